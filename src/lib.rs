@@ -1,0 +1,38 @@
+//! How network servers work, as a library that its own binaries use.
+//!
+//! # Reading order
+//!
+//! 1. [`app`] and [`session`]: the two contracts. Bytes and time come in, bytes and actions go out; nothing else in the
+//!    library sees a socket.
+//! 2. [`http`]: where a message starts and ends (RFC 9112).
+//! 3. [`net`]: the only place that does I/O. Its reactor and its blocking driver run the same sessions.
+//! 4. [`lb`], [`health`], [`resilience`], [`pool`]: one decision each. Which backend, is it alive, may we try again,
+//!    which connection.
+//! 5. [`proxy`]: the parts put together. Start with `exchange.rs`, the life of one request.
+//!
+//! # Layers
+//!
+//! An arrow may only point down; `tests/layering.rs` checks it.
+//!
+//! ```text
+//! bin/*                                 parse flags, choose parts
+//! server  client  proxy                 run things: workers, threads, processes
+//! net                                   sockets, clock, signals: the only I/O
+//! http  service  lb  pool  health  resilience     pure: bytes and time in, decisions out
+//! app  session  backend                 the contracts and the shared noun
+//! time  buf                             timer wheel, buffers
+//! ```
+
+pub mod app;
+pub mod backend;
+pub mod buf;
+pub mod health;
+pub mod http;
+pub mod lb;
+pub mod net;
+pub mod pool;
+pub mod proxy;
+pub mod resilience;
+pub mod service;
+pub mod session;
+pub mod time;

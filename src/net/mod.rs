@@ -1,0 +1,1 @@
+//! Sockets, clocks and signals: the only module that does I/O.

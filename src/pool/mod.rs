@@ -1,0 +1,1 @@
+//! Which connection carries a request.

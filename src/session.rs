@@ -1,0 +1,76 @@
+//! The contract of a server session: one byte stream in, one byte stream out.
+//!
+//! A session hears bytes and time and answers with bytes. It does not know whether a thread blocks for it, an event loop
+//! calls it, or completions arrive: so one `echo` runs under every architecture.
+//!
+//! ```text
+//!             receive / receive_end / expire
+//!   driver ───────────────────────────────────▶ session
+//!          ◀───────────────────────────────────
+//!             output / wants / deadline
+//! ```
+//!
+//! After every call in, a driver drains [`Session::output`], then obeys [`Session::wants`], then arms
+//! [`Session::deadline`].
+
+use crate::{buf::Output, time::Now};
+use std::time::Instant;
+
+/// One byte stream's protocol, without its I/O.
+pub trait Session {
+    /// Bytes from the peer. The session keeps what it cannot use yet; the driver's buffer is reused afterwards.
+    fn receive(&mut self, input: &[u8], now: Now);
+    /// The peer sends nothing more. It may still read (half-close, RFC 9293 §3.6).
+    fn receive_end(&mut self, now: Now);
+    /// What is to be sent. The driver drains it as far as the peer takes it.
+    fn output(&mut self) -> &mut Output;
+    /// What has to happen next.
+    fn wants(&self) -> Wants;
+    /// When [`Session::expire`] is to be called, if nothing else happens before.
+    fn deadline(&self) -> Option<Instant>;
+    /// The deadline has passed. Early or repeated calls are harmless.
+    fn expire(&mut self, now: Now);
+}
+
+/// What a session waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wants {
+    /// More bytes from the peer.
+    Input,
+    /// Its output sent first. A peer that never reads must not grow our memory, so nothing is read meanwhile.
+    Flush,
+    /// The end: send what is in the output, then close.
+    Close(CloseReason),
+}
+
+/// Why a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CloseReason {
+    /// The peer finished sending and everything it asked for is answered.
+    PeerFinished,
+    /// The peer asked to end (`quit`, `Connection: close`).
+    PeerAsked,
+    /// Nothing arrived for longer than the idle limit.
+    Idle,
+    /// The peer was too slow in the middle of something.
+    TooSlow,
+    /// The peer broke the protocol; the text names the rule.
+    Protocol(&'static str),
+    /// The server is shutting down.
+    Draining,
+}
+
+impl CloseReason {
+    /// One or two words for logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PeerFinished => "peer finished",
+            Self::PeerAsked => "peer asked",
+            Self::Idle => "idle",
+            Self::TooSlow => "too slow",
+            Self::Protocol(rule) => rule,
+            Self::Draining => "draining",
+        }
+    }
+}
