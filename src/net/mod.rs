@@ -9,20 +9,20 @@
 //!   Session ◀────────────────────── blocking ────────────▶ one socket
 //! ```
 
-//pub mod address;
-//pub mod blocking;
+pub mod address;
+pub mod blocking;
 pub mod clock;
 pub mod connect;
-//pub mod descriptors;
+pub mod descriptors;
 mod error;
 pub mod listen;
 pub mod options;
 pub mod reactor;
-//pub mod resolve;
-//pub mod sessions;
-//pub mod signals;
+pub mod resolve;
+pub mod sessions;
+pub mod signals;
 
 pub use error::Error;
 pub use listen::{ListenOptions, listen};
 pub use reactor::{Reactor, ReactorConfig, Remote};
-//pub use sessions::Sessions;
+pub use sessions::Sessions;

@@ -24,7 +24,7 @@ use std::{net::Shutdown, time::Duration};
 const STALL: Duration = Duration::from_secs(30);
 
 /// How long to wait for the peer's end. Time to read an answer over a bad line; nginx waits as long for the next byte.
-const LINGER: Duration = Duration::from_secs(5);
+pub(in crate::net) const LINGER: Duration = Duration::from_secs(5);
 
 /// How much to throw away meanwhile. Reading costs CPU time; afterwards the peer's window closes and it waits with us.
 const ALLOWANCE: usize = 64 * 1024 * 1024;
