@@ -1,0 +1,55 @@
+//! A body being read, whatever delimits it.
+
+use super::{BodyLength, Error, Fields, Limits, chunked::Chunked};
+
+#[derive(Debug)]
+pub(super) enum Body {
+    /// So many bytes are left.
+    Exact(u64),
+    Chunked(Chunked),
+    /// So many bytes were seen.
+    UntilClose(u64),
+}
+
+/// What a body is made of.
+#[derive(Debug)]
+pub(super) enum Piece<'i> {
+    Data(&'i [u8]),
+    End(Fields),
+}
+
+impl Body {
+    /// [`Error::BodyTooLarge`] if that is already known.
+    pub(super) fn new(length: BodyLength, limits: &Limits) -> Result<Self, Error> {
+        match length {
+            BodyLength::Empty => Ok(Self::Exact(0)),
+            BodyLength::Exact(length) if length > limits.body => Err(Error::BodyTooLarge),
+            BodyLength::Exact(length) => Ok(Self::Exact(length)),
+            BodyLength::Chunked => Ok(Self::Chunked(Chunked::new())),
+            BodyLength::UntilClose => Ok(Self::UntilClose(0)),
+        }
+    }
+
+    /// Reads on. `None`: all of `input` was used and the body goes on.
+    pub(super) fn next<'i>(&mut self, input: &mut &'i [u8], limits: &Limits) -> Result<Option<Piece<'i>>, Error> {
+        match self {
+            Self::Exact(0) => Ok(Some(Piece::End(Fields::new()))),
+            Self::Exact(left) => {
+                let length = input.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                let (data, rest) = input.split_at(length);
+                *input = rest;
+                *left -= length as u64;
+                Ok((length > 0).then_some(Piece::Data(data)))
+            }
+            Self::Chunked(chunked) => chunked.next(input, limits),
+            Self::UntilClose(seen) => {
+                let data = std::mem::take(input);
+                *seen = seen.saturating_add(data.len() as u64);
+                if *seen > limits.body {
+                    return Err(Error::BodyTooLarge);
+                }
+                Ok((!data.is_empty()).then_some(Piece::Data(data)))
+            }
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The chunked transfer coding, decoded (RFC 9112 §7.1).
+//!
+//! ```text
+//! 5 ; name = "value" CRLF      size line: hexadecimal size, extensions
+//! hello CRLF                   chunk
+//! 0 CRLF                       last chunk
+//! Checksum: 1 CRLF             trailer section
+//! CRLF
+//! ```
+//!
+//! Every position in the grammar has a name, and what is not expected there is refused. Extensions are checked and
+//! dropped: a server that ends one at a bare line feed sees other chunks than we do.
+
+use super::{
+    Error, Limits,
+    body::Piece,
+    grammar, parse,
+    section::{Collector, Kind},
+};
+
+/// A chunked body being read.
+#[derive(Debug)]
+pub(super) struct Chunked {
+    at: At,
+    /// Of the current chunk: its size while in the size line, then what is left of it.
+    left: u64,
+    /// Content so far, with the current chunk.
+    total: u64,
+    /// Bytes of the current size line.
+    line: u32,
+    /// Bytes of extensions so far.
+    extensions: u32,
+    trailers: Collector,
+}
+
+/// The next byte's place in the grammar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    /// First digit of a size.
+    Size,
+    /// More digits, or what follows them.
+    Digits,
+    /// White space before a semicolon: bad, but to be accepted (RFC 9110 §5.6.3).
+    BeforeSemicolon,
+    BeforeName,
+    Name,
+    AfterName,
+    BeforeValue,
+    Value,
+    Quoted,
+    Escaped,
+    AfterValue,
+    /// The line feed of a size line.
+    LineEnd,
+    Data,
+    DataCr,
+    DataLf,
+    Trailers,
+}
+
+impl Chunked {
+    pub(super) fn new() -> Self {
+        Self { at: At::Size, left: 0, total: 0, line: 0, extensions: 0, trailers: Collector::default() }
+    }
+
+    pub(super) fn next<'i>(&mut self, input: &mut &'i [u8], limits: &Limits) -> Result<Option<Piece<'i>>, Error> {
+        loop {
+            match self.at {
+                At::Data if self.left == 0 => self.at = At::DataCr,
+                At::Data => {
+                    let length = input.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+                    let (data, rest) = input.split_at(length);
+                    *input = rest;
+                    self.left -= length as u64;
+                    return Ok((length > 0).then_some(Piece::Data(data)));
+                }
+                At::Trailers => {
+                    let section = self.trailers.next(Kind::Trailers, input, limits)?;
+                    return section.map(|section| parse::trailers(&section).map(Piece::End)).transpose();
+                }
+                _ => {
+                    let Some((byte, rest)) = input.split_first() else { return Ok(None) };
+                    *input = rest;
+                    self.at = self.step(*byte, limits)?;
+                }
+            }
+        }
+    }
+
+    /// One byte of chunk framing.
+    fn step(&mut self, byte: u8, limits: &Limits) -> Result<At, Error> {
+        match self.at {
+            At::DataCr => return if byte == b'\r' { Ok(At::DataLf) } else { Err(Error::BadChunkEnd) },
+            At::DataLf => return if byte == b'\n' { Ok(At::Size) } else { Err(Error::BadChunkEnd) },
+            At::LineEnd if byte == b'\n' => return self.begin_chunk(limits),
+            At::LineEnd => return Err(Error::BareCr),
+            _ => {}
+        }
+        if byte == b'\n' {
+            return Err(Error::BareLf);
+        }
+        if byte != b'\r' {
+            self.count(limits)?;
+        }
+        match self.at {
+            At::Size | At::Digits => self.size(byte),
+            _ => extension(self.at, byte).ok_or(Error::BadChunkExtension),
+        }
+    }
+
+    /// One more byte of the size line.
+    fn count(&mut self, limits: &Limits) -> Result<(), Error> {
+        self.line = self.line.saturating_add(1);
+        if self.line as usize > limits.chunk_line {
+            return Err(Error::ChunkLineTooLong);
+        }
+        if !matches!(self.at, At::Size | At::Digits) {
+            self.extensions = self.extensions.saturating_add(1);
+            if self.extensions as usize > limits.chunk_extensions {
+                return Err(Error::ExtensionsTooLarge);
+            }
+        }
+        Ok(())
+    }
+
+    fn size(&mut self, byte: u8) -> Result<At, Error> {
+        if let Some(digit) = grammar::hex_value(byte) {
+            self.left = self.left.checked_mul(16).ok_or(Error::ChunkTooLarge)? | u64::from(digit);
+            return Ok(At::Digits);
+        }
+        match (self.at, byte) {
+            (At::Digits, b'\r') => Ok(At::LineEnd),
+            (At::Digits, b';') => Ok(At::BeforeName),
+            (At::Digits, b' ' | b'\t') => Ok(At::BeforeSemicolon),
+            _ => Err(Error::BadChunkSize),
+        }
+    }
+
+    /// The size line is complete.
+    fn begin_chunk(&mut self, limits: &Limits) -> Result<At, Error> {
+        self.line = 0;
+        if self.left == 0 {
+            return Ok(At::Trailers);
+        }
+        self.total = self.total.checked_add(self.left).ok_or(Error::BodyTooLarge)?;
+        if self.total > limits.body { Err(Error::BodyTooLarge) } else { Ok(At::Data) }
+    }
+}
+
+/// `*( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )` (RFC 9112 §7.1.1). `None`: not by this grammar.
+fn extension(at: At, byte: u8) -> Option<At> {
+    match (at, byte) {
+        (At::BeforeSemicolon | At::BeforeName | At::AfterName | At::BeforeValue | At::AfterValue, b' ' | b'\t') => {
+            Some(at)
+        }
+        (At::BeforeName | At::Name, _) if grammar::is_token_byte(byte) => Some(At::Name),
+        (At::BeforeValue | At::Value, _) if grammar::is_token_byte(byte) => Some(At::Value),
+        (At::BeforeValue, b'"') => Some(At::Quoted),
+        (At::Quoted, b'"') => Some(At::AfterValue),
+        (At::Quoted, b'\\') => Some(At::Escaped),
+        (At::Quoted | At::Escaped, _) if grammar::is_text(&[byte]) => Some(At::Quoted),
+        (At::Name, b' ' | b'\t') => Some(At::AfterName),
+        (At::Value, b' ' | b'\t') => Some(At::AfterValue),
+        (At::Name | At::AfterName, b'=') => Some(At::BeforeValue),
+        (At::BeforeSemicolon | At::Name | At::AfterName | At::Value | At::AfterValue, b';') => Some(At::BeforeName),
+        (At::Name | At::Value, b'\r') => Some(At::LineEnd),
+        // White space before the line's end belongs to no rule: only the one that ended a quoted value may have been none.
+        (At::AfterValue, b'\r') => Some(At::LineEnd),
+        _ => None,
+    }
+}

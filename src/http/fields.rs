@@ -1,0 +1,275 @@
+//! A section of field lines (RFC 9110 §5): in the order and the spelling they came in, looked up without regard to case.
+//!
+//! ```text
+//! bytes  "Host: a.example\r\nAccept: */*\r\n"        one buffer, as received
+//!         ╰─┬╯  ╰───┬───╯    ╰──┬─╯  ╰┬╯
+//! lines  [(0..4, 6..15),     (17..23, 25..28)]      one entry a line
+//! ```
+
+use super::grammar;
+use std::{fmt, ops::Range};
+
+/// A field section: two allocations however many lines, none when empty.
+#[derive(Clone, Default)]
+pub struct Fields {
+    bytes: Vec<u8>,
+    lines: Vec<Line>,
+}
+
+/// Where a line's parts are in the buffer.
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    name: u32,
+    name_len: u32,
+    value: u32,
+    value_len: u32,
+}
+
+impl Line {
+    fn name<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        &bytes[self.name as usize..][..self.name_len as usize]
+    }
+
+    fn value<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        &bytes[self.value as usize..][..self.value_len as usize]
+    }
+}
+
+impl Fields {
+    /// No lines, no heap.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The lines of `section`, whose names and values are at the given ranges.
+    pub(super) fn from_section(
+        section: &[u8],
+        lines: impl ExactSizeIterator<Item = (Range<usize>, Range<usize>)>,
+    ) -> Self {
+        let lines = lines.map(|(name, value)| Line {
+            name: offset(name.start),
+            name_len: offset(name.len()),
+            value: offset(value.start),
+            value_len: offset(value.len()),
+        });
+        Self { lines: lines.collect(), bytes: section.to_vec() }
+    }
+
+    /// How many lines.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Whether there is no line.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// The lines in order, names as they were spelled.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.lines.iter().map(|line| {
+            // Names are tokens, so this never fails; an empty name would be written as a line that nobody accepts.
+            let name = std::str::from_utf8(line.name(&self.bytes)).unwrap_or_default();
+            (name, line.value(&self.bytes))
+        })
+    }
+
+    /// The first line's value of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.get_all(name).next()
+    }
+
+    /// The values of all lines of that name, in order.
+    pub fn get_all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.lines
+            .iter()
+            .filter(move |line| {
+                // The length settles nearly every comparison.
+                line.name_len as usize == name.len() && line.name(&self.bytes).eq_ignore_ascii_case(name.as_bytes())
+            })
+            .map(|line| line.value(&self.bytes))
+    }
+
+    /// Whether there is a line of that name.
+    #[must_use]
+    pub fn contains(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// The members of a comma-separated list, over all lines of that name: white space around them removed, empty ones
+    /// skipped, commas in quoted strings respected (RFC 9110 §5.6.1).
+    pub fn tokens(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.get_all(name).flat_map(members)
+    }
+
+    /// Whether `token` is a member of that list, without regard to ASCII case.
+    #[must_use]
+    pub fn has_token(&self, name: &str, token: &str) -> bool {
+        self.tokens(name).any(|member| member.eq_ignore_ascii_case(token.as_bytes()))
+    }
+
+    /// Appends a line. A control character in the value is replaced with a space, so that no value can end its line
+    /// (RFC 9110 §5.5). `name` must be a token: debug builds check.
+    pub fn push(&mut self, name: &str, value: impl AsRef<[u8]>) {
+        debug_assert!(grammar::is_token(name.as_bytes()), "field name {name:?}");
+        let value = grammar::trim(value.as_ref());
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(name.as_bytes());
+        let middle = self.bytes.len();
+        self.bytes.extend_from_slice(value);
+        if !grammar::is_text(value) {
+            for byte in self.bytes[middle..].iter_mut().filter(|byte| !grammar::is_text(&[**byte])) {
+                *byte = b' ';
+            }
+        }
+        self.lines.push(Line {
+            name: offset(start),
+            name_len: offset(name.len()),
+            value: offset(middle),
+            value_len: offset(value.len()),
+        });
+    }
+
+    /// Keeps the lines that `keep` likes.
+    pub fn retain(&mut self, mut keep: impl FnMut(&str, &[u8]) -> bool) {
+        let bytes = &self.bytes;
+        self.lines.retain(|line| keep(std::str::from_utf8(line.name(bytes)).unwrap_or_default(), line.value(bytes)));
+    }
+
+    /// Removes all lines of that name.
+    pub fn remove(&mut self, name: &str) {
+        self.retain(|other, _| !other.eq_ignore_ascii_case(name));
+    }
+
+    /// Appends `Name: value` and a line break for every line; not the empty line that ends a section.
+    pub fn write_to(&self, out: &mut Vec<u8>) {
+        out.reserve(self.lines.iter().map(|line| (line.name_len + line.value_len) as usize + 4).sum());
+        for line in &self.lines {
+            write_line(out, line.name(&self.bytes), line.value(&self.bytes));
+        }
+    }
+}
+
+/// Appends one field line.
+pub fn write_line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// A place in a section. A section longer than 4 GiB exceeds every limit that fits a machine.
+fn offset(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+/// The members of one value that is a comma-separated list.
+pub fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(value);
+    std::iter::from_fn(move || {
+        let whole = rest?;
+        let end = member_end(whole);
+        rest = whole.get(end + 1..);
+        Some(grammar::trim(&whole[..end]))
+    })
+    .filter(|member| !member.is_empty())
+}
+
+/// Where the first comma outside a quoted string is, or the end.
+fn member_end(value: &[u8]) -> usize {
+    let (mut quoted, mut escaped) = (false, false);
+    for (at, byte) in value.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b',' if !quoted => return at,
+            _ => {}
+        }
+    }
+    value.len()
+}
+
+impl fmt::Debug for Fields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter().map(|(name, value)| (name, String::from_utf8_lossy(value)))).finish()
+    }
+}
+
+/// Same lines in the same order and spelling.
+impl PartialEq for Fields {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Fields {}
+
+impl<'a> FromIterator<(&'a str, &'a str)> for Fields {
+    fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(lines: I) -> Self {
+        let mut fields = Self::new();
+        for (name, value) in lines {
+            fields.push(name, value);
+        }
+        fields
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields() -> Fields {
+        [("Host", "a"), ("accept", "x, \"y,\\\"z\" ,, w"), ("X-Empty", ""), ("ACCEPT", "v")].into_iter().collect()
+    }
+
+    #[test]
+    fn look_ups_ignore_case_and_keep_order() {
+        let fields = fields();
+        assert_eq!(fields.get("host"), Some(&b"a"[..]));
+        assert_eq!(fields.get("hos"), None);
+        assert_eq!(fields.get("x-empty"), Some(&b""[..]));
+        assert_eq!(fields.get_all("Accept").last(), Some(&b"v"[..]));
+        assert_eq!(fields.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["Host", "accept", "X-Empty", "ACCEPT"]);
+        assert_eq!((fields.len(), fields.is_empty()), (4, false));
+    }
+
+    #[test]
+    fn lists_run_over_all_lines_and_respect_quotes() {
+        let fields = fields();
+        let members: Vec<_> = fields.tokens("accept").collect();
+        assert_eq!(members, [&b"x"[..], b"\"y,\\\"z\"", b"w", b"v"]);
+        assert!(fields.has_token("Accept", "V") && !fields.has_token("Accept", "y"));
+        assert_eq!(fields.tokens("x-empty").count(), 0);
+    }
+
+    #[test]
+    fn a_value_cannot_end_its_line() {
+        let mut fields = Fields::new();
+        fields.push("X", " a\r\nEvil: b\0c\u{e9}\t ");
+        let mut out = Vec::new();
+        fields.write_to(&mut out);
+        assert_eq!(out, "X: a  Evil: b c\u{e9}\r\n".as_bytes());
+    }
+
+    #[test]
+    fn lines_can_be_removed() {
+        let mut fields = fields();
+        fields.remove("accept");
+        let mut out = Vec::new();
+        fields.write_to(&mut out);
+        assert_eq!(out, b"Host: a\r\nX-Empty: \r\n");
+        assert_eq!(fields, [("Host", "a"), ("X-Empty", "")].into_iter().collect());
+        assert_ne!(fields, [("host", "a"), ("X-Empty", "")].into_iter().collect());
+    }
+
+    #[test]
+    fn nothing_on_the_heap_while_empty() {
+        let fields = Fields::new();
+        assert_eq!((fields.bytes.capacity(), fields.lines.capacity()), (0, 0));
+    }
+}

@@ -1,0 +1,129 @@
+//! Where a message body ends: RFC 9112 §6.3, its rules in its order, the first that applies wins.
+//!
+//! A mistake here is request smuggling: we and the peer disagree on where the next message starts. So wherever the RFC
+//! lets a recipient repair or refuse, this library refuses, and what a status code overrules is checked all the same.
+
+use super::{Error, Fields, Method, RequestHead, ResponseHead, Status, Version, fields, grammar};
+
+/// How a body is delimited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyLength {
+    /// There is none.
+    Empty,
+    /// So many bytes, at least one.
+    Exact(u64),
+    /// In chunks, the last of which is empty (RFC 9112 §7.1).
+    Chunked,
+    /// Responses only: until the peer closes. The connection cannot be used again.
+    UntilClose,
+}
+
+/// The length of a request's body.
+pub fn of_request(head: &RequestHead) -> Result<BodyLength, Error> {
+    // Rules 3 to 7: without either field there is no body.
+    let length = declared(head.version, &head.fields)?.unwrap_or(BodyLength::Empty);
+    if head.method == Method::Trace && length != BodyLength::Empty {
+        return Err(Error::ContentInTrace);
+    }
+    Ok(length)
+}
+
+/// The length of a response's body, given the method of its request.
+pub fn of_response(head: &ResponseHead, request_method: &Method) -> Result<BodyLength, Error> {
+    of_response_to(head, Asked::with(request_method))
+}
+
+/// What of a request's method decides about its response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    Head,
+    Connect,
+    Other,
+}
+
+impl Asked {
+    pub(super) fn with(method: &Method) -> Self {
+        match method {
+            Method::Head => Self::Head,
+            Method::Connect => Self::Connect,
+            _ => Self::Other,
+        }
+    }
+}
+
+pub(super) fn of_response_to(head: &ResponseHead, asked: Asked) -> Result<BodyLength, Error> {
+    // Rule 2: a tunnel follows, and the fields say nothing.
+    if switches(head.status, asked) {
+        return Ok(BodyLength::Empty);
+    }
+    let declared = declared(head.version, &head.fields)?;
+    // Rule 1. The fields describe what a GET would have got.
+    if head.status.is_bodiless() || asked == Asked::Head {
+        return Ok(BodyLength::Empty);
+    }
+    // Rules 3 to 6, and rule 8.
+    Ok(declared.unwrap_or(BodyLength::UntilClose))
+}
+
+/// Whether what follows the head is not HTTP any more.
+pub(super) fn switches(status: Status, asked: Asked) -> bool {
+    status == Status::SWITCHING_PROTOCOLS || asked == Asked::Connect && status.is_success()
+}
+
+/// What the fields declare, if anything.
+fn declared(version: Version, fields: &Fields) -> Result<Option<BodyLength>, Error> {
+    let coded = transfer_coding(fields)?;
+    let length = content_length(fields)?;
+    match (coded, length) {
+        // Rule 3.
+        (true, Some(_)) => Err(Error::LengthAndCoding),
+        (true, None) if version == Version::Http10 => Err(Error::CodingInHttp10),
+        (true, None) => Ok(Some(BodyLength::Chunked)),
+        (false, Some(0)) => Ok(Some(BodyLength::Empty)),
+        (false, Some(length)) => Ok(Some(BodyLength::Exact(length))),
+        (false, None) => Ok(None),
+    }
+}
+
+/// Whether the body is chunked. We implement no other coding and announce none (`TE`), so any other is refused: passing
+/// it on without its `Transfer-Encoding` would damage the content, and passing the field on is not ours to do.
+fn transfer_coding(fields: &Fields) -> Result<bool, Error> {
+    let mut lines = fields.get_all("transfer-encoding").peekable();
+    if lines.peek().is_none() {
+        return Ok(false);
+    }
+    let (mut chunked, mut other) = (0, false);
+    let mut last_is_chunked = false;
+    for member in lines.flat_map(|line| line.split(|byte| *byte == b',')) {
+        let coding = grammar::trim(member);
+        // Parameters, quotes, empty members: legal in a list, but somebody reads them otherwise.
+        if !grammar::is_token(coding) {
+            return Err(Error::BadCoding);
+        }
+        last_is_chunked = coding.eq_ignore_ascii_case(b"chunked");
+        if last_is_chunked { chunked += 1 } else { other = true }
+    }
+    match (chunked, last_is_chunked) {
+        (2.., _) => Err(Error::ChunkedTwice),
+        (_, false) => Err(Error::NotChunked),
+        (_, true) if other => Err(Error::UnknownCoding),
+        (_, true) => Ok(true),
+    }
+}
+
+/// The value of the one `Content-Length`, if there is any.
+fn content_length(fields: &Fields) -> Result<Option<u64>, Error> {
+    let mut lines = fields.get_all("content-length");
+    let Some(value) = lines.next() else { return Ok(None) };
+    if lines.next().is_some() || fields::members(value).count() > 1 {
+        return Err(Error::SeveralLengths);
+    }
+    if value.is_empty() {
+        return Err(Error::BadLength);
+    }
+    let digits = value.iter().try_fold(0u64, |length, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        length.checked_mul(10)?.checked_add(digit)
+    });
+    digits.map(Some).ok_or(Error::BadLength)
+}

@@ -1,0 +1,111 @@
+//! Heads as values: what a reader gives and a writer takes.
+
+use super::{Error, Fields, Method, Status, Target, Version, host};
+
+/// The head of a request: request line and fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestHead {
+    /// What is to be done.
+    pub method: Method,
+    /// As received, or HTTP/1.1.
+    pub version: Version,
+    /// As received.
+    pub fields: Fields,
+    target: Target,
+}
+
+impl RequestHead {
+    /// A head without fields, in HTTP/1.1: for clients and tests. Fails as [`Target::parse`] does.
+    pub fn new(method: Method, target: &str) -> Result<Self, Error> {
+        let target = Target::parse(&method, target.as_bytes())?;
+        Ok(Self { method, version: Version::Http11, fields: Fields::new(), target })
+    }
+
+    pub(super) fn received(method: Method, version: Version, target: Target, fields: Fields) -> Result<Self, Error> {
+        host::check(version, &target, &fields)?;
+        Ok(Self { method, version, fields, target })
+    }
+
+    /// The target as received.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        self.target.as_str()
+    }
+
+    /// The target taken apart.
+    #[must_use]
+    pub fn parsed_target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The authority that the request is for: the target's if it has one, else `Host` (RFC 9110 §7.1). `None` in HTTP/1.0
+    /// without either. After parsing the two do not disagree.
+    #[must_use]
+    pub fn authority(&self) -> Option<&str> {
+        let host = || std::str::from_utf8(self.fields.get("host")?).ok();
+        self.target.authority().or_else(host)
+    }
+
+    /// Appends the head as it goes over the wire, with the empty line.
+    pub fn write_to(&self, out: &mut Vec<u8>) {
+        for part in [self.method.as_str(), " ", self.target(), " ", self.version.as_str(), "\r\n"] {
+            out.extend_from_slice(part.as_bytes());
+        }
+        self.fields.write_to(out);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// The head of a response: status line and fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResponseHead {
+    /// As received, or HTTP/1.1.
+    pub version: Version,
+    /// How the request ended.
+    pub status: Status,
+    /// As received.
+    pub fields: Fields,
+    /// `None`: the registry's phrase for the status. Most responses carry just that, and cost no allocation.
+    reason: Option<Box<[u8]>>,
+}
+
+impl ResponseHead {
+    /// A head without fields, in HTTP/1.1, with the usual phrase.
+    #[must_use]
+    pub fn new(status: Status) -> Self {
+        Self { version: Version::Http11, status, fields: Fields::new(), reason: None }
+    }
+
+    pub(super) fn received(version: Version, status: Status, reason: &[u8], fields: Fields) -> Self {
+        let usual = reason == status.reason().as_bytes();
+        Self { version, status, fields, reason: (!usual).then(|| reason.into()) }
+    }
+
+    /// The reason phrase as received, perhaps empty. It says nothing that the status does not (RFC 9112 §4).
+    #[must_use]
+    pub fn reason(&self) -> &[u8] {
+        self.reason.as_deref().unwrap_or(self.status.reason().as_bytes())
+    }
+
+    /// Appends the status line: for a proxy that writes the fields itself.
+    pub fn write_status_line(&self, out: &mut Vec<u8>) {
+        write_status_line(self.version, self.status, self.reason(), out);
+    }
+
+    /// Appends the head as it goes over the wire, with the empty line.
+    pub fn write_to(&self, out: &mut Vec<u8>) {
+        self.write_status_line(out);
+        self.fields.write_to(out);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// Appends a status line. The space before the reason is required even if there is none (RFC 9112 §4).
+pub fn write_status_line(version: Version, status: Status, reason: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(version.as_str().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(&status.digits());
+    out.push(b' ');
+    out.extend_from_slice(reason);
+    out.extend_from_slice(b"\r\n");
+}

@@ -1,0 +1,56 @@
+//! How much of anything a peer may send before it is refused.
+
+/// Empty lines tolerated before a request line. RFC 9112 §2.2 asks for at least one (old clients end a body with a line
+/// break too many); nobody sends more than two.
+pub const MAX_EMPTY_LINES: u8 = 4;
+
+/// Bounds of one message. Passed to every call, so that a connection does not carry them while idle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a head: start line, field lines and the empty line. More: 431.
+    pub head: usize,
+    /// Bytes of a request line, without its line break. More: 414.
+    pub request_line: usize,
+    /// Field lines in a head, or in a trailer section. More: 431.
+    pub fields: usize,
+    /// Bytes of content, without chunk framing. More: 413.
+    pub body: u64,
+    /// Bytes of one chunk's size line, with its extensions and without its line break. More: 400.
+    pub chunk_line: usize,
+    /// Bytes of chunk extensions in one body. They carry nothing for us, and one byte of content each time could bring
+    /// a line of them (RFC 9112 §7.1.1). More: 400.
+    pub chunk_extensions: usize,
+    /// Bytes of a trailer section, with the empty line. More: 431.
+    pub trailers: usize,
+}
+
+impl Limits {
+    /// Twice what nginx and Apache give one field, as much as Node.js gives them all.
+    pub const HEAD: usize = 16 * 1024;
+    /// RFC 9112 §3 recommends at least 8000.
+    pub const REQUEST_LINE: usize = 8 * 1024;
+    /// Apache's and Tomcat's default. Browsers send about 20.
+    pub const FIELDS: usize = 100;
+    /// Unlimited: a body is never held whole, so its length costs no memory.
+    pub const BODY: u64 = u64::MAX;
+    /// A size is 16 digits; the rest is for extensions, which nobody is known to use.
+    pub const CHUNK_LINE: usize = 1024;
+    /// hyper's and Go's default.
+    pub const CHUNK_EXTENSIONS: usize = 16 * 1024;
+    /// Signatures and status codes are short.
+    pub const TRAILERS: usize = 8 * 1024;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head: Self::HEAD,
+            request_line: Self::REQUEST_LINE,
+            fields: Self::FIELDS,
+            body: Self::BODY,
+            chunk_line: Self::CHUNK_LINE,
+            chunk_extensions: Self::CHUNK_EXTENSIONS,
+            trailers: Self::TRAILERS,
+        }
+    }
+}

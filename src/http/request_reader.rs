@@ -1,0 +1,136 @@
+//! The receiving half of a server's connection: bytes in, requests out.
+//!
+//! ```text
+//!        empty lines          first byte             empty line            body complete
+//! Idle ────────────▶ Idle ───────────────▶ Head ───────────────▶ Body ───────────────────▶ Idle
+//!                                           │ Head event           │ Data events, End event
+//!                                           ╰──────── Failed ◀─────╯ anything malformed
+//! ```
+
+use super::{
+    BodyLength, Error, Fields, Limits, ReadPhase, RequestHead,
+    body::{Body, Piece},
+    framing, limits, parse,
+    section::{Collector, Kind},
+};
+
+/// Reads requests from one connection. Small, and nothing on the heap while idle.
+///
+/// For each request come [`RequestEvent::Head`], any number of [`RequestEvent::Data`], and [`RequestEvent::End`], which
+/// comes for an empty body too. So after a head, call [`Self::next`] on even if the input is used up.
+#[derive(Debug)]
+pub struct RequestReader(State);
+
+#[derive(Debug)]
+enum State {
+    /// Between requests, after so many empty lines and perhaps the first half of another line break.
+    Idle {
+        empty_lines: u8,
+        after_cr: bool,
+    },
+    Head(Collector),
+    Body(Body),
+    Failed(Error),
+}
+
+const IDLE: State = State::Idle { empty_lines: 0, after_cr: false };
+
+/// A part of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub enum RequestEvent<'i> {
+    /// A request begins; its body is delimited so.
+    Head(RequestHead, BodyLength),
+    /// Content: a part of the input, without chunk framing. Never empty.
+    Data(&'i [u8]),
+    /// The request is complete. Trailers only after a chunked body; what they may say to whom is the caller's to decide
+    /// (see [`super::hop::forbidden_in_trailers`]).
+    End(Fields),
+}
+
+impl RequestReader {
+    /// Nothing read yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(IDLE)
+    }
+
+    /// Takes one step; `input` is advanced past what was used. `None`: all of it was used and more is needed.
+    ///
+    /// After an error, every further call fails with the same one: nobody knows where the next request would start.
+    pub fn next<'i>(&mut self, input: &mut &'i [u8], limits: &Limits) -> Result<Option<RequestEvent<'i>>, Error> {
+        self.step(input, limits).inspect_err(|error| self.0 = State::Failed(*error))
+    }
+
+    fn step<'i>(&mut self, input: &mut &'i [u8], limits: &Limits) -> Result<Option<RequestEvent<'i>>, Error> {
+        if let State::Idle { empty_lines, after_cr } = &mut self.0 {
+            skip_empty_lines(input, empty_lines, after_cr)?;
+            if input.is_empty() {
+                return Ok(None);
+            }
+            self.0 = State::Head(Collector::default());
+        }
+        match &mut self.0 {
+            State::Head(collector) => {
+                let Some(section) = collector.next(Kind::Request, input, limits)? else { return Ok(None) };
+                let head = parse::request(&section)?;
+                let length = framing::of_request(&head)?;
+                self.0 = State::Body(Body::new(length, limits)?);
+                Ok(Some(RequestEvent::Head(head, length)))
+            }
+            State::Body(body) => match body.next(input, limits)? {
+                None => Ok(None),
+                Some(Piece::Data(data)) => Ok(Some(RequestEvent::Data(data))),
+                Some(Piece::End(trailers)) => {
+                    self.0 = IDLE;
+                    Ok(Some(RequestEvent::End(trailers)))
+                }
+            },
+            State::Failed(error) => Err(*error),
+            State::Idle { .. } => Ok(None),
+        }
+    }
+
+    /// The peer sends no more. Fine between requests, [`Error::UnexpectedEnd`] inside one.
+    pub fn end(&mut self) -> Result<(), Error> {
+        match &self.0 {
+            State::Idle { .. } => Ok(()),
+            State::Failed(error) => Err(*error),
+            State::Head(_) | State::Body(_) => {
+                self.0 = State::Failed(Error::UnexpectedEnd);
+                Err(Error::UnexpectedEnd)
+            }
+        }
+    }
+
+    /// What is being waited for: which deadline applies.
+    #[must_use]
+    pub fn phase(&self) -> ReadPhase {
+        match &self.0 {
+            State::Idle { .. } | State::Failed(_) => ReadPhase::Idle,
+            State::Head(_) => ReadPhase::Head,
+            State::Body(_) => ReadPhase::Body,
+        }
+    }
+}
+
+impl Default for RequestReader {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Skips line breaks before a request line (RFC 9112 §2.2), a bounded number of them.
+fn skip_empty_lines(input: &mut &[u8], empty_lines: &mut u8, after_cr: &mut bool) -> Result<(), Error> {
+    while let [byte, rest @ ..] = *input {
+        match (byte, *after_cr) {
+            (b'\r', false) => *after_cr = true,
+            (b'\n', true) if *empty_lines == limits::MAX_EMPTY_LINES => return Err(Error::TooManyEmptyLines),
+            (b'\n', true) => (*empty_lines, *after_cr) = (*empty_lines + 1, false),
+            (b'\n', false) => return Err(Error::BareLf),
+            (_, true) => return Err(Error::BareCr),
+            (_, false) => break,
+        }
+        *input = rest;
+    }
+    Ok(())
+}

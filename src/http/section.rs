@@ -1,0 +1,180 @@
+//! Finds the empty line that ends a head or a trailer section, over any cuts of the input, looking at each byte once.
+//!
+//! ```text
+//! GET / HTTP/1.1 CRLF      first line          ┐
+//! Host: a CRLF             field lines         │ one section
+//! CRLF                     the empty line      ┘
+//! ```
+//!
+//! Nearly always a section arrives in one piece: it is then used where it lies, and nothing is copied.
+
+use super::{Error, Limits, parse};
+use memchr::memchr_iter;
+use std::borrow::Cow;
+
+/// Which section is being read: they differ in their first line and their limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Request,
+    Response,
+    Trailers,
+}
+
+/// A whole section, with its line breaks and the empty line.
+#[derive(Debug)]
+pub(super) struct Section<'i> {
+    pub(super) bytes: Cow<'i, [u8]>,
+    /// Lines before the empty one.
+    pub(super) lines: usize,
+    /// Where the second line starts.
+    pub(super) first_end: usize,
+}
+
+/// What was read of a section so far. Nothing on the heap until a section arrives in pieces.
+#[derive(Debug, Default)]
+pub(super) struct Collector(Option<Box<Partial>>);
+
+#[derive(Debug, Default)]
+struct Partial {
+    bytes: Vec<u8>,
+    scan: Scan,
+    /// Lines up to here are known to be well formed.
+    checked: usize,
+}
+
+impl Collector {
+    /// Reads on. `None`: all of `input` was used and the section goes on.
+    pub(super) fn next<'i>(
+        &mut self,
+        kind: Kind,
+        input: &mut &'i [u8],
+        limits: &Limits,
+    ) -> Result<Option<Section<'i>>, Error> {
+        let Some(mut partial) = self.0.take() else {
+            let mut scan = Scan::default();
+            if let Some(end) = scan.advance(kind, input, limits)? {
+                let (bytes, rest) = input.split_at(end);
+                *input = rest;
+                return Ok(Some(scan.section(Cow::Borrowed(bytes))));
+            }
+            if input.is_empty() {
+                return Ok(None);
+            }
+            self.0 = Some(Box::new(Partial { bytes: input.to_vec(), scan, checked: 0 }));
+            *input = &[];
+            return self.check(kind);
+        };
+        let before = partial.bytes.len();
+        // The scan fails before more than the limit is kept.
+        let taken = input.len().min((kind.max_bytes(limits) + 1).saturating_sub(before));
+        partial.bytes.extend_from_slice(&input[..taken]);
+        if let Some(end) = partial.scan.advance(kind, &partial.bytes, limits)? {
+            *input = &input[end - before..];
+            partial.bytes.truncate(end);
+            return Ok(Some(partial.scan.section(Cow::Owned(partial.bytes))));
+        }
+        *input = &input[taken..];
+        self.0 = Some(partial);
+        self.check(kind)
+    }
+
+    /// Whether a section has begun and not ended.
+    pub(super) fn has_begun(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Refuses a malformed line now rather than when the section ends: it may never end.
+    fn check<'i>(&mut self, kind: Kind) -> Result<Option<Section<'i>>, Error> {
+        let Some(partial) = &mut self.0 else { return Ok(None) };
+        if partial.scan.lines == 0 && kind == Kind::Request {
+            parse::check_request_start(&partial.bytes)?;
+        }
+        let complete = &partial.bytes[..partial.scan.line];
+        for line in complete[partial.checked..].split_inclusive(|byte| *byte == b'\n') {
+            let line_content = &line[..line.len() - 2];
+            match kind {
+                Kind::Request if partial.checked == 0 => parse::request_line(line_content).map(drop)?,
+                Kind::Response if partial.checked == 0 => parse::status_line(line_content).map(drop)?,
+                _ => parse::check_field_line(line_content)?,
+            }
+            partial.checked += line.len();
+        }
+        Ok(None)
+    }
+}
+
+impl Kind {
+    fn max_bytes(self, limits: &Limits) -> usize {
+        match self {
+            Self::Request | Self::Response => limits.head,
+            Self::Trailers => limits.trailers,
+        }
+    }
+
+    fn too_large(self) -> Error {
+        match self {
+            Self::Request | Self::Response => Error::HeadTooLarge,
+            Self::Trailers => Error::TrailersTooLarge,
+        }
+    }
+
+    fn max_lines(self, limits: &Limits) -> usize {
+        match self {
+            Self::Request | Self::Response => limits.fields.saturating_add(1),
+            Self::Trailers => limits.fields,
+        }
+    }
+}
+
+/// How far the search for the empty line is.
+#[derive(Debug, Default)]
+struct Scan {
+    /// Bytes looked at.
+    scanned: usize,
+    /// Where the current line starts.
+    line: usize,
+    lines: usize,
+    first_end: usize,
+}
+
+impl Scan {
+    /// Looks at the bytes not yet looked at. `Some`: where the section ends.
+    fn advance(&mut self, kind: Kind, bytes: &[u8], limits: &Limits) -> Result<Option<usize>, Error> {
+        let max = kind.max_bytes(limits);
+        let window = &bytes[..bytes.len().min(max)];
+        let start = self.scanned.min(window.len());
+        for found in memchr_iter(b'\n', &window[start..]) {
+            let at = start + found;
+            if at == self.line || window[at - 1] != b'\r' {
+                return Err(Error::BareLf);
+            }
+            if at - 1 == self.line {
+                return Ok(Some(at + 1));
+            }
+            self.lines += 1;
+            self.line = at + 1;
+            if self.lines == 1 {
+                self.first_end = at + 1;
+                self.check_first_line(kind, at - 1, limits)?;
+            }
+            if self.lines > kind.max_lines(limits) {
+                return Err(Error::TooManyFields);
+            }
+        }
+        self.scanned = window.len();
+        if self.lines == 0 {
+            let length = window.len() - usize::from(window.ends_with(b"\r"));
+            self.check_first_line(kind, length, limits)?;
+        }
+        // The end is at least one byte away.
+        if window.len() == max { Err(kind.too_large()) } else { Ok(None) }
+    }
+
+    fn check_first_line(&self, kind: Kind, length: usize, limits: &Limits) -> Result<(), Error> {
+        if kind == Kind::Request && length > limits.request_line { Err(Error::RequestLineTooLong) } else { Ok(()) }
+    }
+
+    fn section(self, bytes: Cow<'_, [u8]>) -> Section<'_> {
+        Section { bytes, lines: self.lines, first_end: self.first_end }
+    }
+}

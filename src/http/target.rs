@@ -1,0 +1,188 @@
+//! What a request is about: the four forms of a request target (RFC 9112 §3.2, RFC 3986).
+//!
+//! ```text
+//! origin-form     /where?q=now
+//! absolute-form   http://www.example.org/where?q=now     as sent to a forward proxy; every server must take it
+//! authority-form  www.example.com:80                     CONNECT only
+//! asterisk-form   *                                      OPTIONS only
+//! ```
+//!
+//! A target is passed on as it came. It is never decoded or normalized here: two hops that normalize differently
+//! disagree on what was asked for.
+
+use super::{Error, Method, grammar, host::Authority};
+use std::fmt;
+
+/// A request target, checked and taken apart.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Target {
+    text: Box<str>,
+    form: Form,
+    /// End of the authority. It starts after `scheme://`, or at 0.
+    authority_end: u32,
+    /// Where the query starts, after its `?`; the length of the text plus one if there is none.
+    query: u32,
+}
+
+/// Which of the four forms a target has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// A path and perhaps a query.
+    Origin,
+    /// A whole URI.
+    Absolute(Scheme),
+    /// Host and port.
+    Authority,
+    /// The server itself.
+    Asterisk,
+}
+
+/// The scheme of an absolute target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// `http`.
+    Http,
+    /// `https`.
+    Https,
+}
+
+impl Scheme {
+    /// The port that a URI without one means.
+    #[must_use]
+    pub fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Http => "http://",
+            Self::Https => "https://",
+        }
+    }
+}
+
+impl Target {
+    /// Reads the target of a request with this method.
+    ///
+    /// [`Error::BadTarget`] for bytes that may not stand there and for a form that the method does not take;
+    /// [`Error::BadScheme`], [`Error::UserInfo`] and [`Error::BadHost`] for absolute targets.
+    pub fn parse(method: &Method, target: &[u8]) -> Result<Self, Error> {
+        match (method, target) {
+            (Method::Connect, _) => Self::authority_form(target),
+            (_, [b'/', ..]) => Self::with_path(Form::Origin, target, 0),
+            (Method::Options, b"*") => Self::with_path(Form::Asterisk, target, 0),
+            _ => Self::absolute_form(target),
+        }
+    }
+
+    fn authority_form(target: &[u8]) -> Result<Self, Error> {
+        let authority = Authority::parse(target).map_err(|_| Error::BadTarget)?;
+        // RFC 9110 §9.3.6: a CONNECT to no port has to be refused. Port 0 is no port either.
+        if !authority.port.is_some_and(|port| port > 0) {
+            return Err(Error::BadTarget);
+        }
+        Ok(Self::new(Form::Authority, target, target.len(), target.len() + 1))
+    }
+
+    fn absolute_form(target: &[u8]) -> Result<Self, Error> {
+        let scheme = if starts_with(target, Scheme::Http.prefix()) {
+            Scheme::Http
+        } else if starts_with(target, Scheme::Https.prefix()) {
+            Scheme::Https
+        } else {
+            let has_scheme =
+                target.first().is_some_and(u8::is_ascii_alphabetic) && memchr::memmem::find(target, b"://").is_some();
+            return Err(if has_scheme { Error::BadScheme } else { Error::BadTarget });
+        };
+        let start = scheme.prefix().len();
+        let end = target[start..].iter().position(|byte| b"/?#".contains(byte)).map_or(target.len(), |at| start + at);
+        if target[start..end].contains(&b'@') {
+            return Err(Error::UserInfo);
+        }
+        Authority::parse(&target[start..end])?;
+        Self::with_path(Form::Absolute(scheme), target, end)
+    }
+
+    /// The path starts at `path`.
+    fn with_path(form: Form, target: &[u8], path: usize) -> Result<Self, Error> {
+        let mark = memchr::memchr(b'?', &target[path..]).map_or(target.len(), |at| path + at);
+        let query = target.get(mark + 1..).unwrap_or_default();
+        if !grammar::is_query(query) || form != Form::Asterisk && !grammar::is_path(&target[path..mark]) {
+            return Err(Error::BadTarget);
+        }
+        Ok(Self::new(form, target, path, mark + 1))
+    }
+
+    fn new(form: Form, target: &[u8], authority_end: usize, query: usize) -> Self {
+        // Every byte was checked to be ASCII.
+        let text = String::from_utf8_lossy(target).into();
+        let offset = |at| u32::try_from(at).unwrap_or(u32::MAX);
+        Self { text, form, authority_end: offset(authority_end), query: offset(query) }
+    }
+
+    /// As received.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Which form it has.
+    #[must_use]
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// Host and port, in absolute and authority form.
+    #[must_use]
+    pub fn authority(&self) -> Option<&str> {
+        match self.form {
+            Form::Absolute(scheme) => self.text.get(scheme.prefix().len()..self.authority_end as usize),
+            Form::Authority => Some(&self.text),
+            Form::Origin | Form::Asterisk => None,
+        }
+    }
+
+    /// The path, as received: `/` for an absolute target without one, `*` in asterisk form, empty in authority form.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        match self.text.get(self.authority_end as usize..self.query as usize - 1) {
+            Some("") if matches!(self.form, Form::Absolute(_)) => "/",
+            path => path.unwrap_or_default(),
+        }
+    }
+
+    /// What follows the `?`, as received.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.text.get(self.query as usize..)
+    }
+
+    /// Appends the target as an origin server gets it: origin form for an absolute target (RFC 9112 §3.2.1), `*` for an
+    /// `OPTIONS` with neither path nor query (§3.2.4), else as received.
+    pub fn write_origin_form(&self, method: &Method, out: &mut Vec<u8>) {
+        let rest = &self.text.as_bytes()[self.authority_end as usize..];
+        match self.form {
+            Form::Absolute(_) if rest.is_empty() && *method == Method::Options => out.push(b'*'),
+            Form::Absolute(_) => {
+                if !rest.starts_with(b"/") {
+                    out.push(b'/');
+                }
+                out.extend_from_slice(rest);
+            }
+            Form::Origin | Form::Authority | Form::Asterisk => out.extend_from_slice(self.text.as_bytes()),
+        }
+    }
+}
+
+fn starts_with(target: &[u8], prefix: &str) -> bool {
+    target.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {:?}", self.form, self.text)
+    }
+}
