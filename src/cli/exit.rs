@@ -1,0 +1,107 @@
+//! How a run starts and ends, as the caller of the binary sees it: `READY ADDR`, one line on stderr, an exit code.
+
+use std::{
+    error::Error,
+    fmt,
+    io::{self, Write},
+    net::SocketAddr,
+    process::ExitCode,
+};
+
+/// Why a binary ends without having done its work. The text is one line and says what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// The user asked for something that cannot be: exit code 2, as clap's own errors.
+    Usage(String),
+    /// It could not be done here and now: exit code 1.
+    Run(String),
+}
+
+impl Failure {
+    /// What the process exits with.
+    #[must_use]
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Run(_) => 1,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Usage(text) | Self::Run(text)) = self;
+        // Scripts and logs read one line; what breaks in an error's text is not ours to know.
+        let mut separator = "";
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            write!(f, "{separator}{line}")?;
+            separator = " ";
+        }
+        Ok(())
+    }
+}
+
+/// With `?`, an error is a failure at run time; wrong usage has to be named.
+impl<E: Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Run(error.to_string())
+    }
+}
+
+/// A binary's `main`: runs, prints a failure as one line on stderr, gives the exit code.
+pub fn main(run: impl FnOnce() -> Result<(), Failure>) -> ExitCode {
+    ExitCode::from(report(run(), &mut io::stderr()))
+}
+
+fn report(result: Result<(), Failure>, stderr: &mut impl Write) -> u8 {
+    let Err(failure) = result else { return 0 };
+    // Nobody reads stderr: the exit code still tells.
+    let _ = writeln!(stderr, "error: {failure}");
+    failure.code()
+}
+
+/// Says on stdout that connections to `listening` are answered from now on; scripts wait for this line to learn the port.
+///
+/// A closed stdout is no reason not to serve.
+pub fn ready(listening: SocketAddr) {
+    let mut stdout = io::stdout().lock();
+    let _ = writeln!(stdout, "READY {listening}").and_then(|()| stdout.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_one_line_and_a_code() {
+        let taken = io::Error::new(io::ErrorKind::AddrInUse, "port 8080 is in use:\n  choose another with --listen\n");
+        let cases = [
+            (Ok(()), 0, ""),
+            (
+                Err(Failure::Usage("no backend: add --backend ADDR".to_owned())),
+                2,
+                "error: no backend: add --backend ADDR\n",
+            ),
+            (Err(Failure::from(taken)), 1, "error: port 8080 is in use: choose another with --listen\n"),
+        ];
+        for (result, code, line) in cases {
+            let mut stderr = Vec::new();
+            assert_eq!(report(result, &mut stderr), code);
+            assert_eq!(String::from_utf8(stderr).unwrap(), line);
+        }
+    }
+
+    #[test]
+    fn a_closed_stderr_does_not_change_the_code() {
+        struct Closed;
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        assert_eq!(report(Err(Failure::Usage(String::new())), &mut Closed), 2);
+    }
+}

@@ -1,0 +1,75 @@
+//! The flags of everything that listens.
+
+use super::{LogFilter, duration};
+use std::{net::SocketAddr, time::Duration};
+
+/// Flattened into every server's flags: where to listen, how to stop, how much to say.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ListenArgs {
+    /// Address to listen on; with port 0 the system chooses one, and the READY line tells which.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = address)]
+    pub listen: SocketAddr,
+    /// Connections that may wait in the kernel until they are accepted.
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=65_535))]
+    pub backlog: u32,
+    /// How long running work may take to finish after SIGINT or SIGTERM; a second signal ends it at once.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub drain_timeout: Duration,
+    /// off, error, warn, info, debug or trace; also by module: info,socket_patterns::proxy=debug.
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    pub log_level: LogFilter,
+}
+
+/// Reads a numeric address with port for clap.
+///
+/// # Errors
+///
+/// A line that says what to write instead.
+pub fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write an address and a port: 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:0".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Server {
+        #[command(flatten)]
+        listen: ListenArgs,
+    }
+
+    fn parse(flags: &[&str]) -> Result<ListenArgs, clap::Error> {
+        Server::try_parse_from([&["server"], flags].concat()).map(|server| server.listen)
+    }
+
+    #[test]
+    fn without_flags_it_listens_on_loopback() {
+        let args = parse(&[]).unwrap();
+        assert_eq!((args.listen.to_string().as_str(), args.backlog), ("127.0.0.1:8080", 1024));
+        assert_eq!(args.drain_timeout, Duration::from_secs(10));
+    }
+
+    #[test]
+    fn flags_are_read_and_wrong_ones_refused() {
+        let args =
+            parse(&["--listen", "[::1]:0", "--backlog", "1", "--drain-timeout", "250ms", "--log-level", "debug"]);
+        let args = args.unwrap();
+        assert_eq!((args.listen.port(), args.backlog, args.drain_timeout.as_millis()), (0, 1, 250));
+        const WRONG: &[(&[&str], &str)] = &[
+            (&["--listen", "8080"], "write an address and a port"),
+            (&["--listen", "localhost:8080"], "write an address and a port"),
+            (&["--listen", "127.0.0.1:65536"], "write an address and a port"),
+            (&["--backlog", "0"], "0 is not in 1..=65535"),
+            (&["--backlog", "65536"], "65536 is not in 1..=65535"),
+            (&["--drain-timeout", "10"], "write 30s or 250ms"),
+            (&["--log-level", "loud"], "write off, error, warn, info, debug or trace"),
+        ];
+        for (flags, hint) in WRONG {
+            let error = parse(flags).unwrap_err();
+            assert!(error.to_string().contains(hint), "{flags:?}: {error}");
+            assert_eq!(error.exit_code(), 2);
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Logs: one line an event, on stderr, in UTC, written by a thread of its own.
+//!
+//! ```text
+//! 2026-07-29T12:00:00.123456Z  INFO listening address=127.0.0.1:8080
+//! ```
+//!
+//! A terminal that is scrolled back or a pipe that is full blocks whoever writes to it. Were that an event loop, every
+//! connection on it would stand still; so loops only queue their lines, and when the queue is full, lines are dropped and
+//! counted.
+
+use std::{
+    env, fmt,
+    io::{self, IsTerminal, Write},
+    str::FromStr,
+};
+use tracing::{Event, Level, Subscriber, level_filters::LevelFilter};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::{
+    filter::Targets,
+    fmt::{
+        FmtContext, FormatEvent, FormatFields, Layer, MakeWriter,
+        format::Writer,
+        time::{FormatTime, SystemTime},
+    },
+    layer::SubscriberExt,
+    registry::LookupSpan,
+};
+
+/// Lines that may wait for the terminal: about a second of a busy debug log, about a megabyte.
+const QUEUED_LINES: usize = 8 * 1024;
+
+/// Which events are logged: a level, or levels by module.
+#[derive(Debug, Clone)]
+pub struct LogFilter(Targets);
+
+impl FromStr for LogFilter {
+    type Err = String;
+
+    /// Takes `info` and `info,socket_patterns::proxy=debug`; the longest module name that matches decides.
+    fn from_str(text: &str) -> Result<Self, String> {
+        const HINT: &str = "write off, error, warn, info, debug or trace, or info,some::module=debug";
+        let mut targets = Targets::new();
+        for part in text.split(',') {
+            let (target, level) = part.split_once('=').map_or((None, part), |(target, level)| (Some(target), level));
+            // `LevelFilter` also takes digits and the empty string. Nobody means those.
+            if !level.starts_with(|first: char| first.is_ascii_alphabetic()) || target == Some("") {
+                return Err(HINT.to_owned());
+            }
+            let level: LevelFilter = level.parse().map_err(|_| HINT.to_owned())?;
+            targets = match target {
+                Some(target) => targets.with_target(target, level),
+                None => targets.with_default(level),
+            };
+        }
+        Ok(Self(targets))
+    }
+}
+
+/// Keeps the log going. When it goes, waiting lines are written, for a second at most.
+#[derive(Debug)]
+#[must_use = "logging ends when the guard goes"]
+pub struct LogGuard {
+    // An `Option`, so that the last lines are written before they are counted.
+    worker: Option<WorkerGuard>,
+    dropped: ErrorCounter,
+}
+
+impl Drop for LogGuard {
+    fn drop(&mut self) {
+        drop(self.worker.take());
+        match self.dropped.dropped_lines() {
+            0 => {}
+            // Nobody reads stderr: nothing is left to be said.
+            lines => drop(writeln!(io::stderr(), "{lines} log lines were dropped: stderr was too slow")),
+        }
+    }
+}
+
+/// Starts logging to stderr, in colour on a terminal unless `NO_COLOR` is set. The first call in a process decides.
+///
+/// The writing thread does not survive a `fork`: a child logs nothing.
+pub fn start_logging(filter: &LogFilter) -> LogGuard {
+    let colour = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let (writer, worker) =
+        NonBlockingBuilder::default().buffered_lines_limit(QUEUED_LINES).thread_name("log").finish(io::stderr());
+    let dropped = writer.error_counter();
+    // Only a second call fails, and then the first goes on.
+    let _ = tracing::subscriber::set_global_default(subscriber(filter, writer, colour));
+    LogGuard { worker: Some(worker), dropped }
+}
+
+fn subscriber<W>(filter: &LogFilter, writer: W, colour: bool) -> impl Subscriber + Send + Sync + 'static
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let lines = Layer::new().event_format(OneLine).with_writer(writer).with_ansi(colour);
+    tracing_subscriber::registry().with(lines).with(filter.0.clone())
+}
+
+/// Time, level, message, fields.
+#[derive(Debug)]
+struct OneLine;
+
+impl<S, N> FormatEvent<S, N> for OneLine
+where
+    S: Subscriber + for<'s> LookupSpan<'s>,
+    N: for<'f> FormatFields<'f> + 'static,
+{
+    fn format_event(&self, cx: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let level = *event.metadata().level();
+        SystemTime.format_time(&mut writer)?;
+        if writer.has_ansi_escapes() {
+            write!(writer, " \x1b[{}m{level:>5}\x1b[0m ", colour_of(level))?;
+        } else {
+            write!(writer, " {level:>5} ")?;
+        }
+        cx.format_fields(Writer::new(&mut Escaped(&mut writer)), event)?;
+        writeln!(writer)
+    }
+}
+
+/// ECMA-48 "select graphic rendition": red, yellow, green, blue, magenta.
+fn colour_of(level: Level) -> u8 {
+    match level {
+        Level::ERROR => 31,
+        Level::WARN => 33,
+        Level::INFO => 32,
+        Level::DEBUG => 34,
+        Level::TRACE => 35,
+    }
+}
+
+/// Writes control characters as escapes: what a peer sent must not forge a log line or steer a terminal.
+struct Escaped<'w>(&'w mut dyn fmt::Write);
+
+impl fmt::Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text;
+        while let Some((at, control)) = rest.char_indices().find(|(_, character)| character.is_control()) {
+            self.0.write_str(&rest[..at])?;
+            write!(self.0, "{}", control.escape_default())?;
+            rest = &rest[at + control.len_utf8()..];
+        }
+        self.0.write_str(rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+    use tracing::{debug, info, trace, warn};
+
+    /// What is logged by `events`, without the time at the start of each line.
+    fn logged(filter: &str, colour: bool, events: impl FnOnce()) -> String {
+        #[derive(Clone, Default)]
+        struct Memory(Arc<Mutex<Vec<u8>>>);
+        impl Write for Memory {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.lock().unwrap().write(bytes)
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let memory = Memory::default();
+        let writer = memory.clone();
+        let subscriber = subscriber(&filter.parse().unwrap(), move || writer.clone(), colour);
+        tracing::subscriber::with_default(subscriber, events);
+        let log = String::from_utf8(memory.0.lock().unwrap().clone()).unwrap();
+        let without_time = log.lines().map(|line| {
+            let (time, rest) = line.split_once(' ').unwrap();
+            assert!(time.len() == "2026-07-29T12:00:00.123456Z".len() && time.ends_with('Z'), "{line}");
+            format!("{rest}\n")
+        });
+        without_time.collect()
+    }
+
+    #[test]
+    fn an_event_is_one_line() {
+        let log = logged("info", false, || {
+            info!(address = %"127.0.0.1:80", "listening");
+            warn!(attempt = 2, path = "/a", "backend failed");
+            debug!("not said");
+        });
+        assert_eq!(log, " INFO listening address=127.0.0.1:80\n WARN backend failed attempt=2 path=\"/a\"\n");
+    }
+
+    #[test]
+    fn only_a_terminal_gets_colour() {
+        assert_eq!(logged("info", true, || info!(n = 1, "hello")), "\x1b[32m INFO\x1b[0m hello n=1\n");
+    }
+
+    #[test]
+    fn what_a_peer_sent_cannot_forge_a_line() {
+        let log = logged("info", true, || info!(name = %"a\r\nERROR\x1b[31m\u{9b}é", "bad\nname"));
+        assert_eq!(log.lines().count(), 1);
+        assert!(log.contains(r"bad\nname name=a\r\nERROR") && log.contains('é'), "{log:?}");
+        assert!(!log.contains("\x1b[31m") && !log.contains('\u{9b}'), "{log:?}");
+    }
+
+    #[test]
+    fn levels_by_module() {
+        let log = logged("warn,noisy=debug,noisy::part=off", false, || {
+            debug!(target: "noisy", "1");
+            trace!(target: "noisy", "2");
+            warn!(target: "noisy::part", "3");
+            info!(target: "other", "4");
+            warn!(target: "other", "5");
+        });
+        assert_eq!(log, "DEBUG 1\n WARN 5\n");
+        for right in ["off", "ERROR", "info", "trace", "debug,a::b=info"] {
+            assert!(right.parse::<LogFilter>().is_ok(), "{right:?}");
+        }
+        for wrong in ["", "loud", "3", "info,", "=info", "a=", "a=loud", "a=info=debug"] {
+            assert!(wrong.parse::<LogFilter>().is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! A conversation in lines, as a [`Session`]: what `echo` and `command` have in common.
+//!
+//! It decides three things that a protocol of lines should not have to think about: when to stop answering because the
+//! answers are not taken, when silence has lasted too long, and that a stream's last, unfinished line is no line.
+
+use super::lines::{Line, Lines};
+use crate::{
+    buf::Output,
+    session::{CloseReason, Session, Wants},
+    time::Now,
+};
+use std::{
+    ops::ControlFlow,
+    time::{Duration, Instant},
+};
+
+/// A protocol that hears lines and answers with bytes.
+pub trait LineProtocol {
+    /// Said once, before anything is heard.
+    fn greet(&mut self, _output: &mut Output) {}
+    /// Answers one line, or ends the conversation after what it wrote.
+    fn line(&mut self, line: Line<'_>, now: Now, output: &mut Output) -> ControlFlow<CloseReason>;
+}
+
+/// How long a line and a silence may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LineLimits {
+    /// Bytes in a line, its end not counted.
+    pub line: usize,
+    /// Silence after which the session ends.
+    pub idle: Duration,
+}
+
+impl Default for LineLimits {
+    /// A long paragraph, and long enough to look up a command in the course.
+    fn default() -> Self {
+        Self { line: 8 * 1024, idle: Duration::from_secs(300) }
+    }
+}
+
+/// No further line is answered while this many bytes of answers wait. An answer may be ten times longer than its line:
+/// without a bound, a peer that asks and never reads would choose how much memory we use.
+const HIGH_WATER: usize = 64 * 1024;
+
+/// One peer's conversation in `P`.
+#[derive(Debug)]
+pub struct LineSession<P> {
+    protocol: P,
+    lines: Lines,
+    output: Output,
+    /// Heard, but not yet looked at: the answers to what came before wait to be sent.
+    held: Vec<u8>,
+    idle: Duration,
+    /// When the peer was last heard.
+    heard: Now,
+    /// The peer sends nothing more.
+    ended: bool,
+    /// The conversation is over: nothing is answered any more.
+    closed: Option<CloseReason>,
+}
+
+impl<P: LineProtocol> LineSession<P> {
+    /// A conversation that starts now, with the protocol's greeting as its first output.
+    pub fn new(mut protocol: P, limits: LineLimits, now: Now) -> Self {
+        let mut output = Output::new();
+        protocol.greet(&mut output);
+        Self {
+            protocol,
+            lines: Lines::new(limits.line),
+            output,
+            held: Vec::new(),
+            idle: limits.idle,
+            heard: now,
+            ended: false,
+            closed: None,
+        }
+    }
+
+    /// Answers the lines in `input` until the output is full; returns what was not looked at.
+    fn answer<'i>(&mut self, mut input: &'i [u8]) -> &'i [u8] {
+        while self.closed.is_none() && self.output.len() < HIGH_WATER {
+            let Some(line) = self.lines.next(&mut input) else { return &[] };
+            if let ControlFlow::Break(reason) = self.protocol.line(line, self.heard, &mut self.output) {
+                self.closed = Some(reason);
+            }
+        }
+        if self.closed.is_some() { &[] } else { input }
+    }
+
+    /// Goes on where the full output made it stop.
+    fn resume(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        self.held = self.answer(&held).to_vec();
+    }
+}
+
+impl<P: LineProtocol> Session for LineSession<P> {
+    fn receive(&mut self, input: &[u8], now: Now) {
+        self.heard = now;
+        if self.held.is_empty() {
+            self.held = self.answer(input).to_vec();
+        } else {
+            self.held.extend_from_slice(input);
+        }
+    }
+
+    fn receive_end(&mut self, _now: Now) {
+        self.ended = true;
+    }
+
+    fn output(&mut self) -> &mut Output {
+        if self.output.is_empty() && !self.held.is_empty() {
+            self.resume();
+        }
+        &mut self.output
+    }
+
+    fn wants(&self) -> Wants {
+        match self.closed {
+            Some(reason) => Wants::Close(reason),
+            None if !self.output.is_empty() || !self.held.is_empty() => Wants::Flush,
+            None if self.ended => Wants::Close(CloseReason::PeerFinished),
+            None => Wants::Input,
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.closed.is_none().then(|| self.heard.instant + self.idle)
+    }
+
+    fn expire(&mut self, now: Now) {
+        if self.deadline().is_none_or(|at| now.instant < at) {
+            return;
+        }
+        // Unsent answers mean that the peer does not read: there is no point in keeping them any longer.
+        let unread = !self.output.is_empty() || !self.held.is_empty();
+        self.closed = Some(if unread { CloseReason::TooSlow } else { CloseReason::Idle });
+        self.output.clear();
+        self.held = Vec::new();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::testing::{drain, now};
+    use std::io::Write;
+
+    /// Answers every line with a hundred bytes.
+    #[derive(Debug)]
+    struct Verbose;
+
+    impl LineProtocol for Verbose {
+        fn line(&mut self, _: Line<'_>, _: Now, output: &mut Output) -> ControlFlow<CloseReason> {
+            writeln!(output, "{:99}", "").unwrap();
+            ControlFlow::Continue(())
+        }
+    }
+
+    fn session() -> (LineSession<Verbose>, Now) {
+        let now = now();
+        (LineSession::new(Verbose, LineLimits::default(), now), now)
+    }
+
+    #[test]
+    fn a_peer_that_never_reads_does_not_grow_our_memory() {
+        let (mut session, now) = session();
+        session.receive(&[b'\n'; 10_000], now);
+        assert_eq!(session.wants(), Wants::Flush);
+        assert!((HIGH_WATER..HIGH_WATER + 100).contains(&session.output().len()));
+        // Nothing is lost either: as it reads, the rest is answered, and never more than that at once.
+        let mut answered = 0;
+        while session.wants() == Wants::Flush {
+            let unsent = session.output().len();
+            assert!(unsent < HIGH_WATER + 100);
+            answered += unsent;
+            session.output().consume(unsent);
+        }
+        assert_eq!((answered, session.wants()), (10_000 * 100, Wants::Input));
+    }
+
+    #[test]
+    fn the_end_is_heard_after_the_answers() {
+        let (mut session, now) = session();
+        session.receive(b"\n\nunfinished", now);
+        session.receive_end(now);
+        assert_eq!(session.wants(), Wants::Flush);
+        assert_eq!(drain(&mut session).len(), 200);
+        assert_eq!(session.wants(), Wants::Close(CloseReason::PeerFinished));
+    }
+
+    #[test]
+    fn silence_ends_the_session_at_its_deadline() {
+        let (mut session, start) = session();
+        let idle = LineLimits::default().idle;
+        let later = start.after(idle / 2);
+        session.receive(b"half a line", later);
+        session.expire(start.after(idle));
+        assert_eq!((session.wants(), session.deadline()), (Wants::Input, Some(later.instant + idle)));
+        session.expire(later.after(idle));
+        assert_eq!((session.wants(), session.deadline()), (Wants::Close(CloseReason::Idle), None));
+    }
+
+    #[test]
+    fn answers_that_nobody_takes_end_the_session_too() {
+        let (mut session, start) = session();
+        session.receive(b"\n", start);
+        session.expire(start.after(LineLimits::default().idle));
+        assert_eq!(session.wants(), Wants::Close(CloseReason::TooSlow));
+        assert!(session.output().is_empty());
+    }
+}
