@@ -1,30 +1,538 @@
-//! Deadlines by key.
+//! Which deadline is next: a timing wheel (Varghese and Lauck, 1987), four levels of 64 slots, one tick 10 ms.
+//!
+//! ```text
+//!   level 0   64 slots of 10 ms       the next 0.64 s, one slot a tick
+//!   level 1   64 slots of 0.64 s      the next 41 s
+//!   level 2   64 slots of 41 s        the next 44 min
+//!   level 3   64 slots of 44 min      the next 46 h; what is due even later waits in its last slot
+//! ```
+//!
+//! A deadline is filed in the level of the highest digit (base 64) in which its tick differs from the present one. When
+//! time reaches the start of a slot, its entries are looked at and filed again, lower, until they are due.
+//!
+//! That look is also what makes moving a deadline cheap. Nearly every deadline is moved before it passes, so an entry
+//! only promises to be *looked at* in time: whatever is not before that look is a field write, and the look finds out.
+//!
+//! No deadline passes early. One passes at most a tick late, counted from when it was set if it had passed by then.
 
 use crate::app::TimerKey;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-/// Deadlines by key.
+/// Finer than any limit a server sets, coarse enough that a busy loop looks at most a hundred times a second.
+const TICK: Duration = Duration::from_millis(10);
+const TICKS_PER_SECOND: u64 = 100;
+
+const LEVELS: usize = 4;
+/// A digit of a tick: 64 slots a level, as many as a word has bits.
+const DIGIT: u32 = 6;
+const SLOTS: usize = 1 << DIGIT;
+/// How far ahead an entry is filed at most. One slot less than the wheel has, or the last would meet the present one.
+const HORIZON: u64 = (SLOTS as u64 - 1) << (DIGIT as usize * (LEVELS - 1));
+
+/// The tick of a deadline that was dropped.
+const NEVER: u64 = u64::MAX;
+/// No entry: ends a list, or marks a key without one.
+const NONE: u32 = u32::MAX;
+
+/// One deadline per [`TimerKey`].
+///
+/// Ids of connections without their generation, and the numbers of [`TimerKey::App`], index tables: they must be small.
+/// A key costs 44 bytes from its first deadline on; those who use its number later inherit them.
 #[derive(Debug)]
-pub struct Timers {}
+pub struct Timers {
+    /// Tick 0.
+    epoch: Instant,
+    /// Every slot that starts before this tick has been looked at. Its own slot in level 0 may be in the middle of it.
+    tick: u64,
+    /// How many keys have a deadline; an entry whose deadline was dropped may still be filed.
+    set: usize,
+    /// Per level, a bit for each slot that has entries.
+    occupied: [u64; LEVELS],
+    /// Per slot, the first of its entries.
+    slots: [[u32; SLOTS]; LEVELS],
+    entries: Vec<Entry>,
+    /// Entry of each connection, by index.
+    conns: Vec<u32>,
+    /// Entry of each number.
+    apps: Vec<u32>,
+}
+
+/// A key's deadline, and where in the wheel it is filed: a list through all entries of a slot.
+#[derive(Debug)]
+struct Entry {
+    /// The tick in which the deadline passes, or [`NEVER`].
+    due: u64,
+    /// Start of the slot it is filed in: when it is looked at. Never after `due`. [`NEVER`] if it is not filed.
+    look: u64,
+    prev: u32,
+    next: u32,
+    key: TimerKey,
+    /// Which of the lists it is in, for `look` alone does not tell.
+    level: u8,
+}
 
 impl Timers {
-    /// No deadline.
+    /// No deadline. Ticks are counted from `now`; no later call may name an earlier time.
     #[must_use]
-    pub fn new(_now: Instant) -> Self {
-        Self {}
+    pub fn new(now: Instant) -> Self {
+        Self {
+            epoch: now,
+            tick: 0,
+            set: 0,
+            occupied: [0; LEVELS],
+            slots: [[NONE; SLOTS]; LEVELS],
+            entries: Vec::new(),
+            conns: Vec::new(),
+            apps: Vec::new(),
+        }
     }
 
-    /// Sets, moves or drops a deadline.
-    pub fn set(&mut self, _key: TimerKey, _at: Option<Instant>, _now: Instant) {}
+    /// Sets, moves or (with `None`) drops the deadline of `key`. Constant time; for a deadline not before the filed one, a
+    /// field write.
+    ///
+    /// A deadline that has passed already is reported in the next tick, never by the [`Timers::expire`] calls of this
+    /// turn: else an application that answers each report with another such deadline would never get out of them.
+    pub fn set(&mut self, key: TimerKey, at: Option<Instant>, now: Instant) {
+        let due = match at {
+            Some(at) => self.tick_after(at).max(self.tick_at(now).max(self.tick) + 1),
+            None => NEVER,
+        };
+        let Some(id) = self.entry_of(key, at.is_some()) else { return };
+        let entry = &mut self.entries[id as usize];
+        self.set -= usize::from(entry.due != NEVER);
+        self.set += usize::from(due != NEVER);
+        entry.due = due;
+        entry.key = key;
+        if due < entry.look {
+            self.unfile(id);
+            self.file(id);
+        }
+    }
 
-    /// When to look again.
+    /// When to call [`Timers::expire`] again, at the latest. `None`: there is no deadline.
+    ///
+    /// Not before the next tick once `expire` has answered `None`, so waiting for it never spins. It may be earlier than
+    /// any deadline, by a few times per deadline: entries have to be looked at in between.
     #[must_use]
     pub fn next(&self) -> Option<Instant> {
+        if self.set == 0 {
+            return None;
+        }
+        // The horizon keeps looks within two days from the present tick: this does not overflow.
+        self.next_look().map(|tick| self.epoch + Duration::from_millis(tick * TICK.as_millis() as u64))
+    }
+
+    /// Takes a deadline that has passed, those of earlier ticks first. Call until `None`.
+    pub fn expire(&mut self, now: Instant) -> Option<TimerKey> {
+        let present = self.tick_at(now);
+        while let Some(look) = self.next_look()
+            && look <= present
+        {
+            self.tick = look;
+            self.lower();
+            let Some(id) = self.take_present(0) else { continue };
+            let entry = &mut self.entries[id as usize];
+            if entry.due <= look {
+                entry.due = NEVER;
+                self.set -= 1;
+                return Some(entry.key);
+            }
+            // Moved since it was filed, or dropped.
+            self.file(id);
+        }
+        self.tick = self.tick.max(present);
         None
     }
 
-    /// Takes one that has passed.
-    pub fn expire(&mut self, _now: Instant) -> Option<TimerKey> {
-        None
+    /// The entry of `key`; made if there is none and it is needed.
+    fn entry_of(&mut self, key: TimerKey, needed: bool) -> Option<u32> {
+        let (table, index) = match key {
+            TimerKey::Conn(conn) => (&mut self.conns, conn.index()),
+            TimerKey::App(number) => (&mut self.apps, number as usize),
+        };
+        match table.get(index) {
+            Some(&id) if id != NONE => return Some(id),
+            _ if !needed => return None,
+            Some(_) => {}
+            None => table.resize(index + 1, NONE),
+        }
+        let id = u32::try_from(self.entries.len()).expect("keys are numbered in 32 bits, and few of them");
+        table[index] = id;
+        self.entries.push(Entry { due: NEVER, look: NEVER, prev: NONE, next: NONE, key, level: 0 });
+        Some(id)
+    }
+
+    /// The earliest start of a slot that has entries.
+    fn next_look(&self) -> Option<u64> {
+        let earliest_in = |level: usize| {
+            let occupied = self.occupied[level];
+            let digits = self.tick >> shift(level);
+            // Slots before the present one are of the next round.
+            let ahead = occupied.rotate_right(slot_of(self.tick, level) as u32).trailing_zeros();
+            (occupied != 0).then(|| (digits + u64::from(ahead)) << shift(level))
+        };
+        (0..LEVELS).filter_map(earliest_in).min()
+    }
+
+    /// Empties the slots of the upper levels that start in this tick: their entries go to lower levels.
+    fn lower(&mut self) {
+        for level in 1..LEVELS {
+            // Entries that are filed again go to slots that start later or to lower levels: this ends.
+            while let Some(id) = self.take_present(level) {
+                self.file(id);
+            }
+        }
+    }
+
+    /// Takes an entry out of the slot of `level` that the present tick is in.
+    fn take_present(&mut self, level: usize) -> Option<u32> {
+        let id = self.slots[level][slot_of(self.tick, level)];
+        if id == NONE {
+            return None;
+        }
+        self.unfile(id);
+        Some(id)
+    }
+
+    /// Puts an entry that is in no list where it will be looked at in time. A dropped one stays out.
+    fn file(&mut self, id: u32) {
+        let entry = &mut self.entries[id as usize];
+        if entry.due == NEVER {
+            return;
+        }
+        debug_assert!(entry.due >= self.tick, "a deadline was filed in the past");
+        let reach = entry.due.min(self.tick + HORIZON);
+        let differing = (reach ^ self.tick).checked_ilog2().unwrap_or(0);
+        // Beyond the top digit the top level goes round.
+        let level = ((differing / DIGIT) as usize).min(LEVELS - 1);
+        let slot = slot_of(reach, level);
+        let head = &mut self.slots[level][slot];
+        entry.look = reach >> shift(level) << shift(level);
+        entry.level = level as u8;
+        entry.prev = NONE;
+        entry.next = *head;
+        let next = std::mem::replace(head, id);
+        self.occupied[level] |= 1 << slot;
+        if next != NONE {
+            self.entries[next as usize].prev = id;
+        }
+    }
+
+    /// Takes an entry out of its list, if it is in one.
+    fn unfile(&mut self, id: u32) {
+        let entry = &mut self.entries[id as usize];
+        if entry.look == NEVER {
+            return;
+        }
+        let (level, prev, next) = (entry.level as usize, entry.prev, entry.next);
+        let slot = slot_of(entry.look, level);
+        entry.look = NEVER;
+        if next != NONE {
+            self.entries[next as usize].prev = prev;
+        }
+        if prev != NONE {
+            self.entries[prev as usize].next = next;
+            return;
+        }
+        self.slots[level][slot] = next;
+        if next == NONE {
+            self.occupied[level] &= !(1 << slot);
+        }
+    }
+
+    /// The tick that `at` is in.
+    fn tick_at(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.epoch);
+        ticks(since.as_secs(), since.subsec_nanos() / TICK.subsec_nanos())
+    }
+
+    /// The first tick that does not start before `at`.
+    fn tick_after(&self, at: Instant) -> u64 {
+        let since = at.saturating_duration_since(self.epoch);
+        ticks(since.as_secs(), since.subsec_nanos().div_ceil(TICK.subsec_nanos()))
+    }
+}
+
+/// In 64 bits, where division is cheap; saturated, for somebody's "never" may be far.
+fn ticks(seconds: u64, more: u32) -> u64 {
+    seconds.saturating_mul(TICKS_PER_SECOND).saturating_add(u64::from(more))
+}
+
+/// How many lower bits of a tick a level ignores.
+fn shift(level: usize) -> u32 {
+    DIGIT * level as u32
+}
+
+/// Which slot of `level` a tick belongs to.
+fn slot_of(tick: u64, level: usize) -> usize {
+    (tick >> shift(level)) as usize % SLOTS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{app::Cx, time::Now};
+    use proptest::prelude::*;
+    use std::{collections::BTreeMap, time::SystemTime};
+
+    const MS: Duration = Duration::from_millis(1);
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn epoch() -> Instant {
+        // Any instant will do: the tests count from it and never read the clock again.
+        #[allow(clippy::disallowed_methods)]
+        Instant::now()
+    }
+
+    fn expire_all(timers: &mut Timers, now: Instant) -> Vec<TimerKey> {
+        std::iter::from_fn(|| timers.expire(now)).collect()
+    }
+
+    #[test]
+    fn a_key_costs_little() {
+        assert!(size_of::<Entry>() + size_of::<u32>() <= 48, "{}", size_of::<Entry>());
+    }
+
+    #[test]
+    fn a_deadline_passes_neither_early_nor_more_than_a_tick_late() {
+        let spans =
+            [0, 1, 63, 64, 65, 4095, 4096, 4097, 262_143, 262_144, 262_145, HORIZON, HORIZON + 1, 1 << 24, 1 << 26];
+        // Where in the wheel's round the deadline is set; the last is shortly before the top level goes round.
+        for start in [0, 1, 63, 64, 4095, 262_143, (1 << 24) - 1] {
+            for span in spans {
+                for fraction in [Duration::ZERO, MS, TICK - Duration::from_nanos(1)] {
+                    let mut timers = Timers::new(epoch());
+                    let now = timers.epoch + TICK * start;
+                    let at = now + TICK * span as u32 + fraction;
+                    assert_eq!(timers.expire(now), None);
+                    timers.set(TimerKey::App(7), Some(at), now);
+                    assert_eq!(expire_all(&mut timers, at - MS), [], "early: {start} + {span}");
+                    assert_eq!(expire_all(&mut timers, at + TICK), [TimerKey::App(7)], "late: {start} + {span}");
+                    assert_eq!((timers.next(), timers.occupied), (None, [0; LEVELS]));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn waiting_for_next_looks_once_a_level_and_once_a_horizon() {
+        for (wait, most) in [(TICK, 1), (TICK * 63, 2), (60_000 * MS, 4), (HOUR, 4), (40 * HOUR, 5), (400 * HOUR, 16)] {
+            let mut timers = Timers::new(epoch());
+            let start = timers.epoch + 123_457 * MS;
+            assert_eq!(timers.expire(start), None);
+            timers.set(TimerKey::App(0), Some(start + wait), start);
+            let mut looks = 0;
+            while let Some(next) = timers.next() {
+                looks += 1;
+                timers.expire(next);
+            }
+            assert!((1..=most).contains(&looks), "{looks} looks for {wait:?}");
+        }
+    }
+
+    #[test]
+    fn a_later_deadline_is_a_field_write_and_an_earlier_one_is_filed() {
+        let mut timers = Timers::new(epoch());
+        let (now, key) = (timers.epoch, TimerKey::App(3));
+        timers.set(key, Some(now + 60_000 * MS), now);
+        let (look, level) = (timers.entries[0].look, timers.entries[0].level);
+        // 45 s is before the deadline, but not before the look at its slot, which starts after 40.96 s.
+        for at in [Some(90_000), Some(60_000), None, Some(45_000), Some(40_960), None, Some(120_000)] {
+            timers.set(key, at.map(|at| now + at * MS), now);
+            assert_eq!((timers.entries[0].look, timers.entries[0].level), (look, level));
+        }
+        timers.set(key, Some(now + 300 * MS), now);
+        assert_eq!((timers.entries[0].look, timers.entries[0].level), (30, 0));
+        assert_eq!(expire_all(&mut timers, now + 300 * MS), [key]);
+    }
+
+    #[test]
+    fn a_dropped_deadline_wakes_nobody() {
+        let mut timers = Timers::new(epoch());
+        let now = timers.epoch;
+        for (key, wait) in [(0, 10), (1, 5000), (2, 300_000)] {
+            timers.set(TimerKey::App(key), Some(now + wait * MS), now);
+            timers.set(TimerKey::App(key), None, now);
+        }
+        timers.set(TimerKey::App(9), None, now);
+        assert_eq!((timers.next(), timers.entries.len()), (None, 3));
+        assert_eq!(expire_all(&mut timers, now + HOUR), []);
+        assert_eq!(timers.occupied, [0; LEVELS]);
+    }
+
+    #[test]
+    fn passed_deadlines_set_while_expiring_wait_for_the_next_tick() {
+        let mut timers = Timers::new(epoch());
+        let now = timers.epoch + HOUR;
+        let key = TimerKey::App(0);
+        assert_eq!(timers.expire(now), None);
+        timers.set(key, Some(now - MS), now);
+        assert_eq!(timers.next(), Some(now + TICK));
+        assert_eq!(timers.expire(now + TICK), Some(key));
+        timers.set(key, Some(now), now + TICK);
+        assert_eq!(timers.expire(now + TICK), None);
+        assert_eq!(timers.expire(now + TICK * 2), Some(key));
+    }
+
+    #[test]
+    fn a_slot_s_next_tenant_is_named_by_its_own_generation() {
+        let mut cx = Cx::new(Now { instant: epoch(), wall: SystemTime::UNIX_EPOCH });
+        let (mut timers, now) = (Timers::new(cx.now()), cx.now());
+        let first = cx.allocate();
+        timers.set(TimerKey::Conn(first), Some(now + 50 * MS), now);
+        timers.set(TimerKey::Conn(first), None, now);
+        cx.release(first);
+        let second = cx.allocate();
+        assert_eq!(second.index(), first.index());
+        timers.set(TimerKey::Conn(second), Some(now + 80 * MS), now);
+        assert_eq!(expire_all(&mut timers, now + 70 * MS), []);
+        assert_eq!(expire_all(&mut timers, now + 90 * MS), [TimerKey::Conn(second)]);
+    }
+
+    #[test]
+    fn somebody_s_never_is_no_overflow() {
+        let mut timers = Timers::new(epoch());
+        let now = timers.epoch;
+        let never = (0..63).rev().fold(now, |at, bit| at.checked_add(Duration::from_secs(1 << bit)).unwrap_or(at));
+        timers.set(TimerKey::App(0), Some(never), now);
+        timers.set(TimerKey::App(1), Some(now + 3_000_000 * HOUR), now);
+        assert!(timers.next().is_some_and(|at| at < now + 48 * HOUR));
+        assert_eq!(expire_all(&mut timers, now + 1000 * HOUR), []);
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        /// Key, and how far ahead.
+        Set(u8, Duration),
+        /// Key, and how long ago.
+        SetPassed(u8, Duration),
+        Drop(u8),
+        /// Lets time pass and takes what has passed; the first so many are set again, so far ahead.
+        Advance(Duration, u8, Duration),
+        /// The same, up to what `next` answers.
+        Wait,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let span = prop_oneof![
+            2 => 0..30_000_000u64,
+            4 => 0..2_000_000_000u64,
+            4 => 0..120_000_000_000u64,
+            2 => 0..8_000_000_000_000u64,
+            1 => 0..900_000_000_000_000u64,
+        ]
+        .prop_map(Duration::from_nanos)
+        .boxed();
+        // Whole ticks are where off-by-one lives.
+        let span = prop_oneof![3 => span.clone(), 1 => span.prop_map(|span| TICK * (span.as_millis() / 10) as u32)];
+        let step = prop_oneof![
+            6 => (0..24u8, span.clone()).prop_map(|(key, ahead)| Step::Set(key, ahead)),
+            1 => (0..24u8, span.clone()).prop_map(|(key, ago)| Step::SetPassed(key, ago)),
+            2 => (0..24u8).prop_map(Step::Drop),
+            4 => (span.clone(), 0..4u8, span).prop_map(|(by, again, ahead)| Step::Advance(by, again, ahead)),
+            4 => Just(Step::Wait),
+        ];
+        prop::collection::vec(step, 1..120)
+    }
+
+    /// The wheel beside a sorted map that counts in nanoseconds.
+    struct World {
+        timers: Timers,
+        now: Instant,
+        keys: Vec<TimerKey>,
+        /// Per key with a deadline: the tick it belongs to, and the deadline.
+        model: BTreeMap<u8, (u128, Instant)>,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let now = epoch();
+            let mut cx = Cx::new(Now { instant: now, wall: SystemTime::UNIX_EPOCH });
+            let keys =
+                (0..24).map(|i| if i % 2 == 0 { TimerKey::Conn(cx.allocate()) } else { TimerKey::App(i) }).collect();
+            Self { timers: Timers::new(now), now, keys, model: BTreeMap::new() }
+        }
+
+        fn nanos(&self, at: Instant) -> u128 {
+            at.saturating_duration_since(self.timers.epoch).as_nanos()
+        }
+
+        fn present(&self) -> u128 {
+            self.nanos(self.now) / TICK.as_nanos()
+        }
+
+        fn set(&mut self, key: u8, at: Option<Instant>) {
+            self.timers.set(self.keys[usize::from(key)], at, self.now);
+            match at {
+                Some(at) => {
+                    let tick = self.nanos(at).div_ceil(TICK.as_nanos()).max(self.present() + 1);
+                    self.model.insert(key, (tick, at));
+                }
+                None => drop(self.model.remove(&key)),
+            }
+        }
+
+        /// Takes everything that has passed, setting the first `again` anew.
+        fn expire(&mut self, mut again: u8, ahead: Duration) {
+            let mut before = 0;
+            while let Some(key) = self.timers.expire(self.now) {
+                let key = self.keys.iter().position(|&known| known == key).expect("one of ours") as u8;
+                let (tick, at) = self.model.remove(&key).expect("set, and reported once");
+                assert!(at <= self.now && tick <= self.present(), "early");
+                assert!(tick >= before, "out of order");
+                before = tick;
+                if again > 0 {
+                    again -= 1;
+                    self.set(key, Some(self.now + ahead));
+                }
+            }
+        }
+
+        fn check(&self) {
+            let next = self.timers.next();
+            assert_eq!(self.timers.set, self.model.len());
+            assert_eq!(next.is_some(), !self.model.is_empty());
+            assert!(next.is_none_or(|next| next > self.now), "next() would spin");
+            for &(tick, _) in self.model.values() {
+                assert!(tick > self.present(), "late");
+                assert!(
+                    next.is_some_and(|next| self.nanos(next) <= tick * TICK.as_nanos()),
+                    "next() would sleep past it"
+                );
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+
+        #[test]
+        fn behaves_as_a_sorted_map(steps in steps()) {
+            let mut world = World::new();
+            for step in steps {
+                match step {
+                    Step::Set(key, ahead) => world.set(key, Some(world.now + ahead)),
+                    Step::SetPassed(key, ago) => {
+                        world.set(key, Some(world.now.checked_sub(ago).unwrap_or(world.now)));
+                    }
+                    Step::Drop(key) => world.set(key, None),
+                    Step::Advance(by, again, ahead) => {
+                        world.now += by;
+                        world.expire(again, ahead);
+                    }
+                    Step::Wait => {
+                        world.now = world.timers.next().unwrap_or(world.now);
+                        world.expire(0, Duration::ZERO);
+                    }
+                }
+                world.check();
+            }
+            // Whatever is left passes when its time comes, and nothing else.
+            world.now += 2000 * HOUR;
+            world.expire(0, Duration::ZERO);
+            prop_assert!(world.model.is_empty());
+            prop_assert_eq!(world.timers.next(), None);
+            prop_assert_eq!(world.timers.occupied, [0; LEVELS]);
+        }
     }
 }
