@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn one_candidate_is_enough() {
         assert_eq!(picks(1, &loaded(&[(1, 9)]), 3), [0, 0, 0]);
-        assert_eq!(picks(1, &[], 3), []);
+        assert!(picks(1, &[], 3).is_empty());
     }
 
     #[test]
