@@ -81,7 +81,7 @@ impl Target {
     fn authority_form(target: &[u8]) -> Result<Self, Error> {
         let authority = Authority::parse(target).map_err(|_| Error::BadTarget)?;
         // RFC 9110 §9.3.6: a CONNECT to no port has to be refused. Port 0 is no port either.
-        if !authority.port.is_some_and(|port| port > 0) {
+        if authority.port.unwrap_or(0) == 0 {
             return Err(Error::BadTarget);
         }
         Ok(Self::new(Form::Authority, target, target.len(), target.len() + 1))
