@@ -68,6 +68,8 @@ pub enum TimerKey {
 ///
 /// Every method may use `cx` freely; actions take effect in order after the method returns.
 pub trait App {
+    /// The driver begins: called once, before anything else.
+    fn started(&mut self, _cx: &mut Cx) {}
     /// A peer connected to one of our listeners.
     fn accepted(&mut self, cx: &mut Cx, conn: ConnId, origin: Origin);
     /// A connection asked for by [`Cx::connect`] is established.

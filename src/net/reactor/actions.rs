@@ -66,7 +66,7 @@ impl Io {
     /// Puts the bytes of the action at `at` behind those that the call has for the same socket already.
     fn stage(&mut self, at: usize, conn: ConnId) {
         let Some((key, socket)) = self.table.find_mut(conn) else { return };
-        if socket.dropping || socket.finish != Finish::No {
+        if socket.finish != Finish::No {
             return;
         }
         let at = u32::try_from(at).expect("a call does not ask for 2^32 things");
@@ -89,7 +89,6 @@ impl Io {
 
     fn finish(&mut self, conn: ConnId) {
         if let Some((key, socket)) = self.table.find_mut(conn)
-            && !socket.dropping
             && socket.finish == Finish::No
         {
             socket.finish = Finish::Asked;
@@ -101,26 +100,14 @@ impl Io {
     /// has not reported by then arrived later than what the application is acting on.
     fn probe(&mut self, conn: ConnId) {
         let ask = self.visited > FRESH;
-        let Some((key, socket)) = self.table.find_mut(conn) else { return };
-        if socket.phase != Phase::Open || socket.ended || socket.paused {
-            return;
+        let Some((_, socket)) = self.table.find_mut(conn) else { return };
+        let mut quiet = socket.phase == Phase::Open && !socket.ended && socket.broken.is_none();
+        if quiet && (socket.readable || ask) {
+            // An error that was found only by looking is told apart from bytes and an end when it is next heard.
+            quiet = matches!(peek(&socket.stream), Ok(false));
+            socket.readable = !quiet;
         }
-        if socket.broken.is_none() && (socket.readable || ask) {
-            match peek(&socket.stream) {
-                Ok(true) => socket.readable = true,
-                Ok(false) => {
-                    socket.readable = false;
-                    return;
-                }
-                Err(kind) => socket.broke(kind),
-            }
-        }
-        if socket.readable {
-            socket.staged = (NONE, NONE);
-            socket.dropping = true;
-            self.touched.push(key);
-            self.enqueue(key);
-        }
+        self.probed.push((conn, quiet));
     }
 }
 

@@ -64,8 +64,6 @@ pub(super) struct Connection {
     pub(super) queued: bool,
     /// The application has to hear how much is unsent.
     pub(super) unreported: bool,
-    /// A probe found something: what the present call wants to send is dropped.
-    pub(super) dropping: bool,
 }
 
 impl Connection {
@@ -89,7 +87,6 @@ impl Connection {
             finish: Finish::No,
             queued: false,
             unreported: false,
-            dropping: false,
         }
     }
 

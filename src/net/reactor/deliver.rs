@@ -29,9 +29,15 @@ impl<A: App> Reactor<A> {
         }
     }
 
-    /// After a call to the application: carries out what it asked for.
+    /// After a call to the application: carries out what it asked for, and answers what it wanted to know.
     pub(super) fn settle(&mut self) {
         self.io.carry_out(&mut self.cx);
+        while let Some((conn, quiet)) = self.io.probed.pop() {
+            if self.cx.is_open(conn) {
+                self.app.probed(&mut self.cx, conn, quiet);
+                self.io.carry_out(&mut self.cx);
+            }
+        }
     }
 
     fn visit(&mut self, key: usize) {

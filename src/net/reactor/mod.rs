@@ -34,7 +34,6 @@ mod table;
 mod tests;
 mod write;
 
-pub(in crate::net) use closing::LINGER;
 pub use remote::Remote;
 pub(in crate::net) use write::CONFIRMED;
 
@@ -140,6 +139,8 @@ impl<A: App> Reactor<A> {
     /// The kernel refuses to wait for events. What goes wrong with a connection is told to the application instead.
     pub fn run(mut self) -> Result<A> {
         let mut events = Events::with_capacity(EVENTS);
+        self.app.started(&mut self.cx);
+        self.settle();
         while !self.is_over() {
             self.turn(&mut events)?;
         }

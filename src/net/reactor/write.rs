@@ -56,8 +56,7 @@ impl Io {
         let Self { table, scratch, chain, .. } = self;
         let Some(socket) = table.get_mut(key) else { return };
         let (first, _) = mem::replace(&mut socket.staged, (NONE, NONE));
-        let dropping = mem::take(&mut socket.dropping);
-        if first != NONE && !dropping && socket.broken.is_none() {
+        if first != NONE && socket.broken.is_none() {
             let direct = socket.writable && socket.output.is_empty();
             let staged = Staged { actions, chain, scratch, next: first };
             match if direct { write_staged(socket, staged) } else { Ok(0) } {
