@@ -36,15 +36,18 @@ pub struct HealthArgs {
     pub health_status: StatusRange,
 
     /// So many failed probes in a row take a backend out
-    #[arg(long, help_heading = HEADING, value_name = "N", default_value_t = 3, value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, help_heading = HEADING, value_name = "N", default_value_t = 3,
+        value_parser = value_parser!(u32).range(1..))]
     pub fail_after: u32,
 
     /// So many successful probes in a row bring it back
-    #[arg(long, help_heading = HEADING, value_name = "N", default_value_t = 2, value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, help_heading = HEADING, value_name = "N", default_value_t = 2,
+        value_parser = value_parser!(u32).range(1..))]
     pub recover_after: u32,
 
     /// How long a backend that is back gets a growing share of the requests; 0s: a full one at once
-    #[arg(long, help_heading = HEADING, value_name = "TIME", default_value = "10s", value_parser = parse_duration_or_zero)]
+    #[arg(long, help_heading = HEADING, value_name = "TIME", default_value = "10s",
+        value_parser = parse_duration_or_zero)]
     pub slow_start: Duration,
 
     /// So many failed requests in a row open the breaker: no requests for a while; 0: never
@@ -56,7 +59,8 @@ pub struct HealthArgs {
     pub breaker_open: Duration,
 
     /// So many successful trial requests close it again
-    #[arg(long, help_heading = HEADING, value_name = "N", default_value_t = 3, value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, help_heading = HEADING, value_name = "N", default_value_t = 3,
+        value_parser = value_parser!(u32).range(1..))]
     pub breaker_successes: u32,
 }
 

@@ -14,8 +14,8 @@ pub struct HealthConfig {
     pub interval: Duration,
     /// The longest such wait while it does not: each failed probe doubles the wait up to here.
     pub max_interval: Duration,
-    /// How much a wait may differ from the above, as a share of it: several proxies, or one with many backends, must not
-    /// probe in step.
+    /// How much a wait may differ from the above, as a share of it: several proxies, or one with many backends, must
+    /// not probe in step.
     pub jitter: f64,
     /// How long a probe may take, connecting included.
     pub timeout: Duration,
@@ -46,7 +46,8 @@ impl Default for HealthConfig {
             // One lost packet is no outage, and one lucky answer is no recovery.
             fail_after: 3,
             recover_after: 2,
-            // Enough for caches and just-in-time compilers to warm up, without a full share of requests waiting on them.
+            // Enough for caches and just-in-time compilers to warm up, without a full share of requests waiting on
+            // them.
             slow_start: Duration::from_secs(10),
             breaker: BreakerConfig::default(),
         }

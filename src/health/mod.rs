@@ -9,9 +9,9 @@
 //! ```
 //!
 //! All workers share one [`Health`]. On the way of a request through a healthy proxy it costs three atomic loads:
-//! [`generation`](Health::generation) (is my list of candidates still right?), [`admit`](Health::admit) (may this one go?)
-//! and [`report`](Health::report) (it went well). Everything else takes the lock of one record, and happens when something
-//! is wrong or has just been.
+//! [`generation`](Health::generation) (is my list of candidates still right?), [`admit`](Health::admit) (may this one
+//! go?) and [`report`](Health::report) (it went well). Everything else takes the lock of one record, and happens when
+//! something is wrong or has just been.
 //!
 //! If nobody is available, nobody gets the request. Some proxies then try everyone ("panic mode"): that keeps a backend
 //! busy that was just about to recover, and hides from the client what it could act on:
@@ -65,14 +65,15 @@ impl Health {
 
     /// Changes whenever an availability changes by an event. One atomic load.
     ///
-    /// A worker that keeps a list of candidates reads this *before* it builds the list, and builds it anew when this has
-    /// changed, or [`fresh_until`](Self::fresh_until) has passed.
+    /// A worker that keeps a list of candidates reads this *before* it builds the list, and builds it anew when this
+    /// has changed, or [`fresh_until`](Self::fresh_until) has passed.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// When some availability changes by time alone: an open breaker becomes half-open, a share grows. `None`: not at all.
+    /// When some availability changes by time alone: an open breaker becomes half-open, a share grows. `None`: not at
+    /// all.
     #[must_use]
     pub fn fresh_until(&self, now: Instant) -> Option<Instant> {
         let unsettled = self.records.iter().filter(|record| !record.is(SETTLED));
@@ -90,8 +91,8 @@ impl Health {
 
     /// Whether a request may be sent to it now. One atomic load unless something is wrong with it.
     ///
-    /// If `true`, exactly one [`report`](Self::report) must follow: a half-open breaker has counted the request as one of
-    /// its few trials.
+    /// If `true`, exactly one [`report`](Self::report) must follow: a half-open breaker has counted the request as one
+    /// of its few trials.
     #[must_use = "if true, the outcome must be reported"]
     pub fn admit(&self, id: BackendId, now: Instant) -> bool {
         if self.record(id).is(ADMITS) {
@@ -137,8 +138,8 @@ impl Health {
         self.change(id, event?)
     }
 
-    /// When to probe it next, asked when a probe has ended: after the interval, plus or minus the jitter; later and later
-    /// while it is down. `unit_random` is in `0..1`.
+    /// When to probe it next, asked when a probe has ended: after the interval, plus or minus the jitter; later and
+    /// later while it is down. `unit_random` is in `0..1`.
     ///
     /// For the first probe, spread the backends over the interval instead: `now + interval * unit_random`.
     pub fn next_probe(&self, id: BackendId, now: Instant, unit_random: f64) -> Instant {
@@ -169,7 +170,8 @@ impl Health {
     #[must_use]
     pub fn retry_after(&self, now: Instant) -> Duration {
         let first = self.records.iter().filter_map(|record| record.facts().back_at(&self.config, now)).min();
-        // Nobody knows when draining ends; the longest time that we would leave a backend unobserved is as good a guess as any.
+        // Nobody knows when draining ends; the longest time that we would leave a backend unobserved is as good a guess
+        // as any.
         let wait = first.map_or(self.config.max_interval, |at| at.saturating_duration_since(now));
         wait.max(SOON)
     }

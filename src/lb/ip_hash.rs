@@ -6,15 +6,15 @@ use std::net::IpAddr;
 
 /// Weighted rendezvous hashing (Thaler and Ravishankar, 1998).
 ///
-/// Every backend draws a lot for every client, by hashing the pair, and the best lot wins. A lot depends on nobody else,
-/// so a backend that leaves moves only its own clients, and gets exactly those back when it returns. `hash % n` would move
-/// nearly everyone. Nothing is remembered: every worker, and the proxy after a restart, draws the same lots.
+/// Every backend draws a lot for every client, by hashing the pair, and the best lot wins. A lot depends on nobody
+/// else, so a backend that leaves moves only its own clients, and gets exactly those back when it returns. `hash % n`
+/// would move nearly everyone. Nothing is remembered: every worker, and the proxy after a restart, draws the same lots.
 ///
 /// A lot is `weight / -ln(u)` with `u` uniform in `0..1`: the time of the first event of a process of that rate, turned
 /// upside down, and of several such processes each is first as often as its rate says.
 ///
-/// Backends are known by their position in the list: one added at its end takes clients only for itself, one inserted in
-/// the middle takes others' lots and moves many.
+/// Backends are known by their position in the list: one added at its end takes clients only for itself, one inserted
+/// in the middle takes others' lots and moves many.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct IpHash;
 
@@ -32,8 +32,8 @@ impl IpHash {
     }
 }
 
-/// One number for a client. The same for `192.0.2.1` and `::ffff:192.0.2.1`: which of them we see depends on whether the
-/// listener is bound to `0.0.0.0` or `[::]`, not on the client (RFC 4291 §2.5.5.2).
+/// One number for a client. The same for `192.0.2.1` and `::ffff:192.0.2.1`: which of them we see depends on whether
+/// the listener is bound to `0.0.0.0` or `[::]`, not on the client (RFC 4291 §2.5.5.2).
 fn hash(client: IpAddr) -> u64 {
     let address = match client {
         IpAddr::V4(v4) => v4.to_ipv6_mapped(),

@@ -7,8 +7,8 @@ use std::cmp::Ordering;
 /// Picks the smallest `in_flight / weight`; equals take turns by weight.
 ///
 /// Ties are the normal case, not the rare one: under light traffic nothing is in flight anywhere. If the first of them
-/// always won, a quiet proxy would send everything to one backend; if weights did not count among them, slow start would
-/// have no effect.
+/// always won, a quiet proxy would send everything to one backend; if weights did not count among them, slow start
+/// would have no effect.
 #[derive(Debug, Clone, Default)]
 pub struct LeastConnections {
     ties: Weighted,

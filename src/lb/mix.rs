@@ -1,7 +1,7 @@
 //! Numbers that look random, from numbers that do not: a hash for one algorithm, a generator for another.
 //!
-//! Both are SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014). Neither is secret or
-//! meant to be: a client gains nothing by knowing which backend it will reach.
+//! Both are SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014). Neither is secret
+//! or meant to be: a client gains nothing by knowing which backend it will reach.
 
 /// 2^64 divided by the golden ratio, made odd: its multiples are spread evenly.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -1,8 +1,8 @@
 //! Which backend gets a request, among those that may get it.
 //!
-//! Health, retries and limits have already had their say: what comes in are the [`Candidate`]s that are alive and not yet
-//! tried for this request. What comes out is one of them. Every worker has a [`Balancer`] of its own, so choosing takes
-//! no lock, and in the steady state no memory.
+//! Health, retries and limits have already had their say: what comes in are the [`Candidate`]s that are alive and not
+//! yet tried for this request. What comes out is one of them. Every worker has a [`Balancer`] of its own, so choosing
+//! takes no lock, and in the steady state no memory.
 //!
 //! | algorithm | looks at | remembers | good for |
 //! |---|---|---|---|
@@ -10,7 +10,7 @@
 //! | [`Weighted`] | weight | one number a backend | unequal backends, equal requests |
 //! | [`LeastConnections`] | weight, requests in flight | as above, for ties | requests of very different length |
 //! | [`IpHash`] | weight, the client's address | nothing | backends that keep state for a client |
-//! | [`PowerOfTwo`] | weight, requests in flight of two | its random state | many workers with a stale view of the load |
+//! | [`PowerOfTwo`] | weight, requests in flight of two | its random state | many workers, each with a stale view |
 
 mod ip_hash;
 mod least_connections;
@@ -70,8 +70,8 @@ impl fmt::Display for Algorithm {
 pub struct Candidate {
     /// Which one.
     pub id: BackendId,
-    /// Its share relative to the other candidates, at least 1. Scaled so that slow start fits in: configured weight times
-    /// percent.
+    /// Its share relative to the other candidates, at least 1. Scaled so that slow start fits in: configured weight
+    /// times percent.
     pub weight: u32,
     /// Requests sent to it and not yet answered.
     pub in_flight: u32,
@@ -124,9 +124,10 @@ pub enum Balancer {
 impl Balancer {
     /// A balancer that has picked nothing yet.
     ///
-    /// `seed` makes workers differ: the number of the worker will do. Round robin starts at the candidate of that number,
-    /// so that the first requests of all workers do not meet on one backend; power of two draws another sequence. The
-    /// other algorithms ignore it. IP hash must: a client has to reach the same backend through every worker.
+    /// `seed` makes workers differ: the number of the worker will do. Round robin starts at the candidate of that
+    /// number, so that the first requests of all workers do not meet on one backend; power of two draws another
+    /// sequence. The other algorithms ignore it. IP hash must: a client has to reach the same backend through every
+    /// worker.
     #[must_use]
     pub fn new(algorithm: Algorithm, seed: u64) -> Self {
         match algorithm {

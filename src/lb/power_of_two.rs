@@ -6,9 +6,9 @@ use std::cmp::Ordering;
 
 /// Draws two different candidates at random and picks the one with the smaller `in_flight / weight`.
 ///
-/// Nearly as even as looking at all of them (Mitzenmacher: "The power of two choices in randomized load balancing", 2001),
-/// and safer where the view of the load is stale: the least busy of all would be picked by every worker at once, while two
-/// random ones are rarely the same for all.
+/// Nearly as even as looking at all of them (Mitzenmacher: "The power of two choices in randomized load balancing",
+/// 2001), and safer where the view of the load is stale: the least busy of all would be picked by every worker at once,
+/// while two random ones are rarely the same for all.
 #[derive(Debug, Clone)]
 pub struct PowerOfTwo {
     random: Random,

@@ -6,9 +6,9 @@ use std::ops::RangeInclusive;
 
 /// Smooth weighted round robin, as nginx does it.
 ///
-/// Every pick, each candidate earns its weight; the richest is picked and pays what all earned together. So over as many
-/// picks as the weights sum up to, each is picked as often as its weight says, and its turns are spread out: weights
-/// 5:1:1 give `a a b a c a a`, not `a a a a a b c`, which would hit `a` in bursts.
+/// Every pick, each candidate earns its weight; the richest is picked and pays what all earned together. So over as
+/// many picks as the weights sum up to, each is picked as often as its weight says, and its turns are spread out:
+/// weights 5:1:1 give `a a b a c a a`, not `a a a a a b c`, which would hit `a` in bursts.
 ///
 /// ```text
 /// weights a=1 b=2 c=3     earned      picked    after paying 6
@@ -62,13 +62,13 @@ impl Weighted {
 }
 
 /// Between picks of the same candidates, no credit is outside of these bounds. One that is dates from heavier company:
-/// without the bounds, a backend that had paid for a heavy neighbour which then died would starve until it had earned all
-/// that back, and one that had been about to be picked would be picked many times in a row.
+/// without the bounds, a backend that had paid for a heavy neighbour which then died would starve until it had earned
+/// all that back, and one that had been about to be picked would be picked many times in a row.
 fn bounds<'a>(candidates: impl Iterator<Item = &'a Candidate>) -> RangeInclusive<i64> {
     let (n, total) = candidates.fold((0u32, 0), |(n, total), candidate| (n + 1, total + i64::from(candidate.weight)));
-    // Below: only the richest pays, and it has something. Above: this is the game of filling n cups with one unit a turn
-    // and emptying one unit from the fullest; none ever holds more than 1 + 1/2 + … + 1/(n-1), which is less than the
-    // number of bits of n.
+    // Below: only the richest pays, and it has something. Above: this is the game of filling n cups with one unit a
+    // turn and emptying one unit from the fullest; none ever holds more than 1 + 1/2 + … + 1/(n-1), which is less than
+    // the number of bits of n.
     let bits = u32::BITS - n.leading_zeros();
     -total..=total * i64::from(bits)
 }
