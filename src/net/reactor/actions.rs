@@ -107,7 +107,7 @@ impl Io {
             quiet = matches!(peek(&socket.stream), Ok(false));
             socket.readable = !quiet;
         }
-        self.probed.push((conn, quiet));
+        self.probed.push_back((conn, quiet));
     }
 }
 

@@ -12,6 +12,7 @@
 
 use super::{
     connection::{Connection, Finish, Phase},
+    deliver::BUDGET,
     io::Io,
     read::Read,
 };
@@ -56,22 +57,25 @@ impl Io {
 
     /// Goes on with a socket that is closing.
     pub(super) fn advance(&mut self, key: usize) {
+        match self.table.get_mut(key).map(|socket| socket.phase) {
+            Some(Phase::Flushing) => self.flush_rest(key),
+            Some(Phase::Lingering(allowance)) => self.discard(key, allowance),
+            _ => {}
+        }
+    }
+
+    fn flush_rest(&mut self, key: usize) {
         let now = self.now;
+        let before = self.table.get_mut(key).map(|socket| socket.output.len());
+        self.flush(key);
         let Some(socket) = self.table.get_mut(key) else { return };
-        let Phase::Lingering(allowance) = socket.phase else {
-            let before = socket.output.len();
-            self.flush(key);
-            let Some(socket) = self.table.get_mut(key) else { return };
-            if socket.broken.is_some() {
-                self.remove(key);
-            } else if socket.output.is_empty() {
-                self.hang_up(key);
-            } else if socket.output.len() < before {
-                self.closing.set(closing_key(key), Some(now + STALL), now);
-            }
-            return;
-        };
-        self.discard(key, allowance);
+        if socket.broken.is_some() {
+            self.remove(key);
+        } else if socket.output.is_empty() {
+            self.hang_up(key);
+        } else if Some(socket.output.len()) < before {
+            self.closing.set(closing_key(key), Some(now + STALL), now);
+        }
     }
 
     /// Closes those that took too long.
@@ -109,20 +113,29 @@ impl Io {
         self.enqueue(key);
     }
 
-    /// Throws away one read of input.
-    fn discard(&mut self, key: usize, allowance: usize) {
-        match self.read(key) {
-            Read::Input(len) => {
-                if let Some(socket) = self.table.get_mut(key) {
-                    socket.phase = Phase::Lingering(allowance.saturating_sub(len));
-                    // Without an allowance nothing is read any more: only the time is waited for.
-                    self.enqueue_later(key);
+    /// Throws away input: a share of it, as everybody gets.
+    fn discard(&mut self, key: usize, mut allowance: usize) {
+        let mut heard = 0;
+        // Without an allowance nothing is read any more: only the time is waited for.
+        while heard < BUDGET && allowance > 0 {
+            match self.read(key) {
+                Read::Input(len) => {
+                    heard += len;
+                    allowance = allowance.saturating_sub(len);
+                }
+                Read::Drained => break,
+                Read::End | Read::Failed(_) => {
+                    self.remove(key);
+                    return;
                 }
             }
-            Read::Drained => {}
-            Read::End | Read::Failed(_) => {
-                self.remove(key);
+            if self.table.get_mut(key).is_none_or(|socket| !socket.readable) {
+                break;
             }
+        }
+        if let Some(socket) = self.table.get_mut(key) {
+            socket.phase = Phase::Lingering(allowance);
+            self.enqueue_later(key);
         }
     }
 }

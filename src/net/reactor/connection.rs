@@ -110,7 +110,7 @@ impl Connection {
                     || self.unreported
             }
             Phase::Flushing => self.writable,
-            Phase::Lingering(_) => self.readable,
+            Phase::Lingering(allowance) => self.readable && allowance > 0,
         }
     }
 

@@ -5,7 +5,7 @@ use crate::app::{App, ConnId};
 use std::io::ErrorKind;
 
 /// How many bytes one visit reads before others have their turn: four small reads, or a large one.
-const BUDGET: usize = 64 * 1024;
+pub(super) const BUDGET: usize = 64 * 1024;
 
 /// Visits that one turn makes beyond those that were due at its start: for what comes of them, so that a refused write is
 /// heard of before the next read. The rest waits for the next turn, so that no two connections can keep the others out.
@@ -32,7 +32,7 @@ impl<A: App> Reactor<A> {
     /// After a call to the application: carries out what it asked for, and answers what it wanted to know.
     pub(super) fn settle(&mut self) {
         self.io.carry_out(&mut self.cx);
-        while let Some((conn, quiet)) = self.io.probed.pop() {
+        while let Some((conn, quiet)) = self.io.probed.pop_front() {
             if self.cx.is_open(conn) {
                 self.app.probed(&mut self.cx, conn, quiet);
                 self.io.carry_out(&mut self.cx);

@@ -40,7 +40,7 @@ pub(super) struct Io {
     /// Actions of the present call; kept for its memory.
     pub(super) actions: Vec<Action>,
     /// Probes of the present call and what they found.
-    pub(super) probed: Vec<(ConnId, bool)>,
+    pub(super) probed: VecDeque<(ConnId, bool)>,
     /// Per action, the next one with bytes for the same socket.
     pub(super) chain: Vec<u32>,
     /// Keys of sockets that the present call concerned.
@@ -63,7 +63,7 @@ impl Io {
             ready: VecDeque::new(),
             later: VecDeque::new(),
             actions: Vec::new(),
-            probed: Vec::new(),
+            probed: VecDeque::new(),
             chain: Vec::new(),
             touched: Vec::new(),
             closing: Timers::new(now),

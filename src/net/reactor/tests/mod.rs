@@ -1,4 +1,9 @@
-//! The reactor over real sockets: nothing sleeps, every wait is for an event, and gives up after [`PATIENCE`].
+//! The reactor over real sockets: nothing sleeps; every wait is for an event, and gives up after
+//! [`support::PATIENCE`].
 
+mod closing;
+mod connections;
+mod interrupted;
+mod lifecycle;
 mod relay;
 mod support;

@@ -122,6 +122,7 @@ pub(super) enum Heard {
     Received(ConnId, Vec<u8>),
     Sent(ConnId, usize),
     Ended(ConnId),
+    Probed(ConnId, bool),
     Failed(ConnId, ErrorKind),
     Expired(TimerKey),
     Woken,
@@ -174,6 +175,10 @@ impl<F: FnMut(&mut Cx, &Heard, &[u8])> App for Scripted<F> {
 
     fn ended(&mut self, cx: &mut Cx, conn: ConnId) {
         self.on(cx, Heard::Ended(conn), &[]);
+    }
+
+    fn probed(&mut self, cx: &mut Cx, conn: ConnId, quiet: bool) {
+        self.on(cx, Heard::Probed(conn, quiet), &[]);
     }
 
     fn failed(&mut self, cx: &mut Cx, conn: ConnId, error: ErrorKind) {

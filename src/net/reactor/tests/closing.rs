@@ -1,0 +1,119 @@
+//! How connections end.
+
+use super::support::*;
+use crate::net::{ReactorConfig, descriptors};
+use std::{
+    io::{ErrorKind, Read, Write},
+    net::Shutdown,
+};
+
+#[test]
+fn a_client_that_still_sends_gets_the_whole_answer() {
+    // As a server does that refuses a body: answers the first bytes and closes. Were it to close at once, the rest of the
+    // body would be answered with a reset, which destroys the answer in the client's kernel.
+    const ANSWER: usize = 3 * 1024 * 1024;
+    const BODY: usize = 4 * 1024 * 1024;
+    let (running, _heard) = script(ReactorConfig::default(), |cx, heard, _| {
+        if let Heard::Received(conn, _) = heard {
+            cx.send(*conn, pattern(ANSWER));
+            cx.close(*conn);
+        }
+    });
+    for _ in 0..3 {
+        let client = running.connect();
+        let mut sender = client.try_clone().unwrap();
+        #[allow(clippy::disallowed_methods)] // The client sends and receives at once.
+        let sending = std::thread::spawn(move || {
+            let sent = sender.write_all(&pattern(BODY));
+            sender.shutdown(Shutdown::Write).unwrap();
+            sent
+        });
+        assert!(read_to_end(&client) == pattern(ANSWER));
+        sending.join().unwrap().expect("everything that was sent was taken");
+    }
+}
+
+#[test]
+fn a_client_that_sends_everything_before_it_reads_gets_the_answer() {
+    let (running, _heard) = script(ReactorConfig::default(), |cx, heard, _| {
+        if let Heard::Received(conn, _) = heard {
+            cx.send(*conn, &b"413"[..]);
+            cx.close(*conn);
+        }
+    });
+    let mut client = running.connect();
+    // More than all buffers on the way hold: somebody has to read it.
+    client.write_all(&vec![b'x'; 20 * 1024 * 1024]).unwrap();
+    assert_eq!(read_to_end(&client), b"413");
+}
+
+#[test]
+fn an_abort_is_seen_as_a_reset() {
+    let (running, _heard) = script(ReactorConfig::default(), |cx, heard, _| {
+        if let Heard::Accepted(conn) = heard {
+            cx.abort(*conn);
+        }
+    });
+    assert_eq!(running.connect().read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn an_end_follows_the_output_and_the_other_direction_goes_on() {
+    const LEN: usize = 8 * 1024 * 1024;
+    let (running, heard) = script(ReactorConfig::default(), |cx, heard, _| match heard {
+        Heard::Accepted(conn) => {
+            cx.send(*conn, pattern(LEN));
+            cx.finish(*conn);
+            // After the end nothing can follow.
+            cx.send(*conn, &b"lost"[..]);
+        }
+        Heard::Ended(conn) => cx.close(*conn),
+        _ => {}
+    });
+    let mut client = running.connect();
+    assert!(read_to_end(&client) == pattern(LEN));
+    client.write_all(b"still here").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let Heard::Accepted(conn) = next(&heard) else { panic!() };
+    let mut rest = std::iter::repeat_with(|| next(&heard)).filter(|heard| !matches!(heard, Heard::Sent(..)));
+    assert_eq!(rest.next(), Some(Heard::Received(conn, b"still here".to_vec())));
+    assert_eq!(rest.next(), Some(Heard::Ended(conn)));
+}
+
+#[test]
+fn a_closing_connection_counts_until_its_peer_has_ended() {
+    let config = ReactorConfig { max_connections: 1, ..ReactorConfig::default() };
+    let (running, heard) = script(config, |cx, heard, _| {
+        if let Heard::Accepted(conn) = heard {
+            cx.close(*conn);
+        }
+    });
+    let lingering = running.connect();
+    assert_eq!(read_to_end(&lingering), b"");
+    next(&heard);
+    let waiting = running.connect();
+    running.remote.wake();
+    assert_eq!(next(&heard), Heard::Woken, "the second client is not accepted while the first may still send");
+    drop(lingering);
+    assert!(matches!(next(&heard), Heard::Accepted(_)));
+    assert_eq!(read_to_end(&waiting), b"");
+}
+
+#[test]
+fn no_descriptor_is_left_open() {
+    // Other tests open and close theirs meanwhile: only a leak by the thousand can be told from that.
+    const CONNECTIONS: usize = 2000;
+    let before = descriptors::count_open().unwrap();
+    let (running, _heard) = script(ReactorConfig::default(), |cx, heard, _| match heard {
+        Heard::Received(conn, what) if what == b"a" => cx.abort(*conn),
+        Heard::Received(conn, _) => cx.close(*conn),
+        _ => {}
+    });
+    for n in 0..CONNECTIONS {
+        let mut client = running.connect();
+        client.write_all(if n % 2 == 0 { b"a" } else { b"c" }).unwrap();
+        let _ = client.read(&mut [0]);
+    }
+    let after = descriptors::count_open().unwrap();
+    assert!(after < before + CONNECTIONS / 2, "{before} became {after}");
+}

@@ -1,0 +1,312 @@
+//! What an application hears about connections, and in which order.
+
+use super::support::*;
+use crate::{
+    app::{ConnId, TimerKey},
+    net::ReactorConfig,
+};
+use std::{
+    io::{ErrorKind, Write},
+    net::Shutdown,
+    sync::mpsc::channel,
+    time::Duration,
+};
+
+#[test]
+fn a_connection_of_ours_lives_as_one_that_was_accepted() {
+    let (listener, to) = backend();
+    let (running, heard) = script(ReactorConfig::default(), move |cx, heard, input| match heard {
+        Heard::Woken => {
+            // Sent before it is connected: waits for it.
+            let conn = cx.connect(to);
+            cx.send(conn, &b"early"[..]);
+        }
+        Heard::Received(conn, _) => cx.forward(*conn, input),
+        Heard::Ended(conn) => cx.close(*conn),
+        _ => {}
+    });
+    running.remote.wake();
+    let mut server = accept(&listener);
+    assert_eq!(read_exactly(&server, 5), b"early");
+    server.write_all(b"echo this").unwrap();
+    assert_eq!(read_exactly(&server, 9), b"echo this");
+    server.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(read_to_end(&server), b"");
+
+    assert_eq!(next(&heard), Heard::Woken);
+    let Heard::Connected(conn) = next(&heard) else { panic!("connected comes first") };
+    // Early bytes count as bytes that were not taken at once.
+    assert_eq!(next(&heard), Heard::Sent(conn, 0));
+    assert_eq!(next(&heard), Heard::Received(conn, b"echo this".to_vec()));
+    assert_eq!(next(&heard), Heard::Ended(conn));
+}
+
+#[test]
+fn a_connection_that_cannot_be_made_fails() {
+    let targets = [nobody(), "255.255.255.255:1".parse().unwrap()];
+    let (running, heard) = script(ReactorConfig::default(), move |cx, heard, _| {
+        if *heard == Heard::Woken {
+            for to in targets {
+                let conn = cx.connect(to);
+                // Must reach nobody.
+                cx.send(conn, &b"lost"[..]);
+                cx.finish(conn);
+            }
+        }
+    });
+    running.remote.wake();
+    assert_eq!(next(&heard), Heard::Woken);
+    let mut failed = [next(&heard), next(&heard)].map(|heard| match heard {
+        Heard::Failed(conn, kind) => (conn.index(), kind),
+        other => panic!("{other:?}"),
+    });
+    failed.sort_unstable_by_key(|(index, _)| *index);
+    assert_eq!(failed[0], (0, ErrorKind::ConnectionRefused));
+    // The system has its own word for an address that it will not even try.
+    assert_ne!(failed[1].1, ErrorKind::ConnectionRefused);
+    running.remote.drain(PATIENCE);
+}
+
+#[test]
+fn an_old_name_does_not_reach_the_next_tenant_of_its_slot() {
+    let mut old: Option<ConnId> = None;
+    let (running, heard) = script(ReactorConfig::default(), move |cx, heard, input| match (heard, old) {
+        (Heard::Accepted(conn), None) => {
+            old = Some(*conn);
+            cx.close(*conn);
+        }
+        (Heard::Received(conn, _), Some(old)) => {
+            cx.send(old, &b"stale"[..]);
+            cx.set_reading(old, false);
+            cx.finish(old);
+            cx.abort(old);
+            cx.forward(*conn, input);
+        }
+        _ => {}
+    });
+    assert_eq!(read_to_end(&running.connect()), b"");
+    let Heard::Accepted(first) = next(&heard) else { panic!() };
+    let mut client = running.connect();
+    for _ in 0..2 {
+        client.write_all(b"hello").unwrap();
+        assert_eq!(read_exactly(&client, 5), b"hello");
+    }
+    let Heard::Accepted(second) = next(&heard) else { panic!() };
+    assert_eq!(first.index(), second.index());
+    assert_ne!(first, second);
+}
+
+#[test]
+fn a_name_given_away_in_a_call_can_be_used_again_in_the_same_call() {
+    let (listener, to) = backend();
+    let (running, _heard) = script(ReactorConfig::default(), move |cx, heard, _| {
+        if let Heard::Received(conn, _) = heard {
+            cx.send(*conn, &b"bye"[..]);
+            cx.close(*conn);
+            let next = cx.connect(to);
+            assert_eq!(next.index(), conn.index());
+            cx.send(next, &b"hello"[..]);
+            cx.finish(next);
+        }
+    });
+    let mut client = running.connect();
+    client.write_all(b"x").unwrap();
+    assert_eq!(read_to_end(&client), b"bye");
+    assert_eq!(read_to_end(&accept(&listener)), b"hello");
+}
+
+#[test]
+fn at_the_limit_new_connections_wait_in_the_backlog() {
+    let config = ReactorConfig { max_connections: 2, ..ReactorConfig::default() };
+    let (running, heard) = script(config, |cx, heard, input| match heard {
+        Heard::Received(conn, _) => cx.forward(*conn, input),
+        Heard::Ended(conn) => cx.close(*conn),
+        _ => {}
+    });
+    let mut clients: Vec<_> = (0..3).map(|_| running.connect()).collect();
+    for client in &mut clients {
+        client.write_all(b"ping").unwrap();
+    }
+    for client in &clients[..2] {
+        assert_eq!(read_exactly(client, 4), b"ping");
+    }
+    let before: Vec<Heard> = heard.try_iter().collect();
+    let accepted = |heard: &[Heard]| heard.iter().filter(|heard| matches!(heard, Heard::Accepted(_))).count();
+    assert_eq!(accepted(&before), 2, "{before:?}");
+    drop(clients.remove(0));
+    assert_eq!(read_exactly(&clients[1], 4), b"ping");
+    assert_eq!(accepted(&heard.try_iter().collect::<Vec<_>>()), 1);
+}
+
+#[test]
+fn a_probe_finds_what_waits_without_hearing_it() {
+    // The application listens to nothing of the first client and probes it when the second one asks. It takes its time:
+    // what the test does to the first meanwhile cannot have been reported by the kernel yet.
+    let (go, wait) = channel::<()>();
+    let mut first = None;
+    let (running, heard) = script(ReactorConfig::default(), move |cx, heard, _| match heard {
+        Heard::Accepted(conn) if first.is_none() => {
+            first = Some(*conn);
+            cx.set_reading(*conn, false);
+        }
+        Heard::Received(conn, _) if Some(*conn) != first => {
+            wait.recv().unwrap();
+            cx.probe(first.unwrap());
+        }
+        Heard::Probed(conn, quiet) => {
+            cx.send(*conn, if *quiet { "quiet" } else { "not quiet" });
+            cx.set_reading(*conn, !quiet);
+        }
+        _ => {}
+    });
+    let mut probed = running.connect();
+    let Heard::Accepted(conn) = next(&heard) else { panic!() };
+    let mut asking = running.connect();
+    next(&heard);
+    let mut ask = || {
+        go.send(()).unwrap();
+        asking.write_all(b"?").unwrap();
+        next(&heard)
+    };
+
+    ask();
+    assert_eq!(next(&heard), Heard::Probed(conn, true));
+    assert_eq!(read_exactly(&probed, 5), b"quiet");
+    probed.write_all(b"unexpected").unwrap();
+    ask();
+    assert_eq!(next(&heard), Heard::Probed(conn, false));
+    assert_eq!(read_exactly(&probed, 9), b"not quiet");
+    assert_eq!(next(&heard), Heard::Received(conn, b"unexpected".to_vec()));
+    ask();
+    assert_eq!(next(&heard), Heard::Probed(conn, true));
+    probed.shutdown(Shutdown::Write).unwrap();
+    ask();
+    assert_eq!(next(&heard), Heard::Probed(conn, false));
+    assert_eq!(next(&heard), Heard::Ended(conn));
+}
+
+#[test]
+fn deadlines_pass_and_can_be_taken_back() {
+    let (running, heard) = script(ReactorConfig::default(), |cx, heard, _| {
+        if let Heard::Accepted(conn) = heard {
+            let soon = cx.now() + Duration::from_millis(15);
+            cx.set_deadline(TimerKey::App(3), Some(soon));
+            cx.set_deadline(TimerKey::App(4), Some(soon));
+            cx.set_deadline(TimerKey::App(4), None);
+            cx.set_deadline(TimerKey::Conn(*conn), Some(soon + Duration::from_millis(30)));
+        }
+    });
+    let _client = running.connect();
+    let Heard::Accepted(conn) = next(&heard) else { panic!() };
+    assert_eq!(next(&heard), Heard::Expired(TimerKey::App(3)));
+    assert_eq!(next(&heard), Heard::Expired(TimerKey::Conn(conn)));
+}
+
+#[test]
+fn an_answer_that_came_before_the_reset_is_heard_before_the_failure() {
+    // The peer answers and leaves while we still send: the write finds out first, but the answer is there.
+    let (go, wait) = channel::<()>();
+    let mut early = None;
+    let (running, heard) = script(ReactorConfig::default(), move |cx, heard, _| match heard {
+        Heard::Accepted(conn) if early.is_none() => early = Some(*conn),
+        Heard::Received(conn, _) if Some(*conn) != early => {
+            wait.recv().unwrap();
+            cx.send(early.unwrap(), vec![b'x'; 100_000]);
+        }
+        _ => {}
+    });
+    let mut leaving = running.connect();
+    let Heard::Accepted(conn) = next(&heard) else { panic!() };
+    let mut asking = running.connect();
+    next(&heard);
+    asking.write_all(b"?").unwrap();
+    // The application is in the middle of hearing that, and waits.
+    leaving.write_all(b"too large").unwrap();
+    reset_on_drop(&leaving);
+    drop(leaving);
+    go.send(()).unwrap();
+    assert!(matches!(next(&heard), Heard::Received(..)));
+    assert_eq!(next(&heard), Heard::Received(conn, b"too large".to_vec()));
+    let Heard::Failed(failed, kind) = next(&heard) else { panic!() };
+    assert_eq!(failed, conn);
+    assert!(matches!(kind, ErrorKind::BrokenPipe | ErrorKind::ConnectionReset), "{kind}");
+}
+
+#[test]
+fn a_reset_is_heard_even_by_who_does_not_listen() {
+    let (running, heard) = script(ReactorConfig::default(), |cx, heard, _| {
+        if let Heard::Accepted(conn) = heard {
+            cx.set_reading(*conn, false);
+        }
+    });
+    let mut client = running.connect();
+    let Heard::Accepted(conn) = next(&heard) else { panic!() };
+    client.write_all(b"never heard").unwrap();
+    reset_on_drop(&client);
+    drop(client);
+    assert_eq!(next(&heard), Heard::Failed(conn, ErrorKind::ConnectionReset));
+}
+
+#[test]
+fn who_listens_again_hears_what_waited() {
+    let mut first = None;
+    let (running, heard) = script(ReactorConfig::default(), move |cx, heard, _| match heard {
+        Heard::Accepted(conn) if first.is_none() => {
+            first = Some(*conn);
+            cx.set_reading(*conn, false);
+        }
+        Heard::Woken => cx.set_reading(first.unwrap(), true),
+        _ => {}
+    });
+    let mut client = running.connect();
+    let Heard::Accepted(conn) = next(&heard) else { panic!() };
+    client.write_all(b"patience").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    // By the time another connection is heard of, the kernel has told about this one. It will not do so again.
+    let _other = running.connect();
+    assert!(matches!(next(&heard), Heard::Accepted(_)));
+    running.remote.wake();
+    assert_eq!(next(&heard), Heard::Woken);
+    assert_eq!(next(&heard), Heard::Received(conn, b"patience".to_vec()));
+    assert_eq!(next(&heard), Heard::Ended(conn));
+}
+
+#[test]
+fn a_large_answer_is_reported_until_the_peer_took_all_of_it() {
+    const LEN: usize = 16 * 1024 * 1024;
+    let (running, heard) = script(ReactorConfig::default(), |cx, heard, _| match heard {
+        Heard::Accepted(conn) => cx.send(*conn, pattern(LEN)),
+        Heard::Sent(conn, 0) => cx.finish(*conn),
+        _ => {}
+    });
+    let client = running.connect();
+    let Heard::Accepted(conn) = next(&heard) else { panic!() };
+    let Heard::Sent(_, mut before) = next(&heard) else { panic!() };
+    assert!(before > 0 && before < LEN, "{before}");
+    assert!(read_to_end(&client) == pattern(LEN));
+    while before > 0 {
+        let Heard::Sent(told, unsent) = next(&heard) else { panic!() };
+        assert!(told == conn && unsent < before);
+        before = unsent;
+    }
+}
+
+#[test]
+fn everything_one_call_sends_arrives_in_its_order() {
+    // More pieces than one system call takes, of sizes that are copied and that are not, input between our own bytes.
+    let pieces = |input: &[u8]| -> Vec<u8> {
+        (0..200u8).flat_map(|n| [vec![n; usize::from(n) * 7], input.to_vec()].concat()).collect()
+    };
+    let (running, _heard) = script(ReactorConfig::default(), move |cx, heard, input| {
+        if let Heard::Received(conn, _) = heard {
+            for n in 0..200u8 {
+                cx.send(*conn, vec![n; usize::from(n) * 7]);
+                cx.forward(*conn, input);
+            }
+            cx.close(*conn);
+        }
+    });
+    let mut client = running.connect();
+    client.write_all(b"input").unwrap();
+    assert!(read_to_end(&client) == pieces(b"input"));
+}
