@@ -31,7 +31,7 @@ const STEP: Duration = Duration::from_millis(10);
 ///
 /// The connection is broken, or a peer takes no byte of an answer for 30 s and the session does not mind.
 pub fn drive(stream: &TcpStream, session: &mut impl Session) -> io::Result<CloseReason> {
-    let mut socket = Socket { stream, reading: None, writing: None };
+    let mut socket = Socket { stream, reading: None, writing: None, stuck: false };
     let mut buffer = vec![0; READ];
     let mut ended = false;
     loop {
@@ -61,6 +61,8 @@ struct Socket<'s> {
     stream: &'s TcpStream,
     reading: Option<Duration>,
     writing: Option<Duration>,
+    /// The peer took nothing until a deadline passed: what it did not take is lost, so there is no answer to wait for.
+    stuck: bool,
 }
 
 impl Socket<'_> {
@@ -70,6 +72,7 @@ impl Socket<'_> {
             let deadline = session.deadline();
             let timeout = match until(deadline) {
                 Some(Duration::ZERO) => {
+                    self.stuck = true;
                     session.expire(clock::now());
                     continue;
                 }
@@ -83,9 +86,12 @@ impl Socket<'_> {
             let mut slices = [IoSlice::new(&[]); SLICES];
             let filled = output.io_slices(&mut slices);
             match self.stream.write_vectored(&slices[..filled]) {
-                Ok(taken) => output.consume(taken),
+                Ok(taken) => {
+                    output.consume(taken);
+                    self.stuck = false;
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if timed_out(&error) && deadline.is_some() => session.expire(clock::now()),
+                Err(error) if timed_out(&error) && deadline.is_some() => {}
                 Err(error) => return Err(error),
             }
         }
@@ -115,7 +121,7 @@ impl Socket<'_> {
     /// Announces our end and throws away what the peer still sends, so that closing does not become a reset that destroys
     /// the answer on its way (RFC 9112 §9.6).
     fn hang_up(&mut self, ended: bool, buffer: &mut [u8]) {
-        if ended || self.stream.shutdown(Shutdown::Write).is_err() {
+        if ended || self.stuck || self.stream.shutdown(Shutdown::Write).is_err() {
             return;
         }
         let until = clock::now().instant + LINGER;

@@ -26,3 +26,6 @@ pub use error::Error;
 pub use listen::{ListenOptions, listen};
 pub use reactor::{Reactor, ReactorConfig, Remote};
 pub use sessions::Sessions;
+
+#[cfg(test)]
+mod tests;
