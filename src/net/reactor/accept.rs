@@ -13,7 +13,8 @@ use std::{
 /// Connections that one listener gives in one turn. Those that are open already come first.
 const BURST: usize = 64;
 
-/// How long to wait when descriptors ran out. Trying at once would fail at once, and burn a core.
+/// How long to wait when descriptors ran out, or another error says that accepting makes no sense. Trying at once would
+/// fail at once, and burn a core.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
 /// A listening socket.
@@ -28,9 +29,9 @@ pub(super) struct Listener {
 #[derive(Debug, Default)]
 pub(super) struct Listeners {
     pub(super) all: Vec<Listener>,
-    /// Descriptors ran out; until then nothing is accepted.
+    /// Descriptors ran out, most likely; until then nothing is accepted.
     pub(super) exhausted_until: Option<Instant>,
-    /// It was said that they ran out. Once is enough until it works again.
+    /// It was logged. Once is enough until it works again.
     complained: bool,
 }
 
@@ -81,14 +82,22 @@ impl<A: App> Reactor<A> {
                 self.admit(index, stream, peer);
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => self.listeners.all[index].ready = false,
-            Err(error) if out_of_descriptors(&error) => {
-                self.listeners.exhausted_until = Some(self.cx.now() + BACK_OFF);
-                if !std::mem::replace(&mut self.listeners.complained, true) {
-                    tracing::warn!(%error, "cannot accept: raise the limit with `ulimit -n`, or lower --max-connections");
-                }
-            }
-            // Interrupted, or a peer that gave up while it waited: the next one is not affected.
-            Err(error) => tracing::debug!(%error, "accept"),
+            // A peer that gave up while it waited, or a signal: the next one is not affected.
+            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
+            Err(error) => self.back_off(&error),
+        }
+    }
+
+    /// Accepts nothing for a while. Whatever it was, it will not be better at once.
+    fn back_off(&mut self, error: &io::Error) {
+        self.listeners.exhausted_until = Some(self.cx.now() + BACK_OFF);
+        if std::mem::replace(&mut self.listeners.complained, true) {
+            return;
+        }
+        if out_of_descriptors(error) {
+            tracing::warn!(%error, "cannot accept: raise the limit with `ulimit -n`, or lower --max-connections");
+        } else {
+            tracing::warn!(%error, "cannot accept: trying again every 100 ms");
         }
     }
 

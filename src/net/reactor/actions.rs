@@ -13,7 +13,7 @@ use std::{io::ErrorKind, mem};
 
 /// What the kernel said is fresh for so many visits. Behind a longer queue a probe asks the kernel again: a tenth of a
 /// millisecond is long enough for a pooled connection to end.
-const FRESH: usize = 32;
+pub(super) const FRESH: usize = 32;
 
 impl Io {
     /// Carries out what the application asked for since the last time.

@@ -1,13 +1,13 @@
 //! What an application hears about connections, and in which order.
 
-use super::support::*;
+use super::{super::actions::FRESH, support::*};
 use crate::{
     app::{ConnId, TimerKey},
     net::ReactorConfig,
 };
 use std::{
     io::{ErrorKind, Write},
-    net::Shutdown,
+    net::{Shutdown, TcpStream},
     sync::mpsc::channel,
     time::Duration,
 };
@@ -140,19 +140,14 @@ fn at_the_limit_new_connections_wait_in_the_backlog() {
 
 #[test]
 fn a_probe_finds_what_waits_without_hearing_it() {
-    // The application listens to nothing of the first client and probes it when the second one asks. It takes its time:
-    // what the test does to the first meanwhile cannot have been reported by the kernel yet.
-    let (go, wait) = channel::<()>();
+    // Does not listen to the first client, and probes it when the second one asks.
     let mut first = None;
     let (running, heard) = script(ReactorConfig::default(), move |cx, heard, _| match heard {
         Heard::Accepted(conn) if first.is_none() => {
             first = Some(*conn);
             cx.set_reading(*conn, false);
         }
-        Heard::Received(conn, _) if Some(*conn) != first => {
-            wait.recv().unwrap();
-            cx.probe(first.unwrap());
-        }
+        Heard::Received(conn, _) if Some(*conn) != first => cx.probe(first.unwrap()),
         Heard::Probed(conn, quiet) => {
             cx.send(*conn, if *quiet { "quiet" } else { "not quiet" });
             cx.set_reading(*conn, !quiet);
@@ -164,7 +159,6 @@ fn a_probe_finds_what_waits_without_hearing_it() {
     let mut asking = running.connect();
     next(&heard);
     let mut ask = || {
-        go.send(()).unwrap();
         asking.write_all(b"?").unwrap();
         next(&heard)
     };
@@ -183,6 +177,49 @@ fn a_probe_finds_what_waits_without_hearing_it() {
     ask();
     assert_eq!(next(&heard), Heard::Probed(conn, false));
     assert_eq!(next(&heard), Heard::Ended(conn));
+}
+
+#[test]
+fn a_probe_late_in_a_turn_asks_the_kernel_again() {
+    const CLIENTS: usize = FRESH + 8;
+    let (busy, begun) = channel::<()>();
+    let (go, wait) = channel::<()>();
+    let mut conns: Vec<ConnId> = Vec::new();
+    let mut asked = 0;
+    let (running, heard) = script(ReactorConfig::default(), move |cx, heard, _| match heard {
+        Heard::Accepted(conn) => conns.push(*conn),
+        Heard::Received(..) => {
+            asked += 1;
+            // In the middle of the first question all others arrive: the next turn has them together. In the middle of the
+            // last, the first client ends: too late for the kernel to have reported it in this turn.
+            if asked == 1 || asked == CLIENTS {
+                busy.send(()).unwrap();
+                wait.recv().unwrap();
+            }
+            if asked == CLIENTS {
+                cx.probe(conns[0]);
+            }
+        }
+        _ => {}
+    });
+    let mut probed = running.connect();
+    let Heard::Accepted(conn) = next(&heard) else { panic!() };
+    let mut asking: Vec<TcpStream> = (0..CLIENTS).map(|_| running.connect()).collect();
+    for _ in 0..CLIENTS {
+        assert!(matches!(next(&heard), Heard::Accepted(_)));
+    }
+    asking[0].write_all(b"?").unwrap();
+    begun.recv_timeout(PATIENCE).unwrap();
+    for client in &mut asking[1..] {
+        client.write_all(b"?").unwrap();
+    }
+    go.send(()).unwrap();
+    begun.recv_timeout(PATIENCE).unwrap();
+    probed.write_all(b"unexpected").unwrap();
+    go.send(()).unwrap();
+    let mut rest = std::iter::repeat_with(|| next(&heard)).skip_while(|heard| matches!(heard, Heard::Received(..)));
+    assert_eq!(rest.next(), Some(Heard::Probed(conn, false)));
+    assert_eq!(rest.next(), Some(Heard::Received(conn, b"unexpected".to_vec())));
 }
 
 #[test]
@@ -205,11 +242,13 @@ fn deadlines_pass_and_can_be_taken_back() {
 #[test]
 fn an_answer_that_came_before_the_reset_is_heard_before_the_failure() {
     // The peer answers and leaves while we still send: the write finds out first, but the answer is there.
+    let (busy, begun) = channel::<()>();
     let (go, wait) = channel::<()>();
     let mut early = None;
     let (running, heard) = script(ReactorConfig::default(), move |cx, heard, _| match heard {
         Heard::Accepted(conn) if early.is_none() => early = Some(*conn),
         Heard::Received(conn, _) if Some(*conn) != early => {
+            busy.send(()).unwrap();
             wait.recv().unwrap();
             cx.send(early.unwrap(), vec![b'x'; 100_000]);
         }
@@ -220,7 +259,8 @@ fn an_answer_that_came_before_the_reset_is_heard_before_the_failure() {
     let mut asking = running.connect();
     next(&heard);
     asking.write_all(b"?").unwrap();
-    // The application is in the middle of hearing that, and waits.
+    // The application is in the middle of hearing that: what comes now is news to it.
+    begun.recv_timeout(PATIENCE).unwrap();
     leaving.write_all(b"too large").unwrap();
     reset_on_drop(&leaving);
     drop(leaving);
