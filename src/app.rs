@@ -5,10 +5,10 @@
 //! protocols. So a whole proxy runs in a unit test, and one reactor serves every application.
 //!
 //! ```text
-//!             accepted connected received sent ended failed expired woken drain
-//!   driver ────────────────────────────────────────────────────────────────────▶ App
-//!          ◀────────────────────────────────────────────────────────────────────
-//!             Cx: connect send forward set_reading finish close abort set_deadline
+//!             accepted connected received sent ended probed failed expired woken drain
+//!   driver ───────────────────────────────────────────────────────────────────────────▶ App
+//!          ◀───────────────────────────────────────────────────────────────────────────
+//!             Cx: connect send forward set_reading probe finish close abort set_deadline
 //! ```
 //!
 //! # The life of a connection
@@ -68,6 +68,8 @@ pub enum TimerKey {
 ///
 /// Every method may use `cx` freely; actions take effect in order after the method returns.
 pub trait App {
+    /// The driver begins: called once, before anything else.
+    fn started(&mut self, _cx: &mut Cx) {}
     /// A peer connected to one of our listeners.
     fn accepted(&mut self, cx: &mut Cx, conn: ConnId, origin: Origin);
     /// A connection asked for by [`Cx::connect`] is established.
@@ -79,6 +81,9 @@ pub trait App {
     fn sent(&mut self, cx: &mut Cx, conn: ConnId, unsent: usize);
     /// The peer sends nothing more; it may still read. Called at most once a connection.
     fn ended(&mut self, cx: &mut Cx, conn: ConnId);
+    /// The answer to [`Cx::probe`]. `quiet`: nothing waits, the peer expects us to speak. Not quiet: bytes nobody asked for,
+    /// an end or an error wait; the connection is still the application's to close.
+    fn probed(&mut self, _cx: &mut Cx, _conn: ConnId, _quiet: bool) {}
     /// The connection is gone: refused, reset, timed out in the kernel, unreachable. No later event names it.
     fn failed(&mut self, cx: &mut Cx, conn: ConnId, error: io::ErrorKind);
     /// The deadline set for `key` has passed. It is no longer set.
@@ -104,8 +109,8 @@ pub enum Action {
     SetReading(ConnId, bool),
     /// Whether to read in large pieces: a long body flows. Starts off, so that heads do not cost a large buffer.
     SetBulk(ConnId, bool),
-    /// Before anything that follows is sent: if bytes, an end or an error already wait on this connection, deliver those
-    /// instead and drop everything queued on it.
+    /// Look whether bytes, an end or an error already wait on this connection, without hearing them; answered by
+    /// [`App::probed`] before anything else happens to it.
     Probe(ConnId),
     /// After the queued output: no more will be sent (`shutdown(SHUT_WR)`). Reading goes on.
     Finish(ConnId),

@@ -26,6 +26,7 @@
 pub mod app;
 pub mod backend;
 pub mod buf;
+pub mod cli;
 pub mod health;
 pub mod http;
 pub mod lb;

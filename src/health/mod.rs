@@ -1,1 +1,198 @@
-//! Which backends may be used: active probes, passive observation, the breaker.
+//! Which backends may be used, and why not.
+//!
+//! Three things can stand against a backend, and each comes and goes by itself:
+//!
+//! ```text
+//!   probes            active.rs     it does not answer as it should ─┐
+//!   breaker           passive.rs    requests to it failed           ─┼─▶ none: it gets requests, a few at first
+//!   draining          a flag        someone is about to stop it     ─┘        (slow_start.rs)
+//! ```
+//!
+//! All workers share one [`Health`]. On the way of a request through a healthy proxy it costs three atomic loads:
+//! [`generation`](Health::generation) (is my list of candidates still right?), [`admit`](Health::admit) (may this one
+//! go?) and [`report`](Health::report) (it went well). Everything else takes the lock of one record, and happens when
+//! something is wrong or has just been.
+//!
+//! If nobody is available, nobody gets the request. Some proxies then try everyone ("panic mode"): that keeps a backend
+//! busy that was just about to recover, and hides from the client what it could act on:
+//! [`retry_after`](Health::retry_after).
+
+mod active;
+mod args;
+mod config;
+mod passive;
+mod record;
+mod slow_start;
+mod status;
+
+pub use args::{HealthArgs, parse_duration, parse_duration_or_zero};
+pub use config::{BadStatusRange, HealthConfig, StatusRange};
+pub use status::{
+    Availability, BackendHealth, Change, DownReason, Event, FailureKind, Outcome, ProbeFailure, State, UpReason,
+};
+
+use crate::backend::{Backend, BackendId};
+use record::{ADMITS, CLEAN, Facts, Record, SETTLED, SOON};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+/// What is known about all backends. Shared by all workers, which may be a little apart in what they take for `now`.
+///
+/// Methods that take a [`BackendId`] panic if it is not of one of the backends given to [`new`](Self::new).
+#[derive(Debug)]
+pub struct Health {
+    config: HealthConfig,
+    generation: AtomicU64,
+    records: Box<[Record]>,
+}
+
+impl Health {
+    /// All backends are up and get all of their share: there is no time to wait for proof.
+    #[must_use]
+    pub fn new(backends: &[Backend], config: HealthConfig, now: Instant) -> Self {
+        debug_assert!(backends.iter().enumerate().all(|(index, backend)| backend.id.index() == index));
+        let records = backends.iter().map(|backend| Record::new(&backend.name, &config, now)).collect();
+        Self { config, generation: AtomicU64::new(0), records }
+    }
+
+    /// As given to [`new`](Self::new): what a probe asks, how long it may take, whether to probe at all.
+    #[must_use]
+    pub fn config(&self) -> &HealthConfig {
+        &self.config
+    }
+
+    /// Changes whenever an availability changes by an event. One atomic load.
+    ///
+    /// A worker that keeps a list of candidates reads this *before* it builds the list, and builds it anew when this
+    /// has changed, or [`fresh_until`](Self::fresh_until) has passed.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// When some availability changes by time alone: an open breaker becomes half-open, a share grows. `None`: not at
+    /// all.
+    #[must_use]
+    pub fn fresh_until(&self, now: Instant) -> Option<Instant> {
+        let unsettled = self.records.iter().filter(|record| !record.is(SETTLED));
+        unsettled.filter_map(|record| record.facts().changes_at(now)).min()
+    }
+
+    /// Whether it may get new requests, and how many. One atomic load if it gets its full share.
+    #[must_use]
+    pub fn available(&self, id: BackendId, now: Instant) -> Availability {
+        if self.record(id).is(SETTLED) {
+            return Availability::Up { weight_percent: 100 };
+        }
+        self.update(id, now, |facts| facts.availability(now))
+    }
+
+    /// Whether a request may be sent to it now. One atomic load unless something is wrong with it.
+    ///
+    /// If `true`, exactly one [`report`](Self::report) must follow: a half-open breaker has counted the request as one
+    /// of its few trials.
+    #[must_use = "if true, the outcome must be reported"]
+    pub fn admit(&self, id: BackendId, now: Instant) -> bool {
+        if self.record(id).is(ADMITS) {
+            return true;
+        }
+        self.update(id, now, |facts| facts.held_back().is_none() && facts.passive.admit(now))
+    }
+
+    /// How a request ended that [`admit`](Self::admit) let through. A success after a success is one atomic load.
+    pub fn report(&self, id: BackendId, outcome: Outcome, now: Instant) -> Option<Change> {
+        if !matches!(outcome, Outcome::Failure(_)) && self.record(id).is(CLEAN) {
+            return None;
+        }
+        let event = self.update(id, now, |facts| match outcome {
+            Outcome::Success => {
+                let recovered = facts.passive.succeeded(now)?;
+                Some(facts.recovered(recovered, &self.config, now))
+            }
+            Outcome::Failure(kind) => {
+                let reason = facts.passive.failed(kind, now)?;
+                Some(facts.fell(reason, now))
+            }
+            Outcome::Neutral => {
+                facts.passive.give_back();
+                None
+            }
+        });
+        self.change(id, event?)
+    }
+
+    /// How a probe ended.
+    pub fn probed(&self, id: BackendId, result: Result<(), ProbeFailure>, now: Instant) -> Option<Change> {
+        let event = self.update(id, now, |facts| match result {
+            Ok(()) => {
+                let recovered = facts.probes.succeeded(&self.config)?;
+                Some(facts.recovered(recovered, &self.config, now))
+            }
+            Err(failure) => {
+                let reason = facts.probes.failed(failure, &self.config)?;
+                Some(facts.fell(reason, now))
+            }
+        });
+        self.change(id, event?)
+    }
+
+    /// When to probe it next, asked when a probe has ended: after the interval, plus or minus the jitter; later and
+    /// later while it is down. `unit_random` is in `0..1`.
+    ///
+    /// For the first probe, spread the backends over the interval instead: `now + interval * unit_random`.
+    pub fn next_probe(&self, id: BackendId, now: Instant, unit_random: f64) -> Instant {
+        let mut facts = self.record(id).facts();
+        let next = now + facts.probes.wait(&self.config, unit_random);
+        facts.next_probe = Some(next);
+        next
+    }
+
+    /// Whether it is about to be stopped: then it gets no new requests, and those that it has go on.
+    pub fn set_draining(&self, id: BackendId, draining: bool, now: Instant) -> Option<Change> {
+        let event = self.update(id, now, |facts| match (std::mem::replace(&mut facts.draining, draining), draining) {
+            (false, true) => Some(facts.fell(DownReason::Draining, now)),
+            (true, false) => Some(facts.recovered(UpReason::Undrained, &self.config, now)),
+            (true, true) | (false, false) => None,
+        });
+        self.change(id, event?)
+    }
+
+    /// Everything known, for `/stats`.
+    #[must_use]
+    pub fn snapshot(&self, now: Instant) -> Vec<BackendHealth> {
+        let of = |(id, record): (u16, &Record)| record.facts().snapshot(id, &record.name, now);
+        (0..).zip(&self.records).map(of).collect()
+    }
+
+    /// When some backend may be available again, by what is known: for `Retry-After`. At least one second.
+    #[must_use]
+    pub fn retry_after(&self, now: Instant) -> Duration {
+        let first = self.records.iter().filter_map(|record| record.facts().back_at(&self.config, now)).min();
+        // Nobody knows when draining ends; the longest time that we would leave a backend unobserved is as good a guess
+        // as any.
+        let wait = first.map_or(self.config.max_interval, |at| at.saturating_duration_since(now));
+        wait.max(SOON)
+    }
+
+    fn record(&self, id: BackendId) -> &Record {
+        &self.records[id.index()]
+    }
+
+    fn update<R>(&self, id: BackendId, now: Instant, change: impl FnOnce(&mut Facts) -> R) -> R {
+        let (result, changed) = self.record(id).update(now, change);
+        if changed {
+            // After the flags are written: whoever sees this sees them.
+            self.generation.fetch_add(1, Ordering::Release);
+        }
+        result
+    }
+
+    fn change(&self, backend: BackendId, event: Event) -> Option<Change> {
+        Some(Change { backend, name: self.record(backend).name.clone(), event })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -49,6 +49,9 @@ enum At {
     Value,
     Quoted,
     Escaped,
+    /// After the closing quote: nothing may be glued to it.
+    QuotedEnd,
+    /// White space after a value: another extension has to follow.
     AfterValue,
     /// The line feed of a size line.
     LineEnd,
@@ -100,7 +103,7 @@ impl Chunked {
             return Err(Error::BareLf);
         }
         if byte != b'\r' {
-            self.count(limits)?;
+            self.count(byte, limits)?;
         }
         match self.at {
             At::Size | At::Digits => self.size(byte),
@@ -109,12 +112,13 @@ impl Chunked {
     }
 
     /// One more byte of the size line.
-    fn count(&mut self, limits: &Limits) -> Result<(), Error> {
+    fn count(&mut self, byte: u8, limits: &Limits) -> Result<(), Error> {
         self.line = self.line.saturating_add(1);
         if self.line as usize > limits.chunk_line {
             return Err(Error::ChunkLineTooLong);
         }
-        if !matches!(self.at, At::Size | At::Digits) {
+        let of_size = matches!(self.at, At::Size | At::Digits) && grammar::hex_value(byte).is_some();
+        if !of_size {
             self.extensions = self.extensions.saturating_add(1);
             if self.extensions as usize > limits.chunk_extensions {
                 return Err(Error::ExtensionsTooLarge);
@@ -147,7 +151,8 @@ impl Chunked {
     }
 }
 
-/// `*( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )` (RFC 9112 §7.1.1). `None`: not by this grammar.
+/// `*( BWS ";" BWS chunk-ext-name [ BWS "=" BWS chunk-ext-val ] )` (RFC 9112 §7.1.1). `None`: not by this grammar, which
+/// has no white space before the line's end.
 fn extension(at: At, byte: u8) -> Option<At> {
     match (at, byte) {
         (At::BeforeSemicolon | At::BeforeName | At::AfterName | At::BeforeValue | At::AfterValue, b' ' | b'\t') => {
@@ -156,16 +161,16 @@ fn extension(at: At, byte: u8) -> Option<At> {
         (At::BeforeName | At::Name, _) if grammar::is_token_byte(byte) => Some(At::Name),
         (At::BeforeValue | At::Value, _) if grammar::is_token_byte(byte) => Some(At::Value),
         (At::BeforeValue, b'"') => Some(At::Quoted),
-        (At::Quoted, b'"') => Some(At::AfterValue),
+        (At::Quoted, b'"') => Some(At::QuotedEnd),
         (At::Quoted, b'\\') => Some(At::Escaped),
         (At::Quoted | At::Escaped, _) if grammar::is_text(&[byte]) => Some(At::Quoted),
         (At::Name, b' ' | b'\t') => Some(At::AfterName),
-        (At::Value, b' ' | b'\t') => Some(At::AfterValue),
+        (At::Value | At::QuotedEnd, b' ' | b'\t') => Some(At::AfterValue),
         (At::Name | At::AfterName, b'=') => Some(At::BeforeValue),
-        (At::BeforeSemicolon | At::Name | At::AfterName | At::Value | At::AfterValue, b';') => Some(At::BeforeName),
-        (At::Name | At::Value, b'\r') => Some(At::LineEnd),
-        // White space before the line's end belongs to no rule: only the one that ended a quoted value may have been none.
-        (At::AfterValue, b'\r') => Some(At::LineEnd),
+        (At::BeforeSemicolon | At::Name | At::AfterName | At::Value | At::QuotedEnd | At::AfterValue, b';') => {
+            Some(At::BeforeName)
+        }
+        (At::Name | At::Value | At::QuotedEnd, b'\r') => Some(At::LineEnd),
         _ => None,
     }
 }

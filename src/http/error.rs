@@ -32,8 +32,9 @@ pub enum Error {
     BadRequestLine,
     /// A method that is not a token (RFC 9110 §9.1).
     BadMethod,
-    /// A method as long as a whole request line may be (RFC 9112 §3).
-    MethodTooLong,
+    /// No space within the length of a request line. RFC 9112 §3 suggests 501 for a method too long; without a space
+    /// after it, it is not known to be one.
+    NoMethod,
     /// A request target with a byte that may not stand there, or in a form that its method does not take (RFC 9112 §3.2).
     BadTarget,
     /// An absolute target of a scheme other than `http` and `https`.
@@ -42,7 +43,7 @@ pub enum Error {
     UserInfo,
     /// A version that is not `HTTP/` digit `.` digit (RFC 9112 §2.3).
     BadVersion,
-    /// A version of HTTP that is written otherwise than HTTP/1 (RFC 9110 §15.6.6).
+    /// A major version other than 1 (RFC 9110 §15.6.6).
     UnsupportedVersion,
     /// A status line that is not version, space, three digits (RFC 9112 §4).
     BadStatusLine,
@@ -76,6 +77,8 @@ pub enum Error {
     CodingInHttp10,
     /// Content in a `TRACE` request (RFC 9110 §9.3.8).
     ContentInTrace,
+    /// An expectation other than `100-continue` (RFC 9110 §10.1.1).
+    UnknownExpectation,
 
     // Chunks (RFC 9112 §7.1).
     /// A chunk size that is not hexadecimal digits, or is followed by something else than an extension or the line's end.
@@ -122,7 +125,8 @@ impl Error {
     #[must_use]
     pub fn status(self) -> Status {
         match self {
-            Self::MethodTooLong | Self::UnknownCoding => Status::NOT_IMPLEMENTED,
+            Self::UnknownCoding => Status::NOT_IMPLEMENTED,
+            Self::UnknownExpectation => Status::EXPECTATION_FAILED,
             Self::UnsupportedVersion => Status::VERSION_NOT_SUPPORTED,
             Self::RequestLineTooLong => Status::URI_TOO_LONG,
             Self::HeadTooLarge | Self::TooManyFields | Self::TrailersTooLarge => Status::FIELDS_TOO_LARGE,
@@ -148,7 +152,7 @@ impl Error {
             Self::BadFieldValue => "control character in a field value",
             Self::BadRequestLine => "malformed request line",
             Self::BadMethod => "malformed method",
-            Self::MethodTooLong => "method too long",
+            Self::NoMethod => "no end of a method",
             Self::BadTarget => "malformed request target",
             Self::BadScheme => "scheme other than http and https",
             Self::UserInfo => "user name in the target",
@@ -168,6 +172,7 @@ impl Error {
             Self::UnknownCoding => "unknown transfer-coding",
             Self::CodingInHttp10 => "transfer-encoding in HTTP/1.0",
             Self::ContentInTrace => "content in a TRACE request",
+            Self::UnknownExpectation => "unknown expectation",
             Self::BadChunkSize => "malformed chunk size",
             Self::ChunkTooLarge => "chunk size too large",
             Self::BadChunkExtension => "malformed chunk extension",

@@ -22,6 +22,10 @@ pub enum BodyLength {
 pub fn of_request(head: &RequestHead) -> Result<BodyLength, Error> {
     // Rules 3 to 7: without either field there is no body.
     let length = declared(head.version, &head.fields)?.unwrap_or(BodyLength::Empty);
+    // Legal, but some read it as octal; if it is passed on as it came, they end the body elsewhere. No client writes it.
+    if head.fields.get("content-length").is_some_and(|digits| digits.len() > 1 && digits.starts_with(b"0")) {
+        return Err(Error::BadLength);
+    }
     if head.method == Method::Trace && length != BodyLength::Empty {
         return Err(Error::ContentInTrace);
     }

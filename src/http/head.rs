@@ -1,6 +1,7 @@
 //! Heads as values: what a reader gives and a writer takes.
 
 use super::{Error, Fields, Method, Status, Target, Version, host};
+use bytes::BufMut;
 
 /// The head of a request: request line and fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,11 +102,11 @@ impl ResponseHead {
 }
 
 /// Appends a status line. The space before the reason is required even if there is none (RFC 9112 §4).
-pub fn write_status_line(version: Version, status: Status, reason: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(version.as_str().as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(&status.digits());
-    out.push(b' ');
-    out.extend_from_slice(reason);
-    out.extend_from_slice(b"\r\n");
+pub fn write_status_line(version: Version, status: Status, reason: &[u8], out: &mut impl BufMut) {
+    out.put_slice(version.as_str().as_bytes());
+    out.put_u8(b' ');
+    out.put_slice(&status.digits());
+    out.put_u8(b' ');
+    out.put_slice(reason);
+    out.put_slice(b"\r\n");
 }

@@ -1,6 +1,6 @@
 //! What belongs to one hop and what to the whole way (RFC 9110 §7.6.1, §6.5.1).
 
-use super::{Fields, RequestHead, Version};
+use super::{Error, Fields, RequestHead, Version};
 
 /// Whether a field may be forwarded, with what `Connection` lists taken into account.
 ///
@@ -109,10 +109,16 @@ pub fn forbidden_in_trailers(name: &str) -> bool {
 }
 
 /// Whether the client waits for 100 (Continue) before it sends its content (RFC 9110 §10.1.1). HTTP/1.0 knows no interim
-/// responses: there the field is ignored.
+/// responses: there the field is ignored. Nor is there anything to wait for without content: ask about that first.
 #[must_use]
 pub fn expects_continue(head: &RequestHead) -> bool {
     head.version == Version::Http11 && head.fields.has_token("expect", "100-continue")
+}
+
+/// [`Error::UnknownExpectation`] if the request expects anything else, which a server may refuse with 417.
+pub fn check_expectations(head: &RequestHead) -> Result<(), Error> {
+    let known = |expectation: &[u8]| expectation.eq_ignore_ascii_case(b"100-continue");
+    if head.fields.tokens("expect").all(known) { Ok(()) } else { Err(Error::UnknownExpectation) }
 }
 
 /// The protocols that the client offers to switch to (RFC 9110 §7.8), if it listed `upgrade` in `Connection`. HTTP/1.0

@@ -35,7 +35,7 @@ impl Limits {
     pub const BODY: u64 = u64::MAX;
     /// A size is 16 digits; the rest is for extensions, which nobody is known to use.
     pub const CHUNK_LINE: usize = 1024;
-    /// hyper's and Go's default.
+    /// As hyper allows.
     pub const CHUNK_EXTENSIONS: usize = 16 * 1024;
     /// Signatures and status codes are short.
     pub const TRAILERS: usize = 8 * 1024;

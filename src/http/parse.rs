@@ -55,8 +55,8 @@ pub(super) fn request_line(line: &[u8]) -> Result<(Method, Target, Version), Err
 pub(super) fn check_request_start(start: &[u8]) -> Result<(), Error> {
     /// Longer than any registered method. Each call looks at no more, so that single bytes cost linear time.
     const LOOK: usize = 32;
-    let method = start.iter().take(LOOK).take_while(|byte| **byte != b' ');
-    if method.clone().all(|byte| grammar::is_token_byte(*byte) || *byte == b'\r') && start.first() != Some(&b' ') {
+    let mut method = start.iter().take(LOOK).take_while(|byte| !matches!(byte, b' ' | b'\r'));
+    if method.all(|byte| grammar::is_token_byte(*byte)) && start.first() != Some(&b' ') {
         Ok(())
     } else {
         Err(Error::BadMethod)

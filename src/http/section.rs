@@ -86,9 +86,6 @@ impl Collector {
     /// Refuses a malformed line now rather than when the section ends: it may never end.
     fn check<'i>(&mut self, kind: Kind) -> Result<Option<Section<'i>>, Error> {
         let Some(partial) = &mut self.0 else { return Ok(None) };
-        if partial.scan.lines == 0 && kind == Kind::Request {
-            parse::check_request_start(&partial.bytes)?;
-        }
         let complete = &partial.bytes[..partial.scan.line];
         for line in complete[partial.checked..].split_inclusive(|byte| *byte == b'\n') {
             let line_content = &line[..line.len() - 2];
@@ -124,6 +121,17 @@ impl Kind {
             Self::Trailers => limits.fields,
         }
     }
+
+    /// `line`: the first one, as far as it is known, without its line break.
+    fn check_first_line(self, line: &[u8], limits: &Limits) -> Result<(), Error> {
+        if self != Self::Request || line.len() <= limits.request_line {
+            return Ok(());
+        }
+        match memchr::memchr(b' ', &line[..limits.request_line]) {
+            Some(_) => Err(Error::RequestLineTooLong),
+            None => Err(Error::NoMethod),
+        }
+    }
 }
 
 /// How far the search for the empty line is.
@@ -142,6 +150,9 @@ impl Scan {
     fn advance(&mut self, kind: Kind, bytes: &[u8], limits: &Limits) -> Result<Option<usize>, Error> {
         let max = kind.max_bytes(limits);
         let window = &bytes[..bytes.len().min(max)];
+        if kind == Kind::Request && self.lines == 0 {
+            parse::check_request_start(window)?;
+        }
         let start = self.scanned.min(window.len());
         for found in memchr_iter(b'\n', &window[start..]) {
             let at = start + found;
@@ -155,7 +166,7 @@ impl Scan {
             self.line = at + 1;
             if self.lines == 1 {
                 self.first_end = at + 1;
-                self.check_first_line(kind, at - 1, limits)?;
+                kind.check_first_line(&window[..at - 1], limits)?;
             }
             if self.lines > kind.max_lines(limits) {
                 return Err(Error::TooManyFields);
@@ -163,15 +174,10 @@ impl Scan {
         }
         self.scanned = window.len();
         if self.lines == 0 {
-            let length = window.len() - usize::from(window.ends_with(b"\r"));
-            self.check_first_line(kind, length, limits)?;
+            kind.check_first_line(window.strip_suffix(b"\r").unwrap_or(window), limits)?;
         }
         // The end is at least one byte away.
         if window.len() == max { Err(kind.too_large()) } else { Ok(None) }
-    }
-
-    fn check_first_line(&self, kind: Kind, length: usize, limits: &Limits) -> Result<(), Error> {
-        if kind == Kind::Request && length > limits.request_line { Err(Error::RequestLineTooLong) } else { Ok(()) }
     }
 
     fn section(self, bytes: Cow<'_, [u8]>) -> Section<'_> {

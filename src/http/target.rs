@@ -11,6 +11,7 @@
 //! disagree on what was asked for.
 
 use super::{Error, Method, grammar, host::Authority};
+use bytes::BufMut;
 use std::fmt;
 
 /// A request target, checked and taken apart.
@@ -81,7 +82,7 @@ impl Target {
     fn authority_form(target: &[u8]) -> Result<Self, Error> {
         let authority = Authority::parse(target).map_err(|_| Error::BadTarget)?;
         // RFC 9110 §9.3.6: a CONNECT to no port has to be refused. Port 0 is no port either.
-        if !authority.port.is_some_and(|port| port > 0) {
+        if authority.port.unwrap_or(0) == 0 {
             return Err(Error::BadTarget);
         }
         Ok(Self::new(Form::Authority, target, target.len(), target.len() + 1))
@@ -162,17 +163,17 @@ impl Target {
 
     /// Appends the target as an origin server gets it: origin form for an absolute target (RFC 9112 §3.2.1), `*` for an
     /// `OPTIONS` with neither path nor query (§3.2.4), else as received.
-    pub fn write_origin_form(&self, method: &Method, out: &mut Vec<u8>) {
+    pub fn write_origin_form(&self, method: &Method, out: &mut impl BufMut) {
         let rest = &self.text.as_bytes()[self.authority_end as usize..];
         match self.form {
-            Form::Absolute(_) if rest.is_empty() && *method == Method::Options => out.push(b'*'),
+            Form::Absolute(_) if rest.is_empty() && *method == Method::Options => out.put_u8(b'*'),
             Form::Absolute(_) => {
                 if !rest.starts_with(b"/") {
-                    out.push(b'/');
+                    out.put_u8(b'/');
                 }
-                out.extend_from_slice(rest);
+                out.put_slice(rest);
             }
-            Form::Origin | Form::Authority | Form::Asterisk => out.extend_from_slice(self.text.as_bytes()),
+            Form::Origin | Form::Authority | Form::Asterisk => out.put_slice(self.text.as_bytes()),
         }
     }
 }

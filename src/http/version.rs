@@ -12,11 +12,12 @@ pub enum Version {
 }
 
 impl Version {
-    /// Reads a version. [`Error::BadVersion`] for what is none, [`Error::UnsupportedVersion`] for another one.
+    /// Reads a version. [`Error::BadVersion`] for what is none, [`Error::UnsupportedVersion`] for another major one.
+    /// A later minor version is to be read as the latest one known (RFC 9110 §2.5); we answer and forward in our own.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
         match bytes {
-            b"HTTP/1.1" => Ok(Self::Http11),
             b"HTTP/1.0" => Ok(Self::Http10),
+            [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'1'..=b'9'] => Ok(Self::Http11),
             [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => Err(Error::UnsupportedVersion),
             _ => Err(Error::BadVersion),
         }
@@ -28,6 +29,35 @@ impl Version {
         match self {
             Self::Http10 => "HTTP/1.0",
             Self::Http11 => "HTTP/1.1",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions() {
+        for (text, version) in [
+            ("HTTP/1.1", Ok(Version::Http11)),
+            ("HTTP/1.0", Ok(Version::Http10)),
+            ("HTTP/1.2", Ok(Version::Http11)),
+            ("HTTP/1.9", Ok(Version::Http11)),
+            ("HTTP/2.0", Err(Error::UnsupportedVersion)),
+            ("HTTP/0.9", Err(Error::UnsupportedVersion)),
+            ("HTTP/1", Err(Error::BadVersion)),
+            ("HTTP/1.", Err(Error::BadVersion)),
+            ("HTTP/1.10", Err(Error::BadVersion)),
+            ("HTTP/01.1", Err(Error::BadVersion)),
+            ("HTTP/1,1", Err(Error::BadVersion)),
+            ("http/1.1", Err(Error::BadVersion)),
+            ("HTTP/1.x", Err(Error::BadVersion)),
+            ("HTTP-1.1", Err(Error::BadVersion)),
+            ("ICY", Err(Error::BadVersion)),
+            ("", Err(Error::BadVersion)),
+        ] {
+            assert_eq!(Version::from_bytes(text.as_bytes()), version, "{text}");
         }
     }
 }

@@ -1,1 +1,28 @@
 //! Sockets, clocks and signals: the only module that does I/O.
+//!
+//! Two drivers run the same sessions: [`blocking`] gives a thread to each, [`reactor`] gives all of them to one thread.
+//! What they share is how a socket is opened ([`listen()`], [`connect`]), set up ([`options`]) and named ([`address`],
+//! [`resolve`]), and that every failure says what to do about it ([`Error`]).
+//!
+//! ```text
+//!   Session ◀── sessions::Sessions ──▶ App ◀── reactor ──▶ epoll, sockets
+//!   Session ◀────────────────────── blocking ────────────▶ one socket
+//! ```
+
+pub mod address;
+pub mod blocking;
+pub mod clock;
+pub mod connect;
+pub mod descriptors;
+mod error;
+pub mod listen;
+pub mod options;
+pub mod reactor;
+pub mod resolve;
+pub mod sessions;
+pub mod signals;
+
+pub use error::Error;
+pub use listen::{ListenOptions, listen};
+pub use reactor::{Reactor, ReactorConfig, Remote};
+pub use sessions::Sessions;

@@ -336,8 +336,8 @@ mod tests {
         let (now, key) = (timers.epoch, TimerKey::App(3));
         timers.set(key, Some(now + 60_000 * MS), now);
         let (look, level) = (timers.entries[0].look, timers.entries[0].level);
-        // 45 s is before the deadline, but not before the look at its slot, which starts after 41 s.
-        for at in [Some(90_000), Some(60_000), None, Some(45_000), None, Some(120_000)] {
+        // 45 s is before the deadline, but not before the look at its slot, which starts after 40.96 s.
+        for at in [Some(90_000), Some(60_000), None, Some(45_000), Some(40_960), None, Some(120_000)] {
             timers.set(key, at.map(|at| now + at * MS), now);
             assert_eq!((timers.entries[0].look, timers.entries[0].level), (look, level));
         }

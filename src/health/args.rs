@@ -1,0 +1,230 @@
+//! The flags of health.
+
+use super::{HealthConfig, StatusRange};
+use crate::resilience::BreakerConfig;
+use clap::{Args, value_parser};
+use std::time::Duration;
+
+/// For each flag by itself: a heading for the struct would run on into the flags that follow it.
+const HEADING: &str = "Health of backends";
+
+/// When a backend gets requests and when not.
+#[derive(Debug, Clone, Args)]
+pub struct HealthArgs {
+    /// Send no probes: only failed requests tell that a backend is down
+    #[arg(long, help_heading = HEADING)]
+    pub no_health: bool,
+
+    /// What probes ask for, like /health. Without it, a TCP connection that opens is enough
+    #[arg(long, help_heading = HEADING, value_name = "PATH", value_parser = parse_path)]
+    pub health_path: Option<String>,
+
+    /// Time between probes of a living backend
+    #[arg(long, help_heading = HEADING, value_name = "TIME", default_value = "2s", value_parser = parse_duration)]
+    pub health_interval: Duration,
+
+    /// Longest time between probes of a dead one; each failed probe doubles the interval up to here
+    #[arg(long, help_heading = HEADING, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    pub health_max_interval: Duration,
+
+    /// How long a probe may take
+    #[arg(long, help_heading = HEADING, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
+    pub health_timeout: Duration,
+
+    /// Statuses that a healthy backend may answer a probe with
+    #[arg(long, help_heading = HEADING, value_name = "RANGE", default_value = "200-399")]
+    pub health_status: StatusRange,
+
+    /// So many failed probes in a row take a backend out
+    #[arg(long, help_heading = HEADING, value_name = "N", default_value_t = 3,
+        value_parser = value_parser!(u32).range(1..))]
+    pub fail_after: u32,
+
+    /// So many successful probes in a row bring it back
+    #[arg(long, help_heading = HEADING, value_name = "N", default_value_t = 2,
+        value_parser = value_parser!(u32).range(1..))]
+    pub recover_after: u32,
+
+    /// How long a backend that is back gets a growing share of the requests; 0s: a full one at once
+    #[arg(long, help_heading = HEADING, value_name = "TIME", default_value = "10s",
+        value_parser = parse_duration_or_zero)]
+    pub slow_start: Duration,
+
+    /// So many failed requests in a row open the breaker: no requests for a while; 0: never
+    #[arg(long, help_heading = HEADING, value_name = "N", default_value_t = 5)]
+    pub breaker_failures: u32,
+
+    /// How long an open breaker waits before it lets a trial request through
+    #[arg(long, help_heading = HEADING, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    pub breaker_open: Duration,
+
+    /// So many successful trial requests close it again
+    #[arg(long, help_heading = HEADING, value_name = "N", default_value_t = 3,
+        value_parser = value_parser!(u32).range(1..))]
+    pub breaker_successes: u32,
+}
+
+impl From<HealthArgs> for HealthConfig {
+    fn from(args: HealthArgs) -> Self {
+        let default = Self::default();
+        Self {
+            active: !args.no_health,
+            path: args.health_path,
+            interval: args.health_interval,
+            // A longer --health-interval than the default of the other is no contradiction.
+            max_interval: args.health_max_interval.max(args.health_interval),
+            jitter: default.jitter,
+            timeout: args.health_timeout,
+            expected: args.health_status,
+            fail_after: args.fail_after,
+            recover_after: args.recover_after,
+            slow_start: args.slow_start,
+            breaker: BreakerConfig {
+                failures: args.breaker_failures,
+                open_for: args.breaker_open,
+                successes: args.breaker_successes,
+                ..default.breaker
+            },
+        }
+    }
+}
+
+/// Longer than any flag needs, and short enough that no sum of instants overflows.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Reads `250ms`, `30s`, `5m`, `1h 30m`; for [`clap::builder::ValueParser`].
+///
+/// # Errors
+///
+/// What to write instead, if the text has no unit, is longer than a year, or is zero: an interval of zero would keep a
+/// core busy, a timeout of zero would let nothing pass.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    match parse_duration_or_zero(text)? {
+        Duration::ZERO => Err("must be longer than zero: write a duration like 250ms, 30s or 5m".into()),
+        duration => Ok(duration),
+    }
+}
+
+/// As [`parse_duration`], where zero means "off".
+///
+/// # Errors
+///
+/// What to write instead, if the text has no unit or is longer than a year.
+pub fn parse_duration_or_zero(text: &str) -> Result<Duration, String> {
+    let duration =
+        humantime::parse_duration(text).map_err(|error| format!("{error}: write a duration like 250ms, 30s or 5m"))?;
+    if duration > LONGEST {
+        return Err("must not be longer than a year: write a duration like 250ms, 30s or 5m".into());
+    }
+    Ok(duration)
+}
+
+/// The path goes into a request line as it is: what could end that line early is refused here.
+fn parse_path(text: &str) -> Result<String, String> {
+    if !text.starts_with('/') {
+        return Err("must start with a slash: /health".into());
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
+        return Err("must be visible ASCII without '#': write other characters as %20".into());
+    }
+    Ok(text.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory, Parser};
+
+    /// A program with these flags.
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        health: HealthArgs,
+        /// Something else
+        #[arg(long)]
+        other: bool,
+    }
+
+    fn parse(flags: &[&str]) -> Result<HealthConfig, clap::Error> {
+        Cli::try_parse_from([&["proxy"], flags].concat()).map(|cli| cli.health.into())
+    }
+
+    #[test]
+    fn without_flags_the_defaults_are_those_of_the_configuration() {
+        Cli::command().debug_assert();
+        assert_eq!(parse(&[]).unwrap(), HealthConfig::default());
+    }
+
+    #[test]
+    fn the_program_keeps_its_own_words_in_its_help() {
+        let help = Cli::command().render_long_help().to_string();
+        assert!(help.starts_with("A program with these flags"), "{help}");
+        let (own, health) = help.split_once("\nHealth of backends:\n").expect("they have a heading of their own");
+        assert!(own.contains("--other") && !own.contains("--health") && health.contains("--breaker-open"), "{help}");
+    }
+
+    #[test]
+    fn every_flag_reaches_the_configuration() {
+        let flags = "--no-health --health-path /ready?x=1 --health-interval 250ms --health-max-interval 5m \
+            --health-timeout 30s --health-status 204 --fail-after 1 --recover-after 7 --slow-start 0s \
+            --breaker-failures 0 --breaker-open 1m30s --breaker-successes 2";
+        let default = HealthConfig::default();
+        assert_eq!(
+            parse(&flags.split_whitespace().collect::<Vec<_>>()).unwrap(),
+            HealthConfig {
+                active: false,
+                path: Some("/ready?x=1".into()),
+                interval: Duration::from_millis(250),
+                max_interval: Duration::from_secs(300),
+                jitter: default.jitter,
+                timeout: Duration::from_secs(30),
+                expected: StatusRange::new(204, 204).unwrap(),
+                fail_after: 1,
+                recover_after: 7,
+                slow_start: Duration::ZERO,
+                breaker: BreakerConfig {
+                    failures: 0,
+                    open_for: Duration::from_secs(90),
+                    successes: 2,
+                    ..default.breaker
+                },
+            }
+        );
+    }
+
+    #[test]
+    fn the_longest_interval_is_never_shorter_than_the_interval() {
+        let config = parse(&["--health-interval", "1m"]).unwrap();
+        assert_eq!((config.interval, config.max_interval), (Duration::from_secs(60), Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn what_is_refused_says_what_to_do() {
+        const CASES: &[(&[&str], &str)] = &[
+            (&["--health-interval", "0s"], "must be longer than zero: write a duration like"),
+            (&["--health-interval", "0"], "must be longer than zero: write a duration like"),
+            (&["--health-interval", "5"], "time unit needed"),
+            (&["--health-interval", ""], "write a duration like 250ms, 30s or 5m"),
+            (&["--health-interval", "fast"], "write a duration like 250ms, 30s or 5m"),
+            (&["--health-interval", "-1s"], "write a duration like 250ms, 30s or 5m"),
+            (&["--health-timeout", "0ms"], "must be longer than zero"),
+            (&["--breaker-open", "0s"], "must be longer than zero"),
+            (&["--slow-start", "366d"], "must not be longer than a year"),
+            (&["--slow-start", "99999999999999999999y"], "write a duration like"),
+            (&["--health-path", "health"], "must start with a slash: /health"),
+            (&["--health-path", "/a b"], "must be visible ASCII without '#'"),
+            (&["--health-path", "/a\r\nX: y"], "must be visible ASCII without '#'"),
+            (&["--health-path", "/a#b"], "must be visible ASCII without '#'"),
+            (&["--health-status", "ok"], "write one status or a range, from 100 to 599"),
+            (&["--fail-after", "0"], "0 is not in 1.."),
+            (&["--recover-after", "0"], "0 is not in 1.."),
+            (&["--breaker-successes", "0"], "0 is not in 1.."),
+        ];
+        for (flags, expected) in CASES {
+            // `--flag=value`, for values that start with a dash.
+            let error = parse(&[&flags.join("=")]).expect_err("must be refused").to_string();
+            assert!(error.contains(expected), "{flags:?}: {error}");
+        }
+        assert_eq!(parse_duration_or_zero("365d"), Ok(LONGEST));
+    }
+}

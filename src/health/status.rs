@@ -1,0 +1,288 @@
+//! What health says, and what it is told: every answer with its reason.
+
+use crate::{backend::BackendId, resilience::BreakerState};
+use serde::Serialize;
+use std::{fmt, io, sync::Arc};
+
+/// Whether a backend may get new requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Availability {
+    /// It may.
+    Up {
+        /// The part of its weight that counts, from 1 to 100: less than 100 while it warms up or is on trial.
+        weight_percent: u32,
+    },
+    /// It may not. Requests that it already has go on.
+    Down(DownReason),
+}
+
+/// Why a backend gets no new requests. If several reasons apply, the first of these is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DownReason {
+    /// Someone said so: it is about to be stopped.
+    Draining,
+    /// It does not answer probes as it should.
+    Probes {
+        /// Failed probes in a row.
+        failures: u32,
+        /// What was wrong with the last one.
+        last: ProbeFailure,
+    },
+    /// Its breaker is open: requests to it failed.
+    Breaker {
+        /// Failed requests in a row.
+        failures: u32,
+        /// What was wrong with the last one.
+        last: FailureKind,
+    },
+    /// Its breaker is half-open, and as many trial requests as allowed are under way.
+    OnTrial,
+}
+
+impl fmt::Display for DownReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Draining => f.write_str("draining"),
+            Self::Probes { failures, last } => write!(f, "{}, last: {last}", Count(*failures, "failed probe")),
+            Self::Breaker { failures, last } => {
+                write!(f, "breaker open after {} in a row, last: {last}", Count(*failures, "failed request"))
+            }
+            Self::OnTrial => f.write_str("breaker half-open, trial requests under way"),
+        }
+    }
+}
+
+/// What no longer keeps a backend from getting requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpReason {
+    /// It answers probes again.
+    Probes {
+        /// Successful probes in a row.
+        successes: u32,
+    },
+    /// Its breaker has closed: trial requests succeeded.
+    Trials {
+        /// How many.
+        successes: u32,
+    },
+    /// It is no longer draining.
+    Undrained,
+}
+
+impl fmt::Display for UpReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Probes { successes } => Count(*successes, "successful probe").fmt(f),
+            Self::Trials { successes } => {
+                write!(f, "breaker closed after {}", Count(*successes, "successful trial request"))
+            }
+            Self::Undrained => f.write_str("no longer draining"),
+        }
+    }
+}
+
+/// `1 probe`, `2 probes`.
+struct Count(u32, &'static str);
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}{}", self.0, self.1, if self.0 == 1 { "" } else { "s" })
+    }
+}
+
+/// Something worth a line in the log. Its `Display` is that line:
+/// `backend 2 (localhost:3002) down: 3 failed probes, last: connection refused`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Which backend.
+    pub backend: BackendId,
+    /// What the user calls it.
+    pub name: Arc<str>,
+    /// What changed.
+    pub event: Event,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "backend {} ({}) {}", self.backend.0, self.name, self.event)
+    }
+}
+
+/// What changed. There may be several reasons against a backend at once, and each comes and goes by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// A reason against it appeared.
+    Down(DownReason),
+    /// The last reason against it went: it gets requests again, a few at first.
+    Up(UpReason),
+    /// A reason went, another stays.
+    StillDown {
+        /// What no longer stands against it.
+        recovered: UpReason,
+        /// What still does.
+        because: DownReason,
+    },
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Down(reason) => write!(f, "down: {reason}"),
+            Self::Up(reason) => write!(f, "up: {reason}"),
+            Self::StillDown { recovered, because } => write!(f, "still down: {recovered}, but {because}"),
+        }
+    }
+}
+
+/// How a request ended that [`admit`](super::Health::admit) let through. Exactly one for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The backend answered as a working server does. The client's mistakes (4xx) are successes of the backend.
+    Success,
+    /// It did not.
+    Failure(FailureKind),
+    /// Nobody knows: the client left first, or the request was never sent.
+    Neutral,
+}
+
+/// What was wrong with a request, as far as the backend is to blame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The connection could not be opened.
+    Connect(io::ErrorKind),
+    /// The connection was not open in time.
+    ConnectTimeout,
+    /// The response did not begin, or did not go on, in time.
+    ResponseTimeout,
+    /// The connection broke before the response was complete.
+    CutOff,
+    /// The response is not HTTP.
+    Malformed,
+    /// The response says that the backend cannot serve: 502, 503, 504, or what the proxy was told to count.
+    Status(u16),
+}
+
+impl fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connect(error) => error.fmt(f),
+            Self::ConnectTimeout => f.write_str("no connection in time"),
+            Self::ResponseTimeout => f.write_str("no response in time"),
+            Self::CutOff => f.write_str("response cut off"),
+            Self::Malformed => f.write_str("malformed response"),
+            Self::Status(status) => write!(f, "status {status}"),
+        }
+    }
+}
+
+/// What was wrong with a probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProbeFailure {
+    /// The connection could not be opened, or broke.
+    Connection(io::ErrorKind),
+    /// No complete answer within the timeout of probes.
+    Timeout,
+    /// The backend closed the connection without a complete answer.
+    CutOff,
+    /// The answer is not HTTP.
+    Malformed,
+    /// The answer's status is not an expected one.
+    Status(u16),
+}
+
+impl fmt::Display for ProbeFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connection(error) => error.fmt(f),
+            Self::Timeout => f.write_str("no answer in time"),
+            Self::CutOff => f.write_str("answer cut off"),
+            Self::Malformed => f.write_str("malformed answer"),
+            Self::Status(status) => write!(f, "unexpected status {status}"),
+        }
+    }
+}
+
+/// A backend's state in one word, for `/stats`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Gets its share of requests.
+    Up,
+    /// Gets a growing part of its share.
+    WarmingUp,
+    /// Gets single requests, to see whether they succeed.
+    OnTrial,
+    /// Gets none.
+    Down,
+    /// Gets no new ones, because someone said so.
+    Draining,
+}
+
+/// Everything known about a backend, for `/stats`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BackendHealth {
+    /// Its number.
+    pub id: u16,
+    /// What the user calls it.
+    pub name: String,
+    /// The state, in one word.
+    pub state: State,
+    /// Why it gets no requests, if so.
+    pub reason: Option<String>,
+    /// The part of its weight that counts; 0 if it gets no requests.
+    pub weight_percent: u32,
+    /// Seconds since it last came up or went down, by an event in the log; since the start if never.
+    pub since_seconds: f64,
+    /// Whether probes speak for it. `true` if none are sent.
+    pub probes_up: bool,
+    /// Failed probes since the last successful one.
+    pub failed_probes: u32,
+    /// What was wrong with the last of them.
+    pub last_probe_failure: Option<String>,
+    /// What requests say about it.
+    pub breaker: BreakerState,
+    /// Failed requests since the last successful one.
+    pub failed_requests: u32,
+    /// What was wrong with the last of them.
+    pub last_request_failure: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_change_says_why() {
+        let refused = io::ErrorKind::ConnectionRefused;
+        let probes = DownReason::Probes { failures: 3, last: ProbeFailure::Connection(refused) };
+        let breaker = DownReason::Breaker { failures: 5, last: FailureKind::ResponseTimeout };
+        let cases = [
+            (Event::Down(probes), "down: 3 failed probes, last: connection refused"),
+            (
+                Event::Down(DownReason::Probes { failures: 1, last: ProbeFailure::Status(500) }),
+                "down: 1 failed probe, last: unexpected status 500",
+            ),
+            (Event::Down(breaker), "down: breaker open after 5 failed requests in a row, last: no response in time"),
+            (Event::Down(DownReason::Draining), "down: draining"),
+            (Event::Up(UpReason::Probes { successes: 2 }), "up: 2 successful probes"),
+            (Event::Up(UpReason::Trials { successes: 3 }), "up: breaker closed after 3 successful trial requests"),
+            (Event::Up(UpReason::Undrained), "up: no longer draining"),
+            (
+                Event::StillDown {
+                    recovered: UpReason::Probes { successes: 2 },
+                    because: DownReason::Breaker { failures: 1, last: FailureKind::Connect(refused) },
+                },
+                "still down: 2 successful probes, but breaker open after 1 failed request in a row, \
+                 last: connection refused",
+            ),
+            (
+                Event::StillDown { recovered: UpReason::Undrained, because: DownReason::OnTrial },
+                "still down: no longer draining, but breaker half-open, trial requests under way",
+            ),
+        ];
+        for (event, expected) in cases {
+            let change = Change { backend: BackendId(2), name: "localhost:3002".into(), event };
+            assert_eq!(change.to_string(), format!("backend 2 (localhost:3002) {expected}"));
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The driver that blocks: one session, one socket, one thread.
+//!
+//! What the iterative, forking, threaded and pooled servers run. Deadlines become socket timeouts, so that a read or a
+//! write that takes too long gives the session a chance to end it.
+
+use super::{clock, reactor::LINGER};
+use crate::session::{CloseReason, Session, Wants};
+use std::{
+    io::{self, ErrorKind, IoSlice, Read, Write},
+    net::{Shutdown, TcpStream},
+    time::{Duration, Instant},
+};
+
+/// Bytes of one read: as long as the longest head that is accepted.
+const READ: usize = 16 * 1024;
+
+/// How many pieces one `writev` takes.
+const SLICES: usize = 16;
+
+/// How long a peer may take nothing of an answer if the session sets no deadline: nobody else would end it.
+const STALL: Duration = Duration::from_secs(30);
+
+/// Timeouts are set in steps of so much. A session whose deadline moves with every byte then needs no system call for it.
+const STEP: Duration = Duration::from_millis(10);
+
+/// Runs `session` over `stream` until it wants to close or the connection breaks, and closes.
+///
+/// Another thread ends it by shutting down the reading half of the stream: that is the end of the input.
+///
+/// # Errors
+///
+/// The connection is broken, or a peer takes no byte of an answer for 30 s and the session does not mind.
+pub fn drive(stream: &TcpStream, session: &mut impl Session) -> io::Result<CloseReason> {
+    let mut socket = Socket { stream, reading: None, writing: None };
+    let mut buffer = vec![0; READ];
+    let mut ended = false;
+    loop {
+        socket.flush(session)?;
+        match session.wants() {
+            Wants::Close(reason) => {
+                socket.hang_up(ended, &mut buffer);
+                return Ok(reason);
+            }
+            // Nobody is left who could make it go on.
+            Wants::Input | Wants::Flush if ended => return Ok(CloseReason::PeerFinished),
+            Wants::Input | Wants::Flush => {}
+        }
+        match socket.read(&mut buffer, session.deadline())? {
+            None => session.expire(clock::now()),
+            Some(0) => {
+                ended = true;
+                session.receive_end(clock::now());
+            }
+            Some(len) => session.receive(&buffer[..len], clock::now()),
+        }
+    }
+}
+
+/// A stream and the timeouts that are set on it.
+struct Socket<'s> {
+    stream: &'s TcpStream,
+    reading: Option<Duration>,
+    writing: Option<Duration>,
+}
+
+impl Socket<'_> {
+    /// Sends everything. A deadline that passes meanwhile may make the session drop what is left.
+    fn flush(&mut self, session: &mut impl Session) -> io::Result<()> {
+        while !session.output().is_empty() {
+            let deadline = session.deadline();
+            let timeout = match until(deadline) {
+                Some(Duration::ZERO) => {
+                    session.expire(clock::now());
+                    continue;
+                }
+                other => other.unwrap_or(STALL),
+            };
+            if self.writing != Some(timeout) {
+                self.stream.set_write_timeout(Some(timeout))?;
+                self.writing = Some(timeout);
+            }
+            let output = session.output();
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let filled = output.io_slices(&mut slices);
+            match self.stream.write_vectored(&slices[..filled]) {
+                Ok(taken) => output.consume(taken),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if timed_out(&error) && deadline.is_some() => session.expire(clock::now()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads once; `None`: the deadline has passed, or nearly.
+    fn read(&mut self, buffer: &mut [u8], deadline: Option<Instant>) -> io::Result<Option<usize>> {
+        loop {
+            let timeout = until(deadline);
+            if timeout == Some(Duration::ZERO) {
+                return Ok(None);
+            }
+            if self.reading != timeout {
+                self.stream.set_read_timeout(timeout)?;
+                self.reading = timeout;
+            }
+            match self.stream.read(buffer) {
+                Ok(len) => return Ok(Some(len)),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if timed_out(&error) => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Announces our end and throws away what the peer still sends, so that closing does not become a reset that destroys
+    /// the answer on its way (RFC 9112 §9.6).
+    fn hang_up(&mut self, ended: bool, buffer: &mut [u8]) {
+        if ended || self.stream.shutdown(Shutdown::Write).is_err() {
+            return;
+        }
+        let until = clock::now().instant + LINGER;
+        while let Ok(Some(1..)) = self.read(buffer, Some(until)) {}
+    }
+}
+
+/// The time until a deadline, in whole steps and never too short.
+fn until(deadline: Option<Instant>) -> Option<Duration> {
+    let left = deadline?.saturating_duration_since(clock::now().instant);
+    let steps = left.as_nanos().div_ceil(STEP.as_nanos());
+    Some(STEP.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX)))
+}
+
+/// What a socket timeout looks like depends on the system.
+fn timed_out(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}

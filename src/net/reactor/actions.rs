@@ -1,0 +1,124 @@
+//! Carrying out what the application asked for in one call.
+//!
+//! In order, with one exception: bytes are only staged, and leave together when the call's actions have all been looked
+//! at, so that a head and a body are one system call. Closing a connection sends its bytes first.
+
+use super::{
+    connection::{Finish, NONE, Phase},
+    io::Io,
+};
+use crate::app::{Action, ConnId, Cx};
+use mio::net::TcpStream;
+use std::{io::ErrorKind, mem};
+
+/// What the kernel said is fresh for so many visits. Behind a longer queue a probe asks the kernel again: a tenth of a
+/// millisecond is long enough for a pooled connection to end.
+const FRESH: usize = 32;
+
+impl Io {
+    /// Carries out what the application asked for since the last time.
+    pub(super) fn carry_out(&mut self, cx: &mut Cx) {
+        let mut actions = mem::take(&mut self.actions);
+        cx.take_actions(&mut actions);
+        if !actions.is_empty() {
+            self.chain.clear();
+            self.chain.resize(actions.len(), NONE);
+            for (at, action) in actions.iter().enumerate() {
+                self.perform(at, action, &actions);
+            }
+            let mut touched = mem::take(&mut self.touched);
+            for key in touched.drain(..) {
+                self.send_staged(key, &actions);
+            }
+            self.touched = touched;
+            self.scratch.renew();
+            actions.clear();
+        }
+        self.actions = actions;
+    }
+
+    fn perform(&mut self, at: usize, action: &Action, actions: &[Action]) {
+        match *action {
+            Action::Connect(conn, to) => self.connect(conn, to),
+            Action::Send(conn, _) | Action::Forward(conn, _) => self.stage(at, conn),
+            Action::SetReading(conn, on) => self.set_reading(conn, on),
+            Action::SetBulk(conn, on) => {
+                if let Some((_, socket)) = self.table.find_mut(conn) {
+                    socket.bulk = on;
+                }
+            }
+            Action::Probe(conn) => self.probe(conn),
+            Action::Finish(conn) => self.finish(conn),
+            Action::Close(conn) => {
+                if let Some((key, _)) = self.table.find_mut(conn) {
+                    self.send_staged(key, actions);
+                    self.close(key);
+                }
+            }
+            Action::Abort(conn) => {
+                if let Some((key, _)) = self.table.find_mut(conn) {
+                    self.abort(key);
+                }
+            }
+        }
+    }
+
+    /// Puts the bytes of the action at `at` behind those that the call has for the same socket already.
+    fn stage(&mut self, at: usize, conn: ConnId) {
+        let Some((key, socket)) = self.table.find_mut(conn) else { return };
+        if socket.finish != Finish::No {
+            return;
+        }
+        let at = u32::try_from(at).expect("a call does not ask for 2^32 things");
+        match mem::replace(&mut socket.staged.1, at) {
+            NONE => {
+                socket.staged.0 = at;
+                self.touched.push(key);
+            }
+            last => self.chain[last as usize] = at,
+        }
+    }
+
+    fn set_reading(&mut self, conn: ConnId, on: bool) {
+        if let Some((key, socket)) = self.table.find_mut(conn) {
+            socket.paused = !on;
+            // What the kernel said while nobody listened is not said again.
+            self.enqueue(key);
+        }
+    }
+
+    fn finish(&mut self, conn: ConnId) {
+        if let Some((key, socket)) = self.table.find_mut(conn)
+            && socket.finish == Finish::No
+        {
+            socket.finish = Finish::Asked;
+            self.touched.push(key);
+        }
+    }
+
+    /// Carries out [`Action::Probe`]. What the kernel said in this turn answers most probes without asking it: what it
+    /// has not reported by then arrived later than what the application is acting on.
+    fn probe(&mut self, conn: ConnId) {
+        let ask = self.visited > FRESH;
+        let Some((_, socket)) = self.table.find_mut(conn) else { return };
+        let mut quiet = socket.phase == Phase::Open && !socket.ended && socket.broken.is_none();
+        if quiet && (socket.readable || ask) {
+            // An error that was found only by looking is told apart from bytes and an end when it is next heard.
+            quiet = matches!(peek(&socket.stream), Ok(false));
+            socket.readable = !quiet;
+        }
+        self.probed.push((conn, quiet));
+    }
+}
+
+/// Whether a read would find something, an end included.
+fn peek(stream: &TcpStream) -> Result<bool, ErrorKind> {
+    loop {
+        match stream.peek(&mut [0]) {
+            Ok(_) => return Ok(true),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error.kind()),
+        }
+    }
+}

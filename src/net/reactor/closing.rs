@@ -1,0 +1,133 @@
+//! What happens to a socket after the application let go of it.
+//!
+//! ```text
+//!   close ──▶ Flushing ──everything sent──▶ Lingering ──the peer's end──▶ closed
+//!                │ 30 s without progress        │ 5 s
+//!                └──────────────────────────────┴──▶ closed
+//! ```
+//!
+//! Closing a socket whose peer still sends makes the kernel answer with a reset, and a reset destroys what the peer has
+//! not read yet: the answer that explains why we stopped listening. So our end is announced first, and what still comes
+//! is thrown away for a while (RFC 9112 §9.6). A peer whose end was heard already cannot be reset: it is closed at once.
+
+use super::{
+    connection::{Connection, Finish, Phase},
+    io::Io,
+    read::Read,
+};
+use crate::app::TimerKey;
+use socket2::SockRef;
+use std::{net::Shutdown, time::Duration};
+
+/// How long a peer may take nothing of what is left to send. As long as a lost link needs to be noticed by a few
+/// retransmissions.
+const STALL: Duration = Duration::from_secs(30);
+
+/// How long to wait for the peer's end. Time to read an answer over a bad line; nginx waits as long for the next byte.
+pub(in crate::net) const LINGER: Duration = Duration::from_secs(5);
+
+/// How much to throw away meanwhile. Reading costs CPU time; afterwards the peer's window closes and it waits with us.
+const ALLOWANCE: usize = 64 * 1024 * 1024;
+
+impl Io {
+    /// After what was queued: no more. The socket keeps its key and loses its name.
+    pub(super) fn close(&mut self, key: usize) {
+        let now = self.now;
+        let Some(socket) = self.table.get_mut(key) else { return };
+        let conn = socket.conn;
+        if socket.phase == Phase::Connecting || socket.broken.is_some() {
+            self.remove(key);
+        } else if socket.output.is_empty() {
+            self.table.unname(conn);
+            self.hang_up(key);
+        } else {
+            socket.phase = Phase::Flushing;
+            self.table.unname(conn);
+            self.closing.set(closing_key(key), Some(now + STALL), now);
+        }
+    }
+
+    /// Now, and so that the peer sees that something broke: the kernel sends a reset instead of an end.
+    pub(super) fn abort(&mut self, key: usize) {
+        if let Some(socket) = self.remove(key) {
+            let _ = SockRef::from(&socket.stream).set_linger(Some(Duration::ZERO));
+        }
+    }
+
+    /// Goes on with a socket that is closing.
+    pub(super) fn advance(&mut self, key: usize) {
+        let now = self.now;
+        let Some(socket) = self.table.get_mut(key) else { return };
+        let Phase::Lingering(allowance) = socket.phase else {
+            let before = socket.output.len();
+            self.flush(key);
+            let Some(socket) = self.table.get_mut(key) else { return };
+            if socket.broken.is_some() {
+                self.remove(key);
+            } else if socket.output.is_empty() {
+                self.hang_up(key);
+            } else if socket.output.len() < before {
+                self.closing.set(closing_key(key), Some(now + STALL), now);
+            }
+            return;
+        };
+        self.discard(key, allowance);
+    }
+
+    /// Closes those that took too long.
+    pub(super) fn expire_closing(&mut self) {
+        while let Some(key) = self.closing.expire(self.now) {
+            if let TimerKey::App(key) = key {
+                self.remove(key as usize);
+            }
+        }
+    }
+
+    /// Closes a socket now, whatever it was doing.
+    pub(super) fn remove(&mut self, key: usize) -> Option<Connection> {
+        let socket = self.table.remove(key)?;
+        if matches!(socket.phase, Phase::Flushing | Phase::Lingering(_)) {
+            self.closing.set(closing_key(key), None, self.now);
+        }
+        Some(socket)
+    }
+
+    /// Everything is sent: announces our end, and waits for the peer's.
+    fn hang_up(&mut self, key: usize) {
+        let Some(socket) = self.table.get_mut(key) else { return };
+        if socket.ended {
+            self.remove(key);
+            return;
+        }
+        if socket.finish != Finish::Done {
+            let _ = socket.stream.shutdown(Shutdown::Write);
+            socket.finish = Finish::Done;
+        }
+        socket.phase = Phase::Lingering(ALLOWANCE);
+        socket.bulk = true;
+        self.closing.set(closing_key(key), Some(self.now + LINGER), self.now);
+        self.enqueue(key);
+    }
+
+    /// Throws away one read of input.
+    fn discard(&mut self, key: usize, allowance: usize) {
+        match self.read(key) {
+            Read::Input(len) => {
+                if let Some(socket) = self.table.get_mut(key) {
+                    socket.phase = Phase::Lingering(allowance.saturating_sub(len));
+                    // Without an allowance nothing is read any more: only the time is waited for.
+                    self.enqueue_later(key);
+                }
+            }
+            Read::Drained => {}
+            Read::End | Read::Failed(_) => {
+                self.remove(key);
+            }
+        }
+    }
+}
+
+/// Closing sockets are numbered by their keys: small and dense, as the wheel wants it.
+fn closing_key(key: usize) -> TimerKey {
+    TimerKey::App(u32::try_from(key).expect("a key is less than the number of descriptors, and that than 2^31"))
+}

@@ -1,0 +1,142 @@
+//! One socket as the reactor sees it: what the kernel said about it, and what waits to be sent.
+
+use crate::{app::ConnId, buf::Output};
+use mio::{event::Event, net::TcpStream};
+use std::io;
+
+/// No action is staged.
+pub(super) const NONE: u32 = u32::MAX;
+
+/// Where in its life a socket is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Asked for by [`crate::app::Cx::connect`]; the kernel has not said how it went.
+    Connecting,
+    /// The application's.
+    Open,
+    /// Let go of by the application; the rest of its output is still ours to send.
+    Flushing,
+    /// Everything is sent. Reads and discards up to so many bytes, so that closing does not become a reset.
+    Lingering(usize),
+}
+
+/// How far our own stream has come to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Finish {
+    /// Nobody asked for it.
+    No,
+    /// It ends after the output.
+    Asked,
+    /// `shutdown(SHUT_WR)` was called.
+    Done,
+}
+
+/// A socket and what is known about it. No heap while nothing waits to be sent.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) stream: TcpStream,
+    pub(super) output: Output,
+    /// Whose it is, or was: it outlives the name while it is closing.
+    pub(super) conn: ConnId,
+    pub(super) phase: Phase,
+    /// Actions of the present call that have bytes for it: a list through [`super::actions`], first and last.
+    pub(super) staged: (u32, u32),
+    /// The write that failed. What the peer said before is heard first, then this.
+    pub(super) broken: Option<io::ErrorKind>,
+    /// It came in by a listener: it counts against `max_connections`.
+    pub(super) accepted: bool,
+    /// The kernel may have input. Cleared by a read that found less than it asked for.
+    pub(super) readable: bool,
+    /// The kernel said that no more will come: only an end or an error ends the reading, not a short read.
+    pub(super) at_end: bool,
+    /// The kernel may have room. Cleared by a write that was refused in part.
+    pub(super) writable: bool,
+    /// The kernel said that something is wrong, and nobody has asked it yet what.
+    pub(super) error: bool,
+    /// The application does not want input now.
+    pub(super) paused: bool,
+    /// Reads are large.
+    pub(super) bulk: bool,
+    /// The end of the peer's stream was read.
+    pub(super) ended: bool,
+    pub(super) finish: Finish,
+    /// It waits in the ready queue.
+    pub(super) queued: bool,
+    /// The application has to hear how much is unsent.
+    pub(super) unreported: bool,
+}
+
+impl Connection {
+    pub(super) fn new(stream: TcpStream, conn: ConnId, phase: Phase, accepted: bool) -> Self {
+        Self {
+            stream,
+            output: Output::new(),
+            conn,
+            phase,
+            staged: (NONE, NONE),
+            broken: None,
+            accepted,
+            readable: false,
+            at_end: false,
+            // A new socket's buffer is empty; one that still connects takes nothing.
+            writable: phase == Phase::Open,
+            error: false,
+            paused: false,
+            bulk: false,
+            ended: false,
+            finish: Finish::No,
+            queued: false,
+            unreported: false,
+        }
+    }
+
+    /// Remembers what the kernel said. Edge-triggered: it says so once.
+    pub(super) fn note(&mut self, event: &Event) {
+        self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+        self.at_end |= event.is_read_closed() || event.is_error();
+        self.writable |= event.is_writable() || event.is_write_closed();
+        self.error |= event.is_error();
+    }
+
+    /// Whether a visit would do anything.
+    pub(super) fn has_work(&self) -> bool {
+        match self.phase {
+            Phase::Connecting => self.writable || self.error,
+            Phase::Open => {
+                self.can_read()
+                    || (self.writable && !self.output.is_empty())
+                    || self.error
+                    || self.broken.is_some()
+                    || self.unreported
+            }
+            Phase::Flushing => self.writable,
+            Phase::Lingering(_) => self.readable,
+        }
+    }
+
+    /// Whether the application should hear what the kernel has.
+    pub(super) fn can_read(&self) -> bool {
+        self.readable && !self.paused && !self.ended
+    }
+
+    /// A write failed: nothing more can be sent, but what the peer said before may still lie in the kernel.
+    pub(super) fn broke(&mut self, kind: io::ErrorKind) {
+        self.broken = Some(kind);
+        self.output.clear();
+        self.unreported = false;
+        self.finish = Finish::Done;
+        self.readable = true;
+        self.at_end = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ten thousand idle connections are the point of an event loop: two megabytes, no more.
+    #[test]
+    fn an_idle_connection_is_small() {
+        assert!(size_of::<Connection>() <= 160, "{}", size_of::<Connection>());
+    }
+}

@@ -1,0 +1,146 @@
+//! What the application hears of a socket, in which order, and how much at once.
+
+use super::{Reactor, connection::Phase, io::Ready, read::Read};
+use crate::app::{App, ConnId};
+use std::io::ErrorKind;
+
+/// How many bytes one visit reads before others have their turn: four small reads, or a large one.
+const BUDGET: usize = 64 * 1024;
+
+/// Visits that one turn makes beyond those that were due at its start: for what comes of them, so that a refused write is
+/// heard of before the next read. The rest waits for the next turn, so that no two connections can keep the others out.
+const EXTRA: usize = 256;
+
+impl<A: App> Reactor<A> {
+    /// Visits whoever is in the ready queue.
+    pub(super) fn hear_ready(&mut self) {
+        self.io.visited = 0;
+        self.io.ready.append(&mut self.io.later);
+        let mut left = self.io.ready.len() + EXTRA;
+        while left > 0
+            && let Some(ready) = self.io.ready.pop_front()
+        {
+            left -= 1;
+            self.io.visited += 1;
+            match ready {
+                Ready::Socket(key) => self.visit(key),
+                Ready::Failed(conn, kind) => self.fail(conn, kind),
+            }
+        }
+    }
+
+    /// After a call to the application: carries out what it asked for, and answers what it wanted to know.
+    pub(super) fn settle(&mut self) {
+        self.io.carry_out(&mut self.cx);
+        while let Some((conn, quiet)) = self.io.probed.pop() {
+            if self.cx.is_open(conn) {
+                self.app.probed(&mut self.cx, conn, quiet);
+                self.io.carry_out(&mut self.cx);
+            }
+        }
+    }
+
+    fn visit(&mut self, key: usize) {
+        let Some(socket) = self.io.table.get_mut(key) else { return };
+        socket.queued = false;
+        // A stale key leads here: to a socket that has nothing to say.
+        if !socket.has_work() {
+            return;
+        }
+        let conn = socket.conn;
+        match socket.phase {
+            Phase::Flushing | Phase::Lingering(_) => return self.io.advance(key),
+            Phase::Connecting => self.establish(key, conn),
+            Phase::Open => {}
+        }
+        self.report_sent(key, conn);
+        self.hear_input(key, conn);
+        self.hear_end(key, conn);
+    }
+
+    /// A connection that we asked for: how did it go?
+    fn establish(&mut self, key: usize, conn: ConnId) {
+        let Some(socket) = self.io.table.tenant(key, conn) else { return };
+        // The kernel says so when it failed. Only then it has to be asked why.
+        if (socket.error || socket.at_end)
+            && let Ok(Some(error)) | Err(error) = socket.stream.take_error()
+        {
+            return self.fail(conn, error.kind());
+        }
+        socket.error = false;
+        socket.phase = Phase::Open;
+        self.app.connected(&mut self.cx, conn);
+        self.settle();
+    }
+
+    /// Sends what waited, and tells the application how much still does.
+    fn report_sent(&mut self, key: usize, conn: ConnId) {
+        if self.io.table.tenant(key, conn).is_none() {
+            return;
+        }
+        self.io.flush(key);
+        if let Some(socket) = self.io.table.tenant(key, conn)
+            && std::mem::take(&mut socket.unreported)
+        {
+            let unsent = socket.output.len();
+            self.app.sent(&mut self.cx, conn, unsent);
+            self.settle();
+        }
+    }
+
+    fn hear_input(&mut self, key: usize, conn: ConnId) {
+        let mut heard = 0;
+        while let Some(socket) = self.io.table.tenant(key, conn)
+            && socket.can_read()
+        {
+            if heard >= BUDGET {
+                return self.io.enqueue_later(key);
+            }
+            let broken = socket.broken;
+            match self.io.read(key) {
+                Read::Input(len) => {
+                    heard += len;
+                    let input = self.io.scratch.heard(0..len);
+                    self.cx.hear(input);
+                    self.app.received(&mut self.cx, conn, input);
+                    self.cx.hear(&[]);
+                }
+                Read::Drained => return,
+                // An end after a failed write may be a reset that the write has used up: it must not pass for a clean one.
+                Read::End if broken.is_some() => return,
+                Read::End => self.app.ended(&mut self.cx, conn),
+                Read::Failed(kind) => return self.fail(conn, broken.unwrap_or(kind)),
+            }
+            self.settle();
+        }
+    }
+
+    /// What is wrong with a connection, once everything before it was heard, or if nobody listens.
+    fn hear_end(&mut self, key: usize, conn: ConnId) {
+        let Some(socket) = self.io.table.tenant(key, conn) else { return };
+        if socket.can_read() {
+            return;
+        }
+        let mut kind = socket.broken;
+        if std::mem::take(&mut socket.error)
+            && let Ok(Some(error)) | Err(error) = socket.stream.take_error()
+        {
+            kind = kind.or(Some(error.kind()));
+        }
+        if let Some(kind) = kind {
+            self.fail(conn, kind);
+        }
+    }
+
+    /// The connection is gone. Its name stays until the application has heard so, and no longer.
+    fn fail(&mut self, conn: ConnId, kind: ErrorKind) {
+        if let Some((key, _)) = self.io.table.find_mut(conn) {
+            self.io.remove(key);
+        }
+        if self.cx.is_open(conn) {
+            self.app.failed(&mut self.cx, conn, kind);
+            self.cx.release(conn);
+            self.settle();
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Reading: one `recv`, and what its result says about the next.
+
+use super::io::Io;
+use std::io::{ErrorKind, Read as _};
+
+/// What a read found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Read {
+    /// So many bytes at the start of the scratch.
+    Input(usize),
+    /// Nothing for now.
+    Drained,
+    /// The peer sends nothing more.
+    End,
+    /// The connection is broken.
+    Failed(ErrorKind),
+}
+
+impl Io {
+    /// Reads once, into the scratch.
+    ///
+    /// A read that found less than it asked for has emptied the kernel's buffer, so asking again would only cost a call
+    /// to hear "would block": the next byte brings a new event (epoll(7), question 9). Unless the kernel announced the
+    /// end: that is behind the bytes, and was reported with them.
+    pub(super) fn read(&mut self, key: usize) -> Read {
+        let Some(socket) = self.table.get_mut(key) else { return Read::Drained };
+        let size = if socket.bulk { self.config.bulk_read_size } else { self.config.read_size };
+        let room = self.scratch.room(size);
+        loop {
+            return match (&socket.stream).read(room) {
+                Ok(0) => {
+                    socket.ended = true;
+                    socket.readable = false;
+                    Read::End
+                }
+                Ok(len) => {
+                    socket.readable = len == size || socket.at_end;
+                    Read::Input(len)
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    socket.readable = false;
+                    Read::Drained
+                }
+                Err(error) => Read::Failed(error.kind()),
+            };
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! How other threads reach a reactor: one word of flags and one descriptor that wakes it.
+
+use mio::Waker;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+const WAKE: u8 = 1;
+const DRAIN: u8 = 2;
+const STOP: u8 = 4;
+
+/// A handle to a running reactor, for other threads. Cheap to clone; harmless after the reactor ended.
+#[derive(Debug, Clone)]
+pub struct Remote {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    waker: Waker,
+    /// What was asked since the reactor last looked.
+    asked: AtomicU8,
+    /// For [`DRAIN`]: milliseconds.
+    within: AtomicU64,
+}
+
+/// What other threads asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked(u8);
+
+impl Remote {
+    pub(super) fn new(waker: Waker) -> Self {
+        Self { shared: Arc::new(Shared { waker, asked: AtomicU8::new(0), within: AtomicU64::new(0) }) }
+    }
+
+    /// Calls [`crate::app::App::woken`] on the reactor's thread, soon. Calls before that happens count as one.
+    pub fn wake(&self) {
+        self.ask(WAKE);
+    }
+
+    /// Accepts nothing new and ends when the last connection has, or after `within`. Asked again, the last `within` counts.
+    pub fn drain(&self, within: Duration) {
+        let millis = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+        self.shared.within.store(millis, Ordering::Relaxed);
+        self.ask(DRAIN);
+    }
+
+    /// Ends now: connections are closed as they are.
+    pub fn stop(&self) {
+        self.ask(STOP);
+    }
+
+    /// Takes what was asked. The next request wakes the reactor again.
+    pub(super) fn take(&self) -> Asked {
+        Asked(self.shared.asked.swap(0, Ordering::AcqRel))
+    }
+
+    /// For [`Asked::drain`].
+    pub(super) fn within(&self) -> Duration {
+        Duration::from_millis(self.shared.within.load(Ordering::Relaxed))
+    }
+
+    /// Only the first request since the reactor last looked costs a system call.
+    fn ask(&self, what: u8) {
+        if self.shared.asked.fetch_or(what, Ordering::AcqRel) == 0
+            && let Err(error) = self.shared.waker.wake()
+        {
+            tracing::error!(%error, "cannot wake an event loop");
+        }
+    }
+}
+
+impl Asked {
+    pub(super) fn wake(self) -> bool {
+        self.0 & WAKE != 0
+    }
+
+    pub(super) fn drain(self) -> bool {
+        self.0 & DRAIN != 0
+    }
+
+    pub(super) fn stop(self) -> bool {
+        self.0 & STOP != 0
+    }
+}

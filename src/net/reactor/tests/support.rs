@@ -1,0 +1,194 @@
+//! A reactor on its own thread, and plain blocking peers for it.
+
+use crate::{
+    app::{App, ConnId, Cx, Origin, TimerKey},
+    net::{Reactor, ReactorConfig, Remote},
+};
+use socket2::SockRef;
+use std::{
+    io::{ErrorKind, Read},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    sync::mpsc::{Receiver, Sender, channel},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+/// No step takes so long, on any machine: a test that waits for it has failed.
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A reactor that runs on another thread. Dropped, it is stopped.
+pub(super) struct Running<A> {
+    pub(super) address: SocketAddr,
+    pub(super) remote: Remote,
+    thread: Option<JoinHandle<A>>,
+}
+
+/// Runs `app` behind a listener on a free port.
+pub(super) fn run<A: App + Send + 'static>(app: A, config: ReactorConfig) -> Running<A> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut reactor = Reactor::new(app, config).unwrap();
+    reactor.listen(listener).unwrap();
+    let remote = reactor.remote();
+    #[allow(clippy::disallowed_methods)] // Tests of a thread's event loop need that thread.
+    let thread = std::thread::spawn(move || reactor.run().unwrap());
+    Running { address, remote, thread: Some(thread) }
+}
+
+impl<A> Running<A> {
+    /// A client.
+    pub(super) fn connect(&self) -> TcpStream {
+        connect(self.address)
+    }
+
+    /// Ends the reactor and gives its application back.
+    pub(super) fn stop(mut self) -> A {
+        self.remote.stop();
+        self.join()
+    }
+
+    /// Waits for the reactor to end by itself.
+    pub(super) fn join(&mut self) -> A {
+        self.thread.take().unwrap().join().unwrap()
+    }
+}
+
+impl<A> Drop for Running<A> {
+    fn drop(&mut self) {
+        self.remote.stop();
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            assert!(ended.is_ok() || std::thread::panicking(), "the event loop panicked");
+        }
+    }
+}
+
+/// A client whose reads and writes give up.
+pub(super) fn connect(to: SocketAddr) -> TcpStream {
+    #[allow(clippy::disallowed_methods)] // A plain client.
+    patient(TcpStream::connect(to).unwrap())
+}
+
+pub(super) fn patient(stream: TcpStream) -> TcpStream {
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+/// A listener that plays the backend.
+pub(super) fn backend() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+pub(super) fn accept(listener: &TcpListener) -> TcpStream {
+    patient(listener.accept().unwrap().0)
+}
+
+/// An address at which nobody listens.
+pub(super) fn nobody() -> SocketAddr {
+    backend().1
+}
+
+/// Dropping the stream from now on sends a reset.
+pub(super) fn reset_on_drop(stream: &TcpStream) {
+    SockRef::from(stream).set_linger(Some(Duration::ZERO)).unwrap();
+}
+
+/// So many bytes, different everywhere so that swapped or repeated parts show.
+pub(super) fn pattern(len: usize) -> Vec<u8> {
+    (0..len).map(|at| ((at * 31) ^ (at >> 7) ^ (at >> 15)) as u8).collect()
+}
+
+pub(super) fn read_exactly(mut stream: &TcpStream, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    stream.read_exact(&mut bytes).unwrap();
+    bytes
+}
+
+pub(super) fn read_to_end(mut stream: &TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+/// What an application heard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Heard {
+    Accepted(ConnId),
+    Connected(ConnId),
+    Received(ConnId, Vec<u8>),
+    Sent(ConnId, usize),
+    Ended(ConnId),
+    Failed(ConnId, ErrorKind),
+    Expired(TimerKey),
+    Woken,
+    Drain,
+}
+
+/// An application that tells a test what it hears, and does what the test's closure says about it.
+pub(super) struct Scripted<F> {
+    react: F,
+    heard: Sender<Heard>,
+}
+
+/// Runs a closure as an application; what it hears comes out of the channel.
+pub(super) fn script<F>(config: ReactorConfig, react: F) -> (Running<Scripted<F>>, Receiver<Heard>)
+where
+    F: FnMut(&mut Cx, &Heard, &[u8]) + Send + 'static,
+{
+    let (sender, receiver) = channel();
+    (run(Scripted { react, heard: sender }, config), receiver)
+}
+
+pub(super) fn next(heard: &Receiver<Heard>) -> Heard {
+    heard.recv_timeout(PATIENCE).expect("the application hears something in time")
+}
+
+impl<F: FnMut(&mut Cx, &Heard, &[u8])> Scripted<F> {
+    fn on(&mut self, cx: &mut Cx, heard: Heard, input: &[u8]) {
+        (self.react)(cx, &heard, input);
+        // A test that is over does not listen any more.
+        let _ = self.heard.send(heard);
+    }
+}
+
+impl<F: FnMut(&mut Cx, &Heard, &[u8])> App for Scripted<F> {
+    fn accepted(&mut self, cx: &mut Cx, conn: ConnId, _: Origin) {
+        self.on(cx, Heard::Accepted(conn), &[]);
+    }
+
+    fn connected(&mut self, cx: &mut Cx, conn: ConnId) {
+        self.on(cx, Heard::Connected(conn), &[]);
+    }
+
+    fn received(&mut self, cx: &mut Cx, conn: ConnId, input: &[u8]) {
+        self.on(cx, Heard::Received(conn, input.to_vec()), input);
+    }
+
+    fn sent(&mut self, cx: &mut Cx, conn: ConnId, unsent: usize) {
+        self.on(cx, Heard::Sent(conn, unsent), &[]);
+    }
+
+    fn ended(&mut self, cx: &mut Cx, conn: ConnId) {
+        self.on(cx, Heard::Ended(conn), &[]);
+    }
+
+    fn failed(&mut self, cx: &mut Cx, conn: ConnId, error: ErrorKind) {
+        self.on(cx, Heard::Failed(conn, error), &[]);
+    }
+
+    fn expired(&mut self, cx: &mut Cx, key: TimerKey) {
+        self.on(cx, Heard::Expired(key), &[]);
+    }
+
+    fn woken(&mut self, cx: &mut Cx) {
+        self.on(cx, Heard::Woken, &[]);
+    }
+
+    fn drain(&mut self, cx: &mut Cx) {
+        self.on(cx, Heard::Drain, &[]);
+    }
+}

@@ -1,0 +1,184 @@
+//! Sending: how what one call asked for leaves in one system call, and what happens to the rest.
+//!
+//! Bytes are written before anything waits. Only what the kernel refuses is queued, and only then does the kernel's next
+//! word about room matter: it comes by itself, once, because it refused.
+
+use super::{
+    connection::{Connection, Finish, NONE, Phase},
+    io::Io,
+    scratch::Scratch,
+};
+use crate::app::Action;
+use mio::net::TcpStream;
+use std::{
+    io::{self, ErrorKind, IoSlice, Write},
+    mem,
+    net::Shutdown,
+};
+
+/// How many pieces one `writev` takes. The kernel's own limit is 1024; an answer has a head, a body and little else.
+const SLICES: usize = 64;
+
+/// A refused rest up to this size is copied; for a larger one the buffer itself is given away. A copy of 16 KiB costs
+/// about as much as the system call that was just made.
+const COPIED: usize = 16 * 1024;
+
+/// A call that queues at least so much for one connection hears [`crate::app::App::sent`] even if all of it left at once.
+/// Twice the largest read, so that relaying never pays for it; who produces without end can wait for it.
+pub(in crate::net) const CONFIRMED: usize = 1024 * 1024;
+
+/// The bytes of the present call for one socket, in order.
+#[derive(Clone, Copy)]
+struct Staged<'a> {
+    actions: &'a [Action],
+    chain: &'a [u32],
+    scratch: &'a Scratch,
+    next: u32,
+}
+
+impl<'a> Iterator for Staged<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let action = self.actions.get(self.next as usize)?;
+        self.next = self.chain[self.next as usize];
+        match action {
+            Action::Send(_, bytes) => Some(bytes),
+            Action::Forward(_, range) => Some(self.scratch.heard(range.clone())),
+            _ => None,
+        }
+    }
+}
+
+impl Io {
+    /// Sends what the present call staged for a socket, and ends its stream if that was asked for and nothing is left.
+    pub(super) fn send_staged(&mut self, key: usize, actions: &[Action]) {
+        let Self { table, scratch, chain, .. } = self;
+        let Some(socket) = table.get_mut(key) else { return };
+        let (first, _) = mem::replace(&mut socket.staged, (NONE, NONE));
+        if first != NONE && socket.broken.is_none() {
+            let direct = socket.writable && socket.output.is_empty();
+            let staged = Staged { actions, chain, scratch, next: first };
+            match if direct { write_staged(socket, staged) } else { Ok(0) } {
+                Ok(taken) => {
+                    if !direct || !socket.writable {
+                        keep(socket, taken, actions, chain, scratch, first);
+                    }
+                    socket.unreported |= taken >= CONFIRMED || !socket.output.is_empty();
+                }
+                Err(error) => socket.broke(error.kind()),
+            }
+        }
+        finish_if_sent(socket);
+        self.enqueue(key);
+    }
+
+    /// Sends what waits, as far as the kernel takes it.
+    pub(super) fn flush(&mut self, key: usize) {
+        let Some(socket) = self.table.get_mut(key) else { return };
+        if socket.phase == Phase::Connecting {
+            return;
+        }
+        if socket.writable && !socket.output.is_empty() {
+            match write_output(socket) {
+                Ok(taken) => socket.unreported |= taken > 0,
+                Err(error) => socket.broke(error.kind()),
+            }
+        }
+        finish_if_sent(socket);
+    }
+}
+
+/// Queues all but the first `taken` bytes.
+fn keep(
+    socket: &mut Connection,
+    mut taken: usize,
+    actions: &[Action],
+    chain: &[u32],
+    scratch: &mut Scratch,
+    first: u32,
+) {
+    let mut at = first;
+    while let Some(action) = actions.get(at as usize) {
+        at = chain[at as usize];
+        let len = match action {
+            Action::Send(_, bytes) => bytes.len(),
+            Action::Forward(_, range) => range.len(),
+            _ => 0,
+        };
+        let skip = taken.min(len);
+        taken -= skip;
+        match action {
+            Action::Send(_, bytes) if skip < len => socket.output.push(bytes.slice(skip..)),
+            Action::Forward(_, range) if len - skip > COPIED => {
+                socket.output.push(scratch.share(range.start + skip..range.end));
+            }
+            Action::Forward(_, range) => socket.output.extend(scratch.heard(range.start + skip..range.end)),
+            _ => {}
+        }
+    }
+}
+
+/// Writes straight from where the bytes are. `writable` tells afterwards whether all of them were taken.
+fn write_staged(socket: &mut Connection, mut staged: Staged<'_>) -> io::Result<usize> {
+    let mut total = 0;
+    while socket.writable
+        && let Some(first) = staged.next()
+    {
+        let (asked, taken) = match staged.next() {
+            // Nearly always: not worth preparing a list for.
+            None => (first.len(), write(&socket.stream, &[IoSlice::new(first)])?),
+            Some(second) => {
+                let mut slices = [IoSlice::new(&[]); SLICES];
+                let mut filled = 0;
+                for (slice, piece) in slices.iter_mut().zip([first, second].into_iter().chain(staged.by_ref())) {
+                    *slice = IoSlice::new(piece);
+                    filled += 1;
+                }
+                let asked = slices[..filled].iter().map(|slice| slice.len()).sum();
+                (asked, write(&socket.stream, &slices[..filled])?)
+            }
+        };
+        socket.writable = taken == asked;
+        total += taken;
+    }
+    Ok(total)
+}
+
+/// Writes from the queue until it is empty or the kernel refuses.
+fn write_output(socket: &mut Connection) -> io::Result<usize> {
+    let mut total = 0;
+    while socket.writable && !socket.output.is_empty() {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let filled = socket.output.io_slices(&mut slices);
+        let asked: usize = slices[..filled].iter().map(|slice| slice.len()).sum();
+        let taken = write(&socket.stream, &slices[..filled])?;
+        socket.output.consume(taken);
+        socket.writable = taken == asked;
+        total += taken;
+    }
+    Ok(total)
+}
+
+/// One system call. A refusal is zero bytes.
+fn write(mut stream: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    loop {
+        let result = match slices {
+            [only] => stream.write(only),
+            several => stream.write_vectored(several),
+        };
+        match result {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(0),
+            other => return other,
+        }
+    }
+}
+
+/// Ends our stream once everything is sent. A socket that is already gone says so elsewhere.
+fn finish_if_sent(socket: &mut Connection) {
+    if socket.finish == Finish::Asked && socket.output.is_empty() && socket.phase != Phase::Connecting {
+        let _ = socket.stream.shutdown(Shutdown::Write);
+        socket.finish = Finish::Done;
+    }
+}

@@ -1,0 +1,72 @@
+//! Which addresses a name stands for.
+//!
+//! The system's resolver blocks, for seconds if a name server is down: an event loop must not ask it. [`spawn`] asks from
+//! a thread of its own.
+
+use super::{
+    Error,
+    address::{Host, HostPort},
+};
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
+    thread,
+};
+
+/// The addresses of a host, best first. Blocks.
+///
+/// `localhost` is not asked for: it is this machine (RFC 6761 §6.3), by IPv4 first, as most servers listen there.
+///
+/// # Errors
+///
+/// [`Error::Resolve`].
+pub fn resolve(to: &HostPort) -> Result<Vec<SocketAddr>, Error> {
+    let name = match &to.host {
+        Host::Ip(ip) => return Ok(vec![SocketAddr::new(*ip, to.port)]),
+        Host::Name(name) if name.eq_ignore_ascii_case("localhost") => {
+            return Ok(vec![(Ipv4Addr::LOCALHOST, to.port).into(), (Ipv6Addr::LOCALHOST, to.port).into()]);
+        }
+        Host::Name(name) => name,
+    };
+    let failed = |source| Error::Resolve { host: name.clone(), source };
+    let addresses: Vec<_> = (name.as_str(), to.port).to_socket_addrs().map_err(failed)?.collect();
+    if addresses.is_empty() {
+        return Err(failed(io::ErrorKind::NotFound.into()));
+    }
+    Ok(addresses)
+}
+
+/// Resolves on another thread, and calls `done` there.
+///
+/// # Errors
+///
+/// The system has no room for another thread.
+pub fn spawn(to: HostPort, done: impl FnOnce(Result<Vec<SocketAddr>, Error>) + Send + 'static) -> io::Result<()> {
+    thread::Builder::new().name("resolve".to_owned()).spawn(move || done(resolve(&to))).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    fn addresses(text: &str) -> Vec<String> {
+        let (sender, receiver) = channel();
+        spawn(text.parse().unwrap(), move |result| sender.send(result).unwrap()).unwrap();
+        receiver.recv().unwrap().unwrap().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn numbers_and_this_machine_need_no_resolver() {
+        assert_eq!(addresses("192.0.2.7:80"), ["192.0.2.7:80"]);
+        assert_eq!(addresses("[2001:db8::7]:80"), ["[2001:db8::7]:80"]);
+        assert_eq!(addresses("localhost:3000"), ["127.0.0.1:3000", "[::1]:3000"]);
+    }
+
+    #[test]
+    fn a_name_that_nobody_has_is_named() {
+        // Never in DNS (RFC 6761 §6.4).
+        let error = resolve(&"nobody.invalid:80".parse().unwrap()).unwrap_err();
+        assert!(error.to_string().contains("\"nobody.invalid\""), "{error}");
+    }
+}

@@ -1,0 +1,90 @@
+//! What the user and the system tell the process while it runs.
+//!
+//! SIGINT and SIGTERM ask to finish; the second of them does not ask. SIGPIPE needs nothing: Rust's runtime ignores it
+//! before `main`, so that writing to a peer that is gone is an error of that one connection.
+
+use super::Error;
+use signal_hook::{
+    SigId,
+    consts::{SIGINT, SIGTERM, SIGUSR1},
+    flag,
+    iterator::{Handle, Signals},
+    low_level,
+};
+use std::{
+    io,
+    sync::{Arc, atomic::AtomicBool},
+    thread,
+};
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// The first SIGINT or SIGTERM: finish what runs, then exit.
+    Stop,
+    /// SIGUSR1: whatever the program documents, such as printing its state.
+    User1,
+}
+
+/// Signals are watched until this is dropped.
+#[derive(Debug)]
+pub struct Watch {
+    handle: Handle,
+    registered: Vec<SigId>,
+}
+
+/// Calls `on` for each signal, on a thread that does nothing else. From the second SIGINT or SIGTERM on the process exits
+/// at once, with 128 plus the signal's number as shells expect, even if everything else hangs.
+///
+/// # Errors
+///
+/// [`Error::Signals`].
+pub fn watch(on: impl FnMut(Signal) + Send + 'static) -> Result<Watch, Error> {
+    begin(on).map_err(Error::Signals)
+}
+
+fn begin(mut on: impl FnMut(Signal) + Send + 'static) -> io::Result<Watch> {
+    let stopping = Arc::new(AtomicBool::new(false));
+    let mut registered = Vec::new();
+    for signal in [SIGINT, SIGTERM] {
+        // In this order: the first signal finds the flag down and raises it, the second finds it raised.
+        registered.push(flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stopping))?);
+        registered.push(flag::register(signal, Arc::clone(&stopping))?);
+    }
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1])?;
+    let handle = signals.handle();
+    thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for signal in signals.forever() {
+            on(if signal == SIGUSR1 { Signal::User1 } else { Signal::Stop });
+        }
+    })?;
+    Ok(Watch { handle, registered })
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.handle.close();
+        for id in self.registered.drain(..) {
+            low_level::unregister(id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{sync::mpsc::channel, time::Duration};
+
+    #[test]
+    fn signals_are_told_apart() {
+        let (sender, receiver) = channel();
+        let watch = watch(move |signal| sender.send(signal).unwrap()).unwrap();
+        for (raised, expected) in [(SIGUSR1, Signal::User1), (SIGTERM, Signal::Stop), (SIGUSR1, Signal::User1)] {
+            low_level::raise(raised).unwrap();
+            assert_eq!(receiver.recv_timeout(Duration::from_secs(20)), Ok(expected));
+        }
+        drop(watch);
+        // The thread has ended when its closure, and with it the sender, is gone.
+        assert!(receiver.recv_timeout(Duration::from_secs(20)).is_err());
+    }
+}
