@@ -201,3 +201,36 @@ pub(super) fn check_field_line(line: &[u8]) -> Result<(), Error> {
     }
     if grammar::is_text(value) { Ok(()) } else { Err(Error::BadFieldValue) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Our rules for one line and `httparse`'s for all of them are the same rules.
+        #[test]
+        fn field_lines_are_judged_as_httparse_does(
+            lines in proptest::collection::vec("[\\x00-\\xff]{0,3}|[ \tA-z:\\r]{1,6}|[a-z]{1,3}:[ -~\t\\x7f\\r]{0,5}", 1..4)
+        ) {
+            let usable = |line: &String| !line.is_empty() && !line.contains('\n') && line != "\r";
+            let lines: Vec<Vec<u8>> =
+                lines.into_iter().filter(usable).map(|line| line.chars().map(|c| c as u8).collect()).collect();
+            let wire = lines.iter().fold(Vec::new(), |wire, line| [&wire[..], line, b"\r\n"].concat());
+            let ours = lines.iter().try_for_each(|line| check_field_line(line));
+            let theirs = fields(&[&wire[..], b"\r\n"].concat(), lines.len());
+            prop_assert_eq!(theirs.map(drop), ours);
+        }
+    }
+
+    #[test]
+    fn bare_line_feeds_are_seen_everywhere() {
+        for (section, bare) in
+            [("", false), ("\n", true), ("\r\n", false), ("a\n", true), ("a\r\n\nb", true), ("\r\r\n", false)]
+        {
+            assert_eq!(has_bare_lf(section.as_bytes()), bare, "{section:?}");
+        }
+    }
+}
