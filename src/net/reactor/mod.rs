@@ -34,6 +34,7 @@ mod table;
 mod tests;
 mod write;
 
+pub(in crate::net) use closing::LINGER;
 pub use remote::Remote;
 pub(in crate::net) use write::CONFIRMED;
 
