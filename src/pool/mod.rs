@@ -149,6 +149,23 @@ impl<C: Copy + Eq, T: Copy + Eq> Pool<C, T> {
         Checkout::Reuse { conn: idle.conn, idle_for: now.saturating_duration_since(idle.since), lease: idle.lease }
     }
 
+    /// A connection that is certainly new: for a request whose pooled connection turned out dead. At the cap an idle one is
+    /// given up for it.
+    pub fn checkout_new(&mut self, backend: BackendId, now: Instant) -> Checkout<C> {
+        self.meant_for = self.meant_for.filter(|meant| *meant != backend);
+        match self.open(backend, now) {
+            Checkout::Full => match self.backends[backend.index()].idle.pop_oldest() {
+                Some(conn) => {
+                    self.stats.idle -= 1;
+                    self.closed(backend, CloseReason::Replaced);
+                    Checkout::Evict { conn, reason: CloseReason::Replaced }
+                }
+                None => Checkout::Full,
+            },
+            checkout => checkout,
+        }
+    }
+
     fn open(&mut self, backend: BackendId, now: Instant) -> Checkout<C> {
         if self.reserved == Some(backend) {
             self.reserved = None;

@@ -22,6 +22,8 @@ pub enum CloseReason {
     Lost,
     /// It ended while a request used it, or must not be used again: its message was cut off or said `close`.
     Ended,
+    /// Given up for a new one: a connection that idled beside it turned out dead.
+    Replaced,
     /// Its backend went down while it idled.
     Retired,
     /// The worker is shutting down.
@@ -30,7 +32,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::PoolingOff,
         Self::TooManyIdle,
         Self::TooOld,
@@ -39,6 +41,7 @@ impl CloseReason {
         Self::SlotWanted,
         Self::Lost,
         Self::Ended,
+        Self::Replaced,
         Self::Retired,
         Self::Draining,
     ];
@@ -55,6 +58,7 @@ impl CloseReason {
             Self::SlotWanted => "slot-wanted",
             Self::Lost => "lost",
             Self::Ended => "ended",
+            Self::Replaced => "replaced",
             Self::Retired => "retired",
             Self::Draining => "draining",
         }
@@ -141,7 +145,7 @@ mod tests {
             assert_eq!(closed.count(reason), n as u64 + 1, "{reason:?}");
             assert_eq!(json[reason.as_str()], n + 1, "{reason:?}");
         }
-        assert_eq!((closed.total(), json.as_object().unwrap().len()), (55, 10));
+        assert_eq!((closed.total(), json.as_object().unwrap().len()), (66, 11));
     }
 
     #[test]
