@@ -322,6 +322,7 @@ const MALFORMED_CHUNKS: &[(&str, Error)] = &[
     ("5\r\nhello!!\r\n0\r\n\r\n", Error::BadChunkEnd),
     ("5\r\nhello\n0\r\n\r\n", Error::BadChunkEnd),
     ("5\r\nhello\r0\r\n\r\n", Error::BadChunkEnd),
+    ("5\r\nhello!\n0\r\n\r\n", Error::BadChunkEnd),
     ("5\r\nhell\r\n0\r\n\r\n", Error::BadChunkEnd),
     // Extensions.
     ("5 \r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
@@ -356,6 +357,22 @@ fn malformed_chunks() {
     for (body, error) in MALFORMED_CHUNKS {
         let wire = format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
         refused(wire.as_bytes(), *error, &Limits::default());
+    }
+}
+
+#[test]
+fn what_is_malformed_is_refused_before_the_head_ends() {
+    for (start, error) in [
+        ("\u{16}\u{3}\u{1}", Error::BadMethod),
+        ("GET / HTTP/2.0\r\n", Error::UnsupportedVersion),
+        ("GET /\r\n", Error::BadRequestLine),
+        ("GET / HTTP/1.1\r\nHost: a\r\nA b: c\r\n", Error::BadFieldName),
+        ("GET / HTTP/1.1\r\nHost: a\r\n b\r\n", Error::ObsFold),
+        ("GET / HTTP/1.1\r\nHost: a\n", Error::BareLf),
+        ("GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA\r\n", Error::NoColon),
+    ] {
+        let heard = hear_all_ways(requests, start.as_bytes(), &Limits::default());
+        assert_eq!(heard.outcome, error.as_str(), "{start:?}");
     }
 }
 

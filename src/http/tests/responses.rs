@@ -137,6 +137,19 @@ fn well_formed_responses() {
 }
 
 #[test]
+fn another_response_behind() {
+    const NEXT: &str = "HTTP/1.1 299 next\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nn\r\n0\r\n\r\n";
+    for (method, wire, expected, outcome) in WELL_FORMED_RESPONSES {
+        if expected.last() != Some(&".") || *outcome != "between messages" {
+            continue;
+        }
+        let heard = heard(&[method.clone(), Method::Get], &format!("{wire}{NEXT}"));
+        let next = [r#"HTTP/1.1 299 [next] {"Transfer-Encoding": "chunked"} Chunked"#, "= n", "."];
+        assert_eq!(heard.events, events(&[expected, &next[..]].concat()), "{wire:?}");
+    }
+}
+
+#[test]
 fn responses_follow_requests_in_order() {
     let wire = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n\
                 HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc\
@@ -214,6 +227,17 @@ fn malformed_responses() {
             let heard = heard(&[Method::Get, Method::Get], &wire);
             assert_eq!(heard.outcome, error.as_str(), "{wire:?}: {:?}", heard.events);
         }
+    }
+}
+
+#[test]
+fn what_is_malformed_is_refused_before_the_head_ends() {
+    for (start, error) in [
+        ("SSH-2.0-OpenSSH\r\n", Error::BadStatusLine),
+        ("\r\n", Error::BadStatusLine),
+        ("HTTP/1.1 200 OK\r\nA\r\n", Error::NoColon),
+    ] {
+        assert_eq!(heard(&[Method::Get], start).outcome, error.as_str(), "{start:?}");
     }
 }
 
