@@ -18,6 +18,10 @@ use crate::{
 };
 use std::{mem, sync::Arc, time::Instant};
 
+/// Bytes of requests that may wait for the answer to an earlier one. We stop reading long before; only what a driver has
+/// already read comes on top, and that is one read, half a megabyte at most.
+const MAX_HELD: usize = 1024 * 1024;
+
 /// An HTTP/1.1 server's side of one connection.
 ///
 /// It answers one request at a time: while an answer waits for its time or for the peer to read, later requests are
@@ -194,6 +198,15 @@ impl Http {
         };
     }
 
+    /// Keeps for later what came although we asked for nothing.
+    fn hold(&mut self, input: &[u8]) {
+        self.held.extend_from_slice(input);
+        if self.held.len() > MAX_HELD {
+            self.held = Vec::new();
+            self.state = State::Closed(CloseReason::Protocol("too many requests at once"));
+        }
+    }
+
     /// Goes on where a full output made it stop.
     fn resume(&mut self) {
         self.state = match mem::take(&mut self.state) {
@@ -267,7 +280,7 @@ impl Session for Http {
         if self.held.is_empty() {
             self.held = self.hear(input).to_vec();
         } else if !matches!(self.state, State::Closed(_)) {
-            self.held.extend_from_slice(input);
+            self.hold(input);
         }
     }
 

@@ -307,6 +307,20 @@ fn a_peer_that_asks_and_never_reads_does_not_grow_our_memory() {
 }
 
 #[test]
+fn requests_that_wait_for_an_answer_are_bounded() {
+    let now = now();
+    let mut session = open(now);
+    session.receive(request("GET /delay/250").as_bytes(), now);
+    session.receive(b"G", now);
+    assert_eq!(session.wants(), Wants::Flush);
+    session.receive(&vec![b'x'; MAX_HELD - 1], now);
+    assert_eq!((session.held.len(), session.wants()), (MAX_HELD, Wants::Flush));
+    session.receive(b"x", now);
+    let too_many = CloseReason::Protocol("too many requests at once");
+    assert_eq!((session.held.capacity(), session.wants()), (0, Wants::Close(too_many)));
+}
+
+#[test]
 fn a_delay_is_waited_for() {
     let start = now();
     let mut session = open(start);
