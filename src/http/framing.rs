@@ -4,6 +4,7 @@
 //! lets a recipient repair or refuse, this library refuses, and what a status code overrules is checked all the same.
 
 use super::{Error, Fields, Method, RequestHead, ResponseHead, Status, Version, fields, grammar};
+use bytes::BufMut;
 
 /// How a body is delimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,10 +23,6 @@ pub enum BodyLength {
 pub fn of_request(head: &RequestHead) -> Result<BodyLength, Error> {
     // Rules 3 to 7: without either field there is no body.
     let length = declared(head.version, &head.fields)?.unwrap_or(BodyLength::Empty);
-    // Legal, but some read it as octal; if it is passed on as it came, they end the body elsewhere. No client writes it.
-    if head.fields.get("content-length").is_some_and(|digits| digits.len() > 1 && digits.starts_with(b"0")) {
-        return Err(Error::BadLength);
-    }
     if head.method == Method::Trace && length != BodyLength::Empty {
         return Err(Error::ContentInTrace);
     }
@@ -51,20 +48,20 @@ pub fn is_framing(name: impl AsRef<[u8]>) -> bool {
 
 /// Appends the field line that declares this length; none for [`BodyLength::UntilClose`]. Where there can be no body
 /// (a `GET` without content, 1xx, 204, 304 or a response to `HEAD`) no such line belongs, not even `Content-Length: 0`.
-pub fn write_field(length: BodyLength, out: &mut Vec<u8>) {
+pub fn write_field(length: BodyLength, out: &mut impl BufMut) {
     match length {
-        BodyLength::Empty => out.extend_from_slice(b"Content-Length: 0\r\n"),
+        BodyLength::Empty => out.put_slice(b"Content-Length: 0\r\n"),
         BodyLength::Exact(length) => {
-            out.extend_from_slice(b"Content-Length: ");
+            out.put_slice(b"Content-Length: ");
             write_decimal(length, out);
-            out.extend_from_slice(b"\r\n");
+            out.put_slice(b"\r\n");
         }
-        BodyLength::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+        BodyLength::Chunked => out.put_slice(b"Transfer-Encoding: chunked\r\n"),
         BodyLength::UntilClose => {}
     }
 }
 
-fn write_decimal(mut number: u64, out: &mut Vec<u8>) {
+fn write_decimal(mut number: u64, out: &mut impl BufMut) {
     let mut digits = [0; 20];
     let mut start = digits.len();
     loop {
@@ -75,7 +72,7 @@ fn write_decimal(mut number: u64, out: &mut Vec<u8>) {
             break;
         }
     }
-    out.extend_from_slice(&digits[start..]);
+    out.put_slice(&digits[start..]);
 }
 
 /// What of a request's method decides about its response.

@@ -15,7 +15,7 @@
 //! |---|---|---|
 //! | HTTP/1.2 to 1.9 | is HTTP/1.1 | RFC 9110 §2.5; another major version is 505 |
 //! | empty lines before a request | skipped, at most [`limits::MAX_EMPTY_LINES`] | RFC 9112 §2.2 |
-//! | leading zeros of a length | refused in requests, read in responses | legal, but read as octal by some; servers pad |
+//! | leading zeros of a length | read, as decimal | legal (RFC 9110 §8.6); a proxy writes the length anew, so nobody behind it can read octal |
 //! | codings other than `chunked` | refused, in responses too | we decode none and offer none (`TE`) |
 //! | length or coding in 1xx, 204 | no body; the connection is not used again ([`persistent_after`]) | RFC 9112 §6.3 rule 1, but what follows may be one |
 //! | 205 | framed by its fields | RFC 9112 §6.3 knows no rule for it |
