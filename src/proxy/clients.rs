@@ -107,7 +107,7 @@ impl Proxy {
         };
         let failure = match head.method {
             Method::Connect => Some(Failure::ConnectMethod),
-            _ if headers::forwards_left(&head) == Some(0) => Some(Failure::NoForwardsLeft),
+            _ if http::hop::max_forwards(&head) == Some(0) => Some(Failure::NoForwardsLeft),
             _ => None,
         };
         let entry = self.exchanges.vacant_entry();

@@ -6,7 +6,7 @@
 use super::config::Forwarding;
 use crate::{
     backend::Backend,
-    http::{self, BodyLength, HopByHop, RequestHead, ResponseHead, Status, Version, target::Form},
+    http::{self, BodyLength, HopByHop, RequestHead, ResponseHead, Status, Version, framing, hop, target::Form},
 };
 use bytes::{BufMut as _, BytesMut};
 use std::net::IpAddr;
@@ -48,7 +48,7 @@ pub(super) fn write_request(out: &mut BytesMut, inbound: &Inbound<'_>, forwardin
         // An absolute target overrules Host (RFC 9112 §3.2.2), and HTTP/1.0 may lack it.
         field(out, "Host", authority.unwrap_or(&inbound.backend.name).as_bytes());
     }
-    let hop = HopByHop::of(&head.fields);
+    let one_hop = HopByHop::of(&head.fields);
     let mut chain = Chain::default();
     for (name, value) in head.fields.iter() {
         match fate(name) {
@@ -60,10 +60,13 @@ pub(super) fn write_request(out: &mut BytesMut, inbound: &Inbound<'_>, forwardin
             Fate::Forwarded if !trusted => {}
             Fate::ForwardedHost => chain.host |= keep_if(trusted, out, name, value),
             Fate::ForwardedProto => chain.proto |= keep_if(trusted, out, name, value),
-            Fate::MaxForwards if counts_forwards(&head.method) => decrement(out, name, value),
+            Fate::MaxForwards => match hop::max_forwards(head) {
+                Some(left) => field(out, name, left.saturating_sub(1).to_string().as_bytes()),
+                None => field(out, name, value),
+            },
             Fate::Via => chain.via(value),
-            Fate::Upgrade | Fate::Forwarded | Fate::MaxForwards | Fate::Date | Fate::Plain => {
-                if !hop.contains(name) {
+            Fate::Upgrade | Fate::Forwarded | Fate::Date | Fate::Plain => {
+                if !one_hop.contains(name) {
                     field(out, name, value);
                 }
             }
@@ -78,7 +81,7 @@ pub(super) fn write_request(out: &mut BytesMut, inbound: &Inbound<'_>, forwardin
 /// `Connection`, and the fields that are ours to send because they are for the next hop only.
 fn write_connection(out: &mut BytesMut, inbound: &Inbound<'_>) {
     // A client that understands trailers gets them; the backend has to hear so from us (RFC 9110 §10.1.4).
-    let trailers = inbound.head.fields.has_token("te", "trailers");
+    let trailers = hop::accepts_trailers(inbound.head);
     if trailers {
         field(out, "TE", b"trailers");
     }
@@ -190,14 +193,14 @@ impl Peer {
 pub(super) fn write_response(out: &mut BytesMut, outbound: &Outbound<'_>, forwarding: &Forwarding) {
     let Outbound { head, framing, .. } = outbound;
     write_status_line(out, head);
-    let hop = HopByHop::of(&head.fields);
+    let one_hop = HopByHop::of(&head.fields);
     let mut dated = false;
     let mut via = Vec::new();
     for (name, value) in head.fields.iter() {
         match fate(name) {
             Fate::Framing => {}
             Fate::Via => join(&mut via, value),
-            _ if hop.contains(name) => {}
+            _ if one_hop.contains(name) => {}
             fate => {
                 dated |= fate == Fate::Date;
                 field(out, name, value);
@@ -223,13 +226,13 @@ pub(super) fn write_response(out: &mut BytesMut, outbound: &Outbound<'_>, forwar
 /// Writes a 1xx head. 101 says what it switches to: its `Upgrade` is the message.
 pub(super) fn write_interim(out: &mut BytesMut, head: &ResponseHead) {
     write_status_line(out, head);
-    let hop = HopByHop::of(&head.fields);
+    let one_hop = HopByHop::of(&head.fields);
     let switches = head.status == Status::SWITCHING_PROTOCOLS;
     for (name, value) in head.fields.iter() {
         match fate(name) {
             Fate::Framing => {}
             Fate::Upgrade if switches => field(out, name, value),
-            _ if hop.contains(name) => {}
+            _ if one_hop.contains(name) => {}
             _ => field(out, name, value),
         }
     }
@@ -251,52 +254,13 @@ fn received_by(version: Version) -> &'static str {
     }
 }
 
-/// Says where the body ends, in our own words.
+/// Says where the body ends, in our own words. `announced`: the length of a body that is not there.
 fn write_framing(out: &mut BytesMut, body: BodyLength, announced: Option<&[u8]>) {
     match (body, announced) {
-        (BodyLength::Chunked, _) => field(out, "Transfer-Encoding", b"chunked"),
-        (BodyLength::Exact(length), _) => {
-            let mut digits = [0; 20];
-            field(out, "Content-Length", decimal(length, &mut digits));
-        }
         (BodyLength::Empty, Some(announced)) => field(out, "Content-Length", announced),
-        (BodyLength::Empty, None) | (BodyLength::UntilClose, _) => {}
+        (BodyLength::Empty, None) => {}
+        (body, _) => framing::write_field(body, out),
     }
-}
-
-fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
-    let mut start = digits.len();
-    loop {
-        start -= 1;
-        digits[start] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            return &digits[start..];
-        }
-    }
-}
-
-/// TRACE and OPTIONS count the hops that are left (RFC 9110 §7.6.2).
-fn counts_forwards(method: &http::Method) -> bool {
-    matches!(method, http::Method::Trace | http::Method::Options)
-}
-
-fn decrement(out: &mut BytesMut, name: &str, value: &[u8]) {
-    match std::str::from_utf8(value).ok().and_then(|value| value.parse::<u64>().ok()) {
-        Some(left) => {
-            let mut digits = [0; 20];
-            field(out, name, decimal(left.saturating_sub(1), &mut digits));
-        }
-        None => field(out, name, value),
-    }
-}
-
-/// How many hops TRACE or OPTIONS may still go (RFC 9110 §7.6.2).
-pub(super) fn forwards_left(head: &RequestHead) -> Option<u64> {
-    if !counts_forwards(&head.method) {
-        return None;
-    }
-    std::str::from_utf8(head.fields.get("max-forwards")?).ok()?.parse().ok()
 }
 
 /// The client asked to switch protocols, and to one that we can carry. Not h2c: what follows its 101 is HTTP again, and
