@@ -1,5 +1,6 @@
 //! The flags of a pool, and what they mean as values.
 
+use crate::cli::duration;
 use clap::Args;
 use std::time::Duration;
 
@@ -60,14 +61,14 @@ pub struct PoolArgs {
     /// Keep it below the keep-alive timeout of the backend: one that closes a connection just when a request is sent on
     /// it loses that request, and one that is not idempotent cannot be sent again. Apache, Node and uvicorn close after
     /// 5 s, so 4 s suits them all; behind nginx (75 s) 60s saves a few handshakes.
-    #[arg(long, value_name = "TIME", default_value = "4s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "4s", value_parser = duration)]
     pub pool_idle_timeout: Duration,
 
     /// How old a connection may get; 0s means any age
     ///
     /// An old connection keeps its load balancer, its route and a leaking backend process alive. A request that runs is
     /// never cut off: the age counts when it ends.
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration)]
     pub pool_lifetime: Duration,
 
     /// How many requests a connection may serve [default: any number]
@@ -83,7 +84,7 @@ pub struct PoolArgs {
     /// How long a request waits for a connection before it is answered with 503
     ///
     /// Shorter than the patience of a client, so that it hears of the overload instead of timing out.
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub pool_queue_timeout: Duration,
 }
 

@@ -54,7 +54,7 @@ impl FromStr for BackendSpec {
 
 /// A switch that is written out, so that a default of "on" can be turned off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Switch {
+pub(super) enum Switch {
     /// Yes.
     On,
     /// No.

@@ -210,10 +210,10 @@ impl Turn<'_> {
         reusable: bool,
         trailers: &Fields,
     ) -> State {
-        if let Receiving::Body(body) = &mut receiving {
-            if let Err(error) = body.end(&mut To { cx: self.cx, conn: self.core.client }, trailers) {
-                return self.give_up(Some(link), Failure::Response(error));
-            }
+        if let Receiving::Body(body) = &mut receiving
+            && let Err(error) = body.end(&mut To { cx: self.cx, conn: self.core.client }, trailers)
+        {
+            return self.give_up(Some(link), Failure::Response(error));
         }
         if self.core.request_complete || !reusable {
             return self.complete(link, reusable);
