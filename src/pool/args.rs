@@ -10,8 +10,8 @@ pub struct PoolConfig {
     /// Most connections open to one backend at once, over all workers. A backend's own `max` wins over it.
     /// 0: pooling is off, each connection serves one request, and only a backend's own `max` limits.
     pub max: usize,
-    /// Most idle connections kept per backend, over all workers: each worker keeps its share, rounded up.
-    pub idle: usize,
+    /// Most idle connections kept per backend, over all workers: each worker keeps its share, rounded up. `None`: all.
+    pub idle: Option<usize>,
     /// A connection that idled this long is closed.
     pub idle_timeout: Duration,
     /// A connection opened longer ago than this serves no further request. `None`: it may grow old.
@@ -29,7 +29,7 @@ impl Default for PoolConfig {
     fn default() -> Self {
         Self {
             max: 1024,
-            idle: 512,
+            idle: None,
             idle_timeout: Duration::from_secs(4),
             lifetime: Some(Duration::from_secs(600)),
             requests: None,
@@ -50,11 +50,12 @@ pub struct PoolArgs {
     #[arg(long, value_name = "N", default_value_t = 1024)]
     pub pool_max: usize,
 
-    /// Most idle connections kept per backend, over all workers
+    /// Most idle connections kept per backend, over all workers [default: as many as there were]
     ///
-    /// Each costs a descriptor here and there. Every worker keeps its share, rounded up.
-    #[arg(long, value_name = "N", default_value_t = 512)]
-    pub pool_idle: usize,
+    /// Each costs a descriptor here and there. Every worker keeps its share, rounded up. Without this flag the idle timeout
+    /// alone trims the pool: a low limit closes after every burst what the next one has to open again.
+    #[arg(long, value_name = "N")]
+    pub pool_idle: Option<usize>,
 
     /// How long a connection may idle before it is closed
     ///
@@ -130,7 +131,7 @@ mod tests {
                     --pool-queue 2 --pool-queue-timeout 250ms";
         let expected = PoolConfig {
             max: 0,
-            idle: 1,
+            idle: Some(1),
             idle_timeout: Duration::from_secs(90),
             lifetime: None,
             requests: Some(1),

@@ -120,7 +120,7 @@ impl<C: Copy + Eq, T: Copy + Eq> Pool<C, T> {
         Self {
             worker,
             backends: std::iter::repeat_with(none).take(slots.backends()).collect(),
-            idle_share: slots.config().idle.div_ceil(slots.workers()),
+            idle_share: slots.config().idle.map_or(usize::MAX, |idle| idle.div_ceil(slots.workers())),
             tickets: Tickets::new(),
             meant_for: None,
             reserved: None,

@@ -306,7 +306,7 @@ proptest! {
     #[test]
     fn no_request_waits_for_a_connection_that_nobody_uses(
         limits in prop::array::uniform3(1usize..4),
-        idle in prop_oneof![3 => Just(512usize), 1 => 0usize..6],
+        idle in prop_oneof![3 => Just(None), 1 => (0usize..6).prop_map(Some)],
         requests in prop::option::of(1u32..4),
         pooling in prop::bool::weighted(0.9),
         queue in prop_oneof![3 => Just(1024usize), 1 => 0usize..4],

@@ -21,7 +21,7 @@ pub(super) const SECOND: Duration = Duration::from_secs(1);
 /// Four seconds idle, ten old, so that both limits come into play in a short test.
 pub(super) const CONFIG: PoolConfig = PoolConfig {
     max: 1024,
-    idle: 512,
+    idle: None,
     idle_timeout: Duration::from_secs(4),
     lifetime: Some(Duration::from_secs(10)),
     requests: None,

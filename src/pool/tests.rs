@@ -117,7 +117,7 @@ fn capacity_0_keeps_nothing_and_limits_nothing() {
 #[test]
 fn each_worker_keeps_its_share_of_idle_connections_rounded_up() {
     for (idle, workers, share) in [(0, 2, 0), (1, 2, 1), (4, 2, 2), (5, 2, 3), (3, 1, 3)] {
-        let (_, mut pools, _) = pools(&[None, None], PoolConfig { idle, ..CONFIG }, workers);
+        let (_, mut pools, _) = pools(&[None, None], PoolConfig { idle: Some(idle), ..CONFIG }, workers);
         let (now, pool) = (start(), &mut pools[0]);
         for backend in [A, B] {
             let leases: Vec<Lease> = (0..=share).map(|_| open(pool, backend, now)).collect();
