@@ -137,9 +137,7 @@ impl<C: Copy + Eq, T: Copy + Eq> Pool<C, T> {
         let Some(idle) = connections.idle.pop() else { return self.open(backend, now) };
         self.stats.idle -= 1;
         if let Err(reason) = self.slots.config().fresh(&idle, now) {
-            if self.closed(backend, reason) == Passed::Here {
-                self.slots.wake(self.worker); // The caller serves a request now, not the line.
-            }
+            self.closed(backend, reason);
             return Checkout::Evict { conn: idle.conn, reason };
         }
         connections.busy += 1;
@@ -250,10 +248,10 @@ impl<C: Copy + Eq, T: Copy + Eq> Pool<C, T> {
     }
 
     /// Counts a connection that is no longer held, and passes its slot on.
-    fn closed(&mut self, backend: BackendId, reason: CloseReason) -> Passed {
+    fn closed(&mut self, backend: BackendId, reason: CloseReason) {
         self.stats.closed.add(reason);
         self.check_laws();
-        self.slots.release(self.worker, backend)
+        self.slots.release(self.worker, backend);
     }
 
     /// What this worker's pool has done and holds.

@@ -22,8 +22,8 @@
 //! a waiter, the releasing thread takes the lock, takes the slot back and grants it. If both see each other, the first to
 //! take the slot grants it to the front of the line; the other finds either no free slot or nobody who wants it. A
 //! release that sees a waiter at once never frees the slot: under the lock it goes to the first who wants it, or, if nobody
-//! does, it is freed under the lock, where nobody can join meanwhile. So a slot that is wanted is never up for grabs for a
-//! request that came later. `take` never overshoots the limit, not even for a moment: a join that saw the overshoot
+//! does, it is freed under the lock, where nobody can join meanwhile. So but for the moment in which R1 and J1 cross, a
+//! slot that is wanted is never up for grabs for a request that came later. `take` never overshoots the limit, not even for a moment: a join that saw the overshoot
 //! would believe there is no slot.
 //!
 //! **A connection becomes idle while somebody joins the line.** The idle side only reads, so that pooling stays free of
