@@ -32,8 +32,8 @@ impl<C: Copy + Eq, T: Copy + Eq> Pool<C, T> {
 
     /// A granted request looked in vain and takes its old place in line, before all that came later.
     ///
-    /// `full` is what it found full this time. The backend of the grant is left out unless it was checked out in vain: who
-    /// does not use what it waits for does not wait for it.
+    /// `full` is what it found full this time. The backend of the grant is left out unless it was checked out in vain:
+    /// who does not use what it waits for does not wait for it.
     pub fn wait_again(&mut self, granted: Granted<T>, mut full: BackendSet) {
         if let Some(unused) = self.meant_for {
             full.remove(unused);
@@ -60,14 +60,14 @@ impl<C: Copy + Eq, T: Copy + Eq> Pool<C, T> {
         true
     }
 
-    /// The next request that should look again. Call until `None`; each call also passes on what the request before it was
-    /// granted and did not use.
+    /// The next request that should look again. Call until `None`; each call also passes on what the request before it
+    /// was granted and did not use.
     pub fn granted(&mut self) -> Option<Granted<T>> {
         self.pass_on();
         if self.tickets.len() == 0 {
             return None;
         }
-        // A loop only for the proof: a place leaves `tickets` and the shared line together.
+        // At most once round: a place leaves `tickets` and the shared line together.
         while let Some((place, grant)) = self.slots.next_grant(self.worker) {
             (self.meant_for, self.reserved) = match grant {
                 Grant::Slot(backend) => (Some(backend), Some(backend)),
@@ -100,8 +100,8 @@ impl<C: Copy + Eq, T: Copy + Eq> Pool<C, T> {
         }
     }
 
-    /// Another worker called this one's [`Wake`](super::Wake). Idle connections that others wait for go to `closing`: close them, their
-    /// slots are passed on.
+    /// Another worker called this one's [`Wake`](super::Wake). Idle connections that others wait for go to `closing`:
+    /// close them, their slots are passed on. Then serve the line.
     pub fn woken(&mut self, closing: &mut Vec<C>) {
         for backend in self.ids() {
             for _ in 0..self.backends[backend.index()].idle.len() {

@@ -18,17 +18,18 @@
 //!                                                                 ▲────────────────┴▶ wait_again
 //! ```
 //!
-//! Each worker thread has its own [`Pool`]; only [`Slots`] is shared. Nothing here opens or closes a connection: `C` is a
-//! name, and the owner does what [`Checkout`] and [`Checkin`] say. Whatever the pool says to close it has forgotten, and
-//! its slot is free already; so for the moment that closing takes, a backend may see one connection more than its cap.
+//! Each worker thread has its own [`Pool`]; only [`Slots`] is shared. Nothing here opens or closes a connection: `C` is
+//! a name, and the owner does what [`Checkout`] and [`Checkin`] say. Whatever the pool says to close it has forgotten,
+//! and its slot is free already; so for the moment that closing takes, a backend may see one connection more than its
+//! cap.
 //!
 //! # The owner's part
 //!
 //! - A busy connection is a [`Lease`]. It comes back exactly once, by [`Pool::checkin`] or [`Pool::ended`].
-//! - A kept connection has a deadline. When it passes, or the connection ends or speaks: [`Pool::forget`], and close it.
+//! - A kept connection has a deadline. When it passes, or the connection ends or speaks: [`Pool::forget`], and close
+//!   it.
 //! - After `checkin`, `ended`, `forget`, `retire`, `drain`, `woken` and `reconsider`: serve the line.
-//! - [`Wake`] leads to [`Pool::woken`]. Without other workers a waker that does nothing will do, if `woken` is
-//!   called after `cancel`.
+//! - [`Wake`] leads to [`Pool::woken`]. A lone worker needs no waker if it calls `woken` after `cancel`.
 //!
 //! ```
 //! # use socket_patterns::pool::*;
@@ -45,9 +46,9 @@
 //!
 //! # Reading order
 //!
-//! This file is the worker's side of connections, `line.rs` of waiting; `idle.rs`: which connection may be used again;
-//! `queue.rs`: who is next; `slots.rs`: the
-//! shared cap, and the argument why no request waits for a connection that nobody uses; `args.rs`: the flags.
+//! This file is the worker's side of connections, `line.rs` of waiting. `idle.rs`: which connection may be used again.
+//! `queue.rs`: who is next. `slots.rs`: the shared cap, and why no request waits for a connection that nobody uses.
+//! `args.rs`: the flags. `model.rs` and `stress.rs` try to refute it all.
 
 mod args;
 mod idle;
@@ -137,9 +138,7 @@ impl<C: Copy + Eq, T: Copy + Eq> Pool<C, T> {
         let Some(idle) = connections.idle.pop() else { return self.open(backend, now) };
         self.stats.idle -= 1;
         if let Err(reason) = self.slots.config().fresh(&idle, now) {
-            if self.closed(backend, reason) == Passed::Here {
-                self.slots.wake(self.worker); // The caller serves a request now, not the line.
-            }
+            self.closed(backend, reason);
             return Checkout::Evict { conn: idle.conn, reason };
         }
         connections.busy += 1;
@@ -179,7 +178,8 @@ impl<C: Copy + Eq, T: Copy + Eq> Pool<C, T> {
         Checkout::Open(Lease { backend, opened: now, served: 0 })
     }
 
-    /// A request is through and its connection could serve another: nothing is unread, nothing unsent, nobody said `close`.
+    /// A request is through and its connection could serve another: nothing is unread, nothing unsent, nobody said
+    /// `close`.
     pub fn checkin(&mut self, conn: C, mut lease: Lease, now: Instant) -> Checkin {
         let backend = lease.backend;
         lease.served = lease.served.saturating_add(1);
@@ -229,7 +229,8 @@ impl<C: Copy + Eq, T: Copy + Eq> Pool<C, T> {
         self.closed(lease.backend, CloseReason::Ended);
     }
 
-    /// An idle connection is no more: its deadline passed, it ended, or it spoke out of turn. `false`: it is not idle here.
+    /// An idle connection is no more: its deadline passed, it ended, or it spoke out of turn. `false`: it is not idle
+    /// here.
     pub fn forget(&mut self, backend: BackendId, conn: C, reason: CloseReason) -> bool {
         let found = self.backends[backend.index()].idle.remove(conn);
         if found {
@@ -267,10 +268,10 @@ impl<C: Copy + Eq, T: Copy + Eq> Pool<C, T> {
     }
 
     /// Counts a connection that is no longer held, and passes its slot on.
-    fn closed(&mut self, backend: BackendId, reason: CloseReason) -> Passed {
+    fn closed(&mut self, backend: BackendId, reason: CloseReason) {
         self.stats.closed.add(reason);
         self.check_laws();
-        self.slots.release(self.worker, backend)
+        self.slots.release(self.worker, backend);
     }
 
     /// What this worker's pool has done and holds.

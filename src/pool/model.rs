@@ -1,8 +1,8 @@
 //! Three pools on one cap against a model that keeps its own books, through random histories.
 //!
-//! The model plays the owner: it looks for connections as a proxy would, answers wake-ups late and in any order, and after
-//! every step compares. What the claim in `slots.rs` says is checked for every waiting request at every step; at the
-//! end everything is finished, and whoever can be served must have been.
+//! The model plays the owner: it looks for connections as a proxy would, answers wake-ups late and in any order, and
+//! after every step compares. What the claim in `slots.rs` says is checked for every waiting request at every step; at
+//! the end everything is finished, and whoever can be served must have been.
 
 use super::{testing::*, *};
 use proptest::{collection::vec, prelude::*, sample::Index};

@@ -21,7 +21,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How much longer than the local front another worker's front must have waited to get a connection that came free here.
+/// How much longer than the local front another worker's front must have waited to get a connection that came free
+/// here.
 ///
 /// Handing a connection to a local request is free; handing its slot to another worker costs closing it and opening
 /// another. So the local front goes first, but not for ever: a worker that holds none of the slots would starve while

@@ -6,11 +6,12 @@
 //!
 //! # Why no request waits in vain
 //!
-//! *Claim.* Let a request wait for backend `b`. Then no slot of `b` is free and no worker has an idle connection to `b`,
-//! unless some thread is on the way to repair it: it is inside one of the operations below, or a wake-up is pending for
-//! it. There are two ways to miss each other, and each is closed in its own way.
+//! *Claim.* Let a request wait for backend `b`. Then no slot of `b` is free and no worker has an idle connection to
+//! `b` that is not granted already, unless some thread is on the way to repair it: it is inside one of the operations
+//! below, or a wake-up is pending for it. There are two ways to miss each other, and each is closed in its own way.
 //!
-//! **A slot is freed while somebody joins the line.** Both write before they read, all four in one total order (`SeqCst`):
+//! **A slot is freed while somebody joins the line.** Both write before they read, all four in one total order
+//! (`SeqCst`):
 //!
 //! ```text
 //!   release (nobody waits)             join (under the lock)
@@ -18,13 +19,13 @@
 //!   R2  waiting?                       J2  open[b] < limit?
 //! ```
 //!
-//! If R2 reads no waiter, then R2 comes before J1, so R1 comes before J2, which sees the free slot and takes it. If R2 sees
-//! a waiter, the releasing thread takes the lock, takes the slot back and grants it. If both see each other, the first to
-//! take the slot grants it to the front of the line; the other finds either no free slot or nobody who wants it. A
-//! release that sees a waiter at once never frees the slot: under the lock it goes to the first who wants it, or, if nobody
-//! does, it is freed under the lock, where nobody can join meanwhile. So a slot that is wanted is never up for grabs for a
-//! request that came later. `take` never overshoots the limit, not even for a moment: a join that saw the overshoot
-//! would believe there is no slot.
+//! If R2 reads no waiter, then R2 comes before J1, so R1 comes before J2, which sees the free slot and takes it. If R2
+//! sees a waiter, the releasing thread takes the lock, takes the slot back and grants it. If both see each other, the
+//! first to take the slot grants it to the front of the line; the other finds either no free slot or nobody who wants
+//! it. A release that sees a waiter at once never frees the slot: under the lock it goes to the first who wants it, or,
+//! if nobody does, it is freed under the lock, where nobody can join meanwhile. So but for the moment in which R1 and
+//! J1 cross, a slot that is wanted is never up for grabs for a request that came later. `take` never overshoots the
+//! limit, not even for a moment: a join that saw the overshoot would believe there is no slot.
 //!
 //! **A connection becomes idle while somebody joins the line.** The idle side only reads, so that pooling stays free of
 //! shared writes; the waiting side pays instead:
@@ -35,17 +36,17 @@
 //!   C2  keep it idle                   J3  wake every other worker
 //! ```
 //!
-//! If C1 sees a waiter, the connection is offered under the lock. If not, worker X has not yet answered the wake-up of J3:
-//! had it, it would have taken the lock after J1 and could not read an older value. So the wake-up is still to come, and
-//! `woken` offers whatever idles. `woken` leaves no idle connection behind that anyone waits for.
+//! If C1 sees a waiter, the connection is offered under the lock. If not, worker X has not yet answered the wake-up of
+//! J3: had it, the wake-up would have brought J1 along, and C1 could not read an older value. So the wake-up is still
+//! to come, and `woken` offers whatever idles. It leaves no idle connection behind that anyone waits for.
 //!
-//! J3 is left out if somebody waits already for all the backends that the newcomer waits for: for those backends the claim
-//! holds for that earlier request, so every worker that has something idle has been woken or will see the counter. In a
-//! standing queue nobody is woken for nothing.
+//! J3 is left out if somebody waits already for all the backends that the newcomer waits for: for those backends the
+//! claim holds for that earlier request, so every worker that has something idle has been woken or will see the
+//! counter. In a standing queue nobody is woken for nothing.
 //!
-//! **A grant is not used.** The request it was meant for gave up, or took another connection. Then it is offered again, by
-//! the same rules, at the latest when its worker asks for the next grant. A request that comes back in vain joins the
-//! line again with the same two checks.
+//! **A grant is not used.** The request it was meant for gave up, or took another connection. Then it is offered again,
+//! by the same rules, at the latest when its worker asks for the next grant. A request that comes back in vain joins
+//! the line again with the same two checks.
 
 use super::{
     BackendSet, PoolConfig, QueueFull,
@@ -63,8 +64,8 @@ use std::{
 
 /// Makes a worker call [`Pool::woken`](super::Pool::woken) soon, from any thread. For a closure: call it.
 ///
-/// What was written before `wake` must be seen after the wake-up, as with every waker of an event loop. Several calls may
-/// lead to one wake-up.
+/// What was written before `wake` must be seen after the wake-up, as with every waker of an event loop. Several calls
+/// may lead to one wake-up.
 pub trait Wake: Send + Sync {
     /// Wakes the worker; returns at once.
     fn wake(&self);
@@ -140,7 +141,8 @@ impl Slots {
     ///
     /// If there is no such worker.
     pub fn attach(&self, worker: usize, wake: Arc<dyn Wake>) {
-        // Under the lock: who joins the line afterwards sees the waker, and of who joined before, the worker sees the count.
+        // Under the lock: who joins the line afterwards sees the waker, and of who joined before, the worker sees the
+        // count.
         let _queue = self.lock();
         let _ = self.wakers[worker].set(wake);
     }
@@ -210,8 +212,8 @@ impl Slots {
         }
     }
 
-    /// A granted slot was not used. Often the request took an idle connection instead, one that another request here was
-    /// granted: that one gets the slot, so that nobody overtakes it.
+    /// A granted slot was not used. Often the request took an idle connection instead, one that another request here
+    /// was granted: that one gets the slot, so that nobody overtakes it.
     pub(super) fn pass_on(&self, worker: usize, backend: BackendId) {
         if !self.lock().upgrade(worker, backend) {
             self.release(worker, backend);

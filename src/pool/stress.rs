@@ -5,7 +5,7 @@ use std::{
     hint,
     sync::{
         Condvar, Mutex,
-        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst},
     },
     thread,
     time::Duration,
@@ -284,7 +284,7 @@ fn spin_until(done: impl Fn() -> bool) {
         } else {
             hint::spin_loop()
         }
-        assert!(spins < 1 << 28, "the other thread is gone");
+        assert!(spins < 1 << 26, "the other thread is gone");
     }
 }
 
@@ -300,4 +300,33 @@ fn a_connection_that_becomes_idle_while_a_request_joins_is_given_up() {
         let _ = pool.checkin(7, lease, now);
     });
     assert_eq!(waited, ROUNDS, "busy or idle, it is another worker's");
+}
+
+/// A slot that somebody waits for passes from hand to hand; a third worker that grabs at it all the time never gets it.
+#[test]
+fn a_slot_that_is_wanted_is_never_up_for_grabs() {
+    let slots = Slots::new(&backends(&[Some(1)]), CONFIG, 3);
+    let (wanted, now): (BackendSet, _) = ([A].into_iter().collect(), start());
+    let (grabbing, over) = (AtomicBool::new(false), AtomicBool::new(false));
+    assert!(slots.take(A));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(SeqCst) {
+                assert!(!slots.take(A), "the request that waits has been overtaken");
+                grabbing.store(true, SeqCst);
+            }
+        });
+        spin_until(|| grabbing.load(SeqCst));
+        for round in 0..20_000 {
+            let (from, to) = (round % 2, 1 - round % 2);
+            slots.wait(to, now, &wanted).expect("nobody else waits");
+            slots.release(from, A);
+            let granted = slots.next_grant(to).map(|(_, grant)| grant);
+            if granted != Some(slots::Grant::Slot(A)) {
+                break; // The other thread says what happened.
+            }
+        }
+        over.store(true, SeqCst);
+    });
+    assert_eq!(slots.open(A), Some(1));
 }

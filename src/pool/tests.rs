@@ -325,3 +325,82 @@ fn reusing_a_connection_writes_no_shared_memory() {
     }
     assert_eq!((format!("{slots:?}"), wakeups.pending(1)), (before, false));
 }
+
+#[test]
+fn a_request_that_waits_for_what_idles_here_gets_it() {
+    let (_, mut pools, wakeups) = pools(&[Some(2)], CONFIG, 2);
+    let now = start();
+    let leases = [open(&mut pools[0], A, now), open(&mut pools[0], A, now)];
+    for (conn, lease) in (1..).zip(leases) {
+        let _ = pools[0].checkin(conn, lease, now);
+    }
+    // It did not look properly. The other one did.
+    pools[0].wait(1, set(&[A]), now).unwrap();
+    assert!(wakeups.take(0));
+    pools[1].wait(2, set(&[A]), now).unwrap();
+    let mut closing = Vec::new();
+    pools[0].woken(&mut closing);
+    assert_eq!((closing, pools[0].granted().unwrap().ticket), (vec![1], 1));
+    assert!(matches!(pools[0].checkout(A, now), Checkout::Reuse { conn: 2, .. }));
+    assert_eq!(tickets(&mut pools[1]), [2]);
+}
+
+#[test]
+fn an_idle_connection_that_its_request_does_not_use_is_offered_again() {
+    let (_, mut pools, wakeups) = pools(&[Some(1), Some(1)], CONFIG, 2);
+    let now = start();
+    let lease = open(&mut pools[0], A, now);
+    pools[0].wait(1, set(&[A]), now).unwrap();
+    pools[1].wait(2, set(&[A]), now).unwrap();
+    let _ = pools[0].checkin(7, lease, now);
+    assert_eq!(pools[0].granted().unwrap().ticket, 1);
+    let _ = open(&mut pools[0], B, now);
+    wakeups.clear();
+    assert!(pools[0].granted().is_none() && wakeups.take(0));
+    let mut closing = Vec::new();
+    pools[0].woken(&mut closing);
+    assert_eq!((closing, wakeups.take(1), tickets(&mut pools[1])), (vec![7], true, vec![2]));
+}
+
+#[test]
+fn a_connection_for_a_local_request_is_kept_beyond_the_share() {
+    let mut pool = pool(&[Some(1)], PoolConfig { idle: 0, ..CONFIG });
+    let now = start();
+    let lease = open(&mut pool, A, now);
+    pool.wait(1, set(&[A]), now).unwrap();
+    assert!(matches!(pool.checkin(7, lease, now), Checkin::Kept { .. }));
+    assert_eq!(pool.granted().unwrap().ticket, 1);
+    let Checkout::Reuse { conn: 7, lease, .. } = pool.checkout(A, now) else { panic!("it was kept for this") };
+    assert_eq!(pool.checkin(7, lease, now), Checkin::Close(CloseReason::TooManyIdle));
+}
+
+#[test]
+fn who_found_its_granted_connection_gone_still_waits_for_that_backend() {
+    let mut pool = pool(&[Some(1)], CONFIG);
+    let now = start();
+    let lease = open(&mut pool, A, now);
+    [1, 2].iter().for_each(|ticket| assert!(pool.wait(*ticket, set(&[A]), now).is_ok()));
+    let _ = pool.checkin(7, lease, now);
+    assert!(pool.forget(A, 7, CloseReason::Lost), "before the line was served");
+    let first = pool.granted().unwrap();
+    assert_eq!(pool.checkout(A, now), Checkout::Full);
+    pool.wait_again(first, set(&[A]));
+    assert_eq!(pool.granted().unwrap().ticket, 2);
+    let lease = open(&mut pool, A, now);
+    pool.ended(lease);
+    assert_eq!(tickets(&mut pool), [1]);
+}
+
+#[test]
+fn what_was_on_its_way_to_a_worker_that_is_gone_goes_to_the_next() {
+    let (slots, mut pools, wakeups) = pools(&[Some(1)], CONFIG, 3);
+    let now = start();
+    let lease = open(&mut pools[0], A, now);
+    pools[1].wait(1, set(&[A]), now).unwrap();
+    pools[2].wait(2, set(&[A]), now).unwrap();
+    pools[0].ended(lease);
+    wakeups.clear();
+    drop(pools.remove(1));
+    assert!(wakeups.take(2));
+    assert_eq!((slots.open(A), tickets(&mut pools[1]), slots.open(A)), (Some(1), vec![2], Some(0)));
+}

@@ -82,7 +82,8 @@ pub struct Granted<T> {
     pub ticket: T,
     /// When it began to wait.
     pub since: Instant,
-    /// Where room was made for it. `None`: nowhere in particular, the backends have changed.
+    /// Where room was made for it: if it still may go there, look there first, not to take what was meant for the next
+    /// in line. `None`: nowhere in particular, the backends have changed.
     pub backend: Option<BackendId>,
     pub(super) place: Place,
 }
