@@ -22,6 +22,14 @@ pub enum Step {
     Stall,
 }
 
+/// What an answer is about.
+struct Asked<'a> {
+    number: usize,
+    method: &'a str,
+    attempt: &'a mut Attempt,
+    largest: usize,
+}
+
 /// The answer to one request.
 #[derive(Debug, Default)]
 pub struct Answer {
@@ -50,28 +58,29 @@ impl Framing {
 impl Answer {
     /// What an origin says to attempt `number`; enters what is meant into `attempt`.
     pub fn new(number: usize, method: &str, attempt: &mut Attempt, weather: &Weather, random: &mut Random) -> Self {
+        let mut asked = Asked { number, method, attempt, largest: weather.largest };
         let mut answer = Self::default();
         if random.chance(150) {
             answer.steps.push_back(Step::Pause(random.micros(0..=2_000_000)));
         }
         if random.chance(weather.garbage) {
-            answer.garbage(number, method, attempt, random);
+            answer.garbage(&mut asked, random);
         } else if random.chance(weather.rude_origins) {
             answer.early = random.chance(200);
-            answer.rude(number, method, attempt, random);
+            answer.rude(&mut asked, random);
         } else {
-            answer.polite(number, method, attempt, random);
+            answer.polite(&mut asked, random);
         }
         answer
     }
 
-    fn polite(&mut self, number: usize, method: &str, attempt: &mut Attempt, random: &mut Random) {
+    fn polite(&mut self, asked: &mut Asked<'_>, random: &mut Random) {
         if random.chance(80) {
-            attempt.interim = random.within(1..=3);
+            asked.attempt.interim = random.within(1..=3);
             let hint = "HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n";
-            self.write(hint.repeat(attempt.interim).into_bytes(), random);
+            self.write(hint.repeat(asked.attempt.interim).into_bytes(), random);
         }
-        let (framing, bytes) = respond(number, method, attempt, random);
+        let (framing, bytes) = respond(asked, random);
         self.write(bytes, random);
         self.steps.push_back(Step::Whole);
         if framing.ends_connection() {
@@ -79,15 +88,15 @@ impl Answer {
         }
     }
 
-    fn rude(&mut self, number: usize, method: &str, attempt: &mut Attempt, random: &mut Random) {
+    fn rude(&mut self, asked: &mut Asked<'_>, random: &mut Random) {
         match random.below(6) {
             // Nothing at all.
             0 => self.steps.push_back(random.pick(&[Step::Close, Step::Reset, Step::Stall]).clone()),
             // The middle of the head, or of the body.
-            1..=3 => self.break_off(number, method, attempt, random),
+            1..=3 => self.break_off(asked, random),
             // A good answer, and the end without having said so.
             _ => {
-                let (framing, bytes) = respond(number, method, attempt, random);
+                let (framing, bytes) = respond(asked, random);
                 self.write(bytes, random);
                 self.steps.push_back(Step::Whole);
                 if !framing.ends_connection() {
@@ -100,13 +109,13 @@ impl Answer {
     }
 
     /// Bytes that no client may see: a broken response, or one too many.
-    fn garbage(&mut self, number: usize, method: &str, attempt: &mut Attempt, random: &mut Random) {
+    fn garbage(&mut self, asked: &mut Asked<'_>, random: &mut Random) {
         if random.chance(700) {
             let (_, template) = *random.pick(BROKEN);
-            let wire = template.replace("{n}", &number.to_string()).replace("{long}", &"x".repeat(300_000));
+            let wire = template.replace("{n}", &asked.number.to_string()).replace("{long}", &"x".repeat(300_000));
             self.write(wire.into_bytes(), random);
         } else {
-            let (framing, bytes) = respond(number, method, attempt, random);
+            let (framing, bytes) = respond(asked, random);
             self.write(bytes, random);
             self.steps.push_back(Step::Whole);
             if framing.ends_connection() {
@@ -120,15 +129,15 @@ impl Answer {
         self.steps.push_back(random.pick(&[Step::Close, Step::Reset, Step::Stall]).clone());
     }
 
-    fn break_off(&mut self, number: usize, method: &str, attempt: &mut Attempt, random: &mut Random) {
-        let (framing, mut bytes) = respond(number, method, attempt, random);
+    fn break_off(&mut self, asked: &mut Asked<'_>, random: &mut Random) {
+        let (framing, mut bytes) = respond(asked, random);
         bytes.truncate(random.below(bytes.len()));
         let head = super::wire::find(&bytes, b"\r\n\r\n").map(|at| at + 4);
         self.write(bytes.clone(), random);
         let end = random.pick(&[Step::Close, Step::Reset, Step::Stall]).clone();
         if let (Framing::UntilClose, Step::Close, Some(head)) = (framing, &end, head) {
             // Nobody can tell this one from a body that is simply shorter.
-            attempt.body = bytes.split_off(head);
+            asked.attempt.body = bytes.split_off(head);
             self.steps.push_back(Step::Whole);
         }
         self.steps.push_back(end);
@@ -146,14 +155,15 @@ impl Answer {
 }
 
 /// A proper response, and how it is framed.
-fn respond(number: usize, method: &str, attempt: &mut Attempt, random: &mut Random) -> (Framing, Vec<u8>) {
+fn respond(asked: &mut Asked<'_>, random: &mut Random) -> (Framing, Vec<u8>) {
     use Framing::{Chunked, LastLength, Length, None, UntilClose};
+    let Asked { number, method, attempt, largest } = asked;
     attempt.status = *random.pick(&[200, 200, 200, 200, 201, 204, 304, 403, 404]);
     let bodiless = matches!(attempt.status, 204 | 304);
     let framings = [Length, Length, Length, LastLength, Chunked, Chunked, UntilClose];
     let framing = if bodiless { None } else { *random.pick(&framings) };
-    let len = if framing == None { 0 } else { random.magnitude(0..=200_000) };
-    attempt.body = body("origin", number, len);
+    let len = if framing == None { 0 } else { random.magnitude(0..=*largest) };
+    attempt.body = body("origin", *number, len);
     let mut head = format!("HTTP/1.1 {} Some Reason\r\nX-Attempt: {number}\r\nSet-Cookie: a\r\n", attempt.status);
     match framing {
         Length | LastLength => head += &format!("Content-Length: {len}\r\n"),
@@ -163,10 +173,10 @@ fn respond(number: usize, method: &str, attempt: &mut Attempt, random: &mut Rand
     head += if framing.ends_connection() { "Connection: close, x-hop\r\n" } else { "Connection: x-hop\r\n" };
     head += "set-cookie: b\r\nX-Hop: 1\r\n\r\n";
     let mut wire = head.into_bytes();
-    if method != "HEAD" && framing == Chunked {
+    if *method != "HEAD" && framing == Chunked {
         let trailers = if random.chance(200) { "X-Sum: 1\r\n" } else { "" };
         wire.extend(chunked(&attempt.body, random.magnitude(1..=20_000), trailers));
-    } else if method != "HEAD" {
+    } else if *method != "HEAD" {
         wire.extend(&attempt.body);
     }
     (framing, wire)

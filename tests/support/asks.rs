@@ -47,7 +47,7 @@ impl Ask {
         let mut ask = if random.chance(weather.broken) {
             Self::broken(ledger, random)
         } else {
-            Self::well_formed(ledger, random)
+            Self::well_formed(ledger, weather.largest, random)
         };
         ask.pipelined = may_wait && random.chance(weather.pipelined);
         if random.chance(200) {
@@ -64,10 +64,10 @@ impl Ask {
         ask
     }
 
-    fn well_formed(ledger: &mut Ledger, random: &mut Random) -> Self {
+    fn well_formed(ledger: &mut Ledger, largest: usize, random: &mut Random) -> Self {
         let method = *random.pick(&["GET", "GET", "GET", "HEAD", "POST", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]);
         let with_body = matches!(method, "POST" | "PUT" | "PATCH") || random.chance(30);
-        let len = if with_body { random.magnitude(0..=200_000) } else { 0 };
+        let len = if with_body { random.magnitude(0..=largest) } else { 0 };
         let tag = ledger.requests.len();
         let content = body("client", tag, len);
         let old = random.chance(80);

@@ -12,8 +12,17 @@ use std::{io, net::SocketAddr, time::Duration};
 const SCRATCH: usize = 16 * 1024;
 const BULK_SCRATCH: usize = 256 * 1024;
 
-/// How long a driver reads and discards after `Close` (RFC 9112 §9.6).
-const LINGER: Duration = Duration::from_secs(2);
+/// How long a driver reads and discards after `Close` and the last byte (RFC 9112 §9.6), and how long it waits for a peer
+/// to take what is left.
+const LINGER: Duration = Duration::from_secs(5);
+const STALL: Duration = Duration::from_secs(30);
+
+/// So much at once is reported to the application even if all of it left.
+const CONFIRMED: usize = 1024 * 1024;
+
+/// Errors that a connect may meet before anything is sent.
+const LOCAL_ERRORS: [io::ErrorKind; 3] =
+    [io::ErrorKind::AddrNotAvailable, io::ErrorKind::NetworkUnreachable, io::ErrorKind::Other];
 
 /// How long a kernel tries to connect, and to be heard on a silent connection.
 pub const KERNEL_CONNECT: Duration = Duration::from_secs(127);
@@ -27,7 +36,7 @@ impl<A: App> World<A> {
         while let Some(ready) = self.ready.pop_front() {
             match ready {
                 Ready::Sent(id) => self.tell_sent(id),
-                Ready::Probed(id) => self.read(id),
+                Ready::Probed(id, quiet) => self.tell_probed(id, quiet),
             }
         }
     }
@@ -51,7 +60,10 @@ impl<A: App> World<A> {
         link.ours = Ours::Open;
         self.trace.note(self.now, [4, conn.index(), 0], || format!("app  connected {conn:?}"));
         self.call(|app, cx| app.connected(cx, conn));
-        self.flush(id);
+        if self.links[id].unsent_len > 0 {
+            self.flush(id);
+            self.tell_sent(id);
+        }
         self.plan_read(id);
     }
 
@@ -59,13 +71,12 @@ impl<A: App> World<A> {
     pub(super) fn read(&mut self, id: usize) {
         let link = &mut self.links[id];
         let Some(conn) = link.conn.filter(|_| link.ours == Ours::Open) else { return };
-        if !link.reading && !link.probed {
+        if !link.reading {
             return self.notice_error(id, conn);
         }
         let scratch = if link.bulk { BULK_SCRATCH } else { SCRATCH };
         let most = self.weather.pieces.of(link.inbound.arrived().min(scratch), &mut self.random);
         let input = link.inbound.take(most);
-        link.probed = false;
         if !input.is_empty() {
             self.received(id, conn, &input);
             self.plan_refill(id, Way::In);
@@ -102,7 +113,7 @@ impl<A: App> World<A> {
         }
     }
 
-    /// The driver ends a connection.
+    /// The driver ends a connection. Its name stays until the application has heard so, and no longer.
     pub(super) fn fail(&mut self, id: usize, error: io::ErrorKind) {
         let link = &mut self.links[id];
         let Some(conn) = link.conn.filter(|_| matches!(link.ours, Ours::Opening | Ours::Open)) else { return };
@@ -110,9 +121,12 @@ impl<A: App> World<A> {
         link.drop_unsent();
         self.by_conn.remove(&conn);
         self.seen.failed += 1;
-        assert!(self.cx.release(conn), "the name was stale before the driver ended it");
+        assert!(self.cx.is_open(conn), "the name was stale before the driver ended it");
         self.trace.note(self.now, [7, conn.index(), 0], || format!("app  failed {conn:?} {error:?}"));
-        self.call(|app, cx| app.failed(cx, conn, error));
+        self.call(|app, cx| {
+            app.failed(cx, conn, error);
+            cx.release(conn);
+        });
     }
 
     fn tell_sent(&mut self, id: usize) {
@@ -121,6 +135,13 @@ impl<A: App> World<A> {
         let unsent = link.unsent_len;
         self.trace.note(self.now, [8, conn.index(), unsent], || format!("app  sent {conn:?} unsent {unsent}"));
         self.call(|app, cx| app.sent(cx, conn, unsent));
+    }
+
+    fn tell_probed(&mut self, id: usize, quiet: bool) {
+        let link = &self.links[id];
+        let Some(conn) = link.conn.filter(|_| link.ours == Ours::Open) else { return };
+        self.trace.note(self.now, [9, conn.index(), 0], || format!("app  probed {conn:?} quiet {quiet}"));
+        self.call(|app, cx| app.probed(cx, conn, quiet));
     }
 
     /// The pipe has room again.
@@ -155,8 +176,8 @@ impl<A: App> World<A> {
         self.actions = actions;
         for id in written {
             let waits = self.links[id].unsent_len;
-            self.flush(id);
-            if waits > 0 && self.links[id].unsent_len > 0 && self.is_open(id) {
+            let moved = self.flush(id);
+            if (waits > moved || moved >= CONFIRMED) && self.is_open(id) {
                 self.ready.push_back(Ready::Sent(id));
             }
         }
@@ -182,7 +203,7 @@ impl<A: App> World<A> {
                 self.probe(id);
             }
             Action::Finish(conn) => {
-                let id = self.link_of(conn).filter(|id| !self.links[*id].probed)?;
+                let id = self.link_of(conn)?;
                 self.links[id].then = Then::Finish;
                 return Some(id);
             }
@@ -207,6 +228,10 @@ impl<A: App> World<A> {
         self.links.push(link);
         self.name(conn, id);
         self.seen.connects += 1;
+        if self.random.chance(self.weather.refusals / 10) {
+            let error = *self.random.pick(&LOCAL_ERRORS);
+            return self.schedule(Duration::ZERO, Event::Unreachable(id, error));
+        }
         let delay = self.delay(id);
         self.schedule(delay, Event::Reach(id, to));
     }
@@ -215,22 +240,19 @@ impl<A: App> World<A> {
         let id = self.link_of(conn)?;
         let link = &mut self.links[id];
         assert_eq!(link.then, Then::Nothing, "{conn:?}: sent after finish");
-        if link.probed {
-            return None;
-        }
         link.queue(bytes);
         self.seen.peak_unsent = self.seen.peak_unsent.max(link.unsent_len.saturating_sub(link.outbound.room()));
         Some(id)
     }
 
+    /// Answered before anything else happens to the connection.
     fn probe(&mut self, id: usize) {
-        let link = &mut self.links[id];
-        if link.ours == Ours::Open && (link.inbound.is_readable() || link.error.is_some()) {
-            link.drop_unsent();
-            link.probed = true;
-            self.seen.probes_failed += 1;
-            self.trace.note(self.now, [21, id, 0], || "     something waits there already".into());
-            self.ready.push_back(Ready::Probed(id));
+        let link = &self.links[id];
+        if link.ours == Ours::Open {
+            let quiet = !link.inbound.is_readable() && link.error.is_none();
+            self.seen.probes += 1;
+            self.seen.probes_failed += usize::from(!quiet);
+            self.ready.push_front(Ready::Probed(id, quiet));
         }
     }
 
@@ -242,20 +264,25 @@ impl<A: App> World<A> {
         }
         self.links[id].then = Then::Close;
         self.links[id].ours = Ours::Lingering;
-        self.schedule(LINGER, Event::LingerOver(id));
+        self.linger_on(id);
         self.plan_read(id);
         Some(id)
     }
 
-    pub(super) fn linger_over(&mut self, id: usize) {
+    fn linger_on(&mut self, id: usize) {
+        let unsent = self.links[id].unsent_len;
+        self.schedule(if unsent > 0 { STALL } else { LINGER }, Event::LingerOver(id, unsent));
+    }
+
+    /// The driver's patience with a closed connection of which so much was unsent.
+    pub(super) fn linger_over(&mut self, id: usize, before: usize) {
         let link = &mut self.links[id];
-        if link.ours != Ours::Lingering {
-            return;
-        }
-        if link.unsent_len > 0 {
-            self.abort(id);
-        } else {
-            link.ours = Ours::Gone;
+        match (link.ours, link.unsent_len) {
+            (Ours::Lingering, 0) if before == 0 => link.ours = Ours::Gone,
+            (Ours::Lingering, now) if now < before => self.linger_on(id),
+            // Nothing moved: what is left is lost, and the peer must be able to see that.
+            (Ours::Lingering, _) => self.abort(id),
+            _ => {}
         }
     }
 

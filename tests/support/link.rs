@@ -30,8 +30,6 @@ pub struct Link {
     pub then: Then,
     pub reading: bool,
     pub bulk: bool,
-    /// Set by a probe that found something, until that was delivered: what is queued meanwhile is dropped.
-    pub probed: bool,
     /// What the application will be told once what arrived before is read.
     pub error: Option<io::ErrorKind>,
     pub their_unsent: VecDeque<u8>,
@@ -95,7 +93,6 @@ impl Link {
             then: Then::Nothing,
             reading: true,
             bulk: false,
-            probed: false,
             error: None,
             their_unsent: VecDeque::new(),
             their_then: Then::Nothing,

@@ -13,8 +13,12 @@ impl<A: App> World<A> {
     pub(super) fn happen(&mut self, event: Event) {
         match event {
             Event::Knock(id) => self.knock(id),
-            Event::Accept(id) if self.draining => self.reset_peer(id),
-            Event::Accept(id) => self.accept(id),
+            Event::Accept(id) => {
+                if let Some(at) = self.backlog.iter().position(|waiting| *waiting == id) {
+                    self.backlog.remove(at);
+                    self.accept(id);
+                }
+            }
             Event::Reach(id, to) => self.reach(id, to),
             Event::Established(id) => self.established(id),
             Event::Unreachable(id, error) => self.fail(id, error),
@@ -30,7 +34,7 @@ impl<A: App> World<A> {
             Event::Reset(id, Way::Out) => self.reset_peer(id),
             Event::Break(id) => self.break_link(id),
             Event::Silence(id) => self.silence(id),
-            Event::LingerOver(id) => self.linger_over(id),
+            Event::LingerOver(id, unsent) => self.linger_over(id, unsent),
             Event::Wake(id, number) => self.tell_peer(id, PeerEvent::Wake(number)),
         }
     }
@@ -161,6 +165,7 @@ impl<A: App> World<A> {
             return self.reset_peer(id);
         }
         self.plan_troubles(id);
+        self.backlog.push(id);
         let delay = self.delay(id);
         self.schedule(delay, Event::Accept(id));
         self.tell_peer(id, PeerEvent::Connected);

@@ -25,9 +25,7 @@ pub enum Fault {
     Corrupt,
     /// Sends every request to two origins.
     Twice,
-    /// Sets a deadline that has passed, again and again.
-    Spin,
-    /// Uses randomness or addresses of its own: two runs of one seed differ.
+    /// Decides by an address in memory: two runs of one seed differ.
     Moody,
 }
 
@@ -81,9 +79,6 @@ impl App for Relay {
         self.set(conn, Some(Side { other: upstream, ended: false }));
         self.set(upstream, Some(Side { other: conn, ended: false }));
         cx.set_reading(conn, false);
-        if self.fault == Fault::Spin {
-            cx.set_deadline(TimerKey::App(1), Some(cx.now()));
-        }
         if self.fault == Fault::Moody {
             let address = std::ptr::from_ref(Box::leak(Box::new(0_u8))).addr() as u64;
             cx.set_deadline(TimerKey::App(1), Some(cx.now() + Duration::from_nanos(address % 999_999_999)));
@@ -149,13 +144,9 @@ impl App for Relay {
     }
 
     fn expired(&mut self, cx: &mut Cx, key: TimerKey) {
-        match key {
-            TimerKey::Conn(conn) => {
-                self.failed(cx, conn, io::ErrorKind::TimedOut);
-                cx.abort(conn);
-            }
-            TimerKey::App(_) if self.fault == Fault::Spin => cx.set_deadline(key, Some(cx.now())),
-            TimerKey::App(_) => {}
+        if let TimerKey::Conn(conn) = key {
+            self.failed(cx, conn, io::ErrorKind::TimedOut);
+            cx.abort(conn);
         }
     }
 

@@ -44,6 +44,8 @@ pub struct Subject<A: App> {
     pub http: bool,
     pub weather: fn(&mut Random) -> Weather,
     pub build: fn(Now, &[SocketAddr], &Weather, &mut Random) -> A,
+    /// Unsent bytes on one connection that it may cause.
+    pub most_unsent: usize,
     /// After every step.
     pub holds: fn(&A, &World<A>),
     /// When every connection is closed.
@@ -87,6 +89,7 @@ impl<A: App> Subject<A> {
         let (mut of_app, of_world) = (random.fork(), random.fork());
         let build = |now| (self.build)(now, &origins, weather, &mut of_app);
         let mut world = World::new(build, weather.clone(), of_world, trace);
+        world.most_unsent = self.most_unsent;
         for (number, origin) in (1..).zip(&origins) {
             world.host(*origin, Origin::new(number, ledger, weather, random));
         }

@@ -11,6 +11,8 @@ pub struct Weather {
     /// Microseconds that a piece is under way.
     pub delay: RangeInclusive<u64>,
     pub pieces: Pieces,
+    /// Bytes of the longest body.
+    pub largest: usize,
     /// Connections that the network resets in the middle of whatever they do.
     pub resets: u32,
     /// Connections that fall silent: nothing arrives any more and nobody is told.
@@ -51,11 +53,19 @@ pub enum Pieces {
 impl Weather {
     /// Nothing fails and everybody is polite: every request must be answered by an origin.
     pub fn calm(random: &mut Random) -> Self {
-        // A long way with a small window would make one body take an hour.
-        let (delay, window) = random.pick(&[(0..=0, 16), (0..=50, 64), (10..=500, 512), (100..=40_000, 4096)]).clone();
+        // A long way with a small window would make one body take an hour, and the test a minute.
+        let (delay, window, largest) = random
+            .pick(&[
+                (0..=0, 16, 20_000),
+                (0..=50, 64, 50_000),
+                (10..=500, 512, 400_000),
+                (100..=40_000, 4096, 3_000_000),
+            ])
+            .clone();
         Self {
             capacity: window..=*random.pick(&[16 * 1024, 64 * 1024, 1024 * 1024]),
             delay,
+            largest,
             pieces: *random.pick(&[Pieces::Whole, Pieces::Random, Pieces::Random, Pieces::Tiny]),
             resets: 0,
             silences: 0,

@@ -25,7 +25,7 @@ use socket_patterns::{
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque},
-    io,
+    io, mem,
     net::SocketAddr,
     time::{Duration, Instant, SystemTime},
 };
@@ -52,6 +52,8 @@ pub struct World<A: App> {
     pub(super) actions: Vec<Action>,
     pub(super) ready: VecDeque<Ready>,
     pub(super) draining: bool,
+    /// Clients that knocked and were not accepted yet.
+    pub(super) backlog: Vec<usize>,
     agenda: BinaryHeap<Reverse<(Duration, u64, Event)>>,
     scheduled: u64,
     epoch: Now,
@@ -81,8 +83,8 @@ pub enum Event {
     Break(usize),
     /// The weather: nothing arrives any more.
     Silence(usize),
-    /// The driver's patience with a closed connection is over.
-    LingerOver(usize),
+    /// The driver's patience with a closed connection is over, if nothing moved since so much was unsent.
+    LingerOver(usize, usize),
     Wake(usize, u32),
 }
 
@@ -99,7 +101,8 @@ pub enum Way {
 #[derive(Debug, Clone, Copy)]
 pub enum Ready {
     Sent(usize),
-    Probed(usize),
+    /// And whether nothing waited.
+    Probed(usize, bool),
 }
 
 /// What was counted.
@@ -111,6 +114,7 @@ pub struct Seen {
     pub failed: usize,
     pub closed: usize,
     pub aborted: usize,
+    pub probes: usize,
     pub probes_failed: usize,
     pub peak_unsent: usize,
 }
@@ -118,7 +122,7 @@ pub struct Seen {
 impl<A: App> World<A> {
     pub fn new(app: impl FnOnce(Now) -> A, weather: Weather, mut random: Random, trace: Trace) -> Self {
         let epoch = epoch();
-        Self {
+        let mut world = Self {
             app: app(epoch),
             trace,
             seen: Seen::default(),
@@ -134,11 +138,14 @@ impl<A: App> World<A> {
             actions: Vec::new(),
             ready: VecDeque::new(),
             draining: false,
+            backlog: Vec::new(),
             agenda: BinaryHeap::new(),
             scheduled: 0,
             epoch,
             steps_at_this_instant: 0,
-        }
+        };
+        world.call(|app, cx| app.started(cx));
+        world
     }
 
     /// Something that listens at `address`.
@@ -234,6 +241,10 @@ impl<A: App> World<A> {
 
     /// Shutdown: the listener closes and the application is told.
     pub fn drain(&mut self) {
+        // Whom the kernel has accepted already is taken, too.
+        for id in mem::take(&mut self.backlog) {
+            self.accept(id);
+        }
         self.draining = true;
         self.trace.note(self.now, [2, 0, 0], || "app  drain".into());
         self.call(|app, cx| app.drain(cx));
