@@ -13,6 +13,8 @@ use std::{collections::VecDeque, time::Duration};
 pub enum Step {
     Write(Vec<u8>),
     Pause(Duration),
+    /// What nobody asked for.
+    Junk(&'static str),
     /// The response is complete with what was written.
     Whole,
     /// Cleanly, after what was written.
@@ -28,6 +30,7 @@ struct Asked<'a> {
     method: &'a str,
     attempt: &'a mut Attempt,
     largest: usize,
+    prompt: bool,
 }
 
 /// The answer to one request.
@@ -58,7 +61,7 @@ impl Framing {
 impl Answer {
     /// What an origin says to attempt `number`; enters what is meant into `attempt`.
     pub fn new(number: usize, method: &str, attempt: &mut Attempt, weather: &Weather, random: &mut Random) -> Self {
-        let mut asked = Asked { number, method, attempt, largest: weather.largest };
+        let mut asked = Asked { number, method, attempt, largest: weather.largest, prompt: weather.is_prompt() };
         let mut answer = Self::default();
         if random.chance(150) {
             answer.steps.push_back(Step::Pause(random.micros(0..=2_000_000)));
@@ -111,7 +114,9 @@ impl Answer {
     /// Bytes that no client may see: a broken response, or one too many.
     fn garbage(&mut self, asked: &mut Asked<'_>, random: &mut Random) {
         if random.chance(700) {
-            let (_, template) = *random.pick(BROKEN);
+            // A response to HEAD has no body that could be broken.
+            let heads_only = asked.method == "HEAD" || random.chance(700);
+            let (_, template) = *random.pick(if heads_only { BROKEN } else { BROKEN_BODIES });
             let wire = template.replace("{n}", &asked.number.to_string()).replace("{long}", &"x".repeat(300_000));
             self.write(wire.into_bytes(), random);
         } else {
@@ -121,10 +126,11 @@ impl Answer {
             if framing.ends_connection() {
                 return self.steps.push_back(Step::Close);
             }
-            self.steps.push_back(Step::Pause(random.micros(0..=1_000_000)));
-            // 418 is allowed to nobody here: a client that sees it was given what it did not ask for.
+            if !asked.prompt {
+                self.steps.push_back(Step::Pause(random.micros(0..=1_000_000)));
+            }
             let junk = ["HTTP/1.1 418 Unasked\r\nContent-Length: 0\r\n\r\n", "\r\n", "junk"];
-            self.steps.push_back(Step::Write(random.pick(&junk).as_bytes().to_vec()));
+            self.steps.push_back(Step::Junk(*random.pick(&junk)));
         }
         self.steps.push_back(random.pick(&[Step::Close, Step::Reset, Step::Stall]).clone());
     }
@@ -157,7 +163,7 @@ impl Answer {
 /// A proper response, and how it is framed.
 fn respond(asked: &mut Asked<'_>, random: &mut Random) -> (Framing, Vec<u8>) {
     use Framing::{Chunked, LastLength, Length, None, UntilClose};
-    let Asked { number, method, attempt, largest } = asked;
+    let Asked { number, method, attempt, largest, .. } = asked;
     attempt.status = *random.pick(&[200, 200, 200, 200, 201, 204, 304, 403, 404]);
     let bodiless = matches!(attempt.status, 204 | 304);
     let framings = [Length, Length, Length, LastLength, Chunked, Chunked, UntilClose];
@@ -197,13 +203,17 @@ pub const BROKEN: &[(&str, &str)] = &[
     ("NUL", "HTTP/1.1 200 OK\r\nX-Attempt: {n}\r\nX: \x00\r\nContent-Length: 0\r\n\r\n"),
     ("folded field", "HTTP/1.1 200 OK\r\nX-Attempt: {n}\r\nX: a\r\n b\r\nContent-Length: 0\r\n\r\n"),
     ("long head", "HTTP/1.1 200 OK\r\nX-Attempt: {n}\r\nX: {long}\r\nContent-Length: 0\r\n\r\n"),
+    (
+        "switches unasked",
+        "HTTP/1.1 101 Switching Protocols\r\nX-Attempt: {n}\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nabc",
+    ),
+];
+
+/// The same, with a proper head: a client may see that, but no end.
+pub const BROKEN_BODIES: &[(&str, &str)] = &[
     ("bad chunk size", "HTTP/1.1 200 OK\r\nX-Attempt: {n}\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n\r\n"),
     (
         "chunk longer than its size",
         "HTTP/1.1 200 OK\r\nX-Attempt: {n}\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n",
-    ),
-    (
-        "switches unasked",
-        "HTTP/1.1 101 Switching Protocols\r\nX-Attempt: {n}\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nabc",
     ),
 ];

@@ -61,7 +61,7 @@ impl<A: App> World<A> {
         let link = &mut self.links[id];
         if (link.inbound.is_readable() || link.error.is_some()) && !link.due.deliver {
             link.due.deliver = true;
-            let soon = link.random.micros(0..=20);
+            let soon = link.random.micros(self.weather.lag.clone());
             self.schedule(soon, Event::Deliver(id, Way::In));
         }
     }
@@ -70,7 +70,7 @@ impl<A: App> World<A> {
         let link = &mut self.links[id];
         if link.outbound.is_readable() && !link.due.their_deliver {
             link.due.their_deliver = true;
-            let soon = link.random.micros(0..=20);
+            let soon = link.random.micros(self.weather.lag.clone());
             self.schedule(soon, Event::Deliver(id, Way::Out));
         }
     }

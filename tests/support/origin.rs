@@ -149,6 +149,10 @@ impl Conn {
         while let Some(step) = exchange.answer.steps.pop_front() {
             match step {
                 Step::Write(bytes) => io.write(bytes),
+                Step::Junk(junk) => {
+                    self.ledger.borrow_mut().tally.junk += 1;
+                    io.write(junk);
+                }
                 Step::Pause(pause) => {
                     self.waiting = true;
                     io.wake(pause, STEP);

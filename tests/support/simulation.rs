@@ -58,7 +58,7 @@ impl<A: App> Subject<A> {
         let mut random = Random::new(seed);
         let weather = (self.weather)(&mut random);
         let early_drain = !weather.is_calm() && random.chance(100);
-        let ledger = Ledger::shared(Rules { http: self.http, calm: weather.is_calm() });
+        let ledger = Ledger::shared(Rules { http: self.http, calm: weather.is_calm(), prompt: weather.is_prompt() });
         let mut world = self.world(&ledger, &weather, &mut random, Trace::new(lines));
         let clients = ledger.clone();
         if early_drain {
@@ -124,12 +124,14 @@ impl<A: App> Subject<A> {
         let lines = Lines::default();
         let again = self.attempt(*seed, Some(lines.clone())).err();
         let stable = if again.as_ref() == Some(why) { "" } else { "\nThe second run differed: not deterministic!" };
-        let others: Vec<u64> = failures.iter().map(|(seed, _)| *seed).take(20).collect();
+        let first_line = |why: &str| why.lines().next().unwrap_or_default().chars().take(200).collect::<String>();
+        let others: Vec<String> = failures.iter().map(|(seed, why)| format!("  {seed}: {}", first_line(why))).collect();
         panic!(
-            "{}\n\n{name}: seed {seed} fails: {why}{stable}\n{} seeds fail, the first: {others:?}\n\
+            "{}\n\n{name}: seed {seed} fails: {why}{stable}\n{} seeds fail:\n{}\n\
              To see all of it: SIM_SEED={seed} cargo test --test simulation {name} -- --nocapture",
             lines.last(400),
             failures.len(),
+            others.join("\n"),
         );
     }
 

@@ -11,6 +11,8 @@ pub struct Weather {
     /// Microseconds that a piece is under way.
     pub delay: RangeInclusive<u64>,
     pub pieces: Pieces,
+    /// Microseconds that the driver, or a peer, takes to get to what has arrived.
+    pub lag: RangeInclusive<u64>,
     /// Bytes of the longest body.
     pub largest: usize,
     /// Connections that the network resets in the middle of whatever they do.
@@ -53,20 +55,23 @@ pub enum Pieces {
 impl Weather {
     /// Nothing fails and everybody is polite: every request must be answered by an origin.
     pub fn calm(random: &mut Random) -> Self {
-        // A long way with a small window would make one body take an hour, and the test a minute.
+        // Bodies fit the way: a long one in small pieces over a slow line would take an hour, and the test a minute.
         let (delay, window, largest) = random
             .pick(&[
                 (0..=0, 16, 20_000),
                 (0..=50, 64, 50_000),
-                (10..=500, 512, 400_000),
-                (100..=40_000, 4096, 3_000_000),
+                (10..=500, 512, 200_000),
+                (100..=40_000, 4096, 2_000_000),
             ])
             .clone();
+        let pieces = *random.pick(&[Pieces::Whole, Pieces::Random, Pieces::Random, Pieces::Tiny]);
+        let largest = if pieces == Pieces::Tiny { 10_000 } else { largest };
         Self {
             capacity: window..=*random.pick(&[16 * 1024, 64 * 1024, 1024 * 1024]),
             delay,
+            pieces,
+            lag: random.pick(&[0..=0, 0..=20, 0..=20, 0..=30_000]).clone(),
             largest,
-            pieces: *random.pick(&[Pieces::Whole, Pieces::Random, Pieces::Random, Pieces::Tiny]),
             resets: 0,
             silences: 0,
             refusals: 0,
@@ -129,6 +134,16 @@ impl Weather {
             1 => Self::storm(random),
             _ => Self::mixed(random),
         }
+    }
+
+    /// Nothing is under way for any time: what an origin sends at once is there at once.
+    pub fn prompt(random: &mut Random) -> Self {
+        let roomy = 4 * 1024 * 1024;
+        Self { capacity: roomy..=roomy, delay: 0..=0, pieces: Pieces::Whole, garbage: 300, ..Self::calm(random) }
+    }
+
+    pub fn is_prompt(&self) -> bool {
+        *self.capacity.start() > self.largest && *self.delay.end() == 0 && self.pieces == Pieces::Whole
     }
 
     /// Whether every well-formed request has to succeed. Broken ones are refused, which harms nobody else.
