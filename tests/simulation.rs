@@ -44,6 +44,8 @@ fn proxy() -> Subject<Proxy> {
             flag("retries", &["0", "1", "2", "5"]);
             flag("health-interval", &["250ms", "2s", "1m"]);
             flag("breaker-failures", &["0", "1", "5"]);
+            // A probe over a slow line takes its time, too.
+            flag("health-timeout", if weather.is_calm() { &["10s"] } else { &["500ms", "1s", "10s"] });
             // A calm world has room for everybody at once: ten clients, on however few origins.
             let tight = if weather.is_calm() { "10" } else { "1" };
             flag("pool-max", &["0", tight, "10", "1024"]);

@@ -117,6 +117,7 @@ impl Answer {
             // A response to HEAD has no body that could be broken.
             let heads_only = asked.method == "HEAD" || random.chance(700);
             let (_, template) = *random.pick(if heads_only { BROKEN } else { BROKEN_BODIES });
+            asked.attempt.body = b"abc".to_vec();
             let wire = template.replace("{n}", &asked.number.to_string()).replace("{long}", &"x".repeat(300_000));
             self.write(wire.into_bytes(), random);
         } else {
@@ -209,11 +210,18 @@ pub const BROKEN: &[(&str, &str)] = &[
     ),
 ];
 
-/// The same, with a proper head: a client may see that, but no end.
+/// The same, with a proper head: a client may see that and the beginning of `abc`, but no end.
 pub const BROKEN_BODIES: &[(&str, &str)] = &[
-    ("bad chunk size", "HTTP/1.1 200 OK\r\nX-Attempt: {n}\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n\r\n"),
+    (
+        "bad chunk size",
+        "HTTP/1.1 200 OK\r\nX-Attempt: {n}\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\nabc\r\n0\r\n\r\n",
+    ),
     (
         "chunk longer than its size",
         "HTTP/1.1 200 OK\r\nX-Attempt: {n}\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n",
+    ),
+    (
+        "bare LF after a chunk",
+        "HTTP/1.1 200 OK\r\nX-Attempt: {n}\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\n0\r\n\r\n",
     ),
 ];

@@ -56,21 +56,27 @@ impl Weather {
     /// Nothing fails and everybody is polite: every request must be answered by an origin.
     pub fn calm(random: &mut Random) -> Self {
         // Bodies fit the way: a long one in small pieces over a slow line would take an hour, and the test a minute.
-        let (delay, window, largest) = random
+        let (delay, lag, window, largest) = random
             .pick(&[
-                (0..=0, 16, 20_000),
-                (0..=50, 64, 50_000),
-                (10..=500, 512, 200_000),
-                (100..=40_000, 4096, 2_000_000),
+                (0..=0, 0..=0, 16, 20_000),
+                (0..=50, 0..=20, 64, 50_000),
+                (10..=500, 0..=20, 512, 200_000),
+                (10..=500, 0..=30_000, 4096, 200_000),
+                (100..=40_000, 0..=20, 4096, 2_000_000),
             ])
             .clone();
         let pieces = *random.pick(&[Pieces::Whole, Pieces::Random, Pieces::Random, Pieces::Tiny]);
-        let largest = if pieces == Pieces::Tiny { 10_000 } else { largest };
+        let slow = *lag.end() > 1000 || *delay.end() > 1000;
+        let (pieces, largest) = match pieces {
+            Pieces::Tiny if slow => (Pieces::Random, largest),
+            Pieces::Tiny => (Pieces::Tiny, 10_000),
+            other => (other, largest),
+        };
         Self {
             capacity: window..=*random.pick(&[16 * 1024, 64 * 1024, 1024 * 1024]),
             delay,
             pieces,
-            lag: random.pick(&[0..=0, 0..=20, 0..=20, 0..=30_000]).clone(),
+            lag,
             largest,
             resets: 0,
             silences: 0,

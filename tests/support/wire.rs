@@ -361,10 +361,11 @@ impl fmt::Display for Message {
     }
 }
 
-/// A body in chunks of the given sizes' order of magnitude.
+/// A body in chunks of so many bytes, or somewhat more where that would be thousands of chunks.
 pub fn chunked(body: &[u8], size: usize, trailers: &str) -> Vec<u8> {
+    const MOST: usize = 2000;
     let mut wire = Vec::new();
-    for chunk in body.chunks(size.max(1)) {
+    for chunk in body.chunks(size.max(body.len() / MOST).max(1)) {
         wire.extend(format!("{:x}\r\n", chunk.len()).into_bytes());
         wire.extend(chunk);
         wire.extend(b"\r\n");
