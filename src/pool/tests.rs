@@ -364,7 +364,7 @@ fn an_idle_connection_that_its_request_does_not_use_is_offered_again() {
 
 #[test]
 fn a_connection_for_a_local_request_is_kept_beyond_the_share() {
-    let mut pool = pool(&[Some(1)], PoolConfig { idle: 0, ..CONFIG });
+    let mut pool = pool(&[Some(1)], PoolConfig { idle: Some(0), ..CONFIG });
     let now = start();
     let lease = open(&mut pool, A, now);
     pool.wait(1, set(&[A]), now).unwrap();
