@@ -20,7 +20,7 @@
 //! net                                   sockets, clock, signals: the only I/O
 //! http  service  lb  pool  health  resilience     pure: bytes and time in, decisions out
 //! app  session  backend                 the contracts and the shared noun
-//! time  buf                             timer wheel, buffers
+//! time  buf  cli                        timer wheel, buffers, how command lines are written
 //! ```
 
 pub mod app;

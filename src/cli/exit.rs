@@ -1,5 +1,6 @@
 //! How a run starts and ends, as the caller of the binary sees it: `READY ADDR`, one line on stderr, an exit code.
 
+use crate::net;
 use std::{
     error::Error,
     fmt,
@@ -41,10 +42,14 @@ impl fmt::Display for Failure {
     }
 }
 
-/// With `?`, an error is a failure at run time; wrong usage has to be named.
-impl<E: Error> From<E> for Failure {
+/// With `?`, an error is a failure at run time, unless it knows that the user's words are wrong.
+impl<E: Error + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self::Run(error.to_string())
+        let known: &(dyn Error + 'static) = &error;
+        match known.downcast_ref::<net::Error>() {
+            Some(error) if error.is_usage() => Self::Usage(error.to_string()),
+            _ => Self::Run(error.to_string()),
+        }
     }
 }
 
@@ -89,6 +94,13 @@ mod tests {
             assert_eq!(report(result, &mut stderr), code);
             assert_eq!(String::from_utf8(stderr).unwrap(), line);
         }
+    }
+
+    #[test]
+    fn an_error_knows_whose_fault_it_is() {
+        assert_eq!(Failure::from(net::Error::Backlog(0)).code(), 2);
+        let refused = net::Error::Signals(io::ErrorKind::PermissionDenied.into());
+        assert_eq!(Failure::from(refused).code(), 1);
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! The flags of everything that listens.
 
 use super::{LogFilter, duration};
-use std::{net::SocketAddr, time::Duration};
+use crate::net::{self, ListenOptions, address::parse_listener};
+use std::{
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
 
 /// Flattened into every server's flags: where to listen, how to stop, how much to say.
 #[derive(Debug, Clone, clap::Args)]
@@ -20,13 +24,28 @@ pub struct ListenArgs {
     pub log_level: LogFilter,
 }
 
-/// Reads a numeric address with port for clap.
+impl ListenArgs {
+    /// Opens the listener that the flags ask for.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`net::listen()`]; they say what to do.
+    pub fn open(&self) -> Result<TcpListener, net::Error> {
+        net::listen(&ListenOptions { backlog: self.backlog, ..ListenOptions::new(self.listen) })
+    }
+}
+
+/// Reads an address to listen on for clap: see [`parse_listener`].
 ///
 /// # Errors
 ///
 /// A line that says what to write instead.
 pub fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "write an address and a port: 127.0.0.1:8080, 0.0.0.0:8080 or [::1]:0".to_owned())
+    // clap names the text itself.
+    parse_listener(text).map_err(|error| match error {
+        net::Error::Address { problem, .. } => problem.to_owned(),
+        other => other.to_string(),
+    })
 }
 
 #[cfg(test)]
@@ -52,15 +71,21 @@ mod tests {
     }
 
     #[test]
+    fn they_open_a_listener() {
+        let listener = parse(&["--listen", "localhost:0"]).unwrap().open().unwrap();
+        assert!(listener.local_addr().unwrap().port() > 0);
+    }
+
+    #[test]
     fn flags_are_read_and_wrong_ones_refused() {
         let args =
             parse(&["--listen", "[::1]:0", "--backlog", "1", "--drain-timeout", "250ms", "--log-level", "debug"]);
         let args = args.unwrap();
         assert_eq!((args.listen.port(), args.backlog, args.drain_timeout.as_millis()), (0, 1, 250));
         const WRONG: &[(&[&str], &str)] = &[
-            (&["--listen", "8080"], "write an address and a port"),
-            (&["--listen", "localhost:8080"], "write an address and a port"),
-            (&["--listen", "127.0.0.1:65536"], "write an address and a port"),
+            (&["--listen", "8080"], "a port alone needs a colon"),
+            (&["--listen", "example.com:8080"], "give the IP address"),
+            (&["--listen", "127.0.0.1:65536"], "the port is a number from 0 to 65535"),
             (&["--backlog", "0"], "0 is not in 1..=65535"),
             (&["--backlog", "65536"], "65536 is not in 1..=65535"),
             (&["--drain-timeout", "10"], "write 30s or 250ms"),

@@ -25,7 +25,7 @@ mod record;
 mod slow_start;
 mod status;
 
-pub use args::{HealthArgs, parse_duration, parse_duration_or_zero};
+pub use args::HealthArgs;
 pub use config::{BadStatusRange, HealthConfig, StatusRange};
 pub use status::{
     Availability, BackendHealth, Change, DownReason, Event, FailureKind, Outcome, ProbeFailure, State, UpReason,

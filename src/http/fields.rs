@@ -77,6 +77,11 @@ impl Fields {
         })
     }
 
+    /// As [`Self::iter`], with names as bytes: for the path that every message takes.
+    pub fn lines(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.lines.iter().map(|line| (line.name(&self.bytes), line.value(&self.bytes)))
+    }
+
     /// The first line's value of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&[u8]> {
@@ -148,8 +153,8 @@ impl Fields {
     /// Appends `Name: value` and a line break for every line; not the empty line that ends a section.
     pub fn write_to(&self, out: &mut Vec<u8>) {
         out.reserve(self.lines.iter().map(|line| (line.name_len + line.value_len) as usize + 4).sum());
-        for line in &self.lines {
-            write_line(out, line.name(&self.bytes), line.value(&self.bytes));
+        for (name, value) in self.lines() {
+            write_line(out, name, value);
         }
     }
 }

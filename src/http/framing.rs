@@ -4,6 +4,7 @@
 //! lets a recipient repair or refuse, this library refuses, and what a status code overrules is checked all the same.
 
 use super::{Error, Fields, Method, RequestHead, ResponseHead, Status, Version, fields, grammar};
+use bytes::BufMut;
 
 /// How a body is delimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,10 +23,6 @@ pub enum BodyLength {
 pub fn of_request(head: &RequestHead) -> Result<BodyLength, Error> {
     // Rules 3 to 7: without either field there is no body.
     let length = declared(head.version, &head.fields)?.unwrap_or(BodyLength::Empty);
-    // Legal, but some read it as octal; if it is passed on as it came, they end the body elsewhere. No client writes it.
-    if head.fields.get("content-length").is_some_and(|digits| digits.len() > 1 && digits.starts_with(b"0")) {
-        return Err(Error::BadLength);
-    }
     if head.method == Method::Trace && length != BodyLength::Empty {
         return Err(Error::ContentInTrace);
     }
@@ -35,6 +32,47 @@ pub fn of_request(head: &RequestHead) -> Result<BodyLength, Error> {
 /// The length of a response's body, given the method of its request.
 pub fn of_response(head: &ResponseHead, request_method: &Method) -> Result<BodyLength, Error> {
     of_response_to(head, Asked::with(request_method))
+}
+
+/// Whether a field says how long a body is. Such fields are written anew ([`write_field`]), not passed on: what one hop
+/// read is then what the next one reads.
+#[must_use]
+pub fn is_framing(name: impl AsRef<[u8]>) -> bool {
+    let name = name.as_ref();
+    match name.len() {
+        14 => name.eq_ignore_ascii_case(b"content-length"),
+        17 => name.eq_ignore_ascii_case(b"transfer-encoding"),
+        _ => false,
+    }
+}
+
+/// Appends the field line that declares this length; none for [`BodyLength::UntilClose`]. Where there can be no body
+/// (a `GET` without content, 1xx, 204, 304 or a response to `HEAD`) no such line belongs, not even `Content-Length: 0`.
+pub fn write_field(length: BodyLength, out: &mut impl BufMut) {
+    match length {
+        BodyLength::Empty => out.put_slice(b"Content-Length: 0\r\n"),
+        BodyLength::Exact(length) => {
+            out.put_slice(b"Content-Length: ");
+            write_decimal(length, out);
+            out.put_slice(b"\r\n");
+        }
+        BodyLength::Chunked => out.put_slice(b"Transfer-Encoding: chunked\r\n"),
+        BodyLength::UntilClose => {}
+    }
+}
+
+fn write_decimal(mut number: u64, out: &mut impl BufMut) {
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.put_slice(&digits[start..]);
 }
 
 /// What of a request's method decides about its response.
@@ -130,4 +168,38 @@ fn content_length(fields: &Fields) -> Result<Option<u64>, Error> {
         length.checked_mul(10)?.checked_add(digit)
     });
     digits.map(Some).ok_or(Error::BadLength)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Wire cases are in `tests/`; here is the API for heads that were made by hand.
+    #[test]
+    fn heads_that_did_not_come_from_the_wire() {
+        let mut request = RequestHead::new(Method::Post, "/").unwrap();
+        assert_eq!(of_request(&request), Ok(BodyLength::Empty));
+        request.fields.push("Content-Length", "7");
+        assert_eq!(of_request(&request), Ok(BodyLength::Exact(7)));
+        request.fields.push("Transfer-Encoding", "chunked");
+        assert_eq!(of_request(&request), Err(Error::LengthAndCoding));
+        let mut response = ResponseHead::new(Status::OK);
+        assert_eq!(of_response(&response, &Method::Get), Ok(BodyLength::UntilClose));
+        assert_eq!(of_response(&response, &Method::Head), Ok(BodyLength::Empty));
+        response.fields.push("Content-Length", u64::MAX.to_string());
+        assert_eq!(of_response(&response, &Method::Get), Ok(BodyLength::Exact(u64::MAX)));
+        assert_eq!(of_response(&response, &Method::Connect), Ok(BodyLength::Empty));
+    }
+
+    #[test]
+    fn a_length_is_read_back_as_it_was_written() {
+        for length in [BodyLength::Empty, BodyLength::Exact(9), BodyLength::Exact(u64::MAX), BodyLength::Chunked] {
+            let mut wire = b"POST / HTTP/1.1\r\nHost: a\r\n".to_vec();
+            write_field(length, &mut wire);
+            wire.extend_from_slice(b"\r\n");
+            let read = super::super::RequestReader::new().next(&mut &wire[..], &Default::default());
+            assert!(matches!(read, Ok(Some(super::super::RequestEvent::Head(_, read))) if read == length), "{read:?}");
+        }
+        assert!(is_framing("content-LENGTH") && is_framing("Transfer-Encoding") && !is_framing("Content-Type"));
+    }
 }

@@ -110,3 +110,36 @@ pub fn write_status_line(version: Version, status: Status, reason: &[u8], out: &
     out.put_slice(reason);
     out.put_slice(b"\r\n");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_as_they_go_over_the_wire() {
+        let mut request = RequestHead::new(Method::Options, "*").unwrap();
+        request.fields.push("Host", "a");
+        let mut out = Vec::new();
+        request.write_to(&mut out);
+        assert_eq!(out, b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n");
+        out.clear();
+        ResponseHead::new(Status::NOT_FOUND).write_to(&mut out);
+        assert_eq!(out, b"HTTP/1.1 404 Not Found\r\n\r\n");
+        out.clear();
+        let unknown = Status::new(299).unwrap();
+        ResponseHead::received(Version::Http10, unknown, b"x", Fields::new()).write_to(&mut out);
+        ResponseHead::received(Version::Http11, Status::OK, b"", Fields::new()).write_to(&mut out);
+        assert_eq!(out, b"HTTP/1.0 299 x\r\n\r\nHTTP/1.1 200 \r\n\r\n");
+    }
+
+    #[test]
+    fn the_authority_is_the_targets_before_hosts() {
+        let mut request = RequestHead::new(Method::Get, "http://a:1/").unwrap();
+        request.fields.push("Host", "b");
+        assert_eq!(request.authority(), Some("a:1"));
+        let mut request = RequestHead::new(Method::Get, "/").unwrap();
+        assert_eq!(request.authority(), None);
+        request.fields.push("Host", "b");
+        assert_eq!(request.authority(), Some("b"));
+    }
+}

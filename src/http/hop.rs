@@ -1,6 +1,6 @@
 //! What belongs to one hop and what to the whole way (RFC 9110 §7.6.1, §6.5.1).
 
-use super::{Error, Fields, RequestHead, Version};
+use super::{Error, Fields, Method, RequestHead, Version};
 
 /// Whether a field may be forwarded, with what `Connection` lists taken into account.
 ///
@@ -27,10 +27,15 @@ impl<'a> HopByHop<'a> {
 
     /// Whether the field named so has to be removed before forwarding.
     #[must_use]
-    pub fn contains(&self, name: &str) -> bool {
-        is_hop_by_hop(name.as_bytes())
-            // Without Host the request would be for somebody else: a sender must not list it, and we do not obey.
-            || self.listed && !name.eq_ignore_ascii_case("host") && self.fields.has_token("connection", name)
+    pub fn contains(&self, name: impl AsRef<[u8]>) -> bool {
+        let name = name.as_ref();
+        is_hop_by_hop(name) || self.listed && self.lists(name)
+    }
+
+    fn lists(&self, name: &[u8]) -> bool {
+        // Without Host the request would be for somebody else: a sender must not list it, and we do not obey.
+        !name.eq_ignore_ascii_case(b"host")
+            && self.fields.tokens("connection").any(|option| option.eq_ignore_ascii_case(name))
     }
 }
 
@@ -66,7 +71,7 @@ pub fn is_hop_by_hop(name: &[u8]) -> bool {
 /// Fields that may not be trailers (RFC 9110 §6.5.1): by the time they come, framing, routing, authentication, request
 /// modifiers, response control and the content's format have been decided.
 #[must_use]
-pub fn forbidden_in_trailers(name: &str) -> bool {
+pub fn forbidden_in_trailers(name: impl AsRef<[u8]>) -> bool {
     const FORBIDDEN: &[&str] = &[
         // Routing and request modifiers.
         "host",
@@ -103,9 +108,30 @@ pub fn forbidden_in_trailers(name: &str) -> bool {
         "content-length",
         "trailer",
     ];
-    is_hop_by_hop(name.as_bytes())
-        || FORBIDDEN.iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden))
-        || name.get(..12).is_some_and(|prefix| prefix.eq_ignore_ascii_case("x-forwarded-"))
+    let name = name.as_ref();
+    is_hop_by_hop(name)
+        || FORBIDDEN.iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden.as_bytes()))
+        || name.get(..12).is_some_and(|prefix| prefix.eq_ignore_ascii_case(b"x-forwarded-"))
+}
+
+/// Whether the client takes trailers (RFC 9110 §10.1.4). Who did not say so may drop them unseen (§6.5.2).
+#[must_use]
+pub fn accepts_trailers(head: &RequestHead) -> bool {
+    head.fields.has_token("te", "trailers")
+}
+
+/// How often a `TRACE` or `OPTIONS` may still be forwarded (RFC 9110 §7.6.2). 0: it has to be answered here; else it is
+/// forwarded with one less. `None`: no limit, or a method to which the field does not apply.
+#[must_use]
+pub fn max_forwards(head: &RequestHead) -> Option<u64> {
+    if !matches!(head.method, Method::Trace | Method::Options) {
+        return None;
+    }
+    let digits = head.fields.get("max-forwards")?;
+    if !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 /// Whether the client waits for 100 (Continue) before it sends its content (RFC 9110 §10.1.1). HTTP/1.0 knows no interim
@@ -126,4 +152,109 @@ pub fn check_expectations(head: &RequestHead) -> Result<(), Error> {
 pub fn upgrade_offers(head: &RequestHead) -> impl Iterator<Item = &[u8]> {
     let offered = head.version == Version::Http11 && head.fields.has_token("connection", "upgrade");
     head.fields.tokens("upgrade").filter(move |_| offered)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(lines: &[(&str, &str)]) -> Fields {
+        lines.iter().copied().collect()
+    }
+
+    fn request(method: Method, version: Version, lines: &[(&str, &str)]) -> RequestHead {
+        let mut head = RequestHead::new(method, "/").unwrap();
+        head.version = version;
+        head.fields = fields(lines);
+        head
+    }
+
+    #[test]
+    fn hop_by_hop_with_and_without_being_listed() {
+        let none = fields(&[]);
+        let usual = fields(&[("Connection", "keep-alive, Upgrade"), ("connection", "TE")]);
+        let listed = fields(&[("Connection", "close, X-A"), ("X-B", "1"), ("CONNECTION", ",x-c,, host")]);
+        for (name, alone, by_list) in [
+            ("Connection", true, true),
+            ("keep-alive", true, true),
+            ("Proxy-Connection", true, true),
+            ("TE", true, true),
+            ("Transfer-Encoding", true, true),
+            ("UPGRADE", true, true),
+            ("Proxy-Authorization", true, true),
+            ("Proxy-Authenticate", true, true),
+            ("Proxy-Authentication-Info", true, true),
+            ("HTTP2-Settings", true, true),
+            ("x-a", false, true),
+            ("X-C", false, true),
+            ("x-b", false, false),
+            ("x-", false, false),
+            // Listed or not, a request needs it.
+            ("Host", false, false),
+            ("Trailer", false, false),
+            ("Content-Length", false, false),
+            ("close", false, true),
+        ] {
+            assert_eq!(HopByHop::of(&none).contains(name), alone, "{name}");
+            assert_eq!(HopByHop::of(&usual).contains(name), alone, "{name}");
+            assert_eq!(HopByHop::of(&listed).contains(name), by_list, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_comes_too_late_in_a_trailer() {
+        for name in
+            ["Content-Length", "transfer-encoding", "HOST", "Authorization", "Set-Cookie", "X-Forwarded-For", "TE"]
+        {
+            assert!(forbidden_in_trailers(name), "{name}");
+        }
+        for name in ["Digest", "Server-Timing", "Grpc-Status", "ETag", "X-Forward", ""] {
+            assert!(!forbidden_in_trailers(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn expectations() {
+        for (version, value, waits, known) in [
+            (Version::Http11, "100-continue", true, true),
+            (Version::Http11, "100-Continue", true, true),
+            (Version::Http10, "100-continue", false, true),
+            (Version::Http11, "200-ok", false, false),
+            (Version::Http11, "100-continue, more", true, false),
+            (Version::Http11, "", false, true),
+        ] {
+            let head = request(Method::Post, version, &[("expect", value)]);
+            assert_eq!((expects_continue(&head), check_expectations(&head).is_ok()), (waits, known), "{value}");
+        }
+    }
+
+    #[test]
+    fn upgrades_need_both_fields_and_http_1_1() {
+        let offers = |version, lines: &[(&str, &str)]| {
+            let head = request(Method::Get, version, lines);
+            upgrade_offers(&head).map(|offer| String::from_utf8_lossy(offer).into_owned()).collect::<Vec<_>>()
+        };
+        let both = [("Connection", "keep-alive, Upgrade"), ("Upgrade", "websocket, h2c")];
+        assert_eq!(offers(Version::Http11, &both), ["websocket", "h2c"]);
+        assert!(offers(Version::Http10, &both).is_empty());
+        assert!(offers(Version::Http11, &both[1..]).is_empty());
+        assert!(offers(Version::Http11, &both[..1]).is_empty());
+    }
+
+    #[test]
+    fn trailers_and_forwards() {
+        let head = |method, lines: &[(&str, &str)]| request(method, Version::Http11, lines);
+        assert!(accepts_trailers(&head(Method::Get, &[("TE", "gzip, Trailers")])));
+        assert!(!accepts_trailers(&head(Method::Get, &[("TE", "gzip")])));
+        for (method, value, left) in [
+            (Method::Options, "0", Some(0)),
+            (Method::Trace, "10", Some(10)),
+            (Method::Get, "0", None),
+            (Method::Trace, "-1", None),
+            (Method::Trace, "+1", None),
+            (Method::Trace, "", None),
+        ] {
+            assert_eq!(max_forwards(&head(method, &[("Max-Forwards", value)])), left, "{value}");
+        }
+    }
 }

@@ -17,19 +17,8 @@ pub struct Authority<'a> {
 impl<'a> Authority<'a> {
     /// Reads an authority without user information; [`Error::BadHost`] if it is none.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Error> {
-        let (host, port) = match bytes {
-            [b'[', ..] => {
-                let end = memchr::memchr(b']', bytes).ok_or(Error::BadHost)? + 1;
-                (&bytes[..end], &bytes[end..])
-            }
-            _ => bytes.split_at(memchr::memchr(b':', bytes).unwrap_or(bytes.len())),
-        };
-        let host = std::str::from_utf8(host).map_err(|_| Error::BadHost)?;
-        let valid = match host.strip_prefix('[') {
-            Some(literal) => is_ip_literal(literal.trim_end_matches(']')),
-            None => grammar::is_registered_name(host.as_bytes()),
-        };
-        if valid { Ok(Self { host, port: port_number(port)? }) } else { Err(Error::BadHost) }
+        let (host, port) = split(bytes)?;
+        Ok(Self { host: std::str::from_utf8(host).map_err(|_| Error::BadHost)?, port })
     }
 
     /// Whether both name the same server, where a missing port means `default`.
@@ -38,19 +27,33 @@ impl<'a> Authority<'a> {
     }
 }
 
-/// Reads what follows a host: nothing, or a colon and digits.
-fn port_number(port: &[u8]) -> Result<Option<u16>, Error> {
-    match port {
-        [] | [b':'] => Ok(None),
-        [b':', digits @ ..] => {
-            let number = digits.iter().try_fold(0u16, |number, digit| {
-                let digit = char::from(*digit).to_digit(10)?;
-                number.checked_mul(10)?.checked_add(u16::try_from(digit).ok()?)
-            });
-            number.map(Some).ok_or(Error::BadHost)
-        }
-        _ => Err(Error::BadHost),
+/// Host and port of an authority, both checked.
+fn split(bytes: &[u8]) -> Result<(&[u8], Option<u16>), Error> {
+    if bytes.first() == Some(&b'[') {
+        let end = bytes.iter().position(|byte| *byte == b']').ok_or(Error::BadHost)?;
+        let literal = std::str::from_utf8(&bytes[1..end]).map_err(|_| Error::BadHost)?;
+        return if is_ip_literal(literal) {
+            Ok((&bytes[..=end], port(&bytes[end + 1..])?))
+        } else {
+            Err(Error::BadHost)
+        };
     }
+    let (host, rest) = bytes.split_at(bytes.iter().position(|byte| *byte == b':').unwrap_or(bytes.len()));
+    if grammar::is_registered_name(host) { Ok((host, port(rest)?)) } else { Err(Error::BadHost) }
+}
+
+/// Reads what follows a host: nothing, or a colon and digits.
+fn port(rest: &[u8]) -> Result<Option<u16>, Error> {
+    let digits = match rest {
+        [] | [b':'] => return Ok(None),
+        [b':', digits @ ..] => digits,
+        _ => return Err(Error::BadHost),
+    };
+    let number = digits.iter().try_fold(0u16, |number, byte| {
+        let digit = byte.is_ascii_digit().then(|| u16::from(byte - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    });
+    number.map(Some).ok_or(Error::BadHost)
 }
 
 /// What stands between brackets (RFC 3986 §3.2.2): an IPv6 address, or `IPvFuture`.
@@ -73,14 +76,91 @@ pub(super) fn check(version: Version, target: &Target, fields: &Fields) -> Resul
         (_, Some(_)) => return Err(Error::SeveralHosts),
         (None, None) if version == Version::Http10 => return Ok(()),
         (None, None) => return Err(Error::NoHost),
-        (Some(host), None) => Authority::parse(host)?,
+        (Some(host), None) => host,
     };
-    let Some(authority) = target.authority() else { return Ok(()) };
+    let Some(authority) = target.authority() else { return split(host).map(drop) };
     let authority = Authority::parse(authority.as_bytes())?;
     let default = match target.form() {
         Form::Absolute(scheme) => Some(scheme.default_port()),
         // CONNECT has no scheme. Some clients leave the port out of Host.
         _ => authority.port,
     };
-    if authority.same(host, default) { Ok(()) } else { Err(Error::HostMismatch) }
+    if authority.same(Authority::parse(host)?, default) { Ok(()) } else { Err(Error::HostMismatch) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn authorities() {
+        for (text, host, port) in [
+            ("a", "a", None),
+            ("a:80", "a", Some(80)),
+            ("a:", "a", None),
+            ("a:0080", "a", Some(80)),
+            ("a:65535", "a", Some(65535)),
+            ("127.0.0.1:1", "127.0.0.1", Some(1)),
+            ("A-b_c.~!$&'()*+,;=%2d.example.", "A-b_c.~!$&'()*+,;=%2d.example.", None),
+            ("[::1]", "[::1]", None),
+            ("[2001:db8::1]:443", "[2001:db8::1]", Some(443)),
+            ("[::ffff:1.2.3.4]:", "[::ffff:1.2.3.4]", None),
+            ("[v1.a:b]", "[v1.a:b]", None),
+        ] {
+            assert_eq!(Authority::parse(text.as_bytes()), Ok(Authority { host, port }), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_authority() {
+        for text in [
+            "",
+            ":",
+            ":80",
+            "a:65536",
+            "a:99999999999",
+            "a:+1",
+            "a:-1",
+            "a: 1",
+            "a:1 ",
+            "a:x",
+            "a:80:80",
+            "::1",
+            "a b",
+            "a\t",
+            "u@a",
+            "@a",
+            "a/",
+            "a?",
+            "a#",
+            "a\\",
+            "a%",
+            "a%2",
+            "a%zz",
+            "\"a\"",
+            "<a>",
+            "a|b",
+            "a^b",
+            "{a}",
+            "caf\u{e9}",
+            "[::1",
+            "::1]",
+            "[]",
+            "[::1]a",
+            "[::1]]",
+            "[[::1]]",
+            "[::1%25eth0]",
+            "[1.2.3.4]",
+            "[a]",
+            "[v.a]",
+            "[vx.a]",
+            "[v1.]",
+            "[v1]",
+            "[v1.a%2d]",
+            "[:::]",
+            "[1:2:3:4:5:6:7:8:9]",
+        ] {
+            assert_eq!(Authority::parse(text.as_bytes()), Err(Error::BadHost), "{text}");
+        }
+    }
 }

@@ -8,7 +8,25 @@
 //!            events ──▶ RequestHead/ResponseHead::write_to, BodyWriter ──▶ bytes     head, writer
 //! ```
 //!
-//! Where the standards let a recipient repair or refuse, this module refuses: see [`Error`] for the list.
+//! Where the standards let a recipient repair or refuse, this module refuses: see [`Error`] for the list. Other choices
+//! that they leave open:
+//!
+//! | question | answer | why |
+//! |---|---|---|
+//! | HTTP/1.2 to 1.9 | is HTTP/1.1 | RFC 9110 §2.5; another major version is 505 |
+//! | empty lines before a request | skipped, at most [`limits::MAX_EMPTY_LINES`] | RFC 9112 §2.2 |
+//! | leading zeros of a length | read, as decimal | legal (RFC 9110 §8.6); a proxy writes the length anew, so nobody behind it can read octal |
+//! | codings other than `chunked` | refused, in responses too | we decode none and offer none (`TE`) |
+//! | length or coding in 1xx, 204 | no body; the connection is not used again ([`persistent_after`]) | RFC 9112 §6.3 rule 1, but what follows may be one |
+//! | 205 | framed by its fields | RFC 9112 §6.3 knows no rule for it |
+//! | reason and its space | may be missing | RFC 9112 §4 wants the space, many servers forget it |
+//! | bad white space in chunk extensions | read | RFC 9110 §5.6.3; white space before a size line's end is none |
+//! | `[ ] ^ \|` in targets, and ``\ ` { } %`` in queries | passed on | browsers send them, nothing is delimited by them |
+//! | odd `%` and `%00` in paths | refused | RFC 3986 §2.1, §7.3 |
+//! | empty `Host` | refused | RFC 9110 §4.2.1: a host must not be empty |
+//! | `Host` and absolute target | must agree, default ports aside | RFC 9112 §3.2.2 lets the target win; a server behind us may not |
+//! | trailers that may not be trailers | read, never written | RFC 9110 §6.5.1 |
+//! | a response nobody asked for | refused | RFC 9112 §9.2: it would answer the next request |
 
 mod body;
 mod chunked;
@@ -39,7 +57,7 @@ pub use error::Error;
 pub use fields::{Fields, members, write_line};
 pub use framing::BodyLength;
 pub use head::{RequestHead, ResponseHead, write_status_line};
-pub use hop::{HopByHop, check_expectations, expects_continue, upgrade_offers};
+pub use hop::{HopByHop, accepts_trailers, check_expectations, expects_continue, max_forwards, upgrade_offers};
 pub use host::Authority;
 pub use limits::Limits;
 pub use method::Method;

@@ -1,12 +1,59 @@
 //! From bytes to heads: start lines here, field lines by `httparse`.
 //!
-//! `httparse` accepts a bare line feed as a line's end; [`super::section`] has refused it before.
+//! Two ways lead to a head. Nearly always all of it is in the input and nothing about it is odd: then one pass makes it.
+//! Anything else, also anything that will be refused, goes the careful way: [`super::section`] collects it line by line
+//! and names what is wrong.
 
-use super::{Error, Fields, Method, RequestHead, ResponseHead, Status, Target, Version, grammar, section::Section};
+use super::{
+    Error, Fields, Limits, Method, RequestHead, ResponseHead, Status, Target, Version, grammar, section::Section,
+};
 use httparse::{EMPTY_HEADER, Header};
 
 /// Field lines parsed without asking the allocator. Most heads have fewer.
 const USUAL_LINES: usize = 32;
+
+/// The request head that `input` starts with, and its length, if it is whole and nothing is odd.
+pub(super) fn whole_request(input: &[u8], limits: &Limits) -> Option<(RequestHead, usize)> {
+    let (line, fields, length) = whole(input, limits)?;
+    if line.len() > limits.request_line {
+        return None;
+    }
+    let (method, target, version) = request_line(line).ok()?;
+    let head = RequestHead::received(method, version, target, fields).ok()?;
+    Some((head, length))
+}
+
+/// The response head that `input` starts with, and its length, if it is whole and nothing is odd.
+pub(super) fn whole_response(input: &[u8], limits: &Limits) -> Option<(ResponseHead, usize)> {
+    let (line, fields, length) = whole(input, limits)?;
+    let (version, status, reason) = status_line(line).ok()?;
+    Some((ResponseHead::received(version, status, reason, fields), length))
+}
+
+/// Start line, fields and length of a whole head.
+fn whole<'i>(input: &'i [u8], limits: &Limits) -> Option<(&'i [u8], Fields, usize)> {
+    let window = &input[..input.len().min(limits.head)];
+    let line_end = memchr::memchr(b'\n', window)?;
+    let line = window[..line_end].strip_suffix(b"\r")?;
+    let rest = &window[line_end + 1..];
+    let mut headers = [EMPTY_HEADER; USUAL_LINES];
+    let Ok(httparse::Status::Complete((length, headers))) = httparse::parse_headers(rest, &mut headers) else {
+        return None;
+    };
+    let section = &rest[..length];
+    // `httparse` takes a bare line feed for a line's end.
+    if headers.len() > limits.fields || has_bare_lf(section) {
+        return None;
+    }
+    Some((line, fields_at(section, headers), line_end + 1 + length))
+}
+
+/// Looks at every byte, without a branch: that is what makes it fast.
+fn has_bare_lf(section: &[u8]) -> bool {
+    let pairs = section.iter().zip(section.iter().skip(1));
+    let odd = pairs.fold(0, |odd, (one, two)| odd | u8::from(*two == b'\n') & u8::from(*one != b'\r'));
+    odd != 0 || section.first() == Some(&b'\n')
+}
 
 /// A request's head.
 pub(super) fn request(section: &Section<'_>) -> Result<RequestHead, Error> {
@@ -32,9 +79,10 @@ pub(super) fn trailers(section: &Section<'_>) -> Result<Fields, Error> {
 
 /// `method SP request-target SP HTTP-version` (RFC 9112 §3), without its line break.
 pub(super) fn request_line(line: &[u8]) -> Result<(Method, Target, Version), Error> {
-    if memchr::memchr(b'\r', line).is_some() {
-        return Err(Error::BareCr);
-    }
+    request_line_parts(line).map_err(|error| bare_cr_or(error, line))
+}
+
+fn request_line_parts(line: &[u8]) -> Result<(Method, Target, Version), Error> {
     let mut parts = line.split(|byte| *byte == b' ');
     let (Some(method), Some(target), Some(version), None) = (parts.next(), parts.next(), parts.next(), parts.next())
     else {
@@ -66,9 +114,15 @@ pub(super) fn check_request_start(start: &[u8]) -> Result<(), Error> {
 /// `HTTP-version SP status-code [SP reason-phrase]` (RFC 9112 §4), without its line break. The space before a missing
 /// reason is required, but often missing too.
 pub(super) fn status_line(line: &[u8]) -> Result<(Version, Status, &[u8]), Error> {
-    if memchr::memchr(b'\r', line).is_some() {
-        return Err(Error::BareCr);
-    }
+    status_line_parts(line).map_err(|error| bare_cr_or(error, line))
+}
+
+/// No part of a start line may hold a carriage return. If one does, that is what is wrong.
+fn bare_cr_or(error: Error, line: &[u8]) -> Error {
+    if line.contains(&b'\r') { Error::BareCr } else { error }
+}
+
+fn status_line_parts(line: &[u8]) -> Result<(Version, Status, &[u8]), Error> {
     let (version, rest) = line.split_at_checked(8).ok_or(Error::BadStatusLine)?;
     let version = Version::from_bytes(version).map_err(|error| match error {
         Error::BadVersion => Error::BadStatusLine,
@@ -100,17 +154,19 @@ fn fields(section: &[u8], lines: usize) -> Result<Fields, Error> {
 
 fn parse_fields<'b>(section: &'b [u8], headers: &mut [Header<'b>]) -> Result<Fields, Error> {
     match httparse::parse_headers(section, headers) {
-        Ok(httparse::Status::Complete((_, headers))) => {
-            let place = |part: &[u8]| {
-                // An empty value may be a slice of anything.
-                let start = if part.is_empty() { 0 } else { part.as_ptr().addr() - section.as_ptr().addr() };
-                start..start + part.len()
-            };
-            let lines = headers.iter().map(|header| (place(header.name.as_bytes()), place(header.value)));
-            Ok(Fields::from_section(section, lines))
-        }
+        Ok(httparse::Status::Complete((_, headers))) => Ok(fields_at(section, headers)),
         Ok(httparse::Status::Partial) | Err(_) => Err(diagnose(section)),
     }
+}
+
+/// Keeps the section once, with the places of its parts.
+fn fields_at(section: &[u8], headers: &[Header<'_>]) -> Fields {
+    let place = |part: &[u8]| {
+        // An empty value may be a slice of anything.
+        let start = if part.is_empty() { 0 } else { part.as_ptr().addr() - section.as_ptr().addr() };
+        start..start + part.len()
+    };
+    Fields::from_section(section, headers.iter().map(|header| (place(header.name.as_bytes()), place(header.value))))
 }
 
 /// Which rule the section breaks.
@@ -144,4 +200,37 @@ pub(super) fn check_field_line(line: &[u8]) -> Result<(), Error> {
         return Err(Error::BadFieldName);
     }
     if grammar::is_text(value) { Ok(()) } else { Err(Error::BadFieldValue) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Our rules for one line and `httparse`'s for all of them are the same rules.
+        #[test]
+        fn field_lines_are_judged_as_httparse_does(
+            lines in proptest::collection::vec("[\\x00-\\xff]{0,3}|[ \tA-z:\\r]{1,6}|[a-z]{1,3}:[ -~\t\\x7f\\r]{0,5}", 1..4)
+        ) {
+            let usable = |line: &String| !line.is_empty() && !line.contains('\n') && line != "\r";
+            let lines: Vec<Vec<u8>> =
+                lines.into_iter().filter(usable).map(|line| line.chars().map(|c| c as u8).collect()).collect();
+            let wire = lines.iter().fold(Vec::new(), |wire, line| [&wire[..], line, b"\r\n"].concat());
+            let ours = lines.iter().try_for_each(|line| check_field_line(line));
+            let theirs = fields(&[&wire[..], b"\r\n"].concat(), lines.len());
+            prop_assert_eq!(theirs.map(drop), ours);
+        }
+    }
+
+    #[test]
+    fn bare_line_feeds_are_seen_everywhere() {
+        for (section, bare) in
+            [("", false), ("\n", true), ("\r\n", false), ("a\n", true), ("a\r\n\nb", true), ("\r\r\n", false)]
+        {
+            assert_eq!(has_bare_lf(section.as_bytes()), bare, "{section:?}");
+        }
+    }
 }

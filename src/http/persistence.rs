@@ -49,3 +49,46 @@ pub fn persistent_after(head: &ResponseHead, length: BodyLength) -> Result<(), N
         head.fields.contains("transfer-encoding") || head.fields.get("content-length").is_some_and(|n| n != b"0");
     if !head.status.may_declare_length() && declares { Err(NotPersistent::Contradiction) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Status;
+
+    #[test]
+    fn by_version_and_connection() {
+        for (version, connection, expected) in [
+            (Version::Http11, "", Ok(())),
+            (Version::Http11, "keep-alive", Ok(())),
+            (Version::Http11, "upgrade", Ok(())),
+            (Version::Http11, "close", Err(NotPersistent::Close)),
+            (Version::Http11, "keep-alive, Close", Err(NotPersistent::Close)),
+            (Version::Http11, "closed", Ok(())),
+            (Version::Http10, "", Err(NotPersistent::Http10)),
+            (Version::Http10, "Keep-Alive", Ok(())),
+            (Version::Http10, "keep-alive, close", Err(NotPersistent::Close)),
+        ] {
+            let fields = [("Connection", connection)].into_iter().collect();
+            assert_eq!(persistent(version, &fields), expected, "{version:?} {connection}");
+        }
+    }
+
+    #[test]
+    fn after_a_response() {
+        use BodyLength::{Chunked, Empty, UntilClose};
+        for (status, field, length, expected) in [
+            (Status::OK, ("Content-Length", "0"), Empty, Ok(())),
+            (Status::OK, ("Transfer-Encoding", "chunked"), Chunked, Ok(())),
+            (Status::OK, ("A", "b"), UntilClose, Err(NotPersistent::UntilClose)),
+            (Status::OK, ("Connection", "close"), Empty, Err(NotPersistent::Close)),
+            (Status::NO_CONTENT, ("Content-Length", "0"), Empty, Ok(())),
+            (Status::NO_CONTENT, ("Content-Length", "5"), Empty, Err(NotPersistent::Contradiction)),
+            (Status::NO_CONTENT, ("Transfer-Encoding", "chunked"), Empty, Err(NotPersistent::Contradiction)),
+            (Status::NOT_MODIFIED, ("Content-Length", "5"), Empty, Ok(())),
+        ] {
+            let mut head = ResponseHead::new(status);
+            head.fields.push(field.0, field.1);
+            assert_eq!(persistent_after(&head, length), expected, "{status} {field:?}");
+        }
+    }
+}

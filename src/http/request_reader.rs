@@ -67,15 +67,16 @@ impl RequestReader {
             if input.is_empty() {
                 return Ok(None);
             }
+            if let Some((head, length)) = parse::whole_request(input, limits) {
+                *input = &input[length..];
+                return self.begin(head, limits).map(Some);
+            }
             self.0 = State::Head(Collector::default());
         }
         match &mut self.0 {
             State::Head(collector) => {
                 let Some(section) = collector.next(Kind::Request, input, limits)? else { return Ok(None) };
-                let head = parse::request(&section)?;
-                let length = framing::of_request(&head)?;
-                self.0 = State::Body(Body::new(length, limits)?);
-                Ok(Some(RequestEvent::Head(head, length)))
+                self.begin(parse::request(&section)?, limits).map(Some)
             }
             State::Body(body) => match body.next(input, limits)? {
                 None => Ok(None),
@@ -88,6 +89,12 @@ impl RequestReader {
             State::Failed(error) => Err(*error),
             State::Idle { .. } => Ok(None),
         }
+    }
+
+    fn begin<'i>(&mut self, head: RequestHead, limits: &Limits) -> Result<RequestEvent<'i>, Error> {
+        let length = framing::of_request(&head)?;
+        self.0 = State::Body(Body::new(length, limits)?);
+        Ok(RequestEvent::Head(head, length))
     }
 
     /// The peer sends no more. Fine between requests, [`Error::UnexpectedEnd`] inside one.

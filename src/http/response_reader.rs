@@ -77,6 +77,12 @@ impl ResponseReader {
             State::Idle => Err(Error::Unsolicited),
             State::Head(asked, collector) => {
                 let asked = *asked;
+                if !collector.has_begun()
+                    && let Some((head, length)) = parse::whole_response(input, limits)
+                {
+                    *input = &input[length..];
+                    return self.begin(head, asked, limits).map(Some);
+                }
                 let Some(section) = collector.next(Kind::Response, input, limits)? else { return Ok(None) };
                 let head = parse::response(&section)?;
                 self.begin(head, asked, limits).map(Some)

@@ -66,7 +66,7 @@ impl Collector {
         };
         let before = partial.bytes.len();
         // The scan fails before more than the limit is kept.
-        let taken = input.len().min((kind.max_bytes(limits) + 1).saturating_sub(before));
+        let taken = input.len().min(kind.max_bytes(limits).saturating_add(1).saturating_sub(before));
         partial.bytes.extend_from_slice(&input[..taken]);
         if let Some(end) = partial.scan.advance(kind, &partial.bytes, limits)? {
             *input = &input[end - before..];

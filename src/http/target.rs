@@ -85,7 +85,7 @@ impl Target {
         if authority.port.unwrap_or(0) == 0 {
             return Err(Error::BadTarget);
         }
-        Ok(Self::new(Form::Authority, target, target.len(), target.len() + 1))
+        Self::new(Form::Authority, target, target.len(), target.len() + 1)
     }
 
     fn absolute_form(target: &[u8]) -> Result<Self, Error> {
@@ -109,19 +109,18 @@ impl Target {
 
     /// The path starts at `path`.
     fn with_path(form: Form, target: &[u8], path: usize) -> Result<Self, Error> {
-        let mark = memchr::memchr(b'?', &target[path..]).map_or(target.len(), |at| path + at);
+        let mark = target[path..].iter().position(|byte| *byte == b'?').map_or(target.len(), |at| path + at);
         let query = target.get(mark + 1..).unwrap_or_default();
         if !grammar::is_query(query) || form != Form::Asterisk && !grammar::is_path(&target[path..mark]) {
             return Err(Error::BadTarget);
         }
-        Ok(Self::new(form, target, path, mark + 1))
+        Self::new(form, target, path, mark + 1)
     }
 
-    fn new(form: Form, target: &[u8], authority_end: usize, query: usize) -> Self {
-        // Every byte was checked to be ASCII.
-        let text = String::from_utf8_lossy(target).into();
-        let offset = |at| u32::try_from(at).unwrap_or(u32::MAX);
-        Self { text, form, authority_end: offset(authority_end), query: offset(query) }
+    fn new(form: Form, target: &[u8], authority_end: usize, query: usize) -> Result<Self, Error> {
+        let text = std::str::from_utf8(target).map_err(|_| Error::BadTarget)?.into();
+        let offset = |at| u32::try_from(at).map_err(|_| Error::BadTarget);
+        Ok(Self { text, form, authority_end: offset(authority_end)?, query: offset(query)? })
     }
 
     /// As received.
@@ -185,5 +184,48 @@ fn starts_with(target: &[u8], prefix: &str) -> bool {
 impl fmt::Debug for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} {:?}", self.form, self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_taken_apart() {
+        use Form::{Absolute, Asterisk, Authority, Origin};
+        use Scheme::{Http, Https};
+        // Method, target, form, authority, path, query, as an origin server gets it.
+        for (method, text, form, authority, path, query, origin) in [
+            (Method::Get, "/", Origin, None, "/", None, "/"),
+            (Method::Get, "/a/b?c=d?e/f", Origin, None, "/a/b", Some("c=d?e/f"), "/a/b?c=d?e/f"),
+            (Method::Get, "/?", Origin, None, "/", Some(""), "/?"),
+            (Method::Get, "//a/../b;c=%2F:@", Origin, None, "//a/../b;c=%2F:@", None, "//a/../b;c=%2F:@"),
+            (Method::Get, "/http://a", Origin, None, "/http://a", None, "/http://a"),
+            (Method::Get, "http://a:80/b?c", Absolute(Http), Some("a:80"), "/b", Some("c"), "/b?c"),
+            (Method::Get, "HTTPS://a", Absolute(Https), Some("a"), "/", None, "/"),
+            (Method::Get, "http://a?b", Absolute(Http), Some("a"), "/", Some("b"), "/?b"),
+            (Method::Get, "http://[::1]:8080/@?@", Absolute(Http), Some("[::1]:8080"), "/@", Some("@"), "/@?@"),
+            (Method::Options, "*", Asterisk, None, "*", None, "*"),
+            (Method::Options, "/a", Origin, None, "/a", None, "/a"),
+            (Method::Options, "http://a", Absolute(Http), Some("a"), "/", None, "*"),
+            (Method::Options, "http://a?", Absolute(Http), Some("a"), "/", Some(""), "/?"),
+            (Method::Connect, "a:443", Authority, Some("a:443"), "", None, "a:443"),
+        ] {
+            let target = Target::parse(&method, text.as_bytes()).unwrap();
+            assert_eq!(target.as_str(), text);
+            let parts = (target.form(), target.authority(), target.path(), target.query());
+            assert_eq!(parts, (form, authority, path, query), "{text}");
+            let mut out = Vec::new();
+            target.write_origin_form(&method, &mut out);
+            assert_eq!(String::from_utf8_lossy(&out), origin, "{text}");
+        }
+    }
+
+    #[test]
+    fn browsers_send_what_the_uri_grammar_does_not_know() {
+        for target in ["/a|b[c]^d?e|f[g]^h`i{j}\\k%", "/?100%", "/?%zz"] {
+            assert_eq!(Target::parse(&Method::Get, target.as_bytes()).unwrap().as_str(), target);
+        }
     }
 }

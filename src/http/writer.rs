@@ -108,3 +108,74 @@ fn size_line(length: usize, line: &mut [u8; SIZE_LINE]) -> &[u8] {
     }
     &line[start..]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes in the order they were handed over.
+    #[derive(Default)]
+    struct Wire(Vec<u8>);
+
+    impl Sink for Wire {
+        fn owned(&mut self, bytes: Bytes) {
+            self.0.extend_from_slice(&bytes);
+        }
+
+        fn borrowed(&mut self, bytes: &[u8]) {
+            self.0.extend_from_slice(bytes);
+        }
+    }
+
+    #[test]
+    fn every_framing() {
+        let trailers = [("Sum", "1"), ("Content-Length", "5"), ("Host", "evil")].into_iter().collect();
+        for (length, pieces, wire) in [
+            (BodyLength::Empty, &["", ""][..], ""),
+            (BodyLength::Exact(5), &["he", "", "llo"], "hello"),
+            (BodyLength::Exact(0), &[], ""),
+            (BodyLength::UntilClose, &["he", "llo"], "hello"),
+            (BodyLength::Chunked, &["he", "", "llo"], "2\r\nhe\r\n3\r\nllo\r\n0\r\nSum: 1\r\n\r\n"),
+            (BodyLength::Chunked, &[], "0\r\nSum: 1\r\n\r\n"),
+        ] {
+            for owned in [false, true] {
+                let mut sink = Wire::default();
+                let mut writer = BodyWriter::of(length);
+                for piece in pieces {
+                    let written = if owned {
+                        writer.data_owned(&mut sink, Bytes::copy_from_slice(piece.as_bytes()))
+                    } else {
+                        writer.data(&mut sink, piece.as_bytes())
+                    };
+                    assert_eq!(written, Ok(()));
+                }
+                assert!(writer.is_complete());
+                assert_eq!(writer.end(&mut sink, &trailers), Ok(()));
+                assert_eq!((String::from_utf8_lossy(&sink.0), writer), (wire.into(), BodyWriter::Empty));
+            }
+        }
+        let mut sink = Wire::default();
+        assert_eq!(BodyWriter::Chunked.end(&mut sink, &Fields::new()), Ok(()));
+        assert_eq!(sink.0, b"0\r\n\r\n");
+    }
+
+    #[test]
+    fn neither_more_nor_less_than_declared() {
+        let mut sink = Wire::default();
+        assert_eq!(BodyWriter::Empty.data(&mut sink, b"a"), Err(Error::MoreThanDeclared));
+        let mut writer = BodyWriter::Exact(2);
+        assert_eq!(writer.data(&mut sink, b"abc"), Err(Error::MoreThanDeclared));
+        assert_eq!((writer, sink.0.len()), (BodyWriter::Exact(2), 0));
+        assert_eq!(writer.data(&mut sink, b"a"), Ok(()));
+        assert!(!writer.is_complete());
+        assert_eq!(writer.end(&mut sink, &Fields::new()), Err(Error::LessThanDeclared));
+        assert_eq!(writer, BodyWriter::Exact(1));
+    }
+
+    #[test]
+    fn size_lines() {
+        for (length, line) in [(1, "1\r\n"), (15, "f\r\n"), (16, "10\r\n"), (usize::MAX, "ffffffffffffffff\r\n")] {
+            assert_eq!(size_line(length, &mut [0; SIZE_LINE]), line.as_bytes());
+        }
+    }
+}

@@ -1,1 +1,227 @@
 //! The reverse proxy: the parts put together.
+//!
+//! ```text
+//!  client ──▶ Downstream ──▶ Exchange ──▶ Upstream ──▶ backend
+//!             clients.rs     exchange/    backends.rs
+//!                               │ asks
+//!            lb (which backend) · health (is it alive) · pool (which connection) · resilience (again?)
+//! ```
+//!
+//! A [`Proxy`] is one worker's [`App`]: it hears what happened on a connection, finds out whose turn it is
+//! (`table.rs`), and lets the exchange concerned take one step. What is put together is decided by a [`Plan`]: a
+//! milestone is a plan with more parts.
+
+mod admin;
+mod answer;
+mod args;
+mod backends;
+mod clients;
+mod config;
+mod demo;
+mod downstream;
+mod exchange;
+mod failure;
+mod headers;
+mod parts;
+mod phase;
+mod plan;
+mod probe;
+mod record;
+mod run;
+mod stats;
+mod table;
+mod upstream;
+
+pub use args::{BackendSpec, BalanceArgs, ProxyArgs};
+pub use config::{Config, Deadlines, Forwarding, Network};
+pub use failure::Failure;
+pub use phase::{Phase, TRANSITIONS, diagram};
+pub use plan::Plan;
+pub use run::run;
+
+use crate::app::{App, ConnId, Cx, ListenerId, Origin, TimerKey};
+use exchange::{Event, Exchange};
+use parts::Parts;
+use slab::Slab;
+use std::io;
+use table::Role;
+
+/// The listener that clients use; the next one, if there is one, is the admin's.
+const CLIENTS: ListenerId = ListenerId(0);
+
+/// One worker of a reverse proxy.
+#[derive(Debug)]
+pub struct Proxy {
+    exchanges: Slab<Exchange>,
+    parts: Parts,
+}
+
+impl Proxy {
+    /// What the worker holds right now; all zero when nothing goes on. For tests and simulations.
+    #[must_use]
+    pub fn census(&self) -> Census {
+        let mut census = Census { exchanges: self.exchanges.len(), ..Census::default() };
+        for role in self.parts.table.roles() {
+            match role {
+                Role::Vacant => {}
+                Role::Downstream(_) => census.clients += 1,
+                Role::Upstream(upstream) if upstream.exchange.is_some() => census.busy += 1,
+                Role::Upstream(_) => census.idle += 1,
+                Role::Probe(_) => census.probes += 1,
+                Role::Admin(_) => census.admins += 1,
+            }
+        }
+        census.in_flight = self.parts.shared.backends.iter().map(|backend| self.parts.shared.load.of(backend.id)).sum();
+        census
+    }
+
+    /// Passes an event to its exchange, and deals with the client's connection if that was the end.
+    fn on(&mut self, cx: &mut Cx, key: u32, event: Event<'_>) {
+        let Some(exchange) = self.exchanges.get_mut(key as usize) else { return };
+        exchange.on(event, &mut self.parts, cx);
+        if let Some(outcome) = exchange.outcome() {
+            self.retire(cx, key, outcome);
+        }
+    }
+
+    /// Lets those go on that something else made ready, until nobody is.
+    fn settle(&mut self, cx: &mut Cx) {
+        loop {
+            if let Some(conn) = self.parts.ready.pop() {
+                self.hear_client(cx, conn, &[]);
+            } else if let Some(granted) = self.parts.pool.granted() {
+                self.on(cx, granted.ticket, Event::Room(granted));
+            } else {
+                break;
+            }
+        }
+        self.parts.publish();
+    }
+}
+
+/// Numbers of things that one worker holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Requests being answered.
+    pub exchanges: usize,
+    /// Client connections.
+    pub clients: usize,
+    /// Backend connections that carry an exchange.
+    pub busy: usize,
+    /// Backend connections in the pool.
+    pub idle: usize,
+    /// Health checks under way.
+    pub probes: usize,
+    /// Connections to the admin listener.
+    pub admins: usize,
+    /// Requests in flight, over all workers.
+    pub in_flight: u32,
+}
+
+impl App for Proxy {
+    fn started(&mut self, cx: &mut Cx) {
+        self.parts.start_probing(cx);
+    }
+
+    fn accepted(&mut self, cx: &mut Cx, conn: ConnId, origin: Origin) {
+        if origin.listener == CLIENTS {
+            self.accept_client(cx, conn, origin.peer);
+        } else {
+            self.parts.accept_admin(conn, cx);
+        }
+        self.settle(cx);
+    }
+
+    fn connected(&mut self, cx: &mut Cx, conn: ConnId) {
+        match self.parts.table.get(conn) {
+            Some(Role::Upstream(upstream)) => {
+                if let Some(key) = upstream.exchange {
+                    self.on(cx, key, Event::Connected);
+                }
+            }
+            Some(Role::Probe(_)) => self.parts.probe_connected(conn, cx),
+            Some(Role::Downstream(_) | Role::Admin(_) | Role::Vacant) | None => {}
+        }
+        self.settle(cx);
+    }
+
+    fn received(&mut self, cx: &mut Cx, conn: ConnId, input: &[u8]) {
+        match self.parts.table.get(conn) {
+            Some(Role::Downstream(_)) => self.hear_client(cx, conn, input),
+            Some(Role::Upstream(_)) => self.hear_backend(cx, conn, input),
+            Some(Role::Probe(_)) => self.parts.probe_heard(conn, input, cx),
+            Some(Role::Admin(_)) => self.parts.admin_heard(conn, input, cx),
+            Some(Role::Vacant) | None => {}
+        }
+        self.settle(cx);
+    }
+
+    fn sent(&mut self, cx: &mut Cx, conn: ConnId, unsent: usize) {
+        match self.parts.table.get(conn) {
+            Some(Role::Downstream(_)) => self.client_took(cx, conn, unsent),
+            Some(Role::Upstream(_)) => self.backend_took(cx, conn, unsent),
+            Some(Role::Probe(_) | Role::Admin(_) | Role::Vacant) | None => {}
+        }
+        self.settle(cx);
+    }
+
+    fn ended(&mut self, cx: &mut Cx, conn: ConnId) {
+        match self.parts.table.get(conn) {
+            Some(Role::Downstream(_)) => self.client_ended(cx, conn),
+            Some(Role::Upstream(_)) => self.backend_ended(cx, conn),
+            Some(Role::Probe(_)) => self.parts.probe_failed(conn, io::ErrorKind::UnexpectedEof, cx),
+            Some(Role::Admin(_)) => self.parts.admin_close(conn, cx),
+            Some(Role::Vacant) | None => {}
+        }
+        self.settle(cx);
+    }
+
+    fn probed(&mut self, cx: &mut Cx, conn: ConnId, quiet: bool) {
+        if let Some(key) = self.parts.table.upstream(conn).and_then(|upstream| upstream.exchange) {
+            self.on(cx, key, Event::Probed(quiet));
+        }
+        self.settle(cx);
+    }
+
+    fn failed(&mut self, cx: &mut Cx, conn: ConnId, error: io::ErrorKind) {
+        match self.parts.table.get(conn) {
+            Some(Role::Downstream(_)) => self.client_failed(cx, conn),
+            Some(Role::Upstream(_)) => self.backend_failed(cx, conn, error),
+            Some(Role::Probe(_)) => self.parts.probe_failed(conn, error, cx),
+            Some(Role::Admin(_)) => self.parts.admin_close(conn, cx),
+            Some(Role::Vacant) | None => {}
+        }
+        self.settle(cx);
+    }
+
+    fn expired(&mut self, cx: &mut Cx, key: TimerKey) {
+        match key {
+            TimerKey::App(key) => match probe::due(key) {
+                Some(backend) => self.parts.start_probe(backend, cx),
+                None => self.on(cx, key / 2, Event::Expired),
+            },
+            TimerKey::Conn(conn) => match self.parts.table.get(conn) {
+                Some(Role::Downstream(_)) => self.client_late(cx, conn),
+                Some(Role::Upstream(_)) => self.backend_late(cx, conn),
+                Some(Role::Probe(_)) => self.parts.probe_failed(conn, io::ErrorKind::TimedOut, cx),
+                Some(Role::Admin(_)) => self.parts.admin_close(conn, cx),
+                Some(Role::Vacant) | None => {}
+            },
+        }
+        self.settle(cx);
+    }
+
+    fn woken(&mut self, cx: &mut Cx) {
+        self.parts.pool.woken(&mut self.parts.closing);
+        self.parts.close_given_up(cx);
+        self.settle(cx);
+    }
+
+    fn drain(&mut self, cx: &mut Cx) {
+        self.parts.draining = true;
+        self.parts.pool.drain(&mut self.parts.closing);
+        self.parts.close_given_up(cx);
+        self.drain_clients(cx);
+        self.settle(cx);
+    }
+}

@@ -3,7 +3,10 @@
 //! It decides three things that a protocol of lines should not have to think about: when to stop answering because the
 //! answers are not taken, when silence has lasted too long, and that a stream's last, unfinished line is no line.
 
-use super::lines::{Line, Lines};
+use super::{
+    HIGH_WATER,
+    lines::{Line, Lines},
+};
 use crate::{
     buf::Output,
     session::{CloseReason, Session, Wants},
@@ -37,10 +40,6 @@ impl Default for LineLimits {
         Self { line: 8 * 1024, idle: Duration::from_secs(300) }
     }
 }
-
-/// No further line is answered while this many bytes of answers wait. An answer may be ten times longer than its line:
-/// without a bound, a peer that asks and never reads would choose how much memory we use.
-const HIGH_WATER: usize = 64 * 1024;
 
 /// One peer's conversation in `P`.
 #[derive(Debug)]

@@ -1,35 +1,35 @@
 //! What the tests of all services share: a fixed time, a driver without a socket, transcripts cut everywhere.
 
 use crate::{
+    buf::Output,
     session::{CloseReason, Session, Wants},
     time::Now,
 };
-use std::{
-    io::IoSlice,
-    time::{Instant, SystemTime},
-};
+use std::time::{Duration, Instant, SystemTime};
 
 /// The time at which every test starts: noon of 29 July 2026 by the wall clock.
 // Any instant will do: the tests only add to it.
 #[allow(clippy::disallowed_methods)]
 pub(crate) fn now() -> Now {
-    Now { instant: Instant::now(), wall: SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_785_326_400) }
+    Now { instant: Instant::now(), wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_785_326_400) }
 }
 
 /// Takes all output, as a peer that reads at once.
 pub(crate) fn drain(session: &mut impl Session) -> Vec<u8> {
     let mut taken = Vec::new();
-    loop {
-        let output = session.output();
-        if output.is_empty() {
-            return taken;
-        }
-        let before = taken.len();
-        let mut slices = [IoSlice::new(&[]); 8];
-        let filled = output.io_slices(&mut slices);
-        slices[..filled].iter().for_each(|slice| taken.extend_from_slice(slice));
-        output.consume(taken.len() - before);
+    while !session.output().is_empty() {
+        taken.extend(take(session.output()));
     }
+    taken
+}
+
+/// Takes what waits now.
+pub(crate) fn take(output: &mut Output) -> Vec<u8> {
+    let mut taken = Vec::new();
+    while let Some(piece) = output.pop() {
+        taken.extend_from_slice(&piece);
+    }
+    taken
 }
 
 /// Lets a new session hear `input` in pieces that end at `cuts`, then the end; returns what it said and why it ended.

@@ -22,40 +22,73 @@ fn fields() -> impl Strategy<Value = Fields> {
     })
 }
 
-fn request() -> impl Strategy<Value = Message> {
+/// Messages that start with `start`, which says everything but the framing.
+fn message(start: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Message> {
     let chunks = proptest::collection::vec("[ -~\r\n]{1,40}", 0..4);
-    (fields(), fields(), chunks, "/[a-z/]{0,10}", 0..3u8).prop_map(|(fields, trailers, chunks, target, framing)| {
-        let mut head = RequestHead::new(Method::Post, &target).unwrap();
-        head.fields.push("Host", "a.example");
-        for (name, value) in fields.iter() {
-            head.fields.push(name, value);
-        }
+    (start, fields(), chunks, any::<bool>()).prop_map(|(mut wire, trailers, chunks, chunked)| {
         let content = chunks.concat();
-        let mut wire = Vec::new();
-        match framing {
-            0 => {
-                head.write_to(&mut wire);
-                Message { wire, content: String::new(), trailers: Fields::new() }
-            }
-            1 => {
-                head.fields.push("content-length", content.len().to_string());
-                head.write_to(&mut wire);
-                wire.extend_from_slice(content.as_bytes());
-                Message { wire, content, trailers: Fields::new() }
-            }
-            _ => {
-                head.fields.push("Transfer-Encoding", "chunked");
-                head.write_to(&mut wire);
-                for chunk in &chunks {
-                    wire.extend_from_slice(format!("{:x};x=\"y\"\r\n{chunk}\r\n", chunk.len()).as_bytes());
-                }
-                wire.extend_from_slice(b"0\r\n");
-                trailers.write_to(&mut wire);
-                wire.extend_from_slice(b"\r\n");
-                Message { wire, content, trailers }
-            }
+        if !chunked {
+            wire.extend_from_slice(format!("content-length: {}\r\n\r\n{content}", content.len()).as_bytes());
+            return Message { wire, content, trailers: Fields::new() };
         }
+        wire.extend_from_slice(b"Transfer-Encoding: chunked\r\n\r\n");
+        for chunk in &chunks {
+            wire.extend_from_slice(format!("{:x};x=\"y\"\r\n{chunk}\r\n", chunk.len()).as_bytes());
+        }
+        wire.extend_from_slice(b"0\r\n");
+        trailers.write_to(&mut wire);
+        wire.extend_from_slice(b"\r\n");
+        Message { wire, content, trailers }
     })
+}
+
+/// A head without the empty line.
+fn started(line: &str, fields: &Fields) -> Vec<u8> {
+    let mut wire = line.as_bytes().to_vec();
+    fields.write_to(&mut wire);
+    wire
+}
+
+fn request() -> impl Strategy<Value = Message> {
+    message(
+        (fields(), "/[a-z/]{0,10}")
+            .prop_map(|(fields, target)| started(&format!("POST {target} HTTP/1.1\r\nHost: a.example\r\n"), &fields)),
+    )
+}
+
+fn response() -> impl Strategy<Value = Message> {
+    message(
+        (fields(), "|HTTP/1[.]1 1(00|03) x\r\n\r\n", "( [a-z ]{0,9})?")
+            .prop_map(|(fields, interim, reason)| started(&format!("{interim}HTTP/1.1 200{reason}\r\n"), &fields)),
+    )
+}
+
+/// What must be heard of the messages after their heads, which start with `head`.
+fn check(heard: Heard, messages: &[Message], head: &str) -> Result<(), TestCaseError> {
+    prop_assert_eq!(heard.outcome, "between messages");
+    let mut rest = heard.events.iter().filter(|event| !event.starts_with("interim"));
+    for message in messages {
+        prop_assert!(rest.next().is_some_and(|event| event.starts_with(head)));
+        if !message.content.is_empty() {
+            prop_assert_eq!(rest.next(), Some(&format!("= {}", message.content)));
+        }
+        prop_assert_eq!(rest.next(), Some(&end_line(&message.trailers)));
+    }
+    prop_assert_eq!(rest.next(), None);
+    Ok(())
+}
+
+/// Bytes in the order they were handed over.
+struct Wire(Vec<u8>);
+
+impl crate::buf::Sink for Wire {
+    fn owned(&mut self, bytes: bytes::Bytes) {
+        self.0.extend_from_slice(&bytes);
+    }
+
+    fn borrowed(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
 }
 
 /// Cuts `wire` at the given places, taken modulo its length.
@@ -77,16 +110,54 @@ proptest! {
         let wire = messages.iter().flat_map(|message| message.wire.clone()).collect::<Vec<_>>();
         let heard = hear(requests(), pieces(&wire, &cuts), &Limits::default());
         prop_assert_eq!(&heard, &hear(requests(), [&wire[..]], &Limits::default()));
-        prop_assert_eq!(heard.outcome, "between messages");
-        let mut rest = heard.events.iter();
-        for message in &messages {
-            prop_assert!(rest.next().is_some_and(|head| head.starts_with("POST /")));
-            if !message.content.is_empty() {
-                prop_assert_eq!(rest.next(), Some(&format!("= {}", message.content)));
-            }
-            prop_assert_eq!(rest.next(), Some(&end_line(&message.trailers)));
+        check(heard, &messages, "POST /")?;
+    }
+
+    #[test]
+    fn the_same_is_heard_of_responses(
+        messages in proptest::collection::vec(response(), 1..4),
+        cuts in proptest::collection::vec(any::<usize>(), 0..12),
+    ) {
+        let wire = messages.iter().flat_map(|message| message.wire.clone()).collect::<Vec<_>>();
+        let methods = vec![Method::Get; messages.len()];
+        let heard = hear(responses_to(&methods), pieces(&wire, &cuts), &Limits::default());
+        prop_assert_eq!(&heard, &hear(responses_to(&methods), [&wire[..]], &Limits::default()));
+        check(heard, &messages, "HTTP/1.1 200 [")?;
+    }
+
+    #[test]
+    fn what_is_written_is_read(
+        fields in fields(),
+        trailers in fields(),
+        content in proptest::collection::vec("[ -~\r\n]{0,40}", 0..6),
+        framing in 0..3u8,
+    ) {
+        let mut head = RequestHead::new(Method::Put, "/").unwrap();
+        head.fields.push("Host", "a");
+        for (name, value) in fields.iter() {
+            head.fields.push(name, value);
         }
-        prop_assert_eq!(rest.next(), None);
+        let whole = content.concat();
+        let length = match framing {
+            0 => BodyLength::Chunked,
+            _ if whole.is_empty() => BodyLength::Empty,
+            _ => BodyLength::Exact(whole.len() as u64),
+        };
+        let mut declaration = Vec::new();
+        framing::write_field(length, &mut declaration);
+        let mut sink = Wire(Vec::new());
+        head.write_to(&mut sink.0);
+        sink.0.truncate(sink.0.len() - 2);
+        sink.0.extend_from_slice(&[&declaration[..], b"\r\n"].concat());
+        let mut writer = BodyWriter::of(length);
+        for piece in &content {
+            writer.data(&mut sink, piece.as_bytes()).unwrap();
+        }
+        writer.end(&mut sink, &trailers).unwrap();
+        let mut kept = trailers.clone();
+        kept.retain(|name, _| length == BodyLength::Chunked && !hop::forbidden_in_trailers(name));
+        let message = Message { wire: Vec::new(), content: whole, trailers: kept };
+        check(hear(requests(), [&sink.0[..]], &Limits::default()), &[message], "PUT / HTTP/1.1")?;
     }
 
     #[test]

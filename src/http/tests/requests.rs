@@ -5,61 +5,62 @@ use super::{super::*, *};
 const NEXT: &[u8] = b"GET /next HTTP/1.1\r\nHost: n\r\n\r\n";
 const NEXT_EVENTS: [&str; 2] = [r#"GET /next HTTP/1.1 {"Host": "n"} Empty"#, "."];
 
+const WELL_FORMED_REQUESTS: &[(&str, &[&str])] = &[
+    ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", &[r#"GET / HTTP/1.1 {"Host": "a"} Empty"#, "."]),
+    ("GET / HTTP/1.0\r\n\r\n", &["GET / HTTP/1.0 {} Empty", "."]),
+    // RFC 9110 §2.5: a later minor version is HTTP/1.1 to us.
+    ("GET / HTTP/1.2\r\nHost: a\r\n\r\n", &[r#"GET / HTTP/1.1 {"Host": "a"} Empty"#, "."]),
+    // RFC 9112 §2.2: empty lines before a request are skipped.
+    ("\r\n\r\n\r\n\r\nGET / HTTP/1.0\r\n\r\n", &["GET / HTTP/1.0 {} Empty", "."]),
+    // RFC 9110 §9.1: methods are case-sensitive tokens.
+    ("get / HTTP/1.0\r\n\r\n", &["get / HTTP/1.0 {} Empty", "."]),
+    ("M-SEARCH /?a=b&c=%zz HTTP/1.0\r\n\r\n", &["M-SEARCH /?a=b&c=%zz HTTP/1.0 {} Empty", "."]),
+    ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", &[r#"OPTIONS * HTTP/1.1 {"Host": "a"} Empty"#, "."]),
+    (
+        "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n",
+        &[r#"CONNECT a.example:443 HTTP/1.1 {"Host": "a.example:443"} Empty"#, "."],
+    ),
+    (
+        "GET http://a.example:80/x?y HTTP/1.1\r\nhost: A.EXAMPLE\r\n\r\n",
+        &[r#"GET http://a.example:80/x?y HTTP/1.1 {"host": "A.EXAMPLE"} Empty"#, "."],
+    ),
+    // White space around values is no part of them; order and case are kept; values may be empty or not ASCII.
+    (
+        "GET / HTTP/1.0\r\nB:1\r\nA: \t2 3\t \r\nb:\r\nC: \r\nD: caf\u{e9}\r\n\r\n",
+        &[r#"GET / HTTP/1.0 {"B": "1", "A": "2 3", "b": "", "C": "", "D": "café"} Empty"#, "."],
+    ),
+    (
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
+        &[r#"POST / HTTP/1.1 {"Host": "a", "Content-Length": "5"} Exact(5)"#, "= hello", "."],
+    ),
+    ("POST / HTTP/1.0\r\nContent-Length: \t0 \r\n\r\n", &[r#"POST / HTTP/1.0 {"Content-Length": "0"} Empty"#, "."]),
+    // RFC 9110 §9.3.1: content in GET means nothing, but it is there.
+    (
+        "GET / HTTP/1.0\r\nContent-Length: 18\r\n\r\nGET / HTTP/1.0\r\n\r\n",
+        &[r#"GET / HTTP/1.0 {"Content-Length": "18"} Exact(18)"#, "= GET / HTTP/1.0\r\n\r\n", "."],
+    ),
+    (
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n006\r\n world\r\n0\r\n\r\n",
+        &[r#"POST / HTTP/1.1 {"Host": "a", "Transfer-Encoding": "chunked"} Chunked"#, "= hello world", "."],
+    ),
+    // RFC 9112 §7: names of codings ignore case.
+    (
+        "POST / HTTP/1.1\r\nHost: a\r\nTRANSFER-ENCODING:\tChunked\r\n\r\n0\r\n\r\n",
+        &[r#"POST / HTTP/1.1 {"Host": "a", "TRANSFER-ENCODING": "Chunked"} Chunked"#, "."],
+    ),
+    (
+        "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nA;a;b=c ; d = \"e\\\"\\\\f,;\u{e9}\"\r\n0123456789\r\n000\r\nSum: 1\r\nX:\r\n\r\n",
+        &[
+            r#"PUT / HTTP/1.1 {"Host": "a", "Transfer-Encoding": "chunked"} Chunked"#,
+            "= 0123456789",
+            r#". {"Sum": "1", "X": ""}"#,
+        ],
+    ),
+];
+
 #[test]
 fn well_formed_requests() {
-    const CASES: &[(&str, &[&str])] = &[
-        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", &[r#"GET / HTTP/1.1 {"Host": "a"} Empty"#, "."]),
-        ("GET / HTTP/1.0\r\n\r\n", &["GET / HTTP/1.0 {} Empty", "."]),
-        // RFC 9110 §2.5: a later minor version is HTTP/1.1 to us.
-        ("GET / HTTP/1.2\r\nHost: a\r\n\r\n", &[r#"GET / HTTP/1.1 {"Host": "a"} Empty"#, "."]),
-        // RFC 9112 §2.2: empty lines before a request are skipped.
-        ("\r\n\r\n\r\n\r\nGET / HTTP/1.0\r\n\r\n", &["GET / HTTP/1.0 {} Empty", "."]),
-        // RFC 9110 §9.1: methods are case-sensitive tokens.
-        ("get / HTTP/1.0\r\n\r\n", &["get / HTTP/1.0 {} Empty", "."]),
-        ("M-SEARCH /?a=b&c=%zz HTTP/1.0\r\n\r\n", &["M-SEARCH /?a=b&c=%zz HTTP/1.0 {} Empty", "."]),
-        ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", &[r#"OPTIONS * HTTP/1.1 {"Host": "a"} Empty"#, "."]),
-        (
-            "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n",
-            &[r#"CONNECT a.example:443 HTTP/1.1 {"Host": "a.example:443"} Empty"#, "."],
-        ),
-        (
-            "GET http://a.example:80/x?y HTTP/1.1\r\nhost: A.EXAMPLE\r\n\r\n",
-            &[r#"GET http://a.example:80/x?y HTTP/1.1 {"host": "A.EXAMPLE"} Empty"#, "."],
-        ),
-        // White space around values is no part of them; order and case are kept; values may be empty or not ASCII.
-        (
-            "GET / HTTP/1.0\r\nB:1\r\nA: \t2 3\t \r\nb:\r\nC: \r\nD: caf\u{e9}\r\n\r\n",
-            &[r#"GET / HTTP/1.0 {"B": "1", "A": "2 3", "b": "", "C": "", "D": "café"} Empty"#, "."],
-        ),
-        (
-            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
-            &[r#"POST / HTTP/1.1 {"Host": "a", "Content-Length": "5"} Exact(5)"#, "= hello", "."],
-        ),
-        ("POST / HTTP/1.0\r\nContent-Length: \t0 \r\n\r\n", &[r#"POST / HTTP/1.0 {"Content-Length": "0"} Empty"#, "."]),
-        // RFC 9110 §9.3.1: content in GET means nothing, but it is there.
-        (
-            "GET / HTTP/1.0\r\nContent-Length: 18\r\n\r\nGET / HTTP/1.0\r\n\r\n",
-            &[r#"GET / HTTP/1.0 {"Content-Length": "18"} Exact(18)"#, "= GET / HTTP/1.0\r\n\r\n", "."],
-        ),
-        (
-            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n006\r\n world\r\n0\r\n\r\n",
-            &[r#"POST / HTTP/1.1 {"Host": "a", "Transfer-Encoding": "chunked"} Chunked"#, "= hello world", "."],
-        ),
-        // RFC 9112 §7: names of codings ignore case.
-        (
-            "POST / HTTP/1.1\r\nHost: a\r\nTRANSFER-ENCODING:\tChunked\r\n\r\n0\r\n\r\n",
-            &[r#"POST / HTTP/1.1 {"Host": "a", "TRANSFER-ENCODING": "Chunked"} Chunked"#, "."],
-        ),
-        (
-            "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nA;a;b=c ; d = \"e\\\"\\\\f,;\u{e9}\"\r\n0123456789\r\n000\r\nSum: 1\r\nX:\r\n\r\n",
-            &[
-                r#"PUT / HTTP/1.1 {"Host": "a", "Transfer-Encoding": "chunked"} Chunked"#,
-                "= 0123456789",
-                r#". {"Sum": "1", "X": ""}"#,
-            ],
-        ),
-    ];
-    for (wire, events) in CASES {
+    for (wire, events) in WELL_FORMED_REQUESTS {
         let wire = wire.as_bytes();
         let heard = hear_all_ways(requests, wire, &Limits::default());
         assert_eq!((&heard.events[..], &*heard.outcome), (&to_strings(events)[..], "between messages"));
@@ -82,205 +83,213 @@ fn refused(wire: &[u8], error: Error, limits: &Limits) {
     }
 }
 
+const MALFORMED_REQUEST_LINES: &[(&[u8], Error)] = &[
+    (b"GET  / HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadRequestLine),
+    (b"GET /  HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadRequestLine),
+    (b"GET / HTTP/1.1 \r\nHost: a\r\n\r\n", Error::BadRequestLine),
+    (b"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadRequestLine),
+    (b"GET / HTTP/1.1 x\r\nHost: a\r\n\r\n", Error::BadRequestLine),
+    (b"GET HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadRequestLine),
+    (b"GET\r\nHost: a\r\n\r\n", Error::BadRequestLine),
+    (b"GET /\r\nHost: a\r\n\r\n", Error::BadRequestLine),
+    (b"GET / HTTP/ 1.1\r\nHost: a\r\n\r\n", Error::BadRequestLine),
+    (b" GET / HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadMethod),
+    (b"\tGET / HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadMethod),
+    (b"   \r\n\r\n", Error::BadMethod),
+    (b"GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadMethod),
+    (b"GE(T / HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadMethod),
+    (b"G\0ET / HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadMethod),
+    (b"G=\":<>(e),[T];?\" /get HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadMethod),
+    (b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", Error::BadMethod),
+    (b"\xef\xbb\xbfGET / HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadMethod),
+    (b"GET / http/1.1\r\nHost: a\r\n\r\n", Error::BadVersion),
+    (b"GET / HTTP/1\r\nHost: a\r\n\r\n", Error::BadVersion),
+    (b"GET / HTTP/01.01\r\nHost: a\r\n\r\n", Error::BadVersion),
+    (b"GET / HTTP/1.32\r\nHost: a\r\n\r\n", Error::BadVersion),
+    (b"GET / HTTP/\x31\xc2\xb9.1\r\nHost: a\r\n\r\n", Error::BadVersion),
+    (b"GET / XTTP/1.1\r\nHost: a\r\n\r\n", Error::BadVersion),
+    (b"GET / HTTP/9.9\r\nHost: a\r\n\r\n", Error::UnsupportedVersion),
+    (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Error::UnsupportedVersion),
+    // Targets.
+    (b"GET * HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
+    (b"OPTIONS *a HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
+    (b"GET a HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
+    (b"GET ! HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
+    (b"GET ?a HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
+    (b"GET a.example:80 HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
+    (b"GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
+    (b"GET /a?b#c HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
+    (b"GET /a\0b HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
+    (b"GET /a\tb HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
+    (b"GET /a\x7fb HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
+    (b"GET /caf\xc3\xa9 HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
+    (b"GET /?\xc0\xaf HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
+    (b"GET /a\\b HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
+    (b"GET /<b> HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
+    (b"GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
+    (b"GET /%f HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
+    (b"CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
+    (b"CONNECT a HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
+    (b"CONNECT a: HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
+    (b"CONNECT a:0 HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
+    (b"CONNECT a:65536 HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
+    (b"CONNECT http://a:80/ HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
+    (b"CONNECT u@a:80 HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
+    (b"GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadScheme),
+    (b"GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n", Error::UserInfo),
+    (b"GET http:/// HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadHost),
+    (b"GET http://?a HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadHost),
+];
+
 #[test]
 fn malformed_request_lines() {
-    const CASES: &[(&[u8], Error)] = &[
-        (b"GET  / HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadRequestLine),
-        (b"GET /  HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadRequestLine),
-        (b"GET / HTTP/1.1 \r\nHost: a\r\n\r\n", Error::BadRequestLine),
-        (b"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadRequestLine),
-        (b"GET / HTTP/1.1 x\r\nHost: a\r\n\r\n", Error::BadRequestLine),
-        (b"GET HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadRequestLine),
-        (b"GET\r\nHost: a\r\n\r\n", Error::BadRequestLine),
-        (b"GET /\r\nHost: a\r\n\r\n", Error::BadRequestLine),
-        (b"GET / HTTP/ 1.1\r\nHost: a\r\n\r\n", Error::BadRequestLine),
-        (b" GET / HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadMethod),
-        (b"\tGET / HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadMethod),
-        (b"   \r\n\r\n", Error::BadMethod),
-        (b"GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadMethod),
-        (b"GE(T / HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadMethod),
-        (b"G\0ET / HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadMethod),
-        (b"G=\":<>(e),[T];?\" /get HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadMethod),
-        (b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", Error::BadMethod),
-        (b"\xef\xbb\xbfGET / HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadMethod),
-        (b"GET / http/1.1\r\nHost: a\r\n\r\n", Error::BadVersion),
-        (b"GET / HTTP/1\r\nHost: a\r\n\r\n", Error::BadVersion),
-        (b"GET / HTTP/01.01\r\nHost: a\r\n\r\n", Error::BadVersion),
-        (b"GET / HTTP/1.32\r\nHost: a\r\n\r\n", Error::BadVersion),
-        (b"GET / HTTP/\x31\xc2\xb9.1\r\nHost: a\r\n\r\n", Error::BadVersion),
-        (b"GET / XTTP/1.1\r\nHost: a\r\n\r\n", Error::BadVersion),
-        (b"GET / HTTP/9.9\r\nHost: a\r\n\r\n", Error::UnsupportedVersion),
-        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Error::UnsupportedVersion),
-        // Targets.
-        (b"GET * HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
-        (b"OPTIONS *a HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
-        (b"GET a HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
-        (b"GET ! HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
-        (b"GET ?a HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
-        (b"GET a.example:80 HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
-        (b"GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
-        (b"GET /a?b#c HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
-        (b"GET /a\0b HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
-        (b"GET /a\tb HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
-        (b"GET /a\x7fb HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
-        (b"GET /caf\xc3\xa9 HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
-        (b"GET /?\xc0\xaf HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
-        (b"GET /a\\b HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
-        (b"GET /<b> HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
-        (b"GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
-        (b"GET /%f HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
-        (b"CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
-        (b"CONNECT a HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
-        (b"CONNECT a: HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
-        (b"CONNECT a:0 HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
-        (b"CONNECT a:65536 HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
-        (b"CONNECT http://a:80/ HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
-        (b"CONNECT u@a:80 HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadTarget),
-        (b"GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadScheme),
-        (b"GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n", Error::UserInfo),
-        (b"GET http:/// HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadHost),
-        (b"GET http://?a HTTP/1.1\r\nHost: a\r\n\r\n", Error::BadHost),
-    ];
-    for (wire, error) in CASES {
+    for (wire, error) in MALFORMED_REQUEST_LINES {
         refused(wire, *error, &Limits::default());
     }
 }
+
+const MALFORMED_LINES: &[(&[u8], Error)] = &[
+    (b"\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", Error::BareLf),
+    (b"\r\n\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", Error::BareLf),
+    (b"GET / HTTP/1.1\nHost: a\r\n\r\n", Error::BareLf),
+    (b"GET /\nHTTP/1.1\r\n\r\n", Error::BareLf),
+    (b"GET / HTTP/1.1\r\nHost: a\n\r\n", Error::BareLf),
+    (b"GET / HTTP/1.1\r\nHost: a\r\n\n", Error::BareLf),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nA: b\nC: d\r\n\r\n", Error::BareLf),
+    (b"\rGET / HTTP/1.1\r\nHost: a\r\n\r\n", Error::BareCr),
+    (b"\r\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", Error::BareCr),
+    (b"GET / HTTP/1.1\rHost: a\r\n\r\n", Error::BareCr),
+    (b"GET / HTTP/1.1\r\r\nHost: a\r\n\r\n", Error::BareCr),
+    (b"GET /\r HTTP/1.1\r\nHost: a\r\n\r\n", Error::BareCr),
+    (b"GET / HTTP/\r\r1.1\r\nHost: a\r\n\r\n", Error::BareCr),
+    (b"GET / HTTP/1.1\r\nHost: a\r\r\n\r\n", Error::BareCr),
+    (b"GET / HTTP/1.1\r\nHost: a\r\n\r\r\n\r\n", Error::BareCr),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nA: b\rC: d\r\n\r\n", Error::BareCr),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nA\r: b\r\n\r\n", Error::BareCr),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n c\r\n\r\n", Error::ObsFold),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n\tc\r\n\r\n", Error::ObsFold),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nA:\r\n \r\n\r\n", Error::ObsFold),
+    (b"GET / HTTP/1.1\r\n Host: a\r\n\r\n", Error::ObsFold),
+    (b"GET / HTTP/1.1\r\n \r\nHost: a\r\n\r\n", Error::ObsFold),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n chunked\r\n\r\n", Error::ObsFold),
+    (b"GET / HTTP/1.1\r\nHost : a\r\n\r\n", Error::SpaceBeforeColon),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length\t: 5\r\n\r\n", Error::SpaceBeforeColon),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nA\r\n\r\n", Error::NoColon),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nA b\r\nC: d\r\n\r\n", Error::NoColon),
+    (b"GET / HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n", Error::BadFieldName),
+    (b"GET / HTTP/1.1\r\nHost: a\r\n:\r\n\r\n", Error::BadFieldName),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nA b: c\r\n\r\n", Error::BadFieldName),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nA[: c\r\n\r\n", Error::BadFieldName),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nA\x85: c\r\n\r\n", Error::BadFieldName),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nX-T\xc3\xabst: c\r\n\r\n", Error::BadFieldName),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nA\0: c\r\n\r\n", Error::Nul),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nA: b\0\r\n\r\n", Error::Nul),
+    (b"GET / HTTP/1.1\r\nHost: a\0.b\r\n\r\n", Error::Nul),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nA: b\x0bc\r\n\r\n", Error::BadFieldValue),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nA: \x07\x08\r\n\r\n", Error::BadFieldValue),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nA: b\x7f\r\n\r\n", Error::BadFieldValue),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\x0bchunked\r\n\r\n", Error::BadFieldValue),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\x0c\r\n\r\n", Error::BadFieldValue),
+];
 
 #[test]
 fn malformed_lines() {
-    const CASES: &[(&[u8], Error)] = &[
-        (b"\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", Error::BareLf),
-        (b"\r\n\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", Error::BareLf),
-        (b"GET / HTTP/1.1\nHost: a\r\n\r\n", Error::BareLf),
-        (b"GET /\nHTTP/1.1\r\n\r\n", Error::BareLf),
-        (b"GET / HTTP/1.1\r\nHost: a\n\r\n", Error::BareLf),
-        (b"GET / HTTP/1.1\r\nHost: a\r\n\n", Error::BareLf),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nA: b\nC: d\r\n\r\n", Error::BareLf),
-        (b"\rGET / HTTP/1.1\r\nHost: a\r\n\r\n", Error::BareCr),
-        (b"\r\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", Error::BareCr),
-        (b"GET / HTTP/1.1\rHost: a\r\n\r\n", Error::BareCr),
-        (b"GET / HTTP/1.1\r\r\nHost: a\r\n\r\n", Error::BareCr),
-        (b"GET /\r HTTP/1.1\r\nHost: a\r\n\r\n", Error::BareCr),
-        (b"GET / HTTP/\r\r1.1\r\nHost: a\r\n\r\n", Error::BareCr),
-        (b"GET / HTTP/1.1\r\nHost: a\r\r\n\r\n", Error::BareCr),
-        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\r\n\r\n", Error::BareCr),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nA: b\rC: d\r\n\r\n", Error::BareCr),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nA\r: b\r\n\r\n", Error::BareCr),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n c\r\n\r\n", Error::ObsFold),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n\tc\r\n\r\n", Error::ObsFold),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nA:\r\n \r\n\r\n", Error::ObsFold),
-        (b"GET / HTTP/1.1\r\n Host: a\r\n\r\n", Error::ObsFold),
-        (b"GET / HTTP/1.1\r\n \r\nHost: a\r\n\r\n", Error::ObsFold),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n chunked\r\n\r\n", Error::ObsFold),
-        (b"GET / HTTP/1.1\r\nHost : a\r\n\r\n", Error::SpaceBeforeColon),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nContent-Length\t: 5\r\n\r\n", Error::SpaceBeforeColon),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nA\r\n\r\n", Error::NoColon),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nA b\r\nC: d\r\n\r\n", Error::NoColon),
-        (b"GET / HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n", Error::BadFieldName),
-        (b"GET / HTTP/1.1\r\nHost: a\r\n:\r\n\r\n", Error::BadFieldName),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nA b: c\r\n\r\n", Error::BadFieldName),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nA[: c\r\n\r\n", Error::BadFieldName),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nA\x85: c\r\n\r\n", Error::BadFieldName),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nX-T\xc3\xabst: c\r\n\r\n", Error::BadFieldName),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nA\0: c\r\n\r\n", Error::Nul),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nA: b\0\r\n\r\n", Error::Nul),
-        (b"GET / HTTP/1.1\r\nHost: a\0.b\r\n\r\n", Error::Nul),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nA: b\x0bc\r\n\r\n", Error::BadFieldValue),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nA: \x07\x08\r\n\r\n", Error::BadFieldValue),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nA: b\x7f\r\n\r\n", Error::BadFieldValue),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\x0bchunked\r\n\r\n", Error::BadFieldValue),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\x0c\r\n\r\n", Error::BadFieldValue),
-    ];
-    for (wire, error) in CASES {
+    for (wire, error) in MALFORMED_LINES {
         refused(wire, *error, &Limits::default());
     }
 }
 
+const HOSTS: &[(&[u8], Error)] = &[
+    (b"GET / HTTP/1.1\r\n\r\n", Error::NoHost),
+    (b"GET http://a/ HTTP/1.1\r\n\r\n", Error::NoHost),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", Error::SeveralHosts),
+    (b"GET / HTTP/1.0\r\nHost: a\r\nhost: b\r\n\r\n", Error::SeveralHosts),
+    (b"GET / HTTP/1.1\r\nHost:\r\n\r\n", Error::BadHost),
+    (b"GET / HTTP/1.0\r\nHost: \r\n\r\n", Error::BadHost),
+    (b"GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", Error::BadHost),
+    (b"GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", Error::BadHost),
+    (b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", Error::BadHost),
+    (b"GET / HTTP/1.1\r\nHost: http://a\r\n\r\n", Error::BadHost),
+    (b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", Error::BadHost),
+    (b"GET / HTTP/1.1\r\nHost: a:80:80\r\n\r\n", Error::BadHost),
+    (b"GET / HTTP/1.1\r\nHost: a:x\r\n\r\n", Error::BadHost),
+    (b"GET / HTTP/1.1\r\nHost: \xffa\r\n\r\n", Error::BadHost),
+    (b"GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", Error::HostMismatch),
+    (b"GET http://a:81/ HTTP/1.1\r\nHost: a\r\n\r\n", Error::HostMismatch),
+    (b"GET https://a/ HTTP/1.1\r\nHost: a:80\r\n\r\n", Error::HostMismatch),
+    (b"CONNECT a:443 HTTP/1.1\r\nHost: b:443\r\n\r\n", Error::HostMismatch),
+    (b"CONNECT a:443 HTTP/1.1\r\nHost: a:80\r\n\r\n", Error::HostMismatch),
+];
+
 #[test]
 fn hosts_that_are_missing_malformed_or_disagree() {
-    const CASES: &[(&[u8], Error)] = &[
-        (b"GET / HTTP/1.1\r\n\r\n", Error::NoHost),
-        (b"GET http://a/ HTTP/1.1\r\n\r\n", Error::NoHost),
-        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", Error::SeveralHosts),
-        (b"GET / HTTP/1.0\r\nHost: a\r\nhost: b\r\n\r\n", Error::SeveralHosts),
-        (b"GET / HTTP/1.1\r\nHost:\r\n\r\n", Error::BadHost),
-        (b"GET / HTTP/1.0\r\nHost: \r\n\r\n", Error::BadHost),
-        (b"GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", Error::BadHost),
-        (b"GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", Error::BadHost),
-        (b"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", Error::BadHost),
-        (b"GET / HTTP/1.1\r\nHost: http://a\r\n\r\n", Error::BadHost),
-        (b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", Error::BadHost),
-        (b"GET / HTTP/1.1\r\nHost: a:80:80\r\n\r\n", Error::BadHost),
-        (b"GET / HTTP/1.1\r\nHost: a:x\r\n\r\n", Error::BadHost),
-        (b"GET / HTTP/1.1\r\nHost: \xffa\r\n\r\n", Error::BadHost),
-        (b"GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", Error::HostMismatch),
-        (b"GET http://a:81/ HTTP/1.1\r\nHost: a\r\n\r\n", Error::HostMismatch),
-        (b"GET https://a/ HTTP/1.1\r\nHost: a:80\r\n\r\n", Error::HostMismatch),
-        (b"CONNECT a:443 HTTP/1.1\r\nHost: b:443\r\n\r\n", Error::HostMismatch),
-        (b"CONNECT a:443 HTTP/1.1\r\nHost: a:80\r\n\r\n", Error::HostMismatch),
-    ];
-    for (wire, error) in CASES {
+    for (wire, error) in HOSTS {
         refused(wire, *error, &Limits::default());
     }
 }
 
 /// Every way in which two hops were ever made to disagree about the end of a body.
+const LENGTHS: &[(&str, Error)] = &[
+    ("Content-Length: 5\r\nTransfer-Encoding: chunked", Error::LengthAndCoding),
+    ("Transfer-Encoding: chunked\r\nContent-Length: 0", Error::LengthAndCoding),
+    ("Transfer-Encoding: chunked \r\nContent-Length: 5", Error::LengthAndCoding),
+    ("Content-Length: 5\r\nContent-Length: 5", Error::SeveralLengths),
+    ("Content-Length: 5\r\ncontent-length: 6", Error::SeveralLengths),
+    ("Content-Length:\r\nContent-Length: 6", Error::SeveralLengths),
+    ("Content-Length: 5, 5", Error::SeveralLengths),
+    ("Content-Length: 5,6", Error::SeveralLengths),
+    ("Content-Length: 5,", Error::BadLength),
+    ("Content-Length: ,5", Error::BadLength),
+    ("Content-Length:", Error::BadLength),
+    ("Content-Length: +5", Error::BadLength),
+    ("Content-Length: -0", Error::BadLength),
+    ("Content-Length: 0x5", Error::BadLength),
+    ("Content-Length: 0o5", Error::BadLength),
+    ("Content-Length: 5.0", Error::BadLength),
+    ("Content-Length: 5e0", Error::BadLength),
+    ("Content-Length: 1_0", Error::BadLength),
+    ("Content-Length: 1 0", Error::BadLength),
+    ("Content-Length: \"5\"", Error::BadLength),
+    ("Content-Length: 5;a", Error::BadLength),
+    ("Content-Length: five", Error::BadLength),
+    ("Content-Length: \u{665}", Error::BadLength),
+    ("Content-Length: 18446744073709551616", Error::BadLength),
+    ("Content-Length: 99999999999999999999999999999999999999", Error::BadLength),
+    ("Transfer-Encoding:", Error::BadCoding),
+    ("Transfer-Encoding: ,chunked", Error::BadCoding),
+    ("Transfer-Encoding: chunked,", Error::BadCoding),
+    ("Transfer-Encoding: gzip,,chunked", Error::BadCoding),
+    ("Transfer-Encoding: chunked;a=b", Error::BadCoding),
+    ("Transfer-Encoding: \"chunked\"", Error::BadCoding),
+    ("Transfer-Encoding: chunked chunked", Error::BadCoding),
+    ("Transfer-Encoding: \u{a0}chunked", Error::BadCoding),
+    ("Transfer-Encoding: [chunked]", Error::BadCoding),
+    ("Transfer-Encoding: xchunked", Error::NotChunked),
+    ("Transfer-Encoding: chunkedx", Error::NotChunked),
+    ("Transfer-Encoding: 'chunked'", Error::NotChunked),
+    ("Transfer-Encoding: identity", Error::NotChunked),
+    ("Transfer-Encoding: gzip", Error::NotChunked),
+    ("Transfer-Encoding: chunked, gzip", Error::NotChunked),
+    ("Transfer-Encoding: chunked, identity", Error::NotChunked),
+    ("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", Error::NotChunked),
+    ("Transfer-Encoding: gzip, chunked", Error::UnknownCoding),
+    ("Transfer-Encoding: identity\r\nTransfer-Encoding: chunked", Error::UnknownCoding),
+    ("Transfer-Encoding: chunked, chunked", Error::ChunkedTwice),
+    ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", Error::ChunkedTwice),
+    ("Transfer-Encoding: xchunked\r\nContent-Length: 5", Error::NotChunked),
+];
+
 #[test]
 fn lengths_that_could_be_read_in_two_ways() {
-    const CASES: &[(&str, Error)] = &[
-        ("Content-Length: 5\r\nTransfer-Encoding: chunked", Error::LengthAndCoding),
-        ("Transfer-Encoding: chunked\r\nContent-Length: 0", Error::LengthAndCoding),
-        ("Transfer-Encoding: chunked \r\nContent-Length: 5", Error::LengthAndCoding),
-        ("Content-Length: 5\r\nContent-Length: 5", Error::SeveralLengths),
-        ("Content-Length: 5\r\ncontent-length: 6", Error::SeveralLengths),
-        ("Content-Length:\r\nContent-Length: 6", Error::SeveralLengths),
-        ("Content-Length: 5, 5", Error::SeveralLengths),
-        ("Content-Length: 5,6", Error::SeveralLengths),
-        ("Content-Length: 5,", Error::BadLength),
-        ("Content-Length: ,5", Error::BadLength),
-        ("Content-Length:", Error::BadLength),
-        ("Content-Length: +5", Error::BadLength),
-        ("Content-Length: -0", Error::BadLength),
-        ("Content-Length: 0x5", Error::BadLength),
-        ("Content-Length: 0o5", Error::BadLength),
-        ("Content-Length: 5.0", Error::BadLength),
-        ("Content-Length: 5e0", Error::BadLength),
-        ("Content-Length: 1_0", Error::BadLength),
-        ("Content-Length: 1 0", Error::BadLength),
-        ("Content-Length: \"5\"", Error::BadLength),
-        ("Content-Length: 5;a", Error::BadLength),
-        ("Content-Length: five", Error::BadLength),
-        ("Content-Length: \u{665}", Error::BadLength),
-        ("Content-Length: 05", Error::BadLength),
-        ("Content-Length: 00", Error::BadLength),
-        ("Content-Length: 18446744073709551616", Error::BadLength),
-        ("Content-Length: 99999999999999999999999999999999999999", Error::BadLength),
-        ("Transfer-Encoding:", Error::BadCoding),
-        ("Transfer-Encoding: ,chunked", Error::BadCoding),
-        ("Transfer-Encoding: chunked,", Error::BadCoding),
-        ("Transfer-Encoding: gzip,,chunked", Error::BadCoding),
-        ("Transfer-Encoding: chunked;a=b", Error::BadCoding),
-        ("Transfer-Encoding: \"chunked\"", Error::BadCoding),
-        ("Transfer-Encoding: chunked chunked", Error::BadCoding),
-        ("Transfer-Encoding: \u{a0}chunked", Error::BadCoding),
-        ("Transfer-Encoding: [chunked]", Error::BadCoding),
-        ("Transfer-Encoding: xchunked", Error::NotChunked),
-        ("Transfer-Encoding: chunkedx", Error::NotChunked),
-        ("Transfer-Encoding: 'chunked'", Error::NotChunked),
-        ("Transfer-Encoding: identity", Error::NotChunked),
-        ("Transfer-Encoding: gzip", Error::NotChunked),
-        ("Transfer-Encoding: chunked, gzip", Error::NotChunked),
-        ("Transfer-Encoding: chunked, identity", Error::NotChunked),
-        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", Error::NotChunked),
-        ("Transfer-Encoding: gzip, chunked", Error::UnknownCoding),
-        ("Transfer-Encoding: identity\r\nTransfer-Encoding: chunked", Error::UnknownCoding),
-        ("Transfer-Encoding: chunked, chunked", Error::ChunkedTwice),
-        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", Error::ChunkedTwice),
-        ("Transfer-Encoding: xchunked\r\nContent-Length: 5", Error::NotChunked),
-    ];
-    for (fields, error) in CASES {
+    for (fields, error) in LENGTHS {
         let wire = format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\nhello");
         refused(wire.as_bytes(), *error, &Limits::default());
+    }
+    // RFC 9110 §8.6: leading zeros are legal, and harmless where the length is written anew.
+    for (zeros, expected) in [("Content-Length: 05", BodyLength::Exact(5)), ("Content-Length: 00", BodyLength::Empty)] {
+        let wire = format!("POST / HTTP/1.1\r\nHost: a\r\n{zeros}\r\n\r\n");
+        let head = RequestReader::new().next(&mut wire.as_bytes(), &Limits::default()).unwrap();
+        assert!(matches!(head, Some(RequestEvent::Head(_, length)) if length == expected), "{zeros}: {head:?}");
     }
     let old = "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
     refused(old.as_bytes(), Error::CodingInHttp10, &Limits::default());
@@ -290,66 +299,84 @@ fn lengths_that_could_be_read_in_two_ways() {
     }
 }
 
+const MALFORMED_CHUNKS: &[(&str, Error)] = &[
+    ("\r\n\r\n", Error::BadChunkSize),
+    (" 5\r\nhello\r\n0\r\n\r\n", Error::BadChunkSize),
+    ("+5\r\nhello\r\n0\r\n\r\n", Error::BadChunkSize),
+    ("-1\r\nhello\r\n0\r\n\r\n", Error::BadChunkSize),
+    ("0x5\r\nhello\r\n0\r\n\r\n", Error::BadChunkSize),
+    ("1_0\r\nhello world!!!!!\r\n0\r\n\r\n", Error::BadChunkSize),
+    ("g\r\n", Error::BadChunkSize),
+    (";a=b\r\n", Error::BadChunkSize),
+    ("5,5\r\nhello\r\n0\r\n\r\n", Error::BadChunkSize),
+    ("\u{665}\r\n", Error::BadChunkSize),
+    ("10000000000000000\r\n", Error::ChunkTooLarge),
+    ("FFFFFFFFFFFFFFFF0\r\n", Error::ChunkTooLarge),
+    ("1\r\na\r\nffffffffffffffff\r\n", Error::BodyTooLarge),
+    // Line ends.
+    ("5\nhello\r\n0\r\n\r\n", Error::BareLf),
+    ("5;\nhello\r\n0\r\n\r\n", Error::BareLf),
+    ("5;a\nhello\r\n0\r\n\r\n", Error::BareLf),
+    ("5;a=\"\n\"\r\nhello\r\n0\r\n\r\n", Error::BareLf),
+    ("\n", Error::BareLf),
+    ("5\rhello\r\n0\r\n\r\n", Error::BareCr),
+    ("5\r\r;a\r\nhello\r\n0\r\n\r\n", Error::BareCr),
+    ("5;a\rX\r\nhello\r\n0\r\n\r\n", Error::BareCr),
+    ("5\r\nhello0\r\n\r\n", Error::BadChunkEnd),
+    ("5\r\nhello!!\r\n0\r\n\r\n", Error::BadChunkEnd),
+    ("5\r\nhello\n0\r\n\r\n", Error::BadChunkEnd),
+    ("5\r\nhello\r0\r\n\r\n", Error::BadChunkEnd),
+    ("5\r\nhello!\n0\r\n\r\n", Error::BadChunkEnd),
+    ("5\r\nhell\r\n0\r\n\r\n", Error::BadChunkEnd),
+    // Extensions.
+    ("5 \r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
+    ("5\t\r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
+    ("5 a\r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
+    ("5;\r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
+    ("5;;a\r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
+    ("5;=b\r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
+    ("5;a=\r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
+    ("5;a \r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
+    ("5;a=b \r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
+    ("5;a=\"b\" \r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
+    ("5;a=\"b\"c\r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
+    ("5;a b\r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
+    ("5;bad[=x\r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
+    ("5;\0a\r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
+    ("5;a=\"\0\"\r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
+    ("5;a=\"b\r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
+    // Trailers.
+    ("0\r\n\n", Error::BareLf),
+    ("0\r\nA: b\n\r\n", Error::BareLf),
+    ("0\r\n\rA: b\r\n\r\n", Error::BareCr),
+    ("0\r\nA: b\r\n c\r\n\r\n", Error::ObsFold),
+    ("0\r\n A: b\r\n\r\n", Error::ObsFold),
+    ("0\r\nA : b\r\n\r\n", Error::SpaceBeforeColon),
+    ("0\r\nA\r\n\r\n", Error::NoColon),
+    ("0\r\nhello\r\n0\r\n\r\n", Error::NoColon),
+];
+
 #[test]
 fn malformed_chunks() {
-    const CASES: &[(&str, Error)] = &[
-        ("\r\n\r\n", Error::BadChunkSize),
-        (" 5\r\nhello\r\n0\r\n\r\n", Error::BadChunkSize),
-        ("+5\r\nhello\r\n0\r\n\r\n", Error::BadChunkSize),
-        ("-1\r\nhello\r\n0\r\n\r\n", Error::BadChunkSize),
-        ("0x5\r\nhello\r\n0\r\n\r\n", Error::BadChunkSize),
-        ("1_0\r\nhello world!!!!!\r\n0\r\n\r\n", Error::BadChunkSize),
-        ("g\r\n", Error::BadChunkSize),
-        (";a=b\r\n", Error::BadChunkSize),
-        ("5,5\r\nhello\r\n0\r\n\r\n", Error::BadChunkSize),
-        ("\u{665}\r\n", Error::BadChunkSize),
-        ("10000000000000000\r\n", Error::ChunkTooLarge),
-        ("FFFFFFFFFFFFFFFF0\r\n", Error::ChunkTooLarge),
-        ("1\r\na\r\nffffffffffffffff\r\n", Error::BodyTooLarge),
-        // Line ends.
-        ("5\nhello\r\n0\r\n\r\n", Error::BareLf),
-        ("5;\nhello\r\n0\r\n\r\n", Error::BareLf),
-        ("5;a\nhello\r\n0\r\n\r\n", Error::BareLf),
-        ("5;a=\"\n\"\r\nhello\r\n0\r\n\r\n", Error::BareLf),
-        ("\n", Error::BareLf),
-        ("5\rhello\r\n0\r\n\r\n", Error::BareCr),
-        ("5\r\r;a\r\nhello\r\n0\r\n\r\n", Error::BareCr),
-        ("5;a\rX\r\nhello\r\n0\r\n\r\n", Error::BareCr),
-        ("5\r\nhello0\r\n\r\n", Error::BadChunkEnd),
-        ("5\r\nhello!!\r\n0\r\n\r\n", Error::BadChunkEnd),
-        ("5\r\nhello\n0\r\n\r\n", Error::BadChunkEnd),
-        ("5\r\nhello\r0\r\n\r\n", Error::BadChunkEnd),
-        ("5\r\nhell\r\n0\r\n\r\n", Error::BadChunkEnd),
-        // Extensions.
-        ("5 \r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
-        ("5\t\r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
-        ("5 a\r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
-        ("5;\r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
-        ("5;;a\r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
-        ("5;=b\r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
-        ("5;a=\r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
-        ("5;a \r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
-        ("5;a=b \r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
-        ("5;a=\"b\" \r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
-        ("5;a=\"b\"c\r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
-        ("5;a b\r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
-        ("5;bad[=x\r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
-        ("5;\0a\r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
-        ("5;a=\"\0\"\r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
-        ("5;a=\"b\r\nhello\r\n0\r\n\r\n", Error::BadChunkExtension),
-        // Trailers.
-        ("0\r\n\n", Error::BareLf),
-        ("0\r\nA: b\n\r\n", Error::BareLf),
-        ("0\r\n\rA: b\r\n\r\n", Error::BareCr),
-        ("0\r\nA: b\r\n c\r\n\r\n", Error::ObsFold),
-        ("0\r\n A: b\r\n\r\n", Error::ObsFold),
-        ("0\r\nA : b\r\n\r\n", Error::SpaceBeforeColon),
-        ("0\r\nA\r\n\r\n", Error::NoColon),
-        ("0\r\nhello\r\n0\r\n\r\n", Error::NoColon),
-    ];
-    for (body, error) in CASES {
+    for (body, error) in MALFORMED_CHUNKS {
         let wire = format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
         refused(wire.as_bytes(), *error, &Limits::default());
+    }
+}
+
+#[test]
+fn what_is_malformed_is_refused_before_the_head_ends() {
+    for (start, error) in [
+        ("\u{16}\u{3}\u{1}", Error::BadMethod),
+        ("GET / HTTP/2.0\r\n", Error::UnsupportedVersion),
+        ("GET /\r\n", Error::BadRequestLine),
+        ("GET / HTTP/1.1\r\nHost: a\r\nA b: c\r\n", Error::BadFieldName),
+        ("GET / HTTP/1.1\r\nHost: a\r\n b\r\n", Error::ObsFold),
+        ("GET / HTTP/1.1\r\nHost: a\n", Error::BareLf),
+        ("GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA\r\n", Error::NoColon),
+    ] {
+        let heard = hear_all_ways(requests, start.as_bytes(), &Limits::default());
+        assert_eq!(heard.outcome, error.as_str(), "{start:?}");
     }
 }
 
@@ -465,4 +492,13 @@ fn content_is_a_part_of_the_input() {
 fn an_idle_reader_is_small() {
     assert!(size_of::<RequestReader>() <= 64, "{}", size_of::<RequestReader>());
     assert!(size_of::<ResponseReader>() <= 64, "{}", size_of::<ResponseReader>());
+}
+
+/// A megabyte in single bytes: done at once if each is looked at once, in an hour if the search starts over each time.
+#[test]
+fn single_bytes_cost_linear_time() {
+    let limits = Limits { head: 1 << 21, ..Limits::default() };
+    let wire = [&b"GET / HTTP/1.0\r\nA: "[..], &vec![b'x'; 1 << 20], b"\r\n\r\n"].concat();
+    let heard = hear(requests(), wire.chunks(1), &limits);
+    assert_eq!((heard.events.len(), &*heard.outcome), (2, "between messages"));
 }

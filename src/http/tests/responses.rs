@@ -10,128 +10,142 @@ fn events(lines: &[&str]) -> Vec<String> {
     lines.iter().map(|line| line.to_string()).collect()
 }
 
+const WELL_FORMED_RESPONSES: &[(Method, &str, &[&str], &str)] = &[
+    (
+        Method::Get,
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+        &[r#"HTTP/1.1 200 [OK] {"Content-Length": "5"} Exact(5)"#, "= hello", "."],
+        "between messages",
+    ),
+    // RFC 9112 §4: the reason may be empty, and its space is often missing.
+    (Method::Get, "HTTP/1.1 204 \r\n\r\n", &["HTTP/1.1 204 [] {} Empty", "."], "between messages"),
+    (Method::Get, "HTTP/1.1 204\r\n\r\n", &["HTTP/1.1 204 [] {} Empty", "."], "between messages"),
+    (
+        Method::Get,
+        "HTTP/1.1 404 Gibt\tes nicht: \u{e9} \r\nContent-Length:0\r\n\r\n",
+        &[r#"HTTP/1.1 404 [Gibt	es nicht: é ] {"Content-Length": "0"} Empty"#, "."],
+        "between messages",
+    ),
+    // RFC 9110 §15: an unknown code is framed like any other.
+    (
+        Method::Get,
+        "HTTP/1.1 999 ?\r\nContent-Length: 1\r\n\r\nx",
+        &[r#"HTTP/1.1 999 [?] {"Content-Length": "1"} Exact(1)"#, "= x", "."],
+        "between messages",
+    ),
+    (
+        Method::Get,
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\nabc\r\n0\r\nT: u\r\n\r\n",
+        &[r#"HTTP/1.1 200 [OK] {"Transfer-Encoding": "chunked"} Chunked"#, "= abc", r#". {"T": "u"}"#],
+        "between messages",
+    ),
+    // RFC 9110 §8.6: leading zeros are legal, and some servers pad.
+    (
+        Method::Get,
+        "HTTP/1.1 200 OK\r\nContent-Length: 0003\r\n\r\nabc",
+        &[r#"HTTP/1.1 200 [OK] {"Content-Length": "0003"} Exact(3)"#, "= abc", "."],
+        "between messages",
+    ),
+    // Rule 8: until the connection closes.
+    (Method::Get, "HTTP/1.0 200 OK\r\n\r\nabc", &["HTTP/1.0 200 [OK] {} UntilClose", "= abc"], "complete by close"),
+    (Method::Get, "HTTP/1.1 200 OK\r\n\r\n", &["HTTP/1.1 200 [OK] {} UntilClose"], "complete by close"),
+    // 205 has no rule of its own: it is framed by its fields.
+    (
+        Method::Get,
+        "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n",
+        &[r#"HTTP/1.1 205 [Reset Content] {"Content-Length": "0"} Empty"#, "."],
+        "between messages",
+    ),
+    // Rule 1.
+    (
+        Method::Head,
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
+        &[r#"HTTP/1.1 200 [OK] {"Content-Length": "5"} Empty"#, "."],
+        "between messages",
+    ),
+    (
+        Method::Head,
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        &[r#"HTTP/1.1 200 [OK] {"Transfer-Encoding": "chunked"} Empty"#, "."],
+        "between messages",
+    ),
+    (Method::Head, "HTTP/1.1 200 OK\r\n\r\n", &["HTTP/1.1 200 [OK] {} Empty", "."], "between messages"),
+    (
+        Method::Get,
+        "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
+        &[r#"HTTP/1.1 304 [Not Modified] {"Content-Length": "5"} Empty"#, "."],
+        "between messages",
+    ),
+    (
+        Method::Get,
+        "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n",
+        &[r#"HTTP/1.1 204 [No Content] {"Content-Length": "5"} Empty"#, "."],
+        "between messages",
+    ),
+    // Interim responses.
+    (
+        Method::Post,
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
+        &[
+            "interim HTTP/1.1 100 [Continue] {}",
+            r#"interim HTTP/1.1 103 [Early Hints] {"Link": "a"}"#,
+            r#"HTTP/1.1 200 [OK] {"Content-Length": "1"} Exact(1)"#,
+            "= x",
+            ".",
+        ],
+        "between messages",
+    ),
+    (
+        Method::Head,
+        "HTTP/1.1 199 x\r\nContent-Length: 3\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n",
+        &[
+            r#"interim HTTP/1.1 199 [x] {"Content-Length": "3"}"#,
+            r#"HTTP/1.1 200 [OK] {"Content-Length": "3"} Empty"#,
+            ".",
+        ],
+        "between messages",
+    ),
+    // An interim response is no response.
+    (Method::Post, "HTTP/1.1 100 Continue\r\n\r\n", &["interim HTTP/1.1 100 [Continue] {}"], "between messages"),
+    // Tunnels. Rule 2: length and coding are ignored, however wrong.
+    (
+        Method::Get,
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n",
+        &[r#"switched HTTP/1.1 101 [Switching Protocols] {"Upgrade": "websocket"}"#],
+        "between messages",
+    ),
+    (
+        Method::Connect,
+        "HTTP/1.1 200 OK\r\nContent-Length: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+        &[r#"switched HTTP/1.1 200 [OK] {"Content-Length": "x", "Transfer-Encoding": "chunked"}"#],
+        "between messages",
+    ),
+    (
+        Method::Connect,
+        "HTTP/1.1 407 No\r\nContent-Length: 2\r\n\r\nno",
+        &[r#"HTTP/1.1 407 [No] {"Content-Length": "2"} Exact(2)"#, "= no", "."],
+        "between messages",
+    ),
+];
+
 #[test]
 fn well_formed_responses() {
-    const CASES: &[(Method, &str, &[&str], &str)] = &[
-        (
-            Method::Get,
-            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
-            &[r#"HTTP/1.1 200 [OK] {"Content-Length": "5"} Exact(5)"#, "= hello", "."],
-            "between messages",
-        ),
-        // RFC 9112 §4: the reason may be empty, and its space is often missing.
-        (Method::Get, "HTTP/1.1 204 \r\n\r\n", &["HTTP/1.1 204 [] {} Empty", "."], "between messages"),
-        (Method::Get, "HTTP/1.1 204\r\n\r\n", &["HTTP/1.1 204 [] {} Empty", "."], "between messages"),
-        (
-            Method::Get,
-            "HTTP/1.1 404 Gibt\tes nicht: \u{e9} \r\nContent-Length:0\r\n\r\n",
-            &[r#"HTTP/1.1 404 [Gibt	es nicht: é ] {"Content-Length": "0"} Empty"#, "."],
-            "between messages",
-        ),
-        // RFC 9110 §15: an unknown code is framed like any other.
-        (
-            Method::Get,
-            "HTTP/1.1 999 ?\r\nContent-Length: 1\r\n\r\nx",
-            &[r#"HTTP/1.1 999 [?] {"Content-Length": "1"} Exact(1)"#, "= x", "."],
-            "between messages",
-        ),
-        (
-            Method::Get,
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\nabc\r\n0\r\nT: u\r\n\r\n",
-            &[r#"HTTP/1.1 200 [OK] {"Transfer-Encoding": "chunked"} Chunked"#, "= abc", r#". {"T": "u"}"#],
-            "between messages",
-        ),
-        // RFC 9110 §8.6: leading zeros are legal, and some servers pad.
-        (
-            Method::Get,
-            "HTTP/1.1 200 OK\r\nContent-Length: 0003\r\n\r\nabc",
-            &[r#"HTTP/1.1 200 [OK] {"Content-Length": "0003"} Exact(3)"#, "= abc", "."],
-            "between messages",
-        ),
-        // Rule 8: until the connection closes.
-        (Method::Get, "HTTP/1.0 200 OK\r\n\r\nabc", &["HTTP/1.0 200 [OK] {} UntilClose", "= abc"], "complete by close"),
-        (Method::Get, "HTTP/1.1 200 OK\r\n\r\n", &["HTTP/1.1 200 [OK] {} UntilClose"], "complete by close"),
-        // 205 has no rule of its own: it is framed by its fields.
-        (
-            Method::Get,
-            "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\r\n",
-            &[r#"HTTP/1.1 205 [Reset Content] {"Content-Length": "0"} Empty"#, "."],
-            "between messages",
-        ),
-        // Rule 1.
-        (
-            Method::Head,
-            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
-            &[r#"HTTP/1.1 200 [OK] {"Content-Length": "5"} Empty"#, "."],
-            "between messages",
-        ),
-        (
-            Method::Head,
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-            &[r#"HTTP/1.1 200 [OK] {"Transfer-Encoding": "chunked"} Empty"#, "."],
-            "between messages",
-        ),
-        (Method::Head, "HTTP/1.1 200 OK\r\n\r\n", &["HTTP/1.1 200 [OK] {} Empty", "."], "between messages"),
-        (
-            Method::Get,
-            "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n",
-            &[r#"HTTP/1.1 304 [Not Modified] {"Content-Length": "5"} Empty"#, "."],
-            "between messages",
-        ),
-        (
-            Method::Get,
-            "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n",
-            &[r#"HTTP/1.1 204 [No Content] {"Content-Length": "5"} Empty"#, "."],
-            "between messages",
-        ),
-        // Interim responses.
-        (
-            Method::Post,
-            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
-            &[
-                "interim HTTP/1.1 100 [Continue] {}",
-                r#"interim HTTP/1.1 103 [Early Hints] {"Link": "a"}"#,
-                r#"HTTP/1.1 200 [OK] {"Content-Length": "1"} Exact(1)"#,
-                "= x",
-                ".",
-            ],
-            "between messages",
-        ),
-        (
-            Method::Head,
-            "HTTP/1.1 199 x\r\nContent-Length: 3\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n",
-            &[
-                r#"interim HTTP/1.1 199 [x] {"Content-Length": "3"}"#,
-                r#"HTTP/1.1 200 [OK] {"Content-Length": "3"} Empty"#,
-                ".",
-            ],
-            "between messages",
-        ),
-        // An interim response is no response.
-        (Method::Post, "HTTP/1.1 100 Continue\r\n\r\n", &["interim HTTP/1.1 100 [Continue] {}"], "between messages"),
-        // Tunnels. Rule 2: length and coding are ignored, however wrong.
-        (
-            Method::Get,
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n",
-            &[r#"switched HTTP/1.1 101 [Switching Protocols] {"Upgrade": "websocket"}"#],
-            "between messages",
-        ),
-        (
-            Method::Connect,
-            "HTTP/1.1 200 OK\r\nContent-Length: x\r\nTransfer-Encoding: chunked\r\n\r\n",
-            &[r#"switched HTTP/1.1 200 [OK] {"Content-Length": "x", "Transfer-Encoding": "chunked"}"#],
-            "between messages",
-        ),
-        (
-            Method::Connect,
-            "HTTP/1.1 407 No\r\nContent-Length: 2\r\n\r\nno",
-            &[r#"HTTP/1.1 407 [No] {"Content-Length": "2"} Exact(2)"#, "= no", "."],
-            "between messages",
-        ),
-    ];
-    for (method, wire, expected, outcome) in CASES {
+    for (method, wire, expected, outcome) in WELL_FORMED_RESPONSES {
         let heard = heard(std::slice::from_ref(method), wire);
         assert_eq!((heard.events, &*heard.outcome), (events(expected), *outcome), "{wire:?}");
+    }
+}
+
+#[test]
+fn another_response_behind() {
+    const NEXT: &str = "HTTP/1.1 299 next\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nn\r\n0\r\n\r\n";
+    for (method, wire, expected, outcome) in WELL_FORMED_RESPONSES {
+        if expected.last() != Some(&".") || *outcome != "between messages" {
+            continue;
+        }
+        let heard = heard(&[method.clone(), Method::Get], &format!("{wire}{NEXT}"));
+        let next = [r#"HTTP/1.1 299 [next] {"Transfer-Encoding": "chunked"} Chunked"#, "= n", "."];
+        assert_eq!(heard.events, events(&[expected, &next[..]].concat()), "{wire:?}");
     }
 }
 
@@ -156,62 +170,74 @@ fn what_nobody_asked_for_is_refused() {
     assert_eq!(heard(&[Method::Head], "HTTP/1.1 200 OK\r\n\r\nabc").outcome, Error::Unsolicited.as_str());
 }
 
+const MALFORMED_RESPONSES: &[(&str, Error)] = &[
+    ("\r\nHTTP/1.1 200 OK\r\n\r\n", Error::BadStatusLine),
+    ("HTTP/1.1\r\n\r\n", Error::BadStatusLine),
+    ("HTTP/1.1 \r\n\r\n", Error::BadStatusLine),
+    ("HTTP/1.1 20 OK\r\n\r\n", Error::BadStatusLine),
+    ("HTTP/1.1 2000 OK\r\n\r\n", Error::BadStatusLine),
+    ("HTTP/1.1 099 OK\r\n\r\n", Error::BadStatusLine),
+    ("HTTP/1.1 2x0 OK\r\n\r\n", Error::BadStatusLine),
+    ("HTTP/1.1 +20 OK\r\n\r\n", Error::BadStatusLine),
+    ("HTTP/1.1 200OK\r\n\r\n", Error::BadStatusLine),
+    ("HTTP/1.1  200 OK\r\n\r\n", Error::BadStatusLine),
+    ("HTTP/1.1\t200 OK\r\n\r\n", Error::BadStatusLine),
+    ("HTTP/1.1 200\tOK\r\n\r\n", Error::BadStatusLine),
+    ("HTTP/1.1 200 O\0K\r\n\r\n", Error::BadStatusLine),
+    ("HTTP/1.1 200 O\x7fK\r\n\r\n", Error::BadStatusLine),
+    (" HTTP/1.1 200 OK\r\n\r\n", Error::BadStatusLine),
+    ("http/1.1 200 OK\r\n\r\n", Error::BadStatusLine),
+    ("HTTP/01.1 200 OK\r\n\r\n", Error::BadStatusLine),
+    ("ICY 200 OK\r\n\r\n", Error::BadStatusLine),
+    ("<html>hello\r\n\r\n", Error::BadStatusLine),
+    ("HTTP/2.0 200 OK\r\n\r\n", Error::UnsupportedVersion),
+    ("HTTP/1.1 200 OK\n\n", Error::BareLf),
+    ("HTTP/1.1 200 OK\r\nA: b\n\r\n", Error::BareLf),
+    ("HTTP/1.1 200 OK\rA: b\r\n\r\n", Error::BareCr),
+    ("HTTP/1.1 200 OK\r\nA: b\rc\r\n\r\n", Error::BareCr),
+    ("HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", Error::ObsFold),
+    ("HTTP/1.1 200 OK\r\n A: b\r\n\r\n", Error::ObsFold),
+    ("HTTP/1.1 200 OK\r\nA : b\r\n\r\n", Error::SpaceBeforeColon),
+    ("HTTP/1.1 200 OK\r\nA\r\n\r\n", Error::NoColon),
+    ("HTTP/1.1 200 OK\r\nA: \0\r\n\r\n", Error::Nul),
+    ("HTTP/1.1 200 OK\r\nA@: b\r\n\r\n", Error::BadFieldName),
+    ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", Error::LengthAndCoding),
+    ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx", Error::SeveralLengths),
+    ("HTTP/1.1 200 OK\r\nContent-Length: 1, 1\r\n\r\nx", Error::SeveralLengths),
+    ("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\nx", Error::BadLength),
+    ("HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\nx", Error::BadLength),
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", Error::NotChunked),
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\n", Error::NotChunked),
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", Error::UnknownCoding),
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n", Error::ChunkedTwice),
+    ("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", Error::CodingInHttp10),
+    // What a status overrules is checked all the same: the fields would be passed on.
+    ("HTTP/1.1 304 Not Modified\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", Error::SeveralLengths),
+    ("HTTP/1.1 204 No Content\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", Error::LengthAndCoding),
+    ("HTTP/1.1 100 Continue\r\nContent-Length: x\r\n\r\n", Error::BadLength),
+    // Chunks.
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", Error::BadChunkSize),
+    ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n", Error::BadChunkEnd),
+];
+
 #[test]
 fn malformed_responses() {
-    const CASES: &[(&str, Error)] = &[
-        ("\r\nHTTP/1.1 200 OK\r\n\r\n", Error::BadStatusLine),
-        ("HTTP/1.1\r\n\r\n", Error::BadStatusLine),
-        ("HTTP/1.1 \r\n\r\n", Error::BadStatusLine),
-        ("HTTP/1.1 20 OK\r\n\r\n", Error::BadStatusLine),
-        ("HTTP/1.1 2000 OK\r\n\r\n", Error::BadStatusLine),
-        ("HTTP/1.1 099 OK\r\n\r\n", Error::BadStatusLine),
-        ("HTTP/1.1 2x0 OK\r\n\r\n", Error::BadStatusLine),
-        ("HTTP/1.1 +20 OK\r\n\r\n", Error::BadStatusLine),
-        ("HTTP/1.1 200OK\r\n\r\n", Error::BadStatusLine),
-        ("HTTP/1.1  200 OK\r\n\r\n", Error::BadStatusLine),
-        ("HTTP/1.1\t200 OK\r\n\r\n", Error::BadStatusLine),
-        ("HTTP/1.1 200\tOK\r\n\r\n", Error::BadStatusLine),
-        ("HTTP/1.1 200 O\0K\r\n\r\n", Error::BadStatusLine),
-        ("HTTP/1.1 200 O\x7fK\r\n\r\n", Error::BadStatusLine),
-        (" HTTP/1.1 200 OK\r\n\r\n", Error::BadStatusLine),
-        ("http/1.1 200 OK\r\n\r\n", Error::BadStatusLine),
-        ("HTTP/01.1 200 OK\r\n\r\n", Error::BadStatusLine),
-        ("ICY 200 OK\r\n\r\n", Error::BadStatusLine),
-        ("<html>hello\r\n\r\n", Error::BadStatusLine),
-        ("HTTP/2.0 200 OK\r\n\r\n", Error::UnsupportedVersion),
-        ("HTTP/1.1 200 OK\n\n", Error::BareLf),
-        ("HTTP/1.1 200 OK\r\nA: b\n\r\n", Error::BareLf),
-        ("HTTP/1.1 200 OK\rA: b\r\n\r\n", Error::BareCr),
-        ("HTTP/1.1 200 OK\r\nA: b\rc\r\n\r\n", Error::BareCr),
-        ("HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", Error::ObsFold),
-        ("HTTP/1.1 200 OK\r\n A: b\r\n\r\n", Error::ObsFold),
-        ("HTTP/1.1 200 OK\r\nA : b\r\n\r\n", Error::SpaceBeforeColon),
-        ("HTTP/1.1 200 OK\r\nA\r\n\r\n", Error::NoColon),
-        ("HTTP/1.1 200 OK\r\nA: \0\r\n\r\n", Error::Nul),
-        ("HTTP/1.1 200 OK\r\nA@: b\r\n\r\n", Error::BadFieldName),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", Error::LengthAndCoding),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx", Error::SeveralLengths),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 1, 1\r\n\r\nx", Error::SeveralLengths),
-        ("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\nx", Error::BadLength),
-        ("HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\nx", Error::BadLength),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", Error::NotChunked),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\n", Error::NotChunked),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", Error::UnknownCoding),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n", Error::ChunkedTwice),
-        ("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", Error::CodingInHttp10),
-        // What a status overrules is checked all the same: the fields would be passed on.
-        ("HTTP/1.1 304 Not Modified\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", Error::SeveralLengths),
-        ("HTTP/1.1 204 No Content\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", Error::LengthAndCoding),
-        ("HTTP/1.1 100 Continue\r\nContent-Length: x\r\n\r\n", Error::BadLength),
-        // Chunks.
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", Error::BadChunkSize),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n", Error::BadChunkEnd),
-    ];
-    for (wire, error) in CASES {
+    for (wire, error) in MALFORMED_RESPONSES {
         for wire in [wire.to_string(), format!("{wire}\r\n\r\nHTTP/1.1 200 OK\r\n\r\n")] {
             let heard = heard(&[Method::Get, Method::Get], &wire);
             assert_eq!(heard.outcome, error.as_str(), "{wire:?}: {:?}", heard.events);
         }
+    }
+}
+
+#[test]
+fn what_is_malformed_is_refused_before_the_head_ends() {
+    for (start, error) in [
+        ("SSH-2.0-OpenSSH\r\n", Error::BadStatusLine),
+        ("\r\n", Error::BadStatusLine),
+        ("HTTP/1.1 200 OK\r\nA\r\n", Error::NoColon),
+    ] {
+        assert_eq!(heard(&[Method::Get], start).outcome, error.as_str(), "{start:?}");
     }
 }
 

@@ -1,0 +1,81 @@
+# The menu. `make` alone shows it; CI runs `make check`.
+
+CARGO  ?= cargo
+LOCKED := --locked
+# Arguments for a program: make m2 ARGS="--backend localhost:3000"
+ARGS   ?=
+# Seeds for `make sim`.
+SEEDS  ?= 10000
+
+.DEFAULT_GOAL := help
+# Steps of `check` report one after the other, whatever -j says.
+.NOTPARALLEL:
+.PHONY: help run m1 m2 m3 servers test unit sim check format lint doc build deny bench bench-peers fuzz-smoke clean
+
+# One line a step, so that a long run can be read afterwards.
+say = @printf '\n==> %s\n' '$(1)'
+
+help: ## show this menu
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: m3 ## start the proxy with demo backends (the newest milestone)
+
+m1 m2 m3: m%: ## start milestone N: 1 forwards, 2 balances, 3 keeps connections
+	$(CARGO) run $(LOCKED) --release --bin milestone$* -- $(ARGS)
+
+servers: ## list the programs, and what each one shows
+	@for file in bin/*.rs; do \
+	  name=$$(basename "$$file" .rs | tr _ -); \
+	  printf '  %-20s %s\n' "$$name" "$$(sed -n '1s,^//! *,,p' "$$file")"; \
+	done
+	@echo '  Start one: cargo run --release --bin NAME -- --help'
+
+test: ## run all tests
+	$(CARGO) test $(LOCKED)
+
+unit: ## run only the tests inside the library: seconds
+	$(CARGO) test $(LOCKED) --lib
+
+sim: ## run the proxy through SEEDS fake worlds (10000); SIM_SEED=17 make sim shows one
+	SIM_SEEDS=$(SEEDS) $(CARGO) test $(LOCKED) --release --test simulation -- --nocapture
+
+check: format lint doc all-tests build ## everything that CI checks
+	$(call say,all checks passed)
+
+format:
+	$(call say,formatting)
+	$(CARGO) fmt --check
+
+lint: ## clippy on everything, warnings are errors
+	$(call say,clippy)
+	$(CARGO) clippy $(LOCKED) --all-targets -- -D warnings
+
+doc: ## build the documentation, warnings are errors
+	$(call say,documentation)
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc $(LOCKED) --no-deps
+
+.PHONY: all-tests
+all-tests:
+	$(call say,tests)
+	$(CARGO) test $(LOCKED)
+
+build: ## build the programs as they are meant to run
+	$(call say,release build)
+	$(CARGO) build $(LOCKED) --release --bins
+
+deny: ## licences and known weaknesses of the dependencies (needs cargo-deny)
+	$(CARGO) deny check
+
+bench: ## measure the parts (criterion); results in target/criterion
+	$(CARGO) bench $(LOCKED)
+
+bench-peers: build ## measure against other proxies that are installed
+	./benches/peers.sh $(ARGS)
+
+fuzz-smoke: ## fuzz every target for a minute, where there are any (needs cargo-fuzz)
+	@if [ -d fuzz ]; then \
+	  for target in $$($(CARGO) fuzz list); do $(CARGO) fuzz run "$$target" -- -max_total_time=60 || exit 1; done; \
+	else echo 'no fuzz targets yet'; fi
+
+clean: ## remove everything that was built
+	$(CARGO) clean

@@ -1,0 +1,54 @@
+//! A small HTTP server to put behind a proxy: it says who answers, waits, fails, sends and takes as much as it is asked to.
+//!
+//! Read `src/service/http/`; everything it does is there. One event loop runs all connections.
+
+use clap::Parser;
+use socket_patterns::{
+    cli::{self, Failure, ListenArgs},
+    net::{Reactor, ReactorConfig, Sessions, descriptors, signals},
+    service::{
+        Http,
+        http::{HttpConfig, Name},
+    },
+};
+use std::{process::ExitCode, sync::Arc};
+
+/// A small HTTP server: the backend to try proxies and clients with.
+#[derive(Debug, Parser)]
+#[command(after_help = "\
+Example:
+  origin --listen 127.0.0.1:3000 --name a
+  curl http://127.0.0.1:3000/          says who answers, and what else to ask for")]
+struct Args {
+    #[command(flatten)]
+    listen: ListenArgs,
+    /// Who answers, as X-Backend says.
+    #[arg(long, default_value = "origin")]
+    name: Name,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    cli::main(|| run(args))
+}
+
+fn run(Args { listen, name }: Args) -> Result<(), Failure> {
+    let _log = cli::start_logging(&listen.log_level);
+    descriptors::raise_limit()?;
+    let config = Arc::new(HttpConfig { name, ..HttpConfig::default() });
+    let listener = listen.open()?;
+    let address = listener.local_addr()?;
+
+    let mut reactor =
+        Reactor::new(Sessions::new(move |_, now| Http::new(Arc::clone(&config), now)), ReactorConfig::default())?;
+    reactor.listen(listener)?;
+    let remote = reactor.remote();
+    let _signals = signals::watch(move |signal| {
+        if signal == signals::Signal::Stop {
+            remote.drain(listen.drain_timeout);
+        }
+    })?;
+    cli::ready(address);
+    reactor.run()?;
+    Ok(())
+}

@@ -1,0 +1,373 @@
+//! The cap that all workers share, and how a freed slot finds the request that waits for it.
+//!
+//! Every open connection of a limited backend holds a slot, busy or idle. Taking one and giving it back is one atomic
+//! operation while nobody waits; reusing an idle connection touches nothing shared but one counter that is read. Once
+//! somebody waits, whoever lets go of a connection takes a lock and hands the slot over.
+//!
+//! # Why no request waits in vain
+//!
+//! *Claim.* Let a request wait for backend `b`. Then no slot of `b` is free and no worker has an idle connection to
+//! `b` that is not granted already, unless some thread is on the way to repair it: it is inside one of the operations
+//! below, or a wake-up is pending for it. There are two ways to miss each other, and each is closed in its own way.
+//!
+//! **A slot is freed while somebody joins the line.** Both write before they read, all four in one total order
+//! (`SeqCst`):
+//!
+//! ```text
+//!   release (nobody waits)             join (under the lock)
+//!   R1  open[b] -= 1                   J1  waiting = n + 1
+//!   R2  waiting?                       J2  open[b] < limit?
+//! ```
+//!
+//! If R2 reads no waiter, then R2 comes before J1, so R1 comes before J2, which sees the free slot and takes it. If R2
+//! sees a waiter, the releasing thread takes the lock, takes the slot back and grants it. If both see each other, the
+//! first to take the slot grants it to the front of the line; the other finds either no free slot or nobody who wants
+//! it. A release that sees a waiter at once never frees the slot: under the lock it goes to the first who wants it, or,
+//! if nobody does, it is freed under the lock, where nobody can join meanwhile. So but for the moment in which R1 and
+//! J1 cross, a slot that is wanted is never up for grabs for a request that came later. `take` never overshoots the
+//! limit, not even for a moment: a join that saw the overshoot would believe there is no slot.
+//!
+//! **A connection becomes idle while somebody joins the line.** The idle side only reads, so that pooling stays free of
+//! shared writes; the waiting side pays instead:
+//!
+//! ```text
+//!   checkin on worker X                join on worker W
+//!   C1  waiting?  no                   J1  waiting = n + 1
+//!   C2  keep it idle                   J3  wake every other worker
+//! ```
+//!
+//! If C1 sees a waiter, the connection is offered under the lock. If not, worker X has not yet answered the wake-up of
+//! J3: had it, the wake-up would have brought J1 along, and C1 could not read an older value. So the wake-up is still
+//! to come, and `woken` offers whatever idles. It leaves no idle connection behind that anyone waits for.
+//!
+//! J3 is left out if somebody waits already for all the backends that the newcomer waits for: for those backends the
+//! claim holds for that earlier request, so every worker that has something idle has been woken or will see the
+//! counter. In a standing queue nobody is woken for nothing.
+//!
+//! **A grant is not used.** The request it was meant for gave up, or took another connection. Then it is offered again,
+//! by the same rules, at the latest when its worker asks for the next grant. A request that comes back in vain joins
+//! the line again with the same two checks.
+
+use super::{
+    BackendSet, PoolConfig, QueueFull,
+    queue::{Left, Place, Queue},
+};
+use crate::backend::{Backend, BackendId};
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering::*},
+    },
+    time::Instant,
+};
+
+/// Makes a worker call [`Pool::woken`](super::Pool::woken) soon, from any thread. For a closure: call it.
+///
+/// What was written before `wake` must be seen after the wake-up, as with every waker of an event loop. Several calls
+/// may lead to one wake-up.
+pub trait Wake: Send + Sync {
+    /// Wakes the worker; returns at once.
+    fn wake(&self);
+}
+
+impl<F: Fn() + Send + Sync> Wake for F {
+    fn wake(&self) {
+        self();
+    }
+}
+
+/// What the pools of all workers share: how many connections are open, and who waits for one.
+pub struct Slots {
+    config: PoolConfig,
+    counts: Box<[Count]>,
+    waiting: Waiting,
+    queue: Mutex<Queue>,
+    wakers: Box<[OnceLock<Arc<dyn Wake>>]>,
+}
+
+/// The slots of one backend.
+#[repr(align(128))] // On lines of their own: workers that use different backends do not slow each other down.
+struct Count {
+    /// `None`: unlimited, and then not counted.
+    limit: Option<usize>,
+    open: AtomicUsize,
+}
+
+/// How many requests wait. Written under the lock only; read without it by every checkin.
+#[repr(align(128))]
+struct Waiting(AtomicUsize);
+
+/// What a waiting request is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Grant {
+    /// The right to open a connection to this backend.
+    Slot(BackendId),
+    /// An idle connection to this backend, which its own worker keeps.
+    Idle(BackendId),
+    /// Nothing but another look: the backends have changed.
+    Look,
+}
+
+/// Who got what a worker let go of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Passed {
+    /// Nobody wanted it.
+    Nobody,
+    /// A request of the same worker, which should ask for its grant.
+    Here,
+    /// A request of another worker, which was woken.
+    There,
+}
+
+impl Slots {
+    /// For `workers` pools over these backends, whose ids are their positions.
+    #[must_use]
+    pub fn new(backends: &[Backend], config: PoolConfig, workers: usize) -> Self {
+        let default = Some(config.max).filter(|max| *max > 0);
+        let count = |backend: &Backend| Count { limit: backend.max.or(default), open: AtomicUsize::new(0) };
+        Self {
+            config,
+            counts: backends.iter().map(count).collect(),
+            waiting: Waiting(AtomicUsize::new(0)),
+            queue: Mutex::new(Queue::new(workers)),
+            wakers: std::iter::repeat_with(OnceLock::new).take(workers).collect(),
+        }
+    }
+
+    /// Says how to wake a worker. To be called once, before the worker's first request; later calls change nothing.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such worker.
+    pub fn attach(&self, worker: usize, wake: Arc<dyn Wake>) {
+        // Under the lock: who joins the line afterwards sees the waker, and of who joined before, the worker sees the
+        // count.
+        let _queue = self.lock();
+        let _ = self.wakers[worker].set(wake);
+    }
+
+    /// The rules that the pools follow.
+    #[must_use]
+    pub fn config(&self) -> &PoolConfig {
+        &self.config
+    }
+
+    /// Slots of `backend` that are taken; `None` if it is unlimited, which is not counted.
+    #[must_use]
+    pub fn open(&self, backend: BackendId) -> Option<usize> {
+        let count = &self.counts[backend.index()];
+        count.limit.map(|_| count.open.load(Relaxed))
+    }
+
+    /// Requests that wait, over all workers, with nothing on the way to them.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.0.load(Relaxed)
+    }
+
+    pub(super) fn workers(&self) -> usize {
+        self.wakers.len()
+    }
+
+    pub(super) fn backends(&self) -> usize {
+        self.counts.len()
+    }
+
+    /// Whether anyone waits for anything. The only shared memory that reuse touches, and it only reads it.
+    pub(super) fn contended(&self) -> bool {
+        self.waiting.0.load(Acquire) != 0
+    }
+
+    /// Takes a free slot.
+    pub(super) fn take(&self, backend: BackendId) -> bool {
+        let count = &self.counts[backend.index()];
+        let Some(limit) = count.limit else { return true };
+        // Compare and swap, not add and undo: see "never overshoots" above.
+        count.open.fetch_update(SeqCst, SeqCst, |open| (open < limit).then_some(open + 1)).is_ok()
+    }
+
+    /// A connection that held a slot is gone: frees the slot or hands it to a request.
+    pub(super) fn release(&self, worker: usize, backend: BackendId) -> Passed {
+        let count = &self.counts[backend.index()];
+        if count.limit.is_none() {
+            return Passed::Nobody;
+        }
+        if self.contended() {
+            return self.hand_over(worker, backend, |_| Grant::Slot(backend), || count.free());
+        }
+        count.free();
+        if self.waiting.0.load(SeqCst) == 0 {
+            return Passed::Nobody;
+        }
+        let mut granted = Vec::new();
+        let mut queue = self.lock();
+        self.grant_free(&mut queue, worker, backend, &mut granted);
+        drop(queue);
+        self.wake_all(granted.iter().copied().filter(|&other| other != worker));
+        match granted.first() {
+            None => Passed::Nobody,
+            Some(_) if granted.contains(&worker) => Passed::Here,
+            Some(_) => Passed::There,
+        }
+    }
+
+    /// A granted slot was not used. Often the request took an idle connection instead, one that another request here
+    /// was granted: that one gets the slot, so that nobody overtakes it.
+    pub(super) fn pass_on(&self, worker: usize, backend: BackendId) {
+        if !self.lock().upgrade(worker, backend) {
+            self.release(worker, backend);
+        }
+    }
+
+    /// Offers a connection that `worker` has and could keep idle. If it goes elsewhere, its slot has gone with it.
+    pub(super) fn offer(&self, worker: usize, backend: BackendId) -> Passed {
+        let grant = |local| if local { Grant::Idle(backend) } else { Grant::Slot(backend) };
+        self.hand_over(worker, backend, grant, || ())
+    }
+
+    /// Gives something to the first who wants it. If nobody does, `keep` runs before anyone can join the line.
+    fn hand_over(
+        &self,
+        worker: usize,
+        backend: BackendId,
+        grant: impl FnOnce(bool) -> Grant,
+        keep: impl FnOnce(),
+    ) -> Passed {
+        let mut queue = self.lock();
+        match queue.grant(worker, backend, grant) {
+            None => {
+                keep();
+                Passed::Nobody
+            }
+            Some(other) => {
+                self.publish(&queue);
+                drop(queue);
+                if other == worker {
+                    return Passed::Here;
+                }
+                self.wake(other);
+                Passed::There
+            }
+        }
+    }
+
+    /// A request joins the line. Its place, and how many were before it.
+    pub(super) fn wait(&self, worker: usize, since: Instant, wanted: &BackendSet) -> Result<(Place, usize), QueueFull> {
+        let mut queue = self.lock();
+        let ahead = queue.waiting();
+        if ahead >= self.config.queue {
+            return Err(QueueFull);
+        }
+        let place = queue.last_place(since);
+        self.join(queue, worker, place, wanted);
+        Ok((place, ahead))
+    }
+
+    /// A request that looked in vain takes its old place again.
+    pub(super) fn wait_again(&self, worker: usize, place: Place, wanted: &BackendSet) {
+        self.join(self.lock(), worker, place, wanted);
+    }
+
+    fn join(&self, mut queue: MutexGuard<'_, Queue>, worker: usize, place: Place, wanted: &BackendSet) {
+        let covered = wanted.is_empty() || queue.covers(wanted);
+        queue.join(worker, place, wanted.clone());
+        self.publish(&queue); // J1, before J2.
+        let mut granted = Vec::new();
+        for backend in wanted.iter() {
+            self.grant_free(&mut queue, worker, backend, &mut granted);
+        }
+        drop(queue);
+        self.wake_all(granted.into_iter());
+        if !covered {
+            self.wake_all((0..self.workers()).filter(|&other| other != worker)); // J3
+        }
+    }
+
+    /// Grants free slots of `backend` to those who wait for it. Whom it granted one goes to `granted`; usually nobody.
+    fn grant_free(&self, queue: &mut Queue, worker: usize, backend: BackendId, granted: &mut Vec<usize>) {
+        while self.counts[backend.index()].has_free() && queue.wants(backend) && self.take(backend) {
+            granted.extend(queue.grant(worker, backend, |_| Grant::Slot(backend)));
+            self.publish(queue);
+        }
+    }
+
+    /// The next grant of this worker's requests.
+    pub(super) fn next_grant(&self, worker: usize) -> Option<(Place, Grant)> {
+        self.lock().next_grant(worker)
+    }
+
+    /// A request gives up its place.
+    pub(super) fn cancel(&self, worker: usize, place: Place) -> Passed {
+        let mut queue = self.lock();
+        let left = queue.leave(worker, place);
+        self.publish(&queue);
+        drop(queue);
+        match left {
+            Some(Left::Granted(Grant::Slot(backend))) => self.release(worker, backend),
+            // Still idle here, and now nobody's: to be offered again.
+            Some(Left::Granted(Grant::Idle(_))) => Passed::Here,
+            Some(Left::Granted(Grant::Look) | Left::Waiting) | None => Passed::Nobody,
+        }
+    }
+
+    /// Lets every waiting request of `worker` look again.
+    pub(super) fn grant_look(&self, worker: usize) {
+        let mut queue = self.lock();
+        queue.grant_look(worker);
+        self.publish(&queue);
+    }
+
+    /// A worker is gone, and with it its requests and its connections, `held`.
+    pub(super) fn leave(&self, worker: usize, held: impl Iterator<Item = BackendId>) {
+        let mut queue = self.lock();
+        let grants = queue.close_lane(worker);
+        self.publish(&queue);
+        drop(queue);
+        let granted = grants.filter_map(|grant| if let Grant::Slot(backend) = grant { Some(backend) } else { None });
+        for backend in granted.chain(held) {
+            self.release(worker, backend);
+        }
+    }
+
+    /// Makes `worker` call `woken`.
+    pub(super) fn wake(&self, worker: usize) {
+        if let Some(waker) = self.wakers[worker].get() {
+            waker.wake();
+        }
+    }
+
+    fn wake_all(&self, workers: impl Iterator<Item = usize>) {
+        workers.for_each(|worker| self.wake(worker));
+    }
+
+    fn publish(&self, queue: &Queue) {
+        self.waiting.0.store(queue.waiting(), SeqCst);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // No code that can panic runs under the lock, so a poisoned one is still in order.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Count {
+    fn has_free(&self) -> bool {
+        self.limit.is_none_or(|limit| self.open.load(SeqCst) < limit)
+    }
+
+    fn free(&self) {
+        let before = self.open.fetch_sub(1, SeqCst);
+        debug_assert!(before > 0, "a slot is released once");
+    }
+}
+
+impl fmt::Debug for Slots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let open = self.counts.iter().map(|count| (count.open.load(Relaxed), count.limit));
+        f.debug_struct("Slots")
+            .field("open", &open.collect::<Vec<_>>())
+            .field("waiting", &self.waiting())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,71 @@
+//! What the tests of the pool share: a place in time, backends, and wakers that only note that they were called.
+
+use super::{PoolConfig, Slots};
+use crate::backend::{Backend, BackendId};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+/// Where fake time begins. The only reading of a real clock: there is no other way to make an `Instant`.
+pub(super) fn start() -> Instant {
+    #[allow(clippy::disallowed_methods)]
+    Instant::now()
+}
+
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+
+/// Four seconds idle, ten old, so that both limits come into play in a short test.
+pub(super) const CONFIG: PoolConfig = PoolConfig {
+    max: 1024,
+    idle: None,
+    idle_timeout: Duration::from_secs(4),
+    lifetime: Some(Duration::from_secs(10)),
+    requests: None,
+    queue: 1024,
+    queue_timeout: Duration::from_secs(5),
+};
+
+/// A backend for each limit.
+pub(super) fn backends(limits: &[Option<usize>]) -> Vec<Backend> {
+    let backend = |(id, max): (u16, &Option<usize>)| Backend {
+        id: BackendId(id),
+        name: format!("backend-{id}"),
+        address: ([127, 0, 0, 1], 9000 + id).into(),
+        weight: 1,
+        max: *max,
+    };
+    (0..).zip(limits).map(backend).collect()
+}
+
+/// Wake-ups that nobody has answered yet, one flag a worker.
+pub(super) struct Wakeups(Vec<Arc<AtomicBool>>);
+
+impl Wakeups {
+    pub(super) fn attach(slots: &Slots) -> Self {
+        let attach = |worker| {
+            let flag = Arc::new(AtomicBool::new(false));
+            let raised = Arc::clone(&flag);
+            slots.attach(worker, Arc::new(move || raised.store(true, Ordering::SeqCst)));
+            flag
+        };
+        Self((0..slots.workers()).map(attach).collect())
+    }
+
+    pub(super) fn pending(&self, worker: usize) -> bool {
+        self.0[worker].load(Ordering::SeqCst)
+    }
+
+    /// Whether one was pending; it no longer is.
+    pub(super) fn take(&self, worker: usize) -> bool {
+        self.0[worker].swap(false, Ordering::SeqCst)
+    }
+
+    /// All answered.
+    pub(super) fn clear(&self) {
+        self.0.iter().for_each(|flag| flag.store(false, Ordering::SeqCst));
+    }
+}

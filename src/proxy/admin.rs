@@ -1,0 +1,162 @@
+//! The admin listener: `/healthz` for a supervisor, `/stats` for whoever wonders why.
+//!
+//! Off unless asked for, on loopback unless insisted upon: what it tells is for the operator, not for clients.
+
+use super::{
+    parts::{Parts, Shared},
+    table::Role,
+};
+use crate::{
+    app::{ConnId, Cx, TimerKey},
+    health::Availability,
+    http::{self, Method, RequestEvent, RequestHead, RequestReader, Status},
+};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, time::Instant};
+
+/// A client of the admin listener.
+#[derive(Debug, Default)]
+pub(super) struct Admin {
+    reader: RequestReader,
+}
+
+impl Parts {
+    pub(super) fn accept_admin(&mut self, conn: ConnId, cx: &mut Cx) {
+        self.table.insert(conn, Role::Admin(Box::default()));
+        self.admin_deadline(conn, cx);
+    }
+
+    fn admin_deadline(&self, conn: ConnId, cx: &mut Cx) {
+        cx.set_deadline(TimerKey::Conn(conn), Some(cx.now() + self.shared.config.deadlines.idle));
+    }
+
+    /// Answers every request in the input.
+    pub(super) fn admin_heard(&mut self, conn: ConnId, mut input: &[u8], cx: &mut Cx) {
+        loop {
+            let Some(Role::Admin(admin)) = self.table.get(conn) else { return };
+            match admin.reader.next(&mut input, &self.shared.config.limits) {
+                Ok(None) => return self.admin_deadline(conn, cx),
+                Ok(Some(RequestEvent::Head(head, _))) => {
+                    let persist = http::persistent(head.version, &head.fields).is_ok() && !self.draining;
+                    let answer = self.admin_answer(&head, persist, cx.now());
+                    cx.send(conn, answer);
+                    if !persist {
+                        return self.admin_close(conn, cx);
+                    }
+                }
+                Ok(Some(RequestEvent::Data(_) | RequestEvent::End(_))) => {}
+                Err(error) => {
+                    cx.send(conn, message(error.status(), "text/plain", "", &format!("{}\n", error.as_str()), false));
+                    return self.admin_close(conn, cx);
+                }
+            }
+        }
+    }
+
+    pub(super) fn admin_close(&mut self, conn: ConnId, cx: &mut Cx) {
+        self.table.remove(conn);
+        cx.close(conn);
+    }
+
+    fn admin_answer(&self, head: &RequestHead, persist: bool, now: Instant) -> Vec<u8> {
+        let path = head.target().split('?').next().unwrap_or_default();
+        let known = ["/healthz", "/stats"].contains(&path);
+        let (status, kind, extra, body) = match (path, &head.method) {
+            ("/healthz", Method::Get | Method::Head) => self.healthz(now),
+            ("/stats", Method::Get | Method::Head) => {
+                let mut body = serde_json::to_string_pretty(&self.shared.stats(now)).unwrap_or_default();
+                body.push('\n');
+                (Status::OK, "application/json", "", body)
+            }
+            _ if known => {
+                (Status::METHOD_NOT_ALLOWED, "text/plain", "Allow: GET, HEAD\r\n", "GET or HEAD\n".to_owned())
+            }
+            _ => (Status::NOT_FOUND, "text/plain", "", "there are /healthz and /stats\n".to_owned()),
+        };
+        let mut answer = message(status, kind, extra, &body, persist);
+        if head.method == Method::Head {
+            answer.truncate(answer.len() - body.len());
+        }
+        answer
+    }
+
+    /// Ready if a request would find a backend.
+    fn healthz(&self, now: Instant) -> (Status, &'static str, &'static str, String) {
+        let up = |backend: &&crate::backend::Backend| {
+            matches!(self.shared.health.available(backend.id, now), Availability::Up { .. })
+        };
+        let living = self.shared.backends.iter().filter(up).count();
+        let status = if living > 0 && !self.draining { Status::OK } else { Status::SERVICE_UNAVAILABLE };
+        let state = if self.draining { "draining" } else { "backends up" };
+        (status, "text/plain", "", format!("{state}: {living} of {}\n", self.shared.backends.len()))
+    }
+}
+
+fn message(status: Status, kind: &str, extra: &str, body: &str, persist: bool) -> Vec<u8> {
+    let connection = if persist { "" } else { "Connection: close\r\n" };
+    format!(
+        "HTTP/1.1 {} {}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nCache-Control: no-store\r\n{extra}{connection}\r\n{body}",
+        status.code(),
+        status.reason(),
+        body.len()
+    )
+    .into_bytes()
+}
+
+impl Shared {
+    /// Everything the proxy knows about itself, as JSON.
+    fn stats(&self, now: Instant) -> Value {
+        let sum = |read: fn(&super::stats::Counters) -> u64| -> u64 { self.counters.iter().map(read).sum() };
+        let accepted = sum(|c| c.accepted.read());
+        let closed = sum(|c| c.closed.read());
+        let mut reasons = BTreeMap::new();
+        for counters in &self.counters {
+            counters.add_reasons(&mut reasons);
+        }
+        let classes: BTreeMap<String, u64> = (1..=5)
+            .map(|class| (format!("{class}xx"), self.counters.iter().map(|c| c.classes[class].read()).sum()))
+            .collect();
+        json!({
+            "uptime_seconds": now.duration_since(self.started).as_secs_f64(),
+            "workers": self.counters.len(),
+            "connections": {"accepted": accepted, "open": accepted.saturating_sub(closed), "closed": closed},
+            "requests": {
+                "total": sum(|c| c.requests.read()),
+                "responses": sum(|c| c.responses.read()),
+                "aborted": sum(|c| c.aborted.read()),
+                "refused": sum(|c| c.refused.read()),
+                "retries": sum(|c| c.retries.read()),
+                "tunnels": sum(|c| c.tunnels.read()),
+                "status": classes,
+            },
+            "body_bytes": {"received": sum(|c| c.received.read()), "sent": sum(|c| c.sent.read())},
+            "errors": reasons,
+            "pool": {
+                "opened": sum(|c| c.pool.opened.read()),
+                "reused": sum(|c| c.pool.reused.read()),
+                "idle": sum(|c| c.pool.idle.read()),
+                "busy": sum(|c| c.pool.busy.read()),
+                "waiting": sum(|c| c.pool.waiting.read()),
+                "waited": sum(|c| c.pool.waited.read()),
+                "queue_full": sum(|c| c.pool.refused.read()),
+            },
+            "backends": self.backend_stats(now),
+        })
+    }
+
+    fn backend_stats(&self, now: Instant) -> Vec<Value> {
+        let health = self.health.snapshot(now);
+        let row = |(backend, health): (&crate::backend::Backend, crate::health::BackendHealth)| {
+            json!({
+                "name": backend.name,
+                "address": backend.address.to_string(),
+                "weight": backend.weight,
+                "requests": self.counters.iter().map(|c| c.backends[backend.id.index()].read()).sum::<u64>(),
+                "in_flight": self.load.of(backend.id),
+                "connections": self.slots.open(backend.id),
+                "health": health,
+            })
+        };
+        self.backends.iter().zip(health).map(row).collect()
+    }
+}

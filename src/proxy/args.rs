@@ -1,0 +1,259 @@
+//! The flags that all milestones share, and those of balancing.
+
+use super::config::{Config, Deadlines, Forwarding, Network};
+use crate::{
+    cli::{ListenArgs, address, duration, nonzero_duration, size},
+    health::HealthArgs,
+    http::Limits,
+    lb::Algorithm,
+    net::{self, address::HostPort},
+};
+use clap::{Args, ValueEnum};
+use std::{net::SocketAddr, num::NonZeroUsize, str::FromStr, time::Duration};
+
+/// A backend as the user writes it: `HOST:PORT[,weight=N][,max=N]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackendSpec {
+    /// Host and port, not resolved yet.
+    pub authority: HostPort,
+    /// Share of the traffic, at least 1.
+    pub weight: u32,
+    /// Most connections open to it at once; `None`: `--pool-max`.
+    pub max: Option<usize>,
+}
+
+impl FromStr for BackendSpec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const HINT: &str = "write HOST:PORT, or HOST:PORT,weight=3,max=50";
+        let mut parts = text.split(',');
+        let authority = parts.next().unwrap_or_default();
+        if authority.starts_with("https://") {
+            return Err("backends are spoken to in plain HTTP: write HOST:PORT".to_owned());
+        }
+        let authority = authority.strip_prefix("http://").unwrap_or(authority).trim_end_matches('/');
+        let authority = authority.parse().map_err(|error: net::Error| error.to_string())?;
+        let mut spec = Self { authority, weight: 1, max: None };
+        for part in parts {
+            match part.split_once('=') {
+                Some(("weight", weight)) => {
+                    let weight = weight.parse().ok().filter(|weight| (1..=1000).contains(weight));
+                    spec.weight = weight.ok_or("weight is a number from 1 to 1000")?;
+                }
+                Some(("max", max)) => {
+                    let max = max.parse().ok().filter(|max| *max > 0);
+                    spec.max = Some(max.ok_or("max is a number of connections, at least 1")?);
+                }
+                _ => return Err(format!("'{part}' is neither weight=N nor max=N: {HINT}")),
+            }
+        }
+        Ok(spec)
+    }
+}
+
+/// A switch that is written out, so that a default of "on" can be turned off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Switch {
+    /// Yes.
+    On,
+    /// No.
+    Off,
+}
+
+/// Flags of every milestone.
+#[derive(Debug, Clone, Args)]
+pub struct ProxyArgs {
+    #[command(flatten)]
+    pub(super) listen: ListenArgs,
+
+    /// A server to forward to; may be given several times from milestone2 on. Without any, the proxy starts demo backends
+    #[arg(long, value_name = "HOST:PORT[,weight=N,max=N]")]
+    pub(super) backend: Vec<BackendSpec>,
+
+    /// Threads, each with its own event loop [default: one per core]
+    #[arg(long, value_name = "N")]
+    pub(super) workers: Option<NonZeroUsize>,
+
+    /// Where to answer /healthz and /stats, for example 127.0.0.1:9090 [default: nowhere]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    pub(super) admin: Option<SocketAddr>,
+
+    /// Allow --admin on an address that others can reach
+    #[arg(long, requires = "admin")]
+    pub(super) admin_public: bool,
+
+    /// One log line per request on stderr
+    #[arg(long, value_name = "on|off", default_value = "on")]
+    pub(super) access_log: Switch,
+
+    /// Client connections at once, per worker; more wait in the kernel
+    #[arg(long, value_name = "N", default_value_t = 50_000)]
+    pub(super) max_connections: usize,
+
+    #[command(flatten)]
+    limits: LimitArgs,
+
+    #[command(flatten)]
+    deadlines: DeadlineArgs,
+
+    #[command(flatten)]
+    forwarding: ForwardingArgs,
+}
+
+/// What a client may send. Sizes are written 512, 16k, 10m.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Limits")]
+struct LimitArgs {
+    /// A longer request head is answered with 431
+    #[arg(long, value_name = "SIZE", default_value = "16k", value_parser = head_size)]
+    max_head: usize,
+    /// A longer request line is answered with 414
+    #[arg(long, value_name = "SIZE", default_value = "8k", value_parser = head_size)]
+    max_request_line: usize,
+    /// More header fields are answered with 431
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    max_fields: u16,
+    /// A longer request body is answered with 413 [default: any length, streamed]
+    #[arg(long, value_name = "SIZE", value_parser = size::<u64>)]
+    max_body: Option<u64>,
+    /// Requests on one client connection before it is closed; 0: any number
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    keep_alive_requests: u32,
+}
+
+/// How long things may take. Durations are written 250ms, 30s, 5m.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Deadlines")]
+struct DeadlineArgs {
+    /// For a request head, from its first byte (408)
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = nonzero_duration)]
+    head_timeout: Duration,
+    /// Between two parts of a request body (408)
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = nonzero_duration)]
+    body_timeout: Duration,
+    /// Between two requests on a client connection
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = nonzero_duration)]
+    idle_timeout: Duration,
+    /// For a connection to a backend (504)
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = nonzero_duration)]
+    connect_timeout: Duration,
+    /// From the request to the response head (504)
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = nonzero_duration)]
+    first_byte_timeout: Duration,
+    /// Between two parts of a response body
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = nonzero_duration)]
+    response_timeout: Duration,
+    /// For a peer to read something of what waits for it
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = nonzero_duration)]
+    write_timeout: Duration,
+    /// For a silent WebSocket or other tunnel
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = nonzero_duration)]
+    tunnel_timeout: Duration,
+    /// For a whole exchange (504); 0s: no limit
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
+    request_timeout: Duration,
+}
+
+/// What backends are told about clients.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Forwarding")]
+struct ForwardingArgs {
+    /// Proxies in front of this one, whose X-Forwarded-* fields are believed and extended; everyone else's are replaced
+    #[arg(long, value_name = "NETWORK")]
+    trusted_proxy: Vec<Network>,
+    /// Also send Forwarded (RFC 7239)
+    #[arg(long)]
+    forwarded: bool,
+}
+
+/// Flags of milestone 2: which backend, whether it lives, whether to try another.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Balancing")]
+pub struct BalanceArgs {
+    /// How a backend is chosen
+    #[arg(long, value_name = "NAME", default_value = "round-robin")]
+    pub(super) algorithm: Algorithm,
+    /// How often a request that reached no backend, or is idempotent, is sent again
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=10))]
+    pub(super) retries: u32,
+    /// How long to wait before the second try; doubled for each further one, with jitter
+    #[arg(long, value_name = "TIME", default_value = "25ms", value_parser = duration)]
+    pub(super) retry_backoff: Duration,
+    #[command(flatten)]
+    pub(super) health: HealthArgs,
+}
+
+impl ProxyArgs {
+    /// The flags as values.
+    pub(super) fn config(&self) -> Config {
+        let DeadlineArgs { head_timeout, body_timeout, idle_timeout, connect_timeout, .. } = self.deadlines;
+        let DeadlineArgs { first_byte_timeout, response_timeout, write_timeout, tunnel_timeout, .. } = self.deadlines;
+        let default = Config::default();
+        Config {
+            limits: Limits {
+                head: self.limits.max_head,
+                request_line: self.limits.max_request_line,
+                fields: usize::from(self.limits.max_fields),
+                body: self.limits.max_body.unwrap_or(u64::MAX),
+                ..Limits::default()
+            },
+            deadlines: Deadlines {
+                head: head_timeout,
+                body: body_timeout,
+                idle: idle_timeout,
+                connect: connect_timeout,
+                first_byte: first_byte_timeout,
+                response: response_timeout,
+                write: write_timeout,
+                tunnel: tunnel_timeout,
+                exchange: Some(self.deadlines.request_timeout).filter(|limit| !limit.is_zero()),
+                queue: default.deadlines.queue,
+            },
+            forwarding: Forwarding {
+                trusted: self.forwarding.trusted_proxy.clone(),
+                forwarded: self.forwarding.forwarded,
+                ..default.forwarding
+            },
+            keep_alive_requests: self.limits.keep_alive_requests,
+            access_log: self.access_log == Switch::On,
+            ..default
+        }
+    }
+}
+
+/// A head is kept in memory and its parts are numbered with 16 bits.
+fn head_size(text: &str) -> Result<usize, String> {
+    let bytes: usize = size(text)?;
+    if (64..=65_535).contains(&bytes) { Ok(bytes) } else { Err("between 64 and 65535 bytes".to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backends() {
+        let spec =
+            |authority: &str, weight, max| Ok(BackendSpec { authority: authority.parse().unwrap(), weight, max });
+        let cases: [(&str, Result<BackendSpec, &str>); 10] = [
+            ("localhost:3000", spec("localhost:3000", 1, None)),
+            ("[::1]:80,weight=3", spec("[::1]:80", 3, None)),
+            ("10.0.0.1:80,max=50,weight=1000", spec("10.0.0.1:80", 1000, Some(50))),
+            ("http://localhost:3000/", spec("localhost:3000", 1, None)),
+            ("localhost", Err("\"localhost\"")),
+            (":80", Err("\":80\"")),
+            ("a:0", Err("\"a:0\"")),
+            ("a:1,weight=0", Err("weight is a number from 1 to 1000")),
+            ("a:1,max=0", Err("max is a number of connections")),
+            ("a:1,wait=3", Err("'wait=3' is neither")),
+        ];
+        for (text, expected) in cases {
+            match (text.parse::<BackendSpec>(), expected) {
+                (Ok(spec), Ok(expected)) => assert_eq!(spec, expected, "{text}"),
+                (Err(error), Err(expected)) => assert!(error.starts_with(expected), "{text}: {error}"),
+                (result, expected) => panic!("{text}: {result:?}, expected {expected:?}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The backends' side: bytes become responses.
+
+use super::{
+    Proxy,
+    downstream::{HIGH_WATER, LOW_WATER},
+    exchange::Event,
+};
+use crate::{
+    app::{ConnId, Cx},
+    http::{Fields, ResponseEvent},
+    pool::CloseReason,
+};
+use std::io;
+
+impl Proxy {
+    /// Bytes from a backend.
+    pub(super) fn hear_backend(&mut self, cx: &mut Cx, conn: ConnId, mut input: &[u8]) {
+        let Some(key) = self.parts.table.upstream(conn).and_then(|upstream| upstream.exchange) else {
+            // Nobody asked: whatever it is, the next request must not take it for its answer.
+            return self.drop_idle(cx, conn);
+        };
+        loop {
+            if self.exchanges.get(key as usize).is_some_and(super::Exchange::is_tunnel) {
+                if !input.is_empty() {
+                    self.on(cx, key, Event::ResponseData(input));
+                }
+                return;
+            }
+            let Some(upstream) = self.parts.table.upstream(conn) else { return };
+            let event = match upstream.reader.next(&mut input, &self.parts.shared.config.limits) {
+                Ok(None) => return,
+                Ok(Some(ResponseEvent::End(trailers))) => {
+                    self.on(cx, key, Event::ResponseEnd(trailers));
+                    return self.after_response(cx, conn, key, input);
+                }
+                Ok(Some(ResponseEvent::Interim(head))) => Event::Interim(head),
+                Ok(Some(ResponseEvent::Head(head, body))) => Event::Head(head, body),
+                Ok(Some(ResponseEvent::Switched(head))) => Event::Switched(head),
+                Ok(Some(ResponseEvent::Data(data))) => Event::ResponseData(data),
+                Err(error) => return self.on(cx, key, Event::UpstreamBad(error)),
+            };
+            self.on(cx, key, event);
+        }
+    }
+
+    /// Bytes after a complete response belong to no request: the connection cannot be trusted with another.
+    fn after_response(&mut self, cx: &mut Cx, conn: ConnId, key: u32, rest: &[u8]) {
+        if rest.is_empty() {
+            return;
+        }
+        match self.parts.table.upstream(conn).map(|upstream| upstream.exchange) {
+            Some(Some(_)) => self.on(cx, key, Event::UpstreamEnded),
+            Some(None) => self.drop_idle(cx, conn),
+            None => {}
+        }
+    }
+
+    /// An idle connection is no longer fit for a request.
+    fn drop_idle(&mut self, cx: &mut Cx, conn: ConnId) {
+        if self.parts.remove_upstream(conn, CloseReason::Ended) {
+            cx.close(conn);
+        }
+    }
+
+    /// The backend sends nothing more.
+    pub(super) fn backend_ended(&mut self, cx: &mut Cx, conn: ConnId) {
+        let Some(upstream) = self.parts.table.upstream(conn) else { return };
+        let Some(key) = upstream.exchange else { return self.drop_idle(cx, conn) };
+        let tunnel = self.exchanges.get(key as usize).is_some_and(super::Exchange::is_tunnel);
+        // A body without a length ends here, properly (RFC 9112 §6.3, rule 8).
+        let event = match upstream.reader.end() {
+            Ok(true) if !tunnel => Event::ResponseEnd(Fields::new()),
+            _ => Event::UpstreamEnded,
+        };
+        self.on(cx, key, event);
+    }
+
+    pub(super) fn backend_failed(&mut self, cx: &mut Cx, conn: ConnId, error: io::ErrorKind) {
+        let exchange = self.parts.table.upstream(conn).and_then(|upstream| upstream.exchange);
+        self.parts.remove_upstream(conn, CloseReason::Ended);
+        if let Some(key) = exchange {
+            self.on(cx, key, Event::UpstreamFailed(error));
+        }
+    }
+
+    /// `unsent` bytes wait for the backend: the client waits with it.
+    pub(super) fn backend_took(&mut self, cx: &mut Cx, conn: ConnId, unsent: usize) {
+        let shared = self.parts.shared.clone();
+        let Some(upstream) = self.parts.table.upstream(conn) else { return };
+        upstream.unsent(cx, unsent, &shared.config.deadlines);
+        let Some(key) = upstream.exchange else { return };
+        let client = self.exchanges[key as usize].core.client;
+        if let Some(client) = self.parts.table.downstream(client) {
+            if unsent > HIGH_WATER {
+                client.set_congested(cx, true);
+                client.expect_input(cx, None);
+            } else if unsent <= LOW_WATER {
+                client.set_congested(cx, false);
+                if !self.exchanges[key as usize].core.request_complete {
+                    client.expect_input(cx, Some(shared.config.deadlines.body));
+                }
+            }
+        }
+    }
+
+    /// A deadline of a backend connection passed.
+    pub(super) fn backend_late(&mut self, cx: &mut Cx, conn: ConnId) {
+        let Some(upstream) = self.parts.table.upstream(conn) else { return };
+        let now = cx.now();
+        match upstream.exchange {
+            // Idle for as long as the pool allows.
+            None => self.drop_idle(cx, conn),
+            Some(key) if upstream.write_late(now) => self.on(cx, key, Event::UpstreamStalled),
+            Some(key) if upstream.answer_late(now) => self.on(cx, key, Event::UpstreamLate),
+            Some(_) => upstream.arm(cx),
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! The clients' side: bytes become requests, an exchange's end becomes the connection's next state.
+
+use super::{
+    Proxy, answer,
+    downstream::{Downstream, HIGH_WATER, LOW_WATER, Late},
+    exchange::{Close, Core, Event, Exchange, timer},
+    failure::Failure,
+    headers,
+    record::{Line, Record},
+    table::Role,
+};
+use crate::{
+    app::{ConnId, Cx},
+    http::{self, BodyLength, Method, ReadPhase, RequestEvent, RequestHead},
+};
+use std::net::SocketAddr;
+
+impl Proxy {
+    pub(super) fn accept_client(&mut self, cx: &mut Cx, conn: ConnId, peer: SocketAddr) {
+        self.parts.counters().accepted.add(1);
+        let mut client = Downstream::new(conn, peer);
+        client.expect_input(cx, Some(self.parts.shared.config.deadlines.head));
+        self.parts.table.insert(conn, Role::Downstream(client));
+    }
+
+    /// Bytes from a client, after those that were kept back.
+    pub(super) fn hear_client(&mut self, cx: &mut Cx, conn: ConnId, input: &[u8]) {
+        let Some(client) = self.parts.table.downstream(conn) else { return };
+        if client.pending.is_empty() {
+            let rest = self.pull(cx, conn, input);
+            self.keep(cx, conn, rest);
+        } else {
+            let mut held = std::mem::take(&mut client.pending);
+            held.extend_from_slice(input);
+            let rest = self.pull(cx, conn, &held);
+            self.keep(cx, conn, rest);
+        }
+        self.end_if_over(cx, conn);
+    }
+
+    fn keep(&mut self, cx: &mut Cx, conn: ConnId, rest: &[u8]) {
+        let head = self.parts.shared.config.deadlines.head;
+        let Some(client) = self.parts.table.downstream(conn) else { return };
+        client.keep(cx, rest);
+        if client.exchange.is_none() && client.reader.phase() == ReadPhase::Head && !client.head_begun {
+            client.head_begun = true;
+            client.expect_input(cx, Some(head));
+        }
+    }
+
+    /// Reads events off `input` while there is somebody to hear them; what is left has to wait.
+    fn pull<'i>(&mut self, cx: &mut Cx, conn: ConnId, mut input: &'i [u8]) -> &'i [u8] {
+        loop {
+            let Some(client) = self.parts.table.downstream(conn) else { return &[] };
+            let key = match client.exchange {
+                Some(key) => {
+                    let exchange = &self.exchanges[key as usize];
+                    if !exchange.takes_body() {
+                        return input;
+                    }
+                    if exchange.is_tunnel() {
+                        if !input.is_empty() {
+                            self.on(cx, key, Event::RequestData(input));
+                        }
+                        return &[];
+                    }
+                    Some(key)
+                }
+                None if client.may_begin() => None,
+                None => return input,
+            };
+            match (client.reader.next(&mut input, &self.parts.shared.config.limits), key) {
+                (Ok(None), _) => return &[],
+                (Ok(Some(RequestEvent::Head(head, body))), _) => self.begin(cx, conn, head, body),
+                (Ok(Some(RequestEvent::Data(data))), Some(key)) => self.on(cx, key, Event::RequestData(data)),
+                (Ok(Some(RequestEvent::End(trailers))), Some(key)) => self.on(cx, key, Event::RequestEnd(trailers)),
+                // The end of a request without a body, or of one that was answered early: nobody waits for it.
+                (Ok(Some(RequestEvent::Data(_) | RequestEvent::End(_))), None) => {}
+                (Err(error), Some(key)) => self.on(cx, key, Event::RequestBad(Failure::Request(error))),
+                (Err(error), None) => {
+                    self.refuse(cx, conn, Failure::Request(error));
+                    return &[];
+                }
+            }
+        }
+    }
+
+    /// A request head is complete: an exchange begins.
+    fn begin(&mut self, cx: &mut Cx, conn: ConnId, head: RequestHead, body: BodyLength) {
+        let shared = self.parts.shared.clone();
+        let now = cx.clock();
+        let draining = self.parts.draining;
+        let Some(client) = self.parts.table.downstream(conn) else { return };
+        client.served += 1;
+        client.head_begun = false;
+        client.expect_input(cx, (body != BodyLength::Empty).then_some(shared.config.deadlines.body));
+        if body == BodyLength::Empty {
+            // Its end follows from its head: take it now, so that the reader stands before the next request.
+            let ended = client.reader.next(&mut &[][..], &shared.config.limits);
+            debug_assert!(matches!(ended, Ok(Some(RequestEvent::End(_)))));
+        }
+        let close = match http::persistent(head.version, &head.fields) {
+            Err(reason) => Close::After(reason.as_str()),
+            Ok(()) if draining => Close::After("draining"),
+            Ok(()) if client.served == shared.config.keep_alive_requests => Close::After("enough requests"),
+            Ok(()) => Close::No,
+        };
+        let failure = match head.method {
+            Method::Connect => Some(Failure::ConnectMethod),
+            _ if http::hop::max_forwards(&head) == Some(0) => Some(Failure::NoForwardsLeft),
+            _ => None,
+        };
+        let entry = self.exchanges.vacant_entry();
+        let key = u32::try_from(entry.key()).expect("one exchange per connection, fewer than 2^31 connections");
+        client.exchange = Some(key);
+        let core = Core {
+            key,
+            client: conn,
+            upgrade: headers::may_upgrade(&head),
+            request_complete: body == BodyLength::Empty,
+            body_begun: false,
+            tried: Vec::new(),
+            fresh: false,
+            interims: 0,
+            close,
+            until: shared.config.deadlines.exchange.map(|limit| now.instant + limit),
+            record: Record::new(client.peer, now),
+            head,
+            body,
+        };
+        entry.insert(Exchange::new(core));
+        self.parts.counters().requests.add(1);
+        self.parts.retry_budget.request(now.instant);
+        self.on(cx, key, failure.map_or(Event::Route, Event::RequestBad));
+    }
+
+    /// Bytes that are no request: answered and closed, without an exchange.
+    fn refuse(&mut self, cx: &mut Cx, conn: ConnId, failure: Failure) {
+        let Role::Downstream(client) = self.parts.table.remove(conn) else { return };
+        let now = cx.clock();
+        let mut record = Record::new(client.peer, now);
+        record.status = failure.status().code();
+        let answer = answer::failure(
+            &answer::Context {
+                failure,
+                head: None,
+                persist: false,
+                retry_after: std::time::Duration::ZERO,
+                date: self.parts.date.text(now.wall),
+                forwarding: &self.parts.shared.config.forwarding,
+            },
+            &mut self.parts.scratch,
+        );
+        record.sent = answer.body as u64;
+        cx.send(conn, answer.message);
+        cx.close(conn);
+        let counters = self.parts.counters();
+        counters.refused.add(1);
+        counters.closed.add(1);
+        counters.count_reason(failure);
+        counters.count_status(record.status);
+        if self.parts.shared.config.access_log {
+            let outcome = Err(failure);
+            let line = Line {
+                record: &record,
+                method: "-",
+                target: "-",
+                version: "-",
+                backend: "-",
+                outcome,
+                close: failure.as_str(),
+                now: now.instant,
+            };
+            line.write();
+        }
+    }
+
+    /// An exchange is over: count it, log it, and let its connection go on or go.
+    pub(super) fn retire(&mut self, cx: &mut Cx, key: u32, outcome: Result<(), Failure>) {
+        let mut exchange = self.exchanges.remove(key as usize);
+        exchange.leave(exchange.core.close == Close::No);
+        let core = exchange.core;
+        cx.set_deadline(timer(key), None);
+        self.count(&core, outcome);
+        if self.parts.shared.config.access_log {
+            self.log(&core, outcome, cx);
+        }
+        let idle = self.parts.shared.config.deadlines.idle;
+        let Some(client) = self.parts.table.downstream(core.client) else { return };
+        client.exchange = None;
+        match core.close {
+            Close::No => {
+                client.set_congested(cx, false);
+                client.set_bulk(cx, false);
+                client.expect_input(cx, Some(idle));
+                self.parts.ready.push(core.client);
+            }
+            Close::After(_) => self.close_client(cx, core.client),
+            Close::Abort => {
+                self.parts.table.remove(core.client);
+                self.parts.counters().closed.add(1);
+                cx.abort(core.client);
+            }
+        }
+    }
+
+    fn close_client(&mut self, cx: &mut Cx, conn: ConnId) {
+        if let Role::Downstream(_) = self.parts.table.remove(conn) {
+            self.parts.counters().closed.add(1);
+            cx.close(conn);
+        }
+    }
+
+    fn count(&self, core: &Core, outcome: Result<(), Failure>) {
+        let counters = self.parts.counters();
+        counters.sent.add(core.record.sent);
+        counters.received.add(core.record.received);
+        counters.count_status(core.record.status);
+        if core.close == Close::Abort {
+            counters.aborted.add(1)
+        } else {
+            counters.responses.add(1)
+        }
+        if let Some(backend) = core.record.backend {
+            counters.backends[backend.index()].add(1);
+        }
+        if core.record.status == 101 {
+            counters.tunnels.add(1);
+        }
+        if let Err(failure) = outcome {
+            counters.count_reason(failure);
+        }
+    }
+
+    fn log(&self, core: &Core, outcome: Result<(), Failure>, cx: &Cx) {
+        let backend = core.record.backend.map_or("-", |id| self.parts.shared.backends[id.index()].name.as_str());
+        let close = match core.close {
+            Close::No => "-",
+            Close::After(reason) => reason,
+            Close::Abort => "aborted",
+        };
+        let line = Line {
+            record: &core.record,
+            method: core.head.method.as_str(),
+            target: core.head.target(),
+            version: core.head.version.as_str(),
+            backend,
+            outcome,
+            close,
+            now: cx.now(),
+        };
+        line.write();
+    }
+
+    /// The client sends nothing more. What it sent is still answered.
+    pub(super) fn client_ended(&mut self, cx: &mut Cx, conn: ConnId) {
+        if let Some(client) = self.parts.table.downstream(conn) {
+            client.ended = true;
+        }
+        self.end_if_over(cx, conn);
+    }
+
+    /// After the client's end: with nothing left to read, an idle connection closes and an unfinished request fails.
+    fn end_if_over(&mut self, cx: &mut Cx, conn: ConnId) {
+        let Some(client) = self.parts.table.downstream(conn) else { return };
+        if !client.ended || !client.pending.is_empty() {
+            return;
+        }
+        match client.exchange {
+            None => self.close_client(cx, conn),
+            Some(key) => self.on(cx, key, Event::ClientEnded),
+        }
+    }
+
+    pub(super) fn client_failed(&mut self, cx: &mut Cx, conn: ConnId) {
+        let Role::Downstream(client) = self.parts.table.remove(conn) else { return };
+        self.parts.counters().closed.add(1);
+        if let Some(key) = client.exchange {
+            self.on(cx, key, Event::ClientLost(Failure::ClientGone));
+        }
+    }
+
+    /// `unsent` bytes wait for the client: the backend waits with it.
+    pub(super) fn client_took(&mut self, cx: &mut Cx, conn: ConnId, unsent: usize) {
+        let shared = self.parts.shared.clone();
+        let Some(client) = self.parts.table.downstream(conn) else { return };
+        client.unsent(cx, unsent, &shared.config.deadlines);
+        let link = client.exchange.and_then(|key| self.exchanges[key as usize].link());
+        if let Some(upstream) = link.and_then(|link| self.parts.table.upstream(link.conn)) {
+            if unsent > HIGH_WATER {
+                upstream.set_congested(cx, true, &shared.config.deadlines);
+            } else if unsent <= LOW_WATER {
+                upstream.set_congested(cx, false, &shared.config.deadlines);
+            }
+        }
+        if unsent <= LOW_WATER {
+            self.parts.ready.push(conn);
+        }
+    }
+
+    /// A deadline of a client connection passed.
+    pub(super) fn client_late(&mut self, cx: &mut Cx, conn: ConnId) {
+        let Some(client) = self.parts.table.downstream(conn) else { return };
+        let Some(late) = client.late(cx.now()) else {
+            // The other deadline is still to come.
+            client.arm(cx);
+            return;
+        };
+        match (late, client.exchange) {
+            (Late::Write, Some(key)) => self.on(cx, key, Event::ClientLost(Failure::ClientStalled)),
+            (Late::Write, None) => {
+                self.parts.table.remove(conn);
+                self.parts.counters().closed.add(1);
+                self.parts.counters().count_reason(Failure::ClientStalled);
+                cx.abort(conn);
+            }
+            (Late::Read, Some(key)) => self.on(cx, key, Event::RequestBad(Failure::BodyTimeout)),
+            // Half a head deserves an answer; a connection that never asked is closed without a word.
+            (Late::Read, None) if client.reader.phase() == ReadPhase::Head => {
+                self.refuse(cx, conn, Failure::HeadTimeout)
+            }
+            (Late::Read, None) => self.close_client(cx, conn),
+        }
+    }
+
+    /// Shutting down: idle connections close, busy ones close after their response.
+    pub(super) fn drain_clients(&mut self, cx: &mut Cx) {
+        for conn in self.parts.table.downstreams() {
+            let Some(client) = self.parts.table.downstream(conn) else { continue };
+            match client.exchange {
+                None if client.reader.phase() == ReadPhase::Idle => self.close_client(cx, conn),
+                None => {}
+                Some(key) => {
+                    let core = &mut self.exchanges[key as usize].core;
+                    if core.close == Close::No {
+                        core.close = Close::After("draining");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! What the proxy was told to do, apart from its backends: limits, deadlines, forwarding.
+
+use crate::{http::Limits, resilience::Backoff};
+use std::{net::IpAddr, time::Duration};
+
+/// How long each phase of an exchange may last. A peer that stands still must not hold memory for ever.
+#[derive(Debug, Clone)]
+pub struct Deadlines {
+    /// From the first byte of a request (or from the accept) to the end of its head.
+    pub head: Duration,
+    /// Between two parts of a request body.
+    pub body: Duration,
+    /// Between two requests on a client connection.
+    pub idle: Duration,
+    /// From the connect call to the established connection.
+    pub connect: Duration,
+    /// From the request to the response head.
+    pub first_byte: Duration,
+    /// Between two parts of a response body.
+    pub response: Duration,
+    /// Without the peer taking a byte of what waits for it.
+    pub write: Duration,
+    /// Without a byte either way in a tunnel.
+    pub tunnel: Duration,
+    /// For the whole exchange; `None`: the other deadlines suffice (downloads may be long).
+    pub exchange: Option<Duration>,
+    /// For a connection while every backend is at its limit.
+    pub queue: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(10),
+            body: Duration::from_secs(30),
+            idle: Duration::from_secs(60),
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(60),
+            response: Duration::from_secs(60),
+            write: Duration::from_secs(30),
+            tunnel: Duration::from_secs(3600),
+            exchange: None,
+            queue: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A block of addresses: `10.0.0.0/8`, `::1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    address: u128,
+    mask: u128,
+}
+
+impl Network {
+    /// Whether `peer` is in the block.
+    #[must_use]
+    pub fn contains(&self, peer: IpAddr) -> bool {
+        as_v6(peer) & self.mask == self.address
+    }
+}
+
+impl std::str::FromStr for Network {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
+        let bad = || format!("'{text}' is not a network: write 10.0.0.0/8, 192.0.2.7 or fd00::/8");
+        let address: IpAddr = address.parse().map_err(|_| bad())?;
+        let width = if address.is_ipv4() { 32 } else { 128 };
+        let prefix: u32 = prefix.map_or(Ok(width), str::parse).map_err(|_| bad())?;
+        if prefix > width {
+            return Err(bad());
+        }
+        let mask = u128::MAX.checked_shl(width - prefix).unwrap_or(0);
+        // An IPv4 network is the last 32 bits of ::ffff:0:0/96.
+        let mask = if width == 32 && prefix == 0 { u128::MAX << 32 } else { mask };
+        Ok(Self { address: as_v6(address) & mask, mask })
+    }
+}
+
+/// IPv4 as `::ffff:a.b.c.d`, as a dual-stack socket reports it.
+fn as_v6(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => u128::from(v4.to_ipv6_mapped()),
+        IpAddr::V6(v6) => u128::from(v6),
+    }
+}
+
+/// What is added to a forwarded request.
+#[derive(Debug, Clone)]
+pub struct Forwarding {
+    /// Our name in `Via` and `Proxy-Status`: a pseudonym (RFC 9110 §7.6.3), never a host name.
+    pub pseudonym: &'static str,
+    /// Peers whose `X-Forwarded-*` and `Forwarded` fields are kept and extended. Everyone else's are replaced: a client
+    /// that may name its own address is a client that may pass any address filter behind us.
+    pub trusted: Vec<Network>,
+    /// Also write `Forwarded` (RFC 7239).
+    pub forwarded: bool,
+}
+
+impl Default for Forwarding {
+    fn default() -> Self {
+        Self { pseudonym: "socket-patterns", trusted: Vec::new(), forwarded: false }
+    }
+}
+
+/// Everything about one proxy that does not change while it runs.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Bounds on what a peer may send.
+    pub limits: Limits,
+    /// Bounds on how long it may take.
+    pub deadlines: Deadlines,
+    /// Fields added on the way.
+    pub forwarding: Forwarding,
+    /// How often a request may be sent again, at most.
+    pub retries: u32,
+    /// How long to wait before.
+    pub backoff: Backoff,
+    /// Requests on one client connection before it is closed; 0: no limit.
+    pub keep_alive_requests: u32,
+    /// One log line per request.
+    pub access_log: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            deadlines: Deadlines::default(),
+            forwarding: Forwarding::default(),
+            retries: 2,
+            backoff: Backoff {
+                base: Duration::from_millis(25),
+                factor: 2.0,
+                cap: Duration::from_secs(1),
+                jitter: 0.25,
+            },
+            keep_alive_requests: 0,
+            access_log: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks() {
+        const CASES: &[(&str, &str, bool)] = &[
+            ("10.0.0.0/8", "10.255.0.1", true),
+            ("10.0.0.0/8", "11.0.0.1", false),
+            ("10.1.2.3/8", "10.9.9.9", true),
+            ("192.0.2.7", "192.0.2.7", true),
+            ("192.0.2.7", "192.0.2.8", false),
+            ("0.0.0.0/0", "203.0.113.9", true),
+            ("0.0.0.0/0", "2001:db8::1", false),
+            ("::/0", "2001:db8::1", true),
+            ("fd00::/8", "fd12::1", true),
+            ("127.0.0.0/8", "::ffff:127.0.0.1", true),
+        ];
+        for (network, peer, inside) in CASES {
+            let network: Network = network.parse().unwrap();
+            assert_eq!(network.contains(peer.parse().unwrap()), *inside, "{network:?} {peer}");
+        }
+        for bad in ["", "10.0.0.0/33", "10.0.0/8", "host", "::/129", "1.2.3.4/x"] {
+            assert!(bad.parse::<Network>().is_err(), "{bad}");
+        }
+    }
+}

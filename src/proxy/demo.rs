@@ -1,0 +1,54 @@
+//! Backends of the proxy's own, so that it does something useful without any: the demo service on loopback ports.
+
+use crate::{
+    net::{ListenOptions, Reactor, ReactorConfig, Remote, Sessions, listen},
+    service::http::{Http, HttpConfig},
+};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
+
+/// Demo backends that run until dropped.
+pub(super) struct Demo {
+    pub(super) addresses: Vec<SocketAddr>,
+    running: Vec<(Remote, JoinHandle<()>)>,
+}
+
+impl Demo {
+    /// Starts `count` of them, each a thread with its own event loop.
+    pub(super) fn start(count: usize) -> io::Result<Self> {
+        let mut demo = Self { addresses: Vec::new(), running: Vec::new() };
+        for number in 1..=count {
+            let listener =
+                listen(&ListenOptions::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))).map_err(io::Error::other)?;
+            demo.addresses.push(listener.local_addr()?);
+            let name = format!("demo-{number}").parse().map_err(io::Error::other)?;
+            let config = Arc::new(HttpConfig { name, ..HttpConfig::default() });
+            let sessions = Sessions::new(move |_, now| Http::new(config.clone(), now));
+            let mut reactor = Reactor::new(sessions, ReactorConfig::default())?;
+            reactor.listen(listener)?;
+            let remote = reactor.remote();
+            let thread = thread::Builder::new().name(format!("demo-{number}")).spawn(move || {
+                if let Err(error) = reactor.run() {
+                    tracing::error!(%error, "demo backend stopped");
+                }
+            })?;
+            demo.running.push((remote, thread));
+        }
+        Ok(demo)
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        for (remote, _) in &self.running {
+            remote.stop();
+        }
+        for (_, thread) in self.running.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! A client connection: what it has sent, which deadline it is under, whether it is read.
+//!
+//! An idle one is this struct and nothing on the heap: ten thousand of them cost two megabytes.
+
+use super::config::Deadlines;
+use crate::{
+    app::{ConnId, Cx, TimerKey},
+    http::RequestReader,
+};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+/// Bytes of later requests kept while one is answered. More stay with the client: its window closes.
+const PENDING_MAX: usize = 16 * 1024;
+
+/// Over this many unsent bytes towards one side, the other is not read.
+pub(super) const HIGH_WATER: usize = 128 * 1024;
+/// Under this many it is read again.
+pub(super) const LOW_WATER: usize = 32 * 1024;
+
+/// One client connection.
+#[derive(Debug)]
+pub(super) struct Downstream {
+    conn: ConnId,
+    /// Who it is.
+    pub(super) peer: SocketAddr,
+    /// Where in the byte stream of requests we are.
+    pub(super) reader: RequestReader,
+    /// Bytes that arrived before their turn: a pipelined request, a body whose backend is not connected yet.
+    pub(super) pending: Vec<u8>,
+    /// The exchange that runs.
+    pub(super) exchange: Option<u32>,
+    /// When what we wait to read must have come.
+    read_by: Option<Instant>,
+    /// When the peer must have taken something of what waits for it.
+    write_by: Option<Instant>,
+    /// Bytes that wait for the peer to read.
+    unsent: usize,
+    /// Requests begun.
+    pub(super) served: u32,
+    /// A part of a head is here, and its deadline runs.
+    pub(super) head_begun: bool,
+    /// The peer sends nothing more.
+    pub(super) ended: bool,
+    /// The backend takes no more of the body now.
+    congested: bool,
+    /// What the driver was told last.
+    paused: bool,
+    bulk: bool,
+}
+
+/// Which of the two deadlines passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Late {
+    /// Nothing was read in time.
+    Read,
+    /// Nothing was taken in time.
+    Write,
+}
+
+impl Downstream {
+    /// A connection just accepted: its first head is due.
+    pub(super) fn new(conn: ConnId, peer: SocketAddr) -> Self {
+        Self {
+            conn,
+            peer,
+            reader: RequestReader::new(),
+            pending: Vec::new(),
+            exchange: None,
+            read_by: None,
+            write_by: None,
+            unsent: 0,
+            served: 0,
+            head_begun: false,
+            ended: false,
+            congested: false,
+            paused: false,
+            bulk: false,
+        }
+    }
+
+    /// Its name.
+    pub(super) fn conn(&self) -> ConnId {
+        self.conn
+    }
+
+    /// Expects bytes within `limit`, or nothing in particular.
+    pub(super) fn expect_input(&mut self, cx: &mut Cx, limit: Option<Duration>) {
+        self.read_by = limit.map(|limit| cx.now() + limit);
+        self.arm(cx);
+    }
+
+    /// `unsent` bytes wait for the peer: it has to take some of them in time.
+    pub(super) fn unsent(&mut self, cx: &mut Cx, unsent: usize, deadlines: &Deadlines) {
+        self.unsent = unsent;
+        self.write_by = (unsent > 0).then(|| cx.now() + deadlines.write);
+        self.arm(cx);
+    }
+
+    /// Whether the next request may begin: a client that pipelines and does not read must not grow our memory.
+    pub(super) fn may_begin(&self) -> bool {
+        self.exchange.is_none() && self.unsent <= HIGH_WATER
+    }
+
+    /// Which deadline has passed, if one really has.
+    pub(super) fn late(&self, now: Instant) -> Option<Late> {
+        let passed = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if passed(self.write_by) {
+            Some(Late::Write)
+        } else if passed(self.read_by) {
+            Some(Late::Read)
+        } else {
+            None
+        }
+    }
+
+    /// Tells the driver the earlier of the two.
+    pub(super) fn arm(&self, cx: &mut Cx) {
+        let earliest = [self.read_by, self.write_by].into_iter().flatten().min();
+        cx.set_deadline(TimerKey::Conn(self.conn), earliest);
+    }
+
+    /// Keeps what could not be used yet.
+    pub(super) fn keep(&mut self, cx: &mut Cx, rest: &[u8]) {
+        if rest.is_empty() {
+            // Gives the memory back: an idle connection holds none.
+            self.pending = Vec::new();
+        } else {
+            self.pending.extend_from_slice(rest);
+        }
+        self.steer(cx);
+    }
+
+    /// Whether the backend takes more of the request body.
+    pub(super) fn set_congested(&mut self, cx: &mut Cx, congested: bool) {
+        self.congested = congested;
+        self.steer(cx);
+    }
+
+    /// Whether to read in large pieces.
+    pub(super) fn set_bulk(&mut self, cx: &mut Cx, bulk: bool) {
+        if self.bulk != bulk {
+            self.bulk = bulk;
+            cx.set_bulk(self.conn, bulk);
+        }
+    }
+
+    /// Reads while there is room on this side and on the other.
+    fn steer(&mut self, cx: &mut Cx) {
+        let pause = self.congested || self.pending.len() >= PENDING_MAX;
+        if pause != self.paused {
+            self.paused = pause;
+            cx.set_reading(self.conn, !pause);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_client_is_small() {
+        assert!(size_of::<Downstream>() <= 240, "{}", size_of::<Downstream>());
+        assert!(size_of::<super::super::table::Role>() <= 248, "{}", size_of::<super::super::table::Role>());
+    }
+}

@@ -1,0 +1,58 @@
+//! How an exchange ends when it does not end well.
+
+use super::{Close, Failure, Link, State, Turn};
+use crate::{health::Outcome, pool::CloseReason, proxy::answer};
+
+impl Turn<'_> {
+    /// Ends the exchange for `failure`: with an answer of our own if the response has not begun, else by breaking off.
+    pub(super) fn give_up(&mut self, link: Option<Link>, failure: Failure) -> State {
+        if let Some(link) = link {
+            let outcome = failure.blame().map_or(Outcome::Neutral, Outcome::Failure);
+            self.drop_link(link, outcome);
+        }
+        self.parts.pool.cancel(self.core.key);
+        match failure {
+            Failure::ClientGone | Failure::ClientStalled => {
+                self.core.close = Close::Abort;
+                if self.core.record.status == 0 {
+                    self.core.record.status = failure.status().code();
+                }
+            }
+            // A response cut short must look cut short: a reset, never an end that could be taken for the body's.
+            _ if self.core.record.status != 0 => self.core.close = Close::Abort,
+            _ => self.answer(failure),
+        }
+        State::Done(Err(failure))
+    }
+
+    /// Answers for the backend that does not.
+    fn answer(&mut self, failure: Failure) {
+        if !self.core.request_complete || matches!(failure, Failure::Request(_)) {
+            // What follows of the request would be taken for the next one.
+            self.close_after("request not read to its end");
+        }
+        let now = self.cx.clock();
+        let bytes = answer::failure(
+            &answer::Context {
+                failure,
+                head: Some(&self.core.head),
+                persist: self.core.close == Close::No,
+                retry_after: self.parts.shared.health.retry_after(now.instant),
+                date: self.parts.date.text(now.wall),
+                forwarding: &self.parts.shared.config.forwarding,
+            },
+            &mut self.parts.scratch,
+        );
+        self.core.record.status = failure.status().code();
+        self.core.record.sent += bytes.body as u64;
+        self.cx.send(self.core.client, bytes.message);
+    }
+
+    /// Gives up the backend connection at once.
+    pub(super) fn drop_link(&mut self, link: Link, outcome: Outcome) {
+        self.parts.finish_with(link, outcome, self.cx);
+        if self.parts.remove_upstream(link.conn, CloseReason::Ended) {
+            self.cx.abort(link.conn);
+        }
+    }
+}

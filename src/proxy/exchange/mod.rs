@@ -1,0 +1,337 @@
+//! One request and its response: the state machine at the centre of the proxy.
+//!
+//! ```text
+//!            choose                connected / quiet            101
+//!   Start ──────────▶ Connect, Probe ──────────▶ Relay ─────────────────▶ Tunnel
+//!     ▲  ╲ full                │                   │ │                      │
+//!     │   ╲                    ▼                   │ ▼                      ▼
+//!   room   ▶ Wait            retry ◀───────────────┘ Done ◀─────────────────┘
+//!     │         │              │    before any response
+//!     └─────────┴─── Pause ◀───┘
+//! ```
+//!
+//! Every state owns what it needs and nothing else. An [`Event`] consumes the state and returns the next one
+//! ([`State::on`]); what happens on the way is in one file per question:
+//!
+//! | file | question |
+//! |---|---|
+//! | `route.rs` | which backend, which connection, and what if there is none |
+//! | `retry.rs` | may this request be sent again |
+//! | `relay.rs` | what moves between the two sides, and when is it complete |
+//! | `tunnel.rs` | what happens after a 101 |
+//! | `fail.rs` | how it ends when it does not end well |
+
+mod fail;
+mod relay;
+mod retry;
+mod route;
+mod tunnel;
+
+use super::{failure::Failure, parts::Parts, phase, phase::Phase, record::Record};
+use crate::{
+    app::{ConnId, Cx, TimerKey},
+    backend::BackendId,
+    http::{self, BodyLength, BodyWriter, Fields, RequestHead, ResponseHead},
+    pool::Granted,
+};
+use std::{io, time::Instant};
+
+/// What an exchange hears.
+#[derive(Debug)]
+pub(super) enum Event<'a> {
+    /// The head is here: choose a backend.
+    Route,
+    /// A place in the queue of the pool has come up: look again.
+    Room(Granted<u32>),
+    /// The connection asked for is established.
+    Connected,
+    /// The pooled connection is quiet, or it is not.
+    Probed(bool),
+    /// A part of the request body; in a tunnel, any bytes from the client.
+    RequestData(&'a [u8]),
+    /// The request is complete.
+    RequestEnd(Fields),
+    /// A 1xx response.
+    Interim(ResponseHead),
+    /// The final response head.
+    Head(ResponseHead, BodyLength),
+    /// 101: the backend speaks another protocol from here on.
+    Switched(ResponseHead),
+    /// A part of the response body; in a tunnel, any bytes from the backend.
+    ResponseData(&'a [u8]),
+    /// The response is complete.
+    ResponseEnd(Fields),
+    /// The backend broke a rule of HTTP.
+    UpstreamBad(http::Error),
+    /// The backend sends nothing more, in the middle of something.
+    UpstreamEnded,
+    /// The connection to the backend is gone.
+    UpstreamFailed(io::ErrorKind),
+    /// The backend is late: see [`super::upstream::Upstream::answer_late`].
+    UpstreamLate,
+    /// The backend does not read.
+    UpstreamStalled,
+    /// The client sends nothing more.
+    ClientEnded,
+    /// The client's connection is gone, or must go.
+    ClientLost(Failure),
+    /// The client breaks a rule, or is too slow, in the middle of its request.
+    RequestBad(Failure),
+    /// The deadline of the exchange itself passed.
+    Expired,
+}
+
+/// The backend connection an exchange holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Link {
+    /// Its name.
+    pub(super) conn: ConnId,
+    /// Whose it is.
+    pub(super) backend: BackendId,
+    /// It carried exchanges before, so the backend may have given it up without our knowing yet.
+    pub(super) reused: bool,
+}
+
+/// How far the response is.
+#[derive(Debug)]
+pub(super) enum Receiving {
+    /// Nothing but interim responses.
+    Head,
+    /// The head went to the client; this frames the body.
+    Body(BodyWriter),
+    /// Complete; the request is not yet.
+    Complete,
+}
+
+/// Where an exchange is, with exactly the data of that place.
+#[derive(Debug)]
+pub(super) enum State {
+    /// Nothing chosen yet.
+    Start,
+    /// Every usable backend is at its limit: in the pool's queue until then.
+    Wait {
+        /// When the wait is over.
+        until: Instant,
+    },
+    /// Between two tries.
+    Pause,
+    /// A connection is being opened.
+    Connect(Link),
+    /// A pooled connection is looked at before it gets a request that could not be sent twice.
+    Probe(Link),
+    /// Both directions at once.
+    Relay {
+        /// The backend's side.
+        link: Link,
+        /// Frames the request body; finished when the request is complete.
+        sending: BodyWriter,
+        /// The response.
+        receiving: Receiving,
+        /// Whether the backend's connection persists after this response.
+        reusable: bool,
+    },
+    /// Bytes both ways, of a protocol that we do not know.
+    Tunnel {
+        /// The backend's side.
+        link: Link,
+        /// The client sends nothing more.
+        client_ended: bool,
+        /// The backend sends nothing more.
+        backend_ended: bool,
+    },
+    /// Answered, aborted or given up; the client's connection is dealt with by [`Close`].
+    Done(Result<(), Failure>),
+}
+
+/// What becomes of the client's connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Close {
+    /// It persists: the next request may come.
+    No,
+    /// It is closed properly, for this reason.
+    After(&'static str),
+    /// It breaks off: the client must not take what it has for complete.
+    Abort,
+}
+
+/// What every state of an exchange needs.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) key: u32,
+    pub(super) client: ConnId,
+    pub(super) head: RequestHead,
+    pub(super) body: BodyLength,
+    /// The client asked to switch protocols, and may.
+    pub(super) upgrade: bool,
+    /// Everything the client sends for this request is here.
+    pub(super) request_complete: bool,
+    /// A byte of the body went to a backend, so the request cannot be sent again.
+    pub(super) body_begun: bool,
+    /// Backends that failed this request.
+    pub(super) tried: Vec<BackendId>,
+    /// A pooled connection turned out dead: take a new one.
+    pub(super) fresh: bool,
+    /// Interim responses relayed.
+    pub(super) interims: u8,
+    /// What becomes of the client's connection.
+    pub(super) close: Close,
+    /// When the whole exchange must be over.
+    pub(super) until: Option<Instant>,
+    /// For the access log.
+    pub(super) record: Record,
+}
+
+/// One request and its response.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub(super) core: Core,
+    state: State,
+    phase: Phase,
+}
+
+/// One event's view of the exchange and of everything around it.
+pub(super) struct Turn<'a> {
+    pub(super) core: &'a mut Core,
+    pub(super) parts: &'a mut Parts,
+    pub(super) cx: &'a mut Cx,
+}
+
+/// The timer of exchange `key`. Odd numbers are the health probes'.
+pub(super) fn timer(key: u32) -> TimerKey {
+    TimerKey::App(key * 2)
+}
+
+impl Exchange {
+    /// A request whose head is complete.
+    pub(super) fn new(core: Core) -> Self {
+        Self { core, state: State::Start, phase: Phase::ReadingRequest }
+    }
+
+    /// Hears one event.
+    pub(super) fn on(&mut self, event: Event<'_>, parts: &mut Parts, cx: &mut Cx) {
+        // The placeholder is never seen: `on` returns the state that replaces it.
+        let state = std::mem::replace(&mut self.state, State::Start);
+        let mut turn = Turn { core: &mut self.core, parts, cx };
+        self.state = state.on(event, &mut turn);
+        self.enter_phase();
+    }
+
+    /// Whether the request body may be read now: there is somewhere to put it.
+    pub(super) fn takes_body(&self) -> bool {
+        match self.state {
+            State::Relay { .. } => !self.core.request_complete,
+            State::Tunnel { .. } => true,
+            State::Start | State::Wait { .. } | State::Pause | State::Connect(_) | State::Probe(_) | State::Done(_) => {
+                false
+            }
+        }
+    }
+
+    /// Whether bytes pass without being read as HTTP.
+    pub(super) fn is_tunnel(&self) -> bool {
+        matches!(self.state, State::Tunnel { .. })
+    }
+
+    /// The backend connection it holds.
+    pub(super) fn link(&self) -> Option<Link> {
+        match self.state {
+            State::Connect(link) | State::Probe(link) | State::Relay { link, .. } | State::Tunnel { link, .. } => {
+                Some(link)
+            }
+            State::Start | State::Wait { .. } | State::Pause | State::Done(_) => None,
+        }
+    }
+
+    /// How it ended, if it has.
+    pub(super) fn outcome(&self) -> Option<Result<(), Failure>> {
+        match self.state {
+            State::Done(outcome) => Some(outcome),
+            _ => None,
+        }
+    }
+
+    /// The exchange is over: the connection idles again, or it closes.
+    pub(super) fn leave(&mut self, persists: bool) {
+        if self.phase != Phase::Closing {
+            self.enter(if persists { Phase::Idle } else { Phase::Closing });
+        }
+    }
+
+    fn enter_phase(&mut self) {
+        let phase = self.state.phase(&self.core);
+        if phase != self.phase {
+            self.enter(phase);
+        }
+    }
+
+    /// Reports the phase; in debug builds it must be one that may follow the last.
+    fn enter(&mut self, phase: Phase) {
+        debug_assert!(
+            phase::TRANSITIONS.iter().any(|(from, to, _)| (*from, *to) == (self.phase, phase)),
+            "{:?} must not follow {:?}: add it to phase.rs or mend the exchange",
+            phase,
+            self.phase,
+        );
+        tracing::debug!(exchange = self.core.key, from = self.phase.as_str(), to = phase.as_str(), "phase");
+        self.phase = phase;
+    }
+}
+
+impl State {
+    /// The next state. Events that mean nothing to a state leave it as it is.
+    fn on(self, event: Event<'_>, turn: &mut Turn<'_>) -> Self {
+        match (self, event) {
+            (Self::Start, Event::Route) => turn.route(None),
+            (Self::Wait { .. }, Event::Room(granted)) => turn.route(Some(granted)),
+            (Self::Pause, Event::Expired) if !turn.exchange_is_late() => turn.route(None),
+            (Self::Connect(link), Event::Connected) => turn.send_request(link),
+            (Self::Probe(link), Event::Probed(quiet)) => turn.probed(link, quiet),
+            (Self::Connect(link), Event::UpstreamLate) => turn.lost(link, Failure::ConnectTimeout, false),
+            (Self::Connect(link), Event::UpstreamFailed(error)) => {
+                turn.lost(link, Failure::ConnectFailed(error), false)
+            }
+            (Self::Connect(link), Event::UpstreamEnded) => turn.lost(link, Failure::UpstreamClosed, false),
+            (Self::Probe(link), Event::UpstreamFailed(_) | Event::UpstreamEnded) => turn.probed(link, false),
+            (Self::Relay { link, sending, receiving, reusable }, event) => {
+                turn.relay(link, sending, receiving, reusable, event)
+            }
+            (Self::Tunnel { link, client_ended, backend_ended }, event) => {
+                turn.tunnel(link, client_ended, backend_ended, event)
+            }
+            (state, Event::ClientLost(failure) | Event::RequestBad(failure)) => turn.give_up(state.held(), failure),
+            (state, Event::ClientEnded) if !turn.core.request_complete => {
+                turn.give_up(state.held(), Failure::ClientGone)
+            }
+            (state, Event::Expired) => {
+                let failure = match state {
+                    Self::Wait { until } if until <= turn.cx.now() => Failure::QueueTimeout,
+                    _ if turn.exchange_is_late() => Failure::ExchangeTimeout,
+                    _ => return state,
+                };
+                turn.give_up(state.held(), failure)
+            }
+            (state, _) => state,
+        }
+    }
+
+    /// The connection of a state that has not sent anything on it.
+    fn held(&self) -> Option<Link> {
+        match self {
+            Self::Connect(link) | Self::Probe(link) => Some(*link),
+            Self::Relay { link, .. } | Self::Tunnel { link, .. } => Some(*link),
+            Self::Start | Self::Wait { .. } | Self::Pause | Self::Done(_) => None,
+        }
+    }
+
+    fn phase(&self, core: &Core) -> Phase {
+        match self {
+            Self::Start => Phase::ReadingRequest,
+            Self::Wait { .. } | Self::Pause | Self::Connect(_) | Self::Probe(_) => Phase::Forwarding,
+            Self::Relay { receiving: Receiving::Head, .. } if core.request_complete => Phase::ReadingResponse,
+            Self::Relay { receiving: Receiving::Head, .. } => Phase::Forwarding,
+            Self::Relay { .. } | Self::Tunnel { .. } => Phase::WritingResponse,
+            Self::Done(Err(Failure::ClientGone | Failure::ClientStalled)) => Phase::Closing,
+            Self::Done(_) => Phase::WritingResponse,
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! Both directions at once: the request towards the backend, the response towards the client.
+//!
+//! Either may finish first. A response that arrives before the request body ends is relayed at once; if the backend will
+//! close after it, the rest of the request is no longer forwarded and the client's connection is closed after the
+//! response (RFC 9112 §9.6), else the request goes on to its end and both connections persist.
+
+use super::{
+    Close, Event, Failure, Link, Receiving, State, Turn,
+    route::{BULK, is_bulk},
+};
+use crate::{
+    app::{ConnId, Cx},
+    buf::Sink,
+    health::Outcome,
+    http::{self, BodyLength, BodyWriter, Fields, ResponseHead, Version},
+    proxy::headers,
+};
+use bytes::Bytes;
+
+/// Interim responses per exchange. Real ones send one or two (100, 103); a stream of them is an attack on the client.
+const INTERIMS_MAX: u8 = 16;
+
+/// A connection as a place to put framed bytes.
+struct To<'a> {
+    cx: &'a mut Cx,
+    conn: ConnId,
+}
+
+impl Sink for To<'_> {
+    fn owned(&mut self, bytes: Bytes) {
+        self.cx.send(self.conn, bytes);
+    }
+
+    fn borrowed(&mut self, bytes: &[u8]) {
+        self.cx.forward(self.conn, bytes);
+    }
+}
+
+impl Turn<'_> {
+    /// What a running exchange does with an event.
+    pub(super) fn relay(
+        &mut self,
+        link: Link,
+        mut sending: BodyWriter,
+        receiving: Receiving,
+        reusable: bool,
+        event: Event<'_>,
+    ) -> State {
+        match event {
+            Event::RequestData(data) => {
+                if let Err(error) = self.send_body(link, &mut sending, data) {
+                    return self.give_up(Some(link), Failure::Request(error));
+                }
+            }
+            Event::RequestEnd(trailers) => return self.request_end(link, sending, receiving, reusable, &trailers),
+            Event::Interim(head) => {
+                if let Err(failure) = self.interim(&head) {
+                    return self.give_up(Some(link), failure);
+                }
+            }
+            Event::Head(head, body) => return self.response_head(link, sending, &head, body),
+            Event::Switched(head) => return self.switched(link, &head),
+            Event::ResponseData(data) => return self.response_data(link, sending, receiving, reusable, data),
+            Event::ResponseEnd(trailers) => return self.response_end(link, sending, receiving, reusable, &trailers),
+            Event::UpstreamBad(error) => return self.give_up(Some(link), Failure::Response(error)),
+            Event::UpstreamEnded | Event::UpstreamFailed(_) => return self.upstream_gone(link, &receiving),
+            Event::UpstreamLate => {
+                let failure = match receiving {
+                    Receiving::Head => Failure::FirstByteTimeout,
+                    Receiving::Body(_) | Receiving::Complete => Failure::ResponseTimeout,
+                };
+                return self.give_up(Some(link), failure);
+            }
+            Event::UpstreamStalled => return self.give_up(Some(link), Failure::UpstreamStalled),
+            // Half-close: a client may end its side after the request and still read the response.
+            Event::ClientEnded if self.core.request_complete => {}
+            Event::ClientEnded => return self.give_up(Some(link), Failure::ClientGone),
+            Event::ClientLost(failure) | Event::RequestBad(failure) => return self.give_up(Some(link), failure),
+            Event::Expired if self.exchange_is_late() => return self.give_up(Some(link), Failure::ExchangeTimeout),
+            Event::Expired | Event::Route | Event::Room(_) | Event::Connected | Event::Probed(_) => {}
+        }
+        State::Relay { link, sending, receiving, reusable }
+    }
+
+    fn send_body(&mut self, link: Link, sending: &mut BodyWriter, data: &[u8]) -> Result<(), http::Error> {
+        self.core.body_begun = true;
+        self.core.record.received += data.len() as u64;
+        let limit = self.parts.shared.config.deadlines.body;
+        if let Some(client) = self.parts.table.downstream(self.core.client) {
+            client.expect_input(self.cx, Some(limit));
+        }
+        sending.data(&mut To { cx: self.cx, conn: link.conn }, data)
+    }
+
+    fn request_end(
+        &mut self,
+        link: Link,
+        mut sending: BodyWriter,
+        receiving: Receiving,
+        reusable: bool,
+        trailers: &Fields,
+    ) -> State {
+        if let Err(error) = sending.end(&mut To { cx: self.cx, conn: link.conn }, trailers) {
+            return self.give_up(Some(link), Failure::Request(error));
+        }
+        self.core.request_complete = true;
+        if let Some(client) = self.parts.table.downstream(self.core.client) {
+            client.expect_input(self.cx, None);
+            client.set_bulk(self.cx, false);
+        }
+        match receiving {
+            Receiving::Complete => return self.complete(link, reusable),
+            Receiving::Head => {
+                let by = self.cx.now() + self.parts.shared.config.deadlines.first_byte;
+                self.expect_upstream(link, Some(by));
+            }
+            Receiving::Body(_) => {}
+        }
+        State::Relay { link, sending, receiving, reusable }
+    }
+
+    /// Relays a 1xx, except to clients that do not know them (RFC 9110 §15.2).
+    fn interim(&mut self, head: &ResponseHead) -> Result<(), Failure> {
+        self.core.interims += 1;
+        if self.core.interims > INTERIMS_MAX {
+            return Err(Failure::TooManyInterims);
+        }
+        if self.core.head.version == Version::Http11 {
+            let mut out = std::mem::take(&mut self.parts.scratch);
+            headers::write_interim(&mut out, head);
+            self.cx.send(self.core.client, out.split().freeze());
+            self.parts.scratch = out;
+        }
+        Ok(())
+    }
+
+    fn response_head(&mut self, link: Link, sending: BodyWriter, head: &ResponseHead, body: BodyLength) -> State {
+        let reusable = http::persistent_after(head, body).is_ok();
+        if !reusable && !self.core.request_complete {
+            self.close_after("backend answered early and closes");
+        }
+        if self.parts.draining {
+            self.close_after("draining");
+        }
+        let framing = self.client_framing(body);
+        if framing == BodyLength::UntilClose {
+            self.close_after("response ends with the connection");
+        }
+        self.core.record.status = head.status.code();
+        let date = self.parts.date.text(self.cx.clock().wall);
+        let mut out = std::mem::take(&mut self.parts.scratch);
+        headers::write_response(
+            &mut out,
+            &headers::Outbound {
+                head,
+                framing,
+                client: self.core.head.version,
+                persist: self.core.close == Close::No,
+                date,
+            },
+            &self.parts.shared.config.forwarding,
+        );
+        self.cx.send(self.core.client, out.split().freeze());
+        self.parts.scratch = out;
+        let by = (body != BodyLength::Empty).then(|| self.cx.now() + self.parts.shared.config.deadlines.response);
+        if let Some(upstream) = self.parts.table.upstream(link.conn) {
+            upstream.expect(self.cx, by);
+            if is_bulk(body) {
+                upstream.set_bulk(self.cx);
+            }
+        }
+        State::Relay { link, sending, receiving: Receiving::Body(BodyWriter::of(framing)), reusable }
+    }
+
+    /// How the body reaches this client: an HTTP/1.0 client knows no chunks (RFC 9112 §6.1).
+    fn client_framing(&self, body: BodyLength) -> BodyLength {
+        match (body, self.core.head.version) {
+            (BodyLength::Chunked | BodyLength::UntilClose, Version::Http11) => BodyLength::Chunked,
+            (BodyLength::Chunked | BodyLength::UntilClose, Version::Http10) => BodyLength::UntilClose,
+            (BodyLength::Empty | BodyLength::Exact(_), _) => body,
+        }
+    }
+
+    fn response_data(
+        &mut self,
+        link: Link,
+        sending: BodyWriter,
+        mut receiving: Receiving,
+        reusable: bool,
+        data: &[u8],
+    ) -> State {
+        if let Receiving::Body(body) = &mut receiving {
+            self.core.record.sent += data.len() as u64;
+            if let Err(error) = body.data(&mut To { cx: self.cx, conn: self.core.client }, data) {
+                return self.give_up(Some(link), Failure::Response(error));
+            }
+            if data.len() as u64 >= BULK || self.core.record.sent > BULK {
+                let by = self.cx.now() + self.parts.shared.config.deadlines.response;
+                self.expect_upstream(link, Some(by));
+            }
+        }
+        State::Relay { link, sending, receiving, reusable }
+    }
+
+    fn response_end(
+        &mut self,
+        link: Link,
+        sending: BodyWriter,
+        mut receiving: Receiving,
+        reusable: bool,
+        trailers: &Fields,
+    ) -> State {
+        if let Receiving::Body(body) = &mut receiving
+            && let Err(error) = body.end(&mut To { cx: self.cx, conn: self.core.client }, trailers)
+        {
+            return self.give_up(Some(link), Failure::Response(error));
+        }
+        if self.core.request_complete || !reusable {
+            return self.complete(link, reusable);
+        }
+        self.expect_upstream(link, None);
+        State::Relay { link, sending, receiving: Receiving::Complete, reusable }
+    }
+
+    /// The backend ended or reset its connection before the response did.
+    fn upstream_gone(&mut self, link: Link, receiving: &Receiving) -> State {
+        match receiving {
+            Receiving::Head => self.lost(link, Failure::UpstreamClosed, true),
+            Receiving::Body(_) => self.give_up(Some(link), Failure::Truncated),
+            Receiving::Complete => {
+                self.close_after("backend closed before the request ended");
+                self.complete(link, false)
+            }
+        }
+    }
+
+    /// Both messages are through, or the rest of the request interests nobody.
+    fn complete(&mut self, link: Link, reusable: bool) -> State {
+        if reusable && self.core.request_complete {
+            self.parts.give_back(link, self.cx);
+        } else {
+            self.parts.close_link(link, Outcome::Success, self.cx);
+        }
+        State::Done(Ok(()))
+    }
+
+    /// The backend switches protocols: from here on we relay bytes.
+    fn switched(&mut self, link: Link, head: &ResponseHead) -> State {
+        if !self.core.upgrade || !self.core.request_complete {
+            return self.give_up(Some(link), Failure::UnaskedUpgrade);
+        }
+        self.core.record.status = head.status.code();
+        let mut out = std::mem::take(&mut self.parts.scratch);
+        headers::write_interim(&mut out, head);
+        self.cx.send(self.core.client, out.split().freeze());
+        self.parts.scratch = out;
+        let idle_until = self.cx.now() + self.parts.shared.config.deadlines.tunnel;
+        self.expect_upstream(link, Some(idle_until));
+        // Whatever the client sent after its request head was kept back until now.
+        self.parts.ready.push(self.core.client);
+        State::Tunnel { link, client_ended: false, backend_ended: false }
+    }
+}

@@ -1,0 +1,107 @@
+//! May this request be sent again?
+//!
+//! Yes, if no byte of it reached a backend; or if its method is idempotent (RFC 9110 §9.2.2) and nothing of its body was
+//! consumed, so that all of it can be sent a second time. In both cases only before any byte of a response, at most
+//! `--retries` times, and within the retry budget: when every request fails, retries must not triple the load.
+//!
+//! The common case is a pooled connection that the backend closed while our request was on its way (RFC 9112 §9.3.1).
+//! That is nobody's fault: it costs neither budget nor pause, and the backend is not held to have failed.
+
+use super::{Failure, Link, State, Turn};
+use crate::{health::Outcome, http::BodyLength};
+
+/// Why a request is not sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    /// The backend may have acted on it, and acting twice is not the same as acting once.
+    NotIdempotent,
+    /// Part of the body is gone.
+    BodyConsumed,
+    /// The backend is slow, not dead: asking a second one doubles the load of what is slow.
+    TooSlow,
+    /// It broke off, or answered nonsense, after it had acted.
+    NotTransient,
+    /// Often enough.
+    Exhausted,
+    /// Too many requests are being sent again already.
+    Budget,
+}
+
+impl Refusal {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::NotIdempotent => "method not idempotent",
+            Self::BodyConsumed => "body consumed",
+            Self::TooSlow => "backend slow, not dead",
+            Self::NotTransient => "not transient",
+            Self::Exhausted => "tried often enough",
+            Self::Budget => "retry budget spent",
+        }
+    }
+}
+
+impl Turn<'_> {
+    /// Whether the request would survive a dead connection: see the module.
+    pub(super) fn could_be_sent_again(&self) -> bool {
+        self.core.head.method.is_idempotent() && self.core.body == BodyLength::Empty
+    }
+
+    /// The backend failed before its response began. `sent`: bytes of the request were on the wire.
+    pub(super) fn lost(&mut self, link: Link, failure: Failure, sent: bool) -> State {
+        let stale = link.reused && failure == Failure::UpstreamClosed;
+        let outcome = match failure.blame() {
+            Some(kind) if !stale => Outcome::Failure(kind),
+            _ => Outcome::Neutral,
+        };
+        self.drop_link(link, outcome);
+        match self.may_retry(failure, sent, stale) {
+            Ok(()) => {
+                self.core.record.retries.push(failure);
+                self.parts.counters().retries.add(1);
+                self.again(link, stale)
+            }
+            Err(refusal) => {
+                if !self.core.record.retries.is_empty() || refusal != Refusal::NotTransient {
+                    self.core.record.not_retried = Some(refusal.as_str());
+                }
+                self.give_up(None, failure)
+            }
+        }
+    }
+
+    fn may_retry(&mut self, failure: Failure, sent: bool, stale: bool) -> Result<(), Refusal> {
+        match failure {
+            Failure::ConnectFailed(_) | Failure::ConnectTimeout | Failure::UpstreamClosed => {}
+            Failure::FirstByteTimeout | Failure::UpstreamStalled => return Err(Refusal::TooSlow),
+            _ => return Err(Refusal::NotTransient),
+        }
+        if sent && !self.core.head.method.is_idempotent() {
+            return Err(Refusal::NotIdempotent);
+        }
+        if self.core.body_begun {
+            return Err(Refusal::BodyConsumed);
+        }
+        if self.core.record.retries.len() >= self.parts.shared.config.retries as usize {
+            return Err(Refusal::Exhausted);
+        }
+        if !stale && !self.parts.retry_budget.may_retry(self.cx.now()) {
+            return Err(Refusal::Budget);
+        }
+        Ok(())
+    }
+
+    /// Another try: at once if the last one never reached a working backend, else after a pause.
+    fn again(&mut self, link: Link, stale: bool) -> State {
+        if stale {
+            // The pool may hold more dead ones; a new connection settles it.
+            self.core.fresh = true;
+            return self.route(None);
+        }
+        self.core.tried.push(link.backend);
+        let attempt = u32::try_from(self.core.record.retries.len()).unwrap_or(u32::MAX);
+        let jitter = self.parts.random();
+        let delay = self.parts.shared.config.backoff.delay(attempt.saturating_sub(1), jitter);
+        self.arm(Some(self.cx.now() + delay));
+        State::Pause
+    }
+}

@@ -1,0 +1,201 @@
+//! Which backend, which connection; and what if there is none.
+
+use super::{Close, Failure, Link, Receiving, State, Turn, timer};
+use crate::{
+    app::ConnId,
+    backend::BackendId,
+    health::Outcome,
+    http::{BodyLength, BodyWriter},
+    lb::{Candidate, RouteKey},
+    pool::{BackendSet, Checkout, Granted, Lease},
+    proxy::{headers, record::PoolUse, table::Role, upstream::Upstream},
+};
+use bytes::BytesMut;
+
+/// A body longer than this is read in large pieces.
+pub(super) const BULK: u64 = 16 * 1024;
+
+/// What choosing came to.
+enum Choice {
+    /// An established connection from the pool.
+    Reuse(BackendId, ConnId, Lease),
+    /// A backend with room for a new connection.
+    Open(BackendId, Lease),
+    /// There are backends, but all of these are at their limits.
+    Full(BackendSet),
+    /// There are none.
+    Nobody,
+}
+
+impl Turn<'_> {
+    /// Chooses a backend and gets hold of a connection to it, or waits for one. `granted`: it has waited already.
+    pub(super) fn route(&mut self, granted: Option<Granted<u32>>) -> State {
+        match self.choose() {
+            Choice::Reuse(backend, conn, lease) => {
+                let link = Link { conn, backend, reused: true };
+                self.take(link, lease, PoolUse::Reused);
+                if self.could_be_sent_again() {
+                    // A dead connection would be noticed and the request sent again: no need to look.
+                    self.send_request(link)
+                } else {
+                    self.cx.probe(conn);
+                    State::Probe(link)
+                }
+            }
+            Choice::Open(backend, lease) => {
+                let conn = self.cx.connect(self.parts.shared.backends[backend.index()].address);
+                self.parts.table.insert(conn, Role::Upstream(Box::new(Upstream::new(conn, backend))));
+                let link = Link { conn, backend, reused: false };
+                self.take(link, lease, PoolUse::Opened);
+                let by = self.cx.now() + self.parts.shared.config.deadlines.connect;
+                self.expect_upstream(link, Some(by));
+                State::Connect(link)
+            }
+            Choice::Full(full) => self.wait(full, granted),
+            Choice::Nobody => self.give_up(None, Failure::NoBackend),
+        }
+    }
+
+    /// Joins the queue of the pool, or takes its old place in it.
+    fn wait(&mut self, full: BackendSet, granted: Option<Granted<u32>>) -> State {
+        let since = granted.as_ref().map_or(self.cx.now(), |granted| granted.since);
+        match granted {
+            Some(granted) => self.parts.pool.wait_again(granted, full),
+            None => {
+                if self.parts.pool.wait(self.core.key, full, since).is_err() {
+                    return self.give_up(None, Failure::QueueFull);
+                }
+            }
+        }
+        let until = since + self.parts.shared.config.deadlines.queue;
+        self.arm(Some(until));
+        State::Wait { until }
+    }
+
+    /// Asks the balancer until a backend has a connection for us.
+    fn choose(&mut self) -> Choice {
+        let now = self.cx.now();
+        let client = RouteKey { client: self.core.record.peer.ip() };
+        let mut candidates = std::mem::take(&mut self.parts.candidates);
+        self.parts.fill_candidates(&mut candidates, &self.core.tried, now);
+        if candidates.is_empty() && !self.core.tried.is_empty() {
+            // Everyone living has failed this request once; once more is better than giving up.
+            self.parts.fill_candidates(&mut candidates, &[], now);
+        }
+        let mut choice = Choice::Nobody;
+        while let Some(backend) = self.parts.balancer.pick(&client, &candidates) {
+            if self.parts.shared.health.admit(backend, now) {
+                match self.parts.checkout(backend, self.core.fresh, self.cx) {
+                    Checkout::Reuse { conn, lease, .. } => {
+                        choice = Choice::Reuse(backend, conn, lease);
+                        break;
+                    }
+                    Checkout::Open(lease) => {
+                        choice = Choice::Open(backend, lease);
+                        break;
+                    }
+                    Checkout::Full | Checkout::Evict { .. } => {
+                        self.parts.shared.health.report(backend, Outcome::Neutral, now);
+                        let mut full = if let Choice::Full(full) = choice { full } else { BackendSet::default() };
+                        full.insert(backend);
+                        choice = Choice::Full(full);
+                    }
+                }
+            }
+            candidates.retain(|candidate: &Candidate| candidate.id != backend);
+        }
+        self.parts.candidates = candidates;
+        choice
+    }
+
+    /// From here on the exchange holds a connection, and a place among those in flight.
+    fn take(&mut self, link: Link, lease: Lease, pool: PoolUse) {
+        self.parts.shared.load.begin(link.backend);
+        self.core.record.backend = Some(link.backend);
+        self.core.record.pool = pool;
+        if let Some(upstream) = self.parts.table.upstream(link.conn) {
+            upstream.exchange = Some(self.core.key);
+            upstream.lease = Some(lease);
+        }
+        self.arm(None);
+    }
+
+    /// The pooled connection was looked at.
+    pub(super) fn probed(&mut self, link: Link, quiet: bool) -> State {
+        if quiet { self.send_request(link) } else { self.lost(link, Failure::UpstreamClosed, false) }
+    }
+
+    /// Sends the head; the body follows as it arrives.
+    pub(super) fn send_request(&mut self, link: Link) -> State {
+        let mut out = std::mem::take(&mut self.parts.scratch);
+        self.write_head(link, &mut out);
+        self.cx.send(link.conn, out.split().freeze());
+        self.parts.scratch = out;
+        let deadlines = &self.parts.shared.config.deadlines;
+        let answer_by = self.cx.now() + deadlines.first_byte;
+        let body_limit = deadlines.body;
+        let waits = self.core.request_complete || crate::http::expects_continue(&self.core.head);
+        if let Some(upstream) = self.parts.table.upstream(link.conn) {
+            upstream.reader.expect(&self.core.head.method);
+            upstream.expect(self.cx, waits.then_some(answer_by));
+        }
+        if !self.core.request_complete {
+            if let Some(client) = self.parts.table.downstream(self.core.client) {
+                client.expect_input(self.cx, Some(body_limit));
+                client.set_bulk(self.cx, is_bulk(self.core.body));
+            }
+            self.parts.ready.push(self.core.client);
+        }
+        State::Relay { link, sending: BodyWriter::of(self.core.body), receiving: Receiving::Head, reusable: false }
+    }
+
+    fn write_head(&mut self, link: Link, out: &mut BytesMut) {
+        let shared = &*self.parts.shared;
+        headers::write_request(
+            out,
+            &headers::Inbound {
+                head: &self.core.head,
+                body: self.core.body,
+                upgrade: self.core.upgrade,
+                peer: self.core.record.peer.ip(),
+                backend: &shared.backends[link.backend.index()],
+                persist: shared.slots.config().max > 0,
+            },
+            &shared.config.forwarding,
+        );
+    }
+
+    /// Sets the timer of the exchange: the earlier of `at` and its own end.
+    pub(super) fn arm(&mut self, at: Option<std::time::Instant>) {
+        let earliest = [at, self.core.until].into_iter().flatten().min();
+        self.cx.set_deadline(timer(self.core.key), earliest);
+    }
+
+    /// Whether the whole exchange is out of time.
+    pub(super) fn exchange_is_late(&self) -> bool {
+        self.core.until.is_some_and(|until| until <= self.cx.now())
+    }
+
+    /// Sets what the backend has to do next, and by when.
+    pub(super) fn expect_upstream(&mut self, link: Link, by: Option<std::time::Instant>) {
+        if let Some(upstream) = self.parts.table.upstream(link.conn) {
+            upstream.expect(self.cx, by);
+        }
+    }
+
+    /// Ends the client's connection after this exchange, unless it is to be aborted anyway.
+    pub(super) fn close_after(&mut self, reason: &'static str) {
+        if self.core.close == Close::No {
+            self.core.close = Close::After(reason);
+        }
+    }
+}
+
+/// Whether a body is worth large reads.
+pub(super) fn is_bulk(body: BodyLength) -> bool {
+    match body {
+        BodyLength::Empty => false,
+        BodyLength::Exact(length) => length > BULK,
+        BodyLength::Chunked | BodyLength::UntilClose => true,
+    }
+}

@@ -1,0 +1,163 @@
+//! Why an exchange did not end well, whose fault it was, and what each side is told.
+//!
+//! | failure | the client gets |
+//! |---|---|
+//! | malformed, too large or too slow request | 4xx from [`http::Error`], 408; then close |
+//! | no usable backend, queue full or timed out | 503 with `Retry-After` |
+//! | connect refused or reset, bad or cut-off response head | 502, after the allowed retries |
+//! | connect, first-byte or whole-exchange timeout | 504 |
+//! | anything after the response head | the connection is aborted: never a clean end |
+//!
+//! The client sees a status and an RFC 9209 error type; addresses and details stay in the log.
+
+use crate::{
+    health::FailureKind,
+    http::{self, Status},
+};
+use std::io;
+
+/// The rule that ended an exchange early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failure {
+    /// The request broke a rule of HTTP or one of our limits.
+    Request(http::Error),
+    /// The request head took longer than `--head-timeout`.
+    HeadTimeout,
+    /// The request body stood still for longer than `--body-timeout`.
+    BodyTimeout,
+    /// `CONNECT` asks for a forward proxy; this is a reverse proxy.
+    ConnectMethod,
+    /// `Max-Forwards: 0` on a method other than TRACE and OPTIONS never gets here; on those, this proxy is the last hop.
+    NoForwardsLeft,
+    /// The proxy is shutting down.
+    Draining,
+    /// No backend is up, or every one that is has been tried.
+    NoBackend,
+    /// Every backend is at its connection limit and the queue is at its own.
+    QueueFull,
+    /// A connection did not become free within `--pool-queue-timeout`.
+    QueueTimeout,
+    /// The backend refused the connection or could not be reached.
+    ConnectFailed(io::ErrorKind),
+    /// The backend did not accept the connection within `--connect-timeout`.
+    ConnectTimeout,
+    /// The backend closed or reset the connection before a response head.
+    UpstreamClosed,
+    /// The response broke a rule of HTTP.
+    Response(http::Error),
+    /// The backend sends interim responses without end.
+    TooManyInterims,
+    /// No response head within `--first-byte-timeout`.
+    FirstByteTimeout,
+    /// The response switched protocols although the request did not ask.
+    UnaskedUpgrade,
+    /// The response ended before its body did.
+    Truncated,
+    /// The response body stood still for longer than `--response-timeout`.
+    ResponseTimeout,
+    /// The whole exchange took longer than `--request-timeout`.
+    ExchangeTimeout,
+    /// Neither side of a tunnel sent anything for `--tunnel-timeout`.
+    TunnelIdle,
+    /// The client went away.
+    ClientGone,
+    /// The client did not read for `--write-timeout`.
+    ClientStalled,
+    /// The backend did not read the request for `--write-timeout`.
+    UpstreamStalled,
+}
+
+/// What the log says when there was nobody to answer.
+const CLIENT_GONE: Status = Status::new(499).expect("three digits");
+
+impl Failure {
+    /// What the client gets if the response has not begun.
+    pub(crate) fn status(self) -> Status {
+        match self {
+            Self::Request(error) => error.status(),
+            Self::HeadTimeout | Self::BodyTimeout => Status::REQUEST_TIMEOUT,
+            Self::ConnectMethod => Status::METHOD_NOT_ALLOWED,
+            Self::NoForwardsLeft => Status::OK,
+            Self::Draining | Self::NoBackend | Self::QueueFull | Self::QueueTimeout => Status::SERVICE_UNAVAILABLE,
+            Self::ConnectFailed(_)
+            | Self::UpstreamClosed
+            | Self::Response(_)
+            | Self::TooManyInterims
+            | Self::UnaskedUpgrade
+            | Self::Truncated => Status::BAD_GATEWAY,
+            Self::ConnectTimeout
+            | Self::FirstByteTimeout
+            | Self::ResponseTimeout
+            | Self::ExchangeTimeout
+            | Self::UpstreamStalled
+            | Self::TunnelIdle => Status::GATEWAY_TIMEOUT,
+            // Nobody is left to read it; the log needs a number. 499 is what nginx made customary.
+            Self::ClientGone | Self::ClientStalled => CLIENT_GONE,
+        }
+    }
+
+    /// The error type of RFC 9209 §2.3 for the `Proxy-Status` field.
+    pub(crate) fn proxy_status(self) -> &'static str {
+        match self {
+            Self::Request(_) | Self::HeadTimeout | Self::BodyTimeout | Self::ConnectMethod => "http_request_error",
+            Self::NoForwardsLeft => "http_request_denied",
+            Self::Draining | Self::NoBackend => "destination_unavailable",
+            Self::QueueFull | Self::QueueTimeout => "connection_limit_reached",
+            Self::ConnectFailed(io::ErrorKind::ConnectionRefused) => "connection_refused",
+            Self::ConnectFailed(_) => "destination_ip_unroutable",
+            Self::ConnectTimeout => "connection_timeout",
+            Self::UpstreamClosed => "connection_terminated",
+            Self::Response(_) | Self::TooManyInterims => "http_protocol_error",
+            Self::FirstByteTimeout | Self::ExchangeTimeout => "http_response_timeout",
+            Self::UnaskedUpgrade => "http_upgrade_failed",
+            Self::Truncated => "http_response_incomplete",
+            Self::ResponseTimeout | Self::TunnelIdle => "connection_read_timeout",
+            Self::UpstreamStalled => "connection_write_timeout",
+            Self::ClientGone | Self::ClientStalled => "http_request_error",
+        }
+    }
+
+    /// The rule, for logs and counters.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Request(error) | Self::Response(error) => error.as_str(),
+            Self::HeadTimeout => "request head timeout",
+            Self::BodyTimeout => "request body timeout",
+            Self::ConnectMethod => "CONNECT to a reverse proxy",
+            Self::NoForwardsLeft => "max-forwards reached zero",
+            Self::Draining => "draining",
+            Self::NoBackend => "no backend available",
+            Self::QueueFull => "queue full",
+            Self::QueueTimeout => "queue timeout",
+            Self::ConnectFailed(io::ErrorKind::ConnectionRefused) => "connection refused",
+            Self::ConnectFailed(_) => "connect failed",
+            Self::TooManyInterims => "too many interim responses",
+            Self::ConnectTimeout => "connect timeout",
+            Self::UpstreamClosed => "backend closed before a response",
+            Self::FirstByteTimeout => "first byte timeout",
+            Self::UnaskedUpgrade => "upgrade nobody asked for",
+            Self::Truncated => "response truncated",
+            Self::ResponseTimeout => "response body timeout",
+            Self::ExchangeTimeout => "exchange timeout",
+            Self::TunnelIdle => "tunnel idle",
+            Self::ClientGone => "client gone",
+            Self::ClientStalled => "client does not read",
+            Self::UpstreamStalled => "backend does not read",
+        }
+    }
+
+    /// What a backend is to be blamed for; `None` if it was not its fault.
+    pub(crate) fn blame(self) -> Option<FailureKind> {
+        match self {
+            Self::ConnectFailed(error) => Some(FailureKind::Connect(error)),
+            Self::ConnectTimeout => Some(FailureKind::ConnectTimeout),
+            Self::FirstByteTimeout | Self::ResponseTimeout | Self::UpstreamStalled => {
+                Some(FailureKind::ResponseTimeout)
+            }
+            Self::UpstreamClosed | Self::Truncated => Some(FailureKind::CutOff),
+            Self::Response(_) | Self::UnaskedUpgrade | Self::TooManyInterims => Some(FailureKind::Malformed),
+            _ => None,
+        }
+    }
+}

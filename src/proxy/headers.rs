@@ -1,0 +1,508 @@
+//! What a message's head looks like on the other side: RFC 9110 §7.6, RFC 9112 §3.2 and §9.3, RFC 7239.
+//!
+//! Fields keep their order and the case of their names. Removed: what `Connection` lists and the hop-by-hop set.
+//! Framing is not copied but written anew from what *we* read, so the next hop cannot read it differently.
+
+use super::config::Forwarding;
+use crate::{
+    backend::Backend,
+    http::{self, BodyLength, HopByHop, RequestHead, ResponseHead, Status, Version, framing, hop, target::Form},
+};
+use bytes::{BufMut as _, BytesMut};
+use std::net::IpAddr;
+
+/// A request on its way in, towards a backend.
+pub(super) struct Inbound<'a> {
+    pub(super) head: &'a RequestHead,
+    pub(super) body: BodyLength,
+    /// The client may switch protocols.
+    pub(super) upgrade: bool,
+    pub(super) peer: IpAddr,
+    pub(super) backend: &'a Backend,
+    /// Whether we mean to use the connection again.
+    pub(super) persist: bool,
+}
+
+/// A response on its way out, towards a client.
+pub(super) struct Outbound<'a> {
+    pub(super) head: &'a ResponseHead,
+    pub(super) framing: BodyLength,
+    /// What the client speaks.
+    pub(super) client: Version,
+    /// Whether its connection persists.
+    pub(super) persist: bool,
+    /// For responses without a `Date` (RFC 9110 §6.6.1).
+    pub(super) date: &'a str,
+}
+
+/// Writes a request head for a backend.
+pub(super) fn write_request(out: &mut BytesMut, inbound: &Inbound<'_>, forwarding: &Forwarding) {
+    let Inbound { head, .. } = inbound;
+    let trusted = forwarding.trusted.iter().any(|network| network.contains(inbound.peer));
+    let absolute = matches!(head.parsed_target().form(), Form::Absolute(_));
+    put(out, &[head.method.as_str(), " "]);
+    head.parsed_target().write_origin_form(&head.method, out);
+    put(out, &[" HTTP/1.1\r\n"]);
+    let authority = head.authority();
+    if absolute || !head.fields.contains("host") {
+        // An absolute target overrules Host (RFC 9112 §3.2.2), and HTTP/1.0 may lack it.
+        field(out, "Host", authority.unwrap_or(&inbound.backend.name).as_bytes());
+    }
+    let one_hop = HopByHop::of(&head.fields);
+    let mut chain = Chain::default();
+    for (name, value) in head.fields.iter() {
+        match fate(name) {
+            Fate::Host if absolute => {}
+            Fate::Host => field(out, name, value),
+            Fate::Framing => {}
+            Fate::Upgrade if inbound.upgrade => field(out, name, value),
+            Fate::ForwardedFor => chain.note(trusted, value),
+            Fate::Forwarded if !trusted => {}
+            Fate::ForwardedHost => chain.host |= keep_if(trusted, out, name, value),
+            Fate::ForwardedProto => chain.proto |= keep_if(trusted, out, name, value),
+            Fate::MaxForwards => match hop::max_forwards(head) {
+                Some(left) => field(out, name, left.saturating_sub(1).to_string().as_bytes()),
+                None => field(out, name, value),
+            },
+            Fate::Via => chain.via(value),
+            Fate::Upgrade | Fate::Forwarded | Fate::Date | Fate::Plain => {
+                if !one_hop.contains(name) {
+                    field(out, name, value);
+                }
+            }
+        }
+    }
+    write_framing(out, inbound.body, head.fields.get("content-length"));
+    write_connection(out, inbound);
+    write_forwarded(out, inbound, forwarding, &chain, authority);
+    out.put_slice(b"\r\n");
+}
+
+/// `Connection`, and the fields that are ours to send because they are for the next hop only.
+fn write_connection(out: &mut BytesMut, inbound: &Inbound<'_>) {
+    // A client that understands trailers gets them; the backend has to hear so from us (RFC 9110 §10.1.4).
+    let trailers = hop::accepts_trailers(inbound.head);
+    if trailers {
+        field(out, "TE", b"trailers");
+    }
+    match (inbound.upgrade, inbound.persist, trailers) {
+        (true, _, true) => field(out, "Connection", b"upgrade, TE"),
+        (true, _, false) => field(out, "Connection", b"upgrade"),
+        (false, true, true) => field(out, "Connection", b"TE"),
+        (false, false, true) => field(out, "Connection", b"close, TE"),
+        (false, false, false) => field(out, "Connection", b"close"),
+        (false, true, false) => {}
+    }
+}
+
+/// What the fields on the way say of the hops before us.
+#[derive(Default)]
+struct Chain {
+    hops: Vec<u8>,
+    via: Vec<u8>,
+    host: bool,
+    proto: bool,
+}
+
+impl Chain {
+    fn note(&mut self, trusted: bool, value: &[u8]) {
+        if trusted && !value.is_empty() {
+            join(&mut self.hops, value);
+        }
+    }
+
+    fn via(&mut self, value: &[u8]) {
+        join(&mut self.via, value);
+    }
+}
+
+fn join(list: &mut Vec<u8>, value: &[u8]) {
+    if !list.is_empty() {
+        list.extend_from_slice(b", ");
+    }
+    list.extend_from_slice(value);
+}
+
+fn keep_if(trusted: bool, out: &mut BytesMut, name: &str, value: &[u8]) -> bool {
+    if trusted {
+        field(out, name, value);
+    }
+    trusted
+}
+
+fn write_forwarded(
+    out: &mut BytesMut,
+    inbound: &Inbound<'_>,
+    forwarding: &Forwarding,
+    chain: &Chain,
+    authority: Option<&str>,
+) {
+    let peer = Peer::new(inbound.peer);
+    out.put_slice(b"Via: ");
+    list_start(out, &chain.via);
+    put(out, &[received_by(inbound.head.version), forwarding.pseudonym, "\r\nX-Forwarded-For: "]);
+    list_start(out, &chain.hops);
+    put(out, &[peer.as_str(), "\r\n"]);
+    if !chain.proto {
+        field(out, "X-Forwarded-Proto", b"http");
+    }
+    if let (false, Some(authority)) = (chain.host, authority) {
+        field(out, "X-Forwarded-Host", authority.as_bytes());
+    }
+    if forwarding.forwarded {
+        let address =
+            if inbound.peer.is_ipv6() { format!("\"[{}]\"", peer.as_str()) } else { peer.as_str().to_owned() };
+        put(out, &["Forwarded: for=", &address, ";proto=http"]);
+        if let Some(authority) = authority {
+            put(out, &[";host=\"", authority, "\""]);
+        }
+        out.put_slice(b"\r\n");
+    }
+}
+
+fn list_start(out: &mut BytesMut, before: &[u8]) {
+    if !before.is_empty() {
+        out.put_slice(before);
+        out.put_slice(b", ");
+    }
+}
+
+/// An address as text, without an allocation.
+struct Peer {
+    text: [u8; 46],
+    len: usize,
+}
+
+impl Peer {
+    fn new(address: IpAddr) -> Self {
+        use std::io::Write as _;
+        let mut peer = Self { text: [0; 46], len: 0 };
+        let mut rest = &mut peer.text[..];
+        // A dual-stack listener reports IPv4 clients as ::ffff:a.b.c.d; they are IPv4 clients. 45 bytes always suffice.
+        let written = write!(rest, "{}", address.to_canonical()).map(|()| rest.len());
+        peer.len = 46 - written.unwrap_or(46);
+        peer
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.text[..self.len]).unwrap_or_default()
+    }
+}
+
+/// Writes a final response head for a client.
+pub(super) fn write_response(out: &mut BytesMut, outbound: &Outbound<'_>, forwarding: &Forwarding) {
+    let Outbound { head, framing, .. } = outbound;
+    write_status_line(out, head);
+    let one_hop = HopByHop::of(&head.fields);
+    let mut dated = false;
+    let mut via = Vec::new();
+    for (name, value) in head.fields.iter() {
+        match fate(name) {
+            Fate::Framing => {}
+            Fate::Via => join(&mut via, value),
+            _ if one_hop.contains(name) => {}
+            fate => {
+                dated |= fate == Fate::Date;
+                field(out, name, value);
+            }
+        }
+    }
+    // HEAD and 304 announce the length of a body that they do not have (RFC 9110 §8.6).
+    write_framing(out, *framing, head.fields.get("content-length").filter(|_| head.status.may_declare_length()));
+    if !dated {
+        field(out, "Date", outbound.date.as_bytes());
+    }
+    out.put_slice(b"Via: ");
+    list_start(out, &via);
+    put(out, &[received_by(head.version), forwarding.pseudonym, "\r\n"]);
+    match (outbound.persist, outbound.client) {
+        (false, _) => field(out, "Connection", b"close"),
+        (true, Version::Http10) => field(out, "Connection", b"keep-alive"),
+        (true, Version::Http11) => {}
+    }
+    out.put_slice(b"\r\n");
+}
+
+/// Writes a 1xx head. 101 says what it switches to: its `Upgrade` is the message.
+pub(super) fn write_interim(out: &mut BytesMut, head: &ResponseHead) {
+    write_status_line(out, head);
+    let one_hop = HopByHop::of(&head.fields);
+    let switches = head.status == Status::SWITCHING_PROTOCOLS;
+    for (name, value) in head.fields.iter() {
+        match fate(name) {
+            Fate::Framing => {}
+            Fate::Upgrade if switches => field(out, name, value),
+            _ if one_hop.contains(name) => {}
+            _ => field(out, name, value),
+        }
+    }
+    if switches {
+        field(out, "Connection", b"upgrade");
+    }
+    out.put_slice(b"\r\n");
+}
+
+/// A response goes out in our version (RFC 9110 §2.5), with the phrase that came.
+fn write_status_line(out: &mut BytesMut, head: &ResponseHead) {
+    http::write_status_line(Version::Http11, head.status, head.reason(), out);
+}
+
+fn received_by(version: Version) -> &'static str {
+    match version {
+        Version::Http10 => "1.0 ",
+        Version::Http11 => "1.1 ",
+    }
+}
+
+/// Says where the body ends, in our own words. `announced`: the length of a body that is not there.
+fn write_framing(out: &mut BytesMut, body: BodyLength, announced: Option<&[u8]>) {
+    match (body, announced) {
+        (BodyLength::Empty, Some(announced)) => field(out, "Content-Length", announced),
+        (BodyLength::Empty, None) => {}
+        (body, _) => framing::write_field(body, out),
+    }
+}
+
+/// The client asked to switch protocols, and to one that we can carry. Not h2c: what follows its 101 is HTTP again, and
+/// would pass unread (RFC 9113 §3.1 has withdrawn it).
+pub(super) fn may_upgrade(head: &RequestHead) -> bool {
+    let mut offers = http::upgrade_offers(head).peekable();
+    offers.peek().is_some() && offers.all(|protocol| !protocol.eq_ignore_ascii_case(b"h2c"))
+}
+
+/// What becomes of a field that is not simply forwarded or hop-by-hop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Plain,
+    Framing,
+    Upgrade,
+    Host,
+    Via,
+    Date,
+    MaxForwards,
+    Forwarded,
+    ForwardedFor,
+    ForwardedHost,
+    ForwardedProto,
+}
+
+/// Decided by length first: most fields are compared with one name or none.
+fn fate(name: &str) -> Fate {
+    let is = |other: &str| name.eq_ignore_ascii_case(other);
+    match name.len() {
+        3 if is("via") => Fate::Via,
+        4 if is("host") => Fate::Host,
+        4 if is("date") => Fate::Date,
+        7 if is("upgrade") => Fate::Upgrade,
+        9 if is("forwarded") => Fate::Forwarded,
+        12 if is("max-forwards") => Fate::MaxForwards,
+        14 if is("content-length") => Fate::Framing,
+        15 if is("x-forwarded-for") => Fate::ForwardedFor,
+        16 if is("x-forwarded-host") => Fate::ForwardedHost,
+        17 if is("transfer-encoding") => Fate::Framing,
+        17 if is("x-forwarded-proto") => Fate::ForwardedProto,
+        _ => Fate::Plain,
+    }
+}
+
+fn field(out: &mut BytesMut, name: &str, value: &[u8]) {
+    out.put_slice(name.as_bytes());
+    out.put_slice(b": ");
+    out.put_slice(value);
+    out.put_slice(b"\r\n");
+}
+
+fn put(out: &mut BytesMut, parts: &[&str]) {
+    for part in parts {
+        out.put_slice(part.as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        backend::BackendId,
+        http::{Limits, RequestEvent, RequestReader, ResponseEvent, ResponseReader},
+    };
+
+    fn backend() -> Backend {
+        let address = "127.0.0.1:3000".parse().unwrap();
+        Backend { id: BackendId(0), name: "backend:3000".to_owned(), address, weight: 1, max: None }
+    }
+
+    fn trusting(networks: &[&str]) -> Forwarding {
+        Forwarding {
+            trusted: networks.iter().map(|network| network.parse().unwrap()).collect(),
+            ..Forwarding::default()
+        }
+    }
+
+    /// The lines of the head that a backend gets for `wire`, from a client at 192.0.2.7.
+    fn inbound(wire: &str, forwarding: &Forwarding, persist: bool) -> Vec<String> {
+        let mut input = wire.as_bytes();
+        let event = RequestReader::new().next(&mut input, &Limits::default());
+        let Ok(Some(RequestEvent::Head(head, body))) = event else { panic!("{wire:?}: {event:?}") };
+        let mut out = BytesMut::new();
+        let peer = "::ffff:192.0.2.7".parse().unwrap();
+        let upgrade = may_upgrade(&head);
+        let inbound = Inbound { head: &head, body, upgrade, peer, backend: &backend(), persist };
+        write_request(&mut out, &inbound, forwarding);
+        lines(&out)
+    }
+
+    /// The lines of the head that a client of version `client` gets for `wire`.
+    fn outbound(wire: &str, framing: BodyLength, client: Version, persist: bool) -> Vec<String> {
+        let mut input = wire.as_bytes();
+        let mut reader = ResponseReader::new();
+        reader.expect(&http::Method::Get);
+        let event = reader.next(&mut input, &Limits::default());
+        let Ok(Some(ResponseEvent::Head(head, _))) = event else { panic!("{wire:?}: {event:?}") };
+        let mut out = BytesMut::new();
+        let outbound = Outbound { head: &head, framing, client, persist, date: "NOW" };
+        write_response(&mut out, &outbound, &Forwarding::default());
+        lines(&out)
+    }
+
+    fn lines(out: &[u8]) -> Vec<String> {
+        let text = std::str::from_utf8(out).unwrap();
+        let head = text.strip_suffix("\r\n\r\n").expect("ends with an empty line");
+        head.split("\r\n").map(str::to_owned).collect()
+    }
+
+    const OURS: [&str; 4] =
+        ["Via: 1.1 socket-patterns", "X-Forwarded-For: 192.0.2.7", "X-Forwarded-Proto: http", "X-Forwarded-Host: a"];
+
+    fn assert_inbound(wire: &str, expected: &[&str]) {
+        let expected: Vec<&str> = expected.iter().copied().chain(OURS).collect();
+        assert_eq!(inbound(wire, &Forwarding::default(), true), expected, "{wire:?}");
+    }
+
+    #[test]
+    fn order_and_case_are_kept() {
+        assert_inbound(
+            "GET /x?y HTTP/1.1\r\nACCEPT: */*\r\nhost: a\r\nX-b: 1\r\nx-B: 2\r\n\r\n",
+            &["GET /x?y HTTP/1.1", "ACCEPT: */*", "host: a", "X-b: 1", "x-B: 2"],
+        );
+    }
+
+    #[test]
+    fn hop_by_hop_fields_stay_here() {
+        assert_inbound(
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: close, X-Mine, Host\r\nX-Mine: 1\r\nKeep-Alive: timeout=5\r\n\
+             Proxy-Connection: close\r\nTE: gzip\r\nUpgrade: h2c\r\nKept: 1\r\n\r\n",
+            &["GET / HTTP/1.1", "Host: a", "Kept: 1"],
+        );
+    }
+
+    #[test]
+    fn what_the_client_says_of_its_own_address_is_not_passed_on() {
+        let wire = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\n\
+                    X-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\n\r\n";
+        assert_inbound(wire, &["GET / HTTP/1.1", "Host: a"]);
+        let trusted = inbound(wire, &trusting(&["192.0.2.0/24"]), true);
+        assert_eq!(
+            trusted,
+            [
+                "GET / HTTP/1.1",
+                "Host: a",
+                "Forwarded: for=6.6.6.6",
+                "X-Forwarded-Proto: https",
+                "X-Forwarded-Host: evil",
+                "Via: 1.1 socket-patterns",
+                "X-Forwarded-For: 6.6.6.6, 192.0.2.7",
+            ]
+        );
+    }
+
+    #[test]
+    fn framing_is_written_anew() {
+        assert_inbound(
+            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nHost: a\r\n\r\n",
+            &["POST / HTTP/1.1", "Host: a", "Transfer-Encoding: chunked"],
+        );
+        assert_inbound(
+            "POST / HTTP/1.1\r\ncontent-length:  7 \r\nHost: a\r\n\r\n",
+            &["POST / HTTP/1.1", "Host: a", "Content-Length: 7"],
+        );
+        // A length of zero is not no length: a POST without content says so.
+        assert_inbound(
+            "POST / HTTP/1.1\r\nContent-Length: 0\r\nHost: a\r\n\r\n",
+            &["POST / HTTP/1.1", "Host: a", "Content-Length: 0"],
+        );
+    }
+
+    #[test]
+    fn an_absolute_target_becomes_origin_form_and_names_the_host() {
+        assert_inbound("GET http://a/p HTTP/1.1\r\nHost: a\r\n\r\n", &["GET /p HTTP/1.1", "Host: a"]);
+        assert_inbound("OPTIONS http://a HTTP/1.1\r\nHost: a\r\n\r\n", &["OPTIONS * HTTP/1.1", "Host: a"]);
+    }
+
+    #[test]
+    fn http10_becomes_http11_with_a_host() {
+        assert_eq!(
+            inbound("GET / HTTP/1.0\r\n\r\n", &Forwarding::default(), false),
+            [
+                "GET / HTTP/1.1",
+                "Host: backend:3000",
+                "Connection: close",
+                "Via: 1.0 socket-patterns",
+                "X-Forwarded-For: 192.0.2.7",
+                "X-Forwarded-Proto: http",
+            ]
+        );
+    }
+
+    #[test]
+    fn upgrades_and_trailers_are_announced_to_the_next_hop() {
+        assert_inbound(
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nTE: trailers\r\n\r\n",
+            &["GET / HTTP/1.1", "Host: a", "Upgrade: websocket", "TE: trailers", "Connection: upgrade, TE"],
+        );
+    }
+
+    #[test]
+    fn hops_are_counted_down_where_they_count() {
+        assert_inbound(
+            "OPTIONS / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 10\r\n\r\n",
+            &["OPTIONS / HTTP/1.1", "Host: a", "Max-Forwards: 9"],
+        );
+        assert_inbound(
+            "GET / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 10\r\n\r\n",
+            &["GET / HTTP/1.1", "Host: a", "Max-Forwards: 10"],
+        );
+    }
+
+    #[test]
+    fn via_is_one_list_in_order() {
+        let wire = "GET / HTTP/1.1\r\nHost: a\r\nVia: 1.0 fred\r\nVia: 1.1 p.example\r\n\r\n";
+        let lines = inbound(wire, &Forwarding::default(), true);
+        assert_eq!(lines[2], "Via: 1.0 fred, 1.1 p.example, 1.1 socket-patterns");
+    }
+
+    #[test]
+    fn responses() {
+        use BodyLength::{Chunked, Empty, Exact, UntilClose};
+        let (new, old) = (Version::Http11, Version::Http10);
+        let plain = "HTTP/1.1 200 Fine\r\nDate: D\r\nServer: s\r\nConnection: x-h\r\nX-H: 1\r\n\r\n";
+        let via = "Via: 1.1 socket-patterns";
+        assert_eq!(
+            outbound(plain, Chunked, new, true),
+            ["HTTP/1.1 200 Fine", "Date: D", "Server: s", "Transfer-Encoding: chunked", via]
+        );
+        assert_eq!(
+            outbound(plain, UntilClose, old, false),
+            ["HTTP/1.1 200 Fine", "Date: D", "Server: s", via, "Connection: close"]
+        );
+        let sized = "HTTP/1.0 404 \r\nContent-Length: 3\r\n\r\n";
+        assert_eq!(
+            outbound(sized, Exact(3), old, true),
+            ["HTTP/1.1 404 ", "Content-Length: 3", "Date: NOW", "Via: 1.0 socket-patterns", "Connection: keep-alive"]
+        );
+        let unchanged = "HTTP/1.1 304 Not Modified\r\nContent-Length: 3\r\nDate: D\r\n\r\n";
+        assert_eq!(
+            outbound(unchanged, Empty, new, true),
+            ["HTTP/1.1 304 Not Modified", "Date: D", "Content-Length: 3", via]
+        );
+    }
+}

@@ -1,0 +1,133 @@
+//! What a proxy is put together from. A milestone is a plan with more parts.
+
+use super::{
+    Proxy,
+    args::BalanceArgs,
+    config::Config,
+    parts::{Date, Load, Parts, Shared},
+    stats::Counters,
+    table::Table,
+};
+use crate::{
+    backend::Backend,
+    health::{Health, HealthConfig},
+    lb::{Algorithm, Balancer},
+    pool::{Pool, PoolArgs, PoolConfig, Slots},
+    resilience::{BreakerConfig, RetryBudget},
+    time::Now,
+};
+use bytes::BytesMut;
+use rand::{SeedableRng as _, rngs::SmallRng};
+use slab::Slab;
+use std::sync::Arc;
+
+/// At most one retry for five requests, as Finagle and Envoy have it: a backend that fails must not get thrice the load.
+const RETRY_RATIO: f64 = 0.2;
+/// And so many per second and worker in any case: with little traffic a fifth of it is no retry at all.
+const RETRIES_PER_SECOND: u32 = 10;
+
+/// A proxy in the making.
+///
+/// ```
+/// use socket_patterns::proxy::{Config, Plan};
+/// let plan = Plan::new(Config::default()); // Milestone 1: parse, forward, relay.
+/// assert_eq!(plan.demo_backends(), 1);
+/// ```
+#[derive(Debug, Clone)]
+pub struct Plan {
+    config: Config,
+    algorithm: Option<Algorithm>,
+    health: HealthConfig,
+    pool: PoolConfig,
+}
+
+impl Plan {
+    /// Milestone 1: one backend, asked whether it lives or not, one connection per request, one try.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let breaker = BreakerConfig { failures: 0, ..BreakerConfig::default() };
+        Self {
+            config: Config { retries: 0, ..config },
+            algorithm: None,
+            health: HealthConfig { active: false, breaker, ..HealthConfig::default() },
+            pool: PoolConfig { max: 0, ..PoolConfig::default() },
+        }
+    }
+
+    /// Milestone 2: several backends; one that lives is chosen, and another one if it fails.
+    #[must_use]
+    pub fn balance(mut self, args: BalanceArgs) -> Self {
+        self.config.retries = args.retries;
+        self.config.backoff.base = args.retry_backoff;
+        self.algorithm = Some(args.algorithm);
+        self.health = args.health.into();
+        self
+    }
+
+    /// Milestone 3: connections to backends are kept and shared.
+    #[must_use]
+    pub fn pool(mut self, args: &PoolArgs) -> Self {
+        self.pool = args.config();
+        self.config.deadlines.queue = args.pool_queue_timeout;
+        self
+    }
+
+    /// How many demo backends show what it does.
+    #[must_use]
+    pub fn demo_backends(&self) -> usize {
+        if self.algorithm.is_some() { 3 } else { 1 }
+    }
+
+    /// What is wrong with these backends, if something is.
+    ///
+    /// # Errors
+    ///
+    /// A line that says what to do.
+    pub fn check(&self, backends: &[Backend]) -> Result<(), String> {
+        match (backends.len(), self.algorithm) {
+            (0, _) => Err("no backend: add --backend HOST:PORT".to_owned()),
+            (2.., None) => Err("milestone1 forwards to one backend: milestone2 balances over several".to_owned()),
+            (65_536.., _) => Err("more than 65535 backends".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
+    /// One [`Proxy`] per worker, all of one proxy, and the slots through which they wake each other
+    /// ([`Slots::attach`]). `seed` decides what is random.
+    #[must_use]
+    pub fn build(self, backends: Vec<Backend>, workers: usize, now: Now, seed: u64) -> (Vec<Proxy>, Arc<Slots>) {
+        let slots = Arc::new(Slots::new(&backends, self.pool, workers));
+        let shared = Arc::new(Shared {
+            health: Arc::new(Health::new(&backends, self.health, now.instant)),
+            load: Load::new(backends.len()),
+            counters: (0..workers).map(|_| Counters::new(backends.len())).collect(),
+            slots: slots.clone(),
+            started: now.instant,
+            config: self.config,
+            backends,
+        });
+        let algorithm = self.algorithm.unwrap_or(Algorithm::RoundRobin);
+        let proxy = |worker: usize| {
+            let seed = seed.wrapping_add(worker as u64);
+            Proxy {
+                exchanges: Slab::new(),
+                parts: Parts {
+                    worker,
+                    table: Table::default(),
+                    pool: Pool::new(slots.clone(), worker),
+                    balancer: Balancer::new(algorithm, seed),
+                    retry_budget: RetryBudget::new(RETRY_RATIO, RETRIES_PER_SECOND, now.instant),
+                    rng: SmallRng::seed_from_u64(seed),
+                    ready: Vec::new(),
+                    scratch: BytesMut::new(),
+                    candidates: Vec::new(),
+                    closing: Vec::new(),
+                    date: Date::default(),
+                    draining: false,
+                    shared: shared.clone(),
+                },
+            }
+        };
+        ((0..workers).map(proxy).collect(), slots)
+    }
+}

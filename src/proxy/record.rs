@@ -1,0 +1,109 @@
+//! What is remembered of an exchange for the access log.
+
+use super::failure::Failure;
+use crate::{backend::BackendId, time::Now};
+use std::{net::SocketAddr, time::Instant};
+
+/// Where the backend connection came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PoolUse {
+    /// There was none.
+    None,
+    /// Opened for this request.
+    Opened,
+    /// Taken from the pool.
+    Reused,
+}
+
+impl PoolUse {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "-",
+            Self::Opened => "new",
+            Self::Reused => "reused",
+        }
+    }
+}
+
+/// One line of the access log in the making.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) peer: SocketAddr,
+    pub(super) started: Now,
+    /// 0 until a final response head is on its way.
+    pub(super) status: u16,
+    /// Body bytes to the client.
+    pub(super) sent: u64,
+    /// Body bytes from the client.
+    pub(super) received: u64,
+    pub(super) backend: Option<BackendId>,
+    pub(super) pool: PoolUse,
+    /// Why it was sent again, each time.
+    pub(super) retries: Vec<Failure>,
+    /// Why it was not sent again.
+    pub(super) not_retried: Option<&'static str>,
+}
+
+impl Record {
+    pub(super) fn new(peer: SocketAddr, started: Now) -> Self {
+        Self {
+            peer,
+            started,
+            status: 0,
+            sent: 0,
+            received: 0,
+            backend: None,
+            pool: PoolUse::None,
+            retries: Vec::new(),
+            not_retried: None,
+        }
+    }
+}
+
+/// What the log says of one exchange.
+pub(super) struct Line<'a> {
+    pub(super) record: &'a Record,
+    pub(super) method: &'a str,
+    pub(super) target: &'a str,
+    pub(super) version: &'a str,
+    pub(super) backend: &'a str,
+    pub(super) outcome: Result<(), Failure>,
+    pub(super) close: &'a str,
+    pub(super) now: Instant,
+}
+
+impl Line<'_> {
+    /// Writes the line: one event of target `access`.
+    pub(super) fn write(&self) {
+        let record = self.record;
+        let failure = self.outcome.map_or_else(Failure::as_str, |()| "-");
+        let retries = Joined(&record.retries);
+        tracing::info!(
+            target: "access",
+            client = %record.peer,
+            request = format_args!("\"{} {} {}\"", self.method, self.target, self.version),
+            status = record.status,
+            sent = record.sent,
+            received = record.received,
+            ms = format_args!("{:.3}", self.now.duration_since(record.started.instant).as_secs_f64() * 1e3),
+            backend = self.backend,
+            pool = record.pool.as_str(),
+            retries = %retries,
+            not_retried = record.not_retried.unwrap_or("-"),
+            failure,
+            close = self.close,
+        );
+    }
+}
+
+/// Reasons joined by commas, `-` if there are none.
+struct Joined<'a>(&'a [Failure]);
+
+impl std::fmt::Display for Joined<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, failure) in self.0.iter().enumerate() {
+            write!(f, "{}{}", if index == 0 { "" } else { "," }, failure.as_str())?;
+        }
+        if self.0.is_empty() { f.write_str("-") } else { Ok(()) }
+    }
+}

@@ -1,0 +1,180 @@
+//! Runs a plan: listeners, one thread per worker, signals, a clean end.
+
+use super::{BackendSpec, Plan, Proxy, ProxyArgs, demo::Demo};
+use crate::{
+    backend::{Backend, BackendId},
+    cli::{self, Failure},
+    net::{
+        ListenOptions, Reactor, ReactorConfig, Remote, clock, descriptors, listen, resolve,
+        signals::{self, Signal},
+    },
+    pool::Slots,
+};
+use std::{
+    net::{SocketAddr, TcpListener},
+    num::NonZeroUsize,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+/// Descriptors that are neither a client's nor a backend's: the log, listeners, epoll, wakers.
+const DESCRIPTORS_ASIDE: u64 = 64;
+
+/// Runs the proxy that `compose` makes of milestone 1, until a signal ends it.
+///
+/// # Errors
+///
+/// Wrong flags, an address that cannot be listened on, a name that does not resolve: one line that says what to do.
+pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), Failure> {
+    check_admin(args)?;
+    let _log = cli::start_logging(&args.listen.log_level);
+    let plan = compose(Plan::new(args.config()));
+    let demo = if args.backend.is_empty() { Some(Demo::start(plan.demo_backends())?) } else { None };
+    let backends = match &demo {
+        Some(demo) => demo.addresses.iter().enumerate().map(|(index, address)| demo_backend(index, *address)).collect(),
+        None => resolve_all(&args.backend)?,
+    };
+    plan.check(&backends).map_err(Failure::Usage)?;
+    let workers = args.workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    raise_descriptors(args, workers);
+    let listeners = listen_all(args, workers)?;
+    let address = listeners[0].local_addr()?;
+    let admin = args.admin.map(|admin| listen(&ListenOptions::new(admin))).transpose()?;
+    let admin_address = admin.as_ref().map(TcpListener::local_addr).transpose()?;
+    let (proxies, slots) = plan.build(backends.clone(), workers, clock::now(), rand::random());
+    let mut running = Running::default();
+    let mut admin = admin;
+    for (index, (proxy, listener)) in proxies.into_iter().zip(listeners).enumerate() {
+        running.start(index, proxy, listener, admin.take(), &slots, args)?;
+    }
+    cli::ready(address);
+    greet(address, admin_address, &backends, workers, demo.is_some());
+    let result = running.wait(args.listen.drain_timeout);
+    drop(demo);
+    result
+}
+
+/// Statistics are for the operator: they leave the machine only if somebody says so twice.
+fn check_admin(args: &ProxyArgs) -> Result<(), Failure> {
+    match args.admin {
+        Some(admin) if !admin.ip().is_loopback() && !args.admin_public => Err(Failure::Usage(format!(
+            "--admin {admin} can be reached by others: use 127.0.0.1:{}, or add --admin-public",
+            admin.port()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn demo_backend(index: usize, address: SocketAddr) -> Backend {
+    let id = BackendId(u16::try_from(index).unwrap_or(u16::MAX));
+    Backend { id, name: address.to_string(), address, weight: 1, max: None }
+}
+
+fn resolve_all(specs: &[BackendSpec]) -> Result<Vec<Backend>, Failure> {
+    let backend = |(index, spec): (usize, &BackendSpec)| {
+        // The first address is the one the system prefers; a backend with several is several --backend flags.
+        let address = resolve::resolve(&spec.authority)?[0];
+        let id = u16::try_from(index).map_err(|_| Failure::Usage("more than 65535 backends".to_owned()))?;
+        Ok(Backend { id: BackendId(id), name: spec.authority.to_string(), address, weight: spec.weight, max: spec.max })
+    };
+    specs.iter().enumerate().map(backend).collect()
+}
+
+/// Each client may need a descriptor here and one towards a backend.
+fn raise_descriptors(args: &ProxyArgs, workers: usize) {
+    let wanted = (args.max_connections * workers) as u64 * 2 + DESCRIPTORS_ASIDE;
+    match descriptors::raise_limit() {
+        Ok(limit) if limit < wanted => {
+            tracing::info!(
+                limit,
+                wanted,
+                "fewer descriptors than --max-connections may need: new clients wait when they run out"
+            );
+        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the limit of descriptors could not be raised"),
+    }
+}
+
+/// One listener per worker on the same port: the kernel spreads connections among them.
+fn listen_all(args: &ProxyArgs, workers: usize) -> Result<Vec<TcpListener>, Failure> {
+    let options = |address| ListenOptions {
+        backlog: args.listen.backlog,
+        reuse_port: workers > 1,
+        ..ListenOptions::new(address)
+    };
+    let first = listen(&options(args.listen.listen))?;
+    let address = first.local_addr()?;
+    let mut listeners = vec![first];
+    while listeners.len() < workers {
+        listeners.push(listen(&options(address))?);
+    }
+    Ok(listeners)
+}
+
+/// The workers that run.
+#[derive(Default)]
+struct Running {
+    workers: Vec<(Remote, thread::JoinHandle<std::io::Result<Proxy>>)>,
+}
+
+impl Running {
+    fn start(
+        &mut self,
+        index: usize,
+        proxy: Proxy,
+        listener: TcpListener,
+        admin: Option<TcpListener>,
+        slots: &Slots,
+        args: &ProxyArgs,
+    ) -> Result<(), Failure> {
+        let config = ReactorConfig { max_connections: args.max_connections, ..ReactorConfig::default() };
+        let mut reactor = Reactor::new(proxy, config)?;
+        reactor.listen(listener)?;
+        if let Some(admin) = admin {
+            reactor.listen(admin)?;
+        }
+        let remote = reactor.remote();
+        let waker = remote.clone();
+        slots.attach(index, Arc::new(move || waker.wake()));
+        let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(move || reactor.run())?;
+        self.workers.push((remote, thread));
+        Ok(())
+    }
+
+    /// Until a signal and the end of the drain, or until a worker fails.
+    fn wait(self, drain_timeout: Duration) -> Result<(), Failure> {
+        let remotes: Vec<Remote> = self.workers.iter().map(|(remote, _)| remote.clone()).collect();
+        let _watch = signals::watch(move |signal| {
+            if signal == Signal::Stop {
+                tracing::info!("draining: running requests have {drain_timeout:?}; a second signal ends at once");
+                remotes.iter().for_each(|remote| remote.drain(drain_timeout));
+            }
+        })?;
+        for (_, thread) in self.workers {
+            match thread.join() {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return Err(Failure::Run(format!("a worker failed: {error}"))),
+                Err(_) => return Err(Failure::Run("a worker panicked: this is a bug, please report it".to_owned())),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// On stderr: what runs, and what to try.
+fn greet(address: SocketAddr, admin: Option<SocketAddr>, backends: &[Backend], workers: usize, demo: bool) {
+    let list: Vec<&str> = backends.iter().map(|backend| backend.name.as_str()).collect();
+    tracing::info!("listening on http://{address}, {workers} workers, backends: {}", list.join(" "));
+    if let Some(admin) = admin {
+        tracing::info!("admin on http://{admin}/stats and /healthz");
+    }
+    if demo {
+        eprintln!("These are demo backends. Try, from another terminal:");
+        eprintln!("  curl -i http://{address}/                # each request another backend");
+        eprintln!("  curl -i http://{address}/headers         # what a backend gets to see");
+        eprintln!("  curl -o /dev/null http://{address}/bytes/1000000000");
+        eprintln!("With --backend HOST:PORT it fronts your own servers; --help shows everything. Ctrl-C ends it.");
+    }
+}

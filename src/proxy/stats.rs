@@ -1,0 +1,99 @@
+//! Counters: one writer per worker, summed when somebody asks.
+
+use super::failure::Failure;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// A number that only its own worker changes: a plain store, no locked instruction.
+#[derive(Debug, Default)]
+pub(super) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(super) fn add(&self, n: u64) {
+        self.0.store(self.read().wrapping_add(n), Ordering::Relaxed);
+    }
+
+    pub(super) fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    pub(super) fn read(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A copy of a pool's own statistics, for other threads to read.
+#[derive(Debug, Default)]
+pub(super) struct PoolCounters {
+    pub(super) opened: Counter,
+    pub(super) reused: Counter,
+    pub(super) idle: Counter,
+    pub(super) busy: Counter,
+    pub(super) waiting: Counter,
+    pub(super) waited: Counter,
+    pub(super) refused: Counter,
+}
+
+/// What one worker has done.
+///
+/// Two laws hold at every moment between two events: `accepted = open + closed`, and
+/// `requests = running + responses + aborted`.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    /// Client connections.
+    pub(super) accepted: Counter,
+    pub(super) closed: Counter,
+    /// Requests whose head was understood.
+    pub(super) requests: Counter,
+    /// Of these, answered completely: by a backend, or by the proxy itself.
+    pub(super) responses: Counter,
+    /// Of these, broken off.
+    pub(super) aborted: Counter,
+    /// Bytes that were not a request, answered with an error.
+    pub(super) refused: Counter,
+    pub(super) retries: Counter,
+    /// Body bytes from and to clients.
+    pub(super) received: Counter,
+    pub(super) sent: Counter,
+    /// Final statuses by class: 2 is 2xx. 499s are in none.
+    pub(super) classes: [Counter; 6],
+    pub(super) tunnels: Counter,
+    /// What the pool was like after the last event.
+    pub(super) pool: PoolCounters,
+    /// Requests per backend.
+    pub(super) backends: Vec<Counter>,
+    /// How often each rule ended an exchange. Locked on the error path only.
+    reasons: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+impl Counters {
+    pub(super) fn new(backends: usize) -> Self {
+        Self { backends: (0..backends).map(|_| Counter::default()).collect(), ..Self::default() }
+    }
+
+    /// One exchange ended for this reason.
+    pub(super) fn count_reason(&self, failure: Failure) {
+        let mut reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+        *reasons.entry(failure.as_str()).or_default() += 1;
+    }
+
+    pub(super) fn count_status(&self, status: u16) {
+        if let Some(class) = self.classes.get(usize::from(status / 100))
+            && status != 499
+        {
+            class.add(1);
+        }
+    }
+
+    /// Adds this worker's reasons to `total`.
+    pub(super) fn add_reasons(&self, total: &mut BTreeMap<&'static str, u64>) {
+        for (reason, count) in self.reasons.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            *total.entry(reason).or_default() += count;
+        }
+    }
+}

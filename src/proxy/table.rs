@@ -1,0 +1,80 @@
+//! What each connection is to the proxy, found by its name in one step.
+
+use super::{admin::Admin, downstream::Downstream, probe::Probe, upstream::Upstream};
+use crate::app::ConnId;
+
+/// The part a connection plays.
+#[derive(Debug, Default)]
+pub(super) enum Role {
+    /// No connection has this slot.
+    #[default]
+    Vacant,
+    /// A client of the proxy.
+    Downstream(Downstream),
+    /// A connection to a backend, idle in the pool or carrying an exchange.
+    Upstream(Box<Upstream>),
+    /// A health check under way.
+    Probe(Box<Probe>),
+    /// A client of the admin listener.
+    Admin(Box<Admin>),
+}
+
+/// All connections of one worker, indexed as the driver numbers them.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    entries: Vec<(u32, Role)>,
+}
+
+impl Table {
+    /// Gives a new connection its role.
+    pub(super) fn insert(&mut self, conn: ConnId, role: Role) {
+        if self.entries.len() <= conn.index() {
+            self.entries.resize_with(conn.index() + 1, Default::default);
+        }
+        self.entries[conn.index()] = (conn.generation(), role);
+    }
+
+    /// The role of `conn`; `None` if the name is stale.
+    pub(super) fn get(&mut self, conn: ConnId) -> Option<&mut Role> {
+        let (generation, role) = self.entries.get_mut(conn.index())?;
+        (*generation == conn.generation()).then_some(role)
+    }
+
+    /// Takes the role away: the connection ended.
+    pub(super) fn remove(&mut self, conn: ConnId) -> Role {
+        self.get(conn).map(std::mem::take).unwrap_or_default()
+    }
+
+    /// As [`Table::remove`], if it is a backend connection.
+    pub(super) fn remove_if_upstream(&mut self, conn: ConnId) -> Role {
+        if self.upstream(conn).is_some() { self.remove(conn) } else { Role::Vacant }
+    }
+
+    /// The client connection `conn`, if it is one.
+    pub(super) fn downstream(&mut self, conn: ConnId) -> Option<&mut Downstream> {
+        match self.get(conn)? {
+            Role::Downstream(downstream) => Some(downstream),
+            _ => None,
+        }
+    }
+
+    /// The backend connection `conn`, if it is one.
+    pub(super) fn upstream(&mut self, conn: ConnId) -> Option<&mut Upstream> {
+        match self.get(conn)? {
+            Role::Upstream(upstream) => Some(upstream),
+            _ => None,
+        }
+    }
+
+    /// The client connections.
+    pub(super) fn downstreams(&self) -> Vec<ConnId> {
+        self.roles()
+            .filter_map(|role| if let Role::Downstream(client) = role { Some(client.conn()) } else { None })
+            .collect()
+    }
+
+    /// Every role in use.
+    pub(super) fn roles(&self) -> impl Iterator<Item = &Role> {
+        self.entries.iter().map(|(_, role)| role)
+    }
+}

@@ -1,0 +1,119 @@
+//! Which answer which request gets. Everything here is decided from the request's head.
+
+use super::{
+    HttpConfig, Name,
+    route::{NoRoute, Route},
+};
+use crate::http::{RequestHead, Status};
+use bytes::Bytes;
+use std::time::Duration;
+
+/// What to do with a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Plan {
+    /// Answer at once, with the content as it arrives.
+    Echo,
+    /// Answer when all of it was read.
+    Read(Reply),
+}
+
+/// What to do once a request was read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Reply {
+    /// Wait so long, then answer.
+    Answer(Duration, Answer),
+    /// Tell how long its content was.
+    Count,
+}
+
+/// A response, before anything of it is written.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) status: Status,
+    /// For the `Allow` field: required in a 405 (RFC 9110 §15.5.6).
+    pub(super) allow: Option<&'static str>,
+    pub(super) content: Content,
+}
+
+/// What a response carries.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    /// This text.
+    Text(Bytes),
+    /// So many bytes of the pattern, their number declared.
+    Declared(u64),
+    /// The same in chunks.
+    Chunked(u64),
+}
+
+impl Plan {
+    pub(super) fn of(head: &RequestHead, config: &HttpConfig) -> Self {
+        let mut delay = Duration::ZERO;
+        let answer = match Route::of(head.parsed_target().path()) {
+            Ok(route) if !route.allows(head.method.as_str()) => Answer {
+                allow: Some(route.allow()),
+                ..Answer::refusal(Status::METHOD_NOT_ALLOWED, "the Allow field lists what is allowed")
+            },
+            Ok(Route::Echo) => return Self::Echo,
+            Ok(Route::Upload) => return Self::Read(Reply::Count),
+            Ok(Route::Welcome) => Answer::text(Status::OK, welcome(&config.name)),
+            Ok(Route::Health) => Answer::text(Status::OK, "ok\n"),
+            Ok(Route::Headers) => Answer::text(Status::OK, describe(head)),
+            Ok(Route::Status(status)) => Answer::status(status),
+            Ok(Route::Delay(time)) => {
+                delay = time;
+                Answer::text(Status::OK, format!("waited {} ms\n", time.as_millis()))
+            }
+            Ok(Route::Bytes(length)) => Answer::ok(Content::Declared(length)),
+            Ok(Route::Chunked(length)) => Answer::ok(Content::Chunked(length)),
+            Ok(Route::Server) => Answer { allow: Some(Route::Welcome.allow()), ..Answer::text(Status::NO_CONTENT, "") },
+            Err(NoRoute::Unknown) => Answer::refusal(Status::NOT_FOUND, "/ lists what there is"),
+            Err(NoRoute::Number(usage)) => Answer::refusal(Status::BAD_REQUEST, usage),
+        };
+        Self::Read(Reply::Answer(delay, answer))
+    }
+
+    /// Whether the request's content makes a difference to the answer.
+    pub(super) fn uses_content(&self) -> bool {
+        matches!(self, Self::Echo | Self::Read(Reply::Count))
+    }
+}
+
+impl Answer {
+    pub(super) fn text(status: Status, text: impl Into<Bytes>) -> Self {
+        Self { status, allow: None, content: Content::Text(text.into()) }
+    }
+
+    /// A status, and a line that says why.
+    pub(super) fn refusal(status: Status, why: &str) -> Self {
+        Self::text(status, format!("{} {}: {why}\n", status.code(), status.reason()))
+    }
+
+    fn ok(content: Content) -> Self {
+        Self { status: Status::OK, allow: None, content }
+    }
+
+    fn status(status: Status) -> Self {
+        // A 205 has a length, and it is zero (RFC 9110 §15.3.6).
+        if status.is_bodiless() || status == Status::RESET_CONTENT {
+            return Self::text(status, "");
+        }
+        Self::text(status, format!("{} {}\n", status.code(), status.reason()))
+    }
+}
+
+fn welcome(name: &Name) -> String {
+    format!(
+        "Hello from {name}.\n\
+         Try /health /headers /bytes/1000 /chunked/1000 /delay/500 /status/503, or POST to /echo and /upload.\n"
+    )
+}
+
+/// The request's head as it was received: what a proxy made of it.
+fn describe(head: &RequestHead) -> Vec<u8> {
+    let mut text = Vec::new();
+    head.write_to(&mut text);
+    // Without the empty line at its end.
+    text.truncate(text.len() - 2);
+    text
+}

@@ -1,0 +1,147 @@
+//! What a request target names, and which methods it allows.
+
+use crate::http::Status;
+use std::{ops::RangeInclusive, time::Duration};
+
+/// The resources, with what their path says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Route {
+    /// `/`: who answers.
+    Welcome,
+    /// `/health`: for probes.
+    Health,
+    /// `/bytes/N`: that many bytes, with their length declared.
+    Bytes(u64),
+    /// `/chunked/N`: that many bytes, in chunks.
+    Chunked(u64),
+    /// `/delay/MS`: an answer after that time.
+    Delay(Duration),
+    /// `/status/CODE`: an answer with that status.
+    Status(Status),
+    /// `/headers`: the request's head as text.
+    Headers,
+    /// `/echo`: the request's body, as it arrives.
+    Echo,
+    /// `/upload`: how long the request's body was.
+    Upload,
+    /// `*`: the server as a whole (RFC 9110 §9.3.7).
+    Server,
+}
+
+/// Why a target names nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoRoute {
+    /// Nothing has this path.
+    Unknown,
+    /// The path ends in something that is not a number, or one out of range. The text says what it may be.
+    Number(&'static str),
+}
+
+/// Milliseconds. A proxy waits a minute for an answer and then gives up; longer than five is a mistake in the URL.
+const MAX_DELAY: u64 = 300_000;
+
+impl Route {
+    /// What the path of a target names, `*` included. A query makes no difference.
+    pub(super) fn of(path: &str) -> Result<Self, NoRoute> {
+        if path == "*" {
+            return Ok(Self::Server);
+        }
+        let path = path.strip_prefix('/').ok_or(NoRoute::Unknown)?;
+        match path.split_once('/') {
+            None => match path {
+                "" => Ok(Self::Welcome),
+                "health" => Ok(Self::Health),
+                "headers" => Ok(Self::Headers),
+                "echo" => Ok(Self::Echo),
+                "upload" => Ok(Self::Upload),
+                _ => Err(NoRoute::Unknown),
+            },
+            Some(("bytes", length)) => number(length, 0..=u64::MAX, "bytes/N: N bytes").map(Self::Bytes),
+            Some(("chunked", length)) => number(length, 0..=u64::MAX, "chunked/N: N bytes").map(Self::Chunked),
+            Some(("delay", time)) => number(time, 0..=MAX_DELAY, "delay/MS: at most 300000 milliseconds")
+                .map(|milliseconds| Self::Delay(Duration::from_millis(milliseconds))),
+            // An interim status (1xx) is not an answer.
+            Some(("status", code)) => {
+                const USAGE: &str = "status/CODE: 200 to 599";
+                let status = number(code, 200..=599, USAGE).map(Status::new)?;
+                status.map(Self::Status).ok_or(NoRoute::Number(USAGE))
+            }
+            Some(_) => Err(NoRoute::Unknown),
+        }
+    }
+
+    /// The methods it allows, as an `Allow` field lists them.
+    pub(super) fn allow(self) -> &'static str {
+        match self {
+            Self::Bytes(_) | Self::Chunked(_) => "GET, HEAD",
+            Self::Echo | Self::Upload => "POST, PUT",
+            Self::Server => "OPTIONS",
+            // What a proxy does with a request depends on its method; these answer all, so that it can be tried.
+            Self::Welcome | Self::Health | Self::Delay(_) | Self::Status(_) | Self::Headers => {
+                "GET, HEAD, POST, PUT, PATCH, DELETE"
+            }
+        }
+    }
+
+    /// Whether it allows `method`.
+    pub(super) fn allows(self, method: &str) -> bool {
+        self.allow().split(", ").any(|allowed| allowed == method)
+    }
+}
+
+/// Plain digits: `parse` alone would take a sign.
+fn number<T: TryFrom<u64>>(digits: &str, range: RangeInclusive<u64>, usage: &'static str) -> Result<T, NoRoute> {
+    let number = if digits.bytes().all(|byte| byte.is_ascii_digit()) { digits.parse().ok() } else { None };
+    let number = number.filter(|number| range.contains(number)).and_then(|number| T::try_from(number).ok());
+    number.ok_or(NoRoute::Number(usage))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths() {
+        const DELAY: NoRoute = NoRoute::Number("delay/MS: at most 300000 milliseconds");
+        const STATUS: NoRoute = NoRoute::Number("status/CODE: 200 to 599");
+        const BYTES: NoRoute = NoRoute::Number("bytes/N: N bytes");
+        const CASES: &[(&str, Result<Route, NoRoute>)] = &[
+            ("/", Ok(Route::Welcome)),
+            ("/health", Ok(Route::Health)),
+            ("/health/", Err(NoRoute::Unknown)),
+            ("/Health", Err(NoRoute::Unknown)),
+            ("/headers", Ok(Route::Headers)),
+            ("/echo", Ok(Route::Echo)),
+            ("/upload", Ok(Route::Upload)),
+            ("*", Ok(Route::Server)),
+            ("", Err(NoRoute::Unknown)),
+            ("//", Err(NoRoute::Unknown)),
+            ("/bytes", Err(NoRoute::Unknown)),
+            ("/bytes/", Err(BYTES)),
+            ("/bytes/0", Ok(Route::Bytes(0))),
+            ("/bytes/18446744073709551615", Ok(Route::Bytes(u64::MAX))),
+            ("/bytes/18446744073709551616", Err(BYTES)),
+            ("/bytes/+1", Err(BYTES)),
+            ("/bytes/1/2", Err(BYTES)),
+            ("/chunked/10", Ok(Route::Chunked(10))),
+            ("/delay/300000", Ok(Route::Delay(Duration::from_secs(300)))),
+            ("/delay/300001", Err(DELAY)),
+            ("/delay/soon", Err(DELAY)),
+            ("/status/199", Err(STATUS)),
+            ("/status/200", Ok(Route::Status(Status::OK))),
+            ("/status/503", Ok(Route::Status(Status::SERVICE_UNAVAILABLE))),
+            ("/status/600", Err(STATUS)),
+        ];
+        for (path, expected) in CASES {
+            assert_eq!(Route::of(path), *expected, "{path:?}");
+        }
+    }
+
+    #[test]
+    fn methods() {
+        assert!(Route::Bytes(1).allows("HEAD") && !Route::Bytes(1).allows("POST"));
+        assert!(Route::Echo.allows("POST") && !Route::Echo.allows("GET"));
+        assert!(Route::Status(Status::OK).allows("DELETE") && !Route::Status(Status::OK).allows("delete"));
+        assert!(!Route::Welcome.allows("") && !Route::Welcome.allows("GET, HEAD") && !Route::Welcome.allows("CONNECT"));
+    }
+}

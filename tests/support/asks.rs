@@ -1,0 +1,188 @@
+//! What clients ask for: well-formed requests in every framing, and a catalogue of broken ones.
+
+use super::{
+    ledger::{Flaw, Ledger, body},
+    random::Random,
+    weather::Weather,
+    wire::chunked,
+};
+use std::time::Duration;
+
+/// One request and how its client sends it.
+#[derive(Debug)]
+pub struct Ask {
+    pub tag: usize,
+    pub method: &'static str,
+    pub head: Vec<u8>,
+    /// Framed as it goes on the wire.
+    pub body: Vec<u8>,
+    /// Sent without waiting for the response before it.
+    pub pipelined: bool,
+    /// Waits for `100 Continue`, or a while, before the body.
+    pub expects: bool,
+    /// Nothing can follow it on its connection.
+    pub last: bool,
+    /// Before it is sent.
+    pub pause: Duration,
+    /// A pause after every so many bytes.
+    pub drip: Option<(usize, Duration)>,
+    /// After so many bytes something other than the rest happens.
+    pub breaks_off: Option<(usize, BreakOff)>,
+}
+
+/// What a client does in the middle of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BreakOff {
+    Close,
+    Reset,
+    /// Ends its side, and waits.
+    Finish,
+    /// Sends nothing more, and waits.
+    Stall,
+}
+
+impl Ask {
+    /// The next request of a client.
+    pub fn new(ledger: &mut Ledger, weather: &Weather, random: &mut Random, may_wait: bool) -> Self {
+        let mut ask = if random.chance(weather.broken) {
+            Self::broken(ledger, random)
+        } else {
+            Self::well_formed(ledger, weather.largest, random)
+        };
+        ask.pipelined = may_wait && random.chance(weather.pipelined);
+        if random.chance(200) {
+            ask.pause = random.micros(0..=3_000_000);
+        }
+        if random.chance(150) {
+            // At most a few dozen pauses, so that no client is slow enough to be thrown out for it.
+            let len = ask.head.len() + ask.body.len();
+            ask.drip = Some((random.within(1..=len).max(len / 30), random.micros(0..=100_000)));
+        }
+        if ledger.requests[ask.tag].flaw == Flaw::None && random.chance(weather.rude_clients) {
+            ask.be_rude(random);
+        }
+        ask
+    }
+
+    fn well_formed(ledger: &mut Ledger, largest: usize, random: &mut Random) -> Self {
+        let method = *random.pick(&["GET", "GET", "GET", "HEAD", "POST", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]);
+        let with_body = matches!(method, "POST" | "PUT" | "PATCH") || random.chance(30);
+        let len = if with_body { random.magnitude(0..=largest) } else { 0 };
+        let tag = ledger.requests.len();
+        let content = body("client", tag, len);
+        let old = random.chance(80);
+        let is_chunked = with_body && !old && random.chance(400);
+        let expects = with_body && !old && random.chance(150);
+        let last = old || random.chance(100);
+        let mut head = first_line(method, tag, old, random);
+        match (is_chunked, with_body) {
+            (true, _) => head += "Transfer-Encoding: chunked\r\n",
+            (false, true) => head += &format!("Content-Length: {len}\r\n"),
+            (false, false) => {}
+        }
+        head += if expects { "Expect: 100-continue\r\n" } else { "" };
+        head += if last { "Connection: close, x-hop\r\n" } else { "Connection: X-Hop\r\n" };
+        head += "X-Hop: 1\r\nX-OrDeR: first\r\nx-order: second\r\n\r\n";
+        let wire = match is_chunked {
+            true => {
+                chunked(&content, random.magnitude(1..=20_000), if random.chance(200) { "X-Sum: 1\r\n" } else { "" })
+            }
+            false => content.clone(),
+        };
+        assert_eq!(ledger.ask(method, content, Flaw::None), tag);
+        Self { expects, last, ..Self::plain(tag, method, head.into_bytes(), wire) }
+    }
+
+    fn plain(tag: usize, method: &'static str, head: Vec<u8>, body: Vec<u8>) -> Self {
+        let (pipelined, expects, last) = (false, false, false);
+        Self { tag, method, head, body, pipelined, expects, last, pause: Duration::ZERO, drip: None, breaks_off: None }
+    }
+
+    fn broken(ledger: &mut Ledger, random: &mut Random) -> Self {
+        if random.chance(200) {
+            let (rule, body) = *random.pick(BROKEN_BODIES);
+            let tag = ledger.ask("POST", b"abc".to_vec(), Flaw::Body(rule));
+            let mut head = first_line("POST", tag, false, random);
+            head += "Transfer-Encoding: chunked\r\nX-OrDeR: first\r\nx-order: second\r\n\r\n";
+            return Self { last: true, ..Self::plain(tag, "POST", head.into_bytes(), body.into()) };
+        }
+        let (rule, method, template) = *random.pick(BROKEN);
+        let tag = ledger.ask(method, Vec::new(), Flaw::Head(rule));
+        let wire = template.replace("{tag}", &tag.to_string()).replace("{long}", &"x".repeat(70_000));
+        Self { last: true, ..Self::plain(tag, method, wire.into_bytes(), Vec::new()) }
+    }
+
+    fn be_rude(&mut self, random: &mut Random) {
+        use BreakOff::{Close, Finish, Reset, Stall};
+        let len = self.head.len() + self.body.len();
+        self.breaks_off = Some((random.below(len), *random.pick(&[Close, Reset, Finish, Stall])));
+    }
+}
+
+fn first_line(method: &str, tag: usize, old: bool, random: &mut Random) -> String {
+    let (scheme, query) = (
+        if random.chance(100) { "http://sim.test" } else { "" },
+        if random.chance(200) { "?q=a%20b&c=/../" } else { "" },
+    );
+    let version = if old { "1.0" } else { "1.1" };
+    let host = if old && random.chance(500) { "" } else { "Host: sim.test\r\n" };
+    format!("{method} {scheme}/t/{tag}{query} HTTP/{version}\r\n{host}")
+}
+
+/// Requests that a proxy must refuse: the rule, the method, the bytes. Where there is an inner request, it is what an
+/// attacker would smuggle; its tag does not exist, so an origin that sees it gives the alarm.
+pub const BROKEN: &[(&str, &str, &str)] = &[
+    (
+        "two lengths",
+        "POST",
+        "POST /t/{tag} HTTP/1.1\r\nHost: a\r\nContent-Length: 44\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /t/999999 HTTP/1.1\r\nHost: a\r\nX-Pad: 1\r\n\r\n",
+    ),
+    (
+        "differing lengths",
+        "POST",
+        "POST /t/{tag} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nContent-Length: 3\r\n\r\nGET /t/999999 HTTP/1.1\r\nHost: a\r\n\r\n",
+    ),
+    ("a list of lengths", "POST", "POST /t/{tag} HTTP/1.1\r\nHost: a\r\nContent-Length: 3, 3\r\n\r\nabc"),
+    ("a signed length", "POST", "POST /t/{tag} HTTP/1.1\r\nHost: a\r\nContent-Length: +3\r\n\r\nabc"),
+    (
+        "an overflowing length",
+        "POST",
+        "POST /t/{tag} HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551616\r\n\r\nabc",
+    ),
+    (
+        "chunked not last",
+        "POST",
+        "POST /t/{tag} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
+    ),
+    (
+        "chunked twice",
+        "POST",
+        "POST /t/{tag} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+    ),
+    ("unknown coding", "POST", "POST /t/{tag} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"),
+    ("coding in HTTP/1.0", "POST", "POST /t/{tag} HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+    ("space before colon", "GET", "GET /t/{tag} HTTP/1.1\r\nHost: a\r\nX : 1\r\n\r\n"),
+    ("folded field", "GET", "GET /t/{tag} HTTP/1.1\r\nHost: a\r\nX: 1\r\n 2\r\n\r\n"),
+    ("bare LF", "GET", "GET /t/{tag} HTTP/1.1\r\nHost: a\nX: 1\r\n\r\n"),
+    ("bare CR", "GET", "GET /t/{tag} HTTP/1.1\r\nHost: a\r\nX: 1\r2\r\n\r\n"),
+    ("NUL", "GET", "GET /t/{tag} HTTP/1.1\r\nHost: a\r\nX: 1\x002\r\n\r\n"),
+    ("no Host", "GET", "GET /t/{tag} HTTP/1.1\r\nX: 1\r\n\r\n"),
+    ("two Hosts", "GET", "GET /t/{tag} HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
+    ("Host against target", "GET", "GET http://b/t/{tag} HTTP/1.1\r\nHost: a\r\n\r\n"),
+    ("bad method", "G@T", "G@T /t/{tag} HTTP/1.1\r\nHost: a\r\n\r\n"),
+    ("control in target", "GET", "GET /t/{tag}\x01 HTTP/1.1\r\nHost: a\r\n\r\n"),
+    ("fragment in target", "GET", "GET /t/{tag}#x HTTP/1.1\r\nHost: a\r\n\r\n"),
+    ("unknown version", "GET", "GET /t/{tag} HTTP/3.7\r\nHost: a\r\n\r\n"),
+    ("long target", "GET", "GET /t/{tag}?{long} HTTP/1.1\r\nHost: a\r\n\r\n"),
+    ("long head", "GET", "GET /t/{tag} HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n"),
+    ("not HTTP at all", "GET", "\x16\x03\x01\x02\x00\x01\x00\x01\r\n\r\n"),
+];
+
+/// Requests whose head is fine and whose body is not: the head may have gone to an origin, the end must not.
+pub const BROKEN_BODIES: &[(&str, &str)] = &[
+    ("bad chunk size", "zz\r\nabc\r\n0\r\n\r\n"),
+    ("negative chunk size", "-1\r\nabc\r\n0\r\n\r\n"),
+    ("chunk size overflows", "11111111111111111\r\nabc\r\n0\r\n\r\n"),
+    ("chunk longer than its size", "3\r\nabcd\r\n0\r\n\r\n"),
+    ("bare LF after chunk size", "3\nabc\r\n0\r\n\r\n"),
+];

@@ -1,0 +1,331 @@
+//! Our end of every fake connection: what a driver does for an [`App`], by the letter of its contract.
+
+use super::{
+    link::{Link, Ours, Theirs, Then},
+    world::{Event, Ready, Way, World},
+};
+use bytes::Bytes;
+use socket_patterns::app::{Action, App, ConnId, Cx, ListenerId, Origin};
+use std::{io, net::SocketAddr, time::Duration};
+
+/// What a driver reads at once while heads flow, and while a long body does.
+const SCRATCH: usize = 16 * 1024;
+const BULK_SCRATCH: usize = 256 * 1024;
+
+/// How long a driver reads and discards after `Close` and the last byte (RFC 9112 §9.6), and how long it waits for a peer
+/// to take what is left.
+const LINGER: Duration = Duration::from_secs(5);
+const STALL: Duration = Duration::from_secs(30);
+
+/// So much at once is reported to the application even if all of it left.
+const CONFIRMED: usize = 1024 * 1024;
+
+/// Errors that a connect may meet before anything is sent.
+const LOCAL_ERRORS: [io::ErrorKind; 3] =
+    [io::ErrorKind::AddrNotAvailable, io::ErrorKind::NetworkUnreachable, io::ErrorKind::Other];
+
+/// How long a kernel tries to connect, and to be heard on a silent connection.
+pub const KERNEL_CONNECT: Duration = Duration::from_secs(127);
+pub const KERNEL_SILENCE: Duration = Duration::from_secs(924);
+
+impl<A: App> World<A> {
+    /// Calls the application, then does what it asked for.
+    pub(super) fn call(&mut self, what: impl FnOnce(&mut A, &mut Cx)) {
+        what(&mut self.app, &mut self.cx);
+        self.carry_out(&[]);
+        while let Some(ready) = self.ready.pop_front() {
+            match ready {
+                Ready::Sent(id) => self.tell_sent(id),
+                Ready::Probed(id, quiet) => self.tell_probed(id, quiet),
+            }
+        }
+    }
+
+    /// The listener accepts link `id`.
+    pub(super) fn accept(&mut self, id: usize) {
+        let conn = self.cx.allocate();
+        self.name(conn, id);
+        self.seen.accepted += 1;
+        self.links[id].ours = Ours::Open;
+        let number = u16::try_from(id).unwrap_or(u16::MAX);
+        let peer = SocketAddr::from(([192, 0, 2, (id % 200) as u8], number));
+        self.trace.note(self.now, [3, conn.index(), 0], || format!("app  accepted {conn:?}"));
+        self.call(|app, cx| app.accepted(cx, conn, Origin { listener: ListenerId(0), peer }));
+        self.plan_read(id);
+    }
+
+    pub(super) fn established(&mut self, id: usize) {
+        let link = &mut self.links[id];
+        let Some(conn) = link.conn.filter(|_| link.ours == Ours::Opening) else { return };
+        link.ours = Ours::Open;
+        self.trace.note(self.now, [4, conn.index(), 0], || format!("app  connected {conn:?}"));
+        self.call(|app, cx| app.connected(cx, conn));
+        if self.links[id].unsent_len > 0 {
+            self.flush(id);
+            self.tell_sent(id);
+        }
+        self.plan_read(id);
+    }
+
+    /// One read of link `id`: bytes, else the end, else the error.
+    pub(super) fn read(&mut self, id: usize) {
+        let link = &mut self.links[id];
+        let Some(conn) = link.conn.filter(|_| link.ours == Ours::Open) else { return };
+        if !link.reading {
+            return self.notice_error(id, conn);
+        }
+        let scratch = if link.bulk { BULK_SCRATCH } else { SCRATCH };
+        let most = self.weather.pieces.of(link.inbound.arrived().min(scratch), &mut self.random);
+        let input = link.inbound.take(most);
+        if !input.is_empty() {
+            self.received(id, conn, &input);
+            self.plan_refill(id, Way::In);
+            self.plan_read(id);
+        } else if link.inbound.take_end() {
+            self.trace.note(self.now, [6, conn.index(), 0], || format!("app  ended {conn:?}"));
+            self.call(|app, cx| app.ended(cx, conn));
+            self.plan_read(id);
+        } else if let Some(error) = link.error {
+            self.fail(id, error);
+        }
+    }
+
+    fn received(&mut self, id: usize, conn: ConnId, input: &[u8]) {
+        self.trace.note(self.now, [5, conn.index(), input.len()], || {
+            format!("app  received {conn:?} {} {}", input.len(), excerpt(input))
+        });
+        debug_assert!(self.is_open(id));
+        self.cx.hear(input);
+        self.app.received(&mut self.cx, conn, input);
+        self.carry_out(input);
+        self.cx.hear(&[]);
+        self.call(|_, _| {});
+    }
+
+    /// An application that does not read still learns of a reset when it writes; otherwise maybe, as epoll may report it.
+    fn notice_error(&mut self, id: usize, conn: ConnId) {
+        let link = &mut self.links[id];
+        if let Some(error) = link.error
+            && (link.unsent_len > 0 || link.random.chance(300))
+        {
+            debug_assert_eq!(link.conn, Some(conn));
+            self.fail(id, error);
+        }
+    }
+
+    /// The driver ends a connection. Its name stays until the application has heard so, and no longer.
+    pub(super) fn fail(&mut self, id: usize, error: io::ErrorKind) {
+        let link = &mut self.links[id];
+        let Some(conn) = link.conn.filter(|_| matches!(link.ours, Ours::Opening | Ours::Open)) else { return };
+        link.ours = Ours::Gone;
+        link.drop_unsent();
+        self.by_conn.remove(&conn);
+        self.seen.failed += 1;
+        assert!(self.cx.is_open(conn), "the name was stale before the driver ended it");
+        self.trace.note(self.now, [7, conn.index(), 0], || format!("app  failed {conn:?} {error:?}"));
+        self.call(|app, cx| {
+            app.failed(cx, conn, error);
+            cx.release(conn);
+        });
+    }
+
+    fn tell_sent(&mut self, id: usize) {
+        let link = &self.links[id];
+        let Some(conn) = link.conn.filter(|_| link.ours == Ours::Open) else { return };
+        let unsent = link.unsent_len;
+        self.trace.note(self.now, [8, conn.index(), unsent], || format!("app  sent {conn:?} unsent {unsent}"));
+        self.call(|app, cx| app.sent(cx, conn, unsent));
+    }
+
+    fn tell_probed(&mut self, id: usize, quiet: bool) {
+        let link = &self.links[id];
+        let Some(conn) = link.conn.filter(|_| link.ours == Ours::Open) else { return };
+        self.trace.note(self.now, [9, conn.index(), 0], || format!("app  probed {conn:?} quiet {quiet}"));
+        self.call(|app, cx| app.probed(cx, conn, quiet));
+    }
+
+    /// The pipe has room again.
+    pub(super) fn writable(&mut self, id: usize) {
+        if self.flush(id) > 0 && self.links[id].ours == Ours::Open {
+            self.tell_sent(id);
+        }
+    }
+
+    fn flush(&mut self, id: usize) -> usize {
+        let link = &mut self.links[id];
+        if !matches!(link.ours, Ours::Open | Ours::Lingering) {
+            return 0;
+        }
+        let moved = link.flush();
+        self.move_along(id, Way::Out);
+        moved
+    }
+
+    fn carry_out(&mut self, input: &[u8]) {
+        let mut actions = std::mem::take(&mut self.actions);
+        self.cx.take_actions(&mut actions);
+        let mut written = Vec::new();
+        for action in actions.drain(..) {
+            self.trace.note(self.now, [20, 0, 0], || format!("  -> {}", describe(&action)));
+            if let Some(id) = self.act(action, input)
+                && !written.contains(&id)
+            {
+                written.push(id);
+            }
+        }
+        self.actions = actions;
+        for id in written {
+            let waits = self.links[id].unsent_len;
+            let moved = self.flush(id);
+            if (waits > moved || moved >= CONFIRMED) && self.is_open(id) {
+                self.ready.push_back(Ready::Sent(id));
+            }
+        }
+    }
+
+    /// Carries out one action; says which link has something to flush.
+    fn act(&mut self, action: Action, input: &[u8]) -> Option<usize> {
+        match action {
+            Action::Connect(conn, to) => self.connect(conn, to),
+            Action::Send(conn, bytes) => return self.queue(conn, bytes),
+            Action::Forward(conn, range) => return self.queue(conn, Bytes::copy_from_slice(&input[range])),
+            Action::SetReading(conn, on) => {
+                let id = self.link_of(conn)?;
+                self.links[id].reading = on;
+                self.plan_read(id);
+            }
+            Action::SetBulk(conn, on) => {
+                let id = self.link_of(conn)?;
+                self.links[id].bulk = on;
+            }
+            Action::Probe(conn) => {
+                let id = self.link_of(conn)?;
+                self.probe(id);
+            }
+            Action::Finish(conn) => {
+                let id = self.link_of(conn)?;
+                self.links[id].then = Then::Finish;
+                return Some(id);
+            }
+            Action::Close(conn) => {
+                let id = self.end_name(conn)?;
+                self.seen.closed += 1;
+                return self.linger(id);
+            }
+            Action::Abort(conn) => {
+                let id = self.end_name(conn)?;
+                self.seen.aborted += 1;
+                self.abort(id);
+            }
+        }
+        None
+    }
+
+    fn connect(&mut self, conn: ConnId, to: SocketAddr) {
+        let mut link = Link::new(None, &self.weather, &mut self.random);
+        link.conn = Some(conn);
+        let id = self.links.len();
+        self.links.push(link);
+        self.name(conn, id);
+        self.seen.connects += 1;
+        if self.random.chance(self.weather.refusals / 10) {
+            let error = *self.random.pick(&LOCAL_ERRORS);
+            return self.schedule(Duration::ZERO, Event::Unreachable(id, error));
+        }
+        let delay = self.delay(id);
+        self.schedule(delay, Event::Reach(id, to));
+    }
+
+    fn queue(&mut self, conn: ConnId, bytes: Bytes) -> Option<usize> {
+        let id = self.link_of(conn)?;
+        let link = &mut self.links[id];
+        assert_eq!(link.then, Then::Nothing, "{conn:?}: sent after finish");
+        link.queue(bytes);
+        self.seen.peak_unsent = self.seen.peak_unsent.max(link.unsent_len.saturating_sub(link.outbound.room()));
+        Some(id)
+    }
+
+    /// Answered before anything else happens to the connection.
+    fn probe(&mut self, id: usize) {
+        let link = &self.links[id];
+        if link.ours == Ours::Open {
+            let quiet = !link.inbound.is_readable() && link.error.is_none();
+            self.seen.probes += 1;
+            self.seen.probes_failed += usize::from(!quiet);
+            self.ready.push_front(Ready::Probed(id, quiet));
+        }
+    }
+
+    /// `Close`: what is queued still goes out.
+    fn linger(&mut self, id: usize) -> Option<usize> {
+        if self.links[id].ours == Ours::Opening {
+            self.abort(id);
+            return None;
+        }
+        self.links[id].then = Then::Close;
+        self.links[id].ours = Ours::Lingering;
+        self.linger_on(id);
+        self.plan_read(id);
+        Some(id)
+    }
+
+    fn linger_on(&mut self, id: usize) {
+        let unsent = self.links[id].unsent_len;
+        self.schedule(if unsent > 0 { STALL } else { LINGER }, Event::LingerOver(id, unsent));
+    }
+
+    /// The driver's patience with a closed connection of which so much was unsent.
+    pub(super) fn linger_over(&mut self, id: usize, before: usize) {
+        let link = &mut self.links[id];
+        match (link.ours, link.unsent_len) {
+            (Ours::Lingering, 0) if before == 0 => link.ours = Ours::Gone,
+            (Ours::Lingering, now) if now < before => self.linger_on(id),
+            // Nothing moved: what is left is lost, and the peer must be able to see that.
+            (Ours::Lingering, _) => self.abort(id),
+            _ => {}
+        }
+    }
+
+    fn abort(&mut self, id: usize) {
+        let link = &mut self.links[id];
+        link.ours = Ours::Gone;
+        link.drop_unsent();
+        link.inbound.cut(true);
+        if link.theirs != Theirs::Gone {
+            let delay = self.delay(id);
+            self.schedule(delay, Event::Reset(id, Way::Out));
+        }
+    }
+
+    fn name(&mut self, conn: ConnId, id: usize) {
+        self.links[id].conn = Some(conn);
+        assert!(self.named.insert(conn), "{conn:?} was named before");
+        self.by_conn.insert(conn, id);
+    }
+
+    fn end_name(&mut self, conn: ConnId) -> Option<usize> {
+        let id = self.link_of(conn)?;
+        self.by_conn.remove(&conn);
+        Some(id)
+    }
+
+    /// None for a connection that ended: actions that name it are ignored.
+    fn link_of(&self, conn: ConnId) -> Option<usize> {
+        assert!(self.named.contains(&conn), "{conn:?} never was a connection");
+        self.by_conn.get(&conn).copied()
+    }
+}
+
+fn describe(action: &Action) -> String {
+    match action {
+        Action::Send(conn, bytes) => format!("Send {conn:?} {} {}", bytes.len(), excerpt(bytes)),
+        other => format!("{other:?}"),
+    }
+}
+
+/// The beginning of some bytes, readable.
+pub fn excerpt(bytes: &[u8]) -> String {
+    const MOST: usize = 100;
+    let more = if bytes.len() > MOST { "…" } else { "" };
+    format!("\"{}\"{more}", bytes[..bytes.len().min(MOST)].escape_ascii())
+}

@@ -1,0 +1,259 @@
+//! The end-to-end oracle: who asked for what, who answered what, and whether that fits together.
+//!
+//! Every request carries a tag in its target (`/t/17`), every answer of an origin the number of the attempt it belongs
+//! to (`X-Attempt: 23`). With both, a response that reached the wrong client, a body cut short, a POST sent twice or a
+//! request that nobody made is seen as such, whatever the proxy believes. A violation panics: the harness prints it
+//! with the seed.
+
+use super::wire::{Head, Message};
+use std::{cell::RefCell, rc::Rc};
+
+/// The book that clients and origins of one world keep together.
+pub type Shared = Rc<RefCell<Ledger>>;
+
+/// What was asked and what was answered.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    pub rules: Rules,
+    pub requests: Vec<Request>,
+    pub attempts: Vec<Attempt>,
+    /// Clients that are still at it.
+    pub busy: usize,
+    pub tally: Tally,
+}
+
+/// What may be expected of what stands between clients and origins.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Rules {
+    /// It speaks HTTP: takes hop-by-hop fields off, refuses what is malformed, answers errors itself.
+    pub http: bool,
+    /// Nothing fails: every well-formed request must be answered by an origin.
+    pub calm: bool,
+    /// What origins send is there at once: a response that nobody asked for can be told from one to the next request.
+    /// Elsewhere the two may cross on their way, and then no HTTP/1.1 client can tell.
+    pub prompt: bool,
+}
+
+/// Something a client asks for; its tag is its number.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub method: String,
+    pub body: Vec<u8>,
+    pub flaw: Flaw,
+    /// The client wrote the last byte of it.
+    pub written: bool,
+    pub outcome: Outcome,
+    attempts: Vec<usize>,
+}
+
+/// What is wrong with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flaw {
+    None,
+    /// The rule that its head breaks: it must not reach an origin.
+    Head(&'static str),
+    /// The rule that its body breaks: no origin may take it for complete.
+    Body(&'static str),
+}
+
+/// How a request ended, as its client saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its turn never came.
+    Unsent,
+    /// At least its first byte was sent.
+    Waiting,
+    /// A complete response: from an origin, or made by the proxy.
+    Answered(u16),
+    /// The connection ended before the response was complete.
+    Cut,
+    /// Its client broke off, or had been told that the connection would close before.
+    GivenUp,
+}
+
+/// One time that an origin saw the head of a request.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    pub tag: usize,
+    pub origin: u8,
+    pub status: u16,
+    /// What the origin means to send.
+    pub body: Vec<u8>,
+    /// Heads of 1xx before the answer.
+    pub interim: usize,
+    /// The origin sent all of `body`, framed properly.
+    pub whole: bool,
+    /// The origin saw all of the request.
+    pub heard: bool,
+}
+
+/// How often what happened: a simulation in which nothing happens proves nothing.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Tally {
+    pub answered: usize,
+    pub refused: usize,
+    pub cut: usize,
+    pub retried: usize,
+    pub given_up: usize,
+    pub reused: usize,
+    /// Bytes sent by origins that nobody had asked for, and answers to requests that they became.
+    pub junk: usize,
+    pub taken_for_answers: usize,
+}
+
+impl Ledger {
+    pub fn shared(rules: Rules) -> Shared {
+        Rc::new(RefCell::new(Self { rules, ..Self::default() }))
+    }
+
+    /// Enters a request; gives its tag.
+    pub fn ask(&mut self, method: &str, body: Vec<u8>, flaw: Flaw) -> usize {
+        let outcome = Outcome::Unsent;
+        let method = method.to_owned();
+        self.requests.push(Request { method, body, flaw, written: false, outcome, attempts: Vec::new() });
+        self.requests.len() - 1
+    }
+
+    /// An origin understood the head of a request; gives the number of the attempt.
+    pub fn attempt(&mut self, origin: u8, head: &Head) -> usize {
+        let tag = tag(head.target()).unwrap_or_else(|| panic!("origin {origin} got a request nobody made: {head:?}"));
+        assert!(tag < self.requests.len(), "origin {origin} got a request nobody made: {head:?}");
+        let number = self.attempts.len();
+        let http = self.rules.http;
+        let request = &mut self.requests[tag];
+        if http {
+            assert!(!matches!(request.flaw, Flaw::Head(_)), "a malformed request reached origin {origin}: {head:?}");
+            check_forwarded(head);
+        }
+        assert_eq!(request.method, head.method(), "the method of request {tag} changed on its way");
+        if !is_idempotent(&request.method) {
+            assert!(request.attempts.is_empty(), "{} {tag} reached origins twice", request.method);
+        }
+        self.tally.retried += usize::from(!request.attempts.is_empty());
+        request.attempts.push(number);
+        let attempt = Attempt { tag, origin, status: 0, body: Vec::new(), interim: 0, whole: false, heard: false };
+        self.attempts.push(attempt);
+        number
+    }
+
+    /// An origin heard a part of a request's body, or with `all` the rest of it.
+    pub fn heard(&mut self, attempt: usize, body: &[u8], all: bool) {
+        let attempt = &mut self.attempts[attempt];
+        let (tag, request) = (attempt.tag, &self.requests[attempt.tag]);
+        let flawed = request.flaw != Flaw::None && self.rules.http;
+        assert!(!(flawed && all), "request {tag} is complete at an origin, with {:?}", request.flaw);
+        assert!(request.body.starts_with(body), "the body of request {tag} changed on its way");
+        if all {
+            assert_eq!(body.len(), request.body.len(), "the body of request {tag} was cut short, cleanly");
+            assert!(request.written, "request {tag} is complete at an origin, but its client did not finish it");
+            attempt.heard = true;
+        }
+    }
+
+    /// A client got a complete response to request `tag`.
+    pub fn answered(&mut self, tag: usize, response: &Message) {
+        assert_eq!(self.requests[tag].outcome, Outcome::Waiting, "request {tag} was not asked, or answered before");
+        let status = response.status();
+        match self.attempt_of(tag, response) {
+            Some(attempt) => {
+                let attempt = &self.attempts[attempt];
+                let whose = format!("request {tag}, origin {}", attempt.origin);
+                assert!(attempt.whole, "{whose}: a response that broke off became a complete one: {response}");
+                assert_eq!(attempt.status, status, "{whose}: status");
+                let bodiless = self.requests[tag].method == "HEAD" || status == 204 || status == 304;
+                let expected = if bodiless { &[][..] } else { &attempt.body };
+                assert!(expected == response.body, "{whose}: {} of {} bytes", response.body.len(), expected.len());
+                // One `100 Continue` may be the proxy's own, others may come from an attempt that failed afterwards.
+                let sent: usize = self.requests[tag].attempts.iter().map(|number| self.attempts[*number].interim).sum();
+                assert!(response.interim.len() <= sent + 1, "{whose}: more 1xx than were sent");
+                if self.rules.http {
+                    assert_eq!(response.field("x-hop"), None, "{whose}: a field for one hop was forwarded");
+                }
+                self.tally.answered += 1;
+            }
+            None => self.refused(tag, response),
+        }
+        self.requests[tag].outcome = Outcome::Answered(status);
+    }
+
+    /// A complete response that no origin made.
+    fn refused(&mut self, tag: usize, response: &Message) {
+        let (request, status) = (&self.requests[tag], response.status());
+        assert!(self.rules.http, "request {tag}: a response from nowhere: {response}");
+        match request.flaw {
+            Flaw::Head(rule) | Flaw::Body(rule) => {
+                assert!((400..=505).contains(&status), "request {tag} breaks {rule:?} and got {status}");
+            }
+            Flaw::None => {
+                if status == 418 && !self.rules.prompt {
+                    self.tally.taken_for_answers += 1;
+                    return assert!(self.tally.taken_for_answers <= self.tally.junk, "418 from nowhere");
+                }
+                assert!(!self.rules.calm, "request {tag} got {status}, and nothing was wrong: {response}");
+                assert!([408, 413, 502, 503, 504].contains(&status), "request {tag} is well-formed and got {status}");
+            }
+        }
+        self.tally.refused += 1;
+    }
+
+    /// A client's connection ended before the response to request `tag` was complete.
+    pub fn cut(&mut self, tag: usize, response: &Message) {
+        assert_eq!(self.requests[tag].outcome, Outcome::Waiting, "request {tag} was not asked, or answered before");
+        assert!(!self.rules.calm, "request {tag}: nothing was wrong, and the connection ended: {response}");
+        if let Some(attempt) = self.attempt_of(tag, response) {
+            let attempt = &self.attempts[attempt];
+            assert!(attempt.body.starts_with(&response.body), "request {tag}: bytes that its origin did not send");
+        }
+        self.requests[tag].outcome = Outcome::Cut;
+        self.tally.cut += 1;
+    }
+
+    /// Which attempt a response claims to come from; it has to be one for this request.
+    fn attempt_of(&self, tag: usize, response: &Message) -> Option<usize> {
+        let attempt: usize = response.field("x-attempt")?.parse().expect("origins write numbers");
+        let whose = self.attempts[attempt].tag;
+        assert_eq!(whose, tag, "the response to request {whose} was given to request {tag}");
+        Some(attempt)
+    }
+
+    /// When all is over.
+    pub fn close(&mut self) {
+        assert_eq!(self.busy, 0, "clients are still waiting");
+        let waiting = self.requests.iter().position(|request| request.outcome == Outcome::Waiting);
+        assert_eq!(waiting, None, "a request was forgotten");
+        self.tally.given_up = self.requests.iter().filter(|request| request.outcome == Outcome::GivenUp).count();
+    }
+}
+
+/// What a proxy has to have done to a head before an origin sees it (RFC 9110 §7.6).
+fn check_forwarded(head: &Head) {
+    assert_eq!(head.start[2], "HTTP/1.1", "a proxy speaks its own version: {head:?}");
+    for gone in ["x-hop", "keep-alive", "proxy-connection", "te", "upgrade"] {
+        let kept = gone == "upgrade" && head.has_token("connection", "upgrade");
+        assert!(kept || head.field(gone).is_none(), "{gone} is for one hop and was forwarded: {head:?}");
+    }
+    assert!(head.field("via").is_some(), "no Via: {head:?}");
+    let order: Vec<&str> = head.all("x-order").collect();
+    assert_eq!(order, ["first", "second"], "repeated fields changed: {head:?}");
+    assert!(head.fields.iter().any(|(name, _)| name == "X-OrDeR"), "the case of names changed: {head:?}");
+}
+
+/// The tag in a target, also in absolute form.
+pub fn tag(target: &str) -> Option<usize> {
+    target.split_once("/t/")?.1.split('?').next()?.parse().ok()
+}
+
+/// RFC 9110 §9.2.2, as far as the clients here go.
+pub fn is_idempotent(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD" | "PUT" | "DELETE" | "OPTIONS")
+}
+
+/// A body that can be told from every other one, and each part of it from every other part.
+pub fn body(who: &str, tag: usize, len: usize) -> Vec<u8> {
+    let mut body = Vec::with_capacity(len + 32);
+    while body.len() < len {
+        body.extend(format!("{who} {tag} at {}\n", body.len()).into_bytes());
+    }
+    body.truncate(len);
+    body
+}

@@ -1,0 +1,150 @@
+//! A fake connection: the driver's end, the peer's end, and a pipe in each direction.
+
+use super::{
+    peer::Peer,
+    pipe::{End, Pipe},
+    random::Random,
+    weather::Weather,
+};
+use bytes::{Buf as _, Bytes};
+use socket_patterns::app::ConnId;
+use std::{collections::VecDeque, io};
+
+/// One connection.
+pub struct Link {
+    /// The driver's name for it; none until it was accepted.
+    pub conn: Option<ConnId>,
+    pub ours: Ours,
+    pub theirs: Theirs,
+    /// From the peer to the application.
+    pub inbound: Pipe,
+    /// From the application to the peer.
+    pub outbound: Pipe,
+    pub peer: Option<Box<dyn Peer>>,
+    /// The peer's own randomness.
+    pub random: Random,
+    /// What the driver keeps for the application because the pipe was full.
+    pub unsent: VecDeque<Bytes>,
+    pub unsent_len: usize,
+    /// After `unsent`.
+    pub then: Then,
+    pub reading: bool,
+    pub bulk: bool,
+    /// What the application will be told once what arrived before is read.
+    pub error: Option<io::ErrorKind>,
+    pub their_unsent: VecDeque<u8>,
+    pub their_then: Then,
+    pub their_reading: bool,
+    /// Nothing arrives any more, in either direction.
+    pub silent: bool,
+    pub due: Due,
+}
+
+/// Which events are already on the agenda, so that none is there twice.
+#[derive(Debug, Default)]
+pub struct Due {
+    pub deliver: bool,
+    pub their_deliver: bool,
+    pub flush: bool,
+    pub refill: bool,
+}
+
+/// The driver's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ours {
+    /// Asked for by the application, not answered; or not accepted yet.
+    Opening,
+    Open,
+    /// `Close` was asked for: what is queued goes out, what comes in is discarded.
+    Lingering,
+    Gone,
+}
+
+/// The peer's end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Theirs {
+    Open,
+    /// Closed in both directions; what is queued goes out, what comes in is answered with a reset.
+    Closed,
+    Gone,
+}
+
+/// What follows the queued bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    Nothing,
+    Finish,
+    Close,
+}
+
+impl Link {
+    pub fn new(peer: Option<Box<dyn Peer>>, weather: &Weather, random: &mut Random) -> Self {
+        let mut capacity = || random.magnitude(weather.capacity.clone());
+        Self {
+            conn: None,
+            ours: Ours::Opening,
+            theirs: Theirs::Open,
+            inbound: Pipe::new(capacity()),
+            outbound: Pipe::new(capacity()),
+            peer,
+            random: random.fork(),
+            unsent: VecDeque::new(),
+            unsent_len: 0,
+            then: Then::Nothing,
+            reading: true,
+            bulk: false,
+            error: None,
+            their_unsent: VecDeque::new(),
+            their_then: Then::Nothing,
+            their_reading: true,
+            silent: false,
+            due: Due::default(),
+        }
+    }
+
+    pub fn queue(&mut self, bytes: Bytes) {
+        self.unsent_len += bytes.len();
+        self.unsent.push_back(bytes);
+    }
+
+    pub fn drop_unsent(&mut self) {
+        self.unsent.clear();
+        self.unsent_len = 0;
+    }
+
+    /// Moves what fits from the driver's memory into the pipe; says how much.
+    pub fn flush(&mut self) -> usize {
+        let mut moved = 0;
+        while let Some(front) = self.unsent.front_mut() {
+            // Once the peer is gone the kernel takes everything and forgets it, until the reset arrives.
+            let n = if self.theirs == Theirs::Gone { front.len() } else { self.outbound.write(front) };
+            front.advance(n);
+            moved += n;
+            if !front.is_empty() {
+                break;
+            }
+            self.unsent.pop_front();
+        }
+        self.unsent_len -= moved;
+        if self.unsent.is_empty() && self.then != Then::Nothing {
+            self.outbound.finish();
+        }
+        moved
+    }
+
+    /// The same for the peer.
+    pub fn refill(&mut self) {
+        if self.inbound.end() == End::None {
+            let n = self.inbound.write(self.their_unsent.make_contiguous());
+            self.their_unsent.drain(..n);
+        }
+        if self.their_unsent.is_empty() && self.their_then != Then::Nothing {
+            self.inbound.finish();
+        }
+    }
+
+    /// Whether both ends are gone: nothing can happen to it any more.
+    pub fn is_over(&self) -> bool {
+        self.ours == Ours::Gone && self.theirs == Theirs::Gone
+    }
+}

@@ -1,0 +1,30 @@
+//! What the integration tests share.
+//!
+//! - A fake world for any [`socket_patterns::app::App`]: [`world`], and around it [`link`], [`pipe`], [`driver`],
+//!   [`network`], [`weather`], [`peer`], [`random`], [`trace`].
+//! - Clients and origins for that world that speak HTTP, and the oracle that judges what passed between them:
+//!   [`wire`], [`ledger`], [`asks`], [`client`], [`answers`], [`origin`].
+//! - Real processes and sockets for black-box tests: [`process`], [`raw`].
+
+// Each test binary uses its own part, and `pub` here means "for the tests".
+#![allow(dead_code, unreachable_pub)]
+
+pub mod answers;
+pub mod asks;
+pub mod client;
+pub mod driver;
+pub mod ledger;
+pub mod link;
+pub mod network;
+pub mod origin;
+pub mod peer;
+pub mod pipe;
+pub mod process;
+pub mod random;
+pub mod raw;
+pub mod relay;
+pub mod simulation;
+pub mod trace;
+pub mod weather;
+pub mod wire;
+pub mod world;

@@ -1,0 +1,112 @@
+//! One direction of a fake connection, between two kernels.
+//!
+//! ```text
+//!   sender ──write──▶ [ in flight │ arrived ] ──take──▶ receiver
+//!                      └──── at most `capacity` ────┘
+//! ```
+//! Bytes arrive in order and in pieces; the end arrives after the last byte. A receiver that does not take fills the
+//! pipe, and then the sender cannot write: that is backpressure.
+
+use std::collections::VecDeque;
+
+/// One direction of a connection.
+#[derive(Debug)]
+pub struct Pipe {
+    capacity: usize,
+    bytes: VecDeque<u8>,
+    arrived: usize,
+    end: End,
+    /// An event that moves bytes forward is already scheduled.
+    pub moving: bool,
+}
+
+/// How far the end of the stream (a FIN) has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    None,
+    Sent,
+    Arrived,
+    /// The receiver was told.
+    Taken,
+}
+
+impl Pipe {
+    pub fn new(capacity: usize) -> Self {
+        Self { capacity, bytes: VecDeque::new(), arrived: 0, end: End::None, moving: false }
+    }
+
+    /// Takes from the front of `bytes` what fits, and says how much.
+    pub fn write(&mut self, bytes: &[u8]) -> usize {
+        assert_eq!(self.end, End::None, "written after the end");
+        let n = bytes.len().min(self.room());
+        self.bytes.extend(&bytes[..n]);
+        n
+    }
+
+    pub fn room(&self) -> usize {
+        self.capacity - self.bytes.len()
+    }
+
+    pub fn finish(&mut self) {
+        if self.end == End::None {
+            self.end = End::Sent;
+        }
+    }
+
+    pub fn end(&self) -> End {
+        self.end
+    }
+
+    pub fn in_flight(&self) -> usize {
+        self.bytes.len() - self.arrived
+    }
+
+    pub fn arrived(&self) -> usize {
+        self.arrived
+    }
+
+    /// Whether anything, bytes or the end, is still under way.
+    pub fn has_in_flight(&self) -> bool {
+        self.in_flight() > 0 || self.end == End::Sent
+    }
+
+    /// Whether the receiver would hear something if it read now.
+    pub fn is_readable(&self) -> bool {
+        self.arrived > 0 || self.end == End::Arrived
+    }
+
+    /// The next `n` bytes in flight reach the receiver's kernel; the end too when nothing is before it.
+    pub fn arrive(&mut self, n: usize) {
+        self.arrived += n.min(self.in_flight());
+        if self.in_flight() == 0 && self.end == End::Sent {
+            self.end = End::Arrived;
+        }
+    }
+
+    /// The receiver reads up to `most` bytes.
+    pub fn take(&mut self, most: usize) -> Vec<u8> {
+        let n = most.min(self.arrived);
+        self.arrived -= n;
+        self.bytes.drain(..n).collect()
+    }
+
+    /// The receiver reads the end, if it is there: true once.
+    pub fn take_end(&mut self) -> bool {
+        let here = self.arrived == 0 && self.end == End::Arrived;
+        if here {
+            self.end = End::Taken;
+        }
+        here
+    }
+
+    /// A reset overtakes what is in flight; with `all`, also what had arrived and was not read (BSD does that, Linux
+    /// does not).
+    pub fn cut(&mut self, all: bool) {
+        let keep = if all { 0 } else { self.arrived };
+        self.bytes.truncate(keep);
+        self.arrived = keep;
+        if self.end == End::Sent {
+            self.end = End::None;
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Real programs, started for one test: ready when they say so, gone when the test ends.
+
+use std::{
+    io::{BufRead as _, BufReader, Read},
+    net::SocketAddr,
+    path::Path,
+    process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Longer than a loaded machine needs for anything; a test that waits for so long has failed.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running program. Killed, by its own process id, when dropped.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    /// Where it listens, in the order of its `READY` lines.
+    pub ready: Vec<SocketAddr>,
+    stderr: Arc<Mutex<String>>,
+}
+
+/// Starts `program` on a free port of the loopback and waits until it listens.
+///
+/// `program` is `env!("CARGO_BIN_EXE_…")` of one of our binaries.
+pub fn start(program: impl AsRef<Path>, args: &[&str]) -> Process {
+    start_listening(program, &[&["--listen", "127.0.0.1:0"], args].concat(), 1)
+}
+
+/// Starts `program` with exactly `args` and waits for so many `READY` lines.
+pub fn start_listening(program: impl AsRef<Path>, args: &[&str], ready: usize) -> Process {
+    let mut command = Command::new(program.as_ref());
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+    let stdout = child.stdout.take().expect("stdout was piped");
+    let stderr = collect(child.stderr.take().expect("stderr was piped"));
+    let mut process = Process { child, ready: Vec::new(), stderr };
+    let lines = announcements(stdout);
+    let deadline = now() + PATIENCE;
+    while process.ready.len() < ready {
+        match lines.recv_timeout(deadline.saturating_duration_since(now())) {
+            Ok(line) => process.ready.extend(line.strip_prefix("READY ").and_then(|at| at.parse::<SocketAddr>().ok())),
+            Err(why) => panic!("{command:?} did not get ready ({why}); it said:\n{}", process.stderr()),
+        }
+    }
+    process
+}
+
+impl Process {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.ready[0]
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it wrote to stderr so far.
+    pub fn stderr(&self) -> String {
+        lock(&self.stderr).clone()
+    }
+
+    /// Waits until stderr has `text`.
+    pub fn wait_for_stderr(&self, text: &str) {
+        wait_until(&format!("stderr to have {text:?}"), || self.stderr().contains(text));
+    }
+
+    /// Sends it a signal: `TERM`, `INT`, `HUP`.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()).status();
+        assert!(status.is_ok_and(|status| status.success()), "kill -{name} {}", self.id());
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut status = None;
+        wait_until("the process to end", || {
+            status = self.child.try_wait().expect("it is our child");
+            status.is_some()
+        });
+        status.expect("wait_until returns when it is there")
+    }
+
+    /// `SIGTERM`, then its end: the exit code of a clean shutdown.
+    pub fn terminate(mut self) -> ExitStatus {
+        self.signal("TERM");
+        self.wait()
+    }
+
+    /// How many descriptors it has open.
+    #[cfg(target_os = "linux")]
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.id())).map_or(0, Iterator::count)
+    }
+
+    /// Waits until it has `most` descriptors open, or fewer: what it closed, it closed.
+    #[cfg(target_os = "linux")]
+    pub fn wait_for_descriptors(&self, most: usize) {
+        wait_until(&format!("at most {most} descriptors; last seen: {}", self.descriptors()), || {
+            self.descriptors() <= most
+        });
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // An error means that it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if thread::panicking() {
+            eprintln!("--- stderr of process {} ---\n{}", self.id(), self.stderr());
+        }
+    }
+}
+
+/// Polls until `condition` holds. For what has no event that a test could wait for: another process's state.
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = now() + PATIENCE;
+    while !condition() {
+        assert!(now() < deadline, "waited in vain for {what}");
+        thread::park_timeout(Duration::from_millis(2));
+    }
+}
+
+/// Lines of a program's stdout, as they come.
+fn announcements(stdout: ChildStdout) -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            // Nobody listens once it is ready; the pipe must not fill up all the same.
+            let _ = sender.send(line);
+        }
+    });
+    receiver
+}
+
+/// Everything a program writes to stderr, as it comes.
+fn collect(mut stderr: ChildStderr) -> Arc<Mutex<String>> {
+    let text = Arc::new(Mutex::new(String::new()));
+    let shared = text.clone();
+    spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(n @ 1..) = stderr.read(&mut buffer) {
+            lock(&shared).push_str(&String::from_utf8_lossy(&buffer[..n]));
+        }
+    });
+    text
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A thread that serves a test and ends with its peer.
+#[allow(clippy::disallowed_methods)] // Black-box tests have real threads and real time.
+pub(super) fn spawn(work: impl FnOnce() + Send + 'static) {
+    thread::spawn(work);
+}
+
+#[allow(clippy::disallowed_methods)] // As above.
+pub(super) fn now() -> Instant {
+    Instant::now()
+}

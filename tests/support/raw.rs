@@ -1,0 +1,268 @@
+//! Raw bytes over real sockets: a client and a backend that do exactly what a test says, and nothing of their own accord.
+
+use super::{
+    process::{PATIENCE, lock, spawn, wait_until},
+    wire::{Message, Reader},
+};
+use std::{
+    io::{ErrorKind, Read as _, Write as _},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+/// A client's connection, or a backend's.
+#[derive(Debug)]
+pub struct Conn {
+    stream: TcpStream,
+    reader: Reader,
+}
+
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// `FIN`: the peer said that it was done.
+    Clean,
+    /// `RST`: the peer said that something broke.
+    Reset,
+}
+
+impl Conn {
+    /// Connects as a client.
+    #[allow(clippy::disallowed_methods)] // Black-box tests have real sockets.
+    pub fn open(to: SocketAddr) -> Self {
+        let stream = TcpStream::connect(to).unwrap_or_else(|error| panic!("cannot connect to {to}: {error}"));
+        Self::new(stream, Reader::of_responses())
+    }
+
+    fn new(stream: TcpStream, reader: Reader) -> Self {
+        stream.set_read_timeout(Some(PATIENCE)).expect("the timeout is not zero");
+        stream.set_write_timeout(Some(PATIENCE)).expect("the timeout is not zero");
+        stream.set_nodelay(true).expect("it is a TCP socket");
+        Self { stream, reader }
+    }
+
+    /// Our end's address.
+    pub fn address(&self) -> SocketAddr {
+        self.stream.local_addr().expect("it is connected")
+    }
+
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.try_send(bytes).expect("the peer takes what is sent");
+    }
+
+    /// For peers that may have closed.
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+        self.stream.write_all(bytes.as_ref())
+    }
+
+    /// Sends nothing more; still reads.
+    pub fn finish(&mut self) {
+        // Fails if the peer has gone, and then there is nothing to end.
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// Closes with a reset instead of an end.
+    pub fn reset(self) {
+        let socket = socket2::Socket::from(self.stream);
+        socket.set_linger(Some(Duration::ZERO)).expect("it is a TCP socket");
+    }
+
+    /// Sends a whole request and reads the whole response to it.
+    pub fn ask(&mut self, request: &str) -> Message {
+        self.send(request);
+        self.response(request.split(' ').next().unwrap_or_default())
+    }
+
+    /// One whole response, 1xx included, to a request with this method. A body without a length is read to the end.
+    pub fn response(&mut self, method: &str) -> Message {
+        self.reader.asked(method);
+        self.message().unwrap_or_else(|end| panic!("the connection ended ({end:?}) before a response was complete"))
+    }
+
+    /// Whatever comes of a request: the complete response, or how the connection ended before it was complete.
+    pub fn outcome(&mut self, method: &str) -> Result<Message, End> {
+        self.reader.asked(method);
+        self.message()
+    }
+
+    /// For a backend: the next request, body included. `Err` if the peer closed instead.
+    pub fn request(&mut self) -> Result<Message, End> {
+        self.message()
+    }
+
+    fn message(&mut self) -> Result<Message, End> {
+        let mut message = Message::default();
+        loop {
+            while let Some(piece) = self.reader.next().unwrap_or_else(|why| panic!("not HTTP: {why}")) {
+                if let Some(whole) = message.add(piece) {
+                    return Ok(whole);
+                }
+            }
+            match self.read_some() {
+                Ok(bytes) => self.reader.push(&bytes),
+                Err(End::Clean) => match self.reader.end() {
+                    Ok(Some(piece)) => return message.add(piece).ok_or(End::Clean),
+                    _ => return Err(End::Clean),
+                },
+                Err(End::Reset) => return Err(End::Reset),
+            }
+        }
+    }
+
+    /// Exactly `n` bytes, not taken for HTTP.
+    pub fn read(&mut self, n: usize) -> Vec<u8> {
+        let mut bytes = self.reader.rest().to_vec();
+        while bytes.len() < n {
+            bytes.extend(self.read_some().unwrap_or_else(|end| panic!("{end:?} after {} of {n} bytes", bytes.len())));
+        }
+        self.reader = Reader::of_responses();
+        self.reader.push(&bytes.split_off(n));
+        bytes
+    }
+
+    /// Everything up to the end of the connection, and what kind of end it was.
+    pub fn read_to_end(&mut self) -> (Vec<u8>, End) {
+        let mut bytes = self.reader.rest().to_vec();
+        loop {
+            match self.read_some() {
+                Ok(more) => bytes.extend(more),
+                Err(end) => return (bytes, end),
+            }
+        }
+    }
+
+    /// The connection has to end with a reset; what came before it is returned.
+    pub fn expect_reset(&mut self) -> Vec<u8> {
+        let (bytes, end) = self.read_to_end();
+        assert_eq!(end, End::Reset, "after {:?}", String::from_utf8_lossy(&bytes));
+        bytes
+    }
+
+    /// The connection has to end cleanly, with nothing more on it.
+    pub fn expect_end(&mut self) {
+        let (bytes, end) = self.read_to_end();
+        assert_eq!((String::from_utf8_lossy(&bytes).as_ref(), end), ("", End::Clean));
+    }
+
+    fn read_some(&mut self) -> Result<Vec<u8>, End> {
+        let mut buffer = vec![0; 16 * 1024];
+        loop {
+            return match self.stream.read(&mut buffer) {
+                Ok(0) => Err(End::Clean),
+                Ok(n) => Ok(buffer[..n].to_vec()),
+                Err(error) => match error.kind() {
+                    ErrorKind::Interrupted => continue,
+                    ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => Err(End::Reset),
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut => panic!("nothing came for {PATIENCE:?}"),
+                    other => panic!("cannot read: {other}"),
+                },
+            };
+        }
+    }
+}
+
+/// A backend on a free port: a thread per connection runs the test's script.
+#[derive(Debug, Clone)]
+pub struct Backend {
+    pub address: SocketAddr,
+    requests: Arc<Mutex<Vec<Message>>>,
+    connections: Arc<AtomicUsize>,
+}
+
+/// What a [`Backend`] script works with: one connection, and the book of requests.
+#[derive(Debug)]
+pub struct Served {
+    pub conn: Conn,
+    /// Which connection of this backend it is, from 0.
+    pub number: usize,
+    requests: Arc<Mutex<Vec<Message>>>,
+}
+
+impl Served {
+    /// The next request, entered in the book; `None` when the peer is done.
+    pub fn request(&mut self) -> Option<Message> {
+        let request = self.conn.request().ok()?;
+        lock(&self.requests).push(request.clone());
+        Some(request)
+    }
+}
+
+impl Backend {
+    /// Runs `script` for every connection. A panic in it fails the test only if the test notices what is missing; it is
+    /// printed in any case.
+    pub fn start(script: impl Fn(Served) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
+        let address = listener.local_addr().expect("it is bound");
+        let backend = Self { address, requests: Arc::default(), connections: Arc::default() };
+        let (script, requests, connections) = (Arc::new(script), backend.requests.clone(), backend.connections.clone());
+        spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let number = connections.fetch_add(1, Ordering::SeqCst);
+                let conn = Conn::new(stream, Reader::of_requests());
+                let served = Served { conn, number, requests: requests.clone() };
+                let script = script.clone();
+                spawn(move || script(served));
+            }
+        });
+        backend
+    }
+
+    /// Answers every request with the same bytes.
+    pub fn answering(bytes: impl Into<Vec<u8>>) -> Self {
+        let bytes = bytes.into();
+        Self::start(move |mut served| {
+            while served.request().is_some() {
+                if served.conn.try_send(&bytes).is_err() {
+                    return;
+                }
+            }
+        })
+    }
+
+    /// Answers every request with `200` and this text.
+    pub fn saying(text: &str) -> Self {
+        Self::answering(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len()))
+    }
+
+    /// `HOST:PORT`, for a flag.
+    pub fn name(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// The requests seen so far.
+    pub fn requests(&self) -> Vec<Message> {
+        lock(&self.requests).clone()
+    }
+
+    /// Waits for the `n`th request, from 1, and gives it.
+    pub fn wait_for_request(&self, n: usize) -> Message {
+        wait_until(&format!("request {n}"), || lock(&self.requests).len() >= n);
+        lock(&self.requests)[n - 1].clone()
+    }
+
+    /// How many connections were accepted so far.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+}
+
+/// An address that refuses: it was free a moment ago.
+pub fn refusing_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
+    listener.local_addr().expect("it is bound")
+}
+
+/// Runs `work` in `n` threads at once and waits for all of them.
+pub fn in_parallel(n: usize, work: impl Fn(usize) + Sync) {
+    thread::scope(|scope| {
+        for i in 0..n {
+            let work = &work;
+            scope.spawn(move || work(i));
+        }
+    });
+}

@@ -1,0 +1,182 @@
+//! Runs one application through many worlds: seeds in, failures with their traces out.
+
+use super::{
+    client::Client,
+    ledger::{Ledger, Rules, Shared, Tally},
+    origin::Origin,
+    peer::address,
+    random::Random,
+    trace::{Lines, Trace},
+    weather::Weather,
+    world::{Seen, World},
+};
+use socket_patterns::{app::App, time::Now};
+use std::{
+    any::Any,
+    net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+/// No world is busy for longer than this.
+const END_OF_TIME: Duration = Duration::from_secs(24 * 3600);
+
+/// After the last client left: idle connections time out, probes go on.
+const SETTLE: Duration = Duration::from_secs(30);
+
+/// What one run was like.
+#[derive(Debug, Clone)]
+pub struct Report {
+    pub digest: u64,
+    pub calm: bool,
+    pub tally: Tally,
+    pub seen: Seen,
+}
+
+/// An application, and what must hold for it beyond what holds for every application.
+pub struct Subject<A: App> {
+    /// Whether it speaks HTTP; see [`Rules::http`].
+    pub http: bool,
+    pub weather: fn(&mut Random) -> Weather,
+    pub build: fn(Now, &[SocketAddr], &Weather, &mut Random) -> A,
+    /// Unsent bytes on one connection that it may cause.
+    pub most_unsent: usize,
+    /// After every step.
+    pub holds: fn(&A, &World<A>),
+    /// When every connection is closed.
+    pub at_rest: fn(&A),
+}
+
+impl<A: App> Subject<A> {
+    /// One world, from its first client to the last connection's end.
+    pub fn run(&self, seed: u64, lines: Option<Lines>) -> Report {
+        let mut random = Random::new(seed);
+        let weather = (self.weather)(&mut random);
+        let early_drain = !weather.is_calm() && random.chance(100);
+        let ledger = Ledger::shared(Rules { http: self.http, calm: weather.is_calm(), prompt: weather.is_prompt() });
+        let mut world = self.world(&ledger, &weather, &mut random, Trace::new(lines));
+        let clients = ledger.clone();
+        if early_drain {
+            let at = random.micros(0..=10_000_000);
+            self.run_while(&mut world, |world| world.now() < at && clients.borrow().busy > 0);
+            world.drain();
+        }
+        self.run_while(&mut world, |_| clients.borrow().busy > 0);
+        assert_eq!(
+            ledger.borrow().busy,
+            0,
+            "nothing will ever happen again, and clients wait: {:?}",
+            world.open_links()
+        );
+        let settled = world.now() + SETTLE;
+        self.run_while(&mut world, |world| world.now() < settled);
+        world.drain();
+        self.run_while(&mut world, |world| world.open() > 0);
+        assert!(world.open() == 0, "connections are left after the end: {:#?}", world.open_links());
+        (self.at_rest)(&world.app);
+        let mut ledger = ledger.borrow_mut();
+        ledger.close();
+        Report { digest: world.trace.digest(), calm: ledger.rules.calm, tally: ledger.tally, seen: world.seen.clone() }
+    }
+
+    fn world(&self, ledger: &Shared, weather: &Weather, random: &mut Random, trace: Trace) -> World<A> {
+        let origins: Vec<SocketAddr> = (1..=random.within(1..=4) as u8).map(address).collect();
+        let (mut of_app, of_world) = (random.fork(), random.fork());
+        let build = |now| (self.build)(now, &origins, weather, &mut of_app);
+        let mut world = World::new(build, weather.clone(), of_world, trace);
+        world.most_unsent = self.most_unsent;
+        for (number, origin) in (1..).zip(&origins) {
+            world.host(*origin, Origin::new(number, ledger, weather, random));
+        }
+        for _ in 0..random.within(1..=10) {
+            let at = random.micros(0..=5_000_000);
+            world.client(at, Client::new(ledger, weather, random, 6));
+        }
+        world
+    }
+
+    fn run_while(&self, world: &mut World<A>, busy: impl Fn(&World<A>) -> bool) {
+        while busy(world) && world.step() {
+            (self.holds)(&world.app, world);
+            assert!(world.now() < END_OF_TIME, "a day has passed: {:#?}", world.open_links());
+        }
+    }
+
+    /// All seeds, or the one that `SIM_SEED` names, with its trace. Panics with the first failure.
+    pub fn run_all(&self, name: &str, seeds: u64) -> Vec<Report>
+    where
+        A: 'static,
+    {
+        if let Some(seed) = number_from("SIM_SEED") {
+            let lines = Lines::default();
+            let outcome = self.attempt(seed, Some(lines.clone()));
+            eprintln!("{}\n{name}, seed {seed}: {outcome:?}", lines.last(usize::MAX));
+            return vec![outcome.expect("this seed passes")];
+        }
+        let (reports, mut failures) = self.run_seeds(number_from("SIM_SEEDS").unwrap_or(seeds));
+        failures.sort();
+        let Some((seed, why)) = failures.first() else { return reports };
+        let lines = Lines::default();
+        let again = self.attempt(*seed, Some(lines.clone())).err();
+        let stable = if again.as_ref() == Some(why) { "" } else { "\nThe second run differed: not deterministic!" };
+        let first_line = |why: &str| why.lines().next().unwrap_or_default().chars().take(200).collect::<String>();
+        let others: Vec<String> = failures.iter().map(|(seed, why)| format!("  {seed}: {}", first_line(why))).collect();
+        panic!(
+            "{}\n\n{name}: seed {seed} fails: {why}{stable}\n{} seeds fail:\n{}\n\
+             To see all of it: SIM_SEED={seed} cargo test --test simulation {name} -- --nocapture",
+            lines.last(400),
+            failures.len(),
+            others.join("\n"),
+        );
+    }
+
+    /// The first seed that fails with such a message: for applications that are known to be faulty.
+    pub fn first_failure(&self, seeds: u64, expected: &str) -> Option<u64> {
+        (0..seeds).find(|seed| self.attempt(*seed, None).is_err_and(|why| why.contains(expected)))
+    }
+
+    /// Seeds that pass and seeds that fail.
+    pub fn run_seeds(&self, seeds: u64) -> (Vec<Report>, Vec<(u64, String)>) {
+        let next = AtomicU64::new(0);
+        let outcomes = Mutex::new((Vec::new(), Vec::new()));
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(8);
+        thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    loop {
+                        let seed = next.fetch_add(1, Ordering::Relaxed);
+                        if seed >= seeds {
+                            return;
+                        }
+                        let outcome = self.attempt(seed, None);
+                        let mut outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+                        match outcome {
+                            Ok(report) => outcomes.0.push(report),
+                            Err(why) => outcomes.1.push((seed, why)),
+                        }
+                    }
+                });
+            }
+        });
+        outcomes.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn attempt(&self, seed: u64, lines: Option<Lines>) -> Result<Report, String> {
+        catch_unwind(AssertUnwindSafe(|| self.run(seed, lines))).map_err(|panic| message(panic.as_ref()))
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+}
+
+fn number_from(variable: &str) -> Option<u64> {
+    let value = std::env::var(variable).ok()?;
+    Some(value.parse().unwrap_or_else(|_| panic!("{variable} is not a number: {value:?}")))
+}

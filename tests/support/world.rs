@@ -1,0 +1,288 @@
+//! A fake world that drives an [`App`]: no socket, no real time, everything from one seed.
+//!
+//! ```text
+//!   clients ═══╗                                      ╔═══ hosts (origins)
+//!   (Peer)     ╠══ Link ══▶ driver ──▶ App ──▶ driver ══ Link ══╣   (Host makes a Peer per connection)
+//!              ║            (Cx)               (Cx)             ║
+//!   agenda: what happens next, in order of time; the clock jumps from event to event
+//! ```
+//!
+//! Three files, by question: here, *when* (the agenda, the clock, deadlines, what must hold after every step); in
+//! `driver.rs`, *our end* (what `App` is told, what its actions do); in `network.rs`, *everything else* (pieces, delays,
+//! resets, the peers).
+
+use super::{
+    link::{Link, Ours},
+    peer::{Host, Peer},
+    random::Random,
+    trace::Trace,
+    weather::Weather,
+};
+use socket_patterns::{
+    app::{Action, App, ConnId, Cx},
+    time::Now,
+};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque},
+    io, mem,
+    net::SocketAddr,
+    time::{Duration, Instant, SystemTime},
+};
+
+/// More steps than this without time passing: somebody answers every event with another one.
+const MOST_STEPS_AT_ONE_INSTANT: u32 = 2_000_000;
+
+/// The world around one application.
+pub struct World<A: App> {
+    pub app: A,
+    pub trace: Trace,
+    pub seen: Seen,
+    /// More unsent bytes than this on one connection mean that backpressure does not work.
+    pub most_unsent: usize,
+    pub(super) cx: Cx,
+    pub(super) now: Duration,
+    pub(super) random: Random,
+    pub(super) weather: Weather,
+    pub(super) links: Vec<Link>,
+    pub(super) by_conn: BTreeMap<ConnId, usize>,
+    /// Every name there ever was: an action may name a connection that ended, but not one that never began.
+    pub(super) named: BTreeSet<ConnId>,
+    pub(super) hosts: BTreeMap<SocketAddr, Box<dyn Host>>,
+    pub(super) actions: Vec<Action>,
+    pub(super) ready: VecDeque<Ready>,
+    pub(super) draining: bool,
+    /// Clients that knocked and were not accepted yet.
+    pub(super) backlog: Vec<usize>,
+    agenda: BinaryHeap<Reverse<(Duration, u64, Event)>>,
+    scheduled: u64,
+    epoch: Now,
+    steps_at_this_instant: u32,
+}
+
+/// Something that will happen, to link number so and so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Event {
+    /// A client's connect reaches us.
+    Knock(usize),
+    /// The driver accepts it.
+    Accept(usize),
+    /// Our connect reaches a host.
+    Reach(usize, SocketAddr),
+    Established(usize),
+    Unreachable(usize, io::ErrorKind),
+    /// Bytes in flight reach a kernel.
+    Arrive(usize, Way),
+    /// The receiver reads.
+    Deliver(usize, Way),
+    /// The sender writes more.
+    Refill(usize, Way),
+    /// A reset reaches the other side.
+    Reset(usize, Way),
+    /// The weather: both sides are reset.
+    Break(usize),
+    /// The weather: nothing arrives any more.
+    Silence(usize),
+    /// The driver's patience with a closed connection is over, if nothing moved since so much was unsent.
+    LingerOver(usize, usize),
+    Wake(usize, u32),
+}
+
+/// Which way something travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// To the application.
+    In,
+    /// To the peer.
+    Out,
+}
+
+/// What the driver owes the application after carrying out actions: never called from within another call.
+#[derive(Debug, Clone, Copy)]
+pub enum Ready {
+    Sent(usize),
+    /// And whether nothing waited.
+    Probed(usize, bool),
+}
+
+/// What was counted.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Seen {
+    pub steps: u64,
+    pub accepted: usize,
+    pub connects: usize,
+    pub failed: usize,
+    pub closed: usize,
+    pub aborted: usize,
+    pub probes: usize,
+    pub probes_failed: usize,
+    pub peak_unsent: usize,
+}
+
+impl<A: App> World<A> {
+    pub fn new(app: impl FnOnce(Now) -> A, weather: Weather, mut random: Random, trace: Trace) -> Self {
+        let epoch = epoch();
+        let mut world = Self {
+            app: app(epoch),
+            trace,
+            seen: Seen::default(),
+            most_unsent: 1024 * 1024,
+            cx: Cx::new(epoch),
+            now: Duration::ZERO,
+            random: random.fork(),
+            weather,
+            links: Vec::new(),
+            by_conn: BTreeMap::new(),
+            named: BTreeSet::new(),
+            hosts: BTreeMap::new(),
+            actions: Vec::new(),
+            ready: VecDeque::new(),
+            draining: false,
+            backlog: Vec::new(),
+            agenda: BinaryHeap::new(),
+            scheduled: 0,
+            epoch,
+            steps_at_this_instant: 0,
+        };
+        world.call(|app, cx| app.started(cx));
+        world
+    }
+
+    /// Something that listens at `address`.
+    pub fn host(&mut self, address: SocketAddr, host: impl Host + 'static) {
+        self.hosts.insert(address, Box::new(host));
+    }
+
+    /// A client that connects to us at `at`.
+    pub fn client(&mut self, at: Duration, peer: impl Peer + 'static) {
+        let link = Link::new(Some(Box::new(peer)), &self.weather, &mut self.random);
+        self.links.push(link);
+        self.schedule(at.saturating_sub(self.now), Event::Knock(self.links.len() - 1));
+    }
+
+    /// Since the world began.
+    pub fn now(&self) -> Duration {
+        self.now
+    }
+
+    /// Connections that the application has.
+    pub fn open(&self) -> usize {
+        self.by_conn.len()
+    }
+
+    pub fn cx(&self) -> &Cx {
+        &self.cx
+    }
+
+    /// Takes steps while `busy` says so, up to `limit`; false if it is still busy then.
+    pub fn run_while(&mut self, limit: Duration, mut busy: impl FnMut(&Self) -> bool) -> bool {
+        while busy(self) {
+            if self.now > limit || !self.step() {
+                return !busy(self);
+            }
+        }
+        true
+    }
+
+    /// The next thing happens. False if nothing will ever happen again.
+    pub fn step(&mut self) -> bool {
+        let event = self.agenda.peek().map(|Reverse((at, ..))| *at);
+        let deadline = self.cx.next_deadline().map(|at| at.saturating_duration_since(self.epoch.instant));
+        let Some(next) = event.into_iter().chain(deadline).min() else { return false };
+        self.pass_time(next);
+        let timers_first = self.random.chance(500);
+        if timers_first {
+            self.fire_deadlines();
+        }
+        if event.is_some_and(|at| at <= self.now)
+            && let Some(Reverse((_, _, event))) = self.agenda.pop()
+        {
+            self.happen(event);
+        }
+        self.fire_deadlines();
+        self.check();
+        true
+    }
+
+    fn pass_time(&mut self, next: Duration) {
+        let mut now = self.now.max(next);
+        if self.random.below(1_000_000) < self.weather.jumps {
+            now += self.random.micros(100_000..=60_000_000);
+            self.trace.note(now, [99, 0, 0], || "the clock jumps".into());
+        }
+        self.seen.steps += 1;
+        self.steps_at_this_instant = if now > self.now { 0 } else { self.steps_at_this_instant + 1 };
+        assert!(self.steps_at_this_instant < MOST_STEPS_AT_ONE_INSTANT, "time stands still: the application spins");
+        self.now = now;
+        self.cx.set_clock(self.epoch.after(now));
+    }
+
+    fn fire_deadlines(&mut self) {
+        for _ in 0..MOST_STEPS_AT_ONE_INSTANT {
+            let Some(key) = self.cx.next_expired() else { return };
+            self.trace.note(self.now, [1, 0, 0], || format!("app  expired {key:?}"));
+            self.call(|app, cx| app.expired(cx, key));
+        }
+        panic!("deadlines expire without end: the application sets one that has passed, again and again");
+    }
+
+    /// What holds after every step, whatever the application is.
+    fn check(&mut self) {
+        assert_eq!(self.cx.open(), self.by_conn.len(), "the context and the driver count different connections");
+        assert!(self.by_conn.keys().all(|conn| self.cx.is_open(*conn)), "a connection is open under a stale name");
+        if let Some(at) = self.cx.next_deadline() {
+            assert!(at > self.cx.now(), "a deadline in the past was not fired");
+        }
+        let Seen { accepted, connects, failed, closed, aborted, peak_unsent, .. } = self.seen;
+        let open = self.by_conn.len();
+        assert_eq!(accepted + connects, failed + closed + aborted + open, "begun = ended + open: {:?}", self.seen);
+        assert!(peak_unsent <= self.most_unsent, "{peak_unsent} bytes queued on one connection: no backpressure");
+    }
+
+    /// Shutdown: the listener closes and the application is told.
+    pub fn drain(&mut self) {
+        // Whom the kernel has accepted already is taken, too.
+        for id in mem::take(&mut self.backlog) {
+            self.accept(id);
+        }
+        self.draining = true;
+        self.trace.note(self.now, [2, 0, 0], || "app  drain".into());
+        self.call(|app, cx| app.drain(cx));
+        self.check();
+    }
+
+    /// Another thread called the waker.
+    pub fn wake(&mut self) {
+        self.call(|app, cx| app.woken(cx));
+        self.check();
+    }
+
+    /// Connections that the application still has, for the report when there should be none.
+    pub fn open_links(&self) -> Vec<String> {
+        let named = |(conn, id): (&ConnId, &usize)| {
+            let link = &self.links[*id];
+            format!(
+                "{conn:?} ours {:?} theirs {:?} reading {} unsent {} in {:?} out {:?}",
+                link.ours, link.theirs, link.reading, link.unsent_len, link.inbound, link.outbound
+            )
+        };
+        self.by_conn.iter().map(named).collect()
+    }
+
+    pub(super) fn schedule(&mut self, after: Duration, event: Event) {
+        self.scheduled += 1;
+        self.agenda.push(Reverse((self.now + after, self.scheduled, event)));
+    }
+
+    pub(super) fn is_open(&self, id: usize) -> bool {
+        self.links[id].ours == Ours::Open
+    }
+}
+
+/// Where the fake clocks start.
+fn epoch() -> Now {
+    // Any instant will do: nothing in the world reads the clock again.
+    #[allow(clippy::disallowed_methods)]
+    let instant = Instant::now();
+    Now { instant, wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) }
+}
