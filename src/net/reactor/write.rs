@@ -19,10 +19,6 @@ use std::{
 /// How many pieces one `writev` takes. The kernel's own limit is 1024; an answer has a head, a body and little else.
 const SLICES: usize = 64;
 
-/// A refused rest up to this size is copied; for a larger one the buffer itself is given away. A copy of 16 KiB costs
-/// about as much as the system call that was just made.
-const COPIED: usize = 16 * 1024;
-
 /// A call that queues at least so much for one connection hears [`crate::app::App::sent`] even if all of it left at once.
 /// Twice the largest read, so that relaying never pays for it; who produces without end can wait for it.
 pub(in crate::net) const CONFIRMED: usize = 1024 * 1024;
@@ -110,7 +106,7 @@ fn keep(
         taken -= skip;
         match action {
             Action::Send(_, bytes) if skip < len => socket.output.push(bytes.slice(skip..)),
-            Action::Forward(_, range) if len - skip > COPIED => {
+            Action::Forward(_, range) if scratch.is_worth_sharing(len - skip) => {
                 socket.output.push(scratch.share(range.start + skip..range.end));
             }
             Action::Forward(_, range) => socket.output.extend(scratch.heard(range.start + skip..range.end)),
