@@ -25,3 +25,26 @@ pub(super) fn begin(to: SocketAddr) -> io::Result<Nonblocking> {
     stream.set_nodelay(true)?;
     Ok(stream)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn a_connection_sends_small_writes_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = connect(listener.local_addr().unwrap(), PATIENCE).unwrap();
+        assert!(stream.nodelay().unwrap());
+        assert_eq!(listener.accept().unwrap().1, stream.local_addr().unwrap());
+    }
+
+    #[test]
+    fn nobody_there_is_told() {
+        let to = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let error = connect(to, PATIENCE).unwrap_err();
+        assert_eq!(error.to_string(), format!("nothing listens on {to}: start the server, or check the port"));
+    }
+}

@@ -12,8 +12,8 @@ use std::{
 pub struct ListenOptions {
     /// Where. Port 0: any free one, see [`TcpListener::local_addr`].
     pub address: SocketAddr,
-    /// How many connections the kernel keeps for us until we accept them, at least 1. The system's own limit is lower
-    /// bound of the two: see [`max_backlog`].
+    /// How many connections the kernel keeps for us until we accept them, at least 1. More than the system allows
+    /// ([`max_backlog`]) becomes that, with a warning.
     pub backlog: u32,
     /// Whether several listeners share the address, each with its own backlog, as the workers of a proxy do
     /// (`SO_REUSEPORT`).
