@@ -30,6 +30,8 @@ mod record;
 mod run;
 mod stats;
 mod table;
+#[cfg(test)]
+mod tests;
 mod upstream;
 
 pub use args::{BackendSpec, BalanceArgs, ProxyArgs};

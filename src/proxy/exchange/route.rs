@@ -34,13 +34,10 @@ impl Turn<'_> {
             Choice::Reuse(backend, conn, lease) => {
                 let link = Link { conn, backend, reused: true };
                 self.take(link, lease, PoolUse::Reused);
-                if self.could_be_sent_again() {
-                    // A dead connection would be noticed and the request sent again: no need to look.
-                    self.send_request(link)
-                } else {
-                    self.cx.probe(conn);
-                    State::Probe(link)
-                }
+                // Even for a request that could be sent twice: what lies unread on an idle connection (a 408, a second
+                // response) would be taken for its answer.
+                self.cx.probe(conn);
+                State::Probe(link)
             }
             Choice::Open(backend, lease) => {
                 let conn = self.cx.connect(self.parts.shared.backends[backend.index()].address);
@@ -120,9 +117,16 @@ impl Turn<'_> {
         self.arm(None);
     }
 
-    /// The pooled connection was looked at.
+    /// The pooled connection was looked at. One that is not quiet is nobody's fault, and nothing was sent on it: looking
+    /// again is not a retry.
     pub(super) fn probed(&mut self, link: Link, quiet: bool) -> State {
-        if quiet { self.send_request(link) } else { self.lost(link, Failure::UpstreamClosed, false) }
+        if quiet {
+            return self.send_request(link);
+        }
+        self.drop_link(link, Outcome::Neutral);
+        // The pool may hold more such; a new connection settles it.
+        self.core.fresh = true;
+        self.route(None)
     }
 
     /// Sends the head; the body follows as it arrives.
