@@ -35,3 +35,12 @@ fn a_quiet_pooled_connection_is_used() {
     world.say(backend, OK);
     assert_eq!(world.sent(client).matches("HTTP/1.1 200").count(), 2);
 }
+
+/// `--max-body` is about requests.
+#[test]
+fn a_response_may_be_longer_than_a_request() {
+    let mut world = World::new(&["--max-body", "1k"]);
+    let (client, backend) = world.exchange(GET);
+    world.say(backend, &format!("HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n{}", "x".repeat(2000)));
+    assert!(world.sent(client).ends_with(&"x".repeat(2000)));
+}
