@@ -160,7 +160,7 @@ impl Parts {
         let Some(lease) = upstream.lease.take() else { return };
         match self.pool.checkin(link.conn, lease, cx.now()) {
             Checkin::Kept { until } => {
-                upstream.set_congested(cx, false, &self.shared.config.deadlines);
+                upstream.set_congested(cx, false);
                 upstream.expect(cx, until);
             }
             Checkin::Close(reason) => {

@@ -87,6 +87,10 @@ impl Turn<'_> {
 
     /// Another try: at once if the last one never reached a working backend, else after a pause.
     fn again(&mut self, link: Link, stale: bool) -> State {
+        // Until somebody takes its body, the client is not late.
+        if let Some(client) = self.parts.table.downstream(self.core.client) {
+            client.expect_input(self.cx, None);
+        }
         if stale {
             // The pool may hold more dead ones; a new connection settles it.
             self.core.fresh = true;

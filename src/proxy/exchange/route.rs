@@ -5,7 +5,7 @@ use crate::{
     app::ConnId,
     backend::BackendId,
     health::Outcome,
-    http::{BodyLength, BodyWriter},
+    http::{self, BodyLength, BodyWriter},
     lb::{Candidate, RouteKey},
     pool::{BackendSet, Checkout, Granted, Lease},
     proxy::{headers, record::PoolUse, table::Role, upstream::Upstream},
@@ -13,7 +13,7 @@ use crate::{
 use bytes::BytesMut;
 
 /// A body longer than this is read in large pieces.
-pub(super) const BULK: u64 = 16 * 1024;
+const BULK: u64 = 16 * 1024;
 
 /// What choosing came to.
 enum Choice {
@@ -138,14 +138,16 @@ impl Turn<'_> {
         let deadlines = &self.parts.shared.config.deadlines;
         let answer_by = self.cx.now() + deadlines.first_byte;
         let body_limit = deadlines.body;
-        let waits = self.core.request_complete || crate::http::expects_continue(&self.core.head);
+        // A client that waits for 100 is not late, and then it is the backend's turn.
+        let polite = !self.core.request_complete && http::expects_continue(&self.core.head);
+        let waits = self.core.request_complete || polite;
         if let Some(upstream) = self.parts.table.upstream(link.conn) {
             upstream.reader.expect(&self.core.head.method);
             upstream.expect(self.cx, waits.then_some(answer_by));
         }
         if !self.core.request_complete {
             if let Some(client) = self.parts.table.downstream(self.core.client) {
-                client.expect_input(self.cx, Some(body_limit));
+                client.expect_input(self.cx, (!polite).then_some(body_limit));
                 client.set_bulk(self.cx, is_bulk(self.core.body));
             }
             self.parts.ready.push(self.core.client);
