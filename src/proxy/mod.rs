@@ -162,7 +162,8 @@ impl App for Proxy {
         match self.parts.table.get(conn) {
             Some(Role::Downstream(_)) => self.client_took(cx, conn, unsent),
             Some(Role::Upstream(_)) => self.backend_took(cx, conn, unsent),
-            Some(Role::Probe(_) | Role::Admin(_) | Role::Vacant) | None => {}
+            Some(Role::Admin(_)) => self.parts.admin_took(conn, unsent, cx),
+            Some(Role::Probe(_) | Role::Vacant) | None => {}
         }
         self.settle(cx);
     }
@@ -223,6 +224,7 @@ impl App for Proxy {
         self.parts.draining = true;
         self.parts.pool.drain(&mut self.parts.closing);
         self.parts.close_given_up(cx);
+        self.parts.drain_admins(cx);
         self.drain_clients(cx);
         self.settle(cx);
     }

@@ -44,6 +44,13 @@ impl Turn<'_> {
         event: Event<'_>,
     ) -> State {
         match event {
+            // The client has its whole response: whatever is wrong with the rest of the request, it is not broken off.
+            Event::ClientEnded | Event::RequestBad(_) | Event::UpstreamBad(_) | Event::UpstreamStalled
+                if matches!(receiving, Receiving::Complete) =>
+            {
+                self.close_after("request not read to its end");
+                return self.complete(link, false);
+            }
             Event::RequestData(data) => {
                 if !self.core.body_begun && matches!(receiving, Receiving::Head) {
                     // It did not wait for 100, or no longer: the answer is due when the request is complete.

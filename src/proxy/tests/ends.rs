@@ -20,7 +20,8 @@ fn a_complete_response_is_not_broken_off() {
     ];
     for (what, accident) in accidents {
         let mut world = World::new(&[]);
-        let (client, backend) = world.exchange("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx");
+        let (client, backend) =
+            world.exchange("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx");
         world.say(backend, "HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno");
         assert_eq!((status(&world.sent(client)), world.ended(client)), ("403", "-"), "{what}");
         accident(&mut world, client, backend);

@@ -3,6 +3,7 @@
 //! What the proxy hears and does is bytes and actions; a table of both is a test.
 
 mod deadlines;
+mod ends;
 mod upstreams;
 
 use super::{BalanceArgs, Plan, Proxy, ProxyArgs};
