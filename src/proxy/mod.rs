@@ -216,6 +216,7 @@ impl App for Proxy {
 
     fn woken(&mut self, cx: &mut Cx) {
         self.parts.pool.woken(&mut self.parts.closing);
+        self.parts.follow_health(cx.now());
         self.parts.close_given_up(cx);
         self.settle(cx);
     }

@@ -99,7 +99,6 @@ impl Parts {
         tracing::debug!(backend = backend.0, ?result, "probe");
         if let Some(change) = self.shared.health.probed(backend, result, now) {
             self.announce(&change);
-            self.pool.reconsider();
         }
         let jitter = self.random();
         cx.set_deadline(timer(backend), Some(self.shared.health.next_probe(backend, now, jitter)));

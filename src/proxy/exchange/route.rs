@@ -30,7 +30,8 @@ enum Choice {
 impl Turn<'_> {
     /// Chooses a backend and gets hold of a connection to it, or waits for one. `granted`: it has waited already.
     pub(super) fn route(&mut self, granted: Option<Granted<u32>>) -> State {
-        match self.choose() {
+        let meant = granted.as_ref().and_then(|granted| granted.backend);
+        match self.choose(meant) {
             Choice::Reuse(backend, conn, lease) => {
                 let link = Link { conn, backend, reused: true };
                 self.take(link, lease, PoolUse::Reused);
@@ -69,8 +70,8 @@ impl Turn<'_> {
         State::Wait { until }
     }
 
-    /// Asks the balancer until a backend has a connection for us.
-    fn choose(&mut self) -> Choice {
+    /// Asks the balancer until a backend has a connection for us. `meant`: where room was made for this request.
+    fn choose(&mut self, meant: Option<BackendId>) -> Choice {
         let now = self.cx.now();
         let client = RouteKey { client: self.core.record.peer.ip() };
         let mut candidates = std::mem::take(&mut self.parts.candidates);
@@ -80,7 +81,8 @@ impl Turn<'_> {
             self.parts.fill_candidates(&mut candidates, &[], now);
         }
         let mut choice = Choice::Nobody;
-        while let Some(backend) = self.parts.balancer.pick(&client, &candidates) {
+        let mut meant = meant.filter(|meant| candidates.iter().any(|candidate| candidate.id == *meant));
+        while let Some(backend) = meant.take().or_else(|| self.parts.balancer.pick(&client, &candidates)) {
             if self.parts.shared.health.admit(backend, now) {
                 match self.parts.checkout(backend, self.core.fresh, self.cx) {
                     Checkout::Reuse { conn, lease, .. } => {
