@@ -8,7 +8,7 @@
 //! 3. [`net`]: the only place that does I/O. Its reactor and its blocking driver run the same sessions.
 //! 4. [`lb`], [`health`], [`resilience`], [`pool`]: one decision each. Which backend, is it alive, may we try again,
 //!    which connection.
-//! 5. [`proxy`]: the parts put together. Start with `exchange.rs`, the life of one request.
+//! 5. [`proxy`]: the parts put together. Start with `proxy/exchange/`, the life of one request.
 //!
 //! # Layers
 //!
@@ -17,10 +17,11 @@
 //! ```text
 //! bin/*                                 parse flags, choose parts
 //! server  client  proxy                 run things: workers, threads, processes
+//! cli                                   what all command lines have in common
 //! net                                   sockets, clock, signals: the only I/O
 //! http  service  lb  pool  health  resilience     pure: bytes and time in, decisions out
 //! app  session  backend                 the contracts and the shared noun
-//! time  buf  cli                        timer wheel, buffers, how command lines are written
+//! time  buf  units                      timer wheel, buffers, how values are written
 //! ```
 
 pub mod app;
@@ -37,3 +38,4 @@ pub mod resilience;
 pub mod service;
 pub mod session;
 pub mod time;
+pub mod units;

@@ -1,7 +1,8 @@
 //! The flags of everything that listens.
 
-use super::{LogFilter, duration};
+use super::LogFilter;
 use crate::net::{self, ListenOptions, address::parse_listener};
+use crate::units::duration;
 use std::{
     net::{SocketAddr, TcpListener},
     time::Duration,

@@ -2,8 +2,8 @@
 
 use super::{HealthConfig, StatusRange};
 use crate::{
-    cli::{duration, nonzero_duration},
     resilience::BreakerConfig,
+    units::{duration, nonzero_duration},
 };
 use clap::{Args, value_parser};
 use std::time::Duration;

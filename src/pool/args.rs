@@ -1,6 +1,6 @@
 //! The flags of a pool, and what they mean as values.
 
-use crate::cli::duration;
+use crate::units::duration;
 use clap::Args;
 use std::time::Duration;
 

@@ -160,6 +160,11 @@ impl Slots {
         count.limit.map(|_| count.open.load(Relaxed))
     }
 
+    /// Makes every worker call [`Pool::woken`](super::Pool::woken): the backends have changed.
+    pub fn wake_everyone(&self) {
+        self.wake_all(0..self.wakers.len());
+    }
+
     /// Requests that wait, over all workers, with nothing on the way to them.
     #[must_use]
     pub fn waiting(&self) -> usize {

@@ -3,26 +3,28 @@
 //! Off unless asked for, on loopback unless insisted upon: what it tells is for the operator, not for clients.
 
 use super::{
+    downstream::HIGH_WATER,
     parts::{Parts, Shared},
     table::Role,
 };
 use crate::{
     app::{ConnId, Cx, TimerKey},
     health::Availability,
-    http::{self, Method, RequestEvent, RequestHead, RequestReader, Status},
+    http::{self, Method, ReadPhase, RequestEvent, RequestHead, RequestReader, Status},
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Instant};
 
 /// A client of the admin listener.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Admin {
+    pub(super) conn: ConnId,
     reader: RequestReader,
 }
 
 impl Parts {
     pub(super) fn accept_admin(&mut self, conn: ConnId, cx: &mut Cx) {
-        self.table.insert(conn, Role::Admin(Box::default()));
+        self.table.insert(conn, Role::Admin(Box::new(Admin { conn, reader: RequestReader::new() })));
         self.admin_deadline(conn, cx);
     }
 
@@ -50,6 +52,26 @@ impl Parts {
                     return self.admin_close(conn, cx);
                 }
             }
+        }
+    }
+
+    /// `unsent` bytes wait for the client. One that asks on and does not read is let go.
+    pub(super) fn admin_took(&mut self, conn: ConnId, unsent: usize, cx: &mut Cx) {
+        if unsent > HIGH_WATER {
+            self.table.remove(conn);
+            cx.abort(conn);
+        }
+    }
+
+    /// Shutting down: nobody waits for an admin that has nothing to ask.
+    pub(super) fn drain_admins(&mut self, cx: &mut Cx) {
+        let idle = |role: &Role| match role {
+            Role::Admin(admin) if admin.reader.phase() == ReadPhase::Idle => Some(admin.conn),
+            _ => None,
+        };
+        let conns: Vec<ConnId> = self.table.roles().filter_map(idle).collect();
+        for conn in conns {
+            self.admin_close(conn, cx);
         }
     }
 

@@ -2,11 +2,12 @@
 
 use super::config::{Config, Deadlines, Forwarding, Network};
 use crate::{
-    cli::{ListenArgs, address, duration, nonzero_duration, size},
+    cli::{ListenArgs, address},
     health::HealthArgs,
     http::Limits,
     lb::Algorithm,
     net::{self, address::HostPort},
+    units::{duration, nonzero_duration, size},
 };
 use clap::{Args, ValueEnum};
 use std::{net::SocketAddr, num::NonZeroUsize, str::FromStr, time::Duration};

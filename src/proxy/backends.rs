@@ -19,6 +19,7 @@ impl Proxy {
             // Nobody asked: whatever it is, the next request must not take it for its answer.
             return self.drop_idle(cx, conn);
         };
+        let limits = self.parts.shared.config.response_limits();
         loop {
             if self.exchanges.get(key as usize).is_some_and(super::Exchange::is_tunnel) {
                 if !input.is_empty() {
@@ -27,7 +28,7 @@ impl Proxy {
                 return;
             }
             let Some(upstream) = self.parts.table.upstream(conn) else { return };
-            let event = match upstream.reader.next(&mut input, &self.parts.shared.config.limits) {
+            let event = match upstream.reader.next(&mut input, &limits) {
                 Ok(None) => return,
                 Ok(Some(ResponseEvent::End(trailers))) => {
                     self.on(cx, key, Event::ResponseEnd(trailers));

@@ -93,7 +93,8 @@ impl Proxy {
         let Some(client) = self.parts.table.downstream(conn) else { return };
         client.served += 1;
         client.head_begun = false;
-        client.expect_input(cx, (body != BodyLength::Empty).then_some(shared.config.deadlines.body));
+        // A body is not due before a backend takes it.
+        client.expect_input(cx, None);
         if body == BodyLength::Empty {
             // Its end follows from its head: take it now, so that the reader stands before the next request.
             let ended = client.reader.next(&mut &[][..], &shared.config.limits);
@@ -288,9 +289,9 @@ impl Proxy {
         let link = client.exchange.and_then(|key| self.exchanges[key as usize].link());
         if let Some(upstream) = link.and_then(|link| self.parts.table.upstream(link.conn)) {
             if unsent > HIGH_WATER {
-                upstream.set_congested(cx, true, &shared.config.deadlines);
+                upstream.set_congested(cx, true);
             } else if unsent <= LOW_WATER {
-                upstream.set_congested(cx, false, &shared.config.deadlines);
+                upstream.set_congested(cx, false);
             }
         }
         if unsent <= LOW_WATER {

@@ -124,6 +124,13 @@ pub struct Config {
     pub access_log: bool,
 }
 
+impl Config {
+    /// Bounds on what a backend may send: as a client, but the length of a body is the operator's word to clients.
+    pub(super) fn response_limits(&self) -> Limits {
+        Limits { body: Limits::BODY, ..self.limits }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {

@@ -30,6 +30,8 @@ mod record;
 mod run;
 mod stats;
 mod table;
+#[cfg(test)]
+mod tests;
 mod upstream;
 
 pub use args::{BackendSpec, BalanceArgs, ProxyArgs};
@@ -160,7 +162,8 @@ impl App for Proxy {
         match self.parts.table.get(conn) {
             Some(Role::Downstream(_)) => self.client_took(cx, conn, unsent),
             Some(Role::Upstream(_)) => self.backend_took(cx, conn, unsent),
-            Some(Role::Probe(_) | Role::Admin(_) | Role::Vacant) | None => {}
+            Some(Role::Admin(_)) => self.parts.admin_took(conn, unsent, cx),
+            Some(Role::Probe(_) | Role::Vacant) | None => {}
         }
         self.settle(cx);
     }
@@ -213,6 +216,7 @@ impl App for Proxy {
 
     fn woken(&mut self, cx: &mut Cx) {
         self.parts.pool.woken(&mut self.parts.closing);
+        self.parts.follow_health(cx.now());
         self.parts.close_given_up(cx);
         self.settle(cx);
     }
@@ -221,6 +225,7 @@ impl App for Proxy {
         self.parts.draining = true;
         self.parts.pool.drain(&mut self.parts.closing);
         self.parts.close_given_up(cx);
+        self.parts.drain_admins(cx);
         self.drain_clients(cx);
         self.settle(cx);
     }

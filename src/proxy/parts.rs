@@ -99,6 +99,8 @@ pub(super) struct Parts {
     pub(super) closing: Vec<ConnId>,
     pub(super) date: Date,
     pub(super) draining: bool,
+    /// Of the health that the pool has followed.
+    pub(super) generation: u64,
 }
 
 impl Parts {
@@ -147,9 +149,26 @@ impl Parts {
         }
     }
 
-    /// A backend came or went: the log says why, and its idle connections go with it.
+    /// A backend came or went: the log says why, and every worker looks at its pool ([`Parts::follow_health`]).
     pub(super) fn announce(&self, change: &Change) {
         tracing::warn!("{change}");
+        self.shared.slots.wake_everyone();
+    }
+
+    /// If backends came or went since the last time: gives up the idle connections to those that went, and lets waiting
+    /// requests look at those that came.
+    pub(super) fn follow_health(&mut self, now: Instant) {
+        let generation = self.shared.health.generation();
+        if self.generation == generation {
+            return;
+        }
+        self.generation = generation;
+        for backend in &self.shared.backends {
+            if let Availability::Down(_) = self.shared.health.available(backend.id, now) {
+                self.pool.retire(backend.id, &mut self.closing);
+            }
+        }
+        self.pool.reconsider();
     }
 
     /// Returns a connection to the pool, or closes it if the pool will not have it.
@@ -160,7 +179,7 @@ impl Parts {
         let Some(lease) = upstream.lease.take() else { return };
         match self.pool.checkin(link.conn, lease, cx.now()) {
             Checkin::Kept { until } => {
-                upstream.set_congested(cx, false, &self.shared.config.deadlines);
+                upstream.set_congested(cx, false);
                 upstream.expect(cx, until);
             }
             Checkin::Close(reason) => {

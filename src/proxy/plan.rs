@@ -124,6 +124,7 @@ impl Plan {
                     closing: Vec::new(),
                     date: Date::default(),
                     draining: false,
+                    generation: 0,
                     shared: shared.clone(),
                 },
             }

@@ -63,9 +63,10 @@ impl Parts {
 
     /// The answer, as far as it has come: its head decides.
     pub(super) fn probe_heard(&mut self, conn: ConnId, mut input: &[u8], cx: &mut Cx) {
+        let limits = self.shared.config.response_limits();
         let Some(Role::Probe(probe)) = self.table.get(conn) else { return };
         loop {
-            match probe.reader.next(&mut input, &self.shared.config.limits) {
+            match probe.reader.next(&mut input, &limits) {
                 Ok(None) => return,
                 Ok(Some(ResponseEvent::Interim(_))) => {}
                 Ok(Some(ResponseEvent::Head(head, _) | ResponseEvent::Switched(head))) => {
@@ -98,7 +99,6 @@ impl Parts {
         tracing::debug!(backend = backend.0, ?result, "probe");
         if let Some(change) = self.shared.health.probed(backend, result, now) {
             self.announce(&change);
-            self.pool.reconsider();
         }
         let jitter = self.random();
         cx.set_deadline(timer(backend), Some(self.shared.health.next_probe(backend, now, jitter)));

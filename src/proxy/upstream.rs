@@ -25,8 +25,8 @@ pub(super) struct Upstream {
     wait_by: Option<Instant>,
     /// When the backend must have taken something of what waits for it.
     write_by: Option<Instant>,
-    /// The client takes no more of the response now, so nothing is expected to come.
-    congested: bool,
+    /// Since when the client takes no more of the response, so that nothing is expected to come.
+    congested: Option<Instant>,
     bulk: bool,
 }
 
@@ -41,7 +41,7 @@ impl Upstream {
             lease: None,
             wait_by: None,
             write_by: None,
-            congested: false,
+            congested: None,
             bulk: false,
         }
     }
@@ -49,6 +49,7 @@ impl Upstream {
     /// Expects the next step (connection, head, body) by `at`; `None`: nothing.
     pub(super) fn expect(&mut self, cx: &mut Cx, at: Option<Instant>) {
         self.wait_by = at;
+        self.congested = self.congested.map(|_| cx.now());
         self.arm(cx);
     }
 
@@ -65,27 +66,28 @@ impl Upstream {
 
     /// Whether an answer is overdue. While the client is slow, the backend is not.
     pub(super) fn answer_late(&self, now: Instant) -> bool {
-        !self.congested && self.wait_by.is_some_and(|at| at <= now)
+        self.congested.is_none() && self.wait_by.is_some_and(|at| at <= now)
     }
 
     /// Tells the driver the earlier of the two deadlines.
     pub(super) fn arm(&self, cx: &mut Cx) {
-        let wait_by = if self.congested { None } else { self.wait_by };
+        let wait_by = self.wait_by.filter(|_| self.congested.is_none());
         let earliest = [wait_by, self.write_by].into_iter().flatten().min();
         cx.set_deadline(TimerKey::Conn(self.conn), earliest);
     }
 
     /// Whether the client takes more of the response.
-    pub(super) fn set_congested(&mut self, cx: &mut Cx, congested: bool, deadlines: &Deadlines) {
-        if self.congested == congested {
-            return;
+    pub(super) fn set_congested(&mut self, cx: &mut Cx, congested: bool) {
+        match (self.congested, congested) {
+            (None, true) => self.congested = Some(cx.now()),
+            (Some(since), false) => {
+                self.congested = None;
+                // The time the client took is not the backend's, whatever it is expected to do.
+                self.wait_by = self.wait_by.map(|at| at + cx.now().saturating_duration_since(since));
+            }
+            (None, false) | (Some(_), true) => return,
         }
-        self.congested = congested;
         cx.set_reading(self.conn, !congested);
-        if !congested && self.wait_by.is_some() {
-            // The time the client took is not the backend's.
-            self.wait_by = Some(cx.now() + deadlines.response);
-        }
         self.arm(cx);
     }
 

@@ -4,15 +4,12 @@
 //! close after it, the rest of the request is no longer forwarded and the client's connection is closed after the
 //! response (RFC 9112 §9.6), else the request goes on to its end and both connections persist.
 
-use super::{
-    Close, Event, Failure, Link, Receiving, State, Turn,
-    route::{BULK, is_bulk},
-};
+use super::{Close, Event, Failure, Link, Receiving, State, Turn, route::is_bulk};
 use crate::{
     app::{ConnId, Cx},
     buf::Sink,
     health::Outcome,
-    http::{self, BodyLength, BodyWriter, Fields, ResponseHead, Version},
+    http::{self, BodyLength, BodyWriter, Fields, ResponseHead, Status, Version},
     proxy::headers,
 };
 use bytes::Bytes;
@@ -47,14 +44,25 @@ impl Turn<'_> {
         event: Event<'_>,
     ) -> State {
         match event {
+            // The client has its whole response: whatever is wrong with the rest of the request, it is not broken off.
+            Event::ClientEnded | Event::RequestBad(_) | Event::UpstreamBad(_) | Event::UpstreamStalled
+                if matches!(receiving, Receiving::Complete) =>
+            {
+                self.close_after("request not read to its end");
+                return self.complete(link, false);
+            }
             Event::RequestData(data) => {
+                if !self.core.body_begun && matches!(receiving, Receiving::Head) {
+                    // It did not wait for 100, or no longer: the answer is due when the request is complete.
+                    self.expect_upstream(link, None);
+                }
                 if let Err(error) = self.send_body(link, &mut sending, data) {
                     return self.give_up(Some(link), Failure::Request(error));
                 }
             }
             Event::RequestEnd(trailers) => return self.request_end(link, sending, receiving, reusable, &trailers),
             Event::Interim(head) => {
-                if let Err(failure) = self.interim(&head) {
+                if let Err(failure) = self.interim(link, &head) {
                     return self.give_up(Some(link), failure);
                 }
             }
@@ -85,11 +93,16 @@ impl Turn<'_> {
     fn send_body(&mut self, link: Link, sending: &mut BodyWriter, data: &[u8]) -> Result<(), http::Error> {
         self.core.body_begun = true;
         self.core.record.received += data.len() as u64;
+        self.expect_body();
+        sending.data(&mut To { cx: self.cx, conn: link.conn }, data)
+    }
+
+    /// It is the client's turn to send more of its request.
+    fn expect_body(&mut self) {
         let limit = self.parts.shared.config.deadlines.body;
         if let Some(client) = self.parts.table.downstream(self.core.client) {
             client.expect_input(self.cx, Some(limit));
         }
-        sending.data(&mut To { cx: self.cx, conn: link.conn }, data)
     }
 
     fn request_end(
@@ -120,7 +133,7 @@ impl Turn<'_> {
     }
 
     /// Relays a 1xx, except to clients that do not know them (RFC 9110 §15.2).
-    fn interim(&mut self, head: &ResponseHead) -> Result<(), Failure> {
+    fn interim(&mut self, link: Link, head: &ResponseHead) -> Result<(), Failure> {
         self.core.interims += 1;
         if self.core.interims > INTERIMS_MAX {
             return Err(Failure::TooManyInterims);
@@ -130,6 +143,10 @@ impl Turn<'_> {
             headers::write_interim(&mut out, head);
             self.cx.send(self.core.client, out.split().freeze());
             self.parts.scratch = out;
+        }
+        if head.status == Status::CONTINUE && !self.core.request_complete {
+            self.expect_upstream(link, None);
+            self.expect_body();
         }
         Ok(())
     }
@@ -194,7 +211,8 @@ impl Turn<'_> {
             if let Err(error) = body.data(&mut To { cx: self.cx, conn: self.core.client }, data) {
                 return self.give_up(Some(link), Failure::Response(error));
             }
-            if data.len() as u64 >= BULK || self.core.record.sent > BULK {
+            // A small body that came in one piece needs no deadline; one that trickles has a new one for each part.
+            if *body != BodyWriter::Exact(0) {
                 let by = self.cx.now() + self.parts.shared.config.deadlines.response;
                 self.expect_upstream(link, Some(by));
             }
@@ -219,6 +237,7 @@ impl Turn<'_> {
             return self.complete(link, reusable);
         }
         self.expect_upstream(link, None);
+        self.expect_body();
         State::Relay { link, sending, receiving: Receiving::Complete, reusable }
     }
 

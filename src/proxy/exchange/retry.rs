@@ -8,7 +8,7 @@
 //! That is nobody's fault: it costs neither budget nor pause, and the backend is not held to have failed.
 
 use super::{Failure, Link, State, Turn};
-use crate::{health::Outcome, http::BodyLength};
+use crate::health::Outcome;
 
 /// Why a request is not sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,11 +41,6 @@ impl Refusal {
 }
 
 impl Turn<'_> {
-    /// Whether the request would survive a dead connection: see the module.
-    pub(super) fn could_be_sent_again(&self) -> bool {
-        self.core.head.method.is_idempotent() && self.core.body == BodyLength::Empty
-    }
-
     /// The backend failed before its response began. `sent`: bytes of the request were on the wire.
     pub(super) fn lost(&mut self, link: Link, failure: Failure, sent: bool) -> State {
         let stale = link.reused && failure == Failure::UpstreamClosed;
@@ -92,6 +87,10 @@ impl Turn<'_> {
 
     /// Another try: at once if the last one never reached a working backend, else after a pause.
     fn again(&mut self, link: Link, stale: bool) -> State {
+        // Until somebody takes its body, the client is not late.
+        if let Some(client) = self.parts.table.downstream(self.core.client) {
+            client.expect_input(self.cx, None);
+        }
         if stale {
             // The pool may hold more dead ones; a new connection settles it.
             self.core.fresh = true;

@@ -5,7 +5,7 @@ use crate::{
     app::ConnId,
     backend::BackendId,
     health::Outcome,
-    http::{BodyLength, BodyWriter},
+    http::{self, BodyLength, BodyWriter},
     lb::{Candidate, RouteKey},
     pool::{BackendSet, Checkout, Granted, Lease},
     proxy::{headers, record::PoolUse, table::Role, upstream::Upstream},
@@ -13,7 +13,7 @@ use crate::{
 use bytes::BytesMut;
 
 /// A body longer than this is read in large pieces.
-pub(super) const BULK: u64 = 16 * 1024;
+const BULK: u64 = 16 * 1024;
 
 /// What choosing came to.
 enum Choice {
@@ -30,17 +30,15 @@ enum Choice {
 impl Turn<'_> {
     /// Chooses a backend and gets hold of a connection to it, or waits for one. `granted`: it has waited already.
     pub(super) fn route(&mut self, granted: Option<Granted<u32>>) -> State {
-        match self.choose() {
+        let meant = granted.as_ref().and_then(|granted| granted.backend);
+        match self.choose(meant) {
             Choice::Reuse(backend, conn, lease) => {
                 let link = Link { conn, backend, reused: true };
                 self.take(link, lease, PoolUse::Reused);
-                if self.could_be_sent_again() {
-                    // A dead connection would be noticed and the request sent again: no need to look.
-                    self.send_request(link)
-                } else {
-                    self.cx.probe(conn);
-                    State::Probe(link)
-                }
+                // Even for a request that could be sent twice: what lies unread on an idle connection (a 408, a second
+                // response) would be taken for its answer.
+                self.cx.probe(conn);
+                State::Probe(link)
             }
             Choice::Open(backend, lease) => {
                 let conn = self.cx.connect(self.parts.shared.backends[backend.index()].address);
@@ -72,8 +70,8 @@ impl Turn<'_> {
         State::Wait { until }
     }
 
-    /// Asks the balancer until a backend has a connection for us.
-    fn choose(&mut self) -> Choice {
+    /// Asks the balancer until a backend has a connection for us. `meant`: where room was made for this request.
+    fn choose(&mut self, meant: Option<BackendId>) -> Choice {
         let now = self.cx.now();
         let client = RouteKey { client: self.core.record.peer.ip() };
         let mut candidates = std::mem::take(&mut self.parts.candidates);
@@ -83,7 +81,8 @@ impl Turn<'_> {
             self.parts.fill_candidates(&mut candidates, &[], now);
         }
         let mut choice = Choice::Nobody;
-        while let Some(backend) = self.parts.balancer.pick(&client, &candidates) {
+        let mut meant = meant.filter(|meant| candidates.iter().any(|candidate| candidate.id == *meant));
+        while let Some(backend) = meant.take().or_else(|| self.parts.balancer.pick(&client, &candidates)) {
             if self.parts.shared.health.admit(backend, now) {
                 match self.parts.checkout(backend, self.core.fresh, self.cx) {
                     Checkout::Reuse { conn, lease, .. } => {
@@ -120,9 +119,16 @@ impl Turn<'_> {
         self.arm(None);
     }
 
-    /// The pooled connection was looked at.
+    /// The pooled connection was looked at. One that is not quiet is nobody's fault, and nothing was sent on it: looking
+    /// again is not a retry.
     pub(super) fn probed(&mut self, link: Link, quiet: bool) -> State {
-        if quiet { self.send_request(link) } else { self.lost(link, Failure::UpstreamClosed, false) }
+        if quiet {
+            return self.send_request(link);
+        }
+        self.drop_link(link, Outcome::Neutral);
+        // The pool may hold more such; a new connection settles it.
+        self.core.fresh = true;
+        self.route(None)
     }
 
     /// Sends the head; the body follows as it arrives.
@@ -134,14 +140,16 @@ impl Turn<'_> {
         let deadlines = &self.parts.shared.config.deadlines;
         let answer_by = self.cx.now() + deadlines.first_byte;
         let body_limit = deadlines.body;
-        let waits = self.core.request_complete || crate::http::expects_continue(&self.core.head);
+        // A client that waits for 100 is not late, and then it is the backend's turn.
+        let polite = !self.core.request_complete && http::expects_continue(&self.core.head);
+        let waits = self.core.request_complete || polite;
         if let Some(upstream) = self.parts.table.upstream(link.conn) {
             upstream.reader.expect(&self.core.head.method);
             upstream.expect(self.cx, waits.then_some(answer_by));
         }
         if !self.core.request_complete {
             if let Some(client) = self.parts.table.downstream(self.core.client) {
-                client.expect_input(self.cx, Some(body_limit));
+                client.expect_input(self.cx, (!polite).then_some(body_limit));
                 client.set_bulk(self.cx, is_bulk(self.core.body));
             }
             self.parts.ready.push(self.core.client);

@@ -27,6 +27,8 @@ impl Turn<'_> {
                 return self.tunnel_half(link, client_ended, true);
             }
             Event::ClientLost(failure) | Event::RequestBad(failure) => return self.give_up(Some(link), failure),
+            // It has said everything and read no more: of what it said, nothing is missing.
+            Event::UpstreamFailed(_) if backend_ended => return self.tunnel_half(link, true, true),
             Event::UpstreamFailed(_) => return self.give_up(Some(link), Failure::Truncated),
             Event::UpstreamLate => return self.give_up(Some(link), Failure::TunnelIdle),
             Event::UpstreamStalled => return self.give_up(Some(link), Failure::UpstreamStalled),

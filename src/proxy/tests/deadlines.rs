@@ -1,0 +1,76 @@
+//! Which deadline runs when, and against whom.
+
+use super::{SECOND, World, status};
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+#[test]
+fn a_body_that_keeps_coming_is_not_late_however_little_comes() {
+    let mut world = World::new(&["--response-timeout", "2s"]);
+    let (client, backend) = world.exchange(GET);
+    world.say(backend, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for _ in 0..10 {
+        world.pass(SECOND);
+        world.say(backend, "3\r\nabc\r\n");
+    }
+    assert_eq!(world.ended(client), "-");
+    world.pass(3 * SECOND);
+    assert_eq!(world.ended(client), "abort", "and then it stood still");
+}
+
+#[test]
+fn an_upload_after_100_takes_as_long_as_it_takes() {
+    let mut world = World::new(&["--first-byte-timeout", "2s", "--body-timeout", "2s"]);
+    let wire = "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n";
+    let (client, backend) = world.exchange(wire);
+    world.say(backend, "HTTP/1.1 100 Continue\r\n\r\n");
+    for _ in 0..10 {
+        world.pass(SECOND);
+        world.say(client, "x");
+    }
+    world.pass(SECOND);
+    assert_eq!(world.sent(client), "HTTP/1.1 100 Continue\r\n\r\n");
+    world.say(backend, "HTTP/1.1 204 No Content\r\n\r\n");
+    assert_eq!(status(&world.sent(client)), "204");
+}
+
+#[test]
+fn who_waits_for_100_is_not_late_itself() {
+    let mut world = World::new(&["--first-byte-timeout", "4s", "--body-timeout", "2s"]);
+    let wire = "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n";
+    let (client, backend) = world.exchange(wire);
+    world.pass(3 * SECOND);
+    assert_eq!(world.ended(client), "-");
+    world.say(backend, "HTTP/1.1 100 Continue\r\n\r\n");
+    world.pass(3 * SECOND);
+    assert!(world.sent(client).contains("408"), "now it is");
+
+    let (client, _) = world.exchange(wire);
+    world.pass(5 * SECOND);
+    assert_eq!(status(&world.sent(client)), "504");
+}
+
+#[test]
+fn a_client_is_not_late_while_its_request_waits_for_a_backend() {
+    let mut world = World::new(&["--body-timeout", "1s", "--connect-timeout", "3s"]);
+    let client = world.client("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc");
+    let backend = world.opened();
+    world.pass(2 * SECOND);
+    assert_eq!(world.ended(client), "-");
+    world.connect(backend);
+    assert!(world.sent(backend).ends_with("\r\n\r\nabc"));
+}
+
+#[test]
+fn the_time_a_slow_client_takes_is_not_its_tunnels() {
+    let mut world = World::new(&["--response-timeout", "1s", "--tunnel-timeout", "10s"]);
+    let (client, backend) = world.exchange("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    world.say(backend, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    world.unsent(client, 1 << 20);
+    world.pass(8 * SECOND);
+    world.unsent(client, 0);
+    world.pass(9 * SECOND);
+    assert_eq!(world.ended(client), "-");
+    world.pass(2 * SECOND);
+    assert_eq!(world.ended(client), "abort");
+}

@@ -1,0 +1,69 @@
+//! How connections end: properly if everything was said, visibly broken if not.
+
+use super::{SECOND, World, status};
+
+const UPGRADE: &str = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
+const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
+
+/// A response before the request was through, and then something goes wrong with the rest of the request: the client
+/// has its whole response, and a reset could take it away again.
+#[test]
+fn a_complete_response_is_not_broken_off() {
+    type Accident = fn(&mut World, client: crate::app::ConnId, backend: crate::app::ConnId);
+    let accidents: [(&str, Accident); 6] = [
+        ("body late", |world, _, _| world.pass(31 * SECOND)),
+        ("client ends", |world, client, _| world.end(client)),
+        ("bad chunk", |world, client, _| world.say(client, "x\r\n")),
+        ("backend speaks", |world, _, backend| world.say(backend, "HTTP/1.1 200 OK\r\n\r\n")),
+        ("backend ends", |world, _, backend| world.end(backend)),
+        ("backend fails", |world, _, backend| world.fail(backend)),
+    ];
+    for (what, accident) in accidents {
+        let mut world = World::new(&[]);
+        let (client, backend) =
+            world.exchange("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx");
+        world.say(backend, "HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno");
+        assert_eq!((status(&world.sent(client)), world.ended(client)), ("403", "-"), "{what}");
+        accident(&mut world, client, backend);
+        assert_eq!((world.sent(client).as_str(), world.ended(client)), ("", "close"), "{what}");
+        let census = world.proxy.census();
+        assert_eq!((census.exchanges, census.busy, census.idle, census.in_flight), (0, 0, 0, 0), "{what}");
+    }
+}
+
+#[test]
+fn a_tunnel_whose_backend_has_ended_is_not_broken_by_its_reset() {
+    let mut world = World::new(&[]);
+    let (client, backend) = world.exchange(UPGRADE);
+    world.say(backend, SWITCH);
+    world.say(backend, "bye");
+    world.end(backend);
+    assert_eq!(world.ended(client), "finish");
+    world.say(client, "good bye");
+    world.fail(backend);
+    assert_eq!(world.ended(client), "close");
+
+    let (client, backend) = world.exchange(UPGRADE);
+    world.say(backend, SWITCH);
+    world.fail(backend);
+    assert_eq!(world.ended(client), "abort");
+}
+
+#[test]
+fn an_idle_admin_does_not_hold_up_the_end() {
+    let mut world = World::new(&[]);
+    let admin = world.admin("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!((status(&world.sent(admin)), world.ended(admin)), ("200", "-"));
+    world.drain();
+    assert_eq!(world.ended(admin), "close");
+}
+
+#[test]
+fn an_admin_that_does_not_read_is_closed() {
+    let mut world = World::new(&[]);
+    let admin = world.admin("GET /stats HTTP/1.1\r\nHost: a\r\n\r\n");
+    world.unsent(admin, 64 * 1024);
+    assert_eq!(world.ended(admin), "-");
+    world.unsent(admin, 1 << 20);
+    assert_eq!(world.ended(admin), "abort");
+}

@@ -1,0 +1,210 @@
+//! One worker in a world of its own: the test is driver, clients, backends and clock.
+//!
+//! What the proxy hears and does is bytes and actions; a table of both is a test.
+
+mod deadlines;
+mod ends;
+mod upstreams;
+
+use super::{BalanceArgs, Plan, Proxy, ProxyArgs};
+use crate::{
+    app::{Action, App, ConnId, Cx, ListenerId, Origin},
+    backend::{Backend, BackendId},
+    pool::PoolArgs,
+    time::Now,
+};
+use clap::Parser;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant, SystemTime},
+};
+
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Parser)]
+struct Args {
+    #[command(flatten)]
+    proxy: ProxyArgs,
+    #[command(flatten)]
+    balance: BalanceArgs,
+    #[command(flatten)]
+    pool: PoolArgs,
+}
+
+/// What the proxy did to one connection since the test looked last.
+#[derive(Debug, Default)]
+struct Seen {
+    sent: Vec<u8>,
+    end: Option<&'static str>,
+}
+
+pub(super) struct World {
+    pub(super) proxy: Proxy,
+    pub(super) cx: Cx,
+    /// Connections that were asked for, in order, until the test takes them.
+    opened: Vec<ConnId>,
+    seen: BTreeMap<ConnId, Seen>,
+    /// Connections on which bytes or an end wait that the proxy has not heard.
+    pub(super) not_quiet: Vec<ConnId>,
+}
+
+impl World {
+    /// Milestone 3 with one backend that nobody probes, and these flags.
+    pub(super) fn new(flags: &[&str]) -> Self {
+        let args = Args::parse_from(["test", "--no-health", "--access-log", "off"].iter().chain(flags));
+        // Any instant will do: nothing here reads the clock again.
+        #[allow(clippy::disallowed_methods)]
+        let now = Now { instant: Instant::now(), wall: SystemTime::UNIX_EPOCH };
+        let address = ([127, 0, 0, 1], 3000).into();
+        let backend = Backend { id: BackendId(0), name: "b:3000".to_owned(), address, weight: 1, max: None };
+        let plan = Plan::new(args.proxy.config()).balance(args.balance).pool(&args.pool);
+        let (mut proxies, _) = plan.build(vec![backend], 1, now, 0);
+        let proxy = proxies.remove(0);
+        let (opened, not_quiet) = (Vec::new(), Vec::new());
+        let mut world = Self { proxy, cx: Cx::new(now), opened, seen: BTreeMap::new(), not_quiet };
+        world.proxy.started(&mut world.cx);
+        world.settle();
+        world
+    }
+
+    fn accept(&mut self, listener: u8) -> ConnId {
+        let conn = self.cx.allocate();
+        let origin = Origin { listener: ListenerId(listener), peer: ([192, 0, 2, 7], 4000).into() };
+        self.proxy.accepted(&mut self.cx, conn, origin);
+        self.settle();
+        conn
+    }
+
+    /// A client connects, and says `request`.
+    pub(super) fn client(&mut self, request: &str) -> ConnId {
+        let conn = self.accept(0);
+        self.say(conn, request);
+        conn
+    }
+
+    /// Somebody connects to the admin listener.
+    pub(super) fn admin(&mut self, request: &str) -> ConnId {
+        let conn = self.accept(1);
+        self.say(conn, request);
+        conn
+    }
+
+    /// A client that asks, and the backend connection on which its request arrives.
+    pub(super) fn exchange(&mut self, request: &str) -> (ConnId, ConnId) {
+        let client = self.client(request);
+        let backend = self.opened();
+        self.connect(backend);
+        (client, backend)
+    }
+
+    /// The next connection that the proxy asked for.
+    pub(super) fn opened(&mut self) -> ConnId {
+        assert!(!self.opened.is_empty(), "no connection was asked for");
+        self.opened.remove(0)
+    }
+
+    pub(super) fn opened_none(&self) -> bool {
+        self.opened.is_empty()
+    }
+
+    pub(super) fn connect(&mut self, conn: ConnId) {
+        self.proxy.connected(&mut self.cx, conn);
+        self.settle();
+    }
+
+    /// A peer says something.
+    pub(super) fn say(&mut self, conn: ConnId, text: &str) {
+        if text.is_empty() || !self.cx.is_open(conn) {
+            return;
+        }
+        self.cx.hear(text.as_bytes());
+        self.proxy.received(&mut self.cx, conn, text.as_bytes());
+        self.carry_out(text.as_bytes());
+        self.cx.hear(&[]);
+        self.settle();
+    }
+
+    pub(super) fn end(&mut self, conn: ConnId) {
+        self.proxy.ended(&mut self.cx, conn);
+        self.settle();
+    }
+
+    pub(super) fn fail(&mut self, conn: ConnId) {
+        self.proxy.failed(&mut self.cx, conn, std::io::ErrorKind::ConnectionReset);
+        self.cx.release(conn);
+        self.settle();
+    }
+
+    /// So many bytes wait for this peer.
+    pub(super) fn unsent(&mut self, conn: ConnId, bytes: usize) {
+        self.proxy.sent(&mut self.cx, conn, bytes);
+        self.settle();
+    }
+
+    pub(super) fn drain(&mut self) {
+        self.proxy.drain(&mut self.cx);
+        self.settle();
+    }
+
+    /// Time passes, in steps of a hundredth of a second, with every deadline on its way.
+    pub(super) fn pass(&mut self, time: Duration) {
+        for _ in 0..time.as_millis() / 10 {
+            self.cx.set_clock(self.cx.clock().after(Duration::from_millis(10)));
+            while let Some(key) = self.cx.next_expired() {
+                self.proxy.expired(&mut self.cx, key);
+                self.settle();
+            }
+        }
+    }
+
+    /// What was sent to a peer since the last look.
+    pub(super) fn sent(&mut self, conn: ConnId) -> String {
+        let sent = self.seen.get_mut(&conn).map(|seen| std::mem::take(&mut seen.sent)).unwrap_or_default();
+        String::from_utf8(sent).unwrap()
+    }
+
+    /// `close`, `abort`, `finish`, or `-`.
+    pub(super) fn ended(&self, conn: ConnId) -> &'static str {
+        self.seen.get(&conn).and_then(|seen| seen.end).unwrap_or("-")
+    }
+
+    fn settle(&mut self) {
+        self.carry_out(&[]);
+    }
+
+    fn carry_out(&mut self, heard: &[u8]) {
+        loop {
+            let mut actions = Vec::new();
+            self.cx.take_actions(&mut actions);
+            if actions.is_empty() {
+                return;
+            }
+            for action in actions {
+                self.perform(action, heard);
+            }
+        }
+    }
+
+    fn perform(&mut self, action: Action, heard: &[u8]) {
+        match action {
+            Action::Connect(conn, _) => self.opened.push(conn),
+            Action::Send(conn, bytes) => self.seen.entry(conn).or_default().sent.extend_from_slice(&bytes),
+            Action::Forward(conn, range) => {
+                self.seen.entry(conn).or_default().sent.extend_from_slice(&heard[range]);
+            }
+            Action::Probe(conn) => {
+                let quiet = !self.not_quiet.contains(&conn);
+                self.proxy.probed(&mut self.cx, conn, quiet);
+            }
+            Action::Finish(conn) => self.seen.entry(conn).or_default().end = Some("finish"),
+            Action::Close(conn) => self.seen.entry(conn).or_default().end = Some("close"),
+            Action::Abort(conn) => self.seen.entry(conn).or_default().end = Some("abort"),
+            Action::SetReading(..) | Action::SetBulk(..) => {}
+        }
+    }
+}
+
+/// The status code of the first response in `wire`.
+pub(super) fn status(wire: &str) -> &str {
+    wire.get(9..12).unwrap_or("-")
+}

@@ -1,0 +1,7 @@
+//! How people write durations and sizes, in every flag: `250ms`, `30s`, `5m` ([`duration()`]), `512`, `16k`, `1m` ([`size()`]).
+
+mod duration;
+mod size;
+
+pub use duration::{MAX_DURATION, duration, nonzero_duration};
+pub use size::size;
