@@ -150,6 +150,8 @@ impl Failure {
     /// What a backend is to be blamed for; `None` if it was not its fault.
     pub(crate) fn blame(self) -> Option<FailureKind> {
         match self {
+            // Our side has no port left.
+            Self::ConnectFailed(io::ErrorKind::AddrNotAvailable) => None,
             Self::ConnectFailed(error) => Some(FailureKind::Connect(error)),
             Self::ConnectTimeout => Some(FailureKind::ConnectTimeout),
             Self::FirstByteTimeout | Self::ResponseTimeout | Self::UpstreamStalled => {

@@ -37,7 +37,7 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
     };
     plan.check(&backends).map_err(Failure::Usage)?;
     let workers = args.workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-    raise_descriptors(args, workers);
+    let max_connections = clients_per_worker(args.max_connections, workers);
     let listeners = listen_all(args, workers)?;
     let address = listeners[0].local_addr()?;
     let admin = args.admin.map(|admin| listen(&ListenOptions::new(admin))).transpose()?;
@@ -46,7 +46,7 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
     let mut running = Running::default();
     let mut admin = admin;
     for (index, (proxy, listener)) in proxies.into_iter().zip(listeners).enumerate() {
-        running.start(index, proxy, listener, admin.take(), &slots, args)?;
+        running.start(index, proxy, listener, admin.take(), &slots, max_connections)?;
     }
     cli::ready(address);
     greet(address, admin_address, &backends, workers, demo.is_some());
@@ -81,20 +81,24 @@ fn resolve_all(specs: &[BackendSpec]) -> Result<Vec<Backend>, Failure> {
     specs.iter().enumerate().map(backend).collect()
 }
 
-/// Each client may need a descriptor here and one towards a backend.
-fn raise_descriptors(args: &ProxyArgs, workers: usize) {
-    let wanted = (args.max_connections * workers) as u64 * 2 + DESCRIPTORS_ASIDE;
-    match descriptors::raise_limit() {
-        Ok(limit) if limit < wanted => {
-            tracing::info!(
-                limit,
-                wanted,
-                "fewer descriptors than --max-connections may need: new clients wait when they run out"
-            );
-        }
-        Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "the limit of descriptors could not be raised"),
+/// How many clients a worker takes: as many as asked for, if there are descriptors for them.
+fn clients_per_worker(asked: usize, workers: usize) -> usize {
+    let limit = descriptors::raise_limit().unwrap_or_else(|error| {
+        tracing::warn!(%error, "the limit of descriptors could not be raised");
+        u64::MAX
+    });
+    let clients = affordable(asked, workers, limit);
+    if clients < asked {
+        tracing::warn!(limit, clients, "too few descriptors for --max-connections: raise the limit with `ulimit -n`");
     }
+    clients
+}
+
+/// Each client may need a descriptor here and one towards a backend. Clients must not take the backends' share: then no
+/// request could be forwarded, and backends that cannot be reached for want of a descriptor would count as dead.
+fn affordable(asked: usize, workers: usize, limit: u64) -> usize {
+    let share = limit.saturating_sub(DESCRIPTORS_ASIDE) / 2 / workers.max(1) as u64;
+    asked.min(usize::try_from(share).unwrap_or(usize::MAX)).max(1)
 }
 
 /// One listener per worker on the same port: the kernel spreads connections among them.
@@ -127,9 +131,9 @@ impl Running {
         listener: TcpListener,
         admin: Option<TcpListener>,
         slots: &Slots,
-        args: &ProxyArgs,
+        max_connections: usize,
     ) -> Result<(), Failure> {
-        let config = ReactorConfig { max_connections: args.max_connections, ..ReactorConfig::default() };
+        let config = ReactorConfig { max_connections, ..ReactorConfig::default() };
         let mut reactor = Reactor::new(proxy, config)?;
         reactor.listen(listener)?;
         if let Some(admin) = admin {
@@ -176,5 +180,23 @@ fn greet(address: SocketAddr, admin: Option<SocketAddr>, backends: &[Backend], w
         eprintln!("  curl -i http://{address}/headers         # what a backend gets to see");
         eprintln!("  curl -o /dev/null http://{address}/bytes/1000000000");
         eprintln!("With --backend HOST:PORT it fronts your own servers; --help shows everything. Ctrl-C ends it.");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::affordable;
+
+    #[test]
+    fn clients_leave_descriptors_for_backends() {
+        for (asked, workers, limit, expected) in [
+            (50_000, 1, u64::MAX, 50_000),
+            (50_000, 2, 200_064, 50_000),
+            (50_000, 2, 200_063, 49_999),
+            (50_000, 4, 1024, 120),
+            (50_000, 1, 10, 1),
+        ] {
+            assert_eq!(affordable(asked, workers, limit), expected, "{asked} {workers} {limit}");
+        }
     }
 }
