@@ -54,7 +54,9 @@ pub(super) fn write_request(out: &mut BytesMut, inbound: &Inbound<'_>, forwardin
         match fate(name) {
             Fate::Host if absolute => {}
             Fate::Host => field(out, name, value),
-            Fate::Framing => {}
+            Fate::Framing | Fate::Disguised => {}
+            // HTTP/1.0 knows no 100 and does not wait for one: nor should the backend (RFC 9110 §10.1.1).
+            Fate::Expect if head.version == Version::Http10 => {}
             Fate::Upgrade if inbound.upgrade => field(out, name, value),
             Fate::ForwardedFor => chain.note(trusted, value),
             Fate::Forwarded if !trusted => {}
@@ -65,7 +67,7 @@ pub(super) fn write_request(out: &mut BytesMut, inbound: &Inbound<'_>, forwardin
                 None => field(out, name, value),
             },
             Fate::Via => chain.via(value),
-            Fate::Upgrade | Fate::Forwarded | Fate::Date | Fate::Plain => {
+            Fate::Upgrade | Fate::Forwarded | Fate::Date | Fate::Expect | Fate::Plain => {
                 if !one_hop.contains(name) {
                     field(out, name, value);
                 }
@@ -279,20 +281,26 @@ enum Fate {
     Host,
     Via,
     Date,
+    Expect,
     MaxForwards,
     Forwarded,
     ForwardedFor,
     ForwardedHost,
     ForwardedProto,
+    /// Another field's name with `_` for `-`. CGI, WSGI and their kin read both as one, so that a client could say what it
+    /// must not, past everyone who looks for the real name.
+    Disguised,
 }
 
 /// Decided by length first: most fields are compared with one name or none.
 fn fate(name: &str) -> Fate {
     let is = |other: &str| name.eq_ignore_ascii_case(other);
     match name.len() {
+        12.. if name.contains('_') => disguise(name),
         3 if is("via") => Fate::Via,
         4 if is("host") => Fate::Host,
         4 if is("date") => Fate::Date,
+        6 if is("expect") => Fate::Expect,
         7 if is("upgrade") => Fate::Upgrade,
         9 if is("forwarded") => Fate::Forwarded,
         12 if is("max-forwards") => Fate::MaxForwards,
@@ -302,6 +310,15 @@ fn fate(name: &str) -> Fate {
         17 if is("transfer-encoding") => Fate::Framing,
         17 if is("x-forwarded-proto") => Fate::ForwardedProto,
         _ => Fate::Plain,
+    }
+}
+
+/// What a name with `_` in it would mean to a backend that takes `_` for `-`: nothing, if that matters to nobody.
+#[cold]
+fn disguise(name: &str) -> Fate {
+    match fate(&name.replace('_', "-")) {
+        Fate::Plain => Fate::Plain,
+        _ => Fate::Disguised,
     }
 }
 
@@ -413,6 +430,23 @@ mod tests {
                 "X-Forwarded-For: 6.6.6.6, 192.0.2.7",
             ]
         );
+    }
+
+    #[test]
+    fn names_in_disguise_are_not_passed_on() {
+        assert_inbound(
+            "GET / HTTP/1.1\r\nHost: a\r\nX_Forwarded_For: 6.6.6.6\r\nX-Forwarded_Proto: https\r\nX_FORWARDED_HOST: b\r\n\
+             Content_Length: 7\r\nTransfer_Encoding: chunked\r\nmy_own_field_of_mine: 1\r\n_: 1\r\n\r\n",
+            &["GET / HTTP/1.1", "Host: a", "my_own_field_of_mine: 1", "_: 1"],
+        );
+    }
+
+    #[test]
+    fn who_cannot_hear_100_does_not_expect_it() {
+        let wire = "POST / HTTP/1.0\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n";
+        assert!(!inbound(wire, &Forwarding::default(), true).iter().any(|line| line.starts_with("Expect")));
+        let wire = wire.replace("HTTP/1.0", "HTTP/1.1");
+        assert!(inbound(&wire, &Forwarding::default(), true).iter().any(|line| line.starts_with("Expect")));
     }
 
     #[test]
