@@ -17,10 +17,11 @@
 //! ```text
 //! bin/*                                 parse flags, choose parts
 //! server  client  proxy                 run things: workers, threads, processes
+//! cli                                   what every command line has in common
 //! net                                   sockets, clock, signals: the only I/O
 //! http  service  lb  pool  health  resilience     pure: bytes and time in, decisions out
 //! app  session  backend                 the contracts and the shared noun
-//! time  buf  cli                        timer wheel, buffers, how command lines are written
+//! time  buf                             timer wheel, buffers
 //! ```
 
 pub mod app;
