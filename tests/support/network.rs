@@ -35,6 +35,7 @@ impl<A: App> World<A> {
             Event::Break(id) => self.break_link(id),
             Event::Silence(id) => self.silence(id),
             Event::LingerOver(id, unsent) => self.linger_over(id, unsent),
+            Event::Woken(worker) => self.woken(worker),
             Event::Wake(id, number) => self.tell_peer(id, PeerEvent::Wake(number)),
         }
     }
