@@ -122,8 +122,7 @@ impl Link {
     pub fn flush(&mut self) -> usize {
         let mut moved = 0;
         while let Some(front) = self.unsent.front_mut() {
-            // Once the peer is gone the kernel takes everything and forgets it, until the reset arrives.
-            let n = if self.theirs == Theirs::Gone { front.len() } else { self.outbound.write(front) };
+            let n = self.outbound.write(front);
             front.advance(n);
             moved += n;
             if !front.is_empty() {

@@ -260,7 +260,7 @@ impl<A: App> World<A> {
         self.tell_peer(id, PeerEvent::Failed(ErrorKind::ConnectionReset));
         self.links[id].theirs = Theirs::Gone;
         self.links[id].their_unsent.clear();
-        self.links[id].inbound.cut(true);
+        self.links[id].inbound.cut(false);
     }
 
     fn reset_from_peer(&mut self, id: usize) {
