@@ -7,17 +7,14 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 /// Arrows between modules of one row. Each is a decision; the reason says why.
 const SIDEWAYS: &[(&str, &str, &str)] = &[
-    ("app", "backend", "both are contracts"),
     ("health", "resilience", "a record of a backend contains its breaker"),
-    ("health", "http", "a probe's expected statuses are HTTP statuses"),
-    ("lb", "health", "availability is what a choice starts from"),
-    ("pool", "health", "a connection to a backend that is down is not kept"),
     ("service", "http", "a service that speaks HTTP reads and writes its messages"),
 ];
 
 /// Arrows that point up, and why each is there all the same.
-const UPWARDS: &[(&str, &str, &str)] =
-    &[("time", "app", "the wheel's keys are the contract's `TimerKey`, which names connections")];
+const UPWARDS: &[(&str, &str, &str)] = &[
+    ("time", "app", "the wheel's keys are the contract's `TimerKey`, which names connections"),
+];
 
 /// What a module below `net` may not even mention: time, threads, sockets and randomness come in as arguments.
 const IMPURE: &[&str] = &[
@@ -68,24 +65,22 @@ impl Layers {
 
     /// What is wrong with one file.
     fn check(&self, path: &str, source: &str) -> Vec<String> {
-        let from = path.split(['/', '.']).next().unwrap_or_default();
+        let from = module_of(path);
         let Some(height) = self.height(from) else {
             return vec![format!("{path}: `{from}` is in no layer: add it to the table in src/lib.rs")];
         };
         let code = code_of(source);
         let mut wrong = Vec::new();
-        for to in imports(&code) {
-            let listed = |list: &[(&str, &str, &str)]| list.iter().any(|(a, b, _)| (*a, *b) == (from, &to));
-            match self.height(&to) {
-                _ if to == from => {}
+        for to in imports(&code).iter().filter(|to| *to != from) {
+            match self.height(to) {
                 // Not a module: a macro at the root, or a name that the compiler will reject.
                 None => {}
                 Some(other) if other < height => {}
-                Some(other) if other == height && listed(SIDEWAYS) => {}
+                Some(other) if other == height && is_listed(SIDEWAYS, from, to) => {}
                 Some(other) if other == height => {
                     wrong.push(format!("{path}: `{from}` and `{to}` are in one layer and may not know each other"));
                 }
-                Some(_) if listed(UPWARDS) => {}
+                Some(_) if is_listed(UPWARDS, from, to) => {}
                 Some(_) => wrong.push(format!("{path}: `{from}` uses `{to}`, which is above it")),
             }
         }
@@ -95,6 +90,14 @@ impl Layers {
         }
         wrong
     }
+}
+
+fn module_of(path: &str) -> &str {
+    path.split(['/', '.']).next().unwrap_or_default()
+}
+
+fn is_listed(list: &[(&str, &str, &str)], from: &str, to: &str) -> bool {
+    list.iter().any(|(a, b, _)| (*a, *b) == (from, to))
 }
 
 /// A file without its comments and its tests.
@@ -174,13 +177,22 @@ fn mentions(code: &str, word: &str) -> bool {
     })
 }
 
-/// Every source file below `folder` that is not a test, as path from there and text.
-fn sources(folder: &Path, prefix: &str, into: &mut Vec<(String, String)>) {
+/// Every source file of the library that is not a test, as path below `src/` and text.
+fn sources() -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    collect(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), "", &mut files);
+    files.retain(|(path, _)| path != "lib.rs");
+    files.sort();
+    assert!(files.len() > 20, "the sources were not found");
+    files
+}
+
+fn collect(folder: &Path, prefix: &str, into: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(folder).expect("the folder is part of the repository") {
         let path = entry.expect("it can be listed").path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.is_dir() && name != "tests" {
-            sources(&path, &format!("{prefix}{name}/"), into);
+            collect(&path, &format!("{prefix}{name}/"), into);
         } else if name.ends_with(".rs") && !matches!(name.as_str(), "tests.rs" | "testing.rs") {
             into.push((format!("{prefix}{name}"), fs::read_to_string(&path).expect("sources are UTF-8")));
         }
@@ -193,14 +205,22 @@ fn layers() -> Layers {
 
 #[test]
 fn arrows_point_down() {
-    let mut files = Vec::new();
-    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), "", &mut files);
-    files.retain(|(path, _)| path != "lib.rs");
-    files.sort();
-    assert!(files.len() > 20, "the sources were not found");
     let layers = layers();
-    let wrong: Vec<String> = files.iter().flat_map(|(path, source)| layers.check(path, source)).collect();
+    let wrong: Vec<String> = sources().iter().flat_map(|(path, source)| layers.check(path, source)).collect();
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+/// An exception that nobody needs any more is a hole.
+#[test]
+fn every_exception_is_in_use() {
+    let files = sources();
+    let uses = |from: &str, to: &str| {
+        let of_module = files.iter().filter(|(path, _)| module_of(path) == from);
+        of_module.flat_map(|(_, source)| imports(&code_of(source))).any(|name| name == to)
+    };
+    for (from, to, _) in SIDEWAYS.iter().chain(UPWARDS) {
+        assert!(uses(from, to), "`{from}` does not use `{to}`: take that off the list");
+    }
 }
 
 #[test]

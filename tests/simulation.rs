@@ -7,16 +7,15 @@ mod support;
 use clap::Parser;
 use socket_patterns::{
     backend::{Backend, BackendId},
-    pool::PoolArgs,
+    pool::{PoolArgs, Slots},
     proxy::{BalanceArgs, Census, Config, Plan, Proxy},
-    time::Now,
 };
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 use support::{
     origin::HEALTH,
     random::Random,
     relay::{Fault, Relay},
-    simulation::{Report, Subject},
+    simulation::{Built, MOST_CLIENTS, Report, Site, Subject},
     weather::Weather,
     world::World,
 };
@@ -35,46 +34,93 @@ fn proxy() -> Subject<Proxy> {
     Subject {
         http: true,
         weather: Weather::of,
-        build: |now, origins, weather, random| {
-            let mut flags = vec!["proxy".to_owned()];
-            let mut flag = |name: &str, values: &[&str]| {
-                flags.extend([format!("--{name}"), (*random.pick(values)).to_owned()]);
-            };
-            flag("algorithm", &["round-robin", "weighted-round-robin", "least-connections", "ip-hash", "power-of-two"]);
-            flag("retries", &["0", "1", "2", "5"]);
-            flag("health-interval", &["250ms", "2s", "1m"]);
-            flag("breaker-failures", &["0", "1", "5"]);
-            // A probe over a slow line takes its time, too.
-            flag("health-timeout", if weather.is_calm() { &["10s"] } else { &["500ms", "1s", "10s"] });
-            // A calm world has room for everybody at once: ten clients, on however few origins.
-            let tight = if weather.is_calm() { "10" } else { "1" };
-            flag("pool-max", &["0", tight, "10", "1024"]);
-            flag("pool-idle-timeout", &["1ms", "4s", "1h"]);
-            flag("pool-queue", &[tight, "1024"]);
-            if random.chance(500) {
-                flags.extend(["--health-path".to_owned(), HEALTH.to_owned()]);
-            }
-            let Flags { balance, pool } = Flags::parse_from(flags);
-            build(Plan::new(Config::default()).balance(balance).pool(&pool), now, origins, random)
+        build: |site| {
+            let Flags { balance, pool } = flags(site.weather, site.random);
+            build(Plan::new(Config::default()).balance(balance).pool(&pool), site)
         },
         // The mark at which the proxy stops reading, one large read, and a head.
         most_unsent: (128 + 256 + 16) * 1024,
-        holds: |proxy, world| balance_of(proxy.census(), world),
-        at_rest: |proxy| assert_eq!(proxy.census(), Census::default(), "at rest"),
     }
 }
 
-fn build(plan: Plan, now: Now, origins: &[SocketAddr], random: &mut Random) -> Proxy {
+fn flags(weather: &Weather, random: &mut Random) -> Flags {
+    let mut flags = vec!["proxy".to_owned()];
+    let mut flag = |name: &str, values: &[&str]| {
+        flags.extend([format!("--{name}"), (*random.pick(values)).to_owned()]);
+    };
+    flag("algorithm", &["round-robin", "weighted-round-robin", "least-connections", "ip-hash", "power-of-two"]);
+    flag("retries", &["0", "1", "2", "5"]);
+    flag("health-interval", &["250ms", "2s", "1m"]);
+    // A probe over a slow line takes its time, too.
+    flag("health-timeout", if weather.is_calm() { &["10s"] } else { &["500ms", "1s", "10s"] });
+    flag("breaker-failures", &["0", "1", "5"]);
+    // A calm world has room for everybody at once, on however few origins.
+    let roomy = MOST_CLIENTS.to_string();
+    let tight = if weather.is_calm() { &roomy } else { "1" };
+    flag("pool-max", &["0", tight, "10000"]);
+    flag("pool-idle-timeout", &["1ms", "4s", "1h"]);
+    flag("pool-queue", &[tight, "1000"]);
+    if random.chance(500) {
+        flags.extend(["--health-path".to_owned(), HEALTH.to_owned()]);
+    }
+    Flags::parse_from(flags)
+}
+
+fn build(plan: Plan, site: Site<'_>) -> Built<Proxy> {
     let backend = |(number, address): (u16, &SocketAddr)| Backend {
         id: BackendId(number),
         name: address.to_string(),
         address: *address,
-        weight: random.within(1..=5) as u32,
+        weight: site.random.within(1..=5) as u32,
         max: None,
     };
-    let backends = (0..).zip(origins).map(backend).collect();
-    let (mut workers, _) = plan.build(backends, 1, now, 1);
-    workers.pop().expect("one worker was asked for")
+    let backends: Vec<Backend> = (0..).zip(site.origins).map(backend).collect();
+    let (workers, slots) = plan.build(backends.clone(), site.wakers.len(), site.now, 1);
+    for (number, waker) in site.wakers.iter().cloned().enumerate() {
+        slots.attach(number, Arc::new(move || waker.wake()));
+    }
+    let (holds_slots, holds_backends) = (slots.clone(), backends.clone());
+    Built {
+        workers,
+        holds: Box::new(move |world| balance_of(world, &holds_slots, &holds_backends)),
+        at_rest: Box::new(move |world| {
+            world.apps().for_each(|proxy| assert_eq!(proxy.census(), Census::default(), "at rest"));
+            assert_eq!(slots.waiting(), 0, "requests wait, and nobody is there");
+            for backend in &backends {
+                assert_eq!(slots.open(backend.id).unwrap_or(0), 0, "slots of {} were lost", backend.name);
+            }
+        }),
+    }
+}
+
+/// The books: every connection has one role, every request in flight one exchange, and no backend more connections than
+/// it may have.
+fn balance_of(world: &World<Proxy>, slots: &Slots, backends: &[Backend]) {
+    let (mut exchanges, mut probes, mut connections, mut in_flight) = (0, 0, 0, 0);
+    for proxy in world.apps() {
+        let census = proxy.census();
+        assert!(census.exchanges <= census.clients, "{census:?}");
+        exchanges += census.exchanges;
+        probes += census.probes;
+        connections += census.clients + census.busy + census.idle + census.probes + census.admins;
+        // Counted by all workers together.
+        in_flight = census.in_flight as usize;
+    }
+    assert_eq!(connections, world.open(), "connections with a role, and connections");
+    assert!(in_flight <= exchanges, "{in_flight} requests in flight, {exchanges} exchanges");
+    for backend in backends {
+        let open = world.open_to(backend.address);
+        if let Some(counted) = slots.open(backend.id) {
+            assert!(open <= counted + probes, "{} has {open} connections, and {counted} are counted", backend.name);
+            assert!(counted <= slots.config().max, "{counted} connections to {}", backend.name);
+        }
+    }
+}
+
+#[test]
+fn the_proxy_keeps_its_promises_in_any_weather() {
+    let reports = proxy().run_all("the_proxy_keeps_its_promises_in_any_weather", 256);
+    something_happened(&reports);
 }
 
 /// A backend that says more than it was asked must not have the rest taken for the next answer.
@@ -86,31 +132,23 @@ fn what_nobody_asked_for_answers_nothing() {
     assert!(reports.len() < 64 || junk > 20, "{junk}");
 }
 
-/// The books: every connection has one role, and every request in flight one exchange.
-fn balance_of(census: Census, world: &World<Proxy>) {
-    let Census { exchanges, clients, busy, idle, probes, admins, in_flight } = census;
-    assert_eq!(clients + busy + idle + probes + admins, world.open(), "{census:?}");
-    assert!(exchanges <= clients, "{census:?}");
-    assert!(in_flight as usize <= exchanges, "{census:?}");
-}
-
-#[test]
-fn the_proxy_keeps_its_promises_in_any_weather() {
-    let reports = proxy().run_all("the_proxy_keeps_its_promises_in_any_weather", 256);
-    something_happened(&reports);
-}
-
 /// A relay without its own ideas of HTTP.
 fn relay() -> Subject<Relay> {
     Subject {
         http: false,
         // What it does not understand, it cannot keep apart.
         weather: |random| Weather { broken: 0, garbage: 0, pipelined: 0, ..Weather::of(random) },
-        build: |_, origins, _, _| Relay::new(origins.to_vec(), Fault::None),
+        build: |site| relays(site, Fault::None),
         // The mark at which it stops reading, and what was read before that took effect.
         most_unsent: 64 * 1024 + 16 * 1024,
-        holds: |_, _| {},
-        at_rest: |relay| assert_eq!(relay.sides(), 0),
+    }
+}
+
+fn relays(site: Site<'_>, fault: Fault) -> Built<Relay> {
+    Built {
+        workers: site.wakers.iter().map(|_| Relay::new(site.origins.to_vec(), fault)).collect(),
+        holds: Box::new(|_| {}),
+        at_rest: Box::new(|world| world.apps().for_each(|relay| assert_eq!(relay.sides(), 0))),
     }
 }
 
@@ -123,10 +161,10 @@ fn a_relay_passes_on_what_it_hears() {
 #[test]
 fn one_seed_is_one_run() {
     for seed in 0..8 {
-        let (first, second) = (relay().run(seed, None), relay().run(seed, None));
-        assert_eq!(first.digest, second.digest, "seed {seed}");
+        assert_eq!(relay().run(seed, None).digest, relay().run(seed, None).digest, "seed {seed}");
+        assert_eq!(proxy().run(seed, None).digest, proxy().run(seed, None).digest, "seed {seed}");
     }
-    let moody = Subject { build: |_, origins, _, _| Relay::new(origins.to_vec(), Fault::Moody), ..relay() };
+    let moody = Subject { build: |site| relays(site, Fault::Moody), ..relay() };
     let differs = |seed: &u64| moody.run(*seed, None).digest != moody.run(*seed, None).digest;
     assert!((0..8).any(|seed| differs(&seed)), "a run that depends on addresses was not noticed");
 }
@@ -139,11 +177,11 @@ fn faults_are_noticed() {
     }
     let faulty = |build| Subject { build, weather: bad_weather, ..relay() };
     let cases: [(&str, Subject<Relay>, &str); 5] = [
-        ("clean end", faulty(|_, to, _, _| Relay::new(to.to_vec(), Fault::CleanEnd)), " bytes"),
-        ("deaf", faulty(|_, to, _, _| Relay::new(to.to_vec(), Fault::Deaf)), "no backpressure"),
-        ("leak", faulty(|_, to, _, _| Relay::new(to.to_vec(), Fault::Leak)), ""),
-        ("corrupt", faulty(|_, to, _, _| Relay::new(to.to_vec(), Fault::Corrupt)), ""),
-        ("twice", faulty(|_, to, _, _| Relay::new(to.to_vec(), Fault::Twice)), "reached origins twice"),
+        ("clean end", faulty(|site| relays(site, Fault::CleanEnd)), " bytes"),
+        ("deaf", faulty(|site| relays(site, Fault::Deaf)), "no backpressure"),
+        ("leak", faulty(|site| relays(site, Fault::Leak)), ""),
+        ("corrupt", faulty(|site| relays(site, Fault::Corrupt)), ""),
+        ("twice", faulty(|site| relays(site, Fault::Twice)), "reached origins twice"),
     ];
     for (fault, subject, expected) in cases {
         assert!(subject.first_failure(1000, expected).is_some(), "{fault} was not noticed");

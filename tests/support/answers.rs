@@ -103,7 +103,7 @@ impl Answer {
                 self.write(bytes, random);
                 self.steps.push_back(Step::Whole);
                 if !framing.ends_connection() {
-                    self.steps.push_back(Step::Pause(random.micros(0..=1_000_000)));
+                    self.steps.push_back(Step::Pause(moment(random)));
                 }
                 let reset = random.chance(300) && framing != Framing::UntilClose;
                 self.steps.push_back(if reset { Step::Reset } else { Step::Close });
@@ -128,7 +128,7 @@ impl Answer {
                 return self.steps.push_back(Step::Close);
             }
             if !asked.prompt {
-                self.steps.push_back(Step::Pause(random.micros(0..=1_000_000)));
+                self.steps.push_back(Step::Pause(moment(random)));
             }
             let junk = ["HTTP/1.1 418 Unasked\r\nContent-Length: 0\r\n\r\n", "\r\n", "junk"];
             self.steps.push_back(Step::Junk(*random.pick(&junk)));
@@ -161,6 +161,11 @@ impl Answer {
     }
 }
 
+/// Up to a second, often next to nothing: just when the next request comes.
+fn moment(random: &mut Random) -> Duration {
+    Duration::from_micros(random.magnitude(0..=1_000_000) as u64)
+}
+
 /// A proper response, and how it is framed.
 fn respond(asked: &mut Asked<'_>, random: &mut Random) -> (Framing, Vec<u8>) {
     use Framing::{Chunked, LastLength, Length, None, UntilClose};
@@ -181,7 +186,8 @@ fn respond(asked: &mut Asked<'_>, random: &mut Random) -> (Framing, Vec<u8>) {
     head += "set-cookie: b\r\nX-Hop: 1\r\n\r\n";
     let mut wire = head.into_bytes();
     if *method != "HEAD" && framing == Chunked {
-        let trailers = if random.chance(200) { "X-Sum: 1\r\n" } else { "" };
+        attempt.trailers = random.chance(200);
+        let trailers = if attempt.trailers { "X-Sum: 1\r\n" } else { "" };
         wire.extend(chunked(&attempt.body, random.magnitude(1..=20_000), trailers));
     } else if *method != "HEAD" {
         wire.extend(&attempt.body);

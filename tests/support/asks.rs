@@ -83,13 +83,11 @@ impl Ask {
         head += if expects { "Expect: 100-continue\r\n" } else { "" };
         head += if last { "Connection: close, x-hop\r\n" } else { "Connection: X-Hop\r\n" };
         head += "X-Hop: 1\r\nX-OrDeR: first\r\nx-order: second\r\n\r\n";
-        let wire = match is_chunked {
-            true => {
-                chunked(&content, random.magnitude(1..=20_000), if random.chance(200) { "X-Sum: 1\r\n" } else { "" })
-            }
-            false => content.clone(),
-        };
+        let trailers = is_chunked && random.chance(200);
+        let fields = if trailers { "X-Sum: 1\r\n" } else { "" };
+        let wire = if is_chunked { chunked(&content, random.magnitude(1..=20_000), fields) } else { content.clone() };
         assert_eq!(ledger.ask(method, content, Flaw::None), tag);
+        (ledger.requests[tag].old, ledger.requests[tag].trailers) = (old, trailers);
         Self { expects, last, ..Self::plain(tag, method, head.into_bytes(), wire) }
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     link::{Link, Ours, Theirs, Then},
-    world::{Event, Ready, Way, World},
+    world::{Event, Ready, Way, Worker, World},
 };
 use bytes::Bytes;
 use socket_patterns::app::{Action, App, ConnId, Cx, ListenerId, Origin};
@@ -30,9 +30,15 @@ pub const KERNEL_SILENCE: Duration = Duration::from_secs(924);
 
 impl<A: App> World<A> {
     /// Calls the application, then does what it asked for.
-    pub(super) fn call(&mut self, what: impl FnOnce(&mut A, &mut Cx)) {
-        what(&mut self.app, &mut self.cx);
-        self.carry_out(&[]);
+    pub(super) fn call(&mut self, worker: usize, what: impl FnOnce(&mut A, &mut Cx)) {
+        let Worker { app, cx, .. } = &mut self.workers[worker];
+        what(app, cx);
+        self.carry_out(worker, &[]);
+        self.tell_ready();
+    }
+
+    /// What follows from calls is told after them, never from within.
+    fn tell_ready(&mut self) {
         while let Some(ready) = self.ready.pop_front() {
             match ready {
                 Ready::Sent(id) => self.tell_sent(id),
@@ -43,14 +49,15 @@ impl<A: App> World<A> {
 
     /// The listener accepts link `id`.
     pub(super) fn accept(&mut self, id: usize) {
-        let conn = self.cx.allocate();
+        let worker = self.links[id].worker;
+        let conn = self.workers[worker].cx.allocate();
         self.name(conn, id);
         self.seen.accepted += 1;
         self.links[id].ours = Ours::Open;
         let number = u16::try_from(id).unwrap_or(u16::MAX);
         let peer = SocketAddr::from(([192, 0, 2, (id % 200) as u8], number));
         self.trace.note(self.now, [3, conn.index(), 0], || format!("app  accepted {conn:?}"));
-        self.call(|app, cx| app.accepted(cx, conn, Origin { listener: ListenerId(0), peer }));
+        self.call(worker, |app, cx| app.accepted(cx, conn, Origin { listener: ListenerId(0), peer }));
         self.plan_read(id);
     }
 
@@ -58,8 +65,9 @@ impl<A: App> World<A> {
         let link = &mut self.links[id];
         let Some(conn) = link.conn.filter(|_| link.ours == Ours::Opening) else { return };
         link.ours = Ours::Open;
+        let worker = link.worker;
         self.trace.note(self.now, [4, conn.index(), 0], || format!("app  connected {conn:?}"));
-        self.call(|app, cx| app.connected(cx, conn));
+        self.call(worker, |app, cx| app.connected(cx, conn));
         if self.links[id].unsent_len > 0 {
             self.flush(id);
             self.tell_sent(id);
@@ -82,8 +90,9 @@ impl<A: App> World<A> {
             self.plan_refill(id, Way::In);
             self.plan_read(id);
         } else if link.inbound.take_end() {
+            let worker = link.worker;
             self.trace.note(self.now, [6, conn.index(), 0], || format!("app  ended {conn:?}"));
-            self.call(|app, cx| app.ended(cx, conn));
+            self.call(worker, |app, cx| app.ended(cx, conn));
             self.plan_read(id);
         } else if let Some(error) = link.error {
             self.fail(id, error);
@@ -95,11 +104,13 @@ impl<A: App> World<A> {
             format!("app  received {conn:?} {} {}", input.len(), excerpt(input))
         });
         debug_assert!(self.is_open(id));
-        self.cx.hear(input);
-        self.app.received(&mut self.cx, conn, input);
-        self.carry_out(input);
-        self.cx.hear(&[]);
-        self.call(|_, _| {});
+        let worker = self.links[id].worker;
+        let Worker { app, cx, .. } = &mut self.workers[worker];
+        cx.hear(input);
+        app.received(cx, conn, input);
+        cx.hear(&[]);
+        self.carry_out(worker, input);
+        self.tell_ready();
     }
 
     /// An application that does not read still learns of a reset when it writes; otherwise maybe, as epoll may report it.
@@ -119,11 +130,12 @@ impl<A: App> World<A> {
         let Some(conn) = link.conn.filter(|_| matches!(link.ours, Ours::Opening | Ours::Open)) else { return };
         link.ours = Ours::Gone;
         link.drop_unsent();
-        self.by_conn.remove(&conn);
+        let worker = link.worker;
+        self.workers[worker].by_conn.remove(&conn);
         self.seen.failed += 1;
-        assert!(self.cx.is_open(conn), "the name was stale before the driver ended it");
+        assert!(self.workers[worker].cx.is_open(conn), "the name was stale before the driver ended it");
         self.trace.note(self.now, [7, conn.index(), 0], || format!("app  failed {conn:?} {error:?}"));
-        self.call(|app, cx| {
+        self.call(worker, |app, cx| {
             app.failed(cx, conn, error);
             cx.release(conn);
         });
@@ -132,16 +144,17 @@ impl<A: App> World<A> {
     fn tell_sent(&mut self, id: usize) {
         let link = &self.links[id];
         let Some(conn) = link.conn.filter(|_| link.ours == Ours::Open) else { return };
-        let unsent = link.unsent_len;
+        let (worker, unsent) = (link.worker, link.unsent_len);
         self.trace.note(self.now, [8, conn.index(), unsent], || format!("app  sent {conn:?} unsent {unsent}"));
-        self.call(|app, cx| app.sent(cx, conn, unsent));
+        self.call(worker, |app, cx| app.sent(cx, conn, unsent));
     }
 
     fn tell_probed(&mut self, id: usize, quiet: bool) {
         let link = &self.links[id];
         let Some(conn) = link.conn.filter(|_| link.ours == Ours::Open) else { return };
+        let worker = link.worker;
         self.trace.note(self.now, [9, conn.index(), 0], || format!("app  probed {conn:?} quiet {quiet}"));
-        self.call(|app, cx| app.probed(cx, conn, quiet));
+        self.call(worker, |app, cx| app.probed(cx, conn, quiet));
     }
 
     /// The pipe has room again.
@@ -161,13 +174,13 @@ impl<A: App> World<A> {
         moved
     }
 
-    fn carry_out(&mut self, input: &[u8]) {
+    fn carry_out(&mut self, worker: usize, input: &[u8]) {
         let mut actions = std::mem::take(&mut self.actions);
-        self.cx.take_actions(&mut actions);
+        self.workers[worker].cx.take_actions(&mut actions);
         let mut written = Vec::new();
         for action in actions.drain(..) {
             self.trace.note(self.now, [20, 0, 0], || format!("  -> {}", describe(&action)));
-            if let Some(id) = self.act(action, input)
+            if let Some(id) = self.act(worker, action, input)
                 && !written.contains(&id)
             {
                 written.push(id);
@@ -184,36 +197,36 @@ impl<A: App> World<A> {
     }
 
     /// Carries out one action; says which link has something to flush.
-    fn act(&mut self, action: Action, input: &[u8]) -> Option<usize> {
+    fn act(&mut self, worker: usize, action: Action, input: &[u8]) -> Option<usize> {
         match action {
-            Action::Connect(conn, to) => self.connect(conn, to),
-            Action::Send(conn, bytes) => return self.queue(conn, bytes),
-            Action::Forward(conn, range) => return self.queue(conn, Bytes::copy_from_slice(&input[range])),
+            Action::Connect(conn, to) => self.connect(worker, conn, to),
+            Action::Send(conn, bytes) => return self.queue(worker, conn, bytes),
+            Action::Forward(conn, range) => return self.queue(worker, conn, Bytes::copy_from_slice(&input[range])),
             Action::SetReading(conn, on) => {
-                let id = self.link_of(conn)?;
+                let id = self.link_of(worker, conn)?;
                 self.links[id].reading = on;
                 self.plan_read(id);
             }
             Action::SetBulk(conn, on) => {
-                let id = self.link_of(conn)?;
+                let id = self.link_of(worker, conn)?;
                 self.links[id].bulk = on;
             }
             Action::Probe(conn) => {
-                let id = self.link_of(conn)?;
+                let id = self.link_of(worker, conn)?;
                 self.probe(id);
             }
             Action::Finish(conn) => {
-                let id = self.link_of(conn)?;
+                let id = self.link_of(worker, conn)?;
                 self.links[id].then = Then::Finish;
                 return Some(id);
             }
             Action::Close(conn) => {
-                let id = self.end_name(conn)?;
+                let id = self.end_name(worker, conn)?;
                 self.seen.closed += 1;
                 return self.linger(id);
             }
             Action::Abort(conn) => {
-                let id = self.end_name(conn)?;
+                let id = self.end_name(worker, conn)?;
                 self.seen.aborted += 1;
                 self.abort(id);
             }
@@ -221,9 +234,9 @@ impl<A: App> World<A> {
         None
     }
 
-    fn connect(&mut self, conn: ConnId, to: SocketAddr) {
+    fn connect(&mut self, worker: usize, conn: ConnId, to: SocketAddr) {
         let mut link = Link::new(None, &self.weather, &mut self.random);
-        link.conn = Some(conn);
+        (link.worker, link.to) = (worker, Some(to));
         let id = self.links.len();
         self.links.push(link);
         self.name(conn, id);
@@ -236,8 +249,8 @@ impl<A: App> World<A> {
         self.schedule(delay, Event::Reach(id, to));
     }
 
-    fn queue(&mut self, conn: ConnId, bytes: Bytes) -> Option<usize> {
-        let id = self.link_of(conn)?;
+    fn queue(&mut self, worker: usize, conn: ConnId, bytes: Bytes) -> Option<usize> {
+        let id = self.link_of(worker, conn)?;
         let link = &mut self.links[id];
         assert_eq!(link.then, Then::Nothing, "{conn:?}: sent after finish");
         link.queue(bytes);
@@ -298,21 +311,24 @@ impl<A: App> World<A> {
     }
 
     fn name(&mut self, conn: ConnId, id: usize) {
-        self.links[id].conn = Some(conn);
-        assert!(self.named.insert(conn), "{conn:?} was named before");
-        self.by_conn.insert(conn, id);
+        let link = &mut self.links[id];
+        link.conn = Some(conn);
+        let worker = &mut self.workers[link.worker];
+        assert!(worker.named.insert(conn), "{conn:?} was named before");
+        worker.by_conn.insert(conn, id);
     }
 
-    fn end_name(&mut self, conn: ConnId) -> Option<usize> {
-        let id = self.link_of(conn)?;
-        self.by_conn.remove(&conn);
+    fn end_name(&mut self, worker: usize, conn: ConnId) -> Option<usize> {
+        let id = self.link_of(worker, conn)?;
+        self.workers[worker].by_conn.remove(&conn);
         Some(id)
     }
 
     /// None for a connection that ended: actions that name it are ignored.
-    fn link_of(&self, conn: ConnId) -> Option<usize> {
-        assert!(self.named.contains(&conn), "{conn:?} never was a connection");
-        self.by_conn.get(&conn).copied()
+    fn link_of(&self, worker: usize, conn: ConnId) -> Option<usize> {
+        let worker = &self.workers[worker];
+        assert!(worker.named.contains(&conn), "{conn:?} never was a connection");
+        worker.by_conn.get(&conn).copied()
     }
 }
 

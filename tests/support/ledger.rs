@@ -40,6 +40,9 @@ pub struct Request {
     pub method: String,
     pub body: Vec<u8>,
     pub flaw: Flaw,
+    /// HTTP/1.0: its response must not be chunked.
+    pub old: bool,
+    pub trailers: bool,
     /// The client wrote the last byte of it.
     pub written: bool,
     pub outcome: Outcome,
@@ -81,6 +84,8 @@ pub struct Attempt {
     pub body: Vec<u8>,
     /// Heads of 1xx before the answer.
     pub interim: usize,
+    /// A trailer field follows it.
+    pub trailers: bool,
     /// The origin sent all of `body`, framed properly.
     pub whole: bool,
     /// The origin saw all of the request.
@@ -110,7 +115,8 @@ impl Ledger {
     pub fn ask(&mut self, method: &str, body: Vec<u8>, flaw: Flaw) -> usize {
         let outcome = Outcome::Unsent;
         let method = method.to_owned();
-        self.requests.push(Request { method, body, flaw, written: false, outcome, attempts: Vec::new() });
+        let (old, trailers, written) = (false, false, false);
+        self.requests.push(Request { method, body, flaw, old, trailers, written, outcome, attempts: Vec::new() });
         self.requests.len() - 1
     }
 
@@ -131,13 +137,22 @@ impl Ledger {
         }
         self.tally.retried += usize::from(!request.attempts.is_empty());
         request.attempts.push(number);
-        let attempt = Attempt { tag, origin, status: 0, body: Vec::new(), interim: 0, whole: false, heard: false };
+        let attempt = Attempt {
+            tag,
+            origin,
+            status: 0,
+            body: Vec::new(),
+            interim: 0,
+            trailers: false,
+            whole: false,
+            heard: false,
+        };
         self.attempts.push(attempt);
         number
     }
 
     /// An origin heard a part of a request's body, or with `all` the rest of it.
-    pub fn heard(&mut self, attempt: usize, body: &[u8], all: bool) {
+    pub fn heard(&mut self, attempt: usize, body: &[u8], trailers: &[(String, String)], all: bool) {
         let attempt = &mut self.attempts[attempt];
         let (tag, request) = (attempt.tag, &self.requests[attempt.tag]);
         let flawed = request.flaw != Flaw::None && self.rules.http;
@@ -146,6 +161,8 @@ impl Ledger {
         if all {
             assert_eq!(body.len(), request.body.len(), "the body of request {tag} was cut short, cleanly");
             assert!(request.written, "request {tag} is complete at an origin, but its client did not finish it");
+            let sent: &[(String, String)] = if request.trailers { &[trailer()] } else { &[] };
+            assert_eq!(trailers, sent, "the trailers of request {tag} changed on their way");
             attempt.heard = true;
         }
     }
@@ -167,7 +184,7 @@ impl Ledger {
                 let sent: usize = self.requests[tag].attempts.iter().map(|number| self.attempts[*number].interim).sum();
                 assert!(response.interim.len() <= sent + 1, "{whose}: more 1xx than were sent");
                 if self.rules.http {
-                    assert_eq!(response.field("x-hop"), None, "{whose}: a field for one hop was forwarded");
+                    check_returned(response, self.requests[tag].old, attempt.trailers, &whose);
                 }
                 self.tally.answered += 1;
             }
@@ -179,6 +196,7 @@ impl Ledger {
     /// A complete response that no origin made.
     fn refused(&mut self, tag: usize, response: &Message) {
         let (request, status) = (&self.requests[tag], response.status());
+        check_own_answer(response, request);
         assert!(self.rules.http, "request {tag}: a response from nowhere: {response}");
         match request.flaw {
             Flaw::Head(rule) | Flaw::Body(rule) => {
@@ -236,6 +254,42 @@ fn check_forwarded(head: &Head) {
     let order: Vec<&str> = head.all("x-order").collect();
     assert_eq!(order, ["first", "second"], "repeated fields changed: {head:?}");
     assert!(head.fields.iter().any(|(name, _)| name == "X-OrDeR"), "the case of names changed: {head:?}");
+}
+
+/// What a proxy has to have done to a response before a client sees it.
+fn check_returned(response: &Message, old: bool, trailers: bool, whose: &str) {
+    let head = response.head.as_ref().expect("a complete response has a head");
+    assert_eq!(head.field("x-hop"), None, "{whose}: a field for one hop was forwarded");
+    assert!(head.field("via").is_some(), "{whose}: no Via");
+    let cookies: Vec<(&str, &str)> = head
+        .fields
+        .iter()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie"))
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    assert_eq!(cookies, [("Set-Cookie", "a"), ("set-cookie", "b")], "{whose}: repeated fields, or their case, changed");
+    let is_chunked = head.field("transfer-encoding").is_some();
+    assert!(!(old && is_chunked), "{whose}: a chunked response to an HTTP/1.0 client");
+    let expected: &[(String, String)] = if trailers && is_chunked { &[trailer()] } else { &[] };
+    assert_eq!(response.trailers, expected, "{whose}: trailers");
+}
+
+/// What a proxy says for itself: no inner address, when to come back, and no more on a connection that cannot be trusted.
+fn check_own_answer(response: &Message, request: &Request) {
+    let head = response.head.as_ref().expect("a complete response has a head");
+    let said = format!("{head:?} {}", String::from_utf8_lossy(&response.body));
+    assert!(!said.contains("10.0.0."), "an answer names an inner address: {said}");
+    if response.status() == 503 {
+        assert!(head.field("retry-after").is_some(), "503 without Retry-After: {said}");
+    }
+    if request.flaw != Flaw::None {
+        assert!(head.has_token("connection", "close"), "a malformed request, and the connection goes on: {said}");
+    }
+}
+
+/// The one trailer field that clients and origins send.
+fn trailer() -> (String, String) {
+    ("X-Sum".to_owned(), "1".to_owned())
 }
 
 /// The tag in a target, also in absolute form.

@@ -8,12 +8,16 @@ use super::{
 };
 use bytes::{Buf as _, Bytes};
 use socket_patterns::app::ConnId;
-use std::{collections::VecDeque, io};
+use std::{collections::VecDeque, io, net::SocketAddr};
 
 /// One connection.
 pub struct Link {
     /// The driver's name for it; none until it was accepted.
     pub conn: Option<ConnId>,
+    /// Whose it is.
+    pub worker: usize,
+    /// The host that the application asked for.
+    pub to: Option<SocketAddr>,
     pub ours: Ours,
     pub theirs: Theirs,
     /// From the peer to the application.
@@ -82,6 +86,8 @@ impl Link {
         let mut capacity = || random.magnitude(weather.capacity.clone());
         Self {
             conn: None,
+            worker: 0,
+            to: None,
             ours: Ours::Opening,
             theirs: Theirs::Open,
             inbound: Pipe::new(capacity()),
@@ -116,8 +122,7 @@ impl Link {
     pub fn flush(&mut self) -> usize {
         let mut moved = 0;
         while let Some(front) = self.unsent.front_mut() {
-            // Once the peer is gone the kernel takes everything and forgets it, until the reset arrives.
-            let n = if self.theirs == Theirs::Gone { front.len() } else { self.outbound.write(front) };
+            let n = self.outbound.write(front);
             front.advance(n);
             moved += n;
             if !front.is_empty() {

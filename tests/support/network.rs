@@ -35,6 +35,7 @@ impl<A: App> World<A> {
             Event::Break(id) => self.break_link(id),
             Event::Silence(id) => self.silence(id),
             Event::LingerOver(id, unsent) => self.linger_over(id, unsent),
+            Event::Woken(worker) => self.woken(worker),
             Event::Wake(id, number) => self.tell_peer(id, PeerEvent::Wake(number)),
         }
     }
@@ -259,7 +260,7 @@ impl<A: App> World<A> {
         self.tell_peer(id, PeerEvent::Failed(ErrorKind::ConnectionReset));
         self.links[id].theirs = Theirs::Gone;
         self.links[id].their_unsent.clear();
-        self.links[id].inbound.cut(true);
+        self.links[id].inbound.cut(false);
     }
 
     fn reset_from_peer(&mut self, id: usize) {

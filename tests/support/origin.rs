@@ -101,10 +101,10 @@ impl Conn {
                 self.current = Some(self.begin(&head, io));
             }
             (Piece::Data(data), Some(exchange)) => exchange.heard.extend(data),
-            (Piece::End(_), Some(exchange)) => {
+            (Piece::End(trailers), Some(exchange)) => {
                 exchange.request_over = true;
                 if let Some(attempt) = exchange.attempt {
-                    self.ledger.borrow_mut().heard(attempt, &exchange.heard, true);
+                    self.ledger.borrow_mut().heard(attempt, &exchange.heard, &trailers, true);
                 }
             }
             (piece, _) => unreachable!("the reader gave {piece:?} out of order"),
@@ -190,7 +190,7 @@ impl Conn {
             && !exchange.request_over
             && let Some(attempt) = exchange.attempt
         {
-            self.ledger.borrow_mut().heard(attempt, &mem::take(&mut exchange.heard), false);
+            self.ledger.borrow_mut().heard(attempt, &mem::take(&mut exchange.heard), &[], false);
         }
     }
 }

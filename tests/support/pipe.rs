@@ -16,6 +16,8 @@ pub struct Pipe {
     bytes: VecDeque<u8>,
     arrived: usize,
     end: End,
+    /// A reset has overtaken what was sent; what is sent from now on is lost.
+    broken: bool,
     /// An event that moves bytes forward is already scheduled.
     pub moving: bool,
 }
@@ -32,12 +34,15 @@ pub enum End {
 
 impl Pipe {
     pub fn new(capacity: usize) -> Self {
-        Self { capacity, bytes: VecDeque::new(), arrived: 0, end: End::None, moving: false }
+        Self { capacity, bytes: VecDeque::new(), arrived: 0, end: End::None, broken: false, moving: false }
     }
 
     /// Takes from the front of `bytes` what fits, and says how much.
     pub fn write(&mut self, bytes: &[u8]) -> usize {
         assert_eq!(self.end, End::None, "written after the end");
+        if self.broken {
+            return bytes.len();
+        }
         let n = bytes.len().min(self.room());
         self.bytes.extend(&bytes[..n]);
         n
@@ -48,7 +53,7 @@ impl Pipe {
     }
 
     pub fn finish(&mut self) {
-        if self.end == End::None {
+        if self.end == End::None && !self.broken {
             self.end = End::Sent;
         }
     }
@@ -105,7 +110,8 @@ impl Pipe {
         let keep = if all { 0 } else { self.arrived };
         self.bytes.truncate(keep);
         self.arrived = keep;
-        if self.end == End::Sent {
+        self.broken = true;
+        if self.end == End::Sent || (all && self.end == End::Arrived) {
             self.end = End::None;
         }
     }

@@ -8,15 +8,16 @@ use super::{
     random::Random,
     trace::{Lines, Trace},
     weather::Weather,
-    world::{Seen, World},
+    world::{Seen, Waker, World},
 };
 use socket_patterns::{app::App, time::Now};
 use std::{
     any::Any,
+    cell::Cell,
     net::SocketAddr,
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::{self, AssertUnwindSafe, catch_unwind},
     sync::{
-        Mutex, PoisonError,
+        Mutex, Once, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     thread,
@@ -25,6 +26,10 @@ use std::{
 
 /// No world is busy for longer than this.
 const END_OF_TIME: Duration = Duration::from_secs(24 * 3600);
+
+/// Clients of one world, and requests of one client.
+pub const MOST_CLIENTS: usize = 16;
+const MOST_REQUESTS: usize = 8;
 
 /// After the last client left: idle connections time out, probes go on.
 const SETTLE: Duration = Duration::from_secs(30);
@@ -38,19 +43,36 @@ pub struct Report {
     pub seen: Seen,
 }
 
-/// An application, and what must hold for it beyond what holds for every application.
+/// How to make an application, and what must hold for it beyond what holds for every application.
 pub struct Subject<A: App> {
     /// Whether it speaks HTTP; see [`Rules::http`].
     pub http: bool,
     pub weather: fn(&mut Random) -> Weather,
-    pub build: fn(Now, &[SocketAddr], &Weather, &mut Random) -> A,
+    pub build: fn(Site<'_>) -> Built<A>,
     /// Unsent bytes on one connection that it may cause.
     pub most_unsent: usize,
-    /// After every step.
-    pub holds: fn(&A, &World<A>),
-    /// When every connection is closed.
-    pub at_rest: fn(&A),
 }
+
+/// Where an application is built.
+pub struct Site<'a> {
+    pub now: Now,
+    pub origins: &'a [SocketAddr],
+    pub weather: &'a Weather,
+    pub random: &'a mut Random,
+    /// One per worker to be built.
+    pub wakers: &'a [Waker],
+}
+
+/// An application, ready to run.
+pub struct Built<A: App> {
+    pub workers: Vec<A>,
+    pub holds: Invariant<A>,
+    /// What must hold when the last connection has ended.
+    pub at_rest: Invariant<A>,
+}
+
+/// Looks at a world and panics if something is wrong with it.
+pub type Invariant<A> = Box<dyn Fn(&World<A>)>;
 
 impl<A: App> Subject<A> {
     /// One world, from its first client to the last connection's end.
@@ -59,52 +81,54 @@ impl<A: App> Subject<A> {
         let weather = (self.weather)(&mut random);
         let early_drain = !weather.is_calm() && random.chance(100);
         let ledger = Ledger::shared(Rules { http: self.http, calm: weather.is_calm(), prompt: weather.is_prompt() });
-        let mut world = self.world(&ledger, &weather, &mut random, Trace::new(lines));
+        let (mut world, holds, at_rest) = self.world(&ledger, &weather, &mut random, Trace::new(lines));
         let clients = ledger.clone();
         if early_drain {
             let at = random.micros(0..=10_000_000);
-            self.run_while(&mut world, |world| world.now() < at && clients.borrow().busy > 0);
+            run_while(&mut world, &holds, |world| world.now() < at && clients.borrow().busy > 0);
             world.drain();
         }
-        self.run_while(&mut world, |_| clients.borrow().busy > 0);
-        assert_eq!(
-            ledger.borrow().busy,
-            0,
-            "nothing will ever happen again, and clients wait: {:?}",
-            world.open_links()
-        );
+        run_while(&mut world, &holds, |_| clients.borrow().busy > 0);
+        assert_eq!(clients.borrow().busy, 0, "nothing will ever happen, and clients wait: {:?}", world.open_links());
         let settled = world.now() + SETTLE;
-        self.run_while(&mut world, |world| world.now() < settled);
+        run_while(&mut world, &holds, |world| world.now() < settled);
         world.drain();
-        self.run_while(&mut world, |world| world.open() > 0);
+        run_while(&mut world, &holds, |world| world.open() > 0);
         assert!(world.open() == 0, "connections are left after the end: {:#?}", world.open_links());
-        (self.at_rest)(&world.app);
+        at_rest(&world);
         let mut ledger = ledger.borrow_mut();
         ledger.close();
         Report { digest: world.trace.digest(), calm: ledger.rules.calm, tally: ledger.tally, seen: world.seen.clone() }
     }
 
-    fn world(&self, ledger: &Shared, weather: &Weather, random: &mut Random, trace: Trace) -> World<A> {
+    fn world(
+        &self,
+        ledger: &Shared,
+        weather: &Weather,
+        random: &mut Random,
+        trace: Trace,
+    ) -> (World<A>, Invariant<A>, Invariant<A>) {
         let origins: Vec<SocketAddr> = (1..=random.within(1..=4) as u8).map(address).collect();
         let (mut of_app, of_world) = (random.fork(), random.fork());
-        let build = |now| (self.build)(now, &origins, weather, &mut of_app);
-        let mut world = World::new(build, weather.clone(), of_world, trace);
+        let workers = random.within(1..=3);
+        let mut invariants = None;
+        let build = |now, wakers: &[Waker]| {
+            let site = Site { now, origins: &origins, weather, random: &mut of_app, wakers };
+            let Built { workers, holds, at_rest } = (self.build)(site);
+            invariants = Some((holds, at_rest));
+            workers
+        };
+        let mut world = World::new(workers, build, weather.clone(), of_world, trace);
         world.most_unsent = self.most_unsent;
         for (number, origin) in (1..).zip(&origins) {
             world.host(*origin, Origin::new(number, ledger, weather, random));
         }
-        for _ in 0..random.within(1..=10) {
+        for _ in 0..random.within(1..=MOST_CLIENTS) {
             let at = random.micros(0..=5_000_000);
-            world.client(at, Client::new(ledger, weather, random, 6));
+            world.client(at, Client::new(ledger, weather, random, MOST_REQUESTS));
         }
-        world
-    }
-
-    fn run_while(&self, world: &mut World<A>, busy: impl Fn(&World<A>) -> bool) {
-        while busy(world) && world.step() {
-            (self.holds)(&world.app, world);
-            assert!(world.now() < END_OF_TIME, "a day has passed: {:#?}", world.open_links());
-        }
+        let (holds, at_rest) = invariants.expect("a world builds its application");
+        (world, holds, at_rest)
     }
 
     /// All seeds, or the one that `SIM_SEED` names, with its trace. Panics with the first failure.
@@ -167,7 +191,36 @@ impl<A: App> Subject<A> {
     }
 
     fn attempt(&self, seed: u64, lines: Option<Lines>) -> Result<Report, String> {
-        catch_unwind(AssertUnwindSafe(|| self.run(seed, lines))).map_err(|panic| message(panic.as_ref()))
+        quietly(|| catch_unwind(AssertUnwindSafe(|| self.run(seed, lines)))).map_err(|panic| message(panic.as_ref()))
+    }
+}
+
+thread_local! {
+    /// Whether a panic of this thread is caught and reported with its seed, and needs no further word.
+    static CAUGHT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work`, whose panics are caught, without a backtrace for each.
+fn quietly<T>(work: impl FnOnce() -> T) -> T {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let loud = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !CAUGHT.get() {
+                loud(info);
+            }
+        }));
+    });
+    CAUGHT.set(true);
+    let result = work();
+    CAUGHT.set(false);
+    result
+}
+
+fn run_while<A: App>(world: &mut World<A>, holds: &Invariant<A>, busy: impl Fn(&World<A>) -> bool) {
+    while busy(world) && world.step() {
+        holds(world);
+        assert!(world.now() < END_OF_TIME, "a day has passed: {:#?}", world.open_links());
     }
 }
 

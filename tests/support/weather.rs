@@ -117,7 +117,10 @@ impl Weather {
 
     /// Everything at once.
     pub fn storm(random: &mut Random) -> Self {
+        let calm = Self::calm(random);
         Self {
+            // A driver so busy that what arrived may wait for long.
+            lag: if random.chance(300) { 0..=300_000 } else { calm.lag.clone() },
             resets: 250,
             silences: 80,
             refusals: 200,
@@ -129,7 +132,7 @@ impl Weather {
             rude_clients: 400,
             rude_origins: 300,
             garbage: 100,
-            ..Self::calm(random)
+            ..calm
         }
     }
 

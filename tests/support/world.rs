@@ -27,27 +27,27 @@ use std::{
     collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque},
     io, mem,
     net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant, SystemTime},
 };
 
 /// More steps than this without time passing: somebody answers every event with another one.
 const MOST_STEPS_AT_ONE_INSTANT: u32 = 2_000_000;
 
-/// The world around one application.
+/// The world around one application, which may have several workers.
 pub struct World<A: App> {
-    pub app: A,
+    pub workers: Vec<Worker<A>>,
     pub trace: Trace,
     pub seen: Seen,
     /// More unsent bytes than this on one connection mean that backpressure does not work.
     pub most_unsent: usize,
-    pub(super) cx: Cx,
     pub(super) now: Duration,
     pub(super) random: Random,
     pub(super) weather: Weather,
     pub(super) links: Vec<Link>,
-    pub(super) by_conn: BTreeMap<ConnId, usize>,
-    /// Every name there ever was: an action may name a connection that ended, but not one that never began.
-    pub(super) named: BTreeSet<ConnId>,
     pub(super) hosts: BTreeMap<SocketAddr, Box<dyn Host>>,
     pub(super) actions: Vec<Action>,
     pub(super) ready: VecDeque<Ready>,
@@ -58,6 +58,30 @@ pub struct World<A: App> {
     scheduled: u64,
     epoch: Now,
     steps_at_this_instant: u32,
+}
+
+/// One thread of the application, with its own event loop.
+pub struct Worker<A> {
+    pub app: A,
+    pub(super) cx: Cx,
+    pub(super) by_conn: BTreeMap<ConnId, usize>,
+    /// Every name there ever was: an action may name a connection that ended, but not one that never began.
+    pub(super) named: BTreeSet<ConnId>,
+    waker: Waker,
+}
+
+/// What other threads wake a worker with. Several calls may lead to one wake-up.
+#[derive(Debug, Clone, Default)]
+pub struct Waker(Arc<AtomicBool>);
+
+impl Waker {
+    pub fn wake(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn take(&self) -> bool {
+        self.0.swap(false, Ordering::Relaxed)
+    }
 }
 
 /// Something that will happen, to link number so and so.
@@ -86,6 +110,8 @@ pub enum Event {
     /// The driver's patience with a closed connection is over, if nothing moved since so much was unsent.
     LingerOver(usize, usize),
     Wake(usize, u32),
+    /// Worker number so and so was woken by another.
+    Woken(usize),
 }
 
 /// Which way something travels.
@@ -120,20 +146,29 @@ pub struct Seen {
 }
 
 impl<A: App> World<A> {
-    pub fn new(app: impl FnOnce(Now) -> A, weather: Weather, mut random: Random, trace: Trace) -> Self {
+    /// `build` makes the workers, one per waker.
+    pub fn new(
+        workers: usize,
+        build: impl FnOnce(Now, &[Waker]) -> Vec<A>,
+        weather: Weather,
+        mut random: Random,
+        trace: Trace,
+    ) -> Self {
         let epoch = epoch();
+        let wakers: Vec<Waker> = (0..workers).map(|_| Waker::default()).collect();
+        let apps = build(epoch, &wakers);
+        assert_eq!(apps.len(), workers);
+        let worker =
+            |(app, waker)| Worker { app, cx: Cx::new(epoch), by_conn: BTreeMap::new(), named: BTreeSet::new(), waker };
         let mut world = Self {
-            app: app(epoch),
+            workers: apps.into_iter().zip(wakers).map(worker).collect(),
             trace,
             seen: Seen::default(),
             most_unsent: 1024 * 1024,
-            cx: Cx::new(epoch),
             now: Duration::ZERO,
             random: random.fork(),
             weather,
             links: Vec::new(),
-            by_conn: BTreeMap::new(),
-            named: BTreeSet::new(),
             hosts: BTreeMap::new(),
             actions: Vec::new(),
             ready: VecDeque::new(),
@@ -144,7 +179,7 @@ impl<A: App> World<A> {
             epoch,
             steps_at_this_instant: 0,
         };
-        world.call(|app, cx| app.started(cx));
+        (0..workers).for_each(|worker| world.call(worker, |app, cx| app.started(cx)));
         world
     }
 
@@ -155,7 +190,9 @@ impl<A: App> World<A> {
 
     /// A client that connects to us at `at`.
     pub fn client(&mut self, at: Duration, peer: impl Peer + 'static) {
-        let link = Link::new(Some(Box::new(peer)), &self.weather, &mut self.random);
+        let mut link = Link::new(Some(Box::new(peer)), &self.weather, &mut self.random);
+        // `SO_REUSEPORT`: the kernel chooses.
+        link.worker = self.random.below(self.workers.len());
         self.links.push(link);
         self.schedule(at.saturating_sub(self.now), Event::Knock(self.links.len() - 1));
     }
@@ -167,28 +204,26 @@ impl<A: App> World<A> {
 
     /// Connections that the application has.
     pub fn open(&self) -> usize {
-        self.by_conn.len()
+        self.workers.iter().map(|worker| worker.by_conn.len()).sum()
     }
 
-    pub fn cx(&self) -> &Cx {
-        &self.cx
+    /// Its workers.
+    pub fn apps(&self) -> impl Iterator<Item = &A> {
+        self.workers.iter().map(|worker| &worker.app)
     }
 
-    /// Takes steps while `busy` says so, up to `limit`; false if it is still busy then.
-    pub fn run_while(&mut self, limit: Duration, mut busy: impl FnMut(&Self) -> bool) -> bool {
-        while busy(self) {
-            if self.now > limit || !self.step() {
-                return !busy(self);
-            }
-        }
-        true
+    /// Connections that were asked for to `address` and have not ended.
+    pub fn open_to(&self, address: SocketAddr) -> usize {
+        let open = self.workers.iter().flat_map(|worker| worker.by_conn.values());
+        open.filter(|id| self.links[**id].to == Some(address)).count()
     }
 
     /// The next thing happens. False if nothing will ever happen again.
     pub fn step(&mut self) -> bool {
         let event = self.agenda.peek().map(|Reverse((at, ..))| *at);
-        let deadline = self.cx.next_deadline().map(|at| at.saturating_duration_since(self.epoch.instant));
-        let Some(next) = event.into_iter().chain(deadline).min() else { return false };
+        let deadlines = self.workers.iter().filter_map(|worker| worker.cx.next_deadline());
+        let deadlines = deadlines.map(|at| at.saturating_duration_since(self.epoch.instant));
+        let Some(next) = event.into_iter().chain(deadlines).min() else { return false };
         self.pass_time(next);
         let timers_first = self.random.chance(500);
         if timers_first {
@@ -200,6 +235,7 @@ impl<A: App> World<A> {
             self.happen(event);
         }
         self.fire_deadlines();
+        self.pass_on_wakes();
         self.check();
         true
     }
@@ -214,28 +250,46 @@ impl<A: App> World<A> {
         self.steps_at_this_instant = if now > self.now { 0 } else { self.steps_at_this_instant + 1 };
         assert!(self.steps_at_this_instant < MOST_STEPS_AT_ONE_INSTANT, "time stands still: the application spins");
         self.now = now;
-        self.cx.set_clock(self.epoch.after(now));
+        let clock = self.epoch.after(now);
+        self.workers.iter_mut().for_each(|worker| worker.cx.set_clock(clock));
     }
 
     fn fire_deadlines(&mut self) {
-        for _ in 0..MOST_STEPS_AT_ONE_INSTANT {
-            let Some(key) = self.cx.next_expired() else { return };
-            self.trace.note(self.now, [1, 0, 0], || format!("app  expired {key:?}"));
-            self.call(|app, cx| app.expired(cx, key));
+        for worker in 0..self.workers.len() {
+            for n in 0.. {
+                let Some(key) = self.workers[worker].cx.next_expired() else { break };
+                assert!(
+                    n < MOST_STEPS_AT_ONE_INSTANT,
+                    "the application sets a deadline that has passed, again and again"
+                );
+                self.trace.note(self.now, [1, worker, 0], || format!("app  expired {key:?}"));
+                self.call(worker, |app, cx| app.expired(cx, key));
+            }
         }
-        panic!("deadlines expire without end: the application sets one that has passed, again and again");
+    }
+
+    /// A wake-up takes a moment.
+    fn pass_on_wakes(&mut self) {
+        for worker in 0..self.workers.len() {
+            if self.workers[worker].waker.take() {
+                let soon = self.random.micros(self.weather.lag.clone());
+                self.schedule(soon, Event::Woken(worker));
+            }
+        }
     }
 
     /// What holds after every step, whatever the application is.
     fn check(&mut self) {
-        assert_eq!(self.cx.open(), self.by_conn.len(), "the context and the driver count different connections");
-        assert!(self.by_conn.keys().all(|conn| self.cx.is_open(*conn)), "a connection is open under a stale name");
-        if let Some(at) = self.cx.next_deadline() {
-            assert!(at > self.cx.now(), "a deadline in the past was not fired");
+        for Worker { cx, by_conn, .. } in &self.workers {
+            assert_eq!(cx.open(), by_conn.len(), "the context and the driver count different connections");
+            assert!(by_conn.keys().all(|conn| cx.is_open(*conn)), "a connection is open under a stale name");
+            if let Some(at) = cx.next_deadline() {
+                assert!(at > cx.now(), "a deadline in the past was not fired");
+            }
         }
         let Seen { accepted, connects, failed, closed, aborted, peak_unsent, .. } = self.seen;
-        let open = self.by_conn.len();
-        assert_eq!(accepted + connects, failed + closed + aborted + open, "begun = ended + open: {:?}", self.seen);
+        let (begun, ended) = (accepted + connects, failed + closed + aborted);
+        assert_eq!(begun, ended + self.open(), "begun = ended + open: {:?}", self.seen);
         assert!(peak_unsent <= self.most_unsent, "{peak_unsent} bytes queued on one connection: no backpressure");
     }
 
@@ -247,14 +301,16 @@ impl<A: App> World<A> {
         }
         self.draining = true;
         self.trace.note(self.now, [2, 0, 0], || "app  drain".into());
-        self.call(|app, cx| app.drain(cx));
+        for worker in 0..self.workers.len() {
+            self.call(worker, |app, cx| app.drain(cx));
+        }
+        self.pass_on_wakes();
         self.check();
     }
 
-    /// Another thread called the waker.
-    pub fn wake(&mut self) {
-        self.call(|app, cx| app.woken(cx));
-        self.check();
+    pub(super) fn woken(&mut self, worker: usize) {
+        self.trace.note(self.now, [10, worker, 0], || format!("app  woken {worker}"));
+        self.call(worker, |app, cx| app.woken(cx));
     }
 
     /// Connections that the application still has, for the report when there should be none.
@@ -266,7 +322,7 @@ impl<A: App> World<A> {
                 link.ours, link.theirs, link.reading, link.unsent_len, link.inbound, link.outbound
             )
         };
-        self.by_conn.iter().map(named).collect()
+        self.workers.iter().flat_map(|worker| &worker.by_conn).map(named).collect()
     }
 
     pub(super) fn schedule(&mut self, after: Duration, event: Event) {
