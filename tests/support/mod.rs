@@ -4,7 +4,7 @@
 //!   [`network`], [`weather`], [`peer`], [`random`], [`trace`].
 //! - Clients and origins for that world that speak HTTP, and the oracle that judges what passed between them:
 //!   [`wire`], [`ledger`], [`asks`], [`client`], [`answers`], [`origin`].
-//! - Real processes and sockets for black-box tests: [`process`], [`raw`].
+//! - Real processes and sockets for black-box tests: [`process`], [`raw`], [`milestones`].
 
 // Each test binary uses its own part, and `pub` here means "for the tests".
 #![allow(dead_code, unreachable_pub)]
@@ -15,6 +15,7 @@ pub mod client;
 pub mod driver;
 pub mod ledger;
 pub mod link;
+pub mod milestones;
 pub mod network;
 pub mod origin;
 pub mod peer;

@@ -96,6 +96,14 @@ impl Process {
         std::fs::read_dir(format!("/proc/{}/fd", self.id())).map_or(0, Iterator::count)
     }
 
+    /// The most memory that it ever had, in KiB.
+    #[cfg(target_os = "linux")]
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux tells");
+        line.trim().trim_end_matches(" kB").parse().expect("a number of KiB")
+    }
+
     /// Waits until it has `most` descriptors open, or fewer: what it closed, it closed.
     #[cfg(target_os = "linux")]
     pub fn wait_for_descriptors(&self, most: usize) {
@@ -123,6 +131,12 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(now() < deadline, "waited in vain for {what}");
         thread::park_timeout(Duration::from_millis(2));
     }
+}
+
+/// Lets `time` pass, for deadlines that must not fire early or a peer that is slow.
+pub fn wait_for(time: Duration) {
+    let until = now() + time;
+    wait_until("time to pass", || now() >= until);
 }
 
 /// Lines of a program's stdout, as they come.
@@ -161,6 +175,6 @@ pub(super) fn spawn(work: impl FnOnce() + Send + 'static) {
 }
 
 #[allow(clippy::disallowed_methods)] // As above.
-pub(super) fn now() -> Instant {
+pub fn now() -> Instant {
     Instant::now()
 }

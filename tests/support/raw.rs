@@ -2,13 +2,14 @@
 
 use super::{
     process::{PATIENCE, lock, spawn, wait_until},
-    wire::{Message, Reader},
+    wire::{Message, Reader, find},
 };
+use socket2::{Domain, Socket, Type};
 use std::{
     io::{ErrorKind, Read as _, Write as _},
-    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, mpsc,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -37,6 +38,14 @@ impl Conn {
     pub fn open(to: SocketAddr) -> Self {
         let stream = TcpStream::connect(to).unwrap_or_else(|error| panic!("cannot connect to {to}: {error}"));
         Self::new(stream, Reader::of_responses())
+    }
+
+    /// Connects as a client with another address of the loopback, `127.0.0.x`.
+    pub fn open_from(from: Ipv4Addr, to: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("sockets are to be had");
+        socket.bind(&SocketAddr::from((from, 0)).into()).expect("it is an address of the loopback");
+        socket.connect(&to.into()).unwrap_or_else(|error| panic!("cannot connect to {to}: {error}"));
+        Self::new(socket.into(), Reader::of_responses())
     }
 
     fn new(stream: TcpStream, reader: Reader) -> Self {
@@ -68,7 +77,7 @@ impl Conn {
 
     /// Closes with a reset instead of an end.
     pub fn reset(self) {
-        let socket = socket2::Socket::from(self.stream);
+        let socket = Socket::from(self.stream);
         socket.set_linger(Some(Duration::ZERO)).expect("it is a TCP socket");
     }
 
@@ -123,6 +132,39 @@ impl Conn {
         self.reader = Reader::of_responses();
         self.reader.push(&bytes.split_off(n));
         bytes
+    }
+
+    /// Everything up to and with `marker`, not taken for HTTP.
+    pub fn read_until(&mut self, marker: &str) -> String {
+        let mut bytes = self.reader.rest().to_vec();
+        loop {
+            if let Some(at) = find(&bytes, marker.as_bytes()) {
+                self.reader = Reader::of_responses();
+                self.reader.push(&bytes.split_off(at + marker.len()));
+                return String::from_utf8_lossy(&bytes).into_owned();
+            }
+            let more = self.read_some();
+            bytes.extend(more.unwrap_or_else(|end| panic!("{end:?} after {:?}", String::from_utf8_lossy(&bytes))));
+        }
+    }
+
+    /// A head as it came, line by line, without the empty one.
+    pub fn read_head(&mut self) -> Vec<String> {
+        let head = self.read_until("\r\n\r\n");
+        head.trim_end_matches("\r\n").split("\r\n").map(str::to_owned).collect()
+    }
+
+    /// Whether nothing has arrived right now, neither bytes nor an end.
+    pub fn is_quiet(&self) -> bool {
+        self.stream.set_nonblocking(true).expect("it is a socket");
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false).expect("it is a socket");
+        self.reader.rest().is_empty() && peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
+
+    /// Waits until something has arrived, bytes or an end, without taking it.
+    pub fn wait_for_input(&self) {
+        wait_until("input", || !self.is_quiet());
     }
 
     /// Everything up to the end of the connection, and what kind of end it was.
@@ -229,6 +271,16 @@ impl Backend {
         Self::answering(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len()))
     }
 
+    /// Gives its connections to the test, which plays the backend itself: both ends in one thread, step by step.
+    pub fn by_hand() -> (Self, Incoming) {
+        let (sender, receiver) = mpsc::channel();
+        let backend = Self::start(move |served| {
+            // Fails when the test is over.
+            let _ = sender.send(served.conn);
+        });
+        (backend, Incoming(receiver))
+    }
+
     /// `HOST:PORT`, for a flag.
     pub fn name(&self) -> String {
         self.address.to_string()
@@ -248,6 +300,22 @@ impl Backend {
     /// How many connections were accepted so far.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
+    }
+}
+
+/// Connections to a [`Backend::by_hand`].
+#[derive(Debug)]
+pub struct Incoming(mpsc::Receiver<Conn>);
+
+impl Incoming {
+    /// The next one.
+    pub fn accept(&self) -> Conn {
+        self.0.recv_timeout(PATIENCE).expect("the proxy connects to its backend")
+    }
+
+    /// Whether nobody has connected.
+    pub fn is_empty(&self) -> bool {
+        self.0.try_recv().is_err()
     }
 }
 

@@ -1,0 +1,176 @@
+//! The admin listener: off by default, for the operator only, and its numbers add up.
+
+use crate::{
+    get,
+    support::{
+        milestones::{Milestone, from_milestone1},
+        process::{Process, wait_until},
+        raw::{Backend, Conn, in_parallel},
+    },
+};
+use serde_json::Value;
+use std::net::SocketAddr;
+
+from_milestone1! {
+    there_is_none_unless_asked_for,
+    healthz_and_stats_are_served,
+    what_others_can_reach_has_to_be_asked_for_twice,
+    the_numbers_add_up,
+    running_requests_are_counted,
+    every_reason_is_counted,
+}
+
+/// Where a proxy with `--admin 127.0.0.1:0` says that its admin listener is.
+fn admin(proxy: &Process) -> SocketAddr {
+    proxy.wait_for_stderr("admin on http://");
+    let log = proxy.stderr();
+    let (_, rest) = log.split_once("admin on http://").expect("it was waited for");
+    rest.split('/').next().and_then(|address| address.parse().ok()).expect("an address")
+}
+
+const FLAGS: &[&str] = &["--admin", "127.0.0.1:0", "--workers", "2"];
+
+fn stats(at: SocketAddr) -> Value {
+    let response = Conn::open(at).ask(&get("/stats"));
+    assert_eq!((response.status(), response.field("content-type")), (200, Some("application/json")));
+    serde_json::from_slice(&response.body).expect("it is JSON")
+}
+
+fn number(stats: &Value, path: &str) -> u64 {
+    stats.pointer(path).and_then(Value::as_u64).unwrap_or_else(|| panic!("no number {path} in {stats:#}"))
+}
+
+fn there_is_none_unless_asked_for(milestone: &Milestone) {
+    let backend = Backend::saying("the backend's");
+    let proxy = milestone.start(&[&backend], &[]);
+    for target in ["/healthz", "/stats"] {
+        assert_eq!(Conn::open(proxy.address()).ask(&get(target)).body, b"the backend's", "{target}");
+    }
+    assert!(!proxy.stderr().contains("admin on"), "{}", proxy.stderr());
+}
+
+fn healthz_and_stats_are_served(milestone: &Milestone) {
+    let backend = Backend::saying("x");
+    let proxy = milestone.start(&[&backend], FLAGS);
+    let mut client = Conn::open(admin(&proxy));
+    for (target, status) in [("/healthz", 200), ("/stats", 200), ("/stats?x", 200), ("/", 404), ("/other", 404)] {
+        assert_eq!(client.ask(&get(target)).status(), status, "{target}");
+    }
+    assert_eq!(client.ask("HEAD /healthz HTTP/1.1\r\nHost: test\r\n\r\n").status(), 200);
+    let refused = client.ask("POST /stats HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!((refused.status(), refused.field("allow")), (405, Some("GET, HEAD")));
+    client.send("nonsense\r\n\r\n");
+    assert_eq!(client.response("GET").status(), 400);
+    client.expect_end();
+    assert!(backend.requests().is_empty());
+    let stats = stats(admin(&proxy));
+    assert_eq!(number(&stats, "/workers"), 2);
+    assert_eq!(number(&stats, "/requests/total"), 0, "the operator's own requests are not counted");
+}
+
+fn what_others_can_reach_has_to_be_asked_for_twice(milestone: &Milestone) {
+    // The refusal is among the wrong flags of `command_line.rs`.
+    let backend = Backend::saying("x");
+    let proxy = milestone.start(&[&backend], &["--admin", "0.0.0.0:0", "--admin-public"]);
+    let port = admin(&proxy).port();
+    assert_eq!(Conn::open(SocketAddr::from(([127, 0, 0, 1], port))).ask(&get("/healthz")).status(), 200);
+}
+
+/// Waits until nothing runs, then gives the numbers.
+fn settled(at: SocketAddr) -> Value {
+    let mut last = Value::Null;
+    wait_until("clients to be gone", || {
+        last = stats(at);
+        number(&last, "/connections/open") == 0
+    });
+    last
+}
+
+fn the_numbers_add_up(milestone: &Milestone) {
+    let backend = Backend::start(|mut served| {
+        while let Some(request) = served.request() {
+            let answer = match request.head.unwrap().target() {
+                "/missing" => "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno",
+                "/dies" => {
+                    served.conn.send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
+                    return;
+                }
+                _ => "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+            };
+            if served.conn.try_send(answer).is_err() {
+                return;
+            }
+        }
+    });
+    let proxy = milestone.start(&[&backend], FLAGS);
+    let at = admin(&proxy);
+    in_parallel(5, |_| {
+        let mut client = Conn::open(proxy.address());
+        for _ in 0..10 {
+            client.ask("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 3\r\n\r\nabc");
+            client.ask(&get("/missing"));
+        }
+        client.send(get("/dies"));
+        assert!(client.outcome("GET").is_err());
+        let mut client = Conn::open(proxy.address());
+        client.send("nonsense\r\n\r\n");
+        client.read_to_end();
+    });
+    let stats = settled(at);
+    let [accepted, closed] = ["/connections/accepted", "/connections/closed"].map(|path| number(&stats, path));
+    assert_eq!((accepted, closed), (10, 10));
+    let requests = |path: &str| number(&stats, &format!("/requests/{path}"));
+    assert_eq!((requests("total"), requests("responses"), requests("aborted")), (105, 100, 5));
+    assert_eq!((requests("refused"), requests("retries"), requests("tunnels")), (5, 0, 0));
+    // What was broken off had begun with 200.
+    assert_eq!((requests("status/2xx"), requests("status/4xx"), requests("status/5xx")), (55, 55, 0));
+    assert_eq!((number(&stats, "/body_bytes/received"), number(&stats, "/body_bytes/sent")), (150, 365));
+    assert_eq!((number(&stats, "/backends/0/requests"), number(&stats, "/backends/0/in_flight")), (105, 0));
+    assert_eq!(stats.pointer("/backends/0/name").and_then(Value::as_str), Some(&backend.name()[..]));
+    assert_eq!((number(&stats, "/pool/busy"), number(&stats, "/pool/waiting")), (0, 0));
+    let opened = number(&stats, "/pool/opened");
+    assert_eq!((opened, opened + number(&stats, "/pool/reused")), (backend.connections() as u64, 105));
+    assert_eq!(stats.pointer("/errors/response truncated").and_then(Value::as_u64), Some(5), "{stats:#}");
+}
+
+fn running_requests_are_counted(milestone: &Milestone) {
+    let (backend, incoming) = Backend::by_hand();
+    let proxy = milestone.start(&[&backend], FLAGS);
+    let at = admin(&proxy);
+    let mut client = Conn::open(proxy.address());
+    client.send(get("/"));
+    let mut upstream = incoming.accept();
+    upstream.read_head();
+    let running = stats(at);
+    assert_eq!((number(&running, "/connections/open"), number(&running, "/requests/total")), (1, 1));
+    assert_eq!((number(&running, "/requests/responses"), number(&running, "/requests/aborted")), (0, 0));
+    assert_eq!((number(&running, "/backends/0/in_flight"), number(&running, "/pool/busy")), (1, 1));
+    upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    client.response("GET");
+    drop(client);
+    let after = settled(at);
+    assert_eq!((number(&after, "/requests/responses"), number(&after, "/backends/0/in_flight")), (1, 0));
+    assert_eq!(number(&after, "/connections/accepted"), number(&after, "/connections/closed"));
+}
+
+fn every_reason_is_counted(milestone: &Milestone) {
+    let backend = Backend::saying("x");
+    let proxy = milestone.start(&[&backend], FLAGS);
+    let at = admin(&proxy);
+    let cases = [
+        ("GET / HTTP/1.1\r\n\r\n", "no host"),
+        ("GET / HTTP/1.1\r\nHost: a\nX: 1\r\n\r\n", "bare line feed"),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "content-length and transfer-encoding"),
+        ("GET / HTTP/3.0\r\nHost: a\r\n\r\n", "unsupported version"),
+    ];
+    for (request, _) in cases {
+        let mut client = Conn::open(proxy.address());
+        client.send(request);
+        client.read_to_end();
+    }
+    let stats = settled(at);
+    for (_, reason) in cases {
+        assert_eq!(number(&stats, &format!("/errors/{reason}")), 1, "{reason}");
+    }
+    assert_eq!(number(&stats, "/requests/refused"), 4);
+}

@@ -1,0 +1,217 @@
+//! What becomes of heads: kept, removed, added.
+
+use crate::{
+    get,
+    support::{
+        milestones::{Milestone, from_milestone1},
+        raw::{Backend, Conn},
+    },
+};
+
+from_milestone1! {
+    requests_keep_order_and_case_and_lose_hop_by_hop_fields,
+    responses_keep_order_and_case_and_lose_hop_by_hop_fields,
+    field_values_pass_as_they_are,
+    targets_pass_as_they_are,
+    absolute_targets_become_origin_form,
+    nobody_is_believed_about_where_a_request_comes_from,
+    trusted_proxies_are_believed,
+    forwarded_is_written_when_asked_for,
+    via_and_date_are_added_to_responses,
+    connect_is_refused,
+    max_forwards_is_counted,
+}
+
+/// The head that a backend gets for `request`, and the head that a client gets for `response`, line by line.
+fn pass(milestone: &Milestone, flags: &[&str], request: &str, response: &str) -> (Vec<String>, Vec<String>) {
+    let (backend, incoming) = Backend::by_hand();
+    let proxy = milestone.start(&[&backend], flags);
+    let mut client = Conn::open(proxy.address());
+    client.send(request);
+    let mut upstream = incoming.accept();
+    let inbound = upstream.read_head();
+    upstream.send(response);
+    (inbound, client.read_head())
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
+/// Lines that the proxy adds, whatever was asked.
+fn is_ours(line: &&String) -> bool {
+    ["Via: ", "X-Forwarded-", "Connection: ", "Date: "].iter().any(|name| line.starts_with(name))
+}
+
+fn of_others(lines: &[String]) -> Vec<&str> {
+    lines.iter().filter(|line| !is_ours(line)).map(String::as_str).collect()
+}
+
+fn fields<'a>(lines: &'a [String], name: &str) -> Vec<&'a str> {
+    let prefix = format!("{}:", name.to_ascii_lowercase());
+    lines.iter().filter(|line| line.to_ascii_lowercase().starts_with(&prefix)).map(String::as_str).collect()
+}
+
+fn requests_keep_order_and_case_and_lose_hop_by_hop_fields(milestone: &Milestone) {
+    let (inbound, _) = pass(
+        milestone,
+        &[],
+        "POST /p?q=1&r HTTP/1.1\r\naccept: */*\r\nHOST: Test:80\r\nX-Zebra: 1\r\nKeep-Alive: timeout=5\r\nx-alpha: 2\r\n\
+         X-Zebra: 3\r\nConnection: close, X-Private\r\nX-Private: secret\r\nProxy-Connection: keep-alive\r\n\
+         TE: gzip;q=0.5\r\nUpgrade: h2c\r\nHTTP2-Settings: AAA\r\nProxy-Authorization: Basic eA==\r\n\
+         Content-Length: 3\r\nAuthorization: Bearer x\r\nExpires:\r\nLast: 9\r\n\r\nabc",
+        OK,
+    );
+    let expected = [
+        "POST /p?q=1&r HTTP/1.1",
+        "accept: */*",
+        "HOST: Test:80",
+        "X-Zebra: 1",
+        "x-alpha: 2",
+        "X-Zebra: 3",
+        "Authorization: Bearer x",
+        "Expires: ",
+        "Last: 9",
+    ];
+    let kept: Vec<&str> = of_others(&inbound).into_iter().filter(|line| !line.starts_with("Content-Length")).collect();
+    assert_eq!(kept, expected);
+    assert_eq!(fields(&inbound, "content-length"), ["Content-Length: 3"]);
+    let connection: &[&str] = if milestone.number < 3 { &["Connection: close"] } else { &[] };
+    assert_eq!(fields(&inbound, "connection"), connection);
+}
+
+fn responses_keep_order_and_case_and_lose_hop_by_hop_fields(milestone: &Milestone) {
+    let (_, outbound) = pass(
+        milestone,
+        &[],
+        &get("/"),
+        "HTTP/1.1 299 Very  odd!\r\nserver: x\r\nSet-Cookie: a=1\r\nX-B: 1\r\nset-cookie: b=2\r\nKeep-Alive: timeout=5\r\n\
+         Connection: keep-alive, x-private\r\nX-Private: secret\r\nUpgrade: foo\r\nProxy-Authenticate: Basic\r\n\
+         Content-Length: 0\r\nx-b: 2\r\n\r\n",
+    );
+    let kept: Vec<&str> = of_others(&outbound).into_iter().filter(|line| !line.starts_with("Content-Length")).collect();
+    let expected = ["HTTP/1.1 299 Very  odd!", "server: x", "Set-Cookie: a=1", "X-B: 1", "set-cookie: b=2", "x-b: 2"];
+    assert_eq!(kept, expected);
+    assert_eq!(fields(&outbound, "content-length"), ["Content-Length: 0"]);
+    assert!(fields(&outbound, "connection").is_empty(), "{outbound:?}");
+}
+
+fn field_values_pass_as_they_are(milestone: &Milestone) {
+    let (backend, incoming) = Backend::by_hand();
+    let proxy = milestone.start(&[&backend], &[]);
+    let mut client = Conn::open(proxy.address());
+    // Tabs and spaces inside, obs-text, quotes; white space around a value is not part of it (RFC 9110 §5.5).
+    client.send(b"GET / HTTP/1.1\r\nHost: test\r\nX-Value: \t a\tb  \"c\\\"\xe9\xff \t\r\n\r\n");
+    let mut upstream = incoming.accept();
+    let head = upstream.read(b"GET / HTTP/1.1\r\nHost: test\r\nX-Value: a\tb  \"c\\\"\xe9\xff\r\n".len());
+    assert_eq!(head, b"GET / HTTP/1.1\r\nHost: test\r\nX-Value: a\tb  \"c\\\"\xe9\xff\r\n");
+    upstream.read_until("\r\n\r\n");
+    upstream.send(b"HTTP/1.1 200 \xe9\r\nX-Value:\xff\t1\r\nContent-Length: 0\r\n\r\n");
+    let expected = b"HTTP/1.1 200 \xe9\r\nX-Value: \xff\t1\r\n";
+    assert_eq!(client.read(expected.len()), expected);
+}
+
+fn targets_pass_as_they_are(milestone: &Milestone) {
+    let backend = Backend::saying("x");
+    let proxy = milestone.start(&[&backend], &[]);
+    let mut client = Conn::open(proxy.address());
+    // Never decoded, never normalized: two hops that normalize differently disagree on what was asked for.
+    let targets = ["/", "//", "/a/../b/./c", "/%2e%2E/%41", "/a;b=c/@:!$&'()*+,=~", "/?", "/?a=/?&b=%zz", "/a?b=[1]|^"];
+    for (n, target) in targets.iter().enumerate() {
+        assert_eq!(client.ask(&get(target)).status(), 200, "{target}");
+        assert_eq!(backend.wait_for_request(n + 1).head.unwrap().target(), *target);
+    }
+    assert_eq!(client.ask("OPTIONS * HTTP/1.1\r\nHost: test\r\n\r\n").status(), 200);
+    assert_eq!(backend.wait_for_request(targets.len() + 1).head.unwrap().target(), "*");
+}
+
+fn absolute_targets_become_origin_form(milestone: &Milestone) {
+    let backend = Backend::saying("x");
+    let proxy = milestone.start(&[&backend], &[]);
+    let mut client = Conn::open(proxy.address());
+    let cases = [
+        ("GET http://test/p?q HTTP/1.1\r\nHost: test\r\n\r\n", "/p?q", "test"),
+        ("GET http://test?q HTTP/1.1\r\nHost: test\r\n\r\n", "/?q", "test"),
+        ("GET HTTP://Test:80 HTTP/1.1\r\nHost: test\r\n\r\n", "/", "Test:80"),
+        ("OPTIONS http://test HTTP/1.1\r\nHost: test\r\n\r\n", "*", "test"),
+        ("GET http://test/old HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", "/old", "test"),
+    ];
+    for (n, (request, target, host)) in cases.iter().enumerate() {
+        assert_eq!(client.ask(request).status(), 200, "{request:?}");
+        let head = backend.wait_for_request(n + 1).head.unwrap();
+        assert_eq!((head.target(), head.field("host")), (*target, Some(*host)), "{request:?}");
+    }
+}
+
+/// What a client says about the way of its request.
+const CLAIMS: &str = "GET / HTTP/1.1\r\nHost: test\r\nX-Forwarded-For: 203.0.113.1\r\nX-Forwarded-Proto: https\r\n\
+    X-Forwarded-Host: claimed\r\nForwarded: for=203.0.113.1\r\nVia: 1.0 fred\r\n\r\n";
+
+fn nobody_is_believed_about_where_a_request_comes_from(milestone: &Milestone) {
+    for flags in [&[][..], &["--trusted-proxy", "10.0.0.0/8"], &["--trusted-proxy", "127.0.0.2"]] {
+        let (inbound, _) = pass(milestone, flags, CLAIMS, OK);
+        assert_eq!(fields(&inbound, "x-forwarded-for"), ["X-Forwarded-For: 127.0.0.1"], "{flags:?}");
+        assert_eq!(fields(&inbound, "x-forwarded-proto"), ["X-Forwarded-Proto: http"], "{flags:?}");
+        assert_eq!(fields(&inbound, "x-forwarded-host"), ["X-Forwarded-Host: test"], "{flags:?}");
+        assert!(fields(&inbound, "forwarded").is_empty(), "{flags:?}: {inbound:?}");
+        // Via is about the path, not about the client: it is extended all the same.
+        assert_eq!(fields(&inbound, "via"), ["Via: 1.0 fred, 1.1 socket-patterns"], "{flags:?}");
+    }
+}
+
+fn trusted_proxies_are_believed(milestone: &Milestone) {
+    let flags = ["--trusted-proxy", "10.0.0.0/8", "--trusted-proxy", "127.0.0.0/8"];
+    let (inbound, _) = pass(milestone, &flags, CLAIMS, OK);
+    assert_eq!(fields(&inbound, "x-forwarded-for"), ["X-Forwarded-For: 203.0.113.1, 127.0.0.1"]);
+    assert_eq!(fields(&inbound, "x-forwarded-proto"), ["X-Forwarded-Proto: https"]);
+    assert_eq!(fields(&inbound, "x-forwarded-host"), ["X-Forwarded-Host: claimed"]);
+    assert_eq!(fields(&inbound, "forwarded"), ["Forwarded: for=203.0.113.1"]);
+    // A trusted proxy that says nothing: then it is the client.
+    let (inbound, _) = pass(milestone, &flags, &get("/"), OK);
+    assert_eq!(fields(&inbound, "x-forwarded-for"), ["X-Forwarded-For: 127.0.0.1"]);
+    assert_eq!(fields(&inbound, "x-forwarded-proto"), ["X-Forwarded-Proto: http"]);
+    assert_eq!(fields(&inbound, "x-forwarded-host"), ["X-Forwarded-Host: test"]);
+}
+
+fn forwarded_is_written_when_asked_for(milestone: &Milestone) {
+    let (inbound, _) = pass(milestone, &["--forwarded"], CLAIMS, OK);
+    assert_eq!(fields(&inbound, "forwarded"), ["Forwarded: for=127.0.0.1;proto=http;host=\"test\""]);
+}
+
+fn via_and_date_are_added_to_responses(milestone: &Milestone) {
+    let (_, outbound) = pass(milestone, &[], &get("/"), OK);
+    assert_eq!(fields(&outbound, "via"), ["Via: 1.1 socket-patterns"]);
+    let [date] = fields(&outbound, "date")[..] else { panic!("not one date: {outbound:?}") };
+    assert!(date.ends_with(" GMT") && date.len() == "Date: Sun, 06 Nov 1994 08:49:37 GMT".len(), "{date}");
+    let response = "HTTP/1.1 200 OK\r\ndate: then\r\nVia: 1.1 origin\r\nContent-Length: 0\r\n\r\n";
+    let (_, outbound) = pass(milestone, &[], &get("/"), response);
+    assert_eq!(fields(&outbound, "via"), ["Via: 1.1 origin, 1.1 socket-patterns"]);
+    assert_eq!(fields(&outbound, "date"), ["date: then"]);
+}
+
+fn connect_is_refused(milestone: &Milestone) {
+    let backend = Backend::saying("x");
+    let proxy = milestone.start(&[&backend], &[]);
+    let mut client = Conn::open(proxy.address());
+    client.send("CONNECT test:443 HTTP/1.1\r\nHost: test:443\r\n\r\n");
+    let response = client.response("CONNECT");
+    assert_eq!(response.status(), 405);
+    assert!(!response.head.unwrap().has_token("allow", "CONNECT"));
+    assert!(backend.requests().is_empty() && backend.connections() == 0);
+}
+
+fn max_forwards_is_counted(milestone: &Milestone) {
+    let backend = Backend::saying("x");
+    let proxy = milestone.start(&[&backend], &[]);
+    let mut client = Conn::open(proxy.address());
+    client.ask("OPTIONS / HTTP/1.1\r\nHost: test\r\nMax-Forwards: 3\r\n\r\n");
+    assert_eq!(backend.wait_for_request(1).field("max-forwards"), Some("2"));
+    // On other methods the field is none of our business.
+    client.ask("GET / HTTP/1.1\r\nHost: test\r\nMax-Forwards: 0\r\n\r\n");
+    assert_eq!(backend.wait_for_request(2).field("max-forwards"), Some("0"));
+    let echo = Conn::open(proxy.address())
+        .ask("TRACE /t HTTP/1.1\r\nHost: test\r\nMax-Forwards: 0\r\nCookie: a\r\nX-A: 1\r\n\r\n");
+    assert_eq!((echo.status(), echo.field("content-type")), (200, Some("message/http")));
+    let echoed = String::from_utf8_lossy(&echo.body);
+    assert!(echoed.starts_with("TRACE /t HTTP/1.1\r\n") && echoed.contains("X-A: 1") && !echoed.contains("Cookie"));
+    assert_eq!(Conn::open(proxy.address()).ask("OPTIONS * HTTP/1.1\r\nHost: t\r\nMax-Forwards: 0\r\n\r\n").status(), 200);
+    assert_eq!(backend.requests().len(), 2);
+}

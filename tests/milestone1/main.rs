@@ -1,0 +1,25 @@
+//! Milestone 1's suite, against every binary: requests and responses arrive as they were sent, within limits and
+//! deadlines, whatever the peers do. Black boxes: real processes, real sockets, bytes.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod admin;
+mod bad_requests;
+mod bad_responses;
+mod bodies;
+mod broken;
+mod command_line;
+mod connections;
+mod deadlines;
+mod heads;
+mod limits;
+mod overload;
+mod shutdown;
+mod slow;
+mod tunnels;
+
+/// A request for `target` without a body.
+fn get(target: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n")
+}

@@ -1,0 +1,193 @@
+//! Much at once, much that goes wrong, and much in one piece: afterwards everything is as before.
+
+use crate::{
+    get,
+    support::{
+        milestones::{Milestone, from_milestone1},
+        raw::{Backend, Conn, in_parallel},
+        wire::chunked,
+    },
+};
+
+from_milestone1! {
+    a_long_download_takes_little_memory,
+    a_long_upload_takes_little_memory,
+    a_thousand_connections_that_are_reset_leave_nothing,
+    a_thousand_broken_exchanges_leave_nothing,
+    many_clients_get_their_own_answers,
+    connections_beyond_the_limit_wait,
+}
+
+/// What a body of any length may add to the peak of memory.
+const COST_KIB: u64 = 8 * 1024;
+const LEN: usize = 64 << 20;
+
+/// 64 MiB in which each place can be told from any other nearby.
+fn content() -> Vec<u8> {
+    (0..LEN / 8).flat_map(|n| (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()).collect()
+}
+
+fn a_long_download_takes_little_memory(milestone: &Milestone) {
+    let content = content();
+    for framing in ["length", "chunked"] {
+        let body = content.clone();
+        let backend = Backend::start(move |mut served| {
+            served.request();
+            if framing == "length" {
+                let _ = served.conn.try_send(format!("HTTP/1.1 200 OK\r\nContent-Length: {LEN}\r\n\r\n"));
+                let _ = served.conn.try_send(&body);
+            } else {
+                let _ = served.conn.try_send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+                let _ = served.conn.try_send(chunked(&body, 100_000, ""));
+            }
+        });
+        let proxy = milestone.start(&[&backend], &["--workers", "1"]);
+        let before = proxy.peak_memory();
+        let response = Conn::open(proxy.address()).ask(&get("/"));
+        let cost = proxy.peak_memory() - before;
+        assert!(response.body == content, "{framing}: 64 MiB changed on their way");
+        assert!(cost < COST_KIB, "{framing}: 64 MiB took {cost} KiB");
+    }
+}
+
+fn a_long_upload_takes_little_memory(milestone: &Milestone) {
+    let content = content();
+    for framing in ["length", "chunked"] {
+        let backend = Backend::saying("ok");
+        let proxy = milestone.start(&[&backend], &["--workers", "1"]);
+        let before = proxy.peak_memory();
+        let mut client = Conn::open(proxy.address());
+        if framing == "length" {
+            client.send(format!("PUT / HTTP/1.1\r\nHost: test\r\nContent-Length: {LEN}\r\n\r\n"));
+            client.send(&content);
+        } else {
+            client.send("PUT / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n");
+            client.send(chunked(&content, 100_000, ""));
+        }
+        assert_eq!(client.response("PUT").body, b"ok");
+        let cost = proxy.peak_memory() - before;
+        assert!(backend.wait_for_request(1).body == content, "{framing}: 64 MiB changed on their way");
+        assert!(cost < COST_KIB, "{framing}: 64 MiB took {cost} KiB");
+    }
+}
+
+/// Flags with which nothing is kept that the test would have to tell from a leak.
+fn without_rests(milestone: &Milestone) -> Vec<&'static str> {
+    let pool = milestone.since(3, &["--pool-idle-timeout", "50ms"]);
+    [&["--log-level", "warn"], milestone.forgiving(), pool].concat()
+}
+
+fn a_thousand_connections_that_are_reset_leave_nothing(milestone: &Milestone) {
+    let backend = Backend::saying("x");
+    let proxy = milestone.start(&[&backend], &without_rests(milestone));
+    assert_eq!(Conn::open(proxy.address()).ask(&get("/")).body, b"x");
+    let before = idle_descriptors(&proxy);
+    in_parallel(8, |_| (0..125).for_each(|_| Conn::open(proxy.address()).reset()));
+    proxy.wait_for_descriptors(before);
+    assert_eq!(Conn::open(proxy.address()).ask(&get("/")).body, b"x");
+}
+
+/// Descriptors once clients and backends are gone: as few as it gets.
+fn idle_descriptors(proxy: &crate::support::process::Process) -> usize {
+    let mut seen = (proxy.descriptors(), 0);
+    crate::support::process::wait_until("descriptors to settle", || {
+        let now = proxy.descriptors();
+        seen = if now == seen.0 { (now, seen.1 + 1) } else { (now, 0) };
+        seen.1 > 60
+    });
+    seen.0
+}
+
+fn a_thousand_broken_exchanges_leave_nothing(milestone: &Milestone) {
+    let backend = Backend::start(|mut served| {
+        while let Some(request) = served.request() {
+            let (begun, dies) = match request.head.unwrap().target() {
+                "/dies" => ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", true),
+                "/dies-in-a-chunk" => ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc", true),
+                "/dies-at-once" => ("", true),
+                "/nonsense" => ("nonsense\r\n\r\n", true),
+                _ => ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", false),
+            };
+            if served.conn.try_send(begun).is_err() {
+                return;
+            }
+            if dies {
+                return served.conn.reset();
+            }
+            // The rest never comes: the client goes away first.
+            let _ = served.conn.read_to_end();
+            return;
+        }
+    });
+    let proxy = milestone.start(&[&backend], &without_rests(milestone));
+    let before = idle_descriptors(&proxy);
+    const UPGRADE: &str = "GET / HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
+    in_parallel(8, |worker| {
+        for n in 0..125 {
+            let mut client = Conn::open(proxy.address());
+            match (worker + n) % 10 {
+                0 => client.send("GET / HT"),
+                1 => client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nabc"),
+                2 => client.send("POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab"),
+                3 => {
+                    client.send(get("/stalls"));
+                    client.read_until("abc");
+                    // With a reset: an end after a whole request says only that no other will follow.
+                    client.reset();
+                    continue;
+                }
+                4 => client.send(get("/stalls")),
+                5 => client.send([UPGRADE, "early"].concat()),
+                6 => {
+                    client.send(get("/dies"));
+                    assert!(client.outcome("GET").is_err());
+                    continue;
+                }
+                7 => {
+                    client.send(get("/dies-in-a-chunk"));
+                    assert!(client.outcome("GET").is_err());
+                    continue;
+                }
+                8 => assert_eq!(client.ask(&get("/dies-at-once")).status(), 502),
+                _ => assert_eq!(client.ask(&get("/nonsense")).status(), 502),
+            }
+            if n % 2 == 0 { client.reset() } else { drop(client) }
+        }
+    });
+    proxy.wait_for_descriptors(before);
+}
+
+fn many_clients_get_their_own_answers(milestone: &Milestone) {
+    let backend = Backend::start(|mut served| {
+        while let Some(request) = served.request() {
+            let target = request.head.unwrap().target().to_owned();
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{target}", target.len());
+            if served.conn.try_send(answer).is_err() {
+                return;
+            }
+        }
+    });
+    let proxy = milestone.start(&[&backend], &["--workers", "2", "--log-level", "warn"]);
+    in_parallel(16, |client| {
+        let mut conn = Conn::open(proxy.address());
+        for n in 0..50 {
+            let target = format!("/{client}/{n}");
+            assert_eq!(conn.ask(&get(&target)).body, target.as_bytes());
+        }
+    });
+    assert_eq!(backend.requests().len(), 800);
+}
+
+fn connections_beyond_the_limit_wait(milestone: &Milestone) {
+    let backend = Backend::saying("x");
+    let proxy = milestone.start(&[&backend], &["--workers", "1", "--max-connections", "2"]);
+    let mut first = Conn::open(proxy.address());
+    let mut second = Conn::open(proxy.address());
+    assert_eq!((first.ask(&get("/")).body, second.ask(&get("/")).body), (b"x".to_vec(), b"x".to_vec()));
+    let mut third = Conn::open(proxy.address());
+    third.send(get("/"));
+    assert_eq!((first.ask(&get("/")).body, second.ask(&get("/")).body), (b"x".to_vec(), b"x".to_vec()));
+    assert!(third.is_quiet(), "more connections than allowed");
+    drop(first);
+    assert_eq!(third.response("GET").body, b"x");
+}

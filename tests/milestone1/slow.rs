@@ -1,0 +1,172 @@
+//! Slow peers hold up nobody else. One worker, so that there is only one loop to hold up.
+
+use crate::{
+    get,
+    support::{
+        milestones::{Milestone, from_milestone1},
+        process::wait_until,
+        raw::{Backend, Conn},
+        wire::chunked,
+    },
+};
+
+from_milestone1! {
+    heads_that_come_byte_by_byte_hold_up_nobody,
+    bodies_that_come_byte_by_byte_hold_up_nobody,
+    a_response_that_comes_byte_by_byte_holds_up_nobody,
+    a_client_that_never_reads_holds_up_nobody_and_costs_no_memory,
+    a_backend_that_never_reads_costs_no_memory,
+    a_pipeline_that_is_never_read_costs_no_memory,
+}
+
+const ONE: &[&str] = &["--workers", "1"];
+
+/// Answers `/endless` with a body of 256 MiB, anything else with `ok`.
+fn backend() -> Backend {
+    Backend::start(|mut served| {
+        while let Some(request) = served.request() {
+            if request.head.unwrap().target() == "/endless" {
+                let _ = served.conn.try_send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 256 << 20));
+                let piece = vec![b'x'; 1 << 16];
+                while served.conn.try_send(&piece).is_ok() {}
+                return;
+            }
+            if served.conn.try_send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").is_err() {
+                return;
+            }
+        }
+    })
+}
+
+fn heads_that_come_byte_by_byte_hold_up_nobody(milestone: &Milestone) {
+    let backend = backend();
+    let proxy = milestone.start(&[&backend], ONE);
+    let mut slow: Vec<Conn> = (0..20).map(|_| Conn::open(proxy.address())).collect();
+    let mut other = Conn::open(proxy.address());
+    for byte in get("/slow").bytes() {
+        slow.iter_mut().for_each(|client| client.send([byte]));
+        assert_eq!(other.ask(&get("/fast")).body, b"ok");
+    }
+    slow.iter_mut().for_each(|client| assert_eq!(client.response("GET").body, b"ok"));
+}
+
+fn bodies_that_come_byte_by_byte_hold_up_nobody(milestone: &Milestone) {
+    let backend = backend();
+    let proxy = milestone.start(&[&backend], ONE);
+    let mut slow: Vec<Conn> = (0..20).map(|_| Conn::open(proxy.address())).collect();
+    let mut other = Conn::open(proxy.address());
+    let head = "POST /slow HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n";
+    slow.iter_mut().for_each(|client| client.send(head));
+    for byte in chunked(b"a slow body", 4, "X-T: 1\r\n") {
+        slow.iter_mut().for_each(|client| client.send([byte]));
+        assert_eq!(other.ask(&get("/fast")).body, b"ok");
+    }
+    slow.iter_mut().for_each(|client| assert_eq!(client.response("POST").body, b"ok"));
+    let slow = backend.requests().into_iter().filter(|request| request.head.as_ref().unwrap().method() == "POST");
+    assert!(slow.map(|request| assert_eq!(request.body, b"a slow body")).count() == 20);
+}
+
+fn a_response_that_comes_byte_by_byte_holds_up_nobody(milestone: &Milestone) {
+    let (backend, incoming) = Backend::by_hand();
+    let proxy = milestone.start(&[&backend], ONE);
+    let mut client = Conn::open(proxy.address());
+    client.send(get("/slow"));
+    let mut slow = incoming.accept();
+    slow.read_head();
+    let mut other = Conn::open(proxy.address());
+    for (n, byte) in b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc".iter().enumerate() {
+        slow.send([*byte]);
+        if n % 10 == 0 {
+            other.send(get("/fast"));
+            let mut fast = incoming.accept();
+            fast.read_head();
+            fast.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok");
+            assert_eq!(other.response("GET").body, b"ok");
+        }
+    }
+    assert_eq!(client.response("GET").body, b"abc");
+}
+
+/// What a peer that does not read may cost: two high-water marks and the sizes of a few reads, not the body.
+const COST_KIB: u64 = 8 * 1024;
+
+fn a_client_that_never_reads_holds_up_nobody_and_costs_no_memory(milestone: &Milestone) {
+    let backend = backend();
+    let proxy = milestone.start(&[&backend], ONE);
+    let mut other = Conn::open(proxy.address());
+    assert_eq!(other.ask(&get("/fast")).body, b"ok");
+    let (before, descriptors) = (proxy.peak_memory(), proxy.descriptors());
+    let mut stuck: Vec<Conn> = (0..5).map(|_| Conn::open(proxy.address())).collect();
+    stuck.iter_mut().for_each(|client| client.send(get("/endless")));
+    for _ in 0..1000 {
+        assert_eq!(other.ask(&get("/fast")).body, b"ok");
+    }
+    let cost = proxy.peak_memory() - before;
+    assert!(cost < COST_KIB, "five clients that do not read cost {cost} KiB");
+    // They are not forgotten: a reader gets on.
+    let mut client = stuck.pop().unwrap();
+    client.read_head();
+    assert!(client.read(20 << 20).iter().all(|byte| *byte == b'x'));
+    client.reset();
+    stuck.into_iter().for_each(Conn::reset);
+    // Kept connections to the backend may be one more than before.
+    proxy.wait_for_descriptors(descriptors + 1);
+}
+
+fn a_backend_that_never_reads_costs_no_memory(milestone: &Milestone) {
+    let (backend, incoming) = Backend::by_hand();
+    let proxy = milestone.start(&[&backend], ONE);
+    let before = proxy.peak_memory();
+    let mut client = Conn::open(proxy.address());
+    client.send(format!("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n\r\n", 256 << 20));
+    let mut upstream = incoming.accept();
+    let sender = std::sync::Mutex::new(client);
+    let sent = std::sync::atomic::AtomicUsize::new(0);
+    let order = std::sync::atomic::Ordering::SeqCst;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut client = sender.lock().unwrap();
+            let piece = vec![b'x'; 1 << 16];
+            while client.try_send(&piece).is_ok() {
+                sent.fetch_add(piece.len(), order);
+            }
+        });
+        // Until the client can send no more: then every buffer on the way is full.
+        let mut last = (0, 0);
+        wait_until("the buffers to fill", || {
+            let now = sent.load(order);
+            last = if now == last.0 { (now, last.1 + 1) } else { (now, 0) };
+            now > 0 && last.1 > 100
+        });
+        let cost = proxy.peak_memory() - before;
+        assert!(cost < COST_KIB, "a backend that does not read costs {cost} KiB");
+        assert!(last.0 < 128 << 20, "{} bytes went nowhere", last.0);
+        // And it goes on when it reads.
+        upstream.read_head();
+        upstream.read(last.0 + 1);
+        upstream.reset();
+    });
+}
+
+fn a_pipeline_that_is_never_read_costs_no_memory(milestone: &Milestone) {
+    let answer = [b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n".to_vec(), vec![b'x'; 100_000]].concat();
+    let backend = Backend::answering(answer);
+    let proxy = milestone.start(&[&backend], ONE);
+    let before = proxy.peak_memory();
+    let mut client = Conn::open(proxy.address());
+    // A few hundred bytes of requests ask for 100 MB of responses.
+    let requests = get("/").repeat(1000);
+    client.send(requests);
+    let mut last = (0, 0);
+    wait_until("the buffers to fill", || {
+        let now = backend.requests().len();
+        last = if now == last.0 { (now, last.1 + 1) } else { (now, 0) };
+        now > 0 && last.1 > 50
+    });
+    let cost = proxy.peak_memory() - before;
+    assert!(cost < COST_KIB, "answers that nobody reads cost {cost} KiB");
+    assert!(last.0 < 1000, "the backend was asked for everything");
+    for n in 0..1000 {
+        assert_eq!(client.response("GET").body.len(), 100_000, "response {n}");
+    }
+}

@@ -1,0 +1,97 @@
+//! Our binaries as tests see them: milestone N's suite runs against every binary from N on.
+//!
+//! ```text
+//! from_milestone2! { dead_backends_are_skipped, }     becomes
+//!     mod milestone2 { #[test] fn dead_backends_are_skipped() { … } }
+//!     mod milestone3 { #[test] fn dead_backends_are_skipped() { … } }
+//! ```
+
+use super::{
+    process::{Process, start},
+    raw::Backend,
+};
+
+/// One of the binaries.
+#[derive(Debug, Clone, Copy)]
+pub struct Milestone {
+    pub number: u32,
+    pub program: &'static str,
+}
+
+impl Milestone {
+    /// Starts it in front of `backends`. Without active health checks: a backend sees what the test's clients send, and
+    /// nothing else.
+    pub fn start(&self, backends: &[&Backend], flags: &[&str]) -> Process {
+        self.start_probing(backends, &[self.since(2, &["--no-health"]), flags].concat())
+    }
+
+    /// The same with health checks, as they are without flags.
+    pub fn start_probing(&self, backends: &[&Backend], flags: &[&str]) -> Process {
+        let names: Vec<String> = backends.iter().map(|backend| backend.name()).collect();
+        self.start_before(&names.iter().map(String::as_str).collect::<Vec<_>>(), flags)
+    }
+
+    /// Starts it in front of backends given as `HOST:PORT[,weight=N,max=N]`.
+    pub fn start_before(&self, backends: &[&str], flags: &[&str]) -> Process {
+        let backends = backends.iter().flat_map(|backend| ["--backend", backend]);
+        start(self.program, &backends.chain(flags.iter().copied()).collect::<Vec<_>>())
+    }
+
+    /// `flags` for binaries that know them, nothing for earlier ones.
+    pub fn since<'a>(&self, milestone: u32, flags: &'a [&'a str]) -> &'a [&'a str] {
+        if self.number >= milestone { flags } else { &[] }
+    }
+
+    /// Flags with which a backend's failures have no consequences for the next request.
+    pub fn forgiving(&self) -> &'static [&'static str] {
+        self.since(2, &["--breaker-failures", "0", "--retries", "0"])
+    }
+}
+
+/// One module per binary, with one test per function.
+#[allow(unused_macros)]
+macro_rules! against {
+    ([$($name:ident $number:literal)+] $tests:tt) => { $(
+        mod $name {
+            const MILESTONE: $crate::support::milestones::Milestone = $crate::support::milestones::Milestone {
+                number: $number,
+                program: env!(concat!("CARGO_BIN_EXE_", stringify!($name))),
+            };
+            $crate::support::milestones::tests! { $tests }
+        }
+    )+ };
+}
+
+/// The tests of one such module.
+#[allow(unused_macros)]
+macro_rules! tests {
+    ({ $($test:ident,)+ }) => { $(
+        #[test]
+        fn $test() {
+            super::$test(&MILESTONE);
+        }
+    )+ };
+}
+
+/// Tests for all binaries.
+#[allow(unused_macros)]
+macro_rules! from_milestone1 {
+    ($($test:ident,)+) => {
+        $crate::support::milestones::against! { [milestone1 1 milestone2 2 milestone3 3] { $($test,)+ } }
+    };
+}
+
+/// Tests for those that balance.
+#[allow(unused_macros)]
+macro_rules! from_milestone2 {
+    ($($test:ident,)+) => { $crate::support::milestones::against! { [milestone2 2 milestone3 3] { $($test,)+ } } };
+}
+
+/// Tests for those that pool.
+#[allow(unused_macros)]
+macro_rules! from_milestone3 {
+    ($($test:ident,)+) => { $crate::support::milestones::against! { [milestone3 3] { $($test,)+ } } };
+}
+
+#[allow(unused_imports)] // Each test binary uses its own.
+pub(crate) use {against, from_milestone1, from_milestone2, from_milestone3, tests};
