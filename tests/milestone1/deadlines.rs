@@ -253,7 +253,7 @@ fn a_client_that_does_not_read_is_broken_off(milestone: &Milestone) {
         [b"HTTP/1.1 200 OK\r\nContent-Length: 33554432\r\n\r\n".to_vec(), vec![b'x'; 32 * 1024 * 1024]].concat(),
     );
     let proxy = milestone.start(&[&backend], &["--write-timeout", "200ms"]);
-    let before = proxy.descriptors();
+    let before = proxy.settled_descriptors();
     let mut client = Conn::open(proxy.address());
     client.send(get("/"));
     backend.wait_for_request(1);

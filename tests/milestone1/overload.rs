@@ -81,21 +81,10 @@ fn a_thousand_connections_that_are_reset_leave_nothing(milestone: &Milestone) {
     let backend = Backend::saying("x");
     let proxy = milestone.start(&[&backend], &without_rests(milestone));
     assert_eq!(Conn::open(proxy.address()).ask(&get("/")).body, b"x");
-    let before = idle_descriptors(&proxy);
+    let before = proxy.settled_descriptors();
     in_parallel(8, |_| (0..125).for_each(|_| Conn::open(proxy.address()).reset()));
     proxy.wait_for_descriptors(before);
     assert_eq!(Conn::open(proxy.address()).ask(&get("/")).body, b"x");
-}
-
-/// Descriptors once clients and backends are gone: as few as it gets.
-fn idle_descriptors(proxy: &crate::support::process::Process) -> usize {
-    let mut seen = (proxy.descriptors(), 0);
-    crate::support::process::wait_until("descriptors to settle", || {
-        let now = proxy.descriptors();
-        seen = if now == seen.0 { (now, seen.1 + 1) } else { (now, 0) };
-        seen.1 > 60
-    });
-    seen.0
 }
 
 fn a_thousand_broken_exchanges_leave_nothing(milestone: &Milestone) {
@@ -120,7 +109,7 @@ fn a_thousand_broken_exchanges_leave_nothing(milestone: &Milestone) {
         }
     });
     let proxy = milestone.start(&[&backend], &without_rests(milestone));
-    let before = idle_descriptors(&proxy);
+    let before = proxy.settled_descriptors();
     const UPGRADE: &str = "GET / HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
     in_parallel(8, |worker| {
         for n in 0..125 {

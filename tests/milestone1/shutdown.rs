@@ -19,6 +19,7 @@ from_milestone1! {
     a_request_that_does_not_end_is_broken_off_after_the_drain_timeout,
     a_second_signal_ends_at_once,
     sigint_does_the_same,
+    a_signal_right_after_ready_is_heard,
 }
 
 /// Everything until the first line of a drain.
@@ -153,4 +154,15 @@ fn sigint_does_the_same(milestone: &Milestone) {
     assert_eq!(Conn::open(proxy.address()).ask(&get("/")).body, b"x");
     proxy.signal("INT");
     assert_eq!(proxy.wait().code(), Some(0));
+}
+
+fn a_signal_right_after_ready_is_heard(milestone: &Milestone) {
+    let backend = Backend::saying("x");
+    for _ in 0..10 {
+        let mut proxy = milestone.start(&[&backend], &[]);
+        // Not by a program that would have to be started first.
+        let id = nix::unistd::Pid::from_raw(proxy.id().try_into().expect("it is a process id"));
+        nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).expect("it runs");
+        assert_eq!(proxy.wait().code(), Some(0), "READY was said before signals were heard");
+    }
 }

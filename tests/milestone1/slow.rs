@@ -76,7 +76,7 @@ fn a_response_that_comes_byte_by_byte_holds_up_nobody(milestone: &Milestone) {
     let mut other = Conn::open(proxy.address());
     for (n, byte) in b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc".iter().enumerate() {
         slow.send([*byte]);
-        if n % 10 == 0 {
+        if n % 10 == 5 {
             other.send(get("/fast"));
             let mut fast = incoming.accept();
             fast.read_head();
@@ -95,7 +95,7 @@ fn a_client_that_never_reads_holds_up_nobody_and_costs_no_memory(milestone: &Mil
     let proxy = milestone.start(&[&backend], ONE);
     let mut other = Conn::open(proxy.address());
     assert_eq!(other.ask(&get("/fast")).body, b"ok");
-    let (before, descriptors) = (proxy.peak_memory(), proxy.descriptors());
+    let (before, descriptors) = (proxy.peak_memory(), proxy.settled_descriptors());
     let mut stuck: Vec<Conn> = (0..5).map(|_| Conn::open(proxy.address())).collect();
     stuck.iter_mut().for_each(|client| client.send(get("/endless")));
     for _ in 0..1000 {

@@ -104,6 +104,18 @@ impl Process {
         line.trim().trim_end_matches(" kB").parse().expect("a number of KiB")
     }
 
+    /// How many descriptors it has open once their number no longer changes: started, and rid of what it closes.
+    #[cfg(target_os = "linux")]
+    pub fn settled_descriptors(&self) -> usize {
+        let mut seen = (self.descriptors(), 0);
+        wait_until("the number of descriptors to settle", || {
+            let now = self.descriptors();
+            seen = if now == seen.0 { (now, seen.1 + 1) } else { (now, 0) };
+            seen.1 > 50
+        });
+        seen.0
+    }
+
     /// Waits until it has `most` descriptors open, or fewer: what it closed, it closed.
     #[cfg(target_os = "linux")]
     pub fn wait_for_descriptors(&self, most: usize) {

@@ -10,7 +10,7 @@ use std::{
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex, mpsc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -229,8 +229,13 @@ impl Served {
     /// The next request, entered in the book; `None` when the peer is done.
     pub fn request(&mut self) -> Option<Message> {
         let request = self.conn.request().ok()?;
-        lock(&self.requests).push(request.clone());
+        self.note(request.clone());
         Some(request)
+    }
+
+    /// Enters a request in the book that was read otherwise.
+    pub fn note(&self, request: Message) {
+        lock(&self.requests).push(request);
     }
 }
 
@@ -300,6 +305,98 @@ impl Backend {
     /// How many connections were accepted so far.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
+    }
+}
+
+/// A backend that can be killed, and started again at the same address.
+#[derive(Debug)]
+pub struct Mortal {
+    pub address: SocketAddr,
+    answer: String,
+    alive: Arc<AtomicBool>,
+    streams: Arc<Mutex<Vec<TcpStream>>>,
+    /// Answered.
+    requests: Arc<AtomicUsize>,
+    /// The listener is closed when this says so.
+    ended: mpsc::Receiver<()>,
+}
+
+impl Mortal {
+    /// Answers everything with `200` and this text.
+    pub fn saying(text: &str) -> Self {
+        Self::at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), text, Arc::default())
+    }
+
+    fn at(address: SocketAddr, text: &str, requests: Arc<AtomicUsize>) -> Self {
+        let listener = TcpListener::bind(address).expect("the port is free, or free again");
+        let (sender, ended) = mpsc::channel();
+        let mortal = Self {
+            address: listener.local_addr().expect("it is bound"),
+            answer: text.to_owned(),
+            alive: Arc::new(AtomicBool::new(true)),
+            streams: Arc::default(),
+            requests,
+            ended,
+        };
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len());
+        let (alive, streams, requests) = (mortal.alive.clone(), mortal.streams.clone(), mortal.requests.clone());
+        spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let Ok(twin) = stream.try_clone() else { break };
+                lock(&streams).push(twin);
+                if !alive.load(Ordering::SeqCst) {
+                    break;
+                }
+                let (answer, requests) = (answer.clone(), requests.clone());
+                spawn(move || {
+                    let mut conn = Conn::new(stream, Reader::of_requests());
+                    while conn.request().is_ok() {
+                        requests.fetch_add(1, Ordering::SeqCst);
+                        if conn.try_send(&answer).is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+            drop(listener);
+            lock(&streams).drain(..).for_each(|stream| drop(stream.shutdown(Shutdown::Both)));
+            // Fails when the test is over.
+            let _ = sender.send(());
+        });
+        mortal
+    }
+
+    pub fn name(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// How many requests it has had in all its lives.
+    pub fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
+    }
+
+    /// Ends all its connections; from here on its port refuses.
+    #[allow(clippy::disallowed_methods)] // As in `Conn::open`.
+    pub fn kill(&self) {
+        self.alive.store(false, Ordering::SeqCst);
+        // Wakes it up.
+        let _ = TcpStream::connect(self.address);
+        self.ended.recv_timeout(PATIENCE).expect("it was alive");
+    }
+
+    /// The same backend again.
+    pub fn revive(&mut self) {
+        *self = Self::at(self.address, &self.answer, self.requests.clone());
+    }
+}
+
+impl Drop for Mortal {
+    #[allow(clippy::disallowed_methods)] // As in `Conn::open`.
+    fn drop(&mut self) {
+        // A dead one's address may be somebody else's by now.
+        if self.alive.swap(false, Ordering::SeqCst) {
+            let _ = TcpStream::connect(self.address);
+        }
     }
 }
 

@@ -1,0 +1,230 @@
+//! Who is alive: what probes and requests tell, and what follows.
+
+use crate::{
+    get,
+    support::{
+        milestones::{Milestone, from_milestone2},
+        process::wait_until,
+        raw::{Backend, Conn, Mortal, in_parallel, refusing_address},
+    },
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering::SeqCst},
+};
+
+from_milestone2! {
+    a_killed_backend_is_seen_by_no_client_and_rejoins,
+    nothing_is_sent_to_an_unhealthy_backend,
+    the_health_status_decides,
+    a_probe_that_hangs_takes_a_backend_out,
+    running_requests_of_an_unhealthy_backend_are_finished,
+    without_backends_that_live_the_answer_is_503,
+    the_breaker_opens_and_closes_again,
+    a_failed_trial_opens_the_breaker_again,
+}
+
+const QUICK: &[&str] = &[
+    "--health-interval", "30ms", "--health-max-interval", "60ms", "--health-timeout", "300ms", "--fail-after", "1",
+    "--recover-after", "1", "--slow-start", "0s", "--log-level", "warn",
+];
+
+fn a_killed_backend_is_seen_by_no_client_and_rejoins(milestone: &Milestone) {
+    let mut backends = ["a", "b", "c"].map(Mortal::saying);
+    let names = [backends[0].name(), backends[1].name(), backends[2].name()];
+    let proxy = milestone.start_before(&[&names[0], &names[1], &names[2]], QUICK);
+    let stop = AtomicBool::new(false);
+    let answered = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut client = Conn::open(proxy.address());
+                while !stop.load(SeqCst) {
+                    assert_eq!(client.ask(&get("/")).status(), 200, "a client saw the death of a backend");
+                    answered.fetch_add(1, SeqCst);
+                }
+            });
+        }
+        let more = |n: usize| {
+            let until = answered.load(SeqCst) + n;
+            wait_until("answers", || answered.load(SeqCst) >= until);
+        };
+        for _ in 0..3 {
+            more(100);
+            backends[1].kill();
+            more(300);
+            let before = backends[1].requests();
+            backends[1].revive();
+            wait_until("it to get requests again", || backends[1].requests() > before);
+        }
+        stop.store(true, SeqCst);
+    });
+}
+
+/// A backend whose health check answers with a status that can be changed.
+fn patient(status: u16) -> (Backend, Arc<AtomicU16>) {
+    let status = Arc::new(AtomicU16::new(status));
+    let shared = status.clone();
+    let backend = Backend::start(move |mut served| {
+        while let Ok(request) = served.conn.request() {
+            let head = request.head.as_ref().unwrap();
+            let answer = if head.target() == "/health" {
+                format!("HTTP/1.1 {} Whatever\r\nContent-Length: 0\r\n\r\n", shared.load(SeqCst))
+            } else {
+                served.note(request);
+                "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_owned()
+            };
+            if served.conn.try_send(answer).is_err() {
+                return;
+            }
+        }
+    });
+    (backend, status)
+}
+
+fn nothing_is_sent_to_an_unhealthy_backend(milestone: &Milestone) {
+    let (sick, status) = patient(200);
+    let (well, _) = patient(200);
+    let proxy = milestone.start_probing(&[&sick, &well], &[QUICK, &["--health-path", "/health"]].concat());
+    let mut client = Conn::open(proxy.address());
+    (0..10).for_each(|_| assert_eq!(client.ask(&get("/")).status(), 200));
+    assert_eq!((sick.requests().len(), well.requests().len()), (5, 5));
+    for round in 0..3 {
+        status.store(500, SeqCst);
+        // The change is announced once, when it has happened.
+        wait_until("it to be noticed", || proxy.stderr().matches(&sick.name()).count() > 2 * round);
+        let before = sick.requests().len();
+        (0..20).for_each(|_| assert_eq!(client.ask(&get("/")).status(), 200));
+        assert_eq!(sick.requests().len(), before, "an unhealthy backend was asked");
+        status.store(200, SeqCst);
+        wait_until("it to be noticed", || proxy.stderr().matches(&sick.name()).count() > 2 * round + 1);
+        (0..20).for_each(|_| assert_eq!(client.ask(&get("/")).status(), 200));
+        assert_eq!(sick.requests().len(), before + 10, "a healthy backend was not asked");
+    }
+}
+
+fn the_health_status_decides(milestone: &Milestone) {
+    for (range, status, healthy) in
+        [("200-399", 302, true), ("200-399", 404, false), ("200-399", 199, false), ("204", 204, true), ("204", 200, false)]
+    {
+        let (backend, _) = patient(status);
+        let flags = [QUICK, &["--health-path", "/health", "--health-status", range]].concat();
+        let proxy = milestone.start_probing(&[&backend], &flags);
+        let mut client = Conn::open(proxy.address());
+        if healthy {
+            // Probed twice at least, and still in.
+            let before = backend.connections();
+            wait_until("probes", || backend.connections() > before + 2);
+            assert_eq!(client.ask(&get("/")).status(), 200, "{status} within {range}");
+        } else {
+            wait_until("it to be out", || client.ask(&get("/")).status() == 503);
+        }
+    }
+}
+
+fn a_probe_that_hangs_takes_a_backend_out(milestone: &Milestone) {
+    let hangs = Backend::start(|mut served| {
+        while let Ok(request) = served.conn.request() {
+            if request.head.unwrap().target() == "/health" {
+                let _ = served.conn.read_to_end();
+                return;
+            }
+            let _ = served.conn.try_send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        }
+    });
+    let proxy = milestone.start_probing(&[&hangs], &[QUICK, &["--health-path", "/health"]].concat());
+    let mut client = Conn::open(proxy.address());
+    wait_until("it to be out", || client.ask(&get("/")).status() == 503);
+}
+
+fn running_requests_of_an_unhealthy_backend_are_finished(milestone: &Milestone) {
+    let release = Arc::new(AtomicBool::new(false));
+    let shared = release.clone();
+    let backend = Backend::start(move |mut served| {
+        while let Ok(request) = served.conn.request() {
+            match request.head.as_ref().unwrap().target() {
+                "/health" => served.conn.send("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"),
+                "/slow" => {
+                    served.note(request);
+                    wait_until("the release", || shared.load(SeqCst));
+                    served.conn.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow");
+                }
+                _ => served.conn.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+            }
+        }
+    });
+    // The first probe fails only after the request has arrived: three failures have to come together.
+    let flags = [QUICK, &["--health-path", "/health"]].concat();
+    let flags: Vec<&str> = flags.iter().map(|flag| if *flag == "1" { "5" } else { *flag }).collect();
+    let proxy = milestone.start_probing(&[&backend], &flags);
+    let mut slow = Conn::open(proxy.address());
+    slow.send(get("/slow"));
+    backend.wait_for_request(1);
+    let mut client = Conn::open(proxy.address());
+    wait_until("it to be out", || client.ask(&get("/")).status() == 503);
+    release.store(true, SeqCst);
+    assert_eq!(slow.response("GET").body, b"slow");
+}
+
+fn without_backends_that_live_the_answer_is_503(milestone: &Milestone) {
+    let dead = [refusing_address().to_string(), refusing_address().to_string()];
+    let proxy = milestone.start_before(&[&dead[0], &dead[1]], QUICK);
+    let mut client = Conn::open(proxy.address());
+    wait_until("both to be out", || client.ask(&get("/")).status() == 503);
+    for request in [get("/"), "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n".to_owned()] {
+        let response = client.ask(&request);
+        assert_eq!(response.status(), 503);
+        assert!(response.field("retry-after").and_then(|after| after.parse().ok()).is_some_and(|s: u32| s >= 1));
+        assert_eq!(response.field("proxy-status"), Some("socket-patterns; error=destination_unavailable"));
+    }
+}
+
+/// A backend that breaks off until it is told to work.
+fn broken() -> (Backend, Arc<AtomicBool>) {
+    let works = Arc::new(AtomicBool::new(false));
+    let shared = works.clone();
+    let backend = Backend::start(move |mut served| {
+        while served.request().is_some() {
+            if !shared.load(SeqCst) || served.conn.try_send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").is_err() {
+                return;
+            }
+        }
+    });
+    (backend, works)
+}
+
+const BREAKER: &[&str] =
+    &["--retries", "0", "--breaker-failures", "3", "--breaker-open", "400ms", "--breaker-successes", "2"];
+
+fn the_breaker_opens_and_closes_again(milestone: &Milestone) {
+    let (backend, works) = broken();
+    let proxy = milestone.start(&[&backend], BREAKER);
+    let mut client = Conn::open(proxy.address());
+    for n in 0..3 {
+        assert_eq!(client.ask(&get("/")).status(), 502, "failure {n}");
+    }
+    let response = client.ask(&get("/"));
+    assert_eq!(response.status(), 503);
+    assert!(response.field("retry-after").is_some());
+    assert_eq!(backend.requests().len(), 3, "an open breaker lets nothing through");
+    works.store(true, SeqCst);
+    wait_until("a trial", || client.ask(&get("/")).status() == 200);
+    assert_eq!(backend.requests().len(), 4);
+    in_parallel(4, |_| {
+        let mut client = Conn::open(proxy.address());
+        wait_until("it to be closed", || client.ask(&get("/")).status() == 200);
+    });
+    (0..20).for_each(|_| assert_eq!(client.ask(&get("/")).status(), 200));
+}
+
+fn a_failed_trial_opens_the_breaker_again(milestone: &Milestone) {
+    let (backend, _) = broken();
+    let proxy = milestone.start(&[&backend], BREAKER);
+    let mut client = Conn::open(proxy.address());
+    (0..3).for_each(|_| assert_eq!(client.ask(&get("/")).status(), 502));
+    for trial in 1..=2 {
+        wait_until("a trial", || client.ask(&get("/")).status() == 502);
+        assert_eq!(backend.requests().len(), 3 + trial, "one trial, not more");
+        assert_eq!(client.ask(&get("/")).status(), 503);
+    }
+}

@@ -1,0 +1,17 @@
+//! Milestone 3's suite, against every binary from there on: connections to backends are kept, shared and counted, and
+//! nobody notices.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod idle;
+mod limits;
+mod reuse;
+
+/// A request for `target` without a body.
+fn get(target: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n")
+}
+
+/// A request that must not be sent twice.
+const POST: &str = "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhello";
