@@ -96,7 +96,7 @@ fn unsolicited_bytes_disqualify_a_connection(milestone: &Milestone) {
         let (backend, incoming) = Backend::by_hand();
         let proxy = milestone.start(&[&backend], &["--workers", "1"]);
         // Often: the bytes and the next request may well be heard of in the same turn.
-        for request in [get("/"), POST.to_owned()].repeat(25) {
+        for request in [&get("/")[..], POST].repeat(25) {
             let mut client = Conn::open(proxy.address());
             client.send(get("/"));
             let mut first = incoming.accept();
@@ -105,7 +105,7 @@ fn unsolicited_bytes_disqualify_a_connection(milestone: &Milestone) {
             assert_eq!(client.response("GET").body, b"ok");
             let before = backend.connections();
             first.send(bytes);
-            client.send(&request);
+            client.send(request);
             wait_until("a connection or an answer", || backend.connections() > before || !client.is_quiet());
             assert!(backend.connections() > before, "{:?} answered {request:?}", client.response("GET"));
             let mut second = incoming.accept();
