@@ -101,6 +101,8 @@ impl Proxy {
             debug_assert!(matches!(ended, Ok(Some(RequestEvent::End(_)))));
         }
         let close = match http::persistent(head.version, &head.fields) {
+            // What follows may be for the tunnel that we do not open: it must not be read as requests.
+            _ if head.method == Method::Connect => Close::After("CONNECT"),
             Err(reason) => Close::After(reason.as_str()),
             Ok(()) if draining => Close::After("draining"),
             Ok(()) if client.served == shared.config.keep_alive_requests => Close::After("enough requests"),

@@ -67,3 +67,11 @@ fn an_admin_that_does_not_read_is_closed() {
     world.unsent(admin, 1 << 20);
     assert_eq!(world.ended(admin), "abort");
 }
+
+#[test]
+fn nothing_after_connect_is_read_as_a_request() {
+    let mut world = World::new(&[]);
+    let client = world.client("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!((status(&world.sent(client)), world.ended(client)), ("405", "close"));
+    assert!(world.opened_none());
+}
