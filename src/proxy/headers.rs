@@ -202,6 +202,8 @@ pub(super) fn write_response(out: &mut BytesMut, outbound: &Outbound<'_>, forwar
         match fate(name) {
             Fate::Framing => {}
             Fate::Via => join(&mut via, value),
+            // The one response whose message it is (RFC 9110 §15.5.22).
+            Fate::Upgrade if head.status == Status::UPGRADE_REQUIRED => field(out, name, value),
             _ if one_hop.contains(name) => {}
             fate => {
                 dated |= fate == Fate::Date;
@@ -217,10 +219,13 @@ pub(super) fn write_response(out: &mut BytesMut, outbound: &Outbound<'_>, forwar
     out.put_slice(b"Via: ");
     list_start(out, &via);
     put(out, &[received_by(head.version), forwarding.pseudonym, "\r\n"]);
-    match (outbound.persist, outbound.client) {
-        (false, _) => field(out, "Connection", b"close"),
-        (true, Version::Http10) => field(out, "Connection", b"keep-alive"),
-        (true, Version::Http11) => {}
+    let offers = head.status == Status::UPGRADE_REQUIRED && head.fields.contains("upgrade");
+    match (outbound.persist, outbound.client, offers) {
+        (false, _, false) => field(out, "Connection", b"close"),
+        (false, _, true) => field(out, "Connection", b"close, upgrade"),
+        (true, Version::Http10, _) => field(out, "Connection", b"keep-alive"),
+        (true, Version::Http11, true) => field(out, "Connection", b"upgrade"),
+        (true, Version::Http11, false) => {}
     }
     out.put_slice(b"\r\n");
 }
@@ -532,6 +537,18 @@ mod tests {
         assert_eq!(
             outbound(sized, Exact(3), old, true),
             ["HTTP/1.1 404 ", "Content-Length: 3", "Date: NOW", "Via: 1.0 socket-patterns", "Connection: keep-alive"]
+        );
+        let upgrade = "HTTP/1.1 426 Upgrade Required\r\nDate: D\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n";
+        assert_eq!(
+            outbound(upgrade, Chunked, new, true),
+            [
+                "HTTP/1.1 426 Upgrade Required",
+                "Date: D",
+                "Upgrade: websocket",
+                "Transfer-Encoding: chunked",
+                via,
+                "Connection: upgrade"
+            ]
         );
         let unchanged = "HTTP/1.1 304 Not Modified\r\nContent-Length: 3\r\nDate: D\r\n\r\n";
         assert_eq!(
