@@ -117,7 +117,7 @@ pub(super) enum State {
     Pause,
     /// A connection is being opened.
     Connect(Link),
-    /// A pooled connection is looked at before it gets a request that could not be sent twice.
+    /// A pooled connection is looked at before it gets a request. Answered within the turn: it needs no deadline.
     Probe(Link),
     /// Both directions at once.
     Relay {
