@@ -12,9 +12,8 @@ const SIDEWAYS: &[(&str, &str, &str)] = &[
 ];
 
 /// Arrows that point up, and why each is there all the same.
-const UPWARDS: &[(&str, &str, &str)] = &[
-    ("time", "app", "the wheel's keys are the contract's `TimerKey`, which names connections"),
-];
+const UPWARDS: &[(&str, &str, &str)] =
+    &[("time", "app", "the wheel's keys are the contract's `TimerKey`, which names connections")];
 
 /// What a module below `net` may not even mention: time, threads, sockets and randomness come in as arguments.
 const IMPURE: &[&str] = &[

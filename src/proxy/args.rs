@@ -88,9 +88,9 @@ pub struct ProxyArgs {
     #[arg(long, value_name = "on|off", default_value = "on")]
     pub(super) access_log: Switch,
 
-    /// Client connections at once, per worker; more wait in the kernel
-    #[arg(long, value_name = "N", default_value_t = 50_000)]
-    pub(super) max_connections: usize,
+    /// Client connections at once, per worker; more wait in the kernel [default: as many as there are descriptors for]
+    #[arg(long, value_name = "N")]
+    pub(super) max_connections: Option<NonZeroUsize>,
 
     #[command(flatten)]
     limits: LimitArgs,

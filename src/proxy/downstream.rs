@@ -2,7 +2,7 @@
 //!
 //! An idle one is this struct and nothing on the heap: ten thousand of them cost two megabytes.
 
-use super::config::Deadlines;
+use super::{config::Deadlines, stall::Stall};
 use crate::{
     app::{ConnId, Cx, TimerKey},
     http::RequestReader,
@@ -34,10 +34,8 @@ pub(super) struct Downstream {
     pub(super) exchange: Option<u32>,
     /// When what we wait to read must have come.
     read_by: Option<Instant>,
-    /// When the peer must have taken something of what waits for it.
-    write_by: Option<Instant>,
-    /// Bytes that wait for the peer to read.
-    unsent: usize,
+    /// What waits for it to read.
+    stall: Stall,
     /// Requests begun.
     pub(super) served: u32,
     /// A part of a head is here, and its deadline runs.
@@ -70,8 +68,7 @@ impl Downstream {
             pending: Vec::new(),
             exchange: None,
             read_by: None,
-            write_by: None,
-            unsent: 0,
+            stall: Stall::default(),
             served: 0,
             head_begun: false,
             ended: false,
@@ -94,20 +91,19 @@ impl Downstream {
 
     /// `unsent` bytes wait for the peer: it has to take some of them in time.
     pub(super) fn unsent(&mut self, cx: &mut Cx, unsent: usize, deadlines: &Deadlines) {
-        self.unsent = unsent;
-        self.write_by = (unsent > 0).then(|| cx.now() + deadlines.write);
+        self.stall.update(unsent, cx.now(), deadlines.write);
         self.arm(cx);
     }
 
     /// Whether the next request may begin: a client that pipelines and does not read must not grow our memory.
     pub(super) fn may_begin(&self) -> bool {
-        self.exchange.is_none() && self.unsent <= HIGH_WATER
+        self.exchange.is_none() && self.stall.unsent() <= HIGH_WATER
     }
 
     /// Which deadline has passed, if one really has.
     pub(super) fn late(&self, now: Instant) -> Option<Late> {
         let passed = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        if passed(self.write_by) {
+        if self.stall.is_late(now) {
             Some(Late::Write)
         } else if passed(self.read_by) {
             Some(Late::Read)
@@ -118,7 +114,7 @@ impl Downstream {
 
     /// Tells the driver the earlier of the two.
     pub(super) fn arm(&self, cx: &mut Cx) {
-        let earliest = [self.read_by, self.write_by].into_iter().flatten().min();
+        let earliest = [self.read_by, self.stall.by()].into_iter().flatten().min();
         cx.set_deadline(TimerKey::Conn(self.conn), earliest);
     }
 

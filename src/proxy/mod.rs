@@ -28,6 +28,7 @@ mod plan;
 mod probe;
 mod record;
 mod run;
+mod stall;
 mod stats;
 mod table;
 #[cfg(test)]

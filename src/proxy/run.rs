@@ -11,15 +11,22 @@ use crate::{
     pool::Slots,
 };
 use std::{
+    io,
     net::{SocketAddr, TcpListener},
     num::NonZeroUsize,
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{Receiver, Sender, channel},
+    },
     thread,
     time::Duration,
 };
 
 /// Descriptors that are neither a client's nor a backend's: the log, listeners, epoll, wakers.
 const DESCRIPTORS_ASIDE: u64 = 64;
+
+/// Clients per worker unless told otherwise, where descriptors allow: about 25 MB when all of them idle.
+const MAX_CLIENTS: usize = 50_000;
 
 /// Runs the proxy that `compose` makes of milestone 1, until a signal ends it.
 ///
@@ -43,10 +50,10 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
     let admin = args.admin.map(|admin| listen(&ListenOptions::new(admin))).transpose()?;
     let admin_address = admin.as_ref().map(TcpListener::local_addr).transpose()?;
     let (proxies, slots) = plan.build(backends.clone(), workers, clock::now(), rand::random());
-    let mut running = Running::default();
+    let mut running = Running::new();
     let mut admin = admin;
-    for (index, (proxy, listener)) in proxies.into_iter().zip(listeners).enumerate() {
-        running.start(index, proxy, listener, admin.take(), &slots, max_connections)?;
+    for (proxy, listener) in proxies.into_iter().zip(listeners) {
+        running.start(proxy, listener, admin.take(), &slots, max_connections)?;
     }
     cli::ready(address);
     greet(address, admin_address, &backends, workers, demo.is_some());
@@ -82,13 +89,13 @@ fn resolve_all(specs: &[BackendSpec]) -> Result<Vec<Backend>, Failure> {
 }
 
 /// How many clients a worker takes: as many as asked for, if there are descriptors for them.
-fn clients_per_worker(asked: usize, workers: usize) -> usize {
+fn clients_per_worker(asked: Option<NonZeroUsize>, workers: usize) -> usize {
     let limit = descriptors::raise_limit().unwrap_or_else(|error| {
         tracing::warn!(%error, "the limit of descriptors could not be raised");
         u64::MAX
     });
-    let clients = affordable(asked, workers, limit);
-    if clients < asked {
+    let clients = affordable(asked.map_or(MAX_CLIENTS, NonZeroUsize::get), workers, limit);
+    if asked.is_some_and(|asked| clients < asked.get()) {
         tracing::warn!(limit, clients, "too few descriptors for --max-connections: raise the limit with `ulimit -n`");
     }
     clients
@@ -118,21 +125,26 @@ fn listen_all(args: &ProxyArgs, workers: usize) -> Result<Vec<TcpListener>, Fail
 }
 
 /// The workers that run.
-#[derive(Default)]
 struct Running {
-    workers: Vec<(Remote, thread::JoinHandle<std::io::Result<Proxy>>)>,
+    workers: Vec<(Remote, thread::JoinHandle<io::Result<Proxy>>)>,
+    /// Where each worker says, by its number, that it has ended.
+    ended: (Sender<usize>, Receiver<usize>),
 }
 
 impl Running {
+    fn new() -> Self {
+        Self { workers: Vec::new(), ended: channel() }
+    }
+
     fn start(
         &mut self,
-        index: usize,
         proxy: Proxy,
         listener: TcpListener,
         admin: Option<TcpListener>,
         slots: &Slots,
         max_connections: usize,
     ) -> Result<(), Failure> {
+        let index = self.workers.len();
         let config = ReactorConfig { max_connections, ..ReactorConfig::default() };
         let mut reactor = Reactor::new(proxy, config)?;
         reactor.listen(listener)?;
@@ -142,28 +154,52 @@ impl Running {
         let remote = reactor.remote();
         let waker = remote.clone();
         slots.attach(index, Arc::new(move || waker.wake()));
-        let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(move || reactor.run())?;
+        let end = End(index, self.ended.0.clone());
+        let work = move || {
+            let _end = end;
+            reactor.run()
+        };
+        let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(work)?;
         self.workers.push((remote, thread));
         Ok(())
     }
 
-    /// Until a signal and the end of the drain, or until a worker fails.
+    /// Until a signal and the end of the drain. A worker that fails ends the others, too, after their requests: whoever
+    /// supervises the process starts a whole one.
     fn wait(self, drain_timeout: Duration) -> Result<(), Failure> {
         let remotes: Vec<Remote> = self.workers.iter().map(|(remote, _)| remote.clone()).collect();
+        let drain = move || remotes.iter().for_each(|remote| remote.drain(drain_timeout));
+        let on_stop = drain.clone();
         let _watch = signals::watch(move |signal| {
             if signal == Signal::Stop {
                 tracing::info!("draining: running requests have {drain_timeout:?}; a second signal ends at once");
-                remotes.iter().for_each(|remote| remote.drain(drain_timeout));
+                on_stop();
             }
         })?;
-        for (_, thread) in self.workers {
-            match thread.join() {
-                Ok(Ok(_)) => {}
-                Ok(Err(error)) => return Err(Failure::Run(format!("a worker failed: {error}"))),
-                Err(_) => return Err(Failure::Run("a worker panicked: this is a bug, please report it".to_owned())),
-            }
+        let mut threads: Vec<_> = self.workers.into_iter().map(|(_, thread)| Some(thread)).collect();
+        let mut result = Ok(());
+        for index in self.ended.1.iter().take(threads.len()) {
+            let Some(thread) = threads[index].take() else { continue };
+            let failure = match thread.join() {
+                Ok(Ok(_)) => continue,
+                Ok(Err(error)) => format!("worker {index} failed: {error}"),
+                Err(_) => format!("worker {index} panicked: this is a bug, please report it"),
+            };
+            tracing::error!("{failure}; draining the others");
+            result = Err(Failure::Run(failure));
+            drain();
         }
-        Ok(())
+        result
+    }
+}
+
+/// Says that a worker has ended, however it did.
+struct End(usize, Sender<usize>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        // Nobody listens any more: the process is about to end.
+        let _ = self.1.send(self.0);
     }
 }
 

@@ -1,6 +1,6 @@
 //! A connection to a backend: idle in the pool, or carrying one exchange.
 
-use super::config::Deadlines;
+use super::{config::Deadlines, stall::Stall};
 use crate::{
     app::{ConnId, Cx, TimerKey},
     backend::BackendId,
@@ -23,8 +23,8 @@ pub(super) struct Upstream {
     pub(super) lease: Option<Lease>,
     /// When what we wait for must have come: the connection, the head, more of the body.
     wait_by: Option<Instant>,
-    /// When the backend must have taken something of what waits for it.
-    write_by: Option<Instant>,
+    /// What waits for it to read.
+    stall: Stall,
     /// Since when the client takes no more of the response, so that nothing is expected to come.
     congested: Option<Instant>,
     bulk: bool,
@@ -40,7 +40,7 @@ impl Upstream {
             exchange: None,
             lease: None,
             wait_by: None,
-            write_by: None,
+            stall: Stall::default(),
             congested: None,
             bulk: false,
         }
@@ -55,13 +55,13 @@ impl Upstream {
 
     /// `unsent` bytes wait for the backend: it has to take some of them in time.
     pub(super) fn unsent(&mut self, cx: &mut Cx, unsent: usize, deadlines: &Deadlines) {
-        self.write_by = (unsent > 0).then(|| cx.now() + deadlines.write);
+        self.stall.update(unsent, cx.now(), deadlines.write);
         self.arm(cx);
     }
 
     /// Whether it is the backend that does not read, rather than not answer.
     pub(super) fn write_late(&self, now: Instant) -> bool {
-        self.write_by.is_some_and(|at| at <= now)
+        self.stall.is_late(now)
     }
 
     /// Whether an answer is overdue. While the client is slow, the backend is not.
@@ -72,7 +72,7 @@ impl Upstream {
     /// Tells the driver the earlier of the two deadlines.
     pub(super) fn arm(&self, cx: &mut Cx) {
         let wait_by = self.wait_by.filter(|_| self.congested.is_none());
-        let earliest = [wait_by, self.write_by].into_iter().flatten().min();
+        let earliest = [wait_by, self.stall.by()].into_iter().flatten().min();
         cx.set_deadline(TimerKey::Conn(self.conn), earliest);
     }
 

@@ -160,7 +160,10 @@ fn every_reason_is_counted(milestone: &Milestone) {
     let cases = [
         ("GET / HTTP/1.1\r\n\r\n", "no host"),
         ("GET / HTTP/1.1\r\nHost: a\nX: 1\r\n\r\n", "bare line feed"),
-        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "content-length and transfer-encoding"),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "content-length and transfer-encoding",
+        ),
         ("GET / HTTP/3.0\r\nHost: a\r\n\r\n", "unsupported version"),
     ];
     for (request, _) in cases {

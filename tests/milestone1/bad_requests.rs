@@ -178,7 +178,6 @@ fn doubtful_framing_is_refused(milestone: &Milestone) {
             (400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5 5"),
             (400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x5"),
             (400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5a"),
-            (400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 05"),
             (400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5.0"),
             (400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \"5\""),
             (400, too_long),

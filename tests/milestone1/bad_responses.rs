@@ -184,9 +184,8 @@ fn the_largest_head_passes_and_a_larger_one_becomes_502(milestone: &Milestone) {
         let without = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: \r\n\r\n".len();
         format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: {}\r\n\r\n", "x".repeat(len - without)).into_bytes()
     };
-    let fields = |n: usize| {
-        format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{}\r\n", "X: 1\r\n".repeat(n - 1)).into_bytes()
-    };
+    let fields =
+        |n: usize| format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{}\r\n", "X: 1\r\n".repeat(n - 1)).into_bytes();
     let backend = scripted(vec![head(LIMIT), head(LIMIT + 1), fields(100), fields(101)]);
     let proxy = milestone.start(&[&backend], milestone.forgiving());
     let mut client = Conn::open(proxy.address());

@@ -141,7 +141,8 @@ fn large_bodies_pass_unchanged(milestone: &Milestone) {
 fn bodies_pass_however_they_are_cut(milestone: &Milestone) {
     let backend = Backend::start(|mut served| {
         while served.request().is_some() {
-            for byte in b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n1\r\nd\r\n0\r\nX-T: 1\r\n\r\n"
+            for byte in
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n1\r\nd\r\n0\r\nX-T: 1\r\n\r\n"
             {
                 served.conn.send([*byte]);
             }

@@ -34,7 +34,9 @@ fn help_shows_defaults_and_an_example(milestone: &Milestone) {
     let output = run(milestone, &["--help"]);
     let help = text(&output.stdout);
     assert_eq!(output.status.code(), Some(0));
-    for expected in ["--listen", "127.0.0.1:8080", "--backend", "--head-timeout", "[default: 10s]", "Example: milestone"] {
+    for expected in
+        ["--listen", "127.0.0.1:8080", "--backend", "--head-timeout", "[default: 10s]", "Example: milestone"]
+    {
         assert!(help.contains(expected), "no {expected:?} in:\n{help}");
     }
     assert_eq!(help.contains("--algorithm"), milestone.number >= 2);
@@ -45,8 +47,8 @@ fn wrong_flags_exit_with_2_and_say_so(milestone: &Milestone) {
     let cases: &[(&[&str], &str)] = &[
         (&["--nonsense"], "--nonsense"),
         (&["stray"], "stray"),
-        (&["--listen", "8080"], "write an address and a port"),
-        (&["--listen", "localhost:8080"], "write an address and a port"),
+        (&["--listen", "8080"], "a port alone needs a colon"),
+        (&["--listen", "somewhere:8080"], "give the IP address"),
         (&["--backend", "localhost"], "localhost"),
         (&["--backend", "localhost:0"], "localhost:0"),
         (&["--backend", "https://localhost:1"], "plain HTTP"),
@@ -62,7 +64,7 @@ fn wrong_flags_exit_with_2_and_say_so(milestone: &Milestone) {
         (&["--access-log", "maybe"], "maybe"),
         (&["--admin-public"], "--admin"),
         (&["--admin", "0.0.0.0:0"], "--admin-public"),
-        (&["--admin", "localhost:1"], "write an address and a port"),
+        (&["--admin", "somewhere:1"], "give the IP address"),
     ];
     for (args, expected) in cases {
         let output = run(milestone, args);

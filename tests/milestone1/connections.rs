@@ -183,7 +183,9 @@ fn interim_responses_are_relayed(milestone: &Milestone) {
     assert_eq!(client.read_head(), ["HTTP/1.1 103 Early Hints", "Link: </a.css>; rel=preload"]);
     upstream.send("HTTP/1.1 102 Processing\r\n\r\n");
     assert_eq!(client.read_head(), ["HTTP/1.1 102 Processing"]);
-    upstream.send("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx");
+    upstream.send(
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
+    );
     let response = client.response("GET");
     let statuses: Vec<u16> = response.interim.iter().map(|head| head.status()).collect();
     assert_eq!((statuses, response.status(), &response.body[..]), (vec![100, 103], 200, &b"x"[..]));

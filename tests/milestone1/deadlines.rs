@@ -173,7 +173,8 @@ fn a_backend_that_does_not_accept_gets_the_client_504(milestone: &Milestone) {
 fn a_response_that_stands_still_is_broken_off(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], &["--response-timeout", "200ms"]);
-    for framing in ["Content-Length: 10\r\n\r\nabcde", "Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n", "\r\nabcde"] {
+    for framing in ["Content-Length: 10\r\n\r\nabcde", "Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n", "\r\nabcde"]
+    {
         let mut client = Conn::open(proxy.address());
         client.send(get("/"));
         let mut upstream = incoming.accept();

@@ -212,6 +212,9 @@ fn max_forwards_is_counted(milestone: &Milestone) {
     assert_eq!((echo.status(), echo.field("content-type")), (200, Some("message/http")));
     let echoed = String::from_utf8_lossy(&echo.body);
     assert!(echoed.starts_with("TRACE /t HTTP/1.1\r\n") && echoed.contains("X-A: 1") && !echoed.contains("Cookie"));
-    assert_eq!(Conn::open(proxy.address()).ask("OPTIONS * HTTP/1.1\r\nHost: t\r\nMax-Forwards: 0\r\n\r\n").status(), 200);
+    assert_eq!(
+        Conn::open(proxy.address()).ask("OPTIONS * HTTP/1.1\r\nHost: t\r\nMax-Forwards: 0\r\n\r\n").status(),
+        200
+    );
     assert_eq!(backend.requests().len(), 2);
 }

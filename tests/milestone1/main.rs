@@ -1,6 +1,8 @@
 //! Milestone 1's suite, against every binary: requests and responses arrive as they were sent, within limits and
 //! deadlines, whatever the peers do. Black boxes: real processes, real sockets, bytes.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a failed unwrap is the report")]
+
 #[path = "../support/mod.rs"]
 mod support;
 

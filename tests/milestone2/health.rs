@@ -25,8 +25,20 @@ from_milestone2! {
 }
 
 const QUICK: &[&str] = &[
-    "--health-interval", "30ms", "--health-max-interval", "60ms", "--health-timeout", "300ms", "--fail-after", "1",
-    "--recover-after", "1", "--slow-start", "0s", "--log-level", "warn",
+    "--health-interval",
+    "30ms",
+    "--health-max-interval",
+    "60ms",
+    "--health-timeout",
+    "300ms",
+    "--fail-after",
+    "1",
+    "--recover-after",
+    "1",
+    "--slow-start",
+    "0s",
+    "--log-level",
+    "warn",
 ];
 
 fn a_killed_backend_is_seen_by_no_client_and_rejoins(milestone: &Milestone) {
@@ -104,9 +116,13 @@ fn nothing_is_sent_to_an_unhealthy_backend(milestone: &Milestone) {
 }
 
 fn the_health_status_decides(milestone: &Milestone) {
-    for (range, status, healthy) in
-        [("200-399", 302, true), ("200-399", 404, false), ("200-399", 199, false), ("204", 204, true), ("204", 200, false)]
-    {
+    for (range, status, healthy) in [
+        ("200-399", 302, true),
+        ("200-399", 404, false),
+        ("200-399", 199, false),
+        ("204", 204, true),
+        ("204", 200, false),
+    ] {
         let (backend, _) = patient(status);
         let flags = [QUICK, &["--health-path", "/health", "--health-status", range]].concat();
         let proxy = milestone.start_probing(&[&backend], &flags);

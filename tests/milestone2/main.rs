@@ -1,6 +1,8 @@
 //! Milestone 2's suite, against every binary from there on: the traffic is shared as asked for, and a backend that dies
 //! is a matter between the proxy and its backends.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a failed unwrap is the report")]
+
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -62,10 +62,8 @@ fn a_request_that_is_not_idempotent_is_executed_once(milestone: &Milestone) {
     for (method, length) in [("POST", 0), ("POST", 5), ("PATCH", 0), ("UNKNOWN", 0)] {
         let (one, two) = (deadly(), deadly());
         let proxy = milestone.start(&[&one, &two], STEADY);
-        let request = format!(
-            "{method} / HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n\r\n{}",
-            "x".repeat(length)
-        );
+        let request =
+            format!("{method} / HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n\r\n{}", "x".repeat(length));
         let response = Conn::open(proxy.address()).ask(&request);
         assert_eq!(response.status(), 502, "{method}");
         assert_eq!(one.requests().len() + two.requests().len(), 1, "{method} was executed more or less than once");

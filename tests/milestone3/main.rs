@@ -1,6 +1,8 @@
 //! Milestone 3's suite, against every binary from there on: connections to backends are kept, shared and counted, and
 //! nobody notices.
 
+#![allow(clippy::unwrap_used, reason = "in a test, a failed unwrap is the report")]
+
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -69,7 +69,10 @@ fn connections_of_backends_that_close_are_not_reused(milestone: &Milestone) {
     for (request, answer) in [
         (get("/"), "HTTP/1.0 200 OK\r\nContent-Length: 1\r\nConnection: keep-alive\r\n\r\nx"),
         (get("/"), "HTTP/1.1 304 Not Modified\r\nContent-Length: 1\r\n\r\n"),
-        (get("/"), "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"),
+        (
+            get("/"),
+            "HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n",
+        ),
         ("HEAD / HTTP/1.1\r\nHost: test\r\n\r\n".to_owned(), "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n"),
     ] {
         let backend = Backend::answering(answer);

@@ -131,7 +131,7 @@ impl Answer {
                 self.steps.push_back(Step::Pause(moment(random)));
             }
             let junk = ["HTTP/1.1 418 Unasked\r\nContent-Length: 0\r\n\r\n", "\r\n", "junk"];
-            self.steps.push_back(Step::Junk(*random.pick(&junk)));
+            self.steps.push_back(Step::Junk(random.pick::<&str>(&junk)));
         }
         self.steps.push_back(random.pick(&[Step::Close, Step::Reset, Step::Stall]).clone());
     }

@@ -265,7 +265,10 @@ impl Turn<'_> {
 
     /// The backend switches protocols: from here on we relay bytes.
     fn switched(&mut self, link: Link, head: &ResponseHead) -> State {
-        if !self.core.upgrade || !self.core.request_complete {
+        // Only what was offered can be accepted (RFC 9110 §7.8).
+        let offered =
+            |protocol: &[u8]| http::upgrade_offers(&self.core.head).any(|offer| offer.eq_ignore_ascii_case(protocol));
+        if !self.core.upgrade || !self.core.request_complete || !head.fields.tokens("upgrade").all(offered) {
             return self.give_up(Some(link), Failure::UnaskedUpgrade);
         }
         self.core.record.status = head.status.code();

@@ -94,7 +94,7 @@ impl Turn<'_> {
         if stale {
             // The pool may hold more dead ones; a new connection settles it.
             self.core.fresh = true;
-            return self.route(None);
+            return self.route_to(Some(link.backend), None);
         }
         self.core.tried.push(link.backend);
         let attempt = u32::try_from(self.core.record.retries.len()).unwrap_or(u32::MAX);

@@ -30,7 +30,11 @@ enum Choice {
 impl Turn<'_> {
     /// Chooses a backend and gets hold of a connection to it, or waits for one. `granted`: it has waited already.
     pub(super) fn route(&mut self, granted: Option<Granted<u32>>) -> State {
-        let meant = granted.as_ref().and_then(|granted| granted.backend);
+        self.route_to(granted.as_ref().and_then(|granted| granted.backend), granted)
+    }
+
+    /// As [`Turn::route`], but asks `meant` first: room was made there, or it was its turn already.
+    pub(super) fn route_to(&mut self, meant: Option<BackendId>, granted: Option<Granted<u32>>) -> State {
         match self.choose(meant) {
             Choice::Reuse(backend, conn, lease) => {
                 let link = Link { conn, backend, reused: true };
@@ -70,7 +74,7 @@ impl Turn<'_> {
         State::Wait { until }
     }
 
-    /// Asks the balancer until a backend has a connection for us. `meant`: where room was made for this request.
+    /// Asks `meant`, then the balancer, until a backend has a connection for us.
     fn choose(&mut self, meant: Option<BackendId>) -> Choice {
         let now = self.cx.now();
         let client = RouteKey { client: self.core.record.peer.ip() };
