@@ -8,14 +8,14 @@
 //!             accepted connected received sent ended probed failed expired woken drain
 //!   driver ───────────────────────────────────────────────────────────────────────────▶ App
 //!          ◀───────────────────────────────────────────────────────────────────────────
-//!             Cx: connect send forward set_reading probe finish close abort set_deadline
+//!             Cx: connect send forward set_reading probe finish close hang_up abort set_deadline
 //! ```
 //!
 //! # The life of a connection
 //!
 //! It starts with [`App::accepted`], or with [`Cx::connect`] and later [`App::connected`]. It ends exactly once: by
-//! [`App::failed`], which the driver calls, or by [`Cx::close`] / [`Cx::abort`], which the application calls. After
-//! either, its [`ConnId`] is stale and no event names it again; actions that name it are ignored.
+//! [`App::failed`], which the driver calls, or by [`Cx::close`] / [`Cx::hang_up`] / [`Cx::abort`], which the application
+//! calls. After either, its [`ConnId`] is stale and no event names it again; actions that name it are ignored.
 
 use crate::time::{Now, wheel::Timers};
 use bytes::Bytes;
@@ -117,6 +117,9 @@ pub enum Action {
     /// After the queued output: close. The driver reads and discards what the peer still sends for a bounded time, so that
     /// a reset does not destroy the answer on its way (RFC 9112 §9.6). The name is stale from now on.
     Close(ConnId),
+    /// As [`Action::Close`], for a peer that has nothing more to say: its last request was heard to the end. So there is
+    /// nothing to wait for, and the wait is what makes closing expensive. The name is stale from now on.
+    HangUp(ConnId),
     /// Now, with a reset: the peer must see that something broke. The name is stale from now on.
     Abort(ConnId),
 }
@@ -207,6 +210,13 @@ impl Cx {
     pub fn close(&mut self, conn: ConnId) {
         if self.release(conn) {
             self.actions.push(Action::Close(conn));
+        }
+    }
+
+    /// See [`Action::HangUp`].
+    pub fn hang_up(&mut self, conn: ConnId) {
+        if self.release(conn) {
+            self.actions.push(Action::HangUp(conn));
         }
     }
 

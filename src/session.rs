@@ -48,7 +48,7 @@ pub enum Wants {
 pub enum CloseReason {
     /// The peer finished sending and everything it asked for is answered.
     PeerFinished,
-    /// The peer asked to end (`quit`, `Connection: close`).
+    /// The peer asked to end (`quit`, `Connection: close`), and what it asked before was heard to the end.
     PeerAsked,
     /// Nothing arrived for longer than the idle limit.
     Idle,
@@ -61,6 +61,16 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// Whether the peer has nothing left to say, so that its connection can be closed without waiting for its end. Else
+    /// closing at once could be answered with a reset, which destroys the answer on its way (RFC 9112 §9.6).
+    #[must_use]
+    pub fn was_heard_out(self) -> bool {
+        match self {
+            Self::PeerFinished | Self::PeerAsked | Self::Idle => true,
+            Self::TooSlow | Self::Protocol(_) | Self::Draining => false,
+        }
+    }
+
     /// One or two words for logs.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -38,7 +38,9 @@ pub fn drive(stream: &TcpStream, session: &mut impl Session) -> io::Result<Close
         socket.flush(session)?;
         match session.wants() {
             Wants::Close(reason) => {
-                socket.hang_up(ended, &mut buffer);
+                if !ended && !reason.was_heard_out() {
+                    socket.linger(&mut buffer);
+                }
                 return Ok(reason);
             }
             // Nobody is left who could make it go on.
@@ -120,8 +122,8 @@ impl Socket<'_> {
 
     /// Announces our end and throws away what the peer still sends, so that closing does not become a reset that destroys
     /// the answer on its way (RFC 9112 §9.6).
-    fn hang_up(&mut self, ended: bool, buffer: &mut [u8]) {
-        if ended || self.stuck || self.stream.shutdown(Shutdown::Write).is_err() {
+    fn linger(&mut self, buffer: &mut [u8]) {
+        if self.stuck || self.stream.shutdown(Shutdown::Write).is_err() {
             return;
         }
         let until = clock::now().instant + LINGER;

@@ -48,6 +48,32 @@ pub fn listen(options: &ListenOptions) -> Result<TcpListener, Error> {
     open(options, backlog).map_err(|source| Error::Listen { at: options.address, source })
 }
 
+/// Opens `count` listeners at one address: the kernel spreads connections over them (`SO_REUSEPORT`).
+///
+/// Any process of the same user could join them later, and take its share of the connections without a word. So that two
+/// servers do not share a port by accident, it has to be free at first.
+///
+/// # Errors
+///
+/// As for [`listen`].
+pub fn listen_together(options: &ListenOptions, count: usize) -> Result<Vec<TcpListener>, Error> {
+    if count == 1 {
+        return listen(options).map(|alone| vec![alone]);
+    }
+    let failed = |source| Error::Listen { at: options.address, source };
+    if options.address.port() != 0 {
+        // Bound alone, without listening: nobody can connect to it. Closed again at once.
+        bind(&ListenOptions { reuse_port: false, ..*options }).map_err(failed)?;
+    }
+    let first = listen(&ListenOptions { reuse_port: true, ..*options })?;
+    let address = first.local_addr().map_err(failed)?;
+    let mut listeners = vec![first];
+    while listeners.len() < count {
+        listeners.push(listen(&ListenOptions { address, reuse_port: true, ..*options })?);
+    }
+    Ok(listeners)
+}
+
 /// The most connections that the system keeps in a backlog; `None` if it does not say.
 #[must_use]
 pub fn max_backlog() -> Option<u32> {
@@ -69,6 +95,12 @@ fn backlog(wanted: u32, max: Option<u32>) -> Result<i32, Error> {
 }
 
 fn open(options: &ListenOptions, backlog: i32) -> io::Result<TcpListener> {
+    let socket = bind(options)?;
+    socket.listen(backlog)?;
+    Ok(socket.into())
+}
+
+fn bind(options: &ListenOptions) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(options.address), Type::STREAM, Some(Protocol::TCP))?;
     // On Windows the option means that anybody may take the port over.
     #[cfg(not(windows))]
@@ -78,8 +110,7 @@ fn open(options: &ListenOptions, backlog: i32) -> io::Result<TcpListener> {
     // Accepted sockets inherit it: one call here instead of one a connection.
     socket.set_tcp_nodelay(true)?;
     socket.bind(&options.address.into())?;
-    socket.listen(backlog)?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 #[cfg(test)]
@@ -135,5 +166,18 @@ mod tests {
         if cfg!(target_os = "linux") {
             assert!(SockRef::from(&accepted).tcp_nodelay().unwrap());
         }
+    }
+
+    #[test]
+    fn listeners_share_a_port_with_each_other_and_with_nobody_else() {
+        let ours = listen_together(&ListenOptions::default(), 3).unwrap();
+        let address = ours[0].local_addr().unwrap();
+        assert!(ours.iter().all(|listener| listener.local_addr().unwrap() == address));
+        for count in [1, 2] {
+            let error = listen_together(&ListenOptions::new(address), count).unwrap_err();
+            assert!(error.to_string().contains("in use"), "{count}: {error}");
+        }
+        drop(ours);
+        assert_eq!(listen_together(&ListenOptions::new(address), 2).unwrap().len(), 2);
     }
 }

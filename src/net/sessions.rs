@@ -82,7 +82,11 @@ impl<S: Session> Running<S> {
             _ => None,
         };
         if let Some(reason) = reason {
-            cx.close(self.conn);
+            if reason.was_heard_out() {
+                cx.hang_up(self.conn);
+            } else {
+                cx.close(self.conn);
+            }
             return Some(reason);
         }
         let pause = more || self.unsent > 0;

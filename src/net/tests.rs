@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Bytes that the endless answer keeps ready.
 const STOCK: usize = 100_000;
 
-/// Greets, sends everything back, and obeys three words: `quit`; `idle`, after which it waits 30 ms for more; `endless`,
+/// Greets, sends everything back, and obeys four words: `quit`; `wrong`, which breaks its rule; `idle`, after which it waits 30 ms for more; `endless`,
 /// after which it talks for ever.
 struct Parrot {
     output: Output,
@@ -45,10 +45,12 @@ impl Parrot {
 
 impl Session for Parrot {
     fn receive(&mut self, input: &[u8], now: Now) {
-        // Whatever came with the last word is not answered.
-        self.output.extend(if input.starts_with(b"quit") { b"quit" } else { input });
+        // Whatever came with that word is not answered.
+        let wrong = input.starts_with(b"wrong");
+        self.output.extend(if wrong { b"wrong" } else { input });
         match input {
-            _ if input.starts_with(b"quit") => self.close = Some(CloseReason::PeerAsked),
+            b"quit" => self.close = Some(CloseReason::PeerAsked),
+            _ if wrong => self.close = Some(CloseReason::Protocol("a rule")),
             b"idle" => self.deadline = Some(now.instant + Duration::from_millis(30)),
             b"endless" => {
                 self.endless = Some(Arc::clone(&self.produced));
@@ -276,15 +278,31 @@ fn a_reset_ends_a_blocking_session_with_an_error() {
 }
 
 #[test]
-fn a_blocking_session_that_closes_first_lets_the_answer_arrive() {
-    let server = serve(Driver::Blocking);
-    let mut client = server.connect();
-    says(&client, "hi ");
-    client.write_all(b"quit").unwrap();
-    // Sent after it was decided to close. Were it answered with a reset, the answer might be lost.
-    let _ = client.write_all(&vec![b'x'; 8 * 1024 * 1024]);
-    says(&client, "quit");
-    says_no_more(&client);
-    drop(client);
-    assert_ended(server, CloseReason::PeerAsked);
+fn a_peer_that_broke_a_rule_and_goes_on_gets_the_answer() {
+    for driver in BOTH {
+        let server = serve(driver);
+        let mut client = server.connect();
+        says(&client, "hi ");
+        client.write_all(b"wrong").unwrap();
+        // More than all buffers on the way hold. Were it answered with a reset, the answer would be lost.
+        client.write_all(&vec![b'x'; 8 * 1024 * 1024]).unwrap();
+        says(&client, "wrong");
+        says_no_more(&client);
+        drop(client);
+        assert_ended(server, CloseReason::Protocol("a rule"));
+    }
+}
+
+#[test]
+fn a_peer_that_was_heard_out_is_not_waited_for() {
+    for driver in BOTH {
+        let server = serve(driver);
+        let mut client = server.connect();
+        says(&client, "hi ");
+        client.write_all(b"quit").unwrap();
+        says(&client, "quit");
+        // The client keeps its end open; the server is done all the same.
+        assert_ended(server, CloseReason::PeerAsked);
+        says_no_more(&client);
+    }
 }

@@ -5,7 +5,9 @@ use crate::{
     backend::{Backend, BackendId},
     cli::{self, Failure},
     net::{
-        ListenOptions, Reactor, ReactorConfig, Remote, clock, descriptors, listen, resolve,
+        ListenOptions, Reactor, ReactorConfig, Remote, clock, descriptors, listen,
+        listen::listen_together,
+        resolve,
         signals::{self, Signal},
     },
     pool::Slots,
@@ -45,7 +47,8 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
     plan.check(&backends).map_err(Failure::Usage)?;
     let workers = args.workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let max_connections = clients_per_worker(args.max_connections, workers);
-    let listeners = listen_all(args, workers)?;
+    let listen_here = ListenOptions { backlog: args.listen.backlog, ..ListenOptions::new(args.listen.listen) };
+    let listeners = listen_together(&listen_here, workers)?;
     let address = listeners[0].local_addr()?;
     let admin = args.admin.map(|admin| listen(&ListenOptions::new(admin))).transpose()?;
     let admin_address = admin.as_ref().map(TcpListener::local_addr).transpose()?;
@@ -55,11 +58,11 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
     for (proxy, listener) in proxies.into_iter().zip(listeners) {
         running.start(proxy, listener, admin.take(), &slots, max_connections)?;
     }
+    let drain = running.drain(args.listen.drain_timeout);
+    let _watch = signals::watch(drain.clone())?;
     cli::ready(address);
     greet(address, admin_address, &backends, workers, demo.is_some());
-    let result = running.wait(args.listen.drain_timeout);
-    drop(demo);
-    result
+    running.wait(drain)
 }
 
 /// Statistics are for the operator: they leave the machine only if somebody says so twice.
@@ -108,22 +111,6 @@ fn affordable(asked: usize, workers: usize, limit: u64) -> usize {
     asked.min(usize::try_from(share).unwrap_or(usize::MAX)).max(1)
 }
 
-/// One listener per worker on the same port: the kernel spreads connections among them.
-fn listen_all(args: &ProxyArgs, workers: usize) -> Result<Vec<TcpListener>, Failure> {
-    let options = |address| ListenOptions {
-        backlog: args.listen.backlog,
-        reuse_port: workers > 1,
-        ..ListenOptions::new(address)
-    };
-    let first = listen(&options(args.listen.listen))?;
-    let address = first.local_addr()?;
-    let mut listeners = vec![first];
-    while listeners.len() < workers {
-        listeners.push(listen(&options(address))?);
-    }
-    Ok(listeners)
-}
-
 /// The workers that run.
 struct Running {
     workers: Vec<(Remote, thread::JoinHandle<io::Result<Proxy>>)>,
@@ -164,18 +151,20 @@ impl Running {
         Ok(())
     }
 
-    /// Until a signal and the end of the drain. A worker that fails ends the others, too, after their requests: whoever
-    /// supervises the process starts a whole one.
-    fn wait(self, drain_timeout: Duration) -> Result<(), Failure> {
+    /// What a signal does: SIGINT and SIGTERM end every worker after its requests.
+    fn drain(&self, within: Duration) -> impl FnMut(Signal) + Clone + Send + 'static {
         let remotes: Vec<Remote> = self.workers.iter().map(|(remote, _)| remote.clone()).collect();
-        let drain = move || remotes.iter().for_each(|remote| remote.drain(drain_timeout));
-        let on_stop = drain.clone();
-        let _watch = signals::watch(move |signal| {
+        move |signal| {
             if signal == Signal::Stop {
-                tracing::info!("draining: running requests have {drain_timeout:?}; a second signal ends at once");
-                on_stop();
+                tracing::info!("draining: running requests have {within:?}; a second signal ends at once");
+                remotes.iter().for_each(|remote| remote.drain(within));
             }
-        })?;
+        }
+    }
+
+    /// Until every worker has ended. One that fails ends the others, too, after their requests: whoever supervises the
+    /// process starts a whole one.
+    fn wait(self, mut drain: impl FnMut(Signal)) -> Result<(), Failure> {
         let mut threads: Vec<_> = self.workers.into_iter().map(|(_, thread)| Some(thread)).collect();
         let mut result = Ok(());
         for index in self.ended.1.iter().take(threads.len()) {
@@ -187,7 +176,7 @@ impl Running {
             };
             tracing::error!("{failure}; draining the others");
             result = Err(Failure::Run(failure));
-            drain();
+            drain(Signal::Stop);
         }
         result
     }

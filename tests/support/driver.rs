@@ -220,7 +220,8 @@ impl<A: App> World<A> {
                 self.links[id].then = Then::Finish;
                 return Some(id);
             }
-            Action::Close(conn) => {
+            // A peer that has nothing more to say makes no difference here.
+            Action::Close(conn) | Action::HangUp(conn) => {
                 let id = self.end_name(worker, conn)?;
                 self.seen.closed += 1;
                 return self.linger(id);

@@ -49,8 +49,9 @@ impl Io {
             }
             Action::Probe(conn) => self.probe(conn),
             Action::Finish(conn) => self.finish(conn),
-            Action::Close(conn) => {
-                if let Some((key, _)) = self.table.find_mut(conn) {
+            Action::Close(conn) | Action::HangUp(conn) => {
+                if let Some((key, socket)) = self.table.find_mut(conn) {
+                    socket.linger = matches!(action, Action::Close(_));
                     self.send_staged(key, actions);
                     self.close(key);
                 }

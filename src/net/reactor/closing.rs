@@ -99,7 +99,8 @@ impl Io {
     /// Everything is sent: announces our end, and waits for the peer's.
     fn hang_up(&mut self, key: usize) {
         let Some(socket) = self.table.get_mut(key) else { return };
-        if socket.ended {
+        // Input that waits would turn closing into a reset, whatever the application expects.
+        if socket.ended || !(socket.linger || socket.readable) {
             self.remove(key);
             return;
         }

@@ -60,6 +60,8 @@ pub(super) struct Connection {
     /// The end of the peer's stream was read.
     pub(super) ended: bool,
     pub(super) finish: Finish,
+    /// When everything is sent, the peer's end is waited for.
+    pub(super) linger: bool,
     /// It waits in the ready queue.
     pub(super) queued: bool,
     /// The application has to hear how much is unsent.
@@ -85,6 +87,7 @@ impl Connection {
             bulk: false,
             ended: false,
             finish: Finish::No,
+            linger: true,
             queued: false,
             unreported: false,
         }

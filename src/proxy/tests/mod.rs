@@ -197,7 +197,7 @@ impl World {
                 self.proxy.probed(&mut self.cx, conn, quiet);
             }
             Action::Finish(conn) => self.seen.entry(conn).or_default().end = Some("finish"),
-            Action::Close(conn) => self.seen.entry(conn).or_default().end = Some("close"),
+            Action::Close(conn) | Action::HangUp(conn) => self.seen.entry(conn).or_default().end = Some("close"),
             Action::Abort(conn) => self.seen.entry(conn).or_default().end = Some("abort"),
             Action::SetReading(..) | Action::SetBulk(..) => {}
         }

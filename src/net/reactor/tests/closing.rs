@@ -5,6 +5,7 @@ use crate::net::{ReactorConfig, descriptors};
 use std::{
     io::{ErrorKind, Read, Write},
     net::Shutdown,
+    sync::mpsc::channel,
 };
 
 #[test]
@@ -97,6 +98,51 @@ fn a_closing_connection_counts_until_its_peer_has_ended() {
     drop(lingering);
     assert!(matches!(next(&heard), Heard::Accepted(_)));
     assert_eq!(read_to_end(&waiting), b"");
+}
+
+#[test]
+fn who_has_nothing_more_to_say_is_not_waited_for() {
+    const LEN: usize = 4 * 1024 * 1024;
+    let config = ReactorConfig { max_connections: 1, ..ReactorConfig::default() };
+    let (running, _heard) = script(config, |cx, heard, _| {
+        if let Heard::Received(conn, _) = heard {
+            cx.send(*conn, pattern(LEN));
+            cx.hang_up(*conn);
+        }
+    });
+    let clients: Vec<_> = (0..3).map(|_| running.connect()).collect();
+    for mut client in &clients {
+        client.write_all(b"?").unwrap();
+    }
+    // The first still holds its end when the second is served, for whom there was no room before.
+    for client in &clients {
+        assert!(read_to_end(client) == pattern(LEN));
+    }
+}
+
+#[test]
+fn who_speaks_nevertheless_still_gets_the_answer() {
+    let (busy, begun) = channel::<()>();
+    let (go, wait) = channel::<()>();
+    let (running, _heard) = script(ReactorConfig::default(), move |cx, heard, _| match heard {
+        Heard::Received(_, what) if what == b"wait" => {
+            busy.send(()).unwrap();
+            wait.recv().unwrap();
+        }
+        Heard::Received(conn, _) => {
+            cx.send(*conn, pattern(100_000));
+            cx.hang_up(*conn);
+        }
+        _ => {}
+    });
+    let mut other = running.connect();
+    other.write_all(b"wait").unwrap();
+    begun.recv_timeout(PATIENCE).unwrap();
+    // More than one read takes: the rest waits in the kernel while the application answers the first part.
+    let mut client = running.connect();
+    client.write_all(&[b'x'; 50_000]).unwrap();
+    go.send(()).unwrap();
+    assert!(read_to_end(&client) == pattern(100_000));
 }
 
 #[test]
