@@ -115,7 +115,10 @@ impl Plan {
                     worker,
                     table: Table::default(),
                     pool: Pool::new(slots.clone(), worker),
-                    balancer: Balancer::new(algorithm, if algorithm == Algorithm::RoundRobin { worker as u64 } else { seed }),
+                    balancer: Balancer::new(
+                        algorithm,
+                        if algorithm == Algorithm::RoundRobin { worker as u64 } else { seed },
+                    ),
                     retry_budget: RetryBudget::new(RETRY_RATIO, RETRIES_PER_SECOND, now.instant),
                     rng: SmallRng::seed_from_u64(seed),
                     ready: Vec::new(),

@@ -167,7 +167,7 @@ fn bytes_behind_a_response_reach_nobody(milestone: &Milestone) {
 
 fn too_many_interim_responses_become_502(milestone: &Milestone) {
     const INTERIM: &str = "HTTP/1.1 103 Early Hints\r\n\r\n";
-    const LAST: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    const LAST: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     let answers = [16, 17, 10_000].map(|n| format!("{}{LAST}", INTERIM.repeat(n)).into_bytes());
     let backend = scripted(answers.to_vec());
     let proxy = milestone.start(&[&backend], milestone.forgiving());
@@ -181,11 +181,11 @@ fn too_many_interim_responses_become_502(milestone: &Milestone) {
 fn the_largest_head_passes_and_a_larger_one_becomes_502(milestone: &Milestone) {
     const LIMIT: usize = 16 * 1024;
     let head = |len: usize| {
-        let without = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: \r\n\r\n".len();
-        format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: {}\r\n\r\n", "x".repeat(len - without)).into_bytes()
+        let without = "HTTP/1.1 200 OK\r\nConnection: close\r\nX: \r\n\r\n".len();
+        format!("HTTP/1.1 200 OK\r\nConnection: close\r\nX: {}\r\n\r\n", "x".repeat(len - without)).into_bytes()
     };
     let fields =
-        |n: usize| format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{}\r\n", "X: 1\r\n".repeat(n - 1)).into_bytes();
+        |n: usize| format!("HTTP/1.1 200 OK\r\nConnection: close\r\n{}\r\n", "X: 1\r\n".repeat(n - 1)).into_bytes();
     let backend = scripted(vec![head(LIMIT), head(LIMIT + 1), fields(100), fields(101)]);
     let proxy = milestone.start(&[&backend], milestone.forgiving());
     let mut client = Conn::open(proxy.address());

@@ -59,7 +59,9 @@ fn serve(mut served: Served) {
             other => panic!("{other}"),
         };
         let response = [format!("HTTP/1.1 {status}\r\n{field}\r\n").into_bytes(), content].concat();
-        if served.conn.try_send(response).is_err() || form == "close" {
+        // After a HEAD nothing tells the proxy that this is the end: it would be right to use the connection again.
+        let ends = form == "close" && head.method() != "HEAD";
+        if served.conn.try_send(response).is_err() || ends {
             return;
         }
     }

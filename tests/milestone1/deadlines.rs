@@ -87,8 +87,10 @@ fn an_idle_connection_is_closed_without_a_word(milestone: &Milestone) {
     let backend = Backend::saying("x");
     let proxy = milestone.start(&[&backend], &["--idle-timeout", "200ms"]);
     let mut client = Conn::open(proxy.address());
-    assert_eq!(client.ask(&get("/")).status(), 200);
-    not_early(|| client.expect_end());
+    not_early(|| {
+        assert_eq!(client.ask(&get("/")).status(), 200);
+        client.expect_end();
+    });
 }
 
 fn a_body_that_stands_still_gets_408(milestone: &Milestone) {
@@ -96,12 +98,13 @@ fn a_body_that_stands_still_gets_408(milestone: &Milestone) {
     let proxy = milestone.start(&[&backend], &["--body-timeout", "200ms"]);
     for framing in ["Content-Length: 10\r\n\r\nabcde", "Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n"] {
         let mut client = Conn::open(proxy.address());
-        client.send(format!("POST / HTTP/1.1\r\nHost: test\r\n{framing}"));
-        let mut upstream = incoming.accept();
-        upstream.read_until("abcde");
-        not_early(|| {
+        let mut upstream = not_early(|| {
+            client.send(format!("POST / HTTP/1.1\r\nHost: test\r\n{framing}"));
+            let mut upstream = incoming.accept();
+            upstream.read_until("abcde");
             let response = client.response("POST");
             assert_eq!((response.status(), response.field("connection")), (408, Some("close")), "{framing:?}");
+            upstream
         });
         client.expect_end();
         // The backend must not take what it has for the whole.
@@ -126,14 +129,15 @@ fn a_backend_that_does_not_answer_gets_the_client_504(milestone: &Milestone) {
     let proxy = milestone.start(&[&backend], &["--first-byte-timeout", "200ms"]);
     let mut client = Conn::open(proxy.address());
     for (method, body) in [("GET", ""), ("POST", "Content-Length: 3\r\n")] {
-        client.send(format!("{method} / HTTP/1.1\r\nHost: test\r\n{body}\r\n"));
-        let mut upstream = incoming.accept();
-        not_early(|| {
+        let mut upstream = not_early(|| {
+            client.send(format!("{method} / HTTP/1.1\r\nHost: test\r\n{body}\r\n"));
+            let upstream = incoming.accept();
             client.send(if body.is_empty() { "" } else { "abc" });
             let response = client.response(method);
             assert_eq!(response.status(), 504, "{method}");
             let status = response.field("proxy-status");
             assert_eq!(status, Some("socket-patterns; error=http_response_timeout"), "{method}");
+            upstream
         });
         upstream.read_to_end();
     }
@@ -244,6 +248,8 @@ fn a_silent_tunnel_is_closed(milestone: &Milestone) {
         assert_eq!(client.read(1), b"y");
     }
     not_early(|| {
+        client.send("last");
+        assert_eq!(upstream.read(4), b"last");
         client.read_to_end();
         upstream.read_to_end();
     });

@@ -122,12 +122,13 @@ fn a_backend_that_never_reads_costs_no_memory(milestone: &Milestone) {
     let mut upstream = incoming.accept();
     let sender = std::sync::Mutex::new(client);
     let sent = std::sync::atomic::AtomicUsize::new(0);
+    let done = std::sync::atomic::AtomicBool::new(false);
     let order = std::sync::atomic::Ordering::SeqCst;
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut client = sender.lock().unwrap();
             let piece = vec![b'x'; 1 << 16];
-            while client.try_send(&piece).is_ok() {
+            while !done.load(order) && client.try_send(&piece).is_ok() {
                 sent.fetch_add(piece.len(), order);
             }
         });
@@ -144,6 +145,7 @@ fn a_backend_that_never_reads_costs_no_memory(milestone: &Milestone) {
         // And it goes on when it reads.
         upstream.read_head();
         upstream.read(last.0 + 1);
+        done.store(true, order);
         upstream.reset();
     });
 }

@@ -169,7 +169,7 @@ fn running_requests_of_an_unhealthy_backend_are_finished(milestone: &Milestone) 
             }
         }
     });
-    // The first probe fails only after the request has arrived: three failures have to come together.
+    // Five failures have to come together: time for the request to arrive before.
     let flags = [QUICK, &["--health-path", "/health"]].concat();
     let flags: Vec<&str> = flags.iter().map(|flag| if *flag == "1" { "5" } else { *flag }).collect();
     let proxy = milestone.start_probing(&[&backend], &flags);

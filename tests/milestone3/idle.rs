@@ -16,6 +16,7 @@ use std::sync::{
 from_milestone3! {
     a_backend_that_closes_idle_connections_fails_no_request,
     a_backend_that_closes_right_after_answering_fails_no_get,
+    without_retries_a_dead_connection_fails_no_get_either,
     a_restarted_backend_fails_no_request,
     unsolicited_bytes_disqualify_a_connection,
     idle_connections_are_closed_in_time,
@@ -69,6 +70,14 @@ fn a_backend_that_closes_right_after_answering_fails_no_get(milestone: &Mileston
             assert!([&b"ok"[..], b"502 Bad Gateway\n"].contains(&&response.body[..]), "request {n}: {response}");
         }
     }
+}
+
+fn without_retries_a_dead_connection_fails_no_get_either(milestone: &Milestone) {
+    // That a kept connection was dead is the proxy's affair: before milestone 3 this request would have been answered.
+    let (backend, _) = after_the_first(drop);
+    let proxy = milestone.start(&[&backend], &["--workers", "1", "--retries", "0"]);
+    let mut client = Conn::open(proxy.address());
+    (0..1000).for_each(|n| assert_eq!(client.ask(&get("/")).status(), 200, "request {n}"));
 }
 
 fn a_restarted_backend_fails_no_request(milestone: &Milestone) {
@@ -182,14 +191,16 @@ fn an_idle_connection_that_is_reset_costs_nothing(milestone: &Milestone) {
 
 fn idle_connections_are_closed_on_shutdown(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
-    let proxy = milestone.start(&[&backend], &["--drain-timeout", "1h", "--pool-idle-timeout", "1h"]);
+    let mut proxy = milestone.start(&[&backend], &["--drain-timeout", "1h", "--pool-idle-timeout", "1h"]);
     let mut client = Conn::open(proxy.address());
     client.send(get("/"));
     let mut upstream = incoming.accept();
     upstream.read_head();
     upstream.send(OK);
     assert_eq!(client.response("GET").body, b"ok");
-    assert_eq!(proxy.terminate().code(), Some(0));
+    proxy.signal("TERM");
     assert_eq!(upstream.read_to_end(), (Vec::new(), End::Clean));
     client.expect_end();
+    drop((client, upstream));
+    assert_eq!(proxy.wait().code(), Some(0));
 }

@@ -69,6 +69,7 @@ fn there_is_never_a_fourth_connection_of_three(milestone: &Milestone) {
         let mut clients: Vec<Conn> = (0..10).map(|_| Conn::open(proxy.address())).collect();
         clients.iter_mut().for_each(|client| client.send(get("/")));
         wait_for_waiting(&proxy, 7);
+        backend.wait_for_request(3);
         assert_eq!((backend.requests().len(), backend.connections()), (3, 3), "{workers} workers");
         gate.store(true, SeqCst);
         clients.iter_mut().for_each(|client| assert_eq!(client.response("GET").body, b"x", "{workers} workers"));
