@@ -20,6 +20,9 @@ const STALL: Duration = Duration::from_secs(30);
 /// So much at once is reported to the application even if all of it left.
 const CONFIRMED: usize = 1024 * 1024;
 
+/// How requests begin that must not be executed twice.
+const UNREPEATABLE: [&[u8]; 2] = [b"POST ", b"PATCH "];
+
 /// Errors that a connect may meet before anything is sent.
 const LOCAL_ERRORS: [io::ErrorKind; 3] =
     [io::ErrorKind::AddrNotAvailable, io::ErrorKind::NetworkUnreachable, io::ErrorKind::Other];
@@ -86,6 +89,7 @@ impl<A: App> World<A> {
         let most = self.weather.pieces.of(link.inbound.arrived().min(scratch), &mut self.random);
         let input = link.inbound.take(most);
         if !input.is_empty() {
+            link.used = true;
             self.received(id, conn, &input);
             self.plan_refill(id, Way::In);
             self.plan_read(id);
@@ -253,6 +257,10 @@ impl<A: App> World<A> {
         let id = self.link_of(worker, conn)?;
         let link = &mut self.links[id];
         assert_eq!(link.then, Then::Nothing, "{conn:?}: sent after finish");
+        // What cannot be sent twice must not be risked on a connection that is known to the kernel to be dead.
+        let risky = link.used && to_backend(link) && UNREPEATABLE.iter().any(|method| bytes.starts_with(method));
+        let stale = link.inbound.is_readable() || link.error.is_some();
+        assert!(!(risky && stale && self.speaks_http), "{conn:?}: {} on a stale connection", excerpt(&bytes));
         link.queue(bytes);
         self.seen.peak_unsent = self.seen.peak_unsent.max(link.unsent_len.saturating_sub(link.outbound.room()));
         Some(id)
@@ -330,6 +338,10 @@ impl<A: App> World<A> {
         assert!(worker.named.contains(&conn), "{conn:?} never was a connection");
         worker.by_conn.get(&conn).copied()
     }
+}
+
+fn to_backend(link: &Link) -> bool {
+    link.to.is_some()
 }
 
 fn describe(action: &Action) -> String {

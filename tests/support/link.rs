@@ -33,6 +33,8 @@ pub struct Link {
     /// After `unsent`.
     pub then: Then,
     pub reading: bool,
+    /// The application heard bytes on it: it is not new.
+    pub used: bool,
     pub bulk: bool,
     /// What the application will be told once what arrived before is read.
     pub error: Option<io::ErrorKind>,
@@ -98,6 +100,7 @@ impl Link {
             unsent_len: 0,
             then: Then::Nothing,
             reading: true,
+            used: false,
             bulk: false,
             error: None,
             their_unsent: VecDeque::new(),
