@@ -10,7 +10,13 @@ use socket_patterns::{
     pool::{PoolArgs, Slots},
     proxy::{BalanceArgs, Census, Config, Plan, Proxy},
 };
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 use support::{
     origin::HEALTH,
     random::Random,
@@ -19,6 +25,9 @@ use support::{
     weather::Weather,
     world::World,
 };
+
+/// The longest line in front of a pool that was seen.
+static WAITED: AtomicUsize = AtomicUsize::new(0);
 
 /// The flags of the newest milestone, as a command line would have them.
 #[derive(Debug, Parser)]
@@ -107,6 +116,7 @@ fn balance_of(world: &World<Proxy>, slots: &Slots, backends: &[Backend]) {
         in_flight = census.in_flight as usize;
     }
     assert_eq!(connections, world.open(), "connections with a role, and connections");
+    WAITED.fetch_max(slots.waiting(), Ordering::Relaxed);
     assert!(in_flight <= exchanges, "{in_flight} requests in flight, {exchanges} exchanges");
     for backend in backends {
         let open = world.open_to(backend.address);
@@ -130,6 +140,39 @@ fn what_nobody_asked_for_answers_nothing() {
     let reports = subject.run_all("what_nobody_asked_for_answers_nothing", 64);
     let junk: usize = reports.iter().map(|report| report.tally.junk).sum();
     assert!(reports.len() < 64 || junk > 20, "{junk}");
+}
+
+/// Backends that close connections without a word, just when they are needed, under a driver that is slow to notice.
+#[test]
+fn nothing_unrepeatable_is_risked_on_a_connection_that_is_dead() {
+    fn weather(random: &mut Random) -> Weather {
+        let calm = Weather::prompt(random);
+        Weather { lag: 0..=200_000, rude_origins: 500, garbage: 0, ..calm }
+    }
+    let reports = Subject { weather, ..proxy() }.run_all("nothing_unrepeatable_is_risked", 96);
+    let failed: usize = reports.iter().map(|report| report.seen.probes_failed).sum();
+    assert!(reports.len() < 96 || failed > 3, "{failed}");
+}
+
+/// More requests than connections: they wait for each other, across workers, and some give up.
+#[test]
+fn whoever_waits_for_a_connection_gets_one_or_an_answer() {
+    fn weather(random: &mut Random) -> Weather {
+        Weather { rude_clients: 200, rude_origins: *random.pick(&[0, 50, 200]), ..Weather::calm(random) }
+    }
+    let crowded = Subject {
+        weather,
+        build: |site| {
+            let max = *site.random.pick(&["1", "2", "3"]);
+            let queue = *site.random.pick(&["2", "1000"]);
+            let flags = ["proxy", "--pool-max", max, "--pool-queue", queue, "--health-timeout", "10s"];
+            let Flags { balance, pool } = Flags::parse_from(flags);
+            build(Plan::new(Config::default()).balance(balance).pool(&pool), site)
+        },
+        ..proxy()
+    };
+    let reports = crowded.run_all("whoever_waits_for_a_connection", 96);
+    assert!(reports.len() < 96 || WAITED.load(Ordering::Relaxed) > 3, "nobody had to wait");
 }
 
 /// A relay without its own ideas of HTTP.

@@ -88,6 +88,9 @@ impl Answer {
         self.steps.push_back(Step::Whole);
         if framing.ends_connection() {
             self.steps.push_back(Step::Close);
+        } else {
+            // An answer that does not depend on the body, which is read all the same.
+            self.early = random.chance(100);
         }
     }
 

@@ -20,6 +20,9 @@ const STALL: Duration = Duration::from_secs(30);
 /// So much at once is reported to the application even if all of it left.
 const CONFIRMED: usize = 1024 * 1024;
 
+/// How requests begin that must not be executed twice.
+const UNREPEATABLE: [&[u8]; 2] = [b"POST ", b"PATCH "];
+
 /// Errors that a connect may meet before anything is sent.
 const LOCAL_ERRORS: [io::ErrorKind; 3] =
     [io::ErrorKind::AddrNotAvailable, io::ErrorKind::NetworkUnreachable, io::ErrorKind::Other];
@@ -86,6 +89,7 @@ impl<A: App> World<A> {
         let most = self.weather.pieces.of(link.inbound.arrived().min(scratch), &mut self.random);
         let input = link.inbound.take(most);
         if !input.is_empty() {
+            link.used = true;
             self.received(id, conn, &input);
             self.plan_refill(id, Way::In);
             self.plan_read(id);
@@ -254,6 +258,13 @@ impl<A: App> World<A> {
         let id = self.link_of(worker, conn)?;
         let link = &mut self.links[id];
         assert_eq!(link.then, Then::Nothing, "{conn:?}: sent after finish");
+        if self.speaks_http && link.to.is_some() {
+            // What cannot be sent twice must not be risked on a connection that the kernel knows to be dead.
+            let risky = link.used && UNREPEATABLE.iter().any(|method| bytes.starts_with(method));
+            let stale = link.inbound.is_readable() || link.error.is_some();
+            assert!(!(risky && stale), "{conn:?}: {} on a stale connection", excerpt(&bytes));
+            assert!(!link.is_tainted(), "{conn:?}: {} after the host said too much", excerpt(&bytes));
+        }
         link.queue(bytes);
         self.seen.peak_unsent = self.seen.peak_unsent.max(link.unsent_len.saturating_sub(link.outbound.room()));
         Some(id)

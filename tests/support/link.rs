@@ -33,12 +33,16 @@ pub struct Link {
     /// After `unsent`.
     pub then: Then,
     pub reading: bool,
+    /// The application heard bytes on it: it is not new.
+    pub used: bool,
     pub bulk: bool,
     /// What the application will be told once what arrived before is read.
     pub error: Option<io::ErrorKind>,
     pub their_unsent: VecDeque<u8>,
     pub their_then: Then,
     pub their_reading: bool,
+    /// From this byte on the peer says what nobody asked for.
+    pub junk_from: Option<usize>,
     /// Nothing arrives any more, in either direction.
     pub silent: bool,
     pub due: Due,
@@ -98,11 +102,13 @@ impl Link {
             unsent_len: 0,
             then: Then::Nothing,
             reading: true,
+            used: false,
             bulk: false,
             error: None,
             their_unsent: VecDeque::new(),
             their_then: Then::Nothing,
             their_reading: true,
+            junk_from: None,
             silent: false,
             due: Due::default(),
         }
@@ -146,6 +152,18 @@ impl Link {
         if self.their_unsent.is_empty() && self.their_then != Then::Nothing {
             self.inbound.finish();
         }
+    }
+
+    /// The peer is gone without a goodbye: what it had not handed to the network is lost, its end included.
+    pub fn forget_peer(&mut self) {
+        self.theirs = Theirs::Gone;
+        self.their_unsent.clear();
+        self.their_then = Then::Nothing;
+    }
+
+    /// The application has heard what it had not asked for.
+    pub fn is_tainted(&self) -> bool {
+        self.junk_from.is_some_and(|from| self.inbound.taken() > from)
     }
 
     /// Whether both ends are gone: nothing can happen to it any more.

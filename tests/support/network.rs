@@ -258,15 +258,13 @@ impl<A: App> World<A> {
             self.tell_peer(id, PeerEvent::Received(&rest));
         }
         self.tell_peer(id, PeerEvent::Failed(ErrorKind::ConnectionReset));
-        self.links[id].theirs = Theirs::Gone;
-        self.links[id].their_unsent.clear();
+        self.links[id].forget_peer();
         self.links[id].inbound.cut(false);
     }
 
     fn reset_from_peer(&mut self, id: usize) {
         let link = &mut self.links[id];
-        link.theirs = Theirs::Gone;
-        link.their_unsent.clear();
+        link.forget_peer();
         link.outbound.cut(true);
         let delay = self.delay(id);
         self.schedule(delay, Event::Reset(id, Way::In));
@@ -311,6 +309,9 @@ impl<A: App> World<A> {
             _ if link.theirs != Theirs::Open => {}
             PeerAction::Write(bytes) if link.their_then == Then::Nothing => link.their_unsent.extend(bytes),
             PeerAction::Write(_) => {}
+            PeerAction::Junk => {
+                link.junk_from.get_or_insert(link.inbound.written() + link.their_unsent.len());
+            }
             PeerAction::SetReading(on) => {
                 link.their_reading = on;
                 self.plan_their_read(id);

@@ -4,7 +4,7 @@
 use super::{
     answers::{Answer, Step},
     ledger::Shared,
-    peer::{self, Host, Peer, PeerEvent, PeerIo},
+    peer::{self, Host, Peer, PeerAction, PeerEvent, PeerIo},
     random::Random,
     weather::Weather,
     wire::{Head, Piece, Reader},
@@ -151,6 +151,7 @@ impl Conn {
                 Step::Write(bytes) => io.write(bytes),
                 Step::Junk(junk) => {
                     self.ledger.borrow_mut().tally.junk += 1;
+                    io.act(PeerAction::Junk);
                     io.write(junk);
                 }
                 Step::Pause(pause) => {

@@ -27,6 +27,8 @@ pub enum PeerEvent<'a> {
 #[derive(Debug)]
 pub enum PeerAction {
     Write(Vec<u8>),
+    /// What is written from here on is more than was asked for.
+    Junk,
     SetReading(bool),
     Finish,
     Close,

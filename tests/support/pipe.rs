@@ -16,6 +16,9 @@ pub struct Pipe {
     bytes: VecDeque<u8>,
     arrived: usize,
     end: End,
+    /// All that was ever written, and all that was ever taken.
+    written: usize,
+    taken: usize,
     /// A reset has overtaken what was sent; what is sent from now on is lost.
     broken: bool,
     /// An event that moves bytes forward is already scheduled.
@@ -34,7 +37,16 @@ pub enum End {
 
 impl Pipe {
     pub fn new(capacity: usize) -> Self {
-        Self { capacity, bytes: VecDeque::new(), arrived: 0, end: End::None, broken: false, moving: false }
+        Self {
+            capacity,
+            bytes: VecDeque::new(),
+            arrived: 0,
+            end: End::None,
+            written: 0,
+            taken: 0,
+            broken: false,
+            moving: false,
+        }
     }
 
     /// Takes from the front of `bytes` what fits, and says how much.
@@ -45,6 +57,7 @@ impl Pipe {
         }
         let n = bytes.len().min(self.room());
         self.bytes.extend(&bytes[..n]);
+        self.written += n;
         n
     }
 
@@ -60,6 +73,14 @@ impl Pipe {
 
     pub fn end(&self) -> End {
         self.end
+    }
+
+    pub fn written(&self) -> usize {
+        self.written
+    }
+
+    pub fn taken(&self) -> usize {
+        self.taken
     }
 
     pub fn in_flight(&self) -> usize {
@@ -92,6 +113,7 @@ impl Pipe {
     pub fn take(&mut self, most: usize) -> Vec<u8> {
         let n = most.min(self.arrived);
         self.arrived -= n;
+        self.taken += n;
         self.bytes.drain(..n).collect()
     }
 

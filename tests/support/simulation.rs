@@ -119,7 +119,7 @@ impl<A: App> Subject<A> {
             workers
         };
         let mut world = World::new(workers, build, weather.clone(), of_world, trace);
-        world.most_unsent = self.most_unsent;
+        (world.most_unsent, world.speaks_http) = (self.most_unsent, self.http);
         for (number, origin) in (1..).zip(&origins) {
             world.host(*origin, Origin::new(number, ledger, weather, random));
         }

@@ -44,6 +44,8 @@ pub struct World<A: App> {
     pub seen: Seen,
     /// More unsent bytes than this on one connection mean that backpressure does not work.
     pub most_unsent: usize,
+    /// What it sends to hosts are HTTP requests.
+    pub speaks_http: bool,
     pub(super) now: Duration,
     pub(super) random: Random,
     pub(super) weather: Weather,
@@ -165,6 +167,7 @@ impl<A: App> World<A> {
             trace,
             seen: Seen::default(),
             most_unsent: 1024 * 1024,
+            speaks_http: false,
             now: Duration::ZERO,
             random: random.fork(),
             weather,
