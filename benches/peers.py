@@ -1,0 +1,399 @@
+#!/usr/bin/env python3
+"""Compares this proxy (milestone3) with nginx as a reverse proxy, side by side on one machine.
+
+    make bench-peers                     # builds first; about four minutes
+    ./benches/peers.py --quick           # one minute, to see that it works
+    ./benches/peers.py --only small 1MiB --rounds 11
+
+What counts is the ratio between the two in the same run, and CPU time per request; why, says docs/performance.md.
+Progress goes to stderr, the table (Markdown) to stdout. Needs Linux, nginx and wrk; strace for one line.
+"""
+
+import argparse
+import contextlib
+import os
+import platform
+import re
+import resource
+import shutil
+import signal
+import socket
+import socketserver
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import typing
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+WORKERS = 2
+KIB, MIB = 1024, 1024 * 1024
+
+CLOSE = 'wrk.headers["Connection"] = "close"'
+UPLOAD = 'wrk.method = "POST"; wrk.body = string.rep("x", 1048576)'
+SCENARIOS = [
+    # name, description, path, connections, Lua for wrk, bytes that count as one unit (None: a request is a unit)
+    ("small", "128 B GET, c=64", "/small", 64, "", None),
+    ("16KiB", "16 KiB GET, c=32", "/16k", 32, "", None),
+    ("1MiB", "1 MiB GET, c=16", "/1m", 16, "", MIB),
+    ("64MiB", "64 MiB GET, c=2, per MiB", "/64m", 2, "", MIB),
+    ("upload", "1 MiB POST, c=8", "/upload", 8, UPLOAD, None),
+    ("new", "128 B GET, new connection each, c=64", "/small", 64, CLOSE, None),
+    ("c1000", "128 B GET, c=1000", "/small", 1000, "", None),
+]
+NAMES = [scenario[0] for scenario in SCENARIOS] + ["idle", "calls"]
+FILES = {"16k": 16 * KIB, "1m": MIB, "64m": 64 * MIB}
+
+# wrk's own report rounds; this one is for us.
+REPORT = """
+done = function(summary, latency, requests)
+  local e = summary.errors
+  io.write(string.format("RESULT %d %d %d %d %d\\n", summary.requests, summary.bytes, summary.duration,
+    e.connect + e.read + e.write + e.status + e.timeout, latency:percentile(99)))
+end
+"""
+
+NGINX = """
+{user} daemon off; pid {run}/{name}.pid; error_log {run}/{name}.log;
+worker_processes {workers}; worker_rlimit_nofile {files};
+events {{ worker_connections {connections}; }}
+http {{
+    access_log off; sendfile on; keepalive_requests 1000000000;
+    client_body_temp_path {run}/body; proxy_temp_path {run}/proxy; fastcgi_temp_path {run}/fastcgi;
+    uwsgi_temp_path {run}/uwsgi; scgi_temp_path {run}/scgi;
+    {http}
+}}
+"""
+ORIGIN = """
+    server {{
+        listen 127.0.0.1:{port} reuseport backlog=4096;
+        root {run}/files;
+        location = /small {{ return 200 "{body}"; }}
+    }}
+"""
+# The same work that our proxy does: the same fields added, nothing written to disk, uploads streamed. The buffers are
+# larger than nginx's defaults, which makes it faster with large bodies.
+PROXY = """
+    proxy_http_version 1.1; proxy_set_header Connection "";
+    proxy_set_header Host $http_host; proxy_set_header Via "1.1 nginx";
+    proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme;
+    proxy_set_header X-Forwarded-Host $http_host;
+    proxy_request_buffering off; proxy_max_temp_file_size 0; client_max_body_size 0;
+    proxy_buffers 16 32k; proxy_busy_buffers_size 256k; client_body_buffer_size 256k;
+    upstream origin {{ server 127.0.0.1:{origin}; keepalive 1024; keepalive_requests 1000000000; }}
+    upstream sink {{ server 127.0.0.1:{sink}; keepalive 1024; keepalive_requests 1000000000; }}
+    server {{
+        listen 127.0.0.1:{port} reuseport backlog=4096;
+        location / {{ proxy_pass http://origin; }}
+        location /upload {{ proxy_pass http://sink; }}
+    }}
+"""
+
+
+# --- processes ---
+
+def tree(pid):
+    """A process and all below it."""
+    pids, todo = [], [pid]
+    while todo:
+        pids.append(todo.pop())
+        for task in Path(f"/proc/{pids[-1]}/task").glob("*/children"):
+            with contextlib.suppress(OSError):
+                todo += map(int, task.read_text().split())
+    return pids
+
+
+def cpu_seconds(pids):
+    """User and system time: the scheduler's nanoseconds, of every thread that lives."""
+    tasks = [task for pid in pids for task in Path(f"/proc/{pid}/task").iterdir()]
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
+def memory_kib(pids):
+    """Pages that processes share are counted once (PSS). The kernel's socket buffers are not in it."""
+    rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in pids]
+    return sum(int(re.search(r"^Pss: +(\d+)", rollup, re.M)[1]) for rollup in rollups)
+
+
+class Running:
+    """Starts processes, and stops all of them by their ids, however this ends."""
+
+    def __enter__(self):
+        self.started = []
+        return self
+
+    def start(self, *command, **options):
+        process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, **options)
+        self.started.append(process)
+        return process
+
+    def __exit__(self, *_):
+        for process in reversed(self.started):
+            pids = tree(process.pid)
+            process.terminate()
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                for pid in pids:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                process.wait()
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def wait_for(port, process):
+    for _ in range(100):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.05)
+    sys.exit(f"{process.args[0]} does not listen on port {port}")
+
+
+class Sink(socketserver.StreamRequestHandler):
+    """An origin for uploads: reads the whole body, then answers. nginx's `return` would answer before."""
+
+    rbufsize = 256 * KIB
+
+    def handle(self):
+        with contextlib.suppress(OSError):
+            while self.rfile.readline():
+                left = 0
+                while (line := self.rfile.readline()).strip():
+                    if line.lower().startswith(b"content-length:"):
+                        left = int(line.split(b":")[1])
+                while left > 0 and (data := self.rfile.read1(min(left, self.rbufsize))):
+                    left -= len(data)
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+
+def sink():
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Sink) as server:
+        print(server.server_address[1], flush=True)
+        server.serve_forever()
+
+
+# --- the two proxies ---
+
+class Proxy(typing.NamedTuple):
+    name: str
+    processes: list
+    port: int
+    upload_port: int
+
+    def url(self, path):
+        return f"http://127.0.0.1:{self.upload_port if path == '/upload' else self.port}{path}"
+
+    def pids(self):
+        return [pid for process in self.processes for pid in tree(process.pid)]
+
+
+def start_nginx(running, run, name, files, http):
+    user = "user root;" if os.geteuid() == 0 else ""  # Else its workers may not read our temporary files.
+    config = run / f"{name}.conf"
+    config.write_text(NGINX.format(user=user, workers=WORKERS, files=files, connections=min(files, 20_000), run=run,
+                                   name=name, http=http))
+    return running.start("nginx", "-e", run / f"{name}.log", "-c", config)
+
+
+def start_ours(running, binary, backend):
+    flags = f"--listen 127.0.0.1:0 --workers {WORKERS} --backlog 4096 --access-log off --log-level warn"
+    process = running.start(binary, *flags.split(), "--backend", f"127.0.0.1:{backend}", stdout=subprocess.PIPE,
+                            text=True)
+    ready = process.stdout.readline()  # READY 127.0.0.1:PORT
+    return process, int(ready.rsplit(":", 1)[1]) if ready else sys.exit(f"{binary} did not start")
+
+
+def start_all(running, run, binary, files):
+    (run / "files").mkdir()
+    for name, size in FILES.items():
+        (run / "files" / name).write_bytes(os.urandom(size))
+    origin, port = free_port(), free_port()
+    wait_for(origin, start_nginx(running, run, "origin", files, ORIGIN.format(port=origin, run=run, body="x" * 128)))
+    swallow = running.start(sys.executable, __file__, "--sink", stdout=subprocess.PIPE, text=True)
+    uploads = int(swallow.stdout.readline())
+
+    nginx = start_nginx(running, run, "proxy", files, PROXY.format(origin=origin, sink=uploads, port=port))
+    wait_for(port, nginx)
+    # Ours has one list of backends, so downloads and uploads have a process each.
+    (ours, ours_port), (upload, upload_port) = (start_ours(running, binary, to) for to in (origin, uploads))
+    return [Proxy("nginx", [nginx], port, port), Proxy("ours", [ours, upload], ours_port, upload_port)]
+
+
+def check_answers(proxies, run):
+    """A proxy that answers wrongly must not win by it."""
+    bodies = {"/small": b"x" * 128} | {f"/{name}": (run / "files" / name).read_bytes() for name in FILES}
+    for proxy in proxies:
+        for path, body in bodies.items():
+            with urllib.request.urlopen(proxy.url(path), timeout=30) as answer:
+                if answer.read() != body:
+                    sys.exit(f"wrong answer from {proxy.name} for {path}")
+        urllib.request.urlopen(proxy.url("/upload"), data=b"x" * MIB, timeout=30).close()
+
+
+# --- measurements ---
+
+def load(run, url, connections, lua, seconds, threads):
+    """Runs wrk: requests, bytes, seconds, errors, p99 in ms."""
+    script = run / "wrk.lua"
+    script.write_text(lua + REPORT)
+    flags = f"-t {min(threads, connections)} -c {connections} -d {seconds} --timeout 10s -s".split()
+    output = subprocess.run(["wrk", *flags, script, url], capture_output=True, text=True, check=True).stdout
+    requests, size, micros, errors, p99 = map(int, re.search(r"RESULT (.*)", output)[1].split())
+    return requests, size, micros / 1e6, errors, p99 / 1e3
+
+
+def measure(run, proxy, scenario, seconds, threads):
+    _, description, path, connections, lua, unit = scenario
+    before = cpu_seconds(proxy.pids())
+    requests, size, took, errors, p99 = load(run, proxy.url(path), connections, lua, seconds, threads)
+    cpu = cpu_seconds(proxy.pids()) - before
+    units = (size / unit if unit else requests) or sys.exit(f"{proxy.name} answered nothing: {description}")
+    return {"cpu": cpu / units * 1e6, "rate": units / took, "p99": p99, "errors": errors}
+
+
+def rounds(args, run, proxies):
+    chosen = [scenario for scenario in SCENARIOS if scenario[0] in args.only]
+    results = {scenario[1]: {"nginx": [], "ours": []} for scenario in chosen}
+    for number in range(args.rounds):
+        for scenario in chosen:
+            # A B, then B A: whoever comes second meets other caches and other noise.
+            for proxy in proxies if number % 2 == 0 else reversed(proxies):
+                sample = measure(run, proxy, scenario, args.seconds, args.threads)
+                results[scenario[1]][proxy.name].append(sample)
+                print(f"round {number + 1} of {args.rounds}, {scenario[1]}, {proxy.name}: {sample['cpu']:.1f} µs CPU, "
+                      f"{sample['rate']:.0f}/s", file=sys.stderr)
+    return results
+
+
+def idle_line(proxies, count):
+    """What connections cost that have had an answer and keep quiet."""
+    cells = []
+    for proxy in proxies:
+        before = memory_kib(proxy.pids())
+        with contextlib.ExitStack() as stack:
+            for _ in range(count):
+                connection = stack.enter_context(socket.create_connection(("127.0.0.1", proxy.port), 10))
+                connection.sendall(b"GET /small HTTP/1.1\r\nHost: bench\r\n\r\n")
+                if not connection.recv(4 * KIB):
+                    sys.exit(f"{proxy.name} does not keep {count} connections")
+            each = (memory_kib(proxy.pids()) - before) / count
+        cells.append(f"{proxy.name} {before / KIB:.0f} MiB + {each:.2f} KiB each")
+    return f"Memory, {count} idle connections: {', '.join(cells)}."
+
+
+def system_calls(run, proxy, seconds):
+    """Per request, one request at a time: strace slows things down, but does not change what is called."""
+    report = run / "strace"
+    attach = [f"--attach={pid}" for pid in proxy.pids()]
+    strace = subprocess.Popen(["strace", "-f", "-c", "-o", report, *attach], stderr=subprocess.PIPE, text=True)
+    try:
+        if "attached" not in strace.stderr.readline():
+            return None  # Not allowed here.
+        threading.Thread(target=strace.stderr.read, daemon=True).start()
+        time.sleep(0.2)  # Until all threads are attached.
+        requests = load(run, proxy.url("/small"), 1, "", seconds, 1)[0]
+    finally:
+        strace.send_signal(signal.SIGINT)
+        strace.wait(10)
+    total = re.search(r"^100\.00 +\S+ +\S+ +(\d+).* total$", report.read_text(), re.M)
+    return int(total[1]) / requests if total and requests else None
+
+
+def calls_line(run, proxies, seconds):
+    if not shutil.which("strace"):
+        return "System calls per request: unknown, strace is not installed."
+    counts = [(proxy.name, system_calls(run, proxy, seconds)) for proxy in proxies]
+    cells = ", ".join(f"{name} {count:.1f}" if count else f"{name} unknown" for name, count in counts)
+    return f"System calls per request, c=1: {cells}."
+
+
+# --- the report ---
+
+def spread(values, digits):
+    """Median, and quartiles if there are enough values for them."""
+    text = f"{statistics.median(values):.{digits}f}"
+    if len(values) > 2:
+        low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+        text += f" ({low:.{digits}f}–{high:.{digits}f})"
+    return text
+
+
+def table(results):
+    yield "| scenario | CPU µs: nginx | ours | ours ÷ nginx | rate/s: nginx | ours | ours ÷ nginx | p99 ms | errors |"
+    yield "|---" * 9 + "|"
+    for description, samples in results.items():
+        nginx, ours = samples["nginx"], samples["ours"]
+        cells = [description]
+        for key, digits in (("cpu", 1), ("rate", 0)):
+            cells += [spread([sample[key] for sample in side], digits) for side in (nginx, ours)]
+            # Round by round: what disturbs a round disturbs both.
+            cells.append("**" + spread([o[key] / n[key] for n, o in zip(nginx, ours)], 2) + "**")
+        cells.append(" / ".join(f"{statistics.median(sample['p99'] for sample in side):.1f}" for side in (nginx, ours)))
+        cells.append(" / ".join(str(sum(sample["errors"] for sample in side)) for side in (nginx, ours)))
+        yield "| " + " | ".join(cells) + " |"
+    yield ""
+
+
+def environment(binary):
+    commands = (["nginx", "-v"], ["wrk", "-v"], ["git", "-C", ROOT, "describe", "--always", "--dirty"])
+    said = [subprocess.run(command, capture_output=True, text=True, check=False) for command in commands]
+    nginx, wrk, commit = ((result.stdout + result.stderr).partition("\n")[0] for result in said)
+    return (f"{nginx}; {wrk.split(' Copyright')[0]}; {binary.name} at {commit}; Linux {platform.release()}, "
+            f"{platform.machine()}, {os.cpu_count()} CPUs")
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="2 rounds of 1 s: shows that it works, no more")
+    parser.add_argument("--rounds", type=int, help="rounds of all scenarios [5]")
+    parser.add_argument("--seconds", type=int, help="length of one measurement [2]")
+    parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help=", ".join(NAMES))
+    parser.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 1) // 4), help="of wrk [CPUs / 4]")
+    parser.add_argument("--binary", type=Path, default=ROOT / "target/release/milestone3", help="our proxy")
+    parser.add_argument("--sink", action="store_true", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    args.rounds = args.rounds or (2 if args.quick else 5)
+    args.seconds = args.seconds or (1 if args.quick else 2)
+    for tool in ("nginx", "wrk"):
+        if not args.sink and not shutil.which(tool):
+            sys.exit(f"{tool} is not installed: apt-get install {tool}, or what your system has instead")
+    if not args.binary.exists():
+        sys.exit(f"{args.binary} does not exist: cargo build --release")
+    return args
+
+
+def main():
+    args = arguments()
+    if args.sink:
+        return sink()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = hard if 0 < hard < 65_536 else 65_536  # -1 is no limit.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    before = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory(prefix="peers-") as run, Running() as running:
+        run = Path(run)
+        proxies = start_all(running, run, args.binary, files)
+        check_answers(proxies, run)
+        # First: later, what the rounds have left behind would be used again.
+        idle = min(2000 if args.quick else 10_000, files - 500)
+        lines = [idle_line(proxies, idle)] if "idle" in args.only else []
+        lines += [calls_line(run, proxies, args.seconds)] if "calls" in args.only else []
+        report = [*table(rounds(args, run, proxies)), *lines]
+    print(f"{environment(args.binary)}; load {before:.1f} before. {args.rounds} rounds of {args.seconds} s.\n")
+    print("\n".join(report))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("interrupted; what was started is stopped")
