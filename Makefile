@@ -69,8 +69,8 @@ deny: ## licences and known weaknesses of the dependencies (needs cargo-deny)
 bench: ## measure the parts (criterion); results in target/criterion
 	$(CARGO) bench $(LOCKED)
 
-bench-peers: build ## measure against other proxies that are installed
-	./benches/peers.sh $(ARGS)
+bench-peers: build ## measure against nginx, side by side (needs nginx and wrk; ARGS=--quick)
+	./benches/peers.py $(ARGS)
 
 fuzz-smoke: ## fuzz every target for a minute, where there are any (needs cargo-fuzz)
 	@if [ -d fuzz ]; then \

@@ -44,6 +44,9 @@ pub fn watch(on: impl FnMut(Signal) + Send + 'static) -> Result<Watch, Error> {
 }
 
 fn begin(mut on: impl FnMut(Signal) + Send + 'static) -> io::Result<Watch> {
+    // First, so that a signal that raises the flag below is told, too.
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1])?;
+    let handle = signals.handle();
     let stopping = Arc::new(AtomicBool::new(false));
     let mut registered = Vec::new();
     for signal in [SIGINT, SIGTERM] {
@@ -51,8 +54,6 @@ fn begin(mut on: impl FnMut(Signal) + Send + 'static) -> io::Result<Watch> {
         registered.push(flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stopping))?);
         registered.push(flag::register(signal, Arc::clone(&stopping))?);
     }
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1])?;
-    let handle = signals.handle();
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for signal in signals.forever() {
             on(if signal == SIGUSR1 { Signal::User1 } else { Signal::Stop });

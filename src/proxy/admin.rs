@@ -71,7 +71,8 @@ impl Parts {
         };
         let conns: Vec<ConnId> = self.table.roles().filter_map(idle).collect();
         for conn in conns {
-            self.admin_close(conn, cx);
+            self.table.remove(conn);
+            cx.hang_up(conn);
         }
     }
 

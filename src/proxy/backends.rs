@@ -59,7 +59,7 @@ impl Proxy {
     /// An idle connection is no longer fit for a request.
     fn drop_idle(&mut self, cx: &mut Cx, conn: ConnId) {
         if self.parts.remove_upstream(conn, CloseReason::Ended) {
-            cx.close(conn);
+            cx.hang_up(conn);
         }
     }
 

@@ -100,7 +100,8 @@ impl Proxy {
             let ended = client.reader.next(&mut &[][..], &shared.config.limits);
             debug_assert!(matches!(ended, Ok(Some(RequestEvent::End(_)))));
         }
-        let close = match http::persistent(head.version, &head.fields) {
+        let persistent = http::persistent(head.version, &head.fields);
+        let close = match persistent {
             // What follows may be for the tunnel that we do not open: it must not be read as requests.
             _ if head.method == Method::Connect => Close::After("CONNECT"),
             Err(reason) => Close::After(reason.as_str()),
@@ -108,6 +109,7 @@ impl Proxy {
             Ok(()) if client.served == shared.config.keep_alive_requests => Close::After("enough requests"),
             Ok(()) => Close::No,
         };
+        let last_request = persistent.is_err();
         let failure = match head.method {
             Method::Connect => Some(Failure::ConnectMethod),
             _ if http::hop::max_forwards(&head) == Some(0) => Some(Failure::NoForwardsLeft),
@@ -121,6 +123,7 @@ impl Proxy {
             client: conn,
             upgrade: headers::may_upgrade(&head),
             request_complete: body == BodyLength::Empty,
+            last_request,
             body_begun: false,
             tried: Vec::new(),
             fresh: false,
@@ -198,6 +201,13 @@ impl Proxy {
                 client.expect_input(cx, Some(idle));
                 self.parts.ready.push(core.client);
             }
+            // Whatever is left of the request, or comes as the next one, has to be let in: a reset would take the answer
+            // away again (RFC 9112 §9.6). Only a client that announced the end itself sends nothing more.
+            Close::After(_) if !(core.request_complete && core.last_request && client.pending.is_empty()) => {
+                self.parts.table.remove(core.client);
+                self.parts.counters().closed.add(1);
+                cx.close(core.client);
+            }
             Close::After(_) => self.close_client(cx, core.client),
             Close::Abort => {
                 self.parts.table.remove(core.client);
@@ -207,10 +217,11 @@ impl Proxy {
         }
     }
 
+    /// Closes a connection whose last request was heard to its end.
     fn close_client(&mut self, cx: &mut Cx, conn: ConnId) {
         if let Role::Downstream(_) = self.parts.table.remove(conn) {
             self.parts.counters().closed.add(1);
-            cx.close(conn);
+            cx.hang_up(conn);
         }
     }
 

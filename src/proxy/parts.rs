@@ -137,7 +137,7 @@ impl Parts {
             let Checkout::Evict { conn, reason } = checkout else { return checkout };
             tracing::debug!(reason = reason.as_str(), "idle backend connection given up");
             self.table.remove(conn);
-            cx.close(conn);
+            cx.hang_up(conn);
         }
     }
 
@@ -185,7 +185,7 @@ impl Parts {
             Checkin::Close(reason) => {
                 tracing::debug!(reason = reason.as_str(), "backend connection not kept");
                 self.table.remove(link.conn);
-                cx.close(link.conn);
+                cx.hang_up(link.conn);
             }
         }
     }
@@ -194,7 +194,7 @@ impl Parts {
     pub(super) fn close_link(&mut self, link: Link, outcome: Outcome, cx: &mut Cx) {
         self.finish_with(link, outcome, cx);
         if self.remove_upstream(link.conn, CloseReason::Ended) {
-            cx.close(link.conn);
+            cx.hang_up(link.conn);
         }
     }
 
@@ -214,7 +214,7 @@ impl Parts {
     pub(super) fn close_given_up(&mut self, cx: &mut Cx) {
         for conn in std::mem::take(&mut self.closing) {
             self.table.remove(conn);
-            cx.close(conn);
+            cx.hang_up(conn);
         }
     }
 

@@ -94,7 +94,7 @@ impl Parts {
     /// Tells health, and plans the next one.
     pub(super) fn probe_done(&mut self, conn: ConnId, result: Result<(), ProbeFailure>, cx: &mut Cx) {
         let Role::Probe(probe) = self.table.remove(conn) else { return };
-        cx.close(conn);
+        cx.hang_up(conn);
         let (backend, now) = (probe.backend, cx.now());
         tracing::debug!(backend = backend.0, ?result, "probe");
         if let Some(change) = self.shared.health.probed(backend, result, now) {

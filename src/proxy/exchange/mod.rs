@@ -165,6 +165,8 @@ pub(super) struct Core {
     pub(super) upgrade: bool,
     /// Everything the client sends for this request is here.
     pub(super) request_complete: bool,
+    /// The client announced that no other request follows.
+    pub(super) last_request: bool,
     /// A byte of the body went to a backend, so the request cannot be sent again.
     pub(super) body_begun: bool,
     /// Backends that failed this request.
