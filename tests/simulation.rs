@@ -247,13 +247,15 @@ fn something_happened(reports: &[Report]) {
     assert!(sum(|r| r.seen.failed) > 50, "failures");
     assert!(sum(|r| usize::from(r.seen.peak_unsent > 16 * 1024)) > 5, "backpressure");
     eprintln!(
-        "{} worlds, {} steps, {} answered, {} refused, {} cut, {} given up, {} reused, {} retried, {} of {} probes failed",
+        "{} worlds, {} steps, {} answered, {} refused, {} cut, {} given up, {} tunnels, {} reused, {} retried, {} of {} probes \
+         failed",
         reports.len(),
         reports.iter().map(|r| r.seen.steps).sum::<u64>(),
         sum(|r| r.tally.answered),
         sum(|r| r.tally.refused),
         sum(|r| r.tally.cut),
         sum(|r| r.tally.given_up),
+        sum(|r| r.tally.tunnels),
         sum(|r| r.tally.reused),
         sum(|r| r.tally.retried),
         sum(|r| r.seen.probes_failed),

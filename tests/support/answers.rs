@@ -1,7 +1,7 @@
 //! What origins answer: a script of steps per request, polite or not.
 
 use super::{
-    ledger::{Attempt, body},
+    ledger::{Attempt, body, greeting},
     random::Random,
     weather::Weather,
     wire::chunked,
@@ -22,7 +22,12 @@ pub enum Step {
     Reset,
     /// Nothing more, and no end either.
     Stall,
+    /// Sends everything back from here on.
+    Tunnel,
 }
+
+/// Stands for the method of a request to switch protocols.
+pub const UPGRADE: &str = "(upgrade)";
 
 /// What an answer is about.
 struct Asked<'a> {
@@ -66,9 +71,12 @@ impl Answer {
         if random.chance(150) {
             answer.steps.push_back(Step::Pause(random.micros(0..=2_000_000)));
         }
-        if random.chance(weather.garbage) {
+        let breaks = random.chance(weather.rude_origins);
+        if method == UPGRADE {
+            answer.open_tunnel(&mut asked, breaks, random);
+        } else if random.chance(weather.garbage) {
             answer.garbage(&mut asked, random);
-        } else if random.chance(weather.rude_origins) {
+        } else if breaks {
             answer.early = random.chance(200);
             answer.rude(&mut asked, random);
         } else {
@@ -111,6 +119,25 @@ impl Answer {
                 let reset = random.chance(300) && framing != Framing::UntilClose;
                 self.steps.push_back(if reset { Step::Reset } else { Step::Close });
             }
+        }
+    }
+
+    /// Yes to a switch of protocols, and a word of welcome; or no more than that.
+    fn open_tunnel(&mut self, asked: &mut Asked<'_>, breaks: bool, random: &mut Random) {
+        asked.attempt.status = 101;
+        let head = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nX-Attempt: {}\r\nConnection: upgrade, x-hop\r\nUpgrade: sim\r\nX-Hop: 1\r\n\r\n",
+            asked.number
+        );
+        let mut bytes = head.into_bytes();
+        bytes.extend(greeting(asked.number));
+        self.write(bytes, random);
+        self.steps.push_back(Step::Whole);
+        if breaks {
+            self.steps.push_back(Step::Pause(moment(random)));
+            self.steps.push_back(random.pick(&[Step::Close, Step::Reset]).clone());
+        } else {
+            self.steps.push_back(Step::Tunnel);
         }
     }
 

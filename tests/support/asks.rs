@@ -46,6 +46,8 @@ impl Ask {
     pub fn new(ledger: &mut Ledger, weather: &Weather, random: &mut Random, may_wait: bool) -> Self {
         let mut ask = if random.chance(weather.broken) {
             Self::broken(ledger, random)
+        } else if random.chance(40) {
+            Self::upgrade(ledger, weather, random)
         } else {
             Self::well_formed(ledger, weather.largest, random)
         };
@@ -53,7 +55,7 @@ impl Ask {
         if random.chance(200) {
             ask.pause = random.micros(0..=3_000_000);
         }
-        if random.chance(150) {
+        if random.chance(150) && ledger.requests[ask.tag].tunnel.is_none() {
             // At most a few dozen pauses, so that no client is slow enough to be thrown out for it.
             let len = ask.head.len() + ask.body.len();
             ask.drip = Some((random.within(1..=len).max(len / 30), random.micros(0..=100_000)));
@@ -89,6 +91,20 @@ impl Ask {
         assert_eq!(ledger.ask(method, content, Flaw::None), tag);
         (ledger.requests[tag].old, ledger.requests[tag].trailers) = (old, trailers);
         Self { expects, last, ..Self::plain(tag, method, head.into_bytes(), wire) }
+    }
+
+    /// Asks for a tunnel. In a calm world the answer is yes, and what is for the tunnel may be sent with the request.
+    fn upgrade(ledger: &mut Ledger, weather: &Weather, random: &mut Random) -> Self {
+        let tag = ledger.ask("GET", Vec::new(), Flaw::None);
+        let payload = body("tunnel", tag, random.magnitude(0..=weather.largest / 10));
+        let head = format!(
+            "GET /t/{tag} HTTP/1.1\r\nHost: sim.test\r\nConnection: X-Hop, Upgrade\r\nUpgrade: sim\r\n\
+             X-Hop: 1\r\nX-OrDeR: first\r\nx-order: second\r\n\r\n"
+        );
+        let early = if weather.is_calm() && random.chance(300) { random.below(payload.len() + 1) } else { 0 };
+        let wire = payload[..early].to_vec();
+        ledger.requests[tag].tunnel = Some(payload);
+        Self { last: true, ..Self::plain(tag, "GET", head.into_bytes(), wire) }
     }
 
     fn plain(tag: usize, method: &'static str, head: Vec<u8>, body: Vec<u8>) -> Self {

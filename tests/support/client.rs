@@ -32,6 +32,8 @@ pub struct Client {
     response: Message,
     reading: Habit,
     pauses: u32,
+    /// For a tunnel asked for: how much of what is for it went out with the request.
+    tunnel_from: Option<usize>,
     afterwards: Afterwards,
     /// The response, or the request, said that nothing follows.
     closing: bool,
@@ -99,6 +101,7 @@ impl Client {
             response: Message::default(),
             reading,
             pauses: 0,
+            tunnel_from: None,
             afterwards,
             closing: false,
             over: false,
@@ -145,7 +148,9 @@ impl Client {
         if held {
             io.wake(ask.pause, WRITE);
         }
-        self.ledger.borrow_mut().requests[ask.tag].outcome = Outcome::Waiting;
+        let request = &mut self.ledger.borrow_mut().requests[ask.tag];
+        request.outcome = Outcome::Waiting;
+        self.tunnel_from = request.tunnel.is_some().then_some(ask.body.len());
         self.outstanding.push_back(ask.tag);
         self.reader.asked(ask.method);
         let wire = [std::mem::take(&mut ask.head), std::mem::take(&mut ask.body)].concat();
@@ -188,8 +193,39 @@ impl Client {
                 Err(why) => panic!("a client got something that is not HTTP: {why}"),
             }
         }
+        if self.response.status() == 101 {
+            return self.in_tunnel(io);
+        }
         self.go_on(io);
         self.write(io);
+    }
+
+    /// The protocol was switched: says the rest of what it has to say, and hears all of it again.
+    fn in_tunnel(&mut self, io: &mut PeerIo<'_>) {
+        let tag = *self.outstanding.front().expect("the reader was asked for each response");
+        let mut ledger = self.ledger.borrow_mut();
+        if let Some(writing) = &mut self.writing {
+            if writing.at < writing.wire.len() {
+                return;
+            }
+            self.writing = None;
+        }
+        if let Some(from) = self.tunnel_from.take() {
+            let payload = ledger.requests[tag].tunnel.as_ref().expect("only an upgrade is answered with 101");
+            io.write(&payload[from..]);
+        }
+        if ledger.tunnelled(tag, &self.response, self.reader.rest()) {
+            drop(ledger);
+            self.outstanding.pop_front();
+            self.response = Message::default();
+            self.closing = true;
+            io.note(format!("request {tag}: the tunnel is done"));
+            match self.afterwards {
+                Afterwards::Reset => self.end(io, PeerAction::Reset),
+                Afterwards::Close => self.end(io, PeerAction::Close),
+                Afterwards::Finish | Afterwards::Idle => io.finish(),
+            }
+        }
     }
 
     /// `100 Continue`, or an answer: no reason to hold the body back.

@@ -45,6 +45,8 @@ pub struct Request {
     /// HTTP/1.0: its response must not be chunked.
     pub old: bool,
     pub trailers: bool,
+    /// What it wants to send through a tunnel; none if it does not ask for one.
+    pub tunnel: Option<Vec<u8>>,
     /// The client wrote the last byte of it.
     pub written: bool,
     pub outcome: Outcome,
@@ -103,6 +105,7 @@ pub struct Tally {
     pub retried: usize,
     pub given_up: usize,
     pub reused: usize,
+    pub tunnels: usize,
     /// Bytes sent by origins that nobody had asked for, and answers to requests that they became.
     pub junk: usize,
     pub taken_for_answers: usize,
@@ -117,8 +120,17 @@ impl Ledger {
     pub fn ask(&mut self, method: &str, body: Vec<u8>, flaw: Flaw) -> usize {
         let outcome = Outcome::Unsent;
         let method = method.to_owned();
-        let (old, trailers, written) = (false, false, false);
-        self.requests.push(Request { method, body, flaw, old, trailers, written, outcome, attempts: Vec::new() });
+        self.requests.push(Request {
+            method,
+            body,
+            flaw,
+            old: false,
+            trailers: false,
+            tunnel: None,
+            written: false,
+            outcome,
+            attempts: Vec::new(),
+        });
         self.requests.len() - 1
     }
 
@@ -201,6 +213,21 @@ impl Ledger {
             None => self.refused(tag, response),
         }
         self.requests[tag].outcome = Outcome::Answered(status);
+    }
+
+    /// What came through the tunnel that request `tag` asked for; true when that is all. `head` is the 101.
+    pub fn tunnelled(&mut self, tag: usize, head: &Message, heard: &[u8]) -> bool {
+        let attempt = self.attempt_of(tag, head).expect("only an origin switches protocols");
+        assert_eq!(self.attempts[attempt].status, 101, "request {tag}: a tunnel that its origin did not open");
+        let Some(sent) = &self.requests[tag].tunnel else { panic!("request {tag} asked for no tunnel: {head}") };
+        let expected = [&greeting(attempt)[..], sent].concat();
+        assert!(expected.starts_with(heard), "request {tag}: bytes in a tunnel changed on their way");
+        let all = heard.len() == expected.len();
+        if all {
+            self.requests[tag].outcome = Outcome::Answered(101);
+            self.tally.tunnels += 1;
+        }
+        all
     }
 
     /// A complete response that no origin made.
@@ -305,6 +332,11 @@ fn trailer() -> (String, String) {
 /// The tag in a target, also in absolute form.
 pub fn tag(target: &str) -> Option<usize> {
     target.split_once("/t/")?.1.split('?').next()?.parse().ok()
+}
+
+/// What an origin says first in a tunnel, before it sends everything back.
+pub fn greeting(attempt: usize) -> Vec<u8> {
+    format!("welcome to {attempt}\n").into_bytes()
 }
 
 /// RFC 9110 §9.2.2, as far as the clients here go.

@@ -2,7 +2,7 @@
 //! answer that was drawn for it.
 
 use super::{
-    answers::{Answer, Step},
+    answers::{Answer, Step, UPGRADE},
     ledger::Shared,
     peer::{self, Host, Peer, PeerAction, PeerEvent, PeerIo},
     random::Random,
@@ -47,6 +47,7 @@ impl Host for Origin {
             current: None,
             waiting: false,
             ended: false,
+            tunnel: false,
             requests: 0,
         }))
     }
@@ -62,6 +63,8 @@ struct Conn {
     /// For a timer, in the middle of an answer.
     waiting: bool,
     ended: bool,
+    /// The protocol was switched: everything is sent back.
+    tunnel: bool,
     requests: usize,
 }
 
@@ -126,7 +129,8 @@ impl Conn {
         ledger.tally.reused += usize::from(self.requests > 1);
         io.note(format!("origin {} takes attempt {attempt}", self.number));
         let record = &mut ledger.attempts[attempt];
-        exchange.answer = Answer::new(attempt, head.method(), record, &self.weather, io.random);
+        let method = if head.has_token("connection", "upgrade") { UPGRADE } else { head.method() };
+        exchange.answer = Answer::new(attempt, method, record, &self.weather, io.random);
         if head.has_token("expect", "100-continue") && !exchange.answer.early {
             record.interim += 1;
             io.write("HTTP/1.1 100 Continue\r\n\r\n");
@@ -146,44 +150,58 @@ impl Conn {
         if self.waiting || !(exchange.request_over || exchange.answer.early) {
             return false;
         }
-        while let Some(step) = exchange.answer.steps.pop_front() {
-            match step {
-                Step::Write(bytes) => io.write(bytes),
-                Step::Junk(junk) => {
-                    self.ledger.borrow_mut().tally.junk += 1;
-                    if self.reader.rest().is_empty() {
-                        io.act(PeerAction::Junk);
-                    }
-                    io.write(junk);
-                }
-                Step::Pause(pause) => {
-                    self.waiting = true;
-                    io.wake(pause, STEP);
-                    return false;
-                }
-                Step::Whole => {
-                    if let Some(attempt) = exchange.attempt {
-                        self.ledger.borrow_mut().attempts[attempt].whole = true;
-                    }
-                }
-                Step::Close => {
-                    io.close();
-                    return false;
-                }
-                Step::Reset => {
-                    io.reset();
-                    return false;
-                }
-                Step::Stall => {
-                    self.waiting = true;
-                    return false;
-                }
+        while let Some(step) = self.current.as_mut().and_then(|exchange| exchange.answer.steps.pop_front()) {
+            if !self.play(step, io) {
+                return false;
             }
         }
-        if !exchange.request_over {
+        if self.current.as_ref().is_some_and(|exchange| !exchange.request_over) {
             return false;
         }
         self.current = None;
+        true
+    }
+
+    /// One step; false if the next one has to wait, or will not come.
+    fn play(&mut self, step: Step, io: &mut PeerIo<'_>) -> bool {
+        match step {
+            Step::Write(bytes) => io.write(bytes),
+            Step::Junk(junk) => {
+                self.ledger.borrow_mut().tally.junk += 1;
+                if self.reader.rest().is_empty() {
+                    io.act(PeerAction::Junk);
+                }
+                io.write(junk);
+            }
+            Step::Whole => {
+                if let Some(attempt) = self.current.as_ref().and_then(|exchange| exchange.attempt) {
+                    self.ledger.borrow_mut().attempts[attempt].whole = true;
+                }
+            }
+            Step::Pause(pause) => {
+                self.waiting = true;
+                io.wake(pause, STEP);
+                return false;
+            }
+            Step::Tunnel => {
+                self.tunnel = true;
+                self.reader.set_raw();
+                io.write(self.reader.rest());
+                return false;
+            }
+            Step::Close => {
+                io.close();
+                return false;
+            }
+            Step::Reset => {
+                io.reset();
+                return false;
+            }
+            Step::Stall => {
+                self.waiting = true;
+                return false;
+            }
+        }
         true
     }
 
@@ -206,12 +224,16 @@ impl Peer for Conn {
     fn on(&mut self, event: PeerEvent<'_>, io: &mut PeerIo<'_>) {
         match event {
             PeerEvent::Connected => {}
+            PeerEvent::Received(bytes) if self.tunnel => io.write(bytes),
             PeerEvent::Received(bytes) => {
                 self.reader.push(bytes);
                 self.pump(io);
             }
             PeerEvent::Ended => {
                 self.ended = true;
+                if self.tunnel {
+                    return io.close();
+                }
                 if self.current.as_ref().is_some_and(|exchange| !exchange.request_over) {
                     self.give_up();
                     io.close();

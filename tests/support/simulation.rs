@@ -154,9 +154,10 @@ impl<A: App> Subject<A> {
         let again = self.attempt(*seed, Some(lines.clone())).err();
         let stable = if again.as_ref() == Some(why) { "" } else { "\nThe second run differed: not deterministic!" };
         let first_line = |why: &str| why.lines().next().unwrap_or_default().chars().take(200).collect::<String>();
-        let others: Vec<String> = failures.iter().map(|(seed, why)| format!("  {seed}: {}", first_line(why))).collect();
+        let some = failures.iter().take(12);
+        let others: Vec<String> = some.map(|(seed, why)| format!("  {seed}: {}", first_line(why))).collect();
         panic!(
-            "{}\n\n{name}: seed {seed} fails: {why}{stable}\n{} seeds fail:\n{}\n\
+            "{}\n\n{name}: seed {seed} fails: {why}{stable}\n{} seeds fail, the first of them:\n{}\n\
              To see all of it: SIM_SEED={seed} cargo test --test simulation {name} -- --nocapture",
             lines.last(400),
             failures.len(),
