@@ -16,7 +16,7 @@ SEEDS  ?= 10000
 say = @printf '\n==> %s\n' '$(1)'
 
 help: ## show this menu
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9 -]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: m3 ## start the proxy with demo backends (the newest milestone)
 

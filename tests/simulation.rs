@@ -4,9 +4,10 @@
 
 mod support;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum as _};
 use socket_patterns::{
     backend::{Backend, BackendId},
+    lb::Algorithm,
     pool::{PoolArgs, Slots},
     proxy::{BalanceArgs, Census, Config, Plan, Proxy},
 };
@@ -57,7 +58,8 @@ fn flags(weather: &Weather, random: &mut Random) -> Flags {
     let mut flag = |name: &str, values: &[&str]| {
         flags.extend([format!("--{name}"), (*random.pick(values)).to_owned()]);
     };
-    flag("algorithm", &["round-robin", "weighted-round-robin", "least-connections", "ip-hash", "power-of-two"]);
+    let algorithms: Vec<&str> = Algorithm::value_variants().iter().map(|algorithm| algorithm.as_str()).collect();
+    flag("algorithm", &algorithms);
     flag("retries", &["0", "1", "2", "5"]);
     flag("health-interval", &["250ms", "2s", "1m"]);
     // A probe over a slow line takes its time, too.
