@@ -4,7 +4,7 @@
 //! close after it, the rest of the request is no longer forwarded and the client's connection is closed after the
 //! response (RFC 9112 §9.6), else the request goes on to its end and both connections persist.
 
-use super::{Close, Event, Failure, Link, Receiving, State, Turn, route::is_bulk};
+use super::{Close, Event, Failure, Link, Receiving, State, Turn};
 use crate::{
     app::{ConnId, Cx},
     buf::Sink,
@@ -182,9 +182,6 @@ impl Turn<'_> {
         let by = (body != BodyLength::Empty).then(|| self.cx.now() + self.parts.shared.config.deadlines.response);
         if let Some(upstream) = self.parts.table.upstream(link.conn) {
             upstream.expect(self.cx, by);
-            if is_bulk(body) {
-                upstream.set_bulk(self.cx);
-            }
         }
         State::Relay { link, sending, receiving: Receiving::Body(BodyWriter::of(framing)), reusable }
     }
