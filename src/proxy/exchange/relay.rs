@@ -70,14 +70,16 @@ impl Turn<'_> {
             Event::Switched(head) => return self.switched(link, &head),
             Event::ResponseData(data) => return self.response_data(link, sending, receiving, reusable, data),
             Event::ResponseEnd(trailers) => return self.response_end(link, sending, receiving, reusable, &trailers),
+            Event::UpstreamBad(error) if matches!(receiving, Receiving::Head) => {
+                return self.lost(link, Failure::Response(error), true);
+            }
             Event::UpstreamBad(error) => return self.give_up(Some(link), Failure::Response(error)),
             Event::UpstreamEnded | Event::UpstreamFailed(_) => return self.upstream_gone(link, &receiving),
             Event::UpstreamLate => {
-                let failure = match receiving {
-                    Receiving::Head => Failure::FirstByteTimeout,
-                    Receiving::Body(_) | Receiving::Complete => Failure::ResponseTimeout,
+                return match receiving {
+                    Receiving::Head => self.lost(link, Failure::FirstByteTimeout, true),
+                    Receiving::Body(_) | Receiving::Complete => self.give_up(Some(link), Failure::ResponseTimeout),
                 };
-                return self.give_up(Some(link), failure);
             }
             Event::UpstreamStalled => return self.give_up(Some(link), Failure::UpstreamStalled),
             // Half-close: a client may end its side after the request and still read the response.
