@@ -118,6 +118,8 @@ impl Turn<'_> {
         if let Err(error) = sending.end(&mut To { cx: self.cx, conn: link.conn }, trailers) {
             return self.give_up(Some(link), Failure::Request(error));
         }
+        // The last chunk is gone, too.
+        self.core.body_begun |= self.core.body == BodyLength::Chunked;
         self.core.request_complete = true;
         if let Some(client) = self.parts.table.downstream(self.core.client) {
             client.expect_input(self.cx, None);
