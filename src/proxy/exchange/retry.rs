@@ -57,7 +57,7 @@ impl Turn<'_> {
                 self.again(link, stale)
             }
             Err(refusal) => {
-                if !self.core.record.retries.is_empty() || refusal != Refusal::NotTransient {
+                if self.parts.shared.config.retries > 0 {
                     self.core.record.not_retried = Some(refusal.as_str());
                 }
                 self.give_up(None, failure)
