@@ -66,11 +66,12 @@ build: ## build the programs as they are meant to run
 deny: ## licences and known weaknesses of the dependencies (needs cargo-deny)
 	$(CARGO) deny check
 
-bench: ## measure the parts (criterion); results in target/criterion
-	$(CARGO) bench $(LOCKED)
+bench: ## measure the parts (criterion) in about two minutes and compare with the last run
+	$(CARGO) bench $(LOCKED) -- $(ARGS)
+	$(call say,report: target/criterion/report/index.html)
 
-bench-peers: build ## measure against other proxies that are installed
-	./benches/peers.sh $(ARGS)
+bench-peers: build ## measure against nginx, side by side (needs nginx and wrk; ARGS=--quick)
+	./benches/peers.py $(ARGS)
 
 fuzz-smoke: ## fuzz every target for a minute, where there are any (needs cargo-fuzz)
 	@if [ -d fuzz ]; then \

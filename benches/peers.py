@@ -384,7 +384,7 @@ def main():
         proxies = start_all(running, run, args.binary, files)
         check_answers(proxies, run)
         # First: later, what the rounds have left behind would be used again.
-        idle = min(2000 if args.quick else 10_000, files - 500)
+        idle = min(2000 if args.quick else 10_000, files * 2 // 5)  # A descriptor to each side, and some for the rest.
         lines = [idle_line(proxies, idle)] if "idle" in args.only else []
         lines += [calls_line(run, proxies, args.seconds)] if "calls" in args.only else []
         report = [*table(rounds(args, run, proxies)), *lines]

@@ -105,17 +105,21 @@ fn build(plan: Plan, site: Site<'_>) -> Built<Proxy> {
 /// The books: every connection has one role, every request in flight one exchange, and no backend more connections than
 /// it may have.
 fn balance_of(world: &World<Proxy>, slots: &Slots, backends: &[Backend]) {
-    let (mut exchanges, mut probes, mut connections, mut in_flight) = (0, 0, 0, 0);
+    let (mut exchanges, mut probes, mut idle, mut connections, mut in_flight) = (0, 0, 0, 0, 0);
     for proxy in world.apps() {
         let census = proxy.census();
         assert!(census.exchanges <= census.clients, "{census:?}");
         exchanges += census.exchanges;
         probes += census.probes;
+        idle += census.idle;
         connections += census.clients + census.busy + census.idle + census.probes + census.admins;
         // Counted by all workers together.
         in_flight = census.in_flight as usize;
     }
     assert_eq!(connections, world.open(), "connections with a role, and connections");
+    // With several backends, it may wait for another one than the one that idles.
+    let waits = slots.waiting() > 0 && !world.is_waking() && backends.len() == 1;
+    assert!(!(waits && idle > 0), "a request waits for a connection, and {idle} are used by nobody");
     WAITED.fetch_max(slots.waiting(), Ordering::Relaxed);
     assert!(in_flight <= exchanges, "{in_flight} requests in flight, {exchanges} exchanges");
     for backend in backends {
@@ -149,9 +153,9 @@ fn nothing_unrepeatable_is_risked_on_a_connection_that_is_dead() {
         let calm = Weather::prompt(random);
         Weather { lag: 0..=200_000, rude_origins: 500, garbage: 0, ..calm }
     }
-    let reports = Subject { weather, ..proxy() }.run_all("nothing_unrepeatable_is_risked", 96);
+    let reports = Subject { weather, ..proxy() }.run_all("nothing_unrepeatable_is_risked", 256);
     let failed: usize = reports.iter().map(|report| report.seen.probes_failed).sum();
-    assert!(reports.len() < 96 || failed > 3, "{failed}");
+    assert!(reports.len() < 256 || failed > 10, "{failed}");
 }
 
 /// More requests than connections: they wait for each other, across workers, and some give up.

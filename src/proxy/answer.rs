@@ -54,7 +54,7 @@ fn hint(failure: Failure) -> Option<&'static str> {
         Failure::HeadTimeout => Some("the request head took too long"),
         Failure::BodyTimeout => Some("the request body took too long"),
         Failure::ConnectMethod => Some("this is a reverse proxy: it opens no tunnels"),
-        Failure::NoBackend | Failure::QueueFull | Failure::QueueTimeout | Failure::Draining => Some("try again later"),
+        Failure::NoBackend | Failure::QueueFull | Failure::QueueTimeout => Some("try again later"),
         _ => None,
     }
 }

@@ -172,9 +172,9 @@ struct ForwardingArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Balancing")]
 pub struct BalanceArgs {
-    /// How a backend is chosen
-    #[arg(long, value_name = "NAME", default_value = "round-robin")]
-    pub(super) algorithm: Algorithm,
+    /// How a backend is chosen [default: round-robin, or weighted-round-robin if a backend has a weight]
+    #[arg(long, value_name = "NAME")]
+    pub(super) algorithm: Option<Algorithm>,
     /// How often a request that reached no backend, or is idempotent, is sent again
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=10))]
     pub(super) retries: u32,

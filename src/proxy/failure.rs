@@ -29,8 +29,6 @@ pub enum Failure {
     ConnectMethod,
     /// `Max-Forwards: 0` on a method other than TRACE and OPTIONS never gets here; on those, this proxy is the last hop.
     NoForwardsLeft,
-    /// The proxy is shutting down.
-    Draining,
     /// No backend is up, or every one that is has been tried.
     NoBackend,
     /// Every backend is at its connection limit and the queue is at its own.
@@ -78,7 +76,7 @@ impl Failure {
             Self::HeadTimeout | Self::BodyTimeout => Status::REQUEST_TIMEOUT,
             Self::ConnectMethod => Status::METHOD_NOT_ALLOWED,
             Self::NoForwardsLeft => Status::OK,
-            Self::Draining | Self::NoBackend | Self::QueueFull | Self::QueueTimeout => Status::SERVICE_UNAVAILABLE,
+            Self::NoBackend | Self::QueueFull | Self::QueueTimeout => Status::SERVICE_UNAVAILABLE,
             Self::ConnectFailed(_)
             | Self::UpstreamClosed
             | Self::Response(_)
@@ -101,7 +99,7 @@ impl Failure {
         match self {
             Self::Request(_) | Self::HeadTimeout | Self::BodyTimeout | Self::ConnectMethod => "http_request_error",
             Self::NoForwardsLeft => "http_request_denied",
-            Self::Draining | Self::NoBackend => "destination_unavailable",
+            Self::NoBackend => "destination_unavailable",
             Self::QueueFull | Self::QueueTimeout => "connection_limit_reached",
             Self::ConnectFailed(io::ErrorKind::ConnectionRefused) => "connection_refused",
             Self::ConnectFailed(_) => "destination_ip_unroutable",
@@ -126,7 +124,6 @@ impl Failure {
             Self::BodyTimeout => "request body timeout",
             Self::ConnectMethod => "CONNECT to a reverse proxy",
             Self::NoForwardsLeft => "max-forwards reached zero",
-            Self::Draining => "draining",
             Self::NoBackend => "no backend available",
             Self::QueueFull => "queue full",
             Self::QueueTimeout => "queue timeout",

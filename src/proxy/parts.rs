@@ -9,7 +9,7 @@ use super::{
 use crate::{
     app::{ConnId, Cx},
     backend::{Backend, BackendId},
-    health::{Availability, Change, Health, Outcome},
+    health::{Availability, Change, Event, Health, Outcome},
     http::http_date,
     lb::{Balancer, Candidate},
     pool::{Checkin, Checkout, CloseReason, Pool, Slots},
@@ -151,7 +151,10 @@ impl Parts {
 
     /// A backend came or went: the log says why, and every worker looks at its pool ([`Parts::follow_health`]).
     pub(super) fn announce(&self, change: &Change) {
-        tracing::warn!("{change}");
+        match change.event {
+            Event::Up(_) => tracing::info!("{change}"),
+            Event::Down(_) | Event::StillDown { .. } => tracing::warn!("{change}"),
+        }
         self.shared.slots.wake_everyone();
     }
 

@@ -36,6 +36,8 @@ const RETRIES_PER_SECOND: u32 = 10;
 #[derive(Debug, Clone)]
 pub struct Plan {
     config: Config,
+    balanced: bool,
+    /// `None`: what suits the backends.
     algorithm: Option<Algorithm>,
     health: HealthConfig,
     pool: PoolConfig,
@@ -48,6 +50,7 @@ impl Plan {
         let breaker = BreakerConfig { failures: 0, ..BreakerConfig::default() };
         Self {
             config: Config { retries: 0, ..config },
+            balanced: false,
             algorithm: None,
             health: HealthConfig { active: false, breaker, ..HealthConfig::default() },
             pool: PoolConfig { max: 0, ..PoolConfig::default() },
@@ -59,7 +62,8 @@ impl Plan {
     pub fn balance(mut self, args: BalanceArgs) -> Self {
         self.config.retries = args.retries;
         self.config.backoff.base = args.retry_backoff;
-        self.algorithm = Some(args.algorithm);
+        self.balanced = true;
+        self.algorithm = args.algorithm;
         self.health = args.health.into();
         self
     }
@@ -75,7 +79,7 @@ impl Plan {
     /// How many demo backends show what it does.
     #[must_use]
     pub fn demo_backends(&self) -> usize {
-        if self.algorithm.is_some() { 3 } else { 1 }
+        if self.balanced { 3 } else { 1 }
     }
 
     /// What is wrong with these backends, if something is.
@@ -84,9 +88,9 @@ impl Plan {
     ///
     /// A line that says what to do.
     pub fn check(&self, backends: &[Backend]) -> Result<(), String> {
-        match (backends.len(), self.algorithm) {
+        match (backends.len(), self.balanced) {
             (0, _) => Err("no backend: add --backend HOST:PORT".to_owned()),
-            (2.., None) => Err("milestone1 forwards to one backend: milestone2 balances over several".to_owned()),
+            (2.., false) => Err("milestone1 forwards to one backend: milestone2 balances over several".to_owned()),
             (65_536.., _) => Err("more than 65535 backends".to_owned()),
             _ => Ok(()),
         }
@@ -96,6 +100,13 @@ impl Plan {
     /// ([`Slots::attach`]). `seed` decides what is random.
     #[must_use]
     pub fn build(self, backends: Vec<Backend>, workers: usize, now: Now, seed: u64) -> (Vec<Proxy>, Arc<Slots>) {
+        // Somebody who gives weights means them.
+        let weighted = backends.iter().any(|backend| backend.weight != 1);
+        let suited = if weighted { Algorithm::WeightedRoundRobin } else { Algorithm::RoundRobin };
+        let algorithm = self.algorithm.unwrap_or(suited);
+        if weighted && matches!(algorithm, Algorithm::RoundRobin) {
+            tracing::warn!("round-robin ignores weights: use --algorithm weighted-round-robin");
+        }
         let slots = Arc::new(Slots::new(&backends, self.pool, workers));
         let shared = Arc::new(Shared {
             health: Arc::new(Health::new(&backends, self.health, now.instant)),
@@ -106,7 +117,6 @@ impl Plan {
             config: self.config,
             backends,
         });
-        let algorithm = self.algorithm.unwrap_or(Algorithm::RoundRobin);
         let proxy = |worker: usize| {
             let seed = seed.wrapping_add(worker as u64);
             Proxy {

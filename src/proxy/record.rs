@@ -96,14 +96,14 @@ impl Line<'_> {
     }
 }
 
-/// Reasons joined by commas, `-` if there are none.
+/// Reasons joined by commas, in quotes; `-` if there are none.
 struct Joined<'a>(&'a [Failure]);
 
 impl std::fmt::Display for Joined<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (index, failure) in self.0.iter().enumerate() {
-            write!(f, "{}{}", if index == 0 { "" } else { "," }, failure.as_str())?;
+            write!(f, "{}{}", if index == 0 { "\"" } else { ", " }, failure.as_str())?;
         }
-        if self.0.is_empty() { f.write_str("-") } else { Ok(()) }
+        f.write_str(if self.0.is_empty() { "-" } else { "\"" })
     }
 }

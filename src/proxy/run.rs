@@ -78,7 +78,7 @@ fn check_admin(args: &ProxyArgs) -> Result<(), Failure> {
 
 fn demo_backend(index: usize, address: SocketAddr) -> Backend {
     let id = BackendId(u16::try_from(index).unwrap_or(u16::MAX));
-    Backend { id, name: address.to_string(), address, weight: 1, max: None }
+    Backend { id, name: format!("demo-{}", index + 1), address, weight: 1, max: None }
 }
 
 fn resolve_all(specs: &[BackendSpec]) -> Result<Vec<Backend>, Failure> {

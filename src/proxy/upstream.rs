@@ -27,7 +27,6 @@ pub(super) struct Upstream {
     stall: Stall,
     /// Since when the client takes no more of the response, so that nothing is expected to come.
     congested: Option<Instant>,
-    bulk: bool,
 }
 
 impl Upstream {
@@ -42,7 +41,6 @@ impl Upstream {
             wait_by: None,
             stall: Stall::default(),
             congested: None,
-            bulk: false,
         }
     }
 
@@ -89,13 +87,5 @@ impl Upstream {
         }
         cx.set_reading(self.conn, !congested);
         self.arm(cx);
-    }
-
-    /// Reads in large pieces from now on: a long body flows.
-    pub(super) fn set_bulk(&mut self, cx: &mut Cx) {
-        if !self.bulk {
-            self.bulk = true;
-            cx.set_bulk(self.conn, true);
-        }
     }
 }

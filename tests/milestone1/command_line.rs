@@ -4,11 +4,16 @@ use crate::{
     get,
     support::{
         milestones::{Milestone, from_milestone1},
-        process::{start, wait_until},
+        process::start,
         raw::{Backend, Conn, refusing_address},
     },
 };
-use std::process::{Command, Output};
+use assert_cmd::assert::Assert;
+use predicates::{prelude::*, str::contains};
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
+};
 
 from_milestone1! {
     help_shows_defaults_and_an_example,
@@ -22,25 +27,17 @@ from_milestone1! {
     the_log_can_be_switched_off,
 }
 
-fn run(milestone: &Milestone, args: &[&str]) -> Output {
-    Command::new(milestone.program).args(args).output().expect("it can be started")
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
 fn help_shows_defaults_and_an_example(milestone: &Milestone) {
-    let output = run(milestone, &["--help"]);
-    let help = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(0));
+    let mut help = milestone.run(&["--help"]).code(0);
     for expected in
         ["--listen", "127.0.0.1:8080", "--backend", "--head-timeout", "[default: 10s]", "Example: milestone"]
     {
-        assert!(help.contains(expected), "no {expected:?} in:\n{help}");
+        help = help.stdout(contains(expected));
     }
-    assert_eq!(help.contains("--algorithm"), milestone.number >= 2);
-    assert_eq!(help.contains("--pool-max"), milestone.number >= 3);
+    for (flag, since) in [("--algorithm", 2), ("--pool-max", 3)] {
+        let known = milestone.number >= since;
+        help = if known { help.stdout(contains(flag)) } else { help.stdout(contains(flag).not()) };
+    }
 }
 
 fn wrong_flags_exit_with_2_and_say_so(milestone: &Milestone) {
@@ -67,27 +64,19 @@ fn wrong_flags_exit_with_2_and_say_so(milestone: &Milestone) {
         (&["--admin", "somewhere:1"], "give the IP address"),
     ];
     for (args, expected) in cases {
-        let output = run(milestone, args);
-        let stderr = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
-        assert!(stderr.contains(expected), "{args:?} should mention {expected:?}: {stderr}");
-        assert!(output.stdout.is_empty(), "{args:?}");
+        milestone.run(args).code(2).stderr(contains(*expected)).stdout("");
     }
     if milestone.number == 1 {
         let two = ["--listen", "127.0.0.1:0", "--backend", "127.0.0.1:1", "--backend", "127.0.0.1:2"];
-        let output = run(milestone, &two);
-        assert_eq!(output.status.code(), Some(2));
-        assert!(text(&output.stderr).contains("milestone2"), "{}", text(&output.stderr));
-        assert_eq!(run(milestone, &["--algorithm", "round-robin"]).status.code(), Some(2));
+        milestone.run(&two).code(2).stderr(contains("milestone2"));
+        milestone.run(&["--algorithm", "round-robin"]).code(2);
     }
 }
 
-/// One line, and it is an error.
-fn assert_one_line(output: &Output, expected: &str) {
-    let stderr = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(stderr.lines().count() == 1 && stderr.contains(expected), "one line with {expected:?}: {stderr}");
-    assert!(output.stdout.is_empty(), "not ready: {}", text(&output.stdout));
+/// It said one line, an error, and was never ready.
+fn assert_one_line(ended: Assert, expected: &str) {
+    let one_line = predicate::function(|stderr: &str| stderr.lines().count() == 1).fn_name("one line");
+    ended.code(1).stderr(one_line.and(contains(expected))).stdout("");
 }
 
 fn a_port_in_use_exits_with_1_and_one_line(milestone: &Milestone) {
@@ -100,28 +89,15 @@ fn a_port_in_use_exits_with_1_and_one_line(milestone: &Milestone) {
         // Whatever the number of workers: two proxies that share a port by accident would halve the traffic of each.
         for others in ["1", "2"] {
             let args = ["--listen", &address, "--backend", &name, "--log-level", "warn", "--workers", others];
-            let mut second = Command::new(milestone.program);
-            let child = second.args(args).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
-            let mut child = child.spawn().expect("it can be started");
-            let mut ended = false;
-            let started = crate::support::process::now();
-            wait_until("the second to end or to go on", || {
-                ended = child.try_wait().expect("our child").is_some();
-                ended || started.elapsed() > std::time::Duration::from_secs(3)
-            });
-            if !ended {
-                child.kill().expect("our child");
-            }
-            let output = child.wait_with_output().expect("our child");
-            assert!(ended, "{others} workers share a port with another proxy's {workers}: {}", text(&output.stdout));
-            assert_one_line(&output, "is in use: choose another with --listen");
+            let second = milestone.run(&args).append_context("workers of the proxy that has the port", workers);
+            assert_one_line(second, "is in use: choose another with --listen");
         }
     }
 }
 
 fn a_name_that_does_not_resolve_exits_with_1_and_one_line(milestone: &Milestone) {
-    let output = run(milestone, &["--listen", "127.0.0.1:0", "--backend", "no-such-host.invalid:80"]);
-    assert_one_line(&output, "no-such-host.invalid");
+    let args = ["--listen", "127.0.0.1:0", "--backend", "no-such-host.invalid:80"];
+    assert_one_line(milestone.run(&args), "no-such-host.invalid");
 }
 
 fn without_backends_it_starts_some(milestone: &Milestone) {
@@ -146,9 +122,8 @@ fn only_ready_lines_go_to_stdout(milestone: &Milestone) {
     let name = backend.name();
     let mut command = Command::new(milestone.program);
     command.args(["--listen", "127.0.0.1:0", "--backend", &name, "--log-level", "debug"]);
-    let mut child =
-        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().expect("it starts");
-    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().expect("piped")));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     let ready = lines.next().expect("a line").expect("text");
     let address = ready.strip_prefix("READY ").and_then(|at| at.parse().ok()).expect("READY ADDR");
     assert_eq!(Conn::open(address).ask(&get("/")).body, b"x");

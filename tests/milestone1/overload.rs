@@ -87,27 +87,29 @@ fn a_thousand_connections_that_are_reset_leave_nothing(milestone: &Milestone) {
     assert_eq!(Conn::open(proxy.address()).ask(&get("/")).body, b"x");
 }
 
-fn a_thousand_broken_exchanges_leave_nothing(milestone: &Milestone) {
-    let backend = Backend::start(|mut served| {
-        while let Some(request) = served.request() {
-            let (begun, dies) = match request.head.unwrap().target() {
-                "/dies" => ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", true),
-                "/dies-in-a-chunk" => ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc", true),
-                "/dies-at-once" => ("", true),
-                "/nonsense" => ("nonsense\r\n\r\n", true),
-                _ => ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", false),
-            };
-            if served.conn.try_send(begun).is_err() {
-                return;
-            }
-            if dies {
-                return served.conn.reset();
-            }
-            // The rest never comes: the client goes away first.
-            let _ = served.conn.read_to_end();
+/// Dies in the way that the target names, or answers half and waits for the client to go away.
+fn dying() -> Backend {
+    Backend::start(|mut served| {
+        let Some(request) = served.request() else { return };
+        let (begun, dies) = match request.head.unwrap().target() {
+            "/dies" => ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", true),
+            "/dies-in-a-chunk" => ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc", true),
+            "/dies-at-once" => ("", true),
+            "/nonsense" => ("nonsense\r\n\r\n", true),
+            _ => ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", false),
+        };
+        if served.conn.try_send(begun).is_err() {
             return;
         }
-    });
+        if dies {
+            return served.conn.reset();
+        }
+        served.conn.read_to_end();
+    })
+}
+
+fn a_thousand_broken_exchanges_leave_nothing(milestone: &Milestone) {
+    let backend = dying();
     let proxy = milestone.start(&[&backend], &without_rests(milestone));
     let before = proxy.settled_descriptors();
     const UPGRADE: &str = "GET / HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";

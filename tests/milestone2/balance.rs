@@ -8,7 +8,8 @@ use crate::{
         raw::{Backend, Conn},
     },
 };
-use std::{collections::BTreeSet, net::Ipv4Addr, process::Command};
+use predicates::{prelude::*, str::contains};
+use std::{collections::BTreeSet, net::Ipv4Addr};
 
 from_milestone2! {
     round_robin_is_even,
@@ -119,9 +120,6 @@ fn wrong_flags_exit_with_2(milestone: &Milestone) {
         &["--breaker-open", "0s"],
         &["--breaker-successes", "0"],
     ] {
-        let output = Command::new(milestone.program).args(flags).output().expect("it can be started");
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{flags:?}: {stderr}");
-        assert!(stderr.contains(flags[0]) && stderr.contains(flags[1]), "{flags:?}: {stderr}");
+        milestone.run(flags).code(2).stderr(contains(flags[0]).and(contains(flags[1])));
     }
 }

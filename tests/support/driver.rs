@@ -90,6 +90,7 @@ impl<A: App> World<A> {
         let input = link.inbound.take(most);
         if !input.is_empty() {
             link.used = true;
+            link.notice_junk();
             self.received(id, conn, &input);
             self.plan_refill(id, Way::In);
             self.plan_read(id);
@@ -146,8 +147,9 @@ impl<A: App> World<A> {
     }
 
     fn tell_sent(&mut self, id: usize) {
-        let link = &self.links[id];
+        let link = &mut self.links[id];
         let Some(conn) = link.conn.filter(|_| link.ours == Ours::Open) else { return };
+        link.reported = link.unsent_len;
         let (worker, unsent) = (link.worker, link.unsent_len);
         self.trace.note(self.now, [8, conn.index(), unsent], || format!("app  sent {conn:?} unsent {unsent}"));
         self.call(worker, |app, cx| app.sent(cx, conn, unsent));
@@ -194,7 +196,9 @@ impl<A: App> World<A> {
         for id in written {
             let waits = self.links[id].unsent_len;
             let moved = self.flush(id);
-            if (waits > moved || moved >= CONFIRMED) && self.is_open(id) {
+            // Who heard that something waits also hears that nothing does.
+            let news = waits > moved || moved >= CONFIRMED || (moved > 0 && self.links[id].reported > 0);
+            if news && self.is_open(id) {
                 self.ready.push_back(Ready::Sent(id));
             }
         }
@@ -263,7 +267,7 @@ impl<A: App> World<A> {
             let risky = link.used && UNREPEATABLE.iter().any(|method| bytes.starts_with(method));
             let stale = link.inbound.is_readable() || link.error.is_some();
             assert!(!(risky && stale), "{conn:?}: {} on a stale connection", excerpt(&bytes));
-            assert!(!link.is_tainted(), "{conn:?}: {} after the host said too much", excerpt(&bytes));
+            assert!(!link.tainted, "{conn:?}: {} after the host said too much", excerpt(&bytes));
         }
         link.queue(bytes);
         self.seen.peak_unsent = self.seen.peak_unsent.max(link.unsent_len.saturating_sub(link.outbound.room()));

@@ -32,6 +32,8 @@ pub struct Rules {
     /// What origins send is there at once: a response that nobody asked for can be told from one to the next request.
     /// Elsewhere the two may cross on their way, and then no HTTP/1.1 client can tell.
     pub prompt: bool,
+    /// Clients send what they began and wait for the answer.
+    pub polite: bool,
 }
 
 /// Something a client asks for; its tag is its number.
@@ -165,6 +167,14 @@ impl Ledger {
             assert_eq!(trailers, sent, "the trailers of request {tag} changed on their way");
             attempt.heard = true;
         }
+    }
+
+    /// An origin will not hear the rest of a request that it meant to hear out.
+    pub fn left_off(&self, attempt: usize) {
+        let tag = self.attempts[attempt].tag;
+        let request = &self.requests[tag];
+        let reason = !self.rules.prompt || !self.rules.polite || !request.written || request.flaw != Flaw::None;
+        assert!(reason, "request {tag} was never finished towards its origin, and nothing was wrong");
     }
 
     /// A client got a complete response to request `tag`.

@@ -30,6 +30,8 @@ pub struct Link {
     /// What the driver keeps for the application because the pipe was full.
     pub unsent: VecDeque<Bytes>,
     pub unsent_len: usize,
+    /// What the application was last told of it.
+    pub reported: usize,
     /// After `unsent`.
     pub then: Then,
     pub reading: bool,
@@ -41,8 +43,10 @@ pub struct Link {
     pub their_unsent: VecDeque<u8>,
     pub their_then: Then,
     pub their_reading: bool,
-    /// From this byte on the peer says what nobody asked for.
-    pub junk_from: Option<usize>,
+    /// The peer says what nobody asked for: from which byte on, and how many bytes it had heard when it did.
+    pub junk: Option<(usize, usize)>,
+    /// The application heard that, and nothing of its own was on its way that could have been the reason.
+    pub tainted: bool,
     /// Nothing arrives any more, in either direction.
     pub silent: bool,
     pub due: Due,
@@ -100,6 +104,7 @@ impl Link {
             random: random.fork(),
             unsent: VecDeque::new(),
             unsent_len: 0,
+            reported: 0,
             then: Then::Nothing,
             reading: true,
             used: false,
@@ -108,7 +113,8 @@ impl Link {
             their_unsent: VecDeque::new(),
             their_then: Then::Nothing,
             their_reading: true,
-            junk_from: None,
+            junk: None,
+            tainted: false,
             silent: false,
             due: Due::default(),
         }
@@ -161,9 +167,14 @@ impl Link {
         self.their_then = Then::Nothing;
     }
 
-    /// The application has heard what it had not asked for.
-    pub fn is_tainted(&self) -> bool {
-        self.junk_from.is_some_and(|from| self.inbound.taken() > from)
+    /// After a read: was it junk, and could the application tell?
+    pub fn notice_junk(&mut self) {
+        if let Some((from, heard)) = self.junk
+            && self.inbound.taken() > from
+        {
+            self.tainted |= self.outbound.written() + self.unsent_len == heard;
+            self.junk = None;
+        }
     }
 
     /// Whether both ends are gone: nothing can happen to it any more.

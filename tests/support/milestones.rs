@@ -7,9 +7,10 @@
 //! ```
 
 use super::{
-    process::{Process, start},
+    process::{PATIENCE, Process, start},
     raw::Backend,
 };
+use assert_cmd::{Command, assert::Assert};
 
 /// One of the binaries.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +20,12 @@ pub struct Milestone {
 }
 
 impl Milestone {
+    /// Runs it with exactly `args` to its end: for what is over at once, help and errors. One that serves instead is
+    /// killed when our patience is at an end, and then has no exit code.
+    pub fn run(&self, args: &[&str]) -> Assert {
+        Command::new(self.program).args(args).timeout(PATIENCE).assert()
+    }
+
     /// Starts it in front of `backends`. Without active health checks: a backend sees what the test's clients send, and
     /// nothing else.
     pub fn start(&self, backends: &[&Backend], flags: &[&str]) -> Process {

@@ -310,7 +310,7 @@ impl<A: App> World<A> {
             PeerAction::Write(bytes) if link.their_then == Then::Nothing => link.their_unsent.extend(bytes),
             PeerAction::Write(_) => {}
             PeerAction::Junk => {
-                link.junk_from.get_or_insert(link.inbound.written() + link.their_unsent.len());
+                link.junk = Some((link.inbound.written() + link.their_unsent.len(), link.outbound.taken()));
             }
             PeerAction::SetReading(on) => {
                 link.their_reading = on;

@@ -151,7 +151,9 @@ impl Conn {
                 Step::Write(bytes) => io.write(bytes),
                 Step::Junk(junk) => {
                     self.ledger.borrow_mut().tally.junk += 1;
-                    io.act(PeerAction::Junk);
+                    if self.reader.rest().is_empty() {
+                        io.act(PeerAction::Junk);
+                    }
                     io.write(junk);
                 }
                 Step::Pause(pause) => {
@@ -191,7 +193,11 @@ impl Conn {
             && !exchange.request_over
             && let Some(attempt) = exchange.attempt
         {
-            self.ledger.borrow_mut().heard(attempt, &mem::take(&mut exchange.heard), &[], false);
+            let mut ledger = self.ledger.borrow_mut();
+            ledger.heard(attempt, &mem::take(&mut exchange.heard), &[], false);
+            if !exchange.answer.early {
+                ledger.left_off(attempt);
+            }
         }
     }
 }

@@ -80,7 +80,12 @@ impl<A: App> Subject<A> {
         let mut random = Random::new(seed);
         let weather = (self.weather)(&mut random);
         let early_drain = !weather.is_calm() && random.chance(100);
-        let ledger = Ledger::shared(Rules { http: self.http, calm: weather.is_calm(), prompt: weather.is_prompt() });
+        let ledger = Ledger::shared(Rules {
+            http: self.http,
+            calm: weather.is_calm(),
+            prompt: weather.is_prompt(),
+            polite: weather.rude_clients == 0,
+        });
         let (mut world, holds, at_rest) = self.world(&ledger, &weather, &mut random, Trace::new(lines));
         let clients = ledger.clone();
         if early_drain {

@@ -58,6 +58,8 @@ pub struct World<A: App> {
     pub(super) backlog: Vec<usize>,
     agenda: BinaryHeap<Reverse<(Duration, u64, Event)>>,
     scheduled: u64,
+    /// Wake-ups that are on their way.
+    pub(super) waking: usize,
     epoch: Now,
     steps_at_this_instant: u32,
 }
@@ -179,6 +181,7 @@ impl<A: App> World<A> {
             backlog: Vec::new(),
             agenda: BinaryHeap::new(),
             scheduled: 0,
+            waking: 0,
             epoch,
             steps_at_this_instant: 0,
         };
@@ -208,6 +211,11 @@ impl<A: App> World<A> {
     /// Connections that the application has.
     pub fn open(&self) -> usize {
         self.workers.iter().map(|worker| worker.by_conn.len()).sum()
+    }
+
+    /// Whether some worker was woken and has not heard so.
+    pub fn is_waking(&self) -> bool {
+        self.waking > 0
     }
 
     /// Its workers.
@@ -276,6 +284,7 @@ impl<A: App> World<A> {
         for worker in 0..self.workers.len() {
             if self.workers[worker].waker.take() {
                 let soon = self.random.micros(self.weather.lag.clone());
+                self.waking += 1;
                 self.schedule(soon, Event::Woken(worker));
             }
         }
@@ -312,6 +321,7 @@ impl<A: App> World<A> {
     }
 
     pub(super) fn woken(&mut self, worker: usize) {
+        self.waking -= 1;
         self.trace.note(self.now, [10, worker, 0], || format!("app  woken {worker}"));
         self.call(worker, |app, cx| app.woken(cx));
     }

@@ -4,7 +4,7 @@
 //! close after it, the rest of the request is no longer forwarded and the client's connection is closed after the
 //! response (RFC 9112 §9.6), else the request goes on to its end and both connections persist.
 
-use super::{Close, Event, Failure, Link, Receiving, State, Turn, route::is_bulk};
+use super::{Close, Event, Failure, Link, Receiving, State, Turn};
 use crate::{
     app::{ConnId, Cx},
     buf::Sink,
@@ -70,14 +70,16 @@ impl Turn<'_> {
             Event::Switched(head) => return self.switched(link, &head),
             Event::ResponseData(data) => return self.response_data(link, sending, receiving, reusable, data),
             Event::ResponseEnd(trailers) => return self.response_end(link, sending, receiving, reusable, &trailers),
+            Event::UpstreamBad(error) if matches!(receiving, Receiving::Head) => {
+                return self.lost(link, Failure::Response(error), true);
+            }
             Event::UpstreamBad(error) => return self.give_up(Some(link), Failure::Response(error)),
             Event::UpstreamEnded | Event::UpstreamFailed(_) => return self.upstream_gone(link, &receiving),
             Event::UpstreamLate => {
-                let failure = match receiving {
-                    Receiving::Head => Failure::FirstByteTimeout,
-                    Receiving::Body(_) | Receiving::Complete => Failure::ResponseTimeout,
+                return match receiving {
+                    Receiving::Head => self.lost(link, Failure::FirstByteTimeout, true),
+                    Receiving::Body(_) | Receiving::Complete => self.give_up(Some(link), Failure::ResponseTimeout),
                 };
-                return self.give_up(Some(link), failure);
             }
             Event::UpstreamStalled => return self.give_up(Some(link), Failure::UpstreamStalled),
             // Half-close: a client may end its side after the request and still read the response.
@@ -116,6 +118,8 @@ impl Turn<'_> {
         if let Err(error) = sending.end(&mut To { cx: self.cx, conn: link.conn }, trailers) {
             return self.give_up(Some(link), Failure::Request(error));
         }
+        // The last chunk is gone, too.
+        self.core.body_begun |= self.core.body == BodyLength::Chunked;
         self.core.request_complete = true;
         if let Some(client) = self.parts.table.downstream(self.core.client) {
             client.expect_input(self.cx, None);
@@ -182,9 +186,6 @@ impl Turn<'_> {
         let by = (body != BodyLength::Empty).then(|| self.cx.now() + self.parts.shared.config.deadlines.response);
         if let Some(upstream) = self.parts.table.upstream(link.conn) {
             upstream.expect(self.cx, by);
-            if is_bulk(body) {
-                upstream.set_bulk(self.cx);
-            }
         }
         State::Relay { link, sending, receiving: Receiving::Body(BodyWriter::of(framing)), reusable }
     }

@@ -5,7 +5,8 @@
 //! `--retries` times, and within the retry budget: when every request fails, retries must not triple the load.
 //!
 //! The common case is a pooled connection that the backend closed while our request was on its way (RFC 9112 §9.3.1).
-//! That is nobody's fault: it costs neither budget nor pause, and the backend is not held to have failed.
+//! That is nobody's fault: it counts neither as a retry nor against the budget, costs no pause, and the backend is not held
+//! to have failed.
 
 use super::{Failure, Link, State, Turn};
 use crate::health::Outcome;
@@ -56,7 +57,7 @@ impl Turn<'_> {
                 self.again(link, stale)
             }
             Err(refusal) => {
-                if !self.core.record.retries.is_empty() || refusal != Refusal::NotTransient {
+                if self.parts.shared.config.retries > 0 {
                     self.core.record.not_retried = Some(refusal.as_str());
                 }
                 self.give_up(None, failure)
@@ -76,10 +77,14 @@ impl Turn<'_> {
         if self.core.body_begun {
             return Err(Refusal::BodyConsumed);
         }
-        if self.core.record.retries.len() >= self.parts.shared.config.retries as usize {
+        if stale {
+            // Bounded by itself: the next try is on a new connection.
+            return Ok(());
+        }
+        if self.core.tried.len() >= self.parts.shared.config.retries as usize {
             return Err(Refusal::Exhausted);
         }
-        if !stale && !self.parts.retry_budget.may_retry(self.cx.now()) {
+        if !self.parts.retry_budget.may_retry(self.cx.now()) {
             return Err(Refusal::Budget);
         }
         Ok(())
@@ -97,7 +102,7 @@ impl Turn<'_> {
             return self.route_to(Some(link.backend), None);
         }
         self.core.tried.push(link.backend);
-        let attempt = u32::try_from(self.core.record.retries.len()).unwrap_or(u32::MAX);
+        let attempt = u32::try_from(self.core.tried.len()).unwrap_or(u32::MAX);
         let jitter = self.parts.random();
         let delay = self.parts.shared.config.backoff.delay(attempt.saturating_sub(1), jitter);
         self.arm(Some(self.cx.now() + delay));

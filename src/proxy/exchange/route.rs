@@ -46,6 +46,8 @@ impl Turn<'_> {
             }
             Choice::Open(backend, lease) => {
                 let conn = self.cx.connect(self.parts.shared.backends[backend.index()].address);
+                // A response of 16 KiB and its head are then one read, not two; what is not there costs nothing.
+                self.cx.set_bulk(conn, true);
                 self.parts.table.insert(conn, Role::Upstream(Box::new(Upstream::new(conn, backend))));
                 let link = Link { conn, backend, reused: false };
                 self.take(link, lease, PoolUse::Opened);
