@@ -238,7 +238,8 @@ mod tests {
     fn who_waits_too_long_is_refused_while_the_worker_is_busy() {
         let (sender, said) = channel();
         let (go, until) = channel();
-        let pool = Pool::new(1, 2, Duration::from_millis(1)).unwrap();
+        // Long enough for an idle worker to take the first job even on a busy machine.
+        let pool = Pool::new(1, 2, Duration::from_millis(500)).unwrap();
         pool.submit(Task::Wait(sender.clone(), until));
         assert_eq!(said.recv_timeout(PATIENCE).unwrap(), "waits");
         pool.submit(Task::Say(7, sender.clone()));
