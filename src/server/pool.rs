@@ -134,6 +134,10 @@ impl<J: Job> Inner<J> {
         loop {
             if let Some((_, job)) = state.queue.pop_front() {
                 state.idle -= 1;
+                if state.closing {
+                    // The usher may wait for the job that has just left the queue.
+                    self.waiting.notify_one();
+                }
                 return Some(job);
             }
             if state.closing {
@@ -206,7 +210,8 @@ mod tests {
     #[test]
     fn a_job_that_panics_costs_no_worker() {
         let (sender, said) = channel();
-        let pool = Pool::new(1, 10, PATIENCE).unwrap();
+        // Longer than any test run: the end must not wait for it.
+        let pool = Pool::new(1, 10, Duration::from_secs(3600)).unwrap();
         for number in 0..3 {
             pool.submit(Task::Panic);
             pool.submit(Task::Say(number, sender.clone()));
@@ -220,7 +225,7 @@ mod tests {
     fn a_full_queue_refuses_and_a_drain_runs_the_rest() {
         let (sender, said) = channel();
         let (go, until) = channel();
-        let pool = Pool::new(1, 2, PATIENCE).unwrap();
+        let pool = Pool::new(1, 2, Duration::from_secs(3600)).unwrap();
         pool.submit(Task::Wait(sender.clone(), until));
         assert_eq!(said.recv_timeout(PATIENCE).unwrap(), "waits");
         for number in 0..4 {
