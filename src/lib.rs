@@ -35,6 +35,7 @@ pub mod net;
 pub mod pool;
 pub mod proxy;
 pub mod resilience;
+pub mod server;
 pub mod service;
 pub mod session;
 pub mod time;

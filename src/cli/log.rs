@@ -89,6 +89,13 @@ pub fn start_logging(filter: &LogFilter) -> LogGuard {
     LogGuard { worker: Some(worker), dropped }
 }
 
+/// Like [`start_logging`], but without a thread: each line is written by whoever logs it, who waits if nobody reads. For
+/// programs that fork, which must have one thread only.
+pub fn start_logging_unthreaded(filter: &LogFilter) {
+    let colour = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let _ = tracing::subscriber::set_global_default(subscriber(filter, io::stderr, colour));
+}
+
 fn subscriber<W>(filter: &LogFilter, writer: W, colour: bool) -> impl Subscriber + Send + Sync + 'static
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,

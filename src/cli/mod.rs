@@ -9,4 +9,4 @@ mod log;
 
 pub use exit::{Failure, main, ready};
 pub use listen::{ListenArgs, address};
-pub use log::{LogFilter, LogGuard, start_logging};
+pub use log::{LogFilter, LogGuard, start_logging, start_logging_unthreaded};

@@ -3,7 +3,7 @@
 //! What the iterative, forking, threaded and pooled servers run. Deadlines become socket timeouts, so that a read or a
 //! write that takes too long gives the session a chance to end it.
 
-use super::{clock, reactor::LINGER};
+use super::{Traffic, clock, reactor::LINGER};
 use crate::session::{CloseReason, Session, Wants};
 use std::{
     io::{self, ErrorKind, IoSlice, Read, Write},
@@ -31,7 +31,20 @@ const STEP: Duration = Duration::from_millis(10);
 ///
 /// The connection is broken, or a peer takes no byte of an answer for 30 s and the session does not mind.
 pub fn drive(stream: &TcpStream, session: &mut impl Session) -> io::Result<CloseReason> {
-    let mut socket = Socket { stream, reading: None, writing: None, stuck: false };
+    drive_counted(stream, session, &Traffic::default())
+}
+
+/// Like [`drive`], and counts what passes.
+///
+/// # Errors
+///
+/// As for [`drive`]; it is counted, too.
+pub fn drive_counted(stream: &TcpStream, session: &mut impl Session, traffic: &Traffic) -> io::Result<CloseReason> {
+    run(stream, session, traffic).inspect_err(|_| traffic.failed())
+}
+
+fn run(stream: &TcpStream, session: &mut impl Session, traffic: &Traffic) -> io::Result<CloseReason> {
+    let mut socket = Socket { stream, traffic, reading: None, writing: None, stuck: false };
     let mut buffer = vec![0; READ];
     let mut ended = false;
     loop {
@@ -53,7 +66,10 @@ pub fn drive(stream: &TcpStream, session: &mut impl Session) -> io::Result<Close
                 ended = true;
                 session.receive_end(clock::now());
             }
-            Some(len) => session.receive(&buffer[..len], clock::now()),
+            Some(len) => {
+                traffic.received(len);
+                session.receive(&buffer[..len], clock::now());
+            }
         }
     }
 }
@@ -61,6 +77,7 @@ pub fn drive(stream: &TcpStream, session: &mut impl Session) -> io::Result<Close
 /// A stream and the timeouts that are set on it.
 struct Socket<'s> {
     stream: &'s TcpStream,
+    traffic: &'s Traffic,
     reading: Option<Duration>,
     writing: Option<Duration>,
     /// The peer took nothing until a deadline passed: what it did not take is lost, so there is no answer to wait for.
@@ -90,6 +107,7 @@ impl Socket<'_> {
             match self.stream.write_vectored(&slices[..filled]) {
                 Ok(taken) => {
                     output.consume(taken);
+                    self.traffic.sent(taken);
                     self.stuck = false;
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}

@@ -21,11 +21,13 @@ pub mod reactor;
 pub mod resolve;
 pub mod sessions;
 pub mod signals;
+mod traffic;
 
 pub use error::Error;
 pub use listen::{ListenOptions, listen};
 pub use reactor::{Reactor, ReactorConfig, Remote};
 pub use sessions::Sessions;
+pub use traffic::{Traffic, Volume};
 
 #[cfg(test)]
 mod tests;

@@ -9,13 +9,13 @@
 //! Backpressure has one rule: while a byte of an answer waits in our memory, no more answers are fetched from the session
 //! and nothing is read from the peer. So a peer that never reads costs what its session and one refused write hold.
 
-use super::reactor::CONFIRMED;
+use super::{Traffic, reactor::CONFIRMED};
 use crate::{
     app::{App, ConnId, Cx, Origin, TimerKey},
     session::{CloseReason, Session, Wants},
     time::Now,
 };
-use std::io;
+use std::{io, sync::Arc};
 
 /// Runs a session of its own for each connection that is accepted.
 #[derive(Debug)]
@@ -23,6 +23,7 @@ pub struct Sessions<F, S> {
     factory: F,
     /// By [`ConnId::index`].
     running: Vec<Option<Running<S>>>,
+    traffic: Arc<Traffic>,
 }
 
 /// A session and what its driver has to remember.
@@ -44,7 +45,13 @@ where
 {
     /// Sessions made by `factory`, which is told where the peer comes from and what time it is.
     pub fn new(factory: F) -> Self {
-        Self { factory, running: Vec::new() }
+        Self { factory, running: Vec::new(), traffic: Arc::default() }
+    }
+
+    /// Counts what passes in `traffic`.
+    #[must_use]
+    pub fn counting(self, traffic: Arc<Traffic>) -> Self {
+        Self { traffic, ..self }
     }
 
     /// Calls a session, then does what it wants.
@@ -52,7 +59,7 @@ where
         let Some(slot) = self.running.get_mut(conn.index()) else { return };
         let Some(running) = slot.as_mut().filter(|running| running.conn == conn) else { return };
         call(running, cx.clock());
-        if running.advance(cx).is_some() {
+        if running.advance(cx, &self.traffic).is_some() {
             *slot = None;
         }
     }
@@ -68,12 +75,13 @@ impl<S: Session> Running<S> {
     }
 
     /// Sends what there is to send, then obeys. `Some`: the connection is closed.
-    fn advance(&mut self, cx: &mut Cx) -> Option<CloseReason> {
-        self.send(cx);
+    fn advance(&mut self, cx: &mut Cx, traffic: &Traffic) -> Option<CloseReason> {
+        self.send(cx, traffic);
         let more = !self.session.output().is_empty();
         let reason = match self.session.wants() {
-            // What is left of an answer that nobody takes is not worth the wait.
-            Wants::Close(CloseReason::TooSlow) if self.unsent > 0 => {
+            // What is left of an answer that nobody takes is not worth the wait. A session that gave everything away thinks
+            // that its peer is merely silent; here is known that it does not read.
+            Wants::Close(CloseReason::TooSlow | CloseReason::Idle) if self.unsent > 0 => {
                 cx.abort(self.conn);
                 return Some(CloseReason::TooSlow);
             }
@@ -99,12 +107,13 @@ impl<S: Session> Running<S> {
     }
 
     /// Moves output to the driver, which tells about so much in any case: then the rest follows.
-    fn send(&mut self, cx: &mut Cx) {
+    fn send(&mut self, cx: &mut Cx, traffic: &Traffic) {
         let mut queued = 0;
         while self.unsent == 0
             && let Some(piece) = self.session.output().pop()
         {
             queued += piece.len();
+            traffic.sent(piece.len());
             cx.send(self.conn, piece);
             if queued >= CONFIRMED {
                 self.unsent = queued;
@@ -131,6 +140,7 @@ where
     fn connected(&mut self, _: &mut Cx, _: ConnId) {}
 
     fn received(&mut self, cx: &mut Cx, conn: ConnId, input: &[u8]) {
+        self.traffic.received(input.len());
         self.with(cx, conn, |running, now| running.session.receive(input, now));
     }
 
@@ -144,6 +154,7 @@ where
 
     fn failed(&mut self, _: &mut Cx, conn: ConnId, error: io::ErrorKind) {
         tracing::debug!(?conn, %error, "connection failed");
+        self.traffic.failed();
         if let Some(slot) = self.running.get_mut(conn.index()) {
             *slot = None;
         }

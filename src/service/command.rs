@@ -93,8 +93,14 @@ impl Command {
     /// A conversation that starts now.
     #[must_use]
     pub fn session(now: Now) -> LineSession<Self> {
+        Self::session_within(LineLimits::default(), now)
+    }
+
+    /// A conversation that starts now, within other limits than the usual.
+    #[must_use]
+    pub fn session_within(limits: LineLimits, now: Now) -> LineSession<Self> {
         let protocol = Self { since: now.instant, commands: 0, errors: 0 };
-        LineSession::new(protocol, LineLimits::default(), now)
+        LineSession::new(protocol, limits, now)
     }
 
     fn answer(&mut self, request: Request<'_>, now: Now, output: &mut Output) -> ControlFlow<CloseReason> {

@@ -27,7 +27,13 @@ impl Echo {
     /// A conversation that starts now.
     #[must_use]
     pub fn session(now: Now) -> LineSession<Self> {
-        LineSession::new(Self::default(), LineLimits::default(), now)
+        Self::session_within(LineLimits::default(), now)
+    }
+
+    /// A conversation that starts now, within other limits than the usual.
+    #[must_use]
+    pub fn session_within(limits: LineLimits, now: Now) -> LineSession<Self> {
+        LineSession::new(Self::default(), limits, now)
     }
 }
 

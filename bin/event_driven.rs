@@ -1,0 +1,57 @@
+//! One thread, all clients: nobody waits, because nothing blocks.
+//!
+//! The kernel says which sockets have news (`src/net/reactor/`), and each session hears its own. A client costs a few
+//! hundred bytes instead of a thread. The price: a session that computes for long holds up everybody.
+
+use clap::Parser;
+use socket_patterns::{
+    cli::{self, Failure},
+    net::{
+        Reactor, ReactorConfig, Sessions, descriptors,
+        signals::{self, Signal},
+    },
+    server::{ServerArgs, Shared},
+};
+use std::{num::NonZeroUsize, process::ExitCode, sync::Arc};
+
+/// A server with one event loop for all clients.
+#[derive(Debug, Parser)]
+#[command(after_help = "Example: event-driven --listen 127.0.0.1:8080 --service http")]
+struct Args {
+    #[command(flatten)]
+    server: ServerArgs,
+    /// Clients at once. Those beyond wait in the backlog until somebody leaves.
+    #[arg(long, value_name = "N", default_value = "10000")]
+    max_clients: NonZeroUsize,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    cli::main(|| run(&args))
+}
+
+fn run(Args { server, max_clients }: &Args) -> Result<(), Failure> {
+    let _log = cli::start_logging(&server.listen.log_level);
+    descriptors::raise_limit()?;
+    let listener = server.listen.open()?;
+    let address = listener.local_addr()?;
+    let (shared, within) = (Shared::new(server), server.listen.drain_timeout);
+
+    let seats = Arc::clone(&shared);
+    let sessions = Sessions::new(move |_, now| seats.seated(now)).counting(Arc::clone(shared.traffic()));
+    let config = ReactorConfig { max_connections: max_clients.get(), ..ReactorConfig::default() };
+    let mut reactor = Reactor::new(sessions, config)?;
+    reactor.listen(listener)?;
+    let (remote, asked) = (reactor.remote(), Arc::clone(&shared));
+    let _signals = signals::watch(move |signal| match signal {
+        Signal::User1 => asked.report(),
+        Signal::Stop => {
+            tracing::info!("draining: running sessions have {within:?}; a second signal ends at once");
+            remote.drain(within);
+        }
+    })?;
+    cli::ready(address);
+    reactor.run()?;
+    shared.report();
+    Ok(())
+}

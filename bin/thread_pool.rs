@@ -1,0 +1,47 @@
+//! A fixed number of threads: clients come and go, threads stay.
+//!
+//! What a burst can cost is decided before it comes: `--workers` clients are served, `--queue` wait, the rest is told at
+//! once that there is no room. The price: a client that says nothing holds a worker all the same.
+
+use clap::Parser;
+use socket_patterns::{
+    cli::{self, Failure},
+    server::{Pool, Server, ServerArgs},
+    units::duration,
+};
+use std::{num::NonZeroUsize, process::ExitCode, time::Duration};
+
+/// A server with a pool of threads and a bounded queue.
+#[derive(Debug, Parser)]
+#[command(after_help = "\
+Example:
+  thread-pool --listen 127.0.0.1:8080 --workers 1 --queue 1 --queue-timeout 5s
+  nc 127.0.0.1 8080          three of them: one is served, one waits, one is sent away")]
+struct Args {
+    #[command(flatten)]
+    server: ServerArgs,
+    /// Threads, and so clients served at once.
+    #[arg(long, value_name = "N", default_value = "16")]
+    workers: NonZeroUsize,
+    /// Clients that may wait for a thread.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    queue: usize,
+    /// How long a client may wait for a thread.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    queue_timeout: Duration,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    cli::main(|| run(&args))
+}
+
+fn run(args: &Args) -> Result<(), Failure> {
+    let mut server = Server::open(&args.server)?;
+    let pool = Pool::new(args.workers.get(), args.queue, args.queue_timeout)?;
+    while let Some(client) = server.accept()? {
+        pool.submit(client);
+    }
+    pool.finish();
+    server.finish()
+}

@@ -1,0 +1,230 @@
+//! What the blocking servers have in common: one thread that accepts, signals that reach it, an orderly end.
+
+use super::{Client, ServerArgs, Shared, door::Door, door::Knock, lingering::Lingering};
+use crate::{
+    cli::{self, Failure, LogGuard},
+    net::{
+        clock, descriptors,
+        signals::{self, Signal, Watch},
+    },
+};
+use signal_hook::{
+    consts::{SIGCHLD, SIGINT, SIGTERM, SIGUSR1},
+    flag,
+    low_level::pipe,
+};
+use std::{
+    io::{self, Write as _},
+    os::unix::net::UnixStream,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    thread,
+    time::Duration,
+};
+
+/// Accepts clients until it is told to stop.
+#[derive(Debug)]
+pub struct Server {
+    door: Door,
+    shared: Arc<Shared>,
+    lingering: Arc<Lingering>,
+    within: Duration,
+    signals: Signals,
+    // The last field: what the others say when they go is still logged.
+    _log: Option<LogGuard>,
+}
+
+/// Who hears signals.
+#[derive(Debug)]
+enum Signals {
+    /// A thread, which acts even while the accepting thread serves somebody.
+    Thread { _watch: Watch },
+    /// Only the handlers. They may do next to nothing, so they raise flags; the accepting thread looks.
+    Flags { stop: Arc<AtomicBool>, report: Arc<AtomicBool> },
+}
+
+/// What [`Server::wait`] has to tell.
+#[derive(Debug)]
+pub enum Next {
+    /// A new client.
+    Client(Client),
+    /// The bell was rung. A child may have ended.
+    Rung,
+    /// No more clients.
+    Stop,
+}
+
+impl Server {
+    /// Listens, and says so.
+    ///
+    /// # Errors
+    ///
+    /// No listener at that address, or no signals: one line that says what to do.
+    pub fn open(args: &ServerArgs) -> Result<Self, Failure> {
+        let log = cli::start_logging(&args.listen.log_level);
+        let within = args.listen.drain_timeout;
+        Self::build(args, Some(log), |shared, rope| {
+            let (shared, rope) = (Arc::clone(shared), rope.try_clone()?);
+            let watch = signals::watch(move |signal| match signal {
+                Signal::User1 => shared.report(),
+                Signal::Stop => stop(&shared, within, &rope),
+            })?;
+            Ok(Signals::Thread { _watch: watch })
+        })
+    }
+
+    /// Like [`Self::open`], in a process that has one thread and keeps it so: it is going to fork.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::open`].
+    pub fn open_single_threaded(args: &ServerArgs) -> Result<Self, Failure> {
+        cli::start_logging_unthreaded(&args.listen.log_level);
+        Self::build(args, None, |_, rope| {
+            let (stop, report) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+            for signal in [SIGINT, SIGTERM] {
+                // The first signal finds the flag down and raises it, the second finds it raised.
+                flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop))?;
+                flag::register(signal, Arc::clone(&stop))?;
+            }
+            flag::register(SIGUSR1, Arc::clone(&report))?;
+            // After the flags: who hears the bell has to find them raised.
+            for signal in [SIGINT, SIGTERM, SIGUSR1, SIGCHLD] {
+                pipe::register(signal, rope.try_clone()?)?;
+            }
+            Ok(Signals::Flags { stop, report })
+        })
+    }
+
+    fn build(
+        args: &ServerArgs,
+        log: Option<LogGuard>,
+        hear: impl FnOnce(&Arc<Shared>, &UnixStream) -> Result<Signals, Failure>,
+    ) -> Result<Self, Failure> {
+        descriptors::raise_limit()?;
+        let listener = args.listen.open()?;
+        let address = listener.local_addr()?;
+        let shared = Shared::new(args);
+        let (rope, bell) = UnixStream::pair()?;
+        rope.set_nonblocking(true)?;
+        let signals = hear(&shared, &rope)?;
+        let door = Door::new(listener, bell)?;
+        let lingering = Arc::new(Lingering::new(rope));
+        cli::ready(address);
+        Ok(Self { door, shared, lingering, within: args.listen.drain_timeout, signals, _log: log })
+    }
+
+    /// The common ground of everybody who serves.
+    #[must_use]
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// The flag that a stop raises, if handlers alone hear signals.
+    pub(super) fn stop_flag(&self) -> Option<&AtomicBool> {
+        match &self.signals {
+            Signals::Flags { stop, .. } => Some(stop),
+            Signals::Thread { .. } => None,
+        }
+    }
+
+    /// For a child: closes its copies of the listener and of those who were refused. They are not its business, and would
+    /// stay open as long as it lives.
+    pub(super) fn leave_to_parent(self) {
+        self.lingering.clear();
+    }
+
+    /// How long running sessions may take to finish.
+    pub(super) fn within(&self) -> Duration {
+        self.within
+    }
+
+    /// Waits for the next client; `None`: no more are taken.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses to wait. Failures to accept are logged instead, and it tries again.
+    pub fn accept(&mut self) -> Result<Option<Client>, Failure> {
+        loop {
+            match self.wait()? {
+                Next::Client(client) => return Ok(Some(client)),
+                Next::Rung => {}
+                Next::Stop => return Ok(None),
+            }
+        }
+    }
+
+    /// Waits for the next client, or for the bell.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::accept`].
+    pub fn wait(&mut self) -> Result<Next, Failure> {
+        loop {
+            self.obey_flags();
+            if self.shared.is_stopping() {
+                self.door.close();
+                return Ok(Next::Stop);
+            }
+            let sweep = self.lingering.sweep(clock::now().instant);
+            match self.door.wait(sweep)? {
+                Knock::Client(stream, peer) => {
+                    return Ok(Next::Client(Client::new(stream, peer, &self.shared, &self.lingering)));
+                }
+                Knock::Bell => return Ok(Next::Rung),
+                Knock::Nobody => {}
+            }
+        }
+    }
+
+    fn obey_flags(&self) {
+        let Signals::Flags { stop, report } = &self.signals else { return };
+        if report.swap(false, SeqCst) {
+            self.shared.report();
+        }
+        if stop.load(SeqCst) && !self.shared.is_stopping() {
+            tracing::info!("draining: running sessions have {:?}; a second signal ends at once", self.within);
+            self.shared.stop();
+        }
+    }
+
+    /// Waits for running sessions as long as they may take, and prints the statistics.
+    ///
+    /// # Errors
+    ///
+    /// None so far.
+    pub fn finish(self) -> Result<(), Failure> {
+        let Self { shared, within, .. } = &self;
+        // The signal's own thread began to count earlier, and cuts off whoever takes too long. This one only has to see them
+        // go, and does not wait for one that cannot be cut off.
+        let deadline = clock::now().instant + *within + Duration::from_secs(1);
+        if !shared.drain(|| clock::now().instant, deadline) {
+            tracing::warn!(clients = shared.active(), "cut off after the drain timeout");
+        }
+        shared.report();
+        Ok(())
+    }
+}
+
+/// Begins the end, from the thread that hears signals.
+fn stop(shared: &Arc<Shared>, within: Duration, rope: &UnixStream) {
+    if shared.is_stopping() {
+        return;
+    }
+    tracing::info!("draining: running sessions have {within:?}; a second signal ends at once");
+    shared.stop();
+    // The accepting thread may sleep, and wakes; or serve somebody, so that another one has to watch the clock.
+    let _ = ring(rope);
+    let theirs = Arc::clone(shared);
+    let deadline = clock::now().instant + within;
+    let watch = move || theirs.drain(|| clock::now().instant, deadline);
+    if let Err(error) = thread::Builder::new().name("drain".to_owned()).spawn(watch) {
+        tracing::warn!(%error, "nobody watches the clock; a second signal ends at once");
+    }
+}
+
+fn ring(mut rope: &UnixStream) -> io::Result<usize> {
+    rope.write(&[0])
+}

@@ -1,0 +1,117 @@
+//! Which service is spoken, chosen at run time.
+
+use crate::{
+    buf::Output,
+    service::{Command, Echo, Http, HttpConfig, line_session::LineLimits, line_session::LineSession},
+    session::{Session, Wants},
+    time::Now,
+};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// The services that every architecture offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Service {
+    /// Every line comes back with its number.
+    Echo,
+    /// Lines that ask: PING, ECHO, TIME, STATS, HELP, QUIT.
+    Command,
+    /// HTTP/1.1 with test paths, such as /bytes/1000.
+    Http,
+}
+
+impl Service {
+    /// What a client reads instead of being served, when there is no room. Said in the client's own protocol: a closed
+    /// connection without a word looks like a crash.
+    #[must_use]
+    pub fn refusal(self) -> &'static str {
+        match self {
+            Self::Echo => "Busy: try again later.\n",
+            Self::Command => "ERROR busy: try again later\n",
+            Self::Http => {
+                "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 5\r\nRetry-After: 1\r\nConnection: close\r\n\r\nbusy\n"
+            }
+        }
+    }
+}
+
+/// Makes a new conversation for each client.
+#[derive(Debug)]
+pub(super) struct Factory {
+    service: Service,
+    limits: LineLimits,
+    http: Arc<HttpConfig>,
+}
+
+impl Factory {
+    pub(super) fn new(service: Service, idle: Option<Duration>) -> Self {
+        let (lines, http) = (LineLimits::default(), HttpConfig::default());
+        Self {
+            service,
+            limits: LineLimits { idle: idle.unwrap_or(lines.idle), ..lines },
+            http: Arc::new(HttpConfig { idle: idle.unwrap_or(http.idle), ..http }),
+        }
+    }
+
+    pub(super) fn service(&self) -> Service {
+        self.service
+    }
+
+    pub(super) fn open(&self, now: Now) -> Conversation {
+        match self.service {
+            Service::Echo => Conversation::Echo(Echo::session_within(self.limits, now)),
+            Service::Command => Conversation::Command(Command::session_within(self.limits, now)),
+            Service::Http => Conversation::Http(Http::new(Arc::clone(&self.http), now)),
+        }
+    }
+}
+
+/// A session of whichever service was chosen.
+#[derive(Debug)]
+pub enum Conversation {
+    /// See [`Service::Echo`].
+    Echo(LineSession<Echo>),
+    /// See [`Service::Command`].
+    Command(LineSession<Command>),
+    /// See [`Service::Http`].
+    Http(Http),
+}
+
+/// Does the same with each kind of session.
+macro_rules! each {
+    ($conversation:expr, $session:ident => $do:expr) => {
+        match $conversation {
+            Conversation::Echo($session) => $do,
+            Conversation::Command($session) => $do,
+            Conversation::Http($session) => $do,
+        }
+    };
+}
+
+impl Session for Conversation {
+    fn receive(&mut self, input: &[u8], now: Now) {
+        each!(self, session => session.receive(input, now));
+    }
+
+    fn receive_end(&mut self, now: Now) {
+        each!(self, session => session.receive_end(now));
+    }
+
+    fn output(&mut self) -> &mut Output {
+        each!(self, session => session.output())
+    }
+
+    fn wants(&self) -> Wants {
+        each!(self, session => session.wants())
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        each!(self, session => session.deadline())
+    }
+
+    fn expire(&mut self, now: Now) {
+        each!(self, session => session.expire(now));
+    }
+}

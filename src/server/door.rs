@@ -1,0 +1,111 @@
+//! Waiting for the next client, or for news.
+//!
+//! `accept` alone cannot be interrupted: a signal handler returns and the call goes on. So the listener does not block, and
+//! what blocks is a `poll` on two descriptors: the listener, and a bell that signal handlers and other threads ring.
+
+use super::lingering::SWEEP;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::{
+    io::{self, ErrorKind, Read as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    os::{fd::AsFd as _, unix::net::UnixStream},
+};
+
+/// How long to accept nobody when descriptors ran out. Trying at once would fail at once, and burn a core.
+const BACK_OFF: u16 = 100;
+
+/// A listener and a bell.
+#[derive(Debug)]
+pub(super) struct Door {
+    /// Until the door is closed.
+    listener: Option<TcpListener>,
+    bell: UnixStream,
+    /// Accepting failed: the next time, only the bell is waited for, for a while.
+    exhausted: bool,
+    /// It was logged. Once is enough until it works again.
+    complained: bool,
+}
+
+/// Why the wait was over.
+#[derive(Debug)]
+pub(super) enum Knock {
+    Client(TcpStream, SocketAddr),
+    Bell,
+    Nobody,
+}
+
+impl Door {
+    pub(super) fn new(listener: TcpListener, bell: UnixStream) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        bell.set_nonblocking(true)?;
+        Ok(Self { listener: Some(listener), bell, exhausted: false, complained: false })
+    }
+
+    /// Closes the listener: the kernel refuses whoever connects from now on.
+    pub(super) fn close(&mut self) {
+        self.listener = None;
+    }
+
+    /// Waits; with `sweep`, not longer than the lingering may be left alone.
+    pub(super) fn wait(&mut self, sweep: bool) -> io::Result<Knock> {
+        let exhausted = std::mem::take(&mut self.exhausted);
+        let timeout = match (exhausted, sweep) {
+            (true, _) => PollTimeout::from(BACK_OFF),
+            (false, true) => PollTimeout::try_from(SWEEP).unwrap_or(PollTimeout::ZERO),
+            (false, false) => PollTimeout::NONE,
+        };
+        let bell = PollFd::new(self.bell.as_fd(), PollFlags::POLLIN);
+        let listener = self.listener.as_ref().filter(|_| !exhausted);
+        let listener = listener.map_or(bell.clone(), |listener| PollFd::new(listener.as_fd(), PollFlags::POLLIN));
+        let mut ready = [bell, listener];
+        match poll(&mut ready, timeout) {
+            // A signal. Whoever handles it rings the bell.
+            Ok(0) | Err(nix::errno::Errno::EINTR) => return Ok(Knock::Nobody),
+            Ok(_) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        if ready[0].any().unwrap_or(false) {
+            self.silence();
+            return Ok(Knock::Bell);
+        }
+        Ok(self.accept())
+    }
+
+    fn accept(&mut self) -> Knock {
+        let Some(listener) = &self.listener else { return Knock::Nobody };
+        let accepted = listener.accept().and_then(|(stream, peer)| {
+            // BSD and macOS copy it from the listener.
+            stream.set_nonblocking(false)?;
+            // Linux copies this one, others do not: an answer is not held back to be joined with the next.
+            stream.set_nodelay(true)?;
+            Ok((stream, peer))
+        });
+        match accepted {
+            Ok((stream, peer)) => {
+                self.complained = false;
+                Knock::Client(stream, peer)
+            }
+            // A signal, or a client that gave up while it waited: the next one is not affected.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::ConnectionAborted
+                ) =>
+            {
+                Knock::Nobody
+            }
+            Err(error) => {
+                self.exhausted = true;
+                if !std::mem::replace(&mut self.complained, true) {
+                    tracing::warn!(%error, "cannot accept: trying again every {BACK_OFF} ms; `ulimit -n` may help");
+                }
+                Knock::Nobody
+            }
+        }
+    }
+
+    /// Empties the pipe, however often it was rung.
+    fn silence(&mut self) {
+        while matches!(self.bell.read(&mut [0; 64]), Ok(1..)) {}
+    }
+}

@@ -1,0 +1,33 @@
+//! The same service under every classic architecture.
+//!
+//! What a client hears is decided by a [`crate::session::Session`]; here is decided who runs it:
+//!
+//! ```text
+//!                       ┌─ iterative           this thread, one client after another
+//!   Server::accept ─────┼─ fork                a process of its own            Children
+//!   listener + bell     ├─ thread-per-client   a thread of its own
+//!                       └─ thread-pool         one of N threads, after a queue  Pool
+//!   Reactor + Sessions ─── event-driven        one thread, all clients at once
+//! ```
+//!
+//! The accept loop of each is in its binary, `bin/*.rs`: start there. [`Server`] is what the blocking ones share, [`Shared`]
+//! what even the event-driven one does. A server stops in two steps: every session hears that its input has ended, so it
+//! answers what it has heard and closes; who has not closed after `--drain-timeout` is cut off.
+
+mod args;
+mod blocking;
+mod client;
+mod conversation;
+mod door;
+mod fork;
+mod lingering;
+mod pool;
+mod shared;
+
+pub use args::ServerArgs;
+pub use blocking::{Next, Server};
+pub use client::Client;
+pub use conversation::{Conversation, Service};
+pub use fork::{Children, Fork};
+pub use pool::{Job, Pool};
+pub use shared::{Seat, Seated, Shared};

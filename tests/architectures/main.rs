@@ -1,0 +1,153 @@
+//! The same services under every architecture: whatever runs the sessions, a client must not be able to tell, except by
+//! who has to wait. Black boxes: real processes, real sockets, bytes.
+
+// In tests a failed unwrap is the report; clippy knows only functions that are tests themselves.
+#![allow(clippy::unwrap_used)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+#[cfg(target_os = "linux")]
+mod limits;
+mod stopping;
+mod transcripts;
+
+use std::{
+    fs,
+    io::{ErrorKind, Write as _},
+    net::TcpStream,
+};
+use support::{
+    process::{PATIENCE, Process, now, start, wait_for},
+    raw::Conn,
+};
+
+/// One row of the table: a binary, and how it is told to serve one client and refuse the next.
+#[derive(Debug)]
+struct Architecture {
+    program: &'static str,
+    /// Whether clients are served at the same time.
+    concurrent: bool,
+    /// Flags for one client at a time, and a refusal for others; none if others wait instead.
+    one_client: &'static [&'static str],
+}
+
+const ITERATIVE: Architecture =
+    Architecture { program: env!("CARGO_BIN_EXE_iterative"), concurrent: false, one_client: &[] };
+const FORK: Architecture =
+    Architecture { program: env!("CARGO_BIN_EXE_fork"), concurrent: true, one_client: &["--max-clients", "1"] };
+const THREAD_PER_CLIENT: Architecture = Architecture {
+    program: env!("CARGO_BIN_EXE_thread-per-client"),
+    concurrent: true,
+    one_client: &["--max-clients", "1"],
+};
+const THREAD_POOL: Architecture = Architecture {
+    program: env!("CARGO_BIN_EXE_thread-pool"),
+    concurrent: true,
+    one_client: &["--workers", "1", "--queue", "0"],
+};
+const EVENT_DRIVEN: Architecture =
+    Architecture { program: env!("CARGO_BIN_EXE_event-driven"), concurrent: true, one_client: &[] };
+
+/// Makes a test of each function for each architecture.
+macro_rules! under_every_architecture {
+    ($($test:ident),+ $(,)?) => {
+        $(mod $test {
+            #[test]
+            fn iterative() {
+                super::$test(&crate::ITERATIVE);
+            }
+            #[test]
+            fn fork() {
+                super::$test(&crate::FORK);
+            }
+            #[test]
+            fn thread_per_client() {
+                super::$test(&crate::THREAD_PER_CLIENT);
+            }
+            #[test]
+            fn thread_pool() {
+                super::$test(&crate::THREAD_POOL);
+            }
+            #[test]
+            fn event_driven() {
+                super::$test(&crate::EVENT_DRIVEN);
+            }
+        })+
+    };
+}
+use under_every_architecture;
+
+const WELCOME: &str = "Welcome! Every line comes back; \"quit\" ends.\n";
+
+impl Architecture {
+    fn start(&self, service: &str, flags: &[&str]) -> Process {
+        start(self.program, &[&["--service", service], flags].concat())
+    }
+}
+
+/// An echo client that has been greeted.
+fn greeted(server: &Process) -> Conn {
+    let mut conn = Conn::open(server.address());
+    assert_eq!(conn.read_until("\n"), WELCOME);
+    conn
+}
+
+/// Sends a line and takes its echo.
+fn echo(conn: &mut Conn, number: u32, text: &str) {
+    conn.send(format!("{text}\n"));
+    assert_eq!(conn.read_until("\n"), format!("Echo #{number}: {text}\n"));
+}
+
+/// Children of a process, zombies included.
+fn children(server: &Process) -> Vec<u32> {
+    let list = fs::read_to_string(format!("/proc/{0}/task/{0}/children", server.id())).unwrap_or_default();
+    list.split_whitespace().map(|id| id.parse().unwrap()).collect()
+}
+
+/// A peer that sends and never reads.
+struct Deaf {
+    stream: TcpStream,
+    line: &'static [u8],
+    sent: usize,
+}
+
+impl Deaf {
+    #[allow(clippy::disallowed_methods)] // Black-box tests have real sockets.
+    fn connect(server: &Process, line: &'static [u8]) -> Self {
+        let stream = TcpStream::connect(server.address()).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        Self { stream, line, sent: 0 }
+    }
+
+    /// Sends lines until the server takes no more of them for a while.
+    fn fill(&mut self) {
+        let mut refused = 0;
+        while refused < 50 {
+            match self.send() {
+                Ok(()) => refused = 0,
+                Err(error) => {
+                    assert_eq!(error, ErrorKind::WouldBlock, "after {} bytes", self.sent);
+                    refused += 1;
+                    wait_for(std::time::Duration::from_millis(2));
+                }
+            }
+            assert!(self.sent < 64 << 20, "the server reads on, though its answers are not taken");
+        }
+    }
+
+    /// Sends on until the server has had enough.
+    fn wait_for_reset(&mut self) {
+        let deadline = now() + PATIENCE;
+        while !matches!(self.send(), Err(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)) {
+            assert!(now() < deadline, "a client that never reads is never sent away");
+            std::thread::yield_now();
+        }
+    }
+
+    fn send(&mut self) -> Result<(), ErrorKind> {
+        // Written in part, a line is torn, and its rest another line: which does not matter here.
+        self.sent += self.stream.write(&self.line.repeat(1024)).map_err(|error| error.kind())?;
+        Ok(())
+    }
+}

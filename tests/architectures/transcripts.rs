@@ -1,0 +1,240 @@
+//! What clients say and hear, and who has to wait for whom.
+
+use crate::{
+    Architecture, Deaf, EVENT_DRIVEN, FORK, ITERATIVE, THREAD_PER_CLIENT, THREAD_POOL, WELCOME, children, echo,
+    greeted,
+    support::{
+        process::{Process, wait_until},
+        raw::{Conn, End},
+    },
+    under_every_architecture,
+};
+
+under_every_architecture! {
+    answers_do_not_depend_on_how_the_input_is_cut,
+    what_was_asked_is_answered_after_a_half_close,
+    a_reset_in_the_middle_harms_nobody_else,
+    a_client_that_never_reads_is_sent_away,
+    many_clients_leave_nothing_behind,
+    five_clients_are_served_at_once_or_one_after_another,
+    who_finds_no_room_is_told_so,
+}
+
+/// A service, what a client says until it asks to leave, and what it hears.
+const TALKS: &[(&str, &str, &str)] = &[
+    (
+        "echo",
+        "one\r\ntwo\n\nquit\n",
+        "Welcome! Every line comes back; \"quit\" ends.\nEcho #1: one\nEcho #2: two\nEcho #3: \nGoodbye!\n",
+    ),
+    ("command", "PING\nECHO a  b\n?\r\nQUIT\n", "PONG\na  b\nERROR unknown command: HELP lists them\nBYE\n"),
+    (
+        "http",
+        "GET /status/204 HTTP/1.1\r\nHost: t\r\n\r\nGET /status/404 HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 204 No Content|HTTP/1.1 404 Not Found",
+    ),
+];
+
+/// Everything that is said from now on, up to a clean end. Of HTTP, the status lines: other fields carry the time.
+fn hear(conn: &mut Conn) -> String {
+    let (bytes, end) = conn.read_to_end();
+    let text = String::from_utf8(bytes).unwrap();
+    assert_eq!(end, End::Clean, "after {text:?}");
+    let status: Vec<&str> = text.lines().filter(|line| line.starts_with("HTTP/")).collect();
+    if status.is_empty() { text } else { status.join("|") }
+}
+
+fn answers_do_not_depend_on_how_the_input_is_cut(architecture: &Architecture) {
+    for (service, said, heard) in TALKS {
+        let server = architecture.start(service, &[]);
+        // A cut at 0 or at the end is the whole in one segment.
+        for cut in 0..=said.len() {
+            let mut conn = Conn::open(server.address());
+            conn.send(&said[..cut]);
+            conn.send(&said[cut..]);
+            assert_eq!(hear(&mut conn), *heard, "{service} cut at {cut}");
+        }
+        assert_eq!(server.terminate().code(), Some(0), "{service}");
+    }
+}
+
+fn what_was_asked_is_answered_after_a_half_close(architecture: &Architecture) {
+    let cases = [
+        ("echo", "one\ntwo\nunfinished", format!("{WELCOME}Echo #1: one\nEcho #2: two\n")),
+        ("command", "PING\n", "PONG\n".to_owned()),
+        ("http", "GET /status/404 HTTP/1.1\r\nHost: t\r\n\r\n", "HTTP/1.1 404 Not Found".to_owned()),
+    ];
+    for (service, said, heard) in cases {
+        let server = architecture.start(service, &[]);
+        let mut conn = Conn::open(server.address());
+        conn.send(said);
+        conn.finish();
+        assert_eq!(hear(&mut conn), heard, "{service}");
+    }
+}
+
+fn a_reset_in_the_middle_harms_nobody_else(architecture: &Architecture) {
+    let mut server = architecture.start("echo", &[]);
+    let mut conn = greeted(&server);
+    conn.send("half a li");
+    conn.reset();
+    echo(&mut greeted(&server), 1, "still here");
+    server.signal("TERM");
+    assert_eq!(server.wait().code(), Some(0));
+    server.wait_for_stderr("STATS clients=2 active=0");
+    assert!(server.stderr().contains(" errors=1 "), "{}", server.stderr());
+}
+
+fn a_client_that_never_reads_is_sent_away(architecture: &Architecture) {
+    for service in ["echo", "command"] {
+        let server = architecture.start(service, &["--idle-timeout", "300ms"]);
+        Deaf::connect(&server, b"help\n").wait_for_reset();
+        let mut next = Conn::open(server.address());
+        next.send(if service == "echo" { "quit\n" } else { "QUIT\n" });
+        let heard = hear(&mut next);
+        assert!(heard.ends_with(if service == "echo" { "Goodbye!\n" } else { "BYE\n" }), "{heard:?}");
+    }
+}
+
+fn many_clients_leave_nothing_behind(architecture: &Architecture) {
+    let server = architecture.start("echo", &[]);
+    let visit = |server: &Process| {
+        let mut conn = greeted(server);
+        echo(&mut conn, 1, "hello");
+        conn.send("quit\n");
+        assert_eq!(hear(&mut conn), "Goodbye!\n");
+    };
+    visit(&server);
+    #[cfg(target_os = "linux")]
+    let before = server.settled_descriptors();
+    for _ in 0..50 {
+        visit(&server);
+    }
+    #[cfg(target_os = "linux")]
+    server.wait_for_descriptors(before);
+    // Zombies would be on this list, too.
+    wait_until("all children to be reaped", || children(&server).is_empty());
+    server.signal("USR1");
+    server.wait_for_stderr("STATS clients=51 active=0");
+    assert!(server.stderr().contains("refused=0 errors=0 received=561 "), "{}", server.stderr());
+}
+
+fn five_clients_are_served_at_once_or_one_after_another(architecture: &Architecture) {
+    let server = architecture.start("echo", &[]);
+    let mut conns: Vec<Conn> = (0..5).map(|_| Conn::open(server.address())).collect();
+    if architecture.concurrent {
+        // All are greeted while all stay, and the last one first.
+        for round in 0..=2 {
+            for conn in conns.iter_mut().rev() {
+                match round {
+                    0 => assert_eq!(conn.read_until("\n"), WELCOME),
+                    _ => echo(conn, round, "hello"),
+                }
+            }
+        }
+        return;
+    }
+    while !conns.is_empty() {
+        let mut first = conns.remove(0);
+        assert_eq!(first.read_until("\n"), WELCOME);
+        echo(&mut first, 1, "hello");
+        // Had anybody else been greeted, it would have been before that.
+        assert!(conns.iter().all(Conn::is_quiet));
+        first.send("quit\n");
+        assert_eq!(hear(&mut first), "Goodbye!\n");
+    }
+}
+
+fn who_finds_no_room_is_told_so(architecture: &Architecture) {
+    const CASES: &[(&str, &str, &str, &str)] = &[
+        ("echo", "x\n", ": x\n", "Busy: try again later.\n"),
+        ("command", "PING\n", "PONG\n", "ERROR busy: try again later\n"),
+        ("http", "GET /status/204 HTTP/1.1\r\nHost: t\r\n\r\n", "\r\n\r\n", "HTTP/1.1 503 Service Unavailable"),
+    ];
+    if architecture.one_client.is_empty() {
+        return who_finds_no_room_waits(architecture);
+    }
+    for (service, said, heard, refusal) in CASES {
+        let server = architecture.start(service, architecture.one_client);
+        let mut first = Conn::open(server.address());
+        first.send(said);
+        first.read_until(heard);
+        let mut second = Conn::open(server.address());
+        second.send(said);
+        assert_eq!(hear(&mut second), *refusal, "{service}");
+        server.signal("USR1");
+        server.wait_for_stderr("STATS clients=");
+        assert!(server.stderr().contains(" active=1 peak=1 refused=1 "), "{}", server.stderr());
+        // The first did not notice, and when it has left there is room again.
+        first.send(said);
+        first.read_until(heard);
+        drop(first);
+        wait_until("room", || {
+            let mut next = Conn::open(server.address());
+            next.try_send(said).is_ok() && {
+                next.finish();
+                let (bytes, _) = next.read_to_end();
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                text.contains(heard) && !text.contains(refusal)
+            }
+        });
+    }
+}
+
+/// The iterative server has no other place than the backlog, and the event loop needs none.
+fn who_finds_no_room_waits(architecture: &Architecture) {
+    let flags: &[&str] = if architecture.concurrent { &["--max-clients", "1"] } else { &[] };
+    let server = architecture.start("echo", flags);
+    let mut first = greeted(&server);
+    let mut second = Conn::open(server.address());
+    echo(&mut first, 1, "hello");
+    assert!(second.is_quiet());
+    drop(first);
+    assert_eq!(second.read_until("\n"), WELCOME);
+}
+
+#[test]
+fn who_waits_too_long_in_the_queue_is_told_so() {
+    let server = THREAD_POOL.start("echo", &["--workers", "1", "--queue", "1", "--queue-timeout", "50ms"]);
+    let mut first = greeted(&server);
+    let mut second = Conn::open(server.address());
+    assert_eq!(hear(&mut second), "Busy: try again later.\n");
+    echo(&mut first, 1, "still here");
+}
+
+#[test]
+fn who_waits_in_the_queue_is_served_when_somebody_leaves() {
+    let server = THREAD_POOL.start("echo", &["--workers", "1", "--queue", "1", "--queue-timeout", "1h"]);
+    let mut first = greeted(&server);
+    let mut second = Conn::open(server.address());
+    echo(&mut first, 1, "hello");
+    assert!(second.is_quiet());
+    first.send("quit\n");
+    assert_eq!(second.read_until("\n"), WELCOME);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_child_that_crashes_harms_nobody_else() {
+    let mut server = FORK.start("echo", &[]);
+    let mut victim = greeted(&server);
+    let crashing = children(&server);
+    let mut other = greeted(&server);
+    assert_eq!((crashing.len(), children(&server).len()), (1, 2));
+    let killed = std::process::Command::new("kill").arg("-ABRT").arg(crashing[0].to_string()).status();
+    assert!(killed.unwrap().success());
+    let _ = victim.read_to_end();
+    server.wait_for_stderr("a child crashed");
+    echo(&mut other, 1, "still here");
+    drop(other);
+    wait_until("all children to be reaped", || children(&server).is_empty());
+    server.signal("TERM");
+    assert_eq!(server.wait().code(), Some(0));
+    server.wait_for_stderr("errors=1 ");
+}
+
+#[test]
+fn the_table_is_complete() {
+    let all = [ITERATIVE, FORK, THREAD_PER_CLIENT, THREAD_POOL, EVENT_DRIVEN];
+    assert_eq!(all.iter().filter(|architecture| architecture.concurrent).count(), 4);
+}
