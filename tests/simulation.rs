@@ -46,11 +46,28 @@ fn proxy() -> Subject<Proxy> {
         weather: Weather::of,
         build: |site| {
             let Flags { balance, pool } = flags(site.weather, site.random);
-            build(Plan::new(Config::default()).balance(balance).pool(&pool), site)
+            let plan = Plan::new(config(site.weather, site.random));
+            // Mostly the newest milestone; the first knows one backend only.
+            let plan = match site.random.below(8) {
+                0 if site.origins.len() == 1 => plan,
+                0 | 1 => plan.balance(balance),
+                _ => plan.balance(balance).pool(&pool),
+            };
+            build(plan, site)
         },
         // The mark at which the proxy stops reading, one large read, and a head.
         most_unsent: (128 + 256 + 16) * 1024,
     }
+}
+
+fn config(weather: &Weather, random: &mut Random) -> Config {
+    let mut config = Config { keep_alive_requests: *random.pick(&[0, 0, 0, 1, 3]), ..Config::default() };
+    config.forwarding.forwarded = random.chance(500);
+    config.access_log = random.chance(500);
+    if !weather.is_calm() && random.chance(200) {
+        config.deadlines.exchange = Some(random.micros(1_000_000..=20_000_000));
+    }
+    config
 }
 
 fn flags(weather: &Weather, random: &mut Random) -> Flags {
