@@ -5,7 +5,7 @@ use crate::{
     support::{
         milestones::{Milestone, from_milestone1},
         process::{Process, wait_until},
-        raw::{Backend, Conn},
+        raw::{Backend, Conn, End},
     },
 };
 use std::net::{SocketAddr, TcpStream};
@@ -13,6 +13,7 @@ use std::net::{SocketAddr, TcpStream};
 from_milestone1! {
     an_idle_proxy_ends_at_once,
     a_running_request_is_finished,
+    a_response_cut_off_by_the_drain_deadline_looks_cut_off,
     a_running_upload_is_finished,
     new_connections_are_refused_while_it_drains,
     a_tunnel_is_closed_after_the_drain_timeout,
@@ -75,6 +76,20 @@ fn a_running_request_is_finished(milestone: &Milestone) {
     reading.expect_end();
     drop((waiting, reading, first, second));
     assert_eq!(proxy.wait().code(), Some(0));
+}
+
+fn a_response_cut_off_by_the_drain_deadline_looks_cut_off(milestone: &Milestone) {
+    let (backend, incoming) = Backend::by_hand();
+    let proxy = milestone.start(&[&backend], &["--drain-timeout", "100ms"]);
+    let mut client = Conn::open(proxy.address());
+    // Its body ends with the connection: an end now would pass for the body's.
+    client.send("GET / HTTP/1.0\r\n\r\n");
+    let mut upstream = incoming.accept();
+    upstream.read_head();
+    upstream.send("HTTP/1.1 200 OK\r\n\r\nhello");
+    client.read_until("hello");
+    drain(&proxy);
+    assert_eq!(client.read_to_end().1, End::Reset);
 }
 
 fn a_running_upload_is_finished(milestone: &Milestone) {

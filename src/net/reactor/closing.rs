@@ -82,8 +82,25 @@ impl Io {
     pub(super) fn expire_closing(&mut self) {
         while let Some(key) = self.closing.expire(self.now) {
             if let TimerKey::App(key) = key {
-                self.remove(key as usize);
+                self.give_up(key as usize);
             }
+        }
+    }
+
+    /// Closes a socket that has not come to its end. If something was still to be sent, with a reset: the peer must not
+    /// take what it has for the whole.
+    fn give_up(&mut self, key: usize) {
+        match self.table.get_mut(key).map(|socket| socket.phase) {
+            Some(Phase::Lingering(_)) => drop(self.remove(key)),
+            Some(Phase::Connecting | Phase::Open | Phase::Flushing) => self.abort(key),
+            None => {}
+        }
+    }
+
+    /// Closes whatever is left when the event loop ends.
+    pub(super) fn give_up_all(&mut self) {
+        for key in self.table.keys() {
+            self.give_up(key);
         }
     }
 

@@ -145,6 +145,7 @@ impl<A: App> Reactor<A> {
         while !self.is_over() {
             self.turn(&mut events)?;
         }
+        self.io.give_up_all();
         Ok(self.app)
     }
 

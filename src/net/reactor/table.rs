@@ -72,6 +72,11 @@ impl Table {
         Some(socket)
     }
 
+    /// The keys of all sockets.
+    pub(super) fn keys(&self) -> Vec<usize> {
+        self.sockets.iter().map(|(key, _)| key).collect()
+    }
+
     /// How many sockets came in by a listener, closing ones included.
     pub(super) fn accepted(&self) -> usize {
         self.accepted
