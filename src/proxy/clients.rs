@@ -142,7 +142,7 @@ impl Proxy {
 
     /// Bytes that are no request: answered and closed, without an exchange.
     fn refuse(&mut self, cx: &mut Cx, conn: ConnId, failure: Failure) {
-        let Role::Downstream(client) = self.parts.table.remove(conn) else { return };
+        let Some(client) = self.forget_client(conn) else { return };
         let now = cx.clock();
         let mut record = Record::new(client.peer, now);
         record.status = failure.status().code();
@@ -162,7 +162,6 @@ impl Proxy {
         cx.close(conn);
         let counters = self.parts.counters();
         counters.refused.add(1);
-        counters.closed.add(1);
         counters.count_reason(failure);
         counters.count_status(record.status);
         if self.parts.shared.config.access_log {
@@ -204,14 +203,12 @@ impl Proxy {
             // Whatever is left of the request, or comes as the next one, has to be let in: a reset would take the answer
             // away again (RFC 9112 §9.6). Only a client that announced the end itself sends nothing more.
             Close::After(_) if !(core.request_complete && core.last_request && client.pending.is_empty()) => {
-                self.parts.table.remove(core.client);
-                self.parts.counters().closed.add(1);
+                self.forget_client(core.client);
                 cx.close(core.client);
             }
             Close::After(_) => self.close_client(cx, core.client),
             Close::Abort => {
-                self.parts.table.remove(core.client);
-                self.parts.counters().closed.add(1);
+                self.forget_client(core.client);
                 cx.abort(core.client);
             }
         }
@@ -219,10 +216,16 @@ impl Proxy {
 
     /// Closes a connection whose last request was heard to its end.
     fn close_client(&mut self, cx: &mut Cx, conn: ConnId) {
-        if let Role::Downstream(_) = self.parts.table.remove(conn) {
-            self.parts.counters().closed.add(1);
+        if self.forget_client(conn).is_some() {
             cx.hang_up(conn);
         }
+    }
+
+    /// Takes a client connection out of the books: the one place where `accepted = open + closed` is kept.
+    fn forget_client(&mut self, conn: ConnId) -> Option<Downstream> {
+        let Role::Downstream(client) = self.parts.table.remove(conn) else { return None };
+        self.parts.counters().closed.add(1);
+        Some(client)
     }
 
     fn count(&self, core: &Core, outcome: Result<(), Failure>) {
@@ -287,8 +290,7 @@ impl Proxy {
     }
 
     pub(super) fn client_failed(&mut self, cx: &mut Cx, conn: ConnId) {
-        let Role::Downstream(client) = self.parts.table.remove(conn) else { return };
-        self.parts.counters().closed.add(1);
+        let Some(client) = self.forget_client(conn) else { return };
         if let Some(key) = client.exchange {
             self.on(cx, key, Event::ClientLost(Failure::ClientGone));
         }
@@ -323,8 +325,7 @@ impl Proxy {
         match (late, client.exchange) {
             (Late::Write, Some(key)) => self.on(cx, key, Event::ClientLost(Failure::ClientStalled)),
             (Late::Write, None) => {
-                self.parts.table.remove(conn);
-                self.parts.counters().closed.add(1);
+                self.forget_client(conn);
                 self.parts.counters().count_reason(Failure::ClientStalled);
                 cx.abort(conn);
             }
