@@ -4,9 +4,9 @@ use super::{
     process::{PATIENCE, lock, spawn, wait_until},
     wire::{Message, Reader, find},
 };
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 use std::{
-    io::{ErrorKind, Read as _, Write as _},
+    io::{self, ErrorKind, Read as _, Write as _},
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
@@ -309,10 +309,23 @@ impl Backend {
     }
 }
 
+/// A socket bound to an address that other sockets of ours may be bound to, too.
+fn shared_port(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    // Elsewhere, two sockets share a port only with this; on Linux it would spread the clients over both.
+    #[cfg(not(target_os = "linux"))]
+    socket.set_reuse_port(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
 /// A backend that can be killed, and started again at the same address.
 #[derive(Debug)]
 pub struct Mortal {
     pub address: SocketAddr,
+    /// Bound and never listening, all its lives long: a port that is let go of is soon somebody else's.
+    port: Socket,
     answer: String,
     alive: Arc<AtomicBool>,
     streams: Arc<Mutex<Vec<TcpStream>>>,
@@ -325,14 +338,23 @@ pub struct Mortal {
 impl Mortal {
     /// Answers everything with `200` and this text.
     pub fn saying(text: &str) -> Self {
-        Self::at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), text, Arc::default())
+        let port = shared_port(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("any port will do");
+        Self::at(port, text, Arc::default())
     }
 
-    fn at(address: SocketAddr, text: &str, requests: Arc<AtomicUsize>) -> Self {
-        let listener = TcpListener::bind(address).expect("the port is free, or free again");
+    fn at(port: Socket, text: &str, requests: Arc<AtomicUsize>) -> Self {
+        let address = port.local_addr().ok().and_then(|address| address.as_socket()).expect("it is bound");
+        let mut listener = None;
+        wait_until("the last listener to be gone", || {
+            listener =
+                shared_port(address).and_then(|socket| socket.listen(128).map(|()| TcpListener::from(socket))).ok();
+            listener.is_some()
+        });
+        let listener = listener.expect("waited for");
         let (sender, ended) = mpsc::channel();
         let mortal = Self {
-            address: listener.local_addr().expect("it is bound"),
+            address,
+            port,
             answer: text.to_owned(),
             alive: Arc::new(AtomicBool::new(true)),
             streams: Arc::default(),
@@ -359,6 +381,8 @@ impl Mortal {
                     }
                 });
             }
+            // Now, even if a process that another test is starting holds a copy of it until it is executed.
+            let _ = SockRef::from(&listener).shutdown(Shutdown::Both);
             drop(listener);
             lock(&streams).drain(..).for_each(|stream| drop(stream.shutdown(Shutdown::Both)));
             // Fails when the test is over.
@@ -387,14 +411,15 @@ impl Mortal {
 
     /// The same backend again.
     pub fn revive(&mut self) {
-        *self = Self::at(self.address, &self.answer, self.requests.clone());
+        let port = self.port.try_clone().expect("descriptors are left");
+        *self = Self::at(port, &self.answer, self.requests.clone());
     }
 }
 
 impl Drop for Mortal {
     #[allow(clippy::disallowed_methods)] // As in `Conn::open`.
     fn drop(&mut self) {
-        // A dead one's address may be somebody else's by now.
+        // A dead one has no thread left to wake.
         if self.alive.swap(false, Ordering::SeqCst) {
             let _ = TcpStream::connect(self.address);
         }
