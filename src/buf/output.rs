@@ -131,6 +131,12 @@ impl Output {
         (!piece.is_empty()).then_some(piece)
     }
 
+    /// From now on every byte that waits stays at its address until it is consumed or cleared, whatever is appended: so its
+    /// pieces can be lent to a kernel that sends them while we go on.
+    pub fn pin(&mut self) {
+        self.close_tail();
+    }
+
     /// Forgets everything.
     pub fn clear(&mut self) {
         *self = Self::default();

@@ -37,6 +37,8 @@ pub enum Error {
     },
     /// The limit of open files cannot be read or raised.
     Descriptors(io::Error),
+    /// The kernel does not do I/O for us (io_uring).
+    IoUring(io::Error),
     /// Signals cannot be waited for.
     Signals(io::Error),
 }
@@ -45,7 +47,11 @@ impl Error {
     /// Whether the user's words are wrong (exit code 2) rather than the circumstances (exit code 1).
     #[must_use]
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Address { .. } | Self::Backlog(_))
+        match self {
+            Self::Address { .. } | Self::Backlog(_) => true,
+            Self::IoUring(source) => why_no_io_uring(source).is_some(),
+            _ => false,
+        }
     }
 }
 
@@ -62,6 +68,10 @@ impl fmt::Display for Error {
             Self::Descriptors(source) => {
                 write!(f, "cannot raise the limit of open files: {source}; raise it with `ulimit -n`")
             }
+            Self::IoUring(source) => match why_no_io_uring(source) {
+                Some(why) => write!(f, "io_uring is not available: {why}; use event-driven instead"),
+                None => write!(f, "cannot set up io_uring: {source}"),
+            },
             Self::Signals(source) => write!(f, "cannot wait for signals: {source}"),
         }
     }
@@ -72,8 +82,20 @@ impl std::error::Error for Error {
         match self {
             Self::Address { .. } | Self::Backlog(_) => None,
             Self::Resolve { source, .. } | Self::Listen { source, .. } | Self::Connect { source, .. } => Some(source),
-            Self::Descriptors(source) | Self::Signals(source) => Some(source),
+            Self::Descriptors(source) | Self::IoUring(source) | Self::Signals(source) => Some(source),
         }
+    }
+}
+
+/// Why this system will never have what is needed; `None` if it was bad luck.
+fn why_no_io_uring(source: &io::Error) -> Option<&'static str> {
+    match source.kind() {
+        io::ErrorKind::Unsupported => Some("this kernel has none"),
+        io::ErrorKind::PermissionDenied => {
+            Some("it is forbidden here, by a container's seccomp profile or by `sysctl kernel.io_uring_disabled`")
+        }
+        io::ErrorKind::InvalidInput => Some("this kernel is older than Linux 6.0"),
+        _ => None,
     }
 }
 

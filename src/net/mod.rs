@@ -17,6 +17,8 @@ pub mod descriptors;
 mod error;
 pub mod listen;
 pub mod options;
+#[cfg(target_os = "linux")]
+pub mod proactor;
 pub mod reactor;
 pub mod resolve;
 pub mod sessions;
@@ -25,6 +27,8 @@ mod traffic;
 
 pub use error::Error;
 pub use listen::{ListenOptions, listen};
+#[cfg(target_os = "linux")]
+pub use proactor::Proactor;
 pub use reactor::{Reactor, ReactorConfig, Remote};
 pub use sessions::Sessions;
 pub use traffic::{Traffic, Volume};

@@ -15,7 +15,7 @@ const BURST: usize = 64;
 
 /// How long to wait when descriptors ran out, or another error says that accepting makes no sense. Trying at once would
 /// fail at once, and burn a core.
-const BACK_OFF: Duration = Duration::from_millis(100);
+pub(in crate::net) const BACK_OFF: Duration = Duration::from_millis(100);
 
 /// A listening socket.
 #[derive(Debug)]
@@ -91,13 +91,8 @@ impl<A: App> Reactor<A> {
     /// Accepts nothing for a while. Whatever it was, it will not be better at once.
     fn back_off(&mut self, error: &io::Error) {
         self.listeners.exhausted_until = Some(self.cx.now() + BACK_OFF);
-        if std::mem::replace(&mut self.listeners.complained, true) {
-            return;
-        }
-        if out_of_descriptors(error) {
-            tracing::warn!(%error, "cannot accept: raise the limit with `ulimit -n`, or lower --max-connections");
-        } else {
-            tracing::warn!(%error, "cannot accept: trying again every 100 ms");
+        if !std::mem::replace(&mut self.listeners.complained, true) {
+            explain(error);
         }
     }
 
@@ -114,6 +109,15 @@ impl<A: App> Reactor<A> {
         let listener = ListenerId(u8::try_from(index).expect("listen() takes at most 256 listeners"));
         self.app.accepted(&mut self.cx, conn, Origin { listener, peer });
         self.settle();
+    }
+}
+
+/// Says what may help.
+pub(in crate::net) fn explain(error: &io::Error) {
+    if out_of_descriptors(error) {
+        tracing::warn!(%error, "cannot accept: raise the limit with `ulimit -n`, or lower --max-connections");
+    } else {
+        tracing::warn!(%error, "cannot accept: trying again every 100 ms");
     }
 }
 

@@ -22,13 +22,13 @@ use std::{net::Shutdown, time::Duration};
 
 /// How long a peer may take nothing of what is left to send. As long as a lost link needs to be noticed by a few
 /// retransmissions.
-const STALL: Duration = Duration::from_secs(30);
+pub(in crate::net) const STALL: Duration = Duration::from_secs(30);
 
 /// How long to wait for the peer's end. Time to read an answer over a bad line; nginx waits as long for the next byte.
 pub(in crate::net) const LINGER: Duration = Duration::from_secs(5);
 
 /// How much to throw away meanwhile. Reading costs CPU time; afterwards the peer's window closes and it waits with us.
-const ALLOWANCE: usize = 64 * 1024 * 1024;
+pub(in crate::net) const ALLOWANCE: usize = 64 * 1024 * 1024;
 
 impl Io {
     /// After what was queued: no more. The socket keeps its key and loses its name.

@@ -31,7 +31,7 @@ pub(super) enum Ready {
 pub(super) struct Io {
     pub(super) poll: Poll,
     pub(super) config: ReactorConfig,
-    pub(super) table: Table,
+    pub(super) table: Table<Connection>,
     pub(super) scratch: Scratch,
     /// To be visited in this turn.
     pub(super) ready: VecDeque<Ready>,

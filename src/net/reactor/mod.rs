@@ -35,6 +35,12 @@ mod tests;
 mod write;
 
 pub(in crate::net) use closing::LINGER;
+#[cfg(target_os = "linux")]
+pub(in crate::net) use {
+    accept::{BACK_OFF, explain},
+    closing::{ALLOWANCE, STALL},
+    table::{Filed, Table},
+};
 pub use remote::Remote;
 pub(in crate::net) use write::CONFIRMED;
 
@@ -104,7 +110,8 @@ impl<A: App> Reactor<A> {
     pub fn new(app: A, config: ReactorConfig) -> Result<Self> {
         let now = clock::now();
         let io = Io::new(config, now.instant)?;
-        let remote = Remote::new(Waker::new(io.poll.registry(), WAKER)?);
+        let waker = Waker::new(io.poll.registry(), WAKER)?;
+        let remote = Remote::new(move || waker.wake());
         let listeners = Listeners::default();
         Ok(Self { app, cx: Cx::new(now), io, listeners, remote, draining: None, stopped: false })
     }

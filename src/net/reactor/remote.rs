@@ -1,7 +1,7 @@
-//! How other threads reach a reactor: one word of flags and one descriptor that wakes it.
+//! How other threads reach an event loop: one word of flags and one descriptor that wakes it.
 
-use mio::Waker;
 use std::{
+    fmt, io,
     sync::{
         Arc,
         atomic::{AtomicU8, AtomicU64, Ordering},
@@ -13,15 +13,14 @@ const WAKE: u8 = 1;
 const DRAIN: u8 = 2;
 const STOP: u8 = 4;
 
-/// A handle to a running reactor, for other threads. Cheap to clone; harmless after the reactor ended.
+/// A handle to a running event loop, reactor or proactor, for other threads. Cheap to clone; harmless after it ended.
 #[derive(Debug, Clone)]
 pub struct Remote {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 struct Shared {
-    waker: Waker,
+    wake: Box<dyn Fn() -> io::Result<()> + Send + Sync>,
     /// What was asked since the reactor last looked.
     asked: AtomicU8,
     /// For [`DRAIN`]: milliseconds.
@@ -30,11 +29,12 @@ struct Shared {
 
 /// What other threads asked.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Asked(u8);
+pub(in crate::net) struct Asked(u8);
 
 impl Remote {
-    pub(super) fn new(waker: Waker) -> Self {
-        Self { shared: Arc::new(Shared { waker, asked: AtomicU8::new(0), within: AtomicU64::new(0) }) }
+    /// A handle whose requests end the wait of an event loop by `wake`.
+    pub(in crate::net) fn new(wake: impl Fn() -> io::Result<()> + Send + Sync + 'static) -> Self {
+        Self { shared: Arc::new(Shared { wake: Box::new(wake), asked: AtomicU8::new(0), within: AtomicU64::new(0) }) }
     }
 
     /// Calls [`crate::app::App::woken`] on the reactor's thread, soon. Calls before that happens count as one.
@@ -55,35 +55,41 @@ impl Remote {
     }
 
     /// Takes what was asked. The next request wakes the reactor again.
-    pub(super) fn take(&self) -> Asked {
+    pub(in crate::net) fn take(&self) -> Asked {
         Asked(self.shared.asked.swap(0, Ordering::AcqRel))
     }
 
     /// For [`Asked::drain`].
-    pub(super) fn within(&self) -> Duration {
+    pub(in crate::net) fn within(&self) -> Duration {
         Duration::from_millis(self.shared.within.load(Ordering::Relaxed))
     }
 
     /// Only the first request since the reactor last looked costs a system call.
     fn ask(&self, what: u8) {
         if self.shared.asked.fetch_or(what, Ordering::AcqRel) == 0
-            && let Err(error) = self.shared.waker.wake()
+            && let Err(error) = (self.shared.wake)()
         {
             tracing::error!(%error, "cannot wake an event loop");
         }
     }
 }
 
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("asked", &self.asked).finish_non_exhaustive()
+    }
+}
+
 impl Asked {
-    pub(super) fn wake(self) -> bool {
+    pub(in crate::net) fn wake(self) -> bool {
         self.0 & WAKE != 0
     }
 
-    pub(super) fn drain(self) -> bool {
+    pub(in crate::net) fn drain(self) -> bool {
         self.0 & DRAIN != 0
     }
 
-    pub(super) fn stop(self) -> bool {
+    pub(in crate::net) fn stop(self) -> bool {
         self.0 & STOP != 0
     }
 }

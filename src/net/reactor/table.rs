@@ -7,29 +7,53 @@ use super::connection::{Connection, NONE};
 use crate::app::ConnId;
 use slab::Slab;
 
+/// What a table has to know of a socket.
+pub(in crate::net) trait Filed {
+    /// Whose it is, or was.
+    fn conn(&self) -> ConnId;
+    /// Whether it came in by a listener.
+    fn accepted(&self) -> bool;
+}
+
+impl Filed for Connection {
+    fn conn(&self) -> ConnId {
+        self.conn
+    }
+
+    fn accepted(&self) -> bool {
+        self.accepted
+    }
+}
+
 /// All sockets, by key and by name.
-#[derive(Debug, Default)]
-pub(super) struct Table {
-    sockets: Slab<Connection>,
+#[derive(Debug)]
+pub(in crate::net) struct Table<S> {
+    sockets: Slab<S>,
     /// Key of each name's socket, by slot.
     names: Vec<u32>,
     /// How many came in by a listener.
     accepted: usize,
 }
 
-impl Table {
+impl<S> Default for Table<S> {
+    fn default() -> Self {
+        Self { sockets: Slab::new(), names: Vec::new(), accepted: 0 }
+    }
+}
+
+impl<S: Filed> Table<S> {
     /// The key that the next socket will have.
-    pub(super) fn next_key(&self) -> usize {
+    pub(in crate::net) fn next_key(&self) -> usize {
         self.sockets.vacant_key()
     }
 
     /// Files a socket under its name and under [`Table::next_key`].
-    pub(super) fn insert(&mut self, socket: Connection) -> usize {
-        let slot = socket.conn.index();
+    pub(in crate::net) fn insert(&mut self, socket: S) -> usize {
+        let slot = socket.conn().index();
         if self.names.len() <= slot {
             self.names.resize(slot + 1, NONE);
         }
-        self.accepted += usize::from(socket.accepted);
+        self.accepted += usize::from(socket.accepted());
         let key = self.sockets.insert(socket);
         self.names[slot] =
             u32::try_from(key).expect("a key is less than the number of descriptors, and that than 2^31");
@@ -37,34 +61,34 @@ impl Table {
     }
 
     /// The socket that a name stands for, and its key; `None` if the name is stale.
-    pub(super) fn find_mut(&mut self, conn: ConnId) -> Option<(usize, &mut Connection)> {
+    pub(in crate::net) fn find_mut(&mut self, conn: ConnId) -> Option<(usize, &mut S)> {
         let key = *self.names.get(conn.index())? as usize;
-        let socket = self.sockets.get_mut(key).filter(|socket| socket.conn == conn)?;
+        let socket = self.sockets.get_mut(key).filter(|socket| socket.conn() == conn)?;
         Some((key, socket))
     }
 
     /// The socket with a key. The caller may hold an old key: then this is a later socket, or `None`.
-    pub(super) fn get_mut(&mut self, key: usize) -> Option<&mut Connection> {
+    pub(in crate::net) fn get_mut(&mut self, key: usize) -> Option<&mut S> {
         self.sockets.get_mut(key)
     }
 
     /// The socket with a key if it still is what `conn` stands for: a call to the application may have ended it.
-    pub(super) fn tenant(&mut self, key: usize, conn: ConnId) -> Option<&mut Connection> {
+    pub(in crate::net) fn tenant(&mut self, key: usize, conn: ConnId) -> Option<&mut S> {
         self.find_mut(conn).filter(|(found, _)| *found == key).map(|(_, socket)| socket)
     }
 
     /// Takes the name from a socket, which stays.
-    pub(super) fn unname(&mut self, conn: ConnId) {
+    pub(in crate::net) fn unname(&mut self, conn: ConnId) {
         if let Some(key) = self.names.get_mut(conn.index()) {
             *key = NONE;
         }
     }
 
     /// Takes a socket out; dropping it closes it, and so the kernel forgets to report on it.
-    pub(super) fn remove(&mut self, key: usize) -> Option<Connection> {
+    pub(in crate::net) fn remove(&mut self, key: usize) -> Option<S> {
         let socket = self.sockets.try_remove(key)?;
-        self.accepted -= usize::from(socket.accepted);
-        if let Some(name) = self.names.get_mut(socket.conn.index())
+        self.accepted -= usize::from(socket.accepted());
+        if let Some(name) = self.names.get_mut(socket.conn().index())
             && *name as usize == key
         {
             *name = NONE;
@@ -73,17 +97,17 @@ impl Table {
     }
 
     /// The keys of all sockets.
-    pub(super) fn keys(&self) -> Vec<usize> {
+    pub(in crate::net) fn keys(&self) -> Vec<usize> {
         self.sockets.iter().map(|(key, _)| key).collect()
     }
 
     /// How many sockets came in by a listener, closing ones included.
-    pub(super) fn accepted(&self) -> usize {
+    pub(in crate::net) fn accepted(&self) -> usize {
         self.accepted
     }
 
     /// Whether every socket is closed.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::net) fn is_empty(&self) -> bool {
         self.sockets.is_empty()
     }
 }

@@ -1,6 +1,6 @@
 //! What an application hears about connections, and in which order.
 
-use super::{super::actions::FRESH, support::*};
+use super::{FRESH, support::*};
 use crate::{
     app::{ConnId, TimerKey},
     net::ReactorConfig,

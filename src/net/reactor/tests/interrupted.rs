@@ -1,12 +1,12 @@
 //! What needs a process of its own: signals that interrupt the wait, and a limit of descriptors.
 //!
-//! The test starts this test program again with the name of the test that plays the server: it runs a reactor until its
+//! The test starts this test program again with the name of the test that plays the server: it runs an event loop until its
 //! standard input ends.
 
-use super::support::*;
+use super::{Driver, support::*};
 use crate::{
     app::{App, ConnId, Cx, Origin, TimerKey},
-    net::{Reactor, ReactorConfig, signals},
+    net::{ReactorConfig, signals},
 };
 use nix::{
     sys::{
@@ -46,7 +46,7 @@ fn plays_the_server() {
     let Ok(limit) = std::env::var(LIMIT) else { return };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     println!("\nREADY {} {}", gettid(), listener.local_addr().unwrap());
-    let mut reactor = Reactor::new(Echo, ReactorConfig::default()).unwrap();
+    let mut reactor = Driver::new(Echo, ReactorConfig::default()).unwrap();
     reactor.listen(listener).unwrap();
     let remote = reactor.remote();
     let _watch = signals::watch(|_| {}).unwrap();
@@ -70,8 +70,10 @@ struct Server {
 }
 
 fn serve(descriptors: u64) -> Server {
+    let (_, module) = module_path!().split_once("::").unwrap();
+    let server = format!("{module}::plays_the_server");
     let mut process = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "--nocapture", "--test-threads=1", "net::reactor::tests::interrupted::plays_the_server"])
+        .args(["--exact", "--nocapture", "--test-threads=1", &server])
         .env(LIMIT, descriptors.to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

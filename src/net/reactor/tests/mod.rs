@@ -1,5 +1,7 @@
 //! The reactor over real sockets: nothing sleeps; every wait is for an event, and gives up after
 //! [`support::PATIENCE`].
+//!
+//! These files are the tests of the proactor as well: see its `tests`. They name the event loop `Driver`.
 
 mod closing;
 mod connections;
@@ -7,3 +9,5 @@ mod interrupted;
 mod lifecycle;
 mod relay;
 mod support;
+
+use super::{Reactor as Driver, actions::FRESH};

@@ -1,8 +1,9 @@
-//! A reactor on its own thread, and plain blocking peers for it.
+//! An event loop on its own thread, and plain blocking peers for it.
 
+use super::Driver;
 use crate::{
     app::{App, ConnId, Cx, Origin, TimerKey},
-    net::{Reactor, ReactorConfig, Remote},
+    net::{ReactorConfig, Remote},
 };
 use socket2::SockRef;
 use std::{
@@ -16,7 +17,7 @@ use std::{
 /// No step takes so long, on any machine: a test that waits for it has failed.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A reactor that runs on another thread. Dropped, it is stopped.
+/// An event loop that runs on another thread. Dropped, it is stopped.
 pub(super) struct Running<A> {
     pub(super) address: SocketAddr,
     pub(super) remote: Remote,
@@ -27,11 +28,11 @@ pub(super) struct Running<A> {
 pub(super) fn run<A: App + Send + 'static>(app: A, config: ReactorConfig) -> Running<A> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
-    let mut reactor = Reactor::new(app, config).unwrap();
-    reactor.listen(listener).unwrap();
-    let remote = reactor.remote();
+    let mut driver = Driver::new(app, config).unwrap();
+    driver.listen(listener).unwrap();
+    let remote = driver.remote();
     #[allow(clippy::disallowed_methods)] // Tests of a thread's event loop need that thread.
-    let thread = std::thread::spawn(move || reactor.run().unwrap());
+    let thread = std::thread::spawn(move || driver.run().unwrap());
     Running { address, remote, thread: Some(thread) }
 }
 
@@ -41,13 +42,13 @@ impl<A> Running<A> {
         connect(self.address)
     }
 
-    /// Ends the reactor and gives its application back.
+    /// Ends the event loop and gives its application back.
     pub(super) fn stop(mut self) -> A {
         self.remote.stop();
         self.join()
     }
 
-    /// Waits for the reactor to end by itself.
+    /// Waits for the event loop to end by itself.
     pub(super) fn join(&mut self) -> A {
         self.thread.take().unwrap().join().unwrap()
     }

@@ -1,0 +1,110 @@
+//! Carrying out what the application asked for in one call.
+//!
+//! In order; but what concerns the kernel is only noted, and asked of it together with everything else of the turn.
+
+use super::{
+    closing::peek,
+    connection::{Finish, Phase},
+    io::Io,
+};
+use crate::app::{Action, ConnId, Cx};
+use bytes::Bytes;
+use std::{mem, ops::Range};
+
+impl Io {
+    /// Carries out what the application asked for since the last time.
+    pub(super) fn carry_out(&mut self, cx: &mut Cx) {
+        let mut actions = mem::take(&mut self.actions);
+        cx.take_actions(&mut actions);
+        for action in actions.drain(..) {
+            self.perform(action);
+        }
+        self.actions = actions;
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Connect(conn, to) => self.connect(conn, to),
+            Action::Send(conn, bytes) => self.stage(conn, bytes),
+            Action::Forward(conn, range) => self.forward(conn, range),
+            Action::SetReading(conn, on) => self.set_reading(conn, on),
+            Action::SetBulk(conn, on) => {
+                if let Some((key, socket)) = self.table.find_mut(conn) {
+                    socket.bulk = on;
+                    self.touch(key);
+                }
+            }
+            Action::Probe(conn) => self.probe(conn),
+            Action::Finish(conn) => {
+                if let Some((key, socket)) = self.table.find_mut(conn)
+                    && socket.finish == Finish::No
+                {
+                    socket.finish = Finish::Asked;
+                    self.touch(key);
+                }
+            }
+            Action::Close(conn) | Action::HangUp(conn) => {
+                if let Some((key, _)) = self.table.find_mut(conn) {
+                    self.close(key, matches!(action, Action::Close(_)));
+                }
+            }
+            Action::Abort(conn) => {
+                if let Some((key, _)) = self.table.find_mut(conn) {
+                    self.abort(key);
+                }
+            }
+        }
+    }
+
+    fn stage(&mut self, conn: ConnId, bytes: Bytes) {
+        if let Some((key, socket)) = self.table.find_mut(conn)
+            && socket.finish == Finish::No
+        {
+            socket.output.push(bytes);
+            socket.behind |= socket.phase == Phase::Connecting;
+            self.touch(key);
+        }
+    }
+
+    /// Carries out [`Action::Forward`]. The buffer is the kernel's again after this call, so the bytes are copied; unless
+    /// they are so many that it is better to let the buffer go and offer another. Who keeps a part keeps the whole: a
+    /// quarter is the least, or a thousand slow peers would hold many times what the application was told that they hold.
+    fn forward(&mut self, conn: ConnId, range: Range<usize>) {
+        let Some((key, socket)) = self.table.find_mut(conn) else { return };
+        if socket.finish != Finish::No {
+            return;
+        }
+        if range.len() >= self.heard_in / 4 {
+            socket.output.push(self.heard.share(range));
+        } else {
+            socket.output.extend(self.heard.part(range));
+        }
+        socket.behind |= socket.phase == Phase::Connecting;
+        self.touch(key);
+    }
+
+    fn set_reading(&mut self, conn: ConnId, on: bool) {
+        if let Some((key, socket)) = self.table.find_mut(conn) {
+            socket.paused = !on;
+            let waits = socket.stash.is_some() || socket.broken.is_some();
+            self.touch(key);
+            if waits {
+                self.enqueue(key);
+            }
+        }
+    }
+
+    /// Carries out [`Action::Probe`]. What the kernel has received for us already is as good as what it has not.
+    fn probe(&mut self, conn: ConnId) {
+        // Without `DEFER_TASKRUN` it may have received something during our last call into it.
+        self.note_all();
+        let Some((_, socket)) = self.table.find_mut(conn) else { return };
+        let quiet = socket.phase == Phase::Open
+            && !socket.ended
+            && socket.broken.is_none()
+            && socket.arriving == 0
+            && socket.stash.is_none()
+            && matches!(peek(&socket.socket), Ok(false));
+        self.probed.push_back((conn, quiet));
+    }
+}

@@ -1,0 +1,171 @@
+//! What happens to a socket after the application let go of it.
+//!
+//! ```text
+//!   close ──▶ Flushing ──everything sent──▶ Lingering ──the peer's end──▶ Gone ──last completion──▶ closed
+//!                │ 30 s without progress        │ 5 s                      ▲
+//!                └──────────────────────────────┴──────────────────────────┘
+//! ```
+//!
+//! Why a socket lingers, and for how long, is told in the reactor's `closing`; the limits are the same. What is special here
+//! is the last step: the kernel works with the socket and its buffers until it says that it does not, so everything is
+//! cancelled first, and the descriptor is closed when the last completion has come.
+
+use super::{
+    connection::{Connection, Finish, Phase, Receiving},
+    io::{Arrival, Io},
+    operations::Kind,
+};
+use crate::{
+    app::TimerKey,
+    net::reactor::{ALLOWANCE, LINGER, STALL},
+};
+use nix::libc;
+use socket2::Socket;
+use std::{io::ErrorKind, mem::MaybeUninit, net::Shutdown, time::Duration};
+
+impl Io {
+    /// After what was queued: no more. The socket keeps its key and loses its name.
+    pub(super) fn close(&mut self, key: usize, linger: bool) {
+        let now = self.now;
+        let Some(socket) = self.table.get_mut(key) else { return };
+        socket.linger = linger;
+        let conn = socket.conn;
+        if socket.phase == Phase::Connecting || socket.broken.is_some() {
+            self.bid_farewell(key, false);
+        } else if socket.output.is_empty() {
+            self.table.unname(conn);
+            self.hang_up(key);
+        } else {
+            socket.phase = Phase::Flushing(ALLOWANCE);
+            self.table.unname(conn);
+            self.closing.set(closing_key(key), Some(now + STALL), now);
+            self.touch(key);
+        }
+    }
+
+    /// Everything is sent: announces our end, and waits for the peer's.
+    pub(super) fn hang_up(&mut self, key: usize) {
+        let Some(socket) = self.table.get_mut(key) else { return };
+        // Input that waits would turn closing into a reset, whatever the application expects.
+        if socket.ended || !(socket.linger || has_unread(socket)) {
+            return self.bid_farewell(key, false);
+        }
+        if socket.finish != Finish::Done {
+            let _ = socket.socket.shutdown(Shutdown::Write);
+            socket.finish = Finish::Done;
+        }
+        let left = if let Phase::Flushing(left) = socket.phase { left } else { ALLOWANCE };
+        socket.phase = Phase::Lingering(left);
+        socket.stash = None;
+        socket.bulk = false;
+        self.closing.set(closing_key(key), Some(self.now + LINGER), self.now);
+        self.touch(key);
+    }
+
+    /// Now, and so that the peer sees that something broke: the kernel sends a reset instead of an end.
+    pub(super) fn abort(&mut self, key: usize) {
+        self.bid_farewell(key, true);
+    }
+
+    /// Closes a socket whatever it was doing, as soon as the kernel has let go of it.
+    pub(super) fn bid_farewell(&mut self, key: usize, reset: bool) {
+        let Some(socket) = self.table.get_mut(key) else { return };
+        let before = std::mem::replace(&mut socket.phase, Phase::Gone);
+        let conn = socket.conn;
+        if before == Phase::Gone {
+            return;
+        }
+        if reset {
+            let _ = socket.socket.set_linger(Some(Duration::ZERO));
+        }
+        socket.stash = None;
+        let running = [
+            (socket.sending, Kind::Send),
+            (socket.watched, Kind::Watch),
+            (before == Phase::Connecting, Kind::Connect),
+        ];
+        for (_, kind) in running.into_iter().filter(|(running, _)| *running) {
+            self.ring.cancel(kind.token(key));
+        }
+        self.stop_receiving(key);
+        if matches!(before, Phase::Flushing(_) | Phase::Lingering(_)) {
+            self.closing.set(closing_key(key), None, self.now);
+        } else {
+            self.table.unname(conn);
+        }
+        self.bury(key);
+    }
+
+    /// Closes those that took too long.
+    pub(super) fn expire_closing(&mut self) {
+        while let Some(key) = self.closing.expire(self.now) {
+            if let TimerKey::App(key) = key {
+                self.give_up(key as usize);
+            }
+        }
+    }
+
+    /// Closes a socket that has not come to its end. If something was still to be sent, with a reset: the peer must not
+    /// take what it has for the whole.
+    fn give_up(&mut self, key: usize) {
+        let Some(socket) = self.table.get_mut(key) else { return };
+        let reset = !matches!(socket.phase, Phase::Lingering(_));
+        self.bid_farewell(key, reset);
+    }
+
+    /// Closes whatever is left when the event loop ends.
+    pub(super) fn give_up_all(&mut self) {
+        for key in self.table.keys() {
+            self.give_up(key);
+        }
+    }
+
+    /// Throws away what arrived for a socket that is closing.
+    pub(super) fn discard(&mut self, arrival: Arrival) {
+        self.recycle(arrival);
+        let Some(socket) = self.table.get_mut(arrival.key) else { return };
+        let (Phase::Flushing(left) | Phase::Lingering(left)) = &mut socket.phase else { return };
+        match usize::try_from(arrival.result) {
+            Ok(0) => socket.ended = true,
+            Ok(len) => {
+                *left = left.saturating_sub(len);
+                // It was said to have nothing more to say, and speaks.
+                socket.linger = true;
+            }
+            Err(_) if is_passing(arrival.result) => {}
+            Err(_) => return self.bid_farewell(arrival.key, false),
+        }
+        if socket.ended && matches!(socket.phase, Phase::Lingering(_)) {
+            return self.bid_farewell(arrival.key, false);
+        }
+        self.touch(arrival.key);
+    }
+}
+
+/// Whether the peer has said something that nobody has taken. While the kernel receives for it, it has taken everything.
+fn has_unread(socket: &Connection) -> bool {
+    let taken = socket.receiving == Receiving::Many && socket.stash.is_none() && socket.arriving == 0;
+    !taken && (socket.stash.is_some() || socket.arriving > 0 || matches!(peek(&socket.socket), Ok(true)))
+}
+
+/// Whether a read would find something, an end included.
+pub(super) fn peek(socket: &Socket) -> Result<bool, ErrorKind> {
+    loop {
+        return match socket.recv_with_flags(&mut [MaybeUninit::uninit()], libc::MSG_PEEK | libc::MSG_DONTWAIT) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error.kind()),
+        };
+    }
+}
+
+/// Whether a receive operation ended for a reason that is not the connection's: it is asked for again.
+pub(super) fn is_passing(result: i32) -> bool {
+    matches!(-result, libc::ENOBUFS | libc::ECANCELED | libc::EINTR | libc::EAGAIN | libc::ENOMEM)
+}
+
+/// Closing sockets are numbered by their keys: small and dense, as the wheel wants it.
+pub(super) fn closing_key(key: usize) -> TimerKey {
+    TimerKey::App(u32::try_from(key).expect("a key is less than the number of descriptors, and that than 2^31"))
+}

@@ -1,0 +1,175 @@
+//! What the kernel has done since it was entered last: noted first, all of it, and heard afterwards.
+//!
+//! What was sent is noted at once, so that an application hears that a peer takes nothing before it hears what the same
+//! peer sent meanwhile.
+
+use super::{
+    buffers::Group,
+    connection::{Phase, Receiving},
+    io::{Accepted, Arrival, Io},
+    operations::Kind,
+};
+use crate::net::reactor::STALL;
+use io_uring::cqueue::{self, buffer_select, more};
+use nix::libc;
+use socket2::Socket;
+use std::{
+    io::{Error, ErrorKind},
+    mem,
+    net::Shutdown,
+    os::fd::FromRawFd,
+};
+
+impl Io {
+    /// Notes what the kernel has done.
+    pub(super) fn note_all(&mut self) {
+        let mut batch = mem::take(&mut self.batch);
+        self.ring.harvest(&mut batch);
+        for done in batch.drain(..) {
+            self.note(&done);
+        }
+        self.batch = batch;
+        self.note_refused();
+    }
+
+    fn note(&mut self, done: &cqueue::Entry) {
+        let Some((kind, key)) = Kind::of(done.user_data()) else { return };
+        let (result, last) = (done.result(), !more(done.flags()));
+        match kind {
+            Kind::Accept => return self.accepted.push_back(Accepted { index: key, socket: accepted(result), last }),
+            Kind::Wake => {
+                self.mail = true;
+                self.listens &= !last;
+                return;
+            }
+            Kind::Receive | Kind::ReceiveBulk | Kind::Connect => self.note_arrival(kind, key, done),
+            Kind::Send => self.taken(key, result),
+            Kind::Watch => self.note_watch(key, result, last),
+        }
+        if last && let Some(socket) = self.table.get_mut(key) {
+            socket.in_flight -= 1;
+            self.bury(key);
+        }
+    }
+
+    fn note_arrival(&mut self, kind: Kind, key: usize, done: &cqueue::Entry) {
+        let buffer = buffer_select(done.flags());
+        let Some(socket) = self.table.get_mut(key) else { return };
+        let group = if kind == Kind::ReceiveBulk { Group::Bulk } else { Group::Small };
+        if kind != Kind::Connect && !more(done.flags()) {
+            socket.receiving = Receiving::No;
+        }
+        let arrival = Arrival { kind, key, result: done.result(), buffer, group };
+        if socket.phase == Phase::Gone {
+            return self.recycle(arrival);
+        }
+        socket.arriving += 1;
+        self.arrivals.push_back(arrival);
+    }
+
+    /// Nobody wants what arrived.
+    pub(super) fn recycle(&mut self, arrival: Arrival) {
+        if let Some(number) = arrival.buffer {
+            let buffers = self.buffers(arrival.group);
+            let buffer = buffers.take(number);
+            buffers.give_back(number, buffer);
+        }
+    }
+
+    /// A send has ended: the peer's kernel, or ours, took `result` bytes.
+    fn taken(&mut self, key: usize, result: i32) {
+        let now = self.now;
+        let Some(socket) = self.table.get_mut(key) else { return };
+        socket.sending = false;
+        match (usize::try_from(result), socket.phase) {
+            (_, Phase::Gone) => {}
+            (Ok(taken), phase) => {
+                socket.output.consume(taken);
+                if socket.broken.is_some() {
+                    return socket.output.clear();
+                }
+                socket.behind |= !socket.output.is_empty() && phase == Phase::Open;
+                match phase {
+                    Phase::Flushing(_) if socket.output.is_empty() => self.hang_up(key),
+                    Phase::Flushing(_) => self.closing.set(super::closing::closing_key(key), Some(now + STALL), now),
+                    _ if socket.behind => {
+                        socket.behind = !socket.output.is_empty();
+                        socket.unreported = true;
+                        self.enqueue(key);
+                    }
+                    _ => {}
+                }
+                self.touch(key);
+            }
+            (Err(_), Phase::Open) => {
+                socket.broke(kind_of(result));
+                // Now what the peer said before comes to an end, even if it was not the peer who broke the connection.
+                let _ = socket.socket.shutdown(Shutdown::Read);
+                self.enqueue(key);
+            }
+            (Err(_), _) => self.bid_farewell(key, false),
+        }
+    }
+
+    /// What was asked to be sent, and was not taken at once, is not going to be for a while: the application has to know.
+    ///
+    /// A send that can be done is done while the kernel is entered, so that its completion is here by now.
+    fn note_refused(&mut self) {
+        let mut sent = mem::take(&mut self.sent);
+        for key in sent.drain(..) {
+            if let Some(socket) = self.table.get_mut(key)
+                && socket.sending
+                && socket.phase == Phase::Open
+            {
+                socket.behind = true;
+                socket.unreported = true;
+                self.enqueue(key);
+            }
+        }
+        self.sent = sent;
+    }
+
+    /// Something happened to a connection that is not read from. It may be an error, or only the peer's end.
+    fn note_watch(&mut self, key: usize, result: i32, last: bool) {
+        let Some(socket) = self.table.get_mut(key) else { return };
+        socket.watched &= !last;
+        let is_error = u32::try_from(result).is_ok_and(|events| events & libc::POLLERR.unsigned_abs() as u32 != 0);
+        // If somebody reads, or still sends, that hears of it by itself.
+        if is_error
+            && socket.phase == Phase::Open
+            && socket.receiving == Receiving::No
+            && let Ok(Some(error)) | Err(error) = socket.socket.take_error()
+        {
+            let kind = socket.broken.unwrap_or(error.kind());
+            socket.broke(kind);
+            self.enqueue(key);
+        }
+    }
+
+    /// Closes a socket that nobody wants any more, once the kernel has let go of it.
+    pub(super) fn bury(&mut self, key: usize) {
+        if let Some(socket) = self.table.get_mut(key)
+            && socket.phase == Phase::Gone
+            && socket.in_flight == 0
+            // What was noted for it must not meet the next socket with its key.
+            && socket.arriving == 0
+        {
+            self.table.remove(key);
+        }
+    }
+}
+
+/// What came of accepting.
+fn accepted(result: i32) -> std::io::Result<Socket> {
+    if result < 0 {
+        return Err(Error::from_raw_os_error(-result));
+    }
+    // SAFETY: the kernel has just opened this descriptor for us and told nobody else.
+    #[allow(unsafe_code)]
+    Ok(unsafe { Socket::from_raw_fd(result) })
+}
+
+/// What a negative result means.
+pub(super) fn kind_of(result: i32) -> ErrorKind {
+    Error::from_raw_os_error(-result).kind()
+}

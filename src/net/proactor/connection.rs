@@ -1,0 +1,188 @@
+//! One socket as the proactor sees it: what the kernel is doing for it, and what waits on either side.
+
+use super::operations::Vector;
+use crate::{app::ConnId, buf::Output, net::reactor::Filed};
+use bytes::Bytes;
+use socket2::{SockAddr, Socket};
+use std::{
+    collections::VecDeque,
+    io::ErrorKind,
+    os::fd::{AsRawFd, RawFd},
+};
+
+/// Where in its life a socket is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Asked for by [`crate::app::Cx::connect`]; the kernel has not said how it went.
+    Connecting,
+    /// The application's.
+    Open,
+    /// Let go of by the application; the rest of its output is still ours to send. Of input, so much is thrown away.
+    Flushing(usize),
+    /// Everything is sent. Throws away up to so many bytes, so that closing does not become a reset.
+    Lingering(usize),
+    /// Nothing is wanted any more, but the kernel has not said yet that it has let go of everything.
+    Gone,
+}
+
+/// How far our own stream has come to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Finish {
+    /// Nobody asked for it.
+    No,
+    /// It ends after the output.
+    Asked,
+    /// `shutdown(SHUT_WR)` was called.
+    Done,
+}
+
+/// The operation that waits for input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Receiving {
+    /// None: what the peer sends stays in the kernel, and its window closes.
+    No,
+    /// One that goes on until it is cancelled, into small buffers.
+    Many,
+    /// One for a single large buffer.
+    Once,
+    /// One that was asked to end, and has not ended yet.
+    Ending,
+}
+
+/// Input that came when nobody wanted it: a receive operation cannot be stopped in the middle of a turn.
+#[derive(Debug, Default)]
+pub(super) struct Stash {
+    pub(super) input: VecDeque<Bytes>,
+    /// The end came after it.
+    pub(super) end: bool,
+}
+
+/// A socket, and what is known about it. No buffer while nothing arrives, no heap while nothing waits.
+pub(super) struct Connection {
+    pub(super) socket: Socket,
+    /// Everything that the peer has not taken. While an operation sends, its first pieces are the kernel's to read.
+    pub(super) output: Output,
+    /// Whose it is, or was: it outlives the name while it is closing.
+    pub(super) conn: ConnId,
+    pub(super) phase: Phase,
+    /// Where the pieces of the present send are.
+    pub(super) vector: Option<Box<Vector>>,
+    pub(super) stash: Option<Box<Stash>>,
+    /// Where to, while it connects.
+    pub(super) address: Option<Box<SockAddr>>,
+    /// The send that failed. What the peer said before is heard first, then this.
+    pub(super) broken: Option<ErrorKind>,
+    /// Completions of receive operations that were noted and not yet heard.
+    pub(super) arriving: u16,
+    /// Operations whose last completion has not come.
+    pub(super) in_flight: u8,
+    pub(super) receiving: Receiving,
+    pub(super) finish: Finish,
+    /// It came in by a listener: it counts against `max_connections`.
+    pub(super) accepted: bool,
+    /// An operation sends.
+    pub(super) sending: bool,
+    /// An operation looks out for errors.
+    pub(super) watched: bool,
+    /// The application does not want input now.
+    pub(super) paused: bool,
+    /// Input is received in large pieces.
+    pub(super) bulk: bool,
+    /// The end of the peer's stream was received. The application may not have heard so yet: see [`Stash::end`].
+    pub(super) ended: bool,
+    /// When everything is sent, the peer's end is waited for.
+    pub(super) linger: bool,
+    /// It waits in the ready queue.
+    pub(super) queued: bool,
+    /// Its output, or its wish for input, changed in this turn.
+    pub(super) dirty: bool,
+    /// The application was told, or has to be, that not everything left at once.
+    pub(super) behind: bool,
+    /// The application has to hear how much is unsent.
+    pub(super) unreported: bool,
+}
+
+impl Connection {
+    pub(super) fn new(socket: Socket, conn: ConnId, phase: Phase, accepted: bool) -> Self {
+        Self {
+            socket,
+            output: Output::new(),
+            conn,
+            phase,
+            vector: None,
+            stash: None,
+            address: None,
+            broken: None,
+            arriving: 0,
+            in_flight: 0,
+            receiving: Receiving::No,
+            finish: Finish::No,
+            accepted,
+            sending: false,
+            watched: false,
+            paused: false,
+            bulk: false,
+            ended: false,
+            linger: true,
+            queued: false,
+            dirty: false,
+            behind: false,
+            unreported: false,
+        }
+    }
+
+    pub(super) fn fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+
+    /// Whether the kernel should be receiving for it.
+    pub(super) fn wants_input(&self) -> bool {
+        match self.phase {
+            Phase::Open => !self.ended && !self.paused && self.stash.is_none(),
+            Phase::Flushing(allowance) | Phase::Lingering(allowance) => !self.ended && allowance > 0,
+            Phase::Connecting | Phase::Gone => false,
+        }
+    }
+
+    /// Keeps input for later.
+    pub(super) fn keep(&mut self, input: Bytes) {
+        self.stash.get_or_insert_default().input.push_back(input);
+    }
+
+    /// Nothing more of what the peer said is going to be heard.
+    pub(super) fn is_heard_out(&self) -> bool {
+        self.arriving == 0 && (self.paused || self.receiving == Receiving::No)
+    }
+
+    /// A send failed: nothing more can be sent, but what the peer said before may still have to be heard.
+    pub(super) fn broke(&mut self, kind: ErrorKind) {
+        self.broken = Some(kind);
+        self.unreported = false;
+        // Else the kernel still reads from it. It will be told soon that this is in vain.
+        if !self.sending {
+            self.output.clear();
+        }
+        self.finish = Finish::Done;
+    }
+}
+
+impl Filed for Connection {
+    fn conn(&self) -> ConnId {
+        self.conn
+    }
+
+    fn accepted(&self) -> bool {
+        self.accepted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As for the reactor: ten thousand idle connections are two megabytes.
+    #[test]
+    fn an_idle_connection_is_small() {
+        assert!(size_of::<Connection>() <= 176, "{}", size_of::<Connection>());
+    }
+}

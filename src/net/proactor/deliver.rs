@@ -1,0 +1,210 @@
+//! What the application hears of a socket, and in which order.
+
+use super::{
+    Proactor,
+    closing::is_passing,
+    complete::kind_of,
+    connection::Phase,
+    heard::Heard,
+    io::{Arrival, Ready},
+};
+use crate::app::{App, ConnId};
+use bytes::Bytes;
+use std::{io::ErrorKind, mem};
+
+/// Visits that one turn makes beyond those that were due at its start. The rest waits for the next turn, so that no two
+/// connections can keep the others out.
+const EXTRA: usize = 256;
+
+impl<A: App> Proactor<A> {
+    /// Visits whoever is in the ready queue.
+    pub(super) fn hear_ready(&mut self) {
+        let mut left = self.io.ready.len() + EXTRA;
+        while left > 0
+            && let Some(ready) = self.io.ready.pop_front()
+        {
+            left -= 1;
+            match ready {
+                Ready::Socket(key) => self.visit(key),
+                Ready::Failed(conn, kind) => self.fail(conn, kind),
+            }
+        }
+    }
+
+    /// What has arrived, in the order of its arrival.
+    pub(super) fn hear_arrivals(&mut self) {
+        while let Some(arrival) = self.io.arrivals.pop_front() {
+            self.hear_arrival(arrival);
+        }
+    }
+
+    /// After a call to the application: carries out what it asked for, and answers what it wanted to know.
+    pub(super) fn settle(&mut self) {
+        self.io.carry_out(&mut self.cx);
+        while let Some((conn, quiet)) = self.io.probed.pop_front() {
+            if self.cx.is_open(conn) {
+                self.app.probed(&mut self.cx, conn, quiet);
+                self.io.carry_out(&mut self.cx);
+            }
+        }
+    }
+
+    fn visit(&mut self, key: usize) {
+        let Some(socket) = self.io.table.get_mut(key) else { return };
+        socket.queued = false;
+        let conn = socket.conn;
+        if socket.phase != Phase::Open {
+            return;
+        }
+        if mem::take(&mut socket.unreported) {
+            let unsent = socket.output.len();
+            self.app.sent(&mut self.cx, conn, unsent);
+            self.settle();
+        }
+        self.hear_stash(key, conn);
+        self.hear_broken(key, conn);
+    }
+
+    fn hear_arrival(&mut self, arrival: Arrival) {
+        let key = arrival.key;
+        // It was noted for this socket, which stays until that is heard.
+        let Some(socket) = self.io.table.get_mut(key) else { return self.io.recycle(arrival) };
+        socket.arriving -= 1;
+        let conn = socket.conn;
+        match socket.phase {
+            Phase::Gone => {
+                self.io.recycle(arrival);
+                self.io.bury(key);
+            }
+            Phase::Flushing(_) | Phase::Lingering(_) => self.io.discard(arrival),
+            Phase::Connecting => self.establish(key, conn, arrival.result),
+            Phase::Open => {
+                self.hear_input(arrival, conn);
+                self.io.touch(key);
+                if !is_passing(arrival.result) {
+                    self.hear_broken(key, conn);
+                }
+            }
+        }
+    }
+
+    /// A connection that we asked for: how did it go?
+    fn establish(&mut self, key: usize, conn: ConnId, result: i32) {
+        if result < 0 {
+            return self.fail(conn, kind_of(result));
+        }
+        if let Some(socket) = self.io.table.get_mut(key) {
+            socket.address = None;
+            socket.phase = Phase::Open;
+            self.io.touch(key);
+            self.app.connected(&mut self.cx, conn);
+            self.settle();
+        }
+    }
+
+    fn hear_input(&mut self, arrival: Arrival, conn: ConnId) {
+        let Some(socket) = self.io.table.get_mut(arrival.key) else { return };
+        let unwanted = socket.paused || socket.stash.is_some();
+        match usize::try_from(arrival.result) {
+            // An end after a failed send may be a reset that the send has used up: it must not pass for a clean one.
+            Ok(0) if socket.broken.is_some() => self.io.recycle(arrival),
+            Ok(0) => {
+                socket.ended = true;
+                if unwanted {
+                    socket.stash.get_or_insert_default().end = true;
+                }
+                self.io.recycle(arrival);
+                if !unwanted {
+                    self.app.ended(&mut self.cx, conn);
+                    self.settle();
+                }
+            }
+            Ok(len) if unwanted => self.stash(arrival, len),
+            Ok(len) => self.hear_buffer(arrival, conn, len),
+            Err(_) if is_passing(arrival.result) => self.io.recycle(arrival),
+            Err(_) => {
+                let kind = socket.broken.unwrap_or(kind_of(arrival.result));
+                self.io.recycle(arrival);
+                self.fail(conn, kind);
+            }
+        }
+    }
+
+    /// Lets the application hear a buffer, and gives it back.
+    fn hear_buffer(&mut self, arrival: Arrival, conn: ConnId, len: usize) {
+        let Some(number) = arrival.buffer else { return };
+        let buffers = self.io.buffers(arrival.group);
+        let (buffer, size) = (buffers.take(number), buffers.size());
+        self.hear(conn, Heard::Own(buffer), len, size);
+        let heard = mem::replace(&mut self.io.heard, Heard::nothing());
+        self.io.buffers(arrival.group).return_heard(number, heard);
+    }
+
+    fn hear(&mut self, conn: ConnId, heard: Heard, len: usize, size: usize) {
+        self.io.heard = heard;
+        self.io.heard_in = size;
+        let input = self.io.heard.part(0..len);
+        self.cx.hear(input);
+        self.app.received(&mut self.cx, conn, input);
+        self.cx.hear(&[]);
+        self.settle();
+    }
+
+    /// Keeps what arrived for who does not want it now: it is out of the kernel already.
+    fn stash(&mut self, arrival: Arrival, len: usize) {
+        let Some(number) = arrival.buffer else { return };
+        let buffers = self.io.buffers(arrival.group);
+        let (buffer, size) = (buffers.take(number), buffers.size());
+        let mut heard = Heard::Own(buffer);
+        let kept = if len >= size / 4 { heard.share(0..len) } else { Bytes::copy_from_slice(heard.part(0..len)) };
+        buffers.return_heard(number, heard);
+        if let Some(socket) = self.io.table.get_mut(arrival.key) {
+            socket.keep(kept);
+        }
+    }
+
+    /// What was kept, as far as it is wanted by now.
+    fn hear_stash(&mut self, key: usize, conn: ConnId) {
+        while let Some(socket) = self.io.table.tenant(key, conn)
+            && socket.phase == Phase::Open
+            && !socket.paused
+            && let Some(stash) = &mut socket.stash
+        {
+            if let Some(bytes) = stash.input.pop_front() {
+                let len = bytes.len();
+                self.hear(conn, Heard::Shared(bytes), len, len);
+                self.io.heard = Heard::nothing();
+                continue;
+            }
+            let end = stash.end;
+            socket.stash = None;
+            self.io.touch(key);
+            if end {
+                self.app.ended(&mut self.cx, conn);
+                self.settle();
+            }
+        }
+    }
+
+    /// What is wrong with a connection, once everything before it was heard, or if nobody listens.
+    fn hear_broken(&mut self, key: usize, conn: ConnId) {
+        if let Some(socket) = self.io.table.tenant(key, conn)
+            && let Some(kind) = socket.broken
+            && socket.is_heard_out()
+        {
+            self.fail(conn, kind);
+        }
+    }
+
+    /// The connection is gone. Its name stays until the application has heard so, and no longer.
+    pub(super) fn fail(&mut self, conn: ConnId, kind: ErrorKind) {
+        if let Some((key, _)) = self.io.table.find_mut(conn) {
+            self.io.bid_farewell(key, false);
+        }
+        if self.cx.is_open(conn) {
+            self.app.failed(&mut self.cx, conn, kind);
+            self.cx.release(conn);
+            self.settle();
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The input that the application hears right now, and what it may keep of it.
+
+use bytes::{Bytes, BytesMut};
+use std::ops::Range;
+
+/// Bytes that are being heard.
+pub(super) enum Heard {
+    /// Nobody else refers to them.
+    Own(BytesMut),
+    /// Somebody may.
+    Shared(Bytes),
+}
+
+impl Heard {
+    pub(super) fn nothing() -> Self {
+        Self::Shared(Bytes::new())
+    }
+
+    pub(super) fn part(&self, range: Range<usize>) -> &[u8] {
+        match self {
+            Self::Own(bytes) => &bytes[range],
+            Self::Shared(bytes) => &bytes[range],
+        }
+    }
+
+    /// A part, by reference: it outlives the present call.
+    pub(super) fn share(&mut self, range: Range<usize>) -> Bytes {
+        if let Self::Own(bytes) = self {
+            *self = Self::Shared(std::mem::take(bytes).freeze());
+        }
+        match self {
+            Self::Shared(bytes) => bytes.slice(range),
+            Self::Own(_) => unreachable!("was made shared above"),
+        }
+    }
+}

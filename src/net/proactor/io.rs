@@ -1,0 +1,293 @@
+//! What a proactor has apart from its application: sockets, operations, buffers.
+//!
+//! Nothing here calls the application. That is what keeps a call from happening inside another: whatever an application
+//! has to hear is queued, and [`super::deliver`] takes it from there.
+
+use super::{
+    buffers::{Buffers, Group},
+    connection::{Connection, Finish, Phase, Receiving},
+    heard::Heard,
+    operations::{Kind, Operation, SLICES},
+    ring::Ring,
+};
+use crate::{
+    app::{Action, ConnId},
+    net::{
+        ReactorConfig,
+        reactor::{CONFIRMED, Table},
+    },
+    time::wheel::Timers,
+};
+use io_uring::cqueue;
+use nix::sys::eventfd::EventFd;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::{
+    collections::VecDeque,
+    io::{self, ErrorKind, IoSlice},
+    mem,
+    net::{Shutdown, SocketAddr},
+    os::fd::AsRawFd,
+    sync::Arc,
+    time::Instant,
+};
+
+/// Small buffers. As many completions as one entry into the kernel makes for a few connections that send a lot; who finds
+/// none left asks again in the next turn.
+const SMALL: u16 = 128;
+
+/// Large buffers: one is filled and emptied at a time, unless many bodies arrive at once.
+const BULK: u16 = 8;
+
+/// What the application has to hear next.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Ready {
+    /// The socket with this key has something to tell.
+    Socket(usize),
+    /// A connection that never had a socket.
+    Failed(ConnId, ErrorKind),
+}
+
+/// Something that the kernel has done, and that the application may have to hear of, in the order of its completion.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Arrival {
+    pub(super) kind: Kind,
+    pub(super) key: usize,
+    pub(super) result: i32,
+    /// The buffer that was filled.
+    pub(super) buffer: Option<u16>,
+    pub(super) group: Group,
+}
+
+/// The completion of an accept operation.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    /// Which listener.
+    pub(super) index: usize,
+    pub(super) socket: io::Result<Socket>,
+    /// No more will come of this operation.
+    pub(super) last: bool,
+}
+
+/// Everything but the application.
+pub(super) struct Io {
+    /// First, so that it is closed before the memory goes that it was told of.
+    pub(super) ring: Ring,
+    pub(super) buffers: [Buffers; 2],
+    pub(super) config: ReactorConfig,
+    pub(super) table: Table<Connection>,
+    /// What the present call is about.
+    pub(super) heard: Heard,
+    /// Size of the buffer in which it is: who keeps a part of it keeps that much.
+    pub(super) heard_in: usize,
+    /// To be visited in this turn.
+    pub(super) ready: VecDeque<Ready>,
+    /// Completions of this turn, in order.
+    pub(super) arrivals: VecDeque<Arrival>,
+    /// Connections that were accepted, or why not.
+    pub(super) accepted: VecDeque<Accepted>,
+    /// Other threads write to it.
+    pub(super) bell: Arc<EventFd>,
+    /// An operation waits for that.
+    pub(super) listens: bool,
+    /// Somebody used the [`crate::net::Remote`].
+    pub(super) mail: bool,
+    /// Actions of the present call; kept for its memory.
+    pub(super) actions: Vec<Action>,
+    /// Probes of the present call and what they found.
+    pub(super) probed: VecDeque<(ConnId, bool)>,
+    /// Keys of sockets whose operations have to be looked at before the kernel is entered.
+    pub(super) dirty: Vec<usize>,
+    /// Keys of sockets for which a send was asked for since the kernel was entered last.
+    pub(super) sent: Vec<usize>,
+    /// Deadlines of closing sockets, by key.
+    pub(super) closing: Timers,
+    /// When this turn began.
+    pub(super) now: Instant,
+    /// The completions of a turn; kept for its memory.
+    pub(super) batch: Vec<cqueue::Entry>,
+}
+
+impl Io {
+    pub(super) fn new(config: ReactorConfig, now: Instant) -> io::Result<Self> {
+        let ring = Ring::new()?;
+        let small = Buffers::new(&ring, Group::Small, SMALL, config.read_size)?;
+        let bulk = Buffers::new(&ring, Group::Bulk, BULK, config.bulk_read_size)?;
+        Ok(Self {
+            ring,
+            buffers: [small, bulk],
+            config,
+            table: Table::default(),
+            heard: Heard::nothing(),
+            heard_in: 0,
+            ready: VecDeque::new(),
+            arrivals: VecDeque::new(),
+            accepted: VecDeque::new(),
+            bell: Arc::new(EventFd::new()?),
+            listens: false,
+            mail: false,
+            actions: Vec::new(),
+            probed: VecDeque::new(),
+            dirty: Vec::new(),
+            sent: Vec::new(),
+            closing: Timers::new(now),
+            now,
+            batch: Vec::new(),
+        })
+    }
+
+    pub(super) fn buffers(&mut self, group: Group) -> &mut Buffers {
+        &mut self.buffers[group as usize]
+    }
+
+    /// Files a new socket, and has the kernel receive for it.
+    pub(super) fn adopt(&mut self, socket: Connection) -> usize {
+        let key = self.table.insert(socket);
+        self.touch(key);
+        key
+    }
+
+    /// Carries out [`Action::Connect`].
+    pub(super) fn connect(&mut self, conn: ConnId, to: SocketAddr) {
+        let socket = match open(to) {
+            Ok(socket) => socket,
+            Err(error) => return self.ready.push_back(Ready::Failed(conn, error.kind())),
+        };
+        let mut socket = Connection::new(socket, conn, Phase::Connecting, false);
+        let (fd, key) = (socket.fd(), self.table.next_key());
+        let address = socket.address.insert(Box::new(SockAddr::from(to)));
+        // SAFETY: the address is on the heap, and its connection keeps it until `establish`, after the completion.
+        #[allow(unsafe_code)]
+        let operation = unsafe { Operation::connect(fd, key, address) };
+        socket.in_flight += 1;
+        self.ring.push(operation);
+        self.adopt(socket);
+    }
+
+    /// Has a socket's operations looked at before the kernel is entered.
+    pub(super) fn touch(&mut self, key: usize) {
+        if let Some(socket) = self.table.get_mut(key)
+            && !mem::replace(&mut socket.dirty, true)
+        {
+            self.dirty.push(key);
+        }
+    }
+
+    /// Has the application hear of a socket in this turn.
+    pub(super) fn enqueue(&mut self, key: usize) {
+        if let Some(socket) = self.table.get_mut(key)
+            && !mem::replace(&mut socket.queued, true)
+        {
+            self.ready.push_back(Ready::Socket(key));
+        }
+    }
+
+    /// Asks the kernel for what the sockets need that this turn was about. Everything that one socket has to send leaves
+    /// together, whoever caused it.
+    pub(super) fn prepare(&mut self) {
+        let mut dirty = mem::take(&mut self.dirty);
+        for key in dirty.drain(..) {
+            if let Some(socket) = self.table.get_mut(key) {
+                socket.dirty = false;
+                self.send(key);
+                self.receive(key);
+            }
+        }
+        self.dirty = dirty;
+        if !mem::replace(&mut self.listens, true) {
+            self.ring.push(Operation::wake(self.bell.as_raw_fd()));
+        }
+        self.buffers.iter_mut().for_each(Buffers::publish);
+    }
+
+    /// Asks to send what waits, if nothing is being sent; ends our stream if that was asked for and nothing is left.
+    fn send(&mut self, key: usize) {
+        let Some(socket) = self.table.get_mut(key) else { return };
+        if socket.sending || matches!(socket.phase, Phase::Connecting | Phase::Gone) || socket.broken.is_some() {
+            return;
+        }
+        if socket.output.is_empty() {
+            if socket.finish == Finish::Asked {
+                // A socket that is already gone says so elsewhere.
+                let _ = socket.socket.shutdown(Shutdown::Write);
+                socket.finish = Finish::Done;
+            }
+            return;
+        }
+        socket.behind |= socket.output.len() >= CONFIRMED;
+        socket.output.pin();
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let filled = socket.output.io_slices(&mut slices);
+        // SAFETY: all pieces are pinned. Until the completion, `sending` is set: nothing but `Io::taken`, which hears of it,
+        // consumes or clears the output, and the connection is not removed.
+        #[allow(unsafe_code)]
+        let operation =
+            unsafe { Operation::send(socket.fd(), key, &slices[..filled], &mut socket.vector) };
+        socket.sending = true;
+        socket.in_flight += 1;
+        self.ring.push(operation);
+        self.sent.push(key);
+    }
+
+    /// Has the kernel receive for a socket exactly when somebody wants the input, in the way that fits.
+    fn receive(&mut self, key: usize) {
+        let Some(socket) = self.table.get_mut(key) else { return };
+        let wanted = match (socket.wants_input(), socket.bulk) {
+            (false, _) => Receiving::No,
+            (true, false) => Receiving::Many,
+            (true, true) => Receiving::Once,
+        };
+        match socket.receiving {
+            Receiving::No if wanted != Receiving::No => {
+                let group = if socket.bulk { Group::Bulk } else { Group::Small };
+                socket.receiving = wanted;
+                socket.in_flight += 1;
+                self.ring.push(Operation::receive(socket.fd(), key, group));
+            }
+            // A single one ends with the next input, which is less work than to cancel it.
+            Receiving::Once if wanted == Receiving::Many => {}
+            Receiving::Many | Receiving::Once if socket.receiving != wanted => self.stop_receiving(key),
+            _ => {}
+        }
+        let Some(socket) = self.table.get_mut(key) else { return };
+        if socket.phase == Phase::Open && socket.paused && !socket.watched {
+            socket.watched = true;
+            socket.in_flight += 1;
+            self.ring.push(Operation::watch(socket.fd(), key));
+        }
+    }
+}
+
+impl Io {
+    /// Asks the operation that receives to end early.
+    pub(super) fn stop_receiving(&mut self, key: usize) {
+        let Some(socket) = self.table.get_mut(key) else { return };
+        let kind = match socket.receiving {
+            Receiving::Many => Kind::Receive,
+            Receiving::Once => Kind::ReceiveBulk,
+            Receiving::No | Receiving::Ending => return,
+        };
+        socket.receiving = Receiving::Ending;
+        self.ring.cancel(kind.token(key));
+    }
+}
+
+impl Drop for Io {
+    fn drop(&mut self) {
+        if !self.ring.end() {
+            // The kernel may still write into buffers and read from outputs. Lost memory is better than wrong memory.
+            tracing::error!("the kernel does not let go of what was asked of it; its memory is given up");
+            mem::forget(mem::take(&mut self.table));
+            for buffers in &mut self.buffers {
+                buffers.forget();
+            }
+        }
+    }
+}
+
+/// A socket that connects nowhere yet; small writes will leave at once. It blocks: for one that does not, the kernel would
+/// refuse what cannot be done at once, instead of waiting for us.
+fn open(to: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_tcp_nodelay(true)?;
+    Ok(socket)
+}

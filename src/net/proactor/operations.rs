@@ -1,0 +1,187 @@
+//! What the kernel is asked to do, and whose it is: each completion carries the token that its operation was given.
+//!
+//! A token is the key of a socket and the kind of operation. The kernel may answer late, even for a connection that the
+//! application has long let go of; so a key is not given to another socket before the last completion for it has come, and a
+//! completion cannot meet a stranger. `Connection::in_flight` counts.
+//!
+//! This is also where memory is lent to the kernel. Four kinds of operation name none. The others:
+//!
+//! - [`Operation::receive`] names none either: the kernel takes a buffer of [`super::buffers`] when bytes have arrived, so
+//!   a thousand idle connections occupy none.
+//! - [`Operation::send`] reads from a connection's `Output`, which is left alone until the completion.
+//! - [`Operation::connect`] reads an address that the connection keeps until then.
+
+#![allow(unsafe_code)] // Each block carries its argument.
+
+use super::buffers::Group;
+use io_uring::{
+    opcode,
+    squeue::{Entry, Flags},
+    types::Fd,
+};
+use nix::libc;
+use socket2::SockAddr;
+use std::{io::IoSlice, ptr};
+
+/// The token of what nobody waits for.
+pub(super) const NOBODY: u64 = u64::MAX;
+
+/// How many pieces leave in one operation. The kernel's own limit is 1024; an answer has a head, a body and little else.
+pub(super) const SLICES: usize = 64;
+
+/// What an operation is about; with a key, its token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Kind {
+    /// Into small buffers.
+    Receive,
+    /// Into a large one.
+    ReceiveBulk,
+    Send,
+    Connect,
+    /// Look out for errors of a connection that nobody reads from.
+    Watch,
+    /// The key is a listener's.
+    Accept,
+    /// Another thread has something to say.
+    Wake,
+}
+
+impl Kind {
+    /// The token for this kind of operation on the socket with `key`.
+    pub(super) fn token(self, key: usize) -> u64 {
+        (key as u64) << 8 | self as u64
+    }
+
+    /// What a token means; `None` for [`NOBODY`].
+    pub(super) fn of(token: u64) -> Option<(Self, usize)> {
+        let kind = KINDS.get((token & 0xff) as usize)?;
+        Some((*kind, usize::try_from(token >> 8).ok()?))
+    }
+}
+
+const KINDS: [Kind; 7] =
+    [Kind::Receive, Kind::ReceiveBulk, Kind::Send, Kind::Connect, Kind::Watch, Kind::Accept, Kind::Wake];
+
+/// Pieces for one vectored send: what the kernel reads to learn where they are.
+pub(super) struct Vector {
+    header: libc::msghdr,
+    slices: [IoSlice<'static>; SLICES],
+}
+
+// SAFETY: the pointers in it lead to itself and to `Bytes`, which may be sent; they are only followed by the kernel.
+unsafe impl Send for Vector {}
+
+/// Something to ask of the kernel. The memory that it names outlives it: who makes one promises so.
+pub(super) struct Operation(Entry);
+
+impl Operation {
+    pub(super) fn into_entry(self) -> Entry {
+        self.0
+    }
+
+    fn new(entry: &Entry, kind: Kind, key: usize) -> Self {
+        Self(entry.clone().user_data(kind.token(key)))
+    }
+
+    /// Takes connections: one, or one after the other until it is cancelled.
+    pub(super) fn accept(listener: i32, key: usize, many: bool) -> Self {
+        let entry = if many {
+            opcode::AcceptMulti::new(Fd(listener)).flags(libc::SOCK_CLOEXEC).build()
+        } else {
+            opcode::Accept::new(Fd(listener), ptr::null_mut(), ptr::null_mut()).flags(libc::SOCK_CLOEXEC).build()
+        };
+        Self::new(&entry, Kind::Accept, key)
+    }
+
+    /// Receives into buffers that the kernel takes from `group` when there is something to put in: small ones again and
+    /// again until it is cancelled, a large one once.
+    pub(super) fn receive(socket: i32, key: usize, group: Group) -> Self {
+        match group {
+            Group::Small => Self::new(&opcode::RecvMulti::new(Fd(socket), group as u16).build(), Kind::Receive, key),
+            Group::Bulk => {
+                // No address, and a length of 0: what the buffer has.
+                let once = opcode::Recv::new(Fd(socket), ptr::null_mut(), 0).buf_group(group as u16).build();
+                Self::new(&once.flags(Flags::BUFFER_SELECT), Kind::ReceiveBulk, key)
+            }
+        }
+    }
+
+    /// Sends the pieces, as far as the kernel takes them at once; when it takes none, waits until it does.
+    ///
+    /// # Safety
+    ///
+    /// The pieces stay where they are and as they are, and `vector` is left alone, until the completion was harvested.
+    pub(super) unsafe fn send(socket: i32, key: usize, pieces: &[IoSlice<'_>], vector: &mut Option<Box<Vector>>) -> Self {
+        let flags = libc::MSG_NOSIGNAL;
+        let entry = if let [only] = pieces {
+            // Of more than this, the kernel sends the first part.
+            let len = u32::try_from(only.len()).unwrap_or(u32::MAX).min(i32::MAX as u32);
+            opcode::Send::new(Fd(socket), only.as_ptr(), len).flags(flags).build()
+        } else {
+            let vector = vector.get_or_insert_with(|| Box::new(Vector::new()));
+            // SAFETY: the caller keeps the pieces; only the kernel looks at them, before the completion.
+            unsafe { vector.fill(pieces) };
+            opcode::SendMsg::new(Fd(socket), &raw const vector.header).flags(flags.unsigned_abs()).build()
+        };
+        Self::new(&entry, Kind::Send, key)
+    }
+
+    /// Connects.
+    ///
+    /// # Safety
+    ///
+    /// `to` stays where it is until the completion was harvested.
+    pub(super) unsafe fn connect(socket: i32, key: usize, to: &SockAddr) -> Self {
+        Self::new(&opcode::Connect::new(Fd(socket), to.as_ptr().cast(), to.len()).build(), Kind::Connect, key)
+    }
+
+    /// Tells every change of the connection that may be an error. Told once each, as by an edge-triggered epoll.
+    pub(super) fn watch(socket: i32, key: usize) -> Self {
+        // Errors and hang-ups are always told.
+        Self::new(&opcode::PollAdd::new(Fd(socket), 0).multi(true).build(), Kind::Watch, key)
+    }
+
+    /// Tells every write to an eventfd. Nobody has to read it: what counts is that it was written to.
+    pub(super) fn wake(eventfd: i32) -> Self {
+        let flags = u32::from(libc::POLLIN.unsigned_abs());
+        Self::new(&opcode::PollAdd::new(Fd(eventfd), flags).multi(true).build(), Kind::Wake, 0)
+    }
+}
+
+impl Vector {
+    fn new() -> Self {
+        // SAFETY: a msghdr is integers and pointers, for which zero means "none".
+        let header = unsafe { std::mem::zeroed() };
+        Self { header, slices: [IoSlice::new(&[]); SLICES] }
+    }
+
+    /// # Safety
+    ///
+    /// The pieces outlive their use by the kernel.
+    unsafe fn fill(&mut self, pieces: &[IoSlice<'_>]) {
+        for (slice, piece) in self.slices.iter_mut().zip(pieces) {
+            // SAFETY: the lifetime ends too late here. Nobody but the kernel looks at it, and the caller answers for that.
+            *slice = IoSlice::new(unsafe { std::slice::from_raw_parts(piece.as_ptr(), piece.len()) });
+        }
+        // An `IoSlice` is an `iovec` by promise of the standard library; the kernel only reads through it.
+        self.header.msg_iov = self.slices.as_mut_ptr().cast();
+        self.header.msg_iovlen = pieces.len().min(SLICES);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_tells_what_and_whose() {
+        for key in [0, 1, 0xff, 0x100, u32::MAX as usize] {
+            for kind in KINDS {
+                assert_eq!(Kind::of(kind.token(key)), Some((kind, key)));
+            }
+        }
+        assert_eq!(Kind::of(NOBODY), None);
+        assert_eq!(Kind::of(KINDS.len() as u64), None);
+    }
+}

@@ -1,0 +1,160 @@
+//! The two queues that this process shares with the kernel: what is asked for, and what was done.
+//!
+//! ```text
+//!   push ──▶ submission queue ──▶ enter ──▶ kernel works ──▶ completion queue ──▶ harvest
+//!                                 (one system call a turn)
+//! ```
+//!
+//! What is pushed may name memory that the kernel reads or writes until the completion is harvested. That memory has to
+//! live so long, and nothing in Rust's types says so: [`super::operations`] is where each operation argues why it does, and
+//! [`Ring::end`] is why it holds even for a loop that is torn down by a panic.
+
+#![allow(unsafe_code)] // Each block carries its argument.
+
+use super::operations::Operation;
+use io_uring::{
+    IoUring,
+    cqueue::{self, more},
+    squeue::{self, Flags},
+    types::{BufRingEntry, CancelBuilder, SubmitArgs, Timespec},
+};
+use nix::{errno::Errno, libc};
+use std::{io, time::Duration};
+
+/// Operations that are pushed before the kernel has to take them: 64 KiB. More than a turn of a busy loop has.
+const SUBMISSIONS: u32 = 1024;
+
+/// Completions that fit until they are harvested: 128 KiB. What does not fit waits in the kernel's memory.
+const COMPLETIONS: u32 = 8192;
+
+/// How often the end of unfinished operations is waited for, before their memory is given up instead.
+const PATIENCE: Duration = Duration::from_millis(100);
+const TRIES: usize = 50;
+
+/// An instance of io_uring that belongs to one thread once it is [enabled](Ring::enable).
+pub(super) struct Ring {
+    ring: IoUring,
+    /// Operations without their last completion: the kernel may use their memory.
+    unfinished: usize,
+}
+
+impl Ring {
+    /// A ring that nobody may enter yet.
+    ///
+    /// `SINGLE_ISSUER` (6.0) is what tells whether receiving many times with one operation is known: both came with the same
+    /// release. `DEFER_TASKRUN` (6.1) has completions made when we wait for them, not in the middle of our work.
+    pub(super) fn new() -> io::Result<Self> {
+        let base = || {
+            let mut builder = IoUring::builder();
+            builder.dontfork().setup_clamp().setup_cqsize(COMPLETIONS).setup_r_disabled();
+            builder.setup_submit_all().setup_single_issuer();
+            builder
+        };
+        let ring = match base().setup_defer_taskrun().build(SUBMISSIONS) {
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                base().setup_coop_taskrun().build(SUBMISSIONS)?
+            }
+            other => other?,
+        };
+        Ok(Self { ring, unfinished: 0 })
+    }
+
+    /// From now on the calling thread is the only one that may enter.
+    pub(super) fn enable(&mut self) -> io::Result<()> {
+        let mut submitter = self.ring.submitter();
+        submitter.register_enable_rings()?;
+        // Saves looking the descriptor up at each call (5.18). Without it, it is looked up.
+        let _ = submitter.register_ring_fd();
+        Ok(())
+    }
+
+    /// Has the kernel take receive buffers of `group` from a queue of its own.
+    ///
+    /// # Safety
+    ///
+    /// `queue` holds `len` entries, and outlives this ring; so does all memory that is announced in it.
+    pub(super) unsafe fn register_buffers(&self, queue: *mut BufRingEntry, len: u16, group: u16) -> io::Result<()> {
+        // SAFETY: the caller's promise is the one that is asked for.
+        unsafe { self.ring.submitter().register_buf_ring_with_flags(queue.addr() as u64, len, group, 0) }
+    }
+
+    /// Asks for something. It reaches the kernel with the next [`Ring::enter`], or before if the queue is full.
+    pub(super) fn push(&mut self, operation: Operation) {
+        self.unfinished += 1;
+        self.push_entry(&operation.into_entry());
+    }
+
+    /// Asks that an operation end early. Its own last completion says whether it did.
+    pub(super) fn cancel(&mut self, token: u64) {
+        let cancel = io_uring::opcode::AsyncCancel::new(token).build();
+        // It may find that the operation has just ended: nobody wants to know.
+        self.push_entry(&cancel.user_data(super::operations::NOBODY).flags(Flags::SKIP_SUCCESS));
+    }
+
+    fn push_entry(&mut self, entry: &squeue::Entry) {
+        loop {
+            // SAFETY: an `Operation` is only made for memory that outlives it (see there); a cancellation names none.
+            if unsafe { self.ring.submission().push(entry) }.is_ok() {
+                return;
+            }
+            // Full. The kernel takes what is there; it copies what it needs of it.
+            if let Err(error) = self.ring.submit() {
+                tracing::debug!(%error, "submitting again");
+            }
+        }
+    }
+
+    /// Submits what was pushed and waits for at least one completion, at most for `patience`.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses; a signal or a timeout is none.
+    pub(super) fn enter(&mut self, patience: Option<Duration>) -> io::Result<()> {
+        let submitter = self.ring.submitter();
+        let entered = match patience {
+            None => submitter.submit_and_wait(1),
+            Some(patience) => {
+                let limit = Timespec::from(patience);
+                submitter.submit_with_args(1, &SubmitArgs::new().timespec(&limit))
+            }
+        };
+        match entered {
+            Ok(_) => Ok(()),
+            // Time has passed; a signal came; too many completions wait to take more; no memory for an operation now.
+            Err(error) if is_one_of(&error, &[Errno::ETIME, Errno::EINTR, Errno::EBUSY, Errno::EAGAIN]) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes the completions that are there.
+    pub(super) fn harvest(&mut self, into: &mut Vec<cqueue::Entry>) {
+        let before = into.len();
+        into.extend(self.ring.completion());
+        let ended = |done: &&cqueue::Entry| !more(done.flags()) && done.user_data() != super::operations::NOBODY;
+        self.unfinished -= into[before..].iter().filter(ended).count();
+    }
+
+    /// Ends all operations. `false`: some go on, and their memory must never be used again.
+    ///
+    /// Closing the ring is not enough: the kernel would end them some time later.
+    pub(super) fn end(&mut self) -> bool {
+        let mut done = Vec::new();
+        for _ in 0..TRIES {
+            if self.unfinished == 0 {
+                return true;
+            }
+            let all = io_uring::opcode::AsyncCancel2::new(CancelBuilder::any().all()).build();
+            self.push_entry(&all.user_data(super::operations::NOBODY).flags(Flags::SKIP_SUCCESS));
+            if self.enter(Some(PATIENCE)).is_err() {
+                return false;
+            }
+            self.harvest(&mut done);
+            done.clear();
+        }
+        false
+    }
+}
+
+fn is_one_of(error: &io::Error, codes: &[Errno]) -> bool {
+    error.raw_os_error().is_some_and(|code| codes.contains(&Errno::from_raw(code)))
+}

@@ -1,0 +1,1 @@
+//! What only a driver of completions can get wrong.

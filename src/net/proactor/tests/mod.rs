@@ -1,0 +1,24 @@
+//! The tests of the reactor once more: an application must not be able to tell which of the two drives it.
+//!
+//! What only the proactor can get wrong is in [`completions`].
+
+#![allow(clippy::duplicate_mod)] // That is the point.
+
+#[path = "../../reactor/tests/closing.rs"]
+mod closing;
+mod completions;
+#[path = "../../reactor/tests/connections.rs"]
+mod connections;
+#[path = "../../reactor/tests/interrupted.rs"]
+mod interrupted;
+#[path = "../../reactor/tests/lifecycle.rs"]
+mod lifecycle;
+#[path = "../../reactor/tests/relay.rs"]
+mod relay;
+#[path = "../../reactor/tests/support.rs"]
+mod support;
+
+use super::Proactor as Driver;
+
+/// More probes than a reactor answers from what it knows.
+const FRESH: usize = 32;
