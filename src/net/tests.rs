@@ -1,4 +1,4 @@
-//! The same sessions under both drivers, over real sockets.
+//! The same sessions under every driver, over real sockets.
 
 use super::{Reactor, ReactorConfig, Sessions, blocking};
 use crate::{
@@ -104,9 +104,16 @@ impl Session for Parrot {
 enum Driver {
     Blocking,
     Reactor,
+    #[cfg(target_os = "linux")]
+    Proactor,
 }
 
-const BOTH: [Driver; 2] = [Driver::Blocking, Driver::Reactor];
+const ALL: &[Driver] = &[
+    Driver::Blocking,
+    Driver::Reactor,
+    #[cfg(target_os = "linux")]
+    Driver::Proactor,
+];
 
 /// A server for one client, and what its sessions produced.
 struct Server {
@@ -115,6 +122,21 @@ struct Server {
     /// How the blocking driver ended.
     thread: Option<JoinHandle<Option<std::io::Result<CloseReason>>>>,
     stop: Box<dyn Fn()>,
+}
+
+/// Runs sessions under the event loop that is made by `$new`.
+macro_rules! event_loop {
+    ($new:expr, $listener:ident, $count:ident) => {{
+        let sessions = Sessions::new(move |_, _| Parrot::new(Arc::clone(&$count)));
+        let mut driver = $new(sessions, ReactorConfig::default()).unwrap();
+        driver.listen($listener).unwrap();
+        let remote = driver.remote();
+        let run = move || {
+            driver.run().unwrap();
+            None
+        };
+        (thread::spawn(run), Box::new(move || remote.drain(PATIENCE)))
+    }};
 }
 
 fn serve(driver: Driver) -> Server {
@@ -131,17 +153,9 @@ fn serve(driver: Driver) -> Server {
             };
             (thread::spawn(drive), Box::new(|| {}))
         }
-        Driver::Reactor => {
-            let sessions = Sessions::new(move |_, _| Parrot::new(Arc::clone(&count)));
-            let mut reactor = Reactor::new(sessions, ReactorConfig::default()).unwrap();
-            reactor.listen(listener).unwrap();
-            let remote = reactor.remote();
-            let run = move || {
-                reactor.run().unwrap();
-                None
-            };
-            (thread::spawn(run), Box::new(move || remote.drain(PATIENCE)))
-        }
+        Driver::Reactor => event_loop!(Reactor::new, listener, count),
+        #[cfg(target_os = "linux")]
+        Driver::Proactor => event_loop!(super::Proactor::new, listener, count),
     };
     Server { address, produced, thread: Some(thread), stop }
 }
@@ -172,7 +186,7 @@ fn says_no_more(mut client: &TcpStream) {
     assert_eq!(client.read(&mut [0]).unwrap(), 0);
 }
 
-/// How the blocking driver must have ended; the reactor does not tell.
+/// How the blocking driver must have ended; the others do not tell.
 fn assert_ended(server: Server, expected: CloseReason) {
     if let Some(ended) = server.end() {
         assert_eq!(ended.unwrap(), expected);
@@ -181,7 +195,7 @@ fn assert_ended(server: Server, expected: CloseReason) {
 
 #[test]
 fn a_session_greets_answers_and_ends_when_asked() {
-    for driver in BOTH {
+    for &driver in ALL {
         let server = serve(driver);
         let mut client = server.connect();
         says(&client, "hi ");
@@ -197,7 +211,7 @@ fn a_session_greets_answers_and_ends_when_asked() {
 
 #[test]
 fn a_client_that_ends_first_gets_its_answers() {
-    for driver in BOTH {
+    for &driver in ALL {
         let server = serve(driver);
         let mut client = server.connect();
         client.write_all(b"last words").unwrap();
@@ -210,7 +224,7 @@ fn a_client_that_ends_first_gets_its_answers() {
 
 #[test]
 fn a_deadline_ends_a_silent_session() {
-    for driver in BOTH {
+    for &driver in ALL {
         let server = serve(driver);
         let mut client = server.connect();
         says(&client, "hi ");
@@ -229,7 +243,7 @@ fn endless_answers_flow_and_stop_when_nobody_reads() {
     // What the kernel, the queue and the session hold once the client reads no more. Most of it is the kernel's, which may
     // keep 4 MiB of what we send.
     const HELD: usize = 8 * 1024 * 1024;
-    for driver in BOTH {
+    for &driver in ALL {
         let server = serve(driver);
         let mut client = server.connect();
         // Else the client's kernel keeps tens of megabytes, too.
@@ -258,13 +272,15 @@ fn endless_answers_flow_and_stop_when_nobody_reads() {
 
 #[test]
 fn draining_ends_idle_sessions() {
-    let server = serve(Driver::Reactor);
-    let clients: Vec<TcpStream> = (0..3).map(|_| server.connect()).collect();
-    clients.iter().for_each(|client| says(client, "hi "));
-    (server.stop)();
-    clients.iter().for_each(says_no_more);
-    drop(clients);
-    server.end();
+    for &driver in &ALL[1..] {
+        let server = serve(driver);
+        let clients: Vec<TcpStream> = (0..3).map(|_| server.connect()).collect();
+        clients.iter().for_each(|client| says(client, "hi "));
+        (server.stop)();
+        clients.iter().for_each(says_no_more);
+        drop(clients);
+        server.end();
+    }
 }
 
 #[test]
@@ -279,7 +295,7 @@ fn a_reset_ends_a_blocking_session_with_an_error() {
 
 #[test]
 fn a_peer_that_broke_a_rule_and_goes_on_gets_the_answer() {
-    for driver in BOTH {
+    for &driver in ALL {
         let server = serve(driver);
         let mut client = server.connect();
         says(&client, "hi ");
@@ -295,7 +311,7 @@ fn a_peer_that_broke_a_rule_and_goes_on_gets_the_answer() {
 
 #[test]
 fn a_peer_that_was_heard_out_is_not_waited_for() {
-    for driver in BOTH {
+    for &driver in ALL {
         let server = serve(driver);
         let mut client = server.connect();
         says(&client, "hi ");

@@ -1,7 +1,7 @@
 //! Running out of descriptors is an outage of some clients, not of the server.
 
 use crate::{
-    Architecture, EVENT_DRIVEN, THREAD_PER_CLIENT, THREAD_POOL, WELCOME, greeted,
+    Architecture, EVENT_DRIVEN, IO_URING, THREAD_PER_CLIENT, THREAD_POOL, WELCOME, greeted, has_io_uring,
     support::{
         process::{Process, start_listening, wait_for},
         raw::Conn,
@@ -29,7 +29,7 @@ fn out_of_descriptors(architecture: &Architecture, flags: &[&str]) {
 }
 
 /// Hundredths of a second that a process has computed so far: `utime` and `stime` of proc(5).
-fn processor_ticks(server: &Process) -> u64 {
+pub(crate) fn processor_ticks(server: &Process) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{}/stat", server.id())).unwrap();
     let (_, after_name) = stat.rsplit_once(')').unwrap();
     after_name.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
@@ -48,4 +48,11 @@ fn thread_pool() {
 #[test]
 fn event_driven() {
     out_of_descriptors(&EVENT_DRIVEN, &[]);
+}
+
+#[test]
+fn io_uring() {
+    if has_io_uring() {
+        out_of_descriptors(&IO_URING, &[]);
+    }
 }

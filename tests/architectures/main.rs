@@ -8,6 +8,8 @@
 mod support;
 
 #[cfg(target_os = "linux")]
+mod idle;
+#[cfg(target_os = "linux")]
 mod limits;
 mod stopping;
 mod transcripts;
@@ -49,6 +51,26 @@ const THREAD_POOL: Architecture = Architecture {
 const EVENT_DRIVEN: Architecture =
     Architecture { program: env!("CARGO_BIN_EXE_event-driven"), concurrent: true, one_client: &[] };
 
+#[cfg(target_os = "linux")]
+const IO_URING: Architecture =
+    Architecture { program: env!("CARGO_BIN_EXE_io-uring"), concurrent: true, one_client: &[] };
+
+/// Whether this kernel lets us use io_uring; if not, that is said, and the test ends without having tested anything.
+#[cfg(target_os = "linux")]
+fn has_io_uring() -> bool {
+    use std::{process::Command, sync::OnceLock};
+    static REFUSAL: OnceLock<Option<String>> = OnceLock::new();
+    let refusal = REFUSAL.get_or_init(|| {
+        // Nobody can listen at an address for documentation (RFC 5737): it ends either way.
+        let ended = Command::new(IO_URING.program).args(["--listen", "192.0.2.1:0"]).output().unwrap();
+        (ended.status.code() == Some(2)).then(|| String::from_utf8_lossy(&ended.stderr).into_owned())
+    });
+    if let Some(why) = refusal {
+        println!("SKIPPED, not tested: {why}");
+    }
+    refusal.is_none()
+}
+
 /// Makes a test of each function for each architecture.
 macro_rules! under_every_architecture {
     ($($test:ident),+ $(,)?) => {
@@ -72,6 +94,13 @@ macro_rules! under_every_architecture {
             #[test]
             fn event_driven() {
                 super::$test(&crate::EVENT_DRIVEN);
+            }
+            #[cfg(target_os = "linux")]
+            #[test]
+            fn io_uring() {
+                if crate::has_io_uring() {
+                    super::$test(&crate::IO_URING);
+                }
             }
         })+
     };

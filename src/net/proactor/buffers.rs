@@ -17,8 +17,7 @@ use io_uring::types::BufRingEntry;
 use std::{
     alloc::{self, Layout},
     collections::VecDeque,
-    io,
-    mem,
+    io, mem,
     ptr::NonNull,
     sync::atomic::{AtomicU16, Ordering},
 };
@@ -68,8 +67,7 @@ impl Buffers {
         let queue = unsafe { alloc::alloc_zeroed(layout) };
         let queue = NonNull::new(queue.cast()).unwrap_or_else(|| alloc::handle_alloc_error(layout));
         let memory = (0..count).map(|_| BytesMut::zeroed(size)).collect();
-        let mut buffers =
-            Self { queue, layout, count, tail: 0, published: 0, size, memory, lent: VecDeque::new() };
+        let mut buffers = Self { queue, layout, count, tail: 0, published: 0, size, memory, lent: VecDeque::new() };
         // SAFETY: the queue has `count` entries. It and the buffers are freed by `Buffers::drop`, and `Io` drops its ring
         // before, when no operation is left that could use them; else it drops neither.
         unsafe { ring.register_buffers(queue.as_ptr(), count, group as u16)? };

@@ -79,11 +79,8 @@ impl Io {
             let _ = socket.socket.set_linger(Some(Duration::ZERO));
         }
         socket.stash = None;
-        let running = [
-            (socket.sending, Kind::Send),
-            (socket.watched, Kind::Watch),
-            (before == Phase::Connecting, Kind::Connect),
-        ];
+        let running =
+            [(socket.sending, Kind::Send), (socket.watched, Kind::Watch), (before == Phase::Connecting, Kind::Connect)];
         for (_, kind) in running.into_iter().filter(|(running, _)| *running) {
             self.ring.cancel(kind.token(key));
         }

@@ -59,7 +59,7 @@ impl Io {
         if kind != Kind::Connect && !more(done.flags()) {
             socket.receiving = Receiving::No;
         }
-        let arrival = Arrival { kind, key, result: done.result(), buffer, group };
+        let arrival = Arrival { key, result: done.result(), buffer, group };
         if socket.phase == Phase::Gone {
             return self.recycle(arrival);
         }

@@ -31,9 +31,9 @@ use std::{
     time::Instant,
 };
 
-/// Small buffers. As many completions as one entry into the kernel makes for a few connections that send a lot; who finds
-/// none left asks again in the next turn.
-const SMALL: u16 = 128;
+/// Bytes in all small buffers together: the most that arrives in one turn, and so the most that is kept for peers who were
+/// asked in that turn to stop. As much as one large read. Who finds no buffer left asks again in the next turn.
+const SMALL: usize = 512 * 1024;
 
 /// Large buffers: one is filled and emptied at a time, unless many bodies arrive at once.
 const BULK: u16 = 8;
@@ -50,7 +50,6 @@ pub(super) enum Ready {
 /// Something that the kernel has done, and that the application may have to hear of, in the order of its completion.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Arrival {
-    pub(super) kind: Kind,
     pub(super) key: usize,
     pub(super) result: i32,
     /// The buffer that was filled.
@@ -110,7 +109,9 @@ pub(super) struct Io {
 impl Io {
     pub(super) fn new(config: ReactorConfig, now: Instant) -> io::Result<Self> {
         let ring = Ring::new()?;
-        let small = Buffers::new(&ring, Group::Small, SMALL, config.read_size)?;
+        let count = (SMALL / config.read_size.max(1)).clamp(4, 1024).next_power_of_two();
+        let count = u16::try_from(count).expect("clamped above");
+        let small = Buffers::new(&ring, Group::Small, count, config.read_size)?;
         let bulk = Buffers::new(&ring, Group::Bulk, BULK, config.bulk_read_size)?;
         Ok(Self {
             ring,
@@ -220,8 +221,7 @@ impl Io {
         // SAFETY: all pieces are pinned. Until the completion, `sending` is set: nothing but `Io::taken`, which hears of it,
         // consumes or clears the output, and the connection is not removed.
         #[allow(unsafe_code)]
-        let operation =
-            unsafe { Operation::send(socket.fd(), key, &slices[..filled], &mut socket.vector) };
+        let operation = unsafe { Operation::send(socket.fd(), key, &slices[..filled], &mut socket.vector) };
         socket.sending = true;
         socket.in_flight += 1;
         self.ring.push(operation);

@@ -112,7 +112,12 @@ impl Operation {
     /// # Safety
     ///
     /// The pieces stay where they are and as they are, and `vector` is left alone, until the completion was harvested.
-    pub(super) unsafe fn send(socket: i32, key: usize, pieces: &[IoSlice<'_>], vector: &mut Option<Box<Vector>>) -> Self {
+    pub(super) unsafe fn send(
+        socket: i32,
+        key: usize,
+        pieces: &[IoSlice<'_>],
+        vector: &mut Option<Box<Vector>>,
+    ) -> Self {
         let flags = libc::MSG_NOSIGNAL;
         let entry = if let [only] = pieces {
             // Of more than this, the kernel sends the first part.

@@ -35,14 +35,14 @@ mod tests;
 mod write;
 
 pub(in crate::net) use closing::LINGER;
+pub use remote::Remote;
+pub(in crate::net) use write::CONFIRMED;
 #[cfg(target_os = "linux")]
 pub(in crate::net) use {
     accept::{BACK_OFF, explain},
     closing::{ALLOWANCE, STALL},
     table::{Filed, Table},
 };
-pub use remote::Remote;
-pub(in crate::net) use write::CONFIRMED;
 
 use crate::{
     app::{App, Cx, ListenerId},

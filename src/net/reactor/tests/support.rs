@@ -48,6 +48,12 @@ impl<A> Running<A> {
         self.join()
     }
 
+    /// Waits for the event loop to end, and tells whether its application panicked.
+    #[allow(dead_code)] // Only one of the two event loops has memory to lose.
+    pub(super) fn panicked(&mut self) -> bool {
+        self.thread.take().unwrap().join().is_err()
+    }
+
     /// Waits for the event loop to end by itself.
     pub(super) fn join(&mut self) -> A {
         self.thread.take().unwrap().join().unwrap()

@@ -1,0 +1,68 @@
+//! One thread, all clients, and the kernel does the reading and writing: the server only hears of results.
+//!
+//! Where *event-driven* asks who is ready, this says what is wanted and is told when it is done
+//! (`src/net/proactor/`). Linux only, and not everywhere: where the kernel refuses, one line says why.
+
+use clap::Parser;
+use socket_patterns::{
+    cli::{self, Failure},
+    server::ServerArgs,
+};
+use std::{num::NonZeroUsize, process::ExitCode};
+
+/// A server with one completion loop for all clients (io_uring).
+#[derive(Debug, Parser)]
+#[command(after_help = "Example: io-uring --listen 127.0.0.1:8080 --service http")]
+struct Args {
+    #[command(flatten)]
+    server: ServerArgs,
+    /// Clients at once. Those beyond wait in the backlog until somebody leaves.
+    #[arg(long, value_name = "N", default_value = "10000")]
+    max_clients: NonZeroUsize,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    cli::main(|| run(&args))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn run(_: &Args) -> Result<(), Failure> {
+    Err(Failure::Usage("io_uring is not available: only Linux has it; use event-driven instead".to_owned()))
+}
+
+#[cfg(target_os = "linux")]
+fn run(Args { server, max_clients }: &Args) -> Result<(), Failure> {
+    use socket_patterns::{
+        net::{
+            Proactor, ReactorConfig, Sessions, descriptors,
+            signals::{self, Signal},
+        },
+        server::Shared,
+    };
+    use std::sync::Arc;
+
+    let _log = cli::start_logging(&server.listen.log_level);
+    descriptors::raise_limit()?;
+    let (shared, within) = (Shared::new(server), server.listen.drain_timeout);
+    let seats = Arc::clone(&shared);
+    let sessions = Sessions::new(move |_, now| seats.seated(now)).counting(Arc::clone(shared.traffic()));
+    let config = ReactorConfig { max_connections: max_clients.get(), ..ReactorConfig::default() };
+    // Before the listener: who cannot serve anybody should not take the port.
+    let mut proactor = Proactor::new(sessions, config)?;
+    let listener = server.listen.open()?;
+    let address = listener.local_addr()?;
+    proactor.listen(listener)?;
+    let (remote, asked) = (proactor.remote(), Arc::clone(&shared));
+    let _signals = signals::watch(move |signal| match signal {
+        Signal::User1 => asked.report(),
+        Signal::Stop => {
+            tracing::info!("draining: running sessions have {within:?}; a second signal ends at once");
+            remote.drain(within);
+        }
+    })?;
+    cli::ready(address);
+    proactor.run()?;
+    shared.report();
+    Ok(())
+}
