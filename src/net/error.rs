@@ -161,4 +161,21 @@ mod tests {
             assert_eq!(error.source().is_none(), error.is_usage());
         }
     }
+
+    #[test]
+    fn a_kernel_without_io_uring_is_the_users_choice_and_one_without_memory_is_not() {
+        use nix::errno::Errno;
+        let cases = [
+            (Errno::ENOSYS, true, "this kernel has none"),
+            (Errno::EPERM, true, "it is forbidden here"),
+            (Errno::EINVAL, true, "older than Linux 6.0"),
+            (Errno::ENOMEM, false, "cannot set up io_uring"),
+            (Errno::EMFILE, false, "cannot set up io_uring"),
+        ];
+        for (errno, usage, text) in cases {
+            let error = Error::IoUring(errno.into());
+            assert_eq!(error.is_usage(), usage, "{errno}");
+            assert!(error.to_string().contains(text), "{error}");
+        }
+    }
 }

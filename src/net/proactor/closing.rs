@@ -135,7 +135,11 @@ impl Io {
         if socket.ended && matches!(socket.phase, Phase::Lingering(_)) {
             return self.bid_farewell(arrival.key, false);
         }
-        self.touch(arrival.key);
+        if is_starved(arrival.result) {
+            self.starved.push_back(arrival.key);
+        } else {
+            self.touch(arrival.key);
+        }
     }
 }
 
@@ -160,6 +164,11 @@ pub(super) fn peek(socket: &Socket) -> Result<bool, ErrorKind> {
 /// Whether a receive operation ended for a reason that is not the connection's: it is asked for again.
 pub(super) fn is_passing(result: i32) -> bool {
     matches!(-result, libc::ENOBUFS | libc::ECANCELED | libc::EINTR | libc::EAGAIN | libc::ENOMEM)
+}
+
+/// Whether there was no buffer to receive into.
+pub(super) fn is_starved(result: i32) -> bool {
+    result == -libc::ENOBUFS
 }
 
 /// Closing sockets are numbered by their keys: small and dense, as the wheel wants it.

@@ -1,7 +1,11 @@
 //! One socket as the proactor sees it: what the kernel is doing for it, and what waits on either side.
 
 use super::operations::Vector;
-use crate::{app::ConnId, buf::Output, net::reactor::Filed};
+use crate::{
+    app::ConnId,
+    buf::Output,
+    net::reactor::{BUDGET, Filed},
+};
 use bytes::Bytes;
 use socket2::{SockAddr, Socket};
 use std::{
@@ -74,6 +78,8 @@ pub(super) struct Connection {
     pub(super) broken: Option<ErrorKind>,
     /// Completions of receive operations that were noted and not yet heard.
     pub(super) arriving: u16,
+    /// Bytes that the application heard in the turn with this number.
+    pub(super) share: (u32, u32),
     /// Operations whose last completion has not come.
     pub(super) in_flight: u8,
     pub(super) receiving: Receiving,
@@ -114,6 +120,7 @@ impl Connection {
             address: None,
             broken: None,
             arriving: 0,
+            share: (0, 0),
             in_flight: 0,
             receiving: Receiving::No,
             finish: Finish::No,
@@ -142,6 +149,17 @@ impl Connection {
             Phase::Flushing(allowance) | Phase::Lingering(allowance) => !self.ended && allowance > 0,
             Phase::Connecting | Phase::Gone => false,
         }
+    }
+
+    /// Whether the application heard enough of it in this turn.
+    pub(super) fn had_its_share(&self, turn: u32) -> bool {
+        self.share.0 == turn && self.share.1 as usize >= BUDGET
+    }
+
+    /// The application hears so much of it now.
+    pub(super) fn count(&mut self, turn: u32, len: usize) {
+        let before = if self.share.0 == turn { self.share.1 } else { 0 };
+        self.share = (turn, before.saturating_add(u32::try_from(len).unwrap_or(u32::MAX)));
     }
 
     /// Keeps input for later.

@@ -2,7 +2,7 @@
 
 use super::{
     Proactor,
-    closing::is_passing,
+    closing::{is_passing, is_starved},
     complete::kind_of,
     connection::Phase,
     heard::Heard,
@@ -80,7 +80,11 @@ impl<A: App> Proactor<A> {
             Phase::Connecting => self.establish(key, conn, arrival.result),
             Phase::Open => {
                 self.hear_input(arrival, conn);
-                self.io.touch(key);
+                if is_starved(arrival.result) {
+                    self.io.starved.push_back(key);
+                } else {
+                    self.io.touch(key);
+                }
                 if !is_passing(arrival.result) {
                     self.hear_broken(key, conn);
                 }
@@ -104,7 +108,8 @@ impl<A: App> Proactor<A> {
 
     fn hear_input(&mut self, arrival: Arrival, conn: ConnId) {
         let Some(socket) = self.io.table.get_mut(arrival.key) else { return };
-        let unwanted = socket.paused || socket.stash.is_some();
+        let full = socket.had_its_share(self.io.turn);
+        let unwanted = socket.paused || socket.stash.is_some() || full;
         match usize::try_from(arrival.result) {
             // An end after a failed send may be a reset that the send has used up: it must not pass for a clean one.
             Ok(0) if socket.broken.is_some() => self.io.recycle(arrival),
@@ -112,6 +117,7 @@ impl<A: App> Proactor<A> {
                 socket.ended = true;
                 if unwanted {
                     socket.stash.get_or_insert_default().end = true;
+                    self.io.enqueue_later(arrival.key);
                 }
                 self.io.recycle(arrival);
                 if !unwanted {
@@ -119,8 +125,11 @@ impl<A: App> Proactor<A> {
                     self.settle();
                 }
             }
-            Ok(len) if unwanted => self.stash(arrival, len),
-            Ok(len) => self.hear_buffer(arrival, conn, len),
+            Ok(len) if unwanted => self.stash(arrival, len, full),
+            Ok(len) => {
+                socket.count(self.io.turn, len);
+                self.hear_buffer(arrival, conn, len);
+            }
             Err(_) if is_passing(arrival.result) => self.io.recycle(arrival),
             Err(_) => {
                 let kind = socket.broken.unwrap_or(kind_of(arrival.result));
@@ -151,7 +160,7 @@ impl<A: App> Proactor<A> {
     }
 
     /// Keeps what arrived for who does not want it now: it is out of the kernel already.
-    fn stash(&mut self, arrival: Arrival, len: usize) {
+    fn stash(&mut self, arrival: Arrival, len: usize, soon: bool) {
         let Some(number) = arrival.buffer else { return };
         let buffers = self.io.buffers(arrival.group);
         let (buffer, size) = (buffers.take(number), buffers.size());
@@ -160,6 +169,9 @@ impl<A: App> Proactor<A> {
         buffers.return_heard(number, heard);
         if let Some(socket) = self.io.table.get_mut(arrival.key) {
             socket.keep(kept);
+        }
+        if soon {
+            self.io.enqueue_later(arrival.key);
         }
     }
 
@@ -170,8 +182,12 @@ impl<A: App> Proactor<A> {
             && !socket.paused
             && let Some(stash) = &mut socket.stash
         {
+            if socket.share.0 == self.io.turn && socket.share.1 as usize >= crate::net::reactor::BUDGET {
+                return self.io.enqueue_later(key);
+            }
             if let Some(bytes) = stash.input.pop_front() {
                 let len = bytes.len();
+                socket.count(self.io.turn, len);
                 self.hear(conn, Heard::Shared(bytes), len, len);
                 self.io.heard = Heard::nothing();
                 continue;

@@ -31,9 +31,9 @@ use std::{
     time::Instant,
 };
 
-/// Bytes in all small buffers together: the most that arrives in one turn, and so the most that is kept for peers who were
-/// asked in that turn to stop. As much as one large read. Who finds no buffer left asks again in the next turn.
-const SMALL: usize = 512 * 1024;
+/// Small buffers: as many clients as may speak in one turn without having to ask again. What is never filled is never
+/// resident: 16 MiB for heads of 16 KiB, 4 MiB for lines.
+const SMALL: u16 = 1024;
 
 /// Large buffers: one is filled and emptied at a time, unless many bodies arrive at once.
 const BULK: u16 = 8;
@@ -80,6 +80,12 @@ pub(super) struct Io {
     pub(super) heard_in: usize,
     /// To be visited in this turn.
     pub(super) ready: VecDeque<Ready>,
+    /// To be visited in the next: they had their share of this one.
+    pub(super) later: VecDeque<Ready>,
+    /// Keys of sockets for which there was no buffer.
+    pub(super) starved: VecDeque<usize>,
+    /// Counts turns, wrapping.
+    pub(super) turn: u32,
     /// Completions of this turn, in order.
     pub(super) arrivals: VecDeque<Arrival>,
     /// Connections that were accepted, or why not.
@@ -109,9 +115,7 @@ pub(super) struct Io {
 impl Io {
     pub(super) fn new(config: ReactorConfig, now: Instant) -> io::Result<Self> {
         let ring = Ring::new()?;
-        let count = (SMALL / config.read_size.max(1)).clamp(4, 1024).next_power_of_two();
-        let count = u16::try_from(count).expect("clamped above");
-        let small = Buffers::new(&ring, Group::Small, count, config.read_size)?;
+        let small = Buffers::new(&ring, Group::Small, SMALL, config.read_size)?;
         let bulk = Buffers::new(&ring, Group::Bulk, BULK, config.bulk_read_size)?;
         Ok(Self {
             ring,
@@ -121,6 +125,9 @@ impl Io {
             heard: Heard::nothing(),
             heard_in: 0,
             ready: VecDeque::new(),
+            later: VecDeque::new(),
+            starved: VecDeque::new(),
+            turn: 1,
             arrivals: VecDeque::new(),
             accepted: VecDeque::new(),
             bell: Arc::new(EventFd::new()?),
@@ -182,9 +189,24 @@ impl Io {
         }
     }
 
+    /// Has a socket visited in the next turn.
+    pub(super) fn enqueue_later(&mut self, key: usize) {
+        if let Some(socket) = self.table.get_mut(key)
+            && !mem::replace(&mut socket.queued, true)
+        {
+            self.later.push_back(Ready::Socket(key));
+        }
+    }
+
     /// Asks the kernel for what the sockets need that this turn was about. Everything that one socket has to send leaves
     /// together, whoever caused it.
     pub(super) fn prepare(&mut self) {
+        self.turn = self.turn.wrapping_add(1);
+        // No more than will find a buffer: else most of them would only ask in vain again.
+        for _ in 0..SMALL / 2 {
+            let Some(key) = self.starved.pop_front() else { break };
+            self.touch(key);
+        }
         let mut dirty = mem::take(&mut self.dirty);
         for key in dirty.drain(..) {
             if let Some(socket) = self.table.get_mut(key) {

@@ -141,6 +141,8 @@ impl<A: App> Proactor<A> {
         self.cx.set_clock(clock::now());
         self.io.now = self.cx.now();
         self.io.note_all();
+        let mut later = std::mem::take(&mut self.io.later);
+        self.io.ready.append(&mut later);
         self.hear_ready();
         self.hear_arrivals();
         self.hear_ready();
@@ -159,7 +161,9 @@ impl<A: App> Proactor<A> {
 
     /// How long to wait for the kernel: not at all while there is something to tell, else until the next deadline.
     fn patience(&self) -> Option<Duration> {
-        let waiting = !self.io.ready.is_empty() || !self.io.arrivals.is_empty() || self.can_admit();
+        let io = &self.io;
+        let nothing = io.ready.is_empty() && io.later.is_empty() && io.arrivals.is_empty() && io.starved.is_empty();
+        let waiting = !nothing || self.can_admit();
         if waiting || self.asked_to_drain.is_some() && self.listeners.is_idle() {
             return Some(Duration::ZERO);
         }

@@ -5,7 +5,7 @@ use crate::app::{App, ConnId};
 use std::io::ErrorKind;
 
 /// How many bytes one visit reads before others have their turn: four small reads, or a large one.
-pub(super) const BUDGET: usize = 64 * 1024;
+pub(in crate::net) const BUDGET: usize = 64 * 1024;
 
 /// Visits that one turn makes beyond those that were due at its start: for what comes of them, so that a refused write is
 /// heard of before the next read. The rest waits for the next turn, so that no two connections can keep the others out.

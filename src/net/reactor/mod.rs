@@ -41,6 +41,7 @@ pub(in crate::net) use write::CONFIRMED;
 pub(in crate::net) use {
     accept::{BACK_OFF, explain},
     closing::{ALLOWANCE, STALL},
+    deliver::BUDGET,
     table::{Filed, Table},
 };
 

@@ -2,6 +2,8 @@
 //!
 //! What the proxy hears and does is bytes and actions; a table of both is a test.
 
+#[cfg(target_os = "linux")]
+mod completions;
 mod deadlines;
 mod ends;
 mod upstreams;
