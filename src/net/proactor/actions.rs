@@ -61,8 +61,19 @@ impl Io {
             && socket.finish == Finish::No
         {
             socket.output.push(bytes);
-            socket.behind |= socket.phase == Phase::Connecting;
-            self.touch(key);
+            self.staged(key);
+        }
+    }
+
+    /// More waits to be sent. If something is being refused already, nothing will be asked of the kernel, so nothing would be
+    /// heard from it: the application has to know now.
+    fn staged(&mut self, key: usize) {
+        self.touch(key);
+        let Some(socket) = self.table.get_mut(key) else { return };
+        socket.behind |= socket.phase == Phase::Connecting;
+        if socket.sending && socket.behind && socket.phase == Phase::Open {
+            socket.unreported = true;
+            self.enqueue(key);
         }
     }
 
@@ -79,8 +90,7 @@ impl Io {
         } else {
             socket.output.extend(self.heard.part(range));
         }
-        socket.behind |= socket.phase == Phase::Connecting;
-        self.touch(key);
+        self.staged(key);
     }
 
     fn set_reading(&mut self, conn: ConnId, on: bool) {
