@@ -442,10 +442,12 @@ impl Incoming {
     }
 }
 
-/// An address that refuses: it was free a moment ago.
+/// An address that refuses: bound to until the process ends, so that nobody else comes to listen there.
 pub fn refusing_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
-    listener.local_addr().expect("it is bound")
+    let port = shared_port(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a loopback port is free");
+    let address = port.local_addr().ok().and_then(|address| address.as_socket()).expect("it is bound");
+    std::mem::forget(port);
+    address
 }
 
 /// Runs `work` in `n` threads at once and waits for all of them.
