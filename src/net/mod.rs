@@ -1,11 +1,13 @@
 //! Sockets, clocks and signals: the only module that does I/O.
 //!
-//! Two drivers run the same sessions: [`blocking`] gives a thread to each, [`reactor`] gives all of them to one thread.
+//! Three drivers run the same sessions: [`blocking`] gives a thread to each, [`reactor`] gives all of them to one thread,
+//! and so does the proactor, for which the kernel reads and writes (io_uring, Linux only).
 //! What they share is how a socket is opened ([`listen()`], [`connect`]), set up ([`options`]) and named ([`address`],
 //! [`resolve`]), and that every failure says what to do about it ([`Error`]).
 //!
 //! ```text
 //!   Session ◀── sessions::Sessions ──▶ App ◀── reactor ──▶ epoll, sockets
+//!                                      App ◀── proactor ─▶ io_uring
 //!   Session ◀────────────────────── blocking ────────────▶ one socket
 //! ```
 

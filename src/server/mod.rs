@@ -8,6 +8,7 @@
 //!   listener + bell     ├─ thread-per-client   a thread of its own
 //!                       └─ thread-pool         one of N threads, after a queue  Pool
 //!   Reactor + Sessions ─── event-driven        one thread, all clients at once
+//!   Proactor + Sessions ── io-uring            the same, and the kernel reads and writes
 //! ```
 //!
 //! The accept loop of each is in its binary, `bin/*.rs`: start there. [`Server`] is what the blocking ones share, [`Shared`]
