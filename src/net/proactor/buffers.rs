@@ -66,7 +66,9 @@ impl Buffers {
         // SAFETY: the size is not zero, as there is at least one buffer.
         let queue = unsafe { alloc::alloc_zeroed(layout) };
         let queue = NonNull::new(queue.cast()).unwrap_or_else(|| alloc::handle_alloc_error(layout));
-        let memory = (0..count).map(|_| BytesMut::zeroed(size)).collect();
+        // In one piece, which comes from the system as zeros that exist only when they are touched.
+        let mut whole = BytesMut::zeroed(usize::from(count) * size);
+        let memory = (0..count).map(|_| whole.split_to(size)).collect();
         let mut buffers = Self { queue, layout, count, tail: 0, published: 0, size, memory, lent: VecDeque::new() };
         // SAFETY: the queue has `count` entries. It and the buffers are freed by `Buffers::drop`, and `Io` drops its ring
         // before, when no operation is left that could use them; else it drops neither.
