@@ -31,6 +31,14 @@ pub(super) enum Finish {
     Done,
 }
 
+/// What is left of a relay that was asked for. See [`crate::app::Action::Relay`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Relay {
+    pub(super) to: ConnId,
+    /// Bytes; never zero.
+    pub(super) left: u64,
+}
+
 /// A socket and what is known about it. No heap while nothing waits to be sent.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -41,6 +49,8 @@ pub(super) struct Connection {
     pub(super) phase: Phase,
     /// Actions of the present call that have bytes for it: a list through [`super::actions`], first and last.
     pub(super) staged: (u32, u32),
+    /// What it sends goes to another, unheard.
+    pub(super) relay: Option<Box<Relay>>,
     /// The write that failed. What the peer said before is heard first, then this.
     pub(super) broken: Option<io::ErrorKind>,
     /// It came in by a listener: it counts against `max_connections`.
@@ -76,6 +86,7 @@ impl Connection {
             conn,
             phase,
             staged: (NONE, NONE),
+            relay: None,
             broken: None,
             accepted,
             readable: false,

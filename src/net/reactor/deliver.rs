@@ -96,14 +96,28 @@ impl<A: App> Reactor<A> {
             if heard >= BUDGET {
                 return self.io.enqueue_later(key);
             }
-            let broken = socket.broken;
-            match self.io.read(key) {
+            let (broken, relay) = (socket.broken, socket.relay.as_deref().copied());
+            let found = match relay {
+                None => self.io.read(key),
+                Some(relay) => self.io.relay(key, relay),
+            };
+            match found {
                 Read::Input(len) => {
                     heard += len;
                     let input = self.io.scratch.heard(0..len);
                     self.cx.hear(input);
                     self.app.received(&mut self.cx, conn, input);
                     self.cx.hear(&[]);
+                }
+                Read::Relayed { len, to } => {
+                    heard += len;
+                    if let Some(to) = to {
+                        let input = self.io.scratch.heard(0..len);
+                        self.cx.hear(input);
+                        self.cx.forward(to, input);
+                        self.cx.hear(&[]);
+                    }
+                    self.app.relayed(&mut self.cx, conn, len as u64);
                 }
                 Read::Drained => return,
                 // An end after a failed write may be a reset that the write has used up: it must not pass for a clean one.
