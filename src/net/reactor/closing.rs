@@ -38,7 +38,7 @@ impl Io {
         let conn = socket.conn;
         if socket.phase == Phase::Connecting || socket.broken.is_some() {
             self.remove(key);
-        } else if socket.output.is_empty() {
+        } else if socket.unsent() == 0 {
             self.table.unname(conn);
             self.hang_up(key);
         } else {
@@ -66,14 +66,14 @@ impl Io {
 
     fn flush_rest(&mut self, key: usize) {
         let now = self.now;
-        let before = self.table.get_mut(key).map(|socket| socket.output.len());
+        let before = self.table.get_mut(key).map(|socket| socket.unsent());
         self.flush(key);
         let Some(socket) = self.table.get_mut(key) else { return };
         if socket.broken.is_some() {
             self.remove(key);
-        } else if socket.output.is_empty() {
+        } else if socket.unsent() == 0 {
             self.hang_up(key);
-        } else if Some(socket.output.len()) < before {
+        } else if Some(socket.unsent()) < before {
             self.closing.set(closing_key(key), Some(now + STALL), now);
         }
     }
@@ -110,6 +110,12 @@ impl Io {
         if matches!(socket.phase, Phase::Flushing | Phase::Lingering(_)) {
             self.closing.set(closing_key(key), None, self.now);
         }
+        // Who waited for room here is read again.
+        if let Some(piped) = &socket.piped
+            && let Some((feeder, _)) = self.table.find_mut(piped.from)
+        {
+            self.enqueue(feeder);
+        }
         Some(socket)
     }
 
@@ -141,7 +147,7 @@ impl Io {
                     heard += len;
                     allowance = allowance.saturating_sub(len);
                 }
-                Read::Drained => break,
+                Read::Drained | Read::Blocked => break,
                 Read::End | Read::Failed(_) => {
                     self.remove(key);
                     return;

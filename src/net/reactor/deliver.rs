@@ -82,7 +82,7 @@ impl<A: App> Reactor<A> {
         if let Some(socket) = self.io.table.tenant(key, conn)
             && std::mem::take(&mut socket.unreported)
         {
-            let unsent = socket.output.len();
+            let unsent = socket.unsent();
             self.app.sent(&mut self.cx, conn, unsent);
             self.settle();
         }
@@ -119,7 +119,7 @@ impl<A: App> Reactor<A> {
                     }
                     self.app.relayed(&mut self.cx, conn, len as u64);
                 }
-                Read::Drained => return,
+                Read::Drained | Read::Blocked => return,
                 // An end after a failed write may be a reset that the write has used up: it must not pass for a clean one.
                 Read::End if broken.is_some() => return,
                 Read::End => self.app.ended(&mut self.cx, conn),

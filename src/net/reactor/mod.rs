@@ -26,6 +26,7 @@ mod closing;
 mod connection;
 mod deliver;
 mod io;
+mod pipe;
 mod read;
 mod relay;
 mod remote;
@@ -186,14 +187,20 @@ impl<A: App> Reactor<A> {
         if waiting || (self.listeners.is_ready() && self.has_room()) {
             return Some(Duration::ZERO);
         }
-        let deadlines =
-            [self.cx.next_deadline(), self.io.closing.next(), self.listeners.exhausted_until, self.draining];
+        let deadlines = [
+            self.cx.next_deadline(),
+            self.io.closing.next(),
+            self.listeners.exhausted_until,
+            self.draining,
+            self.io.pipes.deadline(),
+        ];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.saturating_duration_since(self.cx.now()))
     }
 
     fn hear_deadlines(&mut self) {
         self.io.expire_closing();
+        self.io.pipes.expire(self.io.now);
         for _ in 0..DEADLINES {
             let Some(key) = self.cx.next_expired() else { return };
             self.app.expired(&mut self.cx, key);

@@ -12,6 +12,8 @@ pub(super) enum Read {
     /// So many bytes went the way that a relay wants them to. With `to`, they are at the start of the scratch and still have
     /// to be sent there.
     Relayed { len: usize, to: Option<ConnId> },
+    /// Whoever should get it takes no more.
+    Blocked,
     /// Nothing for now.
     Drained,
     /// The peer sends nothing more.
