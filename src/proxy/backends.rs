@@ -29,7 +29,7 @@ impl Proxy {
             }
             let Some(upstream) = self.parts.table.upstream(conn) else { return };
             let event = match upstream.reader.next(&mut input, &limits) {
-                Ok(None) => return,
+                Ok(None) => return self.pass_unseen(cx, conn, key),
                 Ok(Some(ResponseEvent::End(trailers))) => {
                     self.on(cx, key, Event::ResponseEnd(trailers));
                     return self.after_response(cx, conn, key, input);
@@ -41,6 +41,28 @@ impl Proxy {
                 Err(error) => return self.on(cx, key, Event::UpstreamBad(error)),
             };
             self.on(cx, key, event);
+        }
+    }
+
+    /// The rest of a long body may not be worth looking at.
+    fn pass_unseen(&mut self, cx: &mut Cx, conn: ConnId, key: u32) {
+        let Some(upstream) = self.parts.table.upstream(conn).filter(|upstream| !upstream.passing) else { return };
+        let Some(left) = upstream.reader.left() else { return };
+        let Some(exchange) = self.exchanges.get(key as usize) else { return };
+        if exchange.may_pass_unseen(left, self.parts.shared.config.unseen) {
+            upstream.passing = true;
+            cx.relay(conn, exchange.core.client, left);
+        }
+    }
+
+    /// `moved` bytes of a body went to the client unseen.
+    pub(super) fn backend_passed(&mut self, cx: &mut Cx, conn: ConnId, moved: u64) {
+        let Some(upstream) = self.parts.table.upstream(conn) else { return };
+        upstream.reader.skip(moved);
+        upstream.passing = upstream.reader.left() != Some(0);
+        if let Some(key) = upstream.exchange {
+            self.on(cx, key, Event::ResponsePassed(moved));
+            self.hear_backend(cx, conn, &[]);
         }
     }
 

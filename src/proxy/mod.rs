@@ -169,6 +169,11 @@ impl App for Proxy {
         self.settle(cx);
     }
 
+    fn relayed(&mut self, cx: &mut Cx, from: ConnId, moved: u64) {
+        self.backend_passed(cx, from, moved);
+        self.settle(cx);
+    }
+
     fn ended(&mut self, cx: &mut Cx, conn: ConnId) {
         match self.parts.table.get(conn) {
             Some(Role::Downstream(_)) => self.client_ended(cx, conn),
