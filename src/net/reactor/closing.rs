@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   close ──▶ Flushing ──everything sent──▶ Lingering ──the peer's end──▶ closed
-//!                │ 30 s without progress        │ 5 s
+//!                │ `stall` without progress        │ 5 s
 //!                └──────────────────────────────┴──▶ closed
 //! ```
 //!
@@ -20,10 +20,6 @@ use crate::app::TimerKey;
 use socket2::SockRef;
 use std::{net::Shutdown, time::Duration};
 
-/// How long a peer may take nothing of what is left to send. As long as a lost link needs to be noticed by a few
-/// retransmissions.
-const STALL: Duration = Duration::from_secs(30);
-
 /// How long to wait for the peer's end. Time to read an answer over a bad line; nginx waits as long for the next byte.
 pub(in crate::net) const LINGER: Duration = Duration::from_secs(5);
 
@@ -33,7 +29,7 @@ const ALLOWANCE: usize = 64 * 1024 * 1024;
 impl Io {
     /// After what was queued: no more. The socket keeps its key and loses its name.
     pub(super) fn close(&mut self, key: usize) {
-        let now = self.now;
+        let (now, stall) = (self.now, self.config.stall);
         let Some(socket) = self.table.get_mut(key) else { return };
         let conn = socket.conn;
         if socket.phase == Phase::Connecting || socket.broken.is_some() {
@@ -44,7 +40,7 @@ impl Io {
         } else {
             socket.phase = Phase::Flushing;
             self.table.unname(conn);
-            self.closing.set(closing_key(key), Some(now + STALL), now);
+            self.closing.set(closing_key(key), Some(now + stall), now);
         }
     }
 
@@ -65,7 +61,7 @@ impl Io {
     }
 
     fn flush_rest(&mut self, key: usize) {
-        let now = self.now;
+        let (now, stall) = (self.now, self.config.stall);
         let before = self.table.get_mut(key).map(|socket| socket.unsent());
         self.flush(key);
         let Some(socket) = self.table.get_mut(key) else { return };
@@ -74,7 +70,7 @@ impl Io {
         } else if socket.unsent() == 0 {
             self.hang_up(key);
         } else if Some(socket.unsent()) < before {
-            self.closing.set(closing_key(key), Some(now + STALL), now);
+            self.closing.set(closing_key(key), Some(now + stall), now);
         }
     }
 

@@ -59,6 +59,9 @@ const EVENTS: usize = 1024;
 /// Deadlines that one turn reports at most: after a pause of a thousand connections, others have their turn in between.
 const DEADLINES: usize = 1024;
 
+/// As long as a lost link needs to be noticed by a few retransmissions.
+const STALL: Duration = Duration::from_secs(30);
+
 /// Keys of sockets count from 0, so these never meet one.
 const WAKER: Token = Token(usize::MAX);
 const FIRST_LISTENER: usize = usize::MAX - MAX_LISTENERS;
@@ -77,12 +80,14 @@ pub struct ReactorConfig {
     pub bulk_read_size: usize,
     /// Pipes through which relays pass their bytes at once; 0: all are copied. Linux only.
     pub pipes: usize,
+    /// How long the peer of a closed connection may take nothing of what is left for it. Then it is reset.
+    pub stall: Duration,
 }
 
 impl Default for ReactorConfig {
-    /// Ten thousand connections, 16 KiB and 512 KiB, 64 pipes.
+    /// Ten thousand connections, 16 KiB and 512 KiB, 64 pipes, 30 seconds.
     fn default() -> Self {
-        Self { max_connections: 10_000, read_size: 16 * 1024, bulk_read_size: 512 * 1024, pipes: 64 }
+        Self { max_connections: 10_000, read_size: 16 * 1024, bulk_read_size: 512 * 1024, pipes: 64, stall: STALL }
     }
 }
 
