@@ -172,9 +172,12 @@ impl Running {
             let failure = match thread.join() {
                 Ok(Ok(_)) => continue,
                 Ok(Err(error)) => format!("worker {index} failed: {error}"),
-                Err(_) => format!("worker {index} panicked: this is a bug, please report it"),
+                Err(_) => format!(
+                    "worker {index} panicked, which is a bug: start the proxy again, and report it with the lines above \
+                     (RUST_BACKTRACE=1 adds where)"
+                ),
             };
-            tracing::error!("{failure}; draining the others");
+            tracing::error!("{failure}; the other workers finish their requests, then the process ends with 1");
             result = Err(Failure::Run(failure));
             drain(Signal::Stop);
         }
