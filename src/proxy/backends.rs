@@ -17,7 +17,7 @@ impl Proxy {
     pub(super) fn hear_backend(&mut self, cx: &mut Cx, conn: ConnId, mut input: &[u8]) {
         let Some(key) = self.parts.table.upstream(conn).and_then(|upstream| upstream.exchange) else {
             // Nobody asked: whatever it is, the next request must not take it for its answer.
-            return self.drop_idle(cx, conn);
+            return self.drop_idle(cx, conn, CloseReason::Lost);
         };
         let limits = self.parts.shared.config.response_limits();
         loop {
@@ -73,14 +73,14 @@ impl Proxy {
         }
         match self.parts.table.upstream(conn).map(|upstream| upstream.exchange) {
             Some(Some(_)) => self.on(cx, key, Event::UpstreamEnded),
-            Some(None) => self.drop_idle(cx, conn),
+            Some(None) => self.drop_idle(cx, conn, CloseReason::Lost),
             None => {}
         }
     }
 
     /// An idle connection is no longer fit for a request.
-    fn drop_idle(&mut self, cx: &mut Cx, conn: ConnId) {
-        if self.parts.remove_upstream(conn, CloseReason::Ended) {
+    fn drop_idle(&mut self, cx: &mut Cx, conn: ConnId, reason: CloseReason) {
+        if self.parts.remove_upstream(conn, reason) {
             cx.hang_up(conn);
         }
     }
@@ -88,7 +88,9 @@ impl Proxy {
     /// The backend sends nothing more.
     pub(super) fn backend_ended(&mut self, cx: &mut Cx, conn: ConnId) {
         let Some(upstream) = self.parts.table.upstream(conn) else { return };
-        let Some(key) = upstream.exchange else { return self.drop_idle(cx, conn) };
+        let Some(key) = upstream.exchange else {
+            return self.drop_idle(cx, conn, CloseReason::Lost);
+        };
         let tunnel = self.exchanges.get(key as usize).is_some_and(super::Exchange::is_tunnel);
         // A body without a length ends here, properly (RFC 9112 §6.3, rule 8).
         let event = match upstream.reader.end() {
@@ -100,7 +102,7 @@ impl Proxy {
 
     pub(super) fn backend_failed(&mut self, cx: &mut Cx, conn: ConnId, error: io::ErrorKind) {
         let exchange = self.parts.table.upstream(conn).and_then(|upstream| upstream.exchange);
-        self.parts.remove_upstream(conn, CloseReason::Ended);
+        self.parts.remove_upstream(conn, CloseReason::Lost);
         if let Some(key) = exchange {
             self.on(cx, key, Event::UpstreamFailed(error));
         }
@@ -132,7 +134,7 @@ impl Proxy {
         let now = cx.now();
         match upstream.exchange {
             // Idle for as long as the pool allows.
-            None => self.drop_idle(cx, conn),
+            None => self.drop_idle(cx, conn, CloseReason::IdleTooLong),
             Some(key) if upstream.write_late(now) => self.on(cx, key, Event::UpstreamStalled),
             Some(key) if upstream.answer_late(now) => self.on(cx, key, Event::UpstreamLate),
             Some(_) => upstream.arm(cx),

@@ -244,7 +244,9 @@ impl Proxy {
         if core.record.status == 101 {
             counters.tunnels.add(1);
         }
-        if let Err(failure) = outcome {
+        if let Err(failure) = outcome
+            && failure.is_error()
+        {
             counters.count_reason(failure);
         }
     }

@@ -4,6 +4,7 @@
 
 mod deadlines;
 mod ends;
+mod passing;
 mod upstreams;
 
 use super::{BalanceArgs, Plan, Proxy, ProxyArgs};
@@ -53,14 +54,21 @@ pub(super) struct World {
 impl World {
     /// Milestone 3 with one backend that nobody probes, and these flags.
     pub(super) fn new(flags: &[&str]) -> Self {
-        let args = Args::parse_from(["test", "--no-health", "--access-log", "off"].iter().chain(flags));
+        Self::with_backends(1, &[&["--no-health"], flags].concat())
+    }
+
+    /// Milestone 3 with so many backends and these flags.
+    pub(super) fn with_backends(count: u16, flags: &[&str]) -> Self {
+        let args = Args::parse_from(["test", "--access-log", "off"].iter().chain(flags));
         // Any instant will do: nothing here reads the clock again.
         #[allow(clippy::disallowed_methods)]
         let now = Now { instant: Instant::now(), wall: SystemTime::UNIX_EPOCH };
-        let address = ([127, 0, 0, 1], 3000).into();
-        let backend = Backend { id: BackendId(0), name: "b:3000".to_owned(), address, weight: 1, max: None };
+        let backend = |number| {
+            let address = ([127, 0, 0, 1], 3000 + number).into();
+            Backend { id: BackendId(number), name: format!("b:{}", 3000 + number), address, weight: 1, max: None }
+        };
         let plan = Plan::new(args.proxy.config()).balance(args.balance).pool(&args.pool);
-        let (mut proxies, _) = plan.build(vec![backend], 1, now, 0);
+        let (mut proxies, _) = plan.build((0..count).map(backend).collect(), 1, now, 0);
         let proxy = proxies.remove(0);
         let (opened, not_quiet) = (Vec::new(), Vec::new());
         let mut world =
