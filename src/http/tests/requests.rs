@@ -488,6 +488,26 @@ fn content_is_a_part_of_the_input() {
     assert_eq!(input, NEXT);
 }
 
+/// For the log: whatever came in pieces is there, also after it was refused, and is gone with the head.
+#[test]
+fn what_began_is_kept_until_it_is_complete() {
+    let limits = Limits { head: 64, ..Limits::default() };
+    for (pieces, begun) in [
+        (&["GET /a HT", "TP/1.1\r\nHo"][..], "GET /a HTTP/1.1\r\nHo"),
+        (&["GET /a HT", "TP/1.1\r\nHost : a\r\n"], "GET /a HTTP/1.1\r\nHost : a\r\n"),
+        (&["GET /a HT", "TP/1.1\nHost: a"], "GET /a HTTP/1.1\nHost: a"),
+        (&["GET /a HT", "TP/1.1\r\nHost: a\r\n\r\n"], ""),
+        (&["GET /a HTTP/1.1\nHost: a"], ""),
+        (&[], ""),
+    ] {
+        let mut reader = RequestReader::new();
+        for piece in pieces {
+            let _ = reader.next(&mut piece.as_bytes(), &limits);
+        }
+        assert_eq!(String::from_utf8_lossy(reader.begun()), begun, "{pieces:?}");
+    }
+}
+
 #[test]
 fn an_idle_reader_is_small() {
     assert!(size_of::<RequestReader>() <= 64, "{}", size_of::<RequestReader>());
