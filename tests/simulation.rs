@@ -129,6 +129,8 @@ fn balance_of(world: &World<Proxy>, slots: &Slots, backends: &[Backend]) {
     for proxy in world.apps() {
         let census = proxy.census();
         assert!(census.exchanges <= census.clients, "{census:?}");
+        // Who gave up has left the line, and who is in line waits.
+        assert_eq!(census.queued, census.waiting, "{census:?}");
         exchanges += census.exchanges;
         probes += census.probes;
         idle += census.idle;

@@ -74,6 +74,8 @@ impl Proxy {
                 Role::Admin(_) => census.admins += 1,
             }
         }
+        census.queued = self.exchanges.iter().filter(|(_, exchange)| exchange.is_queued()).count();
+        census.waiting = self.parts.pool.stats().waiting;
         census.in_flight = self.parts.shared.backends.iter().map(|backend| self.parts.shared.load.of(backend.id)).sum();
         census
     }
@@ -107,6 +109,10 @@ impl Proxy {
 pub struct Census {
     /// Requests being answered.
     pub exchanges: usize,
+    /// Of these, waiting for a connection.
+    pub queued: usize,
+    /// Requests in the pool's queue: the same, between two events.
+    pub waiting: usize,
     /// Client connections.
     pub clients: usize,
     /// Backend connections that carry an exchange.

@@ -231,6 +231,11 @@ impl Exchange {
         }
     }
 
+    /// Whether it waits for a connection.
+    pub(super) fn is_queued(&self) -> bool {
+        matches!(self.state, State::Wait { .. })
+    }
+
     /// Whether bytes pass without being read as HTTP.
     pub(super) fn is_tunnel(&self) -> bool {
         matches!(self.state, State::Tunnel { .. })
