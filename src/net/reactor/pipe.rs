@@ -14,11 +14,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Bytes in one pipe: the most that Linux gives without privileges (`/proc/sys/fs/pipe-max-size`).
-const CAPACITY: usize = 1024 * 1024;
-
-/// Bytes taken at once. As a large read: who fills a pipe for a slow reader has to wait for it.
-const SHARE: usize = 512 * 1024;
+/// Bytes in one pipe, and of one move: the most that Linux gives without privileges (`/proc/sys/fs/pipe-max-size`).
+/// Measured with 64 MiB downloads, CPU seconds per GiB: 128 KiB at once 0.36, 512 KiB 0.27, 1 MiB 0.22; copied, 0.32.
+pub(super) const CAPACITY: usize = 1024 * 1024;
 
 /// A smaller pipe than this costs more calls than it saves copies: Linux gives less to a user who has many.
 const SMALLEST: usize = 256 * 1024;
@@ -125,7 +123,7 @@ impl Pipe {
     /// has no room: that depends on the number of pieces, which nobody tells.
     pub(super) fn fill(&mut self, from: impl AsFd, most: u64) -> io::Result<Moved> {
         let room = CAPACITY.saturating_sub(self.len);
-        let most = usize::try_from(most).unwrap_or(usize::MAX).min(room).min(SHARE);
+        let most = usize::try_from(most).unwrap_or(usize::MAX).min(room);
         if most == 0 {
             return Ok(Moved::Nothing);
         }
