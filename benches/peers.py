@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares this proxy (milestone3) with nginx, and with HAProxy if it is installed, side by side on one machine.
 
-    make bench-peers                     # builds first; about four minutes
+    make bench-peers                     # builds first; six minutes
     ./benches/peers.py --quick           # one minute, to see that it works
     ./benches/peers.py --only small 1MiB --rounds 11
 

@@ -163,8 +163,8 @@ impl Shared {
                 "waiting": sum(|c| c.pool.waiting.read()),
                 "waited": sum(|c| c.pool.waited.read()),
                 "queue_full": sum(|c| c.pool.refused.read()),
-                "closed": self.closed(),
             },
+            "pool_closed": self.closed(),
             "backends": self.backend_stats(now),
         })
     }

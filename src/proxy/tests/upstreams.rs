@@ -86,5 +86,5 @@ fn being_the_last_hop_is_no_error_and_a_closed_connection_has_its_reason() {
     let answer = world.sent(admin);
     let stats: serde_json::Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
     assert_eq!(stats["errors"], serde_json::json!({}));
-    assert_eq!((&stats["pool"]["closed"]["lost"], &stats["pool"]["closed"]["ended"]), (&1.into(), &0.into()));
+    assert_eq!((&stats["pool_closed"]["lost"], &stats["pool_closed"]["ended"]), (&1.into(), &0.into()));
 }

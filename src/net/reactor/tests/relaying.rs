@@ -39,11 +39,11 @@ impl Pairs {
                 self.other.insert(backend, *client);
                 self.clients.push(*client);
             }
-            Heard::Received(backend, _) if !self.clients.contains(backend) => {
-                if self.begun.insert(*backend, ()).is_none() {
-                    cx.forward(self.other[backend], input);
-                    cx.relay(*backend, self.other[backend], self.len);
-                }
+            Heard::Received(backend, _)
+                if !self.clients.contains(backend) && self.begun.insert(*backend, ()).is_none() =>
+            {
+                cx.forward(self.other[backend], input);
+                cx.relay(*backend, self.other[backend], self.len);
             }
             Heard::Sent(conn, unsent) => cx.set_reading(self.other[conn], *unsent < HIGH),
             Heard::Failed(conn, _) if self.clients.contains(conn) => cx.abort(self.other[conn]),
