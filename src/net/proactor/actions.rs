@@ -27,6 +27,7 @@ impl Io {
             Action::Connect(conn, to) => self.connect(conn, to),
             Action::Send(conn, bytes) => self.stage(conn, bytes),
             Action::Forward(conn, range) => self.forward(conn, range),
+            Action::Relay { from, to, len } => self.begin_relay(from, to, len),
             Action::SetReading(conn, on) => self.set_reading(conn, on),
             Action::SetBulk(conn, on) => {
                 if let Some((key, socket)) = self.table.find_mut(conn) {
@@ -78,8 +79,7 @@ impl Io {
     }
 
     /// Carries out [`Action::Forward`]. The buffer is the kernel's again after this call, so the bytes are copied; unless
-    /// they are so many that it is better to let the buffer go and offer another. Who keeps a part keeps the whole: a
-    /// quarter is the least, or a thousand slow peers would hold many times what the application was told that they hold.
+    /// they are so many that it is better to let the buffer go and offer another (see [`super::heard::Heard::keep`]).
     fn forward(&mut self, conn: ConnId, range: Range<usize>) {
         let Some((key, socket)) = self.table.find_mut(conn) else { return };
         if socket.finish != Finish::No {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   close ──▶ Flushing ──everything sent──▶ Lingering ──the peer's end──▶ Gone ──last completion──▶ closed
-//!                │ 30 s without progress        │ 5 s                      ▲
+//!                │ `stall` without progress     │ 5 s                      ▲
 //!                └──────────────────────────────┴──────────────────────────┘
 //! ```
 //!
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     app::TimerKey,
-    net::reactor::{ALLOWANCE, LINGER, STALL},
+    net::reactor::{ALLOWANCE, LINGER},
 };
 use nix::libc;
 use socket2::Socket;
@@ -26,7 +26,7 @@ use std::{io::ErrorKind, mem::MaybeUninit, net::Shutdown, time::Duration};
 impl Io {
     /// After what was queued: no more. The socket keeps its key and loses its name.
     pub(super) fn close(&mut self, key: usize, linger: bool) {
-        let now = self.now;
+        let (now, stall) = (self.now, self.config.stall);
         let Some(socket) = self.table.get_mut(key) else { return };
         socket.linger = linger;
         let conn = socket.conn;
@@ -38,7 +38,7 @@ impl Io {
         } else {
             socket.phase = Phase::Flushing(ALLOWANCE);
             self.table.unname(conn);
-            self.closing.set(closing_key(key), Some(now + STALL), now);
+            self.closing.set(closing_key(key), Some(now + stall), now);
             self.touch(key);
         }
     }

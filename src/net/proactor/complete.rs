@@ -9,7 +9,6 @@ use super::{
     io::{Accepted, Arrival, Io},
     operations::Kind,
 };
-use crate::net::reactor::STALL;
 use io_uring::cqueue::{self, buffer_select, more};
 use nix::libc;
 use socket2::Socket;
@@ -78,7 +77,7 @@ impl Io {
 
     /// A send has ended: the peer's kernel, or ours, took `result` bytes.
     fn taken(&mut self, key: usize, result: i32) {
-        let now = self.now;
+        let (now, stall) = (self.now, self.config.stall);
         let Some(socket) = self.table.get_mut(key) else { return };
         socket.sending = false;
         match (usize::try_from(result), socket.phase) {
@@ -91,7 +90,7 @@ impl Io {
                 socket.behind |= !socket.output.is_empty() && phase == Phase::Open;
                 match phase {
                     Phase::Flushing(_) if socket.output.is_empty() => self.hang_up(key),
-                    Phase::Flushing(_) => self.closing.set(super::closing::closing_key(key), Some(now + STALL), now),
+                    Phase::Flushing(_) => self.closing.set(super::closing::closing_key(key), Some(now + stall), now),
                     _ if socket.behind => {
                         socket.behind = !socket.output.is_empty();
                         socket.unreported = true;

@@ -1,6 +1,6 @@
 //! One socket as the proactor sees it: what the kernel is doing for it, and what waits on either side.
 
-use super::operations::Vector;
+use super::{operations::Vector, relay::Relay};
 use crate::{
     app::ConnId,
     buf::Output,
@@ -72,6 +72,8 @@ pub(super) struct Connection {
     /// Where the pieces of the present send are.
     pub(super) vector: Option<Box<Vector>>,
     pub(super) stash: Option<Box<Stash>>,
+    /// Its next bytes belong to another.
+    pub(super) relay: Option<Box<Relay>>,
     /// Where to, while it connects.
     pub(super) address: Option<Box<SockAddr>>,
     /// The send that failed. What the peer said before is heard first, then this.
@@ -117,6 +119,7 @@ impl Connection {
             phase,
             vector: None,
             stash: None,
+            relay: None,
             address: None,
             broken: None,
             arriving: 0,
@@ -165,6 +168,11 @@ impl Connection {
     /// Keeps input for later.
     pub(super) fn keep(&mut self, input: Bytes) {
         self.stash.get_or_insert_default().input.push_back(input);
+    }
+
+    /// Keeps input for later that came before what is kept already.
+    pub(super) fn keep_first(&mut self, input: Bytes) {
+        self.stash.get_or_insert_default().input.push_front(input);
     }
 
     /// Nothing more of what the peer said is going to be heard.

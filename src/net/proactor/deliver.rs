@@ -9,7 +9,6 @@ use super::{
     io::{Arrival, Ready},
 };
 use crate::app::{App, ConnId};
-use bytes::Bytes;
 use std::{io::ErrorKind, mem};
 
 /// Visits that one turn makes beyond those that were due at its start. The rest waits for the next turn, so that no two
@@ -126,10 +125,7 @@ impl<A: App> Proactor<A> {
                 }
             }
             Ok(len) if unwanted => self.stash(arrival, len, full),
-            Ok(len) => {
-                socket.count(self.io.turn, len);
-                self.hear_buffer(arrival, conn, len);
-            }
+            Ok(len) => self.hear_buffer(arrival, conn, len),
             Err(_) if is_passing(arrival.result) => self.io.recycle(arrival),
             Err(_) => {
                 let kind = socket.broken.unwrap_or(kind_of(arrival.result));
@@ -144,19 +140,42 @@ impl<A: App> Proactor<A> {
         let Some(number) = arrival.buffer else { return };
         let buffers = self.io.buffers(arrival.group);
         let (buffer, size) = (buffers.take(number), buffers.size());
-        self.hear(conn, Heard::Own(buffer), len, size);
-        let heard = mem::replace(&mut self.io.heard, Heard::nothing());
+        let done = self.hear(arrival.key, conn, Heard::Own(buffer), len, size);
+        let mut heard = mem::replace(&mut self.io.heard, Heard::nothing());
+        // A relay ended in the middle of it.
+        if done < len
+            && let Some(socket) = self.io.table.tenant(arrival.key, conn)
+        {
+            socket.keep(heard.keep(done..len, size));
+        }
         self.io.buffers(arrival.group).return_heard(number, heard);
+        if done < len {
+            self.hear_stash(arrival.key, conn);
+        }
     }
 
-    fn hear(&mut self, conn: ConnId, heard: Heard, len: usize, size: usize) {
+    /// Lets the application hear the first `len` bytes of a buffer, or as many of them as a relay still has to pass on;
+    /// tells how many that were.
+    fn hear(&mut self, key: usize, conn: ConnId, heard: Heard, len: usize, size: usize) -> usize {
+        let relay = self.io.count_relayed(conn, len);
+        let len = relay.map_or(len, |(_, moved)| moved);
+        if let Some(socket) = self.io.table.tenant(key, conn) {
+            socket.count(self.io.turn, len);
+        }
         self.io.heard = heard;
         self.io.heard_in = size;
         let input = self.io.heard.part(0..len);
         self.cx.hear(input);
-        self.app.received(&mut self.cx, conn, input);
-        self.cx.hear(&[]);
+        if let Some((to, moved)) = relay {
+            self.cx.forward(to, input);
+            self.cx.hear(&[]);
+            self.app.relayed(&mut self.cx, conn, moved as u64);
+        } else {
+            self.app.received(&mut self.cx, conn, input);
+            self.cx.hear(&[]);
+        }
         self.settle();
+        len
     }
 
     /// Keeps what arrived for who does not want it now: it is out of the kernel already.
@@ -165,7 +184,7 @@ impl<A: App> Proactor<A> {
         let buffers = self.io.buffers(arrival.group);
         let (buffer, size) = (buffers.take(number), buffers.size());
         let mut heard = Heard::Own(buffer);
-        let kept = if len >= size / 4 { heard.share(0..len) } else { Bytes::copy_from_slice(heard.part(0..len)) };
+        let kept = heard.keep(0..len, size);
         buffers.return_heard(number, heard);
         if let Some(socket) = self.io.table.get_mut(arrival.key) {
             socket.keep(kept);
@@ -180,16 +199,21 @@ impl<A: App> Proactor<A> {
         while let Some(socket) = self.io.table.tenant(key, conn)
             && socket.phase == Phase::Open
             && !socket.paused
-            && let Some(stash) = &mut socket.stash
         {
-            if socket.share.0 == self.io.turn && socket.share.1 as usize >= crate::net::reactor::BUDGET {
+            let full = socket.had_its_share(self.io.turn);
+            let Some(stash) = &mut socket.stash else { return };
+            if full {
                 return self.io.enqueue_later(key);
             }
             if let Some(bytes) = stash.input.pop_front() {
                 let len = bytes.len();
-                socket.count(self.io.turn, len);
-                self.hear(conn, Heard::Shared(bytes), len, len);
-                self.io.heard = Heard::nothing();
+                let done = self.hear(key, conn, Heard::Shared(bytes), len, len);
+                let mut heard = mem::replace(&mut self.io.heard, Heard::nothing());
+                if done < len
+                    && let Some(socket) = self.io.table.tenant(key, conn)
+                {
+                    socket.keep_first(heard.share(done..len));
+                }
                 continue;
             }
             let end = stash.end;

@@ -33,4 +33,10 @@ impl Heard {
             Self::Own(_) => unreachable!("was made shared above"),
         }
     }
+
+    /// A part that outlives the present call. Who keeps a part of a buffer of `size` bytes by reference keeps the whole: a
+    /// quarter is the least, or a thousand slow peers would hold many times what the application was told that they hold.
+    pub(super) fn keep(&mut self, range: Range<usize>, size: usize) -> Bytes {
+        if range.len() >= size / 4 { self.share(range) } else { Bytes::copy_from_slice(self.part(range)) }
+    }
 }

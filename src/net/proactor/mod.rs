@@ -32,6 +32,7 @@ mod deliver;
 mod heard;
 mod io;
 mod operations;
+mod relay;
 mod ring;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,10 @@ mod connections;
 mod interrupted;
 mod lifecycle;
 mod relay;
+mod relaying;
 mod support;
 
-use super::{Reactor as Driver, actions::FRESH};
+use super::{Reactor as Driver, actions::FRESH, pipe::CAPACITY};
+
+/// No pipe, one for several relays, enough.
+const PIPES: [usize; 3] = [0, 1, 64];
