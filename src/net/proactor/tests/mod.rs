@@ -15,6 +15,8 @@ mod interrupted;
 mod lifecycle;
 #[path = "../../reactor/tests/relay.rs"]
 mod relay;
+#[path = "../../reactor/tests/relaying.rs"]
+mod relaying;
 #[path = "../../reactor/tests/support.rs"]
 mod support;
 
@@ -22,3 +24,7 @@ use super::Proactor as Driver;
 
 /// More probes than a reactor answers from what it knows.
 const FRESH: usize = 32;
+
+/// It has no pipes: what it relays is in its memory.
+const PIPES: [usize; 1] = [0];
+const CAPACITY: usize = 0;
