@@ -271,7 +271,8 @@ impl Io {
             _ => {}
         }
         let Some(socket) = self.table.get_mut(key) else { return };
-        if socket.phase == Phase::Open && socket.paused && !socket.watched {
+        // While nothing is received, nobody would hear of a reset.
+        if socket.phase == Phase::Open && (socket.paused || socket.ended) && !socket.watched {
             socket.watched = true;
             socket.in_flight += 1;
             self.ring.push(Operation::watch(socket.fd(), key));
