@@ -57,6 +57,7 @@ const IO_URING: Architecture =
 
 /// Whether this kernel lets us use io_uring; if not, that is said, and the test ends without having tested anything.
 #[cfg(target_os = "linux")]
+#[allow(clippy::print_stdout)] // Who runs the tests has to see it.
 fn has_io_uring() -> bool {
     use std::{process::Command, sync::OnceLock};
     static REFUSAL: OnceLock<Option<String>> = OnceLock::new();

@@ -35,6 +35,24 @@ fn body(to: SocketAddr, head: &str, content: &[u8]) -> Vec<u8> {
     answer.split_off(end)
 }
 
+fn leave_in_the_middle(to: SocketAddr) {
+    let mut leaving = connect(to);
+    leaving.write_all(b"GET /bytes/100000000 HTTP/1.1\r\nHost: t\r\n\r\n").unwrap();
+    leaving.read_exact(&mut [0; 1000]).unwrap();
+}
+
+fn come_at_once(to: SocketAddr) {
+    let mut many: Vec<TcpStream> = (0..100).map(|_| connect(to)).collect();
+    for stream in &mut many {
+        stream.write_all(b"GET /bytes/5000 HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").unwrap();
+    }
+    for stream in &mut many {
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 200 ") && answer.len() > 5000);
+    }
+}
+
 #[test]
 fn the_proxy_does_not_notice_who_drives_it() {
     let demo = Demo::start(2).unwrap();
@@ -76,20 +94,8 @@ fn the_proxy_does_not_notice_who_drives_it() {
     stream.read_to_string(&mut answers).unwrap();
     assert_eq!(answers.matches("HTTP/1.1 204 ").count(), 51, "{answers}");
 
-    // One that leaves in the middle, and many that come at once.
-    let mut leaving = connect(here);
-    leaving.write_all(b"GET /bytes/100000000 HTTP/1.1\r\nHost: t\r\n\r\n").unwrap();
-    leaving.read_exact(&mut [0; 1000]).unwrap();
-    drop(leaving);
-    let mut many: Vec<TcpStream> = (0..100).map(|_| connect(here)).collect();
-    for stream in &mut many {
-        stream.write_all(b"GET /bytes/5000 HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").unwrap();
-    }
-    for stream in &mut many {
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        assert!(answer.starts_with(b"HTTP/1.1 200 ") && answer.len() > 5000);
-    }
+    leave_in_the_middle(here);
+    come_at_once(here);
     remote.drain(PATIENCE);
     let proxy = running.join().unwrap();
     let census = proxy.census();

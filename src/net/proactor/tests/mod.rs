@@ -27,4 +27,8 @@ const FRESH: usize = 32;
 
 /// It has no pipes: what it relays is in its memory.
 const PIPES: [usize; 1] = [0];
-const CAPACITY: usize = 0;
+
+/// As many bytes as a relay takes before it hears that they are not taken from it.
+fn most_read() -> usize {
+    crate::net::ReactorConfig::default().bulk_read_size
+}

@@ -15,3 +15,8 @@ use super::{Reactor as Driver, actions::FRESH, pipe::CAPACITY};
 
 /// No pipe, one for several relays, enough.
 const PIPES: [usize; 3] = [0, 1, 64];
+
+/// As many bytes as a relay takes before it hears that they are not taken from it.
+fn most_read() -> usize {
+    crate::net::ReactorConfig::default().bulk_read_size.max(CAPACITY)
+}

@@ -1,7 +1,7 @@
 //! [`Action::Relay`](crate::app::Action::Relay): bytes that the application does not see. Each case runs with copying and
 //! with pipes, and nobody can tell.
 
-use super::{CAPACITY, PIPES, support::*};
+use super::{PIPES, most_read, support::*};
 use crate::{
     app::{ConnId, Cx},
     net::ReactorConfig,
@@ -148,7 +148,7 @@ fn a_slow_reader_gets_everything_and_what_waits_is_bounded() {
         drop(proxy.stop());
         heard.try_iter().take_while(|word| !matches!(word, Heard::Ended(_))).for_each(hear);
         assert_eq!(moved, LEN as u64, "pipes {pipes}");
-        let most = HIGH + ReactorConfig::default().bulk_read_size.max(CAPACITY);
+        let most = HIGH + most_read();
         assert!(peak <= most, "pipes {pipes}: {peak} bytes waited");
     }
 }
