@@ -72,6 +72,7 @@
 //! Then the small machines, then `link.rs`, which puts them together and has never seen a socket, then `driver.rs`.
 //! `connection_pool.rs` is the other way to use connections: one request at a time on each, from many threads.
 
+mod args;
 mod attempts;
 mod config;
 mod connection_pool;
@@ -86,9 +87,11 @@ mod link;
 mod outgoing;
 mod reconnect;
 mod request;
+pub mod shell;
 #[cfg(test)]
 mod testing;
 
+pub use args::ClientArgs;
 pub use attempts::{Attempts, Policy, Verdict};
 pub use config::Config;
 pub use connection_pool::{ConnectionPool, Pooled};
