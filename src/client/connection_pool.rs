@@ -142,8 +142,7 @@ impl ConnectionPool {
                     self.pause(attempts.ends().min(now() + again.after));
                 }
                 Err(gave_up) => {
-                    let last = if let Cause::Connect(kind) = cause { kind } else { ErrorKind::ConnectionAborted };
-                    return Err(attempts.error(Cause::GaveUp { tries: gave_up.tries, last }));
+                    return Err(attempts.error(Cause::GaveUp { tries: gave_up.tries, last: Box::new(cause) }));
                 }
             }
             last = cause;

@@ -59,7 +59,7 @@ pub enum Cause {
         /// How many.
         tries: u32,
         /// Why the last one failed.
-        last: io::ErrorKind,
+        last: Box<Cause>,
     },
     /// This client is closed.
     Closed,
@@ -166,7 +166,7 @@ impl fmt::Display for Cause {
                 write!(f, "the breaker is open for another {:?}", Duration::from_millis(millis(*retry_in)))
             }
             Self::QueueFull => f.write_str("too many requests wait already"),
-            Self::GaveUp { tries, last } => write!(f, "gave up after {tries} tries ({})", Self::Connect(*last)),
+            Self::GaveUp { tries, last } => write!(f, "gave up after {tries} tries ({last})"),
             Self::Closed => f.write_str("the client is closed"),
         }
     }

@@ -295,11 +295,8 @@ impl<T> Link<T> {
             Err(super::GaveUp { tries }) => {
                 self.state = State::GaveUp;
                 self.actions.push_back(Action::Event(Event::GaveUp { tries, cause: cause.clone() }));
-                let last = match cause {
-                    Cause::Connect(kind) | Cause::Broken(kind) => kind,
-                    _ => io::ErrorKind::ConnectionAborted,
-                };
-                self.fail_queue(|_| Cause::GaveUp { tries, last });
+                let last = Box::new(cause.clone());
+                self.fail_queue(|_| Cause::GaveUp { tries, last: last.clone() });
             }
         }
         self.down = Some(cause);
