@@ -1,25 +1,17 @@
 //! What the blocking servers have in common: one thread that accepts, signals that reach it, an orderly end.
 
-use super::{Client, ServerArgs, Shared, door::Door, door::Knock, lingering::Lingering};
+use super::{Client, ServerArgs, Shared, bell::Bell, door::Door, door::Knock, flags::Flags, lingering::Lingering};
 use crate::{
     cli::{self, Failure, LogGuard},
     net::{
-        clock, descriptors,
+        Traffic, clock, descriptors,
         signals::{self, Signal, Watch},
     },
-};
-use signal_hook::{
-    consts::{SIGCHLD, SIGINT, SIGTERM, SIGUSR1},
-    flag,
-    low_level::pipe,
 };
 use std::{
     io::{self, Write as _},
     os::unix::net::UnixStream,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::SeqCst},
-    },
+    sync::Arc,
     thread,
     time::Duration,
 };
@@ -41,8 +33,8 @@ pub struct Server {
 enum Signals {
     /// A thread, which acts even while the accepting thread serves somebody.
     Thread { _watch: Watch },
-    /// Only the handlers. They may do next to nothing, so they raise flags; the accepting thread looks.
-    Flags { stop: Arc<AtomicBool>, report: Arc<AtomicBool> },
+    /// Only the handlers; the accepting thread looks.
+    Flags(Flags),
 }
 
 /// What [`Server::wait`] has to tell.
@@ -65,7 +57,7 @@ impl Server {
     pub fn open(args: &ServerArgs) -> Result<Self, Failure> {
         let log = cli::start_logging(&args.listen.log_level);
         let within = args.listen.drain_timeout;
-        Self::build(args, Some(log), |shared, rope| {
+        Self::build(args, Shared::new(args), Some(log), |shared, rope| {
             let (shared, rope) = (Arc::clone(shared), rope.try_clone()?);
             let watch = signals::watch(move |signal| match signal {
                 Signal::User1 => shared.report(),
@@ -82,33 +74,21 @@ impl Server {
     /// As for [`Self::open`].
     pub fn open_single_threaded(args: &ServerArgs) -> Result<Self, Failure> {
         cli::start_logging_unthreaded(&args.listen.log_level);
-        Self::build(args, None, |_, rope| {
-            let (stop, report) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-            for signal in [SIGINT, SIGTERM] {
-                // The first signal finds the flag down and raises it, the second finds it raised.
-                flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop))?;
-                flag::register(signal, Arc::clone(&stop))?;
-            }
-            flag::register(SIGUSR1, Arc::clone(&report))?;
-            // After the flags: who hears the bell has to find them raised.
-            for signal in [SIGINT, SIGTERM, SIGUSR1, SIGCHLD] {
-                pipe::register(signal, rope.try_clone()?)?;
-            }
-            Ok(Signals::Flags { stop, report })
-        })
+        // What a child moves is counted where its parent sees it, even if it crashes.
+        let shared = Shared::counting(args, Arc::new(Traffic::inherited()?));
+        Self::build(args, shared, None, |_, rope| Flags::register(rope).map(Signals::Flags))
     }
 
     fn build(
         args: &ServerArgs,
+        shared: Arc<Shared>,
         log: Option<LogGuard>,
         hear: impl FnOnce(&Arc<Shared>, &UnixStream) -> Result<Signals, Failure>,
     ) -> Result<Self, Failure> {
         descriptors::raise_limit()?;
         let listener = args.listen.open()?;
         let address = listener.local_addr()?;
-        let shared = Shared::new(args);
-        let (rope, bell) = UnixStream::pair()?;
-        rope.set_nonblocking(true)?;
+        let (rope, bell) = Bell::new()?;
         let signals = hear(&shared, &rope)?;
         let door = Door::new(listener, bell)?;
         let lingering = Arc::new(Lingering::new(rope));
@@ -122,11 +102,11 @@ impl Server {
         &self.shared
     }
 
-    /// The flag that a stop raises, if handlers alone hear signals.
-    pub(super) fn stop_flag(&self) -> Option<&AtomicBool> {
+    /// Whether a signal has asked for the end, even if nobody has looked yet.
+    pub(super) fn was_told_to_stop(&self) -> bool {
         match &self.signals {
-            Signals::Flags { stop, .. } => Some(stop),
-            Signals::Thread { .. } => None,
+            Signals::Flags(flags) => flags.stop(),
+            Signals::Thread { .. } => self.shared.is_stopping(),
         }
     }
 
@@ -180,11 +160,11 @@ impl Server {
     }
 
     fn obey_flags(&self) {
-        let Signals::Flags { stop, report } = &self.signals else { return };
-        if report.swap(false, SeqCst) {
+        let Signals::Flags(flags) = &self.signals else { return };
+        if flags.take_report() {
             self.shared.report();
         }
-        if stop.load(SeqCst) && !self.shared.is_stopping() {
+        if flags.stop() && !self.shared.is_stopping() {
             tracing::info!("draining: running sessions have {:?}; a second signal ends at once", self.within);
             self.shared.stop();
         }

@@ -3,12 +3,12 @@
 //! `accept` alone cannot be interrupted: a signal handler returns and the call goes on. So the listener does not block, and
 //! what blocks is a `poll` on two descriptors: the listener, and a bell that signal handlers and other threads ring.
 
-use super::lingering::SWEEP;
+use super::{bell::Bell, lingering::SWEEP};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::{
-    io::{self, ErrorKind, Read as _},
+    io::{self, ErrorKind},
     net::{SocketAddr, TcpListener, TcpStream},
-    os::{fd::AsFd as _, unix::net::UnixStream},
+    os::fd::AsFd as _,
 };
 
 /// How long to accept nobody when descriptors ran out. Trying at once would fail at once, and burn a core.
@@ -19,7 +19,7 @@ const BACK_OFF: u16 = 100;
 pub(super) struct Door {
     /// Until the door is closed.
     listener: Option<TcpListener>,
-    bell: UnixStream,
+    bell: Bell,
     /// Accepting failed: the next time, only the bell is waited for, for a while.
     exhausted: bool,
     /// It was logged. Once is enough until it works again.
@@ -35,9 +35,8 @@ pub(super) enum Knock {
 }
 
 impl Door {
-    pub(super) fn new(listener: TcpListener, bell: UnixStream) -> io::Result<Self> {
+    pub(super) fn new(listener: TcpListener, bell: Bell) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        bell.set_nonblocking(true)?;
         Ok(Self { listener: Some(listener), bell, exhausted: false, complained: false })
     }
 
@@ -54,7 +53,7 @@ impl Door {
             (false, true) => PollTimeout::try_from(SWEEP).unwrap_or(PollTimeout::ZERO),
             (false, false) => PollTimeout::NONE,
         };
-        let bell = PollFd::new(self.bell.as_fd(), PollFlags::POLLIN);
+        let bell = self.bell.poll_fd();
         let listener = self.listener.as_ref().filter(|_| !exhausted);
         let listener = listener.map_or(bell.clone(), |listener| PollFd::new(listener.as_fd(), PollFlags::POLLIN));
         let mut ready = [bell, listener];
@@ -65,7 +64,7 @@ impl Door {
             Err(errno) => return Err(errno.into()),
         }
         if ready[0].any().unwrap_or(false) {
-            self.silence();
+            self.bell.silence();
             return Ok(Knock::Bell);
         }
         Ok(self.accept())
@@ -102,10 +101,5 @@ impl Door {
                 Knock::Nobody
             }
         }
-    }
-
-    /// Empties the pipe, however often it was rung.
-    fn silence(&mut self) {
-        while matches!(self.bell.read(&mut [0; 64]), Ok(1..)) {}
     }
 }

@@ -15,19 +15,23 @@
 //! answers what it has heard and closes; who has not closed after `--drain-timeout` is cut off.
 
 mod args;
+mod bell;
 mod blocking;
 mod client;
 mod conversation;
 mod door;
+mod flags;
 mod fork;
 mod lingering;
 mod pool;
+mod process;
 mod shared;
+mod statistics;
 
 pub use args::ServerArgs;
 pub use blocking::{Next, Server};
 pub use client::Client;
 pub use conversation::{Conversation, Service};
-pub use fork::{Children, Fork};
+pub use fork::{Child, Children, Fork};
 pub use pool::{Job, Pool};
 pub use shared::{Seat, Seated, Shared};
