@@ -102,18 +102,14 @@ impl Server {
         &self.shared
     }
 
-    /// Whether a signal has asked for the end, even if nobody has looked yet.
-    pub(super) fn was_told_to_stop(&self) -> bool {
-        match &self.signals {
-            Signals::Flags(flags) => flags.stop(),
+    /// For a child: closes its copies of the listener and of those who were refused. They are not its business, and would
+    /// stay open as long as it lives. `true`: a signal asked for the end before the child heard signals by itself.
+    pub(super) fn leave_to_parent(self) -> bool {
+        self.lingering.clear();
+        match self.signals {
+            Signals::Flags(flags) => flags.release(),
             Signals::Thread { .. } => self.shared.is_stopping(),
         }
-    }
-
-    /// For a child: closes its copies of the listener and of those who were refused. They are not its business, and would
-    /// stay open as long as it lives.
-    pub(super) fn leave_to_parent(self) {
-        self.lingering.clear();
     }
 
     /// How long running sessions may take to finish.

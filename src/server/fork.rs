@@ -118,10 +118,9 @@ impl Child {
             }
         });
         // A signal between the fork and the line above was heard by the handlers of the parent, which are ours as well.
-        if server.was_told_to_stop() {
+        if server.leave_to_parent() {
             shared.stop();
         }
-        server.leave_to_parent();
         client.serve();
         process::exit(i32::from(watch.is_err()))
     }

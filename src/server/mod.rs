@@ -7,7 +7,8 @@
 //!   Server::accept ─────┼─ fork                a process of its own            Children
 //!   listener + bell     ├─ thread-per-client   a thread of its own
 //!                       └─ thread-pool         one of N threads, after a queue  Pool
-//!   Reactor + Sessions ─── event-driven        one thread, all clients at once
+//!   Reactor + Sessions ─┬─ event-driven        one thread, all clients at once
+//!                       └─ hybrid              the same in several processes     Master, Threads
 //! ```
 //!
 //! The accept loop of each is in its binary, `bin/*.rs`: start there. [`Server`] is what the blocking ones share, [`Shared`]
@@ -22,6 +23,7 @@ mod conversation;
 mod door;
 mod flags;
 mod fork;
+mod hybrid;
 mod lingering;
 mod pool;
 mod process;
@@ -33,5 +35,6 @@ pub use blocking::{Next, Server};
 pub use client::Client;
 pub use conversation::{Conversation, Service};
 pub use fork::{Child, Children, Fork};
+pub use hybrid::{Master, Outbox, Place, Role, Threads};
 pub use pool::{Job, Pool};
 pub use shared::{Seat, Seated, Shared};

@@ -14,9 +14,7 @@ use crate::{
 use slab::Slab;
 use std::{
     net::{Shutdown, TcpStream},
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
-    },
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -25,7 +23,7 @@ use std::{
 pub struct Shared {
     factory: Factory,
     traffic: Arc<Traffic>,
-    census: Census,
+    census: Arc<Census>,
     running: Mutex<Running>,
     /// Told whenever somebody leaves.
     left: Condvar,
@@ -46,15 +44,19 @@ impl Shared {
         Self::counting(args, Arc::default())
     }
 
+    /// Nobody served yet by this process, whose parent counts with it.
+    pub(super) fn of_child(args: &ServerArgs, traffic: Arc<Traffic>, census: Arc<Census>) -> Arc<Self> {
+        Arc::new(Self::with(args, traffic, census))
+    }
+
     /// Nobody served yet; what passes is counted in `traffic`.
     pub(super) fn counting(args: &ServerArgs, traffic: Arc<Traffic>) -> Arc<Self> {
-        Arc::new(Self {
-            factory: Factory::new(args.service, args.idle_timeout),
-            traffic,
-            census: Census::default(),
-            running: Mutex::default(),
-            left: Condvar::new(),
-        })
+        Arc::new(Self::with(args, traffic, Arc::default()))
+    }
+
+    fn with(args: &ServerArgs, traffic: Arc<Traffic>, census: Arc<Census>) -> Self {
+        let factory = Factory::new(args.service, args.idle_timeout);
+        Self { factory, traffic, census, running: Mutex::default(), left: Condvar::new() }
     }
 
     /// Where the drivers count.

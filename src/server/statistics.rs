@@ -5,13 +5,15 @@ use std::{
     fmt, fs,
     io::{self, Write as _},
     process,
-    sync::atomic::Ordering::Relaxed,
+    sync::{Arc, atomic::Ordering::Relaxed},
 };
 
 /// Clients by head: counted where they come and go.
 #[derive(Debug, Default)]
 pub(super) struct Census {
-    counters: Counters<4>,
+    counters: Arc<Counters<4>>,
+    /// Of those, the clients of this process, if it is one of several; and whether it has said that it is ready.
+    child: Option<Counters<2>>,
 }
 
 const CLIENTS: usize = 0;
@@ -19,10 +21,18 @@ const ACTIVE: usize = 1;
 const PEAK: usize = 2;
 const REFUSED: usize = 3;
 
+const HERE: usize = 0;
+const READY: usize = 1;
+
 impl Census {
     /// Counted together with the children that this process forks from now on.
     pub(super) fn inherited() -> io::Result<Self> {
-        Counters::inherited().map(|counters| Self { counters })
+        Counters::inherited().map(|counters| Self { counters: Arc::new(counters), child: None })
+    }
+
+    /// The same numbers, and beside them those of one child that is to be forked: to know what it had when it is gone.
+    pub(super) fn of_child(&self) -> io::Result<Self> {
+        Ok(Self { counters: Arc::clone(&self.counters), child: Some(Counters::inherited()?) })
     }
 
     /// Somebody sits down.
@@ -30,11 +40,36 @@ impl Census {
         self.counters[CLIENTS].fetch_add(1, Relaxed);
         let active = self.counters[ACTIVE].fetch_add(1, Relaxed) + 1;
         self.counters[PEAK].fetch_max(active, Relaxed);
+        if let Some(child) = &self.child {
+            child[HERE].fetch_add(1, Relaxed);
+        }
     }
 
     /// So many are gone.
     pub(super) fn leave(&self, clients: u64) {
         self.counters[ACTIVE].fetch_sub(clients, Relaxed);
+        if let Some(child) = &self.child {
+            child[HERE].fetch_sub(clients, Relaxed);
+        }
+    }
+
+    /// The child is dead: whom it had is gone. Tells how many that were.
+    pub(super) fn bury(&self) -> u64 {
+        let clients = self.child.as_ref().map_or(0, |child| child[HERE].load(Relaxed));
+        self.leave(clients);
+        clients
+    }
+
+    /// The child accepts clients.
+    pub(super) fn ready(&self) {
+        if let Some(child) = &self.child {
+            child[READY].store(1, Relaxed);
+        }
+    }
+
+    /// Whether it has said so.
+    pub(super) fn is_ready(&self) -> bool {
+        self.child.as_ref().is_some_and(|child| child[READY].load(Relaxed) == 1)
     }
 
     /// Somebody was sent away.
@@ -85,8 +120,9 @@ impl Processes {
         let this = process::id();
         let of_thread = |task: fs::DirEntry| fs::read_to_string(task.path().join("children")).ok();
         let lists = fs::read_dir("/proc/self/task").into_iter().flatten().flatten().filter_map(of_thread);
-        let children: Vec<u32> =
-            lists.flat_map(|list| list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>()).collect();
+        let children: Vec<u32> = lists
+            .flat_map(|list| list.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>())
+            .collect();
         Self([&[this], &children[..]].concat())
     }
 

@@ -49,6 +49,8 @@ const THREAD_POOL: Architecture = Architecture {
 const EVENT_DRIVEN: Architecture =
     Architecture { program: env!("CARGO_BIN_EXE_event-driven"), concurrent: true, one_client: &[] };
 
+const HYBRID: Architecture = Architecture { program: env!("CARGO_BIN_EXE_hybrid"), concurrent: true, one_client: &[] };
+
 /// Makes a test of each function for each architecture.
 macro_rules! under_every_architecture {
     ($($test:ident),+ $(,)?) => {
@@ -72,6 +74,10 @@ macro_rules! under_every_architecture {
             #[test]
             fn event_driven() {
                 super::$test(&crate::EVENT_DRIVEN);
+            }
+            #[test]
+            fn hybrid() {
+                super::$test(&crate::HYBRID);
             }
         })+
     };
