@@ -7,8 +7,10 @@ use super::{Traffic, clock, reactor::LINGER, work};
 use crate::session::{CloseReason, Session, Wants};
 use nix::{
     errno::Errno,
+    libc::MSG_DONTWAIT,
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
+use socket2::SockRef;
 use std::{
     io::{self, ErrorKind, IoSlice, Read, Write},
     net::{Shutdown, TcpStream},
@@ -104,8 +106,30 @@ struct Socket<'s> {
 }
 
 impl Socket<'_> {
+    /// Sends what the kernel takes without waiting. That is nearly always everything, and then no timeout has to be set.
+    fn send_at_once(&self, session: &mut impl Session) -> io::Result<()> {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let filled = session.output().io_slices(&mut slices);
+        let socket = SockRef::from(self.stream);
+        let sent = match &slices[..filled] {
+            [] => return Ok(()),
+            [only] => socket.send_with_flags(only, MSG_DONTWAIT),
+            several => socket.send_vectored_with_flags(several, MSG_DONTWAIT),
+        };
+        match sent {
+            Ok(taken) => {
+                session.output().consume(taken);
+                self.traffic.sent(taken);
+                Ok(())
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Sends everything. A deadline that passes meanwhile may make the session drop what is left.
     fn flush(&mut self, session: &mut impl Session) -> io::Result<()> {
+        self.send_at_once(session)?;
         while !session.output().is_empty() {
             let deadline = session.deadline();
             let timeout = match until(deadline) {

@@ -1,6 +1,9 @@
 //! What the blocking servers have in common: one thread that accepts, signals that reach it, an orderly end.
 
-use super::{Client, ServerArgs, Shared, bell::Bell, door::Door, door::Knock, flags::Flags, lingering::Lingering};
+use super::{
+    Client, ServerArgs, Shared, bell::Bell, door::Door, door::Knock, flags::Flags, lingering::LONGEST,
+    lingering::Lingering,
+};
 use crate::{
     cli::{self, Failure, LogGuard},
     net::{
@@ -16,6 +19,9 @@ use std::{
     time::Duration,
 };
 
+/// How often to look whether the refused have gone, at the end only.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// Accepts clients until it is told to stop.
 #[derive(Debug)]
 pub struct Server {
@@ -23,6 +29,7 @@ pub struct Server {
     shared: Arc<Shared>,
     lingering: Arc<Lingering>,
     within: Duration,
+    backlog: u32,
     signals: Signals,
     // The last field: what the others say when they go is still logged.
     _log: Option<LogGuard>,
@@ -93,7 +100,15 @@ impl Server {
         let door = Door::new(listener, bell)?;
         let lingering = Arc::new(Lingering::new(rope));
         cli::ready(address);
-        Ok(Self { door, shared, lingering, within: args.listen.drain_timeout, signals, _log: log })
+        Ok(Self {
+            door,
+            shared,
+            lingering,
+            within: args.listen.drain_timeout,
+            backlog: args.listen.backlog,
+            signals,
+            _log: log,
+        })
     }
 
     /// The common ground of everybody who serves.
@@ -141,6 +156,7 @@ impl Server {
         loop {
             self.obey_flags();
             if self.shared.is_stopping() {
+                self.refuse_backlog();
                 self.door.close();
                 return Ok(Next::Stop);
             }
@@ -152,6 +168,25 @@ impl Server {
                 Knock::Bell => return Ok(Next::Rung),
                 Knock::Nobody => {}
             }
+        }
+    }
+
+    /// Tells those who wait in the backlog that they wait in vain: they are connected, as far as they know, and closing the
+    /// listener would reset them. No more than there is room for, or clients who keep coming could delay the end.
+    fn refuse_backlog(&mut self) {
+        self.lingering.keep_all();
+        for _ in 0..=self.backlog {
+            let Knock::Client(stream, peer) = self.door.accept() else { break };
+            Client::new(stream, peer, &self.shared, &self.lingering).refuse();
+        }
+    }
+
+    /// Until who was refused has read that, or has had time to.
+    fn wait_for_refused(&self) {
+        let start = clock::now().instant;
+        let limit = self.within.min(LONGEST);
+        while self.lingering.sweep(clock::now().instant) && clock::now().instant - start < limit {
+            thread::park_timeout(LOOK);
         }
     }
 
@@ -179,6 +214,7 @@ impl Server {
         if !shared.drain(|| clock::now().instant, deadline) {
             tracing::warn!(clients = shared.active(), "cut off after the drain timeout");
         }
+        self.wait_for_refused();
         shared.report();
         Ok(())
     }

@@ -20,6 +20,8 @@ pub(super) struct Door {
     /// Until the door is closed.
     listener: Option<TcpListener>,
     bell: Bell,
+    /// Somebody was there the last time: another one may be. Then it is cheaper to look than to ask whether to look.
+    busy: bool,
     /// Accepting failed: the next time, only the bell is waited for, for a while.
     exhausted: bool,
     /// It was logged. Once is enough until it works again.
@@ -37,7 +39,7 @@ pub(super) enum Knock {
 impl Door {
     pub(super) fn new(listener: TcpListener, bell: Bell) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Ok(Self { listener: Some(listener), bell, exhausted: false, complained: false })
+        Ok(Self { listener: Some(listener), bell, busy: false, exhausted: false, complained: false })
     }
 
     /// Closes the listener: the kernel refuses whoever connects from now on.
@@ -47,6 +49,11 @@ impl Door {
 
     /// Waits; with `sweep`, not longer than the lingering may be left alone.
     pub(super) fn wait(&mut self, sweep: bool) -> io::Result<Knock> {
+        if std::mem::take(&mut self.busy)
+            && let Knock::Client(stream, peer) = self.accept()
+        {
+            return Ok(Knock::Client(stream, peer));
+        }
         let exhausted = std::mem::take(&mut self.exhausted);
         let timeout = match (exhausted, sweep) {
             (true, _) => PollTimeout::from(BACK_OFF),
@@ -70,18 +77,13 @@ impl Door {
         Ok(self.accept())
     }
 
-    fn accept(&mut self) -> Knock {
+    /// Who waits in the backlog, if anybody does.
+    pub(super) fn accept(&mut self) -> Knock {
         let Some(listener) = &self.listener else { return Knock::Nobody };
-        let accepted = listener.accept().and_then(|(stream, peer)| {
-            // BSD and macOS copy it from the listener.
-            stream.set_nonblocking(false)?;
-            // Linux copies this one, others do not: an answer is not held back to be joined with the next.
-            stream.set_nodelay(true)?;
-            Ok((stream, peer))
-        });
-        match accepted {
+        match listener.accept().and_then(prepare) {
             Ok((stream, peer)) => {
                 self.complained = false;
+                self.busy = true;
                 Knock::Client(stream, peer)
             }
             // A signal, or a client that gave up while it waited: the next one is not affected.
@@ -102,4 +104,14 @@ impl Door {
             }
         }
     }
+}
+
+/// What an accepted connection should have: it blocks, and an answer is not held back to be joined with the next. On Linux it
+/// has both: the first is not copied from the listener, the second is.
+fn prepare((stream, peer): (TcpStream, SocketAddr)) -> io::Result<(TcpStream, SocketAddr)> {
+    if cfg!(not(target_os = "linux")) {
+        stream.set_nonblocking(false)?;
+        stream.set_nodelay(true)?;
+    }
+    Ok((stream, peer))
 }

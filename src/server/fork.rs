@@ -8,14 +8,14 @@ use super::{
     Client, Seat, Server, Shared,
     process::{reap, split, tell},
 };
-use crate::net::{
-    clock,
-    signals::{self, Signal},
-};
-use nix::{sys::signal::Signal as Kill, unistd::Pid};
+use crate::net::clock;
+use nix::{errno::Errno, libc, sys::signal::Signal as Kill, unistd::Pid};
+use signal_hook::{SigId, consts::SIGTERM, low_level};
 use std::{
     collections::HashMap,
-    io, process,
+    io,
+    os::fd::RawFd,
+    process,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -107,21 +107,30 @@ impl Children {
 }
 
 impl Child {
-    /// The child's whole life. It has its own stop: a thread that hears signals is no danger any more, because a child does
-    /// not fork.
+    /// The child's whole life.
     pub fn live(self, server: Server, client: &Client) -> ! {
         let shared = Arc::clone(server.shared());
-        let stopped = Arc::clone(&shared);
-        let watch = signals::watch(move |signal| {
-            if signal == Signal::Stop {
-                stopped.stop();
-            }
-        });
+        let hears = end_input_on_stop(client.descriptor());
         // A signal between the fork and the line above was heard by the handlers of the parent, which are ours as well.
         if server.leave_to_parent() {
             shared.stop();
         }
         client.serve();
-        process::exit(i32::from(watch.is_err()))
+        process::exit(i32::from(hears.is_err()))
     }
+}
+
+/// Lets SIGTERM be the end of the input of the one connection that this process has. A thread that waits for signals, as
+/// other servers have one, would cost each client as much as all the rest.
+#[allow(unsafe_code)]
+fn end_input_on_stop(connection: RawFd) -> io::Result<SigId> {
+    let end_input = move || {
+        let before = Errno::last_raw();
+        // SAFETY: the call takes no memory. The descriptor stays open as long as the process lives, since `Child::live` does
+        // not return and only borrows its client.
+        unsafe { libc::shutdown(connection, libc::SHUT_RD) };
+        Errno::set_raw(before);
+    };
+    // SAFETY: what runs in the handler is safe there (signal-safety(7)): one `shutdown`, and `errno` is as it was before.
+    unsafe { low_level::register(SIGTERM, end_input) }
 }

@@ -123,7 +123,7 @@ impl Shared {
         self.running().stopping
     }
 
-    /// Waits until every seat is free, at most until `deadline`; then cuts off who is left. `false`: somebody was.
+    /// After [`Self::stop`]: waits until every seat is free, at most until `deadline`; then cuts off who is left. `false`: somebody was.
     pub(super) fn drain(&self, now: impl Fn() -> Instant, deadline: Instant) -> bool {
         let mut running = self.running();
         while self.active() > 0 {
@@ -162,9 +162,12 @@ pub struct Seat(Arc<Shared>);
 impl Drop for Seat {
     fn drop(&mut self) {
         // Under the lock, else the one who waits could look just before and sleep just after.
-        let _running = self.0.running();
+        let running = self.0.running();
         self.0.census.leave(1);
-        self.0.left.notify_all();
+        // Nobody waits before the end, and telling nobody is a system call, too.
+        if running.stopping {
+            self.0.left.notify_all();
+        }
     }
 }
 
