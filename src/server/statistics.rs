@@ -137,7 +137,7 @@ impl Processes {
     fn descriptors(&self) -> Option<usize> {
         let open = |id: &u32| Some(fs::read_dir(format!("/proc/{id}/fd")).ok()?.count());
         // One of them is for looking.
-        Some(self.0.iter().filter_map(open).sum::<usize>().checked_sub(1)?)
+        self.0.iter().filter_map(open).sum::<usize>().checked_sub(1)
     }
 }
 

@@ -33,7 +33,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Supervises workers.
 #[derive(Debug)]
 pub struct Master {
-    args: ServerArgs,
+    args: Box<ServerArgs>,
     address: SocketAddr,
     /// One for each seat, kept from one worker to the next, and with it the connections that wait. None at the end.
     listeners: Vec<TcpListener>,
@@ -107,7 +107,7 @@ impl Master {
         let seats = (0..workers).map(seat).collect::<io::Result<Vec<_>>>()?;
         let (rope, bell) = Bell::new()?;
         let flags = Flags::register(&rope)?;
-        let args = args.clone();
+        let args = Box::new(args.clone());
         Ok(Self { args, address, listeners, seats, census, bell, rope, flags, announced: false, failure: None })
     }
 
