@@ -43,10 +43,9 @@ fn no_descriptor_at_all(architecture: &Architecture, flags: &[&str]) {
         let most = format!("--nofile={most}:");
         assert!(Command::new("prlimit").args(["--pid", &accepting.to_string(), &most]).status().unwrap().success());
     };
-    // The limit is a number that no descriptor may reach.
-    let open = fs::read_dir(format!("/proc/{accepting}/fd")).unwrap();
-    let numbers = open.map(|entry| entry.unwrap().file_name().to_str().unwrap().parse::<usize>().unwrap());
-    limit(numbers.max().unwrap() + 1);
+    // A new descriptor gets the lowest free number, and the limit is what that may not reach.
+    let is_open = |number: &usize| fs::symlink_metadata(format!("/proc/{accepting}/fd/{number}")).is_ok();
+    limit((0..).find(|number| !is_open(number)).unwrap());
     let mut conns: Vec<Conn> = (0..3).map(|_| Conn::open(server.address())).collect();
     server.wait_for_stderr("cannot accept");
     assert_patient(&server);
