@@ -15,7 +15,6 @@ use std::{
     collections::HashMap,
     io,
     os::fd::RawFd,
-    process,
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -108,6 +107,7 @@ impl Children {
 
 impl Child {
     /// The child's whole life.
+    #[allow(unsafe_code)]
     pub fn live(self, server: Server, client: &Client) -> ! {
         let shared = Arc::clone(server.shared());
         let hears = end_input_on_stop(client.descriptor());
@@ -116,7 +116,10 @@ impl Child {
             shared.stop();
         }
         client.serve();
-        process::exit(i32::from(hears.is_err()))
+        // Not `process::exit`: that does for libraries what their parent still needs, and its pages, touched for the first
+        // time in this process, are a fifth of what a child costs.
+        // SAFETY: it can be called at any time. Nothing is left to be written: logs are not buffered in a process that forks.
+        unsafe { libc::_exit(i32::from(hears.is_err())) }
     }
 }
 
