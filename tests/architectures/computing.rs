@@ -64,7 +64,8 @@ fn an_event_loop_that_computes_keeps_everybody_waiting_and_one_with_threads_nobo
 
 #[test]
 fn work_beyond_the_queue_is_refused_and_the_client_may_go_on() {
-    let server = HYBRID.start("http", &["--workers", "1", "--cpu-threads", "1", "--cpu-queue", "1"]);
+    let flags = ["--workers", "1", "--cpu-threads", "1", "--cpu-queue", "1", "--queue-timeout", "1h"];
+    let server = HYBRID.start("http", &flags);
     let mut first = busy(&server, "/cpu/1000");
     let mut second = Conn::open(server.address());
     second.send(get("/cpu/1"));

@@ -1,7 +1,7 @@
 //! What clients cost who say nothing.
 //!
 //! ```console
-//! IDLE_CLIENTS=10000 cargo test --release --test architectures idle_clients -- --nocapture
+//! IDLE_CLIENTS=10000 cargo test --release --test architectures idle_clients -- --nocapture --test-threads 1
 //! ```
 
 use crate::{

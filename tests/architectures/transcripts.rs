@@ -252,6 +252,7 @@ fn a_child_that_crashes_harms_nobody_else() {
     let mut victim = greeted(&server);
     let crashing = children(&server);
     echo(&mut victim, 1, "last words");
+    wait_for_statistics(&server, " received=11 sent=65 requests=1 ");
     let mut other = greeted(&server);
     assert_eq!((crashing.len(), children(&server).len()), (1, 2));
     let killed = std::process::Command::new("kill").arg("-ABRT").arg(crashing[0].to_string()).status();
