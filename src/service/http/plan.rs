@@ -35,9 +35,18 @@ pub(super) enum Reply {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) status: Status,
-    /// A field that this status comes with, as name and value.
-    pub(super) field: Option<(&'static str, &'static str)>,
+    /// What this status comes with.
+    pub(super) field: Option<Field>,
     pub(super) content: Content,
+}
+
+/// A field that some responses have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Field {
+    /// These methods (RFC 9110 §10.2.1).
+    Allow(&'static str),
+    /// In a second (RFC 9110 §10.2.3).
+    RetryAfter,
 }
 
 /// What a response carries.
@@ -57,7 +66,7 @@ impl Plan {
         let answer = match Route::of(head.parsed_target().path()) {
             Ok(route) if !route.allows(head.method.as_str()) => Answer {
                 // Required (RFC 9110 §15.5.6).
-                field: Some(("Allow", route.allow())),
+                field: Some(Field::Allow(route.allow())),
                 ..Answer::refusal(Status::METHOD_NOT_ALLOWED, "the Allow field lists what is allowed")
             },
             Ok(Route::Echo) => return Self::Echo,
@@ -74,7 +83,7 @@ impl Plan {
             Ok(Route::Bytes(length)) => Answer::ok(Content::Declared(length)),
             Ok(Route::Chunked(length)) => Answer::ok(Content::Chunked(length)),
             Ok(Route::Server) => {
-                let field = Some(("Allow", Route::Welcome.allow()));
+                let field = Some(Field::Allow(Route::Welcome.allow()));
                 Answer { field, ..Answer::text(Status::NO_CONTENT, "") }
             }
             Err(NoRoute::Unknown) => Answer::refusal(Status::NOT_FOUND, "/ lists what there is"),
@@ -100,7 +109,7 @@ impl Answer {
             Worked::Done => Self::text(Status::OK, format!("computed for {} ms\n", work.time.as_millis())),
             Worked::Refused => Self {
                 // In a second at most somebody will be done with something.
-                field: Some(("Retry-After", "1")),
+                field: Some(Field::RetryAfter),
                 ..Self::refusal(Status::SERVICE_UNAVAILABLE, "too much to compute, try again later")
             },
         }

@@ -2,7 +2,7 @@
 
 use super::{
     Name,
-    plan::{Answer, Content},
+    plan::{Answer, Content, Field},
 };
 use crate::{
     buf::Output,
@@ -28,7 +28,7 @@ pub(super) struct Asked {
 pub(super) struct Head {
     pub(super) status: Status,
     /// One more field.
-    pub(super) field: Option<(&'static str, &'static str)>,
+    pub(super) field: Option<Field>,
     /// Where the content ends; `None` for a status that has none.
     pub(super) length: Option<BodyLength>,
 }
@@ -66,8 +66,10 @@ impl Head {
             Some(BodyLength::Chunked) => output.extend(b"Transfer-Encoding: chunked\r\n"),
             Some(BodyLength::Empty | BodyLength::UntilClose) | None => {}
         }
-        if let Some((name, value)) = self.field {
-            say(output, format_args!("{name}: {value}\r\n"));
+        match self.field {
+            Some(Field::Allow(methods)) => say(output, format_args!("Allow: {methods}\r\n")),
+            Some(Field::RetryAfter) => output.extend(b"Retry-After: 1\r\n"),
+            None => {}
         }
         match asked.reuse {
             Err(_) => output.extend(b"Connection: close\r\n"),
