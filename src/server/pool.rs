@@ -130,18 +130,20 @@ impl<J: Job> Pool<J> {
 impl<J: Job> Inner<J> {
     /// What a worker does.
     fn serve(&self) {
-        while let Some(job) = self.take() {
+        let mut done = 0;
+        while let Some(job) = self.take(done) {
             // A job that panics must not cost the pool a thread: after N of them nobody would be left.
             if catch_unwind(AssertUnwindSafe(|| job.run())).is_err() {
                 tracing::error!("a job panicked: this is a bug; its worker goes on");
             }
-            self.state().idle += 1;
+            done = 1;
         }
     }
 
-    /// The next job; `None`: the end.
-    fn take(&self) -> Option<J> {
+    /// The next job for a worker that has so many `done` since the last; `None`: the end.
+    fn take(&self, done: usize) -> Option<J> {
         let mut state = self.state();
+        state.idle += done;
         loop {
             if let Some((_, job)) = state.queue.pop_front() {
                 state.idle -= 1;

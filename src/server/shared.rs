@@ -14,7 +14,13 @@ use crate::{
 use slab::Slab;
 use std::{
     net::{Shutdown, TcpStream},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{
+            AtomicBool,
+            Ordering::{Acquire, Release},
+        },
+    },
     time::{Duration, Instant},
 };
 
@@ -25,6 +31,8 @@ pub struct Shared {
     traffic: Arc<Traffic>,
     census: Arc<Census>,
     running: Mutex<Running>,
+    /// As in [`Running`], to be read without the lock: once for each client that is accepted.
+    stopping: AtomicBool,
     /// Told whenever somebody leaves.
     left: Condvar,
 }
@@ -56,7 +64,14 @@ impl Shared {
 
     fn with(args: &ServerArgs, traffic: Arc<Traffic>, census: Arc<Census>) -> Self {
         let factory = Factory::new(args.service, args.idle_timeout);
-        Self { factory, traffic, census, running: Mutex::default(), left: Condvar::new() }
+        Self {
+            factory,
+            traffic,
+            census,
+            running: Mutex::default(),
+            stopping: AtomicBool::new(false),
+            left: Condvar::new(),
+        }
     }
 
     /// Where the drivers count.
@@ -116,11 +131,12 @@ impl Shared {
     pub fn stop(&self) {
         let mut running = self.running();
         running.stopping = true;
+        self.stopping.store(true, Release);
         shut(&running, Shutdown::Read);
     }
 
     pub(super) fn is_stopping(&self) -> bool {
-        self.running().stopping
+        self.stopping.load(Acquire)
     }
 
     /// After [`Self::stop`]: waits until every seat is free, at most until `deadline`; then cuts off who is left. `false`: somebody was.
