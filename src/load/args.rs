@@ -73,6 +73,9 @@ pub struct OutputArgs {
     /// Write the result as JSON; with "-" to stdout, instead of text.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+    /// Write the result as a page with plots that needs nothing else.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
 }
 
 impl LoadArgs {

@@ -3,6 +3,7 @@
 use super::{
     LoadArgs, Report,
     args::OutputArgs,
+    html,
     run::{self, Progress},
 };
 use crate::{
@@ -66,6 +67,9 @@ fn write(report: &Report, output: &OutputArgs) -> Result<(), Failure> {
     if let Some(file) = &output.json {
         let json = serde_json::to_string_pretty(report)? + "\n";
         save(file, &json)?;
+    }
+    if let Some(file) = &output.html {
+        save(file, &html::of(report))?;
     }
     if output.json.as_deref() != Some(Path::new("-")) {
         say(&report.to_string());

@@ -16,7 +16,9 @@
 pub mod args;
 mod clients;
 pub mod command;
+pub mod html;
 mod kind;
+mod page;
 pub mod record;
 pub mod report;
 pub mod run;

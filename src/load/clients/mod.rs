@@ -11,19 +11,21 @@
 //! request's start to its end; who takes a free one decides the loop. Closed: the client itself, at once. Open: whichever
 //! request is due, and it goes to the client that has been idle for longest, so that all connections stay in use.
 
-use super::{
-    Kind, Record, Script, Timeline,
-    schedule::Schedule,
-    talk::{Heard, Talk},
-};
-use crate::app::{App, ConnId, Cx, Origin, TimerKey};
+mod client;
+mod events;
+#[cfg(test)]
+mod tests;
+
+pub(super) use client::{Control, Orders};
+
+use super::{Kind, Record, Timeline, schedule::Schedule};
+use crate::app::{ConnId, Cx, TimerKey};
+use client::{Asked, Client, Phase};
 use std::{
     collections::VecDeque,
-    io::ErrorKind,
-    net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU64, Ordering::Relaxed},
         mpsc::Sender,
     },
     time::{Duration, Instant},
@@ -37,72 +39,6 @@ const CONNECTING: usize = 64;
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long a server may take to close after its last answer. Else we close.
 const LEAVING: Duration = Duration::from_secs(1);
-/// A read that brought so much is followed by larger ones.
-const LONG_READ: usize = 16 * 1024;
-
-/// What all threads and their caller share.
-#[derive(Debug, Default)]
-pub(super) struct Control {
-    /// Set once, before all are woken.
-    pub(super) line: std::sync::OnceLock<Timeline>,
-    /// The user ended the run: nothing is waited for.
-    pub(super) abandon: AtomicBool,
-    /// For the progress bar.
-    pub(super) answered: AtomicU64,
-    pub(super) failed: AtomicU64,
-}
-
-/// What the clients of a thread do.
-#[derive(Debug, Clone)]
-pub(super) struct Orders {
-    pub(super) to: SocketAddr,
-    pub(super) script: Script,
-    pub(super) clients: usize,
-    pub(super) pipeline: u32,
-    pub(super) keep_alive: bool,
-    pub(super) timeout: Duration,
-    /// Requests a second of all threads; `None`: closed loop.
-    pub(super) rate: Option<u64>,
-    pub(super) thread: u64,
-    pub(super) threads: u64,
-}
-
-/// A request under way.
-#[derive(Debug, Clone, Copy)]
-struct Asked {
-    /// When it was meant to start.
-    intended: Instant,
-    /// When it did.
-    started: Instant,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Down,
-    Connecting,
-    /// The server speaks first and has not.
-    Greeting,
-    Up,
-    /// No further request on this connection; its end is waited for.
-    Leaving,
-}
-
-#[derive(Debug)]
-struct Client {
-    conn: Option<ConnId>,
-    phase: Phase,
-    talk: Talk,
-    waiting: VecDeque<Asked>,
-    /// Slots taken.
-    busy: u32,
-    /// A deadline is set; it may be too early, never too late.
-    armed: bool,
-    /// This connection brought a good answer.
-    fruitful: bool,
-    /// This client got a good answer.
-    served: bool,
-    bulk: bool,
-}
 
 #[derive(Debug)]
 enum Pace {
@@ -143,19 +79,8 @@ impl Clients {
         ready: Sender<()>,
         clock: fn(&Cx) -> Instant,
     ) -> Self {
-        let client = || Client {
-            conn: None,
-            phase: Phase::Down,
-            talk: orders.script.talk(),
-            waiting: VecDeque::with_capacity(orders.pipeline as usize),
-            busy: 0,
-            armed: false,
-            fruitful: false,
-            served: false,
-            bulk: false,
-        };
         Self {
-            clients: std::iter::repeat_with(client).take(orders.clients).collect(),
+            clients: (0..orders.clients).map(|_| Client::new(&orders)).collect(),
             by_conn: Vec::new(),
             record,
             control,
@@ -248,9 +173,6 @@ impl Clients {
     /// Starts what is due, as long as clients are free; sees to being called again when the next one is due.
     fn dispatch(&mut self, cx: &mut Cx) {
         let now = (self.clock)(cx);
-        if self.is_over(now) {
-            return;
-        }
         while let Pace::Open { schedule, free } = &mut self.pace
             && !free.is_empty()
         {
@@ -275,17 +197,14 @@ impl Clients {
         let client = &mut self.clients[index];
         client.waiting.push_back(Asked { intended, started: now });
         client.busy += 1;
-        match (client.phase, client.conn) {
-            (Phase::Up, Some(conn)) => {
-                cx.send(conn, self.orders.script.request().clone());
-                client.talk.asked(&self.orders.script);
-                if !client.armed {
-                    client.armed = true;
-                    cx.set_deadline(TimerKey::Conn(conn), Some(now + self.orders.timeout));
-                }
-            }
-            (Phase::Down, _) => self.connect(cx, index),
-            _ => {}
+        let Some(conn) = client.conn else { return self.connect(cx, index) };
+        if client.phase == Phase::Up {
+            cx.send(conn, self.orders.script.request().clone());
+            client.talk.asked(&self.orders.script);
+        }
+        if !client.armed {
+            client.armed = true;
+            cx.set_deadline(TimerKey::Conn(conn), Some(now + self.orders.timeout));
         }
     }
 
@@ -393,132 +312,6 @@ impl Clients {
         }
         if let Pace::Open { schedule, .. } = std::mem::replace(&mut self.pace, Pace::Closed) {
             self.record.never_sent += schedule.left(line.measure);
-        }
-    }
-}
-
-impl App for Clients {
-    fn started(&mut self, cx: &mut Cx) {
-        self.connect_ahead(cx);
-    }
-
-    fn accepted(&mut self, _: &mut Cx, _: ConnId, _: Origin) {}
-
-    fn connected(&mut self, cx: &mut Cx, conn: ConnId) {
-        let Some(index) = self.index_of(conn) else { return };
-        self.record.connections += 1;
-        if self.clients[index].talk.awaits_greeting() {
-            self.clients[index].phase = Phase::Greeting;
-        } else {
-            self.up(cx, index);
-        }
-        self.settled(cx);
-    }
-
-    fn received(&mut self, cx: &mut Cx, conn: ConnId, mut input: &[u8]) {
-        let Some(index) = self.index_of(conn) else { return };
-        let now = (self.clock)(cx);
-        if self.line.is_some_and(|line| line.covers(now)) {
-            self.record.received += input.len() as u64;
-        }
-        if input.len() >= LONG_READ && !std::mem::replace(&mut self.clients[index].bulk, true) {
-            cx.set_bulk(conn, true);
-        }
-        let mut free = 0;
-        while !input.is_empty() {
-            match self.clients[index].talk.hear(&self.orders.script, &mut input) {
-                Heard::More => {}
-                Heard::Greeted => self.up(cx, index),
-                Heard::Answer { verdict, last } => {
-                    self.judge(index, verdict, now);
-                    free += 1;
-                    if last {
-                        self.leave(cx, index, now);
-                    }
-                }
-                Heard::Broken(kind) => return self.lose(cx, index, kind, now),
-                Heard::Unasked => {
-                    self.record.unasked += 1;
-                    return self.lose(cx, index, Kind::BadResponse, now);
-                }
-            }
-        }
-        // Not before all of the input was heard: it was sent before the next request.
-        if free > 0 && self.clients[index].phase == Phase::Up {
-            self.freed(cx, index, free, now);
-        }
-    }
-
-    fn sent(&mut self, _: &mut Cx, _: ConnId, _: usize) {}
-
-    fn ended(&mut self, cx: &mut Cx, conn: ConnId) {
-        let Some(index) = self.index_of(conn) else { return };
-        let now = (self.clock)(cx);
-        if let Some(verdict) = self.clients[index].talk.end() {
-            self.judge(index, verdict, now);
-        }
-        if self.clients[index].waiting.is_empty() {
-            self.close(cx, index);
-            self.down(cx, index, now);
-        } else {
-            self.lose(cx, index, Kind::ClosedEarly, now);
-        }
-    }
-
-    fn failed(&mut self, cx: &mut Cx, conn: ConnId, error: ErrorKind) {
-        let Some(index) = self.index_of(conn) else { return };
-        let now = (self.clock)(cx);
-        let kind = Kind::of(error, self.clients[index].phase != Phase::Connecting);
-        self.lose(cx, index, kind, now);
-    }
-
-    fn expired(&mut self, cx: &mut Cx, key: TimerKey) {
-        let now = (self.clock)(cx);
-        match key {
-            TimerKey::ALARM => self.dispatch(cx),
-            TimerKey::App(number) => {
-                let index = number as usize;
-                let count = self.clients[index].busy;
-                self.freed(cx, index, count, now);
-            }
-            TimerKey::Conn(conn) => {
-                let Some(index) = self.index_of(conn) else { return };
-                let client = &mut self.clients[index];
-                client.armed = false;
-                match client.waiting.front().map(|asked| asked.started + self.orders.timeout) {
-                    Some(due) if due > now => {
-                        client.armed = true;
-                        cx.set_deadline(key, Some(due));
-                    }
-                    Some(_) => self.lose(cx, index, Kind::Timeout, now),
-                    None if matches!(client.phase, Phase::Up | Phase::Greeting) => {}
-                    None => {
-                        self.close(cx, index);
-                        self.down(cx, index, now);
-                    }
-                }
-            }
-        }
-    }
-
-    fn woken(&mut self, cx: &mut Cx) {
-        if self.line.is_none()
-            && let Some(line) = self.control.line.get()
-        {
-            self.begin(cx, *line);
-        }
-    }
-
-    fn drain(&mut self, cx: &mut Cx) {
-        self.finishing = true;
-        cx.set_deadline(TimerKey::ALARM, None);
-        if self.control.abandon.load(Relaxed) {
-            self.abandon_all();
-        }
-        for index in 0..self.clients.len() {
-            if self.clients[index].waiting.is_empty() {
-                self.close(cx, index);
-            }
         }
     }
 }
