@@ -124,7 +124,7 @@ fn errors(report: &Report) -> String {
 /// A place on the scale of nines: 1 is 0 %, 10 is 90 %, 100 is 99 %.
 fn percent(ratio: f64) -> String {
     let percent = 100.0 - 100.0 / ratio;
-    let digits = (ratio.log10().floor() - 1.0).max(0.0) as usize;
+    let digits = (ratio.log10().round() - 2.0).max(0.0) as usize;
     format!("{percent:.digits$} %")
 }
 

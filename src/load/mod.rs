@@ -16,6 +16,7 @@
 pub mod args;
 mod clients;
 pub mod command;
+pub mod compare;
 pub mod html;
 mod kind;
 mod page;
