@@ -5,25 +5,25 @@
 
 use clap::{Parser, Subcommand};
 use socket_patterns::{
-    cli::{self, Failure},
+    cli,
     load::{self, LoadArgs, compare::CompareArgs},
 };
 use std::process::ExitCode;
 
 /// Asks a server as many clients would, and tells how they were served.
 #[derive(Debug, Parser)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 #[command(after_help = "\
 Examples:
   load http://127.0.0.1:8080/ --clients 100 --duration 10s
-  load http://127.0.0.1:8080/ --clients 100 --rate 5000      a pause of the server shows in the latency
+  load http://127.0.0.1:8080/ --clients 100 --rate 5000      shows a pause of the server
   load echo://127.0.0.1:8080 --no-keep-alive --json -
-  load compare --quick --html report.html                    every architecture, started and measured in turns")]
+  load compare --quick --html report.html                    every architecture in turns")]
 struct Args {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    load: Option<LoadArgs>,
+    load: LoadArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -34,9 +34,8 @@ enum Command {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    cli::main(|| match (&args.command, &args.load) {
-        (Some(Command::Compare(args)), _) => load::compare::compare(args),
-        (None, Some(args)) => load::command::run(args),
-        (None, None) => Err(Failure::Usage("whom? Give a URL, or `compare`; see --help".to_owned())),
+    cli::main(|| match &args.command {
+        Some(Command::Compare(args)) => load::compare::compare(args),
+        None => load::command::run(&args.load),
     })
 }

@@ -19,8 +19,8 @@ use std::{
 pub struct LoadArgs {
     /// Whom to ask: http://HOST:PORT/PATH, echo://HOST:PORT or command://HOST:PORT.
     #[arg(value_name = "URL")]
-    pub target: Target,
-    /// Connections, each with one request under way (see --pipeline).
+    pub target: Option<Target>,
+    /// Connections.
     #[arg(short, long, value_name = "N", default_value = "64")]
     pub clients: NonZeroUsize,
     /// How long to measure.
@@ -85,12 +85,15 @@ impl LoadArgs {
     ///
     /// A flag that makes no sense, or a target that cannot be reached: exit code 2.
     pub fn plan(&self) -> Result<Plan, Failure> {
-        let script = self.script().map_err(Failure::Usage)?;
+        let Some(target) = self.target.clone() else {
+            return Err(Failure::Usage("whom? Give a URL such as http://127.0.0.1:8080/".to_owned()));
+        };
+        let script = self.script(&target).map_err(Failure::Usage)?;
         let cpus = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let threads = self.threads.map_or((cpus / 2).max(1), NonZeroUsize::get);
         Ok(Plan {
-            to: run::reach(&self.target, self.timeout)?,
-            target: self.target.clone(),
+            to: run::reach(&target, self.timeout)?,
+            target,
             script,
             clients: self.clients.get(),
             threads: threads.min(self.clients.get()),
@@ -104,15 +107,15 @@ impl LoadArgs {
         })
     }
 
-    fn script(&self) -> Result<Script, String> {
+    fn script(&self, target: &Target) -> Result<Script, String> {
         let keep_alive = !self.no_keep_alive;
-        if self.target.scheme != Scheme::Http {
+        if target.scheme != Scheme::Http {
             if !self.headers.is_empty() || self.body.is_some() || self.body_file.is_some() || self.method != Method::Get
             {
                 return Err("--method, --header and --body are for http://; a line protocol has --line".to_owned());
             }
-            let line = self.line.as_deref().unwrap_or(self.target.scheme.usual_line());
-            return LineScript::new(self.target.scheme, line, keep_alive).map(Script::Lines);
+            let line = self.line.as_deref().unwrap_or(target.scheme.usual_line());
+            return LineScript::new(target.scheme, line, keep_alive).map(Script::Lines);
         }
         if self.line.is_some() {
             return Err("--line is for echo:// and command://; HTTP has --body".to_owned());
@@ -122,7 +125,7 @@ impl LoadArgs {
             (None, Some(file)) => fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?,
             (None, None) => Vec::new(),
         };
-        HttpScript::new(&self.target, self.method.clone(), &self.headers, &body, keep_alive).map(Script::Http)
+        HttpScript::new(target, self.method.clone(), &self.headers, &body, keep_alive).map(Script::Http)
     }
 }
 
