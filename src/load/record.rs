@@ -74,7 +74,7 @@ pub struct Record {
     pub connections: u64,
     /// Connections on which something arrived that nobody had asked for.
     pub unasked: u64,
-    /// Clients that got at least one good answer.
+    /// Clients that got at least one good answer before the end, the warm-up included.
     pub served: u64,
     /// Parts of the run, from [`Timeline::measure`] on.
     pub slots: Vec<Slot>,

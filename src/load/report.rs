@@ -110,7 +110,7 @@ pub struct Latency {
 pub struct Connections {
     /// Connections made, before the start and in the warm-up, too.
     pub made: u64,
-    /// Clients that got at least one good answer.
+    /// Clients that got at least one good answer before the end, the warm-up included.
     pub clients_served: u64,
     /// Connections ended because something arrived that nobody had asked for.
     pub unasked: u64,

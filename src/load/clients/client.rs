@@ -73,7 +73,7 @@ pub(super) struct Client {
     pub(super) armed: bool,
     /// This connection brought a good answer.
     pub(super) fruitful: bool,
-    /// This client got a good answer.
+    /// This client got a good answer before the end.
     pub(super) served: bool,
     pub(super) bulk: bool,
 }

@@ -226,8 +226,11 @@ impl Clients {
         match verdict {
             Ok(()) => {
                 self.record.answer(&line, asked.intended, asked.started, now);
-                self.record.served += u64::from(!client.served);
-                client.served = true;
+                // An answer that came when the others had left says nothing about what it is like while they are there.
+                if now < line.end && !client.served {
+                    client.served = true;
+                    self.record.served += 1;
+                }
                 client.fruitful = true;
                 bump(&self.control.answered);
             }

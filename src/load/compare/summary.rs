@@ -56,7 +56,7 @@ pub struct Row {
     pub processes: Option<usize>,
     /// Threads of all of them.
     pub threads: Option<usize>,
-    /// The fewest clients that got a good answer in a round.
+    /// The fewest clients that got a good answer before the end of a round.
     pub clients_served: u64,
     /// Failed requests of all rounds, by kind.
     pub errors: BTreeMap<&'static str, u64>,
