@@ -40,6 +40,9 @@ svg text{fill:var(--ink);font-family:system-ui,sans-serif}svg [stroke=\"#000000\
 .key i{display:inline-block;width:1.4em;height:.25em;vertical-align:middle;margin-right:.4em}
 ";
 
+/// Values whose ratio is less than this are near each other: a scale of ratios would have a label or two.
+const NEAR: f64 = 20.0;
+
 /// Lines over a common axis.
 pub(super) struct Plot<'a> {
     pub(super) x: Axis<'a>,
@@ -50,7 +53,7 @@ pub(super) struct Plot<'a> {
 /// What an axis shows.
 pub(super) struct Axis<'a> {
     pub(super) name: &'a str,
-    /// Equal distances are equal ratios.
+    /// Equal distances are equal ratios, if the values are far apart; zero and less are left out.
     pub(super) ratios: bool,
     pub(super) format: &'a dyn Fn(f64) -> String,
 }
@@ -105,13 +108,15 @@ impl Plot<'_> {
         else {
             return "<p class=\"faint\">Nothing was measured.</p>\n".to_owned();
         };
+        let ratios = |axis: &Axis<'_>, range: (f64, f64)| axis.ratios && range.1 / range.0 > NEAR;
         let mut svg = String::new();
         let drawn = {
             let area = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();
-            match (self.x.ratios, self.y.ratios) {
-                (false, false) => self.draw(&area, x.0..x.1, y.0..y.1),
-                (false, true) => self.draw(&area, x.0..x.1, (y.0..y.1).log_scale()),
-                (true, false) => self.draw(&area, (x.0..x.1).log_scale(), y.0..y.1),
+            let (linear_x, linear_y) = (linear(x), linear(y));
+            match (ratios(&self.x, x), ratios(&self.y, y)) {
+                (false, false) => self.draw(&area, linear_x, linear_y),
+                (false, true) => self.draw(&area, linear_x, (y.0..y.1).log_scale()),
+                (true, false) => self.draw(&area, (x.0..x.1).log_scale(), linear_y),
                 (true, true) => self.draw(&area, (x.0..x.1).log_scale(), (y.0..y.1).log_scale()),
             }
         };
@@ -186,17 +191,17 @@ impl Plot<'_> {
 }
 
 impl Axis<'_> {
-    /// From where to where; `None` without values.
+    /// The least and the largest; `None` without values.
     fn range(&self, values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
-        let (least, most) = values.fold(None, |range: Option<(f64, f64)>, value| {
+        values.fold(None, |range: Option<(f64, f64)>, value| {
             Some(range.map_or((value, value), |(least, most)| (least.min(value), most.max(value))))
-        })?;
-        if self.ratios {
-            // A decade at least, or the axis would have no label.
-            return Some((least, most.max(least * 10.0)));
-        }
-        Some((least.min(0.0), if most > 0.0 { most * 1.05 } else { 1.0 }))
+        })
     }
+}
+
+/// A scale of equal distances, from zero.
+fn linear((least, most): (f64, f64)) -> std::ops::Range<f64> {
+    least.min(0.0)..if most > 0.0 { most * 1.05 } else { 1.0 }
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use crate::load::{
 };
 use std::fmt::Write as _;
 
+const MIB: f64 = 1024.0 * 1024.0;
+
 /// The page: for each service and kind of connections, plots over the number of clients and a table.
 pub(super) fn of(comparison: &Comparison) -> String {
     let mut body = String::from("<h1>One service, several architectures</h1>\n");
@@ -51,17 +53,39 @@ fn section(rows: &[&Row]) -> String {
     };
     plot("Throughput", "good answers a second", false, &short, &|row| Some(row.requests_per_second.median));
     plot("CPU time of the server", "a good answer", true, &micros, &|row| median(row.cpu_us_per_request));
-    plot("Memory", "at the end", true, &bytes, &|row| median(row.memory_bytes));
+    plot("Memory", "MiB at the end", true, &short, &|row| median(row.memory_bytes).map(|bytes| bytes / MIB));
     plot("Latency that 99 of 100 stay under", "p99", true, &micros, &|row| median(row.p99_us));
     if let Some(most) = rows.iter().map(|row| row.clients).max() {
         let _ = writeln!(out, "<h3>Latency by percentile, clients: {}</h3>", grouped(most as u64));
         let largest = rows.iter().filter(|row| row.clients == most && !row.latency_us.percentiles.is_empty());
-        let all: Vec<_> = largest
-            .map(|row| (row.architecture.as_str().to_owned(), row.architecture.number(), &row.latency_us))
-            .collect();
+        let all: Vec<_> =
+            largest.map(|row| (name_and_served(row), row.architecture.number(), &row.latency_us)).collect();
         out += &by_percentile(&all).figure();
     }
-    out + &numbers(rows)
+    out + &numbers(rows) + &failures(rows)
+}
+
+/// The name, and for how many its latency speaks if not for all.
+fn name_and_served(row: &Row) -> String {
+    let name = row.architecture.as_str();
+    match row.clients_served {
+        served if served < row.clients as u64 => format!("{name} (the {} that were served)", grouped(served)),
+        _ => name.to_owned(),
+    }
+}
+
+/// What could not be done, load by load.
+fn failures(rows: &[&Row]) -> String {
+    let failed: Vec<&&Row> = rows.iter().filter(|row| !row.failures.is_empty()).collect();
+    if failed.is_empty() {
+        return "<p>Every client was served and no request failed.</p>\n".to_owned();
+    }
+    let mut out = String::from("<h3>What could not be done</h3>\n<ul>\n");
+    for row in failed {
+        let (name, clients) = (row.architecture.as_str(), grouped(row.clients as u64));
+        let _ = writeln!(out, "<li>{name}, clients: {clients}: {}</li>", escaped(&row.failures.join("; ")));
+    }
+    out + "</ul>\n"
 }
 
 /// A line for each architecture, over the number of clients.
@@ -84,7 +108,7 @@ fn over_clients<'a>(rows: &[&Row], y: Axis<'a>, value: &dyn Fn(&Row) -> Option<f
 }
 
 fn numbers(rows: &[&Row]) -> String {
-    let head = ["architecture", "clients", "answers/s", "p50", "p99", "CPU/answer", "memory", "threads", "what failed"];
+    let head = ["architecture", "clients", "answers/s", "p50", "p99", "CPU/answer", "memory", "threads"];
     let micros = |value: Option<Spread>| value.map_or("–".to_owned(), |value| Micros(value.median).to_string());
     let row = |row: &&Row| {
         [
@@ -96,12 +120,7 @@ fn numbers(rows: &[&Row]) -> String {
             micros(row.cpu_us_per_request),
             row.memory_bytes.map_or("–".to_owned(), |bytes| Bytes(bytes.median).to_string()),
             text::threads(row),
-            row.failures.join("; "),
         ]
     };
     table(std::iter::once(head.map(str::to_owned)).chain(rows.iter().map(row)))
-}
-
-fn bytes(value: f64) -> String {
-    Bytes(value).to_string()
 }
