@@ -112,7 +112,7 @@ fn without_backends_it_starts_some(milestone: &Milestone) {
         .collect();
     let distinct: std::collections::BTreeSet<_> = bodies.iter().collect();
     assert_eq!(distinct.len(), if milestone.number == 1 { 1 } else { 3 }, "each request another backend");
-    assert!(proxy.stderr().contains("curl"), "{}", proxy.stderr());
+    proxy.wait_for_stderr("curl");
     drop(client);
     assert_eq!(proxy.terminate().code(), Some(0));
 }
