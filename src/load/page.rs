@@ -102,7 +102,8 @@ where
 impl Plot<'_> {
     /// The plot with its key. Lines without points are left out; a plot without lines says that there is nothing.
     pub(super) fn figure(&self) -> String {
-        let all: Vec<(f64, f64)> = self.lines.iter().flat_map(|line| self.drawable(line)).collect();
+        let points = self.lines.iter().flat_map(|line| line.points.iter().copied());
+        let all: Vec<(f64, f64)> = points.filter(|point| self.fits(*point)).collect();
         let (Some(x), Some(y)) =
             (self.x.range(all.iter().map(|point| point.0)), self.y.range(all.iter().map(|point| point.1)))
         else {
@@ -130,10 +131,10 @@ impl Plot<'_> {
         }
     }
 
-    /// What of a line can be drawn: a scale of ratios has no place for zero.
-    fn drawable(&self, line: &Line) -> Vec<(f64, f64)> {
+    /// Whether a point can be drawn: a scale of ratios has no place for zero.
+    fn fits(&self, (x, y): (f64, f64)) -> bool {
         let fits = |axis: &Axis<'_>, value: f64| value.is_finite() && (!axis.ratios || value > 0.0);
-        line.points.iter().copied().filter(|(x, y)| fits(&self.x, *x) && fits(&self.y, *y)).collect()
+        fits(&self.x, x) && fits(&self.y, y)
     }
 
     fn draw<X, Y>(&self, area: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>, x: X, y: Y) -> Result<(), String>
@@ -168,12 +169,16 @@ impl Plot<'_> {
             .draw()
             .map_err(failed)?;
         for line in &self.lines {
-            let (points, colour) = (self.drawable(line), COLOURS[line.colour % COLOURS.len()]);
-            chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2))).map_err(failed)?;
-            // Few points: what was measured should be told from what is in between.
-            if points.len() <= 12 {
-                let marks = points.iter().map(|point| Circle::new(*point, 4, colour.filled()));
-                chart.draw_series(marks).map_err(failed)?;
+            let colour = COLOURS[line.colour % COLOURS.len()];
+            // A moment without a value is a gap, not a way from one value to the next.
+            for points in line.points.split(|point| !self.fits(*point)).filter(|points| !points.is_empty()) {
+                chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2))).map_err(failed)?;
+                // Few points: what was measured should be told from what is in between.
+                if line.points.len() <= 12 || points.len() == 1 {
+                    let size = if line.points.len() <= 12 { 4 } else { 2 };
+                    let marks = points.iter().map(|point| Circle::new(*point, size, colour.filled()));
+                    chart.draw_series(marks).map_err(failed)?;
+                }
             }
         }
         area.present().map_err(failed)
