@@ -52,7 +52,7 @@ pub(super) fn interrupts() -> Result<(Receiver<()>, Watch), Failure> {
 fn bar() -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:30} {elapsed}/{len} {msg}");
     let bar = ProgressBar::new(1000);
-    bar.set_style(style.map_or_else(|_| ProgressStyle::default_bar(), |style| style));
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar
 }
 

@@ -124,8 +124,8 @@ pub fn run(
         crew.start(plan, thread, &control, &sender)?;
     }
     drop(sender);
-    let mut measured = Measured::default();
-    measured.interrupted = !wait_until(&ready, plan.threads, interrupt, AHEAD.min(plan.timeout));
+    let connected = wait_until(&ready, plan.threads, interrupt, AHEAD.min(plan.timeout));
+    let mut measured = Measured { interrupted: !connected, ..Measured::default() };
 
     let line = timeline(plan);
     // Nobody else sets it.

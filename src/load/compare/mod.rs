@@ -102,7 +102,7 @@ fn plan(args: &CompareArgs, cell: &Cell, server: &Server) -> Result<Plan, Failur
 fn bar(cells: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len}, {eta} left: {msg}");
     let bar = ProgressBar::new(cells as u64);
-    bar.set_style(style.map_or_else(|_| ProgressStyle::default_bar(), |style| style));
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar
 }
 

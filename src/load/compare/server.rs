@@ -64,11 +64,10 @@ impl Server {
 
 /// Where it listens, as its `READY` line says. `None`: it ended without.
 fn listening(stdout: ChildStdout) -> Option<SocketAddr> {
-    let line = BufReader::new(stdout).lines().map_while(Result::ok).find_map(|line| {
+    BufReader::new(stdout).lines().map_while(Result::ok).find_map(|line| {
         let address = line.strip_prefix("READY ")?;
         address.parse().ok()
-    });
-    line
+    })
 }
 
 /// Nobody reads its statistics; a full pipe must not hold it up.
