@@ -8,7 +8,7 @@ use crate::{
 };
 use std::{
     fs,
-    num::{NonZeroU32, NonZeroU64, NonZeroUsize},
+    num::{NonZeroU64, NonZeroUsize},
     path::PathBuf,
     thread,
     time::Duration,
@@ -21,8 +21,8 @@ pub struct LoadArgs {
     #[arg(value_name = "URL")]
     pub target: Option<Target>,
     /// Connections.
-    #[arg(short, long, value_name = "N", default_value = "64")]
-    pub clients: NonZeroUsize,
+    #[arg(short, long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub clients: u32,
     /// How long to measure.
     #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = nonzero_duration)]
     pub duration: Duration,
@@ -43,7 +43,8 @@ pub struct LoadArgs {
     pub no_keep_alive: bool,
     /// Requests under way on a connection.
     #[arg(long, value_name = "N", default_value = "1", conflicts_with = "no_keep_alive")]
-    pub pipeline: NonZeroU32,
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub pipeline: u32,
     /// HTTP method.
     #[arg(long, value_name = "METHOD", default_value = "GET")]
     pub method: Method,
@@ -95,9 +96,9 @@ impl LoadArgs {
             to: run::reach(&target, self.timeout)?,
             target,
             script,
-            clients: self.clients.get(),
-            threads: threads.min(self.clients.get()),
-            pipeline: self.pipeline.get(),
+            clients: self.clients as usize,
+            threads: threads.min(self.clients as usize),
+            pipeline: self.pipeline,
             keep_alive: !self.no_keep_alive,
             duration: self.duration,
             warm_up: self.warm_up,

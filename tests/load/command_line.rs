@@ -24,6 +24,8 @@ fn wrong_flags_exit_with_2_and_say_so() {
         (&["localhost:8080"], "write http://HOST:PORT/PATH"),
         (&["https://localhost/"], "TLS is not spoken"),
         (&[url, "--clients", "0"], "--clients"),
+        (&[url, "--clients", "1000001"], "--clients"),
+        (&[url, "--pipeline", "1001"], "--pipeline"),
         (&[url, "--duration", "10"], "write 30s or 250ms"),
         (&[url, "--duration", "0s"], "longer than zero"),
         (&[url, "--rate", "0"], "--rate"),

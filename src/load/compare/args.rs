@@ -5,10 +5,7 @@ use crate::{
     load::args::OutputArgs,
     units::{duration, nonzero_duration},
 };
-use std::{
-    num::{NonZeroU32, NonZeroUsize},
-    time::Duration,
-};
+use std::{num::NonZeroU32, time::Duration};
 
 /// What to compare, how long, and what to write about it.
 #[derive(Debug, Clone, clap::Args)]
@@ -18,7 +15,8 @@ pub struct CompareArgs {
     pub architectures: Vec<Architecture>,
     /// Numbers of clients.
     #[arg(long, value_name = "NUMBERS", value_delimiter = ',', default_value = "1,10,100,1000")]
-    pub clients: Vec<NonZeroUsize>,
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub clients: Vec<u32>,
     /// Services.
     #[arg(long, value_name = "NAMES", value_enum, value_delimiter = ',', default_value = "echo,http")]
     pub services: Vec<Service>,
@@ -69,7 +67,7 @@ impl CompareArgs {
             asked: self.architectures.clone(),
             services: self.services.clone(),
             connections: self.connections.clone(),
-            clients: self.clients.iter().map(|clients| clients.get()).collect(),
+            clients: self.clients.iter().map(|clients| *clients as usize).collect(),
             rounds: self.rounds(),
         }
     }
