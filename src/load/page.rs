@@ -116,9 +116,9 @@ impl Plot<'_> {
             let (linear_x, linear_y) = (linear(x), linear(y));
             match (ratios(&self.x, x), ratios(&self.y, y)) {
                 (false, false) => self.draw(&area, linear_x, linear_y),
-                (false, true) => self.draw(&area, linear_x, (y.0..y.1).log_scale()),
+                (false, true) => self.draw(&area, linear_x, decades(y).log_scale()),
                 (true, false) => self.draw(&area, (x.0..x.1).log_scale(), linear_y),
-                (true, true) => self.draw(&area, (x.0..x.1).log_scale(), (y.0..y.1).log_scale()),
+                (true, true) => self.draw(&area, (x.0..x.1).log_scale(), decades(y).log_scale()),
             }
         };
         match drawn {
@@ -202,6 +202,11 @@ impl Axis<'_> {
             Some(range.map_or((value, value), |(least, most)| (least.min(value), most.max(value))))
         })
     }
+}
+
+/// From a power of ten to a power of ten: those have labels.
+fn decades((least, most): (f64, f64)) -> std::ops::Range<f64> {
+    10_f64.powf(least.log10().floor())..10_f64.powf(most.log10().ceil())
 }
 
 /// A scale of equal distances, from zero.

@@ -69,7 +69,9 @@ fn section(rows: &[&Row]) -> String {
 fn name_and_served(row: &Row) -> String {
     let name = row.architecture.as_str();
     match row.clients_served {
-        served if served < row.clients as u64 => format!("{name} (the {} that were served)", grouped(served)),
+        served if served < row.clients as u64 => {
+            format!("{name} ({} of {} served)", grouped(served), grouped(row.clients as u64))
+        }
         _ => name.to_owned(),
     }
 }
