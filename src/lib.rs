@@ -28,6 +28,7 @@ pub mod app;
 pub mod backend;
 pub mod buf;
 pub mod cli;
+pub mod client;
 pub mod health;
 pub mod http;
 pub mod lb;

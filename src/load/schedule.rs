@@ -135,7 +135,9 @@ mod tests {
             for (thread, taken) in [(0, 0), (threads - 1, 0), (0, 5), (threads - 1, 20)] {
                 let end = if rate > 1_000_000 { after(begin, 10) } else { end };
                 let mut schedule = Schedule::new(begin, end, rate, thread, threads);
-                (0..taken).for_each(|_| drop(schedule.take_due(end)));
+                for _ in 0..taken {
+                    schedule.take_due(end);
+                }
                 for from in [0, 1, 1000, 1001, 33_334, 70_000, 70_001, 80_000] {
                     let mut rest = schedule.clone();
                     let due = std::iter::from_fn(|| rest.take_due(end)).filter(|due| *due >= after(begin, from));

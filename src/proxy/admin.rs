@@ -11,6 +11,7 @@ use crate::{
     app::{ConnId, Cx, TimerKey},
     health::Availability,
     http::{self, Method, ReadPhase, RequestEvent, RequestHead, RequestReader, Status},
+    pool::CloseReason,
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Instant};
@@ -163,8 +164,15 @@ impl Shared {
                 "waited": sum(|c| c.pool.waited.read()),
                 "queue_full": sum(|c| c.pool.refused.read()),
             },
+            "pool_closed": self.closed(),
             "backends": self.backend_stats(now),
         })
+    }
+
+    /// How many backend connections ended or were given up, by reason.
+    fn closed(&self) -> BTreeMap<&'static str, u64> {
+        let count = |reason: CloseReason| self.counters.iter().map(|c| c.pool.closed[reason as usize].read()).sum();
+        CloseReason::ALL.into_iter().map(|reason| (reason.as_str(), count(reason))).collect()
     }
 
     fn backend_stats(&self, now: Instant) -> Vec<Value> {

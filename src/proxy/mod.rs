@@ -74,6 +74,8 @@ impl Proxy {
                 Role::Admin(_) => census.admins += 1,
             }
         }
+        census.queued = self.exchanges.iter().filter(|(_, exchange)| exchange.is_queued()).count();
+        census.waiting = self.parts.pool.stats().waiting;
         census.in_flight = self.parts.shared.backends.iter().map(|backend| self.parts.shared.load.of(backend.id)).sum();
         census
     }
@@ -107,6 +109,10 @@ impl Proxy {
 pub struct Census {
     /// Requests being answered.
     pub exchanges: usize,
+    /// Of these, waiting for a connection.
+    pub queued: usize,
+    /// Requests in the pool's queue: the same, between two events.
+    pub waiting: usize,
     /// Client connections.
     pub clients: usize,
     /// Backend connections that carry an exchange.
@@ -166,6 +172,11 @@ impl App for Proxy {
             Some(Role::Admin(_)) => self.parts.admin_took(conn, unsent, cx),
             Some(Role::Probe(_) | Role::Vacant) | None => {}
         }
+        self.settle(cx);
+    }
+
+    fn relayed(&mut self, cx: &mut Cx, from: ConnId, moved: u64) {
+        self.backend_passed(cx, from, moved);
         self.settle(cx);
     }
 

@@ -59,6 +59,8 @@ pub(super) enum Event<'a> {
     Switched(ResponseHead),
     /// A part of the response body; in a tunnel, any bytes from the backend.
     ResponseData(&'a [u8]),
+    /// So many bytes of the response body went to the client unseen.
+    ResponsePassed(u64),
     /// The response is complete.
     ResponseEnd(Fields),
     /// The backend broke a rule of HTTP.
@@ -229,9 +231,19 @@ impl Exchange {
         }
     }
 
+    /// Whether it waits for a connection.
+    pub(super) fn is_queued(&self) -> bool {
+        matches!(self.state, State::Wait { .. })
+    }
+
     /// Whether bytes pass without being read as HTTP.
     pub(super) fn is_tunnel(&self) -> bool {
         matches!(self.state, State::Tunnel { .. })
+    }
+
+    /// Whether what is left of the response body, `left` bytes, may go to the client unseen.
+    pub(super) fn may_pass_unseen(&self, left: u64, least: u64) -> bool {
+        matches!(&self.state, State::Relay { receiving, .. } if relay::may_pass_unseen(receiving, left, least))
     }
 
     /// The backend connection it holds.

@@ -7,4 +7,5 @@ mod connections;
 mod interrupted;
 mod lifecycle;
 mod relay;
+mod relaying;
 mod support;
