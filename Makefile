@@ -73,7 +73,7 @@ bench: ## measure the parts (criterion) in about two minutes and compare with th
 bench-peers: build ## measure against nginx, side by side (needs nginx and wrk; ARGS=--quick)
 	./benches/peers.py $(ARGS)
 
-compare: build ## measure every architecture under the same loads, ten minutes (ARGS=--quick: four), and write a page
+compare: build ## measure every architecture under the same loads and write a page (ARGS=--quick: in a minute)
 	./target/release/load compare --html target/compare.html --json target/compare.json $(ARGS)
 	$(call say,report: target/compare.html)
 
