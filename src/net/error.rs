@@ -53,6 +53,16 @@ impl Error {
             _ => false,
         }
     }
+
+    /// What the system said, in its own categories.
+    #[must_use]
+    pub fn kind(&self) -> io::ErrorKind {
+        match self {
+            Self::Address { .. } | Self::Backlog(_) => io::ErrorKind::InvalidInput,
+            Self::Resolve { source, .. } | Self::Listen { source, .. } | Self::Connect { source, .. } => source.kind(),
+            Self::Descriptors(source) | Self::Signals(source) | Self::IoUring(source) => source.kind(),
+        }
+    }
 }
 
 impl fmt::Display for Error {

@@ -3,7 +3,7 @@
 //! Three drivers run the same sessions: [`blocking`] gives a thread to each, [`reactor`] gives all of them to one thread,
 //! and so does the proactor, for which the kernel reads and writes (io_uring, Linux only).
 //! What they share is how a socket is opened ([`listen()`], [`connect`]), set up ([`options`]) and named ([`address`],
-//! [`resolve`]), and that every failure says what to do about it ([`Error`]).
+//! [`resolve`]), how work for the processor is done ([`work`]), and that every failure says what to do about it ([`Error`]).
 //!
 //! ```text
 //!   Session ◀── sessions::Sessions ──▶ App ◀── reactor ──▶ epoll, sockets
@@ -15,6 +15,7 @@ pub mod address;
 pub mod blocking;
 pub mod clock;
 pub mod connect;
+pub(crate) mod counters;
 pub mod descriptors;
 mod error;
 pub mod listen;
@@ -26,13 +27,14 @@ pub mod resolve;
 pub mod sessions;
 pub mod signals;
 mod traffic;
+pub mod work;
 
 pub use error::Error;
 pub use listen::{ListenOptions, listen};
 #[cfg(target_os = "linux")]
 pub use proactor::Proactor;
 pub use reactor::{Reactor, ReactorConfig, Remote};
-pub use sessions::Sessions;
+pub use sessions::{OnTheSpot, Sessions, Workshop};
 pub use traffic::{Traffic, Volume};
 
 #[cfg(test)]

@@ -1,61 +1,89 @@
-//! Thousands of clients that say nothing cost next to nothing: memory, and no time at all.
+//! What clients cost who say nothing.
+//!
+//! ```console
+//! IDLE_CLIENTS=10000 cargo test --release --test architectures idle_clients -- --nocapture --test-threads 1
+//! ```
 
 use crate::{
-    Architecture, EVENT_DRIVEN, IO_URING, echo, greeted, has_io_uring,
-    limits::processor_ticks,
+    Architecture, EVENT_DRIVEN, HYBRID, IO_URING, WELCOME, children, greeted, has_io_uring, processor_time,
     support::{
-        process::{Process, start_listening, wait_for, wait_until},
+        process::{Process, wait_for},
         raw::Conn,
     },
+    under_every_architecture,
 };
 use socket_patterns::net::descriptors;
-use std::{fs, time::Duration};
+use std::{env, fs, time::Duration};
 
-/// As many as the limit of descriptors allows, with some left for other tests; at most 10,000.
-fn as_many_as_possible() -> usize {
-    // Ten thousand clients are ten thousand descriptors on this side, too.
-    let limit = usize::try_from(descriptors::raise_limit().unwrap()).unwrap_or(usize::MAX);
-    (limit / 3).min(10_000)
+under_every_architecture! {
+    while_nothing_happens_nothing_is_computed,
 }
 
-/// Resident memory in KiB.
+/// How long to watch, and how much of that may be computed: a hundredth.
+const WATCHED: Duration = Duration::from_millis(500);
+const NIL: u32 = 100;
+
+fn assert_idle(server: &Process) {
+    // Whatever was left to do after the last event.
+    wait_for(Duration::from_millis(100));
+    let before = processor_time(server);
+    wait_for(WATCHED);
+    let computed = processor_time(server) - before;
+    assert!(computed <= WATCHED / NIL, "{computed:?}");
+}
+
+fn while_nothing_happens_nothing_is_computed(architecture: &Architecture) {
+    let server = architecture.start("echo", &[]);
+    assert_idle(&server);
+    let _client = greeted(&server);
+    assert_idle(&server);
+}
+
+/// Memory of a server and its children, in bytes.
 fn memory(server: &Process) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
+    let of_process = |id: &u32| {
+        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    };
+    [&[server.id()], &children(server)[..]].concat().iter().map(of_process).sum()
 }
 
-fn idle_clients_cost_little(architecture: &Architecture) {
-    let count = as_many_as_possible();
-    let flags = ["--listen", "127.0.0.1:0", "--max-clients", "20000", "--backlog", "1024"];
-    let server = start_listening(architecture.program, &flags, 1);
-    echo(&mut greeted(&server), 1, "warm");
-    let before = memory(&server);
-    let mut clients: Vec<Conn> = (0..count).map(|_| greeted(&server)).collect();
-    let each = (memory(&server) - before) as f64 / count as f64;
-    assert!(each < 1.0, "{each:.2} KiB for each of {count} clients");
-    let ticks = processor_ticks(&server);
-    wait_for(Duration::from_millis(500));
-    assert!(processor_ticks(&server) - ticks <= 1, "it has nothing to do, and does it");
-    // All of them are still there.
-    for client in clients.iter_mut().step_by(100) {
-        echo(client, 1, "still here");
+fn connect(server: &Process, count: usize) -> Vec<Conn> {
+    let mut conns: Vec<Conn> = (0..count).map(|_| Conn::open(server.address())).collect();
+    for conn in &mut conns {
+        assert_eq!(conn.read_until("\n"), WELCOME);
     }
-    drop(clients);
-    wait_until("everybody to have left", || {
-        server.signal("USR1");
-        server.stderr().contains(" active=0 ")
-    });
+    conns
+}
+
+fn idle_clients_cost_less_than_a_kibibyte(architecture: &Architecture) {
+    descriptors::raise_limit().unwrap();
+    let count = env::var("IDLE_CLIENTS").map_or(2000, |count| count.parse().unwrap());
+    let server = architecture.start("echo", &["--max-clients", "40000", "--backlog", "4096"]);
+    // What is made once for all is there, and so is the memory of the first thousand.
+    let _first = connect(&server, 100);
+    let before = memory(&server);
+    let _clients = connect(&server, count);
+    let each = (memory(&server) - before) / count as u64;
+    eprintln!("{}: {count} idle clients take {each} bytes each", architecture.program);
+    assert!(each < 1024, "{each} bytes each");
+    assert_idle(&server);
 }
 
 #[test]
-fn event_driven() {
-    idle_clients_cost_little(&EVENT_DRIVEN);
+fn idle_clients_of_an_event_loop() {
+    idle_clients_cost_less_than_a_kibibyte(&EVENT_DRIVEN);
 }
 
 #[test]
-fn io_uring() {
+fn idle_clients_of_several_event_loops() {
+    idle_clients_cost_less_than_a_kibibyte(&HYBRID);
+}
+
+#[test]
+fn idle_clients_of_a_completion_loop() {
     if has_io_uring() {
-        idle_clients_cost_little(&IO_URING);
+        idle_clients_cost_less_than_a_kibibyte(&IO_URING);
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! These files are the tests of the proactor as well: see its `tests`. They name the event loop `Driver`.
 
+mod alarm;
 mod closing;
 mod connections;
 mod interrupted;
