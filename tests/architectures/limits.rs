@@ -96,6 +96,6 @@ fn fork() {
 fn io_uring() {
     if has_io_uring() {
         out_of_descriptors(&IO_URING, &[]);
-        no_descriptor_at_all(&IO_URING, &[]);
+        // Not the other test: an accept operation keeps the limit that was in force when it was asked for.
     }
 }
