@@ -18,6 +18,8 @@ pub mod directives;
 pub mod freshness;
 pub mod policy;
 pub mod reuse;
+#[cfg(test)]
+mod tests;
 
 pub use directives::{FieldNames, MaxStale, RequestDirectives, ResponseDirectives, Seconds};
 pub use freshness::{Freshness, Source};
