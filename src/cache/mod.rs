@@ -1,0 +1,25 @@
+//! A shared HTTP cache (RFC 9111): what may be kept, how long it is fresh, when it may be used. Pure: no clock, no socket,
+//! no thread; messages and times come in, decisions with their reasons go out.
+//!
+//! ```text
+//!            request                                                      response of the backend
+//!               │                                                                   │
+//!      directives (may we look?)                                           directives, date
+//!               │                                                                   │
+//!         key, vary ──▶ store ──▶ stored response                       policy (may we keep it?)
+//!                                     │                                             │
+//!                          reuse (may we use it now?)                  freshness (for how long?)
+//!                          │          │           │                                 │
+//!                        Fresh      Stale      Validate ──▶ backend ──▶ 304 ──▶ freshened entry ──▶ store
+//! ```
+
+pub mod date;
+pub mod directives;
+pub mod freshness;
+pub mod policy;
+pub mod reuse;
+
+pub use directives::{FieldNames, MaxStale, RequestDirectives, ResponseDirectives, Seconds};
+pub use freshness::{Freshness, Source};
+pub use policy::{NotStored, Rules, may_store};
+pub use reuse::{Reuse, Situation, Stale, Validate, is_server_failure, reuse};
