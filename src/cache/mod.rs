@@ -15,11 +15,18 @@
 
 pub mod date;
 pub mod directives;
+pub mod entry;
 pub mod freshness;
+pub mod key;
 pub mod policy;
 pub mod reuse;
+pub mod validators;
+pub mod vary;
 
 pub use directives::{FieldNames, MaxStale, RequestDirectives, ResponseDirectives, Seconds};
+pub use entry::{Body, Extent, Stored, storable};
 pub use freshness::{Freshness, Source};
+pub use key::{Key, Seed, Uri};
 pub use policy::{NotStored, Rules, may_store};
 pub use reuse::{Reuse, Situation, Stale, Validate, is_server_failure, reuse};
+pub use vary::Selecting;
