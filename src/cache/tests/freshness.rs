@@ -14,67 +14,68 @@ fn of(status: u16, lines: &str, rules: &Rules) -> Freshness {
     Freshness::of(&response, &ResponseDirectives::of(&response.fields), now(), now(), rules)
 }
 
+const LIFETIMES: &[(&str, u64, Source)] = &[
+    ("Cache-Control: s-maxage=7, max-age=5\nExpires: Sun, 06 Nov 1994 08:50:37 GMT", 7, Source::SMaxAge),
+    ("Cache-Control: max-age=5, s-maxage=7", 7, Source::SMaxAge),
+    ("Cache-Control: s-maxage=x, max-age=5", 0, Source::SMaxAge),
+    ("Cache-Control: max-age=5\nExpires: Sun, 06 Nov 1994 08:50:37 GMT", 5, Source::MaxAge),
+    ("Cache-Control: max-age=5\nExpires: 0", 5, Source::MaxAge),
+    ("Cache-Control: max-age=0\nExpires: Sun, 06 Nov 1994 08:50:37 GMT", 0, Source::MaxAge),
+    ("Cache-Control: max-age=x\nExpires: Sun, 06 Nov 1994 08:50:37 GMT", 0, Source::MaxAge),
+    ("Cache-Control: max-age=99999999999", MAX, Source::MaxAge),
+    ("Cache-Control: max-age=x\nLast-Modified: Sat, 05 Nov 1994 08:49:37 GMT", 0, Source::MaxAge),
+    // §5.3. Without Date the time of arrival stands in (RFC 9110 §6.6.1).
+    ("Expires: Sun, 06 Nov 1994 08:50:37 GMT", 60, Source::Expires),
+    ("Expires: Sun, 06 Nov 1994 08:50:37 GMT\nDate: Sun, 06 Nov 1994 08:49:37 GMT", 60, Source::Expires),
+    ("Expires: Sun, 06 Nov 1994 08:50:37 GMT\nDate: Sun, 06 Nov 1994 08:49:07 GMT", 90, Source::Expires),
+    // A clock ahead of ours: only the difference counts.
+    ("Expires: Sun, 06 Nov 1994 10:00:10 GMT\nDate: Sun, 06 Nov 1994 10:00:00 GMT", 10, Source::Expires),
+    ("Expires: Sun, 06 Nov 1994 08:50:37 GMT\nDate: yesterday", 60, Source::Expires),
+    ("Expires: Sunday, 06-Nov-94 08:50:37 GMT", 60, Source::Expires),
+    ("Expires: Sun Nov  6 08:50:37 1994", 60, Source::Expires),
+    ("Expires: sun, 06 nov 1994 08:50:37 gmt", 60, Source::Expires),
+    ("Expires: Fri, 31 Dec 9999 23:59:59 GMT", MAX, Source::Expires),
+    ("Expires: Sun, 06 Nov 1994 08:49:37 GMT", 0, Source::Expires),
+    ("Expires: Sun, 06 Nov 1994 08:49:36 GMT", 0, Source::Expires),
+    ("Expires: Thu, 01 Jan 1970 00:00:00 GMT", 0, Source::Expires),
+    // §5.3: invalid dates, 0 above all, have passed.
+    ("Expires: 0", 0, Source::Expires),
+    ("Expires: -1", 0, Source::Expires),
+    ("Expires:", 0, Source::Expires),
+    ("Expires: Sun, 06 Nov 1994 08:50:37 UTC", 0, Source::Expires),
+    ("Expires: Sun, 06 Nov 1994 08:50:37 +0000", 0, Source::Expires),
+    ("Expires: 0\nLast-Modified: Sat, 05 Nov 1994 08:49:37 GMT", 0, Source::Expires),
+    // §4.2.1: several.
+    ("Expires: Sun, 06 Nov 1994 08:50:37 GMT\nExpires: Sun, 06 Nov 1994 08:50:37 GMT", 60, Source::Expires),
+    ("Expires: Sun, 06 Nov 1994 08:50:37 GMT\nExpires: Sun, 06 Nov 1994 08:50:38 GMT", 0, Source::Expires),
+    ("Expires: Sun, 06 Nov 1994 08:50:37 GMT\nExpires: 0", 0, Source::Expires),
+    ("Expires: Sun, 06 Nov 1994 08:50:37 GMT, Sun, 06 Nov 1994 08:50:37 GMT", 0, Source::Expires),
+    // §4.2.2.
+    ("Last-Modified: Sun, 06 Nov 1994 08:48:37 GMT", 6, Source::Heuristic),
+    ("Last-Modified: Sat, 05 Nov 1994 08:49:37 GMT", 8_640, Source::Heuristic),
+    ("Last-Modified: Thu, 27 Oct 1994 08:49:37 GMT", 86_400, Source::Heuristic),
+    ("Last-Modified: Thu, 27 Oct 1994 08:49:27 GMT", 86_400, Source::Heuristic),
+    ("Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT", 0, Source::Heuristic),
+    ("Last-Modified: Sun, 06 Nov 1994 08:59:37 GMT", 0, Source::Heuristic),
+    ("Last-Modified: Sun, 06 Nov 1994 08:48:37 GMT\nDate: Sun, 06 Nov 1994 08:49:07 GMT", 3, Source::Heuristic),
+    ("Cache-Control: public\nLast-Modified: Sun, 06 Nov 1994 08:48:37 GMT", 6, Source::Heuristic),
+    ("Cache-Control: foo=9\nLast-Modified: Sun, 06 Nov 1994 08:48:37 GMT", 6, Source::Heuristic),
+    ("Last-Modified: long ago", 0, Source::Nothing),
+    ("ETag: \"a\"", 0, Source::Nothing),
+    ("", 0, Source::Nothing),
+    // RFC 9213 §2.2: where it counts, Cache-Control and Expires do not.
+    ("CDN-Cache-Control: max-age=9\nCache-Control: s-maxage=7", 9, Source::MaxAge),
+    ("CDN-Cache-Control: max-age=9\nExpires: 0", 9, Source::MaxAge),
+    ("CDN-Cache-Control: max-age=0\nExpires: Sun, 06 Nov 1994 08:50:37 GMT", 0, Source::MaxAge),
+    ("CDN-Cache-Control: foo\nCache-Control: max-age=7\nExpires: Sun, 06 Nov 1994 08:50:37 GMT", 0, Source::Nothing),
+    ("CDN-Cache-Control: foo\nLast-Modified: Sun, 06 Nov 1994 08:48:37 GMT", 6, Source::Heuristic),
+    ("CDN-Cache-Control: Foo\nCache-Control: max-age=7", 7, Source::MaxAge),
+];
+
 /// §4.2.1: the first of s-maxage, max-age, Expires − Date; §4.2.2 only without all of them.
 #[test]
 fn lifetimes() {
-    use Source::*;
-    for (lines, lifetime, source) in [
-        ("Cache-Control: s-maxage=7, max-age=5\nExpires: Sun, 06 Nov 1994 08:50:37 GMT", 7, SMaxAge),
-        ("Cache-Control: max-age=5, s-maxage=7", 7, SMaxAge),
-        ("Cache-Control: s-maxage=x, max-age=5", 0, SMaxAge),
-        ("Cache-Control: max-age=5\nExpires: Sun, 06 Nov 1994 08:50:37 GMT", 5, MaxAge),
-        ("Cache-Control: max-age=5\nExpires: 0", 5, MaxAge),
-        ("Cache-Control: max-age=0\nExpires: Sun, 06 Nov 1994 08:50:37 GMT", 0, MaxAge),
-        ("Cache-Control: max-age=x\nExpires: Sun, 06 Nov 1994 08:50:37 GMT", 0, MaxAge),
-        ("Cache-Control: max-age=99999999999", MAX, MaxAge),
-        ("Cache-Control: max-age=x\nLast-Modified: Sat, 05 Nov 1994 08:49:37 GMT", 0, MaxAge),
-        // §5.3. Without Date the time of arrival stands in (RFC 9110 §6.6.1).
-        ("Expires: Sun, 06 Nov 1994 08:50:37 GMT", 60, Expires),
-        ("Expires: Sun, 06 Nov 1994 08:50:37 GMT\nDate: Sun, 06 Nov 1994 08:49:37 GMT", 60, Expires),
-        ("Expires: Sun, 06 Nov 1994 08:50:37 GMT\nDate: Sun, 06 Nov 1994 08:49:07 GMT", 90, Expires),
-        // A clock ahead of ours: only the difference counts.
-        ("Expires: Sun, 06 Nov 1994 10:00:10 GMT\nDate: Sun, 06 Nov 1994 10:00:00 GMT", 10, Expires),
-        ("Expires: Sun, 06 Nov 1994 08:50:37 GMT\nDate: yesterday", 60, Expires),
-        ("Expires: Sunday, 06-Nov-94 08:50:37 GMT", 60, Expires),
-        ("Expires: Sun Nov  6 08:50:37 1994", 60, Expires),
-        ("Expires: sun, 06 nov 1994 08:50:37 gmt", 60, Expires),
-        ("Expires: Fri, 31 Dec 9999 23:59:59 GMT", MAX, Expires),
-        ("Expires: Sun, 06 Nov 1994 08:49:37 GMT", 0, Expires),
-        ("Expires: Sun, 06 Nov 1994 08:49:36 GMT", 0, Expires),
-        ("Expires: Thu, 01 Jan 1970 00:00:00 GMT", 0, Expires),
-        // §5.3: invalid dates, 0 above all, have passed.
-        ("Expires: 0", 0, Expires),
-        ("Expires: -1", 0, Expires),
-        ("Expires:", 0, Expires),
-        ("Expires: Sun, 06 Nov 1994 08:50:37 UTC", 0, Expires),
-        ("Expires: Sun, 06 Nov 1994 08:50:37 +0000", 0, Expires),
-        ("Expires: 0\nLast-Modified: Sat, 05 Nov 1994 08:49:37 GMT", 0, Expires),
-        // §4.2.1: several.
-        ("Expires: Sun, 06 Nov 1994 08:50:37 GMT\nExpires: Sun, 06 Nov 1994 08:50:37 GMT", 60, Expires),
-        ("Expires: Sun, 06 Nov 1994 08:50:37 GMT\nExpires: Sun, 06 Nov 1994 08:50:38 GMT", 0, Expires),
-        ("Expires: Sun, 06 Nov 1994 08:50:37 GMT\nExpires: 0", 0, Expires),
-        ("Expires: Sun, 06 Nov 1994 08:50:37 GMT, Sun, 06 Nov 1994 08:50:37 GMT", 0, Expires),
-        // §4.2.2.
-        ("Last-Modified: Sun, 06 Nov 1994 08:48:37 GMT", 6, Heuristic),
-        ("Last-Modified: Sat, 05 Nov 1994 08:49:37 GMT", 8_640, Heuristic),
-        ("Last-Modified: Thu, 27 Oct 1994 08:49:37 GMT", 86_400, Heuristic),
-        ("Last-Modified: Thu, 27 Oct 1994 08:49:27 GMT", 86_400, Heuristic),
-        ("Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT", 0, Heuristic),
-        ("Last-Modified: Sun, 06 Nov 1994 08:59:37 GMT", 0, Heuristic),
-        ("Last-Modified: Sun, 06 Nov 1994 08:48:37 GMT\nDate: Sun, 06 Nov 1994 08:49:07 GMT", 3, Heuristic),
-        ("Cache-Control: public\nLast-Modified: Sun, 06 Nov 1994 08:48:37 GMT", 6, Heuristic),
-        ("Cache-Control: foo=9\nLast-Modified: Sun, 06 Nov 1994 08:48:37 GMT", 6, Heuristic),
-        ("Last-Modified: long ago", 0, Nothing),
-        ("ETag: \"a\"", 0, Nothing),
-        ("", 0, Nothing),
-        // RFC 9213 §2.2: where it counts, Cache-Control and Expires do not.
-        ("CDN-Cache-Control: max-age=9\nCache-Control: s-maxage=7", 9, MaxAge),
-        ("CDN-Cache-Control: max-age=9\nExpires: 0", 9, MaxAge),
-        ("CDN-Cache-Control: max-age=0\nExpires: Sun, 06 Nov 1994 08:50:37 GMT", 0, MaxAge),
-        ("CDN-Cache-Control: foo\nCache-Control: max-age=7\nExpires: Sun, 06 Nov 1994 08:50:37 GMT", 0, Nothing),
-        ("CDN-Cache-Control: foo\nLast-Modified: Sun, 06 Nov 1994 08:48:37 GMT", 6, Heuristic),
-        ("CDN-Cache-Control: Foo\nCache-Control: max-age=7", 7, MaxAge),
-    ] {
+    for &(lines, lifetime, source) in LIFETIMES {
         let freshness = of(200, lines, &Rules::default());
         assert_eq!((freshness.lifetime(), freshness.source()), (seconds(lifetime), source), "{lines:?}");
     }

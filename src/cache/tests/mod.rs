@@ -3,6 +3,7 @@
 mod dates;
 mod directives;
 mod freshness;
+mod invalidate;
 mod policy;
 mod reuse;
 mod targeted;

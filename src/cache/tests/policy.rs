@@ -15,101 +15,108 @@ fn stored(method: &str, asked: &str, status: u16, said: &str) -> Result<(), NotS
     may_store(&request, &directives.0, &response, &directives.1)
 }
 
+const STORED: &[(&str, &str, u16, &str, Result<(), NotStored>)] = &[
+    // §3: the method is understood. Only GET's responses are kept.
+    ("GET", "", 200, "Cache-Control: max-age=1", Ok(())),
+    ("HEAD", "", 200, "Cache-Control: max-age=1", Err(NotStored::Method)),
+    ("POST", "", 200, "Cache-Control: max-age=1", Err(NotStored::Method)),
+    ("PUT", "", 200, "Cache-Control: max-age=1", Err(NotStored::Method)),
+    ("DELETE", "", 200, "Cache-Control: max-age=1", Err(NotStored::Method)),
+    ("OPTIONS", "", 200, "Cache-Control: max-age=1", Err(NotStored::Method)),
+    ("TRACE", "", 200, "Cache-Control: max-age=1", Err(NotStored::Method)),
+    ("PROPFIND", "", 200, "Cache-Control: max-age=1", Err(NotStored::Method)),
+    ("get", "", 200, "Cache-Control: max-age=1", Err(NotStored::Method)),
+    // Content of a GET has no meaning that the key could hold (RFC 9110 §9.3.1).
+    ("GET", "Content-Length: 1", 200, "Cache-Control: max-age=1", Err(NotStored::RequestContent)),
+    ("GET", "Content-Length: 00", 200, "Cache-Control: max-age=1", Ok(())),
+    ("GET", "Transfer-Encoding: chunked", 200, "Cache-Control: max-age=1", Err(NotStored::RequestContent)),
+    // §5.2.1.5: no-store of the request; no-cache does not forbid to store.
+    ("GET", "Cache-Control: no-store", 200, "Cache-Control: max-age=1", Err(NotStored::RequestNoStore)),
+    ("GET", "Cache-Control: no-cache", 200, "Cache-Control: max-age=1", Ok(())),
+    ("GET", "Pragma: no-cache", 200, "Cache-Control: max-age=1", Ok(())),
+    ("GET", "Pragma: no-store", 200, "Cache-Control: max-age=1", Ok(())),
+    // §3: the status is final; 304 freshens another response.
+    ("GET", "", 100, "Cache-Control: max-age=1", Err(NotStored::Interim)),
+    ("GET", "", 103, "Cache-Control: max-age=1", Err(NotStored::Interim)),
+    ("GET", "", 304, "Cache-Control: max-age=1", Err(NotStored::NotModified)),
+    ("GET", "", 206, "Cache-Control: max-age=1", Ok(())),
+    // §5.2.2.5.
+    ("GET", "", 200, "Cache-Control: no-store", Err(NotStored::NoStore)),
+    ("GET", "", 200, "Cache-Control: no-store, max-age=1, public", Err(NotStored::NoStore)),
+    ("GET", "", 200, "Cache-Control: max-age=1\nCache-Control: No-Store=1", Err(NotStored::NoStore)),
+    // §5.2.2.3: must-understand replaces no-store for those that do.
+    ("GET", "", 200, "Cache-Control: must-understand, no-store, max-age=1", Ok(())),
+    ("GET", "", 299, "Cache-Control: must-understand, no-store, max-age=1", Err(NotStored::NotUnderstood)),
+    ("GET", "", 299, "Cache-Control: must-understand, max-age=1", Err(NotStored::NotUnderstood)),
+    ("GET", "", 200, "Cache-Control: must-understand", Ok(())),
+    ("GET", "", 302, "Cache-Control: must-understand", Err(NotStored::NothingAllows)),
+    // A status that nobody knows is no obstacle by itself.
+    ("GET", "", 299, "Cache-Control: max-age=1", Ok(())),
+    ("GET", "", 599, "Cache-Control: max-age=1", Ok(())),
+    ("GET", "", 999, "Expires: Sun, 06 Nov 1994 08:49:37 GMT", Ok(())),
+    ("GET", "", 299, "", Err(NotStored::NothingAllows)),
+    // §5.2.2.7: private as a whole; with names it is about those fields.
+    ("GET", "", 200, "Cache-Control: private, max-age=1", Err(NotStored::Private)),
+    ("GET", "", 200, "Cache-Control: PRIVATE=\"\", max-age=1", Err(NotStored::Private)),
+    ("GET", "", 200, "Cache-Control: private; max-age=1", Err(NotStored::Private)),
+    ("GET", "", 200, "Cache-Control: private=\"Set-Cookie\", max-age=1", Ok(())),
+    ("GET", "", 200, "Cache-Control: private, public, s-maxage=1", Err(NotStored::Private)),
+    // §5.2.2.4: no-cache may be stored.
+    ("GET", "", 200, "Cache-Control: no-cache", Ok(())),
+    // §3.5: Authorization needs one of three.
+    ("GET", "Authorization: Basic YTpi", 200, "Cache-Control: max-age=1", Err(NotStored::Authorization)),
+    ("GET", "Authorization: Basic YTpi", 200, "Expires: Sun, 06 Nov 1994 08:49:37 GMT", Err(NotStored::Authorization)),
+    (
+        "GET",
+        "Authorization: Basic YTpi",
+        200,
+        "Cache-Control: max-age=1, proxy-revalidate",
+        Err(NotStored::Authorization),
+    ),
+    ("GET", "Authorization: Basic YTpi", 200, "Cache-Control: max-age=1, public", Ok(())),
+    ("GET", "Authorization: Basic YTpi", 200, "Cache-Control: max-age=1, must-revalidate", Ok(())),
+    ("GET", "authorization: Basic YTpi", 200, "Cache-Control: s-maxage=1", Ok(())),
+    ("GET", "Authorization:", 200, "Cache-Control: max-age=1", Err(NotStored::Authorization)),
+    ("GET", "Authorization: Basic YTpi", 200, "CDN-Cache-Control: public\nCache-Control: max-age=1", Ok(())),
+    (
+        "GET",
+        "Authorization: Basic YTpi",
+        200,
+        "CDN-Cache-Control: max-age=1\nCache-Control: public",
+        Err(NotStored::Authorization),
+    ),
+    // §3: something has to allow it.
+    ("GET", "", 200, "", Ok(())),
+    ("GET", "", 200, "ETag: \"a\"", Ok(())),
+    ("GET", "", 201, "ETag: \"a\"", Err(NotStored::NothingAllows)),
+    ("GET", "", 302, "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT", Err(NotStored::NothingAllows)),
+    ("GET", "", 302, "Cache-Control: foo", Err(NotStored::NothingAllows)),
+    ("GET", "", 302, "Cache-Control: public", Ok(())),
+    ("GET", "", 302, "Cache-Control: max-age=0", Ok(())),
+    ("GET", "", 302, "Cache-Control: s-maxage=1", Ok(())),
+    ("GET", "", 302, "Expires: 0", Ok(())),
+    ("GET", "", 500, "", Err(NotStored::NothingAllows)),
+    ("GET", "", 500, "Cache-Control: max-age=1", Ok(())),
+    ("GET", "", 302, "Expires: Sun, 06 Nov 1994 08:49:37 GMT\nCDN-Cache-Control: foo", Err(NotStored::NothingAllows)),
+    // RFC 9213 §2.2: the targeted field wins in both directions.
+    ("GET", "", 200, "Cache-Control: no-store\nCDN-Cache-Control: max-age=1", Ok(())),
+    ("GET", "", 200, "Cache-Control: private\nCDN-Cache-Control: max-age=1", Ok(())),
+    ("GET", "", 200, "Cache-Control: max-age=1\nCDN-Cache-Control: no-store", Err(NotStored::NoStore)),
+    ("GET", "", 200, "Cache-Control: no-store\nCDN-Cache-Control: max-age=1,", Err(NotStored::NoStore)),
+    ("GET", "", 200, "Cache-Control: no-store\nCDN-Cache-Control:", Err(NotStored::NoStore)),
+    // §4.1: no request matches it.
+    ("GET", "", 200, "Cache-Control: max-age=1\nVary: *", Err(NotStored::VaryEverything)),
+    ("GET", "", 200, "Cache-Control: max-age=1\nVary: Accept\nVary: x, *", Err(NotStored::VaryEverything)),
+    ("GET", "", 200, "Cache-Control: max-age=1\nVary: Accept", Ok(())),
+    // §7.3: Set-Cookie does not forbid to store. Origins say so with the directives above.
+    ("GET", "Cookie: a=b", 200, "Cache-Control: max-age=1\nSet-Cookie: a=b", Ok(())),
+    // §5.4: Pragma in a response means nothing.
+    ("GET", "", 200, "Cache-Control: max-age=1\nPragma: no-cache", Ok(())),
+];
+
 #[test]
 fn what_is_stored() {
-    use NotStored::*;
-    for (method, asked, status, said, expected) in [
-        // §3: the method is understood. Only GET's responses are kept.
-        ("GET", "", 200, "Cache-Control: max-age=1", Ok(())),
-        ("HEAD", "", 200, "Cache-Control: max-age=1", Err(Method)),
-        ("POST", "", 200, "Cache-Control: max-age=1", Err(Method)),
-        ("PUT", "", 200, "Cache-Control: max-age=1", Err(Method)),
-        ("DELETE", "", 200, "Cache-Control: max-age=1", Err(Method)),
-        ("OPTIONS", "", 200, "Cache-Control: max-age=1", Err(Method)),
-        ("TRACE", "", 200, "Cache-Control: max-age=1", Err(Method)),
-        ("PROPFIND", "", 200, "Cache-Control: max-age=1", Err(Method)),
-        ("get", "", 200, "Cache-Control: max-age=1", Err(Method)),
-        // Content of a GET has no meaning that the key could hold (RFC 9110 §9.3.1).
-        ("GET", "Content-Length: 1", 200, "Cache-Control: max-age=1", Err(RequestContent)),
-        ("GET", "Content-Length: 00", 200, "Cache-Control: max-age=1", Ok(())),
-        ("GET", "Transfer-Encoding: chunked", 200, "Cache-Control: max-age=1", Err(RequestContent)),
-        // §5.2.1.5: no-store of the request; no-cache does not forbid to store.
-        ("GET", "Cache-Control: no-store", 200, "Cache-Control: max-age=1", Err(RequestNoStore)),
-        ("GET", "Cache-Control: no-cache", 200, "Cache-Control: max-age=1", Ok(())),
-        ("GET", "Pragma: no-cache", 200, "Cache-Control: max-age=1", Ok(())),
-        ("GET", "Pragma: no-store", 200, "Cache-Control: max-age=1", Ok(())),
-        // §3: the status is final; 304 freshens another response.
-        ("GET", "", 100, "Cache-Control: max-age=1", Err(Interim)),
-        ("GET", "", 103, "Cache-Control: max-age=1", Err(Interim)),
-        ("GET", "", 304, "Cache-Control: max-age=1", Err(NotModified)),
-        ("GET", "", 206, "Cache-Control: max-age=1", Ok(())),
-        // §5.2.2.5.
-        ("GET", "", 200, "Cache-Control: no-store", Err(NoStore)),
-        ("GET", "", 200, "Cache-Control: no-store, max-age=1, public", Err(NoStore)),
-        ("GET", "", 200, "Cache-Control: max-age=1\nCache-Control: No-Store=1", Err(NoStore)),
-        // §5.2.2.3: must-understand replaces no-store for those that do.
-        ("GET", "", 200, "Cache-Control: must-understand, no-store, max-age=1", Ok(())),
-        ("GET", "", 299, "Cache-Control: must-understand, no-store, max-age=1", Err(NotUnderstood)),
-        ("GET", "", 299, "Cache-Control: must-understand, max-age=1", Err(NotUnderstood)),
-        ("GET", "", 200, "Cache-Control: must-understand", Ok(())),
-        ("GET", "", 302, "Cache-Control: must-understand", Err(NothingAllows)),
-        // A status that nobody knows is no obstacle by itself.
-        ("GET", "", 299, "Cache-Control: max-age=1", Ok(())),
-        ("GET", "", 599, "Cache-Control: max-age=1", Ok(())),
-        ("GET", "", 999, "Expires: Sun, 06 Nov 1994 08:49:37 GMT", Ok(())),
-        ("GET", "", 299, "", Err(NothingAllows)),
-        // §5.2.2.7: private as a whole; with names it is about those fields.
-        ("GET", "", 200, "Cache-Control: private, max-age=1", Err(Private)),
-        ("GET", "", 200, "Cache-Control: PRIVATE=\"\", max-age=1", Err(Private)),
-        ("GET", "", 200, "Cache-Control: private; max-age=1", Err(Private)),
-        ("GET", "", 200, "Cache-Control: private=\"Set-Cookie\", max-age=1", Ok(())),
-        ("GET", "", 200, "Cache-Control: private, public, s-maxage=1", Err(Private)),
-        // §5.2.2.4: no-cache may be stored.
-        ("GET", "", 200, "Cache-Control: no-cache", Ok(())),
-        // §3.5: Authorization needs one of three.
-        ("GET", "Authorization: Basic YTpi", 200, "Cache-Control: max-age=1", Err(Authorization)),
-        ("GET", "Authorization: Basic YTpi", 200, "Expires: Sun, 06 Nov 1994 08:49:37 GMT", Err(Authorization)),
-        ("GET", "Authorization: Basic YTpi", 200, "Cache-Control: max-age=1, proxy-revalidate", Err(Authorization)),
-        ("GET", "Authorization: Basic YTpi", 200, "Cache-Control: max-age=1, public", Ok(())),
-        ("GET", "Authorization: Basic YTpi", 200, "Cache-Control: max-age=1, must-revalidate", Ok(())),
-        ("GET", "authorization: Basic YTpi", 200, "Cache-Control: s-maxage=1", Ok(())),
-        ("GET", "Authorization:", 200, "Cache-Control: max-age=1", Err(Authorization)),
-        ("GET", "Authorization: Basic YTpi", 200, "CDN-Cache-Control: public\nCache-Control: max-age=1", Ok(())),
-        (
-            "GET",
-            "Authorization: Basic YTpi",
-            200,
-            "CDN-Cache-Control: max-age=1\nCache-Control: public",
-            Err(Authorization),
-        ),
-        // §3: something has to allow it.
-        ("GET", "", 200, "", Ok(())),
-        ("GET", "", 200, "ETag: \"a\"", Ok(())),
-        ("GET", "", 201, "ETag: \"a\"", Err(NothingAllows)),
-        ("GET", "", 302, "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT", Err(NothingAllows)),
-        ("GET", "", 302, "Cache-Control: foo", Err(NothingAllows)),
-        ("GET", "", 302, "Cache-Control: public", Ok(())),
-        ("GET", "", 302, "Cache-Control: max-age=0", Ok(())),
-        ("GET", "", 302, "Cache-Control: s-maxage=1", Ok(())),
-        ("GET", "", 302, "Expires: 0", Ok(())),
-        ("GET", "", 500, "", Err(NothingAllows)),
-        ("GET", "", 500, "Cache-Control: max-age=1", Ok(())),
-        ("GET", "", 302, "Expires: Sun, 06 Nov 1994 08:49:37 GMT\nCDN-Cache-Control: foo", Err(NothingAllows)),
-        // RFC 9213 §2.2: the targeted field wins in both directions.
-        ("GET", "", 200, "Cache-Control: no-store\nCDN-Cache-Control: max-age=1", Ok(())),
-        ("GET", "", 200, "Cache-Control: private\nCDN-Cache-Control: max-age=1", Ok(())),
-        ("GET", "", 200, "Cache-Control: max-age=1\nCDN-Cache-Control: no-store", Err(NoStore)),
-        ("GET", "", 200, "Cache-Control: no-store\nCDN-Cache-Control: max-age=1,", Err(NoStore)),
-        ("GET", "", 200, "Cache-Control: no-store\nCDN-Cache-Control:", Err(NoStore)),
-        // §4.1: no request matches it.
-        ("GET", "", 200, "Cache-Control: max-age=1\nVary: *", Err(VaryEverything)),
-        ("GET", "", 200, "Cache-Control: max-age=1\nVary: Accept\nVary: x, *", Err(VaryEverything)),
-        ("GET", "", 200, "Cache-Control: max-age=1\nVary: Accept", Ok(())),
-        // §7.3: Set-Cookie does not forbid to store. Origins say so with the directives above.
-        ("GET", "Cookie: a=b", 200, "Cache-Control: max-age=1\nSet-Cookie: a=b", Ok(())),
-        // §5.4: Pragma in a response means nothing.
-        ("GET", "", 200, "Cache-Control: max-age=1\nPragma: no-cache", Ok(())),
-    ] {
+    for &(method, asked, status, said, expected) in STORED {
         assert_eq!(stored(method, asked, status, said), expected, "{method} {asked:?} {status} {said:?}");
     }
 }
