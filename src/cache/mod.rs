@@ -13,13 +13,24 @@
 //!                        Fresh      Stale      Validate ──▶ backend ──▶ 304 ──▶ freshened entry ──▶ store
 //! ```
 
+pub mod conditional;
 pub mod date;
 pub mod directives;
+pub mod entry;
 pub mod freshness;
+pub mod key;
 pub mod policy;
+pub mod range;
 pub mod reuse;
+pub mod serve;
+pub mod validators;
+pub mod vary;
 
 pub use directives::{FieldNames, MaxStale, RequestDirectives, ResponseDirectives, Seconds};
+pub use entry::{Body, Extent, Stored, storable};
 pub use freshness::{Freshness, Source};
+pub use key::{Key, Seed, Uri};
 pub use policy::{NotStored, Rules, may_store};
 pub use reuse::{Reuse, Situation, Stale, Validate, is_server_failure, reuse};
+pub use serve::{Answer, Incomplete, answer};
+pub use vary::Selecting;
