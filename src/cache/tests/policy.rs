@@ -15,7 +15,10 @@ fn stored(method: &str, asked: &str, status: u16, said: &str) -> Result<(), NotS
     may_store(&request, &directives.0, &response, &directives.1)
 }
 
-const STORED: &[(&str, &str, u16, &str, Result<(), NotStored>)] = &[
+/// Method, request fields, status, response fields.
+type Row = (&'static str, &'static str, u16, &'static str, Result<(), NotStored>);
+
+const STORED: &[Row] = &[
     // §3: the method is understood. Only GET's responses are kept.
     ("GET", "", 200, "Cache-Control: max-age=1", Ok(())),
     ("HEAD", "", 200, "Cache-Control: max-age=1", Err(NotStored::Method)),
