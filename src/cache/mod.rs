@@ -23,6 +23,8 @@ pub mod policy;
 pub mod range;
 pub mod reuse;
 pub mod serve;
+#[cfg(test)]
+mod testing;
 pub mod validators;
 pub mod vary;
 
