@@ -31,6 +31,8 @@ pub mod serve;
 pub mod status;
 pub mod store;
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
 pub mod validators;
 pub mod vary;
