@@ -25,6 +25,7 @@ pub mod invalidate;
 pub mod key;
 pub mod mail;
 pub mod policy;
+pub mod purge;
 pub mod range;
 pub mod reuse;
 pub mod serve;
