@@ -6,13 +6,13 @@
 use super::{
     admin_purge,
     downstream::HIGH_WATER,
-    exchange::Forward,
     parts::{Parts, Shared},
     stats::{CacheCounters, Counter},
     table::Role,
 };
 use crate::{
     app::{ConnId, Cx, TimerKey},
+    cache::Forward,
     health::Availability,
     http::{self, Method, ReadPhase, RequestEvent, RequestHead, RequestReader, Status},
 };

@@ -13,8 +13,8 @@ use super::{Exchange, State, Turn};
 use crate::{
     app::ConnId,
     cache::{
-        CacheConfig, Found, Join, Lead, Place, RequestDirectives, Reuse, Situation, Stale, Store, Ticket, Validate,
-        key::Uri, may_look_up, reuse, store::Entry, vary,
+        CacheConfig, Forward, Found, Join, Lead, Place, RequestDirectives, Reuse, Situation, Stale, Store, Ticket,
+        Validate, key::Uri, may_look_up, reuse, store::Entry, vary,
     },
     http::{Method, RequestHead, target::Scheme},
     proxy::record::Record,
@@ -34,43 +34,6 @@ pub(in crate::proxy) struct Cache {
     pub(in crate::proxy) invalidated: AtomicU64,
     /// Entries taken out because the operator said so.
     pub(in crate::proxy) purged: AtomicU64,
-}
-
-/// Why a request goes to a backend: the words of RFC 9211 §2.2.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::proxy) enum Forward {
-    /// Excluded, or with a body or an upgrade: not looked up.
-    Bypass,
-    /// Its method is not cached.
-    Method,
-    /// Nothing is stored for the URI.
-    UriMiss,
-    /// What is stored is for other requests.
-    VaryMiss,
-    /// The request wants the backend asked.
-    Request,
-    /// What is stored is stale.
-    Stale,
-    /// Only a part is stored.
-    Partial,
-}
-
-impl Forward {
-    /// All of them, as counters number them.
-    pub(in crate::proxy) const ALL: [Self; 7] =
-        [Self::Bypass, Self::Method, Self::UriMiss, Self::VaryMiss, Self::Request, Self::Stale, Self::Partial];
-
-    pub(in crate::proxy) fn as_str(self) -> &'static str {
-        match self {
-            Self::Bypass => "bypass",
-            Self::Method => "method",
-            Self::UriMiss => "uri-miss",
-            Self::VaryMiss => "vary-miss",
-            Self::Request => "request",
-            Self::Stale => "stale",
-            Self::Partial => "partial",
-        }
-    }
 }
 
 /// What an exchange that was not answered by the cache at once has to do with it.

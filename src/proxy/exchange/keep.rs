@@ -11,7 +11,7 @@ use crate::{
         collapse::{Lead, Over},
         entry::{Body, Stored, storable},
         fill::Added,
-        is_server_failure,
+        invalidated, is_server_failure,
         key::Uri,
         may_store,
         purge::tags_of,
@@ -205,11 +205,12 @@ impl Turn<'_> {
 
     /// An unsafe request was answered: what is stored for what it changed is no longer true (RFC 9111 §4.4).
     fn invalidate(&mut self, cache: &Cache, head: &ResponseHead) {
-        if self.core.head.method.is_safe() || !matches!(head.status.code(), 200..=399) {
+        if self.core.head.method.is_safe() {
             return;
         }
         if let Some(uri) = Uri::of(&self.core.head, Scheme::Http) {
-            let gone = cache.store.remove(cache.store.place(uri));
+            let keys = invalidated(&self.core.head.method, uri, head);
+            let gone: usize = keys.iter().map(|key| cache.store.remove(cache.store.place(key.uri()))).sum();
             cache.invalidated.fetch_add(gone as u64, Relaxed);
         }
     }
