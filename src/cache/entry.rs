@@ -193,3 +193,119 @@ impl Body {
 fn length_of(pieces: &[Bytes]) -> u64 {
     pieces.iter().map(|piece| piece.len() as u64).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::testing::{now, pieces, response, stored},
+        *,
+    };
+
+    #[test]
+    fn which_fields_are_kept() {
+        // RFC 9111 §3.1: all, but for these.
+        let received = response(
+            200,
+            &[
+                ("Connection", "close, X-Listed"),
+                ("X-Listed", "1"),
+                ("X-Kept", "1"),
+                ("x-kept", "2"),
+                ("Set-Cookie", "a=b"),
+                ("Content-Foo", "1"),
+                ("Keep-Alive", "timeout=5"),
+                ("Proxy-Connection", "close"),
+                ("Proxy-Authenticate", "Basic"),
+                ("Proxy-Authentication-Info", "x"),
+                ("Proxy-Authorization", "x"),
+                ("TE", "trailers"),
+                ("Trailer", "X-Late"),
+                ("Transfer-Encoding", "chunked"),
+                ("Upgrade", "h2c"),
+                ("Content-Length", "3"),
+                ("Content-Range", "bytes 0-2/3"),
+                ("Age", "9"),
+                ("Cache-Control", "max-age=9, no-cache=\"x-one, X-Two\", private=x-three"),
+                ("X-One", "1"),
+                ("x-two", "1"),
+                ("X-Three", "1"),
+                ("Date", "Sun, 06 Nov 1994 08:00:00 GMT"),
+            ],
+        );
+        let head = storable(&received, &ResponseDirectives::of(&received.fields), now());
+        let kept: Vec<_> = head.fields.iter().map(|(name, _)| name).collect();
+        assert_eq!(kept, ["X-Kept", "x-kept", "Set-Cookie", "Content-Foo", "Cache-Control", "Date"]);
+    }
+
+    #[test]
+    fn a_response_without_a_date_gets_the_time_of_its_arrival() {
+        // RFC 9110 §6.6.1.
+        let received = response(200, &[("Server", "s")]);
+        let head = storable(&received, &ResponseDirectives::default(), now());
+        assert_eq!(head.fields.get("date"), Some(&b"Sun, 06 Nov 1994 08:49:37 GMT"[..]));
+    }
+
+    #[test]
+    fn parts_of_a_body() {
+        let part = |start, content, complete| Body::part(pieces(content), start, complete);
+        // Start, content, complete length; whether that can be, and whether it is all.
+        for (start, content, complete, expected) in [
+            (0, "abcdef", Some(6), Some(true)),
+            (0, "abcdef", Some(7), Some(false)),
+            (1, "abcdef", Some(7), Some(false)),
+            (0, "abcdef", None, Some(false)),
+            (1, "abcdef", Some(6), None),
+            (0, "", Some(0), None),
+            (5, "", None, None),
+            (u64::MAX - 6, "abcdef", None, Some(false)),
+            (u64::MAX - 5, "abcdef", None, None),
+        ] {
+            let body = part(start, content, complete);
+            assert_eq!(body.as_ref().map(Body::is_whole), expected, "{start} {content} {complete:?}");
+            if let Some(body) = body {
+                assert_eq!((body.range().start, body.len(), body.complete()), (start, 6, complete));
+            }
+        }
+    }
+
+    #[test]
+    fn slices_are_the_stored_memory() {
+        let content = "abcdefghijk";
+        for start in [0, 100] {
+            let body = Body::part(pieces(content), start, Some(200)).unwrap();
+            for from in 0..=content.len() {
+                for to in from..=content.len() {
+                    let slices: Vec<Bytes> = body.slice(start + from as u64..start + to as u64).collect();
+                    assert_eq!(slices.concat(), content.as_bytes()[from..to], "{from}..{to}");
+                    for slice in &slices {
+                        assert!(!slice.is_empty());
+                        let within = |piece: &Bytes| piece.as_ptr_range().contains(&slice.as_ptr());
+                        assert!(body.pieces().iter().any(within), "a copy at {from}..{to}");
+                    }
+                }
+            }
+        }
+        // What is not there is left out.
+        let body = Body::part(pieces("abc"), 5, None).unwrap();
+        assert_eq!(body.slice(0..u64::MAX).collect::<Vec<_>>().concat(), b"abc");
+        assert_eq!(body.slice(0..5).count() + body.slice(8..9).count(), 0);
+    }
+
+    #[test]
+    fn an_empty_body_is_whole() {
+        let body = Body::whole(Vec::new());
+        assert!(body.is_whole() && body.is_empty());
+        assert_eq!((body.complete(), body.range(), body.slice(0..9).count()), (Some(0), 0..0, 0));
+    }
+
+    #[test]
+    fn everything_that_an_entry_owns_weighs() {
+        let small = stored(&[], "");
+        let large = stored(&[("X", "0123456789"), ("Vary", "Y")], "0123456789");
+        assert!(small.weight() >= size_of::<Stored>() as u64);
+        assert!(large.weight() >= small.weight() + 10 + 10 + 2 * size_of::<Bytes>() as u64, "{}", large.weight());
+        let mut tagged = small.clone();
+        tagged.tags = Box::new([b"tag"[..].into()]);
+        assert_eq!(tagged.weight(), small.weight() + 3 + 16);
+    }
+}

@@ -215,3 +215,195 @@ pub fn if_range_holds(request: &RequestHead, stored: &Stored, now: SystemTime) -
     // Compared for equality: a later one is no less another version (RFC 9110 §13.1.5).
     date_of(fields, "last-modified", now) == Some(theirs) && strong_last_modified(fields, now).is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::testing::{Lines, head, now, pieces, request, stored},
+        *,
+    };
+
+    fn asked(value: &str) -> Option<Ranges> {
+        Ranges::of(&request(&[("Range", value)]))
+    }
+
+    fn whole(length: usize) -> Body {
+        Body::whole(pieces(&"x".repeat(length)))
+    }
+
+    #[test]
+    fn which_range_fields_count() {
+        // RFC 9110 §14.1.1, §14.2.
+        for (value, counts) in [
+            ("bytes=0-0", true),
+            ("bytes=0-", true),
+            ("bytes=-1", true),
+            ("BYTES=0-1", true),
+            ("bytes=0-1,2-3", true),
+            ("bytes= 0-1 ,\t2-3", true),
+            ("bytes=,0-1,,", true),
+            ("bytes=99999999999999999999-", true),
+            ("bytes=0-99999999999999999999", true),
+            ("bytes=-0", true),
+            ("bytes=1-0", false),
+            ("bytes=0-1, 3-2", false),
+            ("bytes=0-1, x", false),
+            ("bytes=", false),
+            ("bytes=,", false),
+            ("bytes=-", false),
+            ("bytes=0", false),
+            ("bytes=a-b", false),
+            ("bytes=+1-2", false),
+            ("bytes=1-2-3", false),
+            ("bytes=0 - 1", false),
+            ("bytes=--1", false),
+            ("bytes 0-1", false),
+            ("bytes =0-1", false),
+            ("lines=0-1", false),
+            ("=0-1", false),
+            ("", false),
+        ] {
+            assert_eq!(asked(value).is_some(), counts, "{value}");
+        }
+        assert_eq!(Ranges::of(&request(&[("Range", "bytes=0-1"), ("Range", "bytes=2-3")])), None);
+        assert_eq!(Ranges::of(&request(&[])), None);
+        assert_eq!(Ranges::of(&head(&[("Range", "bytes=0-1")])), None);
+    }
+
+    #[test]
+    fn how_many_ranges_are_too_many() {
+        let many = |count: u64| {
+            let specs: Vec<_> = (0..count).map(|at| format!("{}-{}", at * 200, at * 200 + 9)).collect();
+            asked(&format!("bytes={}", specs.join(",")))
+        };
+        let Selected::Many(ranges) = many(32).unwrap().select(&whole(10_000)) else { panic!("not many") };
+        assert_eq!(ranges.len(), MAX_RANGES);
+        assert_eq!(many(33), None);
+    }
+
+    #[test]
+    fn what_is_selected_of_ten_bytes() {
+        // RFC 9110 §14.1.2.
+        let one = |range| Selected::One(range);
+        for (value, expected) in [
+            ("bytes=0-0", one(0..1)),
+            ("bytes=0-9", one(0..10)),
+            ("bytes=0-10", one(0..10)),
+            ("bytes=3-99999999999999999999", one(3..10)),
+            ("bytes=9-", one(9..10)),
+            ("bytes=-1", one(9..10)),
+            ("bytes=-10", one(0..10)),
+            ("bytes=-11", one(0..10)),
+            ("bytes=-99999999999999999999", one(0..10)),
+            ("bytes=10-", Selected::Nothing),
+            ("bytes=10-20", Selected::Nothing),
+            ("bytes=-0", Selected::Nothing),
+            ("bytes=99999999999999999999-", Selected::Nothing),
+            ("bytes=10-, -0, 20-30", Selected::Nothing),
+            ("bytes=10-, 2-3", one(2..4)),
+            // Overlapping, touching, near.
+            ("bytes=0-4, 3-6", one(0..7)),
+            ("bytes=5-6, 0-4", one(0..7)),
+            ("bytes=0-0, -1", one(0..10)),
+        ] {
+            assert_eq!(asked(value).unwrap().select(&whole(10)), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn several_parts_keep_their_order_and_never_overlap() {
+        // RFC 9110 §15.3.7.2.
+        for (value, expected) in [
+            ("bytes=0-0, 500-500", &[0..1, 500..501][..]),
+            ("bytes=500-500, 0-0", &[500..501, 0..1]),
+            ("bytes=-1, 0-0", &[999..1000, 0..1]),
+            // A gap of 79 bytes is sent along, one of 80 is not.
+            ("bytes=0-0, 80-80, 500-", &[0..81, 500..1000]),
+            ("bytes=0-0, 81-81", &[0..1, 81..82]),
+            ("bytes=81-81, 0-0", &[81..82, 0..1]),
+            // The third brings the first two together.
+            ("bytes=0-9, 400-409, 10-399, 900-", &[0..410, 900..1000]),
+            ("bytes=400-409, 900-, 0-9, 10-399", &[0..410, 900..1000]),
+            ("bytes=0-9, 0-9, 0-9, 900-", &[0..10, 900..1000]),
+        ] {
+            let Selected::Many(ranges) = asked(value).unwrap().select(&whole(1000)) else { panic!("{value}") };
+            assert_eq!(ranges, expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_hardly_longer_than_the_whole() {
+        // The amplification of CVE-2011-3192: many ranges, each nearly everything.
+        let value = (0..MAX_RANGES).map(|at| format!("{at}-")).collect::<Vec<_>>().join(",");
+        assert_eq!(asked(&format!("bytes={value}")).unwrap().select(&whole(1000)), Selected::One(0..1000));
+    }
+
+    #[test]
+    fn what_is_selected_of_a_part() {
+        // RFC 9111 §3.3: only what is wholly there. Bytes 4 to 8 are, of 10 or of nobody knows how many.
+        let one = |range| Selected::One(range);
+        for (value, of_ten, of_unknown) in [
+            ("bytes=4-8", one(4..9), one(4..9)),
+            ("bytes=5-6", one(5..7), one(5..7)),
+            ("bytes=3-8", Selected::Missing, Selected::Missing),
+            ("bytes=4-9", Selected::Missing, Selected::Missing),
+            ("bytes=4-", Selected::Missing, Selected::Missing),
+            ("bytes=-1", Selected::Missing, Selected::Missing),
+            ("bytes=0-", Selected::Missing, Selected::Missing),
+            ("bytes=4-4, 6-6", one(4..7), one(4..7)),
+            ("bytes=4-4, 9-9", Selected::Missing, Selected::Missing),
+            ("bytes=4-4, 5-", Selected::Missing, Selected::Missing),
+            ("bytes=10-", Selected::Nothing, Selected::Missing),
+            ("bytes=10-11", Selected::Nothing, Selected::Missing),
+        ] {
+            for (complete, expected) in [(Some(10), of_ten), (None, of_unknown)] {
+                let body = Body::part(pieces("abcde"), 4, complete).unwrap();
+                assert_eq!(asked(value).unwrap().select(&body), expected, "{value} of {complete:?}");
+            }
+        }
+        let to_the_end = Body::part(pieces("abcde"), 5, Some(10)).unwrap();
+        assert_eq!(asked("bytes=-5").unwrap().select(&to_the_end), one(5..10));
+        assert_eq!(asked("bytes=6-").unwrap().select(&to_the_end), one(6..10));
+        let far = Body::part(pieces("a"), u64::MAX - 1, None).unwrap();
+        assert_eq!(asked(&format!("bytes={}-{0}", u64::MAX - 1)).unwrap().select(&far), one(u64::MAX - 1..u64::MAX));
+        assert_eq!(asked(&format!("bytes={}-{0}", u64::MAX)).unwrap().select(&far), Selected::Missing);
+    }
+
+    #[test]
+    fn if_range_has_to_be_exactly_ours_and_strong() {
+        const MODIFIED: &str = "Sun, 06 Nov 1994 08:10:00 GMT";
+        const LATER: &str = "Sun, 06 Nov 1994 08:20:00 GMT";
+        const TAGGED: Lines<'static> = &[("ETag", "\"a\"")];
+        const WEAK: Lines<'static> = &[("ETag", "W/\"a\"")];
+        const DATED: Lines<'static> = &[("Last-Modified", MODIFIED), ("Date", LATER)];
+        const JUST_MADE: Lines<'static> = &[("Last-Modified", MODIFIED), ("Date", MODIFIED)];
+        // RFC 9110 §13.1.5: what is stored, what the client names, whether its Range counts.
+        for (fields, lines, expected) in [
+            (TAGGED, &[][..], true),
+            (TAGGED, &["\"a\""], true),
+            (TAGGED, &["\"b\""], false),
+            (TAGGED, &["W/\"a\""], false),
+            (TAGGED, &["a"], false),
+            (TAGGED, &["*"], false),
+            (TAGGED, &[""], false),
+            (TAGGED, &["\"a\", \"b\""], false),
+            (TAGGED, &["\"a\"", "\"a\""], false),
+            (TAGGED, &[MODIFIED], false),
+            (WEAK, &["W/\"a\""], false),
+            (WEAK, &["\"a\""], false),
+            (&[], &["\"a\""], false),
+            (DATED, &[MODIFIED], true),
+            (DATED, &["Sunday, 06-Nov-94 08:10:00 GMT"], true),
+            (DATED, &[LATER], false),
+            (DATED, &["Sun, 06 Nov 1994 08:09:59 GMT"], false),
+            (DATED, &["\"a\""], false),
+            (JUST_MADE, &[MODIFIED], false),
+        ] {
+            let mut request = request(&[("Range", "bytes=0-1")]);
+            for line in lines {
+                request.fields.push("If-Range", line);
+            }
+            assert_eq!(if_range_holds(&request, &stored(fields, "abc"), now().wall), expected, "{fields:?} {lines:?}");
+        }
+    }
+}

@@ -128,3 +128,113 @@ pub fn strong_last_modified(fields: &Fields, now: SystemTime) -> Option<SystemTi
     let date = date_of(fields, "date", now)?;
     date.duration_since(modified).is_ok_and(|since| since >= CLEARLY_LATER).then_some(modified)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(lines: &[(&str, &str)]) -> Fields {
+        lines.iter().copied().collect()
+    }
+
+    #[test]
+    fn what_is_an_entity_tag() {
+        // RFC 9110 §8.8.3: the value, and whether it is weak.
+        for (value, weak) in [
+            ("\"a\"", Some(false)),
+            ("W/\"a\"", Some(true)),
+            ("\"\"", Some(false)),
+            ("\"a,b\"", Some(false)),
+            ("\"a\\\"", Some(false)),
+            ("  \"a\" ", Some(false)),
+            ("\"\u{e9}!#~\"", Some(false)),
+            ("w/\"a\"", None),
+            ("W\"a\"", None),
+            ("W/ \"a\"", None),
+            ("a", None),
+            ("\"a", None),
+            ("a\"", None),
+            ("\"a\"b", None),
+            ("\"a b\"", None),
+            ("\"a\\\"b\"", None),
+            ("\"a\", \"b\"", None),
+            ("*", None),
+            ("", None),
+        ] {
+            let tag = EntityTag::parse(value.as_bytes());
+            assert_eq!(tag.map(EntityTag::is_weak), weak, "{value}");
+            if let Some(tag) = tag {
+                let mut out = Vec::new();
+                tag.write_to(&mut out);
+                assert_eq!(out, value.trim().as_bytes());
+            }
+        }
+    }
+
+    #[test]
+    fn both_comparisons() {
+        // The table of RFC 9110 §8.8.3.2.
+        for (one, other, strong, weak) in [
+            ("W/\"1\"", "W/\"1\"", false, true),
+            ("W/\"1\"", "W/\"2\"", false, false),
+            ("W/\"1\"", "\"1\"", false, true),
+            ("\"1\"", "\"1\"", true, true),
+            ("\"a\"", "\"A\"", false, false),
+        ] {
+            let (a, b) = (EntityTag::parse(one.as_bytes()).unwrap(), EntityTag::parse(other.as_bytes()).unwrap());
+            assert_eq!((a.is_strongly(b), b.is_strongly(a)), (strong, strong), "{one} {other}");
+            assert_eq!((a.is_weakly(b), b.is_weakly(a)), (weak, weak), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn lists_of_tags_skip_what_is_none() {
+        for (lines, expected) in [
+            (&["\"a\""][..], &["\"a\""][..]),
+            (&["\"a\", W/\"b\"", "\"c,d\""], &["\"a\"", "W/\"b\"", "\"c,d\""]),
+            (&[" ,, \"a\" ,,\"b\","], &["\"a\"", "\"b\""]),
+            (&["a, \"b\""], &["\"b\""]),
+            (&["\"a\"x, \"b\""], &["\"b\""]),
+            (&["\"a\" \"b\", \"c\""], &["\"c\""]),
+            (&["\"a, \"b\""], &["\"b\""]),
+            (&["\"a"], &[]),
+            (&["*"], &[]),
+            (&["", ","], &[]),
+        ] {
+            let fields: Fields = lines.iter().map(|line| ("If-None-Match", *line)).collect();
+            let found: Vec<String> = tags(&fields, "if-none-match")
+                .map(|tag| {
+                    let mut out = Vec::new();
+                    tag.write_to(&mut out);
+                    String::from_utf8(out).unwrap()
+                })
+                .collect();
+            assert_eq!(found, expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn the_tag_of_a_message_is_one() {
+        assert!(EntityTag::of(&fields(&[("etag", "\"a\"")])).is_some());
+        assert_eq!(EntityTag::of(&fields(&[])), None);
+        assert_eq!(EntityTag::of(&fields(&[("ETag", "a")])), None);
+        assert_eq!(EntityTag::of(&fields(&[("ETag", "\"a\""), ("ETag", "\"b\"")])), None);
+    }
+
+    #[test]
+    fn a_date_is_strong_a_second_before_its_response() {
+        let modified = "Sun, 06 Nov 1994 08:49:37 GMT";
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        // RFC 9110 §8.8.2.2.
+        for (lines, strong) in [
+            (&[("Last-Modified", modified), ("Date", "Sun, 06 Nov 1994 08:49:38 GMT")][..], true),
+            (&[("Last-Modified", modified), ("Date", modified)], false),
+            (&[("Last-Modified", modified), ("Date", "Sun, 06 Nov 1994 08:49:36 GMT")], false),
+            (&[("Last-Modified", modified)], false),
+            (&[("Date", modified)], false),
+            (&[("Last-Modified", "yesterday"), ("Date", modified)], false),
+        ] {
+            assert_eq!(strong_last_modified(&fields(lines), now), strong.then_some(now), "{lines:?}");
+        }
+    }
+}

@@ -32,6 +32,8 @@ pub(in crate::proxy) struct Cache {
     pub(in crate::proxy) config: CacheConfig,
     /// Entries taken out because something unsafe changed what they show.
     pub(in crate::proxy) invalidated: AtomicU64,
+    /// Entries taken out because the operator said so.
+    pub(in crate::proxy) purged: AtomicU64,
 }
 
 /// Why a request goes to a backend: the words of RFC 9211 §2.2.

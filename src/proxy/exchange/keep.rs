@@ -13,7 +13,9 @@ use crate::{
         fill::Added,
         is_server_failure,
         key::Uri,
-        may_store, reuse,
+        may_store,
+        purge::tags_of,
+        reuse,
         store::Entry,
         vary::Selecting,
     },
@@ -282,7 +284,7 @@ fn opening(
         freshness: Freshness::of(head, &said, sent, now, &config.rules),
         date: now.wall,
         body: Body::whole(Vec::new()),
-        tags: Box::default(),
+        tags: tags_of(&head.fields),
     };
     let entry = entry(lead.key().clone(), lead.place().hash, stored);
     // Stale from the start, and nothing to ask by whether it is still good.
@@ -322,5 +324,6 @@ fn freshened(old: &Entry, head: &ResponseHead, sent: Now, now: Now, config: &Cac
     stored.freshness = Freshness::of(&stored.head, &said, sent, now, &config.rules);
     stored.head = storable(&stored.head, &said, now);
     stored.date = now.wall;
+    stored.tags = tags_of(&stored.head.fields);
     entry(old.key.clone(), old.hash, stored)
 }
