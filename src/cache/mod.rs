@@ -19,12 +19,14 @@ pub mod directives;
 pub mod entry;
 pub mod freshness;
 pub mod key;
+pub mod partial;
 pub mod policy;
 pub mod range;
 pub mod reuse;
 pub mod serve;
 #[cfg(test)]
 mod testing;
+pub mod validate;
 pub mod validators;
 pub mod vary;
 
@@ -35,4 +37,5 @@ pub use key::{Key, Seed, Uri};
 pub use policy::{NotStored, Rules, may_store};
 pub use reuse::{Reuse, Situation, Stale, Validate, is_server_failure, reuse};
 pub use serve::{Answer, Incomplete, answer};
+pub use validate::{Freshened, freshened};
 pub use vary::Selecting;
