@@ -314,7 +314,7 @@ mod tests {
         fields.iter().map(owned).collect()
     }
 
-    fn text<'a>(lines: &'a [(String, String)]) -> Vec<(&'a str, &'a str)> {
+    fn text(lines: &[(String, String)]) -> Vec<(&str, &str)> {
         lines.iter().map(|(name, value)| (&**name, &**value)).collect()
     }
 
@@ -478,6 +478,26 @@ mod tests {
         assert!(adopted.selecting.matches(&asked.fields) && !adopted.selecting.matches(&request(&[]).fields));
     }
 
+    const NEWER: Lines<'static> = &[
+        ("Cache-Control", "max-age=60, no-cache=x-secret"),
+        ("content-type", "text/html"),
+        ("Content-Encoding", "b"),
+        ("SET-COOKIE", "c=1"),
+        ("X-New", "1"),
+        ("X-New", "2"),
+        ("Content-Foo", "1"),
+        ("Content-Length", "10"),
+        ("Content-Range", "bytes 0-9/10"),
+        ("Connection", "X-Hop"),
+        ("X-Hop", "1"),
+        ("Keep-Alive", "1"),
+        ("Transfer-Encoding", "chunked"),
+        ("Proxy-Authenticate", "x"),
+        ("X-Secret", "1"),
+        ("Age", "5"),
+        ("Date", DATE),
+    ];
+
     #[test]
     fn which_fields_an_update_replaces() {
         // RFC 9111 §3.2, §3.1.
@@ -494,28 +514,7 @@ mod tests {
             ],
             "abc",
         );
-        let newer = response(
-            304,
-            &[
-                ("Cache-Control", "max-age=60, no-cache=x-secret"),
-                ("content-type", "text/html"),
-                ("Content-Encoding", "b"),
-                ("SET-COOKIE", "c=1"),
-                ("X-New", "1"),
-                ("X-New", "2"),
-                ("Content-Foo", "1"),
-                ("Content-Length", "10"),
-                ("Content-Range", "bytes 0-9/10"),
-                ("Connection", "X-Hop"),
-                ("X-Hop", "1"),
-                ("Keep-Alive", "1"),
-                ("Transfer-Encoding", "chunked"),
-                ("Proxy-Authenticate", "x"),
-                ("X-Secret", "1"),
-                ("Age", "5"),
-                ("Date", DATE),
-            ],
-        );
+        let newer = response(304, NEWER);
         let after = freshened(&before, &newer, &request(&[]), later(10), later(10), &Rules::default());
         let expected = [
             ("X-Kept", "1"),

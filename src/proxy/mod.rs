@@ -63,7 +63,8 @@ impl Proxy {
     /// What the worker holds right now; all zero when nothing goes on. For tests and simulations.
     #[must_use]
     pub fn census(&self) -> Census {
-        let mut census = Census { exchanges: self.exchanges.len(), ..Census::default() };
+        let unattended = self.exchanges.iter().filter(|(_, exchange)| exchange.is_unattended()).count();
+        let mut census = Census { exchanges: self.exchanges.len(), unattended, ..Census::default() };
         for role in self.parts.table.roles() {
             match role {
                 Role::Vacant => {}
@@ -94,6 +95,8 @@ impl Proxy {
                 self.hear_client(cx, conn, &[]);
             } else if let Some(granted) = self.parts.pool.granted() {
                 self.on(cx, granted.ticket, Event::Room(granted));
+            } else if let Some(fetch) = self.parts.fetches.pop() {
+                self.fetch(cx, fetch);
             } else {
                 break;
             }
@@ -107,6 +110,8 @@ impl Proxy {
 pub struct Census {
     /// Requests being answered.
     pub exchanges: usize,
+    /// Of these, those that no client waits for: what they fetch is for the cache.
+    pub unattended: usize,
     /// Client connections.
     pub clients: usize,
     /// Backend connections that carry an exchange.
@@ -216,6 +221,9 @@ impl App for Proxy {
     }
 
     fn woken(&mut self, cx: &mut Cx) {
+        for key in self.parts.take_mail() {
+            self.on(cx, key, Event::Told);
+        }
         self.parts.pool.woken(&mut self.parts.closing);
         self.parts.follow_health(cx.now());
         self.parts.close_given_up(cx);

@@ -28,7 +28,8 @@ const KNOWN: &[&str] = &[
 /// Those whose value is an Integer, and nothing else that looks like one.
 const NUMERIC: &[&str] = &["max-age", "s-maxage", "stale-while-revalidate", "stale-if-error"];
 
-/// The directives of the targeted field; `None` if there is none, if it is empty, or if it is not a dictionary.
+/// The directives of the targeted field; `None` if there is none, if it is empty, if it is not a dictionary, or if a
+/// directive has a value of a type that it cannot have.
 pub(super) fn targeted(fields: &Fields) -> Option<ResponseDirectives> {
     let mut lines = fields.get_all(FIELD);
     let first = lines.next()?;
@@ -46,9 +47,9 @@ pub(super) fn targeted(fields: &Fields) -> Option<ResponseDirectives> {
     for name in KNOWN {
         // A key that comes again replaces what it had before.
         if let Some((key, value)) = members.iter().rev().find(|(key, _)| *key == name.as_bytes())
-            && let Some(argument) = value.argument(NUMERIC.contains(name))
+            && *value != Value::Boolean(false)
         {
-            all.add(&Directive { name: key, argument });
+            all.add(&Directive { name: key, argument: value.argument(NUMERIC.contains(name))? });
         }
     }
     Some(all)
@@ -66,14 +67,13 @@ enum Value<'a> {
 }
 
 impl Value<'_> {
-    /// `None` for a directive that is expressly not there.
+    /// As the argument of a directive; `None` if it is not of its type.
     fn argument(&self, numeric: bool) -> Option<Argument<'_>> {
         match self {
-            Self::Boolean(false) => None,
-            Self::Boolean(true) => Some(Argument::None),
-            Self::Integer(digits) => Some(Argument::Value(Cow::Borrowed(digits))),
+            Self::Integer(digits) if numeric => Some(Argument::Value(Cow::Borrowed(digits))),
+            Self::Boolean(_) if !numeric => Some(Argument::None),
             Self::Text(text) if !numeric => Some(Argument::Value(Cow::Borrowed(text))),
-            Self::Text(_) | Self::Other => Some(Argument::Malformed),
+            _ => None,
         }
     }
 }

@@ -15,32 +15,51 @@
 //!
 //! | file | question |
 //! |---|---|
+//! | `cache.rs` | is there an answer in the cache, or somebody to wait for |
+//! | `serve.rs` | what a stored response looks like on the wire |
+//! | `follow.rs` | whose answer is ours, too |
+//! | `keep.rs` | what a response means for the cache |
 //! | `route.rs` | which backend, which connection, and what if there is none |
 //! | `retry.rs` | may this request be sent again |
 //! | `relay.rs` | what moves between the two sides, and when is it complete |
 //! | `tunnel.rs` | what happens after a 101 |
 //! | `fail.rs` | how it ends when it does not end well |
 
+mod cache;
 mod fail;
+mod follow;
+mod keep;
 mod relay;
 mod retry;
 mod route;
+mod serve;
 mod tunnel;
+
+pub(super) use cache::{Cache, Caching, Fetch, Forward};
+use relay::To;
 
 use super::{failure::Failure, parts::Parts, phase, phase::Phase, record::Record};
 use crate::{
     app::{ConnId, Cx, TimerKey},
     backend::BackendId,
+    cache::{collapse::Follower, fill::Reader, store::Entry},
     http::{self, BodyLength, BodyWriter, Fields, RequestHead, ResponseHead},
     pool::Granted,
 };
-use std::{io, time::Instant};
+use bytes::Bytes;
+use std::{io, sync::Arc, time::Instant, vec};
 
 /// What an exchange hears.
 #[derive(Debug)]
 pub(super) enum Event<'a> {
-    /// The head is here: choose a backend.
+    /// The head is here: look into the cache, choose a backend.
     Route,
+    /// A request of our own: choose a backend.
+    Fetch,
+    /// What it waits for in the cache has changed.
+    Told,
+    /// The client has taken nearly all that waited for it.
+    Drained,
     /// A place in the queue of the pool has come up: look again.
     Room(Granted<u32>),
     /// The connection asked for is established.
@@ -101,6 +120,8 @@ pub(super) enum Receiving {
     Body(BodyWriter),
     /// Complete; the request is not yet.
     Complete,
+    /// A 304 to our own question: this answers the client.
+    Unchanged(Arc<Entry>),
 }
 
 /// Where an exchange is, with exactly the data of that place.
@@ -119,6 +140,24 @@ pub(super) enum State {
     Connect(Link),
     /// A pooled connection is looked at before it gets a request. Answered within the turn: it needs no deadline.
     Probe(Link),
+    /// Somebody else asks a backend the same: its answer is waited for.
+    Follow {
+        /// Whose.
+        follower: Follower,
+        /// When the wait is over.
+        until: Instant,
+    },
+    /// That answer is passed on as it arrives.
+    Read {
+        /// Where we are in it.
+        reader: Reader,
+        /// As long as it is held, it is fetched.
+        follower: Follower,
+        /// Frames the body for our client.
+        writer: BodyWriter,
+    },
+    /// A long stored body: what the client has not been given yet.
+    Serve(vec::IntoIter<Bytes>),
     /// Both directions at once.
     Relay {
         /// The backend's side.
@@ -177,10 +216,19 @@ pub(super) struct Core {
     pub(super) interims: u8,
     /// What becomes of the client's connection.
     pub(super) close: Close,
+    /// What it has to do with the cache, unless that is nothing or answered it at once.
+    pub(super) caching: Option<Box<Caching>>,
     /// When the whole exchange must be over.
     pub(super) until: Option<Instant>,
     /// For the access log.
     pub(super) record: Record,
+}
+
+impl Core {
+    /// Whether no client ever waited for it.
+    pub(super) fn is_our_own(&self) -> bool {
+        self.caching.as_ref().is_some_and(|caching| caching.background)
+    }
 }
 
 /// One request and its response.
@@ -223,9 +271,7 @@ impl Exchange {
         match self.state {
             State::Relay { .. } => !self.core.request_complete,
             State::Tunnel { .. } => true,
-            State::Start | State::Wait { .. } | State::Pause | State::Connect(_) | State::Probe(_) | State::Done(_) => {
-                false
-            }
+            _ => false,
         }
     }
 
@@ -240,7 +286,7 @@ impl Exchange {
             State::Connect(link) | State::Probe(link) | State::Relay { link, .. } | State::Tunnel { link, .. } => {
                 Some(link)
             }
-            State::Start | State::Wait { .. } | State::Pause | State::Done(_) => None,
+            _ => None,
         }
     }
 
@@ -283,7 +329,11 @@ impl State {
     /// The next state. Events that mean nothing to a state leave it as it is.
     fn on(self, event: Event<'_>, turn: &mut Turn<'_>) -> Self {
         match (self, event) {
-            (Self::Start, Event::Route) => turn.route(None),
+            (Self::Start, Event::Route) => turn.look_up(),
+            (Self::Start, Event::Fetch) => turn.route(None),
+            (Self::Follow { follower, until }, event) => turn.following(follower, until, event),
+            (Self::Read { reader, follower, writer }, event) => turn.reading(reader, follower, writer, event),
+            (Self::Serve(rest), event) => turn.serving(rest, event),
             (Self::Wait { .. }, Event::Room(granted)) => turn.route(Some(granted)),
             (Self::Pause, Event::Expired) if !turn.exchange_is_late() => turn.route(None),
             (Self::Connect(link), Event::Connected) => turn.send_request(link),
@@ -321,17 +371,19 @@ impl State {
         match self {
             Self::Connect(link) | Self::Probe(link) => Some(*link),
             Self::Relay { link, .. } | Self::Tunnel { link, .. } => Some(*link),
-            Self::Start | Self::Wait { .. } | Self::Pause | Self::Done(_) => None,
+            _ => None,
         }
     }
 
     fn phase(&self, core: &Core) -> Phase {
         match self {
             Self::Start => Phase::ReadingRequest,
-            Self::Wait { .. } | Self::Pause | Self::Connect(_) | Self::Probe(_) => Phase::Forwarding,
+            Self::Follow { .. } | Self::Wait { .. } | Self::Pause | Self::Connect(_) | Self::Probe(_) => {
+                Phase::Forwarding
+            }
             Self::Relay { receiving: Receiving::Head, .. } if core.request_complete => Phase::ReadingResponse,
             Self::Relay { receiving: Receiving::Head, .. } => Phase::Forwarding,
-            Self::Relay { .. } | Self::Tunnel { .. } => Phase::WritingResponse,
+            Self::Relay { .. } | Self::Tunnel { .. } | Self::Read { .. } | Self::Serve(_) => Phase::WritingResponse,
             Self::Done(Err(Failure::ClientGone | Failure::ClientStalled)) => Phase::Closing,
             Self::Done(_) => Phase::WritingResponse,
         }

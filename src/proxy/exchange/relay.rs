@@ -4,32 +4,38 @@
 //! close after it, the rest of the request is no longer forwarded and the client's connection is closed after the
 //! response (RFC 9112 §9.6), else the request goes on to its end and both connections persist.
 
-use super::{Close, Event, Failure, Link, Receiving, State, Turn};
+use super::{Close, Event, Failure, Link, Receiving, State, Turn, keep::Kept};
 use crate::{
     app::{ConnId, Cx},
     buf::Sink,
+    cache::store::Entry,
     health::Outcome,
     http::{self, BodyLength, BodyWriter, Fields, ResponseHead, Status, Version},
-    proxy::headers,
+    proxy::{downstream::HIGH_WATER, headers},
 };
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// Interim responses per exchange. Real ones send one or two (100, 103); a stream of them is an attack on the client.
 const INTERIMS_MAX: u8 = 16;
 
 /// A connection as a place to put framed bytes.
-struct To<'a> {
-    cx: &'a mut Cx,
-    conn: ConnId,
+pub(super) struct To<'a> {
+    pub(super) cx: &'a mut Cx,
+    pub(super) conn: ConnId,
 }
 
 impl Sink for To<'_> {
     fn owned(&mut self, bytes: Bytes) {
-        self.cx.send(self.conn, bytes);
+        if self.conn != ConnId::NOBODY {
+            self.cx.send(self.conn, bytes);
+        }
     }
 
     fn borrowed(&mut self, bytes: &[u8]) {
-        self.cx.forward(self.conn, bytes);
+        if self.conn != ConnId::NOBODY {
+            self.cx.forward(self.conn, bytes);
+        }
     }
 }
 
@@ -78,16 +84,26 @@ impl Turn<'_> {
             Event::UpstreamLate => {
                 return match receiving {
                     Receiving::Head => self.lost(link, Failure::FirstByteTimeout, true),
-                    Receiving::Body(_) | Receiving::Complete => self.give_up(Some(link), Failure::ResponseTimeout),
+                    Receiving::Body(_) | Receiving::Complete | Receiving::Unchanged(_) => {
+                        self.give_up(Some(link), Failure::ResponseTimeout)
+                    }
                 };
             }
             Event::UpstreamStalled => return self.give_up(Some(link), Failure::UpstreamStalled),
             // Half-close: a client may end its side after the request and still read the response.
             Event::ClientEnded if self.core.request_complete => {}
             Event::ClientEnded => return self.give_up(Some(link), Failure::ClientGone),
+            Event::ClientLost(failure) if self.goes_on_without_client(&receiving) => self.detach(link, failure),
             Event::ClientLost(failure) | Event::RequestBad(failure) => return self.give_up(Some(link), failure),
+            Event::Told => self.readers_caught_up(link),
             Event::Expired if self.exchange_is_late() => return self.give_up(Some(link), Failure::ExchangeTimeout),
-            Event::Expired | Event::Route | Event::Room(_) | Event::Connected | Event::Probed(_) => {}
+            Event::Expired
+            | Event::Route
+            | Event::Fetch
+            | Event::Drained
+            | Event::Room(_)
+            | Event::Connected
+            | Event::Probed(_) => {}
         }
         State::Relay { link, sending, receiving, reusable }
     }
@@ -131,7 +147,7 @@ impl Turn<'_> {
                 let by = self.cx.now() + self.parts.shared.config.deadlines.first_byte;
                 self.expect_upstream(link, Some(by));
             }
-            Receiving::Body(_) => {}
+            Receiving::Body(_) | Receiving::Unchanged(_) => {}
         }
         State::Relay { link, sending, receiving, reusable }
     }
@@ -145,7 +161,7 @@ impl Turn<'_> {
         if self.core.head.version == Version::Http11 {
             let mut out = std::mem::take(&mut self.parts.scratch);
             headers::write_interim(&mut out, head);
-            self.cx.send(self.core.client, out.split().freeze());
+            self.to_client(out.split().freeze());
             self.parts.scratch = out;
         }
         if head.status == Status::CONTINUE && !self.core.request_complete {
@@ -156,6 +172,10 @@ impl Turn<'_> {
     }
 
     fn response_head(&mut self, link: Link, sending: BodyWriter, head: &ResponseHead, body: BodyLength) -> State {
+        let stored = match self.keep(link, sending, head, body) {
+            Kept::Pass { stored } => stored,
+            Kept::Instead(state) => return state,
+        };
         let reusable = http::persistent_after(head, body).is_ok();
         if !reusable && !self.core.request_complete {
             self.close_after("backend answered early and closes");
@@ -168,8 +188,12 @@ impl Turn<'_> {
             self.close_after("response ends with the connection");
         }
         self.core.record.status = head.status.code();
-        let date = self.parts.date.text(self.cx.clock().wall);
         let mut out = std::mem::take(&mut self.parts.scratch);
+        if self.core.caching.is_some() {
+            self.put_status(&mut out, None, stored);
+        }
+        let extra = out.split();
+        let date = self.parts.date.text(self.cx.clock().wall);
         headers::write_response(
             &mut out,
             &headers::Outbound {
@@ -178,10 +202,11 @@ impl Turn<'_> {
                 client: self.core.head.version,
                 persist: self.core.close == Close::No,
                 date,
+                extra: &extra,
             },
             &self.parts.shared.config.forwarding,
         );
-        self.cx.send(self.core.client, out.split().freeze());
+        self.to_client(out.split().freeze());
         self.parts.scratch = out;
         let by = (body != BodyLength::Empty).then(|| self.cx.now() + self.parts.shared.config.deadlines.response);
         if let Some(upstream) = self.parts.table.upstream(link.conn) {
@@ -191,7 +216,7 @@ impl Turn<'_> {
     }
 
     /// How the body reaches this client: an HTTP/1.0 client knows no chunks (RFC 9112 §6.1).
-    fn client_framing(&self, body: BodyLength) -> BodyLength {
+    pub(super) fn client_framing(&self, body: BodyLength) -> BodyLength {
         match (body, self.core.head.version) {
             (BodyLength::Chunked | BodyLength::UntilClose, Version::Http11) => BodyLength::Chunked,
             (BodyLength::Chunked | BodyLength::UntilClose, Version::Http10) => BodyLength::UntilClose,
@@ -209,7 +234,13 @@ impl Turn<'_> {
     ) -> State {
         if let Receiving::Body(body) = &mut receiving {
             self.core.record.sent += data.len() as u64;
-            if let Err(error) = body.data(&mut To { cx: self.cx, conn: self.core.client }, data) {
+            let kept = self.keep_piece(link, data);
+            let mut to = To { cx: self.cx, conn: self.core.client };
+            let written = match kept {
+                Some(piece) => body.data_owned(&mut to, piece),
+                None => body.data(&mut to, data),
+            };
+            if let Err(error) = written {
                 return self.give_up(Some(link), Failure::Response(error));
             }
             // A small body that came in one piece needs no deadline; one that trickles has a new one for each part.
@@ -229,11 +260,15 @@ impl Turn<'_> {
         reusable: bool,
         trailers: &Fields,
     ) -> State {
+        if let Receiving::Unchanged(entry) = receiving {
+            return self.complete_unchanged(link, reusable, &entry);
+        }
         if let Receiving::Body(body) = &mut receiving
             && let Err(error) = body.end(&mut To { cx: self.cx, conn: self.core.client }, trailers)
         {
             return self.give_up(Some(link), Failure::Response(error));
         }
+        self.keep_complete();
         if self.core.request_complete || !reusable {
             return self.complete(link, reusable);
         }
@@ -242,11 +277,30 @@ impl Turn<'_> {
         State::Relay { link, sending, receiving: Receiving::Complete, reusable }
     }
 
+    /// The backend has confirmed what is stored: that is the answer.
+    fn complete_unchanged(&mut self, link: Link, reusable: bool, entry: &Arc<Entry>) -> State {
+        let done = self.complete(link, reusable);
+        if self.core.client == ConnId::NOBODY {
+            return done;
+        }
+        self.serve(entry)
+    }
+
+    /// Those who read the response with us have it, or nearly: more of it may come.
+    fn readers_caught_up(&mut self, link: Link) {
+        let unsent = self.parts.table.downstream(self.core.client).map_or(0, |client| client.unsent_now());
+        if unsent <= HIGH_WATER
+            && let Some(upstream) = self.parts.table.upstream(link.conn)
+        {
+            upstream.set_congested(self.cx, false);
+        }
+    }
+
     /// The backend ended or reset its connection before the response did.
     fn upstream_gone(&mut self, link: Link, receiving: &Receiving) -> State {
         match receiving {
             Receiving::Head => self.lost(link, Failure::UpstreamClosed, true),
-            Receiving::Body(_) => self.give_up(Some(link), Failure::Truncated),
+            Receiving::Body(_) | Receiving::Unchanged(_) => self.give_up(Some(link), Failure::Truncated),
             Receiving::Complete => {
                 self.close_after("backend closed before the request ended");
                 self.complete(link, false)

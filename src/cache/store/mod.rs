@@ -1,0 +1,422 @@
+//! Stored responses, found by key, bounded in bytes.
+//!
+//! ```text
+//!   key ── hash ──▶ shard ── lock ──▶ index ──▶ slab ──▶ Arc<Entry>      unlock, then: which variant, is it fresh
+//! ```
+//!
+//! The lock of a shard guards a few words and is held for a few dozen nanoseconds: whoever looks something up takes
+//! references away and judges them outside. No lock is ever held while another is taken. Bodies are shared: a hit costs
+//! one count of references.
+//!
+//! # Memory
+//!
+//! Everything an entry costs is counted ([`Entry::cost`]), and so is what is being filled. Over the limit the entry goes
+//! that was not used for the longest time, of one shard after the other: as keys are spread evenly, the ends of the lists
+//! are about equally old. What is stale and can neither be validated nor be served goes earlier: when it is met, and a
+//! few places of the slab are looked at on every insertion. Nothing ever looks at all of them.
+
+mod entry;
+mod shard;
+#[cfg(test)]
+mod tests;
+
+pub use entry::Entry;
+
+use super::{
+    collapse::{Flight, Lead},
+    key::{Seed, Uri},
+    mail::Mail,
+};
+use shard::{Dropped, Shard};
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+/// Places looked at for useless entries on each insertion: with two, a slab is swept at least once while it is replaced.
+const SWEPT: usize = 2;
+
+/// Places of a slab that a walk looks at under one lock.
+const WALKED: usize = 128;
+
+/// Keys per shard whose answers are remembered to be uncacheable. When there are more, the rest is not remembered.
+const PASSED_MAX: usize = 256;
+
+/// Where a URI is kept: looked up without an allocation.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The URI.
+    pub uri: Uri<'a>,
+    /// Its hash under the store's seed.
+    pub hash: u64,
+}
+
+/// Bounds on what is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of everything together, overhead included.
+    pub bytes: usize,
+    /// Bytes of one body. At most half of all.
+    pub object: usize,
+    /// Variants of one key.
+    pub variants: usize,
+    /// How long an uncacheable answer is remembered: so long nobody waits for the next one.
+    pub pass: Duration,
+}
+
+/// What is stored for a key.
+#[derive(Debug, Clone, Default)]
+pub enum Candidates {
+    /// Nothing.
+    #[default]
+    None,
+    /// One response: the usual case, without a list.
+    One(Arc<Entry>),
+    /// Several variants, the one stored last first.
+    Many(Vec<Arc<Entry>>),
+}
+
+impl Candidates {
+    /// All of them.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Arc<Entry>] {
+        match self {
+            Self::None => &[],
+            Self::One(entry) => std::slice::from_ref(entry),
+            Self::Many(entries) => entries,
+        }
+    }
+
+    fn push(&mut self, entry: Arc<Entry>) {
+        *self = match std::mem::take(self) {
+            Self::None => Self::One(entry),
+            Self::One(first) => Self::Many(vec![first, entry]),
+            Self::Many(mut entries) => {
+                entries.push(entry);
+                Self::Many(entries)
+            }
+        };
+    }
+}
+
+/// What a look-up came to.
+#[derive(Debug, Clone, Default)]
+pub struct Found {
+    /// What is stored.
+    pub entries: Candidates,
+    /// The key's last answer could not be stored: waiting for the next one would be in vain.
+    pub passed: bool,
+    /// When the look was: see [`Store::join`].
+    stamp: u64,
+}
+
+/// Who fetches.
+#[derive(Debug)]
+pub enum Join {
+    /// We do.
+    Lead(Lead),
+    /// Somebody does already.
+    Follow(Arc<Flight>),
+    /// Something was stored since the look-up: look again.
+    Again,
+    /// Nobody can be waited for: the hash of the key is taken.
+    Alone,
+}
+
+/// What happened, as numbers that only grow, and what is there now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Entries now.
+    pub entries: usize,
+    /// Bytes now, with overhead and with what is being filled.
+    pub bytes: usize,
+    /// Entries put in.
+    pub stored: u64,
+    /// Entries that had to go for want of room.
+    pub evicted: u64,
+    /// Entries that were of no use any more.
+    pub expired: u64,
+}
+
+/// Where a walk over all entries stands.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Walk {
+    shard: usize,
+    slot: usize,
+}
+
+/// All stored responses of a proxy, shared by its workers.
+#[derive(Debug)]
+pub struct Store {
+    seed: Seed,
+    shards: Box<[Mutex<Shard>]>,
+    limits: Limits,
+    used: AtomicUsize,
+    /// Which shard gives something up next.
+    cursor: AtomicUsize,
+    stored: AtomicU64,
+    evicted: AtomicU64,
+    expired: AtomicU64,
+    mail: Mail,
+}
+
+impl Store {
+    /// An empty store of `shards` shards (rounded up to a power of two). `mail` reaches those who wait for fetches;
+    /// `seed` is what no client may know.
+    #[must_use]
+    pub fn new(limits: Limits, shards: usize, seed: Seed, mail: Mail) -> Self {
+        let shard = || Mutex::new(Shard::default());
+        Self {
+            seed,
+            shards: std::iter::repeat_with(shard).take(shards.next_power_of_two()).collect(),
+            limits: Limits { object: limits.object.min(limits.bytes / 2), ..limits },
+            used: AtomicUsize::new(0),
+            cursor: AtomicUsize::new(0),
+            stored: AtomicU64::new(0),
+            evicted: AtomicU64::new(0),
+            expired: AtomicU64::new(0),
+            mail,
+        }
+    }
+
+    /// The bounds.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Whom progress reaches.
+    #[must_use]
+    pub fn mail(&self) -> &Mail {
+        &self.mail
+    }
+
+    /// Where a URI is kept.
+    #[must_use]
+    pub fn place<'a>(&self, uri: Uri<'a>) -> Place<'a> {
+        Place { uri, hash: uri.hash(self.seed) }
+    }
+
+    /// What is stored for a URI. A single entry counts as used; of several, the one chosen has to be [`Store::touch`]ed.
+    #[must_use]
+    pub fn look_up(&self, place: Place<'_>, now: Instant) -> Found {
+        let mut useless: Dropped = None;
+        let mut shard = self.shard(place.hash);
+        let mut found = Found { stamp: shard.stamp, ..Found::default() };
+        let mut only = None;
+        for (slot, entry) in shard.of(place) {
+            found.entries.push(entry.clone());
+            only = Some(slot);
+        }
+        if let (Some(slot), Candidates::One(entry)) = (only, &found.entries) {
+            if entry.is_useless(now) {
+                useless = shard.remove(slot);
+                found.entries = Candidates::None;
+            } else {
+                shard.touch(slot);
+            }
+        }
+        found.passed = !shard.passed.is_empty() && shard.passed.get(&place.hash).is_some_and(|until| *until > now);
+        drop(shard);
+        self.dropped(useless.as_slice(), &self.expired);
+        found
+    }
+
+    /// Makes an entry the most recently used.
+    pub fn touch(&self, entry: &Arc<Entry>) {
+        let mut shard = self.shard(entry.hash);
+        if let Some(slot) = shard.slot_of(entry) {
+            shard.touch(slot);
+        }
+    }
+
+    /// Takes part in fetching a URI, after a look-up that `found` nothing to use.
+    pub fn join(self: &Arc<Self>, place: Place<'_>, found: &Found) -> Join {
+        let mut shard = self.shard(place.hash);
+        if let Some(flight) = shard.flights.get(&place.hash) {
+            return if place.uri.is(flight.key()) { Join::Follow(flight.clone()) } else { Join::Alone };
+        }
+        if shard.stamp != found.stamp {
+            return Join::Again;
+        }
+        let flight = Arc::new(Flight::new(place.uri.to_key(), place.hash));
+        shard.flights.insert(place.hash, flight.clone());
+        drop(shard);
+        Join::Lead(Lead::new(self.clone(), flight))
+    }
+
+    /// The fetch is over: the next one who asks leads again.
+    pub(super) fn land(&self, flight: &Arc<Flight>) {
+        let hash = flight.hash();
+        let mut shard = self.shard(hash);
+        if shard.flights.get(&hash).is_some_and(|other| Arc::ptr_eq(other, flight)) {
+            shard.flights.remove(&hash);
+        }
+    }
+
+    /// Remembers for a while that nobody need wait for an answer to this URI.
+    pub fn pass(&self, place: Place<'_>, now: Instant) {
+        let mut shard = self.shard(place.hash);
+        if shard.passed.len() >= PASSED_MAX {
+            shard.passed.retain(|_, until| *until > now);
+        }
+        if shard.passed.len() < PASSED_MAX {
+            shard.passed.insert(place.hash, now + self.limits.pass);
+        }
+    }
+
+    /// Puts an entry in, in the place of the one that it `replaces`, if one does. `false`: there is no room.
+    pub fn insert(&self, entry: Arc<Entry>, now: Instant, replaces: impl Fn(&Entry) -> bool) -> bool {
+        let cost = entry.cost();
+        if !self.reserve(cost) {
+            return false;
+        }
+        let mut out = Vec::new();
+        let mut shard = self.shard(entry.hash);
+        shard.passed.remove(&entry.hash);
+        let (mut place, mut last, mut variants) = (None, None, 0);
+        for (slot, other) in shard.of(entry.place()) {
+            variants += 1;
+            last = Some(slot);
+            if replaces(other) {
+                place = Some(slot);
+                break;
+            }
+        }
+        match (place, last) {
+            (Some(slot), _) => out.extend(shard.exchange(slot, entry)),
+            (None, last) => {
+                if let Some(last) = last.filter(|_| variants >= self.limits.variants) {
+                    out.extend(shard.remove(last));
+                }
+                shard.insert(entry);
+            }
+        }
+        let replaced = out.len();
+        shard.sweep(SWEPT, now, &mut out);
+        drop(shard);
+        self.stored.fetch_add(1, Relaxed);
+        let (replaced, useless) = out.split_at(replaced);
+        self.used.fetch_sub(replaced.iter().map(|entry| entry.cost()).sum(), Relaxed);
+        self.dropped(useless, &self.expired);
+        true
+    }
+
+    /// Puts `new` in the place of `old`. `false`: `old` is gone, or there is no room.
+    pub fn replace(&self, old: &Arc<Entry>, new: Arc<Entry>) -> bool {
+        if !self.reserve(new.cost()) {
+            return false;
+        }
+        let cost = new.cost();
+        let mut shard = self.shard(old.hash);
+        let replaced = match shard.slot_of(old) {
+            Some(slot) => shard.exchange(slot, new),
+            None => None,
+        };
+        drop(shard);
+        self.used.fetch_sub(replaced.as_ref().map_or(cost, |old| old.cost()), Relaxed);
+        replaced.is_some()
+    }
+
+    /// Takes out everything stored for a URI. How many entries that were.
+    pub fn remove(&self, place: Place<'_>) -> usize {
+        let mut out = Vec::new();
+        let mut shard = self.shard(place.hash);
+        loop {
+            let first = shard.of(place).next().map(|(slot, _)| slot);
+            let Some(slot) = first else { break };
+            out.extend(shard.remove(slot));
+        }
+        drop(shard);
+        self.release(&out);
+        out.len()
+    }
+
+    /// Takes out one entry. `false`: it was not there any more.
+    pub fn remove_entry(&self, entry: &Arc<Entry>) -> bool {
+        let mut shard = self.shard(entry.hash);
+        let removed = shard.slot_of(entry).and_then(|slot| shard.remove(slot));
+        drop(shard);
+        self.release(removed.as_slice());
+        removed.is_some()
+    }
+
+    /// Shows `see` the entries of the next few places; `false`: that were all. No lock is held while `see` runs. Entries
+    /// that are stored or moved meanwhile may be missed.
+    pub fn walk(&self, walk: &mut Walk, mut see: impl FnMut(&Arc<Entry>)) -> bool {
+        let Some(shard) = self.shards.get(walk.shard) else { return false };
+        let mut entries = Vec::new();
+        let next = lock(shard).walk(walk.slot, WALKED, |_, entry| entries.push(entry.clone()));
+        match next {
+            Some(slot) => walk.slot = slot,
+            None => *walk = Walk { shard: walk.shard + 1, slot: 0 },
+        }
+        entries.iter().for_each(&mut see);
+        true
+    }
+
+    /// Numbers. Not of one moment: the shards are asked one after the other.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats {
+            entries: self.shards.iter().map(|shard| lock(shard).len).sum(),
+            bytes: self.used.load(Relaxed),
+            stored: self.stored.load(Relaxed),
+            evicted: self.evicted.load(Relaxed),
+            expired: self.expired.load(Relaxed),
+        }
+    }
+
+    /// Takes `bytes` out of the budget, and makes room for them. `false`: there is none to be made; nothing was taken.
+    pub(super) fn reserve(&self, bytes: usize) -> bool {
+        self.used.fetch_add(bytes, Relaxed);
+        let mut in_vain = 0;
+        while self.used.load(Relaxed) > self.limits.bytes {
+            if in_vain == self.shards.len() {
+                self.give_back(bytes);
+                return false;
+            }
+            let at = self.cursor.fetch_add(1, Relaxed) & (self.shards.len() - 1);
+            let mut shard = lock(&self.shards[at]);
+            let evicted = shard.oldest().and_then(|slot| shard.remove(slot));
+            drop(shard);
+            in_vain = if evicted.is_some() { 0 } else { in_vain + 1 };
+            self.dropped(evicted.as_slice(), &self.evicted);
+        }
+        true
+    }
+
+    /// Takes `bytes` out of the budget, whether there is room or not: for what cannot be refused.
+    pub(super) fn take(&self, bytes: usize) {
+        self.used.fetch_add(bytes, Relaxed);
+    }
+
+    /// Gives back what was reserved.
+    pub(super) fn give_back(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, Relaxed);
+    }
+
+    fn dropped(&self, entries: &[Arc<Entry>], count: &AtomicU64) {
+        if !entries.is_empty() {
+            count.fetch_add(entries.len() as u64, Relaxed);
+            self.release(entries);
+        }
+    }
+
+    fn release(&self, entries: &[Arc<Entry>]) {
+        self.give_back(entries.iter().map(|entry| entry.cost()).sum());
+    }
+
+    fn shard(&self, hash: u64) -> MutexGuard<'_, Shard> {
+        // Bits that the map inside does not use: it takes the low ones for the place and the high ones for its tags.
+        lock(&self.shards[(hash >> 32) as usize & (self.shards.len() - 1)])
+    }
+}
+
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    // No code that can panic runs under the lock, so a poisoned one is still in order.
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}

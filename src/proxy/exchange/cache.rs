@@ -1,0 +1,346 @@
+//! What the cache has for a request, and what follows: an answer, a question of our own, or the way past it.
+//!
+//! ```text
+//!            fresh, or may be stale                  somebody fetches it already
+//!   look_up ────────────────────────▶ serve.rs      ╭───────────────────────────▶ follow.rs
+//!      │                                            │
+//!      ├── stale: to be validated ──────────────────┤
+//!      ├── nothing there ───────────────────────────┤ we fetch it
+//!      ╰── not for the cache ─────▶ route.rs        ╰────────────────▶ route.rs … keep.rs
+//! ```
+
+use super::{Exchange, State, Turn};
+use crate::{
+    app::ConnId,
+    cache::{
+        CacheConfig, Found, Join, Lead, Place, RequestDirectives, Reuse, Situation, Stale, Store, Ticket, Validate,
+        key::Uri, may_look_up, reuse, store::Entry, vary,
+    },
+    http::{Method, RequestHead, target::Scheme},
+    proxy::record::Record,
+    time::Now,
+};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Instant,
+};
+
+/// The cache as the exchanges see it: shared by all workers.
+#[derive(Debug)]
+pub(in crate::proxy) struct Cache {
+    pub(in crate::proxy) store: Arc<Store>,
+    pub(in crate::proxy) config: CacheConfig,
+    /// Entries taken out because something unsafe changed what they show.
+    pub(in crate::proxy) invalidated: AtomicU64,
+}
+
+/// Why a request goes to a backend: the words of RFC 9211 §2.2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::proxy) enum Forward {
+    /// Excluded, or with a body or an upgrade: not looked up.
+    Bypass,
+    /// Its method is not cached.
+    Method,
+    /// Nothing is stored for the URI.
+    UriMiss,
+    /// What is stored is for other requests.
+    VaryMiss,
+    /// The request wants the backend asked.
+    Request,
+    /// What is stored is stale.
+    Stale,
+    /// Only a part is stored.
+    Partial,
+}
+
+impl Forward {
+    /// All of them, as counters number them.
+    pub(in crate::proxy) const ALL: [Self; 7] =
+        [Self::Bypass, Self::Method, Self::UriMiss, Self::VaryMiss, Self::Request, Self::Stale, Self::Partial];
+
+    pub(in crate::proxy) fn as_str(self) -> &'static str {
+        match self {
+            Self::Bypass => "bypass",
+            Self::Method => "method",
+            Self::UriMiss => "uri-miss",
+            Self::VaryMiss => "vary-miss",
+            Self::Request => "request",
+            Self::Stale => "stale",
+            Self::Partial => "partial",
+        }
+    }
+}
+
+/// What an exchange that was not answered by the cache at once has to do with it.
+#[derive(Debug)]
+pub(in crate::proxy) struct Caching {
+    pub(super) asked: RequestDirectives,
+    pub(super) why: Forward,
+    /// What the backend answered.
+    pub(super) status: Option<u16>,
+    /// It waited for the fetch of another one.
+    pub(super) collapsed: bool,
+    /// The response may be stored, and others may wait for it.
+    pub(super) lead: Option<Lead>,
+    /// What is stored for it and cannot be used as it is.
+    pub(super) stored: Option<Arc<Entry>>,
+    /// The request in our own words: with our validators in place of the client's.
+    pub(super) question: Option<RequestHead>,
+    /// When it was sent, for the age of the response.
+    pub(super) sent: Option<Now>,
+    /// Until when others are waited for.
+    pub(super) wait_until: Option<Instant>,
+    /// Nobody waits for the answer: a revalidation in the background.
+    pub(in crate::proxy) background: bool,
+}
+
+impl Caching {
+    fn new(asked: RequestDirectives, why: Forward) -> Box<Self> {
+        Box::new(Self {
+            asked,
+            why,
+            status: None,
+            collapsed: false,
+            lead: None,
+            stored: None,
+            question: None,
+            sent: None,
+            wait_until: None,
+            background: false,
+        })
+    }
+}
+
+/// A fetch without a client, to be begun.
+#[derive(Debug)]
+pub(in crate::proxy) struct Fetch {
+    pub(in crate::proxy) head: RequestHead,
+    pub(in crate::proxy) caching: Box<Caching>,
+    pub(in crate::proxy) record: Record,
+}
+
+/// What a look came to.
+enum Verdict {
+    /// Not for the cache.
+    Past(Forward),
+    /// This answers it; it may be stale, and then somebody may have to ask for a newer one.
+    Use(Arc<Entry>, Option<Lead>),
+    /// A backend has to be asked.
+    Ask { why: Forward, stored: Option<Arc<Entry>>, join: Join },
+    /// It has to be, and the client does not want that.
+    Refuse,
+}
+
+impl Turn<'_> {
+    /// The head is here: the cache first, if there is one.
+    pub(super) fn look_up(&mut self) -> State {
+        let shared = self.parts.shared.clone();
+        let Some(cache) = &shared.cache else { return self.route(None) };
+        let asked = RequestDirectives::of(&self.core.head.fields);
+        let verdict = self.judge(cache, &asked);
+        match verdict {
+            Verdict::Use(entry, lead) => {
+                if let Some(lead) = lead {
+                    self.revalidate_later(lead, entry.clone(), asked);
+                }
+                self.serve(&entry)
+            }
+            Verdict::Refuse => self.give_up(None, super::Failure::OnlyIfCached),
+            Verdict::Past(why) => {
+                self.caching(asked, why);
+                self.route(None)
+            }
+            Verdict::Ask { why, stored, join } => self.ask(cache, asked, why, stored, join),
+        }
+    }
+
+    /// The exchange's dealings with the cache, begun with the first look.
+    fn caching(&mut self, asked: RequestDirectives, why: Forward) -> &mut Caching {
+        let caching = self.core.caching.get_or_insert_with(|| Caching::new(asked, why));
+        caching.why = why;
+        caching
+    }
+
+    fn ask(
+        &mut self,
+        cache: &Cache,
+        asked: RequestDirectives,
+        why: Forward,
+        stored: Option<Arc<Entry>>,
+        join: Join,
+    ) -> State {
+        let until = self.cx.now() + cache.config.wait;
+        self.caching(asked, why).stored = stored;
+        let lead = match join {
+            Join::Lead(lead) => Some(lead),
+            Join::Follow(flight) => {
+                let caching = self.caching(asked, why);
+                let until = *caching.wait_until.get_or_insert(until);
+                if self.cx.now() < until {
+                    return self.follow(flight.follow(), until);
+                }
+                self.alone(cache)
+            }
+            Join::Again | Join::Alone => self.alone(cache),
+        };
+        self.caching(asked, why).lead = lead;
+        self.question();
+        self.route(None)
+    }
+
+    /// Goes to a backend without regard to others, and without others waiting for it.
+    pub(super) fn go_alone(&mut self) -> State {
+        let shared = self.parts.shared.clone();
+        let Some(cache) = &shared.cache else { return self.route(None) };
+        let lead = self.alone(cache);
+        if let Some(caching) = &mut self.core.caching {
+            caching.lead = lead;
+        }
+        self.question();
+        self.route(None)
+    }
+
+    fn alone(&self, cache: &Cache) -> Option<Lead> {
+        let uri = Uri::of(&self.core.head, Scheme::Http)?;
+        Some(Lead::alone(cache.store.clone(), cache.store.place(uri)))
+    }
+
+    /// If something is stored, asks whether it is still good.
+    fn question(&mut self) {
+        let Some(caching) = &mut self.core.caching else { return };
+        caching.question = caching.stored.as_ref().and_then(|entry| conditional(&self.core.head, entry));
+    }
+
+    fn judge(&self, cache: &Cache, asked: &RequestDirectives) -> Verdict {
+        let head = &self.core.head;
+        if may_look_up(head).is_err() {
+            let method = matches!(head.method, Method::Get | Method::Head);
+            return Verdict::Past(if method { Forward::Bypass } else { Forward::Method });
+        }
+        let path = head.parsed_target().path();
+        if !self.core.request_complete || self.core.upgrade || cache.config.exclude.iter().any(|not| not.matches(path))
+        {
+            return Verdict::Past(Forward::Bypass);
+        }
+        let Some(uri) = Uri::of(head, Scheme::Http) else { return Verdict::Past(Forward::Bypass) };
+        let place = cache.store.place(uri);
+        // Every time around, somebody else has stored something.
+        for _ in 0..3 {
+            if let Some(verdict) = self.judge_place(cache, place, asked) {
+                return verdict;
+            }
+        }
+        Verdict::Ask { why: Forward::UriMiss, stored: None, join: Join::Alone }
+    }
+
+    /// `None`: something has changed meanwhile.
+    fn judge_place(&self, cache: &Cache, place: Place<'_>, asked: &RequestDirectives) -> Option<Verdict> {
+        let (head, now) = (&self.core.head, self.cx.now());
+        let found = cache.store.look_up(place, now);
+        let entries = found.entries.as_slice();
+        let chosen = vary::choose(entries, &head.fields, |entry| (&entry.stored.selecting, entry.stored.date));
+        if let (Some(chosen), [_, _, ..]) = (chosen, entries) {
+            cache.store.touch(chosen);
+        }
+        let Some(entry) = chosen.filter(|entry| entry.stored.body.is_whole()) else {
+            if asked.only_if_cached {
+                return Some(Verdict::Refuse);
+            }
+            let why = if entries.is_empty() { Forward::UriMiss } else { Forward::VaryMiss };
+            let shared = asks_for_all(head) && !asked.no_store;
+            let join = join(cache, place, &found, head, shared)?;
+            return Some(Verdict::Ask { why, stored: None, join });
+        };
+        let reason = match reuse(&entry.stored.freshness, asked, now, Situation::Normal) {
+            Reuse::Fresh | Reuse::Stale(Stale::ClientAccepts | Stale::IfError) => {
+                return Some(Verdict::Use(entry.clone(), None));
+            }
+            Reuse::Stale(Stale::WhileRevalidating) => {
+                let lead = match join(cache, place, &found, head, asks_for_all(head))? {
+                    Join::Lead(lead) => Some(lead),
+                    Join::Follow(_) | Join::Again | Join::Alone => None,
+                };
+                return Some(Verdict::Use(entry.clone(), lead));
+            }
+            Reuse::Validate(_) if asked.only_if_cached => return Some(Verdict::Refuse),
+            Reuse::Validate(reason) => reason,
+        };
+        // Who wants the backend asked now cannot make do with an answer to an earlier question.
+        let (why, shared) = match reason {
+            Validate::Expired => (Forward::Stale, !asked.no_store && !has_own_conditions(head)),
+            Validate::ResponseNoCache => (Forward::Stale, false),
+            Validate::RequestNoCache | Validate::RequestMaxAge | Validate::RequestMinFresh => (Forward::Request, false),
+        };
+        let join = join(cache, place, &found, head, shared)?;
+        Some(Verdict::Ask { why, stored: Some(entry.clone()), join })
+    }
+
+    /// A stale response is on its way to the client: somebody asks for a newer one.
+    fn revalidate_later(&mut self, lead: Lead, entry: Arc<Entry>, asked: RequestDirectives) {
+        let mut caching = Caching::new(asked, Forward::Stale);
+        caching.background = true;
+        caching.lead = Some(lead);
+        caching.question = conditional(&self.core.head, &entry);
+        caching.stored = Some(entry);
+        let head = self.core.head.clone();
+        let record = Record::new(self.core.record.peer, self.cx.clock());
+        self.parts.fetches.push(Fetch { head, caching, record });
+    }
+
+    /// Where this exchange is told of what it waits for.
+    pub(super) fn ticket(&self) -> Ticket {
+        Ticket { worker: u32::try_from(self.parts.worker).unwrap_or(u32::MAX), who: self.core.key }
+    }
+}
+
+/// Takes part in fetching, if this may be `shared` with others. `None`: look again.
+fn join(cache: &Cache, place: Place<'_>, found: &Found, head: &RequestHead, shared: bool) -> Option<Join> {
+    if !shared || found.passed || head.method != Method::Get {
+        return Some(Join::Alone);
+    }
+    match cache.store.join(place, found) {
+        Join::Again => None,
+        join => Some(join),
+    }
+}
+
+/// Whether the answer to this request can be everybody's: the whole representation, without conditions.
+fn asks_for_all(head: &RequestHead) -> bool {
+    !has_own_conditions(head)
+        && !head.fields.contains("if-none-match")
+        && !head.fields.contains("if-modified-since")
+        && !head.fields.contains("range")
+}
+
+/// Conditions that only the origin server may judge (RFC 9111 §4.3.2).
+fn has_own_conditions(head: &RequestHead) -> bool {
+    head.fields.contains("if-match") || head.fields.contains("if-unmodified-since")
+}
+
+/// The request with the validators of what is stored. `None`: it has none, or the request has conditions of its own that
+/// must reach the backend.
+fn conditional(head: &RequestHead, entry: &Entry) -> Option<RequestHead> {
+    let fields = &entry.stored.head.fields;
+    let (tag, date) = (fields.get("etag"), fields.get("last-modified"));
+    if has_own_conditions(head) || tag.is_none() && date.is_none() {
+        return None;
+    }
+    let mut question = head.clone();
+    for name in ["if-none-match", "if-modified-since", "if-range", "range"] {
+        question.fields.remove(name);
+    }
+    if let Some(tag) = tag {
+        question.fields.push("If-None-Match", tag);
+    }
+    if let Some(date) = date {
+        question.fields.push("If-Modified-Since", date);
+    }
+    Some(question)
+}
+
+impl Exchange {
+    /// Whether no client waits for it.
+    pub(in crate::proxy) fn is_unattended(&self) -> bool {
+        self.core.client == ConnId::NOBODY
+    }
+}
