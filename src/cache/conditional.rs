@@ -19,42 +19,49 @@ use super::{
     date::{date_of, parse_date},
     validators::{EntityTag, tags},
 };
-use crate::http::{Method, RequestHead, Status};
+use crate::http::{Fields, Method, RequestHead, ResponseHead, Status};
 use std::time::SystemTime;
 
 /// Whether the client has the response already: 304 (Not Modified) is all that it needs. `now` decides the century of
 /// dates with two digits.
 #[must_use]
 pub fn not_modified(request: &RequestHead, stored: &Stored, now: SystemTime) -> bool {
+    has_already(request, &stored.head, stored.date, now)
+}
+
+/// The same for a response that has just come from the backend, of which only the head is here: `date` is its `Date`, or
+/// when it arrived. For the client whose conditions gave way to ours.
+#[must_use]
+pub fn has_already(request: &RequestHead, response: &ResponseHead, date: SystemTime, now: SystemTime) -> bool {
     // Without the condition it has to be a success (RFC 9110 §13.2.1), and one with a representation (RFC 9111 §4.3.2).
     let applicable = matches!(request.method, Method::Get | Method::Head)
-        && matches!(stored.head.status, Status::OK | Status::PARTIAL_CONTENT);
+        && matches!(response.status, Status::OK | Status::PARTIAL_CONTENT);
     if !applicable {
         return false;
     }
     if request.fields.contains("if-none-match") {
-        return has_tag(request, stored);
+        return has_tag(request, &response.fields);
     }
-    is_unmodified_since(request, stored, now)
+    is_unmodified_since(request, &response.fields, date, now)
 }
 
 /// RFC 9110 §13.1.2.
-fn has_tag(request: &RequestHead, stored: &Stored) -> bool {
+fn has_tag(request: &RequestHead, response: &Fields) -> bool {
     let mut lines = request.fields.get_all("if-none-match");
     if lines.next() == Some(b"*") && lines.next().is_none() {
         return true;
     }
-    let Some(ours) = EntityTag::of(&stored.head.fields) else { return false };
+    let Some(ours) = EntityTag::of(response) else { return false };
     tags(&request.fields, "if-none-match").any(|theirs| theirs.is_weakly(ours))
 }
 
 /// RFC 9110 §13.1.3. Two lines are more than one member, and so is no date: ignored.
-fn is_unmodified_since(request: &RequestHead, stored: &Stored, now: SystemTime) -> bool {
+fn is_unmodified_since(request: &RequestHead, response: &Fields, date: SystemTime, now: SystemTime) -> bool {
     let mut lines = request.fields.get_all("if-modified-since");
     let (Some(line), None) = (lines.next(), lines.next()) else { return false };
     let Some(since) = parse_date(line, now) else { return false };
     // Without Last-Modified, when it was made or came is the latest that it can have changed (RFC 9111 §4.3.2).
-    date_of(&stored.head.fields, "last-modified", now).unwrap_or(stored.date) <= since
+    date_of(response, "last-modified", now).unwrap_or(date) <= since
 }
 
 #[cfg(test)]

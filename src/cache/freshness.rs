@@ -78,6 +78,19 @@ impl Freshness {
         }
     }
 
+    /// The same for a response that is known to be another by now: it has to be validated before it is used again, fails or
+    /// not (§4.3.5, §4.4).
+    #[must_use]
+    pub fn invalidated(self) -> Self {
+        Self {
+            lifetime: Seconds::ZERO,
+            stale_while_revalidate: Seconds::ZERO,
+            stale_if_error: Seconds::ZERO,
+            no_cache: true,
+            ..self
+        }
+    }
+
     /// How old the response is (§4.2.3, `current_age`).
     #[must_use]
     pub fn age(&self, now: Instant) -> Duration {

@@ -24,6 +24,7 @@ pub mod freshness;
 pub mod invalidate;
 pub mod key;
 pub mod mail;
+pub mod partial;
 pub mod policy;
 pub mod purge;
 pub mod range;
@@ -35,6 +36,7 @@ pub mod store;
 mod testing;
 #[cfg(test)]
 mod tests;
+pub mod validate;
 pub mod validators;
 pub mod vary;
 
@@ -51,4 +53,5 @@ pub use reuse::{Reuse, Situation, Stale, Validate, is_server_failure, reuse};
 pub use serve::{Answer, Incomplete, answer};
 pub use status::{CacheStatus, Forward};
 pub use store::{Found, Join, Place, Store};
+pub use validate::{Freshened, freshened};
 pub use vary::Selecting;

@@ -142,7 +142,7 @@ impl Turn<'_> {
                 let caching = self.caching(asked, why);
                 let until = *caching.wait_until.get_or_insert(until);
                 if self.cx.now() < until {
-                    return self.follow(flight.follow(), until);
+                    return self.follow(flight.follow(&cache.store), until);
                 }
                 self.alone(cache)
             }
