@@ -7,6 +7,9 @@
 mod support;
 
 mod collapse;
+mod origin;
+mod purge;
+mod rules;
 mod store;
 
 /// A request for `target` without a body.
