@@ -20,7 +20,7 @@ use super::{
 use bytes::Bytes;
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     time::Instant,
@@ -61,11 +61,13 @@ pub struct Flight {
 struct State {
     stage: Stage,
     waiting: Vec<Ticket>,
+    /// A leader that goes on for its followers alone, and is told when the last one has left.
+    orphan: Option<Ticket>,
 }
 
 impl Flight {
     pub(super) fn new(key: Key, hash: u64) -> Self {
-        let state = State { stage: Stage::Asked, waiting: Vec::new() };
+        let state = State { stage: Stage::Asked, waiting: Vec::new(), orphan: None };
         Self { key, hash, followers: AtomicUsize::new(0), state: Mutex::new(state) }
     }
 
@@ -81,14 +83,19 @@ impl Flight {
 
     /// Follows.
     #[must_use]
-    pub fn follow(self: &Arc<Self>) -> Follower {
+    pub fn follow(self: &Arc<Self>, store: &Arc<Store>) -> Follower {
         self.followers.fetch_add(1, Relaxed);
-        Follower { flight: self.clone() }
+        Follower { flight: self.clone(), store: store.clone() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code that can panic runs under the lock, so a poisoned one is still in order.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The new stage, for everybody who waits.
     fn enter(&self, stage: Stage, store: &Store) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         state.stage = stage;
         let told = std::mem::take(&mut state.waiting);
         drop(state);
@@ -100,13 +107,14 @@ impl Flight {
 #[derive(Debug)]
 pub struct Follower {
     flight: Arc<Flight>,
+    store: Arc<Store>,
 }
 
 impl Follower {
     /// How far it is. If nothing has come back, `ticket` is told when something has.
     #[must_use]
     pub fn stage(&self, ticket: Ticket) -> Stage {
-        let mut state = self.flight.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.flight.lock();
         if matches!(state.stage, Stage::Asked) {
             state.waiting.push(ticket);
         }
@@ -116,7 +124,10 @@ impl Follower {
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        self.flight.followers.fetch_sub(1, Relaxed);
+        if self.flight.followers.fetch_sub(1, Relaxed) == 1 {
+            let leader = self.flight.lock().orphan;
+            self.store.mail().post(leader.as_slice());
+        }
     }
 }
 
@@ -156,6 +167,11 @@ impl Lead {
     #[must_use]
     pub fn followers(&self) -> usize {
         self.flight.followers.load(Relaxed)
+    }
+
+    /// The leader has no client of its own any more: it is told when the last follower leaves.
+    pub fn orphan(&self, leader: Ticket) {
+        self.flight.lock().orphan = Some(leader);
     }
 
     /// The response that arrives, if it is one to be stored.

@@ -26,6 +26,7 @@ pub mod key;
 pub mod mail;
 pub mod partial;
 pub mod policy;
+pub mod purge;
 pub mod range;
 pub mod reuse;
 pub mod serve;

@@ -1,19 +1,23 @@
-//! The admin listener: `/healthz` for a supervisor, `/stats` for whoever wonders why.
+//! The admin listener: `/healthz` for a supervisor, `/stats` for whoever wonders why, `/purge` for whoever knows better
+//! than the cache.
 //!
 //! Off unless asked for, on loopback unless insisted upon: what it tells is for the operator, not for clients.
 
 use super::{
+    admin_purge,
     downstream::HIGH_WATER,
     parts::{Parts, Shared},
+    stats::{CacheCounters, Counter},
     table::Role,
 };
 use crate::{
     app::{ConnId, Cx, TimerKey},
+    cache::Forward,
     health::Availability,
     http::{self, Method, ReadPhase, RequestEvent, RequestHead, RequestReader, Status},
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, time::Instant};
+use std::{collections::BTreeMap, sync::atomic::Ordering::Relaxed, time::Instant};
 
 /// A client of the admin listener.
 #[derive(Debug)]
@@ -91,10 +95,11 @@ impl Parts {
                 body.push('\n');
                 (Status::OK, "application/json", "", body)
             }
+            ("/purge", _) => admin_purge::answer(&self.shared, head),
             _ if known => {
                 (Status::METHOD_NOT_ALLOWED, "text/plain", "Allow: GET, HEAD\r\n", "GET or HEAD\n".to_owned())
             }
-            _ => (Status::NOT_FOUND, "text/plain", "", "there are /healthz and /stats\n".to_owned()),
+            _ => (Status::NOT_FOUND, "text/plain", "", "there are /healthz, /stats and /purge\n".to_owned()),
         };
         let mut answer = message(status, kind, extra, &body, persist);
         if head.method == Method::Head {
@@ -163,7 +168,38 @@ impl Shared {
                 "waited": sum(|c| c.pool.waited.read()),
                 "queue_full": sum(|c| c.pool.refused.read()),
             },
+            "cache": self.cache_stats(),
             "backends": self.backend_stats(now),
+        })
+    }
+
+    /// `null` without a cache.
+    fn cache_stats(&self) -> Value {
+        let Some(cache) = &self.cache else { return Value::Null };
+        let sum = |read: fn(&CacheCounters) -> &Counter| -> u64 {
+            self.counters.iter().map(|counters| read(&counters.cache).read()).sum()
+        };
+        let forwarded: BTreeMap<&str, u64> = Forward::ALL
+            .iter()
+            .enumerate()
+            .map(|(at, why)| (why.as_str(), self.counters.iter().map(|c| c.cache.forwarded[at].read()).sum()))
+            .collect();
+        let store = cache.store.stats();
+        json!({
+            "hits": sum(|c| &c.hits),
+            "forwarded": forwarded,
+            "collapsed": sum(|c| &c.collapsed),
+            "revalidated": sum(|c| &c.validated),
+            "revalidations_in_background": sum(|c| &c.background),
+            "stale_served": sum(|c| &c.stale),
+            "stored": store.stored,
+            "evicted": store.evicted,
+            "expired": store.expired,
+            "invalidated": cache.invalidated.load(Relaxed),
+            "purged": cache.purged.load(Relaxed),
+            "entries": store.entries,
+            "bytes": store.bytes,
+            "limit_bytes": cache.store.limits().bytes,
         })
     }
 

@@ -12,6 +12,7 @@
 //! milestone is a plan with more parts.
 
 mod admin;
+mod admin_purge;
 mod answer;
 mod args;
 mod backends;

@@ -169,5 +169,5 @@ fn cache(config: CacheConfig, workers: usize, slots: &Arc<Slots>, seed: u64) -> 
     // Another secret than the ones of the workers, from the same source.
     let secret = SmallRng::seed_from_u64(seed.rotate_left(32)).random();
     let store = Arc::new(Store::new(config.limits, SHARDS, Seed(secret), mail));
-    Cache { store, config, invalidated: AtomicU64::new(0) }
+    Cache { store, config, invalidated: AtomicU64::new(0), purged: AtomicU64::new(0) }
 }

@@ -1,6 +1,7 @@
 //! Counters: one writer per worker, summed when somebody asks.
 
-use super::{exchange::Forward, failure::Failure};
+use super::failure::Failure;
+use crate::cache::Forward;
 use std::{
     collections::BTreeMap,
     sync::{

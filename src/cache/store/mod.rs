@@ -225,6 +225,12 @@ impl Store {
         found
     }
 
+    /// What is stored for a URI, without counting as a use: for the operator.
+    #[must_use]
+    pub fn peek(&self, place: Place<'_>) -> Vec<Arc<Entry>> {
+        self.shard(place.hash).of(place).map(|(_, entry)| entry.clone()).collect()
+    }
+
     /// Makes an entry the most recently used.
     pub fn touch(&self, entry: &Arc<Entry>) {
         let mut shard = self.shard(entry.hash);

@@ -13,8 +13,8 @@ use super::{Exchange, State, Turn};
 use crate::{
     app::ConnId,
     cache::{
-        CacheConfig, Found, Join, Lead, Place, RequestDirectives, Reuse, Situation, Stale, Store, Ticket, Validate,
-        key::Uri, may_look_up, reuse, store::Entry, vary,
+        CacheConfig, Forward, Found, Join, Lead, Place, RequestDirectives, Reuse, Situation, Stale, Store, Ticket,
+        Validate, key::Uri, may_look_up, reuse, store::Entry, vary,
     },
     http::{Method, RequestHead, target::Scheme},
     proxy::record::Record,
@@ -32,43 +32,8 @@ pub(in crate::proxy) struct Cache {
     pub(in crate::proxy) config: CacheConfig,
     /// Entries taken out because something unsafe changed what they show.
     pub(in crate::proxy) invalidated: AtomicU64,
-}
-
-/// Why a request goes to a backend: the words of RFC 9211 §2.2.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::proxy) enum Forward {
-    /// Excluded, or with a body or an upgrade: not looked up.
-    Bypass,
-    /// Its method is not cached.
-    Method,
-    /// Nothing is stored for the URI.
-    UriMiss,
-    /// What is stored is for other requests.
-    VaryMiss,
-    /// The request wants the backend asked.
-    Request,
-    /// What is stored is stale.
-    Stale,
-    /// Only a part is stored.
-    Partial,
-}
-
-impl Forward {
-    /// All of them, as counters number them.
-    pub(in crate::proxy) const ALL: [Self; 7] =
-        [Self::Bypass, Self::Method, Self::UriMiss, Self::VaryMiss, Self::Request, Self::Stale, Self::Partial];
-
-    pub(in crate::proxy) fn as_str(self) -> &'static str {
-        match self {
-            Self::Bypass => "bypass",
-            Self::Method => "method",
-            Self::UriMiss => "uri-miss",
-            Self::VaryMiss => "vary-miss",
-            Self::Request => "request",
-            Self::Stale => "stale",
-            Self::Partial => "partial",
-        }
-    }
+    /// Entries taken out because the operator said so.
+    pub(in crate::proxy) purged: AtomicU64,
 }
 
 /// What an exchange that was not answered by the cache at once has to do with it.
@@ -177,7 +142,7 @@ impl Turn<'_> {
                 let caching = self.caching(asked, why);
                 let until = *caching.wait_until.get_or_insert(until);
                 if self.cx.now() < until {
-                    return self.follow(flight.follow(), until);
+                    return self.follow(flight.follow(&cache.store), until);
                 }
                 self.alone(cache)
             }

@@ -11,9 +11,11 @@ use crate::{
         collapse::{Lead, Over},
         entry::{Body, Stored, storable},
         fill::Added,
-        is_server_failure,
+        invalidated, is_server_failure,
         key::Uri,
-        may_store, reuse,
+        may_store,
+        purge::tags_of,
+        reuse,
         store::Entry,
         vary::Selecting,
     },
@@ -203,11 +205,12 @@ impl Turn<'_> {
 
     /// An unsafe request was answered: what is stored for what it changed is no longer true (RFC 9111 §4.4).
     fn invalidate(&mut self, cache: &Cache, head: &ResponseHead) {
-        if self.core.head.method.is_safe() || !matches!(head.status.code(), 200..=399) {
+        if self.core.head.method.is_safe() {
             return;
         }
         if let Some(uri) = Uri::of(&self.core.head, Scheme::Http) {
-            let gone = cache.store.remove(cache.store.place(uri));
+            let keys = invalidated(&self.core.head.method, uri, head);
+            let gone: usize = keys.iter().map(|key| cache.store.remove(cache.store.place(key.uri()))).sum();
             cache.invalidated.fetch_add(gone as u64, Relaxed);
         }
     }
@@ -220,9 +223,16 @@ impl Turn<'_> {
         }
         let Some(fill) = lead.fill() else { return false };
         match receiving {
+            // What nobody may use without asking again is not worth it.
+            _ if fill.opening().stored.freshness.left(self.cx.now()).is_err() => false,
             Receiving::Body(_) => fill.length().is_some_and(|length| length - fill.kept().min(length) <= NEARLY_DONE),
             Receiving::Head | Receiving::Complete | Receiving::Unchanged(_) => false,
         }
+    }
+
+    /// Whether anybody is there for whom it goes on.
+    pub(super) fn is_wanted(&self, receiving: &Receiving) -> bool {
+        self.core.client != ConnId::NOBODY || self.core.is_our_own() || self.goes_on_without_client(receiving)
     }
 
     /// Lets the client go, and goes on.
@@ -235,6 +245,10 @@ impl Turn<'_> {
             self.core.record.status = failure.status().code();
         }
         self.core.close = Close::Abort;
+        let ticket = self.ticket();
+        if let Some(lead) = self.core.caching.as_ref().and_then(|caching| caching.lead.as_ref()) {
+            lead.orphan(ticket);
+        }
         if let Some(upstream) = self.parts.table.upstream(link.conn) {
             upstream.set_congested(self.cx, false);
         }
@@ -271,9 +285,12 @@ fn opening(
         freshness: Freshness::of(head, &said, sent, now, &config.rules),
         date: now.wall,
         body: Body::whole(Vec::new()),
-        tags: Box::default(),
+        tags: tags_of(&head.fields),
     };
-    Ok((entry(lead.key().clone(), lead.place().hash, stored), length))
+    let entry = entry(lead.key().clone(), lead.place().hash, stored);
+    // Stale from the start, and nothing to ask by whether it is still good.
+    let useful = entry.useless_at.is_none_or(|at| at > now.instant + GRACE);
+    if useful { Ok((entry, length)) } else { Err(NotStored::NothingAllows) }
 }
 
 /// Whether the next request for the same would fare no better.
@@ -286,7 +303,8 @@ fn is_the_responses_fault(reason: NotStored) -> bool {
 
 fn entry(key: crate::cache::key::Key, hash: u64, stored: Stored) -> Entry {
     let validators = stored.head.fields.contains("etag") || stored.head.fields.contains("last-modified");
-    let useless_at = if validators { None } else { stored.freshness.useful_until().map(|until| until + GRACE) };
+    let useful_until = stored.freshness.useful_until().unwrap_or(stored.freshness.arrived());
+    let useless_at = (!validators).then(|| useful_until + GRACE);
     Entry { key, hash, stored, wire: Bytes::new(), useless_at }
 }
 
@@ -307,5 +325,6 @@ fn freshened(old: &Entry, head: &ResponseHead, sent: Now, now: Now, config: &Cac
     stored.freshness = Freshness::of(&stored.head, &said, sent, now, &config.rules);
     stored.head = storable(&stored.head, &said, now);
     stored.date = now.wall;
+    stored.tags = tags_of(&stored.head.fields);
     entry(old.key.clone(), old.hash, stored)
 }

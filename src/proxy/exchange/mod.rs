@@ -35,7 +35,7 @@ mod route;
 mod serve;
 mod tunnel;
 
-pub(super) use cache::{Cache, Caching, Fetch, Forward};
+pub(super) use cache::{Cache, Caching, Fetch};
 use relay::To;
 
 use super::{failure::Failure, parts::Parts, phase, phase::Phase, record::Record};

@@ -95,7 +95,8 @@ impl Turn<'_> {
             Event::ClientEnded => return self.give_up(Some(link), Failure::ClientGone),
             Event::ClientLost(failure) if self.goes_on_without_client(&receiving) => self.detach(link, failure),
             Event::ClientLost(failure) | Event::RequestBad(failure) => return self.give_up(Some(link), failure),
-            Event::Told => self.readers_caught_up(link),
+            Event::Told if self.is_wanted(&receiving) => self.readers_caught_up(link),
+            Event::Told => return self.give_up(Some(link), Failure::ClientGone),
             Event::Expired if self.exchange_is_late() => return self.give_up(Some(link), Failure::ExchangeTimeout),
             Event::Expired
             | Event::Route

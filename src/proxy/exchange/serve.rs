@@ -1,9 +1,13 @@
 //! Answers from the cache: a head written for this client, and the stored body by reference.
 
-use super::{Close, Event, Failure, Forward, State, Turn};
+use super::{Close, Event, Failure, State, Turn};
 use crate::{
-    cache::{Answer, Incomplete, answer, store::Entry},
-    http::{BodyLength, Version, framing::write_decimal},
+    cache::{
+        Answer, CacheStatus, Incomplete, Key, Uri, answer,
+        status::{Forward, Origin},
+        store::Entry,
+    },
+    http::{BodyLength, Version, framing::write_decimal, target::Scheme},
     proxy::{headers, stats::Counter},
 };
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -137,37 +141,18 @@ impl Turn<'_> {
     /// `Cache-Status` (RFC 9211): `entry` is what the client gets, if it comes from the cache.
     pub(super) fn put_status(&self, out: &mut BytesMut, entry: Option<&Entry>, stored: bool) {
         let Some(cache) = self.parts.shared.cache.as_ref().filter(|cache| cache.config.status) else { return };
-        out.put_slice(b"Cache-Status: ");
-        out.put_slice(self.parts.shared.config.forwarding.pseudonym.as_bytes());
-        match &self.core.caching {
-            None => out.put_slice(b"; hit"),
+        let origin = match &self.core.caching {
+            None => Origin::Hit,
             Some(caching) => {
-                out.put_slice(b"; fwd=");
-                out.put_slice(caching.why.as_str().as_bytes());
-                if let Some(status) = caching.status {
-                    out.put_slice(b"; fwd-status=");
-                    write_decimal(u64::from(status), out);
-                }
-                if stored {
-                    out.put_slice(b"; stored");
-                }
-                if caching.collapsed {
-                    out.put_slice(b"; collapsed");
-                }
+                Origin::Forwarded { why: caching.why, status: caching.status, stored, collapsed: caching.collapsed }
             }
-        }
-        if let Some(entry) = entry {
-            let ttl = entry.stored.freshness.ttl_seconds(self.cx.now());
-            out.put_slice(if ttl < 0 { b"; ttl=-" } else { b"; ttl=" });
-            write_decimal(ttl.unsigned_abs(), out);
-        }
-        if cache.config.status_key
-            && let Some(uri) = crate::cache::key::Uri::of(&self.core.head, crate::http::target::Scheme::Http)
-        {
-            out.put_slice(b"; key=\"");
-            out.put_slice(uri.to_key().as_str().as_bytes());
-            out.put_slice(b"\"");
-        }
+        };
+        let ttl = entry.map(|entry| entry.stored.freshness.ttl_seconds(self.cx.now()));
+        let key = cache.config.status_key.then(|| Uri::of(&self.core.head, Scheme::Http)).flatten();
+        let key = key.map(|uri| uri.to_key());
+        out.put_slice(b"Cache-Status: ");
+        CacheStatus { origin, ttl, key: key.as_ref().map(Key::as_str) }
+            .write_to(&self.parts.shared.config.forwarding.pseudonym, out);
         out.put_slice(b"\r\n");
     }
 
