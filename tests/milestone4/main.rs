@@ -7,7 +7,11 @@
 mod support;
 
 mod collapse;
+mod ranges;
+mod stage;
 mod store;
+mod validation;
+mod vary;
 
 /// A request for `target` without a body.
 fn get(target: &str) -> String {

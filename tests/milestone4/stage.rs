@@ -63,43 +63,56 @@ impl Stage {
         Self { proxy, client, backend, answers }
     }
 
-    /// Each conversation is about a resource of its own, so that one proxy serves them all.
+    /// Each conversation is about a resource of its own, so that one proxy serves them all. What goes wrong in one does
+    /// not hide what goes wrong in the next.
     pub fn play(&mut self, conversations: &[(&str, &[Step])]) {
+        let mut wrong = Vec::new();
         for (at, (what, steps)) in conversations.iter().enumerate() {
-            for (number, step) in steps.iter().enumerate() {
-                let context = format!("{what}, request {}", number + 1);
-                self.step(&format!("/{at}"), step, &context);
-            }
+            let outcome = steps.iter().enumerate().try_for_each(|(number, step)| {
+                let told = self.step(&format!("/{at}"), step);
+                told.map_err(|why| format!("{what}, request {}: {why}", number + 1))
+            });
+            wrong.extend(outcome.err());
         }
+        assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n\n"));
     }
 
-    fn step(&mut self, target: &str, step: &Step, context: &str) {
+    fn step(&mut self, target: &str, step: &Step) -> Result<(), String> {
         let before = self.backend.requests().len();
         *self.answers.lock().unwrap() = step.backend.iter().map(|answer| (*answer).to_owned()).collect();
         self.client.send(format!("{} {target} HTTP/1.1\r\nHost: test\r\n{}\r\n", step.method, step.fields));
         let got = match self.client.outcome(step.method) {
             Ok(got) => got,
-            Err(end) => panic!("{context}: the connection ended ({end:?})"),
+            Err(end) => {
+                self.client = Conn::open(self.proxy.address());
+                return Err(format!("the connection ended ({end:?})"));
+            }
         };
-        let asked = self.backend.requests().split_off(before);
-        assert_eq!(asked.len(), step.backend.len(), "{context}: requests to the backend: {asked:#?}\nresponse: {got:#?}");
-        if let Some(asked) = asked.last() {
-            check(asked, step.asked, &format!("{context}: the backend was asked"));
-        }
-        let body = String::from_utf8_lossy(&got.body);
-        assert_eq!((got.status(), &*body), (step.status, step.body), "{context}: {got:#?}");
-        check(&got, step.got, &format!("{context}: the client got"));
         if got.field("connection") == Some("close") {
             self.client = Conn::open(self.proxy.address());
         }
+        let asked = self.backend.requests().split_off(before);
+        if asked.len() != step.backend.len() {
+            return Err(format!("{} requests to the backend\n{}\n{}", asked.len(), heads(&asked), head(&got)));
+        }
+        if let Some(asked) = asked.last() {
+            check(asked, step.asked)?;
+        }
+        let body = String::from_utf8_lossy(&got.body);
+        if (got.status(), &*body) != (step.status, step.body) {
+            return Err(format!("{:?} instead of {} {:?}\n{}", body, step.status, step.body, head(&got)));
+        }
+        check(&got, step.got)
     }
 }
 
 /// `Name`, `!Name`, `Name: value`, `Name~part of the value`.
-fn check(message: &Message, expectations: &[&str], context: &str) {
-    for expectation in expectations {
-        let values = |name: &str| message.all(name).collect::<Vec<_>>().join(", ");
-        let holds = if let Some(name) = expectation.strip_prefix('!') {
+fn check(message: &Message, expectations: &[&str]) -> Result<(), String> {
+    let values = |name: &str| {
+        message.head.as_ref().map(|head| head.all(name).collect::<Vec<_>>().join(", ")).unwrap_or_default()
+    };
+    let holds = |expectation: &str| {
+        if let Some(name) = expectation.strip_prefix('!') {
             message.field(name).is_none()
         } else if let Some((name, value)) = expectation.split_once(": ") {
             message.field(name).is_some() && values(name) == value
@@ -107,7 +120,21 @@ fn check(message: &Message, expectations: &[&str], context: &str) {
             values(name).contains(part)
         } else {
             message.field(expectation).is_some()
-        };
-        assert!(holds, "{context} without {expectation:?}: {message:#?}");
+        }
+    };
+    match expectations.iter().find(|expectation| !holds(expectation)) {
+        None => Ok(()),
+        Some(expectation) => Err(format!("not so: {expectation}\n{}", head(message))),
     }
+}
+
+fn head(message: &Message) -> String {
+    let head = message.head.as_ref();
+    let lines =
+        head.into_iter().flat_map(|head| head.fields.iter().map(|(name, value)| format!("\n  {name}: {value}")));
+    head.map(|head| head.start.join(" ")).unwrap_or_default() + &lines.collect::<String>()
+}
+
+fn heads(messages: &[Message]) -> String {
+    messages.iter().map(head).collect::<Vec<_>>().join("\n")
 }

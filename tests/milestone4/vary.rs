@@ -11,8 +11,10 @@ from_milestone4! {
     variants_of_one_representation,
 }
 
-const ONE: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nVary: Foo\r\nETag: \"1\"\r\nContent-Length: 3\r\n\r\none";
-const TWO: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nVary: Foo\r\nETag: \"2\"\r\nContent-Length: 3\r\n\r\ntwo";
+const ONE: &str =
+    "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nVary: Foo\r\nETag: \"1\"\r\nContent-Length: 3\r\n\r\none";
+const TWO: &str =
+    "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nVary: Foo\r\nETag: \"2\"\r\nContent-Length: 3\r\n\r\ntwo";
 const PLAIN: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nContent-Length: 5\r\n\r\nplain";
 const STAR: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nVary: Foo, *\r\nContent-Length: 4\r\n\r\nstar";
 const STAR_LINES: &str =
@@ -31,7 +33,10 @@ const fn hit(fields: &'static str, body: &'static str) -> Step {
 
 fn responses_are_kept_apart(milestone: &Milestone) {
     Stage::new(milestone, &[]).play(&[
-        ("the same value", &[first("Foo: 1\r\n", &[ONE], "one"), hit("Foo: 1\r\n", "one"), hit("foo:1\r\nBar: x\r\n", "one")]),
+        (
+            "the same value",
+            &[first("Foo: 1\r\n", &[ONE], "one"), hit("Foo: 1\r\n", "one"), hit("foo:1\r\nBar: x\r\n", "one")],
+        ),
         (
             "another value",
             &[
@@ -43,12 +48,7 @@ fn responses_are_kept_apart(milestone: &Milestone) {
         ),
         (
             "absent is not empty",
-            &[
-                first("", &[ONE], "one"),
-                first("Foo:\r\n", &[TWO], "two"),
-                hit("", "one"),
-                hit("Foo:\r\n", "two"),
-            ],
+            &[first("", &[ONE], "one"), first("Foo:\r\n", &[TWO], "two"), hit("", "one"), hit("Foo:\r\n", "two")],
         ),
         ("a star among others", &[first("", &[STAR], "star"), first("", &[STAR], "star")]),
         ("a star on a second line", &[first("", &[STAR_LINES], "star"), first("", &[STAR_LINES], "star")]),
@@ -90,7 +90,10 @@ fn variants_of_one_representation(milestone: &Milestone) {
         &[
             first("Foo: 1\r\n", &[ONE], "one"),
             first("Foo: 2\r\n", &[TWO], "two"),
-            Step { asked: &["If-None-Match~\"1\"", "If-None-Match~\"2\"", "!If-Modified-Since"], ..first("Foo: 3\r\n", &[NOT_TWO], "two") },
+            Step {
+                asked: &["If-None-Match~\"1\"", "If-None-Match~\"2\"", "!If-Modified-Since"],
+                ..first("Foo: 3\r\n", &[NOT_TWO], "two")
+            },
             hit("Foo: 3\r\n", "two"),
             hit("Foo: 2\r\n", "two"),
             hit("Foo: 1\r\n", "one"),
