@@ -7,6 +7,7 @@
 mod support;
 
 mod collapse;
+mod odd;
 mod ranges;
 mod stage;
 mod store;

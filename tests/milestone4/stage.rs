@@ -13,32 +13,32 @@ use std::{
 
 /// One request of a conversation.
 #[derive(Debug, Clone, Copy)]
-pub struct Step {
+pub(crate) struct Step {
     /// `GET` and the like.
-    pub method: &'static str,
+    pub(crate) method: &'static str,
     /// Further field lines, each with its line break.
-    pub fields: &'static str,
+    pub(crate) fields: &'static str,
     /// What the backend answers, one after the other. Nothing: it must not be asked.
-    pub backend: &'static [&'static str],
+    pub(crate) backend: &'static [&'static str],
     /// What the last of the backend's requests has to have (`Name: value`), or must not have (`!Name`).
-    pub asked: &'static [&'static str],
+    pub(crate) asked: &'static [&'static str],
     /// The status that the client gets.
-    pub status: u16,
+    pub(crate) status: u16,
     /// The content that it gets.
-    pub body: &'static str,
+    pub(crate) body: &'static str,
     /// What its response has to have, or must not have.
-    pub got: &'static [&'static str],
+    pub(crate) got: &'static [&'static str],
 }
 
 /// A `GET` that is answered from the cache with this body.
-pub const HIT: Step =
+pub(crate) const HIT: Step =
     Step { method: "GET", fields: "", backend: &[], asked: &[], status: 200, body: "", got: &["Age", "Cache-Status"] };
 
 /// A request for which the backend has to be asked.
-pub const MISS: Step = Step { got: &[], ..HIT };
+pub(crate) const MISS: Step = Step { got: &[], ..HIT };
 
 /// The proxy, and the ends on both its sides.
-pub struct Stage {
+pub(crate) struct Stage {
     proxy: Process,
     client: Conn,
     backend: Backend,
@@ -46,7 +46,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    pub fn new(milestone: &Milestone, flags: &[&str]) -> Self {
+    pub(crate) fn new(milestone: &Milestone, flags: &[&str]) -> Self {
         let answers: Arc<Mutex<VecDeque<String>>> = Arc::default();
         let script = answers.clone();
         let backend = Backend::start(move |mut served| {
@@ -65,7 +65,7 @@ impl Stage {
 
     /// Each conversation is about a resource of its own, so that one proxy serves them all. What goes wrong in one does
     /// not hide what goes wrong in the next.
-    pub fn play(&mut self, conversations: &[(&str, &[Step])]) {
+    pub(crate) fn play(&mut self, conversations: &[(&str, &[Step])]) {
         let mut wrong = Vec::new();
         for (at, (what, steps)) in conversations.iter().enumerate() {
             let outcome = steps.iter().enumerate().try_for_each(|(number, step)| {
