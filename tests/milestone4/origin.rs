@@ -16,15 +16,15 @@ use std::{
 type Scripts = Arc<Mutex<HashMap<String, VecDeque<String>>>>;
 
 /// A backend with a script for each target, and the proxy in front of it.
-pub struct World {
-    pub backend: Backend,
-    pub proxy: Process,
+pub(crate) struct World {
+    pub(crate) backend: Backend,
+    pub(crate) proxy: Process,
     scripts: Scripts,
 }
 
 impl World {
     /// A proxy with these flags. Without anything more to say the backend answers `404` that is not stored.
-    pub fn new(milestone: &Milestone, flags: &[&str]) -> Self {
+    pub(crate) fn new(milestone: &Milestone, flags: &[&str]) -> Self {
         let scripts = Scripts::default();
         let said = scripts.clone();
         let backend = Backend::start(move |mut served| {
@@ -42,28 +42,28 @@ impl World {
     }
 
     /// The next answer for `target`; an empty one ends the connection.
-    pub fn say(&self, target: &str, answer: impl Into<String>) {
+    pub(crate) fn say(&self, target: &str, answer: impl Into<String>) {
         lock(&self.scripts).entry(target.to_owned()).or_default().push_back(answer.into());
     }
 
     /// One request of a client of its own.
-    pub fn ask(&self, method: &str, target: &str, lines: &str) -> Message {
+    pub(crate) fn ask(&self, method: &str, target: &str, lines: &str) -> Message {
         let request = format!("{method} {target} HTTP/1.1\r\nHost: test\r\n{lines}\r\n");
         Conn::open(self.proxy.address()).ask(&request)
     }
 
-    pub fn get(&self, target: &str) -> Message {
+    pub(crate) fn get(&self, target: &str) -> Message {
         self.ask("GET", target, "")
     }
 
     /// How many requests for it reached the backend.
-    pub fn asked(&self, target: &str) -> usize {
+    pub(crate) fn asked(&self, target: &str) -> usize {
         self.backend.requests().iter().filter(|request| self::target(request) == target).count()
     }
 }
 
 /// A whole response. `{+60}` and `{-60}` in the lines become the date in, and before, so many seconds.
-pub fn response(status: u16, lines: &str, body: &str) -> String {
+pub(crate) fn response(status: u16, lines: &str, body: &str) -> String {
     let lines = dated(lines);
     if matches!(status, 204 | 304) {
         return format!("HTTP/1.1 {status} X\r\n{lines}\r\n");
@@ -72,7 +72,7 @@ pub fn response(status: u16, lines: &str, body: &str) -> String {
 }
 
 /// Replaces `{±seconds}` with dates.
-pub fn dated(lines: &str) -> String {
+pub(crate) fn dated(lines: &str) -> String {
     let mut text = String::new();
     let mut rest = lines;
     while let Some((before, after)) = rest.split_once('{') {
@@ -91,16 +91,16 @@ fn date(offset: i64) -> String {
     httpdate::fmt_http_date(if offset < 0 { now - distance } else { now + distance })
 }
 
-pub fn field<'m>(message: &'m Message, name: &str) -> &'m str {
+pub(crate) fn field<'m>(message: &'m Message, name: &str) -> &'m str {
     message.field(name).unwrap_or("-")
 }
 
-pub fn body(message: &Message) -> &str {
+pub(crate) fn body(message: &Message) -> &str {
     std::str::from_utf8(&message.body).expect("tests answer with text")
 }
 
 /// All values of a field, in order.
-pub fn all<'m>(message: &'m Message, name: &'m str) -> Vec<&'m str> {
+pub(crate) fn all<'m>(message: &'m Message, name: &'m str) -> Vec<&'m str> {
     message.head.iter().flat_map(|head| head.all(name)).collect()
 }
 
