@@ -15,7 +15,7 @@ use super::{
     fill::{Added, End, Fill},
     key::Key,
     mail::Ticket,
-    store::{Entry, Place, Store},
+    store::{Entry, Mark, Place, Store},
 };
 use bytes::Bytes;
 use std::{
@@ -143,13 +143,16 @@ impl Drop for Follower {
 pub struct Lead {
     store: Arc<Store>,
     flight: Arc<Flight>,
+    /// When it began: what is cut afterwards is not stored.
+    since: Mark,
     fill: Option<Arc<Fill>>,
     over: bool,
 }
 
 impl Lead {
     pub(super) fn new(store: Arc<Store>, flight: Arc<Flight>) -> Self {
-        Self { store, flight, fill: None, over: false }
+        let since = store.mark(flight.hash);
+        Self { store, flight, since, fill: None, over: false }
     }
 
     /// A fetch that nobody can follow, whose response may be stored all the same.
@@ -217,6 +220,7 @@ impl Lead {
         let stored = fill.take_body().filter(|_| wanted).and_then(|body| finish(fill.opening(), body)).map(Arc::new);
         // In this order: whoever finds no fetch any more finds the entry.
         let stored = stored.filter(|entry| self.store.insert(entry.clone(), now, |other| replaces(entry, other)));
+        let stored = stored.filter(|entry| !self.store.withdraw(self.since, entry));
         fill.finish(End::Complete);
         self.release(if stored.is_some() { Over::Stored } else { Over::Private });
         stored

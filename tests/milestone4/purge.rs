@@ -1,12 +1,12 @@
 //! What the operator takes out, and the numbers about the cache.
 
 use crate::{
-    get_with,
+    get, get_with,
     origin::{World, body, response},
     support::{
         milestones::{Milestone, from_milestone4},
         process::Process,
-        raw::Conn,
+        raw::{Backend, Conn},
         wire::Message,
     },
 };
@@ -19,6 +19,7 @@ from_milestone4! {
     purging_is_for_the_operator_only,
     what_is_not_understood_purges_nothing,
     without_a_cache_there_is_nothing_to_purge,
+    what_is_on_its_way_is_not_stored,
     the_numbers_of_the_cache_add_up,
 }
 
@@ -147,8 +148,55 @@ fn without_a_cache_there_is_nothing_to_purge(milestone: &Milestone) {
     assert_eq!(stats(&world), Value::Null);
 }
 
+/// A response that was begun before it was declared untrue goes to its client, and to nobody else.
+fn what_is_on_its_way_is_not_stored(milestone: &Milestone) {
+    let head = "HTTP/1.1 200 OK\r\nCache-Control: max-age=1000\r\nCache-Tag: t\r\nContent-Length: 4\r\n\r\n";
+    for (query, gone) in [
+        ("url=http://test/a", true),
+        ("url=/a", true),
+        ("prefix=/", true),
+        ("tag=t", true),
+        ("all", true),
+        ("POST", true),
+        ("url=http://test/b", false),
+        ("prefix=/b", false),
+        ("tag=u", false),
+        ("all&dry-run", false),
+    ] {
+        let (backend, incoming) = Backend::by_hand();
+        let flags = ["--admin", "127.0.0.1:0", "--workers", "1"];
+        let proxy = milestone.start(&[&backend], &[&flags, milestone.forgiving()].concat());
+        let mut first = Conn::open(proxy.address());
+        first.send(get("/a"));
+        let mut server = incoming.accept();
+        server.request().unwrap();
+        server.send(format!("{head}ol"));
+        first.read_until("\r\n\r\nol");
+        if query == "POST" {
+            let mut other = Conn::open(proxy.address());
+            other.send("POST /a HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n");
+            let mut server = incoming.accept();
+            server.request().unwrap();
+            server.send("HTTP/1.1 204 X\r\nConnection: close\r\n\r\n");
+            assert_eq!(other.response("POST").status(), 204);
+        } else {
+            let purge = format!("POST /purge?{query} HTTP/1.1\r\nHost: admin\r\n\r\n");
+            assert_eq!(json(&Conn::open(admin(&proxy)).ask(&purge))["entries"], 0, "{query}");
+        }
+        server.send("d!");
+        assert_eq!(first.read(2), b"d!", "{query}");
+        let mut second = Conn::open(proxy.address());
+        second.send(get("/a"));
+        if gone {
+            server.request().unwrap_or_else(|end| panic!("{query}: {end:?} instead of a request"));
+            server.send("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nnew");
+        }
+        assert_eq!(body(&second.response("GET")), if gone { "new" } else { "old!" }, "{query}");
+    }
+}
+
 fn stats(world: &World) -> Value {
-    let answer = Conn::open(admin(&world.proxy)).ask(&crate::get("/stats"));
+    let answer = Conn::open(admin(&world.proxy)).ask(&get("/stats"));
     serde_json::from_slice::<Value>(&answer.body).expect("it is JSON")["cache"].clone()
 }
 
