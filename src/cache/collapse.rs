@@ -17,11 +17,12 @@ use super::{
     mail::Ticket,
     store::{Entry, Mark, Place, Store},
 };
+use crate::http::Fields;
 use bytes::Bytes;
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicUsize, Ordering::Relaxed},
     },
     time::Instant,
 };
@@ -54,8 +55,6 @@ pub struct Flight {
     key: Key,
     hash: u64,
     followers: AtomicUsize,
-    /// What it brings is untrue already: something unsafe, or the operator, has taken out what is stored for the URI.
-    void: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -70,18 +69,13 @@ struct State {
 impl Flight {
     pub(super) fn new(key: Key, hash: u64) -> Self {
         let state = State { stage: Stage::Asked, waiting: Vec::new(), orphan: None };
-        Self { key, hash, followers: AtomicUsize::new(0), void: AtomicBool::new(false), state: Mutex::new(state) }
+        Self { key, hash, followers: AtomicUsize::new(0), state: Mutex::new(state) }
     }
 
     /// What is fetched.
     #[must_use]
     pub fn key(&self) -> &Key {
         &self.key
-    }
-
-    /// What it brings is not stored.
-    pub(super) fn cancel(&self) {
-        self.void.store(true, Relaxed);
     }
 
     pub(super) fn hash(&self) -> u64 {
@@ -208,20 +202,20 @@ impl Lead {
         added
     }
 
-    /// The body is complete: stores what `finish` makes of it in the place of what it `replaces`. What was stored.
+    /// The body is complete, and `trailers` followed it, for those who read it now: stores what `finish` makes of it in the place of what it `replaces`. What was stored.
     pub fn complete(
         mut self,
         now: Instant,
+        trailers: &Fields,
         finish: impl FnOnce(&Entry, Vec<Bytes>) -> Option<Entry>,
         replaces: impl Fn(&Entry, &Entry) -> bool,
     ) -> Option<Arc<Entry>> {
         let fill = self.fill.clone()?;
-        let wanted = !self.flight.void.load(Relaxed);
-        let stored = fill.take_body().filter(|_| wanted).and_then(|body| finish(fill.opening(), body)).map(Arc::new);
+        let stored = fill.take_body().and_then(|body| finish(fill.opening(), body)).map(Arc::new);
         // In this order: whoever finds no fetch any more finds the entry.
         let stored = stored.filter(|entry| self.store.insert(entry.clone(), now, |other| replaces(entry, other)));
         let stored = stored.filter(|entry| !self.store.withdraw(self.since, entry));
-        fill.finish(End::Complete);
+        fill.finish(End::Complete, trailers);
         self.release(if stored.is_some() { Over::Stored } else { Over::Private });
         stored
     }
@@ -239,7 +233,7 @@ impl Lead {
 impl Drop for Lead {
     fn drop(&mut self) {
         if let Some(fill) = &self.fill {
-            fill.finish(End::Broken);
+            fill.finish(End::Broken, &Fields::new());
         }
         self.release(Over::Failed);
     }
