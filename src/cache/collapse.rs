@@ -21,7 +21,7 @@ use bytes::Bytes;
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
     time::Instant,
 };
@@ -54,6 +54,8 @@ pub struct Flight {
     key: Key,
     hash: u64,
     followers: AtomicUsize,
+    /// What it brings is untrue already: something unsafe, or the operator, has taken out what is stored for the URI.
+    void: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -68,13 +70,18 @@ struct State {
 impl Flight {
     pub(super) fn new(key: Key, hash: u64) -> Self {
         let state = State { stage: Stage::Asked, waiting: Vec::new(), orphan: None };
-        Self { key, hash, followers: AtomicUsize::new(0), state: Mutex::new(state) }
+        Self { key, hash, followers: AtomicUsize::new(0), void: AtomicBool::new(false), state: Mutex::new(state) }
     }
 
     /// What is fetched.
     #[must_use]
     pub fn key(&self) -> &Key {
         &self.key
+    }
+
+    /// What it brings is not stored.
+    pub(super) fn cancel(&self) {
+        self.void.store(true, Relaxed);
     }
 
     pub(super) fn hash(&self) -> u64 {
@@ -202,11 +209,12 @@ impl Lead {
     pub fn complete(
         mut self,
         now: Instant,
-        finish: impl FnOnce(&Entry, Vec<Bytes>) -> Entry,
+        finish: impl FnOnce(&Entry, Vec<Bytes>) -> Option<Entry>,
         replaces: impl Fn(&Entry, &Entry) -> bool,
     ) -> Option<Arc<Entry>> {
         let fill = self.fill.clone()?;
-        let stored = fill.take_body().map(|body| Arc::new(finish(fill.opening(), body)));
+        let wanted = !self.flight.void.load(Relaxed);
+        let stored = fill.take_body().filter(|_| wanted).and_then(|body| finish(fill.opening(), body)).map(Arc::new);
         // In this order: whoever finds no fetch any more finds the entry.
         let stored = stored.filter(|entry| self.store.insert(entry.clone(), now, |other| replaces(entry, other)));
         fill.finish(End::Complete);

@@ -327,7 +327,7 @@ impl Store {
         replaced.is_some()
     }
 
-    /// Takes out everything stored for a URI. How many entries that were.
+    /// Takes out everything stored for a URI, and what is on its way. How many entries that were.
     pub fn remove(&self, place: Place<'_>) -> usize {
         let mut out = Vec::new();
         let mut shard = self.shard(place.hash);
@@ -335,6 +335,10 @@ impl Store {
             let first = shard.of(place).next().map(|(slot, _)| slot);
             let Some(slot) = first else { break };
             out.extend(shard.remove(slot));
+        }
+        // What is on its way was made before: nobody new follows it, and it is not stored.
+        if let Some(flight) = shard.flights.remove(&place.hash) {
+            flight.cancel();
         }
         drop(shard);
         self.release(&out);

@@ -13,8 +13,15 @@ use super::{Exchange, State, Turn};
 use crate::{
     app::ConnId,
     cache::{
-        CacheConfig, Forward, Found, Join, Lead, Place, RequestDirectives, Reuse, Situation, Stale, Store, Ticket,
-        Validate, key::Uri, may_look_up, reuse, store::Entry, vary,
+        CacheConfig, Forward, Found, Join, Lead, Place, RequestDirectives, Reuse, Situation, Stale, Store, Stored,
+        Ticket, Validate, answer,
+        key::Uri,
+        may_look_up,
+        partial::Part,
+        reuse,
+        store::Entry,
+        validate::{conditional, has_validator, synthesized},
+        vary,
     },
     http::{Method, RequestHead, target::Scheme},
     proxy::record::Record,
@@ -49,6 +56,10 @@ pub(in crate::proxy) struct Caching {
     pub(super) lead: Option<Lead>,
     /// What is stored for it and cannot be used as it is.
     pub(super) stored: Option<Arc<Entry>>,
+    /// What the backend is asked about: all that is stored for the URI, the one above first.
+    pub(super) nominated: Vec<Arc<Entry>>,
+    /// The part that is being stored, if it is one.
+    pub(super) part: Option<Part>,
     /// The request in our own words: with our validators in place of the client's.
     pub(super) question: Option<RequestHead>,
     /// When it was sent, for the age of the response.
@@ -68,6 +79,8 @@ impl Caching {
             collapsed: false,
             lead: None,
             stored: None,
+            nominated: Vec::new(),
+            part: None,
             question: None,
             sent: None,
             wait_until: None,
@@ -84,6 +97,16 @@ pub(in crate::proxy) struct Fetch {
     pub(in crate::proxy) record: Record,
 }
 
+/// A backend has to be asked.
+struct Ask {
+    why: Forward,
+    /// What is stored and cannot be used as it is.
+    stored: Option<Arc<Entry>>,
+    /// What may turn out to be good still.
+    nominated: Vec<Arc<Entry>>,
+    join: Join,
+}
+
 /// What a look came to.
 enum Verdict {
     /// Not for the cache.
@@ -91,7 +114,7 @@ enum Verdict {
     /// This answers it; it may be stale, and then somebody may have to ask for a newer one.
     Use(Arc<Entry>, Option<Lead>),
     /// A backend has to be asked.
-    Ask { why: Forward, stored: Option<Arc<Entry>>, join: Join },
+    Ask(Ask),
     /// It has to be, and the client does not want that.
     Refuse,
 }
@@ -115,7 +138,7 @@ impl Turn<'_> {
                 self.caching(asked, why);
                 self.route(None)
             }
-            Verdict::Ask { why, stored, join } => self.ask(cache, asked, why, stored, join),
+            Verdict::Ask(ask) => self.ask(cache, asked, ask),
         }
     }
 
@@ -126,16 +149,11 @@ impl Turn<'_> {
         caching
     }
 
-    fn ask(
-        &mut self,
-        cache: &Cache,
-        asked: RequestDirectives,
-        why: Forward,
-        stored: Option<Arc<Entry>>,
-        join: Join,
-    ) -> State {
+    fn ask(&mut self, cache: &Cache, asked: RequestDirectives, ask: Ask) -> State {
+        let Ask { why, stored, nominated, join } = ask;
         let until = self.cx.now() + cache.config.wait;
-        self.caching(asked, why).stored = stored;
+        let caching = self.caching(asked, why);
+        (caching.stored, caching.nominated) = (stored, nominated);
         let lead = match join {
             Join::Lead(lead) => Some(lead),
             Join::Follow(flight) => {
@@ -173,7 +191,7 @@ impl Turn<'_> {
     /// If something is stored, asks whether it is still good.
     fn question(&mut self) {
         let Some(caching) = &mut self.core.caching else { return };
-        caching.question = caching.stored.as_ref().and_then(|entry| conditional(&self.core.head, entry));
+        caching.question = question(&self.core.head, &caching.nominated);
     }
 
     fn judge(&self, cache: &Cache, asked: &RequestDirectives) -> Verdict {
@@ -195,7 +213,8 @@ impl Turn<'_> {
                 return verdict;
             }
         }
-        Verdict::Ask { why: Forward::UriMiss, stored: None, join: Join::Alone }
+        let alone = Ask { why: Forward::UriMiss, stored: None, nominated: Vec::new(), join: Join::Alone };
+        Verdict::Ask(alone)
     }
 
     /// `None`: something has changed meanwhile.
@@ -207,14 +226,23 @@ impl Turn<'_> {
         if let (Some(chosen), [_, _, ..]) = (chosen, entries) {
             cache.store.touch(chosen);
         }
-        let Some(entry) = chosen.filter(|entry| entry.stored.body.is_whole()) else {
+        let has_enough = |entry: &&Arc<Entry>| {
+            entry.stored.body.is_whole() || answer(head, &entry.stored, self.cx.clock().wall, || 0).is_ok()
+        };
+        let Some(entry) = chosen.filter(has_enough) else {
             if asked.only_if_cached {
                 return Some(Verdict::Refuse);
             }
-            let why = if entries.is_empty() { Forward::UriMiss } else { Forward::VaryMiss };
             let shared = asks_for_all(head) && !asked.no_store;
+            let (why, nominated) = match chosen {
+                Some(_) => (Forward::Partial, Vec::new()),
+                None if entries.is_empty() => (Forward::UriMiss, Vec::new()),
+                // One of them may be what this request gets, too.
+                None if asks_for_all(head) => (Forward::VaryMiss, nominated(entries, None)),
+                None => (Forward::VaryMiss, Vec::new()),
+            };
             let join = join(cache, place, &found, head, shared)?;
-            return Some(Verdict::Ask { why, stored: None, join });
+            return Some(Verdict::Ask(Ask { why, stored: None, nominated, join }));
         };
         let reason = match reuse(&entry.stored.freshness, asked, now, Situation::Normal) {
             Reuse::Fresh | Reuse::Stale(Stale::ClientAccepts | Stale::IfError) => {
@@ -232,12 +260,15 @@ impl Turn<'_> {
         };
         // Who wants the backend asked now cannot make do with an answer to an earlier question.
         let (why, shared) = match reason {
-            Validate::Expired => (Forward::Stale, !asked.no_store && !has_own_conditions(head)),
+            Validate::Expired => {
+                (Forward::Stale, !asked.no_store && !has_own_conditions(head) && !head.fields.contains("range"))
+            }
             Validate::ResponseNoCache => (Forward::Stale, false),
             Validate::RequestNoCache | Validate::RequestMaxAge | Validate::RequestMinFresh => (Forward::Request, false),
         };
         let join = join(cache, place, &found, head, shared)?;
-        Some(Verdict::Ask { why, stored: Some(entry.clone()), join })
+        let nominated = nominated(entries, Some(entry));
+        Some(Verdict::Ask(Ask { why, stored: Some(entry.clone()), nominated, join }))
     }
 
     /// A stale response is on its way to the client: somebody asks for a newer one.
@@ -245,9 +276,10 @@ impl Turn<'_> {
         let mut caching = Caching::new(asked, Forward::Stale);
         caching.background = true;
         caching.lead = Some(lead);
-        caching.question = conditional(&self.core.head, &entry);
+        let head = synthesized(&self.core.head, &entry.stored);
+        caching.nominated = nominated(&[], Some(&entry));
+        caching.question = question(&head, &caching.nominated);
         caching.stored = Some(entry);
-        let head = self.core.head.clone();
         let record = Record::new(self.core.record.peer, self.cx.clock());
         self.parts.fetches.push(Fetch { head, caching, record });
     }
@@ -282,25 +314,20 @@ fn has_own_conditions(head: &RequestHead) -> bool {
     head.fields.contains("if-match") || head.fields.contains("if-unmodified-since")
 }
 
-/// The request with the validators of what is stored. `None`: it has none, or the request has conditions of its own that
-/// must reach the backend.
-fn conditional(head: &RequestHead, entry: &Entry) -> Option<RequestHead> {
-    let fields = &entry.stored.head.fields;
-    let (tag, date) = (fields.get("etag"), fields.get("last-modified"));
-    if has_own_conditions(head) || tag.is_none() && date.is_none() {
+/// The request with our conditions. `None`: there is nothing to ask about, or the request has conditions of its own that
+/// only the origin server may judge.
+fn question(head: &RequestHead, nominated: &[Arc<Entry>]) -> Option<RequestHead> {
+    if nominated.is_empty() || has_own_conditions(head) {
         return None;
     }
-    let mut question = head.clone();
-    for name in ["if-none-match", "if-modified-since", "if-range", "range"] {
-        question.fields.remove(name);
-    }
-    if let Some(tag) = tag {
-        question.fields.push("If-None-Match", tag);
-    }
-    if let Some(date) = date {
-        question.fields.push("If-Modified-Since", date);
-    }
-    Some(question)
+    let stored: Vec<&Stored> = nominated.iter().map(|entry| &entry.stored).collect();
+    Some(conditional(head, &stored))
+}
+
+/// What can be asked about: the one that was `chosen` first, then the others.
+fn nominated(entries: &[Arc<Entry>], chosen: Option<&Arc<Entry>>) -> Vec<Arc<Entry>> {
+    let others = entries.iter().filter(|entry| chosen.is_none_or(|chosen| !Arc::ptr_eq(chosen, entry)));
+    chosen.into_iter().chain(others).filter(|entry| has_validator(&entry.stored)).cloned().collect()
 }
 
 impl Exchange {

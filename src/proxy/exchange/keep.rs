@@ -7,20 +7,22 @@ use super::{Caching, Close, Failure, Link, Receiving, State, Turn, cache::Cache}
 use crate::{
     app::ConnId,
     cache::{
-        CacheConfig, Freshness, NotStored, ResponseDirectives, Reuse, Situation,
-        collapse::{Lead, Over},
+        Freshness, NotStored, ResponseDirectives, Rules,
+        collapse::Over,
+        date::date_of,
         entry::{Body, Stored, storable},
         fill::Added,
         invalidated, is_server_failure,
-        key::Uri,
+        key::{Key, Uri},
         may_store,
+        partial::{Part, as_incomplete, combined},
         purge::tags_of,
-        reuse,
         store::Entry,
-        vary::Selecting,
+        validate::has_validator,
+        vary::{self, Selecting},
     },
     health::Outcome,
-    http::{BodyLength, BodyWriter, RequestHead, ResponseHead, Status, target::Scheme},
+    http::{BodyLength, BodyWriter, Method, RequestHead, ResponseHead, Status, target::Scheme},
     proxy::headers,
     time::Now,
 };
@@ -39,76 +41,99 @@ const NEARLY_DONE: u64 = 256 * 1024;
 /// What a response head came to.
 pub(super) enum Kept {
     /// It goes on to the client, and says so to it: whether it is being stored.
-    Pass { stored: bool },
-    /// It is not for the client.
-    Instead(State),
+    Pass {
+        /// It is.
+        stored: bool,
+    },
+    /// Something else answers the client, and the response is awaited to its end first.
+    Instead(Receiving),
+    /// A stale response answers for a backend that is broken.
+    StandIn(Arc<Entry>),
 }
 
 impl Turn<'_> {
-    /// A response head is here: what does the cache make of it?
-    pub(super) fn keep(&mut self, link: Link, sending: BodyWriter, head: &ResponseHead, body: BodyLength) -> Kept {
+    /// A response head is here: what does the cache make of it? `Err`: what becomes of the exchange instead of passing it.
+    pub(super) fn keep(
+        &mut self,
+        link: Link,
+        sending: BodyWriter,
+        head: &ResponseHead,
+        body: BodyLength,
+    ) -> Result<bool, State> {
         let shared = self.parts.shared.clone();
         let (Some(cache), Some(mut caching)) = (&shared.cache, self.core.caching.take()) else {
-            return Kept::Pass { stored: false };
+            return Ok(false);
         };
         caching.status = Some(head.status.code());
         self.count_forward(caching.why);
         self.invalidate(cache, head);
-        if head.status == Status::NOT_MODIFIED
-            && caching.question.is_some()
-            && let Some(old) = caching.stored.take()
-        {
-            let state = self.unchanged(cache, &mut caching, &old, link, sending, head);
-            self.core.caching = Some(caching);
-            return Kept::Instead(state);
-        }
-        if is_server_failure(head.status) && self.may_stand_in(&caching) {
-            caching.lead = None;
-            self.core.caching = Some(caching);
-            if let Some(state) = self.stand_in() {
-                self.parts.close_link(link, Outcome::Success, self.cx);
-                return Kept::Instead(state);
-            }
-            return Kept::Pass { stored: false };
-        }
-        let stored = self.store(cache, &mut caching, head, body);
+        let kept = self.make_of(cache, &mut caching, head, body);
         self.core.caching = Some(caching);
+        match kept {
+            Kept::Pass { stored } => Ok(stored),
+            Kept::Instead(receiving) => Err(State::Relay { link, sending, receiving, reusable: true }),
+            Kept::StandIn(entry) => {
+                self.parts.close_link(link, Outcome::Success, self.cx);
+                Err(self.serve(&entry))
+            }
+        }
+    }
+
+    fn make_of(&mut self, cache: &Cache, caching: &mut Caching, head: &ResponseHead, body: BodyLength) -> Kept {
+        if head.status == Status::NOT_MODIFIED && caching.question.is_some() && !caching.nominated.is_empty() {
+            return Kept::Instead(self.not_modified(cache, caching, head));
+        }
+        if is_server_failure(head.status)
+            && self.may_stand_in(caching)
+            && let Some(entry) = caching.stored.take()
+        {
+            caching.lead = None;
+            return Kept::StandIn(entry);
+        }
+        if self.core.head.method == Method::Head && head.status == Status::OK {
+            self.compare(cache, caching, head);
+        }
+        let stored = self.store(cache, caching, head, body);
+        if !stored
+            && self.core.head.method == Method::Get
+            && !is_server_failure(head.status)
+            && head.status != Status::NOT_MODIFIED
+            && let Some(old) = caching.stored.take_if(|_| !caching.asked.no_store)
+        {
+            // What came in its place may not be stored: the old one is no truer for that.
+            cache.store.remove_entry(&old);
+        }
         Kept::Pass { stored }
     }
 
     /// Begins to store the response, if that may be.
     fn store(&mut self, cache: &Cache, caching: &mut Caching, head: &ResponseHead, body: BodyLength) -> bool {
         let now = self.cx.clock();
-        let Some(lead) = &mut caching.lead else { return false };
-        match opening(
-            lead,
-            &self.core.head,
-            caching.sent.unwrap_or(now),
-            &caching.asked,
-            head,
-            body,
-            now,
-            &cache.config,
-        ) {
-            Ok((mut entry, length)) if length.is_none_or(|length| length <= cache.store.limits().object as u64) => {
-                entry.wire = self.wire(&entry.stored.head);
-                lead.open(entry, length);
-                true
-            }
+        let Some(lead) = &caching.lead else { return false };
+        let place = lead.place();
+        let news = News { request: &self.core.head, head, sent: caching.sent.unwrap_or(now), now };
+        let opening = opening(&news, caching, body, &cache.config.rules);
+        let length = opening.as_ref().ok().and_then(|opening| opening.length);
+        let fits = length.is_none_or(|length| length <= cache.store.limits().object as u64);
+        if opening.as_ref().map_or_else(|reason| is_the_responses_fault(*reason), |_| !fits) {
             // Nobody need wait for the next one either.
-            refused => {
-                if refused.map_or_else(is_the_responses_fault, |_| true) {
-                    cache.store.pass(lead.place(), now.instant);
-                }
-                lead.release(Over::Private);
-                caching.lead = None;
-                false
-            }
+            cache.store.pass(place, now.instant);
         }
+        let opening = opening.ok().filter(|_| fits);
+        let opened = opening.is_some();
+        let entry = opening.map(|opening| (entry(lead.key().clone(), place.hash, opening.stored), opening.part));
+        if let (Some((mut entry, part)), Some(lead)) = (entry, &mut caching.lead) {
+            entry.wire = self.wire(&entry.stored.head);
+            caching.part = part;
+            lead.open(entry, length);
+        } else if let Some(mut lead) = caching.lead.take() {
+            lead.release(Over::Private);
+        }
+        opened
     }
 
     /// The head as most clients get it, up to what differs from hit to hit.
-    fn wire(&mut self, head: &ResponseHead) -> Bytes {
+    pub(super) fn wire(&mut self, head: &ResponseHead) -> Bytes {
         let mut out = std::mem::take(&mut self.parts.scratch);
         headers::write_stored(&mut out, head, &self.parts.shared.config.forwarding);
         // A copy of just its size: the scratch is shared with what has long been sent.
@@ -144,63 +169,26 @@ impl Turn<'_> {
 
     /// The response is complete, and so is what is stored.
     pub(super) fn keep_complete(&mut self) {
-        let now = self.cx.now();
-        let Some(caching) = &mut self.core.caching else { return };
-        let Some(lead) = caching.lead.take_if(|lead| lead.fill().is_some()) else { return };
-        lead.complete(
-            now,
-            |opening, body| Entry {
-                key: opening.key.clone(),
-                hash: opening.hash,
-                stored: Stored { body: Body::whole(body), ..opening.stored.clone() },
-                wire: opening.wire.clone(),
-                useless_at: opening.useless_at,
-            },
-            |new, old| new.stored.selecting == old.stored.selecting,
-        );
-    }
-
-    /// A 304 to our own question: what is stored is as good as new.
-    fn unchanged(
-        &mut self,
-        cache: &Cache,
-        caching: &mut Caching,
-        old: &Arc<Entry>,
-        link: Link,
-        sending: BodyWriter,
-        head: &ResponseHead,
-    ) -> State {
         let now = self.cx.clock();
-        self.parts.counters().cache.validated.add(1);
-        let mut new = freshened(old, head, caching.sent.unwrap_or(now), now, &cache.config);
-        new.wire = self.wire(&new.stored.head);
-        let entry = Arc::new(new);
-        let replaced = !caching.asked.no_store && cache.store.replace(old, entry.clone());
-        if let Some(mut lead) = caching.lead.take() {
-            let fresh = replaced && entry.stored.freshness.left(now.instant).is_ok();
-            lead.release(if fresh { Over::Stored } else { Over::Private });
-        }
-        State::Relay { link, sending, receiving: Receiving::Unchanged(entry), reusable: true }
-    }
-
-    fn may_stand_in(&self, caching: &Caching) -> bool {
-        caching.stored.as_ref().is_some_and(|entry| {
-            let stale = reuse(&entry.stored.freshness, &caching.asked, self.cx.now(), Situation::Failed);
-            matches!(stale, Reuse::Fresh | Reuse::Stale(_))
-        })
-    }
-
-    /// What is stored answers in place of a backend that failed, if it may. Others who wait may do the same.
-    pub(super) fn stand_in(&mut self) -> Option<State> {
-        let mut caching = self.core.caching.take()?;
-        if !self.may_stand_in(&caching) || caching.background {
-            self.core.caching = Some(caching);
-            return None;
-        }
-        caching.lead = None;
-        let entry = caching.stored.take();
-        self.core.caching = Some(caching);
-        entry.map(|entry| self.serve(&entry))
+        let shared = self.parts.shared.clone();
+        let (Some(cache), Some(caching)) = (&shared.cache, &mut self.core.caching) else { return };
+        let Some(lead) = caching.lead.take_if(|lead| lead.fill().is_some()) else { return };
+        let (part, request, sent) = (caching.part, &self.core.head, caching.sent.unwrap_or(now));
+        let finish = |opening: &Entry, pieces| {
+            let body = match part {
+                None => Body::whole(pieces),
+                Some(part) => part.body(pieces).ok()?,
+            };
+            let stored = Stored { body, ..opening.stored.clone() };
+            let stored = match part {
+                None => stored,
+                Some(_) => {
+                    with_what_is_there(cache, opening, stored, &News { request, head: &opening.stored.head, sent, now })
+                }
+            };
+            Some(Entry { wire: opening.wire.clone(), ..entry(opening.key.clone(), opening.hash, stored) })
+        };
+        lead.complete(now.instant, finish, |new, old| new.stored.selecting == old.stored.selecting);
     }
 
     /// An unsafe request was answered: what is stored for what it changed is no longer true (RFC 9111 §4.4).
@@ -226,7 +214,7 @@ impl Turn<'_> {
             // What nobody may use without asking again is not worth it.
             _ if fill.opening().stored.freshness.left(self.cx.now()).is_err() => false,
             Receiving::Body(_) => fill.length().is_some_and(|length| length - fill.kept().min(length) <= NEARLY_DONE),
-            Receiving::Head | Receiving::Complete | Receiving::Unchanged(_) => false,
+            Receiving::Head | Receiving::Complete | Receiving::Unchanged(_) | Receiving::Again => false,
         }
     }
 
@@ -255,20 +243,26 @@ impl Turn<'_> {
     }
 }
 
-/// What a response that may be stored is stored as, still without its body, and how long that will be.
-#[allow(clippy::too_many_arguments)]
-fn opening(
-    lead: &Lead,
-    request: &RequestHead,
+/// A response, and what it answers.
+struct News<'a> {
+    request: &'a RequestHead,
+    head: &'a ResponseHead,
     sent: Now,
-    asked: &crate::cache::RequestDirectives,
-    head: &ResponseHead,
-    body: BodyLength,
     now: Now,
-    config: &CacheConfig,
-) -> Result<(Entry, Option<u64>), NotStored> {
+}
+
+/// What a response that may be stored is stored as, still without its body.
+struct Opening {
+    stored: Stored,
+    /// How long the body will be, if that was announced.
+    length: Option<u64>,
+    part: Option<Part>,
+}
+
+fn opening(news: &News<'_>, caching: &Caching, body: BodyLength, rules: &Rules) -> Result<Opening, NotStored> {
+    let News { request, head, sent, now } = *news;
     let said = ResponseDirectives::of(&head.fields);
-    may_store(request, asked, head, &said)?;
+    may_store(request, &caching.asked, head, &said)?;
     let length = match body {
         BodyLength::Empty => Some(0),
         BodyLength::Exact(length) => Some(length),
@@ -276,55 +270,53 @@ fn opening(
         // Its end cannot be told from the backend's.
         BodyLength::UntilClose => return Err(NotStored::NothingAllows),
     };
-    if head.status == Status::PARTIAL_CONTENT {
-        return Err(NotStored::NothingAllows);
-    }
+    let part = match head.status {
+        Status::PARTIAL_CONTENT => Some(Part::of(request, head).map_err(|_| NotStored::NothingAllows)?),
+        _ => None,
+    };
+    let freshness = Freshness::of(head, &said, sent, now, rules);
     let stored = Stored {
-        head: storable(head, &said, now),
+        head: storable(&part.map_or_else(|| head.clone(), |_| as_incomplete(head)), &said, now),
         selecting: Selecting::of(&head.fields, &request.fields),
-        freshness: Freshness::of(head, &said, sent, now, &config.rules),
-        date: now.wall,
+        freshness,
+        date: date_of(&head.fields, "date", now.wall).unwrap_or(now.wall),
         body: Body::whole(Vec::new()),
         tags: tags_of(&head.fields),
     };
-    let entry = entry(lead.key().clone(), lead.place().hash, stored);
     // Stale from the start, and nothing to ask by whether it is still good.
-    let useful = entry.useless_at.is_none_or(|at| at > now.instant + GRACE);
-    if useful { Ok((entry, length)) } else { Err(NotStored::NothingAllows) }
+    let useful = has_validator(&stored) || freshness.useful_until().is_some_and(|until| until > now.instant);
+    if useful { Ok(Opening { stored, length, part }) } else { Err(NotStored::NothingAllows) }
+}
+
+/// A part, with the parts of the same representation that are stored already (RFC 9111 §3.4).
+fn with_what_is_there(cache: &Cache, opening: &Entry, new: Stored, news: &News<'_>) -> Stored {
+    let found = cache.store.look_up(opening.place(), news.now.instant);
+    let older = vary::choose(found.entries.as_slice(), &news.request.fields, |entry| {
+        (&entry.stored.selecting, entry.stored.date)
+    });
+    let both = older.and_then(|older| {
+        let rules = &cache.config.rules;
+        combined(&older.stored, news.head, &new.body, news.request, news.sent, news.now, rules)
+    });
+    // Its age was told by a field that is not stored.
+    both.map_or_else(|| new.clone(), |both| Stored { freshness: new.freshness, ..both.stored })
 }
 
 /// Whether the next request for the same would fare no better.
 fn is_the_responses_fault(reason: NotStored) -> bool {
     !matches!(
         reason,
-        NotStored::Method | NotStored::RequestContent | NotStored::RequestNoStore | NotStored::Authorization
+        NotStored::Method
+            | NotStored::RequestContent
+            | NotStored::RequestNoStore
+            | NotStored::Authorization
+            | NotStored::NotModified
     )
 }
 
-fn entry(key: crate::cache::key::Key, hash: u64, stored: Stored) -> Entry {
-    let validators = stored.head.fields.contains("etag") || stored.head.fields.contains("last-modified");
+/// An entry of which the head is still to be written.
+pub(super) fn entry(key: Key, hash: u64, stored: Stored) -> Entry {
     let useful_until = stored.freshness.useful_until().unwrap_or(stored.freshness.arrived());
-    let useless_at = (!validators).then(|| useful_until + GRACE);
+    let useless_at = (!has_validator(&stored)).then(|| useful_until + GRACE);
     Entry { key, hash, stored, wire: Bytes::new(), useless_at }
-}
-
-/// What is stored, with what a 304 says of it (RFC 9111 §3.2).
-fn freshened(old: &Entry, head: &ResponseHead, sent: Now, now: Now, config: &CacheConfig) -> Entry {
-    let mut stored = old.stored.clone();
-    for (name, _) in head.fields.iter() {
-        if !name.eq_ignore_ascii_case("content-length") {
-            stored.head.fields.remove(name);
-        }
-    }
-    for (name, value) in head.fields.iter() {
-        if !name.eq_ignore_ascii_case("content-length") {
-            stored.head.fields.push(name, value);
-        }
-    }
-    let said = ResponseDirectives::of(&stored.head.fields);
-    stored.freshness = Freshness::of(&stored.head, &said, sent, now, &config.rules);
-    stored.head = storable(&stored.head, &said, now);
-    stored.date = now.wall;
-    stored.tags = tags_of(&stored.head.fields);
-    entry(old.key.clone(), old.hash, stored)
 }

@@ -19,6 +19,7 @@
 //! | `serve.rs` | what a stored response looks like on the wire |
 //! | `follow.rs` | whose answer is ours, too |
 //! | `keep.rs` | what a response means for the cache |
+//! | `confirm.rs` | what a 304 means for it, and what answers for a backend that fails |
 //! | `route.rs` | which backend, which connection, and what if there is none |
 //! | `retry.rs` | may this request be sent again |
 //! | `relay.rs` | what moves between the two sides, and when is it complete |
@@ -26,6 +27,7 @@
 //! | `fail.rs` | how it ends when it does not end well |
 
 mod cache;
+mod confirm;
 mod fail;
 mod follow;
 mod keep;
@@ -122,6 +124,8 @@ pub(super) enum Receiving {
     Complete,
     /// A 304 to our own question: this answers the client.
     Unchanged(Arc<Entry>),
+    /// A 304 to our own question, about something else than what is stored: to be asked again.
+    Again,
 }
 
 /// Where an exchange is, with exactly the data of that place.
@@ -381,7 +385,9 @@ impl State {
             Self::Follow { .. } | Self::Wait { .. } | Self::Pause | Self::Connect(_) | Self::Probe(_) => {
                 Phase::Forwarding
             }
-            Self::Relay { receiving: Receiving::Head, .. } if core.request_complete => Phase::ReadingResponse,
+            Self::Relay { receiving: Receiving::Head | Receiving::Again, .. } if core.request_complete => {
+                Phase::ReadingResponse
+            }
             Self::Relay { receiving: Receiving::Head, .. } => Phase::Forwarding,
             Self::Relay { .. } | Self::Tunnel { .. } | Self::Read { .. } | Self::Serve(_) => Phase::WritingResponse,
             Self::Done(Err(Failure::ClientGone | Failure::ClientStalled)) => Phase::Closing,

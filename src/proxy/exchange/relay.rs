@@ -4,7 +4,7 @@
 //! close after it, the rest of the request is no longer forwarded and the client's connection is closed after the
 //! response (RFC 9112 §9.6), else the request goes on to its end and both connections persist.
 
-use super::{Close, Event, Failure, Link, Receiving, State, Turn, keep::Kept};
+use super::{Close, Event, Failure, Link, Receiving, State, Turn};
 use crate::{
     app::{ConnId, Cx},
     buf::Sink,
@@ -84,7 +84,7 @@ impl Turn<'_> {
             Event::UpstreamLate => {
                 return match receiving {
                     Receiving::Head => self.lost(link, Failure::FirstByteTimeout, true),
-                    Receiving::Body(_) | Receiving::Complete | Receiving::Unchanged(_) => {
+                    Receiving::Body(_) | Receiving::Complete | Receiving::Unchanged(_) | Receiving::Again => {
                         self.give_up(Some(link), Failure::ResponseTimeout)
                     }
                 };
@@ -148,7 +148,7 @@ impl Turn<'_> {
                 let by = self.cx.now() + self.parts.shared.config.deadlines.first_byte;
                 self.expect_upstream(link, Some(by));
             }
-            Receiving::Body(_) | Receiving::Unchanged(_) => {}
+            Receiving::Body(_) | Receiving::Unchanged(_) | Receiving::Again => {}
         }
         State::Relay { link, sending, receiving, reusable }
     }
@@ -174,8 +174,8 @@ impl Turn<'_> {
 
     fn response_head(&mut self, link: Link, sending: BodyWriter, head: &ResponseHead, body: BodyLength) -> State {
         let stored = match self.keep(link, sending, head, body) {
-            Kept::Pass { stored } => stored,
-            Kept::Instead(state) => return state,
+            Ok(stored) => stored,
+            Err(state) => return state,
         };
         let reusable = http::persistent_after(head, body).is_ok();
         if !reusable && !self.core.request_complete {
@@ -261,8 +261,13 @@ impl Turn<'_> {
         reusable: bool,
         trailers: &Fields,
     ) -> State {
-        if let Receiving::Unchanged(entry) = receiving {
-            return self.complete_unchanged(link, reusable, &entry);
+        match receiving {
+            Receiving::Unchanged(entry) => return self.complete_unchanged(link, reusable, &entry),
+            Receiving::Again => {
+                let _ = self.complete(link, reusable);
+                return self.route(None);
+            }
+            _ => {}
         }
         if let Receiving::Body(body) = &mut receiving
             && let Err(error) = body.end(&mut To { cx: self.cx, conn: self.core.client }, trailers)
@@ -301,7 +306,9 @@ impl Turn<'_> {
     fn upstream_gone(&mut self, link: Link, receiving: &Receiving) -> State {
         match receiving {
             Receiving::Head => self.lost(link, Failure::UpstreamClosed, true),
-            Receiving::Body(_) | Receiving::Unchanged(_) => self.give_up(Some(link), Failure::Truncated),
+            Receiving::Body(_) | Receiving::Unchanged(_) | Receiving::Again => {
+                self.give_up(Some(link), Failure::Truncated)
+            }
             Receiving::Complete => {
                 self.close_after("backend closed before the request ended");
                 self.complete(link, false)
