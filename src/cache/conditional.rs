@@ -19,30 +19,23 @@ use super::{
     date::{date_of, parse_date},
     validators::{EntityTag, tags},
 };
-use crate::http::{Fields, Method, RequestHead, ResponseHead, Status};
+use crate::http::{Fields, Method, RequestHead, Status};
 use std::time::SystemTime;
 
 /// Whether the client has the response already: 304 (Not Modified) is all that it needs. `now` decides the century of
 /// dates with two digits.
 #[must_use]
 pub fn not_modified(request: &RequestHead, stored: &Stored, now: SystemTime) -> bool {
-    has_already(request, &stored.head, stored.date, now)
-}
-
-/// The same for a response that has just come from the backend, of which only the head is here: `date` is its `Date`, or
-/// when it arrived. For the client whose conditions gave way to ours.
-#[must_use]
-pub fn has_already(request: &RequestHead, response: &ResponseHead, date: SystemTime, now: SystemTime) -> bool {
     // Without the condition it has to be a success (RFC 9110 §13.2.1), and one with a representation (RFC 9111 §4.3.2).
     let applicable = matches!(request.method, Method::Get | Method::Head)
-        && matches!(response.status, Status::OK | Status::PARTIAL_CONTENT);
+        && matches!(stored.head.status, Status::OK | Status::PARTIAL_CONTENT);
     if !applicable {
         return false;
     }
     if request.fields.contains("if-none-match") {
-        return has_tag(request, &response.fields);
+        return has_tag(request, &stored.head.fields);
     }
-    is_unmodified_since(request, &response.fields, date, now)
+    is_unmodified_since(request, &stored.head.fields, stored.date, now)
 }
 
 /// RFC 9110 §13.1.2.

@@ -128,6 +128,34 @@ impl Body {
         Some(Self { pieces: pieces.into(), extent })
     }
 
+    /// The same bytes, without runs of small pieces: for a body that is kept.
+    #[must_use]
+    pub fn compacted(self) -> Self {
+        let small = |pieces: &[Bytes]| pieces.iter().all(|piece| piece.len() < SMALL_PIECE);
+        if !self.pieces.windows(2).any(small) {
+            return self;
+        }
+        let mut merged: Vec<Bytes> = Vec::new();
+        let mut run = Vec::new();
+        // Copied once more, into just the memory that it takes.
+        let end = |run: &mut Vec<u8>, merged: &mut Vec<Bytes>| {
+            merged.extend((!run.is_empty()).then(|| Bytes::copy_from_slice(run)));
+            run.clear();
+        };
+        for piece in self.pieces {
+            if piece.len() >= SMALL_PIECE || run.len() >= SMALL_PIECE {
+                end(&mut run, &mut merged);
+            }
+            if piece.len() >= SMALL_PIECE {
+                merged.push(piece);
+            } else {
+                run.extend_from_slice(&piece);
+            }
+        }
+        end(&mut run, &mut merged);
+        Self { pieces: merged.into(), extent: self.extent }
+    }
+
     /// How much is here.
     #[must_use]
     pub fn extent(&self) -> &Extent {
@@ -189,6 +217,10 @@ impl Body {
         })
     }
 }
+
+/// Neighbouring pieces smaller than this are copied into one: who sends or fetches byte by byte must not leave us an
+/// allocation for each.
+const SMALL_PIECE: usize = 4096;
 
 fn length_of(pieces: &[Bytes]) -> u64 {
     pieces.iter().map(|piece| piece.len() as u64).sum()
@@ -289,6 +321,32 @@ mod tests {
         let body = Body::part(pieces("abc"), 5, None).unwrap();
         assert_eq!(body.slice(0..u64::MAX).collect::<Vec<_>>().concat(), b"abc");
         assert_eq!(body.slice(0..5).count() + body.slice(8..9).count(), 0);
+    }
+
+    #[test]
+    fn runs_of_small_pieces_become_few() {
+        const LARGE: usize = SMALL_PIECE;
+        // Sizes of pieces, before and after.
+        for (before, after) in [
+            (&[][..], &[][..]),
+            (&[1], &[1]),
+            (&[1, 1], &[2]),
+            (&[LARGE, 1], &[LARGE, 1]),
+            (&[1, LARGE, 1], &[1, LARGE, 1]),
+            (&[1, 2, LARGE, 3, 4, LARGE, LARGE], &[3, LARGE, 7, LARGE, LARGE]),
+            (&[LARGE - 1, LARGE - 1, 5], &[2 * LARGE - 2, 5]),
+            (&[LARGE - 1, 1, 5, 6], &[LARGE, 11]),
+        ] {
+            let piece = |(at, length): (usize, &usize)| Bytes::from(vec![at as u8; *length]);
+            let body = Body::whole(before.iter().enumerate().map(piece).collect());
+            let compact = body.clone().compacted();
+            let sizes: Vec<usize> = compact.pieces().iter().map(Bytes::len).collect();
+            assert_eq!(sizes, after, "{before:?}");
+            assert_eq!((compact.pieces().concat(), compact.extent()), (body.pieces().concat(), body.extent()));
+        }
+        // What is large enough is not copied.
+        let body = Body::whole(vec![Bytes::from(vec![0; LARGE]), Bytes::from_static(b"a"), Bytes::from_static(b"b")]);
+        assert_eq!(body.clone().compacted().pieces()[0].as_ptr(), body.pieces()[0].as_ptr());
     }
 
     #[test]

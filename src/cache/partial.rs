@@ -17,12 +17,8 @@ use crate::{
     http::{Fields, RequestHead, ResponseHead, Status},
     time::Now,
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use std::{fmt, ops::Range, time::SystemTime};
-
-/// Neighbouring pieces smaller than this are copied into one when parts are put together: who fetches byte by byte must
-/// not leave us an allocation for each.
-const SMALL_PIECE: usize = 4096;
 
 /// Which part a 206 carries, by its `Content-Range`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -173,37 +169,7 @@ fn join(older: &Body, newer: &Body) -> Option<Body> {
     if complete == Some(0) {
         return Some(older.clone());
     }
-    Body::part(merged(pieces), start, complete)
-}
-
-/// The same bytes, without long runs of small pieces.
-fn merged(pieces: impl Iterator<Item = Bytes>) -> Vec<Bytes> {
-    let mut merged: Vec<Bytes> = Vec::new();
-    for piece in pieces {
-        match merged.last_mut() {
-            Some(last) if last.len() < SMALL_PIECE && piece.len() < SMALL_PIECE => {
-                let mut both = BytesMut::from(std::mem::take(last));
-                both.extend_from_slice(&piece);
-                *last = both.freeze();
-            }
-            _ => merged.push(piece),
-        }
-    }
-    merged
-}
-
-/// What to ask for to make a stored part whole: the value of `Range`, and of `If-Range` so that another version comes
-/// whole instead (RFC 9111 §3.3). `None` unless the part starts at the beginning and has a strong tag.
-#[must_use]
-pub fn completion(stored: &Stored) -> Option<(String, Vec<u8>)> {
-    let tag = EntityTag::of(&stored.head.fields).filter(|tag| !tag.is_weak())?;
-    let here = stored.body.range();
-    if stored.body.is_whole() || here.start != 0 {
-        return None;
-    }
-    let mut if_range = Vec::new();
-    tag.write_to(&mut if_range);
-    Some((format!("bytes={}-", here.end), if_range))
+    Some(Body::part(pieces.collect(), start, complete)?.compacted())
 }
 
 #[cfg(test)]
@@ -382,22 +348,5 @@ mod tests {
         }
         assert_eq!(entry.body.len(), 10_000);
         assert!(entry.body.pieces().len() <= 3, "{}", entry.body.pieces().len());
-    }
-
-    #[test]
-    fn what_to_ask_for_to_make_a_part_whole() {
-        // RFC 9111 §3.3.
-        for (entry, expected) in [
-            (partial(TAGGED, 0, "abcd", Some(10)), Some("bytes=4-")),
-            (partial(TAGGED, 0, "abcd", None), Some("bytes=4-")),
-            (partial(TAGGED, 1, "abcd", Some(10)), None),
-            (partial(&[("ETag", "W/\"a\"")], 0, "abcd", Some(10)), None),
-            (partial(&[], 0, "abcd", Some(10)), None),
-            (stored(TAGGED, "abcd"), None),
-        ] {
-            let found = completion(&entry);
-            assert_eq!(found.as_ref().map(|(range, _)| &**range), expected);
-            assert!(found.is_none_or(|(_, if_range)| if_range == b"\"a\""));
-        }
     }
 }

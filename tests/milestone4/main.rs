@@ -7,7 +7,15 @@
 mod support;
 
 mod collapse;
+mod odd;
+mod origin;
+mod purge;
+mod ranges;
+mod rules;
+mod stage;
 mod store;
+mod validation;
+mod vary;
 
 /// A request for `target` without a body.
 fn get(target: &str) -> String {

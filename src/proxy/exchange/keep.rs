@@ -96,8 +96,7 @@ impl Turn<'_> {
         let stored = self.store(cache, caching, head, body);
         if !stored
             && self.core.head.method == Method::Get
-            && !is_server_failure(head.status)
-            && head.status != Status::NOT_MODIFIED
+            && speaks_of_the_resource(head.status)
             && let Some(old) = caching.stored.take_if(|_| !caching.asked.no_store)
         {
             // What came in its place may not be stored: the old one is no truer for that.
@@ -176,8 +175,8 @@ impl Turn<'_> {
         let (part, request, sent) = (caching.part, &self.core.head, caching.sent.unwrap_or(now));
         let finish = |opening: &Entry, pieces| {
             let body = match part {
-                None => Body::whole(pieces),
-                Some(part) => part.body(pieces).ok()?,
+                None => Body::whole(pieces).compacted(),
+                Some(part) => part.body(pieces).ok()?.compacted(),
             };
             let stored = Stored { body, ..opening.stored.clone() };
             let stored = match part {
@@ -300,6 +299,12 @@ fn with_what_is_there(cache: &Cache, opening: &Entry, new: Stored, news: &News<'
     });
     // Its age was told by a field that is not stored.
     both.map_or_else(|| new.clone(), |both| Stored { freshness: new.freshness, ..both.stored })
+}
+
+/// Whether an answer with that status says what has become of the resource. Others say what was wrong with one request:
+/// who may be refused must not be able to empty the cache with it.
+fn speaks_of_the_resource(status: Status) -> bool {
+    status != Status::NOT_MODIFIED && matches!(status.code(), 200..=399 | 404 | 410)
 }
 
 /// Whether the next request for the same would fare no better.
