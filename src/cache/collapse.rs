@@ -17,6 +17,7 @@ use super::{
     mail::Ticket,
     store::{Entry, Place, Store},
 };
+use crate::http::Fields;
 use bytes::Bytes;
 use std::{
     sync::{
@@ -205,10 +206,11 @@ impl Lead {
         added
     }
 
-    /// The body is complete: stores what `finish` makes of it in the place of what it `replaces`. What was stored.
+    /// The body is complete, and `trailers` followed it, for those who read it now: stores what `finish` makes of it in the place of what it `replaces`. What was stored.
     pub fn complete(
         mut self,
         now: Instant,
+        trailers: &Fields,
         finish: impl FnOnce(&Entry, Vec<Bytes>) -> Option<Entry>,
         replaces: impl Fn(&Entry, &Entry) -> bool,
     ) -> Option<Arc<Entry>> {
@@ -217,7 +219,7 @@ impl Lead {
         let stored = fill.take_body().filter(|_| wanted).and_then(|body| finish(fill.opening(), body)).map(Arc::new);
         // In this order: whoever finds no fetch any more finds the entry.
         let stored = stored.filter(|entry| self.store.insert(entry.clone(), now, |other| replaces(entry, other)));
-        fill.finish(End::Complete);
+        fill.finish(End::Complete, trailers);
         self.release(if stored.is_some() { Over::Stored } else { Over::Private });
         stored
     }
@@ -235,7 +237,7 @@ impl Lead {
 impl Drop for Lead {
     fn drop(&mut self) {
         if let Some(fill) = &self.fill {
-            fill.finish(End::Broken);
+            fill.finish(End::Broken, &Fields::new());
         }
         self.release(Over::Failed);
     }

@@ -14,6 +14,7 @@ use super::{
     mail::Ticket,
     store::{Entry, Store},
 };
+use crate::http::Fields;
 use bytes::{Bytes, BytesMut};
 use std::{
     collections::VecDeque,
@@ -73,6 +74,8 @@ struct State {
     kept: usize,
     storing: bool,
     end: Option<End>,
+    /// What followed the body.
+    trailers: Fields,
     /// Where each reader is; `None`: gone.
     readers: Vec<Option<usize>>,
     waiting: Vec<Ticket>,
@@ -87,6 +90,8 @@ pub struct Read {
     pub pieces: Vec<Bytes>,
     /// Whether that was the end.
     pub end: Option<End>,
+    /// What follows the body then.
+    pub trailers: Fields,
 }
 
 impl Fill {
@@ -99,6 +104,7 @@ impl Fill {
             kept: 0,
             storing: true,
             end: None,
+            trailers: Fields::new(),
             readers: Vec::new(),
             waiting: Vec::new(),
             leader: None,
@@ -151,9 +157,12 @@ impl Fill {
     }
 
     /// Nothing more comes.
-    pub fn finish(&self, end: End) {
+    pub fn finish(&self, end: End, trailers: &Fields) {
         let mut state = self.lock();
-        state.end.get_or_insert(end);
+        if state.end.is_none() {
+            state.end = Some(end);
+            state.trailers = trailers.clone();
+        }
         let told = std::mem::take(&mut state.waiting);
         drop(state);
         self.store.mail().post(&told);
@@ -168,6 +177,12 @@ impl Fill {
         }
         self.store.give_back(std::mem::take(&mut state.kept));
         Some(compact(state.pieces.iter()))
+    }
+
+    /// Whether it will be stored, as far as is known.
+    #[must_use]
+    pub fn is_storing(&self) -> bool {
+        self.lock().storing
     }
 
     /// How many bytes have come, as long as none were given up.
@@ -277,7 +292,7 @@ impl Reader {
     pub fn read(&self, most: usize, ticket: Ticket) -> Read {
         let mut state = self.fill.lock();
         let at = state.readers[self.id].unwrap_or_default();
-        let mut read = Read { pieces: Vec::new(), end: None };
+        let mut read = Read { pieces: Vec::new(), end: None, trailers: Fields::new() };
         let mut bytes = 0;
         for piece in state.pieces.iter().skip(at - state.dropped) {
             if bytes >= most {
@@ -290,6 +305,7 @@ impl Reader {
         state.readers[self.id] = Some(next);
         if next == state.dropped + state.pieces.len() {
             read.end = state.end;
+            read.trailers = state.trailers.clone();
         }
         if read.pieces.is_empty() && read.end.is_none() {
             state.waiting.push(ticket);

@@ -325,7 +325,9 @@ impl Proxy {
         let shared = self.parts.shared.clone();
         let Some(client) = self.parts.table.downstream(conn) else { return };
         client.unsent(cx, unsent, &shared.config.deadlines);
-        let link = client.exchange.and_then(|key| self.exchanges[key as usize].link());
+        let running = client.exchange.map(|key| &self.exchanges[key as usize]);
+        // What is being stored is in memory anyway: neither others who wait for it nor its backend wait for this client.
+        let link = running.filter(|exchange| !exchange.is_storing()).and_then(Exchange::link);
         if let Some(upstream) = link.and_then(|link| self.parts.table.upstream(link.conn)) {
             if unsent > HIGH_WATER {
                 upstream.set_congested(cx, true);

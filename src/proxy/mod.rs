@@ -76,6 +76,9 @@ impl Proxy {
                 Role::Admin(_) => census.admins += 1,
             }
         }
+        if let Some(cache) = &self.parts.shared.cache {
+            (census.fetches, census.unaccounted) = cache.store.balance();
+        }
         census.in_flight = self.parts.shared.backends.iter().map(|backend| self.parts.shared.load.of(backend.id)).sum();
         census
     }
@@ -113,6 +116,10 @@ pub struct Census {
     pub exchanges: usize,
     /// Of these, those that no client waits for: what they fetch is for the cache.
     pub unattended: usize,
+    /// Fetches that others may follow, over all workers.
+    pub fetches: usize,
+    /// Bytes of the cache that are reserved for what is being fetched, over all workers.
+    pub unaccounted: usize,
     /// Client connections.
     pub clients: usize,
     /// Backend connections that carry an exchange.

@@ -380,6 +380,18 @@ impl Store {
         }
     }
 
+    /// Fetches under way, and bytes that are counted although nothing is there that takes them: with no fetch and nobody
+    /// reading, there must be none. For tests.
+    #[must_use]
+    pub fn balance(&self) -> (usize, usize) {
+        let shards = self.shards.iter().map(|shard| {
+            let shard = lock(shard);
+            (shard.flights.len(), shard.bytes)
+        });
+        let (flights, bytes) = shards.fold((0, 0), |sum, shard| (sum.0 + shard.0, sum.1 + shard.1));
+        (flights, self.used.load(Relaxed).wrapping_sub(bytes))
+    }
+
     /// Takes `bytes` out of the budget, and makes room for them. `false`: there is none to be made; nothing was taken.
     pub(super) fn reserve(&self, bytes: usize) -> bool {
         self.used.fetch_add(bytes, Relaxed);

@@ -331,6 +331,12 @@ fn nominated(entries: &[Arc<Entry>], chosen: Option<&Arc<Entry>>) -> Vec<Arc<Ent
 }
 
 impl Exchange {
+    /// Whether its response is being stored.
+    pub(in crate::proxy) fn is_storing(&self) -> bool {
+        let lead = self.core.caching.as_ref().and_then(|caching| caching.lead.as_ref());
+        lead.and_then(Lead::fill).is_some_and(|fill| fill.is_storing())
+    }
+
     /// Whether no client waits for it.
     pub(in crate::proxy) fn is_unattended(&self) -> bool {
         self.core.client == ConnId::NOBODY

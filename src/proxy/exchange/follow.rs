@@ -105,7 +105,7 @@ impl Turn<'_> {
                 }
             }
             match read.end {
-                Some(end) => return self.read_out(writer, end),
+                Some(end) => return self.read_out(writer, end, &read.trailers),
                 // The ticket tells of more, or the client that it has taken so much.
                 None if nothing || given >= STEP => return State::Read { reader, follower, writer },
                 None => {}
@@ -113,11 +113,11 @@ impl Turn<'_> {
         }
     }
 
-    fn read_out(&mut self, mut writer: BodyWriter, end: End) -> State {
+    fn read_out(&mut self, mut writer: BodyWriter, end: End, trailers: &Fields) -> State {
         if end == End::Broken {
             return self.give_up(None, Failure::Truncated);
         }
-        match writer.end(&mut To { cx: self.cx, conn: self.core.client }, &Fields::new()) {
+        match writer.end(&mut To { cx: self.cx, conn: self.core.client }, trailers) {
             Ok(()) => State::Done(Ok(())),
             Err(error) => self.give_up(None, Failure::Response(error)),
         }

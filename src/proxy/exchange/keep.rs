@@ -22,7 +22,7 @@ use crate::{
         vary::{self, Selecting},
     },
     health::Outcome,
-    http::{BodyLength, BodyWriter, Method, RequestHead, ResponseHead, Status, target::Scheme},
+    http::{BodyLength, BodyWriter, Fields, Method, RequestHead, ResponseHead, Status, target::Scheme},
     proxy::headers,
     time::Now,
 };
@@ -167,7 +167,7 @@ impl Turn<'_> {
     }
 
     /// The response is complete, and so is what is stored.
-    pub(super) fn keep_complete(&mut self) {
+    pub(super) fn keep_complete(&mut self, trailers: &Fields) {
         let now = self.cx.clock();
         let shared = self.parts.shared.clone();
         let (Some(cache), Some(caching)) = (&shared.cache, &mut self.core.caching) else { return };
@@ -187,7 +187,7 @@ impl Turn<'_> {
             };
             Some(Entry { wire: opening.wire.clone(), ..entry(opening.key.clone(), opening.hash, stored) })
         };
-        lead.complete(now.instant, finish, |new, old| new.stored.selecting == old.stored.selecting);
+        lead.complete(now.instant, trailers, finish, |new, old| new.stored.selecting == old.stored.selecting);
     }
 
     /// An unsafe request was answered: what is stored for what it changed is no longer true (RFC 9111 §4.4).

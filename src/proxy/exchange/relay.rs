@@ -274,7 +274,7 @@ impl Turn<'_> {
         {
             return self.give_up(Some(link), Failure::Response(error));
         }
-        self.keep_complete();
+        self.keep_complete(trailers);
         if self.core.request_complete || !reusable {
             return self.complete(link, reusable);
         }
