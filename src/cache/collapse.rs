@@ -15,14 +15,14 @@ use super::{
     fill::{Added, End, Fill},
     key::Key,
     mail::Ticket,
-    store::{Entry, Place, Store},
+    store::{Entry, Mark, Place, Store},
 };
 use crate::http::Fields;
 use bytes::Bytes;
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicUsize, Ordering::Relaxed},
     },
     time::Instant,
 };
@@ -55,8 +55,6 @@ pub struct Flight {
     key: Key,
     hash: u64,
     followers: AtomicUsize,
-    /// What it brings is untrue already: something unsafe, or the operator, has taken out what is stored for the URI.
-    void: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -71,18 +69,13 @@ struct State {
 impl Flight {
     pub(super) fn new(key: Key, hash: u64) -> Self {
         let state = State { stage: Stage::Asked, waiting: Vec::new(), orphan: None };
-        Self { key, hash, followers: AtomicUsize::new(0), void: AtomicBool::new(false), state: Mutex::new(state) }
+        Self { key, hash, followers: AtomicUsize::new(0), state: Mutex::new(state) }
     }
 
     /// What is fetched.
     #[must_use]
     pub fn key(&self) -> &Key {
         &self.key
-    }
-
-    /// What it brings is not stored.
-    pub(super) fn cancel(&self) {
-        self.void.store(true, Relaxed);
     }
 
     pub(super) fn hash(&self) -> u64 {
@@ -144,13 +137,16 @@ impl Drop for Follower {
 pub struct Lead {
     store: Arc<Store>,
     flight: Arc<Flight>,
+    /// When it began: what is cut afterwards is not stored.
+    since: Mark,
     fill: Option<Arc<Fill>>,
     over: bool,
 }
 
 impl Lead {
     pub(super) fn new(store: Arc<Store>, flight: Arc<Flight>) -> Self {
-        Self { store, flight, fill: None, over: false }
+        let since = store.mark(flight.hash);
+        Self { store, flight, since, fill: None, over: false }
     }
 
     /// A fetch that nobody can follow, whose response may be stored all the same.
@@ -215,10 +211,10 @@ impl Lead {
         replaces: impl Fn(&Entry, &Entry) -> bool,
     ) -> Option<Arc<Entry>> {
         let fill = self.fill.clone()?;
-        let wanted = !self.flight.void.load(Relaxed);
-        let stored = fill.take_body().filter(|_| wanted).and_then(|body| finish(fill.opening(), body)).map(Arc::new);
+        let stored = fill.take_body().and_then(|body| finish(fill.opening(), body)).map(Arc::new);
         // In this order: whoever finds no fetch any more finds the entry.
         let stored = stored.filter(|entry| self.store.insert(entry.clone(), now, |other| replaces(entry, other)));
+        let stored = stored.filter(|entry| !self.store.withdraw(self.since, entry));
         fill.finish(End::Complete, trailers);
         self.release(if stored.is_some() { Over::Stored } else { Over::Private });
         stored

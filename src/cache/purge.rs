@@ -1,10 +1,11 @@
 //! Taking stored responses out because the operator says so: by URL, by prefix, by tag, or all.
 //!
 //! A URL is one look-up. Everything else is a walk over all entries, in steps that hold a lock for a few places only, so
-//! that hits go on meanwhile.
+//! that hits go on meanwhile. What is on its way from a backend and matches goes to those who asked for it, and is not
+//! stored: it may have been made before.
 
 use super::{
-    key::Uri,
+    key::{Key, Uri},
     store::{Entry, Store, Walk},
 };
 use crate::http::{Fields, Method, Target, members};
@@ -49,22 +50,31 @@ impl Purge {
         }
     }
 
-    fn matches(&self, entry: &Entry) -> bool {
+    /// Whether a stored response is meant.
+    pub(super) fn matches(&self, entry: &Entry) -> bool {
         match self {
-            Self::Url(target) => Uri::of_target(target).is_some_and(|uri| uri.is(&entry.key)),
-            Self::Path(path) => from_path_on(entry) == path,
-            Self::Prefix(prefix) if prefix.starts_with('/') => from_path_on(entry).starts_with(prefix),
-            Self::Prefix(prefix) => entry.key.as_str().starts_with(prefix),
             Self::Tag(tag) => entry.stored.tags.iter().any(|other| **other == *tag.as_bytes()),
+            _ => self.names(&entry.key),
+        }
+    }
+
+    /// Whether everything stored under the key is meant.
+    pub(super) fn names(&self, key: &Key) -> bool {
+        match self {
+            Self::Url(target) => Uri::of_target(target).is_some_and(|uri| uri.is(key)),
+            Self::Path(path) => from_path_on(key) == path,
+            Self::Prefix(prefix) if prefix.starts_with('/') => from_path_on(key).starts_with(prefix),
+            Self::Prefix(prefix) => key.as_str().starts_with(prefix),
+            Self::Tag(_) => false,
             Self::All => true,
         }
     }
 }
 
 /// A key without scheme and host.
-fn from_path_on(entry: &Entry) -> &str {
-    let uri = entry.key.uri();
-    entry.key.as_str().get(uri.scheme.prefix().len() + uri.authority.len()..).unwrap_or_default()
+fn from_path_on(key: &Key) -> &str {
+    let uri = key.uri();
+    key.as_str().get(uri.scheme.prefix().len() + uri.authority.len()..).unwrap_or_default()
 }
 
 /// What went, or would go.
@@ -93,9 +103,16 @@ pub fn purge(store: &Store, what: &Purge, dry_run: bool, list: usize) -> Purged 
     };
     if let Purge::Url(target) = what {
         if let Some(uri) = Uri::of_target(target) {
-            store.peek(store.place(uri)).iter().for_each(&mut meet);
+            let place = store.place(uri);
+            if !dry_run {
+                store.cut(place);
+            }
+            store.peek(place).iter().for_each(&mut meet);
         }
         return purged;
+    }
+    if !dry_run {
+        store.cut_all(what);
     }
     let mut walk = Walk::default();
     while store.walk(&mut walk, &mut meet) {}

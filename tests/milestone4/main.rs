@@ -8,7 +8,10 @@ mod support;
 
 mod collapse;
 mod odd;
+mod origin;
+mod purge;
 mod ranges;
+mod rules;
 mod stage;
 mod store;
 mod validation;

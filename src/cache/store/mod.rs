@@ -15,6 +15,7 @@
 //! are about equally old. What is stale and can neither be validated nor be served goes earlier: when it is met, and a
 //! few places of the slab are looked at on every insertion. Nothing ever looks at all of them.
 
+mod cuts;
 mod entry;
 mod shard;
 #[cfg(test)]
@@ -22,11 +23,14 @@ mod tests;
 
 pub use entry::Entry;
 
+use super::purge::Purge;
 use super::{
     collapse::{Flight, Lead},
     key::{Seed, Uri},
     mail::Mail,
 };
+use cuts::Cuts;
+pub(super) use cuts::Mark;
 use shard::{Dropped, Shard};
 use std::{
     sync::{
@@ -160,6 +164,7 @@ pub struct Store {
     stored: AtomicU64,
     evicted: AtomicU64,
     expired: AtomicU64,
+    cuts: Cuts,
     mail: Mail,
 }
 
@@ -178,6 +183,7 @@ impl Store {
             stored: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
             expired: AtomicU64::new(0),
+            cuts: Cuts::new(),
             mail,
         }
     }
@@ -329,6 +335,7 @@ impl Store {
 
     /// Takes out everything stored for a URI, and what is on its way. How many entries that were.
     pub fn remove(&self, place: Place<'_>) -> usize {
+        self.cuts.cut(place.hash);
         let mut out = Vec::new();
         let mut shard = self.shard(place.hash);
         loop {
@@ -337,12 +344,38 @@ impl Store {
             out.extend(shard.remove(slot));
         }
         // What is on its way was made before: nobody new follows it, and it is not stored.
-        if let Some(flight) = shard.flights.remove(&place.hash) {
-            flight.cancel();
-        }
+        shard.flights.remove(&place.hash);
         drop(shard);
         self.release(&out);
         out.len()
+    }
+
+    /// What is on its way for this URI is not to be stored, and nobody new waits for it.
+    pub fn cut(&self, place: Place<'_>) {
+        self.cuts.cut(place.hash);
+        self.shard(place.hash).flights.remove(&place.hash);
+    }
+
+    /// The same for all that matches.
+    pub fn cut_all(&self, what: &Purge) {
+        self.cuts.cut_all(what);
+        for shard in &self.shards {
+            lock(shard).flights.retain(|_, flight| !what.names(flight.key()));
+        }
+    }
+
+    /// Now, as far as a fetch of this URI is concerned.
+    pub(super) fn mark(&self, hash: u64) -> Mark {
+        self.cuts.mark(hash)
+    }
+
+    /// Takes an entry out again that was fetched since `mark`, if it was cut meanwhile. Whether it was.
+    pub(super) fn withdraw(&self, mark: Mark, entry: &Arc<Entry>) -> bool {
+        let cut = self.cuts.has_cut(mark, entry);
+        if cut {
+            self.remove_entry(entry);
+        }
+        cut
     }
 
     /// Takes out one entry. `false`: it was not there any more.

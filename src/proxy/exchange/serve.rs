@@ -152,7 +152,7 @@ impl Turn<'_> {
         let key = key.map(|uri| uri.to_key());
         out.put_slice(b"Cache-Status: ");
         CacheStatus { origin, ttl, key: key.as_ref().map(Key::as_str) }
-            .write_to(&self.parts.shared.config.forwarding.pseudonym, out);
+            .write_to(self.parts.shared.config.forwarding.pseudonym, out);
         out.put_slice(b"\r\n");
     }
 
