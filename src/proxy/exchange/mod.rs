@@ -80,6 +80,8 @@ pub(super) enum Event<'a> {
     Switched(ResponseHead),
     /// A part of the response body; in a tunnel, any bytes from the backend.
     ResponseData(&'a [u8]),
+    /// So many bytes of the response body went to the client unseen.
+    ResponsePassed(u64),
     /// The response is complete.
     ResponseEnd(Fields),
     /// The backend broke a rule of HTTP.
@@ -229,6 +231,11 @@ pub(super) struct Core {
 }
 
 impl Core {
+    /// Whether others than the client read the response, or it is being stored.
+    fn is_kept(&self) -> bool {
+        self.caching.as_ref().and_then(|caching| caching.lead.as_ref()).is_some_and(|lead| lead.fill().is_some())
+    }
+
     /// Whether no client ever waited for it.
     pub(super) fn is_our_own(&self) -> bool {
         self.caching.as_ref().is_some_and(|caching| caching.background)
@@ -279,9 +286,21 @@ impl Exchange {
         }
     }
 
+    /// Whether it waits for a connection.
+    pub(super) fn is_queued(&self) -> bool {
+        matches!(self.state, State::Wait { .. })
+    }
+
     /// Whether bytes pass without being read as HTTP.
     pub(super) fn is_tunnel(&self) -> bool {
         matches!(self.state, State::Tunnel { .. })
+    }
+
+    /// Whether what is left of the response body, `left` bytes, may go to the client unseen.
+    pub(super) fn may_pass_unseen(&self, left: u64, least: u64) -> bool {
+        let to_client_alone = !self.core.is_kept() && self.core.client != ConnId::NOBODY;
+        to_client_alone
+            && matches!(&self.state, State::Relay { receiving, .. } if relay::may_pass_unseen(receiving, left, least))
     }
 
     /// The backend connection it holds.
