@@ -213,7 +213,20 @@ fn what_is_shared_may_be() {
     fn weather(random: &mut Random) -> Weather {
         Weather { shared: 700, ..Weather::of(random) }
     }
-    let reports = Subject { weather, ..proxy() }.run_all("what_is_shared_may_be", 192);
+    let popular = Subject {
+        weather,
+        build: |site| {
+            let size = *site.random.pick(&["20k", "1m", "64m"]);
+            let object = *site.random.pick(&["1k", "100k", "100k"]);
+            let wait = *site.random.pick(&["1s", "1m"]);
+            let cache = ["--cache-size", size, "--cache-max-object", object, "--cache-wait", wait];
+            let flags = [&["proxy", "--health-timeout", "10s", "--pool-max", "10000"], &cache[..]].concat();
+            let Flags { balance, pool, cache } = Flags::parse_from(flags);
+            build(Plan::new(Config::default()).balance(balance).pool(&pool).cache(&cache), site)
+        },
+        ..proxy()
+    };
+    let reports = popular.run_all("what_is_shared_may_be", 192);
     let shared: usize = reports.iter().map(|report| report.tally.shared).sum();
     assert!(reports.len() < 192 || shared > 100, "{shared}");
 }

@@ -175,9 +175,10 @@ fn join(older: &Body, newer: &Body) -> Option<Body> {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::testing::{Lines, now, partial, pieces, request, response, stored},
+        super::testing::{Lines, now, partial, pieces, request, response, stored, stored_as},
         *,
     };
+    use proptest::prelude::*;
 
     #[test]
     fn what_content_range_says() {
@@ -348,5 +349,55 @@ mod tests {
         }
         assert_eq!(entry.body.len(), 10_000);
         assert!(entry.body.pieces().len() <= 3, "{}", entry.body.pieces().len());
+    }
+
+    /// Byte `at` of a version: every place differs, and so does every version.
+    fn byte(version: u64, at: u64) -> u8 {
+        (version.wrapping_mul(31) ^ at.wrapping_mul(7)) as u8
+    }
+
+    proptest! {
+        /// Whatever parts of whatever versions come in whatever order: what is answered is what that version has there.
+        #[test]
+        fn no_byte_is_ever_another_versions(
+            fetches in proptest::collection::vec((0u64..3, 0u64..40, 1u64..40, any::<bool>(), any::<bool>()), 1..12),
+            asked in proptest::collection::vec((0u64..40, 0u64..40), 8),
+        ) {
+            const LENGTH: u64 = 40;
+            let mut entry: Option<Stored> = None;
+            for (version, start, length, knows, strong) in fetches {
+                let end = LENGTH.min(start + length);
+                let content: Vec<u8> = (start..end).map(|at| byte(version, at)).collect();
+                let pieces = content.chunks(5).map(Bytes::copy_from_slice).collect();
+                let body = Body::part(pieces, start, knows.then_some(LENGTH)).unwrap();
+                let tag = if strong { format!("\"{version}\"") } else { format!("W/\"{version}\"") };
+                let lines = [("ETag", tag.as_str()), ("X-Version", &*version.to_string())].map(|line| (line.0, line.1.to_owned()));
+                let lines: Vec<(&str, &str)> = lines.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                let answer = response(206, &lines);
+                let ranged = request(&[("Range", "bytes=0-")]);
+                let together = entry.as_ref().and_then(|older| {
+                    combined(older, &answer, &body, &ranged, now(), now(), &Rules::default())
+                });
+                entry = Some(match together {
+                    Some(freshened) => freshened.stored,
+                    None => stored_as(&[], &as_incomplete(&answer), body, now()),
+                });
+            }
+            let entry = entry.unwrap();
+            let version: u64 = std::str::from_utf8(entry.head.fields.get("x-version").unwrap()).unwrap().parse().unwrap();
+            for (first, last) in asked {
+                let range = format!("bytes={first}-{}", first + last);
+                let request = request(&[("Range", &range)]);
+                let Ok(answer) = crate::cache::answer(&request, &entry, now().wall, || 0) else { continue };
+                let mut head = Vec::new();
+                answer.write_head(&entry, &mut head);
+                let got: Vec<u8> = answer.body(&entry).collect::<Vec<_>>().concat();
+                let end = (first + last + 1).min(LENGTH);
+                let expected: Vec<u8> = (first..end).map(|at| byte(version, at)).collect();
+                prop_assert_eq!(&got, &expected, "{} of version {}", range, version);
+                let says = format!("Content-Range: bytes {first}-{}/", end - 1);
+                prop_assert!(String::from_utf8(head).unwrap().contains(&says), "{}", says);
+            }
+        }
     }
 }

@@ -72,7 +72,7 @@ impl Answer {
         let mut asked =
             Asked { number, method, attempt, largest: weather.largest, prompt: weather.is_prompt(), shared };
         let mut answer = Self::default();
-        if random.chance(150) {
+        if random.chance(if shared { 500 } else { 150 }) {
             answer.steps.push_back(Step::Pause(random.micros(0..=2_000_000)));
         }
         let breaks = random.chance(weather.rude_origins);
@@ -219,6 +219,8 @@ fn moment(random: &mut Random) -> Duration {
 /// What answers for everybody say of themselves.
 const SHAREABLE: &[&str] = &[
     "max-age=1",
+    "max-age=60",
+    "max-age=60",
     "max-age=60",
     "max-age=0",
     "max-age=1, stale-while-revalidate=5",

@@ -99,7 +99,7 @@ impl Ask {
     fn popular(ledger: &mut Ledger, random: &mut Random) -> Self {
         let tag = ledger.ask("GET", Vec::new(), Flaw::None);
         let known = ledger.popular.len();
-        let target = if known < 4 || random.chance(50) {
+        let target = if known < 2 || random.chance(50) {
             ledger.popular.push(tag);
             tag
         } else {
