@@ -139,9 +139,7 @@ impl Answer {
                 write_fields(fields, out, |name| !says_which(name) && !is_known_to_the_client(name, fields))
             }
             Self::Part { range, brief } => {
-                write_fields(fields, out, |name| {
-                    !says_which(name) && !(*brief && is_known_to_the_client(name, fields))
-                });
+                write_fields(fields, out, |name| !(says_which(name) || *brief && is_known_to_the_client(name, fields)));
                 write_content_range(range, stored.body.complete(), out);
                 framing::write_field(exactly(range.end - range.start), out);
             }
