@@ -15,13 +15,16 @@
 //! are about equally old. What is stale and can neither be validated nor be served goes earlier: when it is met, and a
 //! few places of the slab are looked at on every insertion. Nothing ever looks at all of them.
 
+mod budget;
 mod cuts;
 mod entry;
 mod shard;
 #[cfg(test)]
 mod tests;
+mod types;
 
 pub use entry::Entry;
+pub use types::{Candidates, Found, Join, Limits, Place, Stats};
 
 use super::purge::Purge;
 use super::{
@@ -37,7 +40,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 /// Places looked at for useless entries on each insertion: with two, a slab is swept at least once while it is replaced.
@@ -48,102 +51,6 @@ const WALKED: usize = 128;
 
 /// Keys per shard whose answers are remembered to be uncacheable. When there are more, the rest is not remembered.
 const PASSED_MAX: usize = 256;
-
-/// Where a URI is kept: looked up without an allocation.
-#[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
-    /// The URI.
-    pub uri: Uri<'a>,
-    /// Its hash under the store's seed.
-    pub hash: u64,
-}
-
-/// Bounds on what is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of everything together, overhead included.
-    pub bytes: usize,
-    /// Bytes of one body. At most half of all.
-    pub object: usize,
-    /// Variants of one key.
-    pub variants: usize,
-    /// How long an uncacheable answer is remembered: so long nobody waits for the next one.
-    pub pass: Duration,
-}
-
-/// What is stored for a key.
-#[derive(Debug, Clone, Default)]
-pub enum Candidates {
-    /// Nothing.
-    #[default]
-    None,
-    /// One response: the usual case, without a list.
-    One(Arc<Entry>),
-    /// Several variants, the one stored last first.
-    Many(Vec<Arc<Entry>>),
-}
-
-impl Candidates {
-    /// All of them.
-    #[must_use]
-    pub fn as_slice(&self) -> &[Arc<Entry>] {
-        match self {
-            Self::None => &[],
-            Self::One(entry) => std::slice::from_ref(entry),
-            Self::Many(entries) => entries,
-        }
-    }
-
-    fn push(&mut self, entry: Arc<Entry>) {
-        *self = match std::mem::take(self) {
-            Self::None => Self::One(entry),
-            Self::One(first) => Self::Many(vec![first, entry]),
-            Self::Many(mut entries) => {
-                entries.push(entry);
-                Self::Many(entries)
-            }
-        };
-    }
-}
-
-/// What a look-up came to.
-#[derive(Debug, Clone, Default)]
-pub struct Found {
-    /// What is stored.
-    pub entries: Candidates,
-    /// The key's last answer could not be stored: waiting for the next one would be in vain.
-    pub passed: bool,
-    /// When the look was: see [`Store::join`].
-    stamp: u64,
-}
-
-/// Who fetches.
-#[derive(Debug)]
-pub enum Join {
-    /// We do.
-    Lead(Lead),
-    /// Somebody does already.
-    Follow(Arc<Flight>),
-    /// Something was stored since the look-up: look again.
-    Again,
-    /// Nobody can be waited for: the hash of the key is taken.
-    Alone,
-}
-
-/// What happened, as numbers that only grow, and what is there now.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Entries now.
-    pub entries: usize,
-    /// Bytes now, with overhead and with what is being filled.
-    pub bytes: usize,
-    /// Entries put in.
-    pub stored: u64,
-    /// Entries that had to go for want of room.
-    pub evicted: u64,
-    /// Entries that were of no use any more.
-    pub expired: u64,
-}
 
 /// Where a walk over all entries stands.
 #[derive(Debug, Clone, Copy, Default)]
@@ -399,70 +306,6 @@ impl Store {
         }
         entries.iter().for_each(&mut see);
         true
-    }
-
-    /// Numbers. Not of one moment: the shards are asked one after the other.
-    #[must_use]
-    pub fn stats(&self) -> Stats {
-        Stats {
-            entries: self.shards.iter().map(|shard| lock(shard).len).sum(),
-            bytes: self.used.load(Relaxed),
-            stored: self.stored.load(Relaxed),
-            evicted: self.evicted.load(Relaxed),
-            expired: self.expired.load(Relaxed),
-        }
-    }
-
-    /// Fetches under way, and bytes that are counted although nothing is there that takes them: with no fetch and nobody
-    /// reading, there must be none. For tests.
-    #[must_use]
-    pub fn balance(&self) -> (usize, usize) {
-        let shards = self.shards.iter().map(|shard| {
-            let shard = lock(shard);
-            (shard.flights.len(), shard.bytes)
-        });
-        let (flights, bytes) = shards.fold((0, 0), |sum, shard| (sum.0 + shard.0, sum.1 + shard.1));
-        (flights, self.used.load(Relaxed).wrapping_sub(bytes))
-    }
-
-    /// Takes `bytes` out of the budget, and makes room for them. `false`: there is none to be made; nothing was taken.
-    pub(super) fn reserve(&self, bytes: usize) -> bool {
-        self.used.fetch_add(bytes, Relaxed);
-        let mut in_vain = 0;
-        while self.used.load(Relaxed) > self.limits.bytes {
-            if in_vain == self.shards.len() {
-                self.give_back(bytes);
-                return false;
-            }
-            let at = self.cursor.fetch_add(1, Relaxed) & (self.shards.len() - 1);
-            let mut shard = lock(&self.shards[at]);
-            let evicted = shard.oldest().and_then(|slot| shard.remove(slot));
-            drop(shard);
-            in_vain = if evicted.is_some() { 0 } else { in_vain + 1 };
-            self.dropped(evicted.as_slice(), &self.evicted);
-        }
-        true
-    }
-
-    /// Takes `bytes` out of the budget, whether there is room or not: for what cannot be refused.
-    pub(super) fn take(&self, bytes: usize) {
-        self.used.fetch_add(bytes, Relaxed);
-    }
-
-    /// Gives back what was reserved.
-    pub(super) fn give_back(&self, bytes: usize) {
-        self.used.fetch_sub(bytes, Relaxed);
-    }
-
-    fn dropped(&self, entries: &[Arc<Entry>], count: &AtomicU64) {
-        if !entries.is_empty() {
-            count.fetch_add(entries.len() as u64, Relaxed);
-            self.release(entries);
-        }
-    }
-
-    fn release(&self, entries: &[Arc<Entry>]) {
-        self.give_back(entries.iter().map(|entry| entry.cost()).sum());
     }
 
     fn shard(&self, hash: u64) -> MutexGuard<'_, Shard> {
