@@ -264,7 +264,8 @@ pub fn freshened(
 /// replaced like any other: what is stored is what was sent, not what became of it.
 fn updated(stored: &Fields, newer: &Fields, arrived: Now) -> Fields {
     let directives = ResponseDirectives::of(newer);
-    let new: Vec<(&str, &[u8])> = storable_fields(newer, &directives).collect();
+    let which_part = |name: &str| name.eq_ignore_ascii_case("content-range");
+    let new: Vec<(&str, &[u8])> = storable_fields(newer, &directives).filter(|(name, _)| !which_part(name)).collect();
     let replaced =
         |name: &str| name.eq_ignore_ascii_case("date") || new.iter().any(|(new, _)| new.eq_ignore_ascii_case(name));
     let kept = stored.iter().filter(|(name, _)| !replaced(name));

@@ -51,7 +51,7 @@ impl Turn<'_> {
         );
         self.core.record.status = failure.status().code();
         self.core.record.sent += bytes.body as u64;
-        self.to_client(bytes.message);
+        self.send_client(bytes.message);
     }
 
     /// Gives up the backend connection at once.

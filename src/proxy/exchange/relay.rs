@@ -76,19 +76,12 @@ impl Turn<'_> {
             Event::Switched(head) => return self.switched(link, &head),
             Event::ResponseData(data) => return self.response_data(link, sending, receiving, reusable, data),
             Event::ResponseEnd(trailers) => return self.response_end(link, sending, receiving, reusable, &trailers),
-            Event::UpstreamBad(error) if matches!(receiving, Receiving::Head) => {
-                return self.lost(link, Failure::Response(error), true);
-            }
-            Event::UpstreamBad(error) => return self.give_up(Some(link), Failure::Response(error)),
+            Event::UpstreamBad(error) => return self.upstream_failed(link, &receiving, Failure::Response(error)),
             Event::UpstreamEnded | Event::UpstreamFailed(_) => return self.upstream_gone(link, &receiving),
-            Event::UpstreamLate => {
-                return match receiving {
-                    Receiving::Head => self.lost(link, Failure::FirstByteTimeout, true),
-                    Receiving::Body(_) | Receiving::Complete | Receiving::Unchanged(_) | Receiving::Again => {
-                        self.give_up(Some(link), Failure::ResponseTimeout)
-                    }
-                };
+            Event::UpstreamLate if matches!(receiving, Receiving::Head) => {
+                return self.lost(link, Failure::FirstByteTimeout, true);
             }
+            Event::UpstreamLate => return self.give_up(Some(link), Failure::ResponseTimeout),
             Event::UpstreamStalled => return self.give_up(Some(link), Failure::UpstreamStalled),
             // Half-close: a client may end its side after the request and still read the response.
             Event::ClientEnded if self.core.request_complete => {}
@@ -162,7 +155,7 @@ impl Turn<'_> {
         if self.core.head.version == Version::Http11 {
             let mut out = std::mem::take(&mut self.parts.scratch);
             headers::write_interim(&mut out, head);
-            self.to_client(out.split().freeze());
+            self.send_client(out.split().freeze());
             self.parts.scratch = out;
         }
         if head.status == Status::CONTINUE && !self.core.request_complete {
@@ -207,7 +200,7 @@ impl Turn<'_> {
             },
             &self.parts.shared.config.forwarding,
         );
-        self.to_client(out.split().freeze());
+        self.send_client(out.split().freeze());
         self.parts.scratch = out;
         let by = (body != BodyLength::Empty).then(|| self.cx.now() + self.parts.shared.config.deadlines.response);
         if let Some(upstream) = self.parts.table.upstream(link.conn) {
@@ -299,6 +292,14 @@ impl Turn<'_> {
             && let Some(upstream) = self.parts.table.upstream(link.conn)
         {
             upstream.set_congested(self.cx, false);
+        }
+    }
+
+    /// The backend failed: before its response, another one may be asked.
+    fn upstream_failed(&mut self, link: Link, receiving: &Receiving, failure: Failure) -> State {
+        match receiving {
+            Receiving::Head => self.lost(link, failure, true),
+            _ => self.give_up(Some(link), failure),
         }
     }
 

@@ -65,7 +65,7 @@ impl Turn<'_> {
         }
         self.core.record.sent += body.len();
         if body.len() <= STEP as u64 {
-            body.pieces().iter().for_each(|piece| self.to_client(piece.clone()));
+            body.pieces().iter().for_each(|piece| self.send_client(piece.clone()));
             return State::Done(Ok(()));
         }
         self.serve_on(body.pieces().to_vec().into_iter())
@@ -87,7 +87,7 @@ impl Turn<'_> {
         self.end_stored_head(&mut out, entry);
         let head = out.split().freeze();
         self.parts.scratch = out;
-        self.to_client(head);
+        self.send_client(head);
         self.serve_on(answer.body(&entry.stored).collect::<Vec<_>>().into_iter())
     }
 
@@ -98,7 +98,7 @@ impl Turn<'_> {
             && let Some(piece) = rest.next()
         {
             given += piece.len();
-            self.to_client(piece);
+            self.send_client(piece);
         }
         if rest.len() == 0 { State::Done(Ok(())) } else { State::Serve(rest) }
     }
@@ -123,7 +123,7 @@ impl Turn<'_> {
         self.end_stored_head(&mut out, entry);
         let head = out.split().freeze();
         self.parts.scratch = out;
-        self.to_client(head);
+        self.send_client(head);
     }
 
     /// What differs from hit to hit.
@@ -157,7 +157,7 @@ impl Turn<'_> {
     }
 
     /// Sends to the client, if there is one.
-    pub(super) fn to_client(&mut self, bytes: impl Into<Bytes>) {
+    pub(super) fn send_client(&mut self, bytes: impl Into<Bytes>) {
         if self.core.client != crate::app::ConnId::NOBODY {
             self.cx.send(self.core.client, bytes);
         }
