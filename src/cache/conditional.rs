@@ -123,7 +123,7 @@ mod tests {
             ("Sun, 06 Nov 1994 08:10:00 CET", false),
             ("0", false),
             ("", false),
-            ("Mon, 06 Nov 1994 08:10:00 GMT", false),
+            ("Sun, 31 Nov 1994 08:10:00 GMT", false),
         ] {
             check(&dated, &[("If-Modified-Since", value)], expected);
         }

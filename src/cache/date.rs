@@ -9,14 +9,16 @@
 use crate::http::Fields;
 use std::time::{Duration, SystemTime};
 
-/// Days of the week from the day that was the first of 1970.
-const WEEKDAYS: [&[u8]; 7] = [b"thursday", b"friday", b"saturday", b"sunday", b"monday", b"tuesday", b"wednesday"];
+const WEEKDAYS: [&[u8]; 7] = [b"monday", b"tuesday", b"wednesday", b"thursday", b"friday", b"saturday", b"sunday"];
 const MONTHS: [&[u8; 3]; 12] =
     [b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"];
 const SECONDS_A_DAY: i64 = 86_400;
 
-/// Reads a date in any of the three forms, in any case. `None` for everything else: another zone, a weekday that is not
-/// that day's, a date that does not exist. `now` decides the century of a year with two digits.
+/// Reads a date in any of the three forms, in any case. `None` for everything else: another zone, a date that does not
+/// exist. `now` decides the century of a year with two digits.
+///
+/// That the weekday is that day's is not asked: it says nothing that the date does not, and many senders get it wrong
+/// (RFC 9110 §5.6.7 wants recipients to be robust).
 #[must_use]
 pub fn parse_date(text: &[u8], now: SystemTime) -> Option<SystemTime> {
     let comma = text.iter().position(|byte| *byte == b',');
@@ -38,7 +40,7 @@ fn fixdate(text: &[u8]) -> Option<SystemTime> {
     let [n1, n2, b' ', m1, m2, m3, b' ', y1, y2, y3, y4, b' ', time @ ..] = day else { return None };
     let date =
         Date { year: number(&[*y1, *y2, *y3, *y4])?, month: month(&[*m1, *m2, *m3])?, day: number(&[*n1, *n2])? };
-    date.at(time_of_day(time)?, |weekday| weekday[..3].eq_ignore_ascii_case(&[*d1, *d2, *d3]))
+    is_weekday(&[*d1, *d2, *d3], 3).then(|| date.at(time_of_day(time)?)).flatten()
 }
 
 fn rfc850(name: &[u8], rest: &[u8], now: SystemTime) -> Option<SystemTime> {
@@ -52,7 +54,7 @@ fn rfc850(name: &[u8], rest: &[u8], now: SystemTime) -> Option<SystemTime> {
     let century = today.year - today.year.rem_euclid(100);
     let years = [century + 100 + short, century + short, century - 100 + short];
     let year = years.into_iter().find(|year| (*year, month, day, seconds) <= limit)?;
-    Date { year, month, day }.at(seconds, |weekday| weekday.eq_ignore_ascii_case(name))
+    is_weekday(name, usize::MAX).then(|| Date { year, month, day }.at(seconds)).flatten()
 }
 
 fn asctime(text: &[u8]) -> Option<SystemTime> {
@@ -60,7 +62,7 @@ fn asctime(text: &[u8]) -> Option<SystemTime> {
     let tens = if *n1 == b' ' { b'0' } else { *n1 };
     let date =
         Date { year: number(&[*y1, *y2, *y3, *y4])?, month: month(&[*m1, *m2, *m3])?, day: number(&[tens, *n2])? };
-    date.at(time_of_day(time)?, |weekday| weekday[..3].eq_ignore_ascii_case(&[*d1, *d2, *d3]))
+    is_weekday(&[*d1, *d2, *d3], 3).then(|| date.at(time_of_day(time)?)).flatten()
 }
 
 /// `08:49:37` as seconds since midnight. A leap second is the one before it: the nearest time that is not later
@@ -69,6 +71,11 @@ fn time_of_day(text: &[u8]) -> Option<i64> {
     let [h1, h2, b':', m1, m2, b':', s1, s2] = text else { return None };
     let (hour, minute, second) = (number(&[*h1, *h2])?, number(&[*m1, *m2])?, number(&[*s1, *s2])?);
     (hour < 24 && minute < 60 && second <= 60).then(|| (hour * 60 + minute) * 60 + second.min(59))
+}
+
+/// Whether it is a day of the week, by its first `letters`.
+fn is_weekday(name: &[u8], letters: usize) -> bool {
+    WEEKDAYS.iter().any(|day| day[..day.len().min(letters)].eq_ignore_ascii_case(name))
 }
 
 fn number(digits: &[u8]) -> Option<i64> {
@@ -100,11 +107,9 @@ impl Date {
         (1 <= day && day <= length).then_some(days)
     }
 
-    /// The time, if `is_weekday` likes the name of the day.
-    fn at(self, seconds: i64, is_weekday: impl Fn(&[u8]) -> bool) -> Option<SystemTime> {
-        let days = self.days()?;
-        let weekday = usize::try_from(days.rem_euclid(7)).ok()?;
-        if is_weekday(WEEKDAYS[weekday]) { unix(days * SECONDS_A_DAY + seconds) } else { None }
+    /// So many seconds after its midnight.
+    fn at(self, seconds: i64) -> Option<SystemTime> {
+        unix(self.days()? * SECONDS_A_DAY + seconds)
     }
 }
 

@@ -73,12 +73,12 @@ pub(super) fn storable_fields<'f>(
 }
 
 /// Fields that say something about one transfer of the content. The cache knows it better for each of its own: how old,
-/// how long, which part. `Trailer` announces what is not stored.
+/// how long. `Trailer` announces what is not stored. `Content-Range` is among them only where it says something, in a
+/// part: elsewhere it has no meaning (RFC 9110 §14.4), and is stored like any other field without one.
 pub(super) fn is_written_anew(name: &str) -> bool {
     match name.len() {
         3 => name.eq_ignore_ascii_case("age"),
         7 => name.eq_ignore_ascii_case("trailer"),
-        13 => name.eq_ignore_ascii_case("content-range"),
         _ => framing::is_framing(name),
     }
 }
@@ -266,7 +266,7 @@ mod tests {
         );
         let head = storable(&received, &ResponseDirectives::of(&received.fields), now());
         let kept: Vec<_> = head.fields.iter().map(|(name, _)| name).collect();
-        assert_eq!(kept, ["X-Kept", "x-kept", "Set-Cookie", "Content-Foo", "Cache-Control", "Date"]);
+        assert_eq!(kept, ["X-Kept", "x-kept", "Set-Cookie", "Content-Foo", "Content-Range", "Cache-Control", "Date"]);
     }
 
     #[test]

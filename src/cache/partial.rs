@@ -109,6 +109,7 @@ pub fn as_incomplete(response: &ResponseHead) -> ResponseHead {
     let mut head = ResponseHead::new(Status::OK);
     head.version = response.version;
     head.fields = response.fields.clone();
+    head.fields.remove("content-range");
     head
 }
 

@@ -14,6 +14,12 @@ use std::sync::Arc;
 /// Tags that one response may have; the rest is not looked at. Each costs memory for as long as the response is stored.
 const MAX_TAGS: usize = 128;
 
+/// Looks at the store in one step, each at 128 places: half a microsecond a place.
+const WALKS: usize = 64;
+
+/// Entries freed in one step, as near as can be told: some ten microseconds each.
+const FREED: u64 = 512;
+
 /// What is to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Purge {
@@ -88,35 +94,75 @@ pub struct Purged {
     pub urls: Vec<String>,
 }
 
-/// Takes out what matches and names up to `list` of it. With `dry_run` everything stays.
-pub fn purge(store: &Store, what: &Purge, dry_run: bool, list: usize) -> Purged {
-    let mut purged = Purged::default();
-    let mut meet = |entry: &Arc<Entry>| {
-        if !what.matches(entry) || !dry_run && !store.remove_entry(entry) {
-            return;
-        }
-        purged.entries += 1;
-        purged.bytes += entry.cost() as u64;
-        if purged.urls.len() < list {
-            purged.urls.push(entry.key.as_str().to_owned());
-        }
-    };
-    if let Purge::Url(target) = what {
-        if let Some(uri) = Uri::of_target(target) {
-            let place = store.place(uri);
-            if !dry_run {
-                store.cut(place);
+/// A purge under way. It is done in steps, as freeing a million responses takes seconds that no event loop has.
+#[derive(Debug)]
+pub struct Sweep {
+    what: Purge,
+    dry_run: bool,
+    list: usize,
+    walk: Walk,
+    purged: Purged,
+}
+
+impl Sweep {
+    /// Begins. From here on nothing is stored that was on its way and matches. With `dry_run` everything stays; up to
+    /// `list` URLs are named.
+    #[must_use]
+    pub fn begin(store: &Store, what: Purge, dry_run: bool, list: usize) -> Self {
+        match &what {
+            _ if dry_run => {}
+            Purge::Url(target) => {
+                if let Some(uri) = Uri::of_target(target) {
+                    store.cut(store.place(uri));
+                }
             }
-            store.peek(place).iter().for_each(&mut meet);
+            what => store.cut_all(what),
         }
-        return purged;
+        Self { what, dry_run, list, walk: Walk::default(), purged: Purged::default() }
     }
-    if !dry_run {
-        store.cut_all(what);
+
+    /// Does the next few milliseconds' worth. `false`: that was all.
+    pub fn step(&mut self, store: &Store) -> bool {
+        let Self { what, dry_run, list, walk, purged } = self;
+        let what = &*what;
+        let before = purged.entries;
+        let meet = |entry: &Arc<Entry>, purged: &mut Purged| {
+            if !what.matches(entry) || !*dry_run && !store.remove_entry(entry) {
+                return;
+            }
+            purged.entries += 1;
+            purged.bytes += entry.cost() as u64;
+            if purged.urls.len() < *list {
+                purged.urls.push(entry.key.as_str().to_owned());
+            }
+        };
+        if let Purge::Url(target) = what {
+            let place = Uri::of_target(target).map(|uri| store.place(uri));
+            place.iter().flat_map(|place| store.peek(*place)).for_each(|entry| meet(&entry, purged));
+            return false;
+        }
+        for _ in 0..WALKS {
+            if !store.walk(walk, |entry| meet(entry, purged)) {
+                return false;
+            }
+            if !*dry_run && purged.entries - before >= FREED {
+                break;
+            }
+        }
+        true
     }
-    let mut walk = Walk::default();
-    while store.walk(&mut walk, &mut meet) {}
-    purged
+
+    /// What went so far.
+    #[must_use]
+    pub fn purged(&self) -> &Purged {
+        &self.purged
+    }
+
+    /// Whether nothing goes.
+    #[must_use]
+    pub fn is_dry_run(&self) -> bool {
+        self.dry_run
+    }
 }
 
 /// The tags that a response gives itself: `Surrogate-Key` has them between spaces, `Cache-Tag` between commas. They are

@@ -128,19 +128,23 @@ impl Answer {
             _ => http::write_status_line(Version::Http11, status, status.reason().as_bytes(), out),
         }
         let fields = &stored.head.fields;
+        // What a whole response carried without meaning would mean something here.
+        let says_which = |name: &str| name.eq_ignore_ascii_case("content-range");
         match self {
             Self::Whole | Self::Head => {
                 fields.write_to(out);
                 write_length(stored, out);
             }
-            Self::NotModified => write_fields(fields, out, |name| !is_known_to_the_client(name, fields)),
+            Self::NotModified => {
+                write_fields(fields, out, |name| !says_which(name) && !is_known_to_the_client(name, fields))
+            }
             Self::Part { range, brief } => {
-                write_fields(fields, out, |name| !(*brief && is_known_to_the_client(name, fields)));
+                write_fields(fields, out, |name| !(says_which(name) || *brief && is_known_to_the_client(name, fields)));
                 write_content_range(range, stored.body.complete(), out);
                 framing::write_field(exactly(range.end - range.start), out);
             }
             Self::Parts(parts) => {
-                write_fields(fields, out, |name| !name.eq_ignore_ascii_case("content-type"));
+                write_fields(fields, out, |name| !says_which(name) && !name.eq_ignore_ascii_case("content-type"));
                 // Writing to a vector does not fail.
                 let _ = write!(out, "Content-Type: multipart/byteranges; boundary={}\r\n", parts.boundary);
                 framing::write_field(exactly(parts.length), out);

@@ -81,6 +81,12 @@ pub fn has_validator(stored: &Stored) -> bool {
     EntityTag::of(&stored.head.fields).is_some() || stored.head.fields.contains("last-modified")
 }
 
+/// Whether a date is all there is to validate a response by.
+#[must_use]
+pub fn has_only_a_date(stored: &Stored) -> bool {
+    EntityTag::of(&stored.head.fields).is_none() && stored.head.fields.contains("last-modified")
+}
+
 /// A request that nobody made: to validate `stored` in the background. Method, target and the fields that `Vary` names
 /// (§4.3.1); `host` goes first.
 #[must_use]
@@ -258,7 +264,8 @@ pub fn freshened(
 /// replaced like any other: what is stored is what was sent, not what became of it.
 fn updated(stored: &Fields, newer: &Fields, arrived: Now) -> Fields {
     let directives = ResponseDirectives::of(newer);
-    let new: Vec<(&str, &[u8])> = storable_fields(newer, &directives).collect();
+    let which_part = |name: &str| name.eq_ignore_ascii_case("content-range");
+    let new: Vec<(&str, &[u8])> = storable_fields(newer, &directives).filter(|(name, _)| !which_part(name)).collect();
     let replaced =
         |name: &str| name.eq_ignore_ascii_case("date") || new.iter().any(|(new, _)| new.eq_ignore_ascii_case(name));
     let kept = stored.iter().filter(|(name, _)| !replaced(name));
@@ -354,6 +361,21 @@ mod tests {
             let entries: Vec<Stored> = entries.iter().map(|fields| stored(fields, "abc")).collect();
             let sent = conditional(&request(asked), &entries);
             assert_eq!(text(&lines(&sent.fields)), expected, "{asked:?}");
+        }
+    }
+
+    #[test]
+    fn what_there_is_to_validate_by() {
+        for (fields, anything, only_a_date) in [
+            (&[][..], false, false),
+            (&[("ETag", "\"a\"")], true, false),
+            (&[("ETag", "broken")], false, false),
+            (&[("Last-Modified", MODIFIED)], true, true),
+            (&[("ETag", "\"a\""), ("Last-Modified", MODIFIED)], true, false),
+            (&[("ETag", "broken"), ("Last-Modified", MODIFIED)], true, true),
+        ] {
+            let entry = stored(fields, "");
+            assert_eq!((has_validator(&entry), has_only_a_date(&entry)), (anything, only_a_date), "{fields:?}");
         }
     }
 

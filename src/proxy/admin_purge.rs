@@ -1,8 +1,10 @@
 //! `/purge` of the admin listener: `POST` takes stored responses out, `GET` says which ones would go.
+//!
+//! It takes its time: a step, and then whatever else the loop has to do. A client that hangs up ends it half-way.
 
 use super::parts::Shared;
 use crate::{
-    cache::purge::{Purge, purge},
+    cache::purge::{Purge, Sweep},
     http::{Method, RequestHead, Status},
 };
 use serde_json::json;
@@ -18,41 +20,51 @@ one of:\n  /purge?url=URL       all variants of one URL: http://host/path, or /p
 /purge?all           everything\n\
 POST takes them out, GET (or &dry-run) only says which ones would go. Write & as %26 in a URL.\n";
 
-type Answer = (Status, &'static str, &'static str, String);
+pub(super) type Answer = (Status, &'static str, &'static str, String);
 
-/// Answers a request for `/purge`.
-pub(super) fn answer(shared: &Shared, head: &RequestHead) -> Answer {
+/// Begins what a request for `/purge` asks for, or says why not.
+pub(super) fn begin(shared: &Shared, head: &RequestHead) -> Result<Sweep, Answer> {
     let text = |status, text: String| (status, "text/plain", "", text);
     let Some(cache) = &shared.cache else {
-        return text(Status::NOT_FOUND, "nothing is cached here: see --cache-size\n".to_owned());
+        return Err(text(Status::NOT_FOUND, "nothing is cached here: see --cache-size\n".to_owned()));
     };
     let asks = match head.method {
         Method::Post => false,
         Method::Get | Method::Head => true,
-        _ => return (Status::METHOD_NOT_ALLOWED, "text/plain", "Allow: GET, HEAD, POST\r\n", USAGE.to_owned()),
+        _ => return Err((Status::METHOD_NOT_ALLOWED, "text/plain", "Allow: GET, HEAD, POST\r\n", USAGE.to_owned())),
     };
     // A page in the operator's browser can send a POST here, but not without this field.
     if !asks && head.fields.contains("origin") {
-        return text(Status::FORBIDDEN, "not from a web page\n".to_owned());
+        return Err(text(Status::FORBIDDEN, "not from a web page\n".to_owned()));
     }
-    let (what, dry_run) = match parse(head.parsed_target().query().unwrap_or_default()) {
-        Ok((what, dry_run)) => (what, dry_run || asks),
-        Err(why) => return text(Status::BAD_REQUEST, format!("{why}\n{USAGE}")),
-    };
-    let purged = purge(&cache.store, &what, dry_run, LISTED);
-    if !dry_run {
-        cache.purged.fetch_add(purged.entries, Relaxed);
-        tracing::info!(entries = purged.entries, bytes = purged.bytes, ?what, "purged");
+    let (what, dry_run) = parse(head.parsed_target().query().unwrap_or_default())
+        .map_err(|why| text(Status::BAD_REQUEST, format!("{why}\n{USAGE}")))?;
+    Ok(Sweep::begin(&cache.store, what, dry_run || asks, LISTED))
+}
+
+/// One step. The answer, when that was the last.
+pub(super) fn step(shared: &Shared, sweep: &mut Sweep) -> Option<Answer> {
+    let cache = shared.cache.as_ref()?;
+    let before = sweep.purged().entries;
+    let more = sweep.step(&cache.store);
+    let purged = sweep.purged();
+    if !sweep.is_dry_run() {
+        cache.purged.fetch_add(purged.entries - before, Relaxed);
     }
-    let more = purged.entries.saturating_sub(purged.urls.len() as u64);
+    if more {
+        return None;
+    }
+    if !sweep.is_dry_run() {
+        tracing::info!(entries = purged.entries, bytes = purged.bytes, "purged");
+    }
     let body = json!({
-        "dry_run": dry_run,
+        "dry_run": sweep.is_dry_run(),
         "entries": purged.entries,
         "bytes": purged.bytes,
         "urls": purged.urls,
-        "not_listed": more,
+        "not_listed": purged.entries.saturating_sub(purged.urls.len() as u64),
     });
-    (Status::OK, "application/json", "", serde_json::to_string_pretty(&body).unwrap_or_default() + "\n")
+    Some((Status::OK, "application/json", "", serde_json::to_string_pretty(&body).unwrap_or_default() + "\n"))
 }
 
 /// What is to go, and whether only to look.

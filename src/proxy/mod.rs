@@ -198,7 +198,7 @@ impl App for Proxy {
             Some(Role::Downstream(_)) => self.client_ended(cx, conn),
             Some(Role::Upstream(_)) => self.backend_ended(cx, conn),
             Some(Role::Probe(_)) => self.parts.probe_failed(conn, io::ErrorKind::UnexpectedEof, cx),
-            Some(Role::Admin(_)) => self.parts.admin_close(conn, cx),
+            Some(Role::Admin(_)) => self.parts.admin_ended(conn, cx),
             Some(Role::Vacant) | None => {}
         }
         self.settle(cx);
@@ -232,7 +232,7 @@ impl App for Proxy {
                 Some(Role::Downstream(_)) => self.client_late(cx, conn),
                 Some(Role::Upstream(_)) => self.backend_late(cx, conn),
                 Some(Role::Probe(_)) => self.parts.probe_failed(conn, io::ErrorKind::TimedOut, cx),
-                Some(Role::Admin(_)) => self.parts.admin_close(conn, cx),
+                Some(Role::Admin(_)) => self.parts.admin_late(conn, cx),
                 Some(Role::Vacant) | None => {}
             },
         }

@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 from_milestone4! {
     purging_takes_out_what_matches_and_nothing_else,
     a_dry_run_names_what_would_go,
+    a_purge_of_many_is_done_in_steps,
     purging_is_for_the_operator_only,
     what_is_not_understood_purges_nothing,
     without_a_cache_there_is_nothing_to_purge,
@@ -112,6 +113,30 @@ fn a_dry_run_names_what_would_go(milestone: &Milestone) {
     assert_eq!(body(&world.get("/7")), "old");
     assert_eq!(json(&purge(&world, "POST", "url=http://test/v", ""))["entries"], 2);
     assert_eq!(json(&purge(&world, "POST", "all", ""))["entries"], 120);
+}
+
+/// A purge of many is done in steps, between which clients are served, and answers when all of it is done.
+fn a_purge_of_many_is_done_in_steps(milestone: &Milestone) {
+    let head = "HTTP/1.1 200 OK\r\nCache-Control: max-age=1000\r\nContent-Length: 1\r\n\r\nx";
+    let backend = Backend::answering(head);
+    let proxy = milestone.start(&[&backend], &["--admin", "127.0.0.1:0", "--workers", "1", "--log-level", "info"]);
+    let mut client = Conn::open(proxy.address());
+    const MANY: usize = 3000;
+    for from in (0..MANY).step_by(50) {
+        client.send((from..from + 50).map(|n| get(&format!("/{n}"))).collect::<String>());
+        (0..50).for_each(|_| assert_eq!(client.response("GET").body, b"x"));
+    }
+    let mut operator = Conn::open(admin(&proxy));
+    // The end of what the operator sends does not end the purge.
+    operator.send("POST /purge?all HTTP/1.1\r\nHost: admin\r\n\r\n");
+    operator.finish();
+    while operator.is_quiet() {
+        assert_eq!(client.ask(&get("/elsewhere")).status(), 200);
+    }
+    let answer = json(&operator.response("POST"));
+    // What was stored again meanwhile may have gone again.
+    assert!(answer["entries"].as_u64() >= Some(MANY as u64), "{answer}");
+    operator.expect_end();
 }
 
 fn purging_is_for_the_operator_only(milestone: &Milestone) {

@@ -14,6 +14,7 @@ from_milestone4! {
     requests_that_are_not_to_be_stored,
     what_stale_responses_may_do_when_the_backend_dies,
     fields_of_one_user_are_not_stored,
+    all_fields_are_stored_but_those_of_one_hop,
     unsafe_requests_invalidate,
     unsafe_requests_invalidate_what_they_name,
     failed_unsafe_requests_change_nothing,
@@ -269,6 +270,47 @@ fn fields_of_one_user_are_not_stored(milestone: &Milestone) {
         assert_eq!(second.field(gone), None, "{gone}");
     }
     assert_eq!((field(&second, "x-all"), world.asked("/a")), ("1", 1));
+}
+
+/// §3.1: a cache MUST store all fields, known or not, with these exceptions.
+fn all_fields_are_stored_but_those_of_one_hop(milestone: &Milestone) {
+    let world = World::new(milestone, &["--workers", "1"]);
+    for (name, value, stored) in [
+        ("X-Unknown", "1", true),
+        ("Content-Foo", "1", true),
+        ("Content-Encoding", "x", true),
+        ("Content-Language", "de", true),
+        ("Content-Location", "/foo", true),
+        ("Content-MD5", "rL0Y20zC+Fzt72VPzMSk2A==", true),
+        ("Content-Range", "bytes 0-4/5", true),
+        ("Content-Security-Policy", "default-src 'self'", true),
+        ("Clear-Site-Data", "cache", true),
+        ("ETag", "\"a\"", true),
+        ("Expires", "Fri, 01 Jan 2038 01:01:01 GMT", true),
+        ("CDN-Cache-Control", "max-age=100", true),
+        ("Surrogate-Key", "a b", true),
+        ("Pragma", "no-cache", true),
+        ("Warning", "110 - stale", true),
+        ("Set-Cookie", "a=b", true),
+        ("Strict-Transport-Security", "max-age=1", true),
+        ("WWW-Authenticate", "Basic", true),
+        ("Keep-Alive", "timeout=5", false),
+        ("Proxy-Authenticate", "Basic", false),
+        ("Proxy-Authentication-Info", "x=y", false),
+        ("Proxy-Authorization", "Basic YTpi", false),
+        ("Proxy-Connection", "keep-alive", false),
+        ("TE", "trailers", false),
+        ("Upgrade", "h2c", false),
+    ] {
+        let target = format!("/{name}");
+        world.say(&target, response(200, &format!("Cache-Control: max-age=100\r\n{name}: {value}\r\n"), "hello"));
+        world.get(&target);
+        let hit = world.get(&target);
+        assert_eq!((world.asked(&target), body(&hit)), (1, "hello"), "{name}");
+        assert_eq!(hit.field(name), stored.then_some(value), "{name}");
+        let part = world.ask("GET", &target, "Range: bytes=1-2\r\n");
+        assert_eq!((part.status(), all(&part, "content-range")), (206, vec!["bytes 1-2/5"]), "{name}");
+    }
 }
 
 /// §4.4: the target, for unsafe methods and for those that nobody knows.

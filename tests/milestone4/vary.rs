@@ -9,6 +9,7 @@ from_milestone4! {
     responses_are_kept_apart,
     values_that_mean_the_same,
     variants_of_one_representation,
+    a_variant_with_a_date_is_asked_about_by_itself,
 }
 
 const ONE: &str =
@@ -97,6 +98,25 @@ fn variants_of_one_representation(milestone: &Milestone) {
             hit("Foo: 3\r\n", "two"),
             hit("Foo: 2\r\n", "two"),
             hit("Foo: 1\r\n", "one"),
+        ],
+    )]);
+}
+
+/// A date is that of one response (RFC 9111 §4.3.1).
+fn a_variant_with_a_date_is_asked_about_by_itself(milestone: &Milestone) {
+    const OLD: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=5\r\nAge: 5\r\nVary: Foo\r\n\
+                       Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 3\r\n\r\nold";
+    const SAME: &str = "HTTP/1.1 304 Not Modified\r\nCache-Control: max-age=100\r\n\r\n";
+    Stage::new(milestone, &[]).play(&[(
+        "two variants, both with dates",
+        &[
+            first("Foo: 1\r\n", &[OLD], "old"),
+            first("Foo: 2\r\n", &[OLD], "old"),
+            Step {
+                asked: &["If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT"],
+                ..first("Foo: 1\r\n", &[SAME], "old")
+            },
+            hit("Foo: 1\r\n", "old"),
         ],
     )]);
 }
