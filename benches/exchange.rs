@@ -124,7 +124,7 @@ impl World {
             Action::Forward(conn, range) => self.write(conn, range.len()),
             Action::Probe(conn) => self.proxy.probed(&mut self.cx, conn, true),
             Action::Finish(_) | Action::Close(_) | Action::HangUp(_) | Action::Abort(_) => {}
-            Action::SetReading(..) | Action::SetBulk(..) => {}
+            Action::SetReading(..) | Action::SetBulk(..) | Action::Relay { .. } => {}
         }
     }
 

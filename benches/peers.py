@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Compares this proxy (milestone3) with nginx as a reverse proxy, side by side on one machine.
+"""Compares this proxy (milestone3) with nginx, and with HAProxy if it is installed, side by side on one machine.
 
-    make bench-peers                     # builds first; about four minutes
+    make bench-peers                     # builds first; six minutes
     ./benches/peers.py --quick           # one minute, to see that it works
     ./benches/peers.py --only small 1MiB --rounds 11
 
-What counts is the ratio between the two in the same run, and CPU time per request; why, says docs/performance.md.
+What counts is the ratio between two in the same run, and CPU time per request; why, says docs/performance.md.
 Progress goes to stderr, the table (Markdown) to stdout. Needs Linux, nginx and wrk; strace for one line.
 """
 
@@ -91,6 +91,35 @@ PROXY = """
         location / {{ proxy_pass http://origin; }}
         location /upload {{ proxy_pass http://sink; }}
     }}
+"""
+
+
+HAPROXY = """
+global
+    nbthread {workers}
+    maxconn {connections}
+    maxpipes 128
+defaults
+    mode http
+    option forwardfor
+    option splice-request
+    option splice-response
+    http-reuse always
+    maxconn {connections}
+    backlog 4096
+    timeout connect 5s
+    timeout client 120s
+    timeout server 120s
+frontend downloads
+    bind 127.0.0.1:{port} shards by-thread
+    default_backend origin
+frontend uploads
+    bind 127.0.0.1:{upload_port} shards by-thread
+    default_backend sink
+backend origin
+    server one 127.0.0.1:{origin} pool-max-conn -1
+backend sink
+    server one 127.0.0.1:{sink} pool-max-conn -1
 """
 
 
@@ -180,7 +209,7 @@ def sink():
         server.serve_forever()
 
 
-# --- the two proxies ---
+# --- the proxies ---
 
 class Proxy(typing.NamedTuple):
     name: str
@@ -211,6 +240,16 @@ def start_ours(running, binary, backend):
     return process, int(ready.rsplit(":", 1)[1]) if ready else sys.exit(f"{binary} did not start")
 
 
+def start_haproxy(running, run, files, origin, sink):
+    port, upload_port = free_port(), free_port()
+    config = run / "haproxy.cfg"
+    config.write_text(HAPROXY.format(workers=WORKERS, connections=min(files // 2 - 200, 20_000), port=port,
+                                     upload_port=upload_port, origin=origin, sink=sink))
+    process = running.start("haproxy", "-q", "-db", "-f", config)
+    wait_for(port, process)
+    return Proxy("haproxy", [process], port, upload_port)
+
+
 def start_all(running, run, binary, files):
     (run / "files").mkdir()
     for name, size in FILES.items():
@@ -224,7 +263,8 @@ def start_all(running, run, binary, files):
     wait_for(port, nginx)
     # Ours has one list of backends, so downloads and uploads have a process each.
     (ours, ours_port), (upload, upload_port) = (start_ours(running, binary, to) for to in (origin, uploads))
-    return [Proxy("nginx", [nginx], port, port), Proxy("ours", [ours, upload], ours_port, upload_port)]
+    others = [start_haproxy(running, run, files, origin, uploads)] if shutil.which("haproxy") else []
+    return [Proxy("nginx", [nginx], port, port), *others, Proxy("ours", [ours, upload], ours_port, upload_port)]
 
 
 def check_answers(proxies, run):
@@ -261,11 +301,12 @@ def measure(run, proxy, scenario, seconds, threads):
 
 def rounds(args, run, proxies):
     chosen = [scenario for scenario in SCENARIOS if scenario[0] in args.only]
-    results = {scenario[1]: {"nginx": [], "ours": []} for scenario in chosen}
+    results = {scenario[1]: {proxy.name: [] for proxy in proxies} for scenario in chosen}
     for number in range(args.rounds):
         for scenario in chosen:
-            # A B, then B A: whoever comes second meets other caches and other noise.
-            for proxy in proxies if number % 2 == 0 else reversed(proxies):
+            # A B C, then B C A: whoever comes second meets other caches and other noise.
+            first = number % len(proxies)
+            for proxy in proxies[first:] + proxies[:first]:
                 sample = measure(run, proxy, scenario, args.seconds, args.threads)
                 results[scenario[1]][proxy.name].append(sample)
                 print(f"round {number + 1} of {args.rounds}, {scenario[1]}, {proxy.name}: {sample['cpu']:.1f} µs CPU, "
@@ -326,27 +367,30 @@ def spread(values, digits):
     return text
 
 
-def table(results):
-    yield "| scenario | CPU µs: nginx | ours | ours ÷ nginx | rate/s: nginx | ours | ours ÷ nginx | p99 ms | errors |"
+def table(results, peer):
+    yield (f"| scenario | CPU µs: {peer} | ours | ours ÷ {peer} | rate/s: {peer} | ours | ours ÷ {peer} | p99 ms "
+           "| errors |")
     yield "|---" * 9 + "|"
     for description, samples in results.items():
-        nginx, ours = samples["nginx"], samples["ours"]
+        other, ours = samples[peer], samples["ours"]
         cells = [description]
         for key, digits in (("cpu", 1), ("rate", 0)):
-            cells += [spread([sample[key] for sample in side], digits) for side in (nginx, ours)]
+            cells += [spread([sample[key] for sample in side], digits) for side in (other, ours)]
             # Round by round: what disturbs a round disturbs both.
-            cells.append("**" + spread([o[key] / n[key] for n, o in zip(nginx, ours)], 2) + "**")
-        cells.append(" / ".join(f"{statistics.median(sample['p99'] for sample in side):.1f}" for side in (nginx, ours)))
-        cells.append(" / ".join(str(sum(sample["errors"] for sample in side)) for side in (nginx, ours)))
+            cells.append("**" + spread([o[key] / n[key] for n, o in zip(other, ours)], 2) + "**")
+        cells.append(" / ".join(f"{statistics.median(sample['p99'] for sample in side):.1f}" for side in (other, ours)))
+        cells.append(" / ".join(str(sum(sample["errors"] for sample in side)) for side in (other, ours)))
         yield "| " + " | ".join(cells) + " |"
     yield ""
 
 
 def environment(binary):
     commands = (["nginx", "-v"], ["wrk", "-v"], ["git", "-C", ROOT, "describe", "--always", "--dirty"])
+    commands += (["haproxy", "-v"],) if shutil.which("haproxy") else ()
     said = [subprocess.run(command, capture_output=True, text=True, check=False) for command in commands]
-    nginx, wrk, commit = ((result.stdout + result.stderr).partition("\n")[0] for result in said)
-    return (f"{nginx}; {wrk.split(' Copyright')[0]}; {binary.name} at {commit}; Linux {platform.release()}, "
+    nginx, wrk, commit, *haproxy = ((result.stdout + result.stderr).partition("\n")[0] for result in said)
+    peers = "; ".join([nginx, *(line.partition(" - ")[0] for line in haproxy)])
+    return (f"{peers}; {wrk.split(' Copyright')[0]}; {binary.name} at {commit}; Linux {platform.release()}, "
             f"{platform.machine()}, {os.cpu_count()} CPUs")
 
 
@@ -387,7 +431,8 @@ def main():
         idle = min(2000 if args.quick else 10_000, files * 2 // 5)  # A descriptor to each side, and some for the rest.
         lines = [idle_line(proxies, idle)] if "idle" in args.only else []
         lines += [calls_line(run, proxies, args.seconds)] if "calls" in args.only else []
-        report = [*table(rounds(args, run, proxies)), *lines]
+        results = rounds(args, run, proxies)
+        report = [line for proxy in proxies if proxy.name != "ours" for line in table(results, proxy.name)] + lines
     print(f"{environment(args.binary)}; load {before:.1f} before. {args.rounds} rounds of {args.seconds} s.\n")
     print("\n".join(report))
 

@@ -82,6 +82,10 @@ pub trait App {
     /// Backpressure. Called when the peer did not take everything at once (`unsent` bytes wait in our memory), and again
     /// whenever it takes some of that, down to `unsent == 0`. Not called while everything leaves at once.
     fn sent(&mut self, cx: &mut Cx, conn: ConnId, unsent: usize);
+    /// In place of [`App::received`] while a [`Cx::relay`] runs: `moved` more bytes of `from` are the other side's, and were
+    /// counted as if they had been forwarded to it: what it does not take is reported by [`App::sent`]. When the sum is
+    /// the relay's length, it is over, and what follows is heard again.
+    fn relayed(&mut self, _cx: &mut Cx, _from: ConnId, _moved: u64) {}
     /// The peer sends nothing more; it may still read. Called at most once a connection.
     fn ended(&mut self, cx: &mut Cx, conn: ConnId);
     /// The answer to [`Cx::probe`]. `quiet`: nothing waits, the peer expects us to speak. Not quiet: bytes nobody asked for,
@@ -108,7 +112,22 @@ pub enum Action {
     /// Queue this part of the input just heard. Written straight from the driver's buffer; only what the kernel refuses
     /// is kept.
     Forward(ConnId, Range<usize>),
-    /// Whether to read from the peer. Off: the kernel's window closes and the peer stops. Starts on.
+    /// Pass on the next so many bytes of a connection, not counting the input just heard, without showing them: each read
+    /// is a `Forward` of all it found to the other one, and is heard as [`App::relayed`] in place of [`App::received`].
+    /// Backpressure, ends and failures are what they are without it. So a driver may copy; one that knows better does not.
+    ///
+    /// Ends with its length, or when either side ends. Bytes may have been taken by then that nobody gets: who ends it early
+    /// does not use the stream any more. One relay at a time from a connection, and to one.
+    Relay {
+        /// Whose bytes.
+        from: ConnId,
+        /// Who gets them, after whatever was queued for it before.
+        to: ConnId,
+        /// How many.
+        len: u64,
+    },
+    /// Whether to read from the peer. Off: the kernel's window closes and the peer stops. A reset is heard even so, and
+    /// what was not read by then is lost: who waits for a dead peer's last words waits with everything else. Starts on.
     SetReading(ConnId, bool),
     /// Whether to read in large pieces: a long body flows. Starts off, so that heads do not cost a large buffer.
     SetBulk(ConnId, bool),
@@ -186,6 +205,13 @@ impl Cx {
             self.actions.push(Action::Forward(conn, start - self.heard.start..end - self.heard.start));
         } else {
             self.actions.push(Action::Send(conn, Bytes::copy_from_slice(bytes)));
+        }
+    }
+
+    /// See [`Action::Relay`]. A length of zero asks for nothing.
+    pub fn relay(&mut self, from: ConnId, to: ConnId, len: u64) {
+        if len > 0 {
+            self.actions.push(Action::Relay { from, to, len });
         }
     }
 

@@ -29,6 +29,7 @@ pub mod backend;
 pub mod buf;
 pub mod cache;
 pub mod cli;
+pub mod client;
 pub mod health;
 pub mod http;
 pub mod lb;

@@ -66,6 +66,7 @@ fn proxy() -> Subject<Proxy> {
 
 fn config(weather: &Weather, random: &mut Random) -> Config {
     let mut config = Config { keep_alive_requests: *random.pick(&[0, 0, 0, 1, 3]), ..Config::default() };
+    config.unseen = *random.pick(&[1, 100, 5000, u64::MAX]);
     config.forwarding.forwarded = random.chance(500);
     config.access_log = random.chance(500);
     if !weather.is_calm() && random.chance(200) {
@@ -136,6 +137,8 @@ fn balance_of(world: &World<Proxy>, slots: &Slots, backends: &[Backend]) {
     for proxy in world.apps() {
         let census = proxy.census();
         assert!(census.exchanges <= census.clients + census.unattended, "{census:?}");
+        // Who gave up has left the line, and who is in line waits.
+        assert_eq!(census.queued, census.waiting, "{census:?}");
         exchanges += census.exchanges;
         probes += census.probes;
         idle += census.idle;
@@ -161,6 +164,8 @@ fn balance_of(world: &World<Proxy>, slots: &Slots, backends: &[Backend]) {
 #[test]
 fn the_proxy_keeps_its_promises_in_any_weather() {
     let reports = proxy().run_all("the_proxy_keeps_its_promises_in_any_weather", 256);
+    let unseen = reports.iter().filter(|report| report.seen.relayed > 10_000).count();
+    assert!(reports.len() < 256 || unseen > 20, "{unseen} worlds in which bodies pass unseen");
     something_happened(&reports);
 }
 

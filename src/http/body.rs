@@ -30,6 +30,21 @@ impl Body {
         }
     }
 
+    /// Bytes that are still to come, if that is known and all of them are content.
+    pub(super) fn left(&self) -> Option<u64> {
+        match self {
+            Self::Exact(left) => Some(*left),
+            Self::Chunked(_) | Self::UntilClose(_) => None,
+        }
+    }
+
+    /// `length` bytes of content went another way.
+    pub(super) fn skip(&mut self, length: u64) {
+        if let Self::Exact(left) = self {
+            *left = left.saturating_sub(length);
+        }
+    }
+
     /// Reads on. `None`: all of `input` was used and the body goes on.
     pub(super) fn next<'i>(&mut self, input: &mut &'i [u8], limits: &Limits) -> Result<Option<Piece<'i>>, Error> {
         match self {

@@ -77,8 +77,6 @@ pub enum Error {
     CodingInHttp10,
     /// Content in a `TRACE` request (RFC 9110 §9.3.8).
     ContentInTrace,
-    /// An expectation other than `100-continue` (RFC 9110 §10.1.1).
-    UnknownExpectation,
 
     // Chunks (RFC 9112 §7.1).
     /// A chunk size that is not hexadecimal digits, or is followed by something else than an extension or the line's end.
@@ -126,7 +124,6 @@ impl Error {
     pub fn status(self) -> Status {
         match self {
             Self::UnknownCoding => Status::NOT_IMPLEMENTED,
-            Self::UnknownExpectation => Status::EXPECTATION_FAILED,
             Self::UnsupportedVersion => Status::VERSION_NOT_SUPPORTED,
             Self::RequestLineTooLong => Status::URI_TOO_LONG,
             Self::HeadTooLarge | Self::TooManyFields | Self::TrailersTooLarge => Status::FIELDS_TOO_LARGE,
@@ -172,7 +169,6 @@ impl Error {
             Self::UnknownCoding => "unknown transfer-coding",
             Self::CodingInHttp10 => "transfer-encoding in HTTP/1.0",
             Self::ContentInTrace => "content in a TRACE request",
-            Self::UnknownExpectation => "unknown expectation",
             Self::BadChunkSize => "malformed chunk size",
             Self::ChunkTooLarge => "chunk size too large",
             Self::BadChunkExtension => "malformed chunk extension",

@@ -57,7 +57,7 @@ pub use error::Error;
 pub use fields::{Fields, members, write_line};
 pub use framing::BodyLength;
 pub use head::{RequestHead, ResponseHead, write_status_line};
-pub use hop::{HopByHop, accepts_trailers, check_expectations, expects_continue, max_forwards, upgrade_offers};
+pub use hop::{HopByHop, accepts_trailers, expects_continue, max_forwards, upgrade_offers};
 pub use host::Authority;
 pub use limits::Limits;
 pub use method::Method;

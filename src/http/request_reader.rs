@@ -30,7 +30,8 @@ enum State {
     },
     Head(Collector),
     Body(Body),
-    Failed(Error),
+    /// With what was kept of the head, for [`RequestReader::begun`].
+    Failed(Error, Collector),
 }
 
 const IDLE: State = State::Idle { empty_lines: 0, after_cr: false };
@@ -58,7 +59,7 @@ impl RequestReader {
     ///
     /// After an error, every further call fails with the same one: nobody knows where the next request would start.
     pub fn next<'i>(&mut self, input: &mut &'i [u8], limits: &Limits) -> Result<Option<RequestEvent<'i>>, Error> {
-        self.step(input, limits).inspect_err(|error| self.0 = State::Failed(*error))
+        self.step(input, limits).inspect_err(|error| self.fail(*error))
     }
 
     fn step<'i>(&mut self, input: &mut &'i [u8], limits: &Limits) -> Result<Option<RequestEvent<'i>>, Error> {
@@ -86,8 +87,26 @@ impl RequestReader {
                     Ok(Some(RequestEvent::End(trailers)))
                 }
             },
-            State::Failed(error) => Err(*error),
+            State::Failed(error, _) => Err(*error),
             State::Idle { .. } => Ok(None),
+        }
+    }
+
+    fn fail(&mut self, error: Error) {
+        let kept = match &mut self.0 {
+            State::Head(collector) | State::Failed(_, collector) => std::mem::take(collector),
+            State::Idle { .. } | State::Body(_) => Collector::default(),
+        };
+        self.0 = State::Failed(error, kept);
+    }
+
+    /// What is kept of a head that arrived in several pieces and is not complete, or is not a head. Unchecked: whatever
+    /// the peer sent. Empty if all of it lies in one input.
+    #[must_use]
+    pub fn begun(&self) -> &[u8] {
+        match &self.0 {
+            State::Head(collector) | State::Failed(_, collector) => collector.begun(),
+            State::Idle { .. } | State::Body(_) => &[],
         }
     }
 
@@ -101,9 +120,9 @@ impl RequestReader {
     pub fn end(&mut self) -> Result<(), Error> {
         match &self.0 {
             State::Idle { .. } => Ok(()),
-            State::Failed(error) => Err(*error),
+            State::Failed(error, _) => Err(*error),
             State::Head(_) | State::Body(_) => {
-                self.0 = State::Failed(Error::UnexpectedEnd);
+                self.fail(Error::UnexpectedEnd);
                 Err(Error::UnexpectedEnd)
             }
         }
@@ -113,7 +132,7 @@ impl RequestReader {
     #[must_use]
     pub fn phase(&self) -> ReadPhase {
         match &self.0 {
-            State::Idle { .. } | State::Failed(_) => ReadPhase::Idle,
+            State::Idle { .. } | State::Failed(..) => ReadPhase::Idle,
             State::Head(_) => ReadPhase::Head,
             State::Body(_) => ReadPhase::Body,
         }

@@ -114,6 +114,23 @@ impl ResponseReader {
         Ok(ResponseEvent::Head(head, length))
     }
 
+    /// Bytes of content that are still to come and are not framed in any way: they may go another way than through
+    /// [`Self::next`]. `None`: not in such a body.
+    #[must_use]
+    pub fn left(&self) -> Option<u64> {
+        match &self.0 {
+            State::Body(body) => body.left(),
+            State::Idle | State::Head(..) | State::Switched | State::Failed(_) => None,
+        }
+    }
+
+    /// `length` bytes of those in [`Self::left`] went another way.
+    pub fn skip(&mut self, length: u64) {
+        if let State::Body(body) = &mut self.0 {
+            body.skip(length);
+        }
+    }
+
     /// The peer sends no more. `true`: that completes an until-close body. `false`: no response had begun (whether one
     /// was owed, the caller knows). [`Error::UnexpectedEnd`] inside a response.
     pub fn end(&mut self) -> Result<bool, Error> {

@@ -68,14 +68,24 @@ impl Collector {
         // The scan fails before more than the limit is kept.
         let taken = input.len().min(kind.max_bytes(limits).saturating_add(1).saturating_sub(before));
         partial.bytes.extend_from_slice(&input[..taken]);
-        if let Some(end) = partial.scan.advance(kind, &partial.bytes, limits)? {
-            *input = &input[end - before..];
-            partial.bytes.truncate(end);
-            return Ok(Some(partial.scan.section(Cow::Owned(partial.bytes))));
-        }
-        *input = &input[taken..];
-        self.0 = Some(partial);
-        self.check(kind)
+        let end = match partial.scan.advance(kind, &partial.bytes, limits) {
+            Ok(Some(end)) => end,
+            other => {
+                // Kept after an error, too: the log may want to say what it was.
+                self.0 = Some(partial);
+                other?;
+                *input = &input[taken..];
+                return self.check(kind);
+            }
+        };
+        *input = &input[end - before..];
+        partial.bytes.truncate(end);
+        Ok(Some(partial.scan.section(Cow::Owned(partial.bytes))))
+    }
+
+    /// What arrived in pieces and is not complete, or never will be.
+    pub(super) fn begun(&self) -> &[u8] {
+        self.0.as_ref().map_or(&[], |partial| &partial.bytes)
     }
 
     /// Whether a section has begun and not ended.

@@ -40,6 +40,14 @@ impl BodyWriter {
         self.framed(sink, data.len(), |sink| sink.owned(data))
     }
 
+    /// As [`Self::data`], for content that went to the sink another way. Only a body without framing can be so; for all
+    /// others, and for more than is owed, [`Error::MoreThanDeclared`].
+    pub fn skip(&mut self, length: u64) -> Result<(), Error> {
+        let Self::Exact(left) = self else { return Err(Error::MoreThanDeclared) };
+        *left = left.checked_sub(length).ok_or(Error::MoreThanDeclared)?;
+        Ok(())
+    }
+
     fn framed<S: Sink>(&mut self, sink: &mut S, length: usize, write: impl FnOnce(&mut S)) -> Result<(), Error> {
         // An empty chunk would end the body.
         if length == 0 {
@@ -170,6 +178,11 @@ mod tests {
         assert!(!writer.is_complete());
         assert_eq!(writer.end(&mut sink, &Fields::new()), Err(Error::LessThanDeclared));
         assert_eq!(writer, BodyWriter::Exact(1));
+        assert_eq!(
+            (writer.skip(2), writer.skip(1), writer),
+            (Err(Error::MoreThanDeclared), Ok(()), BodyWriter::Exact(0))
+        );
+        assert_eq!(BodyWriter::Chunked.skip(1), Err(Error::MoreThanDeclared));
     }
 
     #[test]

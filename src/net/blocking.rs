@@ -8,6 +8,7 @@ use crate::session::{CloseReason, Session, Wants};
 use std::{
     io::{self, ErrorKind, IoSlice, Read, Write},
     net::{Shutdown, TcpStream},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -57,7 +58,14 @@ fn run(stream: &TcpStream, session: &mut impl Session, traffic: &Traffic) -> io:
                 return Ok(reason);
             }
             // Nobody is left who could make it go on.
-            Wants::Input | Wants::Flush if ended => return Ok(CloseReason::PeerFinished),
+            Wants::Input if ended => return Ok(CloseReason::PeerFinished),
+            // Only time: an answer is not due.
+            Wants::Flush if ended => {
+                let Some(left) = until(session.deadline()) else { return Ok(CloseReason::PeerFinished) };
+                thread::park_timeout(left);
+                session.expire(clock::now());
+                continue;
+            }
             Wants::Input | Wants::Flush => {}
         }
         match socket.read(&mut buffer, session.deadline())? {

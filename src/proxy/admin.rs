@@ -15,6 +15,7 @@ use crate::{
     cache::{Forward, purge::Sweep},
     health::Availability,
     http::{self, Method, ReadPhase, RequestEvent, RequestHead, RequestReader, Status},
+    pool::CloseReason,
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::atomic::Ordering::Relaxed, time::Instant};
@@ -232,6 +233,7 @@ impl Shared {
                 "queue_full": sum(|c| c.pool.refused.read()),
             },
             "cache": self.cache_stats(),
+            "pool_closed": self.closed(),
             "backends": self.backend_stats(now),
         })
     }
@@ -264,6 +266,12 @@ impl Shared {
             "bytes": store.bytes,
             "limit_bytes": cache.store.limits().bytes,
         })
+    }
+
+    /// How many backend connections ended or were given up, by reason.
+    fn closed(&self) -> BTreeMap<&'static str, u64> {
+        let count = |reason: CloseReason| self.counters.iter().map(|c| c.pool.closed[reason as usize].read()).sum();
+        CloseReason::ALL.into_iter().map(|reason| (reason.as_str(), count(reason))).collect()
     }
 
     fn backend_stats(&self, now: Instant) -> Vec<Value> {

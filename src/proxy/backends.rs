@@ -17,7 +17,7 @@ impl Proxy {
     pub(super) fn hear_backend(&mut self, cx: &mut Cx, conn: ConnId, mut input: &[u8]) {
         let Some(key) = self.parts.table.upstream(conn).and_then(|upstream| upstream.exchange) else {
             // Nobody asked: whatever it is, the next request must not take it for its answer.
-            return self.drop_idle(cx, conn);
+            return self.drop_idle(cx, conn, CloseReason::Lost);
         };
         let limits = self.parts.shared.config.response_limits();
         loop {
@@ -29,7 +29,7 @@ impl Proxy {
             }
             let Some(upstream) = self.parts.table.upstream(conn) else { return };
             let event = match upstream.reader.next(&mut input, &limits) {
-                Ok(None) => return,
+                Ok(None) => return self.pass_unseen(cx, conn, key),
                 Ok(Some(ResponseEvent::End(trailers))) => {
                     self.on(cx, key, Event::ResponseEnd(trailers));
                     return self.after_response(cx, conn, key, input);
@@ -44,6 +44,28 @@ impl Proxy {
         }
     }
 
+    /// The rest of a long body may not be worth looking at.
+    fn pass_unseen(&mut self, cx: &mut Cx, conn: ConnId, key: u32) {
+        let Some(upstream) = self.parts.table.upstream(conn).filter(|upstream| !upstream.passing) else { return };
+        let Some(left) = upstream.reader.left() else { return };
+        let Some(exchange) = self.exchanges.get(key as usize) else { return };
+        if exchange.may_pass_unseen(left, self.parts.shared.config.unseen) {
+            upstream.passing = true;
+            cx.relay(conn, exchange.core.client, left);
+        }
+    }
+
+    /// `moved` bytes of a body went to the client unseen.
+    pub(super) fn backend_passed(&mut self, cx: &mut Cx, conn: ConnId, moved: u64) {
+        let Some(upstream) = self.parts.table.upstream(conn) else { return };
+        upstream.reader.skip(moved);
+        upstream.passing = upstream.reader.left() != Some(0);
+        if let Some(key) = upstream.exchange {
+            self.on(cx, key, Event::ResponsePassed(moved));
+            self.hear_backend(cx, conn, &[]);
+        }
+    }
+
     /// Bytes after a complete response belong to no request: the connection cannot be trusted with another.
     fn after_response(&mut self, cx: &mut Cx, conn: ConnId, key: u32, rest: &[u8]) {
         if rest.is_empty() {
@@ -51,14 +73,14 @@ impl Proxy {
         }
         match self.parts.table.upstream(conn).map(|upstream| upstream.exchange) {
             Some(Some(_)) => self.on(cx, key, Event::UpstreamEnded),
-            Some(None) => self.drop_idle(cx, conn),
+            Some(None) => self.drop_idle(cx, conn, CloseReason::Lost),
             None => {}
         }
     }
 
     /// An idle connection is no longer fit for a request.
-    fn drop_idle(&mut self, cx: &mut Cx, conn: ConnId) {
-        if self.parts.remove_upstream(conn, CloseReason::Ended) {
+    fn drop_idle(&mut self, cx: &mut Cx, conn: ConnId, reason: CloseReason) {
+        if self.parts.remove_upstream(conn, reason) {
             cx.hang_up(conn);
         }
     }
@@ -66,7 +88,9 @@ impl Proxy {
     /// The backend sends nothing more.
     pub(super) fn backend_ended(&mut self, cx: &mut Cx, conn: ConnId) {
         let Some(upstream) = self.parts.table.upstream(conn) else { return };
-        let Some(key) = upstream.exchange else { return self.drop_idle(cx, conn) };
+        let Some(key) = upstream.exchange else {
+            return self.drop_idle(cx, conn, CloseReason::Lost);
+        };
         let tunnel = self.exchanges.get(key as usize).is_some_and(super::Exchange::is_tunnel);
         // A body without a length ends here, properly (RFC 9112 §6.3, rule 8).
         let event = match upstream.reader.end() {
@@ -78,7 +102,7 @@ impl Proxy {
 
     pub(super) fn backend_failed(&mut self, cx: &mut Cx, conn: ConnId, error: io::ErrorKind) {
         let exchange = self.parts.table.upstream(conn).and_then(|upstream| upstream.exchange);
-        self.parts.remove_upstream(conn, CloseReason::Ended);
+        self.parts.remove_upstream(conn, CloseReason::Lost);
         if let Some(key) = exchange {
             self.on(cx, key, Event::UpstreamFailed(error));
         }
@@ -110,7 +134,7 @@ impl Proxy {
         let now = cx.now();
         match upstream.exchange {
             // Idle for as long as the pool allows.
-            None => self.drop_idle(cx, conn),
+            None => self.drop_idle(cx, conn, CloseReason::IdleTooLong),
             Some(key) if upstream.write_late(now) => self.on(cx, key, Event::UpstreamStalled),
             Some(key) if upstream.answer_late(now) => self.on(cx, key, Event::UpstreamLate),
             Some(_) => upstream.arm(cx),

@@ -6,7 +6,7 @@ use super::{
     exchange::{Close, Core, Event, Exchange, Fetch, timer},
     failure::Failure,
     headers,
-    record::{Line, Record},
+    record::{self, Line, Record},
     table::Role,
 };
 use crate::{
@@ -69,6 +69,8 @@ impl Proxy {
                 None if client.may_begin() => None,
                 None => return input,
             };
+            // What began in an earlier piece, the reader has: this one may begin in the middle of a field.
+            let before = if client.reader.phase() == ReadPhase::Head { &[] } else { input };
             match (client.reader.next(&mut input, &self.parts.shared.config.limits), key) {
                 (Ok(None), _) => return &[],
                 (Ok(Some(RequestEvent::Head(head, body))), _) => self.begin(cx, conn, head, body),
@@ -78,7 +80,7 @@ impl Proxy {
                 (Ok(Some(RequestEvent::Data(_) | RequestEvent::End(_))), None) => {}
                 (Err(error), Some(key)) => self.on(cx, key, Event::RequestBad(Failure::Request(error))),
                 (Err(error), None) => {
-                    self.refuse(cx, conn, Failure::Request(error));
+                    self.refuse(cx, conn, Failure::Request(error), before);
                     return &[];
                 }
             }
@@ -168,8 +170,9 @@ impl Proxy {
         self.on(cx, key, Event::Fetch);
     }
 
-    /// Bytes that are no request: answered and closed, without an exchange.
-    fn refuse(&mut self, cx: &mut Cx, conn: ConnId, failure: Failure) {
+    /// Bytes that are no request: answered and closed, without an exchange. `input`: the last of them, unless the reader
+    /// has kept what there is.
+    fn refuse(&mut self, cx: &mut Cx, conn: ConnId, failure: Failure, input: &[u8]) {
         let Some(client) = self.parts.forget_client(conn) else { return };
         let now = cx.clock();
         let mut record = Record::new(client.peer, now);
@@ -194,11 +197,11 @@ impl Proxy {
         counters.count_status(record.status);
         if self.parts.shared.config.access_log {
             let outcome = Err(failure);
+            let begun = client.reader.begun();
+            let request = record::printable(if begun.is_empty() { input } else { begun });
             let line = Line {
                 record: &record,
-                method: "-",
-                target: "-",
-                version: "-",
+                request: &request,
                 backend: "-",
                 outcome,
                 close: failure.as_str(),
@@ -254,7 +257,9 @@ impl Proxy {
         if let Some(backend) = core.record.backend {
             counters.backends[backend.index()].add(1);
         }
-        if let Err(failure) = outcome {
+        if let Err(failure) = outcome
+            && failure.is_error()
+        {
             counters.count_reason(failure);
         }
         if core.is_our_own() {
@@ -280,11 +285,10 @@ impl Proxy {
             Close::After(reason) => reason,
             Close::Abort => "aborted",
         };
+        let head = &core.head;
         let line = Line {
             record: &core.record,
-            method: core.head.method.as_str(),
-            target: core.head.target(),
-            version: core.head.version.as_str(),
+            request: &format_args!("{} {} {}", head.method.as_str(), head.target(), head.version.as_str()),
             backend,
             outcome,
             close,
@@ -362,7 +366,7 @@ impl Proxy {
             (Late::Read, Some(key)) => self.on(cx, key, Event::RequestBad(Failure::BodyTimeout)),
             // Half a head deserves an answer; a connection that never asked is closed without a word.
             (Late::Read, None) if client.reader.phase() == ReadPhase::Head => {
-                self.refuse(cx, conn, Failure::HeadTimeout)
+                self.refuse(cx, conn, Failure::HeadTimeout, &[])
             }
             (Late::Read, None) => self.close_client(cx, conn),
         }

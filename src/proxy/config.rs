@@ -105,6 +105,9 @@ impl Default for Forwarding {
     }
 }
 
+/// Less than this is read and written: the bytes are few enough that the calls for a pipe cost more than the copies.
+const UNSEEN: u64 = 512 * 1024;
+
 /// Everything about one proxy that does not change while it runs.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -120,6 +123,8 @@ pub struct Config {
     pub backoff: Backoff,
     /// Requests on one client connection before it is closed; 0: no limit.
     pub keep_alive_requests: u32,
+    /// How much of a response body must be left for the driver to pass it on unseen ([`crate::app::Cx::relay`]).
+    pub unseen: u64,
     /// One log line per request.
     pub access_log: bool,
 }
@@ -145,6 +150,7 @@ impl Default for Config {
                 jitter: 0.25,
             },
             keep_alive_requests: 0,
+            unseen: UNSEEN,
             access_log: false,
         }
     }

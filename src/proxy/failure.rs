@@ -165,6 +165,11 @@ impl Failure {
         )
     }
 
+    /// Whether something went wrong. Being the last hop of a `TRACE` is an answer like any other.
+    pub(crate) fn is_error(self) -> bool {
+        self != Self::NoForwardsLeft
+    }
+
     /// What a backend is to be blamed for; `None` if it was not its fault.
     pub(crate) fn blame(self) -> Option<FailureKind> {
         match self {

@@ -79,6 +79,8 @@ impl Proxy {
         if let Some(cache) = &self.parts.shared.cache {
             (census.fetches, census.unaccounted) = cache.store.balance();
         }
+        census.queued = self.exchanges.iter().filter(|(_, exchange)| exchange.is_queued()).count();
+        census.waiting = self.parts.pool.stats().waiting;
         census.in_flight = self.parts.shared.backends.iter().map(|backend| self.parts.shared.load.of(backend.id)).sum();
         census
     }
@@ -120,6 +122,10 @@ pub struct Census {
     pub fetches: usize,
     /// Bytes of the cache that are reserved for what is being fetched, over all workers.
     pub unaccounted: usize,
+    /// Of these, waiting for a connection.
+    pub queued: usize,
+    /// Requests in the pool's queue: the same, between two events.
+    pub waiting: usize,
     /// Client connections.
     pub clients: usize,
     /// Backend connections that carry an exchange.
@@ -179,6 +185,11 @@ impl App for Proxy {
             Some(Role::Admin(_)) => self.parts.admin_took(conn, unsent, cx),
             Some(Role::Probe(_) | Role::Vacant) | None => {}
         }
+        self.settle(cx);
+    }
+
+    fn relayed(&mut self, cx: &mut Cx, from: ConnId, moved: u64) {
+        self.backend_passed(cx, from, moved);
         self.settle(cx);
     }
 

@@ -240,14 +240,6 @@ impl Parts {
 
     /// Shows the pool's state to whoever asks for statistics.
     pub(super) fn publish(&self) {
-        let stats = self.pool.stats();
-        let shown = &self.counters().pool;
-        shown.opened.set(stats.opened);
-        shown.reused.set(stats.reused);
-        shown.idle.set(stats.idle as u64);
-        shown.busy.set(stats.busy as u64);
-        shown.waiting.set(stats.waiting as u64);
-        shown.waited.set(stats.waited);
-        shown.refused.set(stats.refused);
+        self.counters().pool.show(&self.pool.stats());
     }
 }

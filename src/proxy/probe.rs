@@ -7,7 +7,10 @@ use crate::{
     health::ProbeFailure,
     http::{Method, ResponseEvent, ResponseReader},
 };
-use std::io;
+use std::{io, time::Duration};
+
+/// By when every backend has been probed once, unless the interval is shorter: until then a dead one is believed to live.
+const FIRST_ROUND: Duration = Duration::from_secs(1);
 
 /// A health check under way.
 #[derive(Debug)]
@@ -27,11 +30,21 @@ pub(super) fn due(key: u32) -> Option<BackendId> {
 }
 
 impl Parts {
-    /// Probes every backend for the first time.
+    /// Probes every backend for the first time: the first at once, the others spread over [`FIRST_ROUND`], so that a
+    /// hundred backends are not a hundred connections at the same moment, now and an interval later.
     pub(super) fn start_probing(&mut self, cx: &mut Cx) {
-        if self.worker == 0 && self.shared.health.config().active {
-            for index in 0..self.shared.backends.len() {
-                self.start_probe(self.shared.backends[index].id, cx);
+        if self.worker != 0 || !self.shared.health.config().active {
+            return;
+        }
+        let backends: Vec<BackendId> = self.shared.backends.iter().map(|backend| backend.id).collect();
+        let step =
+            self.shared.health.config().interval.min(FIRST_ROUND) / u32::try_from(backends.len()).unwrap_or(u32::MAX);
+        for (number, backend) in (0..).zip(backends) {
+            if number == 0 {
+                self.start_probe(backend, cx);
+            } else {
+                let at = cx.now() + step * number + step.mul_f64(self.random());
+                cx.set_deadline(timer(backend), Some(at));
             }
         }
     }

@@ -4,6 +4,9 @@ use super::failure::Failure;
 use crate::{backend::BackendId, time::Now};
 use std::{net::SocketAddr, time::Instant};
 
+/// Bytes of a refused request that the log shows. Enough to see what it was.
+const REFUSED_MAX: usize = 200;
+
 /// Where the backend connection came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PoolUse {
@@ -66,9 +69,8 @@ impl Record {
 /// What the log says of one exchange.
 pub(super) struct Line<'a> {
     pub(super) record: &'a Record,
-    pub(super) method: &'a str,
-    pub(super) target: &'a str,
-    pub(super) version: &'a str,
+    /// The request line, or what there is of it.
+    pub(super) request: &'a dyn std::fmt::Display,
     pub(super) backend: &'a str,
     pub(super) outcome: Result<(), Failure>,
     pub(super) close: &'a str,
@@ -84,7 +86,7 @@ impl Line<'_> {
         tracing::info!(
             target: "access",
             client = %record.peer,
-            request = format_args!("\"{} {} {}\"", self.method, self.target, self.version),
+            request = format_args!("\"{}\"", self.request),
             status = record.status,
             sent = record.sent,
             received = record.received,
@@ -100,6 +102,17 @@ impl Line<'_> {
     }
 }
 
+/// The first line of bytes that were refused, as far as it is there: at most [`REFUSED_MAX`] bytes of it, and nothing that
+/// could end the log's own line or quotes, or move a terminal's cursor. `-` if there is nothing.
+pub(super) fn printable(bytes: &[u8]) -> String {
+    // Empty lines before a request are no part of it.
+    let start = bytes.iter().position(|byte| !b"\r\n".contains(byte)).unwrap_or(bytes.len());
+    let line = bytes[start..].split(|byte| b"\r\n".contains(byte)).next().unwrap_or_default();
+    let cut = line.len() > REFUSED_MAX;
+    let shown = line[..line.len().min(REFUSED_MAX)].escape_ascii();
+    if line.is_empty() { "-".to_owned() } else { format!("{shown}{}", if cut { "…" } else { "" }) }
+}
+
 /// Reasons joined by commas, in quotes; `-` if there are none.
 struct Joined<'a>(&'a [Failure]);
 
@@ -109,5 +122,27 @@ impl std::fmt::Display for Joined<'_> {
             write!(f, "{}{}", if index == 0 { "\"" } else { ", " }, failure.as_str())?;
         }
         f.write_str(if self.0.is_empty() { "-" } else { "\"" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_refused_is_shown_on_one_line_and_bounded() {
+        let long = "x".repeat(REFUSED_MAX + 1);
+        let cut = format!("{}…", &long[1..]);
+        for (bytes, shown) in [
+            (&b""[..], "-"),
+            (b"\r\n\r\n", "-"),
+            (b"GET / HTTP/1.1\r\nHost: a\r\n", "GET / HTTP/1.1"),
+            (b"\r\nGET /", "GET /"),
+            (b"\x16\x03\x01\"\x1b[2J\xff", "\\x16\\x03\\x01\\\"\\x1b[2J\\xff"),
+            (&long.as_bytes()[1..], &long[1..]),
+            (long.as_bytes(), &cut),
+        ] {
+            assert_eq!(printable(bytes), shown);
+        }
     }
 }

@@ -46,7 +46,8 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
     };
     plan.check(&backends).map_err(Failure::Usage)?;
     let workers = args.workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-    let max_connections = clients_per_worker(args.max_connections, workers);
+    let (max_connections, pipes) = clients_per_worker(args.max_connections, workers);
+    let config = ReactorConfig { max_connections, pipes, ..ReactorConfig::default() };
     let listen_here = ListenOptions { backlog: args.listen.backlog, ..ListenOptions::new(args.listen.listen) };
     let listeners = listen_together(&listen_here, workers)?;
     let address = listeners[0].local_addr()?;
@@ -56,7 +57,7 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
     let mut running = Running::new();
     let mut admin = admin;
     for (proxy, listener) in proxies.into_iter().zip(listeners) {
-        running.start(proxy, listener, admin.take(), &slots, max_connections)?;
+        running.start(proxy, listener, admin.take(), &slots, config)?;
     }
     let drain = running.drain(args.listen.drain_timeout);
     let _watch = signals::watch(drain.clone())?;
@@ -91,24 +92,27 @@ fn resolve_all(specs: &[BackendSpec]) -> Result<Vec<Backend>, Failure> {
     specs.iter().enumerate().map(backend).collect()
 }
 
-/// How many clients a worker takes: as many as asked for, if there are descriptors for them.
-fn clients_per_worker(asked: Option<NonZeroUsize>, workers: usize) -> usize {
+/// How many clients a worker takes: as many as asked for, if there are descriptors for them. And how many pipes.
+fn clients_per_worker(asked: Option<NonZeroUsize>, workers: usize) -> (usize, usize) {
     let limit = descriptors::raise_limit().unwrap_or_else(|error| {
         tracing::warn!(%error, "the limit of descriptors could not be raised");
         u64::MAX
     });
-    let clients = affordable(asked.map_or(MAX_CLIENTS, NonZeroUsize::get), workers, limit);
+    let (clients, pipes) = affordable(asked.map_or(MAX_CLIENTS, NonZeroUsize::get), workers, limit);
     if asked.is_some_and(|asked| clients < asked.get()) {
         tracing::warn!(limit, clients, "too few descriptors for --max-connections: raise the limit with `ulimit -n`");
     }
-    clients
+    (clients, pipes)
 }
 
 /// Each client may need a descriptor here and one towards a backend. Clients must not take the backends' share: then no
 /// request could be forwarded, and backends that cannot be reached for want of a descriptor would count as dead.
-fn affordable(asked: usize, workers: usize, limit: u64) -> usize {
-    let share = limit.saturating_sub(DESCRIPTORS_ASIDE) / 2 / workers.max(1) as u64;
-    asked.min(usize::try_from(share).unwrap_or(usize::MAX)).max(1)
+/// A pipe has two; where descriptors are few, they have better uses.
+fn affordable(asked: usize, workers: usize, limit: u64) -> (usize, usize) {
+    let share = limit.saturating_sub(DESCRIPTORS_ASIDE) / workers.max(1) as u64;
+    let share = usize::try_from(share).unwrap_or(usize::MAX);
+    let pipes = ReactorConfig::default().pipes.min(share / 32);
+    (asked.min(share / 2 - pipes).max(1), pipes)
 }
 
 /// The workers that run.
@@ -129,10 +133,9 @@ impl Running {
         listener: TcpListener,
         admin: Option<TcpListener>,
         slots: &Slots,
-        max_connections: usize,
+        config: ReactorConfig,
     ) -> Result<(), Failure> {
         let index = self.workers.len();
-        let config = ReactorConfig { max_connections, ..ReactorConfig::default() };
         let mut reactor = Reactor::new(proxy, config)?;
         reactor.listen(listener)?;
         if let Some(admin) = admin {
@@ -172,9 +175,12 @@ impl Running {
             let failure = match thread.join() {
                 Ok(Ok(_)) => continue,
                 Ok(Err(error)) => format!("worker {index} failed: {error}"),
-                Err(_) => format!("worker {index} panicked: this is a bug, please report it"),
+                Err(_) => format!(
+                    "worker {index} panicked, which is a bug: start the proxy again, and report it with the lines above \
+                     (RUST_BACKTRACE=1 adds where)"
+                ),
             };
-            tracing::error!("{failure}; draining the others");
+            tracing::error!("{failure}; the other workers finish their requests, then the process ends with 1");
             result = Err(Failure::Run(failure));
             drain(Signal::Stop);
         }
@@ -215,11 +221,11 @@ mod tests {
     #[test]
     fn clients_leave_descriptors_for_backends() {
         for (asked, workers, limit, expected) in [
-            (50_000, 1, u64::MAX, 50_000),
-            (50_000, 2, 200_064, 50_000),
-            (50_000, 2, 200_063, 49_999),
-            (50_000, 4, 1024, 120),
-            (50_000, 1, 10, 1),
+            (50_000, 1, u64::MAX, (50_000, 64)),
+            (50_000, 2, 200_320, (50_000, 64)),
+            (50_000, 2, 200_319, (49_999, 64)),
+            (50_000, 4, 1024, (113, 7)),
+            (50_000, 1, 10, (1, 0)),
         ] {
             assert_eq!(affordable(asked, workers, limit), expected, "{asked} {workers} {limit}");
         }

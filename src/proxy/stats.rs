@@ -1,7 +1,10 @@
 //! Counters: one writer per worker, summed when somebody asks.
 
 use super::failure::Failure;
-use crate::cache::Forward;
+use crate::{
+    cache::Forward,
+    pool::{CloseReason, Stats},
+};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -38,6 +41,30 @@ pub(super) struct PoolCounters {
     pub(super) waiting: Counter,
     pub(super) waited: Counter,
     pub(super) refused: Counter,
+    /// By [`CloseReason`], and their sum.
+    pub(super) closed: [Counter; CloseReason::ALL.len()],
+    pub(super) closed_total: Counter,
+}
+
+impl PoolCounters {
+    /// Shows `stats`.
+    pub(super) fn show(&self, stats: &Stats) {
+        self.opened.set(stats.opened);
+        self.reused.set(stats.reused);
+        self.idle.set(stats.idle as u64);
+        self.busy.set(stats.busy as u64);
+        self.waiting.set(stats.waiting as u64);
+        self.waited.set(stats.waited);
+        self.refused.set(stats.refused);
+        // After every event: eleven reasons only when one of them has changed.
+        let total = stats.closed.total();
+        if total != self.closed_total.read() {
+            self.closed_total.set(total);
+            for (shown, reason) in self.closed.iter().zip(CloseReason::ALL) {
+                shown.set(stats.closed.count(reason));
+            }
+        }
+    }
 }
 
 /// What the cache did for one worker's requests.

@@ -19,6 +19,8 @@ pub(super) struct Upstream {
     pub(super) reader: ResponseReader,
     /// The exchange it carries; `None` while it idles.
     pub(super) exchange: Option<u32>,
+    /// The driver passes on its response unseen.
+    pub(super) passing: bool,
     /// Its place in the pool's count, while it is busy.
     pub(super) lease: Option<Lease>,
     /// When what we wait for must have come: the connection, the head, more of the body.
@@ -37,6 +39,7 @@ impl Upstream {
             backend,
             reader: ResponseReader::new(),
             exchange: None,
+            passing: false,
             lease: None,
             wait_by: None,
             stall: Stall::default(),

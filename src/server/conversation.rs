@@ -16,7 +16,7 @@ use std::{
 pub enum Service {
     /// Every line comes back with its number.
     Echo,
-    /// Lines that ask: PING, ECHO, TIME, STATS, HELP, QUIT.
+    /// Lines that ask, in order or by number: PING, ECHO, TIME, STATS, HEARTBEAT, DELAY, HELP, QUIT.
     Command,
     /// HTTP/1.1 with test paths, such as /bytes/1000.
     Http,

@@ -62,6 +62,8 @@ fn what_was_asked_is_answered_after_a_half_close(architecture: &Architecture) {
     let cases = [
         ("echo", "one\ntwo\nunfinished", format!("{WELCOME}Echo #1: one\nEcho #2: two\n")),
         ("command", "PING\n", "PONG\n".to_owned()),
+        ("command", "#1 DELAY 40 late\n#2 PING\n", "#2 PONG\n#1 late\n".to_owned()),
+        ("command", "DELAY 20 late\nPING\n", "late\nPONG\n".to_owned()),
         ("http", "GET /status/404 HTTP/1.1\r\nHost: t\r\n\r\n", "HTTP/1.1 404 Not Found".to_owned()),
     ];
     for (service, said, heard) in cases {

@@ -130,6 +130,9 @@ fn the_numbers_add_up(milestone: &Milestone) {
     assert_eq!((number(&stats, "/pool/busy"), number(&stats, "/pool/waiting")), (0, 0));
     let opened = number(&stats, "/pool/opened");
     assert_eq!((opened, opened + number(&stats, "/pool/reused")), (backend.connections() as u64, 105));
+    let closed = stats.pointer("/pool_closed").and_then(Value::as_object).expect("an object");
+    let closed: u64 = closed.values().filter_map(Value::as_u64).sum();
+    assert_eq!(closed + number(&stats, "/pool/idle"), opened, "{stats:#}");
     assert_eq!(stats.pointer("/errors/response truncated").and_then(Value::as_u64), Some(5), "{stats:#}");
 }
 

@@ -112,7 +112,7 @@ fn without_backends_it_starts_some(milestone: &Milestone) {
         .collect();
     let distinct: std::collections::BTreeSet<_> = bodies.iter().collect();
     assert_eq!(distinct.len(), if milestone.number == 1 { 1 } else { 3 }, "each request another backend");
-    assert!(proxy.stderr().contains("curl"), "{}", proxy.stderr());
+    proxy.wait_for_stderr("curl");
     drop(client);
     assert_eq!(proxy.terminate().code(), Some(0));
 }
@@ -169,7 +169,7 @@ fn the_log_tells_of_each_request(milestone: &Milestone) {
     proxy.wait_for_stderr("no host");
     let log = proxy.stderr();
     let line = log.lines().find(|line| line.contains("no host")).expect("it was waited for");
-    assert!(line.contains("status=400"), "{line}");
+    assert!(line.contains("status=400") && line.contains("request=\"GET / HTTP/1.1\""), "{line}");
     // And what went wrong behind us says why to the log only.
     let dead = refusing_address().to_string();
     let proxy = milestone.start_before(&[&dead], milestone.forgiving());
@@ -187,6 +187,10 @@ fn the_log_cannot_be_forged(milestone: &Milestone) {
     client.ask("GET /a?%0aforged HTTP/1.1\r\nHost: test\r\n\r\n");
     assert_eq!(client.ask("GET /b HTTP/1.1\r\nHost: test\r\nX: \x1b[31m\r\n\r\n").status(), 400);
     proxy.wait_for_stderr("control character");
+    let mut client = Conn::open(proxy.address());
+    client.send("\x1b[2J\" forged\r\n\r\n");
+    client.read_to_end();
+    proxy.wait_for_stderr("\\x1b[2J\\\" forged");
     let log = proxy.stderr();
     assert!(!log.contains('\x1b') && !log.lines().any(|line| line.starts_with("forged")), "{log}");
 }

@@ -86,12 +86,18 @@ impl<A: App> World<A> {
             return self.notice_error(id, conn);
         }
         let scratch = if link.bulk { BULK_SCRATCH } else { SCRATCH };
-        let most = self.weather.pieces.of(link.inbound.arrived().min(scratch), &mut self.random);
+        let relay = link.relay.filter(|(to, _)| self.workers[link.worker].by_conn.contains_key(to));
+        link.relay = relay;
+        let most = scratch.min(relay.map_or(usize::MAX, |(_, left)| usize::try_from(left).unwrap_or(usize::MAX)));
+        let most = self.weather.pieces.of(link.inbound.arrived().min(most), &mut self.random);
         let input = link.inbound.take(most);
         if !input.is_empty() {
             link.used = true;
             link.notice_junk();
-            self.received(id, conn, &input);
+            match relay {
+                None => self.received(id, conn, &input),
+                Some((to, left)) => self.relayed(id, conn, &input, to, left),
+            }
             self.plan_refill(id, Way::In);
             self.plan_read(id);
         } else if link.inbound.take_end() {
@@ -114,6 +120,24 @@ impl<A: App> World<A> {
         cx.hear(input);
         app.received(cx, conn, input);
         cx.hear(&[]);
+        self.carry_out(worker, input);
+        self.tell_ready();
+    }
+
+    /// A part of a relay is a `Forward` and a word about it: whether the bytes were copied, nobody can tell.
+    fn relayed(&mut self, id: usize, conn: ConnId, input: &[u8], to: ConnId, left: u64) {
+        self.trace.note(self.now, [11, conn.index(), input.len()], || {
+            format!("app  relayed {conn:?} {} of {left} to {to:?}", input.len())
+        });
+        let moved = input.len() as u64;
+        self.seen.relayed += input.len();
+        self.links[id].relay = (left > moved).then(|| (to, left - moved));
+        let worker = self.links[id].worker;
+        let Worker { app, cx, .. } = &mut self.workers[worker];
+        cx.hear(input);
+        cx.forward(to, input);
+        cx.hear(&[]);
+        app.relayed(cx, conn, moved);
         self.carry_out(worker, input);
         self.tell_ready();
     }
@@ -210,6 +234,11 @@ impl<A: App> World<A> {
             Action::Connect(conn, to) => self.connect(worker, conn, to),
             Action::Send(conn, bytes) => return self.queue(worker, conn, bytes),
             Action::Forward(conn, range) => return self.queue(worker, conn, Bytes::copy_from_slice(&input[range])),
+            Action::Relay { from, to, len } => {
+                let id = self.link_of(worker, from)?;
+                assert_eq!(self.links[id].relay, None, "{from:?}: one relay at a time");
+                self.links[id].relay = Some((to, len));
+            }
             Action::SetReading(conn, on) => {
                 let id = self.link_of(worker, conn)?;
                 self.links[id].reading = on;

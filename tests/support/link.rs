@@ -38,6 +38,8 @@ pub struct Link {
     /// The application heard bytes on it: it is not new.
     pub used: bool,
     pub bulk: bool,
+    /// What the peer sends goes to this connection, for so many bytes.
+    pub relay: Option<(ConnId, u64)>,
     /// What the application will be told once what arrived before is read.
     pub error: Option<io::ErrorKind>,
     pub their_unsent: VecDeque<u8>,
@@ -109,6 +111,7 @@ impl Link {
             reading: true,
             used: false,
             bulk: false,
+            relay: None,
             error: None,
             their_unsent: VecDeque::new(),
             their_then: Then::Nothing,

@@ -6,6 +6,7 @@ use super::{
 };
 use socket2::{Domain, SockRef, Socket, Type};
 use std::{
+    collections::BTreeMap,
     io::{self, ErrorKind, Read as _, Write as _},
     net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{
@@ -310,7 +311,7 @@ impl Backend {
 }
 
 /// A socket bound to an address that other sockets of ours may be bound to, too.
-fn shared_port(address: SocketAddr) -> io::Result<Socket> {
+pub(super) fn shared_port(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     // Elsewhere, two sockets share a port only with this; on Linux it would spread the clients over both.
@@ -328,7 +329,8 @@ pub struct Mortal {
     port: Socket,
     answer: String,
     alive: Arc<AtomicBool>,
-    streams: Arc<Mutex<Vec<TcpStream>>>,
+    /// Open ones, by number.
+    streams: Arc<Mutex<BTreeMap<usize, TcpStream>>>,
     /// Answered.
     requests: Arc<AtomicUsize>,
     /// The listener is closed when this says so.
@@ -364,27 +366,31 @@ impl Mortal {
         let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len());
         let (alive, streams, requests) = (mortal.alive.clone(), mortal.streams.clone(), mortal.requests.clone());
         spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let Ok(twin) = stream.try_clone() else { break };
-                lock(&streams).push(twin);
+            for (number, stream) in listener.incoming().enumerate() {
+                let stream = stream.expect("descriptors are left");
+                lock(&streams).insert(number, stream.try_clone().expect("descriptors are left"));
                 if !alive.load(Ordering::SeqCst) {
                     break;
                 }
-                let (answer, requests) = (answer.clone(), requests.clone());
+                let (answer, requests, streams) = (answer.clone(), requests.clone(), streams.clone());
                 spawn(move || {
                     let mut conn = Conn::new(stream, Reader::of_requests());
                     while conn.request().is_ok() {
                         requests.fetch_add(1, Ordering::SeqCst);
                         if conn.try_send(&answer).is_err() {
-                            return;
+                            break;
                         }
                     }
+                    lock(&streams).remove(&number);
                 });
             }
             // Now, even if a process that another test is starting holds a copy of it until it is executed.
             let _ = SockRef::from(&listener).shutdown(Shutdown::Both);
             drop(listener);
-            lock(&streams).drain(..).for_each(|stream| drop(stream.shutdown(Shutdown::Both)));
+            for stream in std::mem::take(&mut *lock(&streams)).into_values() {
+                // Fails if the peer has gone, and then there is nothing to end.
+                let _ = stream.shutdown(Shutdown::Both);
+            }
             // Fails when the test is over.
             let _ = sender.send(());
         });
@@ -442,10 +448,12 @@ impl Incoming {
     }
 }
 
-/// An address that refuses: it was free a moment ago.
+/// An address that refuses: bound to until the process ends, so that nobody else comes to listen there.
 pub fn refusing_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
-    listener.local_addr().expect("it is bound")
+    let port = shared_port(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a loopback port is free");
+    let address = port.local_addr().ok().and_then(|address| address.as_socket()).expect("it is bound");
+    std::mem::forget(port);
+    address
 }
 
 /// Runs `work` in `n` threads at once and waits for all of them.

@@ -147,6 +147,8 @@ pub struct Seen {
     pub probes: usize,
     pub probes_failed: usize,
     pub peak_unsent: usize,
+    /// Bytes that the application did not see.
+    pub relayed: usize,
 }
 
 impl<A: App> World<A> {

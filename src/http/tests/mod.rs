@@ -1,6 +1,7 @@
 //! Readers against wire bytes: whole, byte by byte, cut everywhere, and with another message behind.
 
 mod random;
+mod refusals;
 mod requests;
 mod responses;
 

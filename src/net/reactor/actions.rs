@@ -41,6 +41,7 @@ impl Io {
         match *action {
             Action::Connect(conn, to) => self.connect(conn, to),
             Action::Send(conn, _) | Action::Forward(conn, _) => self.stage(at, conn),
+            Action::Relay { from, to, len } => self.begin_relay(from, to, len),
             Action::SetReading(conn, on) => self.set_reading(conn, on),
             Action::SetBulk(conn, on) => {
                 if let Some((_, socket)) = self.table.find_mut(conn) {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   close ──▶ Flushing ──everything sent──▶ Lingering ──the peer's end──▶ closed
-//!                │ 30 s without progress        │ 5 s
+//!                │ `stall` without progress        │ 5 s
 //!                └──────────────────────────────┴──▶ closed
 //! ```
 //!
@@ -20,10 +20,6 @@ use crate::app::TimerKey;
 use socket2::SockRef;
 use std::{net::Shutdown, time::Duration};
 
-/// How long a peer may take nothing of what is left to send. As long as a lost link needs to be noticed by a few
-/// retransmissions.
-const STALL: Duration = Duration::from_secs(30);
-
 /// How long to wait for the peer's end. Time to read an answer over a bad line; nginx waits as long for the next byte.
 pub(in crate::net) const LINGER: Duration = Duration::from_secs(5);
 
@@ -33,18 +29,18 @@ const ALLOWANCE: usize = 64 * 1024 * 1024;
 impl Io {
     /// After what was queued: no more. The socket keeps its key and loses its name.
     pub(super) fn close(&mut self, key: usize) {
-        let now = self.now;
+        let (now, stall) = (self.now, self.config.stall);
         let Some(socket) = self.table.get_mut(key) else { return };
         let conn = socket.conn;
         if socket.phase == Phase::Connecting || socket.broken.is_some() {
             self.remove(key);
-        } else if socket.output.is_empty() {
+        } else if socket.unsent() == 0 {
             self.table.unname(conn);
             self.hang_up(key);
         } else {
             socket.phase = Phase::Flushing;
             self.table.unname(conn);
-            self.closing.set(closing_key(key), Some(now + STALL), now);
+            self.closing.set(closing_key(key), Some(now + stall), now);
         }
     }
 
@@ -65,16 +61,16 @@ impl Io {
     }
 
     fn flush_rest(&mut self, key: usize) {
-        let now = self.now;
-        let before = self.table.get_mut(key).map(|socket| socket.output.len());
+        let (now, stall) = (self.now, self.config.stall);
+        let before = self.table.get_mut(key).map(|socket| socket.unsent());
         self.flush(key);
         let Some(socket) = self.table.get_mut(key) else { return };
         if socket.broken.is_some() {
             self.remove(key);
-        } else if socket.output.is_empty() {
+        } else if socket.unsent() == 0 {
             self.hang_up(key);
-        } else if Some(socket.output.len()) < before {
-            self.closing.set(closing_key(key), Some(now + STALL), now);
+        } else if Some(socket.unsent()) < before {
+            self.closing.set(closing_key(key), Some(now + stall), now);
         }
     }
 
@@ -110,6 +106,12 @@ impl Io {
         if matches!(socket.phase, Phase::Flushing | Phase::Lingering(_)) {
             self.closing.set(closing_key(key), None, self.now);
         }
+        // Who waited for room here is read again.
+        if let Some(piped) = &socket.piped
+            && let Some((feeder, _)) = self.table.find_mut(piped.from)
+        {
+            self.enqueue(feeder);
+        }
         Some(socket)
     }
 
@@ -137,11 +139,11 @@ impl Io {
         // Without an allowance nothing is read any more: only the time is waited for.
         while heard < BUDGET && allowance > 0 {
             match self.read(key) {
-                Read::Input(len) => {
+                Read::Input(len) | Read::Relayed { len, .. } => {
                     heard += len;
                     allowance = allowance.saturating_sub(len);
                 }
-                Read::Drained => break,
+                Read::Drained | Read::Blocked => break,
                 Read::End | Read::Failed(_) => {
                     self.remove(key);
                     return;

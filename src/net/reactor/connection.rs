@@ -1,5 +1,6 @@
 //! One socket as the reactor sees it: what the kernel said about it, and what waits to be sent.
 
+use super::pipe::Pipe;
 use crate::{app::ConnId, buf::Output};
 use mio::{event::Event, net::TcpStream};
 use std::io;
@@ -31,16 +32,36 @@ pub(super) enum Finish {
     Done,
 }
 
+/// What is left of a relay that was asked for. See [`crate::app::Action::Relay`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Relay {
+    pub(super) to: ConnId,
+    /// Bytes; never zero.
+    pub(super) left: u64,
+}
+
+/// Bytes that a relay has taken and the receiver has not.
+#[derive(Debug)]
+pub(super) struct Piped {
+    pub(super) pipe: Pipe,
+    /// Who waits for room in it.
+    pub(super) from: ConnId,
+}
+
 /// A socket and what is known about it. No heap while nothing waits to be sent.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) stream: TcpStream,
     pub(super) output: Output,
+    /// What a relay has for it, before `output`.
+    pub(super) piped: Option<Box<Piped>>,
     /// Whose it is, or was: it outlives the name while it is closing.
     pub(super) conn: ConnId,
     pub(super) phase: Phase,
     /// Actions of the present call that have bytes for it: a list through [`super::actions`], first and last.
     pub(super) staged: (u32, u32),
+    /// What it sends goes to another, unheard.
+    pub(super) relay: Option<Box<Relay>>,
     /// The write that failed. What the peer said before is heard first, then this.
     pub(super) broken: Option<io::ErrorKind>,
     /// It came in by a listener: it counts against `max_connections`.
@@ -73,9 +94,11 @@ impl Connection {
         Self {
             stream,
             output: Output::new(),
+            piped: None,
             conn,
             phase,
             staged: (NONE, NONE),
+            relay: None,
             broken: None,
             accepted,
             readable: false,
@@ -107,7 +130,7 @@ impl Connection {
             Phase::Connecting => self.writable || self.error,
             Phase::Open => {
                 self.can_read()
-                    || (self.writable && !self.output.is_empty())
+                    || (self.writable && self.unsent() > 0)
                     || self.error
                     || self.broken.is_some()
                     || self.unreported
@@ -122,10 +145,17 @@ impl Connection {
         self.readable && !self.paused && !self.ended
     }
 
+    /// Bytes that wait to be sent.
+    pub(super) fn unsent(&self) -> usize {
+        self.output.len() + self.piped.as_ref().map_or(0, |piped| piped.pipe.len())
+    }
+
     /// A write failed: nothing more can be sent, but what the peer said before may still lie in the kernel.
     pub(super) fn broke(&mut self, kind: io::ErrorKind) {
         self.broken = Some(kind);
         self.output.clear();
+        // Closed with what is in it. Who filled it is told by the application, or finds its way when it has more.
+        self.piped = None;
         self.unreported = false;
         self.finish = Finish::Done;
         self.readable = true;

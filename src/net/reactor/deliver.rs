@@ -82,7 +82,7 @@ impl<A: App> Reactor<A> {
         if let Some(socket) = self.io.table.tenant(key, conn)
             && std::mem::take(&mut socket.unreported)
         {
-            let unsent = socket.output.len();
+            let unsent = socket.unsent();
             self.app.sent(&mut self.cx, conn, unsent);
             self.settle();
         }
@@ -96,8 +96,12 @@ impl<A: App> Reactor<A> {
             if heard >= BUDGET {
                 return self.io.enqueue_later(key);
             }
-            let broken = socket.broken;
-            match self.io.read(key) {
+            let (broken, relay) = (socket.broken, socket.relay.as_deref().copied());
+            let found = match relay {
+                None => self.io.read(key),
+                Some(relay) => self.io.relay(key, relay),
+            };
+            match found {
                 Read::Input(len) => {
                     heard += len;
                     let input = self.io.scratch.heard(0..len);
@@ -105,7 +109,17 @@ impl<A: App> Reactor<A> {
                     self.app.received(&mut self.cx, conn, input);
                     self.cx.hear(&[]);
                 }
-                Read::Drained => return,
+                Read::Relayed { len, to } => {
+                    heard += len;
+                    if let Some(to) = to {
+                        let input = self.io.scratch.heard(0..len);
+                        self.cx.hear(input);
+                        self.cx.forward(to, input);
+                        self.cx.hear(&[]);
+                    }
+                    self.app.relayed(&mut self.cx, conn, len as u64);
+                }
+                Read::Drained | Read::Blocked => return,
                 // An end after a failed write may be a reset that the write has used up: it must not pass for a clean one.
                 Read::End if broken.is_some() => return,
                 Read::End => self.app.ended(&mut self.cx, conn),

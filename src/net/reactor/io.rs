@@ -6,6 +6,7 @@
 use super::{
     ReactorConfig,
     connection::{Connection, Phase},
+    pipe::Pipes,
     scratch::Scratch,
     table::Table,
 };
@@ -33,6 +34,7 @@ pub(super) struct Io {
     pub(super) config: ReactorConfig,
     pub(super) table: Table,
     pub(super) scratch: Scratch,
+    pub(super) pipes: Pipes,
     /// To be visited in this turn.
     pub(super) ready: VecDeque<Ready>,
     /// To be visited in the next: they had their share, and others wait in the kernel.
@@ -59,6 +61,7 @@ impl Io {
             poll: Poll::new()?,
             table: Table::default(),
             scratch: Scratch::new(config.read_size.max(config.bulk_read_size)),
+            pipes: Pipes::new(config.pipes),
             config,
             ready: VecDeque::new(),
             later: VecDeque::new(),

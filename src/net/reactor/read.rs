@@ -1,6 +1,7 @@
 //! Reading: one `recv`, and what its result says about the next.
 
 use super::io::Io;
+use crate::app::ConnId;
 use std::io::{ErrorKind, Read as _};
 
 /// What a read found.
@@ -8,6 +9,11 @@ use std::io::{ErrorKind, Read as _};
 pub(super) enum Read {
     /// So many bytes at the start of the scratch.
     Input(usize),
+    /// So many bytes went the way that a relay wants them to. With `to`, they are at the start of the scratch and still have
+    /// to be sent there.
+    Relayed { len: usize, to: Option<ConnId> },
+    /// Whoever should get it takes no more.
+    Blocked,
     /// Nothing for now.
     Drained,
     /// The peer sends nothing more.
@@ -23,8 +29,13 @@ impl Io {
     /// to hear "would block": the next byte brings a new event (epoll(7), question 9). Unless the kernel announced the
     /// end: that is behind the bytes, and was reported with them.
     pub(super) fn read(&mut self, key: usize) -> Read {
+        self.read_most(key, usize::MAX)
+    }
+
+    /// As [`Io::read`], but no more than `most` bytes.
+    pub(super) fn read_most(&mut self, key: usize, most: usize) -> Read {
         let Some(socket) = self.table.get_mut(key) else { return Read::Drained };
-        let size = if socket.bulk { self.config.bulk_read_size } else { self.config.read_size };
+        let size = if socket.bulk { self.config.bulk_read_size } else { self.config.read_size }.min(most);
         let room = self.scratch.room(size);
         loop {
             return match (&socket.stream).read(room) {

@@ -6,6 +6,7 @@
 use super::{
     connection::{Connection, Finish, NONE, Phase},
     io::Io,
+    pipe::Pipes,
     scratch::Scratch,
 };
 use crate::app::Action;
@@ -14,6 +15,7 @@ use std::{
     io::{self, ErrorKind, IoSlice, Write},
     mem,
     net::Shutdown,
+    time::Instant,
 };
 
 /// How many pieces one `writev` takes. The kernel's own limit is 1024; an answer has a head, a body and little else.
@@ -53,14 +55,14 @@ impl Io {
         let Some(socket) = table.get_mut(key) else { return };
         let (first, _) = mem::replace(&mut socket.staged, (NONE, NONE));
         if first != NONE && socket.broken.is_none() {
-            let direct = socket.writable && socket.output.is_empty();
+            let direct = socket.writable && socket.unsent() == 0;
             let staged = Staged { actions, chain, scratch, next: first };
             match if direct { write_staged(socket, staged) } else { Ok(0) } {
                 Ok(taken) => {
                     if !direct || !socket.writable {
                         keep(socket, taken, actions, chain, scratch, first);
                     }
-                    socket.unreported |= taken >= CONFIRMED || !socket.output.is_empty();
+                    socket.unreported |= taken >= CONFIRMED || socket.unsent() > 0;
                 }
                 Err(error) => socket.broke(error.kind()),
             }
@@ -75,13 +77,19 @@ impl Io {
         if socket.phase == Phase::Connecting {
             return;
         }
-        if socket.writable && !socket.output.is_empty() {
-            match write_output(socket) {
+        let mut feeder = None;
+        if socket.writable && socket.unsent() > 0 {
+            feeder = socket.piped.as_ref().map(|piped| piped.from);
+            match drain_pipe(socket, &mut self.pipes, self.now).and_then(|piped| Ok(piped + write_output(socket)?)) {
                 Ok(taken) => socket.unreported |= taken > 0,
                 Err(error) => socket.broke(error.kind()),
             }
         }
         finish_if_sent(socket);
+        // There is room for what it sends, or there never will be.
+        if let Some((key, _)) = feeder.and_then(|conn| self.table.find_mut(conn)) {
+            self.enqueue(key);
+        }
     }
 }
 
@@ -141,6 +149,19 @@ fn write_staged(socket: &mut Connection, mut staged: Staged<'_>) -> io::Result<u
     Ok(total)
 }
 
+/// Sends what a relay has for a socket: that is before everything queued.
+pub(super) fn drain_pipe(socket: &mut Connection, pipes: &mut Pipes, now: Instant) -> io::Result<usize> {
+    let Some(piped) = &mut socket.piped else { return Ok(0) };
+    let taken = piped.pipe.drain(&socket.stream)?;
+    socket.writable = piped.pipe.len() == 0;
+    if socket.writable
+        && let Some(piped) = socket.piped.take()
+    {
+        pipes.give_back(piped.pipe, now);
+    }
+    Ok(taken)
+}
+
 /// Writes from the queue until it is empty or the kernel refuses.
 fn write_output(socket: &mut Connection) -> io::Result<usize> {
     let mut total = 0;
@@ -173,7 +194,7 @@ fn write(mut stream: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
 
 /// Ends our stream once everything is sent. A socket that is already gone says so elsewhere.
 fn finish_if_sent(socket: &mut Connection) {
-    if socket.finish == Finish::Asked && socket.output.is_empty() && socket.phase != Phase::Connecting {
+    if socket.finish == Finish::Asked && socket.unsent() == 0 && socket.phase != Phase::Connecting {
         let _ = socket.stream.shutdown(Shutdown::Write);
         socket.finish = Finish::Done;
     }

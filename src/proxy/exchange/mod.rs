@@ -28,6 +28,7 @@
 
 mod cache;
 mod confirm;
+mod event;
 mod fail;
 mod follow;
 mod keep;
@@ -38,6 +39,7 @@ mod serve;
 mod tunnel;
 
 pub(super) use cache::{Cache, Caching, Fetch};
+pub(super) use event::Event;
 use relay::To;
 
 use super::{failure::Failure, parts::Parts, phase, phase::Phase, record::Record};
@@ -45,62 +47,10 @@ use crate::{
     app::{ConnId, Cx, TimerKey},
     backend::BackendId,
     cache::{collapse::Follower, fill::Reader, store::Entry},
-    http::{self, BodyLength, BodyWriter, Fields, RequestHead, ResponseHead},
-    pool::Granted,
+    http::{BodyLength, BodyWriter, RequestHead},
 };
 use bytes::Bytes;
-use std::{io, sync::Arc, time::Instant, vec};
-
-/// What an exchange hears.
-#[derive(Debug)]
-pub(super) enum Event<'a> {
-    /// The head is here: look into the cache, choose a backend.
-    Route,
-    /// A request of our own: choose a backend.
-    Fetch,
-    /// What it waits for in the cache has changed.
-    Told,
-    /// The client has taken nearly all that waited for it.
-    Drained,
-    /// A place in the queue of the pool has come up: look again.
-    Room(Granted<u32>),
-    /// The connection asked for is established.
-    Connected,
-    /// The pooled connection is quiet, or it is not.
-    Probed(bool),
-    /// A part of the request body; in a tunnel, any bytes from the client.
-    RequestData(&'a [u8]),
-    /// The request is complete.
-    RequestEnd(Fields),
-    /// A 1xx response.
-    Interim(ResponseHead),
-    /// The final response head.
-    Head(ResponseHead, BodyLength),
-    /// 101: the backend speaks another protocol from here on.
-    Switched(ResponseHead),
-    /// A part of the response body; in a tunnel, any bytes from the backend.
-    ResponseData(&'a [u8]),
-    /// The response is complete.
-    ResponseEnd(Fields),
-    /// The backend broke a rule of HTTP.
-    UpstreamBad(http::Error),
-    /// The backend sends nothing more, in the middle of something.
-    UpstreamEnded,
-    /// The connection to the backend is gone.
-    UpstreamFailed(io::ErrorKind),
-    /// The backend is late: see [`super::upstream::Upstream::answer_late`].
-    UpstreamLate,
-    /// The backend does not read.
-    UpstreamStalled,
-    /// The client sends nothing more.
-    ClientEnded,
-    /// The client's connection is gone, or must go.
-    ClientLost(Failure),
-    /// The client breaks a rule, or is too slow, in the middle of its request.
-    RequestBad(Failure),
-    /// The deadline of the exchange itself passed.
-    Expired,
-}
+use std::{sync::Arc, time::Instant, vec};
 
 /// The backend connection an exchange holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -229,6 +179,11 @@ pub(super) struct Core {
 }
 
 impl Core {
+    /// Whether others than the client read the response, or it is being stored.
+    fn is_kept(&self) -> bool {
+        self.caching.as_ref().and_then(|caching| caching.lead.as_ref()).is_some_and(|lead| lead.fill().is_some())
+    }
+
     /// Whether no client ever waited for it.
     pub(super) fn is_our_own(&self) -> bool {
         self.caching.as_ref().is_some_and(|caching| caching.background)
@@ -279,9 +234,21 @@ impl Exchange {
         }
     }
 
+    /// Whether it waits for a connection.
+    pub(super) fn is_queued(&self) -> bool {
+        matches!(self.state, State::Wait { .. })
+    }
+
     /// Whether bytes pass without being read as HTTP.
     pub(super) fn is_tunnel(&self) -> bool {
         matches!(self.state, State::Tunnel { .. })
+    }
+
+    /// Whether what is left of the response body, `left` bytes, may go to the client unseen.
+    pub(super) fn may_pass_unseen(&self, left: u64, least: u64) -> bool {
+        let to_client_alone = !self.core.is_kept() && self.core.client != ConnId::NOBODY;
+        to_client_alone
+            && matches!(&self.state, State::Relay { receiving, .. } if relay::may_pass_unseen(receiving, left, least))
     }
 
     /// The backend connection it holds.

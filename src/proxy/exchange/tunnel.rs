@@ -45,6 +45,7 @@ impl Turn<'_> {
             | Event::Interim(_)
             | Event::Head(..)
             | Event::Switched(_)
+            | Event::ResponsePassed(_)
             | Event::ResponseEnd(_)
             | Event::UpstreamBad(_) => {}
         }

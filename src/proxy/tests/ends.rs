@@ -75,3 +75,31 @@ fn nothing_after_connect_is_read_as_a_request() {
     assert_eq!((status(&world.sent(client)), world.ended(client)), ("405", "close"));
     assert!(world.opened_none());
 }
+
+/// The rest of the request will not come, and nothing else: waiting for the body's deadline would only hold the backend.
+#[test]
+fn a_client_that_ends_inside_its_request_is_let_go_at_once() {
+    for answered in [false, true] {
+        let mut world = World::new(&[]);
+        let (client, backend) = world.exchange("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf");
+        if answered {
+            world.say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+        }
+        world.end(client);
+        assert_eq!((world.ended(client), world.ended(backend)), ("abort", "abort"), "answered {answered}");
+        assert_eq!(world.proxy.census().in_flight, 0);
+    }
+}
+
+/// The rest of the request goes nowhere then, so no other may follow it: the client has to know.
+#[test]
+fn who_is_answered_early_by_a_backend_that_closes_is_not_promised_another_turn() {
+    for (fields, promised) in [("Connection: close\r\n", false), ("", true)] {
+        let mut world = World::new(&[]);
+        let (client, backend) = world.exchange("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf");
+        world.say(backend, &format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 2\r\n\r\nok"));
+        let answer = world.sent(client);
+        assert_eq!(!answer.contains("Connection: close\r\n"), promised, "{answer:?}");
+        assert_eq!(world.ended(client), if promised { "-" } else { "close" });
+    }
+}

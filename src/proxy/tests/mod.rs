@@ -4,6 +4,7 @@
 
 mod deadlines;
 mod ends;
+mod passing;
 mod upstreams;
 
 use super::{BalanceArgs, Plan, Proxy, ProxyArgs};
@@ -46,22 +47,32 @@ pub(super) struct World {
     seen: BTreeMap<ConnId, Seen>,
     /// Connections on which bytes or an end wait that the proxy has not heard.
     pub(super) not_quiet: Vec<ConnId>,
+    /// Who is relayed to whom, and how many bytes more.
+    pub(super) relays: BTreeMap<ConnId, (ConnId, u64)>,
 }
 
 impl World {
     /// Milestone 3 with one backend that nobody probes, and these flags.
     pub(super) fn new(flags: &[&str]) -> Self {
-        let args = Args::parse_from(["test", "--no-health", "--access-log", "off"].iter().chain(flags));
+        Self::with_backends(1, &[&["--no-health"], flags].concat())
+    }
+
+    /// Milestone 3 with so many backends and these flags.
+    pub(super) fn with_backends(count: u16, flags: &[&str]) -> Self {
+        let args = Args::parse_from(["test", "--access-log", "off"].iter().chain(flags));
         // Any instant will do: nothing here reads the clock again.
         #[allow(clippy::disallowed_methods)]
         let now = Now { instant: Instant::now(), wall: SystemTime::UNIX_EPOCH };
-        let address = ([127, 0, 0, 1], 3000).into();
-        let backend = Backend { id: BackendId(0), name: "b:3000".to_owned(), address, weight: 1, max: None };
+        let backend = |number| {
+            let address = ([127, 0, 0, 1], 3000 + number).into();
+            Backend { id: BackendId(number), name: format!("b:{}", 3000 + number), address, weight: 1, max: None }
+        };
         let plan = Plan::new(args.proxy.config()).balance(args.balance).pool(&args.pool);
-        let (mut proxies, _) = plan.build(vec![backend], 1, now, 0);
+        let (mut proxies, _) = plan.build((0..count).map(backend).collect(), 1, now, 0);
         let proxy = proxies.remove(0);
         let (opened, not_quiet) = (Vec::new(), Vec::new());
-        let mut world = Self { proxy, cx: Cx::new(now), opened, seen: BTreeMap::new(), not_quiet };
+        let mut world =
+            Self { proxy, cx: Cx::new(now), opened, seen: BTreeMap::new(), not_quiet, relays: BTreeMap::new() };
         world.proxy.started(&mut world.cx);
         world.settle();
         world
@@ -117,11 +128,28 @@ impl World {
         if text.is_empty() || !self.cx.is_open(conn) {
             return;
         }
+        let text = self.relay(conn, text);
+        if text.is_empty() {
+            return;
+        }
         self.cx.hear(text.as_bytes());
         self.proxy.received(&mut self.cx, conn, text.as_bytes());
         self.carry_out(text.as_bytes());
         self.cx.hear(&[]);
         self.settle();
+    }
+
+    /// Moves what a relay wants of it; what is left is heard.
+    fn relay<'t>(&mut self, conn: ConnId, text: &'t str) -> &'t str {
+        let Some((to, left)) = self.relays.remove(&conn).filter(|(to, _)| self.cx.is_open(*to)) else { return text };
+        let (moved, rest) = text.split_at(text.len().min(usize::try_from(left).unwrap_or(usize::MAX)));
+        self.seen.entry(to).or_default().sent.extend_from_slice(moved.as_bytes());
+        if left > moved.len() as u64 {
+            self.relays.insert(conn, (to, left - moved.len() as u64));
+        }
+        self.proxy.relayed(&mut self.cx, conn, moved.len() as u64);
+        self.settle();
+        if self.cx.is_open(conn) { rest } else { "" }
     }
 
     pub(super) fn end(&mut self, conn: ConnId) {
@@ -199,6 +227,7 @@ impl World {
             Action::Finish(conn) => self.seen.entry(conn).or_default().end = Some("finish"),
             Action::Close(conn) | Action::HangUp(conn) => self.seen.entry(conn).or_default().end = Some("close"),
             Action::Abort(conn) => self.seen.entry(conn).or_default().end = Some("abort"),
+            Action::Relay { from, to, len } => drop(self.relays.insert(from, (to, len))),
             Action::SetReading(..) | Action::SetBulk(..) => {}
         }
     }

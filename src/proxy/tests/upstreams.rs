@@ -1,6 +1,7 @@
 //! What backends may do to a connection, and what that does to requests.
 
-use super::{World, status};
+use super::{SECOND, World, status};
+use std::time::Duration;
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -43,4 +44,47 @@ fn a_response_may_be_longer_than_a_request() {
     let (client, backend) = world.exchange(GET);
     world.say(backend, &format!("HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n{}", "x".repeat(2000)));
     assert!(world.sent(client).ends_with(&"x".repeat(2000)));
+}
+
+/// A hundred backends must not be a hundred connections at once; but a dead one must be found soon.
+#[test]
+fn first_probes_are_spread_over_a_second_or_the_interval() {
+    for (interval, round) in [("10s", SECOND), ("300ms", Duration::from_millis(300))] {
+        let mut world = World::with_backends(10, &["--health-interval", interval]);
+        let mut probed = 0;
+        let mut most = 0;
+        let mut take = |world: &mut World| {
+            let before = probed;
+            while !world.opened_none() {
+                world.opened();
+                probed += 1;
+            }
+            most = most.max(probed - before);
+            probed
+        };
+        assert_eq!(take(&mut world), 1, "the first at once");
+        let step = round / 30;
+        for _ in 0..32 {
+            world.pass(step);
+            take(&mut world);
+        }
+        assert_eq!((probed, most < 4), (10, true), "{interval}: {most} at once");
+    }
+}
+
+#[test]
+fn being_the_last_hop_is_no_error_and_a_closed_connection_has_its_reason() {
+    let mut world = World::new(&[]);
+    let client = world.client("OPTIONS / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n");
+    assert_eq!(status(&world.sent(client)), "200");
+    world.say(client, GET);
+    let backend = world.opened();
+    world.connect(backend);
+    world.say(backend, OK);
+    world.end(backend);
+    let admin = world.admin("GET /stats HTTP/1.1\r\nHost: a\r\n\r\n");
+    let answer = world.sent(admin);
+    let stats: serde_json::Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+    assert_eq!(stats["errors"], serde_json::json!({}));
+    assert_eq!((&stats["pool_closed"]["lost"], &stats["pool_closed"]["ended"]), (&1.into(), &0.into()));
 }

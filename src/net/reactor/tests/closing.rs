@@ -163,3 +163,45 @@ fn no_descriptor_is_left_open() {
     let after = descriptors::count_open().unwrap();
     assert!(after < before + CONNECTIONS / 2, "{before} became {after}");
 }
+
+/// Else a peer that never reads would hold its answer in our memory for as long as it likes.
+#[test]
+fn who_takes_nothing_after_the_close_is_reset() {
+    const ANSWER: usize = 32 * 1024 * 1024;
+    let config = ReactorConfig { stall: std::time::Duration::from_millis(100), ..ReactorConfig::default() };
+    let (mut running, heard) = script(config, |cx, heard, _| {
+        if let Heard::Accepted(conn) = heard {
+            cx.send(*conn, pattern(ANSWER));
+            cx.close(*conn);
+        }
+    });
+    let mut client = running.connect();
+    assert!(matches!(next(&heard), Heard::Accepted(_)));
+    // Ends when the last connection has: the client has not read a byte by then.
+    running.remote.drain(PATIENCE * 3);
+    running.join();
+    let mut got = Vec::new();
+    let error = client.read_to_end(&mut got).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    assert!(got.len() < ANSWER);
+}
+
+/// A client that closes while it is waited for: its end says that it sends no more, its reset that it does not read.
+#[test]
+fn a_reset_after_the_end_is_heard() {
+    for reading in [true, false] {
+        let (running, heard) = script(ReactorConfig::default(), move |cx, heard, _| {
+            if let Heard::Ended(conn) = heard {
+                cx.set_reading(*conn, reading);
+            }
+        });
+        let client = running.connect();
+        let Heard::Accepted(conn) = next(&heard) else { panic!() };
+        client.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(next(&heard), Heard::Ended(conn));
+        reset_on_drop(&client);
+        drop(client);
+        let Heard::Failed(failed, _) = next(&heard) else { panic!("reading {reading}") };
+        assert_eq!(failed, conn, "reading {reading}");
+    }
+}

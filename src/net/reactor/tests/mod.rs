@@ -6,4 +6,5 @@ mod connections;
 mod interrupted;
 mod lifecycle;
 mod relay;
+mod relaying;
 mod support;

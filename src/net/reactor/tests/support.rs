@@ -121,6 +121,7 @@ pub(super) enum Heard {
     Connected(ConnId),
     Received(ConnId, Vec<u8>),
     Sent(ConnId, usize),
+    Relayed(ConnId, u64),
     Ended(ConnId),
     Probed(ConnId, bool),
     Failed(ConnId, ErrorKind),
@@ -171,6 +172,10 @@ impl<F: FnMut(&mut Cx, &Heard, &[u8])> App for Scripted<F> {
 
     fn sent(&mut self, cx: &mut Cx, conn: ConnId, unsent: usize) {
         self.on(cx, Heard::Sent(conn, unsent), &[]);
+    }
+
+    fn relayed(&mut self, cx: &mut Cx, from: ConnId, moved: u64) {
+        self.on(cx, Heard::Relayed(from, moved), &[]);
     }
 
     fn ended(&mut self, cx: &mut Cx, conn: ConnId) {

@@ -1,0 +1,122 @@
+//! Relaying: what one socket sends goes to another, and the application only hears how much.
+
+use super::{
+    connection::{Finish, Phase, Piped, Relay},
+    io::Io,
+    pipe::{Moved, Pipe},
+    read::Read,
+    write::drain_pipe,
+};
+use crate::app::ConnId;
+use std::io::{self, ErrorKind};
+
+impl Io {
+    /// Carries out [`crate::app::Action::Relay`].
+    pub(super) fn begin_relay(&mut self, from: ConnId, to: ConnId, len: u64) {
+        if let Some((key, socket)) = self.table.find_mut(from) {
+            debug_assert!(socket.relay.is_none(), "one relay at a time");
+            socket.relay = Some(Box::new(Relay { to, left: len }));
+            self.enqueue(key);
+        }
+    }
+
+    /// One step of a relay from the socket with this key.
+    pub(super) fn relay(&mut self, key: usize, relay: Relay) -> Read {
+        let Some((receiver, socket)) = self.table.find_mut(relay.to) else {
+            // The other side is gone: what comes now is heard.
+            self.count_relayed(key, relay.left);
+            return self.read(key);
+        };
+        let open = socket.phase == Phase::Open && socket.finish == Finish::No && socket.broken.is_none();
+        // What is queued in our memory leaves first.
+        if open && socket.output.is_empty() {
+            let pipe = socket.piped.take().map(|piped| piped.pipe).or_else(|| self.pipes.take());
+            if let Some(pipe) = pipe {
+                return self.relay_through(pipe, key, receiver, relay);
+            }
+        }
+        self.relay_copying(key, relay)
+    }
+
+    fn relay_copying(&mut self, key: usize, relay: Relay) -> Read {
+        match self.read_most(key, usize::try_from(relay.left).unwrap_or(usize::MAX)) {
+            Read::Input(len) => {
+                self.count_relayed(key, len as u64);
+                Read::Relayed { len, to: Some(relay.to) }
+            }
+            other => other,
+        }
+    }
+
+    /// Fills the pipe, and empties it as far as the receiver takes it.
+    fn relay_through(&mut self, mut pipe: Pipe, key: usize, receiver: usize, relay: Relay) -> Read {
+        let Some(sender) = self.table.get_mut(key) else { return Read::Drained };
+        let from = sender.conn;
+        let (before, full) = (pipe.len(), pipe.is_full());
+        let filled = if full { Ok(Moved::Nothing) } else { pipe.fill(&sender.stream, relay.left) };
+        let found = match filled {
+            Ok(Moved::Bytes(len)) => Read::Relayed { len, to: None },
+            Ok(Moved::End) => {
+                sender.ended = true;
+                sender.readable = false;
+                Read::End
+            }
+            Ok(Moved::Nothing) if full => Read::Blocked,
+            Ok(Moved::Nothing) if before == 0 => {
+                sender.readable = false;
+                Read::Drained
+            }
+            // Is the socket empty, or has the pipe no room for more pieces? Reading tells.
+            Ok(Moved::Nothing) => {
+                self.keep_piped(receiver, pipe, from);
+                return self.relay_copying(key, relay);
+            }
+            Err(error) if is_unsupported(&error) => {
+                self.pipes.give_up();
+                self.keep_piped(receiver, pipe, from);
+                return self.relay_copying(key, relay);
+            }
+            Err(error) => Read::Failed(error.kind()),
+        };
+        self.keep_piped(receiver, pipe, from);
+        if let Read::Relayed { len, .. } = found {
+            self.count_relayed(key, len as u64);
+            self.empty_pipe(receiver, before);
+        }
+        found
+    }
+
+    /// Sends on what was just taken. `before`: so many bytes waited already.
+    fn empty_pipe(&mut self, receiver: usize, before: usize) {
+        let Some(socket) = self.table.get_mut(receiver) else { return };
+        if socket.writable {
+            match drain_pipe(socket, &mut self.pipes, self.now) {
+                Ok(_) => socket.unreported |= before > 0,
+                Err(error) => socket.broke(error.kind()),
+            }
+        }
+        socket.unreported |= socket.unsent() > 0;
+        self.enqueue(receiver);
+    }
+
+    fn keep_piped(&mut self, receiver: usize, pipe: Pipe, from: ConnId) {
+        match self.table.get_mut(receiver) {
+            Some(socket) if pipe.len() > 0 => socket.piped = Some(Box::new(Piped { pipe, from })),
+            _ => self.pipes.give_back(pipe, self.now),
+        }
+    }
+
+    /// So many bytes of a relay are done. With the last, it is over.
+    fn count_relayed(&mut self, key: usize, len: u64) {
+        let Some(socket) = self.table.get_mut(key) else { return };
+        match socket.relay.as_deref_mut().filter(|relay| relay.left > len) {
+            Some(relay) => relay.left -= len,
+            None => socket.relay = None,
+        }
+    }
+}
+
+/// Not every kind of socket can be spliced from.
+fn is_unsupported(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported)
+}
