@@ -164,7 +164,8 @@ impl Turn<'_> {
     }
 
     /// Counts a request that goes to a backend.
-    pub(super) fn count_forward(&self, why: Forward) {
+    pub(super) fn count_forward(&mut self, why: Forward) {
+        self.core.record.cache = why.as_str();
         if let Some(counter) = self.parts.counters().cache.forwarded.get(why as usize) {
             Counter::add(counter, 1);
         }
