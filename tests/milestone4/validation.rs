@@ -95,22 +95,23 @@ fn what_the_backend_is_asked(milestone: &Milestone) {
     ]);
 }
 
+const DESCRIBED: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=5\r\nAge: 5\r\nETag: \"a\"\r\nContent-Type: a/b\r\n\
+                         X-Old: 1\r\nX-Both: 1\r\nX-Both: 2\r\nContent-Length: 3\r\n\r\nold";
+const NEWS: &str = "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nCache-Control: max-age=100\r\nContent-Type: c/d\r\n\
+                    X-Both: 3\r\nX-New: 1\r\nContent-Length: 10\r\nConnection: X-Hop\r\nX-Hop: 1\r\n\r\n";
+const UPDATED: &[&str] = &[
+    "Content-Type: c/d",
+    "X-Old: 1",
+    "X-Both: 3",
+    "X-New: 1",
+    "Content-Length: 3",
+    "Cache-Control: max-age=100",
+    "ETag: \"a\"",
+    "!X-Hop",
+];
+const FORBIDDEN: &str = "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nCache-Control: no-store\r\n\r\n";
+
 fn a_304_updates_what_is_stored(milestone: &Milestone) {
-    const DESCRIBED: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=5\r\nAge: 5\r\nETag: \"a\"\r\nContent-Type: a/b\r\n\
-                             X-Old: 1\r\nX-Both: 1\r\nX-Both: 2\r\nContent-Length: 3\r\n\r\nold";
-    const NEWS: &str = "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nCache-Control: max-age=100\r\nContent-Type: c/d\r\n\
-                        X-Both: 3\r\nX-New: 1\r\nContent-Length: 10\r\nConnection: X-Hop\r\nX-Hop: 1\r\n\r\n";
-    const UPDATED: &[&str] = &[
-        "Content-Type: c/d",
-        "X-Old: 1",
-        "X-Both: 3",
-        "X-New: 1",
-        "Content-Length: 3",
-        "Cache-Control: max-age=100",
-        "ETag: \"a\"",
-        "!X-Hop",
-    ];
-    const FORBIDDEN: &str = "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nCache-Control: no-store\r\n\r\n";
     Stage::new(milestone, &[]).play(&[
         (
             "fields",
