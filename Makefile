@@ -10,7 +10,7 @@ SEEDS  ?= 10000
 .DEFAULT_GOAL := help
 # Steps of `check` report one after the other, whatever -j says.
 .NOTPARALLEL:
-.PHONY: help run m1 m2 m3 m4 servers test unit sim check format lint doc build deny bench bench-peers fuzz-smoke clean
+.PHONY: help run m1 m2 m3 m4 servers test unit sim check format lint doc build deny bench bench-peers fuzz-smoke compare clean
 
 # One line a step, so that a long run can be read afterwards.
 say = @printf '\n==> %s\n' '$(1)'
@@ -72,6 +72,10 @@ bench: ## measure the parts (criterion) in about two minutes and compare with th
 
 bench-peers: build ## measure against nginx, side by side (needs nginx and wrk; ARGS=--quick)
 	./benches/peers.py $(ARGS)
+
+compare: build ## measure every architecture under the same loads and write a page (ARGS=--quick: in a minute)
+	./target/release/load compare --html target/compare.html --json target/compare.json $(ARGS)
+	$(call say,report: target/compare.html)
 
 fuzz-smoke: ## fuzz every target for a minute, where there are any (needs cargo-fuzz)
 	@if [ -d fuzz ]; then \

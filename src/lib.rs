@@ -16,7 +16,7 @@
 //!
 //! ```text
 //! bin/*                                 parse flags, choose parts
-//! server  client  proxy                 run things: workers, threads, processes
+//! server  client  proxy  load           run things: workers, threads, processes
 //! cli                                   what all command lines have in common
 //! net                                   sockets, clock, signals: the only I/O
 //! http  service  lb  pool  health  resilience  cache     pure: bytes and time in, decisions out
@@ -33,6 +33,7 @@ pub mod client;
 pub mod health;
 pub mod http;
 pub mod lb;
+pub mod load;
 pub mod net;
 pub mod pool;
 pub mod proxy;

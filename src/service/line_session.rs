@@ -72,6 +72,8 @@ pub struct LineSession<P> {
     ended: bool,
     /// The conversation is over: nothing is answered any more.
     closed: Option<CloseReason>,
+    /// Lines that were answered since somebody asked.
+    answered: u32,
 }
 
 impl<P: LineProtocol> LineSession<P> {
@@ -88,6 +90,7 @@ impl<P: LineProtocol> LineSession<P> {
             heard: now,
             ended: false,
             closed: None,
+            answered: 0,
         }
     }
 
@@ -100,9 +103,11 @@ impl<P: LineProtocol> LineSession<P> {
     fn answer<'i>(&mut self, mut input: &'i [u8]) -> &'i [u8] {
         while self.closed.is_none() && self.output.len() < HIGH_WATER && !self.protocol.is_busy() {
             let Some(line) = self.lines.next(&mut input) else { return &[] };
+            let before = self.output.len();
             if let ControlFlow::Break(reason) = self.protocol.line(line, self.heard, &mut self.output) {
                 self.closed = Some(reason);
             }
+            self.answered += u32::from(self.output.len() > before);
         }
         if self.closed.is_some() { &[] } else { input }
     }
@@ -184,6 +189,10 @@ impl<P: LineProtocol> Session for LineSession<P> {
         self.closed = Some(if unread { CloseReason::TooSlow } else { CloseReason::Idle });
         self.output.clear();
         self.held = Vec::new();
+    }
+
+    fn answered(&mut self) -> u32 {
+        std::mem::take(&mut self.answered)
     }
 }
 
