@@ -13,7 +13,7 @@ from_milestone4! {
     what_is_cut_short_changes_nothing,
     what_follows_a_response_is_not_taken_for_the_next,
     nonsense_in_fields,
-    fields_that_are_very_long,
+    long_fields,
     ten_thousand_variants_are_bounded,
     what_is_not_in_the_key_does_not_get_to_the_backend,
     another_spelling_is_another_entry,
@@ -81,7 +81,8 @@ fn nonsense_in_fields(milestone: &Milestone) {
     const fn twice(backend: &'static [&'static str]) -> [Step; 2] {
         [Step { backend, body: "x", ..MISS }, Step { backend, body: "x", ..MISS }]
     }
-    Stage::new(milestone, &[]).play(&[
+    let mut stage = Stage::new(milestone, &[]);
+    stage.play(&[
         ("Expires: 0", &twice(&["HTTP/1.1 200 OK\r\nExpires: 0\r\nContent-Length: 1\r\n\r\nx"])),
         (
             "Expires: garbage",
@@ -122,7 +123,7 @@ fn nonsense_in_fields(milestone: &Milestone) {
     ]);
 }
 
-fn fields_that_are_very_long(milestone: &Milestone) {
+fn long_fields(milestone: &Milestone) {
     let long_directive = format!(
         "HTTP/1.1 200 OK\r\nCache-Control: max-age=100, x=\"{}\"\r\nContent-Length: 1\r\n\r\nx",
         "y".repeat(10_000)
