@@ -100,6 +100,11 @@ impl Downstream {
         self.exchange.is_none() && self.stall.unsent() <= HIGH_WATER
     }
 
+    /// Bytes that wait for the peer, as the driver said last.
+    pub(super) fn unsent_now(&self) -> usize {
+        self.stall.unsent()
+    }
+
     /// Which deadline has passed, if one really has.
     pub(super) fn late(&self, now: Instant) -> Option<Late> {
         let passed = |at: Option<Instant>| at.is_some_and(|at| at <= now);
