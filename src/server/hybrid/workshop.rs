@@ -146,8 +146,15 @@ mod tests {
         let mut cx = Cx::new(clock::now());
         let (first, second) = (cx.allocate(), cx.allocate());
         let mut threads = Threads::new(1, 1, Duration::from_millis(1)).unwrap();
-        threads.begin(first, Work { time: Duration::from_millis(300) });
-        threads.begin(second, Work { time: Duration::ZERO });
-        assert_eq!(finished(&mut threads, 1), [(second, Worked::Refused)]);
+        // On a busy machine the thread itself may take longer than that to come; then there was nothing to wait behind.
+        let outcome = loop {
+            threads.begin(first, Work { time: Duration::from_millis(50) });
+            threads.begin(second, Work { time: Duration::ZERO });
+            let all = finished(&mut threads, 2);
+            if all.contains(&(first, Worked::Done)) {
+                break all;
+            }
+        };
+        assert!(outcome.contains(&(second, Worked::Refused)), "{outcome:?}");
     }
 }
