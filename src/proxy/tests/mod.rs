@@ -5,6 +5,7 @@
 mod deadlines;
 mod ends;
 mod passing;
+mod pressure;
 mod upstreams;
 
 use super::{BalanceArgs, Plan, Proxy, ProxyArgs};
