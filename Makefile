@@ -10,7 +10,7 @@ SEEDS  ?= 10000
 .DEFAULT_GOAL := help
 # Steps of `check` report one after the other, whatever -j says.
 .NOTPARALLEL:
-.PHONY: help run m1 m2 m3 servers test unit sim check format lint doc build deny bench bench-peers fuzz-smoke clean
+.PHONY: help run m1 m2 m3 m4 servers test unit sim check format lint doc build deny bench bench-peers fuzz-smoke compare clean
 
 # One line a step, so that a long run can be read afterwards.
 say = @printf '\n==> %s\n' '$(1)'
@@ -18,9 +18,9 @@ say = @printf '\n==> %s\n' '$(1)'
 help: ## show this menu
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9 -]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: m3 ## start the proxy with demo backends (the newest milestone)
+run: m4 ## start the proxy with demo backends (the newest milestone)
 
-m1 m2 m3: m%: ## start milestone N: 1 forwards, 2 balances, 3 keeps connections
+m1 m2 m3 m4: m%: ## start milestone N: 1 forwards, 2 balances, 3 keeps connections, 4 caches
 	$(CARGO) run $(LOCKED) --release --bin milestone$* -- $(ARGS)
 
 servers: ## list the programs, and what each one shows
@@ -73,7 +73,11 @@ bench: ## measure the parts (criterion) in about two minutes and compare with th
 bench-peers: build ## measure against nginx, side by side (needs nginx and wrk; ARGS=--quick)
 	./benches/peers.py $(ARGS)
 
-# libFuzzer's sanitizers are a matter of nightly compilers; FUZZ=cargo\ fuzz and RUSTC_BOOTSTRAP=1 make a stable one do.
+compare: build ## measure every architecture under the same loads and write a page (ARGS=--quick: in a minute)
+	./target/release/load compare --html target/compare.html --json target/compare.json $(ARGS)
+	$(call say,report: target/compare.html)
+
+# libFuzzer's instrumentation is a matter of nightly compilers.
 FUZZ   ?= cargo +nightly fuzz
 FUZZ_SECONDS ?= 60
 

@@ -31,7 +31,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<(), Failure> {
     let mut server = Server::open_single_threaded(&args.server)?;
-    let mut children = Children::new(&server)?;
+    let mut children = Children::new(&server);
     loop {
         let client = match server.wait()? {
             Next::Client(client) => client.admit(args.max_clients.get()),

@@ -6,7 +6,7 @@
 use clap::Parser;
 use socket_patterns::{
     cli::{self, Failure},
-    server::{Server, ServerArgs},
+    server::{STACK, Server, ServerArgs},
 };
 use std::{num::NonZeroUsize, process::ExitCode, sync::Arc, thread};
 
@@ -36,7 +36,8 @@ fn run(args: &Args) -> Result<(), Failure> {
         let Some(client) = client.admit(args.max_clients.get()) else { continue };
         let client = Arc::new(client);
         let theirs = Arc::clone(&client);
-        if let Err(error) = thread::Builder::new().name("client".to_owned()).spawn(move || theirs.serve()) {
+        let thread = thread::Builder::new().name("client".to_owned()).stack_size(STACK);
+        if let Err(error) = thread.spawn(move || theirs.serve()) {
             tracing::warn!(%error, "no thread for a client");
             client.refuse();
         }

@@ -29,6 +29,9 @@ pub struct ConnId {
 }
 
 impl ConnId {
+    /// The name of no connection, ever: for whoever may have one or not. What is sent to it goes nowhere.
+    pub const NOBODY: Self = Self { index: u32::MAX, generation: 0 };
+
     /// For tables indexed by connection: small and dense, reused after the connection ended.
     #[must_use]
     pub fn index(self) -> usize {
@@ -62,6 +65,12 @@ pub enum TimerKey {
     Conn(ConnId),
     /// Anything else the application numbers itself: a queued request, a health probe.
     App(u32),
+}
+
+impl TimerKey {
+    /// The one deadline that passes on time instead of within a tick: for who measures, or sends at a rate. Each change may
+    /// cost a system call, which the others do not.
+    pub const ALARM: Self = Self::App(u32::MAX);
 }
 
 /// Many connections, one state: what a driver runs.
@@ -152,6 +161,8 @@ pub struct Cx {
     open: usize,
     actions: Vec<Action>,
     timers: Timers,
+    /// Deadline of [`TimerKey::ALARM`].
+    alarm: Option<Instant>,
     /// Addresses of the input being heard, to tell a part of it from other bytes. Empty between calls.
     heard: Range<usize>,
 }
@@ -255,12 +266,11 @@ impl Cx {
 
     /// Sets, moves or (with `None`) drops the deadline of `key`; [`App::expired`] follows, never early, at most a tick late.
     pub fn set_deadline(&mut self, key: TimerKey, at: Option<Instant>) {
-        if let TimerKey::Conn(conn) = key
-            && !self.is_open(conn)
-        {
-            return;
+        match key {
+            TimerKey::ALARM => self.alarm = at,
+            TimerKey::Conn(conn) if !self.is_open(conn) => {}
+            _ => self.timers.set(key, at, self.now.instant),
         }
-        self.timers.set(key, at, self.now.instant);
     }
 }
 
@@ -276,6 +286,7 @@ impl Cx {
             open: 0,
             actions: Vec::new(),
             timers: Timers::new(now.instant),
+            alarm: None,
             heard: 0..0,
         }
     }
@@ -344,12 +355,20 @@ impl Cx {
     /// When the driver has to look at the deadlines again, at the latest.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.timers.next()
+        self.timers.next().into_iter().chain(self.alarm).min()
     }
 
-    /// Takes one deadline that has passed, in order of time. Call until `None`, with actions carried out in between.
+    /// The deadline of [`TimerKey::ALARM`], for drivers whose waits are coarse.
+    #[must_use]
+    pub fn alarm(&self) -> Option<Instant> {
+        self.alarm
+    }
+
+    /// Takes one deadline that has passed: the alarm first, the others in order of time. Call until `None`, with actions
+    /// carried out in between.
     pub fn next_expired(&mut self) -> Option<TimerKey> {
-        self.timers.expire(self.now.instant)
+        let rings = self.alarm.take_if(|at| *at <= self.now.instant).map(|_| TimerKey::ALARM);
+        rings.or_else(|| self.timers.expire(self.now.instant))
     }
 }
 
@@ -412,5 +431,20 @@ mod tests {
         cx.set_deadline(TimerKey::Conn(conn), Some(soon));
         cx.set_clock(cx.clock().after(Duration::from_secs(1)));
         assert_eq!(cx.next_expired(), None);
+    }
+
+    #[test]
+    fn the_alarm_passes_on_time_and_once() {
+        let mut cx = cx();
+        let at = cx.now() + Duration::from_micros(300);
+        cx.set_deadline(TimerKey::ALARM, Some(at));
+        assert_eq!((cx.next_deadline(), cx.next_expired()), (Some(at), None));
+        cx.set_clock(cx.clock().after(Duration::from_micros(300)));
+        assert_eq!((cx.next_expired(), cx.next_expired()), (Some(TimerKey::ALARM), None));
+        assert_eq!(cx.next_deadline(), None);
+        // Another one may be set when it rings, and dropped.
+        cx.set_deadline(TimerKey::ALARM, Some(at));
+        cx.set_deadline(TimerKey::ALARM, None);
+        assert_eq!((cx.next_deadline(), cx.next_expired()), (None, None));
     }
 }

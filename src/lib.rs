@@ -16,10 +16,10 @@
 //!
 //! ```text
 //! bin/*                                 parse flags, choose parts
-//! server  client  proxy                 run things: workers, threads, processes
+//! server  client  proxy  load           run things: workers, threads, processes
 //! cli                                   what all command lines have in common
 //! net                                   sockets, clock, signals: the only I/O
-//! http  service  lb  pool  health  resilience     pure: bytes and time in, decisions out
+//! http  service  lb  pool  health  resilience  cache     pure: bytes and time in, decisions out
 //! app  session  backend                 the contracts and the shared noun
 //! time  buf  units                      timer wheel, buffers, how values are written
 //! ```
@@ -27,10 +27,13 @@
 pub mod app;
 pub mod backend;
 pub mod buf;
+pub mod cache;
 pub mod cli;
+pub mod client;
 pub mod health;
 pub mod http;
 pub mod lb;
+pub mod load;
 pub mod net;
 pub mod pool;
 pub mod proxy;

@@ -4,7 +4,7 @@
 //! calls it, or completions arrive: so one `echo` runs under every architecture.
 //!
 //! ```text
-//!             receive / receive_end / expire
+//!             receive / receive_end / expire / worked
 //!   driver ───────────────────────────────────▶ session
 //!          ◀───────────────────────────────────
 //!             output / wants / deadline
@@ -12,9 +12,16 @@
 //!
 //! After every call in, a driver drains [`Session::output`], then obeys [`Session::wants`], then arms
 //! [`Session::deadline`].
+//!
+//! # Computing
+//!
+//! A session that has much to compute does not do it: while it did, nothing else could run on its thread. It *asks* for it
+//! ([`Wants::Work`]) and hears how that went ([`Session::worked`]). So it is the driver, and with it the architecture, that
+//! decides who has to wait meanwhile: a thread that blocks for this client alone, everybody on the event loop, or nobody,
+//! if it goes to other threads.
 
 use crate::{buf::Output, time::Now};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One byte stream's protocol, without its I/O.
 pub trait Session {
@@ -30,6 +37,12 @@ pub trait Session {
     fn deadline(&self) -> Option<Instant>;
     /// The deadline has passed. Early or repeated calls are harmless.
     fn expire(&mut self, now: Now);
+    /// How the work that it wanted went. Called once for each [`Wants::Work`], unless the connection ends before.
+    fn worked(&mut self, _worked: Worked, _now: Now) {}
+    /// How many requests it has answered since this was last asked. For statistics.
+    fn answered(&mut self) -> u32 {
+        0
+    }
 }
 
 /// What a session waits for.
@@ -39,8 +52,29 @@ pub enum Wants {
     Input,
     /// Its output sent first. A peer that never reads must not grow our memory, so nothing is read meanwhile.
     Flush,
+    /// Something computed first, then a call of [`Session::worked`]. Nothing is read meanwhile. Asked again before that, it is
+    /// still the same piece of work.
+    Work(Work),
     /// The end: send what is in the output, then close.
     Close(CloseReason),
+}
+
+/// A piece of work for a processor.
+///
+/// What is computed makes no difference to who has to wait, so it is named by what it costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Work {
+    /// Processor time, not time on a clock: beside other work it takes longer.
+    pub time: Duration,
+}
+
+/// How a piece of work went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Worked {
+    /// It is done.
+    Done,
+    /// Nobody had time for it.
+    Refused,
 }
 
 /// Why a session ended.

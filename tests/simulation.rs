@@ -7,6 +7,7 @@ mod support;
 use clap::{Parser, ValueEnum as _};
 use socket_patterns::{
     backend::{Backend, BackendId},
+    cache::CacheArgs,
     lb::Algorithm,
     pool::{PoolArgs, Slots},
     proxy::{BalanceArgs, Census, Config, Plan, Proxy},
@@ -37,6 +38,8 @@ struct Flags {
     balance: BalanceArgs,
     #[command(flatten)]
     pool: PoolArgs,
+    #[command(flatten)]
+    cache: CacheArgs,
 }
 
 /// The proxy, with flags that the seed chooses.
@@ -45,13 +48,14 @@ fn proxy() -> Subject<Proxy> {
         http: true,
         weather: Weather::of,
         build: |site| {
-            let Flags { balance, pool } = flags(site.weather, site.random);
+            let Flags { balance, pool, cache } = flags(site.weather, site.random);
             let plan = Plan::new(config(site.weather, site.random));
             // Mostly the newest milestone; the first knows one backend only.
             let plan = match site.random.below(8) {
                 0 if site.origins.len() == 1 => plan,
                 0 | 1 => plan.balance(balance),
-                _ => plan.balance(balance).pool(&pool),
+                2 => plan.balance(balance).pool(&pool),
+                _ => plan.balance(balance).pool(&pool).cache(&cache),
             };
             build(plan, site)
         },
@@ -89,6 +93,10 @@ fn flags(weather: &Weather, random: &mut Random) -> Flags {
     flag("pool-max", &["0", tight, "10000"]);
     flag("pool-idle-timeout", &["1ms", "4s", "1h"]);
     flag("pool-queue", &[tight, "1000"]);
+    // What is stored is given to a client as it comes: with these, no more than is relayed to it.
+    flag("cache-size", &["20k", "1m", "64m"]);
+    flag("cache-max-object", &["1k", "10k", "100k"]);
+    flag("cache-wait", &["0s", "1s", "1m"]);
     if random.chance(500) {
         flags.extend(["--health-path".to_owned(), HEALTH.to_owned()]);
     }
@@ -128,7 +136,7 @@ fn balance_of(world: &World<Proxy>, slots: &Slots, backends: &[Backend]) {
     let (mut exchanges, mut probes, mut idle, mut connections, mut in_flight) = (0, 0, 0, 0, 0);
     for proxy in world.apps() {
         let census = proxy.census();
-        assert!(census.exchanges <= census.clients, "{census:?}");
+        assert!(census.exchanges <= census.clients + census.unattended, "{census:?}");
         // Who gave up has left the line, and who is in line waits.
         assert_eq!(census.queued, census.waiting, "{census:?}");
         exchanges += census.exchanges;
@@ -194,13 +202,38 @@ fn whoever_waits_for_a_connection_gets_one_or_an_answer() {
             let max = *site.random.pick(&["1", "2", "3"]);
             let queue = *site.random.pick(&["2", "1000"]);
             let flags = ["proxy", "--pool-max", max, "--pool-queue", queue, "--health-timeout", "10s"];
-            let Flags { balance, pool } = Flags::parse_from(flags);
+            let Flags { balance, pool, .. } = Flags::parse_from(flags);
             build(Plan::new(Config::default()).balance(balance).pool(&pool), site)
         },
         ..proxy()
     };
     let reports = crowded.run_all("whoever_waits_for_a_connection", 96);
     assert!(reports.len() < 96 || WAITED.load(Ordering::Relaxed) > 3, "nobody had to wait");
+}
+
+/// Many ask for the same: one answer serves several, and never one that is for one alone, that is not complete, or that
+/// belongs to something else.
+#[test]
+fn what_is_shared_may_be() {
+    fn weather(random: &mut Random) -> Weather {
+        Weather { shared: 700, ..Weather::of(random) }
+    }
+    let popular = Subject {
+        weather,
+        build: |site| {
+            let size = *site.random.pick(&["20k", "1m", "64m"]);
+            let object = *site.random.pick(&["1k", "100k", "100k"]);
+            let wait = *site.random.pick(&["1s", "1m"]);
+            let cache = ["--cache-size", size, "--cache-max-object", object, "--cache-wait", wait];
+            let flags = [&["proxy", "--health-timeout", "10s", "--pool-max", "10000"], &cache[..]].concat();
+            let Flags { balance, pool, cache } = Flags::parse_from(flags);
+            build(Plan::new(Config::default()).balance(balance).pool(&pool).cache(&cache), site)
+        },
+        ..proxy()
+    };
+    let reports = popular.run_all("what_is_shared_may_be", 192);
+    let shared: usize = reports.iter().map(|report| report.tally.shared).sum();
+    assert!(reports.len() < 192 || shared > 100, "{shared}");
 }
 
 /// A relay without its own ideas of HTTP.

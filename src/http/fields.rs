@@ -150,6 +150,18 @@ impl Fields {
         self.retain(|other, _| !other.eq_ignore_ascii_case(name));
     }
 
+    /// How many bytes of heap it holds.
+    #[must_use]
+    pub fn heap(&self) -> usize {
+        self.bytes.capacity() + self.lines.capacity() * size_of::<Line>()
+    }
+
+    /// Gives back the heap that is not in use: for a section that is kept for long.
+    pub fn shrink(&mut self) {
+        self.bytes.shrink_to_fit();
+        self.lines.shrink_to_fit();
+    }
+
     /// Appends `Name: value` and a line break for every line; not the empty line that ends a section.
     pub fn write_to(&self, out: &mut Vec<u8>) {
         out.reserve(self.lines.iter().map(|line| (line.name_len + line.value_len) as usize + 4).sum());
@@ -214,8 +226,8 @@ impl PartialEq for Fields {
 
 impl Eq for Fields {}
 
-impl<'a> FromIterator<(&'a str, &'a str)> for Fields {
-    fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(lines: I) -> Self {
+impl<'a, V: AsRef<[u8]>> FromIterator<(&'a str, V)> for Fields {
+    fn from_iter<I: IntoIterator<Item = (&'a str, V)>>(lines: I) -> Self {
         let mut fields = Self::new();
         for (name, value) in lines {
             fields.push(name, value);
@@ -275,6 +287,15 @@ mod tests {
     #[test]
     fn nothing_on_the_heap_while_empty() {
         let fields = Fields::new();
-        assert_eq!((fields.bytes.capacity(), fields.lines.capacity()), (0, 0));
+        assert_eq!((fields.bytes.capacity(), fields.lines.capacity(), fields.heap()), (0, 0, 0));
+    }
+
+    #[test]
+    fn what_is_kept_for_long_is_no_larger_than_it_has_to_be() {
+        let mut fields: Fields = (0..9).map(|_| ("Accept", &b"x"[..])).collect();
+        let before = fields.heap();
+        fields.shrink();
+        assert!(fields.heap() <= before);
+        assert_eq!(fields.heap(), 9 * ("Accept".len() + 1 + size_of::<Line>()));
     }
 }

@@ -61,7 +61,8 @@ pub fn write_field(length: BodyLength, out: &mut impl BufMut) {
     }
 }
 
-fn write_decimal(mut number: u64, out: &mut impl BufMut) {
+/// Appends a number in decimal digits.
+pub fn write_decimal(mut number: u64, out: &mut impl BufMut) {
     let mut digits = [0; 20];
     let mut start = digits.len();
     loop {

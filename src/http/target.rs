@@ -57,7 +57,7 @@ impl Scheme {
         }
     }
 
-    fn prefix(self) -> &'static str {
+    pub(crate) fn prefix(self) -> &'static str {
         match self {
             Self::Http => "http://",
             Self::Https => "https://",

@@ -3,11 +3,18 @@
 //! What the iterative, forking, threaded and pooled servers run. Deadlines become socket timeouts, so that a read or a
 //! write that takes too long gives the session a chance to end it.
 
-use super::{Traffic, clock, reactor::LINGER};
+use super::{Traffic, clock, reactor::LINGER, work};
 use crate::session::{CloseReason, Session, Wants};
+use nix::{
+    errno::Errno,
+    libc::MSG_DONTWAIT,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+};
+use socket2::SockRef;
 use std::{
     io::{self, ErrorKind, IoSlice, Read, Write},
     net::{Shutdown, TcpStream},
+    os::fd::AsFd as _,
     time::{Duration, Instant},
 };
 
@@ -25,7 +32,8 @@ const STEP: Duration = Duration::from_millis(10);
 
 /// Runs `session` over `stream` until it wants to close or the connection breaks, and closes.
 ///
-/// Another thread ends it by shutting down the reading half of the stream: that is the end of the input.
+/// Another thread ends it by shutting down the reading half of the stream: that is the end of the input. What the session
+/// wants computed is computed here: nobody waits for this thread but this client.
 ///
 /// # Errors
 ///
@@ -49,6 +57,7 @@ fn run(stream: &TcpStream, session: &mut impl Session, traffic: &Traffic) -> io:
     let mut ended = false;
     loop {
         socket.flush(session)?;
+        traffic.answered(session.answered());
         match session.wants() {
             Wants::Close(reason) => {
                 if !ended && !reason.was_heard_out() {
@@ -56,9 +65,21 @@ fn run(stream: &TcpStream, session: &mut impl Session, traffic: &Traffic) -> io:
                 }
                 return Ok(reason);
             }
+            Wants::Work(wanted) => {
+                session.worked(work::carry_out(wanted), clock::now());
+                continue;
+            }
             // Nobody is left who could make it go on.
-            Wants::Input | Wants::Flush if ended => return Ok(CloseReason::PeerFinished),
-            Wants::Input | Wants::Flush => {}
+            Wants::Input if ended => return Ok(CloseReason::PeerFinished),
+            Wants::Input => {}
+            // All is sent, so it waits for its time.
+            Wants::Flush => {
+                if !socket.sleep(session.deadline())? {
+                    return Ok(CloseReason::PeerFinished);
+                }
+                session.expire(clock::now());
+                continue;
+            }
         }
         match socket.read(&mut buffer, session.deadline())? {
             None => session.expire(clock::now()),
@@ -85,8 +106,30 @@ struct Socket<'s> {
 }
 
 impl Socket<'_> {
+    /// Sends what the kernel takes without waiting. That is nearly always everything, and then no timeout has to be set.
+    fn send_at_once(&self, session: &mut impl Session) -> io::Result<()> {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let filled = session.output().io_slices(&mut slices);
+        let socket = SockRef::from(self.stream);
+        let sent = match &slices[..filled] {
+            [] => return Ok(()),
+            [only] => socket.send_with_flags(only, MSG_DONTWAIT),
+            several => socket.send_vectored_with_flags(several, MSG_DONTWAIT),
+        };
+        match sent {
+            Ok(taken) => {
+                session.output().consume(taken);
+                self.traffic.sent(taken);
+                Ok(())
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Sends everything. A deadline that passes meanwhile may make the session drop what is left.
     fn flush(&mut self, session: &mut impl Session) -> io::Result<()> {
+        self.send_at_once(session)?;
         while !session.output().is_empty() {
             let deadline = session.deadline();
             let timeout = match until(deadline) {
@@ -136,6 +179,22 @@ impl Socket<'_> {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Lets the deadline come, and reads nothing meanwhile; `false`: there is none.
+    ///
+    /// Not by reading with a timeout: after the peer's end every read returns at once, and a loop of them burns a core.
+    fn sleep(&self, deadline: Option<Instant>) -> io::Result<bool> {
+        while let Some(left) = until(deadline).filter(|left| !left.is_zero()) {
+            // Nothing is asked for. What is told all the same is that the connection is gone.
+            let mut only = [PollFd::new(self.stream.as_fd(), PollFlags::empty())];
+            match poll(&mut only, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)) {
+                Ok(0) | Err(Errno::EINTR) => {}
+                Ok(_) => return Err(self.stream.take_error()?.unwrap_or(ErrorKind::NotConnected.into())),
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(deadline.is_some())
     }
 
     /// Announces our end and throws away what the peer still sends, so that closing does not become a reset that destroys

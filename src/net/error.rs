@@ -47,6 +47,16 @@ impl Error {
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::Address { .. } | Self::Backlog(_))
     }
+
+    /// What the system said, in its own categories.
+    #[must_use]
+    pub fn kind(&self) -> io::ErrorKind {
+        match self {
+            Self::Address { .. } | Self::Backlog(_) => io::ErrorKind::InvalidInput,
+            Self::Resolve { source, .. } | Self::Listen { source, .. } | Self::Connect { source, .. } => source.kind(),
+            Self::Descriptors(source) | Self::Signals(source) => source.kind(),
+        }
+    }
 }
 
 impl fmt::Display for Error {

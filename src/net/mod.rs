@@ -2,7 +2,7 @@
 //!
 //! Two drivers run the same sessions: [`blocking`] gives a thread to each, [`reactor`] gives all of them to one thread.
 //! What they share is how a socket is opened ([`listen()`], [`connect`]), set up ([`options`]) and named ([`address`],
-//! [`resolve`]), and that every failure says what to do about it ([`Error`]).
+//! [`resolve`]), how work for the processor is done ([`work`]), and that every failure says what to do about it ([`Error`]).
 //!
 //! ```text
 //!   Session ◀── sessions::Sessions ──▶ App ◀── reactor ──▶ epoll, sockets
@@ -13,6 +13,7 @@ pub mod address;
 pub mod blocking;
 pub mod clock;
 pub mod connect;
+pub(crate) mod counters;
 pub mod descriptors;
 mod error;
 pub mod listen;
@@ -22,11 +23,12 @@ pub mod resolve;
 pub mod sessions;
 pub mod signals;
 mod traffic;
+pub mod work;
 
 pub use error::Error;
 pub use listen::{ListenOptions, listen};
 pub use reactor::{Reactor, ReactorConfig, Remote};
-pub use sessions::Sessions;
+pub use sessions::{OnTheSpot, Sessions, Workshop};
 pub use traffic::{Traffic, Volume};
 
 #[cfg(test)]

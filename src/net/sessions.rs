@@ -8,22 +8,46 @@
 //!
 //! Backpressure has one rule: while a byte of an answer waits in our memory, no more answers are fetched from the session
 //! and nothing is read from the peer. So a peer that never reads costs what its session and one refused write hold.
+//!
+//! What a session wants computed is computed on the spot ([`OnTheSpot`]), and that is the weakness of an event loop: until
+//! it is done nobody else is heard, nobody is answered, no deadline passes. [`Sessions::computing`] sends it elsewhere.
 
-use super::{Traffic, reactor::CONFIRMED};
+use super::{Traffic, reactor::CONFIRMED, work};
 use crate::{
     app::{App, ConnId, Cx, Origin, TimerKey},
-    session::{CloseReason, Session, Wants},
+    session::{CloseReason, Session, Wants, Work, Worked},
     time::Now,
 };
 use std::{io, sync::Arc};
 
+/// Who computes for sessions.
+pub trait Workshop {
+    /// Takes work that the session of `conn` wants done: does it, or promises that [`Workshop::finished`] will tell of it.
+    fn begin(&mut self, conn: ConnId, work: Work) -> Option<Worked>;
+    /// What was promised and is over, each piece once. Asked after the driver was woken ([`App::woken`]).
+    fn finished(&mut self) -> Vec<(ConnId, Worked)> {
+        Vec::new()
+    }
+}
+
+/// Computes on the thread of the event loop, while everybody on it waits.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct OnTheSpot;
+
+impl Workshop for OnTheSpot {
+    fn begin(&mut self, _: ConnId, work: Work) -> Option<Worked> {
+        Some(work::carry_out(work))
+    }
+}
+
 /// Runs a session of its own for each connection that is accepted.
 #[derive(Debug)]
-pub struct Sessions<F, S> {
+pub struct Sessions<F, S, W = OnTheSpot> {
     factory: F,
     /// By [`ConnId::index`].
     running: Vec<Option<Running<S>>>,
     traffic: Arc<Traffic>,
+    workshop: W,
 }
 
 /// A session and what its driver has to remember.
@@ -34,6 +58,8 @@ struct Running<S> {
     /// Bytes that the peer has not taken, as far as we were told.
     unsent: usize,
     paused: bool,
+    /// What it wants computed is being computed elsewhere.
+    working: bool,
     /// The session was told that nothing more comes.
     ended: bool,
 }
@@ -45,7 +71,20 @@ where
 {
     /// Sessions made by `factory`, which is told where the peer comes from and what time it is.
     pub fn new(factory: F) -> Self {
-        Self { factory, running: Vec::new(), traffic: Arc::default() }
+        Self { factory, running: Vec::new(), traffic: Arc::default(), workshop: OnTheSpot }
+    }
+}
+
+impl<F, S, W> Sessions<F, S, W>
+where
+    F: FnMut(Origin, Now) -> S,
+    S: Session,
+    W: Workshop,
+{
+    /// Has `workshop` compute what sessions want computed.
+    pub fn computing<V: Workshop>(self, workshop: V) -> Sessions<F, S, V> {
+        let Self { factory, running, traffic, .. } = self;
+        Sessions { factory, running, traffic, workshop }
     }
 
     /// Counts what passes in `traffic`.
@@ -59,7 +98,7 @@ where
         let Some(slot) = self.running.get_mut(conn.index()) else { return };
         let Some(running) = slot.as_mut().filter(|running| running.conn == conn) else { return };
         call(running, cx.clock());
-        if running.advance(cx, &self.traffic).is_some() {
+        if running.advance(cx, &self.traffic, &mut self.workshop).is_some() {
             *slot = None;
         }
     }
@@ -75,10 +114,23 @@ impl<S: Session> Running<S> {
     }
 
     /// Sends what there is to send, then obeys. `Some`: the connection is closed.
-    fn advance(&mut self, cx: &mut Cx, traffic: &Traffic) -> Option<CloseReason> {
+    fn advance(&mut self, cx: &mut Cx, traffic: &Traffic, workshop: &mut impl Workshop) -> Option<CloseReason> {
         self.send(cx, traffic);
+        if let Wants::Work(work) = self.session.wants()
+            && !self.working
+        {
+            match workshop.begin(self.conn, work) {
+                None => self.working = true,
+                Some(worked) => {
+                    self.session.worked(worked, cx.clock());
+                    self.send(cx, traffic);
+                }
+            }
+        }
+        traffic.answered(self.session.answered());
         let more = !self.session.output().is_empty();
-        let reason = match self.session.wants() {
+        let wants = self.session.wants();
+        let reason = match wants {
             // What is left of an answer that nobody takes is not worth the wait. A session that gave everything away thinks
             // that its peer is merely silent; here is known that it does not read.
             Wants::Close(CloseReason::TooSlow | CloseReason::Idle) if self.unsent > 0 => {
@@ -97,12 +149,14 @@ impl<S: Session> Running<S> {
             }
             return Some(reason);
         }
-        let pause = more || self.unsent > 0;
+        let pause = more || self.unsent > 0 || wants != Wants::Input;
         if pause != self.paused {
             self.paused = pause;
             cx.set_reading(self.conn, !pause);
         }
-        cx.set_deadline(TimerKey::Conn(self.conn), self.session.deadline());
+        // Work that was asked for behind other work begins in another turn, so that it does not keep the others out as well.
+        let postponed = matches!(wants, Wants::Work(_)) && !self.working;
+        cx.set_deadline(TimerKey::Conn(self.conn), if postponed { Some(cx.now()) } else { self.session.deadline() });
         None
     }
 
@@ -122,17 +176,19 @@ impl<S: Session> Running<S> {
     }
 }
 
-impl<F, S> App for Sessions<F, S>
+impl<F, S, W> App for Sessions<F, S, W>
 where
     F: FnMut(Origin, Now) -> S,
     S: Session,
+    W: Workshop,
 {
     fn accepted(&mut self, cx: &mut Cx, conn: ConnId, origin: Origin) {
         let session = (self.factory)(origin, cx.clock());
         if self.running.len() <= conn.index() {
             self.running.resize_with(conn.index() + 1, || None);
         }
-        self.running[conn.index()] = Some(Running { session, conn, unsent: 0, paused: false, ended: false });
+        let running = Running { session, conn, unsent: 0, paused: false, working: false, ended: false };
+        self.running[conn.index()] = Some(running);
         // It may speak first.
         self.with(cx, conn, |_, _| {});
     }
@@ -163,6 +219,15 @@ where
     fn expired(&mut self, cx: &mut Cx, key: TimerKey) {
         if let TimerKey::Conn(conn) = key {
             self.with(cx, conn, |running, now| running.session.expire(now));
+        }
+    }
+
+    fn woken(&mut self, cx: &mut Cx) {
+        for (conn, worked) in self.workshop.finished() {
+            self.with(cx, conn, |running, now| {
+                running.working = false;
+                running.session.worked(worked, now);
+            });
         }
     }
 

@@ -1,17 +1,21 @@
 //! How much passed: counted by the drivers, because a session does not know what its peer took.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use super::counters::Counters;
+use std::{io, ops::Add, sync::atomic::Ordering::Relaxed};
 
 /// What all connections of a server moved together. Shared by threads; each number is right, all of them at one moment are
 /// not promised.
 #[derive(Debug, Default)]
 pub struct Traffic {
-    received: AtomicU64,
-    sent: AtomicU64,
-    failed: AtomicU64,
+    counters: Counters<4>,
 }
 
-/// A reading of [`Traffic`], or the difference of two.
+const RECEIVED: usize = 0;
+const SENT: usize = 1;
+const FAILED: usize = 2;
+const ANSWERED: usize = 3;
+
+/// A reading of [`Traffic`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Volume {
     /// Bytes read from peers.
@@ -20,35 +24,61 @@ pub struct Volume {
     pub sent: u64,
     /// Connections that ended in an error: a reset, a peer that took nothing.
     pub failed: u64,
+    /// Requests that sessions have answered.
+    pub answered: u64,
 }
 
 impl Traffic {
+    /// Counted together with the children that this process forks from now on.
+    ///
+    /// # Errors
+    ///
+    /// The system has no memory left.
+    pub fn inherited() -> io::Result<Self> {
+        Counters::inherited().map(|counters| Self { counters })
+    }
+
     /// The numbers now.
     #[must_use]
     pub fn volume(&self) -> Volume {
-        Volume {
-            received: self.received.load(Relaxed),
-            sent: self.sent.load(Relaxed),
-            failed: self.failed.load(Relaxed),
-        }
+        let [received, sent, failed, answered] = self.counters.each_ref().map(|number| number.load(Relaxed));
+        Volume { received, sent, failed, answered }
     }
 
-    /// Adds what somebody else counted: a process of its own.
-    pub fn add(&self, other: Volume) {
-        self.received.fetch_add(other.received, Relaxed);
-        self.sent.fetch_add(other.sent, Relaxed);
-        self.failed.fetch_add(other.failed, Relaxed);
+    /// Counts connections that failed unheard: their process has gone.
+    pub fn lost(&self, connections: u64) {
+        self.counters[FAILED].fetch_add(connections, Relaxed);
     }
 
     pub(super) fn received(&self, len: usize) {
-        self.received.fetch_add(len as u64, Relaxed);
+        self.counters[RECEIVED].fetch_add(len as u64, Relaxed);
     }
 
     pub(super) fn sent(&self, len: usize) {
-        self.sent.fetch_add(len as u64, Relaxed);
+        self.counters[SENT].fetch_add(len as u64, Relaxed);
     }
 
     pub(super) fn failed(&self) {
-        self.failed.fetch_add(1, Relaxed);
+        self.lost(1);
+    }
+
+    pub(super) fn answered(&self, requests: u32) {
+        // Most calls into a session answer nothing, and an addition to a shared number is never free.
+        if requests > 0 {
+            self.counters[ANSWERED].fetch_add(u64::from(requests), Relaxed);
+        }
+    }
+}
+
+impl Add for Volume {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            received: self.received + other.received,
+            sent: self.sent + other.sent,
+            failed: self.failed + other.failed,
+            answered: self.answered + other.answered,
+        }
     }
 }

@@ -335,8 +335,8 @@ impl Slots {
         }
     }
 
-    /// Makes `worker` call `woken`.
-    pub(super) fn wake(&self, worker: usize) {
+    /// Makes `worker` call [`Pool::woken`](super::Pool::woken), and look into whatever else it shares.
+    pub fn wake(&self, worker: usize) {
         if let Some(waker) = self.wakers[worker].get() {
             waker.wake();
         }

@@ -1,31 +1,45 @@
-//! The admin listener: `/healthz` for a supervisor, `/stats` for whoever wonders why.
+//! The admin listener: `/healthz` for a supervisor, `/stats` for whoever wonders why, `/purge` for whoever knows better
+//! than the cache.
 //!
 //! Off unless asked for, on loopback unless insisted upon: what it tells is for the operator, not for clients.
 
 use super::{
+    admin_purge,
     downstream::HIGH_WATER,
     parts::{Parts, Shared},
+    stats::{CacheCounters, Counter},
     table::Role,
 };
 use crate::{
     app::{ConnId, Cx, TimerKey},
+    cache::{Forward, purge::Sweep},
     health::Availability,
     http::{self, Method, ReadPhase, RequestEvent, RequestHead, RequestReader, Status},
     pool::CloseReason,
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, time::Instant};
+use std::{collections::BTreeMap, sync::atomic::Ordering::Relaxed, time::Instant};
 
 /// A client of the admin listener.
 #[derive(Debug)]
 pub(super) struct Admin {
     pub(super) conn: ConnId,
     reader: RequestReader,
+    /// A purge that it waits for: nothing else is read until that is over.
+    purging: Option<Purging>,
+}
+
+/// A purge for one client.
+#[derive(Debug)]
+struct Purging {
+    sweep: Sweep,
+    /// Without a body: `HEAD`.
+    brief: bool,
 }
 
 impl Parts {
     pub(super) fn accept_admin(&mut self, conn: ConnId, cx: &mut Cx) {
-        self.table.insert(conn, Role::Admin(Box::new(Admin { conn, reader: RequestReader::new() })));
+        self.table.insert(conn, Role::Admin(Box::new(Admin { conn, reader: RequestReader::new(), purging: None })));
         self.admin_deadline(conn, cx);
     }
 
@@ -40,6 +54,9 @@ impl Parts {
             match admin.reader.next(&mut input, &self.shared.config.limits) {
                 Ok(None) => return self.admin_deadline(conn, cx),
                 Ok(Some(RequestEvent::Head(head, _))) => {
+                    if path_of(&head) == "/purge" {
+                        return self.begin_purge(conn, &head, cx);
+                    }
                     let persist = http::persistent(head.version, &head.fields).is_ok() && !self.draining;
                     let answer = self.admin_answer(&head, persist, cx.now());
                     cx.send(conn, answer);
@@ -54,6 +71,48 @@ impl Parts {
                 }
             }
         }
+    }
+
+    /// Its deadline has passed: the next step of a purge, or it was idle for too long.
+    pub(super) fn admin_late(&mut self, conn: ConnId, cx: &mut Cx) {
+        let shared = self.shared.clone();
+        let Some(Role::Admin(admin)) = self.table.get(conn) else { return };
+        let Some(Purging { sweep, brief }) = &mut admin.purging else { return self.admin_close(conn, cx) };
+        match admin_purge::step(&shared, sweep) {
+            None => cx.set_deadline(TimerKey::Conn(conn), Some(cx.now())),
+            Some(answer) => {
+                let brief = *brief;
+                self.admin_conclude(conn, answer, brief, cx);
+            }
+        }
+    }
+
+    /// The client sends nothing more; one that waits for a purge still gets its answer.
+    pub(super) fn admin_ended(&mut self, conn: ConnId, cx: &mut Cx) {
+        if !matches!(self.table.get(conn), Some(Role::Admin(admin)) if admin.purging.is_some()) {
+            self.admin_close(conn, cx);
+        }
+    }
+
+    /// The answer to this ends the connection, so that nothing is to be kept that came behind it.
+    fn begin_purge(&mut self, conn: ConnId, head: &RequestHead, cx: &mut Cx) {
+        let brief = head.method == Method::Head;
+        match admin_purge::begin(&self.shared, head) {
+            Ok(sweep) => {
+                if let Some(Role::Admin(admin)) = self.table.get(conn) {
+                    admin.purging = Some(Purging { sweep, brief });
+                }
+                cx.set_reading(conn, false);
+                self.admin_late(conn, cx);
+            }
+            Err(answer) => self.admin_conclude(conn, answer, brief, cx),
+        }
+    }
+
+    fn admin_conclude(&mut self, conn: ConnId, answer: admin_purge::Answer, brief: bool, cx: &mut Cx) {
+        let (status, kind, extra, body) = answer;
+        cx.send(conn, written(status, kind, extra, &body, false, brief));
+        self.admin_close(conn, cx);
     }
 
     /// `unsent` bytes wait for the client. One that asks on and does not read is let go.
@@ -83,7 +142,7 @@ impl Parts {
     }
 
     fn admin_answer(&self, head: &RequestHead, persist: bool, now: Instant) -> Vec<u8> {
-        let path = head.target().split('?').next().unwrap_or_default();
+        let path = path_of(head);
         let known = ["/healthz", "/stats"].contains(&path);
         let (status, kind, extra, body) = match (path, &head.method) {
             ("/healthz", Method::Get | Method::Head) => self.healthz(now),
@@ -95,13 +154,9 @@ impl Parts {
             _ if known => {
                 (Status::METHOD_NOT_ALLOWED, "text/plain", "Allow: GET, HEAD\r\n", "GET or HEAD\n".to_owned())
             }
-            _ => (Status::NOT_FOUND, "text/plain", "", "there are /healthz and /stats\n".to_owned()),
+            _ => (Status::NOT_FOUND, "text/plain", "", "there are /healthz, /stats and /purge\n".to_owned()),
         };
-        let mut answer = message(status, kind, extra, &body, persist);
-        if head.method == Method::Head {
-            answer.truncate(answer.len() - body.len());
-        }
-        answer
+        written(status, kind, extra, &body, persist, head.method == Method::Head)
     }
 
     /// Ready if a request would find a backend.
@@ -114,6 +169,19 @@ impl Parts {
         let state = if self.draining { "draining" } else { "backends up" };
         (status, "text/plain", "", format!("{state}: {living} of {}\n", self.shared.backends.len()))
     }
+}
+
+fn path_of(head: &RequestHead) -> &str {
+    head.target().split('?').next().unwrap_or_default()
+}
+
+/// A message, without its body if that is not wanted.
+fn written(status: Status, kind: &str, extra: &str, body: &str, persist: bool, brief: bool) -> Vec<u8> {
+    let mut answer = message(status, kind, extra, body, persist);
+    if brief {
+        answer.truncate(answer.len() - body.len());
+    }
+    answer
 }
 
 fn message(status: Status, kind: &str, extra: &str, body: &str, persist: bool) -> Vec<u8> {
@@ -164,8 +232,39 @@ impl Shared {
                 "waited": sum(|c| c.pool.waited.read()),
                 "queue_full": sum(|c| c.pool.refused.read()),
             },
+            "cache": self.cache_stats(),
             "pool_closed": self.closed(),
             "backends": self.backend_stats(now),
+        })
+    }
+
+    /// `null` without a cache.
+    fn cache_stats(&self) -> Value {
+        let Some(cache) = &self.cache else { return Value::Null };
+        let sum = |read: fn(&CacheCounters) -> &Counter| -> u64 {
+            self.counters.iter().map(|counters| read(&counters.cache).read()).sum()
+        };
+        let forwarded: BTreeMap<&str, u64> = Forward::ALL
+            .iter()
+            .enumerate()
+            .map(|(at, why)| (why.as_str(), self.counters.iter().map(|c| c.cache.forwarded[at].read()).sum()))
+            .collect();
+        let store = cache.store.stats();
+        json!({
+            "hits": sum(|c| &c.hits),
+            "forwarded": forwarded,
+            "collapsed": sum(|c| &c.collapsed),
+            "revalidated": sum(|c| &c.validated),
+            "revalidations_in_background": sum(|c| &c.background),
+            "stale_served": sum(|c| &c.stale),
+            "stored": store.stored,
+            "evicted": store.evicted,
+            "expired": store.expired,
+            "invalidated": cache.invalidated.load(Relaxed),
+            "purged": cache.purged.load(Relaxed),
+            "entries": store.entries,
+            "bytes": store.bytes,
+            "limit_bytes": cache.store.limits().bytes,
         })
     }
 

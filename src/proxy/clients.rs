@@ -3,7 +3,7 @@
 use super::{
     Proxy, answer,
     downstream::{Downstream, HIGH_WATER, LOW_WATER, Late},
-    exchange::{Close, Core, Event, Exchange, timer},
+    exchange::{Close, Core, Event, Exchange, Fetch, timer},
     failure::Failure,
     headers,
     record::{self, Line, Record},
@@ -130,6 +130,7 @@ impl Proxy {
             tried: Vec::new(),
             fresh: false,
             interims: 0,
+            caching: None,
             close,
             until: shared.config.deadlines.exchange.map(|limit| now.instant + limit),
             record: Record::new(client.peer, now),
@@ -142,10 +143,37 @@ impl Proxy {
         self.on(cx, key, failure.map_or(Event::Route, Event::RequestBad));
     }
 
+    /// A request of our own: nobody waits for its answer.
+    pub(super) fn fetch(&mut self, cx: &mut Cx, fetch: Fetch) {
+        let until = self.parts.shared.config.deadlines.exchange.map(|limit| cx.now() + limit);
+        let entry = self.exchanges.vacant_entry();
+        let key = u32::try_from(entry.key()).expect("one exchange per connection, and as many of our own");
+        let core = Core {
+            key,
+            client: ConnId::NOBODY,
+            head: fetch.head,
+            body: BodyLength::Empty,
+            upgrade: false,
+            request_complete: true,
+            last_request: false,
+            body_begun: false,
+            tried: Vec::new(),
+            fresh: false,
+            interims: 0,
+            caching: Some(fetch.caching),
+            close: Close::Abort,
+            until,
+            record: fetch.record,
+        };
+        entry.insert(Exchange::new(core));
+        self.parts.counters().cache.background.add(1);
+        self.on(cx, key, Event::Fetch);
+    }
+
     /// Bytes that are no request: answered and closed, without an exchange. `input`: the last of them, unless the reader
     /// has kept what there is.
     fn refuse(&mut self, cx: &mut Cx, conn: ConnId, failure: Failure, input: &[u8]) {
-        let Some(client) = self.forget_client(conn) else { return };
+        let Some(client) = self.parts.forget_client(conn) else { return };
         let now = cx.clock();
         let mut record = Record::new(client.peer, now);
         record.status = failure.status().code();
@@ -190,7 +218,7 @@ impl Proxy {
         let core = exchange.core;
         cx.set_deadline(timer(key), None);
         self.count(&core, outcome);
-        if self.parts.shared.config.access_log {
+        if self.parts.shared.config.access_log && !core.is_our_own() {
             self.log(&core, outcome, cx);
         }
         let idle = self.parts.shared.config.deadlines.idle;
@@ -206,12 +234,12 @@ impl Proxy {
             // Whatever is left of the request, or comes as the next one, has to be let in: a reset would take the answer
             // away again (RFC 9112 §9.6). Only a client that announced the end itself sends nothing more.
             Close::After(_) if !(core.request_complete && core.last_request && client.pending.is_empty()) => {
-                self.forget_client(core.client);
+                self.parts.forget_client(core.client);
                 cx.close(core.client);
             }
             Close::After(_) => self.close_client(cx, core.client),
             Close::Abort => {
-                self.forget_client(core.client);
+                self.parts.forget_client(core.client);
                 cx.abort(core.client);
             }
         }
@@ -219,20 +247,24 @@ impl Proxy {
 
     /// Closes a connection whose last request was heard to its end.
     fn close_client(&mut self, cx: &mut Cx, conn: ConnId) {
-        if self.forget_client(conn).is_some() {
+        if self.parts.forget_client(conn).is_some() {
             cx.hang_up(conn);
         }
     }
 
-    /// Takes a client connection out of the books: the one place where `accepted = open + closed` is kept.
-    fn forget_client(&mut self, conn: ConnId) -> Option<Downstream> {
-        let Role::Downstream(client) = self.parts.table.remove(conn) else { return None };
-        self.parts.counters().closed.add(1);
-        Some(client)
-    }
-
     fn count(&self, core: &Core, outcome: Result<(), Failure>) {
         let counters = self.parts.counters();
+        if let Some(backend) = core.record.backend {
+            counters.backends[backend.index()].add(1);
+        }
+        if let Err(failure) = outcome
+            && failure.is_error()
+        {
+            counters.count_reason(failure);
+        }
+        if core.is_our_own() {
+            return;
+        }
         counters.sent.add(core.record.sent);
         counters.received.add(core.record.received);
         counters.count_status(core.record.status);
@@ -241,16 +273,8 @@ impl Proxy {
         } else {
             counters.responses.add(1)
         }
-        if let Some(backend) = core.record.backend {
-            counters.backends[backend.index()].add(1);
-        }
         if core.record.status == 101 {
             counters.tunnels.add(1);
-        }
-        if let Err(failure) = outcome
-            && failure.is_error()
-        {
-            counters.count_reason(failure);
         }
     }
 
@@ -294,7 +318,7 @@ impl Proxy {
     }
 
     pub(super) fn client_failed(&mut self, cx: &mut Cx, conn: ConnId) {
-        let Some(client) = self.forget_client(conn) else { return };
+        let Some(client) = self.parts.forget_client(conn) else { return };
         if let Some(key) = client.exchange {
             self.on(cx, key, Event::ClientLost(Failure::ClientGone));
         }
@@ -305,7 +329,9 @@ impl Proxy {
         let shared = self.parts.shared.clone();
         let Some(client) = self.parts.table.downstream(conn) else { return };
         client.unsent(cx, unsent, &shared.config.deadlines);
-        let link = client.exchange.and_then(|key| self.exchanges[key as usize].link());
+        let running = client.exchange.map(|key| &self.exchanges[key as usize]);
+        // What is being stored is in memory anyway: neither others who wait for it nor its backend wait for this client.
+        let link = running.filter(|exchange| !exchange.is_storing()).and_then(Exchange::link);
         if let Some(upstream) = link.and_then(|link| self.parts.table.upstream(link.conn)) {
             if unsent > HIGH_WATER {
                 upstream.set_congested(cx, true);
@@ -313,8 +339,12 @@ impl Proxy {
                 upstream.set_congested(cx, false);
             }
         }
+        let exchange = self.parts.table.downstream(conn).and_then(|client| client.exchange);
         if unsent <= LOW_WATER {
             self.parts.ready.push(conn);
+            if let Some(key) = exchange {
+                self.on(cx, key, Event::Drained);
+            }
         }
     }
 
@@ -324,7 +354,7 @@ impl Proxy {
         match (client.late(cx.now()), client.exchange) {
             (Late::Write, Some(key)) => self.on(cx, key, Event::ClientLost(Failure::ClientStalled)),
             (Late::Write, None) => {
-                self.forget_client(conn);
+                self.parts.forget_client(conn);
                 self.parts.counters().count_reason(Failure::ClientStalled);
                 cx.abort(conn);
             }

@@ -100,6 +100,11 @@ impl Downstream {
         self.exchange.is_none() && self.stall.unsent() <= HIGH_WATER
     }
 
+    /// Bytes that wait for the peer, as the driver said last.
+    pub(super) fn unsent_now(&self) -> usize {
+        self.stall.unsent()
+    }
+
     /// Which deadline has passed: one of them has, since the driver is told the earlier one whenever they change.
     pub(super) fn late(&self, now: Instant) -> Late {
         if self.stall.is_late(now) {

@@ -31,6 +31,8 @@ pub enum Failure {
     NoForwardsLeft,
     /// No backend is up, or every one that is has been tried.
     NoBackend,
+    /// The client wants what is stored or nothing (`only-if-cached`), and nothing that may be used is.
+    OnlyIfCached,
     /// Every backend is at its connection limit and the queue is at its own.
     QueueFull,
     /// A connection did not become free within `--pool-queue-timeout`.
@@ -88,6 +90,7 @@ impl Failure {
             | Self::ResponseTimeout
             | Self::ExchangeTimeout
             | Self::UpstreamStalled
+            | Self::OnlyIfCached
             | Self::TunnelIdle => Status::GATEWAY_TIMEOUT,
             // Nobody is left to read it; the log needs a number. 499 is what nginx made customary.
             Self::ClientGone | Self::ClientStalled => CLIENT_GONE,
@@ -98,7 +101,7 @@ impl Failure {
     pub(crate) fn proxy_status(self) -> &'static str {
         match self {
             Self::Request(_) | Self::HeadTimeout | Self::BodyTimeout | Self::ConnectMethod => "http_request_error",
-            Self::NoForwardsLeft => "http_request_denied",
+            Self::NoForwardsLeft | Self::OnlyIfCached => "http_request_denied",
             Self::NoBackend => "destination_unavailable",
             Self::QueueFull | Self::QueueTimeout => "connection_limit_reached",
             Self::ConnectFailed(io::ErrorKind::ConnectionRefused) => "connection_refused",
@@ -125,6 +128,7 @@ impl Failure {
             Self::ConnectMethod => "CONNECT to a reverse proxy",
             Self::NoForwardsLeft => "max-forwards reached zero",
             Self::NoBackend => "no backend available",
+            Self::OnlyIfCached => "not stored, and only-if-cached",
             Self::QueueFull => "queue full",
             Self::QueueTimeout => "queue timeout",
             Self::ConnectFailed(io::ErrorKind::ConnectionRefused) => "connection refused",
@@ -142,6 +146,23 @@ impl Failure {
             Self::ClientStalled => "client does not read",
             Self::UpstreamStalled => "backend does not read",
         }
+    }
+
+    /// Whether there is no answer for want of a backend that gives one, so that a stale one may stand in (RFC 5861 §4).
+    pub(crate) fn is_of_backend(self) -> bool {
+        matches!(
+            self,
+            Self::NoBackend
+                | Self::QueueFull
+                | Self::QueueTimeout
+                | Self::ConnectFailed(_)
+                | Self::ConnectTimeout
+                | Self::UpstreamClosed
+                | Self::Response(_)
+                | Self::TooManyInterims
+                | Self::FirstByteTimeout
+                | Self::UpstreamStalled
+        )
     }
 
     /// Whether something went wrong. Being the last hop of a `TRACE` is an answer like any other.

@@ -33,6 +33,8 @@ pub(super) struct Outbound<'a> {
     pub(super) persist: bool,
     /// For responses without a `Date` (RFC 9110 §6.6.1).
     pub(super) date: &'a str,
+    /// Lines of our own.
+    pub(super) extra: &'a [u8],
 }
 
 /// Writes a request head for a backend.
@@ -219,6 +221,7 @@ pub(super) fn write_response(out: &mut BytesMut, outbound: &Outbound<'_>, forwar
     out.put_slice(b"Via: ");
     list_start(out, &via);
     put(out, &[received_by(head.version), forwarding.pseudonym, "\r\n"]);
+    out.put_slice(outbound.extra);
     let offers = head.status == Status::UPGRADE_REQUIRED && head.fields.contains("upgrade");
     match (outbound.persist, outbound.client, offers) {
         (false, _, false) => field(out, "Connection", b"close"),
@@ -228,6 +231,21 @@ pub(super) fn write_response(out: &mut BytesMut, outbound: &Outbound<'_>, forwar
         (true, Version::Http11, false) => {}
     }
     out.put_slice(b"\r\n");
+}
+
+/// Writes what all answers with this stored head have in common: everything but its framing, its age, what the cache did,
+/// and whether the connection persists. `head` has end-to-end fields only.
+pub(super) fn write_stored(out: &mut BytesMut, head: &ResponseHead, forwarding: &Forwarding) {
+    write_status_line(out, head);
+    for (name, value) in head.fields.iter() {
+        field(out, name, value);
+    }
+    write_via(out, head, forwarding);
+}
+
+/// Our own `Via`, after those of the hops before us.
+pub(super) fn write_via(out: &mut BytesMut, head: &ResponseHead, forwarding: &Forwarding) {
+    put(out, &["Via: ", received_by(head.version), forwarding.pseudonym, "\r\n"]);
 }
 
 /// Writes a 1xx head. 101 says what it switches to: its `Upgrade` is the message.

@@ -12,6 +12,7 @@
 //! milestone is a plan with more parts.
 
 mod admin;
+mod admin_purge;
 mod answer;
 mod args;
 mod backends;
@@ -63,7 +64,8 @@ impl Proxy {
     /// What the worker holds right now; all zero when nothing goes on. For tests and simulations.
     #[must_use]
     pub fn census(&self) -> Census {
-        let mut census = Census { exchanges: self.exchanges.len(), ..Census::default() };
+        let unattended = self.exchanges.iter().filter(|(_, exchange)| exchange.is_unattended()).count();
+        let mut census = Census { exchanges: self.exchanges.len(), unattended, ..Census::default() };
         for role in self.parts.table.roles() {
             match role {
                 Role::Vacant => {}
@@ -73,6 +75,9 @@ impl Proxy {
                 Role::Probe(_) => census.probes += 1,
                 Role::Admin(_) => census.admins += 1,
             }
+        }
+        if let Some(cache) = &self.parts.shared.cache {
+            (census.fetches, census.unaccounted) = cache.store.balance();
         }
         census.queued = self.exchanges.iter().filter(|(_, exchange)| exchange.is_queued()).count();
         census.waiting = self.parts.pool.stats().waiting;
@@ -96,6 +101,8 @@ impl Proxy {
                 self.hear_client(cx, conn, &[]);
             } else if let Some(granted) = self.parts.pool.granted() {
                 self.on(cx, granted.ticket, Event::Room(granted));
+            } else if let Some(fetch) = self.parts.fetches.pop() {
+                self.fetch(cx, fetch);
             } else {
                 break;
             }
@@ -109,6 +116,12 @@ impl Proxy {
 pub struct Census {
     /// Requests being answered.
     pub exchanges: usize,
+    /// Of these, those that no client waits for: what they fetch is for the cache.
+    pub unattended: usize,
+    /// Fetches that others may follow, over all workers.
+    pub fetches: usize,
+    /// Bytes of the cache that are reserved for what is being fetched, over all workers.
+    pub unaccounted: usize,
     /// Of these, waiting for a connection.
     pub queued: usize,
     /// Requests in the pool's queue: the same, between two events.
@@ -185,7 +198,7 @@ impl App for Proxy {
             Some(Role::Downstream(_)) => self.client_ended(cx, conn),
             Some(Role::Upstream(_)) => self.backend_ended(cx, conn),
             Some(Role::Probe(_)) => self.parts.probe_failed(conn, io::ErrorKind::UnexpectedEof, cx),
-            Some(Role::Admin(_)) => self.parts.admin_close(conn, cx),
+            Some(Role::Admin(_)) => self.parts.admin_ended(conn, cx),
             Some(Role::Vacant) | None => {}
         }
         self.settle(cx);
@@ -219,7 +232,7 @@ impl App for Proxy {
                 Some(Role::Downstream(_)) => self.client_late(cx, conn),
                 Some(Role::Upstream(_)) => self.backend_late(cx, conn),
                 Some(Role::Probe(_)) => self.parts.probe_failed(conn, io::ErrorKind::TimedOut, cx),
-                Some(Role::Admin(_)) => self.parts.admin_close(conn, cx),
+                Some(Role::Admin(_)) => self.parts.admin_late(conn, cx),
                 Some(Role::Vacant) | None => {}
             },
         }
@@ -227,6 +240,9 @@ impl App for Proxy {
     }
 
     fn woken(&mut self, cx: &mut Cx) {
+        for key in self.parts.take_mail() {
+            self.on(cx, key, Event::Told);
+        }
         self.parts.pool.woken(&mut self.parts.closing);
         self.parts.follow_health(cx.now());
         self.parts.close_given_up(cx);

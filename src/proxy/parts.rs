@@ -2,7 +2,8 @@
 
 use super::{
     config::Config,
-    exchange::Link,
+    downstream::Downstream,
+    exchange::{Cache, Fetch, Link},
     stats::Counters,
     table::{Role, Table},
 };
@@ -33,6 +34,8 @@ pub(super) struct Shared {
     pub(super) health: Arc<Health>,
     pub(super) load: Load,
     pub(super) slots: Arc<Slots>,
+    /// `None`: nothing is cached, and nobody looks.
+    pub(super) cache: Option<Cache>,
     /// One per worker.
     pub(super) counters: Vec<Counters>,
     /// When the proxy started.
@@ -95,6 +98,8 @@ pub(super) struct Parts {
     /// Heads are written here, then split off without copying.
     pub(super) scratch: BytesMut,
     pub(super) candidates: Vec<Candidate>,
+    /// Requests of our own, to be begun.
+    pub(super) fetches: Vec<Fetch>,
     /// Connections that the pool has given up, to be closed.
     pub(super) closing: Vec<ConnId>,
     pub(super) date: Date,
@@ -107,6 +112,18 @@ impl Parts {
     /// This worker's counters.
     pub(super) fn counters(&self) -> &Counters {
         &self.shared.counters[self.worker]
+    }
+
+    /// Takes a client connection out of the books: the one place where `accepted = open + closed` is kept.
+    pub(super) fn forget_client(&mut self, conn: ConnId) -> Option<Downstream> {
+        let Role::Downstream(client) = self.table.remove(conn) else { return None };
+        self.counters().closed.add(1);
+        Some(client)
+    }
+
+    /// The exchanges of this worker for which something has changed in the cache.
+    pub(super) fn take_mail(&self) -> Vec<u32> {
+        self.shared.cache.as_ref().map(|cache| cache.store.mail().take(self.worker)).unwrap_or_default()
     }
 
     /// A number in 0..1, for jitter.

@@ -41,11 +41,11 @@ use Phase::{Closing, Forwarding, Idle, ReadingRequest, ReadingResponse, WritingR
 pub const TRANSITIONS: &[(Phase, Phase, &str)] = &[
     (Idle, ReadingRequest, "a request head is complete"),
     (ReadingRequest, Forwarding, "a backend is chosen, or the request waits for one"),
-    (ReadingRequest, WritingResponse, "refused: the proxy answers itself"),
+    (ReadingRequest, WritingResponse, "refused, or cached: the proxy answers itself"),
     (Forwarding, ReadingResponse, "the request is sent completely"),
     (Forwarding, WritingResponse, "the backend answers early, or the proxy answers for it"),
     (Forwarding, Closing, "the client is gone"),
-    (ReadingResponse, Forwarding, "retry: the backend failed before its response"),
+    (ReadingResponse, Forwarding, "retry: the backend failed before its response, or its 304 was about something else"),
     (ReadingResponse, WritingResponse, "the response head is here, or the proxy answers itself"),
     (ReadingResponse, Closing, "the client is gone"),
     (WritingResponse, Idle, "the response is complete and the connection persists"),

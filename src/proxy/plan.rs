@@ -4,12 +4,14 @@ use super::{
     Proxy,
     args::BalanceArgs,
     config::Config,
+    exchange::Cache,
     parts::{Date, Load, Parts, Shared},
     stats::Counters,
     table::Table,
 };
 use crate::{
     backend::Backend,
+    cache::{CacheArgs, CacheConfig, Mail, Seed, Store},
     health::{Health, HealthConfig},
     lb::{Algorithm, Balancer},
     pool::{Pool, PoolArgs, PoolConfig, Slots},
@@ -17,9 +19,9 @@ use crate::{
     time::Now,
 };
 use bytes::BytesMut;
-use rand::{SeedableRng as _, rngs::SmallRng};
+use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 use slab::Slab;
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicU64};
 
 /// At most one retry for five requests, as Finagle and Envoy have it: a backend that fails must not get thrice the load.
 const RETRY_RATIO: f64 = 0.2;
@@ -41,6 +43,7 @@ pub struct Plan {
     algorithm: Option<Algorithm>,
     health: HealthConfig,
     pool: PoolConfig,
+    cache: CacheConfig,
 }
 
 impl Plan {
@@ -54,6 +57,7 @@ impl Plan {
             algorithm: None,
             health: HealthConfig { active: false, breaker, ..HealthConfig::default() },
             pool: PoolConfig { max: 0, ..PoolConfig::default() },
+            cache: CacheConfig::default(),
         }
     }
 
@@ -73,6 +77,13 @@ impl Plan {
     pub fn pool(mut self, args: &PoolArgs) -> Self {
         self.pool = args.config();
         self.config.deadlines.queue = args.pool_queue_timeout;
+        self
+    }
+
+    /// Milestone 4: responses are stored, and answer later requests.
+    #[must_use]
+    pub fn cache(mut self, args: &CacheArgs) -> Self {
+        self.cache = args.config();
         self
     }
 
@@ -108,7 +119,9 @@ impl Plan {
             tracing::warn!("round-robin ignores weights: use --algorithm weighted-round-robin");
         }
         let slots = Arc::new(Slots::new(&backends, self.pool, workers));
+        let cache = (self.cache.limits.bytes > 0).then(|| cache(self.cache, workers, &slots, seed));
         let shared = Arc::new(Shared {
+            cache,
             health: Arc::new(Health::new(&backends, self.health, now.instant)),
             load: Load::new(backends.len()),
             counters: (0..workers).map(|_| Counters::new(backends.len())).collect(),
@@ -134,6 +147,7 @@ impl Plan {
                     ready: Vec::new(),
                     scratch: BytesMut::new(),
                     candidates: Vec::new(),
+                    fetches: Vec::new(),
                     closing: Vec::new(),
                     date: Date::default(),
                     draining: false,
@@ -144,4 +158,16 @@ impl Plan {
         };
         ((0..workers).map(proxy).collect(), slots)
     }
+}
+
+/// Shards of the store. More than a machine has cores, so that two workers seldom meet at one.
+const SHARDS: usize = 64;
+
+fn cache(config: CacheConfig, workers: usize, slots: &Arc<Slots>, seed: u64) -> Cache {
+    let slots = slots.clone();
+    let mail = Mail::new(workers, Arc::new(move |worker| slots.wake(worker)));
+    // Another secret than the ones of the workers, from the same source.
+    let secret = SmallRng::seed_from_u64(seed.rotate_left(32)).random();
+    let store = Arc::new(Store::new(config.limits, SHARDS, Seed(secret), mail));
+    Cache { store, config, invalidated: AtomicU64::new(0), purged: AtomicU64::new(0) }
 }

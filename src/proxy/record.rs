@@ -41,6 +41,8 @@ pub(super) struct Record {
     pub(super) received: u64,
     pub(super) backend: Option<BackendId>,
     pub(super) pool: PoolUse,
+    /// What the cache did.
+    pub(super) cache: &'static str,
     /// Why it was sent again, each time.
     pub(super) retries: Vec<Failure>,
     /// Why it was not sent again.
@@ -57,6 +59,7 @@ impl Record {
             received: 0,
             backend: None,
             pool: PoolUse::None,
+            cache: "-",
             retries: Vec::new(),
             not_retried: None,
         }
@@ -90,6 +93,7 @@ impl Line<'_> {
             ms = format_args!("{:.3}", self.now.duration_since(record.started.instant).as_secs_f64() * 1e3),
             backend = self.backend,
             pool = record.pool.as_str(),
+            cache = record.cache,
             retries = %retries,
             not_retried = record.not_retried.unwrap_or("-"),
             failure,

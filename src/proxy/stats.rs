@@ -1,7 +1,10 @@
 //! Counters: one writer per worker, summed when somebody asks.
 
 use super::failure::Failure;
-use crate::pool::{CloseReason, Stats};
+use crate::{
+    cache::Forward,
+    pool::{CloseReason, Stats},
+};
 use std::{
     collections::BTreeMap,
     sync::{
@@ -64,6 +67,23 @@ impl PoolCounters {
     }
 }
 
+/// What the cache did for one worker's requests.
+#[derive(Debug, Default)]
+pub(super) struct CacheCounters {
+    /// Answered from the store, without asking anybody first.
+    pub(super) hits: Counter,
+    /// Of the answers from the store, stale ones.
+    pub(super) stale: Counter,
+    /// Requests that went to a backend, by the reason.
+    pub(super) forwarded: [Counter; Forward::ALL.len()],
+    /// What was stored turned out to be good still.
+    pub(super) validated: Counter,
+    /// Answered by somebody else's request.
+    pub(super) collapsed: Counter,
+    /// Revalidations that no client waited for.
+    pub(super) background: Counter,
+}
+
 /// What one worker has done.
 ///
 /// Two laws hold at every moment between two events: `accepted = open + closed`, and
@@ -90,6 +110,7 @@ pub(super) struct Counters {
     pub(super) tunnels: Counter,
     /// What the pool was like after the last event.
     pub(super) pool: PoolCounters,
+    pub(super) cache: CacheCounters,
     /// Requests per backend.
     pub(super) backends: Vec<Counter>,
     /// How often each rule ended an exchange. Locked on the error path only.

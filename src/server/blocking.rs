@@ -1,28 +1,26 @@
 //! What the blocking servers have in common: one thread that accepts, signals that reach it, an orderly end.
 
-use super::{Client, ServerArgs, Shared, door::Door, door::Knock, lingering::Lingering};
+use super::{
+    Client, ServerArgs, Shared, bell::Bell, door::Door, door::Knock, flags::Flags, lingering::LONGEST,
+    lingering::Lingering,
+};
 use crate::{
     cli::{self, Failure, LogGuard},
     net::{
-        clock, descriptors,
+        Traffic, clock, descriptors,
         signals::{self, Signal, Watch},
     },
-};
-use signal_hook::{
-    consts::{SIGCHLD, SIGINT, SIGTERM, SIGUSR1},
-    flag,
-    low_level::pipe,
 };
 use std::{
     io::{self, Write as _},
     os::unix::net::UnixStream,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::SeqCst},
-    },
+    sync::Arc,
     thread,
     time::Duration,
 };
+
+/// How often to look whether the refused have gone, at the end only.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Accepts clients until it is told to stop.
 #[derive(Debug)]
@@ -31,6 +29,7 @@ pub struct Server {
     shared: Arc<Shared>,
     lingering: Arc<Lingering>,
     within: Duration,
+    backlog: u32,
     signals: Signals,
     // The last field: what the others say when they go is still logged.
     _log: Option<LogGuard>,
@@ -41,8 +40,8 @@ pub struct Server {
 enum Signals {
     /// A thread, which acts even while the accepting thread serves somebody.
     Thread { _watch: Watch },
-    /// Only the handlers. They may do next to nothing, so they raise flags; the accepting thread looks.
-    Flags { stop: Arc<AtomicBool>, report: Arc<AtomicBool> },
+    /// Only the handlers; the accepting thread looks.
+    Flags(Flags),
 }
 
 /// What [`Server::wait`] has to tell.
@@ -65,7 +64,7 @@ impl Server {
     pub fn open(args: &ServerArgs) -> Result<Self, Failure> {
         let log = cli::start_logging(&args.listen.log_level);
         let within = args.listen.drain_timeout;
-        Self::build(args, Some(log), |shared, rope| {
+        Self::build(args, Shared::new(args), Some(log), |shared, rope| {
             let (shared, rope) = (Arc::clone(shared), rope.try_clone()?);
             let watch = signals::watch(move |signal| match signal {
                 Signal::User1 => shared.report(),
@@ -82,38 +81,34 @@ impl Server {
     /// As for [`Self::open`].
     pub fn open_single_threaded(args: &ServerArgs) -> Result<Self, Failure> {
         cli::start_logging_unthreaded(&args.listen.log_level);
-        Self::build(args, None, |_, rope| {
-            let (stop, report) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-            for signal in [SIGINT, SIGTERM] {
-                // The first signal finds the flag down and raises it, the second finds it raised.
-                flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stop))?;
-                flag::register(signal, Arc::clone(&stop))?;
-            }
-            flag::register(SIGUSR1, Arc::clone(&report))?;
-            // After the flags: who hears the bell has to find them raised.
-            for signal in [SIGINT, SIGTERM, SIGUSR1, SIGCHLD] {
-                pipe::register(signal, rope.try_clone()?)?;
-            }
-            Ok(Signals::Flags { stop, report })
-        })
+        // What a child moves is counted where its parent sees it, even if it crashes.
+        let shared = Shared::counting(args, Arc::new(Traffic::inherited()?));
+        Self::build(args, shared, None, |_, rope| Flags::register(rope).map(Signals::Flags))
     }
 
     fn build(
         args: &ServerArgs,
+        shared: Arc<Shared>,
         log: Option<LogGuard>,
         hear: impl FnOnce(&Arc<Shared>, &UnixStream) -> Result<Signals, Failure>,
     ) -> Result<Self, Failure> {
         descriptors::raise_limit()?;
         let listener = args.listen.open()?;
         let address = listener.local_addr()?;
-        let shared = Shared::new(args);
-        let (rope, bell) = UnixStream::pair()?;
-        rope.set_nonblocking(true)?;
+        let (rope, bell) = Bell::new()?;
         let signals = hear(&shared, &rope)?;
         let door = Door::new(listener, bell)?;
         let lingering = Arc::new(Lingering::new(rope));
         cli::ready(address);
-        Ok(Self { door, shared, lingering, within: args.listen.drain_timeout, signals, _log: log })
+        Ok(Self {
+            door,
+            shared,
+            lingering,
+            within: args.listen.drain_timeout,
+            backlog: args.listen.backlog,
+            signals,
+            _log: log,
+        })
     }
 
     /// The common ground of everybody who serves.
@@ -122,18 +117,14 @@ impl Server {
         &self.shared
     }
 
-    /// The flag that a stop raises, if handlers alone hear signals.
-    pub(super) fn stop_flag(&self) -> Option<&AtomicBool> {
-        match &self.signals {
-            Signals::Flags { stop, .. } => Some(stop),
-            Signals::Thread { .. } => None,
-        }
-    }
-
     /// For a child: closes its copies of the listener and of those who were refused. They are not its business, and would
-    /// stay open as long as it lives.
-    pub(super) fn leave_to_parent(self) {
+    /// stay open as long as it lives. `true`: a signal asked for the end before the child heard signals by itself.
+    pub(super) fn leave_to_parent(self) -> bool {
         self.lingering.clear();
+        match self.signals {
+            Signals::Flags(flags) => flags.release(),
+            Signals::Thread { .. } => self.shared.is_stopping(),
+        }
     }
 
     /// How long running sessions may take to finish.
@@ -165,6 +156,7 @@ impl Server {
         loop {
             self.obey_flags();
             if self.shared.is_stopping() {
+                self.refuse_backlog();
                 self.door.close();
                 return Ok(Next::Stop);
             }
@@ -179,12 +171,31 @@ impl Server {
         }
     }
 
+    /// Tells those who wait in the backlog that they wait in vain: they are connected, as far as they know, and closing the
+    /// listener would reset them. No more than there is room for, or clients who keep coming could delay the end.
+    fn refuse_backlog(&mut self) {
+        self.lingering.keep_all();
+        for _ in 0..=self.backlog {
+            let Knock::Client(stream, peer) = self.door.accept() else { break };
+            Client::new(stream, peer, &self.shared, &self.lingering).refuse();
+        }
+    }
+
+    /// Until who was refused has read that, or has had time to.
+    fn wait_for_refused(&self) {
+        let start = clock::now().instant;
+        let limit = self.within.min(LONGEST);
+        while self.lingering.sweep(clock::now().instant) && clock::now().instant - start < limit {
+            thread::park_timeout(LOOK);
+        }
+    }
+
     fn obey_flags(&self) {
-        let Signals::Flags { stop, report } = &self.signals else { return };
-        if report.swap(false, SeqCst) {
+        let Signals::Flags(flags) = &self.signals else { return };
+        if flags.take_report() {
             self.shared.report();
         }
-        if stop.load(SeqCst) && !self.shared.is_stopping() {
+        if flags.stop() && !self.shared.is_stopping() {
             tracing::info!("draining: running sessions have {:?}; a second signal ends at once", self.within);
             self.shared.stop();
         }
@@ -203,6 +214,7 @@ impl Server {
         if !shared.drain(|| clock::now().instant, deadline) {
             tracing::warn!(clients = shared.active(), "cut off after the drain timeout");
         }
+        self.wait_for_refused();
         shared.report();
         Ok(())
     }

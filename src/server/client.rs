@@ -5,6 +5,7 @@ use crate::net::{blocking::drive_counted, clock};
 use std::{
     io::Write as _,
     net::{Shutdown, SocketAddr, TcpStream},
+    os::fd::{AsRawFd as _, RawFd},
     sync::Arc,
 };
 
@@ -64,6 +65,11 @@ impl Client {
         {
             self.lingering.add(Arc::clone(&self.stream), clock::now().instant);
         }
+    }
+
+    /// Its number in this process.
+    pub(super) fn descriptor(&self) -> RawFd {
+        self.stream.as_raw_fd()
     }
 
     /// Closes our copy of the connection, which goes on in another process; what is left counts it as active.

@@ -3,7 +3,7 @@
 use crate::{
     buf::Output,
     service::{Command, Echo, Http, HttpConfig, line_session::LineLimits, line_session::LineSession},
-    session::{Session, Wants},
+    session::{Session, Wants, Worked},
     time::Now,
 };
 use std::{
@@ -16,7 +16,7 @@ use std::{
 pub enum Service {
     /// Every line comes back with its number.
     Echo,
-    /// Lines that ask: PING, ECHO, TIME, STATS, HELP, QUIT.
+    /// Lines that ask, in order or by number: PING, ECHO, TIME, STATS, HEARTBEAT, DELAY, HELP, QUIT.
     Command,
     /// HTTP/1.1 with test paths, such as /bytes/1000.
     Http,
@@ -113,5 +113,13 @@ impl Session for Conversation {
 
     fn expire(&mut self, now: Now) {
         each!(self, session => session.expire(now));
+    }
+
+    fn worked(&mut self, worked: Worked, now: Now) {
+        each!(self, session => session.worked(worked, now));
+    }
+
+    fn answered(&mut self) -> u32 {
+        each!(self, session => session.answered())
     }
 }

@@ -3,12 +3,12 @@
 //! `accept` alone cannot be interrupted: a signal handler returns and the call goes on. So the listener does not block, and
 //! what blocks is a `poll` on two descriptors: the listener, and a bell that signal handlers and other threads ring.
 
-use super::lingering::SWEEP;
+use super::{bell::Bell, lingering::SWEEP};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::{
-    io::{self, ErrorKind, Read as _},
+    io::{self, ErrorKind},
     net::{SocketAddr, TcpListener, TcpStream},
-    os::{fd::AsFd as _, unix::net::UnixStream},
+    os::fd::AsFd as _,
 };
 
 /// How long to accept nobody when descriptors ran out. Trying at once would fail at once, and burn a core.
@@ -19,7 +19,9 @@ const BACK_OFF: u16 = 100;
 pub(super) struct Door {
     /// Until the door is closed.
     listener: Option<TcpListener>,
-    bell: UnixStream,
+    bell: Bell,
+    /// Somebody was there the last time: another one may be. Then it is cheaper to look than to ask whether to look.
+    busy: bool,
     /// Accepting failed: the next time, only the bell is waited for, for a while.
     exhausted: bool,
     /// It was logged. Once is enough until it works again.
@@ -35,10 +37,9 @@ pub(super) enum Knock {
 }
 
 impl Door {
-    pub(super) fn new(listener: TcpListener, bell: UnixStream) -> io::Result<Self> {
+    pub(super) fn new(listener: TcpListener, bell: Bell) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        bell.set_nonblocking(true)?;
-        Ok(Self { listener: Some(listener), bell, exhausted: false, complained: false })
+        Ok(Self { listener: Some(listener), bell, busy: false, exhausted: false, complained: false })
     }
 
     /// Closes the listener: the kernel refuses whoever connects from now on.
@@ -48,13 +49,18 @@ impl Door {
 
     /// Waits; with `sweep`, not longer than the lingering may be left alone.
     pub(super) fn wait(&mut self, sweep: bool) -> io::Result<Knock> {
+        if std::mem::take(&mut self.busy)
+            && let Knock::Client(stream, peer) = self.accept()
+        {
+            return Ok(Knock::Client(stream, peer));
+        }
         let exhausted = std::mem::take(&mut self.exhausted);
         let timeout = match (exhausted, sweep) {
             (true, _) => PollTimeout::from(BACK_OFF),
             (false, true) => PollTimeout::try_from(SWEEP).unwrap_or(PollTimeout::ZERO),
             (false, false) => PollTimeout::NONE,
         };
-        let bell = PollFd::new(self.bell.as_fd(), PollFlags::POLLIN);
+        let bell = self.bell.poll_fd();
         let listener = self.listener.as_ref().filter(|_| !exhausted);
         let listener = listener.map_or(bell.clone(), |listener| PollFd::new(listener.as_fd(), PollFlags::POLLIN));
         let mut ready = [bell, listener];
@@ -65,24 +71,19 @@ impl Door {
             Err(errno) => return Err(errno.into()),
         }
         if ready[0].any().unwrap_or(false) {
-            self.silence();
+            self.bell.silence();
             return Ok(Knock::Bell);
         }
         Ok(self.accept())
     }
 
-    fn accept(&mut self) -> Knock {
+    /// Who waits in the backlog, if anybody does.
+    pub(super) fn accept(&mut self) -> Knock {
         let Some(listener) = &self.listener else { return Knock::Nobody };
-        let accepted = listener.accept().and_then(|(stream, peer)| {
-            // BSD and macOS copy it from the listener.
-            stream.set_nonblocking(false)?;
-            // Linux copies this one, others do not: an answer is not held back to be joined with the next.
-            stream.set_nodelay(true)?;
-            Ok((stream, peer))
-        });
-        match accepted {
+        match listener.accept().and_then(prepare) {
             Ok((stream, peer)) => {
                 self.complained = false;
+                self.busy = true;
                 Knock::Client(stream, peer)
             }
             // A signal, or a client that gave up while it waited: the next one is not affected.
@@ -103,9 +104,14 @@ impl Door {
             }
         }
     }
+}
 
-    /// Empties the pipe, however often it was rung.
-    fn silence(&mut self) {
-        while matches!(self.bell.read(&mut [0; 64]), Ok(1..)) {}
+/// What an accepted connection should have: it blocks, and an answer is not held back to be joined with the next. On Linux it
+/// has both: the first is not copied from the listener, the second is.
+fn prepare((stream, peer): (TcpStream, SocketAddr)) -> io::Result<(TcpStream, SocketAddr)> {
+    if cfg!(not(target_os = "linux")) {
+        stream.set_nonblocking(false)?;
+        stream.set_nodelay(true)?;
     }
+    Ok((stream, peer))
 }

@@ -8,7 +8,10 @@ use std::{
     io::{ErrorKind, Read as _, Write as _},
     net::TcpStream,
     os::unix::net::UnixStream,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -16,7 +19,7 @@ use std::{
 const MOST: usize = 64;
 
 /// How long a peer may take to read a line and close.
-const LONGEST: Duration = Duration::from_secs(1);
+pub(super) const LONGEST: Duration = Duration::from_secs(1);
 
 /// How often to look whether they have closed.
 pub(super) const SWEEP: Duration = Duration::from_millis(100);
@@ -25,24 +28,30 @@ pub(super) const SWEEP: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Lingering {
     streams: Mutex<VecDeque<(Instant, Arc<TcpStream>)>>,
+    most: AtomicUsize,
     /// Wakes the accepting thread, which sweeps.
     bell: UnixStream,
 }
 
 impl Lingering {
     pub(super) fn new(bell: UnixStream) -> Self {
-        Self { streams: Mutex::default(), bell }
+        Self { streams: Mutex::default(), most: AtomicUsize::new(MOST), bell }
     }
 
     /// Takes a non-blocking stream whose sending half is shut down.
     pub(super) fn add(&self, stream: Arc<TcpStream>, now: Instant) {
         let mut streams = self.streams();
         streams.push_back((now, stream));
-        if streams.len() > MOST {
+        if streams.len() > self.most.load(Relaxed) {
             streams.pop_front();
         }
         // A full pipe wakes just as well.
         let _ = (&self.bell).write(&[0]);
+    }
+
+    /// From now on nobody has to go for another one: it is the end, and nobody else needs descriptors.
+    pub(super) fn keep_all(&self) {
+        self.most.store(usize::MAX, Relaxed);
     }
 
     /// Closes whose time has come; `true` if others are left.

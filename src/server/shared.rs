@@ -1,20 +1,25 @@
 //! What all threads of a server know: who is being served, what has passed, whether the end has begun.
 
-use super::{Conversation, ServerArgs, Service, conversation::Factory};
+use super::{
+    Conversation, ServerArgs, Service,
+    conversation::Factory,
+    statistics::{Census, Report},
+};
 use crate::{
     buf::Output,
-    net::{Traffic, descriptors},
-    session::{Session, Wants},
+    net::Traffic,
+    session::{Session, Wants, Worked},
     time::Now,
 };
 use slab::Slab;
 use std::{
-    fmt, fs,
-    io::{self, Write as _},
     net::{Shutdown, TcpStream},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{
+            AtomicBool,
+            Ordering::{Acquire, Release},
+        },
     },
     time::{Duration, Instant},
 };
@@ -24,11 +29,10 @@ use std::{
 pub struct Shared {
     factory: Factory,
     traffic: Arc<Traffic>,
-    clients: AtomicU64,
-    refused: AtomicU64,
-    active: AtomicUsize,
-    peak: AtomicUsize,
+    census: Arc<Census>,
     running: Mutex<Running>,
+    /// As in [`Running`], to be read without the lock: once for each client that is accepted.
+    stopping: AtomicBool,
     /// Told whenever somebody leaves.
     left: Condvar,
 }
@@ -45,16 +49,29 @@ impl Shared {
     /// Nobody served yet.
     #[must_use]
     pub fn new(args: &ServerArgs) -> Arc<Self> {
-        Arc::new(Self {
-            factory: Factory::new(args.service, args.idle_timeout),
-            traffic: Arc::default(),
-            clients: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
-            active: AtomicUsize::new(0),
-            peak: AtomicUsize::new(0),
+        Self::counting(args, Arc::default())
+    }
+
+    /// Nobody served yet by this process, whose parent counts with it.
+    pub(super) fn of_child(args: &ServerArgs, traffic: Arc<Traffic>, census: Arc<Census>) -> Arc<Self> {
+        Arc::new(Self::with(args, traffic, census))
+    }
+
+    /// Nobody served yet; what passes is counted in `traffic`.
+    pub(super) fn counting(args: &ServerArgs, traffic: Arc<Traffic>) -> Arc<Self> {
+        Arc::new(Self::with(args, traffic, Arc::default()))
+    }
+
+    fn with(args: &ServerArgs, traffic: Arc<Traffic>, census: Arc<Census>) -> Self {
+        let factory = Factory::new(args.service, args.idle_timeout);
+        Self {
+            factory,
+            traffic,
+            census,
             running: Mutex::default(),
+            stopping: AtomicBool::new(false),
             left: Condvar::new(),
-        })
+        }
     }
 
     /// Where the drivers count.
@@ -82,20 +99,18 @@ impl Shared {
     /// Counts a client, until the seat is dropped.
     #[must_use]
     pub fn seat(self: &Arc<Self>) -> Seat {
-        self.clients.fetch_add(1, Relaxed);
-        let active = self.active.fetch_add(1, Relaxed) + 1;
-        self.peak.fetch_max(active, Relaxed);
+        self.census.arrive();
         Seat(Arc::clone(self))
     }
 
     /// How many clients have a seat.
     #[must_use]
     pub fn active(&self) -> usize {
-        self.active.load(Relaxed)
+        usize::try_from(self.census.active()).unwrap_or(usize::MAX)
     }
 
     pub(super) fn refuse(&self) {
-        self.refused.fetch_add(1, Relaxed);
+        self.census.refuse();
     }
 
     /// Notes who is being served, so that a stop reaches him; returns his number for [`Self::leave`].
@@ -116,14 +131,15 @@ impl Shared {
     pub fn stop(&self) {
         let mut running = self.running();
         running.stopping = true;
+        self.stopping.store(true, Release);
         shut(&running, Shutdown::Read);
     }
 
     pub(super) fn is_stopping(&self) -> bool {
-        self.running().stopping
+        self.stopping.load(Acquire)
     }
 
-    /// Waits until every seat is free, at most until `deadline`; then cuts off who is left. `false`: somebody was.
+    /// After [`Self::stop`]: waits until every seat is free, at most until `deadline`; then cuts off who is left. `false`: somebody was.
     pub(super) fn drain(&self, now: impl Fn() -> Instant, deadline: Instant) -> bool {
         let mut running = self.running();
         while self.active() > 0 {
@@ -144,8 +160,7 @@ impl Shared {
 
     /// Prints the statistics on stderr, whatever the log level: somebody asked.
     pub fn report(&self) {
-        // In one piece: others write there, too. Nobody reads stderr: there is nobody to tell.
-        let _ = io::stderr().write_all(format!("{self}\n").as_bytes());
+        Report { census: &self.census, volume: self.traffic.volume() }.print();
     }
 }
 
@@ -156,28 +171,6 @@ fn shut(running: &Running, how: Shutdown) {
     }
 }
 
-impl fmt::Display for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let volume = self.traffic.volume();
-        let (clients, active, peak) = (self.clients.load(Relaxed), self.active(), self.peak.load(Relaxed));
-        let (refused, errors) = (self.refused.load(Relaxed), volume.failed);
-        write!(f, "STATS clients={clients} active={active} peak={peak} refused={refused} errors={errors} ")?;
-        write!(f, "received={} sent={}", volume.received, volume.sent)?;
-        // Only Linux and its like tell; what is not known is not said.
-        if let Some(memory) = resident_kib() {
-            write!(f, " memory={memory}KiB")?;
-        }
-        descriptors::count_open().map_or(Ok(()), |open| write!(f, " descriptors={open}"))
-    }
-}
-
-/// Memory that is really there (resident set), in KiB.
-fn resident_kib() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().trim_end_matches(" kB").parse().ok()
-}
-
 /// A client's place: it is counted as active until this is dropped, however its session ends.
 #[derive(Debug)]
 pub struct Seat(Arc<Shared>);
@@ -185,9 +178,12 @@ pub struct Seat(Arc<Shared>);
 impl Drop for Seat {
     fn drop(&mut self) {
         // Under the lock, else the one who waits could look just before and sleep just after.
-        let _running = self.0.running();
-        self.0.active.fetch_sub(1, Relaxed);
-        self.0.left.notify_all();
+        let running = self.0.running();
+        self.0.census.leave(1);
+        // Nobody waits before the end, and telling nobody is a system call, too.
+        if running.stopping {
+            self.0.left.notify_all();
+        }
     }
 }
 
@@ -221,5 +217,13 @@ impl Session for Seated {
 
     fn expire(&mut self, now: Now) {
         self.conversation.expire(now);
+    }
+
+    fn worked(&mut self, worked: Worked, now: Now) {
+        self.conversation.worked(worked, now);
+    }
+
+    fn answered(&mut self) -> u32 {
+        self.conversation.answered()
     }
 }

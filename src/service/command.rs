@@ -5,12 +5,28 @@
 //! > echo some words    < some words
 //! > TIME               < TIME 2026-07-29T12:00:00Z
 //! > STATS              < STATS commands=3 errors=0 seconds=12
-//! > HELP               < HELP PING, ECHO text, TIME, STATS, HELP, QUIT
+//! > HEARTBEAT          < HEARTBEAT_ACK
+//! > DELAY 250 slow     < slow                                   a quarter of a second later
+//! > HELP               < HELP PING, ECHO text, TIME, STATS, …
 //! > nonsense           < ERROR unknown command: HELP lists them
 //! > QUIT               < BYE
 //! ```
 //!
 //! Names are read in any case. Blank lines are ignored and not answered. An error costs one answer, not the connection.
+//!
+//! # Request ids
+//!
+//! A line that begins with `#` and a number is answered with a line that begins with the same. Then answers need no order:
+//! one that takes time is overtaken by later ones. Lines without an id are answered in order, and a plain `DELAY` holds up
+//! everything after it.
+//!
+//! ```text
+//! > #17 DELAY 250 slow
+//! > #18 ECHO quick     < #18 quick
+//!                      < #17 slow
+//! ```
+//!
+//! `QUIT`, and the end of the input, wait for the answers that are not due yet.
 
 use super::{
     line_session::{LineLimits, LineProtocol, LineSession},
@@ -20,8 +36,14 @@ use super::{
 use crate::{buf::Output, session::CloseReason, time::Now};
 use std::{
     ops::ControlFlow,
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
+
+/// Answers that one client may have waiting for their time: each costs us its text.
+pub const MAX_DELAYED: usize = 64;
+
+/// The longest `DELAY`: who needs more patience than a minute tests something else.
+pub const MAX_DELAY: Duration = Duration::from_secs(60);
 
 /// What one conversation remembers, for `STATS`.
 #[derive(Debug)]
@@ -31,6 +53,21 @@ pub struct Command {
     commands: u64,
     /// Those that were answered with `ERROR`.
     errors: u64,
+    /// Answers that are not due, in the order in which they will be.
+    delayed: Vec<Delayed>,
+    /// `QUIT` was heard and waits for them.
+    quitting: Option<Id>,
+}
+
+/// What the answer to a line begins with; `None`: the line had no id.
+type Id = Option<u64>;
+
+/// An answer that takes time.
+#[derive(Debug)]
+struct Delayed {
+    due: Instant,
+    id: Id,
+    text: Vec<u8>,
 }
 
 /// A line that was understood.
@@ -40,6 +77,8 @@ enum Request<'i> {
     Echo(&'i [u8]),
     Time,
     Stats,
+    Heartbeat,
+    Delay(Duration, &'i [u8]),
     Help,
     Quit,
 }
@@ -51,6 +90,13 @@ enum Error {
     Unknown,
     /// Something follows a name that takes nothing.
     Argument,
+    /// Something else than a number follows the `#`.
+    Id,
+    /// Nothing follows the id.
+    Nothing,
+    /// `DELAY` without a number of milliseconds, or with too large a one.
+    Delay,
+    TooManyDelayed,
 }
 
 impl Error {
@@ -59,8 +105,38 @@ impl Error {
             Self::TooLong => "line too long",
             Self::Unknown => "unknown command: HELP lists them",
             Self::Argument => "this command takes nothing after its name",
+            Self::Id => "a request id is # and a number, as in #17",
+            Self::Nothing => "no command after the request id",
+            Self::Delay => "DELAY takes 0 to 60000 milliseconds and a text",
+            Self::TooManyDelayed => "too many delayed answers: wait for some of the 64",
         }
     }
+}
+
+/// The id that a line begins with, and the rest.
+fn split_id(line: &[u8]) -> Result<(Id, &[u8]), Error> {
+    let line = line.trim_ascii_start();
+    let Some(numbered) = line.strip_prefix(b"#") else { return Ok((None, line)) };
+    let digits = numbered.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (digits, rest) = numbered.split_at(digits);
+    if !rest.first().is_none_or(u8::is_ascii_whitespace) {
+        return Err(Error::Id);
+    }
+    Ok((Some(number(digits).ok_or(Error::Id)?), rest))
+}
+
+/// What digits say, if they are digits and few enough.
+fn number(digits: &[u8]) -> Option<u64> {
+    let digits = str::from_utf8(digits).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
+    digits.parse().ok()
+}
+
+/// The first word, and what follows the space after it.
+fn split_word(text: &[u8]) -> (&[u8], &[u8]) {
+    let end = text.iter().position(u8::is_ascii_whitespace).unwrap_or(text.len());
+    let (word, rest) = text.split_at(end);
+    // One space belongs to the word, all others to the text.
+    (word, rest.get(1..).unwrap_or_default())
 }
 
 impl<'i> Request<'i> {
@@ -70,22 +146,33 @@ impl<'i> Request<'i> {
         if line.is_empty() {
             return Ok(None);
         }
-        let name = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
-        let (name, rest) = line.split_at(name);
+        let (name, rest) = split_word(line);
         let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
-        if is("ECHO") {
-            // One space belongs to the command, all others to the text.
-            return Ok(Some(Self::Echo(rest.get(1..).unwrap_or_default())));
-        }
         let request = match () {
+            () if is("ECHO") => return Ok(Some(Self::Echo(rest))),
+            () if is("DELAY") => return Self::parse_delay(rest).map(Some),
             () if is("PING") => Self::Ping,
             () if is("TIME") => Self::Time,
             () if is("STATS") => Self::Stats,
+            () if is("HEARTBEAT") => Self::Heartbeat,
             () if is("HELP") => Self::Help,
             () if is("QUIT") => Self::Quit,
             () => return Err(Error::Unknown),
         };
         if rest.trim_ascii().is_empty() { Ok(Some(request)) } else { Err(Error::Argument) }
+    }
+
+    fn parse_delay(rest: &'i [u8]) -> Result<Self, Error> {
+        let (digits, text) = split_word(rest.trim_ascii_start());
+        let delay = number(digits).map(Duration::from_millis).filter(|delay| *delay <= MAX_DELAY);
+        delay.map(|delay| Self::Delay(delay, text)).ok_or(Error::Delay)
+    }
+}
+
+/// Begins an answer.
+fn begin(output: &mut Output, id: Id) {
+    if let Some(id) = id {
+        say(output, format_args!("#{id} "));
     }
 }
 
@@ -99,17 +186,26 @@ impl Command {
     /// A conversation that starts now, within other limits than the usual.
     #[must_use]
     pub fn session_within(limits: LineLimits, now: Now) -> LineSession<Self> {
-        let protocol = Self { since: now.instant, commands: 0, errors: 0 };
+        let protocol = Self { since: now.instant, commands: 0, errors: 0, delayed: Vec::new(), quitting: None };
         LineSession::new(protocol, limits, now)
     }
 
-    fn answer(&mut self, request: Request<'_>, now: Now, output: &mut Output) -> ControlFlow<CloseReason> {
+    fn answer(&mut self, id: Id, request: Request<'_>, now: Now, output: &mut Output) -> ControlFlow<CloseReason> {
+        match request {
+            Request::Quit => return self.quit(id, output),
+            Request::Delay(delay, text) => return self.delay(id, delay, text, now, output),
+            answered_at_once => {
+                begin(output, id);
+                self.answer_at_once(answered_at_once, now, output);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn answer_at_once(&self, request: Request<'_>, now: Now, output: &mut Output) {
         match request {
             Request::Ping => output.extend(b"PONG\n"),
-            Request::Echo(text) => {
-                output.extend(text);
-                output.extend(b"\n");
-            }
+            Request::Echo(text) => line(output, text),
             Request::Time => {
                 // A clock before 1970 has no such notation, and it is not worth a panic.
                 let wall = now.wall.max(SystemTime::UNIX_EPOCH);
@@ -120,32 +216,103 @@ impl Command {
                 let Self { commands, errors, .. } = self;
                 say(output, format_args!("STATS commands={commands} errors={errors} seconds={seconds}\n"));
             }
-            Request::Help => output.extend(b"HELP PING, ECHO text, TIME, STATS, HELP, QUIT\n"),
-            Request::Quit => {
-                output.extend(b"BYE\n");
-                return ControlFlow::Break(CloseReason::PeerAsked);
-            }
+            Request::Heartbeat => output.extend(b"HEARTBEAT_ACK\n"),
+            Request::Help => output.extend(HELP.as_bytes()),
+            Request::Delay(..) | Request::Quit => debug_assert!(false, "these have answers of their own"),
         }
-        ControlFlow::Continue(())
     }
+
+    fn delay(
+        &mut self,
+        id: Id,
+        delay: Duration,
+        text: &[u8],
+        now: Now,
+        output: &mut Output,
+    ) -> ControlFlow<CloseReason> {
+        if self.delayed.len() >= MAX_DELAYED {
+            self.refuse(id, Error::TooManyDelayed, output);
+            return ControlFlow::Continue(());
+        }
+        let due = now.instant + delay;
+        // Behind those that are due at the same time: they were asked for earlier.
+        let place = self.delayed.partition_point(|other| other.due <= due);
+        self.delayed.insert(place, Delayed { due, id, text: text.to_vec() });
+        self.due(now, output)
+    }
+
+    fn quit(&mut self, id: Id, output: &mut Output) -> ControlFlow<CloseReason> {
+        self.quitting = Some(id);
+        self.say_bye(output)
+    }
+
+    /// Ends the conversation if it was asked to and nothing else is to be said.
+    fn say_bye(&self, output: &mut Output) -> ControlFlow<CloseReason> {
+        match self.quitting {
+            Some(id) if self.delayed.is_empty() => {
+                begin(output, id);
+                output.extend(b"BYE\n");
+                ControlFlow::Break(CloseReason::PeerAsked)
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn refuse(&mut self, id: Id, error: Error, output: &mut Output) {
+        self.errors += 1;
+        begin(output, id);
+        say(output, format_args!("ERROR {}\n", error.as_str()));
+    }
+}
+
+const HELP: &str = "HELP PING, ECHO text, TIME, STATS, HEARTBEAT, DELAY MS text, HELP, QUIT; \
+                    #N before any of them comes back before its answer\n";
+
+fn line(output: &mut Output, text: &[u8]) {
+    output.extend(text);
+    output.extend(b"\n");
 }
 
 impl LineProtocol for Command {
     fn line(&mut self, line: Line<'_>, now: Now, output: &mut Output) -> ControlFlow<CloseReason> {
-        let request = match &line {
-            Line::Text(text) => Request::parse(text),
-            Line::TooLong => Err(Error::TooLong),
+        let (id, request) = match &line {
+            Line::TooLong => (None, Err(Error::TooLong)),
+            Line::Text(text) => match split_id(text) {
+                Err(error) => (None, Err(error)),
+                // Who numbers a request waits for its answer.
+                Ok((Some(id), rest)) => {
+                    (Some(id), Request::parse(rest).and_then(|it| it.ok_or(Error::Nothing)).map(Some))
+                }
+                Ok((None, rest)) => (None, Request::parse(rest)),
+            },
         };
         self.commands += u64::from(request != Ok(None));
         match request {
             Ok(None) => {}
-            Ok(Some(request)) => return self.answer(request, now, output),
-            Err(error) => {
-                self.errors += 1;
-                say(output, format_args!("ERROR {}\n", error.as_str()));
-            }
+            Ok(Some(request)) => return self.answer(id, request, now, output),
+            Err(error) => self.refuse(id, error, output),
         }
         ControlFlow::Continue(())
+    }
+
+    fn due_at(&self) -> Option<Instant> {
+        self.delayed.first().map(|first| first.due)
+    }
+
+    fn due(&mut self, now: Now, output: &mut Output) -> ControlFlow<CloseReason> {
+        let due = self.delayed.partition_point(|delayed| delayed.due <= now.instant);
+        for Delayed { id, text, .. } in self.delayed.drain(..due) {
+            begin(output, id);
+            line(output, &text);
+        }
+        if self.delayed.is_empty() {
+            self.delayed = Vec::new();
+        }
+        self.say_bye(output)
+    }
+
+    fn is_busy(&self) -> bool {
+        self.quitting.is_some() || self.delayed.iter().any(|delayed| delayed.id.is_none())
     }
 }
 
@@ -154,13 +321,12 @@ mod tests {
     use super::*;
     use crate::{
         service::testing::{assert_transcript, drain, now},
-        session::Session,
+        session::{Session, Wants},
     };
-    use std::time::Duration;
 
     #[test]
     fn transcripts() {
-        const HELP: &str = "HELP PING, ECHO text, TIME, STATS, HELP, QUIT\n";
+        const ID: &str = "ERROR a request id is # and a number, as in #17\n";
         const UNKNOWN: &str = "ERROR unknown command: HELP lists them\n";
         const ARGUMENT: &str = "ERROR this command takes nothing after its name\n";
         let cases: &[(&str, &str)] = &[
@@ -176,12 +342,99 @@ mod tests {
             ("\0\nPING\n", &format!("{UNKNOWN}PONG\n")),
             ("PING\nwhat\n\nSTATS\n", &format!("PONG\n{UNKNOWN}STATS commands=3 errors=1 seconds=0\n")),
             ("PING\nQUIT", "PONG\n"),
+            ("HEARTBEAT\nheartbeat \n", "HEARTBEAT_ACK\nHEARTBEAT_ACK\n"),
+            ("#1 PING\n#1 ping\n #18446744073709551615  ECHO a  b\n", "#1 PONG\n#1 PONG\n#18446744073709551615 a  b\n"),
+            (
+                "#3\n#4 \n#5 x\n",
+                "#3 ERROR no command after the request id\n#4 ERROR no command after the request id\n#5 ERROR unknown command: HELP lists them\n",
+            ),
+            ("# PING\n#1x PING\n#-1 PING\n#18446744073709551616 PING\n##1 PING\n", &ID.repeat(5)),
+            ("ECHO #1 x\n#2 ECHO #1 x\n", "#1 x\n#2 #1 x\n"),
+            ("DELAY 0 now\n#7 delay 0\n", "now\n#7 \n"),
+            (
+                "DELAY\nDELAY x\nDELAY -1 x\nDELAY 60001 x\n",
+                &"ERROR DELAY takes 0 to 60000 milliseconds and a text\n".repeat(4),
+            ),
         ];
         for (input, said) in cases {
             assert_transcript(Command::session, input.as_bytes(), said, CloseReason::PeerFinished);
         }
         let pipelined = b"PING\nECHO x\nquit\r\nPING\n";
         assert_transcript(Command::session, pipelined, "PONG\nx\nBYE\n", CloseReason::PeerAsked);
+    }
+
+    /// What is said at each moment, in milliseconds, if the clock stops at every deadline.
+    fn told(input: &str, ended: bool) -> (Vec<(u128, String)>, Wants) {
+        let start = now();
+        let mut session = Command::session(start);
+        session.receive(input.as_bytes(), start);
+        if ended {
+            session.receive_end(start);
+        }
+        let (mut at, mut said) = (start, Vec::new());
+        for _ in 0..100 {
+            let text = String::from_utf8(drain(&mut session)).unwrap();
+            if !text.is_empty() {
+                said.push((at.instant.duration_since(start.instant).as_millis(), text));
+            }
+            let Some(due) = session.protocol().due_at() else { break };
+            assert_eq!(session.deadline(), Some(due), "whoever waits for us is not idle");
+            session.expire(at.after(due - at.instant - Duration::from_nanos(1)));
+            assert!(session.output().is_empty(), "early calls are harmless");
+            at = at.after(due - at.instant);
+            session.expire(at);
+        }
+        (said, session.wants())
+    }
+
+    #[test]
+    fn numbered_answers_overtake_and_plain_ones_do_not() {
+        let end = Wants::Close(CloseReason::PeerFinished);
+        let bye = Wants::Close(CloseReason::PeerAsked);
+        type Told<'s> = &'s [(u128, &'s str)];
+        let cases: &[(&str, bool, Told<'_>, Wants)] = &[
+            ("#1 DELAY 20 a\n#2 PING\n", false, &[(0, "#2 PONG\n"), (20, "#1 a\n")], Wants::Input),
+            ("#1 DELAY 20 a\n#2 PING\n", true, &[(0, "#2 PONG\n"), (20, "#1 a\n")], end),
+            ("#1 DELAY 30 a\n#2 DELAY 10 b\n#3 DELAY 30 c\n", true, &[(10, "#2 b\n"), (30, "#1 a\n#3 c\n")], end),
+            ("DELAY 20 a\nPING\n#1 PING\n", true, &[(20, "a\nPONG\n#1 PONG\n")], end),
+            ("DELAY 20 a\nDELAY 20 b\nPING\n", false, &[(20, "a\n"), (40, "b\nPONG\n")], Wants::Input),
+            ("#1 DELAY 20 a\nPING\n", false, &[(0, "PONG\n"), (20, "#1 a\n")], Wants::Input),
+            ("#1 DELAY 50 a\nQUIT\nPING\n", false, &[(50, "#1 a\nBYE\n")], bye),
+            ("#1 DELAY 50 a\n#9 QUIT\n", true, &[(50, "#1 a\n#9 BYE\n")], bye),
+        ];
+        for (input, ended, said, wants) in cases {
+            let said = said.iter().map(|(at, text)| (*at, (*text).to_owned())).collect();
+            assert_eq!(told(input, *ended), (said, *wants), "{input:?}");
+        }
+    }
+
+    #[test]
+    fn a_peer_may_have_so_many_answers_delayed_and_no_more() {
+        let start = now();
+        let mut session = Command::session(start);
+        let delay = |id: usize| format!("#{id} DELAY 60000 x\n");
+        session.receive((1..=MAX_DELAYED).map(delay).collect::<String>().as_bytes(), start);
+        assert!(session.output().is_empty());
+        session.receive(delay(65).as_bytes(), start);
+        assert_eq!(drain(&mut session), b"#65 ERROR too many delayed answers: wait for some of the 64\n");
+        session.expire(start.after(MAX_DELAY));
+        assert_eq!(drain(&mut session).iter().filter(|byte| **byte == b'\n').count(), MAX_DELAYED);
+        // Idle begins when the last of them was answered.
+        let idle = LineLimits::default().idle;
+        assert_eq!(session.deadline(), Some(start.instant + MAX_DELAY + idle));
+    }
+
+    #[test]
+    fn what_is_held_behind_a_slow_answer_is_bounded() {
+        let start = now();
+        let mut session = Command::session(start);
+        session.receive(b"DELAY 1000 x\n", start);
+        let mut heard = 0;
+        while session.wants() != Wants::Close(CloseReason::Protocol("too many requests at once")) {
+            session.receive(&[b'\n'; 64 * 1024], start);
+            heard += 64 * 1024;
+            assert!(heard < 2 << 20, "it grows with what the peer sends");
+        }
     }
 
     #[test]

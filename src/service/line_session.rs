@@ -23,7 +23,23 @@ pub trait LineProtocol {
     fn greet(&mut self, _output: &mut Output) {}
     /// Answers one line, or ends the conversation after what it wrote.
     fn line(&mut self, line: Line<'_>, now: Now, output: &mut Output) -> ControlFlow<CloseReason>;
+    /// When the next answer that takes time is due; `None`: nothing was promised.
+    fn due_at(&self) -> Option<Instant> {
+        None
+    }
+    /// Answers what is due. Called not before [`Self::due_at`].
+    fn due(&mut self, _now: Now, _output: &mut Output) -> ControlFlow<CloseReason> {
+        ControlFlow::Continue(())
+    }
+    /// Whether the next line has to wait for an answer that is not due.
+    fn is_busy(&self) -> bool {
+        false
+    }
 }
+
+/// Bytes of lines that may wait for an answer to an earlier one. Drivers stop reading long before; only what they have
+/// already read comes on top.
+const MAX_HELD: usize = 1024 * 1024;
 
 /// How long a line and a silence may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,12 +66,14 @@ pub struct LineSession<P> {
     /// Heard, but not yet looked at: the answers to what came before wait to be sent.
     held: Vec<u8>,
     idle: Duration,
-    /// When the peer was last heard.
+    /// When the peer was last heard, or got an answer that it had to wait for.
     heard: Now,
     /// The peer sends nothing more.
     ended: bool,
     /// The conversation is over: nothing is answered any more.
     closed: Option<CloseReason>,
+    /// Lines that were answered since somebody asked.
+    answered: u32,
 }
 
 impl<P: LineProtocol> LineSession<P> {
@@ -72,18 +90,35 @@ impl<P: LineProtocol> LineSession<P> {
             heard: now,
             ended: false,
             closed: None,
+            answered: 0,
         }
     }
 
-    /// Answers the lines in `input` until the output is full; returns what was not looked at.
+    #[cfg(test)]
+    pub(crate) fn protocol(&self) -> &P {
+        &self.protocol
+    }
+
+    /// Answers the lines in `input` until the output is full or an answer takes time; returns what was not looked at.
     fn answer<'i>(&mut self, mut input: &'i [u8]) -> &'i [u8] {
-        while self.closed.is_none() && self.output.len() < HIGH_WATER {
+        while self.closed.is_none() && self.output.len() < HIGH_WATER && !self.protocol.is_busy() {
             let Some(line) = self.lines.next(&mut input) else { return &[] };
+            let before = self.output.len();
             if let ControlFlow::Break(reason) = self.protocol.line(line, self.heard, &mut self.output) {
                 self.closed = Some(reason);
             }
+            self.answered += u32::from(self.output.len() > before);
         }
         if self.closed.is_some() { &[] } else { input }
+    }
+
+    /// Keeps for later what came although nothing was wanted.
+    fn hold(&mut self, input: &[u8]) {
+        self.held.extend_from_slice(input);
+        if self.held.len() > MAX_HELD {
+            self.held = Vec::new();
+            self.closed = Some(CloseReason::Protocol("too many requests at once"));
+        }
     }
 
     /// Goes on where the full output made it stop.
@@ -98,8 +133,8 @@ impl<P: LineProtocol> Session for LineSession<P> {
         self.heard = now;
         if self.held.is_empty() {
             self.held = self.answer(input).to_vec();
-        } else {
-            self.held.extend_from_slice(input);
+        } else if self.closed.is_none() {
+            self.hold(input);
         }
     }
 
@@ -108,7 +143,7 @@ impl<P: LineProtocol> Session for LineSession<P> {
     }
 
     fn output(&mut self) -> &mut Output {
-        if self.output.is_empty() && !self.held.is_empty() {
+        if self.output.is_empty() && !self.held.is_empty() && !self.protocol.is_busy() {
             self.resume();
         }
         &mut self.output
@@ -118,24 +153,46 @@ impl<P: LineProtocol> Session for LineSession<P> {
         match self.closed {
             Some(reason) => Wants::Close(reason),
             None if !self.output.is_empty() || !self.held.is_empty() => Wants::Flush,
+            // With nothing to flush this means: until the deadline, nothing.
+            None if self.ended && self.protocol.due_at().is_some() => Wants::Flush,
             None if self.ended => Wants::Close(CloseReason::PeerFinished),
             None => Wants::Input,
         }
     }
 
     fn deadline(&self) -> Option<Instant> {
-        self.closed.is_none().then(|| self.heard.instant + self.idle)
+        if self.closed.is_some() {
+            return None;
+        }
+        let idle = self.heard.instant + self.idle;
+        match self.protocol.due_at() {
+            // It waits for us.
+            Some(due) if self.output.is_empty() => Some(due),
+            Some(due) => Some(due.min(idle)),
+            None => Some(idle),
+        }
     }
 
     fn expire(&mut self, now: Now) {
         if self.deadline().is_none_or(|at| now.instant < at) {
             return;
         }
+        if self.protocol.due_at().is_some_and(|at| at <= now.instant) {
+            self.heard = now;
+            if let ControlFlow::Break(reason) = self.protocol.due(now, &mut self.output) {
+                self.closed = Some(reason);
+            }
+            return self.resume();
+        }
         // Unsent answers mean that the peer does not read: there is no point in keeping them any longer.
         let unread = !self.output.is_empty() || !self.held.is_empty();
         self.closed = Some(if unread { CloseReason::TooSlow } else { CloseReason::Idle });
         self.output.clear();
         self.held = Vec::new();
+    }
+
+    fn answered(&mut self) -> u32 {
+        std::mem::take(&mut self.answered)
     }
 }
 

@@ -8,7 +8,14 @@
 mod support;
 
 #[cfg(target_os = "linux")]
+mod computing;
+#[cfg(target_os = "linux")]
+mod idle;
+#[cfg(target_os = "linux")]
 mod limits;
+#[cfg(target_os = "linux")]
+mod replacing;
+mod shape;
 mod stopping;
 mod transcripts;
 
@@ -16,9 +23,10 @@ use std::{
     fs,
     io::{ErrorKind, Write as _},
     net::TcpStream,
+    time::Duration,
 };
 use support::{
-    process::{PATIENCE, Process, now, start, wait_for},
+    process::{PATIENCE, Process, now, start, wait_for, wait_until},
     raw::Conn,
 };
 
@@ -28,26 +36,37 @@ struct Architecture {
     program: &'static str,
     /// Whether clients are served at the same time.
     concurrent: bool,
+    /// Processes that it has besides its own while it serves nobody.
+    children: usize,
     /// Flags for one client at a time, and a refusal for others; none if others wait instead.
     one_client: &'static [&'static str],
 }
 
 const ITERATIVE: Architecture =
-    Architecture { program: env!("CARGO_BIN_EXE_iterative"), concurrent: false, one_client: &[] };
-const FORK: Architecture =
-    Architecture { program: env!("CARGO_BIN_EXE_fork"), concurrent: true, one_client: &["--max-clients", "1"] };
+    Architecture { program: env!("CARGO_BIN_EXE_iterative"), concurrent: false, children: 0, one_client: &[] };
+const FORK: Architecture = Architecture {
+    program: env!("CARGO_BIN_EXE_fork"),
+    concurrent: true,
+    children: 0,
+    one_client: &["--max-clients", "1"],
+};
 const THREAD_PER_CLIENT: Architecture = Architecture {
     program: env!("CARGO_BIN_EXE_thread-per-client"),
     concurrent: true,
+    children: 0,
     one_client: &["--max-clients", "1"],
 };
 const THREAD_POOL: Architecture = Architecture {
     program: env!("CARGO_BIN_EXE_thread-pool"),
     concurrent: true,
+    children: 0,
     one_client: &["--workers", "1", "--queue", "0"],
 };
 const EVENT_DRIVEN: Architecture =
-    Architecture { program: env!("CARGO_BIN_EXE_event-driven"), concurrent: true, one_client: &[] };
+    Architecture { program: env!("CARGO_BIN_EXE_event-driven"), concurrent: true, children: 0, one_client: &[] };
+
+const HYBRID: Architecture =
+    Architecture { program: env!("CARGO_BIN_EXE_hybrid"), concurrent: true, children: 2, one_client: &[] };
 
 /// Makes a test of each function for each architecture.
 macro_rules! under_every_architecture {
@@ -73,6 +92,10 @@ macro_rules! under_every_architecture {
             fn event_driven() {
                 super::$test(&crate::EVENT_DRIVEN);
             }
+            #[test]
+            fn hybrid() {
+                super::$test(&crate::HYBRID);
+            }
         })+
     };
 }
@@ -82,7 +105,10 @@ const WELCOME: &str = "Welcome! Every line comes back; \"quit\" ends.\n";
 
 impl Architecture {
     fn start(&self, service: &str, flags: &[&str]) -> Process {
-        start(self.program, &[&["--service", service], flags].concat())
+        // The number of processors must not make a difference to what is tested.
+        let workers: &[&str] =
+            if self.children > 0 && !flags.contains(&"--workers") { &["--workers", "2"] } else { &[] };
+        start(self.program, &[&["--service", service], workers, flags].concat())
     }
 }
 
@@ -97,6 +123,32 @@ fn greeted(server: &Process) -> Conn {
 fn echo(conn: &mut Conn, number: u32, text: &str) {
     conn.send(format!("{text}\n"));
     assert_eq!(conn.read_until("\n"), format!("Echo #{number}: {text}\n"));
+}
+
+/// One request of HTTP.
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: t\r\n\r\n")
+}
+
+/// Processor time that a server, its children included, has had so far.
+#[cfg(target_os = "linux")]
+fn processor_time(server: &Process) -> Duration {
+    let processes = [&[server.id()], &children(server)[..]].concat();
+    let threads = processes.into_iter().filter_map(|id| fs::read_dir(format!("/proc/{id}/task")).ok()).flatten();
+    let times = threads.flatten().filter_map(|thread| {
+        // The first number is nanoseconds on a processor (Documentation/scheduler/sched-stats).
+        let stat = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        stat.split(' ').next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(times.sum())
+}
+
+/// Waits until its statistics say so.
+fn wait_for_statistics(server: &Process, text: &str) {
+    wait_until(&format!("statistics with {text:?}"), || {
+        server.signal("USR1");
+        server.stderr().contains(text)
+    });
 }
 
 /// Children of a process, zombies included.
@@ -129,7 +181,7 @@ impl Deaf {
                 Err(error) => {
                     assert_eq!(error, ErrorKind::WouldBlock, "after {} bytes", self.sent);
                     refused += 1;
-                    wait_for(std::time::Duration::from_millis(2));
+                    wait_for(Duration::from_millis(2));
                 }
             }
             assert!(self.sent < 64 << 20, "the server reads on, though its answers are not taken");

@@ -1,12 +1,22 @@
 //! Signals: statistics, a stop that lets sessions finish, and a second one that does not.
 
-use crate::{Architecture, Deaf, echo, greeted, under_every_architecture};
+use crate::{
+    Architecture, Deaf, FORK, HYBRID, ITERATIVE, WELCOME, echo, get, greeted,
+    support::{
+        process::start_listening,
+        raw::{Conn, End},
+    },
+    under_every_architecture, wait_for_statistics,
+};
+use std::process::Command;
 
 under_every_architecture! {
     a_stop_lets_the_session_finish,
     a_stop_does_not_wait_longer_than_it_was_told,
     a_second_signal_ends_at_once,
     statistics_are_printed_when_asked_for,
+    what_is_being_answered_at_a_stop_is_answered,
+    who_waits_at_a_stop_is_told_and_not_reset,
 }
 
 fn a_stop_lets_the_session_finish(architecture: &Architecture) {
@@ -52,4 +62,69 @@ fn statistics_are_printed_when_asked_for(architecture: &Architecture) {
         server.wait_for_stderr(known);
     }
     echo(&mut conn, 2, "still here");
+    wait_for_statistics(&server, " received=17 sent=80 requests=2 ");
+}
+
+fn what_is_being_answered_at_a_stop_is_answered(architecture: &Architecture) {
+    for path in ["/delay/300", "/cpu/200"] {
+        let mut server = architecture.start("http", &["--drain-timeout", "1h"]);
+        let mut conn = Conn::open(server.address());
+        conn.send(get(path));
+        wait_for_statistics(&server, &format!(" received={} ", get(path).len()));
+        server.signal("TERM");
+        assert_eq!(conn.response("GET").status(), 200, "{path}");
+        conn.expect_end();
+        assert_eq!(server.wait().code(), Some(0));
+    }
+}
+
+fn who_waits_at_a_stop_is_told_and_not_reset(architecture: &Architecture) {
+    let mut server = architecture.start("echo", &[]);
+    drop(greeted(&server));
+    // It accepts nobody while it is stopped, so they wait in the backlog; and the stop is the first that it hears of.
+    server.signal("STOP");
+    let mut conns: Vec<Conn> = (0..20).map(|_| Conn::open(server.address())).collect();
+    server.signal("TERM");
+    server.signal("CONT");
+    for conn in &mut conns {
+        let (bytes, end) = conn.read_to_end();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        assert!(text == WELCOME || text == "Busy: try again later.\n", "{text:?}");
+        assert_eq!(end, End::Clean);
+    }
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
+fn who_waits_behind_another_at_a_stop_is_told() {
+    let mut server = ITERATIVE.start("echo", &[]);
+    let mut first = greeted(&server);
+    let mut others: Vec<Conn> = (0..100).map(|_| Conn::open(server.address())).collect();
+    // Bytes that nobody reads would make a reset of a close.
+    others.iter_mut().for_each(|conn| conn.send("hello\n"));
+    server.signal("TERM");
+    first.expect_end();
+    for mut conn in others {
+        let (bytes, end) = conn.read_to_end();
+        assert_eq!((String::from_utf8_lossy(&bytes).as_ref(), end), ("Busy: try again later.\n", End::Clean));
+    }
+    assert_eq!(server.wait().code(), Some(0));
+    server.wait_for_stderr("STATS clients=1 active=0 peak=1 refused=100 ");
+}
+
+/// Ctrl-C in a terminal goes to all processes of the group. Children that heard it twice would not finish.
+#[test]
+#[cfg(target_os = "linux")]
+fn ctrl_c_is_one_signal_to_children_too() {
+    for architecture in [FORK, HYBRID] {
+        let command = [architecture.program, "--service", "http", "--listen", "127.0.0.1:0"];
+        let mut server = start_listening("setsid", &command, 1);
+        let mut conn = Conn::open(server.address());
+        conn.send(get("/delay/300"));
+        wait_for_statistics(&server, &format!(" received={} ", get("/delay/300").len()));
+        let group = format!("-{}", server.id());
+        assert!(Command::new("kill").args(["-INT", "--", &group]).status().unwrap().success());
+        assert_eq!(conn.response("GET").status(), 200);
+        assert_eq!(server.wait().code(), Some(0));
+    }
 }

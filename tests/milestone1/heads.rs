@@ -38,7 +38,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
 /// Lines that the proxy adds, whatever was asked.
 fn is_ours(line: &&String) -> bool {
-    ["Via: ", "X-Forwarded-", "Connection: ", "Date: "].iter().any(|name| line.starts_with(name))
+    ["Via: ", "X-Forwarded-", "Connection: ", "Date: ", "Cache-Status: "].iter().any(|name| line.starts_with(name))
 }
 
 fn of_others(lines: &[String]) -> Vec<&str> {

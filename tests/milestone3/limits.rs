@@ -244,7 +244,8 @@ fn another_backend_is_asked_before_anybody_waits(milestone: &Milestone) {
     let (two, twos) = Backend::by_hand();
     let proxy = milestone.start(&[&one, &two], &["--pool-max", "1", "--workers", "1", "--pool-queue", "0"]);
     let mut clients = [Conn::open(proxy.address()), Conn::open(proxy.address())];
-    clients.iter_mut().for_each(|client| client.send(get("/")));
+    // Not for the same: where that is cached, one would wait for the other's answer.
+    clients.iter_mut().zip(["/a", "/b"]).for_each(|(client, target)| client.send(get(target)));
     let mut upstreams = [ones.accept(), twos.accept()];
     // Both are busy; one becomes free, and whose turn it is does not matter then.
     upstreams[1].read_head();
@@ -252,7 +253,7 @@ fn another_backend_is_asked_before_anybody_waits(milestone: &Milestone) {
     wait_until("an answer", || clients.iter().any(|client| !client.is_quiet()));
     for _ in 0..3 {
         let mut client = Conn::open(proxy.address());
-        client.send(get("/"));
+        client.send(get("/c"));
         upstreams[1].read_head();
         upstreams[1].send(OK);
         assert_eq!(client.response("GET").status(), 200);

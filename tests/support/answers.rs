@@ -36,6 +36,8 @@ struct Asked<'a> {
     attempt: &'a mut Attempt,
     largest: usize,
     prompt: bool,
+    /// Others ask for the same: it says what caches may do with it.
+    shared: bool,
 }
 
 /// The answer to one request.
@@ -66,9 +68,11 @@ impl Framing {
 impl Answer {
     /// What an origin says to attempt `number`; enters what is meant into `attempt`.
     pub fn new(number: usize, method: &str, attempt: &mut Attempt, weather: &Weather, random: &mut Random) -> Self {
-        let mut asked = Asked { number, method, attempt, largest: weather.largest, prompt: weather.is_prompt() };
+        let shared = weather.shared > 0 && method == "GET";
+        let mut asked =
+            Asked { number, method, attempt, largest: weather.largest, prompt: weather.is_prompt(), shared };
         let mut answer = Self::default();
-        if random.chance(150) {
+        if random.chance(if shared { 500 } else { 150 }) {
             answer.steps.push_back(Step::Pause(random.micros(0..=2_000_000)));
         }
         let breaks = random.chance(weather.rude_origins);
@@ -82,6 +86,22 @@ impl Answer {
         } else {
             answer.polite(&mut asked, random);
         }
+        answer
+    }
+
+    /// To a cache that asks about attempt `known`: it is as good as new.
+    pub fn unchanged(known: usize, weather: &Weather, random: &mut Random) -> Self {
+        let mut answer = Self::default();
+        if random.chance(150) {
+            answer.steps.push_back(Step::Pause(random.micros(0..=2_000_000)));
+        }
+        if random.chance(weather.rude_origins) {
+            answer.steps.push_back(random.pick(&[Step::Close, Step::Reset, Step::Stall]).clone());
+            return answer;
+        }
+        let control = random.pick(SHAREABLE);
+        let head = format!("HTTP/1.1 304 Not Modified\r\nETag: \"{known}\"\r\nCache-Control: {control}\r\n\r\n");
+        answer.write(head.into_bytes(), random);
         answer
     }
 
@@ -196,17 +216,38 @@ fn moment(random: &mut Random) -> Duration {
     Duration::from_micros(random.magnitude(0..=1_000_000) as u64)
 }
 
+/// What answers for everybody say of themselves.
+const SHAREABLE: &[&str] = &[
+    "max-age=1",
+    "max-age=60",
+    "max-age=60",
+    "max-age=60",
+    "max-age=0",
+    "max-age=1, stale-while-revalidate=5",
+    "max-age=1, stale-if-error=60",
+    "no-cache",
+    "must-revalidate, s-maxage=2",
+];
+
 /// A proper response, and how it is framed.
 fn respond(asked: &mut Asked<'_>, random: &mut Random) -> (Framing, Vec<u8>) {
     use Framing::{Chunked, LastLength, Length, None, UntilClose};
-    let Asked { number, method, attempt, largest, .. } = asked;
-    attempt.status = *random.pick(&[200, 200, 200, 200, 201, 204, 304, 403, 404]);
+    let Asked { number, method, attempt, largest, shared, .. } = asked;
+    // A 304 that nobody asked for would be taken for the answer to a cache's question.
+    let statuses: &[u16] =
+        if *shared { &[200, 200, 200, 200, 204, 404] } else { &[200, 200, 200, 200, 201, 204, 304, 403, 404] };
+    attempt.status = *random.pick(statuses);
     let bodiless = matches!(attempt.status, 204 | 304);
     let framings = [Length, Length, Length, LastLength, Chunked, Chunked, UntilClose];
     let framing = if bodiless { None } else { *random.pick(&framings) };
     let len = if framing == None { 0 } else { random.magnitude(0..=*largest) };
     attempt.body = body("origin", *number, len);
     let mut head = format!("HTTP/1.1 {} Some Reason\r\nX-Attempt: {number}\r\nSet-Cookie: a\r\n", attempt.status);
+    if *shared {
+        attempt.shareable = random.chance(800);
+        let control = if attempt.shareable { *random.pick(SHAREABLE) } else { *random.pick(&["private", "no-store"]) };
+        head += &format!("ETag: \"{number}\"\r\nCache-Control: {control}\r\n");
+    }
     match framing {
         Length | LastLength => head += &format!("Content-Length: {len}\r\n"),
         Chunked => head += "Transfer-Encoding: chunked\r\n",

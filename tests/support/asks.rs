@@ -44,7 +44,9 @@ pub enum BreakOff {
 impl Ask {
     /// The next request of a client.
     pub fn new(ledger: &mut Ledger, weather: &Weather, random: &mut Random, may_wait: bool) -> Self {
-        let mut ask = if random.chance(weather.broken) {
+        let mut ask = if weather.shared > 0 && random.chance(weather.shared) {
+            Self::popular(ledger, random)
+        } else if random.chance(weather.broken) {
             Self::broken(ledger, random)
         } else if random.chance(40) {
             Self::upgrade(ledger, weather, random)
@@ -91,6 +93,28 @@ impl Ask {
         assert_eq!(ledger.ask(method, content, Flaw::None), tag);
         (ledger.requests[tag].old, ledger.requests[tag].trailers) = (old, trailers);
         Self { expects, last, ..Self::plain(tag, method, head.into_bytes(), wire) }
+    }
+
+    /// A request that others make, too.
+    fn popular(ledger: &mut Ledger, random: &mut Random) -> Self {
+        let tag = ledger.ask("GET", Vec::new(), Flaw::None);
+        let known = ledger.popular.len();
+        let target = if known < 2 || random.chance(50) {
+            ledger.popular.push(tag);
+            tag
+        } else {
+            *random.pick(&ledger.popular)
+        };
+        let request = &mut ledger.requests[tag];
+        request.same_as = target;
+        request.old = random.chance(80);
+        let (version, last) = if request.old { ("1.0", true) } else { ("1.1", random.chance(100)) };
+        let connection = if last { "close, x-hop" } else { "X-Hop" };
+        let head = format!(
+            "GET /t/{target} HTTP/{version}\r\nHost: sim.test\r\nConnection: {connection}\r\nX-Hop: 1\r\n\
+             X-OrDeR: first\r\nx-order: second\r\n\r\n"
+        );
+        Self { last, ..Self::plain(tag, "GET", head.into_bytes(), Vec::new()) }
     }
 
     /// Asks for a tunnel. In a calm world the answer is yes, and what is for the tunnel may be sent with the request.

@@ -375,5 +375,7 @@ impl Writing {
 
 /// Before the last byte can arrive anywhere.
 fn finish_writing(ledger: &mut Ledger, ask: &Ask) {
+    let first = ledger.requests[ask.tag].same_as;
+    ledger.requests[first].written = true;
     ledger.requests[ask.tag].written = true;
 }

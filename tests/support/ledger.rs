@@ -17,6 +17,8 @@ pub struct Ledger {
     pub rules: Rules,
     pub requests: Vec<Request>,
     pub attempts: Vec<Attempt>,
+    /// Requests for what many ask for, the first of each.
+    pub popular: Vec<usize>,
     /// Clients that are still at it.
     pub busy: usize,
     pub tally: Tally,
@@ -50,6 +52,8 @@ pub struct Request {
     /// The client wrote the last byte of it.
     pub written: bool,
     pub outcome: Outcome,
+    /// The request that first asked for the same URL: itself, unless it is one that many ask for.
+    pub same_as: usize,
     attempts: Vec<usize>,
 }
 
@@ -94,6 +98,10 @@ pub struct Attempt {
     pub whole: bool,
     /// The origin saw all of the request.
     pub heard: bool,
+    /// It may answer others who ask for the same, too.
+    pub shareable: bool,
+    /// How many it has answered.
+    pub answers: usize,
 }
 
 /// How often what happened: a simulation in which nothing happens proves nothing.
@@ -105,6 +113,8 @@ pub struct Tally {
     pub retried: usize,
     pub given_up: usize,
     pub reused: usize,
+    /// Answers that others had got before.
+    pub shared: usize,
     pub tunnels: usize,
     /// Bytes sent by origins that nobody had asked for, and answers to requests that they became.
     pub junk: usize,
@@ -129,6 +139,7 @@ impl Ledger {
             tunnel: None,
             written: false,
             outcome,
+            same_as: self.requests.len(),
             attempts: Vec::new(),
         });
         self.requests.len() - 1
@@ -160,6 +171,8 @@ impl Ledger {
             trailers: false,
             whole: false,
             heard: false,
+            shareable: false,
+            answers: 0,
         };
         self.attempts.push(attempt);
         number
@@ -194,16 +207,22 @@ impl Ledger {
         assert_eq!(self.requests[tag].outcome, Outcome::Waiting, "request {tag} was not asked, or answered before");
         let status = response.status();
         match self.attempt_of(tag, response) {
-            Some(attempt) => {
-                let attempt = &self.attempts[attempt];
+            Some(number) => {
+                let attempt = &mut self.attempts[number];
                 let whose = format!("request {tag}, origin {}", attempt.origin);
+                attempt.answers += 1;
+                assert!(attempt.answers == 1 || attempt.shareable, "{whose}: an answer for one was given to two");
+                self.tally.shared += usize::from(attempt.answers > 1);
+                let attempt = &self.attempts[number];
                 assert!(attempt.whole, "{whose}: a response that broke off became a complete one: {response}");
                 assert_eq!(attempt.status, status, "{whose}: status");
                 let bodiless = self.requests[tag].method == "HEAD" || status == 204 || status == 304;
                 let expected = if bodiless { &[][..] } else { &attempt.body };
                 assert!(expected == response.body, "{whose}: {} of {} bytes", response.body.len(), expected.len());
                 // One `100 Continue` may be the proxy's own, others may come from an attempt that failed afterwards.
-                let sent: usize = self.requests[tag].attempts.iter().map(|number| self.attempts[*number].interim).sum();
+                let first = self.requests[tag].same_as;
+                let sent: usize =
+                    self.requests[first].attempts.iter().map(|number| self.attempts[*number].interim).sum();
                 assert!(response.interim.len() <= sent + 1, "{whose}: more 1xx than were sent");
                 if self.rules.http {
                     check_returned(response, self.requests[tag].old, attempt.trailers, &whose);
@@ -267,7 +286,7 @@ impl Ledger {
     fn attempt_of(&self, tag: usize, response: &Message) -> Option<usize> {
         let attempt: usize = response.field("x-attempt")?.parse().expect("origins write numbers");
         let whose = self.attempts[attempt].tag;
-        assert_eq!(whose, tag, "the response to request {whose} was given to request {tag}");
+        assert_eq!(whose, self.requests[tag].same_as, "the response to request {whose} was given to request {tag}");
         Some(attempt)
     }
 
@@ -288,6 +307,10 @@ fn check_forwarded(head: &Head) {
         assert!(kept || head.field(gone).is_none(), "{gone} is for one hop and was forwarded: {head:?}");
     }
     assert!(head.field("via").is_some(), "no Via: {head:?}");
+    // A revalidation that no client waits for has the fields that it needs, and no others.
+    if head.field("if-none-match").is_some() && head.field("x-order").is_none() {
+        return;
+    }
     let order: Vec<&str> = head.all("x-order").collect();
     assert_eq!(order, ["first", "second"], "repeated fields changed: {head:?}");
     assert!(head.fields.iter().any(|(name, _)| name == "X-OrDeR"), "the case of names changed: {head:?}");

@@ -84,21 +84,29 @@ macro_rules! tests {
 #[allow(unused_macros)]
 macro_rules! from_milestone1 {
     ($($test:ident,)+) => {
-        $crate::support::milestones::against! { [milestone1 1 milestone2 2 milestone3 3] { $($test,)+ } }
+        $crate::support::milestones::against! { [milestone1 1 milestone2 2 milestone3 3 milestone4 4] { $($test,)+ } }
     };
 }
 
 /// Tests for those that balance.
 #[allow(unused_macros)]
 macro_rules! from_milestone2 {
-    ($($test:ident,)+) => { $crate::support::milestones::against! { [milestone2 2 milestone3 3] { $($test,)+ } } };
+    ($($test:ident,)+) => {
+        $crate::support::milestones::against! { [milestone2 2 milestone3 3 milestone4 4] { $($test,)+ } }
+    };
 }
 
 /// Tests for those that pool.
 #[allow(unused_macros)]
 macro_rules! from_milestone3 {
-    ($($test:ident,)+) => { $crate::support::milestones::against! { [milestone3 3] { $($test,)+ } } };
+    ($($test:ident,)+) => { $crate::support::milestones::against! { [milestone3 3 milestone4 4] { $($test,)+ } } };
+}
+
+/// Tests for those that cache.
+#[allow(unused_macros)]
+macro_rules! from_milestone4 {
+    ($($test:ident,)+) => { $crate::support::milestones::against! { [milestone4 4] { $($test,)+ } } };
 }
 
 #[allow(unused_imports)] // Each test binary uses its own.
-pub(crate) use {against, from_milestone1, from_milestone2, from_milestone3, tests};
+pub(crate) use {against, from_milestone1, from_milestone2, from_milestone3, from_milestone4, tests};

@@ -4,7 +4,8 @@
 //!   [`network`], [`weather`], [`peer`], [`random`], [`trace`].
 //! - Clients and origins for that world that speak HTTP, and the oracle that judges what passed between them:
 //!   [`wire`], [`ledger`], [`asks`], [`client`], [`answers`], [`origin`].
-//! - Real processes and sockets for black-box tests: [`process`], [`raw`], [`milestones`].
+//! - Real processes and sockets for black-box tests: [`process`], [`raw`], [`milestones`]; for the client, [`shell`] and
+//!   [`lines`].
 
 // Each test binary uses its own part, and `pub` here means "for the tests".
 #![allow(dead_code, unreachable_pub)]
@@ -14,6 +15,7 @@ pub mod asks;
 pub mod client;
 pub mod driver;
 pub mod ledger;
+pub mod lines;
 pub mod link;
 pub mod milestones;
 pub mod network;
@@ -24,6 +26,7 @@ pub mod process;
 pub mod random;
 pub mod raw;
 pub mod relay;
+pub mod shell;
 pub mod simulation;
 pub mod trace;
 pub mod weather;

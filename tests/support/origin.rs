@@ -130,7 +130,11 @@ impl Conn {
         io.note(format!("origin {} takes attempt {attempt}", self.number));
         let record = &mut ledger.attempts[attempt];
         let method = if head.has_token("connection", "upgrade") { UPGRADE } else { head.method() };
-        exchange.answer = Answer::new(attempt, method, record, &self.weather, io.random);
+        let known = head.field("if-none-match").and_then(known);
+        exchange.answer = match known.filter(|_| io.random.chance(700)) {
+            Some(known) => Answer::unchanged(known, &self.weather, io.random),
+            None => Answer::new(attempt, method, record, &self.weather, io.random),
+        };
         if head.has_token("expect", "100-continue") && !exchange.answer.early {
             record.interim += 1;
             io.write("HTTP/1.1 100 Continue\r\n\r\n");
@@ -218,6 +222,11 @@ impl Conn {
             }
         }
     }
+}
+
+/// The attempt that the first tag of a list names.
+fn known(tags: &str) -> Option<usize> {
+    tags.split('"').nth(1)?.parse().ok()
 }
 
 impl Peer for Conn {

@@ -311,7 +311,7 @@ impl Backend {
 }
 
 /// A socket bound to an address that other sockets of ours may be bound to, too.
-fn shared_port(address: SocketAddr) -> io::Result<Socket> {
+pub(super) fn shared_port(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     // Elsewhere, two sockets share a port only with this; on Linux it would spread the clients over both.

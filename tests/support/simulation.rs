@@ -129,7 +129,8 @@ impl<A: App> Subject<A> {
             world.host(*origin, Origin::new(number, ledger, weather, random));
         }
         for _ in 0..random.within(1..=MOST_CLIENTS) {
-            let at = random.micros(0..=5_000_000);
+            // Who asks for what others ask for comes when they do.
+            let at = random.micros(0..=if weather.shared > 0 { 300_000 } else { 5_000_000 });
             world.client(at, Client::new(ledger, weather, random, MOST_REQUESTS));
         }
         let (holds, at_rest) = invariants.expect("a world builds its application");

@@ -29,6 +29,8 @@ pub struct Weather {
     pub lossy_resets: u32,
     /// Steps, in a million, before which the clock jumps: a suspended laptop, a stopped process.
     pub jumps: usize,
+    /// Requests for what others ask for, too: answers to these may be cached.
+    pub shared: u32,
     /// Requests sent without waiting for the response before.
     pub pipelined: u32,
     /// Requests that are not HTTP, or not beyond doubt.
@@ -85,6 +87,7 @@ impl Weather {
             slow_connects: 0,
             lossy_resets: 0,
             jumps: 0,
+            shared: 0,
             pipelined: 200,
             broken: 0,
             rude_clients: 0,

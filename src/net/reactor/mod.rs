@@ -22,6 +22,7 @@
 
 mod accept;
 mod actions;
+mod alarm;
 mod closing;
 mod connection;
 mod deliver;
@@ -45,6 +46,7 @@ use crate::{
     net::clock,
 };
 use accept::{Listener, Listeners};
+use alarm::Alarm;
 use io::Io;
 use mio::{Events, Interest, Token, Waker, net::TcpListener};
 use socket2::SockRef;
@@ -64,7 +66,8 @@ const STALL: Duration = Duration::from_secs(30);
 
 /// Keys of sockets count from 0, so these never meet one.
 const WAKER: Token = Token(usize::MAX);
-const FIRST_LISTENER: usize = usize::MAX - MAX_LISTENERS;
+const ALARM: Token = Token(usize::MAX - 1);
+const FIRST_LISTENER: usize = usize::MAX - 1 - MAX_LISTENERS;
 /// As many as a [`ListenerId`] can name.
 const MAX_LISTENERS: usize = 256;
 
@@ -99,6 +102,7 @@ pub struct Reactor<A> {
     io: Io,
     listeners: Listeners,
     remote: Remote,
+    alarm: Alarm,
     /// No more is accepted; ends at this time if connections are left.
     draining: Option<Instant>,
     stopped: bool,
@@ -115,7 +119,8 @@ impl<A: App> Reactor<A> {
         let io = Io::new(config, now.instant)?;
         let remote = Remote::new(Waker::new(io.poll.registry(), WAKER)?);
         let listeners = Listeners::default();
-        Ok(Self { app, cx: Cx::new(now), io, listeners, remote, draining: None, stopped: false })
+        let cx = Cx::new(now);
+        Ok(Self { app, cx, io, listeners, remote, alarm: Alarm::default(), draining: None, stopped: false })
     }
 
     /// Accepts connections from `listener`, too. Its connections will send small writes at once (`TCP_NODELAY`).
@@ -159,6 +164,7 @@ impl<A: App> Reactor<A> {
     }
 
     fn turn(&mut self, events: &mut Events) -> Result<()> {
+        self.alarm.arm(self.cx.alarm(), self.io.poll.registry())?;
         match self.io.poll.poll(events, self.patience()) {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             other => other?,
@@ -169,6 +175,8 @@ impl<A: App> Reactor<A> {
         for event in events.iter() {
             match event.token() {
                 WAKER => mail = true,
+                // It has woken us; what has passed is seen by the clock.
+                ALARM => {}
                 Token(key) if key >= FIRST_LISTENER => {
                     if let Some(listener) = self.listeners.all.get_mut(key - FIRST_LISTENER) {
                         listener.ready = true;

@@ -11,6 +11,12 @@ impl Turn<'_> {
             self.drop_link(link, outcome);
         }
         self.parts.pool.cancel(self.core.key);
+        if self.core.record.status == 0
+            && failure.is_of_backend()
+            && let Some(state) = self.stand_in()
+        {
+            return state;
+        }
         match failure {
             Failure::ClientGone | Failure::ClientStalled => {
                 self.core.close = Close::Abort;
@@ -45,7 +51,7 @@ impl Turn<'_> {
         );
         self.core.record.status = failure.status().code();
         self.core.record.sent += bytes.body as u64;
-        self.cx.send(self.core.client, bytes.message);
+        self.send_client(bytes.message);
     }
 
     /// Gives up the backend connection at once.

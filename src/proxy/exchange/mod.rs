@@ -15,73 +15,42 @@
 //!
 //! | file | question |
 //! |---|---|
+//! | `cache.rs` | is there an answer in the cache, or somebody to wait for |
+//! | `serve.rs` | what a stored response looks like on the wire |
+//! | `follow.rs` | whose answer is ours, too |
+//! | `keep.rs` | what a response means for the cache |
+//! | `confirm.rs` | what a 304 means for it, and what answers for a backend that fails |
 //! | `route.rs` | which backend, which connection, and what if there is none |
 //! | `retry.rs` | may this request be sent again |
 //! | `relay.rs` | what moves between the two sides, and when is it complete |
 //! | `tunnel.rs` | what happens after a 101 |
 //! | `fail.rs` | how it ends when it does not end well |
 
+mod cache;
+mod confirm;
+mod event;
 mod fail;
+mod follow;
+mod keep;
 mod relay;
 mod retry;
 mod route;
+mod serve;
 mod tunnel;
+
+pub(super) use cache::{Cache, Caching, Fetch};
+pub(super) use event::Event;
+use relay::To;
 
 use super::{failure::Failure, parts::Parts, phase, phase::Phase, record::Record};
 use crate::{
     app::{ConnId, Cx, TimerKey},
     backend::BackendId,
-    http::{self, BodyLength, BodyWriter, Fields, RequestHead, ResponseHead},
-    pool::Granted,
+    cache::{collapse::Follower, fill::Reader, store::Entry},
+    http::{BodyLength, BodyWriter, RequestHead},
 };
-use std::{io, time::Instant};
-
-/// What an exchange hears.
-#[derive(Debug)]
-pub(super) enum Event<'a> {
-    /// The head is here: choose a backend.
-    Route,
-    /// A place in the queue of the pool has come up: look again.
-    Room(Granted<u32>),
-    /// The connection asked for is established.
-    Connected,
-    /// The pooled connection is quiet, or it is not.
-    Probed(bool),
-    /// A part of the request body; in a tunnel, any bytes from the client.
-    RequestData(&'a [u8]),
-    /// The request is complete.
-    RequestEnd(Fields),
-    /// A 1xx response.
-    Interim(ResponseHead),
-    /// The final response head.
-    Head(ResponseHead, BodyLength),
-    /// 101: the backend speaks another protocol from here on.
-    Switched(ResponseHead),
-    /// A part of the response body; in a tunnel, any bytes from the backend.
-    ResponseData(&'a [u8]),
-    /// So many bytes of the response body went to the client unseen.
-    ResponsePassed(u64),
-    /// The response is complete.
-    ResponseEnd(Fields),
-    /// The backend broke a rule of HTTP.
-    UpstreamBad(http::Error),
-    /// The backend sends nothing more, in the middle of something.
-    UpstreamEnded,
-    /// The connection to the backend is gone.
-    UpstreamFailed(io::ErrorKind),
-    /// The backend is late: see [`super::upstream::Upstream::answer_late`].
-    UpstreamLate,
-    /// The backend does not read.
-    UpstreamStalled,
-    /// The client sends nothing more.
-    ClientEnded,
-    /// The client's connection is gone, or must go.
-    ClientLost(Failure),
-    /// The client breaks a rule, or is too slow, in the middle of its request.
-    RequestBad(Failure),
-    /// The deadline of the exchange itself passed.
-    Expired,
-}
+use bytes::Bytes;
+use std::{sync::Arc, time::Instant, vec};
 
 /// The backend connection an exchange holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +72,10 @@ pub(super) enum Receiving {
     Body(BodyWriter),
     /// Complete; the request is not yet.
     Complete,
+    /// A 304 to our own question: this answers the client.
+    Unchanged(Arc<Entry>),
+    /// A 304 to our own question, about something else than what is stored: to be asked again.
+    Again,
 }
 
 /// Where an exchange is, with exactly the data of that place.
@@ -121,6 +94,24 @@ pub(super) enum State {
     Connect(Link),
     /// A pooled connection is looked at before it gets a request. Answered within the turn: it needs no deadline.
     Probe(Link),
+    /// Somebody else asks a backend the same: its answer is waited for.
+    Follow {
+        /// Whose.
+        follower: Follower,
+        /// When the wait is over.
+        until: Instant,
+    },
+    /// That answer is passed on as it arrives.
+    Read {
+        /// Where we are in it.
+        reader: Reader,
+        /// As long as it is held, it is fetched.
+        follower: Follower,
+        /// Frames the body for our client.
+        writer: BodyWriter,
+    },
+    /// A long stored body: what the client has not been given yet.
+    Serve(vec::IntoIter<Bytes>),
     /// Both directions at once.
     Relay {
         /// The backend's side.
@@ -179,10 +170,24 @@ pub(super) struct Core {
     pub(super) interims: u8,
     /// What becomes of the client's connection.
     pub(super) close: Close,
+    /// What it has to do with the cache, unless that is nothing or answered it at once.
+    pub(super) caching: Option<Box<Caching>>,
     /// When the whole exchange must be over.
     pub(super) until: Option<Instant>,
     /// For the access log.
     pub(super) record: Record,
+}
+
+impl Core {
+    /// Whether others than the client read the response, or it is being stored.
+    fn is_kept(&self) -> bool {
+        self.caching.as_ref().and_then(|caching| caching.lead.as_ref()).is_some_and(|lead| lead.fill().is_some())
+    }
+
+    /// Whether no client ever waited for it.
+    pub(super) fn is_our_own(&self) -> bool {
+        self.caching.as_ref().is_some_and(|caching| caching.background)
+    }
 }
 
 /// One request and its response.
@@ -225,9 +230,7 @@ impl Exchange {
         match self.state {
             State::Relay { .. } => !self.core.request_complete,
             State::Tunnel { .. } => true,
-            State::Start | State::Wait { .. } | State::Pause | State::Connect(_) | State::Probe(_) | State::Done(_) => {
-                false
-            }
+            _ => false,
         }
     }
 
@@ -243,7 +246,9 @@ impl Exchange {
 
     /// Whether what is left of the response body, `left` bytes, may go to the client unseen.
     pub(super) fn may_pass_unseen(&self, left: u64, least: u64) -> bool {
-        matches!(&self.state, State::Relay { receiving, .. } if relay::may_pass_unseen(receiving, left, least))
+        let to_client_alone = !self.core.is_kept() && self.core.client != ConnId::NOBODY;
+        to_client_alone
+            && matches!(&self.state, State::Relay { receiving, .. } if relay::may_pass_unseen(receiving, left, least))
     }
 
     /// The backend connection it holds.
@@ -252,7 +257,7 @@ impl Exchange {
             State::Connect(link) | State::Probe(link) | State::Relay { link, .. } | State::Tunnel { link, .. } => {
                 Some(link)
             }
-            State::Start | State::Wait { .. } | State::Pause | State::Done(_) => None,
+            _ => None,
         }
     }
 
@@ -295,7 +300,11 @@ impl State {
     /// The next state. Events that mean nothing to a state leave it as it is.
     fn on(self, event: Event<'_>, turn: &mut Turn<'_>) -> Self {
         match (self, event) {
-            (Self::Start, Event::Route) => turn.route(None),
+            (Self::Start, Event::Route) => turn.look_up(),
+            (Self::Start, Event::Fetch) => turn.route(None),
+            (Self::Follow { follower, until }, event) => turn.following(follower, until, event),
+            (Self::Read { reader, follower, writer }, event) => turn.reading(reader, follower, writer, event),
+            (Self::Serve(rest), event) => turn.serving(rest, event),
             (Self::Wait { .. }, Event::Room(granted)) => turn.route(Some(granted)),
             (Self::Pause, Event::Expired) if !turn.exchange_is_late() => turn.route(None),
             (Self::Connect(link), Event::Connected) => turn.send_request(link),
@@ -333,17 +342,21 @@ impl State {
         match self {
             Self::Connect(link) | Self::Probe(link) => Some(*link),
             Self::Relay { link, .. } | Self::Tunnel { link, .. } => Some(*link),
-            Self::Start | Self::Wait { .. } | Self::Pause | Self::Done(_) => None,
+            _ => None,
         }
     }
 
     fn phase(&self, core: &Core) -> Phase {
         match self {
             Self::Start => Phase::ReadingRequest,
-            Self::Wait { .. } | Self::Pause | Self::Connect(_) | Self::Probe(_) => Phase::Forwarding,
-            Self::Relay { receiving: Receiving::Head, .. } if core.request_complete => Phase::ReadingResponse,
+            Self::Follow { .. } | Self::Wait { .. } | Self::Pause | Self::Connect(_) | Self::Probe(_) => {
+                Phase::Forwarding
+            }
+            Self::Relay { receiving: Receiving::Head | Receiving::Again, .. } if core.request_complete => {
+                Phase::ReadingResponse
+            }
             Self::Relay { receiving: Receiving::Head, .. } => Phase::Forwarding,
-            Self::Relay { .. } | Self::Tunnel { .. } => Phase::WritingResponse,
+            Self::Relay { .. } | Self::Tunnel { .. } | Self::Read { .. } | Self::Serve(_) => Phase::WritingResponse,
             Self::Done(Err(Failure::ClientGone | Failure::ClientStalled)) => Phase::Closing,
             Self::Done(_) => Phase::WritingResponse,
         }

@@ -8,28 +8,34 @@ use super::{Close, Event, Failure, Link, Receiving, State, Turn};
 use crate::{
     app::{ConnId, Cx},
     buf::Sink,
+    cache::store::Entry,
     health::Outcome,
     http::{self, BodyLength, BodyWriter, Fields, ResponseHead, Status, Version},
-    proxy::headers,
+    proxy::{downstream::HIGH_WATER, headers},
 };
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// Interim responses per exchange. Real ones send one or two (100, 103); a stream of them is an attack on the client.
 const INTERIMS_MAX: u8 = 16;
 
 /// A connection as a place to put framed bytes.
-struct To<'a> {
-    cx: &'a mut Cx,
-    conn: ConnId,
+pub(super) struct To<'a> {
+    pub(super) cx: &'a mut Cx,
+    pub(super) conn: ConnId,
 }
 
 impl Sink for To<'_> {
     fn owned(&mut self, bytes: Bytes) {
-        self.cx.send(self.conn, bytes);
+        if self.conn != ConnId::NOBODY {
+            self.cx.send(self.conn, bytes);
+        }
     }
 
     fn borrowed(&mut self, bytes: &[u8]) {
-        self.cx.forward(self.conn, bytes);
+        if self.conn != ConnId::NOBODY {
+            self.cx.forward(self.conn, bytes);
+        }
     }
 }
 
@@ -78,24 +84,28 @@ impl Turn<'_> {
             Event::ResponseData(data) => return self.response_data(link, sending, receiving, reusable, data),
             Event::ResponsePassed(length) => return self.response_passed(link, sending, receiving, reusable, length),
             Event::ResponseEnd(trailers) => return self.response_end(link, sending, receiving, reusable, &trailers),
-            Event::UpstreamBad(error) if matches!(receiving, Receiving::Head) => {
-                return self.lost(link, Failure::Response(error), true);
-            }
-            Event::UpstreamBad(error) => return self.give_up(Some(link), Failure::Response(error)),
+            Event::UpstreamBad(error) => return self.upstream_failed(link, &receiving, Failure::Response(error)),
             Event::UpstreamEnded | Event::UpstreamFailed(_) => return self.upstream_gone(link, &receiving),
-            Event::UpstreamLate => {
-                return match receiving {
-                    Receiving::Head => self.lost(link, Failure::FirstByteTimeout, true),
-                    Receiving::Body(_) | Receiving::Complete => self.give_up(Some(link), Failure::ResponseTimeout),
-                };
+            Event::UpstreamLate if matches!(receiving, Receiving::Head) => {
+                return self.lost(link, Failure::FirstByteTimeout, true);
             }
+            Event::UpstreamLate => return self.give_up(Some(link), Failure::ResponseTimeout),
             Event::UpstreamStalled => return self.give_up(Some(link), Failure::UpstreamStalled),
             // Half-close: a client may end its side after the request and still read the response.
             Event::ClientEnded if self.core.request_complete => {}
             Event::ClientEnded => return self.give_up(Some(link), Failure::ClientGone),
+            Event::ClientLost(failure) if self.goes_on_without_client(&receiving) => self.detach(link, failure),
             Event::ClientLost(failure) | Event::RequestBad(failure) => return self.give_up(Some(link), failure),
+            Event::Told if self.is_wanted(&receiving) => self.readers_caught_up(link),
+            Event::Told => return self.give_up(Some(link), Failure::ClientGone),
             Event::Expired if self.exchange_is_late() => return self.give_up(Some(link), Failure::ExchangeTimeout),
-            Event::Expired | Event::Route | Event::Room(_) | Event::Connected | Event::Probed(_) => {}
+            Event::Expired
+            | Event::Route
+            | Event::Fetch
+            | Event::Drained
+            | Event::Room(_)
+            | Event::Connected
+            | Event::Probed(_) => {}
         }
         State::Relay { link, sending, receiving, reusable }
     }
@@ -139,7 +149,7 @@ impl Turn<'_> {
                 let by = self.cx.now() + self.parts.shared.config.deadlines.first_byte;
                 self.expect_upstream(link, Some(by));
             }
-            Receiving::Body(_) => {}
+            Receiving::Body(_) | Receiving::Unchanged(_) | Receiving::Again => {}
         }
         State::Relay { link, sending, receiving, reusable }
     }
@@ -153,7 +163,7 @@ impl Turn<'_> {
         if self.core.head.version == Version::Http11 {
             let mut out = std::mem::take(&mut self.parts.scratch);
             headers::write_interim(&mut out, head);
-            self.cx.send(self.core.client, out.split().freeze());
+            self.send_client(out.split().freeze());
             self.parts.scratch = out;
         }
         if head.status == Status::CONTINUE && !self.core.request_complete {
@@ -164,6 +174,10 @@ impl Turn<'_> {
     }
 
     fn response_head(&mut self, link: Link, sending: BodyWriter, head: &ResponseHead, body: BodyLength) -> State {
+        let stored = match self.keep(link, sending, head, body) {
+            Ok(stored) => stored,
+            Err(state) => return state,
+        };
         let reusable = http::persistent_after(head, body).is_ok();
         if !reusable && !self.core.request_complete {
             self.close_after("backend answered early and closes");
@@ -176,8 +190,12 @@ impl Turn<'_> {
             self.close_after("response ends with the connection");
         }
         self.core.record.status = head.status.code();
-        let date = self.parts.date.text(self.cx.clock().wall);
         let mut out = std::mem::take(&mut self.parts.scratch);
+        if self.core.caching.is_some() {
+            self.put_status(&mut out, None, stored);
+        }
+        let extra = out.split();
+        let date = self.parts.date.text(self.cx.clock().wall);
         headers::write_response(
             &mut out,
             &headers::Outbound {
@@ -186,10 +204,11 @@ impl Turn<'_> {
                 client: self.core.head.version,
                 persist: self.core.close == Close::No,
                 date,
+                extra: &extra,
             },
             &self.parts.shared.config.forwarding,
         );
-        self.cx.send(self.core.client, out.split().freeze());
+        self.send_client(out.split().freeze());
         self.parts.scratch = out;
         let by = (body != BodyLength::Empty).then(|| self.cx.now() + self.parts.shared.config.deadlines.response);
         if let Some(upstream) = self.parts.table.upstream(link.conn) {
@@ -199,7 +218,7 @@ impl Turn<'_> {
     }
 
     /// How the body reaches this client: an HTTP/1.0 client knows no chunks (RFC 9112 §6.1).
-    fn client_framing(&self, body: BodyLength) -> BodyLength {
+    pub(super) fn client_framing(&self, body: BodyLength) -> BodyLength {
         match (body, self.core.head.version) {
             (BodyLength::Chunked | BodyLength::UntilClose, Version::Http11) => BodyLength::Chunked,
             (BodyLength::Chunked | BodyLength::UntilClose, Version::Http10) => BodyLength::UntilClose,
@@ -217,7 +236,13 @@ impl Turn<'_> {
     ) -> State {
         if let Receiving::Body(body) = &mut receiving {
             self.core.record.sent += data.len() as u64;
-            if let Err(error) = body.data(&mut To { cx: self.cx, conn: self.core.client }, data) {
+            let kept = self.keep_piece(link, data);
+            let mut to = To { cx: self.cx, conn: self.core.client };
+            let written = match kept {
+                Some(piece) => body.data_owned(&mut to, piece),
+                None => body.data(&mut to, data),
+            };
+            if let Err(error) = written {
                 return self.give_up(Some(link), Failure::Response(error));
             }
             self.expect_more(link, body);
@@ -259,11 +284,20 @@ impl Turn<'_> {
         reusable: bool,
         trailers: &Fields,
     ) -> State {
+        match receiving {
+            Receiving::Unchanged(entry) => return self.complete_unchanged(link, reusable, &entry),
+            Receiving::Again => {
+                let _ = self.complete(link, reusable);
+                return self.route(None);
+            }
+            _ => {}
+        }
         if let Receiving::Body(body) = &mut receiving
             && let Err(error) = body.end(&mut To { cx: self.cx, conn: self.core.client }, trailers)
         {
             return self.give_up(Some(link), Failure::Response(error));
         }
+        self.keep_complete(trailers);
         if self.core.request_complete || !reusable {
             return self.complete(link, reusable);
         }
@@ -272,11 +306,40 @@ impl Turn<'_> {
         State::Relay { link, sending, receiving: Receiving::Complete, reusable }
     }
 
+    /// The backend has confirmed what is stored: that is the answer.
+    fn complete_unchanged(&mut self, link: Link, reusable: bool, entry: &Arc<Entry>) -> State {
+        let done = self.complete(link, reusable);
+        if self.core.client == ConnId::NOBODY {
+            return done;
+        }
+        self.serve(entry)
+    }
+
+    /// Those who read the response with us have it, or nearly: more of it may come.
+    fn readers_caught_up(&mut self, link: Link) {
+        let unsent = self.parts.table.downstream(self.core.client).map_or(0, |client| client.unsent_now());
+        if unsent <= HIGH_WATER
+            && let Some(upstream) = self.parts.table.upstream(link.conn)
+        {
+            upstream.set_congested(self.cx, false);
+        }
+    }
+
+    /// The backend failed: before its response, another one may be asked.
+    fn upstream_failed(&mut self, link: Link, receiving: &Receiving, failure: Failure) -> State {
+        match receiving {
+            Receiving::Head => self.lost(link, failure, true),
+            _ => self.give_up(Some(link), failure),
+        }
+    }
+
     /// The backend ended or reset its connection before the response did.
     fn upstream_gone(&mut self, link: Link, receiving: &Receiving) -> State {
         match receiving {
             Receiving::Head => self.lost(link, Failure::UpstreamClosed, true),
-            Receiving::Body(_) => self.give_up(Some(link), Failure::Truncated),
+            Receiving::Body(_) | Receiving::Unchanged(_) | Receiving::Again => {
+                self.give_up(Some(link), Failure::Truncated)
+            }
             Receiving::Complete => {
                 self.close_after("backend closed before the request ended");
                 self.complete(link, false)

@@ -139,6 +139,10 @@ impl Turn<'_> {
 
     /// Sends the head; the body follows as it arrives.
     pub(super) fn send_request(&mut self, link: Link) -> State {
+        let now = self.cx.clock();
+        if let Some(caching) = &mut self.core.caching {
+            caching.sent = Some(now);
+        }
         let mut out = std::mem::take(&mut self.parts.scratch);
         self.write_head(link, &mut out);
         self.cx.send(link.conn, out.split().freeze());
@@ -165,10 +169,11 @@ impl Turn<'_> {
 
     fn write_head(&mut self, link: Link, out: &mut BytesMut) {
         let shared = &*self.parts.shared;
+        let question = self.core.caching.as_ref().and_then(|caching| caching.question.as_ref());
         headers::write_request(
             out,
             &headers::Inbound {
-                head: &self.core.head,
+                head: question.unwrap_or(&self.core.head),
                 body: self.core.body,
                 upgrade: self.core.upgrade,
                 peer: self.core.record.peer.ip(),

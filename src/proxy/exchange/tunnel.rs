@@ -35,6 +35,9 @@ impl Turn<'_> {
             Event::Expired if self.exchange_is_late() => return self.give_up(Some(link), Failure::ExchangeTimeout),
             Event::Expired
             | Event::Route
+            | Event::Fetch
+            | Event::Told
+            | Event::Drained
             | Event::Room(_)
             | Event::Connected
             | Event::Probed(_)

@@ -7,6 +7,7 @@
 //! | `/headers` | any | the request's head, as it was received |
 //! | `/status/CODE` | any | that status |
 //! | `/delay/MS` | any | 200, after that many milliseconds |
+//! | `/cpu/MS` | any | 200, after that many milliseconds of computing, or 503 if nobody has time for it |
 //! | `/bytes/N`, `/chunked/N` | `GET` | N bytes, with `Content-Length` or in chunks |
 //! | `/echo` | `POST`, `PUT` | the request's content, as it arrives, with its trailers |
 //! | `/upload` | `POST`, `PUT` | how many bytes arrived |
@@ -17,10 +18,10 @@
 //! [`Http`], which does it in the right order:
 //!
 //! ```text
-//!             head                  end of request                       delay over
-//!   Reading ─────────▶ Receiving ───────────────────▶ (Waiting) ─────────────────────▶ Sending
-//!      ▲         └───▶ Echoing ──┐                                                        │
-//!      └─────────────────────────┴──────────── next request, or Closed ───────────────────┘
+//!             head                  end of request                       delay over, computed
+//!   Reading ─────────▶ Receiving ───────────────────▶ (Waiting, Working) ─────────────────────▶ Sending
+//!      ▲         └───▶ Echoing ──┐                                                                 │
+//!      └─────────────────────────┴──────────── next request, or Closed ────────────────────────────┘
 //! ```
 
 mod config;

@@ -4,7 +4,10 @@ use super::{
     HttpConfig, Name,
     route::{NoRoute, Route},
 };
-use crate::http::{RequestHead, Status};
+use crate::{
+    http::{RequestHead, Status},
+    session::{Work, Worked},
+};
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -22,6 +25,8 @@ pub(super) enum Plan {
 pub(super) enum Reply {
     /// Wait so long, then answer.
     Answer(Duration, Answer),
+    /// Have this computed, then tell.
+    Work(Work),
     /// Tell how long its content was.
     Count,
 }
@@ -30,9 +35,18 @@ pub(super) enum Reply {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) status: Status,
-    /// For the `Allow` field: required in a 405 (RFC 9110 §15.5.6).
-    pub(super) allow: Option<&'static str>,
+    /// What this status comes with.
+    pub(super) field: Option<Field>,
     pub(super) content: Content,
+}
+
+/// A field that some responses have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Field {
+    /// These methods (RFC 9110 §10.2.1).
+    Allow(&'static str),
+    /// In a second (RFC 9110 §10.2.3).
+    RetryAfter,
 }
 
 /// What a response carries.
@@ -51,10 +65,12 @@ impl Plan {
         let mut delay = Duration::ZERO;
         let answer = match Route::of(head.parsed_target().path()) {
             Ok(route) if !route.allows(head.method.as_str()) => Answer {
-                allow: Some(route.allow()),
+                // Required (RFC 9110 §15.5.6).
+                field: Some(Field::Allow(route.allow())),
                 ..Answer::refusal(Status::METHOD_NOT_ALLOWED, "the Allow field lists what is allowed")
             },
             Ok(Route::Echo) => return Self::Echo,
+            Ok(Route::Cpu(time)) => return Self::Read(Reply::Work(Work { time })),
             Ok(Route::Upload) => return Self::Read(Reply::Count),
             Ok(Route::Welcome) => Answer::text(Status::OK, welcome(&config.name)),
             Ok(Route::Health) => Answer::text(Status::OK, "ok\n"),
@@ -66,7 +82,10 @@ impl Plan {
             }
             Ok(Route::Bytes(length)) => Answer::ok(Content::Declared(length)),
             Ok(Route::Chunked(length)) => Answer::ok(Content::Chunked(length)),
-            Ok(Route::Server) => Answer { allow: Some(Route::Welcome.allow()), ..Answer::text(Status::NO_CONTENT, "") },
+            Ok(Route::Server) => {
+                let field = Some(Field::Allow(Route::Welcome.allow()));
+                Answer { field, ..Answer::text(Status::NO_CONTENT, "") }
+            }
             Err(NoRoute::Unknown) => Answer::refusal(Status::NOT_FOUND, "/ lists what there is"),
             Err(NoRoute::Number(usage)) => Answer::refusal(Status::BAD_REQUEST, usage),
         };
@@ -81,7 +100,19 @@ impl Plan {
 
 impl Answer {
     pub(super) fn text(status: Status, text: impl Into<Bytes>) -> Self {
-        Self { status, allow: None, content: Content::Text(text.into()) }
+        Self { status, field: None, content: Content::Text(text.into()) }
+    }
+
+    /// What was wanted was computed, or nobody had time for it.
+    pub(super) fn worked(work: Work, worked: Worked) -> Self {
+        match worked {
+            Worked::Done => Self::text(Status::OK, format!("computed for {} ms\n", work.time.as_millis())),
+            Worked::Refused => Self {
+                // In a second at most somebody will be done with something.
+                field: Some(Field::RetryAfter),
+                ..Self::refusal(Status::SERVICE_UNAVAILABLE, "too much to compute, try again later")
+            },
+        }
     }
 
     /// A status, and a line that says why.
@@ -90,7 +121,7 @@ impl Answer {
     }
 
     fn ok(content: Content) -> Self {
-        Self { status: Status::OK, allow: None, content }
+        Self { status: Status::OK, field: None, content }
     }
 
     fn status(status: Status) -> Self {

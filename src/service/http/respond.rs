@@ -2,7 +2,7 @@
 
 use super::{
     Name,
-    plan::{Answer, Content},
+    plan::{Answer, Content, Field},
 };
 use crate::{
     buf::Output,
@@ -27,7 +27,8 @@ pub(super) struct Asked {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) status: Status,
-    pub(super) allow: Option<&'static str>,
+    /// One more field.
+    pub(super) field: Option<Field>,
     /// Where the content ends; `None` for a status that has none.
     pub(super) length: Option<BodyLength>,
 }
@@ -47,7 +48,7 @@ impl Answer {
             Content::Declared(length) => BodyLength::Exact(*length),
             Content::Chunked(_) => unknown_length(version),
         };
-        Head { status: self.status, allow: self.allow, length: (!self.status.is_bodiless()).then_some(length) }
+        Head { status: self.status, field: self.field, length: (!self.status.is_bodiless()).then_some(length) }
     }
 }
 
@@ -65,8 +66,10 @@ impl Head {
             Some(BodyLength::Chunked) => output.extend(b"Transfer-Encoding: chunked\r\n"),
             Some(BodyLength::Empty | BodyLength::UntilClose) | None => {}
         }
-        if let Some(allow) = self.allow {
-            say(output, format_args!("Allow: {allow}\r\n"));
+        match self.field {
+            Some(Field::Allow(methods)) => say(output, format_args!("Allow: {methods}\r\n")),
+            Some(Field::RetryAfter) => output.extend(b"Retry-After: 1\r\n"),
+            None => {}
         }
         match asked.reuse {
             Err(_) => output.extend(b"Connection: close\r\n"),

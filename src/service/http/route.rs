@@ -16,6 +16,8 @@ pub(super) enum Route {
     Chunked(u64),
     /// `/delay/MS`: an answer after that time.
     Delay(Duration),
+    /// `/cpu/MS`: an answer after computing for that time.
+    Cpu(Duration),
     /// `/status/CODE`: an answer with that status.
     Status(Status),
     /// `/headers`: the request's head as text.
@@ -40,6 +42,9 @@ pub(super) enum NoRoute {
 /// Milliseconds. A proxy waits a minute for an answer and then gives up; longer than five is a mistake in the URL.
 const MAX_DELAY: u64 = 300_000;
 
+/// Milliseconds. A delay costs us nothing, but this is a processor that others cannot have: enough to see what that does.
+const MAX_CPU: u64 = 10_000;
+
 impl Route {
     /// What the path of a target names, `*` included. A query makes no difference.
     pub(super) fn of(path: &str) -> Result<Self, NoRoute> {
@@ -60,6 +65,8 @@ impl Route {
             Some(("chunked", length)) => number(length, 0..=u64::MAX, "chunked/N: N bytes").map(Self::Chunked),
             Some(("delay", time)) => number(time, 0..=MAX_DELAY, "delay/MS: at most 300000 milliseconds")
                 .map(|milliseconds| Self::Delay(Duration::from_millis(milliseconds))),
+            Some(("cpu", time)) => number(time, 0..=MAX_CPU, "cpu/MS: at most 10000 milliseconds")
+                .map(|milliseconds| Self::Cpu(Duration::from_millis(milliseconds))),
             // An interim status (1xx) is not an answer.
             Some(("status", code)) => {
                 const USAGE: &str = "status/CODE: 200 to 599";
@@ -77,7 +84,7 @@ impl Route {
             Self::Echo | Self::Upload => "POST, PUT",
             Self::Server => "OPTIONS",
             // What a proxy does with a request depends on its method; these answer all, so that it can be tried.
-            Self::Welcome | Self::Health | Self::Delay(_) | Self::Status(_) | Self::Headers => {
+            Self::Welcome | Self::Health | Self::Delay(_) | Self::Cpu(_) | Self::Status(_) | Self::Headers => {
                 "GET, HEAD, POST, PUT, PATCH, DELETE"
             }
         }
@@ -103,6 +110,7 @@ mod tests {
     #[test]
     fn paths() {
         const DELAY: NoRoute = NoRoute::Number("delay/MS: at most 300000 milliseconds");
+        const CPU: NoRoute = NoRoute::Number("cpu/MS: at most 10000 milliseconds");
         const STATUS: NoRoute = NoRoute::Number("status/CODE: 200 to 599");
         const BYTES: NoRoute = NoRoute::Number("bytes/N: N bytes");
         const CASES: &[(&str, Result<Route, NoRoute>)] = &[
@@ -127,6 +135,11 @@ mod tests {
             ("/delay/300000", Ok(Route::Delay(Duration::from_secs(300)))),
             ("/delay/300001", Err(DELAY)),
             ("/delay/soon", Err(DELAY)),
+            ("/cpu/0", Ok(Route::Cpu(Duration::ZERO))),
+            ("/cpu/10000", Ok(Route::Cpu(Duration::from_secs(10)))),
+            ("/cpu/10001", Err(CPU)),
+            ("/cpu/-1", Err(CPU)),
+            ("/cpu", Err(NoRoute::Unknown)),
             ("/status/199", Err(STATUS)),
             ("/status/200", Ok(Route::Status(Status::OK))),
             ("/status/503", Ok(Route::Status(Status::SERVICE_UNAVAILABLE))),

@@ -13,7 +13,7 @@ use crate::{
         expects_continue, persistent,
     },
     service::HIGH_WATER,
-    session::{CloseReason, Session, Wants},
+    session::{CloseReason, Session, Wants, Work, Worked},
     time::Now,
 };
 use std::{mem, sync::Arc, time::Instant};
@@ -43,6 +43,8 @@ pub struct Http {
     since: Instant,
     /// The peer took an answer since. It was asked for without a time, so `since` could not be moved then.
     taken: bool,
+    /// Answers begun since somebody asked.
+    answered: u32,
 }
 
 /// Where in an exchange the connection is.
@@ -57,6 +59,8 @@ enum State {
     Echoing { asked: Asked, writer: BodyWriter },
     /// The request is read, and its answer is not due.
     Waiting { asked: Asked, answer: Answer, until: Instant },
+    /// The request is read, and this has to be computed before it is answered.
+    Working { asked: Asked, work: Work },
     /// The answer does not fit the output at once.
     Sending { asked: Asked, pattern: Pattern },
     /// Nothing is heard any more.
@@ -77,6 +81,7 @@ impl Http {
             now,
             since: now.instant,
             taken: false,
+            answered: 0,
         }
     }
 
@@ -144,13 +149,14 @@ impl Http {
 
     fn echo(&mut self, mut asked: Asked) -> State {
         let length = unknown_length(asked.version);
-        self.write_head(&mut asked, Head { status: Status::OK, allow: None, length: Some(length) });
+        self.write_head(&mut asked, Head { status: Status::OK, field: None, length: Some(length) });
         State::Echoing { asked, writer: BodyWriter::of(length) }
     }
 
     fn reply(&mut self, asked: Asked, reply: Reply, content: u64) -> State {
         match reply {
             Reply::Count => self.answer(asked, Answer::text(Status::OK, format!("{content} bytes received\n"))),
+            Reply::Work(work) => State::Working { asked, work },
             Reply::Answer(delay, answer) if delay.is_zero() => self.answer(asked, answer),
             Reply::Answer(delay, answer) => State::Waiting { asked, answer, until: self.now.instant + delay },
         }
@@ -181,6 +187,7 @@ impl Http {
             // The peer asked in a version that knows no other end.
             asked.reuse = asked.reuse.and(Err(CloseReason::PeerAsked));
         }
+        self.answered += 1;
         head.write(*asked, &self.config.name, self.now.wall, &mut self.output);
     }
 
@@ -192,9 +199,11 @@ impl Http {
                 let asked = Asked { version: Version::Http11, head_only: false, reuse: Err(reason) };
                 self.answer(asked, Answer::refusal(status, why))
             }
-            State::Echoing { .. } | State::Waiting { .. } | State::Sending { .. } | State::Closed(_) => {
-                State::Closed(reason)
-            }
+            State::Echoing { .. }
+            | State::Waiting { .. }
+            | State::Working { .. }
+            | State::Sending { .. }
+            | State::Closed(_) => State::Closed(reason),
         };
     }
 
@@ -245,6 +254,8 @@ impl Http {
                 self.state = state;
                 return self.refuse(Status::REQUEST_TIMEOUT, "the request took too long", CloseReason::TooSlow);
             }
+            // It has no deadline of its own, and so none that could pass.
+            state @ State::Working { .. } => state,
             State::Closed(reason) => State::Closed(reason),
             // It does not read, or its answer has begun: nothing that we could still say would reach it whole.
             State::Reading | State::Receiving { .. } | State::Echoing { .. } | State::Sending { .. } => {
@@ -301,6 +312,7 @@ impl Session for Http {
         match self.state {
             State::Closed(reason) => Wants::Close(reason),
             State::Sending { .. } => Wants::Flush,
+            State::Working { work, .. } => Wants::Work(work),
             // With nothing to flush this means: until the deadline, nothing.
             State::Waiting { .. } if self.ended => Wants::Flush,
             _ if !self.output.is_empty() || !self.held.is_empty() => Wants::Flush,
@@ -314,7 +326,8 @@ impl Session for Http {
             State::Reading => self.config.head,
             State::Receiving { .. } | State::Echoing { .. } | State::Sending { .. } => self.config.stall,
             State::Waiting { until, .. } => return Some(*until),
-            State::Closed(_) => return None,
+            // The driver's to know: how long it may take depends on who else has something to compute.
+            State::Working { .. } | State::Closed(_) => return None,
         };
         Some(self.since + patience)
     }
@@ -332,6 +345,20 @@ impl Session for Http {
         if matches!(self.state, State::Closed(_)) {
             self.held = Vec::new();
         }
+    }
+
+    fn worked(&mut self, worked: Worked, now: Now) {
+        self.now = now;
+        self.state = match mem::take(&mut self.state) {
+            State::Working { asked, work } => self.answer(asked, Answer::worked(work, worked)),
+            state => state,
+        };
+        // The peer owes us nothing for the time that we took.
+        self.since = now.instant;
+    }
+
+    fn answered(&mut self) -> u32 {
+        mem::take(&mut self.answered)
     }
 }
 

@@ -349,6 +349,33 @@ fn a_peer_that_has_finished_still_gets_its_delayed_answer() {
 }
 
 #[test]
+fn what_has_to_be_computed_is_asked_for_once_and_answered_in_order() {
+    let start = now();
+    let work = Work { time: Duration::from_millis(20) };
+    for (worked, answer) in [
+        (Worked::Done, with_text("200 OK", "", "computed for 20 ms\n")),
+        (
+            Worked::Refused,
+            with_text(
+                "503 Service Unavailable",
+                "Retry-After: 1\r\n",
+                "503 Service Unavailable: too much to compute, try again later\n",
+            ),
+        ),
+    ] {
+        let mut session = open(start);
+        session.receive([request("GET /cpu/20"), request("GET /health")].concat().as_bytes(), start);
+        session.receive_end(start);
+        // Whatever happens meanwhile: however long it takes, it is the driver's to know.
+        session.expire(start.after(Duration::from_secs(3600)));
+        assert_eq!((session.wants(), session.deadline(), text(&mut session)), (Wants::Work(work), None, String::new()));
+        session.worked(worked, start);
+        assert_eq!(text(&mut session), answer + &with_text("200 OK", "", "ok\n"));
+        assert_eq!((session.wants(), session.answered(), session.answered()), (Wants::Close(FINISHED), 2, 0));
+    }
+}
+
+#[test]
 fn silence_has_its_limits() {
     let HttpConfig { idle, head, stall, .. } = HttpConfig::default();
     let slow =

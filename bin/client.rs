@@ -1,0 +1,34 @@
+//! A client that survives its server: it reconnects, repeats what may be repeated, and says what it does not know.
+//!
+//! The patterns are in `src/client/`, each usable alone; the program is `src/client/shell.rs`.
+
+use clap::Parser;
+use socket_patterns::{
+    cli::{self, Failure},
+    client::{ClientArgs, shell},
+};
+use std::process::ExitCode;
+
+/// Sends commands from stdin to a command server, and prints the answers.
+///
+/// The exit code is 0 if every command was answered, 1 if one was not or there is no server, 2 for wrong usage.
+#[derive(Debug, Parser)]
+#[command(after_help = "\
+Example:
+  thread-per-client --service command &
+  client                                   then type PING; restart the server, and type it again
+  seq 1000 | sed 's/^/ECHO /' | client --in-flight 100 --stats")]
+struct Args {
+    #[command(flatten)]
+    client: ClientArgs,
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    cli::main(|| run(&args))
+}
+
+fn run(args: &Args) -> Result<(), Failure> {
+    let _log = shell::start_logging();
+    shell::run(&args.client)
+}

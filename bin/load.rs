@@ -1,0 +1,41 @@
+//! A load generator: many clients at once, in a closed loop or at a fixed rate, with every failure counted.
+//!
+//! Start with `src/load/clients.rs`, the clients of one thread, and `src/load/schedule.rs`, which is what makes a fixed
+//! rate honest.
+
+use clap::{Parser, Subcommand};
+use socket_patterns::{
+    cli,
+    load::{self, LoadArgs, compare::CompareArgs},
+};
+use std::process::ExitCode;
+
+/// Asks a server as many clients would, and tells how they were served.
+#[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+#[command(after_help = "\
+Examples:
+  load http://127.0.0.1:8080/ --clients 100 --duration 10s
+  load http://127.0.0.1:8080/ --clients 100 --rate 5000      shows a pause of the server
+  load echo://127.0.0.1:8080 --no-keep-alive --json -
+  load compare --quick --html report.html                    every architecture in turns")]
+struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    load: LoadArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Starts every architecture, measures all under the same loads, and tells what each costs and could not do.
+    Compare(CompareArgs),
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    cli::main(|| match &args.command {
+        Some(Command::Compare(args)) => load::compare::compare(args),
+        None => load::command::run(&args.load),
+    })
+}

@@ -1,0 +1,240 @@
+//! One fetch for many who ask at once (RFC 9111 §4): the first leads, the others follow.
+//!
+//! ```text
+//!            lead                       the response may be shared
+//!   nobody ──────▶ Asked ───────────────────────────────────────▶ Open ──▶ stored, or not
+//!                   │                                              followers read it as it arrives
+//!                   ├── it may not be shared: everybody goes alone, and so do those who come soon
+//!                   ╰── the leader failed: somebody else leads
+//! ```
+//!
+//! A leader that goes away in whatever manner lets go of its [`Lead`], and that releases its followers: nobody waits for
+//! somebody who is not there.
+
+use super::{
+    fill::{Added, End, Fill},
+    key::Key,
+    mail::Ticket,
+    store::{Entry, Mark, Place, Store},
+};
+use crate::http::Fields;
+use bytes::Bytes;
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Instant,
+};
+
+/// Why there is nothing to wait for any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Over {
+    /// Look again: there is something in the store now.
+    Stored,
+    /// Look again: the leader failed, and the next one takes its place.
+    Failed,
+    /// The answer may not be shared: go alone.
+    Private,
+}
+
+/// How far a fetch is.
+#[derive(Debug, Clone)]
+pub enum Stage {
+    /// Nothing has come back.
+    Asked,
+    /// A response arrives that may be shared.
+    Open(Arc<Fill>),
+    /// It is over.
+    Over(Over),
+}
+
+/// A fetch that others may follow.
+#[derive(Debug)]
+pub struct Flight {
+    key: Key,
+    hash: u64,
+    followers: AtomicUsize,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    stage: Stage,
+    waiting: Vec<Ticket>,
+    /// A leader that goes on for its followers alone, and is told when the last one has left.
+    orphan: Option<Ticket>,
+}
+
+impl Flight {
+    pub(super) fn new(key: Key, hash: u64) -> Self {
+        let state = State { stage: Stage::Asked, waiting: Vec::new(), orphan: None };
+        Self { key, hash, followers: AtomicUsize::new(0), state: Mutex::new(state) }
+    }
+
+    /// What is fetched.
+    #[must_use]
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    pub(super) fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// Follows.
+    #[must_use]
+    pub fn follow(self: &Arc<Self>, store: &Arc<Store>) -> Follower {
+        self.followers.fetch_add(1, Relaxed);
+        Follower { flight: self.clone(), store: store.clone() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code that can panic runs under the lock, so a poisoned one is still in order.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The new stage, for everybody who waits.
+    fn enter(&self, stage: Stage, store: &Store) {
+        let mut state = self.lock();
+        state.stage = stage;
+        let told = std::mem::take(&mut state.waiting);
+        drop(state);
+        store.mail().post(&told);
+    }
+}
+
+/// One who waits for a fetch, or reads what it brings.
+#[derive(Debug)]
+pub struct Follower {
+    flight: Arc<Flight>,
+    store: Arc<Store>,
+}
+
+impl Follower {
+    /// How far it is. If nothing has come back, `ticket` is told when something has.
+    #[must_use]
+    pub fn stage(&self, ticket: Ticket) -> Stage {
+        let mut state = self.flight.lock();
+        if matches!(state.stage, Stage::Asked) {
+            state.waiting.push(ticket);
+        }
+        state.stage.clone()
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        if self.flight.followers.fetch_sub(1, Relaxed) == 1 {
+            let leader = self.flight.lock().orphan;
+            self.store.mail().post(leader.as_slice());
+        }
+    }
+}
+
+/// The one who fetches.
+#[derive(Debug)]
+pub struct Lead {
+    store: Arc<Store>,
+    flight: Arc<Flight>,
+    /// When it began: what is cut afterwards is not stored.
+    since: Mark,
+    fill: Option<Arc<Fill>>,
+    over: bool,
+}
+
+impl Lead {
+    pub(super) fn new(store: Arc<Store>, flight: Arc<Flight>) -> Self {
+        let since = store.mark(flight.hash);
+        Self { store, flight, since, fill: None, over: false }
+    }
+
+    /// A fetch that nobody can follow, whose response may be stored all the same.
+    #[must_use]
+    pub fn alone(store: Arc<Store>, place: Place<'_>) -> Self {
+        Self::new(store, Arc::new(Flight::new(place.uri.to_key(), place.hash)))
+    }
+
+    /// What is fetched.
+    #[must_use]
+    pub fn key(&self) -> &Key {
+        &self.flight.key
+    }
+
+    /// The same with its hash.
+    #[must_use]
+    pub fn place(&self) -> Place<'_> {
+        Place { uri: self.flight.key.uri(), hash: self.flight.hash }
+    }
+
+    /// How many wait for it, or read what it brings.
+    #[must_use]
+    pub fn followers(&self) -> usize {
+        self.flight.followers.load(Relaxed)
+    }
+
+    /// The leader has no client of its own any more: it is told when the last follower leaves.
+    pub fn orphan(&self, leader: Ticket) {
+        self.flight.lock().orphan = Some(leader);
+    }
+
+    /// The response that arrives, if it is one to be stored.
+    #[must_use]
+    pub fn fill(&self) -> Option<&Arc<Fill>> {
+        self.fill.as_ref()
+    }
+
+    /// A response that is to be stored has begun: `opening` is what is known of it, `length` what its head announced.
+    pub fn open(&mut self, opening: Entry, length: Option<u64>) {
+        let fill = Arc::new(Fill::new(self.store.clone(), opening, length));
+        self.fill = Some(fill.clone());
+        self.flight.enter(Stage::Open(fill), &self.store);
+    }
+
+    /// A part of its body. When it turns out too large, nobody new follows.
+    pub fn append(&mut self, piece: Bytes, leader: Ticket) -> Added {
+        let Some(fill) = &self.fill else { return Added::Unread };
+        let added = fill.append(piece, leader);
+        if added == Added::TooLarge {
+            self.store.land(&self.flight);
+            self.flight.enter(Stage::Over(Over::Private), &self.store);
+        }
+        added
+    }
+
+    /// The body is complete, and `trailers` followed it, for those who read it now: stores what `finish` makes of it in the place of what it `replaces`. What was stored.
+    pub fn complete(
+        mut self,
+        now: Instant,
+        trailers: &Fields,
+        finish: impl FnOnce(&Entry, Vec<Bytes>) -> Option<Entry>,
+        replaces: impl Fn(&Entry, &Entry) -> bool,
+    ) -> Option<Arc<Entry>> {
+        let fill = self.fill.clone()?;
+        let stored = fill.take_body().and_then(|body| finish(fill.opening(), body)).map(Arc::new);
+        // In this order: whoever finds no fetch any more finds the entry.
+        let stored = stored.filter(|entry| self.store.insert(entry.clone(), now, |other| replaces(entry, other)));
+        let stored = stored.filter(|entry| !self.store.withdraw(self.since, entry));
+        fill.finish(End::Complete, trailers);
+        self.release(if stored.is_some() { Over::Stored } else { Over::Private });
+        stored
+    }
+
+    /// There is nothing to wait for any more. Those who read go on reading what there is.
+    pub fn release(&mut self, over: Over) {
+        if !self.over {
+            self.over = true;
+            self.store.land(&self.flight);
+            self.flight.enter(Stage::Over(over), &self.store);
+        }
+    }
+}
+
+impl Drop for Lead {
+    fn drop(&mut self) {
+        if let Some(fill) = &self.fill {
+            fill.finish(End::Broken, &Fields::new());
+        }
+        self.release(Over::Failed);
+    }
+}

@@ -1,0 +1,103 @@
+//! One directive of a `Cache-Control` line: its name, and what is behind it (RFC 9111 §5.2).
+
+use super::Seconds;
+use crate::http::members;
+use std::borrow::Cow;
+
+/// `name [ "=" ( token / quoted-string ) ]`, taken apart but not yet believed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Directive<'a> {
+    /// As spelled; compare without regard to case.
+    pub(super) name: &'a [u8],
+    pub(super) argument: Argument<'a>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Argument<'a> {
+    None,
+    /// A token, or the content of a quoted string with its escapes undone.
+    Value(Cow<'a, [u8]>),
+    /// Something else: white space around the `=`, a semicolon, two values.
+    Malformed,
+}
+
+/// The directives of one field line, in order; what does not start with a name is skipped.
+pub(super) fn directives(line: &[u8]) -> impl Iterator<Item = Directive<'_>> {
+    members(line).filter_map(Directive::parse)
+}
+
+/// Whether a quoted string begins in this line and does not end: what follows the quote cannot be told from its content.
+pub(super) fn is_unterminated(line: &[u8]) -> bool {
+    let (mut quoted, mut escaped) = (false, false);
+    for byte in line {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ => {}
+        }
+    }
+    quoted
+}
+
+impl<'a> Directive<'a> {
+    fn parse(member: &'a [u8]) -> Option<Self> {
+        let end = member.iter().position(|byte| !is_token_byte(*byte)).unwrap_or(member.len());
+        let (name, rest) = member.split_at(end);
+        let argument = match rest {
+            [] => Argument::None,
+            [b'=', value @ ..] => Argument::parse(value),
+            _ => Argument::Malformed,
+        };
+        (!name.is_empty()).then_some(Self { name, argument })
+    }
+
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name.as_bytes())
+    }
+}
+
+impl<'a> Argument<'a> {
+    fn parse(value: &'a [u8]) -> Self {
+        match value {
+            [b'"', content @ .., b'"'] => unquote(content).map_or(Self::Malformed, Self::Value),
+            [] => Self::Malformed,
+            token if token.iter().all(|byte| is_token_byte(*byte)) => Self::Value(Cow::Borrowed(token)),
+            _ => Self::Malformed,
+        }
+    }
+
+    /// A number of seconds, if it is one.
+    pub(super) fn seconds(&self) -> Option<Seconds> {
+        match self {
+            Self::Value(value) => Seconds::parse(value),
+            Self::None | Self::Malformed => None,
+        }
+    }
+}
+
+/// The content of a quoted string with its escapes undone; `None` if it has a quote in its middle.
+fn unquote(content: &[u8]) -> Option<Cow<'_, [u8]>> {
+    if !content.iter().any(|byte| matches!(byte, b'"' | b'\\')) {
+        return Some(Cow::Borrowed(content));
+    }
+    let mut plain = Vec::with_capacity(content.len());
+    let mut bytes = content.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => return None,
+            b'\\' => plain.push(*bytes.next()?),
+            byte => plain.push(*byte),
+        }
+    }
+    Some(Cow::Owned(plain))
+}
+
+/// `tchar` (RFC 9110 §5.6.2).
+pub(super) const fn is_token_byte(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z')
+        || matches!(
+            byte,
+            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+        )
+}

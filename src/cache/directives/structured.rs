@@ -1,0 +1,267 @@
+//! Targeted cache control: a dictionary of structured fields (RFC 9213 §2, RFC 9651 §4.2.2), read strictly. One wrong byte
+//! and the field is as if it were not there.
+
+use super::{
+    ResponseDirectives,
+    arguments::{Argument, Directive},
+};
+use crate::http::Fields;
+use std::borrow::Cow;
+
+/// The field for caches like this one, and what a directive may be called there.
+const FIELD: &str = "cdn-cache-control";
+const KNOWN: &[&str] = &[
+    "max-age",
+    "s-maxage",
+    "no-cache",
+    "private",
+    "no-store",
+    "public",
+    "must-revalidate",
+    "proxy-revalidate",
+    "must-understand",
+    "no-transform",
+    "immutable",
+    "stale-while-revalidate",
+    "stale-if-error",
+];
+/// Those whose value is an Integer, and nothing else that looks like one.
+const NUMERIC: &[&str] = &["max-age", "s-maxage", "stale-while-revalidate", "stale-if-error"];
+
+/// The directives of the targeted field; `None` if there is none, if it is empty, if it is not a dictionary, or if a
+/// directive has a value of a type that it cannot have.
+pub(super) fn targeted(fields: &Fields) -> Option<ResponseDirectives> {
+    let mut lines = fields.get_all(FIELD);
+    let first = lines.next()?;
+    let mut whole = Cow::Borrowed(first);
+    for line in lines {
+        let whole = whole.to_mut();
+        whole.extend_from_slice(b", ");
+        whole.extend_from_slice(line);
+    }
+    let members = dictionary(&whole)?;
+    if members.is_empty() {
+        return None;
+    }
+    let mut all = ResponseDirectives { targeted: true, ..ResponseDirectives::default() };
+    for name in KNOWN {
+        // A key that comes again replaces what it had before.
+        if let Some((key, value)) = members.iter().rev().find(|(key, _)| *key == name.as_bytes())
+            && *value != Value::Boolean(false)
+        {
+            all.add(&Directive { name: key, argument: value.argument(NUMERIC.contains(name))? });
+        }
+    }
+    Some(all)
+}
+
+/// A value as far as a cache directive can mean it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Value<'a> {
+    Boolean(bool),
+    /// Its digits, with the sign.
+    Integer(&'a [u8]),
+    Text(Cow<'a, [u8]>),
+    /// Valid, but of a type that no directive has.
+    Other,
+}
+
+impl Value<'_> {
+    /// As the argument of a directive; `None` if it is not of its type.
+    fn argument(&self, numeric: bool) -> Option<Argument<'_>> {
+        match self {
+            Self::Integer(digits) if numeric => Some(Argument::Value(Cow::Borrowed(digits))),
+            Self::Boolean(_) if !numeric => Some(Argument::None),
+            Self::Text(text) if !numeric => Some(Argument::Value(Cow::Borrowed(text))),
+            _ => None,
+        }
+    }
+}
+
+type Members<'a> = Vec<(&'a [u8], Value<'a>)>;
+
+/// RFC 9651 §4.2.2. Members in order, keys perhaps twice.
+fn dictionary(text: &[u8]) -> Option<Members<'_>> {
+    let mut input = Input(text);
+    let mut members = Vec::new();
+    input.skip(b" ");
+    while !input.0.is_empty() {
+        let key = input.key()?;
+        let value = if input.take(b'=') { input.item_or_inner_list()? } else { Value::Boolean(true) };
+        input.parameters()?;
+        members.push((key, value));
+        input.skip(b" \t");
+        if input.0.is_empty() {
+            return Some(members);
+        }
+        if !input.take(b',') {
+            return None;
+        }
+        input.skip(b" \t");
+        // A comma promises another member.
+        input.peek()?;
+    }
+    Some(members)
+}
+
+/// What is left to read.
+struct Input<'a>(&'a [u8]);
+
+impl<'a> Input<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.0.first().copied()
+    }
+
+    fn next(&mut self) -> Option<u8> {
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*first)
+    }
+
+    fn take(&mut self, byte: u8) -> bool {
+        let there = self.peek() == Some(byte);
+        if there {
+            self.0 = &self.0[1..];
+        }
+        there
+    }
+
+    fn skip(&mut self, bytes: &[u8]) {
+        self.run(|byte| bytes.contains(&byte));
+    }
+
+    /// The bytes up to the first that `like` does not like.
+    fn run(&mut self, like: impl Fn(u8) -> bool) -> &'a [u8] {
+        let end = self.0.iter().position(|byte| !like(*byte)).unwrap_or(self.0.len());
+        let (run, rest) = self.0.split_at(end);
+        self.0 = rest;
+        run
+    }
+
+    /// §4.2.3.3.
+    fn key(&mut self) -> Option<&'a [u8]> {
+        let starts = |byte: u8| byte.is_ascii_lowercase() || byte == b'*';
+        self.peek().filter(|byte| starts(*byte))?;
+        Some(self.run(|byte| starts(byte) || byte.is_ascii_digit() || b"_-.".contains(&byte)))
+    }
+
+    /// §4.2.1.1.
+    fn item_or_inner_list(&mut self) -> Option<Value<'a>> {
+        if !self.take(b'(') {
+            return self.bare_item();
+        }
+        loop {
+            self.skip(b" ");
+            if self.take(b')') {
+                return Some(Value::Other);
+            }
+            self.bare_item()?;
+            self.parameters()?;
+            self.peek().filter(|byte| matches!(byte, b' ' | b')'))?;
+        }
+    }
+
+    /// §4.2.3.2. They mean nothing here (RFC 9213 §2.1), but they have to be right.
+    fn parameters(&mut self) -> Option<()> {
+        while self.take(b';') {
+            self.skip(b" ");
+            self.key()?;
+            if self.take(b'=') {
+                self.bare_item()?;
+            }
+        }
+        Some(())
+    }
+
+    /// §4.2.3.1.
+    fn bare_item(&mut self) -> Option<Value<'a>> {
+        match self.peek()? {
+            b'-' | b'0'..=b'9' => self.number(),
+            b'"' => self.string(),
+            b'?' => self.boolean(),
+            b':' => self.byte_sequence(),
+            b'@' => self.date(),
+            b'%' => self.display_string(),
+            byte if byte.is_ascii_alphabetic() || byte == b'*' => {
+                let token = |byte| super::arguments::is_token_byte(byte) || matches!(byte, b':' | b'/');
+                Some(Value::Text(Cow::Borrowed(self.run(token))))
+            }
+            _ => None,
+        }
+    }
+
+    /// §4.2.4: an Integer of at most 15 digits, or a Decimal of at most 12 and 3.
+    fn number(&mut self) -> Option<Value<'a>> {
+        let start = self.0;
+        let sign = usize::from(self.take(b'-'));
+        let whole = self.run(|byte| byte.is_ascii_digit()).len();
+        if !self.take(b'.') {
+            return (1..=15).contains(&whole).then(|| Value::Integer(&start[..sign + whole]));
+        }
+        let fraction = self.run(|byte| byte.is_ascii_digit()).len();
+        ((1..=12).contains(&whole) && (1..=3).contains(&fraction)).then_some(Value::Other)
+    }
+
+    /// §4.2.5.
+    fn string(&mut self) -> Option<Value<'a>> {
+        self.next();
+        let mut text = Vec::new();
+        loop {
+            match self.next()? {
+                b'"' => return Some(Value::Text(Cow::Owned(text))),
+                b'\\' => text.push(self.next().filter(|byte| matches!(byte, b'"' | b'\\'))?),
+                byte @ b' '..=b'~' => text.push(byte),
+                _ => return None,
+            }
+        }
+    }
+
+    /// §4.2.8.
+    fn boolean(&mut self) -> Option<Value<'a>> {
+        self.next();
+        match self.next()? {
+            b'0' => Some(Value::Boolean(false)),
+            b'1' => Some(Value::Boolean(true)),
+            _ => None,
+        }
+    }
+
+    /// §4.2.7. Only its alphabet is looked at: no directive has such a value.
+    fn byte_sequence(&mut self) -> Option<Value<'a>> {
+        self.next();
+        self.run(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='));
+        self.take(b':').then_some(Value::Other)
+    }
+
+    /// §4.2.9: an Integer.
+    fn date(&mut self) -> Option<Value<'a>> {
+        self.next();
+        self.peek().filter(|byte| *byte == b'-' || byte.is_ascii_digit())?;
+        matches!(self.number()?, Value::Integer(_)).then_some(Value::Other)
+    }
+
+    /// §4.2.10: visible ASCII with lower-case escapes, which together are UTF-8.
+    fn display_string(&mut self) -> Option<Value<'a>> {
+        self.next();
+        if !self.take(b'"') {
+            return None;
+        }
+        let mut text = Vec::new();
+        loop {
+            match self.next()? {
+                b'"' => return std::str::from_utf8(&text).is_ok().then_some(Value::Other),
+                b'%' => text.push(self.lower_hex()? << 4 | self.lower_hex()?),
+                byte @ b' '..=b'~' => text.push(byte),
+                _ => return None,
+            }
+        }
+    }
+
+    fn lower_hex(&mut self) -> Option<u8> {
+        match self.next()? {
+            digit @ b'0'..=b'9' => Some(digit - b'0'),
+            digit @ b'a'..=b'f' => Some(digit - b'a' + 10),
+            _ => None,
+        }
+    }
+}

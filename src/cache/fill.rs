@@ -1,0 +1,333 @@
+//! A response while it arrives: appended by one, read by many.
+//!
+//! ```text
+//!                  leader appends ──▼
+//!   pieces   [ 16 KiB | 16 KiB | 9 KiB ]
+//!               ▲ reader     ▲ reader, has all there is: leaves a ticket
+//! ```
+//!
+//! While it is to be stored, all of it is kept, and its bytes are counted against the cache's size. When that turns out
+//! to be too much, it is not stored, but those who read already must get it to the end: then only what the slowest of
+//! them has not read is kept, and the leader hears when that is a lot ([`Added::Wait`]).
+
+use super::{
+    mail::Ticket,
+    store::{Entry, Store},
+};
+use crate::http::Fields;
+use bytes::{Bytes, BytesMut};
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// What may lie between the leader and the slowest reader of a response that is not stored.
+pub const WINDOW: usize = 1024 * 1024;
+
+/// A stored body has at most one piece for so many bytes, and one more.
+const SPREAD: usize = 128 * 1024;
+
+/// What pieces are made when they were too many.
+const PIECE: usize = 256 * 1024;
+
+/// How a response ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// All of it is there.
+    Complete,
+    /// Its backend failed: what is there is not all.
+    Broken,
+}
+
+/// What became of a piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Added {
+    /// It will be stored with the rest.
+    Kept,
+    /// The response is too large to be stored, as of now: the first time this is said, and the last that it is stored.
+    TooLarge,
+    /// It is not stored, only passed on.
+    Passed,
+    /// As [`Added::Passed`], and readers are far behind: the leader is told when they have caught up.
+    Wait,
+    /// Neither stored nor read by anybody.
+    Unread,
+}
+
+/// A response that arrives.
+pub struct Fill {
+    /// The response without its body.
+    opening: Arc<Entry>,
+    /// How long the body will be, if that was announced.
+    length: Option<u64>,
+    store: Arc<Store>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    pieces: VecDeque<Bytes>,
+    /// Pieces that were dropped before the first of `pieces`.
+    dropped: usize,
+    /// Bytes in `pieces`: all of them reserved in the store.
+    kept: usize,
+    storing: bool,
+    end: Option<End>,
+    /// What followed the body.
+    trailers: Fields,
+    /// Where each reader is; `None`: gone.
+    readers: Vec<Option<usize>>,
+    waiting: Vec<Ticket>,
+    /// The leader waits for readers.
+    leader: Option<Ticket>,
+}
+
+/// What a reader found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Read {
+    /// What is new.
+    pub pieces: Vec<Bytes>,
+    /// Whether that was the end.
+    pub end: Option<End>,
+    /// What follows the body then.
+    pub trailers: Fields,
+}
+
+impl Fill {
+    /// A response whose head has come. `length`: of its body, if that is known.
+    #[must_use]
+    pub fn new(store: Arc<Store>, opening: Entry, length: Option<u64>) -> Self {
+        let state = State {
+            pieces: VecDeque::new(),
+            dropped: 0,
+            kept: 0,
+            storing: true,
+            end: None,
+            trailers: Fields::new(),
+            readers: Vec::new(),
+            waiting: Vec::new(),
+            leader: None,
+        };
+        Self { opening: Arc::new(opening), length, store, state: Mutex::new(state) }
+    }
+
+    /// The response without its body.
+    #[must_use]
+    pub fn opening(&self) -> &Arc<Entry> {
+        &self.opening
+    }
+
+    /// How long the body will be, if that was announced.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    /// Appends a piece; `leader` is told when readers have caught up, if they have to.
+    pub fn append(&self, piece: Bytes, leader: Ticket) -> Added {
+        let room = self.store.reserve(piece.len());
+        let mut state = self.lock();
+        let limit = self.store.limits().object;
+        let fits = room && state.kept + piece.len() <= limit;
+        let mut added = Added::Kept;
+        if state.storing && !fits {
+            state.storing = false;
+            added = Added::TooLarge;
+        } else if !state.storing {
+            added = Added::Passed;
+        }
+        if !room {
+            // Readers have to get it all the same; what they are behind is bounded by the window.
+            self.store.take(piece.len());
+        }
+        state.kept += piece.len();
+        state.pieces.push_back(piece);
+        self.trim(&mut state);
+        if added != Added::Kept && state.readers.iter().all(Option::is_none) {
+            added = if added == Added::TooLarge { added } else { Added::Unread };
+        } else if added == Added::Passed && state.kept > WINDOW {
+            state.leader = Some(leader);
+            added = Added::Wait;
+        }
+        let told = std::mem::take(&mut state.waiting);
+        drop(state);
+        self.store.mail().post(&told);
+        added
+    }
+
+    /// Nothing more comes.
+    pub fn finish(&self, end: End, trailers: &Fields) {
+        let mut state = self.lock();
+        if state.end.is_none() {
+            state.end = Some(end);
+            state.trailers = trailers.clone();
+        }
+        let told = std::mem::take(&mut state.waiting);
+        drop(state);
+        self.store.mail().post(&told);
+    }
+
+    /// The whole body, if it is to be stored. Its bytes are counted by what stores it from now on.
+    #[must_use]
+    pub fn take_body(&self) -> Option<Vec<Bytes>> {
+        let mut state = self.lock();
+        if !state.storing {
+            return None;
+        }
+        self.store.give_back(std::mem::take(&mut state.kept));
+        Some(compact(state.pieces.iter()))
+    }
+
+    /// Whether it will be stored, as far as is known.
+    #[must_use]
+    pub fn is_storing(&self) -> bool {
+        self.lock().storing
+    }
+
+    /// How many bytes have come, as long as none were given up.
+    #[must_use]
+    pub fn kept(&self) -> u64 {
+        self.lock().kept as u64
+    }
+
+    /// Begins to read from the start. `None`: the start is gone.
+    #[must_use]
+    pub fn reader(self: &Arc<Self>) -> Option<Reader> {
+        let mut state = self.lock();
+        if state.dropped > 0 || !state.storing {
+            return None;
+        }
+        let free = state.readers.iter().position(Option::is_none);
+        let id = free.unwrap_or(state.readers.len());
+        if free.is_none() {
+            state.readers.push(None);
+        }
+        state.readers[id] = Some(0);
+        drop(state);
+        Some(Reader { fill: self.clone(), id })
+    }
+
+    /// Drops what everybody has, if it is not to be stored.
+    fn trim(&self, state: &mut State) {
+        if state.storing {
+            return;
+        }
+        let read = state.readers.iter().flatten().min().copied().unwrap_or(usize::MAX);
+        let mut gone = 0;
+        while state.dropped < read
+            && let Some(piece) = state.pieces.pop_front()
+        {
+            state.dropped += 1;
+            gone += piece.len();
+        }
+        state.kept -= gone;
+        self.store.give_back(gone);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No code that can panic runs under the lock, so a poisoned one is still in order.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Fill {
+    fn drop(&mut self) {
+        let kept = self.lock().kept;
+        self.store.give_back(kept);
+    }
+}
+
+/// A body in few pieces: one that came byte by byte must not cost a reference for each, and a small one is one piece, so
+/// that it is sent as one.
+fn compact<'a>(pieces: impl ExactSizeIterator<Item = &'a Bytes> + Clone) -> Vec<Bytes> {
+    let length: usize = pieces.clone().map(Bytes::len).sum();
+    if pieces.len() <= 1 + length / SPREAD {
+        return pieces.cloned().collect();
+    }
+    let mut compact = Vec::with_capacity(1 + length / PIECE);
+    let mut left = length;
+    let mut piece = BytesMut::with_capacity(left.min(PIECE));
+    for bytes in pieces {
+        let mut bytes = &bytes[..];
+        while !bytes.is_empty() {
+            let (now, later) = bytes.split_at(bytes.len().min(piece.capacity() - piece.len()));
+            piece.extend_from_slice(now);
+            bytes = later;
+            if piece.len() == piece.capacity() {
+                left -= piece.len();
+                compact.push(std::mem::replace(&mut piece, BytesMut::with_capacity(left.min(PIECE))).freeze());
+            }
+        }
+    }
+    if !piece.is_empty() {
+        compact.push(piece.freeze());
+    }
+    compact
+}
+
+impl fmt::Debug for Fill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fill").field("of", &self.opening.key).field("length", &self.length).finish_non_exhaustive()
+    }
+}
+
+/// One who reads a response while it arrives.
+#[derive(Debug)]
+pub struct Reader {
+    fill: Arc<Fill>,
+    id: usize,
+}
+
+impl Reader {
+    /// What is read.
+    #[must_use]
+    pub fn fill(&self) -> &Arc<Fill> {
+        &self.fill
+    }
+
+    /// Takes what is new, at least a piece if there is one, and not many more than `most` bytes. If there is nothing, `ticket`
+    /// is told as soon as there is.
+    #[must_use]
+    pub fn read(&self, most: usize, ticket: Ticket) -> Read {
+        let mut state = self.fill.lock();
+        let at = state.readers[self.id].unwrap_or_default();
+        let mut read = Read { pieces: Vec::new(), end: None, trailers: Fields::new() };
+        let mut bytes = 0;
+        for piece in state.pieces.iter().skip(at - state.dropped) {
+            if bytes >= most {
+                break;
+            }
+            bytes += piece.len();
+            read.pieces.push(piece.clone());
+        }
+        let next = at + read.pieces.len();
+        state.readers[self.id] = Some(next);
+        if next == state.dropped + state.pieces.len() {
+            read.end = state.end;
+            read.trailers = state.trailers.clone();
+        }
+        if read.pieces.is_empty() && read.end.is_none() {
+            state.waiting.push(ticket);
+        }
+        self.let_leader_go_on(state);
+        read
+    }
+
+    fn let_leader_go_on(&self, mut state: MutexGuard<'_, State>) {
+        self.fill.trim(&mut state);
+        let leader = if state.kept <= WINDOW / 2 { state.leader.take() } else { None };
+        drop(state);
+        if let Some(leader) = leader {
+            self.fill.store.mail().post(&[leader]);
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let mut state = self.fill.lock();
+        state.readers[self.id] = None;
+        self.let_leader_go_on(state);
+    }
+}

@@ -1,0 +1,57 @@
+//! A shared HTTP cache (RFC 9111): what may be kept, how long it is fresh, when it may be used. Pure: no clock, no socket,
+//! no thread; messages and times come in, decisions with their reasons go out.
+//!
+//! ```text
+//!            request                                                      response of the backend
+//!               │                                                                   │
+//!      directives (may we look?)                                           directives, date
+//!               │                                                                   │
+//!         key, vary ──▶ store ──▶ stored response                       policy (may we keep it?)
+//!                                     │                                             │
+//!                          reuse (may we use it now?)                  freshness (for how long?)
+//!                          │          │           │                                 │
+//!                        Fresh      Stale      Validate ──▶ backend ──▶ 304 ──▶ freshened entry ──▶ store
+//! ```
+
+pub mod args;
+pub mod collapse;
+pub mod conditional;
+pub mod date;
+pub mod directives;
+pub mod entry;
+pub mod fill;
+pub mod freshness;
+pub mod invalidate;
+pub mod key;
+pub mod mail;
+pub mod partial;
+pub mod policy;
+pub mod purge;
+pub mod range;
+pub mod reuse;
+pub mod serve;
+pub mod status;
+pub mod store;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+pub mod validate;
+pub mod validators;
+pub mod vary;
+
+pub use args::{CacheArgs, CacheConfig};
+pub use collapse::Lead;
+pub use directives::{FieldNames, MaxStale, RequestDirectives, ResponseDirectives, Seconds};
+pub use entry::{Body, Extent, Stored, storable};
+pub use freshness::{Freshness, Source};
+pub use invalidate::invalidated;
+pub use key::{Key, Seed, Uri};
+pub use mail::{Mail, Ticket};
+pub use policy::{NotStored, Rules, may_look_up, may_store};
+pub use reuse::{Reuse, Situation, Stale, Validate, is_server_failure, reuse};
+pub use serve::{Answer, Incomplete, answer};
+pub use status::{CacheStatus, Forward};
+pub use store::{Found, Join, Place, Store};
+pub use validate::{Freshened, freshened};
+pub use vary::Selecting;

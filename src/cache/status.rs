@@ -1,0 +1,208 @@
+//! What the cache did for one answer, as `Cache-Status` says it (RFC 9211).
+//!
+//! ```text
+//! Cache-Status: milestone4; hit; ttl=57
+//! Cache-Status: milestone4; fwd=uri-miss; fwd-status=200; ttl=60; stored
+//! Cache-Status: milestone4; fwd=stale; fwd-status=304; ttl=60; collapsed
+//! ```
+//!
+//! Not for answers of our own that no stored response stands behind, such as a 502 (§2). What caches nearer to the origin
+//! said stays in front: each appends.
+
+use bytes::BufMut;
+
+/// Why a request goes to a backend (§2.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Forward {
+    /// The cache was told not to handle such requests: excluded, with content, or an upgrade.
+    Bypass,
+    /// Its method is not cached.
+    Method,
+    /// Nothing is stored for the URI.
+    UriMiss,
+    /// What is stored is for other requests.
+    VaryMiss,
+    /// The request wants the backend asked, though a fresh response is stored.
+    Request,
+    /// What is stored is stale, or must be validated.
+    Stale,
+    /// Only a part is stored.
+    Partial,
+}
+
+impl Forward {
+    /// All of them, in the order of their numbers: for counters.
+    pub const ALL: [Self; 7] =
+        [Self::Bypass, Self::Method, Self::UriMiss, Self::VaryMiss, Self::Request, Self::Stale, Self::Partial];
+
+    /// As the standard spells it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bypass => "bypass",
+            Self::Method => "method",
+            Self::UriMiss => "uri-miss",
+            Self::VaryMiss => "vary-miss",
+            Self::Request => "request",
+            Self::Stale => "stale",
+            Self::Partial => "partial",
+        }
+    }
+}
+
+/// Where an answer came from: one or the other (§2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// From the cache alone.
+    Hit,
+    /// From the backend, or from the cache after the backend was asked.
+    Forwarded {
+        /// Why.
+        why: Forward,
+        /// What the backend answered, if it did.
+        status: Option<u16>,
+        /// The answer is stored now.
+        stored: bool,
+        /// It was another one's request that the backend saw.
+        collapsed: bool,
+    },
+}
+
+/// One member of the field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheStatus<'a> {
+    /// From where.
+    pub origin: Origin,
+    /// Seconds that the answer is fresh still, negative when it is stale. `None` for one that is not stored.
+    pub ttl: Option<i64>,
+    /// Under which key, if that is to be told.
+    pub key: Option<&'a str>,
+}
+
+impl CacheStatus<'_> {
+    /// Appends the member, without a field name: an Item with parameters (RFC 9651 §3.3). `name` is who we are.
+    pub fn write_to(&self, name: &str, out: &mut impl BufMut) {
+        put_name(name, out);
+        match self.origin {
+            Origin::Hit => out.put_slice(b"; hit"),
+            Origin::Forwarded { why, status, stored, collapsed } => {
+                out.put_slice(b"; fwd=");
+                out.put_slice(why.as_str().as_bytes());
+                if let Some(status) = status {
+                    out.put_slice(b"; fwd-status=");
+                    put_integer(i64::from(status), out);
+                }
+                if stored {
+                    out.put_slice(b"; stored");
+                }
+                if collapsed {
+                    out.put_slice(b"; collapsed");
+                }
+            }
+        }
+        if let Some(ttl) = self.ttl {
+            out.put_slice(b"; ttl=");
+            put_integer(ttl, out);
+        }
+        if let Some(key) = self.key {
+            out.put_slice(b"; key=");
+            put_string(key, out);
+        }
+    }
+}
+
+/// A Token where the name is one, else a String (§2).
+fn put_name(name: &str, out: &mut impl BufMut) {
+    let starts = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '*');
+    let goes_on = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~:/".contains(&byte);
+    if starts && name.bytes().all(goes_on) { out.put_slice(name.as_bytes()) } else { put_string(name, out) }
+}
+
+/// RFC 9651 §4.1.6. Only visible ASCII may stand there: other bytes become `?`.
+fn put_string(text: &str, out: &mut impl BufMut) {
+    out.put_u8(b'"');
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => out.put_slice(&[b'\\', byte]),
+            b' '..=b'~' => out.put_u8(byte),
+            _ => out.put_u8(b'?'),
+        }
+    }
+    out.put_u8(b'"');
+}
+
+fn put_integer(number: i64, out: &mut impl BufMut) {
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    let mut rest = number.unsigned_abs();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if number < 0 {
+        out.put_u8(b'-');
+    }
+    out.put_slice(&digits[start..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(status: &CacheStatus<'_>, name: &str) -> String {
+        let mut out = Vec::new();
+        status.write_to(name, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn members() {
+        let forwarded = |why, status, stored, collapsed| Origin::Forwarded { why, status, stored, collapsed };
+        for (origin, ttl, key, expected) in [
+            (Origin::Hit, Some(57), None, "p; hit; ttl=57"),
+            (Origin::Hit, Some(0), None, "p; hit; ttl=0"),
+            (Origin::Hit, Some(-30), None, "p; hit; ttl=-30"),
+            (Origin::Hit, Some(-2_147_483_648), Some("http://a/"), "p; hit; ttl=-2147483648; key=\"http://a/\""),
+            (forwarded(Forward::UriMiss, None, false, false), None, None, "p; fwd=uri-miss"),
+            (
+                forwarded(Forward::UriMiss, Some(200), true, false),
+                Some(60),
+                None,
+                "p; fwd=uri-miss; fwd-status=200; stored; ttl=60",
+            ),
+            (
+                forwarded(Forward::Stale, Some(304), true, true),
+                None,
+                Some("http://a/?\"\\\u{fc}"),
+                "p; fwd=stale; fwd-status=304; stored; collapsed; key=\"http://a/?\\\"\\\\??\"",
+            ),
+        ] {
+            assert_eq!(text(&CacheStatus { origin, ttl, key }, "p"), expected);
+        }
+    }
+
+    #[test]
+    fn names_are_tokens_or_strings() {
+        let hit = CacheStatus { origin: Origin::Hit, ttl: None, key: None };
+        for (name, expected) in [
+            ("milestone4", "milestone4; hit"),
+            ("cache.example:8080", "cache.example:8080; hit"),
+            ("10.0.0.1", "\"10.0.0.1\"; hit"),
+            ("a b", "\"a b\"; hit"),
+            ("", "\"\"; hit"),
+        ] {
+            assert_eq!(text(&hit, name), expected);
+        }
+    }
+
+    #[test]
+    fn reasons_are_those_of_the_standard() {
+        let names: Vec<_> = Forward::ALL.iter().map(|why| why.as_str()).collect();
+        assert_eq!(names, ["bypass", "method", "uri-miss", "vary-miss", "request", "stale", "partial"]);
+        assert!(Forward::ALL.iter().enumerate().all(|(at, why)| *why as usize == at));
+    }
+}

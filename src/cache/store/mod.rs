@@ -1,0 +1,320 @@
+//! Stored responses, found by key, bounded in bytes.
+//!
+//! ```text
+//!   key ── hash ──▶ shard ── lock ──▶ index ──▶ slab ──▶ Arc<Entry>      unlock, then: which variant, is it fresh
+//! ```
+//!
+//! The lock of a shard guards a few words and is held for a few dozen nanoseconds: whoever looks something up takes
+//! references away and judges them outside. No lock is ever held while another is taken. Bodies are shared: a hit costs
+//! one count of references.
+//!
+//! # Memory
+//!
+//! Everything an entry costs is counted ([`Entry::cost`]), and so is what is being filled. Over the limit the entry goes
+//! that was not used for the longest time, of one shard after the other: as keys are spread evenly, the ends of the lists
+//! are about equally old. What is stale and can neither be validated nor be served goes earlier: when it is met, and a
+//! few places of the slab are looked at on every insertion. Nothing ever looks at all of them.
+
+mod budget;
+mod cuts;
+mod entry;
+mod shard;
+#[cfg(test)]
+mod tests;
+mod types;
+
+pub use entry::Entry;
+pub use types::{Candidates, Found, Join, Limits, Place, Stats};
+
+use super::purge::Purge;
+use super::{
+    collapse::{Flight, Lead},
+    key::{Seed, Uri},
+    mail::Mail,
+};
+use cuts::Cuts;
+pub(super) use cuts::Mark;
+use shard::{Dropped, Shard};
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    time::Instant,
+};
+
+/// Places looked at for useless entries on each insertion: with two, a slab is swept at least once while it is replaced.
+const SWEPT: usize = 2;
+
+/// Places of a slab that a walk looks at under one lock.
+const WALKED: usize = 128;
+
+/// Keys per shard whose answers are remembered to be uncacheable. When there are more, the rest is not remembered.
+const PASSED_MAX: usize = 256;
+
+/// Where a walk over all entries stands.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Walk {
+    shard: usize,
+    slot: usize,
+}
+
+/// All stored responses of a proxy, shared by its workers.
+#[derive(Debug)]
+pub struct Store {
+    seed: Seed,
+    shards: Box<[Mutex<Shard>]>,
+    limits: Limits,
+    used: AtomicUsize,
+    /// Which shard gives something up next.
+    cursor: AtomicUsize,
+    stored: AtomicU64,
+    evicted: AtomicU64,
+    expired: AtomicU64,
+    cuts: Cuts,
+    mail: Mail,
+}
+
+impl Store {
+    /// An empty store of `shards` shards (rounded up to a power of two). `mail` reaches those who wait for fetches;
+    /// `seed` is what no client may know.
+    #[must_use]
+    pub fn new(limits: Limits, shards: usize, seed: Seed, mail: Mail) -> Self {
+        let shard = || Mutex::new(Shard::default());
+        Self {
+            seed,
+            shards: std::iter::repeat_with(shard).take(shards.next_power_of_two()).collect(),
+            limits: Limits { object: limits.object.min(limits.bytes / 2), ..limits },
+            used: AtomicUsize::new(0),
+            cursor: AtomicUsize::new(0),
+            stored: AtomicU64::new(0),
+            evicted: AtomicU64::new(0),
+            expired: AtomicU64::new(0),
+            cuts: Cuts::new(),
+            mail,
+        }
+    }
+
+    /// The bounds.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Whom progress reaches.
+    #[must_use]
+    pub fn mail(&self) -> &Mail {
+        &self.mail
+    }
+
+    /// Where a URI is kept.
+    #[must_use]
+    pub fn place<'a>(&self, uri: Uri<'a>) -> Place<'a> {
+        Place { uri, hash: uri.hash(self.seed) }
+    }
+
+    /// What is stored for a URI. A single entry counts as used; of several, the one chosen has to be [`Store::touch`]ed.
+    #[must_use]
+    pub fn look_up(&self, place: Place<'_>, now: Instant) -> Found {
+        let mut useless: Dropped = None;
+        let mut shard = self.shard(place.hash);
+        let mut found = Found { stamp: shard.stamp, ..Found::default() };
+        let mut only = None;
+        for (slot, entry) in shard.of(place) {
+            found.entries.push(entry.clone());
+            only = Some(slot);
+        }
+        if let (Some(slot), Candidates::One(entry)) = (only, &found.entries) {
+            if entry.is_useless(now) {
+                useless = shard.remove(slot);
+                found.entries = Candidates::None;
+            } else {
+                shard.touch(slot);
+            }
+        }
+        found.passed = !shard.passed.is_empty() && shard.passed.get(&place.hash).is_some_and(|until| *until > now);
+        drop(shard);
+        self.dropped(useless.as_slice(), &self.expired);
+        found
+    }
+
+    /// What is stored for a URI, without counting as a use: for the operator.
+    #[must_use]
+    pub fn peek(&self, place: Place<'_>) -> Vec<Arc<Entry>> {
+        self.shard(place.hash).of(place).map(|(_, entry)| entry.clone()).collect()
+    }
+
+    /// Makes an entry the most recently used.
+    pub fn touch(&self, entry: &Arc<Entry>) {
+        let mut shard = self.shard(entry.hash);
+        if let Some(slot) = shard.slot_of(entry) {
+            shard.touch(slot);
+        }
+    }
+
+    /// Takes part in fetching a URI, after a look-up that `found` nothing to use.
+    pub fn join(self: &Arc<Self>, place: Place<'_>, found: &Found) -> Join {
+        let mut shard = self.shard(place.hash);
+        if let Some(flight) = shard.flights.get(&place.hash) {
+            return if place.uri.is(flight.key()) { Join::Follow(flight.clone()) } else { Join::Alone };
+        }
+        if shard.stamp != found.stamp {
+            return Join::Again;
+        }
+        let flight = Arc::new(Flight::new(place.uri.to_key(), place.hash));
+        shard.flights.insert(place.hash, flight.clone());
+        drop(shard);
+        Join::Lead(Lead::new(self.clone(), flight))
+    }
+
+    /// The fetch is over: the next one who asks leads again.
+    pub(super) fn land(&self, flight: &Arc<Flight>) {
+        let hash = flight.hash();
+        let mut shard = self.shard(hash);
+        if shard.flights.get(&hash).is_some_and(|other| Arc::ptr_eq(other, flight)) {
+            shard.flights.remove(&hash);
+        }
+    }
+
+    /// Remembers for a while that nobody need wait for an answer to this URI.
+    pub fn pass(&self, place: Place<'_>, now: Instant) {
+        let mut shard = self.shard(place.hash);
+        if shard.passed.len() >= PASSED_MAX {
+            shard.passed.retain(|_, until| *until > now);
+        }
+        if shard.passed.len() < PASSED_MAX {
+            shard.passed.insert(place.hash, now + self.limits.pass);
+        }
+    }
+
+    /// Puts an entry in, in the place of the one that it `replaces`, if one does. `false`: there is no room.
+    pub fn insert(&self, entry: Arc<Entry>, now: Instant, replaces: impl Fn(&Entry) -> bool) -> bool {
+        let cost = entry.cost();
+        if !self.reserve(cost) {
+            return false;
+        }
+        let mut out = Vec::new();
+        let mut shard = self.shard(entry.hash);
+        shard.passed.remove(&entry.hash);
+        let (mut place, mut last, mut variants) = (None, None, 0);
+        for (slot, other) in shard.of(entry.place()) {
+            variants += 1;
+            last = Some(slot);
+            if replaces(other) {
+                place = Some(slot);
+                break;
+            }
+        }
+        match (place, last) {
+            (Some(slot), _) => out.extend(shard.exchange(slot, entry)),
+            (None, last) => {
+                if let Some(last) = last.filter(|_| variants >= self.limits.variants) {
+                    out.extend(shard.remove(last));
+                }
+                shard.insert(entry);
+            }
+        }
+        let replaced = out.len();
+        shard.sweep(SWEPT, now, &mut out);
+        drop(shard);
+        self.stored.fetch_add(1, Relaxed);
+        let (replaced, useless) = out.split_at(replaced);
+        self.used.fetch_sub(replaced.iter().map(|entry| entry.cost()).sum(), Relaxed);
+        self.dropped(useless, &self.expired);
+        true
+    }
+
+    /// Puts `new` in the place of `old`. `false`: `old` is gone, or there is no room.
+    pub fn replace(&self, old: &Arc<Entry>, new: Arc<Entry>) -> bool {
+        if !self.reserve(new.cost()) {
+            return false;
+        }
+        let cost = new.cost();
+        let mut shard = self.shard(old.hash);
+        let replaced = match shard.slot_of(old) {
+            Some(slot) => shard.exchange(slot, new),
+            None => None,
+        };
+        drop(shard);
+        self.used.fetch_sub(replaced.as_ref().map_or(cost, |old| old.cost()), Relaxed);
+        replaced.is_some()
+    }
+
+    /// Takes out everything stored for a URI, and what is on its way. How many entries that were.
+    pub fn remove(&self, place: Place<'_>) -> usize {
+        self.cuts.cut(place.hash);
+        let mut out = Vec::new();
+        let mut shard = self.shard(place.hash);
+        loop {
+            let first = shard.of(place).next().map(|(slot, _)| slot);
+            let Some(slot) = first else { break };
+            out.extend(shard.remove(slot));
+        }
+        // What is on its way was made before: nobody new follows it, and it is not stored.
+        shard.flights.remove(&place.hash);
+        drop(shard);
+        self.release(&out);
+        out.len()
+    }
+
+    /// What is on its way for this URI is not to be stored, and nobody new waits for it.
+    pub fn cut(&self, place: Place<'_>) {
+        self.cuts.cut(place.hash);
+        self.shard(place.hash).flights.remove(&place.hash);
+    }
+
+    /// The same for all that matches.
+    pub fn cut_all(&self, what: &Purge) {
+        self.cuts.cut_all(what);
+        for shard in &self.shards {
+            lock(shard).flights.retain(|_, flight| !what.names(flight.key()));
+        }
+    }
+
+    /// Now, as far as a fetch of this URI is concerned.
+    pub(super) fn mark(&self, hash: u64) -> Mark {
+        self.cuts.mark(hash)
+    }
+
+    /// Takes an entry out again that was fetched since `mark`, if it was cut meanwhile. Whether it was.
+    pub(super) fn withdraw(&self, mark: Mark, entry: &Arc<Entry>) -> bool {
+        let cut = self.cuts.has_cut(mark, entry);
+        if cut {
+            self.remove_entry(entry);
+        }
+        cut
+    }
+
+    /// Takes out one entry. `false`: it was not there any more.
+    pub fn remove_entry(&self, entry: &Arc<Entry>) -> bool {
+        let mut shard = self.shard(entry.hash);
+        let removed = shard.slot_of(entry).and_then(|slot| shard.remove(slot));
+        drop(shard);
+        self.release(removed.as_slice());
+        removed.is_some()
+    }
+
+    /// Shows `see` the entries of the next few places; `false`: that were all. No lock is held while `see` runs. Entries
+    /// that are stored or moved meanwhile may be missed.
+    pub fn walk(&self, walk: &mut Walk, mut see: impl FnMut(&Arc<Entry>)) -> bool {
+        let Some(shard) = self.shards.get(walk.shard) else { return false };
+        let mut entries = Vec::new();
+        let next = lock(shard).walk(walk.slot, WALKED, |_, entry| entries.push(entry.clone()));
+        match next {
+            Some(slot) => walk.slot = slot,
+            None => *walk = Walk { shard: walk.shard + 1, slot: 0 },
+        }
+        entries.iter().for_each(&mut see);
+        true
+    }
+
+    fn shard(&self, hash: u64) -> MutexGuard<'_, Shard> {
+        // Bits that the map inside does not use: it takes the low ones for the place and the high ones for its tags.
+        lock(&self.shards[(hash >> 32) as usize & (self.shards.len() - 1)])
+    }
+}
+
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    // No code that can panic runs under the lock, so a poisoned one is still in order.
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,295 @@
+//! The store, its budget, and what happens while a response arrives.
+
+use super::*;
+use crate::{
+    cache::{
+        Body,
+        collapse::{Follower, Over, Stage},
+        fill::{Added, End, WINDOW},
+        mail::Ticket,
+        testing::{later, now, stored},
+    },
+    http::{Fields, Method, RequestHead, target::Scheme},
+};
+use bytes::Bytes;
+use std::time::Duration;
+
+const TICKET: Ticket = Ticket { worker: 0, who: 1 };
+
+fn store(bytes: usize, object: usize, shards: usize) -> Arc<Store> {
+    let limits = Limits { bytes, object, variants: 3, pass: Duration::from_secs(5) };
+    Arc::new(Store::new(limits, shards, Seed(7), Mail::new(1, Arc::new(|_| ()))))
+}
+
+fn request(path: &str) -> RequestHead {
+    let mut head = RequestHead::new(Method::Get, path).unwrap();
+    head.fields.push("Host", "h");
+    head
+}
+
+/// An entry whose body is `content`; `variant` is what it answers in `X`.
+fn entry(store: &Store, path: &str, content: &str, variant: Option<&str>) -> Arc<Entry> {
+    let head = request(path);
+    let place = store.place(Uri::of(&head, Scheme::Http).unwrap());
+    let mut stored = stored(&[("Cache-Control", "max-age=60")], "");
+    stored.body = Body::whole(vec![Bytes::copy_from_slice(content.as_bytes())]);
+    if let Some(variant) = variant {
+        let vary: Fields = [("Vary", "X")].into_iter().collect();
+        let asked: Fields = [("X", variant)].into_iter().collect();
+        stored.selecting = crate::cache::Selecting::of(&vary, &asked);
+    }
+    Arc::new(Entry { key: place.uri.to_key(), hash: place.hash, stored, wire: Bytes::new(), useless_at: None })
+}
+
+fn put(store: &Store, path: &str, content: &str) -> bool {
+    let entry = entry(store, path, content, None);
+    store.insert(entry, now().instant, |_| true)
+}
+
+fn bodies(store: &Store, path: &str) -> Vec<Vec<u8>> {
+    let head = request(path);
+    let found = store.look_up(store.place(Uri::of(&head, Scheme::Http).unwrap()), now().instant);
+    found.entries.as_slice().iter().map(|entry| entry.stored.body.pieces().concat()).collect()
+}
+
+fn lead(store: &Arc<Store>, path: &str) -> Join {
+    let head = request(path);
+    let place = store.place(Uri::of(&head, Scheme::Http).unwrap());
+    let found = store.look_up(place, now().instant);
+    store.join(place, &found)
+}
+
+fn leader(store: &Arc<Store>, path: &str) -> Lead {
+    let Join::Lead(lead) = lead(store, path) else { panic!("somebody leads already") };
+    lead
+}
+
+fn follower(store: &Arc<Store>, path: &str) -> Follower {
+    let Join::Follow(flight) = lead(store, path) else { panic!("nobody leads") };
+    flight.follow(store)
+}
+
+fn opened(store: &Arc<Store>, path: &str, length: Option<u64>) -> Lead {
+    let mut lead = leader(store, path);
+    let opening = Arc::into_inner(entry(store, path, "", None)).unwrap();
+    lead.open(opening, length);
+    lead
+}
+
+fn complete(lead: Lead) -> bool {
+    let finish = |opening: &Entry, pieces| {
+        let stored = crate::cache::Stored { body: Body::whole(pieces), ..opening.stored.clone() };
+        Some(Entry { key: opening.key.clone(), hash: opening.hash, stored, wire: Bytes::new(), useless_at: None })
+    };
+    lead.complete(now().instant, &Fields::new(), finish, |_, _| true).is_some()
+}
+
+#[test]
+fn what_was_not_used_for_the_longest_time_goes() {
+    let one = entry(&store(1 << 20, 1 << 10, 1), "/0", &"x".repeat(100), None).cost();
+    // Paths are of one length, so that all cost the same.
+    let store = store(one * 4 + one / 2, 1 << 10, 1);
+    for n in 0..4 {
+        assert!(put(&store, &format!("/{n}"), &"x".repeat(100)));
+    }
+    assert_eq!(bodies(&store, "/0").len(), 1, "used again");
+    assert!(put(&store, "/4", &"x".repeat(100)));
+    let left: Vec<usize> = (0..5).map(|n| bodies(&store, &format!("/{n}")).len()).collect();
+    assert_eq!(left, [1, 0, 1, 1, 1]);
+    assert_eq!((store.stats().entries, store.stats().evicted, store.stats().stored), (4, 1, 5));
+    assert_eq!((store.stats().bytes, store.balance()), (one * 4, (0, 0)));
+}
+
+#[test]
+fn the_budget_holds_over_all_shards() {
+    let store = store(100_000, 50_000, 16);
+    for n in 0..2000 {
+        assert!(put(&store, &format!("/{n}"), &"x".repeat(n % 300)));
+        assert!(store.stats().bytes <= 100_000);
+    }
+    assert!(store.stats().entries > 50 && store.stats().evicted > 1000, "{:?}", store.stats());
+    assert_eq!(store.balance(), (0, 0));
+    // One that needs all the room gets it; one that needs more does not, and pushes nobody out.
+    let bare = entry(&store, "/large", "", None).cost();
+    assert!(put(&store, "/large", &"x".repeat(100_000 - bare)));
+    assert_eq!(store.stats().entries, 1);
+    assert!(!put(&store, "/large", &"x".repeat(100_001 - bare)));
+    assert_eq!(store.stats().entries, 1);
+}
+
+#[test]
+fn the_same_is_replaced_and_variants_are_few() {
+    let store = store(1 << 20, 1 << 10, 1);
+    let same = |variant: &'static str| {
+        let entry = entry(&store, "/a", variant, Some(variant));
+        let selecting = entry.stored.selecting.clone();
+        store.insert(entry, now().instant, move |other| other.stored.selecting == selecting)
+    };
+    for variant in ["1", "2", "1", "3"] {
+        assert!(same(variant));
+    }
+    assert_eq!(bodies(&store, "/a"), [b"3", b"2", b"1"]);
+    assert!(same("4"));
+    assert_eq!(bodies(&store, "/a"), [b"4", b"3", b"2"], "the oldest went");
+    let head = request("/a");
+    assert_eq!(store.remove(store.place(Uri::of(&head, Scheme::Http).unwrap())), 3);
+    assert_eq!((bodies(&store, "/a").len(), store.stats().bytes, store.balance()), (0, 0, (0, 0)));
+}
+
+#[test]
+fn what_is_of_no_use_goes_when_it_is_met_or_swept() {
+    let store = store(1 << 20, 1 << 10, 1);
+    for n in 0..10 {
+        let entry = Arc::into_inner(entry(&store, &format!("/{n}"), "x", None)).unwrap();
+        let entry = Arc::new(Entry { useless_at: Some(later(60).instant), ..entry });
+        assert!(store.insert(entry, now().instant, |_| false));
+    }
+    let head = request("/0");
+    let place = store.place(Uri::of(&head, Scheme::Http).unwrap());
+    assert_eq!(store.look_up(place, later(59).instant).entries.as_slice().len(), 1);
+    assert_eq!(store.look_up(place, later(60).instant).entries.as_slice().len(), 0);
+    for n in 0..9 {
+        assert!(store.insert(entry(&store, &format!("/new/{n}"), "x", None), later(60).instant, |_| false));
+    }
+    assert_eq!((store.stats().entries, store.stats().expired), (9, 10));
+}
+
+#[test]
+fn one_leads_and_the_others_read_what_arrives() {
+    let store = store(1 << 20, 1 << 16, 4);
+    let mut lead = leader(&store, "/a");
+    let follower = follower(&store, "/a");
+    assert!(matches!(follower.stage(TICKET), Stage::Asked));
+    assert_eq!(lead.followers(), 1);
+    lead.open(Arc::into_inner(entry(&store, "/a", "", None)).unwrap(), Some(6));
+    assert_eq!(store.mail().take(0), [1], "told that it has begun");
+    let Stage::Open(fill) = follower.stage(TICKET) else { panic!("it has begun") };
+    let reader = fill.reader().unwrap();
+    assert_eq!(reader.read(100, TICKET).pieces, Vec::<Bytes>::new());
+    assert_eq!(lead.append(Bytes::from_static(b"abc"), TICKET), Added::Kept);
+    assert_eq!(store.mail().take(0), [1]);
+    assert_eq!(reader.read(100, TICKET).pieces, [&b"abc"[..]]);
+    assert_eq!(lead.append(Bytes::from_static(b"def"), TICKET), Added::Kept);
+    assert!(complete(lead));
+    let read = reader.read(100, TICKET);
+    assert_eq!((read.pieces, read.end), (vec![Bytes::from_static(b"def")], Some(End::Complete)));
+    assert!(matches!(follower.stage(TICKET), Stage::Over(Over::Stored)));
+    assert_eq!(bodies(&store, "/a"), [b"abcdef"]);
+    drop((reader, follower, fill));
+    assert_eq!(store.balance(), (0, 0));
+}
+
+#[test]
+fn who_looked_before_something_was_stored_looks_again() {
+    let store = store(1 << 20, 1 << 16, 1);
+    let head = request("/a");
+    let place = store.place(Uri::of(&head, Scheme::Http).unwrap());
+    let found = store.look_up(place, now().instant);
+    assert!(complete(opened(&store, "/a", None)));
+    assert!(matches!(store.join(place, &found), Join::Again));
+}
+
+#[test]
+fn a_leader_that_goes_away_releases_its_followers() {
+    let store = store(1 << 20, 1 << 16, 1);
+    for begun in [false, true] {
+        let lead = if begun { opened(&store, "/a", None) } else { leader(&store, "/a") };
+        let follower = follower(&store, "/a");
+        let reader = lead.fill().and_then(|fill| fill.reader());
+        let _ = (follower.stage(TICKET), reader.as_ref().map(|reader| reader.read(1, TICKET)));
+        drop(lead);
+        assert!(matches!(follower.stage(TICKET), Stage::Over(Over::Failed)));
+        assert!(reader.is_none_or(|reader| reader.read(1, TICKET).end == Some(End::Broken)));
+        assert!(!store.mail().take(0).is_empty());
+        assert_eq!(bodies(&store, "/a").len(), 0);
+    }
+    assert!(matches!(lead(&store, "/a"), Join::Lead(_)), "the next one leads");
+    assert_eq!(store.balance(), (0, 0));
+}
+
+#[test]
+fn an_orphaned_leader_hears_when_the_last_follower_leaves() {
+    let store = store(1 << 20, 1 << 16, 1);
+    let lead = leader(&store, "/a");
+    let (one, two) = (follower(&store, "/a"), follower(&store, "/a"));
+    lead.orphan(Ticket { worker: 0, who: 9 });
+    drop(one);
+    assert_eq!(store.mail().take(0), [0; 0]);
+    drop(two);
+    assert_eq!(store.mail().take(0), [9]);
+}
+
+#[test]
+fn what_is_too_large_is_passed_on_in_a_window() {
+    let store = store(64 << 20, 1000, 1);
+    let mut lead = opened(&store, "/a", None);
+    let late = follower(&store, "/a");
+    let reader = lead.fill().unwrap().reader().unwrap();
+    assert_eq!(lead.append(Bytes::from(vec![1; 1000]), TICKET), Added::Kept);
+    assert_eq!(lead.append(Bytes::from(vec![2; 1]), TICKET), Added::TooLarge);
+    assert!(matches!(late.stage(TICKET), Stage::Over(Over::Private)), "nobody new follows");
+    assert!(lead.fill().unwrap().reader().is_none());
+    let piece = Bytes::from(vec![3; WINDOW / 4]);
+    for _ in 0..3 {
+        assert_eq!(lead.append(piece.clone(), TICKET), Added::Passed);
+    }
+    assert_eq!(lead.append(piece.clone(), Ticket { worker: 0, who: 5 }), Added::Wait);
+    let _ = store.mail().take(0);
+    let mut read = 0;
+    while read < 1001 + WINDOW {
+        read += reader.read(WINDOW, TICKET).pieces.iter().map(Bytes::len).sum::<usize>();
+    }
+    assert_eq!(store.mail().take(0), [5], "the leader may go on");
+    assert!(store.balance().1 <= WINDOW / 4, "{:?}", store.balance());
+    drop(reader);
+    assert_eq!(lead.append(piece, TICKET), Added::Unread);
+    assert!(!complete(lead));
+    drop(late);
+    assert_eq!((bodies(&store, "/a").len(), store.balance()), (0, (0, 0)));
+}
+
+#[test]
+fn a_body_that_came_byte_by_byte_is_one_piece() {
+    let store = store(64 << 20, 8 << 20, 1);
+    let mut lead = opened(&store, "/a", None);
+    let sent: Vec<u8> = (0..200_000u32).map(|n| n as u8).collect();
+    for piece in sent.chunks(7) {
+        assert_eq!(lead.append(Bytes::copy_from_slice(piece), TICKET), Added::Kept);
+    }
+    assert!(complete(lead));
+    let head = request("/a");
+    let found = store.look_up(store.place(Uri::of(&head, Scheme::Http).unwrap()), now().instant);
+    let body = &found.entries.as_slice()[0].stored.body;
+    assert!(body.pieces().len() == 1 && body.pieces()[0] == sent);
+}
+
+#[test]
+fn what_nobody_need_wait_for_is_remembered_for_a_while() {
+    let store = store(1 << 20, 1 << 16, 1);
+    let head = request("/a");
+    let place = store.place(Uri::of(&head, Scheme::Http).unwrap());
+    store.pass(place, now().instant);
+    assert!(store.look_up(place, later(4).instant).passed);
+    assert!(!store.look_up(place, later(5).instant).passed);
+    assert!(put(&store, "/a", "x"));
+    assert!(!store.look_up(place, now().instant).passed, "something was stored after all");
+    // However many there are, few are remembered.
+    for n in 0..1000 {
+        let head = request(&format!("/{n}"));
+        store.pass(store.place(Uri::of(&head, Scheme::Http).unwrap()), now().instant);
+    }
+    assert!(lock(&store.shards[0]).passed.len() <= PASSED_MAX);
+}
+
+#[test]
+fn a_walk_meets_every_entry_once() {
+    let store = store(64 << 20, 1 << 16, 4);
+    for n in 0..1000 {
+        assert!(put(&store, &format!("/{n}"), "x"));
+    }
+    let (mut walk, mut met) = (Walk::default(), Vec::new());
+    while store.walk(&mut walk, |entry| met.push(entry.key.as_str().to_owned())) {}
+    met.sort();
+    met.dedup();
+    assert_eq!(met.len(), 1000);
+}

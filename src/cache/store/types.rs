@@ -1,0 +1,104 @@
+//! What the store is asked and what it answers.
+
+use super::Entry;
+use crate::cache::{
+    collapse::{Flight, Lead},
+    key::Uri,
+};
+use std::{sync::Arc, time::Duration};
+
+/// Where a URI is kept: looked up without an allocation.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The URI.
+    pub uri: Uri<'a>,
+    /// Its hash under the store's seed.
+    pub hash: u64,
+}
+
+/// Bounds on what is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of everything together, overhead included.
+    pub bytes: usize,
+    /// Bytes of one body. At most half of all.
+    pub object: usize,
+    /// Variants of one key.
+    pub variants: usize,
+    /// How long an uncacheable answer is remembered: so long nobody waits for the next one.
+    pub pass: Duration,
+}
+
+/// What is stored for a key.
+#[derive(Debug, Clone, Default)]
+pub enum Candidates {
+    /// Nothing.
+    #[default]
+    None,
+    /// One response: the usual case, without a list.
+    One(Arc<Entry>),
+    /// Several variants, the one stored last first.
+    Many(Vec<Arc<Entry>>),
+}
+
+impl Candidates {
+    /// All of them.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Arc<Entry>] {
+        match self {
+            Self::None => &[],
+            Self::One(entry) => std::slice::from_ref(entry),
+            Self::Many(entries) => entries,
+        }
+    }
+
+    pub(super) fn push(&mut self, entry: Arc<Entry>) {
+        *self = match std::mem::take(self) {
+            Self::None => Self::One(entry),
+            Self::One(first) => Self::Many(vec![first, entry]),
+            Self::Many(mut entries) => {
+                entries.push(entry);
+                Self::Many(entries)
+            }
+        };
+    }
+}
+
+/// What a look-up came to.
+#[derive(Debug, Clone, Default)]
+pub struct Found {
+    /// What is stored.
+    pub entries: Candidates,
+    /// The key's last answer could not be stored: waiting for the next one would be in vain.
+    pub passed: bool,
+    /// When the look was: see [`Store::join`](super::Store::join).
+    pub(super) stamp: u64,
+}
+
+/// Who fetches.
+#[derive(Debug)]
+pub enum Join {
+    /// We do.
+    Lead(Lead),
+    /// Somebody does already.
+    Follow(Arc<Flight>),
+    /// Something was stored since the look-up: look again.
+    Again,
+    /// Nobody can be waited for: the hash of the key is taken.
+    Alone,
+}
+
+/// What happened, as numbers that only grow, and what is there now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Entries now.
+    pub entries: usize,
+    /// Bytes now, with overhead and with what is being filled.
+    pub bytes: usize,
+    /// Entries put in.
+    pub stored: u64,
+    /// Entries that had to go for want of room.
+    pub evicted: u64,
+    /// Entries that were of no use any more.
+    pub expired: u64,
+}

@@ -1,0 +1,360 @@
+//! Connections for one request at a time each, kept and shared by threads: the proxy's [`Pool`] behind a lock.
+//!
+//! A handshake costs a round trip, and the server's `accept` another thread or table entry. So connections are kept. But a
+//! server closes what idles, or was restarted meanwhile, and the end it sent waits unread in our kernel: so at checkout
+//! each is looked at, and a dead one is dropped before a request is risked on it. What remains is the moment between the
+//! look and the write. That is why [`Attempts`](super::Attempts) counts what was written.
+//!
+//! ```
+//! use socket_patterns::{client::{Config, ConnectionPool, Request, demo}, pool::PoolConfig};
+//!
+//! let server = demo::command_server()?;
+//! let pool = ConnectionPool::new(&[server.address()], PoolConfig { max: 2, ..PoolConfig::default() }, Config::default());
+//! std::thread::scope(|scope| {
+//!     for _ in 0..8 {
+//!         scope.spawn(|| {
+//!             let answer = pool.ask(&Request::new("PING").unwrap().idempotent());
+//!             assert_eq!(answer.unwrap().text, "PONG");
+//!         });
+//!     }
+//! });
+//! // Eight requests, and never more than two connections.
+//! let stats = pool.stats();
+//! assert!(stats.opened <= 2 && stats.reused >= 6);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod exchange;
+mod pooled;
+mod shared;
+
+pub use pooled::Pooled;
+
+use super::{
+    Answer, Attempts, Cause, Config, Error, Event, Reconnect, Request, Verdict, Written, config::FREE_RETRIES,
+};
+use crate::{
+    backend::{Backend, BackendId},
+    net::{self, clock, connect},
+    pool::{BackendSet, Checkin, Lease, Pool, PoolConfig, Slots, Stats},
+    resilience::{Admit, Breaker, BreakerState, RetryBudget},
+};
+use exchange::is_quiet;
+use shared::{Conn, Idle, Shared, Slot};
+use slab::Slab;
+use std::{
+    collections::HashMap,
+    fmt,
+    io::ErrorKind,
+    net::{Shutdown, SocketAddr},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// The one backend of such a pool.
+const SERVER: BackendId = BackendId(0);
+
+/// Connections to one server.
+pub struct ConnectionPool {
+    to: Vec<SocketAddr>,
+    config: Config,
+    queue_timeout: Duration,
+    shared: Mutex<Shared>,
+    /// Told whenever somebody in line has got something.
+    granted: Condvar,
+    /// Told when it is closed.
+    closed: Condvar,
+    watcher: Box<dyn Fn(Event) + Send + Sync>,
+}
+
+impl ConnectionPool {
+    /// No connection yet. `to` are addresses of one server, tried in turn.
+    #[must_use]
+    pub fn new(to: &[SocketAddr], pool: PoolConfig, config: Config) -> Self {
+        Self::watched(to, pool, config, |_| {})
+    }
+
+    /// Like [`Self::new`]; `watcher` hears of failed tries and of the breaker.
+    #[must_use]
+    pub fn watched(
+        to: &[SocketAddr],
+        pool: PoolConfig,
+        config: Config,
+        watcher: impl Fn(Event) + Send + Sync + 'static,
+    ) -> Self {
+        let address = to.first().copied().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
+        let server = Backend { id: SERVER, name: address.to_string(), address, weight: 1, max: None };
+        let slots = Arc::new(Slots::new(&[server], pool, 1));
+        let shared = Shared {
+            pool: Pool::new(slots, 0),
+            idle: Slab::new(),
+            busy: Slab::new(),
+            ready: HashMap::new(),
+            next_ticket: 0,
+            breaker: config.breaker.map(Breaker::new),
+            half_open: false,
+            retries: RetryBudget::new(config.retry_ratio, FREE_RETRIES, now()),
+            closed: false,
+        };
+        Self {
+            to: to.to_vec(),
+            config,
+            queue_timeout: pool.queue_timeout,
+            shared: Mutex::new(shared),
+            granted: Condvar::new(),
+            closed: Condvar::new(),
+            watcher: Box::new(watcher),
+        }
+    }
+
+    /// Asks on any connection, again if that is safe, within the time for all tries.
+    ///
+    /// # Errors
+    ///
+    /// No answer, and whether the request may have been executed all the same.
+    pub fn ask(&self, request: &Request) -> Result<Answer, Error> {
+        let mut attempts = Attempts::new(self.config.policy, request.is_idempotent(), now());
+        let mut reconnect = Reconnect::new(self.config.backoff, self.config.reconnects);
+        self.lock().retries.request(now());
+        let mut last = Cause::TimedOut;
+        let mut tries = 0;
+        loop {
+            let Some(within) = attempts.begin(now()) else { return Err(attempts.error(last)) };
+            tries += 1;
+            let (written, cause) = match self.try_once(request, within) {
+                Ok(text) => return Ok(Answer { text, tries }),
+                Err(failed) => failed,
+            };
+            tries -= u32::from(written == Written::Nothing);
+            // Nobody is helped by asking a policy again.
+            if matches!(cause, Cause::BreakerOpen { .. } | Cause::QueueFull | Cause::Closed) {
+                return Err(attempts.abandon(written, cause));
+            }
+            if let Verdict::GiveUp(error) = attempts.failed(written, cause.clone(), now()) {
+                return Err(error);
+            }
+            if written > Written::Nothing && !self.lock().retries.may_retry(now()) {
+                return Err(attempts.error(cause));
+            }
+            match reconnect.failed(rand::random()) {
+                Ok(again) => {
+                    (self.watcher)(Event::Lost { cause: cause.clone(), again });
+                    self.pause(attempts.ends().min(now() + again.after));
+                }
+                Err(gave_up) => {
+                    return Err(attempts.error(Cause::GaveUp { tries: gave_up.tries, last: Box::new(cause) }));
+                }
+            }
+            last = cause;
+        }
+    }
+
+    /// Opens a first connection, and keeps it: so a missing server is noticed before anything is asked.
+    ///
+    /// # Errors
+    ///
+    /// What the last address said.
+    pub fn warm_up(&self) -> Result<(), net::Error> {
+        let within = self.config.connect_timeout;
+        self.checkout(within).map(drop).map_err(|cause| {
+            let kind = if let Cause::Connect(kind) = cause { kind } else { ErrorKind::TimedOut };
+            net::Error::Connect { to: self.to[self.to.len() - 1], source: kind.into() }
+        })
+    }
+
+    /// Ends at once: what waits for an answer is told so, and nothing more is sent.
+    pub fn close(&self) {
+        let mut shared = self.lock();
+        shared.closed = true;
+        for (_, stream) in &shared.busy {
+            // The error would mean that the peer has gone.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        drop(shared);
+        self.closed.notify_all();
+        self.granted.notify_all();
+    }
+
+    /// One try, which the breaker hears of.
+    fn try_once(&self, request: &Request, within: Duration) -> Result<String, (Written, Cause)> {
+        let ends = now() + within;
+        self.admit().map_err(|cause| (Written::Nothing, cause))?;
+        let result = match self.checkout(within) {
+            Ok(mut conn) => conn.ask(request, ends.saturating_duration_since(now())),
+            Err(cause) => Err((Written::Nothing, cause)),
+        };
+        let mut shared = self.lock();
+        let changed = match (&result, &mut shared.breaker) {
+            (_, None) => None,
+            (Ok(_), Some(breaker)) => breaker.success(now()),
+            (Err((_, Cause::QueueFull | Cause::Closed)), Some(breaker)) => {
+                breaker.cancel_trial();
+                None
+            }
+            (Err(_), Some(breaker)) => breaker.failure(now()),
+        };
+        shared.half_open &= changed.is_none();
+        drop(shared);
+        if let Some(state) = changed {
+            (self.watcher)(Event::Breaker(state));
+        }
+        result
+    }
+
+    /// Waits, unless the pool is closed meanwhile.
+    fn pause(&self, until: Instant) {
+        let mut shared = self.lock();
+        while !shared.closed {
+            let left = until.saturating_duration_since(now());
+            if left.is_zero() {
+                return;
+            }
+            shared = self.closed.wait_timeout(shared, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn admit(&self) -> Result<(), Cause> {
+        let now = now();
+        let mut shared = self.lock();
+        if shared.closed {
+            return Err(Cause::Closed);
+        }
+        let Some(breaker) = &mut shared.breaker else { return Ok(()) };
+        match breaker.admit(now) {
+            Admit::No { retry_at } => Err(Cause::BreakerOpen { retry_in: retry_at.saturating_duration_since(now) }),
+            Admit::Trial if !std::mem::replace(&mut shared.half_open, true) => {
+                drop(shared);
+                (self.watcher)(Event::Breaker(BreakerState::HalfOpen));
+                Ok(())
+            }
+            Admit::Yes | Admit::Trial => Ok(()),
+        }
+    }
+
+    /// A connection of one's own, kept or new, after waiting in line if there are too many.
+    ///
+    /// # Errors
+    ///
+    /// None could be opened, the line is full, or the time is over.
+    pub fn checkout(&self, within: Duration) -> Result<Pooled<'_>, Cause> {
+        let ends = now() + within;
+        loop {
+            let slot = self.slot(ends)?;
+            match slot {
+                // A dead one has told: its end, or bytes that nobody asked for, wait to be read.
+                Slot::Reuse(conn, lease) if !is_quiet(&conn.stream) => self.ended(lease, conn),
+                Slot::Reuse(conn, lease) => return Ok(Pooled::new(self, conn, lease)),
+                Slot::Open(lease) => return self.open(lease, ends),
+            }
+        }
+    }
+
+    fn open(&self, lease: Lease, ends: Instant) -> Result<Pooled<'_>, Cause> {
+        let mut failed = ErrorKind::AddrNotAvailable;
+        for address in &self.to {
+            let left = ends.saturating_duration_since(now()).min(self.config.connect_timeout);
+            if left.is_zero() {
+                failed = ErrorKind::TimedOut;
+                break;
+            }
+            match connect::connect(*address, left) {
+                Ok(stream) => {
+                    let conn = Conn { stream: Arc::new(stream), asked: 0 };
+                    return Ok(Pooled::new(self, conn, lease));
+                }
+                Err(error) => failed = error.kind(),
+            }
+        }
+        let mut shared = self.lock();
+        shared.pool.ended(lease);
+        self.serve_line(shared);
+        Err(Cause::Connect(failed))
+    }
+
+    /// A connection or the right to open one, now or when it is our turn.
+    fn slot(&self, ends: Instant) -> Result<Slot, Cause> {
+        let mut shared = self.lock();
+        if let Some(slot) = shared.take() {
+            return Ok(slot);
+        }
+        let ticket = shared.next_ticket;
+        shared.next_ticket = ticket.wrapping_add(1);
+        let began = now();
+        shared.pool.wait(ticket, all(), began).map_err(|_| Cause::QueueFull)?;
+        let ends = ends.min(began + self.queue_timeout);
+        loop {
+            if let Some(slot) = shared.ready.remove(&ticket) {
+                return Ok(slot);
+            }
+            let left = ends.saturating_duration_since(now());
+            if left.is_zero() {
+                shared.pool.cancel(ticket);
+                // What it was granted at this moment goes to the next.
+                let mut closing = Vec::new();
+                shared.pool.woken(&mut closing);
+                closing.into_iter().for_each(|key| drop(shared.idle.try_remove(key)));
+                self.serve_line(shared);
+                return Err(Cause::TimedOut);
+            }
+            shared = self.granted.wait_timeout(shared, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Gives what is free to those who wait longest. The lock is let go.
+    fn serve_line(&self, mut shared: MutexGuard<'_, Shared>) {
+        while let Some(granted) = shared.pool.granted() {
+            match shared.take() {
+                Some(slot) => drop(shared.ready.insert(granted.ticket, slot)),
+                None => shared.pool.wait_again(granted, all()),
+            }
+        }
+        drop(shared);
+        self.granted.notify_all();
+    }
+
+    fn ended(&self, lease: Lease, conn: Conn) {
+        drop(conn);
+        let mut shared = self.lock();
+        shared.pool.ended(lease);
+        self.serve_line(shared);
+    }
+
+    fn checkin(&self, lease: Lease, conn: Conn) {
+        let mut shared = self.lock();
+        let now = now();
+        shared.sweep(now);
+        let key = shared.idle.insert(Idle { conn, until: None });
+        match shared.pool.checkin(key, lease, now) {
+            Checkin::Kept { until } => shared.idle[key].until = until,
+            Checkin::Close(_) => drop(shared.idle.remove(key)),
+        }
+        self.serve_line(shared);
+    }
+
+    /// What the pool has done and holds.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.lock().pool.stats()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        // Nothing in here can panic halfway through a change.
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for ConnectionPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectionPool").field("to", &self.to).field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
+
+fn all() -> BackendSet {
+    let mut all = BackendSet::new();
+    all.insert(SERVER);
+    all
+}
+
+fn now() -> Instant {
+    clock::now().instant
+}

@@ -1,0 +1,67 @@
+//! What is behind the lock: the pool that decides, and the streams that its names stand for.
+
+use super::{SERVER, now};
+use crate::{
+    pool::{Checkout, CloseReason, Lease, Pool},
+    resilience::{Breaker, RetryBudget},
+};
+use slab::Slab;
+use std::{collections::HashMap, net::TcpStream, sync::Arc, time::Instant};
+
+/// What the threads of a pool share, behind one lock.
+pub(super) struct Shared {
+    pub(super) pool: Pool<usize>,
+    /// Connections that idle, by their name in the pool.
+    pub(super) idle: Slab<Idle>,
+    /// Those in use, to be cut off when the pool is closed.
+    pub(super) busy: Slab<Arc<TcpStream>>,
+    /// What those in line have got and not taken yet.
+    pub(super) ready: HashMap<u32, Slot>,
+    pub(super) next_ticket: u32,
+    pub(super) breaker: Option<Breaker>,
+    /// It was told that the breaker is half-open.
+    pub(super) half_open: bool,
+    pub(super) retries: RetryBudget,
+    pub(super) closed: bool,
+}
+
+pub(super) struct Idle {
+    pub(super) conn: Conn,
+    pub(super) until: Option<Instant>,
+}
+
+/// A connection, and how many requests it has carried.
+pub(super) struct Conn {
+    pub(super) stream: Arc<TcpStream>,
+    pub(super) asked: u64,
+}
+
+/// What a checkout gives.
+pub(super) enum Slot {
+    Reuse(Conn, Lease),
+    Open(Lease),
+}
+
+impl Shared {
+    /// What is free now.
+    pub(super) fn take(&mut self) -> Option<Slot> {
+        loop {
+            match self.pool.checkout(SERVER, now()) {
+                Checkout::Reuse { conn, lease, .. } => return Some(Slot::Reuse(self.idle.remove(conn).conn, lease)),
+                Checkout::Open(lease) => return Some(Slot::Open(lease)),
+                Checkout::Evict { conn, .. } => drop(self.idle.remove(conn)),
+                Checkout::Full => return None,
+            }
+        }
+    }
+
+    /// Closes what has idled too long. Nobody has a timer for it: it is done whenever one comes back.
+    pub(super) fn sweep(&mut self, now: Instant) {
+        let over = |(key, idle): (usize, &Idle)| idle.until.is_some_and(|until| until <= now).then_some(key);
+        let keys: Vec<usize> = self.idle.iter().filter_map(over).collect();
+        for key in keys {
+            self.pool.forget(SERVER, key, CloseReason::IdleTooLong);
+            self.idle.remove(key);
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! What the tests of the client share.
+
+use std::time::Instant;
+
+/// The time at which every test starts.
+// Any instant will do: the tests only add to it.
+#[allow(clippy::disallowed_methods)]
+pub(super) fn base() -> Instant {
+    Instant::now()
+}

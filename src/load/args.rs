@@ -1,0 +1,142 @@
+//! The flags of `load URL`.
+
+use super::{HttpScript, LineScript, Plan, Scheme, Script, Target, run};
+use crate::{
+    cli::Failure,
+    http::Method,
+    units::{duration, nonzero_duration},
+};
+use std::{
+    fs,
+    num::{NonZeroU64, NonZeroUsize},
+    path::PathBuf,
+    thread,
+    time::Duration,
+};
+
+/// What to ask, how often, and what to write about it.
+#[derive(Debug, Clone, clap::Args)]
+pub struct LoadArgs {
+    /// Whom to ask: http://HOST:PORT/PATH, echo://HOST:PORT or command://HOST:PORT.
+    #[arg(value_name = "URL")]
+    pub target: Option<Target>,
+    /// Connections.
+    #[arg(short, long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub clients: u32,
+    /// How long to measure.
+    #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = nonzero_duration)]
+    pub duration: Duration,
+    /// How long to run before measuring.
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
+    pub warm_up: Duration,
+    /// Requests a second, fixed beforehand (open loop). Without it each client asks again when it was answered.
+    #[arg(short, long, value_name = "N")]
+    pub rate: Option<NonZeroU64>,
+    /// How long a request may take, connecting included.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = nonzero_duration)]
+    pub timeout: Duration,
+    /// Threads [default: half the CPUs, so that a server on this machine has the other half].
+    #[arg(short, long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+    /// A new connection for each request.
+    #[arg(long)]
+    pub no_keep_alive: bool,
+    /// Requests under way on a connection.
+    #[arg(long, value_name = "N", default_value = "1", conflicts_with = "no_keep_alive")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub pipeline: u32,
+    /// HTTP method.
+    #[arg(long, value_name = "METHOD", default_value = "GET")]
+    pub method: Method,
+    /// HTTP field, as in "Accept: text/html". May be given several times.
+    #[arg(short = 'H', long = "header", value_name = "FIELD", value_parser = field)]
+    pub headers: Vec<(String, String)>,
+    /// HTTP content to send.
+    #[arg(long, value_name = "TEXT", conflicts_with = "body_file")]
+    pub body: Option<String>,
+    /// File with the HTTP content to send.
+    #[arg(long, value_name = "FILE")]
+    pub body_file: Option<PathBuf>,
+    /// Line protocols: what to say [default: hello for echo, PING for command].
+    #[arg(long, value_name = "TEXT")]
+    pub line: Option<String>,
+    /// The server's process, to tell what it and its children use.
+    #[arg(long, value_name = "PID")]
+    pub server_pid: Option<u32>,
+    /// What to write about it.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// What to write about a run.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct OutputArgs {
+    /// Write the result as JSON; with "-" to stdout, instead of text.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write the result as a page with plots that needs nothing else.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
+
+impl LoadArgs {
+    /// The plan that the flags ask for. Connects once, to see that somebody is there.
+    ///
+    /// # Errors
+    ///
+    /// A flag that makes no sense, or a target that cannot be reached: exit code 2.
+    pub fn plan(&self) -> Result<Plan, Failure> {
+        let Some(target) = self.target.clone() else {
+            return Err(Failure::Usage("whom? Give a URL such as http://127.0.0.1:8080/".to_owned()));
+        };
+        let script = self.script(&target).map_err(Failure::Usage)?;
+        let cpus = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let threads = self.threads.map_or((cpus / 2).max(1), NonZeroUsize::get);
+        Ok(Plan {
+            to: run::reach(&target, self.timeout)?,
+            target,
+            script,
+            clients: self.clients as usize,
+            threads: threads.min(self.clients as usize),
+            pipeline: self.pipeline,
+            keep_alive: !self.no_keep_alive,
+            duration: self.duration,
+            warm_up: self.warm_up,
+            timeout: self.timeout,
+            rate: self.rate.map(NonZeroU64::get),
+            server: self.server_pid,
+        })
+    }
+
+    fn script(&self, target: &Target) -> Result<Script, String> {
+        let keep_alive = !self.no_keep_alive;
+        if target.scheme != Scheme::Http {
+            if !self.headers.is_empty() || self.body.is_some() || self.body_file.is_some() || self.method != Method::Get
+            {
+                return Err("--method, --header and --body are for http://; a line protocol has --line".to_owned());
+            }
+            let line = self.line.as_deref().unwrap_or(target.scheme.usual_line());
+            return LineScript::new(target.scheme, line, keep_alive).map(Script::Lines);
+        }
+        if self.line.is_some() {
+            return Err("--line is for echo:// and command://; HTTP has --body".to_owned());
+        }
+        let body = match (&self.body, &self.body_file) {
+            (Some(text), _) => text.clone().into_bytes(),
+            (None, Some(file)) => fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?,
+            (None, None) => Vec::new(),
+        };
+        HttpScript::new(target, self.method.clone(), &self.headers, &body, keep_alive).map(Script::Http)
+    }
+}
+
+/// Reads `Name: value`.
+fn field(text: &str) -> Result<(String, String), String> {
+    const HINT: &str = "write Name: value";
+    let (name, value) = text.split_once(':').ok_or(HINT)?;
+    // What makes a method makes a name: a token (RFC 9110 §5.6.2).
+    if Method::from_bytes(name.as_bytes()).is_err() || value.contains(['\r', '\n', '\0']) {
+        return Err(HINT.to_owned());
+    }
+    Ok((name.to_owned(), value.trim().to_owned()))
+}

@@ -1,0 +1,74 @@
+//! The flags of `load compare`.
+
+use super::matrix::{Architecture, Connections, Matrix, Service};
+use crate::{
+    load::args::OutputArgs,
+    units::{duration, nonzero_duration},
+};
+use std::{num::NonZeroU32, time::Duration};
+
+/// What to compare, how long, and what to write about it.
+#[derive(Debug, Clone, clap::Args)]
+pub struct CompareArgs {
+    /// Architectures, by the names of their programs [default: all that are built].
+    #[arg(long, value_name = "NAMES", value_enum, value_delimiter = ',')]
+    pub architectures: Vec<Architecture>,
+    /// Numbers of clients.
+    #[arg(long, value_name = "NUMBERS", value_delimiter = ',', default_value = "1,10,100,1000")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub clients: Vec<u32>,
+    /// Services.
+    #[arg(long, value_name = "NAMES", value_enum, value_delimiter = ',', default_value = "echo,http")]
+    pub services: Vec<Service>,
+    /// Whether a connection carries many requests (kept) or one (new).
+    #[arg(long, value_name = "KINDS", value_enum, value_delimiter = ',', default_value = "kept,new")]
+    pub connections: Vec<Connections>,
+    /// How long each cell is measured in a round [default: 1s; with --quick 300ms].
+    #[arg(long, value_name = "TIME", value_parser = nonzero_duration)]
+    pub duration: Option<Duration>,
+    /// How long it runs before [default: 300ms; with --quick 100ms].
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub warm_up: Option<Duration>,
+    /// Rounds [default: 3; with --quick 1].
+    #[arg(long, value_name = "N")]
+    pub rounds: Option<NonZeroU32>,
+    /// How long a request may take; also how long a cell waits for its last answers.
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = nonzero_duration)]
+    pub timeout: Duration,
+    /// One short round: to see that everything works. Its numbers are worth little.
+    #[arg(long)]
+    pub quick: bool,
+    /// What to write about it.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+impl CompareArgs {
+    /// How long each cell is measured in a round.
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        self.duration.unwrap_or(Duration::from_millis(if self.quick { 300 } else { 1000 }))
+    }
+
+    /// How long it runs before.
+    #[must_use]
+    pub fn warm_up(&self) -> Duration {
+        self.warm_up.unwrap_or(Duration::from_millis(if self.quick { 100 } else { 300 }))
+    }
+
+    /// How often each cell is measured.
+    #[must_use]
+    pub fn rounds(&self) -> u32 {
+        self.rounds.map_or(if self.quick { 1 } else { 3 }, NonZeroU32::get)
+    }
+
+    pub(super) fn matrix(&self) -> Matrix {
+        Matrix {
+            asked: self.architectures.clone(),
+            services: self.services.clone(),
+            connections: self.connections.clone(),
+            clients: self.clients.iter().map(|clients| *clients as usize).collect(),
+            rounds: self.rounds(),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! A comparison as a page.
+
+use super::{Comparison, Connections, Row, Service, Spread, text};
+use crate::load::{
+    html::{by_percentile, micros, short},
+    page::{Axis, Line, Plot, escaped, page, table},
+    text::{Bytes, Micros, grouped},
+};
+use std::fmt::Write as _;
+
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// The page: for each service and kind of connections, plots over the number of clients and a table.
+pub(super) fn of(comparison: &Comparison) -> String {
+    let mut body = String::from("<h1>One service, several architectures</h1>\n");
+    let rounds = if comparison.rounds == 1 {
+        "one round".to_owned()
+    } else {
+        format!("medians of {} rounds", comparison.rounds)
+    };
+    let about = format!("{}; {rounds} of {:.1} s a cell", comparison.machine, comparison.seconds);
+    let _ = writeln!(body, "<p class=\"faint\">{}</p>", escaped(&about));
+    body += "<p>Load generator and server share the machine: throughput says what is left, CPU time a request what a \
+             server costs. Each client asks again as soon as it was answered (closed loop).</p>\n";
+    if comparison.interrupted {
+        body += "<p><b>Interrupted: some loads are missing, or have fewer rounds.</b></p>\n";
+    }
+    if !comparison.missing.is_empty() {
+        let names: Vec<_> = comparison.missing.iter().map(|architecture| architecture.as_str()).collect();
+        let _ = writeln!(body, "<p class=\"faint\">Not built, so not measured: {}.</p>", names.join(", "));
+    }
+    let mut loads: Vec<(Service, Connections)> = Vec::new();
+    for row in &comparison.rows {
+        if !loads.contains(&(row.service, row.connections)) {
+            loads.push((row.service, row.connections));
+        }
+    }
+    for (service, connections) in loads {
+        let rows: Vec<&Row> =
+            comparison.rows.iter().filter(|row| (row.service, row.connections) == (service, connections)).collect();
+        let _ = writeln!(body, "<h2>{}, {}</h2>", service.as_str(), connections.as_str());
+        body += &section(&rows);
+    }
+    page("load compare", &body)
+}
+
+fn section(rows: &[&Row]) -> String {
+    let median = |spread: Option<Spread>| spread.map(|spread| spread.median);
+    let mut out = String::new();
+    let mut plot = |title: &str, name, ratios, format, value: &dyn Fn(&Row) -> Option<f64>| {
+        let _ = writeln!(out, "<h3>{title}</h3>");
+        out += &over_clients(rows, Axis { name, ratios, format }, value).figure();
+    };
+    plot("Throughput", "good answers a second", false, &short, &|row| Some(row.requests_per_second.median));
+    plot("CPU time of the server", "a good answer", true, &micros, &|row| median(row.cpu_us_per_request));
+    plot("Memory", "MiB at the end", true, &short, &|row| median(row.memory_bytes).map(|bytes| bytes / MIB));
+    plot("Latency that 99 of 100 stay under", "p99", true, &micros, &|row| median(row.p99_us));
+    if let Some(most) = rows.iter().map(|row| row.clients).max() {
+        let _ = writeln!(out, "<h3>Latency by percentile, clients: {}</h3>", grouped(most as u64));
+        let largest = rows.iter().filter(|row| row.clients == most && !row.latency_us.percentiles.is_empty());
+        let all: Vec<_> =
+            largest.map(|row| (name_and_served(row), row.architecture.number(), &row.latency_us)).collect();
+        out += &by_percentile(&all).figure();
+    }
+    out + &numbers(rows) + &failures(rows)
+}
+
+/// The name, and for how many its latency speaks if not for all.
+fn name_and_served(row: &Row) -> String {
+    let name = row.architecture.as_str();
+    match row.clients_served {
+        served if served < row.clients as u64 => {
+            format!("{name} ({} of {} served)", grouped(served), grouped(row.clients as u64))
+        }
+        _ => name.to_owned(),
+    }
+}
+
+/// What could not be done, load by load.
+fn failures(rows: &[&Row]) -> String {
+    let failed: Vec<&&Row> = rows.iter().filter(|row| !row.failures.is_empty()).collect();
+    if failed.is_empty() {
+        return "<p>Every client was served and no request failed.</p>\n".to_owned();
+    }
+    let mut out = String::from("<h3>What could not be done</h3>\n<ul>\n");
+    for row in failed {
+        let (name, clients) = (row.architecture.as_str(), grouped(row.clients as u64));
+        let _ = writeln!(out, "<li>{name}, clients: {clients}: {}</li>", escaped(&row.failures.join("; ")));
+    }
+    out + "</ul>\n"
+}
+
+/// A line for each architecture, over the number of clients.
+fn over_clients<'a>(rows: &[&Row], y: Axis<'a>, value: &dyn Fn(&Row) -> Option<f64>) -> Plot<'a> {
+    let mut lines: Vec<Line> = Vec::new();
+    for row in rows {
+        let Some(value) = value(row) else { continue };
+        let name = row.architecture.as_str();
+        let point = (row.clients as f64, value);
+        match lines.iter_mut().find(|line| line.name == name) {
+            Some(line) => line.points.push(point),
+            None => {
+                let colour = row.architecture.number();
+                lines.push(Line { name: name.to_owned(), colour, points: vec![point] });
+            }
+        }
+    }
+    lines.sort_by_key(|line| line.colour);
+    Plot { x: Axis { name: "clients", ratios: true, format: &short }, y, lines }
+}
+
+fn numbers(rows: &[&Row]) -> String {
+    let head = ["architecture", "clients", "answers/s", "p50", "p99", "CPU/answer", "memory", "threads"];
+    let micros = |value: Option<Spread>| value.map_or("–".to_owned(), |value| Micros(value.median).to_string());
+    let row = |row: &&Row| {
+        [
+            row.architecture.as_str().to_owned(),
+            grouped(row.clients as u64),
+            text::rate(&row.requests_per_second),
+            micros(row.p50_us),
+            micros(row.p99_us),
+            micros(row.cpu_us_per_request),
+            row.memory_bytes.map_or("–".to_owned(), |bytes| Bytes(bytes.median).to_string()),
+            text::threads(row),
+        ]
+    };
+    table(std::iter::once(head.map(str::to_owned)).chain(rows.iter().map(row)))
+}

@@ -1,0 +1,181 @@
+//! From rounds to rows: medians, their spread, and what could not be done.
+
+use super::{
+    args::CompareArgs,
+    matrix::{Architecture, Cell, Connections, Service},
+};
+use crate::load::{Report, report::Latency, text::grouped};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// A value over several rounds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Spread {
+    /// The one in the middle.
+    pub median: f64,
+    /// The smallest.
+    pub min: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+impl Spread {
+    /// Of some values; `None` without any. Of an even number, the mean of the two in the middle.
+    #[must_use]
+    pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let mut values: Vec<f64> = values.into_iter().collect();
+        values.sort_by(f64::total_cmp);
+        let (min, max) = (*values.first()?, *values.last()?);
+        let median = f64::midpoint(values[(values.len() - 1) / 2], values[values.len() / 2]);
+        Some(Self { median, min, max })
+    }
+}
+
+/// What came out for one cell.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// What was served.
+    pub service: Service,
+    /// How long connections lived.
+    pub connections: Connections,
+    /// How many clients asked.
+    pub clients: usize,
+    /// Who served.
+    pub architecture: Architecture,
+    /// Good answers a second.
+    pub requests_per_second: Spread,
+    /// Latency that half of the good answers stayed under, in microseconds. `null`: there was no good answer.
+    pub p50_us: Option<Spread>,
+    /// Latency that 99 of 100 stayed under.
+    pub p99_us: Option<Spread>,
+    /// CPU time of the server for a good answer, in microseconds. `null`: not measured here, or no good answer.
+    pub cpu_us_per_request: Option<Spread>,
+    /// Memory at the end, all clients connected, in bytes: shared pages divided among who shares them where that is known.
+    pub memory_bytes: Option<Spread>,
+    /// Processes of the server at the end.
+    pub processes: Option<usize>,
+    /// Threads of all of them.
+    pub threads: Option<usize>,
+    /// The fewest clients that got a good answer before the end of a round.
+    pub clients_served: u64,
+    /// Failed requests of all rounds, by kind.
+    pub errors: BTreeMap<&'static str, u64>,
+    /// What it could not do, in words.
+    pub failures: Vec<String>,
+    /// The latency of the round with the median throughput.
+    pub latency_us: Latency,
+}
+
+/// The whole comparison.
+#[derive(Debug, Clone, Serialize)]
+pub struct Comparison {
+    /// The machine, in a few words.
+    pub machine: String,
+    /// How often each cell was measured.
+    pub rounds: u32,
+    /// How long in each round.
+    pub seconds: f64,
+    /// The user ended it: what is there is true, but not all.
+    pub interrupted: bool,
+    /// Architectures whose programs were not there.
+    pub missing: Vec<Architecture>,
+    /// One for each cell, in order.
+    pub rows: Vec<Row>,
+}
+
+impl Comparison {
+    /// Sums up what was measured.
+    #[must_use]
+    pub fn of(args: &CompareArgs, reports: &[(Cell, Report)], missing: Vec<Architecture>, interrupted: bool) -> Self {
+        let mut cells: BTreeMap<Cell, Vec<&Report>> = BTreeMap::new();
+        for (cell, report) in reports {
+            cells.entry(*cell).or_default().push(report);
+        }
+        Self {
+            machine: machine(),
+            rounds: args.rounds(),
+            seconds: args.duration().as_secs_f64(),
+            interrupted,
+            missing,
+            rows: cells.iter().filter_map(|(cell, rounds)| Row::of(cell, rounds)).collect(),
+        }
+    }
+}
+
+impl Row {
+    /// `None` without a round.
+    fn of(cell: &Cell, rounds: &[&Report]) -> Option<Self> {
+        let rate = |report: &&Report| report.throughput.requests_per_second;
+        let rates = Spread::of(rounds.iter().map(rate))?;
+        let distance = |report: &&Report| (rate(report) - rates.median).abs();
+        let middle = rounds.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
+        let answered = || rounds.iter().filter(|report| report.requests.answered > 0);
+        let servers = || rounds.iter().filter_map(|report| report.server);
+        let mut errors: BTreeMap<&'static str, u64> = BTreeMap::new();
+        for (kind, count) in rounds.iter().flat_map(|report| &report.errors) {
+            *errors.entry(kind).or_default() += count;
+        }
+        let memory = servers().map(|server| server.proportional_bytes.unwrap_or(server.resident_bytes) as f64);
+        let mut row = Self {
+            service: cell.service,
+            connections: cell.connections,
+            clients: cell.clients,
+            architecture: cell.architecture,
+            requests_per_second: rates,
+            p50_us: Spread::of(answered().map(|report| report.latency_us.p50)),
+            p99_us: Spread::of(answered().map(|report| report.latency_us.p99)),
+            cpu_us_per_request: Spread::of(rounds.iter().filter_map(|report| report.cpu.server_us_per_request)),
+            memory_bytes: Spread::of(memory),
+            processes: servers().map(|server| server.processes).max(),
+            threads: servers().map(|server| server.threads).max(),
+            clients_served: rounds.iter().map(|report| report.connections.clients_served).min()?,
+            errors,
+            failures: Vec::new(),
+            latency_us: middle.latency_us.clone(),
+        };
+        row.failures = row.failures(rounds.iter().map(|report| report.requests.started).sum());
+        Some(row)
+    }
+
+    /// What a reader should know before the numbers.
+    fn failures(&self, started: u64) -> Vec<String> {
+        let mut all = Vec::new();
+        let unserved = (self.clients as u64).saturating_sub(self.clients_served);
+        if unserved > 0 {
+            all.push(format!("{unserved} of {} clients were never served", grouped(self.clients as u64)));
+        }
+        for (kind, count) in &self.errors {
+            all.push(format!("{} of {} requests: {kind}", grouped(*count), grouped(started)));
+        }
+        all
+    }
+}
+
+/// What the numbers were measured on.
+fn machine() -> String {
+    let cpus = std::thread::available_parallelism().map_or(0, std::num::NonZeroUsize::get);
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let mut text = format!("{} {}, {cpus} CPUs", std::env::consts::OS, std::env::consts::ARCH);
+    if !release.trim().is_empty() {
+        text += &format!(", kernel {}", release.trim());
+    }
+    if let Some(load) = load.split(' ').next().filter(|load| !load.is_empty()) {
+        text += &format!(", load average {load} at the end");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians() {
+        let spread = |values: &[f64]| Spread::of(values.iter().copied());
+        assert_eq!(spread(&[]), None);
+        assert_eq!(spread(&[7.0]), Some(Spread { median: 7.0, min: 7.0, max: 7.0 }));
+        assert_eq!(spread(&[9.0, 1.0, 2.0]), Some(Spread { median: 2.0, min: 1.0, max: 9.0 }));
+        assert_eq!(spread(&[4.0, 1.0, 2.0, 9.0]), Some(Spread { median: 3.0, min: 1.0, max: 9.0 }));
+    }
+}

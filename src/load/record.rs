@@ -1,0 +1,248 @@
+//! What is counted while a run goes on, by each thread for itself, and added up afterwards.
+
+use super::{Failures, Kind};
+use hdrhistogram::Histogram;
+use std::time::{Duration, Instant};
+
+/// Three significant digits: a percentile is right to a thousandth of itself.
+const DIGITS: u8 = 3;
+/// The longest time that is told apart: no request is waited for that long.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// When a run begins, is counted, and ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeline {
+    /// The first request.
+    pub begin: Instant,
+    /// From here on it counts: after the warm-up.
+    pub measure: Instant,
+    /// No more requests from here on.
+    pub end: Instant,
+}
+
+impl Timeline {
+    /// Whether what happens at a time counts.
+    #[must_use]
+    pub fn covers(&self, at: Instant) -> bool {
+        self.measure <= at && at < self.end
+    }
+
+    /// How long is counted.
+    #[must_use]
+    pub fn duration(&self) -> Duration {
+        self.end - self.measure
+    }
+}
+
+/// A part of the run: for plots over time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Slot {
+    /// Good answers that came in it.
+    pub answered: u64,
+    /// Failures in it.
+    pub failed: u64,
+    /// The longest latency among its answers, in nanoseconds.
+    pub worst: u64,
+}
+
+/// Times, in nanoseconds.
+pub type Times = Histogram<u64>;
+
+/// What one thread has seen, or all of them.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// From when a request was meant to start until its answer was complete. Good answers only: a quick refusal would
+    /// flatter a server.
+    pub latency: Times,
+    /// From when it did start. Differs from `latency` only at a fixed rate.
+    pub service: Times,
+    /// Requests whose start counts. Each of them ends as answered, failed or abandoned.
+    pub started: u64,
+    /// Those with a good answer.
+    pub answered: u64,
+    /// Those without.
+    pub failures: Failures,
+    /// Those that we did not wait for, because the user ended the run.
+    pub abandoned: u64,
+    /// Due at a fixed rate, and not even begun at the end, because all clients were waiting for answers.
+    pub never_sent: u64,
+    /// Good answers that came while it counted, whenever they were asked for: what throughput is made of.
+    pub completed: u64,
+    /// Bytes that came meanwhile.
+    pub received: u64,
+    /// Connections made, from the first to the last moment.
+    pub connections: u64,
+    /// Connections on which something arrived that nobody had asked for.
+    pub unasked: u64,
+    /// Clients that got at least one good answer before the end, the warm-up included.
+    pub served: u64,
+    /// Parts of the run, from [`Timeline::measure`] on.
+    pub slots: Vec<Slot>,
+    /// How long each of them is.
+    pub slot: Duration,
+}
+
+impl Record {
+    /// Nothing seen. Plots will have a point for each `slot`.
+    #[must_use]
+    pub fn new(slot: Duration) -> Self {
+        let times = || {
+            let longest = u64::try_from(LONGEST.as_nanos()).expect("an hour has less than 2^64 nanoseconds");
+            Times::new_with_bounds(1, longest, DIGITS).expect("the bounds are in order and the digits at most 5")
+        };
+        Self {
+            latency: times(),
+            service: times(),
+            started: 0,
+            answered: 0,
+            failures: Failures::default(),
+            abandoned: 0,
+            never_sent: 0,
+            completed: 0,
+            received: 0,
+            connections: 0,
+            unasked: 0,
+            served: 0,
+            slots: Vec::new(),
+            slot,
+        }
+    }
+
+    /// A request was meant to start at `intended`, did at `started`, and has a good answer now.
+    pub fn answer(&mut self, line: &Timeline, intended: Instant, started: Instant, now: Instant) {
+        let latency = nanos(now.saturating_duration_since(intended));
+        if line.covers(intended) {
+            self.answered += 1;
+            self.latency.saturating_record(latency);
+            self.service.saturating_record(nanos(now.saturating_duration_since(started)));
+        }
+        if line.covers(now) {
+            self.completed += 1;
+            let slot = self.slot_at(line, now);
+            slot.answered += 1;
+            slot.worst = slot.worst.max(latency);
+        }
+    }
+
+    /// A request that was meant to start at `intended` will have no good answer.
+    pub fn fail(&mut self, line: &Timeline, intended: Instant, kind: Kind, now: Instant) {
+        if line.covers(intended) {
+            self.failures.add(kind, 1);
+        }
+        if line.covers(now) {
+            self.slot_at(line, now).failed += 1;
+        }
+    }
+
+    fn slot_at(&mut self, line: &Timeline, now: Instant) -> &mut Slot {
+        let at = (now - line.measure).as_nanos() / self.slot.as_nanos().max(1);
+        let at = usize::try_from(at).unwrap_or(usize::MAX).min(MAX_SLOTS - 1);
+        if self.slots.len() <= at {
+            self.slots.resize(at + 1, Slot::default());
+        }
+        &mut self.slots[at]
+    }
+
+    /// Adds what another thread has seen in the same run.
+    pub fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in [(&mut self.latency, &other.latency), (&mut self.service, &other.service)] {
+            mine.add(theirs).expect("both have the same bounds");
+        }
+        self.failures.merge(&other.failures);
+        for (mine, theirs) in [
+            (&mut self.started, other.started),
+            (&mut self.answered, other.answered),
+            (&mut self.abandoned, other.abandoned),
+            (&mut self.never_sent, other.never_sent),
+            (&mut self.completed, other.completed),
+            (&mut self.received, other.received),
+            (&mut self.connections, other.connections),
+            (&mut self.unasked, other.unasked),
+            (&mut self.served, other.served),
+        ] {
+            *mine += theirs;
+        }
+        if self.slots.len() < other.slots.len() {
+            self.slots.resize(other.slots.len(), Slot::default());
+        }
+        for (mine, theirs) in self.slots.iter_mut().zip(&other.slots) {
+            mine.answered += theirs.answered;
+            mine.failed += theirs.failed;
+            mine.worst = mine.worst.max(theirs.worst);
+        }
+    }
+}
+
+/// Points of a plot over time, at most: more than a screen has columns to show them.
+pub(super) const MAX_SLOTS: usize = 1000;
+
+/// How long a slot is for a run of some length: a tenth of a second, or longer so that there are at most 200.
+#[must_use]
+pub fn slot_of(duration: Duration) -> Duration {
+    (duration / 200).max(Duration::from_millis(100))
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[allow(clippy::disallowed_methods)] // Any time will do.
+    fn line() -> Timeline {
+        let begin = Instant::now();
+        Timeline { begin, measure: begin + Duration::from_secs(1), end: begin + Duration::from_secs(3) }
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn what_starts_while_it_counts_counts() {
+        let line = line();
+        let mut record = Record::new(SECOND);
+        let at = |millis| line.begin + Duration::from_millis(millis);
+        // Warm-up, answered while it counts: throughput, no latency.
+        record.answer(&line, at(999), at(999), at(1000));
+        assert_eq!((record.answered, record.completed, record.latency.len()), (0, 1, 0));
+        record.answer(&line, at(1000), at(1500), at(2000));
+        assert_eq!((record.answered, record.completed), (1, 2));
+        // Begun before the end and answered at or after it: latency, no throughput.
+        record.answer(&line, at(2999), at(2999), at(3000));
+        record.answer(&line, at(3000), at(3000), at(3001));
+        assert_eq!((record.answered, record.completed), (2, 2));
+        let near = |times: &Times, millis: u64| times.max().abs_diff(millis * 1_000_000) <= millis * 1000;
+        assert!(near(&record.latency, 1000) && near(&record.service, 500));
+        record.fail(&line, at(999), Kind::Reset, at(1001));
+        record.fail(&line, at(2500), Kind::Reset, at(9000));
+        assert_eq!(record.failures.total(), 1);
+        let [first, second] = record.slots[..] else { panic!("{:?}", record.slots) };
+        assert_eq!((first.answered, first.failed, first.worst), (1, 1, 1_000_000));
+        assert_eq!((second.answered, second.failed, second.worst), (1, 0, 1_000_000_000));
+    }
+
+    #[test]
+    fn threads_add_up() {
+        let line = line();
+        let (mut one, mut two) = (Record::new(SECOND), Record::new(SECOND));
+        let at = |millis| line.measure + Duration::from_millis(millis);
+        one.answer(&line, at(0), at(0), at(10));
+        two.answer(&line, at(0), at(0), at(1500));
+        two.fail(&line, at(0), Kind::Timeout, at(20));
+        one.merge(&two);
+        assert_eq!((one.answered, one.latency.len(), one.failures.of(Kind::Timeout)), (2, 2, 1));
+        assert_eq!(one.slots.iter().map(|slot| (slot.answered, slot.failed)).collect::<Vec<_>>(), [(1, 1), (1, 0)]);
+    }
+
+    #[test]
+    fn no_time_is_too_long_or_too_short_to_be_counted() {
+        let line = line();
+        let mut record = Record::new(SECOND);
+        let year = Duration::from_secs(365 * 24 * 3600);
+        record.answer(&line, line.measure, line.measure, line.measure);
+        record.answer(&line, line.measure, line.measure, line.measure + year);
+        assert_eq!(record.latency.len(), 2);
+        assert_eq!((slot_of(SECOND).as_millis(), slot_of(100 * SECOND).as_millis()), (100, 500));
+    }
+}

@@ -1,0 +1,262 @@
+//! Running a plan: threads, the moments that they share, and what is measured from outside.
+//!
+//! ```text
+//!   connect ahead ──▶ begin ── warm-up ──▶ measure ── counted ──▶ end ── wait for answers ──▶ over
+//!                                          CPU time               CPU time, memory
+//! ```
+
+use super::{
+    Record, Script, Target, Timeline,
+    clients::{Clients, Control, Orders},
+    record::slot_of,
+    usage::{self, Usage},
+};
+use crate::{
+    app::Cx,
+    cli::Failure,
+    net::{Reactor, ReactorConfig, Remote, clock, connect, resolve},
+};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::Ordering::Relaxed,
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+/// How often the caller hears how far it is.
+const TICK: Duration = Duration::from_millis(100);
+/// How long clients may take to connect before the start. Those that have not by then are a part of what is measured.
+const AHEAD: Duration = Duration::from_secs(3);
+
+/// A run.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Whom to ask, as the user said it.
+    pub target: Target,
+    /// Where that is: see [`reach`].
+    pub to: SocketAddr,
+    /// What to ask.
+    pub script: Script,
+    /// How many clients, at least 1.
+    pub clients: usize,
+    /// Threads, from 1 to the number of clients.
+    pub threads: usize,
+    /// Requests under way on a connection, at least 1.
+    pub pipeline: u32,
+    /// Whether a connection carries more than one request.
+    pub keep_alive: bool,
+    /// How long it counts.
+    pub duration: Duration,
+    /// How long it runs before it counts.
+    pub warm_up: Duration,
+    /// How long a request may take.
+    pub timeout: Duration,
+    /// Requests a second, at least 1. `None`: each client asks again when it was answered.
+    pub rate: Option<u64>,
+    /// The server's process, to measure what it uses.
+    pub server: Option<u32>,
+}
+
+/// What was measured beside the clients' own account.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Measured {
+    /// How long it counted: shorter than planned if it was interrupted.
+    pub counted: Duration,
+    /// CPU time of this process meanwhile.
+    pub own_cpu: Option<Duration>,
+    /// CPU time of the server meanwhile.
+    pub server_cpu: Option<Duration>,
+    /// What the server had at the end, with the clients connected.
+    pub server: Option<Usage>,
+    /// The user ended it.
+    pub interrupted: bool,
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// Time since the first request, warm-up included.
+    pub elapsed: Duration,
+    /// How long that will be.
+    pub total: Duration,
+    /// Good answers so far.
+    pub answered: u64,
+    /// Failed requests so far.
+    pub failed: u64,
+}
+
+/// Where a target is: the first of its addresses that takes a connection.
+///
+/// # Errors
+///
+/// Nobody does: exit code 2, since everything else depends on the user's choice.
+pub fn reach(target: &Target, timeout: Duration) -> Result<SocketAddr, Failure> {
+    let usage = |error: crate::net::Error| Failure::Usage(error.to_string());
+    let mut problem = None;
+    for to in resolve::resolve(&target.at).map_err(usage)? {
+        match connect::connect(to, timeout) {
+            Ok(_) => return Ok(to),
+            // The first address is the one that the user thinks of.
+            Err(error) => problem = problem.or(Some(error)),
+        }
+    }
+    Err(problem.map_or_else(|| Failure::Usage(format!("no address for {target}")), usage))
+}
+
+/// Runs a plan. `interrupt` ends it early; `watch` hears about ten times a second how far it is.
+///
+/// # Errors
+///
+/// The system has no room for the threads or their event loops.
+pub fn run(
+    plan: &Plan,
+    interrupt: &Receiver<()>,
+    mut watch: impl FnMut(Progress),
+) -> Result<(Record, Measured), Failure> {
+    let control = Arc::new(Control::default());
+    let (sender, ready) = channel();
+    let mut crew = Crew { workers: Vec::new() };
+    for thread in 0..plan.threads {
+        crew.start(plan, thread, &control, &sender)?;
+    }
+    drop(sender);
+    let connected = wait_until(&ready, plan.threads, interrupt, AHEAD.min(plan.timeout));
+    let mut measured = Measured { interrupted: !connected, ..Measured::default() };
+
+    let line = timeline(plan);
+    // Nobody else sets it.
+    let _ = control.line.set(line);
+    crew.wake();
+    let mut tell = |now: Instant| {
+        let (answered, failed) = (control.answered.load(Relaxed), control.failed.load(Relaxed));
+        watch(Progress { elapsed: now - line.begin, total: line.end - line.begin, answered, failed });
+    };
+    measured.interrupted = measured.interrupted || !sleep_until(line.measure, interrupt, &mut tell);
+    let (from, own, server) = (now(), usage::own_cpu(), plan.server.and_then(usage::cpu_of));
+    measured.interrupted = measured.interrupted || !sleep_until(line.end, interrupt, &mut tell);
+    let until = now().min(line.end);
+    measured.counted = until.saturating_duration_since(line.measure);
+    // Woken late, we have missed some of it; what was seen stands for all.
+    let share = measured.counted.as_secs_f64() / until.saturating_duration_since(from).as_secs_f64().max(1e-9);
+    let since = |before: Option<Duration>, after: Option<Duration>| {
+        Some(after?.saturating_sub(before?).mul_f64(share.clamp(1.0, 2.0)))
+    };
+    measured.own_cpu = since(own, usage::own_cpu());
+    measured.server_cpu = since(server, plan.server.and_then(usage::cpu_of));
+    measured.server = plan.server.and_then(usage::of);
+    control.abandon.store(measured.interrupted, Relaxed);
+    Ok((crew.finish(plan)?, measured))
+}
+
+fn timeline(plan: &Plan) -> Timeline {
+    let begin = now();
+    let measure = begin + plan.warm_up;
+    Timeline { begin, measure, end: measure + plan.duration }
+}
+
+fn now() -> Instant {
+    clock::now().instant
+}
+
+/// Waits for so many messages, at most for a while. `false`: interrupted.
+fn wait_until(ready: &Receiver<()>, mut count: usize, interrupt: &Receiver<()>, at_most: Duration) -> bool {
+    let until = now() + at_most;
+    while count > 0 && now() < until {
+        match ready.recv_timeout(TICK / 4) {
+            Ok(()) => count -= 1,
+            Err(RecvTimeoutError::Timeout) => {}
+            // A thread has ended, and will say why.
+            Err(RecvTimeoutError::Disconnected) => return true,
+        }
+        if interrupt.try_recv().is_ok() {
+            return false;
+        }
+    }
+    true
+}
+
+/// Waits, and tells now and then. `false`: interrupted.
+fn sleep_until(until: Instant, interrupt: &Receiver<()>, tell: &mut impl FnMut(Instant)) -> bool {
+    loop {
+        let left = until.saturating_duration_since(now());
+        match interrupt.recv_timeout(left.min(TICK)) {
+            Ok(()) => return false,
+            Err(RecvTimeoutError::Timeout) => {}
+            // Nobody can interrupt: then time alone ends it.
+            Err(RecvTimeoutError::Disconnected) => thread::park_timeout(left.min(TICK)),
+        }
+        let time = now();
+        tell(time);
+        if time >= until {
+            return true;
+        }
+    }
+}
+
+/// The threads. Dropped, they are stopped.
+struct Crew {
+    workers: Vec<(Remote, Option<JoinHandle<std::io::Result<Record>>>)>,
+}
+
+impl Crew {
+    fn start(&mut self, plan: &Plan, thread: usize, control: &Arc<Control>, ready: &Sender<()>) -> Result<(), Failure> {
+        let orders = Orders {
+            to: plan.to,
+            script: plan.script.clone(),
+            // The first ones take what does not divide.
+            clients: (plan.clients + plan.threads - 1 - thread) / plan.threads,
+            pipeline: plan.pipeline,
+            keep_alive: plan.keep_alive,
+            timeout: plan.timeout,
+            rate: plan.rate,
+            thread: thread as u64,
+            threads: plan.threads as u64,
+        };
+        let record = Record::new(slot_of(plan.duration));
+        let clock = |_: &Cx| now();
+        let clients = Clients::new(orders, record, Arc::clone(control), ready.clone(), clock);
+        let reactor = Reactor::new(clients, ReactorConfig::default())?;
+        let remote = reactor.remote();
+        let run = move || reactor.run().map(Clients::into_record);
+        let handle = thread::Builder::new().name(format!("load-{thread}")).spawn(run)?;
+        self.workers.push((remote, Some(handle)));
+        Ok(())
+    }
+
+    fn wake(&self) {
+        self.workers.iter().for_each(|(remote, _)| remote.wake());
+    }
+
+    /// Lets answers come in as long as they may take, then adds everything up.
+    fn finish(mut self, plan: &Plan) -> Result<Record, Failure> {
+        // A second more than the requests' own deadlines, which therefore decide.
+        let within = plan.timeout + Duration::from_secs(1);
+        self.workers.iter().for_each(|(remote, _)| remote.drain(within));
+        let mut sum = Record::new(slot_of(plan.duration));
+        for (_, handle) in &mut self.workers {
+            let joined = handle.take().map(JoinHandle::join);
+            let record = match joined {
+                Some(Ok(record)) => record?,
+                Some(Err(_)) | None => return Err(Failure::Run("a thread of the load generator failed".to_owned())),
+            };
+            sum.merge(&record);
+        }
+        Ok(sum)
+    }
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        for (remote, handle) in &mut self.workers {
+            if let Some(handle) = handle.take() {
+                remote.stop();
+                // It has nobody left to tell.
+                let _ = handle.join();
+            }
+        }
+    }
+}

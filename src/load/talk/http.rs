@@ -1,0 +1,126 @@
+//! An HTTP client's side: one prepared request, and answers read by the readers of [`crate::http`].
+
+use super::Heard;
+use crate::{
+    http::{Limits, Method, RequestHead, ResponseEvent, ResponseHead, ResponseReader, Status, persistent_after},
+    load::{Kind, Target},
+};
+use bytes::Bytes;
+
+/// Interim responses to bear before an answer. One `100` or `103` is usual.
+const MAX_INTERIM: u8 = 16;
+
+/// One request, and what has to be known to read its answer.
+#[derive(Debug, Clone)]
+pub struct HttpScript {
+    pub(super) request: Bytes,
+    method: Method,
+    limits: Limits,
+}
+
+impl HttpScript {
+    /// A request to `target`. Adds `Host`, the body's length and, unless connections are kept, `Connection: close`; what
+    /// `fields` has already is left as it is.
+    ///
+    /// # Errors
+    ///
+    /// A line that says what cannot be sent.
+    pub fn new(
+        target: &Target,
+        method: Method,
+        fields: &[(String, String)],
+        body: &[u8],
+        keep_alive: bool,
+    ) -> Result<Self, String> {
+        if method == Method::Connect {
+            return Err("CONNECT opens a tunnel: there is no answer to measure".to_owned());
+        }
+        let mut head = RequestHead::new(method, &target.path).map_err(|error| error.to_string())?;
+        let given = |name: &str| fields.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
+        if !given("host") {
+            head.fields.push("Host", target.authority());
+        }
+        for (name, value) in fields {
+            head.fields.push(name, value);
+        }
+        if !body.is_empty() && !given("content-length") && !given("transfer-encoding") {
+            head.fields.push("Content-Length", body.len().to_string());
+        }
+        if !keep_alive && !given("connection") {
+            head.fields.push("Connection", "close");
+        }
+        let mut request = Vec::new();
+        head.write_to(&mut request);
+        request.extend_from_slice(body);
+        Ok(Self { request: request.into(), method: head.method, limits: Limits::default() })
+    }
+}
+
+/// How far the answers on one connection have come.
+#[derive(Debug, Default)]
+pub(in crate::load) struct HttpTalk {
+    reader: ResponseReader,
+    /// Requests without a complete answer.
+    waiting: u32,
+    interim: u8,
+    /// Of the answer that has begun.
+    status: Option<Status>,
+    last: bool,
+}
+
+impl HttpTalk {
+    pub(super) fn asked(&mut self, script: &HttpScript) {
+        self.waiting += 1;
+        if self.waiting == 1 {
+            self.reader.expect(&script.method);
+        }
+    }
+
+    pub(super) fn hear(&mut self, script: &HttpScript, input: &mut &[u8]) -> Heard {
+        loop {
+            if self.waiting == 0 {
+                return if input.is_empty() { Heard::More } else { Heard::Unasked };
+            }
+            match self.reader.next(input, &script.limits) {
+                Ok(None) => return Heard::More,
+                Ok(Some(ResponseEvent::Head(head, length))) => {
+                    self.last = persistent_after(&head, length).is_err();
+                    self.status = Some(head.status);
+                }
+                Ok(Some(ResponseEvent::Data(_))) => {}
+                Ok(Some(ResponseEvent::End(_))) => return self.complete(script),
+                Ok(Some(ResponseEvent::Interim(_))) if self.interim < MAX_INTERIM => self.interim += 1,
+                // We never ask to switch.
+                Ok(Some(ResponseEvent::Interim(_) | ResponseEvent::Switched(ResponseHead { .. }))) | Err(_) => {
+                    return Heard::Broken(Kind::BadResponse);
+                }
+            }
+        }
+    }
+
+    fn complete(&mut self, script: &HttpScript) -> Heard {
+        self.waiting -= 1;
+        self.interim = 0;
+        if self.waiting > 0 {
+            self.reader.expect(&script.method);
+        }
+        Heard::Answer { verdict: self.verdict(), last: self.last }
+    }
+
+    fn verdict(&self) -> Result<(), Kind> {
+        match self.status.map(Status::code) {
+            Some(400..=499) => Err(Kind::Status4xx),
+            Some(500..=599) => Err(Kind::Status5xx),
+            Some(_) => Ok(()),
+            None => Err(Kind::BadResponse),
+        }
+    }
+
+    pub(super) fn end(&mut self) -> Option<Result<(), Kind>> {
+        if self.waiting == 0 || self.reader.end() != Ok(true) {
+            return None;
+        }
+        self.waiting -= 1;
+        Some(self.verdict())
+    }
+}

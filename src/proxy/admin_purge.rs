@@ -1,0 +1,153 @@
+//! `/purge` of the admin listener: `POST` takes stored responses out, `GET` says which ones would go.
+//!
+//! It takes its time: a step, and then whatever else the loop has to do. A client that hangs up ends it half-way.
+
+use super::parts::Shared;
+use crate::{
+    cache::purge::{Purge, Sweep},
+    http::{Method, RequestHead, Status},
+};
+use serde_json::json;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// URLs that an answer names. Who wants to know more asks for less at a time.
+const LISTED: usize = 100;
+
+const USAGE: &str = "\
+one of:\n  /purge?url=URL       all variants of one URL: http://host/path, or /path for every host\n  \
+/purge?prefix=START  all URLs that start so: http://host/path, or /path for every host\n  \
+/purge?tag=TAG       all responses with this Surrogate-Key or Cache-Tag\n  \
+/purge?all           everything\n\
+POST takes them out, GET (or &dry-run) only says which ones would go. Write & as %26 in a URL.\n";
+
+pub(super) type Answer = (Status, &'static str, &'static str, String);
+
+/// Begins what a request for `/purge` asks for, or says why not.
+pub(super) fn begin(shared: &Shared, head: &RequestHead) -> Result<Sweep, Answer> {
+    let text = |status, text: String| (status, "text/plain", "", text);
+    let Some(cache) = &shared.cache else {
+        return Err(text(Status::NOT_FOUND, "nothing is cached here: see --cache-size\n".to_owned()));
+    };
+    let asks = match head.method {
+        Method::Post => false,
+        Method::Get | Method::Head => true,
+        _ => return Err((Status::METHOD_NOT_ALLOWED, "text/plain", "Allow: GET, HEAD, POST\r\n", USAGE.to_owned())),
+    };
+    // A page in the operator's browser can send a POST here, but not without this field.
+    if !asks && head.fields.contains("origin") {
+        return Err(text(Status::FORBIDDEN, "not from a web page\n".to_owned()));
+    }
+    let (what, dry_run) = parse(head.parsed_target().query().unwrap_or_default())
+        .map_err(|why| text(Status::BAD_REQUEST, format!("{why}\n{USAGE}")))?;
+    Ok(Sweep::begin(&cache.store, what, dry_run || asks, LISTED))
+}
+
+/// One step. The answer, when that was the last.
+pub(super) fn step(shared: &Shared, sweep: &mut Sweep) -> Option<Answer> {
+    let cache = shared.cache.as_ref()?;
+    let before = sweep.purged().entries;
+    let more = sweep.step(&cache.store);
+    let purged = sweep.purged();
+    if !sweep.is_dry_run() {
+        cache.purged.fetch_add(purged.entries - before, Relaxed);
+    }
+    if more {
+        return None;
+    }
+    if !sweep.is_dry_run() {
+        tracing::info!(entries = purged.entries, bytes = purged.bytes, "purged");
+    }
+    let body = json!({
+        "dry_run": sweep.is_dry_run(),
+        "entries": purged.entries,
+        "bytes": purged.bytes,
+        "urls": purged.urls,
+        "not_listed": purged.entries.saturating_sub(purged.urls.len() as u64),
+    });
+    Some((Status::OK, "application/json", "", serde_json::to_string_pretty(&body).unwrap_or_default() + "\n"))
+}
+
+/// What is to go, and whether only to look.
+fn parse(query: &str) -> Result<(Purge, bool), String> {
+    let (mut what, mut dry_run) = (None, false);
+    for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+        let (name, value) = match parameter.split_once('=') {
+            Some((name, value)) => (name, Some(decoded(value)?)),
+            None => (parameter, None),
+        };
+        let purge = match (name, value) {
+            ("dry-run", None) => {
+                dry_run = true;
+                continue;
+            }
+            ("all", None) => Purge::All,
+            ("url", Some(url)) => Purge::url(&url)?,
+            ("prefix", Some(prefix)) => Purge::prefix(&prefix)?,
+            ("tag", Some(tag)) if !tag.is_empty() => Purge::Tag(tag),
+            _ => return Err(format!("'{parameter}' is not understood")),
+        };
+        if what.replace(purge).is_some() {
+            return Err("one thing at a time".to_owned());
+        }
+    }
+    what.map(|what| (what, dry_run)).ok_or_else(|| "purge what?".to_owned())
+}
+
+/// `%2F` is `/`. A `+` stays one: it is no space in a path.
+fn decoded(value: &str) -> Result<String, String> {
+    let bad = || format!("'{value}' has a % without two digits behind it, or is not UTF-8");
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let mut digit = || char::from(rest.next()?).to_digit(16);
+            let (high, low) = (digit().ok_or_else(bad)?, digit().ok_or_else(bad)?);
+            bytes.push(u8::try_from(high * 16 + low).map_err(|_| bad())?);
+        } else {
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| bad())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries() {
+        let prefix = |text: &str| Purge::Prefix(text.to_owned());
+        for (query, expected) in [
+            ("all", Some((Purge::All, false))),
+            ("all&dry-run", Some((Purge::All, true))),
+            ("dry-run&all", Some((Purge::All, true))),
+            ("&all&", Some((Purge::All, false))),
+            ("tag=a%20b", Some((Purge::Tag("a b".to_owned()), false))),
+            ("tag=a+b", Some((Purge::Tag("a+b".to_owned()), false))),
+            ("prefix=/a", Some((prefix("/a"), false))),
+            ("prefix=%2Fa%3Fb%3d%26", Some((prefix("/a?b=&"), false))),
+            ("url=/a?b=c", Some((Purge::Path("/a?b=c".to_owned()), false))),
+            // A `&` that was not escaped must not purge something else.
+            ("url=/a?b=c&d=e", None),
+            ("", None),
+            ("dry-run", None),
+            ("all=1", None),
+            ("all&all", None),
+            ("all&prefix=/a", None),
+            ("tag=", None),
+            ("tag", None),
+            ("url=", None),
+            ("url", None),
+            ("prefix=", None),
+            ("prefix=a", None),
+            ("prefix=/%", None),
+            ("prefix=/%4", None),
+            ("prefix=/%+4", None),
+            ("prefix=/%ff", None),
+            ("dry-run=no&all", None),
+            ("All", None),
+        ] {
+            assert_eq!(parse(query).ok(), expected, "{query}");
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! What the cache has for a request, and what follows: an answer, a question of our own, or the way past it.
+//!
+//! ```text
+//!            fresh, or may be stale                  somebody fetches it already
+//!   look_up ────────────────────────▶ serve.rs      ╭───────────────────────────▶ follow.rs
+//!      │                                            │
+//!      ├── stale: to be validated ──────────────────┤
+//!      ├── nothing there ───────────────────────────┤ we fetch it
+//!      ╰── not for the cache ─────▶ route.rs        ╰────────────────▶ route.rs … keep.rs
+//! ```
+
+use super::{Exchange, State, Turn};
+use crate::{
+    app::ConnId,
+    cache::{
+        CacheConfig, Forward, Found, Join, Lead, Place, RequestDirectives, Reuse, Situation, Stale, Store, Stored,
+        Ticket, Validate, answer,
+        key::Uri,
+        may_look_up,
+        partial::Part,
+        reuse,
+        store::Entry,
+        validate::{conditional, has_only_a_date, has_validator, synthesized},
+        vary,
+    },
+    http::{Method, RequestHead, target::Scheme},
+    proxy::record::Record,
+    time::Now,
+};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Instant,
+};
+
+/// The cache as the exchanges see it: shared by all workers.
+#[derive(Debug)]
+pub(in crate::proxy) struct Cache {
+    pub(in crate::proxy) store: Arc<Store>,
+    pub(in crate::proxy) config: CacheConfig,
+    /// Entries taken out because something unsafe changed what they show.
+    pub(in crate::proxy) invalidated: AtomicU64,
+    /// Entries taken out because the operator said so.
+    pub(in crate::proxy) purged: AtomicU64,
+}
+
+/// What an exchange that was not answered by the cache at once has to do with it.
+#[derive(Debug)]
+pub(in crate::proxy) struct Caching {
+    pub(super) asked: RequestDirectives,
+    pub(super) why: Forward,
+    /// What the backend answered.
+    pub(super) status: Option<u16>,
+    /// It waited for the fetch of another one.
+    pub(super) collapsed: bool,
+    /// The response may be stored, and others may wait for it.
+    pub(super) lead: Option<Lead>,
+    /// What is stored for it and cannot be used as it is.
+    pub(super) stored: Option<Arc<Entry>>,
+    /// What the backend is asked about: all that is stored for the URI, the one above first.
+    pub(super) nominated: Vec<Arc<Entry>>,
+    /// The part that is being stored, if it is one.
+    pub(super) part: Option<Part>,
+    /// The request in our own words: with our validators in place of the client's.
+    pub(super) question: Option<RequestHead>,
+    /// When it was sent, for the age of the response.
+    pub(super) sent: Option<Now>,
+    /// Until when others are waited for.
+    pub(super) wait_until: Option<Instant>,
+    /// Nobody waits for the answer: a revalidation in the background.
+    pub(in crate::proxy) background: bool,
+}
+
+impl Caching {
+    fn new(asked: RequestDirectives, why: Forward) -> Box<Self> {
+        Box::new(Self {
+            asked,
+            why,
+            status: None,
+            collapsed: false,
+            lead: None,
+            stored: None,
+            nominated: Vec::new(),
+            part: None,
+            question: None,
+            sent: None,
+            wait_until: None,
+            background: false,
+        })
+    }
+}
+
+/// A fetch without a client, to be begun.
+#[derive(Debug)]
+pub(in crate::proxy) struct Fetch {
+    pub(in crate::proxy) head: RequestHead,
+    pub(in crate::proxy) caching: Box<Caching>,
+    pub(in crate::proxy) record: Record,
+}
+
+/// A backend has to be asked.
+struct Ask {
+    why: Forward,
+    /// What is stored and cannot be used as it is.
+    stored: Option<Arc<Entry>>,
+    /// What may turn out to be good still.
+    nominated: Vec<Arc<Entry>>,
+    join: Join,
+}
+
+/// What a look came to.
+enum Verdict {
+    /// Not for the cache.
+    Past(Forward),
+    /// This answers it; it may be stale, and then somebody may have to ask for a newer one.
+    Use(Arc<Entry>, Option<Lead>),
+    /// A backend has to be asked.
+    Ask(Ask),
+    /// It has to be, and the client does not want that.
+    Refuse,
+}
+
+impl Turn<'_> {
+    /// The head is here: the cache first, if there is one.
+    pub(super) fn look_up(&mut self) -> State {
+        let shared = self.parts.shared.clone();
+        let Some(cache) = &shared.cache else { return self.route(None) };
+        let asked = RequestDirectives::of(&self.core.head.fields);
+        let verdict = self.judge(cache, &asked);
+        match verdict {
+            Verdict::Use(entry, lead) => {
+                if let Some(lead) = lead {
+                    self.revalidate_later(lead, entry.clone(), asked);
+                }
+                self.serve(&entry)
+            }
+            Verdict::Refuse => self.give_up(None, super::Failure::OnlyIfCached),
+            Verdict::Past(why) => {
+                self.caching(asked, why);
+                self.route(None)
+            }
+            Verdict::Ask(ask) => self.ask(cache, asked, ask),
+        }
+    }
+
+    /// The exchange's dealings with the cache, begun with the first look.
+    fn caching(&mut self, asked: RequestDirectives, why: Forward) -> &mut Caching {
+        let caching = self.core.caching.get_or_insert_with(|| Caching::new(asked, why));
+        caching.why = why;
+        caching
+    }
+
+    fn ask(&mut self, cache: &Cache, asked: RequestDirectives, ask: Ask) -> State {
+        let Ask { why, stored, nominated, join } = ask;
+        let until = self.cx.now() + cache.config.wait;
+        let caching = self.caching(asked, why);
+        (caching.stored, caching.nominated) = (stored, nominated);
+        let lead = match join {
+            Join::Lead(lead) => Some(lead),
+            Join::Follow(flight) => {
+                let caching = self.caching(asked, why);
+                let until = *caching.wait_until.get_or_insert(until);
+                if self.cx.now() < until {
+                    return self.follow(flight.follow(&cache.store), until);
+                }
+                self.alone(cache)
+            }
+            Join::Again | Join::Alone => self.alone(cache),
+        };
+        self.caching(asked, why).lead = lead;
+        self.question();
+        self.route(None)
+    }
+
+    /// Goes to a backend without regard to others, and without others waiting for it.
+    pub(super) fn go_alone(&mut self) -> State {
+        let shared = self.parts.shared.clone();
+        let Some(cache) = &shared.cache else { return self.route(None) };
+        let lead = self.alone(cache);
+        if let Some(caching) = &mut self.core.caching {
+            caching.lead = lead;
+        }
+        self.question();
+        self.route(None)
+    }
+
+    fn alone(&self, cache: &Cache) -> Option<Lead> {
+        let uri = Uri::of(&self.core.head, Scheme::Http)?;
+        Some(Lead::alone(cache.store.clone(), cache.store.place(uri)))
+    }
+
+    /// If something is stored, asks whether it is still good.
+    fn question(&mut self) {
+        let Some(caching) = &mut self.core.caching else { return };
+        caching.question = question(&self.core.head, &caching.nominated);
+    }
+
+    fn judge(&self, cache: &Cache, asked: &RequestDirectives) -> Verdict {
+        let head = &self.core.head;
+        if may_look_up(head).is_err() {
+            let method = matches!(head.method, Method::Get | Method::Head);
+            return Verdict::Past(if method { Forward::Bypass } else { Forward::Method });
+        }
+        let path = head.parsed_target().path();
+        if !self.core.request_complete || self.core.upgrade || cache.config.exclude.iter().any(|not| not.matches(path))
+        {
+            return Verdict::Past(Forward::Bypass);
+        }
+        let Some(uri) = Uri::of(head, Scheme::Http) else { return Verdict::Past(Forward::Bypass) };
+        let place = cache.store.place(uri);
+        // Every time around, somebody else has stored something.
+        for _ in 0..3 {
+            if let Some(verdict) = self.judge_place(cache, place, asked) {
+                return verdict;
+            }
+        }
+        let alone = Ask { why: Forward::UriMiss, stored: None, nominated: Vec::new(), join: Join::Alone };
+        Verdict::Ask(alone)
+    }
+
+    /// `None`: something has changed meanwhile.
+    fn judge_place(&self, cache: &Cache, place: Place<'_>, asked: &RequestDirectives) -> Option<Verdict> {
+        let (head, now) = (&self.core.head, self.cx.now());
+        let found = cache.store.look_up(place, now);
+        let entries = found.entries.as_slice();
+        let chosen = vary::choose(entries, &head.fields, |entry| (&entry.stored.selecting, entry.stored.date));
+        if let (Some(chosen), [_, _, ..]) = (chosen, entries) {
+            cache.store.touch(chosen);
+        }
+        let has_enough = |entry: &&Arc<Entry>| {
+            entry.stored.body.is_whole() || answer(head, &entry.stored, self.cx.clock().wall, || 0).is_ok()
+        };
+        let Some(entry) = chosen.filter(has_enough) else {
+            if asked.only_if_cached {
+                return Some(Verdict::Refuse);
+            }
+            let shared = asks_for_all(head) && !asked.no_store;
+            let (why, nominated) = match chosen {
+                Some(_) => (Forward::Partial, Vec::new()),
+                None if entries.is_empty() => (Forward::UriMiss, Vec::new()),
+                // One of them may be what this request gets, too.
+                None if asks_for_all(head) => (Forward::VaryMiss, nominated(entries, None)),
+                None => (Forward::VaryMiss, Vec::new()),
+            };
+            let join = join(cache, place, &found, head, shared)?;
+            return Some(Verdict::Ask(Ask { why, stored: None, nominated, join }));
+        };
+        let reason = match reuse(&entry.stored.freshness, asked, now, Situation::Normal) {
+            Reuse::Fresh | Reuse::Stale(Stale::ClientAccepts | Stale::IfError) => {
+                return Some(Verdict::Use(entry.clone(), None));
+            }
+            Reuse::Stale(Stale::WhileRevalidating) => {
+                let lead = match join(cache, place, &found, head, asks_for_all(head))? {
+                    Join::Lead(lead) => Some(lead),
+                    Join::Follow(_) | Join::Again | Join::Alone => None,
+                };
+                return Some(Verdict::Use(entry.clone(), lead));
+            }
+            Reuse::Validate(_) if asked.only_if_cached => return Some(Verdict::Refuse),
+            Reuse::Validate(reason) => reason,
+        };
+        // Who wants the backend asked now cannot make do with an answer to an earlier question.
+        let (why, shared) = match reason {
+            Validate::Expired => {
+                (Forward::Stale, !asked.no_store && !has_own_conditions(head) && !head.fields.contains("range"))
+            }
+            Validate::ResponseNoCache => (Forward::Stale, false),
+            Validate::RequestNoCache | Validate::RequestMaxAge | Validate::RequestMinFresh => (Forward::Request, false),
+        };
+        let join = join(cache, place, &found, head, shared)?;
+        let nominated = nominated(entries, Some(entry));
+        Some(Verdict::Ask(Ask { why, stored: Some(entry.clone()), nominated, join }))
+    }
+
+    /// A stale response is on its way to the client: somebody asks for a newer one.
+    fn revalidate_later(&mut self, lead: Lead, entry: Arc<Entry>, asked: RequestDirectives) {
+        let mut caching = Caching::new(asked, Forward::Stale);
+        caching.background = true;
+        caching.lead = Some(lead);
+        let head = synthesized(&self.core.head, &entry.stored);
+        caching.nominated = nominated(&[], Some(&entry));
+        caching.question = question(&head, &caching.nominated);
+        caching.stored = Some(entry);
+        let record = Record::new(self.core.record.peer, self.cx.clock());
+        self.parts.fetches.push(Fetch { head, caching, record });
+    }
+
+    /// Where this exchange is told of what it waits for.
+    pub(super) fn ticket(&self) -> Ticket {
+        Ticket { worker: u32::try_from(self.parts.worker).unwrap_or(u32::MAX), who: self.core.key }
+    }
+}
+
+/// Takes part in fetching, if this may be `shared` with others. `None`: look again.
+fn join(cache: &Cache, place: Place<'_>, found: &Found, head: &RequestHead, shared: bool) -> Option<Join> {
+    if !shared || found.passed || head.method != Method::Get {
+        return Some(Join::Alone);
+    }
+    match cache.store.join(place, found) {
+        Join::Again => None,
+        join => Some(join),
+    }
+}
+
+/// Whether the answer to this request can be everybody's: the whole representation, without conditions.
+fn asks_for_all(head: &RequestHead) -> bool {
+    !has_own_conditions(head)
+        && !head.fields.contains("if-none-match")
+        && !head.fields.contains("if-modified-since")
+        && !head.fields.contains("range")
+}
+
+/// Conditions that only the origin server may judge (RFC 9111 §4.3.2).
+fn has_own_conditions(head: &RequestHead) -> bool {
+    head.fields.contains("if-match") || head.fields.contains("if-unmodified-since")
+}
+
+/// The request with our conditions. `None`: there is nothing to ask about, or the request has conditions of its own that
+/// only the origin server may judge.
+fn question(head: &RequestHead, nominated: &[Arc<Entry>]) -> Option<RequestHead> {
+    if nominated.is_empty() || has_own_conditions(head) {
+        return None;
+    }
+    let stored: Vec<&Stored> = nominated.iter().map(|entry| &entry.stored).collect();
+    Some(conditional(head, &stored))
+}
+
+/// What can be asked about: the one that was `chosen` first, then the others. Tags name several at once; a date is that of
+/// one alone, so that a chosen one without a tag is asked about by itself (RFC 9111 §4.3.1).
+fn nominated(entries: &[Arc<Entry>], chosen: Option<&Arc<Entry>>) -> Vec<Arc<Entry>> {
+    if let Some(chosen) = chosen.filter(|chosen| has_only_a_date(&chosen.stored)) {
+        return vec![chosen.clone()];
+    }
+    let others = entries.iter().filter(|entry| chosen.is_none_or(|chosen| !Arc::ptr_eq(chosen, entry)));
+    chosen.into_iter().chain(others).filter(|entry| has_validator(&entry.stored)).cloned().collect()
+}
+
+impl Exchange {
+    /// Whether its response is being stored.
+    pub(in crate::proxy) fn is_storing(&self) -> bool {
+        let lead = self.core.caching.as_ref().and_then(|caching| caching.lead.as_ref());
+        lead.and_then(Lead::fill).is_some_and(|fill| fill.is_storing())
+    }
+
+    /// Whether no client waits for it.
+    pub(in crate::proxy) fn is_unattended(&self) -> bool {
+        self.core.client == ConnId::NOBODY
+    }
+}

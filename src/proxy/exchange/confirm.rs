@@ -1,0 +1,114 @@
+//! The backend was asked whether what is stored is still good, or fails to say so.
+
+use super::{Caching, Receiving, State, Turn, cache::Cache, keep::entry};
+use crate::{
+    cache::{
+        Reuse, Situation, Stored,
+        collapse::Over,
+        purge::tags_of,
+        reuse,
+        store::Entry,
+        validate::{Confirmed, Freshened, HeadSays, Old, conditional, confirmed, freshened, head_says},
+    },
+    http::ResponseHead,
+};
+use std::sync::Arc;
+
+impl Turn<'_> {
+    /// A 304 to our own question: what is stored is as good as new, and answers.
+    pub(super) fn not_modified(&mut self, cache: &Cache, caching: &mut Caching, head: &ResponseHead) -> Receiving {
+        let now = self.cx.clock();
+        let nominated = std::mem::take(&mut caching.nominated);
+        let stored: Vec<&Stored> = nominated.iter().map(|entry| &entry.stored).collect();
+        let answer = match confirmed(head, &self.core.head, &stored, now.wall) {
+            Confirmed::These(places) => {
+                let mut fresh = places.iter().map(|at| self.freshen(cache, caching, &nominated[*at], head, false));
+                let first = fresh.next();
+                fresh.for_each(drop);
+                first
+            }
+            Confirmed::Another(at) => Some(self.freshen(cache, caching, &nominated[at], head, true)),
+            Confirmed::Nothing => None,
+        };
+        let Some(answer) = answer else {
+            // About something that we do not have: once more, and without conditions.
+            caching.question = Some(conditional::<Stored>(&self.core.head, &[]));
+            caching.stored = None;
+            return Receiving::Again;
+        };
+        self.parts.counters().cache.validated.add(1);
+        if let Some(mut lead) = caching.lead.take() {
+            let fresh = answer.stored.freshness.left(now.instant).is_ok();
+            lead.release(if fresh { Over::Stored } else { Over::Private });
+        }
+        Receiving::Unchanged(answer)
+    }
+
+    /// The entry with what a newer response says of it, put where the old one was, if that may be.
+    fn freshen(
+        &mut self,
+        cache: &Cache,
+        caching: &Caching,
+        entry_of: &Arc<Entry>,
+        head: &ResponseHead,
+        another: bool,
+    ) -> Arc<Entry> {
+        let now = self.cx.clock();
+        let sent = caching.sent.unwrap_or(now);
+        let Freshened { mut stored, old } =
+            freshened(&entry_of.stored, head, &self.core.head, sent, now, &cache.config.rules);
+        stored.tags = tags_of(&stored.head.fields);
+        let mut new = entry(entry_of.key.clone(), entry_of.hash, stored);
+        new.wire = self.wire(&new.stored.head);
+        let new = Arc::new(new);
+        match old {
+            Old::Replaced if another => {
+                let same = |other: &Entry| other.stored.selecting == new.stored.selecting;
+                cache.store.insert(new.clone(), now.instant, same);
+            }
+            Old::Replaced => {
+                cache.store.replace(entry_of, new.clone());
+            }
+            Old::Goes(_) if !another => {
+                cache.store.remove_entry(entry_of);
+            }
+            Old::Goes(_) | Old::Stays(_) => {}
+        }
+        new
+    }
+
+    /// A 200 to `HEAD`: what is stored for `GET` is the same, and lives on, or it is not, and has to be validated before it
+    /// is used again (RFC 9111 §4.3.5).
+    pub(super) fn compare(&mut self, cache: &Cache, caching: &mut Caching, head: &ResponseHead) {
+        let Some(stored) = caching.stored.take() else { return };
+        match head_says(head, &stored.stored) {
+            HeadSays::Same => drop(self.freshen(cache, caching, &stored, head, false)),
+            HeadSays::Changed => {
+                let freshness = stored.stored.freshness.invalidated();
+                let mut stale = entry(stored.key.clone(), stored.hash, Stored { freshness, ..stored.stored.clone() });
+                stale.wire = stored.wire.clone();
+                cache.store.replace(&stored, Arc::new(stale));
+            }
+        }
+    }
+
+    /// Whether what is stored may answer although a backend failed.
+    pub(super) fn may_stand_in(&self, caching: &Caching) -> bool {
+        !caching.background
+            && caching.stored.as_ref().is_some_and(|entry| {
+                let situation = reuse(&entry.stored.freshness, &caching.asked, self.cx.now(), Situation::Failed);
+                matches!(situation, Reuse::Fresh | Reuse::Stale(_))
+            })
+    }
+
+    /// What is stored answers in place of a backend that failed, if it may. Others who wait may do the same.
+    pub(super) fn stand_in(&mut self) -> Option<State> {
+        let mut caching = self.core.caching.take()?;
+        let entry = if self.may_stand_in(&caching) { caching.stored.take() } else { None };
+        if entry.is_some() {
+            caching.lead = None;
+        }
+        self.core.caching = Some(caching);
+        entry.map(|entry| self.serve(&entry))
+    }
+}

@@ -1,0 +1,61 @@
+//! What an exchange hears: from its client, its backend, the pool, the cache and the clock.
+
+use crate::{
+    http::{self, BodyLength, Fields, ResponseHead},
+    pool::Granted,
+    proxy::failure::Failure,
+};
+use std::io;
+
+/// What an exchange hears.
+#[derive(Debug)]
+pub(in crate::proxy) enum Event<'a> {
+    /// The head is here: look into the cache, choose a backend.
+    Route,
+    /// A request of our own: choose a backend.
+    Fetch,
+    /// What it waits for in the cache has changed.
+    Told,
+    /// The client has taken nearly all that waited for it.
+    Drained,
+    /// A place in the queue of the pool has come up: look again.
+    Room(Granted<u32>),
+    /// The connection asked for is established.
+    Connected,
+    /// The pooled connection is quiet, or it is not.
+    Probed(bool),
+    /// A part of the request body; in a tunnel, any bytes from the client.
+    RequestData(&'a [u8]),
+    /// The request is complete.
+    RequestEnd(Fields),
+    /// A 1xx response.
+    Interim(ResponseHead),
+    /// The final response head.
+    Head(ResponseHead, BodyLength),
+    /// 101: the backend speaks another protocol from here on.
+    Switched(ResponseHead),
+    /// A part of the response body; in a tunnel, any bytes from the backend.
+    ResponseData(&'a [u8]),
+    /// So many bytes of the response body went to the client unseen.
+    ResponsePassed(u64),
+    /// The response is complete.
+    ResponseEnd(Fields),
+    /// The backend broke a rule of HTTP.
+    UpstreamBad(http::Error),
+    /// The backend sends nothing more, in the middle of something.
+    UpstreamEnded,
+    /// The connection to the backend is gone.
+    UpstreamFailed(io::ErrorKind),
+    /// The backend is late: see [`crate::proxy::upstream::Upstream::answer_late`].
+    UpstreamLate,
+    /// The backend does not read.
+    UpstreamStalled,
+    /// The client sends nothing more.
+    ClientEnded,
+    /// The client's connection is gone, or must go.
+    ClientLost(Failure),
+    /// The client breaks a rule, or is too slow, in the middle of its request.
+    RequestBad(Failure),
+    /// The deadline of the exchange itself passed.
+    Expired,
+}

@@ -1,0 +1,141 @@
+//! Waiting for the answer to somebody else's request, and reading it as it arrives.
+
+use super::{Event, Failure, State, To, Turn, serve::STEP};
+use crate::{
+    cache::{
+        Reuse, Situation, Stale,
+        collapse::{Follower, Over, Stage},
+        fill::{End, Fill, Reader},
+        reuse,
+    },
+    http::{BodyLength, BodyWriter, Fields},
+    proxy::downstream::LOW_WATER,
+};
+use std::{sync::Arc, time::Instant};
+
+impl Turn<'_> {
+    /// Follows a fetch that is under way.
+    pub(super) fn follow(&mut self, follower: Follower, until: Instant) -> State {
+        match follower.stage(self.ticket()) {
+            Stage::Asked => {
+                self.arm(Some(until));
+                State::Follow { follower, until }
+            }
+            Stage::Open(fill) => self.read(&fill, follower),
+            Stage::Over(Over::Private) => self.go_alone(),
+            Stage::Over(over) => {
+                drop(follower);
+                self.arm(None);
+                if let Some(caching) = &mut self.core.caching {
+                    caching.collapsed = over == Over::Stored;
+                }
+                if over == Over::Failed
+                    && let Some(state) = self.stand_in()
+                {
+                    return state;
+                }
+                self.look_up()
+            }
+        }
+    }
+
+    /// What a follower does with an event.
+    pub(super) fn following(&mut self, follower: Follower, until: Instant, event: Event<'_>) -> State {
+        match event {
+            Event::Told => self.follow(follower, until),
+            Event::Expired if self.exchange_is_late() => self.give_up(None, Failure::ExchangeTimeout),
+            Event::Expired if until <= self.cx.now() => {
+                drop(follower);
+                self.go_alone()
+            }
+            Event::ClientLost(failure) | Event::RequestBad(failure) => self.give_up(None, failure),
+            _ => State::Follow { follower, until },
+        }
+    }
+
+    /// A response has begun that may be for everybody: for us, too?
+    fn read(&mut self, fill: &Arc<Fill>, follower: Follower) -> State {
+        self.arm(None);
+        let stored = &fill.opening().stored;
+        let asked = self.core.caching.as_ref().map(|caching| caching.asked).unwrap_or_default();
+        let fresh = matches!(
+            reuse(&stored.freshness, &asked, self.cx.now(), Situation::Normal),
+            Reuse::Fresh | Reuse::Stale(Stale::ClientAccepts | Stale::WhileRevalidating)
+        );
+        if !fresh || !stored.selecting.matches(&self.core.head.fields) {
+            drop(follower);
+            return self.go_alone();
+        }
+        let Some(reader) = fill.reader() else {
+            drop(follower);
+            return self.go_alone();
+        };
+        if let Some(caching) = &mut self.core.caching {
+            caching.collapsed = true;
+        }
+        self.core.record.cache = "collapsed";
+        self.parts.counters().cache.collapsed.add(1);
+        let body = match fill.length() {
+            _ if stored.head.status.is_bodiless() => BodyLength::Empty,
+            Some(length) => BodyLength::Exact(length),
+            None => BodyLength::Chunked,
+        };
+        let framing = self.client_framing(body);
+        self.send_stored_head(fill.opening(), framing);
+        self.read_on(reader, follower, BodyWriter::of(framing))
+    }
+
+    /// Sends what has arrived since.
+    fn read_on(&mut self, reader: Reader, follower: Follower, mut writer: BodyWriter) -> State {
+        let waits = self.parts.table.downstream(self.core.client).is_some_and(|client| client.unsent_now() > LOW_WATER);
+        if waits {
+            // The client will say when it has taken some of it.
+            return State::Read { reader, follower, writer };
+        }
+        let mut given = 0;
+        loop {
+            let read = reader.read(STEP - given, self.ticket());
+            let nothing = read.pieces.is_empty();
+            for piece in read.pieces {
+                given += piece.len();
+                self.core.record.sent += piece.len() as u64;
+                let mut to = To { cx: self.cx, conn: self.core.client };
+                if let Err(error) = writer.data_owned(&mut to, piece) {
+                    return self.give_up(None, Failure::Response(error));
+                }
+            }
+            match read.end {
+                Some(end) => return self.read_out(writer, end, &read.trailers),
+                // The ticket tells of more, or the client that it has taken so much.
+                None if nothing || given >= STEP => return State::Read { reader, follower, writer },
+                None => {}
+            }
+        }
+    }
+
+    fn read_out(&mut self, mut writer: BodyWriter, end: End, trailers: &Fields) -> State {
+        if end == End::Broken {
+            return self.give_up(None, Failure::Truncated);
+        }
+        match writer.end(&mut To { cx: self.cx, conn: self.core.client }, trailers) {
+            Ok(()) => State::Done(Ok(())),
+            Err(error) => self.give_up(None, Failure::Response(error)),
+        }
+    }
+
+    /// What a reader does with an event.
+    pub(super) fn reading(
+        &mut self,
+        reader: Reader,
+        follower: Follower,
+        writer: BodyWriter,
+        event: Event<'_>,
+    ) -> State {
+        match event {
+            Event::Told | Event::Drained => self.read_on(reader, follower, writer),
+            Event::ClientLost(failure) | Event::RequestBad(failure) => self.give_up(None, failure),
+            Event::Expired if self.exchange_is_late() => self.give_up(None, Failure::ExchangeTimeout),
+            _ => State::Read { reader, follower, writer },
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! What a response means for the cache: it is stored as it passes, it confirms what is stored, or it ends what is stored.
+//!
+//! A response that is stored passes by reference: it is copied once out of the read buffer, and those bytes are what the
+//! client gets, what others who wait get, and what is stored.
+
+use super::{Caching, Close, Failure, Link, Receiving, State, Turn, cache::Cache};
+use crate::{
+    app::ConnId,
+    cache::{
+        Freshness, NotStored, ResponseDirectives, Rules,
+        collapse::Over,
+        date::date_of,
+        entry::{Body, Stored, storable},
+        fill::Added,
+        invalidated, is_server_failure,
+        key::{Key, Uri},
+        may_store,
+        partial::{Part, as_incomplete, combined},
+        purge::tags_of,
+        store::Entry,
+        validate::has_validator,
+        vary::{self, Selecting},
+    },
+    health::Outcome,
+    http::{BodyLength, BodyWriter, Fields, Method, RequestHead, ResponseHead, Status, target::Scheme},
+    proxy::headers,
+    time::Now,
+};
+use bytes::Bytes;
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+/// How long a stale response without validators is kept beyond what it permits itself, for clients that take stale ones.
+const GRACE: Duration = Duration::from_secs(600);
+
+/// A response whose client has left is fetched to its end if so much of it, at most, is still to come.
+const NEARLY_DONE: u64 = 256 * 1024;
+
+/// What a response head came to.
+pub(super) enum Kept {
+    /// It goes on to the client, and says so to it: whether it is being stored.
+    Pass {
+        /// It is.
+        stored: bool,
+    },
+    /// Something else answers the client, and the response is awaited to its end first.
+    Instead(Receiving),
+    /// A stale response answers for a backend that is broken.
+    StandIn(Arc<Entry>),
+}
+
+impl Turn<'_> {
+    /// A response head is here: what does the cache make of it? `Err`: what becomes of the exchange instead of passing it.
+    pub(super) fn keep(
+        &mut self,
+        link: Link,
+        sending: BodyWriter,
+        head: &ResponseHead,
+        body: BodyLength,
+    ) -> Result<bool, State> {
+        let shared = self.parts.shared.clone();
+        let (Some(cache), Some(mut caching)) = (&shared.cache, self.core.caching.take()) else {
+            return Ok(false);
+        };
+        caching.status = Some(head.status.code());
+        self.count_forward(caching.why);
+        self.invalidate(cache, head);
+        let kept = self.make_of(cache, &mut caching, head, body);
+        self.core.caching = Some(caching);
+        match kept {
+            Kept::Pass { stored } => Ok(stored),
+            Kept::Instead(receiving) => Err(State::Relay { link, sending, receiving, reusable: true }),
+            Kept::StandIn(entry) => {
+                self.parts.close_link(link, Outcome::Success, self.cx);
+                Err(self.serve(&entry))
+            }
+        }
+    }
+
+    fn make_of(&mut self, cache: &Cache, caching: &mut Caching, head: &ResponseHead, body: BodyLength) -> Kept {
+        if head.status == Status::NOT_MODIFIED && caching.question.is_some() && !caching.nominated.is_empty() {
+            return Kept::Instead(self.not_modified(cache, caching, head));
+        }
+        if is_server_failure(head.status)
+            && self.may_stand_in(caching)
+            && let Some(entry) = caching.stored.take()
+        {
+            caching.lead = None;
+            return Kept::StandIn(entry);
+        }
+        if self.core.head.method == Method::Head && head.status == Status::OK {
+            self.compare(cache, caching, head);
+        }
+        let stored = self.store(cache, caching, head, body);
+        if !stored
+            && self.core.head.method == Method::Get
+            && speaks_of_the_resource(head.status)
+            && let Some(old) = caching.stored.take_if(|_| !caching.asked.no_store)
+        {
+            // What came in its place may not be stored: the old one is no truer for that.
+            cache.store.remove_entry(&old);
+        }
+        Kept::Pass { stored }
+    }
+
+    /// Begins to store the response, if that may be.
+    fn store(&mut self, cache: &Cache, caching: &mut Caching, head: &ResponseHead, body: BodyLength) -> bool {
+        let now = self.cx.clock();
+        let Some(lead) = &caching.lead else { return false };
+        let place = lead.place();
+        let news = News { request: &self.core.head, head, sent: caching.sent.unwrap_or(now), now };
+        let opening = opening(&news, caching, body, &cache.config.rules);
+        let length = opening.as_ref().ok().and_then(|opening| opening.length);
+        let fits = length.is_none_or(|length| length <= cache.store.limits().object as u64);
+        if opening.as_ref().map_or_else(|reason| is_the_responses_fault(*reason), |_| !fits) {
+            // Nobody need wait for the next one either.
+            cache.store.pass(place, now.instant);
+        }
+        let opening = opening.ok().filter(|_| fits);
+        let opened = opening.is_some();
+        let entry = opening.map(|opening| (entry(lead.key().clone(), place.hash, opening.stored), opening.part));
+        if let (Some((mut entry, part)), Some(lead)) = (entry, &mut caching.lead) {
+            entry.wire = self.wire(&entry.stored.head);
+            caching.part = part;
+            lead.open(entry, length);
+        } else if let Some(mut lead) = caching.lead.take() {
+            lead.release(Over::Private);
+        }
+        opened
+    }
+
+    /// The head as most clients get it, up to what differs from hit to hit.
+    pub(super) fn wire(&mut self, head: &ResponseHead) -> Bytes {
+        let mut out = std::mem::take(&mut self.parts.scratch);
+        headers::write_stored(&mut out, head, &self.parts.shared.config.forwarding);
+        // A copy of just its size: the scratch is shared with what has long been sent.
+        let wire = Bytes::copy_from_slice(&out);
+        out.clear();
+        self.parts.scratch = out;
+        wire
+    }
+
+    /// A piece of the body of a response that is stored. `None`: it is not, or no longer.
+    pub(super) fn keep_piece(&mut self, link: Link, data: &[u8]) -> Option<Bytes> {
+        let ticket = self.ticket();
+        let caching = self.core.caching.as_mut()?;
+        let lead = caching.lead.as_mut().filter(|lead| lead.fill().is_some())?;
+        let piece = Bytes::copy_from_slice(data);
+        match lead.append(piece.clone(), ticket) {
+            Added::Kept | Added::Passed => {}
+            Added::Wait => {
+                if let Some(upstream) = self.parts.table.upstream(link.conn) {
+                    upstream.set_congested(self.cx, true);
+                }
+            }
+            Added::TooLarge => {
+                let place = lead.place();
+                if let Some(cache) = &self.parts.shared.cache {
+                    cache.store.pass(place, self.cx.now());
+                }
+            }
+            Added::Unread => caching.lead = None,
+        }
+        Some(piece)
+    }
+
+    /// The response is complete, and so is what is stored.
+    pub(super) fn keep_complete(&mut self, trailers: &Fields) {
+        let now = self.cx.clock();
+        let shared = self.parts.shared.clone();
+        let (Some(cache), Some(caching)) = (&shared.cache, &mut self.core.caching) else { return };
+        let Some(lead) = caching.lead.take_if(|lead| lead.fill().is_some()) else { return };
+        let (part, request, sent) = (caching.part, &self.core.head, caching.sent.unwrap_or(now));
+        let finish = |opening: &Entry, pieces| {
+            let body = match part {
+                None => Body::whole(pieces).compacted(),
+                Some(part) => part.body(pieces).ok()?.compacted(),
+            };
+            let stored = Stored { body, ..opening.stored.clone() };
+            let stored = match part {
+                None => stored,
+                Some(_) => {
+                    with_what_is_there(cache, opening, stored, &News { request, head: &opening.stored.head, sent, now })
+                }
+            };
+            Some(Entry { wire: opening.wire.clone(), ..entry(opening.key.clone(), opening.hash, stored) })
+        };
+        lead.complete(now.instant, trailers, finish, |new, old| new.stored.selecting == old.stored.selecting);
+    }
+
+    /// An unsafe request was answered: what is stored for what it changed is no longer true (RFC 9111 §4.4).
+    fn invalidate(&mut self, cache: &Cache, head: &ResponseHead) {
+        if self.core.head.method.is_safe() {
+            return;
+        }
+        if let Some(uri) = Uri::of(&self.core.head, Scheme::Http) {
+            let keys = invalidated(&self.core.head.method, uri, head);
+            let gone: usize = keys.iter().map(|key| cache.store.remove(cache.store.place(key.uri()))).sum();
+            cache.invalidated.fetch_add(gone as u64, Relaxed);
+        }
+    }
+
+    /// The client is gone. Whether its request goes on all the same: others wait for the answer, or little of it is missing.
+    pub(super) fn goes_on_without_client(&self, receiving: &Receiving) -> bool {
+        let Some(lead) = self.core.caching.as_ref().and_then(|caching| caching.lead.as_ref()) else { return false };
+        if lead.followers() > 0 {
+            return true;
+        }
+        let Some(fill) = lead.fill() else { return false };
+        match receiving {
+            // What nobody may use without asking again is not worth it.
+            _ if fill.opening().stored.freshness.left(self.cx.now()).is_err() => false,
+            Receiving::Body(_) => fill.length().is_some_and(|length| length - fill.kept().min(length) <= NEARLY_DONE),
+            Receiving::Head | Receiving::Complete | Receiving::Unchanged(_) | Receiving::Again => false,
+        }
+    }
+
+    /// Whether anybody is there for whom it goes on.
+    pub(super) fn is_wanted(&self, receiving: &Receiving) -> bool {
+        self.core.client != ConnId::NOBODY || self.core.is_our_own() || self.goes_on_without_client(receiving)
+    }
+
+    /// Lets the client go, and goes on.
+    pub(super) fn detach(&mut self, link: Link, failure: Failure) {
+        let client = std::mem::replace(&mut self.core.client, ConnId::NOBODY);
+        if self.parts.forget_client(client).is_some() {
+            self.cx.abort(client);
+        }
+        if self.core.record.status == 0 {
+            self.core.record.status = failure.status().code();
+        }
+        self.core.close = Close::Abort;
+        let ticket = self.ticket();
+        if let Some(lead) = self.core.caching.as_ref().and_then(|caching| caching.lead.as_ref()) {
+            lead.orphan(ticket);
+        }
+        if let Some(upstream) = self.parts.table.upstream(link.conn) {
+            upstream.set_congested(self.cx, false);
+        }
+    }
+}
+
+/// A response, and what it answers.
+struct News<'a> {
+    request: &'a RequestHead,
+    head: &'a ResponseHead,
+    sent: Now,
+    now: Now,
+}
+
+/// What a response that may be stored is stored as, still without its body.
+struct Opening {
+    stored: Stored,
+    /// How long the body will be, if that was announced.
+    length: Option<u64>,
+    part: Option<Part>,
+}
+
+fn opening(news: &News<'_>, caching: &Caching, body: BodyLength, rules: &Rules) -> Result<Opening, NotStored> {
+    let News { request, head, sent, now } = *news;
+    let said = ResponseDirectives::of(&head.fields);
+    may_store(request, &caching.asked, head, &said)?;
+    let length = match body {
+        BodyLength::Empty => Some(0),
+        BodyLength::Exact(length) => Some(length),
+        BodyLength::Chunked => None,
+        // Its end cannot be told from the backend's.
+        BodyLength::UntilClose => return Err(NotStored::NothingAllows),
+    };
+    let part = match head.status {
+        Status::PARTIAL_CONTENT => Some(Part::of(request, head).map_err(|_| NotStored::NothingAllows)?),
+        _ => None,
+    };
+    let freshness = Freshness::of(head, &said, sent, now, rules);
+    let stored = Stored {
+        head: storable(&part.map_or_else(|| head.clone(), |_| as_incomplete(head)), &said, now),
+        selecting: Selecting::of(&head.fields, &request.fields),
+        freshness,
+        date: date_of(&head.fields, "date", now.wall).unwrap_or(now.wall),
+        body: Body::whole(Vec::new()),
+        tags: tags_of(&head.fields),
+    };
+    // Stale from the start, and nothing to ask by whether it is still good.
+    let useful = has_validator(&stored) || freshness.useful_until().is_some_and(|until| until > now.instant);
+    if useful { Ok(Opening { stored, length, part }) } else { Err(NotStored::NothingAllows) }
+}
+
+/// A part, with the parts of the same representation that are stored already (RFC 9111 §3.4).
+fn with_what_is_there(cache: &Cache, opening: &Entry, new: Stored, news: &News<'_>) -> Stored {
+    let found = cache.store.look_up(opening.place(), news.now.instant);
+    let older = vary::choose(found.entries.as_slice(), &news.request.fields, |entry| {
+        (&entry.stored.selecting, entry.stored.date)
+    });
+    let both = older.and_then(|older| {
+        let rules = &cache.config.rules;
+        combined(&older.stored, news.head, &new.body, news.request, news.sent, news.now, rules)
+    });
+    // Its age was told by a field that is not stored.
+    both.map_or_else(|| new.clone(), |both| Stored { freshness: new.freshness, ..both.stored })
+}
+
+/// Whether an answer with that status says what has become of the resource. Others say what was wrong with one request:
+/// who may be refused must not be able to empty the cache with it.
+fn speaks_of_the_resource(status: Status) -> bool {
+    status != Status::NOT_MODIFIED && matches!(status.code(), 200..=399 | 404 | 410)
+}
+
+/// Whether the next request for the same would fare no better.
+fn is_the_responses_fault(reason: NotStored) -> bool {
+    !matches!(
+        reason,
+        NotStored::Method
+            | NotStored::RequestContent
+            | NotStored::RequestNoStore
+            | NotStored::Authorization
+            | NotStored::NotModified
+    )
+}
+
+/// An entry of which the head is still to be written.
+pub(super) fn entry(key: Key, hash: u64, stored: Stored) -> Entry {
+    let useful_until = stored.freshness.useful_until().unwrap_or(stored.freshness.arrived());
+    let useless_at = (!has_validator(&stored)).then(|| useful_until + GRACE);
+    Entry { key, hash, stored, wire: Bytes::new(), useless_at }
+}

@@ -1,0 +1,78 @@
+//! Flags, exit codes, text.
+
+use crate::{
+    run,
+    support::raw::{Backend, refusing_address},
+};
+use predicates::{prelude::*, str::contains};
+
+#[test]
+fn help_shows_defaults_and_examples() {
+    let help = run(&["--help"]).code(0);
+    ["--clients", "[default: 64]", "--rate", "Examples:", "compare"]
+        .into_iter()
+        .fold(help, |help, expected| help.stdout(contains(expected)));
+    run(&["compare", "--help"]).code(0).stdout(contains("--quick"));
+}
+
+#[test]
+fn wrong_flags_exit_with_2_and_say_so() {
+    let url = "http://127.0.0.1:1/";
+    let cases: &[(&[&str], &str)] = &[
+        (&[], "load compare --quick"),
+        (&["--clients", "3"], "whom?"),
+        (&["localhost:8080"], "write http://HOST:PORT/PATH"),
+        (&["https://localhost/"], "TLS is not spoken"),
+        (&[url, "--clients", "0"], "--clients"),
+        (&[url, "--clients", "1000001"], "--clients"),
+        (&[url, "--pipeline", "1001"], "--pipeline"),
+        (&[url, "--duration", "10"], "write 30s or 250ms"),
+        (&[url, "--duration", "0s"], "longer than zero"),
+        (&[url, "--rate", "0"], "--rate"),
+        (&[url, "--pipeline", "2", "--no-keep-alive"], "cannot be used with"),
+        (&[url, "--header", "no colon"], "write Name: value"),
+        (&[url, "--header", "a b: c"], "write Name: value"),
+        (&[url, "--method", "CONNECT"], "no answer to measure"),
+        (&[url, "--line", "x"], "--line is for"),
+        (&[url, "--body-file", "/nonexistent"], "cannot read /nonexistent"),
+        (&["echo://127.0.0.1:1", "--body", "x"], "a line protocol has --line"),
+        (&["echo://127.0.0.1:1", "--line", "quit"], "no answer to measure"),
+        (&["compare", "--architectures", "magic"], "magic"),
+        (&["compare", "--clients", "0"], "--clients"),
+    ];
+    for (args, hint) in cases {
+        run(args).code(2).stdout("").stderr(contains(*hint));
+    }
+}
+
+#[test]
+fn an_unreachable_target_exits_with_2_and_one_line() {
+    let to = refusing_address();
+    for url in [format!("http://{to}/"), format!("echo://{to}")] {
+        let line = format!("error: nothing listens on {to}: start the server, or check the port\n");
+        run(&[&url]).code(2).stdout("").stderr(line);
+    }
+    run(&["http://nobody.invalid/"]).code(2).stdout("").stderr(contains("no address for"));
+}
+
+#[test]
+fn text_says_what_was_done_and_what_became_of_it() {
+    let backend = Backend::answering("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    let url = format!("http://{}/", backend.name());
+    let said = run(&[&url, "--duration", "200ms", "--clients", "2", "--rate", "50"]).success().stderr("");
+    ["2 clients, open loop at 50/s", "failed: status 4xx", "service", "2 of 2 clients were never served"]
+        .into_iter()
+        .fold(said, |said, expected| said.stdout(contains(expected)));
+    let backend = Backend::saying("x");
+    let url = format!("http://{}/", backend.name());
+    let said = run(&[&url, "--duration", "200ms", "--clients", "1"]).success();
+    said.stdout(contains("closed loop").and(contains("failed").not()).and(contains("1 of 1 served")));
+}
+
+#[test]
+fn a_result_that_cannot_be_written_exits_with_1() {
+    let backend = Backend::saying("x");
+    let url = format!("http://{}/", backend.name());
+    let args = [&url, "--duration", "100ms", "--clients", "1", "--json", "/nonexistent/result.json"];
+    run(&args).code(1).stderr(contains("cannot write /nonexistent/result.json"));
+}

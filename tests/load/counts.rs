@@ -1,0 +1,204 @@
+//! What happened to each request, under its right name.
+
+use crate::{
+    background, load, number,
+    support::{
+        process::{Process, start, wait_for, wait_until},
+        raw::{Backend, Mortal, Served},
+    },
+};
+use std::time::Duration;
+
+const SHORT: [&str; 4] = ["--duration", "300ms", "--clients", "3"];
+
+fn event_driven(service: &str) -> Process {
+    start(env!("CARGO_BIN_EXE_event-driven"), &["--service", service, "--log-level", "warn"])
+}
+
+#[test]
+fn good_answers_of_every_service_in_every_way() {
+    for (service, path) in [("http", "/bytes/100"), ("http", "/bytes/100000"), ("echo", ""), ("command", "")] {
+        let server = event_driven(service);
+        let url = format!("{service}://{}{path}", server.address());
+        let ways: [&[&str]; 5] = [
+            &[],
+            &["--no-keep-alive"],
+            &["--pipeline", "4"],
+            &["--rate", "100"],
+            &["--threads", "2", "--warm-up", "50ms"],
+        ];
+        for way in ways {
+            let report = load(&url, &[&SHORT, way].concat());
+            let requests = &report["requests"];
+            assert!(requests["answered"].as_u64() > Some(0), "{service} {way:?}: {report:#}");
+            assert_eq!(report["errors"], serde_json::json!({}), "{service} {way:?}");
+            let made = report["connections"]["made"].as_u64();
+            if way == ["--no-keep-alive"] {
+                assert_eq!(made, requests["started"].as_u64(), "{service} {way:?}");
+            } else {
+                assert_eq!(made, Some(3), "{service} {way:?}");
+            }
+            assert!(way == ["--rate", "100"] || report["connections"]["clients_served"] == 3, "{report:#}");
+        }
+    }
+}
+
+#[test]
+fn what_was_sent_is_what_arrived() {
+    let backend = Backend::saying("hello");
+    let report = load(&format!("http://{}/", backend.name()), &SHORT);
+    assert_eq!(report["requests"]["started"].as_u64(), Some(backend.requests().len() as u64));
+    assert_eq!(backend.connections(), 4, "three clients, and one look whether somebody is there");
+}
+
+#[test]
+fn a_request_is_what_the_flags_say() {
+    let backend = Backend::saying("hello");
+    let flags = ["--method", "POST", "--header", "X-Test: a b", "-H", "Host: other", "--body", "12345"];
+    load(&format!("http://{}/path?x=1", backend.name()), &[&SHORT[..], &flags].concat());
+    let request = &backend.requests()[0];
+    assert_eq!(request.head.as_ref().unwrap().start, ["POST", "/path?x=1", "HTTP/1.1"]);
+    assert_eq!(request.body, b"12345");
+    for (name, value) in [("Host", "other"), ("X-Test", "a b"), ("Content-Length", "5")] {
+        assert_eq!(request.field(name), Some(value), "{name}");
+    }
+}
+
+#[test]
+fn every_failure_has_its_kind() {
+    let answering = |text: &'static str| Backend::answering(text);
+    let ending = |text: &'static str| {
+        Backend::start(move |mut served: Served| {
+            if served.request().is_some() {
+                served.conn.send(text);
+            }
+        })
+    };
+    let resetting = Backend::start(|mut served| {
+        if served.request().is_some() {
+            served.conn.reset();
+        }
+    });
+    let silent = Backend::start(|mut served| while served.request().is_some() {});
+    let cases = [
+        (ending("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort"), "closed early"),
+        (ending("HTTP/1.1 200 OK\r\nContent-"), "closed early"),
+        (ending("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n"), "closed early"),
+        (ending(""), "closed early"),
+        (resetting, "reset"),
+        (answering("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n"), "status 5xx"),
+        (answering("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"), "status 4xx"),
+        (answering("SSH-2.0-OpenSSH_9.2\r\n"), "bad response"),
+        (answering("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"), "bad response"),
+        (silent, "timeout"),
+    ];
+    for (backend, kind) in &cases {
+        let url = format!("http://{}/", backend.name());
+        let report = load(&url, &[&SHORT[..], &["--timeout", "400ms"]].concat());
+        let errors = report["errors"].as_object().unwrap();
+        assert!(errors.len() == 1 && errors.contains_key(*kind), "{kind}: {errors:?}");
+        assert_eq!(report["requests"]["answered"], 0, "{kind}");
+        assert!(report["requests"]["failed"].as_u64() >= Some(3), "{kind}: {report:#}");
+        assert_eq!(report["connections"]["clients_served"], 0, "{kind}");
+    }
+}
+
+#[test]
+fn an_end_that_ends_the_body_is_a_good_one() {
+    let backend = Backend::start(|mut served| {
+        if served.request().is_some() {
+            served.conn.send("HTTP/1.1 200 OK\r\n\r\nuntil the end");
+        }
+    });
+    let report = load(&format!("http://{}/", backend.name()), &SHORT);
+    assert_eq!(report["errors"], serde_json::json!({}));
+    assert!(report["requests"]["answered"].as_u64() >= Some(3));
+}
+
+#[test]
+fn answers_that_nobody_asked_for_are_noticed() {
+    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    let report = load(&format!("http://{}/", Backend::answering(answer.repeat(2)).name()), &SHORT);
+    assert!(report["connections"]["unasked"].as_u64() > Some(0), "{report:#}");
+}
+
+#[test]
+fn wrong_lines_and_refusals_are_counted() {
+    let echo = |text: &'static str| {
+        Backend::start(move |mut served: Served| {
+            served.conn.send(text);
+            // Until the client has gone.
+            served.conn.read_to_end();
+        })
+    };
+    for (scheme, backend, kind) in [
+        ("echo", echo("Welcome!\nEcho #1: other\n"), "bad response"),
+        ("echo", echo("Welcome!\nEcho #2: hello\n"), "bad response"),
+        ("echo", echo("Busy: try again later.\n"), "busy"),
+        ("echo", echo("HTTP/1.1 400 Bad Request\r\n\r\n"), "bad response"),
+        ("command", echo("ERROR busy: try again later\n"), "busy"),
+    ] {
+        let report = load(&format!("{scheme}://{}", backend.name()), &[&SHORT[..], &["--timeout", "1s"]].concat());
+        let errors = report["errors"].as_object().unwrap();
+        assert!(errors.contains_key(kind), "{scheme} {kind}: {report:#}");
+        assert_eq!(report["requests"]["answered"], 0, "{scheme} {kind}");
+    }
+}
+
+#[test]
+fn a_server_that_dies_refuses_from_then_on() {
+    let server = Mortal::saying("hello");
+    let child =
+        background(&[&format!("http://{}/", server.name()), "--duration", "1500ms", "--clients", "2", "--json", "-"]);
+    wait_until("some requests", || server.requests() > 10);
+    server.kill();
+    let report = child.report();
+    assert!(report["requests"]["answered"].as_u64() > Some(0), "{report:#}");
+    assert!(report["errors"]["connect refused"].as_u64() > Some(0), "{report:#}");
+}
+
+#[test]
+fn a_fixed_rate_is_kept() {
+    let server = event_driven("http");
+    for threads in ["1", "3"] {
+        let flags = ["--rate", "300", "--duration", "1s", "--clients", "20", "--threads", threads];
+        let report = load(&format!("http://{}/", server.address()), &flags);
+        let (started, left) = (number(&report, "/requests/started"), number(&report, "/requests/never_sent"));
+        assert_eq!(started + left, 300.0, "{report:#}");
+        // What a loaded machine leaves undone is told; most of it is done.
+        assert!(started >= 200.0, "{report:#}");
+    }
+}
+
+#[test]
+fn the_servers_cost_is_told_where_the_system_tells() {
+    let server = event_driven("http");
+    let pid = server.id().to_string();
+    let report = load(&format!("http://{}/", server.address()), &[&SHORT[..], &["--server-pid", &pid]].concat());
+    assert!(number(&report, "/cpu/own_us_per_request") > 0.0);
+    if cfg!(target_os = "linux") {
+        assert!(number(&report, "/cpu/server_us_per_request") > 0.0);
+        assert!(number(&report, "/server/resident_bytes") > 1e5 && number(&report, "/server/processes") == 1.0);
+    } else {
+        assert!(report["cpu"]["server_us_per_request"].is_null() && report["server"].is_null());
+    }
+}
+
+#[test]
+fn interrupted_it_tells_what_it_has() {
+    let backend = Backend::start(|mut served| {
+        // One good answer, then silence.
+        if served.request().is_some() {
+            served.conn.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        }
+        while served.request().is_some() {}
+    });
+    let child =
+        background(&[&format!("http://{}/", backend.name()), "--duration", "300s", "--clients", "2", "--json", "-"]);
+    backend.wait_for_request(4);
+    wait_for(Duration::from_millis(50));
+    child.signal("INT");
+    let report = child.report();
+    assert_eq!(report["load"]["interrupted"], true);
+    assert_eq!((&report["requests"]["answered"], &report["requests"]["abandoned"]), (&2.into(), &2.into()));
+}

@@ -1,0 +1,162 @@
+//! Many who ask for the same at once cause one request.
+
+use crate::{
+    get, ok,
+    support::{
+        milestones::{Milestone, from_milestone4},
+        process::wait_until,
+        raw::{Backend, Conn},
+    },
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::SeqCst},
+};
+
+from_milestone4! {
+    a_thousand_clients_cause_one_request,
+    followers_read_the_response_as_it_arrives,
+    an_answer_for_one_releases_all,
+    a_leader_that_dies_is_replaced,
+    a_leaders_client_may_leave,
+    followers_go_alone_after_a_while,
+}
+
+/// So many at once.
+const CROWD: usize = 1000;
+
+fn a_thousand_clients_cause_one_request(milestone: &Milestone) {
+    let all_have_asked = Arc::new(AtomicBool::new(false));
+    let gate = all_have_asked.clone();
+    let backend = Backend::start(move |mut served| {
+        while let Some(request) = served.request() {
+            served.conn.send(match request.field("if-none-match") {
+                None => ok("Cache-Control: max-age=5\r\nAge: 5\r\nETag: \"v\"\r\n", "old"),
+                Some(_) => {
+                    wait_until("everybody", || gate.load(SeqCst));
+                    "HTTP/1.1 304 Not Modified\r\nETag: \"v\"\r\nCache-Control: max-age=100\r\n\r\n".to_owned()
+                }
+            });
+        }
+    });
+    let proxy = milestone.start(&[&backend], &["--workers", "2", "--log-level", "warn", "--cache-wait", "1m"]);
+    assert_eq!(Conn::open(proxy.address()).ask(&get("/a")).body, b"old");
+    let mut clients: Vec<Conn> = (0..CROWD).map(|_| Conn::open(proxy.address())).collect();
+    clients.iter_mut().for_each(|client| client.send(get("/a")));
+    backend.wait_for_request(2);
+    all_have_asked.store(true, SeqCst);
+    for client in &mut clients {
+        let response = client.response("GET");
+        assert_eq!(response.body, b"old");
+    }
+    assert_eq!(backend.requests().len(), 2);
+}
+
+fn followers_read_the_response_as_it_arrives(milestone: &Milestone) {
+    for (framing, one, two) in
+        [("Content-Length: 6", "abc", "def"), ("Transfer-Encoding: chunked", "3\r\nabc\r\n", "3\r\ndef\r\n0\r\n\r\n")]
+    {
+        let (backend, incoming) = Backend::by_hand();
+        let proxy = milestone.start(&[&backend], &["--workers", "2"]);
+        let mut clients: Vec<Conn> = (0..10).map(|_| Conn::open(proxy.address())).collect();
+        clients.iter_mut().for_each(|client| client.send(get("/a")));
+        let mut upstream = incoming.accept();
+        upstream.read_head();
+        upstream.send(format!("HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\n{framing}\r\n\r\n{one}"));
+        clients.iter_mut().for_each(|client| drop(client.read_until("abc")));
+        // Who comes in the middle gets it from the start.
+        let mut late = Conn::open(proxy.address());
+        late.send(get("/a"));
+        late.read_until("abc");
+        upstream.send(two);
+        clients.iter_mut().chain([&mut late]).for_each(|client| drop(client.read_until("def")));
+        assert_eq!(Conn::open(proxy.address()).ask(&get("/a")).body, b"abcdef");
+        assert_eq!(backend.connections(), 1);
+    }
+}
+
+fn an_answer_for_one_releases_all(milestone: &Milestone) {
+    let (backend, incoming) = Backend::by_hand();
+    let proxy = milestone.start(&[&backend], &["--workers", "2", "--cache-wait", "1m"]);
+    let mut clients: Vec<Conn> = (0..5).map(|_| Conn::open(proxy.address())).collect();
+    clients.iter_mut().for_each(|client| client.send(get("/a")));
+    let mut upstreams = vec![incoming.accept()];
+    upstreams[0].read_head();
+    upstreams[0].send(ok("Cache-Control: private\r\n", "1"));
+    // All others at once, each with its own answer; one of them may have got the first connection.
+    for n in 2..=5 {
+        let mut upstream = if upstreams[0].is_quiet() { incoming.accept() } else { upstreams.remove(0) };
+        upstream.read_head();
+        upstream.send(ok("Cache-Control: private\r\n", &n.to_string()));
+        upstreams.push(upstream);
+    }
+    let mut bodies: Vec<Vec<u8>> = clients.iter_mut().map(|client| client.response("GET").body).collect();
+    bodies.sort();
+    assert_eq!(bodies, [b"1", b"2", b"3", b"4", b"5"]);
+}
+
+fn a_leader_that_dies_is_replaced(milestone: &Milestone) {
+    let (backend, incoming) = Backend::by_hand();
+    let flags = [milestone.forgiving(), &["--workers", "2", "--cache-wait", "1m"]].concat();
+    let proxy = milestone.start(&[&backend], &flags);
+    let mut clients: Vec<Conn> = (0..10).map(|_| Conn::open(proxy.address())).collect();
+    clients.iter_mut().for_each(|client| client.send(get("/a")));
+    let mut upstream = incoming.accept();
+    upstream.read_head();
+    upstream.reset();
+    let mut upstream = incoming.accept();
+    upstream.read_head();
+    upstream.send(ok("Cache-Control: max-age=100\r\n", "x"));
+    let statuses: Vec<u16> = clients.iter_mut().map(|client| client.response("GET").status()).collect();
+    assert_eq!(statuses.iter().filter(|status| **status == 502).count(), 1, "{statuses:?}");
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 9, "{statuses:?}");
+    assert_eq!(backend.connections(), 2);
+}
+
+fn a_leaders_client_may_leave(milestone: &Milestone) {
+    let (backend, incoming) = Backend::by_hand();
+    let proxy = milestone.start(&[&backend], &["--workers", "1", "--cache-wait", "1m"]);
+    let mut leader = Conn::open(proxy.address());
+    leader.send(get("/a"));
+    let mut upstream = incoming.accept();
+    upstream.read_head();
+    let mut follower = Conn::open(proxy.address());
+    follower.send(get("/a"));
+    // Answered behind it on the same worker: the follower has been heard.
+    let mut other = Conn::open(proxy.address());
+    other.send("GET /b HTTP/1.1\r\nHost: test\r\nCache-Control: only-if-cached\r\n\r\n");
+    assert_eq!(other.response("GET").status(), 504);
+    leader.reset();
+    upstream.send("HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nContent-Length: 6\r\n\r\nabc");
+    follower.read_until("abc");
+    upstream.send("def");
+    follower.read_until("def");
+    assert_eq!(other.ask(&get("/a")).body, b"abcdef");
+    assert_eq!(backend.connections(), 1);
+
+    // With the last follower gone, nobody wants it.
+    let mut leader = Conn::open(proxy.address());
+    leader.send(get("/c"));
+    upstream.read_head();
+    let mut follower = Conn::open(proxy.address());
+    follower.send(get("/c"));
+    other.send("GET /b HTTP/1.1\r\nHost: test\r\nCache-Control: only-if-cached\r\n\r\n");
+    assert_eq!(other.response("GET").status(), 504);
+    leader.reset();
+    follower.reset();
+    upstream.read_to_end();
+}
+
+fn followers_go_alone_after_a_while(milestone: &Milestone) {
+    let (backend, incoming) = Backend::by_hand();
+    let proxy = milestone.start(&[&backend], &["--workers", "1", "--cache-wait", "50ms"]);
+    let mut clients: Vec<Conn> = (0..2).map(|_| Conn::open(proxy.address())).collect();
+    clients.iter_mut().for_each(|client| client.send(get("/a")));
+    let mut silent = incoming.accept();
+    silent.read_head();
+    let mut upstream = incoming.accept();
+    upstream.read_head();
+    upstream.send(ok("Cache-Control: max-age=100\r\n", "x"));
+    wait_until("an answer", || clients.iter().any(|client| !client.is_quiet()));
+    assert_eq!(Conn::open(proxy.address()).ask(&get("/a")).body, b"x");
+}

@@ -1,0 +1,240 @@
+//! Backends that lie, break off or talk nonsense, and clients that try to choose what others get: nothing wrong is served.
+
+use crate::{
+    get, get_with, ok,
+    stage::{HIT, MISS, Stage, Step},
+    support::{
+        milestones::{Milestone, from_milestone4},
+        raw::{Backend, Conn},
+    },
+};
+
+from_milestone4! {
+    what_is_cut_short_changes_nothing,
+    what_follows_a_response_is_not_taken_for_the_next,
+    nonsense_in_fields,
+    long_fields,
+    ten_thousand_variants_are_bounded,
+    what_is_not_in_the_key_does_not_get_to_the_backend,
+    another_spelling_is_another_entry,
+    the_same_resource_in_both_forms,
+    content_of_a_get_is_not_ignored,
+}
+
+/// A validation, a part, a first response: broken off, each leaves what was stored as it was.
+fn what_is_cut_short_changes_nothing(milestone: &Milestone) {
+    const STALE: &str = "Cache-Control: max-age=5\r\nAge: 5\r\nETag: \"a\"\r\n";
+    for broken in [
+        "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nContent-Length: 9\r\n\r\nnew",
+        "HTTP/1.1 206 Partial Content\r\nCache-Control: max-age=100\r\nETag: \"a\"\r\n\
+         Content-Range: bytes 0-8/9\r\nContent-Length: 9\r\n\r\nnew",
+        "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nCache-Control: max-a",
+    ] {
+        let backend = Backend::start(move |mut served| {
+            let _ = served.request();
+            let answer = match served.number {
+                0 => ok(STALE, "old").replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"),
+                1 => broken.to_owned(),
+                _ => "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nCache-Control: max-age=100\r\n\r\n".to_owned(),
+            };
+            let _ = served.conn.try_send(answer);
+        });
+        let proxy = milestone.start(&[&backend], milestone.forgiving());
+        assert_eq!(Conn::open(proxy.address()).ask(&get("/a")).body, b"old");
+        let mut client = Conn::open(proxy.address());
+        client.send(get_with("/a", "Range: bytes=0-8\r\n"));
+        let outcome = client.outcome("GET");
+        assert!(outcome.as_ref().map_or(true, |got| got.status() == 502), "{broken}: looks whole: {outcome:?}");
+        let validated = Conn::open(proxy.address()).ask(&get("/a"));
+        assert_eq!((validated.status(), validated.body.as_slice()), (200, &b"old"[..]), "{broken}");
+        assert_eq!(backend.requests()[2].field("if-none-match"), Some("\"a\""), "{broken}");
+        let hit = Conn::open(proxy.address()).ask(&get("/a"));
+        assert_eq!((hit.body.as_slice(), backend.requests().len()), (&b"old"[..], 3), "{broken}");
+    }
+}
+
+/// More bytes than were announced would be the answer to somebody else's request.
+fn what_follows_a_response_is_not_taken_for_the_next(milestone: &Milestone) {
+    const EVIL: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nContent-Length: 4\r\n\r\nevil";
+    for announced in [
+        "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nContent-Length: 4\r\n\r\ngood",
+        "HTTP/1.1 304 Not Modified\r\nCache-Control: max-age=100\r\n\r\n",
+        "HTTP/1.1 204 No Content\r\nCache-Control: max-age=100\r\n\r\n",
+    ] {
+        let backend = Backend::start(move |mut served| {
+            let number = served.number;
+            while served.request().is_some() {
+                let answer = if number == 0 { format!("{announced}{EVIL}") } else { ok("", "later") };
+                let _ = served.conn.try_send(answer);
+            }
+        });
+        let proxy = milestone.start(&[&backend], &["--workers", "1"]);
+        let mut client = Conn::open(proxy.address());
+        client.ask(&get("/a"));
+        let next = client.ask(&get("/b"));
+        assert_eq!(next.body, b"later", "{announced}: {next:?}");
+        assert_ne!(client.ask(&get("/a")).body, b"evil");
+    }
+}
+
+fn nonsense_in_fields(milestone: &Milestone) {
+    const fn twice(backend: &'static [&'static str]) -> [Step; 2] {
+        [Step { backend, body: "x", ..MISS }, Step { backend, body: "x", ..MISS }]
+    }
+    let mut stage = Stage::new(milestone, &[]);
+    stage.play(&[
+        ("Expires: 0", &twice(&["HTTP/1.1 200 OK\r\nExpires: 0\r\nContent-Length: 1\r\n\r\nx"])),
+        (
+            "Expires: garbage",
+            &twice(&["HTTP/1.1 200 OK\r\nExpires: Foo, 99 Bar 9999 99:99:99 GMT\r\nContent-Length: 1\r\n\r\nx"]),
+        ),
+        ("max-age: garbage", &twice(&["HTTP/1.1 200 OK\r\nCache-Control: max-age=1e9\r\nContent-Length: 1\r\n\r\nx"])),
+        (
+            "an age beyond all numbers",
+            &twice(&["HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nAge: 99999999999999999999\r\nContent-Length: 1\r\n\r\nx"]),
+        ),
+        (
+            "a Date in the far past",
+            &twice(&["HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\
+                      Content-Length: 1\r\n\r\nx"]),
+        ),
+        (
+            "a Date that is none",
+            &[
+                Step {
+                    backend: &["HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nDate: 0\r\nContent-Length: 1\r\n\r\nx"],
+                    body: "x",
+                    ..MISS
+                },
+                Step { body: "x", ..HIT },
+            ],
+        ),
+        (
+            "a lifetime beyond all numbers",
+            &[
+                Step {
+                    backend: &["HTTP/1.1 200 OK\r\nCache-Control: max-age=99999999999999999999\r\nContent-Length: 1\r\n\r\nx"],
+                    body: "x",
+                    ..MISS
+                },
+                Step { body: "x", ..HIT },
+            ],
+        ),
+    ]);
+}
+
+fn long_fields(milestone: &Milestone) {
+    let long_directive = format!(
+        "HTTP/1.1 200 OK\r\nCache-Control: max-age=100, x=\"{}\"\r\nContent-Length: 1\r\n\r\nx",
+        "y".repeat(10_000)
+    );
+    let names: Vec<String> = (0..1000).map(|number| format!("F{number}")).collect();
+    let long_vary = format!(
+        "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nVary: {}\r\nContent-Length: 1\r\n\r\nx",
+        names.join(",")
+    );
+    // The one is read to its end, the other never reused.
+    for (answer, requests) in [(long_directive, 1), (long_vary, 2)] {
+        let backend = Backend::answering(answer);
+        let proxy = milestone.start(&[&backend], &[]);
+        let mut client = Conn::open(proxy.address());
+        for _ in 0..2 {
+            assert_eq!(client.ask(&get("/a")).body, b"x");
+        }
+        assert_eq!(backend.requests().len(), requests);
+    }
+}
+
+fn ten_thousand_variants_are_bounded(milestone: &Milestone) {
+    const VARIANTS: usize = 10_000;
+    let backend = Backend::answering(ok("Cache-Control: max-age=100\r\nVary: Foo\r\n", &"x".repeat(1000)));
+    let proxy = milestone.start(&[&backend], &["--workers", "1", "--log-level", "error"]);
+    let mut client = Conn::open(proxy.address());
+    let ask = |client: &mut Conn, number: usize| client.ask(&get_with("/a", &format!("Foo: {number}\r\n")));
+    for number in 0..VARIANTS {
+        assert_eq!(ask(&mut client, number).status(), 200);
+    }
+    // The last are there, and however many were asked for, few are kept.
+    let before = backend.requests().len();
+    assert_eq!((before, ask(&mut client, VARIANTS - 1).status()), (VARIANTS, 200));
+    assert_eq!(backend.requests().len(), before);
+    for number in 0..200 {
+        ask(&mut client, number);
+    }
+    assert_eq!(backend.requests().len(), before + 200);
+}
+
+/// A header that decides what the backend says, and that the key does not have, is how one client poisons all others.
+fn what_is_not_in_the_key_does_not_get_to_the_backend(milestone: &Milestone) {
+    let backend = Backend::start(|mut served| {
+        while let Some(request) = served.request() {
+            let fields = ["host", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-for", "forwarded"];
+            let said: Vec<_> = fields.iter().filter_map(|name| request.field(name)).collect();
+            served.conn.send(ok("Cache-Control: max-age=100\r\n", &said.join(" ")));
+        }
+    });
+    let proxy = milestone.start(&[&backend], &["--workers", "1"]);
+    let mut client = Conn::open(proxy.address());
+    let evil = "X-Forwarded-Host: evil\r\nX-Forwarded-Proto: gopher\r\nX-Forwarded-For: 6.6.6.6\r\nForwarded: host=evil\r\n\
+                X_Forwarded_Host: evil\r\n";
+    let poisoned = client.ask(&get_with("/a", evil));
+    assert_eq!(poisoned.body, b"test test http 127.0.0.1");
+    assert_eq!(client.ask(&get("/a")).body, poisoned.body);
+    assert_eq!(backend.requests().len(), 1);
+    assert_eq!(client.ask("GET /a HTTP/1.1\r\nHost: evil\r\n\r\n").body, b"evil evil http 127.0.0.1");
+    assert_eq!(client.ask(&get("/a")).body, poisoned.body);
+}
+
+fn another_spelling_is_another_entry(milestone: &Milestone) {
+    let backend = Backend::start(|mut served| {
+        while let Some(request) = served.request() {
+            let said = format!("{} {}", request.head.as_ref().unwrap().target(), request.field("host").unwrap());
+            served.conn.send(ok("Cache-Control: max-age=100\r\n", &said));
+        }
+    });
+    let proxy = milestone.start(&[&backend], &["--workers", "1"]);
+    let mut client = Conn::open(proxy.address());
+    let spellings = [
+        ("/a", "h"),
+        ("/a", "H"),
+        ("/a", "h:80"),
+        ("/a?", "h"),
+        ("/a?b", "h"),
+        ("/%61", "h"),
+        ("/a/", "h"),
+        ("/A", "h"),
+    ];
+    for _ in 0..2 {
+        for (target, host) in spellings {
+            let got = client.ask(&format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+            assert_eq!(String::from_utf8_lossy(&got.body), format!("{target} {host}"));
+        }
+    }
+    assert_eq!(backend.requests().len(), spellings.len());
+}
+
+fn the_same_resource_in_both_forms(milestone: &Milestone) {
+    let backend = Backend::answering(ok("Cache-Control: max-age=100\r\n", "x"));
+    let proxy = milestone.start(&[&backend], &["--workers", "1"]);
+    let mut client = Conn::open(proxy.address());
+    for target in ["/", "http://test/", "http://test"] {
+        assert_eq!(client.ask(&get(target)).body, b"x");
+    }
+    assert_eq!(backend.requests().len(), 1);
+}
+
+/// A `GET` with content may be answered by the content; the key knows nothing of it.
+fn content_of_a_get_is_not_ignored(milestone: &Milestone) {
+    let backend = Backend::start(|mut served| {
+        while let Some(request) = served.request() {
+            served.conn.send(ok("Cache-Control: max-age=100\r\n", &String::from_utf8_lossy(&request.body)));
+        }
+    });
+    let proxy = milestone.start(&[&backend], &["--workers", "1"]);
+    let mut client = Conn::open(proxy.address());
+    assert_eq!(client.ask(&(get_with("/a", "Content-Length: 4\r\n") + "evil")).body, b"evil");
+    assert_eq!(client.ask(&get("/a")).body, b"");
+    assert_eq!(client.ask(&(get_with("/a", "Content-Length: 4\r\n") + "more")).body, b"more");
+    assert_eq!(client.ask(&get("/a")).body, b"");
+    assert_eq!(backend.requests().len(), 3);
+}

@@ -1,0 +1,436 @@
+//! What is stored, how long it is used, and for whom: the rules of `src/cache/`, over real sockets. Time passes by fields
+//! that say so (`Age`, `Date`), never by waiting.
+
+use crate::{
+    origin::{World, all, body, field, response},
+    support::milestones::{Milestone, from_milestone4},
+};
+
+from_milestone4! {
+    what_is_stored_and_used,
+    what_the_client_asks_for,
+    ages_add_up,
+    only_if_cached_never_reaches_a_backend,
+    requests_that_are_not_to_be_stored,
+    what_stale_responses_may_do_when_the_backend_dies,
+    fields_of_one_user_are_not_stored,
+    all_fields_are_stored_but_those_of_one_hop,
+    unsafe_requests_invalidate,
+    unsafe_requests_invalidate_what_they_name,
+    failed_unsafe_requests_change_nothing,
+    guesses_of_the_operator,
+    cache_status_tells_what_happened,
+    errors_of_our_own_have_no_cache_status,
+}
+
+/// Whether the second request is answered with the first one's response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Second {
+    Hit,
+    Asked,
+}
+use Second::{Asked, Hit};
+
+/// Status and fields of the first response, fields of both requests.
+type Row = (u16, &'static str, &'static str, Second);
+
+const STORED: &[Row] = &[
+    // RFC 9111 §4.2.1.
+    (200, "Cache-Control: max-age=100\r\n", "", Hit),
+    (200, "Cache-Control: MAX-AGE=\"100\"\r\n", "", Hit),
+    (200, "Cache-Control: max-age=0\r\n", "", Asked),
+    (200, "Cache-Control: max-age=100, max-age=1\r\nAge: 5\r\n", "", Asked),
+    (200, "Cache-Control: max-age=1h\r\n", "", Asked),
+    (200, "Cache-Control: max-age=-1\r\n", "", Asked),
+    (200, "Cache-Control: max-age=99999999999999999999\r\n", "", Hit),
+    (200, "Cache-Control: max-age=1, s-maxage=100\r\nAge: 5\r\n", "", Hit),
+    (200, "Cache-Control: max-age=100, s-maxage=1\r\nAge: 5\r\n", "", Asked),
+    (200, "Expires: {+100}\r\nDate: {+0}\r\n", "", Hit),
+    (200, "Expires: {+100}\r\n", "", Hit),
+    (200, "Expires: {-100}\r\n", "", Asked),
+    (200, "Expires: 0\r\n", "", Asked),
+    (200, "Expires: 0\r\nCache-Control: max-age=100\r\n", "", Hit),
+    (200, "Expires: {+100}\r\nCache-Control: max-age=0\r\n", "", Asked),
+    // A backend whose clock is ahead, and one whose clock is behind.
+    (200, "Date: {+3600}\r\nExpires: {+3700}\r\n", "", Hit),
+    (200, "Date: {+3600}\r\nExpires: {+3600}\r\n", "", Asked),
+    (200, "Date: {-3600}\r\nExpires: {-3500}\r\n", "", Asked),
+    // §4.2.3.
+    (200, "Cache-Control: max-age=100\r\nAge: 100\r\n", "", Asked),
+    (200, "Cache-Control: max-age=100\r\nAge: 50\r\n", "", Hit),
+    (200, "Cache-Control: max-age=100\r\nAge: 101\r\n", "", Asked),
+    (200, "Cache-Control: max-age=100\r\nAge: x\r\n", "", Hit),
+    (200, "Cache-Control: max-age=100\r\nAge: 0, 500\r\n", "", Hit),
+    (200, "Cache-Control: max-age=100\r\nDate: {-50}\r\n", "", Hit),
+    (200, "Cache-Control: max-age=100\r\nDate: {-200}\r\n", "", Asked),
+    (200, "Cache-Control: max-age=100\r\nDate: {-200}\r\nAge: 5\r\n", "", Asked),
+    // §4.2.2.
+    (200, "Last-Modified: {-10000}\r\n", "", Hit),
+    (404, "Last-Modified: {-10000}\r\n", "", Hit),
+    (301, "Last-Modified: {-10000}\r\nLocation: /x\r\n", "", Hit),
+    (204, "Last-Modified: {-10000}\r\n", "", Hit),
+    (302, "Last-Modified: {-10000}\r\nLocation: /x\r\n", "", Asked),
+    (302, "Last-Modified: {-10000}\r\nLocation: /x\r\nCache-Control: public\r\n", "", Hit),
+    (201, "Last-Modified: {-10000}\r\n", "", Asked),
+    (500, "Last-Modified: {-10000}\r\n", "", Asked),
+    (200, "Last-Modified: {-10000}\r\nDate: {-2000}\r\n", "", Asked),
+    (200, "Last-Modified: {+10000}\r\n", "", Asked),
+    (200, "", "", Asked),
+    // §3.
+    (302, "Cache-Control: max-age=100\r\nLocation: /x\r\n", "", Hit),
+    (500, "Cache-Control: max-age=100\r\n", "", Hit),
+    (599, "Cache-Control: max-age=100\r\n", "", Hit),
+    (299, "Cache-Control: max-age=100\r\n", "", Hit),
+    (599, "Cache-Control: max-age=100, must-understand\r\n", "", Asked),
+    (200, "Cache-Control: max-age=100, must-understand, no-store\r\n", "", Hit),
+    (200, "Cache-Control: max-age=100, no-store\r\n", "", Asked),
+    (200, "Cache-Control: max-age=100\r\nCache-Control: no-store\r\n", "", Asked),
+    (200, "Cache-Control: max-age=100, private\r\n", "", Asked),
+    (200, "Cache-Control: max-age=100, no-cache\r\n", "", Asked),
+    (200, "Cache-Control: max-age=100, foo=\"no-store\"\r\n", "", Hit),
+    (200, "Cache-Control: max-age=100\r\nPragma: no-cache\r\n", "", Hit),
+    (200, "Cache-Control: max-age=100\r\nSet-Cookie: a=b\r\n", "Cookie: a=b\r\n", Hit),
+    (200, "Cache-Control: max-age=100\r\nVary: *\r\n", "", Asked),
+    // §3.5.
+    (200, "Cache-Control: max-age=100\r\n", "Authorization: Basic YTpi\r\n", Asked),
+    (200, "Cache-Control: max-age=100, public\r\n", "Authorization: Basic YTpi\r\n", Hit),
+    (200, "Cache-Control: max-age=100, must-revalidate\r\n", "Authorization: Basic YTpi\r\n", Hit),
+    (200, "Cache-Control: s-maxage=100\r\n", "Authorization: Basic YTpi\r\n", Hit),
+    (200, "Expires: {+100}\r\n", "Authorization: Basic YTpi\r\n", Asked),
+    // RFC 9213.
+    (200, "CDN-Cache-Control: max-age=100\r\nCache-Control: no-store\r\n", "", Hit),
+    (200, "CDN-Cache-Control: max-age=100\r\nExpires: 0\r\n", "", Hit),
+    (200, "CDN-Cache-Control: no-store\r\nCache-Control: max-age=100\r\n", "", Asked),
+    (200, "CDN-Cache-Control: private\r\nCache-Control: max-age=100\r\n", "", Asked),
+    (200, "CDN-Cache-Control: max-age=100, &&&\r\nCache-Control: no-store\r\n", "", Asked),
+    (200, "CDN-Cache-Control: max-age=\"100\"\r\nCache-Control: no-store\r\n", "", Asked),
+    (200, "CDN-Cache-Control: max-age=0, &&&\r\nCache-Control: max-age=100\r\n", "", Hit),
+];
+
+fn what_is_stored_and_used(milestone: &Milestone) {
+    check(milestone, STORED.iter().map(|&(status, said, lines, second)| (status, said, lines, lines, second)));
+}
+
+/// A response that is ten seconds old, and the second request's wishes.
+const WISHES: &[(&str, &str, Second)] = &[
+    ("max-age=40", "", Hit),
+    ("max-age=40", "Cache-Control: no-cache\r\n", Asked),
+    ("max-age=40", "Pragma: no-cache\r\n", Asked),
+    ("max-age=40", "Pragma: no-cache\r\nCache-Control: x\r\n", Hit),
+    ("max-age=40", "Cache-Control: max-age=0\r\n", Asked),
+    ("max-age=40, immutable", "Cache-Control: max-age=0\r\n", Hit),
+    ("max-age=40, immutable", "Cache-Control: no-cache\r\n", Asked),
+    ("max-age=40", "Cache-Control: max-age=5\r\n", Asked),
+    ("max-age=40", "Cache-Control: max-age=39\r\n", Hit),
+    ("max-age=40", "Cache-Control: min-fresh=10\r\n", Hit),
+    ("max-age=40", "Cache-Control: min-fresh=35\r\n", Asked),
+    ("max-age=40", "Cache-Control: no-store\r\n", Hit),
+    ("max-age=5", "", Asked),
+    ("max-age=5", "Cache-Control: max-stale\r\n", Hit),
+    ("max-age=5", "Cache-Control: max-stale=30\r\n", Hit),
+    ("max-age=5", "Cache-Control: max-stale=2\r\n", Asked),
+    ("max-age=5, must-revalidate", "Cache-Control: max-stale\r\n", Asked),
+    ("max-age=5, proxy-revalidate", "Cache-Control: max-stale\r\n", Asked),
+    ("s-maxage=5", "Cache-Control: max-stale\r\n", Asked),
+    ("max-age=5, no-cache", "Cache-Control: max-stale\r\n", Asked),
+];
+
+fn what_the_client_asks_for(milestone: &Milestone) {
+    let said: Vec<String> =
+        WISHES.iter().map(|(said, ..)| format!("Cache-Control: {said}\r\nAge: 10\r\nETag: \"v\"\r\n")).collect();
+    let rows = WISHES.iter().zip(&said).map(|((_, asks, second), said)| (200, said.as_str(), "", *asks, *second));
+    check(milestone, rows);
+}
+
+/// For each row: a request, its response, another request, and who answered that.
+fn check<'r>(milestone: &Milestone, rows: impl Iterator<Item = (u16, &'r str, &'r str, &'r str, Second)>) {
+    let world = World::new(milestone, &["--workers", "2"]);
+    for (n, (status, said, lines, asks, second)) in rows.enumerate() {
+        let target = format!("/{n}?query={n}");
+        world.say(&target, response(status, said, "first"));
+        world.say(&target, response(203, "Cache-Control: no-store\r\n", "second"));
+        let row = format!("{status} {said:?} {lines:?} {asks:?}");
+        assert_eq!(world.ask("GET", &target, lines).status(), status, "{row}");
+        let answer = world.ask("GET", &target, asks);
+        let expected = if second == Hit { (status, 1) } else { (203, 2) };
+        assert_eq!((answer.status(), world.asked(&target)), expected, "{row}: {answer:?}");
+        assert_eq!(field(&answer, "cache-status").contains("; hit"), second == Hit, "{row}: {answer:?}");
+        assert_eq!(answer.field("age").is_some(), second == Hit, "{row}: {answer:?}");
+    }
+}
+
+/// §4.2.3, §5.1: what is known of the time before is in `Age`, and `Date` stays the backend's.
+fn ages_add_up(milestone: &Milestone) {
+    let world = World::new(milestone, &["--workers", "1"]);
+    for (n, (lines, least)) in [
+        ("", 0),
+        ("Age: 30\r\n", 30),
+        ("Date: {-40}\r\n", 40),
+        ("Date: {-40}\r\nAge: 50\r\n", 50),
+        ("Date: {+40}\r\nAge: 20\r\n", 20),
+        ("Date: {-1}\r\nAge: 2147483648\r\n", 2_147_483_648),
+        ("Age: 7\r\nAge: 70\r\n", 7),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let target = format!("/{n}");
+        let said = response(200, &format!("Cache-Control: max-age=99999999999\r\nETag: \"v\"\r\n{lines}"), "x");
+        world.say(&target, said);
+        let first = world.get(&target);
+        let second = world.ask("GET", &target, "Cache-Control: max-stale\r\n");
+        let ages = all(&second, "age");
+        let age: u64 = ages[0].parse().unwrap();
+        assert!((least..least + 20).contains(&age) || age == 1 << 31, "{lines:?}: {second:?}");
+        assert_eq!((ages.len(), world.asked(&target)), (1, 1), "{lines:?}: {second:?}");
+        assert_eq!(first.field("date"), second.field("date"), "{lines:?}");
+        assert_eq!(all(&second, "date").len(), 1, "{second:?}");
+    }
+}
+
+/// §5.2.1.7.
+fn only_if_cached_never_reaches_a_backend(milestone: &Milestone) {
+    let world = World::new(milestone, &["--workers", "1"]);
+    let only = "Cache-Control: only-if-cached\r\n";
+    assert_eq!(world.ask("GET", "/a", only).status(), 504);
+    world.say("/a", response(200, "Cache-Control: max-age=10\r\n", "x"));
+    world.say("/b", response(200, "Cache-Control: max-age=10\r\nAge: 10\r\nETag: \"v\"\r\n", "x"));
+    world.get("/a");
+    world.get("/b");
+    assert_eq!(world.ask("GET", "/a", only).status(), 200);
+    assert_eq!(world.ask("HEAD", "/a", only).status(), 200);
+    assert_eq!(world.ask("GET", "/b", only).status(), 504);
+    assert_eq!(world.ask("GET", "/b", "Cache-Control: only-if-cached, max-stale\r\n").status(), 200);
+    assert_eq!(world.ask("GET", "/a", "Cache-Control: only-if-cached, no-cache\r\n").status(), 504);
+    assert_eq!(world.backend.requests().len(), 2);
+}
+
+/// §5.2.1.5, and what §3 wants of the method.
+fn requests_that_are_not_to_be_stored(milestone: &Milestone) {
+    let world = World::new(milestone, &["--workers", "1"]);
+    for (n, (method, lines)) in [
+        ("GET", "Cache-Control: no-store\r\n"),
+        ("GET", "Content-Length: 0\r\nCache-Control: NO-STORE\r\n"),
+        ("HEAD", ""),
+        ("OPTIONS", ""),
+        ("POST", "Content-Length: 0\r\n"),
+        ("PROPFIND", "Content-Length: 0\r\n"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let target = format!("/{n}");
+        let said = response(200, "Cache-Control: max-age=100\r\n", "x");
+        let head = said.trim_end_matches('x').to_owned();
+        world.say(&target, if method == "HEAD" { head } else { said.clone() });
+        world.say(&target, said);
+        assert_eq!(world.ask(method, &target, lines).status(), 200);
+        assert_eq!((world.get(&target).status(), world.asked(&target)), (200, 2), "{method} {lines:?}");
+    }
+}
+
+/// §4.2.4, §5.2.2.2, §5.2.2.8, §5.2.2.10, RFC 5861: the backend ends the connection without a word.
+fn what_stale_responses_may_do_when_the_backend_dies(milestone: &Milestone) {
+    for flags in [&["--workers", "1"][..], &["--workers", "1", "--cache-stale-if-error", "60s"]] {
+        let world = World::new(milestone, flags);
+        let by_operator = flags.len() > 2;
+        for (n, (said, allowed)) in [
+            ("max-age=5", by_operator),
+            ("max-age=5, stale-if-error=60", true),
+            ("max-age=5, stale-if-error=2", false),
+            ("max-age=5, must-revalidate, stale-if-error=60", false),
+            ("max-age=5, proxy-revalidate, stale-if-error=60", false),
+            ("s-maxage=5, stale-if-error=60", false),
+            ("max-age=5, no-cache, stale-if-error=60", false),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let target = format!("/{n}");
+            world.say(&target, response(200, &format!("Cache-Control: {said}\r\nAge: 10\r\nETag: \"v\"\r\n"), "x"));
+            (0..3).for_each(|_| world.say(&target, ""));
+            world.get(&target);
+            let answer = world.get(&target);
+            let expected = if allowed { 200 } else { 502 };
+            assert_eq!(answer.status(), expected, "{said} {flags:?}: {answer:?}");
+        }
+    }
+}
+
+/// §5.2.2.4, §5.2.2.7 with field names, §3.1, §7.3.
+fn fields_of_one_user_are_not_stored(milestone: &Milestone) {
+    let world = World::new(milestone, &["--workers", "1"]);
+    let said = "Cache-Control: max-age=100, private=\"Set-Cookie, X-Mine\", no-cache=\"X-Changes\"\r\n\
+                Set-Cookie: a=b\r\nX-Mine: 1\r\nX-Changes: 1\r\nX-All: 1\r\nConnection: X-Hop\r\nX-Hop: 1\r\n";
+    world.say("/a", response(200, said, "x"));
+    let first = world.get("/a");
+    assert_eq!((field(&first, "set-cookie"), field(&first, "x-mine"), field(&first, "x-changes")), ("a=b", "1", "1"));
+    let second = world.get("/a");
+    for gone in ["set-cookie", "x-mine", "x-changes", "x-hop"] {
+        assert_eq!(second.field(gone), None, "{gone}");
+    }
+    assert_eq!((field(&second, "x-all"), world.asked("/a")), ("1", 1));
+}
+
+/// §3.1: a cache MUST store all fields, known or not, with these exceptions.
+fn all_fields_are_stored_but_those_of_one_hop(milestone: &Milestone) {
+    let world = World::new(milestone, &["--workers", "1"]);
+    for (name, value, stored) in [
+        ("X-Unknown", "1", true),
+        ("Content-Foo", "1", true),
+        ("Content-Encoding", "x", true),
+        ("Content-Language", "de", true),
+        ("Content-Location", "/foo", true),
+        ("Content-MD5", "rL0Y20zC+Fzt72VPzMSk2A==", true),
+        ("Content-Range", "bytes 0-4/5", true),
+        ("Content-Security-Policy", "default-src 'self'", true),
+        ("Clear-Site-Data", "cache", true),
+        ("ETag", "\"a\"", true),
+        ("Expires", "Fri, 01 Jan 2038 01:01:01 GMT", true),
+        ("CDN-Cache-Control", "max-age=100", true),
+        ("Surrogate-Key", "a b", true),
+        ("Pragma", "no-cache", true),
+        ("Warning", "110 - stale", true),
+        ("Set-Cookie", "a=b", true),
+        ("Strict-Transport-Security", "max-age=1", true),
+        ("WWW-Authenticate", "Basic", true),
+        ("Keep-Alive", "timeout=5", false),
+        ("Proxy-Authenticate", "Basic", false),
+        ("Proxy-Authentication-Info", "x=y", false),
+        ("Proxy-Authorization", "Basic YTpi", false),
+        ("Proxy-Connection", "keep-alive", false),
+        ("TE", "trailers", false),
+        ("Upgrade", "h2c", false),
+    ] {
+        let target = format!("/{name}");
+        world.say(&target, response(200, &format!("Cache-Control: max-age=100\r\n{name}: {value}\r\n"), "hello"));
+        world.get(&target);
+        let hit = world.get(&target);
+        assert_eq!((world.asked(&target), body(&hit)), (1, "hello"), "{name}");
+        assert_eq!(hit.field(name), stored.then_some(value), "{name}");
+        let part = world.ask("GET", &target, "Range: bytes=1-2\r\n");
+        assert_eq!((part.status(), all(&part, "content-range")), (206, vec!["bytes 1-2/5"]), "{name}");
+    }
+}
+
+/// §4.4: the target, for unsafe methods and for those that nobody knows.
+fn unsafe_requests_invalidate(milestone: &Milestone) {
+    let world = World::new(milestone, &["--workers", "2"]);
+    for (method, status, gone) in [
+        ("POST", 200, true),
+        ("PUT", 201, true),
+        ("DELETE", 204, true),
+        ("PATCH", 303, true),
+        ("FROBNICATE", 200, true),
+        ("OPTIONS", 200, false),
+        ("POST", 400, false),
+        ("PUT", 412, false),
+        ("DELETE", 500, false),
+    ] {
+        let target = format!("/{method}/{status}");
+        world.say(&target, response(200, "Cache-Control: max-age=100\r\n", "old"));
+        world.say(&target, response(status, "", ""));
+        world.say(&target, response(200, "Cache-Control: max-age=100\r\n", "new"));
+        world.get(&target);
+        assert_eq!(world.ask(method, &target, "Content-Length: 0\r\n").status(), status);
+        assert_eq!(body(&world.get(&target)), if gone { "new" } else { "old" }, "{method} {status}");
+    }
+}
+
+/// §4.4: `Location` and `Content-Location` of the same origin, relative or not, and never of another one.
+fn unsafe_requests_invalidate_what_they_name(milestone: &Milestone) {
+    let world = World::new(milestone, &["--workers", "1"]);
+    for (n, (reference, gone)) in [
+        ("/ROW/named", true),
+        ("named", true),
+        ("../ROW/./named#here", true),
+        ("http://test/ROW/named", true),
+        ("http://TEST:80/ROW/named", true),
+        ("//test/ROW/named", true),
+        ("http://other/ROW/named", false),
+        ("http://test:81/ROW/named", false),
+        ("https://test/ROW/named", false),
+        ("http://test@other/ROW/named", false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for name in ["Location", "Content-Location"] {
+            let row = format!("{name}-{n}");
+            let (target, named) = (format!("/{row}/form"), format!("/{row}/named"));
+            world.say(&named, response(200, "Cache-Control: max-age=100\r\n", "old"));
+            world.say(&named, response(200, "Cache-Control: max-age=100\r\n", "new"));
+            world.say(&target, response(201, &format!("{name}: {}\r\n", reference.replace("ROW", &row)), ""));
+            world.get(&named);
+            world.ask("POST", &target, "Content-Length: 0\r\n");
+            assert_eq!(body(&world.get(&named)), if gone { "new" } else { "old" }, "{name}: {reference}");
+        }
+    }
+}
+
+fn failed_unsafe_requests_change_nothing(milestone: &Milestone) {
+    let world = World::new(milestone, &["--workers", "1"]);
+    world.say("/a", response(200, "Cache-Control: max-age=100\r\n", "old"));
+    world.get("/a");
+    world.say("/a", "");
+    assert_eq!(world.ask("POST", "/a", "Content-Length: 0\r\n").status(), 502);
+    world.say("/b", response(404, "Location: /a\r\n", ""));
+    assert_eq!(world.ask("POST", "/b", "Content-Length: 0\r\n").status(), 404);
+    assert_eq!(body(&world.get("/a")), "old");
+}
+
+/// `--cache-default-ttl` is for those that say nothing.
+fn guesses_of_the_operator(milestone: &Milestone) {
+    let world = World::new(milestone, &["--workers", "1", "--cache-default-ttl", "60s"]);
+    for (n, (status, said, second)) in [
+        (200, "", Hit),
+        (404, "", Hit),
+        (302, "", Asked),
+        (200, "Cache-Control: max-age=0\r\n", Asked),
+        (200, "Expires: 0\r\n", Asked),
+        (200, "Cache-Control: no-cache\r\n", Asked),
+        (200, "Age: 61\r\n", Asked),
+        (200, "Set-Cookie: a=b\r\n", Hit),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let target = format!("/{n}");
+        world.say(&target, response(status, said, "first"));
+        world.say(&target, response(200, "Cache-Control: no-store\r\n", "second"));
+        world.get(&target);
+        world.get(&target);
+        assert_eq!(world.asked(&target), if second == Hit { 1 } else { 2 }, "{status} {said:?}");
+    }
+}
+
+/// RFC 9211.
+fn cache_status_tells_what_happened(milestone: &Milestone) {
+    let world = World::new(milestone, &["--workers", "1", "--cache-status-key"]);
+    let upstream = "Cache-Control: max-age=100\r\nAge: 10\r\nCache-Status: far; hit\r\n";
+    world.say("/a?b\\c", response(200, upstream, "x"));
+    world.say("/a?b\\c", response(200, "Cache-Control: no-store\r\n", "x"));
+    let status = |answer: crate::support::wire::Message| all(&answer, "cache-status").join(", ");
+    let key = "key=\"http://test/a?b\\\\c\"";
+    // §2: what others said stays in front.
+    let first = status(world.get("/a?b\\c"));
+    assert!(first.starts_with("far; hit, socket-patterns; fwd=uri-miss; fwd-status=200; stored;"), "{first}");
+    let hit = status(world.get("/a?b\\c"));
+    let ttl = hit
+        .strip_prefix("far; hit, socket-patterns; hit; ttl=")
+        .and_then(|rest| rest.strip_suffix(&format!("; {key}")));
+    assert!(ttl.and_then(|ttl| ttl.parse::<i32>().ok()).is_some_and(|ttl| (60..=90).contains(&ttl)), "{hit}");
+    let asked = status(world.ask("GET", "/a?b\\c", "Cache-Control: no-cache\r\n"));
+    assert_eq!(asked, format!("socket-patterns; fwd=request; fwd-status=200; {key}"));
+    world.say("/b", response(200, "", "x"));
+    let post = status(world.ask("POST", "/b", "Content-Length: 0\r\n"));
+    assert_eq!(post, "socket-patterns; fwd=method; fwd-status=200; key=\"http://test/b\"");
+}
+
+/// RFC 9211 §2: SHOULD NOT.
+fn errors_of_our_own_have_no_cache_status(milestone: &Milestone) {
+    let world = World::new(milestone, &["--workers", "1"]);
+    world.say("/a", "");
+    let broken = world.get("/a");
+    assert_eq!((broken.status(), broken.field("cache-status")), (502, None));
+}

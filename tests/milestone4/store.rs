@@ -1,0 +1,193 @@
+//! What is stored answers the next request; what is not complete is not stored.
+
+use crate::{
+    get, get_with, ok,
+    support::{
+        milestones::{Milestone, from_milestone4},
+        raw::{Backend, Conn},
+    },
+};
+
+from_milestone4! {
+    a_fresh_response_answers_without_a_backend,
+    a_stale_response_is_validated_and_freshened,
+    what_is_cut_short_is_not_stored,
+    a_body_over_the_limit_streams_through_and_is_not_stored,
+    a_stale_response_stands_in_for_a_dead_backend,
+    stale_while_revalidate_answers_first_and_asks_afterwards,
+    nothing_is_cached_without_a_cache,
+    excluded_paths_are_not_cached,
+    an_unsafe_request_invalidates,
+    a_thousand_variants_are_bounded,
+}
+
+fn field(message: &crate::support::wire::Message, name: &str) -> String {
+    message.field(name).unwrap_or("-").to_owned()
+}
+
+fn a_fresh_response_answers_without_a_backend(milestone: &Milestone) {
+    let backend = Backend::answering(ok("Cache-Control: max-age=100\r\nAge: 7\r\nETag: \"v\"\r\n", "content"));
+    let proxy = milestone.start(&[&backend], &["--workers", "2"]);
+    let first = Conn::open(proxy.address()).ask(&get("/a"));
+    assert_eq!((first.body.as_slice(), field(&first, "age").as_str()), (&b"content"[..], "7"));
+    assert!(field(&first, "cache-status").ends_with("; fwd=uri-miss; fwd-status=200; stored"), "{first:?}");
+    for _ in 0..10 {
+        let hit = Conn::open(proxy.address()).ask(&get("/a"));
+        let age: u32 = field(&hit, "age").parse().unwrap();
+        assert_eq!(hit.body, b"content");
+        assert!((7..60).contains(&age), "{hit:?}");
+        assert!(field(&hit, "cache-status").contains("; hit; ttl="), "{hit:?}");
+    }
+    let head = Conn::open(proxy.address()).ask("HEAD /a HTTP/1.1\r\nHost: test\r\n\r\n");
+    assert_eq!((field(&head, "content-length").as_str(), head.body.len()), ("7", 0));
+    let part = Conn::open(proxy.address()).ask(&get_with("/a", "Range: bytes=1-2\r\n"));
+    assert_eq!((part.status(), part.body.as_slice()), (206, &b"on"[..]));
+    let known = Conn::open(proxy.address()).ask(&get_with("/a", "If-None-Match: \"v\"\r\n"));
+    assert_eq!((known.status(), known.body.len()), (304, 0));
+    assert_eq!(backend.requests().len(), 1);
+}
+
+const UNCHANGED: &str = "HTTP/1.1 304 Not Modified\r\nETag: \"v\"\r\nCache-Control: max-age=100\r\nX-New: 1\r\n\r\n";
+
+fn a_stale_response_is_validated_and_freshened(milestone: &Milestone) {
+    let backend = Backend::start(|mut served| {
+        while let Some(request) = served.request() {
+            served.conn.send(match request.field("if-none-match") {
+                Some("\"v\"") => UNCHANGED.to_owned(),
+                _ => ok("Cache-Control: max-age=5\r\nAge: 5\r\nETag: \"v\"\r\nX-Old: 1\r\n", "content"),
+            });
+        }
+    });
+    let proxy = milestone.start(&[&backend], &["--workers", "1"]);
+    let mut client = Conn::open(proxy.address());
+    client.ask(&get("/a"));
+    let validated = client.ask(&get("/a"));
+    assert_eq!((validated.status(), validated.body.as_slice()), (200, &b"content"[..]));
+    assert_eq!((field(&validated, "x-new"), field(&validated, "x-old")), ("1".to_owned(), "1".to_owned()));
+    assert!(field(&validated, "cache-status").contains("; fwd=stale; fwd-status=304"), "{validated:?}");
+    assert!(field(&client.ask(&get("/a")), "cache-status").contains("; hit"));
+    assert_eq!(backend.requests().len(), 2);
+}
+
+fn what_is_cut_short_is_not_stored(milestone: &Milestone) {
+    for (framing, body) in [
+        ("Content-Length: 10", "abcde"),
+        ("Transfer-Encoding: chunked", "5\r\nabcde\r\n"),
+        ("Transfer-Encoding: chunked", "5\r\nab"),
+        ("Transfer-Encoding: chunked", "5\r\nabcde\r\n0\r\n"),
+    ] {
+        let backend = Backend::start(move |mut served| {
+            let _ = served.request();
+            let _ = served
+                .conn
+                .try_send(format!("HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\n{framing}\r\n\r\n{body}"));
+        });
+        let proxy = milestone.start(&[&backend], milestone.forgiving());
+        for n in 1..=2 {
+            let mut client = Conn::open(proxy.address());
+            client.send(get("/a"));
+            assert!(client.outcome("GET").is_err(), "{framing} {body:?}: cut short, and looks whole");
+            assert_eq!(backend.requests().len(), n, "{framing} {body:?}");
+        }
+    }
+}
+
+fn a_body_over_the_limit_streams_through_and_is_not_stored(milestone: &Milestone) {
+    let body = "x".repeat(70_000);
+    for chunked in [false, true] {
+        let sent = body.clone();
+        let backend = Backend::start(move |mut served| {
+            while served.request().is_some() {
+                if chunked {
+                    let head = "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nTransfer-Encoding: chunked\r\n\r\n";
+                    served.conn.send(head);
+                    served.conn.send(crate::support::wire::chunked(sent.as_bytes(), 10_000, ""));
+                } else {
+                    served.conn.send(ok("Cache-Control: max-age=100\r\n", &sent));
+                }
+            }
+        });
+        let proxy = milestone.start(&[&backend], &["--cache-max-object", "64k"]);
+        for _ in 0..2 {
+            assert!(Conn::open(proxy.address()).ask(&get("/a")).body == body.as_bytes());
+        }
+        assert_eq!(backend.requests().len(), 2, "chunked: {chunked}");
+    }
+}
+
+fn a_stale_response_stands_in_for_a_dead_backend(milestone: &Milestone) {
+    for failing in ["", "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"] {
+        let backend = Backend::start(move |mut served| {
+            let _ = served.request();
+            if served.number == 0 {
+                served.conn.send(ok("Cache-Control: max-age=5, stale-if-error=100\r\nAge: 5\r\n", "content"));
+            } else {
+                let _ = served.conn.try_send(failing);
+            }
+        });
+        let proxy = milestone.start(&[&backend], &[milestone.forgiving(), &["--workers", "1"]].concat());
+        assert_eq!(Conn::open(proxy.address()).ask(&get("/a")).status(), 200);
+        let stale = Conn::open(proxy.address()).ask(&get("/a"));
+        assert_eq!((stale.status(), stale.body.as_slice()), (200, &b"content"[..]), "{failing:?}");
+        assert_eq!(backend.requests().len(), 2);
+    }
+}
+
+fn stale_while_revalidate_answers_first_and_asks_afterwards(milestone: &Milestone) {
+    let (backend, incoming) = Backend::by_hand();
+    let proxy = milestone.start(&[&backend], &["--workers", "1"]);
+    let mut client = Conn::open(proxy.address());
+    client.send(get("/a"));
+    let mut upstream = incoming.accept();
+    upstream.read_head();
+    upstream.send(ok("Cache-Control: max-age=5, stale-while-revalidate=100\r\nAge: 5\r\n", "old"));
+    assert_eq!(client.response("GET").body, b"old");
+    // The answer comes although the backend has not said a word.
+    assert_eq!(client.ask(&get("/a")).body, b"old");
+    upstream.read_head();
+    assert_eq!(client.ask(&get("/a")).body, b"old");
+    upstream.send(ok("Cache-Control: max-age=100\r\n", "new"));
+    crate::support::process::wait_until("the new one", || Conn::open(proxy.address()).ask(&get("/a")).body == b"new");
+}
+
+fn nothing_is_cached_without_a_cache(milestone: &Milestone) {
+    let backend = Backend::answering(ok("Cache-Control: max-age=100\r\n", "x"));
+    let proxy = milestone.start(&[&backend], &["--cache-size", "0"]);
+    for _ in 0..2 {
+        assert_eq!(Conn::open(proxy.address()).ask(&get("/")).head.unwrap().field("cache-status"), None);
+    }
+    assert_eq!(backend.requests().len(), 2);
+}
+
+fn excluded_paths_are_not_cached(milestone: &Milestone) {
+    let backend = Backend::answering(ok("Cache-Control: max-age=100\r\n", "x"));
+    let proxy = milestone.start(&[&backend], &["--cache-exclude", "/admin/*", "--workers", "1"]);
+    for target in ["/admin/", "/admin/", "/a", "/a"] {
+        Conn::open(proxy.address()).ask(&get(target));
+    }
+    assert_eq!(backend.requests().len(), 3);
+}
+
+fn an_unsafe_request_invalidates(milestone: &Milestone) {
+    let backend = Backend::answering(ok("Cache-Control: max-age=100\r\n", "x"));
+    let proxy = milestone.start(&[&backend], &["--workers", "1"]);
+    let mut client = Conn::open(proxy.address());
+    client.ask(&get("/a"));
+    client.ask("POST /a HTTP/1.1\r\nHost: test\r\nContent-Length: 1\r\n\r\nx");
+    client.ask(&get("/a"));
+    client.ask(&get("/a"));
+    assert_eq!(backend.requests().len(), 3);
+}
+
+fn a_thousand_variants_are_bounded(milestone: &Milestone) {
+    let backend = Backend::answering(ok("Cache-Control: max-age=100\r\nVary: X-Any\r\n", "x"));
+    let proxy = milestone.start(&[&backend], &["--workers", "1", "--admin", "127.0.0.1:0"]);
+    let mut client = Conn::open(proxy.address());
+    for n in 0..1000 {
+        client.ask(&get_with("/a", &format!("X-Any: {n}\r\n")));
+    }
+    let hit = client.ask(&get_with("/a", "X-Any: 999\r\n"));
+    assert!(hit.field("cache-status").unwrap().contains("; hit"));
+    let gone = client.ask(&get_with("/a", "X-Any: 0\r\n"));
+    assert!(gone.field("cache-status").unwrap().contains("; fwd=vary-miss"), "{gone:?}");
+}

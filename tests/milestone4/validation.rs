@@ -1,0 +1,351 @@
+//! Validation over the wire: what the backend is asked, and what its answer means for the client and for what is stored
+//! (RFC 9111 §4.3, §3.2).
+
+use crate::{
+    stage::{HIT, MISS, Stage, Step},
+    support::milestones::{Milestone, from_milestone4},
+};
+
+from_milestone4! {
+    what_the_backend_is_asked,
+    a_304_updates_what_is_stored,
+    a_304_decides_how_long_it_lives_on,
+    a_304_that_is_about_something_else,
+    what_a_client_has_is_told_from_the_outcome,
+    a_failing_validation,
+    a_head_is_answered_from_a_get_and_freshens_it,
+    conditions_on_a_fresh_response,
+}
+
+/// Stale when it comes: each use is a validation.
+const TAGGED: &str =
+    "HTTP/1.1 200 OK\r\nCache-Control: max-age=5\r\nAge: 5\r\nETag: \"a\"\r\nContent-Length: 3\r\n\r\nold";
+const WEAK: &str =
+    "HTTP/1.1 200 OK\r\nCache-Control: max-age=5\r\nAge: 5\r\nETag: W/\"a\"\r\nContent-Length: 3\r\n\r\nold";
+const DATED: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=5\r\nAge: 5\r\n\
+                     Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 3\r\n\r\nold";
+const BOTH: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=5\r\nAge: 5\r\nETag: \"a\"\r\n\
+                    Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 3\r\n\r\nold";
+const SAME: &str = "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nCache-Control: max-age=100\r\n\r\n";
+const SAME_WEAK: &str = "HTTP/1.1 304 Not Modified\r\nETag: W/\"a\"\r\nCache-Control: max-age=100\r\n\r\n";
+const SAME_DATE: &str = "HTTP/1.1 304 Not Modified\r\nLast-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+                         Cache-Control: max-age=100\r\n\r\n";
+const BARE: &str = "HTTP/1.1 304 Not Modified\r\nCache-Control: max-age=100\r\n\r\n";
+const OTHER: &str = "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nCache-Control: max-age=100\r\n\r\n";
+const NEW: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nETag: \"b\"\r\nContent-Length: 3\r\n\r\nnew";
+
+const fn get(fields: &'static str, backend: &'static [&'static str], body: &'static str) -> Step {
+    Step { fields, backend, body, ..MISS }
+}
+
+const fn hit(body: &'static str) -> Step {
+    Step { body, ..HIT }
+}
+
+const fn asking(step: Step, asked: &'static [&'static str]) -> Step {
+    Step { asked, ..step }
+}
+
+fn what_the_backend_is_asked(milestone: &Milestone) {
+    const DATE: &str = "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT";
+    Stage::new(milestone, &[]).play(&[
+        (
+            "a tag",
+            &[
+                asking(get("", &[TAGGED], "old"), &["!If-None-Match", "!If-Modified-Since"]),
+                asking(get("", &[SAME], "old"), &["If-None-Match: \"a\"", "!If-Modified-Since"]),
+                hit("old"),
+            ],
+        ),
+        (
+            "a weak tag",
+            &[get("", &[WEAK], "old"), asking(get("", &[SAME_WEAK], "old"), &["If-None-Match: W/\"a\""]), hit("old")],
+        ),
+        (
+            "a date",
+            &[get("", &[DATED], "old"), asking(get("", &[SAME_DATE], "old"), &[DATE, "!If-None-Match"]), hit("old")],
+        ),
+        (
+            "both",
+            &[get("", &[BOTH], "old"), asking(get("", &[SAME], "old"), &[DATE, "If-None-Match: \"a\""]), hit("old")],
+        ),
+        ("a weak answer to a strong question", &[get("", &[TAGGED], "old"), get("", &[SAME_WEAK], "old"), hit("old")]),
+        ("changed", &[get("", &[TAGGED], "old"), get("", &[NEW], "new"), hit("new")]),
+        (
+            "ours in place of the client's",
+            &[
+                get("", &[TAGGED], "old"),
+                asking(
+                    get("If-None-Match: \"c\"\r\nIf-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n", &[SAME], "old"),
+                    &["If-None-Match: \"a\"", "!If-Modified-Since"],
+                ),
+                hit("old"),
+            ],
+        ),
+        (
+            "the client wants it validated",
+            &[
+                get("", &[NEW], "new"),
+                hit("new"),
+                asking(
+                    get("Cache-Control: no-cache\r\n", &["HTTP/1.1 304 Not Modified\r\nETag: \"b\"\r\n\r\n"], "new"),
+                    &["If-None-Match: \"b\"", "Cache-Control: no-cache"],
+                ),
+            ],
+        ),
+    ]);
+}
+
+fn a_304_updates_what_is_stored(milestone: &Milestone) {
+    const DESCRIBED: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=5\r\nAge: 5\r\nETag: \"a\"\r\nContent-Type: a/b\r\n\
+                             X-Old: 1\r\nX-Both: 1\r\nX-Both: 2\r\nContent-Length: 3\r\n\r\nold";
+    const NEWS: &str = "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nCache-Control: max-age=100\r\nContent-Type: c/d\r\n\
+                        X-Both: 3\r\nX-New: 1\r\nContent-Length: 10\r\nConnection: X-Hop\r\nX-Hop: 1\r\n\r\n";
+    const UPDATED: &[&str] = &[
+        "Content-Type: c/d",
+        "X-Old: 1",
+        "X-Both: 3",
+        "X-New: 1",
+        "Content-Length: 3",
+        "Cache-Control: max-age=100",
+        "ETag: \"a\"",
+        "!X-Hop",
+    ];
+    Stage::new(milestone, &[]).play(&[(
+        "fields",
+        &[
+            get("", &[DESCRIBED], "old"),
+            Step { got: UPDATED, ..get("", &[NEWS], "old") },
+            Step { got: UPDATED, ..hit("old") },
+        ],
+    )]);
+}
+
+fn a_304_decides_how_long_it_lives_on(milestone: &Milestone) {
+    const FORBIDDEN: &str = "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nCache-Control: no-store\r\n\r\n";
+    Stage::new(milestone, &[]).play(&[
+        (
+            "its age",
+            &[
+                get("", &[TAGGED], "old"),
+                get(
+                    "",
+                    &["HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nAge: 60\r\nCache-Control: max-age=1000\r\n\r\n"],
+                    "old",
+                ),
+                Step { got: &["Age~6"], ..hit("old") },
+            ],
+        ),
+        (
+            "no longer to be stored",
+            &[
+                get("", &[TAGGED], "old"),
+                get("", &[FORBIDDEN], "old"),
+                asking(get("", &[NEW], "new"), &["!If-None-Match"]),
+            ],
+        ),
+        (
+            "not by a request that says no-store",
+            &[
+                get("", &[TAGGED], "old"),
+                get("Cache-Control: no-store\r\n", &[SAME], "old"),
+                asking(get("", &[SAME], "old"), &["If-None-Match: \"a\""]),
+                hit("old"),
+            ],
+        ),
+        (
+            "without a word of its own, it has the old life again",
+            &[
+                get("", &[TAGGED], "old"),
+                get("", &["HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n"], "old"),
+                hit("old"),
+            ],
+        ),
+    ]);
+}
+
+fn a_304_that_is_about_something_else(milestone: &Milestone) {
+    Stage::new(milestone, &[]).play(&[
+        (
+            "another tag: asked again without conditions",
+            &[
+                get("", &[TAGGED], "old"),
+                asking(get("", &[OTHER, NEW], "new"), &["!If-None-Match", "!If-Modified-Since"]),
+                hit("new"),
+            ],
+        ),
+        (
+            "a strong tag where ours is weak",
+            &[get("", &[WEAK], "old"), asking(get("", &[SAME, NEW], "new"), &["!If-None-Match"]), hit("new")],
+        ),
+        (
+            "no validator at all, and only one asked about",
+            &[get("", &[DATED], "old"), get("", &[BARE], "old"), hit("old")],
+        ),
+        (
+            "nobody asked: passed on as it is",
+            &[Step { status: 304, ..get("If-None-Match: \"a\"\r\n", &[SAME], "") }, get("", &[NEW], "new")],
+        ),
+        ("unasked for, for a plain request", &[Step { status: 304, ..get("", &[SAME], "") }, get("", &[NEW], "new")]),
+    ]);
+}
+
+fn what_a_client_has_is_told_from_the_outcome(milestone: &Milestone) {
+    const KNOWN: Step = Step { status: 304, ..MISS };
+    Stage::new(milestone, &[]).play(&[
+        (
+            "it has what is confirmed",
+            &[
+                get("", &[TAGGED], "old"),
+                Step { fields: "If-None-Match: \"a\"\r\n", backend: &[SAME], got: &["ETag: \"a\""], ..KNOWN },
+                hit("old"),
+            ],
+        ),
+        (
+            "it has another version",
+            &[get("", &[TAGGED], "old"), get("If-None-Match: \"c\"\r\n", &[SAME], "old"), hit("old")],
+        ),
+        (
+            "it has the new version already, which we cannot know before it is here",
+            &[get("", &[TAGGED], "old"), get("If-None-Match: \"b\"\r\n", &[NEW], "new"), hit("new")],
+        ),
+        (
+            "by date",
+            &[
+                get("", &[DATED], "old"),
+                Step { fields: "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n", backend: &[SAME_DATE], ..KNOWN },
+                hit("old"),
+            ],
+        ),
+        (
+            "an older date",
+            &[
+                get("", &[DATED], "old"),
+                get("If-Modified-Since: Sun, 06 Nov 1994 08:49:36 GMT\r\n", &[SAME_DATE], "old"),
+                hit("old"),
+            ],
+        ),
+    ]);
+}
+
+fn a_failing_validation(milestone: &Milestone) {
+    const BROKEN: &str = "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 3\r\n\r\noh!";
+    const REFUSED: &str = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nContent-Length: 3\r\n\r\nwho";
+    const GONE: &str = "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno";
+    Stage::new(milestone, &[]).play(&[
+        (
+            "a failure is passed on, and what is stored stays",
+            &[
+                get("", &[TAGGED], "old"),
+                Step { status: 500, ..get("", &[BROKEN], "oh!") },
+                asking(get("", &[SAME], "old"), &["If-None-Match: \"a\""]),
+                hit("old"),
+            ],
+        ),
+        (
+            "who is refused takes nothing from the others",
+            &[
+                get("", &[NEW], "new"),
+                Step {
+                    status: 401,
+                    ..get("Cache-Control: no-cache\r\nAuthorization: Basic QQ==\r\n", &[REFUSED], "who")
+                },
+                hit("new"),
+            ],
+        ),
+        (
+            "any other answer is the answer",
+            &[get("", &[TAGGED], "old"), Step { status: 404, ..get("", &[GONE], "no") }],
+        ),
+    ]);
+}
+
+fn a_head_is_answered_from_a_get_and_freshens_it(milestone: &Milestone) {
+    const HEAD: Step = Step { method: "HEAD", ..MISS };
+    const HEAD_SAME: &str =
+        "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nETag: \"a\"\r\nX-New: 1\r\nContent-Length: 3\r\n\r\n";
+    const HEAD_LONGER: &str =
+        "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nETag: \"b\"\r\nContent-Length: 4\r\n\r\n";
+    const HEAD_GONE: &str = "HTTP/1.1 410 Gone\r\nCache-Control: max-age=100\r\nContent-Length: 4\r\n\r\n";
+    const NEW_SAME: &str = "HTTP/1.1 304 Not Modified\r\nETag: \"b\"\r\nCache-Control: max-age=100\r\n\r\n";
+    Stage::new(milestone, &[]).play(&[
+        (
+            "from a fresh GET",
+            &[
+                get("", &[NEW], "new"),
+                Step { backend: &[], got: &["Content-Length: 3", "ETag: \"b\"", "Age"], ..HEAD },
+                Step { backend: &[], fields: "If-None-Match: \"b\"\r\n", status: 304, ..HEAD },
+            ],
+        ),
+        ("on its own it stores nothing", &[Step { backend: &[HEAD_SAME], ..HEAD }, get("", &[NEW], "new"), hit("new")]),
+        (
+            "freshens",
+            &[
+                get("", &[TAGGED], "old"),
+                Step { backend: &[HEAD_SAME], got: &["X-New: 1"], ..HEAD },
+                Step { got: &["X-New: 1", "Content-Length: 3"], ..hit("old") },
+            ],
+        ),
+        (
+            "of another version: what is stored is stale",
+            &[
+                get("", &[NEW], "new"),
+                Step { fields: "Cache-Control: no-cache\r\n", backend: &[HEAD_SAME], ..HEAD },
+                asking(get("", &[NEW_SAME], "new"), &["If-None-Match: \"b\""]),
+                hit("new"),
+                Step { fields: "Cache-Control: no-cache\r\n", backend: &[HEAD_LONGER], ..HEAD },
+                asking(get("", &[TAGGED], "old"), &["If-None-Match: \"b\""]),
+            ],
+        ),
+        (
+            "no other status changes anything",
+            &[
+                get("", &[NEW], "new"),
+                Step { fields: "Cache-Control: no-cache\r\n", backend: &[HEAD_GONE], status: 410, ..HEAD },
+                hit("new"),
+            ],
+        ),
+    ]);
+}
+
+fn conditions_on_a_fresh_response(milestone: &Milestone) {
+    const KNOWN: Step =
+        Step { status: 304, got: &["ETag: \"b\"", "Age", "Cache-Control: max-age=100", "!Content-Length"], ..HIT };
+    const DATE: &str = "If-Modified-Since: Fri, 31 Dec 9999 23:59:59 GMT\r\n";
+    Stage::new(milestone, &[]).play(&[
+        (
+            "tags",
+            &[
+                get("", &[NEW], "new"),
+                Step { fields: "If-None-Match: \"b\"\r\n", ..KNOWN },
+                Step { fields: "If-None-Match: W/\"b\"\r\n", ..KNOWN },
+                Step { fields: "If-None-Match: \"x,y\", \"b\"\r\n", ..KNOWN },
+                Step { fields: "If-None-Match: \"x\"\r\nIf-None-Match: \"b\"\r\n", ..KNOWN },
+                Step { fields: "If-None-Match: *\r\n", ..KNOWN },
+                Step { fields: "If-None-Match: \"x\"\r\n", ..hit("new") },
+                Step { fields: "If-None-Match: b\r\n", ..hit("new") },
+            ],
+        ),
+        (
+            "dates",
+            &[
+                get("", &[NEW], "new"),
+                Step { fields: DATE, ..KNOWN },
+                Step { fields: "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n", ..hit("new") },
+                Step { fields: "If-Modified-Since: tomorrow\r\n", ..hit("new") },
+                Step {
+                    fields: "If-None-Match: \"x\"\r\nIf-Modified-Since: Fri, 31 Dec 9999 23:59:59 GMT\r\n",
+                    ..hit("new")
+                },
+            ],
+        ),
+        (
+            "not for a cache",
+            &[
+                get("", &[NEW], "new"),
+                Step { fields: "If-Match: \"x\"\r\n", ..hit("new") },
+                Step { fields: "If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n", ..hit("new") },
+            ],
+        ),
+    ]);
+}
