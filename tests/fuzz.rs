@@ -16,8 +16,11 @@ use std::{fs, path::Path};
 /// Damaged copies of each seed.
 const COPIES: u64 = 300;
 
+/// Panics if a rule is broken.
+type Judge = fn(&[u8]);
+
 /// Every target, by the name of its directory of seeds.
-const TARGETS: &[(&str, fn(&[u8]))] = &[
+const TARGETS: &[(&str, Judge)] = &[
     ("requests", judges::requests::judge),
     ("responses", judges::responses::judge),
     ("chunked", judges::chunked::judge),

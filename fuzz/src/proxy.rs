@@ -175,7 +175,7 @@ impl World {
             12 => self.any(program.number(), |world, conn| world.peer(conn).deaf = true),
             13 => {
                 let all = program.number();
-                self.any(program.number(), |world, conn| world.take(conn, all % 2 == 0));
+                self.any(program.number(), |world, conn| world.take(conn, all & 1 == 0));
             }
             14 => self.pass(Duration::from_millis(JUMPS[program.number() % JUMPS.len()])),
             _ if program.number() < 250 => self.any(program.number(), |world, conn| world.peer(conn).noisy = true),
