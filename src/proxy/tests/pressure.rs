@@ -119,3 +119,14 @@ fn draining_ends_connections_as_soon_as_nothing_is_owed() {
     assert!(world.sent(busy).contains("Connection: close\r\n"));
     assert_eq!((world.ended(busy), world.ended(late)), ("close", "close"));
 }
+
+/// A backend that answers before it has read the request: the next request is heard all the same.
+#[test]
+fn a_client_is_read_again_after_an_exchange_in_which_it_was_not() {
+    let mut world = World::new(&[]);
+    let (client, backend) = world.exchange("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody");
+    world.unsent(backend, MUCH);
+    assert!(world.paused.contains(&client));
+    world.say(backend, OK);
+    assert_eq!((status(&world.sent(client)), world.paused.contains(&client)), ("200", false));
+}
