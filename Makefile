@@ -77,10 +77,19 @@ compare: build ## measure every architecture under the same loads and write a pa
 	./target/release/load compare --html target/compare.html --json target/compare.json $(ARGS)
 	$(call say,report: target/compare.html)
 
-fuzz-smoke: ## fuzz every target for a minute, where there are any (needs cargo-fuzz)
-	@if [ -d fuzz ]; then \
-	  for target in $$($(CARGO) fuzz list); do $(CARGO) fuzz run "$$target" -- -max_total_time=60 || exit 1; done; \
-	else echo 'no fuzz targets yet'; fi
+# libFuzzer's instrumentation is a matter of nightly compilers.
+FUZZ   ?= cargo +nightly fuzz
+FUZZ_SECONDS ?= 60
+
+fuzz-smoke: ## fuzz every target for a minute (needs cargo-fuzz, a nightly compiler, a C++ compiler)
+	@command -v cargo-fuzz >/dev/null || { echo 'cargo-fuzz is not installed: cargo install --locked cargo-fuzz'; exit 1; }
+	@$(FUZZ) --version >/dev/null || { echo '$(FUZZ) does not run: rustup toolchain install nightly'; exit 1; }
+	@for target in $$($(FUZZ) list); do \
+	  printf '\n==> fuzzing %s\n' "$$target"; \
+	  mkdir -p "fuzz/corpus/$$target"; \
+	  $(FUZZ) run "$$target" "fuzz/corpus/$$target" "fuzz/seeds/$$target" -- \
+	    -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -timeout=10 -dict=fuzz/http.dict || exit 1; \
+	done
 
 clean: ## remove everything that was built
 	$(CARGO) clean

@@ -18,20 +18,17 @@ import resource
 import shutil
 import signal
 import socket
-import socketserver
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import typing
-import urllib.request
 from pathlib import Path
 
+from peers_started import KIB, MIB, Running, check_answers, cpu_seconds, memory_kib, start_all
+
 ROOT = Path(__file__).resolve().parent.parent
-WORKERS = 2
-KIB, MIB = 1024, 1024 * 1024
 
 CLOSE = 'wrk.headers["Connection"] = "close"'
 UPLOAD = 'wrk.method = "POST"; wrk.body = string.rep("x", 1048576)'
@@ -46,7 +43,6 @@ SCENARIOS = [
     ("c1000", "128 B GET, c=1000", "/small", 1000, "", None),
 ]
 NAMES = [scenario[0] for scenario in SCENARIOS] + ["idle", "calls"]
-FILES = {"16k": 16 * KIB, "1m": MIB, "64m": 64 * MIB}
 
 # wrk's own report rounds; this one is for us.
 REPORT = """
@@ -56,226 +52,6 @@ done = function(summary, latency, requests)
     e.connect + e.read + e.write + e.status + e.timeout, latency:percentile(99)))
 end
 """
-
-NGINX = """
-{user} daemon off; pid {run}/{name}.pid; error_log {run}/{name}.log;
-worker_processes {workers}; worker_rlimit_nofile {files};
-events {{ worker_connections {connections}; }}
-http {{
-    access_log off; sendfile on; keepalive_requests 1000000000;
-    client_body_temp_path {run}/body; proxy_temp_path {run}/proxy; fastcgi_temp_path {run}/fastcgi;
-    uwsgi_temp_path {run}/uwsgi; scgi_temp_path {run}/scgi;
-    {http}
-}}
-"""
-ORIGIN = """
-    server {{
-        listen 127.0.0.1:{port} reuseport backlog=4096;
-        root {run}/files;
-        location = /small {{ return 200 "{body}"; }}
-    }}
-"""
-# The same work that our proxy does: the same fields added, nothing written to disk, uploads streamed. The buffers are
-# larger than nginx's defaults, which makes it faster with large bodies.
-PROXY = """
-    proxy_http_version 1.1; proxy_set_header Connection "";
-    proxy_set_header Host $http_host; proxy_set_header Via "1.1 nginx";
-    proxy_set_header X-Forwarded-For $remote_addr; proxy_set_header X-Forwarded-Proto $scheme;
-    proxy_set_header X-Forwarded-Host $http_host;
-    proxy_request_buffering off; proxy_max_temp_file_size 0; client_max_body_size 0;
-    proxy_buffers 16 32k; proxy_busy_buffers_size 256k; client_body_buffer_size 256k;
-    upstream origin {{ server 127.0.0.1:{origin}; keepalive 1024; keepalive_requests 1000000000; }}
-    upstream sink {{ server 127.0.0.1:{sink}; keepalive 1024; keepalive_requests 1000000000; }}
-    server {{
-        listen 127.0.0.1:{port} reuseport backlog=4096;
-        location / {{ proxy_pass http://origin; }}
-        location /upload {{ proxy_pass http://sink; }}
-    }}
-"""
-
-
-HAPROXY = """
-global
-    nbthread {workers}
-    maxconn {connections}
-    maxpipes 128
-defaults
-    mode http
-    option forwardfor
-    option splice-request
-    option splice-response
-    http-reuse always
-    maxconn {connections}
-    backlog 4096
-    timeout connect 5s
-    timeout client 120s
-    timeout server 120s
-frontend downloads
-    bind 127.0.0.1:{port} shards by-thread
-    default_backend origin
-frontend uploads
-    bind 127.0.0.1:{upload_port} shards by-thread
-    default_backend sink
-backend origin
-    server one 127.0.0.1:{origin} pool-max-conn -1
-backend sink
-    server one 127.0.0.1:{sink} pool-max-conn -1
-"""
-
-
-# --- processes ---
-
-def tree(pid):
-    """A process and all below it."""
-    pids, todo = [], [pid]
-    while todo:
-        pids.append(todo.pop())
-        for task in Path(f"/proc/{pids[-1]}/task").glob("*/children"):
-            with contextlib.suppress(OSError):
-                todo += map(int, task.read_text().split())
-    return pids
-
-
-def cpu_seconds(pids):
-    """User and system time: the scheduler's nanoseconds, of every thread that lives."""
-    tasks = [task for pid in pids for task in Path(f"/proc/{pid}/task").iterdir()]
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
-
-
-def memory_kib(pids):
-    """Pages that processes share are counted once (PSS). The kernel's socket buffers are not in it."""
-    rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in pids]
-    return sum(int(re.search(r"^Pss: +(\d+)", rollup, re.M)[1]) for rollup in rollups)
-
-
-class Running:
-    """Starts processes, and stops all of them by their ids, however this ends."""
-
-    def __enter__(self):
-        self.started = []
-        return self
-
-    def start(self, *command, **options):
-        process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, **options)
-        self.started.append(process)
-        return process
-
-    def __exit__(self, *_):
-        for process in reversed(self.started):
-            pids = tree(process.pid)
-            process.terminate()
-            try:
-                process.wait(5)
-            except subprocess.TimeoutExpired:
-                for pid in pids:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
-                process.wait()
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
-def wait_for(port, process):
-    for _ in range(100):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        time.sleep(0.05)
-    sys.exit(f"{process.args[0]} does not listen on port {port}")
-
-
-class Sink(socketserver.StreamRequestHandler):
-    """An origin for uploads: reads the whole body, then answers. nginx's `return` would answer before."""
-
-    rbufsize = 256 * KIB
-
-    def handle(self):
-        with contextlib.suppress(OSError):
-            while self.rfile.readline():
-                left = 0
-                while (line := self.rfile.readline()).strip():
-                    if line.lower().startswith(b"content-length:"):
-                        left = int(line.split(b":")[1])
-                while left > 0 and (data := self.rfile.read1(min(left, self.rbufsize))):
-                    left -= len(data)
-                self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-
-
-def sink():
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Sink) as server:
-        print(server.server_address[1], flush=True)
-        server.serve_forever()
-
-
-# --- the proxies ---
-
-class Proxy(typing.NamedTuple):
-    name: str
-    processes: list
-    port: int
-    upload_port: int
-
-    def url(self, path):
-        return f"http://127.0.0.1:{self.upload_port if path == '/upload' else self.port}{path}"
-
-    def pids(self):
-        return [pid for process in self.processes for pid in tree(process.pid)]
-
-
-def start_nginx(running, run, name, files, http):
-    user = "user root;" if os.geteuid() == 0 else ""  # Else its workers may not read our temporary files.
-    config = run / f"{name}.conf"
-    config.write_text(NGINX.format(user=user, workers=WORKERS, files=files, connections=min(files, 20_000), run=run,
-                                   name=name, http=http))
-    return running.start("nginx", "-e", run / f"{name}.log", "-c", config)
-
-
-def start_ours(running, binary, backend):
-    flags = f"--listen 127.0.0.1:0 --workers {WORKERS} --backlog 4096 --access-log off --log-level warn"
-    process = running.start(binary, *flags.split(), "--backend", f"127.0.0.1:{backend}", stdout=subprocess.PIPE,
-                            text=True)
-    ready = process.stdout.readline()  # READY 127.0.0.1:PORT
-    return process, int(ready.rsplit(":", 1)[1]) if ready else sys.exit(f"{binary} did not start")
-
-
-def start_haproxy(running, run, files, origin, sink):
-    port, upload_port = free_port(), free_port()
-    config = run / "haproxy.cfg"
-    config.write_text(HAPROXY.format(workers=WORKERS, connections=min(files // 2 - 200, 20_000), port=port,
-                                     upload_port=upload_port, origin=origin, sink=sink))
-    process = running.start("haproxy", "-q", "-db", "-f", config)
-    wait_for(port, process)
-    return Proxy("haproxy", [process], port, upload_port)
-
-
-def start_all(running, run, binary, files):
-    (run / "files").mkdir()
-    for name, size in FILES.items():
-        (run / "files" / name).write_bytes(os.urandom(size))
-    origin, port = free_port(), free_port()
-    wait_for(origin, start_nginx(running, run, "origin", files, ORIGIN.format(port=origin, run=run, body="x" * 128)))
-    swallow = running.start(sys.executable, __file__, "--sink", stdout=subprocess.PIPE, text=True)
-    uploads = int(swallow.stdout.readline())
-
-    nginx = start_nginx(running, run, "proxy", files, PROXY.format(origin=origin, sink=uploads, port=port))
-    wait_for(port, nginx)
-    # Ours has one list of backends, so downloads and uploads have a process each.
-    (ours, ours_port), (upload, upload_port) = (start_ours(running, binary, to) for to in (origin, uploads))
-    others = [start_haproxy(running, run, files, origin, uploads)] if shutil.which("haproxy") else []
-    return [Proxy("nginx", [nginx], port, port), *others, Proxy("ours", [ours, upload], ours_port, upload_port)]
-
-
-def check_answers(proxies, run):
-    """A proxy that answers wrongly must not win by it."""
-    bodies = {"/small": b"x" * 128} | {f"/{name}": (run / "files" / name).read_bytes() for name in FILES}
-    for proxy in proxies:
-        for path, body in bodies.items():
-            with urllib.request.urlopen(proxy.url(path), timeout=30) as answer:
-                if answer.read() != body:
-                    sys.exit(f"wrong answer from {proxy.name} for {path}")
-        urllib.request.urlopen(proxy.url("/upload"), data=b"x" * MIB, timeout=30).close()
 
 
 # --- measurements ---
@@ -402,12 +178,11 @@ def arguments():
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 1) // 4), help="of wrk [CPUs / 4]")
     parser.add_argument("--binary", type=Path, default=ROOT / "target/release/milestone3", help="our proxy")
-    parser.add_argument("--sink", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     args.rounds = args.rounds or (2 if args.quick else 5)
     args.seconds = args.seconds or (1 if args.quick else 2)
     for tool in ("nginx", "wrk"):
-        if not args.sink and not shutil.which(tool):
+        if not shutil.which(tool):
             sys.exit(f"{tool} is not installed: apt-get install {tool}, or what your system has instead")
     if not args.binary.exists():
         sys.exit(f"{args.binary} does not exist: cargo build --release")
@@ -416,8 +191,6 @@ def arguments():
 
 def main():
     args = arguments()
-    if args.sink:
-        return sink()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     files = hard if 0 < hard < 65_536 else 65_536  # -1 is no limit.

@@ -136,8 +136,10 @@ impl Proxy {
             // Idle for as long as the pool allows.
             None => self.drop_idle(cx, conn, CloseReason::IdleTooLong),
             Some(key) if upstream.write_late(now) => self.on(cx, key, Event::UpstreamStalled),
-            Some(key) if upstream.answer_late(now) => self.on(cx, key, Event::UpstreamLate),
-            Some(_) => upstream.arm(cx),
+            Some(key) => {
+                debug_assert!(upstream.answer_late(now), "one of two deadlines has passed");
+                self.on(cx, key, Event::UpstreamLate);
+            }
         }
     }
 }

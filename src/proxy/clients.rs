@@ -351,12 +351,7 @@ impl Proxy {
     /// A deadline of a client connection passed.
     pub(super) fn client_late(&mut self, cx: &mut Cx, conn: ConnId) {
         let Some(client) = self.parts.table.downstream(conn) else { return };
-        let Some(late) = client.late(cx.now()) else {
-            // The other deadline is still to come.
-            client.arm(cx);
-            return;
-        };
-        match (late, client.exchange) {
+        match (client.late(cx.now()), client.exchange) {
             (Late::Write, Some(key)) => self.on(cx, key, Event::ClientLost(Failure::ClientStalled)),
             (Late::Write, None) => {
                 self.parts.forget_client(conn);

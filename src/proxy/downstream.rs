@@ -105,16 +105,13 @@ impl Downstream {
         self.stall.unsent()
     }
 
-    /// Which deadline has passed, if one really has.
-    pub(super) fn late(&self, now: Instant) -> Option<Late> {
-        let passed = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+    /// Which deadline has passed: one of them has, since the driver is told the earlier one whenever they change.
+    pub(super) fn late(&self, now: Instant) -> Late {
         if self.stall.is_late(now) {
-            Some(Late::Write)
-        } else if passed(self.read_by) {
-            Some(Late::Read)
-        } else {
-            None
+            return Late::Write;
         }
+        debug_assert!(self.read_by.is_some_and(|at| at <= now), "one of two deadlines has passed");
+        Late::Read
     }
 
     /// Tells the driver the earlier of the two.

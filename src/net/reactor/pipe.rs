@@ -24,6 +24,10 @@ const SMALLEST: usize = 256 * 1024;
 /// How long a pipe that nobody needs is kept.
 const SPARE_FOR: Duration = Duration::from_secs(10);
 
+/// How long nobody asks for a pipe after the system had none. Every step of every relay would: at the moment when it has
+/// the least to give.
+const REFUSED_FOR: Duration = Duration::from_secs(1);
+
 /// Bytes on their way, in the kernel.
 #[derive(Debug)]
 pub(super) struct Pipe {
@@ -53,26 +57,31 @@ pub(super) struct Pipes {
     open: fn() -> io::Result<(OwnedFd, OwnedFd)>,
     /// When the spare ones are closed.
     until: Option<Instant>,
+    /// The system had none; it is asked again then.
+    refused_until: Option<Instant>,
 }
 
 impl Pipes {
     /// At most `limit` pipes.
     pub(super) fn new(limit: usize) -> Self {
-        Self { spare: Vec::new(), token: Arc::new(()), limit, open: sys::open, until: None }
+        Self { spare: Vec::new(), token: Arc::new(()), limit, open: sys::open, until: None, refused_until: None }
     }
 
-    /// An empty pipe, if there may be one more and the system has one. Without, bytes are copied.
-    pub(super) fn take(&mut self) -> Option<Pipe> {
+    /// An empty pipe, if there may be one more and the system has one, or has not just said that it has none. Without, bytes
+    /// are copied.
+    pub(super) fn take(&mut self, now: Instant) -> Option<Pipe> {
         if let Some(pipe) = self.spare.pop() {
             return Some(pipe);
         }
-        if Arc::strong_count(&self.token) > self.limit {
+        let refused = self.refused_until.is_some_and(|until| now < until);
+        if refused || Arc::strong_count(&self.token) > self.limit {
             return None;
         }
         match (self.open)() {
             Ok((read, write)) => Some(Pipe { read, write, len: 0, _token: self.token.clone() }),
             Err(error) => {
                 tracing::debug!(%error, "no pipe: bytes are copied");
+                self.refused_until = Some(now + REFUSED_FOR);
                 None
             }
         }
@@ -222,8 +231,8 @@ mod tests {
         let (mut pipes, now) = (Pipes::new(2), now());
         let (mut here, there) = UnixStream::pair().unwrap();
         there.set_nonblocking(true).unwrap();
-        let (mut first, second) = (pipes.take().unwrap(), pipes.take().unwrap());
-        assert!(pipes.take().is_none(), "two are the limit");
+        let (mut first, second) = (pipes.take(now).unwrap(), pipes.take(now).unwrap());
+        assert!(pipes.take(now).is_none(), "two are the limit");
         assert_eq!(first.fill(&there, 10).unwrap(), Moved::Nothing);
         here.write_all(b"abc").unwrap();
         assert_eq!(first.fill(&there, 2).unwrap(), Moved::Bytes(2));
@@ -240,15 +249,15 @@ mod tests {
         pipes.give_back(full, now);
         assert_eq!(pipes.spare.len(), 1, "what has bytes in it is closed");
         drop(here);
-        let mut again = pipes.take().unwrap();
+        let mut again = pipes.take(now).unwrap();
         assert_eq!(again.fill(&there, 10).unwrap(), Moved::End);
-        assert!(pipes.take().is_some(), "the closed one counts no more");
+        assert!(pipes.take(now).is_some(), "the closed one counts no more");
     }
 
     #[test]
     fn spare_pipes_are_closed_after_a_while() {
         let (mut pipes, now) = (Pipes::new(4), now());
-        let pipe = pipes.take().unwrap();
+        let pipe = pipes.take(now).unwrap();
         assert_eq!(pipes.deadline(), None);
         pipes.give_back(pipe, now);
         let until = pipes.deadline().unwrap();
@@ -260,12 +269,20 @@ mod tests {
 
     #[test]
     fn without_descriptors_there_is_no_pipe() {
-        let mut pipes = Pipes::new(4);
+        let (mut pipes, now) = (Pipes::new(4), now());
         pipes.open = || Err(nix::errno::Errno::EMFILE.into());
-        assert!(pipes.take().is_none());
+        assert!(pipes.take(now).is_none());
+        pipes.open = || panic!("asked again at once");
+        let soon = now + REFUSED_FOR - Duration::from_nanos(1);
+        assert!(pipes.take(soon).is_none());
         pipes.open = sys::open;
-        assert!(pipes.take().is_some());
+        let later = now + REFUSED_FOR;
+        let pipe = pipes.take(later).expect("the system has one again");
+        pipes.open = || Err(nix::errno::Errno::EMFILE.into());
+        assert!(pipes.take(later).is_none());
+        pipes.give_back(pipe, later);
+        assert!(pipes.take(later).is_some(), "what is there is used");
         pipes.give_up();
-        assert!(pipes.take().is_none());
+        assert!(pipes.take(later + REFUSED_FOR).is_none());
     }
 }

@@ -30,7 +30,7 @@ impl Io {
         let open = socket.phase == Phase::Open && socket.finish == Finish::No && socket.broken.is_none();
         // What is queued in our memory leaves first.
         if open && socket.output.is_empty() {
-            let pipe = socket.piped.take().map(|piped| piped.pipe).or_else(|| self.pipes.take());
+            let pipe = socket.piped.take().map(|piped| piped.pipe).or_else(|| self.pipes.take(self.now));
             if let Some(pipe) = pipe {
                 return self.relay_through(pipe, key, receiver, relay);
             }

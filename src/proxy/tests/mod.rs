@@ -7,6 +7,7 @@ mod completions;
 mod deadlines;
 mod ends;
 mod passing;
+mod pressure;
 mod upstreams;
 
 use super::{BalanceArgs, Plan, Proxy, ProxyArgs};
@@ -18,7 +19,7 @@ use crate::{
 };
 use clap::Parser;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -51,6 +52,8 @@ pub(super) struct World {
     pub(super) not_quiet: Vec<ConnId>,
     /// Who is relayed to whom, and how many bytes more.
     pub(super) relays: BTreeMap<ConnId, (ConnId, u64)>,
+    /// Who is not read.
+    pub(super) paused: BTreeSet<ConnId>,
 }
 
 impl World {
@@ -73,8 +76,15 @@ impl World {
         let (mut proxies, _) = plan.build((0..count).map(backend).collect(), 1, now, 0);
         let proxy = proxies.remove(0);
         let (opened, not_quiet) = (Vec::new(), Vec::new());
-        let mut world =
-            Self { proxy, cx: Cx::new(now), opened, seen: BTreeMap::new(), not_quiet, relays: BTreeMap::new() };
+        let mut world = Self {
+            proxy,
+            cx: Cx::new(now),
+            opened,
+            seen: BTreeMap::new(),
+            not_quiet,
+            relays: BTreeMap::new(),
+            paused: BTreeSet::new(),
+        };
         world.proxy.started(&mut world.cx);
         world.settle();
         world
@@ -230,7 +240,9 @@ impl World {
             Action::Close(conn) | Action::HangUp(conn) => self.seen.entry(conn).or_default().end = Some("close"),
             Action::Abort(conn) => self.seen.entry(conn).or_default().end = Some("abort"),
             Action::Relay { from, to, len } => drop(self.relays.insert(from, (to, len))),
-            Action::SetReading(..) | Action::SetBulk(..) => {}
+            Action::SetReading(conn, true) => drop(self.paused.remove(&conn)),
+            Action::SetReading(conn, false) => drop(self.paused.insert(conn)),
+            Action::SetBulk(..) => {}
         }
     }
 }

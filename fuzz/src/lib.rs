@@ -1,0 +1,10 @@
+//! What must hold for any bytes at all: one module a fuzz target, each with a function `judge` that panics if something
+//! is wrong. `tests/fuzz.rs` calls the same functions, so that they stay true without a fuzzer.
+
+pub mod chunked;
+pub mod heard;
+pub mod peer;
+pub mod pieces;
+pub mod proxy;
+pub mod requests;
+pub mod responses;

@@ -1,0 +1,132 @@
+//! Somebody does not read, or everybody is busy: who waits for whom, and who is late meanwhile.
+
+use super::{SECOND, World, status};
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const MUCH: usize = 1 << 20;
+
+/// A client is not late with a body that nobody reads; when somebody does again, it is.
+#[test]
+fn a_client_is_late_only_while_the_backend_reads() {
+    let mut world = World::new(&["--body-timeout", "2s", "--write-timeout", "60s"]);
+    let (client, backend) = world.exchange("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf");
+    world.unsent(backend, MUCH);
+    world.pass(3 * SECOND);
+    assert_eq!(world.ended(client), "-", "the backend is the one who is slow");
+    world.unsent(backend, 0);
+    world.pass(SECOND);
+    assert_eq!(world.ended(client), "-", "it has the whole time again");
+    world.pass(2 * SECOND);
+    assert_eq!(status(&world.sent(client)), "408");
+}
+
+#[test]
+fn a_client_that_pipelines_and_does_not_read_waits_for_itself() {
+    let mut world = World::new(&[]);
+    let (client, backend) = world.exchange(GET);
+    world.unsent(client, MUCH);
+    world.say(backend, OK);
+    world.sent(backend);
+    world.say(client, GET);
+    assert_eq!(world.sent(backend), "", "no answer is asked for that nobody takes");
+    world.unsent(client, 0);
+    assert!(world.sent(backend).starts_with("GET / "), "now it is");
+}
+
+/// The response was heard to its end: what is left is the client's to do.
+#[test]
+fn a_backend_that_has_answered_is_not_late() {
+    let mut world = World::new(&["--response-timeout", "1s", "--body-timeout", "10s"]);
+    let (client, backend) = world.exchange("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na");
+    world.say(backend, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n");
+    world.say(backend, "0\r\n\r\n");
+    world.pass(5 * SECOND);
+    assert_eq!((world.ended(client), world.ended(backend)), ("-", "-"));
+    world.say(client, "bc");
+    assert_eq!(world.proxy.census().idle, 1, "both connections persist");
+}
+
+#[test]
+fn a_busy_tunnel_is_not_idle() {
+    let mut world = World::new(&["--tunnel-timeout", "2s"]);
+    let (client, backend) = world.exchange("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    world.say(backend, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    for speaker in [client, backend, client, backend] {
+        world.pass(SECOND);
+        world.say(speaker, "x");
+    }
+    world.pass(SECOND);
+    assert_eq!(world.ended(client), "-");
+    world.pass(2 * SECOND);
+    assert_eq!(world.ended(client), "abort");
+}
+
+#[test]
+fn who_waits_for_a_connection_waits_for_a_while() {
+    let mut world = World::new(&["--pool-max", "1", "--pool-queue-timeout", "2s"]);
+    world.exchange(GET);
+    let waiting = world.client(GET);
+    assert_eq!(world.proxy.census().queued, 1);
+    world.pass(SECOND);
+    assert_eq!(world.sent(waiting), "");
+    world.pass(2 * SECOND);
+    assert_eq!(status(&world.sent(waiting)), "503");
+    assert_eq!(world.proxy.census().queued, 0);
+}
+
+/// One response may be passed on unseen, and the next one on the same connection, too.
+#[test]
+fn every_long_body_of_a_connection_passes_unseen() {
+    let mut world = World::new(&[]);
+    let (client, backend) = world.exchange(GET);
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {MUCH}\r\n\r\n");
+    for turn in 0..2 {
+        world.say(backend, &head);
+        assert!(world.relays.contains_key(&backend), "response {turn}");
+        world.say(backend, &"x".repeat(MUCH));
+        assert!(world.sent(client).ends_with('x') && world.relays.is_empty());
+        world.say(client, GET);
+    }
+}
+
+/// Where one pooled connection was dead, others are likely to be: the next try is on a new one.
+#[test]
+fn after_a_dead_pooled_connection_comes_a_new_one() {
+    let mut world = World::new(&[]);
+    let (first, one) = world.exchange(GET);
+    let (second, two) = world.exchange(GET);
+    world.say(one, OK);
+    world.say(two, OK);
+    world.not_quiet.extend([one, two]);
+    world.say(first, GET);
+    let dropped = [one, two].iter().filter(|conn| world.ended(**conn) == "abort").count();
+    assert_eq!((dropped, world.opened_none(), world.ended(second)), (1, false, "-"));
+}
+
+/// A busy connection closes after its response, and says so; an idle one at once.
+#[test]
+fn draining_ends_connections_as_soon_as_nothing_is_owed() {
+    let mut world = World::new(&[]);
+    let (busy, backend) = world.exchange(GET);
+    let (late, late_backend) = world.exchange(GET);
+    world.say(late_backend, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
+    let idle = world.client("");
+    world.drain();
+    assert_eq!((world.ended(idle), world.ended(busy), world.ended(late)), ("close", "-", "-"));
+    world.say(backend, OK);
+    world.say(late_backend, "ok");
+    assert!(world.sent(busy).contains("Connection: close\r\n"));
+    assert_eq!((world.ended(busy), world.ended(late)), ("close", "close"));
+}
+
+/// A backend that answers before it has read the request: the next request is heard all the same.
+#[test]
+fn a_client_is_read_again_after_an_exchange_in_which_it_was_not() {
+    let mut world = World::new(&[]);
+    let (client, backend) = world.exchange("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody");
+    world.unsent(backend, MUCH);
+    assert!(world.paused.contains(&client));
+    world.say(backend, OK);
+    assert_eq!((status(&world.sent(client)), world.paused.contains(&client)), ("200", false));
+}

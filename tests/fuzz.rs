@@ -1,0 +1,87 @@
+//! What the fuzz targets check, without a fuzzer: on their seeds, on what they once found, and on those with damage.
+//!
+//! So the targets compile wherever the tests do, and a mistake that fuzzing found stays found.
+
+#[path = "../fuzz/src/lib.rs"]
+#[allow(dead_code, unreachable_pub, missing_docs)]
+mod judges;
+
+#[path = "support/random.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod random;
+
+use random::Random;
+use std::{fs, path::Path};
+
+/// Damaged copies of each seed.
+const COPIES: u64 = 300;
+
+/// Panics if a rule is broken.
+type Judge = fn(&[u8]);
+
+/// Every target, by the name of its directory of seeds.
+const TARGETS: &[(&str, Judge)] = &[
+    ("requests", judges::requests::judge),
+    ("responses", judges::responses::judge),
+    ("chunked", judges::chunked::judge),
+    ("proxy", judges::proxy::judge),
+];
+
+fn fuzz() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz"))
+}
+
+#[test]
+fn seeds_and_their_damaged_copies_are_judged() {
+    for (target, judge) in TARGETS {
+        let mut seeds = 0;
+        for entry in fs::read_dir(fuzz().join("seeds").join(target)).unwrap() {
+            let path = entry.unwrap().path();
+            eprintln!("{}", path.display());
+            let seed = fs::read(&path).unwrap();
+            judge(&seed);
+            for copy in 0..COPIES {
+                let damaged = damaged(&seed, &mut Random::new(copy));
+                eprintln!("copy {copy}: {}", damaged.escape_ascii());
+                judge(&damaged);
+            }
+            seeds += 1;
+        }
+        assert!(seeds > 2, "{target} has {seeds} seeds");
+    }
+}
+
+/// One to four bytes changed, lost, doubled or moved to another place.
+fn damaged(seed: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut wire = seed.to_vec();
+    for _ in 0..random.within(1..=4) {
+        if wire.is_empty() {
+            break;
+        }
+        let place = random.within(0..=wire.len() - 1);
+        match random.below(4) {
+            0 => wire[place] = random.within(0..=255) as u8,
+            1 => drop(wire.remove(place)),
+            2 => wire.insert(place, wire[place]),
+            _ => {
+                let byte = wire.remove(place);
+                wire.insert(random.within(0..=wire.len()), byte);
+            }
+        }
+    }
+    wire
+}
+
+#[test]
+fn every_target_is_judged_here_and_listed_there() {
+    let manifest = fs::read_to_string(fuzz().join("Cargo.toml")).unwrap();
+    let mut named: Vec<_> = fs::read_dir(fuzz().join("fuzz_targets"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    named.sort();
+    let mut judged: Vec<_> = TARGETS.iter().map(|(target, _)| (*target).to_owned()).collect();
+    judged.sort();
+    assert_eq!(named, judged);
+    assert!(judged.iter().all(|target| manifest.contains(&format!("name = \"{target}\""))));
+}
