@@ -2,6 +2,7 @@
 //!
 //! A handler may do next to nothing, so it raises a flag and rings the bell; whoever waits at the bell looks.
 
+use super::process::hear_signals;
 use crate::cli::Failure;
 use signal_hook::{
     SigId,
@@ -43,11 +44,12 @@ impl Flags {
         Ok(Self { stop, report, registered })
     }
 
-    /// For a child that hears signals in its own way by now: its copy of this ends. `true`: the end was asked for before.
+    /// For a child that has handlers of its own by now: its copy of this ends, and what it was sent meanwhile is heard. `true`: the end was asked for before.
     pub(super) fn release(self) -> bool {
         for id in self.registered {
             low_level::unregister(id);
         }
+        hear_signals();
         self.stop.load(SeqCst)
     }
 

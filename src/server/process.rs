@@ -3,14 +3,15 @@
 use nix::{
     errno::Errno,
     sys::{
-        signal::{Signal, kill},
+        signal::{SigSet, Signal, kill},
         wait::{WaitPidFlag, WaitStatus, waitpid},
     },
     unistd::{ForkResult, Pid, fork, getppid, setpgid},
 };
 use std::{fs, io, os::unix::fs::MetadataExt as _, process};
 
-/// Splits the process in two; `None`: this is the new one.
+/// Splits the process in two; `None`: this is the new one. It hears no SIGINT and no SIGTERM until it says [`hear_signals`]:
+/// its handlers are its parent's still, and to them the first one that it is sent may be the second.
 ///
 /// It leads a process group of its own. Ctrl-C goes to everybody in the terminal's group; a child that heard it there, and
 /// then again from its parent, would take the second for "at once". So the parent alone decides. And it does not outlive its
@@ -25,12 +26,20 @@ pub(super) fn split() -> io::Result<Option<Pid>> {
         return Err(io::Error::other("a process with several threads must not fork"));
     }
     let parent = Pid::this();
+    ends().thread_block()?;
     // SAFETY: in a process with one thread no lock can be held by a thread that the child does not have, so the child may
     // do whatever the parent could. On Linux that was checked above; elsewhere it holds because `open_single_threaded` and
     // `Master::open` start no thread, and nothing else in those binaries does.
-    match unsafe { fork() }? {
-        ForkResult::Parent { child } => Ok(Some(child)),
-        ForkResult::Child => {
+    match unsafe { fork() } {
+        Err(errno) => {
+            hear_signals();
+            Err(errno.into())
+        }
+        Ok(ForkResult::Parent { child }) => {
+            hear_signals();
+            Ok(Some(child))
+        }
+        Ok(ForkResult::Child) => {
             // Only a session's leader must not do this, and a new process leads none.
             let _ = setpgid(Pid::from_raw(0), Pid::from_raw(0));
             #[cfg(target_os = "linux")]
@@ -42,6 +51,17 @@ pub(super) fn split() -> io::Result<Option<Pid>> {
             Ok(None)
         }
     }
+}
+
+/// What asks a process to end.
+fn ends() -> SigSet {
+    [Signal::SIGINT, Signal::SIGTERM].into_iter().collect()
+}
+
+/// What was sent since [`split`] is heard now, and whatever comes.
+pub(super) fn hear_signals() {
+    // Fails only if asked for something that is neither blocking nor its opposite.
+    let _ = ends().thread_unblock();
 }
 
 /// A child that has ended, and why if it was not its own will.
