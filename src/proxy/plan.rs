@@ -93,6 +93,12 @@ impl Plan {
         if self.balanced { 3 } else { 1 }
     }
 
+    /// Most connections there can be to these backends at once, over all workers; `None`: nothing limits them.
+    pub(super) fn most_upstreams(&self, backends: &[Backend]) -> Option<usize> {
+        let default = Some(self.pool.max).filter(|max| *max > 0);
+        backends.iter().map(|backend| backend.max.or(default)).sum()
+    }
+
     /// What is wrong with these backends, if something is.
     ///
     /// # Errors

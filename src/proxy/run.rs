@@ -46,7 +46,7 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
     };
     plan.check(&backends).map_err(Failure::Usage)?;
     let workers = args.workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-    let (max_connections, pipes) = clients_per_worker(args.max_connections, workers);
+    let (max_connections, pipes) = clients_per_worker(args.max_connections, workers, plan.most_upstreams(&backends));
     let config = ReactorConfig { max_connections, pipes, ..ReactorConfig::default() };
     let listen_here = ListenOptions { backlog: args.listen.backlog, ..ListenOptions::new(args.listen.listen) };
     let listeners = listen_together(&listen_here, workers)?;
@@ -93,12 +93,12 @@ fn resolve_all(specs: &[BackendSpec]) -> Result<Vec<Backend>, Failure> {
 }
 
 /// How many clients a worker takes: as many as asked for, if there are descriptors for them. And how many pipes.
-fn clients_per_worker(asked: Option<NonZeroUsize>, workers: usize) -> (usize, usize) {
+fn clients_per_worker(asked: Option<NonZeroUsize>, workers: usize, upstreams: Option<usize>) -> (usize, usize) {
     let limit = descriptors::raise_limit().unwrap_or_else(|error| {
         tracing::warn!(%error, "the limit of descriptors could not be raised");
         u64::MAX
     });
-    let (clients, pipes) = affordable(asked.map_or(MAX_CLIENTS, NonZeroUsize::get), workers, limit);
+    let (clients, pipes) = affordable(asked.map_or(MAX_CLIENTS, NonZeroUsize::get), workers, limit, upstreams);
     if asked.is_some_and(|asked| clients < asked.get()) {
         tracing::warn!(limit, clients, "too few descriptors for --max-connections: raise the limit with `ulimit -n`");
     }
@@ -107,12 +107,18 @@ fn clients_per_worker(asked: Option<NonZeroUsize>, workers: usize) -> (usize, us
 
 /// Each client may need a descriptor here and one towards a backend. Clients must not take the backends' share: then no
 /// request could be forwarded, and backends that cannot be reached for want of a descriptor would count as dead.
+/// So half are set aside, or as many as there can be `upstreams` over all workers, if that is less.
 /// A pipe has two; where descriptors are few, they have better uses.
-fn affordable(asked: usize, workers: usize, limit: u64) -> (usize, usize) {
-    let share = limit.saturating_sub(DESCRIPTORS_ASIDE) / workers.max(1) as u64;
+fn affordable(asked: usize, workers: usize, limit: u64, upstreams: Option<usize>) -> (usize, usize) {
+    let workers = workers.max(1);
+    let share = limit.saturating_sub(DESCRIPTORS_ASIDE) / workers as u64;
     let share = usize::try_from(share).unwrap_or(usize::MAX);
     let pipes = ReactorConfig::default().pipes.min(share / 32);
-    (asked.min(share / 2 - pipes).max(1), pipes)
+    // Connections that are being closed have left the books and not yet the table of descriptors.
+    let closing = share / 64;
+    let upstreams = upstreams.map_or(usize::MAX, |most| most.div_ceil(workers).saturating_add(closing));
+    let aside = (share / 2 - pipes).min(upstreams);
+    (asked.min(share - 2 * pipes - aside).max(1), pipes)
 }
 
 /// The workers that run.
@@ -220,14 +226,22 @@ mod tests {
 
     #[test]
     fn clients_leave_descriptors_for_backends() {
-        for (asked, workers, limit, expected) in [
-            (50_000, 1, u64::MAX, (50_000, 64)),
-            (50_000, 2, 200_320, (50_000, 64)),
-            (50_000, 2, 200_319, (49_999, 64)),
-            (50_000, 4, 1024, (113, 7)),
-            (50_000, 1, 10, (1, 0)),
+        for (asked, workers, limit, upstreams, expected) in [
+            (50_000, 1, u64::MAX, None, (50_000, 64)),
+            (50_000, 2, 200_320, None, (50_000, 64)),
+            (50_000, 2, 200_317, None, (49_999, 64)),
+            (50_000, 4, 1024, None, (113, 7)),
+            (50_000, 1, 10, None, (1, 0)),
+            // A pool that cannot grow beyond its limit needs no more than that.
+            (50_000, 2, 20_064, Some(1024), (9204, 64)),
+            (50_000, 2, 20_064, Some(100_000), (4936, 64)),
+            (50_000, 4, 1024, Some(1024), (113, 7)),
         ] {
-            assert_eq!(affordable(asked, workers, limit), expected, "{asked} {workers} {limit}");
+            assert_eq!(
+                affordable(asked, workers, limit, upstreams),
+                expected,
+                "{asked} {workers} {limit} {upstreams:?}"
+            );
         }
     }
 }
