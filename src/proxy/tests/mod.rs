@@ -10,7 +10,7 @@ mod passing;
 mod pressure;
 mod upstreams;
 
-use super::{BalanceArgs, Plan, Proxy, ProxyArgs};
+use super::{BalanceArgs, Config, Plan, Proxy, ProxyArgs};
 use crate::{
     app::{Action, App, ConnId, Cx, ListenerId, Origin},
     backend::{Backend, BackendId},
@@ -24,6 +24,9 @@ use std::{
 };
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
+
+/// How much of a body must be left here to pass unseen.
+const LONG: u64 = 512 * 1024;
 
 #[derive(Debug, Parser)]
 struct Args {
@@ -72,7 +75,8 @@ impl World {
             let address = ([127, 0, 0, 1], 3000 + number).into();
             Backend { id: BackendId(number), name: format!("b:{}", 3000 + number), address, weight: 1, max: None }
         };
-        let plan = Plan::new(args.proxy.config()).balance(args.balance).pool(&args.pool);
+        let config = Config { unseen: LONG, ..args.proxy.config() };
+        let plan = Plan::new(config).balance(args.balance).pool(&args.pool);
         let (mut proxies, _) = plan.build((0..count).map(backend).collect(), 1, now, 0);
         let proxy = proxies.remove(0);
         let (opened, not_quiet) = (Vec::new(), Vec::new());
