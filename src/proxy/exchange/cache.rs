@@ -122,11 +122,9 @@ enum Verdict {
 impl Turn<'_> {
     /// The head is here: the cache first, if there is one.
     pub(super) fn look_up(&mut self) -> State {
-        let shared = self.parts.shared.clone();
-        let Some(cache) = &shared.cache else { return self.route(None) };
+        let Some(cache) = &self.parts.shared.cache else { return self.route(None) };
         let asked = RequestDirectives::of(&self.core.head.fields);
-        let verdict = self.judge(cache, &asked);
-        match verdict {
+        match self.judge(cache, &asked) {
             Verdict::Use(entry, lead) => {
                 if let Some(lead) = lead {
                     self.revalidate_later(lead, entry.clone(), asked);
@@ -138,7 +136,7 @@ impl Turn<'_> {
                 self.caching(asked, why);
                 self.route(None)
             }
-            Verdict::Ask(ask) => self.ask(cache, asked, ask),
+            Verdict::Ask(ask) => self.ask(asked, ask),
         }
     }
 
@@ -149,7 +147,9 @@ impl Turn<'_> {
         caching
     }
 
-    fn ask(&mut self, cache: &Cache, asked: RequestDirectives, ask: Ask) -> State {
+    fn ask(&mut self, asked: RequestDirectives, ask: Ask) -> State {
+        let shared = self.parts.shared.clone();
+        let Some(cache) = &shared.cache else { return self.route(None) };
         let Ask { why, stored, nominated, join } = ask;
         let until = self.cx.now() + cache.config.wait;
         let caching = self.caching(asked, why);

@@ -60,10 +60,9 @@ impl Turn<'_> {
         head: &ResponseHead,
         body: BodyLength,
     ) -> Result<bool, State> {
+        let Some(mut caching) = self.core.caching.take() else { return Ok(false) };
         let shared = self.parts.shared.clone();
-        let (Some(cache), Some(mut caching)) = (&shared.cache, self.core.caching.take()) else {
-            return Ok(false);
-        };
+        let Some(cache) = &shared.cache else { return Ok(false) };
         caching.status = Some(head.status.code());
         self.count_forward(caching.why);
         self.invalidate(cache, head);
@@ -168,10 +167,11 @@ impl Turn<'_> {
 
     /// The response is complete, and so is what is stored.
     pub(super) fn keep_complete(&mut self, trailers: &Fields) {
+        let Some(caching) = &mut self.core.caching else { return };
+        let Some(lead) = caching.lead.take_if(|lead| lead.fill().is_some()) else { return };
         let now = self.cx.clock();
         let shared = self.parts.shared.clone();
-        let (Some(cache), Some(caching)) = (&shared.cache, &mut self.core.caching) else { return };
-        let Some(lead) = caching.lead.take_if(|lead| lead.fill().is_some()) else { return };
+        let Some(cache) = &shared.cache else { return };
         let (part, request, sent) = (caching.part, &self.core.head, caching.sent.unwrap_or(now));
         let finish = |opening: &Entry, pieces| {
             let body = match part {
