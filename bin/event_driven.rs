@@ -6,10 +6,7 @@
 use clap::Parser;
 use socket_patterns::{
     cli::{self, Failure},
-    net::{
-        Reactor, ReactorConfig, Sessions, descriptors,
-        signals::{self, Signal},
-    },
+    net::{Reactor, ReactorConfig, Sessions, descriptors},
     server::{ServerArgs, Shared},
 };
 use std::{num::NonZeroUsize, process::ExitCode, sync::Arc};
@@ -42,14 +39,7 @@ fn run(Args { server, max_clients }: &Args) -> Result<(), Failure> {
     let config = ReactorConfig { max_connections: max_clients.get(), ..ReactorConfig::default() };
     let mut reactor = Reactor::new(sessions, config)?;
     reactor.listen(listener)?;
-    let (remote, asked) = (reactor.remote(), Arc::clone(&shared));
-    let _signals = signals::watch(move |signal| match signal {
-        Signal::User1 => asked.report(),
-        Signal::Stop => {
-            tracing::info!("draining: running sessions have {within:?}; a second signal ends at once");
-            remote.drain(within);
-        }
-    })?;
+    let _signals = shared.obey_signals(reactor.remote(), within)?;
     cli::ready(address);
     reactor.run()?;
     shared.report();

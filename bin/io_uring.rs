@@ -34,10 +34,7 @@ fn run(_: &Args) -> Result<(), Failure> {
 #[cfg(target_os = "linux")]
 fn run(Args { server, max_clients }: &Args) -> Result<(), Failure> {
     use socket_patterns::{
-        net::{
-            Proactor, ReactorConfig, Sessions, descriptors,
-            signals::{self, Signal},
-        },
+        net::{Proactor, ReactorConfig, Sessions, descriptors},
         server::Shared,
     };
     use std::sync::Arc;
@@ -53,14 +50,7 @@ fn run(Args { server, max_clients }: &Args) -> Result<(), Failure> {
     let listener = server.listen.open()?;
     let address = listener.local_addr()?;
     proactor.listen(listener)?;
-    let (remote, asked) = (proactor.remote(), Arc::clone(&shared));
-    let _signals = signals::watch(move |signal| match signal {
-        Signal::User1 => asked.report(),
-        Signal::Stop => {
-            tracing::info!("draining: running sessions have {within:?}; a second signal ends at once");
-            remote.drain(within);
-        }
-    })?;
+    let _signals = shared.obey_signals(proactor.remote(), within)?;
     cli::ready(address);
     proactor.run()?;
     shared.report();

@@ -7,7 +7,10 @@ use super::{
 };
 use crate::{
     buf::Output,
-    net::Traffic,
+    net::{
+        self, Remote, Traffic,
+        signals::{self, Signal, Watch},
+    },
     session::{Session, Wants, Worked},
     time::Now,
 };
@@ -156,6 +159,23 @@ impl Shared {
     fn running(&self) -> MutexGuard<'_, Running> {
         // Nothing in here can panic halfway through a change.
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For servers that are an event loop: SIGUSR1 prints the statistics, and the first SIGINT or SIGTERM has the loop finish
+    /// what runs `within` this time. Until what is returned is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Signals cannot be heard.
+    pub fn obey_signals(self: &Arc<Self>, reactor: Remote, within: Duration) -> Result<Watch, net::Error> {
+        let shared = Arc::clone(self);
+        signals::watch(move |signal| match signal {
+            Signal::User1 => shared.report(),
+            Signal::Stop => {
+                tracing::info!("draining: running sessions have {within:?}; a second signal ends at once");
+                reactor.drain(within);
+            }
+        })
     }
 
     /// Prints the statistics on stderr, whatever the log level: somebody asked.
