@@ -17,6 +17,7 @@ pub mod clock;
 pub mod connect;
 pub(crate) mod counters;
 pub mod descriptors;
+mod ending;
 mod error;
 pub mod listen;
 pub mod options;

@@ -39,7 +39,7 @@ mod tests;
 
 use crate::{
     app::{App, Cx, ListenerId},
-    net::{Error, ReactorConfig, Remote, clock},
+    net::{Error, ReactorConfig, Remote, clock, ending::Ending},
 };
 use accept::Listeners;
 use io::Io;
@@ -49,7 +49,7 @@ use std::{
     io::{ErrorKind, Result},
     net::TcpListener,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Deadlines that one turn reports at most: after a pause of a thousand connections, others have their turn in between.
@@ -71,13 +71,12 @@ pub struct Proactor<A> {
     /// Asked to drain, while the kernel may still be accepting.
     asked_to_drain: Option<Duration>,
     /// No more is accepted; ends at this time if connections are left.
-    draining: Option<Instant>,
-    stopped: bool,
+    ending: Ending,
 }
 
 impl<A> fmt::Debug for Proactor<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Proactor").field("cx", &self.cx).field("draining", &self.draining).finish_non_exhaustive()
+        f.debug_struct("Proactor").field("cx", &self.cx).field("ending", &self.ending).finish_non_exhaustive()
     }
 }
 
@@ -93,7 +92,7 @@ impl<A: App> Proactor<A> {
         let bell = Arc::clone(&io.bell);
         let remote = Remote::new(move || bell.write(1).map(drop).map_err(Into::into));
         let (listeners, cx) = (Listeners::default(), Cx::new(now));
-        Ok(Self { app, cx, io, listeners, remote, asked_to_drain: None, draining: None, stopped: false })
+        Ok(Self { app, cx, io, listeners, remote, asked_to_drain: None, ending: Ending::default() })
     }
 
     /// Accepts connections from `listener`, too. Its connections will send small writes at once (`TCP_NODELAY`).
@@ -169,7 +168,7 @@ impl<A: App> Proactor<A> {
             return Some(Duration::ZERO);
         }
         let deadlines =
-            [self.cx.next_deadline(), self.io.closing.next(), self.listeners.exhausted_until, self.draining];
+            [self.cx.next_deadline(), self.io.closing.next(), self.listeners.exhausted_until, self.ending.deadline()];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.saturating_duration_since(self.cx.now()))
     }
@@ -194,23 +193,22 @@ impl<A: App> Proactor<A> {
             self.listeners.closing = true;
             self.asked_to_drain = Some(self.remote.within());
         }
-        self.stopped |= asked.stop();
+        if asked.stop() {
+            self.ending.stop();
+        }
     }
 
     /// Takes whom the kernel has accepted already, closes the listeners and tells the application to come to an end.
     fn drain(&mut self, within: Duration) {
         self.close_listeners();
-        // A time too far to be named is no limit in practice: a year.
-        let limit = within.min(Duration::from_secs(365 * 24 * 3600));
-        if self.draining.replace(self.cx.now() + limit).is_none() {
+        if self.ending.drain(self.cx.now(), within) {
             self.app.drain(&mut self.cx);
             self.settle();
         }
     }
 
     fn is_over(&self) -> bool {
-        let ended = |by| (self.io.table.is_empty() && self.cx.open() == 0) || self.cx.now() >= by;
-        self.stopped || self.draining.is_some_and(ended)
+        self.ending.is_over(self.cx.now(), self.io.table.is_empty() && self.cx.open() == 0)
     }
 
     /// Closes what is left. The kernel has to let go of it first.

@@ -50,7 +50,7 @@ pub(in crate::net) use {
 
 use crate::{
     app::{App, Cx, ListenerId},
-    net::clock,
+    net::{clock, ending::Ending},
 };
 use accept::{Listener, Listeners};
 use alarm::Alarm;
@@ -59,7 +59,7 @@ use mio::{Events, Interest, Token, Waker, net::TcpListener};
 use socket2::SockRef;
 use std::{
     io::{Error, ErrorKind, Result},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Events taken from the kernel at once. More than a turn of a busy worker has; 12 KiB.
@@ -111,8 +111,7 @@ pub struct Reactor<A> {
     remote: Remote,
     alarm: Alarm,
     /// No more is accepted; ends at this time if connections are left.
-    draining: Option<Instant>,
-    stopped: bool,
+    ending: Ending,
 }
 
 impl<A: App> Reactor<A> {
@@ -128,7 +127,7 @@ impl<A: App> Reactor<A> {
         let remote = Remote::new(move || waker.wake());
         let listeners = Listeners::default();
         let cx = Cx::new(now);
-        Ok(Self { app, cx, io, listeners, remote, alarm: Alarm::default(), draining: None, stopped: false })
+        Ok(Self { app, cx, io, listeners, remote, alarm: Alarm::default(), ending: Ending::default() })
     }
 
     /// Accepts connections from `listener`, too. Its connections will send small writes at once (`TCP_NODELAY`).
@@ -212,7 +211,7 @@ impl<A: App> Reactor<A> {
             self.cx.next_deadline(),
             self.io.closing.next(),
             self.listeners.exhausted_until,
-            self.draining,
+            self.ending.deadline(),
             self.io.pipes.deadline(),
         ];
         let next = deadlines.into_iter().flatten().min()?;
@@ -238,7 +237,9 @@ impl<A: App> Reactor<A> {
         if asked.drain() {
             self.drain(self.remote.within());
         }
-        self.stopped |= asked.stop();
+        if asked.stop() {
+            self.ending.stop();
+        }
     }
 
     /// Takes whom the kernel has accepted already, closes the listeners and tells the application to come to an end.
@@ -248,16 +249,13 @@ impl<A: App> Reactor<A> {
         }
         self.accept(usize::MAX);
         self.listeners = Listeners::default();
-        // A time too far to be named is no limit in practice: a year.
-        let limit = within.min(Duration::from_secs(365 * 24 * 3600));
-        if self.draining.replace(self.cx.now() + limit).is_none() {
+        if self.ending.drain(self.cx.now(), within) {
             self.app.drain(&mut self.cx);
             self.settle();
         }
     }
 
     fn is_over(&self) -> bool {
-        let ended = |by| (self.io.table.is_empty() && self.cx.open() == 0) || self.cx.now() >= by;
-        self.stopped || self.draining.is_some_and(ended)
+        self.ending.is_over(self.cx.now(), self.io.table.is_empty() && self.cx.open() == 0)
     }
 }

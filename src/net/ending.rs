@@ -1,0 +1,35 @@
+//! When a driver stops: at once, or when nothing is left to do, or when that has taken too long.
+
+use std::time::{Duration, Instant};
+
+/// A time too far to be named is no limit in practice.
+const A_YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// What was said about the end so far.
+#[derive(Debug, Default)]
+pub(super) struct Ending {
+    drained_by: Option<Instant>,
+    stopped: bool,
+}
+
+impl Ending {
+    /// What runs may be finished `within` this time. `true`: that was not said before.
+    pub(super) fn drain(&mut self, now: Instant, within: Duration) -> bool {
+        self.drained_by.replace(now + within.min(A_YEAR)).is_none()
+    }
+
+    /// Nothing more may be done.
+    pub(super) fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    /// When it is over whatever still runs.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.drained_by
+    }
+
+    /// Whether it is over. `idle`: there is no connection left.
+    pub(super) fn is_over(&self, now: Instant, idle: bool) -> bool {
+        self.stopped || self.drained_by.is_some_and(|by| idle || now >= by)
+    }
+}
