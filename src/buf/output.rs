@@ -63,16 +63,20 @@ impl Output {
 
     /// Appends a copy of `bytes`.
     pub fn extend(&mut self, bytes: &[u8]) {
-        if bytes.is_empty() {
-            return;
+        if !bytes.is_empty() {
+            self.tail(bytes.len()).extend_from_slice(bytes);
         }
-        if self.tail.len() + bytes.len() > MAX_TAIL {
+    }
+
+    /// The end of what waits, for something of about `len` bytes that is written part by part. Only to append to.
+    pub fn tail(&mut self, len: usize) -> &mut Vec<u8> {
+        if self.tail.len() + len > MAX_TAIL {
             self.close_tail();
         }
         if self.tail.capacity() == 0 {
-            self.tail.reserve(bytes.len().max(SMALL));
+            self.tail.reserve(len.max(SMALL));
         }
-        self.tail.extend_from_slice(bytes);
+        &mut self.tail
     }
 
     /// How many bytes wait.

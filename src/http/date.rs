@@ -1,17 +1,34 @@
 //! The `Date` field's value (RFC 9110 §5.6.7, §6.6.1).
 
 use std::{
+    cell::Cell,
     io::Write,
     time::{Duration, SystemTime},
 };
 
-/// `Sun, 06 Nov 1994 08:49:37 GMT`. Changes once a second: cache it that long. Times before 1970 or after 9999 are shown
-/// as the nearest that has such a form.
+/// The last second that has such a form: of the year 9999, since 1970.
+const LAST: u64 = 253_402_300_799;
+
+thread_local! {
+    /// The second that was asked for last, and its form: it changes once a second, and a second has many responses.
+    static SHOWN: Cell<(u64, [u8; 29])> = const { Cell::new((0, *b"Thu, 01 Jan 1970 00:00:00 GMT")) };
+}
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT`. Times before 1970 or after 9999 are shown as the nearest that has such a form.
 #[must_use]
 pub fn http_date(wall: SystemTime) -> [u8; 29] {
-    const YEAR_10000: Duration = Duration::from_secs(253_402_300_800);
-    let since = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let wall = SystemTime::UNIX_EPOCH + since.min(YEAR_10000 - Duration::from_secs(1));
+    let second = wall.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs().min(LAST);
+    let (shown, text) = SHOWN.get();
+    if shown == second {
+        return text;
+    }
+    let text = formatted(second);
+    SHOWN.set((second, text));
+    text
+}
+
+fn formatted(second: u64) -> [u8; 29] {
+    let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(second);
     let mut text = [b' '; 29];
     // The form is of fixed length, and a write to a slice that is long enough does not fail.
     let _ = write!(&mut text[..], "{}", httpdate::HttpDate::from(wall));

@@ -11,9 +11,8 @@
 use super::{
     line_session::{LineLimits, LineProtocol, LineSession},
     lines::Line,
-    say,
 };
-use crate::{buf::Output, session::CloseReason, time::Now};
+use crate::{buf::Output, http::framing::write_decimal, session::CloseReason, time::Now};
 use std::ops::ControlFlow;
 
 /// What one conversation remembers.
@@ -50,14 +49,21 @@ impl LineProtocol for Echo {
                 return ControlFlow::Break(CloseReason::PeerAsked);
             }
             Line::Text(text) => {
-                say(output, format_args!("Echo #{}: ", self.lines));
                 // Not through a format string: a line is bytes, and need not be UTF-8.
-                output.extend(&text);
-                output.extend(b"\n");
+                echo(self.lines, &text, output);
             }
-            Line::TooLong => say(output, format_args!("Echo #{}: (too long)\n", self.lines)),
+            Line::TooLong => echo(self.lines, b"(too long)", output),
         }
         ControlFlow::Continue(())
+    }
+}
+
+fn echo(number: u64, text: &[u8], output: &mut Output) {
+    let out = output.tail(32 + text.len());
+    out.extend_from_slice(b"Echo #");
+    write_decimal(number, out);
+    for part in [b": ", text, b"\n"] {
+        out.extend_from_slice(part);
     }
 }
 

@@ -1,6 +1,7 @@
 //! What every session of one HTTP server knows.
 
 use crate::http::Limits;
+use bytes::Bytes;
 use std::{fmt, str::FromStr, time::Duration};
 
 /// Who answers, and how patiently.
@@ -23,7 +24,7 @@ impl Default for HttpConfig {
     /// a request may meet a close on its way. A head comes in one packet; ten seconds are for a person with `nc`.
     fn default() -> Self {
         Self {
-            name: Name("origin".to_owned()),
+            name: Name::new("origin"),
             limits: Limits::default(),
             idle: Duration::from_secs(75),
             head: Duration::from_secs(10),
@@ -34,20 +35,42 @@ impl Default for HttpConfig {
 
 /// What a backend is called: 1 to 64 visible ASCII characters, so that a field can carry it as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Name(String);
+pub struct Name {
+    text: String,
+    /// The page that introduces it: it never changes, and is asked for more than any other.
+    welcome: Bytes,
+}
+
+impl Name {
+    fn new(text: &str) -> Self {
+        let welcome = format!(
+            "Hello from {text}.\n\
+             Try /health /headers /bytes/1000 /chunked/1000 /delay/500 /status/503, or POST to /echo and /upload.\n"
+        );
+        Self { text: text.to_owned(), welcome: welcome.into() }
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+
+    pub(super) fn welcome(&self) -> Bytes {
+        self.welcome.clone()
+    }
+}
 
 impl FromStr for Name {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, &'static str> {
         let fits = (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-        if fits { Ok(Self(text.to_owned())) } else { Err("write 1 to 64 letters, digits or signs, no space") }
+        if fits { Ok(Self::new(text)) } else { Err("write 1 to 64 letters, digits or signs, no space") }
     }
 }
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 

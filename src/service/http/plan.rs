@@ -1,7 +1,7 @@
 //! Which answer which request gets. Everything here is decided from the request's head.
 
 use super::{
-    HttpConfig, Name,
+    HttpConfig,
     route::{NoRoute, Route},
 };
 use crate::{
@@ -44,7 +44,7 @@ pub(super) struct Answer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Field {
     /// These methods (RFC 9110 §10.2.1).
-    Allow(&'static str),
+    Allow(&'static [&'static str]),
     /// In a second (RFC 9110 §10.2.3).
     RetryAfter,
 }
@@ -72,7 +72,7 @@ impl Plan {
             Ok(Route::Echo) => return Self::Echo,
             Ok(Route::Cpu(time)) => return Self::Read(Reply::Work(Work { time })),
             Ok(Route::Upload) => return Self::Read(Reply::Count),
-            Ok(Route::Welcome) => Answer::text(Status::OK, welcome(&config.name)),
+            Ok(Route::Welcome) => Answer::text(Status::OK, config.name.welcome()),
             Ok(Route::Health) => Answer::text(Status::OK, "ok\n"),
             Ok(Route::Headers) => Answer::text(Status::OK, describe(head)),
             Ok(Route::Status(status)) => Answer::status(status),
@@ -131,13 +131,6 @@ impl Answer {
         }
         Self::text(status, format!("{} {}\n", status.code(), status.reason()))
     }
-}
-
-fn welcome(name: &Name) -> String {
-    format!(
-        "Hello from {name}.\n\
-         Try /health /headers /bytes/1000 /chunked/1000 /delay/500 /status/503, or POST to /echo and /upload.\n"
-    )
 }
 
 /// The request's head as it was received: what a proxy made of it.

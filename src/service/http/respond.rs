@@ -6,11 +6,13 @@ use super::{
 };
 use crate::{
     buf::Output,
-    http::{BodyLength, Status, Version, http_date},
-    service::say,
+    http::{BodyLength, Status, Version, framing, http_date, write_status_line},
     session::CloseReason,
 };
 use std::time::SystemTime;
+
+/// Bytes that most heads are shorter than.
+const USUAL: usize = 256;
 
 /// What the response depends on besides the plan, kept from the request's head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,29 +56,29 @@ impl Answer {
 
 impl Head {
     pub(super) fn write(self, asked: Asked, name: &Name, wall: SystemTime, output: &mut Output) {
+        let out = output.tail(USUAL);
         // Whatever the request's version: a server names the one it speaks (RFC 9110 §6.2).
-        say(output, format_args!("HTTP/1.1 {} {}\r\nDate: ", self.status.code(), self.status.reason()));
-        output.extend(&http_date(wall));
-        say(output, format_args!("\r\nX-Backend: {name}\r\n"));
-        if self.length.is_some() {
-            output.extend(b"Content-Type: text/plain; charset=utf-8\r\n");
+        write_status_line(Version::Http11, self.status, self.status.reason().as_bytes(), out);
+        for part in [b"Date: ", &http_date(wall)[..], b"\r\nX-Backend: ", name.as_bytes(), b"\r\n"] {
+            out.extend_from_slice(part);
         }
-        match self.length {
-            Some(BodyLength::Exact(length)) => say(output, format_args!("Content-Length: {length}\r\n")),
-            Some(BodyLength::Chunked) => output.extend(b"Transfer-Encoding: chunked\r\n"),
-            Some(BodyLength::Empty | BodyLength::UntilClose) | None => {}
+        if let Some(length) = self.length {
+            out.extend_from_slice(b"Content-Type: text/plain; charset=utf-8\r\n");
+            framing::write_field(length, out);
         }
         match self.field {
-            Some(Field::Allow(methods)) => say(output, format_args!("Allow: {methods}\r\n")),
-            Some(Field::RetryAfter) => output.extend(b"Retry-After: 1\r\n"),
+            Some(Field::Allow(methods)) => {
+                out.extend_from_slice(format!("Allow: {}\r\n", methods.join(", ")).as_bytes())
+            }
+            Some(Field::RetryAfter) => out.extend_from_slice(b"Retry-After: 1\r\n"),
             None => {}
         }
         match asked.reuse {
-            Err(_) => output.extend(b"Connection: close\r\n"),
+            Err(_) => out.extend_from_slice(b"Connection: close\r\n"),
             // A client of that version takes silence for a close.
-            Ok(()) if asked.version == Version::Http10 => output.extend(b"Connection: keep-alive\r\n"),
+            Ok(()) if asked.version == Version::Http10 => out.extend_from_slice(b"Connection: keep-alive\r\n"),
             Ok(()) => {}
         }
-        output.extend(b"\r\n");
+        out.extend_from_slice(b"\r\n");
     }
 }

@@ -77,22 +77,22 @@ impl Route {
         }
     }
 
-    /// The methods it allows, as an `Allow` field lists them.
-    pub(super) fn allow(self) -> &'static str {
+    /// The methods it allows.
+    pub(super) fn allow(self) -> &'static [&'static str] {
         match self {
-            Self::Bytes(_) | Self::Chunked(_) => "GET, HEAD",
-            Self::Echo | Self::Upload => "POST, PUT",
-            Self::Server => "OPTIONS",
+            Self::Bytes(_) | Self::Chunked(_) => &["GET", "HEAD"],
+            Self::Echo | Self::Upload => &["POST", "PUT"],
+            Self::Server => &["OPTIONS"],
             // What a proxy does with a request depends on its method; these answer all, so that it can be tried.
             Self::Welcome | Self::Health | Self::Delay(_) | Self::Cpu(_) | Self::Status(_) | Self::Headers => {
-                "GET, HEAD, POST, PUT, PATCH, DELETE"
+                &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
             }
         }
     }
 
     /// Whether it allows `method`.
     pub(super) fn allows(self, method: &str) -> bool {
-        self.allow().split(", ").any(|allowed| allowed == method)
+        self.allow().contains(&method)
     }
 }
 
