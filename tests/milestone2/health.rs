@@ -22,6 +22,7 @@ from_milestone2! {
     without_backends_that_live_the_answer_is_503,
     the_breaker_opens_and_closes_again,
     a_failed_trial_opens_the_breaker_again,
+    a_request_that_is_sent_again_counts_once_against_its_backend,
 }
 
 const QUICK: &[&str] = &[
@@ -243,4 +244,19 @@ fn a_failed_trial_opens_the_breaker_again(milestone: &Milestone) {
         assert_eq!(backend.requests().len(), 3 + trial, "one trial, not more");
         assert_eq!(client.ask(&get("/")).status(), 503);
     }
+}
+
+/// Else one URL that makes it fail, asked for twice, would take the only backend away from everybody.
+fn a_request_that_is_sent_again_counts_once_against_its_backend(milestone: &Milestone) {
+    let (backend, _) = broken();
+    let flags = &["--workers", "1", "--retries", "2", "--retry-backoff", "1ms", "--breaker-failures", "3"];
+    let proxy = milestone.start(&[&backend], flags);
+    let mut client = Conn::open(proxy.address());
+    for n in 1..=2 {
+        assert_eq!(client.ask(&get("/")).status(), 502, "failure {n}");
+        assert_eq!(backend.requests().len(), 3 * n, "it was sent again, twice");
+    }
+    // The third failure: nobody is left to send it to again.
+    assert_eq!(client.ask(&get("/")).status(), 503);
+    assert_eq!(backend.requests().len(), 7);
 }

@@ -45,8 +45,10 @@ impl Turn<'_> {
     /// The backend failed before its response began. `sent`: bytes of the request were on the wire.
     pub(super) fn lost(&mut self, link: Link, failure: Failure, sent: bool) -> State {
         let stale = link.reused && failure == Failure::UpstreamClosed;
+        // One request that it cannot bear, sent three times, is one sign that a backend fails, not three.
+        let known = self.core.tried.contains(&link.backend);
         let outcome = match failure.blame() {
-            Some(kind) if !stale => Outcome::Failure(kind),
+            Some(kind) if !stale && !known => Outcome::Failure(kind),
             _ => Outcome::Neutral,
         };
         self.drop_link(link, outcome);
