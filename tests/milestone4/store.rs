@@ -19,6 +19,7 @@ from_milestone4! {
     excluded_paths_are_not_cached,
     an_unsafe_request_invalidates,
     a_thousand_variants_are_bounded,
+    the_demo_shows_a_hit,
 }
 
 fn field(message: &crate::support::wire::Message, name: &str) -> String {
@@ -190,4 +191,16 @@ fn a_thousand_variants_are_bounded(milestone: &Milestone) {
     assert!(hit.field("cache-status").unwrap().contains("; hit"));
     let gone = client.ask(&get_with("/a", "X-Any: 0\r\n"));
     assert!(gone.field("cache-status").unwrap().contains("; fwd=vary-miss"), "{gone:?}");
+}
+
+/// Whoever starts it without a backend can see what it is about.
+fn the_demo_shows_a_hit(milestone: &Milestone) {
+    let proxy = milestone.start_before(&[], &["--workers", "1"]);
+    let mut client = Conn::open(proxy.address());
+    let first = client.ask(&get("/max-age/3600"));
+    assert!(field(&first, "cache-status").ends_with("; stored"), "{first:?}");
+    let second = client.ask(&get("/max-age/3600"));
+    assert!(field(&second, "cache-status").contains("; hit; ttl="), "{second:?}");
+    assert_eq!(second.field("x-backend"), first.field("x-backend"));
+    assert_eq!(second.body, first.body);
 }

@@ -45,7 +45,7 @@ impl Name {
     fn new(text: &str) -> Self {
         let welcome = format!(
             "Hello from {text}.\n\
-             Try /health /headers /bytes/1000 /chunked/1000 /delay/500 /status/503, or POST to /echo and /upload.\n"
+             Try /health /headers /bytes/1000 /chunked/1000 /delay/500 /max-age/60 /status/503, or POST to /echo and /upload.\n"
         );
         Self { text: text.to_owned(), welcome: welcome.into() }
     }

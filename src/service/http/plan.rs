@@ -47,6 +47,8 @@ pub(super) enum Field {
     Allow(&'static [&'static str]),
     /// In a second (RFC 9110 §10.2.3).
     RetryAfter,
+    /// Fresh for so many seconds, to all (RFC 9111 §5.2.2.1).
+    MaxAge(u32),
 }
 
 /// What a response carries.
@@ -80,6 +82,10 @@ impl Plan {
                 delay = time;
                 Answer::text(Status::OK, format!("waited {} ms\n", time.as_millis()))
             }
+            Ok(Route::MaxAge(seconds)) => Answer {
+                field: Some(Field::MaxAge(seconds)),
+                ..Answer::text(Status::OK, format!("fresh for {seconds} s: Age and Cache-Status tell who keeps it\n"))
+            },
             Ok(Route::Bytes(length)) => Answer::ok(Content::Declared(length)),
             Ok(Route::Chunked(length)) => Answer::ok(Content::Chunked(length)),
             Ok(Route::Server) => {

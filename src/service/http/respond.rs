@@ -71,6 +71,11 @@ impl Head {
                 out.extend_from_slice(format!("Allow: {}\r\n", methods.join(", ")).as_bytes())
             }
             Some(Field::RetryAfter) => out.extend_from_slice(b"Retry-After: 1\r\n"),
+            Some(Field::MaxAge(seconds)) => {
+                out.extend_from_slice(b"Cache-Control: max-age=");
+                framing::write_decimal(seconds.into(), out);
+                out.extend_from_slice(b"\r\n");
+            }
             None => {}
         }
         match asked.reuse {

@@ -16,6 +16,8 @@ pub(super) enum Route {
     Chunked(u64),
     /// `/delay/MS`: an answer after that time.
     Delay(Duration),
+    /// `/max-age/SECONDS`: an answer that caches may keep for that time.
+    MaxAge(u32),
     /// `/cpu/MS`: an answer after computing for that time.
     Cpu(Duration),
     /// `/status/CODE`: an answer with that status.
@@ -45,6 +47,9 @@ const MAX_DELAY: u64 = 300_000;
 /// Milliseconds. A delay costs us nothing, but this is a processor that others cannot have: enough to see what that does.
 const MAX_CPU: u64 = 10_000;
 
+/// Seconds. What is fresh for longer than a year is fresh for good.
+const MAX_MAX_AGE: u64 = 31_536_000;
+
 impl Route {
     /// What the path of a target names, `*` included. A query makes no difference.
     pub(super) fn of(path: &str) -> Result<Self, NoRoute> {
@@ -65,6 +70,9 @@ impl Route {
             Some(("chunked", length)) => number(length, 0..=u64::MAX, "chunked/N: N bytes").map(Self::Chunked),
             Some(("delay", time)) => number(time, 0..=MAX_DELAY, "delay/MS: at most 300000 milliseconds")
                 .map(|milliseconds| Self::Delay(Duration::from_millis(milliseconds))),
+            Some(("max-age", seconds)) => {
+                number(seconds, 0..=MAX_MAX_AGE, "max-age/SECONDS: at most 31536000, a year").map(Self::MaxAge)
+            }
             Some(("cpu", time)) => number(time, 0..=MAX_CPU, "cpu/MS: at most 10000 milliseconds")
                 .map(|milliseconds| Self::Cpu(Duration::from_millis(milliseconds))),
             // An interim status (1xx) is not an answer.
@@ -80,7 +88,7 @@ impl Route {
     /// The methods it allows.
     pub(super) fn allow(self) -> &'static [&'static str] {
         match self {
-            Self::Bytes(_) | Self::Chunked(_) => &["GET", "HEAD"],
+            Self::Bytes(_) | Self::Chunked(_) | Self::MaxAge(_) => &["GET", "HEAD"],
             Self::Echo | Self::Upload => &["POST", "PUT"],
             Self::Server => &["OPTIONS"],
             // What a proxy does with a request depends on its method; these answer all, so that it can be tried.
@@ -132,6 +140,8 @@ mod tests {
             ("/bytes/+1", Err(BYTES)),
             ("/bytes/1/2", Err(BYTES)),
             ("/chunked/10", Ok(Route::Chunked(10))),
+            ("/max-age/31536000", Ok(Route::MaxAge(31_536_000))),
+            ("/max-age/31536001", Err(NoRoute::Number("max-age/SECONDS: at most 31536000, a year"))),
             ("/delay/300000", Ok(Route::Delay(Duration::from_secs(300)))),
             ("/delay/300001", Err(DELAY)),
             ("/delay/soon", Err(DELAY)),
