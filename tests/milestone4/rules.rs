@@ -12,6 +12,7 @@ from_milestone4! {
     ages_add_up,
     only_if_cached_never_reaches_a_backend,
     requests_that_are_not_to_be_stored,
+    what_one_request_did_wrong_is_not_told_to_others,
     what_stale_responses_may_do_when_the_backend_dies,
     fields_of_one_user_are_not_stored,
     all_fields_are_stored_but_those_of_one_hop,
@@ -226,6 +227,30 @@ fn requests_that_are_not_to_be_stored(milestone: &Milestone) {
         world.say(&target, said);
         assert_eq!(world.ask(method, &target, lines).status(), 200);
         assert_eq!((world.get(&target).status(), world.asked(&target)), (200, 2), "{method} {lines:?}");
+    }
+}
+
+/// What is about the request is not in the key: RFC 9110 §15.5, RFC 6585, RFC 8470.
+fn what_one_request_did_wrong_is_not_told_to_others(milestone: &Milestone) {
+    let world = World::new(milestone, &["--workers", "1"]);
+    for (status, lines) in [
+        (412, "If-Match: \"a\"\r\n"),
+        (412, "If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n"),
+        (416, "Range: bytes=1000-\r\n"),
+        (417, "Expect: wonders\r\n"),
+        (425, "Early-Data: 1\r\n"),
+        (426, ""),
+        (428, ""),
+        (429, ""),
+        (431, "X-Long: x\r\n"),
+        (511, ""),
+    ] {
+        let target = format!("/{status}/{}", lines.len());
+        world.say(&target, response(status, "Cache-Control: public, max-age=100\r\n", ""));
+        world.say(&target, response(200, "Cache-Control: max-age=100\r\n", "all is well"));
+        assert_eq!(world.ask("GET", &target, lines).status(), status);
+        assert_eq!((world.get(&target).status(), world.get(&target).status()), (200, 200), "{status} {lines:?}");
+        assert_eq!(world.asked(&target), 2, "{status} {lines:?}");
     }
 }
 

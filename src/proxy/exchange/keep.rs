@@ -316,6 +316,7 @@ fn is_the_responses_fault(reason: NotStored) -> bool {
             | NotStored::RequestNoStore
             | NotStored::Authorization
             | NotStored::NotModified
+            | NotStored::OneRequest
     )
 }
 
