@@ -203,7 +203,21 @@ fn only_if_cached_never_reaches_a_backend(milestone: &Milestone) {
     assert_eq!(world.ask("GET", "/b", only).status(), 504);
     assert_eq!(world.ask("GET", "/b", "Cache-Control: only-if-cached, max-stale\r\n").status(), 200);
     assert_eq!(world.ask("GET", "/a", "Cache-Control: only-if-cached, no-cache\r\n").status(), 504);
+    assert_eq!(world.ask("OPTIONS", "/a", only).status(), 504);
+    assert_eq!(
+        world.ask("GET", "/a", "Cache-Control: only-if-cached\r\nUpgrade: x\r\nConnection: upgrade\r\n").status(),
+        504
+    );
+    assert_eq!(world.ask("GET", "/a", "Cache-Control: only-if-cached\r\nContent-Length: 1\r\n\r\nx").status(), 504);
     assert_eq!(world.backend.requests().len(), 2);
+    // §4: what may change something is written through.
+    world.say("/a", response(200, "", "x"));
+    assert_eq!(world.ask("POST", "/a", "Cache-Control: only-if-cached\r\nContent-Length: 0\r\n").status(), 200);
+    assert_eq!(world.backend.requests().len(), 3);
+    // What is never stored cannot be had from there.
+    let world = World::new(milestone, &["--cache-exclude", "/admin/*"]);
+    assert_eq!(world.ask("GET", "/admin/", only).status(), 504);
+    assert_eq!(world.backend.requests().len(), 0);
 }
 
 /// §5.2.1.5, and what §3 wants of the method.

@@ -131,13 +131,20 @@ impl Turn<'_> {
                 }
                 self.serve(&entry)
             }
-            Verdict::Refuse => self.give_up(None, super::Failure::OnlyIfCached),
+            // What changes something is written through, whatever the client wishes (RFC 9111 §4).
+            Verdict::Past(_) if asked.only_if_cached && self.core.head.method.is_safe() => self.refuse(),
+            Verdict::Refuse => self.refuse(),
             Verdict::Past(why) => {
                 self.caching(asked, why);
                 self.route(None)
             }
             Verdict::Ask(ask) => self.ask(asked, ask),
         }
+    }
+
+    /// The client takes nothing but what is stored, and that will not do (RFC 9111 §5.2.1.7).
+    fn refuse(&mut self) -> State {
+        self.give_up(None, super::Failure::OnlyIfCached)
     }
 
     /// The exchange's dealings with the cache, begun with the first look.
