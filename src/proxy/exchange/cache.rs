@@ -127,7 +127,7 @@ impl Turn<'_> {
         match self.judge(cache, &asked) {
             Verdict::Use(entry, lead) => {
                 if let Some(lead) = lead {
-                    self.revalidate_later(lead, entry.clone(), asked);
+                    self.revalidate_later(lead, entry.clone());
                 }
                 self.serve(&entry)
             }
@@ -256,7 +256,8 @@ impl Turn<'_> {
                 return Some(Verdict::Use(entry.clone(), None));
             }
             Reuse::Stale(Stale::WhileRevalidating) => {
-                let lead = match join(cache, place, &found, head, asks_for_all(head))? {
+                // Whatever the client asks, for a part or for the head alone: we shall ask for all (RFC 5861 §3).
+                let lead = match fetch(cache, place, &found)? {
                     Join::Lead(lead) => Some(lead),
                     Join::Follow(_) | Join::Again | Join::Alone => None,
                 };
@@ -279,8 +280,9 @@ impl Turn<'_> {
     }
 
     /// A stale response is on its way to the client: somebody asks for a newer one.
-    fn revalidate_later(&mut self, lead: Lead, entry: Arc<Entry>, asked: RequestDirectives) {
-        let mut caching = Caching::new(asked, Forward::Stale);
+    fn revalidate_later(&mut self, lead: Lead, entry: Arc<Entry>) {
+        // This is a request of our own: what the client's says of itself, `no-store` above all, is not said of it.
+        let mut caching = Caching::new(RequestDirectives::default(), Forward::Stale);
         caching.background = true;
         caching.lead = Some(lead);
         let head = synthesized(&self.core.head, &entry.stored);
@@ -299,7 +301,12 @@ impl Turn<'_> {
 
 /// Takes part in fetching, if this may be `shared` with others. `None`: look again.
 fn join(cache: &Cache, place: Place<'_>, found: &Found, head: &RequestHead, shared: bool) -> Option<Join> {
-    if !shared || found.passed || head.method != Method::Get {
+    if shared && head.method == Method::Get { fetch(cache, place, found) } else { Some(Join::Alone) }
+}
+
+/// Takes part in fetching the whole for whoever wants it. `None`: look again.
+fn fetch(cache: &Cache, place: Place<'_>, found: &Found) -> Option<Join> {
+    if found.passed {
         return Some(Join::Alone);
     }
     match cache.store.join(place, found) {
