@@ -329,6 +329,7 @@ fn all_fields_are_stored_but_those_of_one_hop(milestone: &Milestone) {
         ("CDN-Cache-Control", "max-age=100", true),
         ("Surrogate-Key", "a b", true),
         ("Pragma", "no-cache", true),
+        ("Trailer", "X-Late", true),
         ("Warning", "110 - stale", true),
         ("Set-Cookie", "a=b", true),
         ("Strict-Transport-Security", "max-age=1", true),
