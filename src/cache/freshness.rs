@@ -160,6 +160,12 @@ impl Freshness {
         self.forbids_stale
     }
 
+    /// It is stale now, and was never to be used like that.
+    #[must_use]
+    pub fn must_not_be_used(&self, now: Instant) -> bool {
+        self.forbids_stale && self.left(now).is_err()
+    }
+
     /// It does not change while it is fresh (RFC 8246).
     #[must_use]
     pub fn immutable(&self) -> bool {

@@ -2,8 +2,12 @@
 //! that say so (`Age`, `Date`), never by waiting.
 
 use crate::{
+    get,
     origin::{World, all, body, field, response},
-    support::milestones::{Milestone, from_milestone4},
+    support::{
+        milestones::{Milestone, from_milestone4},
+        raw::{Conn, Mortal},
+    },
 };
 
 from_milestone4! {
@@ -14,6 +18,7 @@ from_milestone4! {
     requests_that_are_not_to_be_stored,
     what_one_request_did_wrong_is_not_told_to_others,
     what_stale_responses_may_do_when_the_backend_dies,
+    what_must_be_validated_is_missed_with_504,
     fields_of_one_user_are_not_stored,
     all_fields_are_stored_but_those_of_one_hop,
     unsafe_requests_invalidate,
@@ -293,6 +298,27 @@ fn what_stale_responses_may_do_when_the_backend_dies(milestone: &Milestone) {
             let expected = if allowed { 200 } else { 502 };
             assert_eq!(answer.status(), expected, "{said} {flags:?}: {answer:?}");
         }
+    }
+}
+
+/// §5.2.2.2, a SHOULD: it is stale, must be validated, and there is nobody to ask.
+fn what_must_be_validated_is_missed_with_504(milestone: &Milestone) {
+    for (said, status) in [
+        ("max-age=5", 502),
+        ("max-age=5, no-cache", 502),
+        ("max-age=5, must-revalidate", 504),
+        ("max-age=5, proxy-revalidate", 504),
+        ("s-maxage=5", 504),
+        ("max-age=500, must-revalidate", 200),
+    ] {
+        let backend =
+            Mortal::answering(response(200, &format!("Cache-Control: {said}\r\nAge: 10\r\nETag: \"v\"\r\n"), "x"));
+        let flags = [milestone.forgiving(), &["--no-health", "--workers", "1"]].concat();
+        let proxy = milestone.start_before(&[&backend.name()], &flags);
+        let ask = || Conn::open(proxy.address()).ask(&get("/")).status();
+        assert_eq!(ask(), 200, "{said}");
+        backend.kill();
+        assert_eq!(ask(), status, "{said}");
     }
 }
 
