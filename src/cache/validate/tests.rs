@@ -246,6 +246,28 @@ fn which_fields_an_update_replaces() {
 }
 
 #[test]
+fn an_update_brings_no_field_of_one_user() {
+    // RFC 9111 §5.2.2.4, §5.2.2.7: what was said with the stored response, and what is said now.
+    for (before, answer) in [
+        (&[("Cache-Control", "private=\"x-mine\"")][..], &[("X-Mine", "1")][..]),
+        (&[("Cache-Control", "no-cache=\"X-Mine\"")], &[("x-mine", "1"), ("X-Other", "1")]),
+        (&[("X-Mine", "1")], &[("Cache-Control", "private=x-mine")]),
+        (&[("CDN-Cache-Control", "private=\"x-mine\"")], &[("X-Mine", "1"), ("Cache-Control", "max-age=9")]),
+        (&[("Cache-Control", "private=\"x-mine, date\"")], &[("X-Mine", "1"), ("Date", MODIFIED)]),
+    ] {
+        let stored = stored(before, "abc");
+        let after = freshened(&stored, &response(304, answer), &request(&[]), now(), now(), &Rules::default());
+        assert!(!after.stored.head.fields.contains("x-mine"), "{before:?} {answer:?}");
+        assert_eq!(after.stored.head.fields.get_all("date").collect::<Vec<_>>(), [DATE.as_bytes()], "{before:?}");
+    }
+    // What is said no more holds no more.
+    let before = stored(&[("Cache-Control", "private=x-mine")], "abc");
+    let answer = response(304, &[("Cache-Control", "max-age=9"), ("X-Mine", "1")]);
+    let after = freshened(&before, &answer, &request(&[]), now(), now(), &Rules::default());
+    assert!(after.stored.head.fields.contains("x-mine"));
+}
+
+#[test]
 fn an_update_gives_a_new_life() {
     // RFC 9111 §4.3.4, §4.2.3: counted from the newer response.
     let before = stored(&[("Cache-Control", "max-age=10"), ("ETag", "\"a\""), ("Date", DATE), ("Age", "9")], "abc");
