@@ -226,11 +226,13 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// §4.2.7. Only its alphabet is looked at: no directive has such a value.
+    /// §4.2.7: base64, of which the padding may be left out. What it says is not looked at: no directive has such a value.
     fn byte_sequence(&mut self) -> Option<Value<'a>> {
         self.next();
-        self.run(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='));
-        self.take(b':').then_some(Value::Other)
+        let digits = self.run(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')).len();
+        let padding = self.run(|byte| byte == b'=').len();
+        let whole = if padding == 0 { digits % 4 != 1 } else { padding <= 2 && (digits + padding).is_multiple_of(4) };
+        (whole && self.take(b':')).then_some(Value::Other)
     }
 
     /// §4.2.9: an Integer.
