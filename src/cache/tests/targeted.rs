@@ -42,7 +42,11 @@ fn a_valid_field_wins() {
         ("foo", with(|_| ())),
         ("private", with(|all| all.private = FieldNames::Whole)),
         ("private=\"a, b\"", with(|all| all.private = FieldNames::Only([Box::from("a"), Box::from("b")].into()))),
-        ("no-cache=a", with(|all| all.no_cache = FieldNames::Only([Box::from("a")].into()))),
+        ("no-cache=\"a\"", with(|all| all.no_cache = FieldNames::Only([Box::from("a")].into()))),
+        ("private=\"\"", with(|all| all.private = FieldNames::Whole)),
+        // RFC 8246 §2: what it has for a value has no meaning.
+        ("immutable=1, must-understand", with(|all| (all.immutable, all.must_understand) = (true, true))),
+        ("immutable=(a b)", with(|all| all.immutable = true)),
         ("no-store", with(|all| all.no_store = true)),
         ("no-store=?1", with(|all| all.no_store = true)),
         ("no-store=?0", with(|_| ())),
@@ -109,7 +113,13 @@ const INVALID: &[&str] = &[
     "max-age",
     "max-age=(600)",
     "no-store=1",
+    "max-age=600, no-store=\"x\"",
+    "max-age=600, must-revalidate=x",
     "private=(a b)",
+    "private=a",
+    "no-cache=1",
+    "public=\"\"",
+    "stale-if-error=\"60\", max-age=600",
 ];
 
 /// §2.1: empty or not to be parsed, it is as if it were not there.
