@@ -204,6 +204,10 @@ fn an_unterminated_quote_is_no_store() {
     for value in ["foo=\"bar, no-store", "max-age=10, foo=\"", "foo=\"a\\\"", "max-age=10, \""] {
         assert!(cache_control(value).no_store, "{value}");
     }
+    for lines in ["must-understand, foo=\"", "foo=\"\nCache-Control: must-understand"] {
+        let all = cache_control(lines);
+        assert!(all.no_store && !all.must_understand, "{lines}");
+    }
     assert!(!cache_control("foo=\"a\\\\\", max-age=1").no_store);
     let all = of_request("Cache-Control: foo=\"bar");
     assert!(all.no_cache && all.no_store);
