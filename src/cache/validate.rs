@@ -87,14 +87,18 @@ pub fn has_only_a_date(stored: &Stored) -> bool {
     EntityTag::of(&stored.head.fields).is_none() && stored.head.fields.contains("last-modified")
 }
 
+/// Fields that say for which URI a request is: the last three only if a gateway that is trusted has written them.
+const TARGET: &[&str] = &["host", "x-forwarded-host", "x-forwarded-proto", "forwarded"];
+
 /// A request that nobody made: to validate `stored` in the background. Method, target and the fields that `Vary` names
-/// (§4.3.1); `host` goes first.
+/// (§4.3.1); those that belong to the target go first.
 #[must_use]
 pub fn synthesized(request: &RequestHead, stored: &Stored) -> RequestHead {
+    let of_target = |name: &str| TARGET.iter().any(|part| name.eq_ignore_ascii_case(part));
     let mut synthesized = request.clone();
     synthesized.method = Method::Get;
-    synthesized.fields = request.fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("host")).collect();
-    for (name, value) in stored.selecting.fields().filter(|(name, _)| *name != "host") {
+    synthesized.fields = request.fields.iter().filter(|(name, _)| of_target(name)).collect();
+    for (name, value) in stored.selecting.fields().filter(|(name, _)| !of_target(name)) {
         if let Some(value) = value {
             synthesized.fields.push(name, value);
         }

@@ -103,11 +103,20 @@ fn the_list_of_tags_is_bounded() {
 #[test]
 fn a_validation_that_nobody_asked_for() {
     // RFC 9111 §4.3.1.
-    let original = [("Host", "h"), ("Foo", "1"), ("Bar", "2"), ("Cookie", "c"), ("Range", "bytes=0-1")];
-    let entry = stored_as(&original, &response(200, &[("Vary", "Foo, Baz, Host")]), Body::whole(Vec::new()), now());
+    let original = [
+        ("Host", "h"),
+        ("Foo", "1"),
+        ("Bar", "2"),
+        ("Cookie", "c"),
+        ("X-Forwarded-Proto", "https"),
+        ("X-Forwarded-For", "192.0.2.1"),
+        ("Range", "bytes=0-1"),
+    ];
+    let vary = response(200, &[("Vary", "Foo, Baz, Host, X-Forwarded-Proto")]);
+    let entry = stored_as(&original, &vary, Body::whole(Vec::new()), now());
     let sent = synthesized(&head(&original), &entry);
     assert_eq!(sent.method, Method::Get);
-    assert_eq!(text(&lines(&sent.fields)), [("Host", "h"), ("foo", "1")]);
+    assert_eq!(text(&lines(&sent.fields)), [("Host", "h"), ("X-Forwarded-Proto", "https"), ("foo", "1")]);
 }
 
 #[test]

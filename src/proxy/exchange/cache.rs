@@ -23,8 +23,8 @@ use crate::{
         validate::{conditional, has_only_a_date, has_validator, synthesized},
         vary,
     },
-    http::{Method, RequestHead, target::Scheme},
-    proxy::record::Record,
+    http::{Method, RequestHead},
+    proxy::{record::Record, told},
     time::Now,
 };
 use std::{
@@ -190,8 +190,14 @@ impl Turn<'_> {
         self.route(None)
     }
 
+    /// What the request is about, as the key says it. `None`: no key can.
+    pub(super) fn uri(&self) -> Option<Uri<'_>> {
+        let scheme = told::scheme(&self.core.head, self.core.record.peer.ip(), &self.parts.shared.config.forwarding)?;
+        Uri::of(&self.core.head, scheme)
+    }
+
     fn alone(&self, cache: &Cache) -> Option<Lead> {
-        let uri = Uri::of(&self.core.head, Scheme::Http)?;
+        let uri = self.uri()?;
         Some(Lead::alone(cache.store.clone(), cache.store.place(uri)))
     }
 
@@ -212,7 +218,7 @@ impl Turn<'_> {
         {
             return Verdict::Past(Forward::Bypass);
         }
-        let Some(uri) = Uri::of(head, Scheme::Http) else { return Verdict::Past(Forward::Bypass) };
+        let Some(uri) = self.uri() else { return Verdict::Past(Forward::Bypass) };
         let place = cache.store.place(uri);
         // Every time around, somebody else has stored something.
         for _ in 0..3 {
