@@ -85,6 +85,11 @@ const STORED: &[Row] = &[
     ("GET", "Authorization: Basic YTpi", 200, "Cache-Control: max-age=1, public", Ok(())),
     ("GET", "Authorization: Basic YTpi", 200, "Cache-Control: max-age=1, must-revalidate", Ok(())),
     ("GET", "authorization: Basic YTpi", 200, "Cache-Control: s-maxage=1", Ok(())),
+    ("GET", "Authorization: Basic YTpi", 200, "Cache-Control: max-age=1, no-cache", Err(NotStored::Authorization)),
+    ("GET", "Authorization: Basic YTpi", 200, "Cache-Control: max-age=1, immutable", Err(NotStored::Authorization)),
+    ("GET", "Authorization: Basic YTpi", 200, "Cache-Control: public, private=\"x\"", Ok(())),
+    ("GET", "Authorization: Basic YTpi", 200, "Cache-Control: public, private", Err(NotStored::Private)),
+    ("GET", "Authorization: Basic YTpi", 200, "Cache-Control: public; max-age=1", Err(NotStored::Authorization)),
     ("GET", "Authorization:", 200, "Cache-Control: max-age=1", Err(NotStored::Authorization)),
     ("GET", "Authorization: Basic YTpi", 200, "CDN-Cache-Control: public\nCache-Control: max-age=1", Ok(())),
     (

@@ -131,6 +131,18 @@ fn an_invalid_field_is_ignored_as_a_whole() {
     }
 }
 
+/// As many members as fit a head.
+#[test]
+fn long_dictionaries() {
+    let of = |filler: &str, last: &str| of(&format!("CDN-Cache-Control: {}{last}", filler.repeat(20_000)));
+    for filler in ["foo, ", "max-age=5, ", "no-store, no-store=?0, ", "a;b;c=(, "] {
+        let all = of(filler, "max-age=600");
+        let valid = !filler.contains('(');
+        let expected = if valid { (Some(Seconds::new(600)), false) } else { (Some(Seconds::new(1)), true) };
+        assert_eq!((all.max_age, all.public, all.no_store), (expected.0, expected.1, false), "{filler}");
+    }
+}
+
 /// RFC 9651 §4.2: all lines are one dictionary.
 #[test]
 fn several_lines() {
