@@ -73,14 +73,11 @@ pub(super) fn storable_fields<'f>(
 }
 
 /// Fields that say something about one transfer of the content. The cache knows it better for each of its own: how old,
-/// how long. `Trailer` announces what is not stored. `Content-Range` is among them only where it says something, in a
-/// part: elsewhere it has no meaning (RFC 9110 §14.4), and is stored like any other field without one.
-pub(super) fn is_written_anew(name: &str) -> bool {
-    match name.len() {
-        3 => name.eq_ignore_ascii_case("age"),
-        7 => name.eq_ignore_ascii_case("trailer"),
-        _ => framing::is_framing(name),
-    }
+/// how long. `Content-Range` is among them only where it says something, in a part: elsewhere it has no meaning (RFC 9110
+/// §14.4), and is stored like any other field without one. `Trailer` is not: without the trailers it still tells what is
+/// missing (RFC 9110 §6.6.2), and those who read along get them.
+fn is_written_anew(name: &str) -> bool {
+    name.eq_ignore_ascii_case("age") || framing::is_framing(name)
 }
 
 /// Content, or a part of it.
@@ -266,7 +263,9 @@ mod tests {
         );
         let head = storable(&received, &ResponseDirectives::of(&received.fields), now());
         let kept: Vec<_> = head.fields.iter().map(|(name, _)| name).collect();
-        assert_eq!(kept, ["X-Kept", "x-kept", "Set-Cookie", "Content-Foo", "Content-Range", "Cache-Control", "Date"]);
+        let expected =
+            ["X-Kept", "x-kept", "Set-Cookie", "Content-Foo", "Trailer", "Content-Range", "Cache-Control", "Date"];
+        assert_eq!(kept, expected);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::{
     policy::{Rules, is_heuristically_cacheable},
 };
 use crate::{
-    http::{Fields, ResponseHead, members},
+    http::{Fields, ResponseHead},
     time::Now,
 };
 use std::time::{Duration, Instant, SystemTime};
@@ -160,6 +160,12 @@ impl Freshness {
         self.forbids_stale
     }
 
+    /// It is stale now, and was never to be used like that.
+    #[must_use]
+    pub fn must_not_be_used(&self, now: Instant) -> bool {
+        self.forbids_stale && self.left(now).is_err()
+    }
+
     /// It does not change while it is fresh (RFC 8246).
     #[must_use]
     pub fn immutable(&self) -> bool {
@@ -221,10 +227,9 @@ fn initial_age(fields: &Fields, date: SystemTime, arrival: SystemTime, asked: No
     apparent_age.max(age_value(fields).duration() + response_delay).min(Seconds::MAX.duration())
 }
 
-/// `Age` as received: the first member of the first line, ignored if it is no number (§5.1).
+/// `Age` as received: its first member, whichever line that is in, ignored if it is no number (§5.1).
 fn age_value(fields: &Fields) -> Seconds {
-    let first = fields.get("age").and_then(|line| members(line).next());
-    first.and_then(Seconds::parse).unwrap_or_default()
+    fields.tokens("age").next().and_then(Seconds::parse).unwrap_or_default()
 }
 
 fn whole_seconds(time: SystemTime) -> SystemTime {

@@ -41,6 +41,8 @@ pub enum NotStored {
     Interim,
     /// A 304 is about another response, which it may freshen.
     NotModified,
+    /// The status is about one request or its connection: see [`is_about_one_request`].
+    OneRequest,
     /// `must-understand`, and nothing is known about caching this status (§5.2.2.3).
     NotUnderstood,
     /// The response says `no-store`.
@@ -65,6 +67,7 @@ impl NotStored {
             Self::RequestNoStore => "request-no-store",
             Self::Interim => "interim",
             Self::NotModified => "not-modified",
+            Self::OneRequest => "one-request",
             Self::NotUnderstood => "not-understood",
             Self::NoStore => "no-store",
             Self::Private => "private",
@@ -111,6 +114,9 @@ pub fn may_store(
     if status == Status::NOT_MODIFIED {
         return Err(NotStored::NotModified);
     }
+    if is_about_one_request(status) {
+        return Err(NotStored::OneRequest);
+    }
     // `must-understand` takes the place of `no-store` for those that do (§5.2.2.3).
     match (said.must_understand, understands(status)) {
         (true, false) => return Err(NotStored::NotUnderstood),
@@ -151,6 +157,21 @@ fn allows(response: &ResponseHead, said: &ResponseDirectives) -> bool {
 #[must_use]
 pub fn is_heuristically_cacheable(status: Status) -> bool {
     matches!(status.code(), 200 | 203 | 204 | 206 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
+}
+
+/// Statuses that say what was wrong with one request or its connection, in something that the key does not have. Whatever
+/// such a response allows, the next client has not sent that range, that condition, or too many requests; stored, it would
+/// let one client close a page to all others.
+///
+/// | status | it was about |
+/// |---|---|
+/// | 407, 408, 426 | the credentials for a proxy, the time that a request took, the protocol of the connection |
+/// | 412, 416, 417 | `If-Match` and its kin, `Range`, `Expect` |
+/// | 425 | early data (RFC 8470 §5.2) |
+/// | 428, 429, 431, 511 | "MUST NOT be stored by a cache" (RFC 6585 §3 to §6) |
+#[must_use]
+pub fn is_about_one_request(status: Status) -> bool {
+    matches!(status.code(), 407 | 408 | 412 | 416 | 417 | 425 | 426 | 428 | 429 | 431 | 511)
 }
 
 /// Whether this cache knows the status and does what its definition wants of caches: the final ones of RFC 9110 §15, of

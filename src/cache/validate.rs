@@ -87,14 +87,18 @@ pub fn has_only_a_date(stored: &Stored) -> bool {
     EntityTag::of(&stored.head.fields).is_none() && stored.head.fields.contains("last-modified")
 }
 
+/// Fields that say for which URI a request is: the last three only if a gateway that is trusted has written them.
+const TARGET: &[&str] = &["host", "x-forwarded-host", "x-forwarded-proto", "forwarded"];
+
 /// A request that nobody made: to validate `stored` in the background. Method, target and the fields that `Vary` names
-/// (§4.3.1); `host` goes first.
+/// (§4.3.1); those that belong to the target go first.
 #[must_use]
 pub fn synthesized(request: &RequestHead, stored: &Stored) -> RequestHead {
+    let of_target = |name: &str| TARGET.iter().any(|part| name.eq_ignore_ascii_case(part));
     let mut synthesized = request.clone();
     synthesized.method = Method::Get;
-    synthesized.fields = request.fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("host")).collect();
-    for (name, value) in stored.selecting.fields().filter(|(name, _)| *name != "host") {
+    synthesized.fields = request.fields.iter().filter(|(name, _)| of_target(name)).collect();
+    for (name, value) in stored.selecting.fields().filter(|(name, _)| !of_target(name)) {
         if let Some(value) = value {
             synthesized.fields.push(name, value);
         }
@@ -270,8 +274,11 @@ fn updated(stored: &Fields, newer: &Fields, arrived: Now) -> Fields {
         |name: &str| name.eq_ignore_ascii_case("date") || new.iter().any(|(new, _)| new.eq_ignore_ascii_case(name));
     let kept = stored.iter().filter(|(name, _)| !replaced(name));
     let mut fields: Fields = kept.chain(new.iter().copied()).collect();
+    // Fields that are for one user stay away whoever of the two says so (§5.2.2.4, §5.2.2.7).
+    let said = ResponseDirectives::of(&fields);
+    fields.retain(|name, _| !said.withholds(name));
     // Without a date of its own it was made when it came (RFC 9110 §6.6.1); the old one says nothing of it.
-    if !newer.contains("date") {
+    if !fields.contains("date") {
         fields.push("Date", http_date(arrived.wall));
     }
     fields.shrink();

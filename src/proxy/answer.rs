@@ -8,6 +8,8 @@ use std::{fmt::Write as _, time::Duration};
 /// What an answer depends on.
 pub(super) struct Context<'a> {
     pub(super) failure: Failure,
+    /// Nearly always the failure's own.
+    pub(super) status: Status,
     /// The request, if it was understood.
     pub(super) head: Option<&'a RequestHead>,
     /// Whether the client's connection persists.
@@ -29,7 +31,7 @@ pub(super) fn failure(context: &Context<'_>, scratch: &mut BytesMut) -> Answer {
     if context.failure == Failure::NoForwardsLeft {
         return last_hop(context, scratch);
     }
-    let status = context.failure.status();
+    let status = context.status;
     let mut body = format!("{} {}\n", status.code(), status.reason());
     if let Some(hint) = hint(context.failure) {
         body.push_str(hint);

@@ -180,6 +180,7 @@ impl Proxy {
         let answer = answer::failure(
             &answer::Context {
                 failure,
+                status: failure.status(),
                 head: None,
                 persist: false,
                 retry_after: std::time::Duration::ZERO,

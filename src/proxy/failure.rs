@@ -5,6 +5,7 @@
 //! | malformed, too large or too slow request | 4xx from [`http::Error`], 408; then close |
 //! | no usable backend, queue full or timed out | 503 with `Retry-After` |
 //! | connect refused or reset, bad or cut-off response head | 502, after the allowed retries |
+//! | nobody reachable to validate a stale `must-revalidate` response | 504 in place of 502 or 503 |
 //! | connect, first-byte or whole-exchange timeout | 504 |
 //! | anything after the response head | the connection is aborted: never a clean end |
 //!
@@ -163,6 +164,11 @@ impl Failure {
                 | Self::FirstByteTimeout
                 | Self::UpstreamStalled
         )
+    }
+
+    /// Whether no backend could be reached at all: nothing was heard of one, not even nonsense.
+    pub(crate) fn is_disconnected(self) -> bool {
+        matches!(self, Self::NoBackend | Self::ConnectFailed(_) | Self::ConnectTimeout)
     }
 
     /// Whether something went wrong. Being the last hop of a `TRACE` is an answer like any other.

@@ -34,6 +34,7 @@ mod stats;
 mod table;
 #[cfg(test)]
 mod tests;
+mod told;
 mod upstream;
 
 pub use args::{BackendSpec, BalanceArgs, ProxyArgs};

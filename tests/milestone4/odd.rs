@@ -16,6 +16,7 @@ from_milestone4! {
     long_fields,
     ten_thousand_variants_are_bounded,
     what_is_not_in_the_key_does_not_get_to_the_backend,
+    the_scheme_is_that_of_a_trusted_gateway,
     another_spelling_is_another_entry,
     the_same_resource_in_both_forms,
     content_of_a_get_is_not_ignored,
@@ -183,6 +184,44 @@ fn what_is_not_in_the_key_does_not_get_to_the_backend(milestone: &Milestone) {
     assert_eq!(backend.requests().len(), 1);
     assert_eq!(client.ask("GET /a HTTP/1.1\r\nHost: evil\r\n\r\n").body, b"evil evil http 127.0.0.1");
     assert_eq!(client.ask(&get("/a")).body, poisoned.body);
+}
+
+/// RFC 9112 §3.3: the scheme of the target is the one that a trusted gateway names. Else a redirect from http to https would
+/// answer those who are there already.
+fn the_scheme_is_that_of_a_trusted_gateway(milestone: &Milestone) {
+    let backend = Backend::start(|mut served| {
+        while let Some(request) = served.request() {
+            let said = ["x-forwarded-proto", "x-forwarded-host"].map(|name| request.field(name).unwrap().to_owned());
+            let stale = "Cache-Control: max-age=5, stale-while-revalidate=100\r\nAge: 5\r\n";
+            let fields = if request.head.as_ref().unwrap().target() == "/stale" {
+                stale
+            } else {
+                "Cache-Control: max-age=100\r\n"
+            };
+            served.conn.send(ok(fields, &said.join(" ")));
+        }
+    });
+    let proxy = milestone.start(&[&backend], &["--workers", "1", "--trusted-proxy", "127.0.0.0/8"]);
+    let mut client = Conn::open(proxy.address());
+    for _ in 0..2 {
+        for scheme in ["http", "https"] {
+            let got = client.ask(&get_with("/a", &format!("X-Forwarded-Proto: {scheme}\r\n")));
+            assert_eq!(String::from_utf8_lossy(&got.body), format!("{scheme} test"));
+        }
+    }
+    assert_eq!(backend.requests().len(), 2);
+    // Two hosts in one request have no key.
+    for host in ["other", "another"] {
+        let got = client.ask(&get_with("/a", &format!("X-Forwarded-Host: {host}\r\n")));
+        assert_eq!(String::from_utf8_lossy(&got.body), format!("http {host}"));
+    }
+    assert_eq!(client.ask(&get("/a")).body, b"http test");
+    assert_eq!(backend.requests().len(), 4);
+    // What is asked for in the background is the same resource.
+    for _ in 0..2 {
+        assert_eq!(client.ask(&get_with("/stale", "X-Forwarded-Proto: https\r\n")).body, b"https test");
+    }
+    assert_eq!(backend.wait_for_request(6).field("x-forwarded-proto"), Some("https"));
 }
 
 fn another_spelling_is_another_entry(milestone: &Milestone) {

@@ -2,8 +2,12 @@
 //! that say so (`Age`, `Date`), never by waiting.
 
 use crate::{
+    get,
     origin::{World, all, body, field, response},
-    support::milestones::{Milestone, from_milestone4},
+    support::{
+        milestones::{Milestone, from_milestone4},
+        raw::{Conn, Mortal},
+    },
 };
 
 from_milestone4! {
@@ -12,7 +16,9 @@ from_milestone4! {
     ages_add_up,
     only_if_cached_never_reaches_a_backend,
     requests_that_are_not_to_be_stored,
+    what_one_request_did_wrong_is_not_told_to_others,
     what_stale_responses_may_do_when_the_backend_dies,
+    what_must_be_validated_is_missed_with_504,
     fields_of_one_user_are_not_stored,
     all_fields_are_stored_but_those_of_one_hop,
     unsafe_requests_invalidate,
@@ -202,7 +208,21 @@ fn only_if_cached_never_reaches_a_backend(milestone: &Milestone) {
     assert_eq!(world.ask("GET", "/b", only).status(), 504);
     assert_eq!(world.ask("GET", "/b", "Cache-Control: only-if-cached, max-stale\r\n").status(), 200);
     assert_eq!(world.ask("GET", "/a", "Cache-Control: only-if-cached, no-cache\r\n").status(), 504);
+    assert_eq!(world.ask("OPTIONS", "/a", only).status(), 504);
+    assert_eq!(
+        world.ask("GET", "/a", "Cache-Control: only-if-cached\r\nUpgrade: x\r\nConnection: upgrade\r\n").status(),
+        504
+    );
+    assert_eq!(world.ask("GET", "/a", "Cache-Control: only-if-cached\r\nContent-Length: 1\r\n\r\nx").status(), 504);
     assert_eq!(world.backend.requests().len(), 2);
+    // §4: what may change something is written through.
+    world.say("/a", response(200, "", "x"));
+    assert_eq!(world.ask("POST", "/a", "Cache-Control: only-if-cached\r\nContent-Length: 0\r\n").status(), 200);
+    assert_eq!(world.backend.requests().len(), 3);
+    // What is never stored cannot be had from there.
+    let world = World::new(milestone, &["--cache-exclude", "/admin/*"]);
+    assert_eq!(world.ask("GET", "/admin/", only).status(), 504);
+    assert_eq!(world.backend.requests().len(), 0);
 }
 
 /// §5.2.1.5, and what §3 wants of the method.
@@ -226,6 +246,30 @@ fn requests_that_are_not_to_be_stored(milestone: &Milestone) {
         world.say(&target, said);
         assert_eq!(world.ask(method, &target, lines).status(), 200);
         assert_eq!((world.get(&target).status(), world.asked(&target)), (200, 2), "{method} {lines:?}");
+    }
+}
+
+/// What is about the request is not in the key: RFC 9110 §15.5, RFC 6585, RFC 8470.
+fn what_one_request_did_wrong_is_not_told_to_others(milestone: &Milestone) {
+    let world = World::new(milestone, &["--workers", "1"]);
+    for (status, lines) in [
+        (412, "If-Match: \"a\"\r\n"),
+        (412, "If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n"),
+        (416, "Range: bytes=1000-\r\n"),
+        (417, "Expect: wonders\r\n"),
+        (425, "Early-Data: 1\r\n"),
+        (426, ""),
+        (428, ""),
+        (429, ""),
+        (431, "X-Long: x\r\n"),
+        (511, ""),
+    ] {
+        let target = format!("/{status}/{}", lines.len());
+        world.say(&target, response(status, "Cache-Control: public, max-age=100\r\n", ""));
+        world.say(&target, response(200, "Cache-Control: max-age=100\r\n", "all is well"));
+        assert_eq!(world.ask("GET", &target, lines).status(), status);
+        assert_eq!((world.get(&target).status(), world.get(&target).status()), (200, 200), "{status} {lines:?}");
+        assert_eq!(world.asked(&target), 2, "{status} {lines:?}");
     }
 }
 
@@ -254,6 +298,27 @@ fn what_stale_responses_may_do_when_the_backend_dies(milestone: &Milestone) {
             let expected = if allowed { 200 } else { 502 };
             assert_eq!(answer.status(), expected, "{said} {flags:?}: {answer:?}");
         }
+    }
+}
+
+/// §5.2.2.2, a SHOULD: it is stale, must be validated, and there is nobody to ask.
+fn what_must_be_validated_is_missed_with_504(milestone: &Milestone) {
+    for (said, status) in [
+        ("max-age=5", 502),
+        ("max-age=5, no-cache", 502),
+        ("max-age=5, must-revalidate", 504),
+        ("max-age=5, proxy-revalidate", 504),
+        ("s-maxage=5", 504),
+        ("max-age=500, must-revalidate", 200),
+    ] {
+        let backend =
+            Mortal::answering(response(200, &format!("Cache-Control: {said}\r\nAge: 10\r\nETag: \"v\"\r\n"), "x"));
+        let flags = [milestone.forgiving(), &["--no-health", "--workers", "1"]].concat();
+        let proxy = milestone.start_before(&[&backend.name()], &flags);
+        let ask = || Conn::open(proxy.address()).ask(&get("/")).status();
+        assert_eq!(ask(), 200, "{said}");
+        backend.kill();
+        assert_eq!(ask(), status, "{said}");
     }
 }
 
@@ -290,6 +355,7 @@ fn all_fields_are_stored_but_those_of_one_hop(milestone: &Milestone) {
         ("CDN-Cache-Control", "max-age=100", true),
         ("Surrogate-Key", "a b", true),
         ("Pragma", "no-cache", true),
+        ("Trailer", "X-Late", true),
         ("Warning", "110 - stale", true),
         ("Set-Cookie", "a=b", true),
         ("Strict-Transport-Security", "max-age=1", true),

@@ -15,6 +15,7 @@ from_milestone4! {
     a_body_over_the_limit_streams_through_and_is_not_stored,
     a_stale_response_stands_in_for_a_dead_backend,
     stale_while_revalidate_answers_first_and_asks_afterwards,
+    stale_while_revalidate_asks_whatever_the_client_wanted,
     nothing_is_cached_without_a_cache,
     excluded_paths_are_not_cached,
     an_unsafe_request_invalidates,
@@ -149,6 +150,38 @@ fn stale_while_revalidate_answers_first_and_asks_afterwards(milestone: &Mileston
     assert_eq!(client.ask(&get("/a")).body, b"old");
     upstream.send(ok("Cache-Control: max-age=100\r\n", "new"));
     crate::support::process::wait_until("the new one", || Conn::open(proxy.address()).ask(&get("/a")).body == b"new");
+}
+
+/// RFC 5861 §3: "SHOULD attempt to revalidate it", also for a client that wants a part, the head alone, or nothing kept.
+fn stale_while_revalidate_asks_whatever_the_client_wanted(milestone: &Milestone) {
+    for (method, lines, status) in [
+        ("HEAD", "", 200),
+        ("GET", "If-None-Match: \"v\"\r\n", 304),
+        ("GET", "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n", 200),
+        ("GET", "Range: bytes=0-0\r\n", 206),
+        ("GET", "If-Match: \"w\"\r\n", 200),
+        ("GET", "Cache-Control: no-store\r\n", 200),
+    ] {
+        let (backend, incoming) = Backend::by_hand();
+        let proxy = milestone.start(&[&backend], &["--workers", "1"]);
+        let mut client = Conn::open(proxy.address());
+        client.send(get("/a"));
+        let mut upstream = incoming.accept();
+        upstream.read_head();
+        upstream.send(ok("Cache-Control: max-age=5, stale-while-revalidate=100\r\nAge: 5\r\nETag: \"v\"\r\n", "old"));
+        assert_eq!(client.response("GET").body, b"old");
+        let stale = client.ask(&format!("{method} /a HTTP/1.1\r\nHost: test\r\n{lines}\r\n"));
+        assert_eq!(stale.status(), status, "{method} {lines}");
+        // It asks for all, if that is another one by now, and in its own name.
+        let asked = upstream.read_head();
+        assert_eq!(asked[0], "GET /a HTTP/1.1", "{method} {lines}");
+        assert!(asked.iter().any(|line| line == "If-None-Match: \"v\""), "{asked:?}");
+        let mut others = asked.iter().filter(|line| !line.starts_with("If-None-Match"));
+        assert!(!others.any(|line| lines.contains(line.as_str())), "{asked:?}");
+        upstream.send(ok("Cache-Control: max-age=100\r\n", "new"));
+        let new = || Conn::open(proxy.address()).ask(&get("/a")).body == b"new";
+        crate::support::process::wait_until("the new one", new);
+    }
 }
 
 fn nothing_is_cached_without_a_cache(milestone: &Milestone) {

@@ -340,11 +340,16 @@ pub struct Mortal {
 impl Mortal {
     /// Answers everything with `200` and this text.
     pub fn saying(text: &str) -> Self {
-        let port = shared_port(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("any port will do");
-        Self::at(port, text, Arc::default())
+        Self::answering(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len()))
     }
 
-    fn at(port: Socket, text: &str, requests: Arc<AtomicUsize>) -> Self {
+    /// Answers everything with the same bytes.
+    pub fn answering(bytes: impl Into<String>) -> Self {
+        let port = shared_port(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("any port will do");
+        Self::at(port, bytes.into(), Arc::default())
+    }
+
+    fn at(port: Socket, answer: String, requests: Arc<AtomicUsize>) -> Self {
         let address = port.local_addr().ok().and_then(|address| address.as_socket()).expect("it is bound");
         let mut listener = None;
         wait_until("the last listener to be gone", || {
@@ -357,13 +362,12 @@ impl Mortal {
         let mortal = Self {
             address,
             port,
-            answer: text.to_owned(),
+            answer: answer.clone(),
             alive: Arc::new(AtomicBool::new(true)),
             streams: Arc::default(),
             requests,
             ended,
         };
-        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len());
         let (alive, streams, requests) = (mortal.alive.clone(), mortal.streams.clone(), mortal.requests.clone());
         spawn(move || {
             for (number, stream) in listener.incoming().enumerate() {
@@ -418,7 +422,7 @@ impl Mortal {
     /// The same backend again.
     pub fn revive(&mut self) {
         let port = self.port.try_clone().expect("descriptors are left");
-        *self = Self::at(port, &self.answer, self.requests.clone());
+        *self = Self::at(port, self.answer.clone(), self.requests.clone());
     }
 }
 

@@ -109,7 +109,10 @@ impl ResponseDirectives {
         let mut all = Self::default();
         for line in fields.get_all("cache-control") {
             directives(line).for_each(|directive| all.add(&directive));
-            all.no_store |= is_unterminated(line);
+        }
+        if fields.get_all("cache-control").any(is_unterminated) {
+            // Nor does `must-understand` help: nobody can.
+            (all.no_store, all.must_understand) = (true, false);
         }
         all
     }

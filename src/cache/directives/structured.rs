@@ -8,25 +8,38 @@ use super::{
 use crate::http::Fields;
 use std::borrow::Cow;
 
-/// The field for caches like this one, and what a directive may be called there.
+/// The field for caches like this one.
 const FIELD: &str = "cdn-cache-control";
-const KNOWN: &[&str] = &[
-    "max-age",
-    "s-maxage",
-    "no-cache",
-    "private",
-    "no-store",
-    "public",
-    "must-revalidate",
-    "proxy-revalidate",
-    "must-understand",
-    "no-transform",
-    "immutable",
-    "stale-while-revalidate",
-    "stale-if-error",
+
+/// What a directive may be called there, and what its value is (RFC 9213 §2.1).
+const KNOWN: &[(&str, Type)] = &[
+    ("max-age", Type::Seconds),
+    ("s-maxage", Type::Seconds),
+    ("no-cache", Type::Names),
+    ("private", Type::Names),
+    ("no-store", Type::Flag),
+    ("public", Type::Flag),
+    ("must-revalidate", Type::Flag),
+    ("proxy-revalidate", Type::Flag),
+    ("must-understand", Type::Flag),
+    ("no-transform", Type::Flag),
+    ("immutable", Type::Any),
+    ("stale-while-revalidate", Type::Seconds),
+    ("stale-if-error", Type::Seconds),
 ];
-/// Those whose value is an Integer, and nothing else that looks like one.
-const NUMERIC: &[&str] = &["max-age", "s-maxage", "stale-while-revalidate", "stale-if-error"];
+
+/// What values a directive has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Type {
+    /// An Integer.
+    Seconds,
+    /// Boolean true, or a String with a list of field names.
+    Names,
+    /// Boolean true.
+    Flag,
+    /// Whatever it is, it has no meaning and MUST be ignored (RFC 8246 §2).
+    Any,
+}
 
 /// The directives of the targeted field; `None` if there is none, if it is empty, if it is not a dictionary, or if a
 /// directive has a value of a type that it cannot have.
@@ -44,12 +57,12 @@ pub(super) fn targeted(fields: &Fields) -> Option<ResponseDirectives> {
         return None;
     }
     let mut all = ResponseDirectives { targeted: true, ..ResponseDirectives::default() };
-    for name in KNOWN {
+    for (name, kind) in KNOWN {
         // A key that comes again replaces what it had before.
         if let Some((key, value)) = members.iter().rev().find(|(key, _)| *key == name.as_bytes())
             && *value != Value::Boolean(false)
         {
-            all.add(&Directive { name: key, argument: value.argument(NUMERIC.contains(name))? });
+            all.add(&Directive { name: key, argument: value.argument(*kind)? });
         }
     }
     Some(all)
@@ -61,19 +74,19 @@ enum Value<'a> {
     Boolean(bool),
     /// Its digits, with the sign.
     Integer(&'a [u8]),
-    Text(Cow<'a, [u8]>),
+    String(Vec<u8>),
     /// Valid, but of a type that no directive has.
     Other,
 }
 
 impl Value<'_> {
     /// As the argument of a directive; `None` if it is not of its type.
-    fn argument(&self, numeric: bool) -> Option<Argument<'_>> {
-        match self {
-            Self::Integer(digits) if numeric => Some(Argument::Value(Cow::Borrowed(digits))),
-            Self::Boolean(_) if !numeric => Some(Argument::None),
-            Self::Text(text) if !numeric => Some(Argument::Value(Cow::Borrowed(text))),
-            _ => None,
+    fn argument(&self, kind: Type) -> Option<Argument<'_>> {
+        match (kind, self) {
+            (Type::Seconds, Self::Integer(digits)) => Some(Argument::Value(Cow::Borrowed(digits))),
+            (Type::Names, Self::String(names)) => Some(Argument::Value(Cow::Borrowed(names))),
+            (Type::Names | Type::Flag, Self::Boolean(_)) | (Type::Any, _) => Some(Argument::None),
+            (Type::Seconds | Type::Names | Type::Flag, _) => None,
         }
     }
 }
@@ -183,8 +196,8 @@ impl<'a> Input<'a> {
             b'@' => self.date(),
             b'%' => self.display_string(),
             byte if byte.is_ascii_alphabetic() || byte == b'*' => {
-                let token = |byte| super::arguments::is_token_byte(byte) || matches!(byte, b':' | b'/');
-                Some(Value::Text(Cow::Borrowed(self.run(token))))
+                self.run(|byte| super::arguments::is_token_byte(byte) || matches!(byte, b':' | b'/'));
+                Some(Value::Other)
             }
             _ => None,
         }
@@ -208,7 +221,7 @@ impl<'a> Input<'a> {
         let mut text = Vec::new();
         loop {
             match self.next()? {
-                b'"' => return Some(Value::Text(Cow::Owned(text))),
+                b'"' => return Some(Value::String(text)),
                 b'\\' => text.push(self.next().filter(|byte| matches!(byte, b'"' | b'\\'))?),
                 byte @ b' '..=b'~' => text.push(byte),
                 _ => return None,
@@ -226,11 +239,13 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// §4.2.7. Only its alphabet is looked at: no directive has such a value.
+    /// §4.2.7: base64, of which the padding may be left out. What it says is not looked at: no directive has such a value.
     fn byte_sequence(&mut self) -> Option<Value<'a>> {
         self.next();
-        self.run(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='));
-        self.take(b':').then_some(Value::Other)
+        let digits = self.run(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')).len();
+        let padding = self.run(|byte| byte == b'=').len();
+        let whole = if padding == 0 { digits % 4 != 1 } else { padding <= 2 && (digits + padding).is_multiple_of(4) };
+        (whole && self.take(b':')).then_some(Value::Other)
     }
 
     /// §4.2.9: an Integer.

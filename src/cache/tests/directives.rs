@@ -113,6 +113,19 @@ fn unknown_directives() {
     }
 }
 
+/// As many as fit a head: each is read once, and the last counts like the first.
+#[test]
+fn long_lists() {
+    for filler in ["foo=\"bar, baz\", ", ", ", "private=x, ", "no-cache=\"a\", ", "max-age=5, ", "\u{fc}, "] {
+        let value = filler.repeat(20_000) + "max-age=5, s-maxage=7";
+        let all = cache_control(&value);
+        assert_eq!((all.max_age, all.s_maxage, all.no_store), (some(5), some(7), false), "{filler}");
+        let asked = of_request(&format!("Cache-Control: {value}, min-fresh=3"));
+        assert_eq!((asked.max_age, asked.min_fresh), (some(5), some(3)), "{filler}");
+    }
+    assert_eq!(cache_control(&("private=x, ".repeat(65) + "max-age=5")).private, FieldNames::Whole);
+}
+
 /// Several lines are one list (RFC 9110 §5.3).
 #[test]
 fn several_lines() {
@@ -203,6 +216,10 @@ fn lists_of_field_names_are_bounded() {
 fn an_unterminated_quote_is_no_store() {
     for value in ["foo=\"bar, no-store", "max-age=10, foo=\"", "foo=\"a\\\"", "max-age=10, \""] {
         assert!(cache_control(value).no_store, "{value}");
+    }
+    for lines in ["must-understand, foo=\"", "foo=\"\nCache-Control: must-understand"] {
+        let all = cache_control(lines);
+        assert!(all.no_store && !all.must_understand, "{lines}");
     }
     assert!(!cache_control("foo=\"a\\\\\", max-age=1").no_store);
     let all = of_request("Cache-Control: foo=\"bar");

@@ -33,6 +33,9 @@ const LIFETIMES: &[(&str, u64, Source)] = &[
     ("Expires: Sun, 06 Nov 1994 08:50:37 GMT\nDate: yesterday", 60, Source::Expires),
     ("Expires: Sunday, 06-Nov-94 08:50:37 GMT", 60, Source::Expires),
     ("Expires: Sun Nov  6 08:50:37 1994", 60, Source::Expires),
+    // Fifty years ahead, and what appears to be more: that was a century earlier (RFC 9110 §5.6.7).
+    ("Expires: Sunday, 06-Nov-44 08:49:37 GMT", 1_577_923_200, Source::Expires),
+    ("Expires: Sunday, 06-Nov-44 08:49:38 GMT", 0, Source::Expires),
     ("Expires: sun, 06 nov 1994 08:50:37 gmt", 60, Source::Expires),
     ("Expires: Fri, 31 Dec 9999 23:59:59 GMT", MAX, Source::Expires),
     ("Expires: Sun, 06 Nov 1994 08:49:37 GMT", 0, Source::Expires),
@@ -66,6 +69,8 @@ const LIFETIMES: &[(&str, u64, Source)] = &[
     // RFC 9213 §2.2: where it counts, Cache-Control and Expires do not.
     ("CDN-Cache-Control: max-age=9\nCache-Control: s-maxage=7", 9, Source::MaxAge),
     ("CDN-Cache-Control: max-age=9\nExpires: 0", 9, Source::MaxAge),
+    ("CDN-Cache-Control: max-age=9, s-maxage=8\nCache-Control: s-maxage=7", 8, Source::SMaxAge),
+    ("CDN-Cache-Control: max-age=-9\nCache-Control: max-age=7", 0, Source::MaxAge),
     ("CDN-Cache-Control: max-age=0\nExpires: Sun, 06 Nov 1994 08:50:37 GMT", 0, Source::MaxAge),
     ("CDN-Cache-Control: foo\nCache-Control: max-age=7\nExpires: Sun, 06 Nov 1994 08:50:37 GMT", 0, Source::Nothing),
     ("CDN-Cache-Control: foo\nLast-Modified: Sun, 06 Nov 1994 08:48:37 GMT", 6, Source::Heuristic),
@@ -150,6 +155,8 @@ fn ages() {
         ("Age: 10, 20", 13),
         ("Age: 10\nAge: 20", 13),
         ("Age: , 10", 13),
+        ("Age:\nAge: ,\nAge: 10, 20", 13),
+        ("Age: x\nAge: 10", 3),
         ("Age: 010", 13),
         ("Age: -10", 3),
         ("Age: x, 10", 3),
@@ -160,7 +167,9 @@ fn ages() {
         ("Age:", 3),
         ("Age: 2147483647", MAX),
         ("Age: 2147483648", MAX),
+        ("Age: 18446744073709551616", MAX),
         ("Age: 99999999999999999999", MAX),
+        ("Age: 00000000000000000000000000000000010", 13),
         ("Date: Mon, 01 Jan 0001 00:00:00 GMT", MAX),
     ] {
         let response = response(200, &format!("Cache-Control: max-age=100\n{lines}"));

@@ -4,7 +4,7 @@ use super::{request, response};
 use crate::{
     cache::{
         NotStored, RequestDirectives, ResponseDirectives, may_store,
-        policy::{is_heuristically_cacheable, may_look_up, understands},
+        policy::{is_about_one_request, is_heuristically_cacheable, may_look_up, understands},
     },
     http::Status,
 };
@@ -43,6 +43,12 @@ const STORED: &[Row] = &[
     ("GET", "", 103, "Cache-Control: max-age=1", Err(NotStored::Interim)),
     ("GET", "", 304, "Cache-Control: max-age=1", Err(NotStored::NotModified)),
     ("GET", "", 206, "Cache-Control: max-age=1", Ok(())),
+    // What one request did wrong is not the resource's answer to others, whatever it allows.
+    ("GET", "Range: bytes=9-", 416, "Cache-Control: max-age=1, public", Err(NotStored::OneRequest)),
+    ("GET", "If-Match: \"a\"", 412, "Cache-Control: max-age=1, public", Err(NotStored::OneRequest)),
+    ("GET", "", 429, "Cache-Control: max-age=1, must-understand", Err(NotStored::OneRequest)),
+    ("GET", "", 431, "Cache-Control: no-store", Err(NotStored::OneRequest)),
+    ("GET", "", 414, "Cache-Control: max-age=1", Ok(())),
     // §5.2.2.5.
     ("GET", "", 200, "Cache-Control: no-store", Err(NotStored::NoStore)),
     ("GET", "", 200, "Cache-Control: no-store, max-age=1, public", Err(NotStored::NoStore)),
@@ -79,6 +85,11 @@ const STORED: &[Row] = &[
     ("GET", "Authorization: Basic YTpi", 200, "Cache-Control: max-age=1, public", Ok(())),
     ("GET", "Authorization: Basic YTpi", 200, "Cache-Control: max-age=1, must-revalidate", Ok(())),
     ("GET", "authorization: Basic YTpi", 200, "Cache-Control: s-maxage=1", Ok(())),
+    ("GET", "Authorization: Basic YTpi", 200, "Cache-Control: max-age=1, no-cache", Err(NotStored::Authorization)),
+    ("GET", "Authorization: Basic YTpi", 200, "Cache-Control: max-age=1, immutable", Err(NotStored::Authorization)),
+    ("GET", "Authorization: Basic YTpi", 200, "Cache-Control: public, private=\"x\"", Ok(())),
+    ("GET", "Authorization: Basic YTpi", 200, "Cache-Control: public, private", Err(NotStored::Private)),
+    ("GET", "Authorization: Basic YTpi", 200, "Cache-Control: public; max-age=1", Err(NotStored::Authorization)),
     ("GET", "Authorization:", 200, "Cache-Control: max-age=1", Err(NotStored::Authorization)),
     ("GET", "Authorization: Basic YTpi", 200, "CDN-Cache-Control: public\nCache-Control: max-age=1", Ok(())),
     (
@@ -147,6 +158,9 @@ fn statuses() {
         (200..=999).filter(|code| test(Status::new(*code).unwrap())).collect()
     };
     assert_eq!(of(is_heuristically_cacheable), [200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501]);
+    // RFC 6585 §3 to §6, RFC 8470 §5.2; RFC 9110 §15.5.8, §15.5.9, §15.5.13, §15.5.17, §15.5.18, §15.5.22.
+    assert_eq!(of(is_about_one_request), [407, 408, 412, 416, 417, 425, 426, 428, 429, 431, 511]);
+    assert!(!of(is_heuristically_cacheable).into_iter().any(|code| is_about_one_request(Status::new(code).unwrap())));
     let understood = of(understands);
     assert!(of(is_heuristically_cacheable).iter().all(|code| understood.contains(code)));
     for (code, known) in [
@@ -174,6 +188,7 @@ fn reasons_have_names() {
         RequestNoStore,
         Interim,
         NotModified,
+        OneRequest,
         NotUnderstood,
         NoStore,
         Private,

@@ -103,11 +103,20 @@ fn the_list_of_tags_is_bounded() {
 #[test]
 fn a_validation_that_nobody_asked_for() {
     // RFC 9111 §4.3.1.
-    let original = [("Host", "h"), ("Foo", "1"), ("Bar", "2"), ("Cookie", "c"), ("Range", "bytes=0-1")];
-    let entry = stored_as(&original, &response(200, &[("Vary", "Foo, Baz, Host")]), Body::whole(Vec::new()), now());
+    let original = [
+        ("Host", "h"),
+        ("Foo", "1"),
+        ("Bar", "2"),
+        ("Cookie", "c"),
+        ("X-Forwarded-Proto", "https"),
+        ("X-Forwarded-For", "192.0.2.1"),
+        ("Range", "bytes=0-1"),
+    ];
+    let vary = response(200, &[("Vary", "Foo, Baz, Host, X-Forwarded-Proto")]);
+    let entry = stored_as(&original, &vary, Body::whole(Vec::new()), now());
     let sent = synthesized(&head(&original), &entry);
     assert_eq!(sent.method, Method::Get);
-    assert_eq!(text(&lines(&sent.fields)), [("Host", "h"), ("foo", "1")]);
+    assert_eq!(text(&lines(&sent.fields)), [("Host", "h"), ("X-Forwarded-Proto", "https"), ("foo", "1")]);
 }
 
 #[test]
@@ -243,6 +252,28 @@ fn which_fields_an_update_replaces() {
     assert_eq!((after.stored.body.len(), after.stored.date), (3, now().wall));
     assert_eq!(after.stored.body.pieces()[0].as_ptr(), before.body.pieces()[0].as_ptr(), "the body is shared");
     assert_eq!(after.stored.head.status, before.head.status);
+}
+
+#[test]
+fn an_update_brings_no_field_of_one_user() {
+    // RFC 9111 §5.2.2.4, §5.2.2.7: what was said with the stored response, and what is said now.
+    for (before, answer) in [
+        (&[("Cache-Control", "private=\"x-mine\"")][..], &[("X-Mine", "1")][..]),
+        (&[("Cache-Control", "no-cache=\"X-Mine\"")], &[("x-mine", "1"), ("X-Other", "1")]),
+        (&[("X-Mine", "1")], &[("Cache-Control", "private=x-mine")]),
+        (&[("CDN-Cache-Control", "private=\"x-mine\"")], &[("X-Mine", "1"), ("Cache-Control", "max-age=9")]),
+        (&[("Cache-Control", "private=\"x-mine, date\"")], &[("X-Mine", "1"), ("Date", MODIFIED)]),
+    ] {
+        let stored = stored(before, "abc");
+        let after = freshened(&stored, &response(304, answer), &request(&[]), now(), now(), &Rules::default());
+        assert!(!after.stored.head.fields.contains("x-mine"), "{before:?} {answer:?}");
+        assert_eq!(after.stored.head.fields.get_all("date").collect::<Vec<_>>(), [DATE.as_bytes()], "{before:?}");
+    }
+    // What is said no more holds no more.
+    let before = stored(&[("Cache-Control", "private=x-mine")], "abc");
+    let answer = response(304, &[("Cache-Control", "max-age=9"), ("X-Mine", "1")]);
+    let after = freshened(&before, &answer, &request(&[]), now(), now(), &Rules::default());
+    assert!(after.stored.head.fields.contains("x-mine"));
 }
 
 #[test]

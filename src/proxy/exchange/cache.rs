@@ -23,8 +23,8 @@ use crate::{
         validate::{conditional, has_only_a_date, has_validator, synthesized},
         vary,
     },
-    http::{Method, RequestHead, target::Scheme},
-    proxy::record::Record,
+    http::{Method, RequestHead},
+    proxy::{record::Record, told},
     time::Now,
 };
 use std::{
@@ -127,17 +127,24 @@ impl Turn<'_> {
         match self.judge(cache, &asked) {
             Verdict::Use(entry, lead) => {
                 if let Some(lead) = lead {
-                    self.revalidate_later(lead, entry.clone(), asked);
+                    self.revalidate_later(lead, entry.clone());
                 }
                 self.serve(&entry)
             }
-            Verdict::Refuse => self.give_up(None, super::Failure::OnlyIfCached),
+            // What changes something is written through, whatever the client wishes (RFC 9111 §4).
+            Verdict::Past(_) if asked.only_if_cached && self.core.head.method.is_safe() => self.refuse(),
+            Verdict::Refuse => self.refuse(),
             Verdict::Past(why) => {
                 self.caching(asked, why);
                 self.route(None)
             }
             Verdict::Ask(ask) => self.ask(asked, ask),
         }
+    }
+
+    /// The client takes nothing but what is stored, and that will not do (RFC 9111 §5.2.1.7).
+    fn refuse(&mut self) -> State {
+        self.give_up(None, super::Failure::OnlyIfCached)
     }
 
     /// The exchange's dealings with the cache, begun with the first look.
@@ -183,8 +190,14 @@ impl Turn<'_> {
         self.route(None)
     }
 
+    /// What the request is about, as the key says it. `None`: no key can.
+    pub(super) fn uri(&self) -> Option<Uri<'_>> {
+        let scheme = told::scheme(&self.core.head, self.core.record.peer.ip(), &self.parts.shared.config.forwarding)?;
+        Uri::of(&self.core.head, scheme)
+    }
+
     fn alone(&self, cache: &Cache) -> Option<Lead> {
-        let uri = Uri::of(&self.core.head, Scheme::Http)?;
+        let uri = self.uri()?;
         Some(Lead::alone(cache.store.clone(), cache.store.place(uri)))
     }
 
@@ -205,7 +218,7 @@ impl Turn<'_> {
         {
             return Verdict::Past(Forward::Bypass);
         }
-        let Some(uri) = Uri::of(head, Scheme::Http) else { return Verdict::Past(Forward::Bypass) };
+        let Some(uri) = self.uri() else { return Verdict::Past(Forward::Bypass) };
         let place = cache.store.place(uri);
         // Every time around, somebody else has stored something.
         for _ in 0..3 {
@@ -249,7 +262,8 @@ impl Turn<'_> {
                 return Some(Verdict::Use(entry.clone(), None));
             }
             Reuse::Stale(Stale::WhileRevalidating) => {
-                let lead = match join(cache, place, &found, head, asks_for_all(head))? {
+                // Whatever the client asks, for a part or for the head alone: we shall ask for all (RFC 5861 §3).
+                let lead = match fetch(cache, place, &found)? {
                     Join::Lead(lead) => Some(lead),
                     Join::Follow(_) | Join::Again | Join::Alone => None,
                 };
@@ -272,8 +286,9 @@ impl Turn<'_> {
     }
 
     /// A stale response is on its way to the client: somebody asks for a newer one.
-    fn revalidate_later(&mut self, lead: Lead, entry: Arc<Entry>, asked: RequestDirectives) {
-        let mut caching = Caching::new(asked, Forward::Stale);
+    fn revalidate_later(&mut self, lead: Lead, entry: Arc<Entry>) {
+        // This is a request of our own: what the client's says of itself, `no-store` above all, is not said of it.
+        let mut caching = Caching::new(RequestDirectives::default(), Forward::Stale);
         caching.background = true;
         caching.lead = Some(lead);
         let head = synthesized(&self.core.head, &entry.stored);
@@ -292,7 +307,12 @@ impl Turn<'_> {
 
 /// Takes part in fetching, if this may be `shared` with others. `None`: look again.
 fn join(cache: &Cache, place: Place<'_>, found: &Found, head: &RequestHead, shared: bool) -> Option<Join> {
-    if !shared || found.passed || head.method != Method::Get {
+    if shared && head.method == Method::Get { fetch(cache, place, found) } else { Some(Join::Alone) }
+}
+
+/// Takes part in fetching the whole for whoever wants it. `None`: look again.
+fn fetch(cache: &Cache, place: Place<'_>, found: &Found) -> Option<Join> {
+    if found.passed {
         return Some(Join::Alone);
     }
     match cache.store.join(place, found) {

@@ -1,7 +1,7 @@
 //! How an exchange ends when it does not end well.
 
 use super::{Close, Failure, Link, State, Turn};
-use crate::{health::Outcome, pool::CloseReason, proxy::answer};
+use crate::{health::Outcome, http::Status, pool::CloseReason, proxy::answer};
 
 impl Turn<'_> {
     /// Ends the exchange for `failure`: with an answer of our own if the response has not begun, else by breaking off.
@@ -38,9 +38,11 @@ impl Turn<'_> {
             self.close_after("request not read to its end");
         }
         let now = self.cx.clock();
+        let status = self.status_of(failure);
         let bytes = answer::failure(
             &answer::Context {
                 failure,
+                status,
                 head: Some(&self.core.head),
                 persist: self.core.close == Close::No,
                 retry_after: self.parts.shared.health.retry_after(now.instant),
@@ -49,9 +51,17 @@ impl Turn<'_> {
             },
             &mut self.parts.scratch,
         );
-        self.core.record.status = failure.status().code();
+        self.core.record.status = status.code();
         self.core.record.sent += bytes.body as u64;
         self.send_client(bytes.message);
+    }
+
+    /// What the client is told. Of a stale response that must not be used without validation, it is told that nobody could
+    /// be asked: 504, rather than what else was the matter (RFC 9111 §5.2.2.2, a SHOULD).
+    fn status_of(&self, failure: Failure) -> Status {
+        let stored = self.core.caching.as_ref().and_then(|caching| caching.stored.as_ref());
+        let must_ask = stored.is_some_and(|entry| entry.stored.freshness.must_not_be_used(self.cx.now()));
+        if must_ask && failure.is_disconnected() { Status::GATEWAY_TIMEOUT } else { failure.status() }
     }
 
     /// Gives up the backend connection at once.

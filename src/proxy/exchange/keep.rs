@@ -195,7 +195,8 @@ impl Turn<'_> {
         if self.core.head.method.is_safe() {
             return;
         }
-        if let Some(uri) = Uri::of(&self.core.head, Scheme::Http) {
+        // What a gateway says that no key can: then the request is about what its own words name.
+        if let Some(uri) = self.uri().or_else(|| Uri::of(&self.core.head, Scheme::Http)) {
             let keys = invalidated(&self.core.head.method, uri, head);
             let gone: usize = keys.iter().map(|key| cache.store.remove(cache.store.place(key.uri()))).sum();
             cache.invalidated.fetch_add(gone as u64, Relaxed);
@@ -316,6 +317,7 @@ fn is_the_responses_fault(reason: NotStored) -> bool {
             | NotStored::RequestNoStore
             | NotStored::Authorization
             | NotStored::NotModified
+            | NotStored::OneRequest
     )
 }
 

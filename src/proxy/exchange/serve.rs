@@ -3,11 +3,11 @@
 use super::{Close, Event, Failure, State, Turn};
 use crate::{
     cache::{
-        Answer, CacheStatus, Incomplete, Key, Uri, answer,
+        Answer, CacheStatus, Incomplete, Key, answer,
         status::{Forward, Origin},
         store::Entry,
     },
-    http::{BodyLength, Version, framing::write_decimal, target::Scheme},
+    http::{BodyLength, Version, framing::write_decimal},
     proxy::{headers, stats::Counter},
 };
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -148,7 +148,7 @@ impl Turn<'_> {
             }
         };
         let ttl = entry.map(|entry| entry.stored.freshness.ttl_seconds(self.cx.now()));
-        let key = cache.config.status_key.then(|| Uri::of(&self.core.head, Scheme::Http)).flatten();
+        let key = cache.config.status_key.then(|| self.uri()).flatten();
         let key = key.map(|uri| uri.to_key());
         out.put_slice(b"Cache-Status: ");
         CacheStatus { origin, ttl, key: key.as_ref().map(Key::as_str) }
