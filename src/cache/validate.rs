@@ -270,8 +270,11 @@ fn updated(stored: &Fields, newer: &Fields, arrived: Now) -> Fields {
         |name: &str| name.eq_ignore_ascii_case("date") || new.iter().any(|(new, _)| new.eq_ignore_ascii_case(name));
     let kept = stored.iter().filter(|(name, _)| !replaced(name));
     let mut fields: Fields = kept.chain(new.iter().copied()).collect();
+    // Fields that are for one user stay away whoever of the two says so (§5.2.2.4, §5.2.2.7).
+    let said = ResponseDirectives::of(&fields);
+    fields.retain(|name, _| !said.withholds(name));
     // Without a date of its own it was made when it came (RFC 9110 §6.6.1); the old one says nothing of it.
-    if !newer.contains("date") {
+    if !fields.contains("date") {
         fields.push("Date", http_date(arrived.wall));
     }
     fields.shrink();

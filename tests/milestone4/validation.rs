@@ -111,14 +111,35 @@ fn a_304_updates_what_is_stored(milestone: &Milestone) {
         "ETag: \"a\"",
         "!X-Hop",
     ];
-    Stage::new(milestone, &[]).play(&[(
-        "fields",
-        &[
-            get("", &[DESCRIBED], "old"),
-            Step { got: UPDATED, ..get("", &[NEWS], "old") },
-            Step { got: UPDATED, ..hit("old") },
-        ],
-    )]);
+    const OPEN: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=5\r\nAge: 5\r\nETag: \"a\"\r\nX-Mine: 1\r\n\
+                        Content-Length: 3\r\n\r\nold";
+    const WITHHOLDS: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=5, private=\"x-mine\"\r\nAge: 5\r\nETag: \"a\"\r\n\
+                             X-Mine: 1\r\nContent-Length: 3\r\n\r\nold";
+    const MINE: &str = "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nX-Mine: 2\r\n\r\n";
+    const FROM_NOW_ON: &str = "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\
+                               Cache-Control: max-age=100, no-cache=\"X-Mine\"\r\n\r\n";
+    Stage::new(milestone, &[]).play(&[
+        (
+            "fields",
+            &[
+                get("", &[DESCRIBED], "old"),
+                Step { got: UPDATED, ..get("", &[NEWS], "old") },
+                Step { got: UPDATED, ..hit("old") },
+            ],
+        ),
+        (
+            "withheld from now on",
+            &[get("", &[OPEN], "old"), get("", &[FROM_NOW_ON], "old"), Step { got: &["!X-Mine"], ..hit("old") }],
+        ),
+        (
+            "withheld by what was said before",
+            &[
+                Step { got: &["X-Mine: 1"], ..get("", &[WITHHOLDS], "old") },
+                get("", &[MINE], "old"),
+                Step { got: &["!X-Mine"], ..hit("old") },
+            ],
+        ),
+    ]);
 }
 
 fn a_304_decides_how_long_it_lives_on(milestone: &Milestone) {
