@@ -16,6 +16,7 @@
 use super::{
     Stored,
     conditional::not_modified,
+    partial::is_digest_of_content,
     range::{Ranges, Selected, if_range_holds},
 };
 use crate::http::{self, BodyLength, Fields, Method, RequestHead, Status, Version, framing, write_line};
@@ -130,6 +131,7 @@ impl Answer {
         let fields = &stored.head.fields;
         // What a whole response carried without meaning would mean something here.
         let says_which = |name: &str| name.eq_ignore_ascii_case("content-range");
+        let of_the_whole = |name: &str| says_which(name) || is_digest_of_content(name);
         match self {
             Self::Whole | Self::Head => {
                 fields.write_to(out);
@@ -139,12 +141,14 @@ impl Answer {
                 write_fields(fields, out, |name| !says_which(name) && !is_known_to_the_client(name, fields))
             }
             Self::Part { range, brief } => {
-                write_fields(fields, out, |name| !(says_which(name) || *brief && is_known_to_the_client(name, fields)));
+                write_fields(fields, out, |name| {
+                    !(of_the_whole(name) || *brief && is_known_to_the_client(name, fields))
+                });
                 write_content_range(range, stored.body.complete(), out);
                 framing::write_field(exactly(range.end - range.start), out);
             }
             Self::Parts(parts) => {
-                write_fields(fields, out, |name| !says_which(name) && !name.eq_ignore_ascii_case("content-type"));
+                write_fields(fields, out, |name| !of_the_whole(name) && !name.eq_ignore_ascii_case("content-type"));
                 // Writing to a vector does not fail.
                 let _ = write!(out, "Content-Type: multipart/byteranges; boundary={}\r\n", parts.boundary);
                 framing::write_field(exactly(parts.length), out);

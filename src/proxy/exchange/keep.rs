@@ -7,7 +7,7 @@ use super::{Caching, Close, Failure, Link, Receiving, State, Turn, cache::Cache}
 use crate::{
     app::ConnId,
     cache::{
-        Freshness, NotStored, ResponseDirectives, Rules,
+        Freshened, Freshness, NotStored, Place, ResponseDirectives, Rules,
         collapse::Over,
         date::date_of,
         entry::{Body, Stored, storable},
@@ -15,7 +15,7 @@ use crate::{
         invalidated, is_server_failure,
         key::{Key, Uri},
         may_store,
-        partial::{Part, as_incomplete, combined},
+        partial::{Part, are_one_representation, as_incomplete, combined},
         purge::tags_of,
         store::Entry,
         validate::has_validator,
@@ -23,13 +23,13 @@ use crate::{
     },
     health::Outcome,
     http::{BodyLength, BodyWriter, Fields, Method, RequestHead, ResponseHead, Status, target::Scheme},
-    proxy::headers,
+    proxy::{config::Forwarding, headers},
     time::Now,
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// How long a stale response without validators is kept beyond what it permits itself, for clients that take stale ones.
@@ -118,6 +118,7 @@ impl Turn<'_> {
             cache.store.pass(place, now.instant);
         }
         let opening = opening.ok().filter(|_| fits);
+        let opening = opening.filter(|opening| opening.part.is_none() || self.is_described(cache, place, head));
         let opened = opening.is_some();
         let entry = opening.map(|opening| (entry(lead.key().clone(), place.hash, opening.stored), opening.part));
         if let (Some((mut entry, part)), Some(lead)) = (entry, &mut caching.lead) {
@@ -128,6 +129,13 @@ impl Turn<'_> {
             lead.release(Over::Private);
         }
         opened
+    }
+
+    /// Whether a part that has arrived is described, by itself or by what is stored of the same representation.
+    fn is_described(&self, cache: &Cache, place: Place<'_>, head: &ResponseHead) -> bool {
+        let now = self.cx.clock();
+        let same = |older: Arc<Entry>| are_one_representation(&older.stored.head.fields, &head.fields, now.wall);
+        !is_bare(&self.core.head) || older(cache, place, &self.core.head, now.instant).is_some_and(same)
     }
 
     /// The head as most clients get it, up to what differs from hit to hit.
@@ -174,18 +182,17 @@ impl Turn<'_> {
         let Some(cache) = &shared.cache else { return };
         let (part, request, sent) = (caching.part, &self.core.head, caching.sent.unwrap_or(now));
         let finish = |opening: &Entry, pieces| {
-            let body = match part {
-                None => Body::whole(pieces).compacted(),
-                Some(part) => part.body(pieces).ok()?.compacted(),
+            let (body, wire) = match part {
+                None => (Body::whole(pieces), opening.wire.clone()),
+                Some(part) => (part.body(pieces).ok()?, Bytes::new()),
             };
-            let stored = Stored { body, ..opening.stored.clone() };
-            let stored = match part {
-                None => stored,
-                Some(_) => {
-                    with_what_is_there(cache, opening, stored, &News { request, head: &opening.stored.head, sent, now })
-                }
-            };
-            Some(Entry { wire: opening.wire.clone(), ..entry(opening.key.clone(), opening.hash, stored) })
+            let stored = Stored { body: body.compacted(), ..opening.stored.clone() };
+            let mut entry = Entry { wire, ..entry(opening.key.clone(), opening.hash, stored) };
+            if part.is_some() {
+                let news = News { request, head: &opening.stored.head, sent, now };
+                entry = with_what_is_there(cache, entry, &news, &shared.config.forwarding)?;
+            }
+            Some(entry)
         };
         lead.complete(now.instant, trailers, finish, |new, old| new.stored.selecting == old.stored.selecting);
     }
@@ -287,18 +294,40 @@ fn opening(news: &News<'_>, caching: &Caching, body: BodyLength, rules: &Rules) 
     if useful { Ok(Opening { stored, length, part }) } else { Err(NotStored::NothingAllows) }
 }
 
-/// A part, with the parts of the same representation that are stored already (RFC 9111 §3.4).
-fn with_what_is_there(cache: &Cache, opening: &Entry, new: Stored, news: &News<'_>) -> Stored {
-    let found = cache.store.look_up(opening.place(), news.now.instant);
-    let older = vary::choose(found.entries.as_slice(), &news.request.fields, |entry| {
-        (&entry.stored.selecting, entry.stored.date)
-    });
+/// What is stored already for such a request.
+fn older(cache: &Cache, place: Place<'_>, request: &RequestHead, now: Instant) -> Option<Arc<Entry>> {
+    let found = cache.store.look_up(place, now);
+    vary::choose(found.entries.as_slice(), &request.fields, |entry| (&entry.stored.selecting, entry.stored.date))
+        .cloned()
+}
+
+/// Whether a part comes without what describes the representation, as it should where the client has named what it has
+/// (RFC 9110 §15.3.7). Others have not: it is of use only together with what is stored.
+fn is_bare(request: &RequestHead) -> bool {
+    request.fields.contains("if-range")
+}
+
+/// A part, with the parts of the same representation that are stored already (RFC 9111 §3.4). `None`: it cannot be stored
+/// without them, and there are none.
+fn with_what_is_there(cache: &Cache, new: Entry, news: &News<'_>, forwarding: &Forwarding) -> Option<Entry> {
+    let older = older(cache, new.place(), news.request, news.now.instant);
     let both = older.and_then(|older| {
         let rules = &cache.config.rules;
-        combined(&older.stored, news.head, &new.body, news.request, news.sent, news.now, rules)
+        combined(&older.stored, news.head, &new.stored.body, news.request, news.sent, news.now, rules)
     });
-    // Its age was told by a field that is not stored.
-    both.map_or_else(|| new.clone(), |both| Stored { freshness: new.freshness, ..both.stored })
+    let stored = match both {
+        Some(Freshened { mut stored, .. }) => {
+            stored.tags = tags_of(&stored.head.fields);
+            // Its age was told by a field that is not stored.
+            stored.freshness = stored.freshness.aged_as(&new.stored.freshness);
+            stored
+        }
+        None if is_bare(news.request) => return None,
+        None => new.stored,
+    };
+    let mut wire = BytesMut::new();
+    headers::write_stored(&mut wire, &stored.head, forwarding);
+    Some(Entry { wire: Bytes::copy_from_slice(&wire), ..entry(new.key, new.hash, stored) })
 }
 
 /// Whether an answer with that status says what has become of the resource. Others say what was wrong with one request:
