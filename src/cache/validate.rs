@@ -118,7 +118,7 @@ pub enum Confirmed {
 ///
 /// | the 304 has | of the responses that match the request, it is about |
 /// |---|---|
-/// | a strong tag, or a strong date | all that have the same, and no other tag |
+/// | a strong tag, or a date that is strong for what is stored | all that have the same, and no other tag |
 /// | a weak one | the most recent that has the same |
 /// | neither | the only one that was nominated, whatever it has |
 ///
@@ -138,22 +138,23 @@ pub fn confirmed<S: Borrow<Stored>>(
     if theirs.tag.is_none() && theirs.modified.is_none() {
         return if initial == [0] && others.is_empty() { Confirmed::These(initial) } else { Confirmed::Nothing };
     }
-    let select = |places: Vec<usize>| {
-        let selected = |at: &usize| theirs.select(&Validators::of(&of(*at).head.fields, now));
-        let mut places: Vec<usize> = places.into_iter().filter(selected).collect();
+    let select = |places: &[usize], strength: Strength| {
+        let names = |at: &usize| theirs.names(&Validators::of(&of(*at).head.fields, now)) == Some(strength);
+        let mut places: Vec<usize> = places.iter().copied().filter(names).collect();
         places.sort_by_key(|at| std::cmp::Reverse(of(*at).date));
         places
     };
-    let mut these = select(initial);
-    if !theirs.is_strong() {
-        these.truncate(1);
+    let strongly = select(&initial, Strength::Strong);
+    if !strongly.is_empty() {
+        return Confirmed::These(strongly);
     }
-    match these.is_empty() {
-        false => Confirmed::These(these),
-        // Only a tag names one of several; a date was sent for one alone.
-        true if theirs.tag.is_some() => select(others).first().map_or(Confirmed::Nothing, |at| Confirmed::Another(*at)),
-        true => Confirmed::Nothing,
+    if let Some(at) = select(&initial, Strength::Weak).first() {
+        return Confirmed::These(vec![*at]);
     }
+    // Only a tag names one of several; a date was sent for one alone.
+    let others = if theirs.tag.is_some() { &others[..] } else { &[] };
+    let mut named = [Strength::Strong, Strength::Weak].into_iter().flat_map(|strength| select(others, strength));
+    named.next().map_or(Confirmed::Nothing, Confirmed::Another)
 }
 
 /// What a message has to tell its representation from others.
@@ -165,6 +166,13 @@ struct Validators<'a> {
     settled: bool,
 }
 
+/// How sure it is that a 304 means a stored response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Strength {
+    Strong,
+    Weak,
+}
+
 impl<'a> Validators<'a> {
     fn of(fields: &'a Fields, now: SystemTime) -> Self {
         Self {
@@ -174,18 +182,18 @@ impl<'a> Validators<'a> {
         }
     }
 
-    fn is_strong(&self) -> bool {
-        self.tag.map_or(self.settled, |tag| !tag.is_weak())
-    }
-
     /// Whether a 304 with these is about a stored response with those. Where both have a tag, it decides: two versions of
-    /// the same second differ in nothing else.
-    fn select(&self, stored: &Self) -> bool {
+    /// the same second differ in nothing else. How strong a date is, the stored response says: it was compared with a
+    /// stored one (RFC 9110 §8.8.2.2). A strong tag that is not ours is not made up for by a weak date.
+    fn names(&self, stored: &Self) -> Option<Strength> {
+        let is_strong = |tag: EntityTag<'_>| !tag.is_weak();
         match (self.tag, stored.tag) {
-            (Some(theirs), Some(ours)) if theirs.is_weak() => theirs.is_weakly(ours),
-            (Some(theirs), Some(ours)) => theirs.is_strongly(ours),
-            _ if self.settled => stored.settled && self.modified == stored.modified,
-            _ => self.modified.is_some() && self.modified == stored.modified,
+            (Some(theirs), Some(ours)) if is_strong(theirs) => theirs.is_strongly(ours).then_some(Strength::Strong),
+            (Some(theirs), Some(ours)) => theirs.is_weakly(ours).then_some(Strength::Weak),
+            _ if self.modified.is_none() || self.modified != stored.modified => None,
+            _ if stored.settled => Some(Strength::Strong),
+            _ if self.tag.is_some_and(is_strong) => None,
+            _ => Some(Strength::Weak),
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::{
 
 from_milestone4! {
     what_the_backend_is_asked,
+    a_date_of_the_same_second_validates,
     a_304_updates_what_is_stored,
     a_304_decides_how_long_it_lives_on,
     a_304_that_is_about_something_else,
@@ -94,6 +95,23 @@ fn what_the_backend_is_asked(milestone: &Milestone) {
             ],
         ),
     ]);
+}
+
+/// RFC 9110 §8.8.2.2: weak, since the page may have changed twice within that second; and good enough for a 304 (RFC 9111
+/// §4.3.4).
+fn a_date_of_the_same_second_validates(milestone: &Milestone) {
+    const JUST_MADE: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=5\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+                             Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 3\r\n\r\nold";
+    const SETTLED: &str = "HTTP/1.1 304 Not Modified\r\nLast-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+                           Cache-Control: max-age=2000000000\r\nDate: Sun, 06 Nov 1994 08:49:39 GMT\r\n\r\n";
+    Stage::new(milestone, &[]).play(&[(
+        "",
+        &[
+            get("", &[JUST_MADE], "old"),
+            asking(get("", &[SETTLED], "old"), &["If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT"]),
+            hit("old"),
+        ],
+    )]);
 }
 
 fn a_304_updates_what_is_stored(milestone: &Milestone) {

@@ -134,9 +134,16 @@ fn which_responses_a_304_is_about() {
         (WEAK, &[OTHER], Confirmed::Nothing),
         (DATED, &[DATED, DATED], these(&[0, 1])),
         (DATED, &[DATED_OTHER], these(&[0])),
-        (DATED, &[UNSETTLED], Confirmed::Nothing),
-        (UNSETTLED, &[UNSETTLED, DATED], these(&[0])),
+        // Not strong for what is stored: then it is a weak one (RFC 9110 §8.8.2.2).
+        (DATED, &[UNSETTLED], these(&[0])),
+        (DATED, &[UNSETTLED, UNSETTLED], these(&[0])),
+        (DATED, &[UNSETTLED, DATED], these(&[1])),
+        (UNSETTLED, &[UNSETTLED], these(&[0])),
+        (UNSETTLED, &[DATED, DATED], these(&[0, 1])),
         (UNSETTLED, &[STRONG], Confirmed::Nothing),
+        // A strong tag has to be found; a weak date does not make up for it.
+        (DATED_OTHER, &[DATED], these(&[0])),
+        (DATED_OTHER, &[UNSETTLED], Confirmed::Nothing),
         // The same second, another tag: another version.
         (DATED_OTHER, &[&[("ETag", "\"a\""), ("Last-Modified", MODIFIED), ("Date", DATE)]], Confirmed::Nothing),
         (NONE, &[NONE], these(&[0])),
