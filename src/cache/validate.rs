@@ -13,7 +13,7 @@ use super::{
     date::date_of,
     entry::storable_fields,
     may_store,
-    range::{Ranges, Selected},
+    range::{Ranges, Selected, if_range_holds},
     validators::{EntityTag, strong_last_modified},
 };
 use crate::{
@@ -40,8 +40,29 @@ pub fn conditional<S: Borrow<Stored>>(request: &RequestHead, stored: &[S]) -> Re
     request.fields.retain(|name, _| !REPLACED.iter().any(|replaced| name.eq_ignore_ascii_case(replaced)));
     let ranged = request.fields.contains("range");
     let nominated = stored.iter().map(Borrow::borrow).filter(|stored| could_answer(&request, stored));
-    let mut list = Vec::new();
-    for tag in nominated.filter_map(|stored| EntityTag::of(&stored.head.fields)) {
+    let nominated: Vec<&Stored> = nominated.collect();
+    let list = list_of_tags(&nominated);
+    if !list.is_empty() {
+        request.fields.push("If-None-Match", &list);
+    }
+    // A date can only be that of one response. For a part it would only be useful where there is no tag (§4.3.1).
+    let modified = match nominated[..] {
+        [only] if list.is_empty() || !ranged => only.head.fields.get("last-modified"),
+        _ => None,
+    };
+    if let Some(modified) = modified {
+        request.fields.push("If-Modified-Since", modified);
+    }
+    request
+}
+
+/// The tags of `nominated`, each once, as many as there is room for.
+fn list_of_tags(nominated: &[&Stored]) -> Vec<u8> {
+    let (mut list, mut listed) = (Vec::new(), Vec::new());
+    for tag in nominated.iter().filter_map(|stored| EntityTag::of(&stored.head.fields)) {
+        if listed.contains(&tag) {
+            continue;
+        }
         let start = list.len();
         if start > 0 {
             list.extend_from_slice(b", ");
@@ -51,40 +72,30 @@ pub fn conditional<S: Borrow<Stored>>(request: &RequestHead, stored: &[S]) -> Re
             list.truncate(start);
             break;
         }
+        listed.push(tag);
     }
-    if !list.is_empty() {
-        request.fields.push("If-None-Match", &list);
-    }
-    // A date can only be that of one response. For a part it would only be useful where there is no tag (§4.3.1).
-    let modified = match stored {
-        [only] if (list.is_empty() || !ranged) && could_answer(&request, only.borrow()) => {
-            only.borrow().head.fields.get("last-modified")
-        }
-        _ => None,
-    };
-    if let Some(modified) = modified {
-        request.fields.push("If-Modified-Since", modified);
-    }
-    request
+    list
 }
 
 /// Whether the response would do if it were valid. A part that does not have what is asked for must not be nominated: a 304
 /// would leave us with nothing to send (RFC 9111 §4.3.2).
 fn could_answer(request: &RequestHead, stored: &Stored) -> bool {
     let selects = |ranges: Ranges| matches!(ranges.select(&stored.body), Selected::One(_) | Selected::Many(_));
-    stored.body.is_whole() || Ranges::of(request).is_some_and(selects)
+    // Any time will do for the century of a date with two digits: nearly now.
+    let wants_a_part = || if_range_holds(request, stored, stored.date) && Ranges::of(request).is_some_and(selects);
+    stored.body.is_whole() || wants_a_part()
 }
 
 /// Whether there is anything to validate a response by.
 #[must_use]
 pub fn has_validator(stored: &Stored) -> bool {
-    EntityTag::of(&stored.head.fields).is_some() || stored.head.fields.contains("last-modified")
+    has_tag(stored) || stored.head.fields.contains("last-modified")
 }
 
-/// Whether a date is all there is to validate a response by.
+/// Whether a response can be told from others by a tag: whether it can be asked about beside others.
 #[must_use]
-pub fn has_only_a_date(stored: &Stored) -> bool {
-    EntityTag::of(&stored.head.fields).is_none() && stored.head.fields.contains("last-modified")
+pub fn has_tag(stored: &Stored) -> bool {
+    EntityTag::of(&stored.head.fields).is_some()
 }
 
 /// A request that nobody made: to validate `stored` in the background. Method, target and the fields that `Vary` names

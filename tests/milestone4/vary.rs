@@ -106,17 +106,45 @@ fn variants_of_one_representation(milestone: &Milestone) {
 fn a_variant_with_a_date_is_asked_about_by_itself(milestone: &Milestone) {
     const OLD: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=5\r\nAge: 5\r\nVary: Foo\r\n\
                        Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 3\r\n\r\nold";
+    const BOTH: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=5\r\nAge: 5\r\nVary: Foo\r\nETag: \"1\"\r\n\
+                        Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 4\r\n\r\nboth";
     const SAME: &str = "HTTP/1.1 304 Not Modified\r\nCache-Control: max-age=100\r\n\r\n";
-    Stage::new(milestone, &[]).play(&[(
-        "two variants, both with dates",
-        &[
-            first("Foo: 1\r\n", &[OLD], "old"),
-            first("Foo: 2\r\n", &[OLD], "old"),
-            Step {
-                asked: &["If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT"],
-                ..first("Foo: 1\r\n", &[SAME], "old")
-            },
-            hit("Foo: 1\r\n", "old"),
-        ],
-    )]);
+    const NOT_ONE: &str = "HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\nVary: Foo\r\nCache-Control: max-age=100\r\n\r\n";
+    const DATE: &str = "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT";
+    Stage::new(milestone, &[]).play(&[
+        (
+            "two variants, both with dates",
+            &[
+                first("Foo: 1\r\n", &[OLD], "old"),
+                first("Foo: 2\r\n", &[OLD], "old"),
+                Step { asked: &[DATE], ..first("Foo: 1\r\n", &[SAME], "old") },
+                hit("Foo: 1\r\n", "old"),
+            ],
+        ),
+        (
+            "one with a date, which says nothing of another request's",
+            &[
+                first("Foo: 1\r\n", &[OLD], "old"),
+                Step { asked: &["!If-Modified-Since", "!If-None-Match"], ..first("Foo: 2\r\n", &[TWO], "two") },
+            ],
+        ),
+        (
+            "one with both beside one with a date",
+            &[
+                first("Foo: 1\r\n", &[BOTH], "both"),
+                first("Foo: 2\r\n", &[OLD], "old"),
+                Step { asked: &["If-None-Match: \"1\"", DATE], ..first("Foo: 1\r\n", &[NOT_ONE], "both") },
+                hit("Foo: 1\r\n", "both"),
+            ],
+        ),
+        (
+            "two with the same tag, which is asked about once",
+            &[
+                first("Foo: 1\r\n", &[ONE], "one"),
+                first("Foo: 2\r\n", &[ONE], "one"),
+                Step { asked: &["If-None-Match: \"1\""], ..first("Foo: 3\r\n", &[NOT_ONE], "one") },
+                hit("Foo: 3\r\n", "one"),
+            ],
+        ),
+    ]);
 }

@@ -35,6 +35,7 @@ fn what_the_backend_is_asked() {
         (&[], &[BOTH], &[("If-None-Match", "W/\"b\""), ("If-Modified-Since", MODIFIED)]),
         // A date is for one response.
         (&[], &[TAGGED, BOTH], &[("If-None-Match", "\"a\", W/\"b\"")]),
+        (&[], &[TAGGED, BOTH, TAGGED, BOTH], &[("If-None-Match", "\"a\", W/\"b\"")]),
         (&[], &[DATED, DATED], &[]),
         (&[], &[&[]], &[]),
         (&[], &[&[("ETag", "broken")]], &[]),
@@ -57,16 +58,16 @@ fn what_the_backend_is_asked() {
 
 #[test]
 fn what_there_is_to_validate_by() {
-    for (fields, anything, only_a_date) in [
+    for (fields, anything, tag) in [
         (&[][..], false, false),
-        (&[("ETag", "\"a\"")], true, false),
+        (&[("ETag", "\"a\"")], true, true),
         (&[("ETag", "broken")], false, false),
-        (&[("Last-Modified", MODIFIED)], true, true),
-        (&[("ETag", "\"a\""), ("Last-Modified", MODIFIED)], true, false),
-        (&[("ETag", "broken"), ("Last-Modified", MODIFIED)], true, true),
+        (&[("Last-Modified", MODIFIED)], true, false),
+        (&[("ETag", "\"a\""), ("Last-Modified", MODIFIED)], true, true),
+        (&[("ETag", "broken"), ("Last-Modified", MODIFIED)], true, false),
     ] {
         let entry = stored(fields, "");
-        assert_eq!((has_validator(&entry), has_only_a_date(&entry)), (anything, only_a_date), "{fields:?}");
+        assert_eq!((has_validator(&entry), has_tag(&entry)), (anything, tag), "{fields:?}");
     }
 }
 
@@ -79,11 +80,17 @@ fn a_part_is_nominated_only_where_it_would_do() {
         (&[("Range", "bytes=2-3")][..], true),
         (&[("Range", "bytes=1-3")][..], false),
         (&[("Range", "lines=1-3")][..], false),
+        // With another version the client wants the whole, which is not here.
+        (&[("Range", "bytes=2-3"), ("If-Range", "\"a\"")][..], true),
+        (&[("Range", "bytes=2-3"), ("If-Range", "\"b\"")][..], false),
     ] {
         let sent = conditional(&request(asked), std::slice::from_ref(&part));
         assert_eq!(sent.fields.contains("if-none-match"), nominated, "{asked:?}");
         assert!(!sent.fields.contains("if-modified-since"), "{asked:?}");
     }
+    // What is not asked about does not take the date from what is.
+    let whole = stored(&[("ETag", "\"a\""), ("Last-Modified", MODIFIED)], "abcdefgh");
+    assert!(conditional(&request(&[]), &[whole, part]).fields.contains("if-modified-since"));
 }
 
 #[test]

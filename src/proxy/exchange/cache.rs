@@ -20,7 +20,7 @@ use crate::{
         partial::Part,
         reuse,
         store::Entry,
-        validate::{conditional, has_only_a_date, has_validator, synthesized},
+        validate::{conditional, has_tag, has_validator, synthesized},
         vary,
     },
     http::{Method, RequestHead, target::Scheme},
@@ -325,13 +325,14 @@ fn question(head: &RequestHead, nominated: &[Arc<Entry>]) -> Option<RequestHead>
 }
 
 /// What can be asked about: the one that was `chosen` first, then the others. Tags name several at once; a date is that of
-/// one alone, so that a chosen one without a tag is asked about by itself (RFC 9111 §4.3.1).
+/// one alone, so that a chosen one without a tag is asked about by itself, and others without one are not (RFC 9111 §4.3.1).
 fn nominated(entries: &[Arc<Entry>], chosen: Option<&Arc<Entry>>) -> Vec<Arc<Entry>> {
-    if let Some(chosen) = chosen.filter(|chosen| has_only_a_date(&chosen.stored)) {
+    let chosen = chosen.filter(|chosen| has_validator(&chosen.stored));
+    if let Some(chosen) = chosen.filter(|chosen| !has_tag(&chosen.stored)) {
         return vec![chosen.clone()];
     }
     let others = entries.iter().filter(|entry| chosen.is_none_or(|chosen| !Arc::ptr_eq(chosen, entry)));
-    chosen.into_iter().chain(others).filter(|entry| has_validator(&entry.stored)).cloned().collect()
+    chosen.into_iter().chain(others.filter(|entry| has_tag(&entry.stored))).cloned().collect()
 }
 
 impl Exchange {
