@@ -20,6 +20,10 @@ const PLAIN: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nContent-Le
 const STAR: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nVary: Foo, *\r\nContent-Length: 4\r\n\r\nstar";
 const STAR_LINES: &str =
     "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nVary: \r\nVary: *\r\nContent-Length: 4\r\n\r\nstar";
+const STALE: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=5\r\nAge: 5\r\nVary: Foo\r\nETag: \"0\"\r\n\
+                     Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 5\r\n\r\nstale";
+const BAR: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=2000000000\r\nVary: Bar\r\n\
+                   Date: Sun, 06 Nov 1994 08:49:36 GMT\r\nContent-Length: 3\r\n\r\nbar";
 const LANGUAGE: &str =
     "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nVary: Accept-Language\r\nContent-Length: 4\r\n\r\nlang";
 
@@ -53,6 +57,24 @@ fn responses_are_kept_apart(milestone: &Milestone) {
         ),
         ("a star among others", &[first("", &[STAR], "star"), first("", &[STAR], "star")]),
         ("a star on a second line", &[first("", &[STAR_LINES], "star"), first("", &[STAR_LINES], "star")]),
+        (
+            "one without a Vary in place of the one with it that was asked about",
+            &[
+                first("Foo: 1\r\n", &[STALE], "stale"),
+                Step { asked: &["If-None-Match: \"0\""], ..first("Foo: 1\r\n", &[PLAIN], "plain") },
+                hit("Foo: 1\r\n", "plain"),
+                hit("Foo: 2\r\n", "plain"),
+            ],
+        ),
+        (
+            "one with another Vary in its place",
+            &[
+                first("Foo: 1\r\nBar: 1\r\n", &[STALE], "stale"),
+                first("Foo: 1\r\nBar: 1\r\n", &[BAR], "bar"),
+                hit("Foo: 1\r\nBar: 1\r\n", "bar"),
+                first("Foo: 1\r\nBar: 2\r\n", &[BAR], "bar"),
+            ],
+        ),
         (
             "one with a Vary before one without",
             &[

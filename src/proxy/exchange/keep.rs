@@ -194,7 +194,15 @@ impl Turn<'_> {
             }
             Some(entry)
         };
-        lead.complete(now.instant, trailers, finish, |new, old| new.stored.selecting == old.stored.selecting);
+        let stored =
+            lead.complete(now.instant, trailers, finish, |new, old| new.stored.selecting == old.stored.selecting);
+        // What was asked about is not the answer any more (§4.3.3). Selected otherwise, it was not replaced, and would be chosen
+        // and asked about again before the new one.
+        if let (Some(new), Some(old)) = (stored, caching.stored.take())
+            && new.stored.selecting != old.stored.selecting
+        {
+            cache.store.remove_entry(&old);
+        }
     }
 
     /// An unsafe request was answered: what is stored for what it changed is no longer true (RFC 9111 §4.4).
