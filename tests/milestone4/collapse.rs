@@ -20,6 +20,7 @@ from_milestone4! {
     a_leader_that_dies_is_replaced,
     a_leaders_client_may_leave,
     followers_go_alone_after_a_while,
+    a_follower_that_has_the_new_version_is_told_so,
 }
 
 /// So many at once.
@@ -159,4 +160,41 @@ fn followers_go_alone_after_a_while(milestone: &Milestone) {
     upstream.send(ok("Cache-Control: max-age=100\r\n", "x"));
     wait_until("an answer", || clients.iter().any(|client| !client.is_quiet()));
     assert_eq!(Conn::open(proxy.address()).ask(&get("/a")).body, b"x");
+}
+
+/// RFC 9110 §13.2.1: what a client has is compared with what it would get, whoever has asked for that.
+fn a_follower_that_has_the_new_version_is_told_so(milestone: &Milestone) {
+    let (backend, incoming) = Backend::by_hand();
+    let proxy = milestone.start(&[&backend], &["--workers", "1", "--cache-wait", "1m"]);
+    let mut leader = Conn::open(proxy.address());
+    leader.send(get("/a"));
+    let mut upstream = incoming.accept();
+    upstream.read_head();
+    upstream.send(ok("Cache-Control: max-age=5\r\nAge: 5\r\nETag: \"1\"\r\n", "old"));
+    assert_eq!(leader.response("GET").body, b"old");
+    leader.send(get("/a"));
+    upstream.read_head();
+    let mut followers: Vec<Conn> = ["\"2\"", "\"1\""]
+        .map(|tag| {
+            let mut follower = Conn::open(proxy.address());
+            follower.send(crate::get_with("/a", &format!("If-None-Match: {tag}\r\n")));
+            follower
+        })
+        .into();
+    // Answered behind them on the same worker: they have been heard.
+    assert_eq!(
+        Conn::open(proxy.address()).ask(&crate::get_with("/b", "Cache-Control: only-if-cached\r\n")).status(),
+        504
+    );
+    upstream.send("HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nETag: \"2\"\r\nContent-Length: 3\r\n\r\nn");
+    // Before the rest of it is there.
+    let known = followers[0].response("GET");
+    assert_eq!((known.status(), known.field("etag"), known.body.len()), (304, Some("\"2\""), 0), "{known:?}");
+    assert!(known.field("cache-status").is_some_and(|status| status.contains("; collapsed")), "{known:?}");
+    upstream.send("ew");
+    for client in [&mut leader, &mut followers[1]] {
+        let got = client.response("GET");
+        assert_eq!((got.status(), got.body.as_slice()), (200, &b"new"[..]));
+    }
+    assert_eq!(backend.connections(), 1);
 }

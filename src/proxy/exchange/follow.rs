@@ -3,8 +3,9 @@
 use super::{Event, Failure, State, To, Turn, serve::STEP};
 use crate::{
     cache::{
-        Reuse, Situation, Stale,
+        Answer, Reuse, Situation, Stale,
         collapse::{Follower, Over, Stage},
+        conditional::not_modified,
         fill::{End, Fill, Reader},
         reuse,
     },
@@ -72,6 +73,9 @@ impl Turn<'_> {
         };
         if let Some(caching) = &mut self.core.caching {
             caching.collapsed = true;
+        }
+        if not_modified(&self.core.head, stored, self.cx.clock().wall) {
+            return self.serve_answer(fill.opening(), &Answer::NotModified);
         }
         self.core.record.cache = "collapsed";
         self.parts.counters().cache.collapsed.add(1);

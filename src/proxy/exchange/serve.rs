@@ -72,7 +72,7 @@ impl Turn<'_> {
     }
 
     /// What only some clients get: that their own copy is good, or parts of the body.
-    fn serve_answer(&mut self, entry: &Arc<Entry>, answer: &Answer) -> State {
+    pub(super) fn serve_answer(&mut self, entry: &Arc<Entry>, answer: &Answer) -> State {
         self.note_hit(entry);
         if self.parts.draining {
             self.close_after("draining");
