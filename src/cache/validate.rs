@@ -168,6 +168,35 @@ pub fn confirmed<S: Borrow<Stored>>(
     named.next().map_or(Confirmed::Nothing, Confirmed::Another)
 }
 
+/// Which of `stored`, all that there is for the URI, a 304 to the client's own conditions is about. As [`confirmed`], but
+/// without a validator it is about nothing that has one (§4.3.4), and about a response without one only if that is known
+/// to be no older than what the client has: it was made after the date since which nothing has changed.
+#[must_use]
+pub fn confirmed_beside<S: Borrow<Stored>>(
+    answer: &ResponseHead,
+    request: &RequestHead,
+    stored: &[S],
+    now: SystemTime,
+) -> Vec<usize> {
+    let theirs = Validators::of(&answer.fields, now);
+    if theirs.tag.is_some() || theirs.modified.is_some() {
+        return match confirmed(answer, request, stored, now) {
+            Confirmed::These(places) => places,
+            Confirmed::Another(_) | Confirmed::Nothing => Vec::new(),
+        };
+    }
+    let of = |at: usize| -> &Stored { stored[at].borrow() };
+    let initial: Vec<usize> = (0..stored.len()).filter(|at| of(*at).selecting.matches(&request.fields)).collect();
+    let unchanged_since = || match request.fields.contains("if-none-match") {
+        true => None,
+        false => date_of(&request.fields, "if-modified-since", now),
+    };
+    match initial[..] {
+        [at] if !has_validator(of(at)) && unchanged_since().is_some_and(|since| since <= of(at).date) => vec![at],
+        _ => Vec::new(),
+    }
+}
+
 /// What a message has to tell its representation from others.
 #[derive(Debug, Clone, Copy)]
 struct Validators<'a> {

@@ -13,6 +13,7 @@ from_milestone4! {
     a_304_decides_how_long_it_lives_on,
     a_304_that_is_about_something_else,
     what_a_client_has_is_told_from_the_outcome,
+    a_304_to_the_client_is_news_for_the_cache_too,
     a_failing_validation,
     a_head_is_answered_from_a_get_and_freshens_it,
     conditions_on_a_fresh_response,
@@ -262,6 +263,50 @@ fn what_a_client_has_is_told_from_the_outcome(milestone: &Milestone) {
                 get("", &[DATED], "old"),
                 get("If-Modified-Since: Sun, 06 Nov 1994 08:49:36 GMT\r\n", &[SAME_DATE], "old"),
                 hit("old"),
+            ],
+        ),
+    ]);
+}
+
+/// Conditions that only the origin server may judge go there as they are, and so do those on what cannot be asked about.
+fn a_304_to_the_client_is_news_for_the_cache_too(milestone: &Milestone) {
+    const KNOWN: Step = Step { status: 304, ..MISS };
+    const BARE_AND_FRESH: &str = "HTTP/1.1 304 Not Modified\r\nCache-Control: max-age=100\r\nX-New: 1\r\n\r\n";
+    const LONG: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=5, stale-if-error=2000000000\r\n\
+                        Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 3\r\n\r\nold";
+    Stage::new(milestone, &[]).play(&[
+        (
+            "with a tag that is ours",
+            &[
+                get("", &[TAGGED], "old"),
+                Step {
+                    fields: "If-Match: \"a\"\r\nIf-None-Match: \"a\"\r\n",
+                    backend: &[SAME],
+                    asked: &["If-Match: \"a\"", "If-None-Match: \"a\""],
+                    ..KNOWN
+                },
+                hit("old"),
+            ],
+        ),
+        (
+            "with another",
+            &[
+                get("", &[TAGGED], "old"),
+                Step { fields: "If-Match: \"x\"\r\nIf-None-Match: \"x\"\r\n", backend: &[OTHER], ..KNOWN },
+                asking(get("", &[SAME], "old"), &["If-None-Match: \"a\""]),
+            ],
+        ),
+        (
+            "without a validator, about what has none and is no older",
+            &[
+                get("", &[LONG], "old"),
+                Step {
+                    fields: "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
+                    backend: &[BARE_AND_FRESH],
+                    asked: &["If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT"],
+                    ..KNOWN
+                },
+                Step { got: &["X-New: 1"], ..hit("old") },
             ],
         ),
     ]);

@@ -169,6 +169,45 @@ fn which_responses_a_304_is_about() {
 }
 
 #[test]
+fn which_responses_a_304_to_the_clients_own_conditions_is_about() {
+    const TAGGED: Lines<'static> = &[("ETag", "\"a\""), ("Date", DATE)];
+    const BARE: Lines<'static> = &[("Date", DATE)];
+    const LATER: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
+    // RFC 9111 §4.3.4: what the client asks, what the 304 has, what is stored, which of it the 304 is about.
+    for (asked, answer, entries, expected) in [
+        (&[("If-None-Match", "\"a\"")][..], &[("ETag", "\"a\"")][..], &[TAGGED, BARE, TAGGED][..], &[0, 2][..]),
+        (&[("If-None-Match", "\"b\"")], &[("ETag", "\"b\"")], &[TAGGED], &[]),
+        // Without a tag it is about the client's version, whichever that is.
+        (&[("If-None-Match", "\"b\"")], &[], &[TAGGED], &[]),
+        (&[("If-None-Match", "\"b\"")], &[], &[BARE], &[]),
+        (&[("If-None-Match", "\"b\""), ("If-Modified-Since", DATE)], &[], &[BARE], &[]),
+        (&[("If-Modified-Since", DATE)], &[], &[TAGGED], &[]),
+        (&[("If-Modified-Since", DATE)], &[], &[BARE], &[0]),
+        (&[("If-Modified-Since", MODIFIED)], &[], &[BARE], &[0]),
+        (&[("If-Modified-Since", LATER)], &[], &[BARE], &[]),
+        (&[("If-Modified-Since", "x")], &[], &[BARE], &[]),
+        (&[("If-Modified-Since", DATE)], &[], &[BARE, BARE], &[]),
+        (&[("If-Modified-Since", DATE)], &[], &[], &[]),
+    ] {
+        let entries: Vec<Stored> = entries.iter().map(|fields| stored(fields, "abc")).collect();
+        let found = confirmed_beside(&response(304, answer), &request(asked), &entries, now().wall);
+        assert_eq!(found, expected, "{asked:?} {answer:?}");
+    }
+    // Only what could have been chosen for that request.
+    let selected = stored_as(
+        &[("Foo", "1")],
+        &response(200, &[("Vary", "Foo"), ("ETag", "\"a\"")]),
+        Body::whole(Vec::new()),
+        now(),
+    );
+    let answer = response(304, &[("ETag", "\"a\"")]);
+    for (foo, expected) in [("1", &[0][..]), ("2", &[])] {
+        let asked = request(&[("Foo", foo)]);
+        assert_eq!(confirmed_beside(&answer, &asked, &[&selected], now().wall), expected, "{foo}");
+    }
+}
+
+#[test]
 fn the_most_recent_answers() {
     let at = |seconds: u64, fields| Stored { date: later(seconds).wall, ..stored(fields, "abc") };
     let entries = [at(1, &[("ETag", "\"a\"")]), at(3, &[("ETag", "\"a\"")]), at(2, &[("ETag", "W/\"a\"")])];

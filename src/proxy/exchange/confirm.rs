@@ -3,12 +3,14 @@
 use super::{Caching, Receiving, State, Turn, cache::Cache, keep::entry};
 use crate::{
     cache::{
-        Reuse, Situation, Stored,
+        Lead, Reuse, Situation, Stored,
         collapse::Over,
         purge::tags_of,
         reuse,
         store::Entry,
-        validate::{Confirmed, Freshened, HeadSays, Old, conditional, confirmed, freshened, head_says},
+        validate::{
+            Confirmed, Freshened, HeadSays, Old, conditional, confirmed, confirmed_beside, freshened, head_says,
+        },
     },
     http::ResponseHead,
 };
@@ -42,6 +44,17 @@ impl Turn<'_> {
             lead.release(if fresh { Over::Stored } else { Over::Private });
         }
         Receiving::Unchanged(answer)
+    }
+
+    /// A 304 to conditions that the client has set itself, and that goes on to it: what is stored and has one of its
+    /// validators is as good as new, too (§4.3.4).
+    pub(super) fn confirm_beside(&mut self, cache: &Cache, caching: &Caching, head: &ResponseHead) {
+        let Some(place) = caching.lead.as_ref().map(Lead::place) else { return };
+        let entries = cache.store.peek(place);
+        let stored: Vec<&Stored> = entries.iter().map(|entry| &entry.stored).collect();
+        for at in confirmed_beside(head, &self.core.head, &stored, self.cx.clock().wall) {
+            self.freshen(cache, caching, &entries[at], head, false);
+        }
     }
 
     /// The entry with what a newer response says of it, put where the old one was, if that may be.

@@ -82,6 +82,9 @@ impl Turn<'_> {
         if head.status == Status::NOT_MODIFIED && caching.question.is_some() && !caching.nominated.is_empty() {
             return Kept::Instead(self.not_modified(cache, caching, head));
         }
+        if head.status == Status::NOT_MODIFIED && caching.question.is_none() {
+            self.confirm_beside(cache, caching, head);
+        }
         if is_server_failure(head.status)
             && self.may_stand_in(caching)
             && let Some(entry) = caching.stored.take()
