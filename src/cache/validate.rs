@@ -338,9 +338,13 @@ pub enum HeadSays {
     Changed,
 }
 
-/// Compares a stored response with a 200 to `HEAD`: every validator that came, and the length if it came, have to agree.
+/// Compares a stored response with a 200 to `HEAD`: every validator that came, and the length if it came, have to agree. A
+/// stored redirect or error is not what a 200 is about.
 #[must_use]
 pub fn head_says(answer: &ResponseHead, stored: &Stored) -> HeadSays {
+    if stored.head.status != answer.status {
+        return HeadSays::Changed;
+    }
     let same = |name: &str| {
         let mut theirs = answer.fields.get_all(name).peekable();
         theirs.peek().is_none() || theirs.eq(stored.head.fields.get_all(name))

@@ -16,6 +16,7 @@ from_milestone4! {
     a_304_to_the_client_is_news_for_the_cache_too,
     a_failing_validation,
     a_head_is_answered_from_a_get_and_freshens_it,
+    a_head_is_news_for_all_that_could_have_answered_it,
     conditions_on_a_fresh_response,
 }
 
@@ -387,6 +388,35 @@ fn a_head_is_answered_from_a_get_and_freshens_it(milestone: &Milestone) {
                 get("", &[NEW], "new"),
                 Step { fields: "Cache-Control: no-cache\r\n", backend: &[HEAD_GONE], status: 410, ..HEAD },
                 hit("new"),
+            ],
+        ),
+    ]);
+}
+
+fn a_head_is_news_for_all_that_could_have_answered_it(milestone: &Milestone) {
+    const HEAD: Step = Step { method: "HEAD", ..MISS };
+    const VARIANT: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nVary: Foo\r\nETag: \"1\"\r\n\
+                           Content-Length: 3\r\n\r\none";
+    const LONGER: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nETag: \"b\"\r\nContent-Length: 4\r\n\r\n";
+    const SAME_AS_NEW: &str = "HTTP/1.1 304 Not Modified\r\nETag: \"b\"\r\nCache-Control: max-age=100\r\n\r\n";
+    const MISSING: &str = "HTTP/1.1 404 Not Found\r\nCache-Control: max-age=100\r\nContent-Length: 2\r\n\r\nno";
+    const FOUND: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\n\r\n";
+    Stage::new(milestone, &[]).play(&[
+        (
+            "not only for what was chosen",
+            &[
+                get("Foo: 1\r\n", &[VARIANT], "one"),
+                get("Foo: 2\r\n", &[NEW], "new"),
+                Step { fields: "Foo: 1\r\nCache-Control: no-cache\r\n", backend: &[LONGER], ..HEAD },
+                asking(get("Foo: 2\r\n", &[SAME_AS_NEW], "new"), &["If-None-Match~\"b\""]),
+            ],
+        ),
+        (
+            "a 200 is not about a stored error",
+            &[
+                Step { status: 404, ..get("", &[MISSING], "no") },
+                Step { fields: "Cache-Control: no-cache\r\n", backend: &[FOUND], ..HEAD },
+                get("", &[NEW], "new"),
             ],
         ),
     ]);

@@ -1,5 +1,5 @@
 use super::{
-    super::testing::{Lines, head, later, now, partial, request, response, stored, stored_as},
+    super::testing::{Lines, head, later, now, partial, pieces, request, response, stored, stored_as},
     *,
 };
 use crate::cache::Body;
@@ -367,6 +367,10 @@ fn what_a_head_says_of_what_is_stored() {
     let part = partial(FULL, 0, "abc", Some(9));
     assert_eq!(head_says(&response(200, &[("Content-Length", "9")]), &part), HeadSays::Same);
     assert_eq!(head_says(&response(200, &[("Content-Length", "3")]), &part), HeadSays::Changed);
+    for status in [203, 301, 404] {
+        let other = stored_as(&[], &response(status, &[]), Body::whole(pieces("abc")), now());
+        assert_eq!(head_says(&response(200, &[("Content-Length", "3")]), &other), HeadSays::Changed, "{status}");
+    }
     let unknown = partial(FULL, 0, "abc", None);
     assert_eq!(head_says(&response(200, &[("Content-Length", "9")]), &unknown), HeadSays::Changed);
 }

@@ -90,17 +90,22 @@ impl Turn<'_> {
         new
     }
 
-    /// A 200 to `HEAD`: what is stored for `GET` is the same, and lives on, or it is not, and has to be validated before it
-    /// is used again (RFC 9111 §4.3.5).
+    /// A 200 to `HEAD`: each response stored for `GET` that could have answered is the same, and lives on, or it is not, and
+    /// has to be validated before it is used again (RFC 9111 §4.3.5).
     pub(super) fn compare(&mut self, cache: &Cache, caching: &mut Caching, head: &ResponseHead) {
-        let Some(stored) = caching.stored.take() else { return };
-        match head_says(head, &stored.stored) {
-            HeadSays::Same => drop(self.freshen(cache, caching, &stored, head, false)),
-            HeadSays::Changed => {
-                let freshness = stored.stored.freshness.invalidated();
-                let mut stale = entry(stored.key.clone(), stored.hash, Stored { freshness, ..stored.stored.clone() });
-                stale.wire = stored.wire.clone();
-                cache.store.replace(&stored, Arc::new(stale));
+        caching.stored = None;
+        let Some(place) = caching.lead.as_ref().map(Lead::place) else { return };
+        for stored in cache.store.peek(place) {
+            if !stored.stored.selecting.matches(&self.core.head.fields) {
+                continue;
+            }
+            match head_says(head, &stored.stored) {
+                HeadSays::Same => drop(self.freshen(cache, caching, &stored, head, false)),
+                HeadSays::Changed => {
+                    let freshness = stored.stored.freshness.invalidated();
+                    let stale = entry(stored.key.clone(), stored.hash, Stored { freshness, ..stored.stored.clone() });
+                    cache.store.replace(&stored, Arc::new(Entry { wire: stored.wire.clone(), ..stale }));
+                }
             }
         }
     }
