@@ -16,6 +16,8 @@ from_milestone4! {
     long_fields,
     ten_thousand_variants_are_bounded,
     what_is_not_in_the_key_does_not_get_to_the_backend,
+    what_the_backend_did_not_see_selects_nothing,
+    what_a_client_lists_takes_no_condition_of_ours_away,
     another_spelling_is_another_entry,
     the_same_resource_in_both_forms,
     content_of_a_get_is_not_ignored,
@@ -183,6 +185,44 @@ fn what_is_not_in_the_key_does_not_get_to_the_backend(milestone: &Milestone) {
     assert_eq!(backend.requests().len(), 1);
     assert_eq!(client.ask("GET /a HTTP/1.1\r\nHost: evil\r\n\r\n").body, b"evil evil http 127.0.0.1");
     assert_eq!(client.ask(&get("/a")).body, poisoned.body);
+}
+
+/// A field that `Connection` lists is not passed on: the answer to a request without it is not that for one with it.
+fn what_the_backend_did_not_see_selects_nothing(milestone: &Milestone) {
+    let backend = Backend::start(|mut served| {
+        while let Some(request) = served.request() {
+            let said = request.field("cookie").unwrap_or("nobody");
+            served.conn.send(ok("Cache-Control: max-age=100\r\nVary: Cookie\r\n", said));
+        }
+    });
+    let proxy = milestone.start(&[&backend], &["--workers", "1"]);
+    let mut client = Conn::open(proxy.address());
+    let mut ask = |lines: &str| String::from_utf8(client.ask(&get_with("/a", lines)).body).unwrap();
+    assert_eq!(ask("Cookie: me\r\nConnection: cookie\r\n"), "nobody");
+    assert_eq!(ask("Cookie: me\r\n"), "me");
+    assert_eq!(ask("Cookie: you\r\nConnection: keep-alive, Cookie\r\n"), "nobody");
+    assert_eq!(backend.requests().len(), 2);
+}
+
+/// Nor are our own conditions taken away by a client that lists their names.
+fn what_a_client_lists_takes_no_condition_of_ours_away(milestone: &Milestone) {
+    Stage::new(milestone, &[]).play(&[(
+        "",
+        &[
+            Step {
+                backend: &["HTTP/1.1 200 OK\r\nETag: \"a\"\r\nCache-Control: no-cache\r\nContent-Length: 1\r\n\r\nx"],
+                body: "x",
+                ..MISS
+            },
+            Step {
+                fields: "Connection: If-None-Match\r\n",
+                backend: &["HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n"],
+                asked: &["If-None-Match: \"a\""],
+                body: "x",
+                ..MISS
+            },
+        ],
+    )]);
 }
 
 fn another_spelling_is_another_entry(milestone: &Milestone) {

@@ -23,7 +23,7 @@ use crate::{
         validate::{conditional, has_tag, has_validator, synthesized},
         vary,
     },
-    http::{Method, RequestHead, target::Scheme},
+    http::{Method, RequestHead, hop, target::Scheme},
     proxy::record::Record,
     time::Now,
 };
@@ -124,6 +124,8 @@ impl Turn<'_> {
     pub(super) fn look_up(&mut self) -> State {
         let Some(cache) = &self.parts.shared.cache else { return self.route(None) };
         let asked = RequestDirectives::of(&self.core.head.fields);
+        // What the backend does not see cannot be what its answer varies with.
+        hop::remove_listed(&mut self.core.head.fields);
         match self.judge(cache, &asked) {
             Verdict::Use(entry, lead) => {
                 if let Some(lead) = lead {
