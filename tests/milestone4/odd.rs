@@ -17,6 +17,7 @@ from_milestone4! {
     ten_thousand_variants_are_bounded,
     what_is_not_in_the_key_does_not_get_to_the_backend,
     what_the_backend_did_not_see_selects_nothing,
+    who_the_client_is_selects_nothing,
     what_a_client_lists_takes_no_condition_of_ours_away,
     another_spelling_is_another_entry,
     the_same_resource_in_both_forms,
@@ -202,6 +203,22 @@ fn what_the_backend_did_not_see_selects_nothing(milestone: &Milestone) {
     assert_eq!(ask("Cookie: me\r\n"), "me");
     assert_eq!(ask("Cookie: you\r\nConnection: keep-alive, Cookie\r\n"), "nobody");
     assert_eq!(backend.requests().len(), 2);
+}
+
+/// Who the client is, the proxy says itself: two that say nothing of it are not the same for the backend.
+fn who_the_client_is_selects_nothing(milestone: &Milestone) {
+    use std::net::Ipv4Addr;
+    let backend = Backend::start(|mut served| {
+        while let Some(request) = served.request() {
+            let said = request.field("x-forwarded-for").unwrap();
+            served.conn.send(ok("Cache-Control: max-age=100\r\nVary: X-Forwarded-For\r\n", said));
+        }
+    });
+    let proxy = milestone.start(&[&backend], &["--workers", "1"]);
+    for last in [1, 2, 1] {
+        let mut client = Conn::open_from(Ipv4Addr::new(127, 0, 0, last), proxy.address());
+        assert_eq!(client.ask(&get("/a")).body, format!("127.0.0.{last}").as_bytes());
+    }
 }
 
 /// Nor are our own conditions taken away by a client that lists their names.
