@@ -121,7 +121,7 @@ impl Answer {
 
     /// Appends the status line and all fields that follow from what is stored, with those that say how long the content
     /// is. What differs from hit to hit is left to the caller, and so is the end of the head: `Age` (RFC 9111 §4 wants it
-    /// in every answer but a 416), `Via`, `Connection`, `Cache-Status`.
+    /// wherever a stored response is used), `Via`, `Connection`, `Cache-Status`.
     pub fn write_head(&self, stored: &Stored, out: &mut Vec<u8>) {
         let status = self.status(stored);
         match self {
@@ -154,6 +154,8 @@ impl Answer {
                 framing::write_field(exactly(parts.length), out);
             }
             Self::Unsatisfiable => {
+                // The age that follows is that of what was found too short; and a 4xx has a date (RFC 9110 §6.6.1).
+                write_fields(fields, out, |name| name.eq_ignore_ascii_case("date"));
                 let _ = write!(out, "Content-Range: bytes */{}\r\n", stored.body.complete().unwrap_or_default());
                 framing::write_field(BodyLength::Empty, out);
             }
