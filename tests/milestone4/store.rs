@@ -116,7 +116,14 @@ fn a_body_over_the_limit_streams_through_and_is_not_stored(milestone: &Milestone
 }
 
 fn a_stale_response_stands_in_for_a_dead_backend(milestone: &Milestone) {
-    for failing in ["", "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"] {
+    // RFC 9211 §2.1: where nothing came back, the stale response was used without going forward.
+    for (failing, status) in [
+        ("", "socket-patterns; hit; ttl="),
+        (
+            "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
+            "socket-patterns; fwd=stale; fwd-status=503; ttl=",
+        ),
+    ] {
         let backend = Backend::start(move |mut served| {
             let _ = served.request();
             if served.number == 0 {
@@ -129,6 +136,7 @@ fn a_stale_response_stands_in_for_a_dead_backend(milestone: &Milestone) {
         assert_eq!(Conn::open(proxy.address()).ask(&get("/a")).status(), 200);
         let stale = Conn::open(proxy.address()).ask(&get("/a"));
         assert_eq!((stale.status(), stale.body.as_slice()), (200, &b"content"[..]), "{failing:?}");
+        assert!(field(&stale, "cache-status").starts_with(status), "{stale:?}");
         assert_eq!(backend.requests().len(), 2);
     }
 }

@@ -50,8 +50,8 @@ pub(in crate::proxy) struct Caching {
     pub(super) why: Forward,
     /// What the backend answered.
     pub(super) status: Option<u16>,
-    /// It waited for the fetch of another one.
-    pub(super) collapsed: bool,
+    /// It waited for the fetch of another one, and that was enough, or it was not.
+    pub(super) collapsed: Option<bool>,
     /// The response may be stored, and others may wait for it.
     pub(super) lead: Option<Lead>,
     /// What is stored for it and cannot be used as it is.
@@ -76,7 +76,7 @@ impl Caching {
             asked,
             why,
             status: None,
-            collapsed: false,
+            collapsed: None,
             lead: None,
             stored: None,
             nominated: Vec::new(),
@@ -160,6 +160,8 @@ impl Turn<'_> {
             Join::Lead(lead) => Some(lead),
             Join::Follow(flight) => {
                 let caching = self.caching(asked, why);
+                // Until it has to ask itself.
+                caching.collapsed = Some(true);
                 let until = *caching.wait_until.get_or_insert(until);
                 if self.cx.now() < until {
                     return self.follow(flight.follow(&cache.store), until);
@@ -193,6 +195,7 @@ impl Turn<'_> {
     /// If something is stored, asks whether it is still good.
     fn question(&mut self) {
         let Some(caching) = &mut self.core.caching else { return };
+        caching.collapsed = caching.collapsed.map(|_| false);
         caching.question = question(&self.core.head, &caching.nominated);
     }
 
@@ -260,12 +263,15 @@ impl Turn<'_> {
             Reuse::Validate(_) if asked.only_if_cached => return Some(Verdict::Refuse),
             Reuse::Validate(reason) => reason,
         };
+        // Of a stale one there is no need to say that the client wants it asked about (RFC 9211 §2.2).
+        let is_fresh = entry.stored.freshness.left(now).is_ok();
         // Who wants the backend asked now cannot make do with an answer to an earlier question.
         let (why, shared) = match reason {
             Validate::Expired => {
                 (Forward::Stale, !asked.no_store && !has_own_conditions(head) && !head.fields.contains("range"))
             }
             Validate::ResponseNoCache => (Forward::Stale, false),
+            Validate::RequestNoCache if !is_fresh => (Forward::Stale, false),
             Validate::RequestNoCache | Validate::RequestMaxAge | Validate::RequestMinFresh => (Forward::Request, false),
         };
         let join = join(cache, place, &found, head, shared)?;

@@ -28,7 +28,7 @@ impl Turn<'_> {
                 drop(follower);
                 self.arm(None);
                 if let Some(caching) = &mut self.core.caching {
-                    caching.collapsed = over == Over::Stored;
+                    caching.collapsed = Some(over == Over::Stored);
                 }
                 if over == Over::Failed
                     && let Some(state) = self.stand_in()
@@ -71,9 +71,6 @@ impl Turn<'_> {
             drop(follower);
             return self.go_alone();
         };
-        if let Some(caching) = &mut self.core.caching {
-            caching.collapsed = true;
-        }
         if not_modified(&self.core.head, stored, self.cx.clock().wall) {
             return self.serve_answer(fill.opening(), &Answer::NotModified);
         }
