@@ -32,7 +32,7 @@ impl Turn<'_> {
             Confirmed::Another(at) => Some(self.freshen(cache, caching, &nominated[at], head, true)),
             Confirmed::Nothing => None,
         };
-        let Some(answer) = answer else {
+        let Some((answer, kept)) = answer else {
             // About something that we do not have: once more, and without conditions.
             caching.question = Some(conditional::<Stored>(&self.core.head, &[]));
             caching.stored = None;
@@ -40,8 +40,8 @@ impl Turn<'_> {
         };
         self.parts.counters().cache.validated.add(1);
         if let Some(mut lead) = caching.lead.take() {
-            let fresh = answer.stored.freshness.left(now.instant).is_ok();
-            lead.release(if fresh { Over::Stored } else { Over::Private });
+            let for_all = kept && answer.stored.freshness.left(now.instant).is_ok();
+            lead.release(if for_all { Over::Stored } else { Over::Private });
         }
         Receiving::Unchanged(answer)
     }
@@ -57,7 +57,7 @@ impl Turn<'_> {
         }
     }
 
-    /// The entry with what a newer response says of it, put where the old one was, if that may be.
+    /// The entry with what a newer response says of it, put where the old one was, if that may be; and whether it was.
     fn freshen(
         &mut self,
         cache: &Cache,
@@ -65,7 +65,7 @@ impl Turn<'_> {
         entry_of: &Arc<Entry>,
         head: &ResponseHead,
         another: bool,
-    ) -> Arc<Entry> {
+    ) -> (Arc<Entry>, bool) {
         let now = self.cx.clock();
         let sent = caching.sent.unwrap_or(now);
         let Freshened { mut stored, old } =
@@ -74,20 +74,20 @@ impl Turn<'_> {
         let mut new = entry(entry_of.key.clone(), entry_of.hash, stored);
         new.wire = self.wire(&new.stored.head);
         let new = Arc::new(new);
-        match old {
-            Old::Replaced if another => {
-                let same = |other: &Entry| other.stored.selecting == new.stored.selecting;
-                cache.store.insert(new.clone(), now.instant, same);
+        let kept = match (old, &caching.lead) {
+            (Old::Replaced, Some(lead)) if another => {
+                lead.put(&new, now.instant, |other| other.stored.selecting == new.stored.selecting)
             }
-            Old::Replaced => {
-                cache.store.replace(entry_of, new.clone());
+            (Old::Replaced, _) => !another && cache.store.replace(entry_of, new.clone()),
+            (Old::Goes(_), _) => {
+                if !another {
+                    cache.store.remove_entry(entry_of);
+                }
+                false
             }
-            Old::Goes(_) if !another => {
-                cache.store.remove_entry(entry_of);
-            }
-            Old::Goes(_) | Old::Stays(_) => {}
-        }
-        new
+            (Old::Stays(_), _) => false,
+        };
+        (new, kept)
     }
 
     /// A 200 to `HEAD`: each response stored for `GET` that could have answered is the same, and lives on, or it is not, and
