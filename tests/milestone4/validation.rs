@@ -339,6 +339,14 @@ fn a_failing_validation(milestone: &Milestone) {
             ],
         ),
         (
+            "nor does who gets something of its own",
+            &[
+                get("", &[NEW], "new"),
+                get("Cache-Control: no-cache\r\nAuthorization: Basic QQ==\r\n", &[TAGGED], "old"),
+                hit("new"),
+            ],
+        ),
+        (
             "any other answer is the answer",
             &[get("", &[TAGGED], "old"), Step { status: 404, ..get("", &[GONE], "no") }],
         ),

@@ -96,13 +96,10 @@ impl Turn<'_> {
             self.compare(cache, caching, head);
         }
         let stored = self.store(cache, caching, head, body);
-        if !stored
-            && self.core.head.method == Method::Get
-            && speaks_of_the_resource(head.status)
-            && let Some(old) = caching.stored.take_if(|_| !caching.asked.no_store)
-        {
-            // What came in its place may not be stored: the old one is no truer for that.
-            cache.store.remove_entry(&old);
+        // Others may get something else than who may not be remembered, or has credentials.
+        let for_all = !caching.asked.no_store && !self.core.head.fields.contains("authorization");
+        if !stored && self.core.head.method == Method::Get && for_all {
+            supersede(cache, caching, head.status);
         }
         Kept::Pass { stored }
     }
@@ -166,9 +163,10 @@ impl Turn<'_> {
                 }
             }
             Added::TooLarge => {
-                let place = lead.place();
-                if let Some(cache) = &self.parts.shared.cache {
-                    cache.store.pass(place, self.cx.now());
+                let status = lead.fill().map(|fill| fill.opening().stored.head.status);
+                if let (Some(cache), Some(status)) = (&self.parts.shared.cache, status) {
+                    cache.store.pass(lead.place(), self.cx.now());
+                    supersede(cache, caching, status);
                 }
             }
             Added::Unread => caching.lead = None,
@@ -339,6 +337,13 @@ fn with_what_is_there(cache: &Cache, new: Entry, news: &News<'_>, forwarding: &F
     let mut wire = BytesMut::new();
     headers::write_stored(&mut wire, &stored.head, forwarding);
     Some(Entry { wire: Bytes::copy_from_slice(&wire), ..entry(new.key, new.hash, stored) })
+}
+
+/// A response has come in the place of what was asked about, and is not stored: the old one is no truer for that.
+fn supersede(cache: &Cache, caching: &mut Caching, status: Status) {
+    if let Some(old) = caching.stored.take_if(|_| speaks_of_the_resource(status)) {
+        cache.store.remove_entry(&old);
+    }
 }
 
 /// Whether an answer with that status says what has become of the resource. Others say what was wrong with one request:
