@@ -220,6 +220,12 @@ impl Lead {
         stored
     }
 
+    /// Puts in what a response without content has confirmed, in the place of what it `replaces`. `false`: it was cut since it
+    /// was asked about, or there is no room.
+    pub fn put(&self, entry: &Arc<Entry>, now: Instant, replaces: impl Fn(&Entry) -> bool) -> bool {
+        self.store.insert(entry.clone(), now, replaces) && !self.store.withdraw(self.since, entry)
+    }
+
     /// There is nothing to wait for any more. Those who read go on reading what there is.
     pub fn release(&mut self, over: Over) {
         if !self.over {

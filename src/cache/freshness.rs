@@ -91,6 +91,12 @@ impl Freshness {
         }
     }
 
+    /// The same for a response that came with `other`, and is as old.
+    #[must_use]
+    pub fn aged_as(self, other: &Self) -> Self {
+        Self { arrived: other.arrived, initial_age: other.initial_age, ..self }
+    }
+
     /// How old the response is (§4.2.3, `current_age`).
     #[must_use]
     pub fn age(&self, now: Instant) -> Duration {

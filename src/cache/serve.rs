@@ -16,6 +16,7 @@
 use super::{
     Stored,
     conditional::not_modified,
+    partial::is_digest_of_content,
     range::{Ranges, Selected, if_range_holds},
 };
 use crate::http::{self, BodyLength, Fields, Method, RequestHead, Status, Version, framing, write_line};
@@ -120,7 +121,7 @@ impl Answer {
 
     /// Appends the status line and all fields that follow from what is stored, with those that say how long the content
     /// is. What differs from hit to hit is left to the caller, and so is the end of the head: `Age` (RFC 9111 §4 wants it
-    /// in every answer but a 416), `Via`, `Connection`, `Cache-Status`.
+    /// wherever a stored response is used), `Via`, `Connection`, `Cache-Status`.
     pub fn write_head(&self, stored: &Stored, out: &mut Vec<u8>) {
         let status = self.status(stored);
         match self {
@@ -130,6 +131,7 @@ impl Answer {
         let fields = &stored.head.fields;
         // What a whole response carried without meaning would mean something here.
         let says_which = |name: &str| name.eq_ignore_ascii_case("content-range");
+        let of_the_whole = |name: &str| says_which(name) || is_digest_of_content(name);
         match self {
             Self::Whole | Self::Head => {
                 fields.write_to(out);
@@ -139,17 +141,21 @@ impl Answer {
                 write_fields(fields, out, |name| !says_which(name) && !is_known_to_the_client(name, fields))
             }
             Self::Part { range, brief } => {
-                write_fields(fields, out, |name| !(says_which(name) || *brief && is_known_to_the_client(name, fields)));
+                write_fields(fields, out, |name| {
+                    !(of_the_whole(name) || *brief && is_known_to_the_client(name, fields))
+                });
                 write_content_range(range, stored.body.complete(), out);
                 framing::write_field(exactly(range.end - range.start), out);
             }
             Self::Parts(parts) => {
-                write_fields(fields, out, |name| !says_which(name) && !name.eq_ignore_ascii_case("content-type"));
+                write_fields(fields, out, |name| !of_the_whole(name) && !name.eq_ignore_ascii_case("content-type"));
                 // Writing to a vector does not fail.
                 let _ = write!(out, "Content-Type: multipart/byteranges; boundary={}\r\n", parts.boundary);
                 framing::write_field(exactly(parts.length), out);
             }
             Self::Unsatisfiable => {
+                // The age that follows is that of what was found too short; and a 4xx has a date (RFC 9110 §6.6.1).
+                write_fields(fields, out, |name| name.eq_ignore_ascii_case("date"));
                 let _ = write!(out, "Content-Range: bytes */{}\r\n", stored.body.complete().unwrap_or_default());
                 framing::write_field(BodyLength::Empty, out);
             }

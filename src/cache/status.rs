@@ -4,6 +4,7 @@
 //! Cache-Status: milestone4; hit; ttl=57
 //! Cache-Status: milestone4; fwd=uri-miss; fwd-status=200; ttl=60; stored
 //! Cache-Status: milestone4; fwd=stale; fwd-status=304; ttl=60; collapsed
+//! Cache-Status: milestone4; fwd=uri-miss; fwd-status=200; collapsed=?0
 //! ```
 //!
 //! Not for answers of our own that no stored response stands behind, such as a 502 (§2). What caches nearer to the origin
@@ -63,8 +64,8 @@ pub enum Origin {
         status: Option<u16>,
         /// The answer is stored now.
         stored: bool,
-        /// It was another one's request that the backend saw.
-        collapsed: bool,
+        /// It waited for another one's request, and got that one's answer, or had to ask itself (§2.6).
+        collapsed: Option<bool>,
     },
 }
 
@@ -95,8 +96,10 @@ impl CacheStatus<'_> {
                 if stored {
                     out.put_slice(b"; stored");
                 }
-                if collapsed {
-                    out.put_slice(b"; collapsed");
+                match collapsed {
+                    Some(true) => out.put_slice(b"; collapsed"),
+                    Some(false) => out.put_slice(b"; collapsed=?0"),
+                    None => {}
                 }
             }
         }
@@ -167,15 +170,21 @@ mod tests {
             (Origin::Hit, Some(0), None, "p; hit; ttl=0"),
             (Origin::Hit, Some(-30), None, "p; hit; ttl=-30"),
             (Origin::Hit, Some(-2_147_483_648), Some("http://a/"), "p; hit; ttl=-2147483648; key=\"http://a/\""),
-            (forwarded(Forward::UriMiss, None, false, false), None, None, "p; fwd=uri-miss"),
+            (forwarded(Forward::UriMiss, None, false, None), None, None, "p; fwd=uri-miss"),
             (
-                forwarded(Forward::UriMiss, Some(200), true, false),
+                forwarded(Forward::UriMiss, Some(200), false, Some(false)),
+                None,
+                None,
+                "p; fwd=uri-miss; fwd-status=200; collapsed=?0",
+            ),
+            (
+                forwarded(Forward::UriMiss, Some(200), true, None),
                 Some(60),
                 None,
                 "p; fwd=uri-miss; fwd-status=200; stored; ttl=60",
             ),
             (
-                forwarded(Forward::Stale, Some(304), true, true),
+                forwarded(Forward::Stale, Some(304), true, Some(true)),
                 None,
                 Some("http://a/?\"\\\u{fc}"),
                 "p; fwd=stale; fwd-status=304; stored; collapsed; key=\"http://a/?\\\"\\\\??\"",

@@ -13,7 +13,7 @@ use super::{
     date::date_of,
     entry::storable_fields,
     may_store,
-    range::{Ranges, Selected},
+    range::{Ranges, Selected, if_range_holds},
     validators::{EntityTag, strong_last_modified},
 };
 use crate::{
@@ -40,8 +40,29 @@ pub fn conditional<S: Borrow<Stored>>(request: &RequestHead, stored: &[S]) -> Re
     request.fields.retain(|name, _| !REPLACED.iter().any(|replaced| name.eq_ignore_ascii_case(replaced)));
     let ranged = request.fields.contains("range");
     let nominated = stored.iter().map(Borrow::borrow).filter(|stored| could_answer(&request, stored));
-    let mut list = Vec::new();
-    for tag in nominated.filter_map(|stored| EntityTag::of(&stored.head.fields)) {
+    let nominated: Vec<&Stored> = nominated.collect();
+    let list = list_of_tags(&nominated);
+    if !list.is_empty() {
+        request.fields.push("If-None-Match", &list);
+    }
+    // A date can only be that of one response. For a part it would only be useful where there is no tag (§4.3.1).
+    let modified = match nominated[..] {
+        [only] if list.is_empty() || !ranged => only.head.fields.get("last-modified"),
+        _ => None,
+    };
+    if let Some(modified) = modified {
+        request.fields.push("If-Modified-Since", modified);
+    }
+    request
+}
+
+/// The tags of `nominated`, each once, as many as there is room for.
+fn list_of_tags(nominated: &[&Stored]) -> Vec<u8> {
+    let (mut list, mut listed) = (Vec::new(), Vec::new());
+    for tag in nominated.iter().filter_map(|stored| EntityTag::of(&stored.head.fields)) {
+        if listed.contains(&tag) {
+            continue;
+        }
         let start = list.len();
         if start > 0 {
             list.extend_from_slice(b", ");
@@ -51,40 +72,30 @@ pub fn conditional<S: Borrow<Stored>>(request: &RequestHead, stored: &[S]) -> Re
             list.truncate(start);
             break;
         }
+        listed.push(tag);
     }
-    if !list.is_empty() {
-        request.fields.push("If-None-Match", &list);
-    }
-    // A date can only be that of one response. For a part it would only be useful where there is no tag (§4.3.1).
-    let modified = match stored {
-        [only] if (list.is_empty() || !ranged) && could_answer(&request, only.borrow()) => {
-            only.borrow().head.fields.get("last-modified")
-        }
-        _ => None,
-    };
-    if let Some(modified) = modified {
-        request.fields.push("If-Modified-Since", modified);
-    }
-    request
+    list
 }
 
 /// Whether the response would do if it were valid. A part that does not have what is asked for must not be nominated: a 304
 /// would leave us with nothing to send (RFC 9111 §4.3.2).
 fn could_answer(request: &RequestHead, stored: &Stored) -> bool {
     let selects = |ranges: Ranges| matches!(ranges.select(&stored.body), Selected::One(_) | Selected::Many(_));
-    stored.body.is_whole() || Ranges::of(request).is_some_and(selects)
+    // Any time will do for the century of a date with two digits: nearly now.
+    let wants_a_part = || if_range_holds(request, stored, stored.date) && Ranges::of(request).is_some_and(selects);
+    stored.body.is_whole() || wants_a_part()
 }
 
 /// Whether there is anything to validate a response by.
 #[must_use]
 pub fn has_validator(stored: &Stored) -> bool {
-    EntityTag::of(&stored.head.fields).is_some() || stored.head.fields.contains("last-modified")
+    has_tag(stored) || stored.head.fields.contains("last-modified")
 }
 
-/// Whether a date is all there is to validate a response by.
+/// Whether a response can be told from others by a tag: whether it can be asked about beside others.
 #[must_use]
-pub fn has_only_a_date(stored: &Stored) -> bool {
-    EntityTag::of(&stored.head.fields).is_none() && stored.head.fields.contains("last-modified")
+pub fn has_tag(stored: &Stored) -> bool {
+    EntityTag::of(&stored.head.fields).is_some()
 }
 
 /// Fields that say for which URI a request is: the last three only if a gateway that is trusted has written them.
@@ -122,7 +133,7 @@ pub enum Confirmed {
 ///
 /// | the 304 has | of the responses that match the request, it is about |
 /// |---|---|
-/// | a strong tag, or a strong date | all that have the same, and no other tag |
+/// | a strong tag, or a date that is strong for what is stored | all that have the same, and no other tag |
 /// | a weak one | the most recent that has the same |
 /// | neither | the only one that was nominated, whatever it has |
 ///
@@ -142,21 +153,51 @@ pub fn confirmed<S: Borrow<Stored>>(
     if theirs.tag.is_none() && theirs.modified.is_none() {
         return if initial == [0] && others.is_empty() { Confirmed::These(initial) } else { Confirmed::Nothing };
     }
-    let select = |places: Vec<usize>| {
-        let selected = |at: &usize| theirs.select(&Validators::of(&of(*at).head.fields, now));
-        let mut places: Vec<usize> = places.into_iter().filter(selected).collect();
+    let select = |places: &[usize], strength: Strength| {
+        let names = |at: &usize| theirs.names(&Validators::of(&of(*at).head.fields, now)) == Some(strength);
+        let mut places: Vec<usize> = places.iter().copied().filter(names).collect();
         places.sort_by_key(|at| std::cmp::Reverse(of(*at).date));
         places
     };
-    let mut these = select(initial);
-    if !theirs.is_strong() {
-        these.truncate(1);
+    let strongly = select(&initial, Strength::Strong);
+    if !strongly.is_empty() {
+        return Confirmed::These(strongly);
     }
-    match these.is_empty() {
-        false => Confirmed::These(these),
-        // Only a tag names one of several; a date was sent for one alone.
-        true if theirs.tag.is_some() => select(others).first().map_or(Confirmed::Nothing, |at| Confirmed::Another(*at)),
-        true => Confirmed::Nothing,
+    if let Some(at) = select(&initial, Strength::Weak).first() {
+        return Confirmed::These(vec![*at]);
+    }
+    // Only a tag names one of several; a date was sent for one alone.
+    let others = if theirs.tag.is_some() { &others[..] } else { &[] };
+    let mut named = [Strength::Strong, Strength::Weak].into_iter().flat_map(|strength| select(others, strength));
+    named.next().map_or(Confirmed::Nothing, Confirmed::Another)
+}
+
+/// Which of `stored`, all that there is for the URI, a 304 to the client's own conditions is about. As [`confirmed`], but
+/// without a validator it is about nothing that has one (§4.3.4), and about a response without one only if that is known
+/// to be no older than what the client has: it was made after the date since which nothing has changed.
+#[must_use]
+pub fn confirmed_beside<S: Borrow<Stored>>(
+    answer: &ResponseHead,
+    request: &RequestHead,
+    stored: &[S],
+    now: SystemTime,
+) -> Vec<usize> {
+    let theirs = Validators::of(&answer.fields, now);
+    if theirs.tag.is_some() || theirs.modified.is_some() {
+        return match confirmed(answer, request, stored, now) {
+            Confirmed::These(places) => places,
+            Confirmed::Another(_) | Confirmed::Nothing => Vec::new(),
+        };
+    }
+    let of = |at: usize| -> &Stored { stored[at].borrow() };
+    let initial: Vec<usize> = (0..stored.len()).filter(|at| of(*at).selecting.matches(&request.fields)).collect();
+    let unchanged_since = || match request.fields.contains("if-none-match") {
+        true => None,
+        false => date_of(&request.fields, "if-modified-since", now),
+    };
+    match initial[..] {
+        [at] if !has_validator(of(at)) && unchanged_since().is_some_and(|since| since <= of(at).date) => vec![at],
+        _ => Vec::new(),
     }
 }
 
@@ -169,6 +210,13 @@ struct Validators<'a> {
     settled: bool,
 }
 
+/// How sure it is that a 304 means a stored response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Strength {
+    Strong,
+    Weak,
+}
+
 impl<'a> Validators<'a> {
     fn of(fields: &'a Fields, now: SystemTime) -> Self {
         Self {
@@ -178,18 +226,18 @@ impl<'a> Validators<'a> {
         }
     }
 
-    fn is_strong(&self) -> bool {
-        self.tag.map_or(self.settled, |tag| !tag.is_weak())
-    }
-
     /// Whether a 304 with these is about a stored response with those. Where both have a tag, it decides: two versions of
-    /// the same second differ in nothing else.
-    fn select(&self, stored: &Self) -> bool {
+    /// the same second differ in nothing else. How strong a date is, the stored response says: it was compared with a
+    /// stored one (RFC 9110 §8.8.2.2). A strong tag that is not ours is not made up for by a weak date.
+    fn names(&self, stored: &Self) -> Option<Strength> {
+        let is_strong = |tag: EntityTag<'_>| !tag.is_weak();
         match (self.tag, stored.tag) {
-            (Some(theirs), Some(ours)) if theirs.is_weak() => theirs.is_weakly(ours),
-            (Some(theirs), Some(ours)) => theirs.is_strongly(ours),
-            _ if self.settled => stored.settled && self.modified == stored.modified,
-            _ => self.modified.is_some() && self.modified == stored.modified,
+            (Some(theirs), Some(ours)) if is_strong(theirs) => theirs.is_strongly(ours).then_some(Strength::Strong),
+            (Some(theirs), Some(ours)) => theirs.is_weakly(ours).then_some(Strength::Weak),
+            _ if self.modified.is_none() || self.modified != stored.modified => None,
+            _ if stored.settled => Some(Strength::Strong),
+            _ if self.tag.is_some_and(is_strong) => None,
+            _ => Some(Strength::Weak),
         }
     }
 }
@@ -294,9 +342,13 @@ pub enum HeadSays {
     Changed,
 }
 
-/// Compares a stored response with a 200 to `HEAD`: every validator that came, and the length if it came, have to agree.
+/// Compares a stored response with a 200 to `HEAD`: every validator that came, and the length if it came, have to agree. A
+/// stored redirect or error is not what a 200 is about.
 #[must_use]
 pub fn head_says(answer: &ResponseHead, stored: &Stored) -> HeadSays {
+    if stored.head.status != answer.status {
+        return HeadSays::Changed;
+    }
     let same = |name: &str| {
         let mut theirs = answer.fields.get_all(name).peekable();
         theirs.peek().is_none() || theirs.eq(stored.head.fields.get_all(name))

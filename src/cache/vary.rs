@@ -56,13 +56,15 @@ const LISTS: &[&str] = &[
     "accept-language",
     "cache-control",
     "expect",
-    "forwarded",
     "if-match",
     "if-none-match",
     "prefer",
     "via",
-    "x-forwarded-for",
 ];
+
+/// Fields that the proxy writes itself, each time for the client that it has before it: what a request has there is not
+/// what the backend saw, so that nothing is known to match. (What else it writes is the same for all, or in the key.)
+const WRITTEN_FOR_EACH_CLIENT: &[&str] = &["forwarded", "x-forwarded-for"];
 
 /// Lists whose members ignore case: content codings, language tags, charsets (RFC 9110 §12.5.2 to §12.5.4).
 const CASELESS: &[&str] = &["accept-charset", "accept-encoding", "accept-language"];
@@ -102,7 +104,8 @@ pub enum Selecting {
     /// No `Vary`: every request for the URI.
     #[default]
     Everything,
-    /// `Vary: *`, or more names than [`MAX_NAMES`]: no request, ever. The response may still be validated.
+    /// `Vary: *`, more names than [`MAX_NAMES`], or one that says who the client is: no request, ever. The response may still
+    /// be validated.
     Nothing,
     /// Requests that match in these fields.
     Fields(Box<[Selector]>),
@@ -129,6 +132,9 @@ impl Selecting {
                 return Self::Nothing;
             }
             let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+            if WRITTEN_FOR_EACH_CLIENT.contains(&&*name) {
+                return Self::Nothing;
+            }
             if selectors.iter().all(|selector| *selector.name != *name) {
                 selectors.push(Selector::of(name, request));
             }

@@ -1,6 +1,6 @@
 //! What belongs to one hop and what to the whole way (RFC 9110 §7.6.1, §6.5.1).
 
-use super::{Fields, Method, RequestHead, Version};
+use super::{Fields, Method, RequestHead, Version, framing};
 
 /// Whether a field may be forwarded, with what `Connection` lists taken into account.
 ///
@@ -21,8 +21,7 @@ impl<'a> HopByHop<'a> {
     /// Reads the `Connection` lines once.
     #[must_use]
     pub fn of(fields: &'a Fields) -> Self {
-        let usual = |option: &[u8]| option.eq_ignore_ascii_case(b"close") || is_hop_by_hop(option);
-        Self { fields, listed: !fields.tokens("connection").all(usual) }
+        Self { fields, listed: !fields.tokens("connection").all(is_usual) }
     }
 
     /// Whether the field named so has to be removed before forwarding.
@@ -37,6 +36,27 @@ impl<'a> HopByHop<'a> {
         !name.eq_ignore_ascii_case(b"host")
             && self.fields.tokens("connection").any(|option| option.eq_ignore_ascii_case(name))
     }
+}
+
+/// Takes out what `Connection` lists besides the usual options, and what it says of them: fields that no hop but this one
+/// will see, so that nothing is concluded from them about what the next hop answers. Those that frame the message stay.
+pub fn remove_listed(fields: &mut Fields) {
+    let hop = HopByHop::of(fields);
+    if !hop.listed {
+        return;
+    }
+    let goes = |name: &str| hop.lists(name.as_bytes()) && !is_hop_by_hop(name.as_bytes()) && !framing::is_framing(name);
+    let mut kept: Fields =
+        fields.iter().filter(|(name, _)| !(name.eq_ignore_ascii_case("connection") || goes(name))).collect();
+    for option in fields.tokens("connection").filter(|option| is_usual(option)) {
+        kept.push("Connection", option);
+    }
+    *fields = kept;
+}
+
+/// Options that are fields of one hop anyway, or no fields.
+fn is_usual(option: &[u8]) -> bool {
+    option.eq_ignore_ascii_case(b"close") || is_hop_by_hop(option)
 }
 
 /// Fields that every intermediary removes, listed in `Connection` or not.
@@ -127,11 +147,11 @@ pub fn max_forwards(head: &RequestHead) -> Option<u64> {
     if !matches!(head.method, Method::Trace | Method::Options) {
         return None;
     }
-    let digits = head.fields.get("max-forwards")?;
-    if !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(digits).ok()?.parse().ok()
+    let digits = head.fields.get("max-forwards").filter(|digits| !digits.is_empty())?;
+    // More than we can count is as much as we can: "the recipient's maximum supported value".
+    digits.iter().try_fold(0u64, |number, byte| {
+        byte.is_ascii_digit().then(|| number.saturating_mul(10).saturating_add(u64::from(byte - b'0')))
+    })
 }
 
 /// Whether the client waits for 100 (Continue) before it sends its content (RFC 9110 §10.1.1). HTTP/1.0 knows no interim
@@ -199,6 +219,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_listed_is_taken_out_with_its_name() {
+        for (before, after) in [
+            (
+                &[("Connection", "close, TE"), ("TE", "trailers")][..],
+                &[("Connection", "close, TE"), ("TE", "trailers")][..],
+            ),
+            (
+                &[("Host", "a"), ("connection", "X-A, Upgrade, x-b"), ("x-a", "1"), ("X-C", "1"), ("Upgrade", "x")],
+                &[("Host", "a"), ("X-C", "1"), ("Upgrade", "x"), ("Connection", "Upgrade")],
+            ),
+            (
+                &[
+                    ("Connection", "Host, Content-Length, Cookie"),
+                    ("Host", "a"),
+                    ("Content-Length", "0"),
+                    ("Cookie", "b"),
+                ],
+                &[("Host", "a"), ("Content-Length", "0")],
+            ),
+        ] {
+            let mut found = fields(before);
+            remove_listed(&mut found);
+            assert_eq!(found, fields(after), "{before:?}");
+        }
+    }
+
+    #[test]
     fn what_comes_too_late_in_a_trailer() {
         for name in
             ["Content-Length", "transfer-encoding", "HOST", "Authorization", "Set-Cookie", "X-Forwarded-For", "TE"]
@@ -246,6 +293,8 @@ mod tests {
         for (method, value, left) in [
             (Method::Options, "0", Some(0)),
             (Method::Trace, "10", Some(10)),
+            (Method::Trace, "18446744073709551615", Some(u64::MAX)),
+            (Method::Trace, "99999999999999999999", Some(u64::MAX)),
             (Method::Get, "0", None),
             (Method::Trace, "-1", None),
             (Method::Trace, "+1", None),

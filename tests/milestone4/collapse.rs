@@ -20,6 +20,9 @@ from_milestone4! {
     a_leader_that_dies_is_replaced,
     a_leaders_client_may_leave,
     followers_go_alone_after_a_while,
+    a_follower_that_has_the_new_version_is_told_so,
+    a_304_for_one_releases_all,
+    a_304_from_before_a_change_is_not_stored,
 }
 
 /// So many at once.
@@ -159,4 +162,96 @@ fn followers_go_alone_after_a_while(milestone: &Milestone) {
     upstream.send(ok("Cache-Control: max-age=100\r\n", "x"));
     wait_until("an answer", || clients.iter().any(|client| !client.is_quiet()));
     assert_eq!(Conn::open(proxy.address()).ask(&get("/a")).body, b"x");
+}
+
+/// RFC 9110 §13.2.1: what a client has is compared with what it would get, whoever has asked for that.
+fn a_follower_that_has_the_new_version_is_told_so(milestone: &Milestone) {
+    let (backend, incoming) = Backend::by_hand();
+    let proxy = milestone.start(&[&backend], &["--workers", "1", "--cache-wait", "1m"]);
+    let mut leader = Conn::open(proxy.address());
+    leader.send(get("/a"));
+    let mut upstream = incoming.accept();
+    upstream.read_head();
+    upstream.send(ok("Cache-Control: max-age=5\r\nAge: 5\r\nETag: \"1\"\r\n", "old"));
+    assert_eq!(leader.response("GET").body, b"old");
+    leader.send(get("/a"));
+    upstream.read_head();
+    let mut followers: Vec<Conn> = ["\"2\"", "\"1\""]
+        .map(|tag| {
+            let mut follower = Conn::open(proxy.address());
+            follower.send(crate::get_with("/a", &format!("If-None-Match: {tag}\r\n")));
+            follower
+        })
+        .into();
+    // Answered behind them on the same worker: they have been heard.
+    assert_eq!(
+        Conn::open(proxy.address()).ask(&crate::get_with("/b", "Cache-Control: only-if-cached\r\n")).status(),
+        504
+    );
+    upstream.send("HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nETag: \"2\"\r\nContent-Length: 3\r\n\r\nn");
+    // Before the rest of it is there.
+    let known = followers[0].response("GET");
+    assert_eq!((known.status(), known.field("etag"), known.body.len()), (304, Some("\"2\""), 0), "{known:?}");
+    assert!(known.field("cache-status").is_some_and(|status| status.contains("; collapsed")), "{known:?}");
+    upstream.send("ew");
+    for client in [&mut leader, &mut followers[1]] {
+        let got = client.response("GET");
+        assert_eq!((got.status(), got.body.as_slice()), (200, &b"new"[..]));
+    }
+    assert_eq!(backend.connections(), 1);
+}
+
+/// A 304 may forbid what was stored until then: nobody waits for the next one in turn.
+fn a_304_for_one_releases_all(milestone: &Milestone) {
+    let (backend, incoming) = Backend::by_hand();
+    let proxy = milestone.start(&[&backend], &["--workers", "1", "--cache-wait", "1m"]);
+    let mut leader = Conn::open(proxy.address());
+    leader.send(get("/a"));
+    let mut upstream = incoming.accept();
+    upstream.read_head();
+    upstream.send(ok("Cache-Control: max-age=5\r\nAge: 5\r\nETag: \"1\"\r\n", "old"));
+    assert_eq!(leader.response("GET").body, b"old");
+    leader.send(get("/a"));
+    upstream.read_head();
+    let mut followers: Vec<Conn> = (0..3).map(|_| Conn::open(proxy.address())).collect();
+    followers.iter_mut().for_each(|follower| follower.send(get("/a")));
+    // Answered behind them on the same worker: they have been heard.
+    let only = crate::get_with("/b", "Cache-Control: only-if-cached\r\n");
+    assert_eq!(Conn::open(proxy.address()).ask(&only).status(), 504);
+    upstream.send("HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\nCache-Control: no-store, max-age=100\r\n\r\n");
+    assert_eq!(leader.response("GET").body, b"old");
+    // All of them, before any is answered.
+    let mut upstreams = [upstream, incoming.accept(), incoming.accept()];
+    upstreams.iter_mut().for_each(|upstream| drop(upstream.read_head()));
+    upstreams.iter_mut().for_each(|upstream| upstream.send(ok("Cache-Control: no-store\r\n", "new")));
+    for follower in &mut followers {
+        let got = follower.response("GET");
+        // RFC 9211 §2.6: they waited, and had to ask themselves.
+        let in_vain = "socket-patterns; fwd=stale; fwd-status=200; collapsed=?0";
+        assert_eq!((got.body.as_slice(), got.field("cache-status")), (&b"new"[..], Some(in_vain)));
+    }
+}
+
+/// RFC 9111 §4.4: what an unsafe request has made untrue does not come back as another request's variant.
+fn a_304_from_before_a_change_is_not_stored(milestone: &Milestone) {
+    let (backend, incoming) = Backend::by_hand();
+    let proxy = milestone.start(&[&backend], &["--workers", "1"]);
+    let mut one = Conn::open(proxy.address());
+    one.send(crate::get_with("/a", "Foo: 1\r\n"));
+    let mut upstream = incoming.accept();
+    upstream.read_head();
+    upstream.send(ok("Cache-Control: max-age=100\r\nVary: Foo\r\nETag: \"1\"\r\n", "old"));
+    assert_eq!(one.response("GET").body, b"old");
+    let mut two = Conn::open(proxy.address());
+    two.send(crate::get_with("/a", "Foo: 2\r\n"));
+    assert!(upstream.read_head().contains(&"If-None-Match: \"1\"".to_owned()));
+    one.send("POST /a HTTP/1.1\r\nHost: test\r\nContent-Length: 0\r\n\r\n");
+    let mut other = incoming.accept();
+    other.read_head();
+    other.send(ok("", "done"));
+    assert_eq!(one.response("POST").body, b"done");
+    upstream.send("HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\nVary: Foo\r\nCache-Control: max-age=100\r\n\r\n");
+    assert_eq!(two.response("GET").body, b"old");
+    let only = crate::get_with("/a", "Foo: 2\r\nCache-Control: only-if-cached\r\n");
+    assert_eq!(two.ask(&only).status(), 504);
 }

@@ -17,6 +17,9 @@ from_milestone4! {
     ten_thousand_variants_are_bounded,
     what_is_not_in_the_key_does_not_get_to_the_backend,
     the_scheme_is_that_of_a_trusted_gateway,
+    what_the_backend_did_not_see_selects_nothing,
+    who_the_client_is_selects_nothing,
+    what_a_client_lists_takes_no_condition_of_ours_away,
     another_spelling_is_another_entry,
     the_same_resource_in_both_forms,
     content_of_a_get_is_not_ignored,
@@ -222,6 +225,60 @@ fn the_scheme_is_that_of_a_trusted_gateway(milestone: &Milestone) {
         assert_eq!(client.ask(&get_with("/stale", "X-Forwarded-Proto: https\r\n")).body, b"https test");
     }
     assert_eq!(backend.wait_for_request(6).field("x-forwarded-proto"), Some("https"));
+}
+
+/// A field that `Connection` lists is not passed on: the answer to a request without it is not that for one with it.
+fn what_the_backend_did_not_see_selects_nothing(milestone: &Milestone) {
+    let backend = Backend::start(|mut served| {
+        while let Some(request) = served.request() {
+            let said = request.field("cookie").unwrap_or("nobody");
+            served.conn.send(ok("Cache-Control: max-age=100\r\nVary: Cookie\r\n", said));
+        }
+    });
+    let proxy = milestone.start(&[&backend], &["--workers", "1"]);
+    let mut client = Conn::open(proxy.address());
+    let mut ask = |lines: &str| String::from_utf8(client.ask(&get_with("/a", lines)).body).unwrap();
+    assert_eq!(ask("Cookie: me\r\nConnection: cookie\r\n"), "nobody");
+    assert_eq!(ask("Cookie: me\r\n"), "me");
+    assert_eq!(ask("Cookie: you\r\nConnection: keep-alive, Cookie\r\n"), "nobody");
+    assert_eq!(backend.requests().len(), 2);
+}
+
+/// Who the client is, the proxy says itself: two that say nothing of it are not the same for the backend.
+fn who_the_client_is_selects_nothing(milestone: &Milestone) {
+    use std::net::Ipv4Addr;
+    let backend = Backend::start(|mut served| {
+        while let Some(request) = served.request() {
+            let said = request.field("x-forwarded-for").unwrap();
+            served.conn.send(ok("Cache-Control: max-age=100\r\nVary: X-Forwarded-For\r\n", said));
+        }
+    });
+    let proxy = milestone.start(&[&backend], &["--workers", "1"]);
+    for last in [1, 2, 1] {
+        let mut client = Conn::open_from(Ipv4Addr::new(127, 0, 0, last), proxy.address());
+        assert_eq!(client.ask(&get("/a")).body, format!("127.0.0.{last}").as_bytes());
+    }
+}
+
+/// Nor are our own conditions taken away by a client that lists their names.
+fn what_a_client_lists_takes_no_condition_of_ours_away(milestone: &Milestone) {
+    Stage::new(milestone, &[]).play(&[(
+        "",
+        &[
+            Step {
+                backend: &["HTTP/1.1 200 OK\r\nETag: \"a\"\r\nCache-Control: no-cache\r\nContent-Length: 1\r\n\r\nx"],
+                body: "x",
+                ..MISS
+            },
+            Step {
+                fields: "Connection: If-None-Match\r\n",
+                backend: &["HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n"],
+                asked: &["If-None-Match: \"a\""],
+                body: "x",
+                ..MISS
+            },
+        ],
+    )]);
 }
 
 fn another_spelling_is_another_entry(milestone: &Milestone) {

@@ -11,6 +11,7 @@ from_milestone4! {
     parts_are_stored_and_put_together,
     parts_that_are_not_to_be_trusted,
     a_part_is_validated,
+    parts_have_the_fields_of_all_of_them,
 }
 
 const WHOLE: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nETag: \"a\"\r\nContent-Type: a/b\r\n\
@@ -49,7 +50,12 @@ fn parts_of_what_is_stored(milestone: &Milestone) {
                 hit("Range: bytes=8-\r\n", "89", &["Content-Range: bytes 8-9/10"]),
                 hit("Range: bytes=-1\r\n", "9", &["Content-Range: bytes 9-9/10", "ETag: \"a\""]),
                 hit("Range: bytes=5-99\r\n", "56789", &["Content-Range: bytes 5-9/10"]),
-                Step { fields: "Range: bytes=10-\r\n", status: 416, got: &["Content-Range: bytes */10"], ..HIT },
+                Step {
+                    fields: "Range: bytes=10-\r\n",
+                    status: 416,
+                    got: &["Content-Range: bytes */10", "Date", "Age"],
+                    ..HIT
+                },
             ],
         ),
         (
@@ -227,6 +233,54 @@ fn a_part_is_validated(milestone: &Milestone) {
                 part("Range: bytes=0-4\r\n", &[STALE_PART], "01234"),
                 asking(get("", &[NEW], "new"), &["!If-None-Match"]),
                 Step { body: "new", ..HIT },
+            ],
+        ),
+    ]);
+}
+
+/// RFC 9111 §3.4, RFC 9110 §15.3.7: to a client that names what it has, a part comes without what describes it.
+fn parts_have_the_fields_of_all_of_them(milestone: &Milestone) {
+    const DESCRIBED: &str = "HTTP/1.1 206 Partial Content\r\nCache-Control: max-age=100\r\nETag: \"a\"\r\nContent-Type: a/b\r\n\
+                             X: 1\r\nX-Old: 1\r\nContent-Range: bytes 0-4/10\r\nContent-Length: 5\r\n\r\n01234";
+    const FIRST: &str = "HTTP/1.1 206 Partial Content\r\nCache-Control: max-age=100\r\nETag: \"a\"\r\nContent-Type: a/b\r\n\
+                         Content-Range: bytes 0-0/10\r\nContent-Length: 1\r\n\r\n0";
+    const VALIDATED: &str = "HTTP/1.1 206 Partial Content\r\nCache-Control: no-cache\r\nETag: \"a\"\r\n\
+                             Content-Range: bytes 0-4/10\r\nContent-Length: 5\r\n\r\n01234";
+    const SILENT: &str = "HTTP/1.1 206 Partial Content\r\nLast-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\nETag: \"a\"\r\n\
+                          Content-Range: bytes 3-9/10\r\nContent-Length: 7\r\n\r\n3456789";
+    const SAME: &str = "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\r\n";
+    Stage::new(milestone, &[]).play(&[
+        (
+            "the whole",
+            &[
+                part("Range: bytes=0-4\r\n", &[DESCRIBED], "01234"),
+                part("Range: bytes=3-9\r\nIf-Range: \"a\"\r\n", &[REST], "3456789"),
+                Step { body: "0123456789", got: &["X: 2", "X-Old: 1", "Content-Type: a/b"], ..HIT },
+                hit("Range: bytes=4-6\r\n", "456", &["X: 2", "X-Old: 1", "Content-Type: a/b"]),
+            ],
+        ),
+        (
+            "a part without a description is not for others",
+            &[
+                part("Range: bytes=3-9\r\nIf-Range: \"a\"\r\n", &[REST], "3456789"),
+                part("Range: bytes=3-9\r\n", &[REST], "3456789"),
+                hit("Range: bytes=3-9\r\n", "3456789", &["X: 2"]),
+            ],
+        ),
+        (
+            "nor where there is a gap between it and what is stored",
+            &[
+                part("Range: bytes=0-0\r\n", &[FIRST], "0"),
+                part("Range: bytes=3-9\r\nIf-Range: \"a\"\r\n", &[REST], "3456789"),
+                hit("Range: bytes=0-0\r\n", "0", &["Content-Type: a/b"]),
+            ],
+        ),
+        (
+            "directives",
+            &[
+                part("Range: bytes=0-4\r\n", &[VALIDATED], "01234"),
+                part("Range: bytes=3-9\r\n", &[SILENT], "3456789"),
+                asking(get("", &[SAME], "0123456789"), &["If-None-Match: \"a\""]),
             ],
         ),
     ]);

@@ -488,6 +488,11 @@ fn cache_status_tells_what_happened(milestone: &Milestone) {
     assert!(ttl.and_then(|ttl| ttl.parse::<i32>().ok()).is_some_and(|ttl| (60..=90).contains(&ttl)), "{hit}");
     let asked = status(world.ask("GET", "/a?b\\c", "Cache-Control: no-cache\r\n"));
     assert_eq!(asked, format!("socket-patterns; fwd=request; fwd-status=200; {key}"));
+    // §2.2: the most specific reason.
+    world.say("/c", response(200, "Cache-Control: max-age=10\r\nAge: 10\r\nETag: \"v\"\r\n", "x"));
+    world.get("/c");
+    let stale = status(world.ask("GET", "/c", "Cache-Control: no-cache\r\n"));
+    assert_eq!(stale, "socket-patterns; fwd=stale; fwd-status=404; key=\"http://test/c\"");
     world.say("/b", response(200, "", "x"));
     let post = status(world.ask("POST", "/b", "Content-Length: 0\r\n"));
     assert_eq!(post, "socket-patterns; fwd=method; fwd-status=200; key=\"http://test/b\"");

@@ -13,6 +13,7 @@ from_milestone4! {
     a_stale_response_is_validated_and_freshened,
     what_is_cut_short_is_not_stored,
     a_body_over_the_limit_streams_through_and_is_not_stored,
+    what_is_too_large_supersedes_what_is_stored,
     a_stale_response_stands_in_for_a_dead_backend,
     stale_while_revalidate_answers_first_and_asks_afterwards,
     stale_while_revalidate_asks_whatever_the_client_wanted,
@@ -117,8 +118,42 @@ fn a_body_over_the_limit_streams_through_and_is_not_stored(milestone: &Milestone
     }
 }
 
+/// That the new one is not stored makes the old one no truer.
+fn what_is_too_large_supersedes_what_is_stored(milestone: &Milestone) {
+    for chunked in [false, true] {
+        let backend = Backend::start(move |mut served| {
+            let large = "x".repeat(70_000);
+            while let Some(request) = served.request() {
+                let validated = request.field("cache-control").is_some();
+                let fields = "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nTransfer-Encoding: chunked\r\n\r\n";
+                let _ = match (validated, chunked) {
+                    (false, _) => served.conn.try_send(ok("Cache-Control: max-age=100\r\n", "small")),
+                    (true, false) => served.conn.try_send(ok("Cache-Control: max-age=100\r\n", &large)),
+                    (true, true) => {
+                        let body = crate::support::wire::chunked(large.as_bytes(), 10_000, "");
+                        served.conn.try_send([fields.as_bytes(), body.as_ref()].concat())
+                    }
+                };
+            }
+        });
+        let proxy = milestone.start(&[&backend], &["--cache-max-object", "64k", "--workers", "1"]);
+        let mut client = Conn::open(proxy.address());
+        assert_eq!(client.ask(&get("/a")).body, b"small");
+        assert_eq!(client.ask(&get_with("/a", "Cache-Control: no-cache\r\n")).body.len(), 70_000);
+        client.ask(&get("/a"));
+        assert_eq!(backend.requests().len(), 3, "chunked: {chunked}");
+    }
+}
+
 fn a_stale_response_stands_in_for_a_dead_backend(milestone: &Milestone) {
-    for failing in ["", "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"] {
+    // RFC 9211 §2.1: where nothing came back, the stale response was used without going forward.
+    for (failing, status) in [
+        ("", "socket-patterns; hit; ttl="),
+        (
+            "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
+            "socket-patterns; fwd=stale; fwd-status=503; ttl=",
+        ),
+    ] {
         let backend = Backend::start(move |mut served| {
             let _ = served.request();
             if served.number == 0 {
@@ -131,6 +166,7 @@ fn a_stale_response_stands_in_for_a_dead_backend(milestone: &Milestone) {
         assert_eq!(Conn::open(proxy.address()).ask(&get("/a")).status(), 200);
         let stale = Conn::open(proxy.address()).ask(&get("/a"));
         assert_eq!((stale.status(), stale.body.as_slice()), (200, &b"content"[..]), "{failing:?}");
+        assert!(field(&stale, "cache-status").starts_with(status), "{stale:?}");
         assert_eq!(backend.requests().len(), 2);
     }
 }

@@ -8,12 +8,15 @@ use crate::{
 
 from_milestone4! {
     what_the_backend_is_asked,
+    a_date_of_the_same_second_validates,
     a_304_updates_what_is_stored,
     a_304_decides_how_long_it_lives_on,
     a_304_that_is_about_something_else,
     what_a_client_has_is_told_from_the_outcome,
+    a_304_to_the_client_is_news_for_the_cache_too,
     a_failing_validation,
     a_head_is_answered_from_a_get_and_freshens_it,
+    a_head_is_news_for_all_that_could_have_answered_it,
     conditions_on_a_fresh_response,
 }
 
@@ -96,6 +99,23 @@ fn what_the_backend_is_asked(milestone: &Milestone) {
     ]);
 }
 
+/// RFC 9110 §8.8.2.2: weak, since the page may have changed twice within that second; and good enough for a 304 (RFC 9111
+/// §4.3.4).
+fn a_date_of_the_same_second_validates(milestone: &Milestone) {
+    const JUST_MADE: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=5\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+                             Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 3\r\n\r\nold";
+    const SETTLED: &str = "HTTP/1.1 304 Not Modified\r\nLast-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+                           Cache-Control: max-age=2000000000\r\nDate: Sun, 06 Nov 1994 08:49:39 GMT\r\n\r\n";
+    Stage::new(milestone, &[]).play(&[(
+        "",
+        &[
+            get("", &[JUST_MADE], "old"),
+            asking(get("", &[SETTLED], "old"), &["If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT"]),
+            hit("old"),
+        ],
+    )]);
+}
+
 fn a_304_updates_what_is_stored(milestone: &Milestone) {
     const DESCRIBED: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=5\r\nAge: 5\r\nETag: \"a\"\r\nContent-Type: a/b\r\n\
                              X-Old: 1\r\nX-Both: 1\r\nX-Both: 2\r\nContent-Length: 3\r\n\r\nold";
@@ -111,14 +131,35 @@ fn a_304_updates_what_is_stored(milestone: &Milestone) {
         "ETag: \"a\"",
         "!X-Hop",
     ];
-    Stage::new(milestone, &[]).play(&[(
-        "fields",
-        &[
-            get("", &[DESCRIBED], "old"),
-            Step { got: UPDATED, ..get("", &[NEWS], "old") },
-            Step { got: UPDATED, ..hit("old") },
-        ],
-    )]);
+    const OPEN: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=5\r\nAge: 5\r\nETag: \"a\"\r\nX-Mine: 1\r\n\
+                        Content-Length: 3\r\n\r\nold";
+    const WITHHOLDS: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=5, private=\"x-mine\"\r\nAge: 5\r\nETag: \"a\"\r\n\
+                             X-Mine: 1\r\nContent-Length: 3\r\n\r\nold";
+    const MINE: &str = "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nX-Mine: 2\r\n\r\n";
+    const FROM_NOW_ON: &str = "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\n\
+                               Cache-Control: max-age=100, no-cache=\"X-Mine\"\r\n\r\n";
+    Stage::new(milestone, &[]).play(&[
+        (
+            "fields",
+            &[
+                get("", &[DESCRIBED], "old"),
+                Step { got: UPDATED, ..get("", &[NEWS], "old") },
+                Step { got: UPDATED, ..hit("old") },
+            ],
+        ),
+        (
+            "withheld from now on",
+            &[get("", &[OPEN], "old"), get("", &[FROM_NOW_ON], "old"), Step { got: &["!X-Mine"], ..hit("old") }],
+        ),
+        (
+            "withheld by what was said before",
+            &[
+                Step { got: &["X-Mine: 1"], ..get("", &[WITHHOLDS], "old") },
+                get("", &[MINE], "old"),
+                Step { got: &["!X-Mine"], ..hit("old") },
+            ],
+        ),
+    ]);
 }
 
 fn a_304_decides_how_long_it_lives_on(milestone: &Milestone) {
@@ -228,6 +269,50 @@ fn what_a_client_has_is_told_from_the_outcome(milestone: &Milestone) {
     ]);
 }
 
+/// Conditions that only the origin server may judge go there as they are, and so do those on what cannot be asked about.
+fn a_304_to_the_client_is_news_for_the_cache_too(milestone: &Milestone) {
+    const KNOWN: Step = Step { status: 304, ..MISS };
+    const BARE_AND_FRESH: &str = "HTTP/1.1 304 Not Modified\r\nCache-Control: max-age=100\r\nX-New: 1\r\n\r\n";
+    const LONG: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=5, stale-if-error=2000000000\r\n\
+                        Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 3\r\n\r\nold";
+    Stage::new(milestone, &[]).play(&[
+        (
+            "with a tag that is ours",
+            &[
+                get("", &[TAGGED], "old"),
+                Step {
+                    fields: "If-Match: \"a\"\r\nIf-None-Match: \"a\"\r\n",
+                    backend: &[SAME],
+                    asked: &["If-Match: \"a\"", "If-None-Match: \"a\""],
+                    ..KNOWN
+                },
+                hit("old"),
+            ],
+        ),
+        (
+            "with another",
+            &[
+                get("", &[TAGGED], "old"),
+                Step { fields: "If-Match: \"x\"\r\nIf-None-Match: \"x\"\r\n", backend: &[OTHER], ..KNOWN },
+                asking(get("", &[SAME], "old"), &["If-None-Match: \"a\""]),
+            ],
+        ),
+        (
+            "without a validator, about what has none and is no older",
+            &[
+                get("", &[LONG], "old"),
+                Step {
+                    fields: "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
+                    backend: &[BARE_AND_FRESH],
+                    asked: &["If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT"],
+                    ..KNOWN
+                },
+                Step { got: &["X-New: 1"], ..hit("old") },
+            ],
+        ),
+    ]);
+}
+
 fn a_failing_validation(milestone: &Milestone) {
     const BROKEN: &str = "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 3\r\n\r\noh!";
     const REFUSED: &str = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nContent-Length: 3\r\n\r\nwho";
@@ -250,6 +335,14 @@ fn a_failing_validation(milestone: &Milestone) {
                     status: 401,
                     ..get("Cache-Control: no-cache\r\nAuthorization: Basic QQ==\r\n", &[REFUSED], "who")
                 },
+                hit("new"),
+            ],
+        ),
+        (
+            "nor does who gets something of its own",
+            &[
+                get("", &[NEW], "new"),
+                get("Cache-Control: no-cache\r\nAuthorization: Basic QQ==\r\n", &[TAGGED], "old"),
                 hit("new"),
             ],
         ),
@@ -303,6 +396,35 @@ fn a_head_is_answered_from_a_get_and_freshens_it(milestone: &Milestone) {
                 get("", &[NEW], "new"),
                 Step { fields: "Cache-Control: no-cache\r\n", backend: &[HEAD_GONE], status: 410, ..HEAD },
                 hit("new"),
+            ],
+        ),
+    ]);
+}
+
+fn a_head_is_news_for_all_that_could_have_answered_it(milestone: &Milestone) {
+    const HEAD: Step = Step { method: "HEAD", ..MISS };
+    const VARIANT: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nVary: Foo\r\nETag: \"1\"\r\n\
+                           Content-Length: 3\r\n\r\none";
+    const LONGER: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nETag: \"b\"\r\nContent-Length: 4\r\n\r\n";
+    const SAME_AS_NEW: &str = "HTTP/1.1 304 Not Modified\r\nETag: \"b\"\r\nCache-Control: max-age=100\r\n\r\n";
+    const MISSING: &str = "HTTP/1.1 404 Not Found\r\nCache-Control: max-age=100\r\nContent-Length: 2\r\n\r\nno";
+    const FOUND: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\n\r\n";
+    Stage::new(milestone, &[]).play(&[
+        (
+            "not only for what was chosen",
+            &[
+                get("Foo: 1\r\n", &[VARIANT], "one"),
+                get("Foo: 2\r\n", &[NEW], "new"),
+                Step { fields: "Foo: 1\r\nCache-Control: no-cache\r\n", backend: &[LONGER], ..HEAD },
+                asking(get("Foo: 2\r\n", &[SAME_AS_NEW], "new"), &["If-None-Match~\"b\""]),
+            ],
+        ),
+        (
+            "a 200 is not about a stored error",
+            &[
+                Step { status: 404, ..get("", &[MISSING], "no") },
+                Step { fields: "Cache-Control: no-cache\r\n", backend: &[FOUND], ..HEAD },
+                get("", &[NEW], "new"),
             ],
         ),
     ]);

@@ -109,10 +109,25 @@ fn one_part() {
 }
 
 #[test]
+fn a_digest_of_the_whole_is_none_of_its_parts() {
+    // RFC 9530 §2: Content-Digest is that of the bytes in the message, Repr-Digest that of the representation.
+    let content: String = ('a'..='z').cycle().take(300).collect();
+    let stored =
+        stored(&[("Content-Digest", "sha-256=:x:"), ("Content-MD5", "x"), ("Repr-Digest", "sha-256=:x:")], &content);
+    for (range, digest) in [(None, true), (Some("bytes=0-1"), false), (Some("bytes=0-1, -1"), false)] {
+        let lines: Vec<_> = range.iter().map(|range| ("Range", *range)).collect();
+        let (head, _) = wire(&request(&lines), &stored);
+        let has = |name: &str| head.contains(&format!("\r\n{name}: "));
+        assert_eq!((has("Content-Digest"), has("Content-MD5"), has("Repr-Digest")), (digest, digest, true), "{head}");
+    }
+}
+
+#[test]
 fn no_part_of_what_is_not_there() {
-    // RFC 9110 §15.5.17, §14.4.
-    let (head, body) = wire(&request(&[("Range", "bytes=8-")]), &stored(&[DATE], "abcdefgh"));
-    let expected = "HTTP/1.1 416 Range Not Satisfiable\r\nContent-Range: bytes */8\r\nContent-Length: 0\r\n";
+    // RFC 9110 §15.5.17, §14.4, §6.6.1.
+    let (head, body) = wire(&request(&[("Range", "bytes=8-")]), &stored(&[DATE, ("Content-Type", "a/b")], "abcdefgh"));
+    let expected = "HTTP/1.1 416 Range Not Satisfiable\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
+                    Content-Range: bytes */8\r\nContent-Length: 0\r\n";
     assert_eq!((head.as_str(), body.as_str()), (expected, ""));
 }
 

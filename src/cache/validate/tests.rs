@@ -1,5 +1,5 @@
 use super::{
-    super::testing::{Lines, head, later, now, partial, request, response, stored, stored_as},
+    super::testing::{Lines, head, later, now, partial, pieces, request, response, stored, stored_as},
     *,
 };
 use crate::cache::Body;
@@ -35,6 +35,7 @@ fn what_the_backend_is_asked() {
         (&[], &[BOTH], &[("If-None-Match", "W/\"b\""), ("If-Modified-Since", MODIFIED)]),
         // A date is for one response.
         (&[], &[TAGGED, BOTH], &[("If-None-Match", "\"a\", W/\"b\"")]),
+        (&[], &[TAGGED, BOTH, TAGGED, BOTH], &[("If-None-Match", "\"a\", W/\"b\"")]),
         (&[], &[DATED, DATED], &[]),
         (&[], &[&[]], &[]),
         (&[], &[&[("ETag", "broken")]], &[]),
@@ -57,16 +58,16 @@ fn what_the_backend_is_asked() {
 
 #[test]
 fn what_there_is_to_validate_by() {
-    for (fields, anything, only_a_date) in [
+    for (fields, anything, tag) in [
         (&[][..], false, false),
-        (&[("ETag", "\"a\"")], true, false),
+        (&[("ETag", "\"a\"")], true, true),
         (&[("ETag", "broken")], false, false),
-        (&[("Last-Modified", MODIFIED)], true, true),
-        (&[("ETag", "\"a\""), ("Last-Modified", MODIFIED)], true, false),
-        (&[("ETag", "broken"), ("Last-Modified", MODIFIED)], true, true),
+        (&[("Last-Modified", MODIFIED)], true, false),
+        (&[("ETag", "\"a\""), ("Last-Modified", MODIFIED)], true, true),
+        (&[("ETag", "broken"), ("Last-Modified", MODIFIED)], true, false),
     ] {
         let entry = stored(fields, "");
-        assert_eq!((has_validator(&entry), has_only_a_date(&entry)), (anything, only_a_date), "{fields:?}");
+        assert_eq!((has_validator(&entry), has_tag(&entry)), (anything, tag), "{fields:?}");
     }
 }
 
@@ -79,11 +80,17 @@ fn a_part_is_nominated_only_where_it_would_do() {
         (&[("Range", "bytes=2-3")][..], true),
         (&[("Range", "bytes=1-3")][..], false),
         (&[("Range", "lines=1-3")][..], false),
+        // With another version the client wants the whole, which is not here.
+        (&[("Range", "bytes=2-3"), ("If-Range", "\"a\"")][..], true),
+        (&[("Range", "bytes=2-3"), ("If-Range", "\"b\"")][..], false),
     ] {
         let sent = conditional(&request(asked), std::slice::from_ref(&part));
         assert_eq!(sent.fields.contains("if-none-match"), nominated, "{asked:?}");
         assert!(!sent.fields.contains("if-modified-since"), "{asked:?}");
     }
+    // What is not asked about does not take the date from what is.
+    let whole = stored(&[("ETag", "\"a\""), ("Last-Modified", MODIFIED)], "abcdefgh");
+    assert!(conditional(&request(&[]), &[whole, part]).fields.contains("if-modified-since"));
 }
 
 #[test]
@@ -143,9 +150,16 @@ fn which_responses_a_304_is_about() {
         (WEAK, &[OTHER], Confirmed::Nothing),
         (DATED, &[DATED, DATED], these(&[0, 1])),
         (DATED, &[DATED_OTHER], these(&[0])),
-        (DATED, &[UNSETTLED], Confirmed::Nothing),
-        (UNSETTLED, &[UNSETTLED, DATED], these(&[0])),
+        // Not strong for what is stored: then it is a weak one (RFC 9110 §8.8.2.2).
+        (DATED, &[UNSETTLED], these(&[0])),
+        (DATED, &[UNSETTLED, UNSETTLED], these(&[0])),
+        (DATED, &[UNSETTLED, DATED], these(&[1])),
+        (UNSETTLED, &[UNSETTLED], these(&[0])),
+        (UNSETTLED, &[DATED, DATED], these(&[0, 1])),
         (UNSETTLED, &[STRONG], Confirmed::Nothing),
+        // A strong tag has to be found; a weak date does not make up for it.
+        (DATED_OTHER, &[DATED], these(&[0])),
+        (DATED_OTHER, &[UNSETTLED], Confirmed::Nothing),
         // The same second, another tag: another version.
         (DATED_OTHER, &[&[("ETag", "\"a\""), ("Last-Modified", MODIFIED), ("Date", DATE)]], Confirmed::Nothing),
         (NONE, &[NONE], these(&[0])),
@@ -160,6 +174,45 @@ fn which_responses_a_304_is_about() {
             nominated.iter().map(|fields| Stored { date: now().wall, ..stored(fields, "abc") }).collect();
         let found = confirmed(&response(304, answer), &request(&[]), &entries, now().wall);
         assert_eq!(found, expected, "{answer:?} {nominated:?}");
+    }
+}
+
+#[test]
+fn which_responses_a_304_to_the_clients_own_conditions_is_about() {
+    const TAGGED: Lines<'static> = &[("ETag", "\"a\""), ("Date", DATE)];
+    const BARE: Lines<'static> = &[("Date", DATE)];
+    const LATER: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
+    // RFC 9111 §4.3.4: what the client asks, what the 304 has, what is stored, which of it the 304 is about.
+    for (asked, answer, entries, expected) in [
+        (&[("If-None-Match", "\"a\"")][..], &[("ETag", "\"a\"")][..], &[TAGGED, BARE, TAGGED][..], &[0, 2][..]),
+        (&[("If-None-Match", "\"b\"")], &[("ETag", "\"b\"")], &[TAGGED], &[]),
+        // Without a tag it is about the client's version, whichever that is.
+        (&[("If-None-Match", "\"b\"")], &[], &[TAGGED], &[]),
+        (&[("If-None-Match", "\"b\"")], &[], &[BARE], &[]),
+        (&[("If-None-Match", "\"b\""), ("If-Modified-Since", DATE)], &[], &[BARE], &[]),
+        (&[("If-Modified-Since", DATE)], &[], &[TAGGED], &[]),
+        (&[("If-Modified-Since", DATE)], &[], &[BARE], &[0]),
+        (&[("If-Modified-Since", MODIFIED)], &[], &[BARE], &[0]),
+        (&[("If-Modified-Since", LATER)], &[], &[BARE], &[]),
+        (&[("If-Modified-Since", "x")], &[], &[BARE], &[]),
+        (&[("If-Modified-Since", DATE)], &[], &[BARE, BARE], &[]),
+        (&[("If-Modified-Since", DATE)], &[], &[], &[]),
+    ] {
+        let entries: Vec<Stored> = entries.iter().map(|fields| stored(fields, "abc")).collect();
+        let found = confirmed_beside(&response(304, answer), &request(asked), &entries, now().wall);
+        assert_eq!(found, expected, "{asked:?} {answer:?}");
+    }
+    // Only what could have been chosen for that request.
+    let selected = stored_as(
+        &[("Foo", "1")],
+        &response(200, &[("Vary", "Foo"), ("ETag", "\"a\"")]),
+        Body::whole(Vec::new()),
+        now(),
+    );
+    let answer = response(304, &[("ETag", "\"a\"")]);
+    for (foo, expected) in [("1", &[0][..]), ("2", &[])] {
+        let asked = request(&[("Foo", foo)]);
+        assert_eq!(confirmed_beside(&answer, &asked, &[&selected], now().wall), expected, "{foo}");
     }
 }
 
@@ -345,6 +398,10 @@ fn what_a_head_says_of_what_is_stored() {
     let part = partial(FULL, 0, "abc", Some(9));
     assert_eq!(head_says(&response(200, &[("Content-Length", "9")]), &part), HeadSays::Same);
     assert_eq!(head_says(&response(200, &[("Content-Length", "3")]), &part), HeadSays::Changed);
+    for status in [203, 301, 404] {
+        let other = stored_as(&[], &response(status, &[]), Body::whole(pieces("abc")), now());
+        assert_eq!(head_says(&response(200, &[("Content-Length", "3")]), &other), HeadSays::Changed, "{status}");
+    }
     let unknown = partial(FULL, 0, "abc", None);
     assert_eq!(head_says(&response(200, &[("Content-Length", "9")]), &unknown), HeadSays::Changed);
 }

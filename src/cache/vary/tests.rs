@@ -40,6 +40,9 @@ fn which_vary_selects_what() {
         (&["", "*"], ONE, false),
         (&["Foo", "*"], ONE, false),
         (&[" * "], ONE, false),
+        // Not what the backend saw.
+        (&["X-Forwarded-For"], ONE, false),
+        (&["Foo, FORWARDED"], ONE, false),
         // Not a name: no request has such a field.
         (&["Foo Bar"], &[], true),
         (&["\"Foo\""], &[("Foo", "2")], true),

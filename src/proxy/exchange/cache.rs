@@ -20,10 +20,10 @@ use crate::{
         partial::Part,
         reuse,
         store::Entry,
-        validate::{conditional, has_only_a_date, has_validator, synthesized},
+        validate::{conditional, has_tag, has_validator, synthesized},
         vary,
     },
-    http::{Method, RequestHead},
+    http::{Method, RequestHead, hop},
     proxy::{record::Record, told},
     time::Now,
 };
@@ -50,8 +50,8 @@ pub(in crate::proxy) struct Caching {
     pub(super) why: Forward,
     /// What the backend answered.
     pub(super) status: Option<u16>,
-    /// It waited for the fetch of another one.
-    pub(super) collapsed: bool,
+    /// It waited for the fetch of another one, and that was enough, or it was not.
+    pub(super) collapsed: Option<bool>,
     /// The response may be stored, and others may wait for it.
     pub(super) lead: Option<Lead>,
     /// What is stored for it and cannot be used as it is.
@@ -76,7 +76,7 @@ impl Caching {
             asked,
             why,
             status: None,
-            collapsed: false,
+            collapsed: None,
             lead: None,
             stored: None,
             nominated: Vec::new(),
@@ -124,6 +124,8 @@ impl Turn<'_> {
     pub(super) fn look_up(&mut self) -> State {
         let Some(cache) = &self.parts.shared.cache else { return self.route(None) };
         let asked = RequestDirectives::of(&self.core.head.fields);
+        // What the backend does not see cannot be what its answer varies with.
+        hop::remove_listed(&mut self.core.head.fields);
         match self.judge(cache, &asked) {
             Verdict::Use(entry, lead) => {
                 if let Some(lead) = lead {
@@ -165,6 +167,8 @@ impl Turn<'_> {
             Join::Lead(lead) => Some(lead),
             Join::Follow(flight) => {
                 let caching = self.caching(asked, why);
+                // Until it has to ask itself.
+                caching.collapsed = Some(true);
                 let until = *caching.wait_until.get_or_insert(until);
                 if self.cx.now() < until {
                     return self.follow(flight.follow(&cache.store), until);
@@ -204,6 +208,7 @@ impl Turn<'_> {
     /// If something is stored, asks whether it is still good.
     fn question(&mut self) {
         let Some(caching) = &mut self.core.caching else { return };
+        caching.collapsed = caching.collapsed.map(|_| false);
         caching.question = question(&self.core.head, &caching.nominated);
     }
 
@@ -272,12 +277,15 @@ impl Turn<'_> {
             Reuse::Validate(_) if asked.only_if_cached => return Some(Verdict::Refuse),
             Reuse::Validate(reason) => reason,
         };
+        // Of a stale one there is no need to say that the client wants it asked about (RFC 9211 §2.2).
+        let is_fresh = entry.stored.freshness.left(now).is_ok();
         // Who wants the backend asked now cannot make do with an answer to an earlier question.
         let (why, shared) = match reason {
             Validate::Expired => {
                 (Forward::Stale, !asked.no_store && !has_own_conditions(head) && !head.fields.contains("range"))
             }
             Validate::ResponseNoCache => (Forward::Stale, false),
+            Validate::RequestNoCache if !is_fresh => (Forward::Stale, false),
             Validate::RequestNoCache | Validate::RequestMaxAge | Validate::RequestMinFresh => (Forward::Request, false),
         };
         let join = join(cache, place, &found, head, shared)?;
@@ -345,13 +353,14 @@ fn question(head: &RequestHead, nominated: &[Arc<Entry>]) -> Option<RequestHead>
 }
 
 /// What can be asked about: the one that was `chosen` first, then the others. Tags name several at once; a date is that of
-/// one alone, so that a chosen one without a tag is asked about by itself (RFC 9111 §4.3.1).
+/// one alone, so that a chosen one without a tag is asked about by itself, and others without one are not (RFC 9111 §4.3.1).
 fn nominated(entries: &[Arc<Entry>], chosen: Option<&Arc<Entry>>) -> Vec<Arc<Entry>> {
-    if let Some(chosen) = chosen.filter(|chosen| has_only_a_date(&chosen.stored)) {
+    let chosen = chosen.filter(|chosen| has_validator(&chosen.stored));
+    if let Some(chosen) = chosen.filter(|chosen| !has_tag(&chosen.stored)) {
         return vec![chosen.clone()];
     }
     let others = entries.iter().filter(|entry| chosen.is_none_or(|chosen| !Arc::ptr_eq(chosen, entry)));
-    chosen.into_iter().chain(others).filter(|entry| has_validator(&entry.stored)).cloned().collect()
+    chosen.into_iter().chain(others.filter(|entry| has_tag(&entry.stored))).cloned().collect()
 }
 
 impl Exchange {

@@ -3,12 +3,14 @@
 use super::{Caching, Receiving, State, Turn, cache::Cache, keep::entry};
 use crate::{
     cache::{
-        Reuse, Situation, Stored,
+        Lead, Reuse, Situation, Stored,
         collapse::Over,
         purge::tags_of,
         reuse,
         store::Entry,
-        validate::{Confirmed, Freshened, HeadSays, Old, conditional, confirmed, freshened, head_says},
+        validate::{
+            Confirmed, Freshened, HeadSays, Old, conditional, confirmed, confirmed_beside, freshened, head_says,
+        },
     },
     http::ResponseHead,
 };
@@ -30,7 +32,7 @@ impl Turn<'_> {
             Confirmed::Another(at) => Some(self.freshen(cache, caching, &nominated[at], head, true)),
             Confirmed::Nothing => None,
         };
-        let Some(answer) = answer else {
+        let Some((answer, kept)) = answer else {
             // About something that we do not have: once more, and without conditions.
             caching.question = Some(conditional::<Stored>(&self.core.head, &[]));
             caching.stored = None;
@@ -38,13 +40,24 @@ impl Turn<'_> {
         };
         self.parts.counters().cache.validated.add(1);
         if let Some(mut lead) = caching.lead.take() {
-            let fresh = answer.stored.freshness.left(now.instant).is_ok();
-            lead.release(if fresh { Over::Stored } else { Over::Private });
+            let for_all = kept && answer.stored.freshness.left(now.instant).is_ok();
+            lead.release(if for_all { Over::Stored } else { Over::Private });
         }
         Receiving::Unchanged(answer)
     }
 
-    /// The entry with what a newer response says of it, put where the old one was, if that may be.
+    /// A 304 to conditions that the client has set itself, and that goes on to it: what is stored and has one of its
+    /// validators is as good as new, too (§4.3.4).
+    pub(super) fn confirm_beside(&mut self, cache: &Cache, caching: &Caching, head: &ResponseHead) {
+        let Some(place) = caching.lead.as_ref().map(Lead::place) else { return };
+        let entries = cache.store.peek(place);
+        let stored: Vec<&Stored> = entries.iter().map(|entry| &entry.stored).collect();
+        for at in confirmed_beside(head, &self.core.head, &stored, self.cx.clock().wall) {
+            self.freshen(cache, caching, &entries[at], head, false);
+        }
+    }
+
+    /// The entry with what a newer response says of it, put where the old one was, if that may be; and whether it was.
     fn freshen(
         &mut self,
         cache: &Cache,
@@ -52,7 +65,7 @@ impl Turn<'_> {
         entry_of: &Arc<Entry>,
         head: &ResponseHead,
         another: bool,
-    ) -> Arc<Entry> {
+    ) -> (Arc<Entry>, bool) {
         let now = self.cx.clock();
         let sent = caching.sent.unwrap_or(now);
         let Freshened { mut stored, old } =
@@ -61,33 +74,38 @@ impl Turn<'_> {
         let mut new = entry(entry_of.key.clone(), entry_of.hash, stored);
         new.wire = self.wire(&new.stored.head);
         let new = Arc::new(new);
-        match old {
-            Old::Replaced if another => {
-                let same = |other: &Entry| other.stored.selecting == new.stored.selecting;
-                cache.store.insert(new.clone(), now.instant, same);
+        let kept = match (old, &caching.lead) {
+            (Old::Replaced, Some(lead)) if another => {
+                lead.put(&new, now.instant, |other| other.stored.selecting == new.stored.selecting)
             }
-            Old::Replaced => {
-                cache.store.replace(entry_of, new.clone());
+            (Old::Replaced, _) => !another && cache.store.replace(entry_of, new.clone()),
+            (Old::Goes(_), _) => {
+                if !another {
+                    cache.store.remove_entry(entry_of);
+                }
+                false
             }
-            Old::Goes(_) if !another => {
-                cache.store.remove_entry(entry_of);
-            }
-            Old::Goes(_) | Old::Stays(_) => {}
-        }
-        new
+            (Old::Stays(_), _) => false,
+        };
+        (new, kept)
     }
 
-    /// A 200 to `HEAD`: what is stored for `GET` is the same, and lives on, or it is not, and has to be validated before it
-    /// is used again (RFC 9111 §4.3.5).
+    /// A 200 to `HEAD`: each response stored for `GET` that could have answered is the same, and lives on, or it is not, and
+    /// has to be validated before it is used again (RFC 9111 §4.3.5).
     pub(super) fn compare(&mut self, cache: &Cache, caching: &mut Caching, head: &ResponseHead) {
-        let Some(stored) = caching.stored.take() else { return };
-        match head_says(head, &stored.stored) {
-            HeadSays::Same => drop(self.freshen(cache, caching, &stored, head, false)),
-            HeadSays::Changed => {
-                let freshness = stored.stored.freshness.invalidated();
-                let mut stale = entry(stored.key.clone(), stored.hash, Stored { freshness, ..stored.stored.clone() });
-                stale.wire = stored.wire.clone();
-                cache.store.replace(&stored, Arc::new(stale));
+        caching.stored = None;
+        let Some(place) = caching.lead.as_ref().map(Lead::place) else { return };
+        for stored in cache.store.peek(place) {
+            if !stored.stored.selecting.matches(&self.core.head.fields) {
+                continue;
+            }
+            match head_says(head, &stored.stored) {
+                HeadSays::Same => drop(self.freshen(cache, caching, &stored, head, false)),
+                HeadSays::Changed => {
+                    let freshness = stored.stored.freshness.invalidated();
+                    let stale = entry(stored.key.clone(), stored.hash, Stored { freshness, ..stored.stored.clone() });
+                    cache.store.replace(&stored, Arc::new(Entry { wire: stored.wire.clone(), ..stale }));
+                }
             }
         }
     }

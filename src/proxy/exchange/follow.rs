@@ -3,8 +3,9 @@
 use super::{Event, Failure, State, To, Turn, serve::STEP};
 use crate::{
     cache::{
-        Reuse, Situation, Stale,
+        Answer, Reuse, Situation, Stale,
         collapse::{Follower, Over, Stage},
+        conditional::not_modified,
         fill::{End, Fill, Reader},
         reuse,
     },
@@ -27,7 +28,7 @@ impl Turn<'_> {
                 drop(follower);
                 self.arm(None);
                 if let Some(caching) = &mut self.core.caching {
-                    caching.collapsed = over == Over::Stored;
+                    caching.collapsed = Some(over == Over::Stored);
                 }
                 if over == Over::Failed
                     && let Some(state) = self.stand_in()
@@ -70,8 +71,8 @@ impl Turn<'_> {
             drop(follower);
             return self.go_alone();
         };
-        if let Some(caching) = &mut self.core.caching {
-            caching.collapsed = true;
+        if not_modified(&self.core.head, stored, self.cx.clock().wall) {
+            return self.serve_answer(fill.opening(), &Answer::NotModified);
         }
         self.core.record.cache = "collapsed";
         self.parts.counters().cache.collapsed.add(1);

@@ -7,7 +7,7 @@ use super::{Caching, Close, Failure, Link, Receiving, State, Turn, cache::Cache}
 use crate::{
     app::ConnId,
     cache::{
-        Freshness, NotStored, ResponseDirectives, Rules,
+        Freshened, Freshness, NotStored, Place, ResponseDirectives, Rules,
         collapse::Over,
         date::date_of,
         entry::{Body, Stored, storable},
@@ -15,7 +15,7 @@ use crate::{
         invalidated, is_server_failure,
         key::{Key, Uri},
         may_store,
-        partial::{Part, as_incomplete, combined},
+        partial::{Part, are_one_representation, as_incomplete, combined},
         purge::tags_of,
         store::Entry,
         validate::has_validator,
@@ -23,13 +23,13 @@ use crate::{
     },
     health::Outcome,
     http::{BodyLength, BodyWriter, Fields, Method, RequestHead, ResponseHead, Status, target::Scheme},
-    proxy::headers,
+    proxy::{config::Forwarding, headers},
     time::Now,
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// How long a stale response without validators is kept beyond what it permits itself, for clients that take stale ones.
@@ -82,6 +82,9 @@ impl Turn<'_> {
         if head.status == Status::NOT_MODIFIED && caching.question.is_some() && !caching.nominated.is_empty() {
             return Kept::Instead(self.not_modified(cache, caching, head));
         }
+        if head.status == Status::NOT_MODIFIED && caching.question.is_none() {
+            self.confirm_beside(cache, caching, head);
+        }
         if is_server_failure(head.status)
             && self.may_stand_in(caching)
             && let Some(entry) = caching.stored.take()
@@ -93,13 +96,10 @@ impl Turn<'_> {
             self.compare(cache, caching, head);
         }
         let stored = self.store(cache, caching, head, body);
-        if !stored
-            && self.core.head.method == Method::Get
-            && speaks_of_the_resource(head.status)
-            && let Some(old) = caching.stored.take_if(|_| !caching.asked.no_store)
-        {
-            // What came in its place may not be stored: the old one is no truer for that.
-            cache.store.remove_entry(&old);
+        // Others may get something else than who may not be remembered, or has credentials.
+        let for_all = !caching.asked.no_store && !self.core.head.fields.contains("authorization");
+        if !stored && self.core.head.method == Method::Get && for_all {
+            supersede(cache, caching, head.status);
         }
         Kept::Pass { stored }
     }
@@ -118,6 +118,7 @@ impl Turn<'_> {
             cache.store.pass(place, now.instant);
         }
         let opening = opening.ok().filter(|_| fits);
+        let opening = opening.filter(|opening| opening.part.is_none() || self.is_described(cache, place, head));
         let opened = opening.is_some();
         let entry = opening.map(|opening| (entry(lead.key().clone(), place.hash, opening.stored), opening.part));
         if let (Some((mut entry, part)), Some(lead)) = (entry, &mut caching.lead) {
@@ -128,6 +129,13 @@ impl Turn<'_> {
             lead.release(Over::Private);
         }
         opened
+    }
+
+    /// Whether a part that has arrived is described, by itself or by what is stored of the same representation.
+    fn is_described(&self, cache: &Cache, place: Place<'_>, head: &ResponseHead) -> bool {
+        let now = self.cx.clock();
+        let same = |older: Arc<Entry>| are_one_representation(&older.stored.head.fields, &head.fields, now.wall);
+        !is_bare(&self.core.head) || older(cache, place, &self.core.head, now.instant).is_some_and(same)
     }
 
     /// The head as most clients get it, up to what differs from hit to hit.
@@ -155,9 +163,10 @@ impl Turn<'_> {
                 }
             }
             Added::TooLarge => {
-                let place = lead.place();
-                if let Some(cache) = &self.parts.shared.cache {
-                    cache.store.pass(place, self.cx.now());
+                let status = lead.fill().map(|fill| fill.opening().stored.head.status);
+                if let (Some(cache), Some(status)) = (&self.parts.shared.cache, status) {
+                    cache.store.pass(lead.place(), self.cx.now());
+                    supersede(cache, caching, status);
                 }
             }
             Added::Unread => caching.lead = None,
@@ -174,20 +183,27 @@ impl Turn<'_> {
         let Some(cache) = &shared.cache else { return };
         let (part, request, sent) = (caching.part, &self.core.head, caching.sent.unwrap_or(now));
         let finish = |opening: &Entry, pieces| {
-            let body = match part {
-                None => Body::whole(pieces).compacted(),
-                Some(part) => part.body(pieces).ok()?.compacted(),
+            let (body, wire) = match part {
+                None => (Body::whole(pieces), opening.wire.clone()),
+                Some(part) => (part.body(pieces).ok()?, Bytes::new()),
             };
-            let stored = Stored { body, ..opening.stored.clone() };
-            let stored = match part {
-                None => stored,
-                Some(_) => {
-                    with_what_is_there(cache, opening, stored, &News { request, head: &opening.stored.head, sent, now })
-                }
-            };
-            Some(Entry { wire: opening.wire.clone(), ..entry(opening.key.clone(), opening.hash, stored) })
+            let stored = Stored { body: body.compacted(), ..opening.stored.clone() };
+            let mut entry = Entry { wire, ..entry(opening.key.clone(), opening.hash, stored) };
+            if part.is_some() {
+                let news = News { request, head: &opening.stored.head, sent, now };
+                entry = with_what_is_there(cache, entry, &news, &shared.config.forwarding)?;
+            }
+            Some(entry)
         };
-        lead.complete(now.instant, trailers, finish, |new, old| new.stored.selecting == old.stored.selecting);
+        let stored =
+            lead.complete(now.instant, trailers, finish, |new, old| new.stored.selecting == old.stored.selecting);
+        // What was asked about is not the answer any more (§4.3.3). Selected otherwise, it was not replaced, and would be chosen
+        // and asked about again before the new one.
+        if let (Some(new), Some(old)) = (stored, caching.stored.take())
+            && new.stored.selecting != old.stored.selecting
+        {
+            cache.store.remove_entry(&old);
+        }
     }
 
     /// An unsafe request was answered: what is stored for what it changed is no longer true (RFC 9111 §4.4).
@@ -288,18 +304,47 @@ fn opening(news: &News<'_>, caching: &Caching, body: BodyLength, rules: &Rules) 
     if useful { Ok(Opening { stored, length, part }) } else { Err(NotStored::NothingAllows) }
 }
 
-/// A part, with the parts of the same representation that are stored already (RFC 9111 §3.4).
-fn with_what_is_there(cache: &Cache, opening: &Entry, new: Stored, news: &News<'_>) -> Stored {
-    let found = cache.store.look_up(opening.place(), news.now.instant);
-    let older = vary::choose(found.entries.as_slice(), &news.request.fields, |entry| {
-        (&entry.stored.selecting, entry.stored.date)
-    });
+/// What is stored already for such a request.
+fn older(cache: &Cache, place: Place<'_>, request: &RequestHead, now: Instant) -> Option<Arc<Entry>> {
+    let found = cache.store.look_up(place, now);
+    vary::choose(found.entries.as_slice(), &request.fields, |entry| (&entry.stored.selecting, entry.stored.date))
+        .cloned()
+}
+
+/// Whether a part comes without what describes the representation, as it should where the client has named what it has
+/// (RFC 9110 §15.3.7). Others have not: it is of use only together with what is stored.
+fn is_bare(request: &RequestHead) -> bool {
+    request.fields.contains("if-range")
+}
+
+/// A part, with the parts of the same representation that are stored already (RFC 9111 §3.4). `None`: it cannot be stored
+/// without them, and there are none.
+fn with_what_is_there(cache: &Cache, new: Entry, news: &News<'_>, forwarding: &Forwarding) -> Option<Entry> {
+    let older = older(cache, new.place(), news.request, news.now.instant);
     let both = older.and_then(|older| {
         let rules = &cache.config.rules;
-        combined(&older.stored, news.head, &new.body, news.request, news.sent, news.now, rules)
+        combined(&older.stored, news.head, &new.stored.body, news.request, news.sent, news.now, rules)
     });
-    // Its age was told by a field that is not stored.
-    both.map_or_else(|| new.clone(), |both| Stored { freshness: new.freshness, ..both.stored })
+    let stored = match both {
+        Some(Freshened { mut stored, .. }) => {
+            stored.tags = tags_of(&stored.head.fields);
+            // Its age was told by a field that is not stored.
+            stored.freshness = stored.freshness.aged_as(&new.stored.freshness);
+            stored
+        }
+        None if is_bare(news.request) => return None,
+        None => new.stored,
+    };
+    let mut wire = BytesMut::new();
+    headers::write_stored(&mut wire, &stored.head, forwarding);
+    Some(Entry { wire: Bytes::copy_from_slice(&wire), ..entry(new.key, new.hash, stored) })
+}
+
+/// A response has come in the place of what was asked about, and is not stored: the old one is no truer for that.
+fn supersede(cache: &Cache, caching: &mut Caching, status: Status) {
+    if let Some(old) = caching.stored.take_if(|_| speaks_of_the_resource(status)) {
+        cache.store.remove_entry(&old);
+    }
 }
 
 /// Whether an answer with that status says what has become of the resource. Others say what was wrong with one request:

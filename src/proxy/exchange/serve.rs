@@ -41,7 +41,7 @@ impl Turn<'_> {
                 counters.hits.add(1);
                 "hit"
             }
-            Some(caching) if caching.collapsed => {
+            Some(caching) if caching.collapsed == Some(true) => {
                 counters.collapsed.add(1);
                 "collapsed"
             }
@@ -72,7 +72,7 @@ impl Turn<'_> {
     }
 
     /// What only some clients get: that their own copy is good, or parts of the body.
-    fn serve_answer(&mut self, entry: &Arc<Entry>, answer: &Answer) -> State {
+    pub(super) fn serve_answer(&mut self, entry: &Arc<Entry>, answer: &Answer) -> State {
         self.note_hit(entry);
         if self.parts.draining {
             self.close_after("draining");
@@ -143,6 +143,10 @@ impl Turn<'_> {
         let Some(cache) = self.parts.shared.cache.as_ref().filter(|cache| cache.config.status) else { return };
         let origin = match &self.core.caching {
             None => Origin::Hit,
+            // Nobody could be asked, so that what is stored stands in for the answer: nothing came from there (§2.1).
+            Some(caching) if entry.is_some() && caching.status.is_none() && caching.collapsed != Some(true) => {
+                Origin::Hit
+            }
             Some(caching) => {
                 Origin::Forwarded { why: caching.why, status: caching.status, stored, collapsed: caching.collapsed }
             }
