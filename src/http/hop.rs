@@ -127,11 +127,12 @@ pub fn max_forwards(head: &RequestHead) -> Option<u64> {
     if !matches!(head.method, Method::Trace | Method::Options) {
         return None;
     }
-    let digits = head.fields.get("max-forwards")?;
-    if !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(digits).ok()?.parse().ok()
+    let digits = head.fields.get("max-forwards").filter(|digits| !digits.is_empty())?;
+    // More than we can count is as much as we can count: it has to become less.
+    digits.iter().try_fold(0_u64, |number, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        Some(number.saturating_mul(10).saturating_add(digit))
+    })
 }
 
 /// Whether the client waits for 100 (Continue) before it sends its content (RFC 9110 §10.1.1). HTTP/1.0 knows no interim
@@ -246,6 +247,8 @@ mod tests {
         for (method, value, left) in [
             (Method::Options, "0", Some(0)),
             (Method::Trace, "10", Some(10)),
+            (Method::Trace, "18446744073709551615", Some(u64::MAX)),
+            (Method::Options, "99999999999999999999999999", Some(u64::MAX)),
             (Method::Get, "0", None),
             (Method::Trace, "-1", None),
             (Method::Trace, "+1", None),
