@@ -359,10 +359,12 @@ impl Turn<'_> {
 
     /// The backend switches protocols: from here on we relay bytes.
     fn switched(&mut self, link: Link, head: &ResponseHead) -> State {
-        // Only what was offered can be accepted (RFC 9110 §7.8).
+        // It has to say to what, and only what was offered can be accepted (RFC 9110 §7.8).
         let offered =
             |protocol: &[u8]| http::upgrade_offers(&self.core.head).any(|offer| offer.eq_ignore_ascii_case(protocol));
-        if !self.core.upgrade || !self.core.request_complete || !head.fields.tokens("upgrade").all(offered) {
+        let mut accepted = head.fields.tokens("upgrade").peekable();
+        let proper = accepted.peek().is_some() && accepted.all(offered);
+        if !(self.core.upgrade && self.core.request_complete && proper) {
             return self.give_up(Some(link), Failure::UnaskedUpgrade);
         }
         self.core.record.status = head.status.code();
