@@ -99,6 +99,13 @@ pub struct Forwarding {
     pub forwarded: bool,
 }
 
+impl Forwarding {
+    /// Whether a peer is believed about what was before it.
+    pub(super) fn trusts(&self, peer: IpAddr) -> bool {
+        self.trusted.iter().any(|network| network.contains(peer))
+    }
+}
+
 impl Default for Forwarding {
     fn default() -> Self {
         Self { pseudonym: "socket-patterns", trusted: Vec::new(), forwarded: false }

@@ -40,7 +40,7 @@ pub(super) struct Outbound<'a> {
 /// Writes a request head for a backend.
 pub(super) fn write_request(out: &mut BytesMut, inbound: &Inbound<'_>, forwarding: &Forwarding) {
     let Inbound { head, .. } = inbound;
-    let trusted = forwarding.trusted.iter().any(|network| network.contains(inbound.peer));
+    let trusted = forwarding.trusts(inbound.peer);
     let absolute = matches!(head.parsed_target().form(), Form::Absolute(_));
     put(out, &[head.method.as_str(), " "]);
     head.parsed_target().write_origin_form(&head.method, out);
