@@ -1,6 +1,6 @@
 //! A connection that was checked out.
 
-use super::{Cause, Conn, ConnectionPool, Request, Written, exchange::exchange, now};
+use super::{Cause, ConnectionPool, Request, Written, exchange::exchange, now, shared::Conn};
 use crate::pool::Lease;
 use std::{fmt, sync::Arc, time::Duration};
 

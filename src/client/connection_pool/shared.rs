@@ -36,6 +36,12 @@ pub(super) struct Conn {
     pub(super) asked: u64,
 }
 
+impl Conn {
+    pub(super) fn new(stream: TcpStream) -> Self {
+        Self { stream: Arc::new(stream), asked: 0 }
+    }
+}
+
 /// What a checkout gives.
 pub(super) enum Slot {
     Reuse(Conn, Lease),
