@@ -5,6 +5,10 @@
 //! each is looked at, and a dead one is dropped before a request is risked on it. What remains is the moment between the
 //! look and the write. That is why [`Attempts`](super::Attempts) counts what was written.
 //!
+//! A look finds only what was said. A peer that lost its power or is stopped says nothing, so a connection that has idled for
+//! a heartbeat's interval is asked first whether anybody is there. If nobody is, all others that idle are given up with it,
+//! and every connection from then on has to answer before it gets a request, until one does.
+//!
 //! ```
 //! use socket_patterns::{client::{Config, ConnectionPool, Request, demo}, pool::PoolConfig};
 //!
@@ -94,6 +98,7 @@ impl ConnectionPool {
             next_ticket: 0,
             breaker: config.breaker.map(Breaker::new),
             half_open: false,
+            doubted: false,
             retries: RetryBudget::new(config.retry_ratio, FREE_RETRIES, now()),
             closed: false,
         };
@@ -159,7 +164,7 @@ impl ConnectionPool {
         let slot = self.lock().take();
         match slot {
             Some(Slot::Open(lease)) => self.open(lease, now() + self.config.connect_timeout).map(drop),
-            Some(Slot::Reuse(conn, lease)) => {
+            Some(Slot::Reuse { conn, lease, .. }) => {
                 drop(Pooled::new(self, conn, lease));
                 Ok(())
             }

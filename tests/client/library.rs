@@ -6,7 +6,7 @@ use crate::support::{
     raw::{SilentAddress, in_parallel, refusing_address},
 };
 use socket_patterns::{
-    client::{Cause, Client, Config, ConnectionPool, Error, Event, Policy, Request, Server},
+    client::{Cause, Client, Config, ConnectionPool, Error, Event, HeartbeatConfig, Policy, Request, Server},
     pool::PoolConfig,
     resilience::Backoff,
 };
@@ -14,7 +14,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
         mpsc::{Receiver, channel},
     },
     time::Duration,
@@ -209,4 +209,60 @@ fn an_address_that_says_nothing_leaves_time_for_the_next() {
     let client = Client::connect_later(&both[..], Config { reconnects: 0, ..config }, |_| {}).unwrap();
     assert_eq!(client.ask(pay(2)).unwrap().text, "done PAY 2");
     assert!(began.elapsed() >= Duration::from_secs(2), "both began with the silent one");
+}
+
+/// A server that answers until it is told to say nothing more, and a pool that asks before each use of a connection.
+fn asking(heartbeat: HeartbeatConfig) -> (LineServer, Arc<AtomicBool>, ConnectionPool) {
+    let silent = Arc::new(AtomicBool::new(false));
+    let shared = silent.clone();
+    let server = LineServer::start(move |_, _| if shared.load(SeqCst) { Reply::Silence } else { Reply::Answer });
+    let config = Config { heartbeat: Some(heartbeat), reconnects: 2, ..quick() };
+    let pool = ConnectionPool::new(server.address, PoolConfig::default(), config);
+    (server, silent, pool)
+}
+
+#[test]
+fn a_connection_that_idled_is_asked_before_a_request_is_risked_on_it() {
+    let timeout = Duration::from_secs(20);
+    for (interval, heartbeats) in [(Duration::ZERO, 2), (Duration::from_secs(3600), 0)] {
+        let (server, _, pool) = asking(HeartbeatConfig { interval, timeout });
+        for n in 0..3 {
+            assert_eq!(pool.ask(&pay(n)).unwrap().text, format!("done PAY {n}"));
+        }
+        // Not the first time: a new connection has not idled.
+        assert_eq!((server.executed("HEARTBEAT"), server.connections()), (heartbeats, 1));
+    }
+}
+
+#[test]
+fn a_pool_sends_nothing_to_a_server_that_is_silent() {
+    let beat = HeartbeatConfig { interval: Duration::ZERO, timeout: Duration::from_millis(50) };
+    let (server, silent, pool) = asking(beat);
+    let held: Vec<_> = (0..3).map(|_| pool.checkout(PATIENCE).unwrap()).collect();
+    drop(held);
+    silent.store(true, SeqCst);
+    let began = now();
+    let Err(Error::NotSent(Cause::GaveUp { last, .. })) = pool.ask(&pay(1)) else { panic!() };
+    assert!(matches!(*last, Cause::Silent), "{last:?}");
+    // Three tries, one heartbeat each: those that idled are given up with the first, and a new one is asked as well.
+    assert!(began.elapsed() < Duration::from_secs(10));
+    wait_until("three heartbeats", || server.executed("HEARTBEAT") == 3);
+    assert_eq!((server.executed("PAY 1"), pool.stats().idle), (0, 0));
+    silent.store(false, SeqCst);
+    assert_eq!(pool.ask(&pay(2)).unwrap().text, "done PAY 2");
+    assert_eq!(server.executed("HEARTBEAT"), 4, "it has to answer once");
+    let (first, second) = (pool.checkout(PATIENCE).unwrap(), pool.checkout(PATIENCE).unwrap());
+    assert_eq!((first.asked(), second.asked(), server.executed("HEARTBEAT")), (1, 0, 5), "and is believed again");
+}
+
+/// Who has less time than a heartbeat may take learns nothing from its silence.
+#[test]
+fn a_deadline_before_the_heartbeats_is_no_sign_of_death() {
+    let (server, silent, pool) = asking(HeartbeatConfig { interval: Duration::ZERO, timeout: PATIENCE });
+    assert_eq!(pool.ask(&pay(1)).unwrap().text, "done PAY 1");
+    silent.store(true, SeqCst);
+    assert!(matches!(pool.checkout(Duration::from_millis(50)), Err(Cause::TimedOut)));
+    wait_until("a heartbeat", || server.executed("HEARTBEAT") == 1);
+    drop(pool.checkout(PATIENCE).unwrap());
+    assert_eq!((server.executed("HEARTBEAT"), pool.stats().opened), (1, 2));
 }

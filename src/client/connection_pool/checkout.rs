@@ -1,4 +1,4 @@
-//! Whose turn it is, and on which connection.
+//! Whose turn it is, on which connection, and whether anybody is at its other end.
 
 use super::{
     ConnectionPool, Pooled, SERVER,
@@ -21,17 +21,56 @@ impl ConnectionPool {
     ///
     /// # Errors
     ///
-    /// None could be opened, the line is full, or the time is over.
+    /// None could be opened, nobody answers on it, the line is full, or the time is over.
     pub fn checkout(&self, within: Duration) -> Result<Pooled<'_>, Cause> {
         let ends = now() + within;
         loop {
             match self.slot(ends)? {
                 // A dead one has told: its end, or bytes that nobody asked for, wait to be read.
-                Slot::Reuse(conn, lease) if !is_quiet(&conn.stream) => self.ended(lease, conn),
-                Slot::Reuse(conn, lease) => return Ok(Pooled::new(self, conn, lease)),
-                Slot::Open(lease) => return self.open(lease, ends).map_err(|error| cause_of(&error)),
+                Slot::Reuse { conn, lease, .. } if !is_quiet(&conn.stream) => self.ended(lease, conn),
+                Slot::Reuse { conn, lease, idle_for } => {
+                    let mut conn = Pooled::new(self, conn, lease);
+                    match self.prove(&mut conn, Some(idle_for), ends) {
+                        // It broke when it was asked, with nothing risked on it: the next one may be better.
+                        Err(Cause::Ended | Cause::Broken(_) | Cause::Protocol(_)) => {}
+                        proven => return proven.map(|()| conn),
+                    }
+                }
+                Slot::Open(lease) => {
+                    let mut conn = self.open(lease, ends).map_err(|error| cause_of(&error))?;
+                    self.prove(&mut conn, None, ends)?;
+                    return Ok(conn);
+                }
             }
         }
+    }
+
+    /// Asks whether anybody is there, if that is in doubt, before a request is risked on a connection.
+    fn prove(&self, conn: &mut Pooled<'_>, idle_for: Option<Duration>, ends: Instant) -> Result<(), Cause> {
+        let Some(heartbeat) = self.config.heartbeat else { return Ok(()) };
+        let idled = idle_for.is_some_and(|idle_for| idle_for >= heartbeat.interval);
+        if !idled && !self.lock().doubted {
+            return Ok(());
+        }
+        let by = now() + heartbeat.timeout;
+        match conn.beat(by.min(ends)) {
+            // Who has no time to wait for an answer knows nothing when there is none.
+            Err(Cause::TimedOut) if by <= ends => {
+                self.doubt();
+                Err(Cause::Silent)
+            }
+            beat => beat,
+        }
+    }
+
+    /// The peer is silent: nothing that idles is better, and what is opened now may reach a kernel without a process.
+    fn doubt(&self) {
+        let mut shared = self.lock();
+        shared.doubted = true;
+        let mut closing = Vec::new();
+        shared.pool.retire(SERVER, &mut closing);
+        closing.into_iter().for_each(|key| drop(shared.idle.try_remove(key)));
+        self.serve_line(shared);
     }
 
     pub(super) fn open(&self, lease: Lease, ends: Instant) -> Result<Pooled<'_>, net::Error> {
