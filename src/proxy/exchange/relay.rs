@@ -166,6 +166,7 @@ impl Turn<'_> {
             self.send_client(out.split().freeze());
             self.parts.scratch = out;
         }
+        self.core.continued |= head.status == Status::CONTINUE;
         if head.status == Status::CONTINUE && !self.core.request_complete {
             self.expect_upstream(link, None);
             self.expect_body();
@@ -178,7 +179,11 @@ impl Turn<'_> {
             Ok(stored) => stored,
             Err(state) => return state,
         };
-        let reusable = http::persistent_after(head, body).is_ok();
+        let unknown = self.may_have_no_content();
+        let reusable = http::persistent_after(head, body).is_ok() && !unknown;
+        if unknown {
+            self.close_after("answered instead of 100");
+        }
         if !reusable && !self.core.request_complete {
             self.close_after("backend answered early and closes");
         }
@@ -215,6 +220,14 @@ impl Turn<'_> {
             upstream.expect(self.cx, by);
         }
         State::Relay { link, sending, receiving: Receiving::Body(BodyWriter::of(framing)), reusable }
+    }
+
+    /// Whether the client may send its content after this response, or may not: it waits for 100, and is not asked to
+    /// (RFC 9110 §10.1.1). What it sends next cannot be told from its next request, and not everybody in front of us would
+    /// read it as we do.
+    fn may_have_no_content(&self) -> bool {
+        let core = &*self.core;
+        !core.request_complete && !core.body_begun && !core.continued && http::expects_continue(&core.head)
     }
 
     /// How the body reaches this client: an HTTP/1.0 client knows no chunks (RFC 9112 §6.1).
