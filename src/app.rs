@@ -132,8 +132,8 @@ pub enum Action {
         /// How many.
         len: u64,
     },
-    /// Whether to read from the peer. Off: the kernel's window closes and the peer stops. A reset is heard even so, and
-    /// what was not read by then is lost: who waits for a dead peer's last words waits with everything else. Starts on.
+    /// Whether to read from the peer. Off: the kernel's window closes and the peer stops. That a connection breaks is heard
+    /// even so, and before it what had arrived: that would be lost else, and no more of it comes. Starts on.
     SetReading(ConnId, bool),
     /// Whether to read in large pieces: a long body flows. Starts off, so that heads do not cost a large buffer.
     SetBulk(ConnId, bool),

@@ -64,7 +64,7 @@ pub struct ClientArgs {
     )]
     pub idempotent: Names,
 
-    /// Silence after which the server is asked whether it is still there (not with --pool)
+    /// Silence after which the server is asked whether it is still there; with --pool, when the connection is to be used
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = nonzero_duration, help_heading = "Heartbeat")]
     pub heartbeat: Duration,
     /// How long it may take to answer before the connection is given up

@@ -5,11 +5,15 @@
 //! each is looked at, and a dead one is dropped before a request is risked on it. What remains is the moment between the
 //! look and the write. That is why [`Attempts`](super::Attempts) counts what was written.
 //!
+//! A look finds only what was said. A peer that lost its power or is stopped says nothing, so a connection that has idled for
+//! a heartbeat's interval is asked first whether anybody is there. If nobody is, all others that idle are given up with it,
+//! and every connection from then on has to answer before it gets a request, until one does.
+//!
 //! ```
 //! use socket_patterns::{client::{Config, ConnectionPool, Request, demo}, pool::PoolConfig};
 //!
 //! let server = demo::command_server()?;
-//! let pool = ConnectionPool::new(&[server.address()], PoolConfig { max: 2, ..PoolConfig::default() }, Config::default());
+//! let pool = ConnectionPool::new(server.address(), PoolConfig { max: 2, ..PoolConfig::default() }, Config::default());
 //! std::thread::scope(|scope| {
 //!     for _ in 0..8 {
 //!         scope.spawn(|| {
@@ -24,6 +28,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod checkout;
 mod exchange;
 mod pooled;
 mod shared;
@@ -31,22 +36,20 @@ mod shared;
 pub use pooled::Pooled;
 
 use super::{
-    Answer, Attempts, Cause, Config, Error, Event, Reconnect, Request, Verdict, Written, config::FREE_RETRIES,
+    Answer, Attempts, Cause, Config, Error, Event, Reconnect, Request, Server, Verdict, Written, config::FREE_RETRIES,
 };
 use crate::{
     backend::{Backend, BackendId},
-    net::{self, clock, connect},
-    pool::{BackendSet, Checkin, Lease, Pool, PoolConfig, Slots, Stats},
+    net::{self, clock},
+    pool::{Pool, PoolConfig, Slots, Stats},
     resilience::{Admit, Breaker, BreakerState, RetryBudget},
 };
-use exchange::is_quiet;
-use shared::{Conn, Idle, Shared, Slot};
+use shared::{Shared, Slot};
 use slab::Slab;
 use std::{
     collections::HashMap,
     fmt,
-    io::ErrorKind,
-    net::{Shutdown, SocketAddr},
+    net::{Ipv4Addr, Shutdown},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -56,7 +59,7 @@ const SERVER: BackendId = BackendId(0);
 
 /// Connections to one server.
 pub struct ConnectionPool {
-    to: Vec<SocketAddr>,
+    to: Server,
     config: Config,
     queue_timeout: Duration,
     shared: Mutex<Shared>,
@@ -68,22 +71,24 @@ pub struct ConnectionPool {
 }
 
 impl ConnectionPool {
-    /// No connection yet. `to` are addresses of one server, tried in turn.
+    /// No connection yet.
     #[must_use]
-    pub fn new(to: &[SocketAddr], pool: PoolConfig, config: Config) -> Self {
+    pub fn new(to: impl Into<Server>, pool: PoolConfig, config: Config) -> Self {
         Self::watched(to, pool, config, |_| {})
     }
 
     /// Like [`Self::new`]; `watcher` hears of failed tries and of the breaker.
     #[must_use]
     pub fn watched(
-        to: &[SocketAddr],
+        to: impl Into<Server>,
         pool: PoolConfig,
         config: Config,
         watcher: impl Fn(Event) + Send + Sync + 'static,
     ) -> Self {
-        let address = to.first().copied().unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
-        let server = Backend { id: SERVER, name: address.to_string(), address, weight: 1, max: None };
+        let to = to.into();
+        // Only its number and its limit matter to slots: where it is, is asked whenever that matters.
+        let nowhere = (Ipv4Addr::UNSPECIFIED, 0).into();
+        let server = Backend { id: SERVER, name: to.name().to_owned(), address: nowhere, weight: 1, max: None };
         let slots = Arc::new(Slots::new(&[server], pool, 1));
         let shared = Shared {
             pool: Pool::new(slots, 0),
@@ -93,11 +98,12 @@ impl ConnectionPool {
             next_ticket: 0,
             breaker: config.breaker.map(Breaker::new),
             half_open: false,
+            doubted: false,
             retries: RetryBudget::new(config.retry_ratio, FREE_RETRIES, now()),
             closed: false,
         };
         Self {
-            to: to.to_vec(),
+            to,
             config,
             queue_timeout: pool.queue_timeout,
             shared: Mutex::new(shared),
@@ -153,13 +159,18 @@ impl ConnectionPool {
     ///
     /// # Errors
     ///
-    /// What the last address said.
+    /// Its name has no address, or what the last one said.
     pub fn warm_up(&self) -> Result<(), net::Error> {
-        let within = self.config.connect_timeout;
-        self.checkout(within).map(drop).map_err(|cause| {
-            let kind = if let Cause::Connect(kind) = cause { kind } else { ErrorKind::TimedOut };
-            net::Error::Connect { to: self.to[self.to.len() - 1], source: kind.into() }
-        })
+        let slot = self.lock().take();
+        match slot {
+            Some(Slot::Open(lease)) => self.open(lease, now() + self.config.connect_timeout).map(drop),
+            Some(Slot::Reuse { conn, lease, .. }) => {
+                drop(Pooled::new(self, conn, lease));
+                Ok(())
+            }
+            // It has as many as it may have.
+            None => Ok(()),
+        }
     }
 
     /// Ends at once: what waits for an answer is told so, and nothing more is sent.
@@ -231,106 +242,6 @@ impl ConnectionPool {
         }
     }
 
-    /// A connection of one's own, kept or new, after waiting in line if there are too many.
-    ///
-    /// # Errors
-    ///
-    /// None could be opened, the line is full, or the time is over.
-    pub fn checkout(&self, within: Duration) -> Result<Pooled<'_>, Cause> {
-        let ends = now() + within;
-        loop {
-            let slot = self.slot(ends)?;
-            match slot {
-                // A dead one has told: its end, or bytes that nobody asked for, wait to be read.
-                Slot::Reuse(conn, lease) if !is_quiet(&conn.stream) => self.ended(lease, conn),
-                Slot::Reuse(conn, lease) => return Ok(Pooled::new(self, conn, lease)),
-                Slot::Open(lease) => return self.open(lease, ends),
-            }
-        }
-    }
-
-    fn open(&self, lease: Lease, ends: Instant) -> Result<Pooled<'_>, Cause> {
-        let mut failed = ErrorKind::AddrNotAvailable;
-        for address in &self.to {
-            let left = ends.saturating_duration_since(now()).min(self.config.connect_timeout);
-            if left.is_zero() {
-                failed = ErrorKind::TimedOut;
-                break;
-            }
-            match connect::connect(*address, left) {
-                Ok(stream) => {
-                    let conn = Conn { stream: Arc::new(stream), asked: 0 };
-                    return Ok(Pooled::new(self, conn, lease));
-                }
-                Err(error) => failed = error.kind(),
-            }
-        }
-        let mut shared = self.lock();
-        shared.pool.ended(lease);
-        self.serve_line(shared);
-        Err(Cause::Connect(failed))
-    }
-
-    /// A connection or the right to open one, now or when it is our turn.
-    fn slot(&self, ends: Instant) -> Result<Slot, Cause> {
-        let mut shared = self.lock();
-        if let Some(slot) = shared.take() {
-            return Ok(slot);
-        }
-        let ticket = shared.next_ticket;
-        shared.next_ticket = ticket.wrapping_add(1);
-        let began = now();
-        shared.pool.wait(ticket, all(), began).map_err(|_| Cause::QueueFull)?;
-        let ends = ends.min(began + self.queue_timeout);
-        loop {
-            if let Some(slot) = shared.ready.remove(&ticket) {
-                return Ok(slot);
-            }
-            let left = ends.saturating_duration_since(now());
-            if left.is_zero() {
-                shared.pool.cancel(ticket);
-                // What it was granted at this moment goes to the next.
-                let mut closing = Vec::new();
-                shared.pool.woken(&mut closing);
-                closing.into_iter().for_each(|key| drop(shared.idle.try_remove(key)));
-                self.serve_line(shared);
-                return Err(Cause::TimedOut);
-            }
-            shared = self.granted.wait_timeout(shared, left).unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-
-    /// Gives what is free to those who wait longest. The lock is let go.
-    fn serve_line(&self, mut shared: MutexGuard<'_, Shared>) {
-        while let Some(granted) = shared.pool.granted() {
-            match shared.take() {
-                Some(slot) => drop(shared.ready.insert(granted.ticket, slot)),
-                None => shared.pool.wait_again(granted, all()),
-            }
-        }
-        drop(shared);
-        self.granted.notify_all();
-    }
-
-    fn ended(&self, lease: Lease, conn: Conn) {
-        drop(conn);
-        let mut shared = self.lock();
-        shared.pool.ended(lease);
-        self.serve_line(shared);
-    }
-
-    fn checkin(&self, lease: Lease, conn: Conn) {
-        let mut shared = self.lock();
-        let now = now();
-        shared.sweep(now);
-        let key = shared.idle.insert(Idle { conn, until: None });
-        match shared.pool.checkin(key, lease, now) {
-            Checkin::Kept { until } => shared.idle[key].until = until,
-            Checkin::Close(_) => drop(shared.idle.remove(key)),
-        }
-        self.serve_line(shared);
-    }
-
     /// What the pool has done and holds.
     #[must_use]
     pub fn stats(&self) -> Stats {
@@ -347,12 +258,6 @@ impl fmt::Debug for ConnectionPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConnectionPool").field("to", &self.to).field("stats", &self.stats()).finish_non_exhaustive()
     }
-}
-
-fn all() -> BackendSet {
-    let mut all = BackendSet::new();
-    all.insert(SERVER);
-    all
 }
 
 fn now() -> Instant {

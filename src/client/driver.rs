@@ -3,14 +3,19 @@
 //! Writes do not block, so that it is known of every byte whether the kernel took it. Reading comes before judging: what
 //! had arrived before a connection broke are answers.
 
-use super::{Action, Answer, Cause, Config, Error, Event, Link, Request, Stats};
+mod connecting;
+
+use super::{
+    Action, Answer, Cause, Config, Error, Event, Link, Request, Stats,
+    server::{Found, Server},
+};
 use crate::net::clock;
+use connecting::Try;
 use mio::{Events, Interest, Poll, Token, Waker, net::TcpStream};
 use socket2::SockRef;
 use std::{
     io::{self, ErrorKind, IoSlice, Read as _, Write as _},
     mem,
-    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -36,6 +41,8 @@ pub(super) type Watcher = Box<dyn FnMut(Event) + Send>;
 #[derive(Default)]
 pub(super) struct Mail {
     pub(super) submitted: Vec<(Request, Callback)>,
+    /// Where the server is, or why nobody knows.
+    found: Option<Found>,
     pub(super) finish: bool,
     pub(super) close: bool,
     /// The driver reads no more mail.
@@ -46,9 +53,12 @@ pub(super) struct Driver {
     link: Link<Callback>,
     poll: Poll,
     mail: Arc<Mutex<Mail>>,
-    addresses: Vec<SocketAddr>,
-    /// Those of `addresses` that were not tried in this attempt.
-    untried: std::ops::Range<usize>,
+    waker: Arc<Waker>,
+    server: Server,
+    connect_timeout: Duration,
+    attempt: Try,
+    /// Somebody looks for the server.
+    looking: bool,
     stream: Option<TcpStream>,
     /// Whether it is known to be connected.
     established: bool,
@@ -61,20 +71,23 @@ pub(super) struct Driver {
 
 impl Driver {
     pub(super) fn new(
-        addresses: Vec<SocketAddr>,
+        server: Server,
         config: Config,
         mail: Arc<Mutex<Mail>>,
         watcher: Watcher,
-    ) -> io::Result<(Self, Waker)> {
+    ) -> io::Result<(Self, Arc<Waker>)> {
         let poll = Poll::new()?;
-        let waker = Waker::new(poll.registry(), WAKER)?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let link = Link::new(config, rand::random(), clock::now().instant);
         let driver = Self {
             link,
             poll,
             mail,
-            addresses,
-            untried: 0..0,
+            waker: Arc::clone(&waker),
+            server,
+            connect_timeout: config.connect_timeout,
+            attempt: Try::No,
+            looking: false,
             stream: None,
             established: false,
             writable: false,
@@ -136,7 +149,8 @@ impl Driver {
         if self.readable && self.established {
             return Some(Duration::ZERO);
         }
-        let left = self.link.deadline()?.saturating_duration_since(clock::now().instant);
+        let next = self.link.deadline().into_iter().chain(self.next_try()).min()?;
+        let left = next.saturating_duration_since(clock::now().instant);
         // mio counts in milliseconds: rounded down, the last one would be spent spinning.
         Some(left + Duration::from_micros(999))
     }
@@ -147,10 +161,7 @@ impl Driver {
             self.write();
             let Some(action) = self.link.next_action() else { return };
             match action {
-                Action::Connect => {
-                    self.untried = 0..self.addresses.len();
-                    self.connect(ErrorKind::AddrNotAvailable);
-                }
+                Action::Connect => self.begin_try(),
                 Action::Close => self.reset(),
                 Action::Done(callback, result) => callback(result),
                 Action::Event(event) => (self.watcher)(event),
@@ -158,43 +169,12 @@ impl Driver {
         }
     }
 
-    /// Tries the next address of the server; `failed`: what became of the one before.
-    fn connect(&mut self, mut failed: ErrorKind) {
-        for next in self.untried.by_ref() {
-            match TcpStream::connect(self.addresses[next]) {
-                Ok(mut stream) => {
-                    let interest = Interest::READABLE | Interest::WRITABLE;
-                    if let Err(error) = self.poll.registry().register(&mut stream, SOCKET, interest) {
-                        failed = error.kind();
-                        continue;
-                    }
-                    self.stream = Some(stream);
-                    self.established = false;
-                    (self.writable, self.readable) = (false, false);
-                    return;
-                }
-                Err(error) => failed = error.kind(),
-            }
-        }
-        self.link.connect_failed(failed, clock::now().instant);
-    }
-
-    fn check_connected(&mut self) {
-        let Some(stream) = &self.stream else { return };
-        let failed = match (stream.take_error(), stream.peer_addr()) {
-            (Ok(None), Ok(_)) => return self.established(),
-            (Ok(None), Err(error)) if error.kind() == ErrorKind::NotConnected => return,
-            (Ok(Some(error)) | Err(error), _) | (Ok(None), Err(error)) => error.kind(),
-        };
-        self.stream = None;
-        self.connect(failed);
-    }
-
     fn established(&mut self) {
         if let Some(stream) = &self.stream {
             // Without it a request may wait for the acknowledgement of the one before; it works all the same.
             let _ = stream.set_nodelay(true);
         }
+        self.attempt = Try::No;
         self.established = true;
         self.writable = true;
         self.link.connected(clock::now().instant);
@@ -260,6 +240,7 @@ impl Driver {
 
     /// Closes with a reset: half a request must not look like a whole one to a peer that takes an end for a line's end.
     fn reset(&mut self) {
+        self.attempt = Try::No;
         if let Some(stream) = self.stream.take() {
             // Closed without it, at worst.
             let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
@@ -267,10 +248,13 @@ impl Driver {
     }
 
     fn take_mail(&mut self) {
-        let (submitted, finish, close) = {
+        let (submitted, found, finish, close) = {
             let mut mail = lock(&self.mail);
-            (mem::take(&mut mail.submitted), mail.finish, mail.close)
+            (mem::take(&mut mail.submitted), mail.found.take(), mail.finish, mail.close)
         };
+        if let Some(found) = found {
+            self.found(found);
+        }
         let now: Instant = clock::now().instant;
         for (request, callback) in submitted {
             self.link.submit(callback, request, now);

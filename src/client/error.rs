@@ -35,6 +35,8 @@ pub enum Error {
 pub enum Cause {
     /// No connection.
     Connect(io::ErrorKind),
+    /// No address is known for its name.
+    Unresolved,
     /// The peer closed the connection.
     Ended,
     /// The connection broke.
@@ -125,6 +127,7 @@ impl Cause {
         match self {
             Self::BreakerOpen { .. } | Self::QueueFull | Self::Closed => Blame::Policy,
             Self::Connect(_)
+            | Self::Unresolved
             | Self::Ended
             | Self::Broken(_)
             | Self::Silent
@@ -156,6 +159,7 @@ impl fmt::Display for Cause {
             Self::Connect(io::ErrorKind::ConnectionRefused) => f.write_str("nothing listens there"),
             Self::Connect(io::ErrorKind::TimedOut) => f.write_str("no answer to the attempt to connect"),
             Self::Connect(kind) => write!(f, "no connection: {kind}"),
+            Self::Unresolved => f.write_str("no address is known for that name"),
             Self::Ended => f.write_str("the server closed the connection"),
             Self::Broken(kind) => write!(f, "the connection broke: {kind}"),
             Self::Silent => f.write_str("the server is silent, even to heartbeats"),

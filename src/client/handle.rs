@@ -1,14 +1,13 @@
 //! A client with everything: one connection that comes back, many requests on it, from any thread.
 
 use super::{
-    Answer, Cause, Config, Error, Event, Request, Stats,
+    Answer, Cause, Config, Error, Event, Request, Server, Stats,
     driver::{Callback, Driver, Mail, lock},
 };
-use crate::net::{self, connect};
+use crate::net;
 use mio::Waker;
 use std::{
     fmt, io,
-    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::{self, JoinHandle},
 };
@@ -35,7 +34,7 @@ use std::{
 /// ```
 pub struct Client {
     mail: Arc<Mutex<Mail>>,
-    waker: Waker,
+    waker: Arc<Waker>,
     /// `None`: somebody has waited for its end.
     thread: Mutex<Option<JoinHandle<Stats>>>,
 }
@@ -45,54 +44,42 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Nothing listens there, or the system has no descriptors or threads left.
-    pub fn connect(to: SocketAddr, config: Config) -> Result<Self, net::Error> {
-        Self::connect_any(&[to], config, |_| {})
+    /// Nothing listens there or the name has no address, or the system has no descriptors or threads left.
+    pub fn connect(to: impl Into<Server>, config: Config) -> Result<Self, net::Error> {
+        Self::connect_watched(to, config, |_| {})
     }
 
-    /// Like [`Self::connect`], to the first of several addresses of one server that takes us. `watcher` hears what happens
-    /// to the connection; it must not wait.
+    /// Like [`Self::connect`]. `watcher` hears what happens to the connection; it must not wait.
     ///
     /// # Errors
     ///
-    /// As for [`Self::connect`]: what the last address said.
-    ///
-    /// # Panics
-    ///
-    /// If there is no address.
-    pub fn connect_any(
-        to: &[SocketAddr],
+    /// As for [`Self::connect`].
+    pub fn connect_watched(
+        to: impl Into<Server>,
         config: Config,
         watcher: impl FnMut(Event) + Send + 'static,
     ) -> Result<Self, net::Error> {
-        let mut last = None;
-        for address in to {
-            match connect::connect(*address, config.connect_timeout) {
-                Ok(stream) => {
-                    let started = Self::start(to.to_vec(), config, watcher, Some(stream));
-                    return started.map_err(|source| net::Error::Connect { to: *address, source });
-                }
-                Err(error) => last = Some(error),
-            }
-        }
-        Err(last.expect("every address that does not take us says why, and there is one"))
+        let server = to.into();
+        let (to, stream) = server.connect(config.connect_timeout)?;
+        let started = Self::start(server, config, watcher, Some(stream));
+        started.map_err(|source| net::Error::Connect { to, source })
     }
 
-    /// Like [`Self::connect_any`], for a server that may not be there yet.
+    /// Like [`Self::connect_watched`], for a server that may not be there yet.
     ///
     /// # Errors
     ///
     /// The system has no descriptors or threads left.
     pub fn connect_later(
-        to: &[SocketAddr],
+        to: impl Into<Server>,
         config: Config,
         watcher: impl FnMut(Event) + Send + 'static,
     ) -> io::Result<Self> {
-        Self::start(to.to_vec(), config, watcher, None)
+        Self::start(to.into(), config, watcher, None)
     }
 
     fn start(
-        to: Vec<SocketAddr>,
+        to: Server,
         config: Config,
         watcher: impl FnMut(Event) + Send + 'static,
         stream: Option<std::net::TcpStream>,

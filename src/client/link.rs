@@ -185,10 +185,10 @@ impl<T> Link<T> {
     }
 
     /// The driver could not connect.
-    pub fn connect_failed(&mut self, kind: io::ErrorKind, now: Instant) {
+    pub fn connect_failed(&mut self, cause: Cause, now: Instant) {
         if matches!(self.state, State::Connecting { .. }) {
             self.breaker_failure(now);
-            self.retreat(Cause::Connect(kind), now);
+            self.retreat(cause, now);
         }
     }
 
@@ -308,7 +308,7 @@ impl<T> Link<T> {
             State::Waiting { until } if *until <= now => self.connect(now),
             State::Connecting { until } if *until <= now => {
                 self.actions.push_back(Action::Close);
-                self.connect_failed(io::ErrorKind::TimedOut, now);
+                self.connect_failed(Cause::Connect(io::ErrorKind::TimedOut), now);
             }
             State::Up { heartbeat: Some(heartbeat), .. } => match heartbeat.expire(now) {
                 Some(Beat::Ask) => {

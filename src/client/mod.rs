@@ -3,6 +3,7 @@
 //! | what goes wrong | what answers it |
 //! |---|---|
 //! | the server is restarted | [`Reconnect`]: try again, each time later |
+//! | it comes back somewhere else | [`Server`]: look its name up again, and try all addresses that it has |
 //! | an answer is lost with its connection | [`Attempts`]: send again only what may be executed twice |
 //! | every request pays for a handshake | [`ConnectionPool`]: keep connections, and notice dead ones before they are used |
 //! | one slow answer holds up the others | [`Correlation`]: number the requests |
@@ -87,6 +88,7 @@ mod link;
 mod outgoing;
 mod reconnect;
 mod request;
+mod server;
 pub mod shell;
 #[cfg(test)]
 mod testing;
@@ -103,3 +105,4 @@ pub use heartbeat::{Beat, Heartbeat, HeartbeatConfig};
 pub use link::{Action, Event, Link, Stats};
 pub use reconnect::{Again, BACKOFF, GaveUp, Reconnect, TRIES};
 pub use request::{Answer, MAX_REQUEST, Names, Request};
+pub use server::Server;

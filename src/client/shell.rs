@@ -16,7 +16,7 @@ use super::{Cause, ClientArgs, Error, Event, MAX_REQUEST, Request};
 use crate::{
     cli::{self, Failure},
     net::{
-        resolve::resolve,
+        self,
         signals::{self, Signal},
     },
     resilience::BreakerState,
@@ -66,8 +66,7 @@ enum Stop {
 /// Wrong flags, no server, or commands without an answer.
 pub fn run(args: &ClientArgs) -> Result<(), Failure> {
     let interactive = io::stdin().is_terminal();
-    let addresses = resolve(&args.connect)?;
-    let way = Way::open(args, &addresses, watcher(args.connect.to_string())).map_err(|error| no_server(&error))?;
+    let way = Way::open(args, watcher(args.connect.to_string()))?;
     if interactive {
         say("type commands: HELP lists them, Ctrl-D ends");
     }
@@ -221,8 +220,13 @@ fn say(text: &str) {
     let _ = writeln!(io::stderr(), "* {text}");
 }
 
-fn no_server(error: &dyn std::error::Error) -> Failure {
-    Failure::Run(format!("{error}; for one to try: thread-per-client --service command; to wait for it: --wait"))
+fn no_server(error: net::Error) -> Failure {
+    match error {
+        net::Error::Connect { .. } => Failure::Run(format!(
+            "{error}; for one to try: thread-per-client --service command; to wait for it: --wait"
+        )),
+        other => other.into(),
+    }
 }
 
 /// Whether an error means that no later command will fare better.

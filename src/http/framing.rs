@@ -46,6 +46,13 @@ pub fn is_framing(name: impl AsRef<[u8]>) -> bool {
     }
 }
 
+/// The length that `Content-Length` says, read as [`of_request`] and [`of_response`] read it: also that of a body that is not
+/// there (`HEAD`, 304).
+#[must_use]
+pub fn announced(fields: &Fields) -> Option<u64> {
+    content_length(fields).ok().flatten()
+}
+
 /// Appends the field line that declares this length; none for [`BodyLength::UntilClose`]. Where there can be no body
 /// (a `GET` without content, 1xx, 204, 304 or a response to `HEAD`) no such line belongs, not even `Content-Length: 0`.
 pub fn write_field(length: BodyLength, out: &mut impl BufMut) {

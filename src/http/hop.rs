@@ -147,11 +147,22 @@ pub fn max_forwards(head: &RequestHead) -> Option<u64> {
     if !matches!(head.method, Method::Trace | Method::Options) {
         return None;
     }
-    let digits = head.fields.get("max-forwards").filter(|digits| !digits.is_empty())?;
-    // More than we can count is as much as we can: "the recipient's maximum supported value".
-    digits.iter().try_fold(0u64, |number, byte| {
-        byte.is_ascii_digit().then(|| number.saturating_mul(10).saturating_add(u64::from(byte - b'0')))
-    })
+    let mut least: Option<u64> = None;
+    // Of several the least: whichever the next hop believes, none may have become more.
+    for digits in head.fields.get_all("max-forwards") {
+        let number = number(digits)?;
+        least = Some(least.map_or(number, |least| least.min(number)));
+    }
+    least
+}
+
+/// What plain digits say. More than we can count is as much as we can count.
+fn number(digits: &[u8]) -> Option<u64> {
+    let add = |number: u64, byte: &u8| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        Some(number.saturating_mul(10).saturating_add(digit))
+    };
+    if digits.is_empty() { None } else { digits.iter().try_fold(0, add) }
 }
 
 /// Whether the client waits for 100 (Continue) before it sends its content (RFC 9110 §10.1.1). HTTP/1.0 knows no interim
@@ -294,13 +305,17 @@ mod tests {
             (Method::Options, "0", Some(0)),
             (Method::Trace, "10", Some(10)),
             (Method::Trace, "18446744073709551615", Some(u64::MAX)),
-            (Method::Trace, "99999999999999999999", Some(u64::MAX)),
+            (Method::Options, "99999999999999999999999999", Some(u64::MAX)),
             (Method::Get, "0", None),
             (Method::Trace, "-1", None),
             (Method::Trace, "+1", None),
             (Method::Trace, "", None),
         ] {
             assert_eq!(max_forwards(&head(method, &[("Max-Forwards", value)])), left, "{value}");
+        }
+        for (one, two, left) in [("5", "0", Some(0)), ("3", "5", Some(3)), ("3", "x", None)] {
+            let fields = [("Max-Forwards", one), ("max-forwards", two)];
+            assert_eq!(max_forwards(&head(Method::Trace, &fields)), left, "{one} and {two}");
         }
     }
 }

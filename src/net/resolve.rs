@@ -36,13 +36,13 @@ pub fn resolve(to: &HostPort) -> Result<Vec<SocketAddr>, Error> {
     Ok(addresses)
 }
 
-/// Resolves on another thread, and calls `done` there.
+/// Calls `ask`, which may block, on another thread, and `done` with what it said.
 ///
 /// # Errors
 ///
 /// The system has no room for another thread.
-pub fn spawn(to: HostPort, done: impl FnOnce(Result<Vec<SocketAddr>, Error>) + Send + 'static) -> io::Result<()> {
-    thread::Builder::new().name("resolve".to_owned()).spawn(move || done(resolve(&to))).map(drop)
+pub fn spawn<T>(ask: impl FnOnce() -> T + Send + 'static, done: impl FnOnce(T) + Send + 'static) -> io::Result<()> {
+    thread::Builder::new().name("resolve".to_owned()).spawn(move || done(ask())).map(drop)
 }
 
 #[cfg(test)]
@@ -52,7 +52,8 @@ mod tests {
 
     fn addresses(text: &str) -> Vec<String> {
         let (sender, receiver) = channel();
-        spawn(text.parse().unwrap(), move |result| sender.send(result).unwrap()).unwrap();
+        let to = text.parse().unwrap();
+        spawn(move || resolve(&to), move |result| sender.send(result).unwrap()).unwrap();
         receiver.recv().unwrap().unwrap().iter().map(ToString::to_string).collect()
     }
 

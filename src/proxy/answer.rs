@@ -56,6 +56,8 @@ fn hint(failure: Failure) -> Option<&'static str> {
         Failure::HeadTimeout => Some("the request head took too long"),
         Failure::BodyTimeout => Some("the request body took too long"),
         Failure::ConnectMethod => Some("this is a reverse proxy: it opens no tunnels"),
+        Failure::Misdirected => Some("this connection is not secured: ask for https elsewhere"),
+        Failure::Loop => Some("a backend of this proxy leads back to it"),
         Failure::NoBackend | Failure::QueueFull | Failure::QueueTimeout => Some("try again later"),
         _ => None,
     }

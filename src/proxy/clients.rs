@@ -7,6 +7,7 @@ use super::{
     failure::Failure,
     headers,
     record::{self, Line, Record},
+    refusals::refusal,
     table::Role,
 };
 use crate::{
@@ -112,11 +113,7 @@ impl Proxy {
             Ok(()) => Close::No,
         };
         let last_request = persistent.is_err();
-        let failure = match head.method {
-            Method::Connect => Some(Failure::ConnectMethod),
-            _ if http::hop::max_forwards(&head) == Some(0) => Some(Failure::NoForwardsLeft),
-            _ => None,
-        };
+        let failure = refusal(&head, client.peer.ip(), &shared.config.forwarding);
         let entry = self.exchanges.vacant_entry();
         let key = u32::try_from(entry.key()).expect("one exchange per connection, fewer than 2^31 connections");
         client.exchange = Some(key);
@@ -130,6 +127,7 @@ impl Proxy {
             tried: Vec::new(),
             fresh: false,
             interims: 0,
+            continued: false,
             caching: None,
             close,
             until: shared.config.deadlines.exchange.map(|limit| now.instant + limit),
@@ -160,6 +158,7 @@ impl Proxy {
             tried: Vec::new(),
             fresh: false,
             interims: 0,
+            continued: false,
             caching: Some(fetch.caching),
             close: Close::Abort,
             until,

@@ -3,6 +3,7 @@
 //! | failure | the client gets |
 //! |---|---|
 //! | malformed, too large or too slow request | 4xx from [`http::Error`], 408; then close |
+//! | a request that is not for us to forward | 405, 421, 502 for one that goes in circles |
 //! | no usable backend, queue full or timed out | 503 with `Retry-After` |
 //! | connect refused or reset, bad or cut-off response head | 502, after the allowed retries |
 //! | nobody reachable to validate a stale `must-revalidate` response | 504 in place of 502 or 503 |
@@ -30,6 +31,10 @@ pub enum Failure {
     ConnectMethod,
     /// `Max-Forwards: 0` on a method other than TRACE and OPTIONS never gets here; on those, this proxy is the last hop.
     NoForwardsLeft,
+    /// An `https` resource is asked for over a connection that is not secured.
+    Misdirected,
+    /// It was here too often: a backend leads back to us.
+    Loop,
     /// No backend is up, or every one that is has been tried.
     NoBackend,
     /// The client wants what is stored or nothing (`only-if-cached`), and nothing that may be used is.
@@ -79,12 +84,14 @@ impl Failure {
             Self::HeadTimeout | Self::BodyTimeout => Status::REQUEST_TIMEOUT,
             Self::ConnectMethod => Status::METHOD_NOT_ALLOWED,
             Self::NoForwardsLeft => Status::OK,
+            Self::Misdirected => Status::MISDIRECTED_REQUEST,
             Self::NoBackend | Self::QueueFull | Self::QueueTimeout => Status::SERVICE_UNAVAILABLE,
             Self::ConnectFailed(_)
             | Self::UpstreamClosed
             | Self::Response(_)
             | Self::TooManyInterims
             | Self::UnaskedUpgrade
+            | Self::Loop
             | Self::Truncated => Status::BAD_GATEWAY,
             Self::ConnectTimeout
             | Self::FirstByteTimeout
@@ -102,7 +109,8 @@ impl Failure {
     pub(crate) fn proxy_status(self) -> &'static str {
         match self {
             Self::Request(_) | Self::HeadTimeout | Self::BodyTimeout | Self::ConnectMethod => "http_request_error",
-            Self::NoForwardsLeft | Self::OnlyIfCached => "http_request_denied",
+            Self::NoForwardsLeft | Self::OnlyIfCached | Self::Misdirected => "http_request_denied",
+            Self::Loop => "proxy_loop_detected",
             Self::NoBackend => "destination_unavailable",
             Self::QueueFull | Self::QueueTimeout => "connection_limit_reached",
             Self::ConnectFailed(io::ErrorKind::ConnectionRefused) => "connection_refused",
@@ -128,6 +136,8 @@ impl Failure {
             Self::BodyTimeout => "request body timeout",
             Self::ConnectMethod => "CONNECT to a reverse proxy",
             Self::NoForwardsLeft => "max-forwards reached zero",
+            Self::Misdirected => "https over a plain connection",
+            Self::Loop => "request in a loop",
             Self::NoBackend => "no backend available",
             Self::OnlyIfCached => "not stored, and only-if-cached",
             Self::QueueFull => "queue full",

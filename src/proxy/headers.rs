@@ -76,7 +76,7 @@ pub(super) fn write_request(out: &mut BytesMut, inbound: &Inbound<'_>, forwardin
             }
         }
     }
-    write_framing(out, inbound.body, head.fields.get("content-length"));
+    write_framing(out, inbound.body, framing::announced(&head.fields));
     write_connection(out, inbound);
     write_forwarded(out, inbound, forwarding, &chain, authority);
     out.put_slice(b"\r\n");
@@ -214,7 +214,8 @@ pub(super) fn write_response(out: &mut BytesMut, outbound: &Outbound<'_>, forwar
         }
     }
     // HEAD and 304 announce the length of a body that they do not have (RFC 9110 §8.6).
-    write_framing(out, *framing, head.fields.get("content-length").filter(|_| head.status.may_declare_length()));
+    let announced = framing::announced(&head.fields).filter(|_| head.status.may_declare_length());
+    write_framing(out, *framing, announced);
     if !dated {
         field(out, "Date", outbound.date.as_bytes());
     }
@@ -280,9 +281,9 @@ fn received_by(version: Version) -> &'static str {
 }
 
 /// Says where the body ends, in our own words. `announced`: the length of a body that is not there.
-fn write_framing(out: &mut BytesMut, body: BodyLength, announced: Option<&[u8]>) {
+fn write_framing(out: &mut BytesMut, body: BodyLength, announced: Option<u64>) {
     match (body, announced) {
-        (BodyLength::Empty, Some(announced)) => field(out, "Content-Length", announced),
+        (BodyLength::Empty, Some(length @ 1..)) => framing::write_field(BodyLength::Exact(length), out),
         (BodyLength::Empty, None) => {}
         (body, _) => framing::write_field(body, out),
     }

@@ -28,6 +28,7 @@ mod phase;
 mod plan;
 mod probe;
 mod record;
+mod refusals;
 mod run;
 mod stall;
 mod stats;

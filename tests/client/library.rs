@@ -2,20 +2,30 @@
 
 use crate::support::{
     lines::{LineServer, Reply},
-    raw::in_parallel,
+    process::{PATIENCE, now, wait_until},
+    raw::{SilentAddress, in_parallel, refusing_address},
 };
 use socket_patterns::{
-    client::{Cause, Client, Config, ConnectionPool, Error, Policy, Request},
+    client::{Cause, Client, Config, ConnectionPool, Error, Event, HeartbeatConfig, Policy, Request, Server},
     pool::PoolConfig,
+    resilience::Backoff,
 };
-use std::time::Duration;
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+        mpsc::{Receiver, channel},
+    },
+    time::Duration,
+};
 
 fn pay(n: usize) -> Request {
     Request::new(format!("PAY {n}")).unwrap()
 }
 
 fn pool_of(server: &LineServer, pool: PoolConfig) -> ConnectionPool {
-    ConnectionPool::new(&[server.address], pool, Config::default())
+    ConnectionPool::new(server.address, pool, Config::default())
 }
 
 #[test]
@@ -91,9 +101,168 @@ fn a_client_that_is_dropped_reports_what_it_leaves() {
     let server = LineServer::start(|_, _| Reply::Silence);
     let policy = Policy { deadline: Duration::from_secs(3600), tries: 1 };
     let client = Client::connect(server.address, Config { policy, ..Config::default() }).unwrap();
-    let (sender, receiver) = std::sync::mpsc::channel();
+    let (sender, receiver) = channel();
     client.submit(pay(1), move |result| sender.send(result).unwrap());
-    crate::support::process::wait_until("the request to arrive", || server.total() == 1);
+    wait_until("the request to arrive", || server.total() == 1);
     drop(client);
     assert!(matches!(receiver.recv().unwrap(), Err(Error::MaybeExecuted { cause: Cause::Closed, .. })));
+}
+
+/// Waits that suit a test.
+fn quick() -> Config {
+    let ms = Duration::from_millis;
+    let backoff = Backoff { base: ms(5), factor: 2.0, cap: ms(20), jitter: 0.0 };
+    Config { backoff, reconnects: 10_000, ..Config::default() }
+}
+
+/// A name, and where it points.
+fn name(addresses: &[SocketAddr]) -> (Server, Arc<Mutex<Vec<SocketAddr>>>) {
+    let place = Arc::new(Mutex::new(addresses.to_vec()));
+    let shared = place.clone();
+    (Server::found_by("commands", move || Ok(shared.lock().unwrap().clone())), place)
+}
+
+/// A client, and what it says about its connection.
+fn watched(to: impl Into<Server>, config: Config) -> (Client, Receiver<Event>) {
+    let (sender, events) = channel();
+    // Fails when the test is over.
+    let client = Client::connect_watched(to, config, move |event| drop(sender.send(event))).unwrap();
+    assert!(matches!(events.recv_timeout(PATIENCE).unwrap(), Event::Connected));
+    (client, events)
+}
+
+fn why_lost(events: &Receiver<Event>) -> Cause {
+    match events.recv_timeout(PATIENCE).unwrap() {
+        Event::Lost { cause, .. } => cause,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_server_that_comes_back_elsewhere_is_found_there() {
+    let (old, new) = (LineServer::start(|_, _| Reply::Answer), LineServer::start(|_, _| Reply::Answer));
+    let (server, place) = name(&[old.address]);
+    let (client, events) = watched(server.clone(), quick());
+    let pool = ConnectionPool::new(server, PoolConfig::default(), quick());
+    assert_eq!(client.ask(pay(1)).unwrap().text, "done PAY 1");
+    assert_eq!(pool.ask(&pay(2)).unwrap().text, "done PAY 2");
+    // The first of its new addresses refuses.
+    *place.lock().unwrap() = vec![refusing_address(), new.address];
+    old.kill();
+    assert!(matches!(why_lost(&events), Cause::Ended));
+    assert_eq!(client.ask(pay(3)).unwrap().text, "done PAY 3");
+    assert_eq!(pool.ask(&pay(4)).unwrap().text, "done PAY 4");
+    assert_eq!((old.total(), new.total()), (2, 2));
+}
+
+#[test]
+fn a_name_that_nobody_knows_is_asked_for_again() {
+    let server = LineServer::start(|_, _| Reply::Answer);
+    let (unknown, place) = name(&[]);
+    let refused = Client::connect(unknown.clone(), quick()).unwrap_err();
+    assert!(refused.to_string().starts_with("no address for \"commands\""), "{refused}");
+    let (sender, events) = channel();
+    let client = Client::connect_later(unknown.clone(), quick(), move |event| drop(sender.send(event))).unwrap();
+    assert!(matches!(why_lost(&events), Cause::Unresolved));
+    let pool = ConnectionPool::new(unknown, PoolConfig::default(), Config { reconnects: 1, ..quick() });
+    let Err(Error::NotSent(Cause::GaveUp { last, .. })) = pool.ask(&pay(1)) else { panic!() };
+    assert!(matches!(*last, Cause::Unresolved));
+    place.lock().unwrap().push(server.address);
+    assert_eq!(client.ask(pay(2)).unwrap().text, "done PAY 2");
+    assert_eq!(pool.ask(&pay(3)).unwrap().text, "done PAY 3");
+}
+
+#[test]
+fn who_looks_a_name_up_for_ever_is_not_waited_for_and_not_asked_twice() {
+    let mut server = LineServer::start(|_, _| Reply::Answer);
+    let (address, asked) = (server.address, Arc::new(AtomicUsize::new(0)));
+    let (release, held) = channel::<()>();
+    let (count, held) = (asked.clone(), Mutex::new(held));
+    let name = Server::found_by("commands", move || {
+        if count.fetch_add(1, SeqCst) > 0 {
+            // Fails when the test is over.
+            let _ = held.lock().unwrap().recv();
+        }
+        Ok(vec![address])
+    });
+    let (client, events) = watched(name, Config { connect_timeout: Duration::from_millis(500), ..quick() });
+    server.kill();
+    server.revive();
+    assert!(matches!(why_lost(&events), Cause::Ended));
+    for _ in 0..2 {
+        assert!(matches!(why_lost(&events), Cause::Connect(std::io::ErrorKind::TimedOut)));
+    }
+    assert_eq!(asked.load(SeqCst), 2);
+    drop(release);
+    assert_eq!(client.ask(pay(1)).unwrap().text, "done PAY 1");
+}
+
+#[test]
+fn an_address_that_says_nothing_leaves_time_for_the_next() {
+    let (server, silent) = (LineServer::start(|_, _| Reply::Answer), SilentAddress::new());
+    // Half of it is for the silent one.
+    let config = Config { connect_timeout: Duration::from_secs(2), ..quick() };
+    let began = now();
+    let both = [silent.address, server.address];
+    let pool = ConnectionPool::new(&both[..], PoolConfig::default(), Config { reconnects: 0, ..config });
+    assert_eq!(pool.ask(&pay(1)).unwrap().text, "done PAY 1");
+    let client = Client::connect_later(&both[..], Config { reconnects: 0, ..config }, |_| {}).unwrap();
+    assert_eq!(client.ask(pay(2)).unwrap().text, "done PAY 2");
+    assert!(began.elapsed() >= Duration::from_secs(2), "both began with the silent one");
+}
+
+/// A server that answers until it is told to say nothing more, and a pool that asks before each use of a connection.
+fn asking(heartbeat: HeartbeatConfig) -> (LineServer, Arc<AtomicBool>, ConnectionPool) {
+    let silent = Arc::new(AtomicBool::new(false));
+    let shared = silent.clone();
+    let server = LineServer::start(move |_, _| if shared.load(SeqCst) { Reply::Silence } else { Reply::Answer });
+    let config = Config { heartbeat: Some(heartbeat), reconnects: 2, ..quick() };
+    let pool = ConnectionPool::new(server.address, PoolConfig::default(), config);
+    (server, silent, pool)
+}
+
+#[test]
+fn a_connection_that_idled_is_asked_before_a_request_is_risked_on_it() {
+    let timeout = Duration::from_secs(20);
+    for (interval, heartbeats) in [(Duration::ZERO, 2), (Duration::from_secs(3600), 0)] {
+        let (server, _, pool) = asking(HeartbeatConfig { interval, timeout });
+        for n in 0..3 {
+            assert_eq!(pool.ask(&pay(n)).unwrap().text, format!("done PAY {n}"));
+        }
+        // Not the first time: a new connection has not idled.
+        assert_eq!((server.executed("HEARTBEAT"), server.connections()), (heartbeats, 1));
+    }
+}
+
+#[test]
+fn a_pool_sends_nothing_to_a_server_that_is_silent() {
+    let beat = HeartbeatConfig { interval: Duration::ZERO, timeout: Duration::from_millis(50) };
+    let (server, silent, pool) = asking(beat);
+    let held: Vec<_> = (0..3).map(|_| pool.checkout(PATIENCE).unwrap()).collect();
+    drop(held);
+    silent.store(true, SeqCst);
+    let began = now();
+    let Err(Error::NotSent(Cause::GaveUp { last, .. })) = pool.ask(&pay(1)) else { panic!() };
+    assert!(matches!(*last, Cause::Silent), "{last:?}");
+    // Three tries, one heartbeat each: those that idled are given up with the first, and a new one is asked as well.
+    assert!(began.elapsed() < Duration::from_secs(10));
+    wait_until("three heartbeats", || server.executed("HEARTBEAT") == 3);
+    assert_eq!((server.executed("PAY 1"), pool.stats().idle), (0, 0));
+    silent.store(false, SeqCst);
+    assert_eq!(pool.ask(&pay(2)).unwrap().text, "done PAY 2");
+    assert_eq!(server.executed("HEARTBEAT"), 4, "it has to answer once");
+    let (first, second) = (pool.checkout(PATIENCE).unwrap(), pool.checkout(PATIENCE).unwrap());
+    assert_eq!((first.asked(), second.asked(), server.executed("HEARTBEAT")), (1, 0, 5), "and is believed again");
+}
+
+/// Who has less time than a heartbeat may take learns nothing from its silence.
+#[test]
+fn a_deadline_before_the_heartbeats_is_no_sign_of_death() {
+    let (server, silent, pool) = asking(HeartbeatConfig { interval: Duration::ZERO, timeout: PATIENCE });
+    assert_eq!(pool.ask(&pay(1)).unwrap().text, "done PAY 1");
+    silent.store(true, SeqCst);
+    assert!(matches!(pool.checkout(Duration::from_millis(50)), Err(Cause::TimedOut)));
+    wait_until("a heartbeat", || server.executed("HEARTBEAT") == 1);
+    drop(pool.checkout(PATIENCE).unwrap());
+    assert_eq!((server.executed("HEARTBEAT"), pool.stats().opened), (1, 2));
 }

@@ -4,7 +4,7 @@ use crate::{
     SERVER, client,
     support::{
         lines::{LineServer, Reply},
-        process::{Process, now, start, start_listening},
+        process::{Process, now, start, start_listening, wait_for},
         raw::refusing_address,
     },
 };
@@ -100,6 +100,24 @@ fn a_stopped_server_is_noticed_and_used_again_when_it_goes_on() {
     let found = stopped.elapsed();
     assert!((Duration::from_millis(90)..Duration::from_secs(10)).contains(&found), "{found:?}");
     client.line("ECHO after");
+    server.signal("CONT");
+    client.wait_for_stdout("after\n");
+    client.close();
+    assert_eq!((client.wait().code(), client.stdout().as_str()), (Some(0), "before\nafter\n"));
+}
+
+/// One command at a time, and none that may be repeated: it has to know that the server is there before it sends one.
+#[test]
+fn a_pool_notices_a_stopped_server_before_it_sends_anything() {
+    let server = start(SERVER, &["--service", "command"]);
+    let args = ["--pool", "2", "--idempotent", "", "--heartbeat", "10ms", "--heartbeat-timeout", "100ms"];
+    let mut client = client(&server.address().to_string(), &[&args[..], &["--deadline", "1h"]].concat());
+    client.line("ECHO before");
+    client.wait_for_stdout("before\n");
+    server.signal("STOP");
+    wait_for(Duration::from_millis(10));
+    client.line("ECHO after");
+    client.wait_for_stderr("the server is silent, even to heartbeats");
     server.signal("CONT");
     client.wait_for_stdout("after\n");
     client.close();

@@ -6,14 +6,10 @@ use crate::{
     support::{
         milestones::{Milestone, from_milestone1},
         process::{now, wait_for, wait_until},
-        raw::{Backend, Conn, End},
+        raw::{Backend, Conn, End, SilentAddress},
     },
 };
-use socket2::{Domain, Socket, Type};
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    time::Duration,
-};
+use std::time::Duration;
 
 from_milestone1! {
     a_head_that_takes_too_long_gets_408,
@@ -145,27 +141,10 @@ fn a_backend_that_does_not_answer_gets_the_client_504(milestone: &Milestone) {
     assert_eq!(backend.connections(), 2);
 }
 
-/// A listener whose backlog is full: the kernel answers no further connect.
-fn full_listener() -> (Socket, Vec<Socket>, SocketAddr) {
-    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
-    listener.listen(0).unwrap();
-    let address = listener.local_addr().unwrap().as_socket().unwrap();
-    let knock = || {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        socket.set_nonblocking(true).unwrap();
-        // In progress, or waiting for ever.
-        let _ = socket.connect(&address.into());
-        socket
-    };
-    let waiting = (0..4).map(|_| knock()).collect();
-    (listener, waiting, address)
-}
-
 fn a_backend_that_does_not_accept_gets_the_client_504(milestone: &Milestone) {
-    let (_listener, _waiting, address) = full_listener();
+    let silent = SilentAddress::new();
     let flags = [&["--connect-timeout", "200ms"][..], milestone.since(2, &["--no-health", "--retries", "0"])].concat();
-    let proxy = milestone.start_before(&[&address.to_string()], &flags);
+    let proxy = milestone.start_before(&[&silent.address.to_string()], &flags);
     let mut client = Conn::open(proxy.address());
     not_early(|| {
         let response = client.ask(&get("/"));

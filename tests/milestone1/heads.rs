@@ -4,7 +4,8 @@ use crate::{
     get,
     support::{
         milestones::{Milestone, from_milestone1},
-        raw::{Backend, Conn},
+        process::start_listening,
+        raw::{Backend, Conn, refusing_address},
     },
 };
 
@@ -20,6 +21,8 @@ from_milestone1! {
     via_and_date_are_added_to_responses,
     connect_is_refused,
     max_forwards_is_counted,
+    https_is_not_served_over_a_plain_connection,
+    a_proxy_that_is_its_own_backend_notices,
 }
 
 /// The head that a backend gets for `request`, and the head that a client gets for `response`, line by line.
@@ -217,4 +220,34 @@ fn max_forwards_is_counted(milestone: &Milestone) {
         200
     );
     assert_eq!(backend.requests().len(), 2);
+}
+
+fn https_is_not_served_over_a_plain_connection(milestone: &Milestone) {
+    const HTTPS: &str = "GET https://test/ HTTP/1.1\r\nHost: test\r\n\r\n";
+    let backend = Backend::saying("secret");
+    let proxy = milestone.start(&[&backend], &[]);
+    let mut client = Conn::open(proxy.address());
+    let response = client.ask(HTTPS);
+    assert_eq!((response.status(), response.field("connection")), (421, None));
+    assert_eq!(client.ask(&get("/")).body, b"secret", "its connection goes on");
+    // Somebody before us may have secured it.
+    let trusting = milestone.start(&[&backend], &["--trusted-proxy", "127.0.0.0/8"]);
+    assert_eq!(Conn::open(trusting.address()).ask(HTTPS).body, b"secret");
+    assert_eq!(backend.requests().len(), 2);
+}
+
+fn a_proxy_that_is_its_own_backend_notices(milestone: &Milestone) {
+    let itself = refusing_address().to_string();
+    let flags = ["--listen", &itself, "--backend", &itself, "--workers", "1"];
+    let flags = [&flags, milestone.since(2, &["--no-health"])].concat();
+    let proxy = start_listening(milestone.program, &flags, 1);
+    let mut client = Conn::open(proxy.address());
+    for _ in 0..2 {
+        // Else a cache would wait for itself, in each round for a while.
+        let response = client.ask("GET / HTTP/1.1\r\nHost: test\r\nCache-Control: no-store\r\n\r\n");
+        assert_eq!(response.status(), 502);
+        assert_eq!(response.field("proxy-status"), Some("socket-patterns; error=proxy_loop_detected"));
+    }
+    let rounds = proxy.stderr().matches("\"GET / HTTP/1.1\"").count();
+    assert!(rounds <= 20, "{rounds} rounds");
 }

@@ -18,6 +18,8 @@ mod deadlines;
 mod heads;
 mod limits;
 mod overload;
+#[cfg(target_os = "linux")]
+mod paused;
 mod shutdown;
 mod slow;
 mod tunnels;

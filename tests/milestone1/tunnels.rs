@@ -18,6 +18,7 @@ from_milestone1! {
     a_reset_of_the_client_reaches_the_backend,
     a_refused_upgrade_is_an_ordinary_response,
     an_upgrade_nobody_asked_for_is_refused,
+    an_upgrade_to_something_else_is_refused,
     upgrades_to_h2c_are_not_offered,
     a_megabyte_passes_each_way_at_once,
 }
@@ -154,6 +155,15 @@ fn an_upgrade_nobody_asked_for_is_refused(milestone: &Milestone) {
     let response = Conn::open(proxy.address()).ask(&get("/"));
     assert_eq!(response.status(), 502);
     assert!(response.field("proxy-status").is_some_and(|status| status.contains("http_upgrade_failed")));
+}
+
+fn an_upgrade_to_something_else_is_refused(milestone: &Milestone) {
+    for fields in ["", "Upgrade: chat\r\n", "Upgrade: websocket, chat\r\n", "Upgrade:\r\n"] {
+        let answer = format!("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n{fields}\r\n");
+        let backend = Backend::answering(answer);
+        let proxy = milestone.start(&[&backend], &[]);
+        assert_eq!(Conn::open(proxy.address()).ask(UPGRADE).status(), 502, "{fields:?}");
+    }
 }
 
 fn upgrades_to_h2c_are_not_offered(milestone: &Milestone) {

@@ -42,6 +42,8 @@ pub struct Link {
     pub relay: Option<(ConnId, u64)>,
     /// What the application will be told once what arrived before is read.
     pub error: Option<io::ErrorKind>,
+    /// The driver knows of it.
+    pub noticed: bool,
     pub their_unsent: VecDeque<u8>,
     pub their_then: Then,
     pub their_reading: bool,
@@ -113,6 +115,7 @@ impl Link {
             bulk: false,
             relay: None,
             error: None,
+            noticed: false,
             their_unsent: VecDeque::new(),
             their_then: Then::Nothing,
             their_reading: true,
@@ -121,6 +124,13 @@ impl Link {
             silent: false,
             due: Due::default(),
         }
+    }
+
+    /// Who does not read still learns of a reset when it writes; otherwise maybe, as epoll may report it. Then it also hears
+    /// what had arrived before.
+    pub fn notices_error(&mut self) -> bool {
+        self.noticed |= self.error.is_some() && (self.unsent_len > 0 || self.random.chance(300));
+        self.noticed
     }
 
     pub fn queue(&mut self, bytes: Bytes) {

@@ -50,6 +50,15 @@ impl Conn {
         Self::new(socket.into(), Reader::of_responses())
     }
 
+    /// Connects as a client for which little is under way at once: what it does not read is soon noticed.
+    pub fn open_narrow(to: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("sockets are to be had");
+        socket.set_recv_buffer_size(4096).expect("it is a socket");
+        socket.set_tcp_mss(1000).expect("it is a TCP socket");
+        socket.connect(&to.into()).unwrap_or_else(|error| panic!("cannot connect to {to}: {error}"));
+        Self::new(socket.into(), Reader::of_responses())
+    }
+
     fn new(stream: TcpStream, reader: Reader) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("the timeout is not zero");
         stream.set_write_timeout(Some(PATIENCE)).expect("the timeout is not zero");
@@ -169,6 +178,30 @@ impl Conn {
         wait_until("input", || !self.is_quiet());
     }
 
+    /// How many bytes of ours the other end's kernel has that nobody has read there.
+    #[cfg(target_os = "linux")]
+    pub fn unread_there(&self) -> usize {
+        self.peer().and_then(|peer| kernel_queues(peer, self.address())).map_or(0, |queues| queues.unread)
+    }
+
+    /// How many bytes of ours our kernel has that the other end's has not.
+    #[cfg(target_os = "linux")]
+    pub fn unsent_here(&self) -> usize {
+        self.peer().and_then(|peer| kernel_queues(self.address(), peer)).map_or(0, |queues| queues.unsent)
+    }
+
+    /// Whether a reset has arrived; without reading what came before it.
+    #[cfg(target_os = "linux")]
+    pub fn is_broken(&self) -> bool {
+        self.peer().and_then(|peer| kernel_queues(self.address(), peer)).is_none()
+    }
+
+    /// The other end's address; none after a reset.
+    #[cfg(target_os = "linux")]
+    fn peer(&self) -> Option<SocketAddr> {
+        self.stream.peer_addr().ok()
+    }
+
     /// Everything up to the end of the connection, and what kind of end it was.
     pub fn read_to_end(&mut self) -> (Vec<u8>, End) {
         let mut bytes = self.reader.rest().to_vec();
@@ -208,6 +241,31 @@ impl Conn {
             };
         }
     }
+}
+
+/// What a kernel holds of one connection, at one of its ends.
+#[cfg(target_os = "linux")]
+struct Queues {
+    unsent: usize,
+    unread: usize,
+}
+
+/// Looks into the kernel's table of the connections that are open; both ends are on this machine.
+#[cfg(target_os = "linux")]
+fn kernel_queues(local: SocketAddr, remote: SocketAddr) -> Option<Queues> {
+    let name = |address: SocketAddr| match address {
+        SocketAddr::V4(v4) => format!("{:08X}:{:04X}", u32::from_ne_bytes(v4.ip().octets()), v4.port()),
+        SocketAddr::V6(_) => panic!("tests use IPv4"),
+    };
+    let (local, remote) = (name(local), name(remote));
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux tells");
+    table.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [_, from, to, _state, queues, ..] = fields[..] else { return None };
+        let (unsent, unread) = queues.split_once(':')?;
+        let size = |hex| usize::from_str_radix(hex, 16).ok();
+        (from == local && to == remote).then_some(Queues { unsent: size(unsent)?, unread: size(unread)? })
+    })
 }
 
 /// A backend on a free port: a thread per connection runs the test's script.
@@ -458,6 +516,34 @@ pub fn refusing_address() -> SocketAddr {
     let address = port.local_addr().ok().and_then(|address| address.as_socket()).expect("it is bound");
     std::mem::forget(port);
     address
+}
+
+/// An address that says nothing to whoever connects: a listener whose backlog is full.
+#[derive(Debug)]
+pub struct SilentAddress {
+    pub address: SocketAddr,
+    /// The listener, and those who wait for it.
+    _sockets: Vec<Socket>,
+}
+
+impl SilentAddress {
+    pub fn new() -> Self {
+        let socket = || Socket::new(Domain::IPV4, Type::STREAM, None).expect("descriptors are left");
+        let listener = socket();
+        listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a loopback port is free");
+        listener.listen(0).expect("it is bound");
+        let address = listener.local_addr().ok().and_then(|address| address.as_socket()).expect("it is bound");
+        let knock = || {
+            let waiting = socket();
+            waiting.set_nonblocking(true).expect("it is a socket");
+            // In progress, or waiting for ever.
+            let _ = waiting.connect(&address.into());
+            waiting
+        };
+        let mut sockets: Vec<Socket> = (0..4).map(|_| knock()).collect();
+        sockets.push(listener);
+        Self { address, _sockets: sockets }
+    }
 }
 
 /// Runs `work` in `n` threads at once and waits for all of them.

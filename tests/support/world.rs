@@ -54,6 +54,8 @@ pub struct World<A: App> {
     pub(super) actions: Vec<Action>,
     pub(super) ready: VecDeque<Ready>,
     pub(super) draining: bool,
+    /// Somebody hears what he did not want to: it is the last.
+    pub(super) last_words: bool,
     /// Clients that knocked and were not accepted yet.
     pub(super) backlog: Vec<usize>,
     agenda: BinaryHeap<Reverse<(Duration, u64, Event)>>,
@@ -180,6 +182,7 @@ impl<A: App> World<A> {
             actions: Vec::new(),
             ready: VecDeque::new(),
             draining: false,
+            last_words: false,
             backlog: Vec::new(),
             agenda: BinaryHeap::new(),
             scheduled: 0,

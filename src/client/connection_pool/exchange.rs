@@ -1,6 +1,6 @@
 //! One request and its answer on a connection that nobody else uses.
 
-use super::{Cause, Request, Written, now};
+use super::{Cause, Written, now};
 use crate::client::PeerError;
 use socket2::SockRef;
 use std::{
@@ -21,14 +21,14 @@ pub(super) fn is_quiet(stream: &TcpStream) -> bool {
     stream.set_nonblocking(false).is_ok() && peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
 }
 
-/// Sends request `number` of a connection and waits for its answer.
+/// Sends a command as line `number` of a connection, and waits for its answer.
 pub(super) fn exchange(
     stream: &TcpStream,
     number: u64,
-    request: &Request,
+    command: &str,
     ends: Instant,
 ) -> Result<String, (Written, Cause)> {
-    let line = format!("#{number} {}\n", request.text());
+    let line = format!("#{number} {command}\n");
     let result = send(stream, line.as_bytes(), ends).and_then(|()| {
         let answer = receive(stream, ends).map_err(|cause| (Written::Wholly, cause))?;
         let prefix = &line[..=line.find(' ').expect("it was put there")];

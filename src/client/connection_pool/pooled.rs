@@ -1,8 +1,12 @@
 //! A connection that was checked out.
 
-use super::{Cause, Conn, ConnectionPool, Request, Written, exchange::exchange, now};
+use super::{Cause, ConnectionPool, Request, Written, exchange::exchange, now, shared::Conn};
 use crate::pool::Lease;
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// A connection for one request after the other. It goes back to the pool when this is dropped, unless something went
 /// wrong with it.
@@ -28,15 +32,29 @@ impl<'p> Pooled<'p> {
     ///
     /// How much of the request was written, and what came instead of an answer. The connection cannot be used again.
     pub fn ask(&mut self, request: &Request, within: Duration) -> Result<String, (Written, Cause)> {
-        let closed = || self.pool.lock().closed;
-        let Some((conn, _)) = self.held.as_mut().filter(|_| self.clean && !closed()) else {
+        let answer = self.exchange(request.text(), now() + within);
+        if let Some((conn, _)) = &mut self.held {
+            conn.asked += 1;
+        }
+        answer
+    }
+
+    /// Asks whether anybody is there. Any answer will do.
+    pub(super) fn beat(&mut self, ends: Instant) -> Result<(), Cause> {
+        self.exchange("HEARTBEAT", ends).map(drop).map_err(|(_, cause)| cause)
+    }
+
+    fn exchange(&mut self, command: &str, ends: Instant) -> Result<String, (Written, Cause)> {
+        let Some((conn, _)) = self.held.as_mut().filter(|_| self.clean && !self.pool.lock().closed) else {
             return Err((Written::Nothing, Cause::Closed));
         };
-        conn.asked += 1;
-        let result = exchange(&conn.stream, conn.asked, request, now() + within);
+        conn.number += 1;
+        let result = exchange(&conn.stream, conn.number, command, ends);
         self.clean = result.is_ok();
+        let mut shared = self.pool.lock();
+        shared.doubted &= result.is_err();
         // Cut off from this side, it looks as if the server had ended it.
-        result.map_err(|(written, cause)| (written, if closed() { Cause::Closed } else { cause }))
+        result.map_err(|(written, cause)| (written, if shared.closed { Cause::Closed } else { cause }))
     }
 
     /// How many requests it has carried. 0: it is new.

@@ -6,7 +6,12 @@ use crate::{
     resilience::{Breaker, RetryBudget},
 };
 use slab::Slab;
-use std::{collections::HashMap, net::TcpStream, sync::Arc, time::Instant};
+use std::{
+    collections::HashMap,
+    net::TcpStream,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// What the threads of a pool share, behind one lock.
 pub(super) struct Shared {
@@ -21,6 +26,8 @@ pub(super) struct Shared {
     pub(super) breaker: Option<Breaker>,
     /// It was told that the breaker is half-open.
     pub(super) half_open: bool,
+    /// The peer was silent when it was asked whether it is there, and has not answered anything since.
+    pub(super) doubted: bool,
     pub(super) retries: RetryBudget,
     pub(super) closed: bool,
 }
@@ -30,15 +37,29 @@ pub(super) struct Idle {
     pub(super) until: Option<Instant>,
 }
 
-/// A connection, and how many requests it has carried.
+/// A connection.
 pub(super) struct Conn {
     pub(super) stream: Arc<TcpStream>,
+    /// The number of its last line: heartbeats have one, too.
+    pub(super) number: u64,
+    /// How many requests it has carried.
     pub(super) asked: u64,
+}
+
+impl Conn {
+    pub(super) fn new(stream: TcpStream) -> Self {
+        Self { stream: Arc::new(stream), number: 0, asked: 0 }
+    }
 }
 
 /// What a checkout gives.
 pub(super) enum Slot {
-    Reuse(Conn, Lease),
+    Reuse {
+        conn: Conn,
+        lease: Lease,
+        /// How long nothing was heard on it.
+        idle_for: Duration,
+    },
     Open(Lease),
 }
 
@@ -47,7 +68,10 @@ impl Shared {
     pub(super) fn take(&mut self) -> Option<Slot> {
         loop {
             match self.pool.checkout(SERVER, now()) {
-                Checkout::Reuse { conn, lease, .. } => return Some(Slot::Reuse(self.idle.remove(conn).conn, lease)),
+                Checkout::Reuse { conn, idle_for, lease } => {
+                    let conn = self.idle.remove(conn).conn;
+                    return Some(Slot::Reuse { conn, lease, idle_for });
+                }
                 Checkout::Open(lease) => return Some(Slot::Open(lease)),
                 Checkout::Evict { conn, .. } => drop(self.idle.remove(conn)),
                 Checkout::Full => return None,

@@ -225,7 +225,7 @@ fn the_deadline_holds_over_all_tries() {
     // Without a connection nothing leaves, and the time is over all the same.
     let mut world = World::new(config());
     world.ask("x", false);
-    world.link.connect_failed(io::ErrorKind::ConnectionRefused, world.now);
+    world.link.connect_failed(Cause::Connect(io::ErrorKind::ConnectionRefused), world.now);
     world.pass(12 * SECOND - MS);
     assert_eq!(world.done, []);
     world.pass(MS);
@@ -315,7 +315,7 @@ fn it_gives_up_after_its_tries_and_begins_anew_when_asked() {
         while world.connects == before {
             world.pass(MS);
         }
-        world.link.connect_failed(io::ErrorKind::ConnectionRefused, world.now);
+        world.link.connect_failed(Cause::Connect(io::ErrorKind::ConnectionRefused), world.now);
         world.settle();
         world.now - began
     };
@@ -401,7 +401,7 @@ fn whoever_waits_when_the_breaker_opens_is_told_at_once() {
     world.ask("PAY 1", false);
     for n in 1..=3 {
         assert_eq!((world.take_done(), world.connects), (vec![], n));
-        world.link.connect_failed(io::ErrorKind::ConnectionRefused, world.now);
+        world.link.connect_failed(Cause::Connect(io::ErrorKind::ConnectionRefused), world.now);
         world.settle();
         if n < 3 {
             world.pass(SECOND);
@@ -527,7 +527,7 @@ impl Chaos {
                 self.up = true;
                 self.world.link.connected(self.world.now);
             } else {
-                self.world.link.connect_failed(io::ErrorKind::ConnectionRefused, self.world.now);
+                self.world.link.connect_failed(Cause::Connect(io::ErrorKind::ConnectionRefused), self.world.now);
             }
             self.world.settle();
         }

@@ -1,12 +1,11 @@
 //! How commands travel: all over one connection, or one at a time over each of several.
 
 use crate::{
-    client::{Answer, Client, ClientArgs, ConnectionPool, Error, Event, Request, Stats},
-    net,
+    cli::Failure,
+    client::{Answer, Client, ClientArgs, ConnectionPool, Error, Event, Request, Server, Stats},
 };
 use std::{
     io, mem,
-    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     thread::{self, JoinHandle},
 };
@@ -29,24 +28,18 @@ pub(super) enum Way {
 
 impl Way {
     /// Connects, so that a missing server is noticed before anything is read.
-    pub(super) fn open(
-        args: &ClientArgs,
-        to: &[SocketAddr],
-        watcher: impl Fn(Event) + Send + Sync + 'static,
-    ) -> Result<Self, net::Error> {
-        let config = args.config();
-        let failed = |source: io::Error| net::Error::Connect { to: to[0], source };
+    pub(super) fn open(args: &ClientArgs, watcher: impl Fn(Event) + Send + Sync + 'static) -> Result<Self, Failure> {
+        let (config, server) = (args.config(), Server::from(args.connect.clone()));
         let Some(pool_config) = args.pool_config() else {
-            return match args.wait {
-                false => Client::connect_any(to, config, watcher),
-                true => Client::connect_later(to, config, watcher).map_err(failed),
-            }
-            .map(Self::Pipelined);
+            return Ok(Self::Pipelined(match args.wait {
+                false => Client::connect_watched(server, config, watcher).map_err(super::no_server)?,
+                true => Client::connect_later(server, config, watcher)?,
+            }));
         };
         let threads = pool_config.max;
-        let pool = Arc::new(ConnectionPool::watched(to, pool_config, config, watcher));
+        let pool = Arc::new(ConnectionPool::watched(server, pool_config, config, watcher));
         if !args.wait {
-            pool.warm_up()?;
+            pool.warm_up().map_err(super::no_server)?;
         }
         let (tasks, queue) = mpsc::channel();
         let queue = Arc::new(Mutex::new(queue));
@@ -54,7 +47,7 @@ impl Way {
             let (pool, queue) = (Arc::clone(&pool), Arc::clone(&queue));
             thread::Builder::new().name(format!("client-{n}")).spawn(move || work(&pool, &queue))
         };
-        let threads = (0..threads).map(worker).collect::<io::Result<_>>().map_err(failed)?;
+        let threads = (0..threads).map(worker).collect::<io::Result<_>>()?;
         Ok(Self::Pooled(Workers { pool, tasks: Mutex::new(Some(tasks)), threads: Mutex::new(threads) }))
     }
 

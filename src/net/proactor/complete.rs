@@ -100,14 +100,19 @@ impl Io {
                 }
                 self.touch(key);
             }
-            (Err(_), Phase::Open) => {
-                socket.broke(kind_of(result));
-                // Now what the peer said before comes to an end, even if it was not the peer who broke the connection.
-                let _ = socket.socket.shutdown(Shutdown::Read);
-                self.enqueue(key);
-            }
+            (Err(_), Phase::Open) => self.broke(key, kind_of(result)),
             (Err(_), _) => self.bid_farewell(key, false),
         }
+    }
+
+    /// A connection is broken. What the peer said before is received and heard first, whether it is wanted or not.
+    fn broke(&mut self, key: usize, kind: ErrorKind) {
+        let Some(socket) = self.table.get_mut(key) else { return };
+        socket.broke(kind);
+        // Now that comes to an end, even if it was not the peer who broke the connection.
+        let _ = socket.socket.shutdown(Shutdown::Read);
+        self.enqueue(key);
+        self.touch(key);
     }
 
     /// What was asked to be sent, and was not taken at once, is not going to be for a while: the application has to know.
@@ -140,8 +145,7 @@ impl Io {
             && let Ok(Some(error)) | Err(error) = socket.socket.take_error()
         {
             let kind = socket.broken.unwrap_or(error.kind());
-            socket.broke(kind);
-            self.enqueue(key);
+            self.broke(key, kind);
         }
     }
 

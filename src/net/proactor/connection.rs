@@ -148,10 +148,16 @@ impl Connection {
     /// Whether the kernel should be receiving for it.
     pub(super) fn wants_input(&self) -> bool {
         match self.phase {
-            Phase::Open => !self.ended && !self.paused && self.stash.is_none(),
+            Phase::Open => !self.ended && !self.is_unwanted() && self.stash.is_none(),
             Phase::Flushing(allowance) | Phase::Lingering(allowance) => !self.ended && allowance > 0,
             Phase::Connecting | Phase::Gone => false,
         }
+    }
+
+    /// Whether the application does not want to hear it now. What it does not want would keep for later, but the last words of
+    /// a connection that breaks would not.
+    pub(super) fn is_unwanted(&self) -> bool {
+        self.paused && self.broken.is_none()
     }
 
     /// Whether the application heard enough of it in this turn.
@@ -177,7 +183,7 @@ impl Connection {
 
     /// Nothing more of what the peer said is going to be heard.
     pub(super) fn is_heard_out(&self) -> bool {
-        self.arriving == 0 && (self.paused || self.receiving == Receiving::No)
+        self.ended && self.arriving == 0 && self.stash.is_none()
     }
 
     /// A send failed: nothing more can be sent, but what the peer said before may still have to be heard.

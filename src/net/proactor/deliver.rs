@@ -108,10 +108,13 @@ impl<A: App> Proactor<A> {
     fn hear_input(&mut self, arrival: Arrival, conn: ConnId) {
         let Some(socket) = self.io.table.get_mut(arrival.key) else { return };
         let full = socket.had_its_share(self.io.turn);
-        let unwanted = socket.paused || socket.stash.is_some() || full;
+        let unwanted = socket.is_unwanted() || socket.stash.is_some() || full;
         match usize::try_from(arrival.result) {
             // An end after a failed send may be a reset that the send has used up: it must not pass for a clean one.
-            Ok(0) if socket.broken.is_some() => self.io.recycle(arrival),
+            Ok(0) if socket.broken.is_some() => {
+                socket.ended = true;
+                self.io.recycle(arrival);
+            }
             Ok(0) => {
                 socket.ended = true;
                 if unwanted {
@@ -198,7 +201,7 @@ impl<A: App> Proactor<A> {
     fn hear_stash(&mut self, key: usize, conn: ConnId) {
         while let Some(socket) = self.io.table.tenant(key, conn)
             && socket.phase == Phase::Open
-            && !socket.paused
+            && !socket.is_unwanted()
         {
             let full = socket.had_its_share(self.io.turn);
             let Some(stash) = &mut socket.stash else { return };
@@ -226,7 +229,7 @@ impl<A: App> Proactor<A> {
         }
     }
 
-    /// What is wrong with a connection, once everything before it was heard, or if nobody listens.
+    /// What is wrong with a connection, once everything before it was heard.
     fn hear_broken(&mut self, key: usize, conn: ConnId) {
         if let Some(socket) = self.io.table.tenant(key, conn)
             && let Some(kind) = socket.broken

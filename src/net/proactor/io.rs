@@ -253,14 +253,16 @@ impl Io {
     /// Has the kernel receive for a socket exactly when somebody wants the input, in the way that fits.
     fn receive(&mut self, key: usize) {
         let Some(socket) = self.table.get_mut(key) else { return };
-        let wanted = match (socket.wants_input(), socket.bulk) {
+        // One that is broken has no news: an operation that goes on would wait for some when it has received what is there.
+        let bulk = socket.bulk || socket.broken.is_some();
+        let wanted = match (socket.wants_input(), bulk) {
             (false, _) => Receiving::No,
             (true, false) => Receiving::Many,
             (true, true) => Receiving::Once,
         };
         match socket.receiving {
             Receiving::No if wanted != Receiving::No => {
-                let group = if socket.bulk { Group::Bulk } else { Group::Small };
+                let group = if bulk { Group::Bulk } else { Group::Small };
                 socket.receiving = wanted;
                 socket.in_flight += 1;
                 self.ring.push(Operation::receive(socket.fd(), key, group));
@@ -272,7 +274,8 @@ impl Io {
         }
         let Some(socket) = self.table.get_mut(key) else { return };
         // While nothing is received, nobody would hear of a reset.
-        if socket.phase == Phase::Open && (socket.paused || socket.ended) && !socket.watched {
+        let unheard = socket.is_unwanted() || (socket.ended && socket.broken.is_none());
+        if socket.phase == Phase::Open && unheard && !socket.watched {
             socket.watched = true;
             socket.in_flight += 1;
             self.ring.push(Operation::watch(socket.fd(), key));

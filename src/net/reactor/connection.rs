@@ -140,9 +140,15 @@ impl Connection {
         }
     }
 
-    /// Whether the application should hear what the kernel has.
+    /// Whether the application should hear what the kernel has. What it does not want now would keep for later, but the last
+    /// words of a connection that breaks would not.
     pub(super) fn can_read(&self) -> bool {
-        self.readable && !self.paused && !self.ended
+        self.readable && !self.ended && (!self.paused || self.is_breaking())
+    }
+
+    /// Whether something is wrong with it: what has arrived is all that there will be.
+    pub(super) fn is_breaking(&self) -> bool {
+        self.error || self.broken.is_some()
     }
 
     /// Bytes that wait to be sent.

@@ -129,7 +129,7 @@ impl<A: App> Reactor<A> {
         }
     }
 
-    /// What is wrong with a connection, once everything before it was heard, or if nobody listens.
+    /// What is wrong with a connection, once everything before it was heard.
     fn hear_end(&mut self, key: usize, conn: ConnId) {
         let Some(socket) = self.io.table.tenant(key, conn) else { return };
         if socket.can_read() {

@@ -22,6 +22,8 @@ impl Io {
 
     /// One step of a relay from the socket with this key.
     pub(super) fn relay(&mut self, key: usize, relay: Relay) -> Read {
+        // Its last words must not wait for room in a pipe: until they are through, nobody hears that it is broken.
+        let breaking = self.table.get_mut(key).is_some_and(|sender| sender.is_breaking());
         let Some((receiver, socket)) = self.table.find_mut(relay.to) else {
             // The other side is gone: what comes now is heard.
             self.count_relayed(key, relay.left);
@@ -29,7 +31,7 @@ impl Io {
         };
         let open = socket.phase == Phase::Open && socket.finish == Finish::No && socket.broken.is_none();
         // What is queued in our memory leaves first.
-        if open && socket.output.is_empty() {
+        if open && !breaking && socket.output.is_empty() {
             let pipe = socket.piped.take().map(|piped| piped.pipe).or_else(|| self.pipes.take(self.now));
             if let Some(pipe) = pipe {
                 return self.relay_through(pipe, key, receiver, relay);

@@ -168,6 +168,8 @@ pub(super) struct Core {
     pub(super) fresh: bool,
     /// Interim responses relayed.
     pub(super) interims: u8,
+    /// One of them asked the client to send its content.
+    pub(super) continued: bool,
     /// What becomes of the client's connection.
     pub(super) close: Close,
     /// What it has to do with the cache, unless that is nothing or answered it at once.

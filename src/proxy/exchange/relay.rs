@@ -166,6 +166,7 @@ impl Turn<'_> {
             self.send_client(out.split().freeze());
             self.parts.scratch = out;
         }
+        self.core.continued |= head.status == Status::CONTINUE;
         if head.status == Status::CONTINUE && !self.core.request_complete {
             self.expect_upstream(link, None);
             self.expect_body();
@@ -178,7 +179,11 @@ impl Turn<'_> {
             Ok(stored) => stored,
             Err(state) => return state,
         };
-        let reusable = http::persistent_after(head, body).is_ok();
+        let unknown = self.may_have_no_content();
+        let reusable = http::persistent_after(head, body).is_ok() && !unknown;
+        if unknown {
+            self.close_after("answered instead of 100");
+        }
         if !reusable && !self.core.request_complete {
             self.close_after("backend answered early and closes");
         }
@@ -215,6 +220,14 @@ impl Turn<'_> {
             upstream.expect(self.cx, by);
         }
         State::Relay { link, sending, receiving: Receiving::Body(BodyWriter::of(framing)), reusable }
+    }
+
+    /// Whether the client may send its content after this response, or may not: it waits for 100, and is not asked to
+    /// (RFC 9110 §10.1.1). What it sends next cannot be told from its next request, and not everybody in front of us would
+    /// read it as we do.
+    fn may_have_no_content(&self) -> bool {
+        let core = &*self.core;
+        !core.request_complete && !core.body_begun && !core.continued && http::expects_continue(&core.head)
     }
 
     /// How the body reaches this client: an HTTP/1.0 client knows no chunks (RFC 9112 §6.1).
@@ -359,10 +372,12 @@ impl Turn<'_> {
 
     /// The backend switches protocols: from here on we relay bytes.
     fn switched(&mut self, link: Link, head: &ResponseHead) -> State {
-        // Only what was offered can be accepted (RFC 9110 §7.8).
+        // It has to say to what, and only what was offered can be accepted (RFC 9110 §7.8).
         let offered =
             |protocol: &[u8]| http::upgrade_offers(&self.core.head).any(|offer| offer.eq_ignore_ascii_case(protocol));
-        if !self.core.upgrade || !self.core.request_complete || !head.fields.tokens("upgrade").all(offered) {
+        let mut accepted = head.fields.tokens("upgrade").peekable();
+        let proper = accepted.peek().is_some() && accepted.all(offered);
+        if !(self.core.upgrade && self.core.request_complete && proper) {
             return self.give_up(Some(link), Failure::UnaskedUpgrade);
         }
         self.core.record.status = head.status.code();

@@ -119,7 +119,7 @@ fn framing_is_written_anew() {
     );
     // A length of zero is not no length: a POST without content says so.
     assert_inbound(
-        "POST / HTTP/1.1\r\nContent-Length: 0\r\nHost: a\r\n\r\n",
+        "POST / HTTP/1.1\r\nContent-Length: 000\r\nHost: a\r\n\r\n",
         &["POST / HTTP/1.1", "Host: a", "Content-Length: 0"],
     );
 }
@@ -203,7 +203,7 @@ fn responses() {
             "Connection: upgrade"
         ]
     );
-    let unchanged = "HTTP/1.1 304 Not Modified\r\nContent-Length: 3\r\nDate: D\r\n\r\n";
+    let unchanged = "HTTP/1.1 304 Not Modified\r\nContent-Length: 003\r\nDate: D\r\n\r\n";
     assert_eq!(
         outbound(unchanged, Empty, new, true),
         ["HTTP/1.1 304 Not Modified", "Date: D", "Content-Length: 3", via]

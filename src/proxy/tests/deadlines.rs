@@ -1,6 +1,7 @@
 //! Which deadline runs when, and against whom.
 
 use super::{SECOND, World, status};
+use crate::app::ConnId;
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -73,4 +74,37 @@ fn the_time_a_slow_client_takes_is_not_its_tunnels() {
     assert_eq!(world.ended(client), "-");
     world.pass(2 * SECOND);
     assert_eq!(world.ended(client), "abort");
+}
+
+/// A timer left behind would wake the loop for nobody, or ring for the next exchange of that number.
+#[test]
+fn an_exchange_takes_its_deadline_along() {
+    type Ending = fn(&mut World, client: ConnId, backend: ConnId, waiting: ConnId);
+    let endings: [(&str, Ending); 3] = [
+        ("answered", |world, _, backend, waiting| {
+            world.say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+            world.say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+            assert_eq!(status(&world.sent(waiting)), "200");
+        }),
+        ("the clients leave", |world, client, _, waiting| {
+            world.fail(waiting);
+            world.fail(client);
+        }),
+        ("the backend fails", |world, client, backend, waiting| {
+            world.fail(backend);
+            assert_eq!(status(&world.sent(client)), "502");
+            let next = world.opened();
+            world.fail(next);
+            assert_eq!(status(&world.sent(waiting)), "502");
+        }),
+    ];
+    for (how, end) in endings {
+        let mut world = World::new(&["--request-timeout", "5s", "--pool-max", "1", "--retries", "0"]);
+        let (client, backend) = world.exchange(GET);
+        let waiting = world.client(GET);
+        end(&mut world, client, backend, waiting);
+        assert_eq!(world.proxy.census().exchanges, 0, "{how}");
+        world.pass(20 * SECOND);
+        assert!(world.rung.is_empty(), "{how}: {:?}", world.rung);
+    }
 }

@@ -91,6 +91,29 @@ fn a_client_that_ends_inside_its_request_is_let_go_at_once() {
     }
 }
 
+/// Whether its content follows or its next request, nobody can tell. Unless it was asked for the one, or has begun with it.
+#[test]
+fn who_waits_for_100_and_is_answered_otherwise_has_no_other_turn() {
+    let head = "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n";
+    for (before, promised) in
+        [("", false), ("HTTP/1.1 103 Early Hints\r\n\r\n", false), ("HTTP/1.1 100 Go\r\n\r\n", true)]
+    {
+        let mut world = World::new(&[]);
+        let (client, backend) = world.exchange(head);
+        world.say(backend, &format!("{before}HTTP/1.1 417 No\r\nContent-Length: 2\r\n\r\nno"));
+        assert_eq!(!world.sent(client).contains("Connection: close\r\n"), promised, "{before:?}");
+        assert_eq!(world.ended(client), if promised { "-" } else { "close" }, "{before:?}");
+        world.sent(backend);
+        world.say(client, "bodyGET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(world.sent(backend).starts_with("bodyGET / "), promised, "{before:?}");
+    }
+    let mut world = World::new(&[]);
+    let (client, backend) = world.exchange(&(head.to_owned() + "bo"));
+    world.say(backend, "HTTP/1.1 417 No\r\nContent-Length: 2\r\n\r\nno");
+    world.say(client, "dy");
+    assert_eq!((status(&world.sent(client)), world.ended(client), world.proxy.census().idle), ("417", "-", 1));
+}
+
 /// The rest of the request goes nowhere then, so no other may follow it: the client has to know.
 #[test]
 fn who_is_answered_early_by_a_backend_that_closes_is_not_promised_another_turn() {

@@ -12,7 +12,7 @@ mod upstreams;
 
 use super::{BalanceArgs, Config, Plan, Proxy, ProxyArgs};
 use crate::{
-    app::{Action, App, ConnId, Cx, ListenerId, Origin},
+    app::{Action, App, ConnId, Cx, ListenerId, Origin, TimerKey},
     backend::{Backend, BackendId},
     pool::PoolArgs,
     time::Now,
@@ -57,6 +57,8 @@ pub(super) struct World {
     pub(super) relays: BTreeMap<ConnId, (ConnId, u64)>,
     /// Who is not read.
     pub(super) paused: BTreeSet<ConnId>,
+    /// Exchanges and probes whose timer passed.
+    pub(super) rung: Vec<u32>,
 }
 
 impl World {
@@ -88,6 +90,7 @@ impl World {
             not_quiet,
             relays: BTreeMap::new(),
             paused: BTreeSet::new(),
+            rung: Vec::new(),
         };
         world.proxy.started(&mut world.cx);
         world.settle();
@@ -195,6 +198,9 @@ impl World {
         for _ in 0..time.as_millis() / 10 {
             self.cx.set_clock(self.cx.clock().after(Duration::from_millis(10)));
             while let Some(key) = self.cx.next_expired() {
+                if let TimerKey::App(key) = key {
+                    self.rung.push(key);
+                }
                 self.proxy.expired(&mut self.cx, key);
                 self.settle();
             }

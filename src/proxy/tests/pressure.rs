@@ -75,6 +75,23 @@ fn who_waits_for_a_connection_waits_for_a_while() {
     assert_eq!(world.proxy.census().queued, 0);
 }
 
+/// Its wait began when it came, not when it last looked in vain.
+#[test]
+fn who_looks_in_vain_does_not_wait_anew() {
+    let flags = ["--no-health", "--pool-max", "1", "--pool-queue-timeout", "2s", "--breaker-failures", "1"];
+    let mut world = World::with_backends(2, &[&flags[..], &["--retries", "0"]].concat());
+    let (_, one) = world.exchange(GET);
+    world.exchange(GET);
+    let waiting = world.client(GET);
+    world.pass(3 * SECOND / 2);
+    // A connection comes free, and its backend is down with it: the other one is still busy.
+    world.fail(one);
+    assert_eq!((world.sent(waiting).as_str(), world.opened_none(), world.proxy.census().queued), ("", true, 1));
+    world.pass(SECOND);
+    assert_eq!(status(&world.sent(waiting)), "503");
+    assert_eq!(world.proxy.census().queued, 0);
+}
+
 /// One response may be passed on unseen, and the next one on the same connection, too.
 #[test]
 fn every_long_body_of_a_connection_passes_unseen() {
@@ -118,6 +135,21 @@ fn draining_ends_connections_as_soon_as_nothing_is_owed() {
     world.say(late_backend, "ok");
     assert!(world.sent(busy).contains("Connection: close\r\n"));
     assert_eq!((world.ended(busy), world.ended(late)), ("close", "close"));
+}
+
+/// A client that does not read, while it sends the rest of its request: the next one on that connection is another's.
+#[test]
+fn a_backend_connection_is_read_again_after_an_exchange_in_which_it_was_not() {
+    let mut world = World::new(&[]);
+    let (slow, backend) = world.exchange("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbo");
+    world.say(backend, OK);
+    world.unsent(slow, MUCH);
+    assert!(world.paused.contains(&backend));
+    world.say(slow, "dy");
+    assert_eq!((world.proxy.census().idle, world.paused.contains(&backend)), (1, false));
+    let other = world.client(GET);
+    world.say(backend, OK);
+    assert_eq!((status(&world.sent(other)), world.opened_none()), ("200", true));
 }
 
 /// A backend that answers before it has read the request: the next request is heard all the same.

@@ -88,3 +88,20 @@ fn being_the_last_hop_is_no_error_and_a_closed_connection_has_its_reason() {
     assert_eq!(stats["errors"], serde_json::json!({}));
     assert_eq!((&stats["pool_closed"]["lost"], &stats["pool_closed"]["ended"]), (&1.into(), &0.into()));
 }
+
+/// The last chunk of an empty body went with the first try: whoever got the head alone would wait for it.
+#[test]
+fn a_request_is_sent_again_whole_or_not_at_all() {
+    let head = |fields: &str| format!("PUT / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+    for (fields, body, again) in
+        [("", "", true), ("Content-Length: 0\r\n", "", true), ("Transfer-Encoding: chunked\r\n", "0\r\n\r\n", false)]
+    {
+        let mut world = World::new(&[]);
+        let (client, first) = world.exchange(&(head(fields) + body));
+        assert!(world.sent(first).ends_with(&format!("\r\n\r\n{body}")), "{fields:?}");
+        world.end(first);
+        world.pass(SECOND);
+        assert_eq!(!world.opened_none(), again, "{fields:?}");
+        assert_eq!(status(&world.sent(client)), if again { "-" } else { "502" }, "{fields:?}");
+    }
+}

@@ -273,18 +273,90 @@ fn an_answer_that_came_before_the_reset_is_heard_before_the_failure() {
 }
 
 #[test]
-fn a_reset_is_heard_even_by_who_does_not_listen() {
-    let (running, heard) = script(ReactorConfig::default(), |cx, heard, _| {
-        if let Heard::Accepted(conn) = heard {
+fn a_reset_is_heard_even_by_who_does_not_listen_and_what_came_before_it() {
+    // Nothing, one read, several; never more than a window that nobody has opened further.
+    for len in [0, 10, 40_000] {
+        let config = ReactorConfig { read_size: 1000, ..ReactorConfig::default() };
+        let (running, heard) = script(config, |cx, heard, _| {
+            if let Heard::Accepted(conn) = heard {
+                cx.set_reading(*conn, false);
+            }
+        });
+        let mut client = running.connect();
+        let Heard::Accepted(conn) = next(&heard) else { panic!() };
+        client.write_all(&pattern(len)).unwrap();
+        reset_on_drop(&client);
+        drop(client);
+        let mut arrived = Vec::new();
+        let end = loop {
+            match next(&heard) {
+                Heard::Received(_, bytes) => arrived.extend(bytes),
+                other => break other,
+            }
+        };
+        assert!(arrived == pattern(len), "{} of {len} bytes", arrived.len());
+        assert_eq!(end, Heard::Failed(conn, ErrorKind::ConnectionReset), "{len}");
+    }
+}
+
+/// Whoever was busy when they came hears of both.
+#[test]
+fn a_reset_right_behind_bytes_is_heard_without_a_write() {
+    for len in [10, 40_000] {
+        let (busy, begun) = channel::<()>();
+        let (go, wait) = channel::<()>();
+        let config = ReactorConfig { read_size: 1000, ..ReactorConfig::default() };
+        let (running, heard) = script(config, move |_, heard, _| {
+            if matches!(heard, Heard::Woken) {
+                busy.send(()).unwrap();
+                wait.recv().unwrap();
+            }
+        });
+        let mut client = running.connect();
+        let Heard::Accepted(conn) = next(&heard) else { panic!() };
+        running.remote.wake();
+        begun.recv_timeout(PATIENCE).unwrap();
+        client.write_all(&pattern(len)).unwrap();
+        reset_on_drop(&client);
+        drop(client);
+        go.send(()).unwrap();
+        assert_eq!(next(&heard), Heard::Woken);
+        let end = std::iter::repeat_with(|| next(&heard)).find(|heard| !matches!(heard, Heard::Received(..)));
+        assert_eq!(end, Some(Heard::Failed(conn, ErrorKind::ConnectionReset)), "{len}");
+    }
+}
+
+/// A write that fails is the first to notice, and what the peer said before it left is heard all the same.
+#[test]
+fn who_does_not_listen_and_writes_in_vain_hears_the_last_words() {
+    let mut first = None;
+    let (running, heard) = script(ReactorConfig::default(), move |cx, heard, _| match heard {
+        Heard::Accepted(conn) if first.is_none() => {
+            first = Some(*conn);
             cx.set_reading(*conn, false);
         }
+        Heard::Woken => cx.send(first.unwrap(), vec![b'x'; 1000]),
+        _ => {}
     });
     let mut client = running.connect();
     let Heard::Accepted(conn) = next(&heard) else { panic!() };
-    client.write_all(b"never heard").unwrap();
-    reset_on_drop(&client);
+    client.write_all(b"last words").unwrap();
+    // Both ways: what comes now is answered with a reset.
     drop(client);
-    assert_eq!(next(&heard), Heard::Failed(conn, ErrorKind::ConnectionReset));
+    let end = loop {
+        running.remote.wake();
+        match next(&heard) {
+            Heard::Woken | Heard::Sent(..) => {}
+            other => break other,
+        }
+    };
+    assert_eq!(end, Heard::Received(conn, b"last words".to_vec()));
+    let end = std::iter::repeat_with(|| next(&heard)).find(|heard| *heard != Heard::Woken);
+    match end.unwrap() {
+        // The end came before the reset.
+        Heard::Ended(_) => assert!(matches!(next(&heard), Heard::Failed(..))),
+        other => assert!(matches!(other, Heard::Failed(..)), "{other:?}"),
+    }
 }
 
 #[test]

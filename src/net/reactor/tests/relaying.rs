@@ -11,6 +11,7 @@ use std::{
     io::{ErrorKind, Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::mpsc::Receiver,
+    time::Duration,
 };
 
 /// Above this many unsent bytes the backend is not read.
@@ -195,6 +196,27 @@ fn a_reset_of_the_sender_breaks_the_receiver() {
         assert!(matches!(other, Heard::Failed(_, ErrorKind::ConnectionReset)), "pipes {pipes}: {other:?}");
         assert_eq!(moved, 4, "pipes {pipes}");
         assert_eq!(client.read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    }
+}
+
+/// Nobody reads, so nothing is taken from the sender any more: that it is gone is heard all the same.
+#[test]
+fn a_reset_of_a_sender_that_is_not_read_is_heard_before_anybody_reads() {
+    for pipes in PIPES {
+        let (proxy, heard, listener) = pairs(pipes, u64::MAX);
+        let (client, server) = begin(&proxy, &listener);
+        until_begun(&heard);
+        #[allow(clippy::disallowed_methods)] // The peer blocks: that is the point.
+        let sender = std::thread::spawn(move || {
+            // When all buffers on the way are full, nothing is taken any more.
+            server.set_write_timeout(Some(Duration::from_millis(100))).unwrap();
+            while (&server).write(&[7; 65536]).is_ok() {}
+            reset_on_drop(&server);
+        });
+        let (_, other) = progress(&heard);
+        assert!(matches!(other, Heard::Failed(_, ErrorKind::ConnectionReset)), "pipes {pipes}: {other:?}");
+        sender.join().unwrap();
+        drop(client);
     }
 }
 

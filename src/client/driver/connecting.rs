@@ -1,0 +1,120 @@
+//! One try to connect: the server is looked up, then its addresses are tried in turn.
+
+use super::{Driver, SOCKET, lock};
+use crate::{
+    client::{
+        Cause,
+        server::{Candidates, Found, cause_of},
+    },
+    net::clock,
+    resilience::DeadlineBudget,
+};
+use mio::{Interest, net::TcpStream};
+use std::{io::ErrorKind, sync::Arc, time::Instant};
+
+/// How far it is.
+#[derive(Debug)]
+pub(super) enum Try {
+    /// None is wanted.
+    No,
+    /// Where is the server?
+    LookUp(DeadlineBudget),
+    /// Is it at this address?
+    Address {
+        /// The others.
+        rest: Candidates,
+        /// When the next one is tried.
+        until: Instant,
+    },
+}
+
+impl Driver {
+    /// Begins.
+    pub(super) fn begin_try(&mut self) {
+        self.attempt = Try::LookUp(DeadlineBudget::new(self.connect_timeout, clock::now().instant));
+        // The answer to the question of an earlier try is as good, and one that is never answered is asked but once.
+        if self.looking {
+            return;
+        }
+        self.looking = true;
+        let (mail, waker) = (Arc::clone(&self.mail), Arc::clone(&self.waker));
+        let begun = self.server.look_up(move |found| {
+            lock(&mail).found = Some(found);
+            if let Err(error) = waker.wake() {
+                tracing::error!(%error, "the client's thread cannot be woken");
+            }
+        });
+        if let Err(error) = begun {
+            self.looking = false;
+            self.fail_try(Cause::Connect(error.kind()));
+        }
+    }
+
+    /// The server was looked up.
+    pub(super) fn found(&mut self, found: Found) {
+        self.looking = false;
+        // Nobody waits for it any more, unless another try has begun meanwhile.
+        let Try::LookUp(budget) = self.attempt else { return };
+        match found {
+            Ok(addresses) => self.next_address(Candidates::new(addresses, budget), ErrorKind::AddrNotAvailable),
+            Err(error) => self.fail_try(cause_of(&error)),
+        }
+    }
+
+    /// Tries the next address; `failed`: what became of the one before.
+    fn next_address(&mut self, mut rest: Candidates, mut failed: ErrorKind) {
+        let now = clock::now().instant;
+        while let Some((address, share)) = rest.next(now) {
+            let begun = TcpStream::connect(address).and_then(|mut stream| {
+                self.poll.registry().register(&mut stream, SOCKET, Interest::READABLE | Interest::WRITABLE)?;
+                Ok(stream)
+            });
+            match begun {
+                Ok(stream) => {
+                    self.stream = Some(stream);
+                    self.established = false;
+                    (self.writable, self.readable) = (false, false);
+                    self.attempt = Try::Address { rest, until: now + share };
+                    return;
+                }
+                Err(error) => failed = error.kind(),
+            }
+        }
+        self.fail_try(Cause::Connect(failed));
+    }
+
+    /// How did the connection go that was begun?
+    pub(super) fn check_connected(&mut self) {
+        let Some(stream) = &self.stream else { return };
+        let failed = match (stream.take_error(), stream.peer_addr()) {
+            (Ok(None), Ok(_)) => return self.established(),
+            (Ok(None), Err(error)) if error.kind() == ErrorKind::NotConnected => return self.check_late(),
+            (Ok(Some(error)) | Err(error), _) | (Ok(None), Err(error)) => error.kind(),
+        };
+        self.give_up_address(failed);
+    }
+
+    /// Whether an address has said nothing for too long.
+    fn check_late(&mut self) {
+        if self.next_try().is_some_and(|until| until <= clock::now().instant) {
+            self.give_up_address(ErrorKind::TimedOut);
+        }
+    }
+
+    fn give_up_address(&mut self, failed: ErrorKind) {
+        self.stream = None;
+        if let Try::Address { rest, .. } = std::mem::replace(&mut self.attempt, Try::No) {
+            self.next_address(rest, failed);
+        }
+    }
+
+    fn fail_try(&mut self, cause: Cause) {
+        self.attempt = Try::No;
+        self.link.connect_failed(cause, clock::now().instant);
+    }
+
+    /// When the next address is tried, if the present one says nothing until then.
+    pub(super) fn next_try(&self) -> Option<Instant> {
+        if let Try::Address { until, .. } = &self.attempt { Some(*until) } else { None }
+    }
+}
