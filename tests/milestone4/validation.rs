@@ -3,7 +3,10 @@
 
 use crate::{
     stage::{HIT, MISS, Stage, Step},
-    support::milestones::{Milestone, from_milestone4},
+    support::{
+        milestones::{Milestone, from_milestone4},
+        raw::{Backend, Conn},
+    },
 };
 
 from_milestone4! {
@@ -14,6 +17,7 @@ from_milestone4! {
     a_304_that_is_about_something_else,
     what_a_client_has_is_told_from_the_outcome,
     a_304_to_the_client_is_news_for_the_cache_too,
+    a_connection_that_a_304_ends_is_not_used_again,
     a_failing_validation,
     a_head_is_answered_from_a_get_and_freshens_it,
     a_head_is_news_for_all_that_could_have_answered_it,
@@ -311,6 +315,31 @@ fn a_304_to_the_client_is_news_for_the_cache_too(milestone: &Milestone) {
             ],
         ),
     ]);
+}
+
+/// RFC 9112 §9.6: also where the 304 is not passed on.
+fn a_connection_that_a_304_ends_is_not_used_again(milestone: &Milestone) {
+    const STALE: &str = "Cache-Control: max-age=5\r\nAge: 5\r\nETag: \"a\"\r\n";
+    for tag in ["\"a\"", "\"x\""] {
+        let (backend, incoming) = Backend::by_hand();
+        let proxy = milestone.start(&[&backend], &["--workers", "1"]);
+        let mut client = Conn::open(proxy.address());
+        client.send(crate::get("/a"));
+        let mut upstream = incoming.accept();
+        upstream.read_head();
+        upstream.send(crate::ok(STALE, "old"));
+        assert_eq!(client.response("GET").body, b"old");
+        client.send(crate::get("/a"));
+        upstream.read_head();
+        upstream.send(format!("HTTP/1.1 304 Not Modified\r\nETag: {tag}\r\nConnection: close\r\n\r\n"));
+        if tag == "\"a\"" {
+            assert_eq!(client.response("GET").body, b"old");
+            client.send(crate::get("/b"));
+        }
+        // Whatever is asked next, for this client or because the 304 was about something else, is asked elsewhere.
+        incoming.accept().read_head();
+        upstream.expect_end();
+    }
 }
 
 fn a_failing_validation(milestone: &Milestone) {

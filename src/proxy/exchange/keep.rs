@@ -22,7 +22,9 @@ use crate::{
         vary::{self, Selecting},
     },
     health::Outcome,
-    http::{BodyLength, BodyWriter, Fields, Method, RequestHead, ResponseHead, Status, target::Scheme},
+    http::{
+        BodyLength, BodyWriter, Fields, Method, RequestHead, ResponseHead, Status, persistent_after, target::Scheme,
+    },
     proxy::{config::Forwarding, headers},
     time::Now,
 };
@@ -70,7 +72,9 @@ impl Turn<'_> {
         self.core.caching = Some(caching);
         match kept {
             Kept::Pass { stored } => Ok(stored),
-            Kept::Instead(receiving) => Err(State::Relay { link, sending, receiving, reusable: true }),
+            Kept::Instead(receiving) => {
+                Err(State::Relay { link, sending, receiving, reusable: persistent_after(head, body).is_ok() })
+            }
             Kept::StandIn(entry) => {
                 self.parts.close_link(link, Outcome::Success, self.cx);
                 Err(self.serve(&entry))
