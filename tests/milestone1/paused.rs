@@ -23,7 +23,7 @@ const UNTIL_CLOSE: &str = "HTTP/1.1 200 OK\r\n\r\n";
 /// So long that the proxy need not look at it.
 const LONG: &str = "HTTP/1.1 200 OK\r\nContent-Length: 33554432\r\n\r\n";
 
-const PIECE: usize = 16 * 1024;
+const PIECE: usize = 32 * 1024;
 
 /// A client that has read nothing, and a backend that is not read any more for that reason.
 struct Stuck {
@@ -53,7 +53,7 @@ fn stuck(milestone: &Milestone, request: &str, head: &str) -> Stuck {
         let mut looks = 0;
         wait_until("the piece to be taken or not", || {
             looks += 1;
-            upstream.unread_there() == 0 || looks > 20
+            upstream.unread_there() == 0 || looks > 10
         });
         if upstream.unread_there() > 0 {
             break;
