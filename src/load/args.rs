@@ -4,7 +4,7 @@ use super::{HttpScript, LineScript, Plan, Scheme, Script, Target, run};
 use crate::{
     cli::Failure,
     http::Method,
-    units::{duration, nonzero_duration},
+    units::{at_least_one, duration, nonzero_duration},
 };
 use std::{
     fs,
@@ -30,13 +30,13 @@ pub struct LoadArgs {
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
     pub warm_up: Duration,
     /// Requests a second, fixed beforehand (open loop). Without it each client asks again when it was answered.
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", value_parser = at_least_one::<NonZeroU64>)]
     pub rate: Option<NonZeroU64>,
     /// How long a request may take, connecting included.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = nonzero_duration)]
     pub timeout: Duration,
     /// Threads [default: half the CPUs, so that a server on this machine has the other half].
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", value_parser = at_least_one::<NonZeroUsize>)]
     pub threads: Option<NonZeroUsize>,
     /// A new connection for each request.
     #[arg(long)]
