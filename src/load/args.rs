@@ -1,6 +1,6 @@
 //! The flags of `load URL`.
 
-use super::{HttpScript, LineScript, Plan, Scheme, Script, Target, run};
+use super::{HttpScript, LineScript, Plan, Scheme, Script, Target, run, usage};
 use crate::{
     cli::Failure,
     http::Method,
@@ -84,12 +84,18 @@ impl LoadArgs {
     ///
     /// # Errors
     ///
-    /// A flag that makes no sense, or a target that cannot be reached: exit code 2.
+    /// A flag that makes no sense: exit code 2. A target that cannot be reached: 1.
     pub fn plan(&self) -> Result<Plan, Failure> {
         let Some(target) = self.target.clone() else {
             return Err(Failure::Usage("whom? Give a URL such as http://127.0.0.1:8080/".to_owned()));
         };
         let script = self.script(&target).map_err(Failure::Usage)?;
+        if let Some(pid) = self.server_pid
+            && cfg!(target_os = "linux")
+            && usage::of(pid).is_none()
+        {
+            return Err(Failure::Usage(format!("there is no process {pid}: give the server's with --server-pid")));
+        }
         let cpus = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let threads = self.threads.map_or((cpus / 2).max(1), NonZeroUsize::get);
         Ok(Plan {

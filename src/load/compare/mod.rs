@@ -23,7 +23,7 @@ pub use summary::{Comparison, Outcome, Row, Spread};
 
 use super::{
     HttpScript, LineScript, Plan, Report, Scheme, Script, Target,
-    command::{interrupts, save, say},
+    command::{afford, interrupts, save, say},
     run,
 };
 use crate::{cli::Failure, http::Method, net::descriptors};
@@ -37,8 +37,9 @@ use std::{collections::BTreeMap, path::Path, sync::mpsc::Receiver};
 ///
 /// No architecture is built: exit code 2. None of them starts, or a result cannot be written.
 pub fn compare(args: &CompareArgs) -> Result<(), Failure> {
-    descriptors::raise_limit()?;
+    let limit = descriptors::raise_limit()?;
     let matrix = args.matrix();
+    afford(matrix.clients.iter().copied().max().unwrap_or(0), 1, limit)?;
     let missing = matrix.missing()?;
     let (interrupt, _watch) = interrupts()?;
     let cells = matrix.cells();
@@ -141,7 +142,7 @@ fn write(args: &CompareArgs, comparison: &Comparison) -> Result<(), Failure> {
         save(file, &html::of(comparison))?;
     }
     if args.output.json.as_deref() != Some(Path::new("-")) {
-        say(&comparison.to_string());
+        say(&comparison.to_string())?;
     }
     Ok(())
 }
