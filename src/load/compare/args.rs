@@ -1,8 +1,9 @@
 //! The flags of `load compare`.
 
-use super::matrix::{Architecture, Connections, Matrix, Service};
+use super::matrix::{Architecture, Connections, Matrix};
 use crate::{
     load::args::OutputArgs,
+    service::Service,
     units::{at_least_one, duration, nonzero_duration},
 };
 use std::{num::NonZeroU32, time::Duration};

@@ -1,10 +1,13 @@
 //! A comparison as a page.
 
-use super::{Comparison, Connections, Row, Service, Spread, text};
-use crate::load::{
-    html::{by_percentile, micros, short},
-    page::{Axis, Line, Plot, escaped, page, table},
-    text::{Bytes, Micros, grouped},
+use super::{Comparison, Connections, Row, Spread, text};
+use crate::{
+    load::{
+        html::{by_percentile, micros, short},
+        page::{Axis, Line, Plot, escaped, page, table},
+        text::{Bytes, Micros, grouped},
+    },
+    service::Service,
 };
 use std::fmt::Write as _;
 

@@ -18,7 +18,7 @@ mod summary;
 mod text;
 
 pub use args::CompareArgs;
-pub use matrix::{Architecture, Cell, Connections, Service};
+pub use matrix::{Architecture, Cell, Connections};
 pub use summary::{Comparison, Outcome, Row, Spread};
 
 use super::{
@@ -26,7 +26,7 @@ use super::{
     command::{afford, interrupts, save, say},
     run,
 };
-use crate::{cli::Failure, http::Method, net::descriptors};
+use crate::{cli::Failure, http::Method, net::descriptors, service::Service};
 use indicatif::{ProgressBar, ProgressStyle};
 use server::{Absence, Server};
 use std::{collections::BTreeMap, path::Path, sync::mpsc::Receiver};

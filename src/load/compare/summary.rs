@@ -2,9 +2,12 @@
 
 use super::{
     args::CompareArgs,
-    matrix::{Architecture, Cell, Connections, Service},
+    matrix::{Architecture, Cell, Connections},
 };
-use crate::load::{Report, report::Latency, text::grouped};
+use crate::{
+    load::{Report, report::Latency, text::grouped},
+    service::Service,
+};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
