@@ -8,6 +8,7 @@ use socket_patterns::{
     cli::{self, Failure},
     net::{Reactor, ReactorConfig, Sessions, descriptors},
     server::{ServerArgs, Shared},
+    units::at_least_one,
 };
 use std::{num::NonZeroUsize, process::ExitCode, sync::Arc};
 
@@ -18,7 +19,7 @@ struct Args {
     #[command(flatten)]
     server: ServerArgs,
     /// Clients at once. Those beyond wait in the backlog until somebody leaves.
-    #[arg(long, value_name = "N", default_value = "10000")]
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = at_least_one::<NonZeroUsize>)]
     max_clients: NonZeroUsize,
 }
 

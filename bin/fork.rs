@@ -7,6 +7,7 @@ use clap::Parser;
 use socket_patterns::{
     cli::{self, Failure},
     server::{Children, Fork, Next, Server, ServerArgs},
+    units::at_least_one,
 };
 use std::{num::NonZeroUsize, process::ExitCode};
 
@@ -20,7 +21,7 @@ struct Args {
     #[command(flatten)]
     server: ServerArgs,
     /// Children at once. Clients beyond are told that there is no room.
-    #[arg(long, value_name = "N", default_value = "256")]
+    #[arg(long, value_name = "N", default_value = "256", value_parser = at_least_one::<NonZeroUsize>)]
     max_clients: NonZeroUsize,
 }
 

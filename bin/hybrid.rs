@@ -9,7 +9,7 @@ use socket_patterns::{
     cli::{self, Failure},
     net::{Reactor, ReactorConfig, Sessions},
     server::{Master, Place, Role, ServerArgs, Threads},
-    units::duration,
+    units::{at_least_one, duration},
 };
 use std::{num::NonZeroUsize, process::ExitCode, sync::Arc, thread, time::Duration};
 
@@ -23,13 +23,13 @@ struct Args {
     #[command(flatten)]
     server: ServerArgs,
     /// Processes with an event loop each [default: one for each processor].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroUsize>)]
     workers: Option<NonZeroUsize>,
     /// Clients at once, in equal shares. Those beyond a worker's share wait in its backlog until somebody leaves.
-    #[arg(long, value_name = "N", default_value = "10000")]
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = at_least_one::<NonZeroUsize>)]
     max_clients: NonZeroUsize,
     /// Threads of each worker that compute.
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one::<NonZeroUsize>)]
     cpu_threads: NonZeroUsize,
     /// Requests of each worker that may wait for one of these threads; those beyond are answered with 503.
     #[arg(long, value_name = "N", default_value_t = 16)]

@@ -7,6 +7,7 @@ use clap::Parser;
 use socket_patterns::{
     cli::{self, Failure},
     server::ServerArgs,
+    units::at_least_one,
 };
 use std::{num::NonZeroUsize, process::ExitCode};
 
@@ -17,7 +18,7 @@ struct Args {
     #[command(flatten)]
     server: ServerArgs,
     /// Clients at once. Those beyond wait in the backlog until somebody leaves.
-    #[arg(long, value_name = "N", default_value = "10000")]
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = at_least_one::<NonZeroUsize>)]
     max_clients: NonZeroUsize,
 }
 

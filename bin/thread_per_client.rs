@@ -7,6 +7,7 @@ use clap::Parser;
 use socket_patterns::{
     cli::{self, Failure},
     server::{STACK, Server, ServerArgs},
+    units::at_least_one,
 };
 use std::{num::NonZeroUsize, process::ExitCode, sync::Arc, thread};
 
@@ -20,7 +21,7 @@ struct Args {
     #[command(flatten)]
     server: ServerArgs,
     /// Clients served at once. Those beyond are told that there is no room.
-    #[arg(long, value_name = "N", default_value = "1000")]
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = at_least_one::<NonZeroUsize>)]
     max_clients: NonZeroUsize,
 }
 

@@ -7,7 +7,7 @@ use clap::Parser;
 use socket_patterns::{
     cli::{self, Failure},
     server::{Pool, Server, ServerArgs},
-    units::duration,
+    units::{at_least_one, duration},
 };
 use std::{num::NonZeroUsize, process::ExitCode, time::Duration};
 
@@ -21,7 +21,7 @@ struct Args {
     #[command(flatten)]
     server: ServerArgs,
     /// Threads, and so clients served at once.
-    #[arg(long, value_name = "N", default_value = "16")]
+    #[arg(long, value_name = "N", default_value = "16", value_parser = at_least_one::<NonZeroUsize>)]
     workers: NonZeroUsize,
     /// Clients that may wait for a thread.
     #[arg(long, value_name = "N", default_value_t = 64)]
@@ -37,8 +37,9 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Failure> {
-    let mut server = Server::open(&args.server)?;
+    // First: who cannot serve should not say that it is ready.
     let pool = Pool::new(args.workers.get(), args.queue, args.queue_timeout)?;
+    let mut server = Server::open(&args.server)?;
     while let Some(client) = server.accept()? {
         pool.submit(client);
     }

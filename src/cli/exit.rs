@@ -1,6 +1,6 @@
 //! How a run starts and ends, as the caller of the binary sees it: `READY ADDR`, one line on stderr, an exit code.
 
-use crate::net;
+use crate::net::{self, Advised};
 use std::{
     error::Error,
     fmt,
@@ -46,8 +46,9 @@ impl fmt::Display for Failure {
 impl<E: Error + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
         let known: &(dyn Error + 'static) = &error;
-        match known.downcast_ref::<net::Error>() {
-            Some(error) if error.is_usage() => Self::Usage(error.to_string()),
+        match (known.downcast_ref::<net::Error>(), known.downcast_ref::<io::Error>()) {
+            (Some(error), _) if error.is_usage() => Self::Usage(error.to_string()),
+            (_, Some(error)) => Self::Run(Advised(error).to_string()),
             _ => Self::Run(error.to_string()),
         }
     }
@@ -101,6 +102,9 @@ mod tests {
         assert_eq!(Failure::from(net::Error::Backlog(0)).code(), 2);
         let refused = net::Error::Signals(io::ErrorKind::PermissionDenied.into());
         assert_eq!(Failure::from(refused).code(), 1);
+        // What the system says is not always what to do.
+        let text = Failure::from(io::Error::from(nix::errno::Errno::EMFILE)).to_string();
+        assert!(text.ends_with("; raise the limit with `ulimit -n`"), "{text}");
     }
 
     #[test]

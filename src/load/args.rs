@@ -1,10 +1,10 @@
 //! The flags of `load URL`.
 
-use super::{HttpScript, LineScript, Plan, Scheme, Script, Target, run};
+use super::{HttpScript, LineScript, Plan, Scheme, Script, Target, run, usage};
 use crate::{
     cli::Failure,
     http::Method,
-    units::{duration, nonzero_duration},
+    units::{at_least_one, duration, nonzero_duration},
 };
 use std::{
     fs,
@@ -30,13 +30,13 @@ pub struct LoadArgs {
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
     pub warm_up: Duration,
     /// Requests a second, fixed beforehand (open loop). Without it each client asks again when it was answered.
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", value_parser = at_least_one::<NonZeroU64>)]
     pub rate: Option<NonZeroU64>,
     /// How long a request may take, connecting included.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = nonzero_duration)]
     pub timeout: Duration,
     /// Threads [default: half the CPUs, so that a server on this machine has the other half].
-    #[arg(short, long, value_name = "N")]
+    #[arg(short, long, value_name = "N", value_parser = at_least_one::<NonZeroUsize>)]
     pub threads: Option<NonZeroUsize>,
     /// A new connection for each request.
     #[arg(long)]
@@ -84,12 +84,18 @@ impl LoadArgs {
     ///
     /// # Errors
     ///
-    /// A flag that makes no sense, or a target that cannot be reached: exit code 2.
+    /// A flag that makes no sense: exit code 2. A target that cannot be reached: 1.
     pub fn plan(&self) -> Result<Plan, Failure> {
         let Some(target) = self.target.clone() else {
             return Err(Failure::Usage("whom? Give a URL such as http://127.0.0.1:8080/".to_owned()));
         };
         let script = self.script(&target).map_err(Failure::Usage)?;
+        if let Some(pid) = self.server_pid
+            && cfg!(target_os = "linux")
+            && usage::of(pid).is_none()
+        {
+            return Err(Failure::Usage(format!("there is no process {pid}: give the server's with --server-pid")));
+        }
         let cpus = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let threads = self.threads.map_or((cpus / 2).max(1), NonZeroUsize::get);
         Ok(Plan {

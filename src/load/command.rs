@@ -5,6 +5,7 @@ use super::{
     args::OutputArgs,
     html,
     run::{self, Progress},
+    text::grouped,
 };
 use crate::{
     cli::Failure,
@@ -16,7 +17,7 @@ use crate::{
 use indicatif::{ProgressBar, ProgressStyle};
 use std::{
     fs,
-    io::{self, Write as _},
+    io::{self, ErrorKind, Write as _},
     path::Path,
     sync::mpsc::{Receiver, channel},
 };
@@ -27,13 +28,32 @@ use std::{
 ///
 /// As [`LoadArgs::plan`] and [`run()`]; a result that cannot be written.
 pub fn run(args: &LoadArgs) -> Result<(), Failure> {
-    descriptors::raise_limit()?;
+    let limit = descriptors::raise_limit()?;
     let plan = args.plan()?;
+    afford(plan.clients, plan.threads, limit)?;
     let (interrupt, _watch) = interrupts()?;
     let bar = bar();
     let (record, measured) = run::run(&plan, &interrupt, |progress| show(&bar, progress))?;
     bar.finish_and_clear();
     write(&Report::new(&plan, &record, &measured), &args.output)
+}
+
+/// Whether so many clients may have a descriptor each.
+///
+/// # Errors
+///
+/// They may not: part of them would fail, and that would say nothing about the server.
+pub(super) fn afford(clients: usize, threads: usize, limit: u64) -> Result<(), Failure> {
+    // Standard streams, signals and a file; for each thread an event loop, its waker and its timer.
+    let needed = (clients + 8 + 3 * threads) as u64;
+    if needed <= limit {
+        return Ok(());
+    }
+    let [clients, needed, limit] = [clients as u64, needed, limit].map(grouped);
+    Err(Failure::Run(format!(
+        "{clients} clients need {needed} open files, of which {limit} are allowed: raise that with `ulimit -n`, or choose \
+         fewer --clients"
+    )))
 }
 
 /// SIGINT and SIGTERM, as messages.
@@ -72,7 +92,7 @@ fn write(report: &Report, output: &OutputArgs) -> Result<(), Failure> {
         save(file, &html::of(report))?;
     }
     if output.json.as_deref() != Some(Path::new("-")) {
-        say(&report.to_string());
+        say(&report.to_string())?;
     }
     Ok(())
 }
@@ -80,14 +100,18 @@ fn write(report: &Report, output: &OutputArgs) -> Result<(), Failure> {
 /// Writes a file, or to stdout for `-`.
 pub(super) fn save(file: &Path, text: &str) -> Result<(), Failure> {
     if file == Path::new("-") {
-        say(text);
-        return Ok(());
+        return say(text);
     }
     fs::write(file, text).map_err(|error| Failure::Run(format!("cannot write {}: {error}", file.display())))
 }
 
 /// To stdout. Who closed it does not want to know.
-pub(super) fn say(text: &str) {
+pub(super) fn say(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::Run(format!("cannot write to stdout: {error}")))
+        }
+        _ => Ok(()),
+    }
 }

@@ -36,7 +36,10 @@ fn summary(report: &Report) -> String {
         ["answered".to_owned(), grouped(requests.answered)],
         ["failed".to_owned(), grouped(requests.failed)],
         ["due and never sent".to_owned(), grouped(requests.never_sent)],
-        ["clients served".to_owned(), format!("{} of {}", connections.clients_served, load.clients)],
+        [
+            "clients served".to_owned(),
+            format!("{} of {}", grouped(connections.clients_served), grouped(load.clients as u64)),
+        ],
         ["CPU time a request, load generator".to_owned(), micros(cpu.own_us_per_request)],
         ["CPU time a request, server".to_owned(), micros(cpu.server_us_per_request)],
     ];
@@ -107,7 +110,10 @@ fn percentiles(report: &Report) -> String {
     for ((_, _, latency), name) in distributions(report).into_iter().zip(["latency", "service time"]) {
         let Latency { min, mean, p50, p90, p95, p99, p99_9, max, .. } = *latency;
         let [min, mean, p50, p90, p95, p99, p99_9, max] =
-            [min, mean, p50, p90, p95, p99, p99_9, max].map(|us| Micros(us).to_string());
+            [min, mean, p50, p90, p95, p99, p99_9, max].map(|us| match latency.percentiles[..] {
+                [] => "–".to_owned(),
+                _ => Micros(us).to_string(),
+            });
         rows.push([name.to_owned(), min, mean, p50, p90, p95, p99, p99_9, max]);
     }
     table(rows)

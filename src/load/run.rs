@@ -93,18 +93,17 @@ pub struct Progress {
 ///
 /// # Errors
 ///
-/// Nobody does: exit code 2, since everything else depends on the user's choice.
+/// Nobody does, or the name has none.
 pub fn reach(target: &Target, timeout: Duration) -> Result<SocketAddr, Failure> {
-    let usage = |error: crate::net::Error| Failure::Usage(error.to_string());
     let mut problem = None;
-    for to in resolve::resolve(&target.at).map_err(usage)? {
+    for to in resolve::resolve(&target.at)? {
         match connect::connect(to, timeout) {
             Ok(_) => return Ok(to),
             // The first address is the one that the user thinks of.
             Err(error) => problem = problem.or(Some(error)),
         }
     }
-    Err(problem.map_or_else(|| Failure::Usage(format!("no address for {target}")), usage))
+    Err(problem.map_or_else(|| Failure::Run(format!("no address for {target}")), Failure::from))
 }
 
 /// Runs a plan. `interrupt` ends it early; `watch` hears about ten times a second how far it is.

@@ -29,7 +29,8 @@ impl Display for Report {
             line(f, "service", &self.service_time_us)?;
         }
         writeln!(f)?;
-        write!(f, "clients    {} of {} served, ", connections.clients_served, load.clients)?;
+        let (served, clients) = (grouped(connections.clients_served), grouped(load.clients as u64));
+        write!(f, "clients    {served} of {clients} served, ")?;
         writeln!(f, "{} connections", grouped(connections.made))?;
         cost(f, self)?;
         warnings(f, self)
@@ -65,7 +66,8 @@ fn line(f: &mut Formatter<'_>, name: &str, latency: &Latency) -> fmt::Result {
     let Latency { p50, p90, p95, p99, p99_9, max, mean, .. } = *latency;
     write!(f, "{name:10}")?;
     for micros in [p50, p90, p95, p99, p99_9, max, mean] {
-        write!(f, " {:>9}", Micros(micros).to_string())?;
+        let shown = if latency.percentiles.is_empty() { "–".to_owned() } else { Micros(micros).to_string() };
+        write!(f, " {shown:>9}")?;
     }
     writeln!(f)
 }
@@ -103,9 +105,11 @@ fn warnings(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     if connections.unasked > 0 {
         writeln!(f, "note: on {} connections bytes came that nobody had asked for", connections.unasked)?;
     }
-    let silent = load.clients as u64 - connections.clients_served.min(load.clients as u64);
+    // At a low rate there are not requests for everybody.
+    let asked = if load.rate.is_some() { requests.started.min(load.clients as u64) } else { load.clients as u64 };
+    let silent = asked.saturating_sub(connections.clients_served);
     if silent > 0 && requests.started > 0 {
-        writeln!(f, "note: {silent} of {} clients were never served", load.clients)?;
+        writeln!(f, "note: {} of {} clients were never served", grouped(silent), grouped(asked))?;
     }
     Ok(())
 }

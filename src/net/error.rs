@@ -1,6 +1,10 @@
 //! What went wrong with a socket, and what to do about it.
 
-use std::{fmt, io, net::SocketAddr};
+use nix::errno::Errno;
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+};
 
 /// A call that failed. Displayed, it is one line that names what was tried and what helps.
 #[derive(Debug)]
@@ -80,9 +84,9 @@ impl fmt::Display for Error {
             }
             Self::IoUring(source) => match why_no_io_uring(source) {
                 Some(why) => write!(f, "io_uring is not available: {why}; use event-driven instead"),
-                None => write!(f, "cannot set up io_uring: {source}"),
+                None => write!(f, "cannot set up io_uring: {}", Advised(source)),
             },
-            Self::Signals(source) => write!(f, "cannot wait for signals: {source}"),
+            Self::Signals(source) => write!(f, "cannot wait for signals: {}", Advised(source)),
         }
     }
 }
@@ -109,6 +113,19 @@ fn why_no_io_uring(source: &io::Error) -> Option<&'static str> {
     }
 }
 
+/// What the system said, and what helps, if the words alone do not tell.
+pub(crate) struct Advised<'e>(pub(crate) &'e io::Error);
+
+impl fmt::Display for Advised<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)?;
+        match self.0.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::EMFILE) => f.write_str("; raise the limit with `ulimit -n`"),
+            _ => Ok(()),
+        }
+    }
+}
+
 fn listen_failed(f: &mut fmt::Formatter<'_>, at: SocketAddr, source: &io::Error) -> fmt::Result {
     let port = at.port();
     match source.kind() {
@@ -122,7 +139,10 @@ fn listen_failed(f: &mut fmt::Formatter<'_>, at: SocketAddr, source: &io::Error)
         io::ErrorKind::AddrNotAvailable => {
             write!(f, "{} is not an address of this machine: choose one with --listen, or 0.0.0.0 for all", at.ip())
         }
-        _ => write!(f, "cannot listen on {at}: {source}"),
+        io::ErrorKind::InvalidInput if is_link_local(at.ip()) => {
+            write!(f, "{} is an address in one network only: choose another with --listen, or [::] for all", at.ip())
+        }
+        _ => write!(f, "cannot listen on {at}: {}", Advised(source)),
     }
 }
 
@@ -132,8 +152,16 @@ fn connect_failed(f: &mut fmt::Formatter<'_>, to: SocketAddr, source: &io::Error
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
             write!(f, "{to} does not answer: check the address, or a firewall in between")
         }
-        _ => write!(f, "cannot connect to {to}: {source}"),
+        io::ErrorKind::InvalidInput if is_link_local(to.ip()) => {
+            write!(f, "{} is an address in one network only: give another, or a name", to.ip())
+        }
+        _ => write!(f, "cannot connect to {to}: {}", Advised(source)),
     }
+}
+
+/// Whether an address means somebody only together with a network interface (RFC 4291 §2.5.6). That is not taken here.
+fn is_link_local(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
 }
 
 #[cfg(test)]
@@ -165,6 +193,18 @@ mod tests {
                 "127.0.0.1:80 does not answer: check the address, or a firewall in between",
             ),
             (Error::Backlog(0), "a backlog of 0 is not possible: choose 1 to 2147483647"),
+            (
+                Error::Listen { at: "[fe80::1]:80".parse().unwrap(), source: Errno::EINVAL.into() },
+                "fe80::1 is an address in one network only: choose another with --listen, or [::] for all",
+            ),
+            (
+                Error::Connect { to: "[fe80::1]:80".parse().unwrap(), source: Errno::EINVAL.into() },
+                "fe80::1 is an address in one network only: give another, or a name",
+            ),
+            (
+                Error::Listen { at, source: Errno::EMFILE.into() },
+                "cannot listen on 127.0.0.1:80: Too many open files (os error 24); raise the limit with `ulimit -n`",
+            ),
         ];
         for (error, text) in cases {
             assert_eq!(error.to_string(), text);
@@ -174,7 +214,6 @@ mod tests {
 
     #[test]
     fn a_kernel_without_io_uring_is_the_users_choice_and_one_without_memory_is_not() {
-        use nix::errno::Errno;
         let cases = [
             (Errno::ENOSYS, true, "this kernel has none"),
             (Errno::EPERM, true, "it is forbidden here"),

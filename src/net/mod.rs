@@ -30,6 +30,7 @@ pub mod signals;
 mod traffic;
 pub mod work;
 
+pub(crate) use error::Advised;
 pub use error::Error;
 pub use listen::{ListenOptions, listen};
 #[cfg(target_os = "linux")]

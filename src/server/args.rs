@@ -1,7 +1,6 @@
 //! The flags that all demo servers have.
 
-use super::Service;
-use crate::{cli::ListenArgs, units::nonzero_duration};
+use crate::{cli::ListenArgs, service::Service, units::nonzero_duration};
 use std::time::Duration;
 
 /// Flattened into the flags of every architecture.

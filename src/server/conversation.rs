@@ -1,8 +1,8 @@
-//! Which service is spoken, chosen at run time.
+//! A session of whichever service was chosen at run time.
 
 use crate::{
     buf::Output,
-    service::{Command, Echo, Http, HttpConfig, line_session::LineLimits, line_session::LineSession},
+    service::{Command, Echo, Http, HttpConfig, Service, line_session::LineLimits, line_session::LineSession},
     session::{Session, Wants, Worked},
     time::Now,
 };
@@ -10,32 +10,6 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-
-/// The services that every architecture offers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Service {
-    /// Every line comes back with its number.
-    Echo,
-    /// Lines that ask, in order or by number: PING, ECHO, TIME, STATS, HEARTBEAT, DELAY, HELP, QUIT.
-    Command,
-    /// HTTP/1.1 with test paths, such as /bytes/1000.
-    Http,
-}
-
-impl Service {
-    /// What a client reads instead of being served, when there is no room. Said in the client's own protocol: a closed
-    /// connection without a word looks like a crash.
-    #[must_use]
-    pub fn refusal(self) -> &'static str {
-        match self {
-            Self::Echo => "Busy: try again later.\n",
-            Self::Command => "ERROR busy: try again later\n",
-            Self::Http => {
-                "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 5\r\nRetry-After: 1\r\nConnection: close\r\n\r\nbusy\n"
-            }
-        }
-    }
-}
 
 /// Makes a new conversation for each client.
 #[derive(Debug)]

@@ -38,7 +38,7 @@ mod statistics;
 pub use args::ServerArgs;
 pub use blocking::{Next, Server};
 pub use client::Client;
-pub use conversation::{Conversation, Service};
+pub use conversation::Conversation;
 pub use fork::{Child, Children, Fork};
 pub use hybrid::{Master, Outbox, Place, Role, Threads};
 pub use pool::{Job, Pool};

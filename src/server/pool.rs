@@ -84,7 +84,15 @@ impl<J: Job> Pool<J> {
 
     fn start(&mut self, name: String, run: fn(&Inner<J>)) -> io::Result<()> {
         let inner = Arc::clone(&self.inner);
-        self.threads.push(thread::Builder::new().name(name).stack_size(STACK).spawn(move || run(&inner))?);
+        let thread =
+            thread::Builder::new().name(name).stack_size(STACK).spawn(move || run(&inner)).map_err(|error| {
+                let started = self.threads.len();
+                io::Error::new(
+                    error.kind(),
+                    format!("no more threads after {started}: {error}; choose fewer, or see `ulimit -u`"),
+                )
+            })?;
+        self.threads.push(thread);
         Ok(())
     }
 

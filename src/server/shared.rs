@@ -1,7 +1,7 @@
 //! What all threads of a server know: who is being served, what has passed, whether the end has begun.
 
 use super::{
-    Conversation, ServerArgs, Service,
+    Conversation, ServerArgs,
     conversation::Factory,
     statistics::{Census, Report},
 };
@@ -11,6 +11,7 @@ use crate::{
         self, Remote, Traffic,
         signals::{self, Signal, Watch},
     },
+    service::Service,
     session::{Session, Wants, Worked},
     time::Now,
 };

@@ -16,7 +16,46 @@ pub use echo::Echo;
 pub use http::{Http, HttpConfig};
 
 use crate::buf::Output;
+use clap::ValueEnum;
+use serde::Serialize;
 use std::{fmt, io::Write};
+
+/// The services that every architecture offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Service {
+    /// Every line comes back with its number.
+    Echo,
+    /// Lines that ask, in order or by number: PING, ECHO, TIME, STATS, HEARTBEAT, DELAY, HELP, QUIT.
+    Command,
+    /// HTTP/1.1 with test paths, such as /bytes/1000.
+    Http,
+}
+
+impl Service {
+    /// As in the flag `--service`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Echo => "echo",
+            Self::Command => "command",
+            Self::Http => "http",
+        }
+    }
+
+    /// What a client reads instead of being served, when there is no room. Said in the client's own protocol: a closed
+    /// connection without a word looks like a crash.
+    #[must_use]
+    pub fn refusal(self) -> &'static str {
+        match self {
+            Self::Echo => "Busy: try again later.\n",
+            Self::Command => "ERROR busy: try again later\n",
+            Self::Http => {
+                "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 5\r\nRetry-After: 1\r\nConnection: close\r\n\r\nbusy\n"
+            }
+        }
+    }
+}
 
 /// No further request is looked at while this many bytes of answers wait. An answer may be ten times longer than what
 /// asked for it: without a bound, a peer that asks and never reads would choose how much memory we use.

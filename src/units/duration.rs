@@ -22,7 +22,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         Err(humantime::DurationError::UnknownUnit { unit, .. }) => return Err(format!("no unit `{unit}`: {HINT}")),
         Err(error) => return Err(format!("{error}: {HINT}")),
     };
-    if duration > MAX_DURATION { Err("more than a year".to_owned()) } else { Ok(duration) }
+    if duration > MAX_DURATION { Err("more than a year: write 365days at most".to_owned()) } else { Ok(duration) }
 }
 
 /// Like [`duration`], for what must take some time: with an interval of zero a loop would spin.
@@ -51,7 +51,7 @@ mod tests {
             ("1.5s", Ok(Duration::from_millis(1500))),
             ("0s", Ok(Duration::ZERO)),
             ("365days", Ok(MAX_DURATION)),
-            ("365days 1ns", Err("more than a year")),
+            ("365days 1ns", Err("more than a year: write 365days at most")),
             ("30", Err(HINT)),
             ("0", Err(HINT)),
             (" 0 ", Err(HINT)),

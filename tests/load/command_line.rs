@@ -2,8 +2,12 @@
 
 use crate::{
     run,
-    support::raw::{Backend, refusing_address},
+    support::{
+        process::PATIENCE,
+        raw::{Backend, refusing_address},
+    },
 };
+use assert_cmd::Command;
 use predicates::{prelude::*, str::contains};
 
 #[test]
@@ -35,6 +39,8 @@ fn wrong_flags_exit_with_2_and_say_so() {
         (&[url, "--method", "CONNECT"], "no answer to measure"),
         (&[url, "--line", "x"], "--line is for"),
         (&[url, "--body-file", "/nonexistent"], "cannot read /nonexistent"),
+        (&["http://127.0.0.1:1/a b", "-c", "1"], "as %20 for a space"),
+        (&[url, "--threads", "0"], "must be 1 or more"),
         (&["echo://127.0.0.1:1", "--body", "x"], "a line protocol has --line"),
         (&["echo://127.0.0.1:1", "--line", "quit"], "no answer to measure"),
         (&["compare", "--architectures", "magic"], "magic"),
@@ -46,13 +52,36 @@ fn wrong_flags_exit_with_2_and_say_so() {
 }
 
 #[test]
-fn an_unreachable_target_exits_with_2_and_one_line() {
+fn an_unreachable_target_exits_with_1_and_one_line() {
     let to = refusing_address();
     for url in [format!("http://{to}/"), format!("echo://{to}")] {
         let line = format!("error: nothing listens on {to}: start the server, or check the port\n");
-        run(&[&url]).code(2).stdout("").stderr(line);
+        run(&[&url]).code(1).stdout("").stderr(line);
     }
-    run(&["http://nobody.invalid/"]).code(2).stdout("").stderr(contains("no address for"));
+    run(&["http://nobody.invalid/"]).code(1).stdout("").stderr(contains("no address for"));
+}
+
+#[test]
+fn what_the_machine_does_not_have_is_said_before_anything_is_measured() {
+    let backend = Backend::saying("x");
+    let url = format!("http://{}/", backend.name());
+    if cfg!(target_os = "linux") {
+        // The highest number that there can be is 2^22.
+        let args = [&url, "--server-pid", "4194305"];
+        run(&args).code(2).stdout("").stderr(contains("there is no process 4194305"));
+    }
+    let script = "ulimit -n 40; exec \"$0\" \"$@\"";
+    let limited = |args: &[&str]| {
+        let mut load = Command::new("/bin/sh");
+        load.args(["-c", script, env!("CARGO_BIN_EXE_load")]).args(args).timeout(PATIENCE).assert()
+    };
+    let line = "error: 30 clients need 41 open files, of which 40 are allowed: raise that with `ulimit -n`, or choose fewer \
+                --clients\n";
+    limited(&[&url, "--clients", "30", "--threads", "1"]).code(1).stdout("").stderr(line);
+    limited(&["compare", "--clients", "1,30"]).code(1).stdout("").stderr(line);
+    assert!(backend.requests().is_empty());
+    let served = limited(&[&url, "--clients", "29", "--threads", "1", "--duration", "200ms"]).success();
+    served.stdout(contains("29 of 29 served"));
 }
 
 #[test]
@@ -60,7 +89,7 @@ fn text_says_what_was_done_and_what_became_of_it() {
     let backend = Backend::answering("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
     let url = format!("http://{}/", backend.name());
     let said = run(&[&url, "--duration", "200ms", "--clients", "2", "--rate", "50"]).success().stderr("");
-    ["2 clients, open loop at 50/s", "failed: status 4xx", "service", "2 of 2 clients were never served"]
+    ["2 clients, open loop at 50/s", "failed: status 4xx", "service            –", "2 of 2 clients were never served"]
         .into_iter()
         .fold(said, |said, expected| said.stdout(contains(expected)));
     let backend = Backend::saying("x");
@@ -75,4 +104,11 @@ fn a_result_that_cannot_be_written_exits_with_1() {
     let url = format!("http://{}/", backend.name());
     let args = [&url, "--duration", "100ms", "--clients", "1", "--json", "/nonexistent/result.json"];
     run(&args).code(1).stderr(contains("cannot write /nonexistent/result.json"));
+    if cfg!(target_os = "linux") {
+        // A full disk, for whoever writes to it.
+        let script = "exec \"$0\" \"$@\" > /dev/full";
+        let mut load = Command::new("/bin/sh");
+        load.args(["-c", script, env!("CARGO_BIN_EXE_load")]).args(&args[..5]).timeout(PATIENCE);
+        load.assert().code(1).stderr(contains("cannot write to stdout"));
+    }
 }

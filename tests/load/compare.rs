@@ -4,18 +4,22 @@ use crate::{
     background,
     pages::{assert_self_contained, assert_well_formed},
     run,
-    support::process::wait_until,
+    support::process::{PATIENCE, wait_until},
 };
+use assert_cmd::Command;
+use predicates::str::contains;
 use serde_json::Value;
-use std::fs;
+use std::{fs, path::Path, process};
+use tempfile::TempDir;
 
-const SMALL: [&str; 9] = ["compare", "--duration", "200ms", "--warm-up", "50ms", "--rounds", "1", "--timeout", "300ms"];
+const SMALL: [&str; 7] = ["compare", "--duration", "200ms", "--warm-up", "50ms", "--timeout", "300ms"];
 
 #[test]
 fn architectures_are_compared_and_what_they_cannot_do_is_said() {
     let directory = tempfile::tempdir().unwrap();
     let [json, html] = ["result.json", "report.html"].map(|name| directory.path().join(name));
-    let what = ["--architectures", "iterative,fork,event-driven", "--clients", "1,4", "--services", "http"];
+    let what =
+        ["--architectures", "iterative,fork,event-driven", "--clients", "1,4", "--services", "http", "--rounds", "1"];
     let files = ["--json", json.to_str().unwrap(), "--html", html.to_str().unwrap()];
     let assert = run(&[&SMALL[..], &what, &files].concat()).success();
 
@@ -46,6 +50,57 @@ fn architectures_are_compared_and_what_they_cannot_do_is_said() {
     assert_self_contained(&page);
     assert_well_formed(&page);
     assert!(page.matches("<svg").count() >= 2 * 5, "{}", page.matches("<svg").count());
+}
+
+/// The load generator and one server in a directory of their own, and beside them programs that say a line and end.
+#[cfg(unix)]
+fn beside(ending: &[(&str, &str, u8)]) -> TempDir {
+    // Beside the programs that were built: a link works only within a file system.
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    for program in [env!("CARGO_BIN_EXE_load"), env!("CARGO_BIN_EXE_event-driven")] {
+        fs::hard_link(program, directory.path().join(Path::new(program).file_name().unwrap())).unwrap();
+    }
+    for (name, says, code) in ending {
+        // By another process: whoever is forked while a file is open here to be written has it open, too, and it cannot be run.
+        let script = format!("printf '#!/bin/sh\\necho \"{says}\" >&2; exit {code}' >'{name}'; chmod +x '{name}'");
+        assert!(process::Command::new("sh").args(["-c", &script]).current_dir(&directory).status().unwrap().success());
+    }
+    directory
+}
+
+#[test]
+#[cfg(unix)]
+fn who_is_not_available_is_a_row_and_the_others_are_measured() {
+    let ending = [("io-uring", "error: io_uring is forbidden", 2), ("fork", "error: no process to be had", 1)];
+    let directory = beside(&ending);
+    let compare = |args: &[&str]| {
+        let mut load = Command::new(directory.path().join("load"));
+        let what = ["--services", "http", "--connections", "kept", "--rounds", "2"];
+        load.args(SMALL).args(what).args(args).timeout(PATIENCE * 2).assert()
+    };
+    let file = directory.path().join("report.html");
+    let assert = compare(&["--clients", "1,2", "--html", file.to_str().unwrap(), "--json", "-"]).success();
+    let comparison: Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();
+    let rows = comparison["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 3 * 2);
+    for row in rows {
+        let expected = match row["architecture"].as_str().unwrap() {
+            "io-uring" => serde_json::json!(["not available here: io_uring is forbidden"]),
+            "fork" => serde_json::json!(["did not start: no process to be had"]),
+            _ => serde_json::json!([]),
+        };
+        assert_eq!(row["failures"], expected, "{row:#}");
+        assert_eq!(row["requests_per_second"].is_null(), expected != serde_json::json!([]), "{row:#}");
+    }
+    let page = fs::read_to_string(file).unwrap();
+    assert_well_formed(&page);
+    assert!(page.contains("<li>io-uring, clients: 1 and 2: not available here: io_uring is forbidden</li>"));
+
+    let said = compare(&["--clients", "1"]).success();
+    said.stdout(contains("└ not available here: io_uring is forbidden").count(1));
+    // With nobody left there is nothing to tell.
+    let line = "error: nothing was measured: io-uring not available here: io_uring is forbidden\n";
+    compare(&["--clients", "1", "--architectures", "io-uring"]).code(1).stderr(line);
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use crate::{
     background, load, number,
     support::{
+        mortal::Mortal,
         process::{Process, start, wait_for, wait_until},
-        raw::{Backend, Mortal, Served},
+        raw::{Backend, Served},
     },
 };
 use std::time::Duration;

@@ -4,8 +4,9 @@ use crate::{
     get,
     support::{
         milestones::{Milestone, from_milestone2},
+        mortal::Mortal,
         process::wait_until,
-        raw::{Backend, Conn, Mortal, in_parallel, refusing_address},
+        raw::{Backend, Conn, in_parallel, refusing_address},
     },
 };
 use std::sync::{

@@ -4,8 +4,9 @@ use crate::{
     POST, get,
     support::{
         milestones::{Milestone, from_milestone3},
+        mortal::Mortal,
         process::wait_until,
-        raw::{Backend, Conn, End, Mortal, Served},
+        raw::{Backend, Conn, End, Served},
     },
 };
 use std::sync::{

@@ -6,7 +6,8 @@ use crate::{
     origin::{World, all, body, field, response},
     support::{
         milestones::{Milestone, from_milestone4},
-        raw::{Conn, Mortal},
+        mortal::Mortal,
+        raw::Conn,
     },
 };
 

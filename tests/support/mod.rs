@@ -4,7 +4,7 @@
 //!   [`network`], [`weather`], [`peer`], [`random`], [`trace`].
 //! - Clients and origins for that world that speak HTTP, and the oracle that judges what passed between them:
 //!   [`wire`], [`ledger`], [`asks`], [`client`], [`answers`], [`origin`].
-//! - Real processes and sockets for black-box tests: [`process`], [`raw`], [`milestones`]; for the client, [`shell`] and
+//! - Real processes and sockets for black-box tests: [`process`], [`raw`], [`mortal`], [`milestones`]; for the client, [`shell`] and
 //!   [`lines`].
 
 // Each test binary uses its own part, and `pub` here means "for the tests".
@@ -18,6 +18,7 @@ pub mod ledger;
 pub mod lines;
 pub mod link;
 pub mod milestones;
+pub mod mortal;
 pub mod network;
 pub mod origin;
 pub mod peer;

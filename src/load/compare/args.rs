@@ -1,9 +1,10 @@
 //! The flags of `load compare`.
 
-use super::matrix::{Architecture, Connections, Matrix, Service};
+use super::matrix::{Architecture, Connections, Matrix};
 use crate::{
     load::args::OutputArgs,
-    units::{duration, nonzero_duration},
+    service::Service,
+    units::{at_least_one, duration, nonzero_duration},
 };
 use std::{num::NonZeroU32, time::Duration};
 
@@ -30,7 +31,7 @@ pub struct CompareArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub warm_up: Option<Duration>,
     /// Rounds [default: 3; with --quick 1].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU32>)]
     pub rounds: Option<NonZeroU32>,
     /// How long a request may take; also how long a cell waits for its last answers.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = nonzero_duration)]

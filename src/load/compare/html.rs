@@ -1,10 +1,13 @@
 //! A comparison as a page.
 
-use super::{Comparison, Connections, Row, Service, Spread, text};
-use crate::load::{
-    html::{by_percentile, micros, short},
-    page::{Axis, Line, Plot, escaped, page, table},
-    text::{Bytes, Micros, grouped},
+use super::{Comparison, Connections, Row, Spread, text};
+use crate::{
+    load::{
+        html::{by_percentile, micros, short},
+        page::{Axis, Line, Plot, escaped, page, table},
+        text::{Bytes, Micros, grouped},
+    },
+    service::Service,
 };
 use std::fmt::Write as _;
 
@@ -51,7 +54,7 @@ fn section(rows: &[&Row]) -> String {
         let _ = writeln!(out, "<h3>{title}</h3>");
         out += &over_clients(rows, Axis { name, ratios, format }, value).figure();
     };
-    plot("Throughput", "good answers a second", false, &short, &|row| Some(row.requests_per_second.median));
+    plot("Throughput", "good answers a second", false, &short, &|row| median(row.requests_per_second));
     plot("CPU time of the server", "a good answer", true, &micros, &|row| median(row.cpu_us_per_request));
     plot("Memory", "MiB at the end", true, &short, &|row| median(row.memory_bytes).map(|bytes| bytes / MIB));
     plot("Latency that 99 of 100 stay under", "p99", true, &micros, &|row| median(row.p99_us));
@@ -76,16 +79,22 @@ fn name_and_served(row: &Row) -> String {
     }
 }
 
-/// What could not be done, load by load.
+/// What could not be done; the same trouble under several loads is said once.
 fn failures(rows: &[&Row]) -> String {
-    let failed: Vec<&&Row> = rows.iter().filter(|row| !row.failures.is_empty()).collect();
-    if failed.is_empty() {
+    let mut all: Vec<(&str, String, Vec<String>)> = Vec::new();
+    for row in rows.iter().filter(|row| !row.failures.is_empty()) {
+        let (name, what, clients) = (row.architecture.as_str(), row.failures.join("; "), grouped(row.clients as u64));
+        match all.iter_mut().find(|(who, said, _)| (*who, &**said) == (name, &*what)) {
+            Some((.., loads)) => loads.push(clients),
+            None => all.push((name, what, vec![clients])),
+        }
+    }
+    if all.is_empty() {
         return "<p>Every client was served and no request failed.</p>\n".to_owned();
     }
     let mut out = String::from("<h3>What could not be done</h3>\n<ul>\n");
-    for row in failed {
-        let (name, clients) = (row.architecture.as_str(), grouped(row.clients as u64));
-        let _ = writeln!(out, "<li>{name}, clients: {clients}: {}</li>", escaped(&row.failures.join("; ")));
+    for (name, what, loads) in all {
+        let _ = writeln!(out, "<li>{name}, clients: {}: {}</li>", loads.join(" and "), escaped(&what));
     }
     out + "</ul>\n"
 }
@@ -116,7 +125,7 @@ fn numbers(rows: &[&Row]) -> String {
         [
             row.architecture.as_str().to_owned(),
             grouped(row.clients as u64),
-            text::rate(&row.requests_per_second),
+            text::rate(row.requests_per_second),
             micros(row.p50_us),
             micros(row.p99_us),
             micros(row.cpu_us_per_request),

@@ -1,6 +1,6 @@
 //! Which cells are measured, and in which order.
 
-use crate::cli::Failure;
+use crate::{cli::Failure, service::Service};
 use clap::ValueEnum;
 use serde::Serialize;
 use std::{
@@ -58,30 +58,6 @@ impl Architecture {
 fn program_in(directory: &Path, name: &str) -> Option<PathBuf> {
     let program = directory.join(name).with_extension(env::consts::EXE_EXTENSION);
     program.is_file().then_some(program)
-}
-
-/// What is served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Service {
-    /// Lines that come back.
-    Echo,
-    /// Lines that ask.
-    Command,
-    /// HTTP/1.1, 128 bytes of body.
-    Http,
-}
-
-impl Service {
-    /// As in the flag `--service` of the servers.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Echo => "echo",
-            Self::Command => "command",
-            Self::Http => "http",
-        }
-    }
 }
 
 /// How long a connection lives.

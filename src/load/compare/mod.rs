@@ -18,54 +18,82 @@ mod summary;
 mod text;
 
 pub use args::CompareArgs;
-pub use matrix::{Architecture, Cell, Connections, Service};
-pub use summary::{Comparison, Row, Spread};
+pub use matrix::{Architecture, Cell, Connections};
+pub use summary::{Comparison, Outcome, Row, Spread};
 
 use super::{
     HttpScript, LineScript, Plan, Report, Scheme, Script, Target,
-    command::{interrupts, save, say},
+    command::{afford, interrupts, save, say},
     run,
 };
-use crate::{cli::Failure, http::Method, net::descriptors};
+use crate::{cli::Failure, http::Method, net::descriptors, service::Service};
 use indicatif::{ProgressBar, ProgressStyle};
-use server::Server;
-use std::{path::Path, sync::mpsc::Receiver};
+use server::{Absence, Server};
+use std::{collections::BTreeMap, path::Path, sync::mpsc::Receiver};
 
 /// Measures what the flags ask for and writes the result.
 ///
 /// # Errors
 ///
-/// No architecture is built: exit code 2. One that does not start, or a result that cannot be written.
+/// No architecture is built: exit code 2. None of them starts, or a result cannot be written.
 pub fn compare(args: &CompareArgs) -> Result<(), Failure> {
-    descriptors::raise_limit()?;
+    let limit = descriptors::raise_limit()?;
     let matrix = args.matrix();
+    afford(matrix.clients.iter().copied().max().unwrap_or(0), 1, limit)?;
     let missing = matrix.missing()?;
     let (interrupt, _watch) = interrupts()?;
     let cells = matrix.cells();
     let bar = bar(cells.len());
-    let mut reports: Vec<(Cell, Report)> = Vec::new();
+    let mut rounds: Vec<(Cell, Outcome)> = Vec::new();
+    let mut unavailable: BTreeMap<Architecture, String> = BTreeMap::new();
     let mut interrupted = false;
     for cell in cells {
         bar.set_message(cell.to_string());
-        let report = measure(args, &cell, &interrupt)?;
-        bar.inc(1);
-        // One that was cut short says less than the others.
-        if report.load.interrupted {
-            interrupted = true;
+        let outcome = round(args, &cell, &mut unavailable, &interrupt)?;
+        interrupted = match &outcome {
+            // One that was cut short says less than the others.
+            Ok(report) => report.load.interrupted,
+            // Ctrl-C reaches a server that starts, too.
+            Err(_) => interrupt.try_recv().is_ok(),
+        };
+        if interrupted {
             break;
         }
-        reports.push((cell, report));
+        bar.inc(1);
+        rounds.push((cell, outcome));
     }
     bar.finish_and_clear();
-    let comparison = Comparison::of(args, &reports, missing, interrupted);
-    write(args, &comparison)
+    write(args, &Comparison::of(args, &rounds, missing, interrupted))?;
+    match rounds.first() {
+        Some((cell, Err(why))) if rounds.iter().all(|(_, outcome)| outcome.is_err()) => {
+            Err(Failure::Run(format!("nothing was measured: {} {why}", cell.architecture.as_str())))
+        }
+        _ => Ok(()),
+    }
 }
 
-fn measure(args: &CompareArgs, cell: &Cell, interrupt: &Receiver<()>) -> Result<Report, Failure> {
-    let server = Server::start(cell)?;
+/// One round of a cell. Who is not available here is not asked again.
+fn round(
+    args: &CompareArgs,
+    cell: &Cell,
+    unavailable: &mut BTreeMap<Architecture, String>,
+    interrupt: &Receiver<()>,
+) -> Result<Outcome, Failure> {
+    if let Some(why) = unavailable.get(&cell.architecture) {
+        return Ok(Err(why.clone()));
+    }
+    let server = match Server::start(cell) {
+        Ok(server) => server,
+        Err(Absence { why, for_good }) => {
+            if for_good {
+                unavailable.insert(cell.architecture, why.clone());
+            }
+            return Ok(Err(why));
+        }
+    };
     let plan = plan(args, cell, &server)?;
     let (record, measured) = run::run(&plan, interrupt, |_| {})?;
-    Ok(Report::new(&plan, &record, &measured))
+    Ok(Ok(Report::new(&plan, &record, &measured)))
 }
 
 fn plan(args: &CompareArgs, cell: &Cell, server: &Server) -> Result<Plan, Failure> {
@@ -114,7 +142,7 @@ fn write(args: &CompareArgs, comparison: &Comparison) -> Result<(), Failure> {
         save(file, &html::of(comparison))?;
     }
     if args.output.json.as_deref() != Some(Path::new("-")) {
-        say(&comparison.to_string());
+        say(&comparison.to_string())?;
     }
     Ok(())
 }

@@ -1,15 +1,15 @@
 //! One architecture, running: started for a cell, stopped when it is dropped.
 
 use super::matrix::{Architecture, Cell};
-use crate::cli::Failure;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 use std::{
+    fmt,
     io::{BufRead as _, BufReader, Read as _},
     net::SocketAddr,
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
     thread,
     time::Duration,
 };
@@ -26,15 +26,28 @@ pub(super) struct Server {
     address: SocketAddr,
 }
 
+/// Why a server does not run.
+#[derive(Debug)]
+pub(super) struct Absence {
+    /// In words, for the report.
+    pub(super) why: String,
+    /// It said so by its exit code (2, as for wrong usage): the next time will be no better.
+    pub(super) for_good: bool,
+}
+
 impl Server {
     /// Starts a cell's server on a free port of the loopback and waits until it listens.
     ///
     /// Limits that are a number in a flag are set out of the way, where the architecture has no other answer than to
     /// raise them. The pool's number of workers is its point, and stays as it is.
-    pub(super) fn start(cell: &Cell) -> Result<Self, Failure> {
-        let name = cell.architecture.as_str();
-        let program =
-            cell.architecture.program().ok_or_else(|| Failure::Usage(format!("no program {name} beside this one")))?;
+    ///
+    /// # Errors
+    ///
+    /// No process, or one that ended before it listened. One server that cannot run here is a line of the report, not the end
+    /// of it.
+    pub(super) fn start(cell: &Cell) -> Result<Self, Absence> {
+        let gone = |why: &dyn fmt::Display| Absence { why: format!("did not start: {why}"), for_good: false };
+        let program = cell.architecture.program().ok_or_else(|| gone(&"no such program beside this one"))?;
         let mut command = Command::new(program);
         command.args(["--listen", "127.0.0.1:0", "--backlog", "4096", "--drain-timeout", "1s", "--log-level", "off"]);
         command.args(["--service", cell.service.as_str()]);
@@ -43,13 +56,10 @@ impl Server {
             command.args(["--max-clients", &(cell.clients * 2 + 16).to_string()]);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(|error| Failure::Run(format!("cannot start {name}: {error}")))?;
-        match child.stdout.take().map(listening) {
-            Some(Some(address)) => Ok(Self { child: quiet(child), address }),
-            _ => {
-                let said = last_words(child);
-                Err(Failure::Run(format!("{name} did not start: {said}")))
-            }
+        let mut child = command.spawn().map_err(|error| gone(&error))?;
+        match child.stdout.take().and_then(listening) {
+            Some(address) => Ok(Self { child: quiet(child), address }),
+            None => Err(Absence::of(child)),
         }
     }
 
@@ -80,17 +90,35 @@ fn quiet(mut child: Child) -> Child {
     child
 }
 
-/// Why a server ended.
-fn last_words(mut child: Child) -> String {
-    let mut said = String::new();
-    // It may still run, and then it would say nothing more of use.
-    let _ = child.kill();
-    if let Some(mut stderr) = child.stderr.take() {
-        let _ = stderr.read_to_string(&mut said);
+impl Absence {
+    /// From the last words of a server that closed its stdout without a `READY`.
+    fn of(mut child: Child) -> Self {
+        let for_good = wait(&mut child).is_some_and(|status| status.code() == Some(2));
+        let mut said = String::new();
+        if let Some(mut stderr) = child.stderr.take() {
+            // What cannot be read is not said.
+            let _ = stderr.read_to_string(&mut said);
+        }
+        let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
+        let last = last.trim_start_matches("error: ");
+        let what = if for_good { "not available here" } else { "did not start" };
+        Self { why: format!("{what}: {last}"), for_good }
     }
-    let _ = child.wait();
-    let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
-    last.trim_start_matches("error: ").to_owned()
+}
+
+/// Waits for a child's end, and kills it if that takes too long.
+fn wait(child: &mut Child) -> Option<ExitStatus> {
+    let mut waited = Duration::ZERO;
+    while waited < PATIENCE {
+        match child.try_wait() {
+            Ok(None) => thread::park_timeout(LOOK),
+            ended => return ended.ok().flatten(),
+        }
+        waited += LOOK;
+    }
+    // It may have ended just now.
+    let _ = child.kill();
+    child.wait().ok()
 }
 
 impl Drop for Server {
@@ -99,15 +127,6 @@ impl Drop for Server {
         if let Ok(pid) = i32::try_from(self.child.id()) {
             let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
         }
-        let mut waited = Duration::ZERO;
-        while waited < PATIENCE {
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                return;
-            }
-            thread::park_timeout(LOOK);
-            waited += LOOK;
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        wait(&mut self.child);
     }
 }

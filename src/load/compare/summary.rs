@@ -2,9 +2,12 @@
 
 use super::{
     args::CompareArgs,
-    matrix::{Architecture, Cell, Connections, Service},
+    matrix::{Architecture, Cell, Connections},
 };
-use crate::load::{Report, report::Latency, text::grouped};
+use crate::{
+    load::{Report, report::Latency, text::grouped},
+    service::Service,
+};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -31,6 +34,9 @@ impl Spread {
     }
 }
 
+/// What came of one round of a cell: what was measured, or why its server did not start.
+pub type Outcome = Result<Report, String>;
+
 /// What came out for one cell.
 #[derive(Debug, Clone, Serialize)]
 pub struct Row {
@@ -42,8 +48,8 @@ pub struct Row {
     pub clients: usize,
     /// Who served.
     pub architecture: Architecture,
-    /// Good answers a second.
-    pub requests_per_second: Spread,
+    /// Good answers a second. `null`: it did not start.
+    pub requests_per_second: Option<Spread>,
     /// Latency that half of the good answers stayed under, in microseconds. `null`: there was no good answer.
     pub p50_us: Option<Spread>,
     /// Latency that 99 of 100 stayed under.
@@ -86,10 +92,10 @@ pub struct Comparison {
 impl Comparison {
     /// Sums up what was measured.
     #[must_use]
-    pub fn of(args: &CompareArgs, reports: &[(Cell, Report)], missing: Vec<Architecture>, interrupted: bool) -> Self {
-        let mut cells: BTreeMap<Cell, Vec<&Report>> = BTreeMap::new();
-        for (cell, report) in reports {
-            cells.entry(*cell).or_default().push(report);
+    pub fn of(args: &CompareArgs, rounds: &[(Cell, Outcome)], missing: Vec<Architecture>, interrupted: bool) -> Self {
+        let mut cells: BTreeMap<Cell, Vec<&Outcome>> = BTreeMap::new();
+        for (cell, outcome) in rounds {
+            cells.entry(*cell).or_default().push(outcome);
         }
         Self {
             machine: machine(),
@@ -97,22 +103,22 @@ impl Comparison {
             seconds: args.duration().as_secs_f64(),
             interrupted,
             missing,
-            rows: cells.iter().filter_map(|(cell, rounds)| Row::of(cell, rounds)).collect(),
+            rows: cells.iter().map(|(cell, rounds)| Row::of(cell, rounds)).collect(),
         }
     }
 }
 
 impl Row {
-    /// `None` without a round.
-    fn of(cell: &Cell, rounds: &[&Report]) -> Option<Self> {
-        let rate = |report: &&Report| report.throughput.requests_per_second;
-        let rates = Spread::of(rounds.iter().map(rate))?;
-        let distance = |report: &&Report| (rate(report) - rates.median).abs();
-        let middle = rounds.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
-        let answered = || rounds.iter().filter(|report| report.requests.answered > 0);
-        let servers = || rounds.iter().filter_map(|report| report.server);
+    fn of(cell: &Cell, rounds: &[&Outcome]) -> Self {
+        let reports: Vec<&Report> = rounds.iter().filter_map(|outcome| outcome.as_ref().ok()).collect();
+        let rate = |report: &&&Report| report.throughput.requests_per_second;
+        let rates = Spread::of(reports.iter().map(|report| rate(&report)));
+        let distance = |report: &&&Report| (rate(report) - rates.map_or(0.0, |rates| rates.median)).abs();
+        let middle = reports.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)));
+        let answered = || reports.iter().filter(|report| report.requests.answered > 0);
+        let servers = || reports.iter().filter_map(|report| report.server);
         let mut errors: BTreeMap<&'static str, u64> = BTreeMap::new();
-        for (kind, count) in rounds.iter().flat_map(|report| &report.errors) {
+        for (kind, count) in reports.iter().flat_map(|report| &report.errors) {
             *errors.entry(kind).or_default() += count;
         }
         let memory = servers().map(|server| server.proportional_bytes.unwrap_or(server.resident_bytes) as f64);
@@ -124,21 +130,24 @@ impl Row {
             requests_per_second: rates,
             p50_us: Spread::of(answered().map(|report| report.latency_us.p50)),
             p99_us: Spread::of(answered().map(|report| report.latency_us.p99)),
-            cpu_us_per_request: Spread::of(rounds.iter().filter_map(|report| report.cpu.server_us_per_request)),
+            cpu_us_per_request: Spread::of(reports.iter().filter_map(|report| report.cpu.server_us_per_request)),
             memory_bytes: Spread::of(memory),
             processes: servers().map(|server| server.processes).max(),
             threads: servers().map(|server| server.threads).max(),
-            clients_served: rounds.iter().map(|report| report.connections.clients_served).min()?,
+            clients_served: reports.iter().map(|report| report.connections.clients_served).min().unwrap_or(0),
             errors,
-            failures: Vec::new(),
-            latency_us: middle.latency_us.clone(),
+            failures: rounds.iter().filter_map(|outcome| outcome.as_ref().err().cloned()).collect(),
+            latency_us: middle.map(|report| report.latency_us.clone()).unwrap_or_default(),
         };
-        row.failures = row.failures(rounds.iter().map(|report| report.requests.started).sum());
-        Some(row)
+        row.failures.dedup();
+        if !reports.is_empty() {
+            row.failures.extend(row.shortcomings(reports.iter().map(|report| report.requests.started).sum()));
+        }
+        row
     }
 
     /// What a reader should know before the numbers.
-    fn failures(&self, started: u64) -> Vec<String> {
+    fn shortcomings(&self, started: u64) -> Vec<String> {
         let mut all = Vec::new();
         let unserved = (self.clients as u64).saturating_sub(self.clients_served);
         if unserved > 0 {

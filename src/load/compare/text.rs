@@ -37,7 +37,7 @@ impl Display for Comparison {
 fn line(f: &mut Formatter<'_>, row: &Row) -> fmt::Result {
     let micros = |value: Option<Spread>| value.map_or("–".to_owned(), |value| Micros(value.median).to_string());
     let memory = row.memory_bytes.map_or("–".to_owned(), |bytes| Bytes(bytes.median).to_string());
-    write!(f, "  {:18} {:>27}", row.architecture.as_str(), rate(&row.requests_per_second))?;
+    write!(f, "  {:18} {:>27}", row.architecture.as_str(), rate(row.requests_per_second))?;
     write!(f, " {:>9} {:>9} {:>10}", micros(row.p50_us), micros(row.p99_us), micros(row.cpu_us_per_request))?;
     writeln!(f, " {memory:>10} {:>9}", threads(row))?;
     for failure in &row.failures {
@@ -47,7 +47,8 @@ fn line(f: &mut Formatter<'_>, row: &Row) -> fmt::Result {
 }
 
 /// `1,234 (1,000–1,300)`.
-pub(super) fn rate(spread: &Spread) -> String {
+pub(super) fn rate(spread: Option<Spread>) -> String {
+    let Some(spread) = spread else { return "–".to_owned() };
     let [median, min, max] = [spread.median, spread.min, spread.max].map(|value| grouped(value.round() as u64));
     if min == max { median } else { format!("{median} ({min}–{max})") }
 }

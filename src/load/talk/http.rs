@@ -35,7 +35,8 @@ impl HttpScript {
         if method == Method::Connect {
             return Err("CONNECT opens a tunnel: there is no answer to measure".to_owned());
         }
-        let mut head = RequestHead::new(method, &target.path).map_err(|error| error.to_string())?;
+        let wrong = |error| format!("{error}: write what a URL cannot hold in hexadecimal, as %20 for a space");
+        let mut head = RequestHead::new(method, &target.path).map_err(wrong)?;
         let given = |name: &str| fields.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
         if !given("host") {
             head.fields.push("Host", target.authority());
