@@ -18,6 +18,9 @@
 //! | lists that the standards define ([`LISTS`]) | also empty members |
 //! | `Accept-Encoding`, `Accept-Language`, `Accept-Charset` | also the case of letters: their members ignore it |
 //!
+//! A list that goes on in another line although a quoted string has not ended matches nothing, not even itself: whoever puts
+//! the lines together reads another list than whoever does not.
+//!
 //! The order of members is kept. `Accept-Language: en, de` and `de, en` mean the same by the letter of RFC 9110 §12.5.4, but
 //! servers prefer the first of equals, and whoever asked for German would get English.
 
@@ -102,7 +105,8 @@ pub enum Selecting {
     /// No `Vary`: every request for the URI.
     #[default]
     Everything,
-    /// `Vary: *`, or more names than [`MAX_NAMES`]: no request, ever. The response may still be validated.
+    /// `Vary: *`, more names than [`MAX_NAMES`], or a request that can be read in two ways: no request, ever. The response
+    /// may still be validated.
     Nothing,
     /// Requests that match in these fields.
     Fields(Box<[Selector]>),
@@ -130,6 +134,9 @@ impl Selecting {
             }
             let name = String::from_utf8_lossy(name).to_ascii_lowercase();
             if selectors.iter().all(|selector| *selector.name != *name) {
+                if is_ambiguous(request, &name, Syntax::of(&name)) {
+                    return Self::Nothing;
+                }
                 selectors.push(Selector::of(name, request));
             }
         }
@@ -195,7 +202,7 @@ impl Selector {
         if one_line && **stored == *first {
             return true;
         }
-        if self.differs(stored, first, one_line) {
+        if self.differs(stored, first, one_line) || is_ambiguous(request, &self.name, self.syntax) {
             return false;
         }
         // A list without members is stored as nothing; a value without members is one empty member.
@@ -240,6 +247,31 @@ impl Selector {
         let rest = one.iter().zip(other).skip(start);
         (start + rest.take_while(|(one, other)| self.syntax.same(&[**one], &[**other])).count()).min(length)
     }
+}
+
+/// Whether a line before the last ends within a quoted string.
+fn is_ambiguous(request: &Fields, name: &str, syntax: Syntax) -> bool {
+    let mut lines = request.get_all(name).peekable();
+    while let Some(line) = lines.next() {
+        if syntax != Syntax::Singleton && lines.peek().is_some() && is_open(line) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether a quoted string begins in the line and does not end.
+fn is_open(line: &[u8]) -> bool {
+    let (mut quoted, mut escaped) = (false, false);
+    for byte in line {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ => {}
+        }
+    }
+    quoted
 }
 
 /// A field's lines as one value, with a comma and nothing else between members.
