@@ -50,6 +50,15 @@ impl Conn {
         Self::new(socket.into(), Reader::of_responses())
     }
 
+    /// Connects as a client whose system takes next to nothing that it does not read.
+    pub fn open_narrow(to: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("sockets are to be had");
+        // Before the handshake, which announces the window.
+        socket.set_recv_buffer_size(4096).expect("buffers may be small");
+        socket.connect(&to.into()).unwrap_or_else(|error| panic!("cannot connect to {to}: {error}"));
+        Self::new(socket.into(), Reader::of_responses())
+    }
+
     fn new(stream: TcpStream, reader: Reader) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("the timeout is not zero");
         stream.set_write_timeout(Some(PATIENCE)).expect("the timeout is not zero");

@@ -60,21 +60,20 @@ impl Turn<'_> {
         stored.tags = tags_of(&stored.head.fields);
         let mut new = entry(entry_of.key.clone(), entry_of.hash, stored);
         new.wire = self.wire(&new.stored.head);
-        let new = Arc::new(new);
-        match old {
+        let placed = match old {
             Old::Replaced if another => {
-                let same = |other: &Entry| other.stored.selecting == new.stored.selecting;
-                cache.store.insert(new.clone(), now.instant, same);
+                let same = |new: &Entry, other: &Entry| other.stored.selecting == new.stored.selecting;
+                cache.store.insert(new, now.instant, same)
             }
-            Old::Replaced => {
-                cache.store.replace(entry_of, new.clone());
-            }
+            Old::Replaced => cache.store.replace(entry_of, new),
             Old::Goes(_) if !another => {
                 cache.store.remove_entry(entry_of);
+                Err(Arc::new(new))
             }
-            Old::Goes(_) | Old::Stays(_) => {}
-        }
-        new
+            Old::Goes(_) | Old::Stays(_) => Err(Arc::new(new)),
+        };
+        // Stored or not, it answers.
+        placed.unwrap_or_else(|new| new)
     }
 
     /// A 200 to `HEAD`: what is stored for `GET` is the same, and lives on, or it is not, and has to be validated before it
@@ -87,7 +86,9 @@ impl Turn<'_> {
                 let freshness = stored.stored.freshness.invalidated();
                 let mut stale = entry(stored.key.clone(), stored.hash, Stored { freshness, ..stored.stored.clone() });
                 stale.wire = stored.wire.clone();
-                cache.store.replace(&stored, Arc::new(stale));
+                if cache.store.replace(&stored, stale).is_err() {
+                    cache.store.remove_entry(&stored);
+                }
             }
         }
     }

@@ -146,8 +146,8 @@ impl Turn<'_> {
         let ticket = self.ticket();
         let caching = self.core.caching.as_mut()?;
         let lead = caching.lead.as_mut().filter(|lead| lead.fill().is_some())?;
-        let piece = Bytes::copy_from_slice(data);
-        match lead.append(piece.clone(), ticket) {
+        let (added, piece) = lead.append(data, ticket);
+        match added {
             Added::Kept | Added::Passed => {}
             Added::Wait => {
                 if let Some(upstream) = self.parts.table.upstream(link.conn) {
@@ -175,8 +175,8 @@ impl Turn<'_> {
         let (part, request, sent) = (caching.part, &self.core.head, caching.sent.unwrap_or(now));
         let finish = |opening: &Entry, pieces| {
             let body = match part {
-                None => Body::whole(pieces).compacted(),
-                Some(part) => part.body(pieces).ok()?.compacted(),
+                None => Body::whole(pieces),
+                Some(part) => part.body(pieces).ok()?,
             };
             let stored = Stored { body, ..opening.stored.clone() };
             let stored = match part {
@@ -185,7 +185,9 @@ impl Turn<'_> {
                     with_what_is_there(cache, opening, stored, &News { request, head: &opening.stored.head, sent, now })
                 }
             };
-            Some(Entry { wire: opening.wire.clone(), ..entry(opening.key.clone(), opening.hash, stored) })
+            let mut entry = entry(opening.key.clone(), opening.hash, stored);
+            entry.wire = opening.wire.clone();
+            Some(entry)
         };
         lead.complete(now.instant, trailers, finish, |new, old| new.stored.selecting == old.stored.selecting);
     }
@@ -323,5 +325,7 @@ fn is_the_responses_fault(reason: NotStored) -> bool {
 pub(super) fn entry(key: Key, hash: u64, stored: Stored) -> Entry {
     let useful_until = stored.freshness.useful_until().unwrap_or(stored.freshness.arrived());
     let useless_at = (!has_validator(&stored)).then(|| useful_until + GRACE);
-    Entry { key, hash, stored, wire: Bytes::new(), useless_at }
+    let mut entry = Entry::new(key, hash, stored);
+    entry.useless_at = useless_at;
+    entry
 }
