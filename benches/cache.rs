@@ -58,10 +58,10 @@ fn stored(lines: &[(&str, &str)], request: &Fields, body: &Bytes, now: Now) -> S
     }
 }
 
-fn entry(store: &Store, request: &RequestHead, body: &Bytes, now: Now) -> Arc<Entry> {
+fn entry(store: &Store, request: &RequestHead, body: &Bytes, now: Now) -> Entry {
     let uri = Uri::of(request, Scheme::Http).expect("a GET names a resource");
     let stored = stored(&[], &request.fields, body, now);
-    Arc::new(Entry { key: uri.to_key(), hash: store.place(uri).hash, stored, wire: Bytes::new(), useless_at: None })
+    Entry::new(uri.to_key(), store.place(uri).hash, stored)
 }
 
 /// Which of `count` is next: all of them, in an order that no cache of the processor foresees.
@@ -83,7 +83,7 @@ fn look_up(criterion: &mut Criterion) {
             let store = store(4 << 30);
             for number in 0..count {
                 let entry = entry(&store, &request(&target(number), &[]), &body, now);
-                assert!(store.insert(entry, now.instant, |_| false), "there is room for all of them");
+                assert!(store.insert(entry, now.instant, |_, _| false).is_ok(), "there is room for all of them");
             }
             // Requests that have been read: what is measured starts with the key.
             let asked = (0..ASKED).map(|number| request(&target(scattered(number, count)), &[]));
@@ -114,7 +114,7 @@ fn insert(criterion: &mut Criterion) {
             let store = store(sample.cost() * count);
             for number in 0..count * 2 {
                 let entry = entry(&store, &request(&target(number), &[]), &body, now);
-                store.insert(entry, now.instant, |_| false);
+                assert!(store.insert(entry, now.instant, |_, _| false).is_ok());
             }
             assert!(store.stats().evicted > 0, "it is full");
             store
@@ -127,7 +127,7 @@ fn insert(criterion: &mut Criterion) {
                     number += 1;
                     entry(store, &request(&target(number), &[]), &body, now)
                 },
-                |entry| assert!(store.insert(entry, now.instant, |_| false)),
+                |entry| assert!(store.insert(entry, now.instant, |_, _| false).is_ok()),
                 criterion::BatchSize::SmallInput,
             );
         });
@@ -190,7 +190,11 @@ fn threads(criterion: &mut Criterion) {
     let filled = LazyCell::new(|| {
         let (store, body) = (store(1 << 30), Bytes::from_static(b"content"));
         for number in 0..10_000 {
-            assert!(store.insert(entry(&store, &request(&target(number), &[]), &body, now), now.instant, |_| false));
+            assert!(
+                store
+                    .insert(entry(&store, &request(&target(number), &[]), &body, now), now.instant, |_, _| false)
+                    .is_ok()
+            );
         }
         store
     });

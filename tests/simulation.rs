@@ -122,6 +122,7 @@ fn build(plan: Plan, site: Site<'_>) -> Built<Proxy> {
         holds: Box::new(move |world| balance_of(world, &holds_slots, &holds_backends)),
         at_rest: Box::new(move |world| {
             world.apps().for_each(|proxy| assert_eq!(proxy.census(), Census::default(), "at rest"));
+            world.apps().for_each(|proxy| assert_eq!(proxy.empty_cache(), 0, "memory that nobody has"));
             assert_eq!(slots.waiting(), 0, "requests wait, and nobody is there");
             for backend in &backends {
                 assert_eq!(slots.open(backend.id).unwrap_or(0), 0, "slots of {} were lost", backend.name);

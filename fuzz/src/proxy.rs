@@ -378,6 +378,7 @@ impl World {
         }
         self.pass(Duration::from_secs(1));
         assert_eq!(self.proxy.census(), Census::default());
+        assert_eq!(self.proxy.empty_cache(), 0, "memory that nobody has");
         assert_eq!(self.cx.open(), 0);
     }
 }

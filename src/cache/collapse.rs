@@ -191,15 +191,15 @@ impl Lead {
         self.flight.enter(Stage::Open(fill), &self.store);
     }
 
-    /// A part of its body. When it turns out too large, nobody new follows.
-    pub fn append(&mut self, piece: Bytes, leader: Ticket) -> Added {
-        let Some(fill) = &self.fill else { return Added::Unread };
-        let added = fill.append(piece, leader);
+    /// A part of its body, of which a copy is kept, and handed back. When it turns out too large, nobody new follows.
+    pub fn append(&mut self, data: &[u8], leader: Ticket) -> (Added, Bytes) {
+        let Some(fill) = &self.fill else { return (Added::Unread, Bytes::copy_from_slice(data)) };
+        let (added, piece) = fill.append(data, leader);
         if added == Added::TooLarge {
             self.store.land(&self.flight);
             self.flight.enter(Stage::Over(Over::Private), &self.store);
         }
-        added
+        (added, piece)
     }
 
     /// The body is complete, and `trailers` followed it, for those who read it now: stores what `finish` makes of it in the place of what it `replaces`. What was stored.
@@ -211,19 +211,25 @@ impl Lead {
         replaces: impl Fn(&Entry, &Entry) -> bool,
     ) -> Option<Arc<Entry>> {
         let fill = self.fill.clone()?;
-        let stored = fill.take_body().and_then(|body| finish(fill.opening(), body)).map(Arc::new);
+        let entry = fill.body().and_then(|body| finish(fill.opening(), body));
         // In this order: whoever finds no fetch any more finds the entry.
-        let stored = stored.filter(|entry| self.store.insert(entry.clone(), now, |other| replaces(entry, other)));
+        let stored = entry.and_then(|entry| self.store.insert(entry, now, replaces).ok());
         let stored = stored.filter(|entry| !self.store.withdraw(self.since, entry));
         fill.finish(End::Complete, trailers);
         self.release(if stored.is_some() { Over::Stored } else { Over::Private });
         stored
     }
 
-    /// Puts in what a response without content has confirmed, in the place of what it `replaces`. `false`: it was cut since it
+    /// Puts in what a response without content has confirmed, in the place of what it `replaces`. `Err`: it was cut since it
     /// was asked about, or there is no room.
-    pub fn put(&self, entry: &Arc<Entry>, now: Instant, replaces: impl Fn(&Entry) -> bool) -> bool {
-        self.store.insert(entry.clone(), now, replaces) && !self.store.withdraw(self.since, entry)
+    pub fn put(
+        &self,
+        entry: Entry,
+        now: Instant,
+        replaces: impl Fn(&Entry, &Entry) -> bool,
+    ) -> Result<Arc<Entry>, Arc<Entry>> {
+        let entry = self.store.insert(entry, now, replaces)?;
+        if self.store.withdraw(self.since, &entry) { Err(entry) } else { Ok(entry) }
     }
 
     /// There is nothing to wait for any more. Those who read go on reading what there is.

@@ -153,6 +153,11 @@ impl Body {
         Self { pieces: merged.into(), extent: self.extent }
     }
 
+    /// The same bytes in what `change` makes of each piece, which has to have the same.
+    pub(super) fn map(self, change: impl FnMut(Bytes) -> Bytes) -> Self {
+        Self { pieces: self.pieces.into_iter().map(change).collect(), extent: self.extent }
+    }
+
     /// How much is here.
     #[must_use]
     pub fn extent(&self) -> &Extent {

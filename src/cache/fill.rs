@@ -6,16 +6,17 @@
 //!               ▲ reader     ▲ reader, has all there is: leaves a ticket
 //! ```
 //!
-//! While it is to be stored, all of it is kept, and its bytes are counted against the cache's size. When that turns out
-//! to be too much, it is not stored, but those who read already must get it to the end: then only what the slowest of
-//! them has not read is kept, and the leader hears when that is a lot ([`Added::Wait`]).
+//! While it is to be stored, all of it is kept, and its bytes are counted against the cache's size: each piece for as long
+//! as anybody refers to it, be it a client that takes its time. When that turns out to be too much, it is not stored, but
+//! those who read already must get it to the end: then only what the slowest of them has not read is kept, and the leader
+//! hears when that is a lot ([`Added::Wait`]).
 
 use super::{
     mail::Ticket,
     store::{Entry, Store},
 };
 use crate::http::Fields;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use std::{
     collections::VecDeque,
     fmt,
@@ -70,7 +71,7 @@ struct State {
     pieces: VecDeque<Bytes>,
     /// Pieces that were dropped before the first of `pieces`.
     dropped: usize,
-    /// Bytes in `pieces`: all of them reserved in the store.
+    /// Bytes in `pieces`.
     kept: usize,
     storing: bool,
     end: Option<End>,
@@ -124,12 +125,13 @@ impl Fill {
         self.length
     }
 
-    /// Appends a piece; `leader` is told when readers have caught up, if they have to.
-    pub fn append(&self, piece: Bytes, leader: Ticket) -> Added {
-        let room = self.store.reserve(piece.len());
+    /// Appends a copy of `data`, which is handed back for whoever else gets it; `leader` is told when readers have caught
+    /// up, if they have to.
+    pub fn append(&self, data: &[u8], leader: Ticket) -> (Added, Bytes) {
+        // Readers have to get it even if there is no room; what they are behind is bounded by the window.
+        let (piece, room) = self.store.piece(data);
         let mut state = self.lock();
-        let limit = self.store.limits().object;
-        let fits = room && state.kept + piece.len() <= limit;
+        let fits = room && state.kept + piece.len() <= self.store.limits().object;
         let mut added = Added::Kept;
         if state.storing && !fits {
             state.storing = false;
@@ -137,13 +139,9 @@ impl Fill {
         } else if !state.storing {
             added = Added::Passed;
         }
-        if !room {
-            // Readers have to get it all the same; what they are behind is bounded by the window.
-            self.store.take(piece.len());
-        }
         state.kept += piece.len();
-        state.pieces.push_back(piece);
-        self.trim(&mut state);
+        state.pieces.push_back(piece.clone());
+        trim(&mut state);
         if added != Added::Kept && state.readers.iter().all(Option::is_none) {
             added = if added == Added::TooLarge { added } else { Added::Unread };
         } else if added == Added::Passed && state.kept > WINDOW {
@@ -153,7 +151,7 @@ impl Fill {
         let told = std::mem::take(&mut state.waiting);
         drop(state);
         self.store.mail().post(&told);
-        added
+        (added, piece)
     }
 
     /// Nothing more comes.
@@ -168,15 +166,13 @@ impl Fill {
         self.store.mail().post(&told);
     }
 
-    /// The whole body, if it is to be stored. Its bytes are counted by what stores it from now on.
+    /// The whole body, if it is to be stored.
     #[must_use]
-    pub fn take_body(&self) -> Option<Vec<Bytes>> {
-        let mut state = self.lock();
-        if !state.storing {
-            return None;
-        }
-        self.store.give_back(std::mem::take(&mut state.kept));
-        Some(compact(state.pieces.iter()))
+    pub fn body(&self) -> Option<Vec<Bytes>> {
+        let state = self.lock();
+        let pieces: Vec<Bytes> = if state.storing { state.pieces.iter().cloned().collect() } else { return None };
+        drop(state);
+        compact(pieces, &self.store)
     }
 
     /// Whether it will be stored, as far as is known.
@@ -208,62 +204,56 @@ impl Fill {
         Some(Reader { fill: self.clone(), id })
     }
 
-    /// Drops what everybody has, if it is not to be stored.
-    fn trim(&self, state: &mut State) {
-        if state.storing {
-            return;
-        }
-        let read = state.readers.iter().flatten().min().copied().unwrap_or(usize::MAX);
-        let mut gone = 0;
-        while state.dropped < read
-            && let Some(piece) = state.pieces.pop_front()
-        {
-            state.dropped += 1;
-            gone += piece.len();
-        }
-        state.kept -= gone;
-        self.store.give_back(gone);
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code that can panic runs under the lock, so a poisoned one is still in order.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Fill {
-    fn drop(&mut self) {
-        let kept = self.lock().kept;
-        self.store.give_back(kept);
+/// Drops what everybody has, if it is not to be stored.
+fn trim(state: &mut State) {
+    if state.storing {
+        return;
+    }
+    let read = state.readers.iter().flatten().min().copied().unwrap_or(usize::MAX);
+    while state.dropped < read
+        && let Some(piece) = state.pieces.pop_front()
+    {
+        state.dropped += 1;
+        state.kept -= piece.len();
     }
 }
 
 /// A body in few pieces: one that came byte by byte must not cost a reference for each, and a small one is one piece, so
-/// that it is sent as one.
-fn compact<'a>(pieces: impl ExactSizeIterator<Item = &'a Bytes> + Clone) -> Vec<Bytes> {
-    let length: usize = pieces.clone().map(Bytes::len).sum();
+/// that it is sent as one. `None`: there is no room for a copy.
+fn compact(pieces: Vec<Bytes>, store: &Store) -> Option<Vec<Bytes>> {
+    let length: usize = pieces.iter().map(Bytes::len).sum();
     if pieces.len() <= 1 + length / SPREAD {
-        return pieces.cloned().collect();
+        return Some(pieces);
     }
     let mut compact = Vec::with_capacity(1 + length / PIECE);
-    let mut left = length;
-    let mut piece = BytesMut::with_capacity(left.min(PIECE));
+    let mut piece = Vec::with_capacity(length.min(PIECE));
+    let mut end = |piece: &mut Vec<u8>| {
+        let (counted, fits) = store.piece(piece);
+        compact.push(counted);
+        piece.clear();
+        fits.then_some(())
+    };
     for bytes in pieces {
         let mut bytes = &bytes[..];
         while !bytes.is_empty() {
-            let (now, later) = bytes.split_at(bytes.len().min(piece.capacity() - piece.len()));
+            let (now, later) = bytes.split_at(bytes.len().min(PIECE - piece.len()));
             piece.extend_from_slice(now);
             bytes = later;
-            if piece.len() == piece.capacity() {
-                left -= piece.len();
-                compact.push(std::mem::replace(&mut piece, BytesMut::with_capacity(left.min(PIECE))).freeze());
+            if piece.len() == PIECE {
+                end(&mut piece)?;
             }
         }
     }
     if !piece.is_empty() {
-        compact.push(piece.freeze());
+        end(&mut piece)?;
     }
-    compact
+    Some(compact)
 }
 
 impl fmt::Debug for Fill {
@@ -315,7 +305,7 @@ impl Reader {
     }
 
     fn let_leader_go_on(&self, mut state: MutexGuard<'_, State>) {
-        self.fill.trim(&mut state);
+        trim(&mut state);
         let leader = if state.kept <= WINDOW / 2 { state.leader.take() } else { None };
         drop(state);
         if let Some(leader) = leader {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! stored   Vary: Accept-Encoding    request had  Accept-Encoding: br, gzip
-//!                                   kept as      accept-encoding = "br,gzip"
+//!                                   compared as  accept-encoding = "br,gzip"
 //!                                                   ▲
 //! presented                         Accept-Encoding: BR ;                  no match
 //!                                   Accept-Encoding: br                    ╮
@@ -17,6 +17,12 @@
 //! | any but those that are no lists ([`SINGLETONS`]) | white space around commas outside quoted strings |
 //! | lists that the standards define ([`LISTS`]) | also empty members |
 //! | `Accept-Encoding`, `Accept-Language`, `Accept-Charset` | also the case of letters: their members ignore it |
+//!
+//! A list that goes on in another line although a quoted string has not ended matches nothing, not even itself: whoever puts
+//! the lines together reads another list than whoever does not.
+//!
+//! Of each value there is one spelling that stands for all that match it: commas and nothing else between members, and small
+//! letters where case says nothing. A request's is made once, however many variants there are, and then compared byte by byte.
 //!
 //! The order of members is kept. `Accept-Language: en, de` and `de, en` mean the same by the letter of RFC 9110 §12.5.4, but
 //! servers prefer the first of equals, and whoever asked for German would get English.
@@ -92,10 +98,6 @@ impl Syntax {
     fn skips_empty(self) -> bool {
         matches!(self, Self::List | Self::CaselessList)
     }
-
-    fn same(self, one: &[u8], other: &[u8]) -> bool {
-        if self == Self::CaselessList { one.eq_ignore_ascii_case(other) } else { one == other }
-    }
 }
 
 /// What of the original request decides who may get its response: a part of a stored response.
@@ -104,22 +106,33 @@ pub enum Selecting {
     /// No `Vary`: every request for the URI.
     #[default]
     Everything,
-    /// `Vary: *`, more names than [`MAX_NAMES`], or one that says who the client is: no request, ever. The response may still
-    /// be validated.
+    /// `Vary: *`, more names than [`MAX_NAMES`], one that says who the client is, or a request that can be read in two ways: no
+    /// request, ever. The response may still be validated.
     Nothing,
     /// Requests that match in these fields.
     Fields(Box<[Selector]>),
 }
 
 /// One field that `Vary` names, and what the original request had there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Selector {
     /// In lower case.
     name: Box<str>,
     syntax: Syntax,
-    /// All lines as one, members parted by a comma alone. `None`: the field was absent.
+    /// As it was sent, in one line. `None`: the field was absent.
     value: Option<Box<[u8]>>,
+    /// What it is compared by, if that is something else.
+    normal: Option<Box<[u8]>>,
 }
+
+/// The same requests match.
+impl PartialEq for Selector {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.normal() == other.normal()
+    }
+}
+
+impl Eq for Selector {}
 
 impl Selecting {
     /// What selects a response with these fields, which answers a request with those. A name that cannot be a field name
@@ -136,7 +149,8 @@ impl Selecting {
                 return Self::Nothing;
             }
             if selectors.iter().all(|selector| *selector.name != *name) {
-                selectors.push(Selector::of(name, request));
+                let Some(selector) = Selector::of(name, request) else { return Self::Nothing };
+                selectors.push(selector);
             }
         }
         // In order, so that the same names written otherwise are the same selection.
@@ -147,10 +161,14 @@ impl Selecting {
     /// Whether a request with these fields may get the response.
     #[must_use]
     pub fn matches(&self, request: &Fields) -> bool {
+        self.is_met_by(&mut Presented::of(request))
+    }
+
+    fn is_met_by<'s>(&'s self, request: &mut Presented<'_, 's>) -> bool {
         match self {
             Self::Everything => true,
             Self::Nothing => false,
-            Self::Fields(selectors) => selectors.iter().all(|selector| selector.matches(request)),
+            Self::Fields(selectors) => selectors.iter().all(|selector| request.has(selector)),
         }
     }
 
@@ -177,7 +195,8 @@ impl Selecting {
             Self::Everything | Self::Nothing => 0,
             Self::Fields(selectors) => {
                 let of = |selector: &Selector| {
-                    size_of::<Selector>() + selector.name.len() + selector.value.as_ref().map_or(0, |value| value.len())
+                    let values = selector.value.iter().chain(&selector.normal);
+                    size_of::<Selector>() + selector.name.len() + values.map(|value| value.len()).sum::<usize>()
                 };
                 selectors.iter().map(of).sum()
             }
@@ -186,78 +205,101 @@ impl Selecting {
 }
 
 impl Selector {
-    fn of(name: String, request: &Fields) -> Self {
+    /// `None`: what the request has there can be read in two ways.
+    fn of(name: String, request: &Fields) -> Option<Self> {
         let syntax = Syntax::of(&name);
-        let value = request.contains(&name).then(|| normal(request, &name, syntax));
-        Self { name: name.into(), syntax, value }
+        let lines: Vec<&[u8]> = request.get_all(&name).collect();
+        let value = (!lines.is_empty()).then(|| lines.join(&b',').into_boxed_slice());
+        let normal = normal(request, &name, syntax)?;
+        let normal = value.as_ref().filter(|value| ***value != *normal).map(|_| normal.into());
+        Some(Self { name: name.into(), syntax, value, normal })
     }
 
-    fn matches(&self, request: &Fields) -> bool {
-        let Some(stored) = &self.value else { return !request.contains(&self.name) };
-        let mut lines = request.get_all(&self.name);
-        let Some(first) = lines.next() else { return false };
-        let one_line = lines.next().is_none();
-        // Nearly always: one line, written as the stored one.
-        if one_line && **stored == *first {
-            return true;
-        }
-        if self.differs(stored, first, one_line) {
-            return false;
-        }
-        // A list without members is stored as nothing; a value without members is one empty member.
-        let mut rest = (!stored.is_empty() || !self.syntax.skips_empty()).then_some(&**stored);
-        for member in members_of(request, &self.name, self.syntax) {
-            // What is left of the stored value has to start with this member and end there or go on with a comma.
-            let Some(expected) = rest else { return false };
-            let Some(start) = expected.get(..member.len()) else { return false };
-            if !self.syntax.same(start, member) {
-                return false;
+    fn normal(&self) -> Option<&[u8]> {
+        self.normal.as_deref().or(self.value.as_deref())
+    }
+}
+
+/// What a request has in the fields that were asked about so far.
+struct Presented<'r, 's> {
+    request: &'r Fields,
+    fields: Vec<Presence<'r, 's>>,
+}
+
+struct Presence<'r, 's> {
+    name: &'s str,
+    /// Its first line; `None`: it is absent.
+    line: Option<&'r [u8]>,
+    is_only_line: bool,
+    /// What it is compared by, as soon as it was; `Some(None)`: it matches nothing.
+    normal: Option<Option<Vec<u8>>>,
+}
+
+impl<'r, 's> Presented<'r, 's> {
+    fn of(request: &'r Fields) -> Self {
+        Self { request, fields: Vec::new() }
+    }
+
+    /// Whether the field is what it was in the original request.
+    fn has(&mut self, selector: &'s Selector) -> bool {
+        let known = self.fields.iter().position(|field| *field.name == *selector.name);
+        let at = known.unwrap_or_else(|| {
+            let mut lines = self.request.get_all(&selector.name);
+            let (line, is_only_line) = (lines.next(), lines.next().is_none());
+            self.fields.push(Presence { name: &selector.name, line, is_only_line, normal: None });
+            self.fields.len() - 1
+        });
+        let field = &mut self.fields[at];
+        match (&selector.value, field.line) {
+            (None, None) => true,
+            (None, Some(_)) | (Some(_), None) => false,
+            // Nearly always: one line, written as it was then.
+            (Some(stored), Some(line)) if field.is_only_line && **stored == *line => true,
+            (Some(_), Some(_)) => {
+                let normal = || normal(self.request, &selector.name, selector.syntax);
+                let presented = field.normal.get_or_insert_with(normal);
+                presented.is_some() && presented.as_deref() == selector.normal()
             }
-            rest = match expected.get(member.len()) {
-                None => None,
-                Some(b',') => Some(&expected[member.len() + 1..]),
-                Some(_) => return false,
-            };
         }
-        rest.is_none()
     }
 }
 
-impl Selector {
-    /// Whether the first line alone settles that the values differ. Long values that begin alike are then compared at the
-    /// speed of memory, once for each variant; taking them apart is several times slower.
-    fn differs(&self, stored: &[u8], line: &[u8], one_line: bool) -> bool {
-        if self.syntax == Syntax::Singleton && one_line {
-            return stored != line.trim_ascii();
+/// What a field is compared by: its lines as one value, with a comma and nothing else between members, in small letters if
+/// case says nothing. Made of such a value, it is the same again. `None`: a line before the last ends within a quoted string.
+fn normal(request: &Fields, name: &str, syntax: Syntax) -> Option<Vec<u8>> {
+    let mut length = 0;
+    let mut lines = request.get_all(name).peekable();
+    while let Some(line) = lines.next() {
+        length += line.len() + 1;
+        if syntax != Syntax::Singleton && lines.peek().is_some() && is_open(line) {
+            return None;
         }
-        // Equal bytes cannot have lost white space, so that both are at the same place of the same member here.
-        let same = self.equal_prefix(stored, line);
-        let next = line.get(same);
-        next.is_some_and(|next| !matches!(next, b' ' | b'\t' | b','))
     }
-
-    /// How many bytes they begin with that are the same.
-    fn equal_prefix(&self, one: &[u8], other: &[u8]) -> usize {
-        const BLOCK: usize = 64;
-        let length = one.len().min(other.len());
-        let (one, other) = (&one[..length], &other[..length]);
-        let blocks = one.chunks(BLOCK).zip(other.chunks(BLOCK));
-        let start = BLOCK * blocks.take_while(|(one, other)| self.syntax.same(one, other)).count();
-        let rest = one.iter().zip(other).skip(start);
-        (start + rest.take_while(|(one, other)| self.syntax.same(&[**one], &[**other])).count()).min(length)
-    }
-}
-
-/// A field's lines as one value, with a comma and nothing else between members.
-fn normal(request: &Fields, name: &str, syntax: Syntax) -> Box<[u8]> {
-    let mut value = Vec::new();
+    let mut value = Vec::with_capacity(length);
     for (at, member) in members_of(request, name, syntax).enumerate() {
         if at > 0 {
             value.push(b',');
         }
         value.extend_from_slice(member);
     }
-    value.into()
+    if syntax == Syntax::CaselessList {
+        value.make_ascii_lowercase();
+    }
+    Some(value)
+}
+
+/// Whether a quoted string begins in the line and does not end.
+fn is_open(line: &[u8]) -> bool {
+    let (mut quoted, mut escaped) = (false, false);
+    for byte in line {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ => {}
+        }
+    }
+    quoted
 }
 
 /// The members of all lines of that name, as far as its syntax is known to have any.
@@ -300,10 +342,11 @@ pub fn choose<'c, T, D: Ord>(
     request: &Fields,
     of: impl Fn(&T) -> (&'c Selecting, D),
 ) -> Option<T> {
+    let mut request = Presented::of(request);
     let mut best: Option<(T, (bool, D))> = None;
     for candidate in candidates {
         let (selecting, date) = of(&candidate);
-        if !selecting.matches(request) {
+        if !selecting.is_met_by(&mut request) {
             continue;
         }
         let rank = (selecting.is_by_fields(), date);

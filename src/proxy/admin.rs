@@ -264,6 +264,7 @@ impl Shared {
             "purged": cache.purged.load(Relaxed),
             "entries": store.entries,
             "bytes": store.bytes,
+            "bytes_not_stored": store.unstored,
             "limit_bytes": cache.store.limits().bytes,
         })
     }

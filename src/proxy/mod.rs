@@ -79,12 +79,19 @@ impl Proxy {
             }
         }
         if let Some(cache) = &self.parts.shared.cache {
-            (census.fetches, census.unaccounted) = cache.store.balance();
+            census.fetches = cache.store.flights();
         }
         census.queued = self.exchanges.iter().filter(|(_, exchange)| exchange.is_queued()).count();
         census.waiting = self.parts.pool.stats().waiting;
         census.in_flight = self.parts.shared.backends.iter().map(|backend| self.parts.shared.load.of(backend.id)).sum();
         census
+    }
+
+    /// Empties the cache of all workers, and tells how many bytes are counted all the same: none, when nothing goes on and
+    /// nobody reads. For tests and simulations.
+    #[must_use]
+    pub fn empty_cache(&self) -> usize {
+        self.parts.shared.cache.as_ref().map_or(0, |cache| cache.store.emptied())
     }
 
     /// Passes an event to its exchange, and deals with the client's connection if that was the end.
@@ -120,12 +127,10 @@ pub struct Census {
     pub exchanges: usize,
     /// Of these, those that no client waits for: what they fetch is for the cache.
     pub unattended: usize,
-    /// Fetches that others may follow, over all workers.
-    pub fetches: usize,
-    /// Bytes of the cache that are reserved for what is being fetched, over all workers.
-    pub unaccounted: usize,
     /// Of these, waiting for a connection.
     pub queued: usize,
+    /// Fetches that others may follow, over all workers.
+    pub fetches: usize,
     /// Requests in the pool's queue: the same, between two events.
     pub waiting: usize,
     /// Client connections.

@@ -26,7 +26,7 @@ from_milestone4! {
 
 const FLAGS: &[&str] = &["--admin", "127.0.0.1:0", "--workers", "2"];
 
-fn admin(proxy: &Process) -> SocketAddr {
+pub(crate) fn admin(proxy: &Process) -> SocketAddr {
     proxy.wait_for_stderr("admin on http://");
     let log = proxy.stderr();
     let (_, rest) = log.split_once("admin on http://").expect("it was waited for");

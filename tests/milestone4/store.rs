@@ -4,9 +4,11 @@ use crate::{
     get, get_with, ok,
     support::{
         milestones::{Milestone, from_milestone4},
+        process::Process,
         raw::{Backend, Conn},
     },
 };
+use serde_json::Value;
 
 from_milestone4! {
     a_fresh_response_answers_without_a_backend,
@@ -20,7 +22,8 @@ from_milestone4! {
     nothing_is_cached_without_a_cache,
     excluded_paths_are_not_cached,
     an_unsafe_request_invalidates,
-    a_thousand_variants_are_bounded,
+    ten_thousand_variants_are_bounded,
+    what_slow_clients_are_still_sent_counts,
     the_demo_shows_a_hit,
 }
 
@@ -249,14 +252,18 @@ fn an_unsafe_request_invalidates(milestone: &Milestone) {
     assert_eq!(backend.requests().len(), 3);
 }
 
-fn a_thousand_variants_are_bounded(milestone: &Milestone) {
+fn ten_thousand_variants_are_bounded(milestone: &Milestone) {
     let backend = Backend::answering(ok("Cache-Control: max-age=100\r\nVary: X-Any\r\n", "x"));
     let proxy = milestone.start(&[&backend], &["--workers", "1", "--admin", "127.0.0.1:0"]);
     let mut client = Conn::open(proxy.address());
-    for n in 0..1000 {
-        client.ask(&get_with("/a", &format!("X-Any: {n}\r\n")));
+    // Pipelined, as there are many.
+    for from in (0..10_000).step_by(50) {
+        let requests = (from..from + 50).map(|n| get_with("/a", &format!("X-Any: {n}\r\n")));
+        client.send(requests.collect::<String>());
+        (0..50).for_each(|_| assert_eq!(client.response("GET").body, b"x"));
     }
-    let hit = client.ask(&get_with("/a", "X-Any: 999\r\n"));
+    assert_eq!(cache_stats(&proxy)["entries"], 64);
+    let hit = client.ask(&get_with("/a", "X-Any: 9999\r\n"));
     assert!(hit.field("cache-status").unwrap().contains("; hit"));
     let gone = client.ask(&get_with("/a", "X-Any: 0\r\n"));
     assert!(gone.field("cache-status").unwrap().contains("; fwd=vary-miss"), "{gone:?}");
@@ -272,4 +279,37 @@ fn the_demo_shows_a_hit(milestone: &Milestone) {
     assert!(field(&second, "cache-status").contains("; hit; ttl="), "{second:?}");
     assert_eq!(second.field("x-backend"), first.field("x-backend"));
     assert_eq!(second.body, first.body);
+}
+
+fn cache_stats(proxy: &Process) -> Value {
+    let answer = Conn::open(crate::purge::admin(proxy)).ask(&get("/stats"));
+    serde_json::from_slice::<Value>(&answer.body).expect("it is JSON")["cache"].clone()
+}
+
+/// Each takes the beginning of another large response and no more: what it has not taken is in memory, stored or not, and
+/// however many come, that is not more than was allowed. What they leave is free again.
+fn what_slow_clients_are_still_sent_counts(milestone: &Milestone) {
+    const LARGE: usize = 8 << 20;
+    // Of which the system takes half at most off our hands, for each client.
+    const CLIENTS: usize = 8;
+    let backend = Backend::answering(ok("Cache-Control: max-age=100\r\n", &"x".repeat(LARGE)));
+    let flags = ["--workers", "1", "--cache-size", "24m", "--cache-max-object", "9m", "--admin", "127.0.0.1:0"];
+    let proxy = milestone.start(&[&backend], &[milestone.forgiving(), &flags].concat());
+    let is_stored = |target: &str| {
+        let ask = || Conn::open(proxy.address()).ask(&get(target));
+        assert_eq!(ask().body.len(), LARGE);
+        ask().field("cache-status").is_some_and(|status| status.contains("; hit"))
+    };
+    let mut slow = Vec::new();
+    while slow.len() < CLIENTS && is_stored(&format!("/{}", slow.len())) {
+        let mut client = Conn::open_narrow(proxy.address());
+        client.send(get(&format!("/{}", slow.len())));
+        client.read_head();
+        slow.push(client);
+        let stats = cache_stats(&proxy);
+        assert!(stats["bytes"].as_u64() <= stats["limit_bytes"].as_u64(), "{stats}");
+    }
+    assert!((2..CLIENTS).contains(&slow.len()), "{} clients: {}", slow.len(), cache_stats(&proxy));
+    slow.into_iter().for_each(Conn::reset);
+    crate::support::process::wait_until("the memory is free again", || is_stored("/new"));
 }

@@ -1,10 +1,12 @@
 //! The memory that the store may take: what is counted, and what goes when it is used up.
 
-use super::{Entry, Stats, Store, lock};
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use super::{
+    Entry, Stats, Store,
+    held::{self, Held},
+    lock,
 };
+use bytes::Bytes;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 impl Store {
     /// Numbers. Not of one moment: the shards are asked one after the other.
@@ -12,66 +14,81 @@ impl Store {
     pub fn stats(&self) -> Stats {
         Stats {
             entries: self.shards.iter().map(|shard| lock(shard).len).sum(),
-            bytes: self.used.load(Relaxed),
-            stored: self.stored.load(Relaxed),
-            evicted: self.evicted.load(Relaxed),
-            expired: self.expired.load(Relaxed),
+            bytes: self.budget.taken(),
+            unstored: self.budget.unstored(),
+            stored: self.counts.stored.load(Relaxed),
+            evicted: self.counts.evicted.load(Relaxed),
+            expired: self.counts.expired.load(Relaxed),
         }
     }
 
-    /// Fetches under way, and bytes that are counted although nothing is there that takes them: with no fetch and nobody
-    /// reading, there must be none. For tests.
+    /// Fetches under way. For tests.
     #[must_use]
-    pub fn balance(&self) -> (usize, usize) {
-        let shards = self.shards.iter().map(|shard| {
-            let shard = lock(shard);
-            (shard.flights.len(), shard.bytes)
-        });
-        let (flights, bytes) = shards.fold((0, 0), |sum, shard| (sum.0 + shard.0, sum.1 + shard.1));
-        (flights, self.used.load(Relaxed).wrapping_sub(bytes))
+    pub fn flights(&self) -> usize {
+        self.shards.iter().map(|shard| lock(shard).flights.len()).sum()
     }
 
-    /// Takes `bytes` out of the budget, and makes room for them. `false`: there is none to be made; nothing was taken.
-    pub(in crate::cache) fn reserve(&self, bytes: usize) -> bool {
-        if bytes > self.limits.bytes {
-            // Nobody has to go for what would not fit anyhow.
-            return false;
-        }
-        self.used.fetch_add(bytes, Relaxed);
-        let mut in_vain = 0;
-        while self.used.load(Relaxed) > self.limits.bytes {
-            if in_vain == self.shards.len() {
-                self.give_back(bytes);
-                return false;
+    /// Takes everything out, and tells how many bytes are counted all the same: with no fetch and nobody reading, there must
+    /// be none. For tests.
+    #[must_use]
+    pub fn emptied(&self) -> usize {
+        for shard in &self.shards {
+            while let Some(entry) = { lock(shard).evict() } {
+                self.budget.left(&entry);
             }
-            let at = self.cursor.fetch_add(1, Relaxed) & (self.shards.len() - 1);
-            let mut shard = lock(&self.shards[at]);
-            let evicted = shard.oldest().and_then(|slot| shard.remove(slot));
-            drop(shard);
+        }
+        self.budget.taken()
+    }
+
+    /// Takes `bytes` out of the budget, and makes room for them. `None`: there is none to be made.
+    pub(in crate::cache) fn hold(&self, bytes: usize) -> Option<Held> {
+        let held = self.budget.take(bytes);
+        let mut in_vain = 0;
+        while self.budget.taken() > self.limits.bytes {
+            // Nobody has to go for what would not fit anyhow: because it is too large, or because others still read what went.
+            if in_vain == self.shards.len() || self.budget.unstored() > self.limits.bytes {
+                return None;
+            }
+            let at = self.counts.cursor.fetch_add(1, Relaxed) & (self.shards.len() - 1);
+            let evicted = lock(&self.shards[at]).evict();
             in_vain = if evicted.is_some() { 0 } else { in_vain + 1 };
-            self.dropped(evicted.as_slice(), &self.evicted);
+            if let Some(entry) = evicted {
+                self.counts.evicted.fetch_add(1, Relaxed);
+                self.budget.left(&entry);
+            }
         }
-        true
+        Some(held)
     }
 
-    /// Takes `bytes` out of the budget, whether there is room or not: for what cannot be refused.
-    pub(in crate::cache) fn take(&self, bytes: usize) {
-        self.used.fetch_add(bytes, Relaxed);
+    /// A copy of `data` that is counted until its last reference goes. `false`: there was no room for it, and it is counted
+    /// all the same.
+    pub(in crate::cache) fn piece(&self, data: &[u8]) -> (Bytes, bool) {
+        let bytes = data.len() + held::PIECE;
+        let held = self.hold(bytes);
+        let fits = held.is_some();
+        (held::counted(data, held.unwrap_or_else(|| self.budget.take(bytes))), fits)
     }
 
-    /// Gives back what was reserved.
-    pub(in crate::cache) fn give_back(&self, bytes: usize) {
-        self.used.fetch_sub(bytes, Relaxed);
+    /// Counts an entry, and what of its body does not count itself. `Err`: there is no room for it.
+    pub(super) fn admit(&self, mut entry: Entry) -> Result<Arc<Entry>, Arc<Entry>> {
+        let loose: usize = entry.stored.body.pieces().iter().map(held::uncounted).sum();
+        let Some(mut held) = self.hold(entry.own_cost() + loose) else { return Err(Arc::new(entry)) };
+        if loose > 0 {
+            entry.stored.body = entry.stored.body.map(|piece| held::count(piece, &mut held));
+        }
+        entry.held = held;
+        Ok(Arc::new(entry))
     }
 
-    pub(super) fn dropped(&self, entries: &[Arc<Entry>], count: &AtomicU64) {
+    /// Entries that were of no use any more have left.
+    pub(super) fn expired(&self, entries: &[Arc<Entry>]) {
         if !entries.is_empty() {
-            count.fetch_add(entries.len() as u64, Relaxed);
-            self.release(entries);
+            self.counts.expired.fetch_add(entries.len() as u64, Relaxed);
+            self.left(entries);
         }
     }
 
-    pub(super) fn release(&self, entries: &[Arc<Entry>]) {
-        self.give_back(entries.iter().map(|entry| entry.cost()).sum());
+    pub(super) fn left(&self, entries: &[Arc<Entry>]) {
+        entries.iter().for_each(|entry| self.budget.left(entry));
     }
 }

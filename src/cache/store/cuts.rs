@@ -98,11 +98,10 @@ mod tests {
         cache::{key::Uri, testing},
         http::target::Scheme,
     };
-    use bytes::Bytes;
 
     fn entry(path: &str, hash: u64) -> Entry {
         let key = Uri { scheme: Scheme::Http, authority: "a", path, query: None }.to_key();
-        Entry { key, hash, stored: testing::stored(&[], ""), wire: Bytes::new(), useless_at: None }
+        Entry::new(key, hash, testing::stored(&[], ""))
     }
 
     #[test]

@@ -1,32 +1,43 @@
 //! A stored response with its place, and what it costs.
 
-use super::Place;
+use super::{
+    Place,
+    held::{self, Held},
+};
 use crate::cache::{entry::Stored, key::Key};
 use bytes::Bytes;
 use std::time::Instant;
 
 /// What an entry costs besides its own bytes: its place in the slab (twice, as a slab doubles when it grows), in the index
-/// (16 bytes and a tag, at worst half of them empty), its counters of references and those of its two shared pieces, and
-/// what an allocator adds to each of about a dozen allocations and loses between them. Fitted to what a process was seen to
-/// take, full of responses of 200 bytes.
-const OVERHEAD: usize = 2 * 32 + 2 * 17 + 16 + 2 * 32 + 12 * 16 + 64;
+/// (16 bytes and a tag, at worst half of them empty), its counters of references and that of its head, and what an allocator
+/// adds to each of about ten allocations and loses between them. Fitted to what a process was seen to take, full of
+/// responses of 200 bytes.
+const OVERHEAD: usize = 2 * 24 + 2 * 17 + 16 + 32 + 10 * 16 + 64;
 
 /// A stored response. Never changed: what freshens it makes a new one.
 #[derive(Debug)]
 pub struct Entry {
-    /// Its URI.
-    pub key: Key,
     /// The hash of the URI under the store's seed.
     pub hash: u64,
+    /// Its URI.
+    pub key: Key,
+    /// From then on it is of no use: stale, and neither to be validated nor to be served. `None`: as long as there is room.
+    pub useless_at: Option<Instant>,
     /// The response.
     pub stored: Stored,
     /// Its head as it is sent to most clients, up to where the fields begin that differ from hit to hit.
     pub wire: Bytes,
-    /// From then on it is of no use: stale, and neither to be validated nor to be served. `None`: as long as there is room.
-    pub useless_at: Option<Instant>,
+    /// What it is counted for, without its body.
+    pub(super) held: Held,
 }
 
 impl Entry {
+    /// Of use as long as there is room, and without the head to be sent.
+    #[must_use]
+    pub fn new(key: Key, hash: u64, stored: Stored) -> Self {
+        Self { hash, key, useless_at: None, stored, wire: Bytes::new(), held: Held::default() }
+    }
+
     /// Where it is kept.
     #[must_use]
     pub fn place(&self) -> Place<'_> {
@@ -36,8 +47,13 @@ impl Entry {
     /// All bytes that go when it goes.
     #[must_use]
     pub fn cost(&self) -> usize {
-        let own = size_of::<Self>() - size_of::<Stored>() + self.key.as_str().len() + self.wire.len();
-        own + usize::try_from(self.stored.weight()).unwrap_or(usize::MAX / 2) + OVERHEAD
+        self.own_cost() + self.stored.body.pieces().iter().map(held::cost).sum::<usize>()
+    }
+
+    /// What it takes without the content of its body.
+    pub(super) fn own_cost(&self) -> usize {
+        let own = size_of::<Self>() - size_of::<Stored>() + self.key.as_str().len() + self.wire.len() + OVERHEAD;
+        own + usize::try_from(self.stored.weight() - self.stored.body.len()).unwrap_or(usize::MAX / 2)
     }
 
     /// Whether it can go.

@@ -10,14 +10,15 @@
 //!
 //! # Memory
 //!
-//! Everything an entry costs is counted ([`Entry::cost`]), and so is what is being filled. Over the limit the entry goes
-//! that was not used for the longest time, of one shard after the other: as keys are spread evenly, the ends of the lists
-//! are about equally old. What is stale and can neither be validated nor be served goes earlier: when it is met, and a
-//! few places of the slab are looked at on every insertion. Nothing ever looks at all of them.
+//! Everything an entry costs is counted ([`Entry::cost`]), and so is what is being filled, and what somebody still reads
+//! although it is not stored any more (`held.rs`). Over the limit the entry goes that was not used for the longest
+//! time, of one shard after the other: as keys are spread evenly, the ends of the lists are about equally old. What is stale and can neither be validated nor be served goes earlier: when it is met, and a few places of
+//! the slab are looked at on every insertion. Nothing ever looks at all of them.
 
 mod budget;
 mod cuts;
 mod entry;
+mod held;
 mod shard;
 #[cfg(test)]
 mod tests;
@@ -34,7 +35,8 @@ use super::{
 };
 use cuts::Cuts;
 pub(super) use cuts::Mark;
-use shard::{Dropped, Shard};
+use held::Budget;
+use shard::Shard;
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -65,14 +67,19 @@ pub struct Store {
     seed: Seed,
     shards: Box<[Mutex<Shard>]>,
     limits: Limits,
-    used: AtomicUsize,
+    budget: Arc<Budget>,
+    counts: Counts,
+    cuts: Cuts,
+    mail: Mail,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
     /// Which shard gives something up next.
     cursor: AtomicUsize,
     stored: AtomicU64,
     evicted: AtomicU64,
     expired: AtomicU64,
-    cuts: Cuts,
-    mail: Mail,
 }
 
 impl Store {
@@ -80,16 +87,12 @@ impl Store {
     /// `seed` is what no client may know.
     #[must_use]
     pub fn new(limits: Limits, shards: usize, seed: Seed, mail: Mail) -> Self {
-        let shard = || Mutex::new(Shard::default());
         Self {
             seed,
-            shards: std::iter::repeat_with(shard).take(shards.next_power_of_two()).collect(),
+            shards: std::iter::repeat_with(Mutex::default).take(shards.next_power_of_two()).collect(),
             limits: Limits { object: limits.object.min(limits.bytes / 2), ..limits },
-            used: AtomicUsize::new(0),
-            cursor: AtomicUsize::new(0),
-            stored: AtomicU64::new(0),
-            evicted: AtomicU64::new(0),
-            expired: AtomicU64::new(0),
+            budget: Arc::default(),
+            counts: Counts::default(),
             cuts: Cuts::new(),
             mail,
         }
@@ -116,15 +119,15 @@ impl Store {
     /// What is stored for a URI. A single entry counts as used; of several, the one chosen has to be [`Store::touch`]ed.
     #[must_use]
     pub fn look_up(&self, place: Place<'_>, now: Instant) -> Found {
-        let mut useless: Dropped = None;
+        let mut useless = None;
         let mut shard = self.shard(place.hash);
         let mut found = Found { stamp: shard.stamp, ..Found::default() };
-        let mut only = None;
+        let mut first = None;
         for (slot, entry) in shard.of(place) {
+            first = first.or(Some(slot));
             found.entries.push(entry.clone());
-            only = Some(slot);
         }
-        if let (Some(slot), Candidates::One(entry)) = (only, &found.entries) {
+        if let (Some(slot), Candidates::One(entry)) = (first, &found.entries) {
             if entry.is_useless(now) {
                 useless = shard.remove(slot);
                 found.entries = Candidates::None;
@@ -134,11 +137,11 @@ impl Store {
         }
         found.passed = !shard.passed.is_empty() && shard.passed.get(&place.hash).is_some_and(|until| *until > now);
         drop(shard);
-        self.dropped(useless.as_slice(), &self.expired);
+        self.expired(useless.as_slice());
         found
     }
 
-    /// What is stored for a URI, without counting as a use: for the operator.
+    /// The same, for the operator: also what is of no use any more.
     #[must_use]
     pub fn peek(&self, place: Place<'_>) -> Vec<Arc<Entry>> {
         self.shard(place.hash).of(place).map(|(_, entry)| entry.clone()).collect()
@@ -187,12 +190,14 @@ impl Store {
         }
     }
 
-    /// Puts an entry in, in the place of the one that it `replaces`, if one does. `false`: there is no room.
-    pub fn insert(&self, entry: Arc<Entry>, now: Instant, replaces: impl Fn(&Entry) -> bool) -> bool {
-        let cost = entry.cost();
-        if !self.reserve(cost) {
-            return false;
-        }
+    /// Puts an entry in, in the place of the one that it `replaces`, if there is one. `Err`: there is no room for it.
+    pub fn insert(
+        &self,
+        entry: Entry,
+        now: Instant,
+        replaces: impl Fn(&Entry, &Entry) -> bool,
+    ) -> Result<Arc<Entry>, Arc<Entry>> {
+        let entry = self.admit(entry)?;
         let mut out = Vec::new();
         let mut shard = self.shard(entry.hash);
         shard.passed.remove(&entry.hash);
@@ -200,44 +205,45 @@ impl Store {
         for (slot, other) in shard.of(entry.place()) {
             variants += 1;
             last = Some(slot);
-            if replaces(other) {
+            if replaces(&entry, other) {
                 place = Some(slot);
                 break;
             }
         }
         match (place, last) {
-            (Some(slot), _) => out.extend(shard.exchange(slot, entry)),
+            (Some(slot), _) => out.extend(shard.exchange(slot, entry.clone())),
             (None, last) => {
                 if let Some(last) = last.filter(|_| variants >= self.limits.variants) {
                     out.extend(shard.remove(last));
                 }
-                shard.insert(entry);
+                shard.insert(entry.clone());
             }
         }
         let replaced = out.len();
         shard.sweep(SWEPT, now, &mut out);
+        // What has left is freed outside.
         drop(shard);
-        self.stored.fetch_add(1, Relaxed);
+        self.counts.stored.fetch_add(1, Relaxed);
+        self.budget.came(&entry);
         let (replaced, useless) = out.split_at(replaced);
-        self.used.fetch_sub(replaced.iter().map(|entry| entry.cost()).sum(), Relaxed);
-        self.dropped(useless, &self.expired);
-        true
+        self.left(replaced);
+        self.expired(useless);
+        Ok(entry)
     }
 
-    /// Puts `new` in the place of `old`. `false`: `old` is gone, or there is no room.
-    pub fn replace(&self, old: &Arc<Entry>, new: Arc<Entry>) -> bool {
-        if !self.reserve(new.cost()) {
-            return false;
-        }
-        let cost = new.cost();
+    /// Puts `new` in the place of `old`. `Err`: `old` is gone, or there is no room.
+    pub fn replace(&self, old: &Arc<Entry>, new: Entry) -> Result<Arc<Entry>, Arc<Entry>> {
+        let new = self.admit(new)?;
         let mut shard = self.shard(old.hash);
-        let replaced = match shard.slot_of(old) {
-            Some(slot) => shard.exchange(slot, new),
-            None => None,
-        };
+        let replaced = shard.slot_of(old).and_then(|slot| shard.exchange(slot, new.clone()));
         drop(shard);
-        self.used.fetch_sub(replaced.as_ref().map_or(cost, |old| old.cost()), Relaxed);
-        replaced.is_some()
+        if let Some(old) = replaced {
+            self.budget.came(&new);
+            self.budget.left(&old);
+            Ok(new)
+        } else {
+            Err(new)
+        }
     }
 
     /// Takes out everything stored for a URI, and what is on its way. How many entries that were.
@@ -253,7 +259,7 @@ impl Store {
         // What is on its way was made before: nobody new follows it, and it is not stored.
         shard.flights.remove(&place.hash);
         drop(shard);
-        self.release(&out);
+        self.left(&out);
         out.len()
     }
 
@@ -290,7 +296,7 @@ impl Store {
         let mut shard = self.shard(entry.hash);
         let removed = shard.slot_of(entry).and_then(|slot| shard.remove(slot));
         drop(shard);
-        self.release(removed.as_slice());
+        self.left(removed.as_slice());
         removed.is_some()
     }
 

@@ -56,7 +56,7 @@ struct Slot {
 }
 
 /// What fell out of a shard, to be dropped outside its lock.
-pub(super) type Dropped = Option<Arc<Entry>>;
+type Dropped = Option<Arc<Entry>>;
 
 /// What one lock guards.
 #[derive(Debug)]
@@ -69,7 +69,6 @@ pub(super) struct Shard {
     /// Where the search for useless entries goes on.
     hand: u32,
     pub(super) len: usize,
-    pub(super) bytes: usize,
     /// How often something was put in: who looked in vain before may look again.
     pub(super) stamp: u64,
     /// Fetches under way, by the hash of what they fetch.
@@ -88,7 +87,6 @@ impl Default for Shard {
             oldest: NONE,
             hand: 0,
             len: 0,
-            bytes: 0,
             stamp: 0,
             flights: ByHash::default(),
             passed: ByHash::default(),
@@ -128,7 +126,6 @@ impl Shard {
     /// Puts an entry in.
     pub(super) fn insert(&mut self, entry: Arc<Entry>) -> u32 {
         let hash = entry.hash;
-        self.bytes += entry.cost();
         self.len += 1;
         self.stamp += 1;
         let next = self.index.get(&hash).copied().unwrap_or(NONE);
@@ -150,9 +147,7 @@ impl Shard {
     /// Puts `entry` in the place of the one in `slot`, which has the same key.
     pub(super) fn exchange(&mut self, slot: u32, entry: Arc<Entry>) -> Dropped {
         self.stamp += 1;
-        self.bytes += entry.cost();
         let old = self.slots[slot as usize].entry.replace(entry);
-        self.bytes -= old.as_ref().map_or(0, |old| old.cost());
         self.touch(slot);
         old
     }
@@ -164,14 +159,13 @@ impl Shard {
         self.unlink(slot);
         self.slots[slot as usize].next = self.free;
         self.free = slot;
-        self.bytes -= entry.cost();
         self.len -= 1;
         Some(entry)
     }
 
-    /// The entry that was not used for the longest time.
-    pub(super) fn oldest(&self) -> Option<u32> {
-        (self.oldest != NONE).then_some(self.oldest)
+    /// Takes out the entry that was not used for the longest time.
+    pub(super) fn evict(&mut self) -> Dropped {
+        self.remove(self.oldest)
     }
 
     /// Looks at the next `steps` places of the slab, and takes out what is of no use any more.

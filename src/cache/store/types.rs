@@ -93,8 +93,10 @@ pub enum Join {
 pub struct Stats {
     /// Entries now.
     pub entries: usize,
-    /// Bytes now, with overhead and with what is being filled.
+    /// Bytes now, with overhead, with what is being filled, and with what is read although it is not stored any more.
     pub bytes: usize,
+    /// The last two of these.
+    pub unstored: usize,
     /// Entries put in.
     pub stored: u64,
     /// Entries that had to go for want of room.

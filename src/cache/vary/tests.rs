@@ -107,6 +107,26 @@ fn which_values_are_the_same() {
     }
 }
 
+/// Together, `"a` and `b", c` are a list of two members, each by itself one of which the last is no string. A server that sees
+/// one and a cache that sees the other would let one client choose what another one gets.
+#[test]
+fn lines_that_can_be_read_in_two_ways_match_nothing() {
+    for (name, original, presented, expected) in [
+        ("Foo", &["\"a,b\", c"][..], &["\"a", "b\", c"][..], false),
+        ("Foo", &["\"a,b\""], &["\"a", "b\""], false),
+        ("Foo", &["\"a", "b\""], &["\"a", "b\""], false),
+        ("Accept", &["\"a", "b"], &["\"a", "b"], false),
+        // Only the last one is open, or nothing is a list.
+        ("Foo", &["\"a\"", "\"b"], &["\"a\",\"b"], true),
+        ("Cookie", &["\"a", "b\""], &["\"a,b\""], true),
+    ] {
+        let lines = |values: &[&'static str]| values.iter().map(|value| (name, *value)).collect::<Vec<_>>();
+        let (original, presented) = (lines(original), lines(presented));
+        assert_eq!(matches(&[name], &original, &presented), expected, "{original:?} {presented:?}");
+        assert_eq!(matches(&[name], &presented, &original), expected, "{presented:?} {original:?}");
+    }
+}
+
 #[test]
 fn long_values_that_begin_alike() {
     let long = "x".repeat(200);

@@ -73,21 +73,20 @@ impl Turn<'_> {
         stored.tags = tags_of(&stored.head.fields);
         let mut new = entry(entry_of.key.clone(), entry_of.hash, stored);
         new.wire = self.wire(&new.stored.head);
-        let new = Arc::new(new);
-        let kept = match (old, &caching.lead) {
+        let placed = match (old, &caching.lead) {
             (Old::Replaced, Some(lead)) if another => {
-                lead.put(&new, now.instant, |other| other.stored.selecting == new.stored.selecting)
+                lead.put(new, now.instant, |new, other| other.stored.selecting == new.stored.selecting)
             }
-            (Old::Replaced, _) => !another && cache.store.replace(entry_of, new.clone()),
-            (Old::Goes(_), _) => {
-                if !another {
-                    cache.store.remove_entry(entry_of);
-                }
-                false
+            (Old::Replaced, _) if !another => cache.store.replace(entry_of, new),
+            (Old::Goes(_), _) if !another => {
+                cache.store.remove_entry(entry_of);
+                Err(Arc::new(new))
             }
-            (Old::Stays(_), _) => false,
+            (Old::Replaced | Old::Goes(_) | Old::Stays(_), _) => Err(Arc::new(new)),
         };
-        (new, kept)
+        let kept = placed.is_ok();
+        // Stored or not, it answers.
+        (placed.unwrap_or_else(|new| new), kept)
     }
 
     /// A 200 to `HEAD`: each response stored for `GET` that could have answered is the same, and lives on, or it is not, and
@@ -103,8 +102,12 @@ impl Turn<'_> {
                 HeadSays::Same => drop(self.freshen(cache, caching, &stored, head, false)),
                 HeadSays::Changed => {
                     let freshness = stored.stored.freshness.invalidated();
-                    let stale = entry(stored.key.clone(), stored.hash, Stored { freshness, ..stored.stored.clone() });
-                    cache.store.replace(&stored, Arc::new(Entry { wire: stored.wire.clone(), ..stale }));
+                    let mut stale =
+                        entry(stored.key.clone(), stored.hash, Stored { freshness, ..stored.stored.clone() });
+                    stale.wire = stored.wire.clone();
+                    if cache.store.replace(&stored, stale).is_err() {
+                        cache.store.remove_entry(&stored);
+                    }
                 }
             }
         }

@@ -158,8 +158,8 @@ impl Turn<'_> {
         let ticket = self.ticket();
         let caching = self.core.caching.as_mut()?;
         let lead = caching.lead.as_mut().filter(|lead| lead.fill().is_some())?;
-        let piece = Bytes::copy_from_slice(data);
-        match lead.append(piece.clone(), ticket) {
+        let (added, piece) = lead.append(data, ticket);
+        match added {
             Added::Kept | Added::Passed => {}
             Added::Wait => {
                 if let Some(upstream) = self.parts.table.upstream(link.conn) {
@@ -191,8 +191,9 @@ impl Turn<'_> {
                 None => (Body::whole(pieces), opening.wire.clone()),
                 Some(part) => (part.body(pieces).ok()?, Bytes::new()),
             };
-            let stored = Stored { body: body.compacted(), ..opening.stored.clone() };
-            let mut entry = Entry { wire, ..entry(opening.key.clone(), opening.hash, stored) };
+            let stored = Stored { body, ..opening.stored.clone() };
+            let mut entry = entry(opening.key.clone(), opening.hash, stored);
+            entry.wire = wire;
             if part.is_some() {
                 let news = News { request, head: &opening.stored.head, sent, now };
                 entry = with_what_is_there(cache, entry, &news, &shared.config.forwarding)?;
@@ -341,7 +342,9 @@ fn with_what_is_there(cache: &Cache, new: Entry, news: &News<'_>, forwarding: &F
     };
     let mut wire = BytesMut::new();
     headers::write_stored(&mut wire, &stored.head, forwarding);
-    Some(Entry { wire: Bytes::copy_from_slice(&wire), ..entry(new.key, new.hash, stored) })
+    let mut both = entry(new.key, new.hash, stored);
+    both.wire = Bytes::copy_from_slice(&wire);
+    Some(both)
 }
 
 /// A response has come in the place of what was asked about, and is not stored: the old one is no truer for that.
@@ -374,5 +377,7 @@ fn is_the_responses_fault(reason: NotStored) -> bool {
 pub(super) fn entry(key: Key, hash: u64, stored: Stored) -> Entry {
     let useful_until = stored.freshness.useful_until().unwrap_or(stored.freshness.arrived());
     let useless_at = (!has_validator(&stored)).then(|| useful_until + GRACE);
-    Entry { key, hash, stored, wire: Bytes::new(), useless_at }
+    let mut entry = Entry::new(key, hash, stored);
+    entry.useless_at = useless_at;
+    entry
 }
