@@ -1,8 +1,8 @@
 //! What the cache costs, part by part.
 //!
 //! - **look up**: the same with a million entries as with a thousand, but for what the processor's own caches no longer
-//!   hold.
-//! - **look up by threads**: whether they get in each other's way.
+//!   hold. That is what **floor** shows: as many reads of plain memory, each at a place that the one before it names.
+//! - **look up by threads**: whether they get in each other's way, at many URLs and at a single one.
 //! - **insert**: into a full store, so that each pushes an older one out.
 //! - **choose**: among variants, as many as are kept for one URI at most.
 //! - **answer**: from a stored response to what goes over the wire, without the head's last lines and the socket.
@@ -18,7 +18,7 @@ use socket_patterns::{
     cache::{
         Body, Freshness, Mail, RequestDirectives, ResponseDirectives, Rules, Seed, Selecting, Situation, Store, Stored,
         Uri, answer, reuse, storable,
-        store::{Entry, Limits},
+        store::{Entry, Found, Limits},
         vary,
     },
     http::{Fields, Method, RequestHead, ResponseHead, Status, target::Scheme},
@@ -32,6 +32,10 @@ const ASKED: usize = 4096;
 /// The sizes between which a look-up must not grow.
 const SIZES: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
 
+/// Lines of memory that a look-up reads one after the other: the tags of the index, a place in it, the slab, the entry and
+/// its key; and one more where an entry begins in the middle of a line.
+const LINES: usize = 6;
+
 fn store(bytes: usize) -> Arc<Store> {
     let limits = Limits { bytes, object: 1 << 20, variants: vary::MAX_VARIANTS, pass: Duration::from_secs(10) };
     Arc::new(Store::new(limits, 64, Seed(0x5eed), Mail::new(1, Arc::new(|_| {}))))
@@ -39,7 +43,7 @@ fn store(bytes: usize) -> Arc<Store> {
 
 fn request(target: &str, lines: &[(&str, &str)]) -> RequestHead {
     let mut head = RequestHead::new(Method::Get, target).expect("it is an origin-form target");
-    head.fields = [("Host", "www.example.com")].into_iter().chain(lines.iter().copied()).collect();
+    head.fields = [("Host", HOST)].into_iter().chain(lines.iter().copied()).collect();
     head
 }
 
@@ -69,37 +73,86 @@ fn scattered(number: usize, count: usize) -> usize {
     number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % count
 }
 
+const HOST: &str = "www.example.com";
+
+const PATH: &[u8; 17] = b"/articles/0000000";
+
 fn target(number: usize) -> String {
-    format!("/articles/{number}?page=1")
+    format!("{}?page=1", put_number(&mut PATH.clone(), number))
+}
+
+/// The path with that number, without an allocation.
+fn put_number(path: &mut [u8; 17], mut number: usize) -> &str {
+    for digit in path[10..].iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+    std::str::from_utf8(path).expect("digits are text")
+}
+
+/// Filled once, and only if it is measured, so that a filter on the command line saves the memory.
+fn filled(count: usize, now: Now) -> LazyCell<Arc<Store>, impl FnOnce() -> Arc<Store>> {
+    LazyCell::new(move || {
+        let (store, body) = (store(4 << 30), Bytes::from_static(b"content"));
+        for number in 0..count {
+            let entry = entry(&store, &request(&target(number), &[]), &body, now);
+            assert!(store.insert(entry, now.instant, |_, _| false).is_ok(), "there is room for all of them");
+        }
+        store
+    })
 }
 
 fn look_up(criterion: &mut Criterion) {
     let now = start();
     let mut group = criterion.benchmark_group("cache/lookup");
-    let body = Bytes::from_static(b"content");
     for count in SIZES {
-        // Filled once, and only if it is measured, so that a filter on the command line saves the memory.
-        let filled = LazyCell::new(|| {
-            let store = store(4 << 30);
-            for number in 0..count {
-                let entry = entry(&store, &request(&target(number), &[]), &body, now);
-                assert!(store.insert(entry, now.instant, |_, _| false).is_ok(), "there is room for all of them");
-            }
-            // Requests that have been read: what is measured starts with the key.
-            let asked = (0..ASKED).map(|number| request(&target(scattered(number, count)), &[]));
-            (store, asked.collect::<Vec<RequestHead>>())
-        });
+        let filled = filled(count, now);
+        // Requests that have been read: what is measured starts with the key.
+        let asked: Vec<_> = (0..ASKED).map(|number| request(&target(scattered(number, count)), &[])).collect();
         let mut number = 0;
-        group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
-            let (store, requests) = &*filled;
+        group.bench_function(BenchmarkId::new("popular", count), |bencher| {
             bencher.iter(|| {
-                number = (number + 1) % requests.len();
-                let uri = Uri::of(&requests[number], Scheme::Http).expect("a GET names a resource");
-                let found = store.look_up(store.place(uri), now.instant);
-                assert_eq!(found.entries.as_slice().len(), 1);
-                found
+                number = (number + 1) % asked.len();
+                let uri = Uri::of(&asked[number], Scheme::Http).expect("a GET names a resource");
+                found(&filled, uri, now)
             });
         });
+        // A request for each would be larger than what is looked up.
+        let mut path = *PATH;
+        group.bench_function(BenchmarkId::new("any", count), |bencher| {
+            bencher.iter(|| {
+                number = number.wrapping_add(1);
+                let path = put_number(&mut path, scattered(number, count));
+                found(&filled, Uri { scheme: Scheme::Http, authority: HOST, path, query: Some("page=1") }, now)
+            });
+        });
+    }
+    group.finish();
+}
+
+fn found(store: &Store, uri: Uri<'_>, now: Now) -> Found {
+    let found = store.look_up(store.place(uri), now.instant);
+    let [entry] = found.entries.as_slice() else { panic!("it is stored") };
+    entry.touch();
+    found
+}
+
+/// What no table of that size can be faster than: the same number of reads, each at a place that depends on the one before.
+fn floor(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("cache/floor");
+    for count in SIZES {
+        let table = |salt: usize| (0..count).map(move |at| [scattered(at * LINES + salt, count); 8]).collect();
+        let tables = LazyCell::new(|| (1..=LINES).map(table).collect::<Vec<Vec<[usize; 8]>>>());
+        let (mut number, mut last) = (0usize, 0usize);
+        for (what, asked) in [("popular", ASKED), ("any", usize::MAX)] {
+            group.bench_function(BenchmarkId::new(what, count), |bencher| {
+                bencher.iter(|| {
+                    // None of them begins before the last one is over, as if a lock were between them.
+                    number = number.wrapping_add(1 + last / count);
+                    last = tables.iter().fold(scattered(number % asked, count), |at, table| table[at][0]);
+                });
+            });
+        }
     }
     group.finish();
 }
@@ -135,22 +188,32 @@ fn insert(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// The request names the last of the variants. `alike`: values as long as a field may well be, which differ at their end.
 fn choose(criterion: &mut Criterion) {
     let now = start();
+    let body = Bytes::from_static(b"content");
     let mut group = criterion.benchmark_group("cache/choose");
-    for count in [1, 8, vary::MAX_VARIANTS] {
-        let of = |number: usize| request("/", &[("Accept-Language", &format!("l{number}, en;q=0.5"))]);
-        let body = Bytes::from_static(b"content");
-        let variants: Vec<Stored> =
-            (0..count).map(|number| stored(&[("Vary", "Accept-Language")], &of(number).fields, &body, now)).collect();
-        let asked = of(count - 1);
-        group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
-            bencher.iter(|| {
-                let chosen = vary::choose(&variants, &asked.fields, |stored| (&stored.selecting, stored.date));
-                assert!(chosen.is_some());
-                chosen
+    for (what, before) in [("short", ""), ("alike", &*"x".repeat(4000))] {
+        for count in [1, 8, vary::MAX_VARIANTS] {
+            let of = |number: usize| {
+                let language = format!("{before}l{number}, en;q=0.5");
+                // As many fields as a browser sends.
+                let others = (0..15).map(|number| (format!("X-Other-{number}"), "what it says")).collect::<Vec<_>>();
+                let others = others.iter().map(|(name, value)| (&**name, *value));
+                request("/", &others.chain([("Accept-Language", &*language)]).collect::<Vec<_>>())
+            };
+            let variants: Vec<Stored> = (0..count)
+                .map(|number| stored(&[("Vary", "Accept-Language")], &of(number).fields, &body, now))
+                .collect();
+            let asked = of(count - 1);
+            group.bench_function(BenchmarkId::new(what, count), |bencher| {
+                bencher.iter(|| {
+                    let chosen = vary::choose(&variants, &asked.fields, |stored| (&stored.selecting, stored.date));
+                    assert!(chosen.is_some());
+                    chosen
+                });
             });
-        });
+        }
     }
     group.finish();
 }
@@ -182,36 +245,36 @@ fn serve(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// So many look-ups by each of several threads, all over the same URLs: with as many processors as threads, one of them takes
-/// no longer than alone.
+/// So many look-ups by each of several threads, of which some have the key for themselves at that moment, and others all want
+/// the same: with as many processors as threads, they take no longer together than one alone.
 fn threads(criterion: &mut Criterion) {
     const EACH: usize = 100_000;
+    const ENTRIES: usize = 10_000;
     let now = start();
-    let filled = LazyCell::new(|| {
-        let (store, body) = (store(1 << 30), Bytes::from_static(b"content"));
-        for number in 0..10_000 {
-            assert!(
-                store
-                    .insert(entry(&store, &request(&target(number), &[]), &body, now), now.instant, |_, _| false)
-                    .is_ok()
-            );
-        }
-        store
-    });
-    let asked: Vec<RequestHead> = (0..ASKED).map(|number| request(&target(scattered(number, 10_000)), &[])).collect();
+    let filled = filled(ENTRIES, now);
+    let asked: Vec<RequestHead> = (0..ASKED).map(|number| request(&target(scattered(number, ENTRIES)), &[])).collect();
     let mut group = criterion.benchmark_group("cache/lookup-by-threads");
-    for count in [1, 2, 4] {
-        group.throughput(Throughput::Elements((EACH * count) as u64));
-        group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
-            let (store, asked) = (&*filled, &asked);
-            let work = |from: usize| {
-                for number in from..from + EACH {
-                    let uri = Uri::of(&asked[number % ASKED], Scheme::Http).expect("a GET names a resource");
-                    black_box(store.look_up(store.place(uri), now.instant));
-                }
-            };
-            bencher.iter(|| thread::scope(|scope| (0..count).for_each(|at| drop(scope.spawn(move || work(at * 997))))));
-        });
+    for (what, keys) in [("many", ASKED), ("one", 1)] {
+        for count in [1, 2, 4] {
+            group.throughput(Throughput::Elements((EACH * count) as u64));
+            group.bench_function(BenchmarkId::new(what, count), |bencher| {
+                let store: &Store = &filled;
+                let work = |from: usize| {
+                    for number in from..from + EACH {
+                        let uri = Uri::of(&asked[number % keys], Scheme::Http).expect("a GET names a resource");
+                        black_box(found(store, uri, now));
+                    }
+                };
+                bencher.iter(|| {
+                    thread::scope(|scope| {
+                        for at in 0..count {
+                            let work = &work;
+                            scope.spawn(move || work(at * 997));
+                        }
+                    });
+                });
+            });
+        }
     }
     group.finish();
 }
@@ -219,6 +282,6 @@ fn threads(criterion: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = common::quick();
-    targets = look_up, threads, insert, choose, serve
+    targets = look_up, floor, threads, insert, choose, serve
 }
 criterion_main!(benches);

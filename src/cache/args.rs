@@ -46,7 +46,7 @@ impl Default for CacheConfig {
 pub struct CacheArgs {
     /// How much memory stored responses may take, over all workers, overhead included; 0 turns the cache off
     ///
-    /// Over it, what was not used for the longest time goes.
+    /// Over it, the oldest goes that was not used lately. What slow clients still read of it counts until they have it.
     #[arg(long, value_name = "SIZE", default_value = "256m", value_parser = size::<usize>)]
     pub cache_size: usize,
 

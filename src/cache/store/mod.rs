@@ -11,8 +11,9 @@
 //! # Memory
 //!
 //! Everything an entry costs is counted ([`Entry::cost`]), and so is what is being filled, and what somebody still reads
-//! although it is not stored any more (`held.rs`). Over the limit the entry goes that was not used for the longest
-//! time, of one shard after the other: as keys are spread evenly, the ends of the lists are about equally old. What is stale and can neither be validated nor be served goes earlier: when it is met, and a few places of
+//! although it is not stored any more (`held.rs`). Over the limit the oldest entry goes of one shard after the other, but
+//! for those that were used since they last were the oldest: as keys are spread evenly, the ends of the lists are about
+//! equally old. What is stale and can neither be validated nor be served goes earlier: when it is met, and a few places of
 //! the slab are looked at on every insertion. Nothing ever looks at all of them.
 
 mod budget;
@@ -38,6 +39,7 @@ pub(super) use cuts::Mark;
 use held::Budget;
 use shard::Shard;
 use std::{
+    ops::Deref,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
@@ -65,10 +67,11 @@ pub struct Walk {
 #[derive(Debug)]
 pub struct Store {
     seed: Seed,
-    shards: Box<[Mutex<Shard>]>,
+    shards: Box<[Apart<Mutex<Shard>>]>,
     limits: Limits,
+    /// Written whenever something comes or goes: a hit, which does neither, must not wait for it.
     budget: Arc<Budget>,
-    counts: Counts,
+    counts: Apart<Counts>,
     cuts: Cuts,
     mail: Mail,
 }
@@ -82,6 +85,20 @@ struct Counts {
     expired: AtomicU64,
 }
 
+/// In lines of memory of its own: two of them, as processors fetch neighbours along. What one worker writes there throws
+/// nothing else out of the caches of the others.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Apart<T>(T);
+
+impl<T> Deref for Apart<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
 impl Store {
     /// An empty store of `shards` shards (rounded up to a power of two). `mail` reaches those who wait for fetches;
     /// `seed` is what no client may know.
@@ -89,10 +106,10 @@ impl Store {
     pub fn new(limits: Limits, shards: usize, seed: Seed, mail: Mail) -> Self {
         Self {
             seed,
-            shards: std::iter::repeat_with(Mutex::default).take(shards.next_power_of_two()).collect(),
+            shards: std::iter::repeat_with(Apart::default).take(shards.next_power_of_two()).collect(),
             limits: Limits { object: limits.object.min(limits.bytes / 2), ..limits },
             budget: Arc::default(),
-            counts: Counts::default(),
+            counts: Apart::default(),
             cuts: Cuts::new(),
             mail,
         }
@@ -116,7 +133,7 @@ impl Store {
         Place { uri, hash: uri.hash(self.seed) }
     }
 
-    /// What is stored for a URI. A single entry counts as used; of several, the one chosen has to be [`Store::touch`]ed.
+    /// What is stored for a URI. Whoever uses one of them has to [`Entry::touch`] it.
     #[must_use]
     pub fn look_up(&self, place: Place<'_>, now: Instant) -> Found {
         let mut useless = None;
@@ -127,13 +144,11 @@ impl Store {
             first = first.or(Some(slot));
             found.entries.push(entry.clone());
         }
-        if let (Some(slot), Candidates::One(entry)) = (first, &found.entries) {
-            if entry.is_useless(now) {
-                useless = shard.remove(slot);
-                found.entries = Candidates::None;
-            } else {
-                shard.touch(slot);
-            }
+        if let (Some(slot), Candidates::One(entry)) = (first, &found.entries)
+            && entry.is_useless(now)
+        {
+            useless = shard.remove(slot);
+            found.entries = Candidates::None;
         }
         found.passed = !shard.passed.is_empty() && shard.passed.get(&place.hash).is_some_and(|until| *until > now);
         drop(shard);
@@ -145,14 +160,6 @@ impl Store {
     #[must_use]
     pub fn peek(&self, place: Place<'_>) -> Vec<Arc<Entry>> {
         self.shard(place.hash).of(place).map(|(_, entry)| entry.clone()).collect()
-    }
-
-    /// Makes an entry the most recently used.
-    pub fn touch(&self, entry: &Arc<Entry>) {
-        let mut shard = self.shard(entry.hash);
-        if let Some(slot) = shard.slot_of(entry) {
-            shard.touch(slot);
-        }
     }
 
     /// Takes part in fetching a URI, after a look-up that `found` nothing to use.

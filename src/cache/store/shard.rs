@@ -1,10 +1,14 @@
-//! One shard: an index by hash, and the entries in a slab that is at once the recency list.
+//! One shard: an index by hash, and the entries in a slab that is at once a list by age.
 //!
 //! ```text
 //! index   hash ──▶ 7
 //! slots   …  7: entry, next variant ──▶ 3 …      variants of one key (and colliding hashes) hang on each other
-//!            newer ◀── 7 ──▶ older               every entry is in the recency list
+//!            newer ◀── 7 ──▶ older               every entry is in the list
 //! ```
+//!
+//! A hit does not move its entry to the front of the list: that would write to two neighbours, which are anywhere in memory,
+//! to prepare for an eviction that may never come. It leaves a mark ([`Entry::touch`]), and who has one when it is the oldest
+//! gets a second life at the front (CLOCK, as Corbató called it in 1968). What nobody asked for again goes after one life.
 //!
 //! Nothing here allocates or frees a body: what leaves is handed out, so that it is dropped after the lock.
 
@@ -19,6 +23,10 @@ use std::{
 
 /// No slot.
 const NONE: u32 = u32::MAX;
+
+/// Entries that get a second life in one eviction, under one lock. When more are in use than that, the shard is full of what
+/// is in use, and one of these has to go.
+pub(super) const SECOND_LIVES: usize = 16;
 
 /// Keys come hashed, with a seed that no client knows.
 #[derive(Debug, Default)]
@@ -115,8 +123,8 @@ impl Shard {
         self.chain(entry.hash).find(|(_, other)| Arc::ptr_eq(entry, other)).map(|(slot, _)| slot)
     }
 
-    /// Makes it the most recently used.
-    pub(super) fn touch(&mut self, slot: u32) {
+    /// Makes it the newest.
+    fn renew(&mut self, slot: u32) {
         if self.newest != slot {
             self.unlink(slot);
             self.link(slot);
@@ -148,7 +156,7 @@ impl Shard {
     pub(super) fn exchange(&mut self, slot: u32, entry: Arc<Entry>) -> Dropped {
         self.stamp += 1;
         let old = self.slots[slot as usize].entry.replace(entry);
-        self.touch(slot);
+        self.renew(slot);
         old
     }
 
@@ -163,8 +171,16 @@ impl Shard {
         Some(entry)
     }
 
-    /// Takes out the entry that was not used for the longest time.
+    /// Takes out the oldest entry, but for those that were used since they last were the oldest.
     pub(super) fn evict(&mut self) -> Dropped {
+        for _ in 0..SECOND_LIVES {
+            let oldest = self.oldest;
+            let used = self.slots.get(oldest as usize)?.entry.as_ref().is_some_and(|entry| entry.forget_use());
+            if !used {
+                break;
+            }
+            self.renew(oldest);
+        }
         self.remove(self.oldest)
     }
 

@@ -1,6 +1,6 @@
 //! The store, its budget, and what happens while a response arrives.
 
-use super::*;
+use super::{shard::SECOND_LIVES, *};
 use crate::{
     cache::{
         Body,
@@ -83,25 +83,48 @@ fn complete(lead: Lead) -> bool {
     lead.complete(now().instant, &Fields::new(), finish, |_, _| true).is_some()
 }
 
+fn use_it(store: &Store, path: &str) {
+    let head = request(path);
+    let found = store.look_up(store.place(Uri::of(&head, Scheme::Http).unwrap()), now().instant);
+    found.entries.as_slice()[0].touch();
+}
+
 /// Which of the paths `/0`, `/1`, … are stored.
 fn left(store: &Store, count: usize) -> Vec<usize> {
     (0..count).filter(|n| !bodies(store, &format!("/{n}")).is_empty()).collect()
 }
 
 #[test]
-fn what_was_not_used_for_the_longest_time_goes() {
+fn what_was_not_used_goes_and_of_that_the_oldest() {
     let one = entry(&store(1 << 20, 1 << 10, 1), "/0", &"x".repeat(100), None).cost();
     // Paths are of one length, so that all cost the same.
     let store = store(one * 4 + one / 2, 1 << 10, 1);
-    for n in 0..4 {
-        assert!(put(&store, &format!("/{n}"), &"x".repeat(100)));
-    }
-    assert_eq!(bodies(&store, "/0").len(), 1, "used again");
-    assert!(put(&store, "/4", &"x".repeat(100)));
-    assert_eq!(left(&store, 5), [0, 2, 3, 4]);
-    assert_eq!((store.stats().entries, store.stats().evicted, store.stats().stored), (4, 1, 5));
+    let put = |n: usize| assert!(put(&store, &format!("/{n}"), &"x".repeat(100)));
+    (0..4).for_each(put);
+    use_it(&store, "/0");
+    put(4);
+    assert_eq!(left(&store, 5), [0, 2, 3, 4], "it was used");
+    (5..7).for_each(put);
+    assert_eq!(left(&store, 7), [0, 4, 5, 6], "its second life begins with the first eviction");
+    put(7);
+    assert_eq!(left(&store, 8), [4, 5, 6, 7], "and is its last");
+    assert_eq!((store.stats().entries, store.stats().evicted, store.stats().stored), (4, 4, 8));
     assert_eq!(store.stats().bytes, one * 4);
     assert_eq!((store.flights(), store.emptied()), (0, 0));
+}
+
+/// Where everything is in use, something goes all the same, and soon.
+#[test]
+fn second_lives_are_few_at_a_time() {
+    let one = entry(&store(1 << 20, 1 << 10, 1), "/00", "x", None).cost();
+    let count = 3 * SECOND_LIVES;
+    let store = store(one * count + one / 2, 1 << 10, 1);
+    let path = |n: usize| format!("/{n:02}");
+    (0..count).for_each(|n| assert!(put(&store, &path(n), "x")));
+    (0..count).for_each(|n| use_it(&store, &path(n)));
+    assert!(put(&store, "/new", ""));
+    let gone: Vec<usize> = (0..count).filter(|n| bodies(&store, &path(*n)).is_empty()).collect();
+    assert_eq!(gone, [SECOND_LIVES]);
 }
 
 /// A body of which somebody still has to get something is there, whether it is stored or not.

@@ -241,8 +241,8 @@ impl Turn<'_> {
         let found = cache.store.look_up(place, now);
         let entries = found.entries.as_slice();
         let chosen = vary::choose(entries, &head.fields, |entry| (&entry.stored.selecting, entry.stored.date));
-        if let (Some(chosen), [_, _, ..]) = (chosen, entries) {
-            cache.store.touch(chosen);
+        if let Some(chosen) = chosen {
+            chosen.touch();
         }
         let has_enough = |entry: &&Arc<Entry>| {
             entry.stored.body.is_whole() || answer(head, &entry.stored, self.cx.clock().wall, || 0).is_ok()
