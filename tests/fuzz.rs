@@ -25,6 +25,12 @@ const TARGETS: &[(&str, Judge)] = &[
     ("responses", judges::responses::judge),
     ("chunked", judges::chunked::judge),
     ("proxy", judges::proxy::judge),
+    ("directives", judges::directives::judge),
+    ("dates", judges::dates::judge),
+    ("freshness", judges::freshness::judge),
+    ("vary", judges::vary::judge),
+    ("ranges", judges::ranges::judge),
+    ("tags", judges::tags::judge),
 ];
 
 fn fuzz() -> &'static Path {

@@ -2,9 +2,17 @@
 //! is wrong. `tests/fuzz.rs` calls the same functions, so that they stay true without a fuzzer.
 
 pub mod chunked;
+pub mod dates;
+pub mod dictionary;
+pub mod directives;
+pub mod freshness;
 pub mod heard;
+pub mod lines;
 pub mod peer;
 pub mod pieces;
 pub mod proxy;
+pub mod ranges;
 pub mod requests;
 pub mod responses;
+pub mod tags;
+pub mod vary;
