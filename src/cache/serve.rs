@@ -88,9 +88,10 @@ fn part(
     if !if_range_holds(request, stored, now) {
         return None;
     }
+    let brief = request.fields.contains("if-range");
     Some(match ranges.select(&stored.body) {
-        Selected::One(range) => Ok(Answer::Part { range, brief: request.fields.contains("if-range") }),
-        Selected::Many(ranges) => Ok(Answer::Parts(Box::new(Multipart::of(ranges, stored, boundary())))),
+        Selected::One(range) => Ok(Answer::Part { range, brief }),
+        Selected::Many(ranges) => Ok(Answer::Parts(Box::new(Multipart::of(ranges, stored, brief, boundary())))),
         Selected::Nothing => Ok(Answer::Unsatisfiable),
         Selected::Missing => Err(Incomplete),
     })
@@ -148,7 +149,8 @@ impl Answer {
                 framing::write_field(exactly(range.end - range.start), out);
             }
             Self::Parts(parts) => {
-                write_fields(fields, out, |name| !of_the_whole(name) && !name.eq_ignore_ascii_case("content-type"));
+                let goes = |name: &str| of_the_whole(name) || name.eq_ignore_ascii_case("content-type");
+                write_fields(fields, out, |name| !(goes(name) || parts.brief && is_known_to_the_client(name, fields)));
                 // Writing to a vector does not fail.
                 let _ = write!(out, "Content-Type: multipart/byteranges; boundary={}\r\n", parts.boundary);
                 framing::write_field(exactly(parts.length), out);
@@ -236,6 +238,8 @@ fn is_known_to_the_client(name: &str, fields: &Fields) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Multipart {
     boundary: String,
+    /// As for one part.
+    brief: bool,
     /// Each with what precedes it: a separator and the head of the part.
     parts: Vec<(Bytes, Range<u64>)>,
     end: Bytes,
@@ -243,7 +247,7 @@ pub struct Multipart {
 }
 
 impl Multipart {
-    fn of(ranges: Vec<Range<u64>>, stored: &Stored, boundary: u128) -> Self {
+    fn of(ranges: Vec<Range<u64>>, stored: &Stored, brief: bool, boundary: u128) -> Self {
         let boundary = format!("{boundary:032x}");
         let content_type = stored.head.fields.get("content-type");
         let mut text = BytesMut::new();
@@ -267,7 +271,7 @@ impl Multipart {
         }
         let end = Bytes::from(format!("\r\n--{boundary}--\r\n"));
         length += end.len() as u64;
-        Self { boundary, parts, end, length }
+        Self { boundary, brief, parts, end, length }
     }
 
     fn body<'a>(&'a self, stored: &'a Stored) -> impl Iterator<Item = Bytes> + 'a {

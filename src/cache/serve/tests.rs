@@ -149,6 +149,16 @@ fn several_parts() {
         parts.len()
     );
     assert_eq!((head, body), (expected, parts));
+    // §15.3.7: to who has named what it has, not what that is; but in each part its type (§14.6).
+    let described = [("Content-Type", "a/b"), ("Content-Encoding", "gzip"), ("ETag", "\"a\""), DATE];
+    let described = super::super::testing::stored(&described, &content);
+    for (if_range, encoded) in [(None, true), (Some("\"a\""), false)] {
+        let mut request = request(&[("Range", "bytes=0-0, -1")]);
+        if_range.iter().for_each(|tag| request.fields.push("If-Range", tag));
+        let (head, body) = wire(&request, &described);
+        assert_eq!(head.contains("Content-Encoding"), encoded, "{head}");
+        assert!(head.contains("ETag") && body.contains("Content-Type: a/b\r\n"), "{head}{body}");
+    }
     // What has no type has none in its parts either.
     let stored = super::super::testing::stored(&[DATE], &content);
     let (_, body) = wire(&request(&[("Range", "bytes=0-0, -1")]), &stored);
