@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 
 from_milestone4! {
     purging_takes_out_what_matches_and_nothing_else,
+    parts_have_the_tags_of_the_newest,
     a_dry_run_names_what_would_go,
     a_purge_of_many_is_done_in_steps,
     purging_is_for_the_operator_only,
@@ -86,6 +87,22 @@ fn purging_takes_out_what_matches_and_nothing_else(milestone: &Milestone) {
             assert_eq!(body(&world.get(target)), expected, "{query}: {target}");
         }
         assert_eq!(json(&purge(&world, "POST", query, ""))["entries"], 0, "{query}: they went already");
+    }
+}
+
+/// A whole that was put together has the newest one's fields (RFC 9111 §3.4), and goes by them.
+fn parts_have_the_tags_of_the_newest(milestone: &Milestone) {
+    let world = World::new(milestone, FLAGS);
+    for (range, part, tag) in [("bytes 0-1/4", "ab", "one"), ("bytes 2-3/4", "cd", "two")] {
+        let lines =
+            format!("Cache-Control: max-age=100\r\nETag: \"a\"\r\nContent-Range: {range}\r\nCache-Tag: {tag}\r\n");
+        world.say("/a", response(206, &lines, part));
+        let asked = range.replace(' ', "=").replace("/4", "");
+        assert_eq!(body(&world.ask("GET", "/a", &format!("Range: {asked}\r\n"))), part);
+    }
+    assert_eq!(body(&world.get("/a")), "abcd");
+    for (tag, entries) in [("one", 0), ("two", 1)] {
+        assert_eq!(json(&purge(&world, "POST", &format!("tag={tag}"), ""))["entries"], entries, "{tag}");
     }
 }
 
