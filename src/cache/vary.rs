@@ -208,7 +208,7 @@ impl Selector {
     /// `None`: what the request has there can be read in two ways.
     fn of(name: String, request: &Fields) -> Option<Self> {
         let syntax = Syntax::of(&name);
-        let lines: Vec<&[u8]> = request.get_all(&name).collect();
+        let lines: Vec<&[u8]> = request.get_all(&name).map(<[u8]>::trim_ascii).collect();
         let value = (!lines.is_empty()).then(|| lines.join(&b',').into_boxed_slice());
         let normal = normal(request, &name, syntax)?;
         let normal = value.as_ref().filter(|value| ***value != *normal).map(|_| normal.into());

@@ -322,8 +322,12 @@ impl Store {
     }
 
     fn shard(&self, hash: u64) -> MutexGuard<'_, Shard> {
+        lock(&self.shards[self.shard_of(hash)])
+    }
+
+    fn shard_of(&self, hash: u64) -> usize {
         // Bits that the map inside does not use: it takes the low ones for the place and the high ones for its tags.
-        lock(&self.shards[(hash >> 32) as usize & (self.shards.len() - 1)])
+        (hash >> 32) as usize & (self.shards.len() - 1)
     }
 }
 

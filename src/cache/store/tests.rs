@@ -113,6 +113,24 @@ fn what_was_not_used_goes_and_of_that_the_oldest() {
     assert_eq!((store.flights(), store.emptied()), (0, 0));
 }
 
+/// The locks of all others are taken meanwhile: if there were one that all share, this would not end.
+#[test]
+fn a_hit_takes_the_lock_of_its_shard_and_no_other() {
+    let store = store(1 << 20, 1 << 10, 16);
+    for n in 0..64 {
+        let path = format!("/{n}");
+        assert!(put(&store, &path, "x"));
+        let head = request(&path);
+        let place = store.place(Uri::of(&head, Scheme::Http).unwrap());
+        let own = store.shard_of(place.hash);
+        let others: Vec<_> = store.shards.iter().enumerate().filter(|(at, _)| *at != own).collect();
+        let locked: Vec<_> = others.iter().map(|(_, shard)| lock(shard)).collect();
+        let found = store.look_up(place, now().instant);
+        found.entries.as_slice()[0].touch();
+        assert_eq!((locked.len(), found.entries.as_slice().len()), (15, 1));
+    }
+}
+
 /// Where everything is in use, something goes all the same, and soon.
 #[test]
 fn second_lives_are_few_at_a_time() {
