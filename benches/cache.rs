@@ -111,19 +111,21 @@ fn look_up(criterion: &mut Criterion) {
         let asked: Vec<_> = (0..ASKED).map(|number| request(&target(scattered(number, count)), &[])).collect();
         let mut number = 0;
         group.bench_function(BenchmarkId::new("popular", count), |bencher| {
+            let store: &Store = &filled;
             bencher.iter(|| {
                 number = (number + 1) % asked.len();
                 let uri = Uri::of(&asked[number], Scheme::Http).expect("a GET names a resource");
-                found(&filled, uri, now)
+                found(store, uri, now)
             });
         });
         // A request for each would be larger than what is looked up.
         let mut path = *PATH;
         group.bench_function(BenchmarkId::new("any", count), |bencher| {
+            let store: &Store = &filled;
             bencher.iter(|| {
                 number = number.wrapping_add(1);
                 let path = put_number(&mut path, scattered(number, count));
-                found(&filled, Uri { scheme: Scheme::Http, authority: HOST, path, query: Some("page=1") }, now)
+                found(store, Uri { scheme: Scheme::Http, authority: HOST, path, query: Some("page=1") }, now)
             });
         });
     }
@@ -146,6 +148,7 @@ fn floor(criterion: &mut Criterion) {
         let (mut number, mut last) = (0usize, 0usize);
         for (what, asked) in [("popular", ASKED), ("any", usize::MAX)] {
             group.bench_function(BenchmarkId::new(what, count), |bencher| {
+                let tables: &Vec<_> = &tables;
                 bencher.iter(|| {
                     // None of them begins before the last one is over, as if a lock were between them.
                     number = number.wrapping_add(1 + last / count);

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Compares this proxy (milestone3) with nginx, and with HAProxy if it is installed, side by side on one machine.
+"""Compares this proxy with nginx, and with HAProxy if it is installed, side by side on one machine. Ours is milestone3, and
+milestone4 for answers from the cache.
 
     make bench-peers                     # builds first; six minutes
     ./benches/peers.py --quick           # one minute, to see that it works
@@ -41,6 +42,8 @@ SCENARIOS = [
     ("upload", "1 MiB POST, c=8", "/upload", 8, UPLOAD, None),
     ("new", "128 B GET, new connection each, c=64", "/small", 64, CLOSE, None),
     ("c1000", "128 B GET, c=1000", "/small", 1000, "", None),
+    ("hit1k", "cache hit, 1 KiB, c=64", "/hit1k", 64, "", None),
+    ("hit64k", "cache hit, 64 KiB, c=32", "/hit64k", 32, "", None),
 ]
 NAMES = [scenario[0] for scenario in SCENARIOS] + ["idle", "calls"]
 
@@ -94,14 +97,14 @@ def idle_line(proxies, count):
     """What connections cost that have had an answer and keep quiet."""
     cells = []
     for proxy in proxies:
-        before = memory_kib(proxy.pids())
+        before = memory_kib(proxy.main_pids())
         with contextlib.ExitStack() as stack:
             for _ in range(count):
                 connection = stack.enter_context(socket.create_connection(("127.0.0.1", proxy.port), 10))
                 connection.sendall(b"GET /small HTTP/1.1\r\nHost: bench\r\n\r\n")
                 if not connection.recv(4 * KIB):
                     sys.exit(f"{proxy.name} does not keep {count} connections")
-            each = (memory_kib(proxy.pids()) - before) / count
+            each = (memory_kib(proxy.main_pids()) - before) / count
         cells.append(f"{proxy.name} {before / KIB:.0f} MiB + {each:.2f} KiB each")
     return f"Memory, {count} idle connections: {', '.join(cells)}."
 
@@ -171,21 +174,23 @@ def environment(binary):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--quick", action="store_true", help="2 rounds of 1 s: shows that it works, no more")
     parser.add_argument("--rounds", type=int, help="rounds of all scenarios [5]")
     parser.add_argument("--seconds", type=int, help="length of one measurement [2]")
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 1) // 4), help="of wrk [CPUs / 4]")
-    parser.add_argument("--binary", type=Path, default=ROOT / "target/release/milestone3", help="our proxy")
+    parser.add_argument("--binary", type=Path, default=ROOT / "target/release/milestone3",
+                        help="our proxy; what caches is milestone4 beside it")
     args = parser.parse_args()
     args.rounds = args.rounds or (2 if args.quick else 5)
     args.seconds = args.seconds or (1 if args.quick else 2)
     for tool in ("nginx", "wrk"):
         if not shutil.which(tool):
             sys.exit(f"{tool} is not installed: apt-get install {tool}, or what your system has instead")
-    if not args.binary.exists():
-        sys.exit(f"{args.binary} does not exist: cargo build --release")
+    for binary in (args.binary, args.binary.with_name("milestone4")):
+        if not binary.exists():
+            sys.exit(f"{binary} does not exist: cargo build --release")
     return args
 
 

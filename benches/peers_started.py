@@ -20,6 +20,7 @@ from pathlib import Path
 WORKERS = 2
 KIB, MIB = 1024, 1024 * 1024
 FILES = {"16k": 16 * KIB, "1m": MIB, "64m": 64 * MIB}
+HITS = {"hit1k": KIB, "hit64k": 64 * KIB}  # What may be stored.
 
 NGINX = """
 {user} daemon off; pid {run}/{name}.pid; error_log {run}/{name}.log;
@@ -37,6 +38,8 @@ ORIGIN = """
         listen 127.0.0.1:{port} reuseport backlog=4096;
         root {run}/files;
         location = /small {{ return 200 "{body}"; }}
+        location /hit {{ add_header Cache-Control "max-age=3600"; }}
+        location = /once {{ add_header Cache-Control "max-age=3600"; return 200 $request_id; }}
     }}
 """
 # The same work that our proxy does: the same fields added, nothing written to disk, uploads streamed. The buffers are
@@ -54,6 +57,14 @@ PROXY = """
         listen 127.0.0.1:{port} reuseport backlog=4096;
         location / {{ proxy_pass http://origin; }}
         location /upload {{ proxy_pass http://sink; }}
+    }}
+    # Files of its cache stay open, and are read: cheaper than sendfile here, and with tcp_nopush the last part of 64 KiB
+    # would wait for an acknowledgement.
+    proxy_cache_path {run}/cache keys_zone=hits:10m max_size=256m use_temp_path=off;
+    server {{
+        listen 127.0.0.1:{cache_port} reuseport backlog=4096;
+        sendfile off; tcp_nopush off; output_buffers 2 128k; open_file_cache max=100 inactive=1h;
+        location / {{ proxy_pass http://origin; proxy_cache hits; proxy_cache_lock on; }}
     }}
 """
 
@@ -79,6 +90,15 @@ frontend downloads
 frontend uploads
     bind 127.0.0.1:{upload_port} shards by-thread
     default_backend sink
+cache hits
+    total-max-size 256
+    max-object-size 1000000
+    max-age 3600
+frontend hits
+    bind 127.0.0.1:{cache_port} shards by-thread
+    http-request cache-use hits
+    http-response cache-store hits
+    default_backend origin
 backend origin
     server one 127.0.0.1:{origin} pool-max-conn -1
 backend sink
@@ -179,12 +199,18 @@ class Proxy(typing.NamedTuple):
     processes: list
     port: int
     upload_port: int
+    cache_port: int
 
     def url(self, path):
-        return f"http://127.0.0.1:{self.upload_port if path == '/upload' else self.port}{path}"
+        special = {"/upload": self.upload_port, "/once": self.cache_port} | {f"/{name}": self.cache_port for name in HITS}
+        return f"http://127.0.0.1:{special.get(path, self.port)}{path}"
 
     def pids(self):
         return [pid for process in self.processes for pid in tree(process.pid)]
+
+    def main_pids(self):
+        """Those that answer what goes to `port`."""
+        return tree(self.processes[0].pid)
 
 
 def start_nginx(running, run, name, files, http):
@@ -204,41 +230,51 @@ def start_ours(running, binary, backend):
 
 
 def start_haproxy(running, run, files, origin, sink):
-    port, upload_port = free_port(), free_port()
+    port, upload_port, cache_port = free_port(), free_port(), free_port()
     config = run / "haproxy.cfg"
     config.write_text(HAPROXY.format(workers=WORKERS, connections=min(files // 2 - 200, 20_000), port=port,
-                                     upload_port=upload_port, origin=origin, sink=sink))
+                                     upload_port=upload_port, cache_port=cache_port, origin=origin, sink=sink))
     process = running.start("haproxy", "-q", "-db", "-f", config)
     wait_for(port, process)
-    return Proxy("haproxy", [process], port, upload_port)
+    return Proxy("haproxy", [process], port, upload_port, cache_port)
 
 
 def start_all(running, run, binary, files):
     (run / "files").mkdir()
-    for name, size in FILES.items():
+    for name, size in (FILES | HITS).items():
         (run / "files" / name).write_bytes(os.urandom(size))
-    origin, port = free_port(), free_port()
+    origin, port, cache_port = free_port(), free_port(), free_port()
     wait_for(origin, start_nginx(running, run, "origin", files, ORIGIN.format(port=origin, run=run, body="x" * 128)))
     swallow = running.start(sys.executable, __file__, stdout=subprocess.PIPE, text=True)
     uploads = int(swallow.stdout.readline())
 
-    nginx = start_nginx(running, run, "proxy", files, PROXY.format(origin=origin, sink=uploads, port=port))
+    nginx = start_nginx(running, run, "proxy", files, PROXY.format(origin=origin, sink=uploads, port=port, run=run,
+                                                                 cache_port=cache_port))
     wait_for(port, nginx)
-    # Ours has one list of backends, so downloads and uploads have a process each.
-    (ours, ours_port), (upload, upload_port) = (start_ours(running, binary, to) for to in (origin, uploads))
+    # Ours has one list of backends, and caches or does not: a process each for downloads, uploads and hits.
+    started = [(binary, origin), (binary, uploads), (binary.with_name("milestone4"), origin)]
+    ours = [start_ours(running, *each) for each in started]
     others = [start_haproxy(running, run, files, origin, uploads)] if shutil.which("haproxy") else []
-    return [Proxy("nginx", [nginx], port, port), *others, Proxy("ours", [ours, upload], ours_port, upload_port)]
+    return [Proxy("nginx", [nginx], port, port, cache_port), *others,
+            Proxy("ours", [process for process, _ in ours], *(port for _, port in ours))]
 
 
 def check_answers(proxies, run):
     """A proxy that answers wrongly must not win by it."""
-    bodies = {"/small": b"x" * 128} | {f"/{name}": (run / "files" / name).read_bytes() for name in FILES}
+    bodies = {"/small": b"x" * 128} | {f"/{name}": (run / "files" / name).read_bytes() for name in FILES | HITS}
     for proxy in proxies:
-        for path, body in bodies.items():
-            with urllib.request.urlopen(proxy.url(path), timeout=30) as answer:
-                if answer.read() != body:
-                    sys.exit(f"wrong answer from {proxy.name} for {path}")
+        for path, body in (*bodies.items(), *((f"/{name}", bodies[f"/{name}"]) for name in HITS)):
+            if fetch(proxy, path) != body:
+                sys.exit(f"wrong answer from {proxy.name} for {path}")
+        # Another one each time that the origin is asked.
+        if fetch(proxy, "/once") != fetch(proxy, "/once"):
+            sys.exit(f"{proxy.name} does not cache")
         urllib.request.urlopen(proxy.url("/upload"), data=b"x" * MIB, timeout=30).close()
+
+
+def fetch(proxy, path):
+    with urllib.request.urlopen(proxy.url(path), timeout=30) as answer:
+        return answer.read()
 
 
 if __name__ == "__main__":
