@@ -58,6 +58,7 @@ fn over_time(report: &Report) -> Plot<'static> {
         name: name.to_owned(),
         colour,
         points: times(series.seconds).zip(counts.iter().map(|count| *count as f64 / series.seconds)).collect(),
+        doubtful: Vec::new(),
     };
     let mut lines = vec![line("good answers a second", 0, &series.answered)];
     if series.failed.iter().any(|count| *count > 0) {
@@ -68,7 +69,8 @@ fn over_time(report: &Report) -> Plot<'static> {
 
 fn worst(report: &Report) -> Plot<'static> {
     let points = times(report.series.seconds).zip(report.series.worst_us.iter().copied()).collect();
-    let line = Line { name: "longest latency among the answers of each moment".to_owned(), colour: 1, points };
+    let name = "longest latency among the answers of each moment".to_owned();
+    let line = Line { name, colour: 1, points, doubtful: Vec::new() };
     Plot { x: SECONDS, y: Axis { name: "latency", ratios: true, format: &micros }, lines: vec![line] }
 }
 
@@ -96,6 +98,7 @@ pub(super) fn by_percentile(distributions: &[(String, usize, &Latency)]) -> Plot
         name: name.clone(),
         colour: *colour,
         points: latency.percentiles.iter().map(|(percentile, us)| (100.0 / (100.0 - percentile), *us)).collect(),
+        doubtful: Vec::new(),
     });
     Plot {
         x: Axis { name: "percentile", ratios: true, format: &percent },

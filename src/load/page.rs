@@ -11,7 +11,7 @@ use std::fmt::{Display, Write as _};
 
 /// Told apart on white and on black, also by most of those who do not tell red from green.
 const COLOURS: [RGBColor; 8] = [
-    RGBColor(0x2f, 0x7f, 0xc9),
+    RGBColor(0x3f, 0x72, 0xe0),
     RGBColor(0xd9, 0x72, 0x2e),
     RGBColor(0x2e, 0x9e, 0x6b),
     RGBColor(0xc9, 0x4a, 0x6b),
@@ -27,12 +27,13 @@ const HEIGHT: u32 = 340;
 const STYLE: &str = "\
 :root{color-scheme:light dark;--ink:#1d2228;--paper:#ffffff;--faint:#667080;--rule:#d5dae0}
 @media(prefers-color-scheme:dark){:root{--ink:#e3e7ec;--paper:#15191e;--faint:#98a3b0;--rule:#38414b}}
-body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:900px;margin:2em auto;padding:0 1em}
-h1{font-size:1.5em;margin-bottom:.2em}h2{font-size:1.15em;margin:2em 0 .4em}p{margin:.4em 0}
+body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:960px;margin:2em auto;padding:0 1em}
+h1{font-size:1.6em;margin-bottom:.2em}p{margin:.4em 0}
+h2{font-size:1.3em;margin:2.2em 0 .4em;padding-top:.5em;border-top:1px solid var(--rule)}h3{font-size:1.05em;margin:1.6em 0 .2em}
 .faint{color:var(--faint)}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums;margin:.6em 0}
+table{border-collapse:collapse;font-size:.93em;font-variant-numeric:tabular-nums;margin:.6em 0}
 .wide{overflow-x:auto}
-th,td{text-align:right;padding:.2em .7em;border-bottom:1px solid var(--rule);white-space:nowrap}
+th,td{text-align:right;padding:.2em .6em;border-bottom:1px solid var(--rule);white-space:nowrap}
 th{font-weight:600}th:first-child,td:first-child{text-align:left}td.text{text-align:left;white-space:normal}
 figure{margin:.6em 0}svg{width:100%;height:auto;display:block}
 svg text{fill:var(--ink);font-family:system-ui,sans-serif}svg [stroke=\"#000000\"]{stroke:var(--ink)}
@@ -63,6 +64,8 @@ pub(super) struct Line {
     pub(super) name: String,
     pub(super) colour: usize,
     pub(super) points: Vec<(f64, f64)>,
+    /// Those of them that mean less than they seem to: a ring instead of a dot.
+    pub(super) doubtful: Vec<(f64, f64)>,
 }
 
 /// A page from the parts of its body.
@@ -176,7 +179,10 @@ impl Plot<'_> {
                 // Few points: what was measured should be told from what is in between.
                 if line.points.len() <= 12 || points.len() == 1 {
                     let size = if line.points.len() <= 12 { 4 } else { 2 };
-                    let marks = points.iter().map(|point| Circle::new(*point, size, colour.filled()));
+                    let marks = points.iter().map(|point| match line.doubtful.contains(point) {
+                        true => Circle::new(*point, size + 1, colour.stroke_width(2)),
+                        false => Circle::new(*point, size, colour.filled()),
+                    });
                     chart.draw_series(marks).map_err(failed)?;
                 }
             }
@@ -221,7 +227,12 @@ mod tests {
     fn plot(ratios: bool, points: &[(f64, f64)]) -> String {
         let format = |value: f64| value.to_string();
         let axis = |name| Axis { name, ratios, format: &format };
-        let line = Line { name: "a < b".to_owned(), colour: 9, points: points.to_vec() };
+        let line = Line {
+            name: "a < b".to_owned(),
+            colour: 9,
+            points: points.to_vec(),
+            doubtful: points[..points.len().min(1)].to_vec(),
+        };
         Plot { x: axis("x"), y: axis("y"), lines: vec![line] }.figure()
     }
 
@@ -238,6 +249,15 @@ mod tests {
         {
             assert!(plot(ratios, points).contains("<svg"), "{points:?}");
         }
+    }
+
+    #[test]
+    fn a_doubtful_point_is_a_ring() {
+        let figure = plot(false, &[(1.0, 2.0), (3.0, 4.0), (5.0, 6.0)]);
+        let circles: Vec<&str> = figure.split("<circle").skip(1).collect();
+        assert_eq!(circles.len(), 3, "{figure}");
+        let hollow: Vec<bool> = circles.iter().map(|circle| circle.contains("fill=\"none\"")).collect();
+        assert_eq!(hollow, [true, false, false], "{figure}");
     }
 
     #[test]

@@ -24,7 +24,8 @@ pub(super) fn of(comparison: &Comparison) -> String {
     let about = format!("{}; {rounds} of {:.1} s a cell", comparison.machine, comparison.seconds);
     let _ = writeln!(body, "<p class=\"faint\">{}</p>", escaped(&about));
     body += "<p>Load generator and server share the machine: throughput says what is left, CPU time a request what a \
-             server costs. Each client asks again as soon as it was answered (closed loop).</p>\n";
+             server costs. Each client asks again as soon as it was answered (closed loop). A ring instead of a dot: not \
+             every client was served, or requests failed.</p>\n";
     if comparison.interrupted {
         body += "<p><b>Interrupted: some loads are missing, or have fewer rounds.</b></p>\n";
     }
@@ -55,9 +56,9 @@ fn section(rows: &[&Row]) -> String {
         out += &over_clients(rows, Axis { name, ratios, format }, value).figure();
     };
     plot("Throughput", "good answers a second", false, &short, &|row| median(row.requests_per_second));
-    plot("CPU time of the server", "a good answer", true, &micros, &|row| median(row.cpu_us_per_request));
+    plot("CPU time of the server", "CPU time for a good answer", true, &micros, &|row| median(row.cpu_us_per_request));
     plot("Memory", "MiB at the end", true, &short, &|row| median(row.memory_bytes).map(|bytes| bytes / MIB));
-    plot("Latency that 99 of 100 stay under", "p99", true, &micros, &|row| median(row.p99_us));
+    plot("Latency that 99 of 100 stay under", "99th percentile", true, &micros, &|row| median(row.p99_us));
     if let Some(most) = rows.iter().map(|row| row.clients).max() {
         let _ = writeln!(out, "<h3>Latency by percentile, clients: {}</h3>", grouped(most as u64));
         let largest = rows.iter().filter(|row| row.clients == most && !row.latency_us.percentiles.is_empty());
@@ -106,11 +107,15 @@ fn over_clients<'a>(rows: &[&Row], y: Axis<'a>, value: &dyn Fn(&Row) -> Option<f
         let Some(value) = value(row) else { continue };
         let name = row.architecture.as_str();
         let point = (row.clients as f64, value);
+        let doubtful = (!row.failures.is_empty()).then_some(point);
         match lines.iter_mut().find(|line| line.name == name) {
-            Some(line) => line.points.push(point),
+            Some(line) => {
+                line.points.push(point);
+                line.doubtful.extend(doubtful);
+            }
             None => {
-                let colour = row.architecture.number();
-                lines.push(Line { name: name.to_owned(), colour, points: vec![point] });
+                let (name, colour) = (name.to_owned(), row.architecture.number());
+                lines.push(Line { name, colour, points: vec![point], doubtful: doubtful.into_iter().collect() });
             }
         }
     }
