@@ -40,6 +40,11 @@ impl Factory {
             Service::Http => Conversation::Http(Http::new(Arc::clone(&self.http), now)),
         }
     }
+
+    /// Has one conversation with nobody.
+    pub(super) fn rehearse(&self, now: Now) {
+        self.open(now).receive(self.service.example().as_bytes(), now);
+    }
 }
 
 /// A session of whichever service was chosen.

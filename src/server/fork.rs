@@ -45,9 +45,11 @@ pub enum Fork {
 pub struct Child(());
 
 impl Children {
-    /// None yet.
+    /// None yet. What each of them would be the first to need is made ready: a child that asked the processor what it can do,
+    /// as the parsers do once, would ask anew each time, and in a virtual machine that is asking the host.
     #[must_use]
     pub fn new(server: &Server) -> Self {
+        server.shared().rehearse();
         Self { shared: Arc::clone(server.shared()), running: HashMap::new() }
     }
 

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     buf::Output,
     net::{
-        self, Remote, Traffic,
+        self, Remote, Traffic, clock,
         signals::{self, Signal, Watch},
     },
     service::Service,
@@ -92,6 +92,11 @@ impl Shared {
 
     pub(super) fn open(&self, now: Now) -> Conversation {
         self.factory.open(now)
+    }
+
+    /// Has a conversation with nobody before the first client comes: what libraries put off until they are used is done.
+    pub(super) fn rehearse(&self) {
+        self.factory.rehearse(clock::now());
     }
 
     /// A session that counts as a client for as long as it lives: what an event loop runs.

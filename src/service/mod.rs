@@ -43,6 +43,16 @@ impl Service {
         }
     }
 
+    /// Something that a client may say.
+    #[must_use]
+    pub fn example(self) -> &'static str {
+        match self {
+            Self::Echo => "hello\n",
+            Self::Command => "PING\n",
+            Self::Http => "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        }
+    }
+
     /// What a client reads instead of being served, when there is no room. Said in the client's own protocol: a closed
     /// connection without a word looks like a crash.
     #[must_use]
