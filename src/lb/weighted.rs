@@ -142,7 +142,7 @@ mod tests {
             let picks = picks(&mut balancer, &weighted(&weights), total as usize);
             let counts = counts(&picks);
             for (id, weight) in (0u16..).zip(&weights) {
-                prop_assert_eq!(counts.get(&id), Some(&(*weight as usize)));
+                prop_assert_eq!(counts.get(&id).copied(), Some(*weight as usize));
             }
             prop_assert!(balancer.credit.iter().all(|credit| *credit == 0));
         }

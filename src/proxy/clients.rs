@@ -286,15 +286,15 @@ impl Proxy {
             Close::Abort => "aborted",
         };
         let head = &core.head;
-        let line = Line {
+        Line {
             record: &core.record,
             request: &format_args!("{} {} {}", head.method.as_str(), head.target(), head.version.as_str()),
             backend,
             outcome,
             close,
             now: cx.now(),
-        };
-        line.write();
+        }
+        .write();
     }
 
     /// The client sends nothing more. What it sent is still answered.

@@ -70,9 +70,9 @@ fn check(heard: Heard, messages: &[Message], head: &str) -> Result<(), TestCaseE
     for message in messages {
         prop_assert!(rest.next().is_some_and(|event| event.starts_with(head)));
         if !message.content.is_empty() {
-            prop_assert_eq!(rest.next(), Some(&format!("= {}", message.content)));
+            prop_assert_eq!(rest.next().cloned(), Some(format!("= {}", message.content)));
         }
-        prop_assert_eq!(rest.next(), Some(&end_line(&message.trailers)));
+        prop_assert_eq!(rest.next().cloned(), Some(end_line(&message.trailers)));
     }
     prop_assert_eq!(rest.next(), None);
     Ok(())
