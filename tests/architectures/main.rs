@@ -23,6 +23,7 @@ use std::{
     fs,
     io::{ErrorKind, Write as _},
     net::TcpStream,
+    process::Command,
     time::Duration,
 };
 use support::{
@@ -76,7 +77,7 @@ const IO_URING: Architecture =
 #[cfg(target_os = "linux")]
 #[allow(clippy::print_stdout)] // Who runs the tests has to see it.
 fn has_io_uring() -> bool {
-    use std::{process::Command, sync::OnceLock};
+    use std::sync::OnceLock;
     static REFUSAL: OnceLock<Option<String>> = OnceLock::new();
     let refusal = REFUSAL.get_or_init(|| {
         // Nobody can listen at an address for documentation (RFC 5737): it ends either way.
@@ -158,8 +159,7 @@ fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: t\r\n\r\n")
 }
 
-/// Processor time that a server, its children included, has had so far.
-#[cfg(target_os = "linux")]
+/// Processor time that a server, its children included, has had so far; 0 where only other ways than Linux's would tell.
 fn processor_time(server: &Process) -> Duration {
     let processes = [&[server.id()], &children(server)[..]].concat();
     let threads = processes.into_iter().filter_map(|id| fs::read_dir(format!("/proc/{id}/task")).ok()).flatten();
@@ -181,8 +181,14 @@ fn wait_for_statistics(server: &Process, text: &str) {
 
 /// Children of a process, zombies included.
 fn children(server: &Process) -> Vec<u32> {
-    let list = fs::read_to_string(format!("/proc/{0}/task/{0}/children", server.id())).unwrap_or_default();
-    list.split_whitespace().map(|id| id.parse().unwrap()).collect()
+    if cfg!(target_os = "linux") {
+        let list = fs::read_to_string(format!("/proc/{0}/task/{0}/children", server.id())).unwrap_or_default();
+        return list.split_whitespace().map(|id| id.parse().unwrap()).collect();
+    }
+    let listed = Command::new("ps").args(["-A", "-o", "ppid=,pid="]).output().unwrap();
+    let lines = String::from_utf8(listed.stdout).unwrap();
+    let pairs = lines.lines().map(|line| line.split_whitespace().map(|id| id.parse().unwrap()).collect::<Vec<u32>>());
+    pairs.filter(|pair| pair[0] == server.id()).map(|pair| pair[1]).collect()
 }
 
 /// A peer that sends and never reads.

@@ -1,14 +1,10 @@
 //! Signals: statistics, a stop that lets sessions finish, and a second one that does not.
 
 use crate::{
-    Architecture, Deaf, FORK, HYBRID, ITERATIVE, WELCOME, echo, get, greeted,
-    support::{
-        process::start_listening,
-        raw::{Conn, End},
-    },
+    Architecture, Deaf, ITERATIVE, WELCOME, echo, get, greeted,
+    support::raw::{Conn, End},
     under_every_architecture, wait_for_statistics,
 };
-use std::process::Command;
 
 under_every_architecture! {
     a_stop_lets_the_session_finish,
@@ -116,6 +112,8 @@ fn who_waits_behind_another_at_a_stop_is_told() {
 #[test]
 #[cfg(target_os = "linux")]
 fn ctrl_c_is_one_signal_to_children_too() {
+    use crate::{FORK, HYBRID, support::process::start_listening};
+    use std::process::Command;
     for architecture in [FORK, HYBRID] {
         let command = [architecture.program, "--service", "http", "--listen", "127.0.0.1:0"];
         let mut server = start_listening("setsid", &command, 1);

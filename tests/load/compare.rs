@@ -1,10 +1,9 @@
 //! The comparison: all of it, on the smallest scale.
 
 use crate::{
-    background,
     pages::{assert_self_contained, assert_well_formed},
     run,
-    support::process::{PATIENCE, wait_until},
+    support::process::PATIENCE,
 };
 use assert_cmd::Command;
 use predicates::str::contains;
@@ -106,6 +105,7 @@ fn who_is_not_available_is_a_row_and_the_others_are_measured() {
 #[test]
 #[cfg(target_os = "linux")]
 fn nothing_that_it_started_is_left() {
+    use crate::{background, support::process::wait_until};
     let child = background(&["compare", "--duration", "60s", "--architectures", "fork", "--clients", "3"]);
     let mut family = Vec::new();
     wait_until("a server with its children", || {
