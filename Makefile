@@ -10,7 +10,7 @@ SEEDS  ?= 10000
 .DEFAULT_GOAL := help
 # Steps of `check` report one after the other, whatever -j says.
 .NOTPARALLEL:
-.PHONY: help run m1 m2 m3 m4 servers test unit sim check format lint doc build deny bench bench-peers fuzz-smoke compare clean
+.PHONY: help run m1 m2 m3 m4 servers test unit sim check format lint doc build deny portable bench bench-peers fuzz-smoke compare clean
 
 # One line a step, so that a long run can be read afterwards.
 say = @printf '\n==> %s\n' '$(1)'
@@ -65,6 +65,16 @@ build: ## build the programs as they are meant to run
 
 deny: ## licences and known weaknesses of the dependencies (needs cargo-deny)
 	$(CARGO) deny check
+
+# Where the build is different from most machines': the oldest compiler that is promised (Cargo.toml), and macOS, of which the
+# tests cannot be checked from afar, because a library of theirs is in C.
+OLDEST := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+MACOS  := aarch64-apple-darwin
+
+portable: ## compile with the oldest Rust that is promised, and for macOS (needs rustup)
+	rustup toolchain install $(OLDEST) --profile minimal --target $(MACOS)
+	cargo +$(OLDEST) check $(LOCKED) --all-targets --target-dir target/portable
+	cargo +$(OLDEST) check $(LOCKED) --lib --bins --target $(MACOS) --target-dir target/portable
 
 bench: ## measure the parts (criterion) in about two minutes and compare with the last run
 	$(CARGO) bench $(LOCKED) -- $(ARGS)
