@@ -28,7 +28,7 @@ pub(super) fn refusal(head: &RequestHead, peer: IpAddr, forwarding: &Forwarding)
 }
 
 /// How often it has been here (RFC 9110 §7.6): `Via` says so of each hop, behind the version it received.
-fn rounds(head: &RequestHead, pseudonym: &str) -> usize {
+pub(super) fn rounds(head: &RequestHead, pseudonym: &str) -> usize {
     let received_by = |hop: &[u8]| hop.split(|byte| *byte == b' ').nth(1).is_some_and(|by| by == pseudonym.as_bytes());
     head.fields.tokens("via").filter(|hop| received_by(hop)).count()
 }

@@ -24,7 +24,7 @@ use crate::{
         vary,
     },
     http::{Method, RequestHead, hop},
-    proxy::{record::Record, told},
+    proxy::{record::Record, refusals::rounds, told},
     time::Now,
 };
 use std::{
@@ -259,7 +259,7 @@ impl Turn<'_> {
                 None if asks_for_all(head) => (Forward::VaryMiss, nominated(entries, None)),
                 None => (Forward::VaryMiss, Vec::new()),
             };
-            let join = join(cache, place, &found, head, shared)?;
+            let join = self.join(cache, place, &found, shared)?;
             return Some(Verdict::Ask(Ask { why, stored: None, nominated, join }));
         };
         let reason = match reuse(&entry.stored.freshness, asked, now, Situation::Normal) {
@@ -288,9 +288,17 @@ impl Turn<'_> {
             Validate::RequestNoCache if !is_fresh => (Forward::Stale, false),
             Validate::RequestNoCache | Validate::RequestMaxAge | Validate::RequestMinFresh => (Forward::Request, false),
         };
-        let join = join(cache, place, &found, head, shared)?;
+        let join = self.join(cache, place, &found, shared)?;
         let nominated = nominated(entries, Some(entry));
         Some(Verdict::Ask(Ask { why, stored: Some(entry.clone()), nominated, join }))
+    }
+
+    /// Takes part in fetching, if this may be `shared` with others. `None`: look again.
+    fn join(&self, cache: &Cache, place: Place<'_>, found: &Found, shared: bool) -> Option<Join> {
+        let head = &self.core.head;
+        // Who has been here twice may be in a loop, and would wait for itself. Once is usual: two caches, one behind the other.
+        let circles = || rounds(head, self.parts.shared.config.forwarding.pseudonym) > 1;
+        if shared && head.method == Method::Get && !circles() { fetch(cache, place, found) } else { Some(Join::Alone) }
     }
 
     /// A stale response is on its way to the client: somebody asks for a newer one.
@@ -311,11 +319,6 @@ impl Turn<'_> {
     pub(super) fn ticket(&self) -> Ticket {
         Ticket { worker: u32::try_from(self.parts.worker).unwrap_or(u32::MAX), who: self.core.key }
     }
-}
-
-/// Takes part in fetching, if this may be `shared` with others. `None`: look again.
-fn join(cache: &Cache, place: Place<'_>, found: &Found, head: &RequestHead, shared: bool) -> Option<Join> {
-    if shared && head.method == Method::Get { fetch(cache, place, found) } else { Some(Join::Alone) }
 }
 
 /// Takes part in fetching the whole for whoever wants it. `None`: look again.
