@@ -9,7 +9,7 @@
 //! Nearly always a section arrives in one piece: it is then used where it lies, and nothing is copied.
 
 use super::{Error, Limits, parse};
-use memchr::memchr_iter;
+use memchr::{memchr, memchr_iter};
 use std::borrow::Cow;
 
 /// Which section is being read: they differ in their first line and their limits.
@@ -40,6 +40,8 @@ struct Partial {
     scan: Scan,
     /// Lines up to here are known to be well formed.
     checked: usize,
+    /// Up to here a carriage return is known to stand before a line feed only.
+    searched: usize,
 }
 
 impl Collector {
@@ -60,7 +62,7 @@ impl Collector {
             if input.is_empty() {
                 return Ok(None);
             }
-            self.0 = Some(Box::new(Partial { bytes: input.to_vec(), scan, checked: 0 }));
+            self.0 = Some(Box::new(Partial { bytes: input.to_vec(), scan, ..Partial::default() }));
             *input = &[];
             return self.check(kind);
         };
@@ -106,7 +108,10 @@ impl Collector {
             }
             partial.checked += line.len();
         }
-        Ok(None)
+        // In the line that has begun; after the last byte there may still be a line feed.
+        let from = partial.searched.max(partial.checked);
+        partial.searched = partial.bytes.len() - usize::from(partial.bytes.ends_with(b"\r"));
+        if memchr(b'\r', &partial.bytes[from..partial.searched]).is_some() { Err(Error::BareCr) } else { Ok(None) }
     }
 }
 
@@ -137,7 +142,7 @@ impl Kind {
         if self != Self::Request || line.len() <= limits.request_line {
             return Ok(());
         }
-        match memchr::memchr(b' ', &line[..limits.request_line]) {
+        match memchr(b' ', &line[..limits.request_line]) {
             Some(_) => Err(Error::RequestLineTooLong),
             None => Err(Error::NoMethod),
         }

@@ -127,6 +127,25 @@ fn malformed_lines() {
     }
 }
 
+/// What comes after it need not be waited for: it may never come.
+#[test]
+fn a_bare_carriage_return_is_refused_when_it_is_seen() {
+    for (before, last) in [
+        ("GET / HTTP/1.1\r", "H"),
+        ("GET / HTTP/1.1\r", "\r"),
+        ("GET / HTTP/1.1\r\nHost: a\r", "\t"),
+        ("GET / HTTP/1.1\r\nHost: a\r\n\r", "G"),
+    ] {
+        let (mut reader, limits) = (RequestReader::new(), Limits::default());
+        for byte in before.as_bytes() {
+            assert_eq!(reader.next(&mut &[*byte][..], &limits), Ok(None), "{before:?}");
+        }
+        assert_eq!(reader.next(&mut last.as_bytes(), &limits), Err(Error::BareCr), "{before:?} {last:?}");
+        let whole = [before, last].concat();
+        assert_eq!(RequestReader::new().next(&mut whole.as_bytes(), &limits), Err(Error::BareCr), "{whole:?}");
+    }
+}
+
 const HOSTS: &[(&[u8], Error)] = &[
     (b"GET / HTTP/1.1\r\n\r\n", Error::NoHost),
     (b"GET http://a/ HTTP/1.1\r\n\r\n", Error::NoHost),
