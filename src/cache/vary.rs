@@ -27,7 +27,7 @@
 //! The order of members is kept. `Accept-Language: en, de` and `de, en` mean the same by the letter of RFC 9110 §12.5.4, but
 //! servers prefer the first of equals, and whoever asked for German would get English.
 
-use crate::http::Fields;
+use crate::http::{Fields, is_token};
 
 /// How many responses are kept for one URI. A client invents as many values of a varying field as it likes; each look-up
 /// compares with all of them, so they must be few.
@@ -106,8 +106,8 @@ pub enum Selecting {
     /// No `Vary`: every request for the URI.
     #[default]
     Everything,
-    /// `Vary: *`, more names than [`MAX_NAMES`], one that says who the client is, or a request that can be read in two ways: no
-    /// request, ever. The response may still be validated.
+    /// `Vary: *`, more names than [`MAX_NAMES`], one that is no name or that says who the client is, or a request that can be
+    /// read in two ways: no request, ever. The response may still be validated.
     Nothing,
     /// Requests that match in these fields.
     Fields(Box<[Selector]>),
@@ -135,13 +135,13 @@ impl PartialEq for Selector {
 impl Eq for Selector {}
 
 impl Selecting {
-    /// What selects a response with these fields, which answers a request with those. A name that cannot be a field name
-    /// is a field that no request has. A `Vary` without any name is none.
+    /// What selects a response with these fields, which answers a request with those. A `Vary` without any name is none; one
+    /// with something that is no name (`Vary: Accept-Encoding; Cookie`) means something that nobody knows.
     #[must_use]
     pub fn of(response: &Fields, request: &Fields) -> Self {
         let mut selectors: Vec<Selector> = Vec::new();
         for name in response.tokens("vary") {
-            if name == b"*" || selectors.len() >= MAX_NAMES {
+            if !is_token(name) || name == b"*" || selectors.len() >= MAX_NAMES {
                 return Self::Nothing;
             }
             let name = String::from_utf8_lossy(name).to_ascii_lowercase();

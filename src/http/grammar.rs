@@ -62,12 +62,12 @@ fn scan(bytes: &[u8], class: u8) -> (bool, bool) {
 }
 
 /// `tchar`.
-pub(super) const fn is_token_byte(byte: u8) -> bool {
+pub(crate) const fn is_token_byte(byte: u8) -> bool {
     is(byte, TOKEN)
 }
 
 /// `1*tchar`.
-pub(super) fn is_token(bytes: &[u8]) -> bool {
+pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|byte| is(*byte, TOKEN))
 }
 

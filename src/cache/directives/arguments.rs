@@ -1,7 +1,7 @@
 //! One directive of a `Cache-Control` line: its name, and what is behind it (RFC 9111 §5.2).
 
 use super::Seconds;
-use crate::http::members;
+use crate::http::{is_token_byte, members};
 use std::borrow::Cow;
 
 /// `name [ "=" ( token / quoted-string ) ]`, taken apart but not yet believed.
@@ -91,13 +91,4 @@ fn unquote(content: &[u8]) -> Option<Cow<'_, [u8]>> {
         }
     }
     Some(Cow::Owned(plain))
-}
-
-/// `tchar` (RFC 9110 §5.6.2).
-pub(super) const fn is_token_byte(byte: u8) -> bool {
-    matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z')
-        || matches!(
-            byte,
-            b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
-        )
 }

@@ -3,10 +3,10 @@
 
 use super::{
     Seconds,
-    arguments::{Argument, Directive, directives, is_token_byte, is_unterminated},
+    arguments::{Argument, Directive, directives, is_unterminated},
     structured,
 };
-use crate::http::{Fields, members};
+use crate::http::{Fields, is_token, members};
 
 /// Field names in an argument that are believed. Somebody who writes more means everything.
 const MAX_FIELD_NAMES: usize = 64;
@@ -57,7 +57,7 @@ impl FieldNames {
 
     fn list(list: &[u8]) -> Option<Vec<Box<str>>> {
         let name = |name: &[u8]| {
-            let name = std::str::from_utf8(name).ok().filter(|name| name.bytes().all(is_token_byte))?;
+            let name = std::str::from_utf8(name).ok().filter(|name| is_token(name.as_bytes()))?;
             Some(name.to_ascii_lowercase().into_boxed_str())
         };
         let names: Option<Vec<_>> = members(list).take(MAX_FIELD_NAMES + 1).map(name).collect();

@@ -5,7 +5,7 @@ use super::{
     ResponseDirectives,
     arguments::{Argument, Directive},
 };
-use crate::http::Fields;
+use crate::http::{Fields, is_token_byte};
 use std::borrow::Cow;
 
 /// The field for caches like this one.
@@ -196,7 +196,7 @@ impl<'a> Input<'a> {
             b'@' => self.date(),
             b'%' => self.display_string(),
             byte if byte.is_ascii_alphabetic() || byte == b'*' => {
-                self.run(|byte| super::arguments::is_token_byte(byte) || matches!(byte, b':' | b'/'));
+                self.run(|byte| is_token_byte(byte) || matches!(byte, b':' | b'/'));
                 Some(Value::Other)
             }
             _ => None,
