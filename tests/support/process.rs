@@ -1,11 +1,12 @@
 //! Real programs, started for one test: ready when they say so, gone when the test ends.
 
+use socket_patterns::net::descriptors;
 use std::{
     io::{BufRead as _, BufReader, Read},
     net::SocketAddr,
     path::Path,
     process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    sync::{Arc, Mutex, MutexGuard, Once, PoisonError, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -22,6 +23,14 @@ pub struct Process {
     stderr: Arc<Mutex<String>>,
 }
 
+/// Lets this process have as many connections open as its tests want at once. Some systems begin with 256 descriptors.
+pub fn allow_descriptors() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        descriptors::raise_limit().expect("nobody needs to ask for what is allowed");
+    });
+}
+
 /// Starts `program` on a free port of the loopback and waits until it listens.
 ///
 /// `program` is `env!("CARGO_BIN_EXE_…")` of one of our binaries.
@@ -31,6 +40,7 @@ pub fn start(program: impl AsRef<Path>, args: &[&str]) -> Process {
 
 /// Starts `program` with exactly `args` and waits for so many `READY` lines.
 pub fn start_listening(program: impl AsRef<Path>, args: &[&str], ready: usize) -> Process {
+    allow_descriptors();
     let mut command = Command::new(program.as_ref());
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));

@@ -1,7 +1,7 @@
 //! Raw bytes over real sockets: a client and a backend that do exactly what a test says, and nothing of their own accord.
 
 use super::{
-    process::{PATIENCE, lock, spawn, wait_until},
+    process::{PATIENCE, allow_descriptors, lock, spawn, wait_until},
     wire::{Message, Reader, find},
 };
 use socket2::{Domain, Socket, Type};
@@ -33,6 +33,9 @@ pub enum End {
     Reset,
 }
 
+/// Whether a client may have any address `127.0.0.x`. Elsewhere than on Linux there is one, until somebody adds others.
+pub const LOOPBACK_IS_A_NETWORK: bool = cfg!(target_os = "linux");
+
 impl Conn {
     /// Connects as a client.
     #[allow(clippy::disallowed_methods)] // Black-box tests have real sockets.
@@ -41,7 +44,7 @@ impl Conn {
         Self::new(stream, Reader::of_responses())
     }
 
-    /// Connects as a client with another address of the loopback, `127.0.0.x`.
+    /// Connects as a client with another address of the loopback, `127.0.0.x`; see [`LOOPBACK_IS_A_NETWORK`].
     pub fn open_from(from: Ipv4Addr, to: SocketAddr) -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("sockets are to be had");
         socket.bind(&SocketAddr::from((from, 0)).into()).expect("it is an address of the loopback");
@@ -302,6 +305,7 @@ impl Backend {
     /// Runs `script` for every connection. A panic in it fails the test only if the test notices what is missing; it is
     /// printed in any case.
     pub fn start(script: impl Fn(Served) + Send + Sync + 'static) -> Self {
+        allow_descriptors();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
         let address = listener.local_addr().expect("it is bound");
         let backend = Self { address, requests: Arc::default(), connections: Arc::default() };
