@@ -257,10 +257,11 @@ impl<T> Link<T> {
         // A server that has no room says so before it hears anything.
         let unheard = matches!(cause, Cause::Busy);
         let lost = self.correlation.lost();
-        let mut again = Vec::new();
+        let (mut again, mut unanswered) = (Vec::new(), false);
         for (id, entry) in lost {
             let written = if unheard { Written::Nothing } else { self.outgoing.written(id) };
             if let Entry::Job { job, .. } = entry {
+                unanswered = true;
                 again.extend(self.job_failed(job, written, &cause, now));
             }
         }
@@ -268,7 +269,8 @@ impl<T> Link<T> {
         for job in again.into_iter().rev() {
             self.queue.push_front(job);
         }
-        if !matches!(cause, Cause::Ended) || !self.queue.is_empty() {
+        // To end a connection on which nobody waits is no failure.
+        if unanswered || !self.queue.is_empty() || !matches!(cause, Cause::Ended) {
             self.breaker_failure(now);
         }
         self.retreat(cause, now);

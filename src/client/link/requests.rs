@@ -160,8 +160,10 @@ impl<T> Link<T> {
                 true => self.correlation.withdraw(id),
                 false => self.correlation.give_up(id),
             };
-            if let Some(Entry::Job { job, .. }) = entry {
+            if let Some(Entry::Job { mut job, .. }) = entry {
                 self.breaker_failure(now);
+                // It has heard of this try, whatever left of it.
+                job.admitted = None;
                 again.extend(self.job_failed(job, written, &Cause::TimedOut, now));
             }
         }
