@@ -32,3 +32,21 @@ fn it_ends_when_everything_is_answered() {
     world.lose();
     assert_eq!((world.link.deadline(), world.link.is_done()), (None, true));
 }
+
+#[test]
+fn whoever_sends_far_ahead_waits_and_does_not_blame_the_server() {
+    let mut world = World::up(Config { in_flight: usize::MAX, queue: usize::MAX, ..config() });
+    let mut sent = 0;
+    for _ in 0..=MAX_WINDOW {
+        world.ask("a", false);
+        sent += world.sent().lines().count();
+    }
+    assert_eq!((world.closes, world.take_done()), (0, vec![]));
+    // Slowly, but in order: each answer lets another request go.
+    for id in 1..=MAX_WINDOW + 1 {
+        assert!(sent >= id, "{sent}");
+        world.hear(&format!("#{id} x\n"));
+        sent += world.sent().lines().count();
+    }
+    assert_eq!((world.closes, world.take_done().len()), (0, MAX_WINDOW + 1));
+}

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    client::{HeartbeatConfig, Policy, Request, testing::base},
+    client::{HeartbeatConfig, MAX_WINDOW, Policy, Request, testing::base},
     resilience::{Backoff, BreakerConfig},
 };
 use std::time::Duration;
