@@ -266,3 +266,19 @@ fn a_deadline_before_the_heartbeats_is_no_sign_of_death() {
     drop(pool.checkout(PATIENCE).unwrap());
     assert_eq!((server.executed("HEARTBEAT"), pool.stats().opened), (1, 2));
 }
+
+#[test]
+fn a_callback_that_panics_leaves_nobody_waiting_for_ever() {
+    let server = LineServer::start(|_, _| Reply::Answer);
+    let client = Arc::new(Client::connect(server.address, Config::default()).unwrap());
+    client.submit(pay(1), |_| panic!("as the program of somebody else may"));
+    let (sender, results) = channel();
+    let asking = client.clone();
+    let ask = move || (2..4).for_each(|n| drop(sender.send(asking.ask(pay(n)))));
+    std::thread::Builder::new().spawn(ask).unwrap();
+    for _ in 2..4 {
+        let result = results.recv_timeout(PATIENCE).expect("it waits for ever");
+        let cause = result.as_ref().err().and_then(Error::cause);
+        assert!(matches!(cause, Some(Cause::Closed)), "{result:?}");
+    }
+}
