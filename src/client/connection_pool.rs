@@ -173,7 +173,7 @@ impl ConnectionPool {
         }
     }
 
-    /// Ends at once: what waits for an answer is told so, and nothing more is sent.
+    /// Ends at once: what waits for an answer or a connection is told so, and nothing more is sent.
     pub fn close(&self) {
         let mut shared = self.lock();
         shared.closed = true;
@@ -198,7 +198,7 @@ impl ConnectionPool {
         let changed = match (&result, &mut shared.breaker) {
             (_, None) => None,
             (Ok(_), Some(breaker)) => breaker.success(now()),
-            (Err((_, Cause::QueueFull | Cause::Closed)), Some(breaker)) => {
+            (Err((_, Cause::QueueFull | Cause::NoneFree | Cause::Closed)), Some(breaker)) => {
                 breaker.cancel_trial();
                 None
             }

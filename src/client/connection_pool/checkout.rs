@@ -21,7 +21,7 @@ impl ConnectionPool {
     ///
     /// # Errors
     ///
-    /// None could be opened, nobody answers on it, the line is full, or the time is over.
+    /// None could be opened, nobody answers on it, the line is full, the time is over, or the pool is closed.
     pub fn checkout(&self, within: Duration) -> Result<Pooled<'_>, Cause> {
         let ends = now() + within;
         loop {
@@ -89,6 +89,9 @@ impl ConnectionPool {
     /// A connection or the right to open one, now or when it is our turn.
     fn slot(&self, ends: Instant) -> Result<Slot, Cause> {
         let mut shared = self.lock();
+        if shared.closed {
+            return Err(Cause::Closed);
+        }
         if let Some(slot) = shared.take() {
             return Ok(slot);
         }
@@ -102,14 +105,15 @@ impl ConnectionPool {
                 return Ok(slot);
             }
             let left = ends.saturating_duration_since(now());
-            if left.is_zero() {
+            if shared.closed || left.is_zero() {
+                let cause = if shared.closed { Cause::Closed } else { Cause::NoneFree };
                 shared.pool.cancel(ticket);
                 // What it was granted at this moment goes to the next.
                 let mut closing = Vec::new();
                 shared.pool.woken(&mut closing);
                 closing.into_iter().for_each(|key| drop(shared.idle.try_remove(key)));
                 self.serve_line(shared);
-                return Err(Cause::TimedOut);
+                return Err(cause);
             }
             shared = self.granted.wait_timeout(shared, left).unwrap_or_else(PoisonError::into_inner).0;
         }
