@@ -26,7 +26,7 @@ use super::{
     outgoing::Outgoing, reconnect::Again,
 };
 use crate::{
-    resilience::{Breaker, BreakerState, RetryBudget},
+    resilience::{Breaker, BreakerState, RetryBudget, later},
     service::lines::{Line, Lines},
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
@@ -169,7 +169,7 @@ impl<T> Link<T> {
 
     /// Asks the driver for a connection.
     pub fn connect(&mut self, now: Instant) {
-        self.state = State::Connecting { until: now + self.config.connect_timeout };
+        self.state = State::Connecting { until: later(now, self.config.connect_timeout) };
         self.actions.push_back(Action::Connect);
     }
 
@@ -291,7 +291,7 @@ impl<T> Link<T> {
         let unit = self.dice.random();
         match self.reconnect.failed(unit) {
             Ok(again) => {
-                self.state = State::Waiting { until: now + again.after };
+                self.state = State::Waiting { until: later(now, again.after) };
                 self.actions.push_back(Action::Event(Event::Lost { cause: cause.clone(), again }));
             }
             Err(super::GaveUp { tries }) => {

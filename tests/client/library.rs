@@ -316,3 +316,30 @@ fn a_line_that_is_too_long_is_no_failure_of_the_server() {
     let refused = pool.ask(&pay(3));
     assert!(!matches!(refused, Err(Error::NotSent(Cause::BreakerOpen { .. }))), "{refused:?}");
 }
+
+#[test]
+fn a_pool_may_be_waited_for_for_ever() {
+    let server = LineServer::start(|_, _| Reply::Answer);
+    let never = Duration::MAX;
+    let heartbeat = HeartbeatConfig { interval: Duration::ZERO, timeout: never };
+    let config = Config {
+        heartbeat: Some(heartbeat),
+        policy: Policy { deadline: never, tries: 1 },
+        connect_timeout: never,
+        ..quick()
+    };
+    let pool = ConnectionPool::new(
+        server.address,
+        PoolConfig { max: 1, queue_timeout: never, ..PoolConfig::default() },
+        config,
+    );
+    pool.warm_up().unwrap();
+    std::thread::scope(|scope| {
+        let mut held = pool.checkout(never).unwrap();
+        let waiting = scope.spawn(|| pool.ask(&pay(2)).unwrap().text);
+        wait_until("somebody to stand in line", || pool.stats().waiting == 1);
+        assert_eq!(held.ask(&pay(1), never).unwrap(), "done PAY 1");
+        drop(held);
+        assert_eq!(waiting.join().unwrap(), "done PAY 2");
+    });
+}

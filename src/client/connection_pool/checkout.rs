@@ -10,6 +10,7 @@ use crate::{
     client::{Cause, server::cause_of},
     net,
     pool::{BackendSet, Checkin, Lease},
+    resilience::later,
 };
 use std::{
     sync::{MutexGuard, PoisonError},
@@ -23,7 +24,7 @@ impl ConnectionPool {
     ///
     /// None could be opened, nobody answers on it, the line is full, the time is over, or the pool is closed.
     pub fn checkout(&self, within: Duration) -> Result<Pooled<'_>, Cause> {
-        let ends = now() + within;
+        let ends = later(now(), within);
         loop {
             match self.slot(ends)? {
                 // A dead one has told: its end, or bytes that nobody asked for, wait to be read.
@@ -52,7 +53,7 @@ impl ConnectionPool {
         if !idled && !self.lock().doubted {
             return Ok(());
         }
-        let by = now() + heartbeat.timeout;
+        let by = later(now(), heartbeat.timeout);
         match conn.beat(by.min(ends)) {
             // Who has no time to wait for an answer knows nothing when there is none.
             Err(Cause::TimedOut) if by <= ends => {
@@ -99,7 +100,7 @@ impl ConnectionPool {
         shared.next_ticket = ticket.wrapping_add(1);
         let began = now();
         shared.pool.wait(ticket, all(), began).map_err(|_| Cause::QueueFull)?;
-        let ends = ends.min(began + self.queue_timeout);
+        let ends = ends.min(later(began, self.queue_timeout));
         loop {
             if let Some(slot) = shared.ready.remove(&ticket) {
                 return Ok(slot);

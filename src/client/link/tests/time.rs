@@ -75,3 +75,26 @@ fn an_attempt_to_connect_that_hangs_is_a_failed_one() {
     world.come_back();
     assert_eq!(world.sent(), "#1 PAY 1\n");
 }
+
+#[test]
+fn never_is_a_time_like_any_other() {
+    let never = Duration::MAX;
+    let heartbeat = HeartbeatConfig { interval: never, timeout: never };
+    let mut world = World::new(Config {
+        backoff: Backoff { base: never, factor: 1.0, cap: never, jitter: 0.0 },
+        connect_timeout: never,
+        policy: Policy { deadline: never, tries: 1 },
+        heartbeat: Some(heartbeat),
+        ..config()
+    });
+    world.ask("PAY 1", false);
+    world.pass(3600 * SECOND);
+    world.link.connected(world.now);
+    assert_eq!(world.sent(), "#1 PAY 1\n");
+    world.pass(3600 * SECOND);
+    world.hear("#1 paid\n");
+    assert_eq!(world.take_done(), [("PAY 1", "paid (1)".to_owned())]);
+    world.lose();
+    world.pass(3600 * SECOND);
+    assert_eq!((world.connects, world.closes), (1, 0));
+}
