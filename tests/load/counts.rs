@@ -219,3 +219,16 @@ fn interrupted_it_tells_what_it_has() {
     assert_eq!(report["load"]["interrupted"], true);
     assert_eq!((&report["requests"]["answered"], &report["requests"]["abandoned"]), (&2.into(), &2.into()));
 }
+
+#[test]
+fn what_was_not_due_yet_when_it_was_interrupted_was_not_missed() {
+    let backend = Backend::saying("x");
+    let url = format!("http://{}/", backend.name());
+    let child = background(&[&url, "--rate", "50", "--duration", "300s", "--clients", "5", "--json", "-"]);
+    backend.wait_for_request(3);
+    child.signal("INT");
+    let report = child.report();
+    assert_eq!(report["load"]["interrupted"], true);
+    // A loaded machine may leave a few undone, but not the five minutes that were still to come.
+    assert!(number(&report, "/requests/never_sent") < 1000.0, "{report:#}");
+}
