@@ -54,9 +54,9 @@ impl Display for Title<'_> {
         if load.pipeline > 1 {
             write!(f, ", pipelines of {}", load.pipeline)?;
         }
-        write!(f, ", {:.1} s", load.duration_seconds)?;
+        write!(f, ", {}", Seconds(load.duration_seconds))?;
         if load.warm_up_seconds > 0.0 {
-            write!(f, " after {:.1} s of warm-up", load.warm_up_seconds)?;
+            write!(f, " after {} of warm-up", Seconds(load.warm_up_seconds))?;
         }
         write!(f, ", {}", Counted(load.threads, "thread"))
     }
@@ -128,6 +128,18 @@ impl Display for Counted {
     }
 }
 
+/// How long something took: a short time with its own unit.
+pub(super) struct Seconds(pub(super) f64);
+
+impl Display for Seconds {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            seconds if seconds > 0.0 && seconds < 0.1 => Micros(seconds * 1e6).fmt(f),
+            seconds => write!(f, "{seconds:.1} s"),
+        }
+    }
+}
+
 /// A time with three digits that matter.
 pub(super) struct Micros(pub(super) f64);
 
@@ -194,6 +206,9 @@ mod tests {
             (999_600.0, "1.00 s"),
         ] {
             assert_eq!(Micros(micros).to_string(), text);
+        }
+        for (seconds, text) in [(0.0, "0.0 s"), (0.01, "10.0 ms"), (0.3, "0.3 s"), (10.0, "10.0 s")] {
+            assert_eq!(Seconds(seconds).to_string(), text);
         }
         for (bytes, text) in
             [(0.0, "0 B"), (1023.0, "1023 B"), (1024.0, "1.00 KiB"), (1.5e6, "1.43 MiB"), (5e12, "4657 GiB")]
