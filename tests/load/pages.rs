@@ -64,6 +64,15 @@ fn a_page_needs_nothing_but_itself() {
 }
 
 #[test]
+fn a_page_on_stdout_is_all_that_is_there() {
+    let backend = Backend::saying("hello");
+    let url = format!("http://{}/", backend.name());
+    let run = run(&[&url, "--duration", "100ms", "--clients", "1", "--html", "-"]).success();
+    let page = String::from_utf8_lossy(&run.get_output().stdout).into_owned();
+    assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>\n"), "{page}");
+}
+
+#[test]
 fn the_checks_find_what_they_look_for() {
     for broken in ["<p>", "<p></q>", "<b><i></b></i>", "<p>a & b</p>", "<p class=\"x></p>"] {
         let broken = broken.to_owned();
