@@ -33,7 +33,10 @@ impl Display for Report {
         write!(f, "clients    {served} of {clients} served, ")?;
         writeln!(f, "{} connections", grouped(connections.made))?;
         cost(f, self)?;
-        warnings(f, self)
+        for note in notes(self) {
+            writeln!(f, "note: {}", note.replace('\n', "\n      "))?;
+        }
+        Ok(())
     }
 }
 
@@ -88,30 +91,30 @@ fn cost(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     writeln!(f, "server     {processes}, {threads}, {memory}")
 }
 
-/// What makes the numbers above mean something else than they seem to.
-fn warnings(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
+/// What makes the numbers mean something else than they seem to. A line may break where its text does.
+pub(super) fn notes(report: &Report) -> Vec<String> {
     let Report { load, requests, connections, .. } = report;
+    let mut notes = Vec::new();
     if load.interrupted {
-        writeln!(f, "note: interrupted before its time")?;
+        notes.push("interrupted before its time".to_owned());
     }
     if requests.never_sent > 0 {
         let count = grouped(requests.never_sent);
-        writeln!(
-            f,
-            "note: {count} requests were due and never sent, because all clients waited for answers. They are"
-        )?;
-        writeln!(f, "      in no latency above: the server cannot keep this rate, or --clients is too small for it")?;
+        notes.push(format!(
+            "{count} requests were due and never sent, because all clients waited for answers. They are\n\
+             in no latency above: the server cannot keep this rate, or --clients is too small for it"
+        ));
     }
     if connections.unasked > 0 {
-        writeln!(f, "note: on {} connections bytes came that nobody had asked for", connections.unasked)?;
+        notes.push(format!("on {} connections bytes came that nobody had asked for", grouped(connections.unasked)));
     }
     // At a low rate there are not requests for everybody.
     let asked = if load.rate.is_some() { requests.started.min(load.clients as u64) } else { load.clients as u64 };
     let silent = asked.saturating_sub(connections.clients_served);
     if silent > 0 && requests.started > 0 {
-        writeln!(f, "note: {} of {} clients were never served", grouped(silent), grouped(asked))?;
+        notes.push(format!("{} of {} clients were never served", grouped(silent), grouped(asked)));
     }
-    Ok(())
+    notes
 }
 
 /// `3 clients`, `1 process`.
