@@ -1,6 +1,6 @@
 //! A load generator: many clients at once, in a closed loop or at a fixed rate, with every failure counted.
 //!
-//! Start with `src/load/clients.rs`, the clients of one thread, and `src/load/schedule.rs`, which is what makes a fixed
+//! Start with `src/load/clients/`, the clients of one thread, and `src/load/schedule.rs`, which is what makes a fixed
 //! rate honest.
 
 use clap::{Parser, Subcommand};

@@ -20,7 +20,7 @@ pub struct ClientArgs {
     #[arg(long)]
     pub wait: bool,
 
-    /// Commands that may be sent before the first is answered; 1: one after the other
+    /// Commands that may be sent before the first is answered, at most 32768; 1: one after the other
     #[arg(long, value_name = "N", default_value = "64", help_heading = "Connections")]
     pub in_flight: NonZeroUsize,
     /// Instead of one connection for all commands: up to N of them, each with one command at a time

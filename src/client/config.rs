@@ -1,11 +1,15 @@
 //! How a client behaves, as values.
 
-use super::{HeartbeatConfig, Policy, reconnect};
+use super::{HeartbeatConfig, MAX_WINDOW, Policy, reconnect};
 use crate::resilience::{Backoff, BreakerConfig};
 use std::time::Duration;
 
 /// Retries a second that are always allowed, so that a client with little traffic is not left without.
 pub(super) const FREE_RETRIES: u32 = 10;
+
+/// How many requests may be sent before the first is answered, whatever was asked for: so a window that is full means that the
+/// peer has answered as many later ones, and not that we were quicker than it.
+pub(super) const MAX_IN_FLIGHT: usize = MAX_WINDOW / 2;
 
 /// What a [`Client`](super::Client) does when things go wrong.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,7 +26,8 @@ pub struct Config {
     pub heartbeat: Option<HeartbeatConfig>,
     /// Whether a server that fails is left alone for a while.
     pub breaker: Option<BreakerConfig>,
-    /// How many requests may be sent before the first is answered. 1: no pipelining.
+    /// How many requests may be sent before the first is answered. 1: no pipelining. More than half of [`MAX_WINDOW`] count as
+    /// that.
     pub in_flight: usize,
     /// How many requests may wait on this side until they can be sent.
     pub queue: usize,

@@ -42,7 +42,7 @@ use crate::{
     backend::{Backend, BackendId},
     net::{self, clock},
     pool::{Pool, PoolConfig, Slots, Stats},
-    resilience::{Admit, Breaker, BreakerState, RetryBudget},
+    resilience::{Admit, Breaker, BreakerState, RetryBudget, later},
 };
 use shared::{Shared, Slot};
 use slab::Slab;
@@ -145,7 +145,7 @@ impl ConnectionPool {
             match reconnect.failed(rand::random()) {
                 Ok(again) => {
                     (self.watcher)(Event::Lost { cause: cause.clone(), again });
-                    self.pause(attempts.ends().min(now() + again.after));
+                    self.pause(attempts.ends().min(later(now(), again.after)));
                 }
                 Err(gave_up) => {
                     return Err(attempts.error(Cause::GaveUp { tries: gave_up.tries, last: Box::new(cause) }));
@@ -163,7 +163,7 @@ impl ConnectionPool {
     pub fn warm_up(&self) -> Result<(), net::Error> {
         let slot = self.lock().take();
         match slot {
-            Some(Slot::Open(lease)) => self.open(lease, now() + self.config.connect_timeout).map(drop),
+            Some(Slot::Open(lease)) => self.open(lease, later(now(), self.config.connect_timeout)).map(drop),
             Some(Slot::Reuse { conn, lease, .. }) => {
                 drop(Pooled::new(self, conn, lease));
                 Ok(())
@@ -173,7 +173,7 @@ impl ConnectionPool {
         }
     }
 
-    /// Ends at once: what waits for an answer is told so, and nothing more is sent.
+    /// Ends at once: what waits for an answer or a connection is told so, and nothing more is sent.
     pub fn close(&self) {
         let mut shared = self.lock();
         shared.closed = true;
@@ -198,7 +198,7 @@ impl ConnectionPool {
         let changed = match (&result, &mut shared.breaker) {
             (_, None) => None,
             (Ok(_), Some(breaker)) => breaker.success(now()),
-            (Err((_, Cause::QueueFull | Cause::Closed)), Some(breaker)) => {
+            (Err((_, Cause::QueueFull | Cause::NoneFree | Cause::Closed)), Some(breaker)) => {
                 breaker.cancel_trial();
                 None
             }

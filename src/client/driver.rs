@@ -275,6 +275,18 @@ impl Driver {
     }
 }
 
+/// However its thread ends, be it by a panic in somebody's callback: nobody waits for an answer from it any more.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let mut mail = lock(&self.mail);
+        mail.gone = true;
+        let unread = mem::take(&mut mail.submitted);
+        // What a callback holds may want the mailbox when it is dropped.
+        drop(mail);
+        drop(unread);
+    }
+}
+
 pub(super) fn lock(mail: &Mutex<Mail>) -> MutexGuard<'_, Mail> {
     // Nothing in here can panic halfway through a change.
     mail.lock().unwrap_or_else(PoisonError::into_inner)

@@ -56,6 +56,8 @@ pub enum Cause {
     },
     /// Too many requests wait on this side.
     QueueFull,
+    /// All connections of the pool were in use until the time for waiting was over.
+    NoneFree,
     /// No connection after so many tries.
     GaveUp {
         /// How many.
@@ -125,7 +127,7 @@ impl Cause {
     #[must_use]
     pub fn blame(&self) -> Blame {
         match self {
-            Self::BreakerOpen { .. } | Self::QueueFull | Self::Closed => Blame::Policy,
+            Self::BreakerOpen { .. } | Self::QueueFull | Self::NoneFree | Self::Closed => Blame::Policy,
             Self::Connect(_)
             | Self::Unresolved
             | Self::Ended
@@ -170,6 +172,7 @@ impl fmt::Display for Cause {
                 write!(f, "the breaker is open for another {:?}", Duration::from_millis(millis(*retry_in)))
             }
             Self::QueueFull => f.write_str("too many requests wait already"),
+            Self::NoneFree => f.write_str("no connection was free in time"),
             Self::GaveUp { tries, last } => write!(f, "gave up after {tries} tries ({last})"),
             Self::Closed => f.write_str("the client is closed"),
         }

@@ -105,7 +105,8 @@ impl Client {
         receiver.recv().unwrap_or(Err(crashed))
     }
 
-    /// Asks, and goes on. `done` is called exactly once, on the thread that does the I/O: it must not wait.
+    /// Asks, and goes on. `done` is called exactly once, on the thread that does the I/O: it must not wait. A panic in it is
+    /// the end of this client: whoever waits in [`Self::ask`] is told, and other callbacks are dropped.
     pub fn submit(&self, request: Request, done: impl FnOnce(Result<Answer, Error>) + Send + 'static) {
         let done: Callback = Box::new(done);
         let mut mail = lock(&self.mail);

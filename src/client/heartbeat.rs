@@ -35,6 +35,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use crate::resilience::later;
 use std::time::{Duration, Instant};
 
 /// How soon a silent peer is asked and how long it may take to answer.
@@ -92,8 +93,8 @@ impl Heartbeat {
     #[must_use]
     pub fn next(&self) -> Instant {
         match self.asked {
-            None => self.heard + self.config.interval,
-            Some(asked) => asked + self.config.timeout,
+            None => later(self.heard, self.config.interval),
+            Some(asked) => later(asked, self.config.timeout),
         }
     }
 

@@ -26,7 +26,7 @@ use super::{
     outgoing::Outgoing, reconnect::Again,
 };
 use crate::{
-    resilience::{Breaker, BreakerState, RetryBudget},
+    resilience::{Breaker, BreakerState, RetryBudget, later},
     service::lines::{Line, Lines},
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
@@ -169,7 +169,7 @@ impl<T> Link<T> {
 
     /// Asks the driver for a connection.
     pub fn connect(&mut self, now: Instant) {
-        self.state = State::Connecting { until: now + self.config.connect_timeout };
+        self.state = State::Connecting { until: later(now, self.config.connect_timeout) };
         self.actions.push_back(Action::Connect);
     }
 
@@ -257,10 +257,11 @@ impl<T> Link<T> {
         // A server that has no room says so before it hears anything.
         let unheard = matches!(cause, Cause::Busy);
         let lost = self.correlation.lost();
-        let mut again = Vec::new();
+        let (mut again, mut unanswered) = (Vec::new(), false);
         for (id, entry) in lost {
             let written = if unheard { Written::Nothing } else { self.outgoing.written(id) };
             if let Entry::Job { job, .. } = entry {
+                unanswered = true;
                 again.extend(self.job_failed(job, written, &cause, now));
             }
         }
@@ -268,7 +269,8 @@ impl<T> Link<T> {
         for job in again.into_iter().rev() {
             self.queue.push_front(job);
         }
-        if !matches!(cause, Cause::Ended) || !self.queue.is_empty() {
+        // To end a connection on which nobody waits is no failure.
+        if unanswered || !self.queue.is_empty() || !matches!(cause, Cause::Ended) {
             self.breaker_failure(now);
         }
         self.retreat(cause, now);
@@ -289,7 +291,7 @@ impl<T> Link<T> {
         let unit = self.dice.random();
         match self.reconnect.failed(unit) {
             Ok(again) => {
-                self.state = State::Waiting { until: now + again.after };
+                self.state = State::Waiting { until: later(now, again.after) };
                 self.actions.push_back(Action::Event(Event::Lost { cause: cause.clone(), again }));
             }
             Err(super::GaveUp { tries }) => {

@@ -108,7 +108,8 @@ impl Server {
         begun.map_err(|source| net::Error::Resolve { host: self.name.to_string(), source })?;
         let late = |_| Err(unknown(&self.name, io::ErrorKind::TimedOut));
         let mut candidates = Candidates::new(found.recv_timeout(timeout).unwrap_or_else(late)?, budget);
-        let mut failed = unknown(&self.name, io::ErrorKind::NotFound);
+        // There is at least one: if none is tried, the time is over.
+        let mut failed = unknown(&self.name, io::ErrorKind::TimedOut);
         while let Some((address, share)) = candidates.next(now()) {
             match connect::connect(address, share) {
                 Ok(stream) => return Ok((address, stream)),
@@ -221,6 +222,13 @@ mod tests {
         drop(there);
         let error = server.connect(PATIENCE).unwrap_err();
         assert!(matches!(error, net::Error::Connect { to, .. } if to == refusing), "{error}");
+    }
+
+    #[test]
+    fn who_has_no_time_left_is_not_told_that_the_name_is_wrong() {
+        let (_there, address) = listener();
+        let error = Server::from(address).connect(Duration::ZERO).unwrap_err();
+        assert!(matches!(cause_of(&error), Cause::Connect(io::ErrorKind::TimedOut)), "{error}");
     }
 
     #[test]

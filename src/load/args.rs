@@ -7,9 +7,10 @@ use crate::{
     units::{at_least_one, duration, nonzero_duration},
 };
 use std::{
-    fs,
+    fs::{self, OpenOptions},
+    io,
     num::{NonZeroU64, NonZeroUsize},
-    path::PathBuf,
+    path::{Path, PathBuf},
     thread,
     time::Duration,
 };
@@ -74,9 +75,51 @@ pub struct OutputArgs {
     /// Write the result as JSON; with "-" to stdout, instead of text.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
-    /// Write the result as a page with plots that needs nothing else.
+    /// Write the result as a page with plots that needs nothing else; with "-" to stdout, instead of text.
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
+}
+
+impl OutputArgs {
+    /// Whether stdout is taken, so that there is no place for text.
+    pub(super) fn takes_stdout(&self) -> bool {
+        [&self.json, &self.html].into_iter().flatten().any(|file| file == STDOUT)
+    }
+
+    /// Looks whether everything can be written, as long as nothing was measured.
+    ///
+    /// # Errors
+    ///
+    /// It cannot. What is there already is left as it is.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        if [&self.json, &self.html].into_iter().all(|file| file.as_deref() == Some(Path::new(STDOUT))) {
+            return Err(Failure::Usage("--json - and --html -: stdout can have only one of them".to_owned()));
+        }
+        for file in [&self.json, &self.html].into_iter().flatten().filter(|file| *file != STDOUT) {
+            writable(file).map_err(|error| unwritten(file, &error))?;
+        }
+        Ok(())
+    }
+}
+
+/// Means stdout where a file is named.
+pub(super) const STDOUT: &str = "-";
+
+/// Whether a file could be written, and if there was none, still is none.
+fn writable(file: &Path) -> io::Result<()> {
+    let mut open = OpenOptions::new();
+    open.append(true);
+    match fs::metadata(file) {
+        // Somebody may wait at the other end of a pipe, and would take this for all that comes.
+        Ok(there) if !there.is_file() && !there.is_dir() => Ok(()),
+        Ok(_) => open.open(file).map(drop),
+        Err(_) => open.create_new(true).open(file).and_then(|_| fs::remove_file(file)),
+    }
+}
+
+/// What is said of a file that cannot be written.
+pub(super) fn unwritten(file: &Path, error: &io::Error) -> Failure {
+    Failure::Run(format!("cannot write {}: {error}", file.display()))
 }
 
 impl LoadArgs {

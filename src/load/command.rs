@@ -2,7 +2,7 @@
 
 use super::{
     LoadArgs, Report,
-    args::OutputArgs,
+    args::{OutputArgs, STDOUT, unwritten},
     html,
     run::{self, Progress},
     text::grouped,
@@ -28,6 +28,7 @@ use std::{
 ///
 /// As [`LoadArgs::plan`] and [`run()`]; a result that cannot be written.
 pub fn run(args: &LoadArgs) -> Result<(), Failure> {
+    args.output.check()?;
     let limit = descriptors::raise_limit()?;
     let plan = args.plan()?;
     afford(plan.clients, plan.threads, limit)?;
@@ -91,7 +92,7 @@ fn write(report: &Report, output: &OutputArgs) -> Result<(), Failure> {
     if let Some(file) = &output.html {
         save(file, &html::of(report))?;
     }
-    if output.json.as_deref() != Some(Path::new("-")) {
+    if !output.takes_stdout() {
         say(&report.to_string())?;
     }
     Ok(())
@@ -99,10 +100,10 @@ fn write(report: &Report, output: &OutputArgs) -> Result<(), Failure> {
 
 /// Writes a file, or to stdout for `-`.
 pub(super) fn save(file: &Path, text: &str) -> Result<(), Failure> {
-    if file == Path::new("-") {
+    if file == Path::new(STDOUT) {
         return say(text);
     }
-    fs::write(file, text).map_err(|error| Failure::Run(format!("cannot write {}: {error}", file.display())))
+    fs::write(file, text).map_err(|error| unwritten(file, &error))
 }
 
 /// To stdout. Who closed it does not want to know.

@@ -3,7 +3,7 @@
 use super::{
     page::{Axis, Line, Plot, escaped, page, table},
     report::{Latency, Report},
-    text::{Bytes, Micros, Title, grouped},
+    text::{Bytes, Micros, Title, grouped, notes},
 };
 use std::fmt::Write as _;
 
@@ -12,6 +12,9 @@ use std::fmt::Write as _;
 pub fn of(report: &Report) -> String {
     let mut body = format!("<h1>{}</h1>\n", escaped(&report.load.target));
     let _ = writeln!(body, "<p class=\"faint\">{}</p>", escaped(&Title(report).to_string()));
+    for note in notes(report) {
+        let _ = writeln!(body, "<p><b>Note: {}.</b></p>", escaped(&note.replace('\n', " ")));
+    }
     body += &summary(report);
     body += "<h2>Over time</h2>\n";
     body += &over_time(report).figure();
@@ -35,6 +38,7 @@ fn summary(report: &Report) -> String {
         ["requests started".to_owned(), grouped(requests.started)],
         ["answered".to_owned(), grouped(requests.answered)],
         ["failed".to_owned(), grouped(requests.failed)],
+        ["given up at the end".to_owned(), grouped(requests.abandoned)],
         ["due and never sent".to_owned(), grouped(requests.never_sent)],
         [
             "clients served".to_owned(),
@@ -43,7 +47,8 @@ fn summary(report: &Report) -> String {
         ["CPU time a request, load generator".to_owned(), micros(cpu.own_us_per_request)],
         ["CPU time a request, server".to_owned(), micros(cpu.server_us_per_request)],
     ];
-    rows.retain(|[name, value]| name != "due and never sent" || value != "0");
+    let rare = ["given up at the end", "due and never sent"];
+    rows.retain(|[name, value]| !rare.contains(&name.as_str()) || value != "0");
     if let Some(server) = report.server {
         let memory = Bytes(server.proportional_bytes.unwrap_or(server.resident_bytes) as f64);
         let value = format!("{memory}, processes: {}, threads: {}", server.processes, server.threads);

@@ -160,7 +160,7 @@ impl Record {
             (&mut self.unasked, other.unasked),
             (&mut self.served, other.served),
         ] {
-            *mine += theirs;
+            *mine = mine.saturating_add(theirs);
         }
         if self.slots.len() < other.slots.len() {
             self.slots.resize(other.slots.len(), Slot::default());
@@ -176,10 +176,13 @@ impl Record {
 /// Points of a plot over time, at most: more than a screen has columns to show them.
 pub(super) const MAX_SLOTS: usize = 1000;
 
-/// How long a slot is for a run of some length: a tenth of a second, or longer so that there are at most 200.
+/// How long a slot is for a run of some length: a part of it, as near above a tenth of a second as can be, and longer if there
+/// were more than 200.
 #[must_use]
 pub fn slot_of(duration: Duration) -> Duration {
-    (duration / 200).max(Duration::from_millis(100))
+    let parts = (duration.as_millis() / 100).clamp(1, 200);
+    // Rounded up: else the last nanoseconds would be a part of their own.
+    Duration::from_nanos(u64::try_from(duration.as_nanos().div_ceil(parts)).unwrap_or(u64::MAX))
 }
 
 fn nanos(duration: Duration) -> u64 {
@@ -243,6 +246,27 @@ mod tests {
         record.answer(&line, line.measure, line.measure, line.measure);
         record.answer(&line, line.measure, line.measure, line.measure + year);
         assert_eq!(record.latency.len(), 2);
-        assert_eq!((slot_of(SECOND).as_millis(), slot_of(100 * SECOND).as_millis()), (100, 500));
+    }
+
+    #[test]
+    fn the_parts_of_a_run_are_equal() {
+        for (run, slot) in [(1, 1), (10, 10), (100, 100), (150, 150), (250, 125), (1000, 100), (100_000, 500)] {
+            assert_eq!(slot_of(Duration::from_millis(run)), Duration::from_millis(slot), "{run} ms");
+        }
+        for nanos in [1, 999_999_999, 10_000_000_001, 86_400_000_000_007] {
+            let run = Duration::from_nanos(nanos);
+            let slot = slot_of(run);
+            let parts = nanos.div_ceil(slot.as_nanos() as u64);
+            let more = slot * u32::try_from(parts).unwrap() - run;
+            assert!(parts <= 200 && more < Duration::from_micros(1), "{nanos}: {parts} parts of {slot:?}");
+        }
+    }
+
+    #[test]
+    fn counts_that_are_too_large_to_add_up_stay_large() {
+        let mut one = Record::new(SECOND);
+        one.never_sent = u64::MAX - 1;
+        one.merge(&one.clone());
+        assert_eq!(one.never_sent, u64::MAX);
     }
 }

@@ -29,6 +29,8 @@ use std::{
 
 /// How often the caller hears how far it is.
 const TICK: Duration = Duration::from_millis(100);
+/// How often it is looked at whether the last answers have come.
+const LOOK: Duration = Duration::from_millis(5);
 /// How long clients may take to connect before the start. Those that have not by then are a part of what is measured.
 const AHEAD: Duration = Duration::from_secs(3);
 
@@ -148,7 +150,9 @@ pub fn run(
     measured.server_cpu = since(server, plan.server.and_then(usage::cpu_of));
     measured.server = plan.server.and_then(usage::of);
     control.abandon.store(measured.interrupted, Relaxed);
-    Ok((crew.finish(plan)?, measured))
+    let (record, interrupted) = crew.finish(plan, interrupt)?;
+    measured.interrupted |= interrupted;
+    Ok((record, measured))
 }
 
 fn timeline(plan: &Plan) -> Timeline {
@@ -230,11 +234,16 @@ impl Crew {
         self.workers.iter().for_each(|(remote, _)| remote.wake());
     }
 
-    /// Lets answers come in as long as they may take, then adds everything up.
-    fn finish(mut self, plan: &Plan) -> Result<Record, Failure> {
+    /// Lets answers come in as long as they may take, then adds everything up. Also tells whether the user did not want to wait
+    /// for them.
+    fn finish(mut self, plan: &Plan, interrupt: &Receiver<()>) -> Result<(Record, bool), Failure> {
         // A second more than the requests' own deadlines, which therefore decide.
         let within = plan.timeout + Duration::from_secs(1);
         self.workers.iter().for_each(|(remote, _)| remote.drain(within));
+        let interrupted = self.wait(interrupt);
+        if interrupted {
+            self.workers.iter().for_each(|(remote, _)| remote.stop());
+        }
         let mut sum = Record::new(slot_of(plan.duration));
         for (_, handle) in &mut self.workers {
             let joined = handle.take().map(JoinHandle::join);
@@ -244,7 +253,21 @@ impl Crew {
             };
             sum.merge(&record);
         }
-        Ok(sum)
+        Ok((sum, interrupted))
+    }
+
+    /// Waits until all have ended. `true`: interrupted.
+    fn wait(&self, interrupt: &Receiver<()>) -> bool {
+        let runs = |handle: &Option<JoinHandle<_>>| handle.as_ref().is_some_and(|handle| !handle.is_finished());
+        while self.workers.iter().any(|(_, handle)| runs(handle)) {
+            match interrupt.recv_timeout(LOOK) {
+                Ok(()) => return true,
+                Err(RecvTimeoutError::Timeout) => {}
+                // Nobody can interrupt.
+                Err(RecvTimeoutError::Disconnected) => return false,
+            }
+        }
+        false
     }
 }
 
@@ -257,5 +280,48 @@ impl Drop for Crew {
                 let _ = handle.join();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{http::Method, load::HttpScript};
+    use std::net::TcpListener;
+
+    /// An interrupt that comes when the time is over and an answer is still waited for.
+    #[test]
+    fn the_last_answers_are_not_waited_for_if_the_user_does_not_want_to() {
+        // The kernel takes the connections; nobody answers on them.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let target: Target = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let script = HttpScript::new(&target, Method::Get, &[], &[], true).unwrap();
+        let plan = Plan {
+            to: listener.local_addr().unwrap(),
+            target,
+            script: Script::Http(script),
+            clients: 3,
+            threads: 2,
+            pipeline: 1,
+            keep_alive: true,
+            duration: Duration::from_millis(10),
+            warm_up: Duration::ZERO,
+            timeout: Duration::from_secs(3600),
+            rate: None,
+            server: None,
+        };
+        let (sender, ended) = channel();
+        let running = move || {
+            let (interrupt, interrupted) = channel();
+            let watch = |progress: Progress| {
+                if progress.elapsed >= progress.total {
+                    interrupt.send(()).unwrap();
+                }
+            };
+            sender.send(run(&plan, &interrupted, watch)).unwrap();
+        };
+        thread::Builder::new().spawn(running).unwrap();
+        let (record, measured) = ended.recv_timeout(Duration::from_secs(20)).expect("it waits all the same").unwrap();
+        assert_eq!((record.started, record.abandoned, measured.interrupted), (3, 3, true));
     }
 }

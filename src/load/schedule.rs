@@ -46,6 +46,11 @@ impl Schedule {
         Some(due)
     }
 
+    /// There is nothing more to do at `now` or later.
+    pub fn cut(&mut self, now: Instant) {
+        self.end = self.end.min(now);
+    }
+
     /// How many are due at or after `from` and before the end, and nobody took them.
     #[must_use]
     pub fn left(&self, from: Instant) -> u64 {

@@ -33,7 +33,10 @@ impl Display for Report {
         write!(f, "clients    {served} of {clients} served, ")?;
         writeln!(f, "{} connections", grouped(connections.made))?;
         cost(f, self)?;
-        warnings(f, self)
+        for note in notes(self) {
+            writeln!(f, "note: {}", note.replace('\n', "\n      "))?;
+        }
+        Ok(())
     }
 }
 
@@ -54,9 +57,9 @@ impl Display for Title<'_> {
         if load.pipeline > 1 {
             write!(f, ", pipelines of {}", load.pipeline)?;
         }
-        write!(f, ", {:.1} s", load.duration_seconds)?;
+        write!(f, ", {}", Seconds(load.duration_seconds))?;
         if load.warm_up_seconds > 0.0 {
-            write!(f, " after {:.1} s of warm-up", load.warm_up_seconds)?;
+            write!(f, " after {} of warm-up", Seconds(load.warm_up_seconds))?;
         }
         write!(f, ", {}", Counted(load.threads, "thread"))
     }
@@ -88,30 +91,30 @@ fn cost(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     writeln!(f, "server     {processes}, {threads}, {memory}")
 }
 
-/// What makes the numbers above mean something else than they seem to.
-fn warnings(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
+/// What makes the numbers mean something else than they seem to. A line may break where its text does.
+pub(super) fn notes(report: &Report) -> Vec<String> {
     let Report { load, requests, connections, .. } = report;
+    let mut notes = Vec::new();
     if load.interrupted {
-        writeln!(f, "note: interrupted before its time")?;
+        notes.push("interrupted before its time".to_owned());
     }
     if requests.never_sent > 0 {
         let count = grouped(requests.never_sent);
-        writeln!(
-            f,
-            "note: {count} requests were due and never sent, because all clients waited for answers. They are"
-        )?;
-        writeln!(f, "      in no latency above: the server cannot keep this rate, or --clients is too small for it")?;
+        notes.push(format!(
+            "{count} requests were due and never sent, because all clients waited for answers. They are\n\
+             in no latency above: the server cannot keep this rate, or --clients is too small for it"
+        ));
     }
     if connections.unasked > 0 {
-        writeln!(f, "note: on {} connections bytes came that nobody had asked for", connections.unasked)?;
+        notes.push(format!("on {} connections bytes came that nobody had asked for", grouped(connections.unasked)));
     }
     // At a low rate there are not requests for everybody.
     let asked = if load.rate.is_some() { requests.started.min(load.clients as u64) } else { load.clients as u64 };
     let silent = asked.saturating_sub(connections.clients_served);
     if silent > 0 && requests.started > 0 {
-        writeln!(f, "note: {} of {} clients were never served", grouped(silent), grouped(asked))?;
+        notes.push(format!("{} of {} clients were never served", grouped(silent), grouped(asked)));
     }
-    Ok(())
+    notes
 }
 
 /// `3 clients`, `1 process`.
@@ -125,6 +128,18 @@ impl Display for Counted {
             _ => "s",
         };
         write!(f, "{} {}{plural}", grouped(self.0 as u64), self.1)
+    }
+}
+
+/// How long something took: a short time with its own unit.
+pub(super) struct Seconds(pub(super) f64);
+
+impl Display for Seconds {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            seconds if seconds > 0.0 && seconds < 0.1 => Micros(seconds * 1e6).fmt(f),
+            seconds => write!(f, "{seconds:.1} s"),
+        }
     }
 }
 
@@ -194,6 +209,9 @@ mod tests {
             (999_600.0, "1.00 s"),
         ] {
             assert_eq!(Micros(micros).to_string(), text);
+        }
+        for (seconds, text) in [(0.0, "0.0 s"), (0.01, "10.0 ms"), (0.3, "0.3 s"), (10.0, "10.0 s")] {
+            assert_eq!(Seconds(seconds).to_string(), text);
         }
         for (bytes, text) in
             [(0.0, "0 B"), (1023.0, "1023 B"), (1024.0, "1.00 KiB"), (1.5e6, "1.43 MiB"), (5e12, "4657 GiB")]

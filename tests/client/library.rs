@@ -8,7 +8,7 @@ use crate::support::{
 use socket_patterns::{
     client::{Cause, Client, Config, ConnectionPool, Error, Event, HeartbeatConfig, Policy, Request, Server},
     pool::PoolConfig,
-    resilience::Backoff,
+    resilience::{Backoff, BreakerConfig},
 };
 use std::{
     net::SocketAddr,
@@ -67,12 +67,12 @@ fn a_full_pool_has_a_line_and_the_line_has_limits() {
     let config = PoolConfig { max: 1, queue: 1, queue_timeout: Duration::from_millis(50), ..PoolConfig::default() };
     let pool = pool_of(&server, config);
     let held = pool.checkout(Duration::from_secs(20)).unwrap();
-    assert!(matches!(pool.checkout(Duration::from_secs(20)), Err(Cause::TimedOut)));
+    assert!(matches!(pool.checkout(Duration::from_secs(20)), Err(Cause::NoneFree)));
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| pool.checkout(Duration::from_secs(20)).map(|conn| conn.asked()));
         drop(held);
         // It idled for no time: either the one that waits got it, or it came too late to wait.
-        assert!(matches!(waiting.join().unwrap(), Ok(0) | Err(Cause::TimedOut)));
+        assert!(matches!(waiting.join().unwrap(), Ok(0) | Err(Cause::NoneFree)));
     });
     assert!(pool.checkout(Duration::from_secs(20)).is_ok(), "what was granted and not taken is not lost");
     let none = pool_of(&server, PoolConfig { queue: 0, ..config });
@@ -265,4 +265,81 @@ fn a_deadline_before_the_heartbeats_is_no_sign_of_death() {
     wait_until("a heartbeat", || server.executed("HEARTBEAT") == 1);
     drop(pool.checkout(PATIENCE).unwrap());
     assert_eq!((server.executed("HEARTBEAT"), pool.stats().opened), (1, 2));
+}
+
+#[test]
+fn a_callback_that_panics_leaves_nobody_waiting_for_ever() {
+    let server = LineServer::start(|_, _| Reply::Answer);
+    let client = Arc::new(Client::connect(server.address, Config::default()).unwrap());
+    client.submit(pay(1), |_| panic!("as the program of somebody else may"));
+    let (sender, results) = channel();
+    let asking = client.clone();
+    let ask = move || (2..4).for_each(|n| drop(sender.send(asking.ask(pay(n)))));
+    std::thread::Builder::new().spawn(ask).unwrap();
+    for _ in 2..4 {
+        let result = results.recv_timeout(PATIENCE).expect("it waits for ever");
+        let cause = result.as_ref().err().and_then(Error::cause);
+        assert!(matches!(cause, Some(Cause::Closed)), "{result:?}");
+    }
+}
+
+#[test]
+fn closing_a_pool_ends_the_wait_for_a_connection() {
+    let server = LineServer::start(|_, _| Reply::Answer);
+    let pool = pool_of(&server, PoolConfig { max: 1, ..PoolConfig::default() });
+    let held = pool.checkout(PATIENCE).unwrap();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| pool.checkout(PATIENCE).map(|_| ()));
+        wait_until("somebody to stand in line", || pool.stats().waiting == 1);
+        pool.close();
+        assert!(matches!(waiting.join().unwrap(), Err(Cause::Closed)));
+    });
+    assert!(matches!(pool.checkout(PATIENCE), Err(Cause::Closed)));
+    drop(held);
+    assert_eq!((pool.stats().waiting, pool.stats().busy), (0, 0));
+}
+
+#[test]
+fn a_line_that_is_too_long_is_no_failure_of_the_server() {
+    let server = LineServer::start(|_, _| Reply::Answer);
+    let breaker = BreakerConfig { failures: 1, ..BreakerConfig::default() };
+    let policy = Policy { deadline: Duration::from_millis(50), tries: 1 };
+    let config = Config { breaker: Some(breaker), policy, ..quick() };
+    let pool = ConnectionPool::new(server.address, PoolConfig { max: 1, ..PoolConfig::default() }, config);
+    let held = pool.checkout(PATIENCE).unwrap();
+    let Err(Error::NotSent(cause)) = pool.ask(&pay(1)) else { panic!() };
+    assert_eq!(cause.to_string(), "no connection was free in time");
+    drop(held);
+    let mut conn = pool.checkout(PATIENCE).unwrap();
+    assert_eq!(conn.ask(&pay(2), PATIENCE).unwrap(), "done PAY 2");
+    drop(conn);
+    let refused = pool.ask(&pay(3));
+    assert!(!matches!(refused, Err(Error::NotSent(Cause::BreakerOpen { .. }))), "{refused:?}");
+}
+
+#[test]
+fn a_pool_may_be_waited_for_for_ever() {
+    let server = LineServer::start(|_, _| Reply::Answer);
+    let never = Duration::MAX;
+    let heartbeat = HeartbeatConfig { interval: Duration::ZERO, timeout: never };
+    let config = Config {
+        heartbeat: Some(heartbeat),
+        policy: Policy { deadline: never, tries: 1 },
+        connect_timeout: never,
+        ..quick()
+    };
+    let pool = ConnectionPool::new(
+        server.address,
+        PoolConfig { max: 1, queue_timeout: never, ..PoolConfig::default() },
+        config,
+    );
+    pool.warm_up().unwrap();
+    std::thread::scope(|scope| {
+        let mut held = pool.checkout(never).unwrap();
+        let waiting = scope.spawn(|| pool.ask(&pay(2)).unwrap().text);
+        wait_until("somebody to stand in line", || pool.stats().waiting == 1);
+        assert_eq!(held.ask(&pay(1), never).unwrap(), "done PAY 1");
+        drop(held);
+        assert_eq!(waiting.join().unwrap(), "done PAY 2");
+    });
 }

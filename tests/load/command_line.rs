@@ -43,6 +43,8 @@ fn wrong_flags_exit_with_2_and_say_so() {
         (&[url, "--threads", "0"], "must be 1 or more"),
         (&["echo://127.0.0.1:1", "--body", "x"], "a line protocol has --line"),
         (&["echo://127.0.0.1:1", "--line", "quit"], "no answer to measure"),
+        (&[url, "--json", "-", "--html", "-"], "only one of them"),
+        (&["compare", "--json", "-", "--html", "-"], "only one of them"),
         (&["compare", "--architectures", "magic"], "magic"),
         (&["compare", "--clients", "0"], "--clients"),
     ];
@@ -104,6 +106,14 @@ fn a_result_that_cannot_be_written_exits_with_1() {
     let url = format!("http://{}/", backend.name());
     let args = [&url, "--duration", "100ms", "--clients", "1", "--json", "/nonexistent/result.json"];
     run(&args).code(1).stderr(contains("cannot write /nonexistent/result.json"));
+    let directory = tempfile::tempdir().unwrap();
+    let args = [&args[..4], &["1", "--html", directory.path().to_str().unwrap()]].concat();
+    run(&args).code(1).stdout("").stderr(contains("cannot write"));
+    run(&["compare", "--quick", "--html", "/nonexistent/page"])
+        .code(1)
+        .stdout("")
+        .stderr(contains("/nonexistent/page"));
+    assert!(backend.requests().is_empty(), "that was known before");
     if cfg!(target_os = "linux") {
         // A full disk, for whoever writes to it.
         let script = "exec \"$0\" \"$@\" > /dev/full";
@@ -111,4 +121,16 @@ fn a_result_that_cannot_be_written_exits_with_1() {
         load.args(["-c", script, env!("CARGO_BIN_EXE_load")]).args(&args[..5]).timeout(PATIENCE);
         load.assert().code(1).stderr(contains("cannot write to stdout"));
     }
+}
+
+#[test]
+fn a_file_that_is_there_keeps_what_it_has_until_there_is_something_better() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "of yesterday").unwrap();
+    let url = format!("http://{}/", refusing_address());
+    run(&[&url, "--html", file.path().to_str().unwrap()]).code(1).stdout("");
+    assert_eq!(std::fs::read_to_string(file.path()).unwrap(), "of yesterday");
+    let new = file.path().with_extension("new");
+    run(&[&url, "--json", new.to_str().unwrap()]).code(1).stdout("");
+    assert!(!new.exists());
 }

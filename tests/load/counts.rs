@@ -117,6 +117,22 @@ fn an_end_that_ends_the_body_is_a_good_one() {
 }
 
 #[test]
+fn a_new_connection_each_is_what_it_says_whatever_the_server_says() {
+    // It ends its connections as it was asked to, and does not say so.
+    let backend = Backend::start(|mut served| {
+        if served.request().is_some() {
+            served.conn.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        }
+    });
+    let url = format!("http://{}/", backend.name());
+    for way in [&["--no-keep-alive"][..], &["--header", "connection: Close"]] {
+        let report = load(&url, &[&SHORT[..], way].concat());
+        assert_eq!(report["errors"], serde_json::json!({}), "{way:?}");
+        assert_eq!(report["connections"]["made"], report["requests"]["started"], "{way:?}: {report:#}");
+    }
+}
+
+#[test]
 fn answers_that_nobody_asked_for_are_noticed() {
     let answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
     let report = load(&format!("http://{}/", Backend::answering(answer.repeat(2)).name()), &SHORT);
@@ -202,4 +218,17 @@ fn interrupted_it_tells_what_it_has() {
     let report = child.report();
     assert_eq!(report["load"]["interrupted"], true);
     assert_eq!((&report["requests"]["answered"], &report["requests"]["abandoned"]), (&2.into(), &2.into()));
+}
+
+#[test]
+fn what_was_not_due_yet_when_it_was_interrupted_was_not_missed() {
+    let backend = Backend::saying("x");
+    let url = format!("http://{}/", backend.name());
+    let child = background(&[&url, "--rate", "50", "--duration", "300s", "--clients", "5", "--json", "-"]);
+    backend.wait_for_request(3);
+    child.signal("INT");
+    let report = child.report();
+    assert_eq!(report["load"]["interrupted"], true);
+    // A loaded machine may leave a few undone, but not the five minutes that were still to come.
+    assert!(number(&report, "/requests/never_sent") < 1000.0, "{report:#}");
 }

@@ -1,6 +1,6 @@
 //! Pages: they stand for themselves, and are well-formed.
 
-use crate::{run, support::raw::Backend};
+use crate::{background, run, support::raw::Backend};
 use std::fs;
 
 /// Elements that have no end.
@@ -61,6 +61,27 @@ fn a_page_needs_nothing_but_itself() {
         assert_well_formed(&page);
         assert!(page.contains("prefers-color-scheme:dark"));
     }
+}
+
+#[test]
+fn a_page_on_stdout_is_all_that_is_there() {
+    let backend = Backend::saying("hello");
+    let url = format!("http://{}/", backend.name());
+    let run = run(&[&url, "--duration", "100ms", "--clients", "1", "--html", "-"]).success();
+    let page = String::from_utf8_lossy(&run.get_output().stdout).into_owned();
+    assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>\n"), "{page}");
+}
+
+#[test]
+fn a_page_says_that_it_was_interrupted_and_what_was_given_up() {
+    let silent = Backend::start(|mut served| while served.request().is_some() {});
+    let child = background(&[&format!("http://{}/", silent.name()), "-d", "300s", "-c", "2", "--html", "-"]);
+    silent.wait_for_request(2);
+    child.signal("INT");
+    let page = child.output();
+    assert!(page.contains("interrupted before its time"), "{page}");
+    assert!(page.contains("<td>given up at the end</td><td>2</td>"), "{page}");
+    assert_well_formed(&page);
 }
 
 #[test]

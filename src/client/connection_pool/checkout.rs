@@ -10,6 +10,7 @@ use crate::{
     client::{Cause, server::cause_of},
     net,
     pool::{BackendSet, Checkin, Lease},
+    resilience::later,
 };
 use std::{
     sync::{MutexGuard, PoisonError},
@@ -21,9 +22,9 @@ impl ConnectionPool {
     ///
     /// # Errors
     ///
-    /// None could be opened, nobody answers on it, the line is full, or the time is over.
+    /// None could be opened, nobody answers on it, the line is full, the time is over, or the pool is closed.
     pub fn checkout(&self, within: Duration) -> Result<Pooled<'_>, Cause> {
-        let ends = now() + within;
+        let ends = later(now(), within);
         loop {
             match self.slot(ends)? {
                 // A dead one has told: its end, or bytes that nobody asked for, wait to be read.
@@ -52,7 +53,7 @@ impl ConnectionPool {
         if !idled && !self.lock().doubted {
             return Ok(());
         }
-        let by = now() + heartbeat.timeout;
+        let by = later(now(), heartbeat.timeout);
         match conn.beat(by.min(ends)) {
             // Who has no time to wait for an answer knows nothing when there is none.
             Err(Cause::TimedOut) if by <= ends => {
@@ -89,6 +90,9 @@ impl ConnectionPool {
     /// A connection or the right to open one, now or when it is our turn.
     fn slot(&self, ends: Instant) -> Result<Slot, Cause> {
         let mut shared = self.lock();
+        if shared.closed {
+            return Err(Cause::Closed);
+        }
         if let Some(slot) = shared.take() {
             return Ok(slot);
         }
@@ -96,20 +100,21 @@ impl ConnectionPool {
         shared.next_ticket = ticket.wrapping_add(1);
         let began = now();
         shared.pool.wait(ticket, all(), began).map_err(|_| Cause::QueueFull)?;
-        let ends = ends.min(began + self.queue_timeout);
+        let ends = ends.min(later(began, self.queue_timeout));
         loop {
             if let Some(slot) = shared.ready.remove(&ticket) {
                 return Ok(slot);
             }
             let left = ends.saturating_duration_since(now());
-            if left.is_zero() {
+            if shared.closed || left.is_zero() {
+                let cause = if shared.closed { Cause::Closed } else { Cause::NoneFree };
                 shared.pool.cancel(ticket);
                 // What it was granted at this moment goes to the next.
                 let mut closing = Vec::new();
                 shared.pool.woken(&mut closing);
                 closing.into_iter().for_each(|key| drop(shared.idle.try_remove(key)));
                 self.serve_line(shared);
-                return Err(Cause::TimedOut);
+                return Err(cause);
             }
             shared = self.granted.wait_timeout(shared, left).unwrap_or_else(PoisonError::into_inner).0;
         }

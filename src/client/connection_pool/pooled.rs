@@ -1,7 +1,7 @@
 //! A connection that was checked out.
 
 use super::{Cause, ConnectionPool, Request, Written, exchange::exchange, now, shared::Conn};
-use crate::pool::Lease;
+use crate::{pool::Lease, resilience::later};
 use std::{
     fmt,
     sync::Arc,
@@ -32,7 +32,7 @@ impl<'p> Pooled<'p> {
     ///
     /// How much of the request was written, and what came instead of an answer. The connection cannot be used again.
     pub fn ask(&mut self, request: &Request, within: Duration) -> Result<String, (Written, Cause)> {
-        let answer = self.exchange(request.text(), now() + within);
+        let answer = self.exchange(request.text(), later(now(), within));
         if let Some((conn, _)) = &mut self.held {
             conn.asked += 1;
         }

@@ -56,7 +56,7 @@ impl Driver {
         // Nobody waits for it any more, unless another try has begun meanwhile.
         let Try::LookUp(budget) = self.attempt else { return };
         match found {
-            Ok(addresses) => self.next_address(Candidates::new(addresses, budget), ErrorKind::AddrNotAvailable),
+            Ok(addresses) => self.next_address(Candidates::new(addresses, budget), ErrorKind::TimedOut),
             Err(error) => self.fail_try(cause_of(&error)),
         }
     }

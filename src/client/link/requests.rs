@@ -2,7 +2,7 @@
 
 use super::{Action, Event, Link, State};
 use crate::{
-    client::{Answer, Attempts, Cause, Error, PeerError, Request, Verdict, Written},
+    client::{Answer, Attempts, Cause, Error, PeerError, Request, Verdict, Written, config::MAX_IN_FLIGHT},
     resilience::{Admit, BreakerState},
 };
 use std::time::Instant;
@@ -81,7 +81,7 @@ impl<T> Link<T> {
     pub(super) fn pump(&mut self, now: Instant) {
         while matches!(self.state, State::Up { .. })
             && self.outgoing.len() < AHEAD
-            && self.correlation.len() < self.config.in_flight.max(1)
+            && self.correlation.len() < self.config.in_flight.clamp(1, MAX_IN_FLIGHT)
             && let Some(mut job) = self.queue.pop_front()
         {
             if self.correlation.is_full() {
@@ -160,8 +160,10 @@ impl<T> Link<T> {
                 true => self.correlation.withdraw(id),
                 false => self.correlation.give_up(id),
             };
-            if let Some(Entry::Job { job, .. }) = entry {
+            if let Some(Entry::Job { mut job, .. }) = entry {
                 self.breaker_failure(now);
+                // It has heard of this try, whatever left of it.
+                job.admitted = None;
                 again.extend(self.job_failed(job, written, &Cause::TimedOut, now));
             }
         }

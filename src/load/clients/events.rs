@@ -128,6 +128,11 @@ impl App for Clients {
         self.finishing = true;
         cx.set_deadline(TimerKey::ALARM, None);
         if self.control.abandon.load(Relaxed) {
+            // What would have been due later was not missed.
+            let now = (self.clock)(cx);
+            if let Pace::Open { schedule, .. } = &mut self.pace {
+                schedule.cut(now);
+            }
             self.abandon_all();
         }
         // None of them begins again.

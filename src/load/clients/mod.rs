@@ -314,7 +314,7 @@ impl Clients {
             self.record.abandoned += counted.count() as u64;
         }
         if let Pace::Open { schedule, .. } = std::mem::replace(&mut self.pace, Pace::Closed) {
-            self.record.never_sent += schedule.left(line.measure);
+            self.record.never_sent = self.record.never_sent.saturating_add(schedule.left(line.measure));
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     load::{
         html::{by_percentile, micros, short},
         page::{Axis, Line, Plot, escaped, page, table},
-        text::{Bytes, Micros, grouped},
+        text::{Bytes, Micros, Seconds, grouped},
     },
     service::Service,
 };
@@ -21,7 +21,7 @@ pub(super) fn of(comparison: &Comparison) -> String {
     } else {
         format!("medians of {} rounds", comparison.rounds)
     };
-    let about = format!("{}; {rounds} of {:.1} s a cell", comparison.machine, comparison.seconds);
+    let about = format!("{}; {rounds} of {} a cell", comparison.machine, Seconds(comparison.seconds));
     let _ = writeln!(body, "<p class=\"faint\">{}</p>", escaped(&about));
     body += "<p>Load generator and server share the machine: throughput says what is left, CPU time a request what a \
              server costs. Each client asks again as soon as it was answered (closed loop). A ring instead of a dot: not \

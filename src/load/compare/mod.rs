@@ -29,7 +29,7 @@ use super::{
 use crate::{cli::Failure, http::Method, net::descriptors, service::Service};
 use indicatif::{ProgressBar, ProgressStyle};
 use server::{Absence, Server};
-use std::{collections::BTreeMap, path::Path, sync::mpsc::Receiver};
+use std::{collections::BTreeMap, sync::mpsc::Receiver};
 
 /// Measures what the flags ask for and writes the result.
 ///
@@ -37,6 +37,7 @@ use std::{collections::BTreeMap, path::Path, sync::mpsc::Receiver};
 ///
 /// No architecture is built: exit code 2. None of them starts, or a result cannot be written.
 pub fn compare(args: &CompareArgs) -> Result<(), Failure> {
+    args.output.check()?;
     let limit = descriptors::raise_limit()?;
     let matrix = args.matrix();
     afford(matrix.clients.iter().copied().max().unwrap_or(0), 1, limit)?;
@@ -141,7 +142,7 @@ fn write(args: &CompareArgs, comparison: &Comparison) -> Result<(), Failure> {
     if let Some(file) = &args.output.html {
         save(file, &html::of(comparison))?;
     }
-    if args.output.json.as_deref() != Some(Path::new("-")) {
+    if !args.output.takes_stdout() {
         say(&comparison.to_string())?;
     }
     Ok(())

@@ -1,14 +1,14 @@
 //! A comparison for people: one table a load.
 
 use super::{Comparison, Row, Spread};
-use crate::load::text::{Bytes, Micros, grouped};
+use crate::load::text::{Bytes, Micros, Seconds, grouped};
 use std::fmt::{self, Display, Formatter};
 
 impl Display for Comparison {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.machine)?;
         let rounds = if self.rounds == 1 { "1 round".to_owned() } else { format!("medians of {} rounds", self.rounds) };
-        writeln!(f, "{rounds} of {:.1} s a cell; in brackets the smallest and the largest", self.seconds)?;
+        writeln!(f, "{rounds} of {} a cell; in brackets the smallest and the largest", Seconds(self.seconds))?;
         let mut load = None;
         for row in &self.rows {
             let this = (row.service, row.connections, row.clients);

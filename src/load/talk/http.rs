@@ -16,6 +16,8 @@ pub struct HttpScript {
     pub(super) request: Bytes,
     method: Method,
     limits: Limits,
+    /// Each request asks for the end of its connection. A server need not confirm that (RFC 9112 §9.6).
+    closes: bool,
 }
 
 impl HttpScript {
@@ -50,10 +52,15 @@ impl HttpScript {
         if !keep_alive && !given("connection") {
             head.fields.push("Connection", "close");
         }
+        let asks = |(name, value): &(String, String)| {
+            let close = |option: &str| option.trim().eq_ignore_ascii_case("close");
+            name.eq_ignore_ascii_case("connection") && value.split(',').any(close)
+        };
+        let closes = !keep_alive || fields.iter().any(asks);
         let mut request = Vec::new();
         head.write_to(&mut request);
         request.extend_from_slice(body);
-        Ok(Self { request: request.into(), method: head.method, limits: Limits::default() })
+        Ok(Self { request: request.into(), method: head.method, limits: Limits::default(), closes })
     }
 }
 
@@ -85,7 +92,7 @@ impl HttpTalk {
             match self.reader.next(input, &script.limits) {
                 Ok(None) => return Heard::More,
                 Ok(Some(ResponseEvent::Head(head, length))) => {
-                    self.last = persistent_after(&head, length).is_err();
+                    self.last = script.closes || persistent_after(&head, length).is_err();
                     self.status = Some(head.status);
                 }
                 Ok(Some(ResponseEvent::Data(_))) => {}
