@@ -1,9 +1,9 @@
 //! Signals: statistics, a stop that lets sessions finish, and a second one that does not.
 
 use crate::{
-    Architecture, Deaf, FORK, HYBRID, ITERATIVE, WELCOME, echo, get, greeted,
+    Architecture, Deaf, FORK, HYBRID, ITERATIVE, THREAD_POOL, WELCOME, echo, get, greeted,
     support::{
-        process::start_listening,
+        process::{start_listening, wait_until},
         raw::{Conn, End},
     },
     under_every_architecture, wait_for_statistics,
@@ -110,6 +110,26 @@ fn who_waits_behind_another_at_a_stop_is_told() {
     }
     assert_eq!(server.wait().code(), Some(0));
     server.wait_for_stderr("STATS clients=1 active=0 peak=1 refused=100 ");
+}
+
+/// What one thread was doing is cut off at the end of the drain; what waits for that thread must not begin then.
+#[test]
+#[cfg(target_os = "linux")]
+fn who_waits_for_a_thread_when_the_stop_is_over_is_told() {
+    let flags = ["--workers", "1", "--queue-timeout", "1h", "--drain-timeout", "300ms"];
+    let mut server = THREAD_POOL.start("http", &flags);
+    let mut first = Conn::open(server.address());
+    first.send(get("/delay/60000"));
+    wait_for_statistics(&server, &format!(" received={} ", get("/delay/60000").len()));
+    let before = server.settled_descriptors();
+    let mut second = Conn::open(server.address());
+    second.send(get("/delay/60000"));
+    wait_until("the second to be accepted", || server.descriptors() > before);
+    server.signal("TERM");
+    assert_eq!(second.response("GET").status(), 503);
+    second.expect_end();
+    assert_eq!(server.wait().code(), Some(0));
+    server.wait_for_stderr("STATS clients=1 active=0 peak=1 refused=1 ");
 }
 
 /// Ctrl-C in a terminal goes to all processes of the group. Children that heard it twice would not finish.
