@@ -112,6 +112,25 @@ fn who_waits_behind_another_at_a_stop_is_told() {
     server.wait_for_stderr("STATS clients=1 active=0 peak=1 refused=100 ");
 }
 
+/// Supervisors that send a signal to every process of a server do not know which of them decides.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_stop_that_children_hear_as_well_lets_sessions_finish() {
+    for architecture in [FORK, HYBRID] {
+        let mut server = architecture.start("http", &["--drain-timeout", "1h"]);
+        let mut conn = Conn::open(server.address());
+        conn.send(get("/delay/600"));
+        wait_for_statistics(&server, &format!(" received={} ", get("/delay/600").len()));
+        for child in crate::children(&server) {
+            assert!(Command::new("kill").args(["-TERM", &child.to_string()]).status().unwrap().success());
+        }
+        server.signal("TERM");
+        assert_eq!(conn.response("GET").status(), 200);
+        assert_eq!(server.wait().code(), Some(0));
+        assert!(!server.stderr().contains(" errors=1 "), "{}", server.stderr());
+    }
+}
+
 /// What one thread was doing is cut off at the end of the drain; what waits for that thread must not begin then.
 #[test]
 #[cfg(target_os = "linux")]
