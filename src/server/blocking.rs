@@ -190,7 +190,8 @@ impl Server {
         }
     }
 
-    fn obey_flags(&self) {
+    /// What signals asked for, if nobody else hears them.
+    pub(super) fn obey_flags(&self) {
         let Signals::Flags(flags) = &self.signals else { return };
         if flags.take_report() {
             self.shared.report();

@@ -15,6 +15,7 @@ under_every_architecture! {
     a_stop_does_not_wait_longer_than_it_was_told,
     a_second_signal_ends_at_once,
     statistics_are_printed_when_asked_for,
+    statistics_are_printed_while_it_stops,
     what_is_being_answered_at_a_stop_is_answered,
     who_waits_at_a_stop_is_told_and_not_reset,
 }
@@ -63,6 +64,22 @@ fn statistics_are_printed_when_asked_for(architecture: &Architecture) {
     }
     echo(&mut conn, 2, "still here");
     wait_for_statistics(&server, " received=17 sent=80 requests=2 ");
+}
+
+fn statistics_are_printed_while_it_stops(architecture: &Architecture) {
+    let mut server = architecture.start("http", &["--drain-timeout", "1h"]);
+    let mut conn = Conn::open(server.address());
+    conn.send(get("/delay/60000"));
+    wait_for_statistics(&server, &format!(" received={} ", get("/delay/60000").len()));
+    server.signal("TERM");
+    server.wait_for_stderr("draining");
+    let before = server.stderr().len();
+    wait_until("statistics while it stops", || {
+        server.signal("USR1");
+        server.stderr()[before..].contains("STATS clients=1 active=1 ")
+    });
+    conn.reset();
+    assert_eq!(server.wait().code(), Some(0));
 }
 
 fn what_is_being_answered_at_a_stop_is_answered(architecture: &Architecture) {
