@@ -64,7 +64,10 @@ fn run(stream: &TcpStream, session: &mut impl Session, traffic: &Traffic) -> io:
         traffic.answered(session.answered());
         match session.wants() {
             Wants::Close(reason) => {
-                if !ended && !reason.was_heard_out() {
+                if socket.stuck {
+                    // What the peer has must not pass for the whole, as it would if it ended cleanly.
+                    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+                } else if !ended && !reason.was_heard_out() {
                     socket.linger(&mut buffer);
                 }
                 return Ok(reason);
@@ -207,7 +210,7 @@ impl Socket<'_> {
     /// Announces our end and throws away what the peer still sends, so that closing does not become a reset that destroys
     /// the answer on its way (RFC 9112 §9.6).
     fn linger(&mut self, buffer: &mut [u8]) {
-        if self.stuck || self.stream.shutdown(Shutdown::Write).is_err() {
+        if self.stream.shutdown(Shutdown::Write).is_err() {
             return;
         }
         let until = clock::now().instant + LINGER;
