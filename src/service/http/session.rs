@@ -195,9 +195,13 @@ impl Http {
     /// tell.
     fn refuse(&mut self, status: Status, why: &str, reason: CloseReason) {
         self.state = match mem::take(&mut self.state) {
-            State::Reading | State::Receiving { .. } => {
+            State::Reading => {
                 let asked = Asked { version: Version::Http11, head_only: false, reuse: Err(reason) };
                 self.answer(asked, Answer::refusal(status, why))
+            }
+            // Of that request the head was understood: without content in the answer to a HEAD (RFC 9110 §9.3.2).
+            State::Receiving { asked, .. } => {
+                self.answer(Asked { reuse: Err(reason), ..asked }, Answer::refusal(status, why))
             }
             State::Echoing { .. }
             | State::Waiting { .. }
