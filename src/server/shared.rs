@@ -267,6 +267,10 @@ impl Session for Seated {
         self.conversation.worked(worked, now);
     }
 
+    fn taken(&mut self) {
+        self.conversation.taken();
+    }
+
     fn answered(&mut self) -> u32 {
         self.conversation.answered()
     }

@@ -41,7 +41,7 @@ pub struct Http {
     now: Now,
     /// Since when the peer has owed us something: the next request, the rest of one, room for our answer.
     since: Instant,
-    /// The peer took an answer since. It was asked for without a time, so `since` could not be moved then.
+    /// The peer took some of an answer since. That is told without a time, so `since` could not be moved then.
     taken: bool,
     /// Answers begun since somebody asked.
     answered: u32,
@@ -359,6 +359,10 @@ impl Session for Http {
         };
         // The peer owes us nothing for the time that we took.
         self.since = now.instant;
+    }
+
+    fn taken(&mut self) {
+        self.taken = true;
     }
 
     fn answered(&mut self) -> u32 {
