@@ -98,6 +98,11 @@ impl Route {
         }
     }
 
+    /// Whether any of them allows `method`.
+    pub(super) fn is_implemented(method: &str) -> bool {
+        [Self::Welcome, Self::Server].into_iter().any(|route| route.allows(method))
+    }
+
     /// Whether it allows `method`.
     pub(super) fn allows(self, method: &str) -> bool {
         self.allow().contains(&method)

@@ -42,13 +42,21 @@ fn a_method_that_is_not_allowed_is_told_which_are() {
     for (line, allow) in [
         ("POST /bytes/5", "GET, HEAD"),
         ("GET /echo", "POST, PUT"),
-        ("BREW /", "GET, HEAD, POST, PUT, PATCH, DELETE"),
         ("OPTIONS /health", "GET, HEAD, POST, PUT, PATCH, DELETE"),
     ] {
         let text = "405 Method Not Allowed: the Allow field lists what is allowed\n";
         let expected = with_text("405 Method Not Allowed", &format!("Allow: {allow}\r\n"), text);
         check(&request(line), &[&expected], FINISHED);
     }
+}
+
+#[test]
+fn a_method_that_nothing_here_has_is_not_implemented() {
+    let expected = with_text("501 Not Implemented", "", "501 Not Implemented: / lists what there is\n");
+    for line in ["BREW /", "TRACE /health", "get /health"] {
+        check(&request(line), &[&expected], FINISHED);
+    }
+    check("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", &[&expected], FINISHED);
 }
 
 #[test]
