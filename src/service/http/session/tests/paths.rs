@@ -23,6 +23,10 @@ fn what_a_path_answers() {
         ("GET /chunked/0", chunked("0\r\n\r\n")),
         ("GET /nothing", with_text("404 Not Found", "", "404 Not Found: / lists what there is\n")),
         ("GET /bytes/x", with_text("400 Bad Request", "", "400 Bad Request: bytes/N: N bytes\n")),
+        ("GET /%68ealt%68", with_text("200 OK", "", "ok\n")),
+        ("GET /bytes/%31%32", with_text("200 OK", "", "0123456789ab")),
+        // Encoded, a slash is no slash (RFC 3986 §2.2).
+        ("GET /bytes%2F12", with_text("404 Not Found", "", "404 Not Found: / lists what there is\n")),
         ("OPTIONS *", response("204 No Content", "Allow: GET, HEAD, POST, PUT, PATCH, DELETE\r\n\r\n")),
     ];
     for (line, expected) in cases {
