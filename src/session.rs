@@ -39,6 +39,9 @@ pub trait Session {
     fn expire(&mut self, now: Now);
     /// How the work that it wanted went. Called once for each [`Wants::Work`], unless the connection ends before.
     fn worked(&mut self, _worked: Worked, _now: Now) {}
+    /// The peer takes what the driver had of the output, though not all of it yet: it is slow, but it reads. Only drivers that
+    /// keep output themselves tell; others leave it where it is until it is sent.
+    fn taken(&mut self) {}
     /// How many requests it has answered since this was last asked. For statistics.
     fn answered(&mut self) -> u32 {
         0

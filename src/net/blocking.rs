@@ -7,12 +7,13 @@ use super::{Traffic, clock, reactor::LINGER, work};
 use crate::session::{CloseReason, Session, Wants};
 use nix::{
     errno::Errno,
-    libc::MSG_DONTWAIT,
+    libc::{MSG_DONTWAIT, MSG_PEEK},
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
 use socket2::SockRef;
 use std::{
     io::{self, ErrorKind, IoSlice, Read, Write},
+    mem::MaybeUninit,
     net::{Shutdown, TcpStream},
     os::fd::AsFd as _,
     time::{Duration, Instant},
@@ -36,8 +37,9 @@ const STEP: Duration = Duration::from_millis(10);
 
 /// Runs `session` over `stream` until it wants to close or the connection breaks, and closes.
 ///
-/// Another thread ends it by shutting down the reading half of the stream: that is the end of the input. What the session
-/// wants computed is computed here: nobody waits for this thread but this client.
+/// Another thread ends it by shutting down the reading half of the stream: that is the end of the input, or on Linux, the end
+/// as soon as the peer pauses: what it sends without a pause is still read. What the session wants computed is computed here:
+/// nobody waits for this thread but this client.
 ///
 /// # Errors
 ///
@@ -64,7 +66,10 @@ fn run(stream: &TcpStream, session: &mut impl Session, traffic: &Traffic) -> io:
         traffic.answered(session.answered());
         match session.wants() {
             Wants::Close(reason) => {
-                if !ended && !reason.was_heard_out() {
+                if socket.stuck {
+                    // What the peer has must not pass for the whole, as it would if it ended cleanly.
+                    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+                } else if !(ended || reason.was_heard_out()) || socket.has_unread() {
                     socket.linger(&mut buffer);
                 }
                 return Ok(reason);
@@ -204,10 +209,16 @@ impl Socket<'_> {
         Ok(deadline.is_some())
     }
 
+    /// Whether input waits that nobody is going to hear: it would turn closing into a reset, whatever the session expects.
+    fn has_unread(&self) -> bool {
+        let peeked = SockRef::from(self.stream).recv_with_flags(&mut [MaybeUninit::uninit()], MSG_PEEK | MSG_DONTWAIT);
+        matches!(peeked, Ok(1..))
+    }
+
     /// Announces our end and throws away what the peer still sends, so that closing does not become a reset that destroys
     /// the answer on its way (RFC 9112 §9.6).
     fn linger(&mut self, buffer: &mut [u8]) {
-        if self.stuck || self.stream.shutdown(Shutdown::Write).is_err() {
+        if self.stream.shutdown(Shutdown::Write).is_err() {
             return;
         }
         let until = clock::now().instant + LINGER;

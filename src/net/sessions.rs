@@ -18,7 +18,7 @@ use crate::{
     session::{CloseReason, Session, Wants, Work, Worked},
     time::Now,
 };
-use std::{io, sync::Arc};
+use std::{io, mem, sync::Arc};
 
 /// Who computes for sessions.
 pub trait Workshop {
@@ -201,7 +201,11 @@ where
     }
 
     fn sent(&mut self, cx: &mut Cx, conn: ConnId, unsent: usize) {
-        self.with(cx, conn, |running, _| running.unsent = unsent);
+        self.with(cx, conn, |running, _| {
+            if unsent < mem::replace(&mut running.unsent, unsent) {
+                running.session.taken();
+            }
+        });
     }
 
     fn ended(&mut self, cx: &mut Cx, conn: ConnId) {
@@ -236,6 +240,66 @@ where
         let conns: Vec<ConnId> = self.running.iter().flatten().map(|running| running.conn).collect();
         for conn in conns {
             self.with(cx, conn, Running::end);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{app::ListenerId, buf::Output, net::clock};
+    use std::{
+        net::Ipv4Addr,
+        sync::atomic::{AtomicUsize, Ordering::Relaxed},
+        time::Instant,
+    };
+
+    /// Has a lot to say at once, and counts what it hears of its way.
+    #[derive(Debug)]
+    struct Told {
+        output: Output,
+        times: Arc<AtomicUsize>,
+    }
+
+    impl Session for Told {
+        fn receive(&mut self, _: &[u8], _: Now) {}
+        fn receive_end(&mut self, _: Now) {}
+        fn expire(&mut self, _: Now) {}
+
+        fn output(&mut self) -> &mut Output {
+            &mut self.output
+        }
+
+        fn wants(&self) -> Wants {
+            Wants::Input
+        }
+
+        fn deadline(&self) -> Option<Instant> {
+            None
+        }
+
+        fn taken(&mut self) {
+            self.times.fetch_add(1, Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_session_hears_that_its_peer_takes_what_the_driver_has() {
+        let times = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&times);
+        let mut sessions = Sessions::new(move |_, _| {
+            let mut output = Output::new();
+            output.push(vec![b'x'; 2 * CONFIRMED].into());
+            Told { output, times: Arc::clone(&count) }
+        });
+        let mut cx = Cx::new(clock::now());
+        let conn = cx.allocate();
+        let peer = (Ipv4Addr::LOCALHOST, 1).into();
+        sessions.accepted(&mut cx, conn, Origin { listener: ListenerId(0), peer });
+        // All of it is the driver's now. That nothing moves is no news.
+        for (unsent, heard) in [(2 * CONFIRMED, 0), (CONFIRMED, 1), (CONFIRMED, 1), (7, 2), (0, 3), (0, 3)] {
+            sessions.sent(&mut cx, conn, unsent);
+            assert_eq!(times.load(Relaxed), heard, "{unsent} left");
         }
     }
 }

@@ -40,16 +40,26 @@ pub struct Watch {
 ///
 /// [`Error::Signals`].
 pub fn watch(on: impl FnMut(Signal) + Send + 'static) -> Result<Watch, Error> {
-    begin(on).map_err(Error::Signals)
+    begin(true, on).map_err(Error::Signals)
 }
 
-fn begin(mut on: impl FnMut(Signal) + Send + 'static) -> io::Result<Watch> {
+/// Like [`watch`], for a child whose parent decides when it ends at once: a second signal is told as the first was. Who
+/// signals every process of a server, as supervisors do, would else be the first, and the parent the second.
+///
+/// # Errors
+///
+/// [`Error::Signals`].
+pub fn watch_as_child(on: impl FnMut(Signal) + Send + 'static) -> Result<Watch, Error> {
+    begin(false, on).map_err(Error::Signals)
+}
+
+fn begin(second_is_at_once: bool, mut on: impl FnMut(Signal) + Send + 'static) -> io::Result<Watch> {
     // First, so that a signal that raises the flag below is told, too.
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1])?;
     let handle = signals.handle();
     let stopping = Arc::new(AtomicBool::new(false));
     let mut registered = Vec::new();
-    for signal in [SIGINT, SIGTERM] {
+    for signal in [SIGINT, SIGTERM].into_iter().filter(|_| second_is_at_once) {
         // In this order: the first signal finds the flag down and raises it, the second finds it raised.
         registered.push(flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stopping))?);
         registered.push(flag::register(signal, Arc::clone(&stopping))?);

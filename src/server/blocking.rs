@@ -190,7 +190,8 @@ impl Server {
         }
     }
 
-    fn obey_flags(&self) {
+    /// What signals asked for, if nobody else hears them.
+    pub(super) fn obey_flags(&self) {
         let Signals::Flags(flags) = &self.signals else { return };
         if flags.take_report() {
             self.shared.report();
@@ -231,7 +232,15 @@ fn stop(shared: &Arc<Shared>, within: Duration, rope: &UnixStream) {
     let _ = ring(rope);
     let theirs = Arc::clone(shared);
     let deadline = clock::now().instant + within;
-    let watch = move || theirs.drain(|| clock::now().instant, deadline);
+    // To the end, even if nobody is served in between: whoever waits in a queue may be the next.
+    let watch = move || {
+        while let left = deadline.saturating_duration_since(clock::now().instant)
+            && !left.is_zero()
+        {
+            thread::park_timeout(left);
+        }
+        theirs.cut_off();
+    };
     if let Err(error) = thread::Builder::new().name("drain".to_owned()).spawn(watch) {
         tracing::warn!(%error, "nobody watches the clock; a second signal ends at once");
     }

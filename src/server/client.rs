@@ -42,10 +42,11 @@ impl Client {
         Some(self)
     }
 
-    /// Talks with it until the conversation ends, on this thread.
+    /// Talks with it until the conversation ends, on this thread; if the server has ended meanwhile, refuses it.
     pub fn serve(&self) {
+        let Some(number) = self.shared.enter(&self.stream) else { return self.refuse() };
         let _seat = self.seat.is_none().then(|| self.shared.seat());
-        let _entered = Entered { number: self.shared.enter(&self.stream), shared: &self.shared };
+        let _entered = Entered { number, shared: &self.shared };
         let mut conversation = self.shared.open(clock::now());
         match drive_counted(&self.stream, &mut conversation, self.shared.traffic()) {
             Ok(reason) => tracing::debug!(peer = %self.peer, reason = reason.as_str(), "closed"),

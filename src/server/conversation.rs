@@ -98,6 +98,10 @@ impl Session for Conversation {
         each!(self, session => session.worked(worked, now));
     }
 
+    fn taken(&mut self) {
+        each!(self, session => session.taken());
+    }
+
     fn answered(&mut self) -> u32 {
         each!(self, session => session.answered())
     }

@@ -86,17 +86,18 @@ impl Children {
     pub fn finish(mut self, server: &Server) {
         self.signal(Kill::SIGTERM);
         let deadline = clock::now().instant + server.within();
-        if !self.wait(deadline) {
+        if !self.wait(server, deadline) {
             tracing::warn!(children = self.running.len(), "killed after the drain timeout");
             self.signal(Kill::SIGKILL);
-            self.wait(clock::now().instant + Duration::from_secs(1));
+            self.wait(server, clock::now().instant + Duration::from_secs(1));
         }
     }
 
-    fn wait(&mut self, deadline: Instant) -> bool {
+    fn wait(&mut self, server: &Server, deadline: Instant) -> bool {
         self.reap();
         while !self.running.is_empty() && clock::now().instant < deadline {
             thread::park_timeout(LOOK);
+            server.obey_flags();
             self.reap();
         }
         self.running.is_empty()

@@ -99,7 +99,7 @@ impl<J: Job> Pool<J> {
     /// Hands in a job. If the queue is full it is refused at once: a longer queue would only make everybody wait longer.
     pub fn submit(&self, job: J) {
         let mut state = self.inner.state();
-        if state.queue.len() >= self.capacity + state.idle {
+        if state.queue.len() >= self.capacity.saturating_add(state.idle) {
             drop(state);
             job.refuse();
             return;
@@ -249,6 +249,15 @@ mod tests {
         pool.finish();
         drop(sender);
         assert_eq!(said.iter().collect::<Vec<_>>(), ["ran 0", "ran 1", "ran 2"]);
+    }
+
+    #[test]
+    fn a_queue_may_be_as_long_as_it_can_be_said() {
+        let (sender, said) = channel();
+        let pool = Pool::new(1, usize::MAX, Duration::from_secs(3600)).unwrap();
+        pool.submit(Task::Say(1, sender));
+        pool.finish();
+        assert_eq!(said.iter().collect::<Vec<_>>(), ["ran 1"]);
     }
 
     #[test]

@@ -47,6 +47,8 @@ struct Running {
     streams: Slab<Arc<TcpStream>>,
     /// The end has begun: nobody is listened to any more.
     stopping: bool,
+    /// The end has come: nobody is served any more.
+    over: bool,
 }
 
 impl Shared {
@@ -122,14 +124,18 @@ impl Shared {
         self.census.refuse();
     }
 
-    /// Notes who is being served, so that a stop reaches him; returns his number for [`Self::leave`].
-    pub(super) fn enter(&self, stream: &Arc<TcpStream>) -> usize {
+    /// Notes who is being served, so that a stop reaches him; returns his number for [`Self::leave`]. `None`: he came too
+    /// late, when nobody is left who would cut him off.
+    pub(super) fn enter(&self, stream: &Arc<TcpStream>) -> Option<usize> {
         let mut running = self.running();
+        if running.over {
+            return None;
+        }
         if running.stopping {
             // He came while the end began. The error would mean that he has gone.
             let _ = stream.shutdown(Shutdown::Read);
         }
-        running.streams.insert(Arc::clone(stream))
+        Some(running.streams.insert(Arc::clone(stream)))
     }
 
     pub(super) fn leave(&self, number: usize) {
@@ -141,7 +147,7 @@ impl Shared {
         let mut running = self.running();
         running.stopping = true;
         self.stopping.store(true, Release);
-        shut(&running, Shutdown::Read);
+        running.shut(Shutdown::Read);
     }
 
     pub(super) fn is_stopping(&self) -> bool {
@@ -154,12 +160,17 @@ impl Shared {
         while self.active() > 0 {
             let left = deadline.saturating_duration_since(now());
             if left == Duration::ZERO {
-                shut(&running, Shutdown::Both);
+                running.cut_off();
                 return false;
             }
             running = self.left.wait_timeout(running, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         true
+    }
+
+    /// Cuts off whoever is being served, and lets nobody in any more.
+    pub(super) fn cut_off(&self) {
+        self.running().cut_off();
     }
 
     fn running(&self) -> MutexGuard<'_, Running> {
@@ -190,10 +201,17 @@ impl Shared {
     }
 }
 
-fn shut(running: &Running, how: Shutdown) {
-    for (_, stream) in &running.streams {
-        // The error would mean that the peer has gone.
-        let _ = stream.shutdown(how);
+impl Running {
+    fn shut(&self, how: Shutdown) {
+        for (_, stream) in &self.streams {
+            // The error would mean that the peer has gone.
+            let _ = stream.shutdown(how);
+        }
+    }
+
+    fn cut_off(&mut self) {
+        self.over = true;
+        self.shut(Shutdown::Both);
     }
 }
 
@@ -247,6 +265,10 @@ impl Session for Seated {
 
     fn worked(&mut self, worked: Worked, now: Now) {
         self.conversation.worked(worked, now);
+    }
+
+    fn taken(&mut self) {
+        self.conversation.taken();
     }
 
     fn answered(&mut self) -> u32 {

@@ -4,6 +4,7 @@ use crate::net::{Volume, counters::Counters};
 use std::{
     fmt, fs,
     io::{self, Write as _},
+    ops::Add,
     process,
     sync::{Arc, atomic::Ordering::Relaxed},
 };
@@ -130,7 +131,10 @@ impl Processes {
     fn memory(&self) -> Option<u64> {
         match &self.0[..] {
             [alone] => kib_of(&format!("/proc/{alone}/status"), "VmRSS:"),
-            several => several.iter().map(|id| kib_of(&format!("/proc/{id}/smaps_rollup"), "Pss:")).sum(),
+            // One that has ended meanwhile has none.
+            several => {
+                several.iter().filter_map(|id| kib_of(&format!("/proc/{id}/smaps_rollup"), "Pss:")).reduce(Add::add)
+            }
         }
     }
 
@@ -146,4 +150,15 @@ fn kib_of(path: &str, name: &str) -> Option<u64> {
     let text = fs::read_to_string(path).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().trim_end_matches(" kB").parse().ok()
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_that_has_just_ended_does_not_hide_the_memory_of_the_others() {
+        let this = process::id();
+        assert!(Processes(vec![this, u32::MAX]).memory().is_some_and(|memory| memory > 0));
+    }
 }

@@ -247,14 +247,14 @@ impl Command {
     }
 
     /// Ends the conversation if it was asked to and nothing else is to be said.
-    fn say_bye(&self, output: &mut Output) -> ControlFlow<CloseReason> {
-        match self.quitting {
-            Some(id) if self.delayed.is_empty() => {
+    fn say_bye(&mut self, output: &mut Output) -> ControlFlow<CloseReason> {
+        match self.quitting.take_if(|_| self.delayed.is_empty()) {
+            Some(id) => {
                 begin(output, id);
                 output.extend(b"BYE\n");
                 ControlFlow::Break(CloseReason::PeerAsked)
             }
-            _ => ControlFlow::Continue(()),
+            None => ControlFlow::Continue(()),
         }
     }
 
@@ -309,6 +309,11 @@ impl LineProtocol for Command {
             self.delayed = Vec::new();
         }
         self.say_bye(output)
+    }
+
+    fn owed(&self) -> u32 {
+        // At most 64, and one.
+        self.delayed.len() as u32 + u32::from(self.quitting.is_some())
     }
 
     fn is_busy(&self) -> bool {

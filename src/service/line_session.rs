@@ -31,6 +31,10 @@ pub trait LineProtocol {
     fn due(&mut self, _now: Now, _output: &mut Output) -> ControlFlow<CloseReason> {
         ControlFlow::Continue(())
     }
+    /// How many lines were understood, and are not answered yet.
+    fn owed(&self) -> u32 {
+        0
+    }
     /// Whether the next line has to wait for an answer that is not due.
     fn is_busy(&self) -> bool {
         false
@@ -103,11 +107,14 @@ impl<P: LineProtocol> LineSession<P> {
     fn answer<'i>(&mut self, mut input: &'i [u8]) -> &'i [u8] {
         while self.closed.is_none() && self.output.len() < HIGH_WATER && !self.protocol.is_busy() {
             let Some(line) = self.lines.next(&mut input) else { return &[] };
-            let before = self.output.len();
+            let (before, owed) = (self.output.len(), self.protocol.owed());
             if let ControlFlow::Break(reason) = self.protocol.line(line, self.heard, &mut self.output) {
                 self.closed = Some(reason);
             }
-            self.answered += u32::from(self.output.len() > before);
+            // A blank line may be owed nothing. Another may make others due as well.
+            let still = self.protocol.owed();
+            let asked = self.output.len() > before || still > owed;
+            self.answered += owed + u32::from(asked) - still;
         }
         if self.closed.is_some() { &[] } else { input }
     }
@@ -179,9 +186,11 @@ impl<P: LineProtocol> Session for LineSession<P> {
         }
         if self.protocol.due_at().is_some_and(|at| at <= now.instant) {
             self.heard = now;
+            let owed = self.protocol.owed();
             if let ControlFlow::Break(reason) = self.protocol.due(now, &mut self.output) {
                 self.closed = Some(reason);
             }
+            self.answered += owed - self.protocol.owed();
             return self.resume();
         }
         // Unsent answers mean that the peer does not read: there is no point in keeping them any longer.

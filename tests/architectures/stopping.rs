@@ -1,16 +1,21 @@
 //! Signals: statistics, a stop that lets sessions finish, and a second one that does not.
 
 use crate::{
-    Architecture, Deaf, ITERATIVE, WELCOME, echo, get, greeted,
-    support::raw::{Conn, End},
+    Architecture, Deaf, FORK, HYBRID, ITERATIVE, WELCOME, echo, get, greeted,
+    support::{
+        process::wait_until,
+        raw::{Conn, End},
+    },
     under_every_architecture, wait_for_statistics,
 };
+use std::process::Command;
 
 under_every_architecture! {
     a_stop_lets_the_session_finish,
     a_stop_does_not_wait_longer_than_it_was_told,
     a_second_signal_ends_at_once,
     statistics_are_printed_when_asked_for,
+    statistics_are_printed_while_it_stops,
     what_is_being_answered_at_a_stop_is_answered,
     who_waits_at_a_stop_is_told_and_not_reset,
 }
@@ -61,6 +66,22 @@ fn statistics_are_printed_when_asked_for(architecture: &Architecture) {
     wait_for_statistics(&server, " received=17 sent=80 requests=2 ");
 }
 
+fn statistics_are_printed_while_it_stops(architecture: &Architecture) {
+    let mut server = architecture.start("http", &["--drain-timeout", "1h"]);
+    let mut conn = Conn::open(server.address());
+    conn.send(get("/delay/60000"));
+    wait_for_statistics(&server, &format!(" received={} ", get("/delay/60000").len()));
+    server.signal("TERM");
+    server.wait_for_stderr("draining");
+    let before = server.stderr().len();
+    wait_until("statistics while it stops", || {
+        server.signal("USR1");
+        server.stderr()[before..].contains("STATS clients=1 active=1 ")
+    });
+    conn.reset();
+    assert_eq!(server.wait().code(), Some(0));
+}
+
 fn what_is_being_answered_at_a_stop_is_answered(architecture: &Architecture) {
     for path in ["/delay/300", "/cpu/200"] {
         let mut server = architecture.start("http", &["--drain-timeout", "1h"]);
@@ -108,12 +129,50 @@ fn who_waits_behind_another_at_a_stop_is_told() {
     server.wait_for_stderr("STATS clients=1 active=0 peak=1 refused=100 ");
 }
 
+/// Supervisors that send a signal to every process of a server do not know which of them decides.
+#[test]
+fn a_stop_that_children_hear_as_well_lets_sessions_finish() {
+    for architecture in [FORK, HYBRID] {
+        let mut server = architecture.start("http", &["--drain-timeout", "1h"]);
+        let mut conn = Conn::open(server.address());
+        conn.send(get("/delay/600"));
+        wait_for_statistics(&server, &format!(" received={} ", get("/delay/600").len()));
+        for child in crate::children(&server) {
+            assert!(Command::new("kill").args(["-TERM", &child.to_string()]).status().unwrap().success());
+        }
+        server.signal("TERM");
+        assert_eq!(conn.response("GET").status(), 200);
+        assert_eq!(server.wait().code(), Some(0));
+        assert!(!server.stderr().contains(" errors=1 "), "{}", server.stderr());
+    }
+}
+
+/// What one thread was doing is cut off at the end of the drain; what waits for that thread must not begin then.
+#[test]
+#[cfg(target_os = "linux")]
+fn who_waits_for_a_thread_when_the_stop_is_over_is_told() {
+    use crate::THREAD_POOL;
+    let flags = ["--workers", "1", "--queue-timeout", "1h", "--drain-timeout", "300ms"];
+    let mut server = THREAD_POOL.start("http", &flags);
+    let mut first = Conn::open(server.address());
+    first.send(get("/delay/60000"));
+    wait_for_statistics(&server, &format!(" received={} ", get("/delay/60000").len()));
+    let before = server.settled_descriptors();
+    let mut second = Conn::open(server.address());
+    second.send(get("/delay/60000"));
+    wait_until("the second to be accepted", || server.descriptors() > before);
+    server.signal("TERM");
+    assert_eq!(second.response("GET").status(), 503);
+    second.expect_end();
+    assert_eq!(server.wait().code(), Some(0));
+    server.wait_for_stderr("STATS clients=1 active=0 peak=1 refused=1 ");
+}
+
 /// Ctrl-C in a terminal goes to all processes of the group. Children that heard it twice would not finish.
 #[test]
 #[cfg(target_os = "linux")]
 fn ctrl_c_is_one_signal_to_children_too() {
-    use crate::{FORK, HYBRID, support::process::start_listening};
-    use std::process::Command;
+    use crate::support::process::start_listening;
     for architecture in [FORK, HYBRID] {
         let command = [architecture.program, "--service", "http", "--listen", "127.0.0.1:0"];
         let mut server = start_listening("setsid", &command, 1);

@@ -13,6 +13,7 @@ use crate::{
 under_every_architecture! {
     answers_do_not_depend_on_how_the_input_is_cut,
     what_was_asked_is_answered_after_a_half_close,
+    who_asks_to_end_and_goes_on_gets_the_whole_answer,
     a_reset_in_the_middle_harms_nobody_else,
     a_client_that_never_reads_is_sent_away,
     a_peer_that_has_finished_gets_its_answer_when_it_is_due,
@@ -71,6 +72,22 @@ fn what_was_asked_is_answered_after_a_half_close(architecture: &Architecture) {
         let server = architecture.start(service, &[]);
         let mut conn = Conn::open(server.address());
         conn.send(said);
+        conn.finish();
+        assert_eq!(hear(&mut conn), heard, "{service}");
+    }
+}
+
+/// Nobody hears what comes after that, and to close while it waits unread would be a reset: it destroys what is on its way.
+fn who_asks_to_end_and_goes_on_gets_the_whole_answer(architecture: &Architecture) {
+    let cases = [
+        ("echo", "quit\n", format!("{WELCOME}Goodbye!\n")),
+        ("command", "QUIT\n", "BYE\n".to_owned()),
+        ("http", "GET /bytes/300000 HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n", "HTTP/1.1 200 OK".to_owned()),
+    ];
+    for (service, said, heard) in cases {
+        let server = architecture.start(service, &[]);
+        let mut conn = Conn::open(server.address());
+        conn.send([said, &"x".repeat(100_000)].concat());
         conn.finish();
         assert_eq!(hear(&mut conn), heard, "{service}");
     }

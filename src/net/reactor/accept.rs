@@ -115,7 +115,7 @@ impl<A: App> Reactor<A> {
 /// Says what may help.
 pub(in crate::net) fn explain(error: &io::Error) {
     if out_of_descriptors(error) {
-        tracing::warn!(%error, "cannot accept: raise the limit with `ulimit -n`, or lower --max-connections");
+        tracing::warn!(%error, "cannot accept: raise the limit with `ulimit -n`, or take fewer at once");
     } else {
         tracing::warn!(%error, "cannot accept: trying again every 100 ms");
     }

@@ -277,7 +277,7 @@ impl Place {
         reactor.listen(self.listener)?;
         let (remote, within) = (reactor.remote(), self.within);
         let drain = remote.clone();
-        let watch = signals::watch(move |signal| {
+        let watch = signals::watch_as_child(move |signal| {
             if signal == Signal::Stop {
                 drain.drain(within);
             }

@@ -89,6 +89,24 @@ fn numbered_answers_overtake_and_plain_ones_do_not() {
 }
 
 #[test]
+fn what_is_answered_late_counts_when_it_is_answered() {
+    let start = now();
+    let mut session = Command::session(start);
+    session.receive(b"\n#1 DELAY 20 a\n#2 DELAY 0 b\n#3 DELAY 20 c\nPING\n?\nQUIT\n", start);
+    assert_eq!((session.answered(), session.answered()), (3, 0));
+    drain(&mut session);
+    session.expire(start.after(Duration::from_millis(20)));
+    assert_eq!(drain(&mut session), b"#1 a\n#3 c\nBYE\n");
+    assert_eq!(session.answered(), 3);
+
+    // What comes due while another line is looked at is answered with it.
+    let mut session = Command::session(start);
+    session.receive(b"#1 DELAY 20 a\n", start);
+    session.receive(b"DELAY 0 b\n", start.after(Duration::from_millis(20)));
+    assert_eq!((drain(&mut session), session.answered()), (b"#1 a\nb\n".to_vec(), 2));
+}
+
+#[test]
 fn a_peer_may_have_so_many_answers_delayed_and_no_more() {
     let start = now();
     let mut session = Command::session(start);

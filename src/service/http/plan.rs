@@ -66,6 +66,10 @@ impl Plan {
     pub(super) fn of(head: &RequestHead, config: &HttpConfig) -> Self {
         let mut delay = Duration::ZERO;
         let answer = match Route::of(head.parsed_target().path()) {
+            // Whatever the path (RFC 9110 §9.1).
+            _ if !Route::is_implemented(head.method.as_str()) => {
+                Answer::refusal(Status::NOT_IMPLEMENTED, "/ lists what there is")
+            }
             Ok(route) if !route.allows(head.method.as_str()) => Answer {
                 // Required (RFC 9110 §15.5.6).
                 field: Some(Field::Allow(route.allow())),

@@ -1,7 +1,7 @@
 //! What a request target names, and which methods it allows.
 
 use crate::http::Status;
-use std::{ops::RangeInclusive, time::Duration};
+use std::{borrow::Cow, ops::RangeInclusive, time::Duration};
 
 /// The resources, with what their path says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,8 +51,10 @@ const MAX_CPU: u64 = 10_000;
 const MAX_MAX_AGE: u64 = 31_536_000;
 
 impl Route {
-    /// What the path of a target names, `*` included. A query makes no difference.
+    /// What the path of a target names, `*` included. A query makes no difference, and neither does it whether letters and
+    /// digits are percent-encoded.
     pub(super) fn of(path: &str) -> Result<Self, NoRoute> {
+        let path = &*decoded(path);
         if path == "*" {
             return Ok(Self::Server);
         }
@@ -98,10 +100,33 @@ impl Route {
         }
     }
 
+    /// Whether any of them allows `method`.
+    pub(super) fn is_implemented(method: &str) -> bool {
+        [Self::Welcome, Self::Server].into_iter().any(|route| route.allows(method))
+    }
+
     /// Whether it allows `method`.
     pub(super) fn allows(self, method: &str) -> bool {
         self.allow().contains(&method)
     }
+}
+
+/// The same path with letters, digits and `-._~` as themselves: encoded they mean the same (RFC 3986 §6.2.2.2), others do not.
+fn decoded(path: &str) -> Cow<'_, str> {
+    let mut parts = path.split('%');
+    let first = parts.next().unwrap_or_default();
+    if first.len() == path.len() {
+        return Cow::Borrowed(path);
+    }
+    let mut decoded = first.to_owned();
+    for part in parts {
+        let byte = part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match byte.map(char::from).filter(|char| char.is_ascii_alphanumeric() || "-._~".contains(*char)) {
+            Some(char) => decoded.extend([char.encode_utf8(&mut [0; 4]), &part[2..]]),
+            None => decoded.extend(["%", part]),
+        }
+    }
+    Cow::Owned(decoded)
 }
 
 /// Plain digits: `parse` alone would take a sign.
@@ -126,6 +151,12 @@ mod tests {
             ("/health", Ok(Route::Health)),
             ("/health/", Err(NoRoute::Unknown)),
             ("/Health", Err(NoRoute::Unknown)),
+            ("/%68%65%61%6C%74%68", Ok(Route::Health)),
+            ("/%68ealt%6", Err(NoRoute::Unknown)),
+            ("/%2Fhealth%", Err(NoRoute::Unknown)),
+            ("%2Fhealth", Err(NoRoute::Unknown)),
+            ("/bytes/%+1", Err(BYTES)),
+            ("/bytes/1%30", Ok(Route::Bytes(10))),
             ("/headers", Ok(Route::Headers)),
             ("/echo", Ok(Route::Echo)),
             ("/upload", Ok(Route::Upload)),

@@ -41,7 +41,7 @@ pub struct Http {
     now: Now,
     /// Since when the peer has owed us something: the next request, the rest of one, room for our answer.
     since: Instant,
-    /// The peer took an answer since. It was asked for without a time, so `since` could not be moved then.
+    /// The peer took some of an answer since. That is told without a time, so `since` could not be moved then.
     taken: bool,
     /// Answers begun since somebody asked.
     answered: u32,
@@ -195,9 +195,13 @@ impl Http {
     /// tell.
     fn refuse(&mut self, status: Status, why: &str, reason: CloseReason) {
         self.state = match mem::take(&mut self.state) {
-            State::Reading | State::Receiving { .. } => {
+            State::Reading => {
                 let asked = Asked { version: Version::Http11, head_only: false, reuse: Err(reason) };
                 self.answer(asked, Answer::refusal(status, why))
+            }
+            // Of that request the head was understood: without content in the answer to a HEAD (RFC 9110 §9.3.2).
+            State::Receiving { asked, .. } => {
+                self.answer(Asked { reuse: Err(reason), ..asked }, Answer::refusal(status, why))
             }
             State::Echoing { .. }
             | State::Waiting { .. }
@@ -355,6 +359,10 @@ impl Session for Http {
         };
         // The peer owes us nothing for the time that we took.
         self.since = now.instant;
+    }
+
+    fn taken(&mut self) {
+        self.taken = true;
     }
 
     fn answered(&mut self) -> u32 {

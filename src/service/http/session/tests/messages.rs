@@ -95,6 +95,14 @@ fn what_is_malformed_is_named_and_ends_the_connection() {
 }
 
 #[test]
+fn a_head_request_is_refused_without_content_too() {
+    let input = "HEAD / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nno";
+    let refused = with_text("400 Bad Request", "Connection: close\r\n", "400 Bad Request: malformed chunk size\n");
+    let head = &refused[..refused.find("\r\n\r\n").unwrap() + 4];
+    check(input, &[head], CloseReason::Protocol("malformed chunk size"));
+}
+
+#[test]
 fn an_echo_that_breaks_has_no_end() {
     let now = now();
     let mut session = open(now);

@@ -23,6 +23,10 @@ fn what_a_path_answers() {
         ("GET /chunked/0", chunked("0\r\n\r\n")),
         ("GET /nothing", with_text("404 Not Found", "", "404 Not Found: / lists what there is\n")),
         ("GET /bytes/x", with_text("400 Bad Request", "", "400 Bad Request: bytes/N: N bytes\n")),
+        ("GET /%68ealt%68", with_text("200 OK", "", "ok\n")),
+        ("GET /bytes/%31%32", with_text("200 OK", "", "0123456789ab")),
+        // Encoded, a slash is no slash (RFC 3986 §2.2).
+        ("GET /bytes%2F12", with_text("404 Not Found", "", "404 Not Found: / lists what there is\n")),
         ("OPTIONS *", response("204 No Content", "Allow: GET, HEAD, POST, PUT, PATCH, DELETE\r\n\r\n")),
     ];
     for (line, expected) in cases {
@@ -42,13 +46,21 @@ fn a_method_that_is_not_allowed_is_told_which_are() {
     for (line, allow) in [
         ("POST /bytes/5", "GET, HEAD"),
         ("GET /echo", "POST, PUT"),
-        ("BREW /", "GET, HEAD, POST, PUT, PATCH, DELETE"),
         ("OPTIONS /health", "GET, HEAD, POST, PUT, PATCH, DELETE"),
     ] {
         let text = "405 Method Not Allowed: the Allow field lists what is allowed\n";
         let expected = with_text("405 Method Not Allowed", &format!("Allow: {allow}\r\n"), text);
         check(&request(line), &[&expected], FINISHED);
     }
+}
+
+#[test]
+fn a_method_that_nothing_here_has_is_not_implemented() {
+    let expected = with_text("501 Not Implemented", "", "501 Not Implemented: / lists what there is\n");
+    for line in ["BREW /", "TRACE /health", "get /health"] {
+        check(&request(line), &[&expected], FINISHED);
+    }
+    check("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n", &[&expected], FINISHED);
 }
 
 #[test]

@@ -33,6 +33,27 @@ fn a_peer_that_has_finished_still_gets_its_delayed_answer() {
 }
 
 #[test]
+fn a_peer_that_takes_slowly_what_it_got_at_once_is_not_stalled() {
+    let start = now();
+    // One answer leaves the session as a whole, of the other it keeps the rest.
+    for (path, patience) in [("/bytes/9", config().idle), ("/bytes/10000000", config().stall)] {
+        let mut session = open(start);
+        session.receive(request(&format!("GET {path}")).as_bytes(), start);
+        take(session.output());
+        // The driver has it, and tells that less and less of it is left.
+        let mut at = start;
+        for _ in 0..10 {
+            session.taken();
+            at = at.after(patience);
+            session.expire(at);
+            assert!(!matches!(session.wants(), Wants::Close(_)), "{path}");
+        }
+        session.expire(at.after(patience));
+        assert!(matches!(session.wants(), Wants::Close(_)), "{path}");
+    }
+}
+
+#[test]
 fn what_has_to_be_computed_is_asked_for_once_and_answered_in_order() {
     let start = now();
     let work = Work { time: Duration::from_millis(20) };
