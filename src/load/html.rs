@@ -1,7 +1,8 @@
 //! A result as a page.
 
 use super::{
-    page::{Axis, Line, Plot, escaped, page, table},
+    page::{escaped, page, table},
+    plot::{Axis, Line, Plot},
     report::{Latency, Report},
     text::{Bytes, Micros, Title, grouped, notes},
 };

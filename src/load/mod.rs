@@ -20,6 +20,7 @@ pub mod compare;
 pub mod html;
 mod kind;
 mod page;
+mod plot;
 pub mod record;
 pub mod report;
 pub mod run;

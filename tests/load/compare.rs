@@ -19,7 +19,9 @@ fn architectures_are_compared_and_what_they_cannot_do_is_said() {
     let [json, html] = ["result.json", "report.html"].map(|name| directory.path().join(name));
     let what =
         ["--architectures", "iterative,fork,event-driven", "--clients", "1,4", "--services", "http", "--rounds", "1"];
-    let files = ["--json", json.to_str().unwrap(), "--html", html.to_str().unwrap()];
+    let pictures = directory.path();
+    let files =
+        ["--json", json.to_str().unwrap(), "--html", html.to_str().unwrap(), "--svg", pictures.to_str().unwrap()];
     let assert = run(&[&SMALL[..], &what, &files].concat()).success();
 
     let comparison: Value = serde_json::from_str(&fs::read_to_string(json).unwrap()).unwrap();
@@ -49,6 +51,17 @@ fn architectures_are_compared_and_what_they_cannot_do_is_said() {
     assert_self_contained(&page);
     assert_well_formed(&page);
     assert!(page.matches("<svg").count() >= 2 * 5, "{}", page.matches("<svg").count());
+    for name in ["http-kept-throughput.svg", "http-new-throughput.svg", "http-new-p99.svg"] {
+        let picture = fs::read_to_string(pictures.join(name)).unwrap();
+        assert_well_formed(&picture);
+        assert!(picture.contains("iterative") && picture.contains("<polyline"), "{name}: {picture}");
+    }
+}
+
+#[test]
+fn pictures_need_a_directory() {
+    let line = "error: --svg /nonexistent: no such directory\n";
+    run(&[&SMALL[..], &["--svg", "/nonexistent"]].concat()).code(2).stderr(line);
 }
 
 /// The load generator and one server in a directory of their own, and beside them programs that say a line and end.

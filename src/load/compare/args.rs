@@ -6,7 +6,7 @@ use crate::{
     service::Service,
     units::{at_least_one, duration, nonzero_duration},
 };
-use std::{num::NonZeroU32, time::Duration};
+use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
 /// What to compare, how long, and what to write about it.
 #[derive(Debug, Clone, clap::Args)]
@@ -39,6 +39,9 @@ pub struct CompareArgs {
     /// One short round: to see that everything works. Its numbers are worth little.
     #[arg(long)]
     pub quick: bool,
+    /// Write each plot into this directory, too, as a file that needs nothing else.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub svg: Option<PathBuf>,
     /// What to write about it.
     #[command(flatten)]
     pub output: OutputArgs,

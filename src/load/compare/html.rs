@@ -1,17 +1,12 @@
 //! A comparison as a page.
 
-use super::{Comparison, Connections, Row, Spread, text};
-use crate::{
-    load::{
-        html::{by_percentile, micros, short},
-        page::{Axis, Line, Plot, escaped, page, table},
-        text::{Bytes, Micros, Seconds, grouped},
-    },
-    service::Service,
+use super::{Comparison, Row, Spread, pictures, text};
+use crate::load::{
+    html::by_percentile,
+    page::{escaped, page, table},
+    text::{Bytes, Micros, Seconds, grouped},
 };
 use std::fmt::Write as _;
-
-const MIB: f64 = 1024.0 * 1024.0;
 
 /// The page: for each service and kind of connections, plots over the number of clients and a table.
 pub(super) fn of(comparison: &Comparison) -> String {
@@ -33,15 +28,7 @@ pub(super) fn of(comparison: &Comparison) -> String {
         let names: Vec<_> = comparison.missing.iter().map(|architecture| architecture.as_str()).collect();
         let _ = writeln!(body, "<p class=\"faint\">Not built, so not measured: {}.</p>", names.join(", "));
     }
-    let mut loads: Vec<(Service, Connections)> = Vec::new();
-    for row in &comparison.rows {
-        if !loads.contains(&(row.service, row.connections)) {
-            loads.push((row.service, row.connections));
-        }
-    }
-    for (service, connections) in loads {
-        let rows: Vec<&Row> =
-            comparison.rows.iter().filter(|row| (row.service, row.connections) == (service, connections)).collect();
+    for (service, connections, rows) in comparison.loads() {
         let _ = writeln!(body, "<h2>{}, {}</h2>", service.as_str(), connections.as_str());
         body += &section(&rows);
     }
@@ -49,16 +36,11 @@ pub(super) fn of(comparison: &Comparison) -> String {
 }
 
 fn section(rows: &[&Row]) -> String {
-    let median = |spread: Option<Spread>| spread.map(|spread| spread.median);
     let mut out = String::new();
-    let mut plot = |title: &str, name, ratios, format, value: &dyn Fn(&Row) -> Option<f64>| {
-        let _ = writeln!(out, "<h3>{title}</h3>");
-        out += &over_clients(rows, Axis { name, ratios, format }, value).figure();
-    };
-    plot("Throughput", "good answers a second", false, &short, &|row| median(row.requests_per_second));
-    plot("CPU time of the server", "CPU time for a good answer", true, &micros, &|row| median(row.cpu_us_per_request));
-    plot("Memory", "MiB at the end", true, &short, &|row| median(row.memory_bytes).map(|bytes| bytes / MIB));
-    plot("Latency that 99 of 100 stay under", "99th percentile", true, &micros, &|row| median(row.p99_us));
+    for (quantity, plot) in pictures::over_clients(rows) {
+        let _ = writeln!(out, "<h3>{}</h3>", quantity.title);
+        out += &plot.figure();
+    }
     if let Some(most) = rows.iter().map(|row| row.clients).max() {
         let _ = writeln!(out, "<h3>Latency by percentile, clients: {}</h3>", grouped(most as u64));
         let largest = rows.iter().filter(|row| row.clients == most && !row.latency_us.percentiles.is_empty());
@@ -98,29 +80,6 @@ fn failures(rows: &[&Row]) -> String {
         let _ = writeln!(out, "<li>{name}, clients: {}: {}</li>", loads.join(" and "), escaped(&what));
     }
     out + "</ul>\n"
-}
-
-/// A line for each architecture, over the number of clients.
-fn over_clients<'a>(rows: &[&Row], y: Axis<'a>, value: &dyn Fn(&Row) -> Option<f64>) -> Plot<'a> {
-    let mut lines: Vec<Line> = Vec::new();
-    for row in rows {
-        let Some(value) = value(row) else { continue };
-        let name = row.architecture.as_str();
-        let point = (row.clients as f64, value);
-        let doubtful = (!row.failures.is_empty()).then_some(point);
-        match lines.iter_mut().find(|line| line.name == name) {
-            Some(line) => {
-                line.points.push(point);
-                line.doubtful.extend(doubtful);
-            }
-            None => {
-                let (name, colour) = (name.to_owned(), row.architecture.number());
-                lines.push(Line { name, colour, points: vec![point], doubtful: doubtful.into_iter().collect() });
-            }
-        }
-    }
-    lines.sort_by_key(|line| line.colour);
-    Plot { x: Axis { name: "clients", ratios: true, format: &short }, y, lines }
 }
 
 fn numbers(rows: &[&Row]) -> String {

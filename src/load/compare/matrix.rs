@@ -79,6 +79,15 @@ impl Connections {
             Self::New => "a new connection each",
         }
     }
+
+    /// In a word, as in the flag.
+    #[must_use]
+    pub fn short(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::New => "new",
+        }
+    }
 }
 
 /// One thing to measure.

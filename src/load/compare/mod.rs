@@ -4,7 +4,7 @@
 //!   matrix    which cells, in which order        architecture × service × connections × clients, round by round
 //!   server    one architecture, started for one cell and stopped after it
 //!   summary   rounds of a cell ──▶ medians and what it could not do
-//!   text, html
+//!   text, html, pictures
 //! ```
 //!
 //! A fresh server for each cell: none inherits a backlog, a cache or a heap from the one before. Rounds are interleaved,
@@ -13,6 +13,7 @@
 mod args;
 mod html;
 mod matrix;
+mod pictures;
 mod server;
 mod summary;
 mod text;
@@ -38,6 +39,9 @@ use std::{collections::BTreeMap, sync::mpsc::Receiver};
 /// No architecture is built: exit code 2. None of them starts, or a result cannot be written.
 pub fn compare(args: &CompareArgs) -> Result<(), Failure> {
     args.output.check()?;
+    if let Some(directory) = args.svg.as_ref().filter(|directory| !directory.is_dir()) {
+        return Err(Failure::Usage(format!("--svg {}: no such directory", directory.display())));
+    }
     let limit = descriptors::raise_limit()?;
     let matrix = args.matrix();
     afford(matrix.clients.iter().copied().max().unwrap_or(0), 1, limit)?;
@@ -141,6 +145,11 @@ fn write(args: &CompareArgs, comparison: &Comparison) -> Result<(), Failure> {
     }
     if let Some(file) = &args.output.html {
         save(file, &html::of(comparison))?;
+    }
+    if let Some(directory) = &args.svg {
+        for (file, picture) in pictures::of(comparison) {
+            save(&directory.join(file), &picture.map_err(Failure::Run)?)?;
+        }
     }
     if !args.output.takes_stdout() {
         say(&comparison.to_string())?;

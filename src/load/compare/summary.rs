@@ -106,6 +106,12 @@ impl Comparison {
             rows: cells.iter().map(|(cell, rounds)| Row::of(cell, rounds)).collect(),
         }
     }
+
+    /// The rows of each service and kind of connections.
+    pub(super) fn loads(&self) -> impl Iterator<Item = (Service, Connections, Vec<&Row>)> {
+        let same = |one: &Row, other: &Row| (one.service, one.connections) == (other.service, other.connections);
+        self.rows.chunk_by(same).map(|rows| (rows[0].service, rows[0].connections, rows.iter().collect()))
+    }
 }
 
 impl Row {
