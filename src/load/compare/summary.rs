@@ -5,7 +5,11 @@ use super::{
     matrix::{Architecture, Cell, Connections},
 };
 use crate::{
-    load::{Report, report::Latency, text::grouped},
+    load::{
+        Report,
+        report::{Latency, if_measured},
+        text::grouped,
+    },
     service::Service,
 };
 use serde::Serialize;
@@ -68,7 +72,8 @@ pub struct Row {
     pub errors: BTreeMap<&'static str, u64>,
     /// What it could not do, in words.
     pub failures: Vec<String>,
-    /// The latency of the round with the median throughput.
+    /// The latency of the round with the median throughput. `null`: it had no good answer.
+    #[serde(serialize_with = "if_measured")]
     pub latency_us: Latency,
 }
 
