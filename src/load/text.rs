@@ -31,7 +31,7 @@ impl Display for Report {
         writeln!(f)?;
         let (served, clients) = (grouped(connections.clients_served), grouped(load.clients as u64));
         write!(f, "clients    {served} of {clients} served, ")?;
-        writeln!(f, "{} connections", grouped(connections.made))?;
+        writeln!(f, "{}", Counted(connections.made as usize, "connection"))?;
         cost(f, self)?;
         for note in notes(self) {
             writeln!(f, "note: {}", note.replace('\n', "\n      "))?;

@@ -156,7 +156,8 @@ impl Row {
         let mut all = Vec::new();
         let unserved = (self.clients as u64).saturating_sub(self.clients_served);
         if unserved > 0 {
-            all.push(format!("{unserved} of {} clients were never served", grouped(self.clients as u64)));
+            let (unserved, clients) = (grouped(unserved), grouped(self.clients as u64));
+            all.push(format!("{unserved} of {clients} clients were never served"));
         }
         for (kind, count) in &self.errors {
             all.push(format!("{} of {} requests: {kind}", grouped(*count), grouped(started)));
