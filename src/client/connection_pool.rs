@@ -173,7 +173,8 @@ impl ConnectionPool {
         }
     }
 
-    /// Ends at once: what waits for an answer or a connection is told so, and nothing more is sent.
+    /// Ends at once: what waits for an answer or a connection is told so, and nothing more is sent. Who is just connecting is told
+    /// when that has succeeded or failed, after [`Config::connect_timeout`] at the latest.
     pub fn close(&self) {
         let mut shared = self.lock();
         shared.closed = true;
@@ -195,6 +196,8 @@ impl ConnectionPool {
             Err(cause) => Err((Written::Nothing, cause)),
         };
         let mut shared = self.lock();
+        // What failed after the end was not wanted any more.
+        let result = if shared.closed { result.map_err(|(written, _)| (written, Cause::Closed)) } else { result };
         let changed = match (&result, &mut shared.breaker) {
             (_, None) => None,
             (Ok(_), Some(breaker)) => breaker.success(now()),

@@ -6,6 +6,9 @@ use std::{collections::BTreeSet, str::FromStr};
 /// Bytes of a request: what the command service takes in a line, and room for an id before it.
 pub const MAX_REQUEST: usize = 8 * 1024 - "#18446744073709551615 ".len();
 
+/// What is said of a longer one.
+pub(super) const TOO_LONG: &str = "a command is at most 8170 bytes long";
+
 /// One command, not yet numbered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
@@ -27,7 +30,7 @@ impl Request {
             // It would not be answered.
             "" => Err(Error::Invalid("no command in the line")),
             trimmed if trimmed.starts_with('#') => Err(Error::Invalid("the client itself numbers the commands")),
-            _ if text.len() > MAX_REQUEST => Err(Error::Invalid("a command is at most 8 KiB long")),
+            _ if text.len() > MAX_REQUEST => Err(Error::Invalid(TOO_LONG)),
             _ => Ok(Self { text, idempotent: false }),
         }
     }
@@ -117,6 +120,8 @@ mod tests {
         for text in ["PING", " ping ", "ECHO #1", "ECHO ü", &longest] {
             assert_eq!(Request::new(text).unwrap().text(), text);
         }
+        let Err(Error::Invalid(rule)) = Request::new(format!("{longest}x")) else { panic!() };
+        assert!(rule.contains(&format!(" {MAX_REQUEST} bytes")), "{rule}");
         for text in ["", "  ", "PING\n", "PING\nPING", "PING\r", "#1 PING", " #1 PING", &format!("{longest}x")] {
             assert!(matches!(Request::new(text), Err(Error::Invalid(_))), "{text:?}");
         }

@@ -12,7 +12,7 @@
 mod printer;
 mod way;
 
-use super::{Cause, ClientArgs, Error, Event, MAX_REQUEST, Request};
+use super::{Cause, ClientArgs, Error, Event, MAX_REQUEST, Request, request::TOO_LONG};
 use crate::{
     cli::{self, Failure},
     net::{
@@ -186,7 +186,7 @@ fn read(permits: &Printer, sender: &mpsc::Sender<Control>) {
 
 fn understand(line: Line<'_>) -> Result<String, Error> {
     match line {
-        Line::TooLong => Err(Error::Invalid("a command is at most 8 KiB long")),
+        Line::TooLong => Err(Error::Invalid(TOO_LONG)),
         Line::Text(text) => {
             String::from_utf8(text.into_owned()).map_err(|_| Error::Invalid("a command is text in UTF-8"))
         }

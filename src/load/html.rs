@@ -4,7 +4,7 @@ use super::{
     page::{escaped, page, table},
     plot::{Axis, Line, Plot},
     report::{Latency, Report},
-    text::{Bytes, Micros, Title, grouped, notes},
+    text::{Bytes, Micros, Title, grouped, notes, rated},
 };
 use std::fmt::Write as _;
 
@@ -34,7 +34,7 @@ fn summary(report: &Report) -> String {
     let micros = |value: Option<f64>| value.map_or("not measured".to_owned(), |micros| format!("{micros:.1} µs"));
     let mut rows = vec![
         ["".to_owned(), "".to_owned()],
-        ["good answers a second".to_owned(), grouped(throughput.requests_per_second.round() as u64)],
+        ["good answers a second".to_owned(), rated(throughput.requests_per_second)],
         ["received a second".to_owned(), Bytes(throughput.bytes_per_second).to_string()],
         ["requests started".to_owned(), grouped(requests.started)],
         ["answered".to_owned(), grouped(requests.answered)],

@@ -5,7 +5,7 @@ use super::{
     record::{Slot, Times},
     run::{Measured, Plan},
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::{collections::BTreeMap, time::Duration};
 
 /// The result of a run. Its JSON has the same names; times are in microseconds unless the name says otherwise.
@@ -17,9 +17,11 @@ pub struct Report {
     pub requests: Requests,
     /// How much went through.
     pub throughput: Throughput,
-    /// From when a request was meant to start until its answer was complete; good answers only.
+    /// From when a request was meant to start until its answer was complete; good answers only. `null`: there was none.
+    #[serde(serialize_with = "if_measured")]
     pub latency_us: Latency,
     /// From when a request really started. At a fixed rate it hides how long requests waited for a free client.
+    #[serde(serialize_with = "if_measured")]
     pub service_time_us: Latency,
     /// Failed requests by kind. Kinds that did not happen are left out.
     pub errors: BTreeMap<&'static str, u64>,
@@ -225,6 +227,11 @@ impl Latency {
             percentiles: spread(times.len()).map(|percentile| (percentile, at(percentile))).collect(),
         }
     }
+}
+
+/// Nothing was answered in no time at all: what has no values has no percentiles, either.
+pub(super) fn if_measured<S: Serializer>(latency: &Latency, serializer: S) -> Result<S::Ok, S::Error> {
+    Some(latency).filter(|latency| !latency.percentiles.is_empty()).serialize(serializer)
 }
 
 /// Percentiles worth showing for so many values: ten for each further nine, up to where one value is left.

@@ -9,7 +9,7 @@ impl Display for Report {
         writeln!(f, "{}", Title(self))?;
         writeln!(f)?;
         let rate = throughput.requests_per_second;
-        writeln!(f, "requests   {:>11}/s  {:>12} started", grouped(rate.round() as u64), grouped(requests.started))?;
+        writeln!(f, "requests   {:>11}/s  {:>12} started", rated(rate), grouped(requests.started))?;
         let bytes = Bytes(throughput.bytes_per_second).to_string();
         writeln!(f, "received   {bytes:>11}/s  {:>12} answered", grouped(requests.answered))?;
         for (kind, count) in &self.errors {
@@ -31,7 +31,7 @@ impl Display for Report {
         writeln!(f)?;
         let (served, clients) = (grouped(connections.clients_served), grouped(load.clients as u64));
         write!(f, "clients    {served} of {clients} served, ")?;
-        writeln!(f, "{} connections", grouped(connections.made))?;
+        writeln!(f, "{}", Counted(connections.made as usize, "connection"))?;
         cost(f, self)?;
         for note in notes(self) {
             writeln!(f, "note: {}", note.replace('\n', "\n      "))?;
@@ -177,6 +177,16 @@ impl Display for Bytes {
     }
 }
 
+/// A number a second: with three digits that matter, if it is small.
+pub(super) fn rated(rate: f64) -> String {
+    match rate {
+        rate if rate <= 0.0 => "0".to_owned(),
+        rate if rate < 9.995 => format!("{rate:.2}"),
+        rate if rate < 99.95 => format!("{rate:.1}"),
+        rate => grouped(rate.round() as u64),
+    }
+}
+
 /// `1,234,567`.
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -209,6 +219,17 @@ mod tests {
             (999_600.0, "1.00 s"),
         ] {
             assert_eq!(Micros(micros).to_string(), text);
+        }
+        for (rate, text) in [
+            (0.0, "0"),
+            (0.04, "0.04"),
+            (1.2, "1.20"),
+            (9.994, "9.99"),
+            (9.996, "10.0"),
+            (99.96, "100"),
+            (1234.5, "1,235"),
+        ] {
+            assert_eq!(rated(rate), text);
         }
         for (seconds, text) in [(0.0, "0.0 s"), (0.01, "10.0 ms"), (0.3, "0.3 s"), (10.0, "10.0 s")] {
             assert_eq!(Seconds(seconds).to_string(), text);

@@ -69,7 +69,7 @@ fn an_empty_input_is_no_mistake_and_a_wrong_line_is_one() {
     client.feed(lengths.map(|length| format!("ECHO {}\n", "x".repeat(length))).concat() + "PING\n");
     assert_eq!(client.wait().code(), Some(1));
     assert_eq!(client.stdout(), format!("{}\nPONG\n", "x".repeat(MAX_REQUEST - 5)));
-    let refused = client.stderr().matches("a command is at most 8 KiB long").count();
+    let refused = client.stderr().matches(&format!("a command is at most {MAX_REQUEST} bytes long")).count();
     assert_eq!(refused, 3, "{}", client.stderr());
 }
 

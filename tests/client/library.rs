@@ -300,6 +300,24 @@ fn closing_a_pool_ends_the_wait_for_a_connection() {
 }
 
 #[test]
+fn a_pool_that_was_closed_does_not_say_that_it_tries_again() {
+    let silent = SilentAddress::new();
+    let (sender, events) = channel();
+    let sender = Mutex::new(sender);
+    let config = Config { connect_timeout: Duration::from_secs(1), ..quick() };
+    let watcher = move |event| sender.lock().unwrap().send(event).unwrap();
+    let pool = ConnectionPool::watched(silent.address, PoolConfig::default(), config, watcher);
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| pool.ask(&pay(1)));
+        wait_until("it is at it", || pool.stats().busy == 1);
+        let before = events.try_iter().count();
+        pool.close();
+        assert!(matches!(asking.join().unwrap(), Err(Error::NotSent(Cause::Closed))));
+        assert_eq!(events.try_iter().count(), 0, "after {before} before");
+    });
+}
+
+#[test]
 fn a_line_that_is_too_long_is_no_failure_of_the_server() {
     let server = LineServer::start(|_, _| Reply::Answer);
     let breaker = BreakerConfig { failures: 1, ..BreakerConfig::default() };

@@ -101,6 +101,8 @@ fn every_failure_has_its_kind() {
         assert_eq!(report["requests"]["answered"], 0, "{kind}");
         assert!(report["requests"]["failed"].as_u64() >= Some(3), "{kind}: {report:#}");
         assert_eq!(report["connections"]["clients_served"], 0, "{kind}");
+        // Zero would be the best of all latencies.
+        assert!(report["latency_us"].is_null() && report["service_time_us"].is_null(), "{kind}");
     }
 }
 

@@ -119,6 +119,7 @@ impl<T> Link<T> {
     ) -> Option<Job<T>> {
         if written == Written::Nothing {
             // This try was none; the breaker still holds its place.
+            self.stats.repeated -= u64::from(job.sent > 1);
             job.sent -= 1;
         }
         match job.attempts.failed(written, cause.clone(), now) {

@@ -275,6 +275,13 @@ impl Clients {
         let client = &mut self.clients[index];
         client.phase = Phase::Leaving;
         client.armed = true;
+        // Its free slots are free again on the next connection: what is asked on this one now, nobody hears.
+        if client.busy < self.orders.pipeline
+            && let Pace::Open { free, .. } = &mut self.pace
+        {
+            free.retain(|slot| *slot != index);
+            client.busy = self.orders.pipeline;
+        }
         if let Some(conn) = client.conn {
             cx.set_deadline(TimerKey::Conn(conn), Some(now + LEAVING));
         }

@@ -26,6 +26,10 @@ enum Does {
     Nothing,
     /// Resets the connection.
     Reset,
+    /// Has no room, and takes a while to end the connection.
+    Refuse,
+    /// Ends it.
+    End,
 }
 
 /// A request to the command service, and when it is answered.
@@ -78,7 +82,7 @@ impl World {
                         let now = self.cx.now();
                         match (self.server)(now - self.begin) {
                             Does::Answer(after) => self.answers.push((now + after, conn, Does::Answer(after))),
-                            Does::Reset => self.answers.push((now, conn, Does::Reset)),
+                            does @ (Does::Reset | Does::Refuse | Does::End) => self.answers.push((now, conn, does)),
                             Does::Nothing => {}
                         }
                     }
@@ -98,11 +102,20 @@ impl World {
             self.set_clock(now);
             while let Some(at) = self.answers.iter().position(|answer| answer.0 <= now) {
                 let (_, conn, does) = self.answers.remove(at);
-                if does == Does::Reset {
-                    self.clients.failed(&mut self.cx, conn, ErrorKind::ConnectionReset);
-                    self.cx.release(conn);
-                } else if self.cx.is_open(conn) {
-                    self.clients.received(&mut self.cx, conn, b"PONG\n");
+                match does {
+                    Does::Reset => {
+                        self.clients.failed(&mut self.cx, conn, ErrorKind::ConnectionReset);
+                        self.cx.release(conn);
+                    }
+                    Does::Refuse => {
+                        self.clients.received(&mut self.cx, conn, b"ERROR busy: try again later\n");
+                        self.answers.push((now + 100 * MILLI, conn, Does::End));
+                    }
+                    Does::End => self.clients.ended(&mut self.cx, conn),
+                    Does::Answer(_) | Does::Nothing if self.cx.is_open(conn) => {
+                        self.clients.received(&mut self.cx, conn, b"PONG\n");
+                    }
+                    Does::Answer(_) | Does::Nothing => {}
                 }
                 self.settle();
             }
@@ -212,4 +225,14 @@ fn after_a_connection_without_a_good_answer_a_client_pauses() {
     // At a fixed rate, the rate decides.
     let record = World::new(Some(100), 2, 1, |_| Does::Reset).finish(2);
     assert_eq!((record.started, record.failures.of(Kind::Reset)), (200, 200));
+}
+
+#[test]
+fn nothing_is_asked_on_a_connection_that_the_server_is_leaving() {
+    let refuses_first = |at: Duration| if at.is_zero() { Does::Refuse } else { Does::Answer(MILLI) };
+    for (clients, pipeline) in [(1, 1), (1, 3), (2, 2)] {
+        let record = World::new(Some(100), clients, pipeline, refuses_first).finish(2);
+        assert_eq!((record.failures.of(Kind::Busy), record.failures.total()), (1, 1), "{clients} {pipeline}");
+        assert_eq!((record.answered, record.never_sent), (199, 0), "{clients} {pipeline}");
+    }
 }

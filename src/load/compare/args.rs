@@ -69,10 +69,41 @@ impl CompareArgs {
     pub(super) fn matrix(&self) -> Matrix {
         Matrix {
             asked: self.architectures.clone(),
-            services: self.services.clone(),
-            connections: self.connections.clone(),
-            clients: self.clients.iter().map(|clients| *clients as usize).collect(),
+            services: once(&self.services),
+            connections: once(&self.connections),
+            clients: once(&self.clients).into_iter().map(|clients| clients as usize).collect(),
             rounds: self.rounds(),
         }
+    }
+}
+
+/// Without what was there before: a cell that is measured twice in a round would count as two rounds.
+fn once<T: Copy + PartialEq>(all: &[T]) -> Vec<T> {
+    let mut seen = Vec::new();
+    for item in all {
+        if !seen.contains(item) {
+            seen.push(*item);
+        }
+    }
+    seen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Flags {
+        #[command(flatten)]
+        compare: CompareArgs,
+    }
+
+    #[test]
+    fn what_is_named_twice_is_measured_as_often_as_the_rest() {
+        let line = "test --clients 10,1,10 --services http,echo,http --connections new,new";
+        let matrix = Flags::try_parse_from(line.split(' ')).unwrap().compare.matrix();
+        assert_eq!((matrix.clients, matrix.services), (vec![10, 1], vec![Service::Http, Service::Echo]));
+        assert_eq!(matrix.connections, [Connections::New]);
     }
 }

@@ -5,7 +5,11 @@ use super::{
     matrix::{Architecture, Cell, Connections},
 };
 use crate::{
-    load::{Report, report::Latency, text::grouped},
+    load::{
+        Report,
+        report::{Latency, if_measured},
+        text::grouped,
+    },
     service::Service,
 };
 use serde::Serialize;
@@ -68,7 +72,8 @@ pub struct Row {
     pub errors: BTreeMap<&'static str, u64>,
     /// What it could not do, in words.
     pub failures: Vec<String>,
-    /// The latency of the round with the median throughput.
+    /// The latency of the round with the median throughput. `null`: it had no good answer.
+    #[serde(serialize_with = "if_measured")]
     pub latency_us: Latency,
 }
 
@@ -157,7 +162,8 @@ impl Row {
         let mut all = Vec::new();
         let unserved = (self.clients as u64).saturating_sub(self.clients_served);
         if unserved > 0 {
-            all.push(format!("{unserved} of {} clients were never served", grouped(self.clients as u64)));
+            let (unserved, clients) = (grouped(unserved), grouped(self.clients as u64));
+            all.push(format!("{unserved} of {clients} clients were never served"));
         }
         for (kind, count) in &self.errors {
             all.push(format!("{} of {} requests: {kind}", grouped(*count), grouped(started)));

@@ -1,7 +1,7 @@
 //! A comparison for people: one table a load.
 
 use super::{Comparison, Row, Spread};
-use crate::load::text::{Bytes, Micros, Seconds, grouped};
+use crate::load::text::{Bytes, Micros, Seconds, grouped, rated};
 use std::fmt::{self, Display, Formatter};
 
 impl Display for Comparison {
@@ -49,7 +49,7 @@ fn line(f: &mut Formatter<'_>, row: &Row) -> fmt::Result {
 /// `1,234 (1,000–1,300)`.
 pub(super) fn rate(spread: Option<Spread>) -> String {
     let Some(spread) = spread else { return "–".to_owned() };
-    let [median, min, max] = [spread.median, spread.min, spread.max].map(|value| grouped(value.round() as u64));
+    let [median, min, max] = [spread.median, spread.min, spread.max].map(rated);
     if min == max { median } else { format!("{median} ({min}–{max})") }
 }
 

@@ -46,7 +46,9 @@ impl HttpScript {
         for (name, value) in fields {
             head.fields.push(name, value);
         }
-        if !body.is_empty() && !given("content-length") && !given("transfer-encoding") {
+        // A server may insist on a length where the method leads it to expect content (RFC 9110 §8.6).
+        let expected = matches!(head.method, Method::Post | Method::Put | Method::Patch);
+        if (expected || !body.is_empty()) && !given("content-length") && !given("transfer-encoding") {
             head.fields.push("Content-Length", body.len().to_string());
         }
         if !keep_alive && !given("connection") {
@@ -130,5 +132,31 @@ impl HttpTalk {
         }
         self.waiting -= 1;
         Some(self.verdict())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_method_that_brings_content_says_so_even_if_there_is_none() {
+        let target: Target = "http://localhost:1/".parse().unwrap();
+        for (method, body, length) in [
+            (Method::Get, "", None),
+            (Method::Delete, "", None),
+            (Method::Get, "abc", Some("3")),
+            (Method::Post, "", Some("0")),
+            (Method::Put, "", Some("0")),
+            (Method::Patch, "abc", Some("3")),
+        ] {
+            let script = HttpScript::new(&target, method.clone(), &[], body.as_bytes(), true).unwrap();
+            let request = String::from_utf8(script.request.to_vec()).unwrap();
+            let said = request.split_once("Content-Length: ").map(|(_, rest)| rest.split_once('\r').unwrap().0);
+            assert_eq!(said, length, "{method:?}");
+        }
+        let chunked = [("transfer-encoding".to_owned(), "chunked".to_owned())];
+        let script = HttpScript::new(&target, Method::Post, &chunked, b"0\r\n\r\n", true).unwrap();
+        assert!(!String::from_utf8_lossy(&script.request).contains("Content-Length"));
     }
 }

@@ -67,3 +67,19 @@ fn in_an_outage_repeated_requests_are_a_share_of_all() {
     // One in five, ten a second, and as many at once.
     assert!((600..=500 + 100 + 20).contains(&sent), "{sent}");
 }
+
+#[test]
+fn a_try_of_which_nothing_left_was_none() {
+    let mut world = World::up(config());
+    world.ask("GET a", true);
+    world.sent();
+    for _ in 0..3 {
+        world.lose();
+        world.come_back();
+    }
+    assert!(world.sent().ends_with(" GET a\n"));
+    let id = world.link.correlation.next_id() - 1;
+    world.hear(&format!("#{id} A\n"));
+    assert_eq!(world.take_done(), [("GET a", "A (2)".to_owned())]);
+    assert_eq!(world.link.stats().repeated, 1);
+}
