@@ -173,7 +173,7 @@ impl fmt::Display for Cause {
             }
             Self::QueueFull => f.write_str("too many requests wait already"),
             Self::NoneFree => f.write_str("no connection was free in time"),
-            Self::GaveUp { tries, last } => write!(f, "gave up after {tries} tries ({last})"),
+            Self::GaveUp { tries, last } => write!(f, "gave up after {} ({last})", tries_of(*tries)),
             Self::Closed => f.write_str("the client is closed"),
         }
     }
@@ -198,6 +198,11 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// A number of tries, in words.
+pub(super) fn tries_of(number: u32) -> String {
+    if number == 1 { "1 try".to_owned() } else { format!("{number} tries") }
+}
 
 #[cfg(test)]
 mod tests {

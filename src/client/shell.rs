@@ -12,7 +12,7 @@
 mod printer;
 mod way;
 
-use super::{Cause, ClientArgs, Error, Event, MAX_REQUEST, Request, request::TOO_LONG};
+use super::{Cause, ClientArgs, Error, Event, MAX_REQUEST, Request, error::tries_of, request::TOO_LONG};
 use crate::{
     cli::{self, Failure},
     net::{
@@ -206,7 +206,7 @@ fn watcher(name: String) -> impl Fn(Event) + Clone + Send + Sync + 'static {
                 let wait = Duration::from_millis(u64::try_from(again.after.as_millis()).unwrap_or(u64::MAX));
                 say(&format!("{name}: {cause}; trying again in {wait:?} ({} of {})", again.attempt, again.of));
             }
-            Event::GaveUp { tries, cause } => say(&format!("{name}: {cause}; gave up after {tries} tries")),
+            Event::GaveUp { tries, cause } => say(&format!("{name}: {cause}; gave up after {}", tries_of(tries))),
             Event::Breaker(BreakerState::Open) => say("breaker open: commands are refused for now"),
             Event::Breaker(BreakerState::HalfOpen) => say("breaker half-open: one command at a time is let through"),
             Event::Breaker(BreakerState::Closed) => say("breaker closed"),

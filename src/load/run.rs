@@ -14,7 +14,7 @@ use super::{
 use crate::{
     app::Cx,
     cli::Failure,
-    net::{Reactor, ReactorConfig, Remote, clock, connect, resolve},
+    net::{self, Reactor, ReactorConfig, Remote, clock, connect, resolve},
 };
 use std::{
     net::SocketAddr,
@@ -95,17 +95,25 @@ pub struct Progress {
 ///
 /// # Errors
 ///
-/// Nobody does, or the name has none.
-pub fn reach(target: &Target, timeout: Duration) -> Result<SocketAddr, Failure> {
-    let mut problem = None;
-    for to in resolve::resolve(&target.at)? {
-        match connect::connect(to, timeout) {
+/// Nobody does within this time, or the name has none: exit code 2, since there is nothing to run.
+pub fn reach(target: &Target, within: Duration) -> Result<SocketAddr, Failure> {
+    let (mut problem, since) = (None, now());
+    for to in resolve::resolve(&target.at).map_err(nothing_to_run)? {
+        let left = within.saturating_sub(now() - since);
+        if left.is_zero() {
+            break;
+        }
+        match connect::connect(to, left) {
             Ok(_) => return Ok(to),
             // The first address is the one that the user thinks of.
             Err(error) => problem = problem.or(Some(error)),
         }
     }
-    Err(problem.map_or_else(|| Failure::Run(format!("no address for {target}")), Failure::from))
+    Err(problem.map_or_else(|| Failure::Usage(format!("no address for {target}")), nothing_to_run))
+}
+
+fn nothing_to_run(error: net::Error) -> Failure {
+    Failure::Usage(Failure::from(error).to_string())
 }
 
 /// Runs a plan. `interrupt` ends it early; `watch` hears about ten times a second how far it is.

@@ -54,13 +54,13 @@ fn wrong_flags_exit_with_2_and_say_so() {
 }
 
 #[test]
-fn an_unreachable_target_exits_with_1_and_one_line() {
+fn an_unreachable_target_exits_with_2_and_one_line() {
     let to = refusing_address();
     for url in [format!("http://{to}/"), format!("echo://{to}")] {
         let line = format!("error: nothing listens on {to}: start the server, or check the port\n");
-        run(&[&url]).code(1).stdout("").stderr(line);
+        run(&[&url]).code(2).stdout("").stderr(line);
     }
-    run(&["http://nobody.invalid/"]).code(1).stdout("").stderr(contains("no address for"));
+    run(&["http://nobody.invalid/"]).code(2).stdout("").stderr(contains("no address for"));
 }
 
 #[test]
@@ -128,9 +128,9 @@ fn a_file_that_is_there_keeps_what_it_has_until_there_is_something_better() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "of yesterday").unwrap();
     let url = format!("http://{}/", refusing_address());
-    run(&[&url, "--html", file.path().to_str().unwrap()]).code(1).stdout("");
+    run(&[&url, "--html", file.path().to_str().unwrap()]).code(2).stdout("");
     assert_eq!(std::fs::read_to_string(file.path()).unwrap(), "of yesterday");
     let new = file.path().with_extension("new");
-    run(&[&url, "--json", new.to_str().unwrap()]).code(1).stdout("");
+    run(&[&url, "--json", new.to_str().unwrap()]).code(2).stdout("");
     assert!(!new.exists());
 }
