@@ -12,6 +12,22 @@ use std::time::Duration;
 
 under_every_architecture! {
     it_is_really_computed,
+    what_comes_while_it_computes_does_not_destroy_the_answer,
+}
+
+/// The news that something came waits until it has computed, and by then the connection is to be closed.
+fn what_comes_while_it_computes_does_not_destroy_the_answer(architecture: &Architecture) {
+    let server = architecture.start("http", &[]);
+    let before = processor_time(&server);
+    let mut conn = Conn::open(server.address());
+    let last = "GET /bytes/300000 HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n";
+    conn.send([&get("/cpu/200"), last].concat());
+    wait_until("the server to compute", || processor_time(&server) > before + Duration::from_millis(30));
+    conn.send("x".repeat(1000));
+    conn.finish();
+    assert_eq!(conn.response("GET").body, b"computed for 200 ms\n");
+    assert_eq!(conn.response("GET").body.len(), 300_000);
+    conn.expect_end();
 }
 
 fn it_is_really_computed(architecture: &Architecture) {
