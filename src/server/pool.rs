@@ -18,6 +18,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// How often to look whether threads have ended, at the end only.
+const LOOK: Duration = Duration::from_millis(1);
+
 /// Work for a pool: it is run, or it is refused.
 pub trait Job: Send + 'static {
     /// Does it.
@@ -124,6 +127,14 @@ impl<J: Job> Pool<J> {
         for thread in self.threads {
             // A panic was caught and logged where it happened.
             let _ = thread.join();
+        }
+    }
+
+    /// Like [`Self::finish`], but does not wait beyond `deadline`: a thread that computes cannot be interrupted.
+    pub fn finish_by(self, deadline: Instant) {
+        self.close();
+        while !self.threads.iter().all(thread::JoinHandle::is_finished) && clock::now().instant < deadline {
+            thread::park_timeout(LOOK);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Who waits while a server computes.
 
 use crate::{
-    Architecture, EVENT_DRIVEN, HYBRID, get, processor_time,
+    Architecture, EVENT_DRIVEN, FORK, HYBRID, THREAD_PER_CLIENT, THREAD_POOL, get, processor_time,
     support::{
         process::{Process, now, wait_until},
         raw::Conn,
@@ -76,6 +76,19 @@ fn an_event_loop_that_computes_keeps_everybody_waiting_and_one_with_threads_nobo
     let (hybrid, after) = other_client(&HYBRID, &["--workers", "1"]);
     assert!(!after, "the answer came before what was computed");
     assert!(alone >= 3 * hybrid, "{alone:?} and {hybrid:?}");
+}
+
+#[test]
+fn a_thread_that_computes_does_not_hold_up_a_stop() {
+    let work = Duration::from_secs(10);
+    for architecture in [FORK, THREAD_PER_CLIENT, THREAD_POOL, HYBRID] {
+        let mut server = architecture.start("http", &["--drain-timeout", "50ms"]);
+        let start = now();
+        let _conn = busy(&server, &format!("/cpu/{}", work.as_millis()));
+        server.signal("TERM");
+        assert_eq!(server.wait().code(), Some(0));
+        assert!(now() - start < work, "{architecture:?} computed to the end");
+    }
 }
 
 #[test]
