@@ -244,10 +244,11 @@ fn who_finds_no_room_waits(architecture: &Architecture) {
     assert_eq!(second.read_until("\n"), WELCOME);
 }
 
-/// A process that has closed its connection takes a while to end. That must not look like a client that is still there.
+/// A process that has closed its connection takes a while to end, a thread to be free. That must not look like a client who is
+/// still there.
 #[test]
 fn who_comes_as_soon_as_another_has_left_finds_room() {
-    for architecture in [FORK, THREAD_PER_CLIENT] {
+    for architecture in [FORK, THREAD_PER_CLIENT, THREAD_POOL] {
         let server = architecture.start("echo", architecture.one_client);
         for _ in 0..200 {
             let mut conn = greeted(&server);
