@@ -20,7 +20,7 @@ Example:
 struct Args {
     #[command(flatten)]
     server: ServerArgs,
-    /// Children at once. Clients beyond are told that there is no room.
+    /// Clients served at once, by a child each. Those beyond are told that there is no room.
     #[arg(long, value_name = "N", default_value = "256", value_parser = at_least_one::<NonZeroUsize>)]
     max_clients: NonZeroUsize,
 }
@@ -32,10 +32,10 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<(), Failure> {
     let mut server = Server::open_single_threaded(&args.server)?;
-    let mut children = Children::new(&server);
+    let mut children = Children::new(&server)?;
     loop {
         let client = match server.wait()? {
-            Next::Client(client) => client.admit(args.max_clients.get()),
+            Next::Client(client) => client.admit(args.max_clients.get().saturating_add(children.leaving())),
             Next::Rung => None,
             Next::Stop => break,
         };

@@ -43,6 +43,6 @@ fn run(args: &Args) -> Result<(), Failure> {
     while let Some(client) = server.accept()? {
         pool.submit(client);
     }
-    pool.finish();
+    pool.finish_by(server.deadline());
     server.finish()
 }

@@ -16,7 +16,7 @@ use std::{
     os::unix::net::UnixStream,
     sync::Arc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// How often to look whether the refused have gone, at the end only.
@@ -29,6 +29,8 @@ pub struct Server {
     shared: Arc<Shared>,
     lingering: Arc<Lingering>,
     within: Duration,
+    /// When the end has to have come: known when it has begun.
+    deadline: Option<Instant>,
     backlog: u32,
     signals: Signals,
     // The last field: what the others say when they go is still logged.
@@ -105,6 +107,7 @@ impl Server {
             shared,
             lingering,
             within: args.listen.drain_timeout,
+            deadline: None,
             backlog: args.listen.backlog,
             signals,
             _log: log,
@@ -132,6 +135,13 @@ impl Server {
         self.within
     }
 
+    /// When the end has to have come, if it begins now or has begun. A little later than sessions are cut off: they have to see
+    /// it.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.deadline.unwrap_or_else(|| clock::now().instant + self.within + Duration::from_secs(1))
+    }
+
     /// Waits for the next client; `None`: no more are taken.
     ///
     /// # Errors
@@ -156,6 +166,7 @@ impl Server {
         loop {
             self.obey_flags();
             if self.shared.is_stopping() {
+                self.deadline = Some(self.deadline());
                 self.refuse_backlog();
                 self.door.close();
                 return Ok(Next::Stop);
@@ -208,11 +219,10 @@ impl Server {
     ///
     /// None so far.
     pub fn finish(self) -> Result<(), Failure> {
-        let Self { shared, within, .. } = &self;
-        // The signal's own thread began to count earlier, and cuts off whoever takes too long. This one only has to see them
-        // go, and does not wait for one that cannot be cut off.
-        let deadline = clock::now().instant + *within + Duration::from_secs(1);
-        if !shared.drain(|| clock::now().instant, deadline) {
+        let shared = &self.shared;
+        // The signal's own thread cuts off whoever takes too long. This one only has to see them go, and does not wait for one
+        // that cannot be cut off.
+        if !shared.drain(|| clock::now().instant, self.deadline()) {
             tracing::warn!(clients = shared.active(), "cut off after the drain timeout");
         }
         self.wait_for_refused();

@@ -12,22 +12,23 @@ use std::{
 /// An accepted connection. Dropping the last handle closes it.
 #[derive(Debug)]
 pub struct Client {
+    // First: who sees that the connection was closed, and comes in its place, has to find the seat free.
+    seat: Option<Seat>,
     // Shared with the list of those who are to hear of a stop: no second descriptor is needed.
     stream: Arc<TcpStream>,
     peer: SocketAddr,
     shared: Arc<Shared>,
     lingering: Arc<Lingering>,
-    seat: Option<Seat>,
 }
 
 impl Client {
     pub(super) fn new(stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>, lingering: &Arc<Lingering>) -> Self {
         Self {
+            seat: None,
             stream: Arc::new(stream),
             peer,
             shared: Arc::clone(shared),
             lingering: Arc::clone(lingering),
-            seat: None,
         }
     }
 

@@ -8,14 +8,14 @@ use super::{
     Client, Seat, Server, Shared,
     process::{reap, split, tell},
 };
-use crate::net::clock;
+use crate::net::{clock, counters::Counters};
 use nix::{errno::Errno, libc, sys::signal::Signal as Kill, unistd::Pid};
 use signal_hook::{SigId, consts::SIGTERM, low_level};
 use std::{
     collections::HashMap,
     io,
     os::fd::RawFd,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     thread,
     time::{Duration, Instant},
 };
@@ -28,6 +28,9 @@ const LOOK: Duration = Duration::from_millis(10);
 pub struct Children {
     shared: Arc<Shared>,
     running: HashMap<Pid, Option<Seat>>,
+    /// How many were done with their client and ended by themselves: those told so, and those that were reaped.
+    done: Arc<Counters<1>>,
+    reaped: u64,
 }
 
 /// Which of the two processes this is, after a fork.
@@ -42,15 +45,28 @@ pub enum Fork {
 
 /// The right to live as a child: who has it has no children of his own.
 #[derive(Debug)]
-pub struct Child(());
+pub struct Child {
+    done: Arc<Counters<1>>,
+}
 
 impl Children {
     /// None yet. What each of them would be the first to need is made ready: a child that asked the processor what it can do,
     /// as the parsers do once, would ask anew each time, and in a virtual machine that is asking the host.
-    #[must_use]
-    pub fn new(server: &Server) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// The system has no memory left.
+    pub fn new(server: &Server) -> io::Result<Self> {
         server.shared().rehearse();
-        Self { shared: Arc::clone(server.shared()), running: HashMap::new() }
+        let done = Arc::new(Counters::inherited()?);
+        Ok(Self { shared: Arc::clone(server.shared()), running: HashMap::new(), done, reaped: 0 })
+    }
+
+    /// How many are done with their client and still have to end. He may have seen his connection closed, and whoever comes
+    /// in his place should not be refused because of them.
+    #[must_use]
+    pub fn leaving(&self) -> usize {
+        usize::try_from(self.done[0].load(Relaxed).saturating_sub(self.reaped)).unwrap_or(usize::MAX)
     }
 
     /// Splits the process in two.
@@ -61,7 +77,7 @@ impl Children {
     pub fn fork(&self) -> io::Result<Fork> {
         Ok(match split()? {
             Some(child) => Fork::Parent(child),
-            None => Fork::Child(Child(())),
+            None => Fork::Child(Child { done: Arc::clone(&self.done) }),
         })
     }
 
@@ -78,6 +94,8 @@ impl Children {
                 // It took one client with it: nobody else had anything in that process.
                 tracing::warn!(%child, cause, "a child crashed");
                 self.shared.traffic().lost(1);
+            } else {
+                self.reaped += 1;
             }
         }
     }
@@ -119,6 +137,9 @@ impl Child {
             shared.stop();
         }
         client.serve();
+        if hears.is_ok() {
+            self.done[0].fetch_add(1, Relaxed);
+        }
         // Not `process::exit`: that does for libraries what their parent still needs, and touches pages for it that this
         // process has not touched yet: 56 page faults for a client instead of 40.
         // SAFETY: it can be called at any time. Nothing is left to be written: logs are not buffered in a process that forks.

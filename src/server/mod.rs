@@ -14,7 +14,8 @@
 //!
 //! The accept loop of each is in its binary, `bin/*.rs`: start there. [`Server`] is what the blocking ones share, [`Shared`]
 //! what even the event-driven one does. A server stops in two steps: every session hears that its input has ended, so it
-//! answers what it has heard and closes; who has not closed after `--drain-timeout` is cut off.
+//! answers what it has heard and closes; who has not closed after `--drain-timeout` is cut off. To a session that is just
+//! hearing something, its input has ended in the middle: an upload over HTTP is answered with 400.
 
 /// Bytes of stack for a thread that serves one client or computes: what they keep is on the heap. Less than the usual 2 MiB,
 /// because the C library keeps stacks of threads that ended for the next ones, and 40 MiB of them: 320 instead of 20.

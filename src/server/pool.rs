@@ -18,16 +18,19 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// How often to look whether threads have ended, at the end only.
+const LOOK: Duration = Duration::from_millis(1);
+
 /// Work for a pool: it is run, or it is refused.
 pub trait Job: Send + 'static {
-    /// Does it.
-    fn run(self);
+    /// Does it. Dropped when the worker is free for another.
+    fn run(&mut self);
     /// Nobody has time for it. Must not wait.
     fn refuse(self);
 }
 
 impl Job for super::Client {
-    fn run(self) {
+    fn run(&mut self) {
         self.serve();
     }
 
@@ -127,6 +130,14 @@ impl<J: Job> Pool<J> {
         }
     }
 
+    /// Like [`Self::finish`], but does not wait beyond `deadline`: a thread that computes cannot be interrupted.
+    pub fn finish_by(self, deadline: Instant) {
+        self.close();
+        while !self.threads.iter().all(thread::JoinHandle::is_finished) && clock::now().instant < deadline {
+            thread::park_timeout(LOOK);
+        }
+    }
+
     /// Takes no more jobs; threads end when the queue is empty.
     pub fn close(&self) {
         self.inner.state().closing = true;
@@ -138,20 +149,19 @@ impl<J: Job> Pool<J> {
 impl<J: Job> Inner<J> {
     /// What a worker does.
     fn serve(&self) {
-        let mut done = 0;
-        while let Some(job) = self.take(done) {
+        while let Some(mut job) = self.take() {
             // A job that panics must not cost the pool a thread: after N of them nobody would be left.
             if catch_unwind(AssertUnwindSafe(|| job.run())).is_err() {
                 tracing::error!("a job panicked: this is a bug; its worker goes on");
             }
-            done = 1;
+            // Before the job is dropped, and with it a connection: who sees that closed, and comes in its place, finds a worker.
+            self.state().idle += 1;
         }
     }
 
-    /// The next job for a worker that has so many `done` since the last; `None`: the end.
-    fn take(&self, done: usize) -> Option<J> {
+    /// The next job for an idle worker; `None`: the end.
+    fn take(&self) -> Option<J> {
         let mut state = self.state();
-        state.idle += done;
         loop {
             if let Some((_, job)) = state.queue.pop_front() {
                 state.idle -= 1;
@@ -219,7 +229,7 @@ mod tests {
     }
 
     impl Job for Task {
-        fn run(self) {
+        fn run(&mut self) {
             match self {
                 Self::Say(number, sender) => sender.send(format!("ran {number}")).unwrap(),
                 Self::Panic => panic!("on purpose"),

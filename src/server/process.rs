@@ -13,8 +13,8 @@ use std::{fs, io, os::unix::fs::MetadataExt as _, process};
 /// Splits the process in two; `None`: this is the new one. It hears no SIGINT and no SIGTERM until it says [`hear_signals`]:
 /// its handlers are its parent's still, and to them the first one that it is sent may be the second.
 ///
-/// It leads a process group of its own. Ctrl-C goes to everybody in the terminal's group; a child that heard it there, and
-/// then again from its parent, would take the second for "at once". So the parent alone decides. And it does not outlive its
+/// It leads a process group of its own. Ctrl-C goes to everybody in the terminal's group, and what becomes of a child is for its
+/// parent to decide. And it does not outlive its
 /// parent, who could no longer ask it to finish.
 ///
 /// # Errors

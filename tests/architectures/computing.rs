@@ -1,7 +1,7 @@
 //! Who waits while a server computes.
 
 use crate::{
-    Architecture, EVENT_DRIVEN, HYBRID, get, processor_time,
+    Architecture, EVENT_DRIVEN, FORK, HYBRID, THREAD_PER_CLIENT, THREAD_POOL, get, processor_time,
     support::{
         process::{Process, now, wait_until},
         raw::Conn,
@@ -12,6 +12,22 @@ use std::time::Duration;
 
 under_every_architecture! {
     it_is_really_computed,
+    what_comes_while_it_computes_does_not_destroy_the_answer,
+}
+
+/// The news that something came waits until it has computed, and by then the connection is to be closed.
+fn what_comes_while_it_computes_does_not_destroy_the_answer(architecture: &Architecture) {
+    let server = architecture.start("http", &[]);
+    let before = processor_time(&server);
+    let mut conn = Conn::open(server.address());
+    let last = "GET /bytes/300000 HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n";
+    conn.send([&get("/cpu/200"), last].concat());
+    wait_until("the server to compute", || processor_time(&server) > before + Duration::from_millis(30));
+    conn.send("x".repeat(1000));
+    conn.finish();
+    assert_eq!(conn.response("GET").body, b"computed for 200 ms\n");
+    assert_eq!(conn.response("GET").body.len(), 300_000);
+    conn.expect_end();
 }
 
 fn it_is_really_computed(architecture: &Architecture) {
@@ -60,6 +76,19 @@ fn an_event_loop_that_computes_keeps_everybody_waiting_and_one_with_threads_nobo
     let (hybrid, after) = other_client(&HYBRID, &["--workers", "1"]);
     assert!(!after, "the answer came before what was computed");
     assert!(alone >= 3 * hybrid, "{alone:?} and {hybrid:?}");
+}
+
+#[test]
+fn a_thread_that_computes_does_not_hold_up_a_stop() {
+    let work = Duration::from_secs(10);
+    for architecture in [FORK, THREAD_PER_CLIENT, THREAD_POOL, HYBRID] {
+        let mut server = architecture.start("http", &["--drain-timeout", "50ms"]);
+        let start = now();
+        let _conn = busy(&server, &format!("/cpu/{}", work.as_millis()));
+        server.signal("TERM");
+        assert_eq!(server.wait().code(), Some(0));
+        assert!(now() - start < work, "{architecture:?} computed to the end");
+    }
 }
 
 #[test]

@@ -168,7 +168,7 @@ fn who_waits_for_a_thread_when_the_stop_is_over_is_told() {
     server.wait_for_stderr("STATS clients=1 active=0 peak=1 refused=1 ");
 }
 
-/// Ctrl-C in a terminal goes to all processes of the group. Children that heard it twice would not finish.
+/// Ctrl-C in a terminal goes to all processes of the group: to the parent, which decides for its children.
 #[test]
 #[cfg(target_os = "linux")]
 fn ctrl_c_is_one_signal_to_children_too() {

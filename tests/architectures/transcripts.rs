@@ -239,6 +239,20 @@ fn who_finds_no_room_waits(architecture: &Architecture) {
     assert_eq!(second.read_until("\n"), WELCOME);
 }
 
+/// A process that has closed its connection takes a while to end, a thread to be free. That must not look like a client who is
+/// still there.
+#[test]
+fn who_comes_as_soon_as_another_has_left_finds_room() {
+    for architecture in [FORK, THREAD_PER_CLIENT, THREAD_POOL] {
+        let server = architecture.start("echo", architecture.one_client);
+        for _ in 0..200 {
+            let mut conn = greeted(&server);
+            conn.send("quit\n");
+            assert_eq!(hear(&mut conn), "Goodbye!\n");
+        }
+    }
+}
+
 #[test]
 fn who_waits_too_long_in_the_queue_is_told_so() {
     let server = THREAD_POOL.start("echo", &["--workers", "1", "--queue", "1", "--queue-timeout", "50ms"]);

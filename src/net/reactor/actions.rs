@@ -114,7 +114,7 @@ impl Io {
 }
 
 /// Whether a read would find something, an end included.
-fn peek(stream: &TcpStream) -> Result<bool, ErrorKind> {
+pub(super) fn peek(stream: &TcpStream) -> Result<bool, ErrorKind> {
     loop {
         match stream.peek(&mut [0]) {
             Ok(_) => return Ok(true),

@@ -11,6 +11,7 @@
 //! is thrown away for a while (RFC 9112 §9.6). A peer whose end was heard already cannot be reset: it is closed at once.
 
 use super::{
+    actions::peek,
     connection::{Connection, Finish, Phase},
     deliver::BUDGET,
     io::Io,
@@ -118,7 +119,11 @@ impl Io {
     /// Everything is sent: announces our end, and waits for the peer's.
     fn hang_up(&mut self, key: usize) {
         let Some(socket) = self.table.get_mut(key) else { return };
-        // Input that waits would turn closing into a reset, whatever the application expects.
+        // Input that waits would turn closing into a reset, whatever the application expects. What the kernel said of it may be
+        // as old as the turn, and that is long if somebody has computed in it.
+        if !(socket.ended || socket.linger || socket.readable) {
+            socket.readable = matches!(peek(&socket.stream), Ok(true));
+        }
         if socket.ended || !(socket.linger || socket.readable) {
             self.remove(key);
             return;

@@ -95,7 +95,7 @@ impl Workshop for Threads {
 }
 
 impl Job for Task {
-    fn run(mut self) {
+    fn run(&mut self) {
         self.worked = work::carry_out(self.work);
     }
 
