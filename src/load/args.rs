@@ -83,7 +83,7 @@ pub struct OutputArgs {
 impl OutputArgs {
     /// Whether stdout is taken, so that there is no place for text.
     pub(super) fn takes_stdout(&self) -> bool {
-        [&self.json, &self.html].into_iter().flatten().any(|file| file == STDOUT)
+        [&self.json, &self.html].into_iter().flatten().any(|file| is_stdout(file))
     }
 
     /// Looks whether everything can be written, as long as nothing was measured.
@@ -92,18 +92,20 @@ impl OutputArgs {
     ///
     /// It cannot. What is there already is left as it is.
     pub(super) fn check(&self) -> Result<(), Failure> {
-        if [&self.json, &self.html].into_iter().all(|file| file.as_deref() == Some(Path::new(STDOUT))) {
+        if [&self.json, &self.html].into_iter().all(|file| file.as_deref().is_some_and(is_stdout)) {
             return Err(Failure::Usage("--json - and --html -: stdout can have only one of them".to_owned()));
         }
-        for file in [&self.json, &self.html].into_iter().flatten().filter(|file| *file != STDOUT) {
+        for file in [&self.json, &self.html].into_iter().flatten().filter(|file| !is_stdout(file)) {
             writable(file).map_err(|error| unwritten(file, &error))?;
         }
         Ok(())
     }
 }
 
-/// Means stdout where a file is named.
-pub(super) const STDOUT: &str = "-";
+/// Whether stdout is meant where a file is named.
+pub(super) fn is_stdout(file: &Path) -> bool {
+    file == Path::new("-")
+}
 
 /// Whether a file could be written, and if there was none, still is none.
 fn writable(file: &Path) -> io::Result<()> {

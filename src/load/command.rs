@@ -2,7 +2,7 @@
 
 use super::{
     LoadArgs, Report,
-    args::{OutputArgs, STDOUT, unwritten},
+    args::{OutputArgs, is_stdout, unwritten},
     html,
     run::{self, Progress},
     text::grouped,
@@ -100,7 +100,7 @@ fn write(report: &Report, output: &OutputArgs) -> Result<(), Failure> {
 
 /// Writes a file, or to stdout for `-`.
 pub(super) fn save(file: &Path, text: &str) -> Result<(), Failure> {
-    if file == Path::new(STDOUT) {
+    if is_stdout(file) {
         return say(text);
     }
     fs::write(file, text).map_err(|error| unwritten(file, &error))
