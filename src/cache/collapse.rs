@@ -213,8 +213,7 @@ impl Lead {
         let fill = self.fill.clone()?;
         let entry = fill.body().and_then(|body| finish(fill.opening(), body));
         // In this order: whoever finds no fetch any more finds the entry.
-        let stored = entry.and_then(|entry| self.store.insert(entry, now, replaces).ok());
-        let stored = stored.filter(|entry| !self.store.withdraw(self.since, entry));
+        let stored = entry.and_then(|entry| self.put(entry, now, replaces).ok());
         fill.finish(End::Complete, trailers);
         self.release(if stored.is_some() { Over::Stored } else { Over::Private });
         stored

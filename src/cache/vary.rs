@@ -27,7 +27,7 @@
 //! The order of members is kept. `Accept-Language: en, de` and `de, en` mean the same by the letter of RFC 9110 §12.5.4, but
 //! servers prefer the first of equals, and whoever asked for German would get English.
 
-use crate::http::{Fields, is_token};
+use crate::http::{Fields, is_token, is_unterminated};
 
 /// How many responses are kept for one URI. A client invents as many values of a varying field as it likes; each look-up
 /// compares with all of them, so they must be few.
@@ -271,7 +271,7 @@ fn normal(request: &Fields, name: &str, syntax: Syntax) -> Option<Vec<u8>> {
     let mut lines = request.get_all(name).peekable();
     while let Some(line) = lines.next() {
         length += line.len() + 1;
-        if syntax != Syntax::Singleton && lines.peek().is_some() && is_open(line) {
+        if syntax != Syntax::Singleton && lines.peek().is_some() && is_unterminated(line) {
             return None;
         }
     }
@@ -286,20 +286,6 @@ fn normal(request: &Fields, name: &str, syntax: Syntax) -> Option<Vec<u8>> {
         value.make_ascii_lowercase();
     }
     Some(value)
-}
-
-/// Whether a quoted string begins in the line and does not end.
-fn is_open(line: &[u8]) -> bool {
-    let (mut quoted, mut escaped) = (false, false);
-    for byte in line {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            _ => {}
-        }
-    }
-    quoted
 }
 
 /// The members of all lines of that name, as far as its syntax is known to have any.

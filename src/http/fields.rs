@@ -196,19 +196,35 @@ pub fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     .filter(|member| !member.is_empty())
 }
 
+/// Whether a quoted string begins in this line and does not end: what follows the quote cannot be told from its content.
+pub fn is_unterminated(line: &[u8]) -> bool {
+    let mut quotes = Quotes::default();
+    line.iter().fold(false, |_, byte| quotes.are_open_after(*byte))
+}
+
 /// Where the first comma outside a quoted string is, or the end.
 fn member_end(value: &[u8]) -> usize {
-    let (mut quoted, mut escaped) = (false, false);
-    for (at, byte) in value.iter().enumerate() {
+    let mut quotes = Quotes::default();
+    value.iter().position(|byte| !quotes.are_open_after(*byte) && *byte == b',').unwrap_or(value.len())
+}
+
+/// Follows quoted strings (RFC 9110 §5.6.4), byte by byte.
+#[derive(Default)]
+struct Quotes {
+    open: bool,
+    escaped: bool,
+}
+
+impl Quotes {
+    fn are_open_after(&mut self, byte: u8) -> bool {
         match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            b',' if !quoted => return at,
+            _ if self.escaped => self.escaped = false,
+            b'\\' if self.open => self.escaped = true,
+            b'"' => self.open = !self.open,
             _ => {}
         }
+        self.open
     }
-    value.len()
 }
 
 impl fmt::Debug for Fields {

@@ -54,7 +54,7 @@ mod writer;
 
 pub use date::http_date;
 pub use error::Error;
-pub use fields::{Fields, members, write_line};
+pub use fields::{Fields, is_unterminated, members, write_line};
 pub use framing::BodyLength;
 pub(crate) use grammar::{is_token, is_token_byte};
 pub use head::{RequestHead, ResponseHead, write_status_line};

@@ -14,8 +14,7 @@ use std::{fs, io, os::unix::fs::MetadataExt as _, process};
 /// its handlers are its parent's still, and to them the first one that it is sent may be the second.
 ///
 /// It leads a process group of its own. Ctrl-C goes to everybody in the terminal's group, and what becomes of a child is for its
-/// parent to decide. And it does not outlive its
-/// parent, who could no longer ask it to finish.
+/// parent to decide. And it does not outlive its parent, who could no longer ask it to finish.
 ///
 /// # Errors
 ///

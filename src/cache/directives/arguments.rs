@@ -26,20 +26,6 @@ pub(super) fn directives(line: &[u8]) -> impl Iterator<Item = Directive<'_>> {
     members(line).filter_map(Directive::parse)
 }
 
-/// Whether a quoted string begins in this line and does not end: what follows the quote cannot be told from its content.
-pub(super) fn is_unterminated(line: &[u8]) -> bool {
-    let (mut quoted, mut escaped) = (false, false);
-    for byte in line {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if quoted => escaped = true,
-            b'"' => quoted = !quoted,
-            _ => {}
-        }
-    }
-    quoted
-}
-
 impl<'a> Directive<'a> {
     fn parse(member: &'a [u8]) -> Option<Self> {
         let end = member.iter().position(|byte| !is_token_byte(*byte)).unwrap_or(member.len());

@@ -2,9 +2,9 @@
 
 use super::{
     Seconds,
-    arguments::{Directive, directives, is_unterminated},
+    arguments::{Directive, directives},
 };
-use crate::http::Fields;
+use crate::http::{Fields, is_unterminated};
 
 /// How stale a response may be for a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,10 +3,10 @@
 
 use super::{
     Seconds,
-    arguments::{Argument, Directive, directives, is_unterminated},
+    arguments::{Argument, Directive, directives},
     structured,
 };
-use crate::http::{Fields, is_token, members};
+use crate::http::{Fields, is_token, is_unterminated, members};
 
 /// Field names in an argument that are believed. Somebody who writes more means everything.
 const MAX_FIELD_NAMES: usize = 64;

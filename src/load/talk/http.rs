@@ -54,11 +54,7 @@ impl HttpScript {
         if !keep_alive && !given("connection") {
             head.fields.push("Connection", "close");
         }
-        let asks = |(name, value): &(String, String)| {
-            let close = |option: &str| option.trim().eq_ignore_ascii_case("close");
-            name.eq_ignore_ascii_case("connection") && value.split(',').any(close)
-        };
-        let closes = !keep_alive || fields.iter().any(asks);
+        let closes = !keep_alive || head.fields.has_token("connection", "close");
         let mut request = Vec::new();
         head.write_to(&mut request);
         request.extend_from_slice(body);
