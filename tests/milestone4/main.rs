@@ -7,6 +7,7 @@
 mod support;
 
 mod collapse;
+mod invalidation;
 mod odd;
 mod origin;
 mod purge;
