@@ -116,7 +116,9 @@ impl<A: App> World<A> {
                 link.inbound.take(usize::MAX);
                 link.inbound.take_end();
                 if link.error.is_some() {
+                    // Closed, and what it had not sent is freed.
                     link.ours = Ours::Gone;
+                    link.drop_unsent();
                 }
                 self.plan_refill(id, Way::In);
             }
