@@ -187,6 +187,11 @@ impl Fill {
         self.lock().kept as u64
     }
 
+    /// Tells one of its readers to look again, in a later turn of its worker.
+    pub fn tell(&self, reader: Ticket) {
+        self.store.mail().post(&[reader]);
+    }
+
     /// Begins to read from the start. `None`: the start is gone.
     #[must_use]
     pub fn reader(self: &Arc<Self>) -> Option<Reader> {

@@ -10,7 +10,7 @@ use crate::{
         reuse,
     },
     http::{BodyLength, BodyWriter, Fields},
-    proxy::downstream::LOW_WATER,
+    proxy::downstream::{HIGH_WATER, LOW_WATER},
 };
 use std::{sync::Arc, time::Instant};
 
@@ -93,9 +93,11 @@ impl Turn<'_> {
             // The client will say when it has taken some of it.
             return State::Read { reader, follower, writer };
         }
+        // What is stored is in memory anyway. What is not is this client's alone once it was taken out of the window.
+        let most = if reader.fill().is_storing() { STEP } else { HIGH_WATER };
         let mut given = 0;
         loop {
-            let read = reader.read(STEP - given, self.ticket());
+            let read = reader.read(most.saturating_sub(given), self.ticket());
             let nothing = read.pieces.is_empty();
             for piece in read.pieces {
                 given += piece.len();
@@ -109,6 +111,11 @@ impl Turn<'_> {
                 Some(end) => return self.read_out(writer, end, &read.trailers),
                 // The ticket tells of more, or the client that it has taken so much.
                 None if nothing || given >= STEP => return State::Read { reader, follower, writer },
+                None if given >= most => {
+                    // If all of it leaves at once, nobody tells. By the next turn it is known whether it did.
+                    reader.fill().tell(self.ticket());
+                    return State::Read { reader, follower, writer };
+                }
                 None => {}
             }
         }
