@@ -15,6 +15,7 @@ use std::{
     any::Any,
     cell::Cell,
     net::SocketAddr,
+    ops::Range,
     panic::{self, AssertUnwindSafe, catch_unwind},
     sync::{
         Mutex, Once, PoisonError,
@@ -137,7 +138,8 @@ impl<A: App> Subject<A> {
         (world, holds, at_rest)
     }
 
-    /// All seeds, or the one that `SIM_SEED` names, with its trace. Panics with the first failure.
+    /// As many seeds as the test asks for, from 0; or `SIM_SEEDS` of them, from `SIM_FROM`; or the one that `SIM_SEED`
+    /// names, with its trace. Panics with the first failure.
     pub fn run_all(&self, name: &str, seeds: u64) -> Vec<Report>
     where
         A: 'static,
@@ -148,7 +150,8 @@ impl<A: App> Subject<A> {
             eprintln!("{}\n{name}, seed {seed}: {outcome:?}", lines.last(usize::MAX));
             return vec![outcome.expect("this seed passes")];
         }
-        let (reports, mut failures) = self.run_seeds(number_from("SIM_SEEDS").unwrap_or(seeds));
+        let from = number_from("SIM_FROM").unwrap_or(0);
+        let (reports, mut failures) = self.run_seeds(from..from + number_from("SIM_SEEDS").unwrap_or(seeds));
         failures.sort();
         let Some((seed, why)) = failures.first() else { return reports };
         let lines = Lines::default();
@@ -172,8 +175,8 @@ impl<A: App> Subject<A> {
     }
 
     /// Seeds that pass and seeds that fail.
-    pub fn run_seeds(&self, seeds: u64) -> (Vec<Report>, Vec<(u64, String)>) {
-        let next = AtomicU64::new(0);
+    pub fn run_seeds(&self, seeds: Range<u64>) -> (Vec<Report>, Vec<(u64, String)>) {
+        let next = AtomicU64::new(seeds.start);
         let outcomes = Mutex::new((Vec::new(), Vec::new()));
         let threads = thread::available_parallelism().map_or(1, usize::from).min(8);
         thread::scope(|scope| {
@@ -181,7 +184,7 @@ impl<A: App> Subject<A> {
                 scope.spawn(|| {
                     loop {
                         let seed = next.fetch_add(1, Ordering::Relaxed);
-                        if seed >= seeds {
+                        if seed >= seeds.end {
                             return;
                         }
                         let outcome = self.attempt(seed, None);
