@@ -151,7 +151,7 @@ struct DeadlineArgs {
     /// For a silent WebSocket or other tunnel
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = nonzero_duration)]
     tunnel_timeout: Duration,
-    /// For a whole exchange (504); 0s: no limit
+    /// For a whole exchange (504), or up to its 101 if it becomes a tunnel; 0s: no limit
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
     request_timeout: Duration,
 }

@@ -350,8 +350,13 @@ impl Proxy {
 
     /// A deadline of a client connection passed.
     pub(super) fn client_late(&mut self, cx: &mut Cx, conn: ConnId) {
+        let idle = self.parts.shared.config.deadlines.idle;
         let Some(client) = self.parts.table.downstream(conn) else { return };
         match (client.late(cx.now()), client.exchange) {
+            // It has not taken all of its last answer: it reads, and does not idle. Whether it reads has its own deadline.
+            (Late::Read, None) if client.unsent_now() > 0 && client.reader.phase() == ReadPhase::Idle => {
+                client.expect_input(cx, Some(idle));
+            }
             (Late::Write, Some(key)) => self.on(cx, key, Event::ClientLost(Failure::ClientStalled)),
             (Late::Write, None) => {
                 self.parts.forget_client(conn);

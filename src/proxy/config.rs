@@ -22,7 +22,7 @@ pub struct Deadlines {
     pub write: Duration,
     /// Without a byte either way in a tunnel.
     pub tunnel: Duration,
-    /// For the whole exchange; `None`: the other deadlines suffice (downloads may be long).
+    /// For the whole exchange, up to a 101 if there is one; `None`: the other deadlines suffice (downloads may be long).
     pub exchange: Option<Duration>,
     /// For a connection while every backend is at its limit.
     pub queue: Duration,

@@ -24,6 +24,7 @@ from_milestone1! {
     a_response_that_makes_progress_is_waited_for,
     a_whole_exchange_can_be_limited,
     a_silent_tunnel_is_closed,
+    a_lively_tunnel_outlives_the_deadline_of_an_exchange,
     a_client_that_does_not_read_is_broken_off,
     a_backend_that_does_not_read_is_given_up,
 }
@@ -232,6 +233,24 @@ fn a_silent_tunnel_is_closed(milestone: &Milestone) {
         client.read_to_end();
         upstream.read_to_end();
     });
+}
+
+fn a_lively_tunnel_outlives_the_deadline_of_an_exchange(milestone: &Milestone) {
+    let (backend, incoming) = Backend::by_hand();
+    let proxy = milestone.start(&[&backend], &["--request-timeout", "200ms"]);
+    let mut client = Conn::open(proxy.address());
+    client.send("GET / HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    let mut upstream = incoming.accept();
+    upstream.read_head();
+    upstream.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    client.read_head();
+    for _ in 0..4 {
+        wait_for(LIMIT / 2);
+        client.send("x");
+        assert_eq!(upstream.read(1), b"x");
+        upstream.send("y");
+        assert_eq!(client.read(1), b"y");
+    }
 }
 
 fn a_client_that_does_not_read_is_broken_off(milestone: &Milestone) {

@@ -385,6 +385,9 @@ impl Turn<'_> {
         headers::write_interim(&mut out, head);
         self.cx.send(self.core.client, out.split().freeze());
         self.parts.scratch = out;
+        // The exchange ends here, and its deadline with it: a tunnel has one of its own.
+        self.core.until = None;
+        self.arm(None);
         let idle_until = self.cx.now() + self.parts.shared.config.deadlines.tunnel;
         self.expect_upstream(link, Some(idle_until));
         // Whatever the client sent after its request head was kept back until now.

@@ -1,4 +1,5 @@
-//! After a 101: bytes both ways, each side ending on its own.
+//! After a 101: bytes both ways, each side ending on its own. A tunnel lasts as long as it is used: its deadline is
+//! `--tunnel-timeout`, and that of the exchange which it began as (`--request-timeout`) is over.
 
 use super::{Close, Event, Failure, Link, State, Turn};
 use crate::health::Outcome;
@@ -32,7 +33,6 @@ impl Turn<'_> {
             Event::UpstreamFailed(_) => return self.give_up(Some(link), Failure::Truncated),
             Event::UpstreamLate => return self.give_up(Some(link), Failure::TunnelIdle),
             Event::UpstreamStalled => return self.give_up(Some(link), Failure::UpstreamStalled),
-            Event::Expired if self.exchange_is_late() => return self.give_up(Some(link), Failure::ExchangeTimeout),
             Event::Expired
             | Event::Route
             | Event::Fetch

@@ -76,6 +76,44 @@ fn the_time_a_slow_client_takes_is_not_its_tunnels() {
     assert_eq!(world.ended(client), "abort");
 }
 
+#[test]
+fn the_deadline_of_an_exchange_ends_with_a_101() {
+    let flags =
+        ["--request-timeout", "2s", "--response-timeout", "1s", "--first-byte-timeout", "1s", "--idle-timeout", "1s"];
+    let mut world = World::new(&flags);
+    let upgrade = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
+    let (client, backend) = world.exchange(upgrade);
+    world.say(backend, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    world.sent(client);
+    for _ in 0..5 {
+        world.pass(SECOND);
+        world.say(client, "ping");
+        world.say(backend, "pong");
+    }
+    assert_eq!((world.ended(client), world.sent(client).as_str()), ("-", "pongpongpongpongpong"));
+    assert!(world.rung.is_empty(), "a timer is left: {:?}", world.rung);
+    // Until then it runs, also for a request that wants to be a tunnel.
+    let (client, backend) = world.exchange(upgrade);
+    world.say(backend, "HTTP/1.1 103 Early Hints\r\n\r\n");
+    world.pass(3 * SECOND);
+    assert!(world.sent(client).contains("HTTP/1.1 504 "));
+}
+
+#[test]
+fn a_client_that_still_reads_its_answer_does_not_idle() {
+    let mut world = World::new(&["--idle-timeout", "2s", "--write-timeout", "5s"]);
+    let (client, backend) = world.exchange(GET);
+    world.say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc");
+    for unsent in [9000, 6000, 3000] {
+        world.unsent(client, unsent);
+        world.pass(3 * SECOND);
+        assert_eq!(world.ended(client), "-", "{unsent} bytes wait");
+    }
+    world.unsent(client, 0);
+    world.pass(5 * SECOND);
+    assert_eq!(world.ended(client), "close", "and now it idles");
+}
+
 /// A timer left behind would wake the loop for nobody, or ring for the next exchange of that number.
 #[test]
 fn an_exchange_takes_its_deadline_along() {
