@@ -185,13 +185,13 @@ fn collect(mut stderr: ChildStderr) -> Arc<Mutex<String>> {
     text
 }
 
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A thread that serves a test and ends with its peer.
 #[allow(clippy::disallowed_methods)] // Black-box tests have real threads and real time.
-pub(super) fn spawn(work: impl FnOnce() + Send + 'static) {
+pub fn spawn(work: impl FnOnce() + Send + 'static) {
     thread::spawn(work);
 }
 

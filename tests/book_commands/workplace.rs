@@ -1,0 +1,103 @@
+//! Where a page is tried: a directory that looks like the repository, with programs that are already built.
+
+use crate::ports::Ports;
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt as _, symlink},
+    path::{Path, PathBuf},
+};
+use tempfile::TempDir;
+
+/// Our programs as they were built for this test.
+const PROGRAMS: &[(&str, &str)] = &[
+    ("milestone1", env!("CARGO_BIN_EXE_milestone1")),
+    ("milestone2", env!("CARGO_BIN_EXE_milestone2")),
+    ("milestone3", env!("CARGO_BIN_EXE_milestone3")),
+    ("milestone4", env!("CARGO_BIN_EXE_milestone4")),
+    ("origin", env!("CARGO_BIN_EXE_origin")),
+    ("iterative", env!("CARGO_BIN_EXE_iterative")),
+    ("fork", env!("CARGO_BIN_EXE_fork")),
+    ("thread-per-client", env!("CARGO_BIN_EXE_thread-per-client")),
+    ("thread-pool", env!("CARGO_BIN_EXE_thread-pool")),
+    ("event-driven", env!("CARGO_BIN_EXE_event-driven")),
+    ("hybrid", env!("CARGO_BIN_EXE_hybrid")),
+    ("io-uring", env!("CARGO_BIN_EXE_io-uring")),
+    ("load", env!("CARGO_BIN_EXE_load")),
+    ("client", env!("CARGO_BIN_EXE_client")),
+];
+
+/// `cargo run --bin NAME -- FLAGS` starts what is built, and `cargo build` has nothing to do.
+const CARGO: &str = r#"#!/bin/sh
+[ "$1" = build ] && exit
+[ "$1" = run ] || { echo "cargo $1 is not for this test" >&2; exit 64; }
+shift
+name=milestone4
+while [ $# -gt 0 ]; do
+    case $1 in
+        --) shift; break ;;
+        --bin) name=$2; shift ;;
+    esac
+    shift
+done
+exec "target/release/$name" "$@"
+"#;
+
+/// A directory for one page, and what its commands find in the environment.
+pub struct Workplace {
+    directory: TempDir,
+    tools: PathBuf,
+}
+
+impl Workplace {
+    /// Sets it up. Programs that are not told where to listen, or where to connect to, take the page's port for 8080.
+    pub fn set_up(ports: &Ports) -> Self {
+        let directory = tempfile::tempdir().expect("there is room for a directory");
+        let (root, tools) = (directory.path(), directory.path().join(".tools"));
+        let release = root.join("target/release");
+        for new in [&tools, &release] {
+            fs::create_dir_all(new).expect("the directory is ours");
+        }
+        for part in ["bin", "src", "docs", "Makefile", "README.md"] {
+            symlink(Path::new(env!("CARGO_MANIFEST_DIR")).join(part), root.join(part)).expect("the directory is ours");
+        }
+        for (name, path) in PROGRAMS {
+            write_program(&release.join(name), &start(name, path, ports.of(8080)));
+        }
+        write_program(&tools.join("cargo"), CARGO);
+        // On a terminal curl shows progress only where the output goes elsewhere; nobody compares that.
+        fs::write(tools.join(".curlrc"), "no-progress-meter\nnoproxy = *\n").expect("the directory is ours");
+        Self { directory, tools }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// What differs from our own environment.
+    pub fn variables(&self) -> Vec<(&'static str, String)> {
+        let others = std::env::var("PATH").unwrap_or_default();
+        vec![
+            ("PATH", format!("{}:{others}:/usr/sbin", self.tools.display())),
+            ("CURL_HOME", self.tools.display().to_string()),
+            ("LC_ALL", "C".to_owned()),
+        ]
+    }
+}
+
+/// A script that starts a program where the page would find it.
+fn start(name: &str, path: &str, port: u16) -> String {
+    let default = match name {
+        "load" => return format!("#!/bin/sh\nexec '{path}' \"$@\"\n"),
+        "client" => "--connect",
+        _ => "--listen",
+    };
+    let given = format!("*' {default} '*|*' {default}='*|*' --help '*|*' --version '*");
+    format!(
+        "#!/bin/sh\ncase \" $* \" in {given}) ;; *) set -- {default} 127.0.0.1:{port} \"$@\" ;; esac\nexec '{path}' \"$@\"\n"
+    )
+}
+
+fn write_program(path: &Path, text: &str) {
+    fs::write(path, text).expect("the directory is ours");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("the file is ours");
+}
