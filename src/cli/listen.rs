@@ -32,7 +32,13 @@ impl ListenArgs {
     ///
     /// Those of [`net::listen()`]; they say what to do.
     pub fn open(&self) -> Result<TcpListener, net::Error> {
-        net::listen(&ListenOptions { backlog: self.backlog, ..ListenOptions::new(self.listen) })
+        net::listen(&self.options())
+    }
+
+    /// How to listen, for programs that open several listeners.
+    #[must_use]
+    pub fn options(&self) -> ListenOptions {
+        ListenOptions { backlog: self.backlog, ..ListenOptions::set_by("--listen", self.listen) }
     }
 }
 
@@ -72,9 +78,12 @@ mod tests {
     }
 
     #[test]
-    fn they_open_a_listener() {
+    fn they_open_a_listener_or_say_which_of_them_is_wrong() {
         let listener = parse(&["--listen", "localhost:0"]).unwrap().open().unwrap();
-        assert!(listener.local_addr().unwrap().port() > 0);
+        let taken = listener.local_addr().unwrap();
+        assert!(taken.port() > 0);
+        let error = parse(&["--listen", &taken.to_string()]).unwrap().open().unwrap_err();
+        assert!(error.to_string().ends_with("is in use: choose another with --listen"), "{error}");
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub enum Error {
     Listen {
         /// Where it was to listen.
         at: SocketAddr,
+        /// The flag with which the user chose that address; `None`: the program did.
+        flag: Option<&'static str>,
         /// What the system said.
         source: io::Error,
     },
@@ -77,7 +79,7 @@ impl fmt::Display for Error {
                 write!(f, "no address for {host:?}: {source}; check the spelling, or give an IP address")
             }
             Self::Backlog(backlog) => write!(f, "a backlog of {backlog} is not possible: choose 1 to {}", i32::MAX),
-            Self::Listen { at, source } => listen_failed(f, *at, source),
+            Self::Listen { at, flag, source } => listen_failed(f, *at, *flag, source),
             Self::Connect { to, source } => connect_failed(f, *to, source),
             Self::Descriptors(source) => {
                 write!(f, "cannot raise the limit of open files: {source}; raise it with `ulimit -n`")
@@ -126,23 +128,34 @@ impl fmt::Display for Advised<'_> {
     }
 }
 
-fn listen_failed(f: &mut fmt::Formatter<'_>, at: SocketAddr, source: &io::Error) -> fmt::Result {
-    let port = at.port();
+fn listen_failed(
+    f: &mut fmt::Formatter<'_>,
+    at: SocketAddr,
+    flag: Option<&'static str>,
+    source: &io::Error,
+) -> fmt::Result {
+    let (ip, port) = (at.ip(), at.port());
+    let choose =
+        |what: &str, more: &str| flag.map_or_else(String::new, |flag| format!(": choose {what} with {flag}{more}"));
+    // Only what clients use is meant to be reached from everywhere.
+    let everywhere = |all: &str| if flag == Some("--listen") { format!(", or {all} for all") } else { String::new() };
     match source.kind() {
-        io::ErrorKind::AddrInUse => write!(f, "port {port} is in use: choose another with --listen"),
+        io::ErrorKind::AddrInUse if port == 0 => write!(f, "no port of {ip} is free"),
+        io::ErrorKind::AddrInUse => write!(f, "port {port} is in use{}", choose("another", "")),
         io::ErrorKind::PermissionDenied => {
-            write!(
-                f,
-                "port {port} needs privileges: choose one above 1023 with --listen, or run with CAP_NET_BIND_SERVICE"
-            )
+            let how = choose("one above 1023", ", or run with CAP_NET_BIND_SERVICE");
+            write!(f, "port {port} needs privileges{how}")
         }
         io::ErrorKind::AddrNotAvailable => {
-            write!(f, "{} is not an address of this machine: choose one with --listen, or 0.0.0.0 for all", at.ip())
+            write!(f, "{ip} is not an address of this machine{}", choose("one", &everywhere("0.0.0.0")))
         }
-        io::ErrorKind::InvalidInput if is_link_local(at.ip()) => {
-            write!(f, "{} is an address in one network only: choose another with --listen, or [::] for all", at.ip())
+        io::ErrorKind::InvalidInput if is_link_local(ip) => {
+            write!(f, "{ip} is an address in one network only{}", choose("another", &everywhere("[::]")))
         }
-        _ => write!(f, "cannot listen on {at}: {}", Advised(source)),
+        _ => {
+            let by = flag.map_or_else(String::new, |flag| format!(", as {flag} says"));
+            write!(f, "cannot listen on {at}{by}: {}", Advised(source))
+        }
     }
 }
 
@@ -172,7 +185,7 @@ mod tests {
     #[test]
     fn every_failure_says_what_to_do() {
         let at: SocketAddr = "127.0.0.1:80".parse().unwrap();
-        let listen = |kind: io::ErrorKind| Error::Listen { at, source: kind.into() };
+        let listen = |kind: io::ErrorKind| Error::Listen { at, flag: Some("--listen"), source: kind.into() };
         let connect = |kind: io::ErrorKind| Error::Connect { to: at, source: kind.into() };
         let cases = [
             (listen(io::ErrorKind::AddrInUse), "port 80 is in use: choose another with --listen"),
@@ -194,21 +207,57 @@ mod tests {
             ),
             (Error::Backlog(0), "a backlog of 0 is not possible: choose 1 to 2147483647"),
             (
-                Error::Listen { at: "[fe80::1]:80".parse().unwrap(), source: Errno::EINVAL.into() },
+                Error::Listen {
+                    at: "[fe80::1]:80".parse().unwrap(),
+                    flag: Some("--listen"),
+                    source: Errno::EINVAL.into(),
+                },
                 "fe80::1 is an address in one network only: choose another with --listen, or [::] for all",
             ),
             (
                 Error::Connect { to: "[fe80::1]:80".parse().unwrap(), source: Errno::EINVAL.into() },
                 "fe80::1 is an address in one network only: give another, or a name",
             ),
-            (
-                Error::Listen { at, source: Errno::EMFILE.into() },
-                "cannot listen on 127.0.0.1:80: Too many open files (os error 24); raise the limit with `ulimit -n`",
-            ),
         ];
         for (error, text) in cases {
             assert_eq!(error.to_string(), text);
             assert_eq!(error.source().is_none(), error.is_usage());
+        }
+    }
+
+    #[test]
+    fn a_listener_that_fails_names_the_flag_that_chose_its_address() {
+        let at: SocketAddr = "127.0.0.1:80".parse().unwrap();
+        let admin = |kind: io::ErrorKind| Error::Listen { at, flag: Some("--admin"), source: kind.into() };
+        let cases = [
+            (admin(io::ErrorKind::AddrInUse), "port 80 is in use: choose another with --admin"),
+            (
+                admin(io::ErrorKind::PermissionDenied),
+                "port 80 needs privileges: choose one above 1023 with --admin, or run with CAP_NET_BIND_SERVICE",
+            ),
+            (
+                admin(io::ErrorKind::AddrNotAvailable),
+                "127.0.0.1 is not an address of this machine: choose one with --admin",
+            ),
+            (
+                Error::Listen {
+                    at: "127.0.0.1:0".parse().unwrap(),
+                    flag: Some("--listen"),
+                    source: io::ErrorKind::AddrInUse.into(),
+                },
+                "no port of 127.0.0.1 is free",
+            ),
+            (
+                Error::Listen { at, flag: Some("--admin"), source: Errno::EMFILE.into() },
+                "cannot listen on 127.0.0.1:80, as --admin says: Too many open files (os error 24); raise the limit with `ulimit -n`",
+            ),
+            (
+                Error::Listen { at, flag: None, source: io::ErrorKind::PermissionDenied.into() },
+                "port 80 needs privileges",
+            ),
+        ];
+        for (error, text) in cases {
+            assert_eq!(error.to_string(), text);
         }
     }
 

@@ -48,10 +48,9 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
     let workers = args.workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let (max_connections, pipes) = clients_per_worker(args.max_connections, workers, plan.most_upstreams(&backends));
     let config = ReactorConfig { max_connections, pipes, ..ReactorConfig::default() };
-    let listen_here = ListenOptions { backlog: args.listen.backlog, ..ListenOptions::new(args.listen.listen) };
-    let listeners = listen_together(&listen_here, workers)?;
+    let listeners = listen_together(&args.listen.options(), workers)?;
     let address = listeners[0].local_addr()?;
-    let admin = args.admin.map(|admin| listen(&ListenOptions::new(admin))).transpose()?;
+    let admin = args.admin.map(|admin| listen(&ListenOptions::set_by("--admin", admin))).transpose()?;
     let admin_address = admin.as_ref().map(TcpListener::local_addr).transpose()?;
     let (proxies, slots) = plan.build(backends.clone(), workers, clock::now(), rand::random());
     let mut running = Running::new();
@@ -73,6 +72,9 @@ fn check_admin(args: &ProxyArgs) -> Result<(), Failure> {
             "--admin {admin} can be reached by others: use 127.0.0.1:{}, or add --admin-public",
             admin.port()
         ))),
+        Some(admin) if admin == args.listen.listen && admin.port() != 0 => {
+            Err(Failure::Usage(format!("--listen and --admin are both {admin}: each needs a port of its own")))
+        }
         _ => Ok(()),
     }
 }

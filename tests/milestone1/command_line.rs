@@ -4,7 +4,7 @@ use crate::{
     get,
     support::{
         milestones::{Milestone, from_milestone1},
-        process::start,
+        process::{start, wait_until},
         raw::{Backend, Conn, refusing_address},
     },
 };
@@ -19,6 +19,8 @@ from_milestone1! {
     help_shows_defaults_and_an_example,
     wrong_flags_exit_with_2_and_say_so,
     a_port_in_use_exits_with_1_and_one_line,
+    a_busy_admin_port_is_blamed_on_its_own_flag,
+    of_two_that_start_at_the_same_moment_one_runs,
     a_name_that_does_not_resolve_exits_with_1_and_one_line,
     without_backends_it_starts_some,
     only_ready_lines_go_to_stdout,
@@ -93,6 +95,49 @@ fn a_port_in_use_exits_with_1_and_one_line(milestone: &Milestone) {
             assert_one_line(second, "is in use: choose another with --listen");
         }
     }
+}
+
+fn a_busy_admin_port_is_blamed_on_its_own_flag(milestone: &Milestone) {
+    let backend = Backend::saying("x");
+    let name = backend.name();
+    let args = ["--listen", "127.0.0.1:0", "--backend", &name, "--log-level", "warn", "--admin", &name];
+    assert_one_line(milestone.run(&args), "is in use: choose another with --admin");
+    let address = "192.0.2.1:0";
+    let args =
+        ["--listen", "127.0.0.1:0", "--backend", &name, "--log-level", "warn", "--admin", address, "--admin-public"];
+    assert_one_line(milestone.run(&args), "192.0.2.1 is not an address of this machine: choose one with --admin");
+    let same = ["--backend", &name, "--listen", "127.0.0.1:1", "--admin", "127.0.0.1:1"];
+    milestone.run(&same).code(2).stderr(contains("--listen and --admin are both 127.0.0.1:1"));
+}
+
+fn of_two_that_start_at_the_same_moment_one_runs(milestone: &Milestone) {
+    for _ in 0..5 {
+        // Nobody else is given that port.
+        let address = refusing_address().to_string();
+        let args = ["--listen", &address, "--backend", "127.0.0.1:1", "--workers", "2", "--log-level", "warn"];
+        let spawn = || {
+            let mut command = Command::new(milestone.program);
+            command.args(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts")
+        };
+        let mut both = [spawn(), spawn()];
+        let mut ended = None;
+        wait_until("one of them to give up", || {
+            ended = both.iter_mut().position(|child| child.try_wait().expect("our child").is_some());
+            ended.is_some()
+        });
+        let first = ended.expect("it was waited for");
+        assert_eq!(both[first].wait().expect("our child").code(), Some(1));
+        let other = &mut both[1 - first];
+        wait_until("the other to listen", || answers(&address));
+        assert!(other.try_wait().expect("our child").is_none(), "both gave up");
+        other.kill().expect("our child");
+        other.wait().expect("our child");
+    }
+}
+
+#[allow(clippy::disallowed_methods)] // A plain client.
+fn answers(address: &str) -> bool {
+    std::net::TcpStream::connect(address).is_ok()
 }
 
 fn a_name_that_does_not_resolve_exits_with_1_and_one_line(milestone: &Milestone) {

@@ -5,7 +5,7 @@ use crate::{
     app::App,
     cli::{self, Failure},
     net::{
-        ListenOptions, Reactor, Traffic, Volume, clock, descriptors,
+        Reactor, Traffic, Volume, clock, descriptors,
         listen::listen_together,
         signals::{self, Signal, Watch},
     },
@@ -95,8 +95,7 @@ impl Master {
     pub fn open(args: &ServerArgs, workers: usize, most: u32) -> Result<Self, Failure> {
         cli::start_logging_unthreaded(&args.listen.log_level);
         descriptors::raise_limit()?;
-        let options = ListenOptions { backlog: args.listen.backlog, ..ListenOptions::new(args.listen.listen) };
-        let listeners = listen_together(&options, workers)?;
+        let listeners = listen_together(&args.listen.options(), workers)?;
         let address = listeners[0].local_addr()?;
         let census = Census::inherited()?;
         let now = clock::now().instant;
