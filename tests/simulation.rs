@@ -294,6 +294,7 @@ fn faults_are_noticed() {
 }
 
 /// Nothing is proved by worlds in which nothing happens.
+#[allow(clippy::print_stderr)] // For whoever runs more seeds.
 fn something_happened(reports: &[Report]) {
     if reports.len() < 64 {
         return;

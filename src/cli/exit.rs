@@ -1,12 +1,16 @@
 //! How a run starts and ends, as the caller of the binary sees it: `READY ADDR`, one line on stderr, an exit code.
 
+use super::say;
 use crate::net::{self, Advised};
 use std::{
+    backtrace::Backtrace,
     error::Error,
     fmt,
     io::{self, Write},
     net::SocketAddr,
+    panic,
     process::ExitCode,
+    thread,
 };
 
 /// Why a binary ends without having done its work. The text is one line and says what to do.
@@ -55,14 +59,22 @@ impl<E: Error + 'static> From<E> for Failure {
 }
 
 /// A binary's `main`: runs, prints a failure as one line on stderr, gives the exit code.
+///
+/// A panic is told on stderr as usual, but without waiting for its reader: a thread that could not say its last words would
+/// never end, and nobody would learn that it is gone.
 pub fn main(run: impl FnOnce() -> Result<(), Failure>) -> ExitCode {
-    ExitCode::from(report(run(), &mut io::stderr()))
+    panic::set_hook(Box::new(|info| {
+        let thread = thread::current();
+        let trace = Backtrace::capture();
+        say(&format!("thread '{}' {info}\n{trace}\n", thread.name().unwrap_or("?")));
+    }));
+    ExitCode::from(report(run(), say))
 }
 
-fn report(result: Result<(), Failure>, stderr: &mut impl Write) -> u8 {
+/// If nobody reads stderr, the exit code still tells.
+fn report(result: Result<(), Failure>, say: impl FnOnce(&str)) -> u8 {
     let Err(failure) = result else { return 0 };
-    // Nobody reads stderr: the exit code still tells.
-    let _ = writeln!(stderr, "error: {failure}");
+    say(&format!("error: {failure}\n"));
     failure.code()
 }
 
@@ -91,9 +103,9 @@ mod tests {
             (Err(Failure::from(taken)), 1, "error: port 8080 is in use: choose another with --listen\n"),
         ];
         for (result, code, line) in cases {
-            let mut stderr = Vec::new();
-            assert_eq!(report(result, &mut stderr), code);
-            assert_eq!(String::from_utf8(stderr).unwrap(), line);
+            let mut stderr = String::new();
+            assert_eq!(report(result, |text| stderr.push_str(text)), code);
+            assert_eq!(stderr, line);
         }
     }
 
@@ -105,19 +117,5 @@ mod tests {
         // What the system says is not always what to do.
         let text = Failure::from(io::Error::from(nix::errno::Errno::EMFILE)).to_string();
         assert!(text.ends_with("; raise the limit with `ulimit -n`"), "{text}");
-    }
-
-    #[test]
-    fn a_closed_stderr_does_not_change_the_code() {
-        struct Closed;
-        impl Write for Closed {
-            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-                Err(io::ErrorKind::BrokenPipe.into())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-        assert_eq!(report(Err(Failure::Usage(String::new())), &mut Closed), 2);
     }
 }

@@ -5,16 +5,22 @@
 //! ```
 //!
 //! A terminal that is scrolled back or a pipe that is full blocks whoever writes to it. Were that an event loop, every
-//! connection on it would stand still; so loops only queue their lines, and when the queue is full, lines are dropped and
-//! counted.
+//! connection on it would stand still; so loops only queue their lines (`queue.rs`), and when the queue is full, lines are
+//! dropped, counted, and told of as soon as there is room again.
 
+use super::{
+    queue::{self, LastWords, Queue},
+    stderr::{self, write_by},
+};
+use crate::net::clock;
 use std::{
     env, fmt,
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     str::FromStr,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
 };
 use tracing::{Event, Level, Subscriber, level_filters::LevelFilter};
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     filter::Targets,
     fmt::{
@@ -25,9 +31,6 @@ use tracing_subscriber::{
     layer::SubscriberExt,
     registry::LookupSpan,
 };
-
-/// Lines that may wait for the terminal: about a second of a busy debug log, about a megabyte.
-const QUEUED_LINES: usize = 8 * 1024;
 
 /// Which events are logged: a level, or levels by module.
 #[derive(Debug, Clone)]
@@ -56,51 +59,72 @@ impl FromStr for LogFilter {
     }
 }
 
-/// Keeps the log going. When it goes, waiting lines are written, for a second at most.
+/// Keeps the log going. When it goes, waiting lines are written, for a second at most; what is left then is given up.
 #[derive(Debug)]
 #[must_use = "logging ends when the guard goes"]
 pub struct LogGuard {
-    // An `Option`, so that the last lines are written before they are counted.
-    worker: Option<WorkerGuard>,
-    dropped: ErrorCounter,
-}
-
-impl Drop for LogGuard {
-    fn drop(&mut self) {
-        drop(self.worker.take());
-        match self.dropped.dropped_lines() {
-            0 => {}
-            // Nobody reads stderr: nothing is left to be said.
-            lines => drop(writeln!(io::stderr(), "{lines} log lines were dropped: stderr was too slow")),
-        }
-    }
+    // `None`: there was no thread for it.
+    _last_words: Option<LastWords>,
 }
 
 /// Starts logging to stderr, in colour on a terminal unless `NO_COLOR` is set. The first call in a process decides.
 ///
 /// The writing thread does not survive a `fork`: a child logs nothing.
 pub fn start_logging(filter: &LogFilter) -> LogGuard {
-    let colour = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let (writer, worker) =
-        NonBlockingBuilder::default().buffered_lines_limit(QUEUED_LINES).thread_name("log").finish(io::stderr());
-    let dropped = writer.error_counter();
+    let Ok((queue, last_words)) = Queue::start() else {
+        start_logging_unthreaded(filter);
+        return LogGuard { _last_words: None };
+    };
     // Only a second call fails, and then the first goes on.
-    let _ = tracing::subscriber::set_global_default(subscriber(filter, writer, colour));
-    LogGuard { worker: Some(worker), dropped }
+    let _ = tracing::subscriber::set_global_default(subscriber(filter, queue, colour()));
+    LogGuard { _last_words: Some(last_words) }
 }
 
-/// Like [`start_logging`], but without a thread: each line is written by whoever logs it, who waits if nobody reads. For
-/// programs that fork, which must have one thread only.
+/// Like [`start_logging`], but without a thread: each line is written by whoever logs it, who waits for a moment if nobody
+/// reads. For programs that fork, which must have one thread only.
 pub fn start_logging_unthreaded(filter: &LogFilter) {
-    let colour = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let _ = tracing::subscriber::set_global_default(subscriber(filter, io::stderr, colour));
+    let _ = tracing::subscriber::set_global_default(subscriber(filter, || Direct, colour()));
+}
+
+fn colour() -> bool {
+    io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Writes a line on the spot, or gives it up. A reader that was too slow once gets no second wait until it has read.
+#[derive(Debug)]
+struct Direct;
+
+/// How long a line may wait for room if the one before it found some.
+const MOMENT: Duration = Duration::from_millis(100);
+
+/// Lines lost by [`Direct`] in a row.
+static LOST_IN_A_ROW: AtomicU64 = AtomicU64::new(0);
+
+impl io::Write for Direct {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let before = LOST_IN_A_ROW.load(Relaxed);
+        let deadline = (before == 0).then(|| clock::now().instant + MOMENT);
+        let told = before == 0 || write_by(&mut queue::lost(before).as_bytes(), None).is_ok();
+        if told && write_by(&mut &*line, deadline).is_ok() {
+            LOST_IN_A_ROW.store(0, Relaxed);
+        } else {
+            LOST_IN_A_ROW.store(if told { 1 } else { before + 1 }, Relaxed);
+            stderr::lose(1);
+        }
+        // An error would be printed, by a library that panics if it cannot print.
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn subscriber<W>(filter: &LogFilter, writer: W, colour: bool) -> impl Subscriber + Send + Sync + 'static
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let lines = Layer::new().event_format(OneLine).with_writer(writer).with_ansi(colour);
+    let lines = Layer::new().event_format(OneLine).with_writer(writer).with_ansi(colour).log_internal_errors(false);
     tracing_subscriber::registry().with(lines).with(filter.0.clone())
 }
 
@@ -155,7 +179,10 @@ impl fmt::Write for Escaped<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::{Arc, Mutex};
+    use std::{
+        io::Write,
+        sync::{Arc, Mutex},
+    };
     use tracing::{debug, info, trace, warn};
 
     /// What is logged by `events`, without the time at the start of each line.

@@ -1,12 +1,16 @@
 //! What every binary has in common: where it listens, where logs go, how a run ends.
 //!
 //! - stdout carries `READY ADDR` ([`ready`]) and answers; logs and errors go to stderr ([`start_logging`]).
+//! - Nothing that is said on stderr is waited for longer than a moment, and nothing ends because it cannot be said ([`say`]).
 //! - Exit 0 when all went well or a drain ended, 1 for a failure at run time, 2 for wrong usage ([`main`]).
 
 mod exit;
 mod listen;
 mod log;
+mod queue;
+mod stderr;
 
 pub use exit::{Failure, main, ready};
 pub use listen::{ListenArgs, address};
 pub use log::{LogFilter, LogGuard, start_logging, start_logging_unthreaded};
+pub use stderr::{log_lines_lost, say};

@@ -5,15 +5,16 @@
 
 use super::Error;
 use signal_hook::{
-    SigId,
     consts::{SIGINT, SIGTERM, SIGUSR1},
     flag,
     iterator::{Handle, Signals},
-    low_level,
 };
 use std::{
     io,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
     thread,
 };
 
@@ -26,11 +27,12 @@ pub enum Signal {
     User1,
 }
 
-/// Signals are watched until this is dropped.
+/// Signals are told until this is dropped. From then on nobody would act on them, so the first SIGINT or SIGTERM ends the
+/// process at once, as the second does before: what is left to do at the end may hang, too.
 #[derive(Debug)]
 pub struct Watch {
     handle: Handle,
-    registered: Vec<SigId>,
+    stopping: Arc<AtomicBool>,
 }
 
 /// Calls `on` for each signal, on a thread that does nothing else. From the second SIGINT or SIGTERM on the process exits
@@ -58,32 +60,31 @@ fn begin(second_is_at_once: bool, mut on: impl FnMut(Signal) + Send + 'static) -
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1])?;
     let handle = signals.handle();
     let stopping = Arc::new(AtomicBool::new(false));
-    let mut registered = Vec::new();
     for signal in [SIGINT, SIGTERM].into_iter().filter(|_| second_is_at_once) {
-        // In this order: the first signal finds the flag down and raises it, the second finds it raised.
-        registered.push(flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stopping))?);
-        registered.push(flag::register(signal, Arc::clone(&stopping))?);
+        // In this order: the first signal finds the flag down and raises it, the second finds it raised. Never taken back: without
+        // them, signals would be ignored.
+        flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stopping))?;
+        flag::register(signal, Arc::clone(&stopping))?;
     }
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for signal in signals.forever() {
             on(if signal == SIGUSR1 { Signal::User1 } else { Signal::Stop });
         }
     })?;
-    Ok(Watch { handle, registered })
+    Ok(Watch { handle, stopping })
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
+        self.stopping.store(true, SeqCst);
         self.handle.close();
-        for id in self.registered.drain(..) {
-            low_level::unregister(id);
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use signal_hook::low_level;
     use std::{sync::mpsc::channel, time::Duration};
 
     #[test]

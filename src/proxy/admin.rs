@@ -13,6 +13,7 @@ use super::{
 use crate::{
     app::{ConnId, Cx, TimerKey},
     cache::{Forward, purge::Sweep},
+    cli,
     health::Availability,
     http::{self, Method, ReadPhase, RequestEvent, RequestHead, RequestReader, Status},
     pool::CloseReason,
@@ -234,6 +235,7 @@ impl Shared {
             },
             "cache": self.cache_stats(),
             "pool_closed": self.closed(),
+            "log": {"lines_lost": cli::log_lines_lost()},
             "backends": self.backend_stats(now),
         })
     }

@@ -214,12 +214,16 @@ fn greet(address: SocketAddr, admin: Option<SocketAddr>, backends: &[Backend], w
         tracing::info!("admin on http://{admin}/stats and /healthz");
     }
     if demo {
-        eprintln!("These are demo backends. Try, from another terminal:");
-        eprintln!("  curl -i http://{address}/                # each request another backend");
-        eprintln!("  curl -i http://{address}/headers         # what a backend gets to see");
-        eprintln!("  curl -i http://{address}/max-age/60      # twice: milestone4 has it in memory then");
-        eprintln!("  curl -o /dev/null http://{address}/bytes/1000000000");
-        eprintln!("With --backend HOST:PORT it fronts your own servers; --help shows everything. Ctrl-C ends it.");
+        cli::say(&format!(
+            "\
+These are demo backends. Try, from another terminal:
+  curl -i http://{address}/                # each request another backend
+  curl -i http://{address}/headers         # what a backend gets to see
+  curl -i http://{address}/max-age/60      # twice: milestone4 has it in memory then
+  curl -o /dev/null http://{address}/bytes/1000000000
+With --backend HOST:PORT it fronts your own servers; --help shows everything. Ctrl-C ends it.
+"
+        ));
     }
 }
 

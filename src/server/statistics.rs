@@ -1,9 +1,11 @@
 //! The line of statistics, and who counts for it.
 
-use crate::net::{Volume, counters::Counters};
+use crate::{
+    cli,
+    net::{Volume, counters::Counters},
+};
 use std::{
-    fmt, fs,
-    io::{self, Write as _},
+    fmt, fs, io,
     ops::Add,
     process,
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -93,8 +95,8 @@ pub(super) struct Report<'c> {
 impl Report<'_> {
     /// Prints it on stderr, whatever the log level: somebody asked.
     pub(super) fn print(&self) {
-        // In one piece: others write there, too. Nobody reads stderr: there is nobody to tell.
-        let _ = io::stderr().write_all(format!("{self}\n").as_bytes());
+        // In one piece: others write there, too.
+        cli::say(&format!("{self}\n"));
     }
 }
 

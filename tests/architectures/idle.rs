@@ -57,6 +57,7 @@ fn connect(server: &Process, count: usize) -> Vec<Conn> {
     conns
 }
 
+#[allow(clippy::print_stderr)] // For whoever wants to know.
 fn idle_clients_cost_less_than_a_kibibyte(architecture: &Architecture) {
     descriptors::raise_limit().unwrap();
     let count = env::var("IDLE_CLIENTS").map_or(2000, |count| count.parse().unwrap());

@@ -17,6 +17,8 @@ mod limits;
 mod replacing;
 mod shape;
 mod stopping;
+#[cfg(target_os = "linux")]
+mod streams;
 mod transcripts;
 
 use std::{

@@ -22,6 +22,8 @@ mod overload;
 mod paused;
 mod shutdown;
 mod slow;
+#[cfg(target_os = "linux")]
+mod streams;
 mod tunnels;
 
 /// A request for `target` without a body.

@@ -38,14 +38,23 @@ pub fn start(program: impl AsRef<Path>, args: &[&str]) -> Process {
     start_listening(program, &[&["--listen", "127.0.0.1:0"], args].concat(), 1)
 }
 
+/// As [`start`], with a stderr of the test's own.
+pub fn start_saying_into(stderr: Stdio, program: impl AsRef<Path>, args: &[&str]) -> Process {
+    start_with(stderr, program, &[&["--listen", "127.0.0.1:0"], args].concat(), 1)
+}
+
 /// Starts `program` with exactly `args` and waits for so many `READY` lines.
 pub fn start_listening(program: impl AsRef<Path>, args: &[&str], ready: usize) -> Process {
+    start_with(Stdio::piped(), program, args, ready)
+}
+
+fn start_with(stderr: Stdio, program: impl AsRef<Path>, args: &[&str], ready: usize) -> Process {
     allow_descriptors();
     let mut command = Command::new(program.as_ref());
-    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
     let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
     let stdout = child.stdout.take().expect("stdout was piped");
-    let stderr = collect(child.stderr.take().expect("stderr was piped"));
+    let stderr = child.stderr.take().map_or_else(Arc::default, collect);
     let mut process = Process { child, ready: Vec::new(), stderr };
     let lines = announcements(stdout);
     let deadline = now() + PATIENCE;
@@ -139,6 +148,7 @@ impl Drop for Process {
         // An error means that it has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        #[allow(clippy::print_stderr)] // The report of a failed test.
         if thread::panicking() {
             eprintln!("--- stderr of process {} ---\n{}", self.id(), self.stderr());
         }

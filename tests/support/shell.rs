@@ -87,6 +87,7 @@ impl Drop for Shell {
         // An error means that it has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        #[allow(clippy::print_stderr)] // The report of a failed test.
         if thread::panicking() {
             eprintln!("--- stdout ---\n{}--- stderr ---\n{}", self.stdout(), self.stderr());
         }

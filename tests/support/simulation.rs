@@ -140,6 +140,7 @@ impl<A: App> Subject<A> {
 
     /// As many seeds as the test asks for, from 0; or `SIM_SEEDS` of them, from `SIM_FROM`; or the one that `SIM_SEED`
     /// names, with its trace. Panics with the first failure.
+    #[allow(clippy::print_stderr)] // Somebody asked to see the trace.
     pub fn run_all(&self, name: &str, seeds: u64) -> Vec<Report>
     where
         A: 'static,
