@@ -1,4 +1,4 @@
-//! The contract of an application with many connections that talk to each other: the proxy, the chat, the broker.
+//! The contract of an application with many connections that talk to each other, as those of the proxy do.
 //!
 //! The driver calls [`App`] with what happened; the application answers through [`Cx`] with what should happen. Neither
 //! sees the other's world: an application never learns about sockets, readiness or clocks, a driver never learns about

@@ -2,10 +2,10 @@
 //!
 //! # Reading order
 //!
-//! 1. [`app`] and [`session`]: the two contracts. Bytes and time come in, bytes and actions go out; nothing else in the
-//!    library sees a socket.
+//! 1. [`app`] and [`session`]: the two contracts. Bytes and time come in, bytes and actions go out. What
+//!    is written for them never sees a socket.
 //! 2. [`http`]: where a message starts and ends (RFC 9112).
-//! 3. [`net`]: the only place that does I/O. Its reactor and its blocking driver run the same sessions.
+//! 3. [`net`]: sockets, clock and signals. Its reactor and its blocking driver run the same sessions.
 //! 4. [`lb`], [`health`], [`resilience`], [`pool`]: one decision each. Which backend, is it alive, may we try again,
 //!    which connection.
 //! 5. [`proxy`]: the parts put together. Start with `proxy/exchange/`, the life of one request.
@@ -18,7 +18,7 @@
 //! bin/*                                 parse flags, choose parts
 //! server  client  proxy  load           run things: workers, threads, processes
 //! cli                                   what all command lines have in common
-//! net                                   sockets, clock, signals: the only I/O
+//! net                                   sockets, clock, signals; what is below has none
 //! http  service  lb  pool  health  resilience  cache     pure: bytes and time in, decisions out
 //! app  session  backend                 the contracts and the shared noun
 //! time  buf  units                      timer wheel, buffers, how values are written

@@ -1,6 +1,9 @@
 //! What the book names exists: files, functions, pages and headings. A page about code that has moved on is worse than none.
 
+#![allow(clippy::unwrap_used)] // In tests a failed unwrap is the report.
+
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -119,4 +122,101 @@ fn what_does_not_exist_is_noticed() {
     }
     assert_eq!(prose("a\n```\nb\n```\nc"), "a\nc");
     assert_eq!(code("a `b` c `d`").collect::<Vec<_>>(), ["b", "d"]);
+}
+
+/// Where the words come from that a section of `docs/log.md` lists.
+enum Words {
+    /// The strings of the functions of this name in a file.
+    Function(&'static str, &'static str),
+    /// The string right behind this text, in any file of a directory.
+    Behind(&'static str, &'static str),
+}
+
+use Words::{Behind, Function};
+
+/// The sections of `docs/log.md`, and the code that has their words.
+const SECTIONS: &[(&str, &[Words])] = &[
+    ("`pool=`", &[Function("proxy/record.rs", "as_str")]),
+    (
+        "`cache=`",
+        &[
+            Function("cache/status.rs", "as_str"),
+            Function("proxy/exchange/serve.rs", "note_hit"),
+            Behind("proxy", "record.cache = "),
+        ],
+    ),
+    ("`failure=` and `retries=`", &[Function("proxy/failure.rs", "as_str"), Function("http/error.rs", "as_str")]),
+    ("`not_retried=`", &[Function("proxy/exchange/retry.rs", "as_str"), Behind("proxy", "not_retried = Some(")]),
+    (
+        "`close=`",
+        &[
+            Function("http/persistence.rs", "as_str"),
+            Behind("proxy", "Close::After("),
+            Behind("proxy", "close_after("),
+            Behind("proxy", "Close::Abort => "),
+        ],
+    ),
+    ("`pool_closed` in `/stats`", &[Function("pool/stats.rs", "as_str")]),
+];
+
+/// The strings in the functions called `name`, which end at their closing brace.
+fn strings_of(source: &str, name: &str) -> Vec<String> {
+    let begin = format!("fn {name}(");
+    let bodies = source.match_indices(&begin).filter_map(|(at, _)| source[at..].split("\n    }\n").next());
+    bodies.flat_map(|body| body.split('"').skip(1).step_by(2)).map(str::to_owned).collect()
+}
+
+/// The strings that stand right behind `text`.
+fn strings_behind(source: &str, text: &str) -> Vec<String> {
+    let begin = format!("{text}\"");
+    let found = source.match_indices(&begin).filter_map(|(at, _)| source[at + begin.len()..].split('"').next());
+    found.map(str::to_owned).collect()
+}
+
+fn sources(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let (directories, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+    let here = files.iter().map(|file| fs::read_to_string(file).unwrap());
+    let below = directories.iter().filter(|path| !path.ends_with("tests")).flat_map(|path| sources(path));
+    here.chain(below).collect()
+}
+
+/// The words of a section's tables: what stands in code font in their first column.
+fn listed(page: &str, section: &str) -> Vec<String> {
+    let heading = format!("\n## {section}\n");
+    let text = page.split(&heading).nth(1).unwrap_or_else(|| panic!("docs/log.md has no section {section}"));
+    let lines = text.lines().take_while(|line| !line.starts_with("## "));
+    let words = lines.filter_map(|line| line.strip_prefix("| `")?.split("` |").next());
+    words.map(str::to_owned).collect()
+}
+
+#[test]
+fn every_word_of_the_log_is_in_the_book_and_no_other() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/log.md")).unwrap();
+    for (section, words) in SECTIONS {
+        let in_code = words.iter().flat_map(|words| match words {
+            Function(file, name) => strings_of(&fs::read_to_string(root.join("src").join(file)).unwrap(), name),
+            Behind(directory, text) => sources(&root.join("src").join(directory))
+                .iter()
+                .flat_map(|source| strings_behind(source, text))
+                .collect(),
+        });
+        let in_code: BTreeSet<String> = in_code.filter(|word| word != "-").collect();
+        let in_book: BTreeSet<String> = listed(&page, section).into_iter().collect();
+        assert!(in_code.len() > 1, "{section}: the words are somewhere else now: see SECTIONS");
+        let missing: Vec<_> = in_code.difference(&in_book).collect();
+        let gone: Vec<_> = in_book.difference(&in_code).collect();
+        assert!(missing.is_empty(), "docs/log.md, {section}: add {missing:?}");
+        assert!(gone.is_empty(), "docs/log.md, {section}: the code has no {gone:?}");
+    }
+}
+
+#[test]
+fn words_are_found_in_code_and_page() {
+    let source = "    fn as_str(self) -> &str {\n        match self {\n            A => \"a b\",\n            B => \"c\",\n        }\n    }\n\n    fn b() { \"d\" }\n";
+    assert_eq!(strings_of(source, "as_str"), ["a b", "c"]);
+    assert_eq!(strings_behind("x(\"a\"); y(\"b\"); x(c); x(\"d\")", "x("), ["a", "d"]);
+    let page = "# P\n\n## A\n\n| word | x |\n|---|---|\n| `a b` | `c` |\n\n## B\n\n| `d` | |\n";
+    assert_eq!((listed(page, "A"), listed(page, "B")), (vec!["a b".to_owned()], vec!["d".to_owned()]));
 }

@@ -1,4 +1,4 @@
-//! Sockets, clocks and signals: the only module that does I/O.
+//! Sockets, clocks and signals.
 //!
 //! Three drivers run the same sessions: [`blocking`] gives a thread to each, [`reactor`] gives all of them to one thread,
 //! and so does the proactor, for which the kernel reads and writes (io_uring, Linux only).
