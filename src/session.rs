@@ -7,11 +7,11 @@
 //!             receive / receive_end / expire / worked
 //!   driver ───────────────────────────────────▶ session
 //!          ◀───────────────────────────────────
-//!             output / wants / deadline
+//!             output / wants / deadline / promised
 //! ```
 //!
 //! After every call in, a driver drains [`Session::output`], then obeys [`Session::wants`], then arms
-//! [`Session::deadline`].
+//! [`Session::deadline`] and [`Session::promised`].
 //!
 //! # Computing
 //!
@@ -33,8 +33,12 @@ pub trait Session {
     fn output(&mut self) -> &mut Output;
     /// What has to happen next.
     fn wants(&self) -> Wants;
-    /// When [`Session::expire`] is to be called, if nothing else happens before.
+    /// When [`Session::expire`] is to be called, if nothing else happens before. A driver may be some 10 ms late: most deadlines end
+    /// somebody's patience, and a coarse timer makes them cheap.
     fn deadline(&self) -> Option<Instant>;
+    /// When an answer is due for which the peer was told a time (`/delay/MS`, `DELAY`). [`Session::deadline`] is this time or an
+    /// earlier one, and a driver keeps this one within a millisecond: its own timer must not be what a client measures.
+    fn promised(&self) -> Option<Instant>;
     /// The deadline has passed. Early or repeated calls are harmless.
     fn expire(&mut self, now: Now);
     /// How the work that it wanted went. Called once for each [`Wants::Work`], unless the connection ends before.

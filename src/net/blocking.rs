@@ -1,14 +1,15 @@
 //! The driver that blocks: one session, one socket, one thread.
 //!
 //! What the iterative, forking, threaded and pooled servers run. Deadlines become socket timeouts, so that a read or a
-//! write that takes too long gives the session a chance to end it.
+//! write that takes too long gives the session a chance to end it. A kernel counts socket timeouts in its own ticks (4 ms on
+//! many), so what was promised for a time ([`Session::promised`]) is waited for with `ppoll` instead.
 
 use super::{Traffic, clock, reactor::LINGER, work};
 use crate::session::{CloseReason, Session, Wants};
 use nix::{
     errno::Errno,
     libc::{MSG_DONTWAIT, MSG_PEEK},
-    poll::{PollFd, PollFlags, PollTimeout, poll},
+    poll::{PollFd, PollFlags},
 };
 use socket2::SockRef;
 use std::{
@@ -83,14 +84,14 @@ fn run(stream: &TcpStream, session: &mut impl Session, traffic: &Traffic) -> io:
             Wants::Input => {}
             // All is sent, so it waits for its time.
             Wants::Flush => {
-                if !socket.sleep(session.deadline())? {
+                if !socket.sleep(Until::of(session))? {
                     return Ok(CloseReason::PeerFinished);
                 }
                 session.expire(clock::now());
                 continue;
             }
         }
-        match socket.read(&mut buffer, session.deadline())? {
+        match socket.read(&mut buffer, Until::of(session))? {
             None => session.expire(clock::now()),
             Some(0) => {
                 ended = true;
@@ -144,7 +145,7 @@ impl Socket<'_> {
         self.send_at_once(session)?;
         while !session.output().is_empty() {
             let deadline = session.deadline();
-            let timeout = match until(deadline) {
+            let timeout = match deadline.map(in_steps) {
                 Some(Duration::ZERO) => {
                     self.stuck = true;
                     session.expire(clock::now());
@@ -173,10 +174,13 @@ impl Socket<'_> {
         Ok(())
     }
 
-    /// Reads once; `None`: the deadline has passed, or nearly.
-    fn read(&mut self, buffer: &mut [u8], deadline: Option<Instant>) -> io::Result<Option<usize>> {
+    /// Reads once; `None`: the time has come.
+    fn read(&mut self, buffer: &mut [u8], until: Until) -> io::Result<Option<usize>> {
+        if matches!(until, Until::Promise(_)) && !self.wait(PollFlags::POLLIN, until)? {
+            return Ok(None);
+        }
         loop {
-            let timeout = until(deadline);
+            let timeout = until.time().map(in_steps);
             if timeout == Some(Duration::ZERO) {
                 return Ok(None);
             }
@@ -193,20 +197,33 @@ impl Socket<'_> {
         }
     }
 
-    /// Lets the deadline come, and reads nothing meanwhile; `false`: there is none.
+    /// Lets a time come, and reads nothing meanwhile; `false`: there is none.
     ///
     /// Not by reading with a timeout: after the peer's end every read returns at once, and a loop of them burns a core.
-    fn sleep(&self, deadline: Option<Instant>) -> io::Result<bool> {
-        while let Some(left) = until(deadline).filter(|left| !left.is_zero()) {
-            // Nothing is asked for. What is told all the same is that the connection is gone.
-            let mut only = [PollFd::new(self.stream.as_fd(), PollFlags::empty())];
-            match poll(&mut only, PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)) {
+    fn sleep(&self, until: Until) -> io::Result<bool> {
+        if until.time().is_none() {
+            return Ok(false);
+        }
+        // Nothing is asked for. What is told all the same is that the connection is gone.
+        match self.wait(PollFlags::empty(), until)? {
+            false => Ok(true),
+            true => Err(self.stream.take_error()?.unwrap_or(ErrorKind::NotConnected.into())),
+        }
+    }
+
+    /// Waits for something to be said of the socket; `false`: the time has come before.
+    fn wait(&self, events: PollFlags, until: Until) -> io::Result<bool> {
+        loop {
+            let left = until.left();
+            if left == Some(Duration::ZERO) {
+                return Ok(false);
+            }
+            match poll_for(&mut [PollFd::new(self.stream.as_fd(), events)], left) {
                 Ok(0) | Err(Errno::EINTR) => {}
-                Ok(_) => return Err(self.stream.take_error()?.unwrap_or(ErrorKind::NotConnected.into())),
+                Ok(_) => return Ok(true),
                 Err(errno) => return Err(errno.into()),
             }
         }
-        Ok(deadline.is_some())
     }
 
     /// Whether input waits that nobody is going to hear: it would turn closing into a reset, whatever the session expects.
@@ -222,15 +239,70 @@ impl Socket<'_> {
             return;
         }
         let until = clock::now().instant + LINGER;
-        while let Ok(Some(1..)) = self.read(buffer, Some(until)) {}
+        while let Ok(Some(1..)) = self.read(buffer, Until::Patience(until)) {}
     }
 }
 
-/// The time until a deadline, in whole steps and never too short.
-fn until(deadline: Option<Instant>) -> Option<Duration> {
-    let left = deadline?.saturating_duration_since(clock::now().instant);
-    let steps = left.as_nanos().div_ceil(STEP.as_nanos());
-    Some(STEP.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX)))
+/// What a wait ends with, if nothing happens before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// Nothing.
+    Never,
+    /// The end of somebody's patience: up to a [`STEP`] late, and cheap.
+    Patience(Instant),
+    /// A time that a peer was told: exact.
+    Promise(Instant),
+}
+
+impl Until {
+    fn of(session: &impl Session) -> Self {
+        match (session.promised(), session.deadline()) {
+            (Some(promised), deadline) if deadline.is_none_or(|at| promised <= at) => Self::Promise(promised),
+            (_, Some(deadline)) => Self::Patience(deadline),
+            (_, None) => Self::Never,
+        }
+    }
+
+    fn time(self) -> Option<Instant> {
+        match self {
+            Self::Never => None,
+            Self::Patience(at) | Self::Promise(at) => Some(at),
+        }
+    }
+
+    /// How long that is from now; `None`: for ever.
+    fn left(self) -> Option<Duration> {
+        match self {
+            Self::Never => None,
+            Self::Patience(at) => Some(in_steps(at)),
+            Self::Promise(at) => Some(left_until(at)),
+        }
+    }
+}
+
+fn left_until(at: Instant) -> Duration {
+    at.saturating_duration_since(clock::now().instant)
+}
+
+/// The time until `at`, in whole steps and never too short.
+fn in_steps(at: Instant) -> Duration {
+    let steps = left_until(at).as_nanos().div_ceil(STEP.as_nanos());
+    STEP.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX))
+}
+
+/// Polls for at most that long; `None`: until something happens.
+#[cfg(target_os = "linux")]
+fn poll_for(fds: &mut [PollFd<'_>], left: Option<Duration>) -> nix::Result<i32> {
+    nix::poll::ppoll(fds, left.map(Into::into), None)
+}
+
+/// Polls for at most that long, in whole milliseconds: this system has nothing finer.
+#[cfg(not(target_os = "linux"))]
+fn poll_for(fds: &mut [PollFd<'_>], left: Option<Duration>) -> nix::Result<i32> {
+    use nix::poll::{PollTimeout, poll};
+    // Rounded up: a wait that ends early would be repeated until the time has come.
+    let left = left.map(|left| left + Duration::from_nanos(999_999));
+    poll(fds, left.map_or(PollTimeout::NONE, |left| PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)))
 }
 
 /// What a socket timeout looks like depends on the system.

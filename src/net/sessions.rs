@@ -9,6 +9,9 @@
 //! Backpressure has one rule: while a byte of an answer waits in our memory, no more answers are fetched from the session
 //! and nothing is read from the peer. So a peer that never reads costs what its session and one refused write hold.
 //!
+//! What a session has promised for a time ([`Session::promised`]) is kept by the driver's one exact deadline,
+//! [`TimerKey::ALARM`]: it is set to the earliest promise of all sessions. Patience ends by the driver's coarse timers.
+//!
 //! What a session wants computed is computed on the spot ([`OnTheSpot`]), and that is the weakness of an event loop: until
 //! it is done nobody else is heard, nobody is answered, no deadline passes. [`Sessions::computing`] sends it elsewhere.
 
@@ -18,7 +21,7 @@ use crate::{
     session::{CloseReason, Session, Wants, Work, Worked},
     time::Now,
 };
-use std::{io, mem, sync::Arc};
+use std::{collections::BTreeSet, io, mem, sync::Arc, time::Instant};
 
 /// Who computes for sessions.
 pub trait Workshop {
@@ -46,6 +49,8 @@ pub struct Sessions<F, S, W = OnTheSpot> {
     factory: F,
     /// By [`ConnId::index`].
     running: Vec<Option<Running<S>>>,
+    /// What sessions have promised, the earliest first: one for each that has.
+    promises: BTreeSet<(Instant, ConnId)>,
     traffic: Arc<Traffic>,
     workshop: W,
 }
@@ -62,6 +67,8 @@ struct Running<S> {
     working: bool,
     /// The session was told that nothing more comes.
     ended: bool,
+    /// What [`Sessions::promises`] has of it.
+    promised: Option<Instant>,
 }
 
 impl<F, S> Sessions<F, S>
@@ -71,7 +78,8 @@ where
 {
     /// Sessions made by `factory`, which is told where the peer comes from and what time it is.
     pub fn new(factory: F) -> Self {
-        Self { factory, running: Vec::new(), traffic: Arc::default(), workshop: OnTheSpot }
+        let promises = BTreeSet::new();
+        Self { factory, running: Vec::new(), promises, traffic: Arc::default(), workshop: OnTheSpot }
     }
 }
 
@@ -83,8 +91,8 @@ where
 {
     /// Has `workshop` compute what sessions want computed.
     pub fn computing<V: Workshop>(self, workshop: V) -> Sessions<F, S, V> {
-        let Self { factory, running, traffic, .. } = self;
-        Sessions { factory, running, traffic, workshop }
+        let Self { factory, running, promises, traffic, .. } = self;
+        Sessions { factory, running, promises, traffic, workshop }
     }
 
     /// Counts what passes in `traffic`.
@@ -98,9 +106,30 @@ where
         let Some(slot) = self.running.get_mut(conn.index()) else { return };
         let Some(running) = slot.as_mut().filter(|running| running.conn == conn) else { return };
         call(running, cx.clock());
-        if running.advance(cx, &self.traffic, &mut self.workshop).is_some() {
-            *slot = None;
+        let over = running.advance(cx, &self.traffic, &mut self.workshop).is_some();
+        let promised = if over { None } else { running.session.promised() };
+        if promised != running.promised {
+            let before = mem::replace(&mut running.promised, promised);
+            self.promise(cx, conn, before, promised);
         }
+        if over {
+            self.running[conn.index()] = None;
+        }
+    }
+
+    /// Puts one promise of a session in the place of another.
+    fn promise(&mut self, cx: &mut Cx, conn: ConnId, before: Option<Instant>, now: Option<Instant>) {
+        if let Some(at) = before {
+            self.promises.remove(&(at, conn));
+        }
+        if let Some(at) = now {
+            self.promises.insert((at, conn));
+        }
+        self.set_alarm(cx);
+    }
+
+    fn set_alarm(&self, cx: &mut Cx) {
+        cx.set_deadline(TimerKey::ALARM, self.promises.first().map(|(at, _)| *at));
     }
 }
 
@@ -187,7 +216,7 @@ where
         if self.running.len() <= conn.index() {
             self.running.resize_with(conn.index() + 1, || None);
         }
-        let running = Running { session, conn, unsent: 0, paused: false, working: false, ended: false };
+        let running = Running { session, conn, unsent: 0, paused: false, working: false, ended: false, promised: None };
         self.running[conn.index()] = Some(running);
         // It may speak first.
         self.with(cx, conn, |_, _| {});
@@ -212,17 +241,26 @@ where
         self.with(cx, conn, Running::end);
     }
 
-    fn failed(&mut self, _: &mut Cx, conn: ConnId, error: io::ErrorKind) {
+    fn failed(&mut self, cx: &mut Cx, conn: ConnId, error: io::ErrorKind) {
         tracing::debug!(?conn, %error, "connection failed");
         self.traffic.failed();
-        if let Some(slot) = self.running.get_mut(conn.index()) {
-            *slot = None;
+        let gone = self.running.get_mut(conn.index()).and_then(Option::take);
+        if let Some(promised) = gone.and_then(|running| running.promised) {
+            self.promise(cx, conn, Some(promised), None);
         }
     }
 
     fn expired(&mut self, cx: &mut Cx, key: TimerKey) {
-        if let TimerKey::Conn(conn) = key {
-            self.with(cx, conn, |running, now| running.session.expire(now));
+        let conn = match key {
+            TimerKey::Conn(conn) => Some(conn),
+            // One promise a call: the alarm is set to the next one, which may have passed, too.
+            TimerKey::ALARM => self.promises.first().map(|(_, conn)| *conn),
+            TimerKey::App(_) => None,
+        };
+        let Some(conn) = conn else { return };
+        self.with(cx, conn, |running, now| running.session.expire(now));
+        if key == TimerKey::ALARM {
+            self.set_alarm(cx);
         }
     }
 
@@ -251,7 +289,7 @@ mod tests {
     use std::{
         net::Ipv4Addr,
         sync::atomic::{AtomicUsize, Ordering::Relaxed},
-        time::Instant,
+        time::{Duration, Instant},
     };
 
     /// Has a lot to say at once, and counts what it hears of its way.
@@ -278,9 +316,87 @@ mod tests {
             None
         }
 
+        fn promised(&self) -> Option<Instant> {
+            None
+        }
+
         fn taken(&mut self) {
             self.times.fetch_add(1, Relaxed);
         }
+    }
+
+    /// Promises what it is told, in milliseconds, and says a word when that time has come.
+    #[derive(Debug)]
+    struct Promising {
+        output: Output,
+        promised: Option<Instant>,
+    }
+
+    impl Session for Promising {
+        fn receive(&mut self, input: &[u8], now: Now) {
+            self.promised = Some(now.instant + Duration::from_millis(input[0].into()));
+        }
+
+        fn receive_end(&mut self, _: Now) {}
+
+        fn expire(&mut self, now: Now) {
+            if self.promised.take_if(|at| *at <= now.instant).is_some() {
+                self.output.push(b"now".to_vec().into());
+            }
+        }
+
+        fn output(&mut self) -> &mut Output {
+            &mut self.output
+        }
+
+        fn wants(&self) -> Wants {
+            Wants::Input
+        }
+
+        fn deadline(&self) -> Option<Instant> {
+            self.promised
+        }
+
+        fn promised(&self) -> Option<Instant> {
+            self.promised
+        }
+    }
+
+    #[test]
+    fn promises_are_kept_on_time_each_by_its_own_session() {
+        let start = clock::now();
+        let mut sessions = Sessions::new(|_, _| Promising { output: Output::new(), promised: None });
+        let mut cx = Cx::new(start);
+        let conns: Vec<ConnId> = [5, 3, 3, 4]
+            .iter()
+            .map(|after| {
+                let conn = cx.allocate();
+                let peer = (Ipv4Addr::LOCALHOST, 1).into();
+                sessions.accepted(&mut cx, conn, Origin { listener: ListenerId(0), peer });
+                sessions.received(&mut cx, conn, &[*after]);
+                conn
+            })
+            .collect();
+        // One breaks, and one is told another time: neither is waited for any more.
+        sessions.failed(&mut cx, conns[3], io::ErrorKind::ConnectionReset);
+        cx.release(conns[3]);
+        sessions.received(&mut cx, conns[0], &[6]);
+        for (after, kept) in [(3, &conns[1..3]), (6, &conns[..1])] {
+            let at = start.instant + Duration::from_millis(after);
+            assert_eq!(cx.alarm(), Some(at));
+            cx.set_clock(start.after(Duration::from_millis(after)));
+            let mut said = Vec::new();
+            while let Some(key) = cx.next_expired() {
+                sessions.expired(&mut cx, key);
+                cx.take_actions(&mut said);
+            }
+            let sent = said.iter().filter_map(|action| match action {
+                crate::app::Action::Send(conn, _) => Some(*conn),
+                _ => None,
+            });
+            assert_eq!(sent.collect::<Vec<_>>(), kept, "after {after} ms");
+        }
+        assert_eq!(cx.alarm(), None);
     }
 
     #[test]

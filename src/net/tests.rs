@@ -88,6 +88,10 @@ impl Session for Parrot {
         self.deadline
     }
 
+    fn promised(&self) -> Option<Instant> {
+        None
+    }
+
     fn expire(&mut self, now: Now) {
         if self.deadline.is_none_or(|at| now.instant < at) {
             return;

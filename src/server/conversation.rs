@@ -90,6 +90,10 @@ impl Session for Conversation {
         each!(self, session => session.deadline())
     }
 
+    fn promised(&self) -> Option<Instant> {
+        each!(self, session => session.promised())
+    }
+
     fn expire(&mut self, now: Now) {
         each!(self, session => session.expire(now));
     }

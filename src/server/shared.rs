@@ -259,6 +259,10 @@ impl Session for Seated {
         self.conversation.deadline()
     }
 
+    fn promised(&self) -> Option<Instant> {
+        self.conversation.promised()
+    }
+
     fn expire(&mut self, now: Now) {
         self.conversation.expire(now);
     }

@@ -180,6 +180,10 @@ impl<P: LineProtocol> Session for LineSession<P> {
         }
     }
 
+    fn promised(&self) -> Option<Instant> {
+        self.protocol.due_at().filter(|_| self.closed.is_none())
+    }
+
     fn expire(&mut self, now: Now) {
         if self.deadline().is_none_or(|at| now.instant < at) {
             return;

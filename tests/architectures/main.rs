@@ -9,6 +9,7 @@ mod support;
 
 #[cfg(target_os = "linux")]
 mod computing;
+mod delays;
 #[cfg(target_os = "linux")]
 mod idle;
 #[cfg(target_os = "linux")]

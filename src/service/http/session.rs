@@ -155,7 +155,13 @@ impl Http {
 
     fn reply(&mut self, asked: Asked, reply: Reply, content: u64) -> State {
         match reply {
-            Reply::Count => self.answer(asked, Answer::text(Status::OK, format!("{content} bytes received\n"))),
+            Reply::Count => self.answer(
+                asked,
+                Answer::text(
+                    Status::OK,
+                    format!("{content} {} received\n", if content == 1 { "byte" } else { "bytes" }),
+                ),
+            ),
             Reply::Work(work) => State::Working { asked, work },
             Reply::Answer(delay, answer) if delay.is_zero() => self.answer(asked, answer),
             Reply::Answer(delay, answer) => State::Waiting { asked, answer, until: self.now.instant + delay },
@@ -334,6 +340,13 @@ impl Session for Http {
             State::Working { .. } | State::Closed(_) => return None,
         };
         Some(self.since + patience)
+    }
+
+    fn promised(&self) -> Option<Instant> {
+        match self.state {
+            State::Waiting { until, .. } => Some(until),
+            _ => None,
+        }
     }
 
     fn expire(&mut self, now: Now) {

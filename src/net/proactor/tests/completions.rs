@@ -203,5 +203,8 @@ impl crate::session::Session for Nobody {
     fn deadline(&self) -> Option<std::time::Instant> {
         None
     }
+    fn promised(&self) -> Option<std::time::Instant> {
+        None
+    }
     fn expire(&mut self, _: crate::time::Now) {}
 }
