@@ -7,7 +7,7 @@
 //! ```
 
 use super::stderr::{lose, write_by};
-use crate::net::clock;
+use crate::{net::clock, units::Counted};
 use std::{
     io,
     sync::{
@@ -178,7 +178,8 @@ impl Writer {
 
 /// The line that stands for lines that were lost.
 pub(super) fn lost(lines: u64) -> String {
-    format!("{lines} log lines were dropped: stderr was too slow\n")
+    let were = if lines == 1 { "was" } else { "were" };
+    format!("{} {were} dropped: stderr was too slow\n", Counted(lines, "log line"))
 }
 
 #[cfg(test)]

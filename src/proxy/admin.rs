@@ -155,7 +155,10 @@ impl Parts {
             _ if known => {
                 (Status::METHOD_NOT_ALLOWED, "text/plain", "Allow: GET, HEAD\r\n", "GET or HEAD\n".to_owned())
             }
-            _ => (Status::NOT_FOUND, "text/plain", "", "there are /healthz, /stats and /purge\n".to_owned()),
+            _ => {
+                let there = paths(self.shared.cache.is_some());
+                (Status::NOT_FOUND, "text/plain", "", format!("there are {there}\n"))
+            }
         };
         written(status, kind, extra, &body, persist, head.method == Method::Head)
     }
@@ -170,6 +173,11 @@ impl Parts {
         let state = if self.draining { "draining" } else { "backends up" };
         (status, "text/plain", "", format!("{state}: {living} of {}\n", self.shared.backends.len()))
     }
+}
+
+/// What can be asked for, as the start line and a 404 name it.
+pub(super) fn paths(caches: bool) -> &'static str {
+    if caches { "/stats, /healthz and /purge" } else { "/stats and /healthz" }
 }
 
 fn path_of(head: &RequestHead) -> &str {

@@ -93,6 +93,11 @@ impl Plan {
         if self.balanced { 3 } else { 1 }
     }
 
+    /// Whether responses are stored.
+    pub(super) fn caches(&self) -> bool {
+        self.cache.limits.bytes > 0
+    }
+
     /// Most connections there can be to these backends at once, over all workers; `None`: nothing limits them.
     pub(super) fn most_upstreams(&self, backends: &[Backend]) -> Option<usize> {
         let default = Some(self.pool.max).filter(|max| *max > 0);
@@ -125,7 +130,7 @@ impl Plan {
             tracing::warn!("round-robin ignores weights: use --algorithm weighted-round-robin");
         }
         let slots = Arc::new(Slots::new(&backends, self.pool, workers));
-        let cache = (self.cache.limits.bytes > 0).then(|| cache(self.cache, workers, &slots, seed));
+        let cache = self.caches().then(|| cache(self.cache, workers, &slots, seed));
         let shared = Arc::new(Shared {
             cache,
             health: Arc::new(Health::new(&backends, self.health, now.instant)),

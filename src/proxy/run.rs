@@ -1,6 +1,6 @@
 //! Runs a plan: listeners, one thread per worker, signals, a clean end.
 
-use super::{BackendSpec, Plan, Proxy, ProxyArgs, demo::Demo};
+use super::{BackendSpec, Plan, Proxy, ProxyArgs, admin, demo::Demo};
 use crate::{
     backend::{Backend, BackendId},
     cli::{self, Failure},
@@ -11,6 +11,7 @@ use crate::{
         signals::{self, Signal},
     },
     pool::Slots,
+    units::Counted,
 };
 use std::{
     io,
@@ -52,6 +53,7 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
     let address = listeners[0].local_addr()?;
     let admin = args.admin.map(|admin| listen(&ListenOptions::set_by("--admin", admin))).transpose()?;
     let admin_address = admin.as_ref().map(TcpListener::local_addr).transpose()?;
+    let paths = admin::paths(plan.caches());
     let (proxies, slots) = plan.build(backends.clone(), workers, clock::now(), rand::random());
     let mut running = Running::new();
     let mut admin = admin;
@@ -61,7 +63,7 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
     let drain = running.drain(args.listen.drain_timeout);
     let _watch = signals::watch(drain.clone())?;
     cli::ready(address);
-    greet(address, admin_address, &backends, workers, demo.is_some());
+    greet(address, admin_address.map(|at| (at, paths)), &backends, workers, demo.is_some());
     running.wait(drain)
 }
 
@@ -207,11 +209,12 @@ impl Drop for End {
 }
 
 /// On stderr: what runs, and what to try.
-fn greet(address: SocketAddr, admin: Option<SocketAddr>, backends: &[Backend], workers: usize, demo: bool) {
+fn greet(address: SocketAddr, admin: Option<(SocketAddr, &str)>, backends: &[Backend], workers: usize, demo: bool) {
     let list: Vec<&str> = backends.iter().map(|backend| backend.name.as_str()).collect();
-    tracing::info!("listening on http://{address}, {workers} workers, backends: {}", list.join(" "));
-    if let Some(admin) = admin {
-        tracing::info!("admin on http://{admin}/stats and /healthz");
+    let workers = Counted::new(workers, "worker");
+    tracing::info!("listening on http://{address}, {workers}, backends: {}", list.join(" "));
+    if let Some((admin, paths)) = admin {
+        tracing::info!("admin on http://{admin}{paths}");
     }
     if demo {
         cli::say(&format!(

@@ -14,6 +14,7 @@ use std::net::SocketAddr;
 from_milestone1! {
     there_is_none_unless_asked_for,
     healthz_and_stats_are_served,
+    the_start_lines_name_what_there_is,
     what_others_can_reach_has_to_be_asked_for_twice,
     the_numbers_add_up,
     running_requests_are_counted,
@@ -47,6 +48,25 @@ fn there_is_none_unless_asked_for(milestone: &Milestone) {
         assert_eq!(Conn::open(proxy.address()).ask(&get(target)).body, b"the backend's", "{target}");
     }
     assert!(!proxy.stderr().contains("admin on"), "{}", proxy.stderr());
+}
+
+fn the_start_lines_name_what_there_is(milestone: &Milestone) {
+    let backend = Backend::saying("x");
+    for (flags, workers, paths) in [
+        (&["--workers", "1"][..], "1 worker,", "/stats and /healthz\n"),
+        (&["--workers", "2"], "2 workers,", "/stats and /healthz\n"),
+        (milestone.since(4, &["--cache-size", "0", "--workers", "1"]), "", "/stats and /healthz\n"),
+    ] {
+        let proxy = milestone.start(&[&backend], &[&FLAGS[..2], flags].concat());
+        let at = admin(&proxy);
+        // What the line names is what is told to somebody who asks for something else, and all of it is there.
+        let caches = milestone.number >= 4 && !flags.contains(&"--cache-size");
+        let paths = if caches { "/stats, /healthz and /purge\n" } else { paths };
+        proxy.wait_for_stderr(paths);
+        assert!(proxy.stderr().contains(workers), "{}", proxy.stderr());
+        let there = Conn::open(at).ask(&get("/other")).body;
+        assert_eq!(String::from_utf8(there).unwrap(), format!("there are {paths}"));
+    }
 }
 
 fn healthz_and_stats_are_served(milestone: &Milestone) {

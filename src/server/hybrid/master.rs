@@ -16,6 +16,7 @@ use crate::{
         process::{reap, split, tell},
         statistics::{Census, Report},
     },
+    units::Counted,
 };
 use nix::{sys::signal::Signal as Kill, unistd::Pid};
 use std::{
@@ -195,8 +196,8 @@ impl Master {
                 Some(wait) => seat.state = State::Vacant(now + wait),
                 None => {
                     let times = seat.restarts.early();
-                    let text =
-                        format!("worker {number} died {times} times soon after its start, the last time of {cause}");
+                    let times = Counted(times.into(), "time");
+                    let text = format!("worker {number} died {times} soon after its start, the last time of {cause}");
                     self.failure = Some(Failure::Run(text));
                 }
             }

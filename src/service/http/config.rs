@@ -1,5 +1,6 @@
 //! What every session of one HTTP server knows.
 
+use super::route;
 use crate::http::Limits;
 use bytes::Bytes;
 use std::{fmt, str::FromStr, time::Duration};
@@ -43,10 +44,8 @@ pub struct Name {
 
 impl Name {
     fn new(text: &str) -> Self {
-        let welcome = format!(
-            "Hello from {text}.\n\
-             Try /health /headers /bytes/1000 /chunked/1000 /delay/500 /max-age/60 /status/503, or POST to /echo and /upload.\n"
-        );
+        let (get, post) = (route::TRY_GET.join(" "), route::TRY_POST.join(" and "));
+        let welcome = format!("Hello from {text}.\nTry {get}, or POST to {post}.\n");
         Self { text: text.to_owned(), welcome: welcome.into() }
     }
 

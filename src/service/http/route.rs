@@ -32,6 +32,13 @@ pub(super) enum Route {
     Server,
 }
 
+/// What `/` lists: a path of each kind that answers a GET.
+pub(super) const TRY_GET: [&str; 8] =
+    ["/health", "/headers", "/bytes/1000", "/chunked/1000", "/delay/500", "/cpu/500", "/max-age/60", "/status/503"];
+
+/// And of each kind that takes a body only.
+pub(super) const TRY_POST: [&str; 2] = ["/echo", "/upload"];
+
 /// Why a target names nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoRoute {
@@ -189,6 +196,31 @@ mod tests {
         for (path, expected) in CASES {
             assert_eq!(Route::of(path), *expected, "{path:?}");
         }
+    }
+
+    #[test]
+    fn every_kind_of_path_is_listed_once() {
+        // A new route does not compile until it has a number, and its number is missing below until it is listed.
+        let number = |route: Route| match route {
+            Route::Health => 0,
+            Route::Bytes(_) => 1,
+            Route::Chunked(_) => 2,
+            Route::Delay(_) => 3,
+            Route::MaxAge(_) => 4,
+            Route::Cpu(_) => 5,
+            Route::Status(_) => 6,
+            Route::Headers => 7,
+            Route::Echo => 8,
+            Route::Upload => 9,
+            Route::Welcome => panic!("it is the list"),
+            Route::Server => panic!("it has no path"),
+        };
+        let route = |path: &&str| Route::of(path).unwrap();
+        let mut listed: Vec<_> = TRY_GET.iter().chain(&TRY_POST).map(route).map(number).collect();
+        listed.sort_unstable();
+        assert_eq!(listed, (0..10).collect::<Vec<_>>());
+        assert!(TRY_GET.iter().map(route).all(|route| route.allows("GET")));
+        assert!(TRY_POST.iter().map(route).all(|route| route.allows("POST") && !route.allows("GET")));
     }
 
     #[test]
