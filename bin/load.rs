@@ -33,6 +33,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    if let Some(Err(misspelt)) = std::env::args().nth(1).map(|word| load::args::check_first_word(&word)) {
+        return cli::main(|| Err(misspelt));
+    }
     let args = Args::parse();
     cli::main(|| match &args.command {
         Some(Command::Compare(args)) => load::compare::compare(args),

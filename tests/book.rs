@@ -220,3 +220,14 @@ fn words_are_found_in_code_and_page() {
     let page = "# P\n\n## A\n\n| word | x |\n|---|---|\n| `a b` | `c` |\n\n## B\n\n| `d` | |\n";
     assert_eq!((listed(page, "A"), listed(page, "B")), (vec!["a b".to_owned()], vec!["d".to_owned()]));
 }
+
+#[test]
+fn every_picture_is_shown() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text: String = pages(root).iter().map(|page| fs::read_to_string(page).expect("pages are text")).collect();
+    let pictures = fs::read_dir(root.join("docs/pictures")).expect("there are pictures");
+    for picture in pictures.map(|entry| entry.expect("it can be read").file_name()) {
+        let name = picture.to_str().expect("a plain name");
+        assert!(text.contains(&format!("(pictures/{name})")), "no page shows docs/pictures/{name}");
+    }
+}

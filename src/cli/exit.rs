@@ -20,6 +20,8 @@ pub enum Failure {
     Usage(String),
     /// It could not be done here and now: exit code 1.
     Run(String),
+    /// It was done, and what was asked for has no answer: exit code 3.
+    Unanswered(String),
 }
 
 impl Failure {
@@ -29,13 +31,14 @@ impl Failure {
         match self {
             Self::Usage(_) => 2,
             Self::Run(_) => 1,
+            Self::Unanswered(_) => 3,
         }
     }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Usage(text) | Self::Run(text)) = self;
+        let (Self::Usage(text) | Self::Run(text) | Self::Unanswered(text)) = self;
         // Scripts and logs read one line; what breaks in an error's text is not ours to know.
         let mut separator = "";
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -100,6 +103,7 @@ mod tests {
                 2,
                 "error: no backend: add --backend ADDR\n",
             ),
+            (Err(Failure::Unanswered("nothing was served".to_owned())), 3, "error: nothing was served\n"),
             (Err(Failure::from(taken)), 1, "error: port 8080 is in use: choose another with --listen\n"),
         ];
         for (result, code, line) in cases {

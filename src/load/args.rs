@@ -1,6 +1,6 @@
 //! The flags of `load URL`.
 
-use super::{HttpScript, LineScript, Plan, Scheme, Script, Target, run, usage};
+use super::{HttpScript, LineScript, Plan, Scheme, Script, Target, run, target, usage};
 use crate::{
     cli::Failure,
     http::Method,
@@ -178,6 +178,20 @@ impl LoadArgs {
             (None, None) => Vec::new(),
         };
         HttpScript::new(target, self.method.clone(), &self.headers, &body, keep_alive).map(Script::Http)
+    }
+}
+
+/// Looks at the first word of the command line: a misspelt command would be taken for a URL, and its flags for unknown ones.
+///
+/// # Errors
+///
+/// It is a word, and neither a command nor a URL.
+pub fn check_first_word(word: &str) -> Result<(), Failure> {
+    match word.parse::<Target>() {
+        Err(error) if target::is_word(word) && !["compare", "help"].contains(&word) => {
+            Err(Failure::Usage(format!("{word:?} is {error}")))
+        }
+        _ => Ok(()),
     }
 }
 

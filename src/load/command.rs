@@ -5,7 +5,7 @@ use super::{
     args::{OutputArgs, is_stdout, unwritten},
     html,
     run::{self, Progress},
-    text::grouped,
+    text::{Counted, grouped},
 };
 use crate::{
     cli::Failure,
@@ -26,7 +26,7 @@ use std::{
 ///
 /// # Errors
 ///
-/// As [`LoadArgs::plan`] and [`run()`]; a result that cannot be written.
+/// As [`LoadArgs::plan`] and [`run()`]; a result that cannot be written. And when it is written: that not one request was served.
 pub fn run(args: &LoadArgs) -> Result<(), Failure> {
     args.output.check()?;
     let limit = descriptors::raise_limit()?;
@@ -36,7 +36,25 @@ pub fn run(args: &LoadArgs) -> Result<(), Failure> {
     let bar = bar();
     let (record, measured) = run::run(&plan, &interrupt, |progress| show(&bar, progress))?;
     bar.finish_and_clear();
-    write(&Report::new(&plan, &record, &measured), &args.output)
+    let report = Report::new(&plan, &record, &measured);
+    write(&report, &args.output)?;
+    served(&report)
+}
+
+/// Whether anything was: else there is a result, but no server that it could speak of.
+fn served(Report { requests, errors, .. }: &Report) -> Result<(), Failure> {
+    if requests.answered > 0 || requests.started == 0 {
+        return Ok(());
+    }
+    let failed = errors.iter().map(|(kind, count)| format!("{} failed: {kind}", grouped(*count)));
+    let unfinished =
+        (requests.unfinished > 0).then(|| format!("{} under way at the end", grouped(requests.unfinished)));
+    let why: Vec<String> = failed.chain(unfinished).collect();
+    Err(Failure::Unanswered(format!(
+        "nothing was served: of {}, {}",
+        Counted(requests.started, "request"),
+        why.join(", ")
+    )))
 }
 
 /// Whether so many clients may have a descriptor each.
@@ -50,10 +68,9 @@ pub(super) fn afford(clients: usize, threads: usize, limit: u64) -> Result<(), F
     if needed <= limit {
         return Ok(());
     }
-    let [clients, needed, limit] = [clients as u64, needed, limit].map(grouped);
+    let (clients, needed, limit) = (Counted::new(clients, "client"), Counted(needed, "open file"), grouped(limit));
     Err(Failure::Run(format!(
-        "{clients} clients need {needed} open files, of which {limit} are allowed: raise that with `ulimit -n`, or choose \
-         fewer --clients"
+        "{needed} for {clients}, and {limit} allowed: raise that with `ulimit -n`, or choose fewer --clients"
     )))
 }
 

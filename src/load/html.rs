@@ -2,9 +2,9 @@
 
 use super::{
     page::{escaped, page, table},
-    plot::{Axis, Line, Plot},
+    plot::{Axis, Line, Plot, Scale},
     report::{Latency, Report},
-    text::{Bytes, Micros, Title, grouped, notes, rated},
+    text::{Bytes, Counted, Micros, Title, grouped, notes, rated},
 };
 use std::fmt::Write as _;
 
@@ -22,7 +22,7 @@ pub fn of(report: &Report) -> String {
     body += "<h2>The longest latency, over time</h2>\n";
     body += &worst(report).figure();
     body += "<h2>Latency by percentile</h2>\n";
-    body += &by_percentile(&distributions(report)).figure();
+    body += &by_percentile("Latency by percentile".to_owned(), &distributions(report)).figure();
     body += &percentiles(report);
     body += "<h2>Errors</h2>\n";
     body += &errors(report);
@@ -39,7 +39,7 @@ fn summary(report: &Report) -> String {
         ["requests started".to_owned(), grouped(requests.started)],
         ["answered".to_owned(), grouped(requests.answered)],
         ["failed".to_owned(), grouped(requests.failed)],
-        ["given up at the end".to_owned(), grouped(requests.abandoned)],
+        ["under way at the end".to_owned(), grouped(requests.unfinished)],
         ["due and never sent".to_owned(), grouped(requests.never_sent)],
         [
             "clients served".to_owned(),
@@ -48,11 +48,12 @@ fn summary(report: &Report) -> String {
         ["CPU time a request, load generator".to_owned(), micros(cpu.own_us_per_request)],
         ["CPU time a request, server".to_owned(), micros(cpu.server_us_per_request)],
     ];
-    let rare = ["given up at the end", "due and never sent"];
+    let rare = ["under way at the end", "due and never sent"];
     rows.retain(|[name, value]| !rare.contains(&name.as_str()) || value != "0");
     if let Some(server) = report.server {
         let memory = Bytes(server.proportional_bytes.unwrap_or(server.resident_bytes) as f64);
-        let value = format!("{memory}, processes: {}, threads: {}", server.processes, server.threads);
+        let (processes, threads) = (Counted::new(server.processes, "process"), Counted::new(server.threads, "thread"));
+        let value = format!("{memory}, {processes}, {threads}");
         rows.push(["the server at the end".to_owned(), value]);
     }
     table(rows)
@@ -60,9 +61,9 @@ fn summary(report: &Report) -> String {
 
 fn over_time(report: &Report) -> Plot<'static> {
     let series = &report.series;
-    let line = |name: &str, colour, counts: &[u64]| Line {
+    let line = |name: &str, look, counts: &[u64]| Line {
         name: name.to_owned(),
-        colour,
+        look,
         points: times(series.seconds).zip(counts.iter().map(|count| *count as f64 / series.seconds)).collect(),
         doubtful: Vec::new(),
     };
@@ -70,14 +71,15 @@ fn over_time(report: &Report) -> Plot<'static> {
     if series.failed.iter().any(|count| *count > 0) {
         lines.push(line("failures a second", 3, &series.failed));
     }
-    Plot { x: SECONDS, y: Axis { name: "a second", ratios: false, format: &short }, lines }
+    let y = Axis { name: "a second", scale: Scale::Linear, format: &short };
+    Plot { title: "Answers over time".to_owned(), x: SECONDS, y, lines }
 }
 
 fn worst(report: &Report) -> Plot<'static> {
     let points = times(report.series.seconds).zip(report.series.worst_us.iter().copied()).collect();
     let name = "longest latency among the answers of each moment".to_owned();
-    let line = Line { name, colour: 1, points, doubtful: Vec::new() };
-    Plot { x: SECONDS, y: Axis { name: "latency", ratios: true, format: &micros }, lines: vec![line] }
+    let line = Line { name, look: 0, points, doubtful: Vec::new() };
+    Plot { title: "The longest latency, over time".to_owned(), x: SECONDS, y: LATENCY, lines: vec![line] }
 }
 
 /// The middles of so long moments.
@@ -85,7 +87,10 @@ fn times(seconds: f64) -> impl Iterator<Item = f64> {
     (0..).map(move |number| (f64::from(number) + 0.5) * seconds)
 }
 
-const SECONDS: Axis<'static> = Axis { name: "seconds", ratios: false, format: &short };
+const SECONDS: Axis<'static> = Axis { name: "seconds", scale: Scale::Linear, format: &short };
+
+/// The scale of every latency: microseconds and seconds have a place on it.
+const LATENCY: Axis<'static> = Axis { name: "latency", scale: Scale::Ratios, format: &micros };
 
 /// Latency, and at a fixed rate service time beside it.
 fn distributions(report: &Report) -> Vec<(String, usize, &Latency)> {
@@ -99,18 +104,15 @@ fn distributions(report: &Report) -> Vec<(String, usize, &Latency)> {
 }
 
 /// Distributions on a scale that gives each further nine the same room: 90 %, 99 %, 99.9 %.
-pub(super) fn by_percentile(distributions: &[(String, usize, &Latency)]) -> Plot<'static> {
-    let lines = distributions.iter().map(|(name, colour, latency)| Line {
+pub(super) fn by_percentile(title: String, distributions: &[(String, usize, &Latency)]) -> Plot<'static> {
+    let lines = distributions.iter().map(|(name, look, latency)| Line {
         name: name.clone(),
-        colour: *colour,
+        look: *look,
         points: latency.percentiles.iter().map(|(percentile, us)| (100.0 / (100.0 - percentile), *us)).collect(),
         doubtful: Vec::new(),
     });
-    Plot {
-        x: Axis { name: "percentile", ratios: true, format: &percent },
-        y: Axis { name: "latency", ratios: true, format: &micros },
-        lines: lines.collect(),
-    }
+    let x = Axis { name: "percentile, each further nine as wide", scale: Scale::Ratios, format: &percent };
+    Plot { title, x, y: LATENCY, lines: lines.collect() }
 }
 
 fn percentiles(report: &Report) -> String {

@@ -11,7 +11,8 @@
 //! ([`schedule`]), and each is timed from when it was due, not from when a client was free to send it. Both are true; they
 //! answer different questions, and the book's chapter on measuring says which.
 //!
-//! Every request ends as answered, failed (under one [`Kind`]) or abandoned, and these add up to those that were started.
+//! Every request is answered, failed (under one [`Kind`]) or under way when the run ends, and these add up to those that were
+//! started. What comes after the end is in no number: by then the other clients have left.
 
 pub mod args;
 mod clients;

@@ -18,8 +18,6 @@ th,td{text-align:right;padding:.2em .6em;border-bottom:1px solid var(--rule);whi
 th{font-weight:600}th:first-child,td:first-child{text-align:left}td.text{text-align:left;white-space:normal}
 figure{margin:.6em 0}svg{width:100%;height:auto;display:block}
 svg text{fill:var(--ink);font-family:system-ui,sans-serif}svg [stroke=\"#000000\"]{stroke:var(--ink)}
-.key{display:flex;flex-wrap:wrap;gap:.2em 1.2em;font-size:.9em}
-.key i{display:inline-block;width:1.4em;height:.25em;vertical-align:middle;margin-right:.4em}
 ";
 
 /// A page from the parts of its body.

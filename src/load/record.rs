@@ -56,14 +56,17 @@ pub struct Record {
     pub latency: Times,
     /// From when it did start. Differs from `latency` only at a fixed rate.
     pub service: Times,
-    /// Requests whose start counts. Each of them ends as answered, failed or abandoned.
+    /// Requests whose start counts. Each of them is answered, failed or unfinished.
     pub started: u64,
-    /// Those with a good answer.
+    /// Those with a good answer before the end.
     pub answered: u64,
-    /// Those without.
+    /// Those that failed before the end.
     pub failures: Failures,
-    /// Those that we did not wait for, because the user ended the run.
-    pub abandoned: u64,
+    /// Those that were under way at the end. What comes afterwards comes from a server that the other clients have left, so it is
+    /// not waited for, and in no latency.
+    pub unfinished: u64,
+    /// The longest that one of them had waited by then.
+    pub longest_wait: Duration,
     /// Due at a fixed rate, and not even begun at the end, because all clients were waiting for answers.
     pub never_sent: u64,
     /// Good answers that came while it counted, whenever they were asked for: what throughput is made of.
@@ -96,7 +99,8 @@ impl Record {
             started: 0,
             answered: 0,
             failures: Failures::default(),
-            abandoned: 0,
+            unfinished: 0,
+            longest_wait: Duration::ZERO,
             never_sent: 0,
             completed: 0,
             received: 0,
@@ -110,6 +114,9 @@ impl Record {
 
     /// A request was meant to start at `intended`, did at `started`, and has a good answer now.
     pub fn answer(&mut self, line: &Timeline, intended: Instant, started: Instant, now: Instant) {
+        if now >= line.end {
+            return self.leave_unfinished(line, intended, now);
+        }
         let latency = nanos(now.saturating_duration_since(intended));
         if line.covers(intended) {
             self.answered += 1;
@@ -126,11 +133,22 @@ impl Record {
 
     /// A request that was meant to start at `intended` will have no good answer.
     pub fn fail(&mut self, line: &Timeline, intended: Instant, kind: Kind, now: Instant) {
+        if now >= line.end {
+            return self.leave_unfinished(line, intended, now);
+        }
         if line.covers(intended) {
             self.failures.add(kind, 1);
         }
         if line.covers(now) {
             self.slot_at(line, now).failed += 1;
+        }
+    }
+
+    /// The run ends, now at the latest, while a request that was meant to start at `intended` is under way.
+    pub fn leave_unfinished(&mut self, line: &Timeline, intended: Instant, now: Instant) {
+        if line.covers(intended) {
+            self.unfinished += 1;
+            self.longest_wait = self.longest_wait.max(now.min(line.end).saturating_duration_since(intended));
         }
     }
 
@@ -152,7 +170,7 @@ impl Record {
         for (mine, theirs) in [
             (&mut self.started, other.started),
             (&mut self.answered, other.answered),
-            (&mut self.abandoned, other.abandoned),
+            (&mut self.unfinished, other.unfinished),
             (&mut self.never_sent, other.never_sent),
             (&mut self.completed, other.completed),
             (&mut self.received, other.received),
@@ -162,6 +180,7 @@ impl Record {
         ] {
             *mine = mine.saturating_add(theirs);
         }
+        self.longest_wait = self.longest_wait.max(other.longest_wait);
         if self.slots.len() < other.slots.len() {
             self.slots.resize(other.slots.len(), Slot::default());
         }
@@ -211,18 +230,22 @@ mod tests {
         assert_eq!((record.answered, record.completed, record.latency.len()), (0, 1, 0));
         record.answer(&line, at(1000), at(1500), at(2000));
         assert_eq!((record.answered, record.completed), (1, 2));
-        // Begun before the end and answered at or after it: latency, no throughput.
+        // Under way at the end: a name, and nothing else. What began at the end or later has not even that.
         record.answer(&line, at(2999), at(2999), at(3000));
+        record.fail(&line, at(2500), Kind::Reset, at(9000));
+        record.leave_unfinished(&line, at(2000), at(2800));
         record.answer(&line, at(3000), at(3000), at(3001));
-        assert_eq!((record.answered, record.completed), (2, 2));
+        assert_eq!((record.answered, record.completed, record.latency.len()), (1, 2, 1));
+        assert_eq!((record.unfinished, record.longest_wait), (3, Duration::from_millis(800)));
+        record.answer(&line, at(2998), at(2998), at(2999));
         let near = |times: &Times, millis: u64| times.max().abs_diff(millis * 1_000_000) <= millis * 1000;
         assert!(near(&record.latency, 1000) && near(&record.service, 500));
         record.fail(&line, at(999), Kind::Reset, at(1001));
-        record.fail(&line, at(2500), Kind::Reset, at(9000));
-        assert_eq!(record.failures.total(), 1);
+        record.fail(&line, at(2500), Kind::Reset, at(2600));
+        assert_eq!((record.failures.total(), record.unfinished), (1, 3));
         let [first, second] = record.slots[..] else { panic!("{:?}", record.slots) };
         assert_eq!((first.answered, first.failed, first.worst), (1, 1, 1_000_000));
-        assert_eq!((second.answered, second.failed, second.worst), (1, 0, 1_000_000_000));
+        assert_eq!((second.answered, second.failed, second.worst), (2, 1, 1_000_000_000));
     }
 
     #[test]
@@ -233,7 +256,10 @@ mod tests {
         one.answer(&line, at(0), at(0), at(10));
         two.answer(&line, at(0), at(0), at(1500));
         two.fail(&line, at(0), Kind::Timeout, at(20));
+        one.leave_unfinished(&line, at(500), at(600));
+        two.leave_unfinished(&line, at(300), at(600));
         one.merge(&two);
+        assert_eq!((one.unfinished, one.longest_wait), (2, Duration::from_millis(300)));
         assert_eq!((one.answered, one.latency.len(), one.failures.of(Kind::Timeout)), (2, 2, 1));
         assert_eq!(one.slots.iter().map(|slot| (slot.answered, slot.failed)).collect::<Vec<_>>(), [(1, 1), (1, 0)]);
     }
@@ -244,6 +270,7 @@ mod tests {
         let mut record = Record::new(SECOND);
         let year = Duration::from_secs(365 * 24 * 3600);
         record.answer(&line, line.measure, line.measure, line.measure);
+        let line = Timeline { end: line.measure + 2 * year, ..line };
         record.answer(&line, line.measure, line.measure, line.measure + year);
         assert_eq!(record.latency.len(), 2);
     }

@@ -60,17 +60,19 @@ pub struct Load {
     pub interrupted: bool,
 }
 
-/// What became of the requests that were meant to start while it counted: `started = answered + failed + abandoned`.
+/// What became of the requests that were meant to start while it counted: `started = answered + failed + unfinished`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Requests {
     /// Requests that started.
     pub started: u64,
-    /// With a good answer.
+    /// With a good answer before the end.
     pub answered: u64,
-    /// Without; see [`Report::errors`].
+    /// Failed before the end; see [`Report::errors`].
     pub failed: u64,
-    /// Given up because the user ended the run.
-    pub abandoned: u64,
+    /// Under way when the run ended. They are in no latency.
+    pub unfinished: u64,
+    /// How long the oldest of these had waited by then, in microseconds. `null`: there was none.
+    pub longest_unfinished_us: Option<f64>,
     /// Due at the fixed rate, but never started: no client was free until the end. They are in no latency.
     pub never_sent: u64,
 }
@@ -176,7 +178,8 @@ impl Report {
                 started: record.started,
                 answered: record.answered,
                 failed: record.failures.total(),
-                abandoned: record.abandoned,
+                unfinished: record.unfinished,
+                longest_unfinished_us: (record.unfinished > 0).then_some(record.longest_wait.as_secs_f64() * 1e6),
                 never_sent: record.never_sent,
             },
             throughput: Throughput {

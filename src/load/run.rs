@@ -1,7 +1,7 @@
 //! Running a plan: threads, the moments that they share, and what is measured from outside.
 //!
 //! ```text
-//!   connect ahead ──▶ begin ── warm-up ──▶ measure ── counted ──▶ end ── wait for answers ──▶ over
+//!   connect ahead ──▶ begin ── warm-up ──▶ measure ── counted ──▶ end
 //!                                          CPU time               CPU time, memory
 //! ```
 
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     app::Cx,
     cli::Failure,
-    net::{self, Reactor, ReactorConfig, Remote, clock, connect, resolve},
+    net::{Reactor, ReactorConfig, Remote, clock, connect, resolve},
 };
 use std::{
     net::SocketAddr,
@@ -29,8 +29,8 @@ use std::{
 
 /// How often the caller hears how far it is.
 const TICK: Duration = Duration::from_millis(100);
-/// How often it is looked at whether the last answers have come.
-const LOOK: Duration = Duration::from_millis(5);
+/// How long the threads have to close their connections at the end.
+const CLOSING: Duration = Duration::from_secs(1);
 /// How long clients may take to connect before the start. Those that have not by then are a part of what is measured.
 const AHEAD: Duration = Duration::from_secs(3);
 
@@ -95,10 +95,10 @@ pub struct Progress {
 ///
 /// # Errors
 ///
-/// Nobody does within this time, or the name has none: exit code 2, since there is nothing to run.
+/// Nobody does within this time, or the name has none.
 pub fn reach(target: &Target, within: Duration) -> Result<SocketAddr, Failure> {
     let (mut problem, since) = (None, now());
-    for to in resolve::resolve(&target.at).map_err(nothing_to_run)? {
+    for to in resolve::resolve(&target.at)? {
         let left = within.saturating_sub(now() - since);
         if left.is_zero() {
             break;
@@ -109,11 +109,7 @@ pub fn reach(target: &Target, within: Duration) -> Result<SocketAddr, Failure> {
             Err(error) => problem = problem.or(Some(error)),
         }
     }
-    Err(problem.map_or_else(|| Failure::Usage(format!("no address for {target}")), nothing_to_run))
-}
-
-fn nothing_to_run(error: net::Error) -> Failure {
-    Failure::Usage(Failure::from(error).to_string())
+    Err(problem.map_or_else(|| Failure::Run(format!("no address for {target}")), Failure::from))
 }
 
 /// Runs a plan. `interrupt` ends it early; `watch` hears about ten times a second how far it is.
@@ -157,10 +153,7 @@ pub fn run(
     measured.own_cpu = since(own, usage::own_cpu());
     measured.server_cpu = since(server, plan.server.and_then(usage::cpu_of));
     measured.server = plan.server.and_then(usage::of);
-    control.abandon.store(measured.interrupted, Relaxed);
-    let (record, interrupted) = crew.finish(plan, interrupt)?;
-    measured.interrupted |= interrupted;
-    Ok((record, measured))
+    Ok((crew.finish(plan)?, measured))
 }
 
 fn timeline(plan: &Plan) -> Timeline {
@@ -242,16 +235,9 @@ impl Crew {
         self.workers.iter().for_each(|(remote, _)| remote.wake());
     }
 
-    /// Lets answers come in as long as they may take, then adds everything up. Also tells whether the user did not want to wait
-    /// for them.
-    fn finish(mut self, plan: &Plan, interrupt: &Receiver<()>) -> Result<(Record, bool), Failure> {
-        // A second more than the requests' own deadlines, which therefore decide.
-        let within = plan.timeout + Duration::from_secs(1);
-        self.workers.iter().for_each(|(remote, _)| remote.drain(within));
-        let interrupted = self.wait(interrupt);
-        if interrupted {
-            self.workers.iter().for_each(|(remote, _)| remote.stop());
-        }
+    /// Ends what is under way, and adds everything up.
+    fn finish(mut self, plan: &Plan) -> Result<Record, Failure> {
+        self.workers.iter().for_each(|(remote, _)| remote.drain(CLOSING));
         let mut sum = Record::new(slot_of(plan.duration));
         for (_, handle) in &mut self.workers {
             let joined = handle.take().map(JoinHandle::join);
@@ -261,21 +247,7 @@ impl Crew {
             };
             sum.merge(&record);
         }
-        Ok((sum, interrupted))
-    }
-
-    /// Waits until all have ended. `true`: interrupted.
-    fn wait(&self, interrupt: &Receiver<()>) -> bool {
-        let runs = |handle: &Option<JoinHandle<_>>| handle.as_ref().is_some_and(|handle| !handle.is_finished());
-        while self.workers.iter().any(|(_, handle)| runs(handle)) {
-            match interrupt.recv_timeout(LOOK) {
-                Ok(()) => return true,
-                Err(RecvTimeoutError::Timeout) => {}
-                // Nobody can interrupt.
-                Err(RecvTimeoutError::Disconnected) => return false,
-            }
-        }
-        false
+        Ok(sum)
     }
 }
 
@@ -297,9 +269,8 @@ mod tests {
     use crate::{http::Method, load::HttpScript};
     use std::net::TcpListener;
 
-    /// An interrupt that comes when the time is over and an answer is still waited for.
     #[test]
-    fn the_last_answers_are_not_waited_for_if_the_user_does_not_want_to() {
+    fn the_last_answers_are_not_waited_for() {
         // The kernel takes the connections; nobody answers on them.
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let target: Target = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
@@ -312,7 +283,7 @@ mod tests {
             threads: 2,
             pipeline: 1,
             keep_alive: true,
-            duration: Duration::from_millis(10),
+            duration: Duration::from_millis(500),
             warm_up: Duration::ZERO,
             timeout: Duration::from_secs(3600),
             rate: None,
@@ -320,16 +291,12 @@ mod tests {
         };
         let (sender, ended) = channel();
         let running = move || {
-            let (interrupt, interrupted) = channel();
-            let watch = |progress: Progress| {
-                if progress.elapsed >= progress.total {
-                    interrupt.send(()).unwrap();
-                }
-            };
-            sender.send(run(&plan, &interrupted, watch)).unwrap();
+            let (_interrupt, interrupted) = channel();
+            sender.send(run(&plan, &interrupted, |_| {})).unwrap();
         };
         thread::Builder::new().spawn(running).unwrap();
         let (record, measured) = ended.recv_timeout(Duration::from_secs(20)).expect("it waits all the same").unwrap();
-        assert_eq!((record.started, record.abandoned, measured.interrupted), (3, 3, true));
+        assert_eq!((record.started, record.unfinished, measured.interrupted), (3, 3, false));
+        assert!(record.longest_wait > Duration::ZERO && record.longest_wait <= Duration::from_millis(500));
     }
 }

@@ -43,7 +43,14 @@ impl FromStr for Target {
 
     fn from_str(text: &str) -> Result<Self, String> {
         const HINT: &str = "write http://HOST:PORT/PATH, echo://HOST:PORT or command://HOST:PORT";
-        let (scheme, rest) = text.split_once("://").ok_or(HINT)?;
+        let Some((scheme, rest)) = text.split_once("://") else {
+            let error = if is_word(text) {
+                format!("neither a URL nor a command: {HINT}, or load compare")
+            } else {
+                HINT.to_owned()
+            };
+            return Err(error);
+        };
         let scheme = match scheme {
             _ if scheme.eq_ignore_ascii_case("http") => Scheme::Http,
             _ if scheme.eq_ignore_ascii_case("echo") => Scheme::Echo,
@@ -66,6 +73,11 @@ impl FromStr for Target {
         let at = with_port(authority, scheme)?.parse::<HostPort>().map_err(|error| error.to_string())?;
         Ok(Self { scheme, at, path })
     }
+}
+
+/// Whether a text could be a command, but for its spelling.
+pub(super) fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphabetic())
 }
 
 /// The authority with a port: HTTP has one that everybody assumes.
@@ -110,6 +122,8 @@ mod tests {
         }
         const WRONG: &[(&str, &str)] = &[
             ("localhost:8080", "write http://HOST:PORT/PATH"),
+            ("compar", "neither a URL nor a command: write http://HOST:PORT/PATH"),
+            ("Compare", "or load compare"),
             ("ftp://localhost/", "write http://HOST:PORT/PATH"),
             ("https://localhost/", "TLS is not spoken"),
             ("http://", "the host is missing"),

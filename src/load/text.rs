@@ -1,6 +1,7 @@
 //! A result for people.
 
 use super::report::{Latency, Report};
+pub(super) use crate::units::{Counted, grouped};
 use std::fmt::{self, Display, Formatter};
 
 impl Display for Report {
@@ -9,14 +10,14 @@ impl Display for Report {
         writeln!(f, "{}", Title(self))?;
         writeln!(f)?;
         let rate = throughput.requests_per_second;
-        writeln!(f, "requests   {:>11}/s  {:>12} started", rated(rate), grouped(requests.started))?;
+        writeln!(f, "answers    {:>11}/s  {:>12} started", rated(rate), grouped(requests.started))?;
         let bytes = Bytes(throughput.bytes_per_second).to_string();
         writeln!(f, "received   {bytes:>11}/s  {:>12} answered", grouped(requests.answered))?;
         for (kind, count) in &self.errors {
             writeln!(f, "{:26}{:>12} failed: {kind}", "", grouped(*count))?;
         }
-        if requests.abandoned > 0 {
-            writeln!(f, "{:26}{:>12} abandoned", "", grouped(requests.abandoned))?;
+        if requests.unfinished > 0 {
+            writeln!(f, "{:26}{:>12} under way at the end", "", grouped(requests.unfinished))?;
         }
         writeln!(f)?;
         writeln!(
@@ -31,7 +32,7 @@ impl Display for Report {
         writeln!(f)?;
         let (served, clients) = (grouped(connections.clients_served), grouped(load.clients as u64));
         write!(f, "clients    {served} of {clients} served, ")?;
-        writeln!(f, "{}", Counted(connections.made as usize, "connection"))?;
+        writeln!(f, "{}", Counted(connections.made, "connection"))?;
         cost(f, self)?;
         for note in notes(self) {
             writeln!(f, "note: {}", note.replace('\n', "\n      "))?;
@@ -46,7 +47,7 @@ pub(super) struct Title<'r>(pub(super) &'r Report);
 impl Display for Title<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let load = &self.0.load;
-        write!(f, "{}: {}, ", load.target, Counted(load.clients, "client"))?;
+        write!(f, "{}: {}, ", load.target, Counted::new(load.clients, "client"))?;
         match load.rate {
             Some(rate) => write!(f, "open loop at {}/s", grouped(rate))?,
             None => write!(f, "closed loop")?,
@@ -61,7 +62,7 @@ impl Display for Title<'_> {
         if load.warm_up_seconds > 0.0 {
             write!(f, " after {} of warm-up", Seconds(load.warm_up_seconds))?;
         }
-        write!(f, ", {}", Counted(load.threads, "thread"))
+        write!(f, ", {}", Counted::new(load.threads, "thread"))
     }
 }
 
@@ -87,7 +88,7 @@ fn cost(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     writeln!(f)?;
     let Some(server) = report.server else { return Ok(()) };
     let memory = Bytes(server.proportional_bytes.unwrap_or(server.resident_bytes) as f64);
-    let (processes, threads) = (Counted(server.processes, "process"), Counted(server.threads, "thread"));
+    let (processes, threads) = (Counted::new(server.processes, "process"), Counted::new(server.threads, "thread"));
     writeln!(f, "server     {processes}, {threads}, {memory}")
 }
 
@@ -99,36 +100,36 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
         notes.push("interrupted before its time".to_owned());
     }
     if requests.never_sent > 0 {
-        let count = grouped(requests.never_sent);
+        let count = Counted(requests.never_sent, "request");
         notes.push(format!(
-            "{count} requests were due and never sent, because all clients waited for answers. They are\n\
-             in no latency above: the server cannot keep this rate, or --clients is too small for it"
+            "{count} due and never sent, because all clients waited for answers. The latencies above\n\
+             leave that out: the server cannot keep this rate, or --clients is too small for it"
+        ));
+    }
+    // As a rule each client has a request under way at the end. It means something if it had waited longer than all others.
+    if let Some(longest) = requests.longest_unfinished_us.filter(|longest| *longest > report.latency_us.max) {
+        let (count, longest) = (Counted(requests.unfinished, "request"), Micros(longest));
+        notes.push(format!(
+            "{count} under way at the end, the oldest for {longest}: longer than any that was answered.\n\
+             The latencies above leave that out"
         ));
     }
     if connections.unasked > 0 {
-        notes.push(format!("on {} connections bytes came that nobody had asked for", grouped(connections.unasked)));
+        notes.push(format!("on {} bytes came that nobody had asked for", Counted(connections.unasked, "connection")));
     }
     // At a low rate there are not requests for everybody.
     let asked = if load.rate.is_some() { requests.started.min(load.clients as u64) } else { load.clients as u64 };
     let silent = asked.saturating_sub(connections.clients_served);
     if silent > 0 && requests.started > 0 {
-        notes.push(format!("{} of {} clients were never served", grouped(silent), grouped(asked)));
+        notes.push(never_served(silent, asked));
     }
     notes
 }
 
-/// `3 clients`, `1 process`.
-struct Counted(usize, &'static str);
-
-impl Display for Counted {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let plural = match self.0 {
-            1 => "",
-            _ if self.1.ends_with('s') => "es",
-            _ => "s",
-        };
-        write!(f, "{} {}{plural}", grouped(self.0 as u64), self.1)
-    }
+/// `3 of 4 clients were never served`.
+pub(super) fn never_served(silent: u64, clients: u64) -> String {
+    let verb = if silent == 1 { "was" } else { "were" };
+    format!("{} of {} {verb} never served", grouped(silent), Counted(clients, "client"))
 }
 
 /// How long something took: a short time with its own unit.
@@ -187,28 +188,12 @@ pub(super) fn rated(rate: f64) -> String {
     }
 }
 
-/// `1,234,567`.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn numbers_as_people_write_them() {
-        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
-            assert_eq!(grouped(number), text);
-        }
         for (micros, text) in [
             (0.0, "0.00 µs"),
             (9.994, "9.99 µs"),
@@ -239,9 +224,5 @@ mod tests {
         {
             assert_eq!(Bytes(bytes).to_string(), text);
         }
-        assert_eq!(
-            [Counted(1, "process"), Counted(2, "process"), Counted(1000, "client")].map(|counted| counted.to_string()),
-            ["1 process", "2 processes", "1,000 clients"]
-        );
     }
 }

@@ -59,6 +59,18 @@ fn architectures_are_compared_and_what_they_cannot_do_is_said() {
 }
 
 #[test]
+fn what_is_not_there_is_not_explained() {
+    let one = ["--architectures", "event-driven", "--clients", "1", "--services", "http", "--rounds", "1"];
+    let said = run(&[&SMALL[..], &one].concat()).success();
+    let text = String::from_utf8_lossy(&said.get_output().stdout).into_owned();
+    assert!(text.contains("1 round of 0.2 s a cell\n") && !text.contains("bracket"), "{text}");
+    let several = ["--architectures", "hybrid", "--clients", "1", "--services", "http", "--rounds", "2"];
+    let said = run(&[&SMALL[..], &several].concat()).success();
+    said.stdout(contains("medians of 2 rounds of 0.2 s a cell; in brackets the smallest and the largest\n"))
+        .stdout(contains(" processes\n"));
+}
+
+#[test]
 fn pictures_need_a_directory() {
     let line = "error: --svg /nonexistent: no such directory\n";
     run(&[&SMALL[..], &["--svg", "/nonexistent"]].concat()).code(2).stderr(line);

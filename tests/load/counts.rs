@@ -95,7 +95,9 @@ fn every_failure_has_its_kind() {
     ];
     for (backend, kind) in &cases {
         let url = format!("http://{}/", backend.name());
-        let report = load(&url, &[&SHORT[..], &["--timeout", "400ms"]].concat());
+        // A request fails before the end, or it is under way then.
+        let flags = if *kind == "timeout" { ["-d1s", "-c3", "--timeout", "200ms"] } else { SHORT };
+        let report = load(&url, &flags);
         let errors = report["errors"].as_object().unwrap();
         assert!(errors.len() == 1 && errors.contains_key(*kind), "{kind}: {errors:?}");
         assert_eq!(report["requests"]["answered"], 0, "{kind}");
@@ -104,6 +106,33 @@ fn every_failure_has_its_kind() {
         // Zero would be the best of all latencies.
         assert!(report["latency_us"].is_null() && report["service_time_us"].is_null(), "{kind}");
     }
+}
+
+#[test]
+fn what_is_answered_after_the_end_is_in_no_number() {
+    // The first client has the server for itself, and the others get it when the first has left: at the end.
+    let server = start(env!("CARGO_BIN_EXE_iterative"), &["--service", "http", "--log-level", "warn"]);
+    let url = format!("http://{}/bytes/10", server.address());
+    let report = load(&url, &["--duration", "500ms", "--clients", "4"]);
+    assert_eq!(report["connections"]["clients_served"], 1, "{report:#}");
+    // The three, and what the first asked last, if that was not answered just before.
+    assert!((3.0..=4.0).contains(&number(&report, "/requests/unfinished")), "{report:#}");
+    // A connection that was not answered by then was not answered from the start.
+    assert!(number(&report, "/requests/longest_unfinished_us") >= 250_000.0, "{report:#}");
+    assert!(number(&report, "/latency_us/max") < 500_000.0, "{report:#}");
+    let answers = number(&report, "/requests/answered");
+    let busy = answers * number(&report, "/latency_us/mean") / 1e6;
+    assert!(busy <= 0.5 * 1.05, "Little's law: one client was served, and that for {busy} s of half a second");
+
+    // At a fixed rate likewise: what is due in the last 400 ms of the second is not answered in it.
+    let slow = start(env!("CARGO_BIN_EXE_event-driven"), &["--service", "http", "--log-level", "warn"]);
+    let url = format!("http://{}/delay/400", slow.address());
+    let report = load(&url, &["--duration", "1s", "--clients", "100", "--rate", "20"]);
+    assert!(number(&report, "/requests/unfinished") >= 8.0, "{report:#}");
+    let said = crate::run(&[&url, "--duration", "200ms", "--clients", "2"]).code(3);
+    said.stdout(predicates::str::contains("2 under way at the end"))
+        .stdout(predicates::str::contains("note: 2 requests under way at the end, the oldest for "))
+        .stderr("error: nothing was served: of 2 requests, 2 under way at the end\n");
 }
 
 #[test]
@@ -219,7 +248,7 @@ fn interrupted_it_tells_what_it_has() {
     child.signal("INT");
     let report = child.report();
     assert_eq!(report["load"]["interrupted"], true);
-    assert_eq!((&report["requests"]["answered"], &report["requests"]["abandoned"]), (&2.into(), &2.into()));
+    assert_eq!((&report["requests"]["answered"], &report["requests"]["unfinished"]), (&2.into(), &2.into()));
 }
 
 #[test]

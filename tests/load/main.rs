@@ -22,17 +22,18 @@ fn run(args: &[&str]) -> Assert {
     Command::new(env!("CARGO_BIN_EXE_load")).args(args).timeout(PATIENCE * 2).assert()
 }
 
-/// The result of a run as JSON. Whatever happened, the counts add up.
+/// The result of a run as JSON. Whatever happened, the counts add up, and the exit code says whether anything was served.
 fn load(url: &str, args: &[&str]) -> Value {
-    let assert = run(&[&[url, "--json", "-"], args].concat()).success();
+    let assert = run(&[&[url, "--json", "-"], args].concat());
     let report: Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();
     check_sums(&report);
+    assert.code(if report["requests"]["answered"].as_u64() > Some(0) { 0 } else { 3 });
     report
 }
 
 fn check_sums(report: &Value) {
     let count = |name: &str| report["requests"][name].as_u64().unwrap();
-    assert_eq!(count("started"), count("answered") + count("failed") + count("abandoned"), "{report:#}");
+    assert_eq!(count("started"), count("answered") + count("failed") + count("unfinished"), "{report:#}");
     let errors = report["errors"].as_object().unwrap().values().map(|count| count.as_u64().unwrap());
     assert_eq!(count("failed"), errors.sum::<u64>(), "{report:#}");
 }
@@ -56,10 +57,15 @@ impl Background {
     }
 
     /// Waits for its end; what it wrote to stdout.
-    fn output(mut self) -> String {
+    fn output(self) -> String {
+        self.output_and_code(0)
+    }
+
+    /// The same of one that ends with this code.
+    fn output_and_code(mut self, code: i32) -> String {
         let mut text = String::new();
         std::io::Read::read_to_string(&mut self.0.stdout.take().unwrap(), &mut text).unwrap();
-        assert!(self.0.wait().unwrap().success());
+        assert_eq!(self.0.wait().unwrap().code(), Some(code));
         text
     }
 

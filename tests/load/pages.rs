@@ -54,7 +54,7 @@ fn a_page_needs_nothing_but_itself() {
         let url = url.replace("<2>", "2");
         let args: Vec<&str> =
             args.iter().map(|arg| if arg.contains('<') { url.as_str() } else { arg }).chain(rate).collect();
-        run(&args).success();
+        run(&args).code(if expected == "status 5xx" { 3 } else { 0 });
         let page = fs::read_to_string(&file).unwrap();
         assert!(page.contains(expected) && page.contains("?a=1&amp;b=2"), "{expected}");
         assert_self_contained(&page);
@@ -78,9 +78,9 @@ fn a_page_says_that_it_was_interrupted_and_what_was_given_up() {
     let child = background(&[&format!("http://{}/", silent.name()), "-d", "300s", "-c", "2", "--html", "-"]);
     silent.wait_for_request(2);
     child.signal("INT");
-    let page = child.output();
+    let page = child.output_and_code(3);
     assert!(page.contains("interrupted before its time"), "{page}");
-    assert!(page.contains("<td>given up at the end</td><td>2</td>"), "{page}");
+    assert!(page.contains("<td>under way at the end</td><td>2</td>"), "{page}");
     assert_well_formed(&page);
 }
 

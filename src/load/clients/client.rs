@@ -7,10 +7,7 @@ use crate::{
 use std::{
     collections::VecDeque,
     net::SocketAddr,
-    sync::{
-        OnceLock,
-        atomic::{AtomicBool, AtomicU64},
-    },
+    sync::{OnceLock, atomic::AtomicU64},
     time::{Duration, Instant},
 };
 
@@ -19,8 +16,6 @@ use std::{
 pub(in crate::load) struct Control {
     /// Set once, before all are woken.
     pub(in crate::load) line: OnceLock<Timeline>,
-    /// The user ended the run: nothing is waited for.
-    pub(in crate::load) abandon: AtomicBool,
     /// For the progress bar.
     pub(in crate::load) answered: AtomicU64,
     pub(in crate::load) failed: AtomicU64,

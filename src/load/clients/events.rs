@@ -1,11 +1,11 @@
 //! What the clients of a thread hear, and what follows.
 
-use super::{Clients, Pace, Phase};
+use super::{Clients, Phase};
 use crate::{
     app::{App, ConnId, Cx, Origin, TimerKey},
     load::{Kind, talk::Heard},
 };
-use std::{io::ErrorKind, sync::atomic::Ordering::Relaxed};
+use std::io::ErrorKind;
 
 /// A read that brought so much is followed by larger ones.
 const LONG_READ: usize = 16 * 1024;
@@ -122,27 +122,15 @@ impl App for Clients {
         }
     }
 
+    /// The run is over, by its time or by its user: what is under way stays unfinished.
     fn drain(&mut self, cx: &mut Cx) {
         // What was due by now and has a free client was only waiting for us.
         self.dispatch(cx);
         self.finishing = true;
         cx.set_deadline(TimerKey::ALARM, None);
-        if self.control.abandon.load(Relaxed) {
-            // What would have been due later was not missed.
-            let now = (self.clock)(cx);
-            if let Pace::Open { schedule, .. } = &mut self.pace {
-                schedule.cut(now);
-            }
-            self.abandon_all();
-        }
-        // None of them begins again.
-        if let Pace::Open { free, .. } = &mut self.pace {
-            free.clear();
-        }
+        self.leave_all_unfinished((self.clock)(cx));
         for index in 0..self.clients.len() {
-            if self.clients[index].waiting.is_empty() {
-                self.close(cx, index);
-            }
+            self.close(cx, index);
         }
     }
 }

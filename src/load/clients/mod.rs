@@ -96,8 +96,7 @@ impl Clients {
     }
 
     /// What was seen.
-    pub(super) fn into_record(mut self) -> Record {
-        self.abandon_all();
+    pub(super) fn into_record(self) -> Record {
         self.record
     }
 
@@ -314,13 +313,15 @@ impl Clients {
         }
     }
 
-    fn abandon_all(&mut self) {
+    fn leave_all_unfinished(&mut self, now: Instant) {
         let Some(line) = self.line else { return };
-        for client in &mut self.clients {
-            let counted = client.waiting.drain(..).filter(|asked| line.covers(asked.intended));
-            self.record.abandoned += counted.count() as u64;
+        for asked in self.clients.iter_mut().flat_map(|client| client.waiting.drain(..)) {
+            self.record.leave_unfinished(&line, asked.intended, now);
         }
-        if let Pace::Open { schedule, .. } = std::mem::replace(&mut self.pace, Pace::Closed) {
+        // None of them begins again.
+        if let Pace::Open { mut schedule, .. } = std::mem::replace(&mut self.pace, Pace::Closed) {
+            // What would have been due later was not missed.
+            schedule.cut(now);
             self.record.never_sent = self.record.never_sent.saturating_add(schedule.left(line.measure));
         }
     }

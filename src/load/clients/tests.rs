@@ -146,7 +146,7 @@ impl World {
         self.run(end + 10 * SECOND);
         assert_eq!(self.cx.open(), 0, "nothing is left");
         let record = self.clients.into_record();
-        assert_eq!(record.started, record.answered + record.failures.total() + record.abandoned);
+        assert_eq!(record.started, record.answered + record.failures.total() + record.unfinished);
         record
     }
 }
@@ -202,6 +202,8 @@ fn what_cannot_be_sent_is_counted() {
 fn a_closed_loop_asks_as_soon_as_it_was_answered() {
     let record = World::new(None, 3, 1, steady).finish(1);
     assert_eq!((record.started, record.completed, record.served), (3000, 2997, 3));
+    // The last of each would have been answered at the very end.
+    assert_eq!((record.answered, record.unfinished), (2997, 3));
     let record = World::new(None, 3, 2, steady).finish(1);
     assert_eq!(record.started, 6000);
 }
@@ -209,11 +211,31 @@ fn a_closed_loop_asks_as_soon_as_it_was_answered() {
 #[test]
 fn who_never_answers_is_given_up_in_time() {
     for rate in [None, Some(10)] {
-        let record = World::new(rate, 2, 1, |_| Does::Nothing).finish(2);
+        let record = World::new(rate, 2, 1, |_| Does::Nothing).finish(8);
         assert_eq!((record.answered, record.served), (0, 0));
-        assert_eq!(record.failures.of(Kind::Timeout), record.started);
-        assert!(record.started >= 2);
+        // Given up after three and after six seconds; asked for the third time, they are not answered by the end, either.
+        assert_eq!((record.failures.of(Kind::Timeout), record.unfinished, record.started), (4, 2, 6));
     }
+}
+
+/// Little's law: the clients that are being served at a time are the answers a second times the time that each takes. What is
+/// answered after the end would make them more than there are.
+#[test]
+fn what_comes_after_the_end_is_in_no_number() {
+    // The last answers would come half a second late.
+    for (rate, clients) in [(None, 4), (Some(20), 4)] {
+        let record = World::new(rate, clients, 1, |_| Does::Answer(700 * MILLI)).finish(3);
+        assert_eq!(record.latency.len(), record.answered);
+        let (seconds, each) = (3.0, record.service.mean() / 1e9);
+        let served = record.completed as f64 / seconds * each;
+        assert!(served <= clients as f64 * 1.01, "{served} of {clients} clients");
+        assert_eq!((record.answered, record.unfinished), (16, 4), "{rate:?}");
+    }
+    // Who is never answered is told, and for how long that was so.
+    let first = |at: Duration| if at.is_zero() { Does::Nothing } else { Does::Answer(MILLI) };
+    let record = World::new(Some(100), 2, 1, first).finish(2);
+    assert_eq!((record.unfinished, record.longest_wait), (1, 2 * SECOND));
+    assert!(millis(&record.latency, 100.0) <= 2);
 }
 
 #[test]

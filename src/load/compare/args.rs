@@ -10,6 +10,11 @@ use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
 /// What to compare, how long, and what to write about it.
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "\
+Examples:
+  load compare --quick --html report.html        under a minute, to see that it works
+  load compare --clients 1,100 --services http --architectures fork,event-driven
+  load compare --rounds 5 --duration 500ms --svg pictures --json -")]
 pub struct CompareArgs {
     /// Architectures, by the names of their programs [default: all that are built].
     #[arg(long, value_name = "NAMES", value_enum, value_delimiter = ',')]
@@ -33,7 +38,7 @@ pub struct CompareArgs {
     /// Rounds [default: 3; with --quick 1].
     #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU32>)]
     pub rounds: Option<NonZeroU32>,
-    /// How long a request may take; also how long a cell waits for its last answers.
+    /// How long a request may take.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = nonzero_duration)]
     pub timeout: Duration,
     /// One short round: to see that everything works. Its numbers are worth little.

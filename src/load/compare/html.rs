@@ -19,8 +19,14 @@ pub(super) fn of(comparison: &Comparison) -> String {
     let about = format!("{}; {rounds} of {} a cell", comparison.machine, Seconds(comparison.seconds));
     let _ = writeln!(body, "<p class=\"faint\">{}</p>", escaped(&about));
     body += "<p>Load generator and server share the machine: throughput says what is left, CPU time a request what a \
-             server costs. Each client asks again as soon as it was answered (closed loop). A ring instead of a dot: not \
-             every client was served, or requests failed.</p>\n";
+             server costs. Each client asks again as soon as it was answered (closed loop).</p>\n";
+    if comparison.rows.iter().any(Row::is_doubtful) {
+        let _ = writeln!(
+            body,
+            "<p>A hollow mark in a plot, and {DOUBTFUL} in a table: not every client was served, or requests failed. What is \
+             measured there is measured of the others.</p>"
+        );
+    }
     if comparison.interrupted {
         body += "<p><b>Interrupted: some loads are missing, or have fewer rounds.</b></p>\n";
     }
@@ -30,14 +36,14 @@ pub(super) fn of(comparison: &Comparison) -> String {
     }
     for (service, connections, rows) in comparison.loads() {
         let _ = writeln!(body, "<h2>{}, {}</h2>", service.as_str(), connections.as_str());
-        body += &section(&rows);
+        body += &section(&rows, &format!("{}, {}", service.as_str(), connections.as_str()));
     }
     page("load compare", &body)
 }
 
-fn section(rows: &[&Row]) -> String {
+fn section(rows: &[&Row], load: &str) -> String {
     let mut out = String::new();
-    for (quantity, plot) in pictures::over_clients(rows) {
+    for (quantity, plot) in pictures::over_clients(rows, load) {
         let _ = writeln!(out, "<h3>{}</h3>", quantity.title);
         out += &plot.figure();
     }
@@ -46,7 +52,8 @@ fn section(rows: &[&Row]) -> String {
         let largest = rows.iter().filter(|row| row.clients == most && !row.latency_us.percentiles.is_empty());
         let all: Vec<_> =
             largest.map(|row| (name_and_served(row), row.architecture.number(), &row.latency_us)).collect();
-        out += &by_percentile(&all).figure();
+        let title = format!("Latency by percentile: {load}, clients: {}", grouped(most as u64));
+        out += &by_percentile(title, &all).figure();
     }
     out + &numbers(rows) + &failures(rows)
 }
@@ -82,13 +89,17 @@ fn failures(rows: &[&Row]) -> String {
     out + "</ul>\n"
 }
 
+/// After the name of an architecture whose numbers are not those of all clients: as hollow as its mark in a plot.
+const DOUBTFUL: &str = " ○";
+
 fn numbers(rows: &[&Row]) -> String {
-    let head = ["architecture", "clients", "answers/s", "p50", "p99", "CPU/answer", "memory", "threads"];
+    let head = ["architecture", "clients", "served", "answers/s", "p50", "p99", "CPU/answer", "memory", "threads"];
     let micros = |value: Option<Spread>| value.map_or("–".to_owned(), |value| Micros(value.median).to_string());
     let row = |row: &&Row| {
         [
-            row.architecture.as_str().to_owned(),
+            format!("{}{}", row.architecture.as_str(), if row.is_doubtful() { DOUBTFUL } else { "" }),
             grouped(row.clients as u64),
+            row.requests_per_second.map_or("–".to_owned(), |_| grouped(row.clients_served)),
             text::rate(row.requests_per_second),
             micros(row.p50_us),
             micros(row.p99_us),

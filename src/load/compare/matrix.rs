@@ -43,7 +43,7 @@ impl Architecture {
         }
     }
 
-    /// Its place in lists, and its colour.
+    /// Its place in lists, and the looks of its line.
     pub(super) fn number(self) -> usize {
         Self::value_variants().iter().position(|other| *other == self).unwrap_or_default()
     }

@@ -36,7 +36,8 @@ use std::{collections::BTreeMap, sync::mpsc::Receiver};
 ///
 /// # Errors
 ///
-/// No architecture is built: exit code 2. None of them starts, or a result cannot be written.
+/// No architecture is built: exit code 2. None of them starts, or a result cannot be written. And when it is written: that
+/// nobody served anything.
 pub fn compare(args: &CompareArgs) -> Result<(), Failure> {
     args.output.check()?;
     if let Some(directory) = args.svg.as_ref().filter(|directory| !directory.is_dir()) {
@@ -72,6 +73,9 @@ pub fn compare(args: &CompareArgs) -> Result<(), Failure> {
     match rounds.first() {
         Some((cell, Err(why))) if rounds.iter().all(|(_, outcome)| outcome.is_err()) => {
             Err(Failure::Run(format!("nothing was measured: {} {why}", cell.architecture.as_str())))
+        }
+        Some(_) if rounds.iter().flat_map(|(_, outcome)| outcome).all(|report| report.requests.answered == 0) => {
+            Err(Failure::Unanswered("nothing was served: no server answered a single request".to_owned()))
         }
         _ => Ok(()),
     }
@@ -148,7 +152,7 @@ fn write(args: &CompareArgs, comparison: &Comparison) -> Result<(), Failure> {
     }
     if let Some(directory) = &args.svg {
         for (file, picture) in pictures::of(comparison) {
-            save(&directory.join(file), &picture.map_err(Failure::Run)?)?;
+            save(&directory.join(file), &picture)?;
         }
     }
     if !args.output.takes_stdout() {

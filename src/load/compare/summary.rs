@@ -8,7 +8,7 @@ use crate::{
     load::{
         Report,
         report::{Latency, if_measured},
-        text::grouped,
+        text::{Counted, grouped, never_served},
     },
     service::Service,
 };
@@ -157,16 +157,20 @@ impl Row {
         row
     }
 
+    /// Whether its numbers are not those of all clients: some were not served, or requests failed.
+    pub(super) fn is_doubtful(&self) -> bool {
+        !self.failures.is_empty()
+    }
+
     /// What a reader should know before the numbers.
     fn shortcomings(&self, started: u64) -> Vec<String> {
         let mut all = Vec::new();
         let unserved = (self.clients as u64).saturating_sub(self.clients_served);
         if unserved > 0 {
-            let (unserved, clients) = (grouped(unserved), grouped(self.clients as u64));
-            all.push(format!("{unserved} of {clients} clients were never served"));
+            all.push(never_served(unserved, self.clients as u64));
         }
         for (kind, count) in &self.errors {
-            all.push(format!("{} of {} requests: {kind}", grouped(*count), grouped(started)));
+            all.push(format!("{} of {}: {kind}", grouped(*count), Counted(started, "request")));
         }
         all
     }
