@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 /// Sends commands from stdin to a command server, and prints the answers.
 ///
-/// The exit code is 0 if every command was answered, 1 if one was not or there is no server, 2 for wrong usage.
+/// The exit code is 0 if every command was answered, 3 if one was not, and 1 if there is no server.
 #[derive(Debug, Parser)]
 #[command(after_help = "\
 Example:

@@ -1,5 +1,6 @@
 //! Why there is no answer, whose fault that is, and whether it is safe to ask again.
 
+use crate::units::Counted;
 use std::{fmt, io, time::Duration};
 
 /// How much of a request this machine's kernel had taken when its connection was lost. What the kernel has taken may have
@@ -201,7 +202,7 @@ impl std::error::Error for Error {}
 
 /// A number of tries, in words.
 pub(super) fn tries_of(number: u32) -> String {
-    if number == 1 { "1 try".to_owned() } else { format!("{number} tries") }
+    Counted(number.into(), "try").to_string()
 }
 
 #[cfg(test)]

@@ -108,8 +108,18 @@ impl Client {
     /// Asks, and goes on. `done` is called exactly once, on the thread that does the I/O: it must not wait. A panic in it is
     /// the end of this client: whoever waits in [`Self::ask`] is told, and other callbacks are dropped.
     pub fn submit(&self, request: Request, done: impl FnOnce(Result<Answer, Error>) + Send + 'static) {
-        let done: Callback = Box::new(done);
+        self.deliver(request, Box::new(done), false);
+    }
+
+    /// Like [`Self::submit`], for a request after which nothing more will be asked, such as `QUIT`. So a connection that ends when
+    /// everything is answered has not been lost: nobody tries to get it back.
+    pub fn submit_last(&self, request: Request, done: impl FnOnce(Result<Answer, Error>) + Send + 'static) {
+        self.deliver(request, Box::new(done), true);
+    }
+
+    fn deliver(&self, request: Request, done: Callback, last: bool) {
         let mut mail = lock(&self.mail);
+        mail.finish |= last;
         if mail.gone {
             drop(mail);
             return done(Err(Error::NotSent(Cause::Closed)));

@@ -8,11 +8,15 @@
 //!
 //! The reader takes a permit for each line, and the printer gives it back: so a file of any length is read only as fast as
 //! it is answered.
+//!
+//! Every line that asks for something is answered, or named on stderr with the reason why not: also one that comes after `QUIT`, or
+//! was read when the client is interrupted.
 
+mod input;
 mod printer;
 mod way;
 
-use super::{Cause, ClientArgs, Error, Event, MAX_REQUEST, Request, error::tries_of, request::TOO_LONG};
+use super::{Cause, ClientArgs, Error, Event, Request, error::tries_of};
 use crate::{
     cli::{self, Failure},
     net::{
@@ -20,19 +24,16 @@ use crate::{
         signals::{self, Signal},
     },
     resilience::BreakerState,
-    service::lines::{Line, Lines},
 };
+use input::{Input, Stopper};
 use printer::{Printer, Trouble};
 use std::{
-    io::{self, IsTerminal as _, Read as _, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     sync::{Arc, mpsc},
     thread,
     time::Duration,
 };
 use way::Way;
-
-/// Bytes of one read of stdin.
-const READ: usize = 16 * 1024;
 
 /// What the main thread hears.
 enum Control {
@@ -40,6 +41,8 @@ enum Control {
     Line(Result<String, Error>),
     /// The last of them was read, or reading failed.
     End(io::Result<()>),
+    /// `QUIT` has its answer.
+    Quit,
     /// Ctrl-C.
     Interrupted,
     /// The server is not there, and nobody sits before the screen who could know better.
@@ -51,12 +54,28 @@ enum Control {
 /// Why no more commands are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stop {
-    /// There are none, or the last one said so.
+    /// There are none.
     End,
+    /// One of them was `QUIT`.
+    Quit,
     /// What is on its way is not waited for.
     Interrupted,
+    /// The server is not there.
+    GaveUp,
     /// Nor does anybody want to know what became of it, as in `client | head`.
     Unread,
+}
+
+impl Stop {
+    /// Why a command that comes all the same is not sent; `None`: that is told nobody.
+    fn why_not(self) -> Option<&'static str> {
+        match self {
+            Self::End | Self::Unread => None,
+            Self::Quit => Some("not sent: it comes after QUIT"),
+            Self::Interrupted => Some("not sent: interrupted"),
+            Self::GaveUp => Some("not sent: the server is not there"),
+        }
+    }
 }
 
 /// Runs until stdin ends and everything is answered.
@@ -87,17 +106,19 @@ pub fn run(args: &ClientArgs) -> Result<(), Failure> {
             let _ = interrupted.send(Control::Interrupted);
         }
     })?;
-    let permits = Arc::clone(&printer);
-    thread::Builder::new().name("stdin".to_owned()).spawn(move || read(&permits, &sender))?;
-    let stopped = serve(&control, &way, &printer, args);
-    if !matches!(stopped, Ok(Stop::End)) {
+    let (input, stopper) = Input::new()?;
+    let (permits, lines) = (Arc::clone(&printer), sender.clone());
+    thread::Builder::new().name("stdin".to_owned()).spawn(move || input.read(&permits, &lines))?;
+    let stopped = serve(&control, &way, &printer, args, &sender, &stopper);
+    drop(sender);
+    if stopped.is_err() {
         way.close();
     }
     // What is still on its way may be interrupted, too. The second time, the process ends at once.
     let waiting = Arc::new(way);
     let closing = Arc::clone(&waiting);
     thread::Builder::new().name("control".to_owned()).spawn(move || {
-        if control.into_iter().any(|heard| !matches!(heard, Control::Line(_) | Control::End(_))) {
+        if control.into_iter().any(|heard| !matches!(heard, Control::Line(_) | Control::End(_) | Control::Quit)) {
             closing.close();
         }
     })?;
@@ -106,89 +127,89 @@ pub fn run(args: &ClientArgs) -> Result<(), Failure> {
         say(&stats);
     }
     match stopped? {
-        Stop::End | Stop::Interrupted => printer.verdict(),
+        Stop::End | Stop::Quit | Stop::Interrupted => printer.verdict(),
+        Stop::GaveUp => Err(Failure::Run(format!("{} is not there: gave up", args.connect))),
         Stop::Unread => Ok(()),
     }
 }
 
-/// Hands on lines until there are no more.
+/// Hands on lines until there are no more. When commands are taken no longer, those that come all the same are named.
 fn serve(
     control: &mpsc::Receiver<Control>,
     way: &Way,
     printer: &Arc<Printer>,
     args: &ClientArgs,
+    told: &mpsc::Sender<Control>,
+    input: &Stopper,
 ) -> Result<Stop, Failure> {
-    let mut number = 0;
+    let (mut number, mut stopped) = (0, None);
     for heard in control {
-        let line = match heard {
-            Control::Line(line) => line,
-            Control::End(result) => return Ok(result.map(|()| Stop::End)?),
-            Control::Interrupted => return Ok(Stop::Interrupted),
-            Control::Unread => return Ok(Stop::Unread),
-            Control::GaveUp => return Err(Failure::Run(format!("{} is not there: gave up", args.connect))),
-        };
-        number += 1;
-        let text = match &line {
-            Ok(text) => text.as_str(),
-            Err(_) => "…",
-        };
-        // As the service itself: a blank line is not answered.
-        if text.trim().is_empty() {
-            printer.skip(number);
-            continue;
-        }
-        match line.clone().and_then(Request::new) {
-            Err(error) => printer.refused(number, text, error),
-            Ok(request) => {
-                let request = request.idempotent_if(&args.idempotent);
-                let quits = request.name().eq_ignore_ascii_case("QUIT");
-                let printer = Arc::clone(printer);
-                let asked = request.clone();
-                way.submit(request, move |result| printer.done(number, asked, result));
-                if quits {
-                    return Ok(Stop::End);
-                }
+        let stop = match heard {
+            Control::Line(line) => {
+                number += 1;
+                let quits = take(number, line, stopped, way, printer, args, told);
+                stopped = stopped.or(quits.then_some(Stop::Quit));
+                continue;
             }
-        }
+            Control::End(result) => return Ok(result.map(|()| stopped.unwrap_or(Stop::End))?),
+            Control::Quit => {
+                input.read_the_rest();
+                continue;
+            }
+            Control::Interrupted => Stop::Interrupted,
+            Control::GaveUp => Stop::GaveUp,
+            Control::Unread => Stop::Unread,
+        };
+        // Nobody waits for what is on its way: this ends it, and so gives back the permits that the reader may wait for.
+        stopped = Some(stop);
+        way.close();
+        input.stop();
     }
-    Ok(Stop::End)
+    Ok(stopped.unwrap_or(Stop::End))
 }
 
-/// Reads stdin, a line for each permit.
-fn read(permits: &Printer, sender: &mpsc::Sender<Control>) {
-    let mut lines = Lines::new(MAX_REQUEST);
-    let mut buffer = vec![0; READ];
-    let mut ended = false;
-    while !ended {
-        let mut input = match io::stdin().read(&mut buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return drop(sender.send(Control::End(Err(error)))),
-            // The last line may lack its end.
-            Ok(0) => {
-                ended = true;
-                &b"\n"[..]
-            }
-            Ok(len) => &buffer[..len],
-        };
-        while let Some(line) = lines.next(&mut input) {
-            // What was added at the end is no line if nothing came before it.
-            if ended && line == Line::Text(b"".into()) {
-                break;
-            }
-            permits.acquire();
-            if sender.send(Control::Line(understand(line))).is_err() {
-                return;
-            }
-        }
+/// Asks for what a line says, or says why not. Whether the line ends the conversation.
+fn take(
+    number: u64,
+    line: Result<String, Error>,
+    stopped: Option<Stop>,
+    way: &Way,
+    printer: &Arc<Printer>,
+    args: &ClientArgs,
+    told: &mpsc::Sender<Control>,
+) -> bool {
+    let text = match &line {
+        Ok(text) => text.as_str(),
+        Err(_) => "…",
+    };
+    // As the service itself: a blank line is not answered.
+    if text.trim().is_empty() {
+        printer.skip(number);
+        return false;
     }
-    let _ = sender.send(Control::End(Ok(())));
-}
-
-fn understand(line: Line<'_>) -> Result<String, Error> {
-    match line {
-        Line::TooLong => Err(Error::Invalid(TOO_LONG)),
-        Line::Text(text) => {
-            String::from_utf8(text.into_owned()).map_err(|_| Error::Invalid("a command is text in UTF-8"))
+    if let Some(stop) = stopped {
+        match stop.why_not() {
+            Some(why) => printer.refused(number, text, &why),
+            None => printer.skip(number),
+        }
+        return false;
+    }
+    match line.clone().and_then(Request::new) {
+        Err(error) => {
+            printer.refused(number, text, &error);
+            false
+        }
+        Ok(request) => {
+            let request = request.idempotent_if(&args.idempotent);
+            // With anything behind it, it is a wrong command, and the conversation goes on.
+            let quits = request.text().trim().eq_ignore_ascii_case("QUIT");
+            let (printer, asked, told) = (Arc::clone(printer), request.clone(), quits.then(|| told.clone()));
+            way.submit(request, quits, move |result| {
+                printer.done(number, asked, result);
+                // Fails if the end has come already.
+                let _ = told.map(|told| told.send(Control::Quit));
+            });
+            quits
         }
     }
 }

@@ -4,9 +4,11 @@ use super::is_final;
 use crate::{
     cli::Failure,
     client::{Answer, ClientArgs, Error, Fallback, Reply, Request},
+    units::Counted,
 };
 use std::{
     collections::BTreeMap,
+    fmt::Display,
     io::{self, Write as _},
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
 };
@@ -63,10 +65,11 @@ impl Printer {
     /// Waits until another command may be read.
     pub(super) fn acquire(&self) {
         let mut state = self.lock();
-        while state.permits == 0 {
+        // When nobody reads the answers, none comes that would give a permit back.
+        while state.permits == 0 && !state.unread {
             state = self.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        state.permits -= 1;
+        state.permits = state.permits.saturating_sub(1);
     }
 
     /// A line that asks for nothing.
@@ -75,10 +78,10 @@ impl Printer {
     }
 
     /// A line that cannot be sent.
-    pub(super) fn refused(&self, number: u64, text: &str, error: Error) {
+    pub(super) fn refused(&self, number: u64, text: &str, why: &dyn Display) {
         let mut state = self.lock();
         state.failed += 1;
-        complain(number, text, &error);
+        complain(number, text, why);
         self.print(state, number, None);
     }
 
@@ -140,8 +143,8 @@ impl Printer {
     pub(super) fn verdict(&self) -> Result<(), Failure> {
         match self.lock().failed {
             0 => Ok(()),
-            1 => Err(Failure::Run("one command has no answer".to_owned())),
-            n => Err(Failure::Run(format!("{n} commands have no answer"))),
+            1 => Err(Failure::Unanswered("one command has no answer".to_owned())),
+            n => Err(Failure::Unanswered(format!("{} have no answer", Counted(n, "command")))),
         }
     }
 
@@ -152,7 +155,7 @@ impl Printer {
 }
 
 /// Says what became of a command; of a long one, its beginning.
-fn complain(number: u64, text: &str, why: &dyn std::fmt::Display) {
+fn complain(number: u64, text: &str, why: &dyn Display) {
     const SHOWN: usize = 60;
     let shown: String = text.chars().take(SHOWN).collect();
     let more = if shown.len() < text.len() { "…" } else { "" };

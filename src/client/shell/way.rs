@@ -2,7 +2,7 @@
 
 use crate::{
     cli::Failure,
-    client::{Answer, Client, ClientArgs, ConnectionPool, Error, Event, Request, Server, Stats},
+    client::{Answer, Cause, Client, ClientArgs, ConnectionPool, Error, Event, Request, Server, Stats},
 };
 use std::{
     io, mem,
@@ -51,14 +51,25 @@ impl Way {
         Ok(Self::Pooled(Workers { pool, tasks: Mutex::new(Some(tasks)), threads: Mutex::new(threads) }))
     }
 
-    /// Asks; `done` is called when there is an answer or none will come.
-    pub(super) fn submit(&self, request: Request, done: impl FnOnce(Result<Answer, Error>) + Send + 'static) {
+    /// Asks; `done` is called when there is an answer or none will come. `last`: nothing more will be asked.
+    pub(super) fn submit(
+        &self,
+        request: Request,
+        last: bool,
+        done: impl FnOnce(Result<Answer, Error>) + Send + 'static,
+    ) {
         match self {
+            Self::Pipelined(client) if last => client.submit_last(request, done),
             Self::Pipelined(client) => client.submit(request, done),
             Self::Pooled(workers) => {
-                if let Some(tasks) = &*lock(&workers.tasks) {
-                    // It fails only if all workers crashed; then nobody is left to be told.
-                    let _ = tasks.send((request, Box::new(done)));
+                let task: Task = (request, Box::new(done));
+                let refused = match &*lock(&workers.tasks) {
+                    // It fails only if all workers crashed.
+                    Some(tasks) => tasks.send(task).err().map(|refused| refused.0),
+                    None => Some(task),
+                };
+                if let Some((_, done)) = refused {
+                    done(Err(Error::NotSent(Cause::Closed)));
                 }
             }
         }
