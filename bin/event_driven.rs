@@ -8,7 +8,7 @@ use socket_patterns::{
     cli::{self, Failure},
     net::{Reactor, ReactorConfig, Sessions, descriptors},
     server::{ServerArgs, Shared},
-    units::at_least_one,
+    units::{MAX_COUNT, at_least_one},
 };
 use std::{num::NonZeroUsize, process::ExitCode, sync::Arc};
 
@@ -19,12 +19,12 @@ struct Args {
     #[command(flatten)]
     server: ServerArgs,
     /// Clients at once. Those beyond wait in the backlog until somebody leaves.
-    #[arg(long, value_name = "N", default_value = "10000", value_parser = at_least_one::<NonZeroUsize>)]
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = at_least_one::<NonZeroUsize>(MAX_COUNT))]
     max_clients: NonZeroUsize,
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = cli::parse();
     cli::main(|| run(&args))
 }
 

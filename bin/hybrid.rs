@@ -9,7 +9,7 @@ use socket_patterns::{
     cli::{self, Failure},
     net::{Reactor, ReactorConfig, Sessions},
     server::{Master, Place, Role, ServerArgs, Threads},
-    units::{at_least_one, duration},
+    units::{MAX_COUNT, MAX_THREADS, MAX_WORKERS, at_least_one, duration, number},
 };
 use std::{num::NonZeroUsize, process::ExitCode, sync::Arc, thread, time::Duration};
 
@@ -23,27 +23,27 @@ struct Args {
     #[command(flatten)]
     server: ServerArgs,
     /// Processes with an event loop each [default: one for each processor].
-    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroUsize>)]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroUsize>(MAX_WORKERS))]
     workers: Option<NonZeroUsize>,
     /// Clients at once, in equal shares, rounded up. Those beyond a worker's share wait in its backlog until somebody leaves.
-    #[arg(long, value_name = "N", default_value = "10000", value_parser = at_least_one::<NonZeroUsize>)]
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = at_least_one::<NonZeroUsize>(MAX_COUNT))]
     max_clients: NonZeroUsize,
     /// Threads of each worker that compute.
-    #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one::<NonZeroUsize>)]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one::<NonZeroUsize>(MAX_THREADS))]
     cpu_threads: NonZeroUsize,
     /// Requests of each worker that may wait for one of these threads; those beyond are answered with 503.
-    #[arg(long, value_name = "N", default_value_t = 16)]
+    #[arg(long, value_name = "N", default_value = "16", value_parser = number::<usize>(0..=MAX_COUNT))]
     cpu_queue: usize,
     /// How long a request may wait for such a thread.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     queue_timeout: Duration,
     /// How often in a row a worker that dies within ten seconds is replaced, each time later.
-    #[arg(long, value_name = "N", default_value_t = 8)]
+    #[arg(long, value_name = "N", default_value = "8", value_parser = number::<u32>(0..=MAX_COUNT))]
     max_restarts: u32,
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = cli::parse();
     cli::main(|| run(&args))
 }
 

@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     if let Some(Err(misspelt)) = std::env::args().nth(1).map(|word| load::args::check_first_word(&word)) {
         return cli::main(|| Err(misspelt));
     }
-    let args = Args::parse();
+    let args: Args = cli::parse();
     cli::main(|| match &args.command {
         Some(Command::Compare(args)) => load::compare::compare(args),
         None => load::command::run(&args.load),

@@ -26,7 +26,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = cli::parse();
     cli::main(|| {
         proxy::run(&args.proxy, |plan| {
             plan // milestone 1: parse, forward, relay

@@ -7,7 +7,7 @@ use clap::Parser;
 use socket_patterns::{
     cli::{self, Failure},
     server::{STACK, Server, ServerArgs},
-    units::at_least_one,
+    units::{MAX_COUNT, at_least_one},
 };
 use std::{num::NonZeroUsize, process::ExitCode, sync::Arc, thread};
 
@@ -21,12 +21,12 @@ struct Args {
     #[command(flatten)]
     server: ServerArgs,
     /// Clients served at once. Those beyond are told that there is no room.
-    #[arg(long, value_name = "N", default_value = "1000", value_parser = at_least_one::<NonZeroUsize>)]
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = at_least_one::<NonZeroUsize>(MAX_COUNT))]
     max_clients: NonZeroUsize,
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = cli::parse();
     cli::main(|| run(&args))
 }
 

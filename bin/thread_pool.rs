@@ -7,7 +7,7 @@ use clap::Parser;
 use socket_patterns::{
     cli::{self, Failure},
     server::{Pool, Server, ServerArgs},
-    units::{at_least_one, duration},
+    units::{MAX_COUNT, MAX_THREADS, at_least_one, duration, number},
 };
 use std::{num::NonZeroUsize, process::ExitCode, time::Duration};
 
@@ -21,10 +21,10 @@ struct Args {
     #[command(flatten)]
     server: ServerArgs,
     /// Threads, and so clients served at once.
-    #[arg(long, value_name = "N", default_value = "16", value_parser = at_least_one::<NonZeroUsize>)]
+    #[arg(long, value_name = "N", default_value = "16", value_parser = at_least_one::<NonZeroUsize>(MAX_THREADS))]
     workers: NonZeroUsize,
     /// Clients that may wait for a thread.
-    #[arg(long, value_name = "N", default_value_t = 64)]
+    #[arg(long, value_name = "N", default_value = "64", value_parser = number::<usize>(0..=MAX_COUNT))]
     queue: usize,
     /// How long a client may wait for a thread.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
@@ -32,7 +32,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = cli::parse();
     cli::main(|| run(&args))
 }
 

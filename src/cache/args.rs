@@ -9,6 +9,9 @@ use std::{str::FromStr, time::Duration};
 /// enough that one that becomes cacheable soon is cached.
 const PASS: Duration = Duration::from_secs(5);
 
+/// The largest body that is stored unless a flag says otherwise: a page with all that belongs to it, and no film.
+const MAX_OBJECT: usize = 8 << 20;
+
 /// What a cache is told.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CacheConfig {
@@ -50,11 +53,11 @@ pub struct CacheArgs {
     #[arg(long, value_name = "SIZE", default_value = "256m", value_parser = size::<usize>)]
     pub cache_size: usize,
 
-    /// The largest body that is stored; at most half of --cache-size
+    /// The largest body that is stored, at most half of --cache-size [default: 8m, or half of --cache-size if that is less]
     ///
     /// A larger one streams through: a few of them would push out everything else.
-    #[arg(long, value_name = "SIZE", default_value = "8m", value_parser = size::<usize>)]
-    pub cache_max_object: usize,
+    #[arg(long, value_name = "SIZE", value_parser = size::<usize>)]
+    pub cache_max_object: Option<usize>,
 
     /// How long a response is fresh that does not say so itself, and gives nothing to guess it from [default: it is not]
     ///
@@ -86,13 +89,28 @@ pub struct CacheArgs {
 }
 
 impl CacheArgs {
+    /// Whether the flags go together.
+    ///
+    /// # Errors
+    ///
+    /// A line that says what to write instead.
+    pub fn check(&self) -> Result<(), String> {
+        match self.cache_max_object {
+            Some(object) if object > self.cache_size / 2 && self.cache_size > 0 => Err(format!(
+                "--cache-max-object must be at most half of --cache-size: at most {} bytes, or a larger cache",
+                self.cache_size / 2
+            )),
+            _ => Ok(()),
+        }
+    }
+
     /// The flags as values.
     #[must_use]
     pub fn config(&self) -> CacheConfig {
         CacheConfig {
             limits: Limits {
                 bytes: self.cache_size,
-                object: self.cache_max_object.min(self.cache_size / 2),
+                object: self.cache_max_object.unwrap_or(MAX_OBJECT).min(self.cache_size / 2),
                 variants: MAX_VARIANTS,
                 pass: PASS,
             },
@@ -184,6 +202,19 @@ mod tests {
         for (size, object) in [("0", 0), ("100", 50), ("16m", 8 << 20), ("1g", 8 << 20)] {
             assert_eq!(parse(&format!("--cache-size {size}")).unwrap().limits.object, object, "{size}");
         }
+    }
+
+    #[test]
+    fn a_larger_body_than_half_of_the_cache_is_not_asked_for_in_vain() {
+        let check = |line: &str| {
+            Flags::try_parse_from(["test"].into_iter().chain(line.split_whitespace())).unwrap().cache.check()
+        };
+        for line in ["", "--cache-size 1k", "--cache-size 0", "--cache-size 1m --cache-max-object 512k"] {
+            assert_eq!(check(line), Ok(()), "{line}");
+        }
+        let error = check("--cache-size 1m --cache-max-object 524289").unwrap_err();
+        assert!(error.contains("at most 524288 bytes"), "{error}");
+        assert!(check("--cache-max-object 129m").is_err());
     }
 
     #[test]

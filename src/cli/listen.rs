@@ -2,7 +2,7 @@
 
 use super::LogFilter;
 use crate::net::{self, ListenOptions, address::parse_listener};
-use crate::units::duration;
+use crate::units::{duration, number};
 use std::{
     net::{SocketAddr, TcpListener},
     time::Duration,
@@ -15,7 +15,7 @@ pub struct ListenArgs {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = address)]
     pub listen: SocketAddr,
     /// Connections that may wait in the kernel until they are accepted.
-    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=65_535))]
+    #[arg(long, value_name = "N", default_value = "1024", value_parser = number::<u32>(1..=65_535))]
     pub backlog: u32,
     /// How long running work may take to finish after SIGINT or SIGTERM; a second signal ends it at once.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
@@ -96,8 +96,8 @@ mod tests {
             (&["--listen", "8080"], "a port alone needs a colon"),
             (&["--listen", "example.com:8080"], "give the IP address"),
             (&["--listen", "127.0.0.1:65536"], "the port is a number from 0 to 65535"),
-            (&["--backlog", "0"], "0 is not in 1..=65535"),
-            (&["--backlog", "65536"], "65536 is not in 1..=65535"),
+            (&["--backlog", "0"], "must be at least 1"),
+            (&["--backlog", "65536"], "must be at most 65535"),
             (&["--drain-timeout", "10"], "write 30s or 250ms"),
             (&["--log-level", "loud"], "write off, error, warn, info, debug or trace"),
         ];

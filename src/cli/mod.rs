@@ -2,15 +2,17 @@
 //!
 //! - stdout carries `READY ADDR` ([`ready`]) and answers; logs and errors go to stderr ([`start_logging`]).
 //! - Nothing that is said on stderr is waited for longer than a moment, and nothing ends because it cannot be said ([`say`]).
-//! - Exit 0 when all went well or a drain ended, 1 for a failure at run time, 2 for wrong usage ([`main`]).
+//! - All command lines are read in the same way, and all exit codes mean the same ([`parse`], [`EXIT_CODES`], [`main`]).
 
 mod exit;
 mod listen;
 mod log;
+mod parse;
 mod queue;
 mod stderr;
 
 pub use exit::{Failure, main, ready};
 pub use listen::{ListenArgs, address};
 pub use log::{LogFilter, LogGuard, start_logging, start_logging_unthreaded};
+pub use parse::{EXIT_CODES, parse, prepared};
 pub use stderr::{log_lines_lost, say};

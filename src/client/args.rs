@@ -1,11 +1,11 @@
 //! The flags of the program `client`.
 
-use super::{Config, Fallback, HeartbeatConfig, Names, Policy};
+use super::{Config, Fallback, HeartbeatConfig, Names, Policy, config::MAX_IN_FLIGHT};
 use crate::{
     net::address::HostPort,
     pool::PoolConfig,
     resilience::{Backoff, BreakerConfig},
-    units::{duration, nonzero_duration},
+    units::{MAX_COUNT, MAX_THREADS, at_least_one, duration, nonzero_duration, number},
 };
 use clap::Args;
 use std::{num::NonZeroUsize, time::Duration};
@@ -21,20 +21,20 @@ pub struct ClientArgs {
     pub wait: bool,
 
     /// Commands that may be sent before the first is answered, at most 32768; 1: one after the other
-    #[arg(long, value_name = "N", default_value = "64", help_heading = "Connections")]
+    #[arg(long, value_name = "N", default_value = "64", value_parser = at_least_one::<NonZeroUsize>(MAX_IN_FLIGHT as u64), help_heading = "Connections")]
     pub in_flight: NonZeroUsize,
     /// Instead of one connection for all commands: up to N of them, each with one command at a time
-    #[arg(long, value_name = "N", conflicts_with = "in_flight", help_heading = "Connections")]
+    #[arg(long, value_name = "N", conflicts_with = "in_flight", value_parser = at_least_one::<NonZeroUsize>(MAX_THREADS), help_heading = "Connections")]
     pub pool: Option<NonZeroUsize>,
     /// How long a connection of the pool may idle before it is closed
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration, help_heading = "Connections")]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration, requires = "pool", help_heading = "Connections")]
     pub pool_idle_timeout: Duration,
     /// How long one try to connect may take
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = nonzero_duration, help_heading = "Connections")]
     pub connect_timeout: Duration,
 
     /// Tries to connect before it gives up
-    #[arg(long, value_name = "N", default_value_t = 10, help_heading = "Reconnecting")]
+    #[arg(long, value_name = "N", default_value = "10", value_parser = number::<u32>(0..=MAX_COUNT), help_heading = "Reconnecting")]
     pub reconnects: u32,
     /// The wait before the first of them; each further one is --backoff-factor times as long
     #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = duration, help_heading = "Reconnecting")]
@@ -46,14 +46,14 @@ pub struct ClientArgs {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration, help_heading = "Reconnecting")]
     pub backoff_cap: Duration,
     /// How much longer or shorter a wait may be by chance, in percent
-    #[arg(long, value_name = "PERCENT", default_value_t = 25, value_parser = clap::value_parser!(u8).range(0..=100), help_heading = "Reconnecting")]
+    #[arg(long, value_name = "PERCENT", default_value = "25", value_parser = number::<u8>(0..=100), help_heading = "Reconnecting")]
     pub jitter: u8,
 
     /// The time that a command has for all its tries together, waits included
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = nonzero_duration, help_heading = "Trying again")]
     pub deadline: Duration,
     /// How often a command may be sent; one that is not idempotent is sent once
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Trying again")]
+    #[arg(long, value_name = "N", default_value = "3", value_parser = number::<u32>(1..=MAX_COUNT), help_heading = "Trying again")]
     pub tries: u32,
     /// Commands that may be executed twice, separated by commas
     #[arg(
@@ -71,17 +71,17 @@ pub struct ClientArgs {
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = nonzero_duration, help_heading = "Heartbeat")]
     pub heartbeat_timeout: Duration,
     /// Never ask
-    #[arg(long, help_heading = "Heartbeat")]
+    #[arg(long, conflicts_with_all = ["heartbeat", "heartbeat_timeout"], help_heading = "Heartbeat")]
     pub no_heartbeat: bool,
 
     /// After so many failures in a row, ask nothing for a while: refuse at once [default: never]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "When it fails")]
+    #[arg(long, value_name = "N", value_parser = number::<u32>(1..=MAX_COUNT), help_heading = "When it fails")]
     pub breaker: Option<u32>,
     /// How long the breaker stays open before it lets a command through
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration, help_heading = "When it fails")]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration, requires = "breaker", help_heading = "When it fails")]
     pub breaker_open: Duration,
     /// Successes, one after the other, that close the breaker
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..), help_heading = "When it fails")]
+    #[arg(long, value_name = "N", default_value = "3", value_parser = number::<u32>(1..=MAX_COUNT), requires = "breaker", help_heading = "When it fails")]
     pub breaker_successes: u32,
     /// What to answer when there is no answer
     #[arg(long, value_name = "TEXT", help_heading = "When it fails")]
@@ -100,9 +100,11 @@ pub struct ClientArgs {
 
 /// Reads a factor: below 1 the waits would shrink.
 fn factor(text: &str) -> Result<f64, String> {
-    match text.parse() {
-        Ok(factor) if (1.0..=1000.0).contains(&factor) => Ok(factor),
-        _ => Err("write a number from 1 to 1000".to_owned()),
+    match text.parse::<f64>() {
+        Ok(factor) if factor < 1.0 => Err("must be at least 1".to_owned()),
+        Ok(factor) if factor > 1000.0 => Err("must be at most 1000".to_owned()),
+        Ok(factor) if !factor.is_nan() => Ok(factor),
+        _ => Err("not a number".to_owned()),
     }
 }
 
@@ -214,7 +216,13 @@ mod tests {
             "--connect 127.0.0.1",
             "--connect :80",
             "--in-flight 0",
+            "--in-flight 32769",
             "--pool 0",
+            "--pool-idle-timeout 5s",
+            "--heartbeat 1s --no-heartbeat",
+            "--no-heartbeat --heartbeat-timeout 1s",
+            "--breaker-open 1s",
+            "--breaker-successes 2",
             "--pool 2 --in-flight 2",
             "--jitter 101",
             "--backoff-factor 0.5",

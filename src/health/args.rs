@@ -3,19 +3,30 @@
 use super::{HealthConfig, StatusRange};
 use crate::{
     resilience::BreakerConfig,
-    units::{duration, nonzero_duration},
+    units::{MAX_COUNT, duration, nonzero_duration, number},
 };
-use clap::{Args, value_parser};
+use clap::Args;
 use std::time::Duration;
 
 /// For each flag by itself: a heading for the struct would run on into the flags that follow it.
 const HEADING: &str = "Health of backends";
 
+/// Flags that mean nothing without probes.
+const OF_PROBES: [&str; 7] = [
+    "health_path",
+    "health_interval",
+    "health_max_interval",
+    "health_timeout",
+    "health_status",
+    "fail_after",
+    "recover_after",
+];
+
 /// When a backend gets requests and when not.
 #[derive(Debug, Clone, Args)]
 pub struct HealthArgs {
     /// Send no probes: only failed requests tell that a backend is down
-    #[arg(long, help_heading = HEADING)]
+    #[arg(long, help_heading = HEADING, conflicts_with_all = OF_PROBES)]
     pub no_health: bool,
 
     /// What probes ask for, like /health. Without it, a TCP connection that opens is enough
@@ -35,17 +46,18 @@ pub struct HealthArgs {
     pub health_timeout: Duration,
 
     /// Statuses that a healthy backend may answer a probe with
-    #[arg(long, help_heading = HEADING, value_name = "RANGE", default_value = "200-399")]
+    #[arg(long, help_heading = HEADING, value_name = "RANGE", default_value = "200-399",
+        requires = "health_path")]
     pub health_status: StatusRange,
 
     /// So many failed probes in a row take a backend out
-    #[arg(long, help_heading = HEADING, value_name = "N", default_value_t = 3,
-        value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, help_heading = HEADING, value_name = "N", default_value = "3",
+        value_parser = number::<u32>(1..=MAX_COUNT))]
     pub fail_after: u32,
 
     /// So many successful probes in a row bring it back
-    #[arg(long, help_heading = HEADING, value_name = "N", default_value_t = 2,
-        value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, help_heading = HEADING, value_name = "N", default_value = "2",
+        value_parser = number::<u32>(1..=MAX_COUNT))]
     pub recover_after: u32,
 
     /// How long a backend that is back gets a growing share of the requests; 0s: a full one at once
@@ -54,7 +66,8 @@ pub struct HealthArgs {
     pub slow_start: Duration,
 
     /// So many failed requests in a row open the breaker: no requests for a while; 0: never
-    #[arg(long, help_heading = HEADING, value_name = "N", default_value_t = 5)]
+    #[arg(long, help_heading = HEADING, value_name = "N", default_value = "5",
+        value_parser = number::<u32>(0..=MAX_COUNT))]
     pub breaker_failures: u32,
 
     /// How long an open breaker waits before it lets a trial request through
@@ -62,8 +75,8 @@ pub struct HealthArgs {
     pub breaker_open: Duration,
 
     /// So many successful trial requests close it again
-    #[arg(long, help_heading = HEADING, value_name = "N", default_value_t = 3,
-        value_parser = value_parser!(u32).range(1..))]
+    #[arg(long, help_heading = HEADING, value_name = "N", default_value = "3",
+        value_parser = number::<u32>(1..=MAX_COUNT))]
     pub breaker_successes: u32,
 }
 
@@ -138,14 +151,15 @@ mod tests {
 
     #[test]
     fn every_flag_reaches_the_configuration() {
-        let flags = "--no-health --health-path /ready?x=1 --health-interval 250ms --health-max-interval 5m \
+        assert!(!parse(&["--no-health"]).unwrap().active);
+        let flags = "--health-path /ready?x=1 --health-interval 250ms --health-max-interval 5m \
             --health-timeout 30s --health-status 204 --fail-after 1 --recover-after 7 --slow-start 0s \
             --breaker-failures 0 --breaker-open 1m30s --breaker-successes 2";
         let default = HealthConfig::default();
         assert_eq!(
             parse(&flags.split_whitespace().collect::<Vec<_>>()).unwrap(),
             HealthConfig {
-                active: false,
+                active: true,
                 path: Some("/ready?x=1".into()),
                 interval: Duration::from_millis(250),
                 max_interval: Duration::from_secs(300),
@@ -179,7 +193,7 @@ mod tests {
             (&["--health-interval", "5"], "write 30s or 250ms"),
             (&["--health-interval", ""], "write 30s or 250ms"),
             (&["--health-interval", "fast"], "write 30s or 250ms"),
-            (&["--health-interval", "-1s"], "write 30s or 250ms"),
+            (&["--health-interval", "-1s"], "must not be negative: write 30s or 250ms"),
             (&["--health-timeout", "0ms"], "must be longer than zero"),
             (&["--breaker-open", "0s"], "must be longer than zero"),
             (&["--slow-start", "366d"], "more than a year"),
@@ -189,14 +203,34 @@ mod tests {
             (&["--health-path", "/a\r\nX: y"], "must be visible ASCII without '#'"),
             (&["--health-path", "/a#b"], "must be visible ASCII without '#'"),
             (&["--health-status", "ok"], "write one status or a range, from 100 to 599"),
-            (&["--fail-after", "0"], "0 is not in 1.."),
-            (&["--recover-after", "0"], "0 is not in 1.."),
-            (&["--breaker-successes", "0"], "0 is not in 1.."),
+            (&["--fail-after", "0"], "must be at least 1"),
+            (&["--fail-after", "1000000000000"], "must be at most 1000000000"),
+            (&["--breaker-failures", "many"], "not a whole number"),
+            (&["--recover-after", "0"], "must be at least 1"),
+            (&["--breaker-successes", "0"], "must be at least 1"),
         ];
         for (flags, expected) in CASES {
             // `--flag=value`, for values that start with a dash.
             let error = parse(&[&flags.join("=")]).expect_err("must be refused").to_string();
             assert!(error.contains(expected), "{flags:?}: {error}");
         }
+    }
+
+    #[test]
+    fn flags_that_would_mean_nothing_are_refused() {
+        for flag in OF_PROBES.map(|flag| format!("--{}", flag.replace('_', "-"))) {
+            let value = match flag.as_str() {
+                "--health-path" => "/",
+                "--health-status" => "200",
+                "--fail-after" | "--recover-after" => "1",
+                _ => "1s",
+            };
+            let with_path: &[&str] = if flag == "--health-status" { &["--health-path", "/"] } else { &[] };
+            let error = parse(&[&["--no-health", &flag, value], with_path].concat()).expect_err("it contradicts");
+            assert!(error.to_string().contains("cannot be used with"), "{flag}: {error}");
+            assert!(parse(&[&[&*flag, value], with_path].concat()).is_ok(), "{flag}");
+        }
+        let error = parse(&["--health-status", "200"]).expect_err("a connection has no status").to_string();
+        assert!(error.contains("--health-path"), "{error}");
     }
 }

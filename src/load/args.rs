@@ -4,7 +4,7 @@ use super::{HttpScript, LineScript, Plan, Scheme, Script, Target, run, target, u
 use crate::{
     cli::Failure,
     http::Method,
-    units::{at_least_one, duration, nonzero_duration},
+    units::{MAX_COUNT, MAX_THREADS, at_least_one, duration, nonzero_duration, number},
 };
 use std::{
     fs::{self, OpenOptions},
@@ -22,7 +22,7 @@ pub struct LoadArgs {
     #[arg(value_name = "URL")]
     pub target: Option<Target>,
     /// Connections.
-    #[arg(short, long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(short, long, value_name = "N", default_value = "64", value_parser = number::<u32>(1..=1_000_000))]
     pub clients: u32,
     /// How long to measure.
     #[arg(short, long, value_name = "TIME", default_value = "10s", value_parser = nonzero_duration)]
@@ -31,20 +31,20 @@ pub struct LoadArgs {
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
     pub warm_up: Duration,
     /// Requests a second, fixed beforehand (open loop). Without it each client asks again when it was answered.
-    #[arg(short, long, value_name = "N", value_parser = at_least_one::<NonZeroU64>)]
+    #[arg(short, long, value_name = "N", value_parser = at_least_one::<NonZeroU64>(MAX_COUNT))]
     pub rate: Option<NonZeroU64>,
     /// How long a request may take, connecting included.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = nonzero_duration)]
     pub timeout: Duration,
     /// Threads [default: half the CPUs, so that a server on this machine has the other half].
-    #[arg(short, long, value_name = "N", value_parser = at_least_one::<NonZeroUsize>)]
+    #[arg(short, long, value_name = "N", value_parser = at_least_one::<NonZeroUsize>(MAX_THREADS))]
     pub threads: Option<NonZeroUsize>,
     /// A new connection for each request.
     #[arg(long)]
     pub no_keep_alive: bool,
     /// Requests under way on a connection.
     #[arg(long, value_name = "N", default_value = "1", conflicts_with = "no_keep_alive")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(value_parser = number::<u32>(1..=1000))]
     pub pipeline: u32,
     /// HTTP method.
     #[arg(long, value_name = "METHOD", default_value = "GET")]
@@ -62,7 +62,7 @@ pub struct LoadArgs {
     #[arg(long, value_name = "TEXT")]
     pub line: Option<String>,
     /// The server's process, to tell what it and its children use.
-    #[arg(long, value_name = "PID")]
+    #[arg(long, value_name = "PID", value_parser = number::<u32>(1..=u32::MAX.into()))]
     pub server_pid: Option<u32>,
     /// What to write about it.
     #[command(flatten)]

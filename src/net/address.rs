@@ -35,7 +35,7 @@ pub enum Host {
 ///
 /// [`Error::Address`].
 pub fn parse_listener(text: &str) -> Result<SocketAddr, Error> {
-    let (host, port) = split(text)?;
+    let (host, port) = split(text, "a port alone needs a colon, as in :8080")?;
     let ip = match host {
         "" => Ipv4Addr::UNSPECIFIED.into(),
         _ => match parse_host(text, host)? {
@@ -52,7 +52,7 @@ impl FromStr for HostPort {
 
     /// `HOST:PORT`, where HOST is a name, an IPv4 address or an IPv6 address in brackets.
     fn from_str(text: &str) -> Result<Self, Error> {
-        let (host, port) = split(text)?;
+        let (host, port) = split(text, NO_HOST)?;
         if port == 0 {
             return Err(wrong(text, "port 0 can be listened on but not connected to"));
         }
@@ -69,18 +69,23 @@ impl fmt::Display for HostPort {
     }
 }
 
-/// The text before the last colon, without brackets, and the port after it.
-fn split(text: &str) -> Result<(&str, u16), Error> {
+const NO_HOST: &str = "the host is missing, as in localhost:3000";
+
+/// The text before the last colon, and the port after it. `port_alone` is what is wrong with a number and nothing else.
+fn split<'t>(text: &'t str, port_alone: &'static str) -> Result<(&'t str, u16), Error> {
     if text.contains("://") {
         return Err(wrong(text, "leave out the scheme, as in localhost:3000"));
     }
     let Some((host, port)) = text.rsplit_once(':') else {
         let problem = match text.parse::<u16>() {
-            Ok(_) => "a port alone needs a colon, as in :8080",
+            Ok(_) => port_alone,
             Err(_) => "the port is missing, as in localhost:3000",
         };
         return Err(wrong(text, problem));
     };
+    if text.starts_with('[') && text.ends_with(']') {
+        return Err(wrong(text, "the port is missing, as in [::1]:3000"));
+    }
     if host.contains(':') && !host.starts_with('[') {
         return Err(wrong(text, "an IPv6 address needs brackets, as in [::1]:8080"));
     }
@@ -102,7 +107,7 @@ fn parse_host(text: &str, host: &str) -> Result<Host, Error> {
     }
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     match host {
-        "" => Err(wrong(text, "the host is missing, as in localhost:3000")),
+        "" => Err(wrong(text, NO_HOST)),
         _ if host.len() > MAX_NAME || !host.bytes().all(plain) => Err(wrong(text, "no host can have that name")),
         // What looks like a number but is none ("300.1.1.1", "1.2.3") must not become a question to a resolver.
         _ if host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') => {
@@ -138,6 +143,7 @@ mod tests {
             (":-1", Err("the port is a number")),
             ("::1:80", Err("an IPv6 address needs brackets")),
             ("[::1:80", Err("brackets hold an IPv6 address")),
+            ("[::1]", Err("the port is missing, as in [::1]:3000")),
             ("[127.0.0.1]:80", Err("brackets hold an IPv6 address")),
             ("[]:80", Err("brackets hold an IPv6 address")),
             ("1.2.3:80", Err("an IPv4 address has four numbers")),
@@ -163,6 +169,12 @@ mod tests {
         }
         let long = "a".repeat(MAX_NAME);
         assert!(format!("{long}:80").parse::<HostPort>().is_ok());
+        for (text, problem) in
+            [("3000", NO_HOST), (":3000", NO_HOST), ("[::1]", "the port is missing, as in [::1]:3000")]
+        {
+            let error = text.parse::<HostPort>().unwrap_err().to_string();
+            assert!(error.contains(problem), "{error}");
+        }
         for text in ["localhost:0", ":3000", "host name:80", "h/x:80", "höst:80", "h:80/path", &format!("{long}a:80")]
         {
             assert!(text.parse::<HostPort>().is_err(), "{text:?}");

@@ -1,6 +1,6 @@
 //! The flags of a pool, and what they mean as values.
 
-use crate::units::duration;
+use crate::units::{MAX_COUNT, duration, number};
 use clap::Args;
 use std::time::Duration;
 
@@ -47,14 +47,14 @@ pub struct PoolArgs {
     ///
     /// Beyond it requests wait in the queue: a backend with a hundred busy threads answers sooner than one with ten
     /// thousand. A backend's own `max` wins over this. With 0, a connection serves one request and is closed.
-    #[arg(long, value_name = "N", default_value_t = 1024)]
+    #[arg(long, value_name = "N", default_value = "1024", value_parser = number::<usize>(0..=MAX_COUNT))]
     pub pool_max: usize,
 
     /// Most idle connections kept per backend, over all workers [default: as many as there were]
     ///
     /// Each costs a descriptor here and there. Every worker keeps its share, rounded up. Without this flag the idle timeout
     /// alone trims the pool: a low limit closes after every burst what the next one has to open again.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number::<usize>(0..=MAX_COUNT))]
     pub pool_idle: Option<usize>,
 
     /// How long a connection may idle before it is closed
@@ -73,13 +73,13 @@ pub struct PoolArgs {
     pub pool_lifetime: Duration,
 
     /// How many requests a connection may serve [default: any number]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = number::<u32>(1..=MAX_COUNT))]
     pub pool_requests: Option<u32>,
 
     /// Most requests waiting for a connection at once, over all workers; more are answered with 503
     ///
     /// A queue takes up a burst. A longer one only delays the refusal: who waits behind a thousand gives up first.
-    #[arg(long, value_name = "N", default_value_t = 1024)]
+    #[arg(long, value_name = "N", default_value = "1024", value_parser = number::<usize>(0..=MAX_COUNT))]
     pub pool_queue: usize,
 
     /// How long a request waits for a connection before it is answered with 503

@@ -7,7 +7,7 @@ use crate::{
     http::Limits,
     lb::Algorithm,
     net::{self, address::HostPort},
-    units::{duration, nonzero_duration, size},
+    units::{MAX_COUNT, MAX_WORKERS, at_least_one, duration, nonzero_duration, number, size},
 };
 use clap::{Args, ValueEnum};
 use std::{net::SocketAddr, num::NonZeroUsize, str::FromStr, time::Duration};
@@ -29,28 +29,50 @@ impl FromStr for BackendSpec {
     fn from_str(text: &str) -> Result<Self, String> {
         const HINT: &str = "write HOST:PORT, or HOST:PORT,weight=3,max=50";
         let mut parts = text.split(',');
-        let authority = parts.next().unwrap_or_default();
-        if authority.starts_with("https://") {
-            return Err("backends are spoken to in plain HTTP: write HOST:PORT".to_owned());
-        }
-        let authority = authority.strip_prefix("http://").unwrap_or(authority).trim_end_matches('/');
-        let authority = authority.parse().map_err(|error: net::Error| error.to_string())?;
-        let mut spec = Self { authority, weight: 1, max: None };
+        let mut spec = Self { authority: authority(parts.next().unwrap_or_default())?, weight: 1, max: None };
         for part in parts {
             match part.split_once('=') {
                 Some(("weight", weight)) => {
-                    let weight = weight.parse().ok().filter(|weight| (1..=1000).contains(weight));
-                    spec.weight = weight.ok_or("weight is a number from 1 to 1000")?;
+                    spec.weight = number(1..=1000)(weight).map_err(|problem| format!("weight: {problem}"))?;
                 }
                 Some(("max", max)) => {
-                    let max = max.parse().ok().filter(|max| *max > 0);
-                    spec.max = Some(max.ok_or("max is a number of connections, at least 1")?);
+                    spec.max = Some(number(1..=MAX_COUNT)(max).map_err(|problem| format!("max: {problem}"))?);
                 }
+                // Another backend, by the look of it.
+                _ if part.parse::<HostPort>().is_ok() => return Err(ONE_EACH.to_owned()),
                 _ => return Err(format!("'{part}' is neither weight=N nor max=N: {HINT}")),
             }
         }
         Ok(spec)
     }
+}
+
+const ONE_EACH: &str = "one backend for each flag: write --backend HOST:PORT --backend HOST:PORT";
+
+/// Reads who a backend is. What is often written instead is told what to write.
+fn authority(text: &str) -> Result<HostPort, String> {
+    if text.starts_with("https://") {
+        return Err("backends are spoken to in plain HTTP: write HOST:PORT".to_owned());
+    }
+    if ["unix:", "unix//", "/", "./"].iter().any(|start| text.starts_with(start)) {
+        return Err("backends are spoken to over TCP, not over Unix sockets: write HOST:PORT".to_owned());
+    }
+    if text.contains(char::is_whitespace) {
+        let several = text.split_whitespace().count() > 1;
+        return Err(if several { ONE_EACH.to_owned() } else { "leave out the space".to_owned() });
+    }
+    let plain = text.strip_prefix("http://").unwrap_or(text);
+    if let Some((authority, path)) = plain.split_once('/')
+        && !plain.contains("://")
+        && !path.trim_matches('/').is_empty()
+    {
+        return Err(format!("a backend has no path, each request brings its own: write {authority}"));
+    }
+    plain.trim_end_matches('/').parse().map_err(|error: net::Error| match error {
+        // clap names the text itself.
+        net::Error::Address { problem, .. } => problem.to_owned(),
+        other => other.to_string(),
+    })
 }
 
 /// A switch that is written out, so that a default of "on" can be turned off.
@@ -73,7 +95,7 @@ pub struct ProxyArgs {
     pub(super) backend: Vec<BackendSpec>,
 
     /// Threads, each with its own event loop [default: one per core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroUsize>(MAX_WORKERS))]
     pub(super) workers: Option<NonZeroUsize>,
 
     /// Where to answer /healthz and /stats, for example 127.0.0.1:9090 [default: nowhere]
@@ -89,7 +111,7 @@ pub struct ProxyArgs {
     pub(super) access_log: Switch,
 
     /// Client connections at once, per worker; more wait in the kernel [default: as many as there are descriptors for]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroUsize>(MAX_COUNT))]
     pub(super) max_connections: Option<NonZeroUsize>,
 
     #[command(flatten)]
@@ -113,13 +135,13 @@ struct LimitArgs {
     #[arg(long, value_name = "SIZE", default_value = "8k", value_parser = head_size)]
     max_request_line: usize,
     /// More header fields are answered with 431
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value = "100", value_parser = number::<u16>(1..=1000))]
     max_fields: u16,
     /// A longer request body is answered with 413 [default: any length, streamed]
     #[arg(long, value_name = "SIZE", value_parser = size::<u64>)]
     max_body: Option<u64>,
     /// Requests on one client connection before it is closed; 0: any number
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value = "0", value_parser = number::<u32>(0..=MAX_COUNT))]
     keep_alive_requests: u32,
 }
 
@@ -176,7 +198,7 @@ pub struct BalanceArgs {
     #[arg(long, value_name = "NAME")]
     pub(super) algorithm: Option<Algorithm>,
     /// How often a request that reached no backend, or is idempotent, is sent again
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=10))]
+    #[arg(long, value_name = "N", default_value = "2", value_parser = number::<u32>(0..=10))]
     pub(super) retries: u32,
     /// How long to wait before the second try; doubled for each further one, with jitter
     #[arg(long, value_name = "TIME", default_value = "25ms", value_parser = duration)]
@@ -226,7 +248,11 @@ impl ProxyArgs {
 /// A head is kept in memory and its parts are numbered with 16 bits.
 fn head_size(text: &str) -> Result<usize, String> {
     let bytes: usize = size(text)?;
-    if (64..=65_535).contains(&bytes) { Ok(bytes) } else { Err("between 64 and 65535 bytes".to_owned()) }
+    match bytes {
+        ..64 => Err("must be at least 64".to_owned()),
+        64..=65_535 => Ok(bytes),
+        _ => Err("must be at most 65535".to_owned()),
+    }
 }
 
 #[cfg(test)]
@@ -237,22 +263,39 @@ mod tests {
     fn backends() {
         let spec =
             |authority: &str, weight, max| Ok(BackendSpec { authority: authority.parse().unwrap(), weight, max });
-        let cases: [(&str, Result<BackendSpec, &str>); 10] = [
+        let cases: &[(&str, Result<BackendSpec, &str>)] = &[
             ("localhost:3000", spec("localhost:3000", 1, None)),
             ("[::1]:80,weight=3", spec("[::1]:80", 3, None)),
             ("10.0.0.1:80,max=50,weight=1000", spec("10.0.0.1:80", 1000, Some(50))),
             ("http://localhost:3000/", spec("localhost:3000", 1, None)),
-            ("localhost", Err("\"localhost\"")),
-            (":80", Err("\":80\"")),
-            ("a:0", Err("\"a:0\"")),
-            ("a:1,weight=0", Err("weight is a number from 1 to 1000")),
-            ("a:1,max=0", Err("max is a number of connections")),
+            ("localhost", Err("the port is missing, as in localhost:3000")),
+            ("[::1]", Err("the port is missing, as in [::1]:3000")),
+            ("::1", Err("an IPv6 address needs brackets, as in [::1]:8080")),
+            (":80", Err("the host is missing, as in localhost:3000")),
+            ("3000", Err("the host is missing, as in localhost:3000")),
+            ("a:0", Err("port 0 can be listened on but not connected to")),
+            ("", Err("the port is missing, as in localhost:3000")),
+            ("h:3000/path", Err("a backend has no path, each request brings its own: write h:3000")),
+            ("http://h:3000/a/b", Err("a backend has no path, each request brings its own: write h:3000")),
+            ("http://h/", Err("the port is missing, as in localhost:3000")),
+            ("https://h", Err("backends are spoken to in plain HTTP: write HOST:PORT")),
+            ("ftp://h:1", Err("leave out the scheme, as in localhost:3000")),
+            ("unix:/x", Err("backends are spoken to over TCP, not over Unix sockets: write HOST:PORT")),
+            ("/run/x.sock", Err("backends are spoken to over TCP, not over Unix sockets: write HOST:PORT")),
+            ("a:1 b:2", Err("one backend for each flag")),
+            ("a:1,b:2", Err("one backend for each flag")),
+            (" a:1", Err("leave out the space")),
+            ("a:1,weight=0", Err("weight: must be at least 1")),
+            ("a:1,weight=1001", Err("weight: must be at most 1000")),
+            ("a:1,weight=much", Err("weight: not a whole number")),
+            ("a:1,max=0", Err("max: must be at least 1")),
+            ("a:1,max=-1", Err("max: must be at least 1")),
             ("a:1,wait=3", Err("'wait=3' is neither")),
         ];
         for (text, expected) in cases {
             match (text.parse::<BackendSpec>(), expected) {
-                (Ok(spec), Ok(expected)) => assert_eq!(spec, expected, "{text}"),
-                (Err(error), Err(expected)) => assert!(error.starts_with(expected), "{text}: {error}"),
+                (Ok(spec), Ok(expected)) => assert_eq!(spec, *expected, "{text}"),
+                (Err(error), Err(expected)) => assert!(error.starts_with(*expected), "{text}: {error}"),
                 (result, expected) => panic!("{text}: {result:?}, expected {expected:?}"),
             }
         }

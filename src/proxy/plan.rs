@@ -21,7 +21,10 @@ use crate::{
 use bytes::BytesMut;
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 use slab::Slab;
-use std::sync::{Arc, atomic::AtomicU64};
+use std::{
+    collections::HashSet,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 /// At most one retry for five requests, as Finagle and Envoy have it: a backend that fails must not get thrice the load.
 const RETRY_RATIO: f64 = 0.2;
@@ -44,6 +47,8 @@ pub struct Plan {
     health: HealthConfig,
     pool: PoolConfig,
     cache: CacheConfig,
+    /// What is wrong with the flags that it was made from.
+    contradiction: Option<String>,
 }
 
 impl Plan {
@@ -58,6 +63,7 @@ impl Plan {
             health: HealthConfig { active: false, breaker, ..HealthConfig::default() },
             pool: PoolConfig { max: 0, ..PoolConfig::default() },
             cache: CacheConfig::default(),
+            contradiction: None,
         }
     }
 
@@ -84,6 +90,7 @@ impl Plan {
     #[must_use]
     pub fn cache(mut self, args: &CacheArgs) -> Self {
         self.cache = args.config();
+        self.contradiction = args.check().err();
         self
     }
 
@@ -110,7 +117,17 @@ impl Plan {
     ///
     /// A line that says what to do.
     pub fn check(&self, backends: &[Backend]) -> Result<(), String> {
+        if let Some(contradiction) = &self.contradiction {
+            return Err(contradiction.clone());
+        }
+        let mut known = HashSet::new();
+        if let Some(Backend { name, .. }) = backends.iter().find(|it| !known.insert(it.name.to_ascii_lowercase())) {
+            return Err(format!("--backend {name} is given twice: for a double share, write {name},weight=2 once"));
+        }
         match (backends.len(), self.balanced) {
+            (1, false) if backends[0].weight > 1 => {
+                Err("a weight means nothing to a single backend: milestone2 balances over several".to_owned())
+            }
             (0, _) => Err("no backend: add --backend HOST:PORT".to_owned()),
             (2.., false) => Err("milestone1 forwards to one backend: milestone2 balances over several".to_owned()),
             (65_536.., _) => Err("more than 65535 backends".to_owned()),

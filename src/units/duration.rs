@@ -14,15 +14,24 @@ const HINT: &str = "write 30s or 250ms";
 ///
 /// A line that says what to write instead.
 pub fn duration(text: &str) -> Result<Duration, String> {
+    if is_negative(text) {
+        return Err(format!("must not be negative: {HINT}"));
+    }
     let duration = match parse_duration(text) {
         // The one plain number that humantime takes.
         Ok(_) if text.trim() == "0" => return Err(HINT.to_owned()),
         Ok(duration) => duration,
         Err(humantime::DurationError::UnknownUnit { unit, .. }) if unit.is_empty() => return Err(HINT.to_owned()),
         Err(humantime::DurationError::UnknownUnit { unit, .. }) => return Err(format!("no unit `{unit}`: {HINT}")),
-        Err(error) => return Err(format!("{error}: {HINT}")),
+        // What the library says of its own reading ("expected number at 0") tells a user nothing.
+        Err(_) => return Err(format!("not a duration: {HINT}")),
     };
     if duration > MAX_DURATION { Err("more than a year: write 365days at most".to_owned()) } else { Ok(duration) }
+}
+
+/// Whether a text is meant as a number below zero.
+pub(super) fn is_negative(text: &str) -> bool {
+    text.trim().strip_prefix('-').is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
 }
 
 /// Like [`duration`], for what must take some time: with an interval of zero a loop would spin.
@@ -57,8 +66,11 @@ mod tests {
             (" 0 ", Err(HINT)),
             ("1.5", Err(HINT)),
             ("5 parsecs", Err("no unit `parsecs`: write 30s or 250ms")),
-            ("", Err("value was empty: write 30s or 250ms")),
-            ("-1s", Err("expected number at 0: write 30s or 250ms")),
+            ("", Err("not a duration: write 30s or 250ms")),
+            ("soon", Err("not a duration: write 30s or 250ms")),
+            ("-", Err("not a duration: write 30s or 250ms")),
+            ("-1s", Err("must not be negative: write 30s or 250ms")),
+            ("-1", Err("must not be negative: write 30s or 250ms")),
         ];
         for (text, expected) in CASES {
             assert_eq!(duration(text), expected.map_err(str::to_owned), "{text:?}");

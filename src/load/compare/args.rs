@@ -4,7 +4,7 @@ use super::matrix::{Architecture, Connections, Matrix};
 use crate::{
     load::args::OutputArgs,
     service::Service,
-    units::{at_least_one, duration, nonzero_duration},
+    units::{MAX_COUNT, at_least_one, duration, nonzero_duration, number},
 };
 use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
@@ -21,7 +21,7 @@ pub struct CompareArgs {
     pub architectures: Vec<Architecture>,
     /// Numbers of clients.
     #[arg(long, value_name = "NUMBERS", value_delimiter = ',', default_value = "1,10,100,1000")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(value_parser = number::<u32>(1..=100_000))]
     pub clients: Vec<u32>,
     /// Services.
     #[arg(long, value_name = "NAMES", value_enum, value_delimiter = ',', default_value = "echo,http")]
@@ -36,7 +36,7 @@ pub struct CompareArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub warm_up: Option<Duration>,
     /// Rounds [default: 3; with --quick 1].
-    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU32>)]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroU32>(MAX_COUNT))]
     pub rounds: Option<NonZeroU32>,
     /// How long a request may take.
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = nonzero_duration)]
