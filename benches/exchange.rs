@@ -16,7 +16,7 @@ use clap::Parser;
 use common::{ANSWER, BROWSER_GET, SMALL_GET, backends, start};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use socket_patterns::{
-    app::{Action, App, ConnId, Cx, ListenerId, Origin},
+    app::{Action, App, ConnId, Cx, ListenerId, Origin, Progress},
     pool::PoolArgs,
     proxy::{BalanceArgs, Census, Config, Plan, Proxy},
 };
@@ -123,6 +123,7 @@ impl World {
             Action::Send(conn, bytes) => self.write(conn, black_box(bytes).len()),
             Action::Forward(conn, range) => self.write(conn, range.len()),
             Action::Probe(conn) => self.proxy.probed(&mut self.cx, conn, true),
+            Action::Progress(conn) => self.proxy.progressed(&mut self.cx, conn, Progress::default()),
             Action::Finish(_) | Action::Close(_) | Action::HangUp(_) | Action::Abort(_) => {}
             Action::SetReading(..) | Action::SetBulk(..) | Action::Relay { .. } => {}
         }

@@ -5,10 +5,10 @@
 //! protocols. So a whole proxy runs in a unit test, and one reactor serves every application.
 //!
 //! ```text
-//!             accepted connected received sent ended probed failed expired woken drain
+//!             accepted connected received sent ended probed progressed failed expired woken drain
 //!   driver ───────────────────────────────────────────────────────────────────────────▶ App
 //!          ◀───────────────────────────────────────────────────────────────────────────
-//!             Cx: connect send forward set_reading probe finish close hang_up abort set_deadline
+//!             Cx: connect send forward set_reading probe progress finish close hang_up abort set_deadline
 //! ```
 //!
 //! # The life of a connection
@@ -73,6 +73,15 @@ impl TimerKey {
     pub const ALARM: Self = Self::App(u32::MAX);
 }
 
+/// How far a peer is with what was sent to it. A driver whose system does not tell takes its own system's word for the peer's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Of all that was ever sent on this connection, so many bytes were confirmed by the peer's system.
+    pub acknowledged: u64,
+    /// So many were not: they wait in our memory, in our system's, or are on their way.
+    pub outstanding: u64,
+}
+
 /// Many connections, one state: what a driver runs.
 ///
 /// Every method may use `cx` freely; actions take effect in order after the method returns.
@@ -88,6 +97,8 @@ pub trait App {
     /// Backpressure. Called when the peer did not take everything at once (`unsent` bytes wait in our memory), and again
     /// whenever it takes some of that, down to `unsent == 0`. Not called while everything leaves at once.
     fn sent(&mut self, cx: &mut Cx, conn: ConnId, unsent: usize);
+    /// The answer to [`Cx::progress`].
+    fn progressed(&mut self, _cx: &mut Cx, _conn: ConnId, _progress: Progress) {}
     /// In place of [`App::received`] while a [`Cx::relay`] runs: `moved` more bytes of `from` are the other side's, and were
     /// counted as if they had been forwarded to it: what it does not take is reported by [`App::sent`]. When the sum is
     /// the relay's length, it is over, and what follows is heard again.
@@ -140,6 +151,12 @@ pub enum Action {
     /// Look whether bytes, an end or an error already wait on this connection, without hearing them; answered by
     /// [`App::probed`] before anything else happens to it.
     Probe(ConnId),
+    /// Ask how far the peer is with what was sent to it; answered by [`App::progressed`] before anything else happens to it.
+    ///
+    /// [`App::sent`] tells when the driver's system takes bytes, and that may have a large buffer: full, it takes nothing for as
+    /// long as a slow peer needs for a good part of it. This is exact, and costs a system call: for whoever is about to give
+    /// up on a peer.
+    Progress(ConnId),
     /// After the queued output: no more will be sent (`shutdown(SHUT_WR)`). Reading goes on.
     Finish(ConnId),
     /// After the queued output: close. The driver reads and discards what the peer still sends for a bounded time, so that
@@ -236,6 +253,11 @@ impl Cx {
     /// See [`Action::Probe`].
     pub fn probe(&mut self, conn: ConnId) {
         self.actions.push(Action::Probe(conn));
+    }
+
+    /// See [`Action::Progress`].
+    pub fn progress(&mut self, conn: ConnId) {
+        self.actions.push(Action::Progress(conn));
     }
 
     /// See [`Action::Finish`].

@@ -18,15 +18,18 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 use support::{
     origin::HEALTH,
     random::Random,
     relay::{Fault, Relay},
     simulation::{Built, MOST_CLIENTS, Report, Site, Subject},
-    weather::Weather,
+    weather::{Pieces, Weather},
     world::World,
 };
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// The longest line in front of a pool that was seen.
 static WAITED: AtomicUsize = AtomicUsize::new(0);
@@ -59,8 +62,8 @@ fn proxy() -> Subject<Proxy> {
             };
             build(plan, site)
         },
-        // The mark at which the proxy stops reading, one large read, and a head.
-        most_unsent: (128 + 256 + 16) * 1024,
+        // The mark at which the proxy stops reading, or goes on giving out what others fetch; one large read, and a head.
+        most_unsent: (64 + 256 + 32) * 1024,
     }
 }
 
@@ -235,6 +238,39 @@ fn what_is_shared_may_be() {
     let reports = popular.run_all("what_is_shared_may_be", 192);
     let shared: usize = reports.iter().map(|report| report.tally.shared).sum();
     assert!(reports.len() < 192 || shared > 100, "{shared}");
+}
+
+/// Clients and backends that read all the time, and slowly, behind kernels that take nothing for minutes at a time: nobody is
+/// given up, whoever is slow, and whatever waits where.
+#[test]
+fn a_peer_that_reads_is_never_given_up() {
+    fn weather(random: &mut Random) -> Weather {
+        let steady = (random.within(2000..=8000), random.micros(300_000..=1_000_000));
+        let capacity = random.within(400_000..=1_000_000);
+        let roomy = Weather {
+            capacity: capacity..=capacity,
+            largest: 2_000_000,
+            pieces: Pieces::Whole,
+            ..Weather::calm(random)
+        };
+        Weather { hoarding: true, steady: Some(steady), pipelined: 0, delay: 0..=500, lag: 0..=20, ..roomy }
+    }
+    let slow = Subject {
+        weather,
+        build: |site| {
+            let flags = ["proxy", "--pool-max", "1000", "--health-interval", "1m", "--cache-max-object", "1k"];
+            let Flags { balance, pool, cache } = Flags::parse_from(flags);
+            let mut config = config(site.weather, site.random);
+            // What lies in the kernel of a peer, the proxy cannot know of: an answer, or the next request, takes its time.
+            (config.deadlines.idle, config.deadlines.first_byte) = (HOUR, HOUR);
+            let plan = Plan::new(config).balance(balance).pool(&pool);
+            build(if site.random.chance(500) { plan.cache(&cache) } else { plan }, site)
+        },
+        ..proxy()
+    };
+    let reports = slow.run_all("a_peer_that_reads_is_never_given_up", 24);
+    let unsent = reports.iter().map(|report| report.seen.peak_unsent).max();
+    assert!(reports.len() < 24 || unsent > Some(8 * 1024), "nobody was slow: {unsent:?}");
 }
 
 /// A relay without its own ideas of HTTP.

@@ -37,6 +37,8 @@ pub struct Peer {
     /// Does not read.
     pub deaf: bool,
     pub unsent: usize,
+    /// Bytes that it has taken.
+    pub taken: u64,
     /// Something waits that the proxy was not told of.
     pub noisy: bool,
     pub relay: Option<(ConnId, u64)>,
@@ -61,6 +63,7 @@ impl Peer {
             paused: false,
             deaf: false,
             unsent: 0,
+            taken: 0,
             noisy: false,
             relay: None,
             switched: false,

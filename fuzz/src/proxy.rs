@@ -8,7 +8,7 @@ use super::{
 };
 use clap::Parser;
 use socket_patterns::{
-    app::{Action, App, ConnId, Cx, ListenerId, Origin},
+    app::{Action, App, ConnId, Cx, ListenerId, Origin, Progress},
     backend::{Backend, BackendId},
     pool::PoolArgs,
     proxy::{BalanceArgs, Census, Config, Plan, Proxy},
@@ -115,6 +115,7 @@ struct Flags {
 enum Owed {
     Sent(ConnId),
     Probed(ConnId, bool),
+    Progressed(ConnId, Progress),
 }
 
 struct World {
@@ -261,7 +262,9 @@ impl World {
         let peer = self.peer(conn);
         if peer.unsent > 0 {
             peer.deaf = !all;
-            peer.unsent = if all { 0 } else { peer.unsent / 2 };
+            let left = if all { 0 } else { peer.unsent / 2 };
+            peer.taken += (peer.unsent - left) as u64;
+            peer.unsent = left;
             self.owed.push_back(Owed::Sent(conn));
             self.pay();
         }
@@ -305,7 +308,10 @@ impl World {
                 Owed::Probed(conn, quiet) if self.peer(conn).is_there() => {
                     self.call(&[], |proxy, cx| proxy.probed(cx, conn, quiet));
                 }
-                Owed::Sent(_) | Owed::Probed(..) => {}
+                Owed::Progressed(conn, progress) if self.peer(conn).is_there() => {
+                    self.call(&[], |proxy, cx| proxy.progressed(cx, conn, progress));
+                }
+                Owed::Sent(_) | Owed::Probed(..) | Owed::Progressed(..) => {}
             }
         }
     }
@@ -318,6 +324,7 @@ impl World {
         | Action::SetReading(conn, _)
         | Action::SetBulk(conn, _)
         | Action::Probe(conn)
+        | Action::Progress(conn)
         | Action::Finish(conn)
         | Action::Close(conn)
         | Action::HangUp(conn)
@@ -334,6 +341,11 @@ impl World {
                 let quiet = !self.peer(conn).noisy;
                 // Before anything else happens to it.
                 self.owed.push_front(Owed::Probed(conn, quiet));
+            }
+            Action::Progress(conn) => {
+                let peer = self.peer(conn);
+                let progress = Progress { acknowledged: peer.taken, outstanding: peer.unsent as u64 };
+                self.owed.push_front(Owed::Progressed(conn, progress));
             }
             Action::Finish(conn) => self.peer(conn).finished = true,
             Action::Close(conn) | Action::HangUp(conn) => self.peer(conn).finish(Ending::Closed),
@@ -354,6 +366,8 @@ impl World {
         if peer.deaf {
             peer.unsent += bytes.len();
             self.owed.push_back(Owed::Sent(conn));
+        } else {
+            peer.taken += bytes.len() as u64;
         }
     }
 

@@ -1,6 +1,6 @@
 //! Opening a connection to somebody else.
 
-use super::Error;
+use super::{Error, options::limit_ahead};
 use mio::net::TcpStream as Nonblocking;
 use std::{
     io,
@@ -23,6 +23,7 @@ pub fn connect(to: SocketAddr, timeout: Duration) -> Result<TcpStream, Error> {
 pub(super) fn begin(to: SocketAddr) -> io::Result<Nonblocking> {
     let stream = Nonblocking::connect(to)?;
     stream.set_nodelay(true)?;
+    limit_ahead(&stream)?;
     Ok(stream)
 }
 

@@ -1,6 +1,6 @@
 //! Opening a listener.
 
-use super::Error;
+use super::{Error, options::limit_ahead};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::{
     fs,
@@ -137,6 +137,7 @@ fn bind(address: SocketAddr, shared: bool) -> io::Result<Socket> {
     }
     // Accepted sockets inherit it: one call here instead of one a connection.
     socket.set_tcp_nodelay(true)?;
+    limit_ahead(&socket)?;
     socket.bind(&address.into())?;
     Ok(socket)
 }

@@ -11,6 +11,7 @@
 //!   Session ◀────────────────────── blocking ────────────▶ one socket
 //! ```
 
+mod acknowledged;
 pub mod address;
 pub mod blocking;
 pub mod clock;
@@ -28,6 +29,7 @@ pub mod resolve;
 pub mod sessions;
 pub mod signals;
 mod traffic;
+mod waiting;
 pub mod work;
 
 pub(crate) use error::Advised;

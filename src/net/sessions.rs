@@ -17,7 +17,7 @@
 
 use super::{Traffic, reactor::CONFIRMED, work};
 use crate::{
-    app::{App, ConnId, Cx, Origin, TimerKey},
+    app::{App, ConnId, Cx, Origin, Progress, TimerKey},
     session::{CloseReason, Session, Wants, Work, Worked},
     time::Now,
 };
@@ -62,6 +62,8 @@ struct Running<S> {
     conn: ConnId,
     /// Bytes that the peer has not taken, as far as we were told.
     unsent: usize,
+    /// Of all that was sent, how much the peer had confirmed when a deadline passed since `unsent` moved last.
+    acknowledged: Option<u64>,
     paused: bool,
     /// What it wants computed is being computed elsewhere.
     working: bool,
@@ -216,7 +218,16 @@ where
         if self.running.len() <= conn.index() {
             self.running.resize_with(conn.index() + 1, || None);
         }
-        let running = Running { session, conn, unsent: 0, paused: false, working: false, ended: false, promised: None };
+        let running = Running {
+            session,
+            conn,
+            unsent: 0,
+            acknowledged: None,
+            paused: false,
+            working: false,
+            ended: false,
+            promised: None,
+        };
         self.running[conn.index()] = Some(running);
         // It may speak first.
         self.with(cx, conn, |_, _| {});
@@ -232,8 +243,19 @@ where
     fn sent(&mut self, cx: &mut Cx, conn: ConnId, unsent: usize) {
         self.with(cx, conn, |running, _| {
             if unsent < mem::replace(&mut running.unsent, unsent) {
+                running.acknowledged = None;
                 running.session.taken();
             }
+        });
+    }
+
+    fn progressed(&mut self, cx: &mut Cx, conn: ConnId, progress: Progress) {
+        self.with(cx, conn, |running, now| {
+            let before = running.acknowledged.replace(progress.acknowledged);
+            if before.is_none_or(|before| before < progress.acknowledged) {
+                running.session.taken();
+            }
+            running.session.expire(now);
         });
     }
 
@@ -258,7 +280,13 @@ where
             TimerKey::App(_) => None,
         };
         let Some(conn) = conn else { return };
-        self.with(cx, conn, |running, now| running.session.expire(now));
+        let running = self.running.get(conn.index()).and_then(Option::as_ref).filter(|running| running.conn == conn);
+        if key != TimerKey::ALARM && running.is_some_and(|running| running.unsent > 0) {
+            // It may be late only as far as our kernel tells. What the peer's tells decides.
+            cx.progress(conn);
+        } else {
+            self.with(cx, conn, |running, now| running.session.expire(now));
+        }
         if key == TimerKey::ALARM {
             self.set_alarm(cx);
         }

@@ -5,7 +5,6 @@
 
 use super::{
     admin_purge,
-    downstream::HIGH_WATER,
     parts::{Parts, Shared},
     stats::{CacheCounters, Counter},
     table::Role,
@@ -20,6 +19,10 @@ use crate::{
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::atomic::Ordering::Relaxed, time::Instant};
+
+/// Bytes of answers that may wait for a client of the admin listener: more than one answer has, with a hundred backends. There
+/// are few such clients.
+const UNREAD_MAX: usize = 128 * 1024;
 
 /// A client of the admin listener.
 #[derive(Debug)]
@@ -118,7 +121,7 @@ impl Parts {
 
     /// `unsent` bytes wait for the client. One that asks on and does not read is let go.
     pub(super) fn admin_took(&mut self, conn: ConnId, unsent: usize, cx: &mut Cx) {
-        if unsent > HIGH_WATER {
+        if unsent > UNREAD_MAX {
             self.table.remove(conn);
             cx.abort(conn);
         }

@@ -79,7 +79,7 @@ impl Proxy {
     }
 
     /// An idle connection is no longer fit for a request.
-    fn drop_idle(&mut self, cx: &mut Cx, conn: ConnId, reason: CloseReason) {
+    pub(super) fn drop_idle(&mut self, cx: &mut Cx, conn: ConnId, reason: CloseReason) {
         if self.parts.remove_upstream(conn, reason) {
             cx.hang_up(conn);
         }
@@ -124,21 +124,6 @@ impl Proxy {
                 if !self.exchanges[key as usize].core.request_complete {
                     client.expect_input(cx, Some(shared.config.deadlines.body));
                 }
-            }
-        }
-    }
-
-    /// A deadline of a backend connection passed.
-    pub(super) fn backend_late(&mut self, cx: &mut Cx, conn: ConnId) {
-        let Some(upstream) = self.parts.table.upstream(conn) else { return };
-        let now = cx.now();
-        match upstream.exchange {
-            // Idle for as long as the pool allows.
-            None => self.drop_idle(cx, conn, CloseReason::IdleTooLong),
-            Some(key) if upstream.write_late(now) => self.on(cx, key, Event::UpstreamStalled),
-            Some(key) => {
-                debug_assert!(upstream.answer_late(now), "one of two deadlines has passed");
-                self.on(cx, key, Event::UpstreamLate);
             }
         }
     }

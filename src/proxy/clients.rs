@@ -2,7 +2,7 @@
 
 use super::{
     Proxy, answer,
-    downstream::{Downstream, HIGH_WATER, LOW_WATER, Late},
+    downstream::{Downstream, HIGH_WATER, LOW_WATER},
     exchange::{Close, Core, Event, Exchange, Fetch, timer},
     failure::Failure,
     headers,
@@ -95,6 +95,7 @@ impl Proxy {
         let draining = self.parts.draining;
         let Some(client) = self.parts.table.downstream(conn) else { return };
         client.served += 1;
+        client.begin();
         client.head_begun = false;
         // A body is not due before a backend takes it.
         client.expect_input(cx, None);
@@ -171,7 +172,7 @@ impl Proxy {
 
     /// Bytes that are no request: answered and closed, without an exchange. `input`: the last of them, unless the reader
     /// has kept what there is.
-    fn refuse(&mut self, cx: &mut Cx, conn: ConnId, failure: Failure, input: &[u8]) {
+    pub(super) fn refuse(&mut self, cx: &mut Cx, conn: ConnId, failure: Failure, input: &[u8]) {
         let Some(client) = self.parts.forget_client(conn) else { return };
         let now = cx.clock();
         let mut record = Record::new(client.peer, now);
@@ -246,7 +247,7 @@ impl Proxy {
     }
 
     /// Closes a connection whose last request was heard to its end.
-    fn close_client(&mut self, cx: &mut Cx, conn: ConnId) {
+    pub(super) fn close_client(&mut self, cx: &mut Cx, conn: ConnId) {
         if self.parts.forget_client(conn).is_some() {
             cx.hang_up(conn);
         }
@@ -345,30 +346,6 @@ impl Proxy {
             if let Some(key) = exchange {
                 self.on(cx, key, Event::Drained);
             }
-        }
-    }
-
-    /// A deadline of a client connection passed.
-    pub(super) fn client_late(&mut self, cx: &mut Cx, conn: ConnId) {
-        let idle = self.parts.shared.config.deadlines.idle;
-        let Some(client) = self.parts.table.downstream(conn) else { return };
-        match (client.late(cx.now()), client.exchange) {
-            // It has not taken all of its last answer: it reads, and does not idle. Whether it reads has its own deadline.
-            (Late::Read, None) if client.unsent_now() > 0 && client.reader.phase() == ReadPhase::Idle => {
-                client.expect_input(cx, Some(idle));
-            }
-            (Late::Write, Some(key)) => self.on(cx, key, Event::ClientLost(Failure::ClientStalled)),
-            (Late::Write, None) => {
-                self.parts.forget_client(conn);
-                self.parts.counters().count_reason(Failure::ClientStalled);
-                cx.abort(conn);
-            }
-            (Late::Read, Some(key)) => self.on(cx, key, Event::RequestBad(Failure::BodyTimeout)),
-            // Half a head deserves an answer; a connection that never asked is closed without a word.
-            (Late::Read, None) if client.reader.phase() == ReadPhase::Head => {
-                self.refuse(cx, conn, Failure::HeadTimeout, &[])
-            }
-            (Late::Read, None) => self.close_client(cx, conn),
         }
     }
 

@@ -2,9 +2,12 @@
 //!
 //! An idle one is this struct and nothing on the heap: ten thousand of them cost two megabytes.
 
-use super::{config::Deadlines, stall::Stall};
+use super::{
+    config::Deadlines,
+    stall::{Look, Stall},
+};
 use crate::{
-    app::{ConnId, Cx, TimerKey},
+    app::{ConnId, Cx, Progress, TimerKey},
     http::RequestReader,
 };
 use std::{
@@ -15,10 +18,12 @@ use std::{
 /// Bytes of later requests kept while one is answered. More stay with the client: its window closes.
 const PENDING_MAX: usize = 16 * 1024;
 
-/// Over this many unsent bytes towards one side, the other is not read.
-pub(super) const HIGH_WATER: usize = 128 * 1024;
-/// Under this many it is read again.
-pub(super) const LOW_WATER: usize = 32 * 1024;
+/// Over this many unsent bytes towards one side, the other is not read. With one more read of a driver that has much to send
+/// already, a peer that does not read costs 64 KiB. A peer that reads does not wait for us meanwhile: the kernel has
+/// as much again for it, and asks for more before that is gone.
+pub(super) const HIGH_WATER: usize = 8 * 1024;
+/// With this many or fewer it is read again.
+pub(super) const LOW_WATER: usize = 4 * 1024;
 
 /// One client connection.
 #[derive(Debug)]
@@ -54,7 +59,7 @@ pub(super) struct Downstream {
 pub(super) enum Late {
     /// Nothing was read in time.
     Read,
-    /// Nothing was taken in time.
+    /// Our kernel has taken nothing for a while: the driver has to say what the peer's has.
     Write,
 }
 
@@ -95,6 +100,13 @@ impl Downstream {
         self.arm(cx);
     }
 
+    /// The client is that far with what was sent to it.
+    pub(super) fn progressed(&mut self, cx: &mut Cx, progress: Progress, deadlines: &Deadlines) -> Look {
+        let look = self.stall.progressed(progress, cx.now(), deadlines.write);
+        self.arm(cx);
+        look
+    }
+
     /// Whether the next request may begin: a client that pipelines and does not read must not grow our memory.
     pub(super) fn may_begin(&self) -> bool {
         self.exchange.is_none() && self.stall.unsent() <= HIGH_WATER
@@ -105,9 +117,19 @@ impl Downstream {
         self.stall.unsent()
     }
 
+    /// Another exchange begins: what the client had confirmed before says nothing about that one.
+    pub(super) fn begin(&mut self) {
+        self.stall.forget();
+    }
+
+    /// Whether it is time to ask if the client reads, rather than that something is expected from it.
+    pub(super) fn write_due(&self, now: Instant) -> bool {
+        self.stall.is_due(now)
+    }
+
     /// Which deadline has passed: one of them has, since the driver is told the earlier one whenever they change.
     pub(super) fn late(&self, now: Instant) -> Late {
-        if self.stall.is_late(now) {
+        if self.stall.is_due(now) {
             return Late::Write;
         }
         debug_assert!(self.read_by.is_some_and(|at| at <= now), "one of two deadlines has passed");
@@ -116,7 +138,7 @@ impl Downstream {
 
     /// Tells the driver the earlier of the two.
     pub(super) fn arm(&self, cx: &mut Cx) {
-        let earliest = [self.read_by, self.stall.by()].into_iter().flatten().min();
+        let earliest = [self.read_by, self.stall.look_at()].into_iter().flatten().min();
         cx.set_deadline(TimerKey::Conn(self.conn), earliest);
     }
 

@@ -23,6 +23,7 @@ mod downstream;
 mod exchange;
 mod failure;
 mod headers;
+mod late;
 mod parts;
 mod phase;
 mod plan;
@@ -45,7 +46,7 @@ pub use phase::{Phase, TRANSITIONS, diagram};
 pub use plan::Plan;
 pub use run::run;
 
-use crate::app::{App, ConnId, Cx, ListenerId, Origin, TimerKey};
+use crate::app::{App, ConnId, Cx, ListenerId, Origin, Progress, TimerKey};
 use exchange::{Event, Exchange};
 use parts::Parts;
 use slab::Slab;
@@ -214,6 +215,15 @@ impl App for Proxy {
     fn probed(&mut self, cx: &mut Cx, conn: ConnId, quiet: bool) {
         if let Some(key) = self.parts.table.upstream(conn).and_then(|upstream| upstream.exchange) {
             self.on(cx, key, Event::Probed(quiet));
+        }
+        self.settle(cx);
+    }
+
+    fn progressed(&mut self, cx: &mut Cx, conn: ConnId, progress: Progress) {
+        match self.parts.table.get(conn) {
+            Some(Role::Downstream(_)) => self.client_progressed(cx, conn, progress),
+            Some(Role::Upstream(_)) => self.backend_progressed(cx, conn, progress),
+            Some(Role::Probe(_) | Role::Admin(_) | Role::Vacant) | None => {}
         }
         self.settle(cx);
     }

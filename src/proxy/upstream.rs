@@ -1,8 +1,11 @@
 //! A connection to a backend: idle in the pool, or carrying one exchange.
 
-use super::{config::Deadlines, stall::Stall};
+use super::{
+    config::Deadlines,
+    stall::{Look, Stall},
+};
 use crate::{
-    app::{ConnId, Cx, TimerKey},
+    app::{ConnId, Cx, Progress, TimerKey},
     backend::BackendId,
     http::ResponseReader,
     pool::Lease,
@@ -60,9 +63,31 @@ impl Upstream {
         self.arm(cx);
     }
 
-    /// Whether it is the backend that does not read, rather than not answer.
-    pub(super) fn write_late(&self, now: Instant) -> bool {
-        self.stall.is_late(now)
+    /// Whether it is known how far it was a while ago.
+    pub(super) fn was_looked_at(&self) -> bool {
+        self.stall.was_looked_at()
+    }
+
+    /// Bytes that wait for the backend in our memory.
+    pub(super) fn unsent_now(&self) -> usize {
+        self.stall.unsent()
+    }
+
+    /// Another exchange begins: what the backend had confirmed before says nothing about that one.
+    pub(super) fn begin(&mut self) {
+        self.stall.forget();
+    }
+
+    /// Whether it is time to ask if the backend reads, rather than that an answer is overdue.
+    pub(super) fn write_due(&self, now: Instant) -> bool {
+        self.stall.is_due(now)
+    }
+
+    /// The backend is that far with what was sent to it.
+    pub(super) fn progressed(&mut self, cx: &mut Cx, progress: Progress, deadlines: &Deadlines) -> Look {
+        let look = self.stall.progressed(progress, cx.now(), deadlines.write);
+        self.arm(cx);
+        look
     }
 
     /// Whether an answer is overdue. While the client is slow, the backend is not.
@@ -73,7 +98,7 @@ impl Upstream {
     /// Tells the driver the earlier of the two deadlines.
     pub(super) fn arm(&self, cx: &mut Cx) {
         let wait_by = self.wait_by.filter(|_| self.congested.is_none());
-        let earliest = [wait_by, self.stall.by()].into_iter().flatten().min();
+        let earliest = [wait_by, self.stall.look_at()].into_iter().flatten().min();
         cx.set_deadline(TimerKey::Conn(self.conn), earliest);
     }
 

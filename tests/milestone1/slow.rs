@@ -4,10 +4,17 @@ use crate::{
     get,
     support::{
         milestones::{Milestone, from_milestone1},
-        process::wait_until,
+        process::{wait_for, wait_until},
         raw::{Backend, Conn},
         wire::chunked,
     },
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
 };
 
 from_milestone1! {
@@ -17,6 +24,9 @@ from_milestone1! {
     a_client_that_never_reads_holds_up_nobody_and_costs_no_memory,
     a_backend_that_never_reads_costs_no_memory,
     a_pipeline_that_is_never_read_costs_no_memory,
+    each_of_many_clients_that_never_read_costs_little,
+    a_client_that_reads_slowly_is_served,
+    a_backend_that_reads_slowly_is_served,
 }
 
 const ONE: &[&str] = &["--workers", "1"];
@@ -171,4 +181,78 @@ fn a_pipeline_that_is_never_read_costs_no_memory(milestone: &Milestone) {
     for n in 0..1000 {
         assert_eq!(client.response("GET").body.len(), 100_000, "response {n}");
     }
+}
+
+/// What one more client may cost that does not read, all included.
+const COST_OF_ONE_KIB: u64 = 64;
+
+fn each_of_many_clients_that_never_read_costs_little(milestone: &Milestone) {
+    const CLIENTS: usize = 200;
+    let sent = Arc::new(AtomicUsize::new(0));
+    let count = sent.clone();
+    let backend = Backend::start(move |mut served| {
+        served.request();
+        let _ = served.conn.try_send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 256 << 20));
+        let piece = vec![b'x'; 1 << 14];
+        while served.conn.try_send(&piece).is_ok() {
+            count.fetch_add(piece.len(), SeqCst);
+        }
+    });
+    let proxy = milestone.start(&[&backend], ONE);
+    let before = proxy.peak_memory();
+    let mut stuck: Vec<Conn> = (0..CLIENTS).map(|_| Conn::open(proxy.address())).collect();
+    stuck.iter_mut().for_each(|client| client.send(get("/endless")));
+    let mut last = (0, 0);
+    wait_until("every buffer on the way to fill", || {
+        let now = sent.load(SeqCst);
+        last = if now == last.0 { (now, last.1 + 1) } else { (now, 0) };
+        last.1 > 200 && backend.connections() >= CLIENTS
+    });
+    let each = (proxy.peak_memory() - before) / CLIENTS as u64;
+    assert!(each <= COST_OF_ONE_KIB, "a client that does not read costs {each} KiB");
+}
+
+/// A deadline, a rate at which our kernel takes nothing for several times as long, and for how long that goes on.
+const PATIENCE: &str = "1500ms";
+const PIECE: usize = 16 * 1024;
+const PAUSE: Duration = Duration::from_millis(125);
+const PIECES: usize = 40;
+
+fn a_client_that_reads_slowly_is_served(milestone: &Milestone) {
+    const BODY: usize = 32 << 20;
+    let backend = Backend::answering(
+        [format!("HTTP/1.1 200 OK\r\nContent-Length: {BODY}\r\n\r\n").into_bytes(), vec![b'x'; BODY]].concat(),
+    );
+    let proxy = milestone.start(&[&backend], &["--write-timeout", PATIENCE]);
+    let mut client = Conn::open(proxy.address());
+    client.send(get("/"));
+    client.read_head();
+    for _ in 0..PIECES {
+        client.read(PIECE);
+        wait_for(PAUSE);
+    }
+    assert!(client.read(BODY - PIECES * PIECE).iter().all(|byte| *byte == b'x'));
+}
+
+fn a_backend_that_reads_slowly_is_served(milestone: &Milestone) {
+    const BODY: usize = 32 << 20;
+    let (backend, incoming) = Backend::by_hand();
+    let flags = ["--write-timeout", PATIENCE, "--first-byte-timeout", PATIENCE, "--body-timeout", PATIENCE];
+    let proxy = milestone.start(&[&backend], &flags);
+    let mut client = Conn::open(proxy.address());
+    client.send(format!("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: {BODY}\r\n\r\n"));
+    let mut upstream = incoming.accept();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            client.send(vec![b'x'; BODY]);
+            assert_eq!(client.response("POST").status(), 204);
+        });
+        upstream.read_head();
+        for _ in 0..PIECES {
+            upstream.read(PIECE);
+            wait_for(PAUSE);
+        }
+        upstream.read(BODY - PIECES * PIECE);
+        upstream.send("HTTP/1.1 204 No Content\r\n\r\n");
+    });
 }

@@ -13,6 +13,9 @@ use std::{collections::VecDeque, time::Duration};
 /// Longer than every deadline of a proxy together: whoever keeps a client waiting for longer has forgotten it.
 pub const PATIENCE: Duration = Duration::from_secs(30 * 60);
 
+/// One that reads slowly all the time needs so many times as long.
+const STEADY: u32 = 24;
+
 /// So that no reader is slow enough to be thrown out for it.
 const MOST_PAUSES: u32 = 20;
 
@@ -55,6 +58,8 @@ enum Habit {
     Eager,
     /// Stops for a while after about so many bytes, a few times.
     Pauses(usize, Duration),
+    /// Reads so much, and after a pause as much again.
+    Steady(usize, Duration),
     /// Looks only when it has lost its patience.
     Never,
 }
@@ -84,6 +89,7 @@ impl Client {
             }
         }
         let reading = match random.below(10) {
+            _ if let Some((most, pause)) = weather.steady => Habit::Steady(most, pause),
             0 if random.chance(weather.rude_clients) => Habit::Never,
             0..3 => Habit::Pauses(random.magnitude(1..=50_000), random.micros(0..=500_000)),
             _ => Habit::Eager,
@@ -109,9 +115,12 @@ impl Client {
     }
 
     fn connected(&mut self, io: &mut PeerIo<'_>) {
-        io.wake(PATIENCE, OUT_OF_PATIENCE);
-        if self.reading == Habit::Never {
-            io.set_reading(false);
+        let slow = if matches!(self.reading, Habit::Steady(..)) { STEADY } else { 1 };
+        io.wake(PATIENCE * slow, OUT_OF_PATIENCE);
+        match self.reading {
+            Habit::Never => io.set_reading(false),
+            Habit::Steady(most, _) => io.read_at_most(most),
+            Habit::Eager | Habit::Pauses(..) => {}
         }
         self.write(io);
     }
@@ -178,6 +187,10 @@ impl Client {
             if self.pauses == MOST_PAUSES {
                 self.reading = Habit::Eager;
             }
+            io.set_reading(false);
+            io.wake(pause, READ);
+        }
+        if let Habit::Steady(_, pause) = self.reading {
             io.set_reading(false);
             io.wake(pause, READ);
         }

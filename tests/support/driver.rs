@@ -5,7 +5,7 @@ use super::{
     world::{Event, Ready, Way, Worker, World},
 };
 use bytes::Bytes;
-use socket_patterns::app::{Action, App, ConnId, Cx, ListenerId, Origin};
+use socket_patterns::app::{Action, App, ConnId, Cx, ListenerId, Origin, Progress};
 use std::{io, net::SocketAddr, time::Duration};
 
 /// What a driver reads at once while heads flow, and while a long body does.
@@ -46,6 +46,7 @@ impl<A: App> World<A> {
             match ready {
                 Ready::Sent(id) => self.tell_sent(id),
                 Ready::Probed(id, quiet) => self.tell_probed(id, quiet),
+                Ready::Progressed(id, progress) => self.tell_progressed(id, progress),
             }
         }
     }
@@ -183,6 +184,15 @@ impl<A: App> World<A> {
         self.call(worker, |app, cx| app.probed(cx, conn, quiet));
     }
 
+    fn tell_progressed(&mut self, id: usize, progress: Progress) {
+        let link = &self.links[id];
+        let Some(conn) = link.conn.filter(|_| link.ours == Ours::Open) else { return };
+        let worker = link.worker;
+        let confirmed = progress.acknowledged as usize;
+        self.trace.note(self.now, [12, conn.index(), confirmed], || format!("app  progressed {conn:?} {progress:?}"));
+        self.call(worker, |app, cx| app.progressed(cx, conn, progress));
+    }
+
     /// The pipe has room again.
     pub(super) fn writable(&mut self, id: usize) {
         if self.flush(id) > 0 && self.links[id].ours == Ours::Open {
@@ -247,6 +257,11 @@ impl<A: App> World<A> {
             Action::Probe(conn) => {
                 let id = self.link_of(worker, conn)?;
                 self.probe(id);
+            }
+            Action::Progress(conn) => {
+                let id = self.link_of(worker, conn)?;
+                let progress = self.links[id].progress();
+                self.ready.push_front(Ready::Progressed(id, progress));
             }
             Action::Finish(conn) => {
                 let id = self.link_of(worker, conn)?;
@@ -327,16 +342,17 @@ impl<A: App> World<A> {
     }
 
     fn linger_on(&mut self, id: usize) {
-        let unsent = self.links[id].unsent_len;
-        self.schedule(if unsent > 0 { STALL } else { LINGER }, Event::LingerOver(id, unsent));
+        let link = &self.links[id];
+        let (patience, left) = (if link.unsent_len > 0 { STALL } else { LINGER }, link.progress().outstanding);
+        self.schedule(patience, Event::LingerOver(id, left));
     }
 
-    /// The driver's patience with a closed connection of which so much was unsent.
-    pub(super) fn linger_over(&mut self, id: usize, before: usize) {
+    /// The driver's patience with a closed connection of which so much had not reached the peer's kernel.
+    pub(super) fn linger_over(&mut self, id: usize, before: u64) {
         let link = &mut self.links[id];
-        match (link.ours, link.unsent_len) {
-            (Ours::Lingering, 0) if before == 0 => link.ours = Ours::Gone,
+        match (link.ours, link.progress().outstanding) {
             (Ours::Lingering, now) if now < before => self.linger_on(id),
+            (Ours::Lingering, _) if link.unsent_len == 0 => link.ours = Ours::Gone,
             // Nothing moved: what is left is lost, and the peer must be able to see that.
             (Ours::Lingering, _) => self.abort(id),
             _ => {}

@@ -7,8 +7,11 @@ use super::{
     weather::Weather,
 };
 use bytes::{Buf as _, Bytes};
-use socket_patterns::app::ConnId;
+use socket_patterns::app::{ConnId, Progress};
 use std::{collections::VecDeque, io, net::SocketAddr};
+
+/// What the kernel of a peer holds that does not read, where ours hoards: the rest stays with us.
+const NARROW: usize = 32 * 1024;
 
 /// One connection.
 pub struct Link {
@@ -34,6 +37,10 @@ pub struct Link {
     pub reported: usize,
     /// After `unsent`.
     pub then: Then,
+    /// Our kernel takes nothing, once it was full, before a third of what it can hold is free: as Linux does.
+    pub hoards: bool,
+    /// It refused something, and has taken nothing since.
+    pub refused: bool,
     pub reading: bool,
     /// The application heard bytes on it: it is not new.
     pub used: bool,
@@ -47,6 +54,8 @@ pub struct Link {
     pub their_unsent: VecDeque<u8>,
     pub their_then: Then,
     pub their_reading: bool,
+    /// It reads no more than this at once.
+    pub their_most: usize,
     /// The peer says what nobody asked for: from which byte on, and how many bytes it had heard when it did.
     pub junk: Option<(usize, usize)>,
     /// The application heard that, and nothing of its own was on its way that could have been the reason.
@@ -96,7 +105,7 @@ pub enum Then {
 impl Link {
     pub fn new(peer: Option<Box<dyn Peer>>, weather: &Weather, random: &mut Random) -> Self {
         let mut capacity = || random.magnitude(weather.capacity.clone());
-        Self {
+        let mut link = Self {
             conn: None,
             worker: 0,
             to: None,
@@ -110,6 +119,8 @@ impl Link {
             unsent_len: 0,
             reported: 0,
             then: Then::Nothing,
+            hoards: weather.hoarding,
+            refused: false,
             reading: true,
             used: false,
             bulk: false,
@@ -119,11 +130,16 @@ impl Link {
             their_unsent: VecDeque::new(),
             their_then: Then::Nothing,
             their_reading: true,
+            their_most: usize::MAX,
             junk: None,
             tainted: false,
             silent: false,
             due: Due::default(),
+        };
+        if weather.hoarding {
+            link.outbound.narrow(NARROW);
         }
+        link
     }
 
     /// Who does not read still learns of a reset when it writes; otherwise maybe, as epoll may report it. Then it also hears
@@ -143,9 +159,19 @@ impl Link {
         self.unsent_len = 0;
     }
 
+    /// How far the peer is with what was sent to it.
+    pub fn progress(&self) -> Progress {
+        let on_its_way = self.outbound.in_flight();
+        let acknowledged = (self.outbound.written() - on_its_way) as u64;
+        Progress { acknowledged, outstanding: (on_its_way + self.unsent_len) as u64 }
+    }
+
     /// Moves what fits from the driver's memory into the pipe; says how much.
     pub fn flush(&mut self) -> usize {
         let mut moved = 0;
+        if self.hoards && self.refused && self.outbound.room() < self.outbound.capacity() / 3 {
+            return 0;
+        }
         while let Some(front) = self.unsent.front_mut() {
             let n = self.outbound.write(front);
             front.advance(n);
@@ -156,6 +182,7 @@ impl Link {
             self.unsent.pop_front();
         }
         self.unsent_len -= moved;
+        self.refused = self.unsent_len > 0;
         if self.unsent.is_empty() && self.then != Then::Nothing {
             self.outbound.finish();
         }

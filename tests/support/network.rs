@@ -50,7 +50,7 @@ impl<A: App> World<A> {
     pub(super) fn move_along(&mut self, id: usize, way: Way) {
         let link = &mut self.links[id];
         let pipe = if way == Way::In { &mut link.inbound } else { &mut link.outbound };
-        if pipe.has_in_flight() && !pipe.moving && !link.silent {
+        if pipe.can_arrive() && !pipe.moving && !link.silent {
             pipe.moving = true;
             let delay = self.delay(id);
             self.schedule(delay, Event::Arrive(id, way));
@@ -97,7 +97,7 @@ impl<A: App> World<A> {
         if link.silent {
             return;
         }
-        let n = self.weather.pieces.of(pipe.in_flight(), &mut link.random);
+        let n = self.weather.pieces.of(pipe.movable(), &mut link.random);
         pipe.arrive(n);
         self.move_along(id, way);
         match way {
@@ -137,9 +137,10 @@ impl<A: App> World<A> {
         link.due.their_deliver = false;
         match link.theirs {
             Theirs::Open if link.their_reading => {
-                let most = self.weather.pieces.of(link.outbound.arrived(), &mut link.random);
+                let most = self.weather.pieces.of(link.outbound.arrived(), &mut link.random).min(link.their_most);
                 let bytes = link.outbound.take(most);
                 if !bytes.is_empty() {
+                    self.move_along(id, Way::Out);
                     self.tell_peer(id, PeerEvent::Received(&bytes));
                     self.plan_refill(id, Way::Out);
                 } else if link.outbound.take_end() {
@@ -318,6 +319,7 @@ impl<A: App> World<A> {
                 link.their_reading = on;
                 self.plan_their_read(id);
             }
+            PeerAction::ReadAtMost(most) => link.their_most = most,
             PeerAction::Finish => link.their_then = Then::Finish,
             // Linux: a socket that is closed with bytes unread is reset.
             PeerAction::Close if link.outbound.arrived() > 0 => self.reset_from_peer(id),

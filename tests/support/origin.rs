@@ -15,6 +15,7 @@ use std::{mem, time::Duration};
 pub const HEALTH: &str = "/health";
 
 const STEP: u32 = 1;
+const READ: u32 = 2;
 
 /// One origin: a listener and what it does.
 pub struct Origin {
@@ -232,9 +233,17 @@ fn known(tags: &str) -> Option<usize> {
 impl Peer for Conn {
     fn on(&mut self, event: PeerEvent<'_>, io: &mut PeerIo<'_>) {
         match event {
-            PeerEvent::Connected => {}
+            PeerEvent::Connected => {
+                if let Some((most, _)) = self.weather.steady {
+                    io.read_at_most(most);
+                }
+            }
             PeerEvent::Received(bytes) if self.tunnel => io.write(bytes),
             PeerEvent::Received(bytes) => {
+                if let Some((_, pause)) = self.weather.steady {
+                    io.set_reading(false);
+                    io.wake(pause, READ);
+                }
                 self.reader.push(bytes);
                 self.pump(io);
             }
@@ -250,6 +259,7 @@ impl Peer for Conn {
                 self.pump(io);
             }
             PeerEvent::Failed(_) => self.give_up(),
+            PeerEvent::Wake(READ) => io.set_reading(true),
             PeerEvent::Wake(_) => {
                 self.waiting = false;
                 self.pump(io);

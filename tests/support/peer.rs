@@ -30,6 +30,7 @@ pub enum PeerAction {
     /// What is written from here on is more than was asked for.
     Junk,
     SetReading(bool),
+    ReadAtMost(usize),
     Finish,
     Close,
     Reset,
@@ -56,6 +57,11 @@ impl PeerIo<'_> {
     /// Whether to read what arrives. Off: the other side runs into a full pipe.
     pub fn set_reading(&mut self, on: bool) {
         self.actions.push(PeerAction::SetReading(on));
+    }
+
+    /// How much to read at once.
+    pub fn read_at_most(&mut self, most: usize) {
+        self.actions.push(PeerAction::ReadAtMost(most));
     }
 
     /// After what was written: no more will be.

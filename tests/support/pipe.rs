@@ -13,6 +13,8 @@ use std::collections::VecDeque;
 #[derive(Debug)]
 pub struct Pipe {
     capacity: usize,
+    /// What the receiver's kernel holds of that, at most. The rest stays in the sender's.
+    window: usize,
     bytes: VecDeque<u8>,
     arrived: usize,
     end: End,
@@ -39,6 +41,7 @@ impl Pipe {
     pub fn new(capacity: usize) -> Self {
         Self {
             capacity,
+            window: usize::MAX,
             bytes: VecDeque::new(),
             arrived: 0,
             end: End::None,
@@ -47,6 +50,11 @@ impl Pipe {
             broken: false,
             moving: false,
         }
+    }
+
+    /// The receiver's kernel has so little room.
+    pub fn narrow(&mut self, window: usize) {
+        self.window = window;
     }
 
     /// Takes from the front of `bytes` what fits, and says how much.
@@ -59,6 +67,10 @@ impl Pipe {
         self.bytes.extend(&bytes[..n]);
         self.written += n;
         n
+    }
+
+    pub fn capacity(&self) -> usize {
+        self.capacity
     }
 
     pub fn room(&self) -> usize {
@@ -87,13 +99,18 @@ impl Pipe {
         self.bytes.len() - self.arrived
     }
 
+    /// How much of that the receiver's kernel has room for.
+    pub fn movable(&self) -> usize {
+        self.in_flight().min(self.window.saturating_sub(self.arrived))
+    }
+
     pub fn arrived(&self) -> usize {
         self.arrived
     }
 
-    /// Whether anything, bytes or the end, is still under way.
-    pub fn has_in_flight(&self) -> bool {
-        self.in_flight() > 0 || self.end == End::Sent
+    /// Whether anything, bytes or the end, is under way and can arrive.
+    pub fn can_arrive(&self) -> bool {
+        self.movable() > 0 || (self.in_flight() == 0 && self.end == End::Sent)
     }
 
     /// Whether the receiver would hear something if it read now.
@@ -103,7 +120,7 @@ impl Pipe {
 
     /// The next `n` bytes in flight reach the receiver's kernel; the end too when nothing is before it.
     pub fn arrive(&mut self, n: usize) {
-        self.arrived += n.min(self.in_flight());
+        self.arrived += n.min(self.movable());
         if self.in_flight() == 0 && self.end == End::Sent {
             self.end = End::Arrived;
         }

@@ -1,7 +1,7 @@
 //! How unkind a world is: chosen once per seed, so that one seed shows one mixture of troubles and many seeds show many.
 
 use super::random::Random;
-use std::ops::RangeInclusive;
+use std::{ops::RangeInclusive, time::Duration};
 
 /// The troubles of one world. Counts are in a thousand.
 #[derive(Debug, Clone)]
@@ -31,6 +31,10 @@ pub struct Weather {
     pub jumps: usize,
     /// Requests for what others ask for, too: answers to these may be cached.
     pub shared: u32,
+    /// Kernels that take nothing, once they were full, before a third of what they can hold is free.
+    pub hoarding: bool,
+    /// Peers that read all the time, and slowly: so many bytes, and after a pause as many again.
+    pub steady: Option<(usize, Duration)>,
     /// Requests sent without waiting for the response before.
     pub pipelined: u32,
     /// Requests that are not HTTP, or not beyond doubt.
@@ -88,6 +92,8 @@ impl Weather {
             lossy_resets: 0,
             jumps: 0,
             shared: 0,
+            hoarding: false,
+            steady: None,
             pipelined: 200,
             broken: 0,
             rude_clients: 0,

@@ -19,7 +19,7 @@ use super::{
     weather::Weather,
 };
 use socket_patterns::{
-    app::{Action, App, ConnId, Cx},
+    app::{Action, App, ConnId, Cx, Progress},
     time::Now,
 };
 use std::{
@@ -113,8 +113,8 @@ pub enum Event {
     Break(usize),
     /// The weather: nothing arrives any more.
     Silence(usize),
-    /// The driver's patience with a closed connection is over, if nothing moved since so much was unsent.
-    LingerOver(usize, usize),
+    /// The driver's patience with a closed connection is over, if nothing moved since so much had not arrived.
+    LingerOver(usize, u64),
     Wake(usize, u32),
     /// Worker number so and so was woken by another.
     Woken(usize),
@@ -135,6 +135,8 @@ pub enum Ready {
     Sent(usize),
     /// And whether nothing waited.
     Probed(usize, bool),
+    /// And how far the peer's kernel is.
+    Progressed(usize, Progress),
 }
 
 /// What was counted.

@@ -7,7 +7,10 @@ use super::{
     connection::{Finish, Phase},
     io::Io,
 };
-use crate::app::{Action, ConnId, Cx};
+use crate::{
+    app::{Action, ConnId, Cx},
+    net::reactor::Told,
+};
 use bytes::Bytes;
 use std::{mem, ops::Range};
 
@@ -36,6 +39,11 @@ impl Io {
                 }
             }
             Action::Probe(conn) => self.probe(conn),
+            Action::Progress(conn) => {
+                if let Some((_, socket)) = self.table.find_mut(conn) {
+                    self.told.push_back((conn, Told::Progress(socket.progress())));
+                }
+            }
             Action::Finish(conn) => {
                 if let Some((key, socket)) = self.table.find_mut(conn)
                     && socket.finish == Finish::No
@@ -70,6 +78,7 @@ impl Io {
     /// heard from it: the application has to know now.
     fn staged(&mut self, key: usize) {
         self.touch(key);
+        self.recount(key);
         let Some(socket) = self.table.get_mut(key) else { return };
         socket.behind |= socket.phase == Phase::Connecting;
         if socket.sending && socket.behind && socket.phase == Phase::Open {
@@ -115,6 +124,6 @@ impl Io {
             && socket.arriving == 0
             && socket.stash.is_none()
             && matches!(peek(&socket.socket), Ok(false));
-        self.probed.push_back((conn, quiet));
+        self.told.push_back((conn, Told::Quiet(quiet)));
     }
 }

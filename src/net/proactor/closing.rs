@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   close ──▶ Flushing ──everything sent──▶ Lingering ──the peer's end──▶ Gone ──last completion──▶ closed
-//!                │ `stall` without progress     │ 5 s                      ▲
+//!                │ `stall` without progress     │ 5 s without progress     ▲
 //!                └──────────────────────────────┴──────────────────────────┘
 //! ```
 //!
@@ -21,7 +21,12 @@ use crate::{
 };
 use nix::libc;
 use socket2::Socket;
-use std::{io::ErrorKind, mem::MaybeUninit, net::Shutdown, time::Duration};
+use std::{
+    io::ErrorKind,
+    mem::{self, MaybeUninit},
+    net::Shutdown,
+    time::Duration,
+};
 
 impl Io {
     /// After what was queued: no more. The socket keeps its key and loses its name.
@@ -37,6 +42,7 @@ impl Io {
             self.hang_up(key);
         } else {
             socket.phase = Phase::Flushing(ALLOWANCE);
+            socket.confirmed = socket.progress().acknowledged;
             self.table.unname(conn);
             self.closing.set(closing_key(key), Some(now + stall), now);
             self.touch(key);
@@ -70,7 +76,7 @@ impl Io {
     /// Closes a socket whatever it was doing, as soon as the kernel has let go of it.
     pub(super) fn bid_farewell(&mut self, key: usize, reset: bool) {
         let Some(socket) = self.table.get_mut(key) else { return };
-        let before = std::mem::replace(&mut socket.phase, Phase::Gone);
+        let before = mem::replace(&mut socket.phase, Phase::Gone);
         let conn = socket.conn;
         if before == Phase::Gone {
             return;
@@ -90,16 +96,38 @@ impl Io {
         } else {
             self.table.unname(conn);
         }
+        self.recount(key);
         self.bury(key);
     }
 
     /// Closes those that took too long.
     pub(super) fn expire_closing(&mut self) {
         while let Some(key) = self.closing.expire(self.now) {
-            if let TimerKey::App(key) = key {
+            if let TimerKey::App(key) = key
+                && !self.moves(key as usize)
+            {
                 self.give_up(key as usize);
             }
         }
+    }
+
+    /// Whether the peer of a closing socket has taken some of what was sent since the last look. Then it has as much time again:
+    /// our kernel may have had all of it long ago, and what it still has would be destroyed by a reset.
+    fn moves(&mut self, key: usize) -> bool {
+        let Some(socket) = self.table.get_mut(key) else { return false };
+        let progress = socket.progress();
+        let before = mem::replace(&mut socket.confirmed, progress.acknowledged);
+        let (limit, under_way) = match socket.phase {
+            Phase::Flushing(_) => (self.config.stall, true),
+            // The confirmation of our end is no progress.
+            Phase::Lingering(_) => (LINGER, progress.outstanding > 1),
+            Phase::Connecting | Phase::Open | Phase::Gone => return false,
+        };
+        let moves = under_way && progress.acknowledged > before;
+        if moves {
+            self.closing.set(closing_key(key), Some(self.now + limit), self.now);
+        }
+        moves
     }
 
     /// Closes a socket that has not come to its end. If something was still to be sent, with a reset: the peer must not

@@ -42,7 +42,10 @@ impl Io {
                 return;
             }
             Kind::Receive | Kind::ReceiveBulk | Kind::Connect => self.note_arrival(kind, key, done),
-            Kind::Send => self.taken(key, result),
+            Kind::Send => {
+                self.taken(key, result);
+                self.recount(key);
+            }
             Kind::Watch => self.note_watch(key, result, last),
         }
         if last && let Some(socket) = self.table.get_mut(key) {
@@ -80,6 +83,7 @@ impl Io {
         let (now, stall) = (self.now, self.config.stall);
         let Some(socket) = self.table.get_mut(key) else { return };
         socket.sending = false;
+        socket.written += u64::try_from(result).unwrap_or(0);
         match (usize::try_from(result), socket.phase) {
             (_, Phase::Gone) => {}
             (Ok(taken), phase) => {
@@ -109,6 +113,8 @@ impl Io {
     fn broke(&mut self, key: usize, kind: ErrorKind) {
         let Some(socket) = self.table.get_mut(key) else { return };
         socket.broke(kind);
+        self.recount(key);
+        let Some(socket) = self.table.get_mut(key) else { return };
         // Now that comes to an end, even if it was not the peer who broke the connection.
         let _ = socket.socket.shutdown(Shutdown::Read);
         self.enqueue(key);

@@ -2,9 +2,12 @@
 
 use super::{operations::Vector, relay::Relay};
 use crate::{
-    app::ConnId,
+    app::{ConnId, Progress},
     buf::Output,
-    net::reactor::{BUDGET, Filed},
+    net::{
+        acknowledged::progress,
+        reactor::{BUDGET, Filed},
+    },
 };
 use bytes::Bytes;
 use socket2::{SockAddr, Socket};
@@ -66,6 +69,12 @@ pub(super) struct Connection {
     pub(super) socket: Socket,
     /// Everything that the peer has not taken. While an operation sends, its first pieces are the kernel's to read.
     pub(super) output: Output,
+    /// Bytes that our kernel has taken from us.
+    pub(super) written: u64,
+    /// Of these, how many the peer's had confirmed when a closing socket was looked at last.
+    pub(super) confirmed: u64,
+    /// How much of what waits is counted in [`crate::net::waiting`].
+    pub(super) counted: usize,
     /// Whose it is, or was: it outlives the name while it is closing.
     pub(super) conn: ConnId,
     pub(super) phase: Phase,
@@ -115,6 +124,9 @@ impl Connection {
         Self {
             socket,
             output: Output::new(),
+            written: 0,
+            confirmed: 0,
+            counted: 0,
             conn,
             phase,
             vector: None,
@@ -139,6 +151,11 @@ impl Connection {
             behind: false,
             unreported: false,
         }
+    }
+
+    /// How far the peer is with what was sent to it.
+    pub(super) fn progress(&self) -> Progress {
+        progress(&self.socket, self.written, self.output.len())
     }
 
     pub(super) fn fd(&self) -> RawFd {
@@ -215,6 +232,6 @@ mod tests {
     /// As for the reactor: ten thousand idle connections are two megabytes.
     #[test]
     fn an_idle_connection_is_small() {
-        assert!(size_of::<Connection>() <= 176, "{}", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 200, "{}", size_of::<Connection>());
     }
 }

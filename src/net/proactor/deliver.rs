@@ -40,9 +40,9 @@ impl<A: App> Proactor<A> {
     /// After a call to the application: carries out what it asked for, and answers what it wanted to know.
     pub(super) fn settle(&mut self) {
         self.io.carry_out(&mut self.cx);
-        while let Some((conn, quiet)) = self.io.probed.pop_front() {
+        while let Some((conn, told)) = self.io.told.pop_front() {
             if self.cx.is_open(conn) {
-                self.app.probed(&mut self.cx, conn, quiet);
+                told.tell(&mut self.app, &mut self.cx, conn);
                 self.io.carry_out(&mut self.cx);
             }
         }

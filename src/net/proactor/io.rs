@@ -14,7 +14,9 @@ use crate::{
     app::{Action, ConnId},
     net::{
         ReactorConfig,
-        reactor::{CONFIRMED, Table},
+        options::limit_ahead,
+        reactor::{CONFIRMED, Table, Told},
+        waiting::Waiting,
     },
     time::wheel::Timers,
 };
@@ -98,8 +100,10 @@ pub(super) struct Io {
     pub(super) mail: bool,
     /// Actions of the present call; kept for its memory.
     pub(super) actions: Vec<Action>,
-    /// Probes of the present call and what they found.
-    pub(super) probed: VecDeque<(ConnId, bool)>,
+    /// Questions of the present call, with their answers.
+    pub(super) told: VecDeque<(ConnId, Told)>,
+    /// What waits to be sent on all sockets.
+    pub(super) waiting: Waiting,
     /// Keys of sockets whose operations have to be looked at before the kernel is entered.
     pub(super) dirty: Vec<usize>,
     /// Keys of sockets for which a send was asked for since the kernel was entered last.
@@ -134,7 +138,8 @@ impl Io {
             listens: false,
             mail: false,
             actions: Vec::new(),
-            probed: VecDeque::new(),
+            told: VecDeque::new(),
+            waiting: Waiting::default(),
             dirty: Vec::new(),
             sent: Vec::new(),
             closing: Timers::new(now),
@@ -169,6 +174,14 @@ impl Io {
         socket.in_flight += 1;
         self.ring.push(operation);
         self.adopt(socket);
+    }
+
+    /// What waits to be sent on a socket has changed, maybe.
+    pub(super) fn recount(&mut self, key: usize) {
+        if let Some(socket) = self.table.get_mut(key) {
+            let now = if socket.phase == Phase::Gone { 0 } else { socket.output.len() };
+            self.waiting.recount(&mut socket.counted, now);
+        }
     }
 
     /// Has a socket's operations looked at before the kernel is entered.
@@ -265,7 +278,9 @@ impl Io {
                 let group = if bulk { Group::Bulk } else { Group::Small };
                 socket.receiving = wanted;
                 socket.in_flight += 1;
-                self.ring.push(Operation::receive(socket.fd(), key, group));
+                // While much waits to be sent, nobody adds a large piece to it.
+                let most = self.waiting.limit(self.config.bulk_read_size);
+                self.ring.push(Operation::receive(socket.fd(), key, group, most));
             }
             // A single one ends with the next input, which is less work than to cancel it.
             Receiving::Once if wanted == Receiving::Many => {}
@@ -315,5 +330,6 @@ impl Drop for Io {
 fn open(to: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_tcp_nodelay(true)?;
+    limit_ahead(&socket)?;
     Ok(socket)
 }

@@ -39,7 +39,7 @@ mod tests;
 
 use crate::{
     app::{App, Cx, ListenerId},
-    net::{Error, ReactorConfig, Remote, clock, ending::Ending},
+    net::{Error, ReactorConfig, Remote, clock, ending::Ending, options::limit_ahead},
 };
 use accept::Listeners;
 use io::Io;
@@ -108,6 +108,7 @@ impl<A: App> Proactor<A> {
         // Else the kernel would say "nobody is there" at once instead of waiting for somebody.
         listener.set_nonblocking(false)?;
         SockRef::from(&listener).set_tcp_nodelay(true)?;
+        limit_ahead(&listener)?;
         self.listeners.add(listener);
         Ok(ListenerId(id))
     }

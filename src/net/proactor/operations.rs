@@ -95,13 +95,14 @@ impl Operation {
     }
 
     /// Receives into buffers that the kernel takes from `group` when there is something to put in: small ones again and
-    /// again until it is cancelled, a large one once.
-    pub(super) fn receive(socket: i32, key: usize, group: Group) -> Self {
+    /// again until it is cancelled, a large one once, and no more than `most` bytes.
+    pub(super) fn receive(socket: i32, key: usize, group: Group, most: usize) -> Self {
         match group {
             Group::Small => Self::new(&opcode::RecvMulti::new(Fd(socket), group as u16).build(), Kind::Receive, key),
             Group::Bulk => {
-                // No address, and a length of 0: what the buffer has.
-                let once = opcode::Recv::new(Fd(socket), ptr::null_mut(), 0).buf_group(group as u16).build();
+                // No address: it is the buffer's. Of the two lengths, the smaller one counts.
+                let most = u32::try_from(most).unwrap_or(u32::MAX);
+                let once = opcode::Recv::new(Fd(socket), ptr::null_mut(), most).buf_group(group as u16).build();
                 Self::new(&once.flags(Flags::BUFFER_SELECT), Kind::ReceiveBulk, key)
             }
         }

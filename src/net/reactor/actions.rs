@@ -5,7 +5,7 @@
 
 use super::{
     connection::{Finish, NONE, Phase},
-    io::Io,
+    io::{Io, Told},
 };
 use crate::app::{Action, ConnId, Cx};
 use mio::net::TcpStream;
@@ -49,6 +49,11 @@ impl Io {
                 }
             }
             Action::Probe(conn) => self.probe(conn),
+            Action::Progress(conn) => {
+                if let Some((_, socket)) = self.table.find_mut(conn) {
+                    self.told.push_back((conn, Told::Progress(socket.progress())));
+                }
+            }
             Action::Finish(conn) => self.finish(conn),
             Action::Close(conn) | Action::HangUp(conn) => {
                 if let Some((key, socket)) = self.table.find_mut(conn) {
@@ -109,7 +114,7 @@ impl Io {
             quiet = matches!(peek(&socket.stream), Ok(false));
             socket.readable = !quiet;
         }
-        self.probed.push_back((conn, quiet));
+        self.told.push_back((conn, Told::Quiet(quiet)));
     }
 }
 

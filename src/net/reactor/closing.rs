@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   close ──▶ Flushing ──everything sent──▶ Lingering ──the peer's end──▶ closed
-//!                │ `stall` without progress        │ 5 s
+//!                │ `stall` without progress        │ 5 s without progress
 //!                └──────────────────────────────┴──▶ closed
 //! ```
 //!
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::app::TimerKey;
 use socket2::SockRef;
-use std::{net::Shutdown, time::Duration};
+use std::{mem, net::Shutdown, time::Duration};
 
 /// How long to wait for the peer's end. Time to read an answer over a bad line; nginx waits as long for the next byte.
 pub(in crate::net) const LINGER: Duration = Duration::from_secs(5);
@@ -40,6 +40,7 @@ impl Io {
             self.hang_up(key);
         } else {
             socket.phase = Phase::Flushing;
+            socket.confirmed = socket.progress().acknowledged;
             self.table.unname(conn);
             self.closing.set(closing_key(key), Some(now + stall), now);
         }
@@ -78,10 +79,31 @@ impl Io {
     /// Closes those that took too long.
     pub(super) fn expire_closing(&mut self) {
         while let Some(key) = self.closing.expire(self.now) {
-            if let TimerKey::App(key) = key {
+            if let TimerKey::App(key) = key
+                && !self.moves(key as usize)
+            {
                 self.give_up(key as usize);
             }
         }
+    }
+
+    /// Whether the peer of a closing socket has taken some of what was sent since the last look. Then it has as much time again:
+    /// our kernel may have had all of it long ago, and what it still has would be destroyed by a reset.
+    fn moves(&mut self, key: usize) -> bool {
+        let Some(socket) = self.table.get_mut(key) else { return false };
+        let progress = socket.progress();
+        let before = mem::replace(&mut socket.confirmed, progress.acknowledged);
+        let (limit, under_way) = match socket.phase {
+            Phase::Flushing => (self.config.stall, true),
+            // The confirmation of our end is no progress.
+            Phase::Lingering(_) => (LINGER, progress.outstanding > 1),
+            Phase::Connecting | Phase::Open => return false,
+        };
+        let moves = under_way && progress.acknowledged > before;
+        if moves {
+            self.closing.set(closing_key(key), Some(self.now + limit), self.now);
+        }
+        moves
     }
 
     /// Closes a socket that has not come to its end. If something was still to be sent, with a reset: the peer must not
@@ -103,7 +125,8 @@ impl Io {
 
     /// Closes a socket now, whatever it was doing.
     pub(super) fn remove(&mut self, key: usize) -> Option<Connection> {
-        let socket = self.table.remove(key)?;
+        let mut socket = self.table.remove(key)?;
+        self.waiting.recount(&mut socket.counted, 0);
         if matches!(socket.phase, Phase::Flushing | Phase::Lingering(_)) {
             self.closing.set(closing_key(key), None, self.now);
         }

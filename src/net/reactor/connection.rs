@@ -1,7 +1,11 @@
 //! One socket as the reactor sees it: what the kernel said about it, and what waits to be sent.
 
 use super::pipe::Pipe;
-use crate::{app::ConnId, buf::Output};
+use crate::{
+    app::{ConnId, Progress},
+    buf::Output,
+    net::acknowledged::progress,
+};
 use mio::{event::Event, net::TcpStream};
 use std::io;
 
@@ -58,6 +62,12 @@ pub(super) struct Connection {
     /// Whose it is, or was: it outlives the name while it is closing.
     pub(super) conn: ConnId,
     pub(super) phase: Phase,
+    /// Bytes that our kernel has taken from us.
+    pub(super) written: u64,
+    /// Of these, how many the peer's had confirmed when a closing socket was looked at last.
+    pub(super) confirmed: u64,
+    /// How much of what waits is counted in [`crate::net::waiting`].
+    pub(super) counted: usize,
     /// Actions of the present call that have bytes for it: a list through [`super::actions`], first and last.
     pub(super) staged: (u32, u32),
     /// What it sends goes to another, unheard.
@@ -97,6 +107,9 @@ impl Connection {
             piped: None,
             conn,
             phase,
+            written: 0,
+            confirmed: 0,
+            counted: 0,
             staged: (NONE, NONE),
             relay: None,
             broken: None,
@@ -156,6 +169,11 @@ impl Connection {
         self.output.len() + self.piped.as_ref().map_or(0, |piped| piped.pipe.len())
     }
 
+    /// How far the peer is with what was sent to it.
+    pub(super) fn progress(&self) -> Progress {
+        progress(&self.stream, self.written, self.unsent())
+    }
+
     /// A write failed: nothing more can be sent, but what the peer said before may still lie in the kernel.
     pub(super) fn broke(&mut self, kind: io::ErrorKind) {
         self.broken = Some(kind);
@@ -176,6 +194,6 @@ mod tests {
     /// Ten thousand idle connections are the point of an event loop: two megabytes, no more.
     #[test]
     fn an_idle_connection_is_small() {
-        assert!(size_of::<Connection>() <= 160, "{}", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 184, "{}", size_of::<Connection>());
     }
 }

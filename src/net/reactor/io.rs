@@ -11,8 +11,8 @@ use super::{
     table::Table,
 };
 use crate::{
-    app::{Action, ConnId},
-    net::connect,
+    app::{Action, App, ConnId, Cx, Progress},
+    net::{connect, waiting::Waiting},
     time::wheel::Timers,
 };
 use mio::{Interest, Poll, Token, event::Event, net::TcpStream};
@@ -25,6 +25,25 @@ pub(super) enum Ready {
     Socket(usize),
     /// A connection that never had a socket.
     Failed(ConnId, io::ErrorKind),
+}
+
+/// What the application wanted to know of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::net) enum Told {
+    /// Whether nothing waits: for [`crate::app::Cx::probe`].
+    Quiet(bool),
+    /// How far the peer is: for [`crate::app::Cx::progress`].
+    Progress(Progress),
+}
+
+impl Told {
+    /// Tells it.
+    pub(in crate::net) fn tell<A: App>(self, app: &mut A, cx: &mut Cx, conn: ConnId) {
+        match self {
+            Self::Quiet(quiet) => app.probed(cx, conn, quiet),
+            Self::Progress(progress) => app.progressed(cx, conn, progress),
+        }
+    }
 }
 
 /// Everything but the application.
@@ -41,8 +60,10 @@ pub(super) struct Io {
     pub(super) later: VecDeque<Ready>,
     /// Actions of the present call; kept for its memory.
     pub(super) actions: Vec<Action>,
-    /// Probes of the present call and what they found.
-    pub(super) probed: VecDeque<(ConnId, bool)>,
+    /// Questions of the present call, with their answers.
+    pub(super) told: VecDeque<(ConnId, Told)>,
+    /// What waits to be sent on all sockets.
+    pub(super) waiting: Waiting,
     /// Per action, the next one with bytes for the same socket.
     pub(super) chain: Vec<u32>,
     /// Keys of sockets that the present call concerned.
@@ -66,7 +87,8 @@ impl Io {
             ready: VecDeque::new(),
             later: VecDeque::new(),
             actions: Vec::new(),
-            probed: VecDeque::new(),
+            told: VecDeque::new(),
+            waiting: Waiting::default(),
             chain: Vec::new(),
             touched: Vec::new(),
             closing: Timers::new(now),
@@ -105,6 +127,14 @@ impl Io {
         if let Some(socket) = self.table.get_mut(key) {
             socket.note(event);
             self.enqueue(key);
+        }
+    }
+
+    /// What waits to be sent on a socket has changed, maybe.
+    pub(super) fn recount(&mut self, key: usize) {
+        if let Some(socket) = self.table.get_mut(key) {
+            let now = socket.unsent();
+            self.waiting.recount(&mut socket.counted, now);
         }
     }
 

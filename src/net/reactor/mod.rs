@@ -45,12 +45,13 @@ pub(in crate::net) use {
     accept::{BACK_OFF, explain},
     closing::ALLOWANCE,
     deliver::BUDGET,
+    io::Told,
     table::{Filed, Table},
 };
 
 use crate::{
     app::{App, Cx, ListenerId},
-    net::{clock, ending::Ending},
+    net::{clock, ending::Ending, options::limit_ahead},
 };
 use accept::{Listener, Listeners};
 use alarm::Alarm;
@@ -142,6 +143,7 @@ impl<A: App> Reactor<A> {
         };
         listener.set_nonblocking(true)?;
         SockRef::from(&listener).set_tcp_nodelay(true)?;
+        limit_ahead(&listener)?;
         let mut socket = TcpListener::from_std(listener);
         self.io.poll.registry().register(&mut socket, Token(FIRST_LISTENER + index), Interest::READABLE)?;
         self.listeners.all.push(Listener { socket, ready: false });

@@ -35,7 +35,9 @@ impl Io {
     /// As [`Io::read`], but no more than `most` bytes.
     pub(super) fn read_most(&mut self, key: usize, most: usize) -> Read {
         let Some(socket) = self.table.get_mut(key) else { return Read::Drained };
-        let size = if socket.bulk { self.config.bulk_read_size } else { self.config.read_size }.min(most);
+        // While much waits to be sent, nobody adds a large piece to it.
+        let size = self.waiting.limit(if socket.bulk { self.config.bulk_read_size } else { self.config.read_size });
+        let size = size.min(most);
         let room = self.scratch.room(size);
         loop {
             return match (&socket.stream).read(room) {

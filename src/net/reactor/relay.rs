@@ -32,7 +32,13 @@ impl Io {
         let open = socket.phase == Phase::Open && socket.finish == Finish::No && socket.broken.is_none();
         // What is queued in our memory leaves first.
         if open && !breaking && socket.output.is_empty() {
-            let pipe = socket.piped.take().map(|piped| piped.pipe).or_else(|| self.pipes.take(self.now));
+            // A pipe takes a lot at once. While much waits on all sockets, none is added to that.
+            let much = self.waiting.is_much();
+            if much && socket.piped.is_some() {
+                return Read::Blocked;
+            }
+            let pipe = socket.piped.take().map(|piped| piped.pipe);
+            let pipe = pipe.or_else(|| if much { None } else { self.pipes.take(self.now) });
             if let Some(pipe) = pipe {
                 return self.relay_through(pipe, key, receiver, relay);
             }
@@ -93,11 +99,15 @@ impl Io {
         let Some(socket) = self.table.get_mut(receiver) else { return };
         if socket.writable {
             match drain_pipe(socket, &mut self.pipes, self.now) {
-                Ok(_) => socket.unreported |= before > 0,
+                Ok(taken) => {
+                    socket.written += taken as u64;
+                    socket.unreported |= before > 0;
+                }
                 Err(error) => socket.broke(error.kind()),
             }
         }
         socket.unreported |= socket.unsent() > 0;
+        self.recount(receiver);
         self.enqueue(receiver);
     }
 

@@ -55,11 +55,11 @@ impl Scratch {
         }
     }
 
-    /// Whether so many bytes should be shared rather than copied. Who keeps a part keeps the whole buffer: a quarter of it
-    /// is the least, or a thousand slow peers would hold many times what the application was told that they hold.
+    /// Whether so many bytes should be shared rather than copied. Who keeps a part keeps the whole buffer: half of it is
+    /// the least, or a thousand slow peers would hold many times what the application was told that they hold.
     /// Copying less was not measurably slower.
     pub(super) fn is_worth_sharing(&self, len: usize) -> bool {
-        len >= self.size / 4
+        len >= self.size / 2
     }
 
     /// A part of what was read, by reference: it outlives the present call.
@@ -113,9 +113,9 @@ mod tests {
     }
 
     #[test]
-    fn a_quarter_is_worth_sharing() {
+    fn half_of_it_is_worth_sharing() {
         let scratch = Scratch::new(8);
-        assert!(!scratch.is_worth_sharing(1) && scratch.is_worth_sharing(2));
+        assert!(!scratch.is_worth_sharing(3) && scratch.is_worth_sharing(4));
     }
 
     #[test]

@@ -59,6 +59,7 @@ impl Io {
             let staged = Staged { actions, chain, scratch, next: first };
             match if direct { write_staged(socket, staged) } else { Ok(0) } {
                 Ok(taken) => {
+                    socket.written += taken as u64;
                     if !direct || !socket.writable {
                         keep(socket, taken, actions, chain, scratch, first);
                     }
@@ -68,6 +69,7 @@ impl Io {
             }
         }
         finish_if_sent(socket);
+        self.recount(key);
         self.enqueue(key);
     }
 
@@ -81,11 +83,15 @@ impl Io {
         if socket.writable && socket.unsent() > 0 {
             feeder = socket.piped.as_ref().map(|piped| piped.from);
             match drain_pipe(socket, &mut self.pipes, self.now).and_then(|piped| Ok(piped + write_output(socket)?)) {
-                Ok(taken) => socket.unreported |= taken > 0,
+                Ok(taken) => {
+                    socket.written += taken as u64;
+                    socket.unreported |= taken > 0;
+                }
                 Err(error) => socket.broke(error.kind()),
             }
         }
         finish_if_sent(socket);
+        self.recount(key);
         // There is room for what it sends, or there never will be.
         if let Some((key, _)) = feeder.and_then(|conn| self.table.find_mut(conn)) {
             self.enqueue(key);

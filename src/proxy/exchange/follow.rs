@@ -10,9 +10,15 @@ use crate::{
         reuse,
     },
     http::{BodyLength, BodyWriter, Fields},
-    proxy::downstream::{HIGH_WATER, LOW_WATER},
+    proxy::downstream::LOW_WATER,
 };
 use std::{sync::Arc, time::Instant};
+
+/// So much of a response that is not stored is given to the driver at once, and a piece at least.
+const SIP: usize = 64 * 1024;
+
+/// What a piece costs besides its bytes: the frame of a chunk, which an origin may make around each byte.
+const FRAMING: usize = 8;
 
 impl Turn<'_> {
     /// Follows a fetch that is under way.
@@ -94,13 +100,13 @@ impl Turn<'_> {
             return State::Read { reader, follower, writer };
         }
         // What is stored is in memory anyway. What is not is this client's alone once it was taken out of the window.
-        let most = if reader.fill().is_storing() { STEP } else { HIGH_WATER };
+        let most = if reader.fill().is_storing() { STEP } else { SIP };
         let mut given = 0;
         loop {
             let read = reader.read(most.saturating_sub(given), self.ticket());
             let nothing = read.pieces.is_empty();
             for piece in read.pieces {
-                given += piece.len();
+                given += piece.len() + FRAMING;
                 self.core.record.sent += piece.len() as u64;
                 let mut to = To { cx: self.cx, conn: self.core.client };
                 if let Err(error) = writer.data_owned(&mut to, piece) {

@@ -241,6 +241,12 @@ impl Exchange {
         matches!(self.state, State::Wait { .. })
     }
 
+    /// Whether all of a request with content was sent, as far as we know, and nothing has come back.
+    pub(super) fn uploads(&self) -> bool {
+        let head = matches!(self.state, State::Relay { receiving: Receiving::Head, .. });
+        head && self.core.request_complete && self.core.body != BodyLength::Empty
+    }
+
     /// Whether bytes pass without being read as HTTP.
     pub(super) fn is_tunnel(&self) -> bool {
         matches!(self.state, State::Tunnel { .. })

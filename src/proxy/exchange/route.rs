@@ -154,6 +154,7 @@ impl Turn<'_> {
         let polite = !self.core.request_complete && http::expects_continue(&self.core.head);
         let waits = self.core.request_complete || polite;
         if let Some(upstream) = self.parts.table.upstream(link.conn) {
+            upstream.begin();
             upstream.reader.expect(&self.core.head.method);
             upstream.expect(self.cx, waits.then_some(answer_by));
         }

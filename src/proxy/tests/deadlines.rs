@@ -1,7 +1,7 @@
 //! Which deadline runs when, and against whom.
 
 use super::{SECOND, World, status};
-use crate::app::ConnId;
+use crate::app::{ConnId, Progress};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -109,9 +109,15 @@ fn a_client_that_still_reads_its_answer_does_not_idle() {
         world.pass(3 * SECOND);
         assert_eq!(world.ended(client), "-", "{unsent} bytes wait");
     }
+    // Our kernel has all of it, the client has not.
     world.unsent(client, 0);
+    for acknowledged in 1..5 {
+        *world.progress.get_mut(&client).unwrap() = Progress { acknowledged, outstanding: 1 };
+        world.pass(2 * SECOND);
+        assert_eq!(world.ended(client), "-", "{acknowledged} bytes are confirmed");
+    }
     world.pass(5 * SECOND);
-    assert_eq!(world.ended(client), "close", "and now it idles");
+    assert_eq!(world.ended(client), "close", "and now it reads no more");
 }
 
 /// A timer left behind would wake the loop for nobody, or ring for the next exchange of that number.

@@ -12,7 +12,7 @@ mod upstreams;
 
 use super::{BalanceArgs, Config, Plan, Proxy, ProxyArgs};
 use crate::{
-    app::{Action, App, ConnId, Cx, ListenerId, Origin, TimerKey},
+    app::{Action, App, ConnId, Cx, ListenerId, Origin, Progress, TimerKey},
     backend::{Backend, BackendId},
     pool::PoolArgs,
     time::Now,
@@ -57,6 +57,8 @@ pub(super) struct World {
     pub(super) relays: BTreeMap<ConnId, (ConnId, u64)>,
     /// Who is not read.
     pub(super) paused: BTreeSet<ConnId>,
+    /// How far peers are that somebody asked for; else, everything was taken.
+    pub(super) progress: BTreeMap<ConnId, Progress>,
     /// Exchanges and probes whose timer passed.
     pub(super) rung: Vec<u32>,
 }
@@ -90,6 +92,7 @@ impl World {
             not_quiet,
             relays: BTreeMap::new(),
             paused: BTreeSet::new(),
+            progress: BTreeMap::new(),
             rung: Vec::new(),
         };
         world.proxy.started(&mut world.cx);
@@ -184,6 +187,7 @@ impl World {
 
     /// So many bytes wait for this peer.
     pub(super) fn unsent(&mut self, conn: ConnId, bytes: usize) {
+        self.progress.entry(conn).or_default().outstanding = bytes as u64;
         self.proxy.sent(&mut self.cx, conn, bytes);
         self.settle();
     }
@@ -245,6 +249,10 @@ impl World {
             Action::Probe(conn) => {
                 let quiet = !self.not_quiet.contains(&conn);
                 self.proxy.probed(&mut self.cx, conn, quiet);
+            }
+            Action::Progress(conn) => {
+                let progress = self.progress.get(&conn).copied().unwrap_or_default();
+                self.proxy.progressed(&mut self.cx, conn, progress);
             }
             Action::Finish(conn) => self.seen.entry(conn).or_default().end = Some("finish"),
             Action::Close(conn) | Action::HangUp(conn) => self.seen.entry(conn).or_default().end = Some("close"),

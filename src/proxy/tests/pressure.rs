@@ -34,6 +34,57 @@ fn a_client_that_pipelines_and_does_not_read_waits_for_itself() {
     assert!(world.sent(backend).starts_with("GET / "), "now it is");
 }
 
+/// Our kernel may have room for nothing, or for all of it: what counts is what the peer has taken.
+#[test]
+fn a_client_that_reads_slowly_is_not_late() {
+    let mut world = World::new(&["--write-timeout", "2s"]);
+    let (client, backend) = world.exchange(GET);
+    world.say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 4000000\r\n\r\nx");
+    world.unsent(client, MUCH);
+    for _ in 0..10 {
+        world.progress.get_mut(&client).unwrap().acknowledged += 1;
+        world.pass(SECOND);
+    }
+    assert_eq!((world.ended(client), world.ended(backend)), ("-", "-"));
+    world.pass(4 * SECOND);
+    assert_eq!((world.ended(client), world.ended(backend)), ("abort", "abort"), "and then it stands still");
+}
+
+#[test]
+fn a_backend_that_reads_slowly_is_not_late() {
+    let mut world = World::new(&["--write-timeout", "2s", "--first-byte-timeout", "2s"]);
+    let (client, backend) = world.exchange("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nhal");
+    world.unsent(backend, MUCH);
+    for step in 0..20 {
+        if step == 10 {
+            // From here on it is our kernel that has all of it, and the answer is not due before the backend has.
+            world.unsent(backend, 0);
+            world.say(client, "f");
+            world.progress.get_mut(&backend).unwrap().outstanding = MUCH as u64;
+        }
+        world.progress.get_mut(&backend).unwrap().acknowledged += 1;
+        world.pass(SECOND);
+    }
+    assert_eq!((world.ended(backend), world.sent(client).as_str()), ("-", ""));
+    world.progress.get_mut(&backend).unwrap().outstanding = 0;
+    world.pass(3 * SECOND);
+    assert_eq!(status(&world.sent(client)), "504", "it has all of it, and does not answer");
+}
+
+#[test]
+fn a_backend_that_takes_nothing_of_an_upload_is_late() {
+    // No more than a head is no reason to wait: it is with the backend, or lost.
+    for (outstanding, patience) in [(16 * 1024 + 1, 4), (16 * 1024, 2)] {
+        let mut world = World::new(&["--first-byte-timeout", "2s"]);
+        let (client, backend) = world.exchange("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nhalf");
+        world.progress.entry(backend).or_default().outstanding = outstanding;
+        world.pass(patience * SECOND - SECOND / 2);
+        assert_eq!(world.sent(client), "", "{outstanding}");
+        world.pass(SECOND);
+        assert_eq!(status(&world.sent(client)), "504", "{outstanding}");
+    }
+}
+
 /// The response was heard to its end: what is left is the client's to do.
 #[test]
 fn a_backend_that_has_answered_is_not_late() {

@@ -17,6 +17,8 @@ mod lifecycle;
 mod relay;
 #[path = "../../reactor/tests/relaying.rs"]
 mod relaying;
+#[path = "../../reactor/tests/slow.rs"]
+mod slow;
 #[path = "../../reactor/tests/support.rs"]
 mod support;
 

@@ -6,6 +6,7 @@ use std::{
     io::{ErrorKind, Read, Write},
     net::Shutdown,
     sync::mpsc::channel,
+    time::Duration,
 };
 
 #[test]
@@ -168,7 +169,7 @@ fn no_descriptor_is_left_open() {
 #[test]
 fn who_takes_nothing_after_the_close_is_reset() {
     const ANSWER: usize = 32 * 1024 * 1024;
-    let config = ReactorConfig { stall: std::time::Duration::from_millis(100), ..ReactorConfig::default() };
+    let config = ReactorConfig { stall: Duration::from_millis(100), ..ReactorConfig::default() };
     let (mut running, heard) = script(config, |cx, heard, _| {
         if let Heard::Accepted(conn) = heard {
             cx.send(*conn, pattern(ANSWER));
@@ -184,6 +185,29 @@ fn who_takes_nothing_after_the_close_is_reset() {
     let error = client.read_to_end(&mut got).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
     assert!(got.len() < ANSWER);
+}
+
+/// Our kernel has most of the answer soon, and takes the rest a good while later. What counts is what the peer takes.
+#[test]
+fn who_reads_slowly_after_the_close_gets_all_of_it() {
+    const ANSWER: usize = 8 * 1024 * 1024;
+    const PIECE: usize = 64 * 1024;
+    let config = ReactorConfig { stall: Duration::from_millis(400), ..ReactorConfig::default() };
+    let (running, _heard) = script(config, |cx, heard, _| {
+        if let Heard::Received(conn, _) = heard {
+            cx.send(*conn, pattern(ANSWER));
+            cx.close(*conn);
+        }
+    });
+    let mut client = running.connect();
+    client.write_all(b"?").unwrap();
+    let mut got = Vec::new();
+    for _ in 0..40 {
+        got.extend(read_exactly(&client, PIECE));
+        pause(Duration::from_millis(50));
+    }
+    client.read_to_end(&mut got).unwrap();
+    assert!(got == pattern(ANSWER), "{} bytes", got.len());
 }
 
 /// A client that closes while it is waited for: its end says that it sends no more, its reset that it does not read.

@@ -10,6 +10,7 @@ mod interrupted;
 mod lifecycle;
 mod relay;
 mod relaying;
+mod slow;
 mod support;
 
 use super::{Reactor as Driver, actions::FRESH, pipe::CAPACITY};

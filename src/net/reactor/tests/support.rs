@@ -2,7 +2,7 @@
 
 use super::Driver;
 use crate::{
-    app::{App, ConnId, Cx, Origin, TimerKey},
+    app::{App, ConnId, Cx, Origin, Progress, TimerKey},
     net::{ReactorConfig, Remote},
 };
 use socket2::SockRef;
@@ -104,6 +104,16 @@ pub(super) fn reset_on_drop(stream: &TcpStream) {
     SockRef::from(stream).set_linger(Some(Duration::ZERO)).unwrap();
 }
 
+/// Lets time pass, for a peer that is slow.
+pub(super) fn pause(time: Duration) {
+    #[allow(clippy::disallowed_methods)] // A real peer, in real time.
+    let until = std::time::Instant::now() + time;
+    #[allow(clippy::disallowed_methods)]
+    while std::time::Instant::now() < until {
+        std::thread::park_timeout(time);
+    }
+}
+
 /// So many bytes, different everywhere so that swapped or repeated parts show.
 pub(super) fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|at| ((at * 31) ^ (at >> 7) ^ (at >> 15)) as u8).collect()
@@ -131,6 +141,7 @@ pub(super) enum Heard {
     Relayed(ConnId, u64),
     Ended(ConnId),
     Probed(ConnId, bool),
+    Progressed(ConnId, Progress),
     Failed(ConnId, ErrorKind),
     Expired(TimerKey),
     Woken,
@@ -191,6 +202,10 @@ impl<F: FnMut(&mut Cx, &Heard, &[u8])> App for Scripted<F> {
 
     fn probed(&mut self, cx: &mut Cx, conn: ConnId, quiet: bool) {
         self.on(cx, Heard::Probed(conn, quiet), &[]);
+    }
+
+    fn progressed(&mut self, cx: &mut Cx, conn: ConnId, progress: Progress) {
+        self.on(cx, Heard::Progressed(conn, progress), &[]);
     }
 
     fn failed(&mut self, cx: &mut Cx, conn: ConnId, error: ErrorKind) {
