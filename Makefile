@@ -13,7 +13,7 @@ OTHERS ?= 48
 .DEFAULT_GOAL := help
 # Steps of `check` report one after the other, whatever -j says.
 .NOTPARALLEL:
-.PHONY: help run m1 m2 m3 m4 servers test unit sim other-worlds check format lint doc build deny portable bench bench-peers fuzz-smoke compare clean
+.PHONY: help run m1 m2 m3 m4 course servers test unit sim other-worlds check format lint doc build deny portable bench bench-peers fuzz-smoke compare clean
 
 # One line a step, so that a long run can be read afterwards.
 say = @printf '\n==> %s\n' '$(1)'
@@ -25,6 +25,9 @@ run: m4 ## start the proxy with demo backends (the newest milestone)
 
 m1 m2 m3 m4: m%: ## start milestone N: 1 forwards, 2 balances, 3 keeps connections, 4 caches
 	$(CARGO) run $(LOCKED) --release --bin milestone$* -- $(ARGS)
+
+course: ## the exercises: what to do next (cargo course)
+	@$(CARGO) course
 
 servers: ## list the programs, and what each one shows
 	@for file in bin/*.rs; do \
@@ -47,11 +50,11 @@ check: format lint doc all-tests other-worlds build ## everything that CI checks
 
 format:
 	$(call say,formatting)
-	$(CARGO) fmt --check
+	$(CARGO) fmt --all --check
 
 lint: ## clippy on everything, warnings are errors
 	$(call say,clippy)
-	$(CARGO) clippy $(LOCKED) --all-targets -- -D warnings
+	$(CARGO) clippy $(LOCKED) --workspace --all-targets -- -D warnings
 
 doc: ## build the documentation, warnings are errors
 	$(call say,documentation)
@@ -61,6 +64,8 @@ doc: ## build the documentation, warnings are errors
 all-tests:
 	$(call say,tests)
 	$(CARGO) test $(LOCKED)
+	$(call say,the graders of the course)
+	$(CARGO) test $(LOCKED) --package course --bin course --test runner
 
 other-worlds: ## simulated worlds that nobody has seen: OTHERS seeds (48) from FROM (the time)
 	$(call say,other worlds: $(OTHERS) seeds from $(FROM); the same again: make other-worlds FROM=$(FROM))

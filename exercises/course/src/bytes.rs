@@ -1,0 +1,143 @@
+//! The mistakes that bytes give away: compared with what was wanted, and with what was sent.
+
+use crate::{
+    cause::{Cause, Diagnosis},
+    problem::{Problem, Topic},
+    wire::{Event, Record, show},
+};
+
+/// A shorter run of bytes may be in an answer by chance.
+const TELLING: usize = 6;
+
+fn of(cause: Cause, facts: impl IntoIterator<Item = String>) -> Diagnosis {
+    Diagnosis { cause, facts: facts.into_iter().collect() }
+}
+
+/// Other bytes came than were wanted.
+pub(crate) fn wrong(problem: &Problem, got: &[u8], record: &Record) -> Diagnosis {
+    let expected = &problem.expected[..];
+    let facts = || [difference(expected, got)];
+    if let Some(foreign) = problem.client.and_then(|client| foreign(client, expected, got, record)) {
+        return of(Cause::AnotherClientsBytes, [format!("another client had sent {}", show(&foreign))]);
+    }
+    let same_words = got.trim_ascii() == expected.trim_ascii();
+    let cause = match problem.topic {
+        _ if replaced(expected, got) => Cause::Utf8Required,
+        _ if stops_at_nul(expected, got) => Cause::NulTakenForEnd,
+        _ if is_goodbye(got) && !is_goodbye(expected) => Cause::CommandByPrefix,
+        _ if same_words => Cause::WhitespaceTrimmed,
+        Some(Topic::HalfALine) if begins_answer_to_piece(problem, got, record) => Cause::ReadTakenForMessage,
+        Some(Topic::HalfALine | Topic::SeveralLines) if is_part(expected, got) => Cause::BytesDropped,
+        _ => Cause::WrongBytes,
+    };
+    of(cause, facts())
+}
+
+/// Bytes came where none may.
+pub(crate) fn extra(problem: &Problem, got: &[u8], record: &Record) -> Diagnosis {
+    let cause = match problem.topic {
+        Some(Topic::HalfALine) => Cause::ReadTakenForMessage,
+        Some(Topic::Turn) => Cause::ServedAtOnce,
+        _ if problem.client.is_some_and(|client| foreign(client, &[], got, record).is_some()) => {
+            Cause::AnotherClientsBytes
+        }
+        _ => Cause::ExtraBytes,
+    };
+    of(cause, [format!("what came is {}", show(got))])
+}
+
+/// The stream ended after a part of what was wanted.
+pub(crate) fn early_end(problem: &Problem, got: &[u8]) -> Diagnosis {
+    let expected = &problem.expected[..];
+    if !got.is_empty() {
+        return cut_short(problem, got);
+    }
+    let cause = match problem.topic {
+        Some(Topic::HalfClosed) => Cause::AnswersLostAtHalfClose,
+        _ if std::str::from_utf8(expected).is_err() => Cause::Utf8Required,
+        _ if expected == b"\n" || expected == b"\r\n" => Cause::EmptyLine,
+        Some(Topic::HalfALine) => Cause::ReadTakenForMessage,
+        _ => Cause::EarlyEnd,
+    };
+    of(cause, [])
+}
+
+/// What came is the beginning of what was wanted, and no more comes.
+pub(crate) fn cut_short(problem: &Problem, got: &[u8]) -> Diagnosis {
+    let expected = &problem.expected[..];
+    let missing = expected.get(got.len()..).unwrap_or_default();
+    let cause = match problem.topic {
+        _ if missing == b"\n" || missing == b"\r\n" => Cause::NewlineMissing,
+        _ if expected.is_empty() || !got.contains(&b'\n') && expected == b"Welcome" => Cause::NewlineMissing,
+        _ if missing.first() == Some(&0) => Cause::NulTakenForEnd,
+        Some(Topic::SeveralLines | Topic::HalfALine) => Cause::BytesDropped,
+        Some(Topic::HalfClosed) => Cause::AnswersLostAtHalfClose,
+        _ => Cause::ShortAnswer,
+    };
+    of(cause, [format!("{} of {} bytes came", got.len(), expected.len())])
+}
+
+/// Bytes that another client sent and that do not belong into this answer.
+fn foreign(client: usize, expected: &[u8], got: &[u8], record: &Record) -> Option<Vec<u8>> {
+    let ours: Vec<u8> = record
+        .of(client)
+        .flat_map(|event| if let Event::Sent(bytes) = event { &bytes[..] } else { &[] })
+        .copied()
+        .collect();
+    record
+        .sent_by_others(client)
+        .map(<[u8]>::trim_ascii)
+        .find(|sent| {
+            sent.len() >= TELLING && !contains(expected, sent) && !contains(&ours, sent) && contains(got, sent)
+        })
+        .map(<[u8]>::to_vec)
+}
+
+fn contains(whole: &[u8], part: &[u8]) -> bool {
+    !part.is_empty() && whole.windows(part.len()).any(|window| window == part)
+}
+
+/// Whether bytes that are no UTF-8 came back as U+FFFD, or did not come back.
+fn replaced(expected: &[u8], got: &[u8]) -> bool {
+    std::str::from_utf8(expected).is_err() && contains(got, "\u{fffd}".as_bytes())
+}
+
+fn stops_at_nul(expected: &[u8], got: &[u8]) -> bool {
+    let before = expected.split(|byte| *byte == 0).next().unwrap_or_default();
+    before.len() < expected.len() && (got == before || got.trim_ascii_end() == before.trim_ascii_end())
+}
+
+fn is_goodbye(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"Goodbye")
+}
+
+/// Whether the answer begins as if the first piece that was sent had been a whole line.
+fn begins_answer_to_piece(problem: &Problem, got: &[u8], record: &Record) -> bool {
+    let common = problem.expected.iter().zip(got).take_while(|(one, other)| one == other).count();
+    let sent = |piece: &[u8]| common > 0 && piece.len() <= common;
+    problem.client.is_some_and(|client| {
+        record.of(client).any(|event| matches!(event, Event::Sent(bytes) if sent(bytes) && !bytes.ends_with(b"\n")))
+    })
+}
+
+/// Whether what came is what was wanted with something left out.
+fn is_part(expected: &[u8], got: &[u8]) -> bool {
+    let mut rest = expected.iter();
+    !got.is_empty() && got.iter().all(|byte| rest.any(|other| other == byte))
+}
+
+/// Where the first difference is, and what stands there.
+fn difference(expected: &[u8], got: &[u8]) -> String {
+    let at = expected.iter().zip(got).take_while(|(one, other)| one == other).count();
+    let hex = |bytes: &[u8]| match bytes.get(at) {
+        Some(byte) => format!("{byte:02x} ({})", byte.escape_ascii()),
+        None => "the end".into(),
+    };
+    format!(
+        "wanted {}, got {}; they differ at byte {at}: {} and {}",
+        show(expected),
+        show(got),
+        hex(expected),
+        hex(got)
+    )
+}

@@ -1,0 +1,245 @@
+//! From what was seen to why: one closed list of causes for all exercises, and the classifier that picks one.
+//!
+//! The order matters. A program that has ended explains every silence; one that spins explains a late answer; only then do the
+//! bytes speak (`bytes.rs`).
+
+use crate::{
+    bytes,
+    probe::{self, Call, Doing},
+    problem::{Problem, Resource, Seen, Topic},
+    stage::Stage,
+    student::Exit,
+    wire::{Event, Record, show, thousands},
+};
+use std::{net::SocketAddr, time::Duration};
+
+/// Declares the causes: the name in reports, one sentence, and the page that `course explain` shows.
+macro_rules! causes {
+    ($($variant:ident $name:literal $sentence:literal)+) => {
+        /// Why a check failed.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Cause { $(#[doc = $sentence] $variant,)+ }
+
+        impl Cause {
+            /// All of them.
+            pub(crate) const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The name in reports, and of its page.
+            pub(crate) fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// What happened, in a sentence or two.
+            pub(crate) fn sentence(self) -> &'static str {
+                match self { $(Self::$variant => $sentence,)+ }
+            }
+
+            /// The page that explains it.
+            pub(crate) fn page(self) -> &'static str {
+                match self { $(Self::$variant => include_str!(concat!("../causes/", $name, ".md")),)+ }
+            }
+        }
+    };
+}
+
+causes! {
+    Grader "grader" "The grader or the machine failed, not your program. This run does not count."
+    Panicked "panicked" "Your program panicked. A client must not be able to end the server."
+    KilledBySigpipe "killed-by-sigpipe" "Your program was killed by SIGPIPE: it wrote to a connection that the client had closed."
+    Killed "killed" "Your program was ended by a signal."
+    Exited "exited" "Your program ended while it should have gone on."
+    PrintsWithoutEnd "prints-without-end" "Your program prints and prints. Something it should wait for makes it loop."
+    Spinning "spinning" "Your program is busy although it has nothing to do: a loop goes round without waiting. A read that returns 0 means the end, not 'try again'."
+    Stopped "stopped" "Your program was stopped by a signal and does nothing."
+    NotReady "not-ready" "Your program runs, but has not said READY on stdout."
+    BadReady "bad-ready" "The first line on stdout must be `READY ADDR`, with the address that the listener really has."
+    PortIgnored "port-ignored" "Your program does not listen where it was told to: the address of --listen must be used, port 0 included."
+    NotListening "not-listening" "Your program says that it is ready, but connections are refused: say READY after the socket listens, and keep the listener."
+    StdoutChatter "stdout-chatter" "stdout belongs to the line READY and to answers. Logs go to stderr."
+    NotLogged "not-logged" "The line that should be on stderr is not there."
+    ReadTakenForMessage "read-taken-for-message" "Your server answered before the line was complete. TCP has no messages: one read may bring half a line, or three."
+    BytesDropped "bytes-dropped" "Bytes that came together with a line were lost. What a read brings beyond the line belongs to the next one: keep it."
+    AnotherClientsBytes "another-clients-bytes" "This client got bytes that another client had sent. Something is kept between clients: a buffer, a length."
+    Utf8Required "utf8-required" "The line is not valid UTF-8, and your server could not take it. The wire carries bytes; read them as bytes."
+    NulTakenForEnd "nul-taken-for-end" "The answer stops at a byte 0. The length of a line is what was read, not what stands before a NUL."
+    WhitespaceTrimmed "whitespace-trimmed" "The answer has lost white space. A line comes back as it was sent: trim nothing but its end, and only to compare."
+    NewlineMissing "newline-missing" "The answer has no line end, so the client does not know that it is complete."
+    EmptyLine "empty-line" "An empty line is a line. It was taken for the end, or passed over."
+    CommandByPrefix "command-by-prefix" "A line that only begins like a command is not that command."
+    WrongBytes "wrong-bytes" "Other bytes came than should."
+    ExtraBytes "extra-bytes" "Bytes came that nobody asked for."
+    ShortAnswer "short-answer" "Only a part of the answer came. One write may take a part of the bytes: write_all, or a loop."
+    ResetUnreadInput "reset-unread-input" "You closed while bytes were still unread in the kernel's receive buffer; the kernel answers such a close with RST, and what you had just sent may be lost. Shut down writing, drain (bounded), then close."
+    Reset "reset" "Your side broke the connection off with RST. To end it properly, close it without SO_LINGER and with nothing unread."
+    EarlyEnd "early-end" "Your side ended the stream before the answer was complete."
+    AnswersLostAtHalfClose "answers-lost-at-half-close" "The client said that it sends nothing more, and your server stopped answering. A FIN ends one direction; what came before it is still to be answered."
+    StillOpen "still-open" "The stream should end here, and your side keeps it open: shut down writing, or close."
+    Silence "silence" "Nothing came, although your server has what it needs to answer."
+    ForgottenConnection "forgotten-connection" "Your server waits in accept and has this connection open, but does nothing for it."
+    BlockedBehindClient "blocked-behind-client" "Your server is still busy with an earlier client, so this one waits."
+    DrainWithoutEnd "drain-without-end" "After the goodbye your server waits for the client to close. A client that never does must not keep the next one waiting: bound the drain in time."
+    ServedAtOnce "served-at-once" "The second client was served while the first was still there. This server takes one client after the other."
+    InputNotRead "input-not-read" "Your server does not read what the client sends, so the kernels' buffers are full."
+    DescriptorsGrew "descriptors-grew" "Open descriptors grow with each client: a socket is not closed."
+    ThreadsGrew "threads-grew" "Threads grow with each client and do not end."
+    MemoryGrew "memory-grew" "Memory grows with each client."
+    ZombieChildren "zombie-children" "Children have ended and nobody has waited for them: each keeps its entry in the process table."
+}
+
+/// A cause, and what of this run shows it.
+#[derive(Debug)]
+pub(crate) struct Diagnosis {
+    /// Why.
+    pub(crate) cause: Cause,
+    /// Facts, one a line.
+    pub(crate) facts: Vec<String>,
+}
+
+impl Cause {
+    fn because(self, facts: impl IntoIterator<Item = String>) -> Diagnosis {
+        Diagnosis { cause: self, facts: facts.into_iter().collect() }
+    }
+}
+
+/// A process that breaks ends a moment after its connections.
+const LAST_BREATH: Duration = Duration::from_millis(150);
+
+/// Finds out why `problem` was seen on `stage`, whose program may still run.
+pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Diagnosis {
+    if let Seen::Grader(error) = &problem.seen {
+        return Cause::Grader.because([error.to_string()]);
+    }
+    if let Some(diagnosis) = ended(stage) {
+        return diagnosis;
+    }
+    if stage.student.as_ref().is_some_and(crate::student::Student::prints_without_end) {
+        return Cause::PrintsWithoutEnd.because([]);
+    }
+    if matches!(problem.seen, Seen::Refused | Seen::Reset)
+        && let Some(addresses) = stage.listens_elsewhere()
+    {
+        // A connection that waited in the queue of a listener is reset when the listener is closed.
+        return Cause::NotListening.because([listening(&addresses)]);
+    }
+    let record = stage.record.borrow();
+    match &problem.seen {
+        Seen::Grader(_) | Seen::Exited => Cause::Exited.because([]),
+        Seen::NotReady => waiting(stage, Cause::NotReady),
+        Seen::BadReady(line) => Cause::BadReady.because([format!("stdout begins with {}", show(line.as_bytes()))]),
+        Seen::OtherAddress { told, said } => Cause::PortIgnored.because([format!("told {told}, said READY {said}")]),
+        Seen::Refused => Cause::NotListening.because([]),
+        Seen::Chatter(line) => Cause::StdoutChatter.because([format!("stdout has {}", show(line.as_bytes()))]),
+        Seen::NotLogged(last) => {
+            Cause::NotLogged.because([format!("the last line there is {}", show(last.as_bytes()))])
+        }
+        Seen::Grew { what, from, to } => grew(*what, *from, *to),
+        Seen::NotRead => waiting(stage, Cause::InputNotRead),
+        Seen::StillOpen => waiting(stage, Cause::StillOpen),
+        Seen::Wrong(got) => bytes::wrong(problem, got, &record),
+        Seen::Extra(got) => bytes::extra(problem, got, &record),
+        Seen::EarlyEnd(got) => bytes::early_end(problem, got),
+        Seen::Reset => reset(problem, &record),
+        Seen::Silence(got) => silence(problem, got, stage, &record),
+    }
+}
+
+/// The program has ended: by what?
+fn ended(stage: &mut Stage) -> Option<Diagnosis> {
+    let student = stage.student.as_mut()?;
+    let exit = student.exit(LAST_BREATH)?;
+    student.hear_out(LAST_BREATH);
+    let words = student.last_words(8);
+    // Since Rust 1.73 the place and the message stand on two lines.
+    let panic = words.iter().position(|line| line.contains("panicked at"));
+    Some(match (exit, panic) {
+        (Exit::Code(101), Some(at)) => Cause::Panicked.because(words[at..].iter().take(2).cloned()),
+        (Exit::Signal(name), _) if name == "SIGPIPE" => Cause::KilledBySigpipe.because([]),
+        (Exit::Signal(name), _) => Cause::Killed.because([format!("the signal is {name}")]),
+        (Exit::Code(code), _) => Cause::Exited.because([format!("the exit code is {code}")]),
+    })
+}
+
+/// `cause`, unless the program spins or was stopped; with what it does.
+fn waiting(stage: &Stage, cause: Cause) -> Diagnosis {
+    match stage.student.as_ref().map_or(Doing::Unknown, |student| probe::doing(student.id())) {
+        Doing::Spinning => Cause::Spinning.because([]),
+        Doing::Stopped => Cause::Stopped.because([]),
+        Doing::Sleeping(call) => cause.because([format!("meanwhile your program sleeps in {}", call.name())]),
+        Doing::Zombie | Doing::Unknown => cause.because([]),
+    }
+}
+
+fn listening(addresses: &[SocketAddr]) -> String {
+    let list: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    if list.is_empty() { "it listens nowhere".into() } else { format!("it listens at {}", list.join(", ")) }
+}
+
+fn grew(what: Resource, from: u64, to: u64) -> Diagnosis {
+    let cause = match what {
+        Resource::Descriptors => Cause::DescriptorsGrew,
+        Resource::Threads => Cause::ThreadsGrew,
+        Resource::Memory => Cause::MemoryGrew,
+        Resource::Zombies => Cause::ZombieChildren,
+    };
+    let unit = if what == Resource::Memory { " KiB" } else { "" };
+    let number = |count: u64| thousands(usize::try_from(count).unwrap_or(usize::MAX));
+    cause.because([format!("before {}{unit}, now {}{unit}", number(from), number(to))])
+}
+
+/// A reset: because input was left unread, or on purpose?
+fn reset(problem: &Problem, record: &Record) -> Diagnosis {
+    let sent = problem.client.map_or(0, |client| {
+        let sizes = record.of(client).map(|event| if let Event::Sent(bytes) = event { bytes.len() } else { 0 });
+        sizes.sum::<usize>()
+    });
+    if sent == 0 {
+        return Cause::Reset.because([]);
+    }
+    Cause::ResetUnreadInput.because([format!("the client had sent {} bytes by then", thousands(sent))])
+}
+
+fn silence(problem: &Problem, got: &[u8], stage: &Stage, record: &Record) -> Diagnosis {
+    if !got.is_empty() {
+        return bytes::cut_short(problem, got);
+    }
+    let suspected = waiting(stage, Cause::Silence);
+    if suspected.cause != Cause::Silence {
+        return suspected;
+    }
+    let greeted =
+        problem.client.is_some_and(|client| record.of(client).any(|event| matches!(event, Event::Received(_))));
+    let accepting = suspected.facts.iter().any(|fact| fact.ends_with(Call::Accept.name()));
+    let cause = match problem.topic {
+        Some(Topic::AfterGoodbye) => Cause::DrainWithoutEnd,
+        Some(Topic::SeveralLines) => Cause::BytesDropped,
+        Some(Topic::HalfClosed) => Cause::AnswersLostAtHalfClose,
+        _ if problem.expected == b"\n" || problem.expected == b"\r\n" => Cause::EmptyLine,
+        _ if accepting => Cause::ForgottenConnection,
+        _ if !greeted && problem.client.is_some_and(|client| client > 1) => Cause::BlockedBehindClient,
+        _ => Cause::Silence,
+    };
+    Diagnosis { cause, facts: suspected.facts }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cause_has_a_page_that_names_it_and_shows_a_command() {
+        for cause in Cause::ALL {
+            let page = cause.page();
+            let (name, lines) = (cause.name(), page.lines().count());
+            assert!(page.starts_with(&format!("# {name}\n")), "{name}");
+            assert!((6..60).contains(&lines), "{name} has {lines} lines");
+            assert!(page.lines().all(|line| line.len() <= 100), "{name} is wider than 100 columns");
+        }
+    }
+
+    #[test]
+    fn names_are_unique() {
+        for (at, cause) in Cause::ALL.iter().enumerate() {
+            assert!(Cause::ALL[..at].iter().all(|other| other.name() != cause.name()), "{}", cause.name());
+        }
+    }
+}

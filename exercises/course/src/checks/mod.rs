@@ -1,0 +1,3 @@
+//! The checks, a file an exercise.
+
+pub(crate) mod e06;

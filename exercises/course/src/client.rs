@@ -1,0 +1,253 @@
+//! A client of the grader: sends, and says what it expects to hear. All of it goes into the record.
+
+use crate::{
+    problem::{Problem, Seen},
+    timing::Timing,
+    wire::{Event, Record, show},
+};
+use socket2::SockRef;
+use std::{
+    cell::RefCell,
+    io::{self, Read as _, Write as _},
+    net::{Shutdown, SocketAddr, TcpStream},
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+/// The longest line that a server's greeting may be.
+const LONGEST_LINE: usize = 4096;
+
+/// One connection to the student's server.
+#[derive(Debug)]
+pub(crate) struct Client {
+    stream: Rc<TcpStream>,
+    /// Connections that are open until the check is over.
+    open: Open,
+    number: usize,
+    record: Rc<RefCell<Record>>,
+    timing: Timing,
+    /// Came, and was not asked for yet.
+    heard: Vec<u8>,
+    end: Option<End>,
+}
+
+/// Connections that outlive their clients. A check that fails forgets its client at once; if that closed the connection, the
+/// program would wake up, and nobody could see any more what it was waiting for.
+pub(crate) type Open = Rc<RefCell<Vec<Rc<TcpStream>>>>;
+
+/// How the peer's stream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Fin,
+    Rst,
+}
+
+impl Client {
+    /// Connects, and notes it.
+    pub(crate) fn connect(
+        to: SocketAddr,
+        record: &Rc<RefCell<Record>>,
+        open: &Open,
+        timing: Timing,
+    ) -> Result<Self, Problem> {
+        let number = record.borrow_mut().client();
+        let failed = |error: io::Error| {
+            record.borrow_mut().note(number, Event::Refused(error.kind()));
+            Problem { client: Some(number), ..Problem::new("a connection", Seen::Refused) }
+        };
+        let stream = TcpStream::connect_timeout(&to, timing.patience()).map_err(failed)?;
+        stream.set_nodelay(true).map_err(failed)?;
+        stream.set_write_timeout(Some(timing.patience())).map_err(failed)?;
+        record.borrow_mut().note(number, Event::Connected);
+        let (record, open, stream) = (Rc::clone(record), Rc::clone(open), Rc::new(stream));
+        open.borrow_mut().push(Rc::clone(&stream));
+        Ok(Self { stream, open, number, record, timing, heard: Vec::new(), end: None })
+    }
+
+    /// Our address, as the server sees it.
+    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
+        self.stream.local_addr()
+    }
+
+    fn note(&self, event: Event) {
+        self.record.borrow_mut().note(self.number, event);
+    }
+
+    fn problem(&self, wanted: &str, seen: Seen) -> Problem {
+        Problem { client: Some(self.number), ..Problem::new(wanted, seen) }
+    }
+
+    fn about(&self, expected: &[u8], problem: Problem) -> Problem {
+        Problem { expected: expected.to_vec(), ..problem }
+    }
+
+    /// Sends bytes. That the peer has closed already is no complaint here: what it answers will tell.
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+        self.note(Event::Sent(bytes.to_vec()));
+        match (&*self.stream).write_all(bytes) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                self.note(Event::Stuck);
+                Err(self.problem("that it reads what is sent", Seen::NotRead))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends each byte in a segment of its own.
+    pub(crate) fn send_bytewise(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+        bytes.chunks(1).try_for_each(|byte| self.send(byte))
+    }
+
+    /// Says that nothing more is sent (FIN); reading goes on.
+    pub(crate) fn finish(&mut self) {
+        self.note(Event::Finished);
+        // A peer that reset the connection already is found out when we read.
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// Breaks off with a reset.
+    pub(crate) fn abort(self) {
+        self.note(Event::Aborted);
+        let _ = SockRef::from(&*self.stream).set_linger(Some(Duration::ZERO));
+        self.forget();
+    }
+
+    /// Closes.
+    pub(crate) fn close(self) {
+        self.note(Event::Closed);
+        self.forget();
+    }
+
+    /// Closes the socket as the client goes, and not at the end of the check.
+    fn forget(self) {
+        self.open.borrow_mut().retain(|other| !Rc::ptr_eq(other, &self.stream));
+    }
+
+    /// Waits until exactly these bytes have come.
+    pub(crate) fn expect(&mut self, expected: &[u8], wanted: &str) -> Result<(), Problem> {
+        let deadline = Instant::now() + self.timing.patience();
+        loop {
+            let common = self.heard.len().min(expected.len());
+            if self.heard[..common] != expected[..common] {
+                // A little more may tell which mistake it is: the rest of what came wrong.
+                self.hear_until(Instant::now() + self.timing.quiet());
+                let got = std::mem::take(&mut self.heard);
+                return Err(self.about(expected, self.problem(wanted, Seen::Wrong(got))));
+            }
+            if common == expected.len() {
+                self.heard.drain(..common);
+                return Ok(());
+            }
+            self.hear(deadline, wanted).map_err(|problem| self.about(expected, problem))?;
+        }
+    }
+
+    /// Waits for one line and returns it, without its end.
+    pub(crate) fn expect_line(&mut self, begins: &str, wanted: &str) -> Result<Vec<u8>, Problem> {
+        let deadline = Instant::now() + self.timing.patience();
+        loop {
+            let common = self.heard.len().min(begins.len());
+            let wrong = self.heard[..common] != begins.as_bytes()[..common] || self.heard.len() > LONGEST_LINE;
+            if wrong {
+                let got = std::mem::take(&mut self.heard);
+                return Err(self.about(begins.as_bytes(), self.problem(wanted, Seen::Wrong(got))));
+            }
+            if let Some(at) = self.heard.iter().position(|byte| *byte == b'\n') {
+                let line = self.heard.drain(..=at).take(at).collect();
+                return Ok(line);
+            }
+            self.hear(deadline, wanted)?;
+        }
+    }
+
+    /// Waits for the end of the stream: a FIN, and nothing before it.
+    pub(crate) fn expect_end(&mut self, wanted: &str) -> Result<(), Problem> {
+        self.hear_until(Instant::now() + self.timing.patience());
+        match self.end {
+            _ if !self.heard.is_empty() => {
+                let extra = std::mem::take(&mut self.heard);
+                Err(self.problem(wanted, Seen::Extra(extra)))
+            }
+            Some(End::Fin) => Ok(()),
+            Some(End::Rst) => Err(self.problem(wanted, Seen::Reset)),
+            None => {
+                self.note(Event::Quiet(self.timing.patience()));
+                Err(self.problem(wanted, Seen::StillOpen))
+            }
+        }
+    }
+
+    /// Watches for a moment that nothing comes.
+    pub(crate) fn expect_quiet(&mut self, wanted: &str) -> Result<(), Problem> {
+        let time = self.timing.quiet();
+        self.hear_until(Instant::now() + time);
+        if !self.heard.is_empty() {
+            let extra = std::mem::take(&mut self.heard);
+            return Err(self.problem(wanted, Seen::Extra(extra)));
+        }
+        match self.end {
+            None => {
+                self.note(Event::Quiet(time));
+                Ok(())
+            }
+            Some(End::Fin) => Err(self.problem(wanted, Seen::EarlyEnd(Vec::new()))),
+            Some(End::Rst) => Err(self.problem(wanted, Seen::Reset)),
+        }
+    }
+
+    /// Hears something more, or says why there is nothing.
+    fn hear(&mut self, deadline: Instant, wanted: &str) -> Result<(), Problem> {
+        if self.end.is_none() && self.read(deadline) {
+            return Ok(());
+        }
+        let so_far = self.heard.clone();
+        let seen = match self.end {
+            Some(End::Fin) => Seen::EarlyEnd(so_far),
+            Some(End::Rst) => Seen::Reset,
+            None => {
+                self.note(Event::Quiet(self.timing.patience()));
+                Seen::Silence(so_far)
+            }
+        };
+        Err(self.problem(wanted, seen))
+    }
+
+    /// Hears all that comes until `deadline` or the end.
+    fn hear_until(&mut self, deadline: Instant) {
+        while self.end.is_none() && self.read(deadline) {}
+    }
+
+    /// One read. `false`: nothing came before `deadline`, or the stream has ended.
+    fn read(&mut self, deadline: Instant) -> bool {
+        let left = deadline.saturating_duration_since(Instant::now());
+        // A timeout of zero would mean none.
+        let timeout = left.max(Duration::from_millis(1));
+        if self.stream.set_read_timeout(Some(timeout)).is_err() {
+            return false;
+        }
+        let mut scratch = [0; 16 * 1024];
+        match (&*self.stream).read(&mut scratch) {
+            Ok(0) => self.ended(End::Fin),
+            Ok(count) => {
+                self.note(Event::Received(scratch[..count].to_vec()));
+                self.heard.extend_from_slice(&scratch[..count]);
+                return true;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return true,
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
+            Err(_) => self.ended(End::Rst),
+        }
+        false
+    }
+
+    fn ended(&mut self, end: End) {
+        self.end = Some(end);
+        self.note(if end == End::Fin { Event::Ended } else { Event::Reset });
+    }
+
+    /// Sends a line and expects it back.
+    pub(crate) fn expect_echo(&mut self, line: &[u8]) -> Result<(), Problem> {
+        self.send(line)?;
+        self.expect(line, &format!("the same line back: {}", show(line)))
+    }
+}

@@ -1,0 +1,314 @@
+//! For authors: starters are made from solutions, and graders are tested with programs that are right and wrong.
+
+use crate::{
+    Refused,
+    catalog::{EXERCISES, Exercise},
+    project, report,
+    runner::{self, Options, Outcome},
+    timing::Timing,
+};
+use clap::Subcommand;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+/// What authors ask for.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make the starters from the solutions, and the lists of binaries
+    Sync {
+        /// Change nothing; exit with 1 if something would change
+        #[arg(long)]
+        check: bool,
+    },
+    /// Run every solution (all checks pass, under three seeds) and every starter (exactly the listed ones pass, none by a timeout)
+    Check,
+    /// Run every mutant of mutants.txt: the named check must fail, for the named cause
+    Mutants {
+        /// Write the reports there, one file a mutant
+        #[arg(long, value_name = "DIR")]
+        reports: Option<PathBuf>,
+    },
+}
+
+/// Runs it.
+pub(crate) fn run(command: Command) -> Result<u8, Refused> {
+    match command {
+        Command::Sync { check } => sync(check),
+        Command::Check => check(),
+        Command::Mutants { reports } => mutants(reports.as_deref()),
+    }
+}
+
+fn solution(exercise: &Exercise) -> PathBuf {
+    project::root().join("exercises/solutions").join(format!("{}.rs", exercise.slug))
+}
+
+/// The starter of a solution: regions between `// SOLUTION` and `// END` left out, lines that begin with `//|` brought in.
+fn starter(solution: &str) -> Result<String, String> {
+    let mut starter = String::new();
+    let mut region = "";
+    for (at, line) in solution.lines().enumerate() {
+        match (region, line.trim()) {
+            ("" | "STARTER", "// SOLUTION") => region = "SOLUTION",
+            ("", "// STARTER") => region = "STARTER",
+            ("SOLUTION", "// END") => region = "",
+            ("STARTER" | "SOLUTION", "// STARTER") | ("", "// END") => {
+                return Err(format!("line {}: {} does not belong here", at + 1, line.trim()));
+            }
+            ("STARTER", text) => {
+                let indent = &line[..line.len() - line.trim_start().len()];
+                let Some(text) = text.strip_prefix("//|") else {
+                    return Err(format!("line {}: a line of a starter begins with //|", at + 1));
+                };
+                let text = text.strip_prefix(' ').unwrap_or(text);
+                starter += &format!("{}\n", format!("{indent}{text}").trim_end());
+            }
+            ("SOLUTION", _) => {}
+            _ => starter += &format!("{line}\n"),
+        }
+    }
+    if region.is_empty() { Ok(tidied(&starter)) } else { Err(format!("{region} has no // END")) }
+}
+
+/// Without the blank lines that regions leave behind: never two in a row.
+fn tidied(text: &str) -> String {
+    let mut tidy = String::new();
+    for line in text.lines() {
+        if !(line.is_empty() && tidy.ends_with("\n\n")) {
+            tidy += &format!("{line}\n");
+        }
+    }
+    tidy
+}
+
+fn binaries(name: impl Fn(&Exercise) -> String, path: impl Fn(&Exercise) -> String) -> String {
+    let one = |exercise: &Exercise| {
+        let (name, path) = (name(exercise), path(exercise));
+        format!("[[bin]]\nname = \"{name}\"\npath = \"{path}\"\ntest = false\nbench = false\ndoc = false\n")
+    };
+    EXERCISES.iter().map(one).collect::<Vec<_>>().join("\n")
+}
+
+/// The manifest with the list between its markers replaced.
+fn with_list(manifest: &str, list: &str) -> Option<String> {
+    let (before, rest) = manifest.split_once("# begin\n")?;
+    let (_, after) = rest.split_once("# end\n")?;
+    Some(format!("{before}# begin\n{list}# end\n{after}"))
+}
+
+#[allow(clippy::print_stdout)]
+fn sync(check: bool) -> Result<u8, Refused> {
+    let root = project::root();
+    let mut wanted: Vec<(PathBuf, String)> = Vec::new();
+    for exercise in EXERCISES {
+        let from = solution(exercise);
+        let text = starter(&fs::read_to_string(&from)?)
+            .map_err(|error| Refused::usage(format!("{}: {error}", from.display())))?;
+        wanted.push((root.join(project::edited(exercise)), text));
+    }
+    let lists = [
+        ("exercises/Cargo.toml", binaries(|e| e.id.into(), |e| format!("{}/main.rs", e.slug))),
+        ("exercises/solutions/Cargo.toml", binaries(|e| format!("{}-solution", e.id), |e| format!("{}.rs", e.slug))),
+    ];
+    for (path, list) in lists {
+        let path = root.join(path);
+        let manifest = fs::read_to_string(&path)?;
+        let text = with_list(&manifest, &list)
+            .ok_or_else(|| Refused::usage(format!("{} has no # begin and # end", path.display())))?;
+        wanted.push((path, text));
+    }
+    let mut stale = false;
+    for (path, text) in wanted {
+        let changes = fs::read_to_string(&path).map_or(true, |before| before != text);
+        stale |= changes;
+        if changes && check {
+            println!("{} is stale: run cargo course dev sync", path.display());
+        } else {
+            project::write_if_changed(&path, &text)?;
+        }
+    }
+    Ok(u8::from(stale && check))
+}
+
+/// Seeds that every solution must pass under.
+const SEEDS: [u64; 3] = [1, 0xbeef, 0x41c9];
+/// A starter fails at once: what it lacks is seen without waiting.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+#[allow(clippy::print_stdout)]
+fn check() -> Result<u8, Refused> {
+    let timing = Timing::calibrated();
+    let mut wrong = 0;
+    if sync(true)? != 0 {
+        wrong += 1;
+    }
+    for exercise in EXERCISES {
+        let built = project::build("solutions", &format!("{}-solution", exercise.id))?;
+        let program = built.ok_or_else(|| Refused::usage(format!("the solution of {} does not build", exercise.id)))?;
+        for seed in SEEDS {
+            let outcomes = runner::run(exercise, &program, options(seed, timing), |_| {});
+            if outcomes.iter().any(|outcome| outcome.failure.is_some()) {
+                wrong += 1;
+                println!("the solution fails:\n{}", report::text(exercise, &outcomes, seed));
+            }
+        }
+        let built = project::build("exercises", exercise.id)?;
+        let program = built.ok_or_else(|| Refused::usage(format!("the starter of {} does not build", exercise.id)))?;
+        let mut since = Instant::now();
+        runner::run(exercise, &program, options(SEEDS[0], timing), |outcome| {
+            let took = since.elapsed();
+            since = Instant::now();
+            if let Some(complaint) = starter_complaint(exercise, outcome, took) {
+                wrong += 1;
+                println!("starter of {}: {} {complaint}", exercise.id, outcome.check.name);
+            }
+        });
+        println!("{}: solution passes under {} seeds, starter fails where it should", exercise.id, SEEDS.len());
+    }
+    Ok(u8::from(wrong > 0))
+}
+
+fn options(seed: u64, timing: Timing) -> Options<'static> {
+    Options { only: None, all: true, seed, timing, live: false }
+}
+
+fn starter_complaint(exercise: &Exercise, outcome: &Outcome, took: Duration) -> Option<String> {
+    let should_pass = exercise.starter_passes.contains(&outcome.check.name);
+    match &outcome.failure {
+        None if !should_pass => Some("passes, and is not listed in `starter_passes`".into()),
+        Some(failure) if should_pass => Some(format!("fails: {}", failure.diagnosis.cause.name())),
+        Some(_) if took > AT_ONCE => Some(format!("fails after {took:?}: it waits for something that does not come")),
+        _ => None,
+    }
+}
+
+/// A solution with a mistake in it.
+#[derive(Debug, PartialEq, Eq)]
+struct Mutant {
+    exercise: String,
+    check: String,
+    cause: String,
+    find: String,
+    replace: String,
+}
+
+impl Mutant {
+    /// What its report is called.
+    fn label(&self) -> String {
+        format!("{}.{}.{}", self.exercise, self.check, self.cause)
+    }
+}
+
+/// Reads `mutants.txt`: a line `exercise check cause`, then lines `- ` to find and lines `+ ` to put in their place.
+fn read_mutants(text: &str) -> Result<Vec<Mutant>, String> {
+    let mut mutants: Vec<Mutant> = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        let complaint = |what: &str| format!("mutants.txt, line {}: {what}", at + 1);
+        match line.get(..2).unwrap_or(line) {
+            "" | "#" | "# " => {}
+            "- " | "-" | "+ " | "+" => {
+                let mutant = mutants.last_mut().ok_or_else(|| complaint("a change of nothing"))?;
+                let text = if line.starts_with('-') { &mut mutant.find } else { &mut mutant.replace };
+                *text += line.get(2..).unwrap_or("");
+                *text += "\n";
+            }
+            _ => {
+                let [exercise, check, cause] = line.split_whitespace().collect::<Vec<_>>()[..] else {
+                    return Err(complaint("not `exercise check cause`"));
+                };
+                let [exercise, check, cause] = [exercise, check, cause].map(str::to_owned);
+                mutants.push(Mutant { exercise, check, cause, find: String::new(), replace: String::new() });
+            }
+        }
+    }
+    Ok(mutants)
+}
+
+#[allow(clippy::print_stdout)]
+fn mutants(reports: Option<&Path>) -> Result<u8, Refused> {
+    let text = fs::read_to_string(project::root().join("exercises/mutants.txt"))?;
+    let mutants = read_mutants(&text).map_err(Refused::usage)?;
+    let programs = build_mutants(&mutants)?;
+    let mut survivors = 0;
+    for (at, (mutant, program)) in mutants.iter().zip(programs).enumerate() {
+        let Some(exercise) = crate::catalog::find(&mutant.exercise) else {
+            return Err(Refused::usage(format!("mutants.txt: there is no exercise {}", mutant.exercise)));
+        };
+        let only = Options { only: Some(&mutant.check), ..options(SEEDS[0], Timing::calibrated()) };
+        let outcomes = runner::run(exercise, &program, only, |_| {});
+        let found = outcomes.iter().find_map(|outcome| outcome.failure.as_ref());
+        let found = found.map_or("no failure", |failure| failure.diagnosis.cause.name());
+        let report = report::text(exercise, &outcomes, SEEDS[0]);
+        if found != mutant.cause {
+            survivors += 1;
+            println!("{} {}: wanted {}, found {found}\n{report}", mutant.exercise, mutant.check, mutant.cause);
+        }
+        if let Some(directory) = reports {
+            let twins = mutants[..at].iter().filter(|other| other.label() == mutant.label()).count();
+            let name = if twins == 0 { mutant.label() } else { format!("{}-{}", mutant.label(), twins + 1) } + ".txt";
+            fs::write(directory.join(name), report)?;
+        }
+    }
+    println!("{} of {} mutants are caught by the check that names them", mutants.len() - survivors, mutants.len());
+    Ok(u8::from(survivors > 0))
+}
+
+/// Builds all mutants at once, as binaries of a package that lives in the target directory.
+fn build_mutants(mutants: &[Mutant]) -> Result<Vec<PathBuf>, Refused> {
+    let directory = project::target().join("mutants");
+    fs::create_dir_all(&directory)?;
+    let mut manifest = String::from(
+        "[package]\nname = \"mutants\"\nversion = \"0.0.0\"\nedition = \"2024\"\nautobins = false\n\n[workspace]\n\n[profile.dev]\nopt-level = 1\n",
+    );
+    let mut programs = Vec::new();
+    for (at, mutant) in mutants.iter().enumerate() {
+        let exercise = crate::catalog::find(&mutant.exercise)
+            .ok_or_else(|| Refused::usage(format!("mutants.txt: there is no exercise {}", mutant.exercise)))?;
+        let original = fs::read_to_string(solution(exercise))?;
+        if original.matches(&mutant.find).count() != 1 {
+            let (check, find) = (&mutant.check, &mutant.find);
+            return Err(Refused::usage(format!(
+                "mutant of {check}: this is not in the solution exactly once:\n{find}"
+            )));
+        }
+        let name = format!("mutant-{}-{}", mutant.exercise, at + 1);
+        project::write_if_changed(
+            &directory.join(format!("{name}.rs")),
+            &format!("#![allow(warnings)]\n{}", original.replacen(&mutant.find, &mutant.replace, 1)),
+        )?;
+        manifest += &format!("\n[[bin]]\nname = \"{name}\"\npath = \"{name}.rs\"\n");
+        programs.push(project::target().join("debug").join(&name));
+    }
+    project::write_if_changed(&directory.join("Cargo.toml"), &manifest)?;
+    if !project::cargo(&directory, &["build", "--quiet", "--offline", "--bins"])? {
+        return Err(Refused::usage("a mutant does not build: it would prove nothing"));
+    }
+    Ok(programs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_starter_is_its_solution_without_the_answers() {
+        let solution = "use a;\n// SOLUTION\nuse b;\n// END\n\nfn f() {\n    // STARTER\n    //| // TODO\n    //| g()\n    // SOLUTION\n    h()\n    // END\n}\n";
+        assert_eq!(starter(solution).unwrap(), "use a;\n\nfn f() {\n    // TODO\n    g()\n}\n");
+        assert!(starter("// SOLUTION\n").unwrap_err().contains("no // END"));
+        assert!(starter("// END\n").unwrap_err().contains("line 1"));
+        assert!(starter("// STARTER\nx\n// SOLUTION\n// END\n").unwrap_err().contains("line 2"));
+    }
+
+    #[test]
+    fn mutants_are_read_with_their_lines() {
+        let text = "# a comment\n\ne06 greets silence\n-     a\n- b\n+ c\n";
+        let mutant = &read_mutants(text).unwrap()[0];
+        assert_eq!((&mutant.exercise[..], &mutant.check[..], &mutant.cause[..]), ("e06", "greets", "silence"));
+        assert_eq!((&mutant.find[..], &mutant.replace[..]), ("    a\nb\n", "c\n"));
+        assert!(read_mutants("+ c\n").is_err());
+        assert!(read_mutants("e06 greets\n").is_err());
+    }
+}

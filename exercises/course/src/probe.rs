@@ -1,0 +1,247 @@
+//! What the system tells about a running program: from `/proc`, where there is one. Elsewhere the answer is "not known", and
+//! checks that need it pass over it.
+
+use nix::{
+    sys::{
+        signal::{Signal, kill},
+        wait::{WaitPidFlag, waitpid},
+    },
+    unistd::Pid,
+};
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+/// What a process does while nothing comes from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Doing {
+    /// It computes, or asks the kernel over and over.
+    Spinning,
+    /// All its threads sleep; the first one in this call.
+    Sleeping(Call),
+    /// It has ended, and nobody has waited for it.
+    Zombie,
+    /// It was stopped by a signal.
+    Stopped,
+    /// The system does not tell.
+    Unknown,
+}
+
+/// The system calls that servers sleep in, by what they wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// Bytes from a peer.
+    Read,
+    /// Room to send.
+    Write,
+    /// A new connection.
+    Accept,
+    /// Any of several events.
+    Poll,
+    /// Another thread: a lock, a condition, a join.
+    Lock,
+    /// Time to pass.
+    Sleep,
+    /// A child to end.
+    Child,
+    /// Something else.
+    Other,
+}
+
+impl Call {
+    /// The name that `strace` shows.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Accept => "accept",
+            Self::Poll => "poll",
+            Self::Lock => "futex (a lock, or another thread)",
+            Self::Sleep => "sleep",
+            Self::Child => "wait (for a child)",
+            Self::Other => "another system call",
+        }
+    }
+}
+
+/// How often a process is looked at, and how far apart. One that spins wants the processor each time, however busy the machine is
+/// with others; one that waits is asleep nearly always.
+const LOOKS: usize = 12;
+const APART: Duration = Duration::from_millis(10);
+
+/// Watches the process for a moment. A thread that spins beside others that sleep counts: all threads are looked at.
+pub(crate) fn doing(id: u32) -> Doing {
+    let mut running = 0;
+    for _ in 0..LOOKS {
+        match stat(id).map(|stat| stat.state) {
+            None => return Doing::Unknown,
+            Some('Z') => return Doing::Zombie,
+            Some('T' | 't') => return Doing::Stopped,
+            Some(_) => running += usize::from(runs(id)),
+        }
+        thread::sleep(APART);
+    }
+    if running * 2 > LOOKS {
+        return Doing::Spinning;
+    }
+    call(id).map_or(Doing::Unknown, Doing::Sleeping)
+}
+
+/// Whether a thread of the process runs or wants to.
+fn runs(id: u32) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{id}/task")) else { return false };
+    threads.flatten().any(|thread| stat_at(&thread.path()).is_some_and(|stat| stat.state == 'R'))
+}
+
+struct Stat {
+    state: char,
+    parent: u32,
+}
+
+fn stat(id: u32) -> Option<Stat> {
+    stat_at(Path::new(&format!("/proc/{id}")))
+}
+
+fn stat_at(directory: &Path) -> Option<Stat> {
+    let text = fs::read_to_string(directory.join("stat")).ok()?;
+    // The name stands in parentheses and may have some itself.
+    let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
+    Some(Stat { state: fields.first()?.chars().next()?, parent: fields.get(1)?.parse().ok()? })
+}
+
+/// The call that the first thread sleeps in.
+fn call(id: u32) -> Option<Call> {
+    let text = fs::read_to_string(format!("/proc/{id}/syscall")).ok()?;
+    let number: u32 = text.split_whitespace().next()?.parse().ok()?;
+    Some(named(number))
+}
+
+#[cfg(target_arch = "x86_64")]
+fn named(number: u32) -> Call {
+    match number {
+        0 | 19 | 45 | 47 => Call::Read,
+        1 | 20 | 44 | 46 => Call::Write,
+        43 | 288 => Call::Accept,
+        7 | 23 | 232 | 270 | 271 | 281 => Call::Poll,
+        202 => Call::Lock,
+        35 | 230 => Call::Sleep,
+        61 | 247 => Call::Child,
+        _ => Call::Other,
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn named(number: u32) -> Call {
+    // The numbers of the generic table, which arm64 and riscv64 use.
+    match number {
+        63 | 65 | 207 | 212 => Call::Read,
+        64 | 66 | 206 | 211 => Call::Write,
+        202 | 242 => Call::Accept,
+        22 | 72 | 73 => Call::Poll,
+        98 => Call::Lock,
+        101 | 115 => Call::Sleep,
+        95 | 260 => Call::Child,
+        _ => Call::Other,
+    }
+}
+
+/// How many descriptors are open.
+pub(crate) fn descriptors(id: u32) -> Option<u64> {
+    fs::read_dir(format!("/proc/{id}/fd")).ok().map(|entries| entries.count() as u64)
+}
+
+/// How many threads run.
+pub(crate) fn threads(id: u32) -> Option<u64> {
+    fs::read_dir(format!("/proc/{id}/task")).ok().map(|entries| entries.count() as u64)
+}
+
+/// Resident memory, in KiB.
+pub(crate) fn memory(id: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// How many of its children have ended and were not waited for.
+pub(crate) fn zombies(id: u32) -> Option<u64> {
+    children(id).map(|ids| ids.into_iter().filter(|id| stat(*id).is_some_and(|stat| stat.state == 'Z')).count() as u64)
+}
+
+fn children(parent: u32) -> Option<Vec<u32>> {
+    let entries = fs::read_dir("/proc").ok()?;
+    let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    Some(ids.filter(|id| stat(*id).is_some_and(|stat| stat.parent == parent)).collect())
+}
+
+/// The TCP addresses at which the process listens (IPv4).
+pub(crate) fn listening(id: u32) -> Option<Vec<SocketAddr>> {
+    let sockets: Vec<PathBuf> = fs::read_dir(format!("/proc/{id}/fd"))
+        .ok()?
+        .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
+        .collect();
+    let table = fs::read_to_string("/proc/net/tcp").ok()?;
+    let listeners = table.lines().skip(1).filter_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let (address, state, inode) = (*fields.get(1)?, *fields.get(3)?, *fields.get(9)?);
+        let ours = sockets.iter().any(|socket| socket.as_os_str() == format!("socket:[{inode}]").as_str());
+        (state == "0A" && ours).then(|| address_of(address)).flatten()
+    });
+    Some(listeners.collect())
+}
+
+/// `0100007F:1F90` is 127.0.0.1:8080: the address in the order of the machine's bytes, the port in the usual one.
+fn address_of(hex: &str) -> Option<SocketAddr> {
+    let (ip, port) = hex.split_once(':')?;
+    let ip = Ipv4Addr::from(u32::from_str_radix(ip, 16).ok()?.to_ne_bytes());
+    Some((ip, u16::from_str_radix(port, 16).ok()?).into())
+}
+
+/// Children of a program that ends become ours, so that none can escape.
+pub(crate) fn adopt_orphans() {
+    #[cfg(target_os = "linux")]
+    let _ = nix::sys::prctl::set_child_subreaper(true);
+}
+
+/// Ends what a program left behind, and what that has started.
+pub(crate) fn end_orphans() {
+    // Each round ends one generation. A program that starts others faster than we end them is held by the rounds.
+    for _ in 0..100 {
+        let orphans = children(std::process::id()).unwrap_or_default();
+        if orphans.is_empty() {
+            return;
+        }
+        for id in orphans {
+            let Ok(id) = i32::try_from(id) else { continue };
+            let _ = kill(Pid::from_raw(id), Signal::SIGKILL);
+            let _ = waitpid(Pid::from_raw(id), Some(WaitPidFlag::empty()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_from_the_kernels_table() {
+        if cfg!(target_endian = "little") {
+            assert_eq!(address_of("0100007F:1F90"), Some("127.0.0.1:8080".parse().unwrap()));
+        }
+        assert_eq!(address_of("nonsense"), None);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn what_this_process_has_can_be_seen() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let id = std::process::id();
+        assert!(listening(id).unwrap().contains(&listener.local_addr().unwrap()));
+        assert!(descriptors(id).unwrap() >= 4);
+        assert!(threads(id).unwrap() >= 1);
+        assert!(memory(id).unwrap() > 100);
+    }
+}

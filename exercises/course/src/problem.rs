@@ -1,0 +1,111 @@
+//! What a check saw in place of what it waited for: facts, from which `cause.rs` finds out why.
+
+use std::{io, net::SocketAddr};
+
+/// A check's complaint.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    /// What should have come, in words: "the goodbye, then FIN".
+    pub(crate) wanted: String,
+    /// The bytes that should have come, if it was about bytes.
+    pub(crate) expected: Vec<u8>,
+    /// What came.
+    pub(crate) seen: Seen,
+    /// On which of the clients' connections, if on one.
+    pub(crate) client: Option<usize>,
+    /// What the check was about, if that tells more than the bytes do.
+    pub(crate) topic: Option<Topic>,
+}
+
+/// What was seen.
+#[derive(Debug)]
+pub(crate) enum Seen {
+    /// The program could not be started at all: not the student's fault.
+    Grader(io::Error),
+    /// It ended before it said that it listens, or while it was watched.
+    Exited,
+    /// It never said `READY`.
+    NotReady,
+    /// Its first line on stdout is not `READY ADDR`.
+    BadReady(String),
+    /// It said that it listens at an address that is not the one it was told.
+    OtherAddress {
+        /// What it was told.
+        told: SocketAddr,
+        /// What it said.
+        said: SocketAddr,
+    },
+    /// Nobody can connect; the kind of error is in the record.
+    Refused,
+    /// Nothing more came for as long as we wait; so much had come.
+    Silence(Vec<u8>),
+    /// It does not read: the kernels' buffers are full.
+    NotRead,
+    /// The stream ended too early; so much of what was wanted had come.
+    EarlyEnd(Vec<u8>),
+    /// The connection was reset.
+    Reset,
+    /// These bytes came, and others should have.
+    Wrong(Vec<u8>),
+    /// Bytes came where none may.
+    Extra(Vec<u8>),
+    /// The stream should have ended and did not.
+    StillOpen,
+    /// stdout has more than the line `READY`.
+    Chatter(String),
+    /// stderr does not have what it should.
+    NotLogged(String),
+    /// There is more of something than there was.
+    Grew {
+        /// Of what.
+        what: Resource,
+        /// Before.
+        from: u64,
+        /// After.
+        to: u64,
+    },
+}
+
+/// What may grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Resource {
+    /// Open descriptors.
+    Descriptors,
+    /// Threads.
+    Threads,
+    /// Resident memory, in KiB.
+    Memory,
+    /// Ended children that nobody has waited for.
+    Zombies,
+}
+
+/// What a step of a check was about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Topic {
+    /// The line is not complete yet, so nothing may be answered.
+    HalfALine,
+    /// Several lines came in one segment.
+    SeveralLines,
+    /// This client's turn has not come: another is being served.
+    Turn,
+    /// The client said that it sends nothing more, and still reads.
+    HalfClosed,
+    /// The client before this one broke off.
+    AfterBrokenClient,
+    /// The client before this one has not closed its side after the goodbye.
+    AfterGoodbye,
+}
+
+impl Problem {
+    /// A complaint that is not about a connection.
+    pub(crate) fn new(wanted: impl Into<String>, seen: Seen) -> Self {
+        Self { wanted: wanted.into(), expected: Vec::new(), seen, client: None, topic: None }
+    }
+
+    /// Says what the step was about.
+    #[must_use]
+    pub(crate) fn about(mut self, topic: Topic) -> Self {
+        self.topic = Some(topic);
+        self
+    }
+}

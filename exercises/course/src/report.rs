@@ -1,0 +1,97 @@
+//! What the student reads. At most 100 columns, and nothing that needs colour to be understood.
+
+use crate::{
+    catalog::Exercise,
+    runner::{Failure, Outcome},
+};
+use std::fmt::Write as _;
+
+/// No line is longer.
+const WIDTH: usize = 100;
+
+/// The report of one run.
+pub(crate) fn text(exercise: &Exercise, outcomes: &[Outcome], seed: u64) -> String {
+    let passed = outcomes.iter().filter(|outcome| outcome.failure.is_none()).count();
+    let of = exercise.checks.len();
+    let title = format!("{} {}", exercise.id.to_uppercase(), exercise.title);
+    let mut text = format!("{title:<50}{passed} of {of} checks      seed {seed:x}\n");
+    let names = outcomes.iter().filter(|outcome| outcome.failure.is_none()).map(|outcome| outcome.check.name);
+    let names: Vec<String> = names.map(|name| format!("ok {name}")).collect();
+    text += &folded(" ", "   ", &names);
+    for outcome in outcomes {
+        if let Some(failure) = &outcome.failure {
+            text += &failed(exercise, outcome, failure);
+        }
+    }
+    let ran = |name: &str| outcomes.iter().any(|outcome| outcome.check.name == name);
+    let rest: Vec<String> =
+        exercise.checks.iter().filter(|check| !ran(check.name)).map(|check| check.name.to_owned()).collect();
+    if !rest.is_empty() && passed < outcomes.len() {
+        text += &folded(" not run: ", ", ", &rest);
+    }
+    text
+}
+
+fn failed(exercise: &Exercise, outcome: &Outcome, failure: &Failure) -> String {
+    let mut text = folded(&format!(" FAILED {}: ", outcome.check.name), " ", &words(outcome.check.promise));
+    text += &failure.transcript;
+    text += &folded("   expected next: ", " ", &words(&failure.problem.wanted));
+    let cause = failure.diagnosis.cause;
+    text += &folded(&format!("   cause: {}. ", cause.name()), " ", &words(cause.sentence()));
+    for fact in &failure.diagnosis.facts {
+        text += &folded("          ", " ", &words(fact));
+    }
+    for (at, line) in failure.last_words.iter().enumerate() {
+        let name = if at == 0 { "   your stderr ends: " } else { "                     " };
+        let room = WIDTH - name.len();
+        let cut: String = line.chars().take(room).collect();
+        let _ = writeln!(text, "{name}{cut}");
+    }
+    let (id, check, seed) = (exercise.id, outcome.check.name, failure.seed);
+    let _ = writeln!(text, "   again: cargo course poke {id}.{check} --seed {seed:x}");
+    let _ = writeln!(text, "   more:  cargo course explain {}", cause.name());
+    text
+}
+
+fn words(text: &str) -> Vec<String> {
+    // Two spaces in what a program said are two spaces here.
+    text.split(' ').map(str::to_owned).collect()
+}
+
+/// `parts` after `first`, over as many lines as they need; later lines begin below the first part.
+fn folded(first: &str, between: &str, parts: &[String]) -> String {
+    if parts.is_empty() {
+        return String::new();
+    }
+    let indent = if first.chars().count() < 20 { first.chars().count() } else { 10 };
+    let mut text = first.to_owned();
+    let mut column = first.chars().count();
+    for (at, part) in parts.iter().enumerate() {
+        let length = part.chars().count();
+        if at > 0 {
+            if column + between.chars().count() + length > WIDTH {
+                text = format!("{}\n{}", format!("{text}{between}").trim_end(), " ".repeat(indent));
+                column = indent;
+            } else {
+                text += between;
+                column += between.chars().count();
+            }
+        }
+        text += part;
+        column += length;
+    }
+    text + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_folded_below_their_first_word() {
+        let folded = folded("   cause: ", " ", &words("word ".repeat(40).trim_end()));
+        assert!(folded.lines().all(|line| line.len() <= WIDTH), "{folded}");
+        assert!(folded.lines().skip(1).all(|line| line.starts_with("          word")), "{folded}");
+        assert_eq!(folded.split_whitespace().count(), 41);
+    }
+}

@@ -1,0 +1,149 @@
+//! What one check has to work with: the student's program, clients, a seed, and the record.
+
+use crate::{
+    client::{Client, Open},
+    probe,
+    problem::{Problem, Resource, Seen},
+    student::Student,
+    timing::Timing,
+    wire::Record,
+};
+use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
+use std::{
+    cell::RefCell,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    rc::Rc,
+};
+
+/// One check while it runs. The program is started for each check anew, so that checks cannot disturb each other.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    program: PathBuf,
+    seed: u64,
+    random: SmallRng,
+    live: bool,
+    /// How long it waits.
+    pub(crate) timing: Timing,
+    /// What happened.
+    pub(crate) record: Rc<RefCell<Record>>,
+    /// The program, once it was started.
+    pub(crate) student: Option<Student>,
+    server: Option<SocketAddr>,
+    open: Open,
+}
+
+/// How many words there are to make lines from.
+const WORDS: [&str; 16] = [
+    "amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath", "inlet", "jetty", "knoll", "larch",
+    "marsh", "north", "ochre", "plain",
+];
+
+impl Stage {
+    /// A stage for `program`. Two with the same seed and name say the same.
+    pub(crate) fn new(program: &Path, seed: u64, name: &str, timing: Timing, live: bool) -> Self {
+        let mixed = name.bytes().fold(seed, |mix, byte| mix.wrapping_mul(0x100_0000_01b3) ^ u64::from(byte));
+        Self {
+            program: program.to_owned(),
+            seed,
+            random: SmallRng::seed_from_u64(mixed),
+            live,
+            timing,
+            record: Rc::new(RefCell::new(Record::new(live))),
+            student: None,
+            server: None,
+            open: Open::default(),
+        }
+    }
+
+    /// What this run's words come from.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Starts the program as a server and waits until it listens.
+    pub(crate) fn serve(&mut self) -> Result<(), Problem> {
+        let told = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let failed = |error| Problem::new("that the program starts", Seen::Grader(error));
+        let student = Student::start(&self.program, &["--listen", &told.to_string()], self.live).map_err(failed)?;
+        let ready = self.student.insert(student).ready(told, self.timing)?;
+        self.server = Some(ready);
+        Ok(())
+    }
+
+    /// Connects a client to the server.
+    pub(crate) fn connect(&self) -> Result<Client, Problem> {
+        let Some(server) = self.server else {
+            return Err(Problem::new("a server", Seen::Grader(std::io::ErrorKind::NotConnected.into())));
+        };
+        Client::connect(server, &self.record, &self.open, self.timing)
+    }
+
+    /// The addresses at which the program listens, if the system tells and its own is not among them: then nobody can be served.
+    pub(crate) fn listens_elsewhere(&self) -> Option<Vec<SocketAddr>> {
+        let addresses = probe::listening(self.student.as_ref()?.id())?;
+        self.server.is_some_and(|server| !addresses.contains(&server)).then_some(addresses)
+    }
+
+    /// A line that no other client of this run sends.
+    pub(crate) fn line(&mut self) -> Vec<u8> {
+        let mut word = || WORDS[self.random.random_range(0..WORDS.len())];
+        let (one, two) = (word(), word());
+        format!("{one} {two} {}\n", self.random.random_range(1000..10_000)).into_bytes()
+    }
+
+    /// A number below `end`, from the seed.
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        self.random.random_range(0..end)
+    }
+
+    /// Complains if the program logs no line for which `holds`; `wanted` says which.
+    pub(crate) fn expect_log(&self, wanted: &str, holds: impl Fn(&str) -> bool) -> Result<(), Problem> {
+        match &self.student {
+            Some(student) if !student.logs(holds, self.timing) => {
+                let last = student.last_words(1).pop().unwrap_or_default();
+                Err(Problem::new(wanted, Seen::NotLogged(last)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// How much the program has of something, if the system tells.
+    pub(crate) fn amount(&self, what: Resource) -> Option<u64> {
+        let id = self.student.as_ref()?.id();
+        match what {
+            Resource::Descriptors => probe::descriptors(id),
+            Resource::Threads => probe::threads(id),
+            Resource::Memory => probe::memory(id),
+            Resource::Zombies => probe::zombies(id),
+        }
+    }
+
+    /// Complains if there is more of `what` than `before` and some. Waits a little: what is being given back may take a moment.
+    pub(crate) fn expect_flat(&self, what: Resource, before: Option<u64>, some: u64) -> Result<(), Problem> {
+        let Some(from) = before else { return Ok(()) };
+        let until = std::time::Instant::now() + self.timing.patience();
+        loop {
+            let Some(to) = self.amount(what) else { return Ok(()) };
+            if to <= from + some {
+                return Ok(());
+            }
+            if std::time::Instant::now() >= until {
+                return Err(Problem::new("that what a client took is given back", Seen::Grew { what, from, to }));
+            }
+            std::thread::sleep(self.timing.quiet() / 10);
+        }
+    }
+
+    /// What must hold after every check: the program still runs, and stdout has nothing but its first line.
+    pub(crate) fn settle(&mut self) -> Result<(), Problem> {
+        let Some(student) = &mut self.student else { return Ok(()) };
+        if student.exit(std::time::Duration::ZERO).is_some() {
+            return Err(Problem::new("that the server goes on", Seen::Exited));
+        }
+        match student.chatter() {
+            Some(line) => Err(Problem::new("that stdout has the line READY alone", Seen::Chatter(line))),
+            None => Ok(()),
+        }
+    }
+}

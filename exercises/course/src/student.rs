@@ -1,0 +1,238 @@
+//! The student's program while a check runs: started within limits, watched, and gone afterwards with all that it started.
+
+use crate::{
+    probe,
+    problem::{Problem, Seen},
+    timing::Timing,
+};
+use nix::{
+    sys::signal::{Signal, kill, killpg},
+    unistd::Pid,
+};
+use std::{
+    io::{self, Read},
+    net::SocketAddr,
+    os::unix::process::{CommandExt as _, ExitStatusExt as _},
+    path::Path,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// A shell sets the limits and is then replaced by the program: no core files, 4 GiB of addresses.
+const LIMITS: &str = "ulimit -c 0; ulimit -v 4194304; exec \"$0\" \"$@\"";
+/// So much of what it prints is kept: the beginning of stdout, the end of stderr.
+const KEPT: usize = 64 * 1024;
+/// A program that prints more in one check prints without end.
+const MOST: usize = 64 * 1024 * 1024;
+
+/// A started program.
+#[derive(Debug)]
+pub(crate) struct Student {
+    child: Child,
+    stdout: Arc<Printed>,
+    stderr: Arc<Printed>,
+}
+
+/// What a program prints: read by a thread, so that it never waits for us.
+#[derive(Debug, Default)]
+struct Printed {
+    text: Mutex<Text>,
+    more: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Text {
+    bytes: Vec<u8>,
+    total: usize,
+    ended: bool,
+}
+
+/// How a program ended.
+#[derive(Debug, Clone)]
+pub(crate) enum Exit {
+    /// With this code.
+    Code(i32),
+    /// By this signal.
+    Signal(String),
+}
+
+impl Student {
+    /// Starts `program` as a server on a free port of the loopback.
+    pub(crate) fn start(program: &Path, args: &[&str], live: bool) -> io::Result<Self> {
+        probe::adopt_orphans();
+        let mut child = Command::new("/bin/sh")
+            .args(["-c", LIMITS])
+            .arg(program)
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .env_remove("RUST_BACKTRACE")
+            .process_group(0)
+            .spawn()?;
+        let stdout = collect(child.stdout.take(), Keep::Beginning, false);
+        let stderr = collect(child.stderr.take(), Keep::End, live);
+        Ok(Self { child, stdout, stderr })
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for `READY ADDR`, and checks that the address is one that was asked for.
+    pub(crate) fn ready(&self, told: SocketAddr, timing: Timing) -> Result<SocketAddr, Problem> {
+        const WANTED: &str = "the line `READY ADDR` on stdout, once it listens";
+        let Some(line) = self.stdout.line(0, timing.patience()) else {
+            // The end of stdout comes a moment before the end of the process.
+            let seen = if self.stdout.has_ended() { Seen::Exited } else { Seen::NotReady };
+            return Err(Problem::new(WANTED, seen));
+        };
+        let said: Option<SocketAddr> = line.strip_prefix("READY ").and_then(|address| address.parse().ok());
+        let Some(said) = said else { return Err(Problem::new(WANTED, Seen::BadReady(line))) };
+        if said.ip() != told.ip() || said.port() == 0 || (told.port() != 0 && said.port() != told.port()) {
+            return Err(Problem::new("that it listens where it was told to", Seen::OtherAddress { told, said }));
+        }
+        Ok(said)
+    }
+
+    /// What stdout has beyond its first line.
+    pub(crate) fn chatter(&self) -> Option<String> {
+        self.stdout.line(1, Duration::ZERO)
+    }
+
+    /// Whether it has printed more than anybody reads.
+    pub(crate) fn prints_without_end(&self) -> bool {
+        self.stdout.total() + self.stderr.total() > MOST
+    }
+
+    /// Waits until stderr has a line for which `wanted` holds.
+    pub(crate) fn logs(&self, wanted: impl Fn(&str) -> bool, timing: Timing) -> bool {
+        self.stderr.wait(timing.patience(), |text| String::from_utf8_lossy(&text.bytes).lines().any(&wanted))
+    }
+
+    /// The last lines of stderr.
+    pub(crate) fn last_words(&self, count: usize) -> Vec<String> {
+        let text = self.stderr.lock();
+        let all = String::from_utf8_lossy(&text.bytes);
+        let mut lines: Vec<String> = all.lines().rev().take(count).map(str::to_owned).collect();
+        lines.reverse();
+        lines
+    }
+
+    /// Waits until it has said everything, once it has ended. A child that holds its stderr may go on for longer.
+    pub(crate) fn hear_out(&self, patience: Duration) {
+        self.stderr.wait(patience, |text| text.ended);
+    }
+
+    /// How it ended, if it has; looked at for at most a moment, since a process that breaks ends a little later than its
+    /// connections.
+    pub(crate) fn exit(&mut self, within: Duration) -> Option<Exit> {
+        let until = Instant::now() + within;
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return Some(exit(status)),
+                Ok(None) if Instant::now() < until => thread::sleep(Duration::from_millis(2)),
+                _ => return None,
+            }
+        }
+    }
+}
+
+fn exit(status: ExitStatus) -> Exit {
+    match status.signal() {
+        Some(number) => Exit::Signal(Signal::try_from(number).map_or(format!("signal {number}"), |s| s.to_string())),
+        None => Exit::Code(status.code().unwrap_or(-1)),
+    }
+}
+
+impl Drop for Student {
+    fn drop(&mut self) {
+        let Ok(id) = i32::try_from(self.child.id()) else { return };
+        // Its process group first, itself in case that it left that, then whatever it left behind, which is ours now.
+        let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
+        let _ = kill(Pid::from_raw(id), Signal::SIGKILL);
+        let _ = self.child.wait();
+        probe::end_orphans();
+    }
+}
+
+/// Which part of what is printed is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    Beginning,
+    End,
+}
+
+fn collect(from: Option<impl Read + Send + 'static>, keep: Keep, live: bool) -> Arc<Printed> {
+    let printed = Arc::new(Printed::default());
+    let into = Arc::clone(&printed);
+    thread::spawn(move || {
+        let mut scratch = [0; 16 * 1024];
+        if let Some(mut from) = from {
+            while let Ok(count @ 1..) = from.read(&mut scratch) {
+                if live {
+                    eprint!("{}", String::from_utf8_lossy(&scratch[..count]));
+                }
+                into.append(&scratch[..count], keep);
+            }
+        }
+        into.lock().ended = true;
+        into.more.notify_all();
+    });
+    printed
+}
+
+impl Printed {
+    fn lock(&self) -> MutexGuard<'_, Text> {
+        self.text.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn append(&self, bytes: &[u8], keep: Keep) {
+        let mut text = self.lock();
+        text.total += bytes.len();
+        match keep {
+            Keep::Beginning => {
+                let room = KEPT - text.bytes.len().min(KEPT);
+                text.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            }
+            Keep::End => {
+                text.bytes.extend_from_slice(bytes);
+                if text.bytes.len() > 2 * KEPT {
+                    let surplus = text.bytes.len() - KEPT;
+                    text.bytes.drain(..surplus);
+                }
+            }
+        }
+        drop(text);
+        self.more.notify_all();
+    }
+
+    fn total(&self) -> usize {
+        self.lock().total
+    }
+
+    fn has_ended(&self) -> bool {
+        self.lock().ended
+    }
+
+    /// Waits until `wanted` holds of what was printed. `false`: it did not in time, or nothing more will be printed.
+    fn wait(&self, patience: Duration, wanted: impl Fn(&Text) -> bool) -> bool {
+        let waits = |text: &mut Text| !text.ended && !wanted(text);
+        let waited = self.more.wait_timeout_while(self.lock(), patience, waits);
+        let (text, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        wanted(&text)
+    }
+
+    /// The complete line of that number, once it is there.
+    fn line(&self, number: usize, patience: Duration) -> Option<String> {
+        let line = |text: &Text| {
+            let ends = text.bytes.iter().filter(|byte| **byte == b'\n').count();
+            (ends > number).then(|| String::from_utf8_lossy(&text.bytes).lines().nth(number).map(str::to_owned))?
+        };
+        self.wait(patience, |text| line(text).is_some());
+        line(&self.lock())
+    }
+}
