@@ -10,6 +10,7 @@ const VARIES: &[(&str, &str)] = &[
     ("open for another ", TIME),
     ("took ", NUMBER),
     ("Age: ", DIGITS),
+    ("Retry-After: ", DIGITS),
     ("ttl=", DIGITS),
     ("ttl=-", DIGITS),
     // What depends on the machine.

@@ -9,7 +9,7 @@ use crate::{
     page::{CTRL_C, Marks, Step, Typed, What, steps},
     ports::{OF_THE_BOOK, Ports},
     support::process::{lock, now},
-    terminal::{Log, Printed, Terminal, wait_for_listener},
+    terminal::{Log, Printed, Terminal, is_listened_at},
     words,
     workplace::Workplace,
 };
@@ -34,10 +34,11 @@ pub struct Outcome {
 
 struct Player<'a> {
     name: &'a str,
-    ports: Ports,
-    workplace: Workplace,
+    // Before what their programs use: a terminal that is dropped ends what runs in it.
     first: Terminal,
     second: Terminal,
+    ports: Ports,
+    workplace: Workplace,
     log: Log,
     /// How much of the log has been compared.
     seen: usize,
@@ -172,8 +173,8 @@ impl<'a> Player<'a> {
         if !self.first.read(&mut printed, is_ready) {
             return Err(self.report(typed, "it does not end, or what it starts is not ready", &printed.lines));
         }
-        for port in self.ports_of(text) {
-            wait_for_listener(port);
+        if let Some(port) = self.ports_of(text).into_iter().find(|port| !is_listened_at(*port)) {
+            return Err(self.report(typed, &format!("nobody listens on port {port}"), &printed.lines));
         }
         let ports = &self.ports;
         let book = |printed: &Printed| printed.lines.iter().map(|line| ports.to_book(line)).collect::<Vec<_>>();

@@ -1,6 +1,6 @@
 //! A shell that commands are typed into, and what it prints.
 
-use crate::support::process::{lock, now, spawn, wait_until};
+use crate::support::process::{lock, now, spawn};
 use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,
@@ -163,10 +163,15 @@ impl Drop for Terminal {
     }
 }
 
-/// Waits until somebody listens on `port`: a program that does not say so itself.
+/// Waits for somebody who listens on `port`: a program that does not say so itself. False if nobody came in time.
 #[allow(clippy::disallowed_methods)] // Black-box tests have real sockets.
-pub fn wait_for_listener(port: u16) {
-    wait_until(&format!("somebody to listen on port {port}"), || {
-        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
-    });
+pub fn is_listened_at(port: u16) -> bool {
+    let deadline = now() + PATIENCE;
+    while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+        if now() > deadline {
+            return false;
+        }
+        thread::park_timeout(Duration::from_millis(10));
+    }
+    true
 }
