@@ -1,4 +1,4 @@
-//! What all programs have in common on their command lines: help, version, exit codes, and how a wrong number is answered.
+//! All programs have this in common on their command lines: help, version, exit codes, and how a wrong number is answered.
 
 // In tests a failed unwrap is the report; clippy knows only functions that are tests themselves.
 #![allow(clippy::unwrap_used)]

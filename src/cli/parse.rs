@@ -2,7 +2,7 @@
 
 use clap::{Arg, Command, Parser};
 
-/// What a program exits with: the same in all of them, in each `--help` and in the README.
+/// The exit codes, which are the same for all programs. Each `--help` and the README list them.
 pub const EXIT_CODES: &str = "\
 Exit codes:
   0    done; a server: told to end, and has finished what ran
@@ -11,7 +11,7 @@ Exit codes:
   3    client, load: it was asked, and there was no answer
   130  a second Ctrl-C ended it at once (143: a second SIGTERM)";
 
-/// What stands for a value in `--help` if the value is a number: of things, of seconds, of bytes, of anything.
+/// The names that stand for a value in `--help` if the value is a number: of things, of seconds, of bytes, of anything.
 const NUMBERS: [&str; 7] = ["N", "TIME", "SIZE", "PERCENT", "X", "NUMBERS", "PID"];
 
 /// Reads the command line. Ends the process if it is wrong (exit code 2), or if only help was wanted (0).

@@ -160,7 +160,7 @@ fn serve(
             Control::GaveUp => Stop::GaveUp,
             Control::Unread => Stop::Unread,
         };
-        // Nobody waits for what is on its way: this ends it, and so gives back the permits that the reader may wait for.
+        // The requests under way are ended, and so the permits come back that the reader may wait for.
         stopped = Some(stop);
         way.close();
         input.stop();

@@ -12,7 +12,7 @@
 //! answer different questions, and the book's chapter on measuring says which.
 //!
 //! Every request is answered, failed (under one [`Kind`]) or under way when the run ends, and these add up to those that were
-//! started. What comes after the end is in no number: by then the other clients have left.
+//! started. Answers after the end are in no number: by then the other clients have left.
 
 pub mod args;
 mod clients;

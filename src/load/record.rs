@@ -62,7 +62,7 @@ pub struct Record {
     pub answered: u64,
     /// Those that failed before the end.
     pub failures: Failures,
-    /// Those that were under way at the end. What comes afterwards comes from a server that the other clients have left, so it is
+    /// Those that were under way at the end. A later answer comes from a server that the other clients have left, so it is
     /// not waited for, and in no latency.
     pub unfinished: u64,
     /// The longest that one of them had waited by then.
@@ -230,7 +230,7 @@ mod tests {
         assert_eq!((record.answered, record.completed, record.latency.len()), (0, 1, 0));
         record.answer(&line, at(1000), at(1500), at(2000));
         assert_eq!((record.answered, record.completed), (1, 2));
-        // Under way at the end: a name, and nothing else. What began at the end or later has not even that.
+        // A request under way at the end is counted, and nothing else. One that began at the end or later is not counted at all.
         record.answer(&line, at(2999), at(2999), at(3000));
         record.fail(&line, at(2500), Kind::Reset, at(9000));
         record.leave_unfinished(&line, at(2000), at(2800));

@@ -95,7 +95,7 @@ pub struct Progress {
 ///
 /// # Errors
 ///
-/// Nobody does within this time, or the name has none.
+/// No address takes a connection within this time, or the name has no address.
 pub fn reach(target: &Target, within: Duration) -> Result<SocketAddr, Failure> {
     let (mut problem, since) = (None, now());
     for to in resolve::resolve(&target.at)? {

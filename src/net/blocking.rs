@@ -243,7 +243,7 @@ impl Socket<'_> {
     }
 }
 
-/// What a wait ends with, if nothing happens before.
+/// The end of a wait, if nothing happens before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Until {
     /// Nothing.

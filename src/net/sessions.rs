@@ -9,7 +9,7 @@
 //! Backpressure has one rule: while a byte of an answer waits in our memory, no more answers are fetched from the session
 //! and nothing is read from the peer. So a peer that never reads costs what its session and one refused write hold.
 //!
-//! What a session has promised for a time ([`Session::promised`]) is kept by the driver's one exact deadline,
+//! An answer that a session has promised for a time ([`Session::promised`]) is sent by the driver's one exact deadline,
 //! [`TimerKey::ALARM`]: it is set to the earliest promise of all sessions. Patience ends by the driver's coarse timers.
 //!
 //! What a session wants computed is computed on the spot ([`OnTheSpot`]), and that is the weakness of an event loop: until
@@ -49,7 +49,7 @@ pub struct Sessions<F, S, W = OnTheSpot> {
     factory: F,
     /// By [`ConnId::index`].
     running: Vec<Option<Running<S>>>,
-    /// What sessions have promised, the earliest first: one for each that has.
+    /// The promises of sessions, the earliest first: at most one of each session.
     promises: BTreeSet<(Instant, ConnId)>,
     traffic: Arc<Traffic>,
     workshop: W,
@@ -69,7 +69,7 @@ struct Running<S> {
     working: bool,
     /// The session was told that nothing more comes.
     ended: bool,
-    /// What [`Sessions::promises`] has of it.
+    /// Its entry in [`Sessions::promises`].
     promised: Option<Instant>,
 }
 

@@ -178,7 +178,7 @@ impl Parts {
     }
 }
 
-/// What can be asked for, as the start line and a 404 name it.
+/// The paths that can be asked for, as the start line and a 404 name them.
 pub(super) fn paths(caches: bool) -> &'static str {
     if caches { "/stats, /healthz and /purge" } else { "/stats and /healthz" }
 }

@@ -49,7 +49,7 @@ impl FromStr for BackendSpec {
 
 const ONE_EACH: &str = "one backend for each flag: write --backend HOST:PORT --backend HOST:PORT";
 
-/// Reads who a backend is. What is often written instead is told what to write.
+/// Reads the host and port of a backend. Common mistakes are answered with the words to write instead.
 fn authority(text: &str) -> Result<HostPort, String> {
     if text.starts_with("https://") {
         return Err("backends are spoken to in plain HTTP: write HOST:PORT".to_owned());

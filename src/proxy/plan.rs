@@ -47,7 +47,7 @@ pub struct Plan {
     health: HealthConfig,
     pool: PoolConfig,
     cache: CacheConfig,
-    /// What is wrong with the flags that it was made from.
+    /// A contradiction between the flags that it was made from.
     contradiction: Option<String>,
 }
 

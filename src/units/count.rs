@@ -15,8 +15,8 @@ pub const MAX_WORKERS: u64 = 1024;
 
 /// Reads a number of things for clap, as whatever integer the flag is kept in: `value_parser = number::<u32>(0..=10)`.
 ///
-/// What is wrong is said in one of three ways, by all flags of all programs: it is not a whole number, it must be at least so
-/// many, or at most so many.
+/// All flags of all programs answer a wrong number in one of three ways: it is not a whole number, it must be at least so many, or
+/// at most so many.
 pub fn number<T: TryFrom<u64>>(
     range: RangeInclusive<u64>,
 ) -> impl Fn(&str) -> Result<T, String> + Clone + Send + Sync + 'static {
@@ -52,7 +52,7 @@ fn read(text: &str, range: &RangeInclusive<u64>) -> Result<u64, String> {
     }
 }
 
-/// What is said if a flag is kept in a type that is smaller than its range: on a machine of 32 bits.
+/// The answer if the type of a flag is smaller than its range, as on a machine of 32 bits.
 fn too_large<T>() -> String {
     format!("must fit into {} bits", size_of::<T>() * 8)
 }

@@ -23,7 +23,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         Ok(duration) => duration,
         Err(humantime::DurationError::UnknownUnit { unit, .. }) if unit.is_empty() => return Err(HINT.to_owned()),
         Err(humantime::DurationError::UnknownUnit { unit, .. }) => return Err(format!("no unit `{unit}`: {HINT}")),
-        // What the library says of its own reading ("expected number at 0") tells a user nothing.
+        // The library's own words ("expected number at 0") tell a user nothing.
         Err(_) => return Err(format!("not a duration: {HINT}")),
     };
     if duration > MAX_DURATION { Err("more than a year: write 365days at most".to_owned()) } else { Ok(duration) }

@@ -99,7 +99,7 @@ fn what_follows_quit_is_named() {
         let lines = named.map(|(line, text)| format!("! line {line} {text:?}: not sent: it comes after QUIT\n"));
         assert_eq!(quitting.stderr(), lines.concat() + "error: 3 commands have no answer\n", "{mode:?}");
     }
-    // Nobody waits for the end of an input in which nothing follows.
+    // The client does not wait for the end of an input in which nothing follows.
     let mut open = client(&name, &[]);
     open.line("QUIT");
     assert_eq!((open.wait().code(), open.stdout().as_str(), open.stderr().as_str()), (Some(0), "BYE\n", ""));

@@ -3,7 +3,7 @@
 use crate::{
     pages::{assert_self_contained, assert_well_formed},
     run,
-    support::process::PATIENCE,
+    support::{process::PATIENCE, raw::Backend},
 };
 use assert_cmd::Command;
 use predicates::str::contains;
@@ -127,6 +127,23 @@ fn who_is_not_available_is_a_row_and_the_others_are_measured() {
     // With nobody left there is nothing to tell.
     let line = "error: nothing was measured: io-uring not available here: io_uring is forbidden\n";
     compare(&["--clients", "1", "--architectures", "io-uring"]).code(1).stderr(line);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_comparison_in_which_nothing_was_served_has_its_own_exit_code() {
+    let silent = Backend::start(|mut served| while served.request().is_some() {});
+    let directory = beside(&[]);
+    // Whatever it does, it is a server that listens and says so.
+    let script = format!("printf '#!/bin/sh\\necho READY {}; exec sleep 600' >fork; chmod +x fork", silent.name());
+    assert!(process::Command::new("sh").args(["-c", &script]).current_dir(&directory).status().unwrap().success());
+    let mut load = Command::new(directory.path().join("load"));
+    let what =
+        ["--services", "http", "--connections", "kept", "--clients", "2", "--architectures", "fork", "--rounds", "1"];
+    let ended = load.args(SMALL).args(what).timeout(PATIENCE * 2).assert().code(3);
+    ended
+        .stdout(contains("2 of 2 clients were never served"))
+        .stderr("error: nothing was served: no server answered a single request\n");
 }
 
 #[test]

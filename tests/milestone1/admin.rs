@@ -59,7 +59,7 @@ fn the_start_lines_name_what_there_is(milestone: &Milestone) {
     ] {
         let proxy = milestone.start(&[&backend], &[&FLAGS[..2], flags].concat());
         let at = admin(&proxy);
-        // What the line names is what is told to somebody who asks for something else, and all of it is there.
+        // The start line and the answer to an unknown path name the same paths.
         let caches = milestone.number >= 4 && !flags.contains(&"--cache-size");
         let paths = if caches { "/stats, /healthz and /purge\n" } else { paths };
         proxy.wait_for_stderr(paths);

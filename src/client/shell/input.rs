@@ -42,7 +42,7 @@ pub(super) struct Stopper {
 }
 
 impl Stopper {
-    /// No more commands are taken. What has been typed is still read, so that each line of it can be named.
+    /// No more commands are taken. Lines that have been typed are still read, so that each of them can be named.
     pub(super) fn read_the_rest(&self) {
         self.want(REST);
     }

@@ -218,8 +218,8 @@ fn who_never_answers_is_given_up_in_time() {
     }
 }
 
-/// Little's law: the clients that are being served at a time are the answers a second times the time that each takes. What is
-/// answered after the end would make them more than there are.
+/// Little's law: answers a second, times the time that each takes, are the clients that are being served at a time. With answers that
+/// come after the end, these would be more than there are.
 #[test]
 fn what_comes_after_the_end_is_in_no_number() {
     // The last answers would come half a second late.
@@ -231,7 +231,7 @@ fn what_comes_after_the_end_is_in_no_number() {
         assert!(served <= clients as f64 * 1.01, "{served} of {clients} clients");
         assert_eq!((record.answered, record.unfinished), (16, 4), "{rate:?}");
     }
-    // Who is never answered is told, and for how long that was so.
+    // The report tells how many were never answered, and the longest wait among them.
     let first = |at: Duration| if at.is_zero() { Does::Nothing } else { Does::Answer(MILLI) };
     let record = World::new(Some(100), 2, 1, first).finish(2);
     assert_eq!((record.unfinished, record.longest_wait), (1, 2 * SECOND));

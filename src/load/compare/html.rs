@@ -23,8 +23,8 @@ pub(super) fn of(comparison: &Comparison) -> String {
     if comparison.rows.iter().any(Row::is_doubtful) {
         let _ = writeln!(
             body,
-            "<p>A hollow mark in a plot, and {DOUBTFUL} in a table: not every client was served, or requests failed. What is \
-             measured there is measured of the others.</p>"
+            "<p>A hollow mark in a plot, and {DOUBTFUL} in a table: not every client was served, or requests failed. The \
+             numbers are those of the others.</p>"
         );
     }
     if comparison.interrupted {

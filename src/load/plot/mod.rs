@@ -46,14 +46,14 @@ const PICTURE_STYLE: &str = "text{fill:#1d2228;font-family:system-ui,sans-serif}
 
 /// Lines over a common axis.
 pub(super) struct Plot<'a> {
-    /// What it shows, in a few words.
+    /// The quantity that it shows, in a few words.
     pub(super) title: String,
     pub(super) x: Axis<'a>,
     pub(super) y: Axis<'a>,
     pub(super) lines: Vec<Line>,
 }
 
-/// What an axis shows.
+/// The quantity of one axis, and how its values are placed and written.
 pub(super) struct Axis<'a> {
     pub(super) name: &'a str,
     pub(super) scale: Scale,
@@ -108,7 +108,7 @@ impl Plot<'_> {
         ))
     }
 
-    /// What a reader hears who does not see it: the title, the axes, and the values.
+    /// The words for a reader who does not see the plot: the title, the axes, and the values.
     fn described(&self) -> String {
         let axis = |axis: &Axis<'_>| format!("{} ({})", axis.name, axis.scale.as_str());
         let mut text = format!("{} over {}.", axis(&self.y), axis(&self.x));

@@ -82,7 +82,7 @@ impl Range {
                 let factors: &[f64] = if (self.high / self.low).log10() > DECADES { &[1.0] } else { &[1.0, 2.0, 5.0] };
                 let powers = self.low.log10().floor() as i32..=self.high.log10().ceil() as i32;
                 let all = powers.flat_map(|power| factors.iter().map(move |factor| factor * 10_f64.powi(power)));
-                // What was rounded to a label may miss it by the last digit.
+                // A value that was rounded to a label may miss it by the last digit.
                 all.filter(|value| (self.low * 0.999..=self.high * 1.001).contains(value)).collect()
             }
         }

@@ -32,7 +32,7 @@ pub(super) enum Route {
     Server,
 }
 
-/// What `/` lists: a path of each kind that answers a GET.
+/// The list on `/`: a path of each kind that answers a GET.
 pub(super) const TRY_GET: [&str; 8] =
     ["/health", "/headers", "/bytes/1000", "/chunked/1000", "/delay/500", "/cpu/500", "/max-age/60", "/status/503"];
 
