@@ -7,7 +7,7 @@ pub const EXIT_CODES: &str = "\
 Exit codes:
   0    done; a server: told to end, and has finished what ran
   1    it could not be done here: no server, a port in use, a file not writable
-  2    wrong usage
+  2    wrong usage, or a program that cannot run on this system (io-uring)
   3    client, load: it was asked, and there was no answer
   130  a second Ctrl-C ended it at once (143: a second SIGTERM)";
 

@@ -129,7 +129,7 @@ impl LoadArgs {
     ///
     /// # Errors
     ///
-    /// A flag that makes no sense, a target that cannot be reached: exit code 2.
+    /// A flag that makes no sense (exit code 2), or a target that cannot be reached (1).
     pub fn plan(&self) -> Result<Plan, Failure> {
         let Some(target) = self.target.clone() else {
             return Err(Failure::Usage("whom? Give a URL such as http://127.0.0.1:8080/".to_owned()));
