@@ -13,6 +13,7 @@ use std::process::ExitCode;
 ///
 /// The exit code is 0 if every command was answered, 3 if one was not, and 1 if there is no server.
 #[derive(Debug, Parser)]
+#[command(name = env!("CARGO_BIN_NAME"))]
 #[command(after_help = "\
 Example:
   thread-per-client --service command &

@@ -14,6 +14,7 @@ use std::{num::NonZeroUsize, process::ExitCode, sync::Arc};
 
 /// A server with one event loop for all clients.
 #[derive(Debug, Parser)]
+#[command(name = env!("CARGO_BIN_NAME"))]
 #[command(after_help = "Example: event-driven --listen 127.0.0.1:8080 --service http")]
 struct Args {
     #[command(flatten)]

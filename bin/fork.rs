@@ -13,6 +13,7 @@ use std::{num::NonZeroUsize, process::ExitCode};
 
 /// A server with a process for each client.
 #[derive(Debug, Parser)]
+#[command(name = env!("CARGO_BIN_NAME"))]
 #[command(after_help = "\
 Example:
   fork --listen 127.0.0.1:8080

@@ -15,6 +15,7 @@ use std::{num::NonZeroUsize, process::ExitCode, sync::Arc, thread, time::Duratio
 
 /// A server with several event loops, and threads for work.
 #[derive(Debug, Parser)]
+#[command(name = env!("CARGO_BIN_NAME"))]
 #[command(after_help = "\
 Example:
   hybrid --listen 127.0.0.1:8080 --service http --workers 2

@@ -13,6 +13,7 @@ use std::{num::NonZeroUsize, process::ExitCode};
 
 /// A server with one completion loop for all clients (io_uring).
 #[derive(Debug, Parser)]
+#[command(name = env!("CARGO_BIN_NAME"))]
 #[command(after_help = "Example: io-uring --listen 127.0.0.1:8080 --service http")]
 struct Args {
     #[command(flatten)]

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 /// A server that serves one client after another.
 #[derive(Debug, Parser)]
+#[command(name = env!("CARGO_BIN_NAME"))]
 #[command(after_help = "\
 Example:
   iterative --listen 127.0.0.1:8080

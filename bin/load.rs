@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 /// Asks a server as many clients would, and tells how they were served.
 #[derive(Debug, Parser)]
+#[command(name = env!("CARGO_BIN_NAME"))]
 #[command(args_conflicts_with_subcommands = true, arg_required_else_help = true)]
 #[command(after_help = "\
 Examples:

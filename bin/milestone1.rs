@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 /// Milestone 1: a reverse proxy for one backend, a new connection for each request.
 #[derive(Debug, Parser)]
+#[command(name = env!("CARGO_BIN_NAME"))]
 #[command(after_help = "Example: milestone1 --listen 127.0.0.1:8080 --backend localhost:3000")]
 struct Args {
     #[command(flatten)]

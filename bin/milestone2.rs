@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 /// Milestone 2: a reverse proxy that balances over backends and notices when one dies.
 #[derive(Debug, Parser)]
+#[command(name = env!("CARGO_BIN_NAME"))]
 #[command(
     after_help = "Example: milestone2 --backend localhost:3000,weight=3 --backend localhost:3001 --health-path /health"
 )]

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 /// Milestone 3: a reverse proxy that balances, and keeps its connections to backends.
 #[derive(Debug, Parser)]
+#[command(name = env!("CARGO_BIN_NAME"))]
 #[command(
     after_help = "Example: milestone3 --backend localhost:3000 --backend localhost:3001,max=50 --admin 127.0.0.1:9090"
 )]

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 /// Milestone 4: a reverse proxy that balances, keeps its connections to backends, and caches.
 #[derive(Debug, Parser)]
+#[command(name = env!("CARGO_BIN_NAME"))]
 #[command(
     after_help = "Example: milestone4 --backend localhost:3000 --backend localhost:3001 --cache-size 1g --admin 127.0.0.1:9090"
 )]

@@ -15,6 +15,7 @@ use std::{process::ExitCode, sync::Arc};
 
 /// A small HTTP server: the backend to try proxies and clients with.
 #[derive(Debug, Parser)]
+#[command(name = env!("CARGO_BIN_NAME"))]
 #[command(after_help = "\
 Example:
   origin --listen 127.0.0.1:3000 --name a

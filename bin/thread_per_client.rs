@@ -13,6 +13,7 @@ use std::{num::NonZeroUsize, process::ExitCode, sync::Arc, thread};
 
 /// A server with a thread for each client.
 #[derive(Debug, Parser)]
+#[command(name = env!("CARGO_BIN_NAME"))]
 #[command(after_help = "\
 Example:
   thread-per-client --listen 127.0.0.1:8080 --service command --max-clients 2

@@ -13,6 +13,7 @@ use std::{num::NonZeroUsize, process::ExitCode, time::Duration};
 
 /// A server with a pool of threads and a bounded queue.
 #[derive(Debug, Parser)]
+#[command(name = env!("CARGO_BIN_NAME"))]
 #[command(after_help = "\
 Example:
   thread-pool --listen 127.0.0.1:8080 --workers 1 --queue 1 --queue-timeout 5s
