@@ -32,7 +32,10 @@ use cause::Cause;
 use clap::{Parser, Subcommand};
 use progress::Verdict;
 use runner::{Options, Outcome};
-use std::{io, process::ExitCode};
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 use timing::Timing;
 
 /// The course: exercises on network servers, checked over real sockets.
@@ -119,7 +122,7 @@ fn main() -> ExitCode {
     match done {
         Ok(code) => ExitCode::from(code),
         Err(Refused(text, code)) => {
-            eprintln!("error: {text}");
+            let _ = writeln!(io::stderr(), "error: {text}");
             ExitCode::from(code)
         }
     }

@@ -10,7 +10,7 @@ use nix::{
     unistd::Pid,
 };
 use std::{
-    io::{self, Read},
+    io::{self, Read, Write as _},
     net::SocketAddr,
     os::unix::process::{CommandExt as _, ExitStatusExt as _},
     path::Path,
@@ -174,7 +174,8 @@ fn collect(from: Option<impl Read + Send + 'static>, keep: Keep, live: bool) -> 
         if let Some(mut from) = from {
             while let Ok(count @ 1..) = from.read(&mut scratch) {
                 if live {
-                    eprint!("{}", String::from_utf8_lossy(&scratch[..count]));
+                    // A closed terminal is no reason to stop reading.
+                    let _ = io::stderr().write_all(&scratch[..count]);
                 }
                 into.append(&scratch[..count], keep);
             }
