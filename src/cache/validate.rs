@@ -17,7 +17,11 @@ use super::{
     validators::{EntityTag, strong_last_modified},
 };
 use crate::{
-    http::{Fields, Method, RequestHead, ResponseHead, http_date, members},
+    http::{
+        Fields, Method, RequestHead, ResponseHead,
+        claims::{Claim, Says, claim},
+        http_date, members,
+    },
     time::Now,
 };
 use std::{borrow::Borrow, time::SystemTime};
@@ -98,18 +102,22 @@ pub fn has_tag(stored: &Stored) -> bool {
     EntityTag::of(&stored.head.fields).is_some()
 }
 
-/// Fields that say for which URI a request is: the last three only if a gateway that is trusted has written them.
-const TARGET: &[&str] = &["host", "x-forwarded-host", "x-forwarded-proto", "forwarded"];
+/// Whether a field says for which URI a request is: `Host`, and what a gateway that is trusted says of it.
+fn is_of_target(name: &str) -> bool {
+    match claim(name.as_bytes()) {
+        Claim::Gateway(says) => says != Says::Client,
+        Claim::None | Claim::Method | Claim::Disguise => name.eq_ignore_ascii_case("host"),
+    }
+}
 
 /// A request that nobody made: to validate `stored` in the background. Method, target and the fields that `Vary` names
 /// (§4.3.1); those that belong to the target go first.
 #[must_use]
 pub fn synthesized(request: &RequestHead, stored: &Stored) -> RequestHead {
-    let of_target = |name: &str| TARGET.iter().any(|part| name.eq_ignore_ascii_case(part));
     let mut synthesized = request.clone();
     synthesized.method = Method::Get;
-    synthesized.fields = request.fields.iter().filter(|(name, _)| of_target(name)).collect();
-    for (name, value) in stored.selecting.fields().filter(|(name, _)| !of_target(name)) {
+    synthesized.fields = request.fields.iter().filter(|(name, _)| is_of_target(name)).collect();
+    for (name, value) in stored.selecting.fields().filter(|(name, _)| !is_of_target(name)) {
         if let Some(value) = value {
             synthesized.fields.push(name, value);
         }

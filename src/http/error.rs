@@ -55,7 +55,7 @@ pub enum Error {
     SeveralHosts,
     /// A `Host` that is not `uri-host [":" port]`, or empty.
     BadHost,
-    /// A `Host` that names another authority than the target does.
+    /// A `Host` that names another authority than the target of `CONNECT` does.
     HostMismatch,
 
     // Framing (RFC 9112 §6).

@@ -89,7 +89,7 @@ impl Fields {
     }
 
     /// The values of all lines of that name, in order.
-    pub fn get_all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+    pub fn get_all(&self, name: &str) -> impl DoubleEndedIterator<Item = &[u8]> {
         self.lines
             .iter()
             .filter(move |line| {

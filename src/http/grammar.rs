@@ -12,6 +12,8 @@ const QUERY: u8 = 8;
 const NAME: u8 = 16;
 /// Starts an escape.
 const PERCENT: u8 = 32;
+/// Letters, digits and the hyphen: what CGI takes as it is in a field name.
+const HYPHENATED: u8 = 64;
 
 const UNRESERVED_MARKS: &[u8] = b"-._~";
 const SUB_DELIMS: &[u8] = b"!$&'()*+,;=";
@@ -23,6 +25,7 @@ const CLASSES: [u8; 256] = {
     mark(&mut table, SUB_DELIMS, PATH | QUERY | NAME);
     mark(&mut table, b":@/%", PATH | QUERY);
     mark(&mut table, b"%", NAME | PERCENT);
+    mark(&mut table, b"-", HYPHENATED);
     mark(&mut table, b"?", QUERY);
     // Not in RFC 3986, but browsers send them as they are (the percent-encode sets of the WHATWG URL standard), and
     // none of them delimits anything for us or for a server behind us.
@@ -31,7 +34,7 @@ const CLASSES: [u8; 256] = {
     let mut byte = 0;
     while byte < 256 {
         if (byte as u8).is_ascii_alphanumeric() {
-            table[byte] |= TOKEN | PATH | QUERY | NAME;
+            table[byte] |= TOKEN | PATH | QUERY | NAME | HYPHENATED;
         }
         if byte == 0x09 || byte >= 0x20 && byte != 0x7f {
             table[byte] |= TEXT;
@@ -69,6 +72,11 @@ pub(crate) const fn is_token_byte(byte: u8) -> bool {
 /// `1*tchar`.
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|byte| is(*byte, TOKEN))
+}
+
+/// Whether nothing but letters, digits and hyphens is there.
+pub(super) fn is_letters_digits_hyphens(bytes: &[u8]) -> bool {
+    scan(bytes, HYPHENATED).0
 }
 
 /// Anything that a field value may hold between its ends.

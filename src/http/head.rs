@@ -39,8 +39,8 @@ impl RequestHead {
         &self.target
     }
 
-    /// The authority that the request is for: the target's if it has one, else `Host` (RFC 9110 §7.1). `None` in HTTP/1.0
-    /// without either. After parsing the two do not disagree.
+    /// The authority that the request is for: the target's if it has one, else `Host` (RFC 9110 §7.1, RFC 9112 §3.2.2).
+    /// `None` in HTTP/1.0 without either.
     #[must_use]
     pub fn authority(&self) -> Option<&str> {
         let host = || std::str::from_utf8(self.fields.get("host")?).ok();

@@ -1,6 +1,10 @@
 //! What belongs to one hop and what to the whole way (RFC 9110 §7.6.1, §6.5.1).
 
-use super::{Fields, Method, RequestHead, Version, framing};
+use super::{
+    Fields, Method, RequestHead, Version,
+    claims::{Claim, claim},
+    framing,
+};
 
 /// Whether a field may be forwarded, with what `Connection` lists taken into account.
 ///
@@ -103,7 +107,6 @@ pub fn forbidden_in_trailers(name: impl AsRef<[u8]>) -> bool {
         "if-modified-since",
         "if-unmodified-since",
         "if-range",
-        "forwarded",
         "via",
         // Authentication and state.
         "authorization",
@@ -131,7 +134,7 @@ pub fn forbidden_in_trailers(name: impl AsRef<[u8]>) -> bool {
     let name = name.as_ref();
     is_hop_by_hop(name)
         || FORBIDDEN.iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden.as_bytes()))
-        || name.get(..12).is_some_and(|prefix| prefix.eq_ignore_ascii_case(b"x-forwarded-"))
+        || matches!(claim(name), Claim::Gateway(_) | Claim::Disguise)
 }
 
 /// Whether the client takes trailers (RFC 9110 §10.1.4). Who did not say so may drop them unseen (§6.5.2).
@@ -258,9 +261,15 @@ mod tests {
 
     #[test]
     fn what_comes_too_late_in_a_trailer() {
-        for name in
-            ["Content-Length", "transfer-encoding", "HOST", "Authorization", "Set-Cookie", "X-Forwarded-For", "TE"]
-        {
+        for name in [
+            "Content-Length",
+            "transfer-encoding",
+            "HOST",
+            "Authorization",
+            "Set-Cookie",
+            "X-Forwarded-For",
+            "X_Real_IP",
+        ] {
             assert!(forbidden_in_trailers(name), "{name}");
         }
         for name in ["Digest", "Server-Timing", "Grpc-Status", "ETag", "X-Forward", ""] {

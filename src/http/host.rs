@@ -69,7 +69,11 @@ fn is_ip_literal(literal: &str) -> bool {
     }
 }
 
-/// Checks that a request names one authority, in one way or in two that agree.
+/// Checks `Host`: there has to be one, and a valid one, whatever the target says (RFC 9112 §3.2); in HTTP/1.0 there may be
+/// none.
+///
+/// An absolute target is not compared with it: the target wins, and a proxy writes `Host` anew from it (§3.2.2). Of
+/// `CONNECT` the RFC says no such thing, so there the two have to agree.
 pub(super) fn check(version: Version, target: &Target, fields: &Fields) -> Result<(), Error> {
     let mut hosts = fields.get_all("host");
     let host = match (hosts.next(), hosts.next()) {
@@ -78,14 +82,10 @@ pub(super) fn check(version: Version, target: &Target, fields: &Fields) -> Resul
         (None, None) => return Err(Error::NoHost),
         (Some(host), None) => host,
     };
-    let Some(authority) = target.authority() else { return split(host).map(drop) };
-    let authority = Authority::parse(authority.as_bytes())?;
-    let default = match target.form() {
-        Form::Absolute(scheme) => Some(scheme.default_port()),
-        // CONNECT has no scheme. Some clients leave the port out of Host.
-        _ => authority.port,
-    };
-    if authority.same(Authority::parse(host)?, default) { Ok(()) } else { Err(Error::HostMismatch) }
+    let (Form::Authority, Some(authority)) = (target.form(), target.authority()) else { return split(host).map(drop) };
+    let (tunnel, host) = (Authority::parse(authority.as_bytes())?, Authority::parse(host)?);
+    // Some clients leave the port out of Host.
+    if tunnel.same(host, tunnel.port) { Ok(()) } else { Err(Error::HostMismatch) }
 }
 
 #[cfg(test)]

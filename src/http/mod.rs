@@ -24,12 +24,13 @@
 //! | `[ ] ^ \|` in targets, and ``\ ` { } %`` in queries | passed on | browsers send them, nothing is delimited by them |
 //! | odd `%` and `%00` in paths | refused | RFC 3986 §2.1, §7.3 |
 //! | empty `Host` | refused | RFC 9110 §4.2.1: a host must not be empty |
-//! | `Host` and absolute target | must agree, default ports aside | RFC 9112 §3.2.2 lets the target win; a server behind us may not |
+//! | `Host` beside an absolute target | has to be there and valid, and is not believed | RFC 9112 §3.2, §3.2.2: the target wins; what goes on is written from it |
 //! | trailers that may not be trailers | read, never written | RFC 9110 §6.5.1 |
 //! | a response nobody asked for | refused | RFC 9112 §9.2: it would answer the next request |
 
 mod body;
 mod chunked;
+pub mod claims;
 mod date;
 mod error;
 mod fields;

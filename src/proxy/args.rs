@@ -1,6 +1,6 @@
 //! The flags that all milestones share, and those of balancing.
 
-use super::config::{Config, Deadlines, Forwarding, Network};
+use super::config::{ClientField, Config, Deadlines, Forwarding, Network};
 use crate::{
     cli::{ListenArgs, address},
     health::HealthArgs,
@@ -182,9 +182,13 @@ struct DeadlineArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Forwarding")]
 struct ForwardingArgs {
-    /// Proxies in front of this one, whose X-Forwarded-* fields are believed and extended; everyone else's are replaced
+    /// Proxies in front of this one, whose X-Forwarded-* and similar fields are believed and extended; those of all others
+    /// are removed
     #[arg(long, value_name = "NETWORK")]
     trusted_proxy: Vec<Network>,
+    /// Where these proxies name the client: for the log, for ip-hash, for limits
+    #[arg(long, value_name = "FIELD", default_value = "x-forwarded-for", requires = "trusted_proxy")]
+    client_from: ClientField,
     /// Also send Forwarded (RFC 7239)
     #[arg(long)]
     forwarded: bool,
@@ -235,6 +239,7 @@ impl ProxyArgs {
             },
             forwarding: Forwarding {
                 trusted: self.forwarding.trusted_proxy.clone(),
+                client_from: self.forwarding.client_from,
                 forwarded: self.forwarding.forwarded,
                 ..default.forwarding
             },

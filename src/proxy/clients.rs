@@ -5,7 +5,7 @@ use super::{
     downstream::{Downstream, HIGH_WATER, LOW_WATER},
     exchange::{Close, Core, Event, Exchange, Fetch, timer},
     failure::Failure,
-    headers,
+    headers, identity,
     record::{self, Line, Record},
     refusals::refusal,
     table::Role,
@@ -89,7 +89,7 @@ impl Proxy {
     }
 
     /// A request head is complete: an exchange begins.
-    fn begin(&mut self, cx: &mut Cx, conn: ConnId, head: RequestHead, body: BodyLength) {
+    fn begin(&mut self, cx: &mut Cx, conn: ConnId, mut head: RequestHead, body: BodyLength) {
         let shared = self.parts.shared.clone();
         let now = cx.clock();
         let draining = self.parts.draining;
@@ -114,7 +114,9 @@ impl Proxy {
             Ok(()) => Close::No,
         };
         let last_request = persistent.is_err();
-        let failure = refusal(&head, client.peer.ip(), &shared.config.forwarding);
+        let peer = client.peer;
+        let who = identity::admit(&mut head, peer.ip(), &shared.config.forwarding);
+        let failure = refusal(&head, peer.ip(), &shared.config.forwarding);
         let entry = self.exchanges.vacant_entry();
         let key = u32::try_from(entry.key()).expect("one exchange per connection, fewer than 2^31 connections");
         client.exchange = Some(key);
@@ -122,6 +124,7 @@ impl Proxy {
             key,
             client: conn,
             upgrade: headers::may_upgrade(&head),
+            overrides_method: who.overrides_method,
             request_complete: body == BodyLength::Empty,
             last_request,
             body_begun: false,
@@ -132,7 +135,7 @@ impl Proxy {
             caching: None,
             close,
             until: shared.config.deadlines.exchange.map(|limit| now.instant + limit),
-            record: Record::new(client.peer, now),
+            record: Record::new(peer, who.client, now),
             head,
             body,
         };
@@ -153,6 +156,7 @@ impl Proxy {
             head: fetch.head,
             body: BodyLength::Empty,
             upgrade: false,
+            overrides_method: false,
             request_complete: true,
             last_request: false,
             body_begun: false,
@@ -175,7 +179,7 @@ impl Proxy {
     pub(super) fn refuse(&mut self, cx: &mut Cx, conn: ConnId, failure: Failure, input: &[u8]) {
         let Some(client) = self.parts.forget_client(conn) else { return };
         let now = cx.clock();
-        let mut record = Record::new(client.peer, now);
+        let mut record = Record::new(client.peer, client.peer.ip().to_canonical(), now);
         record.status = failure.status().code();
         let answer = answer::failure(
             &answer::Context {

@@ -1,6 +1,7 @@
 //! What the proxy was told to do, apart from its backends: limits, deadlines, forwarding.
 
 use crate::{http::Limits, resilience::Backoff};
+use clap::ValueEnum;
 use std::{net::IpAddr, time::Duration};
 
 /// How long each phase of an exchange may last. A peer that stands still must not hold memory for ever.
@@ -87,14 +88,27 @@ fn as_v6(address: IpAddr) -> u128 {
     }
 }
 
+/// The field in which trusted proxies name the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ClientField {
+    /// X-Forwarded-For: what nearly every proxy sets or extends.
+    #[default]
+    XForwardedFor,
+    /// Forwarded (RFC 7239).
+    Forwarded,
+}
+
 /// What is added to a forwarded request.
 #[derive(Debug, Clone)]
 pub struct Forwarding {
     /// Our name in `Via` and `Proxy-Status`: a pseudonym (RFC 9110 §7.6.3), never a host name.
     pub pseudonym: &'static str,
-    /// Peers whose `X-Forwarded-*` and `Forwarded` fields are kept and extended. Everyone else's are replaced: a client
-    /// that may name its own address is a client that may pass any address filter behind us.
+    /// Peers whose `X-Forwarded-*` and other [claims](crate::http::claims) are kept and extended. Those of all other peers
+    /// are removed: a client that may name its own address can pass any address filter behind us.
     pub trusted: Vec<Network>,
+    /// Where trusted peers name the client. One field only: a proxy that sets one of the two passes the other on as it
+    /// came, from anybody.
+    pub client_from: ClientField,
     /// Also write `Forwarded` (RFC 7239).
     pub forwarded: bool,
 }
@@ -108,7 +122,12 @@ impl Forwarding {
 
 impl Default for Forwarding {
     fn default() -> Self {
-        Self { pseudonym: "socket-patterns", trusted: Vec::new(), forwarded: false }
+        Self {
+            pseudonym: "socket-patterns",
+            trusted: Vec::new(),
+            client_from: ClientField::default(),
+            forwarded: false,
+        }
     }
 }
 

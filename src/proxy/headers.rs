@@ -37,10 +37,10 @@ pub(super) struct Outbound<'a> {
     pub(super) extra: &'a [u8],
 }
 
-/// Writes a request head for a backend.
+/// Writes a request head for a backend. What it says of the way of the request was believed when it came in
+/// ([`super::identity`]): it is passed on and extended.
 pub(super) fn write_request(out: &mut BytesMut, inbound: &Inbound<'_>, forwarding: &Forwarding) {
     let Inbound { head, .. } = inbound;
-    let trusted = forwarding.trusts(inbound.peer);
     let absolute = matches!(head.parsed_target().form(), Form::Absolute(_));
     put(out, &[head.method.as_str(), " "]);
     head.parsed_target().write_origin_form(&head.method, out);
@@ -56,20 +56,25 @@ pub(super) fn write_request(out: &mut BytesMut, inbound: &Inbound<'_>, forwardin
         match fate(name) {
             Fate::Host if absolute => {}
             Fate::Host => field(out, name, value),
-            Fate::Framing | Fate::Disguised => {}
+            Fate::Framing => {}
             // HTTP/1.0 knows no 100 and does not wait for one: nor should the backend (RFC 9110 §10.1.1).
             Fate::Expect if head.version == Version::Http10 => {}
             Fate::Upgrade if inbound.upgrade => field(out, name, value),
-            Fate::ForwardedFor => chain.note(trusted, value),
-            Fate::Forwarded if !trusted => {}
-            Fate::ForwardedHost => chain.host |= keep_if(trusted, out, name, value),
-            Fate::ForwardedProto => chain.proto |= keep_if(trusted, out, name, value),
+            Fate::ForwardedFor => chain.note(value),
+            Fate::ForwardedHost => {
+                field(out, name, value);
+                chain.host = true;
+            }
+            Fate::ForwardedProto => {
+                field(out, name, value);
+                chain.proto = true;
+            }
             Fate::MaxForwards => match hop::max_forwards(head) {
                 Some(left) => field(out, name, left.saturating_sub(1).to_string().as_bytes()),
                 None => field(out, name, value),
             },
             Fate::Via => chain.via(value),
-            Fate::Upgrade | Fate::Forwarded | Fate::Date | Fate::Expect | Fate::Plain => {
+            Fate::Upgrade | Fate::Date | Fate::Expect | Fate::Plain => {
                 if !one_hop.contains(name) {
                     field(out, name, value);
                 }
@@ -109,8 +114,8 @@ struct Chain {
 }
 
 impl Chain {
-    fn note(&mut self, trusted: bool, value: &[u8]) {
-        if trusted && !value.is_empty() {
+    fn note(&mut self, value: &[u8]) {
+        if !value.is_empty() {
             join(&mut self.hops, value);
         }
     }
@@ -125,13 +130,6 @@ fn join(list: &mut Vec<u8>, value: &[u8]) {
         list.extend_from_slice(b", ");
     }
     list.extend_from_slice(value);
-}
-
-fn keep_if(trusted: bool, out: &mut BytesMut, name: &str, value: &[u8]) -> bool {
-    if trusted {
-        field(out, name, value);
-    }
-    trusted
 }
 
 fn write_forwarded(
@@ -307,26 +305,20 @@ enum Fate {
     Date,
     Expect,
     MaxForwards,
-    Forwarded,
     ForwardedFor,
     ForwardedHost,
     ForwardedProto,
-    /// Another field's name with `_` for `-`. CGI, WSGI and their kin read both as one, so that a client could say what it
-    /// must not, past everyone who looks for the real name.
-    Disguised,
 }
 
 /// Decided by length first: most fields are compared with one name or none.
 fn fate(name: &str) -> Fate {
     let is = |other: &str| name.eq_ignore_ascii_case(other);
     match name.len() {
-        12.. if name.contains('_') => disguise(name),
         3 if is("via") => Fate::Via,
         4 if is("host") => Fate::Host,
         4 if is("date") => Fate::Date,
         6 if is("expect") => Fate::Expect,
         7 if is("upgrade") => Fate::Upgrade,
-        9 if is("forwarded") => Fate::Forwarded,
         12 if is("max-forwards") => Fate::MaxForwards,
         14 if is("content-length") => Fate::Framing,
         15 if is("x-forwarded-for") => Fate::ForwardedFor,
@@ -334,15 +326,6 @@ fn fate(name: &str) -> Fate {
         17 if is("transfer-encoding") => Fate::Framing,
         17 if is("x-forwarded-proto") => Fate::ForwardedProto,
         _ => Fate::Plain,
-    }
-}
-
-/// What a name with `_` in it would mean to a backend that takes `_` for `-`: nothing, if that matters to nobody.
-#[cold]
-fn disguise(name: &str) -> Fate {
-    match fate(&name.replace('_', "-")) {
-        Fate::Plain => Fate::Plain,
-        _ => Fate::Disguised,
     }
 }
 

@@ -23,6 +23,7 @@ mod downstream;
 mod exchange;
 mod failure;
 mod headers;
+mod identity;
 mod late;
 mod parts;
 mod phase;
@@ -40,7 +41,7 @@ mod told;
 mod upstream;
 
 pub use args::{BackendSpec, BalanceArgs, ProxyArgs};
-pub use config::{Config, Deadlines, Forwarding, Network};
+pub use config::{ClientField, Config, Deadlines, Forwarding, Network};
 pub use failure::Failure;
 pub use phase::{Phase, TRANSITIONS, diagram};
 pub use plan::Plan;

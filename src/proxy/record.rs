@@ -2,7 +2,10 @@
 
 use super::failure::Failure;
 use crate::{backend::BackendId, time::Now};
-use std::{net::SocketAddr, time::Instant};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Instant,
+};
 
 /// Bytes of a refused request that the log shows. Enough to see what it was.
 const REFUSED_MAX: usize = 200;
@@ -31,7 +34,10 @@ impl PoolUse {
 /// One line of the access log in the making.
 #[derive(Debug)]
 pub(super) struct Record {
+    /// The other end of the connection.
     pub(super) peer: SocketAddr,
+    /// Who asks: the peer, or whom trusted proxies name.
+    pub(super) client: IpAddr,
     pub(super) started: Now,
     /// 0 until a final response head is on its way.
     pub(super) status: u16,
@@ -50,9 +56,10 @@ pub(super) struct Record {
 }
 
 impl Record {
-    pub(super) fn new(peer: SocketAddr, started: Now) -> Self {
+    pub(super) fn new(peer: SocketAddr, client: IpAddr, started: Now) -> Self {
         Self {
             peer,
+            client,
             started,
             status: 0,
             sent: 0,
@@ -85,7 +92,8 @@ impl Line<'_> {
         let retries = Joined(&record.retries);
         tracing::info!(
             target: "access",
-            client = %record.peer,
+            client = %record.client,
+            peer = %record.peer,
             request = format_args!("\"{}\"", self.request),
             status = record.status,
             sent = record.sent,

@@ -8,35 +8,79 @@
 //! resources: else the redirect of one client answers all others, who are where it sends them already.
 
 use super::config::Forwarding;
-use crate::http::{Fields, RequestHead, members, target::Form, target::Scheme};
+use crate::http::{
+    Authority, Fields, RequestHead,
+    claims::{Claim, Says, claim, saying},
+    members,
+    target::Form,
+    target::Scheme,
+};
 use std::net::IpAddr;
 
 /// The scheme under which the client asked: what a trusted gateway says, else that of our own listener.
 ///
-/// `None`: the gateway names another host than the request is for, a scheme that is none of these two, or two at once. The
-/// backend hears that and may go by it, but no URI says it: such a request is not for the cache.
+/// `None`: the gateway speaks of another resource than the request's URI (another host, port, path or method, two schemes
+/// at once, a scheme that is none of these two), or of a user, or of what nobody here knows. The backend hears that and may
+/// go by it, but no key says it: such a request is not for the cache.
 pub(super) fn scheme(head: &RequestHead, peer: IpAddr, forwarding: &Forwarding) -> Option<Scheme> {
     if !forwarding.trusts(peer) {
         return Some(Scheme::Http);
     }
-    let authority = head.authority().unwrap_or_default().as_bytes();
-    let mut hosts = head.fields.get_all("x-forwarded-host").chain(first_hop(&head.fields, "host"));
-    if hosts.any(|host| host != authority) {
-        return None;
+    let scheme = told_scheme(head)?.unwrap_or(Scheme::Http);
+    let authority = head.authority().unwrap_or_default();
+    let named = |host: &[u8]| host == authority.as_bytes();
+    for (name, value) in head.fields.lines() {
+        let Claim::Gateway(says) = claim(name) else { continue };
+        let agrees = match says {
+            // Scheme, Secure and Way have been heard above.
+            Says::Client | Says::Scheme | Says::Secure => true,
+            Says::Way => first_hop(&head.fields, "host").all(named),
+            Says::Host => named(value),
+            Says::Port => is_port(value, authority, scheme),
+            Says::Prefix => matches!(value, b"" | b"/"),
+            Says::Target => value == head.target().as_bytes(),
+            Says::Method => value == head.method.as_str().as_bytes(),
+            Says::Other => false,
+        };
+        if !agrees {
+            return None;
+        }
     }
-    let named = match head.parsed_target().form() {
+    Some(scheme)
+}
+
+/// The one scheme that the target and all fields name, if any does. `None`: they name two, or one that is neither.
+fn told_scheme(head: &RequestHead) -> Option<Option<Scheme>> {
+    let mut agreed = match head.parsed_target().form() {
         Form::Absolute(named) => Some(named),
         Form::Origin | Form::Authority | Form::Asterisk => None,
     };
-    let mut agreed = named;
-    // Each proxy on the way may have added its own: the first is the client's.
-    for told in head.fields.tokens("x-forwarded-proto").take(1).chain(first_hop(&head.fields, "proto")) {
-        let told = parse(told)?;
+    // Each proxy on the way may have added its own to a list: the first is the client's.
+    let schemes = saying(Says::Scheme).filter_map(|name| head.fields.tokens(name).next()).map(parse);
+    let secures = saying(Says::Secure).flat_map(|name| head.fields.get_all(name)).map(secure);
+    let way = first_hop(&head.fields, "proto").map(parse);
+    for told in schemes.chain(secures).chain(way) {
+        let told = told?;
         if *agreed.get_or_insert(told) != told {
             return None;
         }
     }
-    Some(agreed.unwrap_or(Scheme::Http))
+    Some(agreed)
+}
+
+fn secure(value: &[u8]) -> Option<Scheme> {
+    match value.to_ascii_lowercase().as_slice() {
+        b"on" => Some(Scheme::Https),
+        b"off" => Some(Scheme::Http),
+        _ => None,
+    }
+}
+
+/// Whether a port is the one that the URI names, or leaves to its scheme.
+fn is_port(value: &[u8], authority: &str, scheme: Scheme) -> bool {
+    let named = Authority::parse(authority.as_bytes()).ok().and_then(|authority| authority.port);
+    let told = std::str::from_utf8(value).ok().and_then(|value| value.parse::<u16>().ok());
+    told == Some(named.unwrap_or(scheme.default_port()))
 }
 
 fn parse(name: &[u8]) -> Option<Scheme> {
@@ -105,6 +149,31 @@ mod tests {
         ("/", &[("X-Forwarded-Host", "b"), ("X-Forwarded-Proto", "https")], None),
         ("/", &[("Forwarded", "host=\"a\"")], HTTP),
         ("/", &[("Forwarded", "host=b;proto=https")], None),
+        ("/", &[("X-Original-Host", "b")], None),
+        // Other ways to name the scheme.
+        ("/", &[("X-Forwarded-Ssl", "on")], HTTPS),
+        ("/", &[("Front-End-Https", "Off")], HTTP),
+        ("/", &[("X-Forwarded-Ssl", "on"), ("X-Forwarded-Proto", "http")], None),
+        ("/", &[("X-Forwarded-Ssl", "maybe")], None),
+        ("/", &[("X-Forwarded-Scheme", "https"), ("X-Forwarded-Proto", "https")], HTTPS),
+        // The port that the URI means, and another.
+        ("/", &[("X-Forwarded-Port", "443"), ("X-Forwarded-Proto", "https")], HTTPS),
+        ("/", &[("X-Forwarded-Proto", "https"), ("X-Forwarded-Port", "80")], None),
+        ("/", &[("X-Forwarded-Port", "80")], HTTP),
+        ("/", &[("X-Forwarded-Port", "8080")], None),
+        // Where the client is says nothing of the resource.
+        ("/", &[("X-Forwarded-For", "1.2.3.4"), ("X-Real-IP", "1.2.3.4"), ("X-Forwarded-Server", "g")], HTTP),
+        // Another resource.
+        ("/", &[("X-Forwarded-Prefix", "/")], HTTP),
+        ("/", &[("X-Forwarded-Prefix", "/app")], None),
+        ("/x?y", &[("X-Original-URL", "/x?y")], HTTP),
+        ("/x?y", &[("X-Original-URL", "/admin")], None),
+        ("/", &[("X-Rewrite-URL", "/admin")], None),
+        ("/", &[("X-Forwarded-Method", "GET")], HTTP),
+        ("/", &[("X-Forwarded-Method", "POST")], None),
+        // A user, and what nobody knows.
+        ("/", &[("X-Forwarded-User", "root")], None),
+        ("/", &[("Client-Cert", ":x:")], None),
     ];
 
     #[test]

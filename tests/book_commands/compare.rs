@@ -3,7 +3,7 @@
 /// What is different in each run: whatever of these characters follows the text counts as one `#`.
 const VARIES: &[(&str, &str)] = &[
     // Ports that the system chose. Those of listeners are compared.
-    ("client=127.0.0.1:", DIGITS),
+    ("peer=127.0.0.1:", DIGITS),
     // Times.
     ("ms=", NUMBER),
     ("trying again in ", TIME),
@@ -146,8 +146,8 @@ mod tests {
             ("INFO a ms=1.5", "2026-11-29T08:00:00.123456Z INFO a ms=0.071", true),
             ("INFO a sent=1", "INFO a sent=2", false),
             ("INFO a", "WARN a", false),
-            ("INFO client=127.0.0.1:1 b", "INFO client=127.0.0.1:23456 b", true),
-            ("INFO client=127.0.0.1:1 b", "INFO client=127.0.0.2:1 b", false),
+            ("INFO peer=127.0.0.1:1 b", "INFO peer=127.0.0.1:23456 b", true),
+            ("INFO peer=127.0.0.1:1 b", "INFO peer=127.0.0.2:1 b", false),
             ("Date: Sat, 21 Nov 2026 02:32:02 GMT", "Date: Sun, 29 Nov 2026 08:00:00 GMT", true),
             ("Content-Length: 12", "Content-Length: 13", false),
             ("c; hit; ttl=58", "c; hit; ttl=57", true),

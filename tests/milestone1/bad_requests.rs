@@ -150,9 +150,10 @@ fn doubtful_hosts_are_refused(milestone: &Milestone) {
             (400, "GET / HTTP/1.1\r\nHost: [::1"),
             (400, "GET / HTTP/1.1\r\nHost: [a]"),
             (400, "GET / HTTP/1.1\r\nHost: http://a"),
-            (400, "GET http://a/ HTTP/1.1\r\nHost: b"),
-            (400, "GET http://a/ HTTP/1.1\r\nHost: a:81"),
-            (400, "GET http://a:81/ HTTP/1.1\r\nHost: a"),
+            // The target of the next ones would win over Host, but there has to be one, and a valid one.
+            (400, "GET http://a/ HTTP/1.1\r\nHost: b\r\nHost: a"),
+            (400, "GET http://a/ HTTP/1.1\r\nHost: b/"),
+            (400, "GET http://a/ HTTP/1.1\r\nHost:"),
             (400, "GET http:///p HTTP/1.1\r\nHost: a"),
             (400, "GET http://a/ HTTP/1.1\r\nX: 1"),
         ],

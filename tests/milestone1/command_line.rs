@@ -190,7 +190,7 @@ fn the_log_tells_of_each_request(milestone: &Milestone) {
     let line = log.lines().find(|line| line.contains("/logged")).expect("a line for the first");
     let name = backend.name();
     for expected in [
-        &format!("client={from}")[..],
+        &format!("client={} peer={from}", from.ip())[..],
         "request=\"POST /logged?q HTTP/1.1\"",
         "status=200",
         "sent=5",

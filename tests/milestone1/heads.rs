@@ -17,6 +17,8 @@ from_milestone1! {
     absolute_targets_become_origin_form,
     nobody_is_believed_about_where_a_request_comes_from,
     trusted_proxies_are_believed,
+    what_only_a_gateway_may_say_is_removed_from_strangers,
+    the_log_names_the_client_and_the_peer,
     forwarded_is_written_when_asked_for,
     via_and_date_are_added_to_responses,
     connect_is_refused,
@@ -136,11 +138,14 @@ fn absolute_targets_become_origin_form(milestone: &Milestone) {
         ("GET HTTP://Test:80 HTTP/1.1\r\nHost: test\r\n\r\n", "/", "Test:80"),
         ("OPTIONS http://test HTTP/1.1\r\nHost: test\r\n\r\n", "*", "test"),
         ("GET http://test/old HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", "/old", "test"),
+        // RFC 9112 §3.2.2: the target wins, whatever Host says.
+        ("GET http://test/other HTTP/1.1\r\nHost: elsewhere\r\n\r\n", "/other", "test"),
+        ("GET http://test:81/port HTTP/1.1\r\nHost: test:82\r\n\r\n", "/port", "test:81"),
     ];
     for (n, (request, target, host)) in cases.iter().enumerate() {
         assert_eq!(client.ask(request).status(), 200, "{request:?}");
         let head = backend.wait_for_request(n + 1).head.unwrap();
-        assert_eq!((head.target(), head.field("host")), (*target, Some(*host)), "{request:?}");
+        assert_eq!((head.target(), head.all("host").collect::<Vec<_>>()), (*target, vec![*host]), "{request:?}");
     }
 }
 
@@ -172,6 +177,68 @@ fn trusted_proxies_are_believed(milestone: &Milestone) {
     assert_eq!(fields(&inbound, "x-forwarded-for"), ["X-Forwarded-For: 127.0.0.1"]);
     assert_eq!(fields(&inbound, "x-forwarded-proto"), ["X-Forwarded-Proto: http"]);
     assert_eq!(fields(&inbound, "x-forwarded-host"), ["X-Forwarded-Host: test"]);
+}
+
+/// Fields that servers take for the word of the gateway before them; the last three are names that CGI reads as such.
+const GATEWAYS: &[&str] = &[
+    "X-Forwarded-Prefix: /evil",
+    "X-Forwarded-Port: 1",
+    "X-Forwarded-Ssl: on",
+    "X-Forwarded-Scheme: https",
+    "X-Forwarded-Server: evil",
+    "x-forwarded-what-nobody-knows: evil",
+    "X-Real-IP: 6.6.6.6",
+    "X-Original-URL: /evil",
+    "X-Rewrite-URL: /evil",
+    "X-Original-Host: evil",
+    "True-Client-IP: 6.6.6.6",
+    "CF-Connecting-IP: 6.6.6.6",
+    "Client-Cert: :evil:",
+    "Proxy: http://evil/",
+    "X_Real_IP: 6.6.6.6",
+    "X_Forwarded-Prefix: /evil",
+    "SCRIPT_NAME: /evil",
+];
+
+fn what_only_a_gateway_may_say_is_removed_from_strangers(milestone: &Milestone) {
+    let request = format!("GET / HTTP/1.1\r\nHost: test\r\n{}\r\nX-Mine: 1\r\n\r\n", GATEWAYS.join("\r\n"));
+    let (inbound, _) = pass(milestone, &[], &request, OK);
+    assert_eq!(of_others(&inbound)[1..], ["Host: test", "X-Mine: 1"], "{inbound:?}");
+    assert!(!inbound.iter().any(|line| line.contains("evil") || line.contains("6.6.6.6")), "{inbound:?}");
+    // Those of a proxy that is trusted stay, but for the names that pass for others.
+    let (inbound, _) = pass(milestone, &["--trusted-proxy", "127.0.0.0/8"], &request, OK);
+    for line in GATEWAYS {
+        assert_eq!(inbound.iter().any(|kept| kept == line), !line.contains('_'), "{line}: {inbound:?}");
+    }
+    // Nor may they come behind the body.
+    let trailers = "POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Real-IP: 6.6.6.6\r\nX-Sum: 1\r\n\r\n";
+    let backend = Backend::saying("x");
+    let proxy = milestone.start(&[&backend], &["--trusted-proxy", "127.0.0.0/8"]);
+    assert_eq!(Conn::open(proxy.address()).ask(trailers).status(), 200);
+    assert_eq!(backend.wait_for_request(1).trailers, [("X-Sum".to_owned(), "1".to_owned())]);
+}
+
+fn the_log_names_the_client_and_the_peer(milestone: &Milestone) {
+    const NAMED: &str = "GET / HTTP/1.1\r\nHost: test\r\nX-Forwarded-For: 6.6.6.6, 203.0.113.9, 127.0.0.9\r\n\
+        Forwarded: for=198.51.100.7\r\n\r\n";
+    let trust = ["--trusted-proxy", "127.0.0.0/8"];
+    for (flags, client) in [
+        (&[][..], "127.0.0.1"),
+        (&trust, "203.0.113.9"),
+        (&[trust[0], trust[1], "--client-from", "forwarded"], "198.51.100.7"),
+    ] {
+        let backend = Backend::saying("x");
+        let proxy = milestone.start(&[&backend], flags);
+        let mut conn = Conn::open(proxy.address());
+        assert_eq!(conn.ask(NAMED).status(), 200);
+        let expected = format!("client={client} peer={} request=", conn.address());
+        proxy.wait_for_stderr(" peer=");
+        assert!(proxy.stderr().contains(&expected), "no {expected:?} in {}", proxy.stderr());
+        // The chain goes on with the peer, whoever the client is.
+        let chain = backend.wait_for_request(1).field("x-forwarded-for").map(str::to_owned);
+        let before = if flags.is_empty() { "" } else { "6.6.6.6, 203.0.113.9, 127.0.0.9, " };
+        assert_eq!(chain, Some(format!("{before}127.0.0.1")), "{flags:?}");
+    }
 }
 
 fn forwarded_is_written_when_asked_for(milestone: &Milestone) {

@@ -17,6 +17,7 @@ from_milestone2! {
     least_connections_avoids_the_busy_one,
     power_of_two_avoids_the_busy_one,
     ip_hash_keeps_a_client_with_its_backend,
+    ip_hash_goes_by_the_client_behind_a_trusted_proxy,
     wrong_flags_exit_with_2,
 }
 
@@ -108,6 +109,28 @@ fn ip_hash_keeps_a_client_with_its_backend(milestone: &Milestone) {
         chosen.extend(answers);
     }
     assert_eq!(chosen.len(), 3, "thirty clients on {} backends", chosen.len());
+}
+
+fn ip_hash_goes_by_the_client_behind_a_trusted_proxy(milestone: &Milestone) {
+    let ask = |proxy: &Process, client: &str| {
+        let head = format!("GET / HTTP/1.1\r\nHost: test\r\nX-Forwarded-For: {client}\r\n\r\n");
+        Conn::open(proxy.address()).ask(&head).body
+    };
+    let backends = three();
+    let flags = ["--workers", "2", "--algorithm", "ip-hash"];
+    let trusting = [&flags[..], &["--trusted-proxy", "127.0.0.0/8"]].concat();
+    for (flags, reached) in [(&flags[..], 1), (&trusting, 3)] {
+        let proxy = milestone.start(&[&backends[0], &backends[1], &backends[2]], flags);
+        let mut chosen = BTreeSet::new();
+        for last in 1..=30 {
+            let client = format!("203.0.113.{last}");
+            let answers: BTreeSet<Vec<u8>> = (0..3).map(|_| ask(&proxy, &client)).collect();
+            assert_eq!(answers.len(), 1, "{client} was moved");
+            chosen.extend(answers);
+        }
+        // Of a stranger, all that it names are itself.
+        assert_eq!(chosen.len(), reached, "{flags:?}");
+    }
 }
 
 fn wrong_flags_exit_with_2(milestone: &Milestone) {

@@ -16,6 +16,7 @@ from_milestone4! {
     long_fields,
     ten_thousand_variants_are_bounded,
     what_is_not_in_the_key_does_not_get_to_the_backend,
+    what_a_gateway_says_beyond_the_key_is_not_for_the_cache,
     the_scheme_is_that_of_a_trusted_gateway,
     what_the_backend_did_not_see_selects_nothing,
     who_the_client_is_selects_nothing,
@@ -172,21 +173,48 @@ fn ten_thousand_variants_are_bounded(milestone: &Milestone) {
 fn what_is_not_in_the_key_does_not_get_to_the_backend(milestone: &Milestone) {
     let backend = Backend::start(|mut served| {
         while let Some(request) = served.request() {
-            let fields = ["host", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-for", "forwarded"];
-            let said: Vec<_> = fields.iter().filter_map(|name| request.field(name)).collect();
+            let fields =
+                ["host", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-for", "forwarded", "x-original-url"];
+            let fields = fields.iter().chain(&["x-forwarded-prefix"]);
+            let said: Vec<_> = fields.filter_map(|name| request.field(name)).collect();
             served.conn.send(ok("Cache-Control: max-age=100\r\n", &said.join(" ")));
         }
     });
     let proxy = milestone.start(&[&backend], &["--workers", "1"]);
     let mut client = Conn::open(proxy.address());
     let evil = "X-Forwarded-Host: evil\r\nX-Forwarded-Proto: gopher\r\nX-Forwarded-For: 6.6.6.6\r\nForwarded: host=evil\r\n\
-                X_Forwarded_Host: evil\r\n";
+                X_Forwarded_Host: evil\r\nX-Forwarded-Prefix: /evil\r\nX-Original-URL: /evil\r\n";
     let poisoned = client.ask(&get_with("/a", evil));
     assert_eq!(poisoned.body, b"test test http 127.0.0.1");
     assert_eq!(client.ask(&get("/a")).body, poisoned.body);
     assert_eq!(backend.requests().len(), 1);
     assert_eq!(client.ask("GET /a HTTP/1.1\r\nHost: evil\r\n\r\n").body, b"evil evil http 127.0.0.1");
     assert_eq!(client.ask(&get("/a")).body, poisoned.body);
+}
+
+/// Two paths of a gateway that are one path here, a user that it has let in, another method: no key tells them apart.
+fn what_a_gateway_says_beyond_the_key_is_not_for_the_cache(milestone: &Milestone) {
+    const BEYOND: &[&str] =
+        &["X-Forwarded-Prefix", "X-Original-URL", "X-Forwarded-User", "X-Forwarded-Port", "X-HTTP-Method-Override"];
+    let backend = Backend::start(|mut served| {
+        while let Some(request) = served.request() {
+            let said: Vec<_> = BEYOND.iter().filter_map(|name| request.field(name)).collect();
+            served.conn.send(ok("Cache-Control: max-age=100\r\n", &said.join(" ")));
+        }
+    });
+    let proxy = milestone.start(&[&backend], &["--workers", "1", "--trusted-proxy", "127.0.0.0/8"]);
+    let mut client = Conn::open(proxy.address());
+    for field in BEYOND {
+        for value in ["/one", "/other"] {
+            let got = client.ask(&get_with("/a", &format!("{field}: {value}\r\n")));
+            assert_eq!(String::from_utf8_lossy(&got.body), value, "{field}");
+        }
+        assert_eq!(client.ask(&get("/a")).body, b"", "{field} got into the cache");
+    }
+    assert_eq!(backend.requests().len(), 2 * BEYOND.len() + 1);
+    // What agrees with the key is no reason to ask.
+    assert_eq!(client.ask(&get_with("/a", "X-Forwarded-Port: 80\r\nX-Real-IP: 6.6.6.6\r\n")).body, b"");
+    assert_eq!(backend.requests().len(), 2 * BEYOND.len() + 1);
 }
 
 /// RFC 9112 §3.3: the scheme of the target is the one that a trusted gateway names. Else a redirect from http to https would

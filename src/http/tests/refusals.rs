@@ -161,9 +161,9 @@ const HOSTS: &[(&[u8], Error)] = &[
     (b"GET / HTTP/1.1\r\nHost: a:80:80\r\n\r\n", Error::BadHost),
     (b"GET / HTTP/1.1\r\nHost: a:x\r\n\r\n", Error::BadHost),
     (b"GET / HTTP/1.1\r\nHost: \xffa\r\n\r\n", Error::BadHost),
-    (b"GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", Error::HostMismatch),
-    (b"GET http://a:81/ HTTP/1.1\r\nHost: a\r\n\r\n", Error::HostMismatch),
-    (b"GET https://a/ HTTP/1.1\r\nHost: a:80\r\n\r\n", Error::HostMismatch),
+    (b"GET http://b/ HTTP/1.1\r\nHost: a/\r\n\r\n", Error::BadHost),
+    (b"GET http://b/ HTTP/1.1\r\nHost:\r\n\r\n", Error::BadHost),
+    (b"GET http://b/ HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", Error::SeveralHosts),
     (b"CONNECT a:443 HTTP/1.1\r\nHost: b:443\r\n\r\n", Error::HostMismatch),
     (b"CONNECT a:443 HTTP/1.1\r\nHost: a:80\r\n\r\n", Error::HostMismatch),
 ];

@@ -24,6 +24,11 @@ const WELL_FORMED_REQUESTS: &[(&str, &[&str])] = &[
         "GET http://a.example:80/x?y HTTP/1.1\r\nhost: A.EXAMPLE\r\n\r\n",
         &[r#"GET http://a.example:80/x?y HTTP/1.1 {"host": "A.EXAMPLE"} Empty"#, "."],
     ),
+    // RFC 9112 §3.2.2: the target wins over another Host.
+    (
+        "GET https://a:81/ HTTP/1.1\r\nHost: b:80\r\n\r\n",
+        &[r#"GET https://a:81/ HTTP/1.1 {"Host": "b:80"} Empty"#, "."],
+    ),
     // White space around values is no part of them; order and case are kept; values may be empty or not ASCII.
     (
         "GET / HTTP/1.0\r\nB:1\r\nA: \t2 3\t \r\nb:\r\nC: \r\nD: caf\u{e9}\r\n\r\n",

@@ -219,8 +219,8 @@ impl Turn<'_> {
             return Verdict::Past(if method { Forward::Bypass } else { Forward::Method });
         }
         let path = head.parsed_target().path();
-        if !self.core.request_complete || self.core.upgrade || cache.config.exclude.iter().any(|not| not.matches(path))
-        {
+        let is_odd = !self.core.request_complete || self.core.upgrade || self.core.overrides_method;
+        if is_odd || cache.config.exclude.iter().any(|not| not.matches(path)) {
             return Verdict::Past(Forward::Bypass);
         }
         let Some(uri) = self.uri() else { return Verdict::Past(Forward::Bypass) };
@@ -311,7 +311,7 @@ impl Turn<'_> {
         caching.nominated = nominated(&[], Some(&entry));
         caching.question = question(&head, &caching.nominated);
         caching.stored = Some(entry);
-        let record = Record::new(self.core.record.peer, self.cx.clock());
+        let record = Record::new(self.core.record.peer, self.core.record.client, self.cx.clock());
         self.parts.fetches.push(Fetch { head, caching, record });
     }
 

@@ -156,6 +156,8 @@ pub(super) struct Core {
     pub(super) body: BodyLength,
     /// The client asked to switch protocols, and may.
     pub(super) upgrade: bool,
+    /// It asks for another method by a field, which no stored response may answer.
+    pub(super) overrides_method: bool,
     /// Everything the client sends for this request is here.
     pub(super) request_complete: bool,
     /// The client announced that no other request follows.

@@ -79,7 +79,7 @@ impl Turn<'_> {
     /// Asks `meant`, then the balancer, until a backend has a connection for us.
     fn choose(&mut self, meant: Option<BackendId>) -> Choice {
         let now = self.cx.now();
-        let client = RouteKey { client: self.core.record.peer.ip() };
+        let client = RouteKey { client: self.core.record.client };
         let mut candidates = std::mem::take(&mut self.parts.candidates);
         self.parts.fill_candidates(&mut candidates, &self.core.tried, now);
         if candidates.is_empty() && !self.core.tried.is_empty() {

@@ -2,6 +2,7 @@ use super::*;
 use crate::{
     backend::BackendId,
     http::{Limits, RequestEvent, RequestReader, ResponseEvent, ResponseReader},
+    proxy::identity,
 };
 
 fn backend() -> Backend {
@@ -17,9 +18,10 @@ fn trusting(networks: &[&str]) -> Forwarding {
 fn inbound(wire: &str, forwarding: &Forwarding, persist: bool) -> Vec<String> {
     let mut input = wire.as_bytes();
     let event = RequestReader::new().next(&mut input, &Limits::default());
-    let Ok(Some(RequestEvent::Head(head, body))) = event else { panic!("{wire:?}: {event:?}") };
+    let Ok(Some(RequestEvent::Head(mut head, body))) = event else { panic!("{wire:?}: {event:?}") };
     let mut out = BytesMut::new();
     let peer = "::ffff:192.0.2.7".parse().unwrap();
+    identity::admit(&mut head, peer, forwarding);
     let upgrade = may_upgrade(&head);
     let inbound = Inbound { head: &head, body, upgrade, peer, backend: &backend(), persist };
     write_request(&mut out, &inbound, forwarding);
@@ -73,7 +75,7 @@ fn hop_by_hop_fields_stay_here() {
 #[test]
 fn what_the_client_says_of_its_own_address_is_not_passed_on() {
     let wire = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\n\
-                X-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\n\r\n";
+                X-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Prefix: /p\r\nX-Real-IP: 6.6.6.6\r\n\r\n";
     assert_inbound(wire, &["GET / HTTP/1.1", "Host: a"]);
     let trusted = inbound(wire, &trusting(&["192.0.2.0/24"]), true);
     assert_eq!(
@@ -84,6 +86,8 @@ fn what_the_client_says_of_its_own_address_is_not_passed_on() {
             "Forwarded: for=6.6.6.6",
             "X-Forwarded-Proto: https",
             "X-Forwarded-Host: evil",
+            "X-Forwarded-Prefix: /p",
+            "X-Real-IP: 6.6.6.6",
             "Via: 1.1 socket-patterns",
             "X-Forwarded-For: 6.6.6.6, 192.0.2.7",
         ]
@@ -94,7 +98,7 @@ fn what_the_client_says_of_its_own_address_is_not_passed_on() {
 fn names_in_disguise_are_not_passed_on() {
     assert_inbound(
         "GET / HTTP/1.1\r\nHost: a\r\nX_Forwarded_For: 6.6.6.6\r\nX-Forwarded_Proto: https\r\nX_FORWARDED_HOST: b\r\n\
-         Content_Length: 7\r\nTransfer_Encoding: chunked\r\nmy_own_field_of_mine: 1\r\n_: 1\r\n\r\n",
+         Content_Length: 7\r\nTransfer_Encoding: chunked\r\nX_Real_IP: 6.6.6.6\r\nX.Forwarded.For: 6.6.6.6\r\nmy_own_field_of_mine: 1\r\n_: 1\r\n\r\n",
         &["GET / HTTP/1.1", "Host: a", "my_own_field_of_mine: 1", "_: 1"],
     );
 }
@@ -128,6 +132,8 @@ fn framing_is_written_anew() {
 fn an_absolute_target_becomes_origin_form_and_names_the_host() {
     assert_inbound("GET http://a/p HTTP/1.1\r\nHost: a\r\n\r\n", &["GET /p HTTP/1.1", "Host: a"]);
     assert_inbound("OPTIONS http://a HTTP/1.1\r\nHost: a\r\n\r\n", &["OPTIONS * HTTP/1.1", "Host: a"]);
+    // RFC 9112 §3.2.2: whatever Host says.
+    assert_inbound("GET http://a/p HTTP/1.1\r\nHost: b\r\nX: 1\r\n\r\n", &["GET /p HTTP/1.1", "Host: a", "X: 1"]);
 }
 
 #[test]
