@@ -17,7 +17,10 @@
 //! [`App::failed`], which the driver calls, or by [`Cx::close`] / [`Cx::hang_up`] / [`Cx::abort`], which the application
 //! calls. After either, its [`ConnId`] is stale and no event names it again; actions that name it are ignored.
 
-use crate::time::{Now, wheel::Timers};
+use crate::{
+    buf::relax,
+    time::{Now, wheel::Timers},
+};
 use bytes::Bytes;
 use std::{io, net::SocketAddr, ops::Range, time::Instant};
 
@@ -372,6 +375,7 @@ impl Cx {
     /// Moves what the application asked for into `into`, in order.
     pub fn take_actions(&mut self, into: &mut Vec<Action>) {
         into.append(&mut self.actions);
+        relax(&mut self.actions);
     }
 
     /// When the driver has to look at the deadlines again, at the latest.
@@ -440,6 +444,19 @@ mod tests {
                 Action::Send(conn, Bytes::from_static(b"hello")),
             ]
         );
+    }
+
+    #[test]
+    fn a_list_of_actions_that_grew_is_given_back() {
+        let mut cx = cx();
+        let conn = cx.allocate();
+        let mut actions = Vec::new();
+        for (count, given_back) in [(10, false), (100_000, true)] {
+            (0..count).for_each(|_| cx.send(conn, Bytes::from_static(b"x")));
+            cx.take_actions(&mut actions);
+            assert_eq!(std::mem::take(&mut actions).len(), count);
+            assert_eq!(cx.actions.capacity() == 0, given_back, "{count}");
+        }
     }
 
     #[test]

@@ -11,6 +11,13 @@ pub(super) enum Body {
     UntilClose(u64),
 }
 
+/// Pieces of content shorter than this are put together with their neighbours ([`Body::gather`]): each piece that is
+/// handed on costs about what it takes to copy so many bytes.
+pub(super) const SHORT: usize = 4 * 1024;
+
+/// So much is put together at most: it stays in the processor's cache, and a slow peer waits for no more than this.
+const GATHERED: usize = 64 * 1024;
+
 /// What a body is made of.
 #[derive(Debug)]
 pub(super) enum Piece<'i> {
@@ -42,6 +49,25 @@ impl Body {
     pub(super) fn skip(&mut self, length: u64) {
         if let Self::Exact(left) = self {
             *left = left.saturating_sub(length);
+        }
+    }
+
+    /// Puts `first`, a piece that was just read, and the short ones that follow it in `input` into `content`: what a peer
+    /// cuts into chunks of one byte costs as much as its bytes, not as much as its pieces. Leaves `content` as it is where
+    /// nothing can follow, or `first` is long.
+    pub(super) fn gather(
+        &mut self,
+        first: &[u8],
+        input: &mut &[u8],
+        limits: &Limits,
+        content: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        match self {
+            Self::Chunked(chunked) if first.len() < SHORT && !input.is_empty() => {
+                content.extend_from_slice(first);
+                chunked.gather(input, limits, content, GATHERED)
+            }
+            Self::Chunked(_) | Self::Exact(_) | Self::UntilClose(_) => Ok(()),
         }
     }
 

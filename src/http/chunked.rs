@@ -13,7 +13,7 @@
 
 use super::{
     Error, Limits,
-    body::Piece,
+    body::{Piece, SHORT},
     grammar, parse,
     section::{Collector, Kind},
 };
@@ -88,6 +88,67 @@ impl Chunked {
                 }
             }
         }
+    }
+
+    /// Appends the content of the short chunks that follow in `input` to `content`. Stops before anything else, before a
+    /// piece that is long enough to be handed on as it lies, and when `content` has `most` bytes.
+    pub(super) fn gather(
+        &mut self,
+        input: &mut &[u8],
+        limits: &Limits,
+        content: &mut Vec<u8>,
+        most: usize,
+    ) -> Result<(), Error> {
+        while content.len() < most {
+            match self.at {
+                At::Data => {
+                    let length = input.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+                    if length >= SHORT || input.is_empty() && self.left > 0 {
+                        break;
+                    }
+                    let (data, rest) = input.split_at(length);
+                    content.extend_from_slice(data);
+                    *input = rest;
+                    self.left -= length as u64;
+                    if self.left == 0 {
+                        self.at = At::DataCr;
+                    }
+                }
+                At::Trailers => break,
+                _ => {
+                    if self.at == At::Size
+                        && let Some(data) = self.short_chunk(input, limits)
+                    {
+                        content.extend_from_slice(data);
+                        continue;
+                    }
+                    let Some((byte, rest)) = input.split_first() else { break };
+                    *input = rest;
+                    self.at = self.step(*byte, limits)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a chunk with up to two digits and no extensions, if all of it is in the input and nothing is odd about it: ten
+    /// thousands of them fit into one input, and a step for each byte would be most of what they cost.
+    fn short_chunk<'i>(&mut self, input: &mut &'i [u8], limits: &Limits) -> Option<&'i [u8]> {
+        let digit = |byte: u8| grammar::hex_value(byte).map(usize::from);
+        let (size, rest) = match *input {
+            [one, b'\r', b'\n', rest @ ..] => (digit(*one)?, rest),
+            [one, two, b'\r', b'\n', rest @ ..] => (digit(*one)? << 4 | digit(*two)?, rest),
+            _ => return None,
+        };
+        let (data, after) = rest.split_at_checked(size)?;
+        let after = after.strip_prefix(b"\r\n")?;
+        let total = self.total.checked_add(size as u64)?;
+        // The end, and what is over a limit, take the careful way.
+        if size == 0 || total > limits.body {
+            return None;
+        }
+        (self.total, *input) = (total, after);
+        Some(data)
     }
 
     /// One byte of chunk framing.

@@ -92,6 +92,24 @@ impl RequestReader {
         }
     }
 
+    /// After [`RequestEvent::Data`]: its content, and that of the short chunks behind it in the same input, in `content` if there are
+    /// any. So a body in tiny chunks is handed on in a few pieces. An error behind them is that of the next [`Self::next`].
+    pub fn gather<'g>(
+        &mut self,
+        first: &'g [u8],
+        input: &mut &[u8],
+        limits: &Limits,
+        content: &'g mut Vec<u8>,
+    ) -> &'g [u8] {
+        content.clear();
+        if let State::Body(body) = &mut self.0
+            && let Err(error) = body.gather(first, input, limits, content)
+        {
+            self.fail(error);
+        }
+        if content.len() > first.len() { content } else { first }
+    }
+
     fn fail(&mut self, error: Error) {
         let kept = match &mut self.0 {
             State::Head(collector) | State::Failed(_, collector) => std::mem::take(collector),

@@ -100,6 +100,24 @@ impl ResponseReader {
         }
     }
 
+    /// After [`ResponseEvent::Data`]: its content, and that of the short chunks behind it in the same input, in `content` if there are
+    /// any. So a body in tiny chunks is handed on in a few pieces. An error behind them is that of the next [`Self::next`].
+    pub fn gather<'g>(
+        &mut self,
+        first: &'g [u8],
+        input: &mut &[u8],
+        limits: &Limits,
+        content: &'g mut Vec<u8>,
+    ) -> &'g [u8] {
+        content.clear();
+        if let State::Body(body) = &mut self.0
+            && let Err(error) = body.gather(first, input, limits, content)
+        {
+            self.0 = State::Failed(error);
+        }
+        if content.len() > first.len() { content } else { first }
+    }
+
     fn begin<'i>(&mut self, head: ResponseHead, asked: Asked, limits: &Limits) -> Result<ResponseEvent<'i>, Error> {
         let length = framing::of_response_to(&head, asked)?;
         if framing::switches(head.status, asked) {

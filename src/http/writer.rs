@@ -63,7 +63,7 @@ impl BodyWriter {
                 let mut line = [0; SIZE_LINE];
                 sink.borrowed(size_line(length, &mut line));
                 write(sink);
-                sink.borrowed(b"\r\n");
+                sink.owned(Bytes::from_static(b"\r\n"));
             }
             Self::UntilClose => write(sink),
         }
@@ -80,7 +80,7 @@ impl BodyWriter {
                 Err(Error::LessThanDeclared)
             }
             Self::Chunked if trailers.is_empty() => {
-                sink.borrowed(b"0\r\n\r\n");
+                sink.owned(Bytes::from_static(b"0\r\n\r\n"));
                 Ok(())
             }
             Self::Chunked => {

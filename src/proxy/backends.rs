@@ -37,7 +37,14 @@ impl Proxy {
                 Ok(Some(ResponseEvent::Interim(head))) => Event::Interim(head),
                 Ok(Some(ResponseEvent::Head(head, body))) => Event::Head(head, body),
                 Ok(Some(ResponseEvent::Switched(head))) => Event::Switched(head),
-                Ok(Some(ResponseEvent::Data(data))) => Event::ResponseData(data),
+                Ok(Some(ResponseEvent::Data(data))) => {
+                    let mut gathered = std::mem::take(&mut self.parts.gathered);
+                    let Some(upstream) = self.parts.table.upstream(conn) else { return };
+                    let content = upstream.reader.gather(data, &mut input, &limits, &mut gathered);
+                    self.on(cx, key, Event::ResponseData(content));
+                    self.parts.gathered = gathered;
+                    continue;
+                }
                 Err(error) => return self.on(cx, key, Event::UpstreamBad(error)),
             };
             self.on(cx, key, event);

@@ -72,10 +72,16 @@ impl Proxy {
             };
             // What began in an earlier piece, the reader has: this one may begin in the middle of a field.
             let before = if client.reader.phase() == ReadPhase::Head { &[] } else { input };
-            match (client.reader.next(&mut input, &self.parts.shared.config.limits), key) {
+            let limits = &self.parts.shared.config.limits;
+            match (client.reader.next(&mut input, limits), key) {
                 (Ok(None), _) => return &[],
                 (Ok(Some(RequestEvent::Head(head, body))), _) => self.begin(cx, conn, head, body),
-                (Ok(Some(RequestEvent::Data(data))), Some(key)) => self.on(cx, key, Event::RequestData(data)),
+                (Ok(Some(RequestEvent::Data(data))), Some(key)) => {
+                    let mut gathered = std::mem::take(&mut self.parts.gathered);
+                    let content = client.reader.gather(data, &mut input, limits, &mut gathered);
+                    self.on(cx, key, Event::RequestData(content));
+                    self.parts.gathered = gathered;
+                }
                 (Ok(Some(RequestEvent::End(trailers))), Some(key)) => self.on(cx, key, Event::RequestEnd(trailers)),
                 // The end of a request without a body, or of one that was answered early: nobody waits for it.
                 (Ok(Some(RequestEvent::Data(_) | RequestEvent::End(_))), None) => {}

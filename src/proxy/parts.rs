@@ -97,6 +97,8 @@ pub(super) struct Parts {
     pub(super) ready: Vec<ConnId>,
     /// Heads are written here, then split off without copying.
     pub(super) scratch: BytesMut,
+    /// Content that arrived in many small chunks is put together here.
+    pub(super) gathered: Vec<u8>,
     pub(super) candidates: Vec<Candidate>,
     /// Requests of our own, to be begun.
     pub(super) fetches: Vec<Fetch>,

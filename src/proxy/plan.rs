@@ -174,6 +174,7 @@ impl Plan {
                     rng: SmallRng::seed_from_u64(seed),
                     ready: Vec::new(),
                     scratch: BytesMut::new(),
+                    gathered: Vec::new(),
                     candidates: Vec::new(),
                     fetches: Vec::new(),
                     closing: Vec::new(),

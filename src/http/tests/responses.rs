@@ -295,3 +295,54 @@ fn phases_follow_the_bytes() {
     assert_eq!(phase(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n"), ReadPhase::Body);
     assert_eq!(phase(b"x"), ReadPhase::Idle);
 }
+
+/// The content of a chunked body, in the pieces in which a caller that gathers hands it on.
+fn gathered(wire: &[u8], cuts: usize) -> (Vec<Vec<u8>>, Result<(), Error>) {
+    let (mut reader, mut content, mut pieces) = (ResponseReader::new(), Vec::new(), Vec::new());
+    reader.expect(&Method::Get);
+    for mut input in wire.chunks(cuts) {
+        loop {
+            match reader.next(&mut input, &Limits::default()) {
+                Ok(Some(ResponseEvent::Data(data))) => {
+                    pieces.push(reader.gather(data, &mut input, &Limits::default(), &mut content).to_vec());
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(error) => return (pieces, Err(error)),
+            }
+        }
+    }
+    (pieces, reader.end().map(drop))
+}
+
+#[test]
+fn short_chunks_of_one_input_are_one_piece() {
+    const HEAD: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let long = "x".repeat(4096);
+    for (body, expected) in [
+        ("1\r\na\r\n1\r\nb\r\n1\r\nc\r\n0\r\n\r\n".to_owned(), &["abc"][..]),
+        ("3\r\nabc\r\n0\r\n\r\n".to_owned(), &["abc"]),
+        ("1;a=b\r\na\r\n00002\r\nbc\r\n0\r\nSum: 1\r\n\r\n".to_owned(), &["abc"]),
+        // What is long enough is handed on as it lies.
+        (format!("1\r\na\r\n1000\r\n{long}\r\n1\r\nb\r\n1\r\nc\r\n0\r\n\r\n"), &["a", &long, "bc"]),
+    ] {
+        let wire = format!("{HEAD}{body}");
+        let (pieces, outcome) = gathered(wire.as_bytes(), usize::MAX);
+        let pieces: Vec<_> = pieces.iter().map(|piece| String::from_utf8_lossy(piece)).collect();
+        assert_eq!(
+            (&pieces[..], outcome),
+            (&expected.iter().map(|piece| (*piece).into()).collect::<Vec<_>>()[..], Ok(()))
+        );
+        for cuts in 1..wire.len().min(100) {
+            let (pieces, outcome) = gathered(wire.as_bytes(), cuts);
+            assert_eq!((pieces.concat(), outcome), (expected.concat().into_bytes(), Ok(())), "in pieces of {cuts}");
+        }
+    }
+    // Of a whole input, however many chunks it has.
+    let many = format!("{HEAD}{}0\r\n\r\n", "1\r\nx\r\n".repeat(10_000));
+    let (pieces, outcome) = gathered(many.as_bytes(), usize::MAX);
+    assert_eq!((pieces.len(), pieces.concat().len(), outcome), (1, 10_000, Ok(())));
+    // What is wrong behind good chunks is told after their content.
+    let wire = format!("{HEAD}1\r\na\r\n1\r\nb\r\n1\r\ncd\r\n");
+    assert_eq!(gathered(wire.as_bytes(), usize::MAX), (vec![b"abc".to_vec()], Err(Error::BadChunkEnd)));
+}

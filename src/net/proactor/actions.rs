@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     app::{Action, ConnId, Cx},
+    buf::relax,
     net::reactor::Told,
 };
 use bytes::Bytes;
@@ -22,6 +23,7 @@ impl Io {
         for action in actions.drain(..) {
             self.perform(action);
         }
+        relax(&mut actions);
         self.actions = actions;
     }
 

@@ -7,7 +7,10 @@ use super::{
     connection::{Finish, NONE, Phase},
     io::{Io, Told},
 };
-use crate::app::{Action, ConnId, Cx};
+use crate::{
+    app::{Action, ConnId, Cx},
+    buf::relax,
+};
 use mio::net::TcpStream;
 use std::{io::ErrorKind, mem};
 
@@ -21,7 +24,6 @@ impl Io {
         let mut actions = mem::take(&mut self.actions);
         cx.take_actions(&mut actions);
         if !actions.is_empty() {
-            self.chain.clear();
             self.chain.resize(actions.len(), NONE);
             for (at, action) in actions.iter().enumerate() {
                 self.perform(at, action, &actions);
@@ -33,6 +35,10 @@ impl Io {
             self.touched = touched;
             self.scratch.renew();
             actions.clear();
+            self.chain.clear();
+            relax(&mut actions);
+            relax(&mut self.chain);
+            relax(&mut self.touched);
         }
         self.actions = actions;
     }

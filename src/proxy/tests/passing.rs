@@ -105,3 +105,25 @@ fn a_client_that_leaves_takes_its_backend_connection_along() {
     assert_eq!(world.ended(backend), "abort");
     assert_eq!(world.proxy.census().in_flight, 0);
 }
+
+/// What a peer cuts into chunks of one byte costs the other side one chunk for each input, either way.
+#[test]
+fn tiny_chunks_of_one_input_leave_as_one() {
+    const COUNT: usize = 1000;
+    let tiny = "1\r\nx\r\n".repeat(COUNT);
+    let one = format!("{COUNT:x}\r\n{}\r\n", "x".repeat(COUNT));
+    let post = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let mut world = World::new(&[]);
+    let (client, backend) = world.exchange(post);
+    assert!(world.sent(backend).ends_with("\r\n\r\n"));
+    world.say(client, &tiny);
+    assert_eq!(world.sent(backend), one);
+    world.say(client, &format!("{tiny}0\r\n\r\n"));
+    assert_eq!(world.sent(backend), format!("{one}0\r\n\r\n"));
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    world.say(backend, &format!("{head}{tiny}"));
+    let sent = world.sent(client);
+    assert!(sent.ends_with(&format!("\r\n\r\n{one}")), "{} bytes for {COUNT}", sent.len());
+    world.say(backend, &format!("{tiny}0\r\n\r\n"));
+    assert_eq!(world.sent(client), format!("{one}0\r\n\r\n"));
+}
