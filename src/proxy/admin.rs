@@ -2,6 +2,11 @@
 //! than the cache.
 //!
 //! Off unless asked for, on loopback unless insisted upon: what it tells is for the operator, not for clients.
+//!
+//! Nor is it for web pages. A page from `evil.example` whose name is made to mean 127.0.0.1 after it was loaded (DNS
+//! rebinding) is of the same origin as this listener for its browser, and could read everything. But its requests still
+//! name `evil.example` in `Host`. So only requests are answered that name an address, `localhost`, or what the operator
+//! has named with `--admin-host`.
 
 use super::{
     admin_purge,
@@ -14,11 +19,11 @@ use crate::{
     cache::{Forward, purge::Sweep},
     cli,
     health::Availability,
-    http::{self, Method, ReadPhase, RequestEvent, RequestHead, RequestReader, Status},
+    http::{self, Authority, Method, ReadPhase, RequestEvent, RequestHead, RequestReader, Status},
     pool::CloseReason,
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, sync::atomic::Ordering::Relaxed, time::Instant};
+use std::{collections::BTreeMap, net::Ipv4Addr, sync::atomic::Ordering::Relaxed, time::Instant};
 
 /// Bytes of answers that may wait for a client of the admin listener: more than one answer has, with a hundred backends. There
 /// are few such clients.
@@ -58,6 +63,12 @@ impl Parts {
             match admin.reader.next(&mut input, &self.shared.config.limits) {
                 Ok(None) => return self.admin_deadline(conn, cx),
                 Ok(Some(RequestEvent::Head(head, _))) => {
+                    if !names_us(&head, &self.shared.config.admin_hosts) {
+                        let why = "this listener answers to addresses, localhost and what --admin-host names\n";
+                        let answer = message(Status::MISDIRECTED_REQUEST, "text/plain", "", why, false);
+                        cx.send(conn, answer);
+                        return self.admin_close(conn, cx);
+                    }
                     if path_of(&head) == "/purge" {
                         return self.begin_purge(conn, &head, cx);
                     }
@@ -183,6 +194,17 @@ pub(super) fn paths(caches: bool) -> &'static str {
     if caches { "/stats, /healthz and /purge" } else { "/stats and /healthz" }
 }
 
+/// Whether a request names this listener as somebody does who was told where it is. No browser leaves `Host` out.
+fn names_us(head: &RequestHead, hosts: &[String]) -> bool {
+    let Some(authority) = head.authority() else { return true };
+    let Ok(Authority { host, .. }) = Authority::parse(authority.as_bytes()) else { return false };
+    let is = |name: &String| host.eq_ignore_ascii_case(name);
+    host.starts_with('[')
+        || host.parse::<Ipv4Addr>().is_ok()
+        || host.eq_ignore_ascii_case("localhost")
+        || hosts.iter().any(is)
+}
+
 fn path_of(head: &RequestHead) -> &str {
     head.target().split('?').next().unwrap_or_default()
 }
@@ -302,5 +324,40 @@ impl Shared {
             })
         };
         self.backends.iter().zip(health).map(row).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn under_which_names_it_answers() {
+        let hosts = ["proxy-1.internal".to_owned()];
+        for (host, answers) in [
+            (None, true),
+            (Some("127.0.0.1:9090"), true),
+            (Some("192.0.2.7"), true),
+            (Some("[::1]:9090"), true),
+            (Some("localhost"), true),
+            (Some("LocalHost:9090"), true),
+            (Some("Proxy-1.internal:9090"), true),
+            (Some("proxy-2.internal"), false),
+            (Some("evil.example:9090"), false),
+            (Some("localhost.evil.example"), false),
+            (Some("127.0.0.1.evil.example"), false),
+            (Some("evil.localhost"), false),
+            (Some("127.1"), false),
+        ] {
+            let mut head = RequestHead::new(Method::Get, "/stats").unwrap();
+            head.fields = host.iter().map(|host| ("Host", host)).collect();
+            assert_eq!(names_us(&head, &hosts), answers, "{host:?}");
+        }
+        // The target wins over Host.
+        for (target, answers) in [("http://localhost/stats", true), ("http://evil.example/stats", false)] {
+            let mut head = RequestHead::new(Method::Get, target).unwrap();
+            head.fields.push("Host", if answers { "evil.example" } else { "localhost" });
+            assert_eq!(names_us(&head, &hosts), answers, "{target}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use super::config::{ClientField, Config, Deadlines, Forwarding, Network};
 use crate::{
     cli::{ListenArgs, address},
     health::HealthArgs,
-    http::Limits,
+    http::{Authority, Limits},
     lb::Algorithm,
     net::{self, address::HostPort},
     units::{MAX_COUNT, MAX_WORKERS, at_least_one, duration, nonzero_duration, number, size},
@@ -105,6 +105,10 @@ pub struct ProxyArgs {
     /// Allow --admin on an address that others can reach
     #[arg(long, requires = "admin")]
     pub(super) admin_public: bool,
+
+    /// A name under which --admin is asked, beside its addresses and localhost; may be given several times
+    #[arg(long, value_name = "NAME", requires = "admin", value_parser = host_name)]
+    pub(super) admin_host: Vec<String>,
 
     /// One log line per request on stderr
     #[arg(long, value_name = "on|off", default_value = "on")]
@@ -245,8 +249,17 @@ impl ProxyArgs {
             },
             keep_alive_requests: self.limits.keep_alive_requests,
             access_log: self.access_log == Switch::On,
+            admin_hosts: self.admin_host.clone(),
             ..default
         }
+    }
+}
+
+/// What may stand in `Host`, without a port: that does not tell one page from another.
+fn host_name(text: &str) -> Result<String, String> {
+    match Authority::parse(text.as_bytes()) {
+        Ok(Authority { host, port: None }) if host == text => Ok(host.to_owned()),
+        _ => Err("write a host name without a port, for example proxy-1.internal".to_owned()),
     }
 }
 

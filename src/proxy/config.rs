@@ -154,12 +154,20 @@ pub struct Config {
     pub unseen: u64,
     /// One log line per request.
     pub access_log: bool,
+    /// Host names under which the admin listener answers, beside addresses and `localhost`.
+    pub admin_hosts: Vec<String>,
 }
 
 impl Config {
-    /// Bounds on what a backend may send: as a client, but the length of a body is the operator's word to clients.
+    /// Bounds on what a backend may send: what the flags allow clients, but not less than usual. A lower limit is the
+    /// operator's word to clients; an answer with one field more than a client may send is nobody's mistake.
     pub(super) fn response_limits(&self) -> Limits {
-        Limits { body: Limits::BODY, ..self.limits }
+        Limits {
+            head: self.limits.head.max(Limits::HEAD),
+            fields: self.limits.fields.max(Limits::FIELDS),
+            body: Limits::BODY,
+            ..self.limits
+        }
     }
 }
 

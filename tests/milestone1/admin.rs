@@ -16,6 +16,7 @@ from_milestone1! {
     healthz_and_stats_are_served,
     the_start_lines_name_what_there_is,
     what_others_can_reach_has_to_be_asked_for_twice,
+    a_web_page_under_another_name_learns_nothing,
     the_numbers_add_up,
     running_requests_are_counted,
     every_reason_is_counted,
@@ -94,6 +95,29 @@ fn what_others_can_reach_has_to_be_asked_for_twice(milestone: &Milestone) {
     let proxy = milestone.start(&[&backend], &["--admin", "0.0.0.0:0", "--admin-public"]);
     let port = admin(&proxy).port();
     assert_eq!(Conn::open(SocketAddr::from(([127, 0, 0, 1], port))).ask(&get("/healthz")).status(), 200);
+}
+
+/// A page whose name is made to mean this address (DNS rebinding) still names its own host.
+fn a_web_page_under_another_name_learns_nothing(milestone: &Milestone) {
+    let backend = Backend::saying("x");
+    let flags = ["--admin", "127.0.0.1:0", "--admin-host", "proxy-1.internal"];
+    let proxy = milestone.start(&[&backend], &flags);
+    let at = admin(&proxy);
+    let ask = |target: &str, host: &str| {
+        let mut client = Conn::open(at);
+        let response = client.ask(&format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        (response.status(), String::from_utf8_lossy(&response.body).into_owned())
+    };
+    for target in ["/stats", "/healthz", "/purge?all", "/"] {
+        let (status, body) = ask(target, &format!("evil.example:{}", at.port()));
+        assert_eq!(status, 421, "{target}");
+        assert!(!body.contains(&backend.name()) && body.contains("--admin-host"), "{body}");
+    }
+    for host in [&at.to_string()[..], "127.0.0.1", "[::1]:9090", "localhost", "Proxy-1.internal:9090"] {
+        assert_eq!(ask("/stats", host).0, 200, "{host}");
+    }
+    // HTTP/1.0 may leave it out: no browser does.
+    assert_eq!(Conn::open(at).ask("GET /healthz HTTP/1.0\r\n\r\n").status(), 200);
 }
 
 /// Waits until nothing runs, then gives the numbers.

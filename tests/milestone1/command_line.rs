@@ -62,6 +62,10 @@ fn wrong_flags_exit_with_2_and_say_so(milestone: &Milestone) {
         (&["--log-level", "loud"], "loud"),
         (&["--access-log", "maybe"], "maybe"),
         (&["--admin-public"], "--admin"),
+        (&["--admin-host", "a"], "--admin"),
+        (&["--admin", "127.0.0.1:0", "--admin-host", "a:80"], "without a port"),
+        (&["--client-from", "forwarded"], "--trusted-proxy"),
+        (&["--trusted-proxy", "::1", "--client-from", "via"], "x-forwarded-for"),
         (&["--admin", "0.0.0.0:0"], "--admin-public"),
         (&["--admin", "somewhere:1"], "give the IP address"),
     ];

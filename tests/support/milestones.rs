@@ -38,10 +38,13 @@ impl Milestone {
         self.start_before(&names.iter().map(String::as_str).collect::<Vec<_>>(), flags)
     }
 
-    /// Starts it in front of backends given as `HOST:PORT[,weight=N,max=N]`.
+    /// Starts it in front of backends given as `HOST:PORT[,weight=N,max=N]`. Whatever tests ask, they ask a host named `test`,
+    /// or `admin`: the admin listener, too.
     pub fn start_before(&self, backends: &[&str], flags: &[&str]) -> Process {
         let backends = backends.iter().flat_map(|backend| ["--backend", backend]);
-        start(self.program, &backends.chain(flags.iter().copied()).collect::<Vec<_>>())
+        let names =
+            if flags.contains(&"--admin") { &["--admin-host", "test", "--admin-host", "admin"][..] } else { &[] };
+        start(self.program, &backends.chain(flags.iter().chain(names).copied()).collect::<Vec<_>>())
     }
 
     /// `flags` for binaries that know them, nothing for earlier ones.

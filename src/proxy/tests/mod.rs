@@ -79,7 +79,7 @@ impl World {
             let address = ([127, 0, 0, 1], 3000 + number).into();
             Backend { id: BackendId(number), name: format!("b:{}", 3000 + number), address, weight: 1, max: None }
         };
-        let config = Config { unseen: LONG, ..args.proxy.config() };
+        let config = Config { unseen: LONG, admin_hosts: vec!["a".to_owned()], ..args.proxy.config() };
         let plan = Plan::new(config).balance(args.balance).pool(&args.pool);
         let (mut proxies, _) = plan.build((0..count).map(backend).collect(), 1, now, 0);
         let proxy = proxies.remove(0);
