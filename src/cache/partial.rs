@@ -14,7 +14,7 @@ use super::{
     validators::{EntityTag, strong_last_modified},
 };
 use crate::{
-    http::{Fields, RequestHead, ResponseHead, Status},
+    http::{Fields, RequestHead, ResponseHead, Status, limits::MAX_LENGTH},
     time::Now,
 };
 use bytes::Bytes;
@@ -95,12 +95,12 @@ impl Part {
     }
 }
 
-/// `1*DIGIT` that fits.
+/// `1*DIGIT`, not above what everybody can count ([`MAX_LENGTH`]): it is written into later answers.
 fn position(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    std::str::from_utf8(digits).ok()?.parse().ok()
+    std::str::from_utf8(digits).ok()?.parse().ok().filter(|position| *position <= MAX_LENGTH)
 }
 
 /// The head under which a part is stored: that of a 200 of which not all is here (RFC 9111 §3.3), without what is true of
@@ -211,6 +211,9 @@ mod tests {
             ("bytes=0-4/10", None),
             ("lines 0-4/10", None),
             ("bytes  0-4/10", None),
+            ("bytes 0-9/9223372036854775807", Some((0, 10, Some(MAX_LENGTH)))),
+            ("bytes 0-9/9223372036854775808", None),
+            ("bytes 0-9223372036854775808/*", None),
             ("bytes 0-18446744073709551615/*", None),
             ("bytes 0-99999999999999999999/*", None),
             ("", None),

@@ -1,6 +1,6 @@
 //! A body being read, whatever delimits it.
 
-use super::{BodyLength, Error, Fields, Limits, chunked::Chunked};
+use super::{BodyLength, Error, Fields, Limits, chunked::Chunked, parse::Side};
 
 #[derive(Debug)]
 pub(super) enum Body {
@@ -27,12 +27,12 @@ pub(super) enum Piece<'i> {
 
 impl Body {
     /// [`Error::BodyTooLarge`] if that is already known.
-    pub(super) fn new(length: BodyLength, limits: &Limits) -> Result<Self, Error> {
+    pub(super) fn new(length: BodyLength, side: Side, limits: &Limits) -> Result<Self, Error> {
         match length {
             BodyLength::Empty => Ok(Self::Exact(0)),
             BodyLength::Exact(length) if length > limits.body => Err(Error::BodyTooLarge),
             BodyLength::Exact(length) => Ok(Self::Exact(length)),
-            BodyLength::Chunked => Ok(Self::Chunked(Chunked::new())),
+            BodyLength::Chunked => Ok(Self::Chunked(Chunked::new(side))),
             BodyLength::UntilClose => Ok(Self::UntilClose(0)),
         }
     }

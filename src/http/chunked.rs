@@ -14,7 +14,9 @@
 use super::{
     Error, Limits,
     body::{Piece, SHORT},
-    grammar, parse,
+    grammar,
+    limits::MAX_LENGTH,
+    parse::{self, Side},
     section::{Collector, Kind},
 };
 
@@ -30,6 +32,7 @@ pub(super) struct Chunked {
     line: u32,
     /// Bytes of extensions so far.
     extensions: u32,
+    side: Side,
     trailers: Collector,
 }
 
@@ -62,8 +65,8 @@ enum At {
 }
 
 impl Chunked {
-    pub(super) fn new() -> Self {
-        Self { at: At::Size, left: 0, total: 0, line: 0, extensions: 0, trailers: Collector::default() }
+    pub(super) fn new(side: Side) -> Self {
+        Self { at: At::Size, left: 0, total: 0, line: 0, extensions: 0, side, trailers: Collector::default() }
     }
 
     pub(super) fn next<'i>(&mut self, input: &mut &'i [u8], limits: &Limits) -> Result<Option<Piece<'i>>, Error> {
@@ -78,8 +81,8 @@ impl Chunked {
                     return Ok((length > 0).then_some(Piece::Data(data)));
                 }
                 At::Trailers => {
-                    let section = self.trailers.next(Kind::Trailers, input, limits)?;
-                    return section.map(|section| parse::trailers(&section).map(Piece::End)).transpose();
+                    let section = self.trailers.next(Kind::Trailers(self.side), input, limits)?;
+                    return section.map(|section| parse::trailers(&section, self.side).map(Piece::End)).transpose();
                 }
                 _ => {
                     let Some((byte, rest)) = input.split_first() else { return Ok(None) };
@@ -190,7 +193,8 @@ impl Chunked {
 
     fn size(&mut self, byte: u8) -> Result<At, Error> {
         if let Some(digit) = grammar::hex_value(byte) {
-            self.left = self.left.checked_mul(16).ok_or(Error::ChunkTooLarge)? | u64::from(digit);
+            let size = self.left.checked_mul(16).map(|size| size | u64::from(digit));
+            self.left = size.filter(|size| *size <= MAX_LENGTH).ok_or(Error::ChunkTooLarge)?;
             return Ok(At::Digits);
         }
         match (self.at, byte) {

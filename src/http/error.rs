@@ -18,7 +18,7 @@ pub enum Error {
     /// A field line that starts with white space: obsolete line folding (RFC 9112 §5.2), or a line before the first
     /// field (RFC 9112 §2.2).
     ObsFold,
-    /// White space between a field's name and its colon (RFC 9112 §5.1).
+    /// White space between a field's name and its colon, in a request (RFC 9112 §5.1). In a response it is removed.
     SpaceBeforeColon,
     /// A field line without a colon.
     NoColon,
@@ -63,8 +63,10 @@ pub enum Error {
     LengthAndCoding,
     /// Several `Content-Length` values, differing or not (RFC 9112 §6.3).
     SeveralLengths,
-    /// A `Content-Length` that is not plain digits, or that does not fit 64 bits (RFC 9110 §8.6).
+    /// A `Content-Length` that is not plain digits (RFC 9110 §8.6).
     BadLength,
+    /// A `Content-Length` above [`super::limits::MAX_LENGTH`]: the next hop may read it as negative.
+    LengthTooLarge,
     /// A `Transfer-Encoding` that is not a list of plain tokens (RFC 9112 §6.1, §7).
     BadCoding,
     /// A `Transfer-Encoding` whose last coding is not `chunked`: its end is unknowable (RFC 9112 §6.3).
@@ -81,7 +83,7 @@ pub enum Error {
     // Chunks (RFC 9112 §7.1).
     /// A chunk size that is not hexadecimal digits, or is followed by something else than an extension or the line's end.
     BadChunkSize,
-    /// A chunk size that does not fit 64 bits.
+    /// A chunk size above [`super::limits::MAX_LENGTH`].
     ChunkTooLarge,
     /// A chunk extension against the grammar (RFC 9112 §7.1.1).
     BadChunkExtension,
@@ -95,6 +97,8 @@ pub enum Error {
     HeadTooLarge,
     /// More field lines than [`super::Limits::fields`].
     TooManyFields,
+    /// More members of `Connection` than [`super::limits::MAX_CONNECTION_OPTIONS`].
+    TooManyOptions,
     /// A body longer than [`super::Limits::body`].
     BodyTooLarge,
     /// A chunk's size line longer than [`super::Limits::chunk_line`].
@@ -127,7 +131,7 @@ impl Error {
             Self::UnsupportedVersion => Status::VERSION_NOT_SUPPORTED,
             Self::RequestLineTooLong => Status::URI_TOO_LONG,
             Self::HeadTooLarge | Self::TooManyFields | Self::TrailersTooLarge => Status::FIELDS_TOO_LARGE,
-            Self::BodyTooLarge => Status::CONTENT_TOO_LARGE,
+            Self::BodyTooLarge | Self::LengthTooLarge | Self::ChunkTooLarge => Status::CONTENT_TOO_LARGE,
             Self::BadStatusLine | Self::Unsolicited => Status::BAD_GATEWAY,
             Self::MoreThanDeclared | Self::LessThanDeclared => Status::INTERNAL_SERVER_ERROR,
             _ => Status::BAD_REQUEST,
@@ -163,6 +167,7 @@ impl Error {
             Self::LengthAndCoding => "content-length and transfer-encoding",
             Self::SeveralLengths => "several content-lengths",
             Self::BadLength => "malformed content-length",
+            Self::LengthTooLarge => "content-length too large",
             Self::BadCoding => "malformed transfer-encoding",
             Self::NotChunked => "transfer-encoding does not end in chunked",
             Self::ChunkedTwice => "chunked twice",
@@ -176,6 +181,7 @@ impl Error {
             Self::RequestLineTooLong => "request line too long",
             Self::HeadTooLarge => "head too large",
             Self::TooManyFields => "too many fields",
+            Self::TooManyOptions => "too many connection options",
             Self::BodyTooLarge => "body too large",
             Self::ChunkLineTooLong => "chunk size line too long",
             Self::ExtensionsTooLarge => "chunk extensions too large",
@@ -207,6 +213,9 @@ mod tests {
             (Error::HeadTooLarge, 431),
             (Error::TooManyFields, 431),
             (Error::BodyTooLarge, 413),
+            (Error::LengthTooLarge, 413),
+            (Error::ChunkTooLarge, 413),
+            (Error::TooManyOptions, 400),
             (Error::UnknownCoding, 501),
             (Error::UnsupportedVersion, 505),
             (Error::LengthAndCoding, 400),

@@ -3,7 +3,7 @@
 //! A mistake here is request smuggling: we and the peer disagree on where the next message starts. So wherever the RFC
 //! lets a recipient repair or refuse, this library refuses, and what a status code overrules is checked all the same.
 
-use super::{Error, Fields, Method, RequestHead, ResponseHead, Status, Version, fields, grammar};
+use super::{Error, Fields, Method, RequestHead, ResponseHead, Status, Version, fields, grammar, limits::MAX_LENGTH};
 use bytes::BufMut;
 
 /// How a body is delimited.
@@ -168,14 +168,12 @@ fn content_length(fields: &Fields) -> Result<Option<u64>, Error> {
     if lines.next().is_some() || fields::members(value).count() > 1 {
         return Err(Error::SeveralLengths);
     }
-    if value.is_empty() {
+    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return Err(Error::BadLength);
     }
-    let digits = value.iter().try_fold(0u64, |length, byte| {
-        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
-        length.checked_mul(10)?.checked_add(digit)
-    });
-    digits.map(Some).ok_or(Error::BadLength)
+    let add = |length: u64, digit: &u8| length.checked_mul(10)?.checked_add(u64::from(digit - b'0'));
+    let length = value.iter().try_fold(0, add).filter(|length| *length <= MAX_LENGTH);
+    length.map(Some).ok_or(Error::LengthTooLarge)
 }
 
 #[cfg(test)]
@@ -194,14 +192,33 @@ mod tests {
         let mut response = ResponseHead::new(Status::OK);
         assert_eq!(of_response(&response, &Method::Get), Ok(BodyLength::UntilClose));
         assert_eq!(of_response(&response, &Method::Head), Ok(BodyLength::Empty));
-        response.fields.push("Content-Length", u64::MAX.to_string());
-        assert_eq!(of_response(&response, &Method::Get), Ok(BodyLength::Exact(u64::MAX)));
+        response.fields.push("Content-Length", MAX_LENGTH.to_string());
+        assert_eq!(of_response(&response, &Method::Get), Ok(BodyLength::Exact(MAX_LENGTH)));
         assert_eq!(of_response(&response, &Method::Connect), Ok(BodyLength::Empty));
+    }
+
+    /// Also where there is no body that it would be of: it is passed on.
+    #[test]
+    fn a_length_that_others_read_as_negative_is_none() {
+        for (length, read) in [
+            ("9223372036854775807", Ok(MAX_LENGTH)),
+            ("0009223372036854775807", Ok(MAX_LENGTH)),
+            ("9223372036854775808", Err(Error::LengthTooLarge)),
+            ("18446744073709551615", Err(Error::LengthTooLarge)),
+            ("18446744073709551616", Err(Error::LengthTooLarge)),
+            ("99999999999999999999999999", Err(Error::LengthTooLarge)),
+        ] {
+            let mut response = ResponseHead::new(Status::OK);
+            response.fields.push("Content-Length", length);
+            assert_eq!(of_response(&response, &Method::Get), read.map(BodyLength::Exact), "{length}");
+            assert_eq!(of_response(&response, &Method::Head).err(), read.err(), "{length}");
+            assert_eq!(announced(&response.fields), read.ok(), "{length}");
+        }
     }
 
     #[test]
     fn a_length_is_read_back_as_it_was_written() {
-        for length in [BodyLength::Empty, BodyLength::Exact(9), BodyLength::Exact(u64::MAX), BodyLength::Chunked] {
+        for length in [BodyLength::Empty, BodyLength::Exact(9), BodyLength::Exact(MAX_LENGTH), BodyLength::Chunked] {
             let mut wire = b"POST / HTTP/1.1\r\nHost: a\r\n".to_vec();
             write_field(length, &mut wire);
             wire.extend_from_slice(b"\r\n");

@@ -1,6 +1,6 @@
 //! Heads as values: what a reader gives and a writer takes.
 
-use super::{Error, Fields, Method, Status, Target, Version, host};
+use super::{Error, Fields, Method, Status, Target, Version, hop, host};
 use bytes::BufMut;
 
 /// The head of a request: request line and fields.
@@ -24,6 +24,7 @@ impl RequestHead {
 
     pub(super) fn received(method: Method, version: Version, target: Target, fields: Fields) -> Result<Self, Error> {
         host::check(version, &target, &fields)?;
+        hop::check_options(&fields)?;
         Ok(Self { method, version, fields, target })
     }
 
@@ -77,9 +78,10 @@ impl ResponseHead {
         Self { version: Version::Http11, status, fields: Fields::new(), reason: None }
     }
 
-    pub(super) fn received(version: Version, status: Status, reason: &[u8], fields: Fields) -> Self {
+    pub(super) fn received(version: Version, status: Status, reason: &[u8], fields: Fields) -> Result<Self, Error> {
+        hop::check_options(&fields)?;
         let usual = reason == status.reason().as_bytes();
-        Self { version, status, fields, reason: (!usual).then(|| reason.into()) }
+        Ok(Self { version, status, fields, reason: (!usual).then(|| reason.into()) })
     }
 
     /// The reason phrase as received, perhaps empty. It says nothing that the status does not (RFC 9112 §4).
@@ -127,8 +129,8 @@ mod tests {
         assert_eq!(out, b"HTTP/1.1 404 Not Found\r\n\r\n");
         out.clear();
         let unknown = Status::new(299).unwrap();
-        ResponseHead::received(Version::Http10, unknown, b"x", Fields::new()).write_to(&mut out);
-        ResponseHead::received(Version::Http11, Status::OK, b"", Fields::new()).write_to(&mut out);
+        ResponseHead::received(Version::Http10, unknown, b"x", Fields::new()).unwrap().write_to(&mut out);
+        ResponseHead::received(Version::Http11, Status::OK, b"", Fields::new()).unwrap().write_to(&mut out);
         assert_eq!(out, b"HTTP/1.0 299 x\r\n\r\nHTTP/1.1 200 \r\n\r\n");
     }
 

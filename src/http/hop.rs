@@ -1,9 +1,10 @@
 //! What belongs to one hop and what to the whole way (RFC 9110 §7.6.1, §6.5.1).
 
 use super::{
-    Fields, Method, RequestHead, Version,
+    Error, Fields, Method, RequestHead, Version,
     claims::{Claim, claim},
     framing,
+    limits::MAX_CONNECTION_OPTIONS,
 };
 
 /// Whether a field may be forwarded, with what `Connection` lists taken into account.
@@ -14,53 +15,63 @@ use super::{
 /// let hop = HopByHop::of(&fields);
 /// assert!(hop.contains("x-mine") && hop.contains("Connection") && !hop.contains("accept"));
 /// ```
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct HopByHop<'a> {
-    fields: &'a Fields,
-    /// Whether `Connection` lists anything that is not removed anyway: seldom, so that most look-ups end before the list.
-    listed: bool,
+    /// What `Connection` lists that is not removed anyway, in order: seldom anything, so that most look-ups end before it.
+    listed: Vec<&'a [u8]>,
 }
 
 impl<'a> HopByHop<'a> {
     /// Reads the `Connection` lines once.
     #[must_use]
     pub fn of(fields: &'a Fields) -> Self {
-        Self { fields, listed: !fields.tokens("connection").all(is_usual) }
+        // Without Host the request would be for somebody else: a sender must not list it, and we do not obey.
+        let counts = |option: &&[u8]| !is_hop_by_hop(option) && !option.eq_ignore_ascii_case(b"host");
+        let mut listed: Vec<&[u8]> = fields.tokens("connection").filter(counts).collect();
+        listed.sort_by(|one, other| without_case(one).cmp(without_case(other)));
+        Self { listed }
     }
 
     /// Whether the field named so has to be removed before forwarding.
     #[must_use]
     pub fn contains(&self, name: impl AsRef<[u8]>) -> bool {
         let name = name.as_ref();
-        is_hop_by_hop(name) || self.listed && self.lists(name)
+        is_hop_by_hop(name) || self.lists(name)
     }
 
     fn lists(&self, name: &[u8]) -> bool {
-        // Without Host the request would be for somebody else: a sender must not list it, and we do not obey.
-        !name.eq_ignore_ascii_case(b"host")
-            && self.fields.tokens("connection").any(|option| option.eq_ignore_ascii_case(name))
+        let of = |option: &&[u8]| without_case(option).cmp(without_case(name));
+        self.listed.binary_search_by(of).is_ok()
     }
+}
+
+fn without_case(name: &[u8]) -> impl Iterator<Item = u8> {
+    name.iter().map(u8::to_ascii_lowercase)
+}
+
+/// Refuses more options than anybody has. Empty ones count: no more than a reasonable number has to be skipped (RFC 9110
+/// §5.6.1.2).
+pub(super) fn check_options(fields: &Fields) -> Result<(), Error> {
+    let (lines, commas) = fields
+        .get_all("connection")
+        .fold((0, 0), |(lines, commas), line| (lines + 1, commas + memchr::memchr_iter(b',', line).count()));
+    if lines + commas <= MAX_CONNECTION_OPTIONS { Ok(()) } else { Err(Error::TooManyOptions) }
 }
 
 /// Takes out what `Connection` lists besides the usual options, and what it says of them: fields that no hop but this one
 /// will see, so that nothing is concluded from them about what the next hop answers. Those that frame the message stay.
 pub fn remove_listed(fields: &mut Fields) {
     let hop = HopByHop::of(fields);
-    if !hop.listed {
+    if hop.listed.is_empty() {
         return;
     }
-    let goes = |name: &str| hop.lists(name.as_bytes()) && !is_hop_by_hop(name.as_bytes()) && !framing::is_framing(name);
+    let goes = |name: &str| hop.lists(name.as_bytes()) && !framing::is_framing(name);
     let mut kept: Fields =
         fields.iter().filter(|(name, _)| !(name.eq_ignore_ascii_case("connection") || goes(name))).collect();
-    for option in fields.tokens("connection").filter(|option| is_usual(option)) {
+    for option in fields.tokens("connection").filter(|option| is_hop_by_hop(option)) {
         kept.push("Connection", option);
     }
     *fields = kept;
-}
-
-/// Options that are fields of one hop anyway, or no fields.
-fn is_usual(option: &[u8]) -> bool {
-    option.eq_ignore_ascii_case(b"close") || is_hop_by_hop(option)
 }
 
 /// Fields that every intermediary removes, listed in `Connection` or not.
@@ -68,6 +79,7 @@ fn is_usual(option: &[u8]) -> bool {
 /// | field | why |
 /// |---|---|
 /// | `Connection`, `Keep-Alive`, `Proxy-Connection` | about this connection (RFC 9110 §7.6.1, RFC 9112 §C.2.2) |
+/// | `Close` | no field: the name is reserved for the option (RFC 9112 §9.6) |
 /// | `TE` | what this recipient decodes (§10.1.4): forward `TE: trailers` as our own word if trailers are forwarded |
 /// | `Transfer-Encoding` | how this message is framed: the next is framed anew |
 /// | `Upgrade` | an offer to us (§7.8): whoever tunnels writes its own |
@@ -79,6 +91,7 @@ fn is_usual(option: &[u8]) -> bool {
 pub fn is_hop_by_hop(name: &[u8]) -> bool {
     let candidates: &[&str] = match name.len() {
         2 => &["te"],
+        5 => &["close"],
         7 => &["upgrade"],
         10 => &["connection", "keep-alive"],
         14 => &["http2-settings"],
@@ -143,6 +156,10 @@ pub fn accepts_trailers(head: &RequestHead) -> bool {
     head.fields.has_token("te", "trailers")
 }
 
+/// As many hops as anybody counts: a larger number, which the next hop may read as negative, is taken for this one (RFC 9110
+/// §7.6.2 lets a recipient have a maximum).
+const MAX_FORWARDS: u64 = i32::MAX as u64;
+
 /// How often a `TRACE` or `OPTIONS` may still be forwarded (RFC 9110 §7.6.2). 0: it has to be answered here; else it is
 /// forwarded with one less. `None`: no limit, or a method to which the field does not apply.
 #[must_use]
@@ -153,7 +170,7 @@ pub fn max_forwards(head: &RequestHead) -> Option<u64> {
     let mut least: Option<u64> = None;
     // Of several the least: whichever the next hop believes, none may have become more.
     for digits in head.fields.get_all("max-forwards") {
-        let number = number(digits)?;
+        let number = number(digits)?.min(MAX_FORWARDS);
         least = Some(least.map_or(number, |least| least.min(number)));
     }
     least
@@ -224,11 +241,33 @@ mod tests {
             ("Host", false, false),
             ("Trailer", false, false),
             ("Content-Length", false, false),
-            ("close", false, true),
+            ("close", true, true),
         ] {
             assert_eq!(HopByHop::of(&none).contains(name), alone, "{name}");
             assert_eq!(HopByHop::of(&usual).contains(name), alone, "{name}");
             assert_eq!(HopByHop::of(&listed).contains(name), by_list, "{name}");
+        }
+    }
+
+    #[test]
+    fn options_are_few() {
+        let many = |count: usize, between: &str| vec!["x"; count].join(between);
+        for (lines, allowed) in [
+            (&[many(MAX_CONNECTION_OPTIONS, ",")][..], true),
+            (&[many(MAX_CONNECTION_OPTIONS + 1, ",")], false),
+            // Empty ones count.
+            (&[many(MAX_CONNECTION_OPTIONS / 2, " ,\t,")], true),
+            (&[many(MAX_CONNECTION_OPTIONS / 2, ",,"), "y, z".to_owned()], false),
+            (&[",".repeat(2000)], false),
+            (&[many(MAX_CONNECTION_OPTIONS, ","), "y".to_owned()], false),
+            (&[many(3, ","), many(MAX_CONNECTION_OPTIONS - 3, ",")], true),
+            (&vec![many(3, ","); MAX_CONNECTION_OPTIONS / 3 + 1], false),
+            (&vec!["x".to_owned(); MAX_CONNECTION_OPTIONS], true),
+            (&vec!["x".to_owned(); MAX_CONNECTION_OPTIONS + 1], false),
+            (&["x".repeat(8000)], true),
+        ] {
+            let fields = lines.iter().map(|line| ("Connection", line)).collect();
+            assert_eq!(check_options(&fields), if allowed { Ok(()) } else { Err(Error::TooManyOptions) }, "{lines:?}");
         }
     }
 
@@ -313,8 +352,9 @@ mod tests {
         for (method, value, left) in [
             (Method::Options, "0", Some(0)),
             (Method::Trace, "10", Some(10)),
-            (Method::Trace, "18446744073709551615", Some(u64::MAX)),
-            (Method::Options, "99999999999999999999999999", Some(u64::MAX)),
+            (Method::Trace, "2147483646", Some(MAX_FORWARDS - 1)),
+            (Method::Trace, "18446744073709551615", Some(MAX_FORWARDS)),
+            (Method::Options, "99999999999999999999999999", Some(MAX_FORWARDS)),
             (Method::Get, "0", None),
             (Method::Trace, "-1", None),
             (Method::Trace, "+1", None),

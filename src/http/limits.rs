@@ -4,6 +4,14 @@
 /// break too many); nobody sends more than two.
 pub const MAX_EMPTY_LINES: u8 = 4;
 
+/// The longest body, or chunk, that is believed. Many programs keep lengths in signed 64 bits and would read a longer one as
+/// negative: as no body, or as one without an end. So it is refused, and nothing longer is ever passed on.
+pub const MAX_LENGTH: u64 = i64::MAX as u64;
+
+/// Members of `Connection`, empty ones included. Real ones have three at most. Each is compared with names of fields, so that
+/// thousands of them would cost far more than they cost to send. More: 400.
+pub const MAX_CONNECTION_OPTIONS: usize = 32;
+
 /// Bounds of one message. Passed to every call, so that a connection does not carry them while idle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -31,8 +39,8 @@ impl Limits {
     pub const REQUEST_LINE: usize = 8 * 1024;
     /// Apache's and Tomcat's default. Browsers send about 20.
     pub const FIELDS: usize = 100;
-    /// Unlimited: a body is never held whole, so its length costs no memory.
-    pub const BODY: u64 = u64::MAX;
+    /// Whatever can be said: a body is never held whole, so its length costs no memory.
+    pub const BODY: u64 = MAX_LENGTH;
     /// A size is 16 digits; the rest is for extensions, which nobody is known to use.
     pub const CHUNK_LINE: usize = 1024;
     /// As hyper allows.

@@ -8,8 +8,8 @@
 //!            events ──▶ RequestHead/ResponseHead::write_to, BodyWriter ──▶ bytes     head, writer
 //! ```
 //!
-//! Where the standards let a recipient repair or refuse, this module refuses: see [`Error`] for the list. Other choices
-//! that they leave open:
+//! Where the standards let a recipient repair or refuse, this module refuses: see [`Error`] for the list. Where they say that
+//! a proxy has to repair, it does. Other choices that they leave open:
 //!
 //! | question | answer | why |
 //! |---|---|---|
@@ -20,6 +20,8 @@
 //! | length or coding in 1xx, 204 | no body; the connection is not used again ([`persistent_after`]) | RFC 9112 §6.3 rule 1, but what follows may be one |
 //! | 205 | framed by its fields | RFC 9112 §6.3 knows no rule for it |
 //! | reason and its space | may be missing | RFC 9112 §4 wants the space, many servers forget it |
+//! | white space before a colon | refused in a request, removed from a response | RFC 9112 §5.1 |
+//! | lengths and chunk sizes above [`limits::MAX_LENGTH`] | refused | they fit 64 bits, and a peer with signed numbers reads them as negative |
 //! | bad white space in chunk extensions | read | RFC 9110 §5.6.3; white space before a size line's end is none |
 //! | `[ ] ^ \|` in targets, and ``\ ` { } %`` in queries | passed on | browsers send them, nothing is delimited by them |
 //! | odd `%` and `%00` in paths | refused | RFC 3986 §2.1, §7.3 |

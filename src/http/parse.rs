@@ -9,6 +9,13 @@ use super::{
 };
 use httparse::{EMPTY_HEADER, Header};
 
+/// Who sent a message. Where the standards tell a proxy something else about responses than about requests, this decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Request,
+    Response,
+}
+
 /// Field lines parsed without asking the allocator. Most heads have fewer.
 const USUAL_LINES: usize = 32;
 
@@ -27,7 +34,8 @@ pub(super) fn whole_request(input: &[u8], limits: &Limits) -> Option<(RequestHea
 pub(super) fn whole_response(input: &[u8], limits: &Limits) -> Option<(ResponseHead, usize)> {
     let (line, fields, length) = whole(input, limits)?;
     let (version, status, reason) = status_line(line).ok()?;
-    Some((ResponseHead::received(version, status, reason, fields), length))
+    let head = ResponseHead::received(version, status, reason, fields).ok()?;
+    Some((head, length))
 }
 
 /// Start line, fields and length of a whole head.
@@ -59,7 +67,7 @@ fn has_bare_lf(section: &[u8]) -> bool {
 pub(super) fn request(section: &Section<'_>) -> Result<RequestHead, Error> {
     let (line, rest) = section.bytes.split_at(section.first_end);
     let (method, target, version) = request_line(&line[..line.len() - 2])?;
-    RequestHead::received(method, version, target, fields(rest, section.lines - 1)?)
+    RequestHead::received(method, version, target, fields(rest, section.lines - 1, Side::Request)?)
 }
 
 /// A response's head.
@@ -69,12 +77,13 @@ pub(super) fn response(section: &Section<'_>) -> Result<ResponseHead, Error> {
     }
     let (line, rest) = section.bytes.split_at(section.first_end);
     let (version, status, reason) = status_line(&line[..line.len() - 2])?;
-    Ok(ResponseHead::received(version, status, reason, fields(rest, section.lines - 1)?))
+    let fields = fields(rest, section.lines - 1, Side::Response)?;
+    ResponseHead::received(version, status, reason, fields)
 }
 
 /// A trailer section.
-pub(super) fn trailers(section: &Section<'_>) -> Result<Fields, Error> {
-    fields(&section.bytes, section.lines)
+pub(super) fn trailers(section: &Section<'_>, side: Side) -> Result<Fields, Error> {
+    fields(&section.bytes, section.lines, side)
 }
 
 /// `method SP request-target SP HTTP-version` (RFC 9112 §3), without its line break.
@@ -141,22 +150,49 @@ fn status_line_parts(line: &[u8]) -> Result<(Version, Status, &[u8]), Error> {
 }
 
 /// So many field lines and the empty line.
-fn fields(section: &[u8], lines: usize) -> Result<Fields, Error> {
-    if lines == 0 {
-        return Ok(Fields::new());
-    }
-    if lines <= USUAL_LINES {
-        parse_fields(section, &mut [EMPTY_HEADER; USUAL_LINES][..lines])
-    } else {
-        parse_fields(section, &mut vec![EMPTY_HEADER; lines])
+fn fields(section: &[u8], lines: usize, side: Side) -> Result<Fields, Error> {
+    let parsed = parse_fields(section, lines);
+    let parsed = match (parsed, side) {
+        (None, Side::Response) => mended(section).and_then(|section| parse_fields(&section, lines)),
+        (parsed, _) => parsed,
+    };
+    parsed.ok_or_else(|| diagnose(section, side))
+}
+
+/// `None`: a line breaks a rule.
+fn parse_fields(section: &[u8], lines: usize) -> Option<Fields> {
+    match lines {
+        0 => Some(Fields::new()),
+        1..=USUAL_LINES => parse_into(section, &mut [EMPTY_HEADER; USUAL_LINES][..lines]),
+        _ => parse_into(section, &mut vec![EMPTY_HEADER; lines]),
     }
 }
 
-fn parse_fields<'b>(section: &'b [u8], headers: &mut [Header<'b>]) -> Result<Fields, Error> {
+fn parse_into<'b>(section: &'b [u8], headers: &mut [Header<'b>]) -> Option<Fields> {
     match httparse::parse_headers(section, headers) {
-        Ok(httparse::Status::Complete((_, headers))) => Ok(fields_at(section, headers)),
-        Ok(httparse::Status::Partial) | Err(_) => Err(diagnose(section)),
+        Ok(httparse::Status::Complete((_, headers))) => Some(fields_at(section, headers)),
+        Ok(httparse::Status::Partial) | Err(_) => None,
     }
+}
+
+/// The section without the white space between names and colons, if there is any: a server refuses such a request, a proxy
+/// removes it from a response (RFC 9112 §5.1).
+#[cold]
+fn mended(section: &[u8]) -> Option<Vec<u8>> {
+    let mut mended = Vec::with_capacity(section.len());
+    for line in section.split_inclusive(|byte| *byte == b'\n') {
+        let (name, rest) = line.split_at(memchr::memchr(b':', line).unwrap_or(line.len()));
+        mended.extend_from_slice(without_space_behind(name));
+        mended.extend_from_slice(rest);
+    }
+    (mended.len() < section.len()).then_some(mended)
+}
+
+fn without_space_behind(mut name: &[u8]) -> &[u8] {
+    while let [rest @ .., b' ' | b'\t'] = name {
+        name = rest;
+    }
+    name
 }
 
 /// Keeps the section once, with the places of its parts.
@@ -170,15 +206,16 @@ fn fields_at(section: &[u8], headers: &[Header<'_>]) -> Fields {
 }
 
 /// Which rule the section breaks.
-fn diagnose(section: &[u8]) -> Error {
+fn diagnose(section: &[u8], side: Side) -> Error {
     let lines = section.split_inclusive(|byte| *byte == b'\n');
-    let broken = lines.map(|line| check_field_line(line.strip_suffix(b"\r\n").unwrap_or(line)));
+    let broken = lines.map(|line| check_field_line(line.strip_suffix(b"\r\n").unwrap_or(line), side));
     broken.filter_map(Result::err).next().unwrap_or(Error::BadFieldValue)
 }
 
 /// `field-name ":" OWS field-value OWS` (RFC 9112 §5), without its line break. The same rules as `httparse`'s, one line
-/// at a time: to name what is wrong, and to check a line before its section is complete.
-pub(super) fn check_field_line(line: &[u8]) -> Result<(), Error> {
+/// at a time: to name what is wrong, and to check a line before its section is complete. Before the colon of a response's
+/// line there may be white space, which [`mended`] removes.
+pub(super) fn check_field_line(line: &[u8], side: Side) -> Result<(), Error> {
     if line.is_empty() {
         return Ok(());
     }
@@ -193,10 +230,11 @@ pub(super) fn check_field_line(line: &[u8]) -> Result<(), Error> {
     }
     let colon = memchr::memchr(b':', line).ok_or(Error::NoColon)?;
     let (name, value) = (&line[..colon], &line[colon + 1..]);
-    if grammar::trim(name) != name {
+    let bare = without_space_behind(name);
+    if bare != name && side == Side::Request {
         return Err(Error::SpaceBeforeColon);
     }
-    if !grammar::is_token(name) {
+    if !grammar::is_token(bare) {
         return Err(Error::BadFieldName);
     }
     if grammar::is_text(value) { Ok(()) } else { Err(Error::BadFieldValue) }
@@ -213,15 +251,17 @@ mod tests {
         /// Our rules for one line and `httparse`'s for all of them are the same rules.
         #[test]
         fn field_lines_are_judged_as_httparse_does(
-            lines in proptest::collection::vec("[\\x00-\\xff]{0,3}|[ \tA-z:\\r]{1,6}|[a-z]{1,3}:[ -~\t\\x7f\\r]{0,5}", 1..4)
+            lines in proptest::collection::vec("[\\x00-\\xff]{0,3}|[ \tA-z:\\r]{1,6}|[a-z]{1,3}[ \t]{0,2}:[ -~\t\\x7f\\r]{0,5}", 1..4)
         ) {
             let usable = |line: &String| !line.is_empty() && !line.contains('\n') && line != "\r";
             let lines: Vec<Vec<u8>> =
                 lines.into_iter().filter(usable).map(|line| line.chars().map(|c| c as u8).collect()).collect();
             let wire = lines.iter().fold(Vec::new(), |wire, line| [&wire[..], line, b"\r\n"].concat());
-            let ours = lines.iter().try_for_each(|line| check_field_line(line));
-            let theirs = fields(&[&wire[..], b"\r\n"].concat(), lines.len());
-            prop_assert_eq!(theirs.map(drop), ours);
+            for side in [Side::Request, Side::Response] {
+                let ours = lines.iter().try_for_each(|line| check_field_line(line, side));
+                let theirs = fields(&[&wire[..], b"\r\n"].concat(), lines.len(), side);
+                prop_assert_eq!(theirs.map(drop), ours);
+            }
         }
     }
 

@@ -10,7 +10,8 @@
 use super::{
     BodyLength, Error, Fields, Limits, ReadPhase, RequestHead,
     body::{Body, Piece},
-    framing, limits, parse,
+    framing, limits,
+    parse::{self, Side},
     section::{Collector, Kind},
 };
 
@@ -130,7 +131,7 @@ impl RequestReader {
 
     fn begin<'i>(&mut self, head: RequestHead, limits: &Limits) -> Result<RequestEvent<'i>, Error> {
         let length = framing::of_request(&head)?;
-        self.0 = State::Body(Body::new(length, limits)?);
+        self.0 = State::Body(Body::new(length, Side::Request, limits)?);
         Ok(RequestEvent::Head(head, length))
     }
 

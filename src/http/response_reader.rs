@@ -11,7 +11,7 @@ use super::{
     BodyLength, Error, Fields, Limits, Method, ReadPhase, ResponseHead,
     body::{Body, Piece},
     framing::{self, Asked},
-    parse,
+    parse::{self, Side},
     section::{Collector, Kind},
 };
 
@@ -128,7 +128,7 @@ impl ResponseReader {
             self.0 = State::Head(asked, Collector::default());
             return Ok(ResponseEvent::Interim(head));
         }
-        self.0 = State::Body(Body::new(length, limits)?);
+        self.0 = State::Body(Body::new(length, Side::Response, limits)?);
         Ok(ResponseEvent::Head(head, length))
     }
 

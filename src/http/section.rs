@@ -8,7 +8,10 @@
 //!
 //! Nearly always a section arrives in one piece: it is then used where it lies, and nothing is copied.
 
-use super::{Error, Limits, parse};
+use super::{
+    Error, Limits,
+    parse::{self, Side},
+};
 use memchr::{memchr, memchr_iter};
 use std::borrow::Cow;
 
@@ -17,7 +20,7 @@ use std::borrow::Cow;
 pub(super) enum Kind {
     Request,
     Response,
-    Trailers,
+    Trailers(Side),
 }
 
 /// A whole section, with its line breaks and the empty line.
@@ -104,7 +107,7 @@ impl Collector {
             match kind {
                 Kind::Request if partial.checked == 0 => parse::request_line(line_content).map(drop)?,
                 Kind::Response if partial.checked == 0 => parse::status_line(line_content).map(drop)?,
-                _ => parse::check_field_line(line_content)?,
+                _ => parse::check_field_line(line_content, kind.side())?,
             }
             partial.checked += line.len();
         }
@@ -116,24 +119,32 @@ impl Collector {
 }
 
 impl Kind {
+    fn side(self) -> Side {
+        match self {
+            Self::Request => Side::Request,
+            Self::Response => Side::Response,
+            Self::Trailers(side) => side,
+        }
+    }
+
     fn max_bytes(self, limits: &Limits) -> usize {
         match self {
             Self::Request | Self::Response => limits.head,
-            Self::Trailers => limits.trailers,
+            Self::Trailers(_) => limits.trailers,
         }
     }
 
     fn too_large(self) -> Error {
         match self {
             Self::Request | Self::Response => Error::HeadTooLarge,
-            Self::Trailers => Error::TrailersTooLarge,
+            Self::Trailers(_) => Error::TrailersTooLarge,
         }
     }
 
     fn max_lines(self, limits: &Limits) -> usize {
         match self {
             Self::Request | Self::Response => limits.fields.saturating_add(1),
-            Self::Trailers => limits.fields,
+            Self::Trailers(_) => limits.fields,
         }
     }
 

@@ -226,7 +226,7 @@ impl ProxyArgs {
                 head: self.limits.max_head,
                 request_line: self.limits.max_request_line,
                 fields: usize::from(self.limits.max_fields),
-                body: self.limits.max_body.unwrap_or(u64::MAX),
+                body: self.limits.max_body.unwrap_or(Limits::BODY).min(Limits::BODY),
                 ..Limits::default()
             },
             deadlines: Deadlines {

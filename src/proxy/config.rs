@@ -187,6 +187,7 @@ impl Default for Config {
             keep_alive_requests: 0,
             unseen: UNSEEN,
             access_log: false,
+            admin_hosts: Vec::new(),
         }
     }
 }

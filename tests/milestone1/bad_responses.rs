@@ -10,6 +10,8 @@ use crate::{
 
 from_milestone1! {
     malformed_response_heads_become_502,
+    white_space_before_a_colon_is_removed_from_a_response,
+    a_response_may_list_few_options,
     malformed_response_bodies_break_the_connection,
     a_backend_that_refuses_becomes_502,
     a_backend_that_closes_without_a_word_becomes_502,
@@ -48,7 +50,9 @@ fn malformed_response_heads_become_502(milestone: &Milestone) {
         "HTTP/1.1 200 OK\nContent-Length: 0",
         "HTTP/1.1 200 OK\r\nContent-Length: 0\nX: 1",
         "HTTP/1.1 200 OK\r\nX: 1\r\n 2\r\nContent-Length: 0",
-        "HTTP/1.1 200 OK\r\nX : 1\r\nContent-Length: 0",
+        "HTTP/1.1 200 OK\r\n : 1\r\nContent-Length: 0",
+        "HTTP/1.1 200 OK\r\nX Y : 1\r\nContent-Length: 0",
+        "HTTP/1.1 200 OK\r\nContent-Length : 1\r\nTransfer-Encoding : chunked",
         "HTTP/1.1 200 OK\r\nX\r\nContent-Length: 0",
         "HTTP/1.1 200 OK\r\nX: \0\r\nContent-Length: 0",
         "HTTP/1.1 200 OK\r\nX: 1\r2\r\nContent-Length: 0",
@@ -57,6 +61,8 @@ fn malformed_response_heads_become_502(milestone: &Milestone) {
         "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1",
         "HTTP/1.1 200 OK\r\nContent-Length: 1, 1",
         "HTTP/1.1 200 OK\r\nContent-Length: -1",
+        "HTTP/1.1 200 OK\r\nContent-Length: 9223372036854775808",
+        "HTTP/1.1 304 Not Modified\r\nContent-Length: 9223372036854775808",
         "HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551616",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked",
@@ -75,6 +81,40 @@ fn malformed_response_heads_become_502(milestone: &Milestone) {
     }
 }
 
+/// RFC 9112 §5.1: a request with it is refused, from a response a proxy removes it. In one piece, and cut anywhere.
+fn white_space_before_a_colon_is_removed_from_a_response(milestone: &Milestone) {
+    const ANSWER: &str = "HTTP/1.1 200 OK\r\nName : value\r\nX\t \t:1 : 2\r\nTransfer-Encoding : chunked\r\n\r\n\
+        3\r\nabc\r\n0\r\nX-Sum : 7\r\n\r\n";
+    let backend = Backend::start(|mut served| {
+        while let Some(request) = served.request() {
+            let cut = request.head.expect("it is complete").target()[1..].parse().expect("a number");
+            let (first, rest) = ANSWER.split_at(cut);
+            served.conn.send(first);
+            served.conn.send(rest);
+        }
+    });
+    let proxy = milestone.start(&[&backend], &[]);
+    let mut client = Conn::open(proxy.address());
+    for cut in (0..ANSWER.len()).step_by(7) {
+        client.send(get(&format!("/{cut}")));
+        let head = client.read_head();
+        assert!(head.contains(&"Name: value".to_owned()) && head.contains(&"X: 1 : 2".to_owned()), "{cut}: {head:?}");
+        assert!(head.contains(&"Transfer-Encoding: chunked".to_owned()), "{cut}: {head:?}");
+        let body = client.read_until("\r\n\r\n");
+        assert!(body.contains("abc\r\n") && body.ends_with("0\r\nX-Sum: 7\r\n\r\n"), "{cut}: {body:?}");
+    }
+}
+
+fn a_response_may_list_few_options(milestone: &Milestone) {
+    let listing =
+        |count| format!("HTTP/1.1 200 OK\r\nConnection: {}\r\nContent-Length: 0\r\n\r\n", vec!["x"; count].join(","));
+    let backend = scripted([32, 33, 2000].map(|count| listing(count).into_bytes()).to_vec());
+    let proxy = milestone.start(&[&backend], milestone.forgiving());
+    for (n, status) in [200, 502, 502].into_iter().enumerate() {
+        assert_eq!(Conn::open(proxy.address()).ask(&get(&format!("/{n}"))).status(), status, "{n}");
+    }
+}
+
 fn malformed_response_bodies_break_the_connection(milestone: &Milestone) {
     const BODIES: &[&str] = &[
         "x\r\n",
@@ -82,8 +122,9 @@ fn malformed_response_bodies_break_the_connection(milestone: &Milestone) {
         "3\nabc\r\n",
         "3\r\nabc\n",
         "-3\r\nabc\r\n",
+        "8000000000000000\r\n",
         "10000000000000000\r\n",
-        "0\r\nX : 1\r\n\r\n",
+        "0\r\nX Y: 1\r\n\r\n",
         "0\r\nX: 1\r\n 2\r\n\r\n",
     ];
     let wire = |body: &&str| {

@@ -165,4 +165,9 @@ fn limits_can_be_set(milestone: &Milestone) {
     ] {
         assert_status(&proxy, wire.as_bytes(), status, &format!("{wire:?}"));
     }
+    // What clients may send says nothing of what backends answer.
+    let long = format!("HTTP/1.1 200 OK\r\n{}Content-Length: 0\r\n\r\n", "X-Long: 0123456789\r\n".repeat(50));
+    let backend = Backend::answering(long);
+    let proxy = milestone.start(&[&backend], &flags);
+    assert_status(&proxy, get("/").as_bytes(), 200, "a response over the limits of requests");
 }

@@ -105,6 +105,13 @@ const WELL_FORMED_RESPONSES: &[(Method, &str, &[&str], &str)] = &[
         ],
         "between messages",
     ),
+    // RFC 9112 §5.1: white space before a colon is removed, also in trailers.
+    (
+        Method::Get,
+        "HTTP/1.1 200 OK\r\nA : b : c\r\nTransfer-Encoding\t :chunked\r\n\r\n1\r\nx\r\n0\r\nSum : 1\r\n\r\n",
+        &[r#"HTTP/1.1 200 [OK] {"A": "b : c", "Transfer-Encoding": "chunked"} Chunked"#, "= x", r#". {"Sum": "1"}"#],
+        "between messages",
+    ),
     // An interim response is no response.
     (Method::Post, "HTTP/1.1 100 Continue\r\n\r\n", &["interim HTTP/1.1 100 [Continue] {}"], "between messages"),
     // Tunnels. Rule 2: length and coding are ignored, however wrong.
@@ -197,7 +204,9 @@ const MALFORMED_RESPONSES: &[(&str, Error)] = &[
     ("HTTP/1.1 200 OK\r\nA: b\rc\r\n\r\n", Error::BareCr),
     ("HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", Error::ObsFold),
     ("HTTP/1.1 200 OK\r\n A: b\r\n\r\n", Error::ObsFold),
-    ("HTTP/1.1 200 OK\r\nA : b\r\n\r\n", Error::SpaceBeforeColon),
+    ("HTTP/1.1 200 OK\r\n : b\r\n\r\n", Error::ObsFold),
+    ("HTTP/1.1 200 OK\r\nA b : c\r\n\r\n", Error::BadFieldName),
+    ("HTTP/1.1 200 OK\r\nA\x0b: c\r\n\r\n", Error::BadFieldName),
     ("HTTP/1.1 200 OK\r\nA\r\n\r\n", Error::NoColon),
     ("HTTP/1.1 200 OK\r\nA: \0\r\n\r\n", Error::Nul),
     ("HTTP/1.1 200 OK\r\nA@: b\r\n\r\n", Error::BadFieldName),
