@@ -15,6 +15,7 @@ use super::{
     may_store,
     range::{Ranges, Selected, if_range_holds},
     validators::{EntityTag, strong_last_modified},
+    vary::matching,
 };
 use crate::{
     http::{
@@ -43,7 +44,9 @@ pub fn conditional<S: Borrow<Stored>>(request: &RequestHead, stored: &[S]) -> Re
     let mut request = request.clone();
     request.fields.retain(|name, _| !REPLACED.iter().any(|replaced| name.eq_ignore_ascii_case(replaced)));
     let ranged = request.fields.contains("range");
-    let nominated = stored.iter().map(Borrow::borrow).filter(|stored| could_answer(&request, stored));
+    // Read once, however many are asked about.
+    let ranges = Ranges::of(&request);
+    let nominated = stored.iter().map(Borrow::borrow).filter(|stored| could_answer(&request, ranges.as_ref(), stored));
     let nominated: Vec<&Stored> = nominated.collect();
     let list = list_of_tags(&nominated);
     if !list.is_empty() {
@@ -83,11 +86,10 @@ fn list_of_tags(nominated: &[&Stored]) -> Vec<u8> {
 
 /// Whether the response would do if it were valid. A part that does not have what is asked for must not be nominated: a 304
 /// would leave us with nothing to send (RFC 9111 §4.3.2).
-fn could_answer(request: &RequestHead, stored: &Stored) -> bool {
-    let selects = |ranges: Ranges| matches!(ranges.select(&stored.body), Selected::One(_) | Selected::Many(_));
+fn could_answer(request: &RequestHead, ranges: Option<&Ranges>, stored: &Stored) -> bool {
+    let selects = |ranges: &Ranges| matches!(ranges.select(&stored.body), Selected::One(_) | Selected::Many(_));
     // Any time will do for the century of a date with two digits: nearly now.
-    let wants_a_part = || if_range_holds(request, stored, stored.date) && Ranges::of(request).is_some_and(selects);
-    stored.body.is_whole() || wants_a_part()
+    stored.body.is_whole() || ranges.is_some_and(selects) && if_range_holds(request, stored, stored.date)
 }
 
 /// Whether there is anything to validate a response by.
@@ -156,8 +158,8 @@ pub fn confirmed<S: Borrow<Stored>>(
 ) -> Confirmed {
     let theirs = Validators::of(&answer.fields, now);
     let of = |at: usize| -> &Stored { nominated[at].borrow() };
-    let (initial, others): (Vec<usize>, Vec<usize>) =
-        (0..nominated.len()).partition(|at| of(*at).selecting.matches(&request.fields));
+    let matches = matching((0..nominated.len()).map(|at| &of(at).selecting), &request.fields);
+    let (initial, others): (Vec<usize>, Vec<usize>) = (0..nominated.len()).partition(|at| matches[*at]);
     if theirs.tag.is_none() && theirs.modified.is_none() {
         return if initial == [0] && others.is_empty() { Confirmed::These(initial) } else { Confirmed::Nothing };
     }
@@ -198,7 +200,8 @@ pub fn confirmed_beside<S: Borrow<Stored>>(
         };
     }
     let of = |at: usize| -> &Stored { stored[at].borrow() };
-    let initial: Vec<usize> = (0..stored.len()).filter(|at| of(*at).selecting.matches(&request.fields)).collect();
+    let matches = matching((0..stored.len()).map(|at| &of(at).selecting), &request.fields);
+    let initial: Vec<usize> = (0..stored.len()).filter(|at| matches[*at]).collect();
     let unchanged_since = || match request.fields.contains("if-none-match") {
         true => None,
         false => date_of(&request.fields, "if-modified-since", now),

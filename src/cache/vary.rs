@@ -33,8 +33,12 @@ use crate::http::{Fields, is_token, is_unterminated};
 /// compares with all of them, so they must be few.
 pub const MAX_VARIANTS: usize = 64;
 
-/// How many field names of one `Vary` are taken seriously. Real ones have fewer than ten; a longer one selects nothing.
+/// How many members of one `Vary` are taken seriously. Real ones have fewer than ten; a longer one selects nothing.
 pub const MAX_NAMES: usize = 32;
+
+/// How many names the variants of one URI may have in all, as far as one look-up asks for them. They nearly always have the
+/// same few; a variant that asks for one more is not found.
+const MAX_ASKED: usize = 64;
 
 /// Fields that hold one value, in which a comma may be anything.
 const SINGLETONS: &[&str] = &[
@@ -140,8 +144,8 @@ impl Selecting {
     #[must_use]
     pub fn of(response: &Fields, request: &Fields) -> Self {
         let mut selectors: Vec<Selector> = Vec::new();
-        for name in response.tokens("vary") {
-            if !is_token(name) || name == b"*" || selectors.len() >= MAX_NAMES {
+        for (at, name) in response.tokens("vary").enumerate() {
+            if !is_token(name) || name == b"*" || at >= MAX_NAMES {
                 return Self::Nothing;
             }
             let name = String::from_utf8_lossy(name).to_ascii_lowercase();
@@ -223,6 +227,7 @@ impl Selector {
 /// What a request has in the fields that were asked about so far.
 struct Presented<'r, 's> {
     request: &'r Fields,
+    /// In the order of their names.
     fields: Vec<Presence<'r, 's>>,
 }
 
@@ -242,13 +247,16 @@ impl<'r, 's> Presented<'r, 's> {
 
     /// Whether the field is what it was in the original request.
     fn has(&mut self, selector: &'s Selector) -> bool {
-        let known = self.fields.iter().position(|field| *field.name == *selector.name);
-        let at = known.unwrap_or_else(|| {
-            let mut lines = self.request.get_all(&selector.name);
-            let (line, is_only_line) = (lines.next(), lines.next().is_none());
-            self.fields.push(Presence { name: &selector.name, line, is_only_line, normal: None });
-            self.fields.len() - 1
-        });
+        let at = match self.fields.binary_search_by(|field| (*field.name).cmp(&selector.name)) {
+            Ok(at) => at,
+            Err(_) if self.fields.len() == MAX_ASKED => return false,
+            Err(at) => {
+                let mut lines = self.request.get_all(&selector.name);
+                let (line, is_only_line) = (lines.next(), lines.next().is_none());
+                self.fields.insert(at, Presence { name: &selector.name, line, is_only_line, normal: None });
+                at
+            }
+        };
         let field = &mut self.fields[at];
         match (&selector.value, field.line) {
             (None, None) => true,
@@ -318,6 +326,13 @@ fn member_end(value: &[u8]) -> usize {
         false
     });
     comma.unwrap_or(value.len())
+}
+
+/// For each of `selections`, whether a request with these fields may get its response. What the request has is read once,
+/// however many there are.
+pub fn matching<'s>(selections: impl IntoIterator<Item = &'s Selecting>, request: &Fields) -> Vec<bool> {
+    let mut request = Presented::of(request);
+    selections.into_iter().map(|selecting| selecting.is_met_by(&mut request)).collect()
 }
 
 /// Which of several matching responses is used: those with a `Vary` before those without one, which §4.1 suspects of

@@ -63,65 +63,79 @@ pub enum Says {
 const PREFIXES: &[&str] =
     &["x-forwarded-", "x-original-", "x-ssl-", "ssl-client-", "client-cert", "x-client-cert", "x-arr-", "x-envoy-"];
 
-/// Whole names, in lower case.
+/// Whole names, in lower case, the short ones first: only those as long as the one that is looked for are compared.
 const NAMES: &[(&str, Says)] = &[
+    ("proxy", Says::Other),
+    ("x-host", Says::Host),
+    ("x-scheme", Says::Scheme),
     ("forwarded", Says::Way),
-    ("x-forwarded", Says::Other),
-    ("x-forwarded-for", Says::Client),
-    ("forwarded-for", Says::Client),
-    ("x-forwarded-by", Says::Client),
-    ("x-forwarded-server", Says::Client),
     ("x-real-ip", Says::Client),
-    ("x-real-port", Says::Client),
-    ("true-client-ip", Says::Client),
     ("client-ip", Says::Client),
+    ("path-info", Says::Other),
+    ("x-forwarded", Says::Other),
+    ("x-real-port", Says::Client),
     ("x-client-ip", Says::Client),
-    ("x-cluster-client-ip", Says::Client),
-    ("x-originating-ip", Says::Client),
-    ("x-original-forwarded-for", Says::Client),
     ("x-remote-ip", Says::Client),
+    ("script-name", Says::Prefix),
+    ("remote-user", Says::Other),
+    ("x-url-scheme", Says::Scheme),
+    ("forwarded-for", Says::Client),
     ("x-remote-addr", Says::Client),
-    ("x-proxyuser-ip", Says::Client),
-    ("proxy-client-ip", Says::Client),
-    ("wl-proxy-client-ip", Says::Client),
-    ("cf-connecting-ip", Says::Client),
-    ("cf-connecting-ipv6", Says::Client),
-    ("cf-pseudo-ipv4", Says::Client),
-    ("fastly-client-ip", Says::Client),
     ("fly-client-ip", Says::Client),
+    ("x-script-name", Says::Prefix),
+    ("x-rewrite-url", Says::Target),
+    ("x-remote-user", Says::Other),
+    ("x-forwarded-by", Says::Client),
+    ("true-client-ip", Says::Client),
+    ("x-proxyuser-ip", Says::Client),
+    ("cf-pseudo-ipv4", Says::Client),
+    ("x-original-uri", Says::Target),
+    ("x-original-url", Says::Target),
+    ("x-forwarded-for", Says::Client),
+    ("proxy-client-ip", Says::Client),
+    ("x-forwarded-ssl", Says::Secure),
+    ("front-end-https", Says::Secure),
+    ("x-original-host", Says::Host),
+    ("x-forwarded-uri", Says::Target),
+    ("x-sendfile-type", Says::Other),
+    ("x-accel-mapping", Says::Other),
+    ("x-originating-ip", Says::Client),
+    ("cf-connecting-ip", Says::Client),
+    ("fastly-client-ip", Says::Client),
     ("do-connecting-ip", Says::Client),
     ("x-azure-clientip", Says::Client),
     ("x-azure-socketip", Says::Client),
-    ("x-appengine-user-ip", Says::Client),
-    ("x-forwarded-proto", Says::Scheme),
-    ("x-forwarded-scheme", Says::Scheme),
     ("x-original-proto", Says::Scheme),
-    ("x-scheme", Says::Scheme),
-    ("x-url-scheme", Says::Scheme),
-    ("x-forwarded-ssl", Says::Secure),
-    ("front-end-https", Says::Secure),
     ("x-forwarded-host", Says::Host),
-    ("x-original-host", Says::Host),
-    ("x-host", Says::Host),
-    ("x-http-host-override", Says::Host),
     ("x-forwarded-port", Says::Port),
-    ("x-forwarded-prefix", Says::Prefix),
-    ("x-script-name", Says::Prefix),
-    ("script-name", Says::Prefix),
-    ("x-forwarded-uri", Says::Target),
-    ("x-original-uri", Says::Target),
-    ("x-original-url", Says::Target),
-    ("x-rewrite-url", Says::Target),
-    ("path-info", Says::Other),
-    ("x-forwarded-method", Says::Method),
+    ("x-forwarded-proto", Says::Scheme),
     ("x-original-method", Says::Method),
-    ("remote-user", Says::Other),
-    ("x-remote-user", Says::Other),
-    ("x-sendfile-type", Says::Other),
-    ("x-accel-mapping", Says::Other),
+    ("x-forwarded-server", Says::Client),
+    ("wl-proxy-client-ip", Says::Client),
+    ("cf-connecting-ipv6", Says::Client),
+    ("x-forwarded-scheme", Says::Scheme),
+    ("x-forwarded-prefix", Says::Prefix),
+    ("x-forwarded-method", Says::Method),
+    ("x-cluster-client-ip", Says::Client),
+    ("x-appengine-user-ip", Says::Client),
+    ("x-http-host-override", Says::Host),
     ("surrogate-capability", Says::Other),
-    ("proxy", Says::Other),
+    ("x-original-forwarded-for", Says::Client),
 ];
+
+/// Where the names of each length begin in [`NAMES`], and after the last of them where they end.
+const BY_LENGTH: [u8; 27] = {
+    let mut starts = [0; 27];
+    let (mut length, mut at) = (0, 0);
+    while length < starts.len() {
+        while at < NAMES.len() && NAMES[at].0.len() < length {
+            at += 1;
+        }
+        starts[length] = at as u8;
+        length += 1;
+    }
+    starts
+};
 
 /// Names by which servers let a client ask for another method.
 const METHODS: &[&str] = &["x-http-method-override", "x-http-method", "x-method-override"];
@@ -159,7 +173,11 @@ pub fn saying(what: Says) -> impl Iterator<Item = &'static str> {
 
 fn plain(name: &[u8]) -> Claim {
     let begins_as = |prefix: &&str| name.get(..prefix.len()).is_some_and(|start| is(start, prefix));
-    if let Some((_, says)) = NAMES.iter().find(|(known, _)| is(name, known)) {
+    let same_length = match BY_LENGTH.get(name.len()..) {
+        Some([from, to, ..]) => &NAMES[usize::from(*from)..usize::from(*to)],
+        _ => &[],
+    };
+    if let Some((_, says)) = same_length.iter().find(|(known, _)| is(name, known)) {
         Claim::Gateway(*says)
     } else if PREFIXES.iter().any(begins_as) {
         Claim::Gateway(Says::Other)
@@ -269,8 +287,12 @@ mod tests {
     /// A list with a capital letter or a letter that [`claim`] does not look for would never be met.
     #[test]
     fn every_entry_of_the_lists_is_found() {
-        for name in NAMES.iter().map(|(name, _)| name).chain(PREFIXES) {
-            assert!(is_of_gateway(name.to_ascii_uppercase().as_bytes()), "{name}");
+        assert!(NAMES.is_sorted_by_key(|(name, _)| name.len()) && NAMES.iter().all(|(name, _)| name.len() < 26));
+        for (name, says) in NAMES {
+            assert_eq!(claim(name.to_ascii_uppercase().as_bytes()), Claim::Gateway(*says), "{name}");
+        }
+        for name in PREFIXES.iter().map(|prefix| format!("{prefix}any")) {
+            assert_eq!(claim(name.to_ascii_uppercase().as_bytes()), Claim::Gateway(Says::Other), "{name}");
         }
     }
 }

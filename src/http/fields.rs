@@ -198,14 +198,22 @@ pub fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Whether a quoted string begins in this line and does not end: what follows the quote cannot be told from its content.
 pub fn is_unterminated(line: &[u8]) -> bool {
+    let Some(first) = memchr::memchr(b'"', line) else { return false };
     let mut quotes = Quotes::default();
-    line.iter().fold(false, |_, byte| quotes.are_open_after(*byte))
+    line[first..].iter().fold(false, |_, byte| quotes.are_open_after(*byte))
 }
 
 /// Where the first comma outside a quoted string is, or the end.
 fn member_end(value: &[u8]) -> usize {
+    /// Nearly every member ends within so many bytes; beyond, a search of many bytes at once is faster.
+    const SHORT: usize = 16;
+    let start = &value[..value.len().min(SHORT)];
+    let first = start.iter().position(|byte| matches!(byte, b',' | b'"'));
+    let first = first.or_else(|| Some(start.len() + memchr::memchr2(b',', b'"', &value[start.len()..])?));
+    let Some(first) = first else { return value.len() };
     let mut quotes = Quotes::default();
-    value.iter().position(|byte| !quotes.are_open_after(*byte) && *byte == b',').unwrap_or(value.len())
+    let comma = value[first..].iter().position(|byte| !quotes.are_open_after(*byte) && *byte == b',');
+    comma.map_or(value.len(), |comma| first + comma)
 }
 
 /// Follows quoted strings (RFC 9110 §5.6.4), byte by byte.

@@ -51,6 +51,8 @@ pub(super) fn write_request(out: &mut BytesMut, inbound: &Inbound<'_>, forwardin
         field(out, "Host", authority.unwrap_or(&inbound.backend.name).as_bytes());
     }
     let one_hop = HopByHop::of(&head.fields);
+    // Once: it looks at all lines of that name, of which there may be as many as fields.
+    let forwards = hop::max_forwards(head);
     let mut chain = Chain::default();
     for (name, value) in head.fields.iter() {
         match fate(name) {
@@ -69,7 +71,7 @@ pub(super) fn write_request(out: &mut BytesMut, inbound: &Inbound<'_>, forwardin
                 field(out, name, value);
                 chain.proto = true;
             }
-            Fate::MaxForwards => match hop::max_forwards(head) {
+            Fate::MaxForwards => match forwards {
                 Some(left) => field(out, name, left.saturating_sub(1).to_string().as_bytes()),
                 None => field(out, name, value),
             },
@@ -287,11 +289,21 @@ fn write_framing(out: &mut BytesMut, body: BodyLength, announced: Option<u64>) {
     }
 }
 
+/// Protocols that one message may offer or accept. Real ones name one; each of one side is compared with each of the other.
+const MAX_PROTOCOLS: usize = 8;
+
 /// The client asked to switch protocols, and to one that we can carry. Not h2c: what follows its 101 is HTTP again, and
 /// would pass unread (RFC 9113 §3.1 has withdrawn it).
 pub(super) fn may_upgrade(head: &RequestHead) -> bool {
-    let mut offers = http::upgrade_offers(head).peekable();
-    offers.peek().is_some() && offers.all(|protocol| !protocol.eq_ignore_ascii_case(b"h2c"))
+    let mut offers = http::upgrade_offers(head).enumerate().peekable();
+    offers.peek().is_some() && offers.all(|(at, protocol)| at < MAX_PROTOCOLS && !protocol.eq_ignore_ascii_case(b"h2c"))
+}
+
+/// The backend says to what it switches, and only what was offered can be accepted (RFC 9110 §7.8).
+pub(super) fn accepts_an_offer(answer: &ResponseHead, asked: &RequestHead) -> bool {
+    let offered = |protocol: &[u8]| http::upgrade_offers(asked).any(|offer| offer.eq_ignore_ascii_case(protocol));
+    let mut accepted = answer.fields.tokens("upgrade").enumerate().peekable();
+    accepted.peek().is_some() && accepted.all(|(at, protocol)| at < MAX_PROTOCOLS && offered(protocol))
 }
 
 /// What becomes of a field that is not simply forwarded or hop-by-hop.

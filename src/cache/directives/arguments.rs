@@ -21,9 +21,13 @@ pub(super) enum Argument<'a> {
     Malformed,
 }
 
-/// The directives of one field line, in order; what does not start with a name is skipped.
+/// The length of the shortest name that a directive has: `public`. What is shorter means nothing to anybody, and there may be
+/// thousands in a line.
+pub(super) const SHORTEST: usize = "public".len();
+
+/// The directives of one field line, in order; what does not start with a name is skipped, and what no name can be.
 pub(super) fn directives(line: &[u8]) -> impl Iterator<Item = Directive<'_>> {
-    members(line).filter_map(Directive::parse)
+    members(line).filter(|member| member.len() >= SHORTEST).filter_map(Directive::parse)
 }
 
 impl<'a> Directive<'a> {

@@ -19,7 +19,7 @@ pub enum FieldNames {
     None,
     /// To the response as a whole.
     Whole,
-    /// To these fields only: in lower case, at least one.
+    /// To these fields only: in lower case and in order, at least one.
     Only(Box<[Box<str>]>),
 }
 
@@ -33,7 +33,9 @@ impl FieldNames {
     /// Whether the field is named.
     #[must_use]
     pub fn names(&self, field: &str) -> bool {
-        matches!(self, Self::Only(names) if names.iter().any(|name| name.eq_ignore_ascii_case(field)))
+        let Self::Only(names) = self else { return false };
+        let field = || field.bytes().map(|byte| byte.to_ascii_lowercase());
+        names.binary_search_by(|name| name.bytes().cmp(field())).is_ok()
     }
 
     fn add(&mut self, argument: &Argument<'_>) {
@@ -47,12 +49,17 @@ impl FieldNames {
         };
         match std::mem::take(self) {
             Self::Whole => *self = Self::Whole,
-            Self::None => *self = Self::Only(more.into()),
+            Self::None => *self = Self::only(more),
             Self::Only(names) => {
                 more.extend(names);
-                *self = if more.len() > MAX_FIELD_NAMES { Self::Whole } else { Self::Only(more.into()) };
+                *self = if more.len() > MAX_FIELD_NAMES { Self::Whole } else { Self::only(more) };
             }
         }
+    }
+
+    fn only(mut names: Vec<Box<str>>) -> Self {
+        names.sort_unstable();
+        Self::Only(names.into())
     }
 
     fn list(list: &[u8]) -> Option<Vec<Box<str>>> {

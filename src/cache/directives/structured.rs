@@ -3,7 +3,7 @@
 
 use super::{
     ResponseDirectives,
-    arguments::{Argument, Directive},
+    arguments::{Argument, Directive, SHORTEST},
 };
 use crate::http::{Fields, is_token_byte};
 use std::borrow::Cow;
@@ -52,10 +52,7 @@ pub(super) fn targeted(fields: &Fields) -> Option<ResponseDirectives> {
         whole.extend_from_slice(b", ");
         whole.extend_from_slice(line);
     }
-    let members = dictionary(&whole)?;
-    if members.is_empty() {
-        return None;
-    }
+    let members = dictionary(&whole).filter(|_| !whole.trim_ascii().is_empty())?;
     let mut all = ResponseDirectives { targeted: true, ..ResponseDirectives::default() };
     for (name, kind) in KNOWN {
         // A key that comes again replaces what it had before.
@@ -93,7 +90,7 @@ impl Value<'_> {
 
 type Members<'a> = Vec<(&'a [u8], Value<'a>)>;
 
-/// RFC 9651 §4.2.2. Members in order, keys perhaps twice.
+/// RFC 9651 §4.2.2. Members in order, keys perhaps twice; without those whose key is too short to be a directive's.
 fn dictionary(text: &[u8]) -> Option<Members<'_>> {
     let mut input = Input(text);
     let mut members = Vec::new();
@@ -102,7 +99,9 @@ fn dictionary(text: &[u8]) -> Option<Members<'_>> {
         let key = input.key()?;
         let value = if input.take(b'=') { input.item_or_inner_list()? } else { Value::Boolean(true) };
         input.parameters()?;
-        members.push((key, value));
+        if key.len() >= SHORTEST {
+            members.push((key, value));
+        }
         input.skip(b" \t");
         if input.0.is_empty() {
             return Some(members);

@@ -167,6 +167,22 @@ fn a_vary_that_names_too_much_selects_nothing() {
     let names = |count: usize| (0..count).map(|number| format!("F{number}")).collect::<Vec<_>>().join(",");
     assert!(matches(&[&names(MAX_NAMES)], &[], &[]));
     assert!(!matches(&[&names(MAX_NAMES + 1)], &[], &[]));
+    // Also if it says the same again and again.
+    assert!(matches(&[&vec!["X"; MAX_NAMES].join(",")], &[], &[]));
+    assert!(!matches(&[&vec!["X"; MAX_NAMES + 1].join(",")], &[], &[]));
+}
+
+#[test]
+fn a_look_up_asks_for_a_bounded_number_of_fields() {
+    // Each variant names two fields that no other does; the request has none of them, as the first ones had none.
+    let selecting = |at: usize| {
+        let vary = format!("A{at},B{at}");
+        Selecting::of(&fields(&[("Vary", &vary)]), &fields(&[]))
+    };
+    let variants: Vec<Selecting> = (0..MAX_ASKED).map(selecting).collect();
+    let found = matching(&variants, &fields(&[]));
+    assert_eq!(found.iter().filter(|matches| **matches).count(), MAX_ASKED / 2);
+    assert!(found[..MAX_ASKED / 2].iter().all(|matches| *matches), "those that are asked first");
 }
 
 #[test]

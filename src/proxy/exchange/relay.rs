@@ -372,11 +372,7 @@ impl Turn<'_> {
 
     /// The backend switches protocols: from here on we relay bytes.
     fn switched(&mut self, link: Link, head: &ResponseHead) -> State {
-        // It has to say to what, and only what was offered can be accepted (RFC 9110 §7.8).
-        let offered =
-            |protocol: &[u8]| http::upgrade_offers(&self.core.head).any(|offer| offer.eq_ignore_ascii_case(protocol));
-        let mut accepted = head.fields.tokens("upgrade").peekable();
-        let proper = accepted.peek().is_some() && accepted.all(offered);
+        let proper = headers::accepts_an_offer(head, &self.core.head);
         if !(self.core.upgrade && self.core.request_complete && proper) {
             return self.give_up(Some(link), Failure::UnaskedUpgrade);
         }
