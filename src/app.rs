@@ -5,7 +5,7 @@
 //! protocols. So a whole proxy runs in a unit test, and one reactor serves every application.
 //!
 //! ```text
-//!             accepted connected received sent ended probed progressed failed expired woken drain
+//!        accepted connected received sent ended probed progressed failed expired woken crowded drain cut_off
 //!   driver ───────────────────────────────────────────────────────────────────────────▶ App
 //!          ◀───────────────────────────────────────────────────────────────────────────
 //!             Cx: connect send forward set_reading probe progress finish close hang_up abort set_deadline
@@ -117,9 +117,16 @@ pub trait App {
     fn expired(&mut self, cx: &mut Cx, key: TimerKey);
     /// Another thread called the driver's waker: look into whatever mailbox the application shares.
     fn woken(&mut self, _cx: &mut Cx) {}
+    /// A connection waits to be accepted, and the driver may have no more at once, or has no descriptor left: one that is not
+    /// used should be closed. Asked again for each connection that waits, in each turn and ten times a second, until there is
+    /// room. An application that closes nothing lets them wait until a connection ends by itself.
+    fn crowded(&mut self, _cx: &mut Cx) {}
     /// The driver accepts no more connections: finish what runs, close what idles. The driver ends when the last
     /// connection has, or when its drain deadline passes.
     fn drain(&mut self, cx: &mut Cx);
+    /// The drain deadline has passed, and connections are left. After this call they end: this is the time to say so, to their
+    /// peers and in the log. A short answer still leaves; a longer one is cut.
+    fn cut_off(&mut self, _cx: &mut Cx) {}
 }
 
 /// What an application asks of its driver.

@@ -28,6 +28,11 @@ impl Ending {
         self.drained_by
     }
 
+    /// Whether the time for what still runs has passed, and nobody asked for an end at once.
+    pub(super) fn is_late(&self, now: Instant) -> bool {
+        !self.stopped && self.drained_by.is_some_and(|by| now >= by)
+    }
+
     /// Whether it is over. `idle`: there is no connection left.
     pub(super) fn is_over(&self, now: Instant, idle: bool) -> bool {
         self.stopped || self.drained_by.is_some_and(|by| idle || now >= by)

@@ -28,6 +28,7 @@ pub mod reactor;
 pub mod resolve;
 pub mod sessions;
 pub mod signals;
+mod spare;
 mod traffic;
 mod waiting;
 pub mod work;

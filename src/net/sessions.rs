@@ -308,6 +308,13 @@ where
             self.with(cx, conn, Running::end);
         }
     }
+
+    fn cut_off(&mut self, _: &mut Cx) {
+        let clients = self.running.iter().flatten().count();
+        if clients > 0 {
+            tracing::warn!(clients, "cut off after the drain timeout");
+        }
+    }
 }
 
 #[cfg(test)]

@@ -223,7 +223,7 @@ impl Server {
         // The signal's own thread cuts off whoever takes too long. This one only has to see them go, and does not wait for one
         // that cannot be cut off.
         if !shared.drain(|| clock::now().instant, self.deadline()) {
-            tracing::warn!(clients = shared.active(), "cut off after the drain timeout");
+            tracing::warn!(clients = shared.active(), "still not gone a second after the drain timeout");
         }
         self.wait_for_refused();
         shared.report();
@@ -248,6 +248,10 @@ fn stop(shared: &Arc<Shared>, within: Duration, rope: &UnixStream) {
             && !left.is_zero()
         {
             thread::park_timeout(left);
+        }
+        let clients = theirs.active();
+        if clients > 0 {
+            tracing::warn!(clients, "cut off after the drain timeout");
         }
         theirs.cut_off();
     };

@@ -13,6 +13,7 @@ use std::process::Command;
 under_every_architecture! {
     a_stop_lets_the_session_finish,
     a_stop_does_not_wait_longer_than_it_was_told,
+    what_is_cut_off_is_told,
     a_second_signal_ends_at_once,
     statistics_are_printed_when_asked_for,
     statistics_are_printed_while_it_stops,
@@ -39,6 +40,16 @@ fn a_stop_does_not_wait_longer_than_it_was_told(architecture: &Architecture) {
     server.signal("TERM");
     assert_eq!(server.wait().code(), Some(0));
     server.wait_for_stderr("STATS clients=1 ");
+}
+
+fn what_is_cut_off_is_told(architecture: &Architecture) {
+    let mut server = architecture.start("http", &["--drain-timeout", "50ms"]);
+    let mut conn = Conn::open(server.address());
+    conn.send(get("/delay/60000"));
+    wait_for_statistics(&server, &format!(" received={} ", get("/delay/60000").len()));
+    server.signal("TERM");
+    assert_eq!(server.wait().code(), Some(0));
+    server.wait_for_stderr("after the drain timeout");
 }
 
 fn a_second_signal_ends_at_once(architecture: &Architecture) {

@@ -65,6 +65,31 @@ impl<A: App> World<A> {
         self.plan_read(id);
     }
 
+    /// Whether a worker may have another client, if need be after its application was asked to close one.
+    pub(super) fn make_room(&mut self, worker: usize) -> bool {
+        if self.clients_of(worker) < self.most_clients {
+            return true;
+        }
+        self.trace.note(self.now, [13, worker, 0], || format!("app  crowded {worker}"));
+        self.call(worker, |app, cx| app.crowded(cx));
+        let room = self.clients_of(worker) < self.most_clients;
+        self.seen.made_room += usize::from(room);
+        room
+    }
+
+    /// Accepted connections that are not closed yet.
+    fn clients_of(&self, worker: usize) -> usize {
+        if self.most_clients == usize::MAX {
+            return 0;
+        }
+        let takes_a_place = |link: &&Link| match link.ours {
+            Ours::Open => link.to.is_none(),
+            Ours::Lingering => link.to.is_none() && !(link.heard_out && link.unsent_len == 0),
+            Ours::Opening | Ours::Gone => false,
+        };
+        self.links.iter().filter(|link| link.worker == worker).filter(takes_a_place).count()
+    }
+
     pub(super) fn established(&mut self, id: usize) {
         let link = &mut self.links[id];
         let Some(conn) = link.conn.filter(|_| link.ours == Ours::Opening) else { return };
@@ -268,10 +293,11 @@ impl<A: App> World<A> {
                 self.links[id].then = Then::Finish;
                 return Some(id);
             }
-            // A peer that has nothing more to say makes no difference here.
+            // A peer that has nothing more to say makes a difference only to who waits for its place.
             Action::Close(conn) | Action::HangUp(conn) => {
                 let id = self.end_name(worker, conn)?;
                 self.seen.closed += 1;
+                self.links[id].heard_out = matches!(action, Action::HangUp(_));
                 return self.linger(id);
             }
             Action::Abort(conn) => {

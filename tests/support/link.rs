@@ -42,6 +42,8 @@ pub struct Link {
     /// It refused something, and has taken nothing since.
     pub refused: bool,
     pub reading: bool,
+    /// `HangUp` was asked for: once everything is sent, it takes no client's place.
+    pub heard_out: bool,
     /// The application heard bytes on it: it is not new.
     pub used: bool,
     pub bulk: bool,
@@ -118,6 +120,7 @@ impl Link {
             unsent: VecDeque::new(),
             unsent_len: 0,
             reported: 0,
+            heard_out: false,
             then: Then::Nothing,
             hoards: weather.hoarding,
             refused: false,

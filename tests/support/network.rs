@@ -9,15 +9,22 @@ use super::{
 use socket_patterns::app::App;
 use std::{io::ErrorKind, net::SocketAddr, time::Duration};
 
+/// How soon an application that had no client to close is asked again.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+
 impl<A: App> World<A> {
     pub(super) fn happen(&mut self, event: Event) {
         match event {
             Event::Knock(id) => self.knock(id),
             Event::Accept(id) => {
-                if let Some(at) = self.backlog.iter().position(|waiting| *waiting == id) {
-                    self.backlog.remove(at);
-                    self.accept(id);
+                if !self.backlog.contains(&id) {
+                    return;
                 }
+                if !self.make_room(self.links[id].worker) {
+                    return self.schedule(ASK_AGAIN, Event::Accept(id));
+                }
+                self.backlog.retain(|waiting| *waiting != id);
+                self.accept(id);
             }
             Event::Reach(id, to) => self.reach(id, to),
             Event::Established(id) => self.established(id),

@@ -44,6 +44,8 @@ pub struct World<A: App> {
     pub seen: Seen,
     /// More unsent bytes than this on one connection mean that backpressure does not work.
     pub most_unsent: usize,
+    /// Clients that a worker has at most; more wait.
+    pub most_clients: usize,
     /// What it sends to hosts are HTTP requests.
     pub speaks_http: bool,
     pub(super) now: Duration,
@@ -150,6 +152,8 @@ pub struct Seen {
     pub aborted: usize,
     pub probes: usize,
     pub probes_failed: usize,
+    /// Clients for whom the application was asked to make room, and got it.
+    pub made_room: usize,
     pub peak_unsent: usize,
     /// Bytes that the application did not see.
     pub relayed: usize,
@@ -175,6 +179,7 @@ impl<A: App> World<A> {
             trace,
             seen: Seen::default(),
             most_unsent: 1024 * 1024,
+            most_clients: usize::MAX,
             speaks_http: false,
             now: Duration::ZERO,
             random: random.fork(),
@@ -322,6 +327,18 @@ impl<A: App> World<A> {
         self.trace.note(self.now, [2, 0, 0], || "app  drain".into());
         for worker in 0..self.workers.len() {
             self.call(worker, |app, cx| app.drain(cx));
+        }
+        self.pass_on_wakes();
+        self.check();
+    }
+
+    /// The drain deadline has passed: the application is told, and what it has left is reset.
+    pub fn cut_off(&mut self) {
+        self.trace.note(self.now, [12, 0, 0], || "app  cut off".into());
+        for worker in 0..self.workers.len() {
+            if !self.workers[worker].by_conn.is_empty() {
+                self.call(worker, |app, cx| app.cut_off(cx));
+            }
         }
         self.pass_on_wakes();
         self.check();

@@ -1,16 +1,21 @@
 //! Taking connections from the listeners: how many, and when not.
 //!
 //! One operation accepts whoever comes, until it is cancelled. Near the limit that would be too many: from there on, one
-//! operation accepts one connection.
+//! operation accepts one connection. At the limit, another one tells that a connection waits, and the application is asked to
+//! close one that is not used ([`App::crowded`]).
 
 use super::{
     Proactor,
     connection::{Connection, Phase},
     operations::{Kind, Operation},
+    ring::Ring,
 };
 use crate::{
     app::{App, ListenerId, Origin},
-    net::reactor::{BACK_OFF, explain},
+    net::{
+        reactor::{BACK_OFF, explain, out_of_descriptors},
+        spare::Spare,
+    },
 };
 use socket2::Socket;
 use std::{
@@ -40,6 +45,10 @@ enum Accepting {
 pub(super) struct Listener {
     socket: TcpListener,
     accepting: Accepting,
+    /// The kernel was asked to tell when a connection waits.
+    watched: bool,
+    /// It has told.
+    waits: bool,
 }
 
 /// Whom to accept from, and when.
@@ -50,6 +59,11 @@ pub(super) struct Listeners {
     surplus: VecDeque<(usize, Socket)>,
     /// Descriptors ran out, most likely; until then nothing is accepted.
     pub(super) exhausted_until: Option<Instant>,
+    /// A connection waits for another to end: when to ask the application again to close one.
+    pub(super) ask_again: Option<Instant>,
+    /// How many there were when the application closed one, which the kernel has not let go of yet.
+    leaving: Option<usize>,
+    spare: Spare,
     /// It was logged. Once is enough until it works again.
     complained: bool,
     /// No more.
@@ -57,17 +71,48 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
+    pub(super) fn new(spare: usize) -> Self {
+        Self { spare: Spare::new(spare), ..Self::default() }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.all.len()
     }
 
     pub(super) fn add(&mut self, socket: TcpListener) {
-        self.all.push(Listener { socket, accepting: Accepting::No });
+        self.all.push(Listener { socket, accepting: Accepting::No, watched: false, waits: false });
+        self.keep_spare(0);
     }
 
-    /// Whether no operation accepts.
+    fn keep_spare(&mut self, open: usize) {
+        if let Some(first) = self.all.first() {
+            self.spare.keep(&first.socket, open);
+        }
+    }
+
+    /// Whether no operation accepts or watches.
     pub(super) fn is_idle(&self) -> bool {
-        self.all.iter().all(|listener| listener.accepting == Accepting::No)
+        self.all.iter().all(|listener| listener.accepting == Accepting::No && !listener.watched)
+    }
+
+    /// Whether a connection waits at a listener, or was accepted for which there is no room.
+    fn has_waiting(&self) -> bool {
+        !self.surplus.is_empty() || self.all.iter().any(|listener| listener.waits)
+    }
+}
+
+impl Listener {
+    /// Has the kernel tell of the next connection that waits, or not.
+    fn watch(&mut self, index: usize, wanted: bool, ring: &mut Ring) {
+        if !wanted {
+            self.waits = false;
+        }
+        if wanted && !self.watched && !self.waits {
+            self.watched = true;
+            ring.push(Operation::knock(self.socket.as_raw_fd(), index));
+        } else if !wanted && self.watched {
+            ring.cancel(Kind::Knock.token(index));
+        }
     }
 }
 
@@ -87,6 +132,8 @@ impl<A: App> Proactor<A> {
         if self.listeners.exhausted_until.is_some_and(|until| self.cx.now() >= until) {
             self.listeners.exhausted_until = None;
         }
+        self.listeners.keep_spare(self.io.table.accepted() + self.listeners.surplus.len());
+        let full = self.room() == 0 && self.listeners.exhausted_until.is_none() && !self.listeners.closing;
         let wanted = match self.room() {
             _ if self.listeners.closing || self.listeners.exhausted_until.is_some() => Accepting::No,
             0 => Accepting::No,
@@ -100,7 +147,7 @@ impl<A: App> Proactor<A> {
                     let many = wanted == Accepting::Many;
                     self.io.ring.push(Operation::accept(listener.socket.as_raw_fd(), index, many));
                 }
-                // One more is no harm.
+                // A single accept that is still armed may complete once more.
                 Accepting::Once if wanted == Accepting::Many => {}
                 Accepting::Many | Accepting::Once if listener.accepting != wanted => {
                     listener.accepting = Accepting::Ending;
@@ -108,12 +155,19 @@ impl<A: App> Proactor<A> {
                 }
                 _ => {}
             }
+            listener.watch(index, full, &mut self.io.ring);
         }
     }
 
     /// Lets the application hear whom the kernel has accepted.
     pub(super) fn hear_accepted(&mut self) {
         self.note_accepted();
+        self.admit_surplus();
+        self.make_room();
+        self.admit_surplus();
+    }
+
+    fn admit_surplus(&mut self) {
         while self.can_admit()
             && let Some((index, socket)) = self.listeners.surplus.pop_front()
         {
@@ -121,7 +175,28 @@ impl<A: App> Proactor<A> {
         }
     }
 
+    /// Has the application close a connection for one that waits. What it closes is gone when the kernel has let go of it: until
+    /// then, it is not asked for another.
+    fn make_room(&mut self) {
+        let (now, before) = (self.cx.now(), self.io.table.accepted());
+        let due = self.listeners.ask_again.is_none_or(|at| at <= now) || self.listeners.leaving != Some(before);
+        if self.room() > 0 || !self.listeners.has_waiting() || self.listeners.closing {
+            (self.listeners.ask_again, self.listeners.leaving) = (None, None);
+        } else if due {
+            let open = self.cx.open();
+            self.app.crowded(&mut self.cx);
+            self.settle();
+            self.listeners.leaving = (self.cx.open() < open).then_some(before);
+            self.listeners.ask_again = Some(now + BACK_OFF);
+        }
+    }
+
     pub(super) fn note_accepted(&mut self) {
+        while let Some(index) = self.io.knocked.pop_front() {
+            if let Some(listener) = self.listeners.all.get_mut(index) {
+                (listener.watched, listener.waits) = (false, true);
+            }
+        }
         while let Some(accepted) = self.io.accepted.pop_front() {
             if accepted.last
                 && let Some(listener) = self.listeners.all.get_mut(accepted.index)
@@ -143,10 +218,24 @@ impl<A: App> Proactor<A> {
         if passing || error.raw_os_error() == Some(CANCELLED) {
             return;
         }
+        if out_of_descriptors(error) && self.free_descriptor() {
+            return;
+        }
         self.listeners.exhausted_until = Some(self.cx.now() + BACK_OFF);
         if !mem::replace(&mut self.listeners.complained, true) {
             explain(error);
         }
+    }
+
+    /// Finds a descriptor for a connection that waits: one that was kept, or that of a connection which is not used.
+    fn free_descriptor(&mut self) -> bool {
+        if self.listeners.spare.release() {
+            return true;
+        }
+        self.app.crowded(&mut self.cx);
+        self.settle();
+        // What was closed is gone a little later.
+        false
     }
 
     fn admit(&mut self, index: usize, socket: Socket) {

@@ -36,6 +36,7 @@ impl Io {
         let (result, last) = (done.result(), !more(done.flags()));
         match kind {
             Kind::Accept => return self.accepted.push_back(Accepted { index: key, socket: accepted(result), last }),
+            Kind::Knock => return self.knocked.push_back(key),
             Kind::Wake => {
                 self.mail = true;
                 self.listens &= !last;

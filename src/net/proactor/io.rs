@@ -92,6 +92,8 @@ pub(super) struct Io {
     pub(super) arrivals: VecDeque<Arrival>,
     /// Connections that were accepted, or why not.
     pub(super) accepted: VecDeque<Accepted>,
+    /// Listeners at which a connection waits, or where nobody looks any more.
+    pub(super) knocked: VecDeque<usize>,
     /// Other threads write to it.
     pub(super) bell: Arc<EventFd>,
     /// An operation waits for that.
@@ -134,6 +136,7 @@ impl Io {
             turn: 1,
             arrivals: VecDeque::new(),
             accepted: VecDeque::new(),
+            knocked: VecDeque::new(),
             bell: Arc::new(EventFd::new()?),
             listens: false,
             mail: false,

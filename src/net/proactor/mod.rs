@@ -39,7 +39,7 @@ mod tests;
 
 use crate::{
     app::{App, Cx, ListenerId},
-    net::{Error, ReactorConfig, Remote, clock, ending::Ending, options::limit_ahead},
+    net::{Error, ReactorConfig, Remote, clock, ending::Ending, options::limit_ahead, reactor::report_cut},
 };
 use accept::Listeners;
 use io::Io;
@@ -91,7 +91,7 @@ impl<A: App> Proactor<A> {
         let io = Io::new(config, now.instant).map_err(Error::IoUring)?;
         let bell = Arc::clone(&io.bell);
         let remote = Remote::new(move || bell.write(1).map(drop).map_err(Into::into));
-        let (listeners, cx) = (Listeners::default(), Cx::new(now));
+        let (listeners, cx) = (Listeners::new(config.spare), Cx::new(now));
         Ok(Self { app, cx, io, listeners, remote, asked_to_drain: None, ending: Ending::default() })
     }
 
@@ -131,6 +131,14 @@ impl<A: App> Proactor<A> {
         while !self.is_over() {
             self.turn()?;
         }
+        let late = self.ending.is_late(self.cx.now());
+        if late && self.cx.open() > 0 {
+            self.cut_off()?;
+        }
+        let cut = self.io.give_up_all();
+        if late {
+            report_cut(cut);
+        }
         self.end()?;
         Ok(self.app)
     }
@@ -168,8 +176,13 @@ impl<A: App> Proactor<A> {
         if waiting || self.asked_to_drain.is_some() && self.listeners.is_idle() {
             return Some(Duration::ZERO);
         }
-        let deadlines =
-            [self.cx.next_deadline(), self.io.closing.next(), self.listeners.exhausted_until, self.ending.deadline()];
+        let deadlines = [
+            self.cx.next_deadline(),
+            self.io.closing.next(),
+            self.listeners.exhausted_until,
+            self.listeners.ask_again,
+            self.ending.deadline(),
+        ];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.saturating_duration_since(self.cx.now()))
     }
@@ -212,9 +225,18 @@ impl<A: App> Proactor<A> {
         self.ending.is_over(self.cx.now(), self.io.table.is_empty() && self.cx.open() == 0)
     }
 
+    /// Lets the application say its last words, and the kernel send them.
+    fn cut_off(&mut self) -> Result<()> {
+        self.app.cut_off(&mut self.cx);
+        self.settle();
+        self.io.prepare();
+        self.io.ring.enter(Some(Duration::ZERO))?;
+        self.io.note_all();
+        Ok(())
+    }
+
     /// Closes what is left. The kernel has to let go of it first.
     fn end(&mut self) -> Result<()> {
-        self.io.give_up_all();
         self.listeners.closing = true;
         for _ in 0..ENDINGS {
             self.accept();

@@ -4,7 +4,7 @@
 //! application has long let go of; so a key is not given to another socket before the last completion for it has come, and a
 //! completion cannot meet a stranger. `Connection::in_flight` counts.
 //!
-//! This is also where memory is lent to the kernel. Four kinds of operation name none. The others:
+//! This is also where memory is lent to the kernel. Five kinds of operation name none. The others:
 //!
 //! - [`Operation::receive`] names none either: the kernel takes a buffer of [`super::buffers`] when bytes have arrived, so
 //!   a thousand idle connections occupy none.
@@ -43,6 +43,8 @@ pub(super) enum Kind {
     Watch,
     /// The key is a listener's.
     Accept,
+    /// The key is a listener's: a connection waits at it.
+    Knock,
     /// Another thread has something to say.
     Wake,
 }
@@ -60,8 +62,8 @@ impl Kind {
     }
 }
 
-const KINDS: [Kind; 7] =
-    [Kind::Receive, Kind::ReceiveBulk, Kind::Send, Kind::Connect, Kind::Watch, Kind::Accept, Kind::Wake];
+const KINDS: [Kind; 8] =
+    [Kind::Receive, Kind::ReceiveBulk, Kind::Send, Kind::Connect, Kind::Watch, Kind::Accept, Kind::Knock, Kind::Wake];
 
 /// Pieces for one vectored send: what the kernel reads to learn where they are.
 pub(super) struct Vector {
@@ -92,6 +94,12 @@ impl Operation {
             opcode::Accept::new(Fd(listener), ptr::null_mut(), ptr::null_mut()).flags(libc::SOCK_CLOEXEC).build()
         };
         Self::new(&entry, Kind::Accept, key)
+    }
+
+    /// Tells once that a connection waits, and leaves it where it is.
+    pub(super) fn knock(listener: i32, key: usize) -> Self {
+        let flags = u32::from(libc::POLLIN.unsigned_abs());
+        Self::new(&opcode::PollAdd::new(Fd(listener), flags).build(), Kind::Knock, key)
     }
 
     /// Receives into buffers that the kernel takes from `group` when there is something to put in: small ones again and

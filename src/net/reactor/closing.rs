@@ -116,11 +116,16 @@ impl Io {
         }
     }
 
-    /// Closes whatever is left when the event loop ends.
-    pub(super) fn give_up_all(&mut self) {
+    /// Closes whatever is left when the event loop ends. Tells from how many clients a part of what was said to them is taken
+    /// back; they have left the application already.
+    pub(super) fn give_up_all(&mut self) -> usize {
+        let mut cut = 0;
         for key in self.table.keys() {
+            let flushing = |socket: &mut Connection| socket.accepted && socket.phase == Phase::Flushing;
+            cut += usize::from(self.table.get_mut(key).is_some_and(flushing));
             self.give_up(key);
         }
+        cut
     }
 
     /// Closes a socket now, whatever it was doing.

@@ -42,7 +42,7 @@ pub use remote::Remote;
 pub(in crate::net) use write::CONFIRMED;
 #[cfg(target_os = "linux")]
 pub(in crate::net) use {
-    accept::{BACK_OFF, explain},
+    accept::{BACK_OFF, explain, out_of_descriptors},
     closing::ALLOWANCE,
     deliver::BUDGET,
     io::Told,
@@ -84,6 +84,8 @@ const MAX_LISTENERS: usize = 256;
 pub struct ReactorConfig {
     /// Accepted connections open at once, those that are closing included. At the limit, new ones wait in the backlog.
     pub max_connections: usize,
+    /// Descriptors that are kept for so many of them, so that they are accepted even if the process has none left.
+    pub spare: usize,
     /// Bytes of one read. As long as the longest head that is accepted, so that a head is one read.
     pub read_size: usize,
     /// Bytes of one read of a connection with [`Cx::set_bulk`]. Measured with a plain relay, CPU seconds per GiB: 16 KiB 0.92,
@@ -96,9 +98,16 @@ pub struct ReactorConfig {
 }
 
 impl Default for ReactorConfig {
-    /// Ten thousand connections, 16 KiB and 512 KiB, 64 pipes, 30 seconds.
+    /// Ten thousand connections, no descriptor kept, 16 KiB and 512 KiB, 64 pipes, 30 seconds.
     fn default() -> Self {
-        Self { max_connections: 10_000, read_size: 16 * 1024, bulk_read_size: 512 * 1024, pipes: 64, stall: STALL }
+        Self {
+            max_connections: 10_000,
+            spare: 0,
+            read_size: 16 * 1024,
+            bulk_read_size: 512 * 1024,
+            pipes: 64,
+            stall: STALL,
+        }
     }
 }
 
@@ -115,6 +124,13 @@ pub struct Reactor<A> {
     ending: Ending,
 }
 
+/// Says what the application cannot know.
+pub(in crate::net) fn report_cut(clients: usize) {
+    if clients > 0 {
+        tracing::warn!(clients, "cut off after the drain timeout: they had not taken all of their answers");
+    }
+}
+
 impl<A: App> Reactor<A> {
     /// An event loop without listeners.
     ///
@@ -126,7 +142,7 @@ impl<A: App> Reactor<A> {
         let io = Io::new(config, now.instant)?;
         let waker = Waker::new(io.poll.registry(), WAKER)?;
         let remote = Remote::new(move || waker.wake());
-        let listeners = Listeners::default();
+        let listeners = Listeners::new(config.spare);
         let cx = Cx::new(now);
         Ok(Self { app, cx, io, listeners, remote, alarm: Alarm::default(), ending: Ending::default() })
     }
@@ -146,7 +162,8 @@ impl<A: App> Reactor<A> {
         limit_ahead(&listener)?;
         let mut socket = TcpListener::from_std(listener);
         self.io.poll.registry().register(&mut socket, Token(FIRST_LISTENER + index), Interest::READABLE)?;
-        self.listeners.all.push(Listener { socket, ready: false });
+        self.listeners.all.push(Listener::new(socket));
+        self.listeners.keep_spare(0);
         Ok(ListenerId(id))
     }
 
@@ -168,7 +185,15 @@ impl<A: App> Reactor<A> {
         while !self.is_over() {
             self.turn(&mut events)?;
         }
-        self.io.give_up_all();
+        let late = self.ending.is_late(self.cx.now());
+        if late && self.cx.open() > 0 {
+            self.app.cut_off(&mut self.cx);
+            self.settle();
+        }
+        let cut = self.io.give_up_all();
+        if late {
+            report_cut(cut);
+        }
         Ok(self.app)
     }
 
@@ -213,6 +238,7 @@ impl<A: App> Reactor<A> {
             self.cx.next_deadline(),
             self.io.closing.next(),
             self.listeners.exhausted_until,
+            self.listeners.ask_again,
             self.ending.deadline(),
             self.io.pipes.deadline(),
         ];

@@ -9,6 +9,8 @@ mod closing;
 mod completions;
 #[path = "../../reactor/tests/connections.rs"]
 mod connections;
+#[path = "../../reactor/tests/crowded.rs"]
+mod crowded;
 #[path = "../../reactor/tests/interrupted.rs"]
 mod interrupted;
 #[path = "../../reactor/tests/lifecycle.rs"]

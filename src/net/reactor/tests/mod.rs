@@ -6,6 +6,7 @@
 mod alarm;
 mod closing;
 mod connections;
+mod crowded;
 mod interrupted;
 mod lifecycle;
 mod relay;

@@ -145,7 +145,10 @@ pub(super) enum Heard {
     Failed(ConnId, ErrorKind),
     Expired(TimerKey),
     Woken,
+    /// How often depends on how often the event loop turns: the closure is told, the channel is not.
+    Crowded,
     Drain,
+    CutOff,
 }
 
 /// An application that tells a test what it hears, and does what the test's closure says about it.
@@ -220,7 +223,15 @@ impl<F: FnMut(&mut Cx, &Heard, &[u8])> App for Scripted<F> {
         self.on(cx, Heard::Woken, &[]);
     }
 
+    fn crowded(&mut self, cx: &mut Cx) {
+        (self.react)(cx, &Heard::Crowded, &[]);
+    }
+
     fn drain(&mut self, cx: &mut Cx) {
         self.on(cx, Heard::Drain, &[]);
+    }
+
+    fn cut_off(&mut self, cx: &mut Cx) {
+        self.on(cx, Heard::CutOff, &[]);
     }
 }
