@@ -374,7 +374,7 @@ impl World {
     /// The books, after every step.
     fn check(&self) {
         let census = self.proxy.census();
-        let roles = census.clients + census.busy + census.idle + census.probes + census.admins;
+        let roles = census.clients + census.busy + census.idle + census.probes;
         assert_eq!(roles, self.cx.open(), "connections with a role, and connections: {census:?}");
         assert_eq!(roles, self.peers.values().filter(|peer| peer.is_there()).count(), "{census:?}");
         assert!(census.exchanges <= census.clients, "{census:?}");

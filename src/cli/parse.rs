@@ -5,7 +5,7 @@ use clap::{Arg, Command, Parser};
 /// The exit codes, which are the same for all programs. Each `--help` and the README list them.
 pub const EXIT_CODES: &str = "\
 Exit codes:
-  0    done; a server: told to end, and has finished what ran
+  0    done; a server: told to end, and has ended; what it cut off is in its log
   1    it could not be done here: no server, a port in use, a file not writable
   2    wrong usage, or a program that cannot run on this system (io-uring)
   3    client, load: it was asked, and there was no answer

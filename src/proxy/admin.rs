@@ -10,9 +10,10 @@
 
 use super::{
     admin_purge,
-    parts::{Parts, Shared},
+    desk::Desk,
+    leaving::LetGo,
+    parts::Shared,
     stats::{CacheCounters, Counter},
-    table::Role,
 };
 use crate::{
     app::{ConnId, Cx, TimerKey},
@@ -32,8 +33,9 @@ const UNREAD_MAX: usize = 128 * 1024;
 /// A client of the admin listener.
 #[derive(Debug)]
 pub(super) struct Admin {
-    pub(super) conn: ConnId,
     reader: RequestReader,
+    /// When it said something last, or came.
+    heard: Instant,
     /// A purge that it waits for: nothing else is read until that is over.
     purging: Option<Purging>,
 }
@@ -46,9 +48,9 @@ struct Purging {
     brief: bool,
 }
 
-impl Parts {
+impl Desk {
     pub(super) fn accept_admin(&mut self, conn: ConnId, cx: &mut Cx) {
-        self.table.insert(conn, Role::Admin(Box::new(Admin { conn, reader: RequestReader::new(), purging: None })));
+        self.visitors.insert(conn, Admin { reader: RequestReader::new(), heard: cx.now(), purging: None });
         self.admin_deadline(conn, cx);
     }
 
@@ -59,7 +61,8 @@ impl Parts {
     /// Answers every request in the input.
     pub(super) fn admin_heard(&mut self, conn: ConnId, mut input: &[u8], cx: &mut Cx) {
         loop {
-            let Some(Role::Admin(admin)) = self.table.get(conn) else { return };
+            let Some(admin) = self.visitors.get_mut(&conn) else { return };
+            admin.heard = cx.now();
             match admin.reader.next(&mut input, &self.shared.config.limits) {
                 Ok(None) => return self.admin_deadline(conn, cx),
                 Ok(Some(RequestEvent::Head(head, _))) => {
@@ -72,7 +75,7 @@ impl Parts {
                     if path_of(&head) == "/purge" {
                         return self.begin_purge(conn, &head, cx);
                     }
-                    let persist = http::persistent(head.version, &head.fields).is_ok() && !self.draining;
+                    let persist = http::persistent(head.version, &head.fields).is_ok() && !self.is_draining();
                     let answer = self.admin_answer(&head, persist, cx.now());
                     cx.send(conn, answer);
                     if !persist {
@@ -91,7 +94,7 @@ impl Parts {
     /// Its deadline has passed: the next step of a purge, or it was idle for too long.
     pub(super) fn admin_late(&mut self, conn: ConnId, cx: &mut Cx) {
         let shared = self.shared.clone();
-        let Some(Role::Admin(admin)) = self.table.get(conn) else { return };
+        let Some(admin) = self.visitors.get_mut(&conn) else { return };
         let Some(Purging { sweep, brief }) = &mut admin.purging else { return self.admin_close(conn, cx) };
         match admin_purge::step(&shared, sweep) {
             None => cx.set_deadline(TimerKey::Conn(conn), Some(cx.now())),
@@ -104,7 +107,7 @@ impl Parts {
 
     /// The client sends nothing more; one that waits for a purge still gets its answer.
     pub(super) fn admin_ended(&mut self, conn: ConnId, cx: &mut Cx) {
-        if !matches!(self.table.get(conn), Some(Role::Admin(admin)) if admin.purging.is_some()) {
+        if self.visitors.get(&conn).is_none_or(|admin| admin.purging.is_none()) {
             self.admin_close(conn, cx);
         }
     }
@@ -114,7 +117,7 @@ impl Parts {
         let brief = head.method == Method::Head;
         match admin_purge::begin(&self.shared, head) {
             Ok(sweep) => {
-                if let Some(Role::Admin(admin)) = self.table.get(conn) {
+                if let Some(admin) = self.visitors.get_mut(&conn) {
                     admin.purging = Some(Purging { sweep, brief });
                 }
                 cx.set_reading(conn, false);
@@ -133,27 +136,38 @@ impl Parts {
     /// `unsent` bytes wait for the client. One that asks on and does not read is let go.
     pub(super) fn admin_took(&mut self, conn: ConnId, unsent: usize, cx: &mut Cx) {
         if unsent > UNREAD_MAX {
-            self.table.remove(conn);
+            self.visitors.remove(&conn);
             cx.abort(conn);
         }
     }
 
-    /// Shutting down: nobody waits for an admin that has nothing to ask.
+    /// All places are taken: the visitor that has said nothing for the longest time goes, unless it waits for a purge.
+    pub(super) fn make_room_for_admin(&mut self, cx: &mut Cx) {
+        let idle = self.visitors.iter().filter(|(_, admin)| admin.purging.is_none());
+        if let Some((conn, _)) = idle.min_by_key(|(_, admin)| admin.heard) {
+            let conn = *conn;
+            self.visitors.remove(&conn);
+            cx.hang_up(conn);
+        }
+    }
+
+    /// The process ends: nobody waits for an admin that has nothing to ask.
     pub(super) fn drain_admins(&mut self, cx: &mut Cx) {
-        let idle = |role: &Role| match role {
-            Role::Admin(admin) if admin.reader.phase() == ReadPhase::Idle => Some(admin.conn),
-            _ => None,
-        };
-        let conns: Vec<ConnId> = self.table.roles().filter_map(idle).collect();
+        let idle = |(conn, admin): (&ConnId, &Admin)| (admin.reader.phase() == ReadPhase::Idle).then_some(*conn);
+        let conns: Vec<ConnId> = self.visitors.iter().filter_map(idle).collect();
         for conn in conns {
-            self.table.remove(conn);
+            self.visitors.remove(&conn);
             cx.hang_up(conn);
         }
     }
 
     pub(super) fn admin_close(&mut self, conn: ConnId, cx: &mut Cx) {
-        self.table.remove(conn);
+        self.visitors.remove(&conn);
         cx.close(conn);
+    }
+
+    fn is_draining(&self) -> bool {
+        self.closing || self.shared.draining.load(Relaxed)
     }
 
     fn admin_answer(&self, head: &RequestHead, persist: bool, now: Instant) -> Vec<u8> {
@@ -183,8 +197,9 @@ impl Parts {
             matches!(self.shared.health.available(backend.id, now), Availability::Up { .. })
         };
         let living = self.shared.backends.iter().filter(up).count();
-        let status = if living > 0 && !self.draining { Status::OK } else { Status::SERVICE_UNAVAILABLE };
-        let state = if self.draining { "draining" } else { "backends up" };
+        let draining = self.is_draining();
+        let status = if living > 0 && !draining { Status::OK } else { Status::SERVICE_UNAVAILABLE };
+        let state = if draining { "draining" } else { "backends up" };
         (status, "text/plain", "", format!("{state}: {living} of {}\n", self.shared.backends.len()))
     }
 }
@@ -245,7 +260,13 @@ impl Shared {
         json!({
             "uptime_seconds": now.duration_since(self.started).as_secs_f64(),
             "workers": self.counters.len(),
-            "connections": {"accepted": accepted, "open": accepted.saturating_sub(closed), "closed": closed},
+            "draining": self.draining.load(Relaxed),
+            "connections": {
+                "accepted": accepted,
+                "open": accepted.saturating_sub(closed),
+                "closed": closed,
+                "idle_closed": self.let_go(),
+            },
             "requests": {
                 "total": sum(|c| c.requests.read()),
                 "responses": sum(|c| c.responses.read()),
@@ -271,6 +292,12 @@ impl Shared {
             "log": {"lines_lost": cli::log_lines_lost()},
             "backends": self.backend_stats(now),
         })
+    }
+
+    /// How many idle client connections were closed, by reason.
+    fn let_go(&self) -> BTreeMap<&'static str, u64> {
+        let count = |why: LetGo| self.counters.iter().map(|c| c.let_go[why as usize].read()).sum();
+        LetGo::ALL.into_iter().map(|why| (why.as_str(), count(why))).collect()
     }
 
     /// `null` without a cache.

@@ -114,7 +114,8 @@ pub struct ProxyArgs {
     #[arg(long, value_name = "on|off", default_value = "on")]
     pub(super) access_log: Switch,
 
-    /// Client connections at once, per worker; more wait in the kernel [default: as many as there are descriptors for]
+    /// Client connections at once, per worker; for more, the longest idle ones are closed [default: as many as there are
+    /// descriptors for]
     #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroUsize>(MAX_COUNT))]
     pub(super) max_connections: Option<NonZeroUsize>,
 
@@ -180,6 +181,9 @@ struct DeadlineArgs {
     /// For a whole exchange (504), or up to its 101 if it becomes a tunnel; 0s: no limit
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
     request_timeout: Duration,
+    /// After SIGTERM, for one more request on an idle client connection; at most half of --drain-timeout
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
+    drain_grace: Duration,
 }
 
 /// What backends are told about clients.
@@ -248,6 +252,8 @@ impl ProxyArgs {
                 ..default.forwarding
             },
             keep_alive_requests: self.limits.keep_alive_requests,
+            // The other half is for the answer.
+            drain_grace: self.deadlines.drain_grace.min(self.listen.drain_timeout / 2),
             access_log: self.access_log == Switch::On,
             admin_hosts: self.admin_host.clone(),
             ..default

@@ -22,6 +22,7 @@ impl Proxy {
         let mut client = Downstream::new(conn, peer);
         client.expect_input(cx, Some(self.parts.shared.config.deadlines.head));
         self.parts.table.insert(conn, Role::Downstream(client));
+        self.note_idle(cx, conn);
     }
 
     /// Bytes from a client, after those that were kept back.
@@ -37,6 +38,7 @@ impl Proxy {
             self.keep(cx, conn, rest);
         }
         self.end_if_over(cx, conn);
+        self.note_idle(cx, conn);
     }
 
     fn keep(&mut self, cx: &mut Cx, conn: ConnId, rest: &[u8]) {
@@ -232,7 +234,7 @@ impl Proxy {
         if self.parts.shared.config.access_log && !core.is_our_own() {
             self.log(&core, outcome, cx);
         }
-        let idle = self.parts.shared.config.deadlines.idle;
+        let idle = self.idle_limit();
         let Some(client) = self.parts.table.downstream(core.client) else { return };
         client.exchange = None;
         match core.close {
@@ -357,22 +359,6 @@ impl Proxy {
                 self.on(cx, key, Event::Drained);
             }
         }
-    }
-
-    /// Shutting down: idle connections close, busy ones close after their response.
-    pub(super) fn drain_clients(&mut self, cx: &mut Cx) {
-        for conn in self.parts.table.downstreams() {
-            let Some(client) = self.parts.table.downstream(conn) else { continue };
-            match client.exchange {
-                None if client.reader.phase() == ReadPhase::Idle => self.close_client(cx, conn),
-                None => {}
-                Some(key) => {
-                    let core = &mut self.exchanges[key as usize].core;
-                    if core.close == Close::No {
-                        core.close = Close::After("draining");
-                    }
-                }
-            }
-        }
+        self.note_idle(cx, conn);
     }
 }

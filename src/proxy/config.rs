@@ -152,11 +152,17 @@ pub struct Config {
     pub keep_alive_requests: u32,
     /// How much of a response body must be left for the driver to pass it on unseen ([`crate::app::Cx::relay`]).
     pub unseen: u64,
+    /// How long a client may be idle, when the proxy ends, before it is let go.
+    pub drain_grace: Duration,
     /// One log line per request.
     pub access_log: bool,
     /// Host names under which the admin listener answers, beside addresses and `localhost`.
     pub admin_hosts: Vec<String>,
 }
+
+/// Longer than a client that is at work pauses between two requests, and no trouble for a person who pressed Ctrl-C. nginx has a
+/// like time since 1.27.4 (`keepalive_min_timeout`).
+pub(super) const DRAIN_GRACE: Duration = Duration::from_secs(2);
 
 impl Config {
     /// Bounds on what a backend may send: what the flags allow clients, but not less than usual. A lower limit is the
@@ -186,6 +192,7 @@ impl Default for Config {
             },
             keep_alive_requests: 0,
             unseen: UNSEEN,
+            drain_grace: DRAIN_GRACE,
             access_log: false,
             admin_hosts: Vec::new(),
         }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     app::{ConnId, Cx, Progress, TimerKey},
-    http::RequestReader,
+    http::{ReadPhase, RequestReader},
 };
 use std::{
     net::SocketAddr,
@@ -92,6 +92,19 @@ impl Downstream {
     pub(super) fn expect_input(&mut self, cx: &mut Cx, limit: Option<Duration>) {
         self.read_by = limit.map(|limit| cx.now() + limit);
         self.arm(cx);
+    }
+
+    /// Expects bytes within `limit`, or as soon as it did before.
+    pub(super) fn expect_input_sooner(&mut self, cx: &mut Cx, limit: Duration) {
+        let at = cx.now() + limit;
+        self.read_by = Some(self.read_by.map_or(at, |by| by.min(at)));
+        self.arm(cx);
+    }
+
+    /// Whether it has asked for nothing, and nothing waits for it.
+    pub(super) fn is_idle(&self) -> bool {
+        let asks = self.exchange.is_some() || self.reader.phase() != ReadPhase::Idle || !self.pending.is_empty();
+        !asks && self.stall.unsent() == 0
     }
 
     /// `unsent` bytes wait for the peer: it has to take some of them in time.

@@ -7,7 +7,7 @@
 //! | no usable backend, queue full or timed out | 503 with `Retry-After` |
 //! | connect refused or reset, bad or cut-off response head | 502, after the allowed retries |
 //! | nobody reachable to validate a stale `must-revalidate` response | 504 in place of 502 or 503 |
-//! | connect, first-byte or whole-exchange timeout | 504 |
+//! | connect, first-byte, whole-exchange or drain timeout | 504 |
 //! | anything after the response head | the connection is aborted: never a clean end |
 //!
 //! The client sees a status and an RFC 9209 error type; addresses and details stay in the log.
@@ -63,6 +63,8 @@ pub enum Failure {
     ResponseTimeout,
     /// The whole exchange took longer than `--request-timeout`.
     ExchangeTimeout,
+    /// The proxy was told to end, and this took longer than `--drain-timeout`.
+    DrainTimeout,
     /// Neither side of a tunnel sent anything for `--tunnel-timeout`.
     TunnelIdle,
     /// The client went away.
@@ -97,6 +99,8 @@ impl Failure {
             | Self::FirstByteTimeout
             | Self::ResponseTimeout
             | Self::ExchangeTimeout
+            // Not 503: some clients repeat a request then, and this one may have been executed.
+            | Self::DrainTimeout
             | Self::UpstreamStalled
             | Self::OnlyIfCached
             | Self::TunnelIdle => Status::GATEWAY_TIMEOUT,
@@ -118,7 +122,7 @@ impl Failure {
             Self::ConnectTimeout => "connection_timeout",
             Self::UpstreamClosed => "connection_terminated",
             Self::Response(_) | Self::TooManyInterims => "http_protocol_error",
-            Self::FirstByteTimeout | Self::ExchangeTimeout => "http_response_timeout",
+            Self::FirstByteTimeout | Self::ExchangeTimeout | Self::DrainTimeout => "http_response_timeout",
             Self::UnaskedUpgrade => "http_upgrade_failed",
             Self::Truncated => "http_response_incomplete",
             Self::ResponseTimeout | Self::TunnelIdle => "connection_read_timeout",
@@ -152,6 +156,7 @@ impl Failure {
             Self::Truncated => "response truncated",
             Self::ResponseTimeout => "response body timeout",
             Self::ExchangeTimeout => "exchange timeout",
+            Self::DrainTimeout => "drain timeout",
             Self::TunnelIdle => "tunnel idle",
             Self::ClientGone => "client gone",
             Self::ClientStalled => "client does not read",

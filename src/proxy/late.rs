@@ -3,7 +3,7 @@
 //! Some clocks begin when our kernel has taken what was sent, and the peer may have it much later. Then the driver is asked how
 //! far the peer is ([`Cx::progress`]), and a peer that has taken some since it was asked last has more time.
 
-use super::{Proxy, downstream::Late, exchange::Event, failure::Failure, stall::Look};
+use super::{Proxy, downstream::Late, exchange::Event, failure::Failure, leaving::LetGo, stall::Look};
 use crate::{
     app::{ConnId, Cx, Progress},
     http::ReadPhase,
@@ -17,7 +17,7 @@ const UNDER_WAY: u64 = 16 * 1024;
 impl Proxy {
     /// A deadline of a client connection passed.
     pub(super) fn client_late(&mut self, cx: &mut Cx, conn: ConnId) {
-        let idle = self.parts.shared.config.deadlines.idle;
+        let idle = self.idle_limit();
         let Some(client) = self.parts.table.downstream(conn) else { return };
         match (client.late(cx.now()), client.exchange) {
             (Late::Write, _) => cx.progress(conn),
@@ -36,7 +36,8 @@ impl Proxy {
     /// How far a client is that takes nothing from our kernel, or that asks for nothing more.
     pub(super) fn client_progressed(&mut self, cx: &mut Cx, conn: ConnId, progress: Progress) {
         let shared = self.parts.shared.clone();
-        let deadlines = &shared.config.deadlines;
+        let (deadlines, idle) = (&shared.config.deadlines, self.idle_limit());
+        let why = if self.parts.draining { LetGo::Drain } else { LetGo::Idle };
         let Some(client) = self.parts.table.downstream(conn) else { return };
         let write_due = client.write_due(cx.now());
         match (write_due, client.progressed(cx, progress, deadlines), client.exchange) {
@@ -47,7 +48,8 @@ impl Proxy {
                 cx.abort(conn);
             }
             (true, Look::Reads | Look::Done, _) => {}
-            (false, Look::Reads, _) => client.expect_input(cx, Some(deadlines.idle)),
+            (false, Look::Reads, _) => client.expect_input(cx, Some(idle)),
+            (false, Look::Late | Look::Done, _) if client.is_idle() => self.let_go(cx, conn, why),
             (false, Look::Late | Look::Done, _) => self.close_client(cx, conn),
         }
     }

@@ -19,12 +19,15 @@ mod backends;
 mod clients;
 mod config;
 mod demo;
+mod desk;
 mod downstream;
 mod exchange;
 mod failure;
 mod headers;
 mod identity;
+mod idle;
 mod late;
+mod leaving;
 mod parts;
 mod phase;
 mod plan;
@@ -42,29 +45,41 @@ mod upstream;
 
 pub use args::{BackendSpec, BalanceArgs, ProxyArgs};
 pub use config::{ClientField, Config, Deadlines, Forwarding, Network};
+pub use desk::Desk;
 pub use failure::Failure;
 pub use phase::{Phase, TRANSITIONS, diagram};
 pub use plan::Plan;
 pub use run::run;
 
-use crate::app::{App, ConnId, Cx, ListenerId, Origin, Progress, TimerKey};
+use crate::app::{App, ConnId, Cx, Origin, Progress, TimerKey};
 use exchange::{Event, Exchange};
 use parts::Parts;
 use slab::Slab;
-use std::io;
+use std::{io, sync::atomic::Ordering};
 use table::Role;
-
-/// The listener that clients use; the next one, if there is one, is the admin's.
-const CLIENTS: ListenerId = ListenerId(0);
 
 /// One worker of a reverse proxy.
 #[derive(Debug)]
 pub struct Proxy {
     exchanges: Slab<Exchange>,
     parts: Parts,
+    /// Requests that were not finished in time at the end.
+    cut_off: usize,
 }
 
 impl Proxy {
+    /// What answers at the admin listener for all workers of this one's proxy.
+    #[must_use]
+    pub fn desk(&self) -> Desk {
+        Desk::new(self.parts.shared.clone())
+    }
+
+    /// How many requests were cut off at the drain deadline.
+    #[must_use]
+    pub fn cut_off_at_end(&self) -> usize {
+        self.cut_off
+    }
+
     /// What the worker holds right now; all zero when nothing goes on. For tests and simulations.
     #[must_use]
     pub fn census(&self) -> Census {
@@ -77,7 +92,6 @@ impl Proxy {
                 Role::Upstream(upstream) if upstream.exchange.is_some() => census.busy += 1,
                 Role::Upstream(_) => census.idle += 1,
                 Role::Probe(_) => census.probes += 1,
-                Role::Admin(_) => census.admins += 1,
             }
         }
         if let Some(cache) = &self.parts.shared.cache {
@@ -143,8 +157,6 @@ pub struct Census {
     pub idle: usize,
     /// Health checks under way.
     pub probes: usize,
-    /// Connections to the admin listener.
-    pub admins: usize,
     /// Requests in flight, over all workers.
     pub in_flight: u32,
 }
@@ -155,11 +167,7 @@ impl App for Proxy {
     }
 
     fn accepted(&mut self, cx: &mut Cx, conn: ConnId, origin: Origin) {
-        if origin.listener == CLIENTS {
-            self.accept_client(cx, conn, origin.peer);
-        } else {
-            self.parts.accept_admin(conn, cx);
-        }
+        self.accept_client(cx, conn, origin.peer);
         self.settle(cx);
     }
 
@@ -171,7 +179,7 @@ impl App for Proxy {
                 }
             }
             Some(Role::Probe(_)) => self.parts.probe_connected(conn, cx),
-            Some(Role::Downstream(_) | Role::Admin(_) | Role::Vacant) | None => {}
+            Some(Role::Downstream(_) | Role::Vacant) | None => {}
         }
         self.settle(cx);
     }
@@ -181,7 +189,6 @@ impl App for Proxy {
             Some(Role::Downstream(_)) => self.hear_client(cx, conn, input),
             Some(Role::Upstream(_)) => self.hear_backend(cx, conn, input),
             Some(Role::Probe(_)) => self.parts.probe_heard(conn, input, cx),
-            Some(Role::Admin(_)) => self.parts.admin_heard(conn, input, cx),
             Some(Role::Vacant) | None => {}
         }
         self.settle(cx);
@@ -191,7 +198,6 @@ impl App for Proxy {
         match self.parts.table.get(conn) {
             Some(Role::Downstream(_)) => self.client_took(cx, conn, unsent),
             Some(Role::Upstream(_)) => self.backend_took(cx, conn, unsent),
-            Some(Role::Admin(_)) => self.parts.admin_took(conn, unsent, cx),
             Some(Role::Probe(_) | Role::Vacant) | None => {}
         }
         self.settle(cx);
@@ -207,7 +213,6 @@ impl App for Proxy {
             Some(Role::Downstream(_)) => self.client_ended(cx, conn),
             Some(Role::Upstream(_)) => self.backend_ended(cx, conn),
             Some(Role::Probe(_)) => self.parts.probe_failed(conn, io::ErrorKind::UnexpectedEof, cx),
-            Some(Role::Admin(_)) => self.parts.admin_ended(conn, cx),
             Some(Role::Vacant) | None => {}
         }
         self.settle(cx);
@@ -216,6 +221,8 @@ impl App for Proxy {
     fn probed(&mut self, cx: &mut Cx, conn: ConnId, quiet: bool) {
         if let Some(key) = self.parts.table.upstream(conn).and_then(|upstream| upstream.exchange) {
             self.on(cx, key, Event::Probed(quiet));
+        } else {
+            self.client_probed(cx, conn, quiet);
         }
         self.settle(cx);
     }
@@ -224,7 +231,7 @@ impl App for Proxy {
         match self.parts.table.get(conn) {
             Some(Role::Downstream(_)) => self.client_progressed(cx, conn, progress),
             Some(Role::Upstream(_)) => self.backend_progressed(cx, conn, progress),
-            Some(Role::Probe(_) | Role::Admin(_) | Role::Vacant) | None => {}
+            Some(Role::Probe(_) | Role::Vacant) | None => {}
         }
         self.settle(cx);
     }
@@ -234,7 +241,6 @@ impl App for Proxy {
             Some(Role::Downstream(_)) => self.client_failed(cx, conn),
             Some(Role::Upstream(_)) => self.backend_failed(cx, conn, error),
             Some(Role::Probe(_)) => self.parts.probe_failed(conn, error, cx),
-            Some(Role::Admin(_)) => self.parts.admin_close(conn, cx),
             Some(Role::Vacant) | None => {}
         }
         self.settle(cx);
@@ -250,7 +256,6 @@ impl App for Proxy {
                 Some(Role::Downstream(_)) => self.client_late(cx, conn),
                 Some(Role::Upstream(_)) => self.backend_late(cx, conn),
                 Some(Role::Probe(_)) => self.parts.probe_failed(conn, io::ErrorKind::TimedOut, cx),
-                Some(Role::Admin(_)) => self.parts.admin_late(conn, cx),
                 Some(Role::Vacant) | None => {}
             },
         }
@@ -267,12 +272,23 @@ impl App for Proxy {
         self.settle(cx);
     }
 
+    fn crowded(&mut self, cx: &mut Cx) {
+        self.make_room(cx);
+        self.settle(cx);
+    }
+
     fn drain(&mut self, cx: &mut Cx) {
         self.parts.draining = true;
+        self.parts.shared.draining.store(true, Ordering::Relaxed);
+        self.parts.stop_probing(cx);
         self.parts.pool.drain(&mut self.parts.closing);
         self.parts.close_given_up(cx);
-        self.parts.drain_admins(cx);
         self.drain_clients(cx);
+        self.settle(cx);
+    }
+
+    fn cut_off(&mut self, cx: &mut Cx) {
+        self.cut_off_clients(cx);
         self.settle(cx);
     }
 }

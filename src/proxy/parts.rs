@@ -4,6 +4,8 @@ use super::{
     config::Config,
     downstream::Downstream,
     exchange::{Cache, Fetch, Link},
+    idle::Idle,
+    leaving::{Crowd, LetGo},
     stats::Counters,
     table::{Role, Table},
 };
@@ -21,7 +23,7 @@ use rand::{RngExt as _, rngs::SmallRng};
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::{Instant, SystemTime},
 };
@@ -40,6 +42,8 @@ pub(super) struct Shared {
     pub(super) counters: Vec<Counters>,
     /// When the proxy started.
     pub(super) started: Instant,
+    /// The end has begun.
+    pub(super) draining: AtomicBool,
 }
 
 /// Requests in flight per backend, over all workers: what least-connections compares.
@@ -106,6 +110,11 @@ pub(super) struct Parts {
     pub(super) closing: Vec<ConnId>,
     pub(super) date: Date,
     pub(super) draining: bool,
+    /// Clients that have nothing to do.
+    pub(super) idle: Idle,
+    /// Idle clients that are asked whether they say something, before they are let go.
+    pub(super) leaving: Vec<(ConnId, LetGo)>,
+    pub(super) crowd: Crowd,
     /// Of the health that the pool has followed.
     pub(super) generation: u64,
 }
@@ -119,6 +128,7 @@ impl Parts {
     /// Takes a client connection out of the books: the one place where `accepted = open + closed` is kept.
     pub(super) fn forget_client(&mut self, conn: ConnId) -> Option<Downstream> {
         let Role::Downstream(client) = self.table.remove(conn) else { return None };
+        self.idle.leave(conn);
         self.counters().closed.add(1);
         Some(client)
     }

@@ -5,6 +5,8 @@ use super::{
     args::BalanceArgs,
     config::Config,
     exchange::Cache,
+    idle::Idle,
+    leaving::Crowd,
     parts::{Date, Load, Parts, Shared},
     stats::Counters,
     table::Table,
@@ -23,7 +25,10 @@ use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 use slab::Slab;
 use std::{
     collections::HashSet,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64},
+    },
 };
 
 /// At most one retry for five requests, as Finagle and Envoy have it: a backend that fails must not get thrice the load.
@@ -155,21 +160,21 @@ impl Plan {
             counters: (0..workers).map(|_| Counters::new(backends.len())).collect(),
             slots: slots.clone(),
             started: now.instant,
+            draining: AtomicBool::new(false),
             config: self.config,
             backends,
         });
         let proxy = |worker: usize| {
             let seed = seed.wrapping_add(worker as u64);
+            let first = if algorithm == Algorithm::RoundRobin { worker as u64 } else { seed };
             Proxy {
                 exchanges: Slab::new(),
+                cut_off: 0,
                 parts: Parts {
                     worker,
                     table: Table::default(),
                     pool: Pool::new(slots.clone(), worker),
-                    balancer: Balancer::new(
-                        algorithm,
-                        if algorithm == Algorithm::RoundRobin { worker as u64 } else { seed },
-                    ),
+                    balancer: Balancer::new(algorithm, first),
                     retry_budget: RetryBudget::new(RETRY_RATIO, RETRIES_PER_SECOND, now.instant),
                     rng: SmallRng::seed_from_u64(seed),
                     ready: Vec::new(),
@@ -180,6 +185,9 @@ impl Plan {
                     closing: Vec::new(),
                     date: Date::default(),
                     draining: false,
+                    idle: Idle::new(now.instant),
+                    leaving: Vec::new(),
+                    crowd: Crowd::default(),
                     generation: 0,
                     shared: shared.clone(),
                 },

@@ -15,8 +15,16 @@ const FIRST_ROUND: Duration = Duration::from_secs(1);
 /// A health check under way.
 #[derive(Debug)]
 pub(super) struct Probe {
+    conn: ConnId,
     backend: BackendId,
     reader: ResponseReader,
+}
+
+impl Probe {
+    /// Its connection.
+    pub(super) fn conn(&self) -> ConnId {
+        self.conn
+    }
 }
 
 /// The timer that starts a backend's next probe. Even numbers are the exchanges'.
@@ -56,7 +64,15 @@ impl Parts {
         }
         let conn = cx.connect(self.shared.backends[backend.index()].address);
         cx.set_deadline(TimerKey::Conn(conn), Some(cx.now() + self.shared.health.config().timeout));
-        self.table.insert(conn, Role::Probe(Box::new(Probe { backend, reader: ResponseReader::new() })));
+        self.table.insert(conn, Role::Probe(Box::new(Probe { conn, backend, reader: ResponseReader::new() })));
+    }
+
+    /// Shutting down: what is being asked is not waited for.
+    pub(super) fn stop_probing(&mut self, cx: &mut Cx) {
+        for conn in self.table.probes() {
+            self.table.remove(conn);
+            cx.abort(conn);
+        }
     }
 
     /// Connected: that is the answer, unless a path is to be asked for.

@@ -1,6 +1,6 @@
 //! Runs a plan: listeners, one thread per worker, signals, a clean end.
 
-use super::{BackendSpec, Plan, Proxy, ProxyArgs, admin, demo::Demo};
+use super::{BackendSpec, Desk, Plan, Proxy, ProxyArgs, admin, demo::Demo};
 use crate::{
     backend::{Backend, BackendId},
     cli::{self, Failure},
@@ -25,8 +25,18 @@ use std::{
     time::Duration,
 };
 
-/// Descriptors that are neither a client's nor a backend's: the log, listeners, epoll, wakers.
-const DESCRIPTORS_ASIDE: u64 = 64;
+/// Descriptors of the process as such: standard streams, signals, what libraries open for a moment.
+const DESCRIPTORS_ASIDE: usize = 32;
+
+/// Descriptors of an event loop: epoll, waker, timer, listener.
+const DESCRIPTORS_PER_LOOP: usize = 4;
+
+/// Connections to the admin listener at once: a supervisor, a collector of statistics, a few people. Each has a descriptor set
+/// aside, so that it is answered even if clients and backends have taken all others.
+const ADMINS: usize = 16;
+
+/// How long visitors of the admin listener have at the very end to take their answers.
+const ADMIN_FAREWELL: Duration = Duration::from_millis(250);
 
 /// Clients per worker unless told otherwise, where descriptors allow: about 25 MB when all of them idle.
 const MAX_CLIENTS: usize = 50_000;
@@ -47,7 +57,9 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
     };
     plan.check(&backends).map_err(Failure::Usage)?;
     let workers = args.workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-    let (max_connections, pipes) = clients_per_worker(args.max_connections, workers, plan.most_upstreams(&backends));
+    let aside = descriptors_aside(workers, backends.len(), args.admin.is_some());
+    let upstreams = plan.most_upstreams(&backends);
+    let (max_connections, pipes) = clients_per_worker(args.max_connections, workers, aside, upstreams);
     let config = ReactorConfig { max_connections, pipes, ..ReactorConfig::default() };
     let listeners = listen_together(&args.listen.options(), workers)?;
     let address = listeners[0].local_addr()?;
@@ -55,10 +67,10 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
     let admin_address = admin.as_ref().map(TcpListener::local_addr).transpose()?;
     let paths = admin::paths(plan.caches());
     let (proxies, slots) = plan.build(backends.clone(), workers, clock::now(), rand::random());
-    let mut running = Running::new();
-    let mut admin = admin;
+    let desk = admin.map(|listener| open_desk(proxies[0].desk(), listener)).transpose()?;
+    let mut running = Running::new(desk);
     for (proxy, listener) in proxies.into_iter().zip(listeners) {
-        running.start(proxy, listener, admin.take(), &slots, config)?;
+        running.start(proxy, listener, &slots, config)?;
     }
     let drain = running.drain(args.listen.drain_timeout);
     let _watch = signals::watch(drain.clone())?;
@@ -96,13 +108,26 @@ fn resolve_all(specs: &[BackendSpec]) -> Result<Vec<Backend>, Failure> {
     specs.iter().enumerate().map(backend).collect()
 }
 
+/// Descriptors that must not be clients' or upstream connections'.
+fn descriptors_aside(workers: usize, backends: usize, admin: bool) -> usize {
+    let desk = if admin { DESCRIPTORS_PER_LOOP + ADMINS } else { 0 };
+    // A health check of each backend may be under way.
+    DESCRIPTORS_ASIDE + workers * DESCRIPTORS_PER_LOOP + backends + desk
+}
+
 /// How many clients a worker takes: as many as asked for, if there are descriptors for them. And how many pipes.
-fn clients_per_worker(asked: Option<NonZeroUsize>, workers: usize, upstreams: Option<usize>) -> (usize, usize) {
+fn clients_per_worker(
+    asked: Option<NonZeroUsize>,
+    workers: usize,
+    aside: usize,
+    upstreams: Option<usize>,
+) -> (usize, usize) {
     let limit = descriptors::raise_limit().unwrap_or_else(|error| {
         tracing::warn!(%error, "the limit of descriptors could not be raised");
         u64::MAX
     });
-    let (clients, pipes) = affordable(asked.map_or(MAX_CLIENTS, NonZeroUsize::get), workers, limit, upstreams);
+    let left = limit.saturating_sub(aside as u64);
+    let (clients, pipes) = affordable(asked.map_or(MAX_CLIENTS, NonZeroUsize::get), workers, left, upstreams);
     if asked.is_some_and(|asked| clients < asked.get()) {
         tracing::warn!(limit, clients, "too few descriptors for --max-connections: raise the limit with `ulimit -n`");
     }
@@ -111,11 +136,11 @@ fn clients_per_worker(asked: Option<NonZeroUsize>, workers: usize, upstreams: Op
 
 /// Each client may need a descriptor here and one towards a backend. Clients must not take the backends' share: then no
 /// request could be forwarded, and backends that cannot be reached for want of a descriptor would count as dead.
-/// So half are set aside, or as many as there can be `upstreams` over all workers, if that is less.
+/// So half of the `left` ones are set aside, or as many as there can be `upstreams` over all workers, if that is less.
 /// A pipe has two; where descriptors are few, they have better uses.
-fn affordable(asked: usize, workers: usize, limit: u64, upstreams: Option<usize>) -> (usize, usize) {
+fn affordable(asked: usize, workers: usize, left: u64, upstreams: Option<usize>) -> (usize, usize) {
     let workers = workers.max(1);
-    let share = limit.saturating_sub(DESCRIPTORS_ASIDE) / workers as u64;
+    let share = left / workers as u64;
     let share = usize::try_from(share).unwrap_or(usize::MAX);
     let pipes = ReactorConfig::default().pipes.min(share / 32);
     // Connections that are being closed have left the books and not yet the table of descriptors.
@@ -125,32 +150,37 @@ fn affordable(asked: usize, workers: usize, limit: u64, upstreams: Option<usize>
     (asked.min(share - 2 * pipes - aside).max(1), pipes)
 }
 
-/// The workers that run.
+/// The admin listener's event loop.
+fn open_desk(desk: Desk, listener: TcpListener) -> Result<Reactor<Desk>, Failure> {
+    let config = ReactorConfig { max_connections: ADMINS, spare: ADMINS, pipes: 0, ..ReactorConfig::default() };
+    let mut reactor = Reactor::new(desk, config)?;
+    reactor.listen(listener)?;
+    Ok(reactor)
+}
+
+/// The workers that run, and the admin listener's thread.
 struct Running {
     workers: Vec<(Remote, thread::JoinHandle<io::Result<Proxy>>)>,
     /// Where each worker says, by its number, that it has ended.
     ended: (Sender<usize>, Receiver<usize>),
+    desk: Option<Reactor<Desk>>,
 }
 
 impl Running {
-    fn new() -> Self {
-        Self { workers: Vec::new(), ended: channel() }
+    fn new(desk: Option<Reactor<Desk>>) -> Self {
+        Self { workers: Vec::new(), ended: channel(), desk }
     }
 
     fn start(
         &mut self,
         proxy: Proxy,
         listener: TcpListener,
-        admin: Option<TcpListener>,
         slots: &Slots,
         config: ReactorConfig,
     ) -> Result<(), Failure> {
         let index = self.workers.len();
         let mut reactor = Reactor::new(proxy, config)?;
         reactor.listen(listener)?;
-        if let Some(admin) = admin {
-            reactor.listen(admin)?;
-        }
         let remote = reactor.remote();
         let waker = remote.clone();
         slots.attach(index, Arc::new(move || waker.wake()));
@@ -175,15 +205,19 @@ impl Running {
         }
     }
 
-    /// Until every worker has ended. One that fails ends the others, too, after their requests: whoever supervises the
-    /// process starts a whole one.
+    /// Until every worker has ended, and then the admin listener. A worker that fails ends the others, too, after their
+    /// requests: whoever supervises the process starts a whole one.
     fn wait(self, mut drain: impl FnMut(Signal)) -> Result<(), Failure> {
+        let desk = self.desk.map(attend).transpose()?;
         let mut threads: Vec<_> = self.workers.into_iter().map(|(_, thread)| Some(thread)).collect();
-        let mut result = Ok(());
+        let (mut result, mut cut_off) = (Ok(()), 0);
         for index in self.ended.1.iter().take(threads.len()) {
             let Some(thread) = threads[index].take() else { continue };
             let failure = match thread.join() {
-                Ok(Ok(_)) => continue,
+                Ok(Ok(proxy)) => {
+                    cut_off += proxy.cut_off_at_end();
+                    continue;
+                }
                 Ok(Err(error)) => format!("worker {index} failed: {error}"),
                 Err(_) => format!(
                     "worker {index} panicked, which is a bug: start the proxy again, and report it with the lines above \
@@ -194,8 +228,31 @@ impl Running {
             result = Err(Failure::Run(failure));
             drain(Signal::Stop);
         }
+        match cut_off {
+            0 if result.is_err() => {}
+            0 => tracing::info!("drained: every request was answered"),
+            requests => tracing::warn!(
+                requests,
+                "cut off after --drain-timeout: each has a line with failure=\"drain timeout\""
+            ),
+        }
+        if let Some((remote, thread)) = desk {
+            remote.drain(ADMIN_FAREWELL);
+            let _ = thread.join();
+        }
         result
     }
+}
+
+/// Runs the admin listener until it is told to end. Should it fail, the proxy goes on without it.
+fn attend(desk: Reactor<Desk>) -> io::Result<(Remote, thread::JoinHandle<()>)> {
+    let remote = desk.remote();
+    let thread = thread::Builder::new().name("admin".to_owned()).spawn(move || {
+        if let Err(error) = desk.run() {
+            tracing::error!(%error, "the admin listener has failed; the proxy goes on without it");
+        }
+    })?;
+    Ok((remote, thread))
 }
 
 /// Says that a worker has ended, however it did.
@@ -232,26 +289,28 @@ With --backend HOST:PORT it fronts your own servers; --help shows everything. Ct
 
 #[cfg(test)]
 mod tests {
-    use super::affordable;
+    use super::{affordable, descriptors_aside};
 
     #[test]
     fn clients_leave_descriptors_for_backends() {
-        for (asked, workers, limit, upstreams, expected) in [
+        for (asked, workers, left, upstreams, expected) in [
             (50_000, 1, u64::MAX, None, (50_000, 64)),
-            (50_000, 2, 200_320, None, (50_000, 64)),
-            (50_000, 2, 200_317, None, (49_999, 64)),
-            (50_000, 4, 1024, None, (113, 7)),
-            (50_000, 1, 10, None, (1, 0)),
+            (50_000, 2, 200_256, None, (50_000, 64)),
+            (50_000, 2, 200_253, None, (49_999, 64)),
+            (50_000, 4, 960, None, (113, 7)),
+            (50_000, 1, 0, None, (1, 0)),
             // A pool that cannot grow beyond its limit needs no more than that.
-            (50_000, 2, 20_064, Some(1024), (9204, 64)),
-            (50_000, 2, 20_064, Some(100_000), (4936, 64)),
-            (50_000, 4, 1024, Some(1024), (113, 7)),
+            (50_000, 2, 20_000, Some(1024), (9204, 64)),
+            (50_000, 2, 20_000, Some(100_000), (4936, 64)),
+            (50_000, 4, 960, Some(1024), (113, 7)),
         ] {
-            assert_eq!(
-                affordable(asked, workers, limit, upstreams),
-                expected,
-                "{asked} {workers} {limit} {upstreams:?}"
-            );
+            assert_eq!(affordable(asked, workers, left, upstreams), expected, "{asked} {workers} {left} {upstreams:?}");
         }
+    }
+    #[test]
+    fn what_the_process_itself_needs_grows_with_it() {
+        assert_eq!(descriptors_aside(1, 1, false), 37);
+        assert_eq!(descriptors_aside(1, 1, true), 57);
+        assert_eq!(descriptors_aside(64, 100, true), 408);
     }
 }

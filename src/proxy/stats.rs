@@ -1,6 +1,6 @@
 //! Counters: one writer per worker, summed when somebody asks.
 
-use super::failure::Failure;
+use super::{failure::Failure, leaving::LetGo};
 use crate::{
     cache::Forward,
     pool::{CloseReason, Stats},
@@ -93,6 +93,8 @@ pub(super) struct Counters {
     /// Client connections.
     pub(super) accepted: Counter,
     pub(super) closed: Counter,
+    /// Idle ones that were closed, by [`LetGo`].
+    pub(super) let_go: [Counter; LetGo::ALL.len()],
     /// Requests whose head was understood.
     pub(super) requests: Counter,
     /// Of these, answered completely: by a backend, or by the proxy itself.

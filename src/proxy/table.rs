@@ -1,6 +1,6 @@
 //! What each connection is to the proxy, found by its name in one step.
 
-use super::{admin::Admin, downstream::Downstream, probe::Probe, upstream::Upstream};
+use super::{downstream::Downstream, probe::Probe, upstream::Upstream};
 use crate::app::ConnId;
 
 /// The part a connection plays.
@@ -15,8 +15,6 @@ pub(super) enum Role {
     Upstream(Box<Upstream>),
     /// A health check under way.
     Probe(Box<Probe>),
-    /// A client of the admin listener.
-    Admin(Box<Admin>),
 }
 
 /// All connections of one worker, indexed as the driver numbers them.
@@ -71,6 +69,11 @@ impl Table {
         self.roles()
             .filter_map(|role| if let Role::Downstream(client) = role { Some(client.conn()) } else { None })
             .collect()
+    }
+
+    /// The health checks under way.
+    pub(super) fn probes(&self) -> Vec<ConnId> {
+        self.roles().filter_map(|role| if let Role::Probe(probe) = role { Some(probe.conn()) } else { None }).collect()
     }
 
     /// Every role in use.

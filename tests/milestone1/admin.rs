@@ -4,7 +4,7 @@ use crate::{
     get,
     support::{
         milestones::{Milestone, from_milestone1},
-        process::{Process, wait_until},
+        process::{Process, start_listening, wait_until},
         raw::{Backend, Conn, in_parallel},
     },
 };
@@ -20,10 +20,22 @@ from_milestone1! {
     the_numbers_add_up,
     running_requests_are_counted,
     every_reason_is_counted,
+    the_operator_is_answered_when_all_places_are_taken,
+    the_operator_is_answered_during_a_drain,
+    visitors_beyond_the_limit_take_the_place_of_those_who_idle,
+}
+
+/// Where it is known how many descriptors a process has.
+#[cfg(target_os = "linux")]
+mod without_descriptors {
+    use super::the_operator_is_answered_when_no_descriptor_is_left;
+    use crate::support::milestones::from_milestone1;
+
+    from_milestone1! { the_operator_is_answered_when_no_descriptor_is_left, }
 }
 
 /// Where a proxy with `--admin 127.0.0.1:0` says that its admin listener is.
-fn admin(proxy: &Process) -> SocketAddr {
+pub(crate) fn admin(proxy: &Process) -> SocketAddr {
     proxy.wait_for_stderr("admin on http://");
     let log = proxy.stderr();
     let (_, rest) = log.split_once("admin on http://").expect("it was waited for");
@@ -223,4 +235,68 @@ fn every_reason_is_counted(milestone: &Milestone) {
         assert_eq!(number(&stats, &format!("/errors/{reason}")), 1, "{reason}");
     }
     assert_eq!(number(&stats, "/requests/refused"), 4);
+}
+
+fn the_operator_is_answered_when_all_places_are_taken(milestone: &Milestone) {
+    let (backend, incoming) = Backend::by_hand();
+    let flags = ["--workers", "1", "--max-connections", "1", "--admin", "127.0.0.1:0"];
+    let proxy = milestone.start(&[&backend], &flags);
+    let mut busy = Conn::open(proxy.address());
+    busy.send(get("/"));
+    let mut upstream = incoming.accept();
+    upstream.read_head();
+    let waiting: Vec<Conn> = (0..10).map(|_| Conn::open(proxy.address())).collect();
+    proxy.wait_for_stderr("all that are here are busy");
+    for _ in 0..10 {
+        assert_eq!(Conn::open(admin(&proxy)).ask(&get("/healthz")).status(), 200);
+    }
+    drop(waiting);
+}
+
+fn visitors_beyond_the_limit_take_the_place_of_those_who_idle(milestone: &Milestone) {
+    let backend = Backend::saying("x");
+    let proxy = milestone.start(&[&backend], FLAGS);
+    let mut visitors: Vec<Conn> = (0..50).map(|_| Conn::open(admin(&proxy))).collect();
+    let mut last = visitors.pop().unwrap();
+    assert_eq!(last.ask(&get("/healthz")).status(), 200);
+    visitors[0].expect_end();
+}
+
+/// With few descriptors, and demo backends that take theirs from the same process, there is none left for a connection.
+#[cfg(target_os = "linux")]
+fn the_operator_is_answered_when_no_descriptor_is_left(milestone: &Milestone) {
+    let script = "ulimit -n 160; exec \"$0\" \"$@\"";
+    let flags = ["--listen", "127.0.0.1:0", "--workers", "1", "--admin", "127.0.0.1:0"];
+    let command = [&["-c", script, milestone.program], &flags[..], milestone.since(2, &["--no-health"])].concat();
+    let proxy = start_listening("sh", &command, 1);
+    let at = admin(&proxy);
+    let mut clients: Vec<Conn> = (0..100).map(|_| Conn::open(proxy.address())).collect();
+    clients.iter_mut().for_each(|client| client.send(get("/delay/60000")));
+    proxy.wait_for_stderr("cannot accept: raise the limit");
+    let mut visitors: Vec<Conn> = (0..10).map(|_| Conn::open(at)).collect();
+    for visitor in &mut visitors {
+        assert_eq!(visitor.ask(&get("/healthz")).status(), 200);
+    }
+}
+
+fn the_operator_is_answered_during_a_drain(milestone: &Milestone) {
+    let (backend, incoming) = Backend::by_hand();
+    let mut proxy = milestone.start(&[&backend], &[FLAGS, &["--drain-timeout", "1h"]].concat());
+    let at = admin(&proxy);
+    let mut client = Conn::open(proxy.address());
+    client.send(get("/"));
+    let mut upstream = incoming.accept();
+    upstream.read_head();
+    assert_eq!(Conn::open(at).ask(&get("/healthz")).status(), 200);
+    proxy.signal("TERM");
+    wait_until("the operator to hear of it", || Conn::open(at).ask(&get("/healthz")).status() == 503);
+    let mut visitor = Conn::open(at);
+    let answer = visitor.ask(&get("/healthz"));
+    assert_eq!((answer.status(), answer.field("connection")), (503, Some("close")));
+    assert!(answer.body.starts_with(b"draining: 1 of 1"), "{answer:?}");
+    assert_eq!(stats(at).pointer("/draining"), Some(&Value::Bool(true)));
+    upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    assert_eq!(client.response("GET").body, b"ok");
+    drop((client, upstream, visitor));
+    assert_eq!(proxy.wait().code(), Some(0));
 }

@@ -1,6 +1,7 @@
 //! Much at once, much that goes wrong, and much in one piece: afterwards everything is as before.
 
 use crate::{
+    admin::admin,
     get,
     support::{
         milestones::{Milestone, from_milestone1},
@@ -15,7 +16,8 @@ from_milestone1! {
     a_thousand_connections_that_are_reset_leave_nothing,
     a_thousand_broken_exchanges_leave_nothing,
     many_clients_get_their_own_answers,
-    connections_beyond_the_limit_wait,
+    connections_beyond_the_limit_wait_for_busy_ones,
+    the_longest_idle_connection_goes_for_the_next,
 }
 
 /// What a body of any length may add to the peak of memory.
@@ -169,16 +171,57 @@ fn many_clients_get_their_own_answers(milestone: &Milestone) {
     assert_eq!(backend.requests().len(), 800);
 }
 
-fn connections_beyond_the_limit_wait(milestone: &Milestone) {
-    let backend = Backend::saying("x");
-    let proxy = milestone.start(&[&backend], &["--workers", "1", "--max-connections", "2"]);
-    let mut first = Conn::open(proxy.address());
-    let mut second = Conn::open(proxy.address());
-    assert_eq!((first.ask(&get("/")).body, second.ask(&get("/")).body), (b"x".to_vec(), b"x".to_vec()));
+const TWO_PLACES: &[&str] = &["--workers", "1", "--max-connections", "2"];
+
+fn connections_beyond_the_limit_wait_for_busy_ones(milestone: &Milestone) {
+    let (backend, incoming) = Backend::by_hand();
+    let proxy = milestone.start(&[&backend], TWO_PLACES);
+    let busy = || {
+        let mut client = Conn::open(proxy.address());
+        client.send(get("/"));
+        let mut upstream = incoming.accept();
+        upstream.read_head();
+        (client, upstream)
+    };
+    let (mut first, mut upstream) = busy();
+    let (second, _second_upstream) = busy();
     let mut third = Conn::open(proxy.address());
     third.send(get("/"));
-    assert_eq!((first.ask(&get("/")).body, second.ask(&get("/")).body), (b"x".to_vec(), b"x".to_vec()));
-    assert!(third.is_quiet(), "more connections than allowed");
-    drop(first);
-    assert_eq!(third.response("GET").body, b"x");
+    proxy.wait_for_stderr("all that are here are busy: see --max-connections");
+    assert!(third.is_quiet() && incoming.is_empty(), "more connections than allowed");
+    // Answered, the first is the one that idles.
+    upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx");
+    assert_eq!(first.response("GET").body, b"x");
+    first.expect_end();
+    // From milestone 3 on, on the connection that the first has left.
+    if milestone.number < 3 {
+        upstream = incoming.accept();
+    }
+    upstream.read_head();
+    upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\ny");
+    assert_eq!(third.response("GET").body, b"y");
+    drop(second);
+}
+
+fn the_longest_idle_connection_goes_for_the_next(milestone: &Milestone) {
+    let backend = Backend::saying("x");
+    let proxy = milestone.start(&[&backend], &[TWO_PLACES, &["--admin", "127.0.0.1:0"]].concat());
+    let ask = |client: &mut Conn| assert_eq!(client.ask(&get("/")).body, b"x");
+    let mut first = Conn::open(proxy.address());
+    let mut second = Conn::open(proxy.address());
+    ask(&mut first);
+    ask(&mut second);
+    ask(&mut first);
+    let mut third = Conn::open(proxy.address());
+    ask(&mut third);
+    second.expect_end();
+    ask(&mut first);
+    proxy.wait_for_stderr("the longest idle ones are closed, see --max-connections");
+    // However many come, and stay: each has its turn.
+    let mut others: Vec<Conn> = (0..10).map(|_| Conn::open(proxy.address())).collect();
+    others.iter_mut().for_each(ask);
+    let stats = Conn::open(admin(&proxy)).ask(&get("/stats")).body;
+    let stats: serde_json::Value = serde_json::from_slice(&stats).unwrap();
+    let closed = stats.pointer("/connections/idle_closed/room for others").and_then(serde_json::Value::as_u64);
+    assert!(closed.is_some_and(|closed| closed >= 10), "{stats:#}");
 }

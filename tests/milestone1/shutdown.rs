@@ -5,13 +5,19 @@ use crate::{
     support::{
         milestones::{Milestone, from_milestone1},
         process::{Process, wait_until},
-        raw::{Backend, Conn, End},
+        raw::{Backend, Conn, End, in_parallel},
     },
 };
-use std::net::{SocketAddr, TcpStream};
+use std::{
+    net::{SocketAddr, TcpStream},
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+};
 
 from_milestone1! {
-    an_idle_proxy_ends_at_once,
+    an_idle_proxy_ends_after_the_grace,
+    clients_that_ask_during_the_grace_are_answered,
+    clients_at_work_lose_nothing,
+    a_client_that_was_promised_another_turn_has_it,
     a_running_request_is_finished,
     a_response_cut_off_by_the_drain_deadline_looks_cut_off,
     a_running_upload_is_finished,
@@ -35,9 +41,10 @@ fn refuses(address: SocketAddr) -> bool {
     TcpStream::connect(address).is_err()
 }
 
-fn an_idle_proxy_ends_at_once(milestone: &Milestone) {
+fn an_idle_proxy_ends_after_the_grace(milestone: &Milestone) {
     let backend = Backend::saying("x");
-    let mut proxy = milestone.start(&[&backend], &["--workers", "1", "--drain-timeout", "1h"]);
+    let flags = ["--workers", "1", "--drain-timeout", "1h", "--drain-grace", "100ms"];
+    let mut proxy = milestone.start(&[&backend], &flags);
     let address = proxy.address();
     let mut idle = Conn::open(address);
     assert_eq!(idle.ask(&get("/")).body, b"x");
@@ -51,6 +58,77 @@ fn an_idle_proxy_ends_at_once(milestone: &Milestone) {
     drop((idle, silent));
     assert_eq!(proxy.wait().code(), Some(0));
     assert!(refuses(address));
+}
+
+const POST: &str = "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\nbody";
+
+fn clients_that_ask_during_the_grace_are_answered(milestone: &Milestone) {
+    let backend = Backend::saying("x");
+    let mut proxy = milestone.start(&[&backend], &["--drain-timeout", "1h", "--drain-grace", "1h"]);
+    let address = proxy.address();
+    let mut clients: Vec<Conn> = (0..16).map(|_| Conn::open(address)).collect();
+    clients.iter_mut().for_each(|client| assert_eq!(client.ask(POST).body, b"x"));
+    // They have not said anything yet: their first request is on its way, for all that anybody knows.
+    clients.extend((0..4).map(|_| Conn::open(address)));
+    drain(&proxy);
+    for client in &mut clients {
+        let answer = client.ask(POST);
+        assert_eq!((&answer.body[..], answer.field("connection")), (&b"x"[..], Some("close")));
+        client.expect_end();
+    }
+    drop(clients);
+    assert_eq!(proxy.wait().code(), Some(0), "no client is left");
+    proxy.wait_for_stderr("drained: every request was answered");
+    assert_eq!(backend.requests().len(), 36);
+}
+
+fn clients_at_work_lose_nothing(milestone: &Milestone) {
+    let backend = Backend::saying("x");
+    let mut proxy = milestone.start(&[&backend], &["--workers", "2", "--drain-timeout", "1h", "--access-log", "off"]);
+    let address = proxy.address();
+    let asked = AtomicUsize::new(0);
+    in_parallel(17, |number| {
+        if number == 16 {
+            wait_until("everybody to be at work", || asked.load(Relaxed) > 500);
+            return proxy.signal("TERM");
+        }
+        let mut client = Conn::open(address);
+        loop {
+            // Panics if the connection ends without an answer.
+            let answer = client.ask(POST);
+            assert_eq!(answer.body, b"x");
+            asked.fetch_add(1, Relaxed);
+            if answer.field("connection") == Some("close") {
+                return;
+            }
+        }
+    });
+    assert_eq!(proxy.wait().code(), Some(0));
+    assert_eq!(backend.requests().len(), asked.load(Relaxed), "what was executed was answered");
+}
+
+fn a_client_that_was_promised_another_turn_has_it(milestone: &Milestone) {
+    let (backend, incoming) = Backend::by_hand();
+    let mut proxy = milestone.start(&[&backend], &["--workers", "1", "--drain-timeout", "1h", "--drain-grace", "1h"]);
+    let mut client = Conn::open(proxy.address());
+    client.send(get("/"));
+    let mut upstream = incoming.accept();
+    upstream.read_head();
+    upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha");
+    assert!(!client.read_until("ha").contains("Connection: close"));
+    drain(&proxy);
+    // Sent before it could know of the end.
+    client.send(POST);
+    upstream.send("lf");
+    assert_eq!(client.read(2), b"lf");
+    // Whatever the milestone: no connection to a backend is kept any more.
+    upstream = incoming.accept();
+    upstream.read_until("body");
+    upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let answer = client.response("POST");
+    assert_eq!((&answer.body[..], answer.field("connection")), (&b"ok"[..], Some("close")));
+    drop((client, upstream));
+    assert_eq!(proxy.wait().code(), Some(0));
 }
 
 fn a_running_request_is_finished(milestone: &Milestone) {
@@ -136,6 +214,7 @@ fn a_tunnel_is_closed_after_the_drain_timeout(milestone: &Milestone) {
     client.send("x");
     assert_eq!(upstream.read(1), b"x", "until the timeout it is carried on");
     assert_eq!(proxy.wait().code(), Some(0));
+    tells_what_was_cut_off(&proxy, 101);
     client.read_to_end();
     upstream.read_to_end();
 }
@@ -149,10 +228,30 @@ fn a_request_that_does_not_end_is_broken_off_after_the_drain_timeout(milestone: 
     upstream.read_head();
     upstream.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
     client.read_until("hello\r\n");
+    // Another that has no answer yet: it is told what happened.
+    let mut second = Conn::open(proxy.address());
+    second.send(get("/second"));
+    let mut second_upstream = incoming.accept();
+    second_upstream.read_head();
     drain(&proxy);
+    let answer = second.response("GET");
+    assert_eq!((answer.status(), answer.field("connection")), (504, Some("close")));
     assert_eq!(proxy.wait().code(), Some(0));
     let (rest, _) = client.read_to_end();
     assert!(!rest.ends_with(b"0\r\n\r\n"), "an unfinished response was completed");
+    tells_what_was_cut_off(&proxy, 200);
+    tells_what_was_cut_off(&proxy, 504);
+    proxy.wait_for_stderr("cut off after --drain-timeout");
+    assert!(proxy.stderr().contains("requests=2"), "{}", proxy.stderr());
+}
+
+/// There is a line of access log for it, with its reason.
+fn tells_what_was_cut_off(proxy: &Process, status: u16) {
+    proxy.wait_for_stderr("cut off after --drain-timeout");
+    let log = proxy.stderr();
+    let status = format!("status={status} ");
+    let told = log.lines().any(|line| line.contains(&status) && line.contains("failure=\"drain timeout\""));
+    assert!(told, "{status}: {log}");
 }
 
 fn a_second_signal_ends_at_once(milestone: &Milestone) {

@@ -66,7 +66,8 @@ fn a_second_signal_ends_at_once_whatever_stderr_is(milestone: &Milestone) {
         let mut proxy = start(milestone, stderr, &backend, &["--workers", "1", "--drain-timeout", "1h"]);
         let mut client = Conn::open(proxy.address());
         client.send(get("/"));
-        incoming.accept().read_head();
+        let mut upstream = incoming.accept();
+        upstream.read_head();
         proxy.signal("TERM");
         wait_until("the listener to close", || refuses(proxy.address()));
         proxy.signal("TERM");

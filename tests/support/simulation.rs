@@ -52,6 +52,8 @@ pub struct Subject<A: App> {
     pub build: fn(Site<'_>) -> Built<A>,
     /// Unsent bytes on one connection that it may cause.
     pub most_unsent: usize,
+    /// Each worker may have few clients at once, and the end may come before all are answered.
+    pub crowded: bool,
 }
 
 /// Where an application is built.
@@ -93,6 +95,11 @@ impl<A: App> Subject<A> {
             let at = random.micros(0..=10_000_000);
             run_while(&mut world, &holds, |world| world.now() < at && clients.borrow().busy > 0);
             world.drain();
+            if self.crowded {
+                let at = world.now() + random.micros(0..=10_000_000);
+                run_while(&mut world, &holds, |world| world.now() < at && clients.borrow().busy > 0);
+                world.cut_off();
+            }
         }
         run_while(&mut world, &holds, |_| clients.borrow().busy > 0);
         assert_eq!(clients.borrow().busy, 0, "nothing will ever happen, and clients wait: {:?}", world.open_links());
@@ -126,6 +133,9 @@ impl<A: App> Subject<A> {
         };
         let mut world = World::new(workers, build, weather.clone(), of_world, trace);
         (world.most_unsent, world.speaks_http) = (self.most_unsent, self.http);
+        if self.crowded {
+            world.most_clients = random.within(1..=3);
+        }
         for (number, origin) in (1..).zip(&origins) {
             world.host(*origin, Origin::new(number, ledger, weather, random));
         }

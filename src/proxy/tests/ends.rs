@@ -50,12 +50,36 @@ fn a_tunnel_whose_backend_has_ended_is_not_broken_by_its_reset() {
 }
 
 #[test]
-fn an_idle_admin_does_not_hold_up_the_end() {
+fn the_operator_is_answered_during_a_drain_and_does_not_hold_up_the_end() {
     let mut world = World::new(&[]);
     let admin = world.admin("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!((status(&world.sent(admin)), world.ended(admin)), ("200", "-"));
+    // While clients are answered, so is the operator: with another answer, and the last one on its connection.
     world.drain();
-    assert_eq!(world.ended(admin), "close");
+    assert_eq!(world.ended(admin), "-");
+    world.say(admin, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
+    let answer = world.sent(admin);
+    assert_eq!((status(&answer), world.ended(admin)), ("503", "close"));
+    assert!(answer.contains("Connection: close\r\n") && answer.ends_with("draining: 1 of 1\n"), "{answer}");
+    let admin = world.admin("");
+    world.end_desk();
+    assert_eq!((world.ended(admin), world.desk.visitors()), ("close", 0));
+}
+
+#[test]
+fn at_the_admin_listener_who_said_nothing_for_longest_goes_for_the_next() {
+    let mut world = World::new(&[]);
+    let ask = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+    let first = world.admin(ask);
+    world.pass(SECOND);
+    let second = world.admin(ask);
+    world.pass(SECOND);
+    world.say(first, ask);
+    world.crowded_desk();
+    assert_eq!((world.ended(first), world.ended(second)), ("-", "close"));
+    world.crowded_desk();
+    assert_eq!((world.ended(first), world.desk.visitors()), ("close", 0));
+    world.crowded_desk();
 }
 
 #[test]

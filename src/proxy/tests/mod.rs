@@ -5,12 +5,13 @@
 #[cfg(target_os = "linux")]
 mod completions;
 mod deadlines;
+mod draining;
 mod ends;
 mod passing;
 mod pressure;
 mod upstreams;
 
-use super::{BalanceArgs, Config, Plan, Proxy, ProxyArgs};
+use super::{BalanceArgs, Config, Desk, Plan, Proxy, ProxyArgs};
 use crate::{
     app::{Action, App, ConnId, Cx, ListenerId, Origin, Progress, TimerKey},
     backend::{Backend, BackendId},
@@ -47,6 +48,9 @@ struct Seen {
 
 pub(super) struct World {
     pub(super) proxy: Proxy,
+    /// What answers at the admin listener, and who is there.
+    pub(super) desk: Desk,
+    admins: BTreeSet<ConnId>,
     pub(super) cx: Cx,
     /// Connections that were asked for, in order, until the test takes them.
     opened: Vec<ConnId>,
@@ -83,9 +87,12 @@ impl World {
         let plan = Plan::new(config).balance(args.balance).pool(&args.pool);
         let (mut proxies, _) = plan.build((0..count).map(backend).collect(), 1, now, 0);
         let proxy = proxies.remove(0);
+        let (desk, admins) = (proxy.desk(), BTreeSet::new());
         let (opened, not_quiet) = (Vec::new(), Vec::new());
         let mut world = Self {
             proxy,
+            desk,
+            admins,
             cx: Cx::new(now),
             opened,
             seen: BTreeMap::new(),
@@ -100,24 +107,36 @@ impl World {
         world
     }
 
-    fn accept(&mut self, listener: u8) -> ConnId {
+    fn accept(&mut self, admin: bool) -> ConnId {
         let conn = self.cx.allocate();
-        let origin = Origin { listener: ListenerId(listener), peer: ([192, 0, 2, 7], 4000).into() };
-        self.proxy.accepted(&mut self.cx, conn, origin);
-        self.settle();
+        let origin = Origin { listener: ListenerId(0), peer: ([192, 0, 2, 7], 4000).into() };
+        if admin {
+            self.admins.insert(conn);
+        }
+        self.app(conn, |app, cx| app.accepted(cx, conn, origin));
         conn
+    }
+
+    /// Has the application whose connection it is hear something. For tests, they share a driver.
+    fn app(&mut self, conn: ConnId, call: impl FnOnce(&mut dyn App, &mut Cx)) {
+        if self.admins.contains(&conn) {
+            call(&mut self.desk, &mut self.cx);
+        } else {
+            call(&mut self.proxy, &mut self.cx);
+        }
+        self.settle();
     }
 
     /// A client connects, and says `request`.
     pub(super) fn client(&mut self, request: &str) -> ConnId {
-        let conn = self.accept(0);
+        let conn = self.accept(false);
         self.say(conn, request);
         conn
     }
 
     /// Somebody connects to the admin listener.
     pub(super) fn admin(&mut self, request: &str) -> ConnId {
-        let conn = self.accept(1);
+        let conn = self.accept(true);
         self.say(conn, request);
         conn
     }
@@ -155,7 +174,11 @@ impl World {
             return;
         }
         self.cx.hear(text.as_bytes());
-        self.proxy.received(&mut self.cx, conn, text.as_bytes());
+        if self.admins.contains(&conn) {
+            self.desk.received(&mut self.cx, conn, text.as_bytes());
+        } else {
+            self.proxy.received(&mut self.cx, conn, text.as_bytes());
+        }
         self.carry_out(text.as_bytes());
         self.cx.hear(&[]);
         self.settle();
@@ -175,8 +198,7 @@ impl World {
     }
 
     pub(super) fn end(&mut self, conn: ConnId) {
-        self.proxy.ended(&mut self.cx, conn);
-        self.settle();
+        self.app(conn, |app, cx| app.ended(cx, conn));
     }
 
     pub(super) fn fail(&mut self, conn: ConnId) {
@@ -188,12 +210,35 @@ impl World {
     /// So many bytes wait for this peer.
     pub(super) fn unsent(&mut self, conn: ConnId, bytes: usize) {
         self.progress.entry(conn).or_default().outstanding = bytes as u64;
-        self.proxy.sent(&mut self.cx, conn, bytes);
-        self.settle();
+        self.app(conn, |app, cx| app.sent(cx, conn, bytes));
     }
 
     pub(super) fn drain(&mut self) {
         self.proxy.drain(&mut self.cx);
+        self.settle();
+    }
+
+    /// The drain deadline has passed.
+    pub(super) fn cut_off(&mut self) {
+        self.proxy.cut_off(&mut self.cx);
+        self.settle();
+    }
+
+    /// A connection waits, and there is no place for it.
+    pub(super) fn crowded(&mut self) {
+        self.proxy.crowded(&mut self.cx);
+        self.settle();
+    }
+
+    /// The workers have ended, and so does the admin listener.
+    pub(super) fn end_desk(&mut self) {
+        self.desk.drain(&mut self.cx);
+        self.settle();
+    }
+
+    /// A connection to the admin listener waits, and all places are taken.
+    pub(super) fn crowded_desk(&mut self) {
+        self.desk.crowded(&mut self.cx);
         self.settle();
     }
 
@@ -205,7 +250,10 @@ impl World {
                 if let TimerKey::App(key) = key {
                     self.rung.push(key);
                 }
-                self.proxy.expired(&mut self.cx, key);
+                match key {
+                    TimerKey::Conn(conn) => self.app(conn, |app, cx| app.expired(cx, key)),
+                    TimerKey::App(_) => self.proxy.expired(&mut self.cx, key),
+                }
                 self.settle();
             }
         }

@@ -172,22 +172,6 @@ fn after_a_dead_pooled_connection_comes_a_new_one() {
     assert_eq!((dropped, world.opened_none(), world.ended(second)), (1, false, "-"));
 }
 
-/// A busy connection closes after its response, and says so; an idle one at once.
-#[test]
-fn draining_ends_connections_as_soon_as_nothing_is_owed() {
-    let mut world = World::new(&[]);
-    let (busy, backend) = world.exchange(GET);
-    let (late, late_backend) = world.exchange(GET);
-    world.say(late_backend, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
-    let idle = world.client("");
-    world.drain();
-    assert_eq!((world.ended(idle), world.ended(busy), world.ended(late)), ("close", "-", "-"));
-    world.say(backend, OK);
-    world.say(late_backend, "ok");
-    assert!(world.sent(busy).contains("Connection: close\r\n"));
-    assert_eq!((world.ended(busy), world.ended(late)), ("close", "close"));
-}
-
 /// A client that does not read, while it sends the rest of its request: the next one on that connection is another's.
 #[test]
 fn a_backend_connection_is_read_again_after_an_exchange_in_which_it_was_not() {

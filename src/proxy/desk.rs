@@ -1,0 +1,68 @@
+//! The admin listener's application: a few visitors, an event loop and a thread of its own.
+//!
+//! So the operator never waits behind the clients: not for one of their connections when all are taken, not for a worker that
+//! is busy, and not for the end of a drain, which is answered for (`503`) until the last worker has ended.
+
+use super::{admin::Admin, parts::Shared};
+use crate::app::{App, ConnId, Cx, Origin, TimerKey};
+use std::{collections::BTreeMap, io, sync::Arc};
+
+/// What answers for the workers of one proxy.
+#[derive(Debug)]
+pub struct Desk {
+    pub(super) shared: Arc<Shared>,
+    pub(super) visitors: BTreeMap<ConnId, Admin>,
+    /// No more visitors come: the process is about to end.
+    pub(super) closing: bool,
+}
+
+impl Desk {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, visitors: BTreeMap::new(), closing: false }
+    }
+
+    /// How many visitors there are. For tests.
+    #[must_use]
+    pub fn visitors(&self) -> usize {
+        self.visitors.len()
+    }
+}
+
+impl App for Desk {
+    fn accepted(&mut self, cx: &mut Cx, conn: ConnId, _: Origin) {
+        self.accept_admin(conn, cx);
+    }
+
+    fn connected(&mut self, _: &mut Cx, _: ConnId) {}
+
+    fn received(&mut self, cx: &mut Cx, conn: ConnId, input: &[u8]) {
+        self.admin_heard(conn, input, cx);
+    }
+
+    fn sent(&mut self, cx: &mut Cx, conn: ConnId, unsent: usize) {
+        self.admin_took(conn, unsent, cx);
+    }
+
+    fn ended(&mut self, cx: &mut Cx, conn: ConnId) {
+        self.admin_ended(conn, cx);
+    }
+
+    fn failed(&mut self, _: &mut Cx, conn: ConnId, _: io::ErrorKind) {
+        self.visitors.remove(&conn);
+    }
+
+    fn expired(&mut self, cx: &mut Cx, key: TimerKey) {
+        if let TimerKey::Conn(conn) = key {
+            self.admin_late(conn, cx);
+        }
+    }
+
+    fn crowded(&mut self, cx: &mut Cx) {
+        self.make_room_for_admin(cx);
+    }
+
+    fn drain(&mut self, cx: &mut Cx) {
+        self.closing = true;
+        self.drain_admins(cx);
+    }
+}

@@ -1,0 +1,173 @@
+//! Clients that are let go, and why: idle for too long, to make room for others, because the proxy ends.
+//!
+//! ```text
+//!   SIGTERM ──▶ listeners close ──▶ requests are answered with `Connection: close` ──▶ no client is left: the end
+//!                                   idle clients have `--drain-grace` to ask once more
+//!                                   `--drain-timeout`: what still runs is cut off, with a line in the log for each
+//! ```
+//!
+//! HTTP/1.1 has no way to say "no more requests" on an idle connection: a request and the end may cross. A client that has asked
+//! before the end reached it cannot know whether it was heard, and must not repeat a POST by itself (RFC 9112 §9.3.1). So an
+//! idle connection is looked at before it is closed: a client that has just said something is heard instead.
+
+use super::{
+    Proxy,
+    exchange::{Close, Event},
+    failure::Failure,
+    idle::Past,
+};
+use crate::{
+    app::{ConnId, Cx},
+    http::ReadPhase,
+};
+use std::time::{Duration, Instant};
+
+/// How often it is said that clients are closed to make room. Each one would be a line for each connection under a flood.
+const COMPLAINT_EVERY: Duration = Duration::from_secs(10);
+
+/// Why an idle client is let go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LetGo {
+    /// It was idle for `--idle-timeout`, or never asked for anything within `--head-timeout`.
+    Idle,
+    /// Another one waits to be accepted, and there is no place or no descriptor for it.
+    Room,
+    /// The proxy ends, and it was idle for `--drain-grace`.
+    Drain,
+}
+
+impl LetGo {
+    pub(super) const ALL: [Self; 3] = [Self::Idle, Self::Room, Self::Drain];
+
+    /// For logs and counters.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle timeout",
+            Self::Room => "room for others",
+            Self::Drain => "draining",
+        }
+    }
+}
+
+/// What was said about the limit of client connections.
+#[derive(Debug, Default)]
+pub(super) struct Crowd {
+    told: Option<Instant>,
+    /// Clients that were closed since then.
+    closed: u64,
+}
+
+impl Crowd {
+    /// Whether it is time for a line again; with the number of clients that were closed since the last one.
+    fn is_due(&mut self, now: Instant) -> Option<u64> {
+        if self.told.is_some_and(|at| now < at + COMPLAINT_EVERY) {
+            return None;
+        }
+        self.told = Some(now);
+        Some(std::mem::take(&mut self.closed))
+    }
+}
+
+impl Proxy {
+    /// Notes whether a client has something to do: if not, it may have to go for another.
+    pub(super) fn note_idle(&mut self, cx: &Cx, conn: ConnId) {
+        let Some(client) = self.parts.table.downstream(conn) else { return };
+        let past = if client.served == 0 { Past::Silent } else { Past::Served };
+        if client.is_idle() {
+            self.parts.idle.enter(conn, past, cx.now());
+        } else {
+            self.parts.idle.leave(conn);
+        }
+    }
+
+    /// A connection waits, and there is no place for it: the client that has been idle for longest goes. None that is in the
+    /// middle of anything does, so it may be that nobody does.
+    pub(super) fn make_room(&mut self, cx: &mut Cx) {
+        match self.parts.idle.longest(cx.now()) {
+            Some(conn) => self.let_go(cx, conn, LetGo::Room),
+            None => {
+                if self.parts.crowd.is_due(cx.now()).is_some() {
+                    tracing::warn!(
+                        "no place for another client, and all that are here are busy: see --max-connections"
+                    );
+                }
+            }
+        }
+    }
+
+    /// Closes an idle client, unless it turns out that it has just said something.
+    pub(super) fn let_go(&mut self, cx: &mut Cx, conn: ConnId, why: LetGo) {
+        self.parts.leaving.push((conn, why));
+        cx.probe(conn);
+    }
+
+    /// What [`Proxy::let_go`] has found out.
+    pub(super) fn client_probed(&mut self, cx: &mut Cx, conn: ConnId, quiet: bool) {
+        let Some(at) = self.parts.leaving.iter().position(|(leaving, _)| *leaving == conn) else { return };
+        let (_, why) = self.parts.leaving.swap_remove(at);
+        let head = self.parts.shared.config.deadlines.head;
+        let Some(client) = self.parts.table.downstream(conn).filter(|client| client.is_idle()) else { return };
+        if !quiet {
+            // Whatever it is, it is heard next.
+            client.expect_input(cx, Some(head));
+            return self.parts.idle.leave(conn);
+        }
+        tracing::debug!(client = %client.peer, reason = why.as_str(), "idle client closed");
+        self.parts.counters().let_go[why as usize].add(1);
+        self.close_client(cx, conn);
+        if why == LetGo::Room {
+            self.parts.crowd.closed += 1;
+            if let Some(closed) = self.parts.crowd.is_due(cx.now()) {
+                tracing::warn!(
+                    closed,
+                    "no place for another client: the longest idle ones are closed, see --max-connections"
+                );
+            }
+        }
+    }
+
+    /// How long a client may be idle.
+    pub(super) fn idle_limit(&self) -> Duration {
+        let config = &self.parts.shared.config;
+        if self.parts.draining { config.drain_grace.min(config.deadlines.idle) } else { config.deadlines.idle }
+    }
+
+    /// Shutting down: requests are answered, and the answers say that they are the last ones. An idle client may ask once more
+    /// within the grace.
+    pub(super) fn drain_clients(&mut self, cx: &mut Cx) {
+        let grace = self.idle_limit();
+        for conn in self.parts.table.downstreams() {
+            let Some(client) = self.parts.table.downstream(conn) else { continue };
+            match client.exchange {
+                None if client.reader.phase() == ReadPhase::Idle => client.expect_input_sooner(cx, grace),
+                None => {}
+                Some(key) => {
+                    let core = &mut self.exchanges[key as usize].core;
+                    // A head that is on its way without a word about the end promises another turn.
+                    if core.close == Close::No && core.record.status == 0 {
+                        core.close = Close::After("draining");
+                    }
+                }
+            }
+        }
+    }
+
+    /// The time for the end is over. What still runs is answered if its response has not begun, else broken off, and each has its
+    /// line in the log.
+    pub(super) fn cut_off_clients(&mut self, cx: &mut Cx) {
+        for conn in self.parts.table.downstreams() {
+            let Some(client) = self.parts.table.downstream(conn) else { continue };
+            match client.exchange {
+                Some(key) => {
+                    self.cut_off += 1;
+                    self.on(cx, key, Event::RequestBad(Failure::DrainTimeout));
+                }
+                None if client.reader.phase() == ReadPhase::Head => {
+                    self.cut_off += 1;
+                    self.refuse(cx, conn, Failure::DrainTimeout, &[]);
+                }
+                None => self.close_client(cx, conn),
+            }
+        }
+    }
+}
