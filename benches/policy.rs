@@ -6,6 +6,7 @@
 //! - **timer wheel**: setting and moving a deadline costs the same with 10,000 connections as with ten. A heap's cost
 //!   would grow with their number.
 //! - **pool**: reuse takes no lock and writes nothing that other workers read.
+//! - **pool/line**: joining it, being served and giving up cost about the same with 10,000 requests waiting as with ten.
 //! - **balancer**: what grows with the number of backends (look at the step from 3 to 100) and what does not.
 //! - **health**: a backend with nothing against it costs a few atomic loads.
 
@@ -18,11 +19,12 @@ use socket_patterns::{
     backend::BackendId,
     health::{Health, HealthConfig, Outcome},
     lb::{Algorithm, Balancer, Candidate, RouteKey},
-    pool::{Checkin, Checkout, Pool, PoolConfig, Slots},
+    pool::{BackendSet, Checkin, Checkout, Client, Pool, PoolConfig, Slots},
     time::wheel::Timers,
 };
 use std::{
     hint::black_box,
+    net::{IpAddr, Ipv4Addr},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -118,6 +120,44 @@ fn pool(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// One request joins the line, the next one is served, and one gives up from the middle; so many wait all the time.
+fn line(criterion: &mut Criterion) {
+    let now = start().instant;
+    let mut group = criterion.benchmark_group("pool/line");
+    for waiting in [10, 1_000, 10_000] {
+        let config = PoolConfig { max: 1, ..PoolConfig::default() };
+        let mut pool: Pool<u32> = Pool::new(Arc::new(Slots::new(&backends(1), config, 1)), 0);
+        let all: BackendSet = [BackendId(0)].into_iter().collect();
+        let Checkout::Open(lease) = pool.checkout(BackendId(0), now) else { panic!("there is room for one") };
+        let mut held = Some(lease);
+        // Of a thousand clients.
+        let client = |ticket: u32| Client::from(IpAddr::from(Ipv4Addr::from(ticket % 1_000)));
+        let join = |pool: &mut Pool<u32>, ticket| {
+            black_box(pool.wait(ticket, client(ticket), all.clone(), now)).expect("there is no limit");
+        };
+        (0..waiting).for_each(|ticket| join(&mut pool, ticket));
+        let mut ticket = waiting;
+        group.bench_function(BenchmarkId::from_parameter(waiting), |bencher| {
+            bencher.iter(|| {
+                join(&mut pool, ticket);
+                join(&mut pool, ticket + 1);
+                let middle = ticket - waiting / 2;
+                if !pool.cancel(middle) {
+                    pool.cancel(ticket);
+                }
+                ticket += 2;
+                let Checkin::Kept { .. } = pool.checkin(1, held.take().expect("it is put back"), now) else {
+                    panic!("somebody waits for it")
+                };
+                let _ = black_box(pool.granted()).expect("somebody waits");
+                let Checkout::Reuse { lease: next, .. } = pool.checkout(BackendId(0), now) else { panic!("it idles") };
+                held = Some(next);
+            });
+        });
+    }
+    group.finish();
+}
+
 fn balancers(criterion: &mut Criterion) {
     const ALGORITHMS: [Algorithm; 5] = [
         Algorithm::RoundRobin,
@@ -159,5 +199,5 @@ fn health(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group! { name = benches; config = common::quick(); targets = timer_wheel, pool, balancers, health }
+criterion_group! { name = benches; config = common::quick(); targets = timer_wheel, pool, line, balancers, health }
 criterion_main!(benches);

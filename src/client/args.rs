@@ -142,7 +142,7 @@ impl ClientArgs {
     pub fn pool_config(&self) -> Option<PoolConfig> {
         let max = self.pool?.get();
         let idle_timeout = self.pool_idle_timeout;
-        Some(PoolConfig { max, idle_timeout, lifetime: None, queue: max, ..PoolConfig::default() })
+        Some(PoolConfig { max, idle_timeout, lifetime: None, queue: Some(max), ..PoolConfig::default() })
     }
 
     /// What stands in for answers.
@@ -207,7 +207,7 @@ mod tests {
         assert!(args.idempotent.contains("get") && !args.idempotent.contains("PING"));
         assert!(parse("--no-heartbeat").unwrap().config().heartbeat.is_none());
         let pool = parse("--pool 3 --pool-idle-timeout 2ms").unwrap().pool_config().unwrap();
-        assert_eq!((pool.max, pool.queue, pool.idle_timeout), (3, 3, ms(2)));
+        assert_eq!((pool.max, pool.queue, pool.idle_timeout), (3, Some(3), ms(2)));
     }
 
     #[test]

@@ -18,8 +18,9 @@ pub struct PoolConfig {
     pub lifetime: Option<Duration>,
     /// A connection that has served this many requests serves no further one. `None`: any number.
     pub requests: Option<u32>,
-    /// Most requests waiting at once, over all workers. 0: a request that finds every backend full is refused.
-    pub queue: usize,
+    /// Most requests waiting at once, over all workers. `None`: each connection that was accepted may wait with a request.
+    /// 0: a request that finds every backend full is refused.
+    pub queue: Option<usize>,
     /// How long a request waits before it is refused. Kept here for whoever owns the timers; the pool has none.
     pub queue_timeout: Duration,
 }
@@ -33,7 +34,7 @@ impl Default for PoolConfig {
             idle_timeout: Duration::from_secs(4),
             lifetime: Some(Duration::from_secs(600)),
             requests: None,
-            queue: 1024,
+            queue: None,
             queue_timeout: Duration::from_secs(5),
         }
     }
@@ -76,15 +77,19 @@ pub struct PoolArgs {
     #[arg(long, value_name = "N", value_parser = number::<u32>(1..=MAX_COUNT))]
     pub pool_requests: Option<u32>,
 
-    /// Most requests waiting for a connection at once, over all workers; more are answered with 503
+    /// Most requests waiting for a connection at once, over all workers; 0: none waits [default: as many as have come]
     ///
-    /// A queue takes up a burst. A longer one only delays the refusal: who waits behind a thousand gives up first.
-    #[arg(long, value_name = "N", default_value = "1024", value_parser = number::<usize>(0..=MAX_COUNT))]
-    pub pool_queue: usize,
+    /// More are answered with 503. Without this flag only time decides (--pool-queue-timeout), and the number of accepted
+    /// connections bounds the memory: each waits with one request at most. A burst that the backends can serve in time is
+    /// served, however large it is. With it, a full queue is shared out: the newest request of the client with the most makes
+    /// room for a client with fewer.
+    #[arg(long, value_name = "N", value_parser = number::<usize>(0..=MAX_COUNT))]
+    pub pool_queue: Option<usize>,
 
     /// How long a request waits for a connection before it is answered with 503
     ///
-    /// Shorter than the patience of a client, so that it hears of the overload instead of timing out.
+    /// Shorter than the patience of a client, so that it hears of the overload instead of timing out. Clients take turns:
+    /// a client with a thousand waiting requests does not keep one with a single request waiting.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub pool_queue_timeout: Duration,
 }
@@ -135,7 +140,7 @@ mod tests {
             idle_timeout: Duration::from_secs(90),
             lifetime: None,
             requests: Some(1),
-            queue: 2,
+            queue: Some(2),
             queue_timeout: Duration::from_millis(250),
         };
         assert_eq!(parse(line).unwrap(), expected);

@@ -1,24 +1,24 @@
 //! One worker's side of waiting: joining the line, being granted another look, giving up, passing on.
 
 use super::{
-    BackendSet, CloseReason, Granted, Pool, QueueFull,
+    BackendSet, Client, CloseReason, Granted, Pool, QueueFull,
     queue::Place,
     slots::{Grant, Passed},
 };
 use std::time::Instant;
 
 /// The line.
-impl<C: Copy + Eq, T: Copy + Eq> Pool<C, T> {
-    /// A request found all of `full` full, and no other backend will do: it waits for the first of them that has room.
-    /// Returns how many were in line before it, over all workers.
+impl<C: Copy + Eq, T: Copy + Ord> Pool<C, T> {
+    /// A request of `client` found all of `full` full, and no other backend will do: it waits for the first of them that has
+    /// room. Returns how many waited when it came, over all workers.
     ///
     /// There is no timeout here: set one ([`queue_timeout`](super::PoolConfig::queue_timeout)) and [`Pool::cancel`].
     ///
     /// # Errors
     ///
     /// [`QueueFull`]: the line is at its limit, the request should be refused.
-    pub fn wait(&mut self, ticket: T, full: BackendSet, now: Instant) -> Result<usize, QueueFull> {
-        let (place, ahead) = match self.slots.wait(self.worker, now, &full) {
+    pub fn wait(&mut self, ticket: T, client: Client, full: BackendSet, now: Instant) -> Result<usize, QueueFull> {
+        let (place, ahead) = match self.slots.wait(self.worker, client, now, &full) {
             Ok(joined) => joined,
             Err(refused) => {
                 self.stats.refused += 1;
@@ -72,19 +72,21 @@ impl<C: Copy + Eq, T: Copy + Eq> Pool<C, T> {
             (self.meant_for, self.reserved) = match grant {
                 Grant::Slot(backend) => (Some(backend), Some(backend)),
                 Grant::Idle(backend) => (Some(backend), None),
-                Grant::Look => (None, None),
+                Grant::Look | Grant::Displaced => (None, None),
             };
+            let displaced = grant == Grant::Displaced;
+            self.stats.refused += u64::from(displaced);
             if let Some(ticket) = self.tickets.take(place) {
                 self.stats.waiting = self.tickets.len();
-                return Some(Granted { ticket, since: place.since, backend: self.meant_for, place });
+                return Some(Granted { ticket, since: place.since, backend: self.meant_for, displaced, place });
             }
             self.pass_on();
         }
         None
     }
 
-    /// What the last grant left over goes to somebody else.
-    fn pass_on(&mut self) {
+    /// What the last grant left over goes to somebody else. For an owner that stops before [`Pool::granted`] says `None`.
+    pub fn pass_on(&mut self) {
         let unused = self.meant_for.take();
         if let Some(backend) = self.reserved.take() {
             self.slots.pass_on(self.worker, backend);

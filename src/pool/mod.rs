@@ -73,7 +73,7 @@ pub use queue::HANDOVER_PATIENCE;
 pub use set::BackendSet;
 pub use slots::{Slots, Wake};
 pub use stats::{CloseReason, Closed, Stats};
-pub use types::{Checkin, Checkout, Granted, Lease, QueueFull};
+pub use types::{Checkin, Checkout, Client, Granted, Lease, QueueFull};
 
 use crate::backend::BackendId;
 use idle::{Idle, IdleStack};
@@ -85,7 +85,7 @@ use std::{sync::Arc, time::Instant};
 ///
 /// Dropping it frees all its slots: the connections of a worker die with it.
 #[derive(Debug)]
-pub struct Pool<C: Copy + Eq, T: Copy + Eq = u32> {
+pub struct Pool<C: Copy + Eq, T: Copy + Ord = u32> {
     slots: Arc<Slots>,
     worker: usize,
     backends: Box<[Connections<C>]>,
@@ -108,7 +108,7 @@ struct Connections<C> {
 }
 
 /// Connections.
-impl<C: Copy + Eq, T: Copy + Eq> Pool<C, T> {
+impl<C: Copy + Eq, T: Copy + Ord> Pool<C, T> {
     /// The pool of worker number `worker`, from 0.
     ///
     /// # Panics
@@ -292,7 +292,7 @@ impl<C: Copy + Eq, T: Copy + Eq> Pool<C, T> {
     }
 }
 
-impl<C: Copy + Eq, T: Copy + Eq> Drop for Pool<C, T> {
+impl<C: Copy + Eq, T: Copy + Ord> Drop for Pool<C, T> {
     fn drop(&mut self) {
         let held = |(id, held): (BackendId, &Connections<C>)| std::iter::repeat_n(id, held.idle.len() + held.busy);
         let held = self.ids().zip(self.backends.iter()).flat_map(held).chain(self.reserved);

@@ -126,7 +126,7 @@ impl World {
     fn arrive(&mut self, worker: usize, usable: u8) {
         self.last += 1;
         let Err(full) = self.look(worker, usable, None) else { return };
-        if self.pools[worker].wait(self.last, full.clone(), self.now) == Err(QueueFull) {
+        if self.pools[worker].wait(self.last, ONE, full.clone(), self.now) == Err(QueueFull) {
             self.expected.refused += 1;
             return;
         }
@@ -309,7 +309,7 @@ proptest! {
         idle in prop_oneof![3 => Just(None), 1 => (0usize..6).prop_map(Some)],
         requests in prop::option::of(1u32..4),
         pooling in prop::bool::weighted(0.9),
-        queue in prop_oneof![3 => Just(1024usize), 1 => 0usize..4],
+        queue in prop_oneof![3 => Just(None), 1 => (0usize..4).prop_map(Some)],
         steps in vec(step(), 1..120),
     ) {
         let max = if pooling { CONFIG.max } else { 0 };

@@ -4,20 +4,38 @@
 //! [`Tickets`] is one worker's own and knows which request has which place.
 //!
 //! ```text
-//!   Queue  worker 0   waiting  #4{a,b} #7{b}          granted  #2 a
-//!          worker 1   waiting  #5{a,b}                granted
-//!          worker 2   waiting                         granted  #3 b  #6 b
+//!   Queue  worker 0   {a,b}: #4      {b}: #7          granted  #2 a
+//!          worker 1   {a,b}: #5                       granted
+//!          worker 2                                   granted  #3 b  #6 b
 //!
 //!   Tickets of worker 0   #2 → 17   #4 → 21   #7 → 22
 //! ```
 //!
-//! A place says which backends its request found full. So a free connection is offered only to requests that can use
-//! it: the first of a line that waits for a backend which is gone does not hold up the rest.
+//! Requests that found the same backends full stand in one line. So a free connection is offered only to requests that can
+//! use it, and a request that waits for a backend which is gone does not hold up the others. There are few such sets of
+//! backends at a time, and a line is a tree: with ten thousand requests waiting, joining, leaving from any place and being
+//! chosen take a few steps each.
+//!
+//! # Whose turn it is
+//!
+//! First come, first served would let one client with a thousand connections keep everybody else waiting. So clients take
+//! turns (start-time fair queueing, Goyal et al., 1996): the first waiting request of a client is due in the next turn, its
+//! second one in the turn after that. Within a turn, and for the requests of one client, the order is that of arrival.
+//!
+//! ```text
+//!   arrival   A A A A B A C        A has many connections, B and C one each
+//!   turn      1 2 3 4 1 5 1
+//!   served    A B C A A A A
+//! ```
+//!
+//! With few clients, or with all of them behind one address, that is the order of arrival. Nobody is refused for having
+//! many requests while the line has room. When it is at its limit ([`super::PoolConfig::queue`]), the newest request of the
+//! client with the most gives its place to a client with fewer.
 
-use super::{BackendSet, slots::Grant};
+use super::{BackendSet, Client, slots::Grant};
 use crate::backend::BackendId;
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -33,31 +51,51 @@ pub const HANDOVER_PATIENCE: Duration = Duration::from_millis(20);
 /// A request's place in line: kept when it looks in vain and comes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
+    /// In which turn of all clients it is due.
+    pub(super) turn: u64,
     /// Order of arrival over all workers.
     pub(super) number: u64,
     /// When it arrived, by its worker's clock.
     pub(super) since: Instant,
+    /// Whose request it is.
+    pub(super) client: Client,
+}
+
+/// What lines are sorted by: turn, then order of arrival.
+type Rank = (u64, u64);
+
+impl Place {
+    fn rank(&self) -> Rank {
+        (self.turn, self.number)
+    }
 }
 
 /// The lines of all workers.
 #[derive(Debug)]
 pub(super) struct Queue {
     next: u64,
+    /// The latest turn in which a request was granted something.
+    turn: u64,
     waiting: usize,
     lanes: Vec<Lane>,
+    clients: Clients,
 }
 
-/// One worker's line. Both parts are sorted by arrival, except that grants are in the order in which they were made.
+/// One worker's lines, by what their requests wait for.
 #[derive(Debug, Default)]
 struct Lane {
-    waiting: VecDeque<Waiting>,
+    /// No line is empty. Sets that differ in empty words have lines of their own, which costs a look and changes nothing.
+    lines: BTreeMap<BackendSet, BTreeMap<Rank, Place>>,
+    /// In the order in which the grants were made.
     granted: VecDeque<(Place, Grant)>,
 }
 
-#[derive(Debug)]
-struct Waiting {
-    place: Place,
-    wanted: BackendSet,
+/// The waiting requests of each client, with their workers.
+#[derive(Debug, Default)]
+struct Clients {
+    waiting: BTreeMap<Client, BTreeMap<Rank, usize>>,
+    /// How many each has, to find the one with the most.
+    by_count: BTreeSet<(usize, Client)>,
 }
 
 /// Where a place was found that left the line.
@@ -71,7 +109,13 @@ pub(super) enum Left {
 
 impl Queue {
     pub(super) fn new(workers: usize) -> Self {
-        Self { next: 0, waiting: 0, lanes: std::iter::repeat_with(Lane::default).take(workers).collect() }
+        Self {
+            next: 0,
+            turn: 0,
+            waiting: 0,
+            lanes: std::iter::repeat_with(Lane::default).take(workers).collect(),
+            clients: Clients::default(),
+        }
     }
 
     /// How many wait, over all workers, without a grant on its way.
@@ -79,33 +123,28 @@ impl Queue {
         self.waiting
     }
 
-    /// The place behind everyone else.
-    pub(super) fn last_place(&mut self, since: Instant) -> Place {
+    /// The place behind everyone else of this turn, and behind the client's own requests.
+    pub(super) fn last_place(&mut self, client: Client, since: Instant) -> Place {
         self.next += 1;
-        Place { number: self.next, since }
+        let turn = self.turn.max(self.clients.last_turn(client)) + 1;
+        Place { turn, number: self.next, since, client }
     }
 
-    /// Joins the line of `worker`, before everyone who arrived later.
+    /// Joins a line of `worker`, at its place.
     pub(super) fn join(&mut self, worker: usize, place: Place, wanted: BackendSet) {
-        let line = &mut self.lanes[worker].waiting;
-        let at = line.partition_point(|other| other.place.number < place.number);
-        line.insert(at, Waiting { place, wanted });
+        self.lanes[worker].lines.entry(wanted).or_default().insert(place.rank(), place);
+        self.clients.add(&place, worker);
         self.waiting += 1;
     }
 
     /// Whether anyone waits for `backend`.
     pub(super) fn wants(&self, backend: BackendId) -> bool {
-        self.lanes.iter().any(|lane| lane.first_for(backend).is_some())
+        self.lanes.iter().any(|lane| lane.lines.keys().any(|wanted| wanted.contains(backend)))
     }
 
-    /// Whether somebody already waits for all of `wanted`. Looks at both ends of each line, where it costs nothing: a
-    /// `false` only means a needless round of wake-ups.
+    /// Whether somebody already waits for all of `wanted`.
     pub(super) fn covers(&self, wanted: &BackendSet) -> bool {
-        let ends = |lane: &Lane| {
-            let covers = |end: Option<&Waiting>| end.is_some_and(|other| wanted.is_subset(&other.wanted));
-            covers(lane.waiting.front()) || covers(lane.waiting.back())
-        };
-        self.lanes.iter().any(ends)
+        self.lanes.iter().any(|lane| lane.lines.keys().any(|other| wanted.is_subset(other)))
     }
 
     /// Chooses who gets a connection to `backend` that came free at `giver`, and notes it as granted. The worker whose
@@ -116,24 +155,32 @@ impl Queue {
         backend: BackendId,
         grant: impl FnOnce(bool) -> Grant,
     ) -> Option<usize> {
-        let (worker, at) = self.next_for(giver, backend)?;
-        let lane = &mut self.lanes[worker];
-        let place = lane.waiting.remove(at)?.place;
-        lane.granted.push_back((place, grant(worker == giver)));
-        self.waiting -= 1;
+        let (worker, place) = self.next_for(giver, backend)?;
+        self.take_out(worker, &place);
+        self.lanes[worker].granted.push_back((place, grant(worker == giver)));
+        self.turn = self.turn.max(place.turn);
         Some(worker)
     }
 
-    /// The local front, unless another worker's has waited longer by more than [`HANDOVER_PATIENCE`].
-    fn next_for(&self, giver: usize, backend: BackendId) -> Option<(usize, usize)> {
-        let front = |worker: usize| self.lanes[worker].first_for(backend).map(|(at, since)| (since, worker, at));
-        let here = front(giver);
-        let there = (0..self.lanes.len()).filter(|&worker| worker != giver).filter_map(front).min();
-        let (_, worker, at) = match (here, there) {
-            (Some(here), Some(there)) if here.0.saturating_duration_since(there.0) <= HANDOVER_PATIENCE => here,
-            (here, there) => there.or(here)?,
+    /// The local front, unless it is another worker's turn: because that one's front has waited longer by more than
+    /// [`HANDOVER_PATIENCE`], or because the local front is of a client that has had its share.
+    fn next_for(&self, giver: usize, backend: BackendId) -> Option<(usize, Place)> {
+        let front = |worker: usize| self.lanes[worker].first_for(backend).map(|place| (worker, place));
+        let others = (0..self.lanes.len()).filter(|&worker| worker != giver).filter_map(front);
+        let there = others.min_by_key(|(_, place)| (place.turn, place.since));
+        let (here, there) = match (front(giver), there) {
+            (Some(here), Some(there)) => (here, there),
+            (here, there) => return here.or(there),
         };
-        Some((worker, at))
+        let goes_first = if there.1.rank() > here.1.rank() {
+            false
+        } else if there.1.since <= here.1.since {
+            here.1.since.saturating_duration_since(there.1.since) > HANDOVER_PATIENCE
+        } else {
+            // It came later and is due earlier: the local front is one of many of its client.
+            there.1.client != here.1.client
+        };
+        Some(if goes_first { there } else { here })
     }
 
     /// Takes the oldest grant of `worker`.
@@ -155,48 +202,122 @@ impl Queue {
 
     /// A request no longer waits.
     pub(super) fn leave(&mut self, worker: usize, place: Place) -> Option<Left> {
-        let lane = &mut self.lanes[worker];
-        if let Ok(at) = lane.waiting.binary_search_by_key(&place.number, |other| other.place.number) {
-            lane.waiting.remove(at);
-            self.waiting -= 1;
+        if self.take_out(worker, &place) {
             return Some(Left::Waiting);
         }
+        let lane = &mut self.lanes[worker];
         let at = lane.granted.iter().position(|(other, _)| *other == place)?;
         lane.granted.remove(at).map(|(_, grant)| Left::Granted(grant))
     }
 
-    /// Lets everyone in the line of `worker` look, without a connection.
-    pub(super) fn grant_look(&mut self, worker: usize) {
-        let lane = &mut self.lanes[worker];
-        self.waiting -= lane.waiting.len();
-        lane.granted.extend(lane.waiting.drain(..).map(|other| (other.place, Grant::Look)));
+    /// The line is at its limit, and a request of `client` has come: the newest request of the client with the most has to
+    /// go, if `client` has fewer even with this one. The worker of the one that goes; it hears so by a grant.
+    pub(super) fn make_room(&mut self, client: Client) -> Option<usize> {
+        let own = self.clients.waiting.get(&client).map_or(0, BTreeMap::len);
+        let (most, other) = *self.clients.by_count.last()?;
+        if most < own + 2 {
+            return None;
+        }
+        let (rank, worker) =
+            self.clients.waiting.get(&other)?.last_key_value().map(|(rank, worker)| (*rank, *worker))?;
+        let place = self.lanes[worker].lines.values().find_map(|line| line.get(&rank).copied())?;
+        self.take_out(worker, &place);
+        self.lanes[worker].granted.push_back((place, Grant::Displaced));
+        Some(worker)
     }
 
-    /// Empties the line of `worker`; what was on its way to it is returned.
+    /// Lets everyone in the lines of `worker` look, without a connection.
+    pub(super) fn grant_look(&mut self, worker: usize) {
+        let mut places: Vec<Place> = self.lanes[worker].places().collect();
+        places.sort_unstable_by_key(Place::rank);
+        for place in places {
+            self.take_out(worker, &place);
+            self.lanes[worker].granted.push_back((place, Grant::Look));
+        }
+    }
+
+    /// Empties the lines of `worker`; what was on its way to it is returned.
     pub(super) fn close_lane(&mut self, worker: usize) -> impl Iterator<Item = Grant> + use<> {
         let lane = std::mem::take(&mut self.lanes[worker]);
-        self.waiting -= lane.waiting.len();
+        for place in lane.places() {
+            self.clients.remove(&place);
+            self.waiting -= 1;
+        }
         lane.granted.into_iter().map(|(_, grant)| grant)
+    }
+
+    /// Takes a place out of its line. `false`: it is in none.
+    fn take_out(&mut self, worker: usize, place: &Place) -> bool {
+        let found = self.lanes[worker].take_out(place.rank());
+        if found {
+            self.clients.remove(place);
+            self.waiting -= 1;
+        }
+        found
     }
 }
 
 impl Lane {
-    /// The first that waits for `backend`: its position and since when.
-    fn first_for(&self, backend: BackendId) -> Option<(usize, Instant)> {
-        let at = self.waiting.iter().position(|other| other.wanted.contains(backend))?;
-        Some((at, self.waiting[at].place.since))
+    /// Whose turn it is among those that wait for `backend`.
+    fn first_for(&self, backend: BackendId) -> Option<Place> {
+        let usable = self.lines.iter().filter(|(wanted, _)| wanted.contains(backend));
+        usable.filter_map(|(_, line)| line.first_key_value()).min_by_key(|(rank, _)| **rank).map(|(_, place)| *place)
+    }
+
+    fn take_out(&mut self, rank: Rank) -> bool {
+        let Some((wanted, line)) = self.lines.iter_mut().find(|(_, line)| line.contains_key(&rank)) else {
+            return false;
+        };
+        line.remove(&rank);
+        if line.is_empty() {
+            let wanted = wanted.clone();
+            self.lines.remove(&wanted);
+        }
+        true
+    }
+
+    fn places(&self) -> impl Iterator<Item = Place> + '_ {
+        self.lines.values().flat_map(BTreeMap::values).copied()
+    }
+}
+
+impl Clients {
+    /// The turn of the last request of `client` that waits.
+    fn last_turn(&self, client: Client) -> u64 {
+        let last = self.waiting.get(&client).and_then(BTreeMap::last_key_value);
+        last.map_or(0, |((turn, _), _)| *turn)
+    }
+
+    fn add(&mut self, place: &Place, worker: usize) {
+        let own = self.waiting.entry(place.client).or_default();
+        self.by_count.remove(&(own.len(), place.client));
+        own.insert(place.rank(), worker);
+        self.by_count.insert((own.len(), place.client));
+    }
+
+    fn remove(&mut self, place: &Place) {
+        let Some(own) = self.waiting.get_mut(&place.client) else { return };
+        self.by_count.remove(&(own.len(), place.client));
+        own.remove(&place.rank());
+        if own.is_empty() {
+            self.waiting.remove(&place.client);
+        } else {
+            self.by_count.insert((own.len(), place.client));
+        }
     }
 }
 
 /// Which of a worker's requests has which place, in order of arrival.
 #[derive(Debug)]
 pub(super) struct Tickets<T> {
-    entries: VecDeque<(Place, T)>,
+    /// By [`Place::number`].
+    entries: BTreeMap<u64, (Place, T)>,
+    numbers: BTreeMap<T, u64>,
 }
 
-impl<T: Copy + Eq> Tickets<T> {
+impl<T: Copy + Ord> Tickets<T> {
     pub(super) fn new() -> Self {
-        Self { entries: VecDeque::new() }
+        Self { entries: BTreeMap::new(), numbers: BTreeMap::new() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -204,31 +325,32 @@ impl<T: Copy + Eq> Tickets<T> {
     }
 
     pub(super) fn insert(&mut self, place: Place, ticket: T) {
-        let at = self.entries.partition_point(|(other, _)| other.number < place.number);
-        self.entries.insert(at, (place, ticket));
+        self.entries.insert(place.number, (place, ticket));
+        self.numbers.insert(ticket, place.number);
     }
 
     pub(super) fn oldest(&self) -> Option<(T, Instant)> {
-        self.entries.front().map(|(place, ticket)| (*ticket, place.since))
+        self.entries.first_key_value().map(|(_, (place, ticket))| (*ticket, place.since))
     }
 
     /// Takes out the request that has `place`.
     pub(super) fn take(&mut self, place: Place) -> Option<T> {
-        let at = self.entries.binary_search_by_key(&place.number, |(other, _)| other.number).ok()?;
-        self.entries.remove(at).map(|(_, ticket)| ticket)
+        let (_, ticket) = self.entries.remove(&place.number)?;
+        self.numbers.remove(&ticket);
+        Some(ticket)
     }
 
-    /// Takes out a request by its ticket. Searched from the front: who gives up has usually waited longest.
+    /// Takes out a request by its ticket.
     pub(super) fn cancel(&mut self, ticket: T) -> Option<Place> {
-        let at = self.entries.iter().position(|(_, other)| *other == ticket)?;
-        self.entries.remove(at).map(|(place, _)| place)
+        let number = self.numbers.remove(&ticket)?;
+        self.entries.remove(&number).map(|(place, _)| place)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pool::testing;
+    use crate::pool::testing::{self, ONE, client};
 
     const A: BackendId = BackendId(0);
     const B: BackendId = BackendId(1);
@@ -258,8 +380,9 @@ mod tests {
             (&[(1, 5), (2, 0), (0, 25)], Some(2)),
         ] {
             let mut queue = Queue::new(3);
-            for (worker, ms) in arrivals {
-                let place = queue.last_place(start + *ms * MS);
+            for (number, (worker, ms)) in (0..).zip(arrivals) {
+                // Each is the only one of its client.
+                let place = queue.last_place(client(number), start + *ms * MS);
                 queue.join(*worker, place, set(&[A]));
             }
             assert_eq!(queue.grant(0, A, slot), chosen, "{arrivals:?}");
@@ -273,7 +396,7 @@ mod tests {
     #[test]
     fn a_line_is_in_order_of_arrival_and_passes_over_who_cannot_use_the_backend() {
         let mut queue = Queue::new(1);
-        let places: Vec<Place> = (0..4).map(|_| queue.last_place(testing::start())).collect();
+        let places: Vec<Place> = (0..4).map(|_| queue.last_place(ONE, testing::start())).collect();
         for (place, wanted) in places.iter().zip([&[B][..], &[A, B], &[A], &[B]]) {
             queue.join(0, *place, set(wanted));
         }
@@ -296,7 +419,7 @@ mod tests {
     #[test]
     fn who_leaves_is_not_granted_and_returns_what_was() {
         let mut queue = Queue::new(2);
-        let places: Vec<Place> = (0..3).map(|_| queue.last_place(testing::start())).collect();
+        let places: Vec<Place> = (0..3).map(|_| queue.last_place(ONE, testing::start())).collect();
         places.iter().for_each(|place| queue.join(1, *place, set(&[A])));
         assert_eq!(queue.grant(0, A, slot), Some(1));
         assert_eq!(queue.leave(1, places[1]), Some(Left::Waiting));
@@ -312,7 +435,7 @@ mod tests {
         let mut queue = Queue::new(2);
         assert!(!queue.covers(&set(&[])) && !queue.covers(&set(&[A])));
         for wanted in [set(&[A]), set(&[A, B])] {
-            let place = queue.last_place(testing::start());
+            let place = queue.last_place(ONE, testing::start());
             queue.join(1, place, wanted);
         }
         assert!(queue.covers(&set(&[A])) && queue.covers(&set(&[A, B])));
@@ -323,12 +446,133 @@ mod tests {
     #[test]
     fn tickets_are_found_by_place_and_by_name() {
         let since = testing::start();
-        let place = |number| Place { number, since };
+        let place = |number| Place { turn: 0, number, since, client: ONE };
         let mut tickets = Tickets::new();
         [3, 1, 2, 9].into_iter().for_each(|number| tickets.insert(place(number), number * 10));
         assert_eq!((tickets.oldest(), tickets.len()), (Some((10, since)), 4));
         assert_eq!((tickets.take(place(2)), tickets.take(place(2))), (Some(20), None));
         assert_eq!((tickets.cancel(90), tickets.cancel(90)), (Some(place(9)), None));
         assert_eq!((tickets.take(place(1)), tickets.take(place(3)), tickets.oldest()), (Some(10), Some(30), None));
+    }
+
+    /// Who is served in which order: `arrivals` of clients at workers, then a connection comes free at worker 0 again and
+    /// again.
+    fn served(arrivals: &[(usize, u128)]) -> Vec<u128> {
+        let mut queue = Queue::new(2);
+        for (worker, number) in arrivals {
+            let place = queue.last_place(client(*number), testing::start());
+            queue.join(*worker, place, set(&[A]));
+        }
+        let mut order = Vec::new();
+        while let Some(worker) = queue.grant(0, A, slot) {
+            order.push(queue.next_grant(worker).unwrap().0.client);
+        }
+        order.iter().map(|one| (0..10).find(|number| client(*number) == *one).unwrap()).collect()
+    }
+
+    #[test]
+    fn clients_take_turns_however_many_requests_each_has() {
+        for (arrivals, order) in [
+            (&[1, 1, 1, 1, 2, 1, 3][..], &[1, 2, 3, 1, 1, 1, 1][..]),
+            (&[1, 1, 2, 2, 3, 3], &[1, 2, 3, 1, 2, 3]),
+            (&[1, 2, 3], &[1, 2, 3]),
+            (&[1, 1, 1], &[1, 1, 1]),
+            (&[], &[]),
+        ] {
+            let here: Vec<(usize, u128)> = arrivals.iter().map(|number| (0, *number)).collect();
+            assert_eq!(served(&here), order, "{arrivals:?}");
+        }
+        // Wherever its connections are: what comes free at one worker goes to another whose turn it is.
+        assert_eq!(served(&[(0, 1), (0, 1), (0, 1), (1, 2), (1, 2)]), [1, 2, 1, 2, 1]);
+        assert_eq!(served(&[(0, 1), (1, 1), (0, 1), (1, 1)]), [1, 1, 1, 1]);
+    }
+
+    /// A client that asks again as soon as it was served does not get ahead of those who wait all the time.
+    #[test]
+    fn a_client_that_comes_back_waits_for_its_next_turn() {
+        let mut queue = Queue::new(1);
+        let join = |queue: &mut Queue, number| {
+            let place = queue.last_place(client(number), testing::start());
+            queue.join(0, place, set(&[A]));
+        };
+        (0..6).for_each(|_| join(&mut queue, 1));
+        let mut order = Vec::new();
+        join(&mut queue, 2);
+        while let Some(worker) = queue.grant(0, A, slot) {
+            let next = queue.next_grant(worker).unwrap().0.client;
+            order.push(if next == client(1) { 1 } else { 2 });
+            if next == client(2) && order.len() < 8 {
+                join(&mut queue, 2);
+            }
+        }
+        assert_eq!(order, [1, 2, 1, 2, 1, 2, 1, 2, 1, 1]);
+    }
+
+    /// The client with the most loses its newest request, to a client that has fewer even then.
+    #[test]
+    fn a_full_line_is_shared_out() {
+        for (waiting, comes, displaced) in [
+            (&[1, 1, 1][..], 2, Some(3)),
+            (&[1, 1, 1], 1, None),
+            (&[1, 2, 1], 2, None),
+            (&[1, 1, 2, 1], 2, Some(4)),
+            (&[1], 2, None),
+            (&[1, 2, 3], 4, None),
+            (&[], 1, None),
+        ] {
+            let mut queue = Queue::new(1);
+            for number in waiting {
+                let place = queue.last_place(client(*number), testing::start());
+                queue.join(0, place, set(&[A]));
+            }
+            let worker = queue.make_room(client(comes));
+            let told = worker.and_then(|worker| queue.next_grant(worker));
+            assert_eq!(told.map(|(place, grant)| (place.number, grant)), displaced.map(|at| (at, Grant::Displaced)));
+            assert_eq!(queue.waiting(), waiting.len() - usize::from(displaced.is_some()), "{waiting:?} {comes}");
+        }
+    }
+
+    /// As many as 10,000 connections wait with; whatever each does, it does not cost a walk along the line. With a walk, ten
+    /// times as many requests would take a hundred times as long.
+    #[test]
+    fn a_long_line_costs_no_more_per_request_than_a_short_one() {
+        // The test measures, the code that it measures does not look at a clock.
+        #[allow(clippy::disallowed_methods)]
+        let run = |waiting: u64| {
+            let begun = Instant::now();
+            let mut queue = Queue::new(2);
+            let mut tickets = Tickets::new();
+            let places: Vec<Place> =
+                (0..waiting).map(|number| queue.last_place(client(u128::from(number % 7)), begun)).collect();
+            // From the back, where a sorted array would move everybody; and the first wait for what never comes free.
+            for (number, place) in places.iter().enumerate().rev() {
+                let number = number as u64;
+                queue.join(0, *place, set(if number < waiting / 2 { &[B] } else { &[A, B] }));
+                tickets.insert(*place, number);
+            }
+            // Every fourth gives up, from the middle outwards; some are served; the rest looks once and comes back.
+            let mut left = 0;
+            for number in (0..waiting / 2).rev().step_by(4) {
+                let place = tickets.cancel(number).expect("it waits");
+                assert_eq!(queue.leave(0, place), Some(Left::Waiting));
+                left += 1;
+            }
+            for _ in 0..waiting / 4 {
+                let worker = queue.grant(1, A, slot).expect("half of them want it");
+                let (place, _) = queue.next_grant(worker).expect("it was just granted");
+                assert!(tickets.take(place).is_some());
+                left += 1;
+            }
+            queue.grant_look(0);
+            while let Some((place, _)) = queue.next_grant(0) {
+                queue.join(0, place, set(&[B]));
+            }
+            assert_eq!(queue.waiting() as u64, waiting - left);
+            begun.elapsed()
+        };
+        // As much work each, so that other programs on the machine disturb both alike.
+        let short = (0..5).map(|_| (0..10).map(|_| run(1_000)).sum::<Duration>()).min().unwrap();
+        let long = (0..5).map(|_| run(10_000)).min().unwrap();
+        assert!(long < 6 * short, "ten times 1,000 requests: {short:?}, 10,000: {long:?}");
     }
 }

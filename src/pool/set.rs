@@ -5,7 +5,7 @@ use crate::backend::BackendId;
 /// A set of backends: those that a request found full and waits for, those it has tried.
 ///
 /// Ids are small and dense, so it is a bitmap. Up to 64 backends it lives in one word; a larger id allocates.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BackendSet {
     first: u64,
     /// Ids from 64 on, 64 to a word. Missing words are empty.

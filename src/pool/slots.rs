@@ -49,7 +49,7 @@
 //! the line again with the same two checks.
 
 use super::{
-    BackendSet, PoolConfig, QueueFull,
+    BackendSet, Client, PoolConfig, QueueFull,
     queue::{Left, Place, Queue},
 };
 use crate::backend::{Backend, BackendId};
@@ -107,6 +107,8 @@ pub(super) enum Grant {
     Idle(BackendId),
     /// Nothing but another look: the backends have changed.
     Look,
+    /// Nothing: its place went to a client with fewer requests in line.
+    Displaced,
 }
 
 /// Who got what a worker let go of.
@@ -257,16 +259,30 @@ impl Slots {
         }
     }
 
-    /// A request joins the line. Its place, and how many were before it.
-    pub(super) fn wait(&self, worker: usize, since: Instant, wanted: &BackendSet) -> Result<(Place, usize), QueueFull> {
+    /// A request joins the line. Its place, and how many waited before.
+    pub(super) fn wait(
+        &self,
+        worker: usize,
+        client: Client,
+        since: Instant,
+        wanted: &BackendSet,
+    ) -> Result<(Place, usize), QueueFull> {
         let mut queue = self.lock();
         let ahead = queue.waiting();
-        if ahead >= self.config.queue {
-            return Err(QueueFull);
+        if self.config.queue.is_some_and(|most| ahead >= most) {
+            let other = queue.make_room(client).ok_or(QueueFull)?;
+            self.publish(&queue);
+            self.wake(other);
         }
-        let place = queue.last_place(since);
+        let place = queue.last_place(client, since);
         self.join(queue, worker, place, wanted);
         Ok((place, ahead))
+    }
+
+    /// Whether anyone waits for a connection to `backend`.
+    #[must_use]
+    pub fn wanted(&self, backend: BackendId) -> bool {
+        self.contended() && self.lock().wants(backend)
     }
 
     /// A request that looked in vain takes its old place again.
@@ -312,7 +328,7 @@ impl Slots {
             Some(Left::Granted(Grant::Slot(backend))) => self.release(worker, backend),
             // Still idle here, and now nobody's: to be offered again.
             Some(Left::Granted(Grant::Idle(_))) => Passed::Here,
-            Some(Left::Granted(Grant::Look) | Left::Waiting) | None => Passed::Nobody,
+            Some(Left::Granted(Grant::Look | Grant::Displaced) | Left::Waiting) | None => Passed::Nobody,
         }
     }
 

@@ -74,7 +74,7 @@ impl Loop<'_> {
                 self.begun += 1;
                 if let Err(full) = self.look() {
                     let now = self.now();
-                    self.pool.wait(self.begun, full, now).expect("the queue has room for all");
+                    self.pool.wait(self.begun, ONE, full, now).expect("the queue has room for all");
                 }
             }
             if self.random() % 4 < 3 {
@@ -239,7 +239,7 @@ impl Race {
             self.stagger(round, 1, round % 67);
             let mut checkout = pool.checkout(A, self.now);
             if checkout == Checkout::Full {
-                pool.wait(round, [A].into_iter().collect(), self.now).expect("nobody else waits");
+                pool.wait(round, ONE, [A].into_iter().collect(), self.now).expect("nobody else waits");
             }
             self.done[1].store(round, SeqCst);
             self.meet();
@@ -319,7 +319,7 @@ fn a_slot_that_is_wanted_is_never_up_for_grabs() {
         spin_until(|| grabbing.load(SeqCst));
         for round in 0..20_000 {
             let (from, to) = (round % 2, 1 - round % 2);
-            slots.wait(to, now, &wanted).expect("nobody else waits");
+            slots.wait(to, ONE, now, &wanted).expect("nobody else waits");
             slots.release(from, A);
             let granted = slots.next_grant(to).map(|(_, grant)| grant);
             if granted != Some(slots::Grant::Slot(A)) {

@@ -1,6 +1,6 @@
 //! What the tests of the pool share: a place in time, backends, and wakers that only note that they were called.
 
-use super::{PoolConfig, Slots};
+use super::{Client, PoolConfig, Slots};
 use crate::backend::{Backend, BackendId};
 use std::{
     sync::{
@@ -25,9 +25,17 @@ pub(super) const CONFIG: PoolConfig = PoolConfig {
     idle_timeout: Duration::from_secs(4),
     lifetime: Some(Duration::from_secs(10)),
     requests: None,
-    queue: 1024,
+    queue: None,
     queue_timeout: Duration::from_secs(5),
 };
+
+/// Whose requests they are, where that makes no difference.
+pub(super) const ONE: Client = client(1);
+
+/// One of several clients.
+pub(super) const fn client(number: u128) -> Client {
+    Client::numbered(number)
+}
 
 /// A backend for each limit.
 pub(super) fn backends(limits: &[Option<usize>]) -> Vec<Backend> {

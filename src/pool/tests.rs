@@ -167,16 +167,16 @@ fn idle_connections_are_forgotten_retired_and_drained() {
 
 #[test]
 fn the_line_is_bounded_over_all_workers_and_first_come_first_served() {
-    let (_, mut pools, _) = pools(&[Some(1)], PoolConfig { queue: 3, ..CONFIG }, 2);
+    let (_, mut pools, _) = pools(&[Some(1)], PoolConfig { queue: Some(3), ..CONFIG }, 2);
     let now = start();
     let mut lease = open(&mut pools[0], A, now);
     for (ahead, worker) in [0, 0, 1].into_iter().enumerate() {
-        assert_eq!(pools[worker].wait(ahead as u32, set(&[A]), now), Ok(ahead));
+        assert_eq!(pools[worker].wait(ahead as u32, ONE, set(&[A]), now), Ok(ahead));
     }
-    assert_eq!(pools[0].wait(3, set(&[A]), now), Err(QueueFull));
+    assert_eq!(pools[0].wait(3, ONE, set(&[A]), now), Err(QueueFull));
     assert_eq!(pools[0].oldest(), Some((0, now)));
     assert!(pools[1].cancel(2) && !pools[1].cancel(2) && !pools[1].cancel(0));
-    assert_eq!(pools[0].wait(3, set(&[A]), now), Ok(2));
+    assert_eq!(pools[0].wait(3, ONE, set(&[A]), now), Ok(2));
     for expected in [0, 1, 3] {
         assert!(matches!(pools[0].checkin(7, lease, now), Checkin::Kept { .. }));
         let granted = pools[0].granted().unwrap();
@@ -200,7 +200,7 @@ fn an_idle_connection_of_another_worker_is_given_up_for_a_waiting_request() {
         let _ = pools[0].checkin(conn, lease, now);
     }
     assert_eq!(pools[1].checkout(A, now), Checkout::Full);
-    assert_eq!(pools[1].wait(5, set(&[A]), now), Ok(0));
+    assert_eq!(pools[1].wait(5, ONE, set(&[A]), now), Ok(0));
     assert!(wakeups.take(0) && !wakeups.pending(1));
     let mut closing = Vec::new();
     pools[0].woken(&mut closing);
@@ -223,7 +223,7 @@ fn a_worker_that_hands_connections_from_request_to_request_is_interrupted() {
         let start = start();
         let lease = open(&mut pools[0], A, start);
         let later = start + Duration::from_millis(ms);
-        assert!(pools[1].wait(1, set(&[A]), start).is_ok() && pools[0].wait(2, set(&[A]), later).is_ok());
+        assert!(pools[1].wait(1, ONE, set(&[A]), start).is_ok() && pools[0].wait(2, ONE, set(&[A]), later).is_ok());
         let checkin = pools[0].checkin(7, lease, later);
         let closed = if let Checkin::Close(reason) = checkin { Some(reason) } else { None };
         assert_eq!((closed, wakeups.pending(1)), (expected, expected.is_some()), "{ms}");
@@ -238,7 +238,7 @@ fn who_looks_in_vain_keeps_its_place() {
     let (start, pool) = (start(), &mut pools[0]);
     let leases = [open(pool, A, start), open(pool, B, start)];
     for (ticket, full) in [(1, set(&[A, B])), (2, set(&[A, B])), (3, set(&[A]))] {
-        pool.wait(ticket, full, start + ticket * SECOND).unwrap();
+        pool.wait(ticket, ONE, full, start + ticket * SECOND).unwrap();
     }
     let [a, b] = leases;
     pool.ended(a);
@@ -264,7 +264,7 @@ fn a_grant_on_its_way_to_a_request_that_gives_up_goes_to_the_next() {
     let now = start();
     let lease = open(&mut pools[0], A, now);
     for (worker, ticket) in [(1, 1), (1, 2), (2, 3)] {
-        pools[worker].wait(ticket, set(&[A]), now).unwrap();
+        pools[worker].wait(ticket, ONE, set(&[A]), now).unwrap();
     }
     wakeups.clear();
     pools[0].ended(lease);
@@ -282,8 +282,8 @@ fn an_idle_connection_whose_request_gives_up_is_offered_again() {
     let (_, mut pools, wakeups) = pools(&[Some(1)], CONFIG, 2);
     let now = start();
     let lease = open(&mut pools[0], A, now);
-    pools[0].wait(1, set(&[A]), now).unwrap();
-    pools[1].wait(2, set(&[A]), now).unwrap();
+    pools[0].wait(1, ONE, set(&[A]), now).unwrap();
+    pools[1].wait(2, ONE, set(&[A]), now).unwrap();
     let _ = pools[0].checkin(7, lease, now);
     wakeups.take(0);
     assert!(pools[0].cancel(1) && wakeups.take(0));
@@ -297,7 +297,7 @@ fn when_backends_change_everyone_looks_again() {
     let (_, mut pools, _) = pools(&[Some(1), Some(1)], CONFIG, 1);
     let (now, pool) = (start(), &mut pools[0]);
     let lease = open(pool, A, now);
-    (1..=2).for_each(|ticket| assert!(pool.wait(ticket, set(&[A]), now).is_ok()));
+    (1..=2).for_each(|ticket| assert!(pool.wait(ticket, ONE, set(&[A]), now).is_ok()));
     pool.reconsider();
     let first = pool.granted().unwrap();
     assert_eq!((first.ticket, first.backend), (1, None));
@@ -335,9 +335,9 @@ fn a_request_that_waits_for_what_idles_here_gets_it() {
         let _ = pools[0].checkin(conn, lease, now);
     }
     // It did not look properly. The other one did.
-    pools[0].wait(1, set(&[A]), now).unwrap();
+    pools[0].wait(1, ONE, set(&[A]), now).unwrap();
     assert!(wakeups.take(0));
-    pools[1].wait(2, set(&[A]), now).unwrap();
+    pools[1].wait(2, ONE, set(&[A]), now).unwrap();
     let mut closing = Vec::new();
     pools[0].woken(&mut closing);
     assert_eq!((closing, pools[0].granted().unwrap().ticket), (vec![1], 1));
@@ -350,8 +350,8 @@ fn an_idle_connection_that_its_request_does_not_use_is_offered_again() {
     let (_, mut pools, wakeups) = pools(&[Some(1), Some(1)], CONFIG, 2);
     let now = start();
     let lease = open(&mut pools[0], A, now);
-    pools[0].wait(1, set(&[A]), now).unwrap();
-    pools[1].wait(2, set(&[A]), now).unwrap();
+    pools[0].wait(1, ONE, set(&[A]), now).unwrap();
+    pools[1].wait(2, ONE, set(&[A]), now).unwrap();
     let _ = pools[0].checkin(7, lease, now);
     assert_eq!(pools[0].granted().unwrap().ticket, 1);
     let _ = open(&mut pools[0], B, now);
@@ -367,7 +367,7 @@ fn a_connection_for_a_local_request_is_kept_beyond_the_share() {
     let mut pool = pool(&[Some(1)], PoolConfig { idle: Some(0), ..CONFIG });
     let now = start();
     let lease = open(&mut pool, A, now);
-    pool.wait(1, set(&[A]), now).unwrap();
+    pool.wait(1, ONE, set(&[A]), now).unwrap();
     assert!(matches!(pool.checkin(7, lease, now), Checkin::Kept { .. }));
     assert_eq!(pool.granted().unwrap().ticket, 1);
     let Checkout::Reuse { conn: 7, lease, .. } = pool.checkout(A, now) else { panic!("it was kept for this") };
@@ -379,7 +379,7 @@ fn who_found_its_granted_connection_gone_still_waits_for_that_backend() {
     let mut pool = pool(&[Some(1)], CONFIG);
     let now = start();
     let lease = open(&mut pool, A, now);
-    [1, 2].iter().for_each(|ticket| assert!(pool.wait(*ticket, set(&[A]), now).is_ok()));
+    [1, 2].iter().for_each(|ticket| assert!(pool.wait(*ticket, ONE, set(&[A]), now).is_ok()));
     let _ = pool.checkin(7, lease, now);
     assert!(pool.forget(A, 7, CloseReason::Lost), "before the line was served");
     let first = pool.granted().unwrap();
@@ -396,8 +396,8 @@ fn what_was_on_its_way_to_a_worker_that_is_gone_goes_to_the_next() {
     let (slots, mut pools, wakeups) = pools(&[Some(1)], CONFIG, 3);
     let now = start();
     let lease = open(&mut pools[0], A, now);
-    pools[1].wait(1, set(&[A]), now).unwrap();
-    pools[2].wait(2, set(&[A]), now).unwrap();
+    pools[1].wait(1, ONE, set(&[A]), now).unwrap();
+    pools[2].wait(2, ONE, set(&[A]), now).unwrap();
     pools[0].ended(lease);
     wakeups.clear();
     drop(pools.remove(1));

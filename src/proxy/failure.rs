@@ -41,6 +41,8 @@ pub enum Failure {
     OnlyIfCached,
     /// Every backend is at its connection limit and the queue is at its own.
     QueueFull,
+    /// The queue was full, and the request's place went to a client with fewer requests in it.
+    QueueShare,
     /// A connection did not become free within `--pool-queue-timeout`.
     QueueTimeout,
     /// The backend refused the connection or could not be reached.
@@ -87,7 +89,7 @@ impl Failure {
             Self::ConnectMethod => Status::METHOD_NOT_ALLOWED,
             Self::NoForwardsLeft => Status::OK,
             Self::Misdirected => Status::MISDIRECTED_REQUEST,
-            Self::NoBackend | Self::QueueFull | Self::QueueTimeout => Status::SERVICE_UNAVAILABLE,
+            Self::NoBackend | Self::QueueFull | Self::QueueShare | Self::QueueTimeout => Status::SERVICE_UNAVAILABLE,
             Self::ConnectFailed(_)
             | Self::UpstreamClosed
             | Self::Response(_)
@@ -116,7 +118,7 @@ impl Failure {
             Self::NoForwardsLeft | Self::OnlyIfCached | Self::Misdirected => "http_request_denied",
             Self::Loop => "proxy_loop_detected",
             Self::NoBackend => "destination_unavailable",
-            Self::QueueFull | Self::QueueTimeout => "connection_limit_reached",
+            Self::QueueFull | Self::QueueShare | Self::QueueTimeout => "connection_limit_reached",
             Self::ConnectFailed(io::ErrorKind::ConnectionRefused) => "connection_refused",
             Self::ConnectFailed(_) => "destination_ip_unroutable",
             Self::ConnectTimeout => "connection_timeout",
@@ -145,6 +147,7 @@ impl Failure {
             Self::NoBackend => "no backend available",
             Self::OnlyIfCached => "not stored, and only-if-cached",
             Self::QueueFull => "queue full",
+            Self::QueueShare => "queue full, share used up",
             Self::QueueTimeout => "queue timeout",
             Self::ConnectFailed(io::ErrorKind::ConnectionRefused) => "connection refused",
             Self::ConnectFailed(_) => "connect failed",
@@ -170,6 +173,7 @@ impl Failure {
             self,
             Self::NoBackend
                 | Self::QueueFull
+                | Self::QueueShare
                 | Self::QueueTimeout
                 | Self::ConnectFailed(_)
                 | Self::ConnectTimeout

@@ -64,7 +64,8 @@ fn threads_share_a_few_connections() {
 #[test]
 fn a_full_pool_has_a_line_and_the_line_has_limits() {
     let server = LineServer::start(|_, _| Reply::Answer);
-    let config = PoolConfig { max: 1, queue: 1, queue_timeout: Duration::from_millis(50), ..PoolConfig::default() };
+    let config =
+        PoolConfig { max: 1, queue: Some(1), queue_timeout: Duration::from_millis(50), ..PoolConfig::default() };
     let pool = pool_of(&server, config);
     let held = pool.checkout(Duration::from_secs(20)).unwrap();
     assert!(matches!(pool.checkout(Duration::from_secs(20)), Err(Cause::NoneFree)));
@@ -75,7 +76,7 @@ fn a_full_pool_has_a_line_and_the_line_has_limits() {
         assert!(matches!(waiting.join().unwrap(), Ok(0) | Err(Cause::NoneFree)));
     });
     assert!(pool.checkout(Duration::from_secs(20)).is_ok(), "what was granted and not taken is not lost");
-    let none = pool_of(&server, PoolConfig { queue: 0, ..config });
+    let none = pool_of(&server, PoolConfig { queue: Some(0), ..config });
     let _held = none.checkout(Duration::from_secs(20)).unwrap();
     assert!(matches!(none.checkout(Duration::from_secs(20)), Err(Cause::QueueFull)));
 }

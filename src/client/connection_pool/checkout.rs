@@ -9,7 +9,7 @@ use super::{
 use crate::{
     client::{Cause, server::cause_of},
     net,
-    pool::{BackendSet, Checkin, Lease},
+    pool::{BackendSet, Checkin, Client, Lease},
     resilience::later,
 };
 use std::{
@@ -99,7 +99,7 @@ impl ConnectionPool {
         let ticket = shared.next_ticket;
         shared.next_ticket = ticket.wrapping_add(1);
         let began = now();
-        shared.pool.wait(ticket, all(), began).map_err(|_| Cause::QueueFull)?;
+        shared.pool.wait(ticket, Client::OURSELVES, all(), began).map_err(|_| Cause::QueueFull)?;
         let ends = ends.min(later(began, self.queue_timeout));
         loop {
             if let Some(slot) = shared.ready.remove(&ticket) {

@@ -315,6 +315,7 @@ impl State {
             (Self::Follow { follower, until }, event) => turn.following(follower, until, event),
             (Self::Read { reader, follower, writer }, event) => turn.reading(reader, follower, writer, event),
             (Self::Serve(rest), event) => turn.serving(rest, event),
+            (Self::Wait { .. }, Event::Room(granted)) if granted.displaced => turn.give_up(None, Failure::QueueShare),
             (Self::Wait { .. }, Event::Room(granted)) => turn.route(Some(granted)),
             (Self::Pause, Event::Expired) if !turn.exchange_is_late() => turn.route(None),
             (Self::Connect(link), Event::Connected) => turn.send_request(link),

@@ -7,7 +7,7 @@ use crate::{
     health::Outcome,
     http::{self, BodyLength, BodyWriter},
     lb::{Candidate, RouteKey},
-    pool::{BackendSet, Checkout, Granted, Lease},
+    pool::{BackendSet, Checkout, Client, Granted, Lease},
     proxy::{headers, record::PoolUse, table::Role, upstream::Upstream},
 };
 use bytes::BytesMut;
@@ -66,7 +66,8 @@ impl Turn<'_> {
         match granted {
             Some(granted) => self.parts.pool.wait_again(granted, full),
             None => {
-                if self.parts.pool.wait(self.core.key, full, since).is_err() {
+                let client = Client::from(self.core.record.peer.ip());
+                if self.parts.pool.wait(self.core.key, client, full, since).is_err() {
                     return self.give_up(None, Failure::QueueFull);
                 }
             }
