@@ -115,7 +115,8 @@ pub trait App {
     fn failed(&mut self, cx: &mut Cx, conn: ConnId, error: io::ErrorKind);
     /// The deadline set for `key` has passed. It is no longer set.
     fn expired(&mut self, cx: &mut Cx, key: TimerKey);
-    /// Another thread called the driver's waker: look into whatever mailbox the application shares.
+    /// Another thread called the driver's waker, or the application asked for it ([`Cx::call_again`]): look into whatever
+    /// mailbox the application shares, and go on with what was put off.
     fn woken(&mut self, _cx: &mut Cx) {}
     /// A connection waits to be accepted, and the driver may have no more at once, or has no descriptor left: one that is not
     /// used should be closed. Asked again for each connection that waits, in each turn and ten times a second, until there is
@@ -190,6 +191,8 @@ pub struct Cx {
     timers: Timers,
     /// Deadline of [`TimerKey::ALARM`].
     alarm: Option<Instant>,
+    /// [`Cx::call_again`] was called.
+    again: bool,
     /// Addresses of the input being heard, to tell a part of it from other bytes. Empty between calls.
     heard: Range<usize>,
 }
@@ -296,6 +299,12 @@ impl Cx {
         }
     }
 
+    /// Has [`App::woken`] called in the driver's next turn, after whoever else has something to say was heard. For work that
+    /// one event brings and that would keep everybody else waiting: a part of it now, the rest then. Costs no system call.
+    pub fn call_again(&mut self) {
+        self.again = true;
+    }
+
     /// Sets, moves or (with `None`) drops the deadline of `key`; [`App::expired`] follows, never early, at most a tick late.
     pub fn set_deadline(&mut self, key: TimerKey, at: Option<Instant>) {
         match key {
@@ -319,6 +328,7 @@ impl Cx {
             actions: Vec::new(),
             timers: Timers::new(now.instant),
             alarm: None,
+            again: false,
             heard: 0..0,
         }
     }
@@ -383,6 +393,17 @@ impl Cx {
     pub fn take_actions(&mut self, into: &mut Vec<Action>) {
         into.append(&mut self.actions);
         relax(&mut self.actions);
+    }
+
+    /// Whether the application has asked to be called again: then the driver does not wait for anything.
+    #[must_use]
+    pub fn is_called_again(&self) -> bool {
+        self.again
+    }
+
+    /// Takes the request to be called again. Asked at the beginning of a turn, before the first event of it is told.
+    pub fn take_call(&mut self) -> bool {
+        std::mem::take(&mut self.again)
     }
 
     /// When the driver has to look at the deadlines again, at the latest.

@@ -23,13 +23,18 @@
 use crate::{buf::Output, time::Now};
 use std::time::{Duration, Instant};
 
+/// So many requests a session answers before it asks for its output to be taken. A read of 16 KiB may hold six hundred: a
+/// driver that serves many on one thread has to be able to serve the others in between.
+pub const ANSWERS: u32 = 16;
+
 /// One byte stream's protocol, without its I/O.
 pub trait Session {
     /// Bytes from the peer. The session keeps what it cannot use yet; the driver's buffer is reused afterwards.
     fn receive(&mut self, input: &[u8], now: Now);
     /// The peer sends nothing more. It may still read (half-close, RFC 9293 §3.6).
     fn receive_end(&mut self, now: Now);
-    /// What is to be sent. The driver drains it as far as the peer takes it.
+    /// What is to be sent. The driver drains it as far as the peer takes it. Each call on an empty output may answer up to
+    /// [`ANSWERS`] requests that were heard before.
     fn output(&mut self) -> &mut Output;
     /// What has to happen next.
     fn wants(&self) -> Wants;

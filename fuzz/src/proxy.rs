@@ -296,6 +296,9 @@ impl World {
             self.perform(action, heard);
         }
         self.pay();
+        if self.cx.take_call() {
+            self.call(&[], |proxy, cx| proxy.woken(cx));
+        }
     }
 
     fn pay(&mut self) {

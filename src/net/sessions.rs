@@ -9,6 +9,8 @@
 //! Backpressure has one rule: while a byte of an answer waits in our memory, no more answers are fetched from the session
 //! and nothing is read from the peer. So a peer that never reads costs what its session and one refused write hold.
 //!
+//! Fairness has one, too: after [`ANSWERS`] answers to one peer, the others have their turn ([`Cx::call_again`]).
+//!
 //! An answer that a session has promised for a time ([`Session::promised`]) is sent by the driver's one exact deadline,
 //! [`TimerKey::ALARM`]: it is set to the earliest promise of all sessions. Patience ends by the driver's coarse timers.
 //!
@@ -18,10 +20,15 @@
 use super::{Traffic, reactor::CONFIRMED, work};
 use crate::{
     app::{App, ConnId, Cx, Origin, Progress, TimerKey},
-    session::{CloseReason, Session, Wants, Work, Worked},
+    session::{ANSWERS, CloseReason, Session, Wants, Work, Worked},
     time::Now,
 };
-use std::{collections::BTreeSet, io, mem, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    io, mem,
+    sync::Arc,
+    time::Instant,
+};
 
 /// Who computes for sessions.
 pub trait Workshop {
@@ -53,7 +60,12 @@ pub struct Sessions<F, S, W = OnTheSpot> {
     promises: BTreeSet<(Instant, ConnId)>,
     traffic: Arc<Traffic>,
     workshop: W,
+    /// Peers to which more answers are due than one visit gives.
+    later: VecDeque<ConnId>,
 }
+
+/// Peers that are given more answers in one turn, of those to whom more are due.
+const RESUMED: usize = 8;
 
 /// A session and what its driver has to remember.
 #[derive(Debug)]
@@ -71,6 +83,8 @@ struct Running<S> {
     ended: bool,
     /// Its entry in [`Sessions::promises`].
     promised: Option<Instant>,
+    /// More answers are due in the next turn.
+    put_off: bool,
 }
 
 impl<F, S> Sessions<F, S>
@@ -80,8 +94,8 @@ where
 {
     /// Sessions made by `factory`, which is told where the peer comes from and what time it is.
     pub fn new(factory: F) -> Self {
-        let promises = BTreeSet::new();
-        Self { factory, running: Vec::new(), promises, traffic: Arc::default(), workshop: OnTheSpot }
+        let (promises, later) = (BTreeSet::new(), VecDeque::new());
+        Self { factory, running: Vec::new(), promises, traffic: Arc::default(), workshop: OnTheSpot, later }
     }
 }
 
@@ -93,8 +107,8 @@ where
 {
     /// Has `workshop` compute what sessions want computed.
     pub fn computing<V: Workshop>(self, workshop: V) -> Sessions<F, S, V> {
-        let Self { factory, running, promises, traffic, .. } = self;
-        Sessions { factory, running, promises, traffic, workshop }
+        let Self { factory, running, promises, traffic, later, .. } = self;
+        Sessions { factory, running, promises, traffic, workshop, later }
     }
 
     /// Counts what passes in `traffic`.
@@ -108,7 +122,14 @@ where
         let Some(slot) = self.running.get_mut(conn.index()) else { return };
         let Some(running) = slot.as_mut().filter(|running| running.conn == conn) else { return };
         call(running, cx.clock());
+        if running.put_off {
+            return; // Its place in `later` brings the rest.
+        }
         let over = running.advance(cx, &self.traffic, &mut self.workshop).is_some();
+        if running.put_off && !over {
+            self.later.push_back(conn);
+            cx.call_again();
+        }
         let promised = if over { None } else { running.session.promised() };
         if promised != running.promised {
             let before = mem::replace(&mut running.promised, promised);
@@ -158,8 +179,9 @@ impl<S: Session> Running<S> {
                 }
             }
         }
-        traffic.answered(self.session.answered());
         let more = !self.session.output().is_empty();
+        // Otherwise nothing is left, or it is sent when the peer has taken what the driver has.
+        self.put_off &= more && self.unsent == 0;
         let wants = self.session.wants();
         let reason = match wants {
             // What is left of an answer that nobody takes is not worth the wait. A session that gave everything away thinks
@@ -193,17 +215,22 @@ impl<S: Session> Running<S> {
 
     /// Moves output to the driver, which tells about so much in any case: then the rest follows.
     fn send(&mut self, cx: &mut Cx, traffic: &Traffic) {
-        let mut queued = 0;
+        let (mut queued, mut answers) = (0, 0);
         while self.unsent == 0
+            && answers < ANSWERS
             && let Some(piece) = self.session.output().pop()
         {
             queued += piece.len();
+            let answered = self.session.answered();
+            traffic.answered(answered);
+            answers += answered;
             traffic.sent(piece.len());
             cx.send(self.conn, piece);
             if queued >= CONFIRMED {
                 self.unsent = queued;
             }
         }
+        self.put_off = answers >= ANSWERS;
     }
 }
 
@@ -227,6 +254,7 @@ where
             working: false,
             ended: false,
             promised: None,
+            put_off: false,
         };
         self.running[conn.index()] = Some(running);
         // It may speak first.
@@ -299,6 +327,13 @@ where
                 running.session.worked(worked, now);
             });
         }
+        for _ in 0..RESUMED.min(self.later.len()) {
+            let Some(conn) = self.later.pop_front() else { break };
+            self.with(cx, conn, |running, _| running.put_off = false);
+        }
+        if !self.later.is_empty() {
+            cx.call_again();
+        }
     }
 
     /// A session has no word for "come to an end" but the end of its input: what it has heard is answered, then it closes.
@@ -320,7 +355,12 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{app::ListenerId, buf::Output, net::clock};
+    use crate::{
+        app::{Action, ListenerId},
+        buf::Output,
+        net::clock,
+        service::http::{Http, HttpConfig},
+    };
     use std::{
         net::Ipv4Addr,
         sync::atomic::{AtomicUsize, Ordering::Relaxed},
@@ -432,6 +472,39 @@ mod tests {
             assert_eq!(sent.collect::<Vec<_>>(), kept, "after {after} ms");
         }
         assert_eq!(cx.alarm(), None);
+    }
+
+    /// How many answers are among what was asked of the driver.
+    fn answers(cx: &mut Cx) -> usize {
+        let mut actions = Vec::new();
+        cx.take_actions(&mut actions);
+        let sent =
+            actions.iter().filter_map(|action| if let Action::Send(_, bytes) = action { Some(bytes) } else { None });
+        sent.map(|bytes| bytes.windows(8).filter(|window| window == b"HTTP/1.1").count()).sum()
+    }
+
+    #[test]
+    fn many_requests_at_once_are_answered_in_many_turns() {
+        let config = Arc::new(HttpConfig::default());
+        let mut sessions = Sessions::new(move |_, now| Http::new(Arc::clone(&config), now));
+        let mut cx = Cx::new(clock::now());
+        let peer = (Ipv4Addr::LOCALHOST, 1).into();
+        let mut connect = || {
+            let conn = cx.allocate();
+            sessions.accepted(&mut cx, conn, Origin { listener: ListenerId(0), peer });
+            conn
+        };
+        let (conn, other) = (connect(), connect());
+        sessions.received(&mut cx, conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(600).as_bytes());
+        let mut turns = vec![answers(&mut cx)];
+        sessions.received(&mut cx, other, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(answers(&mut cx), 1, "another client does not wait for all of them");
+        while cx.take_call() {
+            sessions.woken(&mut cx);
+            turns.push(answers(&mut cx));
+        }
+        assert_eq!(turns.iter().sum::<usize>(), 600, "{turns:?}");
+        assert!(turns.iter().all(|answers| *answers <= 2 * ANSWERS as usize), "{turns:?}");
     }
 
     #[test]

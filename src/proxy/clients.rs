@@ -9,6 +9,7 @@ use super::{
     record::{self, Line, Record},
     refusals::refusal,
     table::Role,
+    turns::BEGUN,
 };
 use crate::{
     app::{ConnId, Cx},
@@ -28,6 +29,9 @@ impl Proxy {
     /// Bytes from a client, after those that were kept back.
     pub(super) fn hear_client(&mut self, cx: &mut Cx, conn: ConnId, input: &[u8]) {
         let Some(client) = self.parts.table.downstream(conn) else { return };
+        if client.waits_for_turn && input.is_empty() {
+            return;
+        }
         if client.pending.is_empty() {
             let rest = self.pull(cx, conn, input);
             self.keep(cx, conn, rest);
@@ -53,6 +57,7 @@ impl Proxy {
 
     /// Reads events off `input` while there is somebody to hear them; what is left has to wait.
     fn pull<'i>(&mut self, cx: &mut Cx, conn: ConnId, mut input: &'i [u8]) -> &'i [u8] {
+        let mut begun = 0;
         loop {
             let Some(client) = self.parts.table.downstream(conn) else { return &[] };
             let key = match client.exchange {
@@ -69,15 +74,24 @@ impl Proxy {
                     }
                     Some(key)
                 }
-                None if client.may_begin() => None,
-                None => return input,
+                None if client.may_begin() && begun < BEGUN => None,
+                None => {
+                    if client.may_begin() && !input.is_empty() {
+                        client.waits_for_turn = true;
+                        self.parts.turns.put_off(cx, conn);
+                    }
+                    return input;
+                }
             };
             // What began in an earlier piece, the reader has: this one may begin in the middle of a field.
             let before = if client.reader.phase() == ReadPhase::Head { &[] } else { input };
             let limits = &self.parts.shared.config.limits;
             match (client.reader.next(&mut input, limits), key) {
                 (Ok(None), _) => return &[],
-                (Ok(Some(RequestEvent::Head(head, body))), _) => self.begin(cx, conn, head, body),
+                (Ok(Some(RequestEvent::Head(head, body))), _) => {
+                    begun += 1;
+                    self.begin(cx, conn, head, body);
+                }
                 (Ok(Some(RequestEvent::Data(data))), Some(key)) => {
                     let mut gathered = std::mem::take(&mut self.parts.gathered);
                     let content = client.reader.gather(data, &mut input, limits, &mut gathered);

@@ -47,6 +47,8 @@ pub(super) struct Downstream {
     pub(super) head_begun: bool,
     /// The peer sends nothing more.
     pub(super) ended: bool,
+    /// It has sent more requests at once than one visit begins.
+    pub(super) waits_for_turn: bool,
     /// The backend takes no more of the body now.
     congested: bool,
     /// What the driver was told last.
@@ -77,6 +79,7 @@ impl Downstream {
             served: 0,
             head_begun: false,
             ended: false,
+            waits_for_turn: false,
             congested: false,
             paused: false,
             bulk: false,
@@ -122,7 +125,7 @@ impl Downstream {
 
     /// Whether the next request may begin: a client that pipelines and does not read must not grow our memory.
     pub(super) fn may_begin(&self) -> bool {
-        self.exchange.is_none() && self.stall.unsent() <= HIGH_WATER
+        self.exchange.is_none() && !self.waits_for_turn && self.stall.unsent() <= HIGH_WATER
     }
 
     /// Bytes that wait for the peer, as the driver said last.

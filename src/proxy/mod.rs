@@ -16,6 +16,7 @@ mod admin_purge;
 mod answer;
 mod args;
 mod backends;
+mod bodies;
 mod clients;
 mod config;
 mod demo;
@@ -41,6 +42,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod told;
+mod turns;
 mod upstream;
 
 pub use args::{BackendSpec, BalanceArgs, ProxyArgs};
@@ -117,22 +119,6 @@ impl Proxy {
         if let Some(outcome) = exchange.outcome() {
             self.retire(cx, key, outcome);
         }
-    }
-
-    /// Lets those go on that something else made ready, until nobody is.
-    fn settle(&mut self, cx: &mut Cx) {
-        loop {
-            if let Some(conn) = self.parts.ready.pop() {
-                self.hear_client(cx, conn, &[]);
-            } else if let Some(granted) = self.parts.pool.granted() {
-                self.on(cx, granted.ticket, Event::Room(granted));
-            } else if let Some(fetch) = self.parts.fetches.pop() {
-                self.fetch(cx, fetch);
-            } else {
-                break;
-            }
-        }
-        self.parts.publish();
     }
 }
 
@@ -263,9 +249,7 @@ impl App for Proxy {
     }
 
     fn woken(&mut self, cx: &mut Cx) {
-        for key in self.parts.take_mail() {
-            self.on(cx, key, Event::Told);
-        }
+        self.go_on(cx);
         self.parts.pool.woken(&mut self.parts.closing);
         self.parts.follow_health(cx.now());
         self.parts.close_given_up(cx);

@@ -8,6 +8,7 @@ use super::{
     leaving::{Crowd, LetGo},
     stats::Counters,
     table::{Role, Table},
+    turns::Turns,
 };
 use crate::{
     app::{ConnId, Cx},
@@ -99,6 +100,8 @@ pub(super) struct Parts {
     pub(super) rng: SmallRng,
     /// Client connections that may have something to do: bytes kept back, a next request.
     pub(super) ready: Vec<ConnId>,
+    /// What has to wait for the driver's next turn.
+    pub(super) turns: Turns,
     /// Heads are written here, then split off without copying.
     pub(super) scratch: BytesMut,
     /// Content that arrived in many small chunks is put together here.

@@ -10,6 +10,7 @@ use super::{
     parts::{Date, Load, Parts, Shared},
     stats::Counters,
     table::Table,
+    turns::Turns,
 };
 use crate::{
     backend::Backend,
@@ -178,6 +179,7 @@ impl Plan {
                     retry_budget: RetryBudget::new(RETRY_RATIO, RETRIES_PER_SECOND, now.instant),
                     rng: SmallRng::seed_from_u64(seed),
                     ready: Vec::new(),
+                    turns: Turns::default(),
                     scratch: BytesMut::new(),
                     gathered: Vec::new(),
                     candidates: Vec::new(),

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     buf::Output,
-    session::{CloseReason, Session, Wants},
+    session::{ANSWERS, CloseReason, Session, Wants},
     time::Now,
 };
 use std::{
@@ -105,7 +105,10 @@ impl<P: LineProtocol> LineSession<P> {
 
     /// Answers the lines in `input` until the output is full or an answer takes time; returns what was not looked at.
     fn answer<'i>(&mut self, mut input: &'i [u8]) -> &'i [u8] {
-        while self.closed.is_none() && self.output.len() < HIGH_WATER && !self.protocol.is_busy() {
+        let enough = self.answered.saturating_add(ANSWERS);
+        // Without output, nobody would come for the rest.
+        let full = |output: &Output, answered| output.len() >= HIGH_WATER || answered >= enough && !output.is_empty();
+        while self.closed.is_none() && !full(&self.output, self.answered) && !self.protocol.is_busy() {
             let Some(line) = self.lines.next(&mut input) else { return &[] };
             let (before, owed) = (self.output.len(), self.protocol.owed());
             if let ControlFlow::Break(reason) = self.protocol.line(line, self.heard, &mut self.output) {
@@ -215,42 +218,57 @@ mod tests {
     use crate::service::testing::{drain, now};
     use std::io::Write;
 
-    /// Answers every line with a hundred bytes.
+    /// Answers every line with so many bytes.
     #[derive(Debug)]
-    struct Verbose;
+    struct Verbose(usize);
 
     impl LineProtocol for Verbose {
         fn line(&mut self, _: Line<'_>, _: Now, output: &mut Output) -> ControlFlow<CloseReason> {
-            writeln!(output, "{:99}", "").unwrap();
+            writeln!(output, "{:1$}", "", self.0 - 1).unwrap();
             ControlFlow::Continue(())
         }
     }
 
-    fn session() -> (LineSession<Verbose>, Now) {
+    fn session(answer: usize) -> (LineSession<Verbose>, Now) {
         let now = now();
-        (LineSession::new(Verbose, LineLimits::default(), now), now)
+        (LineSession::new(Verbose(answer), LineLimits::default(), now), now)
     }
 
     #[test]
     fn a_peer_that_never_reads_does_not_grow_our_memory() {
-        let (mut session, now) = session();
-        session.receive(&[b'\n'; 10_000], now);
+        let (mut session, now) = session(10_000);
+        session.receive(&[b'\n'; 1_000], now);
         assert_eq!(session.wants(), Wants::Flush);
-        assert!((HIGH_WATER..HIGH_WATER + 100).contains(&session.output().len()));
+        assert!((HIGH_WATER..HIGH_WATER + 10_000).contains(&session.output().len()));
         // Nothing is lost either: as it reads, the rest is answered, and never more than that at once.
         let mut answered = 0;
         while session.wants() == Wants::Flush {
             let unsent = session.output().len();
-            assert!(unsent < HIGH_WATER + 100);
+            assert!(unsent < HIGH_WATER + 10_000);
             answered += unsent;
             session.output().consume(unsent);
         }
-        assert_eq!((answered, session.wants()), (10_000 * 100, Wants::Input));
+        assert_eq!((answered, session.wants()), (1_000 * 10_000, Wants::Input));
+    }
+
+    /// So that others are served in between.
+    #[test]
+    fn a_peer_with_many_lines_is_answered_in_parts() {
+        let (mut session, now) = session(1);
+        let (mut parts, most) = (0, ANSWERS as usize);
+        session.receive(&[b'\n'; 1_000], now);
+        while session.wants() == Wants::Flush {
+            let unsent = session.output().len();
+            assert_eq!(unsent, most.min(1_000 - parts * most));
+            session.output().consume(unsent);
+            parts += 1;
+        }
+        assert_eq!((parts, session.wants()), (1_000_usize.div_ceil(most), Wants::Input));
     }
 
     #[test]
     fn the_end_is_heard_after_the_answers() {
-        let (mut session, now) = session();
+        let (mut session, now) = session(100);
         session.receive(b"\n\nunfinished", now);
         session.receive_end(now);
         assert_eq!(session.wants(), Wants::Flush);
@@ -260,7 +278,7 @@ mod tests {
 
     #[test]
     fn silence_ends_the_session_at_its_deadline() {
-        let (mut session, start) = session();
+        let (mut session, start) = session(100);
         let idle = LineLimits::default().idle;
         let later = start.after(idle / 2);
         session.receive(b"half a line", later);
@@ -272,7 +290,7 @@ mod tests {
 
     #[test]
     fn answers_that_nobody_takes_end_the_session_too() {
-        let (mut session, start) = session();
+        let (mut session, start) = session(100);
         session.receive(b"\n", start);
         session.expire(start.after(LineLimits::default().idle));
         assert_eq!(session.wants(), Wants::Close(CloseReason::TooSlow));

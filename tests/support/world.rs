@@ -294,7 +294,8 @@ impl<A: App> World<A> {
     /// A wake-up takes a moment.
     fn pass_on_wakes(&mut self) {
         for worker in 0..self.workers.len() {
-            if self.workers[worker].waker.take() {
+            let asked = self.workers[worker].cx.take_call();
+            if self.workers[worker].waker.take() || asked {
                 let soon = self.random.micros(self.weather.lag.clone());
                 self.waking += 1;
                 self.schedule(soon, Event::Woken(worker));

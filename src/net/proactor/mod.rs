@@ -149,6 +149,7 @@ impl<A: App> Proactor<A> {
         self.io.ring.enter(self.patience())?;
         self.cx.set_clock(clock::now());
         self.io.now = self.cx.now();
+        let again = self.cx.take_call();
         self.io.note_all();
         let mut later = std::mem::take(&mut self.io.later);
         self.io.ready.append(&mut later);
@@ -159,6 +160,10 @@ impl<A: App> Proactor<A> {
         self.hear_deadlines();
         if std::mem::take(&mut self.io.mail) {
             self.hear_mail();
+        }
+        if again {
+            self.app.woken(&mut self.cx);
+            self.settle();
         }
         if self.listeners.is_idle()
             && let Some(within) = self.asked_to_drain.take()
@@ -172,7 +177,7 @@ impl<A: App> Proactor<A> {
     fn patience(&self) -> Option<Duration> {
         let io = &self.io;
         let nothing = io.ready.is_empty() && io.later.is_empty() && io.arrivals.is_empty() && io.starved.is_empty();
-        let waiting = !nothing || self.can_admit();
+        let waiting = !nothing || self.can_admit() || self.cx.is_called_again();
         if waiting || self.asked_to_drain.is_some() && self.listeners.is_idle() {
             return Some(Duration::ZERO);
         }

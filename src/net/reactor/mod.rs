@@ -205,6 +205,7 @@ impl<A: App> Reactor<A> {
         }
         self.cx.set_clock(clock::now());
         self.io.now = self.cx.now();
+        let again = self.cx.take_call();
         let mut mail = false;
         for event in events.iter() {
             match event.token() {
@@ -225,12 +226,16 @@ impl<A: App> Reactor<A> {
         if mail {
             self.hear_mail();
         }
+        if again {
+            self.app.woken(&mut self.cx);
+            self.settle();
+        }
         Ok(())
     }
 
     /// How long to wait for the kernel: not at all while something is ready, else until the next deadline.
     fn patience(&self) -> Option<Duration> {
-        let waiting = !self.io.ready.is_empty() || !self.io.later.is_empty();
+        let waiting = !self.io.ready.is_empty() || !self.io.later.is_empty() || self.cx.is_called_again();
         if waiting || (self.listeners.is_ready() && self.has_room()) {
             return Some(Duration::ZERO);
         }

@@ -65,6 +65,8 @@ pub(super) struct World {
     pub(super) progress: BTreeMap<ConnId, Progress>,
     /// Exchanges and probes whose timer passed.
     pub(super) rung: Vec<u32>,
+    /// How often the proxy put something off.
+    pub(super) turns: usize,
 }
 
 impl World {
@@ -101,6 +103,7 @@ impl World {
             paused: BTreeSet::new(),
             progress: BTreeMap::new(),
             rung: Vec::new(),
+            turns: 0,
         };
         world.proxy.started(&mut world.cx);
         world.settle();
@@ -278,6 +281,11 @@ impl World {
         loop {
             let mut actions = Vec::new();
             self.cx.take_actions(&mut actions);
+            if actions.is_empty() && self.cx.take_call() {
+                self.turns += 1;
+                self.proxy.woken(&mut self.cx);
+                continue;
+            }
             if actions.is_empty() {
                 return;
             }

@@ -13,7 +13,7 @@ use crate::{
         expects_continue, persistent,
     },
     service::HIGH_WATER,
-    session::{CloseReason, Session, Wants, Work, Worked},
+    session::{ANSWERS, CloseReason, Session, Wants, Work, Worked},
     time::Now,
 };
 use std::{mem, sync::Arc, time::Instant};
@@ -87,7 +87,8 @@ impl Http {
 
     /// Hears `input` until an answer has to be waited for; returns what was not looked at.
     fn hear<'i>(&mut self, mut input: &'i [u8]) -> &'i [u8] {
-        while self.state.hears() && self.output.len() < HIGH_WATER {
+        let enough = self.answered.saturating_add(ANSWERS);
+        while self.state.hears() && self.output.len() < HIGH_WATER && self.answered < enough {
             match self.reader.next(&mut input, &self.config.limits) {
                 Ok(Some(event)) => self.on(event),
                 Ok(None) => break,
