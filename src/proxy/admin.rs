@@ -274,6 +274,7 @@ impl Shared {
                 "refused": sum(|c| c.refused.read()),
                 "retries": sum(|c| c.retries.read()),
                 "tunnels": sum(|c| c.tunnels.read()),
+                "asked_whether_client_listens": sum(|c| c.asked.read()),
                 "status": classes,
             },
             "body_bytes": {"received": sum(|c| c.received.read()), "sent": sum(|c| c.sent.read())},

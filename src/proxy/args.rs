@@ -1,6 +1,6 @@
 //! The flags that all milestones share, and those of balancing.
 
-use super::config::{ClientField, Config, Deadlines, Forwarding, Network};
+use super::config::{BODY_RATE, ClientField, Config, Deadlines, Forwarding, Network, OnClientClose};
 use crate::{
     cli::{ListenArgs, address},
     health::HealthArgs,
@@ -119,6 +119,14 @@ pub struct ProxyArgs {
     #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroUsize>(MAX_COUNT))]
     pub(super) max_connections: Option<NonZeroUsize>,
 
+    /// What a client's end of its side of the connection means while its request waits or runs
+    ///
+    /// "finish": the client sends nothing more, and is served. While its request waits, it is asked whether it still listens (by
+    /// an interim response 100); if it does not, its request is given up. "cancel": the client has gone. Its request is
+    /// given up, and so is a running one if its method is safe.
+    #[arg(long, value_name = "finish|cancel", default_value = "finish", hide_possible_values = true)]
+    on_client_close: OnClientClose,
+
     #[command(flatten)]
     limits: LimitArgs,
 
@@ -145,6 +153,12 @@ struct LimitArgs {
     /// A longer request body is answered with 413 [default: any length, streamed]
     #[arg(long, value_name = "SIZE", value_parser = size::<u64>)]
     max_body: Option<u64>,
+    /// Bytes of a request body per second, at least, while others wait for the connection that it goes to; 0: any (408)
+    ///
+    /// A body that stands still keeps a connection to a backend from everybody else. While nobody waits for one, only
+    /// --body-timeout counts.
+    #[arg(long, value_name = "SIZE", default_value_t = BODY_RATE, value_parser = size::<u64>)]
+    body_rate: u64,
     /// Requests on one client connection before it is closed; 0: any number
     #[arg(long, value_name = "N", default_value = "0", value_parser = number::<u32>(0..=MAX_COUNT))]
     keep_alive_requests: u32,
@@ -254,6 +268,8 @@ impl ProxyArgs {
             keep_alive_requests: self.limits.keep_alive_requests,
             // The other half is for the answer.
             drain_grace: self.deadlines.drain_grace.min(self.listen.drain_timeout / 2),
+            body_rate: self.limits.body_rate,
+            on_client_close: self.on_client_close,
             access_log: self.access_log == Switch::On,
             admin_hosts: self.admin_host.clone(),
             ..default

@@ -129,7 +129,7 @@ impl Proxy {
             } else if unsent <= LOW_WATER {
                 client.set_congested(cx, false);
                 if !self.exchanges[key as usize].core.request_complete {
-                    client.expect_input(cx, Some(shared.config.deadlines.body));
+                    client.expect_body(cx, shared.config.deadlines.body, 0);
                 }
             }
         }

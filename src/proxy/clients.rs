@@ -3,9 +3,9 @@
 use super::{
     Proxy, answer,
     downstream::{Downstream, HIGH_WATER, LOW_WATER},
-    exchange::{Close, Core, Event, Exchange, Fetch, timer},
+    exchange::{BEGINNING, Close, Core, Event, Exchange, Fetch, needed, timer},
     failure::Failure,
-    headers, identity,
+    identity,
     record::{self, Line, Record},
     refusals::refusal,
     table::Role,
@@ -41,6 +41,7 @@ impl Proxy {
             let rest = self.pull(cx, conn, &held);
             self.keep(cx, conn, rest);
         }
+        self.route_if_here(cx, conn, !input.is_empty());
         self.end_if_over(cx, conn);
         self.note_idle(cx, conn);
     }
@@ -90,7 +91,7 @@ impl Proxy {
                 (Ok(None), _) => return &[],
                 (Ok(Some(RequestEvent::Head(head, body))), _) => {
                     begun += 1;
-                    self.begin(cx, conn, head, body);
+                    self.begin(cx, conn, head, body, input.len());
                 }
                 (Ok(Some(RequestEvent::Data(data))), Some(key)) => {
                     let mut gathered = std::mem::take(&mut self.parts.gathered);
@@ -110,8 +111,8 @@ impl Proxy {
         }
     }
 
-    /// A request head is complete: an exchange begins.
-    fn begin(&mut self, cx: &mut Cx, conn: ConnId, mut head: RequestHead, body: BodyLength) {
+    /// A request head is complete: an exchange begins. So many bytes behind it are `here` already.
+    fn begin(&mut self, cx: &mut Cx, conn: ConnId, mut head: RequestHead, body: BodyLength, here: usize) {
         let shared = self.parts.shared.clone();
         let now = cx.clock();
         let draining = self.parts.draining;
@@ -119,8 +120,12 @@ impl Proxy {
         client.served += 1;
         client.begin();
         client.head_begun = false;
-        // A body is not due before a backend takes it.
-        client.expect_input(cx, None);
+        let peer = client.peer;
+        let who = identity::admit(&mut head, peer.ip(), &shared.config.forwarding);
+        let failure = refusal(&head, peer.ip(), &shared.config.forwarding);
+        let needed = Some(needed(&head, body)).filter(|needed| failure.is_none() && *needed > here);
+        // The rest is not due before a backend takes it.
+        client.expect_input(cx, needed.map(|_| shared.config.deadlines.body));
         if body == BodyLength::Empty {
             // Its end follows from its head: take it now, so that the reader stands before the next request.
             let ended = client.reader.next(&mut &[][..], &shared.config.limits);
@@ -135,36 +140,22 @@ impl Proxy {
             Ok(()) if client.served == shared.config.keep_alive_requests => Close::After("enough requests"),
             Ok(()) => Close::No,
         };
-        let last_request = persistent.is_err();
-        let peer = client.peer;
-        let who = identity::admit(&mut head, peer.ip(), &shared.config.forwarding);
-        let failure = refusal(&head, peer.ip(), &shared.config.forwarding);
         let entry = self.exchanges.vacant_entry();
         let key = u32::try_from(entry.key()).expect("one exchange per connection, fewer than 2^31 connections");
         client.exchange = Some(key);
         let core = Core {
-            key,
-            client: conn,
-            upgrade: headers::may_upgrade(&head),
             overrides_method: who.overrides_method,
-            request_complete: body == BodyLength::Empty,
-            last_request,
-            body_begun: false,
-            tried: Vec::new(),
-            fresh: false,
-            interims: 0,
-            continued: false,
-            caching: None,
-            close,
+            last_request: persistent.is_err(),
+            needed: needed.map(|bytes| (bytes, now.instant + shared.config.deadlines.body * BEGINNING)),
             until: shared.config.deadlines.exchange.map(|limit| now.instant + limit),
-            record: Record::new(peer, who.client, now),
-            head,
-            body,
+            ..Core::new(key, conn, head, body, close, Record::new(peer, who.client, now))
         };
         entry.insert(Exchange::new(core));
         self.parts.counters().requests.add(1);
         self.parts.retry_budget.request(now.instant);
-        self.on(cx, key, failure.map_or(Event::Route, Event::RequestBad));
+        if needed.is_none() {
+            self.on(cx, key, failure.map_or(Event::Route, Event::RequestBad));
+        }
     }
 
     /// A request of our own: nobody waits for its answer.
@@ -173,23 +164,10 @@ impl Proxy {
         let entry = self.exchanges.vacant_entry();
         let key = u32::try_from(entry.key()).expect("one exchange per connection, and as many of our own");
         let core = Core {
-            key,
-            client: ConnId::NOBODY,
-            head: fetch.head,
-            body: BodyLength::Empty,
             upgrade: false,
-            overrides_method: false,
-            request_complete: true,
-            last_request: false,
-            body_begun: false,
-            tried: Vec::new(),
-            fresh: false,
-            interims: 0,
-            continued: false,
             caching: Some(fetch.caching),
-            close: Close::Abort,
             until,
-            record: fetch.record,
+            ..Core::new(key, ConnId::NOBODY, fetch.head, BodyLength::Empty, Close::Abort, fetch.record)
         };
         entry.insert(Exchange::new(core));
         self.parts.counters().cache.background.add(1);
@@ -326,8 +304,10 @@ impl Proxy {
 
     /// The client sends nothing more. What it sent is still answered.
     pub(super) fn client_ended(&mut self, cx: &mut Cx, conn: ConnId) {
-        if let Some(client) = self.parts.table.downstream(conn) {
-            client.ended = true;
+        let Some(client) = self.parts.table.downstream(conn) else { return };
+        client.ended = true;
+        if let Some(key) = client.exchange {
+            self.on(cx, key, Event::ClientClosed);
         }
         self.end_if_over(cx, conn);
     }

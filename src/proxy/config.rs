@@ -135,6 +135,18 @@ impl Default for Forwarding {
 /// the processor's cache any more: bodies of 1 MiB came out dearer than by copying, those of 64 MiB a quarter cheaper.
 const UNSEEN: u64 = 4 * 1024 * 1024;
 
+/// As Apache's mod_reqtimeout has it, in round numbers: slower than any line on which somebody uploads something.
+pub(super) const BODY_RATE: u64 = 512;
+
+/// What it means that a client ends its side of the connection (a FIN), while its request waits or runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnClientClose {
+    /// No more than that nothing else will come: it is served, if it listens.
+    Finish,
+    /// It has gone: what it asked for is given up, unless it may have changed something already.
+    Cancel,
+}
+
 /// Everything about one proxy that does not change while it runs.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -150,6 +162,10 @@ pub struct Config {
     pub backoff: Backoff,
     /// Requests on one client connection before it is closed; 0: no limit.
     pub keep_alive_requests: u32,
+    /// Bytes of a request body per second, at least, while somebody else waits for its connection. 0: any.
+    pub body_rate: u64,
+    /// What a client's end of its own side means.
+    pub on_client_close: OnClientClose,
     /// How much of a response body must be left for the driver to pass it on unseen ([`crate::app::Cx::relay`]).
     pub unseen: u64,
     /// How long a client may be idle, when the proxy ends, before it is let go.
@@ -191,6 +207,8 @@ impl Default for Config {
                 jitter: 0.25,
             },
             keep_alive_requests: 0,
+            body_rate: BODY_RATE,
+            on_client_close: OnClientClose::Finish,
             unseen: UNSEEN,
             drain_grace: DRAIN_GRACE,
             access_log: false,

@@ -16,7 +16,12 @@ use std::{
 };
 
 /// Bytes of later requests kept while one is answered. More stay with the client: its window closes.
-const PENDING_MAX: usize = 16 * 1024;
+pub(super) const PENDING_MAX: usize = 16 * 1024;
+
+/// How long the pieces of a body are added up, to tell how fast it comes. Long enough for a line that loses a few packets in a
+/// row; twice as long is still shorter than requests wait for a connection (5 s), so that a body that stands still gives its
+/// connection up in time for them.
+pub(super) const PACE: Duration = Duration::from_secs(2);
 
 /// Over this many unsent bytes towards one side, the other is not read. With one more read of a driver that has much to send
 /// already, a peer that does not read costs 64 KiB. A peer that reads does not wait for us meanwhile: the kernel has
@@ -39,6 +44,10 @@ pub(super) struct Downstream {
     pub(super) exchange: Option<u32>,
     /// When what we wait to read must have come.
     read_by: Option<Instant>,
+    /// When it is judged how fast a body comes.
+    pace_by: Option<Instant>,
+    /// How much of it has come since that was judged last.
+    paced: u32,
     /// What waits for it to read.
     stall: Stall,
     /// Requests begun.
@@ -61,6 +70,8 @@ pub(super) struct Downstream {
 pub(super) enum Late {
     /// Nothing was read in time.
     Read,
+    /// Not a deadline, but the time to see how fast a body comes.
+    Pace,
     /// Our kernel has taken nothing for a while: the driver has to say what the peer's has.
     Write,
 }
@@ -75,6 +86,8 @@ impl Downstream {
             pending: Vec::new(),
             exchange: None,
             read_by: None,
+            pace_by: None,
+            paced: 0,
             stall: Stall::default(),
             served: 0,
             head_begun: false,
@@ -94,6 +107,7 @@ impl Downstream {
     /// Expects bytes within `limit`, or nothing in particular.
     pub(super) fn expect_input(&mut self, cx: &mut Cx, limit: Option<Duration>) {
         self.read_by = limit.map(|limit| cx.now() + limit);
+        self.pace_by = None;
         self.arm(cx);
     }
 
@@ -108,6 +122,24 @@ impl Downstream {
     pub(super) fn is_idle(&self) -> bool {
         let asks = self.exchange.is_some() || self.reader.phase() != ReadPhase::Idle || !self.pending.is_empty();
         !asks && self.stall.unsent() == 0
+    }
+
+    /// Expects more of a body within `limit`; `came` bytes of it have just come, for a backend that waits for them.
+    pub(super) fn expect_body(&mut self, cx: &mut Cx, limit: Duration, came: usize) {
+        self.read_by = Some(cx.now() + limit);
+        if self.pace_by.is_none() {
+            self.pace_by = Some(cx.now() + PACE);
+            self.paced = 0;
+        }
+        self.paced = self.paced.saturating_add(u32::try_from(came).unwrap_or(u32::MAX));
+        self.arm(cx);
+    }
+
+    /// How much of a body has come since this was asked last, [`PACE`] ago.
+    pub(super) fn take_pace(&mut self, cx: &mut Cx) -> u32 {
+        self.pace_by = Some(cx.now() + PACE);
+        self.arm(cx);
+        std::mem::take(&mut self.paced)
     }
 
     /// `unsent` bytes wait for the peer: it has to take some of them in time.
@@ -148,13 +180,16 @@ impl Downstream {
         if self.stall.is_due(now) {
             return Late::Write;
         }
-        debug_assert!(self.read_by.is_some_and(|at| at <= now), "one of two deadlines has passed");
-        Late::Read
+        if self.read_by.is_some_and(|at| at <= now) {
+            return Late::Read;
+        }
+        debug_assert!(self.pace_by.is_some_and(|at| at <= now), "one of three deadlines has passed");
+        Late::Pace
     }
 
-    /// Tells the driver the earlier of the two.
+    /// Tells the driver the earliest of them.
     pub(super) fn arm(&self, cx: &mut Cx) {
-        let earliest = [self.read_by, self.stall.look_at()].into_iter().flatten().min();
+        let earliest = [self.read_by, self.stall.look_at(), self.pace_by].into_iter().flatten().min();
         cx.set_deadline(TimerKey::Conn(self.conn), earliest);
     }
 

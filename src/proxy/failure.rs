@@ -27,6 +27,8 @@ pub enum Failure {
     HeadTimeout,
     /// The request body stood still for longer than `--body-timeout`.
     BodyTimeout,
+    /// The request body came more slowly than `--body-rate`, while others waited for its connection.
+    BodyTooSlow,
     /// `CONNECT` asks for a forward proxy; this is a reverse proxy.
     ConnectMethod,
     /// `Max-Forwards: 0` on a method other than TRACE and OPTIONS never gets here; on those, this proxy is the last hop.
@@ -71,6 +73,8 @@ pub enum Failure {
     TunnelIdle,
     /// The client went away.
     ClientGone,
+    /// The client ended its side, and that is taken for its going (`--on-client-close cancel`).
+    ClientClosed,
     /// The client did not read for `--write-timeout`.
     ClientStalled,
     /// The backend did not read the request for `--write-timeout`.
@@ -85,7 +89,7 @@ impl Failure {
     pub(crate) fn status(self) -> Status {
         match self {
             Self::Request(error) => error.status(),
-            Self::HeadTimeout | Self::BodyTimeout => Status::REQUEST_TIMEOUT,
+            Self::HeadTimeout | Self::BodyTimeout | Self::BodyTooSlow => Status::REQUEST_TIMEOUT,
             Self::ConnectMethod => Status::METHOD_NOT_ALLOWED,
             Self::NoForwardsLeft => Status::OK,
             Self::Misdirected => Status::MISDIRECTED_REQUEST,
@@ -107,14 +111,16 @@ impl Failure {
             | Self::OnlyIfCached
             | Self::TunnelIdle => Status::GATEWAY_TIMEOUT,
             // Nobody is left to read it; the log needs a number. 499 is what nginx made customary.
-            Self::ClientGone | Self::ClientStalled => CLIENT_GONE,
+            Self::ClientGone | Self::ClientClosed | Self::ClientStalled => CLIENT_GONE,
         }
     }
 
     /// The error type of RFC 9209 §2.3 for the `Proxy-Status` field.
     pub(crate) fn proxy_status(self) -> &'static str {
         match self {
-            Self::Request(_) | Self::HeadTimeout | Self::BodyTimeout | Self::ConnectMethod => "http_request_error",
+            Self::Request(_) | Self::HeadTimeout | Self::BodyTimeout | Self::BodyTooSlow | Self::ConnectMethod => {
+                "http_request_error"
+            }
             Self::NoForwardsLeft | Self::OnlyIfCached | Self::Misdirected => "http_request_denied",
             Self::Loop => "proxy_loop_detected",
             Self::NoBackend => "destination_unavailable",
@@ -129,7 +135,7 @@ impl Failure {
             Self::Truncated => "http_response_incomplete",
             Self::ResponseTimeout | Self::TunnelIdle => "connection_read_timeout",
             Self::UpstreamStalled => "connection_write_timeout",
-            Self::ClientGone | Self::ClientStalled => "http_request_error",
+            Self::ClientGone | Self::ClientClosed | Self::ClientStalled => "http_request_error",
         }
     }
 
@@ -140,6 +146,7 @@ impl Failure {
             Self::Request(error) | Self::Response(error) => error.as_str(),
             Self::HeadTimeout => "request head timeout",
             Self::BodyTimeout => "request body timeout",
+            Self::BodyTooSlow => "request body too slow while others wait",
             Self::ConnectMethod => "CONNECT to a reverse proxy",
             Self::NoForwardsLeft => "max-forwards reached zero",
             Self::Misdirected => "https over a plain connection",
@@ -162,6 +169,7 @@ impl Failure {
             Self::DrainTimeout => "drain timeout",
             Self::TunnelIdle => "tunnel idle",
             Self::ClientGone => "client gone",
+            Self::ClientClosed => "client closed its side",
             Self::ClientStalled => "client does not read",
             Self::UpstreamStalled => "backend does not read",
         }

@@ -41,6 +41,7 @@ use Phase::{Closing, Forwarding, Idle, ReadingRequest, ReadingResponse, WritingR
 pub const TRANSITIONS: &[(Phase, Phase, &str)] = &[
     (Idle, ReadingRequest, "a request head is complete"),
     (ReadingRequest, Forwarding, "a backend is chosen, or the request waits for one"),
+    (ReadingRequest, Closing, "the client is gone before the beginning of its body is here"),
     (ReadingRequest, WritingResponse, "refused, or cached: the proxy answers itself"),
     (Forwarding, ReadingResponse, "the request is sent completely"),
     (Forwarding, WritingResponse, "the backend answers early, or the proxy answers for it"),

@@ -104,6 +104,8 @@ pub(super) struct Counters {
     /// Bytes that were not a request, answered with an error.
     pub(super) refused: Counter,
     pub(super) retries: Counter,
+    /// Clients that had ended their side, and were asked whether they listen before their request got a connection.
+    pub(super) asked: Counter,
     /// Body bytes from and to clients.
     pub(super) received: Counter,
     pub(super) sent: Counter,

@@ -237,14 +237,14 @@ fn an_early_response_is_relayed_at_once_and_the_request_goes_on(milestone: &Mile
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], &[]);
     let mut client = Conn::open(proxy.address());
-    client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nhello");
+    client.send("POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
     let mut upstream = incoming.accept();
     upstream.read_head();
-    assert_eq!(upstream.read(5), b"hello");
+    assert_eq!(upstream.read_until("hello\r\n"), "5\r\nhello\r\n");
     upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok!");
     assert_eq!(client.response("POST").body, b"ok!");
-    client.send("world");
-    assert_eq!(upstream.read(5), b"world");
+    client.send("5\r\nworld\r\n0\r\n\r\n");
+    assert_eq!(upstream.read_until("\r\n\r\n"), "5\r\nworld\r\n0\r\n\r\n");
     client.send(get("/next"));
     if milestone.number < 3 {
         upstream = incoming.accept();
@@ -258,7 +258,8 @@ fn an_early_response_of_a_backend_that_closes_ends_the_connection(milestone: &Mi
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], &[]);
     let mut client = Conn::open(proxy.address());
-    client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 1000000\r\n\r\nhello");
+    client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 1000000\r\n\r\n");
+    client.send([b'x'; 16 * 1024]);
     let mut upstream = incoming.accept();
     upstream.read_head();
     upstream.send("HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig");
@@ -275,11 +276,13 @@ fn an_upload_flows_while_it_is_sent(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], &[]);
     let mut client = Conn::open(proxy.address());
-    client.send("POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n");
+    client.send("POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
     let mut upstream = incoming.accept();
     upstream.read_head();
     for n in 0..10 {
-        client.send("3\r\nabc\r\n");
+        if n > 0 {
+            client.send("3\r\nabc\r\n");
+        }
         assert_eq!(upstream.read_until("abc\r\n"), "3\r\nabc\r\n", "piece {n}");
     }
     client.send("0\r\n\r\n");

@@ -93,7 +93,17 @@ fn an_idle_connection_is_closed_without_a_word(milestone: &Milestone) {
 fn a_body_that_stands_still_gets_408(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], &["--body-timeout", "200ms"]);
-    for framing in ["Content-Length: 10\r\n\r\nabcde", "Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n"] {
+    // Of a small one, no backend hears before it is complete.
+    let mut client = Conn::open(proxy.address());
+    not_early(|| {
+        client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nabcde");
+        let response = client.response("POST");
+        assert_eq!((response.status(), response.field("connection")), (408, Some("close")));
+    });
+    client.expect_end();
+    assert!(incoming.is_empty());
+    let long = format!("Content-Length: 20000\r\n\r\n{}abcde", "x".repeat(17_000));
+    for framing in [&long, "Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n"] {
         let mut client = Conn::open(proxy.address());
         let mut upstream = not_early(|| {
             client.send(format!("POST / HTTP/1.1\r\nHost: test\r\n{framing}"));
@@ -128,8 +138,8 @@ fn a_backend_that_does_not_answer_gets_the_client_504(milestone: &Milestone) {
     for (method, body) in [("GET", ""), ("POST", "Content-Length: 3\r\n")] {
         let mut upstream = not_early(|| {
             client.send(format!("{method} / HTTP/1.1\r\nHost: test\r\n{body}\r\n"));
-            let upstream = incoming.accept();
             client.send(if body.is_empty() { "" } else { "abc" });
+            let upstream = incoming.accept();
             let response = client.response(method);
             assert_eq!(response.status(), 504, "{method}");
             let status = response.field("proxy-status");
@@ -272,9 +282,10 @@ fn a_backend_that_does_not_read_is_given_up(milestone: &Milestone) {
     let proxy = milestone.start(&[&backend], &["--write-timeout", "200ms", "--body-timeout", "10s"]);
     let mut client = Conn::open(proxy.address());
     client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 33554432\r\n\r\n");
-    let _upstream = incoming.accept();
     // More than all buffers on the way hold; the proxy stops reading before it is all sent.
     let piece = vec![b'x'; 1024 * 1024];
+    client.send(&piece);
+    let _upstream = incoming.accept();
     for _ in 0..32 {
         if client.try_send(&piece).is_err() {
             break;

@@ -112,9 +112,10 @@ fn a_whole_response_before_a_reset_arrives_whole(milestone: &Milestone) {
 
 /// The backend has answered and is gone, and the client goes on with its request before it reads.
 fn a_whole_response_arrives_whole_although_the_request_goes_nowhere(milestone: &Milestone) {
-    let request = "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 1000000\r\n\r\nhello";
-    let Stuck { mut client, mut upstream, sent, _proxy } = stuck(milestone, request, CHUNKED);
-    assert_eq!(upstream.read(5), b"hello");
+    let beginning = "x".repeat(16 * 1024);
+    let request = format!("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 1000000\r\n\r\n{beginning}");
+    let Stuck { mut client, mut upstream, sent, _proxy } = stuck(milestone, &request, CHUNKED);
+    assert_eq!(upstream.read(beginning.len()), beginning.as_bytes());
     say(&mut upstream, "3\r\nend\r\n0\r\n\r\n");
     // Both ways: whatever comes now is answered with a reset.
     drop(upstream);

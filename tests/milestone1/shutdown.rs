@@ -174,12 +174,12 @@ fn a_running_upload_is_finished(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let mut proxy = milestone.start(&[&backend], &["--workers", "1", "--drain-timeout", "1h"]);
     let mut client = Conn::open(proxy.address());
-    client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nhello");
+    client.send("POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
     let mut upstream = incoming.accept();
     upstream.read_until("hello");
     drain(&proxy);
-    client.send("world");
-    upstream.read_until("world");
+    client.send("5\r\nworld\r\n0\r\n\r\n");
+    upstream.read_until("world\r\n0\r\n\r\n");
     upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     assert_eq!(client.response("POST").body, b"ok");
     client.expect_end();

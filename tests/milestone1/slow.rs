@@ -129,6 +129,7 @@ fn a_backend_that_never_reads_costs_no_memory(milestone: &Milestone) {
     let before = proxy.peak_memory();
     let mut client = Conn::open(proxy.address());
     client.send(format!("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n\r\n", 256 << 20));
+    client.send([b'x'; 16 * 1024]);
     let mut upstream = incoming.accept();
     let sender = std::sync::Mutex::new(client);
     let sent = std::sync::atomic::AtomicUsize::new(0);

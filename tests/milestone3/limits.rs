@@ -39,7 +39,7 @@ fn stats(proxy: &Process) -> Value {
     serde_json::from_slice(&Conn::open(at).ask(&get("/stats")).body).expect("JSON")
 }
 
-fn wait_for_waiting(proxy: &Process, n: u64) {
+pub(crate) fn wait_for_waiting(proxy: &Process, n: u64) {
     wait_until(&format!("{n} to wait"), || stats(proxy)["pool"]["waiting"] == n);
 }
 
@@ -99,7 +99,7 @@ fn a_backends_own_limit_wins(milestone: &Milestone) {
 }
 
 /// One connection, one worker: everybody else waits, for so long.
-fn narrow(milestone: &Milestone, patience: &str, flags: &[&str]) -> (Process, Incoming, Backend) {
+pub(crate) fn narrow(milestone: &Milestone, patience: &str, flags: &[&str]) -> (Process, Incoming, Backend) {
     let (backend, incoming) = Backend::by_hand();
     let ours = ["--pool-max", "1", "--workers", "1", "--admin", "127.0.0.1:0", "--pool-queue-timeout", patience];
     (milestone.start(&[&backend], &[&ours, flags].concat()), incoming, backend)

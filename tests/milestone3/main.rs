@@ -10,6 +10,7 @@ mod support;
 mod idle;
 mod limits;
 mod reuse;
+mod waiting;
 
 /// A request for `target` without a body.
 fn get(target: &str) -> String {

@@ -123,7 +123,9 @@ fn a_connection_with_an_unfinished_request_is_not_reused(milestone: &Milestone) 
     for n in 0..10 {
         let before = backend.connections();
         let mut gone = Conn::open(proxy.address());
-        gone.send("POST /gone HTTP/1.1\r\nHost: test\r\nContent-Length: 100\r\n\r\nGET /smuggled HTTP/1.1\r\n");
+        // As much as has to be here before a backend hears of it.
+        let half = "GET /smuggled HTTP/1.1\r\n".repeat(1000);
+        gone.send(format!("POST /gone HTTP/1.1\r\nHost: test\r\nContent-Length: 100000\r\n\r\n{half}"));
         if n == 0 {
             crate::support::process::wait_until("the half request", || backend.connections() > before);
         }

@@ -50,7 +50,9 @@ pub(in crate::proxy) enum Event<'a> {
     UpstreamLate,
     /// The backend does not read.
     UpstreamStalled,
-    /// The client sends nothing more.
+    /// The client has ended its side; some of what it sent may not be read yet.
+    ClientClosed,
+    /// The client sends nothing more, and all it sent is read.
     ClientEnded,
     /// The client's connection is gone, or must go.
     ClientLost(Failure),

@@ -18,7 +18,7 @@ impl Turn<'_> {
             return state;
         }
         match failure {
-            Failure::ClientGone | Failure::ClientStalled => {
+            Failure::ClientGone | Failure::ClientClosed | Failure::ClientStalled => {
                 self.core.close = Close::Abort;
                 if self.core.record.status == 0 {
                     self.core.record.status = failure.status().code();

@@ -26,6 +26,7 @@ impl Turn<'_> {
         match follower.stage(self.ticket()) {
             Stage::Asked => {
                 self.arm(Some(until));
+                self.ask_if_closed();
                 State::Follow { follower, until }
             }
             Stage::Open(fill) => self.read(&fill, follower),

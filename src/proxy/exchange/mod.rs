@@ -15,22 +15,26 @@
 //!
 //! | file | question |
 //! |---|---|
+//! | `begin.rs` | what is known when it begins |
 //! | `cache.rs` | is there an answer in the cache, or somebody to wait for |
 //! | `serve.rs` | what a stored response looks like on the wire |
 //! | `follow.rs` | whose answer is ours, too |
 //! | `keep.rs` | what a response means for the cache |
 //! | `confirm.rs` | what a 304 means for it, and what answers for a backend that fails |
+//! | `hold.rs` | is it worth a connection: has its body come, and does its client listen |
 //! | `route.rs` | which backend, which connection, and what if there is none |
 //! | `retry.rs` | may this request be sent again |
 //! | `relay.rs` | what moves between the two sides, and when is it complete |
 //! | `tunnel.rs` | what happens after a 101 |
 //! | `fail.rs` | how it ends when it does not end well |
 
+mod begin;
 mod cache;
 mod confirm;
 mod event;
 mod fail;
 mod follow;
+mod hold;
 mod keep;
 mod relay;
 mod retry;
@@ -40,6 +44,7 @@ mod tunnel;
 
 pub(super) use cache::{Cache, Caching, Fetch};
 pub(super) use event::Event;
+pub(super) use hold::{BEGINNING, needed};
 use relay::To;
 
 use super::{failure::Failure, parts::Parts, phase, phase::Phase, record::Record};
@@ -162,6 +167,12 @@ pub(super) struct Core {
     pub(super) request_complete: bool,
     /// The client announced that no other request follows.
     pub(super) last_request: bool,
+    /// So many bytes of its body have to be here before it may take a connection, and by then. `None`: they are here.
+    pub(super) needed: Option<(usize, Instant)>,
+    /// Its head went to a backend.
+    pub(super) sent: bool,
+    /// The client had ended its side, and was asked whether it listens.
+    pub(super) asked: bool,
     /// A byte of the body went to a backend, so the request cannot be sent again.
     pub(super) body_begun: bool,
     /// Backends that failed this request.
@@ -310,6 +321,7 @@ impl State {
     /// The next state. Events that mean nothing to a state leave it as it is.
     fn on(self, event: Event<'_>, turn: &mut Turn<'_>) -> Self {
         match (self, event) {
+            (state, Event::ClientClosed) => turn.client_closed(state),
             (Self::Start, Event::Route) => turn.look_up(),
             (Self::Start, Event::Fetch) => turn.route(None),
             (Self::Follow { follower, until }, event) => turn.following(follower, until, event),
@@ -368,7 +380,7 @@ impl State {
             }
             Self::Relay { receiving: Receiving::Head, .. } => Phase::Forwarding,
             Self::Relay { .. } | Self::Tunnel { .. } | Self::Read { .. } | Self::Serve(_) => Phase::WritingResponse,
-            Self::Done(Err(Failure::ClientGone | Failure::ClientStalled)) => Phase::Closing,
+            Self::Done(Err(Failure::ClientGone | Failure::ClientClosed | Failure::ClientStalled)) => Phase::Closing,
             Self::Done(_) => Phase::WritingResponse,
         }
     }

@@ -103,6 +103,7 @@ impl Turn<'_> {
             | Event::Route
             | Event::Fetch
             | Event::Drained
+            | Event::ClientClosed
             | Event::Room(_)
             | Event::Connected
             | Event::Probed(_) => {}
@@ -113,15 +114,15 @@ impl Turn<'_> {
     fn send_body(&mut self, link: Link, sending: &mut BodyWriter, data: &[u8]) -> Result<(), http::Error> {
         self.core.body_begun = true;
         self.core.record.received += data.len() as u64;
-        self.expect_body();
+        self.expect_body(data.len());
         sending.data(&mut To { cx: self.cx, conn: link.conn }, data)
     }
 
-    /// It is the client's turn to send more of its request.
-    fn expect_body(&mut self) {
+    /// It is the client's turn to send more of its request; so much of it has just come.
+    fn expect_body(&mut self, came: usize) {
         let limit = self.parts.shared.config.deadlines.body;
         if let Some(client) = self.parts.table.downstream(self.core.client) {
-            client.expect_input(self.cx, Some(limit));
+            client.expect_body(self.cx, limit, came);
         }
     }
 
@@ -169,7 +170,7 @@ impl Turn<'_> {
         self.core.continued |= head.status == Status::CONTINUE;
         if head.status == Status::CONTINUE && !self.core.request_complete {
             self.expect_upstream(link, None);
-            self.expect_body();
+            self.expect_body(0);
         }
         Ok(())
     }
@@ -315,7 +316,7 @@ impl Turn<'_> {
             return self.complete(link, reusable);
         }
         self.expect_upstream(link, None);
-        self.expect_body();
+        self.expect_body(0);
         State::Relay { link, sending, receiving: Receiving::Complete, reusable }
     }
 

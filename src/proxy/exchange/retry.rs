@@ -108,6 +108,7 @@ impl Turn<'_> {
         let jitter = self.parts.random();
         let delay = self.parts.shared.config.backoff.delay(attempt.saturating_sub(1), jitter);
         self.arm(Some(self.cx.now() + delay));
+        self.ask_if_closed();
         State::Pause
     }
 }

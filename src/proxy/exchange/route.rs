@@ -66,7 +66,7 @@ impl Turn<'_> {
         match granted {
             Some(granted) => self.parts.pool.wait_again(granted, full),
             None => {
-                let client = Client::from(self.core.record.peer.ip());
+                let client = Client::from(self.core.record.client);
                 if self.parts.pool.wait(self.core.key, client, full, since).is_err() {
                     return self.give_up(None, Failure::QueueFull);
                 }
@@ -74,6 +74,7 @@ impl Turn<'_> {
         }
         let until = since + self.parts.shared.config.deadlines.queue;
         self.arm(Some(until));
+        self.ask_if_closed();
         State::Wait { until }
     }
 
@@ -141,6 +142,7 @@ impl Turn<'_> {
     /// Sends the head; the body follows as it arrives.
     pub(super) fn send_request(&mut self, link: Link) -> State {
         let now = self.cx.clock();
+        self.core.sent = true;
         if let Some(caching) = &mut self.core.caching {
             caching.sent = Some(now);
         }
@@ -161,7 +163,11 @@ impl Turn<'_> {
         }
         if !self.core.request_complete {
             if let Some(client) = self.parts.table.downstream(self.core.client) {
-                client.expect_input(self.cx, (!polite).then_some(body_limit));
+                if polite {
+                    client.expect_input(self.cx, None);
+                } else {
+                    client.expect_body(self.cx, body_limit, 0);
+                }
                 client.set_bulk(self.cx, is_bulk(self.core.body));
             }
             self.parts.ready.push(self.core.client);

@@ -38,6 +38,7 @@ impl Turn<'_> {
             | Event::Fetch
             | Event::Told
             | Event::Drained
+            | Event::ClientClosed
             | Event::Room(_)
             | Event::Connected
             | Event::Probed(_)

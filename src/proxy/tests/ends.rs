@@ -105,7 +105,8 @@ fn nothing_after_connect_is_read_as_a_request() {
 fn a_client_that_ends_inside_its_request_is_let_go_at_once() {
     for answered in [false, true] {
         let mut world = World::new(&[]);
-        let (client, backend) = world.exchange("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf");
+        let (client, backend) =
+            world.exchange("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n");
         if answered {
             world.say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
         }
@@ -143,7 +144,8 @@ fn who_waits_for_100_and_is_answered_otherwise_has_no_other_turn() {
 fn who_is_answered_early_by_a_backend_that_closes_is_not_promised_another_turn() {
     for (fields, promised) in [("Connection: close\r\n", false), ("", true)] {
         let mut world = World::new(&[]);
-        let (client, backend) = world.exchange("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf");
+        let (client, backend) =
+            world.exchange("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n");
         world.say(backend, &format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 2\r\n\r\nok"));
         let answer = world.sent(client);
         assert_eq!(!answer.contains("Connection: close\r\n"), promised, "{answer:?}");

@@ -10,6 +10,7 @@ mod ends;
 mod passing;
 mod pressure;
 mod upstreams;
+mod waiting;
 
 use super::{BalanceArgs, Config, Desk, Plan, Proxy, ProxyArgs};
 use crate::{
@@ -110,9 +111,9 @@ impl World {
         world
     }
 
-    fn accept(&mut self, admin: bool) -> ConnId {
+    fn accept(&mut self, admin: bool, from: [u8; 4]) -> ConnId {
         let conn = self.cx.allocate();
-        let origin = Origin { listener: ListenerId(0), peer: ([192, 0, 2, 7], 4000).into() };
+        let origin = Origin { listener: ListenerId(0), peer: (from, 4000).into() };
         if admin {
             self.admins.insert(conn);
         }
@@ -132,14 +133,19 @@ impl World {
 
     /// A client connects, and says `request`.
     pub(super) fn client(&mut self, request: &str) -> ConnId {
-        let conn = self.accept(false);
+        self.client_from([192, 0, 2, 7], request)
+    }
+
+    /// A client with that address connects, and says `request`.
+    pub(super) fn client_from(&mut self, from: [u8; 4], request: &str) -> ConnId {
+        let conn = self.accept(false, from);
         self.say(conn, request);
         conn
     }
 
     /// Somebody connects to the admin listener.
     pub(super) fn admin(&mut self, request: &str) -> ConnId {
-        let conn = self.accept(true);
+        let conn = self.accept(true, [192, 0, 2, 7]);
         self.say(conn, request);
         conn
     }
@@ -273,7 +279,7 @@ impl World {
         self.seen.get(&conn).and_then(|seen| seen.end).unwrap_or("-")
     }
 
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         self.carry_out(&[]);
     }
 

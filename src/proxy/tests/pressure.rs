@@ -10,7 +10,8 @@ const MUCH: usize = 1 << 20;
 #[test]
 fn a_client_is_late_only_while_the_backend_reads() {
     let mut world = World::new(&["--body-timeout", "2s", "--write-timeout", "60s"]);
-    let (client, backend) = world.exchange("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf");
+    let (client, backend) =
+        world.exchange("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n");
     world.unsent(backend, MUCH);
     world.pass(3 * SECOND);
     assert_eq!(world.ended(client), "-", "the backend is the one who is slow");
@@ -89,12 +90,12 @@ fn a_backend_that_takes_nothing_of_an_upload_is_late() {
 #[test]
 fn a_backend_that_has_answered_is_not_late() {
     let mut world = World::new(&["--response-timeout", "1s", "--body-timeout", "10s"]);
-    let (client, backend) = world.exchange("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na");
+    let (client, backend) = world.exchange("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n");
     world.say(backend, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n");
     world.say(backend, "0\r\n\r\n");
     world.pass(5 * SECOND);
     assert_eq!((world.ended(client), world.ended(backend)), ("-", "-"));
-    world.say(client, "bc");
+    world.say(client, "2\r\nbc\r\n0\r\n\r\n");
     assert_eq!(world.proxy.census().idle, 1, "both connections persist");
 }
 
@@ -176,11 +177,11 @@ fn after_a_dead_pooled_connection_comes_a_new_one() {
 #[test]
 fn a_backend_connection_is_read_again_after_an_exchange_in_which_it_was_not() {
     let mut world = World::new(&[]);
-    let (slow, backend) = world.exchange("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbo");
+    let (slow, backend) = world.exchange("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nbo\r\n");
     world.say(backend, OK);
     world.unsent(slow, MUCH);
     assert!(world.paused.contains(&backend));
-    world.say(slow, "dy");
+    world.say(slow, "2\r\ndy\r\n0\r\n\r\n");
     assert_eq!((world.proxy.census().idle, world.paused.contains(&backend)), (1, false));
     let other = world.client(GET);
     world.say(backend, OK);
