@@ -16,8 +16,8 @@ use common::start;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use socket_patterns::{
     cache::{
-        Body, Freshness, Mail, RequestDirectives, ResponseDirectives, Rules, Seed, Selecting, Situation, Store, Stored,
-        Uri, answer, reuse, storable,
+        Audience, Body, Freshness, Mail, RequestDirectives, ResponseDirectives, Rules, Seed, Selecting, Situation,
+        Store, Stored, Uri, answer, reuse, storable,
         store::{Entry, Found, Limits},
         vary,
     },
@@ -54,7 +54,7 @@ fn stored(lines: &[(&str, &str)], request: &Fields, body: &Bytes, now: Now) -> S
     let said = ResponseDirectives::of(&head.fields);
     Stored {
         selecting: Selecting::of(&head.fields, request),
-        freshness: Freshness::of(&head, &said, now, now, &Rules::default()),
+        freshness: Freshness::of(&head, &said, Audience::Everybody, now, now, &Rules::default()),
         head: storable(&head, &said, now),
         date: now.wall,
         body: Body::whole(vec![body.clone()]),

@@ -137,14 +137,7 @@ use Words::{Behind, Function};
 /// The sections of `docs/log.md`, and the code that has their words.
 const SECTIONS: &[(&str, &[Words])] = &[
     ("`pool=`", &[Function("proxy/record.rs", "as_str")]),
-    (
-        "`cache=`",
-        &[
-            Function("cache/status.rs", "as_str"),
-            Function("proxy/exchange/serve.rs", "note_hit"),
-            Behind("proxy", "record.cache = "),
-        ],
-    ),
+    ("`cache=`", &[Function("cache/status.rs", "as_str")]),
     ("`failure=` and `retries=`", &[Function("proxy/failure.rs", "as_str"), Function("http/error.rs", "as_str")]),
     ("`not_retried=`", &[Function("proxy/exchange/retry.rs", "as_str"), Behind("proxy", "not_retried = Some(")]),
     (

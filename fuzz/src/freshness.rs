@@ -4,7 +4,8 @@
 use super::lines::{fields, lines};
 use socket_patterns::{
     cache::{
-        Freshness, MaxStale, RequestDirectives, ResponseDirectives, Reuse, Rules, Seconds, Situation, may_store, reuse,
+        Audience, Freshness, MaxStale, RequestDirectives, ResponseDirectives, Reuse, Rules, Seconds, Situation,
+        may_store, reuse,
         status::{CacheStatus, Origin},
     },
     http::{Method, RequestHead, ResponseHead, Status},
@@ -32,12 +33,14 @@ pub fn judge(data: &[u8]) {
     request.fields = parts.next().unwrap_or_default();
     let (said, asked) = (ResponseDirectives::of(&response.fields), RequestDirectives::of(&request.fields));
     let arrived = START.after(Duration::from_millis(u64::from(first >> 1) * 500));
-    let freshness = Freshness::of(&response, &said, *START, arrived, &Rules::default());
+    let audience = Audience::of(&request.fields, &response.fields, &said);
+    let freshness = Freshness::of(&response, &said, audience, *START, arrived, &Rules::default());
     span(&freshness, arrived, Duration::from_millis(u64::from(first >> 1) * 500));
     use_over_time(&freshness, &asked, arrived.instant);
     if may_store(&request, &asked, &response, &said).is_ok() {
         assert!(!said.no_store || said.must_understand, "no-store");
         assert!(!asked.no_store && !said.private.is_whole(), "not for us to keep");
+        assert!(audience != Audience::Nobody || !response.fields.contains("set-cookie"), "nobody said so");
     }
 }
 
@@ -82,15 +85,20 @@ fn used(freshness: &Freshness, asked: &RequestDirectives, now: Instant, is_fresh
     let silent = RequestDirectives::default();
     for situation in [Situation::Normal, Situation::Failed] {
         match reuse(freshness, asked, now, situation) {
-            Reuse::Fresh => assert!(is_fresh && !freshness.no_cache() && !asked.no_cache),
+            Reuse::Fresh => {
+                assert!(is_fresh && !freshness.no_cache() && !asked.no_cache);
+                assert!(freshness.audience().includes(asked.names_client), "nobody said so");
+            }
             Reuse::Stale(_) => {
                 assert!(!freshness.no_cache() && !asked.no_cache);
+                assert!(freshness.audience().includes(asked.names_client), "nobody said so");
                 assert!(is_fresh || !freshness.forbids_stale(), "must-revalidate");
             }
             Reuse::Validate(_) => {
                 let willing =
                     asked.max_stale == Some(MaxStale::Any) && asked.max_age.is_none() && asked.min_fresh.is_none();
-                let refuses = freshness.no_cache() || asked.no_cache || freshness.forbids_stale();
+                let unsaid = !freshness.audience().includes(asked.names_client);
+                let refuses = freshness.no_cache() || asked.no_cache || freshness.forbids_stale() || unsaid;
                 assert!(!willing || refuses, "the client takes anything");
             }
         }

@@ -5,7 +5,8 @@ use super::lines::{lines, named};
 use bytes::Bytes;
 use socket_patterns::{
     cache::{
-        Answer, Body, Freshness, ResponseDirectives, Rules, Selecting, Stored, answer, partial::Part, range::MAX_RANGES,
+        Answer, Audience, Body, Freshness, ResponseDirectives, Rules, Selecting, Stored, answer, partial::Part,
+        range::MAX_RANGES,
     },
     http::{BodyLength, Fields, Limits, Method, RequestHead, ResponseEvent, ResponseHead, ResponseReader, Status},
     time::Now,
@@ -56,7 +57,8 @@ fn stored(content: &Bytes, here: Range<u64>) -> Option<Stored> {
         if here == (0..complete) { Body::whole(pieces) } else { Body::part(pieces, here.start, Some(complete))? };
     let mut head = ResponseHead::new(Status::OK);
     head.fields = [("Content-Type", "text/plain"), ("ETag", "\"v\"")].into_iter().collect();
-    let freshness = Freshness::of(&head, &ResponseDirectives::default(), *NOW, *NOW, &Rules::default());
+    let said = ResponseDirectives::default();
+    let freshness = Freshness::of(&head, &said, Audience::Strangers, *NOW, *NOW, &Rules::default());
     Some(Stored { head, selecting: Selecting::Everything, freshness, date: NOW.wall, body, tags: Box::default() })
 }
 

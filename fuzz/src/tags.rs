@@ -4,7 +4,7 @@
 use super::lines::{joined, lines, named};
 use socket_patterns::{
     cache::{
-        Body, Freshness, ResponseDirectives, Rules, Selecting, Stored,
+        Audience, Body, Freshness, ResponseDirectives, Rules, Selecting, Stored,
         conditional::not_modified,
         validators::{EntityTag, tags},
     },
@@ -83,7 +83,8 @@ fn condition(fields: &Fields, found: &[Vec<u8>]) {
         let mut head = ResponseHead::new(Status::OK);
         head.fields.push("ETag", &ours);
         let has_one = EntityTag::parse(&ours).is_some();
-        let freshness = Freshness::of(&head, &ResponseDirectives::default(), *NOW, *NOW, &Rules::default());
+        let said = ResponseDirectives::default();
+        let freshness = Freshness::of(&head, &said, Audience::Strangers, *NOW, *NOW, &Rules::default());
         let body = Body::whole(Vec::new());
         let selecting = Selecting::Everything;
         let stored = Stored { head, selecting, freshness, date: NOW.wall, body, tags: Box::default() };

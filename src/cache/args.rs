@@ -21,7 +21,7 @@ pub struct CacheConfig {
     pub rules: Rules,
     /// Paths that are not cached.
     pub exclude: Vec<Pattern>,
-    /// How long a request waits for another one's answer before it goes alone.
+    /// How long a request waits for another one's answer before it goes alone, and those who share one for the slowest of them.
     pub wait: Duration,
     /// Whether responses say what the cache did.
     pub status: bool,
@@ -55,13 +55,14 @@ pub struct CacheArgs {
 
     /// The largest body that is stored, at most half of --cache-size [default: 8m, or half of --cache-size if that is less]
     ///
-    /// A larger one streams through: a few of them would push out everything else.
+    /// A larger one streams through: a few of them would push out everything else. Parts that are put together count together.
     #[arg(long, value_name = "SIZE", value_parser = size::<usize>)]
     pub cache_max_object: Option<usize>,
 
     /// How long a response is fresh that does not say so itself, and gives nothing to guess it from [default: it is not]
     ///
-    /// Only for statuses that may be cached without being told so, as 200 and 404. The response has the last word.
+    /// Only for statuses that may be cached without being told so, as 200 and 404. The response has the last word. Not where
+    /// it may be for one client: it has Set-Cookie, or the request has Cookie or Authorization.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub cache_default_ttl: Option<Duration>,
 
@@ -76,6 +77,8 @@ pub struct CacheArgs {
     pub cache_exclude: Vec<Pattern>,
 
     /// How long a request waits for the same one that is under way before it asks a backend itself
+    ///
+    /// And for how long clients that read one response while it arrives wait for a slower one among them, if it is not stored.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     pub cache_wait: Duration,
 

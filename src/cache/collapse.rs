@@ -8,6 +8,10 @@
 //!                   ╰── the leader failed: somebody else leads
 //! ```
 //!
+//! There is one fetch for each URI, or for each of its variants where it is known what they differ in: from what is stored,
+//! or from the response to the first of them. Followers that see there that it is not theirs, but one with the same `Vary`
+//! may be, follow a fetch of their own variant, so that each variant is asked for once.
+//!
 //! A leader that goes away in whatever manner lets go of its [`Lead`], and that releases its followers: nobody waits for
 //! somebody who is not there.
 
@@ -16,6 +20,7 @@ use super::{
     key::Key,
     mail::Ticket,
     store::{Entry, Mark, Place, Store},
+    vary::Selecting,
 };
 use crate::http::Fields;
 use bytes::Bytes;
@@ -54,6 +59,10 @@ pub enum Stage {
 pub struct Flight {
     key: Key,
     hash: u64,
+    /// Which variant it is hoped to be. `None`: nothing is known of variants.
+    variant: Option<Selecting>,
+    /// Its place among the fetches: the hash of both.
+    slot: u64,
     followers: AtomicUsize,
     state: Mutex<State>,
 }
@@ -67,9 +76,23 @@ struct State {
 }
 
 impl Flight {
-    pub(super) fn new(key: Key, hash: u64) -> Self {
+    pub(super) fn new(key: Key, hash: u64, variant: Option<Selecting>, slot: u64) -> Self {
         let state = State { stage: Stage::Asked, waiting: Vec::new(), orphan: None };
-        Self { key, hash, followers: AtomicUsize::new(0), state: Mutex::new(state) }
+        Self { key, hash, variant, slot, followers: AtomicUsize::new(0), state: Mutex::new(state) }
+    }
+
+    /// Whether it fetches this variant of this URI. Two of them may have one hash.
+    pub(super) fn is_of(&self, place: Place<'_>, variant: Option<&Selecting>) -> bool {
+        place.uri.is(&self.key) && self.variant.as_ref() == variant
+    }
+
+    /// The response that arrives, without its body, if one that may be shared has begun to.
+    #[must_use]
+    pub fn opening(&self) -> Option<Arc<Entry>> {
+        match &self.lock().stage {
+            Stage::Open(fill) => Some(fill.opening().clone()),
+            Stage::Asked | Stage::Over(_) => None,
+        }
     }
 
     /// What is fetched.
@@ -80,6 +103,10 @@ impl Flight {
 
     pub(super) fn hash(&self) -> u64 {
         self.hash
+    }
+
+    pub(super) fn slot(&self) -> u64 {
+        self.slot
     }
 
     /// Follows.
@@ -152,7 +179,7 @@ impl Lead {
     /// A fetch that nobody can follow, whose response may be stored all the same.
     #[must_use]
     pub fn alone(store: Arc<Store>, place: Place<'_>) -> Self {
-        Self::new(store, Arc::new(Flight::new(place.uri.to_key(), place.hash)))
+        Self::new(store, Arc::new(Flight::new(place.uri.to_key(), place.hash, None, place.hash)))
     }
 
     /// What is fetched.
@@ -173,9 +200,14 @@ impl Lead {
         self.flight.followers.load(Relaxed)
     }
 
-    /// The leader has no client of its own any more: it is told when the last follower leaves.
+    /// The leader has no client of its own any more: it is told when the last follower leaves, or has left already.
     pub fn orphan(&self, leader: Ticket) {
         self.flight.lock().orphan = Some(leader);
+        // A follower on another worker may have left before the mark was there to see. Either it saw the mark, or its
+        // leaving is seen here: the lock puts one before the other.
+        if self.followers() == 0 {
+            self.store.mail().post(&[leader]);
+        }
     }
 
     /// The response that arrives, if it is one to be stored.
@@ -192,12 +224,11 @@ impl Lead {
     }
 
     /// A part of its body, of which a copy is kept, and handed back. When it turns out too large, nobody new follows.
-    pub fn append(&mut self, data: &[u8], leader: Ticket) -> (Added, Bytes) {
-        let Some(fill) = &self.fill else { return (Added::Unread, Bytes::copy_from_slice(data)) };
-        let (added, piece) = fill.append(data, leader);
+    pub fn append(&mut self, data: &[u8], leader: Ticket, now: Instant) -> (Added, Bytes) {
+        let Some(fill) = self.fill.clone() else { return (Added::Unread, Bytes::copy_from_slice(data)) };
+        let (added, piece) = fill.append(data, leader, now);
         if added == Added::TooLarge {
-            self.store.land(&self.flight);
-            self.flight.enter(Stage::Over(Over::Private), &self.store);
+            self.release(Over::Private);
         }
         (added, piece)
     }

@@ -209,13 +209,26 @@ impl Body {
 
     /// The bytes `range` of the representation as references, no byte of them copied. What is not here is left out.
     pub fn slice(&self, range: Range<u64>) -> impl Iterator<Item = Bytes> {
+        self.within(range).map(|(piece, part)| piece.slice(part))
+    }
+
+    /// The same for a body that is kept on without the rest: a piece of which only a part is left is copied. A reference to
+    /// one byte keeps the whole piece in memory, and parts that overlap by nearly everything would keep all of it.
+    pub(super) fn cut_out(&self, range: Range<u64>) -> impl Iterator<Item = Bytes> {
+        self.within(range).map(|(piece, part)| {
+            if part.len() == piece.len() { piece.clone() } else { Bytes::copy_from_slice(&piece[part]) }
+        })
+    }
+
+    /// The pieces that have some of `range`, each with what of it that is.
+    fn within(&self, range: Range<u64>) -> impl Iterator<Item = (&Bytes, Range<usize>)> {
         let mut at = self.range().start;
         self.pieces.iter().filter_map(move |piece| {
             let start = at;
             at += piece.len() as u64;
             let (from, to) = (range.start.max(start), range.end.min(at));
             // Both are within the piece, so that they fit its length's type.
-            (from < to).then(|| piece.slice((from - start) as usize..(to - start) as usize))
+            (from < to).then(|| (piece, (from - start) as usize..(to - start) as usize))
         })
     }
 }

@@ -9,10 +9,11 @@
 //! While it is to be stored, all of it is kept, and its bytes are counted against the cache's size: each piece for as long
 //! as anybody refers to it, be it a client that takes its time. When that turns out to be too much, it is not stored, but
 //! those who read already must get it to the end: then only what the slowest of them has not read is kept, and the leader
-//! hears when that is a lot ([`Added::Wait`]).
+//! hears when that is a lot ([`Added::Wait`]). For how long the others wait for the slowest is told in `readers.rs`.
 
 use super::{
     mail::Ticket,
+    readers::{BEHIND, LOOK, Readers, WINDOW},
     store::{Entry, Store},
 };
 use crate::http::Fields;
@@ -21,10 +22,8 @@ use std::{
     collections::VecDeque,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
-
-/// What may lie between the leader and the slowest reader of a response that is not stored.
-pub const WINDOW: usize = 1024 * 1024;
 
 /// A stored body has at most one piece for so many bytes, and one more.
 const SPREAD: usize = 128 * 1024;
@@ -39,6 +38,8 @@ pub enum End {
     Complete,
     /// Its backend failed: what is there is not all.
     Broken,
+    /// This reader was too slow for the others, and gets no more.
+    LeftBehind,
 }
 
 /// What became of a piece.
@@ -73,15 +74,17 @@ struct State {
     dropped: usize,
     /// Bytes in `pieces`.
     kept: usize,
+    /// Bytes that have come in all.
+    came: u64,
     storing: bool,
     end: Option<End>,
     /// What followed the body.
     trailers: Fields,
-    /// Where each reader is; `None`: gone.
-    readers: Vec<Option<usize>>,
-    waiting: Vec<Ticket>,
-    /// The leader waits for readers.
-    leader: Option<Ticket>,
+    readers: Readers,
+    /// Readers that have everything, and whether their clients have it, too.
+    waiting: Vec<(Ticket, bool)>,
+    /// The leader waits for readers, and is told here.
+    paused: Option<Ticket>,
 }
 
 /// What a reader found.
@@ -103,12 +106,13 @@ impl Fill {
             pieces: VecDeque::new(),
             dropped: 0,
             kept: 0,
+            came: 0,
             storing: true,
             end: None,
             trailers: Fields::new(),
-            readers: Vec::new(),
+            readers: Readers::default(),
             waiting: Vec::new(),
-            leader: None,
+            paused: None,
         };
         Self { opening: Arc::new(opening), length, store, state: Mutex::new(state) }
     }
@@ -127,10 +131,11 @@ impl Fill {
 
     /// Appends a copy of `data`, which is handed back for whoever else gets it; `leader` is told when readers have caught
     /// up, if they have to.
-    pub fn append(&self, data: &[u8], leader: Ticket) -> (Added, Bytes) {
+    pub fn append(&self, data: &[u8], leader: Ticket, now: Instant) -> (Added, Bytes) {
         // Readers have to get it even if there is no room; what they are behind is bounded by the window.
         let (piece, room) = self.store.piece(data);
         let mut state = self.lock();
+        state.pass(now);
         let fits = room && state.kept + piece.len() <= self.store.limits().object;
         let mut added = Added::Kept;
         if state.storing && !fits {
@@ -140,18 +145,38 @@ impl Fill {
             added = Added::Passed;
         }
         state.kept += piece.len();
+        state.came += piece.len() as u64;
         state.pieces.push_back(piece.clone());
-        trim(&mut state);
-        if added != Added::Kept && state.readers.iter().all(Option::is_none) {
+        state.trim();
+        if added != Added::Kept && state.readers.is_empty() {
             added = if added == Added::TooLarge { added } else { Added::Unread };
         } else if added == Added::Passed && state.kept > WINDOW {
-            state.leader = Some(leader);
+            state.paused = Some(leader);
             added = Added::Wait;
         }
-        let told = std::mem::take(&mut state.waiting);
+        let mut told = std::mem::take(&mut state.waiting);
+        drop(state);
+        // The leader's own client is a reader like others, but need not be told what the leader does.
+        told.retain(|(ticket, _)| *ticket != leader);
+        self.tell_all(&told);
+        (added, piece)
+    }
+
+    /// Leaves the readers behind for whom the others have waited longer than `patience`. When to do so again; `None`: the leader
+    /// need not wait.
+    pub fn let_go(&self, patience: Duration, now: Instant) -> Option<Instant> {
+        let mut state = self.lock();
+        state.pass(now);
+        if !state.is_held_up() {
+            return state.paused.map(|_| now + patience.max(LOOK));
+        }
+        let came = state.came;
+        let (told, again) = state.readers.let_go(patience, came, now);
+        state.trim();
+        let goes_on = state.resumed().is_some();
         drop(state);
         self.store.mail().post(&told);
-        (added, piece)
+        (!goes_on).then_some(again)
     }
 
     /// Nothing more comes.
@@ -163,6 +188,11 @@ impl Fill {
         }
         let told = std::mem::take(&mut state.waiting);
         drop(state);
+        self.tell_all(&told);
+    }
+
+    fn tell_all(&self, waiting: &[(Ticket, bool)]) {
+        let told: Vec<Ticket> = waiting.iter().map(|(ticket, _)| *ticket).collect();
         self.store.mail().post(&told);
     }
 
@@ -192,19 +222,28 @@ impl Fill {
         self.store.mail().post(&[reader]);
     }
 
-    /// Begins to read from the start. `None`: the start is gone.
+    /// Begins to read from the start. `None`: the start is gone, or will be.
     #[must_use]
     pub fn reader(self: &Arc<Self>) -> Option<Reader> {
         let mut state = self.lock();
         if state.dropped > 0 || !state.storing {
             return None;
         }
-        let free = state.readers.iter().position(Option::is_none);
-        let id = free.unwrap_or(state.readers.len());
-        if free.is_none() {
-            state.readers.push(None);
+        let id = state.readers.add(0, 0);
+        drop(state);
+        Some(Reader { fill: self.clone(), id })
+    }
+
+    /// Begins to read what is still to come, beside others: for the leader's own client, which has got what came until now.
+    /// `None`: there are no others, and what is not stored is nobody's but the leader's.
+    #[must_use]
+    pub fn reader_beside_others(self: &Arc<Self>) -> Option<Reader> {
+        let mut state = self.lock();
+        if state.readers.is_empty() {
+            return None;
         }
-        state.readers[id] = Some(0);
+        let (piece, came) = (state.dropped + state.pieces.len(), state.came);
+        let id = state.readers.add(piece, came);
         drop(state);
         Some(Reader { fill: self.clone(), id })
     }
@@ -215,17 +254,38 @@ impl Fill {
     }
 }
 
-/// Drops what everybody has, if it is not to be stored.
-fn trim(state: &mut State) {
-    if state.storing {
-        return;
+impl State {
+    /// Drops what everybody has, if it is not to be stored.
+    fn trim(&mut self) {
+        if self.storing {
+            return;
+        }
+        let read = self.readers.slowest().unwrap_or(usize::MAX);
+        while self.dropped < read
+            && let Some(piece) = self.pieces.pop_front()
+        {
+            self.dropped += 1;
+            self.kept -= piece.len();
+        }
     }
-    let read = state.readers.iter().flatten().min().copied().unwrap_or(usize::MAX);
-    while state.dropped < read
-        && let Some(piece) = state.pieces.pop_front()
-    {
-        state.dropped += 1;
-        state.kept -= piece.len();
+
+    /// Whether a reader whose client has everything waits for others.
+    fn is_held_up(&self) -> bool {
+        self.paused.is_some() && self.waiting.iter().any(|(_, idles)| *idles)
+    }
+
+    /// Time has passed as it is until now. To be told before anything changes.
+    fn pass(&mut self, now: Instant) {
+        let held_up = self.is_held_up();
+        self.readers.pass(now, held_up);
+    }
+
+    /// A leader that has waited and may go on.
+    fn resumed(&mut self) -> Option<Ticket> {
+        if self.kept as u64 > BEHIND {
+            return None;
+        }
+        self.paused.take()
     }
 }
 
@@ -281,37 +341,56 @@ impl Reader {
         &self.fill
     }
 
-    /// Takes what is new, at least a piece if there is one, and not many more than `most` bytes. If there is nothing, `ticket`
-    /// is told as soon as there is.
+    /// Whether it gets no more: the others did not want to wait for it any longer.
     #[must_use]
-    pub fn read(&self, most: usize, ticket: Ticket) -> Read {
+    pub fn is_left_behind(&self) -> bool {
+        self.fill.lock().readers.place(self.id).is_none()
+    }
+
+    /// Takes what is new, at least a piece if there is one, and not many more than `most` bytes. If there is nothing, `ticket`
+    /// is told as soon as there is; and if this reader is left behind.
+    #[must_use]
+    pub fn read(&self, most: usize, ticket: Ticket, now: Instant) -> Read {
+        self.take(most, ticket, now, true)
+    }
+
+    /// As [`Reader::read`], for a client that has not yet taken all that it was given: it does not wait for others.
+    #[must_use]
+    pub fn read_ahead(&self, most: usize, ticket: Ticket, now: Instant) -> Read {
+        self.take(most, ticket, now, false)
+    }
+
+    fn take(&self, most: usize, ticket: Ticket, now: Instant, idles: bool) -> Read {
         let mut state = self.fill.lock();
-        let at = state.readers[self.id].unwrap_or_default();
+        state.pass(now);
         let mut read = Read { pieces: Vec::new(), end: None, trailers: Fields::new() };
+        let Some(place) = state.readers.place(self.id) else {
+            return Read { end: Some(End::LeftBehind), ..read };
+        };
         let mut bytes = 0;
-        for piece in state.pieces.iter().skip(at - state.dropped) {
+        for piece in state.pieces.iter().skip(place.piece - state.dropped) {
             if bytes >= most {
                 break;
             }
             bytes += piece.len();
             read.pieces.push(piece.clone());
         }
-        let next = at + read.pieces.len();
-        state.readers[self.id] = Some(next);
-        if next == state.dropped + state.pieces.len() {
+        let has_all = place.piece + read.pieces.len() == state.dropped + state.pieces.len();
+        state.readers.advance(self.id, read.pieces.len(), bytes, ticket);
+        if has_all {
             read.end = state.end;
             read.trailers = state.trailers.clone();
         }
         if read.pieces.is_empty() && read.end.is_none() {
-            state.waiting.push(ticket);
+            state.waiting.push((ticket, idles));
         }
         self.let_leader_go_on(state);
         read
     }
 
     fn let_leader_go_on(&self, mut state: MutexGuard<'_, State>) {
-        trim(&mut state);
-        let leader = if state.kept <= WINDOW / 2 { state.leader.take() } else { None };
+        state.trim();
+        let leader = state.resumed();
         drop(state);
         if let Some(leader) = leader {
             self.fill.store.mail().post(&[leader]);
@@ -322,7 +401,7 @@ impl Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         let mut state = self.fill.lock();
-        state.readers[self.id] = None;
+        state.readers.remove(self.id);
         self.let_leader_go_on(state);
     }
 }

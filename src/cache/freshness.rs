@@ -15,6 +15,7 @@
 //! that jumps makes nothing fresh.
 
 use super::{
+    audience::Audience,
     date::date_of,
     directives::{ResponseDirectives, Seconds},
     policy::{Rules, is_heuristically_cacheable},
@@ -51,27 +52,44 @@ pub struct Freshness {
     stale_while_revalidate: Seconds,
     stale_if_error: Seconds,
     source: Source,
+    audience: Audience,
     no_cache: bool,
     forbids_stale: bool,
     immutable: bool,
 }
 
 impl Freshness {
-    /// That of a response whose request was sent at `asked` and whose head arrived at `arrived`.
+    /// That of a response for `audience` whose request was sent at `asked` and whose head arrived at `arrived`.
     #[must_use]
-    pub fn of(response: &ResponseHead, said: &ResponseDirectives, asked: Now, arrived: Now, rules: &Rules) -> Self {
+    pub fn of(
+        response: &ResponseHead,
+        said: &ResponseDirectives,
+        audience: Audience,
+        asked: Now,
+        arrived: Now,
+        rules: &Rules,
+    ) -> Self {
         // Dates have whole seconds: the fraction would make every response up to a second older than it is.
         let arrival = whole_seconds(arrived.wall);
         let date = date_of(&response.fields, "date", arrival).unwrap_or(arrival);
-        let (lifetime, source) = lifetime(response, said, date, rules);
+        let (lifetime, source) = match audience {
+            // No guess is made.
+            Audience::Nobody => (Seconds::ZERO, Source::Nothing),
+            _ => lifetime(response, said, date, rules),
+        };
         let stale_if_error = said.stale_if_error.or(rules.stale_if_error.map(|span| Seconds::new(span.as_secs())));
+        let (stale_while_revalidate, stale_if_error) = match audience {
+            Audience::Nobody => (None, None),
+            _ => (said.stale_while_revalidate, stale_if_error),
+        };
         Self {
             arrived: arrived.instant,
             initial_age: initial_age(&response.fields, date, arrival, asked, arrived),
             lifetime,
-            stale_while_revalidate: said.stale_while_revalidate.unwrap_or_default(),
+            stale_while_revalidate: stale_while_revalidate.unwrap_or_default(),
             stale_if_error: stale_if_error.unwrap_or_default(),
             source,
+            audience,
             no_cache: said.no_cache.is_whole(),
             forbids_stale: said.forbids_stale(),
             immutable: said.immutable,
@@ -152,6 +170,12 @@ impl Freshness {
     #[must_use]
     pub fn source(&self) -> Source {
         self.source
+    }
+
+    /// Which requests may get it without validation.
+    #[must_use]
+    pub fn audience(&self) -> Audience {
+        self.audience
     }
 
     /// It is to be validated at each use (`no-cache` without field names).

@@ -22,6 +22,17 @@ use std::{
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Seed(pub u128);
 
+impl Seed {
+    /// The hash of anything else that clients choose, under the same secret.
+    #[must_use]
+    pub fn hash(self, what: impl Hash) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        hasher.write_u128(self.0);
+        what.hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
 /// A target URI taken apart, borrowed from a request: looked up without an allocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Uri<'a> {

@@ -14,6 +14,7 @@
 //! ```
 
 pub mod args;
+pub mod audience;
 pub mod collapse;
 pub mod conditional;
 pub mod date;
@@ -28,6 +29,7 @@ pub mod partial;
 pub mod policy;
 pub mod purge;
 pub mod range;
+pub mod readers;
 pub mod reuse;
 pub mod serve;
 pub mod status;
@@ -41,6 +43,7 @@ pub mod validators;
 pub mod vary;
 
 pub use args::{CacheArgs, CacheConfig};
+pub use audience::Audience;
 pub use collapse::Lead;
 pub use directives::{FieldNames, MaxStale, RequestDirectives, ResponseDirectives, Seconds};
 pub use entry::{Body, Extent, Stored, storable};
@@ -51,7 +54,7 @@ pub use mail::{Mail, Ticket};
 pub use policy::{NotStored, Rules, may_look_up, may_store};
 pub use reuse::{Reuse, Situation, Stale, Validate, is_server_failure, reuse};
 pub use serve::{Answer, Incomplete, answer};
-pub use status::{CacheStatus, Forward};
+pub use status::{CacheStatus, Did, Forward};
 pub use store::{Found, Join, Place, Store};
 pub use validate::{Freshened, freshened};
 pub use vary::Selecting;

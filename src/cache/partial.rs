@@ -169,8 +169,8 @@ fn join(older: &Body, newer: &Body) -> Option<Body> {
         return None;
     }
     let (before, after) = (old.start..old.end.min(new.start), old.start.max(new.end)..old.end);
-    let slice = |range: Range<u64>| older.slice(range);
-    let pieces = slice(before).chain(newer.pieces().iter().cloned()).chain(slice(after));
+    let cut = |range: Range<u64>| older.cut_out(range);
+    let pieces = cut(before).chain(newer.pieces().iter().cloned()).chain(cut(after));
     let start = old.start.min(new.start);
     // An end that was unknown to one of them may contradict what the other brought.
     let reaches = old.end.max(new.end);
@@ -365,6 +365,23 @@ mod tests {
         }
         assert_eq!(entry.body.len(), 10_000);
         assert!(entry.body.pieces().len() <= 3, "{}", entry.body.pieces().len());
+    }
+
+    /// Each part overlaps with the one before it by all but a few bytes. What is kept of that one is those bytes, not the memory
+    /// that all of it came in.
+    #[test]
+    fn a_part_of_a_piece_does_not_keep_all_of_it() {
+        const LENGTH: usize = 64 * 1024;
+        let part = |at: u64| Body::part(vec![Bytes::from(vec![b'x'; LENGTH])], at, Some(1 << 20)).unwrap();
+        for forward in [true, false] {
+            let mut entry = part(if forward { 0 } else { 10 * 5000 });
+            for step in 1..=10 {
+                let old = entry.pieces()[if forward { entry.pieces().len() - 1 } else { 0 }].clone();
+                entry = join(&entry, &part(if forward { step * 5000 } else { (10 - step) * 5000 })).unwrap();
+                assert!(old.is_unique(), "a reference to a part of it is kept, step {step}");
+            }
+            assert_eq!(entry.len(), LENGTH as u64 + 10 * 5000);
+        }
     }
 
     /// Byte `at` of a version: every place differs, and so does every version.

@@ -1,6 +1,9 @@
 //! May this response be stored? RFC 9111 §3, its conditions in its order; every no has its reason.
 
-use super::directives::{RequestDirectives, ResponseDirectives};
+use super::{
+    audience::{hands_out, says_for_whom, serves_authorized},
+    directives::{RequestDirectives, ResponseDirectives},
+};
 use crate::http::{Method, RequestHead, ResponseHead, Status};
 use std::time::Duration;
 
@@ -53,6 +56,10 @@ pub enum NotStored {
     Authorization,
     /// It says neither how long it is fresh nor that it may be stored, and its status does not imply it.
     NothingAllows,
+    /// It has `Set-Cookie` or the like, and does not say that others may get it (§7.3).
+    SetCookie,
+    /// The request says who asks, the response does not say that others may get it, and has nothing to be validated by.
+    ForOne,
     /// `Vary: *`: no request is known to match it (§4.1).
     VaryEverything,
 }
@@ -73,6 +80,8 @@ impl NotStored {
             Self::Private => "private",
             Self::Authorization => "authorization",
             Self::NothingAllows => "nothing-allows",
+            Self::SetCookie => "set-cookie",
+            Self::ForOne => "for-one",
             Self::VaryEverything => "vary-everything",
         }
     }
@@ -129,28 +138,19 @@ pub fn may_store(
     if request.fields.contains("authorization") && !serves_authorized(said) {
         return Err(NotStored::Authorization);
     }
-    if !allows(response, said) {
-        return Err(NotStored::NothingAllows);
+    // The last condition of §3. A status that implies it is a guess, and a guess does not give away a session.
+    if !says_for_whom(&response.fields, said) {
+        if !is_heuristically_cacheable(status) {
+            return Err(NotStored::NothingAllows);
+        }
+        if hands_out(&response.fields) {
+            return Err(NotStored::SetCookie);
+        }
     }
     if response.fields.has_token("vary", "*") {
         return Err(NotStored::VaryEverything);
     }
     Ok(())
-}
-
-/// §3.5: these make a response to one authorized user a response to all.
-fn serves_authorized(said: &ResponseDirectives) -> bool {
-    said.public || said.must_revalidate || said.s_maxage.is_some()
-}
-
-/// The last condition of §3: something says that it may be stored.
-fn allows(response: &ResponseHead, said: &ResponseDirectives) -> bool {
-    let expires = !said.targeted && response.fields.contains("expires");
-    said.public
-        || said.max_age.is_some()
-        || said.s_maxage.is_some()
-        || expires
-        || is_heuristically_cacheable(response.status)
 }
 
 /// Statuses whose responses may be stored without being told so (RFC 9110 §15.1).

@@ -49,6 +49,8 @@ pub enum Validate {
     RequestMaxAge,
     /// It is not fresh for as long as the request's `min-fresh` wants.
     RequestMinFresh,
+    /// Nothing says that this client may get it: see [`Audience`](super::Audience).
+    Unsaid,
     /// It is stale.
     Expired,
 }
@@ -73,6 +75,9 @@ fn unasked(stored: &Freshness, request: &RequestDirectives, now: Instant) -> Reu
     }
     if stored.no_cache() {
         return Reuse::Validate(Validate::ResponseNoCache);
+    }
+    if !stored.audience().includes(request.names_client) {
+        return Reuse::Validate(Validate::Unsaid);
     }
     let stale_for = match stored.left(now) {
         Ok(left) => match impatience(stored, request, now, left) {
@@ -122,6 +127,9 @@ fn permitted(stored: &Freshness, request: &RequestDirectives, stale_for: Duratio
 fn survives_error(stored: &Freshness, request: &RequestDirectives, now: Instant) -> bool {
     let stale_for = stored.left(now).err();
     if stored.no_cache() || request.no_cache || stale_for.is_some() && stored.forbids_stale() {
+        return false;
+    }
+    if !stored.audience().includes(request.names_client) {
         return false;
     }
     let allowed = stored.stale_if_error().max(request.stale_if_error.unwrap_or_default().duration());

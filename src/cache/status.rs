@@ -1,4 +1,5 @@
-//! What the cache did for one answer, as `Cache-Status` says it (RFC 9211).
+//! What the cache did for one request: one value, from which the word in the access log, the counter and `Cache-Status`
+//! (RFC 9211) all follow, so that they cannot contradict each other.
 //!
 //! ```text
 //! Cache-Status: milestone4; hit; ttl=57
@@ -48,6 +49,44 @@ impl Forward {
             Self::Stale => "stale",
             Self::Partial => "partial",
         }
+    }
+}
+
+/// What the cache did for a request, said by the code that did it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Did {
+    /// A stored response that is fresh was the answer. Nobody was asked.
+    Hit,
+    /// A stored response that is stale was the answer, as the response or the client permits. Nobody was asked before.
+    HitStale,
+    /// The answer is what another client's request brought.
+    Collapsed,
+    /// The backend said that a stored response is still good (304), and that was the answer.
+    Validated,
+    /// A stored response was the answer because no backend gave one.
+    IfError,
+    /// A backend was asked, for this reason, and the answer is its own, or says that there is none.
+    Forwarded(Forward),
+}
+
+impl Did {
+    /// The word in the access log: for what was forwarded, that of the standard.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::HitStale => "hit-stale",
+            Self::Collapsed => "collapsed",
+            Self::Validated => "validated",
+            Self::IfError => "if-error",
+            Self::Forwarded(why) => why.as_str(),
+        }
+    }
+
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let answered = [Self::Hit, Self::HitStale, Self::Collapsed, Self::Validated, Self::IfError];
+        answered.into_iter().chain(Forward::ALL.into_iter().map(Self::Forwarded))
     }
 }
 
@@ -206,6 +245,14 @@ mod tests {
         ] {
             assert_eq!(text(&hit, name), expected);
         }
+    }
+
+    #[test]
+    fn each_word_is_for_one_thing() {
+        let mut words: Vec<_> = Did::all().map(Did::as_str).collect();
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), Did::all().count());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What the tests of this module share: messages from lines, and a fixed time.
 
-use super::{Body, Freshness, ResponseDirectives, Rules, Selecting, Stored, date::date_of, storable};
+use super::{Audience, Body, Freshness, ResponseDirectives, Rules, Selecting, Stored, date::date_of, storable};
 use crate::{
     http::{Fields, Method, RequestHead, ResponseHead, Status},
     time::Now,
@@ -55,7 +55,14 @@ pub(super) fn stored_as(request: Lines<'_>, response: &ResponseHead, body: Body,
     let head = storable(response, &directives, arrived);
     Stored {
         selecting: Selecting::of(&response.fields, &request),
-        freshness: Freshness::of(response, &directives, arrived, arrived, &Rules::default()),
+        freshness: Freshness::of(
+            response,
+            &directives,
+            Audience::of(&request, &response.fields, &directives),
+            arrived,
+            arrived,
+            &Rules::default(),
+        ),
         date: date_of(&head.fields, "date", arrived.wall).unwrap_or(arrived.wall),
         head,
         body,

@@ -9,7 +9,8 @@
 //! ```
 
 use super::{
-    Freshness, NotStored, RequestDirectives, ResponseDirectives, Rules, Selecting, Stored,
+    Audience, Freshness, NotStored, RequestDirectives, ResponseDirectives, Rules, Selecting, Stored,
+    audience::hands_out,
     date::date_of,
     entry::storable_fields,
     may_store,
@@ -307,12 +308,17 @@ pub fn freshened(
     for age in newer.fields.get_all("age") {
         aged.fields.push("Age", age);
     }
-    let freshness = Freshness::of(&aged, &directives, asked, arrived, rules);
+    let audience = audience_of(stored, request, &head.fields, &directives);
+    let freshness = Freshness::of(&aged, &directives, audience, asked, arrived, rules);
     let said = RequestDirectives::of(&request.fields);
     // What was stored answered a GET; what freshens it may have been a HEAD.
     let mut get = request.clone();
     get.method = Method::Get;
-    let old = Old::of(may_store(&get, &said, &head, &directives));
+    let old = match may_store(&get, &said, &head, &directives) {
+        // What it hands out is for this client; the response that it is about is what it was.
+        Err(reason @ NotStored::SetCookie) if hands_out(&newer.fields) => Old::Stays(reason),
+        may_store => Old::of(may_store),
+    };
     let selecting = match newer.fields.contains("vary") || !stored.selecting.matches(&request.fields) {
         true => Selecting::of(&head.fields, &request.fields),
         false => stored.selecting.clone(),
@@ -320,6 +326,14 @@ pub fn freshened(
     let date = date_of(&head.fields, "date", arrived.wall).unwrap_or(arrived.wall);
     let updated = Stored { head, selecting, freshness, date, body: stored.body.clone(), tags: stored.tags.clone() };
     Freshened { stored: updated, old }
+}
+
+/// For whom the updated response is, which has these `fields`. Where others get the stored one without a question, a client
+/// that says who it is has learned that it gets the same: that makes it no less theirs.
+fn audience_of(stored: &Stored, request: &RequestHead, fields: &Fields, said: &ResponseDirectives) -> Audience {
+    let nobody = Fields::new();
+    let is_for_strangers = stored.freshness.audience().includes(false);
+    Audience::of(if is_for_strangers { &nobody } else { &request.fields }, fields, said)
 }
 
 /// §3.2: every field of the newer response replaces all lines of that name, apart from those that are not stored (§3.1)

@@ -28,6 +28,7 @@
 //! servers prefer the first of equals, and whoever asked for German would get English.
 
 use crate::http::{Fields, is_token, is_unterminated};
+use std::hash::{Hash, Hasher};
 
 /// How many responses are kept for one URI. A client invents as many values of a varying field as it likes; each look-up
 /// compares with all of them, so they must be few.
@@ -105,7 +106,7 @@ impl Syntax {
 }
 
 /// What of the original request decides who may get its response: a part of a stored response.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub enum Selecting {
     /// No `Vary`: every request for the URI.
     #[default]
@@ -138,6 +139,13 @@ impl PartialEq for Selector {
 
 impl Eq for Selector {}
 
+impl Hash for Selector {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+        self.normal().hash(state);
+    }
+}
+
 impl Selecting {
     /// What selects a response with these fields, which answers a request with those. A `Vary` without any name is none; one
     /// with something that is no name (`Vary: Accept-Encoding; Cookie`) means something that nobody knows.
@@ -160,6 +168,15 @@ impl Selecting {
         // In order, so that the same names written otherwise are the same selection.
         selectors.sort_by(|one, other| one.name.cmp(&other.name));
         if selectors.is_empty() { Self::Everything } else { Self::Fields(selectors.into()) }
+    }
+
+    /// What selects a response with the same `Vary` that answers a request with these fields. Two requests get the same if
+    /// and only if one response can answer both.
+    #[must_use]
+    pub fn for_request(&self, request: &Fields) -> Self {
+        let Self::Fields(selectors) = self else { return self.clone() };
+        let selectors = selectors.iter().map(|selector| Selector::of(selector.name.to_string(), request));
+        selectors.collect::<Option<Box<[_]>>>().map_or(Self::Nothing, Self::Fields)
     }
 
     /// Whether a request with these fields may get the response.

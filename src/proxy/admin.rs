@@ -320,6 +320,7 @@ impl Shared {
             "revalidated": sum(|c| &c.validated),
             "revalidations_in_background": sum(|c| &c.background),
             "stale_served": sum(|c| &c.stale),
+            "stood_in": sum(|c| &c.stood_in),
             "stored": store.stored,
             "evicted": store.evicted,
             "expired": store.expired,

@@ -221,6 +221,7 @@ impl Proxy {
         let mut exchange = self.exchanges.remove(key as usize);
         exchange.leave(exchange.core.close == Close::No);
         let core = exchange.core;
+        let outcome = core.record.parted.map_or(outcome, Err);
         cx.set_deadline(timer(key), None);
         self.count(&core, outcome);
         if self.parts.shared.config.access_log && !core.is_our_own() {
@@ -337,8 +338,7 @@ impl Proxy {
         let Some(client) = self.parts.table.downstream(conn) else { return };
         client.unsent(cx, unsent, &shared.config.deadlines);
         let running = client.exchange.map(|key| &self.exchanges[key as usize]);
-        // What is being stored is in memory anyway: neither others who wait for it nor its backend wait for this client.
-        let link = running.filter(|exchange| !exchange.is_storing()).and_then(Exchange::link);
+        let link = running.filter(|exchange| !exchange.spares_backend()).and_then(Exchange::link);
         if let Some(upstream) = link.and_then(|link| self.parts.table.upstream(link.conn)) {
             if unsent > HIGH_WATER {
                 upstream.set_congested(cx, true);

@@ -77,6 +77,10 @@ pub enum Failure {
     ClientClosed,
     /// The client did not read for `--write-timeout`.
     ClientStalled,
+    /// No client is there any more for whom the response was fetched, and it is not being stored.
+    Unwanted,
+    /// The client was so slow with a response that others read with it that they had to wait for `--cache-wait`.
+    LeftBehind,
     /// The backend did not read the request for `--write-timeout`.
     UpstreamStalled,
 }
@@ -111,7 +115,7 @@ impl Failure {
             | Self::OnlyIfCached
             | Self::TunnelIdle => Status::GATEWAY_TIMEOUT,
             // Nobody is left to read it; the log needs a number. 499 is what nginx made customary.
-            Self::ClientGone | Self::ClientClosed | Self::ClientStalled => CLIENT_GONE,
+            Self::ClientGone | Self::ClientClosed | Self::ClientStalled | Self::LeftBehind | Self::Unwanted => CLIENT_GONE,
         }
     }
 
@@ -135,7 +139,9 @@ impl Failure {
             Self::Truncated => "http_response_incomplete",
             Self::ResponseTimeout | Self::TunnelIdle => "connection_read_timeout",
             Self::UpstreamStalled => "connection_write_timeout",
-            Self::ClientGone | Self::ClientClosed | Self::ClientStalled => "http_request_error",
+            Self::ClientGone | Self::ClientClosed | Self::ClientStalled | Self::LeftBehind | Self::Unwanted => {
+                "http_request_error"
+            }
         }
     }
 
@@ -171,6 +177,8 @@ impl Failure {
             Self::ClientGone => "client gone",
             Self::ClientClosed => "client closed its side",
             Self::ClientStalled => "client does not read",
+            Self::Unwanted => "nobody wants the response",
+            Self::LeftBehind => "client too slow for those it shares a response with",
             Self::UpstreamStalled => "backend does not read",
         }
     }

@@ -1,7 +1,7 @@
 //! What is remembered of an exchange for the access log.
 
 use super::failure::Failure;
-use crate::{backend::BackendId, time::Now};
+use crate::{backend::BackendId, cache::Did, time::Now};
 use std::{
     net::{IpAddr, SocketAddr},
     time::Instant,
@@ -47,8 +47,10 @@ pub(super) struct Record {
     pub(super) received: u64,
     pub(super) backend: Option<BackendId>,
     pub(super) pool: PoolUse,
-    /// What the cache did.
-    pub(super) cache: &'static str,
+    /// What the cache did. `None`: it had no part in it.
+    pub(super) cache: Option<Did>,
+    /// Why the client left, or was let go, before its request was over: others wanted the response.
+    pub(super) parted: Option<Failure>,
     /// Why it was sent again, each time.
     pub(super) retries: Vec<Failure>,
     /// Why it was not sent again.
@@ -66,7 +68,8 @@ impl Record {
             received: 0,
             backend: None,
             pool: PoolUse::None,
-            cache: "-",
+            cache: None,
+            parted: None,
             retries: Vec::new(),
             not_retried: None,
         }
@@ -101,7 +104,7 @@ impl Line<'_> {
             ms = format_args!("{:.3}", self.now.duration_since(record.started.instant).as_secs_f64() * 1e3),
             backend = self.backend,
             pool = record.pool.as_str(),
-            cache = record.cache,
+            cache = record.cache.map_or("-", Did::as_str),
             retries = %retries,
             not_retried = record.not_retried.unwrap_or("-"),
             failure,

@@ -2,7 +2,7 @@
 
 use super::{failure::Failure, leaving::LetGo};
 use crate::{
-    cache::Forward,
+    cache::{Did, Forward},
     pool::{CloseReason, Stats},
 };
 use std::{
@@ -70,18 +70,38 @@ impl PoolCounters {
 /// What the cache did for one worker's requests.
 #[derive(Debug, Default)]
 pub(super) struct CacheCounters {
-    /// Answered from the store, without asking anybody first.
+    /// Answered from the store, fresh or stale, without asking anybody first.
     pub(super) hits: Counter,
-    /// Of the answers from the store, stale ones.
+    /// Answered with something stale that nobody had confirmed: some of the hits, and some that stood in.
     pub(super) stale: Counter,
-    /// Requests that went to a backend, by the reason.
+    /// Answered from the store because no backend gave an answer.
+    pub(super) stood_in: Counter,
+    /// Clients' requests for which a backend was to be asked, by the reason; whatever came of it.
     pub(super) forwarded: [Counter; Forward::ALL.len()],
-    /// What was stored turned out to be good still.
+    /// Answers of backends (304) by which something stored turned out to be good still.
     pub(super) validated: Counter,
-    /// Answered by somebody else's request.
+    /// Answered by another client's request.
     pub(super) collapsed: Counter,
     /// Revalidations that no client waited for.
     pub(super) background: Counter,
+}
+
+impl CacheCounters {
+    /// Counts what was done for a client's request; `is_stale`: with what it was answered.
+    pub(super) fn count(&self, did: Did, is_stale: bool) {
+        match did {
+            Did::Hit | Did::HitStale => self.hits.add(1),
+            Did::Collapsed => self.collapsed.add(1),
+            Did::IfError => self.stood_in.add(1),
+            // Counted when it was forwarded, and when the 304 came.
+            Did::Validated => {}
+            Did::Forwarded(why) => self.forwarded[why as usize].add(1),
+        }
+        // What has just come from a backend is as good as it gets, however short its life.
+        if is_stale && matches!(did, Did::HitStale | Did::IfError) {
+            self.stale.add(1);
+        }
+    }
 }
 
 /// What one worker has done.

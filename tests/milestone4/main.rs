@@ -17,6 +17,7 @@ mod stage;
 mod store;
 mod validation;
 mod vary;
+mod words;
 
 /// A request for `target` without a body.
 fn get(target: &str) -> String {

@@ -12,6 +12,7 @@ from_milestone4! {
     parts_that_are_not_to_be_trusted,
     a_part_is_validated,
     parts_have_the_fields_of_all_of_them,
+    the_limit_of_a_body_is_that_of_all_its_parts,
 }
 
 const WHOLE: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nETag: \"a\"\r\nContent-Type: a/b\r\n\
@@ -284,4 +285,40 @@ fn parts_have_the_fields_of_all_of_them(milestone: &Milestone) {
             ],
         ),
     ]);
+}
+
+/// `--cache-max-object` is about what is stored, not about what comes in one message: parts that would be too large together
+/// are not put together, and nothing else has to go for them.
+fn the_limit_of_a_body_is_that_of_all_its_parts(milestone: &Milestone) {
+    use crate::{
+        get_with,
+        support::raw::{Backend, Conn},
+    };
+    const PART: usize = 1000;
+    let backend = Backend::start(move |mut served| {
+        while let Some(request) = served.request() {
+            let Some(range) = request.field("range").and_then(|range| range.strip_prefix("bytes=")) else {
+                served.conn.send(crate::ok("Cache-Control: max-age=100\r\n", "small"));
+                continue;
+            };
+            let lines = format!("Cache-Control: max-age=100\r\nETag: \"a\"\r\nContent-Range: bytes {range}/20000");
+            let body = "x".repeat(PART);
+            served
+                .conn
+                .send(format!("HTTP/1.1 206 Partial Content\r\n{lines}\r\nContent-Length: {PART}\r\n\r\n{body}"));
+        }
+    });
+    let proxy = milestone.start(&[&backend], &["--workers", "1", "--cache-max-object", "3000"]);
+    let mut client = Conn::open(proxy.address());
+    client.ask(&crate::get("/small"));
+    for at in (0..20_000).step_by(PART) {
+        let got = client.ask(&get_with("/a", &format!("Range: bytes={at}-{}\r\n", at + PART - 1)));
+        assert_eq!((got.status(), got.body.len()), (206, PART));
+    }
+    // Three of them are at the limit, the fourth would be beyond it and is stored alone: the last two are together again.
+    let only = |range: &str| format!("Range: bytes={range}\r\nCache-Control: only-if-cached\r\n");
+    for (range, status) in [("19000-19999", 206), ("18000-19999", 206), ("17000-17999", 504), ("0-0", 504)] {
+        assert_eq!(client.ask(&get_with("/a", &only(range))).status(), status, "{range}");
+    }
+    assert_eq!(client.ask(&get_with("/small", "Cache-Control: only-if-cached\r\n")).body, b"small");
 }

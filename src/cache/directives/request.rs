@@ -1,6 +1,7 @@
 //! What a request says about caching: `Cache-Control` (RFC 9111 §5.2.1, RFC 5861 §4) and `Pragma` (§5.4).
 
 use super::{
+    super::audience::names_client,
     Seconds,
     arguments::{Directive, directives},
 };
@@ -32,13 +33,15 @@ pub struct RequestDirectives {
     pub only_if_cached: bool,
     /// RFC 5861 §4: so stale it may be if the origin server fails.
     pub stale_if_error: Option<Seconds>,
+    /// The request says who asks, with `Cookie` or `Authorization`: the answer may be for this client alone.
+    pub names_client: bool,
 }
 
 impl RequestDirectives {
     /// Reads the fields of a request.
     #[must_use]
     pub fn of(fields: &Fields) -> Self {
-        let mut all = Self::default();
+        let mut all = Self { names_client: names_client(fields), ..Self::default() };
         let mut lines = fields.get_all("cache-control").peekable();
         if lines.peek().is_none() {
             // §5.4: only for a cache that sees no Cache-Control.

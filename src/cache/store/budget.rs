@@ -69,8 +69,12 @@ impl Store {
         (held::counted(data, held.unwrap_or_else(|| self.budget.take(bytes))), fits)
     }
 
-    /// Counts an entry, and what of its body does not count itself. `Err`: there is no room for it.
+    /// Counts an entry, and what of its body does not count itself. `Err`: its body is larger than any may be, in whatever way
+    /// it grew, or there is no room for it.
     pub(super) fn admit(&self, mut entry: Entry) -> Result<Arc<Entry>, Arc<Entry>> {
+        if entry.stored.body.len() > self.limits.object as u64 {
+            return Err(Arc::new(entry));
+        }
         let loose: usize = entry.stored.body.pieces().iter().map(held::uncounted).sum();
         let Some(mut held) = self.hold(entry.own_cost() + loose) else { return Err(Arc::new(entry)) };
         if loose > 0 {

@@ -33,6 +33,7 @@ use super::{
     collapse::{Flight, Lead},
     key::{Seed, Uri},
     mail::Mail,
+    vary::Selecting,
 };
 use cuts::Cuts;
 pub(super) use cuts::Mark;
@@ -162,27 +163,42 @@ impl Store {
         self.shard(place.hash).of(place).map(|(_, entry)| entry.clone()).collect()
     }
 
-    /// Takes part in fetching a URI, after a look-up that `found` nothing to use.
-    pub fn join(self: &Arc<Self>, place: Place<'_>, found: &Found) -> Join {
+    /// Takes part in fetching a URI, after a look-up that `found` nothing to use; `variant`: the one that the request would
+    /// get, as far as it is known what variants differ in.
+    pub fn join(self: &Arc<Self>, place: Place<'_>, found: &Found, variant: Option<Selecting>) -> Join {
+        let slot = self.slot(place.hash, variant.as_ref());
         let mut shard = self.shard(place.hash);
-        if let Some(flight) = shard.flights.get(&place.hash) {
-            return if place.uri.is(flight.key()) { Join::Follow(flight.clone()) } else { Join::Alone };
+        if let Some(flight) = shard.flights.get(&slot) {
+            let is_ours = flight.is_of(place, variant.as_ref());
+            return if is_ours { Join::Follow(flight.clone()) } else { Join::Alone };
         }
         if shard.stamp != found.stamp {
             return Join::Again;
         }
-        let flight = Arc::new(Flight::new(place.uri.to_key(), place.hash));
-        shard.flights.insert(place.hash, flight.clone());
+        let flight = Arc::new(Flight::new(place.uri.to_key(), place.hash, variant, slot));
+        shard.flights.insert(slot, flight.clone());
         drop(shard);
         Join::Lead(Lead::new(self.clone(), flight))
     }
 
+    /// The fetch of this variant that is under way, if there is one.
+    #[must_use]
+    pub fn flight(&self, place: Place<'_>, variant: Option<&Selecting>) -> Option<Arc<Flight>> {
+        let slot = self.slot(place.hash, variant);
+        self.shard(place.hash).flights.get(&slot).filter(|flight| flight.is_of(place, variant)).cloned()
+    }
+
+    /// Where the fetch of a variant is kept, in the shard of its URI.
+    fn slot(&self, hash: u64, variant: Option<&Selecting>) -> u64 {
+        // Clients choose what variants differ in, and must not be able to choose what collides.
+        variant.map_or(hash, |variant| self.seed.hash((hash, variant)))
+    }
+
     /// The fetch is over: the next one who asks leads again.
     pub(super) fn land(&self, flight: &Arc<Flight>) {
-        let hash = flight.hash();
-        let mut shard = self.shard(hash);
-        if shard.flights.get(&hash).is_some_and(|other| Arc::ptr_eq(other, flight)) {
-            shard.flights.remove(&hash);
+        let mut shard = self.shard(flight.hash());
+        if shard.flights.get(&flight.slot()).is_some_and(|other| Arc::ptr_eq(other, flight)) {
+            shard.flights.remove(&flight.slot());
         }
     }
 
@@ -264,7 +280,7 @@ impl Store {
             out.extend(shard.remove(slot));
         }
         // What is on its way was made before: nobody new follows it, and it is not stored.
-        shard.flights.remove(&place.hash);
+        shard.forget_flights(place.hash);
         drop(shard);
         self.left(&out);
         out.len()
@@ -273,7 +289,7 @@ impl Store {
     /// What is on its way for this URI is not to be stored, and nobody new waits for it.
     pub fn cut(&self, place: Place<'_>) {
         self.cuts.cut(place.hash);
-        self.shard(place.hash).flights.remove(&place.hash);
+        self.shard(place.hash).forget_flights(place.hash);
     }
 
     /// The same for all that matches.

@@ -79,7 +79,7 @@ pub(super) struct Shard {
     pub(super) len: usize,
     /// How often something was put in: who looked in vain before may look again.
     pub(super) stamp: u64,
-    /// Fetches under way, by the hash of what they fetch.
+    /// Fetches under way, by the hash of the URI and the variant that they fetch.
     pub(super) flights: ByHash<Arc<Flight>>,
     /// What was found uncacheable lately, and until when that is remembered.
     pub(super) passed: ByHash<Instant>,
@@ -103,6 +103,12 @@ impl Default for Shard {
 }
 
 impl Shard {
+    /// Nobody new follows the fetches of the URI with this hash.
+    pub(super) fn forget_flights(&mut self, hash: u64) {
+        // All fetches of the shard are looked at: there are as many as requests under way, over the number of shards.
+        self.flights.retain(|_, flight| flight.hash() != hash);
+    }
+
     /// The entries of a key, by slot.
     pub(super) fn of<'a>(&'a self, place: Place<'a>) -> impl Iterator<Item = (u32, &'a Arc<Entry>)> {
         self.chain(place.hash).filter(move |(_, entry)| place.uri.is(&entry.key))

@@ -5,8 +5,9 @@ use crate::{
     cache::{
         Body,
         collapse::{Follower, Over, Stage},
-        fill::{Added, End, WINDOW},
+        fill::{Added, End},
         mail::Ticket,
+        readers::WINDOW,
         testing::{later, now, stored},
     },
     http::{Fields, Method, RequestHead, target::Scheme},
@@ -56,7 +57,7 @@ fn lead(store: &Arc<Store>, path: &str) -> Join {
     let head = request(path);
     let place = store.place(Uri::of(&head, Scheme::Http).unwrap());
     let found = store.look_up(place, now().instant);
-    store.join(place, &found)
+    store.join(place, &found, None)
 }
 
 fn leader(store: &Arc<Store>, path: &str) -> Lead {
@@ -73,6 +74,10 @@ fn opened(store: &Arc<Store>, path: &str, length: Option<u64>) -> Lead {
     let mut lead = leader(store, path);
     lead.open(entry(store, path, "", None), length);
     lead
+}
+
+fn append(lead: &mut Lead, data: &[u8]) -> (Added, Bytes) {
+    lead.append(data, Ticket { worker: 0, who: 99 }, now().instant)
 }
 
 fn complete(lead: Lead) -> bool {
@@ -153,7 +158,7 @@ fn what_is_still_read_counts_after_it_was_evicted() {
         .map(|n| {
             let path = format!("/{n}");
             let mut lead = opened(&store, &path, None);
-            assert_eq!(lead.append(&[b'x'; 30_000], TICKET).0, Added::Kept);
+            assert_eq!(append(&mut lead, &[b'x'; 30_000]).0, Added::Kept);
             assert!(complete(lead));
             let head = request(&path);
             let found = store.look_up(store.place(Uri::of(&head, Scheme::Http).unwrap()), now().instant);
@@ -217,10 +222,16 @@ fn the_budget_holds_over_all_shards() {
     }
     assert!(store.stats().entries > 50 && store.stats().evicted > 1000, "{:?}", store.stats());
     // One that needs all the room gets it; one that needs more does not, and pushes nobody out.
-    let bare = entry(&store, "/large", "x", None).cost() - 1;
-    assert!(put(&store, "/large", &"x".repeat(100_000 - bare)));
+    let large = |length: usize| {
+        let mut entry = entry(&store, "/large", "", None);
+        entry.wire = Bytes::from(vec![b'x'; length]);
+        entry
+    };
+    let bare = large(0).cost();
+    let put = |length| store.insert(large(length), now().instant, |_, _| true).is_ok();
+    assert!(put(100_000 - bare));
     assert_eq!(store.stats().entries, 1);
-    assert!(!put(&store, "/large", &"x".repeat(100_001 - bare)));
+    assert!(!put(100_001 - bare));
     assert_eq!(store.stats().entries, 1);
 }
 
@@ -272,13 +283,13 @@ fn one_leads_and_the_others_read_what_arrives() {
     assert_eq!(store.mail().take(0), [1], "told that it has begun");
     let Stage::Open(fill) = follower.stage(TICKET) else { panic!("it has begun") };
     let reader = fill.reader().unwrap();
-    assert_eq!(reader.read(100, TICKET).pieces, Vec::<Bytes>::new());
-    assert_eq!(lead.append(b"abc", TICKET), (Added::Kept, Bytes::from_static(b"abc")));
+    assert_eq!(reader.read(100, TICKET, now().instant).pieces, Vec::<Bytes>::new());
+    assert_eq!(append(&mut lead, b"abc"), (Added::Kept, Bytes::from_static(b"abc")));
     assert_eq!(store.mail().take(0), [1]);
-    assert_eq!(reader.read(100, TICKET).pieces, [&b"abc"[..]]);
-    assert_eq!(lead.append(b"def", TICKET).0, Added::Kept);
+    assert_eq!(reader.read(100, TICKET, now().instant).pieces, [&b"abc"[..]]);
+    assert_eq!(append(&mut lead, b"def").0, Added::Kept);
     assert!(complete(lead));
-    let read = reader.read(100, TICKET);
+    let read = reader.read(100, TICKET, now().instant);
     assert_eq!((read.pieces, read.end), (vec![Bytes::from_static(b"def")], Some(End::Complete)));
     assert!(matches!(follower.stage(TICKET), Stage::Over(Over::Stored)));
     assert_eq!(bodies(&store, "/a"), [b"abcdef"]);
@@ -293,7 +304,7 @@ fn who_looked_before_something_was_stored_looks_again() {
     let place = store.place(Uri::of(&head, Scheme::Http).unwrap());
     let found = store.look_up(place, now().instant);
     assert!(complete(opened(&store, "/a", None)));
-    assert!(matches!(store.join(place, &found), Join::Again));
+    assert!(matches!(store.join(place, &found, None), Join::Again));
 }
 
 #[test]
@@ -303,15 +314,59 @@ fn a_leader_that_goes_away_releases_its_followers() {
         let lead = if begun { opened(&store, "/a", None) } else { leader(&store, "/a") };
         let follower = follower(&store, "/a");
         let reader = lead.fill().and_then(|fill| fill.reader());
-        let _ = (follower.stage(TICKET), reader.as_ref().map(|reader| reader.read(1, TICKET)));
+        let _ = (follower.stage(TICKET), reader.as_ref().map(|reader| reader.read(1, TICKET, now().instant)));
         drop(lead);
         assert!(matches!(follower.stage(TICKET), Stage::Over(Over::Failed)));
-        assert!(reader.is_none_or(|reader| reader.read(1, TICKET).end == Some(End::Broken)));
+        assert!(reader.is_none_or(|reader| reader.read(1, TICKET, now().instant).end == Some(End::Broken)));
         assert!(!store.mail().take(0).is_empty());
         assert_eq!(bodies(&store, "/a").len(), 0);
     }
     assert!(matches!(lead(&store, "/a"), Join::Lead(_)), "the next one leads");
     assert_eq!((store.flights(), store.emptied()), (0, 0));
+}
+
+/// The last follower leaves, on another worker, after the leader has looked whether there is one, and before it says that it
+/// goes on for followers alone.
+#[test]
+fn an_orphaned_leader_hears_of_followers_that_left_before_it_was_one() {
+    let store = store(1 << 20, 1 << 16, 1);
+    let lead = leader(&store, "/a");
+    let last = follower(&store, "/a");
+    assert!(lead.followers() > 0);
+    drop(last);
+    assert_eq!(store.mail().take(0), [0; 0]);
+    lead.orphan(Ticket { worker: 0, who: 9 });
+    assert_eq!(store.mail().take(0), [9]);
+}
+
+/// The same with threads: however the two meet, the leader is told.
+#[test]
+fn an_orphaned_leader_is_always_told() {
+    let store = store(1 << 20, 1 << 16, 1);
+    for _ in 0..2000 {
+        let lead = leader(&store, "/a");
+        let last = follower(&store, "/a");
+        std::thread::scope(|scope| {
+            scope.spawn(|| drop(last));
+            lead.orphan(Ticket { worker: 0, who: 9 });
+        });
+        assert!(store.mail().take(0).contains(&9));
+        drop(lead);
+    }
+}
+
+/// In whatever way it grew.
+#[test]
+fn no_stored_body_is_larger_than_the_limit() {
+    let store = store(1 << 20, 100, 1);
+    assert!(put(&store, "/at", &"x".repeat(100)));
+    assert!(!put(&store, "/past", &"x".repeat(101)));
+    let old = store.insert(entry(&store, "/a", "x", None), now().instant, |_, _| true).unwrap();
+    let (at, past) = (entry(&store, "/a", &"x".repeat(100), None), entry(&store, "/a", &"x".repeat(101), None));
+    assert!(store.replace(&old, past).is_err());
+    assert!(store.replace(&old, at).is_ok());
+    drop(old);
+    assert_eq!((bodies(&store, "/a")[0].len(), store.emptied()), (100, 0));
 }
 
 #[test]
@@ -332,27 +387,114 @@ fn what_is_too_large_is_passed_on_in_a_window() {
     let mut lead = opened(&store, "/a", None);
     let late = follower(&store, "/a");
     let reader = lead.fill().unwrap().reader().unwrap();
-    assert_eq!(lead.append(&[1; 1000], TICKET).0, Added::Kept);
-    assert_eq!(lead.append(&[2; 1], TICKET).0, Added::TooLarge);
+    assert_eq!(append(&mut lead, &[1; 1000]).0, Added::Kept);
+    assert_eq!(append(&mut lead, &[2; 1]).0, Added::TooLarge);
     assert!(matches!(late.stage(TICKET), Stage::Over(Over::Private)), "nobody new follows");
     assert!(lead.fill().unwrap().reader().is_none());
     let piece = vec![3; WINDOW / 4];
     for _ in 0..3 {
-        assert_eq!(lead.append(&piece, TICKET).0, Added::Passed);
+        assert_eq!(append(&mut lead, &piece).0, Added::Passed);
     }
-    assert_eq!(lead.append(&piece, Ticket { worker: 0, who: 5 }).0, Added::Wait);
+    assert_eq!(lead.append(&piece, Ticket { worker: 0, who: 5 }, now().instant).0, Added::Wait);
     let _ = store.mail().take(0);
     let mut read = 0;
     while read < 1001 + WINDOW {
-        read += reader.read(WINDOW, TICKET).pieces.iter().map(Bytes::len).sum::<usize>();
+        read += reader.read(WINDOW, TICKET, now().instant).pieces.iter().map(Bytes::len).sum::<usize>();
     }
     assert_eq!(store.mail().take(0), [5], "the leader may go on");
     assert!(store.stats().bytes <= WINDOW / 3, "{:?}", store.stats());
     drop(reader);
-    assert_eq!(lead.append(&piece, TICKET).0, Added::Unread);
+    assert_eq!(append(&mut lead, &piece).0, Added::Unread);
     assert!(!complete(lead));
     drop(late);
     assert_eq!((bodies(&store, "/a").len(), store.flights(), store.stats().bytes), (0, 0, 0));
+}
+
+/// A fast reader waits for a slow one for as long as it has patience, and then no longer; one that is alone waits for nobody.
+#[test]
+fn a_reader_that_holds_up_others_is_left_behind() {
+    const LEADER: Ticket = Ticket { worker: 0, who: 5 };
+    const FAST: Ticket = Ticket { worker: 0, who: 6 };
+    let patience = Duration::from_secs(5);
+    for company in [true, false] {
+        let store = store(64 << 20, 1000, 1);
+        let mut lead = opened(&store, "/a", None);
+        let fill = lead.fill().unwrap().clone();
+        let slow = fill.reader().unwrap();
+        let fast = company.then(|| fill.reader().unwrap());
+        assert_eq!(slow.read(1, TICKET, now().instant).pieces.len(), 0);
+        assert_eq!(append(&mut lead, &[1; 1001]).0, Added::TooLarge);
+        assert_eq!(lead.append(&vec![2; WINDOW], LEADER, now().instant).0, Added::Wait);
+        assert!(fill.let_go(patience, now().instant).is_some());
+        // The fast one takes everything after two seconds, and waits from then on.
+        let take_all = |after: u64| {
+            fast.iter().for_each(|fast| while !fast.read(WINDOW, FAST, later(after).instant).pieces.is_empty() {});
+        };
+        take_all(2);
+        assert_eq!(slow.read(1, TICKET, later(2).instant).pieces.len(), 1, "a little of it");
+        let _ = store.mail().take(0);
+        let again = fill.let_go(patience, later(6).instant);
+        assert_eq!(again, Some(later(if company { 7 } else { 11 }).instant));
+        assert_eq!(store.mail().take(0), [0; 0]);
+        assert_eq!(fill.let_go(patience, later(7).instant).is_none(), company);
+        assert_eq!((store.mail().take(0), slow.is_left_behind()), (if company { vec![1] } else { vec![] }, company));
+        let read = slow.read(1, TICKET, later(7).instant);
+        assert_eq!((read.pieces.len(), read.end), if company { (0, Some(End::LeftBehind)) } else { (1, None) });
+        assert!(store.stats().bytes <= 2 * WINDOW, "{:?}", store.stats());
+        if company {
+            assert!(store.stats().bytes < WINDOW / 2, "nobody needs what it has not read");
+        }
+        drop((read, slow, fast, fill, lead));
+        assert_eq!((store.flights(), store.emptied()), (0, 0));
+    }
+}
+
+/// The leader's own client reads what is still to come, if others do, too.
+#[test]
+fn the_leaders_client_is_one_of_the_readers() {
+    let store = store(64 << 20, 1000, 1);
+    let mut lead = opened(&store, "/a", None);
+    let fill = lead.fill().unwrap().clone();
+    assert!(fill.reader_beside_others().is_none(), "there are no others");
+    let other = fill.reader().unwrap();
+    assert_eq!(append(&mut lead, &[1; 1001]).0, Added::TooLarge);
+    let own = fill.reader_beside_others().unwrap();
+    assert_eq!(append(&mut lead, &[2; 10]).0, Added::Passed);
+    assert_eq!(own.read(100, TICKET, now().instant).pieces, [Bytes::from_static(&[2; 10])]);
+    drop(other);
+    assert_eq!(append(&mut lead, &[3; 10]).0, Added::Passed, "it still reads");
+    assert_eq!(own.read(100, TICKET, now().instant).pieces, [Bytes::from_static(&[3; 10])]);
+    drop(own);
+    assert_eq!(append(&mut lead, &[4; 10]).0, Added::Unread);
+}
+
+/// Fetches of one URI are one for each variant, as far as it is known what variants differ in.
+#[test]
+fn each_variant_has_a_fetch_of_its_own() {
+    let store = store(1 << 20, 1 << 16, 1);
+    let head = request("/a");
+    let place = store.place(Uri::of(&head, Scheme::Http).unwrap());
+    let vary: Fields = [("Vary", "X")].into_iter().collect();
+    let of = |value: &str| Some(crate::cache::Selecting::of(&vary, &[("X", value)].into_iter().collect()));
+    let join = |variant| store.join(place, &store.look_up(place, now().instant), variant);
+    let leads: Vec<Lead> = [None, of("1"), of("2")]
+        .into_iter()
+        .map(|variant| match join(variant) {
+            Join::Lead(lead) => lead,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert!(matches!(join(of("2")), Join::Follow(flight) if flight.is_of(place, of("2").as_ref())));
+    assert!(store.flight(place, of("3").as_ref()).is_none());
+    assert_eq!(store.flights(), 3);
+    // What is cut is all of them.
+    store.cut(place);
+    assert_eq!(store.flights(), 0);
+    let newer = join(of("2"));
+    drop(leads);
+    assert!(matches!(join(of("2")), Join::Follow(_)), "the old one has taken nothing away");
+    drop(newer);
+    assert_eq!(store.flights(), 0);
 }
 
 #[test]
@@ -361,7 +503,7 @@ fn a_body_that_came_byte_by_byte_is_one_piece() {
     let mut lead = opened(&store, "/a", None);
     let sent: Vec<u8> = (0..200_000u32).map(|n| n as u8).collect();
     for piece in sent.chunks(7) {
-        assert_eq!(lead.append(piece, TICKET).0, Added::Kept);
+        assert_eq!(append(&mut lead, piece).0, Added::Kept);
     }
     assert!(complete(lead));
     let head = request("/a");

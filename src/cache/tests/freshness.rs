@@ -2,7 +2,8 @@
 
 use super::{now, response, seconds};
 use crate::{
-    cache::{Freshness, ResponseDirectives, Rules, Source},
+    cache::{Audience, Freshness, ResponseDirectives, Rules, Source},
+    http::{Fields, ResponseHead},
     time::Now,
 };
 use std::time::Duration;
@@ -10,8 +11,14 @@ use std::time::Duration;
 const MAX: u64 = 1 << 31;
 
 fn of(status: u16, lines: &str, rules: &Rules) -> Freshness {
-    let response = response(status, lines);
-    Freshness::of(&response, &ResponseDirectives::of(&response.fields), now(), now(), rules)
+    of_head(&response(status, lines), now(), now(), rules)
+}
+
+/// That of a response to a client that does not say who it is.
+fn of_head(response: &ResponseHead, asked: Now, arrived: Now, rules: &Rules) -> Freshness {
+    let said = ResponseDirectives::of(&response.fields);
+    let audience = Audience::of(&Fields::new(), &response.fields, &said);
+    Freshness::of(response, &said, audience, asked, arrived, rules)
 }
 
 const LIFETIMES: &[(&str, u64, Source)] = &[
@@ -133,6 +140,32 @@ fn the_operator_decides_about_guesses() {
     assert_eq!(of(200, "", &Rules::default()).stale_if_error(), seconds(0));
 }
 
+/// What looks like one client's is not guessed about, whatever the operator says; what is said counts (§7.3).
+#[test]
+fn guesses_stop_where_it_may_be_one_clients() {
+    const MODIFIED: &str = "Last-Modified: Sun, 06 Nov 1994 08:48:37 GMT";
+    let rules = Rules { default_ttl: Some(seconds(30)), stale_if_error: Some(seconds(7)), ..Rules::default() };
+    for (asked, lines, lifetime, source, stale) in [
+        ("", MODIFIED, 6, Source::Heuristic, 7),
+        ("", "", 30, Source::Default, 7),
+        ("Cookie: a=b", MODIFIED, 0, Source::Nothing, 0),
+        ("Authorization: Basic x", "", 0, Source::Nothing, 0),
+        ("", "Vary: Cookie", 0, Source::Nothing, 0),
+        ("", "Set-Cookie: a=b", 0, Source::Nothing, 0),
+        ("Cookie: a=b", "Cache-Control: stale-while-revalidate=9, stale-if-error=9", 0, Source::Nothing, 0),
+        ("Cookie: a=b", "Cache-Control: max-age=9\nSet-Cookie: a=b", 9, Source::MaxAge, 7),
+        ("Cookie: a=b", "Cache-Control: public\nLast-Modified: Sun, 06 Nov 1994 08:48:37 GMT", 6, Source::Heuristic, 7),
+    ] {
+        let (request, response) = (super::request("GET", asked), response(200, lines));
+        let said = ResponseDirectives::of(&response.fields);
+        let audience = Audience::of(&request.fields, &response.fields, &said);
+        let found = Freshness::of(&response, &said, audience, now(), now(), &rules);
+        assert_eq!((found.lifetime(), found.source()), (seconds(lifetime), source), "{asked:?} {lines:?}");
+        let spans = (found.stale_while_revalidate(), found.stale_if_error());
+        assert_eq!(spans, (seconds(0), seconds(stale)), "{asked:?} {lines:?}");
+    }
+}
+
 /// §4.2.3 and §5.1, with a response that took three seconds to come.
 #[test]
 fn ages() {
@@ -173,8 +206,7 @@ fn ages() {
         ("Date: Mon, 01 Jan 0001 00:00:00 GMT", MAX),
     ] {
         let response = response(200, &format!("Cache-Control: max-age=100\n{lines}"));
-        let said = ResponseDirectives::of(&response.fields);
-        let freshness = Freshness::of(&response, &said, asked, arrived, &Rules::default());
+        let freshness = of_head(&response, asked, arrived, &Rules::default());
         assert_eq!(freshness.initial_age(), seconds(initial), "{lines:?}");
         // Later it is older by as much, and `Age` stays a number that others can read.
         let later = arrived.instant + seconds(50);
@@ -208,8 +240,7 @@ fn fractions_of_a_second_are_not_age() {
     let mut arrived = now();
     arrived.wall += Duration::from_millis(999);
     let response = response(200, "Cache-Control: max-age=1\nDate: Sun, 06 Nov 1994 08:49:37 GMT");
-    let said = ResponseDirectives::of(&response.fields);
-    let freshness = Freshness::of(&response, &said, arrived, arrived, &Rules::default());
+    let freshness = of_head(&response, arrived, arrived, &Rules::default());
     assert_eq!(freshness.initial_age(), seconds(0));
 }
 
@@ -218,10 +249,9 @@ fn fractions_of_a_second_are_not_age() {
 fn clocks_that_jump() {
     let asked = now();
     let lines = response(200, "Cache-Control: max-age=100\nDate: Sun, 06 Nov 1994 08:49:37 GMT");
-    let said = ResponseDirectives::of(&lines.fields);
     for (wall, initial) in [(asked.wall + seconds(3600), 3600), (asked.wall - seconds(3600), 2)] {
         let arrived = Now { instant: asked.instant + seconds(2), wall };
-        let freshness = Freshness::of(&lines, &said, asked, arrived, &Rules::default());
+        let freshness = of_head(&lines, asked, arrived, &Rules::default());
         assert_eq!(freshness.initial_age(), seconds(initial));
     }
 }

@@ -3,15 +3,22 @@
 use super::{now, request, response, seconds};
 use crate::{
     cache::{
-        Freshness, RequestDirectives, ResponseDirectives, Reuse, Rules, Situation, Stale, Validate, is_server_failure,
-        reuse,
+        Audience, Freshness, RequestDirectives, ResponseDirectives, Reuse, Rules, Situation, Stale, Validate,
+        is_server_failure, reuse,
     },
     http::Status,
 };
 
 fn decide(said: &str, age: u64, asked: &str, situation: Situation) -> Reuse {
-    let response = response(200, &format!("Cache-Control: {said}"));
-    let stored = Freshness::of(&response, &ResponseDirectives::of(&response.fields), now(), now(), &Rules::default());
+    decide_of(&format!("Cache-Control: {said}"), "", age, asked, situation)
+}
+
+/// The same for a response with these lines to an earlier request with these.
+fn decide_of(lines: &str, first: &str, age: u64, asked: &str, situation: Situation) -> Reuse {
+    let (response, first) = (response(200, lines), request("GET", first));
+    let said = ResponseDirectives::of(&response.fields);
+    let audience = Audience::of(&first.fields, &response.fields, &said);
+    let stored = Freshness::of(&response, &said, audience, now(), now(), &Rules::default());
     let request = request("GET", asked);
     reuse(&stored, &RequestDirectives::of(&request.fields), stored.arrived() + seconds(age), situation)
 }
@@ -151,4 +158,32 @@ fn after_the_backend_failed() {
 fn which_answers_are_failures() {
     let failures: Vec<u16> = (100..=999).filter(|code| is_server_failure(Status::new(*code).unwrap())).collect();
     assert_eq!(failures, [500, 502, 503, 504]);
+}
+
+/// Nothing but a statement lets one client's answer go to another without a question, not even the other's wish.
+#[test]
+fn what_is_guessed_is_for_strangers() {
+    const GUESSED: &str = "Last-Modified: Sun, 06 Nov 1994 08:39:37 GMT";
+    const SAID: &str = "Cache-Control: max-age=60\nVary: Cookie";
+    const UNSAID: Reuse = Reuse::Validate(Validate::Unsaid);
+    for (lines, first, asked, age, expected) in [
+        (GUESSED, "", "", 1, FRESH),
+        (GUESSED, "", "Cookie: a=b", 1, UNSAID),
+        (GUESSED, "", "Authorization: Basic x", 1, UNSAID),
+        (GUESSED, "", "Cookie: a=b\nCache-Control: max-stale", 100, UNSAID),
+        (GUESSED, "", "Cache-Control: max-stale", 100, CLIENT),
+        (GUESSED, "Cookie: a=b", "", 1, UNSAID),
+        (GUESSED, "Cookie: a=b", "Cookie: a=b", 1, UNSAID),
+        (GUESSED, "Cookie: a=b", "Cache-Control: max-stale", 1, UNSAID),
+        (SAID, "Cookie: a=b", "Cookie: a=b", 1, FRESH),
+        (SAID, "", "Cookie: a=b\nCache-Control: max-stale", 100, CLIENT),
+    ] {
+        let found = decide_of(lines, first, age, asked, Situation::Normal);
+        assert_eq!(found, expected, "{lines:?} to {first:?}, then {asked:?} after {age}");
+        // Nor when the backend fails.
+        if expected == UNSAID {
+            let asked = format!("Cache-Control: stale-if-error=1000\n{asked}");
+            assert_eq!(decide_of(lines, first, age, &asked, Situation::Failed), UNSAID, "{asked:?}");
+        }
+    }
 }

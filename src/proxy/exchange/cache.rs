@@ -2,19 +2,20 @@
 //!
 //! ```text
 //!            fresh, or may be stale                  somebody fetches it already
-//!   look_up ────────────────────────▶ serve.rs      ╭───────────────────────────▶ follow.rs
+//!   look_up ────────────────────────▶ serve.rs      ╭──── join.rs ──────────────▶ follow.rs
 //!      │                                            │
 //!      ├── stale: to be validated ──────────────────┤
 //!      ├── nothing there ───────────────────────────┤ we fetch it
 //!      ╰── not for the cache ─────▶ route.rs        ╰────────────────▶ route.rs … keep.rs
 //! ```
 
-use super::{Exchange, State, Turn};
+use super::{Exchange, State, Turn, join::renew};
 use crate::{
     app::ConnId,
     cache::{
-        CacheConfig, Forward, Found, Join, Lead, Place, RequestDirectives, Reuse, Situation, Stale, Store, Stored,
+        CacheConfig, Did, Forward, Join, Lead, Place, RequestDirectives, Reuse, Situation, Stale, Store, Stored,
         Ticket, Validate, answer,
+        fill::Reader,
         key::Uri,
         may_look_up,
         partial::Part,
@@ -24,7 +25,7 @@ use crate::{
         vary,
     },
     http::{Method, RequestHead, hop},
-    proxy::{record::Record, refusals::rounds, told},
+    proxy::{record::Record, told},
     time::Now,
 };
 use std::{
@@ -58,6 +59,8 @@ pub(in crate::proxy) struct Caching {
     pub(super) stored: Option<Arc<Entry>>,
     /// What the backend is asked about: all that is stored for the URI, the one above first.
     pub(super) nominated: Vec<Arc<Entry>>,
+    /// Where our client is in a response that it reads beside others, if it is not given each piece at once.
+    pub(super) own: Option<Reader>,
     /// The part that is being stored, if it is one.
     pub(super) part: Option<Part>,
     /// The request in our own words: with our validators in place of the client's.
@@ -66,6 +69,10 @@ pub(in crate::proxy) struct Caching {
     pub(super) sent: Option<Now>,
     /// Until when others are waited for.
     pub(super) wait_until: Option<Instant>,
+    /// A response that was waited for and is another variant: it says what variants differ in.
+    pub(super) varies: Option<Arc<Entry>>,
+    /// How often that was so.
+    pub(super) variants_tried: u8,
     /// Nobody waits for the answer: a revalidation in the background.
     pub(in crate::proxy) background: bool,
 }
@@ -80,10 +87,13 @@ impl Caching {
             lead: None,
             stored: None,
             nominated: Vec::new(),
+            own: None,
             part: None,
             question: None,
             sent: None,
             wait_until: None,
+            varies: None,
+            variants_tried: 0,
             background: false,
         })
     }
@@ -112,7 +122,7 @@ enum Verdict {
     /// Not for the cache.
     Past(Forward),
     /// This answers it; it may be stale, and then somebody may have to ask for a newer one.
-    Use(Arc<Entry>, Option<Lead>),
+    Use(Arc<Entry>, Did, Option<Lead>),
     /// A backend has to be asked.
     Ask(Ask),
     /// It has to be, and the client does not want that.
@@ -127,17 +137,19 @@ impl Turn<'_> {
         // What the backend does not see cannot be what its answer varies with.
         hop::remove_listed(&mut self.core.head.fields);
         match self.judge(cache, &asked) {
-            Verdict::Use(entry, lead) => {
+            Verdict::Use(entry, did, lead) => {
                 if let Some(lead) = lead {
                     self.revalidate_later(lead, entry.clone());
                 }
-                self.serve(&entry)
+                let waited = self.core.caching.as_ref().is_some_and(|caching| caching.collapsed == Some(true));
+                self.serve(&entry, if waited { Did::Collapsed } else { did })
             }
             // What changes something is written through, whatever the client wishes (RFC 9111 §4).
             Verdict::Past(_) if asked.only_if_cached && self.core.head.method.is_safe() => self.refuse(),
             Verdict::Refuse => self.refuse(),
             Verdict::Past(why) => {
                 self.caching(asked, why);
+                self.note_forward(why);
                 self.route(None)
             }
             Verdict::Ask(ask) => self.ask(asked, ask),
@@ -178,8 +190,7 @@ impl Turn<'_> {
             Join::Again | Join::Alone => self.alone(cache),
         };
         self.caching(asked, why).lead = lead;
-        self.question();
-        self.route(None)
+        self.go()
     }
 
     /// Goes to a backend without regard to others, and without others waiting for it.
@@ -190,7 +201,17 @@ impl Turn<'_> {
         if let Some(caching) = &mut self.core.caching {
             caching.lead = lead;
         }
-        self.question();
+        self.go()
+    }
+
+    /// Goes to a backend: with a question about what is stored, if something is.
+    fn go(&mut self) -> State {
+        if let Some(caching) = &mut self.core.caching {
+            caching.collapsed = caching.collapsed.map(|_| false);
+            caching.question = question(&self.core.head, &caching.nominated);
+            let why = caching.why;
+            self.note_forward(why);
+        }
         self.route(None)
     }
 
@@ -203,13 +224,6 @@ impl Turn<'_> {
     fn alone(&self, cache: &Cache) -> Option<Lead> {
         let uri = self.uri()?;
         Some(Lead::alone(cache.store.clone(), cache.store.place(uri)))
-    }
-
-    /// If something is stored, asks whether it is still good.
-    fn question(&mut self) {
-        let Some(caching) = &mut self.core.caching else { return };
-        caching.collapsed = caching.collapsed.map(|_| false);
-        caching.question = question(&self.core.head, &caching.nominated);
     }
 
     fn judge(&self, cache: &Cache, asked: &RequestDirectives) -> Verdict {
@@ -259,46 +273,43 @@ impl Turn<'_> {
                 None if asks_for_all(head) => (Forward::VaryMiss, nominated(entries, None)),
                 None => (Forward::VaryMiss, Vec::new()),
             };
-            let join = self.join(cache, place, &found, shared)?;
+            let join = self.join(cache, place, &found, chosen.map(|entry| &**entry), shared)?;
             return Some(Verdict::Ask(Ask { why, stored: None, nominated, join }));
         };
         let reason = match reuse(&entry.stored.freshness, asked, now, Situation::Normal) {
-            Reuse::Fresh | Reuse::Stale(Stale::ClientAccepts | Stale::IfError) => {
-                return Some(Verdict::Use(entry.clone(), None));
+            Reuse::Fresh => return Some(Verdict::Use(entry.clone(), Did::Hit, None)),
+            Reuse::Stale(Stale::ClientAccepts | Stale::IfError) => {
+                return Some(Verdict::Use(entry.clone(), Did::HitStale, None));
             }
             Reuse::Stale(Stale::WhileRevalidating) => {
                 // Whatever the client asks, for a part or for the head alone: we shall ask for all (RFC 5861 §3).
-                let lead = match fetch(cache, place, &found)? {
-                    Join::Lead(lead) => Some(lead),
-                    Join::Follow(_) | Join::Again | Join::Alone => None,
-                };
-                return Some(Verdict::Use(entry.clone(), lead));
+                let lead = renew(cache, place, &found, head, entry)?;
+                return Some(Verdict::Use(entry.clone(), Did::HitStale, lead));
             }
             Reuse::Validate(_) if asked.only_if_cached => return Some(Verdict::Refuse),
             Reuse::Validate(reason) => reason,
         };
-        // Of a stale one there is no need to say that the client wants it asked about (RFC 9211 §2.2).
-        let is_fresh = entry.stored.freshness.left(now).is_ok();
-        // Who wants the backend asked now cannot make do with an answer to an earlier question.
-        let (why, shared) = match reason {
-            Validate::Expired => {
-                (Forward::Stale, !asked.no_store && !has_own_conditions(head) && !head.fields.contains("range"))
-            }
-            Validate::ResponseNoCache => (Forward::Stale, false),
-            Validate::RequestNoCache if !is_fresh => (Forward::Stale, false),
-            Validate::RequestNoCache | Validate::RequestMaxAge | Validate::RequestMinFresh => (Forward::Request, false),
-        };
-        let join = self.join(cache, place, &found, shared)?;
+        let (why, shared) = self.validation(entry, reason, asked);
+        let join = self.join(cache, place, &found, Some(entry), shared)?;
         let nominated = nominated(entries, Some(entry));
         Some(Verdict::Ask(Ask { why, stored: Some(entry.clone()), nominated, join }))
     }
 
-    /// Takes part in fetching, if this may be `shared` with others. `None`: look again.
-    fn join(&self, cache: &Cache, place: Place<'_>, found: &Found, shared: bool) -> Option<Join> {
-        let head = &self.core.head;
-        // Who has been here twice may be in a loop, and would wait for itself. Once is usual: two caches, one behind the other.
-        let circles = || rounds(head, self.parts.shared.config.forwarding.pseudonym) > 1;
-        if shared && head.method == Method::Get && !circles() { fetch(cache, place, found) } else { Some(Join::Alone) }
+    /// Why a stored response is validated, as the standard puts it, and whether several requests can share the answer.
+    fn validation(&self, entry: &Entry, reason: Validate, asked: &RequestDirectives) -> (Forward, bool) {
+        let (head, freshness) = (&self.core.head, &entry.stored.freshness);
+        // Of a stale one there is no need to say that the client wants it asked about (RFC 9211 §2.2).
+        let why = if freshness.left(self.cx.now()).is_ok() { Forward::Request } else { Forward::Stale };
+        let is_plain = !asked.no_store && !has_own_conditions(head) && !head.fields.contains("range");
+        match reason {
+            // If it is never fresh, each client has to ask for itself, and none waits for another's answer.
+            Validate::Expired => (Forward::Stale, is_plain && !freshness.lifetime().is_zero()),
+            Validate::Unsaid => (why, is_plain && !asked.names_client),
+            Validate::ResponseNoCache => (Forward::Stale, false),
+            // A request that demands validation must not join a fetch that began before it.
+            Validate::RequestNoCache => (why, false),
+            Validate::RequestMaxAge | Validate::RequestMinFresh => (Forward::Request, false),
+        }
     }
 
     /// A stale response is on its way to the client: somebody asks for a newer one.
@@ -318,17 +329,6 @@ impl Turn<'_> {
     /// Where this exchange is told of what it waits for.
     pub(super) fn ticket(&self) -> Ticket {
         Ticket { worker: u32::try_from(self.parts.worker).unwrap_or(u32::MAX), who: self.core.key }
-    }
-}
-
-/// Takes part in fetching the whole for whoever wants it. `None`: look again.
-fn fetch(cache: &Cache, place: Place<'_>, found: &Found) -> Option<Join> {
-    if found.passed {
-        return Some(Join::Alone);
-    }
-    match cache.store.join(place, found) {
-        Join::Again => None,
-        join => Some(join),
     }
 }
 
@@ -367,10 +367,12 @@ fn nominated(entries: &[Arc<Entry>], chosen: Option<&Arc<Entry>>) -> Vec<Arc<Ent
 }
 
 impl Exchange {
-    /// Whether its response is being stored.
-    pub(in crate::proxy) fn is_storing(&self) -> bool {
-        let lead = self.core.caching.as_ref().and_then(|caching| caching.lead.as_ref());
-        lead.and_then(Lead::fill).is_some_and(|fill| fill.is_storing())
+    /// Whether its backend goes on while its client does not read: what is being stored is in memory anyway, and what several
+    /// read waits for the window that they share.
+    pub(in crate::proxy) fn spares_backend(&self) -> bool {
+        let Some(caching) = &self.core.caching else { return false };
+        let fill = caching.lead.as_ref().and_then(Lead::fill);
+        caching.own.is_some() || fill.is_some_and(|fill| fill.is_storing())
     }
 
     /// Whether no client waits for it.

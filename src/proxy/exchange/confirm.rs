@@ -3,7 +3,7 @@
 use super::{Caching, Receiving, State, Turn, cache::Cache, keep::entry};
 use crate::{
     cache::{
-        Lead, Reuse, Situation, Stored,
+        Did, Lead, Reuse, Situation, Stored,
         collapse::Over,
         purge::tags_of,
         reuse,
@@ -52,8 +52,12 @@ impl Turn<'_> {
         let Some(place) = caching.lead.as_ref().map(Lead::place) else { return };
         let entries = cache.store.peek(place);
         let stored: Vec<&Stored> = entries.iter().map(|entry| &entry.stored).collect();
-        for at in confirmed_beside(head, &self.core.head, &stored, self.cx.clock().wall) {
-            self.freshen(cache, caching, &entries[at], head, false);
+        let confirmed = confirmed_beside(head, &self.core.head, &stored, self.cx.clock().wall);
+        for at in &confirmed {
+            self.freshen(cache, caching, &entries[*at], head, false);
+        }
+        if !confirmed.is_empty() {
+            self.parts.counters().cache.validated.add(1);
         }
     }
 
@@ -130,6 +134,6 @@ impl Turn<'_> {
             caching.lead = None;
         }
         self.core.caching = Some(caching);
-        entry.map(|entry| self.serve(&entry))
+        entry.map(|entry| self.serve(&entry, Did::IfError))
     }
 }

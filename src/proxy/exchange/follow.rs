@@ -1,9 +1,9 @@
 //! Waiting for the answer to somebody else's request, and reading it as it arrives.
 
-use super::{Event, Failure, State, To, Turn, serve::STEP};
+use super::{ConnId, Event, Failure, Parts, State, To, Turn, serve::STEP};
 use crate::{
     cache::{
-        Answer, Reuse, Situation, Stale,
+        Answer, Did, Reuse, Situation, Stale,
         collapse::{Follower, Over, Stage},
         conditional::not_modified,
         fill::{End, Fill, Reader},
@@ -70,19 +70,22 @@ impl Turn<'_> {
             reuse(&stored.freshness, &asked, self.cx.now(), Situation::Normal),
             Reuse::Fresh | Reuse::Stale(Stale::ClientAccepts | Stale::WhileRevalidating)
         );
-        if !fresh || !stored.selecting.matches(&self.core.head.fields) {
+        if !fresh {
             drop(follower);
             return self.go_alone();
+        }
+        if !stored.selecting.matches(&self.core.head.fields) {
+            drop(follower);
+            return self.another_variant(fill.opening());
         }
         let Some(reader) = fill.reader() else {
             drop(follower);
             return self.go_alone();
         };
         if not_modified(&self.core.head, stored, self.cx.clock().wall) {
-            return self.serve_answer(fill.opening(), &Answer::NotModified);
+            return self.serve_answer(fill.opening(), Did::Collapsed, &Answer::NotModified);
         }
-        self.core.record.cache = "collapsed";
-        self.parts.counters().cache.collapsed.add(1);
+        self.note(Did::Collapsed, fill.opening());
         let body = match fill.length() {
             _ if stored.head.status.is_bodiless() => BodyLength::Empty,
             Some(length) => BodyLength::Exact(length),
@@ -90,13 +93,12 @@ impl Turn<'_> {
         };
         let framing = self.client_framing(body);
         self.send_stored_head(fill.opening(), framing);
-        self.read_on(reader, follower, BodyWriter::of(framing))
+        self.read_on(reader, Some(follower), BodyWriter::of(framing))
     }
 
     /// Sends what has arrived since.
-    fn read_on(&mut self, reader: Reader, follower: Follower, mut writer: BodyWriter) -> State {
-        let waits = self.parts.table.downstream(self.core.client).is_some_and(|client| client.unsent_now() > LOW_WATER);
-        if waits {
+    pub(super) fn read_on(&mut self, reader: Reader, follower: Option<Follower>, mut writer: BodyWriter) -> State {
+        if is_backed_up(self.parts, self.core.client) && !reader.is_left_behind() {
             // The client will say when it has taken some of it.
             return State::Read { reader, follower, writer };
         }
@@ -104,7 +106,8 @@ impl Turn<'_> {
         let most = if reader.fill().is_storing() { STEP } else { SIP };
         let mut given = 0;
         loop {
-            let read = reader.read(most.saturating_sub(given), self.ticket());
+            let (more, ticket, now) = (most.saturating_sub(given), self.ticket(), self.cx.now());
+            let read = if given == 0 { reader.read(more, ticket, now) } else { reader.read_ahead(more, ticket, now) };
             let nothing = read.pieces.is_empty();
             for piece in read.pieces {
                 given += piece.len() + FRAMING;
@@ -117,8 +120,10 @@ impl Turn<'_> {
             match read.end {
                 Some(end) => return self.read_out(writer, end, &read.trailers),
                 // The ticket tells of more, or the client that it has taken so much.
-                None if nothing || given >= STEP => return State::Read { reader, follower, writer },
-                None if given >= most => {
+                None if nothing && (given == 0 || most == STEP) || given >= STEP => {
+                    return State::Read { reader, follower, writer };
+                }
+                None if nothing || given >= most => {
                     // If all of it leaves at once, nobody tells. By the next turn it is known whether it did.
                     reader.fill().tell(self.ticket());
                     return State::Read { reader, follower, writer };
@@ -129,8 +134,10 @@ impl Turn<'_> {
     }
 
     fn read_out(&mut self, mut writer: BodyWriter, end: End, trailers: &Fields) -> State {
-        if end == End::Broken {
-            return self.give_up(None, Failure::Truncated);
+        match end {
+            End::Complete => {}
+            End::Broken => return self.give_up(None, Failure::Truncated),
+            End::LeftBehind => return self.give_up(None, Failure::LeftBehind),
         }
         match writer.end(&mut To { cx: self.cx, conn: self.core.client }, trailers) {
             Ok(()) => State::Done(Ok(())),
@@ -142,7 +149,7 @@ impl Turn<'_> {
     pub(super) fn reading(
         &mut self,
         reader: Reader,
-        follower: Follower,
+        follower: Option<Follower>,
         writer: BodyWriter,
         event: Event<'_>,
     ) -> State {
@@ -153,4 +160,9 @@ impl Turn<'_> {
             _ => State::Read { reader, follower, writer },
         }
     }
+}
+
+/// Whether the client has so much to take that it gets no more now.
+pub(super) fn is_backed_up(parts: &mut Parts, client: ConnId) -> bool {
+    parts.table.downstream(client).is_some_and(|client| client.unsent_now() > LOW_WATER)
 }

@@ -3,11 +3,11 @@
 //! A response that is stored passes by reference: it is copied once out of the read buffer, and those bytes are what the
 //! client gets, what others who wait get, and what is stored.
 
-use super::{Caching, Close, Failure, Link, Receiving, State, Turn, cache::Cache};
+use super::{Caching, Link, Receiving, State, Turn, cache::Cache};
 use crate::{
-    app::ConnId,
     cache::{
-        Freshened, Freshness, NotStored, Place, ResponseDirectives, Rules,
+        Audience, Did, Freshened, Freshness, NotStored, Place, ResponseDirectives, Rules,
+        audience::names_client,
         collapse::Over,
         date::date_of,
         entry::{Body, Stored, storable},
@@ -18,7 +18,7 @@ use crate::{
         partial::{Part, are_one_representation, as_incomplete, combined},
         purge::tags_of,
         store::Entry,
-        validate::has_validator,
+        validate::{has_tag, has_validator},
         vary::{self, Selecting},
     },
     health::Outcome,
@@ -37,9 +37,6 @@ use std::{
 /// How long a stale response without validators is kept beyond what it permits itself, for clients that take stale ones.
 const GRACE: Duration = Duration::from_secs(600);
 
-/// A response whose client has left is fetched to its end if so much of it, at most, is still to come.
-const NEARLY_DONE: u64 = 256 * 1024;
-
 /// What a response head came to.
 pub(super) enum Kept {
     /// It goes on to the client, and says so to it: whether it is being stored.
@@ -51,6 +48,16 @@ pub(super) enum Kept {
     Instead(Receiving),
     /// A stale response answers for a backend that is broken.
     StandIn(Arc<Entry>),
+}
+
+/// What the client gets of a piece that has arrived.
+pub(super) enum Piece {
+    /// The piece itself: nothing keeps it.
+    Passing,
+    /// The copy that is kept.
+    Kept(Bytes),
+    /// What it can take of all that has come.
+    AsReader,
 }
 
 impl Turn<'_> {
@@ -66,7 +73,6 @@ impl Turn<'_> {
         let shared = self.parts.shared.clone();
         let Some(cache) = &shared.cache else { return Ok(false) };
         caching.status = Some(head.status.code());
-        self.count_forward(caching.why);
         self.invalidate(cache, head);
         let kept = self.make_of(cache, &mut caching, head, body);
         self.core.caching = Some(caching);
@@ -77,7 +83,7 @@ impl Turn<'_> {
             }
             Kept::StandIn(entry) => {
                 self.parts.close_link(link, Outcome::Success, self.cx);
-                Err(self.serve(&entry))
+                Err(self.serve(&entry, Did::IfError))
             }
         }
     }
@@ -100,8 +106,9 @@ impl Turn<'_> {
             self.compare(cache, caching, head);
         }
         let stored = self.store(cache, caching, head, body);
-        // Others may get something else than who may not be remembered, or has credentials.
-        let for_all = !caching.asked.no_store && !self.core.head.fields.contains("authorization");
+        // A response to `no-store`, or to a client that says who it is, says nothing about what others would get: the stored
+        // one stays.
+        let for_all = !caching.asked.no_store && !names_client(&self.core.head.fields);
         if !stored && self.core.head.method == Method::Get && for_all {
             supersede(cache, caching, head.status);
         }
@@ -123,6 +130,7 @@ impl Turn<'_> {
         }
         let opening = opening.ok().filter(|_| fits);
         let opening = opening.filter(|opening| opening.part.is_none() || self.is_described(cache, place, head));
+        let opening = opening.filter(|opening| !self.belongs_to_others(cache, place, &opening.stored));
         let opened = opening.is_some();
         let entry = opening.map(|opening| (entry(lead.key().clone(), place.hash, opening.stored), opening.part));
         if let (Some((mut entry, part)), Some(lead)) = (entry, &mut caching.lead) {
@@ -133,6 +141,14 @@ impl Turn<'_> {
             lead.release(Over::Private);
         }
         opened
+    }
+
+    /// Whether strangers may get what is stored, and the new response is one that only a client got which says who it is: that
+    /// one tells nothing about theirs, and does not take its place.
+    fn belongs_to_others(&self, cache: &Cache, place: Place<'_>, new: &Stored) -> bool {
+        let for_strangers = |stored: &Stored| stored.freshness.audience().includes(false);
+        !for_strangers(new)
+            && older(cache, place, &self.core.head, self.cx.now()).is_some_and(|older| for_strangers(&older.stored))
     }
 
     /// Whether a part that has arrived is described, by itself or by what is stored of the same representation.
@@ -153,29 +169,27 @@ impl Turn<'_> {
         wire
     }
 
-    /// A piece of the body of a response that is stored. `None`: it is not, or no longer.
-    pub(super) fn keep_piece(&mut self, link: Link, data: &[u8]) -> Option<Bytes> {
-        let ticket = self.ticket();
-        let caching = self.core.caching.as_mut()?;
-        let lead = caching.lead.as_mut().filter(|lead| lead.fill().is_some())?;
-        let (added, piece) = lead.append(data, ticket);
+    /// A piece of the body of a response. What our client gets of it now.
+    pub(super) fn keep_piece(&mut self, link: Link, data: &[u8]) -> Piece {
+        let (ticket, now) = (self.ticket(), self.cx.now());
+        let Some(caching) = &mut self.core.caching else { return Piece::Passing };
+        let Some(lead) = caching.lead.as_mut().filter(|lead| lead.fill().is_some()) else { return Piece::Passing };
+        let is_reader = caching.own.is_some();
+        let (added, piece) = lead.append(data, ticket, now);
         match added {
             Added::Kept | Added::Passed => {}
-            Added::Wait => {
-                if let Some(upstream) = self.parts.table.upstream(link.conn) {
-                    upstream.set_congested(self.cx, true);
-                }
-            }
+            Added::Wait => self.wait_for_readers(link),
             Added::TooLarge => {
                 let status = lead.fill().map(|fill| fill.opening().stored.head.status);
                 if let (Some(cache), Some(status)) = (&self.parts.shared.cache, status) {
-                    cache.store.pass(lead.place(), self.cx.now());
+                    cache.store.pass(lead.place(), now);
                     supersede(cache, caching, status);
                 }
+                self.read_beside_others();
             }
             Added::Unread => caching.lead = None,
         }
-        Some(piece)
+        if is_reader { Piece::AsReader } else { Piece::Kept(piece) }
     }
 
     /// The response is complete, and so is what is stored.
@@ -223,45 +237,6 @@ impl Turn<'_> {
             cache.invalidated.fetch_add(gone as u64, Relaxed);
         }
     }
-
-    /// The client is gone. Whether its request goes on all the same: others wait for the answer, or little of it is missing.
-    pub(super) fn goes_on_without_client(&self, receiving: &Receiving) -> bool {
-        let Some(lead) = self.core.caching.as_ref().and_then(|caching| caching.lead.as_ref()) else { return false };
-        if lead.followers() > 0 {
-            return true;
-        }
-        let Some(fill) = lead.fill() else { return false };
-        match receiving {
-            // What nobody may use without asking again is not worth it.
-            _ if fill.opening().stored.freshness.left(self.cx.now()).is_err() => false,
-            Receiving::Body(_) => fill.length().is_some_and(|length| length - fill.kept().min(length) <= NEARLY_DONE),
-            Receiving::Head | Receiving::Complete | Receiving::Unchanged(_) | Receiving::Again => false,
-        }
-    }
-
-    /// Whether anybody is there for whom it goes on.
-    pub(super) fn is_wanted(&self, receiving: &Receiving) -> bool {
-        self.core.client != ConnId::NOBODY || self.core.is_our_own() || self.goes_on_without_client(receiving)
-    }
-
-    /// Lets the client go, and goes on.
-    pub(super) fn detach(&mut self, link: Link, failure: Failure) {
-        let client = std::mem::replace(&mut self.core.client, ConnId::NOBODY);
-        if self.parts.forget_client(client).is_some() {
-            self.cx.abort(client);
-        }
-        if self.core.record.status == 0 {
-            self.core.record.status = failure.status().code();
-        }
-        self.core.close = Close::Abort;
-        let ticket = self.ticket();
-        if let Some(lead) = self.core.caching.as_ref().and_then(|caching| caching.lead.as_ref()) {
-            lead.orphan(ticket);
-        }
-        if let Some(upstream) = self.parts.table.upstream(link.conn) {
-            upstream.set_congested(self.cx, false);
-        }
-    }
 }
 
 /// A response, and what it answers.
@@ -295,7 +270,8 @@ fn opening(news: &News<'_>, caching: &Caching, body: BodyLength, rules: &Rules) 
         Status::PARTIAL_CONTENT => Some(Part::of(request, head).map_err(|_| NotStored::NothingAllows)?),
         _ => None,
     };
-    let freshness = Freshness::of(head, &said, sent, now, rules);
+    let audience = Audience::of(&request.fields, &head.fields, &said);
+    let freshness = Freshness::of(head, &said, audience, sent, now, rules);
     let stored = Stored {
         head: storable(&part.map_or_else(|| head.clone(), |_| as_incomplete(head)), &said, now),
         selecting: Selecting::of(&head.fields, &request.fields),
@@ -304,6 +280,10 @@ fn opening(news: &News<'_>, caching: &Caching, body: BodyLength, rules: &Rules) 
         body: Body::whole(Vec::new()),
         tags: tags_of(&head.fields),
     };
+    // Others are asked about it, and for theirs a server may say "not modified since" as well: only a tag tells which is meant.
+    if audience == Audience::Nobody && names_client(&request.fields) {
+        return if has_tag(&stored) { Ok(Opening { stored, length, part }) } else { Err(NotStored::ForOne) };
+    }
     // Stale from the start, and nothing to ask by whether it is still good.
     let useful = has_validator(&stored) || freshness.useful_until().is_some_and(|until| until > now.instant);
     if useful { Ok(Opening { stored, length, part }) } else { Err(NotStored::NothingAllows) }
@@ -322,14 +302,15 @@ fn is_bare(request: &RequestHead) -> bool {
     request.fields.contains("if-range")
 }
 
-/// A part, with the parts of the same representation that are stored already (RFC 9111 §3.4). `None`: it cannot be stored
-/// without them, and there are none.
+/// A part, with the parts of the same representation that are stored already (RFC 9111 §3.4), as long as all of them are not
+/// too large together. `None`: it cannot be stored without them, and there are none.
 fn with_what_is_there(cache: &Cache, new: Entry, news: &News<'_>, forwarding: &Forwarding) -> Option<Entry> {
     let older = older(cache, new.place(), news.request, news.now.instant);
     let both = older.and_then(|older| {
         let rules = &cache.config.rules;
         combined(&older.stored, news.head, &new.stored.body, news.request, news.sent, news.now, rules)
     });
+    let both = both.filter(|both| both.stored.body.len() <= cache.store.limits().object as u64);
     let stored = match both {
         Some(Freshened { mut stored, .. }) => {
             stored.tags = tags_of(&stored.head.fields);
@@ -368,6 +349,7 @@ fn is_the_responses_fault(reason: NotStored) -> bool {
             | NotStored::RequestContent
             | NotStored::RequestNoStore
             | NotStored::Authorization
+            | NotStored::ForOne
             | NotStored::NotModified
             | NotStored::OneRequest
     )

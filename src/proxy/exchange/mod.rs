@@ -18,8 +18,11 @@
 //! | `begin.rs` | what is known when it begins |
 //! | `cache.rs` | is there an answer in the cache, or somebody to wait for |
 //! | `serve.rs` | what a stored response looks like on the wire |
+//! | `join.rs` | who fetches what is not stored |
 //! | `follow.rs` | whose answer is ours, too |
+//! | `share.rs` | at whose pace a response passes that several read |
 //! | `keep.rs` | what a response means for the cache |
+//! | `wanted.rs` | for whom it goes on when its client has left |
 //! | `confirm.rs` | what a 304 means for it, and what answers for a backend that fails |
 //! | `hold.rs` | is it worth a connection: has its body come, and does its client listen |
 //! | `route.rs` | which backend, which connection, and what if there is none |
@@ -35,12 +38,15 @@ mod event;
 mod fail;
 mod follow;
 mod hold;
+mod join;
 mod keep;
 mod relay;
 mod retry;
 mod route;
 mod serve;
+mod share;
 mod tunnel;
+mod wanted;
 
 pub(super) use cache::{Cache, Caching, Fetch};
 pub(super) use event::Event;
@@ -110,8 +116,8 @@ pub(super) enum State {
     Read {
         /// Where we are in it.
         reader: Reader,
-        /// As long as it is held, it is fetched.
-        follower: Follower,
+        /// As long as it is held, it is fetched. `None`: all of it is here.
+        follower: Option<Follower>,
         /// Frames the body for our client.
         writer: BodyWriter,
     },

@@ -4,14 +4,14 @@
 //! close after it, the rest of the request is no longer forwarded and the client's connection is closed after the
 //! response (RFC 9112 §9.6), else the request goes on to its end and both connections persist.
 
-use super::{Close, Event, Failure, Link, Receiving, State, Turn};
+use super::{Close, Event, Failure, Link, Receiving, State, Turn, keep::Piece};
 use crate::{
     app::{ConnId, Cx},
     buf::Sink,
-    cache::store::Entry,
+    cache::{Did, store::Entry},
     health::Outcome,
     http::{self, BodyLength, BodyWriter, Fields, ResponseHead, Status, Version},
-    proxy::{downstream::HIGH_WATER, headers},
+    proxy::headers,
 };
 use bytes::Bytes;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ impl Turn<'_> {
         &mut self,
         link: Link,
         mut sending: BodyWriter,
-        receiving: Receiving,
+        mut receiving: Receiving,
         reusable: bool,
         event: Event<'_>,
     ) -> State {
@@ -96,13 +96,13 @@ impl Turn<'_> {
             Event::ClientEnded => return self.give_up(Some(link), Failure::ClientGone),
             Event::ClientLost(failure) if self.goes_on_without_client(&receiving) => self.detach(link, failure),
             Event::ClientLost(failure) | Event::RequestBad(failure) => return self.give_up(Some(link), failure),
-            Event::Told if self.is_wanted(&receiving) => self.readers_caught_up(link),
-            Event::Told => return self.give_up(Some(link), Failure::ClientGone),
-            Event::Expired if self.exchange_is_late() => return self.give_up(Some(link), Failure::ExchangeTimeout),
-            Event::Expired
-            | Event::Route
+            Event::Told | Event::Drained | Event::Expired => {
+                if let Err(failure) = self.sharing(link, &mut receiving, &event) {
+                    return self.give_up(Some(link), failure);
+                }
+            }
+            Event::Route
             | Event::Fetch
-            | Event::Drained
             | Event::ClientClosed
             | Event::Room(_)
             | Event::Connected
@@ -249,19 +249,26 @@ impl Turn<'_> {
         data: &[u8],
     ) -> State {
         if let Receiving::Body(body) = &mut receiving {
-            self.core.record.sent += data.len() as u64;
             let kept = self.keep_piece(link, data);
+            let as_reader = matches!(kept, Piece::AsReader);
             let mut to = To { cx: self.cx, conn: self.core.client };
             let written = match kept {
-                Some(piece) => body.data_owned(&mut to, piece),
-                None => body.data(&mut to, data),
+                Piece::Kept(piece) => body.data_owned(&mut to, piece),
+                Piece::Passing => body.data(&mut to, data),
+                Piece::AsReader => Ok(()),
             };
             if let Err(error) = written {
                 return self.give_up(Some(link), Failure::Response(error));
             }
+            if self.core.client != ConnId::NOBODY && !as_reader {
+                self.core.record.sent += data.len() as u64;
+            }
             self.expect_more(link, body);
         }
-        State::Relay { link, sending, receiving, reusable }
+        match self.share_on(link, &mut receiving) {
+            Ok(()) => State::Relay { link, sending, receiving, reusable },
+            Err(failure) => self.give_up(Some(link), failure),
+        }
     }
 
     fn response_passed(
@@ -306,12 +313,18 @@ impl Turn<'_> {
             }
             _ => {}
         }
+        let is_reader = self.core.caching.as_ref().is_some_and(|caching| caching.own.is_some());
         if let Receiving::Body(body) = &mut receiving
+            && !is_reader
             && let Err(error) = body.end(&mut To { cx: self.cx, conn: self.core.client }, trailers)
         {
             return self.give_up(Some(link), Failure::Response(error));
         }
         self.keep_complete(trailers);
+        if is_reader && let Receiving::Body(body) = receiving {
+            let done = self.complete(link, reusable);
+            return self.read_rest(body).unwrap_or(done);
+        }
         if self.core.request_complete || !reusable {
             return self.complete(link, reusable);
         }
@@ -326,17 +339,7 @@ impl Turn<'_> {
         if self.core.client == ConnId::NOBODY {
             return done;
         }
-        self.serve(entry)
-    }
-
-    /// Those who read the response with us have it, or nearly: more of it may come.
-    fn readers_caught_up(&mut self, link: Link) {
-        let unsent = self.parts.table.downstream(self.core.client).map_or(0, |client| client.unsent_now());
-        if unsent <= HIGH_WATER
-            && let Some(upstream) = self.parts.table.upstream(link.conn)
-        {
-            upstream.set_congested(self.cx, false);
-        }
+        self.serve(entry, Did::Validated)
     }
 
     /// The backend failed: before its response, another one may be asked.

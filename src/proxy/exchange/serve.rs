@@ -2,13 +2,9 @@
 
 use super::{Close, Event, Failure, State, Turn};
 use crate::{
-    cache::{
-        Answer, CacheStatus, Incomplete, Key, answer,
-        status::{Forward, Origin},
-        store::Entry,
-    },
+    cache::{Answer, CacheStatus, Did, Forward, Incomplete, Key, answer, status::Origin, store::Entry},
     http::{BodyLength, Version, framing::write_decimal},
-    proxy::{headers, stats::Counter},
+    proxy::headers,
 };
 use bytes::{BufMut as _, Bytes, BytesMut};
 use rand::RngExt as _;
@@ -19,43 +15,36 @@ use std::{sync::Arc, vec};
 pub(super) const STEP: usize = 1024 * 1024;
 
 impl Turn<'_> {
-    /// Answers with what is stored.
-    pub(super) fn serve(&mut self, entry: &Arc<Entry>) -> State {
+    /// Answers with what is stored, which `did` happen to the request.
+    pub(super) fn serve(&mut self, entry: &Arc<Entry>, did: Did) -> State {
         let now = self.cx.clock();
         let boundary = || self.parts.rng.random();
         match answer(&self.core.head, &entry.stored, now.wall, boundary) {
-            Ok(Answer::Whole) => self.serve_whole(entry, true),
-            Ok(Answer::Head) => self.serve_whole(entry, false),
-            Ok(answer) => self.serve_answer(entry, &answer),
+            Ok(Answer::Whole) => self.serve_whole(entry, did, true),
+            Ok(Answer::Head) => self.serve_whole(entry, did, false),
+            Ok(answer) => self.serve_answer(entry, did, &answer),
             // Not chosen if it is not whole.
             Err(Incomplete) => self.go_alone(),
         }
     }
 
-    /// Says so in the counters and in the log.
-    fn note_hit(&mut self, entry: &Entry) {
-        let stale = entry.stored.freshness.left(self.cx.now()).is_err();
-        let counters = &self.parts.counters().cache;
-        self.core.record.cache = match &self.core.caching {
-            None => {
-                counters.hits.add(1);
-                "hit"
-            }
-            Some(caching) if caching.collapsed == Some(true) => {
-                counters.collapsed.add(1);
-                "collapsed"
-            }
-            Some(_) => "validated",
-        };
-        if stale {
-            counters.stale.add(1);
-            self.core.record.cache = "stale";
-        }
+    /// Says in the counters and in the log what was done with a stored response.
+    pub(super) fn note(&mut self, did: Did, entry: &Entry) {
+        let is_stale = entry.stored.freshness.left(self.cx.now()).is_err();
+        self.core.record.cache = Some(did);
+        self.parts.counters().cache.count(did, is_stale);
+    }
+
+    /// Says in the counters and in the log that a backend is to be asked: once, whatever comes of it.
+    pub(super) fn note_forward(&mut self, why: Forward) {
+        let did = Did::Forwarded(why);
+        self.core.record.cache = Some(did);
+        self.parts.counters().cache.count(did, false);
     }
 
     /// The usual case: the whole response, or its head.
-    fn serve_whole(&mut self, entry: &Arc<Entry>, with_body: bool) -> State {
-        self.note_hit(entry);
+    fn serve_whole(&mut self, entry: &Arc<Entry>, did: Did, with_body: bool) -> State {
+        self.note(did, entry);
         let body = &entry.stored.body;
         let framing =
             if entry.stored.head.status.is_bodiless() { BodyLength::Empty } else { BodyLength::Exact(body.len()) };
@@ -72,8 +61,8 @@ impl Turn<'_> {
     }
 
     /// What only some clients get: that their own copy is good, or parts of the body.
-    pub(super) fn serve_answer(&mut self, entry: &Arc<Entry>, answer: &Answer) -> State {
-        self.note_hit(entry);
+    pub(super) fn serve_answer(&mut self, entry: &Arc<Entry>, did: Did, answer: &Answer) -> State {
+        self.note(did, entry);
         if self.parts.draining {
             self.close_after("draining");
         }
@@ -141,13 +130,11 @@ impl Turn<'_> {
     /// `Cache-Status` (RFC 9211): `entry` is what the client gets, if it comes from the cache.
     pub(super) fn put_status(&self, out: &mut BytesMut, entry: Option<&Entry>, stored: bool) {
         let Some(cache) = self.parts.shared.cache.as_ref().filter(|cache| cache.config.status) else { return };
-        let origin = match &self.core.caching {
-            None => Origin::Hit,
+        let origin = match (&self.core.caching, self.core.record.cache) {
+            (None, _) | (_, Some(Did::Hit | Did::HitStale)) => Origin::Hit,
             // Nobody could be asked, so that what is stored stands in for the answer: nothing came from there (§2.1).
-            Some(caching) if entry.is_some() && caching.status.is_none() && caching.collapsed != Some(true) => {
-                Origin::Hit
-            }
-            Some(caching) => {
+            (Some(caching), Some(Did::IfError)) if caching.status.is_none() => Origin::Hit,
+            (Some(caching), _) => {
                 Origin::Forwarded { why: caching.why, status: caching.status, stored, collapsed: caching.collapsed }
             }
         };
@@ -164,14 +151,6 @@ impl Turn<'_> {
     pub(super) fn send_client(&mut self, bytes: impl Into<Bytes>) {
         if self.core.client != crate::app::ConnId::NOBODY {
             self.cx.send(self.core.client, bytes);
-        }
-    }
-
-    /// Counts a request that goes to a backend.
-    pub(super) fn count_forward(&mut self, why: Forward) {
-        self.core.record.cache = why.as_str();
-        if let Some(counter) = self.parts.counters().cache.forwarded.get(why as usize) {
-            Counter::add(counter, 1);
         }
     }
 

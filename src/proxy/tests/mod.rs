@@ -9,6 +9,7 @@ mod draining;
 mod ends;
 mod passing;
 mod pressure;
+mod sharing;
 mod upstreams;
 mod waiting;
 
@@ -16,6 +17,7 @@ use super::{BalanceArgs, Config, Desk, Plan, Proxy, ProxyArgs};
 use crate::{
     app::{Action, App, ConnId, Cx, ListenerId, Origin, Progress, TimerKey},
     backend::{Backend, BackendId},
+    cache::CacheArgs,
     pool::PoolArgs,
     time::Now,
 };
@@ -38,6 +40,8 @@ struct Args {
     balance: BalanceArgs,
     #[command(flatten)]
     pool: PoolArgs,
+    #[command(flatten)]
+    cache: CacheArgs,
 }
 
 /// What the proxy did to one connection since the test looked last.
@@ -76,8 +80,17 @@ impl World {
         Self::with_backends(1, &[&["--no-health"], flags].concat())
     }
 
+    /// Milestone 4 with one backend that nobody probes, and these flags.
+    pub(super) fn caching(flags: &[&str]) -> Self {
+        Self::build(1, &[&["--no-health"], flags].concat(), |plan, args| plan.cache(&args.cache))
+    }
+
     /// Milestone 3 with so many backends and these flags.
     pub(super) fn with_backends(count: u16, flags: &[&str]) -> Self {
+        Self::build(count, flags, |plan, _| plan)
+    }
+
+    fn build(count: u16, flags: &[&str], more: impl FnOnce(Plan, &Args) -> Plan) -> Self {
         let args = Args::parse_from(["test", "--access-log", "off"].iter().chain(flags));
         // Any instant will do: nothing here reads the clock again.
         #[allow(clippy::disallowed_methods)]
@@ -87,7 +100,7 @@ impl World {
             Backend { id: BackendId(number), name: format!("b:{}", 3000 + number), address, weight: 1, max: None }
         };
         let config = Config { unseen: LONG, admin_hosts: vec!["a".to_owned()], ..args.proxy.config() };
-        let plan = Plan::new(config).balance(args.balance).pool(&args.pool);
+        let plan = more(Plan::new(config).balance(args.balance.clone()).pool(&args.pool), &args);
         let (mut proxies, _) = plan.build((0..count).map(backend).collect(), 1, now, 0);
         let proxy = proxies.remove(0);
         let (desk, admins) = (proxy.desk(), BTreeSet::new());
@@ -220,6 +233,12 @@ impl World {
     pub(super) fn unsent(&mut self, conn: ConnId, bytes: usize) {
         self.progress.entry(conn).or_default().outstanding = bytes as u64;
         self.app(conn, |app, cx| app.sent(cx, conn, bytes));
+    }
+
+    /// The proxy looks into its letter box.
+    pub(super) fn wake(&mut self) {
+        self.proxy.woken(&mut self.cx);
+        self.settle();
     }
 
     pub(super) fn drain(&mut self) {
