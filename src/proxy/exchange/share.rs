@@ -72,7 +72,11 @@ impl Turn<'_> {
                 let others = self.leaves_it_to_others(link, receiving);
                 return if others { Ok(()) } else { Err(Failure::ExchangeTimeout) };
             }
-            Event::Expired => self.wait_for_readers(link),
+            Event::Expired => {
+                self.wait_for_readers(link);
+                // It may be our own client that was left behind.
+                self.share_on(link, receiving)?;
+            }
             Event::Told => {
                 self.share_on(link, receiving)?;
                 self.wait_for_readers(link);
