@@ -242,12 +242,12 @@ fn a_backend_that_reads_slowly_is_served(milestone: &Milestone) {
     let proxy = milestone.start(&[&backend], &flags);
     let mut client = Conn::open(proxy.address());
     client.send(format!("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: {BODY}\r\n\r\n"));
-    let mut upstream = incoming.accept();
     std::thread::scope(|scope| {
         scope.spawn(|| {
             client.send(vec![b'x'; BODY]);
             assert_eq!(client.response("POST").status(), 204);
         });
+        let mut upstream = incoming.accept();
         upstream.read_head();
         for _ in 0..PIECES {
             upstream.read(PIECE);

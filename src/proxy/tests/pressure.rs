@@ -54,13 +54,14 @@ fn a_client_that_reads_slowly_is_not_late() {
 #[test]
 fn a_backend_that_reads_slowly_is_not_late() {
     let mut world = World::new(&["--write-timeout", "2s", "--first-byte-timeout", "2s"]);
-    let (client, backend) = world.exchange("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nhal");
+    let (client, backend) =
+        world.exchange("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhal\r\n");
     world.unsent(backend, MUCH);
     for step in 0..20 {
         if step == 10 {
             // From here on it is our kernel that has all of it, and the answer is not due before the backend has.
             world.unsent(backend, 0);
-            world.say(client, "f");
+            world.say(client, "1\r\nf\r\n0\r\n\r\n");
             world.progress.get_mut(&backend).unwrap().outstanding = MUCH as u64;
         }
         world.progress.get_mut(&backend).unwrap().acknowledged += 1;
