@@ -12,6 +12,7 @@
 #![allow(unsafe_code)] // Each block carries its argument.
 
 use super::operations::Operation;
+use crate::net::Advised;
 use io_uring::{
     IoUring,
     cqueue::{self, more},
@@ -31,11 +32,19 @@ const COMPLETIONS: u32 = 8192;
 const PATIENCE: Duration = Duration::from_millis(100);
 const TRIES: usize = 50;
 
+/// How often the kernel is asked to take what is pushed, if it says each time that it cannot now. It waits for memory, or for
+/// us to take completions, which we do in between; a kernel that still takes nothing will not begin to.
+const REFUSALS: usize = 64;
+
 /// An instance of io_uring that belongs to one thread once it is [enabled](Ring::enable).
 pub(super) struct Ring {
     ring: IoUring,
     /// Operations without their last completion: the kernel may use their memory.
     unfinished: usize,
+    /// Completions that were taken to make room for an operation, and wait to be harvested.
+    early: Vec<cqueue::Entry>,
+    /// Why nothing more can be asked for. What was pushed since then is lost, and [`Ring::enter`] says so.
+    failed: Option<io::Error>,
 }
 
 impl Ring {
@@ -56,7 +65,7 @@ impl Ring {
             }
             other => other?,
         };
-        Ok(Self { ring, unfinished: 0 })
+        Ok(Self { ring, unfinished: 0, early: Vec::new(), failed: None })
     }
 
     /// From now on the calling thread is the only one that may enter.
@@ -80,8 +89,9 @@ impl Ring {
 
     /// Asks for something. It reaches the kernel with the next [`Ring::enter`], or before if the queue is full.
     pub(super) fn push(&mut self, operation: Operation) {
-        self.unfinished += 1;
-        self.push_entry(&operation.into_entry());
+        if self.push_entry(&operation.into_entry()) {
+            self.unfinished += 1;
+        }
     }
 
     /// Asks that an operation end early. Its own last completion says whether it did.
@@ -91,25 +101,41 @@ impl Ring {
         self.push_entry(&cancel.user_data(super::operations::NOBODY).flags(Flags::SKIP_SUCCESS));
     }
 
-    fn push_entry(&mut self, entry: &squeue::Entry) {
-        loop {
+    /// `false`: it was not pushed, for the ring has failed.
+    fn push_entry(&mut self, entry: &squeue::Entry) -> bool {
+        for _ in 0..REFUSALS {
+            if self.failed.is_some() {
+                return false;
+            }
             // SAFETY: an `Operation` is only made for memory that outlives it (see there); a cancellation names none.
             if unsafe { self.ring.submission().push(entry) }.is_ok() {
-                return;
+                return true;
             }
             // Full. The kernel takes what is there; it copies what it needs of it.
-            if let Err(error) = self.ring.submit() {
-                tracing::debug!(%error, "submitting again");
+            match self.ring.submit() {
+                Ok(_) => {}
+                Err(error) if is_for_now(&error) => {
+                    tracing::debug!(%error, "submitting again");
+                    // Too many completions may be the reason.
+                    self.early.extend(self.ring.completion());
+                }
+                Err(error) => self.failed = Some(error),
             }
         }
+        self.failed.get_or_insert_with(|| Errno::EBUSY.into());
+        false
     }
 
     /// Submits what was pushed and waits for at least one completion, at most for `patience`.
     ///
     /// # Errors
     ///
-    /// The kernel refuses; a signal or a timeout is none.
+    /// The kernel refuses, now or when something was pushed; a signal or a timeout is none.
     pub(super) fn enter(&mut self, patience: Option<Duration>) -> io::Result<()> {
+        if let Some(error) = &self.failed {
+            let text = format!("io_uring takes no more operations: {}", Advised(error));
+            return Err(io::Error::new(error.kind(), text));
+        }
         let submitter = self.ring.submitter();
         let entered = match patience {
             None => submitter.submit_and_wait(1),
@@ -120,8 +146,8 @@ impl Ring {
         };
         match entered {
             Ok(_) => Ok(()),
-            // Time has passed; a signal came; too many completions wait to take more; no memory for an operation now.
-            Err(error) if is_one_of(&error, &[Errno::ETIME, Errno::EINTR, Errno::EBUSY, Errno::EAGAIN]) => Ok(()),
+            // Time has passed.
+            Err(error) if error.raw_os_error() == Some(Errno::ETIME as i32) || is_for_now(&error) => Ok(()),
             Err(error) => Err(error),
         }
     }
@@ -129,6 +155,7 @@ impl Ring {
     /// Takes the completions that are there.
     pub(super) fn harvest(&mut self, into: &mut Vec<cqueue::Entry>) {
         let before = into.len();
+        into.append(&mut self.early);
         into.extend(self.ring.completion());
         let ended = |done: &&cqueue::Entry| !more(done.flags()) && done.user_data() != super::operations::NOBODY;
         self.unfinished -= into[before..].iter().filter(ended).count();
@@ -144,8 +171,8 @@ impl Ring {
                 return true;
             }
             let all = io_uring::opcode::AsyncCancel2::new(CancelBuilder::any().all()).build();
-            self.push_entry(&all.user_data(super::operations::NOBODY).flags(Flags::SKIP_SUCCESS));
-            if self.enter(Some(PATIENCE)).is_err() {
+            let pushed = self.push_entry(&all.user_data(super::operations::NOBODY).flags(Flags::SKIP_SUCCESS));
+            if !pushed || self.enter(Some(PATIENCE)).is_err() {
                 return false;
             }
             self.harvest(&mut done);
@@ -155,6 +182,38 @@ impl Ring {
     }
 }
 
-fn is_one_of(error: &io::Error, codes: &[Errno]) -> bool {
-    error.raw_os_error().is_some_and(|code| codes.contains(&Errno::from_raw(code)))
+/// A signal came; too many completions wait to take more; no memory for an operation now.
+fn is_for_now(error: &io::Error) -> bool {
+    matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EINTR | Errno::EBUSY | Errno::EAGAIN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A ring that is not enabled yet takes no operations, and never will unless it is: that stands for one that is broken.
+    fn disabled() -> Option<Ring> {
+        match Ring::new() {
+            Ok(ring) => Some(ring),
+            Err(error) => {
+                eprintln!("no io_uring here: {error}");
+                None
+            }
+        }
+    }
+
+    #[test]
+    fn a_ring_that_takes_nothing_ends_with_a_message_and_does_not_spin() {
+        let Some(mut ring) = disabled() else { return };
+        for token in 0..u64::from(SUBMISSIONS) {
+            ring.cancel(token);
+        }
+        assert!(ring.failed.is_none(), "the queue has room for all of these");
+        ring.cancel(0);
+        let error = ring.enter(Some(Duration::ZERO)).unwrap_err();
+        assert!(error.to_string().starts_with("io_uring takes no more operations: "), "{error}");
+        // Nor afterwards: what is pushed has no place, and nobody waits for its end.
+        ring.cancel(0);
+        assert!(ring.enter(Some(Duration::ZERO)).is_err() && ring.end(), "nothing is under way");
+    }
 }
