@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 /// Arrows between modules of one row. Each is a decision; the reason says why.
 const SIDEWAYS: &[(&str, &str, &str)] = &[
     ("cache", "http", "what a cache may do is said in the fields of HTTP messages"),
+    ("health", "http", "what a probe asks is written in the words of an HTTP message"),
     ("health", "resilience", "a record of a backend contains its breaker"),
     ("service", "http", "a service that speaks HTTP reads and writes its messages"),
 ];

@@ -6,7 +6,7 @@ mod support;
 
 use clap::{Parser, ValueEnum as _};
 use socket_patterns::{
-    backend::{Backend, BackendId},
+    backend::{Addresses, Backend, BackendId},
     cache::CacheArgs,
     lb::Algorithm,
     pool::{PoolArgs, Slots},
@@ -111,7 +111,7 @@ fn build(plan: Plan, site: Site<'_>) -> Built<Proxy> {
     let backend = |(number, address): (u16, &SocketAddr)| Backend {
         id: BackendId(number),
         name: address.to_string(),
-        address: *address,
+        addresses: addresses(*address, site.random),
         weight: site.random.within(1..=5) as u32,
         max: None,
     };
@@ -133,6 +133,17 @@ fn build(plan: Plan, site: Site<'_>) -> Built<Proxy> {
             }
         }),
     }
+}
+
+/// An origin's address; in some worlds behind one at which nobody is: the name has two, and the first of them refuses.
+fn addresses(origin: SocketAddr, random: &mut Random) -> Addresses {
+    let nobody = SocketAddr::new(origin.ip(), origin.port() ^ 1);
+    if random.chance(250) { Addresses::new(&[nobody, origin]) } else { origin.into() }
+}
+
+/// The address at which there is somebody.
+fn origin_of(backend: &Backend) -> SocketAddr {
+    *backend.addresses.list().last().expect("an origin has an address")
 }
 
 /// The books: every connection has one role, every request in flight one exchange, and no backend more connections than
@@ -158,7 +169,7 @@ fn balance_of(world: &World<Proxy>, slots: &Slots, backends: &[Backend]) {
     WAITED.fetch_max(slots.waiting(), Ordering::Relaxed);
     assert!(in_flight <= exchanges, "{in_flight} requests in flight, {exchanges} exchanges");
     for backend in backends {
-        let open = world.open_to(backend.address);
+        let open = world.open_to(origin_of(backend));
         if let Some(counted) = slots.open(backend.id) {
             assert!(open <= counted + probes, "{} has {open} connections, and {counted} are counted", backend.name);
             assert!(counted <= slots.config().max, "{counted} connections to {}", backend.name);
@@ -285,6 +296,39 @@ fn clients_that_idle_make_room_for_those_that_wait() {
     let reports = Subject { crowded: true, weather, ..proxy() }.run_all("clients_that_idle_make_room", 128);
     let made: usize = reports.iter().map(|report| report.seen.made_room).sum();
     assert!(reports.len() < 128 || made > 50, "{made}");
+}
+
+/// Clients send what no origin can bear: each breaks off. Only those requests may fail, however many there are: no breaker
+/// may take the origins away from everybody else.
+#[test]
+fn poison_harms_nobody_else() {
+    fn weather(random: &mut Random) -> Weather {
+        Weather { poison: *random.pick(&[100, 500, 900]), ..Weather::calm(random) }
+    }
+    let poisoned = Subject {
+        weather,
+        build: |site| {
+            let failures = *site.random.pick(&["1", "2", "5"]);
+            let retries = *site.random.pick(&["0", "2"]);
+            let open = *site.random.pick(&["100ms", "10s", "1h"]);
+            let breaker = ["--breaker-failures", failures, "--breaker-open", open, "--retries", retries];
+            let probes: &[&str] = match site.random.below(3) {
+                0 => &["--no-health"],
+                1 => &["--health-timeout", "10s"],
+                _ => &["--health-timeout", "10s", "--health-path", HEALTH],
+            };
+            let pool = ["--pool-max", *site.random.pick(&["0", "10000"])];
+            let flags = [&["proxy"], &breaker[..], probes, &pool].concat();
+            let Flags { balance, pool, .. } = Flags::parse_from(flags);
+            build(Plan::new(Config::default()).balance(balance).pool(&pool), site)
+        },
+        ..proxy()
+    };
+    let reports = poisoned.run_all("poison_harms_nobody_else", 96);
+    let (poison, answered) = reports
+        .iter()
+        .fold((0, 0), |(poison, answered), report| (poison + report.tally.poison, answered + report.tally.answered));
+    assert!(reports.len() < 96 || poison > 200 && answered > 200, "{poison} poisoned, {answered} answered");
 }
 
 /// A relay without its own ideas of HTTP.

@@ -62,8 +62,8 @@ impl World {
         let forwarding = Forwarding { trusted: vec!["192.0.2.0/24".parse().unwrap()], ..Forwarding::default() };
         let config = Config { forwarding, ..Config::default() };
         let plan = Plan::new(config).balance(flags.balance).pool(&flags.pool).cache(&flags.cache);
-        let address = ([127, 0, 0, 1], 9000).into();
-        let backend = Backend { id: BackendId(0), name: "backend".to_owned(), address, weight: 1, max: None };
+        let addresses = std::net::SocketAddr::from(([127, 0, 0, 1], 9000)).into();
+        let backend = Backend { id: BackendId(0), name: "backend".to_owned(), addresses, weight: 1, max: None };
         let mut proxy = plan.build(vec![backend], 1, now, 0).0.remove(0);
         let mut cx = Cx::new(now);
         proxy.started(&mut cx);

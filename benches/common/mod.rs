@@ -8,7 +8,10 @@ use socket_patterns::{
     backend::{Backend, BackendId},
     time::Now,
 };
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant, SystemTime},
+};
 
 /// Short, so that all of them are over before one looks away. For a last word on a few per cent, ask for more:
 /// `cargo bench --bench parsing -- --measurement-time 10`.
@@ -35,7 +38,7 @@ pub(crate) fn backends(count: u16) -> Vec<Backend> {
     let backend = |id| Backend {
         id: BackendId(id),
         name: format!("backend-{id}"),
-        address: ([127, 0, 0, 1], 9000).into(),
+        addresses: SocketAddr::from(([127, 0, 0, 1], 9000)).into(),
         weight: 1,
         max: None,
     };

@@ -17,6 +17,7 @@ use socket_patterns::{
 use std::{
     collections::{BTreeMap, VecDeque},
     io::ErrorKind,
+    net::SocketAddr,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -151,8 +152,8 @@ impl World {
         };
         let count = if shape >> 4 & 3 == 0 { 1 } else { 1 + (room >> 3) as u16 % 3 };
         let backend = |number| {
-            let address = ([127, 0, 0, 1], 3000 + number).into();
-            Backend { id: BackendId(number), name: format!("b{number}"), address, weight: 1, max: None }
+            let addresses = SocketAddr::from(([127, 0, 0, 1], 3000 + number)).into();
+            Backend { id: BackendId(number), name: format!("b{number}"), addresses, weight: 1, max: None }
         };
         let (mut proxies, _) = plan.build((0..count).map(backend).collect(), 1, now, 0);
         let proxy = proxies.remove(0);

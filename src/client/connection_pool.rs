@@ -36,10 +36,11 @@ mod shared;
 pub use pooled::Pooled;
 
 use super::{
-    Answer, Attempts, Cause, Config, Error, Event, Reconnect, Request, Server, Verdict, Written, config::FREE_RETRIES,
+    Answer, Attempts, Blame, Cause, Config, Error, Event, Reconnect, Request, Server, Verdict, Written,
+    config::FREE_RETRIES,
 };
 use crate::{
-    backend::{Backend, BackendId},
+    backend::{Addresses, Backend, BackendId},
     net::{self, clock},
     pool::{Pool, PoolConfig, Slots, Stats},
     resilience::{Admit, Breaker, BreakerState, RetryBudget, later},
@@ -49,7 +50,7 @@ use slab::Slab;
 use std::{
     collections::HashMap,
     fmt,
-    net::{Ipv4Addr, Shutdown},
+    net::Shutdown,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -87,8 +88,8 @@ impl ConnectionPool {
     ) -> Self {
         let to = to.into();
         // Only its number and its limit matter to slots: where it is, is asked whenever that matters.
-        let nowhere = (Ipv4Addr::UNSPECIFIED, 0).into();
-        let server = Backend { id: SERVER, name: to.name().to_owned(), address: nowhere, weight: 1, max: None };
+        let server =
+            Backend { id: SERVER, name: to.name().to_owned(), addresses: Addresses::new(&[]), weight: 1, max: None };
         let slots = Arc::new(Slots::new(&[server], pool, 1));
         let shared = Shared {
             pool: Pool::new(slots, 0),
@@ -201,7 +202,7 @@ impl ConnectionPool {
         let changed = match (&result, &mut shared.breaker) {
             (_, None) => None,
             (Ok(_), Some(breaker)) => breaker.success(now()),
-            (Err((_, Cause::QueueFull | Cause::NoneFree | Cause::Closed)), Some(breaker)) => {
+            (Err((_, cause)), Some(breaker)) if cause.blame() == Blame::Policy => {
                 breaker.cancel_trial();
                 None
             }

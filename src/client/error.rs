@@ -1,6 +1,6 @@
 //! Why there is no answer, whose fault that is, and whether it is safe to ask again.
 
-use crate::units::Counted;
+use crate::{resilience::is_our_shortage, units::Counted};
 use std::{fmt, io, time::Duration};
 
 /// How much of a request this machine's kernel had taken when its connection was lost. What the kernel has taken may have
@@ -93,7 +93,7 @@ pub enum Blame {
     Caller,
     /// The peer's, or that of the way to it, which from here look the same.
     Peer,
-    /// Nobody's: this side decided not to send it now.
+    /// Not the peer's: this side decided not to send it now, or lacks the descriptors, memory or ports for a connection.
     Policy,
 }
 
@@ -129,6 +129,8 @@ impl Cause {
     pub fn blame(&self) -> Blame {
         match self {
             Self::BreakerOpen { .. } | Self::QueueFull | Self::NoneFree | Self::Closed => Blame::Policy,
+            Self::Connect(kind) if is_our_shortage(*kind) => Blame::Policy,
+            Self::GaveUp { last, .. } => last.blame(),
             Self::Connect(_)
             | Self::Unresolved
             | Self::Ended
@@ -136,8 +138,7 @@ impl Cause {
             | Self::Silent
             | Self::TimedOut
             | Self::Protocol(_)
-            | Self::Busy
-            | Self::GaveUp { .. } => Blame::Peer,
+            | Self::Busy => Blame::Peer,
         }
     }
 }
@@ -161,6 +162,9 @@ impl fmt::Display for Cause {
         match self {
             Self::Connect(io::ErrorKind::ConnectionRefused) => f.write_str("nothing listens there"),
             Self::Connect(io::ErrorKind::TimedOut) => f.write_str("no answer to the attempt to connect"),
+            Self::Connect(io::ErrorKind::QuotaExceeded) => {
+                f.write_str("this machine has no descriptor left for a connection: raise the limit with `ulimit -n`")
+            }
             Self::Connect(kind) => write!(f, "no connection: {kind}"),
             Self::Unresolved => f.write_str("no address is known for that name"),
             Self::Ended => f.write_str("the server closed the connection"),
@@ -216,6 +220,16 @@ mod tests {
             (Error::Invalid("no"), Blame::Caller, false, "no"),
             (Error::NotSent(refused), Blame::Peer, true, "not sent: nothing listens there"),
             (Error::NotSent(Cause::Closed), Blame::Policy, true, "not sent: the client is closed"),
+            (
+                Error::NotSent(Cause::GaveUp {
+                    tries: 2,
+                    last: Box::new(Cause::Connect(io::ErrorKind::QuotaExceeded)),
+                }),
+                Blame::Policy,
+                true,
+                "not sent: gave up after 2 tries (this machine has no descriptor left for a connection: raise the limit \
+                 with `ulimit -n`)",
+            ),
             (
                 Error::NotSent(Cause::BreakerOpen { retry_in: Duration::from_micros(1_500_900) }),
                 Blame::Policy,

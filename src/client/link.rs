@@ -22,7 +22,7 @@ mod requests;
 mod tests;
 
 use super::{
-    Answer, Beat, Cause, Config, Correlation, Error, Heartbeat, PeerError, Received, Reconnect, Written, config,
+    Answer, Beat, Blame, Cause, Config, Correlation, Error, Heartbeat, PeerError, Received, Reconnect, Written, config,
     outgoing::Outgoing, reconnect::Again,
 };
 use crate::{
@@ -187,7 +187,10 @@ impl<T> Link<T> {
     /// The driver could not connect.
     pub fn connect_failed(&mut self, cause: Cause, now: Instant) {
         if matches!(self.state, State::Connecting { .. }) {
-            self.breaker_failure(now);
+            // For want of descriptors, nothing was learned about the peer.
+            if cause.blame() == Blame::Peer {
+                self.breaker_failure(now);
+            }
             self.retreat(cause, now);
         }
     }

@@ -1,8 +1,8 @@
 //! Where the server is: at addresses that stay, or wherever its name points at the moment.
 //!
 //! What comes back after an outage often comes back elsewhere: another machine, another container. So a name is looked up
-//! anew for every connection, and all addresses that it has are tried, one after the other. All of that takes no longer than
-//! one try to connect may take.
+//! anew for every connection, and all addresses that it has are tried, one after the other ([`Dial`]).
+//! All of that takes no longer than one try to connect may take.
 //!
 //! The system's resolver blocks, for much longer than that if a name server is down. So it is asked on a thread of its own,
 //! and an answer that comes too late is not waited for.
@@ -21,29 +21,30 @@
 
 use super::Cause;
 use crate::{
+    backend::Addresses,
     net::{
         self,
         address::{Host, HostPort},
         clock, connect, resolve,
     },
-    resilience::DeadlineBudget,
+    resilience::{DeadlineBudget, Dial},
 };
 use std::{
     fmt, io,
     net::{SocketAddr, TcpStream},
-    sync::{Arc, mpsc},
-    time::{Duration, Instant},
-    vec,
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    time::Duration,
 };
 
 /// What is known of it: its addresses, best first, of which there is at least one.
 pub(super) type Found = Result<Vec<SocketAddr>, net::Error>;
 
-/// The server of a client.
+/// The server of a client. Copies share the memory of the address that worked last.
 #[derive(Clone)]
 pub struct Server {
     name: Arc<str>,
     place: Place,
+    worked: Arc<Mutex<Option<SocketAddr>>>,
 }
 
 #[derive(Clone)]
@@ -60,7 +61,11 @@ impl Server {
         name: &str,
         find: impl Fn() -> Result<Vec<SocketAddr>, net::Error> + Send + Sync + 'static,
     ) -> Self {
-        Self { name: name.into(), place: Place::Sought(Arc::new(find)) }
+        Self::at(name, Place::Sought(Arc::new(find)))
+    }
+
+    fn at(name: &str, place: Place) -> Self {
+        Self { name: name.into(), place, worked: Arc::default() }
     }
 
     /// What it is called.
@@ -107,16 +112,35 @@ impl Server {
         let begun = self.look_up(move |found| drop(sender.send(found)));
         begun.map_err(|source| net::Error::Resolve { host: self.name.to_string(), source })?;
         let late = |_| Err(unknown(&self.name, io::ErrorKind::TimedOut));
-        let mut candidates = Candidates::new(found.recv_timeout(timeout).unwrap_or_else(late)?, budget);
-        // There is at least one: if none is tried, the time is over.
+        let mut dial = self.dial(&found.recv_timeout(timeout).unwrap_or_else(late)?, budget);
+        // There is at least one address: if none is tried, the time is over.
         let mut failed = unknown(&self.name, io::ErrorKind::TimedOut);
-        while let Some((address, share)) = candidates.next(now()) {
+        while let Some((address, share)) = dial.next(now()) {
             match connect::connect(address, share) {
-                Ok(stream) => return Ok((address, stream)),
-                Err(error) => failed = error,
+                Ok(stream) => {
+                    self.remember(address);
+                    return Ok((address, stream));
+                }
+                Err(error) if dial.failed(error.kind()) => failed = error,
+                Err(_) => {}
             }
         }
         Err(failed)
+    }
+
+    /// How the addresses that were found are tried: the one that worked last comes first, if it is still one of them.
+    pub(super) fn dial(&self, found: &[SocketAddr], budget: DeadlineBudget) -> Dial {
+        let addresses = Addresses::new(found);
+        let worked = *self.worked.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = worked.and_then(|worked| addresses.list().iter().position(|address| *address == worked)) {
+            addresses.remember(index);
+        }
+        Dial::new(&addresses, budget)
+    }
+
+    /// A connection to this address was opened.
+    pub(super) fn remember(&self, address: SocketAddr) {
+        *self.worked.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
     }
 }
 
@@ -132,29 +156,6 @@ pub(super) fn cause_of(error: &net::Error) -> Cause {
     }
 }
 
-/// The addresses of one try to connect that are left. Each has an equal share of the time that is left, so that one which
-/// says nothing leaves some for the next.
-#[derive(Debug)]
-pub(super) struct Candidates {
-    left: vec::IntoIter<SocketAddr>,
-    budget: DeadlineBudget,
-}
-
-impl Candidates {
-    pub(super) fn new(addresses: Vec<SocketAddr>, budget: DeadlineBudget) -> Self {
-        Self { left: addresses.into_iter(), budget }
-    }
-
-    /// The next one to try, and for how long. `None`: there is none, or no time.
-    pub(super) fn next(&mut self, now: Instant) -> Option<(SocketAddr, Duration)> {
-        let share = self.budget.for_try(now, u32::try_from(self.left.len()).unwrap_or(u32::MAX));
-        if share.is_zero() {
-            return None;
-        }
-        Some((self.left.next()?, share))
-    }
-}
-
 impl From<SocketAddr> for Server {
     fn from(address: SocketAddr) -> Self {
         Self::from(&[address][..])
@@ -165,7 +166,7 @@ impl From<SocketAddr> for Server {
 impl From<&[SocketAddr]> for Server {
     fn from(addresses: &[SocketAddr]) -> Self {
         let name = addresses.first().map_or_else(|| "a server without an address".to_owned(), ToString::to_string);
-        Self { name: name.into(), place: Place::Fixed(addresses.into()) }
+        Self::at(&name, Place::Fixed(addresses.into()))
     }
 }
 
@@ -186,10 +187,9 @@ impl fmt::Debug for Server {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::testing::base, *};
+    use super::*;
     use std::net::{Ipv4Addr, TcpListener};
 
-    const SECOND: Duration = Duration::from_secs(1);
     const PATIENCE: Duration = Duration::from_secs(20);
 
     fn listener() -> (TcpListener, SocketAddr) {
@@ -199,17 +199,17 @@ mod tests {
     }
 
     #[test]
-    fn each_address_has_its_share_and_the_last_one_all_that_is_left() {
-        let start = base();
+    fn the_address_that_worked_is_tried_first_wherever_it_is_found_next() {
         let addresses: Vec<SocketAddr> = (1..=3).map(|port| ([127, 0, 0, 1], port).into()).collect();
-        let mut candidates = Candidates::new(addresses.clone(), DeadlineBudget::new(12 * SECOND, start));
-        assert_eq!(candidates.next(start), Some((addresses[0], 4 * SECOND)));
-        // The first refused at once, the second took its share.
-        assert_eq!(candidates.next(start), Some((addresses[1], 6 * SECOND)));
-        assert_eq!(candidates.next(start + 6 * SECOND), Some((addresses[2], 6 * SECOND)));
-        assert_eq!(candidates.next(start + 6 * SECOND), None);
-        let mut late = Candidates::new(addresses, DeadlineBudget::new(12 * SECOND, start));
-        assert_eq!(late.next(start + 12 * SECOND), None);
+        let server = Server::from(&addresses[..]);
+        let first = |found: &[SocketAddr]| {
+            let now = clock::now().instant;
+            server.dial(found, DeadlineBudget::new(PATIENCE, now)).next(now).map(|(address, _)| address)
+        };
+        assert_eq!(first(&addresses), Some(addresses[0]));
+        server.clone().remember(addresses[2]);
+        assert_eq!((first(&addresses), first(&addresses[1..])), (Some(addresses[2]), Some(addresses[2])));
+        assert_eq!(first(&addresses[..2]), Some(addresses[0]), "it is gone");
     }
 
     #[test]
@@ -221,7 +221,7 @@ mod tests {
         assert_eq!((to, there.accept().unwrap().1), (address, stream.local_addr().unwrap()));
         drop(there);
         let error = server.connect(PATIENCE).unwrap_err();
-        assert!(matches!(error, net::Error::Connect { to, .. } if to == refusing), "{error}");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused, "{error}");
     }
 
     #[test]

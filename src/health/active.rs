@@ -79,6 +79,11 @@ impl Probes {
         }
     }
 
+    /// Whether the last probe succeeded, or too few have failed to count.
+    pub(super) fn last_succeeded(&self) -> bool {
+        matches!(self, Self::Up { .. } | Self::Down { successes: 1.., .. })
+    }
+
     /// How long to wait before the next probe. `unit` is random, in `0..1`.
     pub(super) fn wait(&self, config: &HealthConfig, unit: f64) -> Duration {
         let attempt = match *self {

@@ -2,6 +2,7 @@
 
 use super::{HealthConfig, StatusRange};
 use crate::{
+    http::{Authority, is_token},
     resilience::BreakerConfig,
     units::{MAX_COUNT, duration, nonzero_duration, number},
 };
@@ -12,8 +13,10 @@ use std::time::Duration;
 const HEADING: &str = "Health of backends";
 
 /// Flags that mean nothing without probes.
-const OF_PROBES: [&str; 7] = [
+const OF_PROBES: [&str; 9] = [
     "health_path",
+    "health_host",
+    "health_header",
     "health_interval",
     "health_max_interval",
     "health_timeout",
@@ -32,6 +35,14 @@ pub struct HealthArgs {
     /// What probes ask for, like /health. Without it, a TCP connection that opens is enough
     #[arg(long, help_heading = HEADING, value_name = "PATH", value_parser = parse_path)]
     pub health_path: Option<String>,
+
+    /// The Host of probes [default: the backend as given with --backend]
+    #[arg(long, help_heading = HEADING, value_name = "HOST", requires = "health_path", value_parser = parse_host)]
+    pub health_host: Option<String>,
+
+    /// A further field of probes, like "X-Forwarded-Proto: https"; may be given several times
+    #[arg(long, help_heading = HEADING, value_name = "FIELD", requires = "health_path", value_parser = parse_field)]
+    pub health_header: Vec<(String, String)>,
 
     /// Time between probes of a living backend
     #[arg(long, help_heading = HEADING, value_name = "TIME", default_value = "2s", value_parser = nonzero_duration)]
@@ -65,7 +76,8 @@ pub struct HealthArgs {
         value_parser = duration)]
     pub slow_start: Duration,
 
-    /// So many failed requests in a row open the breaker: no requests for a while; 0: never
+    /// So many failed requests in a row open the breaker: no requests for a while; 0: never. The same request of the same
+    /// client counts once, unless the connection could not be opened
     #[arg(long, help_heading = HEADING, value_name = "N", default_value = "5",
         value_parser = number::<u32>(0..=MAX_COUNT))]
     pub breaker_failures: u32,
@@ -78,6 +90,11 @@ pub struct HealthArgs {
     #[arg(long, help_heading = HEADING, value_name = "N", default_value = "3",
         value_parser = number::<u32>(1..=MAX_COUNT))]
     pub breaker_successes: u32,
+
+    /// If fewer backends than this would get requests, breakers do not hold any back; 0: they may hold back all
+    #[arg(long, help_heading = HEADING, value_name = "N", default_value = "1",
+        value_parser = number::<u32>(0..=MAX_COUNT))]
+    pub breaker_keep: u32,
 }
 
 impl From<HealthArgs> for HealthConfig {
@@ -86,6 +103,8 @@ impl From<HealthArgs> for HealthConfig {
         Self {
             active: !args.no_health,
             path: args.health_path,
+            host: args.health_host,
+            fields: args.health_header,
             interval: args.health_interval,
             // A longer --health-interval than the default of the other is no contradiction.
             max_interval: args.health_max_interval.max(args.health_interval),
@@ -101,6 +120,7 @@ impl From<HealthArgs> for HealthConfig {
                 successes: args.breaker_successes,
                 ..default.breaker
             },
+            keep: args.breaker_keep,
         }
     }
 }
@@ -114,6 +134,34 @@ fn parse_path(text: &str) -> Result<String, String> {
         return Err("must be visible ASCII without '#': write other characters as %20".into());
     }
     Ok(text.into())
+}
+
+fn parse_host(text: &str) -> Result<String, String> {
+    Authority::parse(text.as_bytes())
+        .map_err(|_| "must be a host, with a port or without: www.example, 10.0.0.7:80")?;
+    Ok(text.into())
+}
+
+/// Fields that say where a message goes or ends are ours to write: a probe is one request without a body, on a connection of
+/// its own.
+const OURS: &[&str] =
+    &["host", "connection", "content-length", "transfer-encoding", "upgrade", "expect", "te", "trailer"];
+
+/// Reads `Name: value`.
+fn parse_field(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("must be a field: \"Name: value\"")?;
+    if !is_token(name.as_bytes()) {
+        return Err(format!("{name:?} is not the name of a field: write \"Name: value\""));
+    }
+    let value = value.trim_matches([' ', '\t']);
+    if !value.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte)) {
+        return Err("the value must be visible ASCII and spaces".into());
+    }
+    if OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
+        let hint = if name.eq_ignore_ascii_case("host") { "use --health-host" } else { "leave it out" };
+        return Err(format!("{name} is written by the proxy: {hint}"));
+    }
+    Ok((name.into(), value.into()))
 }
 
 #[cfg(test)]
@@ -153,14 +201,17 @@ mod tests {
     fn every_flag_reaches_the_configuration() {
         assert!(!parse(&["--no-health"]).unwrap().active);
         let flags = "--health-path /ready?x=1 --health-interval 250ms --health-max-interval 5m \
+            --health-host www.example:8080 --health-header X-Probe:1 --health-header X-Forwarded-Proto:https \
             --health-timeout 30s --health-status 204 --fail-after 1 --recover-after 7 --slow-start 0s \
-            --breaker-failures 0 --breaker-open 1m30s --breaker-successes 2";
+            --breaker-failures 0 --breaker-open 1m30s --breaker-successes 2 --breaker-keep 3";
         let default = HealthConfig::default();
         assert_eq!(
             parse(&flags.split_whitespace().collect::<Vec<_>>()).unwrap(),
             HealthConfig {
                 active: true,
                 path: Some("/ready?x=1".into()),
+                host: Some("www.example:8080".into()),
+                fields: vec![("X-Probe".into(), "1".into()), ("X-Forwarded-Proto".into(), "https".into())],
                 interval: Duration::from_millis(250),
                 max_interval: Duration::from_secs(300),
                 jitter: default.jitter,
@@ -175,6 +226,7 @@ mod tests {
                     successes: 2,
                     ..default.breaker
                 },
+                keep: 3,
             }
         );
     }
@@ -208,6 +260,17 @@ mod tests {
             (&["--breaker-failures", "many"], "not a whole number"),
             (&["--recover-after", "0"], "must be at least 1"),
             (&["--breaker-successes", "0"], "must be at least 1"),
+            (&["--health-host", "a b"], "must be a host, with a port or without"),
+            (&["--health-host", ""], "must be a host, with a port or without"),
+            (&["--health-host", "a\r\nX: y"], "must be a host, with a port or without"),
+            (&["--health-header", "X-Probe"], "must be a field: \"Name: value\""),
+            (&["--health-header", ": 1"], "is not the name of a field"),
+            (&["--health-header", "X Y: 1"], "is not the name of a field"),
+            (&["--health-header", "X: 1\r\nY: 2"], "must be visible ASCII and spaces"),
+            (&["--health-header", "HOST: a"], "HOST is written by the proxy: use --health-host"),
+            (&["--health-header", "Content-Length: 3"], "Content-Length is written by the proxy: leave it out"),
+            (&["--health-host", "www.example"], "--health-path <PATH>"),
+            (&["--health-header", "X: 1"], "--health-path <PATH>"),
         ];
         for (flags, expected) in CASES {
             // `--flag=value`, for values that start with a dash.

@@ -10,6 +10,10 @@ pub struct HealthConfig {
     pub active: bool,
     /// What a probe asks for with `GET`. `None`: a TCP connection that opens is enough.
     pub path: Option<String>,
+    /// The `Host` of a probe. `None`: the backend as it was given.
+    pub host: Option<String>,
+    /// Further fields of a probe, names and values.
+    pub fields: Vec<(String, String)>,
     /// From the end of a probe to the start of the next one, while the backend lives.
     pub interval: Duration,
     /// The longest such wait while it does not: each failed probe doubles the wait up to here.
@@ -29,6 +33,9 @@ pub struct HealthConfig {
     pub slow_start: Duration,
     /// When failed requests stop the traffic to a backend, and how it resumes. `failures: 0` switches that off.
     pub breaker: BreakerConfig,
+    /// If fewer backends than this get requests, breakers stop none, and one successful probe brings a backend back. 0: even
+    /// the last one may be stopped.
+    pub keep: u32,
 }
 
 impl Default for HealthConfig {
@@ -36,6 +43,8 @@ impl Default for HealthConfig {
         Self {
             active: true,
             path: None,
+            host: None,
+            fields: Vec::new(),
             // A dead backend is out after 6 s, and at once if requests reach it; a probe costs a backend nothing.
             interval: Duration::from_secs(2),
             // A backend that is restarted by hand should be seen before its owner gets impatient.
@@ -50,6 +59,8 @@ impl Default for HealthConfig {
             // them.
             slow_start: Duration::from_secs(10),
             breaker: BreakerConfig::default(),
+            // An answer from a backend that is suspected is better than a refusal for certain.
+            keep: 1,
         }
     }
 }

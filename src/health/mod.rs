@@ -13,9 +13,12 @@
 //! go?) and [`report`](Health::report) (it went well). Everything else takes the lock of one record, and happens when
 //! something is wrong or has just been.
 //!
-//! If nobody is available, nobody gets the request. Some proxies then try everyone ("panic mode"): that keeps a backend
-//! busy that was just about to recover, and hides from the client what it could act on:
-//! [`retry_after`](Health::retry_after).
+//! What failed requests say is a suspicion: one client with one bad request can raise it. So it never takes out the last
+//! backends. If fewer than [`HealthConfig::keep`] would get requests, those get them, too, against which nothing but their
+//! breaker stands, or a recovery that is not proven by enough probes yet: they are *spared*.
+//!
+//! What probes say is a fact: a backend that fails them gets no requests, even if it is the last one. The client gets what it
+//! can act on: [`retry_after`](Health::retry_after).
 
 mod active;
 mod args;
@@ -28,7 +31,7 @@ mod status;
 pub use args::HealthArgs;
 pub use config::{BadStatusRange, HealthConfig, StatusRange};
 pub use status::{
-    Availability, BackendHealth, Change, DownReason, Event, FailureKind, Outcome, ProbeFailure, State, UpReason,
+    Asked, Availability, BackendHealth, Change, DownReason, Event, FailureKind, Outcome, ProbeFailure, State, UpReason,
 };
 
 use crate::backend::{Backend, BackendId};
@@ -80,13 +83,48 @@ impl Health {
         unsettled.filter_map(|record| record.facts().changes_at(now)).min()
     }
 
-    /// Whether it may get new requests, and how many. One atomic load if it gets its full share.
+    /// Whether it may get new requests, and how many. One atomic load if it gets its full share. For all backends at once,
+    /// [`usable`](Self::usable) is cheaper.
     #[must_use]
     pub fn available(&self, id: BackendId, now: Instant) -> Availability {
+        match self.by_itself(id, now) {
+            Availability::Down(_) if self.too_few(now) && self.record(id).facts().may_be_spared() => {
+                Availability::Up { weight_percent: 100 }
+            }
+            availability => availability,
+        }
+    }
+
+    /// Calls `each` for every backend that may get new requests, in order, with the part of its weight that counts, in
+    /// percent.
+    pub fn usable(&self, now: Instant, mut each: impl FnMut(BackendId, u32)) {
+        // If all is well, the first look is enough.
+        let too_few = self.too_few(now);
+        for id in self.ids() {
+            match self.by_itself(id, now) {
+                Availability::Up { weight_percent } => each(id, weight_percent),
+                Availability::Down(_) if too_few && self.record(id).facts().may_be_spared() => each(id, 100),
+                Availability::Down(_) => {}
+            }
+        }
+    }
+
+    /// Whether it may get new requests, without regard to the others.
+    fn by_itself(&self, id: BackendId, now: Instant) -> Availability {
         if self.record(id).is(SETTLED) {
             return Availability::Up { weight_percent: 100 };
         }
         self.update(id, now, |facts| facts.availability(now))
+    }
+
+    /// Whether fewer backends than there should be get requests, without those that are spared.
+    fn too_few(&self, now: Instant) -> bool {
+        let up = self.ids().filter(|id| matches!(self.by_itself(*id, now), Availability::Up { .. }));
+        up.take(self.config.keep as usize).count() < self.config.keep as usize
+    }
+
+    fn ids(&self) -> impl Iterator<Item = BackendId> {
+        (0..self.records.len()).map(|index| BackendId(u16::try_from(index).unwrap_or(u16::MAX)))
     }
 
     /// Whether a request may be sent to it now. One atomic load unless something is wrong with it.
@@ -98,12 +136,22 @@ impl Health {
         if self.record(id).is(ADMITS) {
             return true;
         }
-        self.update(id, now, |facts| facts.held_back().is_none() && facts.passive.admit(now))
+        if self.update(id, now, |facts| facts.held_back().is_none() && facts.passive.admit(now)) {
+            return true;
+        }
+        self.too_few(now)
+            && self.update(id, now, |facts| {
+                let spared = facts.may_be_spared();
+                if spared {
+                    facts.passive.admit_anyway(now);
+                }
+                spared
+            })
     }
 
     /// How a request ended that [`admit`](Self::admit) let through. A success after a success is one atomic load.
     pub fn report(&self, id: BackendId, outcome: Outcome, now: Instant) -> Option<Change> {
-        if !matches!(outcome, Outcome::Failure(_)) && self.record(id).is(CLEAN) {
+        if !matches!(outcome, Outcome::Failure(..)) && self.record(id).is(CLEAN) {
             return None;
         }
         let event = self.update(id, now, |facts| match outcome {
@@ -111,8 +159,8 @@ impl Health {
                 let recovered = facts.passive.succeeded(now)?;
                 Some(facts.recovered(recovered, &self.config, now))
             }
-            Outcome::Failure(kind) => {
-                let reason = facts.passive.failed(kind, now)?;
+            Outcome::Failure(kind, asked) => {
+                let reason = facts.passive.failed(kind, asked, now)?;
                 Some(facts.fell(reason, now))
             }
             Outcome::Neutral => {
@@ -120,15 +168,28 @@ impl Health {
                 None
             }
         });
-        self.change(id, event?)
+        let event = match event? {
+            Event::Down(reason) if matches!(self.available(id, now), Availability::Up { .. }) => Event::Spared(reason),
+            event => event,
+        };
+        self.change(id, event)
     }
 
-    /// How a probe ended.
-    pub fn probed(&self, id: BackendId, result: Result<(), ProbeFailure>, now: Instant) -> Option<Change> {
+    /// How a probe ended that began at `began`. One that succeeds also closes the breaker, if it tested as much as the
+    /// requests that failed before it: what a backend is held out for is over.
+    pub fn probed(
+        &self,
+        id: BackendId,
+        began: Instant,
+        result: Result<(), ProbeFailure>,
+        now: Instant,
+    ) -> Option<Change> {
+        let answered = self.config.path.is_some();
         let event = self.update(id, now, |facts| match result {
             Ok(()) => {
-                let recovered = facts.probes.succeeded(&self.config)?;
-                Some(facts.recovered(recovered, &self.config, now))
+                let answers = facts.probes.succeeded(&self.config);
+                let refuted = if facts.probes.down().is_none() { facts.passive.refuted(answered, began) } else { None };
+                Some(facts.recovered(answers.or(refuted)?, &self.config, now))
             }
             Err(failure) => {
                 let reason = facts.probes.failed(failure, &self.config)?;
@@ -136,6 +197,12 @@ impl Health {
             }
         });
         self.change(id, event?)
+    }
+
+    /// What was wrong with its last probe; `None`: nothing.
+    #[must_use]
+    pub fn last_probe_failure(&self, id: BackendId) -> Option<ProbeFailure> {
+        self.record(id).facts().probes.failures().1
     }
 
     /// When to probe it next, asked when a probe has ended: after the interval, plus or minus the jitter; later and
@@ -162,7 +229,8 @@ impl Health {
     /// Everything known, for `/stats`.
     #[must_use]
     pub fn snapshot(&self, now: Instant) -> Vec<BackendHealth> {
-        let of = |(id, record): (u16, &Record)| record.facts().snapshot(id, &record.name, now);
+        let too_few = self.too_few(now);
+        let of = |(id, record): (u16, &Record)| record.facts().snapshot(id, &record.name, too_few, now);
         (0..).zip(&self.records).map(of).collect()
     }
 

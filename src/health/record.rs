@@ -118,6 +118,12 @@ impl Facts {
         self.held_back().or_else(|| self.passive.down(now))
     }
 
+    /// Whether it may get requests if too few others do. Nobody wants it stopped, and its last probe succeeded, or not enough
+    /// have failed to count.
+    pub(super) fn may_be_spared(&self) -> bool {
+        !self.draining && self.probes.last_succeeded()
+    }
+
     /// The first reason against it other than its breaker.
     pub(super) fn held_back(&self) -> Option<DownReason> {
         if self.draining { Some(DownReason::Draining) } else { self.probes.down() }
@@ -158,24 +164,29 @@ impl Facts {
         if self.draining {
             return None;
         }
-        let answers = match self.probes.missing(config) {
+        // Where it would be spared, one successful probe is enough, and its breaker does not matter.
+        let most = if config.keep > 0 { 1 } else { u32::MAX };
+        let answers = match self.probes.missing(config).min(most) {
             0 => now,
             missing => {
                 let next = self.next_probe.unwrap_or(now + config.interval).max(now);
                 next + config.interval.saturating_mul(missing - 1)
             }
         };
-        Some(self.passive.retry_at(now).map_or(answers, |trial| trial.max(answers)))
+        let trial = self.passive.retry_at(now).filter(|_| config.keep == 0);
+        Some(trial.map_or(answers, |trial| trial.max(answers)))
     }
 
-    /// For `/stats`.
-    pub(super) fn snapshot(&self, id: u16, name: &str, now: Instant) -> BackendHealth {
+    /// For `/stats`. `too_few`: fewer backends than there should be get requests.
+    pub(super) fn snapshot(&self, id: u16, name: &str, too_few: bool, now: Instant) -> BackendHealth {
+        let spared = too_few && self.may_be_spared();
         let (weight_percent, reason) = match self.availability(now) {
             Availability::Up { weight_percent } => (weight_percent, None),
-            Availability::Down(reason) => (0, Some(reason)),
+            Availability::Down(reason) => (if spared { 100 } else { 0 }, Some(reason)),
         };
         let stage = self.passive.stage(now);
         let state = match (reason, stage) {
+            (Some(_), _) if spared => State::Spared,
             (Some(DownReason::Draining), _) => State::Draining,
             (Some(DownReason::OnTrial), _) | (None, BreakerState::HalfOpen) => State::OnTrial,
             (Some(_), _) => State::Down,
@@ -183,7 +194,7 @@ impl Facts {
             (None, _) => State::Up,
         };
         let (failed_probes, last_probe_failure) = self.probes.failures();
-        let (failed_requests, last_request_failure) = self.passive.failures();
+        let (failed_requests, failures_that_count, last_request_failure) = self.passive.failures();
         BackendHealth {
             id,
             name: name.to_owned(),
@@ -196,6 +207,7 @@ impl Facts {
             last_probe_failure: last_probe_failure.map(|failure| failure.to_string()),
             breaker: stage,
             failed_requests,
+            failures_that_count,
             last_request_failure: last_request_failure.map(|failure| failure.to_string()),
         }
     }

@@ -2,7 +2,13 @@
 
 use crate::{backend::BackendId, resilience::BreakerState};
 use serde::Serialize;
-use std::{fmt, io, sync::Arc};
+use std::{
+    fmt,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    io,
+    net::IpAddr,
+    sync::Arc,
+};
 
 /// Whether a backend may get new requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +71,8 @@ pub enum UpReason {
         /// How many.
         successes: u32,
     },
+    /// Its breaker has closed: a probe tested as much as the requests that failed before, and succeeded.
+    Refuted,
     /// It is no longer draining.
     Undrained,
 }
@@ -76,6 +84,7 @@ impl fmt::Display for UpReason {
             Self::Trials { successes } => {
                 write!(f, "breaker closed after {}", Count(*successes, "successful trial request"))
             }
+            Self::Refuted => f.write_str("breaker closed by a successful probe"),
             Self::Undrained => f.write_str("no longer draining"),
         }
     }
@@ -113,6 +122,8 @@ impl fmt::Display for Change {
 pub enum Event {
     /// A reason against it appeared.
     Down(DownReason),
+    /// A reason against it appeared, and it gets requests all the same: too few others do.
+    Spared(DownReason),
     /// The last reason against it went: it gets requests again, a few at first.
     Up(UpReason),
     /// A reason went, another stays.
@@ -128,9 +139,38 @@ impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Down(reason) => write!(f, "down: {reason}"),
+            Self::Spared(reason) => {
+                write!(f, "suspected: {reason}; it gets requests all the same, as too few others do")
+            }
             Self::Up(reason) => write!(f, "up: {reason}"),
             Self::StillDown { recovered, because } => write!(f, "still down: {recovered}, but {because}"),
         }
+    }
+}
+
+/// Which request failed: its client, its method and its path as one number, to tell a request that fails once more from
+/// another one. A client's address counts in IPv6 by its network of 64 bits, a path without its query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked(u64);
+
+impl Asked {
+    /// A request of this client for this target.
+    #[must_use]
+    pub fn new(client: IpAddr, method: &str, target: &str) -> Self {
+        let client = match client.to_canonical() {
+            IpAddr::V4(v4) => u128::from(u32::from(v4)),
+            IpAddr::V6(v6) => u128::from(v6) >> 64 << 64,
+        };
+        let path = target.split('?').next().unwrap_or_default();
+        let mut hasher = DefaultHasher::new();
+        (client, method, path).hash(&mut hasher);
+        Self(hasher.finish())
+    }
+
+    /// No request.
+    #[cfg(test)]
+    pub(super) const fn of_nothing() -> Self {
+        Self(0)
     }
 }
 
@@ -139,8 +179,8 @@ impl fmt::Display for Event {
 pub enum Outcome {
     /// The backend answered as a working server does. The client's mistakes (4xx) are successes of the backend.
     Success,
-    /// It did not.
-    Failure(FailureKind),
+    /// It did not, when it was asked this.
+    Failure(FailureKind, Asked),
     /// Nobody knows: the client left first, or the request was never sent.
     Neutral,
 }
@@ -160,6 +200,18 @@ pub enum FailureKind {
     Malformed,
     /// The response says that the backend cannot serve: 502, 503, 504, or what the proxy was told to count.
     Status(u16),
+}
+
+impl FailureKind {
+    /// Whether the request may be the reason: another one would have been answered. A connection that cannot be opened is
+    /// nothing that a request can cause.
+    #[must_use]
+    pub fn may_be_the_requests(self) -> bool {
+        match self {
+            Self::Connect(_) | Self::ConnectTimeout => false,
+            Self::ResponseTimeout | Self::CutOff | Self::Malformed | Self::Status(_) => true,
+        }
+    }
 }
 
 impl fmt::Display for FailureKind {
@@ -212,6 +264,8 @@ pub enum State {
     WarmingUp,
     /// Gets single requests, to see whether they succeed.
     OnTrial,
+    /// Would get none or single ones, but too few others are left: gets its full share.
+    Spared,
     /// Gets none.
     Down,
     /// Gets no new ones, because someone said so.
@@ -243,6 +297,8 @@ pub struct BackendHealth {
     pub breaker: BreakerState,
     /// Failed requests since the last successful one.
     pub failed_requests: u32,
+    /// Of these, as many as count against it: a request that fails again counts once.
+    pub failures_that_count: u32,
     /// What was wrong with the last of them.
     pub last_request_failure: Option<String>,
 }
@@ -267,6 +323,12 @@ mod tests {
             (Event::Up(UpReason::Probes { successes: 2 }), "up: 2 successful probes"),
             (Event::Up(UpReason::Trials { successes: 3 }), "up: breaker closed after 3 successful trial requests"),
             (Event::Up(UpReason::Undrained), "up: no longer draining"),
+            (Event::Up(UpReason::Refuted), "up: breaker closed by a successful probe"),
+            (
+                Event::Spared(breaker),
+                "suspected: breaker open after 5 failed requests in a row, last: no response in time; it gets requests all \
+                 the same, as too few others do",
+            ),
             (
                 Event::StillDown {
                     recovered: UpReason::Probes { successes: 2 },

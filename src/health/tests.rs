@@ -1,6 +1,7 @@
 //! What health says after what it was told.
 
 mod shared;
+mod suspicion;
 
 use super::*;
 use crate::resilience::{Admit, Breaker, BreakerConfig, BreakerState};
@@ -19,7 +20,7 @@ fn backends(n: u16) -> Vec<Backend> {
     let backend = |id| Backend {
         id: BackendId(id),
         name: format!("localhost:{}", 3000 + id),
-        address: SocketAddr::from(([127, 0, 0, 1], 3000 + id)),
+        addresses: SocketAddr::from(([127, 0, 0, 1], 3000 + id)).into(),
         weight: 1,
         max: None,
     };
@@ -35,30 +36,43 @@ fn config() -> HealthConfig {
         recover_after: 2,
         slow_start: Duration::from_secs(9),
         breaker: BreakerConfig { failures: 2, open_for: Duration::from_secs(10), successes: 3, trials: 1 },
+        keep: 0,
         ..HealthConfig::default()
     }
 }
 
-const REFUSED: FailureKind = FailureKind::Connect(std::io::ErrorKind::ConnectionRefused);
+/// A failure that no request can cause: whose it was does not matter.
+const REFUSED: Outcome =
+    Outcome::Failure(FailureKind::Connect(std::io::ErrorKind::ConnectionRefused), Asked::of_nothing());
+
+/// The end of a connection in place of the answer to a request with this number.
+fn broke(number: u16) -> Outcome {
+    let asked = Asked::new([127, 0, 0, 1].into(), "GET", &format!("/{number}"));
+    Outcome::Failure(FailureKind::CutOff, asked)
+}
+
 const ID: BackendId = BackendId(1);
 
 /// Two backends, of which the second has adventures.
 struct World {
     health: Health,
     now: Instant,
+    /// Requests that broke off, each unlike the others.
+    broken: u16,
 }
 
 impl World {
     fn new(config: HealthConfig) -> Self {
-        Self { health: Health::new(&backends(2), config, start()), now: start() }
+        Self { health: Health::new(&backends(2), config, start()), now: start(), broken: 0 }
     }
 
     /// Does what `step` says and returns the line for the log, or an empty one.
     fn step(&mut self, step: &str) -> String {
         let (health, now) = (&self.health, self.now);
         let change = match step {
-            "probe ok" => health.probed(ID, Ok(()), now),
-            "probe fails" => health.probed(ID, Err(ProbeFailure::Timeout), now),
+            "probe ok" => health.probed(ID, now, Ok(()), now),
+            "probe fails" => health.probed(ID, now, Err(ProbeFailure::Timeout), now),
+            "an older probe ok" => health.probed(ID, now - Duration::from_nanos(1), Ok(()), now),
             "admit" => {
                 assert!(health.admit(ID, now));
                 None
@@ -68,7 +82,12 @@ impl World {
                 None
             }
             "ok" => health.report(ID, Outcome::Success, now),
-            "fails" => health.report(ID, Outcome::Failure(REFUSED), now),
+            "fails" => health.report(ID, REFUSED, now),
+            "breaks" => {
+                self.broken += 1;
+                health.report(ID, broke(self.broken), now)
+            }
+            "breaks again" => health.report(ID, broke(self.broken), now),
             "lost" => health.report(ID, Outcome::Neutral, now),
             "drain" => health.set_draining(ID, true, now),
             "undrain" => health.set_draining(ID, false, now),
@@ -152,7 +171,6 @@ fn failed_requests_open_the_breaker_and_trials_close_it() {
             ("fails", "breaker", "down: breaker open after 2 failed requests in a row, last: connection refused"),
             ("ok", "breaker", ""), // from before: too late
             ("fails", "breaker", ""),
-            ("probe ok", "breaker", ""), // a probe does not outweigh requests
             ("9999ms", "breaker", ""),
             ("refuse", "breaker", ""),
             ("1ms", "up 10", ""),
@@ -199,8 +217,8 @@ fn reasons_come_and_go_by_themselves() {
     check(
         config(),
         &[
-            ("fails", "up 100", ""),
-            ("fails", "breaker", "down: breaker open after 2 failed requests in a row, last: connection refused"),
+            ("breaks", "up 100", ""),
+            ("breaks", "breaker", "down: breaker open after 2 failed requests in a row, last: response cut off"),
             ("probe fails", "breaker", ""),
             ("probe fails", "breaker", ""),
             ("probe fails", "probes", "down: 3 failed probes, last: no answer in time"),
@@ -211,7 +229,7 @@ fn reasons_come_and_go_by_themselves() {
                 "probe ok",
                 "breaker",
                 "still down: 2 successful probes, but breaker open after 2 failed requests in a row, \
-                 last: connection refused",
+                 last: response cut off",
             ),
             ("10s", "up 10", ""),
             ("probe fails", "up 10", ""),

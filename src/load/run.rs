@@ -13,8 +13,10 @@ use super::{
 };
 use crate::{
     app::Cx,
+    backend::Addresses,
     cli::Failure,
     net::{Reactor, ReactorConfig, Remote, clock, connect, resolve},
+    resilience::{DeadlineBudget, Dial},
 };
 use std::{
     net::SocketAddr,
@@ -97,16 +99,14 @@ pub struct Progress {
 ///
 /// No address takes a connection within this time, or the name has no address.
 pub fn reach(target: &Target, within: Duration) -> Result<SocketAddr, Failure> {
-    let (mut problem, since) = (None, now());
-    for to in resolve::resolve(&target.at)? {
-        let left = within.saturating_sub(now() - since);
-        if left.is_zero() {
-            break;
-        }
-        match connect::connect(to, left) {
+    let addresses = Addresses::new(&resolve::resolve(&target.at)?);
+    let mut dial = Dial::new(&addresses, DeadlineBudget::new(within, now()));
+    let mut problem = None;
+    while let Some((to, share)) = dial.next(now()) {
+        match connect::connect(to, share) {
             Ok(_) => return Ok(to),
-            // The first address is the one that the user thinks of.
-            Err(error) => problem = problem.or(Some(error)),
+            Err(error) if dial.failed(error.kind()) => problem = Some(error),
+            Err(_) => {}
         }
     }
     Err(problem.map_or_else(|| Failure::Run(format!("no address for {target}")), Failure::from))

@@ -2,6 +2,7 @@
 
 use super::{Error, options::limit_ahead};
 use mio::net::TcpStream as Nonblocking;
+use nix::errno::Errno;
 use std::{
     io,
     net::{SocketAddr, TcpStream},
@@ -17,6 +18,20 @@ pub fn connect(to: SocketAddr, timeout: Duration) -> Result<TcpStream, Error> {
     let stream = TcpStream::connect_timeout(&to, timeout);
     let ready = stream.and_then(|stream| stream.set_nodelay(true).map(|()| stream));
     ready.map_err(|source| Error::Connect { to, source })
+}
+
+/// The category of what the system said about a connection, such that our own shortage can be told from the peer's refusal
+/// ([`crate::resilience::is_our_shortage`]): the standard library has no name of its own for a process without descriptors.
+pub(crate) fn kind_of(error: &io::Error) -> io::ErrorKind {
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EMFILE | Errno::ENFILE) => io::ErrorKind::QuotaExceeded,
+        Some(Errno::ENOBUFS | Errno::ENOMEM) => io::ErrorKind::OutOfMemory,
+        // connect(2): no free local ports.
+        Some(Errno::EAGAIN) => io::ErrorKind::AddrNotAvailable,
+        // connect(2): the kernel has no such family, as one without IPv6.
+        Some(Errno::EAFNOSUPPORT) => io::ErrorKind::Unsupported,
+        _ => error.kind(),
+    }
 }
 
 /// Begins to connect. The socket becomes writable when it has, or says that it failed.
@@ -40,6 +55,25 @@ mod tests {
         let stream = connect(listener.local_addr().unwrap(), PATIENCE).unwrap();
         assert!(stream.nodelay().unwrap());
         assert_eq!(listener.accept().unwrap().1, stream.local_addr().unwrap());
+    }
+
+    #[test]
+    fn what_we_lack_is_told_from_what_the_peer_refuses() {
+        use io::ErrorKind::{AddrNotAvailable, ConnectionRefused, OutOfMemory, QuotaExceeded, TimedOut, Unsupported};
+        for (errno, kind, ours) in [
+            (Errno::EMFILE, QuotaExceeded, true),
+            (Errno::ENFILE, QuotaExceeded, true),
+            (Errno::ENOBUFS, OutOfMemory, true),
+            (Errno::ENOMEM, OutOfMemory, true),
+            (Errno::EADDRNOTAVAIL, AddrNotAvailable, true),
+            (Errno::EAGAIN, AddrNotAvailable, true),
+            (Errno::EAFNOSUPPORT, Unsupported, false),
+            (Errno::ECONNREFUSED, ConnectionRefused, false),
+            (Errno::ETIMEDOUT, TimedOut, false),
+        ] {
+            let told = kind_of(&io::Error::from(errno));
+            assert_eq!((told, crate::resilience::is_our_shortage(told)), (kind, ours), "{errno}");
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What went wrong with a socket, and what to do about it.
 
+use super::connect;
 use nix::errno::Errno;
 use std::{
     fmt, io,
@@ -65,7 +66,8 @@ impl Error {
     pub fn kind(&self) -> io::ErrorKind {
         match self {
             Self::Address { .. } | Self::Backlog(_) => io::ErrorKind::InvalidInput,
-            Self::Resolve { source, .. } | Self::Listen { source, .. } | Self::Connect { source, .. } => source.kind(),
+            Self::Connect { source, .. } => connect::kind_of(source),
+            Self::Resolve { source, .. } | Self::Listen { source, .. } => source.kind(),
             Self::Descriptors(source) | Self::Signals(source) | Self::IoUring(source) => source.kind(),
         }
     }

@@ -3,6 +3,7 @@
 use super::{Client, PoolConfig, Slots};
 use crate::backend::{Backend, BackendId};
 use std::{
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -42,7 +43,7 @@ pub(super) fn backends(limits: &[Option<usize>]) -> Vec<Backend> {
     let backend = |(id, max): (u16, &Option<usize>)| Backend {
         id: BackendId(id),
         name: format!("backend-{id}"),
-        address: ([127, 0, 0, 1], 9000 + id).into(),
+        addresses: SocketAddr::from(([127, 0, 0, 1], 9000 + id)).into(),
         weight: 1,
         max: *max,
     };

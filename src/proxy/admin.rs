@@ -344,7 +344,7 @@ impl Shared {
         let row = |(backend, health): (&crate::backend::Backend, crate::health::BackendHealth)| {
             json!({
                 "name": backend.name,
-                "address": backend.address.to_string(),
+                "addresses": backend.addresses.list().iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "weight": backend.weight,
                 "requests": self.counters.iter().map(|c| c.backends[backend.id.index()].read()).sum::<u64>(),
                 "in_flight": self.load.of(backend.id),

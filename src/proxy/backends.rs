@@ -4,6 +4,7 @@ use super::{
     Proxy,
     downstream::{HIGH_WATER, LOW_WATER},
     exchange::Event,
+    table::Role,
 };
 use crate::{
     app::{ConnId, Cx},
@@ -107,7 +108,35 @@ impl Proxy {
         self.on(cx, key, event);
     }
 
+    /// A connection that was asked for is established.
+    pub(super) fn backend_connected(&mut self, cx: &mut Cx, conn: ConnId) {
+        let Some(upstream) = self.parts.table.upstream(conn) else { return };
+        upstream.opened();
+        if let Some(key) = upstream.exchange {
+            self.on(cx, key, Event::Connected);
+        }
+    }
+
+    /// Goes on to the next address of a backend that does not answer at one of them. The new connection has the place of the
+    /// old one: in the exchange, and in the pool's count. `Err`: there is no other address, or it was no attempt to connect.
+    pub(super) fn redial(&mut self, cx: &mut Cx, conn: ConnId, error: io::ErrorKind) -> Result<(), io::ErrorKind> {
+        let Some(upstream) = self.parts.table.upstream(conn) else { return Err(error) };
+        let (address, share) = upstream.next_address(error, cx.now()).ok_or(error)??;
+        let Role::Upstream(upstream) = self.parts.table.remove(conn) else { return Err(error) };
+        let next = cx.connect(address);
+        cx.set_bulk(next, true);
+        let mut upstream = upstream.renamed(next);
+        upstream.expect(cx, Some(cx.now() + share));
+        let exchange = upstream.exchange;
+        self.parts.table.insert(next, Role::Upstream(upstream));
+        if let Some(key) = exchange {
+            self.on(cx, key, Event::Redialed(next));
+        }
+        Ok(())
+    }
+
     pub(super) fn backend_failed(&mut self, cx: &mut Cx, conn: ConnId, error: io::ErrorKind) {
+        let Err(error) = self.redial(cx, conn, error) else { return };
         let exchange = self.parts.table.upstream(conn).and_then(|upstream| upstream.exchange);
         self.parts.remove_upstream(conn, CloseReason::Lost);
         if let Some(key) = exchange {

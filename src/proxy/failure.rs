@@ -5,6 +5,7 @@
 //! | malformed, too large or too slow request | 4xx from [`http::Error`], 408; then close |
 //! | a request that is not for us to forward | 405, 421, 502 for one that goes in circles |
 //! | no usable backend, queue full or timed out | 503 with `Retry-After` |
+//! | we have no descriptor, memory or port for a connection | the same, and no backend is blamed |
 //! | connect refused or reset, bad or cut-off response head | 502, after the allowed retries |
 //! | nobody reachable to validate a stale `must-revalidate` response | 504 in place of 502 or 503 |
 //! | connect, first-byte, whole-exchange or drain timeout | 504 |
@@ -15,6 +16,7 @@
 use crate::{
     health::FailureKind,
     http::{self, Status},
+    resilience::is_our_shortage,
 };
 use std::io;
 
@@ -49,6 +51,8 @@ pub enum Failure {
     QueueTimeout,
     /// The backend refused the connection or could not be reached.
     ConnectFailed(io::ErrorKind),
+    /// This machine has no descriptor, memory or local port left for a connection to the backend.
+    Shortage(io::ErrorKind),
     /// The backend did not accept the connection within `--connect-timeout`.
     ConnectTimeout,
     /// The backend closed or reset the connection before a response head.
@@ -89,6 +93,15 @@ pub enum Failure {
 const CLIENT_GONE: Status = Status::new(499).expect("three digits");
 
 impl Failure {
+    /// A connection to a backend was not established.
+    pub(crate) fn of_connect(error: io::ErrorKind) -> Self {
+        match error {
+            io::ErrorKind::TimedOut => Self::ConnectTimeout,
+            error if is_our_shortage(error) => Self::Shortage(error),
+            error => Self::ConnectFailed(error),
+        }
+    }
+
     /// What the client gets if the response has not begun.
     pub(crate) fn status(self) -> Status {
         match self {
@@ -97,7 +110,9 @@ impl Failure {
             Self::ConnectMethod => Status::METHOD_NOT_ALLOWED,
             Self::NoForwardsLeft => Status::OK,
             Self::Misdirected => Status::MISDIRECTED_REQUEST,
-            Self::NoBackend | Self::QueueFull | Self::QueueShare | Self::QueueTimeout => Status::SERVICE_UNAVAILABLE,
+            Self::NoBackend | Self::QueueFull | Self::QueueShare | Self::QueueTimeout | Self::Shortage(_) => {
+                Status::SERVICE_UNAVAILABLE
+            }
             Self::ConnectFailed(_)
             | Self::UpstreamClosed
             | Self::Response(_)
@@ -129,6 +144,7 @@ impl Failure {
             Self::Loop => "proxy_loop_detected",
             Self::NoBackend => "destination_unavailable",
             Self::QueueFull | Self::QueueShare | Self::QueueTimeout => "connection_limit_reached",
+            Self::Shortage(_) => "proxy_internal_error",
             Self::ConnectFailed(io::ErrorKind::ConnectionRefused) => "connection_refused",
             Self::ConnectFailed(_) => "destination_ip_unroutable",
             Self::ConnectTimeout => "connection_timeout",
@@ -164,6 +180,9 @@ impl Failure {
             Self::QueueTimeout => "queue timeout",
             Self::ConnectFailed(io::ErrorKind::ConnectionRefused) => "connection refused",
             Self::ConnectFailed(_) => "connect failed",
+            Self::Shortage(io::ErrorKind::QuotaExceeded) => "no descriptor left",
+            Self::Shortage(io::ErrorKind::OutOfMemory) => "no memory left",
+            Self::Shortage(_) => "no local port left",
             Self::TooManyInterims => "too many interim responses",
             Self::ConnectTimeout => "connect timeout",
             Self::UpstreamClosed => "backend closed before a response",
@@ -192,6 +211,7 @@ impl Failure {
                 | Self::QueueShare
                 | Self::QueueTimeout
                 | Self::ConnectFailed(_)
+                | Self::Shortage(_)
                 | Self::ConnectTimeout
                 | Self::UpstreamClosed
                 | Self::Response(_)
@@ -203,7 +223,7 @@ impl Failure {
 
     /// Whether no backend could be reached at all: nothing was heard of one, not even nonsense.
     pub(crate) fn is_disconnected(self) -> bool {
-        matches!(self, Self::NoBackend | Self::ConnectFailed(_) | Self::ConnectTimeout)
+        matches!(self, Self::NoBackend | Self::ConnectFailed(_) | Self::ConnectTimeout | Self::Shortage(_))
     }
 
     /// Whether something went wrong. Being the last hop of a `TRACE` is an answer like any other.
@@ -214,8 +234,6 @@ impl Failure {
     /// What a backend is to be blamed for; `None` if it was not its fault.
     pub(crate) fn blame(self) -> Option<FailureKind> {
         match self {
-            // Our side has no port left.
-            Self::ConnectFailed(io::ErrorKind::AddrNotAvailable) => None,
             Self::ConnectFailed(error) => Some(FailureKind::Connect(error)),
             Self::ConnectTimeout => Some(FailureKind::ConnectTimeout),
             Self::FirstByteTimeout | Self::ResponseTimeout | Self::UpstreamStalled => {

@@ -9,6 +9,7 @@ use crate::{
     http::ReadPhase,
     pool::CloseReason,
 };
+use std::io;
 
 /// A backend that has more than this of a request with content still to confirm is still being sent the request, so it need
 /// not have answered. As much as the longest head.
@@ -65,6 +66,10 @@ impl Proxy {
         match upstream.exchange {
             // Idle for as long as the pool allows.
             None => self.drop_idle(cx, conn, CloseReason::IdleTooLong),
+            Some(key) if upstream.is_opening() => match self.redial(cx, conn, io::ErrorKind::TimedOut) {
+                Ok(()) => cx.abort(conn),
+                Err(error) => self.on(cx, key, Event::UpstreamFailed(error)),
+            },
             Some(_) if upstream.write_due(now) => cx.progress(conn),
             // It has not got the request yet. Whether it reads has a deadline of its own while that is in our memory.
             Some(key) if self.exchanges[key as usize].uploads() => match upstream.unsent_now() {

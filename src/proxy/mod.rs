@@ -159,11 +159,7 @@ impl App for Proxy {
 
     fn connected(&mut self, cx: &mut Cx, conn: ConnId) {
         match self.parts.table.get(conn) {
-            Some(Role::Upstream(upstream)) => {
-                if let Some(key) = upstream.exchange {
-                    self.on(cx, key, Event::Connected);
-                }
-            }
+            Some(Role::Upstream(_)) => self.backend_connected(cx, conn),
             Some(Role::Probe(_)) => self.parts.probe_connected(conn, cx),
             Some(Role::Downstream(_) | Role::Vacant) | None => {}
         }
@@ -241,7 +237,7 @@ impl App for Proxy {
             TimerKey::Conn(conn) => match self.parts.table.get(conn) {
                 Some(Role::Downstream(_)) => self.client_late(cx, conn),
                 Some(Role::Upstream(_)) => self.backend_late(cx, conn),
-                Some(Role::Probe(_)) => self.parts.probe_failed(conn, io::ErrorKind::TimedOut, cx),
+                Some(Role::Probe(_)) => self.parts.probe_late(conn, cx),
                 Some(Role::Vacant) | None => {}
             },
         }

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     app::{ConnId, Cx},
     backend::{Backend, BackendId},
-    health::{Availability, Change, Event, Health, Outcome},
+    health::{Change, Event, Health, Outcome},
     http::http_date,
     lb::{Balancer, Candidate},
     pool::{Checkin, Checkout, CloseReason, Pool, Slots},
@@ -149,16 +149,12 @@ impl Parts {
     /// The backends that may be asked, less those in `tried`.
     pub(super) fn fill_candidates(&self, candidates: &mut Vec<Candidate>, tried: &[BackendId], now: Instant) {
         candidates.clear();
-        for backend in &self.shared.backends {
-            if tried.contains(&backend.id) {
-                continue;
+        self.shared.health.usable(now, |id, weight_percent| {
+            if !tried.contains(&id) {
+                let weight = self.shared.backends[id.index()].weight.saturating_mul(weight_percent).max(1);
+                candidates.push(Candidate { id, weight, in_flight: self.shared.load.of(id) });
             }
-            if let Availability::Up { weight_percent } = self.shared.health.available(backend.id, now) {
-                let weight = backend.weight.saturating_mul(weight_percent).max(1);
-                let in_flight = self.shared.load.of(backend.id);
-                candidates.push(Candidate { id: backend.id, weight, in_flight });
-            }
-        }
+        });
     }
 
     /// A connection to `backend`; `fresh`: not one from the pool. Closes what turns out too old on the way.
@@ -185,7 +181,7 @@ impl Parts {
     pub(super) fn announce(&self, change: &Change) {
         match change.event {
             Event::Up(_) => tracing::info!("{change}"),
-            Event::Down(_) | Event::StillDown { .. } => tracing::warn!("{change}"),
+            Event::Down(_) | Event::Spared(_) | Event::StillDown { .. } => tracing::warn!("{change}"),
         }
         self.shared.slots.wake_everyone();
     }
@@ -198,10 +194,10 @@ impl Parts {
             return;
         }
         self.generation = generation;
-        for backend in &self.shared.backends {
-            if let Availability::Down(_) = self.shared.health.available(backend.id, now) {
-                self.pool.retire(backend.id, &mut self.closing);
-            }
+        let mut usable = vec![false; self.shared.backends.len()];
+        self.shared.health.usable(now, |id, _| usable[id.index()] = true);
+        for backend in self.shared.backends.iter().filter(|backend| !usable[backend.id.index()]) {
+            self.pool.retire(backend.id, &mut self.closing);
         }
         self.pool.reconsider();
     }

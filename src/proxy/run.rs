@@ -2,7 +2,7 @@
 
 use super::{BackendSpec, Desk, Plan, Proxy, ProxyArgs, admin, demo::Demo};
 use crate::{
-    backend::{Backend, BackendId},
+    backend::{Addresses, Backend, BackendId},
     cli::{self, Failure},
     net::{
         ListenOptions, Reactor, ReactorConfig, Remote, clock, descriptors, listen,
@@ -95,15 +95,20 @@ fn check_admin(args: &ProxyArgs) -> Result<(), Failure> {
 
 fn demo_backend(index: usize, address: SocketAddr) -> Backend {
     let id = BackendId(u16::try_from(index).unwrap_or(u16::MAX));
-    Backend { id, name: format!("demo-{}", index + 1), address, weight: 1, max: None }
+    Backend { id, name: format!("demo-{}", index + 1), addresses: address.into(), weight: 1, max: None }
 }
 
 fn resolve_all(specs: &[BackendSpec]) -> Result<Vec<Backend>, Failure> {
     let backend = |(index, spec): (usize, &BackendSpec)| {
-        // The first address is the one the system prefers; a backend with several is several --backend flags.
-        let address = resolve::resolve(&spec.authority)?[0];
+        let addresses = Addresses::new(&resolve::resolve(&spec.authority)?);
         let id = u16::try_from(index).map_err(|_| Failure::Usage("more than 65535 backends".to_owned()))?;
-        Ok(Backend { id: BackendId(id), name: spec.authority.to_string(), address, weight: spec.weight, max: spec.max })
+        Ok(Backend {
+            id: BackendId(id),
+            name: spec.authority.to_string(),
+            addresses,
+            weight: spec.weight,
+            max: spec.max,
+        })
     };
     specs.iter().enumerate().map(backend).collect()
 }

@@ -9,13 +9,20 @@ use crate::{
     backend::BackendId,
     http::ResponseReader,
     pool::Lease,
+    resilience::Dial,
 };
-use std::time::Instant;
+use std::{
+    io::ErrorKind,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 /// One connection to a backend.
 #[derive(Debug)]
 pub(super) struct Upstream {
     conn: ConnId,
+    /// While it is being opened: the addresses of its backend that are left.
+    dial: Option<Dial>,
     /// Whose it is.
     pub(super) backend: BackendId,
     /// Where in the byte stream of responses we are.
@@ -35,10 +42,11 @@ pub(super) struct Upstream {
 }
 
 impl Upstream {
-    /// A connection just asked for.
-    pub(super) fn new(conn: ConnId, backend: BackendId) -> Self {
+    /// A connection just asked for, to the first address of `dial`.
+    pub(super) fn new(conn: ConnId, backend: BackendId, dial: Dial) -> Self {
         Self {
             conn,
+            dial: Some(dial),
             backend,
             reader: ResponseReader::new(),
             exchange: None,
@@ -48,6 +56,37 @@ impl Upstream {
             stall: Stall::default(),
             congested: None,
         }
+    }
+
+    /// Whether it is not open yet.
+    pub(super) fn is_opening(&self) -> bool {
+        self.dial.is_some()
+    }
+
+    /// It is open: the next ones begin with the same address.
+    pub(super) fn opened(&mut self) {
+        if let Some(dial) = self.dial.take() {
+            dial.connected();
+        }
+    }
+
+    /// The present address refused, or said nothing in its time: another one, and how long it may take; or why there is no
+    /// connection. `None`: it was open already.
+    pub(super) fn next_address(
+        &mut self,
+        error: ErrorKind,
+        now: Instant,
+    ) -> Option<Result<(SocketAddr, Duration), ErrorKind>> {
+        let dial = self.dial.as_mut()?;
+        dial.failed(error);
+        Some(dial.next(now).ok_or_else(|| dial.verdict()))
+    }
+
+    /// It goes on under another name: as the attempt to connect to the next address.
+    pub(super) fn renamed(self: Box<Self>, conn: ConnId) -> Box<Self> {
+        let mut upstream = self;
+        upstream.conn = conn;
+        upstream
     }
 
     /// Expects the next step (connection, head, body) by `at`; `None`: nothing.

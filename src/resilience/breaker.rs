@@ -54,6 +54,9 @@ enum State {
     },
     Open {
         until: Instant,
+        /// Requests under way that were let through all the same, and successes of such in a row.
+        anyway: u32,
+        successes: u32,
     },
     HalfOpen {
         successes: u32,
@@ -100,7 +103,7 @@ impl Breaker {
     pub fn admit(&mut self, now: Instant) -> Admit {
         match self.state {
             State::Closed { .. } => Admit::Yes,
-            State::Open { until } if now < until => Admit::No { retry_at: until },
+            State::Open { until, .. } if now < until => Admit::No { retry_at: until },
             State::Open { .. } => self.start_trial(0, 0, now),
             State::HalfOpen { successes, in_trial, .. } if in_trial < self.config.trials.max(1) => {
                 self.start_trial(successes, in_trial, now)
@@ -110,12 +113,37 @@ impl Breaker {
         }
     }
 
+    /// Lets a request through whatever [`Breaker::admit`] has said: nobody else could take it. It counts as a trial, however
+    /// many run.
+    pub fn admit_anyway(&mut self, now: Instant) {
+        match &mut self.state {
+            State::Closed { .. } => {}
+            State::Open { until, anyway, .. } if now < *until => *anyway += 1,
+            State::Open { .. } => drop(self.start_trial(0, 0, now)),
+            State::HalfOpen { in_trial, .. } => *in_trial += 1,
+        }
+    }
+
+    /// Something better than requests says that the server works. Whether that closed the breaker.
+    pub fn close(&mut self) -> bool {
+        let closed = matches!(self.state, State::Closed { .. });
+        self.state = State::Closed { failures: 0 };
+        !closed
+    }
+
     /// A request was answered. The new state if that closed the breaker.
     pub fn success(&mut self, _now: Instant) -> Option<BreakerState> {
         match &mut self.state {
             State::Closed { failures } => *failures = 0,
             // Sent before the breaker opened; what came after it says more.
-            State::Open { .. } => {}
+            State::Open { anyway: 0, .. } => {}
+            State::Open { anyway, successes, .. } => {
+                (*anyway, *successes) = (*anyway - 1, *successes + 1);
+                if *successes >= self.config.successes {
+                    self.state = State::Closed { failures: 0 };
+                    return Some(BreakerState::Closed);
+                }
+            }
             State::HalfOpen { successes, in_trial, .. } => {
                 *successes += 1;
                 *in_trial = in_trial.saturating_sub(1);
@@ -138,17 +166,20 @@ impl Breaker {
                 }
             }
             // Sent before the breaker opened. Were it to open for longer, requests that time out late would keep it open.
-            State::Open { .. } => return None,
+            State::Open { anyway, successes, .. } => {
+                (*anyway, *successes) = (anyway.saturating_sub(1), 0);
+                return None;
+            }
             State::HalfOpen { .. } => {}
         }
-        self.state = State::Open { until: later(now, self.config.open_for) };
+        self.state = State::Open { until: later(now, self.config.open_for), anyway: 0, successes: 0 };
         Some(BreakerState::Open)
     }
 
     /// A trial ended and told nothing, for its client went away: another may run.
     pub fn cancel_trial(&mut self) {
-        if let State::HalfOpen { in_trial, .. } = &mut self.state {
-            *in_trial = in_trial.saturating_sub(1);
+        if let State::HalfOpen { in_trial: running, .. } | State::Open { anyway: running, .. } = &mut self.state {
+            *running = running.saturating_sub(1);
         }
     }
 
@@ -157,7 +188,7 @@ impl Breaker {
     pub fn state(&self, now: Instant) -> BreakerState {
         match self.state {
             State::Closed { .. } => BreakerState::Closed,
-            State::Open { until } if now < until => BreakerState::Open,
+            State::Open { until, .. } if now < until => BreakerState::Open,
             State::Open { .. } | State::HalfOpen { .. } => BreakerState::HalfOpen,
         }
     }
@@ -234,6 +265,34 @@ mod tests {
             assert_eq!((breaker.admit(now), breaker.failure(now)), (Admit::Trial, Some(BreakerState::Open)));
             assert_eq!(breaker.admit(now), Admit::No { retry_at: now + SECOND });
         }
+    }
+
+    #[test]
+    fn what_is_let_through_anyway_closes_it_and_never_opens_it_for_longer() {
+        let now = base();
+        let mut breaker = opened(CONFIG, now);
+        for _ in 0..5 {
+            breaker.admit_anyway(now);
+        }
+        assert_eq!((breaker.failure(now), breaker.success(now), breaker.success(now)), (None, None, None));
+        assert_eq!((breaker.failure(now), breaker.success(now)), (None, None), "three in a row, not three in all");
+        breaker.cancel_trial();
+        assert_eq!(breaker.success(now), None, "sent before it opened");
+        assert_eq!(breaker.admit(now), Admit::No { retry_at: now + SECOND }, "the others still wait");
+        // One of the three was there before.
+        for expected in [None, Some(BreakerState::Closed)] {
+            breaker.admit_anyway(now);
+            assert_eq!(breaker.success(now), expected);
+        }
+        // When it lets trials through by itself, this is one more of them.
+        let mut breaker = opened(CONFIG, now);
+        breaker.admit_anyway(now + SECOND);
+        assert_eq!(breaker.state(now + SECOND), BreakerState::HalfOpen);
+        assert_eq!(breaker.admit(now + SECOND), Admit::Trial);
+        breaker.admit_anyway(now + SECOND);
+        assert_eq!((breaker.success(now + SECOND), breaker.success(now + SECOND)), (None, None));
+        assert_eq!(breaker.success(now + SECOND), Some(BreakerState::Closed));
+        assert!(opened(CONFIG, now).close() && !Breaker::new(CONFIG).close());
     }
 
     #[test]

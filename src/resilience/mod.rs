@@ -1,4 +1,4 @@
-//! Trying again, and when not to. Five small decisions that the proxy and the client share, each a file:
+//! Trying again, and when not to. Six small decisions that the proxy and the client share, each a file:
 //!
 //! | question | answer |
 //! |---|---|
@@ -7,6 +7,7 @@
 //! | is somebody asking too often? | [`TokenBucket`] |
 //! | would one more retry make an outage worse? | [`RetryBudget`] |
 //! | how much time has this try, of the time that all tries have? | [`DeadlineBudget`] |
+//! | which of a server's addresses is tried, and for how long? | [`Dial`] |
 //!
 //! All are pure: the time and the dice come in. The reasons are those of Nygard, *Release It!*, and of the chapters on
 //! overload in Google's *Site Reliability Engineering*: what fails under load must not be asked more, but less.
@@ -15,12 +16,14 @@ mod backoff;
 mod breaker;
 mod bucket;
 mod deadline;
+mod dial;
 mod retry_budget;
 
 pub use backoff::Backoff;
 pub use breaker::{Admit, Breaker, BreakerConfig, BreakerState};
 pub use bucket::TokenBucket;
 pub use deadline::DeadlineBudget;
+pub use dial::{ATTEMPT_DELAY, Dial, is_our_shortage};
 pub use retry_budget::RetryBudget;
 
 use std::time::{Duration, Instant};

@@ -46,6 +46,8 @@ impl Ask {
     pub fn new(ledger: &mut Ledger, weather: &Weather, random: &mut Random, may_wait: bool) -> Self {
         let mut ask = if weather.shared > 0 && random.chance(weather.shared) {
             Self::popular(ledger, random)
+        } else if weather.poison > 0 && random.chance(weather.poison) {
+            Self::poison(ledger)
         } else if random.chance(weather.broken) {
             Self::broken(ledger, random)
         } else if random.chance(40) {
@@ -115,6 +117,17 @@ impl Ask {
              X-OrDeR: first\r\nx-order: second\r\n\r\n"
         );
         Self { last, ..Self::plain(tag, "GET", head.into_bytes(), Vec::new()) }
+    }
+
+    /// A request that no origin can bear.
+    fn poison(ledger: &mut Ledger) -> Self {
+        let tag = ledger.ask("GET", Vec::new(), Flaw::None);
+        ledger.requests[tag].poison = true;
+        let head = format!(
+            "GET /t/{tag} HTTP/1.1\r\nHost: sim.test\r\nConnection: X-Hop\r\nX-Hop: 1\r\n\
+             X-OrDeR: first\r\nx-order: second\r\n\r\n"
+        );
+        Self::plain(tag, "GET", head.into_bytes(), Vec::new())
     }
 
     /// Asks for a tunnel. In a calm world the answer is yes, and what is for the tunnel may be sent with the request.

@@ -44,6 +44,8 @@ pub struct Request {
     pub method: String,
     pub body: Vec<u8>,
     pub flaw: Flaw,
+    /// No origin can bear it: each breaks off.
+    pub poison: bool,
     /// HTTP/1.0: its response must not be chunked.
     pub old: bool,
     pub trailers: bool,
@@ -116,6 +118,8 @@ pub struct Tally {
     /// Answers that others had got before.
     pub shared: usize,
     pub tunnels: usize,
+    /// Requests that no origin can bear, and that were answered for it.
+    pub poison: usize,
     /// Bytes sent by origins that nobody had asked for, and answers to requests that they became.
     pub junk: usize,
     pub taken_for_answers: usize,
@@ -134,6 +138,7 @@ impl Ledger {
             method,
             body,
             flaw,
+            poison: false,
             old: false,
             trailers: false,
             tunnel: None,
@@ -263,10 +268,12 @@ impl Ledger {
                     self.tally.taken_for_answers += 1;
                     return assert!(self.tally.taken_for_answers <= self.tally.junk, "418 from nowhere");
                 }
-                assert!(!self.rules.calm, "request {tag} got {status}, and nothing was wrong: {response}");
+                let poison = request.poison && status == 502;
+                assert!(!self.rules.calm || poison, "request {tag} got {status}, and nothing was wrong: {response}");
                 assert!([408, 413, 502, 503, 504].contains(&status), "request {tag} is well-formed and got {status}");
             }
         }
+        self.tally.poison += usize::from(request.poison);
         self.tally.refused += 1;
     }
 

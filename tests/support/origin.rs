@@ -129,6 +129,11 @@ impl Conn {
         let attempt = ledger.attempt(self.number, head);
         ledger.tally.reused += usize::from(self.requests > 1);
         io.note(format!("origin {} takes attempt {attempt}", self.number));
+        if ledger.requests[ledger.attempts[attempt].tag].poison {
+            exchange.attempt = Some(attempt);
+            exchange.answer.steps.push_back(Step::Close);
+            return exchange;
+        }
         let record = &mut ledger.attempts[attempt];
         let method = if head.has_token("connection", "upgrade") { UPGRADE } else { head.method() };
         let known = head.field("if-none-match").and_then(known);

@@ -305,8 +305,12 @@ impl Backend {
     /// Runs `script` for every connection. A panic in it fails the test only if the test notices what is missing; it is
     /// printed in any case.
     pub fn start(script: impl Fn(Served) + Send + Sync + 'static) -> Self {
+        Self::start_on(TcpListener::bind("127.0.0.1:0").expect("a loopback port is free"), script)
+    }
+
+    /// The same on a listener of the test's own.
+    pub fn start_on(listener: TcpListener, script: impl Fn(Served) + Send + Sync + 'static) -> Self {
         allow_descriptors();
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
         let address = listener.local_addr().expect("it is bound");
         let backend = Self { address, requests: Arc::default(), connections: Arc::default() };
         let (script, requests, connections) = (Arc::new(script), backend.requests.clone(), backend.connections.clone());

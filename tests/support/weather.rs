@@ -35,6 +35,8 @@ pub struct Weather {
     pub hoarding: bool,
     /// Peers that read all the time, and slowly: so many bytes, and after a pause as many again.
     pub steady: Option<(usize, Duration)>,
+    /// Requests that make any origin break off. No trouble for the others: a world with these may be calm.
+    pub poison: u32,
     /// Requests sent without waiting for the response before.
     pub pipelined: u32,
     /// Requests that are not HTTP, or not beyond doubt.
@@ -94,6 +96,7 @@ impl Weather {
             shared: 0,
             hoarding: false,
             steady: None,
+            poison: 0,
             pipelined: 200,
             broken: 0,
             rude_clients: 0,

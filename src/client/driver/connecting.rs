@@ -4,13 +4,13 @@ use super::{Driver, SOCKET, lock};
 use crate::{
     client::{
         Cause,
-        server::{Candidates, Found, cause_of},
+        server::{Found, cause_of},
     },
-    net::clock,
-    resilience::DeadlineBudget,
+    net::{clock, connect},
+    resilience::{DeadlineBudget, Dial},
 };
 use mio::{Interest, net::TcpStream};
-use std::{io::ErrorKind, sync::Arc, time::Instant};
+use std::{io::ErrorKind, net::SocketAddr, sync::Arc, time::Instant};
 
 /// How far it is.
 #[derive(Debug)]
@@ -21,8 +21,10 @@ pub(super) enum Try {
     LookUp(DeadlineBudget),
     /// Is it at this address?
     Address {
+        /// Which one.
+        address: SocketAddr,
         /// The others.
-        rest: Candidates,
+        dial: Dial,
         /// When the next one is tried.
         until: Instant,
     },
@@ -56,15 +58,15 @@ impl Driver {
         // Nobody waits for it any more, unless another try has begun meanwhile.
         let Try::LookUp(budget) = self.attempt else { return };
         match found {
-            Ok(addresses) => self.next_address(Candidates::new(addresses, budget), ErrorKind::TimedOut),
+            Ok(addresses) => self.next_address(self.server.dial(&addresses, budget)),
             Err(error) => self.fail_try(cause_of(&error)),
         }
     }
 
-    /// Tries the next address; `failed`: what became of the one before.
-    fn next_address(&mut self, mut rest: Candidates, mut failed: ErrorKind) {
+    /// Tries the next address.
+    fn next_address(&mut self, mut dial: Dial) {
         let now = clock::now().instant;
-        while let Some((address, share)) = rest.next(now) {
+        while let Some((address, share)) = dial.next(now) {
             let begun = TcpStream::connect(address).and_then(|mut stream| {
                 self.poll.registry().register(&mut stream, SOCKET, Interest::READABLE | Interest::WRITABLE)?;
                 Ok(stream)
@@ -74,22 +76,29 @@ impl Driver {
                     self.stream = Some(stream);
                     self.established = false;
                     (self.writable, self.readable) = (false, false);
-                    self.attempt = Try::Address { rest, until: now + share };
+                    self.attempt = Try::Address { address, dial, until: now + share };
                     return;
                 }
-                Err(error) => failed = error.kind(),
+                Err(error) => {
+                    dial.failed(connect::kind_of(&error));
+                }
             }
         }
-        self.fail_try(Cause::Connect(failed));
+        self.fail_try(Cause::Connect(dial.verdict()));
     }
 
     /// How did the connection go that was begun?
     pub(super) fn check_connected(&mut self) {
         let Some(stream) = &self.stream else { return };
         let failed = match (stream.take_error(), stream.peer_addr()) {
-            (Ok(None), Ok(_)) => return self.established(),
+            (Ok(None), Ok(_)) => {
+                if let Try::Address { address, .. } = &self.attempt {
+                    self.server.remember(*address);
+                }
+                return self.established();
+            }
             (Ok(None), Err(error)) if error.kind() == ErrorKind::NotConnected => return self.check_late(),
-            (Ok(Some(error)) | Err(error), _) | (Ok(None), Err(error)) => error.kind(),
+            (Ok(Some(error)) | Err(error), _) | (Ok(None), Err(error)) => connect::kind_of(&error),
         };
         self.give_up_address(failed);
     }
@@ -103,8 +112,9 @@ impl Driver {
 
     fn give_up_address(&mut self, failed: ErrorKind) {
         self.stream = None;
-        if let Try::Address { rest, .. } = std::mem::replace(&mut self.attempt, Try::No) {
-            self.next_address(rest, failed);
+        if let Try::Address { mut dial, .. } = std::mem::replace(&mut self.attempt, Try::No) {
+            dial.failed(failed);
+            self.next_address(dial);
         }
     }
 

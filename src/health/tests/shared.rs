@@ -33,7 +33,7 @@ fn retry_after_is_when_somebody_may_be_back() {
         (&["drain", "fails", "fails"], 10),
     ];
     for (steps, seconds) in CASES {
-        let mut world = World { health: Health::new(&backends(2)[..], config(), start()), now: start() };
+        let mut world = World::new(config());
         // The other one is out for good, so that only the second decides.
         world.health.set_draining(BackendId(0), true, start());
         for step in *steps {
@@ -78,6 +78,7 @@ fn the_snapshot_tells_everything() {
             last_probe_failure: Some("no answer in time".into()),
             breaker: BreakerState::Open,
             failed_requests: 2,
+            failures_that_count: 2,
             last_request_failure: Some("connection refused".into()),
         }
     );
@@ -125,15 +126,15 @@ fn workers_that_race_for_a_trial_get_one() {
     let id = BackendId(0);
     let mut now = start();
     for _ in 0..100 {
-        health.report(id, Outcome::Failure(REFUSED), now);
-        health.report(id, Outcome::Failure(REFUSED), now);
+        health.report(id, REFUSED, now);
+        health.report(id, REFUSED, now);
         now += config().breaker.open_for;
         let admitted: usize = std::thread::scope(|scope| {
             let workers: Vec<_> = (0..4).map(|_| scope.spawn(|| usize::from(health.admit(id, now)))).collect();
             workers.into_iter().map(|worker| worker.join().unwrap()).sum()
         });
         assert_eq!(admitted, 1);
-        assert!(health.report(id, Outcome::Failure(REFUSED), now).is_some());
+        assert!(health.report(id, REFUSED, now).is_some());
     }
 }
 
@@ -161,7 +162,7 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let failure = Outcome::Failure(REFUSED);
+    let failure = REFUSED;
     let outcome = prop_oneof![3 => Just(Outcome::Success), 3 => Just(failure), 1 => Just(Outcome::Neutral)];
     prop_oneof![
         2 => prop_oneof![0..300u64, 8_900..10_100u64].prop_map(Step::Wait),
@@ -204,12 +205,17 @@ impl Model {
         let mut change = None;
         match step {
             Step::Wait(_) => {}
-            Step::Probe(ok) => self.probes.push(if ok { '+' } else { '-' }),
+            Step::Probe(ok) => {
+                self.probes.push(if ok { '+' } else { '-' });
+                if ok && self.answers() && self.breaker.close() {
+                    change = Some(true);
+                }
+            }
             Step::Drain(draining) => self.draining = draining,
             Step::Admit if self.percent(now) == 0 => {}
             Step::Admit => drop(self.breaker.admit(now)),
             Step::Report(Outcome::Success) => change = self.breaker.success(now).map(|_| true),
-            Step::Report(Outcome::Failure(_)) => change = self.breaker.failure(now).map(|_| false),
+            Step::Report(Outcome::Failure(..)) => change = self.breaker.failure(now).map(|_| false),
             Step::Report(Outcome::Neutral) => self.breaker.cancel_trial(),
         }
         let after = (self.answers(), !self.draining);
@@ -240,7 +246,7 @@ proptest! {
             let expected = model.step(step, now);
             let change = match step {
                 Step::Wait(_) => None,
-                Step::Probe(ok) => health.probed(id, if ok { Ok(()) } else { Err(ProbeFailure::Timeout) }, now),
+                Step::Probe(ok) => health.probed(id, now, if ok { Ok(()) } else { Err(ProbeFailure::Timeout) }, now),
                 Step::Drain(draining) => health.set_draining(id, draining, now),
                 Step::Admit => {
                     prop_assert_eq!(health.admit(id, now), up);
@@ -256,7 +262,7 @@ proptest! {
             prop_assert_eq!(change.as_ref().map(|change| !matches!(change.event, Event::Down(_))), expected);
             match change.map(|change| change.event) {
                 Some(Event::Up(_)) => prop_assert!(percent > 0),
-                Some(Event::Down(_) | Event::StillDown { .. }) => prop_assert_eq!(percent, 0),
+                Some(Event::Down(_) | Event::Spared(_) | Event::StillDown { .. }) => prop_assert_eq!(percent, 0),
                 None => {}
             }
             // What workers rely on: an event that changes the availability changes the generation, …

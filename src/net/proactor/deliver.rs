@@ -8,8 +8,14 @@ use super::{
     heard::Heard,
     io::{Arrival, Ready},
 };
-use crate::app::{App, ConnId};
-use std::{io::ErrorKind, mem};
+use crate::{
+    app::{App, ConnId},
+    net::connect,
+};
+use std::{
+    io::{Error, ErrorKind},
+    mem,
+};
 
 /// Visits that one turn makes beyond those that were due at its start. The rest waits for the next turn, so that no two
 /// connections can keep the others out.
@@ -94,7 +100,7 @@ impl<A: App> Proactor<A> {
     /// A connection that we asked for: how did it go?
     fn establish(&mut self, key: usize, conn: ConnId, result: i32) {
         if result < 0 {
-            return self.fail(conn, kind_of(result));
+            return self.fail(conn, connect::kind_of(&Error::from_raw_os_error(-result)));
         }
         if let Some(socket) = self.io.table.get_mut(key) {
             socket.address = None;

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     app::{Action, ConnId},
     net::{
-        ReactorConfig,
+        ReactorConfig, connect,
         options::limit_ahead,
         reactor::{CONFIRMED, Table, Told},
         waiting::Waiting,
@@ -166,7 +166,7 @@ impl Io {
     pub(super) fn connect(&mut self, conn: ConnId, to: SocketAddr) {
         let socket = match open(to) {
             Ok(socket) => socket,
-            Err(error) => return self.ready.push_back(Ready::Failed(conn, error.kind())),
+            Err(error) => return self.ready.push_back(Ready::Failed(conn, connect::kind_of(&error))),
         };
         let mut socket = Connection::new(socket, conn, Phase::Connecting, false);
         let (fd, key) = (socket.fd(), self.table.next_key());

@@ -1,7 +1,10 @@
 //! What the application hears of a socket, in which order, and how much at once.
 
 use super::{Reactor, connection::Phase, io::Ready, read::Read};
-use crate::app::{App, ConnId};
+use crate::{
+    app::{App, ConnId},
+    net::connect,
+};
 use std::io::ErrorKind;
 
 /// How many bytes one visit reads before others have their turn: four small reads, or a large one.
@@ -65,7 +68,7 @@ impl<A: App> Reactor<A> {
         if (socket.error || socket.at_end)
             && let Ok(Some(error)) | Err(error) = socket.stream.take_error()
         {
-            return self.fail(conn, error.kind());
+            return self.fail(conn, connect::kind_of(&error));
         }
         socket.error = false;
         socket.phase = Phase::Open;

@@ -115,7 +115,7 @@ impl Io {
     pub(super) fn connect(&mut self, conn: ConnId, to: SocketAddr) {
         let begun = connect::begin(to).and_then(|stream| self.adopt(stream, conn, Phase::Connecting, false));
         if let Err(error) = begun {
-            self.ready.push_back(Ready::Failed(conn, error.kind()));
+            self.ready.push_back(Ready::Failed(conn, connect::kind_of(&error)));
         }
     }
 

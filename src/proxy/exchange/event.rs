@@ -1,6 +1,7 @@
 //! What an exchange hears: from its client, its backend, the pool, the cache and the clock.
 
 use crate::{
+    app::ConnId,
     http::{self, BodyLength, Fields, ResponseHead},
     pool::Granted,
     proxy::failure::Failure,
@@ -22,6 +23,8 @@ pub(in crate::proxy) enum Event<'a> {
     Room(Granted<u32>),
     /// The connection asked for is established.
     Connected,
+    /// The backend does not answer at one of its addresses: this connection, to the next one, is being opened instead.
+    Redialed(ConnId),
     /// The pooled connection is quiet, or it is not.
     Probed(bool),
     /// A part of the request body; in a tunnel, any bytes from the client.

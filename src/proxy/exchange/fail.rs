@@ -1,14 +1,18 @@
 //! How an exchange ends when it does not end well.
 
 use super::{Close, Failure, Link, State, Turn};
-use crate::{health::Outcome, http::Status, pool::CloseReason, proxy::answer};
+use crate::{
+    health::{Asked, Outcome},
+    http::Status,
+    pool::CloseReason,
+    proxy::answer,
+};
 
 impl Turn<'_> {
     /// Ends the exchange for `failure`: with an answer of our own if the response has not begun, else by breaking off.
     pub(super) fn give_up(&mut self, link: Option<Link>, failure: Failure) -> State {
         if let Some(link) = link {
-            let outcome = failure.blame().map_or(Outcome::Neutral, Outcome::Failure);
-            self.drop_link(link, outcome);
+            self.drop_link(link, self.outcome_of(failure));
         }
         self.parts.pool.cancel(self.core.key);
         if self.core.record.status == 0
@@ -62,6 +66,13 @@ impl Turn<'_> {
         let stored = self.core.caching.as_ref().and_then(|caching| caching.stored.as_ref());
         let must_ask = stored.is_some_and(|entry| entry.stored.freshness.must_not_be_used(self.cx.now()));
         if must_ask && failure.is_disconnected() { Status::GATEWAY_TIMEOUT } else { failure.status() }
+    }
+
+    /// What health is told of a failure.
+    pub(super) fn outcome_of(&self, failure: Failure) -> Outcome {
+        let head = &self.core.head;
+        let asked = || Asked::new(self.core.record.client, head.method.as_str(), head.target());
+        failure.blame().map_or(Outcome::Neutral, |kind| Outcome::Failure(kind, asked()))
     }
 
     /// Gives up the backend connection at once.

@@ -337,11 +337,9 @@ impl State {
             (Self::Wait { .. }, Event::Room(granted)) => turn.route(Some(granted)),
             (Self::Pause, Event::Expired) if !turn.exchange_is_late() => turn.route(None),
             (Self::Connect(link), Event::Connected) => turn.send_request(link),
+            (Self::Connect(link), Event::Redialed(conn)) => Self::Connect(Link { conn, ..link }),
             (Self::Probe(link), Event::Probed(quiet)) => turn.probed(link, quiet),
-            (Self::Connect(link), Event::UpstreamLate) => turn.lost(link, Failure::ConnectTimeout, false),
-            (Self::Connect(link), Event::UpstreamFailed(error)) => {
-                turn.lost(link, Failure::ConnectFailed(error), false)
-            }
+            (Self::Connect(link), Event::UpstreamFailed(error)) => turn.lost(link, Failure::of_connect(error), false),
             (Self::Connect(link), Event::UpstreamEnded) => turn.lost(link, Failure::UpstreamClosed, false),
             (Self::Probe(link), Event::UpstreamFailed(_) | Event::UpstreamEnded) => turn.probed(link, false),
             (Self::Relay { link, sending, receiving, reusable }, event) => {

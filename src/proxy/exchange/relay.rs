@@ -86,10 +86,7 @@ impl Turn<'_> {
             Event::ResponseEnd(trailers) => return self.response_end(link, sending, receiving, reusable, &trailers),
             Event::UpstreamBad(error) => return self.upstream_failed(link, &receiving, Failure::Response(error)),
             Event::UpstreamEnded | Event::UpstreamFailed(_) => return self.upstream_gone(link, &receiving),
-            Event::UpstreamLate if matches!(receiving, Receiving::Head) => {
-                return self.lost(link, Failure::FirstByteTimeout, true);
-            }
-            Event::UpstreamLate => return self.give_up(Some(link), Failure::ResponseTimeout),
+            Event::UpstreamLate => return self.response_late(link, &receiving),
             Event::UpstreamStalled => return self.give_up(Some(link), Failure::UpstreamStalled),
             // Half-close: a client may end its side after the request and still read the response.
             Event::ClientEnded if self.core.request_complete => {}
@@ -106,6 +103,7 @@ impl Turn<'_> {
             | Event::ClientClosed
             | Event::Room(_)
             | Event::Connected
+            | Event::Redialed(_)
             | Event::Probed(_) => {}
         }
         State::Relay { link, sending, receiving, reusable }
@@ -347,6 +345,14 @@ impl Turn<'_> {
         match receiving {
             Receiving::Head => self.lost(link, failure, true),
             _ => self.give_up(Some(link), failure),
+        }
+    }
+
+    /// The response does not begin in time, or does not go on.
+    fn response_late(&mut self, link: Link, receiving: &Receiving) -> State {
+        match receiving {
+            Receiving::Head => self.lost(link, Failure::FirstByteTimeout, true),
+            _ => self.give_up(Some(link), Failure::ResponseTimeout),
         }
     }
 

@@ -47,10 +47,7 @@ impl Turn<'_> {
         let stale = link.reused && failure == Failure::UpstreamClosed;
         // One request that it cannot bear, sent three times, is one sign that a backend fails, not three.
         let known = self.core.tried.contains(&link.backend);
-        let outcome = match failure.blame() {
-            Some(kind) if !stale && !known => Outcome::Failure(kind),
-            _ => Outcome::Neutral,
-        };
+        let outcome = if stale || known { Outcome::Neutral } else { self.outcome_of(failure) };
         self.drop_link(link, outcome);
         match self.may_retry(failure, sent, stale) {
             Ok(()) => {
@@ -69,7 +66,7 @@ impl Turn<'_> {
 
     fn may_retry(&mut self, failure: Failure, sent: bool, stale: bool) -> Result<(), Refusal> {
         match failure {
-            Failure::ConnectFailed(_) | Failure::ConnectTimeout | Failure::UpstreamClosed => {}
+            Failure::ConnectFailed(_) | Failure::Shortage(_) | Failure::ConnectTimeout | Failure::UpstreamClosed => {}
             Failure::FirstByteTimeout | Failure::UpstreamStalled => return Err(Refusal::TooSlow),
             _ => return Err(Refusal::NotTransient),
         }

@@ -9,6 +9,7 @@ use crate::{
     lb::{Candidate, RouteKey},
     pool::{BackendSet, Checkout, Client, Granted, Lease},
     proxy::{headers, record::PoolUse, table::Role, upstream::Upstream},
+    resilience::{DeadlineBudget, Dial},
 };
 use bytes::BytesMut;
 
@@ -44,20 +45,31 @@ impl Turn<'_> {
                 self.cx.probe(conn);
                 State::Probe(link)
             }
-            Choice::Open(backend, lease) => {
-                let conn = self.cx.connect(self.parts.shared.backends[backend.index()].address);
-                // A response of 16 KiB and its head are then one read, not two; what is not there costs nothing.
-                self.cx.set_bulk(conn, true);
-                self.parts.table.insert(conn, Role::Upstream(Box::new(Upstream::new(conn, backend))));
-                let link = Link { conn, backend, reused: false };
-                self.take(link, lease, PoolUse::Opened);
-                let by = self.cx.now() + self.parts.shared.config.deadlines.connect;
-                self.expect_upstream(link, Some(by));
-                State::Connect(link)
-            }
+            Choice::Open(backend, lease) => self.open(backend, lease),
             Choice::Full(full) => self.wait(full, granted),
             Choice::Nobody => self.give_up(None, Failure::NoBackend),
         }
+    }
+
+    /// Opens a connection; `backends.rs` goes on to the next address of the backend if this one does not answer.
+    fn open(&mut self, backend: BackendId, lease: Lease) -> State {
+        let now = self.cx.now();
+        let shared = &self.parts.shared;
+        let budget = DeadlineBudget::new(shared.config.deadlines.connect, now);
+        let mut dial = Dial::new(&shared.backends[backend.index()].addresses, budget);
+        let Some((address, share)) = dial.next(now) else {
+            self.parts.shared.health.report(backend, Outcome::Neutral, now);
+            self.parts.pool.ended(lease);
+            return self.give_up(None, Failure::ConnectTimeout);
+        };
+        let conn = self.cx.connect(address);
+        // A response of 16 KiB and its head are then one read, not two; what is not there costs nothing.
+        self.cx.set_bulk(conn, true);
+        self.parts.table.insert(conn, Role::Upstream(Box::new(Upstream::new(conn, backend, dial))));
+        let link = Link { conn, backend, reused: false };
+        self.take(link, lease, PoolUse::Opened);
+        self.expect_upstream(link, Some(now + share));
+        State::Connect(link)
     }
 
     /// Joins the queue of the pool, or takes its old place in it.

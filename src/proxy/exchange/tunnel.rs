@@ -41,6 +41,7 @@ impl Turn<'_> {
             | Event::ClientClosed
             | Event::Room(_)
             | Event::Connected
+            | Event::Redialed(_)
             | Event::Probed(_)
             | Event::RequestEnd(_)
             | Event::Interim(_)

@@ -4,10 +4,11 @@ use crate::{
     http::{Limits, RequestEvent, RequestReader, ResponseEvent, ResponseReader},
     proxy::identity,
 };
+use std::net::SocketAddr;
 
 fn backend() -> Backend {
-    let address = "127.0.0.1:3000".parse().unwrap();
-    Backend { id: BackendId(0), name: "backend:3000".to_owned(), address, weight: 1, max: None }
+    let addresses = "127.0.0.1:3000".parse::<SocketAddr>().unwrap().into();
+    Backend { id: BackendId(0), name: "backend:3000".to_owned(), addresses, weight: 1, max: None }
 }
 
 fn trusting(networks: &[&str]) -> Forwarding {

@@ -61,7 +61,7 @@ fn the_proxy_does_not_notice_who_drives_it() {
     let backend = |(index, address): (usize, &SocketAddr)| Backend {
         id: BackendId(u16::try_from(index).unwrap()),
         name: format!("demo-{}", index + 1),
-        address: *address,
+        addresses: (*address).into(),
         weight: 1,
         max: None,
     };

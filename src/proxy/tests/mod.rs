@@ -5,6 +5,7 @@
 #[cfg(target_os = "linux")]
 mod completions;
 mod deadlines;
+mod dialing;
 mod draining;
 mod ends;
 mod passing;
@@ -16,7 +17,7 @@ mod waiting;
 use super::{BalanceArgs, Config, Desk, Plan, Proxy, ProxyArgs};
 use crate::{
     app::{Action, App, ConnId, Cx, ListenerId, Origin, Progress, TimerKey},
-    backend::{Backend, BackendId},
+    backend::{Addresses, Backend, BackendId},
     cache::CacheArgs,
     pool::PoolArgs,
     time::Now,
@@ -24,6 +25,8 @@ use crate::{
 use clap::Parser;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io::ErrorKind,
+    net::SocketAddr,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -57,8 +60,9 @@ pub(super) struct World {
     pub(super) desk: Desk,
     admins: BTreeSet<ConnId>,
     pub(super) cx: Cx,
-    /// Connections that were asked for, in order, until the test takes them.
+    /// Connections that were asked for, in order, until the test takes them; and to which ports.
     opened: Vec<ConnId>,
+    pub(super) ports: BTreeMap<ConnId, u16>,
     seen: BTreeMap<ConnId, Seen>,
     /// Connections on which bytes or an end wait that the proxy has not heard.
     pub(super) not_quiet: Vec<ConnId>,
@@ -82,26 +86,42 @@ impl World {
 
     /// Milestone 4 with one backend that nobody probes, and these flags.
     pub(super) fn caching(flags: &[&str]) -> Self {
-        Self::build(1, &[&["--no-health"], flags].concat(), |plan, args| plan.cache(&args.cache))
+        Self::numbered(1, &[&["--no-health"], flags].concat(), |plan, args| plan.cache(&args.cache))
     }
 
     /// Milestone 3 with so many backends and these flags.
     pub(super) fn with_backends(count: u16, flags: &[&str]) -> Self {
-        Self::build(count, flags, |plan, _| plan)
+        Self::numbered(count, flags, |plan, _| plan)
     }
 
-    fn build(count: u16, flags: &[&str], more: impl FnOnce(Plan, &Args) -> Plan) -> Self {
+    fn numbered(count: u16, flags: &[&str], more: impl FnOnce(Plan, &Args) -> Plan) -> Self {
+        let ports: Vec<[u16; 1]> = (0..count).map(|number| [3000 + number]).collect();
+        Self::build(&ports.iter().map(|ports| &ports[..]).collect::<Vec<_>>(), flags, more)
+    }
+
+    /// Milestone 3 with a backend for each list of ports, at all of these.
+    pub(super) fn at(backends: &[&[u16]], flags: &[&str]) -> Self {
+        Self::build(backends, flags, |plan, _| plan)
+    }
+
+    fn build(backends: &[&[u16]], flags: &[&str], more: impl FnOnce(Plan, &Args) -> Plan) -> Self {
         let args = Args::parse_from(["test", "--access-log", "off"].iter().chain(flags));
         // Any instant will do: nothing here reads the clock again.
         #[allow(clippy::disallowed_methods)]
         let now = Now { instant: Instant::now(), wall: SystemTime::UNIX_EPOCH };
-        let backend = |number| {
-            let address = ([127, 0, 0, 1], 3000 + number).into();
-            Backend { id: BackendId(number), name: format!("b:{}", 3000 + number), address, weight: 1, max: None }
+        let backend = |(number, ports): (u16, &&[u16])| {
+            let addresses: Vec<_> = ports.iter().map(|port| SocketAddr::from(([127, 0, 0, 1], *port))).collect();
+            Backend {
+                id: BackendId(number),
+                name: format!("b:{}", ports[0]),
+                addresses: Addresses::new(&addresses),
+                weight: 1,
+                max: None,
+            }
         };
         let config = Config { unseen: LONG, admin_hosts: vec!["a".to_owned()], ..args.proxy.config() };
         let plan = more(Plan::new(config).balance(args.balance.clone()).pool(&args.pool), &args);
-        let (mut proxies, _) = plan.build((0..count).map(backend).collect(), 1, now, 0);
+        let (mut proxies, _) = plan.build((0..).zip(backends).map(backend).collect(), 1, now, 0);
         let proxy = proxies.remove(0);
         let (desk, admins) = (proxy.desk(), BTreeSet::new());
         let (opened, not_quiet) = (Vec::new(), Vec::new());
@@ -111,6 +131,7 @@ impl World {
             admins,
             cx: Cx::new(now),
             opened,
+            ports: BTreeMap::new(),
             seen: BTreeMap::new(),
             not_quiet,
             relays: BTreeMap::new(),
@@ -224,7 +245,11 @@ impl World {
     }
 
     pub(super) fn fail(&mut self, conn: ConnId) {
-        self.proxy.failed(&mut self.cx, conn, std::io::ErrorKind::ConnectionReset);
+        self.fail_with(conn, ErrorKind::ConnectionReset);
+    }
+
+    pub(super) fn fail_with(&mut self, conn: ConnId, error: ErrorKind) {
+        self.proxy.failed(&mut self.cx, conn, error);
         self.cx.release(conn);
         self.settle();
     }
@@ -287,6 +312,19 @@ impl World {
         }
     }
 
+    /// The worker is busy for so long, and then finds every deadline passed.
+    pub(super) fn be_busy(&mut self, time: Duration) {
+        self.cx.set_clock(self.cx.clock().after(time));
+        self.pass(Duration::from_millis(10));
+    }
+
+    /// What `/stats` tells.
+    pub(super) fn stats(&mut self) -> serde_json::Value {
+        let admin = self.admin("GET /stats HTTP/1.1\r\nHost: a\r\n\r\n");
+        let answer = self.sent(admin);
+        serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+    }
+
     /// What was sent to a peer since the last look.
     pub(super) fn sent(&mut self, conn: ConnId) -> String {
         let sent = self.seen.get_mut(&conn).map(|seen| std::mem::take(&mut seen.sent)).unwrap_or_default();
@@ -322,7 +360,10 @@ impl World {
 
     fn perform(&mut self, action: Action, heard: &[u8]) {
         match action {
-            Action::Connect(conn, _) => self.opened.push(conn),
+            Action::Connect(conn, to) => {
+                self.ports.insert(conn, to.port());
+                self.opened.push(conn);
+            }
             Action::Send(conn, bytes) => self.seen.entry(conn).or_default().sent.extend_from_slice(&bytes),
             Action::Forward(conn, range) => {
                 self.seen.entry(conn).or_default().sent.extend_from_slice(&heard[range]);
