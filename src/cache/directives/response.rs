@@ -39,6 +39,9 @@ impl FieldNames {
     }
 
     fn add(&mut self, argument: &Argument<'_>) {
+        if self.is_whole() {
+            return;
+        }
         let Argument::Value(list) = argument else {
             *self = Self::Whole;
             return;
