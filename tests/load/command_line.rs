@@ -87,7 +87,7 @@ fn what_the_machine_does_not_have_is_said_before_anything_is_measured() {
     limited(&[&url, "--clients", "30", "--threads", "1"]).code(1).stdout("").stderr(line);
     limited(&["compare", "--clients", "1,30"]).code(1).stdout("").stderr(line);
     assert!(backend.requests().is_empty());
-    let served = limited(&[&url, "--clients", "29", "--threads", "1", "--duration", "200ms"]).success();
+    let served = limited(&[&url, "--clients", "29", "--threads", "1", "--duration", "1s"]).success();
     served.stdout(contains("29 of 29 served"));
 }
 
@@ -95,14 +95,14 @@ fn what_the_machine_does_not_have_is_said_before_anything_is_measured() {
 fn text_says_what_was_done_and_what_became_of_it() {
     let backend = Backend::answering("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
     let url = format!("http://{}/", backend.name());
-    let said = run(&[&url, "--duration", "200ms", "--clients", "2", "--rate", "50"]).code(3);
+    let said = run(&[&url, "--duration", "1s", "--clients", "2", "--rate", "50"]).code(3);
     let said = said.stderr(contains("error: nothing was served: of ").and(contains(" failed: status 4xx")));
     ["2 clients, open loop at 50/s", "failed: status 4xx", "service            –", "2 of 2 clients were never served"]
         .into_iter()
         .fold(said, |said, expected| said.stdout(contains(expected)));
     let backend = Backend::saying("x");
     let url = format!("http://{}/", backend.name());
-    let said = run(&[&url, "--duration", "200ms", "--clients", "1"]).success();
+    let said = run(&[&url, "--duration", "1s", "--clients", "1"]).success();
     said.stdout(contains("closed loop").and(contains("failed").not()).and(contains("1 of 1 served")));
 }
 
@@ -110,7 +110,7 @@ fn text_says_what_was_done_and_what_became_of_it() {
 fn a_result_that_cannot_be_written_exits_with_1() {
     let backend = Backend::saying("x");
     let url = format!("http://{}/", backend.name());
-    let args = [&url, "--duration", "100ms", "--clients", "1", "--json", "/nonexistent/result.json"];
+    let args = [&url, "--duration", "1s", "--clients", "1", "--json", "/nonexistent/result.json"];
     run(&args).code(1).stderr(contains("cannot write /nonexistent/result.json"));
     let directory = tempfile::tempdir().unwrap();
     let args = [&args[..4], &["1", "--html", directory.path().to_str().unwrap()]].concat();

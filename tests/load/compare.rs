@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::{fs, path::Path, process};
 use tempfile::TempDir;
 
-const SMALL: [&str; 7] = ["compare", "--duration", "200ms", "--warm-up", "50ms", "--timeout", "300ms"];
+const SMALL: [&str; 7] = ["compare", "--duration", "500ms", "--warm-up", "50ms", "--timeout", "1s"];
 
 #[test]
 fn architectures_are_compared_and_what_they_cannot_do_is_said() {

@@ -10,7 +10,7 @@ use crate::{
 };
 use std::time::Duration;
 
-const SHORT: [&str; 4] = ["--duration", "300ms", "--clients", "3"];
+const SHORT: [&str; 4] = ["--duration", "1s", "--clients", "3"];
 
 fn event_driven(service: &str) -> Process {
     start(env!("CARGO_BIN_EXE_event-driven"), &["--service", service, "--log-level", "warn"])
@@ -129,7 +129,7 @@ fn what_is_answered_after_the_end_is_in_no_number() {
     let url = format!("http://{}/delay/400", slow.address());
     let report = load(&url, &["--duration", "1s", "--clients", "100", "--rate", "20"]);
     assert!(number(&report, "/requests/unfinished") >= 8.0, "{report:#}");
-    let said = crate::run(&[&url, "--duration", "200ms", "--clients", "2"]).code(3);
+    let said = crate::run(&[&url, "--duration", "300ms", "--clients", "2"]).code(3);
     said.stdout(predicates::str::contains("2 under way at the end"))
         .stdout(predicates::str::contains("note: 2 requests under way at the end, the oldest for "))
         .stderr("error: nothing was served: of 2 requests, 2 under way at the end\n");

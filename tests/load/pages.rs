@@ -49,7 +49,7 @@ fn a_page_needs_nothing_but_itself() {
     {
         let url = format!("http://{}/?a=1&b=<2>", backend.name());
         let rate = rate.map_or(vec![], |rate| vec!["--rate", rate]);
-        let args = [&url, "--duration", "300ms", "--clients", "2", "--html", file.to_str().unwrap()];
+        let args = [&url, "--duration", "1s", "--clients", "2", "--html", file.to_str().unwrap()];
         // A target that has to be escaped in the page; in a request it would be refused.
         let url = url.replace("<2>", "2");
         let args: Vec<&str> =
@@ -67,7 +67,7 @@ fn a_page_needs_nothing_but_itself() {
 fn a_page_on_stdout_is_all_that_is_there() {
     let backend = Backend::saying("hello");
     let url = format!("http://{}/", backend.name());
-    let run = run(&[&url, "--duration", "100ms", "--clients", "1", "--html", "-"]).success();
+    let run = run(&[&url, "--duration", "1s", "--clients", "1", "--html", "-"]).success();
     let page = String::from_utf8_lossy(&run.get_output().stdout).into_owned();
     assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>\n"), "{page}");
 }
