@@ -298,8 +298,13 @@ impl World {
         }
         self.pay();
         if self.cx.take_call() {
-            self.call(&[], |proxy, cx| proxy.woken(cx));
+            self.call_again();
         }
+    }
+
+    /// In a function of its own: a closure in [`World::call`] would be another type for each kind of call, without end.
+    fn call_again(&mut self) {
+        self.call(&[], |proxy, cx| proxy.woken(cx));
     }
 
     fn pay(&mut self) {
