@@ -447,7 +447,7 @@ fn a_slow_client_does_not_hold_up_those_who_read_with_it(milestone: &Milestone) 
     let piece = [format!("{:x}\r\n", 1 << 17).into_bytes(), vec![b'x'; 1 << 17], b"\r\n".to_vec()].concat();
     for (slow_one, workers) in [(0, "1"), (1, "1"), (0, "2"), (1, "2")] {
         let (backend, incoming) = Backend::by_hand();
-        let flags = ["--workers", workers, "--cache-wait", "300ms", "--cache-max-object", "1m"];
+        let flags = ["--workers", workers, "--cache-wait", "2s", "--cache-max-object", "1m"];
         let proxy = milestone.start(&[&backend], &flags);
         let mut clients: Vec<Conn> = (0..2)
             .map(|n| if n == slow_one { Conn::open_narrow(proxy.address()) } else { Conn::open(proxy.address()) })
