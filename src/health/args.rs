@@ -285,10 +285,13 @@ mod tests {
             let value = match flag.as_str() {
                 "--health-path" => "/",
                 "--health-status" => "200",
+                "--health-host" => "www.example",
+                "--health-header" => "X: 1",
                 "--fail-after" | "--recover-after" => "1",
                 _ => "1s",
             };
-            let with_path: &[&str] = if flag == "--health-status" { &["--health-path", "/"] } else { &[] };
+            let of_answers = ["--health-status", "--health-host", "--health-header"].contains(&&*flag);
+            let with_path: &[&str] = if of_answers { &["--health-path", "/"] } else { &[] };
             let error = parse(&[&["--no-health", &flag, value], with_path].concat()).expect_err("it contradicts");
             assert!(error.to_string().contains("cannot be used with"), "{flag}: {error}");
             assert!(parse(&[&[&*flag, value], with_path].concat()).is_ok(), "{flag}");
