@@ -30,6 +30,7 @@ impl Alarm {
     /// Has the poll end at `at`. A system call only if that is news; none to call an alarm off, for a wake-up too many is
     /// cheaper than the calls that it would take to avoid it.
     pub(super) fn arm(&mut self, at: Option<Instant>, registry: &Registry) -> io::Result<()> {
+        use super::accept::out_of_descriptors;
         use crate::net::clock;
         use nix::sys::timerfd::{Expiration, TimerSetTimeFlags};
         use std::time::Duration;
@@ -37,7 +38,13 @@ impl Alarm {
         let Some(at) = at.filter(|at| self.armed != Some(*at)) else { return Ok(()) };
         // Zero would disarm it; one that has passed is seen by the reactor's patience.
         let left = at.saturating_duration_since(clock::now().instant).max(Duration::from_nanos(1));
-        self.timer(registry)?.set(Expiration::OneShot(left.into()), TimerSetTimeFlags::empty())?;
+        let timer = match self.timer(registry) {
+            Ok(timer) => timer,
+            // No descriptor is left. The reactor's patience wakes it as well, a millisecond late: no reason to end.
+            Err(error) if out_of_descriptors(&error) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        timer.set(Expiration::OneShot(left.into()), TimerSetTimeFlags::empty())?;
         self.armed = Some(at);
         Ok(())
     }
