@@ -101,7 +101,8 @@ fn lines_that_were_lost_are_counted_and_told_of(milestone: &Milestone) {
     let (reader, stderr) = full_pipe();
     let port = refusing_address().port().to_string();
     let admin = format!("127.0.0.1:{port}");
-    let proxy = start(milestone, stderr, &backend, &["--log-level", "debug", "--admin", &admin]);
+    let proxy =
+        start(milestone, stderr, &backend, &["--log-level", "debug", "--admin", &admin, "--admin-host", "test"]);
     ask_often(proxy.address(), 3000);
     let stats = Conn::open(admin.parse().unwrap()).ask(&get("/stats"));
     let stats: serde_json::Value = serde_json::from_slice(&stats.body).unwrap();
