@@ -63,10 +63,10 @@ fn what_is_not_there_is_not_explained() {
     let one = ["--architectures", "event-driven", "--clients", "1", "--services", "http", "--rounds", "1"];
     let said = run(&[&SMALL[..], &one].concat()).success();
     let text = String::from_utf8_lossy(&said.get_output().stdout).into_owned();
-    assert!(text.contains("1 round of 0.2 s a cell\n") && !text.contains("bracket"), "{text}");
+    assert!(text.contains("1 round of 0.5 s a cell\n") && !text.contains("bracket"), "{text}");
     let several = ["--architectures", "hybrid", "--clients", "1", "--services", "http", "--rounds", "2"];
     let said = run(&[&SMALL[..], &several].concat()).success();
-    said.stdout(contains("medians of 2 rounds of 0.2 s a cell; in brackets the smallest and the largest\n"))
+    said.stdout(contains("medians of 2 rounds of 0.5 s a cell; in brackets the smallest and the largest\n"))
         .stdout(contains(" processes\n"));
 }
 
