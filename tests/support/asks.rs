@@ -219,7 +219,7 @@ pub const BROKEN: &[(&str, &str, &str)] = &[
     ("NUL", "GET", "GET /t/{tag} HTTP/1.1\r\nHost: a\r\nX: 1\x002\r\n\r\n"),
     ("no Host", "GET", "GET /t/{tag} HTTP/1.1\r\nX: 1\r\n\r\n"),
     ("two Hosts", "GET", "GET /t/{tag} HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"),
-    ("Host against target", "GET", "GET http://b/t/{tag} HTTP/1.1\r\nHost: a\r\n\r\n"),
+    ("malformed Host", "GET", "GET http://b/t/{tag} HTTP/1.1\r\nHost: a b\r\n\r\n"),
     ("bad method", "G@T", "G@T /t/{tag} HTTP/1.1\r\nHost: a\r\n\r\n"),
     ("control in target", "GET", "GET /t/{tag}\x01 HTTP/1.1\r\nHost: a\r\n\r\n"),
     ("fragment in target", "GET", "GET /t/{tag}#x HTTP/1.1\r\nHost: a\r\n\r\n"),
