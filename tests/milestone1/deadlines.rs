@@ -247,15 +247,16 @@ fn a_silent_tunnel_is_closed(milestone: &Milestone) {
 
 fn a_lively_tunnel_outlives_the_deadline_of_an_exchange(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
-    let proxy = milestone.start(&[&backend], &["--request-timeout", "200ms"]);
+    let proxy = milestone.start(&[&backend], &["--request-timeout", "2s"]);
     let mut client = Conn::open(proxy.address());
     client.send("GET / HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
     let mut upstream = incoming.accept();
     upstream.read_head();
     upstream.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
     client.read_head();
-    for _ in 0..4 {
-        wait_for(LIMIT / 2);
+    // For longer than that, in which the 101 came.
+    for _ in 0..12 {
+        wait_for(LIMIT);
         client.send("x");
         assert_eq!(upstream.read(1), b"x");
         upstream.send("y");
