@@ -63,7 +63,7 @@ fn idle_clients_cost_less_than_a_kibibyte(architecture: &Architecture) {
     let count = env::var("IDLE_CLIENTS").map_or(2000, |count| count.parse().unwrap());
     let server = architecture.start("echo", &["--max-clients", "40000", "--backlog", "4096"]);
     // What is made once for all is there, and so is the memory of the first thousand.
-    let _first = connect(&server, 100);
+    let _first = connect(&server, 1000);
     let before = memory(&server);
     let _clients = connect(&server, count);
     let each = (memory(&server) - before) / count as u64;
