@@ -266,7 +266,7 @@ fn visitors_beyond_the_limit_take_the_place_of_those_who_idle(milestone: &Milest
 #[cfg(target_os = "linux")]
 fn the_operator_is_answered_when_no_descriptor_is_left(milestone: &Milestone) {
     let script = "ulimit -n 160; exec \"$0\" \"$@\"";
-    let flags = ["--listen", "127.0.0.1:0", "--workers", "1", "--admin", "127.0.0.1:0"];
+    let flags = ["--listen", "127.0.0.1:0", "--workers", "1", "--admin", "127.0.0.1:0", "--admin-host", "test"];
     let command = [&["-c", script, milestone.program], &flags[..], milestone.since(2, &["--no-health"])].concat();
     let proxy = start_listening("sh", &command, 1);
     let at = admin(&proxy);
