@@ -277,7 +277,8 @@ pub const BROKEN: &[(&str, &str)] = &[
     ),
     ("differing lengths", "HTTP/1.1 200 OK\r\nX-Attempt: {n}\r\nContent-Length: 0\r\nContent-Length: 1\r\n\r\nx"),
     ("bad length", "HTTP/1.1 200 OK\r\nX-Attempt: {n}\r\nContent-Length: -1\r\n\r\n"),
-    ("space before colon", "HTTP/1.1 200 OK\r\nX-Attempt: {n}\r\nContent-Length : 0\r\n\r\n"),
+    // Not before the colon: there a proxy removes it (RFC 9112 §5.1).
+    ("space in a field name", "HTTP/1.1 200 OK\r\nX-Attempt: {n}\r\nContent Length: 0\r\n\r\n"),
     ("NUL", "HTTP/1.1 200 OK\r\nX-Attempt: {n}\r\nX: \x00\r\nContent-Length: 0\r\n\r\n"),
     ("folded field", "HTTP/1.1 200 OK\r\nX-Attempt: {n}\r\nX: a\r\n b\r\nContent-Length: 0\r\n\r\n"),
     ("long head", "HTTP/1.1 200 OK\r\nX-Attempt: {n}\r\nX: {long}\r\nContent-Length: 0\r\n\r\n"),
