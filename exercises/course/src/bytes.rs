@@ -62,7 +62,7 @@ pub(crate) fn early_end(problem: &Problem, got: &[u8]) -> Diagnosis {
     of(cause, [])
 }
 
-/// What came is the beginning of what was wanted, and no more comes.
+/// The beginning of the wanted bytes came, and no more comes.
 pub(crate) fn cut_short(problem: &Problem, got: &[u8]) -> Diagnosis {
     let expected = &problem.expected[..];
     let missing = expected.get(got.len()..).unwrap_or_default();

@@ -13,7 +13,7 @@ pub(crate) struct Exercise {
     pub(crate) title: &'static str,
     /// How long it takes somebody who has read what it stands on.
     pub(crate) minutes: u32,
-    /// What a passing program promises.
+    /// The promises of a passing program.
     pub(crate) checks: &'static [Check],
     /// The checks that the starter passes; it must fail all others, each at once.
     pub(crate) starter_passes: &'static [&'static str],
@@ -26,7 +26,7 @@ pub(crate) struct Exercise {
 pub(crate) struct Check {
     /// As in `cargo course poke e06.greets`.
     pub(crate) name: &'static str,
-    /// What must hold, in words.
+    /// The promise, in words.
     pub(crate) promise: &'static str,
     /// Tries it.
     pub(crate) run: fn(&mut Stage) -> Result<(), Problem>,

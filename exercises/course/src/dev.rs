@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What authors ask for.
+/// The commands for authors.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Make the starters from the solutions, and the lists of binaries
@@ -196,7 +196,7 @@ struct Mutant {
 }
 
 impl Mutant {
-    /// What its report is called.
+    /// The name of its report.
     fn label(&self) -> String {
         format!("{}.{}.{}", self.exercise, self.check, self.cause)
     }

@@ -92,7 +92,7 @@ fn seed(text: &str) -> Result<u64, String> {
     u64::from_str_radix(text, 16).map_err(|_| "a seed is a hexadecimal number, such as 41c9".into())
 }
 
-/// What is wrong, and the exit code that says so.
+/// A complaint, and the exit code that says so.
 struct Refused(String, u8);
 
 impl Refused {

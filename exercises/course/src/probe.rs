@@ -1,4 +1,4 @@
-//! What the system tells about a running program: from `/proc`, where there is one. Elsewhere the answer is "not known", and
+//! Facts about a running program: from `/proc`, where there is one. Elsewhere the answer is "not known", and
 //! checks that need it pass over it.
 
 use nix::{
@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-/// What a process does while nothing comes from it.
+/// The state of a process while nothing comes from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Doing {
     /// It computes, or asks the kernel over and over.

@@ -1,23 +1,23 @@
-//! What a check saw in place of what it waited for: facts, from which `cause.rs` finds out why.
+//! The facts that a check saw in place of the answer it waited for. `cause.rs` finds out why.
 
 use std::{io, net::SocketAddr};
 
 /// A check's complaint.
 #[derive(Debug)]
 pub(crate) struct Problem {
-    /// What should have come, in words: "the goodbye, then FIN".
+    /// The answer that should have come, in words: "the goodbye, then FIN".
     pub(crate) wanted: String,
     /// The bytes that should have come, if it was about bytes.
     pub(crate) expected: Vec<u8>,
-    /// What came.
+    /// The facts.
     pub(crate) seen: Seen,
     /// On which of the clients' connections, if on one.
     pub(crate) client: Option<usize>,
-    /// What the check was about, if that tells more than the bytes do.
+    /// The subject of the step, if it tells more than the bytes do.
     pub(crate) topic: Option<Topic>,
 }
 
-/// What was seen.
+/// The facts, by kind.
 #[derive(Debug)]
 pub(crate) enum Seen {
     /// The program could not be started at all: not the student's fault.
@@ -30,12 +30,12 @@ pub(crate) enum Seen {
     BadReady(String),
     /// It said that it listens at an address that is not the one it was told.
     OtherAddress {
-        /// What it was told.
+        /// The address that it was told.
         told: SocketAddr,
-        /// What it said.
+        /// The address that it said.
         said: SocketAddr,
     },
-    /// Nobody can connect; the kind of error is in the record.
+    /// Connections are refused; the kind of error is in the record.
     Refused,
     /// Nothing more came for as long as we wait; so much had come.
     Silence(Vec<u8>),
@@ -66,7 +66,7 @@ pub(crate) enum Seen {
     },
 }
 
-/// What may grow.
+/// The resources that may grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Resource {
     /// Open descriptors.
@@ -79,7 +79,7 @@ pub(crate) enum Resource {
     Zombies,
 }
 
-/// What a step of a check was about.
+/// The subject of a step of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Topic {
     /// The line is not complete yet, so nothing may be answered.

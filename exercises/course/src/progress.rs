@@ -1,4 +1,4 @@
-//! What was passed so far: a text file, a line an exercise.
+//! The exercises that were passed so far: a text file, a line an exercise.
 
 use crate::{catalog::Exercise, project};
 use std::{collections::BTreeMap, fs, io, path::PathBuf};
@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fs, io, path::PathBuf};
 pub(crate) enum Verdict {
     /// All checks passed.
     Passed,
-    /// So many of so many, and the first that did not.
+    /// The number of passed checks, and the first that failed.
     Failing(String),
 }
 

@@ -1,4 +1,4 @@
-//! What the student reads. At most 100 columns, and nothing that needs colour to be understood.
+//! The report that the student reads. At most 100 columns, and nothing that needs colour to be understood.
 
 use crate::{
     catalog::Exercise,

@@ -21,7 +21,7 @@ pub(crate) struct Outcome {
 /// A failed check, with all that its report needs. The program is gone by now.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// What was seen.
+    /// The facts, by kind.
     pub(crate) problem: Problem,
     /// Why.
     pub(crate) diagnosis: Diagnosis,
@@ -29,11 +29,11 @@ pub(crate) struct Failure {
     pub(crate) transcript: String,
     /// The last lines of the program's stderr.
     pub(crate) last_words: Vec<String>,
-    /// What the run's words came from.
+    /// The seed of the run's words.
     pub(crate) seed: u64,
 }
 
-/// What to run.
+/// The choice of checks, and how they run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Options<'a> {
     /// Only this check.

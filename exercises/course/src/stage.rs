@@ -1,4 +1,4 @@
-//! What one check has to work with: the student's program, clients, a seed, and the record.
+//! The tools of one check: the student's program, clients, a seed, and the record.
 
 use crate::{
     client::{Client, Open},
@@ -56,7 +56,7 @@ impl Stage {
         }
     }
 
-    /// What this run's words come from.
+    /// The seed of this run's words.
     pub(crate) fn seed(&self) -> u64 {
         self.seed
     }
@@ -135,7 +135,7 @@ impl Stage {
         }
     }
 
-    /// What must hold after every check: the program still runs, and stdout has nothing but its first line.
+    /// The standing promise of every check: the program still runs, and stdout has nothing but its first line.
     pub(crate) fn settle(&mut self) -> Result<(), Problem> {
         let Some(student) = &mut self.student else { return Ok(()) };
         if student.exit(std::time::Duration::ZERO).is_some() {

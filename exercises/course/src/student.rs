@@ -22,7 +22,7 @@ use std::{
 
 /// A shell sets the limits and is then replaced by the program: no core files, 4 GiB of addresses.
 const LIMITS: &str = "ulimit -c 0; ulimit -v 4194304; exec \"$0\" \"$@\"";
-/// So much of what it prints is kept: the beginning of stdout, the end of stderr.
+/// The most that is kept of its output: the beginning of stdout, the end of stderr.
 const KEPT: usize = 64 * 1024;
 /// A program that prints more in one check prints without end.
 const MOST: usize = 64 * 1024 * 1024;
@@ -35,7 +35,7 @@ pub(crate) struct Student {
     stderr: Arc<Printed>,
 }
 
-/// What a program prints: read by a thread, so that it never waits for us.
+/// The output of a program: read by a thread, so that the program never waits for us.
 #[derive(Debug, Default)]
 struct Printed {
     text: Mutex<Text>,
@@ -98,7 +98,7 @@ impl Student {
         Ok(said)
     }
 
-    /// What stdout has beyond its first line.
+    /// The output beyond the first line of stdout.
     pub(crate) fn chatter(&self) -> Option<String> {
         self.stdout.line(1, Duration::ZERO)
     }

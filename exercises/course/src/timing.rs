@@ -14,7 +14,7 @@ use std::{
 const PATIENCE: Duration = Duration::from_secs(2);
 /// So long nothing must come where nothing may. Too short a time lets a mistake pass, and never blames anyone wrongly.
 const QUIET: Duration = Duration::from_millis(120);
-/// So many exchanges of a byte over the loopback are timed, and take so long on a machine at rest.
+/// The number of exchanges of a byte over the loopback that are timed, and the time that they take on a machine at rest.
 const ROUNDS: u32 = 200;
 const AT_REST: Duration = Duration::from_millis(10);
 /// A machine slower than this is not one to wait for.
