@@ -124,8 +124,12 @@ impl Downstream {
         !asks && self.stall.unsent() == 0
     }
 
-    /// Expects more of a body within `limit`; `came` bytes of it have just come, for a backend that waits for them.
+    /// Expects more of a body within `limit`; `came` bytes of it have just come, for a backend that waits for them. While the
+    /// backend takes none, we do not read, and nothing is the client's to send.
     pub(super) fn expect_body(&mut self, cx: &mut Cx, limit: Duration, came: usize) {
+        if self.congested {
+            return;
+        }
         self.read_by = Some(cx.now() + limit);
         if self.pace_by.is_none() {
             self.pace_by = Some(cx.now() + PACE);

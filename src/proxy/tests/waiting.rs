@@ -139,6 +139,23 @@ fn a_body_that_is_not_taken_is_not_slow() {
     assert_eq!(status(&world.sent(client)), "408");
 }
 
+/// Nor is it late, whatever else happens meanwhile: here the backend answers before it has read the request.
+#[test]
+fn a_body_that_is_not_taken_is_not_late_after_the_answer() {
+    let mut world = World::new(&["--body-timeout", "5s", "--write-timeout", "60s"]);
+    let (client, backend) = world.exchange(&(put("Content-Length: 1000000") + &"x".repeat(KEPT)));
+    world.unsent(backend, 1 << 20);
+    world.say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    assert_eq!(status(&world.sent(client)), "200");
+    world.pass(20 * SECOND);
+    assert_eq!(world.ended(client), "-");
+    world.unsent(backend, 0);
+    world.pass(4 * SECOND);
+    assert_eq!(world.ended(client), "-", "its time begins when it is read again");
+    world.pass(2 * SECOND);
+    assert_eq!(world.ended(client), "close");
+}
+
 /// A world in which the one connection is busy, and `request` waits. The waiting client, and the busy backend.
 fn waiting(flags: &[&str], request: &str) -> (World, crate::app::ConnId, crate::app::ConnId) {
     let mut world = World::new(&[&["--pool-max", "1", "--pool-queue-timeout", "1h"], flags].concat());
