@@ -10,10 +10,10 @@ use super::{
 };
 use std::{collections::VecDeque, time::Duration};
 
-/// Longer than every deadline of a proxy together: whoever keeps a client waiting for longer has forgotten it.
+/// Longer than every deadline of a proxy together: a client that hears nothing for longer was forgotten.
 pub const PATIENCE: Duration = Duration::from_secs(30 * 60);
 
-/// One that reads slowly all the time needs so many times as long.
+/// A client that hears something now and then is waited for so many times as long, and no longer.
 const STEADY: u32 = 24;
 
 /// So that no reader is slow enough to be thrown out for it.
@@ -41,6 +41,8 @@ pub struct Client {
     /// The response, or the request, said that nothing follows.
     closing: bool,
     over: bool,
+    /// When it heard something last, or connected.
+    heard: Duration,
 }
 
 /// A request on its way out.
@@ -111,10 +113,12 @@ impl Client {
             afterwards,
             closing: false,
             over: false,
+            heard: Duration::ZERO,
         }
     }
 
     fn connected(&mut self, io: &mut PeerIo<'_>) {
+        self.heard = io.now;
         let slow = if matches!(self.reading, Habit::Steady(..)) { STEADY } else { 1 };
         io.wake(PATIENCE * slow, OUT_OF_PATIENCE);
         match self.reading {
@@ -309,6 +313,11 @@ impl Client {
             io.set_reading(true);
             return io.wake(PATIENCE, OUT_OF_PATIENCE);
         }
+        let quiet = io.now - self.heard;
+        if quiet < PATIENCE && io.now < PATIENCE * STEADY {
+            // The network is slow, or the clock jumps: its answer is on the way.
+            return io.wake(PATIENCE - quiet, OUT_OF_PATIENCE);
+        }
         let strict = self.ledger.borrow().rules.http;
         assert!(io.silent || !strict, "a client was forgotten: requests {:?} for half an hour", self.outstanding);
         self.end(io, PeerAction::Close);
@@ -334,7 +343,10 @@ impl Peer for Client {
         }
         match event {
             PeerEvent::Connected => self.connected(io),
-            PeerEvent::Received(bytes) => self.received(bytes, io),
+            PeerEvent::Received(bytes) => {
+                self.heard = io.now;
+                self.received(bytes, io);
+            }
             PeerEvent::Ended => self.ended(true, io),
             PeerEvent::Failed(_) => self.ended(false, io),
             PeerEvent::Wake(OUT_OF_PATIENCE) => self.out_of_patience(io),
