@@ -52,22 +52,24 @@ impl Body {
         }
     }
 
-    /// Puts `first`, a piece that was just read, and the short ones that follow it in `input` into `content`: what a peer
-    /// cuts into chunks of one byte costs as much as its bytes, not as much as its pieces. Leaves `content` as it is where
-    /// nothing can follow, or `first` is long.
-    pub(super) fn gather(
+    /// `first`, a piece that was just read, and the short ones that follow it in `input`: put together in `content` if there are
+    /// any. What a peer cuts into chunks of one byte so costs as much as its bytes, not as much as its pieces. With it, whether
+    /// the body goes on well behind them.
+    pub(super) fn gather<'g>(
         &mut self,
-        first: &[u8],
+        first: &'g [u8],
         input: &mut &[u8],
         limits: &Limits,
-        content: &mut Vec<u8>,
-    ) -> Result<(), Error> {
+        content: &'g mut Vec<u8>,
+    ) -> (&'g [u8], Result<(), Error>) {
         match self {
             Self::Chunked(chunked) if first.len() < SHORT && !input.is_empty() => {
+                content.clear();
                 content.extend_from_slice(first);
-                chunked.gather(input, limits, content, GATHERED)
+                let ended = chunked.gather(input, limits, content, GATHERED);
+                (content, ended)
             }
-            Self::Chunked(_) | Self::Exact(_) | Self::UntilClose(_) => Ok(()),
+            Self::Chunked(_) | Self::Exact(_) | Self::UntilClose(_) => (first, Ok(())),
         }
     }
 

@@ -102,13 +102,12 @@ impl RequestReader {
         limits: &Limits,
         content: &'g mut Vec<u8>,
     ) -> &'g [u8] {
-        content.clear();
-        if let State::Body(body) = &mut self.0
-            && let Err(error) = body.gather(first, input, limits, content)
-        {
+        let State::Body(body) = &mut self.0 else { return first };
+        let (content, ended) = body.gather(first, input, limits, content);
+        if let Err(error) = ended {
             self.fail(error);
         }
-        if content.len() > first.len() { content } else { first }
+        content
     }
 
     fn fail(&mut self, error: Error) {
