@@ -51,7 +51,7 @@ fn timer_wheel(criterion: &mut Criterion) {
         deadlines.iter().for_each(|&(key, at)| timers.set(key, Some(at), now));
         timers
     };
-    let expire_all = |timers: &mut Timers| {
+    let expire_all = |timers: &mut Timers<TimerKey>| {
         let mut expired = 0;
         while let Some(at) = timers.next() {
             while let Some(key) = timers.expire(at) {
@@ -61,7 +61,7 @@ fn timer_wheel(criterion: &mut Criterion) {
         }
         expired
     };
-    let moved = |timers: &mut Timers, to: Instant| {
+    let moved = |timers: &mut Timers<TimerKey>, to: Instant| {
         deadlines.iter().for_each(|&(key, _)| timers.set(key, Some(to), now));
     };
     assert_eq!(expire_all(&mut full()), DEADLINES);
@@ -76,7 +76,7 @@ fn timer_wheel(criterion: &mut Criterion) {
     };
     let later = now + LONGEST;
     group.bench_function("set", |bencher| {
-        let set = |timers: &mut Timers| {
+        let set = |timers: &mut Timers<TimerKey>| {
             deadlines.iter().for_each(|&(key, at)| timers.set(key, Some(at + LONGEST), later));
         };
         bencher.iter_batched_ref(known, set, BatchSize::PerIteration);

@@ -19,7 +19,10 @@
 
 use crate::{
     buf::relax,
-    time::{Now, wheel::Timers},
+    time::{
+        Now,
+        wheel::{Key, Timers},
+    },
 };
 use bytes::Bytes;
 use std::{io, net::SocketAddr, ops::Range, time::Instant};
@@ -74,6 +77,17 @@ impl TimerKey {
     /// The one deadline that passes on time instead of within a tick: for who measures, or sends at a rate. Each change may
     /// cost a system call, which the others do not.
     pub const ALARM: Self = Self::App(u32::MAX);
+}
+
+/// Connections have the even places, by their slots: the generation does not count, since a slot has one tenant at a time.
+/// Numbers have the odd places.
+impl Key for TimerKey {
+    fn index(self) -> usize {
+        match self {
+            Self::Conn(conn) => conn.index() * 2,
+            Self::App(number) => number as usize * 2 + 1,
+        }
+    }
 }
 
 /// How far a peer is with what was sent to it. A driver whose system does not tell takes its own system's word for the peer's.
@@ -188,7 +202,7 @@ pub struct Cx {
     free: Vec<u32>,
     open: usize,
     actions: Vec<Action>,
-    timers: Timers,
+    timers: Timers<TimerKey>,
     /// Deadline of [`TimerKey::ALARM`].
     alarm: Option<Instant>,
     /// [`Cx::call_again`] was called.

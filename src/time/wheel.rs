@@ -15,7 +15,6 @@
 //!
 //! No deadline passes early. One passes at most a tick late, counted from when it was set if it had passed by then.
 
-use crate::app::TimerKey;
 use std::time::{Duration, Instant};
 
 /// Finer than any limit a server sets, coarse enough that a busy loop looks at most a hundred times a second.
@@ -34,12 +33,25 @@ const NEVER: u64 = u64::MAX;
 /// No entry: ends a list, or marks a key without one.
 const NONE: u32 = u32::MAX;
 
-/// One deadline per [`TimerKey`].
+/// The name of a deadline.
+pub trait Key: Copy {
+    /// Its place in a table. Two keys have one place only if they never have deadlines at the same time. Places must be small
+    /// numbers, for the table is as long as the largest of them.
+    fn index(self) -> usize;
+}
+
+/// A name that is its own place.
+impl Key for usize {
+    fn index(self) -> usize {
+        self
+    }
+}
+
+/// One deadline per key.
 ///
-/// Ids of connections without their generation, and the numbers of [`TimerKey::App`], index tables: they must be small.
-/// A key costs 44 bytes from its first deadline on; those who use its number later inherit them.
+/// A key costs 44 bytes from its first deadline on; later keys with the same index use them again.
 #[derive(Debug)]
-pub struct Timers {
+pub struct Timers<K> {
     /// Tick 0.
     epoch: Instant,
     /// Every slot that starts before this tick has been looked at. Its own slot in level 0 may be in the middle of it.
@@ -50,28 +62,26 @@ pub struct Timers {
     occupied: [u64; LEVELS],
     /// Per slot, the first of its entries.
     slots: [[u32; SLOTS]; LEVELS],
-    entries: Vec<Entry>,
-    /// Entry of each connection, by index.
-    conns: Vec<u32>,
-    /// Entry of each number.
-    apps: Vec<u32>,
+    entries: Vec<Entry<K>>,
+    /// The entry of each key, by [`Key::index`].
+    places: Vec<u32>,
 }
 
 /// A key's deadline, and where in the wheel it is filed: a list through all entries of a slot.
 #[derive(Debug)]
-struct Entry {
+struct Entry<K> {
     /// The tick in which the deadline passes, or [`NEVER`].
     due: u64,
     /// Start of the slot it is filed in: when it is looked at. Never after `due`. [`NEVER`] if it is not filed.
     look: u64,
     prev: u32,
     next: u32,
-    key: TimerKey,
+    key: K,
     /// Which of the lists it is in, for `look` alone does not tell.
     level: u8,
 }
 
-impl Timers {
+impl<K: Key> Timers<K> {
     /// No deadline. Ticks are counted from `now`; no later call may name an earlier time.
     #[must_use]
     pub fn new(now: Instant) -> Self {
@@ -82,8 +92,7 @@ impl Timers {
             occupied: [0; LEVELS],
             slots: [[NONE; SLOTS]; LEVELS],
             entries: Vec::new(),
-            conns: Vec::new(),
-            apps: Vec::new(),
+            places: Vec::new(),
         }
     }
 
@@ -92,7 +101,7 @@ impl Timers {
     ///
     /// A deadline that has passed already is reported in the next tick, never by the [`Timers::expire`] calls of this
     /// turn: else an application that answers each report with another such deadline would never get out of them.
-    pub fn set(&mut self, key: TimerKey, at: Option<Instant>, now: Instant) {
+    pub fn set(&mut self, key: K, at: Option<Instant>, now: Instant) {
         let due = match at {
             Some(at) => self.tick_after(at).max(self.tick_at(now).max(self.tick) + 1),
             None => NEVER,
@@ -123,7 +132,7 @@ impl Timers {
     }
 
     /// Takes a deadline that has passed, those of earlier ticks first. Call until `None`.
-    pub fn expire(&mut self, now: Instant) -> Option<TimerKey> {
+    pub fn expire(&mut self, now: Instant) -> Option<K> {
         let present = self.tick_at(now);
         while let Some(look) = self.next_look()
             && look <= present
@@ -145,19 +154,16 @@ impl Timers {
     }
 
     /// The entry of `key`; made if there is none and it is needed.
-    fn entry_of(&mut self, key: TimerKey, needed: bool) -> Option<u32> {
-        let (table, index) = match key {
-            TimerKey::Conn(conn) => (&mut self.conns, conn.index()),
-            TimerKey::App(number) => (&mut self.apps, number as usize),
-        };
-        match table.get(index) {
+    fn entry_of(&mut self, key: K, needed: bool) -> Option<u32> {
+        let index = key.index();
+        match self.places.get(index) {
             Some(&id) if id != NONE => return Some(id),
             _ if !needed => return None,
             Some(_) => {}
-            None => table.resize(index + 1, NONE),
+            None => self.places.resize(index + 1, NONE),
         }
         let id = u32::try_from(self.entries.len()).expect("keys are numbered in 32 bits, and few of them");
-        table[index] = id;
+        self.places[index] = id;
         self.entries.push(Entry { due: NEVER, look: NEVER, prev: NONE, next: NONE, key, level: 0 });
         Some(id)
     }

@@ -15,10 +15,7 @@ use super::{
     io::{Arrival, Io},
     operations::Kind,
 };
-use crate::{
-    app::TimerKey,
-    net::reactor::{ALLOWANCE, LINGER},
-};
+use crate::net::reactor::{ALLOWANCE, LINGER};
 use nix::libc;
 use socket2::Socket;
 use std::{
@@ -44,7 +41,7 @@ impl Io {
             socket.phase = Phase::Flushing(ALLOWANCE);
             socket.confirmed = socket.progress().acknowledged;
             self.table.unname(conn);
-            self.closing.set(closing_key(key), Some(now + stall), now);
+            self.closing.set(key, Some(now + stall), now);
             self.touch(key);
         }
     }
@@ -64,7 +61,7 @@ impl Io {
         socket.phase = Phase::Lingering(left);
         socket.stash = None;
         socket.bulk = false;
-        self.closing.set(closing_key(key), Some(self.now + LINGER), self.now);
+        self.closing.set(key, Some(self.now + LINGER), self.now);
         self.touch(key);
     }
 
@@ -92,7 +89,7 @@ impl Io {
         }
         self.stop_receiving(key);
         if matches!(before, Phase::Flushing(_) | Phase::Lingering(_)) {
-            self.closing.set(closing_key(key), None, self.now);
+            self.closing.set(key, None, self.now);
         } else {
             self.table.unname(conn);
         }
@@ -103,10 +100,8 @@ impl Io {
     /// Closes those that took too long.
     pub(super) fn expire_closing(&mut self) {
         while let Some(key) = self.closing.expire(self.now) {
-            if let TimerKey::App(key) = key
-                && !self.moves(key as usize)
-            {
-                self.give_up(key as usize);
+            if !self.moves(key) {
+                self.give_up(key);
             }
         }
     }
@@ -125,7 +120,7 @@ impl Io {
         };
         let moves = under_way && progress.acknowledged > before;
         if moves {
-            self.closing.set(closing_key(key), Some(self.now + limit), self.now);
+            self.closing.set(key, Some(self.now + limit), self.now);
         }
         moves
     }
@@ -202,9 +197,4 @@ pub(super) fn is_passing(result: i32) -> bool {
 /// Whether there was no buffer to receive into.
 pub(super) fn is_starved(result: i32) -> bool {
     result == -libc::ENOBUFS
-}
-
-/// Closing sockets are numbered by their keys: small and dense, as the wheel wants it.
-pub(super) fn closing_key(key: usize) -> TimerKey {
-    TimerKey::App(u32::try_from(key).expect("a key is less than the number of descriptors, and that than 2^31"))
 }

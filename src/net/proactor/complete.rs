@@ -95,7 +95,7 @@ impl Io {
                 socket.behind |= !socket.output.is_empty() && phase == Phase::Open;
                 match phase {
                     Phase::Flushing(_) if socket.output.is_empty() => self.hang_up(key),
-                    Phase::Flushing(_) => self.closing.set(super::closing::closing_key(key), Some(now + stall), now),
+                    Phase::Flushing(_) => self.closing.set(key, Some(now + stall), now),
                     _ if socket.behind => {
                         socket.behind = !socket.output.is_empty();
                         socket.unreported = true;

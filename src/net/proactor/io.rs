@@ -111,7 +111,7 @@ pub(super) struct Io {
     /// Keys of sockets for which a send was asked for since the kernel was entered last.
     pub(super) sent: Vec<usize>,
     /// Deadlines of closing sockets, by key.
-    pub(super) closing: Timers,
+    pub(super) closing: Timers<usize>,
     /// When this turn began.
     pub(super) now: Instant,
     /// The completions of a turn; kept for its memory.

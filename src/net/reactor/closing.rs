@@ -17,7 +17,6 @@ use super::{
     io::Io,
     read::Read,
 };
-use crate::app::TimerKey;
 use socket2::SockRef;
 use std::{mem, net::Shutdown, time::Duration};
 
@@ -42,7 +41,7 @@ impl Io {
             socket.phase = Phase::Flushing;
             socket.confirmed = socket.progress().acknowledged;
             self.table.unname(conn);
-            self.closing.set(closing_key(key), Some(now + stall), now);
+            self.closing.set(key, Some(now + stall), now);
         }
     }
 
@@ -72,17 +71,15 @@ impl Io {
         } else if socket.unsent() == 0 {
             self.hang_up(key);
         } else if Some(socket.unsent()) < before {
-            self.closing.set(closing_key(key), Some(now + stall), now);
+            self.closing.set(key, Some(now + stall), now);
         }
     }
 
     /// Closes those that took too long.
     pub(super) fn expire_closing(&mut self) {
         while let Some(key) = self.closing.expire(self.now) {
-            if let TimerKey::App(key) = key
-                && !self.moves(key as usize)
-            {
-                self.give_up(key as usize);
+            if !self.moves(key) {
+                self.give_up(key);
             }
         }
     }
@@ -101,7 +98,7 @@ impl Io {
         };
         let moves = under_way && progress.acknowledged > before;
         if moves {
-            self.closing.set(closing_key(key), Some(self.now + limit), self.now);
+            self.closing.set(key, Some(self.now + limit), self.now);
         }
         moves
     }
@@ -133,7 +130,7 @@ impl Io {
         let mut socket = self.table.remove(key)?;
         self.waiting.recount(&mut socket.counted, 0);
         if matches!(socket.phase, Phase::Flushing | Phase::Lingering(_)) {
-            self.closing.set(closing_key(key), None, self.now);
+            self.closing.set(key, None, self.now);
         }
         // Who waited for room here is read again.
         if let Some(piped) = &socket.piped
@@ -162,7 +159,7 @@ impl Io {
         }
         socket.phase = Phase::Lingering(ALLOWANCE);
         socket.bulk = true;
-        self.closing.set(closing_key(key), Some(self.now + LINGER), self.now);
+        self.closing.set(key, Some(self.now + LINGER), self.now);
         self.enqueue(key);
     }
 
@@ -191,9 +188,4 @@ impl Io {
             self.enqueue_later(key);
         }
     }
-}
-
-/// Closing sockets are numbered by their keys: small and dense, as the wheel wants it.
-fn closing_key(key: usize) -> TimerKey {
-    TimerKey::App(u32::try_from(key).expect("a key is less than the number of descriptors, and that than 2^31"))
 }

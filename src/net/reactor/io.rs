@@ -69,7 +69,7 @@ pub(super) struct Io {
     /// Keys of sockets that the present call concerned.
     pub(super) touched: Vec<usize>,
     /// Deadlines of closing sockets, by key.
-    pub(super) closing: Timers,
+    pub(super) closing: Timers<usize>,
     /// When this turn began.
     pub(super) now: Instant,
     /// How many sockets were visited since the kernel was asked last.
