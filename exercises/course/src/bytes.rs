@@ -68,7 +68,8 @@ pub(crate) fn cut_short(problem: &Problem, got: &[u8]) -> Diagnosis {
     let missing = expected.get(got.len()..).unwrap_or_default();
     let cause = match problem.topic {
         _ if missing == b"\n" || missing == b"\r\n" => Cause::NewlineMissing,
-        _ if expected.is_empty() || !got.contains(&b'\n') && expected == b"Welcome" => Cause::NewlineMissing,
+        // All that was asked for came, and the check waited for the end of the line.
+        _ if got.len() >= expected.len() => Cause::NewlineMissing,
         _ if missing.first() == Some(&0) => Cause::NulTakenForEnd,
         Some(Topic::SeveralLines | Topic::HalfALine) => Cause::BytesDropped,
         Some(Topic::HalfClosed) => Cause::AnswersLostAtHalfClose,
@@ -140,4 +141,23 @@ fn difference(expected: &[u8], got: &[u8]) -> String {
         hex(expected),
         hex(got)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::problem::Seen;
+
+    fn cut(expected: &[u8], got: &[u8]) -> Cause {
+        let problem = Problem { expected: expected.to_vec(), ..Problem::new("", Seen::Silence(got.to_vec())) };
+        cut_short(&problem, got).cause
+    }
+
+    #[test]
+    fn a_line_is_without_its_end_if_all_that_was_asked_for_came_and_no_more() {
+        assert_eq!(cut(b"Welcome", b"Welcome! Nice"), Cause::NewlineMissing);
+        assert_eq!(cut(b"Welcome", b"Welcome"), Cause::NewlineMissing);
+        assert_eq!(cut(b"Welcome", b"Welc"), Cause::ShortAnswer);
+        assert_eq!(cut(b"one two\n", b"one two"), Cause::NewlineMissing);
+    }
 }

@@ -11,6 +11,8 @@ pub(crate) struct Exercise {
     pub(crate) slug: &'static str,
     /// In the report's first line.
     pub(crate) title: &'static str,
+    /// The page in `docs/course` that comes before it, without its ending.
+    pub(crate) chapter: &'static str,
     /// How long it takes somebody who has read what it stands on.
     pub(crate) minutes: u32,
     /// The promises of a passing program.
@@ -37,6 +39,7 @@ pub(crate) const EXERCISES: &[Exercise] = &[Exercise {
     id: "e06",
     slug: "e06-echo",
     title: "Echo server",
+    chapter: "03-robust-io",
     minutes: 40,
     checks: checks::e06::CHECKS,
     starter_passes: &[],

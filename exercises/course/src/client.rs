@@ -156,7 +156,7 @@ impl Client {
                 let line = self.heard.drain(..=at).take(at).collect();
                 return Ok(line);
             }
-            self.hear(deadline, wanted)?;
+            self.hear(deadline, wanted).map_err(|problem| self.about(begins.as_bytes(), problem))?;
         }
     }
 

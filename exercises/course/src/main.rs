@@ -33,7 +33,9 @@ use clap::{Parser, Subcommand};
 use progress::Verdict;
 use runner::{Options, Outcome};
 use std::{
+    hash::{BuildHasher as _, RandomState},
     io::{self, Write as _},
+    path::PathBuf,
     process::ExitCode,
 };
 use timing::Timing;
@@ -157,7 +159,9 @@ fn now() -> Result<u8, Refused> {
         Some(Verdict::Failing(how)) => println!("Go on with {id} {title}: {}; the last run: {how}.", file.display()),
         Some(Verdict::Passed) => {}
     }
-    println!("Read exercises/{slug}/README.md, edit, then: cargo course check {id}");
+    let chapter = format!("docs/course/{}.md", exercise.chapter);
+    let also = if project::root().join(&chapter).exists() { format!("{chapter} and ") } else { String::new() };
+    println!("Read {also}exercises/{slug}/README.md, edit, then: cargo course check {id}");
     Ok(0)
 }
 
@@ -185,12 +189,10 @@ fn check(name: Option<&str>, only: Option<&str>, all: bool, seed: Option<u64>, r
     if let Some(only) = only {
         check_named(exercise, only)?;
     }
-    let Some(program) = project::build("exercises", exercise.id)? else {
-        return Err(Refused::usage(format!("{} does not build yet", project::edited(exercise).display())));
-    };
+    let program = built(exercise)?;
     let mut code = 0;
     for _ in 0..repeat {
-        let seed = seed.unwrap_or_else(|| u64::from(rand::random::<u16>()));
+        let seed = seed.unwrap_or_else(drawn);
         let options = Options { only, all, seed, timing: Timing::calibrated(), live: false };
         let outcomes = runner::run(exercise, &program, options, |_| {});
         print!("{}", report::text(exercise, &outcomes, seed));
@@ -206,6 +208,12 @@ fn check(name: Option<&str>, only: Option<&str>, all: bool, seed: Option<u64>, r
         println!(" passed. Now read {}", exercise.next);
     }
     Ok(code)
+}
+
+/// The student's program, built from what is in the file now.
+fn built(exercise: &Exercise) -> Result<PathBuf, Refused> {
+    let does_not = || Refused::usage(format!("{} does not build yet", project::edited(exercise).display()));
+    project::build("exercises", exercise.id)?.ok_or_else(does_not)
 }
 
 fn check_named(exercise: &Exercise, name: &str) -> Result<(), Refused> {
@@ -241,10 +249,8 @@ fn poke(name: &str, seed: Option<u64>) -> Result<u8, Refused> {
     };
     let exercise = exercise_named(exercise)?;
     check_named(exercise, check)?;
-    let Some(program) = project::build("exercises", exercise.id)? else {
-        return Err(Refused::usage(format!("{} does not build yet", project::edited(exercise).display())));
-    };
-    let seed = seed.unwrap_or_else(|| u64::from(rand::random::<u16>()));
+    let program = built(exercise)?;
+    let seed = seed.unwrap_or_else(drawn);
     let options = Options { only: Some(check), all: false, seed, timing: Timing::calibrated(), live: true };
     let outcomes = runner::run(exercise, &program, options, |_| {});
     println!();
@@ -270,4 +276,10 @@ fn explain(name: Option<&str>) -> Result<u8, Refused> {
 
 fn first_sentence(text: &str) -> &str {
     text.split_inclusive(['.', ';', ':']).next().unwrap_or(text).trim_end_matches([';', ':'])
+}
+
+/// A seed that is short enough to type.
+fn drawn() -> u64 {
+    // The standard library draws the keys of its maps from the system.
+    RandomState::new().hash_one(std::process::id()) & 0xffff
 }

@@ -20,7 +20,7 @@ pub(crate) fn text(exercise: &Exercise, outcomes: &[Outcome], seed: u64) -> Stri
     text += &folded(" ", "   ", &names);
     for outcome in outcomes {
         if let Some(failure) = &outcome.failure {
-            text += &failed(exercise, outcome, failure);
+            text += &failed(exercise, outcome, failure, seed);
         }
     }
     let ran = |name: &str| outcomes.iter().any(|outcome| outcome.check.name == name);
@@ -32,7 +32,7 @@ pub(crate) fn text(exercise: &Exercise, outcomes: &[Outcome], seed: u64) -> Stri
     text
 }
 
-fn failed(exercise: &Exercise, outcome: &Outcome, failure: &Failure) -> String {
+fn failed(exercise: &Exercise, outcome: &Outcome, failure: &Failure, seed: u64) -> String {
     let mut text = folded(&format!(" FAILED {}: ", outcome.check.name), " ", &words(outcome.check.promise));
     text += &failure.transcript;
     text += &folded("   expected next: ", " ", &words(&failure.problem.wanted));
@@ -47,7 +47,7 @@ fn failed(exercise: &Exercise, outcome: &Outcome, failure: &Failure) -> String {
         let cut: String = line.chars().take(room).collect();
         let _ = writeln!(text, "{name}{cut}");
     }
-    let (id, check, seed) = (exercise.id, outcome.check.name, failure.seed);
+    let (id, check) = (exercise.id, outcome.check.name);
     let _ = writeln!(text, "   again: cargo course poke {id}.{check} --seed {seed:x}");
     let _ = writeln!(text, "   more:  cargo course explain {}", cause.name());
     text

@@ -29,8 +29,6 @@ pub(crate) struct Failure {
     pub(crate) transcript: String,
     /// The last lines of the program's stderr.
     pub(crate) last_words: Vec<String>,
-    /// The seed of the run's words.
-    pub(crate) seed: u64,
 }
 
 /// The choice of checks, and how they run.
@@ -74,5 +72,5 @@ fn run_one(check: &Check, program: &Path, options: Options<'_>) -> Option<Failur
     let diagnosis = diagnose(&problem, &mut stage);
     let transcript = stage.record.borrow().text();
     let last_words = stage.student.as_ref().map(|student| student.last_words(3)).unwrap_or_default();
-    Some(Failure { problem, diagnosis, transcript, last_words, seed: stage.seed() })
+    Some(Failure { problem, diagnosis, transcript, last_words })
 }

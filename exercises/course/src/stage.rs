@@ -20,7 +20,6 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct Stage {
     program: PathBuf,
-    seed: u64,
     random: SmallRng,
     live: bool,
     /// How long it waits.
@@ -45,7 +44,6 @@ impl Stage {
         let mixed = name.bytes().fold(seed, |mix, byte| mix.wrapping_mul(0x100_0000_01b3) ^ u64::from(byte));
         Self {
             program: program.to_owned(),
-            seed,
             random: SmallRng::seed_from_u64(mixed),
             live,
             timing,
@@ -54,11 +52,6 @@ impl Stage {
             server: None,
             open: Open::default(),
         }
-    }
-
-    /// The seed of this run's words.
-    pub(crate) fn seed(&self) -> u64 {
-        self.seed
     }
 
     /// Starts the program as a server and waits until it listens.
