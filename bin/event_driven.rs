@@ -6,7 +6,7 @@
 use clap::Parser;
 use socket_patterns::{
     cli::{self, Failure},
-    net::{Reactor, ReactorConfig, Sessions, descriptors},
+    net::{DriverConfig, Reactor, Sessions, descriptors},
     server::{ServerArgs, Shared},
     units::{MAX_COUNT, at_least_one},
 };
@@ -38,7 +38,7 @@ fn run(Args { server, max_clients }: &Args) -> Result<(), Failure> {
 
     let seats = Arc::clone(&shared);
     let sessions = Sessions::new(move |_, now| seats.seated(now)).counting(Arc::clone(shared.traffic()));
-    let config = ReactorConfig { max_connections: max_clients.get(), ..ReactorConfig::default() };
+    let config = DriverConfig { max_connections: max_clients.get(), ..DriverConfig::default() };
     let mut reactor = Reactor::new(sessions, config)?;
     reactor.listen(listener)?;
     let _signals = shared.obey_signals(reactor.remote(), within)?;

@@ -7,7 +7,7 @@
 use clap::Parser;
 use socket_patterns::{
     cli::{self, Failure},
-    net::{Reactor, ReactorConfig, Sessions},
+    net::{DriverConfig, Reactor, Sessions},
     server::{Master, Place, Role, ServerArgs, Threads},
     units::{MAX_COUNT, MAX_THREADS, MAX_WORKERS, at_least_one, duration, number},
 };
@@ -66,7 +66,7 @@ fn work(args: &Args, place: Place, max_connections: usize) -> Result<(), Failure
     let sessions = Sessions::new(move |_, now| seats.seated(now))
         .counting(Arc::clone(place.shared().traffic()))
         .computing(threads);
-    let mut reactor = Reactor::new(sessions, ReactorConfig { max_connections, ..ReactorConfig::default() })?;
+    let mut reactor = Reactor::new(sessions, DriverConfig { max_connections, ..DriverConfig::default() })?;
     outbox.wakes(reactor.remote());
     let _watch = place.open(&mut reactor)?;
     reactor.run()?;

@@ -36,7 +36,7 @@ fn run(_: &Args) -> Result<(), Failure> {
 #[cfg(target_os = "linux")]
 fn run(Args { server, max_clients }: &Args) -> Result<(), Failure> {
     use socket_patterns::{
-        net::{Proactor, ReactorConfig, Sessions, descriptors},
+        net::{DriverConfig, Proactor, Sessions, descriptors},
         server::Shared,
     };
     use std::sync::Arc;
@@ -46,7 +46,7 @@ fn run(Args { server, max_clients }: &Args) -> Result<(), Failure> {
     let (shared, within) = (Shared::new(server), server.listen.drain_timeout);
     let seats = Arc::clone(&shared);
     let sessions = Sessions::new(move |_, now| seats.seated(now)).counting(Arc::clone(shared.traffic()));
-    let config = ReactorConfig { max_connections: max_clients.get(), ..ReactorConfig::default() };
+    let config = DriverConfig { max_connections: max_clients.get(), ..DriverConfig::default() };
     // Before the listener: who cannot serve anybody should not take the port.
     let mut proactor = Proactor::new(sessions, config)?;
     let listener = server.listen.open()?;

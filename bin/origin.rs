@@ -5,7 +5,7 @@
 use clap::Parser;
 use socket_patterns::{
     cli::{self, Failure, ListenArgs},
-    net::{Reactor, ReactorConfig, Sessions, descriptors, signals},
+    net::{DriverConfig, Reactor, Sessions, descriptors, signals},
     service::{
         Http,
         http::{HttpConfig, Name},
@@ -41,7 +41,7 @@ fn run(Args { listen, name }: Args) -> Result<(), Failure> {
     let address = listener.local_addr()?;
 
     let mut reactor =
-        Reactor::new(Sessions::new(move |_, now| Http::new(Arc::clone(&config), now)), ReactorConfig::default())?;
+        Reactor::new(Sessions::new(move |_, now| Http::new(Arc::clone(&config), now)), DriverConfig::default())?;
     reactor.listen(listener)?;
     let remote = reactor.remote();
     let _signals = signals::watch(move |signal| {

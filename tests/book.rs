@@ -33,7 +33,7 @@ fn defines(source: &str, name: &str) -> bool {
     })
 }
 
-/// What is wrong with a name in code font: `src/app.rs` is a file, `app.rs::forward` a function in it.
+/// What is wrong with a name in code font: `src/app.rs` is a file, `app/cx.rs::forward` a function in it.
 fn check_name(root: &Path, name: &str) -> Option<String> {
     if let Some((file, item)) = name.split_once(".rs::") {
         let source = fs::read_to_string(root.join("src").join(file).with_extension("rs"));
@@ -99,9 +99,9 @@ fn what_the_book_names_exists() {
 fn what_does_not_exist_is_noticed() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for (name, right) in [
-        ("app.rs::forward", true),
-        ("app.rs::forwar", false),
-        ("app.rs::forwards", false),
+        ("app/cx.rs::forward", true),
+        ("app/cx.rs::forwar", false),
+        ("app/cx.rs::forwards", false),
         ("apps.rs::forward", false),
         ("src/app.rs", true),
         ("src/apps.rs", false),

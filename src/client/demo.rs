@@ -1,7 +1,7 @@
 //! A server to try things with: the command service on a port of its own, in this process.
 
 use crate::{
-    net::{ListenOptions, Reactor, ReactorConfig, Remote, Sessions, listen},
+    net::{DriverConfig, ListenOptions, Reactor, Remote, Sessions, listen},
     service::Command,
 };
 use std::{
@@ -26,7 +26,7 @@ pub struct Demo {
 pub fn command_server() -> io::Result<Demo> {
     let listener = listen(&ListenOptions::new((Ipv4Addr::LOCALHOST, 0).into())).map_err(io::Error::other)?;
     let address = listener.local_addr()?;
-    let mut reactor = Reactor::new(Sessions::new(|_, now| Command::session(now)), ReactorConfig::default())?;
+    let mut reactor = Reactor::new(Sessions::new(|_, now| Command::session(now)), DriverConfig::default())?;
     reactor.listen(listener)?;
     let remote = reactor.remote();
     let thread = thread::Builder::new().name("demo".to_owned()).spawn(move || drop(reactor.run()))?;

@@ -15,7 +15,7 @@ use crate::{
     app::Cx,
     backend::Addresses,
     cli::Failure,
-    net::{Reactor, ReactorConfig, Remote, clock, connect, resolve},
+    net::{DriverConfig, Reactor, Remote, clock, connect, resolve},
     resilience::{DeadlineBudget, Dial},
 };
 use std::{
@@ -223,7 +223,7 @@ impl Crew {
         let record = Record::new(slot_of(plan.duration));
         let clock = |_: &Cx| now();
         let clients = Clients::new(orders, record, Arc::clone(control), ready.clone(), clock);
-        let reactor = Reactor::new(clients, ReactorConfig::default())?;
+        let reactor = Reactor::new(clients, DriverConfig::default())?;
         let remote = reactor.remote();
         let run = move || reactor.run().map(Clients::into_record);
         let handle = thread::Builder::new().name(format!("load-{thread}")).spawn(run)?;

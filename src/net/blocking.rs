@@ -4,7 +4,7 @@
 //! write that takes too long gives the session a chance to end it. A kernel counts socket timeouts in its own ticks (4 ms on
 //! many), so what was promised for a time ([`Session::promised`]) is waited for with `ppoll` instead.
 
-use super::{Traffic, clock, reactor::LINGER, work};
+use super::{Traffic, clock, driver::LINGER, work};
 use crate::session::{CloseReason, Session, Wants};
 use nix::{
     errno::Errno,

@@ -1,7 +1,8 @@
 //! Sockets, clocks and signals.
 //!
 //! Three drivers run the same sessions: [`blocking`] gives a thread to each, [`reactor`] gives all of them to one thread,
-//! and so does the proactor, for which the kernel reads and writes (io_uring, Linux only).
+//! and so does the proactor, for which the kernel reads and writes (io_uring, Linux only). What these two have in common, which
+//! is the order in which an application hears things, is in [`driver`].
 //! What they share is how a socket is opened ([`listen()`], [`connect`]), set up ([`options`]) and named ([`address`],
 //! [`resolve`]), how work for the processor is done ([`work`]), and that every failure says what to do about it ([`Error`]).
 //!
@@ -18,7 +19,7 @@ pub mod clock;
 pub mod connect;
 pub(crate) mod counters;
 pub mod descriptors;
-mod ending;
+pub mod driver;
 mod error;
 pub mod listen;
 pub mod options;
@@ -28,17 +29,16 @@ pub mod reactor;
 pub mod resolve;
 pub mod sessions;
 pub mod signals;
-mod spare;
 mod traffic;
-mod waiting;
 pub mod work;
 
+pub use driver::{DriverConfig, Remote};
 pub(crate) use error::Advised;
 pub use error::Error;
 pub use listen::{ListenOptions, listen};
 #[cfg(target_os = "linux")]
 pub use proactor::Proactor;
-pub use reactor::{Reactor, ReactorConfig, Remote};
+pub use reactor::Reactor;
 pub use sessions::{OnTheSpot, Sessions, Workshop};
 pub use traffic::{Traffic, Volume};
 

@@ -1,6 +1,6 @@
 //! The same sessions under every driver, over real sockets.
 
-use super::{Reactor, ReactorConfig, Sessions, blocking};
+use super::{DriverConfig, Reactor, Sessions, blocking};
 use crate::{
     buf::Output,
     session::{CloseReason, Session, Wants},
@@ -132,7 +132,7 @@ struct Server {
 macro_rules! event_loop {
     ($new:expr, $listener:ident, $count:ident) => {{
         let sessions = Sessions::new(move |_, _| Parrot::new(Arc::clone(&$count)));
-        let mut driver = $new(sessions, ReactorConfig::default()).unwrap();
+        let mut driver = $new(sessions, DriverConfig::default()).unwrap();
         driver.listen($listener).unwrap();
         let remote = driver.remote();
         let run = move || {

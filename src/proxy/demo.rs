@@ -1,7 +1,7 @@
 //! Backends of the proxy's own, so that it does something useful without any: the demo service on loopback ports.
 
 use crate::{
-    net::{ListenOptions, Reactor, ReactorConfig, Remote, Sessions, listen},
+    net::{DriverConfig, ListenOptions, Reactor, Remote, Sessions, listen},
     service::http::{Http, HttpConfig},
 };
 use std::{
@@ -28,7 +28,7 @@ impl Demo {
             let name = format!("demo-{number}").parse().map_err(io::Error::other)?;
             let config = Arc::new(HttpConfig { name, ..HttpConfig::default() });
             let sessions = Sessions::new(move |_, now| Http::new(config.clone(), now));
-            let mut reactor = Reactor::new(sessions, ReactorConfig::default())?;
+            let mut reactor = Reactor::new(sessions, DriverConfig::default())?;
             reactor.listen(listener)?;
             let remote = reactor.remote();
             let thread = thread::Builder::new().name(format!("demo-{number}")).spawn(move || {

@@ -5,7 +5,7 @@ use crate::{
     backend::{Addresses, Backend, BackendId},
     cli::{self, Failure},
     net::{
-        ListenOptions, Reactor, ReactorConfig, Remote, clock, descriptors, listen,
+        DriverConfig, ListenOptions, Reactor, Remote, clock, descriptors, listen,
         listen::listen_together,
         resolve,
         signals::{self, Signal},
@@ -60,7 +60,7 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
     let aside = descriptors_aside(workers, backends.len(), args.admin.is_some());
     let upstreams = plan.most_upstreams(&backends);
     let (max_connections, pipes) = clients_per_worker(args.max_connections, workers, aside, upstreams);
-    let config = ReactorConfig { max_connections, pipes, ..ReactorConfig::default() };
+    let config = DriverConfig { max_connections, pipes, ..DriverConfig::default() };
     let listeners = listen_together(&args.listen.options(), workers)?;
     let address = listeners[0].local_addr()?;
     let admin = args.admin.map(|admin| listen(&ListenOptions::set_by("--admin", admin))).transpose()?;
@@ -147,7 +147,7 @@ fn affordable(asked: usize, workers: usize, left: u64, upstreams: Option<usize>)
     let workers = workers.max(1);
     let share = left / workers as u64;
     let share = usize::try_from(share).unwrap_or(usize::MAX);
-    let pipes = ReactorConfig::default().pipes.min(share / 32);
+    let pipes = DriverConfig::default().pipes.min(share / 32);
     // Connections that are being closed have left the books and not yet the table of descriptors.
     let closing = share / 64;
     let upstreams = upstreams.map_or(usize::MAX, |most| most.div_ceil(workers).saturating_add(closing));
@@ -157,7 +157,7 @@ fn affordable(asked: usize, workers: usize, left: u64, upstreams: Option<usize>)
 
 /// The admin listener's event loop.
 fn open_desk(desk: Desk, listener: TcpListener) -> Result<Reactor<Desk>, Failure> {
-    let config = ReactorConfig { max_connections: ADMINS, spare: ADMINS, pipes: 0, ..ReactorConfig::default() };
+    let config = DriverConfig { max_connections: ADMINS, spare: ADMINS, pipes: 0, ..DriverConfig::default() };
     let mut reactor = Reactor::new(desk, config)?;
     reactor.listen(listener)?;
     Ok(reactor)
@@ -181,7 +181,7 @@ impl Running {
         proxy: Proxy,
         listener: TcpListener,
         slots: &Slots,
-        config: ReactorConfig,
+        config: DriverConfig,
     ) -> Result<(), Failure> {
         let index = self.workers.len();
         let mut reactor = Reactor::new(proxy, config)?;

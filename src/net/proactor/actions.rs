@@ -2,29 +2,22 @@
 //!
 //! In order; but what concerns the kernel is only noted, and asked of it together with everything else of the turn.
 
-use super::{
-    closing::peek,
-    connection::{Finish, Phase},
-    io::Io,
-};
+use super::{closing::peek, connection::Phase, io::Io};
 use crate::{
     app::{Action, ConnId, Cx},
-    buf::relax,
-    net::reactor::Told,
+    net::driver::{Finish, Told},
 };
 use bytes::Bytes;
-use std::{mem, ops::Range};
+use std::ops::Range;
 
 impl Io {
     /// Carries out what the application asked for since the last time.
-    pub(super) fn carry_out(&mut self, cx: &mut Cx) {
-        let mut actions = mem::take(&mut self.actions);
-        cx.take_actions(&mut actions);
+    pub(super) fn perform_all(&mut self, cx: &mut Cx) {
+        let mut actions = self.common.take_actions(cx);
         for action in actions.drain(..) {
             self.perform(action);
         }
-        relax(&mut actions);
-        self.actions = actions;
+        self.common.give_back_actions(actions);
     }
 
     fn perform(&mut self, action: Action) {
@@ -35,19 +28,15 @@ impl Io {
             Action::Relay { from, to, len } => self.begin_relay(from, to, len),
             Action::SetReading(conn, on) => self.set_reading(conn, on),
             Action::SetBulk(conn, on) => {
-                if let Some((key, socket)) = self.table.find_mut(conn) {
+                if let Some((key, socket)) = self.common.table.find_mut(conn) {
                     socket.bulk = on;
                     self.touch(key);
                 }
             }
             Action::Probe(conn) => self.probe(conn),
-            Action::Progress(conn) => {
-                if let Some((_, socket)) = self.table.find_mut(conn) {
-                    self.told.push_back((conn, Told::Progress(socket.progress())));
-                }
-            }
+            Action::Progress(conn) => self.common.tell_progress(conn),
             Action::Finish(conn) => {
-                if let Some((key, socket)) = self.table.find_mut(conn)
+                if let Some((key, socket)) = self.common.table.find_mut(conn)
                     && socket.finish == Finish::No
                 {
                     socket.finish = Finish::Asked;
@@ -55,12 +44,12 @@ impl Io {
                 }
             }
             Action::Close(conn) | Action::HangUp(conn) => {
-                if let Some((key, _)) = self.table.find_mut(conn) {
+                if let Some((key, _)) = self.common.table.find_mut(conn) {
                     self.close(key, matches!(action, Action::Close(_)));
                 }
             }
             Action::Abort(conn) => {
-                if let Some((key, _)) = self.table.find_mut(conn) {
+                if let Some((key, _)) = self.common.table.find_mut(conn) {
                     self.abort(key);
                 }
             }
@@ -68,7 +57,7 @@ impl Io {
     }
 
     fn stage(&mut self, conn: ConnId, bytes: Bytes) {
-        if let Some((key, socket)) = self.table.find_mut(conn)
+        if let Some((key, socket)) = self.common.table.find_mut(conn)
             && socket.finish == Finish::No
         {
             socket.output.push(bytes);
@@ -80,19 +69,19 @@ impl Io {
     /// heard from it: the application has to know now.
     fn staged(&mut self, key: usize) {
         self.touch(key);
-        self.recount(key);
-        let Some(socket) = self.table.get_mut(key) else { return };
+        self.common.recount(key);
+        let Some(socket) = self.common.table.get_mut(key) else { return };
         socket.behind |= socket.phase == Phase::Connecting;
         if socket.sending && socket.behind && socket.phase == Phase::Open {
             socket.unreported = true;
-            self.enqueue(key);
+            self.common.enqueue(key);
         }
     }
 
     /// Carries out [`Action::Forward`]. The buffer is the kernel's again after this call, so the bytes are copied; unless
     /// they are so many that it is better to let the buffer go and offer another (see [`super::heard::Heard::keep`]).
     fn forward(&mut self, conn: ConnId, range: Range<usize>) {
-        let Some((key, socket)) = self.table.find_mut(conn) else { return };
+        let Some((key, socket)) = self.common.table.find_mut(conn) else { return };
         if socket.finish != Finish::No {
             return;
         }
@@ -105,12 +94,12 @@ impl Io {
     }
 
     fn set_reading(&mut self, conn: ConnId, on: bool) {
-        if let Some((key, socket)) = self.table.find_mut(conn) {
+        if let Some((key, socket)) = self.common.table.find_mut(conn) {
             socket.paused = !on;
             let waits = socket.stash.is_some() || socket.broken.is_some();
             self.touch(key);
             if waits {
-                self.enqueue(key);
+                self.common.enqueue(key);
             }
         }
     }
@@ -119,13 +108,13 @@ impl Io {
     fn probe(&mut self, conn: ConnId) {
         // Without `DEFER_TASKRUN` it may have received something during our last call into it.
         self.note_all();
-        let Some((_, socket)) = self.table.find_mut(conn) else { return };
+        let Some((_, socket)) = self.common.table.find_mut(conn) else { return };
         let quiet = socket.phase == Phase::Open
             && !socket.ended
             && socket.broken.is_none()
             && socket.arriving == 0
             && socket.stash.is_none()
             && matches!(peek(&socket.socket), Ok(false));
-        self.told.push_back((conn, Told::Quiet(quiet)));
+        self.common.told.push_back((conn, Told::Quiet(quiet)));
     }
 }

@@ -1,21 +1,15 @@
-//! What happens to a socket after the application let go of it.
+//! What happens to a socket after the application let go of it. Why it lingers, and for how long, is told in
+//! `net/driver/closing.rs`.
 //!
-//! ```text
-//!   close ──▶ Flushing ──everything sent──▶ Lingering ──the peer's end──▶ Gone ──last completion──▶ closed
-//!                │ `stall` without progress     │ 5 s without progress     ▲
-//!                └──────────────────────────────┴──────────────────────────┘
-//! ```
-//!
-//! Why a socket lingers, and for how long, is told in the reactor's `closing`; the limits are the same. What is special here
-//! is the last step: the kernel works with the socket and its buffers until it says that it does not, so everything is
-//! cancelled first, and the descriptor is closed when the last completion has come.
+//! What is special here is the last step: the kernel works with the socket and its buffers until it says that it does not, so
+//! everything is cancelled first, and the descriptor is closed when the last completion has come.
 
 use super::{
-    connection::{Connection, Finish, Phase, Receiving},
+    connection::{Connection, Phase, Receiving},
     io::{Arrival, Io},
     operations::Kind,
 };
-use crate::net::reactor::{ALLOWANCE, LINGER};
+use crate::net::driver::{ALLOWANCE, Finish, Socket as _};
 use nix::libc;
 use socket2::Socket;
 use std::{
@@ -28,27 +22,26 @@ use std::{
 impl Io {
     /// After what was queued: no more. The socket keeps its key and loses its name.
     pub(super) fn close(&mut self, key: usize, linger: bool) {
-        let (now, stall) = (self.now, self.config.stall);
-        let Some(socket) = self.table.get_mut(key) else { return };
+        let Some(socket) = self.common.table.get_mut(key) else { return };
         socket.linger = linger;
         let conn = socket.conn;
         if socket.phase == Phase::Connecting || socket.broken.is_some() {
             self.bid_farewell(key, false);
         } else if socket.output.is_empty() {
-            self.table.unname(conn);
+            self.common.table.unname(conn);
             self.hang_up(key);
         } else {
             socket.phase = Phase::Flushing(ALLOWANCE);
             socket.confirmed = socket.progress().acknowledged;
-            self.table.unname(conn);
-            self.closing.set(key, Some(now + stall), now);
+            self.common.table.unname(conn);
+            self.common.begin_closing(key);
             self.touch(key);
         }
     }
 
     /// Everything is sent: announces our end, and waits for the peer's.
     pub(super) fn hang_up(&mut self, key: usize) {
-        let Some(socket) = self.table.get_mut(key) else { return };
+        let Some(socket) = self.common.table.get_mut(key) else { return };
         // Input that waits would turn closing into a reset, whatever the application expects.
         if socket.ended || !(socket.linger || has_unread(socket)) {
             return self.bid_farewell(key, false);
@@ -61,7 +54,7 @@ impl Io {
         socket.phase = Phase::Lingering(left);
         socket.stash = None;
         socket.bulk = false;
-        self.closing.set(key, Some(self.now + LINGER), self.now);
+        self.common.begin_closing(key);
         self.touch(key);
     }
 
@@ -72,7 +65,7 @@ impl Io {
 
     /// Closes a socket whatever it was doing, as soon as the kernel has let go of it.
     pub(super) fn bid_farewell(&mut self, key: usize, reset: bool) {
-        let Some(socket) = self.table.get_mut(key) else { return };
+        let Some(socket) = self.common.table.get_mut(key) else { return };
         let before = mem::replace(&mut socket.phase, Phase::Gone);
         let conn = socket.conn;
         if before == Phase::Gone {
@@ -89,66 +82,26 @@ impl Io {
         }
         self.stop_receiving(key);
         if matches!(before, Phase::Flushing(_) | Phase::Lingering(_)) {
-            self.closing.set(key, None, self.now);
+            self.common.closing.set(key, None, self.common.now);
         } else {
-            self.table.unname(conn);
+            self.common.table.unname(conn);
         }
-        self.recount(key);
+        self.common.recount(key);
         self.bury(key);
-    }
-
-    /// Closes those that took too long.
-    pub(super) fn expire_closing(&mut self) {
-        while let Some(key) = self.closing.expire(self.now) {
-            if !self.moves(key) {
-                self.give_up(key);
-            }
-        }
-    }
-
-    /// Whether the peer of a closing socket has taken some of what was sent since the last look. Then it has as much time again:
-    /// our kernel may have had all of it long ago, and what it still has would be destroyed by a reset.
-    fn moves(&mut self, key: usize) -> bool {
-        let Some(socket) = self.table.get_mut(key) else { return false };
-        let progress = socket.progress();
-        let before = mem::replace(&mut socket.confirmed, progress.acknowledged);
-        let (limit, under_way) = match socket.phase {
-            Phase::Flushing(_) => (self.config.stall, true),
-            // The confirmation of our end is no progress.
-            Phase::Lingering(_) => (LINGER, progress.outstanding > 1),
-            Phase::Connecting | Phase::Open | Phase::Gone => return false,
-        };
-        let moves = under_way && progress.acknowledged > before;
-        if moves {
-            self.closing.set(key, Some(self.now + limit), self.now);
-        }
-        moves
     }
 
     /// Closes a socket that has not come to its end. If something was still to be sent, with a reset: the peer must not
     /// take what it has for the whole.
-    fn give_up(&mut self, key: usize) {
-        let Some(socket) = self.table.get_mut(key) else { return };
+    pub(super) fn end(&mut self, key: usize) {
+        let Some(socket) = self.common.table.get_mut(key) else { return };
         let reset = !matches!(socket.phase, Phase::Lingering(_));
         self.bid_farewell(key, reset);
-    }
-
-    /// Closes whatever is left when the event loop ends. Tells from how many clients a part of what was said to them is taken
-    /// back; they have left the application already.
-    pub(super) fn give_up_all(&mut self) -> usize {
-        let mut cut = 0;
-        for key in self.table.keys() {
-            let flushing = |socket: &mut Connection| socket.accepted && matches!(socket.phase, Phase::Flushing(_));
-            cut += usize::from(self.table.get_mut(key).is_some_and(flushing));
-            self.give_up(key);
-        }
-        cut
     }
 
     /// Throws away what arrived for a socket that is closing.
     pub(super) fn discard(&mut self, arrival: Arrival) {
         self.recycle(arrival);
-        let Some(socket) = self.table.get_mut(arrival.key) else { return };
+        let Some(socket) = self.common.table.get_mut(arrival.key) else { return };
         let (Phase::Flushing(left) | Phase::Lingering(left)) = &mut socket.phase else { return };
         match usize::try_from(arrival.result) {
             Ok(0) => socket.ended = true,

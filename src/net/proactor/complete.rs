@@ -38,18 +38,18 @@ impl Io {
             Kind::Accept => return self.accepted.push_back(Accepted { index: key, socket: accepted(result), last }),
             Kind::Knock => return self.knocked.push_back(key),
             Kind::Wake => {
-                self.mail = true;
+                self.common.mail = true;
                 self.listens &= !last;
                 return;
             }
             Kind::Receive | Kind::ReceiveBulk | Kind::Connect => self.note_arrival(kind, key, done),
             Kind::Send => {
                 self.taken(key, result);
-                self.recount(key);
+                self.common.recount(key);
             }
             Kind::Watch => self.note_watch(key, result, last),
         }
-        if last && let Some(socket) = self.table.get_mut(key) {
+        if last && let Some(socket) = self.common.table.get_mut(key) {
             socket.in_flight -= 1;
             self.bury(key);
         }
@@ -57,7 +57,7 @@ impl Io {
 
     fn note_arrival(&mut self, kind: Kind, key: usize, done: &cqueue::Entry) {
         let buffer = buffer_select(done.flags());
-        let Some(socket) = self.table.get_mut(key) else { return };
+        let Some(socket) = self.common.table.get_mut(key) else { return };
         let group = if kind == Kind::ReceiveBulk { Group::Bulk } else { Group::Small };
         if kind != Kind::Connect && !more(done.flags()) {
             socket.receiving = Receiving::No;
@@ -81,8 +81,7 @@ impl Io {
 
     /// A send has ended: the peer's kernel, or ours, took `result` bytes.
     fn taken(&mut self, key: usize, result: i32) {
-        let (now, stall) = (self.now, self.config.stall);
-        let Some(socket) = self.table.get_mut(key) else { return };
+        let Some(socket) = self.common.table.get_mut(key) else { return };
         socket.sending = false;
         socket.written += u64::try_from(result).unwrap_or(0);
         match (usize::try_from(result), socket.phase) {
@@ -95,11 +94,11 @@ impl Io {
                 socket.behind |= !socket.output.is_empty() && phase == Phase::Open;
                 match phase {
                     Phase::Flushing(_) if socket.output.is_empty() => self.hang_up(key),
-                    Phase::Flushing(_) => self.closing.set(key, Some(now + stall), now),
+                    Phase::Flushing(_) => self.common.begin_closing(key),
                     _ if socket.behind => {
                         socket.behind = !socket.output.is_empty();
                         socket.unreported = true;
-                        self.enqueue(key);
+                        self.common.enqueue(key);
                     }
                     _ => {}
                 }
@@ -112,13 +111,13 @@ impl Io {
 
     /// A connection is broken. What the peer said before is received and heard first, whether it is wanted or not.
     fn broke(&mut self, key: usize, kind: ErrorKind) {
-        let Some(socket) = self.table.get_mut(key) else { return };
+        let Some(socket) = self.common.table.get_mut(key) else { return };
         socket.broke(kind);
-        self.recount(key);
-        let Some(socket) = self.table.get_mut(key) else { return };
+        self.common.recount(key);
+        let Some(socket) = self.common.table.get_mut(key) else { return };
         // Now that comes to an end, even if it was not the peer who broke the connection.
         let _ = socket.socket.shutdown(Shutdown::Read);
-        self.enqueue(key);
+        self.common.enqueue(key);
         self.touch(key);
     }
 
@@ -128,13 +127,13 @@ impl Io {
     fn note_refused(&mut self) {
         let mut sent = mem::take(&mut self.sent);
         for key in sent.drain(..) {
-            if let Some(socket) = self.table.get_mut(key)
+            if let Some(socket) = self.common.table.get_mut(key)
                 && socket.sending
                 && socket.phase == Phase::Open
             {
                 socket.behind = true;
                 socket.unreported = true;
-                self.enqueue(key);
+                self.common.enqueue(key);
             }
         }
         self.sent = sent;
@@ -142,7 +141,7 @@ impl Io {
 
     /// Something happened to a connection that is not read from. It may be an error, or only the peer's end.
     fn note_watch(&mut self, key: usize, result: i32, last: bool) {
-        let Some(socket) = self.table.get_mut(key) else { return };
+        let Some(socket) = self.common.table.get_mut(key) else { return };
         socket.watched &= !last;
         let is_error = u32::try_from(result).is_ok_and(|events| events & libc::POLLERR.unsigned_abs() as u32 != 0);
         // If somebody reads, or still sends, that hears of it by itself.
@@ -158,13 +157,13 @@ impl Io {
 
     /// Closes a socket that nobody wants any more, once the kernel has let go of it.
     pub(super) fn bury(&mut self, key: usize) {
-        if let Some(socket) = self.table.get_mut(key)
+        if let Some(socket) = self.common.table.get_mut(key)
             && socket.phase == Phase::Gone
             && socket.in_flight == 0
             // What was noted for it must not meet the next socket with its key.
             && socket.arriving == 0
         {
-            self.table.remove(key);
+            self.common.table.remove(key);
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     buf::Output,
     net::{
         acknowledged::progress,
-        reactor::{BUDGET, Filed},
+        driver::{self, BUDGET, Closing, Finish},
     },
 };
 use bytes::Bytes;
@@ -32,17 +32,6 @@ pub(super) enum Phase {
     Gone,
 }
 
-/// How far our own stream has come to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Finish {
-    /// Nobody asked for it.
-    No,
-    /// It ends after the output.
-    Asked,
-    /// `shutdown(SHUT_WR)` was called.
-    Done,
-}
-
 /// The operation that waits for input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Receiving {
@@ -65,7 +54,7 @@ pub(super) struct Stash {
 }
 
 /// A socket, and what is known about it. No buffer while nothing arrives, no heap while nothing waits.
-pub(super) struct Connection {
+pub struct Connection {
     pub(super) socket: Socket,
     /// Everything that the peer has not taken. While an operation sends, its first pieces are the kernel's to read.
     pub(super) output: Output,
@@ -153,11 +142,6 @@ impl Connection {
         }
     }
 
-    /// How far the peer is with what was sent to it.
-    pub(super) fn progress(&self) -> Progress {
-        progress(&self.socket, self.written, self.output.len())
-    }
-
     pub(super) fn fd(&self) -> RawFd {
         self.socket.as_raw_fd()
     }
@@ -215,13 +199,46 @@ impl Connection {
     }
 }
 
-impl Filed for Connection {
+impl driver::Socket for Connection {
     fn conn(&self) -> ConnId {
         self.conn
     }
 
     fn accepted(&self) -> bool {
         self.accepted
+    }
+
+    fn closing(&self) -> Option<Closing> {
+        match self.phase {
+            Phase::Connecting | Phase::Open | Phase::Gone => None,
+            Phase::Flushing(_) => Some(Closing::Flushing),
+            Phase::Lingering(_) => Some(Closing::Lingering),
+        }
+    }
+
+    /// Only a socket with something to tell is ever queued.
+    fn has_work(&self) -> bool {
+        true
+    }
+
+    fn queued(&mut self) -> &mut bool {
+        &mut self.queued
+    }
+
+    fn unsent(&self) -> usize {
+        if self.phase == Phase::Gone { 0 } else { self.output.len() }
+    }
+
+    fn counted(&mut self) -> &mut usize {
+        &mut self.counted
+    }
+
+    fn progress(&self) -> Progress {
+        progress(&self.socket, self.written, self.output.len())
+    }
+
+    fn confirmed(&mut self) -> &mut u64 {
+        &mut self.confirmed
     }
 }
 

@@ -6,36 +6,15 @@ use super::{
     complete::kind_of,
     connection::Phase,
     heard::Heard,
-    io::{Arrival, Ready},
+    io::Arrival,
 };
 use crate::{
     app::{App, ConnId},
     net::connect,
 };
-use std::{
-    io::{Error, ErrorKind},
-    mem,
-};
-
-/// Visits that one turn makes beyond those that were due at its start. The rest waits for the next turn, so that no two
-/// connections can keep the others out.
-const EXTRA: usize = 256;
+use std::{io::Error, mem};
 
 impl<A: App> Proactor<A> {
-    /// Visits whoever is in the ready queue.
-    pub(super) fn hear_ready(&mut self) {
-        let mut left = self.io.ready.len() + EXTRA;
-        while left > 0
-            && let Some(ready) = self.io.ready.pop_front()
-        {
-            left -= 1;
-            match ready {
-                Ready::Socket(key) => self.visit(key),
-                Ready::Failed(conn, kind) => self.fail(conn, kind),
-            }
-        }
-    }
-
     /// What has arrived, in the order of its arrival.
     pub(super) fn hear_arrivals(&mut self) {
         while let Some(arrival) = self.io.arrivals.pop_front() {
@@ -43,19 +22,8 @@ impl<A: App> Proactor<A> {
         }
     }
 
-    /// After a call to the application: carries out what it asked for, and answers what it wanted to know.
-    pub(super) fn settle(&mut self) {
-        self.io.carry_out(&mut self.cx);
-        while let Some((conn, told)) = self.io.told.pop_front() {
-            if self.cx.is_open(conn) {
-                told.tell(&mut self.app, &mut self.cx, conn);
-                self.io.carry_out(&mut self.cx);
-            }
-        }
-    }
-
-    fn visit(&mut self, key: usize) {
-        let Some(socket) = self.io.table.get_mut(key) else { return };
+    pub(super) fn visit_socket(&mut self, key: usize) {
+        let Some(socket) = self.io.common.table.get_mut(key) else { return };
         socket.queued = false;
         let conn = socket.conn;
         if socket.phase != Phase::Open {
@@ -73,7 +41,7 @@ impl<A: App> Proactor<A> {
     fn hear_arrival(&mut self, arrival: Arrival) {
         let key = arrival.key;
         // It was noted for this socket, which stays until that is heard.
-        let Some(socket) = self.io.table.get_mut(key) else { return self.io.recycle(arrival) };
+        let Some(socket) = self.io.common.table.get_mut(key) else { return self.io.recycle(arrival) };
         socket.arriving -= 1;
         let conn = socket.conn;
         match socket.phase {
@@ -102,7 +70,7 @@ impl<A: App> Proactor<A> {
         if result < 0 {
             return self.fail(conn, connect::kind_of(&Error::from_raw_os_error(-result)));
         }
-        if let Some(socket) = self.io.table.get_mut(key) {
+        if let Some(socket) = self.io.common.table.get_mut(key) {
             socket.address = None;
             socket.phase = Phase::Open;
             self.io.touch(key);
@@ -112,7 +80,7 @@ impl<A: App> Proactor<A> {
     }
 
     fn hear_input(&mut self, arrival: Arrival, conn: ConnId) {
-        let Some(socket) = self.io.table.get_mut(arrival.key) else { return };
+        let Some(socket) = self.io.common.table.get_mut(arrival.key) else { return };
         let full = socket.had_its_share(self.io.turn);
         let unwanted = socket.is_unwanted() || socket.stash.is_some() || full;
         match usize::try_from(arrival.result) {
@@ -125,7 +93,7 @@ impl<A: App> Proactor<A> {
                 socket.ended = true;
                 if unwanted {
                     socket.stash.get_or_insert_default().end = true;
-                    self.io.enqueue_later(arrival.key);
+                    self.io.common.enqueue_later(arrival.key);
                 }
                 self.io.recycle(arrival);
                 if !unwanted {
@@ -153,7 +121,7 @@ impl<A: App> Proactor<A> {
         let mut heard = mem::replace(&mut self.io.heard, Heard::nothing());
         // A relay ended in the middle of it.
         if done < len
-            && let Some(socket) = self.io.table.tenant(arrival.key, conn)
+            && let Some(socket) = self.io.common.table.tenant(arrival.key, conn)
         {
             socket.keep(heard.keep(done..len, size));
         }
@@ -168,7 +136,7 @@ impl<A: App> Proactor<A> {
     fn hear(&mut self, key: usize, conn: ConnId, heard: Heard, len: usize, size: usize) -> usize {
         let relay = self.io.count_relayed(conn, len);
         let len = relay.map_or(len, |(_, moved)| moved);
-        if let Some(socket) = self.io.table.tenant(key, conn) {
+        if let Some(socket) = self.io.common.table.tenant(key, conn) {
             socket.count(self.io.turn, len);
         }
         self.io.heard = heard;
@@ -195,31 +163,31 @@ impl<A: App> Proactor<A> {
         let mut heard = Heard::Own(buffer);
         let kept = heard.keep(0..len, size);
         buffers.return_heard(number, heard);
-        if let Some(socket) = self.io.table.get_mut(arrival.key) {
+        if let Some(socket) = self.io.common.table.get_mut(arrival.key) {
             socket.keep(kept);
         }
         if soon {
-            self.io.enqueue_later(arrival.key);
+            self.io.common.enqueue_later(arrival.key);
         }
     }
 
     /// What was kept, as far as it is wanted by now.
     fn hear_stash(&mut self, key: usize, conn: ConnId) {
-        while let Some(socket) = self.io.table.tenant(key, conn)
+        while let Some(socket) = self.io.common.table.tenant(key, conn)
             && socket.phase == Phase::Open
             && !socket.is_unwanted()
         {
             let full = socket.had_its_share(self.io.turn);
             let Some(stash) = &mut socket.stash else { return };
             if full {
-                return self.io.enqueue_later(key);
+                return self.io.common.enqueue_later(key);
             }
             if let Some(bytes) = stash.input.pop_front() {
                 let len = bytes.len();
                 let done = self.hear(key, conn, Heard::Shared(bytes), len, len);
                 let mut heard = mem::replace(&mut self.io.heard, Heard::nothing());
                 if done < len
-                    && let Some(socket) = self.io.table.tenant(key, conn)
+                    && let Some(socket) = self.io.common.table.tenant(key, conn)
                 {
                     socket.keep_first(heard.share(done..len));
                 }
@@ -237,23 +205,11 @@ impl<A: App> Proactor<A> {
 
     /// What is wrong with a connection, once everything before it was heard.
     fn hear_broken(&mut self, key: usize, conn: ConnId) {
-        if let Some(socket) = self.io.table.tenant(key, conn)
+        if let Some(socket) = self.io.common.table.tenant(key, conn)
             && let Some(kind) = socket.broken
             && socket.is_heard_out()
         {
             self.fail(conn, kind);
-        }
-    }
-
-    /// The connection is gone. Its name stays until the application has heard so, and no longer.
-    pub(super) fn fail(&mut self, conn: ConnId, kind: ErrorKind) {
-        if let Some((key, _)) = self.io.table.find_mut(conn) {
-            self.io.bid_farewell(key, false);
-        }
-        if self.cx.is_open(conn) {
-            self.app.failed(&mut self.cx, conn, kind);
-            self.cx.release(conn);
-            self.settle();
         }
     }
 }

@@ -4,28 +4,27 @@
 //! has to hear is queued, and [`super::deliver`] takes it from there.
 
 use super::{
+    accept::Listeners,
     buffers::{Buffers, Group},
-    connection::{Connection, Finish, Phase, Receiving},
+    connection::{Connection, Phase, Receiving},
     heard::Heard,
-    operations::{Kind, Operation, SLICES},
+    operations::{Kind, Operation},
     ring::Ring,
 };
 use crate::{
-    app::{Action, ConnId},
+    app::ConnId,
     net::{
-        ReactorConfig, connect,
+        DriverConfig, connect,
+        driver::{CONFIRMED, Common, Finish, SLICES},
         options::limit_ahead,
-        reactor::{CONFIRMED, Table, Told},
-        waiting::Waiting,
     },
-    time::wheel::Timers,
 };
 use io_uring::cqueue;
 use nix::sys::eventfd::EventFd;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::{
     collections::VecDeque,
-    io::{self, ErrorKind, IoSlice},
+    io::{self, IoSlice},
     mem,
     net::{Shutdown, SocketAddr},
     os::fd::AsRawFd,
@@ -39,15 +38,6 @@ const SMALL: u16 = 1024;
 
 /// Large buffers: one is filled and emptied at a time, unless many bodies arrive at once.
 const BULK: u16 = 8;
-
-/// What the application has to hear next.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Ready {
-    /// The socket with this key has something to tell.
-    Socket(usize),
-    /// A connection that never had a socket.
-    Failed(ConnId, ErrorKind),
-}
 
 /// Something that the kernel has done, and that the application may have to hear of, in the order of its completion.
 #[derive(Debug, Clone, Copy)]
@@ -70,20 +60,16 @@ pub(super) struct Accepted {
 }
 
 /// Everything but the application.
-pub(super) struct Io {
+pub struct Io {
     /// First, so that it is closed before the memory goes that it was told of.
     pub(super) ring: Ring,
     pub(super) buffers: [Buffers; 2],
-    pub(super) config: ReactorConfig,
-    pub(super) table: Table<Connection>,
+    pub(super) common: Common<Connection>,
+    pub(super) listeners: Listeners,
     /// What the present call is about.
     pub(super) heard: Heard,
     /// Size of the buffer in which it is: who keeps a part of it keeps that much.
     pub(super) heard_in: usize,
-    /// To be visited in this turn.
-    pub(super) ready: VecDeque<Ready>,
-    /// To be visited in the next: they had their share of this one.
-    pub(super) later: VecDeque<Ready>,
     /// Keys of sockets for which there was no buffer.
     pub(super) starved: VecDeque<usize>,
     /// Counts turns, wrapping.
@@ -98,40 +84,26 @@ pub(super) struct Io {
     pub(super) bell: Arc<EventFd>,
     /// An operation waits for that.
     pub(super) listens: bool,
-    /// Somebody used the [`crate::net::Remote`].
-    pub(super) mail: bool,
-    /// Actions of the present call; kept for its memory.
-    pub(super) actions: Vec<Action>,
-    /// Questions of the present call, with their answers.
-    pub(super) told: VecDeque<(ConnId, Told)>,
-    /// What waits to be sent on all sockets.
-    pub(super) waiting: Waiting,
     /// Keys of sockets whose operations have to be looked at before the kernel is entered.
     pub(super) dirty: Vec<usize>,
     /// Keys of sockets for which a send was asked for since the kernel was entered last.
     pub(super) sent: Vec<usize>,
-    /// Deadlines of closing sockets, by key.
-    pub(super) closing: Timers<usize>,
-    /// When this turn began.
-    pub(super) now: Instant,
     /// The completions of a turn; kept for its memory.
     pub(super) batch: Vec<cqueue::Entry>,
 }
 
 impl Io {
-    pub(super) fn new(config: ReactorConfig, now: Instant) -> io::Result<Self> {
+    pub(super) fn new(config: DriverConfig, now: Instant) -> io::Result<Self> {
         let ring = Ring::new()?;
         let small = Buffers::new(&ring, Group::Small, SMALL, config.read_size)?;
         let bulk = Buffers::new(&ring, Group::Bulk, BULK, config.bulk_read_size)?;
         Ok(Self {
             ring,
             buffers: [small, bulk],
-            config,
-            table: Table::default(),
+            common: Common::new(config, now),
+            listeners: Listeners::default(),
             heard: Heard::nothing(),
             heard_in: 0,
-            ready: VecDeque::new(),
-            later: VecDeque::new(),
             starved: VecDeque::new(),
             turn: 1,
             arrivals: VecDeque::new(),
@@ -139,14 +111,8 @@ impl Io {
             knocked: VecDeque::new(),
             bell: Arc::new(EventFd::new()?),
             listens: false,
-            mail: false,
-            actions: Vec::new(),
-            told: VecDeque::new(),
-            waiting: Waiting::default(),
             dirty: Vec::new(),
             sent: Vec::new(),
-            closing: Timers::new(now),
-            now,
             batch: Vec::new(),
         })
     }
@@ -157,7 +123,7 @@ impl Io {
 
     /// Files a new socket, and has the kernel receive for it.
     pub(super) fn adopt(&mut self, socket: Connection) -> usize {
-        let key = self.table.insert(socket);
+        let key = self.common.table.insert(socket);
         self.touch(key);
         key
     }
@@ -166,10 +132,10 @@ impl Io {
     pub(super) fn connect(&mut self, conn: ConnId, to: SocketAddr) {
         let socket = match open(to) {
             Ok(socket) => socket,
-            Err(error) => return self.ready.push_back(Ready::Failed(conn, connect::kind_of(&error))),
+            Err(error) => return self.common.refuse(conn, connect::kind_of(&error)),
         };
         let mut socket = Connection::new(socket, conn, Phase::Connecting, false);
-        let (fd, key) = (socket.fd(), self.table.next_key());
+        let (fd, key) = (socket.fd(), self.common.table.next_key());
         let address = socket.address.insert(Box::new(SockAddr::from(to)));
         // SAFETY: the address is on the heap, and its connection keeps it until `establish`, after the completion.
         #[allow(unsafe_code)]
@@ -179,38 +145,12 @@ impl Io {
         self.adopt(socket);
     }
 
-    /// What waits to be sent on a socket has changed, maybe.
-    pub(super) fn recount(&mut self, key: usize) {
-        if let Some(socket) = self.table.get_mut(key) {
-            let now = if socket.phase == Phase::Gone { 0 } else { socket.output.len() };
-            self.waiting.recount(&mut socket.counted, now);
-        }
-    }
-
     /// Has a socket's operations looked at before the kernel is entered.
     pub(super) fn touch(&mut self, key: usize) {
-        if let Some(socket) = self.table.get_mut(key)
+        if let Some(socket) = self.common.table.get_mut(key)
             && !mem::replace(&mut socket.dirty, true)
         {
             self.dirty.push(key);
-        }
-    }
-
-    /// Has the application hear of a socket in this turn.
-    pub(super) fn enqueue(&mut self, key: usize) {
-        if let Some(socket) = self.table.get_mut(key)
-            && !mem::replace(&mut socket.queued, true)
-        {
-            self.ready.push_back(Ready::Socket(key));
-        }
-    }
-
-    /// Has a socket visited in the next turn.
-    pub(super) fn enqueue_later(&mut self, key: usize) {
-        if let Some(socket) = self.table.get_mut(key)
-            && !mem::replace(&mut socket.queued, true)
-        {
-            self.later.push_back(Ready::Socket(key));
         }
     }
 
@@ -218,6 +158,7 @@ impl Io {
     /// together, whoever caused it.
     pub(super) fn prepare(&mut self) {
         self.turn = self.turn.wrapping_add(1);
+        self.arm_listeners();
         // No more than will find a buffer: else most of them would only ask in vain again.
         for _ in 0..SMALL / 2 {
             let Some(key) = self.starved.pop_front() else { break };
@@ -225,7 +166,7 @@ impl Io {
         }
         let mut dirty = mem::take(&mut self.dirty);
         for key in dirty.drain(..) {
-            if let Some(socket) = self.table.get_mut(key) {
+            if let Some(socket) = self.common.table.get_mut(key) {
                 socket.dirty = false;
                 self.send(key);
                 self.receive(key);
@@ -240,7 +181,7 @@ impl Io {
 
     /// Asks to send what waits, if nothing is being sent; ends our stream if that was asked for and nothing is left.
     fn send(&mut self, key: usize) {
-        let Some(socket) = self.table.get_mut(key) else { return };
+        let Some(socket) = self.common.table.get_mut(key) else { return };
         if socket.sending || matches!(socket.phase, Phase::Connecting | Phase::Gone) || socket.broken.is_some() {
             return;
         }
@@ -268,7 +209,7 @@ impl Io {
 
     /// Has the kernel receive for a socket exactly when somebody wants the input, in the way that fits.
     fn receive(&mut self, key: usize) {
-        let Some(socket) = self.table.get_mut(key) else { return };
+        let Some(socket) = self.common.table.get_mut(key) else { return };
         // One that is broken has no news: an operation that goes on would wait for some when it has received what is there.
         let bulk = socket.bulk || socket.broken.is_some();
         let wanted = match (socket.wants_input(), bulk) {
@@ -282,7 +223,7 @@ impl Io {
                 socket.receiving = wanted;
                 socket.in_flight += 1;
                 // While much waits to be sent, nobody adds a large piece to it.
-                let most = self.waiting.limit(self.config.bulk_read_size);
+                let most = self.common.waiting.limit(self.common.config.bulk_read_size);
                 self.ring.push(Operation::receive(socket.fd(), key, group, most));
             }
             // A single one ends with the next input, which is less work than to cancel it.
@@ -290,7 +231,7 @@ impl Io {
             Receiving::Many | Receiving::Once if socket.receiving != wanted => self.stop_receiving(key),
             _ => {}
         }
-        let Some(socket) = self.table.get_mut(key) else { return };
+        let Some(socket) = self.common.table.get_mut(key) else { return };
         // While nothing is received, nobody would hear of a reset.
         let unheard = socket.is_unwanted() || (socket.ended && socket.broken.is_none());
         if socket.phase == Phase::Open && unheard && !socket.watched {
@@ -304,7 +245,7 @@ impl Io {
 impl Io {
     /// Asks the operation that receives to end early.
     pub(super) fn stop_receiving(&mut self, key: usize) {
-        let Some(socket) = self.table.get_mut(key) else { return };
+        let Some(socket) = self.common.table.get_mut(key) else { return };
         let kind = match socket.receiving {
             Receiving::Many => Kind::Receive,
             Receiving::Once => Kind::ReceiveBulk,
@@ -320,7 +261,7 @@ impl Drop for Io {
         if !self.ring.end() {
             // The kernel may still write into buffers and read from outputs. Lost memory is better than wrong memory.
             tracing::error!("the kernel does not let go of what was asked of it; its memory is given up");
-            mem::forget(mem::take(&mut self.table));
+            mem::forget(mem::take(&mut self.common.table));
             for buffers in &mut self.buffers {
                 buffers.forget();
             }

@@ -39,21 +39,21 @@ mod tests;
 
 use crate::{
     app::{App, Cx, ListenerId},
-    net::{Error, ReactorConfig, Remote, clock, ending::Ending, options::limit_ahead, reactor::report_cut},
+    net::{
+        DriverConfig, Error, Remote, clock,
+        driver::{Common, EventLoop, Transport},
+        options::limit_ahead,
+    },
 };
-use accept::Listeners;
+use connection::Connection;
 use io::Io;
 use socket2::SockRef;
 use std::{
-    fmt,
     io::{ErrorKind, Result},
     net::TcpListener,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
-
-/// Deadlines that one turn reports at most: after a pause of a thousand connections, others have their turn in between.
-const DEADLINES: usize = 1024;
 
 /// How long the kernel may take to let go of everything at the end; it is asked so often.
 const ENDING: Duration = Duration::from_millis(100);
@@ -62,23 +62,7 @@ const ENDINGS: usize = 10;
 /// A completion-driven event loop that runs one application on the thread that calls [`Proactor::run`].
 ///
 /// It is configured as a [`super::Reactor`] and keeps the same contract, [`App`].
-pub struct Proactor<A> {
-    app: A,
-    cx: Cx,
-    io: Io,
-    listeners: Listeners,
-    remote: Remote,
-    /// Asked to drain, while the kernel may still be accepting.
-    asked_to_drain: Option<Duration>,
-    /// No more is accepted; ends at this time if connections are left.
-    ending: Ending,
-}
-
-impl<A> fmt::Debug for Proactor<A> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Proactor").field("cx", &self.cx).field("ending", &self.ending).finish_non_exhaustive()
-    }
-}
+pub type Proactor<A> = EventLoop<A, Io>;
 
 impl<A: App> Proactor<A> {
     /// An event loop without listeners.
@@ -86,13 +70,12 @@ impl<A: App> Proactor<A> {
     /// # Errors
     ///
     /// [`Error::IoUring`]: this system has no io_uring that will do, or no memory or descriptors for it.
-    pub fn new(app: A, config: ReactorConfig) -> std::result::Result<Self, Error> {
+    pub fn new(app: A, config: DriverConfig) -> std::result::Result<Self, Error> {
         let now = clock::now();
         let io = Io::new(config, now.instant).map_err(Error::IoUring)?;
         let bell = Arc::clone(&io.bell);
         let remote = Remote::new(move || bell.write(1).map(drop).map_err(Into::into));
-        let (listeners, cx) = (Listeners::new(config.spare), Cx::new(now));
-        Ok(Self { app, cx, io, listeners, remote, asked_to_drain: None, ending: Ending::default() })
+        Ok(Self::with(app, Cx::new(now), io, remote))
     }
 
     /// Accepts connections from `listener`, too. Its connections will send small writes at once (`TCP_NODELAY`).
@@ -101,7 +84,7 @@ impl<A: App> Proactor<A> {
     ///
     /// There are 256 listeners already, or the system refuses to prepare this one.
     pub fn listen(&mut self, listener: TcpListener) -> Result<ListenerId> {
-        let Ok(id) = u8::try_from(self.listeners.len()) else {
+        let Ok(id) = u8::try_from(self.io.listeners.len()) else {
             let text = "an event loop takes at most 256 listeners";
             return Err(std::io::Error::new(ErrorKind::InvalidInput, text));
         };
@@ -109,150 +92,102 @@ impl<A: App> Proactor<A> {
         listener.set_nonblocking(false)?;
         SockRef::from(&listener).set_tcp_nodelay(true)?;
         limit_ahead(&listener)?;
-        self.listeners.add(listener);
+        self.io.listeners.add(listener);
+        self.io.keep_spare();
         Ok(ListenerId(id))
     }
+}
 
-    /// A handle for other threads.
-    #[must_use]
-    pub fn remote(&self) -> Remote {
-        self.remote.clone()
+impl Transport for Io {
+    type Socket = Connection;
+
+    fn common(&self) -> &Common<Connection> {
+        &self.common
     }
 
-    /// Runs until it was told to stop, or to drain and the last connection has ended; gives the application back.
-    ///
-    /// # Errors
-    ///
-    /// The kernel refuses to work for us. What goes wrong with a connection is told to the application instead.
-    pub fn run(mut self) -> Result<A> {
-        self.io.ring.enable()?;
-        self.app.started(&mut self.cx);
-        self.settle();
-        while !self.is_over() {
-            self.turn()?;
-        }
-        let late = self.ending.is_late(self.cx.now());
-        if late && self.cx.open() > 0 {
-            self.cut_off()?;
-        }
-        let cut = self.io.give_up_all();
-        if late {
-            report_cut(cut);
-        }
-        self.end()?;
-        Ok(self.app)
+    fn common_mut(&mut self) -> &mut Common<Connection> {
+        &mut self.common
     }
 
-    fn turn(&mut self) -> Result<()> {
-        self.accept();
-        self.io.prepare();
-        self.io.ring.enter(self.patience())?;
-        self.cx.set_clock(clock::now());
-        self.io.now = self.cx.now();
-        let again = self.cx.take_call();
-        self.io.note_all();
-        let mut later = std::mem::take(&mut self.io.later);
-        self.io.ready.append(&mut later);
-        self.hear_ready();
-        self.hear_arrivals();
-        self.hear_ready();
-        self.hear_accepted();
-        self.hear_deadlines();
-        if std::mem::take(&mut self.io.mail) {
-            self.hear_mail();
-        }
-        if again {
-            self.app.woken(&mut self.cx);
-            self.settle();
-        }
-        if self.listeners.is_idle()
-            && let Some(within) = self.asked_to_drain.take()
+    fn begin(&mut self) -> Result<()> {
+        self.ring.enable()
+    }
+
+    /// One system call: everything that was asked for since the last one goes with it.
+    fn wait(&mut self, patience: Option<Duration>, _: Option<Instant>) -> Result<()> {
+        self.prepare();
+        self.ring.enter(patience)
+    }
+
+    fn note(&mut self) {
+        self.note_all();
+    }
+
+    fn is_busy(&self) -> bool {
+        !self.arrivals.is_empty() || !self.starved.is_empty() || self.can_admit() || self.listeners.can_drain()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    fn carry_out(&mut self, cx: &mut Cx) {
+        self.perform_all(cx);
+    }
+
+    fn close_now(&mut self, key: usize) {
+        self.bid_farewell(key, false);
+    }
+
+    fn give_up(&mut self, key: usize) {
+        self.end(key);
+    }
+
+    fn flush_all(&mut self) -> Result<()> {
+        self.wait(Some(Duration::ZERO), None)?;
+        self.note_all();
+        Ok(())
+    }
+
+    /// What was put off comes first, then what has arrived, in the order of its arrival, and what came of that.
+    fn hear<A: App>(on: &mut Proactor<A>) {
+        on.hear_ready();
+        on.hear_arrivals();
+        on.hear_ready();
+    }
+
+    fn visit<A: App>(on: &mut Proactor<A>, key: usize) {
+        on.visit_socket(key);
+    }
+
+    fn accept<A: App>(on: &mut Proactor<A>) {
+        on.hear_accepted();
+        if on.io.listeners.can_drain()
+            && let Some(within) = on.io.listeners.drain.take()
         {
-            self.drain(within);
-        }
-        Ok(())
-    }
-
-    /// How long to wait for the kernel: not at all while there is something to tell, else until the next deadline.
-    fn patience(&self) -> Option<Duration> {
-        let io = &self.io;
-        let nothing = io.ready.is_empty() && io.later.is_empty() && io.arrivals.is_empty() && io.starved.is_empty();
-        let waiting = !nothing || self.can_admit() || self.cx.is_called_again();
-        if waiting || self.asked_to_drain.is_some() && self.listeners.is_idle() {
-            return Some(Duration::ZERO);
-        }
-        let deadlines = [
-            self.cx.next_deadline(),
-            self.io.closing.next(),
-            self.listeners.exhausted_until,
-            self.listeners.ask_again,
-            self.ending.deadline(),
-        ];
-        let next = deadlines.into_iter().flatten().min()?;
-        Some(next.saturating_duration_since(self.cx.now()))
-    }
-
-    fn hear_deadlines(&mut self) {
-        self.io.expire_closing();
-        for _ in 0..DEADLINES {
-            let Some(key) = self.cx.next_expired() else { return };
-            self.app.expired(&mut self.cx, key);
-            self.settle();
+            on.close_listeners();
+            on.begin_drain(within);
         }
     }
 
-    fn hear_mail(&mut self) {
-        let asked = self.remote.take();
-        if asked.wake() {
-            self.app.woken(&mut self.cx);
-            self.settle();
-        }
-        if asked.drain() {
-            // First the kernel has to stop accepting: whom it has accepted until then is served.
-            self.listeners.closing = true;
-            self.asked_to_drain = Some(self.remote.within());
-        }
-        if asked.stop() {
-            self.ending.stop();
-        }
+    /// First the kernel has to stop accepting: a connection that it has accepted until then is served.
+    fn drain<A: App>(on: &mut Proactor<A>, within: Duration) {
+        on.io.listeners.closing = true;
+        on.io.listeners.drain = Some(within);
     }
 
-    /// Takes whom the kernel has accepted already, closes the listeners and tells the application to come to an end.
-    fn drain(&mut self, within: Duration) {
-        self.close_listeners();
-        if self.ending.drain(self.cx.now(), within) {
-            self.app.drain(&mut self.cx);
-            self.settle();
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        self.ending.is_over(self.cx.now(), self.io.table.is_empty() && self.cx.open() == 0)
-    }
-
-    /// Lets the application say its last words, and the kernel send them.
-    fn cut_off(&mut self) -> Result<()> {
-        self.app.cut_off(&mut self.cx);
-        self.settle();
-        self.io.prepare();
-        self.io.ring.enter(Some(Duration::ZERO))?;
-        self.io.note_all();
-        Ok(())
-    }
-
-    /// Closes what is left. The kernel has to let go of it first.
-    fn end(&mut self) -> Result<()> {
-        self.listeners.closing = true;
+    /// The kernel has to let go of everything first.
+    fn end<A: App>(on: &mut Proactor<A>) -> Result<()> {
+        on.io.listeners.closing = true;
         for _ in 0..ENDINGS {
-            self.accept();
-            self.hear_arrivals();
-            if self.io.table.is_empty() && self.listeners.is_idle() {
+            on.io.arm_listeners();
+            on.hear_arrivals();
+            if on.io.common.table.is_empty() && on.io.listeners.is_idle() {
                 break;
             }
-            self.io.prepare();
-            self.io.ring.enter(Some(ENDING))?;
-            self.io.note_all();
-            self.note_accepted();
+            on.io.wait(Some(ENDING), None)?;
+            on.io.note_all();
+            on.note_accepted();
         }
         Ok(())
     }

@@ -14,6 +14,7 @@
 #![allow(unsafe_code)] // Each block carries its argument.
 
 use super::buffers::Group;
+use crate::net::driver::SLICES;
 use io_uring::{
     opcode,
     squeue::{Entry, Flags},
@@ -25,9 +26,6 @@ use std::{io::IoSlice, ptr};
 
 /// The token of what nobody waits for.
 pub(super) const NOBODY: u64 = u64::MAX;
-
-/// How many pieces leave in one operation. The kernel's own limit is 1024; an answer has a head, a body and little else.
-pub(super) const SLICES: usize = 64;
 
 /// What an operation is about; with a key, its token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

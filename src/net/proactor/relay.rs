@@ -17,7 +17,7 @@ pub(super) struct Relay {
 impl Io {
     /// Carries out [`crate::app::Action::Relay`].
     pub(super) fn begin_relay(&mut self, from: ConnId, to: ConnId, len: u64) {
-        if let Some((_, socket)) = self.table.find_mut(from) {
+        if let Some((_, socket)) = self.common.table.find_mut(from) {
             debug_assert!(socket.relay.is_none(), "one relay at a time");
             socket.relay = Some(Box::new(Relay { to, left: len }));
         }
@@ -25,14 +25,14 @@ impl Io {
 
     /// Of the next `len` bytes of a connection: who gets how many without their being heard? `None` if nobody does.
     pub(super) fn count_relayed(&mut self, from: ConnId, len: usize) -> Option<(ConnId, usize)> {
-        let mut relay = self.table.find_mut(from)?.1.relay.take()?;
+        let mut relay = self.common.table.find_mut(from)?.1.relay.take()?;
         // What comes after the other side has gone is heard.
-        self.table.find_mut(relay.to)?;
+        self.common.table.find_mut(relay.to)?;
         let moved = usize::try_from(relay.left).map_or(len, |left| left.min(len));
         relay.left -= moved as u64;
         let to = relay.to;
         if relay.left > 0 {
-            self.table.find_mut(from)?.1.relay = Some(relay);
+            self.common.table.find_mut(from)?.1.relay = Some(relay);
         }
         Some((to, moved))
     }

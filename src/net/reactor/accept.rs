@@ -3,29 +3,17 @@
 //! At the limit, the application is asked to close a connection that is not used ([`App::crowded`]): once for each one that
 //! waits, for which the kernel is asked first.
 
-use super::{Reactor, connection::Phase};
+use super::{Reactor, connection::Phase, io::Io};
 use crate::{
     app::{App, ListenerId, Origin},
-    net::spare::Spare,
+    net::driver::{BACK_OFF, is_passing, out_of_descriptors},
 };
 use mio::net::{TcpListener, TcpStream};
-use nix::{
-    errno::Errno,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
-};
-use std::{
-    io::{self, ErrorKind},
-    net::SocketAddr,
-    os::fd::AsFd as _,
-    time::{Duration, Instant},
-};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::{io::ErrorKind, net::SocketAddr, os::fd::AsFd as _};
 
 /// Connections that one listener gives in one turn. Those that are open already come first.
 const BURST: usize = 64;
-
-/// How long to wait when descriptors ran out, or another error says that accepting makes no sense. Trying at once would
-/// fail at once, and burn a core. Also how soon an application that had nothing to close is asked again.
-pub(in crate::net) const BACK_OFF: Duration = Duration::from_millis(100);
 
 /// A listening socket.
 #[derive(Debug)]
@@ -57,120 +45,82 @@ impl Listener {
     }
 }
 
-/// Whom to accept from, and when.
-#[derive(Debug, Default)]
-pub(super) struct Listeners {
-    pub(super) all: Vec<Listener>,
-    /// Descriptors ran out, most likely; until then nothing is accepted.
-    pub(super) exhausted_until: Option<Instant>,
-    /// A connection waits for another to end: when to ask the application again to close one.
-    pub(super) ask_again: Option<Instant>,
-    spare: Spare,
-    /// It was logged. Once is enough until it works again.
-    complained: bool,
-}
-
-impl Listeners {
-    pub(super) fn new(spare: usize) -> Self {
-        Self { spare: Spare::new(spare), ..Self::default() }
+impl Io {
+    /// Keeps descriptors aside for connections beyond those that are open.
+    pub(super) fn keep_spare(&mut self) {
+        let open = self.common.table.accepted();
+        self.common.gate.keep_spare(self.listeners.first().map(|listener| &listener.socket), open);
     }
 
-    /// Keeps descriptors aside for connections beyond the `open` ones.
-    pub(super) fn keep_spare(&mut self, open: usize) {
-        if let Some(first) = self.all.first() {
-            self.spare.keep(&first.socket, open);
-        }
-    }
-
-    /// Whether some connection could be accepted now.
-    pub(super) fn is_ready(&self) -> bool {
-        (0..self.all.len()).any(|index| self.is_ready_at(index))
-    }
-
-    fn is_ready_at(&self, index: usize) -> bool {
-        self.exhausted_until.is_none() && self.all[index].ready
+    /// Whether some connection could be accepted from this listener now.
+    pub(super) fn is_ready_at(&self, index: usize) -> bool {
+        self.common.gate.is_open() && self.listeners[index].ready
     }
 }
 
 impl<A: App> Reactor<A> {
-    /// Whether there is room for another connection. When there is not, the backlog waits, and behind it the clients.
-    pub(super) fn has_room(&self) -> bool {
-        self.io.table.accepted() < self.io.config.max_connections
-    }
-
     /// Accepts what waits: at most `burst` a listener.
-    pub(super) fn accept(&mut self, burst: usize) {
-        if self.listeners.exhausted_until.is_some_and(|until| self.cx.now() < until) {
+    pub(super) fn accept_waiting(&mut self, burst: usize) {
+        if !self.io.common.gate.open_if_due(self.cx.now()) {
             return;
         }
-        self.listeners.exhausted_until = None;
-        self.listeners.ask_again = None;
-        for index in 0..self.listeners.all.len() {
+        self.io.common.gate.ask_again = None;
+        for index in 0..self.io.listeners.len() {
             for _ in 0..burst {
-                if !self.listeners.is_ready_at(index) || !(self.has_room() || self.make_room(index)) {
+                if !self.io.is_ready_at(index) || !(self.io.common.room() > 0 || self.make_room(index)) {
                     break;
                 }
                 self.accept_one(index);
             }
         }
-        self.listeners.keep_spare(self.io.table.accepted());
+        self.io.keep_spare();
     }
 
     /// Has the application close a connection for one that waits. `false`: none waits, or there is no room yet.
     fn make_room(&mut self, index: usize) -> bool {
-        if !self.listeners.all[index].has_waiting() {
+        if !self.io.listeners[index].has_waiting() {
             return false;
         }
-        self.app.crowded(&mut self.cx);
-        self.settle();
-        if !self.has_room() {
-            self.listeners.ask_again = Some(self.cx.now() + BACK_OFF);
+        self.crowded();
+        let room = self.io.common.room() > 0;
+        if !room {
+            self.io.common.gate.ask_again = Some(self.cx.now() + BACK_OFF);
         }
-        self.has_room()
+        room
     }
 
     /// The listeners' share of a turn.
     pub(super) fn accept_burst(&mut self) {
-        if self.listeners.all.iter().any(|listener| listener.ready) {
-            self.accept(BURST);
+        if self.io.listeners.iter().any(|listener| listener.ready) {
+            self.accept_waiting(BURST);
         }
     }
 
     fn accept_one(&mut self, index: usize) {
-        match self.listeners.all[index].socket.accept() {
+        match self.io.listeners[index].socket.accept() {
             Ok((stream, peer)) => {
-                self.listeners.complained = false;
-                self.listeners.all[index].waits = false;
+                self.io.common.gate.works();
+                self.io.listeners[index].waits = false;
                 self.admit(index, stream, peer);
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                let listener = &mut self.listeners.all[index];
+                let listener = &mut self.io.listeners[index];
                 (listener.ready, listener.waits) = (false, false);
             }
-            // A peer that gave up while it waited, or a signal: the next one is not affected.
-            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
+            Err(error) if is_passing(&error) => {}
             Err(error) if out_of_descriptors(&error) && self.free_descriptor() => {}
-            Err(error) => self.back_off(&error),
+            Err(error) => self.io.common.gate.back_off(&error, self.cx.now()),
         }
     }
 
     /// Finds a descriptor for a connection that waits: one that was kept, or that of a connection which is not used.
     fn free_descriptor(&mut self) -> bool {
-        if self.listeners.spare.release() {
+        if self.io.common.gate.release_spare() {
             return true;
         }
-        let before = self.io.table.accepted();
-        self.app.crowded(&mut self.cx);
-        self.settle();
-        self.io.table.accepted() < before
-    }
-
-    /// Accepts nothing for a while. Whatever it was, it will not be better at once.
-    fn back_off(&mut self, error: &io::Error) {
-        self.listeners.exhausted_until = Some(self.cx.now() + BACK_OFF);
-        if !std::mem::replace(&mut self.listeners.complained, true) {
-            explain(error);
-        }
+        let before = self.io.common.table.accepted();
+        self.crowded();
+        self.io.common.table.accepted() < before
     }
 
     fn admit(&mut self, index: usize, stream: TcpStream, peer: SocketAddr) {
@@ -187,19 +137,4 @@ impl<A: App> Reactor<A> {
         self.app.accepted(&mut self.cx, conn, Origin { listener, peer });
         self.settle();
     }
-}
-
-/// Says what may help.
-pub(in crate::net) fn explain(error: &io::Error) {
-    if out_of_descriptors(error) {
-        tracing::warn!(%error, "cannot accept: raise the limit with `ulimit -n`, or take fewer at once");
-    } else {
-        tracing::warn!(%error, "cannot accept: trying again every 100 ms");
-    }
-}
-
-/// The process or the system has no descriptor, or no memory for one.
-pub(in crate::net) fn out_of_descriptors(error: &io::Error) -> bool {
-    const CAUSES: [Errno; 4] = [Errno::EMFILE, Errno::ENFILE, Errno::ENOBUFS, Errno::ENOMEM];
-    error.raw_os_error().is_some_and(|code| CAUSES.contains(&Errno::from_raw(code)))
 }

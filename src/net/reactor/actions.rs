@@ -4,12 +4,13 @@
 //! at, so that a head and a body are one system call. Closing a connection sends its bytes first.
 
 use super::{
-    connection::{Finish, NONE, Phase},
-    io::{Io, Told},
+    connection::{NONE, Phase},
+    io::Io,
 };
 use crate::{
     app::{Action, ConnId, Cx},
     buf::relax,
+    net::driver::{Finish, Told},
 };
 use mio::net::TcpStream;
 use std::{io::ErrorKind, mem};
@@ -20,9 +21,8 @@ pub(super) const FRESH: usize = 32;
 
 impl Io {
     /// Carries out what the application asked for since the last time.
-    pub(super) fn carry_out(&mut self, cx: &mut Cx) {
-        let mut actions = mem::take(&mut self.actions);
-        cx.take_actions(&mut actions);
+    pub(super) fn perform_all(&mut self, cx: &mut Cx) {
+        let actions = self.common.take_actions(cx);
         if !actions.is_empty() {
             self.chain.resize(actions.len(), NONE);
             for (at, action) in actions.iter().enumerate() {
@@ -34,13 +34,11 @@ impl Io {
             }
             self.touched = touched;
             self.scratch.renew();
-            actions.clear();
             self.chain.clear();
-            relax(&mut actions);
             relax(&mut self.chain);
             relax(&mut self.touched);
         }
-        self.actions = actions;
+        self.common.give_back_actions(actions);
     }
 
     fn perform(&mut self, at: usize, action: &Action, actions: &[Action]) {
@@ -50,26 +48,22 @@ impl Io {
             Action::Relay { from, to, len } => self.begin_relay(from, to, len),
             Action::SetReading(conn, on) => self.set_reading(conn, on),
             Action::SetBulk(conn, on) => {
-                if let Some((_, socket)) = self.table.find_mut(conn) {
+                if let Some((_, socket)) = self.common.table.find_mut(conn) {
                     socket.bulk = on;
                 }
             }
             Action::Probe(conn) => self.probe(conn),
-            Action::Progress(conn) => {
-                if let Some((_, socket)) = self.table.find_mut(conn) {
-                    self.told.push_back((conn, Told::Progress(socket.progress())));
-                }
-            }
+            Action::Progress(conn) => self.common.tell_progress(conn),
             Action::Finish(conn) => self.finish(conn),
             Action::Close(conn) | Action::HangUp(conn) => {
-                if let Some((key, socket)) = self.table.find_mut(conn) {
+                if let Some((key, socket)) = self.common.table.find_mut(conn) {
                     socket.linger = matches!(action, Action::Close(_));
                     self.send_staged(key, actions);
                     self.close(key);
                 }
             }
             Action::Abort(conn) => {
-                if let Some((key, _)) = self.table.find_mut(conn) {
+                if let Some((key, _)) = self.common.table.find_mut(conn) {
                     self.abort(key);
                 }
             }
@@ -78,7 +72,7 @@ impl Io {
 
     /// Puts the bytes of the action at `at` behind those that the call has for the same socket already.
     fn stage(&mut self, at: usize, conn: ConnId) {
-        let Some((key, socket)) = self.table.find_mut(conn) else { return };
+        let Some((key, socket)) = self.common.table.find_mut(conn) else { return };
         if socket.finish != Finish::No {
             return;
         }
@@ -93,15 +87,15 @@ impl Io {
     }
 
     fn set_reading(&mut self, conn: ConnId, on: bool) {
-        if let Some((key, socket)) = self.table.find_mut(conn) {
+        if let Some((key, socket)) = self.common.table.find_mut(conn) {
             socket.paused = !on;
             // What the kernel said while nobody listened is not said again.
-            self.enqueue(key);
+            self.common.enqueue(key);
         }
     }
 
     fn finish(&mut self, conn: ConnId) {
-        if let Some((key, socket)) = self.table.find_mut(conn)
+        if let Some((key, socket)) = self.common.table.find_mut(conn)
             && socket.finish == Finish::No
         {
             socket.finish = Finish::Asked;
@@ -112,15 +106,15 @@ impl Io {
     /// Carries out [`Action::Probe`]. What the kernel said in this turn answers most probes without asking it: what it
     /// has not reported by then arrived later than what the application is acting on.
     fn probe(&mut self, conn: ConnId) {
-        let ask = self.visited > FRESH;
-        let Some((_, socket)) = self.table.find_mut(conn) else { return };
+        let ask = self.common.visited > FRESH;
+        let Some((_, socket)) = self.common.table.find_mut(conn) else { return };
         let mut quiet = socket.phase == Phase::Open && !socket.ended && socket.broken.is_none();
         if quiet && (socket.readable || ask) {
             // An error that was found only by looking is told apart from bytes and an end when it is next heard.
             quiet = matches!(peek(&socket.stream), Ok(false));
             socket.readable = !quiet;
         }
-        self.told.push_back((conn, Told::Quiet(quiet)));
+        self.common.told.push_back((conn, Told::Quiet(quiet)));
     }
 }
 

@@ -30,8 +30,7 @@ impl Alarm {
     /// Has the poll end at `at`. A system call only if that is news; none to call an alarm off, for a wake-up too many is
     /// cheaper than the calls that it would take to avoid it.
     pub(super) fn arm(&mut self, at: Option<Instant>, registry: &Registry) -> io::Result<()> {
-        use super::accept::out_of_descriptors;
-        use crate::net::clock;
+        use crate::net::{clock, driver::out_of_descriptors};
         use nix::sys::timerfd::{Expiration, TimerSetTimeFlags};
         use std::time::Duration;
 

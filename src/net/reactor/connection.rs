@@ -4,7 +4,10 @@ use super::pipe::Pipe;
 use crate::{
     app::{ConnId, Progress},
     buf::Output,
-    net::acknowledged::progress,
+    net::{
+        acknowledged::progress,
+        driver::{Closing, Finish, Socket},
+    },
 };
 use mio::{event::Event, net::TcpStream};
 use std::io;
@@ -25,17 +28,6 @@ pub(super) enum Phase {
     Lingering(usize),
 }
 
-/// How far our own stream has come to its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Finish {
-    /// Nobody asked for it.
-    No,
-    /// It ends after the output.
-    Asked,
-    /// `shutdown(SHUT_WR)` was called.
-    Done,
-}
-
 /// What is left of a relay that was asked for. See [`crate::app::Action::Relay`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Relay {
@@ -54,7 +46,7 @@ pub(super) struct Piped {
 
 /// A socket and what is known about it. No heap while nothing waits to be sent.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub struct Connection {
     pub(super) stream: TcpStream,
     pub(super) output: Output,
     /// What a relay has for it, before `output`.
@@ -137,8 +129,48 @@ impl Connection {
         self.error |= event.is_error();
     }
 
-    /// Whether a visit would do anything.
-    pub(super) fn has_work(&self) -> bool {
+    /// Whether the application should hear what the kernel has. What it does not want now would keep for later, but the last
+    /// words of a connection that breaks would not.
+    pub(super) fn can_read(&self) -> bool {
+        self.readable && !self.ended && (!self.paused || self.is_breaking())
+    }
+
+    /// Whether something is wrong with it: what has arrived is all that there will be.
+    pub(super) fn is_breaking(&self) -> bool {
+        self.error || self.broken.is_some()
+    }
+
+    /// A write failed: nothing more can be sent, but what the peer said before may still lie in the kernel.
+    pub(super) fn broke(&mut self, kind: io::ErrorKind) {
+        self.broken = Some(kind);
+        self.output.clear();
+        // Closed with what is in it. Who filled it is told by the application, or finds its way when it has more.
+        self.piped = None;
+        self.unreported = false;
+        self.finish = Finish::Done;
+        self.readable = true;
+        self.at_end = true;
+    }
+}
+
+impl Socket for Connection {
+    fn conn(&self) -> ConnId {
+        self.conn
+    }
+
+    fn accepted(&self) -> bool {
+        self.accepted
+    }
+
+    fn closing(&self) -> Option<Closing> {
+        match self.phase {
+            Phase::Connecting | Phase::Open => None,
+            Phase::Flushing => Some(Closing::Flushing),
+            Phase::Lingering(_) => Some(Closing::Lingering),
+        }
+    }
+
+    fn has_work(&self) -> bool {
         match self.phase {
             Phase::Connecting => self.writable || self.error,
             Phase::Open => {
@@ -153,37 +185,24 @@ impl Connection {
         }
     }
 
-    /// Whether the application should hear what the kernel has. What it does not want now would keep for later, but the last
-    /// words of a connection that breaks would not.
-    pub(super) fn can_read(&self) -> bool {
-        self.readable && !self.ended && (!self.paused || self.is_breaking())
+    fn queued(&mut self) -> &mut bool {
+        &mut self.queued
     }
 
-    /// Whether something is wrong with it: what has arrived is all that there will be.
-    pub(super) fn is_breaking(&self) -> bool {
-        self.error || self.broken.is_some()
-    }
-
-    /// Bytes that wait to be sent.
-    pub(super) fn unsent(&self) -> usize {
+    fn unsent(&self) -> usize {
         self.output.len() + self.piped.as_ref().map_or(0, |piped| piped.pipe.len())
     }
 
-    /// How far the peer is with what was sent to it.
-    pub(super) fn progress(&self) -> Progress {
+    fn counted(&mut self) -> &mut usize {
+        &mut self.counted
+    }
+
+    fn progress(&self) -> Progress {
         progress(&self.stream, self.written, self.unsent())
     }
 
-    /// A write failed: nothing more can be sent, but what the peer said before may still lie in the kernel.
-    pub(super) fn broke(&mut self, kind: io::ErrorKind) {
-        self.broken = Some(kind);
-        self.output.clear();
-        // Closed with what is in it. Who filled it is told by the application, or finds its way when it has more.
-        self.piped = None;
-        self.unreported = false;
-        self.finish = Finish::Done;
-        self.readable = true;
-        self.at_end = true;
+    fn confirmed(&mut self) -> &mut u64 {
+        &mut self.confirmed
     }
 }
 

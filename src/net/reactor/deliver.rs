@@ -1,50 +1,17 @@
 //! What the application hears of a socket, in which order, and how much at once.
 
-use super::{Reactor, connection::Phase, io::Ready, read::Read};
+use super::{Reactor, connection::Phase, read::Read};
 use crate::{
     app::{App, ConnId},
-    net::connect,
+    net::{
+        connect,
+        driver::{BUDGET, Socket as _},
+    },
 };
-use std::io::ErrorKind;
-
-/// How many bytes one visit reads before others have their turn: four small reads, or a large one.
-pub(in crate::net) const BUDGET: usize = 64 * 1024;
-
-/// Visits that one turn makes beyond those that were due at its start: for what comes of them, so that a refused write is
-/// heard of before the next read. The rest waits for the next turn, so that no two connections can keep the others out.
-const EXTRA: usize = 256;
 
 impl<A: App> Reactor<A> {
-    /// Visits whoever is in the ready queue.
-    pub(super) fn hear_ready(&mut self) {
-        self.io.visited = 0;
-        self.io.ready.append(&mut self.io.later);
-        let mut left = self.io.ready.len() + EXTRA;
-        while left > 0
-            && let Some(ready) = self.io.ready.pop_front()
-        {
-            left -= 1;
-            self.io.visited += 1;
-            match ready {
-                Ready::Socket(key) => self.visit(key),
-                Ready::Failed(conn, kind) => self.fail(conn, kind),
-            }
-        }
-    }
-
-    /// After a call to the application: carries out what it asked for, and answers what it wanted to know.
-    pub(super) fn settle(&mut self) {
-        self.io.carry_out(&mut self.cx);
-        while let Some((conn, told)) = self.io.told.pop_front() {
-            if self.cx.is_open(conn) {
-                told.tell(&mut self.app, &mut self.cx, conn);
-                self.io.carry_out(&mut self.cx);
-            }
-        }
-    }
-
-    fn visit(&mut self, key: usize) {
-        let Some(socket) = self.io.table.get_mut(key) else { return };
+    pub(super) fn visit_socket(&mut self, key: usize) {
+        let Some(socket) = self.io.common.table.get_mut(key) else { return };
         socket.queued = false;
         // A stale key leads here: to a socket that has nothing to say.
         if !socket.has_work() {
@@ -63,7 +30,7 @@ impl<A: App> Reactor<A> {
 
     /// A connection that we asked for: how did it go?
     fn establish(&mut self, key: usize, conn: ConnId) {
-        let Some(socket) = self.io.table.tenant(key, conn) else { return };
+        let Some(socket) = self.io.common.table.tenant(key, conn) else { return };
         // The kernel says so when it failed. Only then it has to be asked why.
         if (socket.error || socket.at_end)
             && let Ok(Some(error)) | Err(error) = socket.stream.take_error()
@@ -78,11 +45,11 @@ impl<A: App> Reactor<A> {
 
     /// Sends what waited, and tells the application how much still does.
     fn report_sent(&mut self, key: usize, conn: ConnId) {
-        if self.io.table.tenant(key, conn).is_none() {
+        if self.io.common.table.tenant(key, conn).is_none() {
             return;
         }
         self.io.flush(key);
-        if let Some(socket) = self.io.table.tenant(key, conn)
+        if let Some(socket) = self.io.common.table.tenant(key, conn)
             && std::mem::take(&mut socket.unreported)
         {
             let unsent = socket.unsent();
@@ -93,11 +60,11 @@ impl<A: App> Reactor<A> {
 
     fn hear_input(&mut self, key: usize, conn: ConnId) {
         let mut heard = 0;
-        while let Some(socket) = self.io.table.tenant(key, conn)
+        while let Some(socket) = self.io.common.table.tenant(key, conn)
             && socket.can_read()
         {
             if heard >= BUDGET {
-                return self.io.enqueue_later(key);
+                return self.io.common.enqueue_later(key);
             }
             let (broken, relay) = (socket.broken, socket.relay.as_deref().copied());
             let found = match relay {
@@ -134,7 +101,7 @@ impl<A: App> Reactor<A> {
 
     /// What is wrong with a connection, once everything before it was heard.
     fn hear_end(&mut self, key: usize, conn: ConnId) {
-        let Some(socket) = self.io.table.tenant(key, conn) else { return };
+        let Some(socket) = self.io.common.table.tenant(key, conn) else { return };
         if socket.can_read() {
             return;
         }
@@ -146,18 +113,6 @@ impl<A: App> Reactor<A> {
         }
         if let Some(kind) = kind {
             self.fail(conn, kind);
-        }
-    }
-
-    /// The connection is gone. Its name stays until the application has heard so, and no longer.
-    fn fail(&mut self, conn: ConnId, kind: ErrorKind) {
-        if let Some((key, _)) = self.io.table.find_mut(conn) {
-            self.io.remove(key);
-        }
-        if self.cx.is_open(conn) {
-            self.app.failed(&mut self.cx, conn, kind);
-            self.cx.release(conn);
-            self.settle();
         }
     }
 }

@@ -34,9 +34,13 @@ impl Io {
 
     /// As [`Io::read`], but no more than `most` bytes.
     pub(super) fn read_most(&mut self, key: usize, most: usize) -> Read {
-        let Some(socket) = self.table.get_mut(key) else { return Read::Drained };
+        let Some(socket) = self.common.table.get_mut(key) else { return Read::Drained };
         // While much waits to be sent, nobody adds a large piece to it.
-        let size = self.waiting.limit(if socket.bulk { self.config.bulk_read_size } else { self.config.read_size });
+        let size = self.common.waiting.limit(if socket.bulk {
+            self.common.config.bulk_read_size
+        } else {
+            self.common.config.read_size
+        });
         let size = size.min(most);
         let room = self.scratch.room(size);
         loop {

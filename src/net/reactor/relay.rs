@@ -1,30 +1,33 @@
 //! Relaying: what one socket sends goes to another, and the application only hears how much.
 
 use super::{
-    connection::{Finish, Phase, Piped, Relay},
+    connection::{Phase, Piped, Relay},
     io::Io,
     pipe::{Moved, Pipe},
     read::Read,
     write::drain_pipe,
 };
-use crate::app::ConnId;
+use crate::{
+    app::ConnId,
+    net::driver::{Finish, Socket as _},
+};
 use std::io::{self, ErrorKind};
 
 impl Io {
     /// Carries out [`crate::app::Action::Relay`].
     pub(super) fn begin_relay(&mut self, from: ConnId, to: ConnId, len: u64) {
-        if let Some((key, socket)) = self.table.find_mut(from) {
+        if let Some((key, socket)) = self.common.table.find_mut(from) {
             debug_assert!(socket.relay.is_none(), "one relay at a time");
             socket.relay = Some(Box::new(Relay { to, left: len }));
-            self.enqueue(key);
+            self.common.enqueue(key);
         }
     }
 
     /// One step of a relay from the socket with this key.
     pub(super) fn relay(&mut self, key: usize, relay: Relay) -> Read {
         // Its last words must not wait for room in a pipe: until they are through, nobody hears that it is broken.
-        let breaking = self.table.get_mut(key).is_some_and(|sender| sender.is_breaking());
-        let Some((receiver, socket)) = self.table.find_mut(relay.to) else {
+        let breaking = self.common.table.get_mut(key).is_some_and(|sender| sender.is_breaking());
+        let Some((receiver, socket)) = self.common.table.find_mut(relay.to) else {
             // The other side is gone: what comes now is heard.
             self.count_relayed(key, relay.left);
             return self.read(key);
@@ -33,12 +36,12 @@ impl Io {
         // What is queued in our memory leaves first.
         if open && !breaking && socket.output.is_empty() {
             // A pipe takes a lot at once. While much waits on all sockets, none is added to that.
-            let much = self.waiting.is_much();
+            let much = self.common.waiting.is_much();
             if much && socket.piped.is_some() {
                 return Read::Blocked;
             }
             let pipe = socket.piped.take().map(|piped| piped.pipe);
-            let pipe = pipe.or_else(|| if much { None } else { self.pipes.take(self.now) });
+            let pipe = pipe.or_else(|| if much { None } else { self.pipes.take(self.common.now) });
             if let Some(pipe) = pipe {
                 return self.relay_through(pipe, key, receiver, relay);
             }
@@ -58,7 +61,7 @@ impl Io {
 
     /// Fills the pipe, and empties it as far as the receiver takes it.
     fn relay_through(&mut self, mut pipe: Pipe, key: usize, receiver: usize, relay: Relay) -> Read {
-        let Some(sender) = self.table.get_mut(key) else { return Read::Drained };
+        let Some(sender) = self.common.table.get_mut(key) else { return Read::Drained };
         let from = sender.conn;
         let (before, full) = (pipe.len(), pipe.is_full());
         let filled = if full { Ok(Moved::Nothing) } else { pipe.fill(&sender.stream, relay.left) };
@@ -96,9 +99,9 @@ impl Io {
 
     /// Sends on what was just taken. `before`: so many bytes waited already.
     fn empty_pipe(&mut self, receiver: usize, before: usize) {
-        let Some(socket) = self.table.get_mut(receiver) else { return };
+        let Some(socket) = self.common.table.get_mut(receiver) else { return };
         if socket.writable {
-            match drain_pipe(socket, &mut self.pipes, self.now) {
+            match drain_pipe(socket, &mut self.pipes, self.common.now) {
                 Ok(taken) => {
                     socket.written += taken as u64;
                     socket.unreported |= before > 0;
@@ -107,20 +110,20 @@ impl Io {
             }
         }
         socket.unreported |= socket.unsent() > 0;
-        self.recount(receiver);
-        self.enqueue(receiver);
+        self.common.recount(receiver);
+        self.common.enqueue(receiver);
     }
 
     fn keep_piped(&mut self, receiver: usize, pipe: Pipe, from: ConnId) {
-        match self.table.get_mut(receiver) {
+        match self.common.table.get_mut(receiver) {
             Some(socket) if pipe.len() > 0 => socket.piped = Some(Box::new(Piped { pipe, from })),
-            _ => self.pipes.give_back(pipe, self.now),
+            _ => self.pipes.give_back(pipe, self.common.now),
         }
     }
 
     /// So many bytes of a relay are done. With the last, it is over.
     fn count_relayed(&mut self, key: usize, len: u64) {
-        let Some(socket) = self.table.get_mut(key) else { return };
+        let Some(socket) = self.common.table.get_mut(key) else { return };
         match socket.relay.as_deref_mut().filter(|relay| relay.left > len) {
             Some(relay) => relay.left -= len,
             None => socket.relay = None,

@@ -4,12 +4,15 @@
 //! word about room matter: it comes by itself, once, because it refused.
 
 use super::{
-    connection::{Connection, Finish, NONE, Phase},
+    connection::{Connection, NONE, Phase},
     io::Io,
     pipe::Pipes,
     scratch::Scratch,
 };
-use crate::app::Action;
+use crate::{
+    app::Action,
+    net::driver::{CONFIRMED, Finish, SLICES, Socket as _},
+};
 use mio::net::TcpStream;
 use std::{
     io::{self, ErrorKind, IoSlice, Write},
@@ -17,13 +20,6 @@ use std::{
     net::Shutdown,
     time::Instant,
 };
-
-/// How many pieces one `writev` takes. The kernel's own limit is 1024; an answer has a head, a body and little else.
-const SLICES: usize = 64;
-
-/// A call that queues at least so much for one connection hears [`crate::app::App::sent`] even if all of it left at once.
-/// Twice the largest read, so that relaying never pays for it; who produces without end can wait for it.
-pub(in crate::net) const CONFIRMED: usize = 1024 * 1024;
 
 /// The bytes of the present call for one socket, in order.
 #[derive(Clone, Copy)]
@@ -51,8 +47,8 @@ impl<'a> Iterator for Staged<'a> {
 impl Io {
     /// Sends what the present call staged for a socket, and ends its stream if that was asked for and nothing is left.
     pub(super) fn send_staged(&mut self, key: usize, actions: &[Action]) {
-        let Self { table, scratch, chain, .. } = self;
-        let Some(socket) = table.get_mut(key) else { return };
+        let Self { common, scratch, chain, .. } = self;
+        let Some(socket) = common.table.get_mut(key) else { return };
         let (first, _) = mem::replace(&mut socket.staged, (NONE, NONE));
         if first != NONE && socket.broken.is_none() {
             let direct = socket.writable && socket.unsent() == 0;
@@ -69,20 +65,22 @@ impl Io {
             }
         }
         finish_if_sent(socket);
-        self.recount(key);
-        self.enqueue(key);
+        self.common.recount(key);
+        self.common.enqueue(key);
     }
 
     /// Sends what waits, as far as the kernel takes it.
     pub(super) fn flush(&mut self, key: usize) {
-        let Some(socket) = self.table.get_mut(key) else { return };
+        let Some(socket) = self.common.table.get_mut(key) else { return };
         if socket.phase == Phase::Connecting {
             return;
         }
         let mut feeder = None;
         if socket.writable && socket.unsent() > 0 {
             feeder = socket.piped.as_ref().map(|piped| piped.from);
-            match drain_pipe(socket, &mut self.pipes, self.now).and_then(|piped| Ok(piped + write_output(socket)?)) {
+            match drain_pipe(socket, &mut self.pipes, self.common.now)
+                .and_then(|piped| Ok(piped + write_output(socket)?))
+            {
                 Ok(taken) => {
                     socket.written += taken as u64;
                     socket.unreported |= taken > 0;
@@ -91,10 +89,10 @@ impl Io {
             }
         }
         finish_if_sent(socket);
-        self.recount(key);
+        self.common.recount(key);
         // There is room for what it sends, or there never will be.
-        if let Some((key, _)) = feeder.and_then(|conn| self.table.find_mut(conn)) {
-            self.enqueue(key);
+        if let Some((key, _)) = feeder.and_then(|conn| self.common.table.find_mut(conn)) {
+            self.common.enqueue(key);
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::Args;
 use crate::{
     backend::{Backend, BackendId},
-    net::{Proactor, ReactorConfig, clock},
+    net::{DriverConfig, Proactor, clock},
     proxy::{Plan, demo::Demo},
 };
 use clap::Parser;
@@ -67,7 +67,7 @@ fn the_proxy_does_not_notice_who_drives_it() {
     };
     let backends: Vec<Backend> = demo.addresses.iter().enumerate().map(backend).collect();
     let (mut proxies, slots) = plan.build(backends, 1, clock::now(), 7);
-    let mut proactor = Proactor::new(proxies.remove(0), ReactorConfig::default()).unwrap();
+    let mut proactor = Proactor::new(proxies.remove(0), DriverConfig::default()).unwrap();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let here = listener.local_addr().unwrap();
     proactor.listen(listener).unwrap();

@@ -1,7 +1,7 @@
 //! What only a driver of completions can get wrong: memory that the kernel still uses, and completions that come late.
 
 use super::support::*;
-use crate::net::ReactorConfig;
+use crate::net::DriverConfig;
 use std::{
     io::{Read, Write},
     net::{Shutdown, TcpStream},
@@ -14,7 +14,7 @@ const MORE: usize = 16 * 1024 * 1024;
 #[test]
 fn a_connection_that_is_aborted_while_it_sends_leaves_its_memory_to_the_kernel_until_it_has_ended() {
     let mut deaf = None;
-    let (running, heard) = script(ReactorConfig::default(), move |cx, heard, input| match (heard, deaf) {
+    let (running, heard) = script(DriverConfig::default(), move |cx, heard, input| match (heard, deaf) {
         (Heard::Accepted(conn), None) => {
             deaf = Some(*conn);
             // One piece, then many: both forms of sending.
@@ -49,7 +49,7 @@ fn what_arrives_after_the_reading_was_stopped_is_heard_later_and_in_order() {
     const LEN: usize = 600_000;
     // Stops at every input, and goes on when it is woken. What the kernel has received by then must not be lost.
     let mut conns = Vec::new();
-    let (running, heard) = script(ReactorConfig::default(), move |cx, heard, _| match heard {
+    let (running, heard) = script(DriverConfig::default(), move |cx, heard, _| match heard {
         Heard::Accepted(conn) => conns.push(*conn),
         Heard::Received(conn, _) => cx.set_reading(*conn, false),
         Heard::Woken => conns.iter().for_each(|conn| cx.set_reading(*conn, true)),
@@ -80,7 +80,7 @@ fn what_arrives_after_the_reading_was_stopped_is_heard_later_and_in_order() {
 
 #[test]
 fn a_peer_that_nobody_listens_to_cannot_fill_our_memory() {
-    let (running, heard) = script(ReactorConfig::default(), |cx, heard, _| {
+    let (running, heard) = script(DriverConfig::default(), |cx, heard, _| {
         if let Heard::Received(conn, _) = heard {
             cx.set_reading(*conn, false);
         }
@@ -107,7 +107,7 @@ fn more_clients_than_buffers_are_all_heard() {
     const CLIENTS: usize = 500;
     let (busy, begun) = channel::<()>();
     let (go, wait) = channel::<()>();
-    let (running, _heard) = script(ReactorConfig::default(), move |cx, heard, input| match heard {
+    let (running, _heard) = script(DriverConfig::default(), move |cx, heard, input| match heard {
         Heard::Received(_, what) if what == b"wait" => {
             busy.send(()).unwrap();
             wait.recv().unwrap();
@@ -135,7 +135,7 @@ fn more_clients_than_buffers_are_all_heard() {
 fn large_pieces_are_received_when_they_are_asked_for_and_small_ones_again_afterwards() {
     const LEN: usize = 8 * 1024 * 1024;
     let mut left = LEN;
-    let (running, heard) = script(ReactorConfig::default(), move |cx, heard, _| match heard {
+    let (running, heard) = script(DriverConfig::default(), move |cx, heard, _| match heard {
         Heard::Accepted(conn) => cx.set_bulk(*conn, true),
         Heard::Received(conn, bytes) => {
             left -= bytes.len().min(left);
@@ -167,7 +167,7 @@ fn large_pieces_are_received_when_they_are_asked_for_and_small_ones_again_afterw
 
 #[test]
 fn an_application_that_panics_takes_nothing_of_the_kernels_with_it() {
-    let (mut running, _heard) = script(ReactorConfig::default(), |cx, heard, _| match heard {
+    let (mut running, _heard) = script(DriverConfig::default(), |cx, heard, _| match heard {
         Heard::Accepted(conn) => cx.send(*conn, pattern(MORE)),
         Heard::Sent(..) => panic!("as planned"),
         _ => {}
@@ -182,7 +182,7 @@ fn an_application_that_panics_takes_nothing_of_the_kernels_with_it() {
 
 #[test]
 fn a_proactor_that_never_runs_leaves_nothing_behind() {
-    let driver = super::Driver::new(crate::net::Sessions::new(|_, _| Nobody), ReactorConfig::default()).unwrap();
+    let driver = super::Driver::new(crate::net::Sessions::new(|_, _| Nobody), DriverConfig::default()).unwrap();
     let remote = driver.remote();
     drop(driver);
     remote.wake();

@@ -34,5 +34,5 @@ const PIPES: [usize; 1] = [0];
 
 /// As many bytes as a relay takes before it hears that they are not taken from it.
 fn most_read() -> usize {
-    crate::net::ReactorConfig::default().bulk_read_size
+    crate::net::DriverConfig::default().bulk_read_size
 }

@@ -3,7 +3,7 @@
 use super::support::{PATIENCE, run};
 use crate::{
     app::{App, ConnId, Cx, Origin, TimerKey},
-    net::{ReactorConfig, clock},
+    net::{DriverConfig, clock},
 };
 use std::{
     io::ErrorKind,
@@ -55,7 +55,7 @@ impl App for Ringing {
 #[test]
 fn an_alarm_rings_within_the_millisecond_and_never_early() {
     let (done, took) = channel();
-    let running = run(Ringing { set: None, took: Vec::new(), done }, ReactorConfig::default());
+    let running = run(Ringing { set: None, took: Vec::new(), done }, DriverConfig::default());
     let took = took.recv_timeout(PATIENCE).unwrap();
     running.stop();
     assert_eq!(took.len(), TIMES);

@@ -1,7 +1,7 @@
 //! How connections end.
 
 use super::support::*;
-use crate::net::{ReactorConfig, descriptors};
+use crate::net::{DriverConfig, descriptors};
 use std::{
     io::{ErrorKind, Read, Write},
     net::Shutdown,
@@ -15,7 +15,7 @@ fn a_client_that_still_sends_gets_the_whole_answer() {
     // body would be answered with a reset, which destroys the answer in the client's kernel.
     const ANSWER: usize = 3 * 1024 * 1024;
     const BODY: usize = 4 * 1024 * 1024;
-    let (running, _heard) = script(ReactorConfig::default(), |cx, heard, _| {
+    let (running, _heard) = script(DriverConfig::default(), |cx, heard, _| {
         if let Heard::Received(conn, _) = heard {
             cx.send(*conn, pattern(ANSWER));
             cx.close(*conn);
@@ -37,7 +37,7 @@ fn a_client_that_still_sends_gets_the_whole_answer() {
 
 #[test]
 fn a_client_that_sends_everything_before_it_reads_gets_the_answer() {
-    let (running, _heard) = script(ReactorConfig::default(), |cx, heard, _| {
+    let (running, _heard) = script(DriverConfig::default(), |cx, heard, _| {
         if let Heard::Received(conn, _) = heard {
             cx.send(*conn, &b"413"[..]);
             cx.close(*conn);
@@ -51,7 +51,7 @@ fn a_client_that_sends_everything_before_it_reads_gets_the_answer() {
 
 #[test]
 fn an_abort_is_seen_as_a_reset() {
-    let (running, _heard) = script(ReactorConfig::default(), |cx, heard, _| {
+    let (running, _heard) = script(DriverConfig::default(), |cx, heard, _| {
         if let Heard::Accepted(conn) = heard {
             cx.abort(*conn);
         }
@@ -62,7 +62,7 @@ fn an_abort_is_seen_as_a_reset() {
 #[test]
 fn an_end_follows_the_output_and_the_other_direction_goes_on() {
     const LEN: usize = 8 * 1024 * 1024;
-    let (running, heard) = script(ReactorConfig::default(), |cx, heard, _| match heard {
+    let (running, heard) = script(DriverConfig::default(), |cx, heard, _| match heard {
         Heard::Accepted(conn) => {
             cx.send(*conn, pattern(LEN));
             cx.finish(*conn);
@@ -84,7 +84,7 @@ fn an_end_follows_the_output_and_the_other_direction_goes_on() {
 
 #[test]
 fn a_closing_connection_counts_until_its_peer_has_ended() {
-    let config = ReactorConfig { max_connections: 1, ..ReactorConfig::default() };
+    let config = DriverConfig { max_connections: 1, ..DriverConfig::default() };
     let (running, heard) = script(config, |cx, heard, _| {
         if let Heard::Accepted(conn) = heard {
             cx.close(*conn);
@@ -104,7 +104,7 @@ fn a_closing_connection_counts_until_its_peer_has_ended() {
 #[test]
 fn who_has_nothing_more_to_say_is_not_waited_for() {
     const LEN: usize = 4 * 1024 * 1024;
-    let config = ReactorConfig { max_connections: 1, ..ReactorConfig::default() };
+    let config = DriverConfig { max_connections: 1, ..DriverConfig::default() };
     let (running, _heard) = script(config, |cx, heard, _| {
         if let Heard::Received(conn, _) = heard {
             cx.send(*conn, pattern(LEN));
@@ -125,7 +125,7 @@ fn who_has_nothing_more_to_say_is_not_waited_for() {
 fn who_speaks_nevertheless_still_gets_the_answer() {
     let (busy, begun) = channel::<()>();
     let (go, wait) = channel::<()>();
-    let (running, _heard) = script(ReactorConfig::default(), move |cx, heard, _| match heard {
+    let (running, _heard) = script(DriverConfig::default(), move |cx, heard, _| match heard {
         Heard::Received(_, what) if what == b"wait" => {
             busy.send(()).unwrap();
             wait.recv().unwrap();
@@ -151,7 +151,7 @@ fn no_descriptor_is_left_open() {
     // Other tests open and close theirs meanwhile: only a leak by the thousand can be told from that.
     const CONNECTIONS: usize = 2000;
     let before = descriptors::count_open().unwrap();
-    let (running, _heard) = script(ReactorConfig::default(), |cx, heard, _| match heard {
+    let (running, _heard) = script(DriverConfig::default(), |cx, heard, _| match heard {
         Heard::Received(conn, what) if what == b"a" => cx.abort(*conn),
         Heard::Received(conn, _) => cx.close(*conn),
         _ => {}
@@ -169,7 +169,7 @@ fn no_descriptor_is_left_open() {
 #[test]
 fn who_takes_nothing_after_the_close_is_reset() {
     const ANSWER: usize = 32 * 1024 * 1024;
-    let config = ReactorConfig { stall: Duration::from_millis(100), ..ReactorConfig::default() };
+    let config = DriverConfig { stall: Duration::from_millis(100), ..DriverConfig::default() };
     let (mut running, heard) = script(config, |cx, heard, _| {
         if let Heard::Accepted(conn) = heard {
             cx.send(*conn, pattern(ANSWER));
@@ -192,7 +192,7 @@ fn who_takes_nothing_after_the_close_is_reset() {
 fn who_reads_slowly_after_the_close_gets_all_of_it() {
     const ANSWER: usize = 8 * 1024 * 1024;
     const PIECE: usize = 64 * 1024;
-    let config = ReactorConfig { stall: Duration::from_millis(400), ..ReactorConfig::default() };
+    let config = DriverConfig { stall: Duration::from_millis(400), ..DriverConfig::default() };
     let (running, _heard) = script(config, |cx, heard, _| {
         if let Heard::Received(conn, _) = heard {
             cx.send(*conn, pattern(ANSWER));
@@ -214,7 +214,7 @@ fn who_reads_slowly_after_the_close_gets_all_of_it() {
 #[test]
 fn a_reset_after_the_end_is_heard() {
     for reading in [true, false] {
-        let (running, heard) = script(ReactorConfig::default(), move |cx, heard, _| {
+        let (running, heard) = script(DriverConfig::default(), move |cx, heard, _| {
             if let Heard::Ended(conn) = heard {
                 cx.set_reading(*conn, reading);
             }

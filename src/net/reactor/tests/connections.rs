@@ -3,7 +3,7 @@
 use super::{FRESH, support::*};
 use crate::{
     app::{ConnId, TimerKey},
-    net::ReactorConfig,
+    net::DriverConfig,
 };
 use std::{
     io::{ErrorKind, Write},
@@ -15,7 +15,7 @@ use std::{
 #[test]
 fn a_connection_of_ours_lives_as_one_that_was_accepted() {
     let (listener, to) = backend();
-    let (running, heard) = script(ReactorConfig::default(), move |cx, heard, input| match heard {
+    let (running, heard) = script(DriverConfig::default(), move |cx, heard, input| match heard {
         Heard::Woken => {
             // Sent before it is connected: waits for it.
             let conn = cx.connect(to);
@@ -44,7 +44,7 @@ fn a_connection_of_ours_lives_as_one_that_was_accepted() {
 #[test]
 fn a_connection_that_cannot_be_made_fails() {
     let targets = [nobody(), "255.255.255.255:1".parse().unwrap()];
-    let (running, heard) = script(ReactorConfig::default(), move |cx, heard, _| {
+    let (running, heard) = script(DriverConfig::default(), move |cx, heard, _| {
         if *heard == Heard::Woken {
             for to in targets {
                 let conn = cx.connect(to);
@@ -70,7 +70,7 @@ fn a_connection_that_cannot_be_made_fails() {
 #[test]
 fn an_old_name_does_not_reach_the_next_tenant_of_its_slot() {
     let mut old: Option<ConnId> = None;
-    let (running, heard) = script(ReactorConfig::default(), move |cx, heard, input| match (heard, old) {
+    let (running, heard) = script(DriverConfig::default(), move |cx, heard, input| match (heard, old) {
         (Heard::Accepted(conn), None) => {
             old = Some(*conn);
             cx.close(*conn);
@@ -99,7 +99,7 @@ fn an_old_name_does_not_reach_the_next_tenant_of_its_slot() {
 #[test]
 fn a_name_given_away_in_a_call_can_be_used_again_in_the_same_call() {
     let (listener, to) = backend();
-    let (running, _heard) = script(ReactorConfig::default(), move |cx, heard, _| {
+    let (running, _heard) = script(DriverConfig::default(), move |cx, heard, _| {
         if let Heard::Received(conn, _) = heard {
             cx.send(*conn, &b"bye"[..]);
             cx.close(*conn);
@@ -117,7 +117,7 @@ fn a_name_given_away_in_a_call_can_be_used_again_in_the_same_call() {
 
 #[test]
 fn at_the_limit_new_connections_wait_in_the_backlog() {
-    let config = ReactorConfig { max_connections: 2, ..ReactorConfig::default() };
+    let config = DriverConfig { max_connections: 2, ..DriverConfig::default() };
     let (running, heard) = script(config, |cx, heard, input| match heard {
         Heard::Received(conn, _) => cx.forward(*conn, input),
         Heard::Ended(conn) => cx.close(*conn),
@@ -142,7 +142,7 @@ fn at_the_limit_new_connections_wait_in_the_backlog() {
 fn a_probe_finds_what_waits_without_hearing_it() {
     // Does not listen to the first client, and probes it when the second one asks.
     let mut first = None;
-    let (running, heard) = script(ReactorConfig::default(), move |cx, heard, _| match heard {
+    let (running, heard) = script(DriverConfig::default(), move |cx, heard, _| match heard {
         Heard::Accepted(conn) if first.is_none() => {
             first = Some(*conn);
             cx.set_reading(*conn, false);
@@ -186,7 +186,7 @@ fn a_probe_late_in_a_turn_asks_the_kernel_again() {
     let (go, wait) = channel::<()>();
     let mut conns: Vec<ConnId> = Vec::new();
     let mut asked = 0;
-    let (running, heard) = script(ReactorConfig::default(), move |cx, heard, _| match heard {
+    let (running, heard) = script(DriverConfig::default(), move |cx, heard, _| match heard {
         Heard::Accepted(conn) => conns.push(*conn),
         Heard::Received(..) => {
             asked += 1;
@@ -224,7 +224,7 @@ fn a_probe_late_in_a_turn_asks_the_kernel_again() {
 
 #[test]
 fn deadlines_pass_and_can_be_taken_back() {
-    let (running, heard) = script(ReactorConfig::default(), |cx, heard, _| {
+    let (running, heard) = script(DriverConfig::default(), |cx, heard, _| {
         if let Heard::Accepted(conn) = heard {
             let soon = cx.now() + Duration::from_millis(15);
             cx.set_deadline(TimerKey::App(3), Some(soon));
@@ -245,7 +245,7 @@ fn an_answer_that_came_before_the_reset_is_heard_before_the_failure() {
     let (busy, begun) = channel::<()>();
     let (go, wait) = channel::<()>();
     let mut early = None;
-    let (running, heard) = script(ReactorConfig::default(), move |cx, heard, _| match heard {
+    let (running, heard) = script(DriverConfig::default(), move |cx, heard, _| match heard {
         Heard::Accepted(conn) if early.is_none() => early = Some(*conn),
         Heard::Received(conn, _) if Some(*conn) != early => {
             busy.send(()).unwrap();
@@ -276,7 +276,7 @@ fn an_answer_that_came_before_the_reset_is_heard_before_the_failure() {
 fn a_reset_is_heard_even_by_who_does_not_listen_and_what_came_before_it() {
     // Nothing, one read, several; never more than a window that nobody has opened further.
     for len in [0, 10, 40_000] {
-        let config = ReactorConfig { read_size: 1000, ..ReactorConfig::default() };
+        let config = DriverConfig { read_size: 1000, ..DriverConfig::default() };
         let (running, heard) = script(config, |cx, heard, _| {
             if let Heard::Accepted(conn) = heard {
                 cx.set_reading(*conn, false);
@@ -305,7 +305,7 @@ fn a_reset_right_behind_bytes_is_heard_without_a_write() {
     for len in [10, 40_000] {
         let (busy, begun) = channel::<()>();
         let (go, wait) = channel::<()>();
-        let config = ReactorConfig { read_size: 1000, ..ReactorConfig::default() };
+        let config = DriverConfig { read_size: 1000, ..DriverConfig::default() };
         let (running, heard) = script(config, move |_, heard, _| {
             if matches!(heard, Heard::Woken) {
                 busy.send(()).unwrap();
@@ -330,7 +330,7 @@ fn a_reset_right_behind_bytes_is_heard_without_a_write() {
 #[test]
 fn who_does_not_listen_and_writes_in_vain_hears_the_last_words() {
     let mut first = None;
-    let (running, heard) = script(ReactorConfig::default(), move |cx, heard, _| match heard {
+    let (running, heard) = script(DriverConfig::default(), move |cx, heard, _| match heard {
         Heard::Accepted(conn) if first.is_none() => {
             first = Some(*conn);
             cx.set_reading(*conn, false);
@@ -362,7 +362,7 @@ fn who_does_not_listen_and_writes_in_vain_hears_the_last_words() {
 #[test]
 fn who_listens_again_hears_what_waited() {
     let mut first = None;
-    let (running, heard) = script(ReactorConfig::default(), move |cx, heard, _| match heard {
+    let (running, heard) = script(DriverConfig::default(), move |cx, heard, _| match heard {
         Heard::Accepted(conn) if first.is_none() => {
             first = Some(*conn);
             cx.set_reading(*conn, false);
@@ -386,7 +386,7 @@ fn who_listens_again_hears_what_waited() {
 #[test]
 fn a_large_answer_is_reported_until_the_peer_took_all_of_it() {
     const LEN: usize = 16 * 1024 * 1024;
-    let (running, heard) = script(ReactorConfig::default(), |cx, heard, _| match heard {
+    let (running, heard) = script(DriverConfig::default(), |cx, heard, _| match heard {
         Heard::Accepted(conn) => cx.send(*conn, pattern(LEN)),
         Heard::Sent(conn, 0) => cx.finish(*conn),
         _ => {}
@@ -409,7 +409,7 @@ fn everything_one_call_sends_arrives_in_its_order() {
     let pieces = |input: &[u8]| -> Vec<u8> {
         (0..200u8).flat_map(|n| [vec![n; usize::from(n) * 7], input.to_vec()].concat()).collect()
     };
-    let (running, _heard) = script(ReactorConfig::default(), move |cx, heard, input| {
+    let (running, _heard) = script(DriverConfig::default(), move |cx, heard, input| {
         if let Heard::Received(conn, _) = heard {
             for n in 0..200u8 {
                 cx.send(*conn, vec![n; usize::from(n) * 7]);

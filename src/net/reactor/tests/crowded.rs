@@ -3,7 +3,7 @@
 use super::support::*;
 use crate::{
     app::{ConnId, Cx},
-    net::ReactorConfig,
+    net::DriverConfig,
 };
 use std::{
     collections::VecDeque,
@@ -22,7 +22,7 @@ fn answers(mut client: &TcpStream) {
 }
 
 /// Room for two.
-const TWO: ReactorConfig = ReactorConfig {
+const TWO: DriverConfig = DriverConfig {
     max_connections: 2,
     spare: 0,
     read_size: 1024,
@@ -84,7 +84,7 @@ fn an_application_that_had_nobody_to_close_is_asked_again() {
 #[test]
 fn at_the_drain_deadline_there_are_last_words() {
     let mut open: Option<ConnId> = None;
-    let (mut running, heard) = script(ReactorConfig::default(), move |cx, heard, _| match heard {
+    let (mut running, heard) = script(DriverConfig::default(), move |cx, heard, _| match heard {
         Heard::Accepted(conn) => open = Some(*conn),
         Heard::CutOff => {
             let conn = open.unwrap();
@@ -103,7 +103,7 @@ fn at_the_drain_deadline_there_are_last_words() {
 
 #[test]
 fn a_drain_that_ends_in_time_has_nothing_to_say() {
-    let (mut running, heard) = script(ReactorConfig::default(), |cx, heard, _| {
+    let (mut running, heard) = script(DriverConfig::default(), |cx, heard, _| {
         if let Heard::Ended(conn) = heard {
             cx.close(*conn);
         }

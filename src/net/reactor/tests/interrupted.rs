@@ -6,7 +6,7 @@
 use super::{Driver, support::*};
 use crate::{
     app::{App, ConnId, Cx, Origin, TimerKey},
-    net::{ReactorConfig, signals},
+    net::{DriverConfig, signals},
 };
 use nix::{
     sys::{
@@ -52,7 +52,7 @@ fn plays_the_server() {
     let Ok(limit) = std::env::var(LIMIT) else { return };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     println!("\nREADY {} {}", gettid(), listener.local_addr().unwrap());
-    let mut reactor = Driver::new(Echo, ReactorConfig::default()).unwrap();
+    let mut reactor = Driver::new(Echo, DriverConfig::default()).unwrap();
     reactor.listen(listener).unwrap();
     let remote = reactor.remote();
     let _watch = signals::watch(|_| {}).unwrap();

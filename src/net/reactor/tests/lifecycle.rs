@@ -1,14 +1,14 @@
 //! How a reactor begins and ends, and how other threads reach it.
 
 use super::support::*;
-use crate::{app::ConnId, net::ReactorConfig};
+use crate::{app::ConnId, net::DriverConfig};
 use std::{io::Write, net::TcpStream, sync::mpsc::channel, time::Duration};
 
 #[test]
 fn wakes_from_any_thread_count_once_until_they_are_heard() {
     let (busy, begun) = channel::<()>();
     let (go, wait) = channel::<()>();
-    let (running, heard) = script(ReactorConfig::default(), move |_, heard, _| {
+    let (running, heard) = script(DriverConfig::default(), move |_, heard, _| {
         if *heard == Heard::Woken {
             let _ = busy.send(());
             let _ = wait.recv();
@@ -36,7 +36,7 @@ fn wakes_from_any_thread_count_once_until_they_are_heard() {
 fn draining_takes_the_backlog_and_ends_with_the_last_connection() {
     let (go, wait) = channel::<()>();
     let mut open: Vec<ConnId> = Vec::new();
-    let (mut running, heard) = script(ReactorConfig::default(), move |cx, heard, input| match heard {
+    let (mut running, heard) = script(DriverConfig::default(), move |cx, heard, input| match heard {
         Heard::Accepted(conn) => open.push(*conn),
         // Busy while the others arrive: they wait in the backlog.
         Heard::Received(conn, what) if what == b"busy" => {
@@ -68,7 +68,7 @@ fn draining_takes_the_backlog_and_ends_with_the_last_connection() {
 
 #[test]
 fn draining_ends_at_its_deadline() {
-    let (mut running, heard) = script(ReactorConfig::default(), |_, _, _| {});
+    let (mut running, heard) = script(DriverConfig::default(), |_, _, _| {});
     let mut client = running.connect();
     next(&heard);
     running.remote.drain(Duration::from_millis(30));
@@ -83,7 +83,7 @@ fn draining_ends_at_its_deadline() {
 
 #[test]
 fn draining_without_connections_ends_at_once() {
-    let (mut running, heard) = script(ReactorConfig::default(), |_, _, _| {});
+    let (mut running, heard) = script(DriverConfig::default(), |_, _, _| {});
     running.remote.drain(PATIENCE);
     running.join();
     assert_eq!(next(&heard), Heard::Drain);
@@ -92,7 +92,7 @@ fn draining_without_connections_ends_at_once() {
 #[test]
 fn a_busy_connection_does_not_keep_the_others_out() {
     // One peer sends as fast as it can; the other asks small questions meanwhile.
-    let (running, _heard) = script(ReactorConfig::default(), |cx, heard, input| match heard {
+    let (running, _heard) = script(DriverConfig::default(), |cx, heard, input| match heard {
         Heard::Received(conn, what) if what.len() < 10 => cx.forward(*conn, input),
         _ => {}
     });

@@ -21,5 +21,5 @@ const PIPES: [usize; 3] = [0, 1, 64];
 
 /// As many bytes as a relay takes before it hears that they are not taken from it.
 fn most_read() -> usize {
-    crate::net::ReactorConfig::default().bulk_read_size.max(CAPACITY)
+    crate::net::DriverConfig::default().bulk_read_size.max(CAPACITY)
 }

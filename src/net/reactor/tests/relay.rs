@@ -3,7 +3,7 @@
 use super::support::*;
 use crate::{
     app::{App, ConnId, Cx, Origin, TimerKey},
-    net::ReactorConfig,
+    net::DriverConfig,
 };
 use std::{
     collections::HashMap,
@@ -93,7 +93,7 @@ impl App for Relay {
 #[test]
 fn bytes_go_both_ways_and_each_side_ends_by_itself() {
     let (listener, to) = backend();
-    let proxy = run(Relay::new(to, false), ReactorConfig::default());
+    let proxy = run(Relay::new(to, false), DriverConfig::default());
     let mut client = proxy.connect();
     let mut server = accept(&listener);
 
@@ -116,7 +116,7 @@ fn a_slow_reader_gets_everything_and_costs_bounded_memory() {
         let (listener, to) = backend();
         let relay = Relay::new(to, bulk);
         let peak = Arc::clone(&relay.peak);
-        let proxy = run(relay, ReactorConfig::default());
+        let proxy = run(relay, DriverConfig::default());
         let client = proxy.connect();
         let mut server = accept(&listener);
         #[allow(clippy::disallowed_methods)] // The peer blocks: that is the point.
@@ -131,7 +131,7 @@ fn a_slow_reader_gets_everything_and_costs_bounded_memory() {
         assert!(got == pattern(LEN), "bulk {bulk}: {} bytes, not those that were sent", got.len());
         sender.join().unwrap();
         let peak = peak.load(Ordering::Relaxed);
-        let most = HIGH + ReactorConfig::default().bulk_read_size;
+        let most = HIGH + DriverConfig::default().bulk_read_size;
         assert!(peak <= most, "bulk {bulk}: {peak} bytes waited");
     }
 }
@@ -150,7 +150,7 @@ fn read_to_end_slowly(mut stream: &TcpStream) -> Vec<u8> {
 
 #[test]
 fn a_refused_backend_fails_and_the_client_sees_a_reset() {
-    let proxy = run(Relay::new(nobody(), false), ReactorConfig::default());
+    let proxy = run(Relay::new(nobody(), false), DriverConfig::default());
     let mut client = proxy.connect();
     let error = client.read(&mut [0]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
@@ -160,7 +160,7 @@ fn a_refused_backend_fails_and_the_client_sees_a_reset() {
 #[test]
 fn a_reset_reaches_the_other_side() {
     let (listener, to) = backend();
-    let proxy = run(Relay::new(to, false), ReactorConfig::default());
+    let proxy = run(Relay::new(to, false), DriverConfig::default());
     let client = proxy.connect();
     let mut server = accept(&listener);
     reset_on_drop(&client);

@@ -4,7 +4,7 @@
 use super::{PIPES, most_read, support::*};
 use crate::{
     app::{ConnId, Cx},
-    net::ReactorConfig,
+    net::DriverConfig,
 };
 use std::{
     collections::HashMap,
@@ -57,7 +57,7 @@ impl Pairs {
 fn pairs(pipes: usize, len: u64) -> (Running<impl crate::app::App + Send>, Receiver<Heard>, TcpListener) {
     let (listener, to) = backend();
     let mut pairs = Pairs { to, len, other: HashMap::new(), clients: Vec::new(), begun: HashMap::new() };
-    let config = ReactorConfig { pipes, ..ReactorConfig::default() };
+    let config = DriverConfig { pipes, ..DriverConfig::default() };
     let (proxy, heard) = script(config, move |cx, heard, input| pairs.on(cx, heard, input));
     (proxy, heard, listener)
 }

@@ -4,8 +4,8 @@ use super::support::*;
 use crate::{
     app::{ConnId, Progress},
     net::{
-        ReactorConfig,
-        waiting::{MODEST, PLENTY},
+        DriverConfig,
+        driver::{MODEST, PLENTY},
     },
 };
 use std::{io::Write, sync::mpsc::channel};
@@ -14,7 +14,7 @@ use std::{io::Write, sync::mpsc::channel};
 fn how_far_a_peer_is_can_be_asked_for() {
     const LEN: usize = 8 * 1024 * 1024;
     let mut asked: Option<ConnId> = None;
-    let (running, heard) = script(ReactorConfig::default(), move |cx, heard, _| match heard {
+    let (running, heard) = script(DriverConfig::default(), move |cx, heard, _| match heard {
         Heard::Accepted(conn) => {
             asked = Some(*conn);
             cx.send(*conn, pattern(LEN));
@@ -48,7 +48,7 @@ fn reads_are_small_while_much_waits() {
     const SENT: usize = 40 * 1024;
     let (busy, begun) = channel::<()>();
     let (go, wait) = channel::<()>();
-    let (running, heard) = script(ReactorConfig::default(), move |cx, heard, _| match heard {
+    let (running, heard) = script(DriverConfig::default(), move |cx, heard, _| match heard {
         Heard::Accepted(conn) => cx.set_bulk(*conn, true),
         Heard::Received(conn, what) if what == b"much" => {
             // What the kernel takes is not in our memory.

@@ -3,7 +3,7 @@
 use super::Driver;
 use crate::{
     app::{App, ConnId, Cx, Origin, Progress, TimerKey},
-    net::{ReactorConfig, Remote},
+    net::{DriverConfig, Remote},
 };
 use socket2::SockRef;
 use std::{
@@ -25,7 +25,7 @@ pub(super) struct Running<A> {
 }
 
 /// Runs `app` behind a listener on a free port.
-pub(super) fn run<A: App + Send + 'static>(app: A, config: ReactorConfig) -> Running<A> {
+pub(super) fn run<A: App + Send + 'static>(app: A, config: DriverConfig) -> Running<A> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
     let mut driver = Driver::new(app, config).unwrap();
@@ -158,7 +158,7 @@ pub(super) struct Scripted<F> {
 }
 
 /// Runs a closure as an application; what it hears comes out of the channel.
-pub(super) fn script<F>(config: ReactorConfig, react: F) -> (Running<Scripted<F>>, Receiver<Heard>)
+pub(super) fn script<F>(config: DriverConfig, react: F) -> (Running<Scripted<F>>, Receiver<Heard>)
 where
     F: FnMut(&mut Cx, &Heard, &[u8]) + Send + 'static,
 {

@@ -3,26 +3,33 @@
 //! Sockets have keys of their own, which the kernel's events carry; names lead to keys. So a name can be given away while
 //! its old socket is still closing, and closing needs no system call to change what events say.
 
-use super::connection::{Connection, NONE};
-use crate::app::ConnId;
+use super::Closing;
+use crate::app::{ConnId, Progress};
 use slab::Slab;
 
-/// What a table has to know of a socket.
-pub(in crate::net) trait Filed {
-    /// Whose it is, or was.
+/// The name of no place in a table.
+const NONE: u32 = u32::MAX;
+
+/// What every event loop has to know of a socket.
+pub trait Socket {
+    /// The connection that it is, or was: it outlives the name while it is closing.
     fn conn(&self) -> ConnId;
-    /// Whether it came in by a listener.
+    /// Whether it came in by a listener: then it counts against the limit of connections.
     fn accepted(&self) -> bool;
-}
-
-impl Filed for Connection {
-    fn conn(&self) -> ConnId {
-        self.conn
-    }
-
-    fn accepted(&self) -> bool {
-        self.accepted
-    }
+    /// Whether the application let go of it, and how far it has come since.
+    fn closing(&self) -> Option<Closing>;
+    /// Whether a visit would do anything.
+    fn has_work(&self) -> bool;
+    /// Whether it waits in the ready queue.
+    fn queued(&mut self) -> &mut bool;
+    /// Bytes that wait to be sent, and can still be.
+    fn unsent(&self) -> usize;
+    /// How many of them are counted in `Common::waiting`.
+    fn counted(&mut self) -> &mut usize;
+    /// How far the peer is with what was sent to it.
+    fn progress(&self) -> Progress;
+    /// How far it was when the socket was looked at last while it was closing.
+    fn confirmed(&mut self) -> &mut u64;
 }
 
 /// All sockets, by key and by name.
@@ -41,7 +48,7 @@ impl<S> Default for Table<S> {
     }
 }
 
-impl<S: Filed> Table<S> {
+impl<S: Socket> Table<S> {
     /// The key that the next socket will have.
     pub(in crate::net) fn next_key(&self) -> usize {
         self.sockets.vacant_key()

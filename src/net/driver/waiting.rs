@@ -6,21 +6,21 @@
 
 /// Bytes that may wait on one event loop before reads get smaller. A few slow peers may hold a large read each: beside a
 /// process of that kind they are not noticed, and everybody's bodies move in the cheapest way.
-pub(super) const PLENTY: usize = 4 * 1024 * 1024;
+pub(in crate::net) const PLENTY: usize = 4 * 1024 * 1024;
 
 /// Bytes of one read when more waits. With the mark at which the proxy stops reading, a peer that reads nothing costs 64 KiB.
 /// Measured with a plain relay, it costs a third more CPU time than a read of 512 KiB.
-pub(super) const MODEST: usize = 40 * 1024;
+pub(in crate::net) const MODEST: usize = 40 * 1024;
 
 /// What waits to be sent on one event loop.
 #[derive(Debug, Default)]
-pub(super) struct Waiting {
+pub(in crate::net) struct Waiting {
     bytes: usize,
 }
 
 impl Waiting {
     /// A socket, of which `counted` bytes are counted, has `now` waiting.
-    pub(super) fn recount(&mut self, counted: &mut usize, now: usize) {
+    pub(in crate::net) fn recount(&mut self, counted: &mut usize, now: usize) {
         if *counted != now {
             self.bytes = self.bytes + now - *counted;
             *counted = now;
@@ -28,12 +28,12 @@ impl Waiting {
     }
 
     /// Whether so much waits that nobody should read much more.
-    pub(super) fn is_much(&self) -> bool {
+    pub(in crate::net) fn is_much(&self) -> bool {
         self.bytes >= PLENTY
     }
 
     /// How large a read may be that would be of `size` bytes.
-    pub(super) fn limit(&self, size: usize) -> usize {
+    pub(in crate::net) fn limit(&self, size: usize) -> usize {
         if self.is_much() { size.min(MODEST) } else { size }
     }
 }

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 /// Copies of some descriptor: what they are open for does not matter, only that each can be exchanged for a connection.
 #[derive(Debug, Default)]
-pub(super) struct Spare {
+pub(in crate::net) struct Spare {
     kept: Vec<OwnedFd>,
     /// For so many connections, those that are open included.
     most: usize,
@@ -12,12 +12,12 @@ pub(super) struct Spare {
 
 impl Spare {
     /// For `most` connections; none are kept yet.
-    pub(super) fn new(most: usize) -> Self {
+    pub(in crate::net) fn new(most: usize) -> Self {
         Self { kept: Vec::new(), most }
     }
 
     /// Keeps one for each connection that may still come, as far as there are any; `open` connections have theirs.
-    pub(super) fn keep(&mut self, of: &impl AsFd, open: usize) {
+    pub(in crate::net) fn keep(&mut self, of: &impl AsFd, open: usize) {
         while self.kept.len() + open < self.most
             && let Ok(copy) = of.as_fd().try_clone_to_owned()
         {
@@ -26,7 +26,7 @@ impl Spare {
     }
 
     /// Gives one up, for whatever is opened next. `false`: there is none.
-    pub(super) fn release(&mut self) -> bool {
+    pub(in crate::net) fn release(&mut self) -> bool {
         self.kept.pop().is_some()
     }
 }

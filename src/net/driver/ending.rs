@@ -7,34 +7,34 @@ const A_YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What was said about the end so far.
 #[derive(Debug, Default)]
-pub(super) struct Ending {
+pub(in crate::net) struct Ending {
     drained_by: Option<Instant>,
     stopped: bool,
 }
 
 impl Ending {
     /// What runs may be finished `within` this time. `true`: that was not said before.
-    pub(super) fn drain(&mut self, now: Instant, within: Duration) -> bool {
+    pub(in crate::net) fn drain(&mut self, now: Instant, within: Duration) -> bool {
         self.drained_by.replace(now + within.min(A_YEAR)).is_none()
     }
 
     /// Nothing more may be done.
-    pub(super) fn stop(&mut self) {
+    pub(in crate::net) fn stop(&mut self) {
         self.stopped = true;
     }
 
     /// When it is over whatever still runs.
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    pub(in crate::net) fn deadline(&self) -> Option<Instant> {
         self.drained_by
     }
 
     /// Whether the time for what still runs has passed, and nobody asked for an end at once.
-    pub(super) fn is_late(&self, now: Instant) -> bool {
+    pub(in crate::net) fn is_late(&self, now: Instant) -> bool {
         !self.stopped && self.drained_by.is_some_and(|by| now >= by)
     }
 
     /// Whether it is over. `idle`: there is no connection left.
-    pub(super) fn is_over(&self, now: Instant, idle: bool) -> bool {
+    pub(in crate::net) fn is_over(&self, now: Instant, idle: bool) -> bool {
         self.stopped || self.drained_by.is_some_and(|by| idle || now >= by)
     }
 }

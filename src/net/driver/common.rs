@@ -1,0 +1,147 @@
+//! What every transport has to remember: its sockets, which of them have work, and what the application is told next.
+
+use super::{DriverConfig, Gate, Socket, Table, Waiting};
+use crate::{
+    app::{Action, ConnId, Cx, Progress},
+    buf::relax,
+    time::wheel::Timers,
+};
+use std::{collections::VecDeque, io::ErrorKind, mem, time::Instant};
+
+/// What the application has to hear next.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::net) enum Ready {
+    /// The socket with this key has work. The key may be stale: a visit to a later socket finds nothing to do.
+    Socket(usize),
+    /// A connection that never had a socket.
+    Failed(ConnId, ErrorKind),
+}
+
+/// What the application wanted to know of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::net) enum Told {
+    /// Whether nothing waits: for [`Cx::probe`].
+    Quiet(bool),
+    /// How far the peer is: for [`Cx::progress`].
+    Progress(Progress),
+}
+
+/// What does not depend on how bytes are moved.
+#[derive(Debug)]
+pub struct Common<S> {
+    pub(in crate::net) config: DriverConfig,
+    pub(in crate::net) table: Table<S>,
+    /// When and whether connections are accepted.
+    pub(in crate::net) gate: Gate,
+    /// To be visited in this turn.
+    pub(super) ready: VecDeque<Ready>,
+    /// To be visited in the next: they had their share of this one.
+    later: VecDeque<Ready>,
+    /// How many were visited since the turn began.
+    pub(in crate::net) visited: usize,
+    /// Actions of the present call; kept for its memory.
+    actions: Vec<Action>,
+    /// Questions of the present call, with their answers.
+    pub(in crate::net) told: VecDeque<(ConnId, Told)>,
+    /// What waits to be sent on all sockets.
+    pub(in crate::net) waiting: Waiting,
+    /// Deadlines of closing sockets, by key.
+    pub(in crate::net) closing: Timers<usize>,
+    /// When this turn began.
+    pub(in crate::net) now: Instant,
+    /// Another thread used the [`super::Remote`].
+    pub(in crate::net) mail: bool,
+}
+
+impl<S: Socket> Common<S> {
+    /// No socket.
+    pub(in crate::net) fn new(config: DriverConfig, now: Instant) -> Self {
+        Self {
+            config,
+            table: Table::default(),
+            gate: Gate::new(config.spare),
+            ready: VecDeque::new(),
+            later: VecDeque::new(),
+            visited: 0,
+            actions: Vec::new(),
+            told: VecDeque::new(),
+            waiting: Waiting::default(),
+            closing: Timers::new(now),
+            now,
+            mail: false,
+        }
+    }
+
+    /// What was put off in the last turn is due in this one.
+    pub(super) fn begin_turn(&mut self) {
+        self.visited = 0;
+        self.ready.append(&mut self.later);
+    }
+
+    pub(super) fn next_ready(&mut self) -> Option<Ready> {
+        self.visited += 1;
+        self.ready.pop_front()
+    }
+
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty() || !self.later.is_empty()
+    }
+
+    /// Has a socket visited in this turn, if it has work.
+    pub(in crate::net) fn enqueue(&mut self, key: usize) {
+        if let Some(socket) = self.table.get_mut(key)
+            && socket.has_work()
+            && !mem::replace(socket.queued(), true)
+        {
+            self.ready.push_back(Ready::Socket(key));
+        }
+    }
+
+    /// Has a socket visited in the next turn, if it has work.
+    pub(in crate::net) fn enqueue_later(&mut self, key: usize) {
+        if let Some(socket) = self.table.get_mut(key)
+            && socket.has_work()
+            && !mem::replace(socket.queued(), true)
+        {
+            self.later.push_back(Ready::Socket(key));
+        }
+    }
+
+    /// A connection that was asked for could not even be begun.
+    pub(in crate::net) fn refuse(&mut self, conn: ConnId, kind: ErrorKind) {
+        self.ready.push_back(Ready::Failed(conn, kind));
+    }
+
+    /// What waits to be sent on a socket has changed, maybe.
+    pub(in crate::net) fn recount(&mut self, key: usize) {
+        if let Some(socket) = self.table.get_mut(key) {
+            let now = socket.unsent();
+            self.waiting.recount(socket.counted(), now);
+        }
+    }
+
+    /// Takes what the application asked for in one call. Give the list back when it is empty: its memory is used again.
+    pub(in crate::net) fn take_actions(&mut self, cx: &mut Cx) -> Vec<Action> {
+        let mut actions = mem::take(&mut self.actions);
+        cx.take_actions(&mut actions);
+        actions
+    }
+
+    pub(in crate::net) fn give_back_actions(&mut self, mut actions: Vec<Action>) {
+        actions.clear();
+        relax(&mut actions);
+        self.actions = actions;
+    }
+
+    /// Answers [`Cx::progress`].
+    pub(in crate::net) fn tell_progress(&mut self, conn: ConnId) {
+        if let Some((_, socket)) = self.table.find_mut(conn) {
+            self.told.push_back((conn, Told::Progress(socket.progress())));
+        }
+    }
+
+    /// How many more connections there is room for. When there is none, the backlog waits, and behind it the clients.
+    pub(in crate::net) fn room(&self) -> usize {
+        self.config.max_connections.saturating_sub(self.table.accepted())
+    }
+}
