@@ -35,16 +35,48 @@ pub(crate) struct Check {
 }
 
 /// All of them.
-pub(crate) const EXERCISES: &[Exercise] = &[Exercise {
-    id: "e06",
-    slug: "e06-echo",
-    title: "Echo server",
-    chapter: "03-robust-io",
-    minutes: 40,
-    checks: checks::e06::CHECKS,
-    starter_passes: &[],
-    next: "src/server/lingering.rs: there a goodbye is bounded, too. By what, and what happens to bytes beyond the bound?",
-}];
+pub(crate) const EXERCISES: &[Exercise] = &[
+    Exercise {
+        id: "e01",
+        slug: "e01-lifecycle",
+        title: "The life of a listening socket",
+        chapter: "01-sockets",
+        minutes: 30,
+        checks: checks::e01::CHECKS,
+        starter_passes: &["bad-address"],
+        next: "src/net/listen.rs: which options does a listener get there, and why does each worker bind a socket of its own?",
+    },
+    Exercise {
+        id: "e02",
+        slug: "e02-backlog",
+        title: "The queue of a listening socket",
+        chapter: "02-listen-and-accept",
+        minutes: 25,
+        checks: checks::e02::CHECKS,
+        starter_passes: &["greets"],
+        next: "src/net/listen.rs: how long is the queue there, and what shortens it without saying so?",
+    },
+    Exercise {
+        id: "e03",
+        slug: "e03-accept",
+        title: "An accept loop that lasts",
+        chapter: "02-listen-and-accept",
+        minutes: 35,
+        checks: checks::e03::CHECKS,
+        starter_passes: &["echoes", "gone-before-accept", "a-burst-leaves-nothing"],
+        next: "src/net/driver/gate.rs: what happens there when no descriptor is left, and how does accept become possible again?",
+    },
+    Exercise {
+        id: "e06",
+        slug: "e06-echo",
+        title: "Echo server",
+        chapter: "03-robust-io",
+        minutes: 40,
+        checks: checks::e06::CHECKS,
+        starter_passes: &[],
+        next: "src/server/lingering.rs: there a goodbye is bounded, too. By what, and what happens to bytes beyond the bound?",
+    },
+];
 
 /// The exercise of that id (`e06`), number (`6`) or folder (`e06-echo`).
 pub(crate) fn find(name: &str) -> Option<&'static Exercise> {

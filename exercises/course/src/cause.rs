@@ -4,7 +4,7 @@
 //! bytes speak (`bytes.rs`).
 
 use crate::{
-    bytes,
+    bytes, life,
     probe::{self, Call, Doing},
     problem::{Problem, Resource, Seen, Topic},
     stage::Stage,
@@ -55,6 +55,15 @@ causes! {
     BadReady "bad-ready" "The first line on stdout must be `READY ADDR`, with the address that the listener really has."
     PortIgnored "port-ignored" "Your program does not listen where it was told to: the address of --listen must be used, port 0 included."
     NotListening "not-listening" "Your program says that it is ready, but connections are refused: say READY after the socket listens, and keep the listener."
+    ExitCode "exit-code" "Your program ended with another exit code than the one that says why."
+    RunsOn "runs-on" "Your program should have ended: it cannot do what it was told. Pass the error on to main, and let main set the exit code."
+    NoReuseAddress "no-reuse-address" "The port cannot be taken again: connections that your program closed a moment ago are still in TIME_WAIT there. Set SO_REUSEADDR before bind."
+    AddressFamily "address-family" "Your program cannot listen at an IPv6 address: a socket has a family, and it must be that of the address (`Domain::for_address`)."
+    PortShared "port-shared" "Two copies of your program listen at the same address, and the kernel deals the clients out between them. That is SO_REUSEPORT; what a restart needs is SO_REUSEADDR."
+    WrongBacklog "wrong-backlog" "The queue of the listening socket has another length than it should."
+    AcceptSpins "accept-spins" "accept fails again and again because no descriptor is left, and your loop asks again at once. Only a close by somebody helps: rest a moment."
+    AcceptEnded "accept-ended" "The accept loop has ended, so nobody is accepted any more. An error of accept is about one connection or about a moment: log it and go on."
+    LogFlood "log-flood" "The same complaint is logged over and over. A state that lasts is told when it begins and when it ends."
     StdoutChatter "stdout-chatter" "stdout belongs to the line READY and to answers. Logs go to stderr."
     NotLogged "not-logged" "The line that should be on stderr is not there."
     ReadTakenForMessage "read-taken-for-message" "Your server answered before the line was complete. TCP has no messages: one read may bring half a line, or three."
@@ -75,6 +84,7 @@ causes! {
     AnswersLostAtHalfClose "answers-lost-at-half-close" "The client said that it sends nothing more, and your server stopped answering. A FIN ends one direction; what came before it is still to be answered."
     StillOpen "still-open" "The stream should end here, and your side keeps it open: shut down writing, or close."
     Silence "silence" "Nothing came, although your server has what it needs to answer."
+    SleepsByTheClock "sleeps-by-the-clock" "Your program sleeps for a time while this client waits. Wait in the kernel for what should happen (accept, read, poll): it wakes you at once."
     ForgottenConnection "forgotten-connection" "Your server waits in accept and has this connection open, but does nothing for it."
     BlockedBehindClient "blocked-behind-client" "Your server is still busy with an earlier client, so this one waits."
     DrainWithoutEnd "drain-without-end" "After the goodbye your server waits for the client to close. A client that never does must not keep the next one waiting: bound the drain in time."
@@ -109,6 +119,9 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Diagnosis {
     if let Seen::Grader(error) = &problem.seen {
         return Cause::Grader.because([error.to_string()]);
     }
+    if let Some(diagnosis) = life::diagnose(problem, stage) {
+        return diagnosis;
+    }
     if let Some(diagnosis) = ended(stage) {
         return diagnosis;
     }
@@ -124,6 +137,11 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Diagnosis {
     let record = stage.record.borrow();
     match &problem.seen {
         Seen::Grader(_) | Seen::Exited => Cause::Exited.because([]),
+        Seen::OtherExit { .. } => waiting(stage, Cause::RunsOn),
+        Seen::ListensToo => Cause::PortShared.because([]),
+        Seen::Busy => Cause::Spinning.because([]),
+        Seen::LogFlood { lines } => Cause::LogFlood.because([format!("so far {} lines", thousands(*lines))]),
+        Seen::Queue { wanted, got } => life::queue(*wanted, *got),
         Seen::NotReady => waiting(stage, Cause::NotReady),
         Seen::BadReady(line) => Cause::BadReady.because([format!("stdout begins with {}", show(line.as_bytes()))]),
         Seen::OtherAddress { told, said } => Cause::PortIgnored.because([format!("told {told}, said READY {said}")]),
@@ -215,6 +233,7 @@ fn silence(problem: &Problem, got: &[u8], stage: &Stage, record: &Record) -> Dia
         Some(Topic::HalfClosed) => Cause::AnswersLostAtHalfClose,
         _ if problem.expected == b"\n" || problem.expected == b"\r\n" => Cause::EmptyLine,
         _ if accepting => Cause::ForgottenConnection,
+        _ if stage.student.as_ref().is_some_and(life::sleeps_by_the_clock) => Cause::SleepsByTheClock,
         _ if !greeted && problem.client.is_some_and(|client| client > 1) => Cause::BlockedBehindClient,
         _ => Cause::Silence,
     };

@@ -5,7 +5,7 @@ use crate::{
     timing::Timing,
     wire::{Event, Record, show},
 };
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 use std::{
     cell::RefCell,
     io::{self, Read as _, Write as _},
@@ -14,6 +14,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// A connection that does not wait for its answer: on Linux, and on macOS.
+const EINPROGRESS: i32 = if cfg!(target_os = "linux") { 115 } else { 36 };
 /// The longest line that a server's greeting may be.
 const LONGEST_LINE: usize = 4096;
 
@@ -62,6 +64,48 @@ impl Client {
         let (record, open, stream) = (Rc::clone(record), Rc::clone(open), Rc::new(stream));
         open.borrow_mut().push(Rc::clone(&stream));
         Ok(Self { stream, open, number, record, timing, heard: Vec::new(), end: None })
+    }
+
+    /// Begins to connect, and does not wait for the answer.
+    pub(crate) fn begin(
+        to: SocketAddr,
+        record: &Rc<RefCell<Record>>,
+        open: &Open,
+        timing: Timing,
+    ) -> Result<Self, Problem> {
+        let number = record.borrow_mut().client();
+        let failed = |error: io::Error| {
+            record.borrow_mut().note(number, Event::Refused(error.kind()));
+            Problem { client: Some(number), ..Problem::new("a connection", Seen::Refused) }
+        };
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).map_err(failed)?;
+        socket.set_nonblocking(true).map_err(failed)?;
+        match socket.connect(&to.into()) {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock && error.raw_os_error() != Some(EINPROGRESS) => {
+                return Err(failed(error));
+            }
+            _ => {}
+        }
+        let stream = TcpStream::from(socket);
+        stream.set_write_timeout(Some(timing.patience())).map_err(failed)?;
+        let (record, open, stream) = (Rc::clone(record), Rc::clone(open), Rc::new(stream));
+        open.borrow_mut().push(Rc::clone(&stream));
+        Ok(Self { stream, open, number, record, timing, heard: Vec::new(), end: None })
+    }
+
+    /// Whether the connection that [`Client::begin`] asked for comes about before `deadline`.
+    pub(crate) fn connects(&mut self, deadline: Instant) -> bool {
+        loop {
+            if self.stream.peer_addr().is_ok() && self.stream.set_nonblocking(false).is_ok() {
+                self.note(Event::Connected);
+                return true;
+            }
+            if Instant::now() >= deadline {
+                self.note(Event::Unanswered);
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     /// Our address, as the server sees it.
@@ -140,6 +184,17 @@ impl Client {
             }
             self.hear(deadline, wanted).map_err(|problem| self.about(expected, problem))?;
         }
+    }
+
+    /// Whether these bytes come within a moment. If not, nothing is lost: they may be expected later.
+    pub(crate) fn answers(&mut self, expected: &[u8]) -> bool {
+        let deadline = Instant::now() + self.timing.quiet();
+        while self.end.is_none() && self.heard.len() < expected.len() && self.read(deadline) {}
+        let answered = self.heard.starts_with(expected);
+        if answered {
+            self.heard.drain(..expected.len());
+        }
+        answered
     }
 
     /// Waits for one line and returns it, without its end.

@@ -91,6 +91,12 @@ pub(crate) fn doing(id: u32) -> Doing {
     call(id).map_or(Doing::Unknown, Doing::Sleeping)
 }
 
+/// Whether a signal has stopped the process, with all its threads.
+pub(crate) fn stands_still(id: u32) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{id}/task")) else { return true };
+    threads.flatten().all(|thread| stat_at(&thread.path()).is_none_or(|stat| matches!(stat.state, 'T' | 't' | 'Z')))
+}
+
 /// Whether a thread of the process runs or wants to.
 fn runs(id: u32) -> bool {
     let Ok(threads) = fs::read_dir(format!("/proc/{id}/task")) else { return false };
@@ -113,9 +119,19 @@ fn stat_at(directory: &Path) -> Option<Stat> {
     Some(Stat { state: fields.first()?.chars().next()?, parent: fields.get(1)?.parse().ok()? })
 }
 
+/// The calls that its threads sleep in.
+pub(crate) fn calls(id: u32) -> Vec<Call> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{id}/task")) else { return Vec::new() };
+    threads.flatten().filter_map(|thread| call_at(&thread.path())).collect()
+}
+
 /// The call that the first thread sleeps in.
 fn call(id: u32) -> Option<Call> {
-    let text = fs::read_to_string(format!("/proc/{id}/syscall")).ok()?;
+    call_at(Path::new(&format!("/proc/{id}")))
+}
+
+fn call_at(directory: &Path) -> Option<Call> {
+    let text = fs::read_to_string(directory.join("syscall")).ok()?;
     let number: u32 = text.split_whitespace().next()?.parse().ok()?;
     Some(named(number))
 }
@@ -152,6 +168,12 @@ fn named(number: u32) -> Call {
 /// How many descriptors are open.
 pub(crate) fn descriptors(id: u32) -> Option<u64> {
     fs::read_dir(format!("/proc/{id}/fd")).ok().map(|entries| entries.count() as u64)
+}
+
+/// How many descriptors may be open.
+pub(crate) fn descriptor_limit(id: u32) -> Option<u64> {
+    let limits = fs::read_to_string(format!("/proc/{id}/limits")).ok()?;
+    limits.lines().find_map(|line| line.strip_prefix("Max open files"))?.split_whitespace().next()?.parse().ok()
 }
 
 /// How many threads run.
@@ -206,11 +228,12 @@ pub(crate) fn adopt_orphans() {
     let _ = nix::sys::prctl::set_child_subreaper(true);
 }
 
-/// Ends what a program left behind, and what that has started.
-pub(crate) fn end_orphans() {
+/// Ends what a program left behind, and what that has started. The programs in `spared` are no orphans.
+pub(crate) fn end_orphans(spared: &[u32]) {
     // Each round ends one generation. A program that starts others faster than we end them is held by the rounds.
     for _ in 0..100 {
-        let orphans = children(std::process::id()).unwrap_or_default();
+        let mut orphans = children(std::process::id()).unwrap_or_default();
+        orphans.retain(|id| !spared.contains(id));
         if orphans.is_empty() {
             return;
         }

@@ -24,6 +24,20 @@ pub(crate) enum Seen {
     Grader(io::Error),
     /// It ended before it said that it listens, or while it was watched.
     Exited,
+    /// It should have ended with this exit code.
+    OtherExit {
+        /// The code.
+        code: i32,
+    },
+    /// It should not have been able to listen there, and says that it does.
+    ListensToo,
+    /// With the program stopped, another number of connections came about than its queue should take.
+    Queue {
+        /// The number that should have.
+        wanted: usize,
+        /// The number that did, or one more than was tried.
+        got: usize,
+    },
     /// It never said `READY`.
     NotReady,
     /// Its first line on stdout is not `READY ADDR`.
@@ -55,6 +69,13 @@ pub(crate) enum Seen {
     Chatter(String),
     /// stderr does not have what it should.
     NotLogged(String),
+    /// It uses the processor although nothing happens.
+    Busy,
+    /// stderr says the same over and over.
+    LogFlood {
+        /// How often.
+        lines: usize,
+    },
     /// There is more of something than there was.
     Grew {
         /// Of what.
@@ -92,6 +113,14 @@ pub(crate) enum Topic {
     HalfClosed,
     /// The client before this one broke off.
     AfterBrokenClient,
+    /// It was started again at the address that it had a moment before.
+    Restart,
+    /// It was told to listen at an address of IPv6.
+    Ipv6,
+    /// Its descriptors are used up.
+    OutOfDescriptors,
+    /// The client had broken off before it was accepted.
+    BrokeOffInQueue,
     /// The client before this one has not closed its side after the goodbye.
     AfterGoodbye,
 }

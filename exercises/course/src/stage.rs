@@ -4,32 +4,34 @@ use crate::{
     client::{Client, Open},
     probe,
     problem::{Problem, Resource, Seen},
-    student::Student,
+    student::{Limits, Student},
     timing::Timing,
     wire::Record,
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 use std::{
     cell::RefCell,
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
     rc::Rc,
+    time::Duration,
 };
 
 /// One check while it runs. The program is started for each check anew, so that checks cannot disturb each other.
 #[derive(Debug)]
 pub(crate) struct Stage {
-    program: PathBuf,
+    pub(crate) program: PathBuf,
     random: SmallRng,
-    live: bool,
+    pub(crate) live: bool,
     /// How long it waits.
     pub(crate) timing: Timing,
     /// What happened.
     pub(crate) record: Rc<RefCell<Record>>,
     /// The program, once it was started.
     pub(crate) student: Option<Student>,
-    server: Option<SocketAddr>,
-    open: Open,
+    /// Where it listens.
+    pub(crate) server: Option<SocketAddr>,
+    pub(crate) open: Open,
 }
 
 /// How many words there are to make lines from.
@@ -56,12 +58,7 @@ impl Stage {
 
     /// Starts the program as a server and waits until it listens.
     pub(crate) fn serve(&mut self) -> Result<(), Problem> {
-        let told = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let failed = |error| Problem::new("that the program starts", Seen::Grader(error));
-        let student = Student::start(&self.program, &["--listen", &told.to_string()], self.live).map_err(failed)?;
-        let ready = self.student.insert(student).ready(told, self.timing)?;
-        self.server = Some(ready);
-        Ok(())
+        self.serve_with(crate::process::ANY, &[], Limits::default()).map(drop)
     }
 
     /// Connects a client to the server.
@@ -92,8 +89,17 @@ impl Stage {
 
     /// Complains if the program logs no line for which `holds`; `wanted` says which.
     pub(crate) fn expect_log(&self, wanted: &str, holds: impl Fn(&str) -> bool) -> Result<(), Problem> {
+        self.expect_log_within(self.timing.patience(), wanted, holds)
+    }
+
+    /// As [`Stage::expect_log`], for a line that is written before the answer that we have seen.
+    pub(crate) fn expect_log_soon(&self, wanted: &str, holds: impl Fn(&str) -> bool) -> Result<(), Problem> {
+        self.expect_log_within(self.timing.quiet() * 4, wanted, holds)
+    }
+
+    fn expect_log_within(&self, time: Duration, wanted: &str, holds: impl Fn(&str) -> bool) -> Result<(), Problem> {
         match &self.student {
-            Some(student) if !student.logs(holds, self.timing) => {
+            Some(student) if !student.logs(holds, time) => {
                 let last = student.last_words(1).pop().unwrap_or_default();
                 Err(Problem::new(wanted, Seen::NotLogged(last)))
             }

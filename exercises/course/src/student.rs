@@ -20,8 +20,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A shell sets the limits and is then replaced by the program: no core files, 4 GiB of addresses.
-const LIMITS: &str = "ulimit -c 0; ulimit -v 4194304; exec \"$0\" \"$@\"";
+/// The limits of a program that a check may tighten.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Limits {
+    /// The most descriptors.
+    pub(crate) descriptors: Option<u32>,
+}
+
+impl Limits {
+    /// A shell sets the limits and is then replaced by the program: no core files, 4 GiB of addresses.
+    fn shell(self) -> String {
+        let descriptors = self.descriptors.map_or_else(String::new, |most| format!("ulimit -n {most}; "));
+        format!("ulimit -c 0; ulimit -v 4194304; {descriptors}exec \"$0\" \"$@\"")
+    }
+}
+
 /// The most that is kept of its output: the beginning of stdout, the end of stderr.
 const KEPT: usize = 64 * 1024;
 /// A program that prints more in one check prints without end.
@@ -60,10 +73,10 @@ pub(crate) enum Exit {
 
 impl Student {
     /// Starts `program` as a server on a free port of the loopback.
-    pub(crate) fn start(program: &Path, args: &[&str], live: bool) -> io::Result<Self> {
+    pub(crate) fn start(program: &Path, args: &[&str], limits: Limits, live: bool) -> io::Result<Self> {
         probe::adopt_orphans();
         let mut child = Command::new("/bin/sh")
-            .args(["-c", LIMITS])
+            .args(["-c", &limits.shell()])
             .arg(program)
             .args(args)
             .stdin(Stdio::null())
@@ -72,6 +85,7 @@ impl Student {
             .env_remove("RUST_BACKTRACE")
             .process_group(0)
             .spawn()?;
+        live_ids().push(child.id());
         let stdout = collect(child.stdout.take(), Keep::Beginning, false);
         let stderr = collect(child.stderr.take(), Keep::End, live);
         Ok(Self { child, stdout, stderr })
@@ -109,8 +123,18 @@ impl Student {
     }
 
     /// Waits until stderr has a line for which `wanted` holds.
-    pub(crate) fn logs(&self, wanted: impl Fn(&str) -> bool, timing: Timing) -> bool {
-        self.stderr.wait(timing.patience(), |text| String::from_utf8_lossy(&text.bytes).lines().any(&wanted))
+    pub(crate) fn logs(&self, wanted: impl Fn(&str) -> bool, within: Duration) -> bool {
+        self.stderr.wait(within, |text| String::from_utf8_lossy(&text.bytes).lines().any(&wanted))
+    }
+
+    /// Whether it says `READY` and lives, or ends first: whichever comes.
+    pub(crate) fn says_ready(&self, timing: Timing) -> bool {
+        self.stdout.line(0, timing.patience()).is_some_and(|line| line.starts_with("READY"))
+    }
+
+    /// How many lines of stderr, as far as they are kept, are such.
+    pub(crate) fn count_log(&self, wanted: impl Fn(&str) -> bool) -> usize {
+        String::from_utf8_lossy(&self.stderr.lock().bytes).lines().filter(|line| wanted(line)).count()
     }
 
     /// The last lines of stderr.
@@ -155,8 +179,16 @@ impl Drop for Student {
         let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
         let _ = kill(Pid::from_raw(id), Signal::SIGKILL);
         let _ = self.child.wait();
-        probe::end_orphans();
+        let mut others = live_ids();
+        others.retain(|other| *other != self.child.id());
+        probe::end_orphans(&others);
     }
+}
+
+/// The programs that run now. A check may have two of them.
+fn live_ids() -> MutexGuard<'static, Vec<u32>> {
+    static LIVE: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Which part of what is printed is kept.

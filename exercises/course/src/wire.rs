@@ -16,6 +16,8 @@ pub(crate) enum Event {
     Connected,
     /// We could not.
     Refused(io::ErrorKind),
+    /// We asked for a connection, and nobody answers.
+    Unanswered,
     /// We sent these bytes.
     Sent(Vec<u8>),
     /// The peer's kernel did not take what we sent within our patience.
@@ -177,7 +179,8 @@ fn row(entry: &Entry, numbered: bool) -> String {
         let text = format!("{name}{what} ");
         format!("{time:>10.1}    {text:-<width$}>", width = LEFT - 2)
     } else {
-        let side = if matches!(entry.event, Event::Quiet(_) | Event::Stuck | Event::Refused(_)) { "  " } else { "<-" };
+        let no_answer = matches!(entry.event, Event::Quiet(_) | Event::Stuck | Event::Refused(_) | Event::Unanswered);
+        let side = if no_answer { "  " } else { "<-" };
         format!("{time:>10.1}    {:<LEFT$}{side} {name}{what}", "")
     }
 }
@@ -186,6 +189,7 @@ fn describe(event: &Event) -> String {
     match event {
         Event::Connected => "connect".into(),
         Event::Refused(kind) => format!("(connect failed: {kind})"),
+        Event::Unanswered => "(no answer to SYN)".into(),
         Event::Sent(bytes) | Event::Received(bytes) => show(bytes),
         Event::Stuck => "(takes no more bytes)".into(),
         Event::Finished | Event::Ended => "FIN".into(),

@@ -14,6 +14,21 @@ fn check(exercise: &str) {
 }
 
 #[test]
+fn e01_lifecycle() {
+    check("e01");
+}
+
+#[test]
+fn e02_backlog() {
+    check("e02");
+}
+
+#[test]
+fn e03_accept() {
+    check("e03");
+}
+
+#[test]
 fn e06_echo_server() {
     check("e06");
 }

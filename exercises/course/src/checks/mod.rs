@@ -1,3 +1,7 @@
 //! The checks, a file an exercise.
 
+pub(crate) mod e01;
+pub(crate) mod e02;
+pub(crate) mod e03;
 pub(crate) mod e06;
+mod standing;

@@ -1,0 +1,177 @@
+//! Exercise 3, an accept loop that lasts.
+
+use crate::{
+    catalog::Check,
+    checks::standing,
+    client::Client,
+    life,
+    problem::{Problem, Seen, Topic},
+    process::ANY,
+    stage::Stage,
+    student::Limits,
+};
+
+/// In the order in which they run.
+pub(crate) const CHECKS: &[Check] = &[
+    Check { name: "echoes", promise: "each client gets its bytes back, also while others are there", run: echoes },
+    Check {
+        name: "logs-both-ends",
+        promise: "a line on stderr for each client: where it comes from, and where it arrived",
+        run: logs_both_ends,
+    },
+    Check {
+        name: "gone-before-accept",
+        promise: "a client that breaks off before it is accepted ends itself and not the server",
+        run: gone_before_accept,
+    },
+    Check {
+        name: "out-of-descriptors",
+        promise: "with no descriptor left the server goes on, serves those it has, and rests",
+        run: out_of_descriptors,
+    },
+    Check { name: "says-so-once", promise: "the trouble is logged, and not over and over", run: says_so_once },
+    Check {
+        name: "recovers",
+        promise: "as soon as descriptors are given back, those who wait are served",
+        run: recovers,
+    },
+    Check {
+        name: "a-burst-leaves-nothing",
+        promise: "a burst of clients that connect and close leaves nothing behind",
+        run: a_burst_leaves_nothing,
+    },
+];
+
+fn echoes(stage: &mut Stage) -> Result<(), Problem> {
+    stage.serve()?;
+    let mut clients = Vec::new();
+    for _ in 0..10 {
+        clients.push(stage.connect()?);
+    }
+    for client in clients.iter_mut().rev() {
+        client.expect_echo(&stage.line())?;
+    }
+    Ok(())
+}
+
+/// One more than is waited for: a client that connects and speaks.
+fn spoken_to(stage: &mut Stage) -> Result<Client, Problem> {
+    let mut client = stage.connect()?;
+    client.expect_echo(&stage.line())?;
+    Ok(client)
+}
+
+fn logs_both_ends(stage: &mut Stage) -> Result<(), Problem> {
+    stage.serve()?;
+    for _ in 0..2 {
+        let client = spoken_to(stage)?;
+        let text = |address: Option<std::net::SocketAddr>| address.map_or_else(String::new, |a| a.to_string());
+        let (peer, local) = (text(client.address().ok()), text(stage.server));
+        let wanted = format!("accepted {peer} at {local}");
+        stage.expect_log_soon(&format!("`{wanted}` on stderr"), |line| line.contains(&wanted))?;
+    }
+    Ok(())
+}
+
+fn gone_before_accept(stage: &mut Stage) -> Result<(), Problem> {
+    stage.serve()?;
+    spoken_to(stage)?.close();
+    for _ in 0..3 {
+        stage.pause()?;
+        for _ in 0..20 {
+            stage.connect()?.abort();
+        }
+        stage.connect()?.close();
+        stage.resume()?;
+        spoken_to(stage).map_err(|problem| problem.about(Topic::BrokeOffInQueue))?.close();
+    }
+    Ok(())
+}
+
+/// So many descriptors the program may have: some for itself, the rest for clients.
+const DESCRIPTORS: u32 = 24;
+/// More clients than that.
+const CLIENTS: usize = 30;
+
+/// A server without descriptors, and clients of whom some are served and some wait.
+fn exhausted(stage: &mut Stage) -> Result<(Vec<Client>, Vec<Client>), Problem> {
+    stage.serve_with(ANY, &[], Limits { descriptors: Some(DESCRIPTORS) })?;
+    let about = |problem: Problem| problem.about(Topic::OutOfDescriptors);
+    let mut served = vec![spoken_to(stage)?];
+    let mut waiting = Vec::new();
+    for _ in 1..CLIENTS {
+        waiting.push(stage.connect().map_err(about)?);
+    }
+    // All send at once; those that were accepted hear it back.
+    for client in &mut waiting {
+        client.send(b"here\n").map_err(about)?;
+    }
+    let mut left = Vec::new();
+    for mut client in waiting {
+        if client.answers(b"here\n") { served.push(client) } else { left.push(client) }
+    }
+    Ok((served, left))
+}
+
+fn out_of_descriptors(stage: &mut Stage) -> Result<(), Problem> {
+    let about = |problem: Problem| problem.about(Topic::OutOfDescriptors);
+    let (mut served, _left) = exhausted(stage)?;
+    for client in served.iter_mut().take(3) {
+        client.expect_echo(&stage.line()).map_err(about)?;
+    }
+    if stage.student.as_ref().is_some_and(life::spins) {
+        return Err(Problem::new("that it waits until a descriptor is free", Seen::Silence(Vec::new()))
+            .about(Topic::OutOfDescriptors));
+    }
+    Ok(())
+}
+
+/// A loop that rests for 100 ms and complains each time says so ten times in a second. Once is enough, some are no flood.
+const COMPLAINTS: usize = 25;
+
+fn says_so_once(stage: &mut Stage) -> Result<(), Problem> {
+    let (_served, _left) = exhausted(stage)?;
+    let about = |line: &str| {
+        let line = line.to_ascii_lowercase();
+        ["too many open files", "os error 24", "emfile", "descriptor"].iter().any(|word| line.contains(word))
+    };
+    stage.expect_log("a line on stderr that says that descriptors are used up (`Too many open files`)", about)?;
+    std::thread::sleep(stage.timing.quiet() * 4);
+    let lines = stage.student.as_ref().map_or(0, |student| student.count_log(about));
+    if lines > COMPLAINTS {
+        return Err(Problem::new("a line when it begins, and perhaps one a second", Seen::LogFlood { lines }));
+    }
+    Ok(())
+}
+
+fn recovers(stage: &mut Stage) -> Result<(), Problem> {
+    let about = |problem: Problem| problem.about(Topic::OutOfDescriptors);
+    let (served, left) = exhausted(stage)?;
+    // As many go as wait.
+    let mut staying = Vec::new();
+    for (at, client) in served.into_iter().enumerate() {
+        if at < left.len() { client.close() } else { staying.push(client) }
+    }
+    for mut client in left {
+        client.expect(b"here\n", "its line back, now that others have gone").map_err(about)?;
+    }
+    for mut client in staying {
+        client.expect_echo(&stage.line()).map_err(about)?;
+    }
+    Ok(())
+}
+
+fn a_burst_leaves_nothing(stage: &mut Stage) -> Result<(), Problem> {
+    let visit = |stage: &mut Stage| {
+        standing::running(stage)?;
+        spoken_to(stage)?.close();
+        Ok(())
+    };
+    standing::leaves_nothing(stage, visit, |stage| {
+        for _ in 0..200 {
+            stage.connect()?.close();
+        }
+        spoken_to(stage)?.close();
+        Ok(())
+    })
+}

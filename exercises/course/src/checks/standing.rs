@@ -1,0 +1,39 @@
+//! What every server has to keep, whatever it is for.
+
+use crate::{
+    life,
+    problem::{Problem, Resource, Seen},
+    stage::Stage,
+};
+
+/// What is watched, and how much more of it is no cause for complaint: allocators and runtimes take their time.
+const WATCHED: [(Resource, u64); 4] =
+    [(Resource::Descriptors, 3), (Resource::Threads, 2), (Resource::Zombies, 0), (Resource::Memory, 4096)];
+
+/// After some visits to warm up, `crowd` leaves nothing behind: no descriptor, no thread, no child, no memory.
+pub(crate) fn leaves_nothing(
+    stage: &mut Stage,
+    visit: fn(&mut Stage) -> Result<(), Problem>,
+    crowd: fn(&mut Stage) -> Result<(), Problem>,
+) -> Result<(), Problem> {
+    for _ in 0..20 {
+        visit(stage)?;
+    }
+    // What the visits took may still be on its way back.
+    std::thread::sleep(stage.timing.quiet() / 4);
+    let before = WATCHED.map(|(what, _)| stage.amount(what));
+    crowd(stage)?;
+    WATCHED.into_iter().zip(before).try_for_each(|((what, some), before)| stage.expect_flat(what, before, some))?;
+    idle(stage)
+}
+
+/// A program that has nothing to do uses no processor.
+pub(crate) fn idle(stage: &Stage) -> Result<(), Problem> {
+    let busy = stage.student.as_ref().is_some_and(life::spins);
+    if busy { Err(Problem::new("that it waits while nothing happens", Seen::Busy)) } else { Ok(()) }
+}
+
+/// A server, started if there is none.
+pub(crate) fn running(stage: &mut Stage) -> Result<(), Problem> {
+    if stage.student.is_none() { stage.serve() } else { Ok(()) }
+}

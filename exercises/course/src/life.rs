@@ -1,0 +1,92 @@
+//! The mistakes that the life of a program gives away: how it started, that it ended, what it does with its listener.
+
+use crate::{
+    cause::{Cause, Diagnosis},
+    probe::{self, Call, Doing},
+    problem::{Problem, Seen, Topic},
+    stage::Stage,
+    student::{Exit, Student},
+};
+
+fn of(cause: Cause, facts: impl IntoIterator<Item = String>) -> Option<Diagnosis> {
+    Some(Diagnosis { cause, facts: facts.into_iter().collect() })
+}
+
+/// What is known before anybody looks at bytes. `None`: nothing.
+pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Option<Diagnosis> {
+    let exit = match &problem.seen {
+        Seen::OtherExit { .. } | Seen::Exited => stage.student.as_mut().and_then(|student| student.exit(LAST_BREATH)),
+        _ => None,
+    };
+    match (&problem.seen, exit, problem.topic) {
+        (_, Some(Exit::Code(101) | Exit::Signal(_)), _) => None,
+        (Seen::OtherExit { code: wanted }, Some(Exit::Code(code)), _) => {
+            of(Cause::ExitCode, [format!("the exit code is {code}, and {wanted} would say why")])
+        }
+        (Seen::Exited, Some(Exit::Code(code)), Some(Topic::Restart)) if code == 3 || says(stage, "in use") => {
+            of(Cause::NoReuseAddress, [])
+        }
+        (Seen::Exited, Some(Exit::Code(code)), Some(Topic::Ipv6)) => {
+            of(Cause::AddressFamily, [format!("the exit code is {code}")])
+        }
+        (Seen::Silence(_), _, Some(Topic::OutOfDescriptors)) => accept_loop(stage),
+        _ => None,
+    }
+}
+
+/// A process that breaks ends a moment after its connections.
+const LAST_BREATH: std::time::Duration = std::time::Duration::from_millis(150);
+
+fn says(stage: &Stage, text: &str) -> bool {
+    stage.student.as_ref().is_some_and(|student| student.last_words(8).iter().any(|line| line.contains(text)))
+}
+
+/// Nobody is accepted although something was closed: does the loop still run?
+fn accept_loop(stage: &mut Stage) -> Option<Diagnosis> {
+    let student = stage.student.as_mut()?;
+    if student.exit(LAST_BREATH).is_some() {
+        return None;
+    }
+    match probe::doing(student.id()) {
+        Doing::Spinning => of(Cause::AcceptSpins, []),
+        Doing::Sleeping(_) if has_no_descriptor_left(student.id()) => {
+            of(Cause::DescriptorsGrew, ["clients have closed, and all descriptors are still in use".to_owned()])
+        }
+        Doing::Sleeping(call) => of(Cause::AcceptEnded, [format!("your main thread sleeps in {}", call.name())]),
+        _ => None,
+    }
+}
+
+fn has_no_descriptor_left(id: u32) -> bool {
+    probe::descriptor_limit(id).zip(probe::descriptors(id)).is_some_and(|(most, now)| now >= most)
+}
+
+/// Whether a thread sleeps for a time, and none waits for clients.
+pub(crate) fn sleeps_by_the_clock(student: &Student) -> bool {
+    let calls = probe::calls(student.id());
+    calls.contains(&Call::Sleep) && !calls.iter().any(|call| matches!(call, Call::Accept | Call::Poll))
+}
+
+/// Another number of connections than the queue should take.
+pub(crate) fn queue(wanted: usize, got: usize) -> Diagnosis {
+    let (places, one) = (wanted.saturating_sub(1), "the kernel lets in one more than the backlog says");
+    let hint = match got {
+        _ if got > wanted + 1 => {
+            "perhaps the number never reached listen: TcpListener::bind asks for the largest queue"
+        }
+        _ if got + 1 == wanted => "one too few: a part of a client needs a whole place",
+        _ if got == wanted + 1 => "one too many; do not allow for the kernel's extra one yourself",
+        _ => "the number that reached listen is too small",
+    };
+    let more = if got > wanted + 1 { "at least " } else { "" };
+    let facts = vec![
+        format!("a backlog of {places} lets {wanted} connections complete ({one}); {more}{got} did"),
+        hint.to_owned(),
+    ];
+    Diagnosis { cause: Cause::WrongBacklog, facts }
+}
+
+/// Whether the program spins now.
+pub(crate) fn spins(student: &Student) -> bool {
+    probe::doing(student.id()) == Doing::Spinning
+}

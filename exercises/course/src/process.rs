@@ -1,0 +1,120 @@
+//! What a check does to the student's program itself: other flags, tight limits, a stop, a sudden end, a second copy.
+
+use crate::{
+    client::Client,
+    probe,
+    problem::{Problem, Seen},
+    stage::Stage,
+    student::{Limits, Student},
+};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+/// A port of the loopback that the system chooses.
+pub(crate) const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+impl Stage {
+    /// Starts the program with `--listen` and more flags, within `limits`; does not wait for anything.
+    pub(crate) fn start(&mut self, listen: &str, flags: &[&str], limits: Limits) -> Result<(), Problem> {
+        let args = [&["--listen", listen], flags].concat();
+        self.start_as(&self.program.clone(), &args, limits)
+    }
+
+    /// Starts the program without the right to take ports below 1024, which we have. `false`: that cannot be done here.
+    pub(crate) fn start_without_privilege(&mut self, listen: &str) -> Result<bool, Problem> {
+        let Some(program) = self.program.to_str().map(str::to_owned) else { return Ok(false) };
+        let dropped = ["--bounding-set=-net_bind_service", "--inh-caps=-net_bind_service"];
+        let works = std::process::Command::new("setpriv").args(dropped).arg("true").output();
+        if !works.is_ok_and(|ended| ended.status.success()) {
+            return Ok(false);
+        }
+        let args = [&dropped[..], &[&program, "--listen", listen]].concat();
+        self.start_as(Path::new("setpriv"), &args, Limits::default()).map(|()| true)
+    }
+
+    fn start_as(&mut self, program: &Path, args: &[&str], limits: Limits) -> Result<(), Problem> {
+        let failed = |error| Problem::new("that the program starts", Seen::Grader(error));
+        // The old one ends before the new one begins.
+        self.student = None;
+        self.student = Some(Student::start(program, args, limits, self.live).map_err(failed)?);
+        Ok(())
+    }
+
+    /// Waits until the program that was told to listen at `told` says that it does.
+    pub(crate) fn ready(&mut self, told: SocketAddr) -> Result<SocketAddr, Problem> {
+        let Some(student) = &self.student else { return Err(no_program()) };
+        let ready = student.ready(told, self.timing)?;
+        self.server = Some(ready);
+        Ok(ready)
+    }
+
+    /// Starts the program at `told`, with more flags and within `limits`, and waits until it listens.
+    pub(crate) fn serve_with(
+        &mut self,
+        told: SocketAddr,
+        flags: &[&str],
+        limits: Limits,
+    ) -> Result<SocketAddr, Problem> {
+        self.start(&told.to_string(), flags, limits)?;
+        self.ready(told)
+    }
+
+    /// Waits until the program has ended, which must be with exit code `code`.
+    pub(crate) fn expect_exit(&mut self, code: i32, wanted: &str) -> Result<(), Problem> {
+        let Some(student) = &mut self.student else { return Err(no_program()) };
+        match student.exit(self.timing.patience()) {
+            Some(crate::student::Exit::Code(got)) if got == code => {
+                self.student = None;
+                Ok(())
+            }
+            _ => Err(Problem::new(wanted, Seen::OtherExit { code })),
+        }
+    }
+
+    /// Ends the program as if somebody pulled the plug, and waits until it is gone.
+    pub(crate) fn kill(&mut self) {
+        self.student = None;
+    }
+
+    /// Stops the program (SIGSTOP), and waits until it stands still.
+    pub(crate) fn pause(&mut self) -> Result<(), Problem> {
+        self.signal(Signal::SIGSTOP)?;
+        let until = Instant::now() + self.timing.patience();
+        let id = self.student.as_ref().map(Student::id);
+        while id.is_some_and(|id| !probe::stands_still(id)) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub(crate) fn resume(&mut self) -> Result<(), Problem> {
+        self.signal(Signal::SIGCONT)
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&mut self, signal: Signal) -> Result<(), Problem> {
+        let Some(student) = &self.student else { return Err(no_program()) };
+        let id = i32::try_from(student.id()).unwrap_or(i32::MAX);
+        // That it has ended already is found out by what it does not do.
+        let _ = kill(Pid::from_raw(id), signal);
+        Ok(())
+    }
+
+    /// Begins to connect a client, and does not wait for the answer.
+    pub(crate) fn begin(&self) -> Result<Client, Problem> {
+        let Some(server) = self.server else { return Err(no_program()) };
+        Client::begin(server, &self.record, &self.open, self.timing)
+    }
+}
+
+fn no_program() -> Problem {
+    Problem::new("a server", Seen::Grader(std::io::ErrorKind::NotConnected.into()))
+}
