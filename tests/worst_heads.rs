@@ -214,7 +214,9 @@ fn requests() -> Vec<Case> {
         Case::asking("Connection by fields", options_by_fields),
         Case::asking("Upgrade", fill("Connection: upgrade\r\nUpgrade: ", "a,")),
         Case::asking("Connection of long options", fill("Connection: ", &format!("{},", "x".repeat(600)))),
-        Case::asking("Via", fill("Via: 1.1 a", ",1 b")),
+        Case::asking("Via", fill("Via: 1.1 socket-patterns", ",1 b")),
+        Case::asking("Via of our name", fill("Via: 1.1 a", " socket-patterns")),
+        Case::asking("Via of one long hop", fill(&format!("Via: {}", "x".repeat(ROOM / 2)), " socket-patterns")),
         Case { method: "OPTIONS", ..Case::asking("Max-Forwards", lines(95, |_, _| "Max-Forwards: 9".to_owned())) },
         Case::asking("Cache-Control", fill("Cache-Control: a", ",a")),
         Case::asking("Cache-Control of known directives", fill("Cache-Control: a", ",no-cache")),
@@ -285,6 +287,7 @@ fn look_ups() -> Vec<Case> {
     vec![
         Case::asking("If-None-Match", fill("If-None-Match: \"a\"", ",\"a\"")).with_stored(tagged()),
         Case::asking("If-None-Match without tags", fill("If-None-Match: a", ",a")).with_stored(tagged()),
+        Case::asking("If-None-Match of one long word", fill("If-None-Match: ", "x")).with_stored(tagged()),
         Case {
             status: "206",
             ..Case::asking("Range of empty members", fill("Range: bytes=0-1", ",")).with_stored(tagged())

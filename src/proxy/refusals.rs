@@ -27,10 +27,23 @@ pub(super) fn refusal(head: &RequestHead, peer: IpAddr, forwarding: &Forwarding)
     (rounds(head, forwarding.pseudonym) >= ROUNDS).then_some(Failure::Loop)
 }
 
-/// How often it has been here (RFC 9110 §7.6): `Via` says so of each hop, behind the version it received.
+/// How often this request has been here (RFC 9110 §7.6.3): each hop of `Via` names its recipient behind the version. The search
+/// is for our name, because a head can have thousands of hops and taking each apart would be dear.
 pub(super) fn rounds(head: &RequestHead, pseudonym: &str) -> usize {
-    let received_by = |hop: &[u8]| hop.split(|byte| *byte == b' ').nth(1).is_some_and(|by| by == pseudonym.as_bytes());
-    head.fields.tokens("via").filter(|hop| received_by(hop)).count()
+    let of_line = |line: &[u8]| {
+        let named = memchr::memmem::find_iter(line, pseudonym);
+        named.filter(|at| is_received_by(&line[..*at], &line[at + pseudonym.len()..])).count()
+    };
+    head.fields.get_all("via").map(of_line).sum()
+}
+
+/// Whether the name between these two is the whole second word of its hop: `[protocol/]version name [comment]`.
+fn is_received_by(before: &[u8], after: &[u8]) -> bool {
+    let hop = before.trim_ascii_end();
+    let version = hop.iter().rev().take_while(|byte| !matches!(byte, b' ' | b'\t' | b',')).count();
+    let is_second = hop.len() < before.len() && version > 0;
+    let previous = hop[..hop.len() - version].trim_ascii_end();
+    is_second && matches!(previous, [] | [.., b',']) && matches!(after, [] | [b' ' | b'\t' | b',', ..])
 }
 
 #[cfg(test)]
@@ -67,6 +80,12 @@ mod tests {
             (&[("Via", &*most), ("Via", "1.1 another, 1.0 socket-patterns.example (socket-patterns)")], None),
             (&[("Via", &*most), ("via", "1.0 fred, 1.0 socket-patterns (again)")], Some(Failure::Loop)),
             (&[("Via", &*more)], Some(Failure::Loop)),
+            (&[("Via", &*format!("{most}, 1.1 a socket-patterns, 1.1 x-socket-patterns, socket-patterns"))], None),
+            (&[("Via", &*format!("{most}, 1.1 socket-patternsocket-patterns, , socket-patterns, 1 a, \t"))], None),
+            (&[("Via", &*format!("{most},HTTP/1.1 socket-patterns"))], Some(Failure::Loop)),
+            (&[("Via", &*format!("{most} (new),1.1 \t socket-patterns\t(again)"))], Some(Failure::Loop)),
+            // A comment may have a quote in it; what follows is seen all the same.
+            (&[("Via", "1.1 a (5\" disk)"), ("Via", &*format!("1.1 b (\"), {more}"))], Some(Failure::Loop)),
         ] {
             assert_eq!(judged(Method::Get, "/", fields, &[]), refused, "{fields:?}");
         }
