@@ -6,6 +6,7 @@ use clap::Parser;
 use socket_patterns::{
     cli::{self, Failure},
     client::{ClientArgs, shell},
+    units::Checked,
 };
 use std::process::ExitCode;
 
@@ -21,7 +22,7 @@ Example:
   seq 1000 | sed 's/^/ECHO /' | client --in-flight 100 --stats")]
 struct Args {
     #[command(flatten)]
-    client: ClientArgs,
+    client: Checked<ClientArgs>,
 }
 
 fn main() -> ExitCode {

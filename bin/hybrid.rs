@@ -9,7 +9,7 @@ use socket_patterns::{
     cli::{self, Failure},
     net::{DriverConfig, Reactor, Sessions},
     server::{Master, Place, Role, ServerArgs, Threads},
-    units::{MAX_COUNT, MAX_THREADS, MAX_WORKERS, at_least_one, duration, number},
+    units::{Checked, Flags, MAX_COUNT, MAX_THREADS, MAX_WORKERS, Pointless, at_least_one, duration, number},
 };
 use std::{num::NonZeroUsize, process::ExitCode, sync::Arc, thread, time::Duration};
 
@@ -32,15 +32,30 @@ struct Args {
     /// Threads of each worker that compute.
     #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one::<NonZeroUsize>(MAX_THREADS))]
     cpu_threads: NonZeroUsize,
+    #[command(flatten)]
+    waiting: Checked<WaitingArgs>,
+    /// How often in a row a worker that dies within ten seconds is replaced, each time later.
+    #[arg(long, value_name = "N", default_value = "8", value_parser = number::<u32>(0..=MAX_COUNT))]
+    max_restarts: u32,
+}
+
+/// What may wait for a thread that computes.
+#[derive(Debug, clap::Args)]
+struct WaitingArgs {
     /// Requests of each worker that may wait for one of these threads; those beyond are answered with 503.
     #[arg(long, value_name = "N", default_value = "16", value_parser = number::<usize>(0..=MAX_COUNT))]
     cpu_queue: usize,
     /// How long a request may wait for such a thread.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     queue_timeout: Duration,
-    /// How often in a row a worker that dies within ten seconds is replaced, each time later.
-    #[arg(long, value_name = "N", default_value = "8", value_parser = number::<u32>(0..=MAX_COUNT))]
-    max_restarts: u32,
+}
+
+impl Flags for WaitingArgs {
+    const POINTLESS: &'static [Pointless] = &[Pointless {
+        flags: &["queue_timeout"],
+        when: |matches| matches.get_one("cpu_queue") == Some(&0_usize),
+        because: "--cpu-queue 0 lets no request wait",
+    }];
 }
 
 fn main() -> ExitCode {
@@ -61,7 +76,7 @@ fn run(args: &Args) -> Result<(), Failure> {
 }
 
 fn work(args: &Args, place: Place, max_connections: usize) -> Result<(), Failure> {
-    let threads = Threads::new(args.cpu_threads.get(), args.cpu_queue, args.queue_timeout)?;
+    let threads = Threads::new(args.cpu_threads.get(), args.waiting.cpu_queue, args.waiting.queue_timeout)?;
     let (outbox, seats) = (threads.outbox(), Arc::clone(place.shared()));
     let sessions = Sessions::new(move |_, now| seats.seated(now))
         .counting(Arc::clone(place.shared().traffic()))

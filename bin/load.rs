@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use socket_patterns::{
     cli,
     load::{self, LoadArgs, compare::CompareArgs},
+    units::Checked,
 };
 use std::process::ExitCode;
 
@@ -30,7 +31,7 @@ struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Starts every architecture, measures all under the same loads, and tells what each costs and could not do.
-    Compare(CompareArgs),
+    Compare(Checked<CompareArgs>),
 }
 
 fn main() -> ExitCode {

@@ -8,6 +8,7 @@ use clap::Parser;
 use socket_patterns::{
     cli,
     proxy::{self, ProxyArgs},
+    units::Checked,
 };
 use std::process::ExitCode;
 
@@ -17,7 +18,7 @@ use std::process::ExitCode;
 #[command(after_help = "Example: milestone1 --listen 127.0.0.1:8080 --backend localhost:3000")]
 struct Args {
     #[command(flatten)]
-    proxy: ProxyArgs,
+    proxy: Checked<ProxyArgs>,
 }
 
 fn main() -> ExitCode {

@@ -7,6 +7,7 @@ use clap::Parser;
 use socket_patterns::{
     cli,
     proxy::{self, BalanceArgs, ProxyArgs},
+    units::Checked,
 };
 use std::process::ExitCode;
 
@@ -18,9 +19,9 @@ use std::process::ExitCode;
 )]
 struct Args {
     #[command(flatten)]
-    proxy: ProxyArgs,
+    proxy: Checked<ProxyArgs>,
     #[command(flatten)]
-    balance: BalanceArgs,
+    balance: Checked<BalanceArgs>,
 }
 
 fn main() -> ExitCode {
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
     cli::main(|| {
         proxy::run(&args.proxy, |plan| {
             plan // milestone 1: parse, forward, relay
-                .balance(args.balance) // milestone 2: choose a living backend     <- new
+                .balance(args.balance.0) // milestone 2: choose a living backend     <- new
         })
     })
 }

@@ -8,6 +8,7 @@ use socket_patterns::{
     cli,
     pool::PoolArgs,
     proxy::{self, BalanceArgs, ProxyArgs},
+    units::Checked,
 };
 use std::process::ExitCode;
 
@@ -19,11 +20,11 @@ use std::process::ExitCode;
 )]
 struct Args {
     #[command(flatten)]
-    proxy: ProxyArgs,
+    proxy: Checked<ProxyArgs>,
     #[command(flatten)]
-    balance: BalanceArgs,
+    balance: Checked<BalanceArgs>,
     #[command(flatten)]
-    pool: PoolArgs,
+    pool: Checked<PoolArgs>,
 }
 
 fn main() -> ExitCode {
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
     cli::main(|| {
         proxy::run(&args.proxy, |plan| {
             plan // milestone 1: parse, forward, relay
-                .balance(args.balance) // milestone 2: choose a living backend
+                .balance(args.balance.0) // milestone 2: choose a living backend
                 .pool(&args.pool) // milestone 3: keep connections          <- new
         })
     })

@@ -10,6 +10,7 @@ use socket_patterns::{
     cli,
     pool::PoolArgs,
     proxy::{self, BalanceArgs, ProxyArgs},
+    units::Checked,
 };
 use std::process::ExitCode;
 
@@ -21,13 +22,13 @@ use std::process::ExitCode;
 )]
 struct Args {
     #[command(flatten)]
-    proxy: ProxyArgs,
+    proxy: Checked<ProxyArgs>,
     #[command(flatten)]
-    balance: BalanceArgs,
+    balance: Checked<BalanceArgs>,
     #[command(flatten)]
-    pool: PoolArgs,
+    pool: Checked<PoolArgs>,
     #[command(flatten)]
-    cache: CacheArgs,
+    cache: Checked<CacheArgs>,
 }
 
 fn main() -> ExitCode {
@@ -35,7 +36,7 @@ fn main() -> ExitCode {
     cli::main(|| {
         proxy::run(&args.proxy, |plan| {
             plan // milestone 1: parse, forward, relay
-                .balance(args.balance) // milestone 2: choose a living backend
+                .balance(args.balance.0) // milestone 2: choose a living backend
                 .pool(&args.pool) // milestone 3: keep connections
                 .cache(&args.cache) // milestone 4: answer from memory       <- new
         })

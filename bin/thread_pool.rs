@@ -7,7 +7,7 @@ use clap::Parser;
 use socket_patterns::{
     cli::{self, Failure},
     server::{Pool, Server, ServerArgs},
-    units::{MAX_COUNT, MAX_THREADS, at_least_one, duration, number},
+    units::{Checked, Flags, MAX_COUNT, MAX_THREADS, Pointless, at_least_one, duration, number},
 };
 use std::{num::NonZeroUsize, process::ExitCode, time::Duration};
 
@@ -24,12 +24,27 @@ struct Args {
     /// Threads, and so clients served at once.
     #[arg(long, value_name = "N", default_value = "16", value_parser = at_least_one::<NonZeroUsize>(MAX_THREADS))]
     workers: NonZeroUsize,
+    #[command(flatten)]
+    waiting: Checked<WaitingArgs>,
+}
+
+/// Who may wait for a thread.
+#[derive(Debug, clap::Args)]
+struct WaitingArgs {
     /// Clients that may wait for a thread.
     #[arg(long, value_name = "N", default_value = "64", value_parser = number::<usize>(0..=MAX_COUNT))]
     queue: usize,
     /// How long a client may wait for a thread.
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     queue_timeout: Duration,
+}
+
+impl Flags for WaitingArgs {
+    const POINTLESS: &'static [Pointless] = &[Pointless {
+        flags: &["queue_timeout"],
+        when: |matches| matches.get_one("queue") == Some(&0_usize),
+        because: "--queue 0 lets no client wait",
+    }];
 }
 
 fn main() -> ExitCode {
@@ -39,7 +54,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<(), Failure> {
     // First: who cannot serve should not say that it is ready.
-    let pool = Pool::new(args.workers.get(), args.queue, args.queue_timeout)?;
+    let pool = Pool::new(args.workers.get(), args.waiting.queue, args.waiting.queue_timeout)?;
     let mut server = Server::open(&args.server)?;
     while let Some(client) = server.accept()? {
         pool.submit(client);

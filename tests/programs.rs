@@ -173,7 +173,8 @@ fn exit_codes_mean_the_same_everywhere() {
 #[test]
 fn flags_that_contradict_each_other_or_mean_nothing_are_refused() {
     let (one, two) = (env!("CARGO_BIN_EXE_milestone1"), env!("CARGO_BIN_EXE_milestone2"));
-    let (four, client) = (env!("CARGO_BIN_EXE_milestone4"), env!("CARGO_BIN_EXE_client"));
+    let (three, four) = (env!("CARGO_BIN_EXE_milestone3"), env!("CARGO_BIN_EXE_milestone4"));
+    let client = env!("CARGO_BIN_EXE_client");
     let cases: &[(&str, &str, &str)] = &[
         (
             two,
@@ -190,6 +191,25 @@ fn flags_that_contradict_each_other_or_mean_nothing_are_refused() {
         (client, "--heartbeat 1s --no-heartbeat", "cannot be used with"),
         (client, "--pool-idle-timeout 1s", "--pool"),
         (client, "--breaker-open 1s", "--breaker"),
+        // Flags that another one's value makes pointless, one of each group of flags.
+        (
+            one,
+            "--drain-timeout 0s --drain-grace 1s",
+            "--drain-timeout 0s ends everything at once: leave one of them out",
+        ),
+        (two, "--retries 0 --retry-backoff 1s", "--retries 0 sends nothing again"),
+        (two, "--breaker-failures 0 --breaker-open 1s", "--breaker-failures 0 turns the breaker off"),
+        (
+            two,
+            "--backend 127.0.0.1:9 --slow-start 5s",
+            "add --algorithm weighted-round-robin, or leave out --slow-start",
+        ),
+        (two, "--backend 127.0.0.1:9,weight=2 --algorithm round-robin", "use --algorithm weighted-round-robin"),
+        (three, "--pool-max 0 --pool-lifetime 1s", "--pool-max 0 turns the pool off"),
+        (four, "--cache-size 0 --cache-wait 1s", "--cache-size 0 turns the cache off"),
+        (client, "--reconnects 0 --wait", "--reconnects 0 connects once and never again"),
+        (env!("CARGO_BIN_EXE_thread-pool"), "--queue 0 --queue-timeout 1s", "--queue 0 lets no client wait"),
+        (env!("CARGO_BIN_EXE_hybrid"), "--cpu-queue 0 --queue-timeout 1s", "--cpu-queue 0 lets no request wait"),
         (one, "--backend 3000", "the host is missing, as in localhost:3000"),
         (one, "--backend [::1]", "the port is missing, as in [::1]:3000"),
         (one, "--backend unix:/x", "not over Unix sockets"),

@@ -1,7 +1,7 @@
 //! The flags of a cache, and what they mean as values.
 
 use super::{policy::Rules, store::Limits, vary::MAX_VARIANTS};
-use crate::units::{duration, size};
+use crate::units::{Flags, Pointless, duration, size};
 use clap::Args;
 use std::{str::FromStr, time::Duration};
 
@@ -91,6 +91,22 @@ pub struct CacheArgs {
     pub cache_status_key: bool,
 }
 
+impl Flags for CacheArgs {
+    const POINTLESS: &'static [Pointless] = &[Pointless {
+        flags: &[
+            "cache_max_object",
+            "cache_default_ttl",
+            "cache_stale_if_error",
+            "cache_exclude",
+            "cache_wait",
+            "no_cache_status",
+            "cache_status_key",
+        ],
+        when: |matches| matches.get_one("cache_size") == Some(&0_usize),
+        because: "--cache-size 0 turns the cache off",
+    }];
+}
+
 impl CacheArgs {
     /// Whether the flags go together.
     ///
@@ -99,7 +115,7 @@ impl CacheArgs {
     /// A line that says what to write instead.
     pub fn check(&self) -> Result<(), String> {
         match self.cache_max_object {
-            Some(object) if object > self.cache_size / 2 && self.cache_size > 0 => Err(format!(
+            Some(object) if object > self.cache_size / 2 => Err(format!(
                 "--cache-max-object must be at most half of --cache-size: at most {} bytes, or a larger cache",
                 self.cache_size / 2
             )),
@@ -173,16 +189,17 @@ impl FromStr for Pattern {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
+    use crate::units::Checked;
+    use clap::{CommandFactory, Parser};
 
     #[derive(Debug, Parser)]
-    struct Flags {
+    struct Cli {
         #[command(flatten)]
-        cache: CacheArgs,
+        cache: Checked<CacheArgs>,
     }
 
     fn parse(line: &str) -> Result<CacheConfig, clap::Error> {
-        Flags::try_parse_from(["test"].into_iter().chain(line.split_whitespace())).map(|flags| flags.cache.config())
+        Cli::try_parse_from(["test"].into_iter().chain(line.split_whitespace())).map(|flags| flags.cache.config())
     }
 
     #[test]
@@ -210,7 +227,7 @@ mod tests {
     #[test]
     fn a_larger_body_than_half_of_the_cache_is_not_asked_for_in_vain() {
         let check = |line: &str| {
-            Flags::try_parse_from(["test"].into_iter().chain(line.split_whitespace())).unwrap().cache.check()
+            Cli::try_parse_from(["test"].into_iter().chain(line.split_whitespace())).unwrap().cache.check()
         };
         for line in ["", "--cache-size 1k", "--cache-size 0", "--cache-size 1m --cache-max-object 512k"] {
             assert_eq!(check(line), Ok(()), "{line}");
@@ -218,6 +235,27 @@ mod tests {
         let error = check("--cache-size 1m --cache-max-object 524289").unwrap_err();
         assert!(error.contains("at most 524288 bytes"), "{error}");
         assert!(check("--cache-max-object 129m").is_err());
+    }
+
+    #[test]
+    fn without_a_cache_its_other_flags_mean_nothing() {
+        let command = Cli::command();
+        let others = command.get_arguments().filter_map(|arg| arg.get_long()).filter(|long| *long != "cache-size");
+        let mut seen = 0;
+        for long in others {
+            let value = match long {
+                "no-cache-status" | "cache-status-key" => "",
+                "cache-exclude" => "=/a",
+                "cache-max-object" => "=1k",
+                _ => "=1s",
+            };
+            let error = parse(&format!("--cache-size 0k --{long}{value}")).expect_err("it means nothing").to_string();
+            assert!(error.contains(&format!("--{long} means nothing here")), "{error}");
+            assert!(error.contains("--cache-size 0 turns the cache off"), "{error}");
+            assert!(parse(&format!("--cache-size 1m --{long}{value}")).is_ok(), "{long}");
+            seen += 1;
+        }
+        assert_eq!(seen, 7);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::{
     net::address::HostPort,
     pool::PoolConfig,
     resilience::{Backoff, BreakerConfig},
-    units::{MAX_COUNT, MAX_THREADS, at_least_one, duration, nonzero_duration, number},
+    units::{Flags, MAX_COUNT, MAX_THREADS, Pointless, at_least_one, duration, nonzero_duration, number},
 };
 use clap::Args;
 use std::{num::NonZeroUsize, time::Duration};
@@ -98,6 +98,26 @@ pub struct ClientArgs {
     pub stats: bool,
 }
 
+impl Flags for ClientArgs {
+    const POINTLESS: &'static [Pointless] = &[
+        Pointless {
+            flags: &["wait", "backoff", "backoff_factor", "backoff_cap", "jitter"],
+            when: |matches| matches.get_one("reconnects") == Some(&0_u32),
+            because: "--reconnects 0 connects once and never again",
+        },
+        Pointless {
+            flags: &["backoff_factor", "backoff_cap", "jitter"],
+            when: |matches| matches.get_one("backoff") == Some(&Duration::ZERO),
+            because: "--backoff 0s does not wait",
+        },
+        Pointless {
+            flags: &["idempotent"],
+            when: |matches| matches.get_one("tries") == Some(&1_u32) && !matches.get_flag("fallback_last"),
+            because: "--tries 1 sends no command again",
+        },
+    ];
+}
+
 /// Reads a factor: below 1 the waits would shrink.
 fn factor(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
@@ -163,16 +183,17 @@ impl ClientArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::units::Checked;
     use clap::Parser;
 
     #[derive(Debug, Parser)]
-    struct Flags {
+    struct Cli {
         #[command(flatten)]
-        client: ClientArgs,
+        client: Checked<ClientArgs>,
     }
 
     fn parse(line: &str) -> Result<ClientArgs, clap::Error> {
-        Flags::try_parse_from(["test"].into_iter().chain(line.split_whitespace())).map(|flags| flags.client)
+        Cli::try_parse_from(["test"].into_iter().chain(line.split_whitespace())).map(|cli| cli.client.0)
     }
 
     #[test]
@@ -186,7 +207,7 @@ mod tests {
     #[test]
     fn each_flag_sets_its_value() {
         let args = parse(
-            "--connect localhost:1 --in-flight 7 --reconnects 0 --backoff 1ms --backoff-factor 3 --backoff-cap 2ms \
+            "--connect localhost:1 --in-flight 7 --reconnects 2 --backoff 1ms --backoff-factor 3 --backoff-cap 2ms \
              --jitter 0 --deadline 3ms --tries 4 --idempotent GET --heartbeat 5ms --heartbeat-timeout 6ms --breaker 8 \
              --breaker-open 9ms --breaker-successes 1 --fallback none --connect-timeout 10ms",
         );
@@ -194,7 +215,7 @@ mod tests {
         let args = args.unwrap();
         let expected = Config {
             backoff: Backoff { base: ms(1), factor: 3.0, cap: ms(2), jitter: 0.0 },
-            reconnects: 0,
+            reconnects: 2,
             connect_timeout: ms(10),
             policy: Policy { deadline: ms(3), tries: 4 },
             heartbeat: Some(HeartbeatConfig { interval: ms(5), timeout: ms(6) }),
@@ -208,6 +229,25 @@ mod tests {
         assert!(parse("--no-heartbeat").unwrap().config().heartbeat.is_none());
         let pool = parse("--pool 3 --pool-idle-timeout 2ms").unwrap().pool_config().unwrap();
         assert_eq!((pool.max, pool.queue, pool.idle_timeout), (3, Some(3), ms(2)));
+    }
+
+    #[test]
+    fn flags_that_would_mean_nothing_are_refused() {
+        for (line, because) in [
+            ("--reconnects 0 --wait", "--reconnects 0 connects once and never again"),
+            ("--reconnects 0 --backoff 1s", "--reconnects 0 connects once and never again"),
+            ("--reconnects 0 --jitter 5", "--reconnects 0 connects once and never again"),
+            ("--backoff 0s --backoff-factor 3", "--backoff 0s does not wait"),
+            ("--backoff 0s --backoff-cap 1s", "--backoff 0s does not wait"),
+            ("--tries 1 --idempotent PING", "--tries 1 sends no command again"),
+        ] {
+            let error = parse(line).expect_err("it means nothing").to_string();
+            assert!(error.contains(because), "{line}: {error}");
+        }
+        // The last answer stands in for one to a command that may be executed twice.
+        for line in ["--reconnects 0", "--backoff 0s", "--tries 1 --idempotent PING --fallback-last"] {
+            assert!(parse(line).is_ok(), "{line}");
+        }
     }
 
     #[test]

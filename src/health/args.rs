@@ -4,7 +4,7 @@ use super::{HealthConfig, StatusRange};
 use crate::{
     http::{Authority, is_token},
     resilience::BreakerConfig,
-    units::{MAX_COUNT, duration, nonzero_duration, number},
+    units::{Flags, MAX_COUNT, Pointless, duration, nonzero_duration, number},
 };
 use clap::Args;
 use std::time::Duration;
@@ -71,10 +71,11 @@ pub struct HealthArgs {
         value_parser = number::<u32>(1..=MAX_COUNT))]
     pub recover_after: u32,
 
-    /// How long a backend that is back gets a growing share of the requests; 0s: a full one at once
-    #[arg(long, help_heading = HEADING, value_name = "TIME", default_value = "10s",
-        value_parser = duration)]
-    pub slow_start: Duration,
+    /// How long a backend that is back gets a growing share of the requests; 0s: a full one at once [default: 10s]
+    ///
+    /// With an algorithm that looks at weights: round-robin gives each backend the same share at once.
+    #[arg(long, help_heading = HEADING, value_name = "TIME", value_parser = duration)]
+    pub slow_start: Option<Duration>,
 
     /// So many failed requests in a row open the breaker: no requests for a while; 0: never. The same request of the same
     /// client counts once, unless the connection could not be opened
@@ -97,6 +98,29 @@ pub struct HealthArgs {
     pub breaker_keep: u32,
 }
 
+impl Flags for HealthArgs {
+    const POINTLESS: &'static [Pointless] = &[
+        Pointless {
+            flags: &["breaker_open", "breaker_successes", "breaker_keep"],
+            when: |matches| matches.get_one("breaker_failures") == Some(&0_u32),
+            because: "--breaker-failures 0 turns the breaker off",
+        },
+        Pointless {
+            flags: &["slow_start"],
+            when: |matches| matches.get_flag("no_health") && matches.get_one("breaker_failures") == Some(&0_u32),
+            because: "--no-health with --breaker-failures 0 takes no backend out, so none comes back",
+        },
+        Pointless {
+            flags: &["health_max_interval"],
+            when: |matches| {
+                let time = |flag| matches.get_one::<Duration>(flag);
+                time("health_max_interval") < time("health_interval")
+            },
+            because: "it is shorter than --health-interval",
+        },
+    ];
+}
+
 impl From<HealthArgs> for HealthConfig {
     fn from(args: HealthArgs) -> Self {
         let default = Self::default();
@@ -113,7 +137,7 @@ impl From<HealthArgs> for HealthConfig {
             expected: args.health_status,
             fail_after: args.fail_after,
             recover_after: args.recover_after,
-            slow_start: args.slow_start,
+            slow_start: args.slow_start.unwrap_or(default.slow_start),
             breaker: BreakerConfig {
                 failures: args.breaker_failures,
                 open_for: args.breaker_open,
@@ -167,20 +191,21 @@ fn parse_field(text: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::units::Checked;
     use clap::{CommandFactory, Parser};
 
     /// A program with these flags.
     #[derive(Debug, Parser)]
     struct Cli {
         #[command(flatten)]
-        health: HealthArgs,
+        health: Checked<HealthArgs>,
         /// Something else
         #[arg(long)]
         other: bool,
     }
 
     fn parse(flags: &[&str]) -> Result<HealthConfig, clap::Error> {
-        Cli::try_parse_from([&["proxy"], flags].concat()).map(|cli| cli.health.into())
+        Cli::try_parse_from([&["proxy"], flags].concat()).map(|cli| cli.health.0.into())
     }
 
     #[test]
@@ -203,7 +228,7 @@ mod tests {
         let flags = "--health-path /ready?x=1 --health-interval 250ms --health-max-interval 5m \
             --health-host www.example:8080 --health-header X-Probe:1 --health-header X-Forwarded-Proto:https \
             --health-timeout 30s --health-status 204 --fail-after 1 --recover-after 7 --slow-start 0s \
-            --breaker-failures 0 --breaker-open 1m30s --breaker-successes 2 --breaker-keep 3";
+            --breaker-failures 1 --breaker-open 1m30s --breaker-successes 2 --breaker-keep 3";
         let default = HealthConfig::default();
         assert_eq!(
             parse(&flags.split_whitespace().collect::<Vec<_>>()).unwrap(),
@@ -221,7 +246,7 @@ mod tests {
                 recover_after: 7,
                 slow_start: Duration::ZERO,
                 breaker: BreakerConfig {
-                    failures: 0,
+                    failures: 1,
                     open_for: Duration::from_secs(90),
                     successes: 2,
                     ..default.breaker
@@ -288,13 +313,27 @@ mod tests {
                 "--health-host" => "www.example",
                 "--health-header" => "X: 1",
                 "--fail-after" | "--recover-after" => "1",
-                _ => "1s",
+                _ => "5s",
             };
             let of_answers = ["--health-status", "--health-host", "--health-header"].contains(&&*flag);
             let with_path: &[&str] = if of_answers { &["--health-path", "/"] } else { &[] };
             let error = parse(&[&["--no-health", &flag, value], with_path].concat()).expect_err("it contradicts");
             assert!(error.to_string().contains("cannot be used with"), "{flag}: {error}");
             assert!(parse(&[&[&*flag, value], with_path].concat()).is_ok(), "{flag}");
+        }
+        for (flags, because) in [
+            ("--breaker-failures 0 --breaker-open 1s", "--breaker-failures 0 turns the breaker off"),
+            ("--breaker-failures 0 --breaker-successes 2", "--breaker-failures 0 turns the breaker off"),
+            ("--breaker-failures 0 --breaker-keep 0", "--breaker-failures 0 turns the breaker off"),
+            ("--no-health --breaker-failures 0 --slow-start 1s", "takes no backend out, so none comes back"),
+            ("--health-max-interval 1s", "it is shorter than --health-interval"),
+            ("--health-interval 2m --health-max-interval 1m", "it is shorter than --health-interval"),
+        ] {
+            let error = parse(&flags.split(' ').collect::<Vec<_>>()).expect_err("it means nothing").to_string();
+            assert!(error.contains(because), "{flags}: {error}");
+        }
+        for flags in ["--breaker-failures 0", "--no-health --slow-start 1s", "--health-max-interval 2s"] {
+            assert!(parse(&flags.split(' ').collect::<Vec<_>>()).is_ok(), "{flags}");
         }
         let error = parse(&["--health-status", "200"]).expect_err("a connection has no status").to_string();
         assert!(error.contains("--health-path"), "{error}");

@@ -141,6 +141,12 @@ impl LoadArgs {
         {
             return Err(Failure::Usage(format!("there is no process {pid}: give the server's with --server-pid")));
         }
+        if let Some(threads) = self.threads.filter(|threads| threads.get() > self.clients as usize) {
+            let clients = self.clients;
+            return Err(Failure::Usage(format!(
+                "--threads {threads} would have nothing to do: at most --clients, {clients}"
+            )));
+        }
         let cpus = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let threads = self.threads.map_or((cpus / 2).max(1), NonZeroUsize::get);
         Ok(Plan {

@@ -1,6 +1,6 @@
 //! The flags of a pool, and what they mean as values.
 
-use crate::units::{MAX_COUNT, duration, number};
+use crate::units::{Flags, MAX_COUNT, Pointless, duration, number};
 use clap::Args;
 use std::time::Duration;
 
@@ -94,6 +94,31 @@ pub struct PoolArgs {
     pub pool_queue_timeout: Duration,
 }
 
+impl Flags for PoolArgs {
+    const POINTLESS: &'static [Pointless] = &[
+        Pointless {
+            flags: &["pool_idle", "pool_idle_timeout", "pool_lifetime", "pool_requests"],
+            when: |matches| matches.get_one("pool_max") == Some(&0_usize),
+            because: "--pool-max 0 turns the pool off",
+        },
+        Pointless {
+            flags: &["pool_idle", "pool_idle_timeout", "pool_lifetime"],
+            when: |matches| matches.get_one("pool_requests") == Some(&1_u32),
+            because: "--pool-requests 1 closes each connection after its request",
+        },
+        Pointless {
+            flags: &["pool_idle_timeout"],
+            when: |matches| matches.get_one("pool_idle") == Some(&0_usize),
+            because: "--pool-idle 0 keeps no idle connection",
+        },
+        Pointless {
+            flags: &["pool_queue_timeout"],
+            when: |matches| matches.get_one("pool_queue") == Some(&0_usize),
+            because: "--pool-queue 0 lets no request wait",
+        },
+    ];
+}
+
 impl PoolArgs {
     /// The flags as values: a zero that means "no limit" becomes `None`.
     #[must_use]
@@ -113,16 +138,17 @@ impl PoolArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::units::Checked;
     use clap::Parser;
 
     #[derive(Debug, Parser)]
-    struct Flags {
+    struct Cli {
         #[command(flatten)]
-        pool: PoolArgs,
+        pool: Checked<PoolArgs>,
     }
 
     fn parse(line: &str) -> Result<PoolConfig, clap::Error> {
-        Flags::try_parse_from(["test"].into_iter().chain(line.split_whitespace())).map(|flags| flags.pool.config())
+        Cli::try_parse_from(["test"].into_iter().chain(line.split_whitespace())).map(|cli| cli.pool.config())
     }
 
     #[test]
@@ -132,18 +158,38 @@ mod tests {
 
     #[test]
     fn each_flag_sets_its_value() {
-        let line = "--pool-max 0 --pool-idle 1 --pool-idle-timeout 1m30s --pool-lifetime 0s --pool-requests 1 \
+        let line = "--pool-max 3 --pool-idle 1 --pool-idle-timeout 1m30s --pool-lifetime 0s --pool-requests 4 \
                     --pool-queue 2 --pool-queue-timeout 250ms";
         let expected = PoolConfig {
-            max: 0,
+            max: 3,
             idle: Some(1),
             idle_timeout: Duration::from_secs(90),
             lifetime: None,
-            requests: Some(1),
+            requests: Some(4),
             queue: Some(2),
             queue_timeout: Duration::from_millis(250),
         };
         assert_eq!(parse(line).unwrap(), expected);
+    }
+
+    #[test]
+    fn flags_that_would_mean_nothing_are_refused() {
+        for (line, because) in [
+            ("--pool-max 0 --pool-idle 1", "--pool-max 0 turns the pool off"),
+            ("--pool-max 0 --pool-idle-timeout 1s", "--pool-max 0 turns the pool off"),
+            ("--pool-max 0 --pool-lifetime 1s", "--pool-max 0 turns the pool off"),
+            ("--pool-max 0 --pool-requests 1", "--pool-max 0 turns the pool off"),
+            ("--pool-requests 1 --pool-lifetime 1s", "--pool-requests 1 closes each connection"),
+            ("--pool-idle 0 --pool-idle-timeout 1s", "--pool-idle 0 keeps no idle connection"),
+            ("--pool-queue 0 --pool-queue-timeout 1s", "--pool-queue 0 lets no request wait"),
+        ] {
+            let error = parse(line).expect_err("it means nothing").to_string();
+            assert!(error.contains(because), "{line}: {error}");
+        }
+        // Even without a pool, a backend with a `max` of its own makes requests wait.
+        for line in ["--pool-max 0 --pool-queue 5 --pool-queue-timeout 1s", "--pool-idle 0", "--pool-requests 1"] {
+            assert!(parse(line).is_ok(), "{line}");
+        }
     }
 
     #[test]

@@ -7,7 +7,9 @@ use crate::{
     http::{Authority, Limits},
     lb::Algorithm,
     net::{self, address::HostPort},
-    units::{MAX_COUNT, MAX_WORKERS, at_least_one, duration, nonzero_duration, number, size},
+    units::{
+        Checked, Flags, MAX_COUNT, MAX_WORKERS, Pointless, at_least_one, duration, nonzero_duration, number, size,
+    },
 };
 use clap::{Args, ValueEnum};
 use std::{net::SocketAddr, num::NonZeroUsize, str::FromStr, time::Duration};
@@ -230,7 +232,30 @@ pub struct BalanceArgs {
     #[arg(long, value_name = "TIME", default_value = "25ms", value_parser = duration)]
     pub(super) retry_backoff: Duration,
     #[command(flatten)]
-    pub(super) health: HealthArgs,
+    pub(super) health: Checked<HealthArgs>,
+}
+
+impl Flags for BalanceArgs {
+    const POINTLESS: &'static [Pointless] = &[Pointless {
+        flags: &["retry_backoff"],
+        when: |matches| matches.get_one("retries") == Some(&0_u32),
+        because: "--retries 0 sends nothing again",
+    }];
+}
+
+impl Flags for ProxyArgs {
+    const POINTLESS: &'static [Pointless] = &[
+        Pointless {
+            flags: &["body_timeout", "body_rate"],
+            when: |matches| matches.get_one("max_body") == Some(&0_u64),
+            because: "--max-body 0 refuses every request body",
+        },
+        Pointless {
+            flags: &["drain_grace"],
+            when: |matches| matches.get_one("drain_timeout") == Some(&Duration::ZERO),
+            because: "--drain-timeout 0s ends everything at once",
+        },
+    ];
 }
 
 impl ProxyArgs {
@@ -298,6 +323,34 @@ fn head_size(text: &str) -> Result<usize, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        _proxy: Checked<ProxyArgs>,
+        #[command(flatten)]
+        _balance: Checked<BalanceArgs>,
+    }
+
+    #[test]
+    fn flags_that_would_mean_nothing_are_refused() {
+        let parse = |line: &str| Cli::try_parse_from(["test"].into_iter().chain(line.split_whitespace()));
+        for (line, because) in [
+            ("--retries 0 --retry-backoff 1s", "--retries 0 sends nothing again"),
+            ("--max-body 0 --body-timeout 1s", "--max-body 0 refuses every request body"),
+            ("--max-body 0k --body-rate 1k", "--max-body 0 refuses every request body"),
+            ("--drain-timeout 0s --drain-grace 1s", "--drain-timeout 0s ends everything at once"),
+            // Of the flags inside, too.
+            ("--breaker-failures 0 --breaker-keep 2", "--breaker-failures 0 turns the breaker off"),
+        ] {
+            let error = parse(line).expect_err("it means nothing").to_string();
+            assert!(error.contains(because), "{line}: {error}");
+        }
+        for line in ["--retries 0", "--max-body 0", "--drain-timeout 0s", "--retries 1 --retry-backoff 0s"] {
+            assert!(parse(line).is_ok(), "{line}");
+        }
+    }
 
     #[test]
     fn backends() {

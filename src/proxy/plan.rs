@@ -51,6 +51,8 @@ pub struct Plan {
     /// `None`: what suits the backends.
     algorithm: Option<Algorithm>,
     health: HealthConfig,
+    /// Whether a flag asks for a growing share.
+    slow_start: bool,
     pool: PoolConfig,
     cache: CacheConfig,
     /// A contradiction between the flags that it was made from.
@@ -67,6 +69,7 @@ impl Plan {
             balanced: false,
             algorithm: None,
             health: HealthConfig { active: false, breaker, ..HealthConfig::default() },
+            slow_start: false,
             pool: PoolConfig { max: 0, ..PoolConfig::default() },
             cache: CacheConfig::default(),
             contradiction: None,
@@ -80,7 +83,8 @@ impl Plan {
         self.config.backoff.base = args.retry_backoff;
         self.balanced = true;
         self.algorithm = args.algorithm;
-        self.health = args.health.into();
+        self.slow_start = args.health.slow_start.is_some_and(|time| !time.is_zero());
+        self.health = args.health.0.into();
         self
     }
 
@@ -137,21 +141,40 @@ impl Plan {
             (0, _) => Err("no backend: add --backend HOST:PORT".to_owned()),
             (2.., false) => Err("milestone1 forwards to one backend: milestone2 balances over several".to_owned()),
             (65_536.., _) => Err("more than 65535 backends".to_owned()),
-            _ => Ok(()),
+            _ => self.check_weights(backends),
         }
+    }
+
+    /// Round robin gives each backend as much as any other.
+    fn check_weights(&self, backends: &[Backend]) -> Result<(), String> {
+        if !self.balanced || self.algorithm_for(backends) != Algorithm::RoundRobin {
+            return Ok(());
+        }
+        if let Some(Backend { name, weight, .. }) = backends.iter().find(|backend| backend.weight != 1) {
+            return Err(format!(
+                "{name},weight={weight} means nothing to round-robin: use --algorithm weighted-round-robin, or leave out one of them"
+            ));
+        }
+        if self.slow_start {
+            return Err("--slow-start means nothing to round-robin, which looks at no weights: add --algorithm \
+                        weighted-round-robin, or leave out --slow-start"
+                .to_owned());
+        }
+        Ok(())
+    }
+
+    /// How these backends are chosen from. Weights are for an algorithm that looks at them.
+    fn algorithm_for(&self, backends: &[Backend]) -> Algorithm {
+        let weighted = backends.iter().any(|backend| backend.weight != 1);
+        let suited = if weighted { Algorithm::WeightedRoundRobin } else { Algorithm::RoundRobin };
+        self.algorithm.unwrap_or(suited)
     }
 
     /// One [`Proxy`] per worker, all of one proxy, and the slots through which they wake each other
     /// ([`Slots::attach`]). `seed` decides what is random.
     #[must_use]
     pub fn build(self, backends: Vec<Backend>, workers: usize, now: Now, seed: u64) -> (Vec<Proxy>, Arc<Slots>) {
-        // Somebody who gives weights means them.
-        let weighted = backends.iter().any(|backend| backend.weight != 1);
-        let suited = if weighted { Algorithm::WeightedRoundRobin } else { Algorithm::RoundRobin };
-        let algorithm = self.algorithm.unwrap_or(suited);
-        if weighted && matches!(algorithm, Algorithm::RoundRobin) {
-            tracing::warn!("round-robin ignores weights: use --algorithm weighted-round-robin");
-        }
+        let algorithm = self.algorithm_for(&backends);
         let slots = Arc::new(Slots::new(&backends, self.pool, workers));
         let cache = self.caches().then(|| cache(self.cache, workers, &slots, seed));
         let shared = Arc::new(Shared {

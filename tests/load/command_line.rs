@@ -52,6 +52,11 @@ fn wrong_flags_exit_with_2_and_say_so() {
         (&["compare", "--json", "-", "--html", "-"], "only one of them"),
         (&["compare", "--architectures", "magic"], "magic"),
         (&["compare", "--clients", "0"], "--clients"),
+        (&[url, "--clients", "3", "--threads", "4"], "--threads 4 would have nothing to do"),
+        (
+            &["compare", "--quick", "--rounds", "1", "--duration", "1s", "--warm-up", "0s"],
+            "--quick means nothing here, because --duration, --warm-up and --rounds are given",
+        ),
     ];
     for (args, hint) in cases {
         run(args).code(2).stdout("").stderr(contains(*hint));

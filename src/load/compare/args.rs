@@ -4,7 +4,7 @@ use super::matrix::{Architecture, Connections, Matrix};
 use crate::{
     load::args::OutputArgs,
     service::Service,
-    units::{MAX_COUNT, at_least_one, duration, nonzero_duration, number},
+    units::{Flags, MAX_COUNT, Pointless, at_least_one, duration, nonzero_duration, number},
 };
 use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
@@ -50,6 +50,14 @@ pub struct CompareArgs {
     /// What to write about it.
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+impl Flags for CompareArgs {
+    const POINTLESS: &'static [Pointless] = &[Pointless {
+        flags: &["quick"],
+        when: |matches| ["duration", "warm_up", "rounds"].iter().all(|flag| matches.contains_id(flag)),
+        because: "--duration, --warm-up and --rounds are given",
+    }];
 }
 
 impl CompareArgs {
