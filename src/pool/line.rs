@@ -1,10 +1,6 @@
 //! One worker's side of waiting: joining the line, being granted another look, giving up, passing on.
 
-use super::{
-    BackendSet, Client, CloseReason, Granted, Pool, QueueFull,
-    queue::Place,
-    slots::{Grant, Passed},
-};
+use super::{BackendSet, Client, CloseReason, Granted, Pool, QueueFull, queue::Grant, slots::Passed, turns::Place};
 use std::time::Instant;
 
 /// The line.

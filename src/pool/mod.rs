@@ -47,7 +47,7 @@
 //! # Reading order
 //!
 //! This file is the worker's side of connections, `line.rs` of waiting. `idle.rs`: which connection may be used again.
-//! `queue.rs`: who is next. `slots.rs`: the shared cap, and why no request waits for a connection that nobody uses.
+//! `queue.rs`: who is next; `turns.rs`: in which order. `slots.rs`: the shared cap, and why no request waits for a connection that nobody uses.
 //! `args.rs`: the flags. `model.rs` and `stress.rs` try to refute it all.
 
 mod args;
@@ -57,6 +57,8 @@ mod queue;
 mod set;
 mod slots;
 mod stats;
+mod tickets;
+mod turns;
 mod types;
 
 #[cfg(test)]
@@ -73,13 +75,14 @@ pub use queue::HANDOVER_PATIENCE;
 pub use set::BackendSet;
 pub use slots::{Slots, Wake};
 pub use stats::{CloseReason, Closed, Stats};
-pub use types::{Checkin, Checkout, Client, Granted, Lease, QueueFull};
+pub use turns::Client;
+pub use types::{Checkin, Checkout, Granted, Lease, QueueFull};
 
 use crate::backend::BackendId;
 use idle::{Idle, IdleStack};
-use queue::Tickets;
 use slots::Passed;
 use std::{sync::Arc, time::Instant};
+use tickets::Tickets;
 
 /// One worker's connections, of name `C`, and its waiting requests, of name `T`.
 ///

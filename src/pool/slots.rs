@@ -50,7 +50,8 @@
 
 use super::{
     BackendSet, Client, PoolConfig, QueueFull,
-    queue::{Left, Place, Queue},
+    queue::{Grant, Left, Queue},
+    turns::Place,
 };
 use crate::backend::{Backend, BackendId};
 use std::{
@@ -97,19 +98,6 @@ struct Count {
 /// How many requests wait. Written under the lock only; read without it by every checkin.
 #[repr(align(128))]
 struct Waiting(AtomicUsize);
-
-/// What a waiting request is given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Grant {
-    /// The right to open a connection to this backend.
-    Slot(BackendId),
-    /// An idle connection to this backend, which its own worker keeps.
-    Idle(BackendId),
-    /// Nothing but another look: the backends have changed.
-    Look,
-    /// Nothing: its place went to a client with fewer requests in line.
-    Displaced,
-}
 
 /// Who got what a worker let go of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

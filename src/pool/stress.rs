@@ -322,7 +322,7 @@ fn a_slot_that_is_wanted_is_never_up_for_grabs() {
             slots.wait(to, ONE, now, &wanted).expect("nobody else waits");
             slots.release(from, A);
             let granted = slots.next_grant(to).map(|(_, grant)| grant);
-            if granted != Some(slots::Grant::Slot(A)) {
+            if granted != Some(queue::Grant::Slot(A)) {
                 break; // The other thread says what happened.
             }
         }

@@ -1,37 +1,8 @@
 //! What is asked of a pool's owner, and what the owner holds meanwhile.
 
-use super::{CloseReason, queue::Place};
+use super::{CloseReason, turns::Place};
 use crate::backend::BackendId;
-use std::{
-    net::IpAddr,
-    time::{Duration, Instant},
-};
-
-/// Whose request it is: connections are shared out among clients, not among their requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Client(u128);
-
-impl Client {
-    /// This process: where all requests are its own.
-    pub const OURSELVES: Self = Self(0);
-}
-
-#[cfg(test)]
-impl Client {
-    pub(super) const fn numbered(number: u128) -> Self {
-        Self(number)
-    }
-}
-
-impl From<IpAddr> for Client {
-    /// An IPv4 address is a client, and so is an IPv6 network of 64 bits: a single host may use all addresses of one.
-    fn from(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(v4) => Self(u128::from(v4.to_ipv6_mapped())),
-            IpAddr::V6(v6) => Self(u128::from(v6) >> 64 << 64),
-        }
-    }
-}
+use std::time::{Duration, Instant};
 
 /// The answer to [`Pool::checkout`](super::Pool::checkout).
 #[derive(Debug, PartialEq, Eq)]
@@ -131,24 +102,3 @@ impl std::fmt::Display for QueueFull {
 }
 
 impl std::error::Error for QueueFull {}
-
-#[cfg(test)]
-mod tests {
-    use super::Client;
-    use std::net::IpAddr;
-
-    #[test]
-    fn a_client_is_an_ipv4_address_or_an_ipv6_network() {
-        for (one, other, same) in [
-            ("192.0.2.1", "192.0.2.1", true),
-            ("192.0.2.1", "192.0.2.2", false),
-            ("192.0.2.1", "::ffff:192.0.2.1", true),
-            ("2001:db8::1", "2001:db8::ffff:1", true),
-            ("2001:db8::1", "2001:db8:0:1::1", false),
-            ("::1", "127.0.0.1", false),
-        ] {
-            let [a, b] = [one, other].map(|text| Client::from(text.parse::<IpAddr>().unwrap()));
-            assert_eq!(a == b, same, "{one} {other}");
-        }
-    }
-}
