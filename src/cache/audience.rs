@@ -14,12 +14,10 @@
 //!
 //! `Content-Disposition` is not in the table: it says what to do with the content, not whose it is.
 
-use super::directives::ResponseDirectives;
+use super::directives::{ResponseDirectives, WHO_ASKS};
 use crate::http::Fields;
 
-/// Request fields that say who asks: what the backend answers may be for that client alone. Sessions and HTTP's own
-/// authentication; an application that uses a field of its own has to say `private`, or `Vary`.
-const WHO_ASKS: [&str; 2] = ["authorization", "cookie"];
+pub use super::directives::names_client;
 
 /// Response fields that give something to one client: a session (RFC 6265, and RFC 2965 before it), the proof that the
 /// server knows that client's password (RFC 9110 §11.6.3).
@@ -68,12 +66,6 @@ pub fn says_for_whom(response: &Fields, said: &ResponseDirectives) -> bool {
 #[must_use]
 pub fn serves_authorized(said: &ResponseDirectives) -> bool {
     said.public || said.must_revalidate || said.s_maxage.is_some()
-}
-
-/// Whether a request says who asks.
-#[must_use]
-pub fn names_client(request: &Fields) -> bool {
-    WHO_ASKS.iter().any(|name| request.contains(name))
 }
 
 /// Whether a response gives something to one client.

@@ -17,117 +17,62 @@
 
 use super::{
     fill::{Added, End, Fill},
+    flights::{Flight, Flights},
     key::Key,
     mail::Ticket,
-    store::{Entry, Mark, Place, Store},
+    store::{Entry, Found, Mark, Place, Store},
     vary::Selecting,
 };
 use crate::http::Fields;
 use bytes::Bytes;
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Instant,
 };
 
-/// Why there is nothing to wait for any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Over {
-    /// Look again: there is something in the store now.
-    Stored,
-    /// Look again: the leader failed, and the next one takes its place.
-    Failed,
-    /// The answer may not be shared: go alone.
-    Private,
-}
+pub use super::flights::{Over, Stage};
 
-/// How far a fetch is.
-#[derive(Debug, Clone)]
-pub enum Stage {
-    /// Nothing has come back.
-    Asked,
-    /// A response arrives that may be shared.
-    Open(Arc<Fill>),
-    /// It is over.
-    Over(Over),
-}
-
-/// A fetch that others may follow.
+/// Who fetches.
 #[derive(Debug)]
-pub struct Flight {
-    key: Key,
-    hash: u64,
-    /// Which variant it is hoped to be. `None`: nothing is known of variants.
-    variant: Option<Selecting>,
-    /// Its place among the fetches: the hash of both.
-    slot: u64,
-    followers: AtomicUsize,
-    state: Mutex<State>,
+pub enum Join {
+    /// We do.
+    Lead(Lead),
+    /// Somebody does already.
+    Follow(Arc<Flight>),
+    /// Something was stored since the look-up: look again.
+    Again,
+    /// Nobody can be waited for: the hash of the key is taken.
+    Alone,
 }
 
-#[derive(Debug)]
-struct State {
-    stage: Stage,
-    waiting: Vec<Ticket>,
-    /// A leader that goes on for its followers alone, and is told when the last one has left.
-    orphan: Option<Ticket>,
+impl Flights {
+    /// Takes part in fetching a URI, after a look-up that `found` nothing to use; `variant`: the one that the request would
+    /// get, as far as it is known what variants differ in.
+    pub fn join(self: &Arc<Self>, place: Place<'_>, found: &Found, variant: Option<Selecting>) -> Join {
+        let slot = self.slot(place.hash, variant.as_ref());
+        let mut shard = self.shard(place.hash);
+        if let Some(flight) = shard.get(&slot) {
+            let is_ours = flight.is_of(place, variant.as_ref());
+            return if is_ours { Join::Follow(flight.clone()) } else { Join::Alone };
+        }
+        // A fetch that is over has stored its response before it left the map. So a request that finds neither, with the map
+        // locked, is the only one.
+        if self.store().has_changed(place, found) {
+            return Join::Again;
+        }
+        let flight = Arc::new(Flight::new(place.uri.to_key(), place.hash, variant, slot));
+        shard.insert(slot, flight.clone());
+        drop(shard);
+        Join::Lead(Lead::new(self.clone(), flight))
+    }
 }
 
 impl Flight {
-    pub(super) fn new(key: Key, hash: u64, variant: Option<Selecting>, slot: u64) -> Self {
-        let state = State { stage: Stage::Asked, waiting: Vec::new(), orphan: None };
-        Self { key, hash, variant, slot, followers: AtomicUsize::new(0), state: Mutex::new(state) }
-    }
-
-    /// Whether it fetches this variant of this URI. Two of them may have one hash.
-    pub(super) fn is_of(&self, place: Place<'_>, variant: Option<&Selecting>) -> bool {
-        place.uri.is(&self.key) && self.variant.as_ref() == variant
-    }
-
-    /// The response that arrives, without its body, if one that may be shared has begun to.
-    #[must_use]
-    pub fn opening(&self) -> Option<Arc<Entry>> {
-        match &self.lock().stage {
-            Stage::Open(fill) => Some(fill.opening().clone()),
-            Stage::Asked | Stage::Over(_) => None,
-        }
-    }
-
-    /// What is fetched.
-    #[must_use]
-    pub fn key(&self) -> &Key {
-        &self.key
-    }
-
-    pub(super) fn hash(&self) -> u64 {
-        self.hash
-    }
-
-    pub(super) fn slot(&self) -> u64 {
-        self.slot
-    }
-
     /// Follows.
     #[must_use]
     pub fn follow(self: &Arc<Self>, store: &Arc<Store>) -> Follower {
         self.followers.fetch_add(1, Relaxed);
         Follower { flight: self.clone(), store: store.clone() }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // No code that can panic runs under the lock, so a poisoned one is still in order.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The new stage, for everybody who waits.
-    fn enter(&self, stage: Stage, store: &Store) {
-        let mut state = self.lock();
-        state.stage = stage;
-        let told = std::mem::take(&mut state.waiting);
-        drop(state);
-        store.mail().post(&told);
     }
 }
 
@@ -162,7 +107,7 @@ impl Drop for Follower {
 /// The one who fetches.
 #[derive(Debug)]
 pub struct Lead {
-    store: Arc<Store>,
+    flights: Arc<Flights>,
     flight: Arc<Flight>,
     /// When it began: what is cut afterwards is not stored.
     since: Mark,
@@ -171,27 +116,31 @@ pub struct Lead {
 }
 
 impl Lead {
-    pub(super) fn new(store: Arc<Store>, flight: Arc<Flight>) -> Self {
-        let since = store.mark(flight.hash);
-        Self { store, flight, since, fill: None, over: false }
+    fn new(flights: Arc<Flights>, flight: Arc<Flight>) -> Self {
+        let since = flights.store().mark(flight.hash());
+        Self { flights, flight, since, fill: None, over: false }
     }
 
     /// A fetch that nobody can follow, whose response may be stored all the same.
     #[must_use]
-    pub fn alone(store: Arc<Store>, place: Place<'_>) -> Self {
-        Self::new(store, Arc::new(Flight::new(place.uri.to_key(), place.hash, None, place.hash)))
+    pub fn alone(flights: Arc<Flights>, place: Place<'_>) -> Self {
+        Self::new(flights, Arc::new(Flight::new(place.uri.to_key(), place.hash, None, place.hash)))
+    }
+
+    fn store(&self) -> &Arc<Store> {
+        self.flights.store()
     }
 
     /// What is fetched.
     #[must_use]
     pub fn key(&self) -> &Key {
-        &self.flight.key
+        self.flight.key()
     }
 
     /// The same with its hash.
     #[must_use]
     pub fn place(&self) -> Place<'_> {
-        Place { uri: self.flight.key.uri(), hash: self.flight.hash }
+        Place { uri: self.key().uri(), hash: self.flight.hash() }
     }
 
     /// How many wait for it, or read what it brings.
@@ -206,7 +155,7 @@ impl Lead {
         // A follower on another worker may have left before the mark was there to see. Either it saw the mark, or its
         // leaving is seen here: the lock puts one before the other.
         if self.followers() == 0 {
-            self.store.mail().post(&[leader]);
+            self.store().mail().post(&[leader]);
         }
     }
 
@@ -218,9 +167,9 @@ impl Lead {
 
     /// A response that is to be stored has begun: `opening` is what is known of it, `length` what its head announced.
     pub fn open(&mut self, opening: Entry, length: Option<u64>) {
-        let fill = Arc::new(Fill::new(self.store.clone(), opening, length));
+        let fill = Arc::new(Fill::new(self.store().clone(), opening, length));
         self.fill = Some(fill.clone());
-        self.flight.enter(Stage::Open(fill), &self.store);
+        self.flight.enter(Stage::Open(fill), self.store());
     }
 
     /// A part of its body, of which a copy is kept, and handed back. When it turns out too large, nobody new follows.
@@ -258,16 +207,16 @@ impl Lead {
         now: Instant,
         replaces: impl Fn(&Entry, &Entry) -> bool,
     ) -> Result<Arc<Entry>, Arc<Entry>> {
-        let entry = self.store.insert(entry, now, replaces)?;
-        if self.store.withdraw(self.since, &entry) { Err(entry) } else { Ok(entry) }
+        let entry = self.store().insert(entry, now, replaces)?;
+        if self.store().withdraw(self.since, &entry) { Err(entry) } else { Ok(entry) }
     }
 
     /// There is nothing to wait for any more. Those who read go on reading what there is.
     pub fn release(&mut self, over: Over) {
         if !self.over {
             self.over = true;
-            self.store.land(&self.flight);
-            self.flight.enter(Stage::Over(over), &self.store);
+            self.flights.land(&self.flight);
+            self.flight.enter(Stage::Over(over), self.store());
         }
     }
 }
@@ -280,3 +229,8 @@ impl Drop for Lead {
         self.release(Over::Failed);
     }
 }
+
+#[cfg(test)]
+pub(super) mod testing;
+#[cfg(test)]
+mod tests;

@@ -405,3 +405,6 @@ impl Drop for Reader {
         self.let_leader_go_on(state);
     }
 }
+
+#[cfg(test)]
+mod tests;

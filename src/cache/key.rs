@@ -164,6 +164,15 @@ impl fmt::Display for Key {
     }
 }
 
+/// Where a URI is kept: looked up without an allocation.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The URI.
+    pub uri: Uri<'a>,
+    /// Its hash under the store's seed.
+    pub hash: u64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,8 +19,8 @@ pub mod collapse;
 pub mod conditional;
 pub mod date;
 pub mod directives;
-pub mod entry;
 pub mod fill;
+pub mod flights;
 pub mod freshness;
 pub mod invalidate;
 pub mod key;
@@ -34,6 +34,7 @@ pub mod reuse;
 pub mod serve;
 pub mod status;
 pub mod store;
+pub mod stored;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -44,9 +45,9 @@ pub mod vary;
 
 pub use args::{CacheArgs, CacheConfig};
 pub use audience::Audience;
-pub use collapse::Lead;
+pub use collapse::{Join, Lead};
 pub use directives::{FieldNames, MaxStale, RequestDirectives, ResponseDirectives, Seconds};
-pub use entry::{Body, Extent, Stored, storable};
+pub use flights::Flights;
 pub use freshness::{Freshness, Source};
 pub use invalidate::invalidated;
 pub use key::{Key, Seed, Uri};
@@ -55,6 +56,7 @@ pub use policy::{NotStored, Rules, may_look_up, may_store};
 pub use reuse::{Reuse, Situation, Stale, Validate, is_server_failure, reuse};
 pub use serve::{Answer, Incomplete, answer};
 pub use status::{CacheStatus, Did, Forward};
-pub use store::{Found, Join, Place, Store};
+pub use store::{Found, Place, Store};
+pub use stored::{Body, Extent, Stored, storable};
 pub use validate::{Freshened, freshened};
 pub use vary::Selecting;

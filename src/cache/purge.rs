@@ -5,6 +5,7 @@
 //! stored: it may have been made before.
 
 use super::{
+    flights::Flights,
     key::{Key, Uri},
     store::{Entry, Store, Walk},
 };
@@ -108,15 +109,18 @@ impl Sweep {
     /// Begins. From here on nothing is stored that was on its way and matches. With `dry_run` everything stays; up to
     /// `list` URLs are named.
     #[must_use]
-    pub fn begin(store: &Store, what: Purge, dry_run: bool, list: usize) -> Self {
+    pub fn begin(flights: &Flights, what: Purge, dry_run: bool, list: usize) -> Self {
         match &what {
             _ if dry_run => {}
             Purge::Url(target) => {
                 if let Some(uri) = Uri::of_target(target) {
-                    store.cut(store.place(uri));
+                    flights.cut(flights.store().place(uri));
                 }
             }
-            what => store.cut_all(what),
+            what => {
+                let pattern = what.clone();
+                flights.cut_all(move |entry| pattern.matches(entry), |key| what.names(key));
+            }
         }
         Self { what, dry_run, list, walk: Walk::default(), purged: Purged::default() }
     }

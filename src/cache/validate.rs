@@ -12,9 +12,9 @@ use super::{
     Audience, Freshness, NotStored, RequestDirectives, ResponseDirectives, Rules, Selecting, Stored,
     audience::hands_out,
     date::date_of,
-    entry::storable_fields,
     may_store,
     range::{Ranges, Selected, if_range_holds},
+    stored::storable_fields,
     validators::{EntityTag, strong_last_modified},
     vary::matching,
 };

@@ -39,7 +39,7 @@ pub(super) fn begin(shared: &Shared, head: &RequestHead) -> Result<Sweep, Answer
     }
     let (what, dry_run) = parse(head.parsed_target().query().unwrap_or_default())
         .map_err(|why| text(Status::BAD_REQUEST, format!("{why}\n{USAGE}")))?;
-    Ok(Sweep::begin(&cache.store, what, dry_run || asks, LISTED))
+    Ok(Sweep::begin(&cache.flights, what, dry_run || asks, LISTED))
 }
 
 /// One step. The answer, when that was the last.

@@ -97,7 +97,7 @@ impl Proxy {
             }
         }
         if let Some(cache) = &self.parts.shared.cache {
-            census.fetches = cache.store.flights();
+            census.fetches = cache.flights.under_way();
         }
         census.queued = self.exchanges.iter().filter(|(_, exchange)| exchange.is_queued()).count();
         census.waiting = self.parts.pool.stats().waiting;

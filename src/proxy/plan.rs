@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     backend::Backend,
-    cache::{CacheArgs, CacheConfig, Mail, Seed, Store},
+    cache::{CacheArgs, CacheConfig, Flights, Mail, Seed, Store},
     health::{Health, HealthConfig},
     lb::{Algorithm, Balancer},
     pool::{Pool, PoolArgs, PoolConfig, Slots},
@@ -231,5 +231,6 @@ fn cache(config: CacheConfig, workers: usize, slots: &Arc<Slots>, seed: u64) -> 
     // Another secret than the ones of the workers, from the same source.
     let secret = SmallRng::seed_from_u64(seed.rotate_left(32)).random();
     let store = Arc::new(Store::new(config.limits, SHARDS, Seed(secret), mail));
-    Cache { store, config, invalidated: AtomicU64::new(0), purged: AtomicU64::new(0) }
+    let flights = Arc::new(Flights::new(store.clone(), SHARDS));
+    Cache { store, flights, config, invalidated: AtomicU64::new(0), purged: AtomicU64::new(0) }
 }

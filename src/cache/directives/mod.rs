@@ -22,7 +22,8 @@ mod request;
 mod response;
 mod structured;
 
-pub use request::{MaxStale, RequestDirectives};
+pub(super) use request::WHO_ASKS;
+pub use request::{MaxStale, RequestDirectives, names_client};
 pub use response::{FieldNames, ResponseDirectives};
 
 use std::time::Duration;

@@ -1,11 +1,14 @@
 //! What a request says about caching: `Cache-Control` (RFC 9111 §5.2.1, RFC 5861 §4) and `Pragma` (§5.4).
 
 use super::{
-    super::audience::names_client,
     Seconds,
     arguments::{Directive, directives},
 };
 use crate::http::{Fields, is_unterminated};
+
+/// Request fields that say who asks: what the backend answers may be for that client alone. Sessions and HTTP's own
+/// authentication; an application that uses a field of its own has to say `private`, or `Vary`.
+pub(in crate::cache) const WHO_ASKS: [&str; 2] = ["authorization", "cookie"];
 
 /// How stale a response may be for a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,4 +100,10 @@ impl MaxStale {
             (Some(Self::Within(first)), Self::Within(second)) => Self::Within(first.min(second)),
         })
     }
+}
+
+/// Whether a request says who asks.
+#[must_use]
+pub fn names_client(request: &Fields) -> bool {
+    WHO_ASKS.iter().any(|name| request.contains(name))
 }

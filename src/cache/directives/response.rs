@@ -112,7 +112,9 @@ impl ResponseDirectives {
     /// Reads the fields of a response: `CDN-Cache-Control` if it is valid and not empty, else `Cache-Control`.
     #[must_use]
     pub fn of(fields: &Fields) -> Self {
-        structured::targeted(fields).unwrap_or_else(|| Self::untargeted(fields))
+        let mut targeted = Self { targeted: true, ..Self::default() };
+        let is_valid = structured::targeted(fields, |directive| targeted.add(directive)).is_some();
+        if is_valid { targeted } else { Self::untargeted(fields) }
     }
 
     fn untargeted(fields: &Fields) -> Self {

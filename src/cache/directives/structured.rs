@@ -1,10 +1,7 @@
 //! Targeted cache control: a dictionary of structured fields (RFC 9213 §2, RFC 9651 §4.2.2), read strictly. One wrong byte
 //! and the field is as if it were not there.
 
-use super::{
-    ResponseDirectives,
-    arguments::{Argument, Directive, SHORTEST},
-};
+use super::arguments::{Argument, Directive, SHORTEST};
 use crate::http::{Fields, is_token_byte};
 use std::borrow::Cow;
 
@@ -41,9 +38,9 @@ enum Type {
     Any,
 }
 
-/// The directives of the targeted field; `None` if there is none, if it is empty, if it is not a dictionary, or if a
-/// directive has a value of a type that it cannot have.
-pub(super) fn targeted(fields: &Fields) -> Option<ResponseDirectives> {
+/// Shows the directives of the targeted field to `each`. `None` if there is none, if it is empty, if it is not a dictionary, or if
+/// a directive has a value of a type that it cannot have: then none of them counts, not even those that were shown.
+pub(super) fn targeted(fields: &Fields, mut each: impl FnMut(&Directive<'_>)) -> Option<()> {
     let mut lines = fields.get_all(FIELD);
     let first = lines.next()?;
     let mut whole = Cow::Borrowed(first);
@@ -53,16 +50,15 @@ pub(super) fn targeted(fields: &Fields) -> Option<ResponseDirectives> {
         whole.extend_from_slice(line);
     }
     let members = dictionary(&whole).filter(|_| !whole.trim_ascii().is_empty())?;
-    let mut all = ResponseDirectives { targeted: true, ..ResponseDirectives::default() };
     for (name, kind) in KNOWN {
         // A key that comes again replaces what it had before.
         if let Some((key, value)) = members.iter().rev().find(|(key, _)| *key == name.as_bytes())
             && *value != Value::Boolean(false)
         {
-            all.add(&Directive { name: key, argument: value.argument(*kind)? });
+            each(&Directive { name: key, argument: value.argument(*kind)? });
         }
     }
-    Some(all)
+    Some(())
 }
 
 /// A value as far as a cache directive can mean it.

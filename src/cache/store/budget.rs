@@ -22,19 +22,13 @@ impl Store {
         }
     }
 
-    /// Fetches under way. For tests.
-    #[must_use]
-    pub fn flights(&self) -> usize {
-        self.shards.iter().map(|shard| lock(shard).flights.len()).sum()
-    }
-
     /// Takes everything out, and tells how many bytes are counted all the same: with no fetch and nobody reading, there must
     /// be none. For tests.
     #[must_use]
     pub fn emptied(&self) -> usize {
         for shard in &self.shards {
             while let Some(entry) = { lock(shard).evict() } {
-                self.budget.left(&entry);
+                self.budget.left(entry.cost());
             }
         }
         self.budget.taken()
@@ -54,7 +48,7 @@ impl Store {
             in_vain = if evicted.is_some() { 0 } else { in_vain + 1 };
             if let Some(entry) = evicted {
                 self.counts.evicted.fetch_add(1, Relaxed);
-                self.budget.left(&entry);
+                self.budget.left(entry.cost());
             }
         }
         Some(held)
@@ -93,6 +87,6 @@ impl Store {
     }
 
     pub(super) fn left(&self, entries: &[Arc<Entry>]) {
-        entries.iter().for_each(|entry| self.budget.left(entry));
+        entries.iter().for_each(|entry| self.budget.left(entry.cost()));
     }
 }

@@ -6,9 +6,9 @@
 //! patterns of the operator.
 
 use super::Entry;
-use crate::cache::purge::Purge;
 use std::{
     collections::VecDeque,
+    fmt,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
@@ -28,14 +28,16 @@ pub(in crate::cache) struct Mark {
     pattern: u64,
 }
 
+/// Whether a response is among those that were declared untrue.
+type Pattern = Box<dyn Fn(&Entry) -> bool + Send + Sync>;
+
 /// What was cut, and when.
-#[derive(Debug)]
 pub(super) struct Cuts {
     by_uri: Box<[AtomicU32]>,
     /// How many patterns there were.
     patterns: AtomicU64,
     /// The last of them, with their numbers from 1.
-    recent: Mutex<VecDeque<(u64, Purge)>>,
+    recent: Mutex<VecDeque<(u64, Pattern)>>,
 }
 
 impl Cuts {
@@ -52,7 +54,7 @@ impl Cuts {
         &self.by_uri[(hash >> 40) as usize % BUCKETS]
     }
 
-    fn recent(&self) -> MutexGuard<'_, VecDeque<(u64, Purge)>> {
+    fn recent(&self) -> MutexGuard<'_, VecDeque<(u64, Pattern)>> {
         // No code that can panic runs under the lock, so a poisoned one is still in order.
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -63,14 +65,14 @@ impl Cuts {
         self.of(hash).fetch_add(1, Relaxed);
     }
 
-    /// The same for all that match.
-    pub(super) fn cut_all(&self, what: &Purge) {
+    /// The same for every response that `matches`.
+    pub(super) fn cut_all(&self, matches: impl Fn(&Entry) -> bool + Send + Sync + 'static) {
         let mut recent = self.recent();
         let number = self.patterns.fetch_add(1, Relaxed) + 1;
         if recent.len() == RECENT {
             recent.pop_front();
         }
-        recent.push_back((number, what.clone()));
+        recent.push_back((number, Box::new(matches)));
     }
 
     pub(super) fn mark(&self, hash: u64) -> Mark {
@@ -87,7 +89,13 @@ impl Cuts {
         }
         let recent = self.recent();
         let forgotten = recent.front().is_none_or(|(number, _)| *number > mark.pattern + 1);
-        forgotten || recent.iter().any(|(number, what)| *number > mark.pattern && what.matches(entry))
+        forgotten || recent.iter().any(|(number, matches)| *number > mark.pattern && matches(entry))
+    }
+}
+
+impl fmt::Debug for Cuts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cuts").field("patterns", &self.patterns).finish_non_exhaustive()
     }
 }
 
@@ -108,16 +116,16 @@ mod tests {
     fn what_was_cut_since_the_mark() {
         let cuts = Cuts::new();
         let (here, there) = (entry("/here", 1 << 40), entry("/there", 2 << 40));
-        let prefix = |text: &str| Purge::prefix(text).unwrap();
+        let under = |start: &'static str| move |entry: &Entry| entry.key.uri().path.starts_with(start);
         cuts.cut(here.hash);
-        cuts.cut_all(&Purge::All);
+        cuts.cut_all(|_| true);
         let mark = |cuts: &Cuts| (cuts.mark(here.hash), cuts.mark(there.hash));
         let begun = mark(&cuts);
         assert!(!cuts.has_cut(begun.0, &here) && !cuts.has_cut(begun.1, &there), "that was before");
         cuts.cut(here.hash);
         assert!(cuts.has_cut(begun.0, &here) && !cuts.has_cut(begun.1, &there));
         let begun = mark(&cuts);
-        cuts.cut_all(&prefix("/there"));
+        cuts.cut_all(under("/there"));
         assert!(!cuts.has_cut(begun.0, &here) && cuts.has_cut(begun.1, &there));
         assert!(!cuts.has_cut(mark(&cuts).1, &there));
     }
@@ -128,12 +136,12 @@ mod tests {
         let cuts = Cuts::new();
         let here = entry("/here", 0);
         let begun = cuts.mark(here.hash);
-        let elsewhere = Purge::prefix("/elsewhere").unwrap();
+        let elsewhere = |entry: &Entry| entry.key.uri().path == "/elsewhere";
         for n in 1..=RECENT {
-            cuts.cut_all(&elsewhere);
+            cuts.cut_all(elsewhere);
             assert!(!cuts.has_cut(begun, &here), "after {n}");
         }
-        cuts.cut_all(&elsewhere);
+        cuts.cut_all(elsewhere);
         assert!(cuts.has_cut(begun, &here));
         assert_eq!(cuts.recent().len(), RECENT);
     }

@@ -1,10 +1,10 @@
 //! A stored response with its place, and what it costs.
 
-use super::{
-    Place,
-    held::{self, Held},
+use super::held::{self, Held};
+use crate::cache::{
+    key::{Key, Place},
+    stored::Stored,
 };
-use crate::cache::{entry::Stored, key::Key};
 use bytes::Bytes;
 use std::{
     sync::atomic::{AtomicBool, Ordering::Relaxed},

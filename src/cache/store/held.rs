@@ -12,7 +12,6 @@
 //! not what the store has, but what is there: each piece of content, and each entry, carries its share of the budget, and
 //! gives it back when its memory goes. Nobody has to remember to, and nothing is free before it is free.
 
-use super::Entry;
 use bytes::Bytes;
 use std::sync::{
     Arc,
@@ -48,14 +47,14 @@ impl Budget {
         self.taken().saturating_sub(self.stored.load(Relaxed))
     }
 
-    /// An entry is stored.
-    pub(super) fn came(&self, entry: &Entry) {
-        self.stored.fetch_add(entry.cost(), Relaxed);
+    /// An entry that costs so much is stored.
+    pub(super) fn came(&self, cost: usize) {
+        self.stored.fetch_add(cost, Relaxed);
     }
 
     /// An entry is not stored any more, be it read or not.
-    pub(super) fn left(&self, entry: &Entry) {
-        self.stored.fetch_sub(entry.cost(), Relaxed);
+    pub(super) fn left(&self, cost: usize) {
+        self.stored.fetch_sub(cost, Relaxed);
     }
 }
 

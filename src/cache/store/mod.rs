@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The lock of a shard guards a few words and is held for a few dozen nanoseconds: whoever looks something up takes
-//! references away and judges them outside. No lock is ever held while another is taken. Bodies are shared: a hit costs
+//! references away and judges them outside. No lock is ever taken while one of these is held. Bodies are shared: a hit costs
 //! one count of references.
 //!
 //! # Memory
@@ -22,21 +22,22 @@ mod entry;
 mod held;
 mod shard;
 #[cfg(test)]
+pub(super) mod testing;
+#[cfg(test)]
 mod tests;
 mod types;
 
+pub(super) use cuts::Mark;
 pub use entry::Entry;
-pub use types::{Candidates, Found, Join, Limits, Place, Stats};
+pub(super) use shard::ByHash;
+pub use types::{Candidates, Found, Limits, Stats};
 
-use super::purge::Purge;
+pub use super::key::Place;
 use super::{
-    collapse::{Flight, Lead},
     key::{Seed, Uri},
     mail::Mail,
-    vary::Selecting,
 };
 use cuts::Cuts;
-pub(super) use cuts::Mark;
 use held::Budget;
 use shard::Shard;
 use std::{
@@ -90,7 +91,7 @@ struct Counts {
 /// nothing else out of the caches of the others.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-struct Apart<T>(T);
+pub(super) struct Apart<T>(T);
 
 impl<T> Deref for Apart<T> {
     type Target = T;
@@ -163,43 +164,14 @@ impl Store {
         self.shard(place.hash).of(place).map(|(_, entry)| entry.clone()).collect()
     }
 
-    /// Takes part in fetching a URI, after a look-up that `found` nothing to use; `variant`: the one that the request would
-    /// get, as far as it is known what variants differ in.
-    pub fn join(self: &Arc<Self>, place: Place<'_>, found: &Found, variant: Option<Selecting>) -> Join {
-        let slot = self.slot(place.hash, variant.as_ref());
-        let mut shard = self.shard(place.hash);
-        if let Some(flight) = shard.flights.get(&slot) {
-            let is_ours = flight.is_of(place, variant.as_ref());
-            return if is_ours { Join::Follow(flight.clone()) } else { Join::Alone };
-        }
-        if shard.stamp != found.stamp {
-            return Join::Again;
-        }
-        let flight = Arc::new(Flight::new(place.uri.to_key(), place.hash, variant, slot));
-        shard.flights.insert(slot, flight.clone());
-        drop(shard);
-        Join::Lead(Lead::new(self.clone(), flight))
+    /// Whether something was stored beside this URI since the look-up that `found` this.
+    pub(super) fn has_changed(&self, place: Place<'_>, found: &Found) -> bool {
+        self.shard(place.hash).stamp != found.stamp
     }
 
-    /// The fetch of this variant that is under way, if there is one.
-    #[must_use]
-    pub fn flight(&self, place: Place<'_>, variant: Option<&Selecting>) -> Option<Arc<Flight>> {
-        let slot = self.slot(place.hash, variant);
-        self.shard(place.hash).flights.get(&slot).filter(|flight| flight.is_of(place, variant)).cloned()
-    }
-
-    /// Where the fetch of a variant is kept, in the shard of its URI.
-    fn slot(&self, hash: u64, variant: Option<&Selecting>) -> u64 {
-        // Clients choose what variants differ in, and must not be able to choose what collides.
-        variant.map_or(hash, |variant| self.seed.hash((hash, variant)))
-    }
-
-    /// The fetch is over: the next one who asks leads again.
-    pub(super) fn land(&self, flight: &Arc<Flight>) {
-        let mut shard = self.shard(flight.hash());
-        if shard.flights.get(&flight.slot()).is_some_and(|other| Arc::ptr_eq(other, flight)) {
-            shard.flights.remove(&flight.slot());
-        }
+    /// What no client may know.
+    pub(super) fn seed(&self) -> Seed {
+        self.seed
     }
 
     /// Remembers for a while that nobody need wait for an answer to this URI.
@@ -247,7 +219,7 @@ impl Store {
         // What has left is freed outside.
         drop(shard);
         self.counts.stored.fetch_add(1, Relaxed);
-        self.budget.came(&entry);
+        self.budget.came(entry.cost());
         let (replaced, useless) = out.split_at(replaced);
         self.left(replaced);
         self.expired(useless);
@@ -261,15 +233,16 @@ impl Store {
         let replaced = shard.slot_of(old).and_then(|slot| shard.exchange(slot, new.clone()));
         drop(shard);
         if let Some(old) = replaced {
-            self.budget.came(&new);
-            self.budget.left(&old);
+            self.budget.came(new.cost());
+            self.budget.left(old.cost());
             Ok(new)
         } else {
             Err(new)
         }
     }
 
-    /// Takes out everything stored for a URI, and what is on its way. How many entries that were.
+    /// Takes out everything stored for a URI, and lets nothing in that was fetched for it until now. How many entries that were.
+    /// Requests that come later may still follow a fetch under way: [`Flights::remove`](super::Flights::remove) stops that, too.
     pub fn remove(&self, place: Place<'_>) -> usize {
         self.cuts.cut(place.hash);
         let mut out = Vec::new();
@@ -279,25 +252,19 @@ impl Store {
             let Some(slot) = first else { break };
             out.extend(shard.remove(slot));
         }
-        // What is on its way was made before: nobody new follows it, and it is not stored.
-        shard.forget_flights(place.hash);
         drop(shard);
         self.left(&out);
         out.len()
     }
 
-    /// What is on its way for this URI is not to be stored, and nobody new waits for it.
-    pub fn cut(&self, place: Place<'_>) {
+    /// What was fetched for this URI until now is not to be stored.
+    pub(super) fn cut(&self, place: Place<'_>) {
         self.cuts.cut(place.hash);
-        self.shard(place.hash).forget_flights(place.hash);
     }
 
-    /// The same for all that matches.
-    pub fn cut_all(&self, what: &Purge) {
-        self.cuts.cut_all(what);
-        for shard in &self.shards {
-            lock(shard).flights.retain(|_, flight| !what.names(flight.key()));
-        }
+    /// The same for every response that `matches`.
+    pub(super) fn cut_all(&self, matches: impl Fn(&Entry) -> bool + Send + Sync + 'static) {
+        self.cuts.cut_all(matches);
     }
 
     /// Now, as far as a fetch of this URI is concerned.

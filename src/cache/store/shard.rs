@@ -13,7 +13,6 @@
 //! Nothing here allocates or frees a body: what leaves is handed out, so that it is dropped after the lock.
 
 use super::{Entry, Place};
-use crate::cache::collapse::Flight;
 use std::{
     collections::HashMap,
     hash::{BuildHasherDefault, Hasher},
@@ -30,7 +29,7 @@ pub(super) const SECOND_LIVES: usize = 16;
 
 /// Keys come hashed, with a seed that no client knows.
 #[derive(Debug, Default)]
-pub(super) struct Hashed(u64);
+pub(in crate::cache) struct Hashed(u64);
 
 impl Hasher for Hashed {
     fn finish(&self) -> u64 {
@@ -50,7 +49,7 @@ impl Hasher for Hashed {
 }
 
 /// A map by hashes.
-pub(super) type ByHash<V> = HashMap<u64, V, BuildHasherDefault<Hashed>>;
+pub(in crate::cache) type ByHash<V> = HashMap<u64, V, BuildHasherDefault<Hashed>>;
 
 /// A place in the slab.
 #[derive(Debug)]
@@ -79,8 +78,6 @@ pub(super) struct Shard {
     pub(super) len: usize,
     /// How often something was put in: who looked in vain before may look again.
     pub(super) stamp: u64,
-    /// Fetches under way, by the hash of the URI and the variant that they fetch.
-    pub(super) flights: ByHash<Arc<Flight>>,
     /// What was found uncacheable lately, and until when that is remembered.
     pub(super) passed: ByHash<Instant>,
 }
@@ -96,19 +93,12 @@ impl Default for Shard {
             hand: 0,
             len: 0,
             stamp: 0,
-            flights: ByHash::default(),
             passed: ByHash::default(),
         }
     }
 }
 
 impl Shard {
-    /// Nobody new follows the fetches of the URI with this hash.
-    pub(super) fn forget_flights(&mut self, hash: u64) {
-        // All fetches of the shard are looked at: there are as many as requests under way, over the number of shards.
-        self.flights.retain(|_, flight| flight.hash() != hash);
-    }
-
     /// The entries of a key, by slot.
     pub(super) fn of<'a>(&'a self, place: Place<'a>) -> impl Iterator<Item = (u32, &'a Arc<Entry>)> {
         self.chain(place.hash).filter(move |(_, entry)| place.uri.is(&entry.key))

@@ -1,20 +1,7 @@
 //! What the store is asked and what it answers.
 
 use super::Entry;
-use crate::cache::{
-    collapse::{Flight, Lead},
-    key::Uri,
-};
 use std::{sync::Arc, time::Duration};
-
-/// Where a URI is kept: looked up without an allocation.
-#[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
-    /// The URI.
-    pub uri: Uri<'a>,
-    /// Its hash under the store's seed.
-    pub hash: u64,
-}
 
 /// Bounds on what is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,21 +58,8 @@ pub struct Found {
     pub entries: Candidates,
     /// The key's last answer could not be stored: waiting for the next one would be in vain.
     pub passed: bool,
-    /// When the look was: see [`Store::join`](super::Store::join).
+    /// When the look was: see [`Store::has_changed`](super::Store::has_changed).
     pub(super) stamp: u64,
-}
-
-/// Who fetches.
-#[derive(Debug)]
-pub enum Join {
-    /// We do.
-    Lead(Lead),
-    /// Somebody does already.
-    Follow(Arc<Flight>),
-    /// Something was stored since the look-up: look again.
-    Again,
-    /// Nobody can be waited for: the hash of the key is taken.
-    Alone,
 }
 
 /// What happened, as numbers that only grow, and what is there now.

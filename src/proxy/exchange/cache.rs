@@ -13,8 +13,8 @@ use super::{Exchange, State, Turn, join::renew};
 use crate::{
     app::ConnId,
     cache::{
-        CacheConfig, Did, Forward, Join, Lead, Place, RequestDirectives, Reuse, Situation, Stale, Store, Stored,
-        Ticket, Validate, answer,
+        CacheConfig, Did, Flights, Forward, Join, Lead, Place, RequestDirectives, Reuse, Situation, Stale, Store,
+        Stored, Ticket, Validate, answer,
         fill::Reader,
         key::Uri,
         may_look_up,
@@ -37,6 +37,8 @@ use std::{
 #[derive(Debug)]
 pub(in crate::proxy) struct Cache {
     pub(in crate::proxy) store: Arc<Store>,
+    /// What is on its way to it.
+    pub(in crate::proxy) flights: Arc<Flights>,
     pub(in crate::proxy) config: CacheConfig,
     /// Entries taken out because something unsafe changed what they show.
     pub(in crate::proxy) invalidated: AtomicU64,
@@ -223,7 +225,7 @@ impl Turn<'_> {
 
     fn alone(&self, cache: &Cache) -> Option<Lead> {
         let uri = self.uri()?;
-        Some(Lead::alone(cache.store.clone(), cache.store.place(uri)))
+        Some(Lead::alone(cache.flights.clone(), cache.store.place(uri)))
     }
 
     fn judge(&self, cache: &Cache, asked: &RequestDirectives) -> Verdict {

@@ -41,13 +41,13 @@ impl Turn<'_> {
         if !is_known_to_be_shared(head, found) {
             return Some(self.join_known(cache, place, variant.as_ref()));
         }
-        again(cache.store.join(place, found, variant))
+        again(cache.flights.join(place, found, variant))
     }
 
     /// As [`Turn::join`] for a client that says who it is, where nothing stored says that others get the same: it waits for
     /// no answer that may be for another client alone. A response that has begun to arrive says whom it is for.
     fn join_known(&self, cache: &Cache, place: Place<'_>, variant: Option<&Selecting>) -> Join {
-        let flight = cache.store.flight(place, variant);
+        let flight = cache.flights.flight(place, variant);
         let may_have = |opening: &Entry| {
             let stored = &opening.stored;
             stored.freshness.audience().includes(true) && stored.selecting.matches(&self.core.head.fields)
@@ -90,7 +90,7 @@ pub(super) fn renew(
     if found.passed {
         return Some(None);
     }
-    match again(cache.store.join(place, found, variant(Some(stale), found, head)))? {
+    match again(cache.flights.join(place, found, variant(Some(stale), found, head)))? {
         Join::Lead(lead) => Some(Some(lead)),
         Join::Follow(_) | Join::Again | Join::Alone => Some(None),
     }

@@ -6,17 +6,17 @@
 use super::{Caching, Link, Receiving, State, Turn, cache::Cache};
 use crate::{
     cache::{
-        Audience, Did, Freshened, Freshness, NotStored, Place, ResponseDirectives, Rules,
+        Audience, Body, Did, Freshened, Freshness, NotStored, Place, ResponseDirectives, Rules, Stored,
         audience::names_client,
         collapse::Over,
         date::date_of,
-        entry::{Body, Stored, storable},
         fill::Added,
         invalidated, is_server_failure,
         key::{Key, Uri},
         may_store,
         partial::{Part, are_one_representation, as_incomplete, combined},
         purge::tags_of,
+        storable,
         store::Entry,
         validate::{has_tag, has_validator},
         vary::{self, Selecting},
@@ -233,7 +233,7 @@ impl Turn<'_> {
         // What a gateway says that no key can: then the request is about what its own words name.
         if let Some(uri) = self.uri().or_else(|| Uri::of(&self.core.head, Scheme::Http)) {
             let keys = invalidated(&self.core.head.method, uri, head);
-            let gone: usize = keys.iter().map(|key| cache.store.remove(cache.store.place(key.uri()))).sum();
+            let gone: usize = keys.iter().map(|key| cache.flights.remove(cache.store.place(key.uri()))).sum();
             cache.invalidated.fetch_add(gone as u64, Relaxed);
         }
     }
