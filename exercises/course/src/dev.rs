@@ -1,10 +1,12 @@
 //! For authors: starters are made from solutions, and graders are tested with programs that are right and wrong.
 
 use crate::{
-    Refused,
     catalog::{EXERCISES, Exercise},
-    project, report,
+    commands::Refused,
+    project::{self, Ran, Words},
+    regions, report,
     runner::{self, Options, Outcome},
+    scratch::{self, Program},
     timing::Timing,
 };
 use clap::Subcommand;
@@ -42,48 +44,6 @@ pub(crate) fn run(command: Command) -> Result<u8, Refused> {
     }
 }
 
-fn solution(exercise: &Exercise) -> PathBuf {
-    project::root().join("exercises/solutions").join(format!("{}.rs", exercise.slug))
-}
-
-/// The starter of a solution: regions between `// SOLUTION` and `// END` left out, lines that begin with `//|` brought in.
-fn starter(solution: &str) -> Result<String, String> {
-    let mut starter = String::new();
-    let mut region = "";
-    for (at, line) in solution.lines().enumerate() {
-        match (region, line.trim()) {
-            ("" | "STARTER", "// SOLUTION") => region = "SOLUTION",
-            ("", "// STARTER") => region = "STARTER",
-            ("SOLUTION", "// END") => region = "",
-            ("STARTER" | "SOLUTION", "// STARTER") | ("", "// END") => {
-                return Err(format!("line {}: {} does not belong here", at + 1, line.trim()));
-            }
-            ("STARTER", text) => {
-                let indent = &line[..line.len() - line.trim_start().len()];
-                let Some(text) = text.strip_prefix("//|") else {
-                    return Err(format!("line {}: a line of a starter begins with //|", at + 1));
-                };
-                let text = text.strip_prefix(' ').unwrap_or(text);
-                starter += &format!("{}\n", format!("{indent}{text}").trim_end());
-            }
-            ("SOLUTION", _) => {}
-            _ => starter += &format!("{line}\n"),
-        }
-    }
-    if region.is_empty() { Ok(tidied(&starter)) } else { Err(format!("{region} has no // END")) }
-}
-
-/// Without the blank lines that regions leave behind: never two in a row.
-fn tidied(text: &str) -> String {
-    let mut tidy = String::new();
-    for line in text.lines() {
-        if !(line.is_empty() && tidy.ends_with("\n\n")) {
-            tidy += &format!("{line}\n");
-        }
-    }
-    tidy
-}
-
 fn binaries(name: impl Fn(&Exercise) -> String, path: impl Fn(&Exercise) -> String) -> String {
     let one = |exercise: &Exercise| {
         let (name, path) = (name(exercise), path(exercise));
@@ -104,8 +64,8 @@ fn sync(check: bool) -> Result<u8, Refused> {
     let root = project::root();
     let mut wanted: Vec<(PathBuf, String)> = Vec::new();
     for exercise in EXERCISES {
-        let from = solution(exercise);
-        let text = starter(&fs::read_to_string(&from)?)
+        let from = project::solution(exercise);
+        let text = regions::starter(&fs::read_to_string(&from)?)
             .map_err(|error| Refused::usage(format!("{}: {error}", from.display())))?;
         wanted.push((root.join(project::edited(exercise)), text));
     }
@@ -254,60 +214,34 @@ fn mutants(reports: Option<&Path>) -> Result<u8, Refused> {
     Ok(u8::from(survivors > 0))
 }
 
-/// The dependencies of the solutions, as their manifest has them.
-fn dependencies() -> Result<String, Refused> {
-    let manifest = fs::read_to_string(project::root().join("exercises/solutions/Cargo.toml"))?;
-    let section = manifest.split("\n\n").find(|section| section.starts_with("[dependencies]"));
-    section.map(str::to_owned).ok_or_else(|| Refused::usage("exercises/solutions/Cargo.toml has no [dependencies]"))
-}
-
 /// Builds all mutants at once, as binaries of a package that lives in the target directory.
 fn build_mutants(mutants: &[Mutant]) -> Result<Vec<PathBuf>, Refused> {
-    let directory = project::target().join("mutants");
-    fs::create_dir_all(&directory)?;
-    let package =
-        "[package]\nname = \"mutants\"\nversion = \"0.0.0\"\nedition = \"2024\"\nautobins = false\n\n[workspace]\n";
-    let mut manifest = format!("{package}\n[profile.dev]\nopt-level = 1\n\n{}\n", dependencies()?);
-    // The same versions as everywhere: nothing has to be downloaded.
-    fs::copy(project::root().join("Cargo.lock"), directory.join("Cargo.lock"))?;
-    let mut programs = Vec::new();
-    for (at, mutant) in mutants.iter().enumerate() {
-        let exercise = crate::catalog::find(&mutant.exercise)
-            .ok_or_else(|| Refused::usage(format!("mutants.txt: there is no exercise {}", mutant.exercise)))?;
-        let original = fs::read_to_string(solution(exercise))?;
-        if original.matches(&mutant.find).count() != 1 {
-            let (check, find) = (&mutant.check, &mutant.find);
-            return Err(Refused::usage(format!(
-                "mutant of {check}: this is not in the solution exactly once:\n{find}"
-            )));
-        }
-        let name = format!("mutant-{}-{}", mutant.exercise, at + 1);
-        project::write_if_changed(
-            &directory.join(format!("{name}.rs")),
-            &format!("#![allow(warnings)]\n{}", original.replacen(&mutant.find, &mutant.replace, 1)),
-        )?;
-        manifest += &format!("\n[[bin]]\nname = \"{name}\"\npath = \"{name}.rs\"\n");
-        programs.push(project::target().join("debug").join(&name));
-    }
-    project::write_if_changed(&directory.join("Cargo.toml"), &manifest)?;
-    if !project::cargo(&directory, &["build", "--quiet", "--offline", "--bins"])? {
+    let programs: Vec<Program> =
+        mutants.iter().enumerate().map(|(at, mutant)| mutated(at + 1, mutant)).collect::<Result<_, _>>()?;
+    let directory = scratch::package("mutants", &programs)?;
+    let args = ["build", "--quiet", "--offline", "--bins"];
+    if !matches!(project::cargo(&directory, &args, Words::Shown)?, Ran::Well) {
         return Err(Refused::usage("a mutant does not build: it would prove nothing"));
     }
-    Ok(programs)
+    Ok(programs.iter().map(|program| project::program(&program.name)).collect())
+}
+
+fn mutated(number: usize, mutant: &Mutant) -> Result<Program, Refused> {
+    let Mutant { exercise: id, check, find, replace, .. } = mutant;
+    let exercise =
+        crate::catalog::find(id).ok_or_else(|| Refused::usage(format!("mutants.txt: there is no exercise {id}")))?;
+    let original = fs::read_to_string(project::solution(exercise))?;
+    if original.matches(find).count() != 1 {
+        let complaint = format!("mutant of {check}: this is not in the solution exactly once:\n{find}");
+        return Err(Refused::usage(complaint));
+    }
+    let text = format!("#![allow(warnings)]\n{}", original.replacen(find, replace, 1));
+    Ok(Program { name: format!("mutant-{id}-{number}"), text })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_starter_is_its_solution_without_the_answers() {
-        let solution = "use a;\n// SOLUTION\nuse b;\n// END\n\nfn f() {\n    // STARTER\n    //| // TODO\n    //| g()\n    // SOLUTION\n    h()\n    // END\n}\n";
-        assert_eq!(starter(solution).unwrap(), "use a;\n\nfn f() {\n    // TODO\n    g()\n}\n");
-        assert!(starter("// SOLUTION\n").unwrap_err().contains("no // END"));
-        assert!(starter("// END\n").unwrap_err().contains("line 1"));
-        assert!(starter("// STARTER\nx\n// SOLUTION\n// END\n").unwrap_err().contains("line 2"));
-    }
 
     #[test]
     fn mutants_are_read_with_their_lines() {

@@ -19,9 +19,7 @@ pub(crate) fn text(exercise: &Exercise, outcomes: &[Outcome], seed: u64) -> Stri
     let names: Vec<String> = names.map(|name| format!("ok {name}")).collect();
     text += &folded(" ", "   ", &names);
     for outcome in outcomes {
-        if let Some(failure) = &outcome.failure {
-            text += &failed(exercise, outcome, failure, seed);
-        }
+        text += &one(exercise, outcome, seed);
     }
     let ran = |name: &str| outcomes.iter().any(|outcome| outcome.check.name == name);
     let rest: Vec<String> =
@@ -30,6 +28,18 @@ pub(crate) fn text(exercise: &Exercise, outcomes: &[Outcome], seed: u64) -> Stri
         text += &folded(" not run: ", ", ", &rest);
     }
     text
+}
+
+/// What became of one check, on a line.
+pub(crate) fn line(outcome: &Outcome) -> String {
+    let (name, promise, took) = (outcome.check.name, outcome.check.promise, outcome.took.as_millis());
+    let verdict = if outcome.failure.is_some() { "FAILED" } else { "ok" };
+    folded(&format!(" {verdict} {name} ({took} ms): "), " ", &words(promise))
+}
+
+/// The report of one check that failed; nothing, if it passed.
+pub(crate) fn one(exercise: &Exercise, outcome: &Outcome, seed: u64) -> String {
+    outcome.failure.as_ref().map(|failure| failed(exercise, outcome, failure, seed)).unwrap_or_default()
 }
 
 fn failed(exercise: &Exercise, outcome: &Outcome, failure: &Failure, seed: u64) -> String {
@@ -51,6 +61,18 @@ fn failed(exercise: &Exercise, outcome: &Outcome, failure: &Failure, seed: u64) 
     let _ = writeln!(text, "   again: cargo course poke {id}.{check} --seed {seed:x}");
     let _ = writeln!(text, "   more:  cargo course explain {}", cause.name());
     text
+}
+
+/// The same with colours: green for what is well, red for what failed, bold for the cause.
+pub(crate) fn painted(text: &str) -> String {
+    let begins = [(" FAILED", "31;1"), ("   cause:", "1"), (" ok ", "32")];
+    let paint = |line: &str| match begins.iter().find(|(begin, _)| line.starts_with(begin)) {
+        // A line may have several that are well.
+        Some((" ok ", colour)) => line.replace("ok ", &format!("\x1b[{colour}mok\x1b[0m ")),
+        Some((begin, colour)) => format!("\x1b[{colour}m{begin}\x1b[0m{}", &line[begin.len()..]),
+        None => line.to_owned(),
+    };
+    text.split_inclusive('\n').map(paint).collect()
 }
 
 fn words(text: &str) -> Vec<String> {
@@ -86,6 +108,16 @@ fn folded(first: &str, between: &str, parts: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn colours_add_nothing_else() {
+        let text = "E06 Echo server\n ok greets   ok echoes\n FAILED split: a promise\n   cause: silence.\n";
+        let painted = painted(text);
+        assert_eq!(painted.matches("\x1b[32mok").count(), 2);
+        let bare =
+            ["\x1b[31;1m", "\x1b[32m", "\x1b[1m", "\x1b[0m"].iter().fold(painted, |text, code| text.replace(code, ""));
+        assert_eq!(bare, text);
+    }
 
     #[test]
     fn long_texts_are_folded_below_their_first_word() {

@@ -7,7 +7,10 @@ use crate::{
     stage::Stage,
     timing::Timing,
 };
-use std::path::Path;
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 /// How one check ended.
 #[derive(Debug)]
@@ -16,6 +19,8 @@ pub(crate) struct Outcome {
     pub(crate) check: &'static Check,
     /// `None`: it passed.
     pub(crate) failure: Option<Failure>,
+    /// How long it took.
+    pub(crate) took: Duration,
 }
 
 /// A failed check, with all that its report needs. The program is gone by now.
@@ -55,7 +60,9 @@ pub(crate) fn run(
 ) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     for check in exercise.checks.iter().filter(|check| options.only.is_none_or(|only| only == check.name)) {
-        let outcome = Outcome { check, failure: run_one(check, program, options) };
+        let begun = Instant::now();
+        let failure = run_one(check, program, options);
+        let outcome = Outcome { check, failure, took: begun.elapsed() };
         told(&outcome);
         let failed = outcome.failure.is_some();
         outcomes.push(outcome);

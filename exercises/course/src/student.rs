@@ -3,12 +3,10 @@
 use crate::{
     probe,
     problem::{Problem, Seen},
+    running,
     timing::Timing,
 };
-use nix::{
-    sys::signal::{Signal, kill, killpg},
-    unistd::Pid,
-};
+use nix::sys::signal::Signal;
 use std::{
     io::{self, Read, Write as _},
     net::SocketAddr,
@@ -75,7 +73,8 @@ impl Student {
     /// Starts `program` as a server on a free port of the loopback.
     pub(crate) fn start(program: &Path, args: &[&str], limits: Limits, live: bool) -> io::Result<Self> {
         probe::adopt_orphans();
-        let mut child = Command::new("/bin/sh")
+        let mut command = Command::new("/bin/sh");
+        command
             .args(["-c", &limits.shell()])
             .arg(program)
             .args(args)
@@ -83,9 +82,8 @@ impl Student {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .env_remove("RUST_BACKTRACE")
-            .process_group(0)
-            .spawn()?;
-        live_ids().push(child.id());
+            .process_group(0);
+        let mut child = running::group(|| command.spawn())?;
         let stdout = collect(child.stdout.take(), Keep::Beginning, false);
         let stderr = collect(child.stderr.take(), Keep::End, live);
         Ok(Self { child, stdout, stderr })
@@ -174,21 +172,8 @@ fn exit(status: ExitStatus) -> Exit {
 
 impl Drop for Student {
     fn drop(&mut self) {
-        let Ok(id) = i32::try_from(self.child.id()) else { return };
-        // Its process group first, itself in case that it left that, then whatever it left behind, which is ours now.
-        let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
-        let _ = kill(Pid::from_raw(id), Signal::SIGKILL);
-        let _ = self.child.wait();
-        let mut others = live_ids();
-        others.retain(|other| *other != self.child.id());
-        probe::end_orphans(&others);
+        running::end(&mut self.child);
     }
-}
-
-/// The programs that run now. A check may have two of them.
-fn live_ids() -> MutexGuard<'static, Vec<u32>> {
-    static LIVE: Mutex<Vec<u32>> = Mutex::new(Vec::new());
-    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Which part of what is printed is kept.
