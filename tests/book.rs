@@ -144,9 +144,9 @@ const SECTIONS: &[(&str, &[Words])] = &[
         "`close=`",
         &[
             Function("http/persistence.rs", "as_str"),
-            Behind("proxy", "Close::After("),
-            Behind("proxy", "close_after("),
-            Behind("proxy", "Close::Abort => "),
+            Function("proxy/client/mod.rs", "as_str"),
+            Function("proxy/client/http1.rs", "as_str"),
+            Behind("proxy", "Ending::Broken => "),
         ],
     ),
     ("`pool_closed` in `/stats`", &[Function("pool/stats.rs", "as_str")]),

@@ -1,9 +1,35 @@
 //! Answers of the proxy itself: what a client gets when no backend answers it.
 
 use super::{config::Forwarding, failure::Failure};
-use crate::http::{Method, RequestHead, Status, Version};
-use bytes::{Bytes, BytesMut};
-use std::{fmt::Write as _, time::Duration};
+use crate::http::{Fields, Method, RequestHead, Status};
+use std::time::Duration;
+
+/// The methods that go to a backend.
+const ALLOWED: &str = "GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH";
+
+/// An answer, still without what is said of the connection.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: Status,
+    pub(super) content_type: &'static str,
+    /// Beside the type and the length of the content, and the date.
+    pub(super) fields: Fields,
+    content: Vec<u8>,
+    /// It answers `HEAD`.
+    is_head: bool,
+}
+
+impl Answer {
+    /// The length that the head announces.
+    pub(super) fn length(&self) -> usize {
+        self.content.len()
+    }
+
+    /// The content that follows the head.
+    pub(super) fn content(&self) -> &[u8] {
+        if self.is_head { &[] } else { &self.content }
+    }
+}
 
 /// What an answer depends on.
 pub(super) struct Context<'a> {
@@ -12,41 +38,33 @@ pub(super) struct Context<'a> {
     pub(super) status: Status,
     /// The request, if it was understood.
     pub(super) head: Option<&'a RequestHead>,
-    /// Whether the client's connection persists.
-    pub(super) persist: bool,
     /// When a backend may be back.
     pub(super) retry_after: Duration,
-    pub(super) date: &'a str,
     pub(super) forwarding: &'a Forwarding,
 }
 
-/// An answer, and how much of it is body.
-pub(super) struct Answer {
-    pub(super) message: Bytes,
-    pub(super) body: usize,
-}
-
 /// The answer to a request that failed. It names the rule in general words; details are in the log.
-pub(super) fn failure(context: &Context<'_>, scratch: &mut BytesMut) -> Answer {
+pub(super) fn failure(context: &Context<'_>) -> Answer {
     if context.failure == Failure::NoForwardsLeft {
-        return last_hop(context, scratch);
+        return last_hop(context);
     }
     let status = context.status;
-    let mut body = format!("{} {}\n", status.code(), status.reason());
+    let mut content = format!("{} {}\n", status.code(), status.reason());
     if let Some(hint) = hint(context.failure) {
-        body.push_str(hint);
-        body.push('\n');
+        content.push_str(hint);
+        content.push('\n');
     }
-    let mut extra =
-        format!("Proxy-Status: {}; error={}\r\n", context.forwarding.pseudonym, context.failure.proxy_status());
+    let mut fields = Fields::new();
+    let error = format!("{}; error={}", context.forwarding.pseudonym, context.failure.proxy_status());
+    fields.push("Proxy-Status", &error);
     if status == Status::SERVICE_UNAVAILABLE {
         let seconds = context.retry_after.as_secs() + u64::from(context.retry_after.subsec_nanos() > 0);
-        let _ = write!(extra, "Retry-After: {}\r\n", seconds.max(1));
+        fields.push("Retry-After", seconds.max(1).to_string());
     }
     if status == Status::METHOD_NOT_ALLOWED {
-        extra.push_str("Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH\r\n");
+        fields.push("Allow", ALLOWED);
     }
-    write(context, scratch, status, "text/plain; charset=utf-8", &extra, body.as_bytes())
+    answer(context, status, "text/plain; charset=utf-8", fields, content.into_bytes())
 }
 
 /// What the client can do about it, where it can do something.
@@ -64,7 +82,7 @@ fn hint(failure: Failure) -> Option<&'static str> {
 }
 
 /// OPTIONS and TRACE with `Max-Forwards: 0` end here (RFC 9110 §7.6.2).
-fn last_hop(context: &Context<'_>, scratch: &mut BytesMut) -> Answer {
+fn last_hop(context: &Context<'_>) -> Answer {
     match context.head {
         Some(head) if head.method == Method::Trace => {
             let mut echo = Vec::new();
@@ -82,40 +100,22 @@ fn last_hop(context: &Context<'_>, scratch: &mut BytesMut) -> Answer {
                 }
             }
             echo.extend_from_slice(b"\r\n");
-            write(context, scratch, Status::OK, "message/http", "", &echo)
+            answer(context, Status::OK, "message/http", Fields::new(), echo)
         }
         _ => {
-            let allow = "Allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH\r\n";
-            write(context, scratch, Status::OK, "text/plain; charset=utf-8", allow, b"")
+            let fields = [("Allow", ALLOWED)].into_iter().collect();
+            answer(context, Status::OK, "text/plain; charset=utf-8", fields, Vec::new())
         }
     }
 }
 
-fn write(
+fn answer(
     context: &Context<'_>,
-    scratch: &mut BytesMut,
     status: Status,
-    content_type: &str,
-    extra: &str,
-    body: &[u8],
+    content_type: &'static str,
+    fields: Fields,
+    content: Vec<u8>,
 ) -> Answer {
-    let http10 = context.head.is_some_and(|head| head.version == Version::Http10);
-    let connection = match (context.persist, http10) {
-        (false, _) => "Connection: close\r\n",
-        (true, true) => "Connection: keep-alive\r\n",
-        (true, false) => "",
-    };
-    let head_only = context.head.is_some_and(|head| head.method == Method::Head);
-    // Writing to a buffer that grows cannot fail.
-    let _ = write!(
-        scratch,
-        "HTTP/1.1 {} {}\r\nDate: {}\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n{extra}{connection}\r\n",
-        status.code(),
-        status.reason(),
-        context.date,
-        body.len(),
-    );
-    let body = if head_only { &[][..] } else { body };
-    scratch.extend_from_slice(body);
-    Answer { message: scratch.split().freeze(), body: body.len() }
+    let is_head = context.head.is_some_and(|head| head.method == Method::Head);
+    Answer { status, content_type, fields, content, is_head }
 }

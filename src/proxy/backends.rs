@@ -1,11 +1,6 @@
 //! The backends' side: bytes become responses.
 
-use super::{
-    Proxy,
-    downstream::{HIGH_WATER, LOW_WATER},
-    exchange::Event,
-    table::Role,
-};
+use super::{Proxy, exchange::Event, table::Role};
 use crate::{
     app::{ConnId, Cx},
     http::{Fields, ResponseEvent},
@@ -57,9 +52,9 @@ impl Proxy {
         let Some(upstream) = self.parts.table.upstream(conn).filter(|upstream| !upstream.passing) else { return };
         let Some(left) = upstream.reader.left() else { return };
         let Some(exchange) = self.exchanges.get(key as usize) else { return };
-        if exchange.may_pass_unseen(left, self.parts.shared.config.unseen) {
+        if let Some(client) = exchange.splice_to(left, self.parts.shared.config.unseen) {
             upstream.passing = true;
-            cx.relay(conn, exchange.core.client, left);
+            cx.relay(conn, client, left);
         }
     }
 
@@ -150,17 +145,6 @@ impl Proxy {
         let Some(upstream) = self.parts.table.upstream(conn) else { return };
         upstream.unsent(cx, unsent, &shared.config.deadlines);
         let Some(key) = upstream.exchange else { return };
-        let client = self.exchanges[key as usize].core.client;
-        if let Some(client) = self.parts.table.downstream(client) {
-            if unsent > HIGH_WATER {
-                client.set_congested(cx, true);
-                client.expect_input(cx, None);
-            } else if unsent <= LOW_WATER {
-                client.set_congested(cx, false);
-                if !self.exchanges[key as usize].core.request_complete {
-                    client.expect_body(cx, shared.config.deadlines.body, 0);
-                }
-            }
-        }
+        self.exchanges[key as usize].backend_took(unsent, &mut self.parts, cx);
     }
 }

@@ -1,9 +1,10 @@
-//! The clients' side: bytes become requests, an exchange's end becomes the connection's next state.
+//! The side of HTTP/1 clients: bytes become requests, an exchange's end becomes the connection's next state.
 
 use super::{
     Proxy, answer,
+    client::{Client, Ending, Http1, write_own},
     downstream::{Downstream, HIGH_WATER, LOW_WATER},
-    exchange::{BEGINNING, Close, Core, Event, Exchange, Fetch, needed, timer},
+    exchange::{BEGINNING, Core, Event, Exchange, Fetch, needed, timer},
     failure::Failure,
     identity,
     record::{self, Line, Record},
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::{
     app::{ConnId, Cx},
-    http::{self, BodyLength, Method, ReadPhase, RequestEvent, RequestHead},
+    http::{BodyLength, ReadPhase, RequestEvent, RequestHead, Version},
 };
 use std::net::SocketAddr;
 
@@ -115,7 +116,6 @@ impl Proxy {
     fn begin(&mut self, cx: &mut Cx, conn: ConnId, mut head: RequestHead, body: BodyLength, here: usize) {
         let shared = self.parts.shared.clone();
         let now = cx.clock();
-        let draining = self.parts.draining;
         let Some(client) = self.parts.table.downstream(conn) else { return };
         client.served += 1;
         client.begin();
@@ -131,24 +131,16 @@ impl Proxy {
             let ended = client.reader.next(&mut &[][..], &shared.config.limits);
             debug_assert!(matches!(ended, Ok(Some(RequestEvent::End(_)))));
         }
-        let persistent = http::persistent(head.version, &head.fields);
-        let close = match persistent {
-            // What follows may be for the tunnel that we do not open: it must not be read as requests.
-            _ if head.method == Method::Connect => Close::After("CONNECT"),
-            Err(reason) => Close::After(reason.as_str()),
-            Ok(()) if draining => Close::After("draining"),
-            Ok(()) if client.served == shared.config.keep_alive_requests => Close::After("enough requests"),
-            Ok(()) => Close::No,
-        };
+        let last = client.served == shared.config.keep_alive_requests;
+        let http1 = Http1::new(conn, &head, last);
         let entry = self.exchanges.vacant_entry();
         let key = u32::try_from(entry.key()).expect("one exchange per connection, fewer than 2^31 connections");
         client.exchange = Some(key);
         let core = Core {
             overrides_method: who.overrides_method,
-            last_request: persistent.is_err(),
             needed: needed.map(|bytes| (bytes, now.instant + shared.config.deadlines.body * BEGINNING)),
             until: shared.config.deadlines.exchange.map(|limit| now.instant + limit),
-            ..Core::new(key, conn, head, body, close, Record::new(peer, who.client, now))
+            ..Core::new(key, Client::Connection(http1), head, body, Record::new(peer, who.client, now))
         };
         entry.insert(Exchange::new(core));
         self.parts.counters().requests.add(1);
@@ -167,7 +159,7 @@ impl Proxy {
             upgrade: false,
             caching: Some(fetch.caching),
             until,
-            ..Core::new(key, ConnId::NOBODY, fetch.head, BodyLength::Empty, Close::Abort, fetch.record)
+            ..Core::new(key, Client::Nobody, fetch.head, BodyLength::Empty, fetch.record)
         };
         entry.insert(Exchange::new(core));
         self.parts.counters().cache.background.add(1);
@@ -181,20 +173,18 @@ impl Proxy {
         let now = cx.clock();
         let mut record = Record::new(client.peer, client.peer.ip().to_canonical(), now);
         record.status = failure.status().code();
-        let answer = answer::failure(
-            &answer::Context {
-                failure,
-                status: failure.status(),
-                head: None,
-                persist: false,
-                retry_after: std::time::Duration::ZERO,
-                date: self.parts.date.text(now.wall),
-                forwarding: &self.parts.shared.config.forwarding,
-            },
-            &mut self.parts.scratch,
-        );
-        record.sent = answer.body as u64;
-        cx.send(conn, answer.message);
+        let answer = answer::failure(&answer::Context {
+            failure,
+            status: failure.status(),
+            head: None,
+            retry_after: std::time::Duration::ZERO,
+            forwarding: &self.parts.shared.config.forwarding,
+        });
+        record.sent = answer.content().len() as u64;
+        let mut out = std::mem::take(&mut self.parts.scratch);
+        write_own(&mut out, &answer, Version::Http11, false, self.parts.date.text(now.wall));
+        cx.send(conn, out.split().freeze());
+        self.parts.scratch = out;
         cx.close(conn);
         let counters = self.parts.counters();
         counters.refused.add(1);
@@ -216,10 +206,10 @@ impl Proxy {
         }
     }
 
-    /// An exchange is over: count it, log it, and let its connection go on or go.
+    /// An exchange is over: count it, log it, and let its client go on or go.
     pub(super) fn retire(&mut self, cx: &mut Cx, key: u32, outcome: Result<(), Failure>) {
         let mut exchange = self.exchanges.remove(key as usize);
-        exchange.leave(exchange.core.close == Close::No);
+        exchange.leave();
         let core = exchange.core;
         let outcome = core.record.parted.map_or(outcome, Err);
         cx.set_deadline(timer(key), None);
@@ -227,26 +217,39 @@ impl Proxy {
         if self.parts.shared.config.access_log && !core.is_our_own() {
             self.log(&core, outcome, cx);
         }
+        match core.client {
+            Client::Nobody => {}
+            Client::Connection(http1) => self.end_exchange(cx, &http1, core.ending, core.request_complete),
+            #[cfg(test)]
+            Client::Stream(stream) => stream.end_exchange(core.ending, &mut self.parts),
+        }
+    }
+
+    /// The exchange of an HTTP/1 client is over: its next request may come, or its connection closes.
+    fn end_exchange(&mut self, cx: &mut Cx, http1: &Http1, ending: Ending, request_complete: bool) {
+        let conn = http1.conn();
         let idle = self.idle_limit();
-        let Some(client) = self.parts.table.downstream(core.client) else { return };
+        let Some(client) = self.parts.table.downstream(conn) else { return };
         client.exchange = None;
-        match core.close {
-            Close::No => {
+        match (ending, http1.closes()) {
+            (Ending::Clean, None) => {
                 client.set_congested(cx, false);
                 client.set_bulk(cx, false);
                 client.expect_input(cx, Some(idle));
-                self.parts.ready.push(core.client);
+                self.parts.ready.push(conn);
             }
             // Whatever is left of the request, or comes as the next one, has to be let in: a reset would take the answer
             // away again (RFC 9112 §9.6). Only a client that announced the end itself sends nothing more.
-            Close::After(_) if !(core.request_complete && core.last_request && client.pending.is_empty()) => {
-                self.parts.forget_client(core.client);
-                cx.close(core.client);
+            (Ending::Clean, Some(_)) if request_complete && http1.announced_last() && client.pending.is_empty() => {
+                self.close_client(cx, conn);
             }
-            Close::After(_) => self.close_client(cx, core.client),
-            Close::Abort => {
-                self.parts.forget_client(core.client);
-                cx.abort(core.client);
+            (Ending::Clean, Some(_)) => {
+                self.parts.forget_client(conn);
+                cx.close(conn);
+            }
+            (Ending::Broken, _) => {
+                self.parts.forget_client(conn);
+                cx.abort(conn);
             }
         }
     }
@@ -274,7 +277,7 @@ impl Proxy {
         counters.sent.add(core.record.sent);
         counters.received.add(core.record.received);
         counters.count_status(core.record.status);
-        if core.close == Close::Abort {
+        if core.ending == Ending::Broken {
             counters.aborted.add(1)
         } else {
             counters.responses.add(1)
@@ -286,18 +289,13 @@ impl Proxy {
 
     fn log(&self, core: &Core, outcome: Result<(), Failure>, cx: &Cx) {
         let backend = core.record.backend.map_or("-", |id| self.parts.shared.backends[id.index()].name.as_str());
-        let close = match core.close {
-            Close::No => "-",
-            Close::After(reason) => reason,
-            Close::Abort => "aborted",
-        };
         let head = &core.head;
         Line {
             record: &core.record,
             request: &format_args!("{} {} {}", head.method.as_str(), head.target(), head.version.as_str()),
             backend,
             outcome,
-            close,
+            close: close(core),
             now: cx.now(),
         }
         .write();
@@ -354,5 +352,13 @@ impl Proxy {
             }
         }
         self.note_idle(cx, conn);
+    }
+}
+
+/// What the log says of the client's connection after an exchange.
+fn close(core: &Core) -> &'static str {
+    match core.ending {
+        Ending::Clean => core.client.closes().unwrap_or("-"),
+        Ending::Broken => "aborted",
     }
 }

@@ -6,6 +6,7 @@
 use super::config::Forwarding;
 use crate::{
     backend::Backend,
+    cache::CacheStatus,
     http::{self, BodyLength, HopByHop, RequestHead, ResponseHead, Status, Version, framing, hop, target::Form},
 };
 use bytes::{BufMut as _, BytesMut};
@@ -33,8 +34,8 @@ pub(super) struct Outbound<'a> {
     pub(super) persist: bool,
     /// For responses without a `Date` (RFC 9110 §6.6.1).
     pub(super) date: &'a str,
-    /// Lines of our own.
-    pub(super) extra: &'a [u8],
+    /// What the cache did, if that is told.
+    pub(super) cache_status: Option<CacheStatus<'a>>,
 }
 
 /// Writes a request head for a backend. What it says of the way of the request was believed when it came in
@@ -193,36 +194,45 @@ impl Peer {
     }
 }
 
-/// Writes a final response head for a client.
+/// Where the fields of a head go: text for HTTP/1, fields for a client that takes them so.
+pub(super) trait FieldSink {
+    /// One field, its value in pieces.
+    fn field(&mut self, name: &str, value: &[&[u8]]);
+}
+
+impl FieldSink for BytesMut {
+    fn field(&mut self, name: &str, value: &[&[u8]]) {
+        self.put_slice(name.as_bytes());
+        self.put_slice(b": ");
+        value.iter().for_each(|piece| self.put_slice(piece));
+        self.put_slice(b"\r\n");
+    }
+}
+
+#[cfg(test)]
+impl FieldSink for http::Fields {
+    fn field(&mut self, name: &str, value: &[&[u8]]) {
+        self.push(name, value.concat());
+    }
+}
+
+/// What the fields of a response say of its way to us.
+#[derive(Default)]
+struct Way {
+    dated: bool,
+    via: Vec<u8>,
+}
+
+/// Writes a final response head for an HTTP/1 client.
 pub(super) fn write_response(out: &mut BytesMut, outbound: &Outbound<'_>, forwarding: &Forwarding) {
     let Outbound { head, framing, .. } = outbound;
     write_status_line(out, head);
-    let one_hop = HopByHop::of(&head.fields);
-    let mut dated = false;
-    let mut via = Vec::new();
-    for (name, value) in head.fields.iter() {
-        match fate(name) {
-            Fate::Framing => {}
-            Fate::Via => join(&mut via, value),
-            // The one response whose message it is (RFC 9110 §15.5.22).
-            Fate::Upgrade if head.status == Status::UPGRADE_REQUIRED => field(out, name, value),
-            _ if one_hop.contains(name) => {}
-            fate => {
-                dated |= fate == Fate::Date;
-                field(out, name, value);
-            }
-        }
-    }
+    let way = copy_fields(out, head);
     // HEAD and 304 announce the length of a body that they do not have (RFC 9110 §8.6).
     let announced = framing::announced(&head.fields).filter(|_| head.status.may_declare_length());
     write_framing(out, *framing, announced);
-    if !dated {
-        field(out, "Date", outbound.date.as_bytes());
-    }
-    out.put_slice(b"Via: ");
-    list_start(out, &via);
-    put(out, &[received_by(head.version), forwarding.pseudonym, "\r\n"]);
-    out.put_slice(outbound.extra);
+    add_fields(out, head, &way, outbound.date, forwarding);
+    write_cache_status(out, outbound.cache_status, forwarding);
     let offers = head.status == Status::UPGRADE_REQUIRED && head.fields.contains("upgrade");
     match (outbound.persist, outbound.client, offers) {
         (false, _, false) => field(out, "Connection", b"close"),
@@ -232,6 +242,54 @@ pub(super) fn write_response(out: &mut BytesMut, outbound: &Outbound<'_>, forwar
         (true, Version::Http11, false) => {}
     }
     out.put_slice(b"\r\n");
+}
+
+/// The fields of a final response for a client of another kind, without those that are about a connection.
+#[cfg(test)]
+pub(super) fn response_fields(
+    out: &mut http::Fields,
+    head: &ResponseHead,
+    date: &str,
+    cache_status: Option<CacheStatus<'_>>,
+    forwarding: &Forwarding,
+) {
+    let way = copy_fields(out, head);
+    add_fields(out, head, &way, date, forwarding);
+    if let Some(status) = cache_status {
+        let mut value = BytesMut::new();
+        status.write_to(forwarding.pseudonym, &mut value);
+        out.field("Cache-Status", &[&value]);
+    }
+}
+
+/// The fields that go from end to end.
+fn copy_fields(out: &mut impl FieldSink, head: &ResponseHead) -> Way {
+    let one_hop = HopByHop::of(&head.fields);
+    let mut way = Way::default();
+    for (name, value) in head.fields.iter() {
+        match fate(name) {
+            Fate::Framing => {}
+            Fate::Via => join(&mut way.via, value),
+            // The one response whose message it is (RFC 9110 §15.5.22).
+            Fate::Upgrade if head.status == Status::UPGRADE_REQUIRED => out.field(name, &[value]),
+            _ if one_hop.contains(name) => {}
+            fate => {
+                way.dated |= fate == Fate::Date;
+                out.field(name, &[value]);
+            }
+        }
+    }
+    way
+}
+
+/// The fields that each hop adds.
+fn add_fields(out: &mut impl FieldSink, head: &ResponseHead, way: &Way, date: &str, forwarding: &Forwarding) {
+    if !way.dated {
+        out.field("Date", &[date.as_bytes()]);
+    }
+    let separator: &[u8] = if way.via.is_empty() { b"" } else { b", " };
+    let us = [&way.via[..], separator, received_by(head.version).as_bytes(), forwarding.pseudonym.as_bytes()];
+    out.field("Via", &us);
 }
 
 /// Writes what all answers with this stored head have in common: everything but its framing, its age, what the cache did,
@@ -247,6 +305,15 @@ pub(super) fn write_stored(out: &mut BytesMut, head: &ResponseHead, forwarding: 
 /// Our own `Via`, after those of the hops before us.
 pub(super) fn write_via(out: &mut BytesMut, head: &ResponseHead, forwarding: &Forwarding) {
     put(out, &["Via: ", received_by(head.version), forwarding.pseudonym, "\r\n"]);
+}
+
+/// What the cache did (RFC 9211), if that is told.
+pub(super) fn write_cache_status(out: &mut BytesMut, status: Option<CacheStatus<'_>>, forwarding: &Forwarding) {
+    if let Some(status) = status {
+        out.put_slice(b"Cache-Status: ");
+        status.write_to(forwarding.pseudonym, out);
+        out.put_slice(b"\r\n");
+    }
 }
 
 /// Writes a 1xx head. 101 says what it switches to: its `Upgrade` is the message.
@@ -341,7 +408,7 @@ fn fate(name: &str) -> Fate {
     }
 }
 
-fn field(out: &mut BytesMut, name: &str, value: &[u8]) {
+pub(super) fn field(out: &mut BytesMut, name: &str, value: &[u8]) {
     out.put_slice(name.as_bytes());
     out.put_slice(b": ");
     out.put_slice(value);

@@ -10,12 +10,7 @@
 //! before the end reached it cannot know whether it was heard, and must not repeat a POST by itself (RFC 9112 §9.3.1). So an
 //! idle connection is looked at before it is closed: a client that has just said something is heard instead.
 
-use super::{
-    Proxy,
-    exchange::{Close, Event},
-    failure::Failure,
-    idle::Past,
-};
+use super::{Proxy, exchange::Event, failure::Failure, idle::Past};
 use crate::{
     app::{ConnId, Cx},
     http::ReadPhase,
@@ -138,16 +133,8 @@ impl Proxy {
         let grace = self.idle_limit();
         for conn in self.parts.table.downstreams() {
             let Some(client) = self.parts.table.downstream(conn) else { continue };
-            match client.exchange {
-                None if client.reader.phase() == ReadPhase::Idle => client.expect_input_sooner(cx, grace),
-                None => {}
-                Some(key) => {
-                    let core = &mut self.exchanges[key as usize].core;
-                    // A head that is on its way without a word about the end promises another turn.
-                    if core.close == Close::No && core.record.status == 0 {
-                        core.close = Close::After("draining");
-                    }
-                }
+            if client.exchange.is_none() && client.reader.phase() == ReadPhase::Idle {
+                client.expect_input_sooner(cx, grace);
             }
         }
     }

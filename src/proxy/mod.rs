@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!  client ──▶ Downstream ──▶ Exchange ──▶ Upstream ──▶ backend
-//!             clients.rs     exchange/    backends.rs
-//!                               │ asks
+//!     ▲       clients.rs     exchange/    backends.rs
+//!     ╰───────  Reply  ◀────────╯│
+//!              client/           │ asks
 //!            lb (which backend) · health (is it alive) · pool (which connection) · resilience (again?)
 //! ```
 //!
@@ -17,6 +18,7 @@ mod answer;
 mod args;
 mod backends;
 mod bodies;
+mod client;
 mod clients;
 mod config;
 mod demo;
@@ -91,6 +93,8 @@ impl Proxy {
             match role {
                 Role::Vacant => {}
                 Role::Downstream(_) => census.clients += 1,
+                #[cfg(test)]
+                Role::Streams(_) => census.clients += 1,
                 Role::Upstream(upstream) if upstream.exchange.is_some() => census.busy += 1,
                 Role::Upstream(_) => census.idle += 1,
                 Role::Probe(_) => census.probes += 1,
@@ -162,6 +166,8 @@ impl App for Proxy {
             Some(Role::Upstream(_)) => self.backend_connected(cx, conn),
             Some(Role::Probe(_)) => self.parts.probe_connected(conn, cx),
             Some(Role::Downstream(_) | Role::Vacant) | None => {}
+            #[cfg(test)]
+            Some(Role::Streams(_)) => {}
         }
         self.settle(cx);
     }
@@ -172,6 +178,8 @@ impl App for Proxy {
             Some(Role::Upstream(_)) => self.hear_backend(cx, conn, input),
             Some(Role::Probe(_)) => self.parts.probe_heard(conn, input, cx),
             Some(Role::Vacant) | None => {}
+            #[cfg(test)]
+            Some(Role::Streams(_)) => {}
         }
         self.settle(cx);
     }
@@ -181,6 +189,8 @@ impl App for Proxy {
             Some(Role::Downstream(_)) => self.client_took(cx, conn, unsent),
             Some(Role::Upstream(_)) => self.backend_took(cx, conn, unsent),
             Some(Role::Probe(_) | Role::Vacant) | None => {}
+            #[cfg(test)]
+            Some(Role::Streams(_)) => {}
         }
         self.settle(cx);
     }
@@ -196,6 +206,8 @@ impl App for Proxy {
             Some(Role::Upstream(_)) => self.backend_ended(cx, conn),
             Some(Role::Probe(_)) => self.parts.probe_failed(conn, io::ErrorKind::UnexpectedEof, cx),
             Some(Role::Vacant) | None => {}
+            #[cfg(test)]
+            Some(Role::Streams(_)) => {}
         }
         self.settle(cx);
     }
@@ -214,6 +226,8 @@ impl App for Proxy {
             Some(Role::Downstream(_)) => self.client_progressed(cx, conn, progress),
             Some(Role::Upstream(_)) => self.backend_progressed(cx, conn, progress),
             Some(Role::Probe(_) | Role::Vacant) | None => {}
+            #[cfg(test)]
+            Some(Role::Streams(_)) => {}
         }
         self.settle(cx);
     }
@@ -224,6 +238,8 @@ impl App for Proxy {
             Some(Role::Upstream(_)) => self.backend_failed(cx, conn, error),
             Some(Role::Probe(_)) => self.parts.probe_failed(conn, error, cx),
             Some(Role::Vacant) | None => {}
+            #[cfg(test)]
+            Some(Role::Streams(_)) => {}
         }
         self.settle(cx);
     }
@@ -239,6 +255,8 @@ impl App for Proxy {
                 Some(Role::Upstream(_)) => self.backend_late(cx, conn),
                 Some(Role::Probe(_)) => self.parts.probe_late(conn, cx),
                 Some(Role::Vacant) | None => {}
+                #[cfg(test)]
+                Some(Role::Streams(_)) => {}
             },
         }
         self.settle(cx);

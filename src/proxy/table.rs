@@ -11,6 +11,9 @@ pub(super) enum Role {
     Vacant,
     /// A client of the proxy.
     Downstream(Downstream),
+    /// A client with several exchanges at once.
+    #[cfg(test)]
+    Streams(Box<super::client::streams::Streams>),
     /// A connection to a backend, idle in the pool or carrying an exchange.
     Upstream(Box<Upstream>),
     /// A health check under way.

@@ -17,6 +17,8 @@
 //! | exchanges that wait for something in the cache | [`STEPS`] in one turn |
 
 use super::Proxy;
+#[cfg(test)]
+use super::table::Role;
 use crate::{
     app::{ConnId, Cx},
     proxy::exchange::Event,
@@ -82,13 +84,22 @@ impl Proxy {
         {
             self.on(cx, granted.ticket, Event::Room(granted));
         } else if let Some(conn) = self.parts.ready.pop() {
-            self.hear_client(cx, conn, &[]);
+            self.hear_ready(cx, conn);
         } else if let Some(fetch) = self.parts.fetches.pop() {
             self.fetch(cx, fetch);
         } else {
             return false;
         }
         true
+    }
+
+    /// A client goes on with what it has said already.
+    fn hear_ready(&mut self, cx: &mut Cx, conn: ConnId) {
+        #[cfg(test)]
+        if let Some(Role::Streams(_)) = self.parts.table.get(conn) {
+            return self.hear_streams(cx, conn);
+        }
+        self.hear_client(cx, conn, &[]);
     }
 
     /// A new turn of the driver: what was put off goes on, a part of it.

@@ -1,29 +1,24 @@
 //! What an exchange begins with.
 
-use super::{Close, Core};
+use super::Core;
 use crate::{
-    app::ConnId,
     http::{BodyLength, RequestHead},
-    proxy::{headers, record::Record},
+    proxy::{
+        client::{Client, Ending},
+        headers,
+        record::Record,
+    },
 };
 
 impl Core {
     /// A request of `client` that nothing has happened to: nothing was tried, nothing sent.
-    pub(in crate::proxy) fn new(
-        key: u32,
-        client: ConnId,
-        head: RequestHead,
-        body: BodyLength,
-        close: Close,
-        record: Record,
-    ) -> Self {
+    pub(in crate::proxy) fn new(key: u32, client: Client, head: RequestHead, body: BodyLength, record: Record) -> Self {
         Self {
             key,
             client,
             upgrade: headers::may_upgrade(&head),
             overrides_method: false,
             request_complete: body == BodyLength::Empty,
-            last_request: false,
             needed: None,
             sent: false,
             asked: false,
@@ -33,7 +28,7 @@ impl Core {
             interims: 0,
             continued: false,
             caching: None,
-            close,
+            ending: Ending::Clean,
             until: None,
             record,
             head,

@@ -9,9 +9,8 @@
 //!      ╰── not for the cache ─────▶ route.rs        ╰────────────────▶ route.rs … keep.rs
 //! ```
 
-use super::{Exchange, State, Turn, join::renew};
+use super::{Exchange, State, Step, join::renew};
 use crate::{
-    app::ConnId,
     cache::{
         CacheConfig, Did, Flights, Forward, Join, Lead, Place, RequestDirectives, Reuse, Situation, Stale, Store,
         Stored, Ticket, Validate, answer,
@@ -131,7 +130,7 @@ enum Verdict {
     Refuse,
 }
 
-impl Turn<'_> {
+impl Step<'_> {
     /// The head is here: the cache first, if there is one.
     pub(super) fn look_up(&mut self) -> State {
         let Some(cache) = &self.parts.shared.cache else { return self.route(None) };
@@ -379,6 +378,6 @@ impl Exchange {
 
     /// Whether no client waits for it.
     pub(in crate::proxy) fn is_unattended(&self) -> bool {
-        self.core.client == ConnId::NOBODY
+        self.core.client.is_nobody()
     }
 }

@@ -1,6 +1,6 @@
 //! The backend was asked whether what is stored is still good, or fails to say so.
 
-use super::{Caching, Receiving, State, Turn, cache::Cache, keep::entry};
+use super::{Caching, State, Step, cache::Cache, keep::entry, relay::Receiving};
 use crate::{
     cache::{
         Did, Lead, Reuse, Situation, Stored,
@@ -16,7 +16,7 @@ use crate::{
 };
 use std::sync::Arc;
 
-impl Turn<'_> {
+impl Step<'_> {
     /// A 304 to our own question: what is stored is as good as new, and answers.
     pub(super) fn not_modified(&mut self, cache: &Cache, caching: &mut Caching, head: &ResponseHead) -> Receiving {
         let now = self.cx.clock();

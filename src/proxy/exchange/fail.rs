@@ -1,14 +1,17 @@
 //! How an exchange ends when it does not end well.
 
-use super::{Close, Failure, Link, State, Turn};
+use super::{Failure, Link, State, Step};
 use crate::{
     health::{Asked, Outcome},
     http::Status,
     pool::CloseReason,
-    proxy::answer,
+    proxy::{
+        answer,
+        client::{Ending, Unread},
+    },
 };
 
-impl Turn<'_> {
+impl Step<'_> {
     /// Ends the exchange for `failure`: with an answer of our own if the response has not begun, else by breaking off.
     pub(super) fn give_up(&mut self, link: Option<Link>, failure: Failure) -> State {
         if let Some(link) = link {
@@ -23,13 +26,13 @@ impl Turn<'_> {
         }
         match failure {
             Failure::ClientGone | Failure::ClientClosed | Failure::ClientStalled => {
-                self.core.close = Close::Abort;
+                self.core.ending = Ending::Broken;
                 if self.core.record.status == 0 {
                     self.core.record.status = failure.status().code();
                 }
             }
             // A response cut short must look cut short: a reset, never an end that could be taken for the body's.
-            _ if self.core.record.status != 0 => self.core.close = Close::Abort,
+            _ if self.core.record.status != 0 => self.core.ending = Ending::Broken,
             _ => self.answer(failure),
         }
         State::Done(Err(failure))
@@ -39,25 +42,16 @@ impl Turn<'_> {
     fn answer(&mut self, failure: Failure) {
         if !self.core.request_complete || matches!(failure, Failure::Request(_)) {
             // What follows of the request would be taken for the next one.
-            self.close_after("request not read to its end");
+            self.reply().leaves_unread(Unread::NotToItsEnd);
         }
-        let now = self.cx.clock();
-        let status = self.status_of(failure);
-        let bytes = answer::failure(
-            &answer::Context {
-                failure,
-                status,
-                head: Some(&self.core.head),
-                persist: self.core.close == Close::No,
-                retry_after: self.parts.shared.health.retry_after(now.instant),
-                date: self.parts.date.text(now.wall),
-                forwarding: &self.parts.shared.config.forwarding,
-            },
-            &mut self.parts.scratch,
-        );
-        self.core.record.status = status.code();
-        self.core.record.sent += bytes.body as u64;
-        self.send_client(bytes.message);
+        let answer = answer::failure(&answer::Context {
+            failure,
+            status: self.status_of(failure),
+            head: Some(&self.core.head),
+            retry_after: self.parts.shared.health.retry_after(self.cx.now()),
+            forwarding: &self.parts.shared.config.forwarding,
+        });
+        self.reply().own(&answer);
     }
 
     /// What the client is told. Of a stale response that must not be used without validation, it is told that nobody could

@@ -1,6 +1,6 @@
 //! Waiting for the answer to somebody else's request, and reading it as it arrives.
 
-use super::{ConnId, Event, Failure, Parts, State, To, Turn, serve::STEP};
+use super::{Event, Failure, State, Step, serve::STEP};
 use crate::{
     cache::{
         Answer, Did, Reuse, Situation, Stale,
@@ -9,10 +9,29 @@ use crate::{
         fill::{End, Fill, Reader},
         reuse,
     },
-    http::{BodyLength, BodyWriter, Fields},
-    proxy::downstream::LOW_WATER,
+    http::{BodyLength, Fields},
+    proxy::{client::Announced, downstream::LOW_WATER},
 };
 use std::{sync::Arc, time::Instant};
+
+/// An exchange that waits for the answer to another's request.
+#[derive(Debug)]
+pub(in crate::proxy) struct Follow {
+    /// Its place among those that wait for it.
+    follower: Follower,
+    /// When the wait is over.
+    until: Instant,
+}
+
+/// An exchange that passes on, as it arrives, what another one fetches.
+#[derive(Debug)]
+pub(in crate::proxy) struct Read {
+    /// Where it is in it.
+    pub(super) reader: Reader,
+    /// As long as it is held, it is fetched. `None`: all of it is here.
+    #[expect(dead_code, reason = "it is there to be dropped with this")]
+    pub(super) follower: Option<Follower>,
+}
 
 /// So much of a response that is not stored is given to the driver at once, and a piece at least.
 const SIP: usize = 64 * 1024;
@@ -20,14 +39,42 @@ const SIP: usize = 64 * 1024;
 /// What a piece costs besides its bytes: the frame of a chunk, which an origin may make around each byte.
 const FRAMING: usize = 8;
 
-impl Turn<'_> {
+impl Follow {
+    /// What a follower does with an event.
+    pub(super) fn on(self, event: Event<'_>, step: &mut Step<'_>) -> State {
+        match event {
+            Event::Told => step.follow(self.follower, self.until),
+            Event::Expired if step.exchange_is_late() => step.give_up(None, Failure::ExchangeTimeout),
+            Event::Expired if self.until <= step.cx.now() => {
+                drop(self);
+                step.go_alone()
+            }
+            Event::ClientLost(failure) | Event::RequestBad(failure) => step.give_up(None, failure),
+            _ => State::Follow(self),
+        }
+    }
+}
+
+impl Read {
+    /// What a reader does with an event.
+    pub(super) fn on(self, event: Event<'_>, step: &mut Step<'_>) -> State {
+        match event {
+            Event::Told | Event::Drained => step.read_on(self),
+            Event::ClientLost(failure) | Event::RequestBad(failure) => step.give_up(None, failure),
+            Event::Expired if step.exchange_is_late() => step.give_up(None, Failure::ExchangeTimeout),
+            _ => State::Read(self),
+        }
+    }
+}
+
+impl Step<'_> {
     /// Follows a fetch that is under way.
     pub(super) fn follow(&mut self, follower: Follower, until: Instant) -> State {
         match follower.stage(self.ticket()) {
             Stage::Asked => {
                 self.arm(Some(until));
                 self.ask_if_closed();
-                State::Follow { follower, until }
+                State::Follow(Follow { follower, until })
             }
             Stage::Open(fill) => self.read(&fill, follower),
             Stage::Over(Over::Private) => self.go_alone(),
@@ -44,20 +91,6 @@ impl Turn<'_> {
                 }
                 self.look_up()
             }
-        }
-    }
-
-    /// What a follower does with an event.
-    pub(super) fn following(&mut self, follower: Follower, until: Instant, event: Event<'_>) -> State {
-        match event {
-            Event::Told => self.follow(follower, until),
-            Event::Expired if self.exchange_is_late() => self.give_up(None, Failure::ExchangeTimeout),
-            Event::Expired if until <= self.cx.now() => {
-                drop(follower);
-                self.go_alone()
-            }
-            Event::ClientLost(failure) | Event::RequestBad(failure) => self.give_up(None, failure),
-            _ => State::Follow { follower, until },
         }
     }
 
@@ -86,83 +119,63 @@ impl Turn<'_> {
             return self.serve_answer(fill.opening(), Did::Collapsed, &Answer::NotModified);
         }
         self.note(Did::Collapsed, fill.opening());
-        let body = match fill.length() {
+        let length = match fill.length() {
             _ if stored.head.status.is_bodiless() => BodyLength::Empty,
             Some(length) => BodyLength::Exact(length),
             None => BodyLength::Chunked,
         };
-        let framing = self.client_framing(body);
-        self.send_stored_head(fill.opening(), framing);
-        self.read_on(reader, Some(follower), BodyWriter::of(framing))
+        self.send_stored_head(fill.opening(), Announced { length, follows: true });
+        self.read_on(Read { reader, follower: Some(follower) })
     }
 
     /// Sends what has arrived since.
-    pub(super) fn read_on(&mut self, reader: Reader, follower: Option<Follower>, mut writer: BodyWriter) -> State {
-        if is_backed_up(self.parts, self.core.client) && !reader.is_left_behind() {
+    pub(super) fn read_on(&mut self, read: Read) -> State {
+        let reader = &read.reader;
+        if is_backed_up(self.reply().unsent()) && !reader.is_left_behind() {
             // The client will say when it has taken some of it.
-            return State::Read { reader, follower, writer };
+            return State::Read(read);
         }
         // What is stored is in memory anyway. What is not is this client's alone once it was taken out of the window.
         let most = if reader.fill().is_storing() { STEP } else { SIP };
         let mut given = 0;
         loop {
             let (more, ticket, now) = (most.saturating_sub(given), self.ticket(), self.cx.now());
-            let read = if given == 0 { reader.read(more, ticket, now) } else { reader.read_ahead(more, ticket, now) };
-            let nothing = read.pieces.is_empty();
-            for piece in read.pieces {
+            let got = if given == 0 { reader.read(more, ticket, now) } else { reader.read_ahead(more, ticket, now) };
+            let nothing = got.pieces.is_empty();
+            for piece in got.pieces {
                 given += piece.len() + FRAMING;
-                self.core.record.sent += piece.len() as u64;
-                let mut to = To { cx: self.cx, conn: self.core.client };
-                if let Err(error) = writer.data_owned(&mut to, piece) {
+                if let Err(error) = self.reply().data_owned(piece) {
                     return self.give_up(None, Failure::Response(error));
                 }
             }
-            match read.end {
-                Some(end) => return self.read_out(writer, end, &read.trailers),
+            match got.end {
+                Some(end) => return self.read_out(end, &got.trailers),
                 // The ticket tells of more, or the client that it has taken so much.
-                None if nothing && (given == 0 || most == STEP) || given >= STEP => {
-                    return State::Read { reader, follower, writer };
-                }
+                None if nothing && (given == 0 || most == STEP) || given >= STEP => return State::Read(read),
                 None if nothing || given >= most => {
                     // If all of it leaves at once, nobody tells. By the next turn it is known whether it did.
                     reader.fill().tell(self.ticket());
-                    return State::Read { reader, follower, writer };
+                    return State::Read(read);
                 }
                 None => {}
             }
         }
     }
 
-    fn read_out(&mut self, mut writer: BodyWriter, end: End, trailers: &Fields) -> State {
+    fn read_out(&mut self, end: End, trailers: &Fields) -> State {
         match end {
             End::Complete => {}
             End::Broken => return self.give_up(None, Failure::Truncated),
             End::LeftBehind => return self.give_up(None, Failure::LeftBehind),
         }
-        match writer.end(&mut To { cx: self.cx, conn: self.core.client }, trailers) {
+        match self.reply().end(trailers) {
             Ok(()) => State::Done(Ok(())),
             Err(error) => self.give_up(None, Failure::Response(error)),
         }
     }
-
-    /// What a reader does with an event.
-    pub(super) fn reading(
-        &mut self,
-        reader: Reader,
-        follower: Option<Follower>,
-        writer: BodyWriter,
-        event: Event<'_>,
-    ) -> State {
-        match event {
-            Event::Told | Event::Drained => self.read_on(reader, follower, writer),
-            Event::ClientLost(failure) | Event::RequestBad(failure) => self.give_up(None, failure),
-            Event::Expired if self.exchange_is_late() => self.give_up(None, Failure::ExchangeTimeout),
-            _ => State::Read { reader, follower, writer },
-        }
-    }
 }
 
-/// Whether the client has so much to take that it gets no more now.
-pub(super) fn is_backed_up(parts: &mut Parts, client: ConnId) -> bool {
-    parts.table.downstream(client).is_some_and(|client| client.unsent_now() > LOW_WATER)
+/// Whether the client has so much to take, `unsent` bytes, that it gets no more now.
+pub(super) fn is_backed_up(unsent: usize) -> bool {
+    unsent > LOW_WATER
 }

@@ -19,16 +19,12 @@
 //! be sent at any time and means nothing to a client that has sent all: `100 (Continue)`. "A client MUST be able to parse
 //! one or more 1xx responses received prior to a final response, even if the client does not expect one" (RFC 9110 §15.2).
 
-use super::{Core, Event, Exchange, Failure, State, Turn};
+use super::{Core, Event, Exchange, Failure, State, Step};
 use crate::{
-    app::ConnId,
-    http::{self, BodyLength, RequestHead, Version},
+    http::{self, BodyLength, RequestHead},
     proxy::{config::OnClientClose, downstream::PENDING_MAX},
 };
 use std::time::Instant;
-
-/// The answer that means nothing yet.
-const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// How many times `--body-timeout` the beginning of a body may take as a whole. Two parts of it may be that far apart, and
 /// there are up to 16 KiB: with a byte now and then, a client would never be done.
@@ -62,49 +58,49 @@ impl Core {
     }
 }
 
-impl Turn<'_> {
+impl Step<'_> {
     /// The client has ended its side. What it sent is here, and may not be understood yet.
     pub(super) fn client_closed(&mut self, state: State) -> State {
         let cancel = self.parts.shared.config.on_client_close == OnClientClose::Cancel && self.core.may_be_cancelled();
         match state {
             // The rest of its body will never come.
             State::Start => self.give_up(None, Failure::ClientGone),
-            State::Done(_) | State::Tunnel { .. } => state,
+            State::Done(_) | State::Tunnel(_) => state,
             State::Wait { .. }
             | State::Pause
             | State::Connect(_)
             | State::Probe(_)
-            | State::Follow { .. }
-            | State::Read { .. }
+            | State::Follow(_)
+            | State::Read(_)
             | State::Serve(_)
-            | State::Relay { .. }
+            | State::Relay(_)
                 if cancel =>
             {
                 state.on(Event::ClientLost(Failure::ClientClosed), self)
             }
-            State::Wait { .. } | State::Pause | State::Follow { .. } => {
+            State::Wait { .. } | State::Pause | State::Follow(_) => {
                 self.ask_whether_it_listens();
                 state
             }
-            State::Connect(_) | State::Probe(_) | State::Read { .. } | State::Serve(_) | State::Relay { .. } => state,
+            State::Connect(_) | State::Probe(_) | State::Read(_) | State::Serve(_) | State::Relay(_) => state,
         }
     }
 
     /// A request that waits, of a client that has ended its side: does it still listen? If not, its connection fails before
     /// the request's turn comes, unless that is sooner than an answer from there can be here.
     pub(super) fn ask_whether_it_listens(&mut self) {
-        let core = &mut *self.core;
-        let may_hear = core.head.version == Version::Http11 && core.client != ConnId::NOBODY;
-        if may_hear && !core.sent && !core.asked {
-            core.asked = true;
+        if self.core.sent || self.core.asked {
+            return;
+        }
+        if self.reply().ask_whether_it_listens().is_ok() {
+            self.core.asked = true;
             self.parts.counters().asked.add(1);
-            self.send_client(CONTINUE);
         }
     }
 
     /// Asks if the client has ended its side already.
     pub(super) fn ask_if_closed(&mut self) {
-        if self.parts.table.downstream(self.core.client).is_some_and(|client| client.ended) {
+        if self.reply().has_ended() {
             self.ask_whether_it_listens();
         }
     }

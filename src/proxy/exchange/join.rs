@@ -6,7 +6,7 @@
 //!   the answer may be for this client alone ───────────────────▶ alone
 //! ```
 
-use super::{State, Turn, cache::Cache};
+use super::{State, Step, cache::Cache};
 use crate::{
     cache::{Audience, Found, Join, Lead, Place, Selecting, store::Entry},
     http::{Method, RequestHead},
@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// than were known. A backend whose `Vary` changes with each response must not keep it from asking.
 const VARIANTS_TRIED: u8 = 3;
 
-impl Turn<'_> {
+impl Step<'_> {
     /// Takes part in fetching, if this may be `shared` with others. `None`: look again.
     pub(super) fn join(
         &self,
@@ -44,7 +44,7 @@ impl Turn<'_> {
         again(cache.flights.join(place, found, variant))
     }
 
-    /// As [`Turn::join`] for a client that says who it is, where nothing stored says that others get the same: it waits for
+    /// As [`Step::join`] for a client that says who it is, where nothing stored says that others get the same: it waits for
     /// no answer that may be for another client alone. A response that has begun to arrive says whom it is for.
     fn join_known(&self, cache: &Cache, place: Place<'_>, variant: Option<&Selecting>) -> Join {
         let flight = cache.flights.flight(place, variant);

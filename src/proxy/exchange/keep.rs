@@ -3,10 +3,10 @@
 //! A response that is stored passes by reference: it is copied once out of the read buffer, and those bytes are what the
 //! client gets, what others who wait get, and what is stored.
 
-use super::{Caching, Link, Receiving, State, Turn, cache::Cache};
+use super::{Caching, Link, Step, cache::Cache, relay::Receiving};
 use crate::{
     cache::{
-        Audience, Body, Did, Freshened, Freshness, NotStored, Place, ResponseDirectives, Rules, Stored,
+        Audience, Body, Freshened, Freshness, NotStored, Place, ResponseDirectives, Rules, Stored,
         audience::names_client,
         collapse::Over,
         date::date_of,
@@ -21,10 +21,7 @@ use crate::{
         validate::{has_tag, has_validator},
         vary::{self, Selecting},
     },
-    health::Outcome,
-    http::{
-        BodyLength, BodyWriter, Fields, Method, RequestHead, ResponseHead, Status, persistent_after, target::Scheme,
-    },
+    http::{BodyLength, Fields, Method, RequestHead, ResponseHead, Status, target::Scheme},
     proxy::{config::Forwarding, headers},
     time::Now,
 };
@@ -60,32 +57,18 @@ pub(super) enum Piece {
     AsReader,
 }
 
-impl Turn<'_> {
-    /// A response head is here: what does the cache make of it? `Err`: what becomes of the exchange instead of passing it.
-    pub(super) fn keep(
-        &mut self,
-        link: Link,
-        sending: BodyWriter,
-        head: &ResponseHead,
-        body: BodyLength,
-    ) -> Result<bool, State> {
-        let Some(mut caching) = self.core.caching.take() else { return Ok(false) };
+impl Step<'_> {
+    /// A response head is here: what does the cache make of it?
+    pub(super) fn keep(&mut self, head: &ResponseHead, body: BodyLength) -> Kept {
         let shared = self.parts.shared.clone();
-        let Some(cache) = &shared.cache else { return Ok(false) };
+        let (Some(cache), Some(mut caching)) = (&shared.cache, self.core.caching.take()) else {
+            return Kept::Pass { stored: false };
+        };
         caching.status = Some(head.status.code());
         self.invalidate(cache, head);
         let kept = self.make_of(cache, &mut caching, head, body);
         self.core.caching = Some(caching);
-        match kept {
-            Kept::Pass { stored } => Ok(stored),
-            Kept::Instead(receiving) => {
-                Err(State::Relay { link, sending, receiving, reusable: persistent_after(head, body).is_ok() })
-            }
-            Kept::StandIn(entry) => {
-                self.parts.close_link(link, Outcome::Success, self.cx);
-                Err(self.serve(&entry, Did::IfError))
-            }
-        }
+        kept
     }
 
     fn make_of(&mut self, cache: &Cache, caching: &mut Caching, head: &ResponseHead, body: BodyLength) -> Kept {

@@ -28,6 +28,7 @@
 //! | `route.rs` | which backend, which connection, and what if there is none |
 //! | `retry.rs` | may this request be sent again |
 //! | `relay.rs` | what moves between the two sides, and when is it complete |
+//! | `response.rs` | what a response does on its way |
 //! | `tunnel.rs` | what happens after a 101 |
 //! | `fail.rs` | how it ends when it does not end well |
 
@@ -41,6 +42,7 @@ mod hold;
 mod join;
 mod keep;
 mod relay;
+mod response;
 mod retry;
 mod route;
 mod serve;
@@ -51,17 +53,26 @@ mod wanted;
 pub(super) use cache::{Cache, Caching, Fetch};
 pub(super) use event::Event;
 pub(super) use hold::{BEGINNING, needed};
-use relay::To;
 
-use super::{failure::Failure, parts::Parts, phase, phase::Phase, record::Record};
+use super::{
+    client::{Client, Ending, Reply},
+    downstream::{HIGH_WATER, LOW_WATER},
+    failure::Failure,
+    parts::Parts,
+    phase,
+    phase::Phase,
+    record::Record,
+};
 use crate::{
     app::{ConnId, Cx, TimerKey},
     backend::BackendId,
-    cache::{collapse::Follower, fill::Reader, store::Entry},
-    http::{BodyLength, BodyWriter, RequestHead},
+    http::{BodyLength, RequestHead},
 };
 use bytes::Bytes;
-use std::{sync::Arc, time::Instant, vec};
+use follow::{Follow, Read};
+use relay::{Receiving, Relay};
+use std::{time::Instant, vec};
+use tunnel::Tunnel;
 
 /// The backend connection an exchange holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,21 +83,6 @@ pub(super) struct Link {
     pub(super) backend: BackendId,
     /// It carried exchanges before, so the backend may have given it up without our knowing yet.
     pub(super) reused: bool,
-}
-
-/// How far the response is.
-#[derive(Debug)]
-pub(super) enum Receiving {
-    /// Nothing but interim responses.
-    Head,
-    /// The head went to the client; this frames the body.
-    Body(BodyWriter),
-    /// Complete; the request is not yet.
-    Complete,
-    /// A 304 to our own question: this answers the client.
-    Unchanged(Arc<Entry>),
-    /// A 304 to our own question, about something else than what is stored: to be asked again.
-    Again,
 }
 
 /// Where an exchange is, with exactly the data of that place.
@@ -105,64 +101,26 @@ pub(super) enum State {
     Connect(Link),
     /// A pooled connection is looked at before it gets a request. Answered within the turn: it needs no deadline.
     Probe(Link),
-    /// Somebody else asks a backend the same: its answer is waited for.
-    Follow {
-        /// Whose.
-        follower: Follower,
-        /// When the wait is over.
-        until: Instant,
-    },
+    /// Another request asks a backend for the same: its answer is waited for.
+    Follow(Follow),
     /// That answer is passed on as it arrives.
-    Read {
-        /// Where we are in it.
-        reader: Reader,
-        /// As long as it is held, it is fetched. `None`: all of it is here.
-        follower: Option<Follower>,
-        /// Frames the body for our client.
-        writer: BodyWriter,
-    },
+    Read(Read),
     /// A long stored body: what the client has not been given yet.
     Serve(vec::IntoIter<Bytes>),
     /// Both directions at once.
-    Relay {
-        /// The backend's side.
-        link: Link,
-        /// Frames the request body; finished when the request is complete.
-        sending: BodyWriter,
-        /// The response.
-        receiving: Receiving,
-        /// Whether the backend's connection persists after this response.
-        reusable: bool,
-    },
+    Relay(Relay),
     /// Bytes both ways, of a protocol that we do not know.
-    Tunnel {
-        /// The backend's side.
-        link: Link,
-        /// The client sends nothing more.
-        client_ended: bool,
-        /// The backend sends nothing more.
-        backend_ended: bool,
-    },
-    /// Answered, aborted or given up; the client's connection is dealt with by [`Close`].
+    Tunnel(Tunnel),
+    /// Answered, broken off or given up.
     Done(Result<(), Failure>),
-}
-
-/// What becomes of the client's connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Close {
-    /// It persists: the next request may come.
-    No,
-    /// It is closed properly, for this reason.
-    After(&'static str),
-    /// It breaks off: the client must not take what it has for complete.
-    Abort,
 }
 
 /// What every state of an exchange needs.
 #[derive(Debug)]
 pub(super) struct Core {
     pub(super) key: u32,
-    pub(super) client: ConnId,
+    /// Who gets the answer.
+    pub(super) client: Client,
     pub(super) head: RequestHead,
     pub(super) body: BodyLength,
     /// The client asked to switch protocols, and may.
@@ -171,8 +129,6 @@ pub(super) struct Core {
     pub(super) overrides_method: bool,
     /// Everything the client sends for this request is here.
     pub(super) request_complete: bool,
-    /// The client announced that no other request follows.
-    pub(super) last_request: bool,
     /// So many bytes of its body have to be here before it may take a connection, and by then. `None`: they are here.
     pub(super) needed: Option<(usize, Instant)>,
     /// Its head went to a backend.
@@ -189,8 +145,8 @@ pub(super) struct Core {
     pub(super) interims: u8,
     /// One of them asked the client to send its content.
     pub(super) continued: bool,
-    /// What becomes of the client's connection.
-    pub(super) close: Close,
+    /// How it ends for the client.
+    pub(super) ending: Ending,
     /// What it has to do with the cache, unless that is nothing or answered it at once.
     pub(super) caching: Option<Box<Caching>>,
     /// When the whole exchange must be over.
@@ -220,10 +176,18 @@ pub(super) struct Exchange {
 }
 
 /// One event's view of the exchange and of everything around it.
-pub(super) struct Turn<'a> {
+pub(super) struct Step<'a> {
     pub(super) core: &'a mut Core,
     pub(super) parts: &'a mut Parts,
     pub(super) cx: &'a mut Cx,
+}
+
+impl Step<'_> {
+    /// The way to the client.
+    pub(super) fn reply(&mut self) -> Reply<'_> {
+        let Core { client, record, .. } = &mut *self.core;
+        Reply { client, record, parts: self.parts, cx: self.cx }
+    }
 }
 
 /// The timer of exchange `key`. Odd numbers are the health probes'.
@@ -241,17 +205,25 @@ impl Exchange {
     pub(super) fn on(&mut self, event: Event<'_>, parts: &mut Parts, cx: &mut Cx) {
         // The placeholder is never seen: `on` returns the state that replaces it.
         let state = std::mem::replace(&mut self.state, State::Start);
-        let mut turn = Turn { core: &mut self.core, parts, cx };
-        self.state = state.on(event, &mut turn);
+        let mut step = Step { core: &mut self.core, parts, cx };
+        self.state = state.on(event, &mut step);
         self.enter_phase();
     }
 
     /// Whether the request body may be read now: there is somewhere to put it.
     pub(super) fn takes_body(&self) -> bool {
         match self.state {
-            State::Relay { .. } => !self.core.request_complete,
-            State::Tunnel { .. } => true,
-            _ => false,
+            State::Relay(_) => !self.core.request_complete,
+            State::Tunnel(_) => true,
+            State::Start
+            | State::Wait { .. }
+            | State::Pause
+            | State::Connect(_)
+            | State::Probe(_)
+            | State::Follow(_)
+            | State::Read(_)
+            | State::Serve(_)
+            | State::Done(_) => false,
         }
     }
 
@@ -262,30 +234,25 @@ impl Exchange {
 
     /// Whether all of a request with content was sent, as far as we know, and nothing has come back.
     pub(super) fn uploads(&self) -> bool {
-        let head = matches!(self.state, State::Relay { receiving: Receiving::Head, .. });
+        let head = matches!(self.state, State::Relay(Relay { receiving: Receiving::Head, .. }));
         head && self.core.request_complete && self.core.body != BodyLength::Empty
     }
 
     /// Whether bytes pass without being read as HTTP.
     pub(super) fn is_tunnel(&self) -> bool {
-        matches!(self.state, State::Tunnel { .. })
+        matches!(self.state, State::Tunnel(_))
     }
 
-    /// Whether what is left of the response body, `left` bytes, may go to the client unseen.
-    pub(super) fn may_pass_unseen(&self, left: u64, least: u64) -> bool {
-        let to_client_alone = !self.core.is_kept() && self.core.client != ConnId::NOBODY;
-        to_client_alone
-            && matches!(&self.state, State::Relay { receiving, .. } if relay::may_pass_unseen(receiving, left, least))
+    /// The client to which what is left of the response body, `left` bytes, may go unseen.
+    pub(super) fn splice_to(&self, left: u64, least: u64) -> Option<ConnId> {
+        let State::Relay(relay) = &self.state else { return None };
+        let to = self.core.client.splice_to().filter(|_| !self.core.is_kept());
+        to.filter(|_| relay.may_pass_unseen(left, least))
     }
 
     /// The backend connection it holds.
     pub(super) fn link(&self) -> Option<Link> {
-        match self.state {
-            State::Connect(link) | State::Probe(link) | State::Relay { link, .. } | State::Tunnel { link, .. } => {
-                Some(link)
-            }
-            _ => None,
-        }
+        self.state.link()
     }
 
     /// How it ended, if it has.
@@ -296,8 +263,25 @@ impl Exchange {
         }
     }
 
-    /// The exchange is over: the connection idles again, or it closes.
-    pub(super) fn leave(&mut self, persists: bool) {
+    /// `unsent` bytes of the request wait for the backend: the client waits with it.
+    pub(super) fn backend_took(&mut self, unsent: usize, parts: &mut Parts, cx: &mut Cx) {
+        let complete = self.core.request_complete;
+        let mut step = Step { core: &mut self.core, parts, cx };
+        if unsent > HIGH_WATER {
+            step.reply().want_body(false);
+            step.reply().expect_no_body();
+        } else if unsent <= LOW_WATER {
+            step.reply().want_body(true);
+            if !complete {
+                step.expect_body(0);
+            }
+        }
+    }
+
+    /// The exchange is over: its client's connection idles again, or it closes.
+    pub(super) fn leave(&mut self) {
+        let core = &self.core;
+        let persists = core.ending == Ending::Clean && !core.client.is_nobody() && core.client.closes().is_none();
         if self.phase != Phase::Closing {
             self.enter(if persists { Phase::Idle } else { Phase::Closing });
         }
@@ -325,65 +309,68 @@ impl Exchange {
 
 impl State {
     /// The next state. Events that mean nothing to a state leave it as it is.
-    fn on(self, event: Event<'_>, turn: &mut Turn<'_>) -> Self {
+    fn on(self, event: Event<'_>, step: &mut Step<'_>) -> Self {
         match (self, event) {
-            (state, Event::ClientClosed) => turn.client_closed(state),
-            (Self::Start, Event::Route) => turn.look_up(),
-            (Self::Start, Event::Fetch) => turn.route(None),
-            (Self::Follow { follower, until }, event) => turn.following(follower, until, event),
-            (Self::Read { reader, follower, writer }, event) => turn.reading(reader, follower, writer, event),
-            (Self::Serve(rest), event) => turn.serving(rest, event),
-            (Self::Wait { .. }, Event::Room(granted)) if granted.displaced => turn.give_up(None, Failure::QueueShare),
-            (Self::Wait { .. }, Event::Room(granted)) => turn.route(Some(granted)),
-            (Self::Pause, Event::Expired) if !turn.exchange_is_late() => turn.route(None),
-            (Self::Connect(link), Event::Connected) => turn.send_request(link),
+            (state, Event::ClientClosed) => step.client_closed(state),
+            (Self::Start, Event::Route) if step.parts.shared.cache.is_some() => step.look_up(),
+            (Self::Start, Event::Route) => step.route(None),
+            (Self::Start, Event::Fetch) => step.route(None),
+            (Self::Follow(follow), event) => follow.on(event, step),
+            (Self::Read(read), event) => read.on(event, step),
+            (Self::Serve(rest), event) => step.serving(rest, event),
+            (Self::Wait { .. }, Event::Room(granted)) if granted.displaced => step.give_up(None, Failure::QueueShare),
+            (Self::Wait { .. }, Event::Room(granted)) => step.route(Some(granted)),
+            (Self::Pause, Event::Expired) if !step.exchange_is_late() => step.route(None),
+            (Self::Connect(link), Event::Connected) => step.send_request(link),
             (Self::Connect(link), Event::Redialed(conn)) => Self::Connect(Link { conn, ..link }),
-            (Self::Probe(link), Event::Probed(quiet)) => turn.probed(link, quiet),
-            (Self::Connect(link), Event::UpstreamFailed(error)) => turn.lost(link, Failure::of_connect(error), false),
-            (Self::Connect(link), Event::UpstreamEnded) => turn.lost(link, Failure::UpstreamClosed, false),
-            (Self::Probe(link), Event::UpstreamFailed(_) | Event::UpstreamEnded) => turn.probed(link, false),
-            (Self::Relay { link, sending, receiving, reusable }, event) => {
-                turn.relay(link, sending, receiving, reusable, event)
-            }
-            (Self::Tunnel { link, client_ended, backend_ended }, event) => {
-                turn.tunnel(link, client_ended, backend_ended, event)
-            }
-            (state, Event::ClientLost(failure) | Event::RequestBad(failure)) => turn.give_up(state.held(), failure),
-            (state, Event::ClientEnded) if !turn.core.request_complete => {
-                turn.give_up(state.held(), Failure::ClientGone)
+            (Self::Probe(link), Event::Probed(quiet)) => step.probed(link, quiet),
+            (Self::Connect(link), Event::UpstreamFailed(error)) => step.lost(link, Failure::of_connect(error), false),
+            (Self::Connect(link), Event::UpstreamEnded) => step.lost(link, Failure::UpstreamClosed, false),
+            (Self::Probe(link), Event::UpstreamFailed(_) | Event::UpstreamEnded) => step.probed(link, false),
+            (Self::Relay(relay), event) => relay.on(event, step),
+            (Self::Tunnel(tunnel), event) => tunnel.on(event, step),
+            (state, Event::ClientLost(failure) | Event::RequestBad(failure)) => step.give_up(state.link(), failure),
+            (state, Event::ClientEnded) if !step.core.request_complete => {
+                step.give_up(state.link(), Failure::ClientGone)
             }
             (state, Event::Expired) => {
                 let failure = match state {
-                    Self::Wait { until } if until <= turn.cx.now() => Failure::QueueTimeout,
-                    _ if turn.exchange_is_late() => Failure::ExchangeTimeout,
+                    Self::Wait { until } if until <= step.cx.now() => Failure::QueueTimeout,
+                    _ if step.exchange_is_late() => Failure::ExchangeTimeout,
                     _ => return state,
                 };
-                turn.give_up(state.held(), failure)
+                step.give_up(state.link(), failure)
             }
             (state, _) => state,
         }
     }
 
-    /// The connection of a state that has not sent anything on it.
-    fn held(&self) -> Option<Link> {
+    /// The backend connection it holds.
+    fn link(&self) -> Option<Link> {
         match self {
-            Self::Connect(link) | Self::Probe(link) => Some(*link),
-            Self::Relay { link, .. } | Self::Tunnel { link, .. } => Some(*link),
-            _ => None,
+            Self::Connect(link)
+            | Self::Probe(link)
+            | Self::Relay(Relay { link, .. })
+            | Self::Tunnel(Tunnel { link, .. }) => Some(*link),
+            Self::Start
+            | Self::Wait { .. }
+            | Self::Pause
+            | Self::Follow(_)
+            | Self::Read(_)
+            | Self::Serve(_)
+            | Self::Done(_) => None,
         }
     }
 
     fn phase(&self, core: &Core) -> Phase {
         match self {
             Self::Start => Phase::ReadingRequest,
-            Self::Follow { .. } | Self::Wait { .. } | Self::Pause | Self::Connect(_) | Self::Probe(_) => {
-                Phase::Forwarding
-            }
-            Self::Relay { receiving: Receiving::Head | Receiving::Again, .. } if core.request_complete => {
+            Self::Follow(_) | Self::Wait { .. } | Self::Pause | Self::Connect(_) | Self::Probe(_) => Phase::Forwarding,
+            Self::Relay(Relay { receiving: Receiving::Head | Receiving::Again, .. }) if core.request_complete => {
                 Phase::ReadingResponse
             }
-            Self::Relay { receiving: Receiving::Head, .. } => Phase::Forwarding,
-            Self::Relay { .. } | Self::Tunnel { .. } | Self::Read { .. } | Self::Serve(_) => Phase::WritingResponse,
+            Self::Relay(Relay { receiving: Receiving::Head, .. }) => Phase::Forwarding,
+            Self::Relay(_) | Self::Tunnel(_) | Self::Read(_) | Self::Serve(_) => Phase::WritingResponse,
             Self::Done(Err(Failure::ClientGone | Failure::ClientClosed | Failure::ClientStalled)) => Phase::Closing,
             Self::Done(_) => Phase::WritingResponse,
         }

@@ -8,7 +8,7 @@
 //! That is nobody's fault: it counts neither as a retry nor against the budget, costs no pause, and the backend is not held
 //! to have failed.
 
-use super::{Failure, Link, State, Turn};
+use super::{Failure, Link, State, Step};
 use crate::health::Outcome;
 
 /// Why a request is not sent again.
@@ -41,7 +41,7 @@ impl Refusal {
     }
 }
 
-impl Turn<'_> {
+impl Step<'_> {
     /// The backend failed before its response began. `sent`: bytes of the request were on the wire.
     pub(super) fn lost(&mut self, link: Link, failure: Failure, sent: bool) -> State {
         let stale = link.reused && failure == Failure::UpstreamClosed;
@@ -92,9 +92,7 @@ impl Turn<'_> {
     /// Another try: at once if the last one never reached a working backend, else after a pause.
     fn again(&mut self, link: Link, stale: bool) -> State {
         // Until somebody takes its body, the client is not late.
-        if let Some(client) = self.parts.table.downstream(self.core.client) {
-            client.expect_input(self.cx, None);
-        }
+        self.reply().expect_no_body();
         if stale {
             // The pool may hold more dead ones; a new connection settles it.
             self.core.fresh = true;

@@ -1,11 +1,11 @@
 //! Which backend, which connection; and what if there is none.
 
-use super::{Close, Failure, Link, Receiving, State, Turn, timer};
+use super::{Failure, Link, State, Step, relay::Relay, timer};
 use crate::{
     app::ConnId,
     backend::BackendId,
     health::Outcome,
-    http::{self, BodyLength, BodyWriter},
+    http::{self, BodyLength},
     lb::{Candidate, RouteKey},
     pool::{BackendSet, Checkout, Client, Granted, Lease},
     proxy::{headers, record::PoolUse, table::Role, upstream::Upstream},
@@ -28,13 +28,13 @@ enum Choice {
     Nobody,
 }
 
-impl Turn<'_> {
+impl Step<'_> {
     /// Chooses a backend and gets hold of a connection to it, or waits for one. `granted`: it has waited already.
     pub(super) fn route(&mut self, granted: Option<Granted<u32>>) -> State {
         self.route_to(granted.as_ref().and_then(|granted| granted.backend), granted)
     }
 
-    /// As [`Turn::route`], but asks `meant` first: room was made there, or it was its turn already.
+    /// As [`Step::route`], but asks `meant` first: room was made there, or it was its turn already.
     pub(super) fn route_to(&mut self, meant: Option<BackendId>, granted: Option<Granted<u32>>) -> State {
         match self.choose(meant) {
             Choice::Reuse(backend, conn, lease) => {
@@ -174,17 +174,10 @@ impl Turn<'_> {
             upstream.expect(self.cx, waits.then_some(answer_by));
         }
         if !self.core.request_complete {
-            if let Some(client) = self.parts.table.downstream(self.core.client) {
-                if polite {
-                    client.expect_input(self.cx, None);
-                } else {
-                    client.expect_body(self.cx, body_limit, 0);
-                }
-                client.set_bulk(self.cx, is_bulk(self.core.body));
-            }
-            self.parts.ready.push(self.core.client);
+            let bulk = is_bulk(self.core.body);
+            self.reply().begin_body((!polite).then_some(body_limit), bulk);
         }
-        State::Relay { link, sending: BodyWriter::of(self.core.body), receiving: Receiving::Head, reusable: false }
+        State::Relay(Relay::new(link, self.core.body))
     }
 
     fn write_head(&mut self, link: Link, out: &mut BytesMut) {
@@ -219,13 +212,6 @@ impl Turn<'_> {
     pub(super) fn expect_upstream(&mut self, link: Link, by: Option<std::time::Instant>) {
         if let Some(upstream) = self.parts.table.upstream(link.conn) {
             upstream.expect(self.cx, by);
-        }
-    }
-
-    /// Ends the client's connection after this exchange, unless it is to be aborted anyway.
-    pub(super) fn close_after(&mut self, reason: &'static str) {
-        if self.core.close == Close::No {
-            self.core.close = Close::After(reason);
         }
     }
 }

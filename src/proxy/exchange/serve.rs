@@ -1,12 +1,12 @@
-//! Answers from the cache: a head written for this client, and the stored body by reference.
+//! Answers from the cache: the head as this client gets it, and the stored body by reference.
 
-use super::{Close, Event, Failure, State, Turn};
+use super::{Event, Failure, State, Step};
 use crate::{
     cache::{Answer, CacheStatus, Did, Forward, Incomplete, Key, answer, status::Origin, store::Entry},
-    http::{BodyLength, Version, framing::write_decimal},
-    proxy::headers,
+    http::{BodyLength, Fields},
+    proxy::client::Announced,
 };
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::Bytes;
 use rand::RngExt as _;
 use std::{sync::Arc, vec};
 
@@ -14,7 +14,7 @@ use std::{sync::Arc, vec};
 /// wait for it.
 pub(super) const STEP: usize = 1024 * 1024;
 
-impl Turn<'_> {
+impl Step<'_> {
     /// Answers with what is stored, which `did` happen to the request.
     pub(super) fn serve(&mut self, entry: &Arc<Entry>, did: Did) -> State {
         let now = self.cx.clock();
@@ -46,37 +46,29 @@ impl Turn<'_> {
     fn serve_whole(&mut self, entry: &Arc<Entry>, did: Did, with_body: bool) -> State {
         self.note(did, entry);
         let body = &entry.stored.body;
-        let framing =
+        let length =
             if entry.stored.head.status.is_bodiless() { BodyLength::Empty } else { BodyLength::Exact(body.len()) };
-        self.send_stored_head(entry, framing);
+        self.send_stored_head(entry, Announced { length, follows: with_body });
         if !with_body {
-            return State::Done(Ok(()));
+            return self.serve_out();
         }
-        self.core.record.sent += body.len();
-        if body.len() <= STEP as u64 {
-            body.pieces().iter().for_each(|piece| self.send_client(piece.clone()));
-            return State::Done(Ok(()));
+        if body.len() > STEP as u64 {
+            return self.serve_on(body.pieces().to_vec().into_iter());
         }
-        self.serve_on(body.pieces().to_vec().into_iter())
+        for piece in body.pieces() {
+            if let Err(error) = self.reply().data_owned(piece.clone()) {
+                return self.give_up(None, Failure::Response(error));
+            }
+        }
+        self.serve_out()
     }
 
     /// What only some clients get: that their own copy is good, or parts of the body.
     pub(super) fn serve_answer(&mut self, entry: &Arc<Entry>, did: Did, answer: &Answer) -> State {
         self.note(did, entry);
-        if self.parts.draining {
-            self.close_after("draining");
-        }
-        self.core.record.status = answer.status(&entry.stored).code();
-        self.core.record.sent += answer.length(&entry.stored);
-        let mut head = Vec::with_capacity(entry.wire.len() + 256);
-        answer.write_head(&entry.stored, &mut head);
-        let mut out = std::mem::take(&mut self.parts.scratch);
-        out.put_slice(&head);
-        headers::write_via(&mut out, &entry.stored.head, &self.parts.shared.config.forwarding);
-        self.end_stored_head(&mut out, entry);
-        let head = out.split().freeze();
-        self.parts.scratch = out;
-        self.send_client(head);
+        let key = self.status_key();
+        let status = self.cache_status(Some(entry), false, key.as_ref());
+        self.reply().selected(entry, answer, status);
         self.serve_on(answer.body(&entry.stored).collect::<Vec<_>>().into_iter())
     }
 
@@ -87,71 +79,52 @@ impl Turn<'_> {
             && let Some(piece) = rest.next()
         {
             given += piece.len();
-            self.send_client(piece);
+            if let Err(error) = self.reply().data_owned(piece) {
+                return self.give_up(None, Failure::Response(error));
+            }
         }
-        if rest.len() == 0 { State::Done(Ok(())) } else { State::Serve(rest) }
+        if rest.len() == 0 { self.serve_out() } else { State::Serve(rest) }
     }
 
-    /// Writes the head of a stored response.
-    pub(super) fn send_stored_head(&mut self, entry: &Entry, framing: BodyLength) {
-        if self.parts.draining {
-            self.close_after("draining");
+    /// All of it was given.
+    fn serve_out(&mut self) -> State {
+        match self.reply().end(&Fields::new()) {
+            Ok(()) => State::Done(Ok(())),
+            Err(error) => self.give_up(None, Failure::Response(error)),
         }
-        if framing == BodyLength::UntilClose {
-            self.close_after("response ends with the connection");
-        }
-        self.core.record.status = entry.stored.head.status.code();
-        let mut out = std::mem::take(&mut self.parts.scratch);
-        out.put_slice(&entry.wire);
-        match framing {
-            BodyLength::Empty => {}
-            BodyLength::Exact(length) => number(&mut out, b"Content-Length: ", length),
-            BodyLength::Chunked => out.put_slice(b"Transfer-Encoding: chunked\r\n"),
-            BodyLength::UntilClose => {}
-        }
-        self.end_stored_head(&mut out, entry);
-        let head = out.split().freeze();
-        self.parts.scratch = out;
-        self.send_client(head);
     }
 
-    /// What differs from hit to hit.
-    fn end_stored_head(&self, out: &mut BytesMut, entry: &Entry) {
-        number(out, b"Age: ", u64::from(entry.stored.freshness.age_seconds(self.cx.now())));
-        self.put_status(out, Some(entry), false);
-        match (self.core.close == Close::No, self.core.head.version) {
-            (false, _) => out.put_slice(b"Connection: close\r\n"),
-            (true, Version::Http10) => out.put_slice(b"Connection: keep-alive\r\n"),
-            (true, Version::Http11) => {}
-        }
-        out.put_slice(b"\r\n");
+    /// The head of a stored response.
+    pub(super) fn send_stored_head(&mut self, entry: &Entry, body: Announced) {
+        let key = self.status_key();
+        let status = self.cache_status(Some(entry), false, key.as_ref());
+        self.reply().stored(entry, body, status);
     }
 
-    /// `Cache-Status` (RFC 9211): `entry` is what the client gets, if it comes from the cache.
-    pub(super) fn put_status(&self, out: &mut BytesMut, entry: Option<&Entry>, stored: bool) {
-        let Some(cache) = self.parts.shared.cache.as_ref().filter(|cache| cache.config.status) else { return };
+    /// `Cache-Status` (RFC 9211): `entry` is what the client gets, if it comes from the cache. `None`: it is not told.
+    pub(super) fn cache_status<'k>(
+        &self,
+        entry: Option<&Entry>,
+        stored: bool,
+        key: Option<&'k Key>,
+    ) -> Option<CacheStatus<'k>> {
+        self.parts.shared.cache.as_ref().filter(|cache| cache.config.status)?;
         let origin = match (&self.core.caching, self.core.record.cache) {
             (None, _) | (_, Some(Did::Hit | Did::HitStale)) => Origin::Hit,
-            // Nobody could be asked, so that what is stored stands in for the answer: nothing came from there (§2.1).
+            // No backend could be asked, so that what is stored stands in for the answer: nothing came from there (§2.1).
             (Some(caching), Some(Did::IfError)) if caching.status.is_none() => Origin::Hit,
             (Some(caching), _) => {
                 Origin::Forwarded { why: caching.why, status: caching.status, stored, collapsed: caching.collapsed }
             }
         };
         let ttl = entry.map(|entry| entry.stored.freshness.ttl_seconds(self.cx.now()));
-        let key = cache.config.status_key.then(|| self.uri()).flatten();
-        let key = key.map(|uri| uri.to_key());
-        out.put_slice(b"Cache-Status: ");
-        CacheStatus { origin, ttl, key: key.as_ref().map(Key::as_str) }
-            .write_to(self.parts.shared.config.forwarding.pseudonym, out);
-        out.put_slice(b"\r\n");
+        Some(CacheStatus { origin, ttl, key: key.map(Key::as_str) })
     }
 
-    /// Sends to the client, if there is one.
-    pub(super) fn send_client(&mut self, bytes: impl Into<Bytes>) {
-        if self.core.client != crate::app::ConnId::NOBODY {
-            self.cx.send(self.core.client, bytes);
-        }
+    /// The key that `Cache-Status` tells, if it does.
+    pub(super) fn status_key(&self) -> Option<Key> {
+        self.parts.shared.cache.as_ref().filter(|cache| cache.config.status && cache.config.status_key)?;
+        self.uri().map(|uri| uri.to_key())
     }
 
     /// What a stored response that is being sent does with an event.
@@ -163,10 +136,4 @@ impl Turn<'_> {
             _ => State::Serve(rest),
         }
     }
-}
-
-fn number(out: &mut BytesMut, name: &[u8], value: u64) {
-    out.put_slice(name);
-    write_decimal(value, out);
-    out.put_slice(b"\r\n");
 }

@@ -1,38 +1,54 @@
 //! After a 101: bytes both ways, each side ending on its own. A tunnel lasts as long as it is used: its deadline is
 //! `--tunnel-timeout`, and that of the exchange which it began as (`--request-timeout`) is over.
 
-use super::{Close, Event, Failure, Link, State, Turn};
-use crate::health::Outcome;
+use super::{Event, Failure, Link, State, Step};
+use crate::{health::Outcome, http::ResponseHead, proxy::headers};
 
-impl Turn<'_> {
+/// Bytes both ways, of a protocol that we do not know.
+#[derive(Debug)]
+pub(in crate::proxy) struct Tunnel {
+    /// The backend's side.
+    pub(super) link: Link,
+    /// The client sends nothing more.
+    client_ended: bool,
+    /// The backend sends nothing more.
+    backend_ended: bool,
+}
+
+impl Tunnel {
     /// What a tunnel does with an event.
-    pub(super) fn tunnel(&mut self, link: Link, client_ended: bool, backend_ended: bool, event: Event<'_>) -> State {
-        let idle = self.parts.shared.config.deadlines.tunnel;
+    pub(super) fn on(mut self, event: Event<'_>, step: &mut Step<'_>) -> State {
         match event {
             Event::RequestData(data) => {
-                self.core.record.received += data.len() as u64;
-                self.cx.forward(link.conn, data);
+                step.core.record.received += data.len() as u64;
+                step.cx.forward(self.link.conn, data);
             }
             Event::ResponseData(data) => {
-                self.core.record.sent += data.len() as u64;
-                self.cx.forward(self.core.client, data);
+                if let Err(error) = step.reply().data(data) {
+                    return self.give_up(Failure::Response(error), step);
+                }
             }
             // Heard again whenever nothing is left to read.
-            Event::ClientEnded if client_ended => {}
+            Event::ClientEnded if self.client_ended => {}
             Event::ClientEnded => {
-                self.cx.finish(link.conn);
-                return self.tunnel_half(link, true, backend_ended);
+                step.cx.finish(self.link.conn);
+                self.client_ended = true;
+                return self.half(step);
             }
             Event::UpstreamEnded => {
-                self.cx.finish(self.core.client);
-                return self.tunnel_half(link, client_ended, true);
+                step.reply().finish();
+                self.backend_ended = true;
+                return self.half(step);
             }
-            Event::ClientLost(failure) | Event::RequestBad(failure) => return self.give_up(Some(link), failure),
+            Event::ClientLost(failure) | Event::RequestBad(failure) => return self.give_up(failure, step),
             // It has said everything and read no more: of what it said, nothing is missing.
-            Event::UpstreamFailed(_) if backend_ended => return self.tunnel_half(link, true, true),
-            Event::UpstreamFailed(_) => return self.give_up(Some(link), Failure::Truncated),
-            Event::UpstreamLate => return self.give_up(Some(link), Failure::TunnelIdle),
-            Event::UpstreamStalled => return self.give_up(Some(link), Failure::UpstreamStalled),
+            Event::UpstreamFailed(_) if self.backend_ended => {
+                self.client_ended = true;
+                return self.half(step);
+            }
+            Event::UpstreamFailed(_) => return self.give_up(Failure::Truncated, step),
+            Event::UpstreamLate => return self.give_up(Failure::TunnelIdle, step),
+            Event::UpstreamStalled => return self.give_up(Failure::UpstreamStalled, step),
             Event::Expired
             | Event::Route
             | Event::Fetch
@@ -51,18 +67,42 @@ impl Turn<'_> {
             | Event::ResponseEnd(_)
             | Event::UpstreamBad(_) => {}
         }
-        let by = self.cx.now() + idle;
-        self.expect_upstream(link, Some(by));
-        State::Tunnel { link, client_ended, backend_ended }
+        step.expect_tunnel(self.link);
+        State::Tunnel(self)
+    }
+
+    fn give_up(self, failure: Failure, step: &mut Step<'_>) -> State {
+        step.give_up(Some(self.link), failure)
     }
 
     /// One side has ended: the other may go on; when both have, the tunnel is over.
-    fn tunnel_half(&mut self, link: Link, client_ended: bool, backend_ended: bool) -> State {
-        if !(client_ended && backend_ended) {
-            return State::Tunnel { link, client_ended, backend_ended };
+    fn half(self, step: &mut Step<'_>) -> State {
+        if !(self.client_ended && self.backend_ended) {
+            return State::Tunnel(self);
         }
-        self.core.close = Close::After("tunnel ended");
-        self.parts.close_link(link, Outcome::Success, self.cx);
+        step.parts.close_link(self.link, Outcome::Success, step.cx);
         State::Done(Ok(()))
+    }
+}
+
+impl Step<'_> {
+    /// The backend switches protocols: from here on we relay bytes.
+    pub(super) fn switched(&mut self, link: Link, head: &ResponseHead) -> State {
+        let proper = headers::accepts_an_offer(head, &self.core.head);
+        if !(self.core.upgrade && self.core.request_complete && proper) {
+            return self.give_up(Some(link), Failure::UnaskedUpgrade);
+        }
+        self.reply().switch(head);
+        // The exchange ends here, and its deadline with it: a tunnel has one of its own.
+        self.core.until = None;
+        self.arm(None);
+        self.expect_tunnel(link);
+        State::Tunnel(Tunnel { link, client_ended: false, backend_ended: false })
+    }
+
+    /// Whichever side speaks, the tunnel is in use for some time.
+    fn expect_tunnel(&mut self, link: Link) {
+        let by = self.cx.now() + self.parts.shared.config.deadlines.tunnel;
+        self.expect_upstream(link, Some(by));
     }
 }

@@ -2,13 +2,13 @@
 //!
 //! For others that wait for the response or read it; for the cache, if little is missing; else for nobody, and then it ends.
 
-use super::{Close, ConnId, Failure, Link, Receiving, Turn};
-use crate::{cache::Lead, http::BodyWriter};
+use super::{Failure, Link, Step, relay::Receiving};
+use crate::{cache::Lead, proxy::client::Ending};
 
 /// A response whose client has left is fetched to its end if so much of it, at most, is still to come.
 const NEARLY_DONE: u64 = 256 * 1024;
 
-impl Turn<'_> {
+impl Step<'_> {
     /// The client is gone. Whether its request goes on all the same: others wait for the answer, or little of it is missing.
     pub(super) fn goes_on_without_client(&self, receiving: &Receiving) -> bool {
         let Some(lead) = self.core.caching.as_ref().and_then(|caching| caching.lead.as_ref()) else { return false };
@@ -19,14 +19,16 @@ impl Turn<'_> {
         match receiving {
             // What nobody may use without asking again is not worth it.
             _ if fill.opening().stored.freshness.left(self.cx.now()).is_err() => false,
-            Receiving::Body(_) => fill.length().is_some_and(|length| length - fill.kept().min(length) <= NEARLY_DONE),
+            Receiving::Body { .. } => {
+                fill.length().is_some_and(|length| length - fill.kept().min(length) <= NEARLY_DONE)
+            }
             Receiving::Head | Receiving::Complete | Receiving::Unchanged(_) | Receiving::Again => false,
         }
     }
 
     /// Whether anybody is there for whom it goes on.
     pub(super) fn is_wanted(&self, receiving: &Receiving) -> bool {
-        self.core.client != ConnId::NOBODY
+        !self.core.client.is_nobody()
             || self.goes_on_without_client(receiving)
             || self.core.is_our_own() && self.is_of_use(receiving)
     }
@@ -34,22 +36,19 @@ impl Turn<'_> {
     /// Whether what a request of our own brings is of use: it is not all here, and is being stored, or it is so little that the
     /// connection is worth more. A body without end must not keep it for ever.
     fn is_of_use(&self, receiving: &Receiving) -> bool {
-        let Receiving::Body(body) = receiving else { return true };
+        let Receiving::Body { owed } = receiving else { return true };
         let fill = self.core.caching.as_ref().and_then(|caching| caching.lead.as_ref()).and_then(Lead::fill);
-        fill.is_some_and(|fill| fill.is_storing()) || matches!(body, BodyWriter::Exact(left) if *left <= NEARLY_DONE)
+        fill.is_some_and(|fill| fill.is_storing()) || owed.is_some_and(|owed| owed <= NEARLY_DONE)
     }
 
     /// Lets the client go, and goes on.
     pub(super) fn detach(&mut self, link: Link, failure: Failure) {
         self.core.record.parted = Some(failure);
-        let client = std::mem::replace(&mut self.core.client, ConnId::NOBODY);
-        if self.parts.forget_client(client).is_some() {
-            self.cx.abort(client);
-        }
+        self.reply().break_off();
         if self.core.record.status == 0 {
             self.core.record.status = failure.status().code();
         }
-        self.core.close = Close::Abort;
+        self.core.ending = Ending::Broken;
         let ticket = self.ticket();
         let Some(caching) = &mut self.core.caching else { return };
         // Where the backend waited for this client alone, it goes on; where it waits for others too, they will say.
@@ -61,11 +60,12 @@ impl Turn<'_> {
             upstream.set_congested(self.cx, false);
         }
     }
+
     /// The client's time for all of its request is over. Whether others get the response all the same: each of them has a
     /// deadline of its own.
     pub(super) fn leaves_it_to_others(&mut self, link: Link, receiving: &Receiving) -> bool {
-        let leaves = matches!(receiving, Receiving::Body(_))
-            && self.core.client != ConnId::NOBODY
+        let leaves = matches!(receiving, Receiving::Body { .. })
+            && !self.core.client.is_nobody()
             && self.goes_on_without_client(receiving);
         if leaves {
             self.core.until = None;

@@ -11,6 +11,7 @@ mod ends;
 mod passing;
 mod pressure;
 mod sharing;
+mod streams;
 mod upstreams;
 mod waiting;
 

@@ -1,0 +1,355 @@
+//! Who gets the answer of an exchange, and the one way to it: every byte that an exchange says goes through [`Reply`].
+//!
+//! An exchange says what is to be said (a head, content, an end, that it breaks off). How that looks on the wire, and what
+//! it means for the connection, is known here: for HTTP/1 in `http1.rs`.
+//!
+//! ```text
+//!   exchange ── Reply ──▶ Client::Nobody         the words are lost
+//!                    ╰──▶ Client::Connection     HTTP/1: framing, `Connection`, one exchange at a time
+//! ```
+
+mod http1;
+mod http1_heads;
+#[cfg(test)]
+pub(super) mod streams;
+
+pub(super) use http1::{Http1, To};
+pub(super) use http1_heads::write_own;
+
+use http1::Closes;
+
+use super::{answer::Answer, parts::Parts, record::Record};
+use crate::{
+    app::{ConnId, Cx},
+    cache::{Answer as Selected, CacheStatus, store::Entry},
+    http::{BodyLength, Error, Fields, ResponseHead},
+};
+use bytes::Bytes;
+use std::time::Duration;
+
+/// Who gets the answer of an exchange.
+#[derive(Debug)]
+pub(super) enum Client {
+    /// Nobody waits for it: the request is our own, or its client has left and others read what it asked for.
+    Nobody,
+    /// The client of an HTTP/1 connection, which has one exchange at a time.
+    Connection(Http1),
+    /// One of several exchanges on a connection: what HTTP/2 will be, without its wire format.
+    #[cfg(test)]
+    Stream(streams::Stream),
+}
+
+impl Client {
+    /// Whether nobody waits for the answer.
+    pub(super) fn is_nobody(&self) -> bool {
+        matches!(self, Self::Nobody)
+    }
+
+    /// Why the client's connection carries no other exchange after this one. `None`: it does, or that is not the exchange's
+    /// to say.
+    pub(super) fn closes(&self) -> Option<&'static str> {
+        match self {
+            Self::Nobody => None,
+            Self::Connection(http1) => http1.closes().map(Closes::as_str),
+            #[cfg(test)]
+            Self::Stream(_) => None,
+        }
+    }
+
+    /// The connection to which the driver may pass the rest of a body as it comes, because nothing is put around it.
+    pub(super) fn splice_to(&self) -> Option<ConnId> {
+        match self {
+            Self::Nobody => None,
+            Self::Connection(http1) => http1.splice_to(),
+            #[cfg(test)]
+            Self::Stream(_) => None,
+        }
+    }
+}
+
+/// The content of a stored response as its head announces it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Announced {
+    pub(super) length: BodyLength,
+    /// It is not only announced.
+    pub(super) follows: bool,
+}
+
+/// How an exchange ended for its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// With an answer that is complete.
+    Clean,
+    /// The answer breaks off: the client must not take what it has for complete.
+    Broken,
+}
+
+/// Why the rest of a request is not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// The response is complete, or an answer of our own, and the request is late, broken or too long.
+    NotToItsEnd,
+    /// The client waits for 100 and got a final response: it may send its content or not (RFC 9110 §10.1.1).
+    AnsweredInsteadOf100,
+    /// The backend has answered, and closes its connection after that.
+    BackendCloses,
+    /// The backend has answered, and has closed its connection.
+    BackendClosed,
+}
+
+impl Unread {
+    /// For the access log.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::NotToItsEnd => "request not read to its end",
+            Self::AnsweredInsteadOf100 => "answered instead of 100",
+            Self::BackendCloses => "backend answered early and closes",
+            Self::BackendClosed => "backend closed before the request ended",
+        }
+    }
+}
+
+/// One step's way to the client.
+pub(super) struct Reply<'a> {
+    pub(super) client: &'a mut Client,
+    pub(super) record: &'a mut Record,
+    pub(super) parts: &'a mut Parts,
+    pub(super) cx: &'a mut Cx,
+}
+
+impl Reply<'_> {
+    /// A 1xx. Clients that do not know them get none (RFC 9110 §15.2).
+    pub(super) fn interim(&mut self, head: &ResponseHead) {
+        match self.client {
+            Client::Nobody => {}
+            Client::Connection(http1) => http1.interim(head, self.parts, self.cx),
+            #[cfg(test)]
+            Client::Stream(stream) => stream.interim(head, self.parts),
+        }
+    }
+
+    /// 101: from here on content is what the backend says in another protocol, without framing.
+    pub(super) fn switch(&mut self, head: &ResponseHead) {
+        self.record.status = head.status.code();
+        match self.client {
+            Client::Nobody => {}
+            Client::Connection(http1) => http1.switch(head, self.parts, self.cx),
+            #[cfg(test)]
+            Client::Stream(_) => unreachable!("streams ask for no upgrade"),
+        }
+    }
+
+    /// The head of a backend's response; content of that length follows. `cache_status`: what the cache did, if that is told.
+    pub(super) fn head(&mut self, head: &ResponseHead, body: BodyLength, cache_status: Option<CacheStatus<'_>>) {
+        self.record.status = head.status.code();
+        match self.client {
+            Client::Nobody => {}
+            Client::Connection(http1) => http1.head(head, body, cache_status, self.parts, self.cx),
+            #[cfg(test)]
+            Client::Stream(stream) => stream.head(head, body, cache_status, self.parts, self.cx),
+        }
+    }
+
+    /// The head of a stored response, which announces content of that length; it follows, unless the request was `HEAD`.
+    pub(super) fn stored(&mut self, entry: &Entry, body: Announced, cache_status: Option<CacheStatus<'_>>) {
+        self.record.status = entry.stored.head.status.code();
+        match self.client {
+            Client::Nobody => {}
+            Client::Connection(http1) => http1.stored(entry, body, cache_status, self.parts, self.cx),
+            #[cfg(test)]
+            Client::Stream(stream) => stream.stored(entry, body, cache_status, self.parts, self.cx),
+        }
+    }
+
+    /// The head of an answer that only some clients get from what is stored: a part of it, or that nothing has changed.
+    pub(super) fn selected(&mut self, entry: &Entry, answer: &Selected, cache_status: Option<CacheStatus<'_>>) {
+        self.record.status = answer.status(&entry.stored).code();
+        match self.client {
+            Client::Nobody => {}
+            Client::Connection(http1) => http1.selected(entry, answer, cache_status, self.parts, self.cx),
+            #[cfg(test)]
+            Client::Stream(stream) => stream.selected(entry, answer, cache_status, self.parts, self.cx),
+        }
+    }
+
+    /// An answer of the proxy itself, head and content.
+    pub(super) fn own(&mut self, answer: &Answer) {
+        self.record.status = answer.status.code();
+        self.record.sent += answer.content().len() as u64;
+        match self.client {
+            Client::Nobody => {}
+            Client::Connection(http1) => http1.own(answer, self.parts, self.cx),
+            #[cfg(test)]
+            Client::Stream(stream) => stream.own(answer, self.parts),
+        }
+    }
+
+    /// Content, a part of what is being heard.
+    pub(super) fn data(&mut self, data: &[u8]) -> Result<(), Error> {
+        match self.client {
+            Client::Nobody => return Ok(()),
+            Client::Connection(http1) => http1.data(data, self.cx)?,
+            #[cfg(test)]
+            Client::Stream(stream) => stream.data(data, self.parts),
+        }
+        self.record.sent += data.len() as u64;
+        Ok(())
+    }
+
+    /// Content that is kept elsewhere, too: it is not copied.
+    pub(super) fn data_owned(&mut self, data: Bytes) -> Result<(), Error> {
+        let length = data.len() as u64;
+        match self.client {
+            Client::Nobody => return Ok(()),
+            Client::Connection(http1) => http1.data_owned(data, self.cx)?,
+            #[cfg(test)]
+            Client::Stream(stream) => stream.data(&data, self.parts),
+        }
+        self.record.sent += length;
+        Ok(())
+    }
+
+    /// So much content went to the client unseen ([`Client::splice_to`]).
+    pub(super) fn passed(&mut self, length: u64) -> Result<(), Error> {
+        self.record.sent += length;
+        match self.client {
+            Client::Nobody => Ok(()),
+            Client::Connection(http1) => http1.passed(length),
+            #[cfg(test)]
+            Client::Stream(_) => unreachable!("nothing passes to a stream unseen"),
+        }
+    }
+
+    /// The content is complete.
+    pub(super) fn end(&mut self, trailers: &Fields) -> Result<(), Error> {
+        match self.client {
+            Client::Nobody => Ok(()),
+            Client::Connection(http1) => http1.end(trailers, self.cx),
+            #[cfg(test)]
+            Client::Stream(stream) => {
+                stream.end(trailers, self.parts);
+                Ok(())
+            }
+        }
+    }
+
+    /// Nothing more comes in this direction, after a [`Reply::switch`]: the other one goes on.
+    pub(super) fn finish(&mut self) {
+        match self.client {
+            Client::Nobody => {}
+            Client::Connection(http1) => self.cx.finish(http1.conn()),
+            #[cfg(test)]
+            Client::Stream(_) => unreachable!("streams ask for no upgrade"),
+        }
+    }
+
+    /// The rest of the request is not read, for this reason: what follows of it must not be taken for the next request.
+    pub(super) fn leaves_unread(&mut self, why: Unread) {
+        match self.client {
+            Client::Nobody => {}
+            Client::Connection(http1) => http1.closes_for(Closes::Unread(why)),
+            // A stream says where a request ends; what comes of it is thrown away.
+            #[cfg(test)]
+            Client::Stream(_) => {}
+        }
+    }
+
+    /// Lets the client go in the middle of the answer. From here on nobody waits for it.
+    pub(super) fn break_off(&mut self) {
+        match std::mem::replace(self.client, Client::Nobody) {
+            Client::Nobody => {}
+            Client::Connection(http1) => http1.abort(self.parts, self.cx),
+            #[cfg(test)]
+            Client::Stream(stream) => stream.reset(self.parts),
+        }
+    }
+
+    /// Bytes of the answer that the client has not taken yet.
+    pub(super) fn unsent(&mut self) -> usize {
+        match self.client {
+            Client::Nobody => 0,
+            Client::Connection(http1) => http1.unsent(self.parts),
+            #[cfg(test)]
+            Client::Stream(stream) => stream.unsent(self.parts),
+        }
+    }
+}
+
+/// The client's side of a request's content.
+impl Reply<'_> {
+    /// There is room for the content of the request from here on: it is due within `limit`, or, for a client that waits to be
+    /// asked for it, when it is asked. `bulk`: there is much of it.
+    pub(super) fn begin_body(&mut self, limit: Option<Duration>, bulk: bool) {
+        match self.client {
+            Client::Nobody => {}
+            Client::Connection(http1) => http1.begin_body(limit, bulk, self.parts, self.cx),
+            #[cfg(test)]
+            Client::Stream(stream) => stream.resume(self.parts),
+        }
+    }
+
+    /// More of the content is due within `limit`; `came` bytes of it have just come.
+    pub(super) fn expect_body(&mut self, limit: Duration, came: usize) {
+        match self.client {
+            Client::Nobody => {}
+            Client::Connection(http1) => http1.expect_body(limit, came, self.parts, self.cx),
+            #[cfg(test)]
+            Client::Stream(_) => {}
+        }
+    }
+
+    /// Nothing of the content is due: nobody takes it now, or it is complete.
+    pub(super) fn expect_no_body(&mut self) {
+        match self.client {
+            Client::Nobody => {}
+            Client::Connection(http1) => http1.expect_no_body(self.parts, self.cx),
+            #[cfg(test)]
+            Client::Stream(_) => {}
+        }
+    }
+
+    /// The request is complete.
+    pub(super) fn end_body(&mut self) {
+        match self.client {
+            Client::Nobody => {}
+            Client::Connection(http1) => http1.end_body(self.parts, self.cx),
+            #[cfg(test)]
+            Client::Stream(_) => {}
+        }
+    }
+
+    /// Whether the backend takes more of the content: the client sends no more than is taken.
+    pub(super) fn want_body(&mut self, wanted: bool) {
+        match self.client {
+            Client::Nobody => {}
+            Client::Connection(http1) => http1.want_body(wanted, self.parts, self.cx),
+            #[cfg(test)]
+            Client::Stream(_) => {}
+        }
+    }
+
+    /// A client that has ended its side is asked whether it still listens.
+    pub(super) fn ask_whether_it_listens(&mut self) -> Result<(), CannotAsk> {
+        match self.client {
+            Client::Nobody => Err(CannotAsk),
+            Client::Connection(http1) => http1.ask_whether_it_listens(self.cx),
+            // A stream that is given up is reset, so there is nothing to find out.
+            #[cfg(test)]
+            Client::Stream(_) => Err(CannotAsk),
+        }
+    }
+
+    /// Whether the client has ended its side, so that it is not known whether it listens.
+    pub(super) fn has_ended(&mut self) -> bool {
+        match self.client {
+            Client::Nobody => false,
+            Client::Connection(http1) => http1.has_ended(self.parts),
+            #[cfg(test)]
+            Client::Stream(_) => false,
+        }
+    }
+}
+
+/// There is no message that means nothing to this client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CannotAsk;
