@@ -13,12 +13,12 @@ impl Proxy {
     pub(super) fn route_if_here(&mut self, cx: &mut Cx, conn: ConnId, came: bool) {
         let Some(client) = self.parts.table.downstream(conn) else { return };
         let Some(key) = client.exchange else { return };
-        let Some((needed, until)) = self.exchanges[key as usize].needs() else { return };
-        if client.pending.len() >= needed {
+        let Some(needed) = self.exchanges[key as usize].needs() else { return };
+        if client.pending.len() >= needed.bytes {
             client.expect_input(cx, None);
             self.on(cx, key, Event::Route);
         } else if came {
-            let left = until.saturating_duration_since(cx.now());
+            let left = needed.by.saturating_duration_since(cx.now());
             client.expect_input(cx, Some(self.parts.shared.config.deadlines.body.min(left)));
         }
     }

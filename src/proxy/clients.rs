@@ -4,7 +4,7 @@ use super::{
     Proxy, answer,
     client::{Client, Ending, Http1, write_own},
     downstream::{Downstream, HIGH_WATER, LOW_WATER},
-    exchange::{BEGINNING, Core, Event, Exchange, Fetch, needed, timer},
+    exchange::{BEGINNING, Core, Event, Exchange, Fetch, Needed, Request, needed, timer},
     failure::Failure,
     identity,
     record::{self, Line, Record},
@@ -124,6 +124,8 @@ impl Proxy {
         let who = identity::admit(&mut head, peer.ip(), &shared.config.forwarding);
         let failure = refusal(&head, peer.ip(), &shared.config.forwarding);
         let needed = Some(needed(&head, body)).filter(|needed| failure.is_none() && *needed > here);
+        let by = now.instant + shared.config.deadlines.body * BEGINNING;
+        let needed = needed.map(|bytes| Needed { bytes, by });
         // The rest is not due before a backend takes it.
         client.expect_input(cx, needed.map(|_| shared.config.deadlines.body));
         if body == BodyLength::Empty {
@@ -136,12 +138,11 @@ impl Proxy {
         let entry = self.exchanges.vacant_entry();
         let key = u32::try_from(entry.key()).expect("one exchange per connection, fewer than 2^31 connections");
         client.exchange = Some(key);
-        let core = Core {
-            overrides_method: who.overrides_method,
-            needed: needed.map(|bytes| (bytes, now.instant + shared.config.deadlines.body * BEGINNING)),
-            until: shared.config.deadlines.exchange.map(|limit| now.instant + limit),
-            ..Core::new(key, Client::Connection(http1), head, body, Record::new(peer, who.client, now))
-        };
+        let mut request = Request::new(head, body, needed);
+        request.overrides_method = who.overrides_method;
+        let until = shared.config.deadlines.exchange.map(|limit| now.instant + limit);
+        let record = Record::new(peer, who.client, now);
+        let core = Core::new(key, Client::Connection(http1), request, until, record);
         entry.insert(Exchange::new(core));
         self.parts.counters().requests.add(1);
         self.parts.retry_budget.request(now.instant);
@@ -155,12 +156,10 @@ impl Proxy {
         let until = self.parts.shared.config.deadlines.exchange.map(|limit| cx.now() + limit);
         let entry = self.exchanges.vacant_entry();
         let key = u32::try_from(entry.key()).expect("one exchange per connection, and as many of our own");
-        let core = Core {
-            upgrade: false,
-            caching: Some(fetch.caching),
-            until,
-            ..Core::new(key, Client::Nobody, fetch.head, BodyLength::Empty, fetch.record)
-        };
+        let mut request = Request::new(fetch.head, BodyLength::Empty, None);
+        request.upgrade = false;
+        let core =
+            Core { caching: Some(fetch.caching), ..Core::new(key, Client::Nobody, request, until, fetch.record) };
         entry.insert(Exchange::new(core));
         self.parts.counters().cache.background.add(1);
         self.on(cx, key, Event::Fetch);
@@ -219,7 +218,7 @@ impl Proxy {
         }
         match core.client {
             Client::Nobody => {}
-            Client::Connection(http1) => self.end_exchange(cx, &http1, core.ending, core.request_complete),
+            Client::Connection(http1) => self.end_exchange(cx, &http1, core.ending, core.request.is_complete()),
             #[cfg(test)]
             Client::Stream(stream) => stream.end_exchange(core.ending, &mut self.parts),
         }
@@ -289,7 +288,7 @@ impl Proxy {
 
     fn log(&self, core: &Core, outcome: Result<(), Failure>, cx: &Cx) {
         let backend = core.record.backend.map_or("-", |id| self.parts.shared.backends[id.index()].name.as_str());
-        let head = &core.head;
+        let head = &core.request.head;
         Line {
             record: &core.record,
             request: &format_args!("{} {} {}", head.method.as_str(), head.target(), head.version.as_str()),

@@ -89,6 +89,17 @@ pub enum Failure {
     UpstreamStalled,
 }
 
+/// Whether a failure is one of those that pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transience {
+    /// There was no connection, or no answer on it: another one may have better luck.
+    Transient,
+    /// The backend is slow, not dead: asking a second one doubles the load of what is slow.
+    Slow,
+    /// The backend broke off or answered nonsense after it had acted, or the failure is not the backend's.
+    Lasting,
+}
+
 /// What the log says when there was nobody to answer.
 const CLIENT_GONE: Status = Status::new(499).expect("three digits");
 
@@ -224,6 +235,17 @@ impl Failure {
     /// Whether no backend could be reached at all: nothing was heard of one, not even nonsense.
     pub(crate) fn is_disconnected(self) -> bool {
         matches!(self, Self::NoBackend | Self::ConnectFailed(_) | Self::ConnectTimeout | Self::Shortage(_))
+    }
+
+    /// Whether another try may go better, as far as the failure alone tells.
+    pub(crate) fn transience(self) -> Transience {
+        match self {
+            Self::ConnectFailed(_) | Self::Shortage(_) | Self::ConnectTimeout | Self::UpstreamClosed => {
+                Transience::Transient
+            }
+            Self::FirstByteTimeout | Self::UpstreamStalled => Transience::Slow,
+            _ => Transience::Lasting,
+        }
     }
 
     /// Whether something went wrong. Being the last hop of a `TRACE` is an answer like any other.

@@ -50,6 +50,7 @@ mod upstream;
 pub use args::{BackendSpec, BalanceArgs, ProxyArgs};
 pub use config::{ClientField, Config, Deadlines, Forwarding, Network};
 pub use desk::Desk;
+pub use exchange::{Name, RULES, states_diagram};
 pub use failure::Failure;
 pub use phase::{Phase, TRANSITIONS, diagram};
 pub use plan::Plan;

@@ -62,6 +62,8 @@ pub(in crate::proxy) struct Http1 {
     closes: Option<Closes>,
     /// The client has said that no other request follows.
     announced_last: bool,
+    /// It was asked whether it listens.
+    asked: bool,
 }
 
 impl Http1 {
@@ -73,7 +75,14 @@ impl Http1 {
             Err(reason) => Some(Closes::Client(reason)),
             Ok(()) => last.then_some(Closes::EnoughRequests),
         };
-        Self { conn, version: head.version, body: BodyWriter::Empty, closes, announced_last: persistent.is_err() }
+        Self {
+            conn,
+            version: head.version,
+            body: BodyWriter::Empty,
+            closes,
+            announced_last: persistent.is_err(),
+            asked: false,
+        }
     }
 
     /// The connection.
@@ -179,10 +188,11 @@ impl Http1 {
 
     /// Sends what means nothing to a client that reads, and makes the system of one that does not answer with a reset
     /// (`exchange/hold.rs`).
-    pub(super) fn ask_whether_it_listens(&self, cx: &mut Cx) -> Result<(), CannotAsk> {
-        if self.version != Version::Http11 {
+    pub(super) fn ask_whether_it_listens(&mut self, cx: &mut Cx) -> Result<(), CannotAsk> {
+        if self.asked || self.version != Version::Http11 {
             return Err(CannotAsk);
         }
+        self.asked = true;
         cx.send(self.conn, CONTINUE);
         Ok(())
     }

@@ -328,7 +328,7 @@ impl Reply<'_> {
         }
     }
 
-    /// A client that has ended its side is asked whether it still listens.
+    /// A client that has ended its side is asked whether it still listens, once.
     pub(super) fn ask_whether_it_listens(&mut self) -> Result<(), CannotAsk> {
         match self.client {
             Client::Nobody => Err(CannotAsk),
@@ -350,6 +350,6 @@ impl Reply<'_> {
     }
 }
 
-/// There is no message that means nothing to this client.
+/// There is no message that means nothing to this client, or it was sent before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CannotAsk;

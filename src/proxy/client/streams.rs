@@ -15,7 +15,7 @@ use crate::{
         Proxy,
         answer::Answer,
         downstream::LOW_WATER,
-        exchange::{Core, Event, Exchange},
+        exchange::{Core, Event, Exchange, Request},
         failure::Failure,
         headers,
         parts::Parts,
@@ -180,7 +180,7 @@ impl Proxy {
         let client = Client::Stream(Stream { conn, id });
         let record = Record::new(peer, peer.ip(), cx.clock());
         let until = self.parts.shared.config.deadlines.exchange.map(|limit| cx.now() + limit);
-        entry.insert(Exchange::new(Core { until, ..Core::new(key, client, head, body, record) }));
+        entry.insert(Exchange::new(Core::new(key, client, Request::new(head, body, None), until, record)));
         let complete = body == BodyLength::Empty;
         let open = Open { exchange: Some(key), complete, heard_complete: complete, ..Open::default() };
         let before = self.streams(conn).open.insert(id, open);

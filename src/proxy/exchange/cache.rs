@@ -9,28 +9,21 @@
 //!      ╰── not for the cache ─────▶ route.rs        ╰────────────────▶ route.rs … keep.rs
 //! ```
 
-use super::{Exchange, State, Step, join::renew};
+use super::{Exchange, State, Step, caching::Caching, join::renew};
 use crate::{
     cache::{
         CacheConfig, Did, Flights, Forward, Join, Lead, Place, RequestDirectives, Reuse, Situation, Stale, Store,
         Stored, Ticket, Validate, answer,
-        fill::Reader,
         key::Uri,
-        may_look_up,
-        partial::Part,
-        reuse,
+        may_look_up, reuse,
         store::Entry,
         validate::{conditional, has_tag, has_validator, synthesized},
         vary,
     },
     http::{Method, RequestHead, hop},
     proxy::{record::Record, told},
-    time::Now,
 };
-use std::{
-    sync::{Arc, atomic::AtomicU64},
-    time::Instant,
-};
+use std::sync::{Arc, atomic::AtomicU64};
 
 /// The cache as the exchanges see it: shared by all workers.
 #[derive(Debug)]
@@ -43,61 +36,6 @@ pub(in crate::proxy) struct Cache {
     pub(in crate::proxy) invalidated: AtomicU64,
     /// Entries taken out because the operator said so.
     pub(in crate::proxy) purged: AtomicU64,
-}
-
-/// What an exchange that was not answered by the cache at once has to do with it.
-#[derive(Debug)]
-pub(in crate::proxy) struct Caching {
-    pub(super) asked: RequestDirectives,
-    pub(super) why: Forward,
-    /// What the backend answered.
-    pub(super) status: Option<u16>,
-    /// It waited for the fetch of another one, and that was enough, or it was not.
-    pub(super) collapsed: Option<bool>,
-    /// The response may be stored, and others may wait for it.
-    pub(super) lead: Option<Lead>,
-    /// What is stored for it and cannot be used as it is.
-    pub(super) stored: Option<Arc<Entry>>,
-    /// What the backend is asked about: all that is stored for the URI, the one above first.
-    pub(super) nominated: Vec<Arc<Entry>>,
-    /// Where our client is in a response that it reads beside others, if it is not given each piece at once.
-    pub(super) own: Option<Reader>,
-    /// The part that is being stored, if it is one.
-    pub(super) part: Option<Part>,
-    /// The request in our own words: with our validators in place of the client's.
-    pub(super) question: Option<RequestHead>,
-    /// When it was sent, for the age of the response.
-    pub(super) sent: Option<Now>,
-    /// Until when others are waited for.
-    pub(super) wait_until: Option<Instant>,
-    /// A response that was waited for and is another variant: it says what variants differ in.
-    pub(super) varies: Option<Arc<Entry>>,
-    /// How often that was so.
-    pub(super) variants_tried: u8,
-    /// Nobody waits for the answer: a revalidation in the background.
-    pub(in crate::proxy) background: bool,
-}
-
-impl Caching {
-    fn new(asked: RequestDirectives, why: Forward) -> Box<Self> {
-        Box::new(Self {
-            asked,
-            why,
-            status: None,
-            collapsed: None,
-            lead: None,
-            stored: None,
-            nominated: Vec::new(),
-            own: None,
-            part: None,
-            question: None,
-            sent: None,
-            wait_until: None,
-            varies: None,
-            variants_tried: 0,
-            background: false,
-        })
-    }
 }
 
 /// A fetch without a client, to be begun.
@@ -134,19 +72,19 @@ impl Step<'_> {
     /// The head is here: the cache first, if there is one.
     pub(super) fn look_up(&mut self) -> State {
         let Some(cache) = &self.parts.shared.cache else { return self.route(None) };
-        let asked = RequestDirectives::of(&self.core.head.fields);
+        let asked = RequestDirectives::of(&self.core.request.head.fields);
         // What the backend does not see cannot be what its answer varies with.
-        hop::remove_listed(&mut self.core.head.fields);
+        hop::remove_listed(&mut self.core.request.head.fields);
         match self.judge(cache, &asked) {
             Verdict::Use(entry, did, lead) => {
                 if let Some(lead) = lead {
                     self.revalidate_later(lead, entry.clone());
                 }
-                let waited = self.core.caching.as_ref().is_some_and(|caching| caching.collapsed == Some(true));
+                let waited = self.core.caching.as_ref().is_some_and(|caching| caching.waiting.was_enough == Some(true));
                 self.serve(&entry, if waited { Did::Collapsed } else { did })
             }
             // What changes something is written through, whatever the client wishes (RFC 9111 §4).
-            Verdict::Past(_) if asked.only_if_cached && self.core.head.method.is_safe() => self.refuse(),
+            Verdict::Past(_) if asked.only_if_cached && self.core.request.head.method.is_safe() => self.refuse(),
             Verdict::Refuse => self.refuse(),
             Verdict::Past(why) => {
                 self.caching(asked, why);
@@ -175,14 +113,14 @@ impl Step<'_> {
         let Ask { why, stored, nominated, join } = ask;
         let until = self.cx.now() + cache.config.wait;
         let caching = self.caching(asked, why);
-        (caching.stored, caching.nominated) = (stored, nominated);
+        (caching.question.stored, caching.question.nominated) = (stored, nominated);
         let lead = match join {
             Join::Lead(lead) => Some(lead),
             Join::Follow(flight) => {
                 let caching = self.caching(asked, why);
                 // Until it has to ask itself.
-                caching.collapsed = Some(true);
-                let until = *caching.wait_until.get_or_insert(until);
+                caching.waiting.was_enough = Some(true);
+                let until = *caching.waiting.until.get_or_insert(until);
                 if self.cx.now() < until {
                     return self.follow(flight.follow(&cache.store), until);
                 }
@@ -190,7 +128,7 @@ impl Step<'_> {
             }
             Join::Again | Join::Alone => self.alone(cache),
         };
-        self.caching(asked, why).lead = lead;
+        self.caching(asked, why).storing.lead = lead;
         self.go()
     }
 
@@ -200,7 +138,7 @@ impl Step<'_> {
         let Some(cache) = &shared.cache else { return self.route(None) };
         let lead = self.alone(cache);
         if let Some(caching) = &mut self.core.caching {
-            caching.lead = lead;
+            caching.storing.lead = lead;
         }
         self.go()
     }
@@ -208,8 +146,8 @@ impl Step<'_> {
     /// Goes to a backend: with a question about what is stored, if something is.
     fn go(&mut self) -> State {
         if let Some(caching) = &mut self.core.caching {
-            caching.collapsed = caching.collapsed.map(|_| false);
-            caching.question = question(&self.core.head, &caching.nominated);
+            caching.waiting.was_enough = caching.waiting.was_enough.map(|_| false);
+            caching.question.head = question(&self.core.request.head, &caching.question.nominated);
             let why = caching.why;
             self.note_forward(why);
         }
@@ -218,8 +156,9 @@ impl Step<'_> {
 
     /// What the request is about, as the key says it. `None`: no key can.
     pub(super) fn uri(&self) -> Option<Uri<'_>> {
-        let scheme = told::scheme(&self.core.head, self.core.record.peer.ip(), &self.parts.shared.config.forwarding)?;
-        Uri::of(&self.core.head, scheme)
+        let scheme =
+            told::scheme(&self.core.request.head, self.core.record.peer.ip(), &self.parts.shared.config.forwarding)?;
+        Uri::of(&self.core.request.head, scheme)
     }
 
     fn alone(&self, cache: &Cache) -> Option<Lead> {
@@ -228,13 +167,14 @@ impl Step<'_> {
     }
 
     fn judge(&self, cache: &Cache, asked: &RequestDirectives) -> Verdict {
-        let head = &self.core.head;
+        let head = &self.core.request.head;
         if may_look_up(head).is_err() {
             let method = matches!(head.method, Method::Get | Method::Head);
             return Verdict::Past(if method { Forward::Bypass } else { Forward::Method });
         }
         let path = head.parsed_target().path();
-        let is_odd = !self.core.request_complete || self.core.upgrade || self.core.overrides_method;
+        let is_odd =
+            !self.core.request.is_complete() || self.core.request.upgrade || self.core.request.overrides_method;
         if is_odd || cache.config.exclude.iter().any(|not| not.matches(path)) {
             return Verdict::Past(Forward::Bypass);
         }
@@ -252,7 +192,7 @@ impl Step<'_> {
 
     /// `None`: something has changed meanwhile.
     fn judge_place(&self, cache: &Cache, place: Place<'_>, asked: &RequestDirectives) -> Option<Verdict> {
-        let (head, now) = (&self.core.head, self.cx.now());
+        let (head, now) = (&self.core.request.head, self.cx.now());
         let found = cache.store.look_up(place, now);
         let entries = found.entries.as_slice();
         let chosen = vary::choose(entries, &head.fields, |entry| (&entry.stored.selecting, entry.stored.date));
@@ -298,7 +238,7 @@ impl Step<'_> {
 
     /// Why a stored response is validated, as the standard puts it, and whether several requests can share the answer.
     fn validation(&self, entry: &Entry, reason: Validate, asked: &RequestDirectives) -> (Forward, bool) {
-        let (head, freshness) = (&self.core.head, &entry.stored.freshness);
+        let (head, freshness) = (&self.core.request.head, &entry.stored.freshness);
         // Of a stale one there is no need to say that the client wants it asked about (RFC 9211 §2.2).
         let why = if freshness.left(self.cx.now()).is_ok() { Forward::Request } else { Forward::Stale };
         let is_plain = !asked.no_store && !has_own_conditions(head) && !head.fields.contains("range");
@@ -318,11 +258,11 @@ impl Step<'_> {
         // This is a request of our own: what the client's says of itself, `no-store` above all, is not said of it.
         let mut caching = Caching::new(RequestDirectives::default(), Forward::Stale);
         caching.background = true;
-        caching.lead = Some(lead);
-        let head = synthesized(&self.core.head, &entry.stored);
-        caching.nominated = nominated(&[], Some(&entry));
-        caching.question = question(&head, &caching.nominated);
-        caching.stored = Some(entry);
+        caching.storing.lead = Some(lead);
+        let head = synthesized(&self.core.request.head, &entry.stored);
+        caching.question.nominated = nominated(&[], Some(&entry));
+        caching.question.head = question(&head, &caching.question.nominated);
+        caching.question.stored = Some(entry);
         let record = Record::new(self.core.record.peer, self.core.record.client, self.cx.clock());
         self.parts.fetches.push(Fetch { head, caching, record });
     }
@@ -372,8 +312,8 @@ impl Exchange {
     /// read waits for the window that they share.
     pub(in crate::proxy) fn spares_backend(&self) -> bool {
         let Some(caching) = &self.core.caching else { return false };
-        let fill = caching.lead.as_ref().and_then(Lead::fill);
-        caching.own.is_some() || fill.is_some_and(|fill| fill.is_storing())
+        let fill = caching.storing.lead.as_ref().and_then(Lead::fill);
+        caching.storing.own.is_some() || fill.is_some_and(|fill| fill.is_storing())
     }
 
     /// Whether no client waits for it.

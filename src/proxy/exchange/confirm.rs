@@ -20,9 +20,9 @@ impl Step<'_> {
     /// A 304 to our own question: what is stored is as good as new, and answers.
     pub(super) fn not_modified(&mut self, cache: &Cache, caching: &mut Caching, head: &ResponseHead) -> Receiving {
         let now = self.cx.clock();
-        let nominated = std::mem::take(&mut caching.nominated);
+        let nominated = std::mem::take(&mut caching.question.nominated);
         let stored: Vec<&Stored> = nominated.iter().map(|entry| &entry.stored).collect();
-        let answer = match confirmed(head, &self.core.head, &stored, now.wall) {
+        let answer = match confirmed(head, &self.core.request.head, &stored, now.wall) {
             Confirmed::These(places) => {
                 let mut fresh = places.iter().map(|at| self.freshen(cache, caching, &nominated[*at], head, false));
                 let first = fresh.next();
@@ -34,12 +34,12 @@ impl Step<'_> {
         };
         let Some((answer, kept)) = answer else {
             // About something that we do not have: once more, and without conditions.
-            caching.question = Some(conditional::<Stored>(&self.core.head, &[]));
-            caching.stored = None;
+            caching.question.head = Some(conditional::<Stored>(&self.core.request.head, &[]));
+            caching.question.stored = None;
             return Receiving::Again;
         };
         self.parts.counters().cache.validated.add(1);
-        if let Some(mut lead) = caching.lead.take() {
+        if let Some(mut lead) = caching.storing.lead.take() {
             let for_all = kept && answer.stored.freshness.left(now.instant).is_ok();
             lead.release(if for_all { Over::Stored } else { Over::Private });
         }
@@ -49,10 +49,10 @@ impl Step<'_> {
     /// A 304 to conditions that the client has set itself, and that goes on to it: what is stored and has one of its
     /// validators is as good as new, too (§4.3.4).
     pub(super) fn confirm_beside(&mut self, cache: &Cache, caching: &Caching, head: &ResponseHead) {
-        let Some(place) = caching.lead.as_ref().map(Lead::place) else { return };
+        let Some(place) = caching.storing.lead.as_ref().map(Lead::place) else { return };
         let entries = cache.store.peek(place);
         let stored: Vec<&Stored> = entries.iter().map(|entry| &entry.stored).collect();
-        let confirmed = confirmed_beside(head, &self.core.head, &stored, self.cx.clock().wall);
+        let confirmed = confirmed_beside(head, &self.core.request.head, &stored, self.cx.clock().wall);
         for at in &confirmed {
             self.freshen(cache, caching, &entries[*at], head, false);
         }
@@ -71,13 +71,13 @@ impl Step<'_> {
         another: bool,
     ) -> (Arc<Entry>, bool) {
         let now = self.cx.clock();
-        let sent = caching.sent.unwrap_or(now);
+        let sent = caching.question.sent.unwrap_or(now);
         let Freshened { mut stored, old } =
-            freshened(&entry_of.stored, head, &self.core.head, sent, now, &cache.config.rules);
+            freshened(&entry_of.stored, head, &self.core.request.head, sent, now, &cache.config.rules);
         stored.tags = tags_of(&stored.head.fields);
         let mut new = entry(entry_of.key.clone(), entry_of.hash, stored);
         new.wire = self.wire(&new.stored.head);
-        let placed = match (old, &caching.lead) {
+        let placed = match (old, &caching.storing.lead) {
             (Old::Replaced, Some(lead)) if another => {
                 lead.put(new, now.instant, |new, other| other.stored.selecting == new.stored.selecting)
             }
@@ -96,10 +96,10 @@ impl Step<'_> {
     /// A 200 to `HEAD`: each response stored for `GET` that could have answered is the same, and lives on, or it is not, and
     /// has to be validated before it is used again (RFC 9111 §4.3.5).
     pub(super) fn compare(&mut self, cache: &Cache, caching: &mut Caching, head: &ResponseHead) {
-        caching.stored = None;
-        let Some(place) = caching.lead.as_ref().map(Lead::place) else { return };
+        caching.question.stored = None;
+        let Some(place) = caching.storing.lead.as_ref().map(Lead::place) else { return };
         for stored in cache.store.peek(place) {
-            if !stored.stored.selecting.matches(&self.core.head.fields) {
+            if !stored.stored.selecting.matches(&self.core.request.head.fields) {
                 continue;
             }
             match head_says(head, &stored.stored) {
@@ -120,7 +120,7 @@ impl Step<'_> {
     /// Whether what is stored may answer although a backend failed.
     pub(super) fn may_stand_in(&self, caching: &Caching) -> bool {
         !caching.background
-            && caching.stored.as_ref().is_some_and(|entry| {
+            && caching.question.stored.as_ref().is_some_and(|entry| {
                 let situation = reuse(&entry.stored.freshness, &caching.asked, self.cx.now(), Situation::Failed);
                 matches!(situation, Reuse::Fresh | Reuse::Stale(_))
             })
@@ -129,9 +129,9 @@ impl Step<'_> {
     /// What is stored answers in place of a backend that failed, if it may. Others who wait may do the same.
     pub(super) fn stand_in(&mut self) -> Option<State> {
         let mut caching = self.core.caching.take()?;
-        let entry = if self.may_stand_in(&caching) { caching.stored.take() } else { None };
+        let entry = if self.may_stand_in(&caching) { caching.question.stored.take() } else { None };
         if entry.is_some() {
-            caching.lead = None;
+            caching.storing.lead = None;
         }
         self.core.caching = Some(caching);
         entry.map(|entry| self.serve(&entry, Did::IfError))

@@ -40,14 +40,14 @@ impl Step<'_> {
 
     /// Answers for the backend that does not.
     fn answer(&mut self, failure: Failure) {
-        if !self.core.request_complete || matches!(failure, Failure::Request(_)) {
+        if !self.core.request.is_complete() || matches!(failure, Failure::Request(_)) {
             // What follows of the request would be taken for the next one.
             self.reply().leaves_unread(Unread::NotToItsEnd);
         }
         let answer = answer::failure(&answer::Context {
             failure,
             status: self.status_of(failure),
-            head: Some(&self.core.head),
+            head: Some(&self.core.request.head),
             retry_after: self.parts.shared.health.retry_after(self.cx.now()),
             forwarding: &self.parts.shared.config.forwarding,
         });
@@ -57,14 +57,14 @@ impl Step<'_> {
     /// What the client is told. Of a stale response that must not be used without validation, it is told that nobody could
     /// be asked: 504, rather than what else was the matter (RFC 9111 §5.2.2.2, a SHOULD).
     fn status_of(&self, failure: Failure) -> Status {
-        let stored = self.core.caching.as_ref().and_then(|caching| caching.stored.as_ref());
+        let stored = self.core.caching.as_ref().and_then(|caching| caching.question.stored.as_ref());
         let must_ask = stored.is_some_and(|entry| entry.stored.freshness.must_not_be_used(self.cx.now()));
         if must_ask && failure.is_disconnected() { Status::GATEWAY_TIMEOUT } else { failure.status() }
     }
 
     /// What health is told of a failure.
     pub(super) fn outcome_of(&self, failure: Failure) -> Outcome {
-        let head = &self.core.head;
+        let head = &self.core.request.head;
         let asked = || Asked::new(self.core.record.client, head.method.as_str(), head.target());
         failure.blame().map_or(Outcome::Neutral, |kind| Outcome::Failure(kind, asked()))
     }

@@ -82,7 +82,7 @@ impl Step<'_> {
                 drop(follower);
                 self.arm(None);
                 if let Some(caching) = &mut self.core.caching {
-                    caching.collapsed = Some(over == Over::Stored);
+                    caching.waiting.was_enough = Some(over == Over::Stored);
                 }
                 if over == Over::Failed
                     && let Some(state) = self.stand_in()
@@ -107,7 +107,7 @@ impl Step<'_> {
             drop(follower);
             return self.go_alone();
         }
-        if !stored.selecting.matches(&self.core.head.fields) {
+        if !stored.selecting.matches(&self.core.request.head.fields) {
             drop(follower);
             return self.another_variant(fill.opening());
         }
@@ -115,7 +115,7 @@ impl Step<'_> {
             drop(follower);
             return self.go_alone();
         };
-        if not_modified(&self.core.head, stored, self.cx.clock().wall) {
+        if not_modified(&self.core.request.head, stored, self.cx.clock().wall) {
             return self.serve_answer(fill.opening(), Did::Collapsed, &Answer::NotModified);
         }
         self.note(Did::Collapsed, fill.opening());

@@ -19,12 +19,11 @@
 //! be sent at any time and means nothing to a client that has sent all: `100 (Continue)`. "A client MUST be able to parse
 //! one or more 1xx responses received prior to a final response, even if the client does not expect one" (RFC 9110 §15.2).
 
-use super::{Core, Event, Exchange, Failure, State, Step};
+use super::{Core, Event, Exchange, Failure, Needed, State, Step};
 use crate::{
     http::{self, BodyLength, RequestHead},
     proxy::{config::OnClientClose, downstream::PENDING_MAX},
 };
-use std::time::Instant;
 
 /// How many times `--body-timeout` the beginning of a body may take as a whole. Two parts of it may be that far apart, and
 /// there are up to 16 KiB: with a byte now and then, a client would never be done.
@@ -45,16 +44,16 @@ pub(in crate::proxy) fn needed(head: &RequestHead, body: BodyLength) -> usize {
 }
 
 impl Exchange {
-    /// How much of its body has to be here before it goes on, and when, if that is what it waits for.
-    pub(in crate::proxy) fn needs(&self) -> Option<(usize, Instant)> {
-        if matches!(self.state, State::Start) { self.core.needed } else { None }
+    /// What of its body has to be here before it goes on, if that is what it waits for.
+    pub(in crate::proxy) fn needs(&self) -> Option<Needed> {
+        if matches!(self.state, State::Start) { self.core.request.needs() } else { None }
     }
 }
 
 impl Core {
     /// Whether nothing is lost if its backend never answers: nothing was sent, or nothing that changes anything.
     fn may_be_cancelled(&self) -> bool {
-        !self.sent || self.head.method.is_safe()
+        !self.attempts.sent || self.request.head.method.is_safe()
     }
 }
 
@@ -89,11 +88,7 @@ impl Step<'_> {
     /// A request that waits, of a client that has ended its side: does it still listen? If not, its connection fails before
     /// the request's turn comes, unless that is sooner than an answer from there can be here.
     pub(super) fn ask_whether_it_listens(&mut self) {
-        if self.core.sent || self.core.asked {
-            return;
-        }
-        if self.reply().ask_whether_it_listens().is_ok() {
-            self.core.asked = true;
+        if !self.core.attempts.sent && self.reply().ask_whether_it_listens().is_ok() {
             self.parts.counters().asked.add(1);
         }
     }

@@ -28,11 +28,11 @@ impl Step<'_> {
         chosen: Option<&Entry>,
         shared: bool,
     ) -> Option<Join> {
-        let head = &self.core.head;
+        let head = &self.core.request.head;
         if !shared || head.method != Method::Get || found.passed || self.may_circle() {
             return Some(Join::Alone);
         }
-        let varies = self.core.caching.as_ref().and_then(|caching| caching.varies.as_deref());
+        let varies = self.core.caching.as_ref().and_then(|caching| caching.waiting.varies.as_deref());
         let variant = match variant(varies.or(chosen), found, head) {
             // What answers this request answers no other.
             Some(Selecting::Nothing) => return Some(Join::Alone),
@@ -50,7 +50,7 @@ impl Step<'_> {
         let flight = cache.flights.flight(place, variant);
         let may_have = |opening: &Entry| {
             let stored = &opening.stored;
-            stored.freshness.audience().includes(true) && stored.selecting.matches(&self.core.head.fields)
+            stored.freshness.audience().includes(true) && stored.selecting.matches(&self.core.request.head.fields)
         };
         match flight.filter(|flight| flight.opening().is_some_and(|opening| may_have(&opening))) {
             Some(flight) => Join::Follow(flight),
@@ -61,16 +61,16 @@ impl Step<'_> {
     /// A request that has been here twice may be in a loop, and would wait for itself. Once is usual: two caches, one behind
     /// the other.
     fn may_circle(&self) -> bool {
-        rounds(&self.core.head, self.parts.shared.config.forwarding.pseudonym) > 1
+        rounds(&self.core.request.head, self.parts.shared.config.forwarding.pseudonym) > 1
     }
 
     /// The response that was waited for is another variant, and `opening` says what variants differ in: look for the fetch of
     /// ours, or lead it.
     pub(super) fn another_variant(&mut self, opening: &Arc<Entry>) -> State {
         match &mut self.core.caching {
-            Some(caching) if caching.variants_tried < VARIANTS_TRIED => {
-                caching.variants_tried += 1;
-                caching.varies = Some(opening.clone());
+            Some(caching) if caching.waiting.variants_tried < VARIANTS_TRIED => {
+                caching.waiting.variants_tried += 1;
+                caching.waiting.varies = Some(opening.clone());
             }
             _ => return self.go_alone(),
         }

@@ -72,27 +72,30 @@ impl Step<'_> {
     }
 
     fn make_of(&mut self, cache: &Cache, caching: &mut Caching, head: &ResponseHead, body: BodyLength) -> Kept {
-        if head.status == Status::NOT_MODIFIED && caching.question.is_some() && !caching.nominated.is_empty() {
+        if head.status == Status::NOT_MODIFIED
+            && caching.question.head.is_some()
+            && !caching.question.nominated.is_empty()
+        {
             return Kept::Instead(self.not_modified(cache, caching, head));
         }
-        if head.status == Status::NOT_MODIFIED && caching.question.is_none() {
+        if head.status == Status::NOT_MODIFIED && caching.question.head.is_none() {
             self.confirm_beside(cache, caching, head);
         }
         if is_server_failure(head.status)
             && self.may_stand_in(caching)
-            && let Some(entry) = caching.stored.take()
+            && let Some(entry) = caching.question.stored.take()
         {
-            caching.lead = None;
+            caching.storing.lead = None;
             return Kept::StandIn(entry);
         }
-        if self.core.head.method == Method::Head && head.status == Status::OK {
+        if self.core.request.head.method == Method::Head && head.status == Status::OK {
             self.compare(cache, caching, head);
         }
         let stored = self.store(cache, caching, head, body);
         // A response to `no-store`, or to a client that says who it is, says nothing about what others would get: the stored
         // one stays.
-        let for_all = !caching.asked.no_store && !names_client(&self.core.head.fields);
-        if !stored && self.core.head.method == Method::Get && for_all {
+        let for_all = !caching.asked.no_store && !names_client(&self.core.request.head.fields);
+        if !stored && self.core.request.head.method == Method::Get && for_all {
             supersede(cache, caching, head.status);
         }
         Kept::Pass { stored }
@@ -101,9 +104,9 @@ impl Step<'_> {
     /// Begins to store the response, if that may be.
     fn store(&mut self, cache: &Cache, caching: &mut Caching, head: &ResponseHead, body: BodyLength) -> bool {
         let now = self.cx.clock();
-        let Some(lead) = &caching.lead else { return false };
+        let Some(lead) = &caching.storing.lead else { return false };
         let place = lead.place();
-        let news = News { request: &self.core.head, head, sent: caching.sent.unwrap_or(now), now };
+        let news = News { request: &self.core.request.head, head, sent: caching.question.sent.unwrap_or(now), now };
         let opening = opening(&news, caching, body, &cache.config.rules);
         let length = opening.as_ref().ok().and_then(|opening| opening.length);
         let fits = length.is_none_or(|length| length <= cache.store.limits().object as u64);
@@ -116,11 +119,11 @@ impl Step<'_> {
         let opening = opening.filter(|opening| !self.belongs_to_others(cache, place, &opening.stored));
         let opened = opening.is_some();
         let entry = opening.map(|opening| (entry(lead.key().clone(), place.hash, opening.stored), opening.part));
-        if let (Some((mut entry, part)), Some(lead)) = (entry, &mut caching.lead) {
+        if let (Some((mut entry, part)), Some(lead)) = (entry, &mut caching.storing.lead) {
             entry.wire = self.wire(&entry.stored.head);
-            caching.part = part;
+            caching.storing.part = part;
             lead.open(entry, length);
-        } else if let Some(mut lead) = caching.lead.take() {
+        } else if let Some(mut lead) = caching.storing.lead.take() {
             lead.release(Over::Private);
         }
         opened
@@ -131,14 +134,15 @@ impl Step<'_> {
     fn belongs_to_others(&self, cache: &Cache, place: Place<'_>, new: &Stored) -> bool {
         let for_strangers = |stored: &Stored| stored.freshness.audience().includes(false);
         !for_strangers(new)
-            && older(cache, place, &self.core.head, self.cx.now()).is_some_and(|older| for_strangers(&older.stored))
+            && older(cache, place, &self.core.request.head, self.cx.now())
+                .is_some_and(|older| for_strangers(&older.stored))
     }
 
     /// Whether a part that has arrived is described, by itself or by what is stored of the same representation.
     fn is_described(&self, cache: &Cache, place: Place<'_>, head: &ResponseHead) -> bool {
         let now = self.cx.clock();
         let same = |older: Arc<Entry>| are_one_representation(&older.stored.head.fields, &head.fields, now.wall);
-        !is_bare(&self.core.head) || older(cache, place, &self.core.head, now.instant).is_some_and(same)
+        !is_bare(&self.core.request.head) || older(cache, place, &self.core.request.head, now.instant).is_some_and(same)
     }
 
     /// The head as most clients get it, up to what differs from hit to hit.
@@ -156,8 +160,10 @@ impl Step<'_> {
     pub(super) fn keep_piece(&mut self, link: Link, data: &[u8]) -> Piece {
         let (ticket, now) = (self.ticket(), self.cx.now());
         let Some(caching) = &mut self.core.caching else { return Piece::Passing };
-        let Some(lead) = caching.lead.as_mut().filter(|lead| lead.fill().is_some()) else { return Piece::Passing };
-        let is_reader = caching.own.is_some();
+        let Some(lead) = caching.storing.lead.as_mut().filter(|lead| lead.fill().is_some()) else {
+            return Piece::Passing;
+        };
+        let is_reader = caching.storing.own.is_some();
         let (added, piece) = lead.append(data, ticket, now);
         match added {
             Added::Kept | Added::Passed => {}
@@ -170,7 +176,7 @@ impl Step<'_> {
                 }
                 self.read_beside_others();
             }
-            Added::Unread => caching.lead = None,
+            Added::Unread => caching.storing.lead = None,
         }
         if is_reader { Piece::AsReader } else { Piece::Kept(piece) }
     }
@@ -178,11 +184,12 @@ impl Step<'_> {
     /// The response is complete, and so is what is stored.
     pub(super) fn keep_complete(&mut self, trailers: &Fields) {
         let Some(caching) = &mut self.core.caching else { return };
-        let Some(lead) = caching.lead.take_if(|lead| lead.fill().is_some()) else { return };
+        let Some(lead) = caching.storing.lead.take_if(|lead| lead.fill().is_some()) else { return };
         let now = self.cx.clock();
         let shared = self.parts.shared.clone();
         let Some(cache) = &shared.cache else { return };
-        let (part, request, sent) = (caching.part, &self.core.head, caching.sent.unwrap_or(now));
+        let (part, request, sent) =
+            (caching.storing.part, &self.core.request.head, caching.question.sent.unwrap_or(now));
         let finish = |opening: &Entry, pieces| {
             let (body, wire) = match part {
                 None => (Body::whole(pieces), opening.wire.clone()),
@@ -201,7 +208,7 @@ impl Step<'_> {
             lead.complete(now.instant, trailers, finish, |new, old| new.stored.selecting == old.stored.selecting);
         // What was asked about is not the answer any more (§4.3.3). Selected otherwise, it was not replaced, and would be chosen
         // and asked about again before the new one.
-        if let (Some(new), Some(old)) = (stored, caching.stored.take())
+        if let (Some(new), Some(old)) = (stored, caching.question.stored.take())
             && new.stored.selecting != old.stored.selecting
         {
             cache.store.remove_entry(&old);
@@ -210,12 +217,12 @@ impl Step<'_> {
 
     /// An unsafe request was answered: what is stored for what it changed is no longer true (RFC 9111 §4.4).
     fn invalidate(&mut self, cache: &Cache, head: &ResponseHead) {
-        if self.core.head.method.is_safe() {
+        if self.core.request.head.method.is_safe() {
             return;
         }
         // What a gateway says that no key can: then the request is about what its own words name.
-        if let Some(uri) = self.uri().or_else(|| Uri::of(&self.core.head, Scheme::Http)) {
-            let keys = invalidated(&self.core.head.method, uri, head);
+        if let Some(uri) = self.uri().or_else(|| Uri::of(&self.core.request.head, Scheme::Http)) {
+            let keys = invalidated(&self.core.request.head.method, uri, head);
             let gone: usize = keys.iter().map(|key| cache.flights.remove(cache.store.place(key.uri()))).sum();
             cache.invalidated.fetch_add(gone as u64, Relaxed);
         }
@@ -313,7 +320,7 @@ fn with_what_is_there(cache: &Cache, new: Entry, news: &News<'_>, forwarding: &F
 
 /// A response has come in the place of what was asked about, and is not stored: the old one is no truer for that.
 fn supersede(cache: &Cache, caching: &mut Caching, status: Status) {
-    if let Some(old) = caching.stored.take_if(|_| speaks_of_the_resource(status)) {
+    if let Some(old) = caching.question.stored.take_if(|_| speaks_of_the_resource(status)) {
         cache.store.remove_entry(&old);
     }
 }

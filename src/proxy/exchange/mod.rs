@@ -15,8 +15,9 @@
 //!
 //! | file | question |
 //! |---|---|
-//! | `begin.rs` | what is known when it begins |
-//! | `cache.rs` | is there an answer in the cache, or somebody to wait for |
+//! | `request.rs` | what is asked, and how far its content is |
+//! | `cache.rs` | is there an answer in the cache, or another exchange to wait for |
+//! | `caching.rs` | what is remembered of that |
 //! | `serve.rs` | what a stored response looks like on the wire |
 //! | `join.rs` | who fetches what is not stored |
 //! | `follow.rs` | whose answer is ours, too |
@@ -30,10 +31,11 @@
 //! | `relay.rs` | what moves between the two sides, and when is it complete |
 //! | `response.rs` | what a response does on its way |
 //! | `tunnel.rs` | what happens after a 101 |
+//! | `transitions.rs` | which state may follow which |
 //! | `fail.rs` | how it ends when it does not end well |
 
-mod begin;
 mod cache;
+mod caching;
 mod confirm;
 mod event;
 mod fail;
@@ -42,17 +44,22 @@ mod hold;
 mod join;
 mod keep;
 mod relay;
+mod request;
 mod response;
 mod retry;
 mod route;
 mod serve;
 mod share;
+mod transitions;
 mod tunnel;
 mod wanted;
 
-pub(super) use cache::{Cache, Caching, Fetch};
+pub(super) use cache::{Cache, Fetch};
+use caching::Caching;
 pub(super) use event::Event;
 pub(super) use hold::{BEGINNING, needed};
+pub(super) use request::{Needed, Request};
+pub use transitions::{Name, RULES, states_diagram};
 
 use super::{
     client::{Client, Ending, Reply},
@@ -66,7 +73,7 @@ use super::{
 use crate::{
     app::{ConnId, Cx, TimerKey},
     backend::BackendId,
-    http::{BodyLength, RequestHead},
+    http::BodyLength,
 };
 use bytes::Bytes;
 use follow::{Follow, Read};
@@ -115,36 +122,34 @@ pub(super) enum State {
     Done(Result<(), Failure>),
 }
 
+/// What was tried to get an answer.
+#[derive(Debug, Default)]
+pub(super) struct Attempts {
+    /// The head went to a backend.
+    pub(super) sent: bool,
+    /// Backends that failed this request.
+    pub(super) tried: Vec<BackendId>,
+    /// A pooled connection turned out dead: take a new one.
+    pub(super) fresh: bool,
+}
+
+/// The interim responses that went to the client.
+#[derive(Debug, Default)]
+pub(super) struct Interims {
+    pub(super) count: u8,
+    /// One of them asked the client to send its content.
+    pub(super) continued: bool,
+}
+
 /// What every state of an exchange needs.
 #[derive(Debug)]
 pub(super) struct Core {
     pub(super) key: u32,
     /// Who gets the answer.
     pub(super) client: Client,
-    pub(super) head: RequestHead,
-    pub(super) body: BodyLength,
-    /// The client asked to switch protocols, and may.
-    pub(super) upgrade: bool,
-    /// It asks for another method by a field, which no stored response may answer.
-    pub(super) overrides_method: bool,
-    /// Everything the client sends for this request is here.
-    pub(super) request_complete: bool,
-    /// So many bytes of its body have to be here before it may take a connection, and by then. `None`: they are here.
-    pub(super) needed: Option<(usize, Instant)>,
-    /// Its head went to a backend.
-    pub(super) sent: bool,
-    /// The client had ended its side, and was asked whether it listens.
-    pub(super) asked: bool,
-    /// A byte of the body went to a backend, so the request cannot be sent again.
-    pub(super) body_begun: bool,
-    /// Backends that failed this request.
-    pub(super) tried: Vec<BackendId>,
-    /// A pooled connection turned out dead: take a new one.
-    pub(super) fresh: bool,
-    /// Interim responses relayed.
-    pub(super) interims: u8,
-    /// One of them asked the client to send its content.
-    pub(super) continued: bool,
+    pub(super) request: Request,
+    pub(super) attempts: Attempts,
+    pub(super) interims: Interims,
     /// How it ends for the client.
     pub(super) ending: Ending,
     /// What it has to do with the cache, unless that is nothing or answered it at once.
@@ -156,9 +161,27 @@ pub(super) struct Core {
 }
 
 impl Core {
+    /// A request of `client` that nothing has happened to: nothing was tried, nothing sent. It must be over by `until`.
+    pub(super) fn new(key: u32, client: Client, request: Request, until: Option<Instant>, record: Record) -> Self {
+        Self {
+            key,
+            client,
+            request,
+            attempts: Attempts::default(),
+            interims: Interims::default(),
+            ending: Ending::Clean,
+            caching: None,
+            until,
+            record,
+        }
+    }
+
     /// Whether others than the client read the response, or it is being stored.
     fn is_kept(&self) -> bool {
-        self.caching.as_ref().and_then(|caching| caching.lead.as_ref()).is_some_and(|lead| lead.fill().is_some())
+        self.caching
+            .as_ref()
+            .and_then(|caching| caching.storing.lead.as_ref())
+            .is_some_and(|lead| lead.fill().is_some())
     }
 
     /// Whether no client ever waited for it.
@@ -183,6 +206,12 @@ pub(super) struct Step<'a> {
 }
 
 impl Step<'_> {
+    /// The request is here, as much of it as is needed first.
+    fn begin(&mut self) -> State {
+        self.core.request.has_enough();
+        if self.parts.shared.cache.is_some() { self.look_up() } else { self.route(None) }
+    }
+
     /// The way to the client.
     pub(super) fn reply(&mut self) -> Reply<'_> {
         let Core { client, record, .. } = &mut *self.core;
@@ -205,15 +234,21 @@ impl Exchange {
     pub(super) fn on(&mut self, event: Event<'_>, parts: &mut Parts, cx: &mut Cx) {
         // The placeholder is never seen: `on` returns the state that replaces it.
         let state = std::mem::replace(&mut self.state, State::Start);
+        let before = state.name();
         let mut step = Step { core: &mut self.core, parts, cx };
         self.state = state.on(event, &mut step);
+        let after = self.state.name();
+        debug_assert!(
+            transitions::may_follow(before, after),
+            "{after:?} must not follow {before:?}: add it to transitions.rs or mend the exchange",
+        );
         self.enter_phase();
     }
 
     /// Whether the request body may be read now: there is somewhere to put it.
     pub(super) fn takes_body(&self) -> bool {
         match self.state {
-            State::Relay(_) => !self.core.request_complete,
+            State::Relay(_) => !self.core.request.is_complete(),
             State::Tunnel(_) => true,
             State::Start
             | State::Wait { .. }
@@ -235,7 +270,7 @@ impl Exchange {
     /// Whether all of a request with content was sent, as far as we know, and nothing has come back.
     pub(super) fn uploads(&self) -> bool {
         let head = matches!(self.state, State::Relay(Relay { receiving: Receiving::Head, .. }));
-        head && self.core.request_complete && self.core.body != BodyLength::Empty
+        head && self.core.request.is_complete() && self.core.request.body != BodyLength::Empty
     }
 
     /// Whether bytes pass without being read as HTTP.
@@ -265,7 +300,7 @@ impl Exchange {
 
     /// `unsent` bytes of the request wait for the backend: the client waits with it.
     pub(super) fn backend_took(&mut self, unsent: usize, parts: &mut Parts, cx: &mut Cx) {
-        let complete = self.core.request_complete;
+        let complete = self.core.request.is_complete();
         let mut step = Step { core: &mut self.core, parts, cx };
         if unsent > HIGH_WATER {
             step.reply().want_body(false);
@@ -312,8 +347,7 @@ impl State {
     fn on(self, event: Event<'_>, step: &mut Step<'_>) -> Self {
         match (self, event) {
             (state, Event::ClientClosed) => step.client_closed(state),
-            (Self::Start, Event::Route) if step.parts.shared.cache.is_some() => step.look_up(),
-            (Self::Start, Event::Route) => step.route(None),
+            (Self::Start, Event::Route) => step.begin(),
             (Self::Start, Event::Fetch) => step.route(None),
             (Self::Follow(follow), event) => follow.on(event, step),
             (Self::Read(read), event) => read.on(event, step),
@@ -330,7 +364,7 @@ impl State {
             (Self::Relay(relay), event) => relay.on(event, step),
             (Self::Tunnel(tunnel), event) => tunnel.on(event, step),
             (state, Event::ClientLost(failure) | Event::RequestBad(failure)) => step.give_up(state.link(), failure),
-            (state, Event::ClientEnded) if !step.core.request_complete => {
+            (state, Event::ClientEnded) if !step.core.request.is_complete() => {
                 step.give_up(state.link(), Failure::ClientGone)
             }
             (state, Event::Expired) => {
@@ -362,11 +396,27 @@ impl State {
         }
     }
 
+    fn name(&self) -> Name {
+        match self {
+            Self::Start => Name::Start,
+            Self::Wait { .. } => Name::Wait,
+            Self::Pause => Name::Pause,
+            Self::Connect(_) => Name::Connect,
+            Self::Probe(_) => Name::Probe,
+            Self::Follow(_) => Name::Follow,
+            Self::Read(_) => Name::Read,
+            Self::Serve(_) => Name::Serve,
+            Self::Relay(_) => Name::Relay,
+            Self::Tunnel(_) => Name::Tunnel,
+            Self::Done(_) => Name::Done,
+        }
+    }
+
     fn phase(&self, core: &Core) -> Phase {
         match self {
             Self::Start => Phase::ReadingRequest,
             Self::Follow(_) | Self::Wait { .. } | Self::Pause | Self::Connect(_) | Self::Probe(_) => Phase::Forwarding,
-            Self::Relay(Relay { receiving: Receiving::Head | Receiving::Again, .. }) if core.request_complete => {
+            Self::Relay(Relay { receiving: Receiving::Head | Receiving::Again, .. }) if core.request.is_complete() => {
                 Phase::ReadingResponse
             }
             Self::Relay(Relay { receiving: Receiving::Head, .. }) => Phase::Forwarding,

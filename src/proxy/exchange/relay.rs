@@ -91,7 +91,7 @@ impl Relay {
             Event::UpstreamLate => self.response_late(step),
             Event::UpstreamStalled => self.give_up(Failure::UpstreamStalled, step),
             // Half-close: a client may end its side after the request and still read the response.
-            Event::ClientEnded if step.core.request_complete => State::Relay(self),
+            Event::ClientEnded if step.core.request.is_complete() => State::Relay(self),
             Event::ClientEnded => self.give_up(Failure::ClientGone, step),
             Event::ClientLost(failure) if step.goes_on_without_client(&self.receiving) => {
                 step.detach(self.link, failure);
@@ -115,11 +115,11 @@ impl Relay {
     }
 
     fn request_data(mut self, data: &[u8], step: &mut Step<'_>) -> State {
-        if !step.core.body_begun && matches!(self.receiving, Receiving::Head) {
+        if !step.core.request.is_consumed() && matches!(self.receiving, Receiving::Head) {
             // It did not wait for 100, or no longer: the answer is due when the request is complete.
             step.expect_upstream(self.link, None);
         }
-        step.core.body_begun = true;
+        step.core.request.consume();
         step.core.record.received += data.len() as u64;
         step.expect_body(data.len());
         match self.sending.data(&mut To { cx: step.cx, conn: self.link.conn }, data) {
@@ -132,9 +132,7 @@ impl Relay {
         if let Err(error) = self.sending.end(&mut To { cx: step.cx, conn: self.link.conn }, trailers) {
             return self.give_up(Failure::Request(error), step);
         }
-        // The last chunk is gone, too.
-        step.core.body_begun |= step.core.body == BodyLength::Chunked;
-        step.core.request_complete = true;
+        step.core.request.complete();
         step.reply().end_body();
         match self.receiving {
             Receiving::Complete => return self.complete(step),
@@ -149,7 +147,7 @@ impl Relay {
 
     /// Both messages are through, or the rest of the request interests nobody.
     pub(super) fn complete(self, step: &mut Step<'_>) -> State {
-        if self.reusable && step.core.request_complete {
+        if self.reusable && step.core.request.is_complete() {
             step.parts.give_back(self.link, step.cx);
         } else {
             step.parts.close_link(self.link, Outcome::Success, step.cx);

@@ -19,13 +19,13 @@ const INTERIMS_MAX: u8 = 16;
 impl Relay {
     /// Passes a 1xx on.
     pub(super) fn interim(self, head: &ResponseHead, step: &mut Step<'_>) -> State {
-        step.core.interims += 1;
-        if step.core.interims > INTERIMS_MAX {
+        step.core.interims.count += 1;
+        if step.core.interims.count > INTERIMS_MAX {
             return self.give_up(Failure::TooManyInterims, step);
         }
         step.reply().interim(head);
-        step.core.continued |= head.status == Status::CONTINUE;
-        if head.status == Status::CONTINUE && !step.core.request_complete {
+        step.core.interims.continued |= head.status == Status::CONTINUE;
+        if head.status == Status::CONTINUE && !step.core.request.is_complete() {
             step.expect_upstream(self.link, None);
             step.expect_body(0);
         }
@@ -51,7 +51,7 @@ impl Relay {
             self.reusable = false;
             step.reply().leaves_unread(Unread::AnsweredInsteadOf100);
         }
-        if !self.reusable && !step.core.request_complete {
+        if !self.reusable && !step.core.request.is_complete() {
             step.reply().leaves_unread(Unread::BackendCloses);
         }
         let key = step.core.caching.as_ref().and_then(|_| step.status_key());
@@ -125,7 +125,7 @@ impl Relay {
             }
             Receiving::Head | Receiving::Complete => {}
         }
-        if step.core.request_complete || !self.reusable {
+        if step.core.request.is_complete() || !self.reusable {
             return self.complete(step);
         }
         step.expect_upstream(self.link, None);
@@ -177,6 +177,9 @@ impl Step<'_> {
     /// read it as we do.
     fn may_have_no_content(&self) -> bool {
         let core = &*self.core;
-        !core.request_complete && !core.body_begun && !core.continued && http::expects_continue(&core.head)
+        !core.request.is_complete()
+            && !core.request.is_consumed()
+            && !core.interims.continued
+            && http::expects_continue(&core.request.head)
     }
 }

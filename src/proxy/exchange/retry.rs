@@ -9,7 +9,7 @@
 //! to have failed.
 
 use super::{Failure, Link, State, Step};
-use crate::health::Outcome;
+use crate::{health::Outcome, proxy::failure::Transience};
 
 /// Why a request is not sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Step<'_> {
     pub(super) fn lost(&mut self, link: Link, failure: Failure, sent: bool) -> State {
         let stale = link.reused && failure == Failure::UpstreamClosed;
         // One request that it cannot bear, sent three times, is one sign that a backend fails, not three.
-        let known = self.core.tried.contains(&link.backend);
+        let known = self.core.attempts.tried.contains(&link.backend);
         let outcome = if stale || known { Outcome::Neutral } else { self.outcome_of(failure) };
         self.drop_link(link, outcome);
         match self.may_retry(failure, sent, stale) {
@@ -65,22 +65,22 @@ impl Step<'_> {
     }
 
     fn may_retry(&mut self, failure: Failure, sent: bool, stale: bool) -> Result<(), Refusal> {
-        match failure {
-            Failure::ConnectFailed(_) | Failure::Shortage(_) | Failure::ConnectTimeout | Failure::UpstreamClosed => {}
-            Failure::FirstByteTimeout | Failure::UpstreamStalled => return Err(Refusal::TooSlow),
-            _ => return Err(Refusal::NotTransient),
+        match failure.transience() {
+            Transience::Transient => {}
+            Transience::Slow => return Err(Refusal::TooSlow),
+            Transience::Lasting => return Err(Refusal::NotTransient),
         }
-        if sent && !self.core.head.method.is_idempotent() {
+        if sent && !self.core.request.head.method.is_idempotent() {
             return Err(Refusal::NotIdempotent);
         }
-        if self.core.body_begun {
+        if self.core.request.is_consumed() {
             return Err(Refusal::BodyConsumed);
         }
         if stale {
             // Bounded by itself: the next try is on a new connection.
             return Ok(());
         }
-        if self.core.tried.len() >= self.parts.shared.config.retries as usize {
+        if self.core.attempts.tried.len() >= self.parts.shared.config.retries as usize {
             return Err(Refusal::Exhausted);
         }
         if !self.parts.retry_budget.may_retry(self.cx.now()) {
@@ -95,11 +95,11 @@ impl Step<'_> {
         self.reply().expect_no_body();
         if stale {
             // The pool may hold more dead ones; a new connection settles it.
-            self.core.fresh = true;
+            self.core.attempts.fresh = true;
             return self.route_to(Some(link.backend), None);
         }
-        self.core.tried.push(link.backend);
-        let attempt = u32::try_from(self.core.tried.len()).unwrap_or(u32::MAX);
+        self.core.attempts.tried.push(link.backend);
+        let attempt = u32::try_from(self.core.attempts.tried.len()).unwrap_or(u32::MAX);
         let jitter = self.parts.random();
         let delay = self.parts.shared.config.backoff.delay(attempt.saturating_sub(1), jitter);
         self.arm(Some(self.cx.now() + delay));

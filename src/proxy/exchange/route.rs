@@ -95,8 +95,8 @@ impl Step<'_> {
         let now = self.cx.now();
         let client = RouteKey { client: self.core.record.client };
         let mut candidates = std::mem::take(&mut self.parts.candidates);
-        self.parts.fill_candidates(&mut candidates, &self.core.tried, now);
-        if candidates.is_empty() && !self.core.tried.is_empty() {
+        self.parts.fill_candidates(&mut candidates, &self.core.attempts.tried, now);
+        if candidates.is_empty() && !self.core.attempts.tried.is_empty() {
             // Everyone living has failed this request once; once more is better than giving up.
             self.parts.fill_candidates(&mut candidates, &[], now);
         }
@@ -104,7 +104,7 @@ impl Step<'_> {
         let mut meant = meant.filter(|meant| candidates.iter().any(|candidate| candidate.id == *meant));
         while let Some(backend) = meant.take().or_else(|| self.parts.balancer.pick(&client, &candidates)) {
             if self.parts.shared.health.admit(backend, now) {
-                match self.parts.checkout(backend, self.core.fresh, self.cx) {
+                match self.parts.checkout(backend, self.core.attempts.fresh, self.cx) {
                     Checkout::Reuse { conn, lease, .. } => {
                         choice = Choice::Reuse(backend, conn, lease);
                         break;
@@ -147,16 +147,16 @@ impl Step<'_> {
         }
         self.drop_link(link, Outcome::Neutral);
         // The pool may hold more such; a new connection settles it.
-        self.core.fresh = true;
+        self.core.attempts.fresh = true;
         self.route(None)
     }
 
     /// Sends the head; the body follows as it arrives.
     pub(super) fn send_request(&mut self, link: Link) -> State {
         let now = self.cx.clock();
-        self.core.sent = true;
+        self.core.attempts.sent = true;
         if let Some(caching) = &mut self.core.caching {
-            caching.sent = Some(now);
+            caching.question.sent = Some(now);
         }
         let mut out = std::mem::take(&mut self.parts.scratch);
         self.write_head(link, &mut out);
@@ -166,29 +166,29 @@ impl Step<'_> {
         let answer_by = self.cx.now() + deadlines.first_byte;
         let body_limit = deadlines.body;
         // A client that waits for 100 is not late, and then it is the backend's turn.
-        let polite = !self.core.request_complete && http::expects_continue(&self.core.head);
-        let waits = self.core.request_complete || polite;
+        let polite = !self.core.request.is_complete() && http::expects_continue(&self.core.request.head);
+        let waits = self.core.request.is_complete() || polite;
         if let Some(upstream) = self.parts.table.upstream(link.conn) {
             upstream.begin();
-            upstream.reader.expect(&self.core.head.method);
+            upstream.reader.expect(&self.core.request.head.method);
             upstream.expect(self.cx, waits.then_some(answer_by));
         }
-        if !self.core.request_complete {
-            let bulk = is_bulk(self.core.body);
+        if !self.core.request.is_complete() {
+            let bulk = is_bulk(self.core.request.body);
             self.reply().begin_body((!polite).then_some(body_limit), bulk);
         }
-        State::Relay(Relay::new(link, self.core.body))
+        State::Relay(Relay::new(link, self.core.request.body))
     }
 
     fn write_head(&mut self, link: Link, out: &mut BytesMut) {
         let shared = &*self.parts.shared;
-        let question = self.core.caching.as_ref().and_then(|caching| caching.question.as_ref());
+        let question = self.core.caching.as_ref().and_then(|caching| caching.question.head.as_ref());
         headers::write_request(
             out,
             &headers::Inbound {
-                head: question.unwrap_or(&self.core.head),
-                body: self.core.body,
-                upgrade: self.core.upgrade,
+                head: question.unwrap_or(&self.core.request.head),
+                body: self.core.request.body,
+                upgrade: self.core.request.upgrade,
                 peer: self.core.record.peer.ip(),
                 backend: &shared.backends[link.backend.index()],
                 persist: shared.slots.config().max > 0,

@@ -19,7 +19,7 @@ impl Step<'_> {
     pub(super) fn serve(&mut self, entry: &Arc<Entry>, did: Did) -> State {
         let now = self.cx.clock();
         let boundary = || self.parts.rng.random();
-        match answer(&self.core.head, &entry.stored, now.wall, boundary) {
+        match answer(&self.core.request.head, &entry.stored, now.wall, boundary) {
             Ok(Answer::Whole) => self.serve_whole(entry, did, true),
             Ok(Answer::Head) => self.serve_whole(entry, did, false),
             Ok(answer) => self.serve_answer(entry, did, &answer),
@@ -113,9 +113,12 @@ impl Step<'_> {
             (None, _) | (_, Some(Did::Hit | Did::HitStale)) => Origin::Hit,
             // No backend could be asked, so that what is stored stands in for the answer: nothing came from there (§2.1).
             (Some(caching), Some(Did::IfError)) if caching.status.is_none() => Origin::Hit,
-            (Some(caching), _) => {
-                Origin::Forwarded { why: caching.why, status: caching.status, stored, collapsed: caching.collapsed }
-            }
+            (Some(caching), _) => Origin::Forwarded {
+                why: caching.why,
+                status: caching.status,
+                stored,
+                collapsed: caching.waiting.was_enough,
+            },
         };
         let ttl = entry.map(|entry| entry.stored.freshness.ttl_seconds(self.cx.now()));
         Some(CacheStatus { origin, ttl, key: key.map(Key::as_str) })

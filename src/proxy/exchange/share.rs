@@ -71,15 +71,17 @@ impl Step<'_> {
             return;
         }
         let Some(caching) = &mut self.core.caching else { return };
-        let fill = caching.lead.as_ref().and_then(Lead::fill);
-        caching.own = fill.and_then(|fill| fill.reader_beside_others());
+        let fill = caching.storing.lead.as_ref().and_then(Lead::fill);
+        caching.storing.own = fill.and_then(|fill| fill.reader_beside_others());
     }
 
     /// Gives our client what has come, if it is one reader among others.
     fn pump(&mut self) -> Pumped {
         let unsent = self.reply().unsent();
         let (ticket, now) = (self.ticket(), self.cx.now());
-        let Some(own) = self.core.caching.as_ref().and_then(|caching| caching.own.as_ref()) else { return Pumped::On };
+        let Some(own) = self.core.caching.as_ref().and_then(|caching| caching.storing.own.as_ref()) else {
+            return Pumped::On;
+        };
         if own.is_left_behind() {
             return Pumped::LeftBehind;
         }
@@ -114,7 +116,7 @@ impl Step<'_> {
     pub(super) fn wait_for_readers(&mut self, link: Link) {
         let (now, shared) = (self.cx.now(), self.parts.shared.clone());
         let patience = shared.cache.as_ref().map(|cache| cache.config.wait).unwrap_or_default();
-        let fill = self.core.caching.as_ref().and_then(|caching| caching.lead.as_ref()).and_then(Lead::fill);
+        let fill = self.core.caching.as_ref().and_then(|caching| caching.storing.lead.as_ref()).and_then(Lead::fill);
         let again = fill.and_then(|fill| fill.let_go(patience, now));
         self.arm(again);
         if again.is_none() {
@@ -126,12 +128,12 @@ impl Step<'_> {
 
     /// Whether our client reads a response beside others, and is not given each piece at once.
     pub(super) fn reads_beside_others(&self) -> bool {
-        self.core.caching.as_ref().is_some_and(|caching| caching.own.is_some())
+        self.core.caching.as_ref().is_some_and(|caching| caching.storing.own.is_some())
     }
 
     /// The response is complete, and others have got it. What our client has not yet got, it reads like they do.
     pub(super) fn read_rest(&mut self) -> Option<State> {
-        let own = self.core.caching.as_mut().and_then(|caching| caching.own.take())?;
+        let own = self.core.caching.as_mut().and_then(|caching| caching.storing.own.take())?;
         self.arm(None);
         Some(self.read_on(Read { reader: own, follower: None }))
     }

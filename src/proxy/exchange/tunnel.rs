@@ -88,8 +88,8 @@ impl Tunnel {
 impl Step<'_> {
     /// The backend switches protocols: from here on we relay bytes.
     pub(super) fn switched(&mut self, link: Link, head: &ResponseHead) -> State {
-        let proper = headers::accepts_an_offer(head, &self.core.head);
-        if !(self.core.upgrade && self.core.request_complete && proper) {
+        let proper = headers::accepts_an_offer(head, &self.core.request.head);
+        if !(self.core.request.upgrade && self.core.request.is_complete() && proper) {
             return self.give_up(Some(link), Failure::UnaskedUpgrade);
         }
         self.reply().switch(head);

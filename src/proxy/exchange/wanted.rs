@@ -11,7 +11,9 @@ const NEARLY_DONE: u64 = 256 * 1024;
 impl Step<'_> {
     /// The client is gone. Whether its request goes on all the same: others wait for the answer, or little of it is missing.
     pub(super) fn goes_on_without_client(&self, receiving: &Receiving) -> bool {
-        let Some(lead) = self.core.caching.as_ref().and_then(|caching| caching.lead.as_ref()) else { return false };
+        let Some(lead) = self.core.caching.as_ref().and_then(|caching| caching.storing.lead.as_ref()) else {
+            return false;
+        };
         if lead.followers() > 0 {
             return true;
         }
@@ -37,7 +39,7 @@ impl Step<'_> {
     /// connection is worth more. A body without end must not keep it for ever.
     fn is_of_use(&self, receiving: &Receiving) -> bool {
         let Receiving::Body { owed } = receiving else { return true };
-        let fill = self.core.caching.as_ref().and_then(|caching| caching.lead.as_ref()).and_then(Lead::fill);
+        let fill = self.core.caching.as_ref().and_then(|caching| caching.storing.lead.as_ref()).and_then(Lead::fill);
         fill.is_some_and(|fill| fill.is_storing()) || owed.is_some_and(|owed| owed <= NEARLY_DONE)
     }
 
@@ -52,8 +54,8 @@ impl Step<'_> {
         let ticket = self.ticket();
         let Some(caching) = &mut self.core.caching else { return };
         // Where the backend waited for this client alone, it goes on; where it waits for others too, they will say.
-        let waits_for_others = caching.own.take().is_some();
-        if let Some(lead) = &caching.lead {
+        let waits_for_others = caching.storing.own.take().is_some();
+        if let Some(lead) = &caching.storing.lead {
             lead.orphan(ticket);
         }
         if !waits_for_others && let Some(upstream) = self.parts.table.upstream(link.conn) {

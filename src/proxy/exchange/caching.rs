@@ -1,0 +1,77 @@
+//! What an exchange that was not answered by the cache at once has to do with it: whom it waits for, what it asks, what it
+//! stores.
+
+use crate::{
+    cache::{Forward, Lead, RequestDirectives, fill::Reader, partial::Part, store::Entry},
+    http::RequestHead,
+    time::Now,
+};
+use std::{sync::Arc, time::Instant};
+
+/// An exchange's dealings with the cache.
+#[derive(Debug)]
+pub(in crate::proxy) struct Caching {
+    /// What the client said of stored responses.
+    pub(super) asked: RequestDirectives,
+    /// Why a backend is asked.
+    pub(super) why: Forward,
+    /// What the backend answered.
+    pub(super) status: Option<u16>,
+    pub(super) waiting: Waiting,
+    pub(super) question: Question,
+    pub(super) storing: Storing,
+    /// A revalidation in the background: no client waits for the answer.
+    pub(in crate::proxy) background: bool,
+}
+
+/// Waiting for what another exchange fetches.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    /// Until when others are waited for.
+    pub(super) until: Option<Instant>,
+    /// It has waited for the fetch of another one, and that was enough, or it was not.
+    pub(super) was_enough: Option<bool>,
+    /// A response that was waited for and is another variant: it says what variants differ in.
+    pub(super) varies: Option<Arc<Entry>>,
+    /// How often that was so.
+    pub(super) variants_tried: u8,
+}
+
+/// What a backend is asked.
+#[derive(Debug, Default)]
+pub(super) struct Question {
+    /// What is stored for the request and cannot be used as it is.
+    pub(super) stored: Option<Arc<Entry>>,
+    /// What the backend is asked about: all that is stored for the URI, the one above first.
+    pub(super) nominated: Vec<Arc<Entry>>,
+    /// The request in our own words: with our validators in place of the client's.
+    pub(super) head: Option<RequestHead>,
+    /// When it was sent, for the age of the response.
+    pub(super) sent: Option<Now>,
+}
+
+/// What becomes of the response.
+#[derive(Debug, Default)]
+pub(super) struct Storing {
+    /// The response may be stored, and others may wait for it.
+    pub(super) lead: Option<Lead>,
+    /// Where our client is in a response that it reads beside others, if it is not given each piece at once.
+    pub(super) own: Option<Reader>,
+    /// The part that is being stored, if it is one.
+    pub(super) part: Option<Part>,
+}
+
+impl Caching {
+    /// Of a request that says this of stored responses, and for which a backend is asked for that reason.
+    pub(super) fn new(asked: RequestDirectives, why: Forward) -> Box<Self> {
+        Box::new(Self {
+            asked,
+            why,
+            status: None,
+            waiting: Waiting::default(),
+            question: Question::default(),
+            storing: Storing::default(),
+            background: false,
+        })
+    }
+}
