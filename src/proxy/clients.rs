@@ -126,8 +126,7 @@ impl Proxy {
         let needed = Some(needed(&head, body)).filter(|needed| failure.is_none() && *needed > here);
         let by = now.instant + shared.config.deadlines.body * BEGINNING;
         let needed = needed.map(|bytes| Needed { bytes, by });
-        // The rest is not due before a backend takes it.
-        client.expect_input(cx, needed.map(|_| shared.config.deadlines.body));
+        client.expect_input(cx, None);
         if body == BodyLength::Empty {
             // Its end follows from its head: take it now, so that the reader stands before the next request.
             let ended = client.reader.next(&mut &[][..], &shared.config.limits);
@@ -143,7 +142,11 @@ impl Proxy {
         let until = shared.config.deadlines.exchange.map(|limit| now.instant + limit);
         let record = Record::new(peer, who.client, now);
         let core = Core::new(key, Client::Connection(http1), request, until, record);
-        entry.insert(Exchange::new(core));
+        let exchange = entry.insert(Exchange::new(core));
+        // What is not needed first is not due before a backend takes it.
+        if needed.is_some() {
+            exchange.await_body(cx, Some(now.instant + shared.config.deadlines.body));
+        }
         self.parts.counters().requests.add(1);
         self.parts.retry_budget.request(now.instant);
         if needed.is_none() {

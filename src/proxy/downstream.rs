@@ -4,6 +4,7 @@
 
 use super::{
     config::Deadlines,
+    due::{Due, Kind},
     stall::{Look, Stall},
 };
 use crate::{
@@ -17,11 +18,6 @@ use std::{
 
 /// Bytes of later requests kept while one is answered. More stay with the client: its window closes.
 pub(super) const PENDING_MAX: usize = 16 * 1024;
-
-/// How long the pieces of a body are added up, to tell how fast it comes. Long enough for a line that loses a few packets in a
-/// row; twice as long is still shorter than requests wait for a connection (5 s), so that a body that stands still gives its
-/// connection up in time for them.
-pub(super) const PACE: Duration = Duration::from_secs(2);
 
 /// Over this many unsent bytes towards one side, the other is not read. With one more read of a driver that has much to send
 /// already, a peer that does not read costs 64 KiB. A peer that reads does not wait for us meanwhile: the kernel has
@@ -42,12 +38,7 @@ pub(super) struct Downstream {
     pub(super) pending: Vec<u8>,
     /// The exchange that runs.
     pub(super) exchange: Option<u32>,
-    /// When what we wait to read must have come.
-    read_by: Option<Instant>,
-    /// When it is judged how fast a body comes.
-    pace_by: Option<Instant>,
-    /// How much of it has come since that was judged last.
-    paced: u32,
+    due: Due<Late, 2>,
     /// What waits for it to read.
     stall: Stall,
     /// Requests begun.
@@ -65,15 +56,21 @@ pub(super) struct Downstream {
     bulk: bool,
 }
 
-/// Which of the two deadlines passed.
+/// A kind of deadline of a client's connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Late {
-    /// Nothing was read in time.
-    Read,
-    /// Not a deadline, but the time to see how fast a body comes.
-    Pace,
     /// Our kernel has taken nothing for a while: the driver has to say what the peer's has.
     Write,
+    /// What we wait to read must have come.
+    Read,
+}
+
+impl Kind for Late {
+    const ALL: &'static [Self] = &[Self::Write, Self::Read];
+
+    fn index(self) -> usize {
+        self as usize
+    }
 }
 
 impl Downstream {
@@ -85,9 +82,7 @@ impl Downstream {
             reader: RequestReader::new(),
             pending: Vec::new(),
             exchange: None,
-            read_by: None,
-            pace_by: None,
-            paced: 0,
+            due: Due::default(),
             stall: Stall::default(),
             served: 0,
             head_begun: false,
@@ -106,15 +101,14 @@ impl Downstream {
 
     /// Expects bytes within `limit`, or nothing in particular.
     pub(super) fn expect_input(&mut self, cx: &mut Cx, limit: Option<Duration>) {
-        self.read_by = limit.map(|limit| cx.now() + limit);
-        self.pace_by = None;
+        self.due.set(Late::Read, limit.map(|limit| cx.now() + limit));
         self.arm(cx);
     }
 
     /// Expects bytes within `limit`, or as soon as it did before.
     pub(super) fn expect_input_sooner(&mut self, cx: &mut Cx, limit: Duration) {
         let at = cx.now() + limit;
-        self.read_by = Some(self.read_by.map_or(at, |by| by.min(at)));
+        self.due.set(Late::Read, Some(self.due.at(Late::Read).map_or(at, |by| by.min(at))));
         self.arm(cx);
     }
 
@@ -122,28 +116,6 @@ impl Downstream {
     pub(super) fn is_idle(&self) -> bool {
         let asks = self.exchange.is_some() || self.reader.phase() != ReadPhase::Idle || !self.pending.is_empty();
         !asks && self.stall.unsent() == 0
-    }
-
-    /// Expects more of a body within `limit`; `came` bytes of it have just come, for a backend that waits for them. While the
-    /// backend takes none, we do not read, and nothing is the client's to send.
-    pub(super) fn expect_body(&mut self, cx: &mut Cx, limit: Duration, came: usize) {
-        if self.congested {
-            return;
-        }
-        self.read_by = Some(cx.now() + limit);
-        if self.pace_by.is_none() {
-            self.pace_by = Some(cx.now() + PACE);
-            self.paced = 0;
-        }
-        self.paced = self.paced.saturating_add(u32::try_from(came).unwrap_or(u32::MAX));
-        self.arm(cx);
-    }
-
-    /// How much of a body has come since this was asked last, [`PACE`] ago.
-    pub(super) fn take_pace(&mut self, cx: &mut Cx) -> u32 {
-        self.pace_by = Some(cx.now() + PACE);
-        self.arm(cx);
-        std::mem::take(&mut self.paced)
     }
 
     /// `unsent` bytes wait for the peer: it has to take some of them in time.
@@ -181,20 +153,15 @@ impl Downstream {
 
     /// Which deadline has passed: one of them has, since the driver is told the earlier one whenever they change.
     pub(super) fn late(&self, now: Instant) -> Late {
-        if self.stall.is_due(now) {
-            return Late::Write;
-        }
-        if self.read_by.is_some_and(|at| at <= now) {
-            return Late::Read;
-        }
-        debug_assert!(self.pace_by.is_some_and(|at| at <= now), "one of three deadlines has passed");
-        Late::Pace
+        let late = self.due.past(now);
+        debug_assert!(late.is_some(), "one of the deadlines has passed");
+        late.unwrap_or(Late::Read)
     }
 
-    /// Tells the driver the earliest of them.
-    pub(super) fn arm(&self, cx: &mut Cx) {
-        let earliest = [self.read_by, self.stall.look_at(), self.pace_by].into_iter().flatten().min();
-        cx.set_deadline(TimerKey::Conn(self.conn), earliest);
+    /// Tells the driver the earlier of them.
+    fn arm(&mut self, cx: &mut Cx) {
+        self.due.set(Late::Write, self.stall.look_at());
+        cx.set_deadline(TimerKey::Conn(self.conn), self.due.earliest());
     }
 
     /// Keeps what could not be used yet.

@@ -22,10 +22,8 @@ impl Proxy {
         let Some(client) = self.parts.table.downstream(conn) else { return };
         match (client.late(cx.now()), client.exchange) {
             (Late::Write, _) => cx.progress(conn),
-            (Late::Read, Some(key)) => self.on(cx, key, Event::RequestBad(Failure::BodyTimeout)),
-            (Late::Pace, Some(key)) => self.judge_pace(cx, conn, key),
-            // The request was answered before its end, and nobody waits for the rest.
-            (Late::Pace, None) => drop(client.take_pace(cx)),
+            // What a request waits for is its exchange's to know.
+            (Late::Read, Some(_)) => debug_assert!(false, "nothing is due on a connection whose request runs"),
             // Half a head deserves an answer; a connection that never asked is closed without a word.
             (Late::Read, None) if client.reader.phase() == ReadPhase::Head => {
                 self.refuse(cx, conn, Failure::HeadTimeout, &[])

@@ -24,6 +24,7 @@ mod config;
 mod demo;
 mod desk;
 mod downstream;
+mod due;
 mod exchange;
 mod failure;
 mod headers;

@@ -2,6 +2,7 @@
 
 use super::{
     config::Deadlines,
+    due::{Due, Kind},
     stall::{Look, Stall},
 };
 use crate::{
@@ -33,12 +34,36 @@ pub(super) struct Upstream {
     pub(super) passing: bool,
     /// Its place in the pool's count, while it is busy.
     pub(super) lease: Option<Lease>,
-    /// When what we wait for must have come: the connection, the head, more of the body.
-    wait_by: Option<Instant>,
+    due: Due<Late, 2>,
     /// What waits for it to read.
     stall: Stall,
-    /// Since when the client takes no more of the response, so that nothing is expected to come.
-    congested: Option<Instant>,
+    /// While the client takes no more of the response, nothing is expected to come.
+    held: Option<Held>,
+}
+
+/// A kind of deadline of a backend's connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Late {
+    /// Our kernel has taken nothing for a while: the driver has to say what the peer's has.
+    Write,
+    /// What we wait for must have come: the connection, the head, more of the body.
+    Answer,
+}
+
+impl Kind for Late {
+    const ALL: &'static [Self] = &[Self::Write, Self::Answer];
+
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// A deadline that does not run.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    since: Instant,
+    /// When it was to be.
+    at: Option<Instant>,
 }
 
 impl Upstream {
@@ -52,9 +77,9 @@ impl Upstream {
             exchange: None,
             passing: false,
             lease: None,
-            wait_by: None,
+            due: Due::default(),
             stall: Stall::default(),
-            congested: None,
+            held: None,
         }
     }
 
@@ -91,8 +116,10 @@ impl Upstream {
 
     /// Expects the next step (connection, head, body) by `at`; `None`: nothing.
     pub(super) fn expect(&mut self, cx: &mut Cx, at: Option<Instant>) {
-        self.wait_by = at;
-        self.congested = self.congested.map(|_| cx.now());
+        match &mut self.held {
+            Some(held) => *held = Held { since: cx.now(), at },
+            None => self.due.set(Late::Answer, at),
+        }
         self.arm(cx);
     }
 
@@ -131,24 +158,27 @@ impl Upstream {
 
     /// Whether an answer is overdue. While the client is slow, the backend is not.
     pub(super) fn answer_late(&self, now: Instant) -> bool {
-        self.congested.is_none() && self.wait_by.is_some_and(|at| at <= now)
+        self.due.is_past(Late::Answer, now)
     }
 
     /// Tells the driver the earlier of the two deadlines.
-    pub(super) fn arm(&self, cx: &mut Cx) {
-        let wait_by = self.wait_by.filter(|_| self.congested.is_none());
-        let earliest = [wait_by, self.stall.look_at()].into_iter().flatten().min();
-        cx.set_deadline(TimerKey::Conn(self.conn), earliest);
+    fn arm(&mut self, cx: &mut Cx) {
+        self.due.set(Late::Write, self.stall.look_at());
+        cx.set_deadline(TimerKey::Conn(self.conn), self.due.earliest());
     }
 
     /// Whether the client takes more of the response.
     pub(super) fn set_congested(&mut self, cx: &mut Cx, congested: bool) {
-        match (self.congested, congested) {
-            (None, true) => self.congested = Some(cx.now()),
-            (Some(since), false) => {
-                self.congested = None;
+        match (self.held, congested) {
+            (None, true) => {
+                self.held = Some(Held { since: cx.now(), at: self.due.at(Late::Answer) });
+                self.due.set(Late::Answer, None);
+            }
+            (Some(held), false) => {
+                self.held = None;
                 // The time the client took is not the backend's, whatever it is expected to do.
-                self.wait_by = self.wait_by.map(|at| at + cx.now().saturating_duration_since(since));
+                let took = cx.now().saturating_duration_since(held.since);
+                self.due.set(Late::Answer, held.at.map(|at| at + took));
             }
             (None, false) | (Some(_), true) => return,
         }

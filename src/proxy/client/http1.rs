@@ -11,7 +11,6 @@ use crate::{
     proxy::parts::Parts,
 };
 use bytes::Bytes;
-use std::time::Duration;
 
 /// The answer that means nothing yet.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -150,32 +149,15 @@ impl Http1 {
         parts.table.downstream(self.conn).map_or(0, |client| client.unsent_now())
     }
 
-    pub(super) fn begin_body(&self, limit: Option<Duration>, bulk: bool, parts: &mut Parts, cx: &mut Cx) {
+    pub(super) fn begin_body(&self, bulk: bool, parts: &mut Parts, cx: &mut Cx) {
         if let Some(client) = parts.table.downstream(self.conn) {
-            match limit {
-                None => client.expect_input(cx, None),
-                Some(limit) => client.expect_body(cx, limit, 0),
-            }
             client.set_bulk(cx, bulk);
         }
         parts.ready.push(self.conn);
     }
 
-    pub(super) fn expect_body(&self, limit: Duration, came: usize, parts: &mut Parts, cx: &mut Cx) {
-        if let Some(client) = parts.table.downstream(self.conn) {
-            client.expect_body(cx, limit, came);
-        }
-    }
-
-    pub(super) fn expect_no_body(&self, parts: &mut Parts, cx: &mut Cx) {
-        if let Some(client) = parts.table.downstream(self.conn) {
-            client.expect_input(cx, None);
-        }
-    }
-
     pub(super) fn end_body(&self, parts: &mut Parts, cx: &mut Cx) {
         if let Some(client) = parts.table.downstream(self.conn) {
-            client.expect_input(cx, None);
             client.set_bulk(cx, false);
         }
     }

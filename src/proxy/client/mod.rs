@@ -25,7 +25,6 @@ use crate::{
     http::{BodyLength, Error, Fields, ResponseHead},
 };
 use bytes::Bytes;
-use std::time::Duration;
 
 /// Who gets the answer of an exchange.
 #[derive(Debug)]
@@ -277,34 +276,13 @@ impl Reply<'_> {
 
 /// The client's side of a request's content.
 impl Reply<'_> {
-    /// There is room for the content of the request from here on: it is due within `limit`, or, for a client that waits to be
-    /// asked for it, when it is asked. `bulk`: there is much of it.
-    pub(super) fn begin_body(&mut self, limit: Option<Duration>, bulk: bool) {
+    /// There is room for the content of the request from here on. `bulk`: there is much of it.
+    pub(super) fn begin_body(&mut self, bulk: bool) {
         match self.client {
             Client::Nobody => {}
-            Client::Connection(http1) => http1.begin_body(limit, bulk, self.parts, self.cx),
+            Client::Connection(http1) => http1.begin_body(bulk, self.parts, self.cx),
             #[cfg(test)]
             Client::Stream(stream) => stream.resume(self.parts),
-        }
-    }
-
-    /// More of the content is due within `limit`; `came` bytes of it have just come.
-    pub(super) fn expect_body(&mut self, limit: Duration, came: usize) {
-        match self.client {
-            Client::Nobody => {}
-            Client::Connection(http1) => http1.expect_body(limit, came, self.parts, self.cx),
-            #[cfg(test)]
-            Client::Stream(_) => {}
-        }
-    }
-
-    /// Nothing of the content is due: nobody takes it now, or it is complete.
-    pub(super) fn expect_no_body(&mut self) {
-        match self.client {
-            Client::Nobody => {}
-            Client::Connection(http1) => http1.expect_no_body(self.parts, self.cx),
-            #[cfg(test)]
-            Client::Stream(_) => {}
         }
     }
 

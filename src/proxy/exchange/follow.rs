@@ -72,7 +72,7 @@ impl Step<'_> {
     pub(super) fn follow(&mut self, follower: Follower, until: Instant) -> State {
         match follower.stage(self.ticket()) {
             Stage::Asked => {
-                self.arm(Some(until));
+                self.wait_until(Some(until));
                 self.ask_if_closed();
                 State::Follow(Follow { follower, until })
             }
@@ -80,7 +80,7 @@ impl Step<'_> {
             Stage::Over(Over::Private) => self.go_alone(),
             Stage::Over(over) => {
                 drop(follower);
-                self.arm(None);
+                self.wait_until(None);
                 if let Some(caching) = &mut self.core.caching {
                     caching.waiting.was_enough = Some(over == Over::Stored);
                 }
@@ -96,7 +96,7 @@ impl Step<'_> {
 
     /// A response has begun that may be for everybody: for us, too?
     fn read(&mut self, fill: &Arc<Fill>, follower: Follower) -> State {
-        self.arm(None);
+        self.wait_until(None);
         let stored = &fill.opening().stored;
         let asked = self.core.caching.as_ref().map(|caching| caching.asked).unwrap_or_default();
         let fresh = matches!(

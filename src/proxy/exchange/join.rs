@@ -74,7 +74,7 @@ impl Step<'_> {
             }
             _ => return self.go_alone(),
         }
-        self.arm(None);
+        self.wait_until(None);
         self.look_up()
     }
 }

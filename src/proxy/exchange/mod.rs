@@ -28,6 +28,7 @@
 //! | `hold.rs` | is it worth a connection: has its body come, and does its client listen |
 //! | `route.rs` | which backend, which connection, and what if there is none |
 //! | `retry.rs` | may this request be sent again |
+//! | `late.rs` | which deadline has passed |
 //! | `relay.rs` | what moves between the two sides, and when is it complete |
 //! | `response.rs` | what a response does on its way |
 //! | `tunnel.rs` | what happens after a 101 |
@@ -43,6 +44,7 @@ mod follow;
 mod hold;
 mod join;
 mod keep;
+mod late;
 mod relay;
 mod request;
 mod response;
@@ -77,6 +79,7 @@ use crate::{
 };
 use bytes::Bytes;
 use follow::{Follow, Read};
+use late::Clock;
 use relay::{Receiving, Relay};
 use std::{time::Instant, vec};
 use tunnel::Tunnel;
@@ -154,8 +157,8 @@ pub(super) struct Core {
     pub(super) ending: Ending,
     /// What it has to do with the cache, unless that is nothing or answered it at once.
     pub(super) caching: Option<Box<Caching>>,
-    /// When the whole exchange must be over.
-    pub(super) until: Option<Instant>,
+    /// When it has to be somewhere.
+    pub(super) clock: Clock,
     /// For the access log.
     pub(super) record: Record,
 }
@@ -171,7 +174,7 @@ impl Core {
             interims: Interims::default(),
             ending: Ending::Clean,
             caching: None,
-            until,
+            clock: Clock::new(until),
             record,
         }
     }
@@ -232,6 +235,18 @@ impl Exchange {
 
     /// Hears one event.
     pub(super) fn on(&mut self, event: Event<'_>, parts: &mut Parts, cx: &mut Cx) {
+        let expired = matches!(event, Event::Expired);
+        let heard = if expired { self.expired(parts, cx) } else { Some(event) };
+        if let Some(event) = heard {
+            self.step(event, parts, cx);
+        }
+        // Another deadline may be next.
+        if expired && self.outcome().is_none() {
+            self.core.arm(cx);
+        }
+    }
+
+    fn step(&mut self, event: Event<'_>, parts: &mut Parts, cx: &mut Cx) {
         // The placeholder is never seen: `on` returns the state that replaces it.
         let state = std::mem::replace(&mut self.state, State::Start);
         let before = state.name();
@@ -300,16 +315,11 @@ impl Exchange {
 
     /// `unsent` bytes of the request wait for the backend: the client waits with it.
     pub(super) fn backend_took(&mut self, unsent: usize, parts: &mut Parts, cx: &mut Cx) {
-        let complete = self.core.request.is_complete();
         let mut step = Step { core: &mut self.core, parts, cx };
         if unsent > HIGH_WATER {
-            step.reply().want_body(false);
-            step.reply().expect_no_body();
+            step.want_body(false);
         } else if unsent <= LOW_WATER {
-            step.reply().want_body(true);
-            if !complete {
-                step.expect_body(0);
-            }
+            step.want_body(true);
         }
     }
 

@@ -133,6 +133,7 @@ impl Relay {
             return self.give_up(Failure::Request(error), step);
         }
         step.core.request.complete();
+        step.expect_no_body();
         step.reply().end_body();
         match self.receiving {
             Receiving::Complete => return self.complete(step),
@@ -153,13 +154,5 @@ impl Relay {
             step.parts.close_link(self.link, Outcome::Success, step.cx);
         }
         State::Done(Ok(()))
-    }
-}
-
-impl Step<'_> {
-    /// It is the client's turn to send more of its request; so much of it has just come.
-    pub(super) fn expect_body(&mut self, came: usize) {
-        let limit = self.parts.shared.config.deadlines.body;
-        self.reply().expect_body(limit, came);
     }
 }

@@ -92,7 +92,7 @@ impl Step<'_> {
     /// Another try: at once if the last one never reached a working backend, else after a pause.
     fn again(&mut self, link: Link, stale: bool) -> State {
         // Until somebody takes its body, the client is not late.
-        self.reply().expect_no_body();
+        self.expect_no_body();
         if stale {
             // The pool may hold more dead ones; a new connection settles it.
             self.core.attempts.fresh = true;
@@ -102,7 +102,7 @@ impl Step<'_> {
         let attempt = u32::try_from(self.core.attempts.tried.len()).unwrap_or(u32::MAX);
         let jitter = self.parts.random();
         let delay = self.parts.shared.config.backoff.delay(attempt.saturating_sub(1), jitter);
-        self.arm(Some(self.cx.now() + delay));
+        self.wait_until(Some(self.cx.now() + delay));
         self.ask_if_closed();
         State::Pause
     }

@@ -1,6 +1,6 @@
 //! Which backend, which connection; and what if there is none.
 
-use super::{Failure, Link, State, Step, relay::Relay, timer};
+use super::{Failure, Link, State, Step, relay::Relay};
 use crate::{
     app::ConnId,
     backend::BackendId,
@@ -85,7 +85,7 @@ impl Step<'_> {
             }
         }
         let until = since + self.parts.shared.config.deadlines.queue;
-        self.arm(Some(until));
+        self.wait_until(Some(until));
         self.ask_if_closed();
         State::Wait { until }
     }
@@ -136,7 +136,7 @@ impl Step<'_> {
             upstream.exchange = Some(self.core.key);
             upstream.lease = Some(lease);
         }
-        self.arm(None);
+        self.wait_until(None);
     }
 
     /// The pooled connection was looked at. One that is not quiet is nobody's fault, and nothing was sent on it: looking
@@ -164,7 +164,6 @@ impl Step<'_> {
         self.parts.scratch = out;
         let deadlines = &self.parts.shared.config.deadlines;
         let answer_by = self.cx.now() + deadlines.first_byte;
-        let body_limit = deadlines.body;
         // A client that waits for 100 is not late, and then it is the backend's turn.
         let polite = !self.core.request.is_complete() && http::expects_continue(&self.core.request.head);
         let waits = self.core.request.is_complete() || polite;
@@ -174,8 +173,13 @@ impl Step<'_> {
             upstream.expect(self.cx, waits.then_some(answer_by));
         }
         if !self.core.request.is_complete() {
+            // Whatever an earlier backend took of it.
+            self.want_body(true);
+            if polite {
+                self.expect_no_body();
+            }
             let bulk = is_bulk(self.core.request.body);
-            self.reply().begin_body((!polite).then_some(body_limit), bulk);
+            self.reply().begin_body(bulk);
         }
         State::Relay(Relay::new(link, self.core.request.body))
     }
@@ -195,17 +199,6 @@ impl Step<'_> {
             },
             &shared.config.forwarding,
         );
-    }
-
-    /// Sets the timer of the exchange: the earlier of `at` and its own end.
-    pub(super) fn arm(&mut self, at: Option<std::time::Instant>) {
-        let earliest = [at, self.core.until].into_iter().flatten().min();
-        self.cx.set_deadline(timer(self.core.key), earliest);
-    }
-
-    /// Whether the whole exchange is out of time.
-    pub(super) fn exchange_is_late(&self) -> bool {
-        self.core.until.is_some_and(|until| until <= self.cx.now())
     }
 
     /// Sets what the backend has to do next, and by when.

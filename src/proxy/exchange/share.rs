@@ -118,7 +118,7 @@ impl Step<'_> {
         let patience = shared.cache.as_ref().map(|cache| cache.config.wait).unwrap_or_default();
         let fill = self.core.caching.as_ref().and_then(|caching| caching.storing.lead.as_ref()).and_then(Lead::fill);
         let again = fill.and_then(|fill| fill.let_go(patience, now));
-        self.arm(again);
+        self.wait_until(again);
         if again.is_none() {
             self.readers_caught_up(link);
         } else if let Some(upstream) = self.parts.table.upstream(link.conn) {
@@ -134,7 +134,7 @@ impl Step<'_> {
     /// The response is complete, and others have got it. What our client has not yet got, it reads like they do.
     pub(super) fn read_rest(&mut self) -> Option<State> {
         let own = self.core.caching.as_mut().and_then(|caching| caching.storing.own.take())?;
-        self.arm(None);
+        self.wait_until(None);
         Some(self.read_on(Read { reader: own, follower: None }))
     }
 }

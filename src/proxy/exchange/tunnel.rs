@@ -94,8 +94,7 @@ impl Step<'_> {
         }
         self.reply().switch(head);
         // The exchange ends here, and its deadline with it: a tunnel has one of its own.
-        self.core.until = None;
-        self.arm(None);
+        self.has_no_end();
         self.expect_tunnel(link);
         State::Tunnel(Tunnel { link, client_ended: false, backend_ended: false })
     }

@@ -70,7 +70,7 @@ impl Step<'_> {
             && !self.core.client.is_nobody()
             && self.goes_on_without_client(receiving);
         if leaves {
-            self.core.until = None;
+            self.has_no_end();
             self.detach(link, Failure::ExchangeTimeout);
         }
         leaves

@@ -152,3 +152,20 @@ fn an_exchange_takes_its_deadline_along() {
         assert!(world.rung.is_empty(), "{how}: {:?}", world.rung);
     }
 }
+
+#[test]
+fn a_client_is_read_again_when_another_backend_takes_its_body() {
+    let mut world = World::new(&["--body-timeout", "2s"]);
+    let wire = "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n";
+    let (client, backend) = world.exchange(wire);
+    world.unsent(backend, 12_000);
+    assert!(world.paused.contains(&client), "the backend does not even take the head");
+    world.fail(backend);
+    world.pass(SECOND);
+    let backend = world.opened();
+    world.connect(backend);
+    world.say(backend, "HTTP/1.1 100 Continue\r\n\r\n");
+    assert!(!world.paused.contains(&client));
+    world.pass(3 * SECOND);
+    assert!(world.sent(client).contains("408"), "it is the client's turn");
+}
