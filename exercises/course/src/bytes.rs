@@ -2,7 +2,7 @@
 
 use crate::{
     cause::{Cause, Diagnosis},
-    problem::{Problem, Topic},
+    problem::{Problem, Seen, Topic},
     wire::{Event, Record, show},
 };
 
@@ -19,6 +19,9 @@ pub(crate) fn wrong(problem: &Problem, got: &[u8], record: &Record) -> Diagnosis
     let facts = || [difference(expected, got)];
     if let Some(foreign) = problem.client.and_then(|client| foreign(client, expected, got, record)) {
         return of(Cause::AnotherClientsBytes, [format!("another client had sent {}", show(&foreign))]);
+    }
+    if let Some(cause) = counted(problem, got, record).or_else(|| out_of_step(problem, got)) {
+        return of(cause, facts());
     }
     let same_words = got.trim_ascii() == expected.trim_ascii();
     let cause = match problem.topic {
@@ -38,6 +41,7 @@ pub(crate) fn extra(problem: &Problem, got: &[u8], record: &Record) -> Diagnosis
     let cause = match problem.topic {
         Some(Topic::HalfALine) => Cause::ReadTakenForMessage,
         Some(Topic::Turn) => Cause::ServedAtOnce,
+        Some(Topic::HalfClosed) => Cause::EndTakenForLine,
         _ if problem.client.is_some_and(|client| foreign(client, &[], got, record).is_some()) => {
             Cause::AnotherClientsBytes
         }
@@ -47,14 +51,17 @@ pub(crate) fn extra(problem: &Problem, got: &[u8], record: &Record) -> Diagnosis
 }
 
 /// The stream ended after a part of what was wanted.
-pub(crate) fn early_end(problem: &Problem, got: &[u8]) -> Diagnosis {
+pub(crate) fn early_end(problem: &Problem, got: &[u8], record: &Record) -> Diagnosis {
     let expected = &problem.expected[..];
     if !got.is_empty() {
         return cut_short(problem, got);
     }
     let cause = match problem.topic {
         Some(Topic::HalfClosed) => Cause::AnswersLostAtHalfClose,
+        Some(Topic::Pause) => Cause::TimeoutTakenForEnd,
+        Some(Topic::SlowReader) => Cause::SlowReaderGivenUp,
         _ if std::str::from_utf8(expected).is_err() => Cause::Utf8Required,
+        _ if last_sent(problem, record).is_some_and(|sent| std::str::from_utf8(sent).is_err()) => Cause::Utf8Required,
         _ if expected == b"\n" || expected == b"\r\n" => Cause::EmptyLine,
         Some(Topic::HalfALine) => Cause::ReadTakenForMessage,
         _ => Cause::EarlyEnd,
@@ -73,9 +80,55 @@ pub(crate) fn cut_short(problem: &Problem, got: &[u8]) -> Diagnosis {
         _ if missing.first() == Some(&0) => Cause::NulTakenForEnd,
         Some(Topic::SeveralLines | Topic::HalfALine) => Cause::BytesDropped,
         Some(Topic::HalfClosed) => Cause::AnswersLostAtHalfClose,
+        Some(Topic::SlowReader) if matches!(problem.seen, Seen::EarlyEnd(_)) => Cause::SlowReaderGivenUp,
         _ => Cause::ShortAnswer,
     };
     of(cause, [format!("{} of {} bytes came", got.len(), expected.len())])
+}
+
+/// The last bytes that this client sent.
+fn last_sent<'a>(problem: &Problem, record: &'a Record) -> Option<&'a [u8]> {
+    let sent = |event: &'a Event| if let Event::Sent(bytes) = event { Some(&bytes[..]) } else { None };
+    record.of(problem.client?).rev().find_map(sent)
+}
+
+/// Answers that tell a length (`got 5`): what a wrong number gives away.
+fn counted(problem: &Problem, got: &[u8], record: &Record) -> Option<Cause> {
+    let number = |bytes: &[u8]| -> Option<usize> {
+        let text = std::str::from_utf8(bytes.strip_prefix(b"got ")?).ok()?;
+        text.lines().next()?.parse().ok()
+    };
+    let refused = |bytes: &[u8]| bytes.starts_with(b"too long\n");
+    let (wanted, came) = (number(&problem.expected), number(got));
+    match (problem.topic, wanted, came) {
+        (Some(Topic::Limit), Some(_), None) if refused(got) => Some(Cause::LimitOffByOne),
+        (Some(Topic::Limit), None, Some(_)) if refused(&problem.expected) => Some(Cause::LimitOffByOne),
+        (Some(Topic::Oversize), None, Some(_)) if refused(&problem.expected) => Some(Cause::LineWithoutLimit),
+        (Some(Topic::AfterOversize), Some(_), came) if came.is_some() || refused(got) => {
+            Some(Cause::RestOfLineAnswered)
+        }
+        (topic, Some(wanted), Some(came)) => Some(match topic {
+            Some(Topic::Pause) if came < wanted => Cause::BytesDropped,
+            _ if last_sent(problem, record).is_some_and(|sent| std::str::from_utf8(sent).is_err()) => {
+                Cause::Utf8Required
+            }
+            _ if came == wanted + 1 || came == wanted + 2 => Cause::LineEndCounted,
+            Some(Topic::HalfALine) if came < wanted => Cause::ReadTakenForMessage,
+            Some(Topic::SeveralLines) if came < wanted => Cause::BytesDropped,
+            Some(Topic::SeveralLines) => Cause::ReadTakenForMessage,
+            _ if came > wanted => Cause::BytesKept,
+            _ => return None,
+        }),
+        _ => None,
+    }
+}
+
+/// A long answer of bytes that count up (0 to 250, over and over): from some byte on they count from somewhere else.
+fn out_of_step(problem: &Problem, got: &[u8]) -> Option<Cause> {
+    let at = problem.expected.iter().zip(got).position(|(one, other)| one != other)?;
+    let counts = |bytes: &[u8]| bytes.len() > 8 && bytes.windows(2).all(|pair| pair[1] == (pair[0] + 1) % 251);
+    let end = got.len().min(at + 32);
+    (problem.topic == Some(Topic::SlowReader) && counts(&got[at..end])).then_some(Cause::SentOutOfStep)
 }
 
 /// Bytes that another client sent and that do not belong into this answer.
@@ -146,7 +199,6 @@ fn difference(expected: &[u8], got: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::problem::Seen;
 
     fn cut(expected: &[u8], got: &[u8]) -> Cause {
         let problem = Problem { expected: expected.to_vec(), ..Problem::new("", Seen::Silence(got.to_vec())) };

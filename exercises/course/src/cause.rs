@@ -85,6 +85,20 @@ causes! {
     StillOpen "still-open" "The stream should end here, and your side keeps it open: shut down writing, or close."
     Silence "silence" "Nothing came, although your server has what it needs to answer."
     SleepsByTheClock "sleeps-by-the-clock" "Your program sleeps for a time while this client waits. Wait in the kernel for what should happen (accept, read, poll): it wakes you at once."
+    AcceptedLate "accepted-late" "Clients wait although your program has nothing else to do: take all who are there, and look again as soon as somebody comes."
+    NoTick "no-tick" "Your program waits for a client and for nothing else: while nobody comes, its time stands still. Wait until a client comes or the time has come, whichever is first."
+    TickPutOff "tick-put-off" "Each client puts the tick off: the wait begins anew after every client. Wait until a moment, not for a time: the moment of the next tick stays where it is."
+    TicksTooOften "ticks-too-often" "It ticks far more often than every 100 ms: a tick belongs to a moment, not to each round of the loop."
+    LineEndCounted "line-end-counted" "The length is too large by the line end: LF, or CR LF, is no part of the line."
+    BytesKept "bytes-kept" "Bytes of an earlier line were counted again: what was answered has to leave the buffer."
+    LineWithoutLimit "line-without-limit" "A line that is too long is not refused: your buffer grows as long as the client sends. Refuse it as soon as the limit is passed, and keep nothing of the rest."
+    LimitOffByOne "limit-off-by-one" "The limit is off by a byte. The longest line that is allowed is allowed, one more byte is not; the line end does not count."
+    RestOfLineAnswered "rest-of-line-answered" "The rest of a line that was refused is taken for a line of its own. Pass over it, up to its end, and then go on."
+    TimeoutTakenForEnd "timeout-taken-for-end" "Your server ended the conversation because a read gave up after its timeout (WouldBlock). That is no error and no end: the client has not sent yet."
+    SlowReaderGivenUp "slow-reader-given-up" "Your server ended the conversation in the middle of an answer. A write that gave up after its timeout (WouldBlock) has to be tried again, with what is left: write_all does not do that."
+    SentOutOfStep "sent-out-of-step" "From some byte on, the bytes belong to another place: after a short write a part was sent twice, or left out. Go on exactly behind what was taken."
+    EndTakenForLine "end-taken-for-line" "The stream ended in the middle of a line, and your server answered that as if it were one. A line without its end is none; a read of 0 bytes is the end."
+    NeverGivesUp "never-gives-up" "Your server still holds connections whose clients take nothing: each keeps a descriptor, a thread and the answer. Give up after a second without progress."
     ForgottenConnection "forgotten-connection" "Your server waits in accept and has this connection open, but does nothing for it."
     BlockedBehindClient "blocked-behind-client" "Your server is still busy with an earlier client, so this one waits."
     DrainWithoutEnd "drain-without-end" "After the goodbye your server waits for the client to close. A client that never does must not keep the next one waiting: bound the drain in time."
@@ -139,6 +153,11 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Diagnosis {
         Seen::Grader(_) | Seen::Exited => Cause::Exited.because([]),
         Seen::OtherExit { .. } => waiting(stage, Cause::RunsOn),
         Seen::ListensToo => Cause::PortShared.because([]),
+        Seen::Ticks { got } => life::ticks(problem, *got),
+        Seen::Late { median } => life::late(*median, stage),
+        Seen::Wakeups { count } => {
+            Cause::SleepsByTheClock.because([format!("it woke up {} times", thousands(*count as usize))])
+        }
         Seen::Busy => Cause::Spinning.because([]),
         Seen::LogFlood { lines } => Cause::LogFlood.because([format!("so far {} lines", thousands(*lines))]),
         Seen::Queue { wanted, got } => life::queue(*wanted, *got),
@@ -150,12 +169,13 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Diagnosis {
         Seen::NotLogged(last) => {
             Cause::NotLogged.because([format!("the last line there is {}", show(last.as_bytes()))])
         }
-        Seen::Grew { what, from, to } => grew(*what, *from, *to),
+        Seen::Grew { what, from, to } => grew(problem.topic, *what, *from, *to),
+        Seen::NotRead if problem.topic == Some(Topic::Oversize) => Cause::LineWithoutLimit.because([]),
         Seen::NotRead => waiting(stage, Cause::InputNotRead),
         Seen::StillOpen => waiting(stage, Cause::StillOpen),
         Seen::Wrong(got) => bytes::wrong(problem, got, &record),
         Seen::Extra(got) => bytes::extra(problem, got, &record),
-        Seen::EarlyEnd(got) => bytes::early_end(problem, got),
+        Seen::EarlyEnd(got) => bytes::early_end(problem, got, &record),
         Seen::Reset => reset(problem, &record),
         Seen::Silence(got) => silence(problem, got, stage, &record),
     }
@@ -192,8 +212,10 @@ fn listening(addresses: &[SocketAddr]) -> String {
     if list.is_empty() { "it listens nowhere".into() } else { format!("it listens at {}", list.join(", ")) }
 }
 
-fn grew(what: Resource, from: u64, to: u64) -> Diagnosis {
+fn grew(topic: Option<Topic>, what: Resource, from: u64, to: u64) -> Diagnosis {
     let cause = match what {
+        _ if topic == Some(Topic::Oversize) => Cause::LineWithoutLimit,
+        _ if topic == Some(Topic::NeverReads) => Cause::NeverGivesUp,
         Resource::Descriptors => Cause::DescriptorsGrew,
         Resource::Threads => Cause::ThreadsGrew,
         Resource::Memory => Cause::MemoryGrew,
@@ -229,10 +251,11 @@ fn silence(problem: &Problem, got: &[u8], stage: &Stage, record: &Record) -> Dia
     let accepting = suspected.facts.iter().any(|fact| fact.ends_with(Call::Accept.name()));
     let cause = match problem.topic {
         Some(Topic::AfterGoodbye) => Cause::DrainWithoutEnd,
-        Some(Topic::SeveralLines) => Cause::BytesDropped,
+        Some(Topic::SeveralLines | Topic::AfterOversize | Topic::Pause) => Cause::BytesDropped,
+        Some(Topic::Oversize) => Cause::LineWithoutLimit,
         Some(Topic::HalfClosed) => Cause::AnswersLostAtHalfClose,
         _ if problem.expected == b"\n" || problem.expected == b"\r\n" => Cause::EmptyLine,
-        _ if accepting => Cause::ForgottenConnection,
+        _ if accepting && stage.amount(Resource::Threads) == Some(1) => Cause::ForgottenConnection,
         _ if stage.student.as_ref().is_some_and(life::sleeps_by_the_clock) => Cause::SleepsByTheClock,
         _ if !greeted && problem.client.is_some_and(|client| client > 1) => Cause::BlockedBehindClient,
         _ => Cause::Silence,

@@ -16,6 +16,8 @@ use std::{
 
 /// A connection that does not wait for its answer: on Linux, and on macOS.
 const EINPROGRESS: i32 = if cfg!(target_os = "linux") { 115 } else { 36 };
+/// The receive buffer of a client that reads slowly, in bytes.
+const NARROW: usize = 64 * 1024;
 /// The longest line that a server's greeting may be.
 const LONGEST_LINE: usize = 4096;
 
@@ -66,6 +68,21 @@ impl Client {
         Ok(Self { stream, open, number, record, timing, heard: Vec::new(), end: None })
     }
 
+    /// Connects with a small window, so that the peer cannot send much before we read.
+    pub(crate) fn connect_narrow(
+        to: SocketAddr,
+        record: &Rc<RefCell<Record>>,
+        open: &Open,
+        timing: Timing,
+    ) -> Result<Self, Problem> {
+        let mut client = Self::prepared(to, record, open, timing, |socket| socket.set_recv_buffer_size(NARROW))?;
+        if client.connects(Instant::now() + timing.patience()) {
+            Ok(client)
+        } else {
+            Err(client.problem("a connection", Seen::Refused))
+        }
+    }
+
     /// Begins to connect, and does not wait for the answer.
     pub(crate) fn begin(
         to: SocketAddr,
@@ -73,12 +90,23 @@ impl Client {
         open: &Open,
         timing: Timing,
     ) -> Result<Self, Problem> {
+        Self::prepared(to, record, open, timing, |_| Ok(()))
+    }
+
+    fn prepared(
+        to: SocketAddr,
+        record: &Rc<RefCell<Record>>,
+        open: &Open,
+        timing: Timing,
+        prepare: impl FnOnce(&Socket) -> io::Result<()>,
+    ) -> Result<Self, Problem> {
         let number = record.borrow_mut().client();
         let failed = |error: io::Error| {
             record.borrow_mut().note(number, Event::Refused(error.kind()));
             Problem { client: Some(number), ..Problem::new("a connection", Seen::Refused) }
         };
         let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).map_err(failed)?;
+        prepare(&socket).map_err(failed)?;
         socket.set_nonblocking(true).map_err(failed)?;
         match socket.connect(&to.into()) {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock && error.raw_os_error() != Some(EINPROGRESS) => {

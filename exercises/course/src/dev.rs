@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Check,
     /// Run every mutant of mutants.txt: the named check must fail, for the named cause
     Mutants {
+        /// Only those of one exercise, such as e06
+        exercise: Option<String>,
         /// Write the reports there, one file a mutant
         #[arg(long, value_name = "DIR")]
         reports: Option<PathBuf>,
@@ -40,7 +42,7 @@ pub(crate) fn run(command: Command) -> Result<u8, Refused> {
     match command {
         Command::Sync { check } => sync(check),
         Command::Check => check(),
-        Command::Mutants { reports } => mutants(reports.as_deref()),
+        Command::Mutants { exercise, reports } => mutants(exercise.as_deref(), reports.as_deref()),
     }
 }
 
@@ -186,9 +188,10 @@ fn read_mutants(text: &str) -> Result<Vec<Mutant>, String> {
 }
 
 #[allow(clippy::print_stdout)]
-fn mutants(reports: Option<&Path>) -> Result<u8, Refused> {
+fn mutants(only: Option<&str>, reports: Option<&Path>) -> Result<u8, Refused> {
     let text = fs::read_to_string(project::root().join("exercises/mutants.txt"))?;
-    let mutants = read_mutants(&text).map_err(Refused::usage)?;
+    let mut mutants = read_mutants(&text).map_err(Refused::usage)?;
+    mutants.retain(|mutant| only.is_none_or(|only| mutant.exercise == only));
     let programs = build_mutants(&mutants)?;
     let mut survivors = 0;
     for (at, (mutant, program)) in mutants.iter().zip(programs).enumerate() {

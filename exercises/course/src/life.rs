@@ -6,6 +6,7 @@ use crate::{
     problem::{Problem, Seen, Topic},
     stage::Stage,
     student::{Exit, Student},
+    wire::show,
 };
 
 fn of(cause: Cause, facts: impl IntoIterator<Item = String>) -> Option<Diagnosis> {
@@ -18,6 +19,12 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Option<Diagnosis
         Seen::OtherExit { .. } | Seen::Exited => stage.student.as_mut().and_then(|student| student.exit(LAST_BREATH)),
         _ => None,
     };
+    if let Seen::Ticks { .. } | Seen::NotLogged(_) = &problem.seen
+        && let Some(line) = stage.student.as_ref().and_then(Student::chatter)
+    {
+        // It was said, in the wrong place.
+        return of(Cause::StdoutChatter, [format!("stdout has {}", show(line.as_bytes()))]);
+    }
     match (&problem.seen, exit, problem.topic) {
         (_, Some(Exit::Code(101) | Exit::Signal(_)), _) => None,
         (Seen::OtherExit { code: wanted }, Some(Exit::Code(code)), _) => {
@@ -65,6 +72,28 @@ fn has_no_descriptor_left(id: u32) -> bool {
 pub(crate) fn sleeps_by_the_clock(student: &Student) -> bool {
     let calls = probe::calls(student.id());
     calls.contains(&Call::Sleep) && !calls.iter().any(|call| matches!(call, Call::Accept | Call::Poll))
+}
+
+/// How often it woke up so far.
+pub(crate) fn wakeups(student: &Student) -> Option<u64> {
+    probe::sleeps(student.id())
+}
+
+/// It ticked too seldom, or too often.
+pub(crate) fn ticks(problem: &Problem, got: usize) -> Diagnosis {
+    let cause = match problem.topic {
+        _ if got > 20 => Cause::TicksTooOften,
+        Some(Topic::Crowd) => Cause::TickPutOff,
+        _ => Cause::NoTick,
+    };
+    Diagnosis { cause, facts: vec![format!("{got} came")] }
+}
+
+/// Answers come late: because it sleeps, or because it does one thing at a time?
+pub(crate) fn late(median: std::time::Duration, stage: &Stage) -> Diagnosis {
+    let sleeps = stage.student.as_ref().is_some_and(sleeps_by_the_clock);
+    let cause = if sleeps { Cause::SleepsByTheClock } else { Cause::AcceptedLate };
+    Diagnosis { cause, facts: vec![format!("half of the clients waited longer than {} ms", median.as_millis())] }
 }
 
 /// Another number of connections than the queue should take.

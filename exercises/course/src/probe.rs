@@ -176,6 +176,15 @@ pub(crate) fn descriptor_limit(id: u32) -> Option<u64> {
     limits.lines().find_map(|line| line.strip_prefix("Max open files"))?.split_whitespace().next()?.parse().ok()
 }
 
+/// How often its threads have gone to sleep so far, which is how often they woke up.
+pub(crate) fn sleeps(id: u32) -> Option<u64> {
+    let threads = fs::read_dir(format!("/proc/{id}/task")).ok()?;
+    let of = |status: String| -> Option<u64> {
+        status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?.trim().parse().ok()
+    };
+    Some(threads.flatten().filter_map(|thread| of(fs::read_to_string(thread.path().join("status")).ok()?)).sum())
+}
+
 /// How many threads run.
 pub(crate) fn threads(id: u32) -> Option<u64> {
     fs::read_dir(format!("/proc/{id}/task")).ok().map(|entries| entries.count() as u64)

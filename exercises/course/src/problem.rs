@@ -69,6 +69,21 @@ pub(crate) enum Seen {
     Chatter(String),
     /// stderr does not have what it should.
     NotLogged(String),
+    /// It ticked so often.
+    Ticks {
+        /// How often.
+        got: usize,
+    },
+    /// Answers came late, half of them later than this.
+    Late {
+        /// The time in the middle.
+        median: std::time::Duration,
+    },
+    /// It woke up too often although nothing happened.
+    Wakeups {
+        /// How often.
+        count: u64,
+    },
     /// It uses the processor although nothing happens.
     Busy,
     /// stderr says the same over and over.
@@ -121,6 +136,22 @@ pub(crate) enum Topic {
     OutOfDescriptors,
     /// The client had broken off before it was accepted.
     BrokeOffInQueue,
+    /// Nobody comes.
+    Idle,
+    /// One client comes after the other.
+    Crowd,
+    /// The client paused in the middle of a line.
+    Pause,
+    /// The client reads slowly.
+    SlowReader,
+    /// The client reads nothing at all.
+    NeverReads,
+    /// The line is longer than a line may be.
+    Oversize,
+    /// The line before this one was too long.
+    AfterOversize,
+    /// The line is as long as a line may be, or one byte longer.
+    Limit,
     /// The client before this one has not closed its side after the goodbye.
     AfterGoodbye,
 }

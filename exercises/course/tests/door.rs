@@ -29,6 +29,16 @@ fn e03_accept() {
 }
 
 #[test]
+fn e04_accept_patterns() {
+    check("e04");
+}
+
+#[test]
+fn e05_partial_io() {
+    check("e05");
+}
+
+#[test]
 fn e06_echo_server() {
     check("e06");
 }

@@ -3,5 +3,7 @@
 pub(crate) mod e01;
 pub(crate) mod e02;
 pub(crate) mod e03;
+pub(crate) mod e04;
+pub(crate) mod e05;
 pub(crate) mod e06;
 mod standing;
