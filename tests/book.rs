@@ -79,7 +79,7 @@ fn check_page(root: &Path, page: &Path) -> Vec<String> {
 }
 
 fn pages(root: &Path) -> Vec<PathBuf> {
-    let directories = ["docs", "docs/architectures"].map(|directory| fs::read_dir(root.join(directory)));
+    let directories = ["docs", "docs/architectures", "docs/course"].map(|directory| fs::read_dir(root.join(directory)));
     let entries = directories.into_iter().flat_map(|entries| entries.expect("there is a book"));
     let chapters = entries.filter_map(Result::ok).map(|entry| entry.path());
     chapters.filter(|path| path.extension().is_some_and(|end| end == "md")).chain([root.join("README.md")]).collect()
