@@ -26,7 +26,10 @@ pub(crate) enum Command {
         check: bool,
     },
     /// Run every solution (all checks pass, under three seeds) and every starter (exactly the listed ones pass, none by a timeout)
-    Check,
+    Check {
+        /// Only those of one exercise, such as e06
+        exercise: Option<String>,
+    },
     /// Run every mutant of mutants.txt: the named check must fail, for the named cause
     Mutants {
         /// Only those of one exercise, such as e06
@@ -41,7 +44,7 @@ pub(crate) enum Command {
 pub(crate) fn run(command: Command) -> Result<u8, Refused> {
     match command {
         Command::Sync { check } => sync(check),
-        Command::Check => check(),
+        Command::Check { exercise } => check(exercise.as_deref()),
         Command::Mutants { exercise, reports } => mutants(exercise.as_deref(), reports.as_deref()),
     }
 }
@@ -98,13 +101,13 @@ fn sync(check: bool) -> Result<u8, Refused> {
 /// Seeds that every solution must pass under.
 const SEEDS: [u64; 3] = [1, 0xbeef, 0x41c9];
 #[allow(clippy::print_stdout)]
-fn check() -> Result<u8, Refused> {
+fn check(only: Option<&str>) -> Result<u8, Refused> {
     let timing = Timing::calibrated();
     let mut wrong = 0;
     if sync(true)? != 0 {
         wrong += 1;
     }
-    for exercise in EXERCISES {
+    for exercise in EXERCISES.iter().filter(|exercise| only.is_none_or(|only| exercise.id == only)) {
         let built = project::build("solutions", &format!("{}-solution", exercise.id))?;
         let program = built.ok_or_else(|| Refused::usage(format!("the solution of {} does not build", exercise.id)))?;
         for seed in SEEDS {

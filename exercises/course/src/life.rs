@@ -100,9 +100,7 @@ pub(crate) fn late(median: std::time::Duration, stage: &Stage) -> Diagnosis {
 pub(crate) fn queue(wanted: usize, got: usize) -> Diagnosis {
     let (places, one) = (wanted.saturating_sub(1), "the kernel lets in one more than the backlog says");
     let hint = match got {
-        _ if got > wanted + 1 => {
-            "perhaps the number never reached listen: TcpListener::bind asks for the largest queue"
-        }
+        _ if got > wanted + 1 => "perhaps the number never reached listen: TcpListener::bind always asks for 128",
         _ if got + 1 == wanted => "one too few: a part of a client needs a whole place",
         _ if got == wanted + 1 => "one too many; do not allow for the kernel's extra one yourself",
         _ => "the number that reached listen is too small",

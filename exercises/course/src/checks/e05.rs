@@ -203,17 +203,23 @@ fn gives_up(stage: &mut Stage) -> Result<(), Problem> {
     other.expect(&got(4), "`got 4`")?;
     let before = stage.amount(Resource::Descriptors);
     let mut deaf = Vec::new();
-    for _ in 0..5 {
+    for _ in 0..4 {
         let mut client = stage.connect_narrow()?;
-        client.send(b"give 16777216\n")?;
+        client.send(b"give 8388608\n")?;
         deaf.push(client);
     }
     // They read nothing. The others are served meanwhile.
     thread::sleep(PAUSE);
     other.send(b"still here\n")?;
     other.expect(&got(10), "`got 10`, although others read nothing")?;
-    thread::sleep(Duration::from_secs(1));
-    stage.expect_flat(Resource::Descriptors, before, 2).map_err(|problem| problem.about(Topic::NeverReads))
+    // A second without progress, after a beginning that takes its time on a busy machine.
+    let about = |problem: Problem| problem.about(Topic::NeverReads);
+    for _ in 0..2 {
+        if stage.expect_flat(Resource::Descriptors, before, 1).is_ok() {
+            return Ok(());
+        }
+    }
+    stage.expect_flat(Resource::Descriptors, before, 1).map_err(about)
 }
 
 fn leaves_nothing(stage: &mut Stage) -> Result<(), Problem> {
