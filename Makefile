@@ -65,7 +65,7 @@ all-tests:
 	$(call say,tests)
 	$(CARGO) test $(LOCKED)
 	$(call say,the graders of the course)
-	$(CARGO) test $(LOCKED) --package course --bin course --test runner --test commands
+	$(CARGO) test $(LOCKED) --package course --bin course --test runner --test commands --test hostile
 
 other-worlds: ## simulated worlds that nobody has seen: OTHERS seeds (48) from FROM (the time)
 	$(call say,other worlds: $(OTHERS) seeds from $(FROM); the same again: make other-worlds FROM=$(FROM))

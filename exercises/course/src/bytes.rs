@@ -17,6 +17,10 @@ fn of(cause: Cause, facts: impl IntoIterator<Item = String>) -> Diagnosis {
 pub(crate) fn wrong(problem: &Problem, got: &[u8], record: &Record) -> Diagnosis {
     let expected = &problem.expected[..];
     let facts = || [difference(expected, got)];
+    if let Some((other, line)) = problem.client.and_then(|client| misdirected(client, got, record)) {
+        let facts = [format!("client {other} had sent {}, and has no answer", show(&line))];
+        return of(Cause::WrongClientAnswered, facts);
+    }
     if let Some(foreign) = problem.client.and_then(|client| foreign(client, expected, got, record)) {
         return of(Cause::AnotherClientsBytes, [format!("another client had sent {}", show(&foreign))]);
     }
@@ -29,6 +33,7 @@ pub(crate) fn wrong(problem: &Problem, got: &[u8], record: &Record) -> Diagnosis
         _ if stops_at_nul(expected, got) => Cause::NulTakenForEnd,
         _ if is_goodbye(got) && !is_goodbye(expected) => Cause::CommandByPrefix,
         _ if same_words => Cause::WhitespaceTrimmed,
+        _ if problem.client.is_some_and(|client| reordered(client, expected, got, record)) => Cause::OrderBroken,
         Some(Topic::HalfALine) if begins_answer_to_piece(problem, got, record) => Cause::ReadTakenForMessage,
         Some(Topic::HalfALine | Topic::SeveralLines) if is_part(expected, got) => Cause::BytesDropped,
         _ => Cause::WrongBytes,
@@ -42,6 +47,7 @@ pub(crate) fn extra(problem: &Problem, got: &[u8], record: &Record) -> Diagnosis
         Some(Topic::HalfALine) => Cause::ReadTakenForMessage,
         Some(Topic::Turn) => Cause::ServedAtOnce,
         Some(Topic::HalfClosed) => Cause::EndTakenForLine,
+        _ if problem.client.is_some_and(|client| unasked(client, got, record)) => Cause::WroteBeforeItRead,
         _ if problem.client.is_some_and(|client| foreign(client, &[], got, record).is_some()) => {
             Cause::AnotherClientsBytes
         }
@@ -133,11 +139,7 @@ fn out_of_step(problem: &Problem, got: &[u8]) -> Option<Cause> {
 
 /// Bytes that another client sent and that do not belong into this answer.
 fn foreign(client: usize, expected: &[u8], got: &[u8], record: &Record) -> Option<Vec<u8>> {
-    let ours: Vec<u8> = record
-        .of(client)
-        .flat_map(|event| if let Event::Sent(bytes) = event { &bytes[..] } else { &[] })
-        .copied()
-        .collect();
+    let ours = record.sent_by(client);
     record
         .sent_by_others(client)
         .map(<[u8]>::trim_ascii)
@@ -145,6 +147,39 @@ fn foreign(client: usize, expected: &[u8], got: &[u8], record: &Record) -> Optio
             sent.len() >= TELLING && !contains(expected, sent) && !contains(&ours, sent) && contains(got, sent)
         })
         .map(<[u8]>::to_vec)
+}
+
+/// A line of another client that begins this answer: that client is still there and has heard nothing of it.
+fn misdirected(client: usize, got: &[u8], record: &Record) -> Option<(usize, Vec<u8>)> {
+    let gone = |other: usize| record.of(other).any(|event| matches!(event, Event::Closed | Event::Aborted));
+    record.clients().filter(|other| *other != client && !gone(*other)).find_map(|other| {
+        let (sent, received) = (record.sent_by(other), record.received_by(other));
+        let line = lines(&sent).into_iter().find(|line| {
+            line.len() >= TELLING && line.ends_with(b"\n") && got.starts_with(line) && !contains(&received, line)
+        })?;
+        (!contains(&record.sent_by(client), line)).then(|| (other, line.to_vec()))
+    })
+}
+
+/// Whether these are the right answers in another order.
+fn reordered(client: usize, expected: &[u8], got: &[u8], record: &Record) -> bool {
+    let (mut wanted, mut came) = (lines(expected), lines(got));
+    let first_is_ours = came.first().is_some_and(|first| lines(&record.sent_by(client)).contains(first));
+    if came.contains(&expected) && first_is_ours {
+        return true;
+    }
+    wanted.sort_unstable();
+    came.sort_unstable();
+    wanted.len() > 1 && wanted == came
+}
+
+/// Whether all that ever came did so before the client had said anything.
+fn unasked(client: usize, got: &[u8], record: &Record) -> bool {
+    record.sent_by(client).is_empty() && record.received_by(client) == got
+}
+
+fn lines(bytes: &[u8]) -> Vec<&[u8]> {
+    bytes.split_inclusive(|byte| *byte == b'\n').collect()
 }
 
 fn contains(whole: &[u8], part: &[u8]) -> bool {
@@ -203,6 +238,39 @@ mod tests {
     fn cut(expected: &[u8], got: &[u8]) -> Cause {
         let problem = Problem { expected: expected.to_vec(), ..Problem::new("", Seen::Silence(got.to_vec())) };
         cut_short(&problem, got).cause
+    }
+
+    /// What client 1 is told for, of two clients that sent these lines; client 2 is still there.
+    fn told(expected: &[u8], got: &[u8], one: &[u8], two: &[u8]) -> Cause {
+        let mut record = Record::new(false);
+        for sent in [one, two] {
+            let client = record.client();
+            record.note(client, Event::Sent(sent.to_vec()));
+        }
+        record.note(1, Event::Received(got.to_vec()));
+        let problem =
+            Problem { expected: expected.to_vec(), client: Some(1), ..Problem::new("", Seen::Wrong(got.to_vec())) };
+        wrong(&problem, got, &record).cause
+    }
+
+    #[test]
+    fn answers_in_another_order_and_for_another_client_are_told_apart() {
+        let (both, turned) = (&b"amber 1\nbirch 2\n"[..], &b"birch 2\namber 1\n"[..]);
+        assert_eq!(told(both, turned, both, b""), Cause::OrderBroken);
+        assert_eq!(told(b"amber 1\n", turned, both, b""), Cause::OrderBroken);
+        assert_eq!(told(b"amber 1\n", b"cedar 3\n", b"amber 1\n", b"cedar 3\n"), Cause::WrongClientAnswered);
+        assert_eq!(told(b"amber 1\n", b"cedar 3amber 1\n", b"amber 1\n", b"cedar 3"), Cause::AnotherClientsBytes);
+        assert_eq!(told(b"amber 1\n", b"nonsense\n", b"amber 1\n", b"cedar 3\n"), Cause::WrongBytes);
+    }
+
+    #[test]
+    fn a_server_that_begins_is_told_from_one_that_says_too_much() {
+        let mut record = Record::new(false);
+        let client = record.client();
+        record.note(client, Event::Received(b"hi\n".to_vec()));
+        let problem = Problem { client: Some(client), ..Problem::new("", Seen::Extra(b"hi\n".to_vec())) };
+        assert_eq!(extra(&problem, b"hi\n", &record).cause, Cause::WroteBeforeItRead);
+        assert_eq!(extra(&problem, b"\n", &record).cause, Cause::ExtraBytes);
     }
 
     #[test]

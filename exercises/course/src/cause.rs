@@ -4,11 +4,13 @@
 //! bytes speak (`bytes.rs`).
 
 use crate::{
-    bytes, life,
+    bytes,
+    excess::Excess,
+    life,
     probe::{self, Call, Doing},
     problem::{Problem, Resource, Seen, Topic},
     stage::Stage,
-    student::Exit,
+    student::{Exit, Student},
     wire::{Event, Record, show, thousands},
 };
 use std::{net::SocketAddr, time::Duration};
@@ -107,6 +109,17 @@ causes! {
     DescriptorsGrew "descriptors-grew" "Open descriptors grow with each client: a socket is not closed."
     ThreadsGrew "threads-grew" "Threads grow with each client and do not end."
     MemoryGrew "memory-grew" "Memory grows with each client."
+    ForksWithoutEnd "forks-without-end" "Your program started one process after the other, without end, and was ended before the machine suffered."
+    EatsMemory "eats-memory" "Your program took memory without end, and was ended before the machine suffered. What a client can make grow needs a bound."
+    TooSlow "too-slow" "Each step came before its deadline, but all together they took longer than a check may."
+    SignalIgnored "signal-ignored" "Your program goes on after a signal that should end it."
+    BusyWhileIdle "busy-while-idle" "Your program wakes up again and again although nothing happens. Wait for what you need, without a timeout or with a long one."
+    OneAtATime "one-at-a-time" "Your server serves one client after the other, so that each waits for all before it."
+    TooFewAtOnce "too-few-at-once" "Your server serves fewer clients at once than it should: something makes them wait for each other."
+    TooManyAtOnce "too-many-at-once" "Your server serves more clients at once than it should: nothing bounds how many."
+    WroteBeforeItRead "wrote-before-it-read" "Your server spoke before the client had said anything. In this protocol the client begins."
+    OrderBroken "order-broken" "The answers are right, and in another order than the requests. On one connection the order is all that tells which answer belongs to which request."
+    WrongClientAnswered "wrong-client-answered" "This client got the answer to another client's request, and that client got none."
     ZombieChildren "zombie-children" "Children have ended and nobody has waited for them: each keeps its entry in the process table."
 }
 
@@ -133,22 +146,13 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Diagnosis {
     if let Seen::Grader(error) = &problem.seen {
         return Cause::Grader.because([error.to_string()]);
     }
-    if let Some(diagnosis) = life::diagnose(problem, stage) {
+    if let Some(diagnosis) = before_bytes(problem, stage) {
         return diagnosis;
-    }
-    if let Some(diagnosis) = ended(stage) {
-        return diagnosis;
-    }
-    if stage.student.as_ref().is_some_and(crate::student::Student::prints_without_end) {
-        return Cause::PrintsWithoutEnd.because([]);
-    }
-    if matches!(problem.seen, Seen::Refused | Seen::Reset)
-        && let Some(addresses) = stage.listens_elsewhere()
-    {
-        // A connection that waited in the queue of a listener is reset when the listener is closed.
-        return Cause::NotListening.because([listening(&addresses)]);
     }
     let record = stage.record.borrow();
+    if stage.timing.is_up() {
+        return waiting(stage, Cause::TooSlow);
+    }
     match &problem.seen {
         Seen::Grader(_) | Seen::Exited => Cause::Exited.because([]),
         Seen::OtherExit { .. } => waiting(stage, Cause::RunsOn),
@@ -158,7 +162,12 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Diagnosis {
         Seen::Wakeups { count } => {
             Cause::SleepsByTheClock.because([format!("it woke up {} times", thousands(*count as usize))])
         }
-        Seen::Busy => Cause::Spinning.because([]),
+        Seen::Busy { processor, waits, over } => busy(*processor, *waits, *over),
+        Seen::SignalIgnored(signal) => {
+            let facts = waiting(stage, Cause::SignalIgnored).facts;
+            Cause::SignalIgnored.because([format!("the signal was {signal}")].into_iter().chain(facts))
+        }
+        Seen::Shape(ran) => ran.diagnosis(),
         Seen::LogFlood { lines } => Cause::LogFlood.because([format!("so far {} lines", thousands(*lines))]),
         Seen::Queue { wanted, got } => life::queue(*wanted, *got),
         Seen::NotReady => waiting(stage, Cause::NotReady),
@@ -179,6 +188,35 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Diagnosis {
         Seen::Reset => reset(problem, &record),
         Seen::Silence(got) => silence(problem, got, stage, &record),
     }
+}
+
+/// What explains everything else: a program that took too much, has ended, or listens elsewhere.
+fn before_bytes(problem: &Problem, stage: &mut Stage) -> Option<Diagnosis> {
+    if let Some(excess) = stage.student.as_ref().and_then(Student::excess) {
+        let cause = match excess {
+            Excess::Processes(_) => Cause::ForksWithoutEnd,
+            Excess::Memory(_) => Cause::EatsMemory,
+            Excess::Printed(_) => Cause::PrintsWithoutEnd,
+        };
+        return Some(cause.because([excess.fact()]));
+    }
+    if let Some(diagnosis) = life::diagnose(problem, stage).or_else(|| ended(stage)) {
+        return Some(diagnosis);
+    }
+    if matches!(problem.seen, Seen::Refused | Seen::Reset)
+        && let Some(addresses) = stage.listens_elsewhere()
+    {
+        // A connection that waited in the queue of a listener is reset when the listener is closed.
+        return Some(Cause::NotListening.because([listening(&addresses)]));
+    }
+    None
+}
+
+/// It should have slept: did it go round in a loop, or look at a clock again and again?
+fn busy(processor: Duration, waits: u64, over: Duration) -> Diagnosis {
+    let cause = if processor > over / 2 { Cause::Spinning } else { Cause::BusyWhileIdle };
+    let (used, over) = (processor.as_millis(), over.as_millis());
+    cause.because([format!("within {over} ms it used the processor for {used} ms, and was woken {waits} times")])
 }
 
 /// The program has ended: by what?

@@ -47,9 +47,10 @@ enum End {
 }
 
 impl Client {
-    /// Connects, and notes it.
+    /// Connects, and notes it; `prepare` sets what has to be set before.
     pub(crate) fn connect(
         to: SocketAddr,
+        prepare: impl FnOnce(&Socket) -> io::Result<()>,
         record: &Rc<RefCell<Record>>,
         open: &Open,
         timing: Timing,
@@ -59,7 +60,10 @@ impl Client {
             record.borrow_mut().note(number, Event::Refused(error.kind()));
             Problem { client: Some(number), ..Problem::new("a connection", Seen::Refused) }
         };
-        let stream = TcpStream::connect_timeout(&to, timing.patience()).map_err(failed)?;
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).map_err(failed)?;
+        prepare(&socket).map_err(failed)?;
+        socket.connect_timeout(&to.into(), timing.patience()).map_err(failed)?;
+        let stream = TcpStream::from(socket);
         stream.set_nodelay(true).map_err(failed)?;
         stream.set_write_timeout(Some(timing.patience())).map_err(failed)?;
         record.borrow_mut().note(number, Event::Connected);
@@ -139,6 +143,16 @@ impl Client {
     /// Our address, as the server sees it.
     pub(crate) fn address(&self) -> io::Result<SocketAddr> {
         self.stream.local_addr()
+    }
+
+    /// The server's address.
+    pub(crate) fn peer(&self) -> io::Result<SocketAddr> {
+        self.stream.peer_addr()
+    }
+
+    /// How long it waits.
+    pub(crate) fn timing(&self) -> Timing {
+        self.timing
     }
 
     fn note(&self, event: Event) {

@@ -237,21 +237,91 @@ pub(crate) fn adopt_orphans() {
     let _ = nix::sys::prctl::set_child_subreaper(true);
 }
 
-/// Ends what a program left behind, and what that has started. The programs in `spared` are no orphans.
+/// Ends what a program left behind, and what that has started. The programs in `spared` are no orphans, nor is what they started.
 pub(crate) fn end_orphans(spared: &[u32]) {
-    // Each round ends one generation. A program that starts others faster than we end them is held by the rounds.
+    // A program that starts others all the time is stopped first, as a whole: what stands still starts nothing.
     for _ in 0..100 {
-        let mut orphans = children(std::process::id()).unwrap_or_default();
-        orphans.retain(|id| !spared.contains(id));
+        let orphans = descendants(std::process::id(), spared);
         if orphans.is_empty() {
             return;
         }
-        for id in orphans {
-            let Ok(id) = i32::try_from(id) else { continue };
-            let _ = kill(Pid::from_raw(id), Signal::SIGKILL);
-            let _ = waitpid(Pid::from_raw(id), Some(WaitPidFlag::empty()));
+        for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+            orphans.iter().for_each(|id| send(*id, signal));
         }
+        // Those that are ours by now; the others become ours as their parents end.
+        orphans.iter().for_each(|id| reap(*id));
     }
+}
+
+fn send(id: u32, signal: Signal) {
+    if let Ok(id) = i32::try_from(id) {
+        let _ = kill(Pid::from_raw(id), signal);
+    }
+}
+
+fn reap(id: u32) {
+    if let Ok(id) = i32::try_from(id) {
+        let _ = waitpid(Pid::from_raw(id), Some(WaitPidFlag::empty()));
+    }
+}
+
+/// The numbers of all processes, with their parents.
+fn table() -> Vec<(u32, u32)> {
+    let entries = fs::read_dir("/proc").into_iter().flatten();
+    let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    ids.filter_map(|id| stat(id).map(|stat| (id, stat.parent))).collect()
+}
+
+/// All that `ancestor` has started, and what that has started; without `spared` and theirs.
+fn descendants(ancestor: u32, spared: &[u32]) -> Vec<u32> {
+    let table = table();
+    let mut found: Vec<u32> = vec![ancestor];
+    let mut next = 0;
+    while let Some(parent) = found.get(next).copied() {
+        next += 1;
+        found.extend(table.iter().filter(|(id, of)| *of == parent && !spared.contains(id)).map(|(id, _)| *id));
+    }
+    found.split_off(1)
+}
+
+/// A program that we started, with all that it started. What has lost its parent is ours, and is counted, too.
+pub(crate) fn family(id: u32) -> Vec<u32> {
+    descendants(std::process::id(), &[]).into_iter().chain([id]).collect()
+}
+
+/// How many bytes wait in a socket of the server until it reads them: those that came on the connection from `client`.
+pub(crate) fn unread(server: SocketAddr, client: SocketAddr) -> Option<u64> {
+    let table = fs::read_to_string("/proc/net/tcp").ok()?;
+    table.lines().skip(1).find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let ends = (address_of(fields.get(1)?)?, address_of(fields.get(2)?)?);
+        let (_, waiting) = fields.get(4)?.split_once(':')?;
+        (ends == (server, client)).then(|| u64::from_str_radix(waiting, 16).ok()).flatten()
+    })
+}
+
+/// What a process has used of the processor, and how often it went to sleep by itself: all its threads together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Used {
+    /// Time on the processor.
+    pub(crate) processor: Duration,
+    /// How often it waited, and was woken.
+    pub(crate) waits: u64,
+}
+
+/// What the process has used so far.
+pub(crate) fn used(id: u32) -> Option<Used> {
+    let mut all = Used::default();
+    for thread in fs::read_dir(format!("/proc/{id}/task")).ok()?.flatten() {
+        // A thread may end while we look.
+        let read = |name: &str| fs::read_to_string(thread.path().join(name)).unwrap_or_default();
+        let nanoseconds = read("schedstat").split_whitespace().next().and_then(|text| text.parse().ok());
+        all.processor += Duration::from_nanos(nanoseconds.unwrap_or(0));
+        let status = read("status");
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        all.waits += line.and_then(|count| count.trim().parse::<u64>().ok()).unwrap_or(0);
+    }
+    Some(all)
 }
 
 #[cfg(test)]
@@ -268,6 +338,22 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
+    fn bytes_that_wait_to_be_read_can_be_seen() {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        let seen = || unread(listener.local_addr().unwrap(), client.local_addr().unwrap());
+        assert_eq!(seen(), Some(0));
+        (&client).write_all(b"four").unwrap();
+        assert_eq!(seen(), Some(4));
+        server.read_exact(&mut [0; 4]).unwrap();
+        assert_eq!(seen(), Some(0));
+        client.flush().unwrap();
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
     fn what_this_process_has_can_be_seen() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let id = std::process::id();
@@ -275,5 +361,8 @@ mod tests {
         assert!(descriptors(id).unwrap() >= 4);
         assert!(threads(id).unwrap() >= 1);
         assert!(memory(id).unwrap() > 100);
+        let before = used(id).unwrap();
+        thread::sleep(Duration::from_millis(1));
+        assert!(used(id).unwrap().waits > before.waits);
     }
 }

@@ -1,6 +1,8 @@
 //! The facts that a check saw in place of the answer it waited for. `cause.rs` finds out why.
 
-use std::{io, net::SocketAddr};
+use crate::shape::Ran;
+use nix::sys::signal::Signal;
+use std::{io, net::SocketAddr, time::Duration};
 
 /// A check's complaint.
 #[derive(Debug)]
@@ -85,7 +87,18 @@ pub(crate) enum Seen {
         count: u64,
     },
     /// It uses the processor although nothing happens.
-    Busy,
+    Busy {
+        /// It was on the processor for so long,
+        processor: Duration,
+        /// it went to sleep and was woken so often,
+        waits: u64,
+        /// within this time.
+        over: Duration,
+    },
+    /// It goes on after a signal that should have ended it.
+    SignalIgnored(Signal),
+    /// It serves more or fewer clients at once than it should.
+    Shape(Ran),
     /// stderr says the same over and over.
     LogFlood {
         /// How often.

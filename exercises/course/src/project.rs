@@ -12,7 +12,13 @@ use std::{
 };
 
 /// A build that takes longer does not end: a macro or a constant goes round and round. The first one builds dependencies, too.
-pub(crate) const BUILD_TIME: Duration = Duration::from_secs(300);
+const BUILD_TIME: Duration = Duration::from_secs(300);
+
+/// How long a build may take; `COURSE_BUILD_SECONDS` says otherwise.
+pub(crate) fn build_time() -> Duration {
+    let said = env::var("COURSE_BUILD_SECONDS").ok().and_then(|text| text.parse().ok());
+    said.map_or(BUILD_TIME, Duration::from_secs)
+}
 
 /// The root of the repository that this runner was built in; `COURSE_ROOT` names another one, for tests.
 pub(crate) fn root() -> PathBuf {
@@ -100,7 +106,7 @@ pub(crate) fn cargo(directory: &Path, args: &[&str], words: Words) -> io::Result
             String::from_utf8_lossy(&text).into_owned()
         })
     });
-    let ended = wait(&mut child, BUILD_TIME)?;
+    let ended = wait(&mut child, build_time())?;
     if ended.is_none() {
         running::end(&mut child);
         return Ok(Ran::TooLong);

@@ -74,7 +74,7 @@ pub(crate) fn run(
 }
 
 fn run_one(check: &Check, program: &Path, options: Options<'_>) -> Option<Failure> {
-    let mut stage = Stage::new(program, options.seed, check.name, options.timing, options.live);
+    let mut stage = Stage::new(program, options.seed, check.name, options.timing.for_one_check(), options.live);
     let problem = (check.run)(&mut stage).and_then(|()| stage.settle()).err()?;
     let diagnosis = diagnose(&problem, &mut stage);
     let transcript = stage.record.borrow().text();

@@ -9,8 +9,10 @@ use crate::{
     wire::Record,
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
+use socket2::Socket;
 use std::{
     cell::RefCell,
+    io,
     net::SocketAddr,
     path::{Path, PathBuf},
     rc::Rc,
@@ -33,6 +35,10 @@ pub(crate) struct Stage {
     pub(crate) server: Option<SocketAddr>,
     pub(crate) open: Open,
 }
+
+/// So long an idle program is watched, and this share of the time it may use.
+const IDLE: Duration = Duration::from_millis(400);
+const BUSY: f64 = 0.05;
 
 /// How many words there are to make lines from.
 const WORDS: [&str; 16] = [
@@ -63,10 +69,15 @@ impl Stage {
 
     /// Connects a client to the server.
     pub(crate) fn connect(&self) -> Result<Client, Problem> {
+        self.connect_with(|_| Ok(()))
+    }
+
+    /// Connects a client whose socket is prepared before.
+    pub(crate) fn connect_with(&self, prepare: impl FnOnce(&Socket) -> io::Result<()>) -> Result<Client, Problem> {
         let Some(server) = self.server else {
-            return Err(Problem::new("a server", Seen::Grader(std::io::ErrorKind::NotConnected.into())));
+            return Err(Problem::new("a server", Seen::Grader(io::ErrorKind::NotConnected.into())));
         };
-        Client::connect(server, &self.record, &self.open, self.timing)
+        Client::connect(server, prepare, &self.record, &self.open, self.timing)
     }
 
     /// The addresses at which the program listens, if the system tells and its own is not among them: then nobody can be served.
@@ -132,6 +143,22 @@ impl Stage {
             }
             std::thread::sleep(self.timing.quiet() / 10);
         }
+    }
+
+    /// Complains if the program, which has nothing to do now, uses the processor or wakes up all the time.
+    pub(crate) fn expect_idle(&self, most_waits: u64) -> Result<(), Problem> {
+        let Some(id) = self.student.as_ref().map(Student::id) else { return Ok(()) };
+        // What it did a moment ago may not be quite over.
+        std::thread::sleep(self.timing.quiet() / 2);
+        let (begun, before) = (std::time::Instant::now(), probe::used(id));
+        std::thread::sleep(IDLE);
+        let (over, after) = (begun.elapsed(), probe::used(id));
+        let (Some(before), Some(after)) = (before, after) else { return Ok(()) };
+        let (processor, waits) = (after.processor.saturating_sub(before.processor), after.waits - before.waits);
+        if processor > over.mul_f64(BUSY) || waits > most_waits {
+            return Err(Problem::new("that it sleeps while nothing happens", Seen::Busy { processor, waits, over }));
+        }
+        Ok(())
     }
 
     /// The standing promise of every check: the program still runs, and stdout has nothing but its first line.

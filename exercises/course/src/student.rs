@@ -1,6 +1,7 @@
 //! The student's program while a check runs: started within limits, watched, and gone afterwards with all that it started.
 
 use crate::{
+    excess::{Excess, Watch},
     probe,
     problem::{Problem, Seen},
     running,
@@ -35,8 +36,6 @@ impl Limits {
 
 /// The most that is kept of its output: the beginning of stdout, the end of stderr.
 const KEPT: usize = 64 * 1024;
-/// A program that prints more in one check prints without end.
-const MOST: usize = 64 * 1024 * 1024;
 
 /// A started program.
 #[derive(Debug)]
@@ -44,6 +43,7 @@ pub(crate) struct Student {
     child: Child,
     stdout: Arc<Printed>,
     stderr: Arc<Printed>,
+    watch: Watch,
 }
 
 /// The output of a program: read by a thread, so that the program never waits for us.
@@ -86,7 +86,9 @@ impl Student {
         let mut child = running::group(|| command.spawn())?;
         let stdout = collect(child.stdout.take(), Keep::Beginning, false);
         let stderr = collect(child.stderr.take(), Keep::End, live);
-        Ok(Self { child, stdout, stderr })
+        let printed = [Arc::clone(&stdout), Arc::clone(&stderr)];
+        let watch = Watch::begin(child.id(), move || printed.iter().map(|printed| printed.total()).sum());
+        Ok(Self { child, stdout, stderr, watch })
     }
 
     /// Its process id.
@@ -115,9 +117,9 @@ impl Student {
         self.stdout.line(1, Duration::ZERO)
     }
 
-    /// Whether it has printed more than anybody reads.
-    pub(crate) fn prints_without_end(&self) -> bool {
-        self.stdout.total() + self.stderr.total() > MOST
+    /// What it took too much of, if it did: then it was ended.
+    pub(crate) fn excess(&self) -> Option<Excess> {
+        self.watch.found()
     }
 
     /// Waits until stderr has a line for which `wanted` holds.

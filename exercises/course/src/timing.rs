@@ -12,6 +12,8 @@ use std::{
 
 /// An answer that does not come within this time, on a machine at rest, does not come.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// A check takes less, whatever the program does. Most take less than one second.
+const CHECK: Duration = Duration::from_secs(40);
 /// So long nothing must come where nothing may. Too short a time lets a mistake pass, and never blames anyone wrongly.
 const QUIET: Duration = Duration::from_millis(120);
 /// The number of exchanges of a byte over the loopback that are timed, and the time that they take on a machine at rest.
@@ -24,6 +26,8 @@ const LARGEST: f64 = 8.0;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timing {
     scale: f64,
+    /// Beyond this moment nothing is waited for any more.
+    end: Option<Instant>,
 }
 
 impl Timing {
@@ -32,12 +36,29 @@ impl Timing {
         let said = std::env::var("COURSE_SCALE").ok().and_then(|text| text.parse().ok());
         let scale =
             said.unwrap_or_else(|| measure().map_or(LARGEST, |took| took.as_secs_f64() / AT_REST.as_secs_f64()));
-        Self { scale: scale.clamp(1.0, LARGEST) }
+        Self { scale: scale.clamp(1.0, LARGEST), end: None }
+    }
+
+    /// The same for one check that begins now: its waiting has an end, however many steps it has.
+    pub(crate) fn for_one_check(self) -> Self {
+        Self { end: Some(Instant::now() + CHECK.mul_f64(self.scale)), ..self }
+    }
+
+    /// How much slower this machine is than one at rest.
+    pub(crate) fn scale(self) -> f64 {
+        self.scale
     }
 
     /// How long to wait for something that should come.
     pub(crate) fn patience(self) -> Duration {
-        PATIENCE.mul_f64(self.scale)
+        let left = self.end.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
+        // Zero would mean to wait for ever, to some calls.
+        PATIENCE.mul_f64(self.scale).min(left).max(Duration::from_millis(1))
+    }
+
+    /// Whether the time for this check is up.
+    pub(crate) fn is_up(self) -> bool {
+        self.end.is_some_and(|end| end <= Instant::now())
     }
 
     /// How long to watch that nothing comes.

@@ -86,6 +86,11 @@ impl Record {
         self.clients
     }
 
+    /// The numbers of all clients so far.
+    pub(crate) fn clients(&self) -> impl Iterator<Item = usize> {
+        1..=self.clients
+    }
+
     /// Notes what happened now.
     pub(crate) fn note(&mut self, client: usize, event: Event) {
         let entry = Entry { at: self.begun.elapsed(), client, event };
@@ -109,6 +114,21 @@ impl Record {
     /// What happened to `client`, in order.
     pub(crate) fn of(&self, client: usize) -> impl DoubleEndedIterator<Item = &Event> {
         self.entries.iter().filter(move |entry| entry.client == client).map(|entry| &entry.event)
+    }
+
+    /// All that `client` has sent, in order.
+    pub(crate) fn sent_by(&self, client: usize) -> Vec<u8> {
+        let sent =
+            self.of(client).filter_map(|event| if let Event::Sent(bytes) = event { Some(&bytes[..]) } else { None });
+        sent.flatten().copied().collect()
+    }
+
+    /// All that `client` has received, in order.
+    pub(crate) fn received_by(&self, client: usize) -> Vec<u8> {
+        let received = self
+            .of(client)
+            .filter_map(|event| if let Event::Received(bytes) = event { Some(&bytes[..]) } else { None });
+        received.flatten().copied().collect()
     }
 
     /// All that was sent by clients other than `client`.

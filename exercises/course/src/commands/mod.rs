@@ -70,7 +70,7 @@ fn built(exercise: &Exercise) -> Result<PathBuf, Refused> {
         Built::TakesTooLong => Err(Refused::usage(format!(
             "{} does not build within {} seconds: the compiler was ended",
             project::edited(exercise).display(),
-            project::BUILD_TIME.as_secs()
+            project::build_time().as_secs()
         ))),
     }
 }

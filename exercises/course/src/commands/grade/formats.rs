@@ -50,7 +50,7 @@ fn cause(outcome: Option<&Outcome>) -> Option<&'static str> {
 /// `{"points", "of", "exercises": [{"id", "points", "of", "seed", "checks": [{"name", "state", "cause", "report"}]}]}`
 pub(super) fn json(all: &[Graded]) -> String {
     let one = |graded: &Graded| {
-        let checks: Vec<String> = graded.exercise.checks.iter().map(|check| check_json(graded, check)).collect();
+        let checks: Vec<String> = graded.checks.iter().map(|check| check_json(graded, check)).collect();
         json::object(&[
             ("id", json::string(graded.exercise.id)),
             ("title", json::string(graded.exercise.title)),
@@ -90,9 +90,8 @@ pub(super) fn junit(all: &[Graded]) -> String {
         of - points
     );
     for graded in all {
-        let counted = |wanted: &str| {
-            graded.exercise.checks.iter().filter(|check| state(graded.outcome(check.name)) == wanted).count()
-        };
+        let counted =
+            |wanted: &str| graded.checks.iter().filter(|check| state(graded.outcome(check.name)) == wanted).count();
         text += &format!(
             "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{}\" errors=\"{}\">\n",
             xml(&format!("{} {}", graded.exercise.id, graded.exercise.title)),
@@ -100,7 +99,7 @@ pub(super) fn junit(all: &[Graded]) -> String {
             counted("failed"),
             counted("not-scored")
         );
-        for check in graded.exercise.checks {
+        for check in &graded.checks {
             text += &case(graded, check);
         }
         text += "  </testsuite>\n";
@@ -143,7 +142,7 @@ pub(super) fn github(all: &[Graded]) -> String {
     let mut text = String::new();
     for graded in all {
         let file = project::edited(graded.exercise);
-        let failed = graded.exercise.checks.iter().filter(|check| state(graded.outcome(check.name)) != "passed");
+        let failed = graded.checks.iter().filter(|check| state(graded.outcome(check.name)) != "passed");
         // One that does not build fails all its checks for one reason.
         for check in failed.take(if graded.unbuilt.is_some() { 1 } else { usize::MAX }) {
             let (id, file) = (graded.exercise.id, file.display());
@@ -168,7 +167,7 @@ fn escaped(text: &str) -> String {
 pub(super) fn gradescope(all: &[Graded]) -> String {
     let mut tests = Vec::new();
     for graded in all {
-        for check in graded.exercise.checks {
+        for check in &graded.checks {
             let passed = state(graded.outcome(check.name)) == "passed";
             let output = if passed { check.promise.to_owned() } else { report_of(graded, check) };
             tests.push(json::object(&[

@@ -7,7 +7,7 @@ mod formats;
 
 use super::{Refused, drawn, exercise_named};
 use crate::{
-    catalog::{EXERCISES, Exercise},
+    catalog::{Check, EXERCISES, Exercise},
     cause::Cause,
     project::{self, Built, Words},
     runner::{self, Options, Outcome},
@@ -26,6 +26,9 @@ use std::{
 pub(crate) struct Grade {
     /// Which exercises [default: all]
     exercises: Vec<String>,
+    /// Only these checks
+    #[arg(long, value_name = "CHECK")]
+    only: Option<String>,
     /// For whom the result is
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -56,6 +59,8 @@ enum Format {
 #[derive(Debug)]
 struct Graded {
     exercise: &'static Exercise,
+    /// Those that count.
+    checks: Vec<&'static Check>,
     /// In words, if it could not be built.
     unbuilt: Option<String>,
     outcomes: Vec<Outcome>,
@@ -87,7 +92,7 @@ impl Graded {
 
     /// The points that could be reached.
     fn of(&self) -> usize {
-        self.exercise.checks.len()
+        self.checks.len()
     }
 
     /// In the order of the checks; `None`: the program does not build.
@@ -109,7 +114,7 @@ pub(crate) fn grade(args: &Grade) -> Result<u8, Refused> {
     let directory = scratch::package(&name, &programs)?;
     let mut all = Vec::new();
     for (exercise, program) in exercises.into_iter().zip(&programs) {
-        let graded = one(exercise, &name, program, &directory, args.seed.unwrap_or_else(drawn));
+        let graded = one(exercise, &name, program, &directory, args);
         // Nobody waits in the dark: a result comes at the end.
         let _ = writeln!(io::stderr(), "{}: {} of {} checks", exercise.id, graded.points(), graded.of());
         all.push(graded);
@@ -147,11 +152,13 @@ fn program(package: &str, folder: &Path, exercise: &Exercise) -> Program {
     Program { name: format!("{package}-{}", exercise.id), text }
 }
 
-fn one(exercise: &'static Exercise, package: &str, program: &Program, directory: &Path, seed: u64) -> Graded {
-    let mut graded = Graded { exercise, unbuilt: None, outcomes: Vec::new(), seed };
+fn one(exercise: &'static Exercise, package: &str, program: &Program, directory: &Path, args: &Grade) -> Graded {
+    let (only, seed) = (args.only.as_deref(), args.seed.unwrap_or_else(drawn));
+    let checks = exercise.checks.iter().filter(|check| only.is_none_or(|only| only == check.name)).collect();
+    let mut graded = Graded { exercise, checks, unbuilt: None, outcomes: Vec::new(), seed };
     match project::try_build(directory, package, &program.name, Words::Kept) {
         Ok(Built::Program(path)) => {
-            let options = Options { only: None, all: true, seed, timing: Timing::calibrated(), live: false };
+            let options = Options { only, all: true, seed, timing: Timing::calibrated(), live: false };
             graded.outcomes = runner::run(exercise, &path, options, |_| {});
         }
         Ok(Built::Fails(words)) => graded.unbuilt = Some(words),

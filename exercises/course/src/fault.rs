@@ -1,0 +1,169 @@
+//! What clients do to servers, by mistake, by bad luck or on purpose: bytes in other pieces, a reader that is slow, another protocol.
+
+use crate::{
+    client::Client,
+    probe,
+    problem::{Problem, Seen},
+    stage::Stage,
+};
+use nix::sys::signal::Signal;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+/// In which pieces bytes are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// All at once.
+    Whole,
+    /// Each byte in a segment of its own, as fast as they go.
+    Bytewise,
+    /// Two pieces; the second is sent when the server has read the first.
+    Cut(usize),
+    /// Each byte after a pause.
+    Slowly(Duration),
+}
+
+/// Speakers of other protocols, as a port on the internet meets them: a name, and what they send first.
+pub(crate) const WRONG_PROTOCOLS: [(&str, &[u8]); 6] = [
+    // RFC 8446, section 4.1.2: a record of type 22 with a ClientHello; its length promises more than comes.
+    ("TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\x9f\x0a\x00\xff\x00\x0a\n"),
+    ("HTTP", b"GET / HTTP/1.1\r\nHost: localhost\r\nUser-Agent: nobody\r\n\r\n"),
+    ("SSH", b"SSH-2.0-OpenSSH_9.6\r\n"),
+    // Telnet, RFC 854: IAC DO SUPPRESS-GO-AHEAD, IAC WILL TERMINAL-TYPE.
+    ("Telnet", b"\xff\xfd\x03\xff\xfb\x18\n"),
+    // RDP, as scanners send it: TPKT, X.224.
+    ("RDP", b"\x03\x00\x00\x13\x0e\xe0\x00\x00\x00\x00\x00\x01\x00\x08\x00\x03\x00\x00\x00\n"),
+    ("UTF-16", b"\xff\xfeh\0e\0l\0l\0o\0\n\0"),
+];
+
+/// So much of a line that has no end is more than any server should keep.
+pub(crate) const OVERSIZE: usize = 4 * 1024 * 1024;
+
+/// Every place at which `length` bytes can be cut in two; of long ones the places near both ends, and some from the seed.
+pub(crate) fn cuts(stage: &mut Stage, length: usize) -> Vec<usize> {
+    /// So many places are tried at most: each takes a round trip.
+    const MOST: usize = 96;
+    if length <= MOST {
+        return (1..length).collect();
+    }
+    let mut cuts: Vec<usize> = (1..MOST / 3).chain(length - MOST / 3..length).collect();
+    cuts.extend((0..MOST / 3).map(|_| 1 + stage.below(length - 1)));
+    cuts.sort_unstable();
+    cuts.dedup();
+    cuts
+}
+
+impl Client {
+    /// Sends bytes in these pieces.
+    pub(crate) fn deliver(&mut self, bytes: &[u8], manner: Manner) -> Result<(), Problem> {
+        match manner {
+            Manner::Whole => self.send(bytes),
+            Manner::Bytewise => self.send_bytewise(bytes),
+            Manner::Cut(at) => {
+                let (first, second) = bytes.split_at(at.min(bytes.len()));
+                self.send(first)?;
+                self.until_read();
+                self.send(second)
+            }
+            Manner::Slowly(pause) => bytes.chunks(1).try_for_each(|byte| {
+                thread::sleep(pause);
+                self.send(byte)
+            }),
+        }
+    }
+
+    /// Waits until the server has read all that was sent, at most a moment: two sends are then two reads for it.
+    pub(crate) fn until_read(&self) {
+        let until = Instant::now() + self.timing().quiet();
+        let (Ok(ours), Ok(theirs)) = (self.address(), self.peer()) else { return };
+        while Instant::now() < until {
+            match probe::unread(theirs, ours) {
+                Some(0) => return,
+                Some(_) => thread::sleep(Duration::from_millis(1)),
+                // Not observable here: a pause is all that we have.
+                None => return thread::sleep(Duration::from_millis(5)),
+            }
+        }
+    }
+
+    /// Reads `expected` in small bites with a pause after each: the server soon finds no room to send.
+    pub(crate) fn expect_slowly(
+        &mut self,
+        expected: &[u8],
+        bite: usize,
+        pause: Duration,
+        wanted: &str,
+    ) -> Result<(), Problem> {
+        for part in expected.chunks(bite.max(1)) {
+            thread::sleep(pause);
+            self.expect(part, wanted)?;
+        }
+        Ok(())
+    }
+}
+
+impl Stage {
+    /// Connects a client whose window is small: what the server sends and nobody reads soon has no room.
+    pub(crate) fn connect_narrow(&self) -> Result<Client, Problem> {
+        self.connect_with(|socket| socket.set_recv_buffer_size(4096))
+    }
+
+    /// `count` clients that come and go without a word, every second one with a reset.
+    pub(crate) fn storm(&self, count: usize) -> Result<(), Problem> {
+        for at in 0..count {
+            let client = self.connect()?;
+            if at % 2 == 0 { client.close() } else { client.abort() }
+        }
+        Ok(())
+    }
+
+    /// Sends `signal` and waits until the program has ended, which must be with exit code `code`.
+    pub(crate) fn expect_end_by(&mut self, signal: Signal, code: i32, wanted: &str) -> Result<(), Problem> {
+        self.signal(signal)?;
+        match self.expect_exit(code, wanted) {
+            Err(_) if self.student.as_mut().is_some_and(|student| student.exit(Duration::ZERO).is_none()) => {
+                Err(Problem::new(wanted, Seen::SignalIgnored(signal)))
+            }
+            ended => ended,
+        }
+    }
+
+    /// `length` bytes from the seed, none of which ends a line.
+    pub(crate) fn payload(&mut self, length: usize) -> Vec<u8> {
+        (0..length).map(|_| b' ' + u8::try_from(self.below(95)).unwrap_or(0)).collect()
+    }
+
+    /// A place at which `length` bytes are cut in two, from the seed; both parts have some.
+    pub(crate) fn cut(&mut self, length: usize) -> usize {
+        1 + self.below(length.saturating_sub(1).max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timing::Timing;
+    use std::path::Path;
+
+    #[test]
+    fn short_texts_are_cut_everywhere_and_long_ones_often_enough() {
+        let mut stage = Stage::new(Path::new("/bin/true"), 1, "cuts", Timing::calibrated(), false);
+        assert_eq!(cuts(&mut stage, 4), [1, 2, 3]);
+        let long = cuts(&mut stage, 100_000);
+        assert!(long.len() > 70 && long.iter().all(|cut| (1..100_000).contains(cut)), "{long:?}");
+        assert!(long.contains(&1) && long.contains(&99_999));
+    }
+
+    #[test]
+    fn the_same_seed_draws_the_same_bytes() {
+        let drawn = |seed| {
+            let mut stage = Stage::new(Path::new("/bin/true"), seed, "bytes", Timing::calibrated(), false);
+            (stage.payload(64), stage.cut(10), stage.line())
+        };
+        assert_eq!(drawn(7), drawn(7));
+        assert_ne!(drawn(7), drawn(8));
+        assert!(!drawn(7).0.contains(&b'\n'));
+    }
+}
