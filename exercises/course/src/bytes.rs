@@ -3,7 +3,8 @@
 use crate::{
     cause::{Cause, Diagnosis},
     problem::{Problem, Seen, Topic},
-    wire::{Event, Record, show},
+    transcript::show,
+    wire::{Event, Record},
 };
 
 /// A shorter run of bytes may be in an answer by chance.

@@ -11,7 +11,8 @@ use crate::{
     problem::{Problem, Resource, Seen, Topic},
     stage::Stage,
     student::{Exit, Student},
-    wire::{Event, Record, show, thousands},
+    transcript::{show, thousands},
+    wire::{Event, Record, Side},
 };
 use std::{net::SocketAddr, time::Duration};
 
@@ -114,6 +115,10 @@ causes! {
     TooSlow "too-slow" "Each step came before its deadline, but all together they took longer than a check may."
     SignalIgnored "signal-ignored" "Your program goes on after a signal that should end it."
     BusyWhileIdle "busy-while-idle" "Your program wakes up again and again although nothing happens. Wait for what you need, without a timeout or with a long one."
+    NeverConnected "never-connected" "Your program has not connected to the server that it was told of."
+    ConnectedAgain "connected-again" "Your program has opened one more connection, although it has one that can be used, or should have given up."
+    NotPassedOn "not-passed-on" "Your program has connected, and does not send what it should."
+    NeverHalfClosed "never-half-closed" "Your program sends nothing more, and does not say so: the server still waits. Shut down writing (FIN) and go on reading."
     OneAtATime "one-at-a-time" "Your server serves one client after the other, so that each waits for all before it."
     TooFewAtOnce "too-few-at-once" "Your server serves fewer clients at once than it should: something makes them wait for each other."
     TooManyAtOnce "too-many-at-once" "Your server serves more clients at once than it should: nothing bounds how many."
@@ -149,7 +154,7 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Diagnosis {
     if let Some(diagnosis) = before_bytes(problem, stage) {
         return diagnosis;
     }
-    let record = stage.record.borrow();
+    let record = stage.record.lock();
     if stage.timing.is_up() {
         return waiting(stage, Cause::TooSlow);
     }
@@ -162,11 +167,16 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Diagnosis {
         Seen::Wakeups { count } => {
             Cause::SleepsByTheClock.because([format!("it woke up {} times", thousands(*count as usize))])
         }
-        Seen::Busy { processor, waits, over } => busy(*processor, *waits, *over),
+        Seen::Busy { spins, processor, waits, over } => busy(*spins, *processor, *waits, *over),
         Seen::SignalIgnored(signal) => {
             let facts = waiting(stage, Cause::SignalIgnored).facts;
             Cause::SignalIgnored.because([format!("the signal was {signal}")].into_iter().chain(facts))
         }
+        Seen::NobodyConnected(address) => {
+            let facts = waiting(stage, Cause::NeverConnected).facts;
+            Cause::NeverConnected.because([format!("it was told of {address}")].into_iter().chain(facts))
+        }
+        Seen::ConnectedAgain(address) => Cause::ConnectedAgain.because([format!("the server there is {address}")]),
         Seen::Shape(ran) => ran.diagnosis(),
         Seen::LogFlood { lines } => Cause::LogFlood.because([format!("so far {} lines", thousands(*lines))]),
         Seen::Queue { wanted, got } => life::queue(*wanted, *got),
@@ -181,6 +191,7 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Diagnosis {
         Seen::Grew { what, from, to } => grew(problem.topic, *what, *from, *to),
         Seen::NotRead if problem.topic == Some(Topic::Oversize) => Cause::LineWithoutLimit.because([]),
         Seen::NotRead => waiting(stage, Cause::InputNotRead),
+        Seen::StillOpen if is_upstream(problem, &record) => waiting(stage, Cause::NeverHalfClosed),
         Seen::StillOpen => waiting(stage, Cause::StillOpen),
         Seen::Wrong(got) => bytes::wrong(problem, got, &record),
         Seen::Extra(got) => bytes::extra(problem, got, &record),
@@ -213,8 +224,8 @@ fn before_bytes(problem: &Problem, stage: &mut Stage) -> Option<Diagnosis> {
 }
 
 /// It should have slept: did it go round in a loop, or look at a clock again and again?
-fn busy(processor: Duration, waits: u64, over: Duration) -> Diagnosis {
-    let cause = if processor > over / 2 { Cause::Spinning } else { Cause::BusyWhileIdle };
+fn busy(spins: bool, processor: Duration, waits: u64, over: Duration) -> Diagnosis {
+    let cause = if spins || processor > over / 2 { Cause::Spinning } else { Cause::BusyWhileIdle };
     let (used, over) = (processor.as_millis(), over.as_millis());
     cause.because([format!("within {over} ms it used the processor for {used} ms, and was woken {waits} times")])
 }
@@ -276,6 +287,11 @@ fn reset(problem: &Problem, record: &Record) -> Diagnosis {
     Cause::ResetUnreadInput.because([format!("the client had sent {} bytes by then", thousands(sent))])
 }
 
+/// Whether it is about a connection to a server of ours.
+fn is_upstream(problem: &Problem, record: &Record) -> bool {
+    problem.client.is_some_and(|connection| record.side(connection) == Side::Upstream)
+}
+
 fn silence(problem: &Problem, got: &[u8], stage: &Stage, record: &Record) -> Diagnosis {
     if !got.is_empty() {
         return bytes::cut_short(problem, got);
@@ -283,6 +299,9 @@ fn silence(problem: &Problem, got: &[u8], stage: &Stage, record: &Record) -> Dia
     let suspected = waiting(stage, Cause::Silence);
     if suspected.cause != Cause::Silence {
         return suspected;
+    }
+    if is_upstream(problem, record) {
+        return Diagnosis { cause: Cause::NotPassedOn, ..suspected };
     }
     let greeted =
         problem.client.is_some_and(|client| record.of(client).any(|event| matches!(event, Event::Received(_))));

@@ -3,32 +3,30 @@
 use crate::{
     problem::{Problem, Seen},
     timing::Timing,
-    wire::{Event, Record, show},
+    transcript::show,
+    wire::{Event, Recorder},
 };
 use socket2::{Domain, SockRef, Socket, Type};
 use std::{
-    cell::RefCell,
     io::{self, Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpStream},
-    rc::Rc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 /// A connection that does not wait for its answer: on Linux, and on macOS.
 const EINPROGRESS: i32 = if cfg!(target_os = "linux") { 115 } else { 36 };
-/// The receive buffer of a client that reads slowly, in bytes.
-const NARROW: usize = 64 * 1024;
 /// The longest line that a server's greeting may be.
 const LONGEST_LINE: usize = 4096;
 
 /// One connection to the student's server.
 #[derive(Debug)]
 pub(crate) struct Client {
-    stream: Rc<TcpStream>,
+    stream: Arc<TcpStream>,
     /// Connections that are open until the check is over.
     open: Open,
     number: usize,
-    record: Rc<RefCell<Record>>,
+    record: Recorder,
     timing: Timing,
     /// Came, and was not asked for yet.
     heard: Vec<u8>,
@@ -37,7 +35,30 @@ pub(crate) struct Client {
 
 /// Connections that outlive their clients. A check that fails forgets its client at once; if that closed the connection, the
 /// program would wake up, and nobody could see any more what it was waiting for.
-pub(crate) type Open = Rc<RefCell<Vec<Rc<TcpStream>>>>;
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Open(Arc<Mutex<Vec<Arc<TcpStream>>>>);
+
+impl Open {
+    fn all(&self) -> MutexGuard<'_, Vec<Arc<TcpStream>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, stream: &Arc<TcpStream>) {
+        self.all().push(Arc::clone(stream));
+    }
+
+    /// The socket is closed as its client goes, and not at the end of the check.
+    fn forget(&self, stream: &Arc<TcpStream>) {
+        self.all().retain(|other| !Arc::ptr_eq(other, stream));
+    }
+
+    /// Ends all of them at once, whoever waits for something on them.
+    pub(crate) fn end(&self) {
+        for stream in self.all().drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+}
 
 /// How the peer's stream ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,13 +72,13 @@ impl Client {
     pub(crate) fn connect(
         to: SocketAddr,
         prepare: impl FnOnce(&Socket) -> io::Result<()>,
-        record: &Rc<RefCell<Record>>,
+        record: &Recorder,
         open: &Open,
         timing: Timing,
     ) -> Result<Self, Problem> {
-        let number = record.borrow_mut().client();
+        let number = record.lock().client();
         let failed = |error: io::Error| {
-            record.borrow_mut().note(number, Event::Refused(error.kind()));
+            record.lock().note(number, Event::Refused(error.kind()));
             Problem { client: Some(number), ..Problem::new("a connection", Seen::Refused) }
         };
         let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).map_err(failed)?;
@@ -66,51 +87,38 @@ impl Client {
         let stream = TcpStream::from(socket);
         stream.set_nodelay(true).map_err(failed)?;
         stream.set_write_timeout(Some(timing.patience())).map_err(failed)?;
-        record.borrow_mut().note(number, Event::Connected);
-        let (record, open, stream) = (Rc::clone(record), Rc::clone(open), Rc::new(stream));
-        open.borrow_mut().push(Rc::clone(&stream));
+        record.lock().note(number, Event::Connected);
+        let (record, open, stream) = (record.clone(), open.clone(), Arc::new(stream));
+        open.keep(&stream);
         Ok(Self { stream, open, number, record, timing, heard: Vec::new(), end: None })
     }
 
-    /// Connects with a small window, so that the peer cannot send much before we read.
-    pub(crate) fn connect_narrow(
-        to: SocketAddr,
-        record: &Rc<RefCell<Record>>,
+    /// A connection that the student's program has opened to one of our servers.
+    pub(crate) fn accepted(
+        stream: TcpStream,
+        server: char,
+        record: &Recorder,
         open: &Open,
         timing: Timing,
-    ) -> Result<Self, Problem> {
-        let mut client = Self::prepared(to, record, open, timing, |socket| socket.set_recv_buffer_size(NARROW))?;
-        if client.connects(Instant::now() + timing.patience()) {
-            Ok(client)
-        } else {
-            Err(client.problem("a connection", Seen::Refused))
-        }
+    ) -> io::Result<Self> {
+        stream.set_nonblocking(false)?;
+        stream.set_nodelay(true)?;
+        stream.set_write_timeout(Some(timing.patience()))?;
+        let number = record.lock().upstream(server);
+        record.lock().note(number, Event::Accepted);
+        let (record, open, stream) = (record.clone(), open.clone(), Arc::new(stream));
+        open.keep(&stream);
+        Ok(Self { stream, open, number, record, timing, heard: Vec::new(), end: None })
     }
 
     /// Begins to connect, and does not wait for the answer.
-    pub(crate) fn begin(
-        to: SocketAddr,
-        record: &Rc<RefCell<Record>>,
-        open: &Open,
-        timing: Timing,
-    ) -> Result<Self, Problem> {
-        Self::prepared(to, record, open, timing, |_| Ok(()))
-    }
-
-    fn prepared(
-        to: SocketAddr,
-        record: &Rc<RefCell<Record>>,
-        open: &Open,
-        timing: Timing,
-        prepare: impl FnOnce(&Socket) -> io::Result<()>,
-    ) -> Result<Self, Problem> {
-        let number = record.borrow_mut().client();
+    pub(crate) fn begin(to: SocketAddr, record: &Recorder, open: &Open, timing: Timing) -> Result<Self, Problem> {
+        let number = record.lock().client();
         let failed = |error: io::Error| {
-            record.borrow_mut().note(number, Event::Refused(error.kind()));
+            record.lock().note(number, Event::Refused(error.kind()));
             Problem { client: Some(number), ..Problem::new("a connection", Seen::Refused) }
         };
         let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).map_err(failed)?;
-        prepare(&socket).map_err(failed)?;
         socket.set_nonblocking(true).map_err(failed)?;
         match socket.connect(&to.into()) {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock && error.raw_os_error() != Some(EINPROGRESS) => {
@@ -120,8 +128,8 @@ impl Client {
         }
         let stream = TcpStream::from(socket);
         stream.set_write_timeout(Some(timing.patience())).map_err(failed)?;
-        let (record, open, stream) = (Rc::clone(record), Rc::clone(open), Rc::new(stream));
-        open.borrow_mut().push(Rc::clone(&stream));
+        let (record, open, stream) = (record.clone(), open.clone(), Arc::new(stream));
+        open.keep(&stream);
         Ok(Self { stream, open, number, record, timing, heard: Vec::new(), end: None })
     }
 
@@ -156,7 +164,7 @@ impl Client {
     }
 
     fn note(&self, event: Event) {
-        self.record.borrow_mut().note(self.number, event);
+        self.record.lock().note(self.number, event);
     }
 
     fn problem(&self, wanted: &str, seen: Seen) -> Problem {
@@ -198,15 +206,19 @@ impl Client {
         self.forget();
     }
 
+    /// A complaint about bytes that came in place of `expected`.
+    pub(crate) fn complaint(&self, wanted: &str, expected: &[u8], got: &[u8]) -> Problem {
+        self.about(expected, self.problem(wanted, Seen::Wrong(got.to_vec())))
+    }
+
     /// Closes.
     pub(crate) fn close(self) {
         self.note(Event::Closed);
         self.forget();
     }
 
-    /// Closes the socket as the client goes, and not at the end of the check.
     fn forget(self) {
-        self.open.borrow_mut().retain(|other| !Rc::ptr_eq(other, &self.stream));
+        self.open.forget(&self.stream);
     }
 
     /// Waits until exactly these bytes have come.
@@ -255,6 +267,29 @@ impl Client {
             }
             self.hear(deadline, wanted).map_err(|problem| self.about(begins.as_bytes(), problem))?;
         }
+    }
+
+    /// Waits until `end` has come, and returns all up to it; at most `most` bytes.
+    pub(crate) fn expect_until(&mut self, end: &[u8], most: usize, wanted: &str) -> Result<Vec<u8>, Problem> {
+        let deadline = Instant::now() + self.timing.patience();
+        loop {
+            if let Some(at) = self.heard.windows(end.len()).position(|window| window == end) {
+                return Ok(self.heard.drain(..at + end.len()).collect());
+            }
+            if self.heard.len() > most {
+                let got = std::mem::take(&mut self.heard);
+                return Err(self.problem(wanted, Seen::Extra(got)));
+            }
+            self.hear(deadline, wanted)?;
+        }
+    }
+
+    /// Waits until so many bytes have come, whatever they are. Each that comes buys time for the next.
+    pub(crate) fn expect_count(&mut self, count: usize, wanted: &str) -> Result<Vec<u8>, Problem> {
+        while self.heard.len() < count {
+            self.hear(Instant::now() + self.timing.patience(), wanted)?;
+        }
+        Ok(self.heard.drain(..count).collect())
     }
 
     /// Waits for the end of the stream: a FIN, and nothing before it.

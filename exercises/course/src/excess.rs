@@ -1,6 +1,6 @@
 //! Programs that take too much: a thread looks at each from time to time, and ends it before the machine suffers.
 
-use crate::{probe, wire::thousands};
+use crate::{probe, transcript::thousands};
 use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,

@@ -38,6 +38,9 @@ pub(crate) const WRONG_PROTOCOLS: [(&str, &[u8]); 6] = [
     ("UTF-16", b"\xff\xfeh\0e\0l\0l\0o\0\n\0"),
 ];
 
+/// The receive buffer of a client that reads slowly, in bytes.
+const NARROW: usize = 64 * 1024;
+
 /// So much of a line that has no end is more than any server should keep.
 pub(crate) const OVERSIZE: usize = 4 * 1024 * 1024;
 
@@ -107,7 +110,7 @@ impl Client {
 impl Stage {
     /// Connects a client whose window is small: what the server sends and nobody reads soon has no room.
     pub(crate) fn connect_narrow(&self) -> Result<Client, Problem> {
-        self.connect_with(|socket| socket.set_recv_buffer_size(4096))
+        self.connect_with(|socket| socket.set_recv_buffer_size(NARROW))
     }
 
     /// `count` clients that come and go without a word, every second one with a reset.

@@ -39,6 +39,11 @@ mod stage;
 mod student;
 mod terminal;
 mod timing;
+mod transcript;
+#[allow(dead_code)] // As fault.
+mod upstream;
+#[allow(dead_code)] // As fault.
+mod web;
 mod wire;
 
 use clap::{Parser, Subcommand};

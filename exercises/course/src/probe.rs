@@ -70,25 +70,27 @@ impl Call {
 
 /// How often a process is looked at, and how far apart. One that spins wants the processor each time, however busy the machine is
 /// with others; one that waits is asleep nearly always.
-const LOOKS: usize = 12;
+pub(crate) const LOOKS: usize = 12;
 const APART: Duration = Duration::from_millis(10);
 
 /// Watches the process for a moment. A thread that spins beside others that sleep counts: all threads are looked at.
 pub(crate) fn doing(id: u32) -> Doing {
-    let mut running = 0;
-    for _ in 0..LOOKS {
-        match stat(id).map(|stat| stat.state) {
-            None => return Doing::Unknown,
-            Some('Z') => return Doing::Zombie,
-            Some('T' | 't') => return Doing::Stopped,
-            Some(_) => running += usize::from(runs(id)),
-        }
-        thread::sleep(APART);
+    match stat(id).map(|stat| stat.state) {
+        None => Doing::Unknown,
+        Some('Z') => Doing::Zombie,
+        Some('T' | 't') => Doing::Stopped,
+        Some(_) if spins(id, APART) => Doing::Spinning,
+        Some(_) => call(id).map_or(Doing::Unknown, Doing::Sleeping),
     }
-    if running * 2 > LOOKS {
-        return Doing::Spinning;
-    }
-    call(id).map_or(Doing::Unknown, Doing::Sleeping)
+}
+
+/// Whether the process runs, or wants to, at most of the looks, which are so far apart.
+pub(crate) fn spins(id: u32, apart: Duration) -> bool {
+    let running = (0..LOOKS).filter(|_| {
+        thread::sleep(apart);
+        runs(id)
+    });
+    running.count() * 2 > LOOKS
 }
 
 /// Whether a signal has stopped the process, with all its threads.
@@ -98,7 +100,7 @@ pub(crate) fn stands_still(id: u32) -> bool {
 }
 
 /// Whether a thread of the process runs or wants to.
-fn runs(id: u32) -> bool {
+pub(crate) fn runs(id: u32) -> bool {
     let Ok(threads) = fs::read_dir(format!("/proc/{id}/task")) else { return false };
     threads.flatten().any(|thread| stat_at(&thread.path()).is_some_and(|stat| stat.state == 'R'))
 }

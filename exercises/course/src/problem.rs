@@ -53,6 +53,10 @@ pub(crate) enum Seen {
     },
     /// Connections are refused; the kind of error is in the record.
     Refused,
+    /// The program has not connected to a server of ours that it was told of.
+    NobodyConnected(SocketAddr),
+    /// It has connected where and when it should not.
+    ConnectedAgain(SocketAddr),
     /// Nothing more came for as long as we wait; so much had come.
     Silence(Vec<u8>),
     /// It does not read: the kernels' buffers are full.
@@ -88,6 +92,8 @@ pub(crate) enum Seen {
     },
     /// It uses the processor although nothing happens.
     Busy {
+        /// It ran, or wanted to, most of the time;
+        spins: bool,
         /// It was on the processor for so long,
         processor: Duration,
         /// it went to sleep and was woken so often,

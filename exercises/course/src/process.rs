@@ -108,12 +108,6 @@ impl Stage {
         Ok(())
     }
 
-    /// Connects a client with a small window.
-    pub(crate) fn connect_narrow(&self) -> Result<Client, Problem> {
-        let Some(server) = self.server else { return Err(no_program()) };
-        Client::connect_narrow(server, &self.record, &self.open, self.timing)
-    }
-
     /// Begins to connect a client, and does not wait for the answer.
     pub(crate) fn begin(&self) -> Result<Client, Problem> {
         let Some(server) = self.server else { return Err(no_program()) };

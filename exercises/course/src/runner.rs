@@ -77,7 +77,7 @@ fn run_one(check: &Check, program: &Path, options: Options<'_>) -> Option<Failur
     let mut stage = Stage::new(program, options.seed, check.name, options.timing.for_one_check(), options.live);
     let problem = (check.run)(&mut stage).and_then(|()| stage.settle()).err()?;
     let diagnosis = diagnose(&problem, &mut stage);
-    let transcript = stage.record.borrow().text();
+    let transcript = stage.record.lock().text();
     let last_words = stage.student.as_ref().map(|student| student.last_words(3)).unwrap_or_default();
     Some(Failure { problem, diagnosis, transcript, last_words })
 }

@@ -6,16 +6,14 @@ use crate::{
     problem::{Problem, Resource, Seen},
     student::{Limits, Student},
     timing::Timing,
-    wire::Record,
+    wire::Recorder,
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 use socket2::Socket;
 use std::{
-    cell::RefCell,
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    rc::Rc,
     time::Duration,
 };
 
@@ -28,12 +26,14 @@ pub(crate) struct Stage {
     /// How long it waits.
     pub(crate) timing: Timing,
     /// What happened.
-    pub(crate) record: Rc<RefCell<Record>>,
+    pub(crate) record: Recorder,
     /// The program, once it was started.
     pub(crate) student: Option<Student>,
     /// Where it listens.
     pub(crate) server: Option<SocketAddr>,
     pub(crate) open: Open,
+    /// How many servers of ours there are.
+    pub(crate) upstreams: u8,
 }
 
 /// So long an idle program is watched, and this share of the time it may use.
@@ -55,10 +55,11 @@ impl Stage {
             random: SmallRng::seed_from_u64(mixed),
             live,
             timing,
-            record: Rc::new(RefCell::new(Record::new(live))),
+            record: Recorder::new(live),
             student: None,
             server: None,
             open: Open::default(),
+            upstreams: 0,
         }
     }
 
@@ -151,12 +152,16 @@ impl Stage {
         // What it did a moment ago may not be quite over.
         std::thread::sleep(self.timing.quiet() / 2);
         let (begun, before) = (std::time::Instant::now(), probe::used(id));
-        std::thread::sleep(IDLE);
+        // On a busy machine one that spins has little of the processor, and wants it all the time.
+        let spins = probe::spins(id, IDLE / u32::try_from(probe::LOOKS).unwrap_or(1));
         let (over, after) = (begun.elapsed(), probe::used(id));
         let (Some(before), Some(after)) = (before, after) else { return Ok(()) };
         let (processor, waits) = (after.processor.saturating_sub(before.processor), after.waits - before.waits);
-        if processor > over.mul_f64(BUSY) || waits > most_waits {
-            return Err(Problem::new("that it sleeps while nothing happens", Seen::Busy { processor, waits, over }));
+        if spins || processor > over.mul_f64(BUSY) || waits > most_waits {
+            return Err(Problem::new(
+                "that it sleeps while nothing happens",
+                Seen::Busy { spins, processor, waits, over },
+            ));
         }
         Ok(())
     }
@@ -164,6 +169,11 @@ impl Stage {
     /// The standing promise of every check: the program still runs, and stdout has nothing but its first line.
     pub(crate) fn settle(&mut self) -> Result<(), Problem> {
         let Some(student) = &mut self.student else { return Ok(()) };
+        // It may be about to end, and wait for the processor.
+        let until = std::time::Instant::now() + self.timing.quiet();
+        while probe::runs(student.id()) && std::time::Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         if student.exit(std::time::Duration::ZERO).is_some() {
             return Err(Problem::new("that the server goes on", Seen::Exited));
         }

@@ -1,11 +1,12 @@
 //! The recorder: everything that happened on the connections of one check, with times.
 //!
-//! It keeps facts, in order, and draws no conclusions; `cause.rs` does that. What it prints is the conversation as two columns:
-//! the grader's clients on the left, the student's server on the right.
+//! It keeps facts, in order, and draws no conclusions; `cause.rs` does that, and `transcript.rs` draws the columns.
 
+use crate::transcript::Columns;
 use std::{
     fmt::Write as _,
     io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -14,6 +15,8 @@ use std::{
 pub(crate) enum Event {
     /// We opened it.
     Connected,
+    /// The student's program opened it.
+    Accepted,
     /// We could not.
     Refused(io::ErrorKind),
     /// We asked for a connection, and nobody answers.
@@ -39,11 +42,25 @@ pub(crate) enum Event {
 }
 
 impl Event {
-    /// Whether it belongs into the left column: we did it.
-    fn is_ours(&self) -> bool {
+    /// Whether we did it, and not the student's program.
+    pub(crate) fn is_ours(&self) -> bool {
         use Event::{Aborted, Closed, Connected, Finished, Sent};
         matches!(self, Connected | Sent(_) | Finished | Aborted | Closed)
     }
+
+    /// Whether it tells that something did not happen.
+    pub(crate) fn is_silence(&self) -> bool {
+        matches!(self, Self::Quiet(_) | Self::Stuck | Self::Refused(_) | Self::Unanswered)
+    }
+}
+
+/// On which side of the student's program a connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// The grader's clients connect to the program.
+    Client,
+    /// The program connects to the grader's servers.
+    Upstream,
 }
 
 /// One line of the record.
@@ -51,8 +68,8 @@ impl Event {
 pub(crate) struct Entry {
     /// Since the record began.
     pub(crate) at: Duration,
-    /// Which of the grader's clients, from 1.
-    pub(crate) client: usize,
+    /// On which connection, from 1.
+    pub(crate) connection: usize,
     /// What happened.
     pub(crate) event: Event,
 }
@@ -62,48 +79,85 @@ pub(crate) struct Entry {
 pub(crate) struct Record {
     begun: Instant,
     entries: Vec<Entry>,
-    clients: usize,
+    /// The side of each connection, and its name.
+    connections: Vec<(Side, String)>,
+    columns: Columns,
     live: bool,
+}
+
+/// A record that several may write.
+#[derive(Debug, Clone)]
+pub(crate) struct Recorder(Arc<Mutex<Record>>);
+
+impl Recorder {
+    /// An empty record. `live`: it is printed as it is made.
+    pub(crate) fn new(live: bool) -> Self {
+        Self(Arc::new(Mutex::new(Record::new(live))))
+    }
+
+    /// The record, for a moment.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Record> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// How many entries of a long conversation are shown: the first few and the last ones, where the failure is.
 const SHOWN_FIRST: usize = 4;
 const SHOWN_LAST: usize = 14;
-/// Width of the left column, with its arrow.
-const LEFT: usize = 36;
-/// How many bytes of a message are shown.
-const SHOWN_BYTES: usize = 26;
 
 impl Record {
     /// An empty record. `live`: it is printed as it is made.
     pub(crate) fn new(live: bool) -> Self {
-        Self { begun: Instant::now(), entries: Vec::new(), clients: 0, live }
+        Self { begun: Instant::now(), entries: Vec::new(), connections: Vec::new(), columns: Columns::Server, live }
     }
 
-    /// The number of a new client.
+    /// The number of a new client's connection.
     pub(crate) fn client(&mut self) -> usize {
-        self.clients += 1;
-        self.clients
+        if self.columns == Columns::Client {
+            // A program that is connected to, and connects itself.
+            self.columns = Columns::Proxy;
+        }
+        let name = (self.clients().count() + 1).to_string();
+        self.connections.push((Side::Client, name));
+        self.connections.len()
     }
 
-    /// The numbers of all clients so far.
+    /// From now on there are servers of ours that the program may connect to.
+    pub(crate) fn has_upstreams(&mut self) {
+        self.columns = if self.connections.is_empty() { Columns::Client } else { Columns::Proxy };
+    }
+
+    /// The number of a new connection to the server of that name.
+    pub(crate) fn upstream(&mut self, server: char) -> usize {
+        let before = self.connections.iter().filter(|(side, name)| *side == Side::Upstream && name.starts_with(server));
+        let name = format!("{server}{}", before.count() + 1);
+        self.connections.push((Side::Upstream, name));
+        self.connections.len()
+    }
+
+    /// The side of a connection.
+    pub(crate) fn side(&self, connection: usize) -> Side {
+        self.connections.get(connection.wrapping_sub(1)).map_or(Side::Client, |(side, _)| *side)
+    }
+
+    /// The connections of all clients so far.
     pub(crate) fn clients(&self) -> impl Iterator<Item = usize> {
-        1..=self.clients
+        (1..=self.connections.len()).filter(|number| self.side(*number) == Side::Client)
     }
 
     /// Notes what happened now.
-    pub(crate) fn note(&mut self, client: usize, event: Event) {
-        let entry = Entry { at: self.begun.elapsed(), client, event };
+    pub(crate) fn note(&mut self, connection: usize, event: Event) {
+        let entry = Entry { at: self.begun.elapsed(), connection, event };
         if self.live {
             if self.entries.is_empty() {
-                print_line(&heading());
+                print_line(&self.columns.heading());
             }
-            print_line(&row(&entry, client > 1));
+            print_line(&self.row(&entry));
         }
         match (self.entries.last_mut(), &entry.event) {
             // TCP has no messages: pieces that came one right after the other are one stretch of bytes.
-            (Some(Entry { client: last, event: Event::Received(before), .. }), Event::Received(more))
-                if *last == client =>
+            (Some(Entry { connection: last, event: Event::Received(before), .. }), Event::Received(more))
+                if *last == connection =>
             {
                 before.extend_from_slice(more);
             }
@@ -113,7 +167,7 @@ impl Record {
 
     /// What happened to `client`, in order.
     pub(crate) fn of(&self, client: usize) -> impl DoubleEndedIterator<Item = &Event> {
-        self.entries.iter().filter(move |entry| entry.client == client).map(|entry| &entry.event)
+        self.entries.iter().filter(move |entry| entry.connection == client).map(|entry| &entry.event)
     }
 
     /// All that `client` has sent, in order.
@@ -133,7 +187,8 @@ impl Record {
 
     /// All that was sent by clients other than `client`.
     pub(crate) fn sent_by_others(&self, client: usize) -> impl Iterator<Item = &[u8]> {
-        self.entries.iter().filter(move |entry| entry.client != client).filter_map(|entry| match &entry.event {
+        let others = move |entry: &&Entry| entry.connection != client && self.side(entry.connection) == Side::Client;
+        self.entries.iter().filter(others).filter_map(|entry| match &entry.event {
             Event::Sent(bytes) => Some(&bytes[..]),
             _ => None,
         })
@@ -145,7 +200,7 @@ impl Record {
         if rows.is_empty() {
             return String::new();
         }
-        let mut text = heading() + "\n";
+        let mut text = self.columns.heading() + "\n";
         let cut = rows.len() > SHOWN_FIRST + SHOWN_LAST + 1;
         for (at, line) in rows.iter().enumerate() {
             if cut && at == SHOWN_FIRST {
@@ -170,77 +225,29 @@ impl Record {
                     _ => Vec::new(),
                 });
                 let sent = Event::Sent(bytes.collect());
-                let whole = Entry { at: first.at, client: first.client, event: sent };
-                rows.push(row(&whole, self.clients > 1) + &format!(" ({pieces} pieces)"));
+                let whole = Entry { at: first.at, connection: first.connection, event: sent };
+                rows.push(self.row(&whole) + &format!(" ({pieces} pieces)"));
                 rest = &rest[pieces..];
             } else {
-                rows.push(row(first, self.clients > 1));
+                rows.push(self.row(first));
                 rest = &rest[1..];
             }
         }
         rows
     }
+
+    fn row(&self, entry: &Entry) -> String {
+        let side = self.side(entry.connection);
+        // One alone needs no name.
+        let several = self.connections.iter().filter(|(of, _)| *of == side).count() > 1;
+        let name = self.connections.get(entry.connection.wrapping_sub(1)).filter(|_| several);
+        self.columns.row(entry, side, &name.map_or_else(String::new, |(_, name)| format!("{name}: ")))
+    }
 }
 
 /// Whether `other` is one more piece of what `first` began to send.
 fn is_piece(first: &Entry, other: &Entry) -> bool {
-    matches!((&first.event, &other.event), (Event::Sent(_), Event::Sent(_))) && first.client == other.client
-}
-
-fn heading() -> String {
-    format!("{:>10}    {:<LEFT$}{}", "ms", "client", "your server")
-}
-
-fn row(entry: &Entry, numbered: bool) -> String {
-    let time = entry.at.as_secs_f64() * 1000.0;
-    let name = if numbered { format!("{}: ", entry.client) } else { String::new() };
-    let what = describe(&entry.event);
-    if entry.event.is_ours() {
-        let text = format!("{name}{what} ");
-        format!("{time:>10.1}    {text:-<width$}>", width = LEFT - 2)
-    } else {
-        let no_answer = matches!(entry.event, Event::Quiet(_) | Event::Stuck | Event::Refused(_) | Event::Unanswered);
-        let side = if no_answer { "  " } else { "<-" };
-        format!("{time:>10.1}    {:<LEFT$}{side} {name}{what}", "")
-    }
-}
-
-fn describe(event: &Event) -> String {
-    match event {
-        Event::Connected => "connect".into(),
-        Event::Refused(kind) => format!("(connect failed: {kind})"),
-        Event::Unanswered => "(no answer to SYN)".into(),
-        Event::Sent(bytes) | Event::Received(bytes) => show(bytes),
-        Event::Stuck => "(takes no more bytes)".into(),
-        Event::Finished | Event::Ended => "FIN".into(),
-        Event::Aborted | Event::Reset => "RST".into(),
-        Event::Closed => "close".into(),
-        Event::Quiet(time) => format!("(silence, {} ms)", time.as_millis()),
-    }
-}
-
-/// Bytes as text that fits into a column: escaped, and cut if they are many.
-pub(crate) fn show(bytes: &[u8]) -> String {
-    let escape = |bytes: &[u8]| bytes.escape_ascii().to_string();
-    if bytes.len() <= SHOWN_BYTES {
-        return format!("\"{}\"", escape(bytes));
-    }
-    // A line that is followed by much else is shown, the rest is counted.
-    let line = bytes.iter().take(SHOWN_BYTES).position(|byte| *byte == b'\n').map_or(SHOWN_BYTES, |at| at + 1);
-    format!("\"{}\" + {} bytes", escape(&bytes[..line]), thousands(bytes.len() - line))
-}
-
-/// A number with its thousands set apart.
-pub(crate) fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    matches!((&first.event, &other.event), (Event::Sent(_), Event::Sent(_))) && first.connection == other.connection
 }
 
 #[allow(clippy::print_stdout)] // A live record is what the student asked to see.
@@ -251,14 +258,6 @@ fn print_line(line: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bytes_are_shown_so_that_they_fit_into_a_column() {
-        assert_eq!(show(b"quit\n"), "\"quit\\n\"");
-        assert_eq!(show(&[0, 0xff]), "\"\\x00\\xff\"");
-        assert_eq!(show(&[b"quit\n", &[b'x'; 65_536][..]].concat()), "\"quit\\n\" + 65,536 bytes");
-        assert_eq!(show(&[b'y'; 1000]), format!("\"{}\" + 974 bytes", "y".repeat(26)));
-    }
 
     #[test]
     fn pieces_that_came_together_are_one_stretch_and_pieces_that_were_sent_are_counted() {
@@ -291,5 +290,25 @@ mod tests {
         assert_eq!(text.lines().count(), 1 + SHOWN_FIRST + 1 + SHOWN_LAST);
         assert!(text.contains("... 82 lines left out"), "{text}");
         assert!(text.contains("100: connect"), "{text}");
+    }
+
+    #[test]
+    fn a_program_that_connects_is_a_client_and_with_clients_a_proxy() {
+        let mut record = Record::new(false);
+        record.has_upstreams();
+        let upstream = record.upstream('A');
+        record.note(upstream, Event::Accepted);
+        record.note(upstream, Event::Received(b"PING\n".to_vec()));
+        record.note(upstream, Event::Sent(b"PONG\n".to_vec()));
+        let text = record.text();
+        assert!(
+            text.contains("your client") && text.contains("\"PING\\n\" ---") && text.contains("<- \"PONG"),
+            "{text}"
+        );
+        let client = record.client();
+        record.note(client, Event::Connected);
+        assert!(record.text().contains("your proxy"), "{}", record.text());
+        assert_eq!((record.side(upstream), record.side(client)), (Side::Upstream, Side::Client));
+        assert_eq!(record.clients().collect::<Vec<_>>(), [client]);
     }
 }
