@@ -116,7 +116,6 @@ causes! {
     SignalIgnored "signal-ignored" "Your program goes on after a signal that should end it."
     BusyWhileIdle "busy-while-idle" "Your program wakes up again and again although nothing happens. Wait for what you need, without a timeout or with a long one."
     NeverConnected "never-connected" "Your program has not connected to the server that it was told of."
-    ConnectedAgain "connected-again" "Your program has opened one more connection, although it has one that can be used, or should have given up."
     NotPassedOn "not-passed-on" "Your program has connected, and does not send what it should."
     NeverHalfClosed "never-half-closed" "Your program sends nothing more, and does not say so: the server still waits. Shut down writing (FIN) and go on reading."
     OneAtATime "one-at-a-time" "Your server serves one client after the other, so that each waits for all before it."
@@ -176,7 +175,6 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Diagnosis {
             let facts = waiting(stage, Cause::NeverConnected).facts;
             Cause::NeverConnected.because([format!("it was told of {address}")].into_iter().chain(facts))
         }
-        Seen::ConnectedAgain(address) => Cause::ConnectedAgain.because([format!("the server there is {address}")]),
         Seen::Shape(ran) => ran.diagnosis(),
         Seen::LogFlood { lines } => Cause::LogFlood.because([format!("so far {} lines", thousands(*lines))]),
         Seen::Queue { wanted, got } => life::queue(*wanted, *got),
@@ -225,7 +223,8 @@ fn before_bytes(problem: &Problem, stage: &mut Stage) -> Option<Diagnosis> {
 
 /// It should have slept: did it go round in a loop, or look at a clock again and again?
 fn busy(spins: bool, processor: Duration, waits: u64, over: Duration) -> Diagnosis {
-    let cause = if spins || processor > over / 2 { Cause::Spinning } else { Cause::BusyWhileIdle };
+    // One that never waits takes all that it gets, which may be little.
+    let cause = if spins || processor > over / 2 || waits < 5 { Cause::Spinning } else { Cause::BusyWhileIdle };
     let (used, over) = (processor.as_millis(), over.as_millis());
     cause.because([format!("within {over} ms it used the processor for {used} ms, and was woken {waits} times")])
 }

@@ -292,6 +292,18 @@ impl Client {
         Ok(self.heard.drain(..count).collect())
     }
 
+    /// Waits until the peer has gone, by FIN or by RST.
+    pub(crate) fn expect_gone(&mut self, wanted: &str) -> Result<(), Problem> {
+        self.hear_until(Instant::now() + self.timing.patience());
+        if self.end.is_some() { Ok(()) } else { Err(self.problem(wanted, Seen::StillOpen)) }
+    }
+
+    /// All that comes until the end, however it ends, and at most until patience does.
+    pub(crate) fn hear_all(&mut self) -> Vec<u8> {
+        self.hear_until(Instant::now() + self.timing.patience());
+        std::mem::take(&mut self.heard)
+    }
+
     /// Waits for the end of the stream: a FIN, and nothing before it.
     pub(crate) fn expect_end(&mut self, wanted: &str) -> Result<(), Problem> {
         self.hear_until(Instant::now() + self.timing.patience());

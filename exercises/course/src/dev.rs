@@ -30,6 +30,17 @@ pub(crate) enum Command {
         /// Only those of one exercise, such as e06
         exercise: Option<String>,
     },
+    /// Run the harness against the project's own proxies, which are known to be right
+    Proxies {
+        /// Their binaries [default: those of milestones 1 to 4 that are built]
+        programs: Vec<PathBuf>,
+        /// Only this check
+        #[arg(long, value_name = "CHECK")]
+        only: Option<String>,
+        /// Show each conversation while it happens
+        #[arg(long)]
+        live: bool,
+    },
     /// Run every mutant of mutants.txt: the named check must fail, for the named cause
     Mutants {
         /// Only those of one exercise, such as e06
@@ -46,6 +57,7 @@ pub(crate) fn run(command: Command) -> Result<u8, Refused> {
         Command::Sync { check } => sync(check),
         Command::Check { exercise } => check(exercise.as_deref()),
         Command::Mutants { exercise, reports } => mutants(exercise.as_deref(), reports.as_deref()),
+        Command::Proxies { programs, only, live } => proxies(programs, only.as_deref(), live),
     }
 }
 
@@ -96,6 +108,38 @@ fn sync(check: bool) -> Result<u8, Refused> {
         }
     }
     Ok(u8::from(stale && check))
+}
+
+/// The harness's own exercise: programs that are right.
+const PROXIES: Exercise = Exercise {
+    id: "proxies",
+    slug: "proxies",
+    title: "The project's own proxies",
+    chapter: "",
+    minutes: 0,
+    checks: crate::checks::proxies::CHECKS,
+    starter_passes: &[],
+    next: "",
+};
+
+#[allow(clippy::print_stdout)]
+fn proxies(programs: Vec<PathBuf>, only: Option<&str>, live: bool) -> Result<u8, Refused> {
+    let ours = || (1..=4).map(|number| project::program(&format!("milestone{number}")));
+    let programs = if programs.is_empty() { ours().filter(|path| path.exists()).collect() } else { programs };
+    if programs.is_empty() {
+        return Err(Refused::usage("no proxy is built: make course-proxies builds them"));
+    }
+    let mut failed = false;
+    for program in programs {
+        println!("{}", program.display());
+        let options = Options { only, live, ..options(SEEDS[0], Timing::calibrated()) };
+        let outcomes = runner::run(&PROXIES, &program, options, |outcome| print!("{}", report::line(outcome)));
+        failed |= outcomes.iter().any(|outcome| outcome.failure.is_some());
+        if failed {
+            print!("{}", report::text(&PROXIES, &outcomes, SEEDS[0]));
+        }
+    }
+    Ok(u8::from(failed))
 }
 
 /// Seeds that every solution must pass under.

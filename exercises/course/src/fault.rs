@@ -7,6 +7,7 @@ use crate::{
     stage::Stage,
 };
 use nix::sys::signal::Signal;
+use rand::RngExt as _;
 use std::{
     thread,
     time::{Duration, Instant},
@@ -133,14 +134,12 @@ impl Stage {
         }
     }
 
-    /// `length` bytes from the seed, none of which ends a line.
+    /// `length` bytes from the seed, all of them plain: none ends a line.
     pub(crate) fn payload(&mut self, length: usize) -> Vec<u8> {
-        (0..length).map(|_| b' ' + u8::try_from(self.below(95)).unwrap_or(0)).collect()
-    }
-
-    /// A place at which `length` bytes are cut in two, from the seed; both parts have some.
-    pub(crate) fn cut(&mut self, length: usize) -> usize {
-        1 + self.below(length.saturating_sub(1).max(1))
+        let mut bytes = vec![0; length];
+        self.random.fill(&mut bytes[..]);
+        bytes.iter_mut().for_each(|byte| *byte = b' ' + *byte % 95);
+        bytes
     }
 }
 
@@ -163,7 +162,7 @@ mod tests {
     fn the_same_seed_draws_the_same_bytes() {
         let drawn = |seed| {
             let mut stage = Stage::new(Path::new("/bin/true"), seed, "bytes", Timing::calibrated(), false);
-            (stage.payload(64), stage.cut(10), stage.line())
+            (stage.payload(64), stage.line())
         };
         assert_eq!(drawn(7), drawn(7));
         assert_ne!(drawn(7), drawn(8));

@@ -6,7 +6,7 @@ use crate::{
     problem::{Problem, Seen, Topic},
     stage::Stage,
     student::{Exit, Student},
-    wire::show,
+    transcript::show,
 };
 
 fn of(cause: Cause, facts: impl IntoIterator<Item = String>) -> Option<Diagnosis> {

@@ -19,7 +19,6 @@ mod client;
 mod commands;
 mod dev;
 mod excess;
-#[allow(dead_code)] // A box of tools: not each is used by an exercise yet.
 mod fault;
 mod json;
 mod life;
@@ -33,16 +32,13 @@ mod report;
 mod runner;
 mod running;
 mod scratch;
-#[allow(dead_code)] // The same.
 mod shape;
 mod stage;
 mod student;
 mod terminal;
 mod timing;
 mod transcript;
-#[allow(dead_code)] // As fault.
 mod upstream;
-#[allow(dead_code)] // As fault.
 mod web;
 mod wire;
 

@@ -294,12 +294,15 @@ pub(crate) fn family(id: u32) -> Vec<u32> {
 /// How many bytes wait in a socket of the server until it reads them: those that came on the connection from `client`.
 pub(crate) fn unread(server: SocketAddr, client: SocketAddr) -> Option<u64> {
     let table = fs::read_to_string("/proc/net/tcp").ok()?;
-    table.lines().skip(1).find_map(|line| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let ends = (address_of(fields.get(1)?)?, address_of(fields.get(2)?)?);
-        let (_, waiting) = fields.get(4)?.split_once(':')?;
-        (ends == (server, client)).then(|| u64::from_str_radix(waiting, 16).ok()).flatten()
-    })
+    // The table may have thousands of lines: only the right one is taken apart.
+    let line = table.split_once(&format!(" {} {} ", hex_of(server)?, hex_of(client)?))?.1;
+    let (_, waiting) = line.split_whitespace().nth(1)?.split_once(':')?;
+    u64::from_str_radix(waiting, 16).ok()
+}
+
+fn hex_of(address: SocketAddr) -> Option<String> {
+    let SocketAddr::V4(address) = address else { return None };
+    Some(format!("{:08X}:{:04X}", u32::from_ne_bytes(address.ip().octets()), address.port()))
 }
 
 /// What a process has used of the processor, and how often it went to sleep by itself: all its threads together.

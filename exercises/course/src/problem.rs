@@ -55,8 +55,6 @@ pub(crate) enum Seen {
     Refused,
     /// The program has not connected to a server of ours that it was told of.
     NobodyConnected(SocketAddr),
-    /// It has connected where and when it should not.
-    ConnectedAgain(SocketAddr),
     /// Nothing more came for as long as we wait; so much had come.
     Silence(Vec<u8>),
     /// It does not read: the kernels' buffers are full.

@@ -21,7 +21,7 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct Stage {
     pub(crate) program: PathBuf,
-    random: SmallRng,
+    pub(crate) random: SmallRng,
     pub(crate) live: bool,
     /// How long it waits.
     pub(crate) timing: Timing,

@@ -24,13 +24,16 @@ use std::{
 pub(crate) struct Limits {
     /// The most descriptors.
     pub(crate) descriptors: Option<u32>,
+    /// The most memory, in KiB of addresses [usually 4 GiB].
+    pub(crate) memory: Option<u32>,
 }
 
 impl Limits {
-    /// A shell sets the limits and is then replaced by the program: no core files, 4 GiB of addresses.
+    /// A shell sets the limits and is then replaced by the program. There are no core files.
     fn shell(self) -> String {
         let descriptors = self.descriptors.map_or_else(String::new, |most| format!("ulimit -n {most}; "));
-        format!("ulimit -c 0; ulimit -v 4194304; {descriptors}exec \"$0\" \"$@\"")
+        let memory = self.memory.unwrap_or(4 * 1024 * 1024);
+        format!("ulimit -c 0; ulimit -v {memory}; {descriptors}exec \"$0\" \"$@\"")
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) enum Columns {
 const WIDTH: usize = 100;
 /// Width of the left of two columns, with its arrow.
 const LEFT: usize = 36;
+/// The time, and what is between it and the columns.
+const BEFORE: usize = 14;
 /// Widths of the two sides of a proxy.
 const CLIENTS: usize = 38;
 const UPSTREAMS: usize = 43;
@@ -55,7 +57,10 @@ impl Columns {
             };
             format!("{:>10.1}    {body}", entry.at.as_secs_f64() * 1000.0)
         };
-        let fits = |row: &String| row.chars().count() <= WIDTH;
+        // On the left of a proxy a line must not run over the bar.
+        let left = self == Self::Proxy && side == Side::Client;
+        let most = if left { BEFORE + CLIENTS + 2 } else { WIDTH };
+        let fits = |row: &String| row.chars().count() <= most;
         SHOWN_BYTES.into_iter().map(row).find(fits).unwrap_or_else(|| row(0).chars().take(WIDTH).collect())
     }
 }
@@ -174,7 +179,7 @@ mod tests {
     fn a_proxy_stands_between_its_two_sides() {
         let at = Duration::from_millis(1);
         let row = |side, event| Columns::Proxy.row(&Entry { at, connection: 1, event }, side, "");
-        let bar = 14 + CLIENTS + 1;
+        let bar = BEFORE + CLIENTS + 1;
         for (side, event, begins) in [
             (Side::Client, Event::Connected, "       1.0    connect ---"),
             (Side::Client, Event::Received(b"502".to_vec()), "       1.0    <---"),

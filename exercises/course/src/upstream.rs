@@ -82,11 +82,16 @@ impl Upstream {
             .ok_or_else(|| Problem::new(wanted, Seen::NobodyConnected(self.address)))
     }
 
-    /// Watches for a moment that nobody connects.
-    pub(crate) fn expect_nobody(&self, wanted: &str) -> Result<(), Problem> {
-        match self.accept_within(self.timing.quiet()) {
-            Some(_) => Err(Problem::new(wanted, Seen::ConnectedAgain(self.address))),
-            None => Ok(()),
+    /// Waits until the program connects and sends a request head. One that connects only to see whether somebody listens is passed
+    /// over: proxies do that.
+    pub(crate) fn asked(&self, wanted: &str) -> Result<Client, Problem> {
+        loop {
+            let mut connection = self.accept(wanted)?;
+            match connection.expect_head(wanted) {
+                Err(Problem { seen: Seen::EarlyEnd(heard), .. }) if heard.is_empty() => {}
+                Err(problem) => return Err(problem),
+                Ok(_) => return Ok(connection),
+            }
         }
     }
 

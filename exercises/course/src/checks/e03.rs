@@ -95,7 +95,7 @@ const CLIENTS: usize = 30;
 
 /// A server without descriptors, and clients of whom some are served and some wait.
 fn exhausted(stage: &mut Stage) -> Result<(Vec<Client>, Vec<Client>), Problem> {
-    stage.serve_with(ANY, &[], Limits { descriptors: Some(DESCRIPTORS) })?;
+    stage.serve_with(ANY, &[], Limits { descriptors: Some(DESCRIPTORS), ..Limits::default() })?;
     let about = |problem: Problem| problem.about(Topic::OutOfDescriptors);
     let mut served = vec![spoken_to(stage)?];
     let mut waiting = Vec::new();

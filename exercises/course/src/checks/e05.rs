@@ -6,7 +6,7 @@ use crate::{
     client::Client,
     problem::{Problem, Resource, Seen, Topic},
     stage::Stage,
-    wire::thousands,
+    transcript::thousands,
 };
 use std::{thread, time::Duration};
 

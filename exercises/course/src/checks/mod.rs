@@ -6,4 +6,5 @@ pub(crate) mod e03;
 pub(crate) mod e04;
 pub(crate) mod e05;
 pub(crate) mod e06;
+pub(crate) mod proxies;
 mod standing;
