@@ -5,6 +5,7 @@ use super::{
     ledger::{Ledger, Outcome, Shared},
     peer::{Peer, PeerAction, PeerEvent, PeerIo},
     random::Random,
+    simulation::MOST_CLIENTS,
     weather::Weather,
     wire::{Message, Reader},
 };
@@ -314,11 +315,13 @@ impl Client {
             return io.wake(PATIENCE, OUT_OF_PATIENCE);
         }
         let quiet = io.now - self.heard;
-        if quiet < PATIENCE && io.now < PATIENCE * STEADY {
+        let (crowded, strict) = (self.ledger.borrow().rules.crowded, self.ledger.borrow().rules.http);
+        // Each of the others may be heard for that long before its turn comes.
+        let patience = if crowded { PATIENCE * MOST_CLIENTS as u32 } else { PATIENCE };
+        if quiet < patience && io.now < PATIENCE * STEADY {
             // The network is slow, or the clock jumps: its answer is on the way.
-            return io.wake(PATIENCE - quiet, OUT_OF_PATIENCE);
+            return io.wake(patience - quiet, OUT_OF_PATIENCE);
         }
-        let strict = self.ledger.borrow().rules.http;
         assert!(io.silent || !strict, "a client was forgotten: requests {:?} for half an hour", self.outstanding);
         self.end(io, PeerAction::Close);
     }

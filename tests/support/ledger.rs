@@ -36,6 +36,8 @@ pub struct Rules {
     pub prompt: bool,
     /// Clients send what they began and wait for the answer.
     pub polite: bool,
+    /// There are fewer places than clients: one may wait for all the others before it is even accepted.
+    pub crowded: bool,
 }
 
 /// Something a client asks for; its tag is its number.

@@ -88,6 +88,7 @@ impl<A: App> Subject<A> {
             calm: weather.is_calm(),
             prompt: weather.is_prompt(),
             polite: weather.rude_clients == 0,
+            crowded: self.crowded,
         });
         let (mut world, holds, at_rest) = self.world(&ledger, &weather, &mut random, Trace::new(lines));
         let clients = ledger.clone();
