@@ -183,9 +183,21 @@ impl Peer {
         use std::io::Write as _;
         let mut peer = Self { text: [0; 46], len: 0 };
         let mut rest = &mut peer.text[..];
-        // A dual-stack listener reports IPv4 clients as ::ffff:a.b.c.d; they are IPv4 clients. 45 bytes always suffice.
-        let written = write!(rest, "{}", address.to_canonical()).map(|()| rest.len());
-        peer.len = 46 - written.unwrap_or(46);
+        // A dual-stack listener reports IPv4 clients as ::ffff:a.b.c.d; they are IPv4 clients.
+        match address.to_canonical() {
+            // Most clients, and each request says who: formatting costs five times as much.
+            IpAddr::V4(address) => {
+                for (place, byte) in address.octets().into_iter().enumerate() {
+                    if place > 0 {
+                        rest.put_u8(b'.');
+                    }
+                    framing::write_decimal(u64::from(byte), &mut rest);
+                }
+            }
+            // 45 bytes always suffice.
+            IpAddr::V6(address) => drop(write!(rest, "{address}")),
+        }
+        peer.len = 46 - rest.len();
         peer
     }
 

@@ -56,6 +56,8 @@ pub struct Timers<K> {
     epoch: Instant,
     /// Every slot that starts before this tick has been looked at. Its own slot in level 0 may be in the middle of it.
     tick: u64,
+    /// The last time that was named, and its tick: most calls of one turn name the same.
+    present: (Instant, u64),
     /// How many keys have a deadline; an entry whose deadline was dropped may still be filed.
     set: usize,
     /// Per level, a bit for each slot that has entries.
@@ -88,6 +90,7 @@ impl<K: Key> Timers<K> {
         Self {
             epoch: now,
             tick: 0,
+            present: (now, 0),
             set: 0,
             occupied: [0; LEVELS],
             slots: [[NONE; SLOTS]; LEVELS],
@@ -103,7 +106,7 @@ impl<K: Key> Timers<K> {
     /// turn: else an application that answers each report with another such deadline would never get out of them.
     pub fn set(&mut self, key: K, at: Option<Instant>, now: Instant) {
         let due = match at {
-            Some(at) => self.tick_after(at).max(self.tick_at(now).max(self.tick) + 1),
+            Some(at) => self.tick_after(at).max(self.present(now).max(self.tick) + 1),
             None => NEVER,
         };
         let Some(id) = self.entry_of(key, at.is_some()) else { return };
@@ -133,7 +136,7 @@ impl<K: Key> Timers<K> {
 
     /// Takes a deadline that has passed, those of earlier ticks first. Call until `None`.
     pub fn expire(&mut self, now: Instant) -> Option<K> {
-        let present = self.tick_at(now);
+        let present = self.present(now);
         while let Some(look) = self.next_look()
             && look <= present
         {
@@ -244,6 +247,14 @@ impl<K: Key> Timers<K> {
         if next == NONE {
             self.occupied[level] &= !(1 << slot);
         }
+    }
+
+    /// The tick of `now`.
+    fn present(&mut self, now: Instant) -> u64 {
+        if self.present.0 != now {
+            self.present = (now, self.tick_at(now));
+        }
+        self.present.1
     }
 
     /// The tick that `at` is in.

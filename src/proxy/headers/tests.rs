@@ -48,6 +48,14 @@ fn lines(out: &[u8]) -> Vec<String> {
     head.split("\r\n").map(str::to_owned).collect()
 }
 
+#[test]
+fn an_address_is_written_as_it_is_read() {
+    for text in ["0.0.0.0", "192.0.2.7", "255.255.255.255", "::1", "2001:db8:1111:2222:3333:4444:5555:6666"] {
+        assert_eq!(Peer::new(text.parse().unwrap()).as_str(), text);
+    }
+    assert_eq!(Peer::new("::ffff:192.0.2.7".parse().unwrap()).as_str(), "192.0.2.7");
+}
+
 const OURS: [&str; 4] =
     ["Via: 1.1 socket-patterns", "X-Forwarded-For: 192.0.2.7", "X-Forwarded-Proto: http", "X-Forwarded-Host: a"];
 
