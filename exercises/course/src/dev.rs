@@ -264,13 +264,16 @@ fn mutants(only: Option<&str>, reports: Option<&Path>) -> Result<u8, Refused> {
     Ok(u8::from(survivors > 0))
 }
 
+/// There are many, and they are known to build.
+const MUTANTS_BUILD: Duration = Duration::from_secs(3600);
+
 /// Builds all mutants at once, as binaries of a package that lives in the target directory.
 fn build_mutants(mutants: &[Mutant]) -> Result<Vec<PathBuf>, Refused> {
     let programs: Vec<Program> =
         mutants.iter().enumerate().map(|(at, mutant)| mutated(at + 1, mutant)).collect::<Result<_, _>>()?;
     let directory = scratch::package("mutants", &programs)?;
     let args = ["build", "--quiet", "--offline", "--bins"];
-    if !matches!(project::cargo(&directory, &args, Words::Shown)?, Ran::Well) {
+    if !matches!(project::cargo(&directory, &args, Words::Shown, MUTANTS_BUILD)?, Ran::Well) {
         return Err(Refused::usage("a mutant does not build: it would prove nothing"));
     }
     Ok(programs.iter().map(|program| project::program(&program.name)).collect())

@@ -67,7 +67,8 @@ pub(crate) fn build(package: &str, binary: &str) -> io::Result<Option<PathBuf>> 
 
 /// The same, with what went wrong.
 pub(crate) fn try_build(directory: &Path, package: &str, binary: &str, words: Words) -> io::Result<Built> {
-    Ok(match cargo(directory, &["build", "--quiet", "--package", package, "--bin", binary], words)? {
+    let args = ["build", "--quiet", "--package", package, "--bin", binary];
+    Ok(match cargo(directory, &args, words, build_time())? {
         Ran::Well => Built::Program(program(binary)),
         Ran::Badly(words) => Built::Fails(words),
         Ran::TooLong => Built::TakesTooLong,
@@ -90,8 +91,8 @@ pub(crate) enum Ran {
     TooLong,
 }
 
-/// Runs cargo in `directory` with the target directory of this project.
-pub(crate) fn cargo(directory: &Path, args: &[&str], words: Words) -> io::Result<Ran> {
+/// Runs cargo in `directory` with the target directory of this project; it is ended if it takes longer than `within`.
+pub(crate) fn cargo(directory: &Path, args: &[&str], words: Words, within: Duration) -> io::Result<Ran> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(args).current_dir(directory).env("CARGO_TARGET_DIR", target()).stdin(Stdio::null()).process_group(0);
@@ -106,7 +107,7 @@ pub(crate) fn cargo(directory: &Path, args: &[&str], words: Words) -> io::Result
             String::from_utf8_lossy(&text).into_owned()
         })
     });
-    let ended = wait(&mut child, build_time())?;
+    let ended = wait(&mut child, within)?;
     if ended.is_none() {
         running::end(&mut child);
         return Ok(Ran::TooLong);
