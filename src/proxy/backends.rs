@@ -1,6 +1,6 @@
 //! The backends' side: bytes become responses.
 
-use super::{Proxy, exchange::Event, table::Role};
+use super::{Proxy, exchange::Event, parts::Parts, table::Role};
 use crate::{
     app::{ConnId, Cx},
     http::{Fields, ResponseEvent},
@@ -141,8 +141,8 @@ impl Proxy {
 
     /// `unsent` bytes wait for the backend: the client waits with it.
     pub(super) fn backend_took(&mut self, cx: &mut Cx, conn: ConnId, unsent: usize) {
-        let shared = self.parts.shared.clone();
-        let Some(upstream) = self.parts.table.upstream(conn) else { return };
+        let Parts { shared, table, .. } = &mut self.parts;
+        let Some(upstream) = table.upstream(conn) else { return };
         upstream.unsent(cx, unsent, &shared.config.deadlines);
         let Some(key) = upstream.exchange else { return };
         self.exchanges[key as usize].backend_took(unsent, &mut self.parts, cx);

@@ -7,6 +7,7 @@ use super::{
     exchange::{BEGINNING, Core, Event, Exchange, Fetch, Needed, Request, needed, timer},
     failure::Failure,
     identity,
+    parts::Parts,
     record::{self, Line, Record},
     refusals::refusal,
     table::Role,
@@ -114,9 +115,9 @@ impl Proxy {
 
     /// A request head is complete: an exchange begins. So many bytes behind it are `here` already.
     fn begin(&mut self, cx: &mut Cx, conn: ConnId, mut head: RequestHead, body: BodyLength, here: usize) {
-        let shared = self.parts.shared.clone();
         let now = cx.clock();
-        let Some(client) = self.parts.table.downstream(conn) else { return };
+        let Parts { shared, table, .. } = &mut self.parts;
+        let Some(client) = table.downstream(conn) else { return };
         client.served += 1;
         client.begin();
         client.head_begun = false;
@@ -334,10 +335,11 @@ impl Proxy {
 
     /// `unsent` bytes wait for the client: the backend waits with it.
     pub(super) fn client_took(&mut self, cx: &mut Cx, conn: ConnId, unsent: usize) {
-        let shared = self.parts.shared.clone();
-        let Some(client) = self.parts.table.downstream(conn) else { return };
+        let Parts { shared, table, .. } = &mut self.parts;
+        let Some(client) = table.downstream(conn) else { return };
         client.unsent(cx, unsent, &shared.config.deadlines);
-        let running = client.exchange.map(|key| &self.exchanges[key as usize]);
+        let key = client.exchange;
+        let running = key.map(|key| &self.exchanges[key as usize]);
         let link = running.filter(|exchange| !exchange.spares_backend()).and_then(Exchange::link);
         if let Some(upstream) = link.and_then(|link| self.parts.table.upstream(link.conn)) {
             if unsent > HIGH_WATER {
@@ -346,10 +348,9 @@ impl Proxy {
                 upstream.set_congested(cx, false);
             }
         }
-        let exchange = self.parts.table.downstream(conn).and_then(|client| client.exchange);
         if unsent <= LOW_WATER {
             self.parts.ready.push(conn);
-            if let Some(key) = exchange {
+            if let Some(key) = key {
                 self.on(cx, key, Event::Drained);
             }
         }

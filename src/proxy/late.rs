@@ -3,7 +3,7 @@
 //! Some clocks begin when our kernel has taken what was sent, and the peer may have it much later. Then the driver is asked how
 //! far the peer is ([`Cx::progress`]), and a peer that has taken some since it was asked last has more time.
 
-use super::{Proxy, downstream::Late, exchange::Event, failure::Failure, leaving::LetGo, stall::Look};
+use super::{Proxy, downstream::Late, exchange::Event, failure::Failure, leaving::LetGo, parts::Parts, stall::Look};
 use crate::{
     app::{ConnId, Cx, Progress},
     http::ReadPhase,
@@ -37,10 +37,11 @@ impl Proxy {
 
     /// How far a client is that takes nothing from our kernel, or that asks for nothing more.
     pub(super) fn client_progressed(&mut self, cx: &mut Cx, conn: ConnId, progress: Progress) {
-        let shared = self.parts.shared.clone();
-        let (deadlines, idle) = (&shared.config.deadlines, self.idle_limit());
+        let idle = self.idle_limit();
         let why = if self.parts.draining { LetGo::Drain } else { LetGo::Idle };
-        let Some(client) = self.parts.table.downstream(conn) else { return };
+        let Parts { shared, table, .. } = &mut self.parts;
+        let Some(client) = table.downstream(conn) else { return };
+        let deadlines = &shared.config.deadlines;
         let write_due = client.write_due(cx.now());
         match (write_due, client.progressed(cx, progress, deadlines), client.exchange) {
             (true, Look::Late, Some(key)) => self.on(cx, key, Event::ClientLost(Failure::ClientStalled)),
@@ -83,9 +84,9 @@ impl Proxy {
 
     /// How far a backend is that takes nothing from our kernel, or that has not answered a request with content.
     pub(super) fn backend_progressed(&mut self, cx: &mut Cx, conn: ConnId, progress: Progress) {
-        let shared = self.parts.shared.clone();
+        let Parts { shared, table, .. } = &mut self.parts;
         let deadlines = &shared.config.deadlines;
-        let Some(upstream) = self.parts.table.upstream(conn) else { return };
+        let Some(upstream) = table.upstream(conn) else { return };
         let Some(key) = upstream.exchange else { return };
         let (write_due, known) = (upstream.write_due(cx.now()), upstream.was_looked_at());
         match (write_due, upstream.progressed(cx, progress, deadlines)) {

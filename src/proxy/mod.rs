@@ -39,12 +39,12 @@ mod probe;
 mod record;
 mod refusals;
 mod run;
+mod scheme;
 mod stall;
 mod stats;
 mod table;
 #[cfg(test)]
 mod tests;
-mod told;
 mod turns;
 mod upstream;
 

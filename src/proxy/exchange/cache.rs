@@ -21,7 +21,7 @@ use crate::{
         vary,
     },
     http::{Method, RequestHead, hop},
-    proxy::{record::Record, told},
+    proxy::{record::Record, scheme},
 };
 use std::sync::{Arc, atomic::AtomicU64};
 
@@ -157,7 +157,7 @@ impl Step<'_> {
     /// What the request is about, as the key says it. `None`: no key can.
     pub(super) fn uri(&self) -> Option<Uri<'_>> {
         let scheme =
-            told::scheme(&self.core.request.head, self.core.record.peer.ip(), &self.parts.shared.config.forwarding)?;
+            scheme::scheme(&self.core.request.head, self.core.record.peer.ip(), &self.parts.shared.config.forwarding)?;
         Uri::of(&self.core.request.head, scheme)
     }
 
