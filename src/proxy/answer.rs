@@ -31,7 +31,7 @@ impl Answer {
     }
 }
 
-/// What an answer depends on.
+/// The facts that an answer depends on.
 pub(super) struct Context<'a> {
     pub(super) failure: Failure,
     /// Nearly always the failure's own.
@@ -67,7 +67,7 @@ pub(super) fn failure(context: &Context<'_>) -> Answer {
     answer(context, status, "text/plain; charset=utf-8", fields, content.into_bytes())
 }
 
-/// What the client can do about it, where it can do something.
+/// Advice to the client, where it can do something.
 fn hint(failure: Failure) -> Option<&'static str> {
     match failure {
         Failure::Request(error) => Some(error.as_str()),

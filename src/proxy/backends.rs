@@ -12,7 +12,7 @@ impl Proxy {
     /// Bytes from a backend.
     pub(super) fn hear_backend(&mut self, cx: &mut Cx, conn: ConnId, mut input: &[u8]) {
         let Some(key) = self.parts.table.upstream(conn).and_then(|upstream| upstream.exchange) else {
-            // Nobody asked: whatever it is, the next request must not take it for its answer.
+            // No request asked for it, and the next one must not take it for its answer.
             return self.drop_idle(cx, conn, CloseReason::Lost);
         };
         let limits = self.parts.shared.config.response_limits();

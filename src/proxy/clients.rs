@@ -86,7 +86,7 @@ impl Proxy {
                     return input;
                 }
             };
-            // What began in an earlier piece, the reader has: this one may begin in the middle of a field.
+            // The reader has the beginning of a head that came in an earlier piece: this one may begin in the middle of a field.
             let before = if client.reader.phase() == ReadPhase::Head { &[] } else { input };
             let limits = &self.parts.shared.config.limits;
             match (client.reader.next(&mut input, limits), key) {
@@ -113,7 +113,7 @@ impl Proxy {
         }
     }
 
-    /// A request head is complete: an exchange begins. So many bytes behind it are `here` already.
+    /// A request head is complete: an exchange begins. `here`: bytes behind the head that have come already.
     fn begin(&mut self, cx: &mut Cx, conn: ConnId, mut head: RequestHead, body: BodyLength, here: usize) {
         let now = cx.clock();
         let Parts { shared, table, .. } = &mut self.parts;
@@ -144,7 +144,7 @@ impl Proxy {
         let record = Record::new(peer, who.client, now);
         let core = Core::new(key, Client::Connection(http1), request, until, record);
         let exchange = entry.insert(Exchange::new(core));
-        // What is not needed first is not due before a backend takes it.
+        // Content that is not needed first is not due before a backend takes it.
         if needed.is_some() {
             exchange.await_body(cx, Some(now.instant + shared.config.deadlines.body));
         }
@@ -241,7 +241,7 @@ impl Proxy {
                 client.expect_input(cx, Some(idle));
                 self.parts.ready.push(conn);
             }
-            // Whatever is left of the request, or comes as the next one, has to be let in: a reset would take the answer
+            // The rest of the request, or the next one, has to be let in: a reset would take the answer
             // away again (RFC 9112 §9.6). Only a client that announced the end itself sends nothing more.
             (Ending::Clean, Some(_)) if request_complete && http1.announced_last() && client.pending.is_empty() => {
                 self.close_client(cx, conn);
@@ -304,7 +304,7 @@ impl Proxy {
         .write();
     }
 
-    /// The client sends nothing more. What it sent is still answered.
+    /// The client sends nothing more. Its requests are still answered.
     pub(super) fn client_ended(&mut self, cx: &mut Cx, conn: ConnId) {
         let Some(client) = self.parts.table.downstream(conn) else { return };
         client.ended = true;
@@ -358,7 +358,7 @@ impl Proxy {
     }
 }
 
-/// What the log says of the client's connection after an exchange.
+/// The word of the log for the client's connection after an exchange.
 fn close(core: &Core) -> &'static str {
     match core.ending {
         Ending::Clean => core.client.closes().unwrap_or("-"),

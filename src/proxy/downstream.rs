@@ -30,7 +30,7 @@ pub(super) const LOW_WATER: usize = 4 * 1024;
 #[derive(Debug)]
 pub(super) struct Downstream {
     conn: ConnId,
-    /// Who it is.
+    /// The address at its other end.
     pub(super) peer: SocketAddr,
     /// Where in the byte stream of requests we are.
     pub(super) reader: RequestReader,
@@ -39,7 +39,7 @@ pub(super) struct Downstream {
     /// The exchange that runs.
     pub(super) exchange: Option<u32>,
     due: Due<Late, 2>,
-    /// What waits for it to read.
+    /// The bytes that wait for it to read.
     stall: Stall,
     /// Requests begun.
     pub(super) served: u32,
@@ -51,7 +51,7 @@ pub(super) struct Downstream {
     pub(super) waits_for_turn: bool,
     /// The backend takes no more of the body now.
     congested: bool,
-    /// What the driver was told last.
+    /// As the driver was told last.
     paused: bool,
     bulk: bool,
 }
@@ -61,7 +61,7 @@ pub(super) struct Downstream {
 pub(super) enum Late {
     /// Our kernel has taken nothing for a while: the driver has to say what the peer's has.
     Write,
-    /// What we wait to read must have come.
+    /// The bytes that we wait for must have come.
     Read,
 }
 

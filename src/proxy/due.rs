@@ -1,4 +1,4 @@
-//! What is due, and when: a small table of instants for a connection or an exchange, one for each kind of thing that is waited
+//! Deadlines: a small table of instants for a connection or an exchange, one for each kind of thing that is waited
 //! for. The owner tells the driver the earliest of them, and asks afterwards which one passed.
 //!
 //! | table | kinds |
@@ -7,7 +7,7 @@
 //! | of a backend's connection (`upstream.rs`) | the next part of an answer, and that the peer takes what is sent |
 //! | of an exchange (`exchange/late.rs`) | its end, the end of a wait, the next part of the request's content |
 //!
-//! What belongs to a request is the exchange's, what belongs to a connection the connection's: so a connection may carry
+//! The deadlines of a request are the exchange's, those of a connection the connection's: so a connection may carry
 //! several exchanges that are late each on its own.
 
 use std::{marker::PhantomData, time::Instant};

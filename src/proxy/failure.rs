@@ -100,7 +100,7 @@ pub(crate) enum Transience {
     Lasting,
 }
 
-/// What the log says when there was nobody to answer.
+/// The status in the log when no client was there to answer.
 const CLIENT_GONE: Status = Status::new(499).expect("three digits");
 
 impl Failure {
@@ -113,7 +113,7 @@ impl Failure {
         }
     }
 
-    /// What the client gets if the response has not begun.
+    /// The status that the client gets if the response has not begun.
     pub(crate) fn status(self) -> Status {
         match self {
             Self::Request(error) => error.status(),
@@ -140,7 +140,7 @@ impl Failure {
             | Self::UpstreamStalled
             | Self::OnlyIfCached
             | Self::TunnelIdle => Status::GATEWAY_TIMEOUT,
-            // Nobody is left to read it; the log needs a number. 499 is what nginx made customary.
+            // No client is left to read it; the log needs a number. 499 is what nginx made customary.
             Self::ClientGone | Self::ClientClosed | Self::ClientStalled | Self::LeftBehind | Self::Unwanted => CLIENT_GONE,
         }
     }
@@ -253,7 +253,7 @@ impl Failure {
         self != Self::NoForwardsLeft
     }
 
-    /// What a backend is to be blamed for; `None` if it was not its fault.
+    /// The failure that a backend is to be blamed for; `None` if it was not its fault.
     pub(crate) fn blame(self) -> Option<FailureKind> {
         match self {
             Self::ConnectFailed(error) => Some(FailureKind::Connect(error)),

@@ -1,4 +1,4 @@
-//! What a message's head looks like on the other side: RFC 9110 §7.6, RFC 9112 §3.2 and §9.3, RFC 7239.
+//! The head of a message as it goes on to the other side: RFC 9110 §7.6, RFC 9112 §3.2 and §9.3, RFC 7239.
 //!
 //! Fields keep their order and the case of their names. Removed: what `Connection` lists and the hop-by-hop set.
 //! Framing is not copied but written anew from what *we* read, so the next hop cannot read it differently.
@@ -28,17 +28,17 @@ pub(super) struct Inbound<'a> {
 pub(super) struct Outbound<'a> {
     pub(super) head: &'a ResponseHead,
     pub(super) framing: BodyLength,
-    /// What the client speaks.
+    /// The version that the client speaks.
     pub(super) client: Version,
     /// Whether its connection persists.
     pub(super) persist: bool,
     /// For responses without a `Date` (RFC 9110 §6.6.1).
     pub(super) date: &'a str,
-    /// What the cache did, if that is told.
+    /// The cache's part in it, if that is told.
     pub(super) cache_status: Option<CacheStatus<'a>>,
 }
 
-/// Writes a request head for a backend. What it says of the way of the request was believed when it came in
+/// Writes a request head for a backend. Its words about the way of the request were believed when it came in
 /// ([`super::identity`]): it is passed on and extended.
 pub(super) fn write_request(out: &mut BytesMut, inbound: &Inbound<'_>, forwarding: &Forwarding) {
     let Inbound { head, .. } = inbound;
@@ -107,7 +107,7 @@ fn write_connection(out: &mut BytesMut, inbound: &Inbound<'_>) {
     }
 }
 
-/// What the fields on the way say of the hops before us.
+/// The hops before us, as the fields say.
 #[derive(Default)]
 struct Chain {
     hops: Vec<u8>,
@@ -228,7 +228,7 @@ impl FieldSink for http::Fields {
     }
 }
 
-/// What the fields of a response say of its way to us.
+/// The way of a response to us, as its fields say.
 #[derive(Default)]
 struct Way {
     dated: bool,
@@ -319,7 +319,7 @@ pub(super) fn write_via(out: &mut BytesMut, head: &ResponseHead, forwarding: &Fo
     put(out, &["Via: ", received_by(head.version), forwarding.pseudonym, "\r\n"]);
 }
 
-/// What the cache did (RFC 9211), if that is told.
+/// The cache's part in it (RFC 9211), if that is told.
 pub(super) fn write_cache_status(out: &mut BytesMut, status: Option<CacheStatus<'_>>, forwarding: &Forwarding) {
     if let Some(status) = status {
         out.put_slice(b"Cache-Status: ");
@@ -385,7 +385,7 @@ pub(super) fn accepts_an_offer(answer: &ResponseHead, asked: &RequestHead) -> bo
     accepted.peek().is_some() && accepted.all(|(at, protocol)| at < MAX_PROTOCOLS && offered(protocol))
 }
 
-/// What becomes of a field that is not simply forwarded or hop-by-hop.
+/// The fate of a field that is not simply forwarded or hop-by-hop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Plain,

@@ -22,7 +22,7 @@ impl Proxy {
         let Some(client) = self.parts.table.downstream(conn) else { return };
         match (client.late(cx.now()), client.exchange) {
             (Late::Write, _) => cx.progress(conn),
-            // What a request waits for is its exchange's to know.
+            // The deadlines of a request are its exchange's to know.
             (Late::Read, Some(_)) => debug_assert!(false, "nothing is due on a connection whose request runs"),
             // Half a head deserves an answer; a connection that never asked is closed without a word.
             (Late::Read, None) if client.reader.phase() == ReadPhase::Head => {

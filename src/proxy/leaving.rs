@@ -44,7 +44,7 @@ impl LetGo {
     }
 }
 
-/// What was said about the limit of client connections.
+/// The complaints about the limit of client connections.
 #[derive(Debug, Default)]
 pub(super) struct Crowd {
     told: Option<Instant>,
@@ -96,14 +96,14 @@ impl Proxy {
         cx.probe(conn);
     }
 
-    /// What [`Proxy::let_go`] has found out.
+    /// The result of the look that [`Proxy::let_go`] asked for.
     pub(super) fn client_probed(&mut self, cx: &mut Cx, conn: ConnId, quiet: bool) {
         let Some(at) = self.parts.leaving.iter().position(|(leaving, _)| *leaving == conn) else { return };
         let (_, why) = self.parts.leaving.swap_remove(at);
         let head = self.parts.shared.config.deadlines.head;
         let Some(client) = self.parts.table.downstream(conn).filter(|client| client.is_idle()) else { return };
         if !quiet {
-            // Whatever it is, it is heard next.
+            // Its words are heard next.
             client.expect_input(cx, Some(head));
             return self.parts.idle.leave(conn);
         }
@@ -139,8 +139,8 @@ impl Proxy {
         }
     }
 
-    /// The time for the end is over. What still runs is answered if its response has not begun, else broken off, and each has its
-    /// line in the log.
+    /// The time for the end is over. A request that still runs is answered if its response has not begun, else broken off, and
+    /// has its line in the log.
     pub(super) fn cut_off_clients(&mut self, cx: &mut Cx) {
         for conn in self.parts.table.downstreams() {
             let Some(client) = self.parts.table.downstream(conn) else { continue };

@@ -1,4 +1,4 @@
-//! What the exchanges of one worker share: its connections, its pool, its balancer; and the proxy's shared state.
+//! The things that the exchanges of one worker share: its connections, its pool, its balancer; and the proxy's shared state.
 
 use super::{
     config::Config,
@@ -29,7 +29,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-/// What all workers of a proxy share. Immutable, atomics, or locked for a moment.
+/// The things that all workers of a proxy share. Immutable, atomics, or locked for a moment.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) config: Config,
@@ -100,7 +100,7 @@ pub(super) struct Parts {
     pub(super) rng: SmallRng,
     /// Client connections that may have something to do: bytes kept back, a next request.
     pub(super) ready: Vec<ConnId>,
-    /// What has to wait for the driver's next turn.
+    /// Work that has to wait for the driver's next turn.
     pub(super) turns: Turns,
     /// Heads are written here, then split off without copying.
     pub(super) scratch: BytesMut,

@@ -1,4 +1,4 @@
-//! What is remembered of an exchange for the access log.
+//! The facts about an exchange that the access log tells.
 
 use super::failure::Failure;
 use crate::{backend::BackendId, cache::Did, time::Now};
@@ -36,7 +36,7 @@ impl PoolUse {
 pub(super) struct Record {
     /// The other end of the connection.
     pub(super) peer: SocketAddr,
-    /// Who asks: the peer, or whom trusted proxies name.
+    /// The client: the peer, or the one that trusted proxies name.
     pub(super) client: IpAddr,
     pub(super) started: Now,
     /// 0 until a final response head is on its way.
@@ -47,7 +47,7 @@ pub(super) struct Record {
     pub(super) received: u64,
     pub(super) backend: Option<BackendId>,
     pub(super) pool: PoolUse,
-    /// What the cache did. `None`: it had no part in it.
+    /// The cache's part in it. `None`: it had no part in it.
     pub(super) cache: Option<Did>,
     /// Why the client left, or was let go, before its request was over: others wanted the response.
     pub(super) parted: Option<Failure>,
@@ -76,7 +76,7 @@ impl Record {
     }
 }
 
-/// What the log says of one exchange.
+/// One line of the access log.
 pub(super) struct Line<'a> {
     pub(super) record: &'a Record,
     /// The request line, or what there is of it.

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 /// a peer of which our kernel takes something more often than that is never asked for.
 const FIRST_LOOK: u32 = 8;
 
-/// What waits in our memory for one peer, and when to look whether it has taken some of it.
+/// The bytes that wait in our memory for one peer, and when to look whether it has taken some of them.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Stall {
     unsent: usize,
@@ -28,7 +28,7 @@ pub(super) struct Stall {
     confirmed: Option<u64>,
 }
 
-/// What a look came to.
+/// The result of a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Look {
     /// Something is on its way to it, and it has taken some since the last look; or there was none before this one.
@@ -127,7 +127,7 @@ mod tests {
         let start = start();
         let mut stall = Stall::default();
         stall.update(100, start, LIMIT);
-        // Whatever was confirmed before the first look is no news: it may have been before our kernel took some.
+        // A confirmation before the first look is no news: it may have been before our kernel took some.
         let mut now = start + SECOND;
         for (bytes, look) in [(5000, Look::Reads), (5001, Look::Reads), (6000, Look::Reads), (6000, Look::Late)] {
             assert!(stall.is_due(now) && !stall.is_due(now - Duration::from_nanos(1)), "{bytes}");

@@ -1,4 +1,4 @@
-//! What each connection is to the proxy, found by its name in one step.
+//! The role of each connection, found by its name in one step.
 
 use super::{downstream::Downstream, probe::Probe, upstream::Upstream};
 use crate::app::ConnId;

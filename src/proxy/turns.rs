@@ -35,7 +35,7 @@ pub(super) const STEPS: usize = 64;
 /// Clients whose pipelined requests go on in one turn: at most `RESUMED * BEGUN` requests.
 const RESUMED: usize = 8;
 
-/// What was put off until the driver's next turn.
+/// Work that was put off until the driver's next turn.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     /// Clients with requests that are here already, in the order in which they come up.

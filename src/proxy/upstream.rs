@@ -24,7 +24,7 @@ pub(super) struct Upstream {
     conn: ConnId,
     /// While it is being opened: the addresses of its backend that are left.
     dial: Option<Dial>,
-    /// Whose it is.
+    /// The backend at the other end.
     pub(super) backend: BackendId,
     /// Where in the byte stream of responses we are.
     pub(super) reader: ResponseReader,
@@ -35,7 +35,7 @@ pub(super) struct Upstream {
     /// Its place in the pool's count, while it is busy.
     pub(super) lease: Option<Lease>,
     due: Due<Late, 2>,
-    /// What waits for it to read.
+    /// The bytes that wait for it to read.
     stall: Stall,
     /// While the client takes no more of the response, nothing is expected to come.
     held: Option<Held>,
@@ -46,7 +46,7 @@ pub(super) struct Upstream {
 pub(super) enum Late {
     /// Our kernel has taken nothing for a while: the driver has to say what the peer's has.
     Write,
-    /// What we wait for must have come: the connection, the head, more of the body.
+    /// The next step must have come: the connection, the head, more of the body.
     Answer,
 }
 

@@ -20,7 +20,7 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 pub(in crate::proxy) enum Closes {
     /// The client said so, by a field or by its version.
     Client(NotPersistent),
-    /// What follows may be for the tunnel that we do not open: it must not be read as requests.
+    /// The bytes that follow may be for the tunnel that we do not open: they must not be read as requests.
     Connect,
     /// It has served `--keep-alive-requests`.
     EnoughRequests,
@@ -30,7 +30,7 @@ pub(in crate::proxy) enum Closes {
     EndsWithConnection,
     /// It carried another protocol.
     Tunnel,
-    /// What follows of the request would be taken for the next one.
+    /// The rest of the request would be taken for the next one.
     Unread(Unread),
 }
 
@@ -53,7 +53,7 @@ impl Closes {
 #[derive(Debug)]
 pub(in crate::proxy) struct Http1 {
     pub(super) conn: ConnId,
-    /// What the client speaks.
+    /// The version that the client speaks.
     pub(super) version: Version,
     /// Frames the content.
     pub(super) body: BodyWriter,

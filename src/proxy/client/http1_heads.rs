@@ -1,4 +1,4 @@
-//! What the head of an answer looks like to an HTTP/1 client: the fields of the response, with those that are about this
+//! The head of an answer for an HTTP/1 client: the fields of the response, with those that are about this
 //! connection alone: how the content is framed, and whether another request may follow (RFC 9112 §6, §9.3).
 
 use super::{
@@ -31,7 +31,7 @@ impl Http1 {
     pub(super) fn switch(&mut self, head: &ResponseHead, parts: &mut Parts, cx: &mut Cx) {
         self.becomes_tunnel();
         self.say(parts, cx, |_, out, _, _| headers::write_interim(out, head));
-        // What the client sent after its request head was kept back until now.
+        // The bytes that the client sent after its request head were kept back until now.
         parts.ready.push(self.conn);
     }
 
@@ -117,7 +117,7 @@ impl Http1 {
         framing
     }
 
-    /// What differs from hit to hit.
+    /// The fields that differ from hit to hit.
     fn end_stored(
         &self,
         out: &mut BytesMut,

@@ -1,4 +1,4 @@
-//! Who gets the answer of an exchange, and the one way to it: every byte that an exchange says goes through [`Reply`].
+//! The client of an exchange, and the one way to it: every byte that an exchange says goes through [`Reply`].
 //!
 //! An exchange says what is to be said (a head, content, an end, that it breaks off). How that looks on the wire, and what
 //! it means for the connection, is known here: for HTTP/1 in `http1.rs`.
@@ -26,10 +26,10 @@ use crate::{
 };
 use bytes::Bytes;
 
-/// Who gets the answer of an exchange.
+/// The receiver of an exchange's answer.
 #[derive(Debug)]
 pub(super) enum Client {
-    /// Nobody waits for it: the request is our own, or its client has left and others read what it asked for.
+    /// There is none: the request is our own, or its client has left and others read the response.
     Nobody,
     /// The client of an HTTP/1 connection, which has one exchange at a time.
     Connection(Http1),
@@ -208,7 +208,7 @@ impl Reply<'_> {
         Ok(())
     }
 
-    /// So much content went to the client unseen ([`Client::splice_to`]).
+    /// `length` bytes of content went to the client unseen ([`Client::splice_to`]).
     pub(super) fn passed(&mut self, length: u64) -> Result<(), Error> {
         self.record.sent += length;
         match self.client {

@@ -198,7 +198,7 @@ impl Proxy {
         self.settle(cx);
     }
 
-    /// What waits on the streams of a connection goes to those exchanges that can take it.
+    /// Content that waits on the streams of a connection goes to the exchanges that can take it.
     pub(in crate::proxy) fn hear_streams(&mut self, cx: &mut Cx, conn: ConnId) {
         let ids: Vec<u32> = self.streams(conn).open.keys().copied().collect();
         for id in ids {
@@ -226,7 +226,7 @@ impl Proxy {
         }
     }
 
-    /// What stream `id` was told since the last look; the client has taken it.
+    /// The words to stream `id` since the last look; the client has taken them.
     pub(in crate::proxy) fn said(&mut self, cx: &mut Cx, conn: ConnId, id: u32) -> Vec<Said> {
         let open = self.stream(conn, id);
         let (said, was_full) = (std::mem::take(&mut open.said), open.unsent > LOW_WATER);

@@ -1,4 +1,4 @@
-//! What the cache has for a request, and what follows: an answer, a question of our own, or the way past it.
+//! A look into the cache for a request, and what follows: an answer, a question of our own, or the way past it.
 //!
 //! ```text
 //!            fresh, or may be stale                  somebody fetches it already
@@ -49,14 +49,14 @@ pub(in crate::proxy) struct Fetch {
 /// A backend has to be asked.
 struct Ask {
     why: Forward,
-    /// What is stored and cannot be used as it is.
+    /// The stored response that cannot be used as it is.
     stored: Option<Arc<Entry>>,
-    /// What may turn out to be good still.
+    /// The stored responses that may turn out to be good still.
     nominated: Vec<Arc<Entry>>,
     join: Join,
 }
 
-/// What a look came to.
+/// The result of a look.
 enum Verdict {
     /// Not for the cache.
     Past(Forward),
@@ -73,7 +73,7 @@ impl Step<'_> {
     pub(super) fn look_up(&mut self) -> State {
         let Some(cache) = &self.parts.shared.cache else { return self.route(None) };
         let asked = RequestDirectives::of(&self.core.request.head.fields);
-        // What the backend does not see cannot be what its answer varies with.
+        // The answer cannot vary with a field that the backend does not see.
         hop::remove_listed(&mut self.core.request.head.fields);
         match self.judge(cache, &asked) {
             Verdict::Use(entry, did, lead) => {
@@ -83,7 +83,7 @@ impl Step<'_> {
                 let waited = self.core.caching.as_ref().is_some_and(|caching| caching.waiting.was_enough == Some(true));
                 self.serve(&entry, if waited { Did::Collapsed } else { did })
             }
-            // What changes something is written through, whatever the client wishes (RFC 9111 §4).
+            // A request that changes something is written through, whatever the client wishes (RFC 9111 §4).
             Verdict::Past(_) if asked.only_if_cached && self.core.request.head.method.is_safe() => self.refuse(),
             Verdict::Refuse => self.refuse(),
             Verdict::Past(why) => {
@@ -154,7 +154,7 @@ impl Step<'_> {
         self.route(None)
     }
 
-    /// What the request is about, as the key says it. `None`: no key can.
+    /// The URI that the request is about, as the key says it. `None`: no key can.
     pub(super) fn uri(&self) -> Option<Uri<'_>> {
         let scheme =
             scheme::scheme(&self.core.request.head, self.core.record.peer.ip(), &self.parts.shared.config.forwarding)?;
@@ -223,7 +223,7 @@ impl Step<'_> {
                 return Some(Verdict::Use(entry.clone(), Did::HitStale, None));
             }
             Reuse::Stale(Stale::WhileRevalidating) => {
-                // Whatever the client asks, for a part or for the head alone: we shall ask for all (RFC 5861 §3).
+                // The client may ask for a part or for the head alone: we shall ask for all (RFC 5861 §3).
                 let lead = renew(cache, place, &found, head, entry)?;
                 return Some(Verdict::Use(entry.clone(), Did::HitStale, lead));
             }
@@ -296,8 +296,8 @@ fn question(head: &RequestHead, nominated: &[Arc<Entry>]) -> Option<RequestHead>
     Some(conditional(head, &stored))
 }
 
-/// What can be asked about: the one that was `chosen` first, then the others. Tags name several at once; a date is that of
-/// one alone, so that a chosen one without a tag is asked about by itself, and others without one are not (RFC 9111 §4.3.1).
+/// The stored responses that can be asked about: the one that was `chosen` first, then the others. Tags name several at once;
+/// a date is that of one alone, so that a chosen one without a tag is asked about by itself, and others without one are not (RFC 9111 §4.3.1).
 fn nominated(entries: &[Arc<Entry>], chosen: Option<&Arc<Entry>>) -> Vec<Arc<Entry>> {
     let chosen = chosen.filter(|chosen| has_validator(&chosen.stored));
     if let Some(chosen) = chosen.filter(|chosen| !has_tag(&chosen.stored)) {

@@ -1,5 +1,5 @@
-//! What an exchange that was not answered by the cache at once has to do with it: whom it waits for, what it asks, what it
-//! stores.
+//! The dealings with the cache of an exchange that was not answered from it at once: another exchange that it waits for, the
+//! question that it asks a backend, the response that it stores.
 
 use crate::{
     cache::{Forward, Lead, RequestDirectives, fill::Reader, partial::Part, store::Entry},
@@ -11,11 +11,11 @@ use std::{sync::Arc, time::Instant};
 /// An exchange's dealings with the cache.
 #[derive(Debug)]
 pub(in crate::proxy) struct Caching {
-    /// What the client said of stored responses.
+    /// The client's words about stored responses.
     pub(super) asked: RequestDirectives,
     /// Why a backend is asked.
     pub(super) why: Forward,
-    /// What the backend answered.
+    /// The backend's status.
     pub(super) status: Option<u16>,
     pub(super) waiting: Waiting,
     pub(super) question: Question,
@@ -24,7 +24,7 @@ pub(in crate::proxy) struct Caching {
     pub(in crate::proxy) background: bool,
 }
 
-/// Waiting for what another exchange fetches.
+/// Waiting for a response that another exchange fetches.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     /// Until when others are waited for.
@@ -37,12 +37,12 @@ pub(super) struct Waiting {
     pub(super) variants_tried: u8,
 }
 
-/// What a backend is asked.
+/// The question to a backend.
 #[derive(Debug, Default)]
 pub(super) struct Question {
-    /// What is stored for the request and cannot be used as it is.
+    /// The response that is stored for the request and cannot be used as it is.
     pub(super) stored: Option<Arc<Entry>>,
-    /// What the backend is asked about: all that is stored for the URI, the one above first.
+    /// The responses that the backend is asked about: all that are stored for the URI, the one above first.
     pub(super) nominated: Vec<Arc<Entry>>,
     /// The request in our own words: with our validators in place of the client's.
     pub(super) head: Option<RequestHead>,
@@ -50,7 +50,7 @@ pub(super) struct Question {
     pub(super) sent: Option<Now>,
 }
 
-/// What becomes of the response.
+/// The way of the response into the cache.
 #[derive(Debug, Default)]
 pub(super) struct Storing {
     /// The response may be stored, and others may wait for it.

@@ -126,7 +126,7 @@ impl Step<'_> {
             })
     }
 
-    /// What is stored answers in place of a backend that failed, if it may. Others who wait may do the same.
+    /// A stored response answers in place of a backend that failed, if it may. Others who wait may do the same.
     pub(super) fn stand_in(&mut self) -> Option<State> {
         let mut caching = self.core.caching.take()?;
         let entry = if self.may_stand_in(&caching) { caching.question.stored.take() } else { None };

@@ -1,4 +1,4 @@
-//! What an exchange hears: from its client, its backend, the pool, the cache and the clock.
+//! The events that an exchange hears: from its client, its backend, the pool, the cache and the clock.
 
 use crate::{
     app::ConnId,
@@ -8,14 +8,14 @@ use crate::{
 };
 use std::io;
 
-/// What an exchange hears.
+/// An event that an exchange hears.
 #[derive(Debug)]
 pub(in crate::proxy) enum Event<'a> {
     /// The head is here: look into the cache, choose a backend.
     Route,
     /// A request of our own: choose a backend.
     Fetch,
-    /// What it waits for in the cache has changed.
+    /// Something in the cache has changed, and it waits for that.
     Told,
     /// The client has taken nearly all that waited for it.
     Drained,
@@ -39,7 +39,7 @@ pub(in crate::proxy) enum Event<'a> {
     Switched(ResponseHead),
     /// A part of the response body; in a tunnel, any bytes from the backend.
     ResponseData(&'a [u8]),
-    /// So many bytes of the response body went to the client unseen.
+    /// A part of the response body went to the client unseen: its bytes.
     ResponsePassed(u64),
     /// The response is complete.
     ResponseEnd(Fields),

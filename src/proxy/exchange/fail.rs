@@ -41,7 +41,7 @@ impl Step<'_> {
     /// Answers for the backend that does not.
     fn answer(&mut self, failure: Failure) {
         if !self.core.request.is_complete() || matches!(failure, Failure::Request(_)) {
-            // What follows of the request would be taken for the next one.
+            // The rest of the request would be taken for the next one.
             self.reply().leaves_unread(Unread::NotToItsEnd);
         }
         let answer = answer::failure(&answer::Context {
@@ -54,7 +54,7 @@ impl Step<'_> {
         self.reply().own(&answer);
     }
 
-    /// What the client is told. Of a stale response that must not be used without validation, it is told that nobody could
+    /// The status that the client is told. Of a stale response that must not be used without validation, it is told that nobody could
     /// be asked: 504, rather than what else was the matter (RFC 9111 §5.2.2.2, a SHOULD).
     fn status_of(&self, failure: Failure) -> Status {
         let stored = self.core.caching.as_ref().and_then(|caching| caching.question.stored.as_ref());
@@ -62,7 +62,7 @@ impl Step<'_> {
         if must_ask && failure.is_disconnected() { Status::GATEWAY_TIMEOUT } else { failure.status() }
     }
 
-    /// What health is told of a failure.
+    /// The outcome that health is told.
     pub(super) fn outcome_of(&self, failure: Failure) -> Outcome {
         let head = &self.core.request.head;
         let asked = || Asked::new(self.core.record.client, head.method.as_str(), head.target());

@@ -33,14 +33,14 @@ pub(in crate::proxy) struct Read {
     pub(super) follower: Option<Follower>,
 }
 
-/// So much of a response that is not stored is given to the driver at once, and a piece at least.
+/// As much of a response that is not stored is given to the driver at once, and a piece at least.
 const SIP: usize = 64 * 1024;
 
-/// What a piece costs besides its bytes: the frame of a chunk, which an origin may make around each byte.
+/// The cost of a piece besides its bytes: the frame of a chunk, which an origin may make around each byte.
 const FRAMING: usize = 8;
 
 impl Follow {
-    /// What a follower does with an event.
+    /// The next state after an event.
     pub(super) fn on(self, event: Event<'_>, step: &mut Step<'_>) -> State {
         match event {
             Event::Told => step.follow(self.follower, self.until),
@@ -56,7 +56,7 @@ impl Follow {
 }
 
 impl Read {
-    /// What a reader does with an event.
+    /// The next state after an event.
     pub(super) fn on(self, event: Event<'_>, step: &mut Step<'_>) -> State {
         match event {
             Event::Told | Event::Drained => step.read_on(self),
@@ -135,7 +135,7 @@ impl Step<'_> {
             // The client will say when it has taken some of it.
             return State::Read(read);
         }
-        // What is stored is in memory anyway. What is not is this client's alone once it was taken out of the window.
+        // A stored response is in memory anyway. A piece of another one is this client's alone once it was taken out of the window.
         let most = if reader.fill().is_storing() { STEP } else { SIP };
         let mut given = 0;
         loop {

@@ -44,7 +44,7 @@ pub(in crate::proxy) fn needed(head: &RequestHead, body: BodyLength) -> usize {
 }
 
 impl Exchange {
-    /// What of its body has to be here before it goes on, if that is what it waits for.
+    /// The part of its body that has to be here before it goes on, if it waits for that.
     pub(in crate::proxy) fn needs(&self) -> Option<Needed> {
         if matches!(self.state, State::Start) { self.core.request.needs() } else { None }
     }
@@ -58,7 +58,7 @@ impl Core {
 }
 
 impl Step<'_> {
-    /// The client has ended its side. What it sent is here, and may not be understood yet.
+    /// The client has ended its side. All that it sent is here, and may not be understood yet.
     pub(super) fn client_closed(&mut self, state: State) -> State {
         let cancel = self.parts.shared.config.on_client_close == OnClientClose::Cancel && self.core.may_be_cancelled();
         match state {

@@ -1,4 +1,4 @@
-//! Who fetches what is not stored: this request, another one for it, or each for itself.
+//! The exchange that fetches a response which is not stored: this one, another one for it, or each for itself.
 //!
 //! ```text
 //!   several want the same ──▶ its variant is not fetched yet ──▶ lead     (keep.rs)
@@ -34,7 +34,7 @@ impl Step<'_> {
         }
         let varies = self.core.caching.as_ref().and_then(|caching| caching.waiting.varies.as_deref());
         let variant = match variant(varies.or(chosen), found, head) {
-            // What answers this request answers no other.
+            // The answer to this request answers no other.
             Some(Selecting::Nothing) => return Some(Join::Alone),
             variant => variant,
         };

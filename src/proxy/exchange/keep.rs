@@ -1,4 +1,4 @@
-//! What a response means for the cache: it is stored as it passes, it confirms what is stored, or it ends what is stored.
+//! The meaning of a response for the cache: it is stored as it passes, it confirms what is stored, or it ends what is stored.
 //!
 //! A response that is stored passes by reference: it is copied once out of the read buffer, and those bytes are what the
 //! client gets, what others who wait get, and what is stored.
@@ -34,7 +34,7 @@ use std::{
 /// How long a stale response without validators is kept beyond what it permits itself, for clients that take stale ones.
 const GRACE: Duration = Duration::from_secs(600);
 
-/// What a response head came to.
+/// The cache's verdict on a response head.
 pub(super) enum Kept {
     /// It goes on to the client, and says so to it: whether it is being stored.
     Pass {
@@ -47,13 +47,13 @@ pub(super) enum Kept {
     StandIn(Arc<Entry>),
 }
 
-/// What the client gets of a piece that has arrived.
+/// The part of a piece that the client gets when it arrives.
 pub(super) enum Piece {
     /// The piece itself: nothing keeps it.
     Passing,
     /// The copy that is kept.
     Kept(Bytes),
-    /// What it can take of all that has come.
+    /// As much as it can take of all that has come.
     AsReader,
 }
 
@@ -111,7 +111,7 @@ impl Step<'_> {
         let length = opening.as_ref().ok().and_then(|opening| opening.length);
         let fits = length.is_none_or(|length| length <= cache.store.limits().object as u64);
         if opening.as_ref().map_or_else(|reason| is_the_responses_fault(*reason), |_| !fits) {
-            // Nobody need wait for the next one either.
+            // The next one is not worth waiting for either.
             cache.store.pass(place, now.instant);
         }
         let opening = opening.ok().filter(|_| fits);
@@ -156,7 +156,7 @@ impl Step<'_> {
         wire
     }
 
-    /// A piece of the body of a response. What our client gets of it now.
+    /// A piece of the body of a response, and the part of it that our client gets now.
     pub(super) fn keep_piece(&mut self, link: Link, data: &[u8]) -> Piece {
         let (ticket, now) = (self.ticket(), self.cx.now());
         let Some(caching) = &mut self.core.caching else { return Piece::Passing };
@@ -206,8 +206,8 @@ impl Step<'_> {
         };
         let stored =
             lead.complete(now.instant, trailers, finish, |new, old| new.stored.selecting == old.stored.selecting);
-        // What was asked about is not the answer any more (§4.3.3). Selected otherwise, it was not replaced, and would be chosen
-        // and asked about again before the new one.
+        // The response that was asked about is not the answer any more (§4.3.3). Selected otherwise, it was not replaced, and
+        // would be chosen and asked about again before the new one.
         if let (Some(new), Some(old)) = (stored, caching.question.stored.take())
             && new.stored.selecting != old.stored.selecting
         {
@@ -220,7 +220,7 @@ impl Step<'_> {
         if self.core.request.head.method.is_safe() {
             return;
         }
-        // What a gateway says that no key can: then the request is about what its own words name.
+        // A gateway may say something that no key can: then the request is about what its own words name.
         if let Some(uri) = self.uri().or_else(|| Uri::of(&self.core.request.head, Scheme::Http)) {
             let keys = invalidated(&self.core.request.head.method, uri, head);
             let gone: usize = keys.iter().map(|key| cache.flights.remove(cache.store.place(key.uri()))).sum();
@@ -237,7 +237,7 @@ struct News<'a> {
     now: Now,
 }
 
-/// What a response that may be stored is stored as, still without its body.
+/// A response as it is to be stored, still without its body.
 struct Opening {
     stored: Stored,
     /// How long the body will be, if that was announced.
@@ -279,7 +279,7 @@ fn opening(news: &News<'_>, caching: &Caching, body: BodyLength, rules: &Rules) 
     if useful { Ok(Opening { stored, length, part }) } else { Err(NotStored::NothingAllows) }
 }
 
-/// What is stored already for such a request.
+/// The response that is stored already for such a request.
 fn older(cache: &Cache, place: Place<'_>, request: &RequestHead, now: Instant) -> Option<Arc<Entry>> {
     let found = cache.store.look_up(place, now);
     vary::choose(found.entries.as_slice(), &request.fields, |entry| (&entry.stored.selecting, entry.stored.date))

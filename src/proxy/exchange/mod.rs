@@ -89,7 +89,7 @@ use tunnel::Tunnel;
 pub(super) struct Link {
     /// Its name.
     pub(super) conn: ConnId,
-    /// Whose it is.
+    /// The backend at its other end.
     pub(super) backend: BackendId,
     /// It carried exchanges before, so the backend may have given it up without our knowing yet.
     pub(super) reused: bool,
@@ -125,7 +125,7 @@ pub(super) enum State {
     Done(Result<(), Failure>),
 }
 
-/// What was tried to get an answer.
+/// The tries to get an answer so far.
 #[derive(Debug, Default)]
 pub(super) struct Attempts {
     /// The head went to a backend.
@@ -144,18 +144,18 @@ pub(super) struct Interims {
     pub(super) continued: bool,
 }
 
-/// What every state of an exchange needs.
+/// The data that every state of an exchange needs.
 #[derive(Debug)]
 pub(super) struct Core {
     pub(super) key: u32,
-    /// Who gets the answer.
+    /// The receiver of the answer.
     pub(super) client: Client,
     pub(super) request: Request,
     pub(super) attempts: Attempts,
     pub(super) interims: Interims,
     /// How it ends for the client.
     pub(super) ending: Ending,
-    /// What it has to do with the cache, unless that is nothing or answered it at once.
+    /// Its dealings with the cache, unless there are none or the cache answered it at once.
     pub(super) caching: Option<Box<Caching>>,
     /// When it has to be somewhere.
     pub(super) clock: Clock,

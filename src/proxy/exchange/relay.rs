@@ -31,9 +31,9 @@ pub(in crate::proxy) struct Relay {
 pub(in crate::proxy) enum Receiving {
     /// Nothing but interim responses.
     Head,
-    /// The head went to the client. So much of the content is still to come; `None`: that is not known.
+    /// The head went to the client, and content follows.
     Body {
-        /// Bytes.
+        /// Bytes that are still to come; `None`: that is not known.
         owed: Option<u64>,
     },
     /// Complete; the request is not yet.
@@ -67,7 +67,7 @@ impl Relay {
         matches!(self.receiving, Receiving::Body { owed: Some(owed) } if owed == left) && left >= least.max(1)
     }
 
-    /// What a running exchange does with an event.
+    /// The next state after an event.
     pub(super) fn on(mut self, event: Event<'_>, step: &mut Step<'_>) -> State {
         match event {
             // The client has its whole response: whatever is wrong with the rest of the request, it is not broken off.

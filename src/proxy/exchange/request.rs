@@ -1,4 +1,4 @@
-//! What an exchange is asked: the request, and how far its content is.
+//! The request of an exchange, and how far its content is.
 //!
 //! ```text
 //!   Awaited ──enough is here──▶ Held ──a byte goes to a backend──▶ Begun ──the end──▶ Complete { consumed }
@@ -31,7 +31,7 @@ pub(in crate::proxy) struct Request {
 enum Content {
     /// It has to come before the request may take a connection.
     Awaited(Needed),
-    /// What is here of it is kept.
+    /// The part that is here is kept.
     Held,
     /// A part of it went to a backend.
     Begun,
@@ -39,7 +39,7 @@ enum Content {
     Complete { consumed: bool },
 }
 
-/// So many bytes of the content have to be here before the request may take a connection, and by then.
+/// The part of the content that has to be here before the request may take a connection, and the time by which it has to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::proxy) struct Needed {
     pub(in crate::proxy) bytes: usize,
@@ -47,7 +47,7 @@ pub(in crate::proxy) struct Needed {
 }
 
 impl Request {
-    /// With `head`, and content of that length of which so much is `needed` first.
+    /// A request with `head` and content of that length, of which a part may be `needed` first.
     pub(in crate::proxy) fn new(head: RequestHead, body: BodyLength, needed: Option<Needed>) -> Self {
         let content = match (body, needed) {
             (BodyLength::Empty, _) => Content::Complete { consumed: false },
@@ -57,7 +57,7 @@ impl Request {
         Self { upgrade: headers::may_upgrade(&head), overrides_method: false, content, head, body }
     }
 
-    /// What of the content has to come before it goes on, if that is what it waits for.
+    /// The part of the content that has to come before it goes on, if it waits for that.
     pub(super) fn needs(&self) -> Option<Needed> {
         if let Content::Awaited(needed) = self.content { Some(needed) } else { None }
     }

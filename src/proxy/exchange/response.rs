@@ -1,4 +1,4 @@
-//! What a running exchange does with the response: it goes on to the client, and to the cache if there is one.
+//! The response of a running exchange: it goes on to the client, and to the cache if there is one.
 
 use super::{
     Failure, State, Step,
@@ -80,7 +80,7 @@ impl Relay {
         if cached { self.share_on(step) } else { State::Relay(self) }
     }
 
-    /// So many bytes of the content went to the client unseen.
+    /// `length` bytes of the content went to the client unseen.
     pub(super) fn response_passed(mut self, length: u64, step: &mut Step<'_>) -> State {
         if let Receiving::Body { .. } = self.receiving {
             if let Err(error) = step.reply().passed(length) {
@@ -91,7 +91,7 @@ impl Relay {
         State::Relay(self)
     }
 
-    /// So much of the content has come. A small body that came in one piece needs no deadline; one that trickles has a new one
+    /// `length` bytes of the content have come. A small body that came in one piece needs no deadline; one that trickles has a new one
     /// for each part.
     fn came(&mut self, length: u64, step: &mut Step<'_>) {
         if let Receiving::Body { owed: Some(owed) } = &mut self.receiving {
@@ -173,8 +173,8 @@ impl Relay {
 
 impl Step<'_> {
     /// Whether the client may send its content after this response, or may not: it waits for 100, and is not asked to
-    /// (RFC 9110 §10.1.1). What it sends next cannot be told from its next request, and not everybody in front of us would
-    /// read it as we do.
+    /// (RFC 9110 §10.1.1). The bytes it sends next could be either content or its next request, and not
+    /// every proxy in front of us would read them as we do.
     fn may_have_no_content(&self) -> bool {
         let core = &*self.core;
         !core.request.is_complete()

@@ -16,7 +16,7 @@ use bytes::BytesMut;
 /// A body longer than this is read in large pieces.
 const BULK: u64 = 16 * 1024;
 
-/// What choosing came to.
+/// The result of choosing.
 enum Choice {
     /// An established connection from the pool.
     Reuse(BackendId, ConnId, Lease),
@@ -173,7 +173,7 @@ impl Step<'_> {
             upstream.expect(self.cx, waits.then_some(answer_by));
         }
         if !self.core.request.is_complete() {
-            // Whatever an earlier backend took of it.
+            // An earlier backend may have taken no more of it.
             self.want_body(true);
             if polite {
                 self.expect_no_body();

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use rand::RngExt as _;
 use std::{sync::Arc, vec};
 
-/// So much is given to the driver at once. It tells when a call of at least that size has left, and so the next part can
+/// As much of a stored body is given to the driver at once. It tells when a call of at least that size has left, and so the next part can
 /// wait for it.
 pub(super) const STEP: usize = 1024 * 1024;
 
@@ -63,7 +63,7 @@ impl Step<'_> {
         self.serve_out()
     }
 
-    /// What only some clients get: that their own copy is good, or parts of the body.
+    /// An answer for some clients only: that their own copy is good, or parts of the body.
     pub(super) fn serve_answer(&mut self, entry: &Arc<Entry>, did: Did, answer: &Answer) -> State {
         self.note(did, entry);
         let key = self.status_key();
@@ -130,7 +130,7 @@ impl Step<'_> {
         self.uri().map(|uri| uri.to_key())
     }
 
-    /// What a stored response that is being sent does with an event.
+    /// The next state of a stored response that is being sent.
     pub(super) fn serving(&mut self, rest: vec::IntoIter<Bytes>, event: Event<'_>) -> State {
         match event {
             Event::Drained => self.serve_on(rest),

@@ -36,7 +36,7 @@ impl Relay {
         if step.is_wanted(&self.receiving) { State::Relay(self) } else { self.give_up(Failure::Unwanted, step) }
     }
 
-    /// What a running exchange does when it is told that something has changed, by its client, the cache or the clock.
+    /// The next state after the client, the cache or the clock says that something has changed.
     pub(super) fn sharing(self, event: &Event<'_>, step: &mut Step<'_>) -> State {
         let cached = step.core.caching.is_some();
         match event {
@@ -131,7 +131,7 @@ impl Step<'_> {
         self.core.caching.as_ref().is_some_and(|caching| caching.storing.own.is_some())
     }
 
-    /// The response is complete, and others have got it. What our client has not yet got, it reads like they do.
+    /// The response is complete, and others have got it. The rest of it, our client reads like they do.
     pub(super) fn read_rest(&mut self) -> Option<State> {
         let own = self.core.caching.as_mut().and_then(|caching| caching.storing.own.take())?;
         self.wait_until(None);

@@ -16,7 +16,7 @@ pub(in crate::proxy) struct Tunnel {
 }
 
 impl Tunnel {
-    /// What a tunnel does with an event.
+    /// The next state after an event.
     pub(super) fn on(mut self, event: Event<'_>, step: &mut Step<'_>) -> State {
         match event {
             Event::RequestData(data) => {

@@ -19,7 +19,7 @@ impl Step<'_> {
         }
         let Some(fill) = lead.fill() else { return false };
         match receiving {
-            // What nobody may use without asking again is not worth it.
+            // A response that no client may use without asking again is not worth it.
             _ if fill.opening().stored.freshness.left(self.cx.now()).is_err() => false,
             Receiving::Body { .. } => {
                 fill.length().is_some_and(|length| length - fill.kept().min(length) <= NEARLY_DONE)
