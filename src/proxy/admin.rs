@@ -12,7 +12,7 @@ use super::{
     admin_purge,
     desk::Desk,
     leaving::LetGo,
-    parts::Shared,
+    shared::Shared,
     stats::{CacheCounters, Counter},
 };
 use crate::{

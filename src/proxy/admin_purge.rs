@@ -2,7 +2,7 @@
 //!
 //! It takes its time: a step, and then whatever else the loop has to do. A client that hangs up ends it half-way.
 
-use super::parts::Shared;
+use super::shared::Shared;
 use crate::{
     cache::purge::{Purge, Sweep},
     http::{Method, RequestHead, Status},

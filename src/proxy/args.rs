@@ -30,9 +30,9 @@ impl FromStr for BackendSpec {
 
     fn from_str(text: &str) -> Result<Self, String> {
         const HINT: &str = "write HOST:PORT, or HOST:PORT,weight=3,max=50";
-        let mut parts = text.split(',');
-        let mut spec = Self { authority: authority(parts.next().unwrap_or_default())?, weight: 1, max: None };
-        for part in parts {
+        let mut worker = text.split(',');
+        let mut spec = Self { authority: authority(worker.next().unwrap_or_default())?, weight: 1, max: None };
+        for part in worker {
             match part.split_once('=') {
                 Some(("weight", weight)) => {
                     spec.weight = number(1..=1000)(weight).map_err(|problem| format!("weight: {problem}"))?;

@@ -1,6 +1,6 @@
 //! The backends' side: bytes become responses.
 
-use super::{Proxy, exchange::Event, parts::Parts, table::Role};
+use super::{Proxy, exchange::Event, table::Role, worker::Worker};
 use crate::{
     app::{ConnId, Cx},
     http::{Fields, ResponseEvent},
@@ -11,11 +11,11 @@ use std::io;
 impl Proxy {
     /// Bytes from a backend.
     pub(super) fn hear_backend(&mut self, cx: &mut Cx, conn: ConnId, mut input: &[u8]) {
-        let Some(key) = self.parts.table.upstream(conn).and_then(|upstream| upstream.exchange) else {
+        let Some(key) = self.worker.table.upstream(conn).and_then(|upstream| upstream.exchange) else {
             // No request asked for it, and the next one must not take it for its answer.
             return self.drop_idle(cx, conn, CloseReason::Lost);
         };
-        let limits = self.parts.shared.config.response_limits();
+        let limits = self.worker.shared.config.response_limits();
         loop {
             if self.exchanges.get(key as usize).is_some_and(super::Exchange::is_tunnel) {
                 if !input.is_empty() {
@@ -23,7 +23,7 @@ impl Proxy {
                 }
                 return;
             }
-            let Some(upstream) = self.parts.table.upstream(conn) else { return };
+            let Some(upstream) = self.worker.table.upstream(conn) else { return };
             let event = match upstream.reader.next(&mut input, &limits) {
                 Ok(None) => return self.pass_unseen(cx, conn, key),
                 Ok(Some(ResponseEvent::End(trailers))) => {
@@ -34,11 +34,11 @@ impl Proxy {
                 Ok(Some(ResponseEvent::Head(head, body))) => Event::Head(head, body),
                 Ok(Some(ResponseEvent::Switched(head))) => Event::Switched(head),
                 Ok(Some(ResponseEvent::Data(data))) => {
-                    let mut gathered = std::mem::take(&mut self.parts.gathered);
-                    let Some(upstream) = self.parts.table.upstream(conn) else { return };
+                    let mut gathered = std::mem::take(&mut self.worker.gathered);
+                    let Some(upstream) = self.worker.table.upstream(conn) else { return };
                     let content = upstream.reader.gather(data, &mut input, &limits, &mut gathered);
                     self.on(cx, key, Event::ResponseData(content));
-                    self.parts.gathered = gathered;
+                    self.worker.gathered = gathered;
                     continue;
                 }
                 Err(error) => return self.on(cx, key, Event::UpstreamBad(error)),
@@ -49,10 +49,10 @@ impl Proxy {
 
     /// The rest of a long body may not be worth looking at.
     fn pass_unseen(&mut self, cx: &mut Cx, conn: ConnId, key: u32) {
-        let Some(upstream) = self.parts.table.upstream(conn).filter(|upstream| !upstream.passing) else { return };
+        let Some(upstream) = self.worker.table.upstream(conn).filter(|upstream| !upstream.passing) else { return };
         let Some(left) = upstream.reader.left() else { return };
         let Some(exchange) = self.exchanges.get(key as usize) else { return };
-        if let Some(client) = exchange.splice_to(left, self.parts.shared.config.unseen) {
+        if let Some(client) = exchange.splice_to(left, self.worker.shared.config.unseen) {
             upstream.passing = true;
             cx.relay(conn, client, left);
         }
@@ -60,7 +60,7 @@ impl Proxy {
 
     /// `moved` bytes of a body went to the client unseen.
     pub(super) fn backend_passed(&mut self, cx: &mut Cx, conn: ConnId, moved: u64) {
-        let Some(upstream) = self.parts.table.upstream(conn) else { return };
+        let Some(upstream) = self.worker.table.upstream(conn) else { return };
         upstream.reader.skip(moved);
         upstream.passing = upstream.reader.left() != Some(0);
         if let Some(key) = upstream.exchange {
@@ -74,7 +74,7 @@ impl Proxy {
         if rest.is_empty() {
             return;
         }
-        match self.parts.table.upstream(conn).map(|upstream| upstream.exchange) {
+        match self.worker.table.upstream(conn).map(|upstream| upstream.exchange) {
             Some(Some(_)) => self.on(cx, key, Event::UpstreamEnded),
             Some(None) => self.drop_idle(cx, conn, CloseReason::Lost),
             None => {}
@@ -83,14 +83,14 @@ impl Proxy {
 
     /// An idle connection is no longer fit for a request.
     pub(super) fn drop_idle(&mut self, cx: &mut Cx, conn: ConnId, reason: CloseReason) {
-        if self.parts.remove_upstream(conn, reason) {
+        if self.worker.remove_upstream(conn, reason) {
             cx.hang_up(conn);
         }
     }
 
     /// The backend sends nothing more.
     pub(super) fn backend_ended(&mut self, cx: &mut Cx, conn: ConnId) {
-        let Some(upstream) = self.parts.table.upstream(conn) else { return };
+        let Some(upstream) = self.worker.table.upstream(conn) else { return };
         let Some(key) = upstream.exchange else {
             return self.drop_idle(cx, conn, CloseReason::Lost);
         };
@@ -105,7 +105,7 @@ impl Proxy {
 
     /// A connection that was asked for is established.
     pub(super) fn backend_connected(&mut self, cx: &mut Cx, conn: ConnId) {
-        let Some(upstream) = self.parts.table.upstream(conn) else { return };
+        let Some(upstream) = self.worker.table.upstream(conn) else { return };
         upstream.opened();
         if let Some(key) = upstream.exchange {
             self.on(cx, key, Event::Connected);
@@ -115,15 +115,15 @@ impl Proxy {
     /// Goes on to the next address of a backend that does not answer at one of them. The new connection has the place of the
     /// old one: in the exchange, and in the pool's count. `Err`: there is no other address, or it was no attempt to connect.
     pub(super) fn redial(&mut self, cx: &mut Cx, conn: ConnId, error: io::ErrorKind) -> Result<(), io::ErrorKind> {
-        let Some(upstream) = self.parts.table.upstream(conn) else { return Err(error) };
+        let Some(upstream) = self.worker.table.upstream(conn) else { return Err(error) };
         let (address, share) = upstream.next_address(error, cx.now()).ok_or(error)??;
-        let Role::Upstream(upstream) = self.parts.table.remove(conn) else { return Err(error) };
+        let Role::Upstream(upstream) = self.worker.table.remove(conn) else { return Err(error) };
         let next = cx.connect(address);
         cx.set_bulk(next, true);
         let mut upstream = upstream.renamed(next);
         upstream.expect(cx, Some(cx.now() + share));
         let exchange = upstream.exchange;
-        self.parts.table.insert(next, Role::Upstream(upstream));
+        self.worker.table.insert(next, Role::Upstream(upstream));
         if let Some(key) = exchange {
             self.on(cx, key, Event::Redialed(next));
         }
@@ -132,8 +132,8 @@ impl Proxy {
 
     pub(super) fn backend_failed(&mut self, cx: &mut Cx, conn: ConnId, error: io::ErrorKind) {
         let Err(error) = self.redial(cx, conn, error) else { return };
-        let exchange = self.parts.table.upstream(conn).and_then(|upstream| upstream.exchange);
-        self.parts.remove_upstream(conn, CloseReason::Lost);
+        let exchange = self.worker.table.upstream(conn).and_then(|upstream| upstream.exchange);
+        self.worker.remove_upstream(conn, CloseReason::Lost);
         if let Some(key) = exchange {
             self.on(cx, key, Event::UpstreamFailed(error));
         }
@@ -141,10 +141,10 @@ impl Proxy {
 
     /// `unsent` bytes wait for the backend: the client waits with it.
     pub(super) fn backend_took(&mut self, cx: &mut Cx, conn: ConnId, unsent: usize) {
-        let Parts { shared, table, .. } = &mut self.parts;
+        let Worker { shared, table, .. } = &mut self.worker;
         let Some(upstream) = table.upstream(conn) else { return };
         upstream.unsent(cx, unsent, &shared.config.deadlines);
         let Some(key) = upstream.exchange else { return };
-        self.exchanges[key as usize].backend_took(unsent, &mut self.parts, cx);
+        self.exchanges[key as usize].backend_took(unsent, &mut self.worker, cx);
     }
 }

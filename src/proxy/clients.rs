@@ -7,11 +7,11 @@ use super::{
     exchange::{BEGINNING, Core, Event, Exchange, Fetch, Needed, Request, needed, timer},
     failure::Failure,
     identity,
-    parts::Parts,
     record::{self, Line, Record},
     refusals::refusal,
     table::Role,
     turns::BEGUN,
+    worker::Worker,
 };
 use crate::{
     app::{ConnId, Cx},
@@ -21,16 +21,16 @@ use std::net::SocketAddr;
 
 impl Proxy {
     pub(super) fn accept_client(&mut self, cx: &mut Cx, conn: ConnId, peer: SocketAddr) {
-        self.parts.counters().accepted.add(1);
+        self.worker.counters().accepted.add(1);
         let mut client = Downstream::new(conn, peer);
-        client.expect_input(cx, Some(self.parts.shared.config.deadlines.head));
-        self.parts.table.insert(conn, Role::Downstream(client));
+        client.expect_input(cx, Some(self.worker.shared.config.deadlines.head));
+        self.worker.table.insert(conn, Role::Downstream(client));
         self.note_idle(cx, conn);
     }
 
     /// Bytes from a client, after those that were kept back.
     pub(super) fn hear_client(&mut self, cx: &mut Cx, conn: ConnId, input: &[u8]) {
-        let Some(client) = self.parts.table.downstream(conn) else { return };
+        let Some(client) = self.worker.table.downstream(conn) else { return };
         if client.waits_for_turn && input.is_empty() {
             return;
         }
@@ -49,8 +49,8 @@ impl Proxy {
     }
 
     fn keep(&mut self, cx: &mut Cx, conn: ConnId, rest: &[u8]) {
-        let head = self.parts.shared.config.deadlines.head;
-        let Some(client) = self.parts.table.downstream(conn) else { return };
+        let head = self.worker.shared.config.deadlines.head;
+        let Some(client) = self.worker.table.downstream(conn) else { return };
         client.keep(cx, rest);
         if client.exchange.is_none() && client.reader.phase() == ReadPhase::Head && !client.head_begun {
             client.head_begun = true;
@@ -62,7 +62,7 @@ impl Proxy {
     fn pull<'i>(&mut self, cx: &mut Cx, conn: ConnId, mut input: &'i [u8]) -> &'i [u8] {
         let mut begun = 0;
         loop {
-            let Some(client) = self.parts.table.downstream(conn) else { return &[] };
+            let Some(client) = self.worker.table.downstream(conn) else { return &[] };
             let key = match client.exchange {
                 Some(key) => {
                     let exchange = &self.exchanges[key as usize];
@@ -81,14 +81,14 @@ impl Proxy {
                 None => {
                     if client.may_begin() && !input.is_empty() {
                         client.waits_for_turn = true;
-                        self.parts.turns.put_off(cx, conn);
+                        self.worker.turns.put_off(cx, conn);
                     }
                     return input;
                 }
             };
             // The reader has the beginning of a head that came in an earlier piece: this one may begin in the middle of a field.
             let before = if client.reader.phase() == ReadPhase::Head { &[] } else { input };
-            let limits = &self.parts.shared.config.limits;
+            let limits = &self.worker.shared.config.limits;
             match (client.reader.next(&mut input, limits), key) {
                 (Ok(None), _) => return &[],
                 (Ok(Some(RequestEvent::Head(head, body))), _) => {
@@ -96,10 +96,10 @@ impl Proxy {
                     self.begin(cx, conn, head, body, input.len());
                 }
                 (Ok(Some(RequestEvent::Data(data))), Some(key)) => {
-                    let mut gathered = std::mem::take(&mut self.parts.gathered);
+                    let mut gathered = std::mem::take(&mut self.worker.gathered);
                     let content = client.reader.gather(data, &mut input, limits, &mut gathered);
                     self.on(cx, key, Event::RequestData(content));
-                    self.parts.gathered = gathered;
+                    self.worker.gathered = gathered;
                 }
                 (Ok(Some(RequestEvent::End(trailers))), Some(key)) => self.on(cx, key, Event::RequestEnd(trailers)),
                 // The end of a request without a body, or of one that was answered early: nobody waits for it.
@@ -116,7 +116,7 @@ impl Proxy {
     /// A request head is complete: an exchange begins. `here`: bytes behind the head that have come already.
     fn begin(&mut self, cx: &mut Cx, conn: ConnId, mut head: RequestHead, body: BodyLength, here: usize) {
         let now = cx.clock();
-        let Parts { shared, table, .. } = &mut self.parts;
+        let Worker { shared, table, .. } = &mut self.worker;
         let Some(client) = table.downstream(conn) else { return };
         client.served += 1;
         client.begin();
@@ -148,8 +148,8 @@ impl Proxy {
         if needed.is_some() {
             exchange.await_body(cx, Some(now.instant + shared.config.deadlines.body));
         }
-        self.parts.counters().requests.add(1);
-        self.parts.retry_budget.request(now.instant);
+        self.worker.counters().requests.add(1);
+        self.worker.retry_budget.request(now.instant);
         if needed.is_none() {
             self.on(cx, key, failure.map_or(Event::Route, Event::RequestBad));
         }
@@ -157,7 +157,7 @@ impl Proxy {
 
     /// A request of our own: nobody waits for its answer.
     pub(super) fn fetch(&mut self, cx: &mut Cx, fetch: Fetch) {
-        let until = self.parts.shared.config.deadlines.exchange.map(|limit| cx.now() + limit);
+        let until = self.worker.shared.config.deadlines.exchange.map(|limit| cx.now() + limit);
         let entry = self.exchanges.vacant_entry();
         let key = u32::try_from(entry.key()).expect("one exchange per connection, and as many of our own");
         let mut request = Request::new(fetch.head, BodyLength::Empty, None);
@@ -165,14 +165,14 @@ impl Proxy {
         let core =
             Core { caching: Some(fetch.caching), ..Core::new(key, Client::Nobody, request, until, fetch.record) };
         entry.insert(Exchange::new(core));
-        self.parts.counters().cache.background.add(1);
+        self.worker.counters().cache.background.add(1);
         self.on(cx, key, Event::Fetch);
     }
 
     /// Bytes that are no request: answered and closed, without an exchange. `input`: the last of them, unless the reader
     /// has kept what there is.
     pub(super) fn refuse(&mut self, cx: &mut Cx, conn: ConnId, failure: Failure, input: &[u8]) {
-        let Some(client) = self.parts.forget_client(conn) else { return };
+        let Some(client) = self.worker.forget_client(conn) else { return };
         let now = cx.clock();
         let mut record = Record::new(client.peer, client.peer.ip().to_canonical(), now);
         record.status = failure.status().code();
@@ -181,19 +181,19 @@ impl Proxy {
             status: failure.status(),
             head: None,
             retry_after: std::time::Duration::ZERO,
-            forwarding: &self.parts.shared.config.forwarding,
+            forwarding: &self.worker.shared.config.forwarding,
         });
         record.sent = answer.content().len() as u64;
-        let mut out = std::mem::take(&mut self.parts.scratch);
-        write_own(&mut out, &answer, Version::Http11, false, self.parts.date.text(now.wall));
-        cx.send(conn, out.split().freeze());
-        self.parts.scratch = out;
+        let message = self.worker.writing.dated_head(now.wall, |out, date| {
+            write_own(out, &answer, Version::Http11, false, date);
+        });
+        cx.send(conn, message);
         cx.close(conn);
-        let counters = self.parts.counters();
+        let counters = self.worker.counters();
         counters.refused.add(1);
         counters.count_reason(failure);
         counters.count_status(record.status);
-        if self.parts.shared.config.access_log {
+        if self.worker.shared.config.access_log {
             let outcome = Err(failure);
             let begun = client.reader.begun();
             let request = record::printable(if begun.is_empty() { input } else { begun });
@@ -217,14 +217,14 @@ impl Proxy {
         let outcome = core.record.parted.map_or(outcome, Err);
         cx.set_deadline(timer(key), None);
         self.count(&core, outcome);
-        if self.parts.shared.config.access_log && !core.is_our_own() {
+        if self.worker.shared.config.access_log && !core.is_our_own() {
             self.log(&core, outcome, cx);
         }
         match core.client {
             Client::Nobody => {}
             Client::Connection(http1) => self.end_exchange(cx, &http1, core.ending, core.request.is_complete()),
             #[cfg(test)]
-            Client::Stream(stream) => stream.end_exchange(core.ending, &mut self.parts),
+            Client::Stream(stream) => stream.end_exchange(core.ending, &mut self.worker),
         }
     }
 
@@ -232,14 +232,14 @@ impl Proxy {
     fn end_exchange(&mut self, cx: &mut Cx, http1: &Http1, ending: Ending, request_complete: bool) {
         let conn = http1.conn();
         let idle = self.idle_limit();
-        let Some(client) = self.parts.table.downstream(conn) else { return };
+        let Some(client) = self.worker.table.downstream(conn) else { return };
         client.exchange = None;
         match (ending, http1.closes()) {
             (Ending::Clean, None) => {
                 client.set_congested(cx, false);
                 client.set_bulk(cx, false);
                 client.expect_input(cx, Some(idle));
-                self.parts.ready.push(conn);
+                self.worker.ready.push(conn);
             }
             // The rest of the request, or the next one, has to be let in: a reset would take the answer
             // away again (RFC 9112 §9.6). Only a client that announced the end itself sends nothing more.
@@ -247,11 +247,11 @@ impl Proxy {
                 self.close_client(cx, conn);
             }
             (Ending::Clean, Some(_)) => {
-                self.parts.forget_client(conn);
+                self.worker.forget_client(conn);
                 cx.close(conn);
             }
             (Ending::Broken, _) => {
-                self.parts.forget_client(conn);
+                self.worker.forget_client(conn);
                 cx.abort(conn);
             }
         }
@@ -259,13 +259,13 @@ impl Proxy {
 
     /// Closes a connection whose last request was heard to its end.
     pub(super) fn close_client(&mut self, cx: &mut Cx, conn: ConnId) {
-        if self.parts.forget_client(conn).is_some() {
+        if self.worker.forget_client(conn).is_some() {
             cx.hang_up(conn);
         }
     }
 
     fn count(&self, core: &Core, outcome: Result<(), Failure>) {
-        let counters = self.parts.counters();
+        let counters = self.worker.counters();
         if let Some(backend) = core.record.backend {
             counters.backends[backend.index()].add(1);
         }
@@ -291,7 +291,7 @@ impl Proxy {
     }
 
     fn log(&self, core: &Core, outcome: Result<(), Failure>, cx: &Cx) {
-        let backend = core.record.backend.map_or("-", |id| self.parts.shared.backends[id.index()].name.as_str());
+        let backend = core.record.backend.map_or("-", |id| self.worker.shared.backends[id.index()].name.as_str());
         let head = &core.request.head;
         Line {
             record: &core.record,
@@ -306,7 +306,7 @@ impl Proxy {
 
     /// The client sends nothing more. Its requests are still answered.
     pub(super) fn client_ended(&mut self, cx: &mut Cx, conn: ConnId) {
-        let Some(client) = self.parts.table.downstream(conn) else { return };
+        let Some(client) = self.worker.table.downstream(conn) else { return };
         client.ended = true;
         if let Some(key) = client.exchange {
             self.on(cx, key, Event::ClientClosed);
@@ -316,7 +316,7 @@ impl Proxy {
 
     /// After the client's end: with nothing left to read, an idle connection closes and an unfinished request fails.
     fn end_if_over(&mut self, cx: &mut Cx, conn: ConnId) {
-        let Some(client) = self.parts.table.downstream(conn) else { return };
+        let Some(client) = self.worker.table.downstream(conn) else { return };
         if !client.ended || !client.pending.is_empty() {
             return;
         }
@@ -327,7 +327,7 @@ impl Proxy {
     }
 
     pub(super) fn client_failed(&mut self, cx: &mut Cx, conn: ConnId) {
-        let Some(client) = self.parts.forget_client(conn) else { return };
+        let Some(client) = self.worker.forget_client(conn) else { return };
         if let Some(key) = client.exchange {
             self.on(cx, key, Event::ClientLost(Failure::ClientGone));
         }
@@ -335,13 +335,13 @@ impl Proxy {
 
     /// `unsent` bytes wait for the client: the backend waits with it.
     pub(super) fn client_took(&mut self, cx: &mut Cx, conn: ConnId, unsent: usize) {
-        let Parts { shared, table, .. } = &mut self.parts;
+        let Worker { shared, table, .. } = &mut self.worker;
         let Some(client) = table.downstream(conn) else { return };
         client.unsent(cx, unsent, &shared.config.deadlines);
         let key = client.exchange;
         let running = key.map(|key| &self.exchanges[key as usize]);
         let link = running.filter(|exchange| !exchange.spares_backend()).and_then(Exchange::link);
-        if let Some(upstream) = link.and_then(|link| self.parts.table.upstream(link.conn)) {
+        if let Some(upstream) = link.and_then(|link| self.worker.table.upstream(link.conn)) {
             if unsent > HIGH_WATER {
                 upstream.set_congested(cx, true);
             } else if unsent <= LOW_WATER {
@@ -349,7 +349,7 @@ impl Proxy {
             }
         }
         if unsent <= LOW_WATER {
-            self.parts.ready.push(conn);
+            self.worker.ready.push(conn);
             if let Some(key) = key {
                 self.on(cx, key, Event::Drained);
             }

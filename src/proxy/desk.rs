@@ -3,7 +3,7 @@
 //! So the operator never waits behind the clients: not for one of their connections when all are taken, not for a worker that
 //! is busy, and not for the end of a drain, which is answered for (`503`) until the last worker has ended.
 
-use super::{admin::Admin, parts::Shared};
+use super::{admin::Admin, shared::Shared};
 use crate::app::{App, ConnId, Cx, Origin, TimerKey};
 use std::{collections::BTreeMap, io, sync::Arc};
 

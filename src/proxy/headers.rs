@@ -427,8 +427,8 @@ pub(super) fn field(out: &mut BytesMut, name: &str, value: &[u8]) {
     out.put_slice(b"\r\n");
 }
 
-fn put(out: &mut BytesMut, parts: &[&str]) {
-    for part in parts {
+fn put(out: &mut BytesMut, worker: &[&str]) {
+    for part in worker {
         out.put_slice(part.as_bytes());
     }
 }

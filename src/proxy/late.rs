@@ -3,7 +3,7 @@
 //! Some clocks begin when our kernel has taken what was sent, and the peer may have it much later. Then the driver is asked how
 //! far the peer is ([`Cx::progress`]), and a peer that has taken some since it was asked last has more time.
 
-use super::{Proxy, downstream::Late, exchange::Event, failure::Failure, leaving::LetGo, parts::Parts, stall::Look};
+use super::{Proxy, downstream::Late, exchange::Event, failure::Failure, leaving::LetGo, stall::Look, worker::Worker};
 use crate::{
     app::{ConnId, Cx, Progress},
     http::ReadPhase,
@@ -19,7 +19,7 @@ impl Proxy {
     /// A deadline of a client connection passed.
     pub(super) fn client_late(&mut self, cx: &mut Cx, conn: ConnId) {
         let idle = self.idle_limit();
-        let Some(client) = self.parts.table.downstream(conn) else { return };
+        let Some(client) = self.worker.table.downstream(conn) else { return };
         match (client.late(cx.now()), client.exchange) {
             (Late::Write, _) => cx.progress(conn),
             // The deadlines of a request are its exchange's to know.
@@ -38,16 +38,16 @@ impl Proxy {
     /// How far a client is that takes nothing from our kernel, or that asks for nothing more.
     pub(super) fn client_progressed(&mut self, cx: &mut Cx, conn: ConnId, progress: Progress) {
         let idle = self.idle_limit();
-        let why = if self.parts.draining { LetGo::Drain } else { LetGo::Idle };
-        let Parts { shared, table, .. } = &mut self.parts;
+        let why = if self.worker.draining { LetGo::Drain } else { LetGo::Idle };
+        let Worker { shared, table, .. } = &mut self.worker;
         let Some(client) = table.downstream(conn) else { return };
         let deadlines = &shared.config.deadlines;
         let write_due = client.write_due(cx.now());
         match (write_due, client.progressed(cx, progress, deadlines), client.exchange) {
             (true, Look::Late, Some(key)) => self.on(cx, key, Event::ClientLost(Failure::ClientStalled)),
             (true, Look::Late, None) => {
-                self.parts.forget_client(conn);
-                self.parts.counters().count_reason(Failure::ClientStalled);
+                self.worker.forget_client(conn);
+                self.worker.counters().count_reason(Failure::ClientStalled);
                 cx.abort(conn);
             }
             (true, Look::Reads | Look::Done, _) => {}
@@ -59,8 +59,8 @@ impl Proxy {
 
     /// A deadline of a backend connection passed.
     pub(super) fn backend_late(&mut self, cx: &mut Cx, conn: ConnId) {
-        let first_byte = self.parts.shared.config.deadlines.first_byte;
-        let Some(upstream) = self.parts.table.upstream(conn) else { return };
+        let first_byte = self.worker.shared.config.deadlines.first_byte;
+        let Some(upstream) = self.worker.table.upstream(conn) else { return };
         let now = cx.now();
         match upstream.exchange {
             // Idle for as long as the pool allows.
@@ -84,7 +84,7 @@ impl Proxy {
 
     /// How far a backend is that takes nothing from our kernel, or that has not answered a request with content.
     pub(super) fn backend_progressed(&mut self, cx: &mut Cx, conn: ConnId, progress: Progress) {
-        let Parts { shared, table, .. } = &mut self.parts;
+        let Worker { shared, table, .. } = &mut self.worker;
         let deadlines = &shared.config.deadlines;
         let Some(upstream) = table.upstream(conn) else { return };
         let Some(key) = upstream.exchange else { return };

@@ -66,22 +66,22 @@ impl Crowd {
 impl Proxy {
     /// Notes whether a client has something to do: if not, it may have to go for another.
     pub(super) fn note_idle(&mut self, cx: &Cx, conn: ConnId) {
-        let Some(client) = self.parts.table.downstream(conn) else { return };
+        let Some(client) = self.worker.table.downstream(conn) else { return };
         let past = if client.served == 0 { Past::Silent } else { Past::Served };
         if client.is_idle() {
-            self.parts.idle.enter(conn, past, cx.now());
+            self.worker.idle.enter(conn, past, cx.now());
         } else {
-            self.parts.idle.leave(conn);
+            self.worker.idle.leave(conn);
         }
     }
 
     /// A connection waits, and there is no place for it: the client that has been idle for longest goes. None that is in the
     /// middle of anything does, so it may be that nobody does.
     pub(super) fn make_room(&mut self, cx: &mut Cx) {
-        match self.parts.idle.longest(cx.now()) {
+        match self.worker.idle.longest(cx.now()) {
             Some(conn) => self.let_go(cx, conn, LetGo::Room),
             None => {
-                if self.parts.crowd.is_due(cx.now()).is_some() {
+                if self.worker.crowd.is_due(cx.now()).is_some() {
                     tracing::warn!(
                         "no place for another client, and all that are here are busy: see --max-connections"
                     );
@@ -92,27 +92,27 @@ impl Proxy {
 
     /// Closes an idle client, unless it turns out that it has just said something.
     pub(super) fn let_go(&mut self, cx: &mut Cx, conn: ConnId, why: LetGo) {
-        self.parts.leaving.push((conn, why));
+        self.worker.leaving.push((conn, why));
         cx.probe(conn);
     }
 
     /// The result of the look that [`Proxy::let_go`] asked for.
     pub(super) fn client_probed(&mut self, cx: &mut Cx, conn: ConnId, quiet: bool) {
-        let Some(at) = self.parts.leaving.iter().position(|(leaving, _)| *leaving == conn) else { return };
-        let (_, why) = self.parts.leaving.swap_remove(at);
-        let head = self.parts.shared.config.deadlines.head;
-        let Some(client) = self.parts.table.downstream(conn).filter(|client| client.is_idle()) else { return };
+        let Some(at) = self.worker.leaving.iter().position(|(leaving, _)| *leaving == conn) else { return };
+        let (_, why) = self.worker.leaving.swap_remove(at);
+        let head = self.worker.shared.config.deadlines.head;
+        let Some(client) = self.worker.table.downstream(conn).filter(|client| client.is_idle()) else { return };
         if !quiet {
             // Its words are heard next.
             client.expect_input(cx, Some(head));
-            return self.parts.idle.leave(conn);
+            return self.worker.idle.leave(conn);
         }
         tracing::debug!(client = %client.peer, reason = why.as_str(), "idle client closed");
-        self.parts.counters().let_go[why as usize].add(1);
+        self.worker.counters().let_go[why as usize].add(1);
         self.close_client(cx, conn);
         if why == LetGo::Room {
-            self.parts.crowd.closed += 1;
-            if let Some(closed) = self.parts.crowd.is_due(cx.now()) {
+            self.worker.crowd.closed += 1;
+            if let Some(closed) = self.worker.crowd.is_due(cx.now()) {
                 tracing::warn!(
                     closed,
                     "no place for another client: the longest idle ones are closed, see --max-connections"
@@ -123,16 +123,16 @@ impl Proxy {
 
     /// How long a client may be idle.
     pub(super) fn idle_limit(&self) -> Duration {
-        let config = &self.parts.shared.config;
-        if self.parts.draining { config.drain_grace.min(config.deadlines.idle) } else { config.deadlines.idle }
+        let config = &self.worker.shared.config;
+        if self.worker.draining { config.drain_grace.min(config.deadlines.idle) } else { config.deadlines.idle }
     }
 
     /// Shutting down: requests are answered, and the answers say that they are the last ones. An idle client may ask once more
     /// within the grace.
     pub(super) fn drain_clients(&mut self, cx: &mut Cx) {
         let grace = self.idle_limit();
-        for conn in self.parts.table.downstreams() {
-            let Some(client) = self.parts.table.downstream(conn) else { continue };
+        for conn in self.worker.table.downstreams() {
+            let Some(client) = self.worker.table.downstream(conn) else { continue };
             if client.exchange.is_none() && client.reader.phase() == ReadPhase::Idle {
                 client.expect_input_sooner(cx, grace);
             }
@@ -142,8 +142,8 @@ impl Proxy {
     /// The time for the end is over. A request that still runs is answered if its response has not begun, else broken off, and
     /// has its line in the log.
     pub(super) fn cut_off_clients(&mut self, cx: &mut Cx) {
-        for conn in self.parts.table.downstreams() {
-            let Some(client) = self.parts.table.downstream(conn) else { continue };
+        for conn in self.worker.table.downstreams() {
+            let Some(client) = self.worker.table.downstream(conn) else { continue };
             match client.exchange {
                 Some(key) => {
                     self.cut_off += 1;

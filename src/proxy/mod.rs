@@ -32,7 +32,6 @@ mod identity;
 mod idle;
 mod late;
 mod leaving;
-mod parts;
 mod phase;
 mod plan;
 mod probe;
@@ -40,6 +39,7 @@ mod record;
 mod refusals;
 mod run;
 mod scheme;
+mod shared;
 mod stall;
 mod stats;
 mod table;
@@ -47,6 +47,8 @@ mod table;
 mod tests;
 mod turns;
 mod upstream;
+mod worker;
+mod writing;
 
 pub use args::{BackendSpec, BalanceArgs, ProxyArgs};
 pub use config::{ClientField, Config, Deadlines, Forwarding, Network};
@@ -59,16 +61,16 @@ pub use run::run;
 
 use crate::app::{App, ConnId, Cx, Origin, Progress, TimerKey};
 use exchange::{Event, Exchange};
-use parts::Parts;
 use slab::Slab;
 use std::{io, sync::atomic::Ordering};
 use table::Role;
+use worker::Worker;
 
 /// One worker of a reverse proxy.
 #[derive(Debug)]
 pub struct Proxy {
     exchanges: Slab<Exchange>,
-    parts: Parts,
+    worker: Worker,
     /// Requests that were not finished in time at the end.
     cut_off: usize,
 }
@@ -77,7 +79,7 @@ impl Proxy {
     /// What answers at the admin listener for all workers of this one's proxy.
     #[must_use]
     pub fn desk(&self) -> Desk {
-        Desk::new(self.parts.shared.clone())
+        Desk::new(self.worker.shared.clone())
     }
 
     /// How many requests were cut off at the drain deadline.
@@ -91,7 +93,7 @@ impl Proxy {
     pub fn census(&self) -> Census {
         let unattended = self.exchanges.iter().filter(|(_, exchange)| exchange.is_unattended()).count();
         let mut census = Census { exchanges: self.exchanges.len(), unattended, ..Census::default() };
-        for role in self.parts.table.roles() {
+        for role in self.worker.table.roles() {
             match role {
                 Role::Vacant => {}
                 Role::Downstream(_) => census.clients += 1,
@@ -102,12 +104,13 @@ impl Proxy {
                 Role::Probe(_) => census.probes += 1,
             }
         }
-        if let Some(cache) = &self.parts.shared.cache {
+        if let Some(cache) = &self.worker.shared.cache {
             census.fetches = cache.flights.under_way();
         }
         census.queued = self.exchanges.iter().filter(|(_, exchange)| exchange.is_queued()).count();
-        census.waiting = self.parts.pool.stats().waiting;
-        census.in_flight = self.parts.shared.backends.iter().map(|backend| self.parts.shared.load.of(backend.id)).sum();
+        census.waiting = self.worker.pool.stats().waiting;
+        census.in_flight =
+            self.worker.shared.backends.iter().map(|backend| self.worker.shared.load.of(backend.id)).sum();
         census
     }
 
@@ -115,13 +118,13 @@ impl Proxy {
     /// nobody reads. For tests and simulations.
     #[must_use]
     pub fn empty_cache(&self) -> usize {
-        self.parts.shared.cache.as_ref().map_or(0, |cache| cache.store.emptied())
+        self.worker.shared.cache.as_ref().map_or(0, |cache| cache.store.emptied())
     }
 
     /// Passes an event to its exchange, and deals with the client's connection if that was the end.
     fn on(&mut self, cx: &mut Cx, key: u32, event: Event<'_>) {
         let Some(exchange) = self.exchanges.get_mut(key as usize) else { return };
-        exchange.on(event, &mut self.parts, cx);
+        exchange.on(event, &mut self.worker, cx);
         if let Some(outcome) = exchange.outcome() {
             self.retire(cx, key, outcome);
         }
@@ -155,7 +158,7 @@ pub struct Census {
 
 impl App for Proxy {
     fn started(&mut self, cx: &mut Cx) {
-        self.parts.start_probing(cx);
+        self.worker.start_probing(cx);
     }
 
     fn accepted(&mut self, cx: &mut Cx, conn: ConnId, origin: Origin) {
@@ -164,9 +167,9 @@ impl App for Proxy {
     }
 
     fn connected(&mut self, cx: &mut Cx, conn: ConnId) {
-        match self.parts.table.get(conn) {
+        match self.worker.table.get(conn) {
             Some(Role::Upstream(_)) => self.backend_connected(cx, conn),
-            Some(Role::Probe(_)) => self.parts.probe_connected(conn, cx),
+            Some(Role::Probe(_)) => self.worker.probe_connected(conn, cx),
             Some(Role::Downstream(_) | Role::Vacant) | None => {}
             #[cfg(test)]
             Some(Role::Streams(_)) => {}
@@ -175,10 +178,10 @@ impl App for Proxy {
     }
 
     fn received(&mut self, cx: &mut Cx, conn: ConnId, input: &[u8]) {
-        match self.parts.table.get(conn) {
+        match self.worker.table.get(conn) {
             Some(Role::Downstream(_)) => self.hear_client(cx, conn, input),
             Some(Role::Upstream(_)) => self.hear_backend(cx, conn, input),
-            Some(Role::Probe(_)) => self.parts.probe_heard(conn, input, cx),
+            Some(Role::Probe(_)) => self.worker.probe_heard(conn, input, cx),
             Some(Role::Vacant) | None => {}
             #[cfg(test)]
             Some(Role::Streams(_)) => {}
@@ -187,7 +190,7 @@ impl App for Proxy {
     }
 
     fn sent(&mut self, cx: &mut Cx, conn: ConnId, unsent: usize) {
-        match self.parts.table.get(conn) {
+        match self.worker.table.get(conn) {
             Some(Role::Downstream(_)) => self.client_took(cx, conn, unsent),
             Some(Role::Upstream(_)) => self.backend_took(cx, conn, unsent),
             Some(Role::Probe(_) | Role::Vacant) | None => {}
@@ -203,10 +206,10 @@ impl App for Proxy {
     }
 
     fn ended(&mut self, cx: &mut Cx, conn: ConnId) {
-        match self.parts.table.get(conn) {
+        match self.worker.table.get(conn) {
             Some(Role::Downstream(_)) => self.client_ended(cx, conn),
             Some(Role::Upstream(_)) => self.backend_ended(cx, conn),
-            Some(Role::Probe(_)) => self.parts.probe_failed(conn, io::ErrorKind::UnexpectedEof, cx),
+            Some(Role::Probe(_)) => self.worker.probe_failed(conn, io::ErrorKind::UnexpectedEof, cx),
             Some(Role::Vacant) | None => {}
             #[cfg(test)]
             Some(Role::Streams(_)) => {}
@@ -215,7 +218,7 @@ impl App for Proxy {
     }
 
     fn probed(&mut self, cx: &mut Cx, conn: ConnId, quiet: bool) {
-        if let Some(key) = self.parts.table.upstream(conn).and_then(|upstream| upstream.exchange) {
+        if let Some(key) = self.worker.table.upstream(conn).and_then(|upstream| upstream.exchange) {
             self.on(cx, key, Event::Probed(quiet));
         } else {
             self.client_probed(cx, conn, quiet);
@@ -224,7 +227,7 @@ impl App for Proxy {
     }
 
     fn progressed(&mut self, cx: &mut Cx, conn: ConnId, progress: Progress) {
-        match self.parts.table.get(conn) {
+        match self.worker.table.get(conn) {
             Some(Role::Downstream(_)) => self.client_progressed(cx, conn, progress),
             Some(Role::Upstream(_)) => self.backend_progressed(cx, conn, progress),
             Some(Role::Probe(_) | Role::Vacant) | None => {}
@@ -235,10 +238,10 @@ impl App for Proxy {
     }
 
     fn failed(&mut self, cx: &mut Cx, conn: ConnId, error: io::ErrorKind) {
-        match self.parts.table.get(conn) {
+        match self.worker.table.get(conn) {
             Some(Role::Downstream(_)) => self.client_failed(cx, conn),
             Some(Role::Upstream(_)) => self.backend_failed(cx, conn, error),
-            Some(Role::Probe(_)) => self.parts.probe_failed(conn, error, cx),
+            Some(Role::Probe(_)) => self.worker.probe_failed(conn, error, cx),
             Some(Role::Vacant) | None => {}
             #[cfg(test)]
             Some(Role::Streams(_)) => {}
@@ -249,13 +252,13 @@ impl App for Proxy {
     fn expired(&mut self, cx: &mut Cx, key: TimerKey) {
         match key {
             TimerKey::App(key) => match probe::due(key) {
-                Some(backend) => self.parts.start_probe(backend, cx),
+                Some(backend) => self.worker.start_probe(backend, cx),
                 None => self.on(cx, key / 2, Event::Expired),
             },
-            TimerKey::Conn(conn) => match self.parts.table.get(conn) {
+            TimerKey::Conn(conn) => match self.worker.table.get(conn) {
                 Some(Role::Downstream(_)) => self.client_late(cx, conn),
                 Some(Role::Upstream(_)) => self.backend_late(cx, conn),
-                Some(Role::Probe(_)) => self.parts.probe_late(conn, cx),
+                Some(Role::Probe(_)) => self.worker.probe_late(conn, cx),
                 Some(Role::Vacant) | None => {}
                 #[cfg(test)]
                 Some(Role::Streams(_)) => {}
@@ -266,9 +269,9 @@ impl App for Proxy {
 
     fn woken(&mut self, cx: &mut Cx) {
         self.go_on(cx);
-        self.parts.pool.woken(&mut self.parts.closing);
-        self.parts.follow_health(cx.now());
-        self.parts.close_given_up(cx);
+        self.worker.pool.woken(&mut self.worker.closing);
+        self.worker.follow_health(cx.now());
+        self.worker.close_given_up(cx);
         self.settle(cx);
     }
 
@@ -278,11 +281,11 @@ impl App for Proxy {
     }
 
     fn drain(&mut self, cx: &mut Cx) {
-        self.parts.draining = true;
-        self.parts.shared.draining.store(true, Ordering::Relaxed);
-        self.parts.stop_probing(cx);
-        self.parts.pool.drain(&mut self.parts.closing);
-        self.parts.close_given_up(cx);
+        self.worker.draining = true;
+        self.worker.shared.draining.store(true, Ordering::Relaxed);
+        self.worker.stop_probing(cx);
+        self.worker.pool.drain(&mut self.worker.closing);
+        self.worker.close_given_up(cx);
         self.drain_clients(cx);
         self.settle(cx);
     }

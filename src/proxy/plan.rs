@@ -7,10 +7,12 @@ use super::{
     exchange::Cache,
     idle::Idle,
     leaving::Crowd,
-    parts::{Date, Load, Parts, Shared},
+    shared::{Load, Shared},
     stats::Counters,
     table::Table,
     turns::Turns,
+    worker::Worker,
+    writing::Writing,
 };
 use crate::{
     backend::Backend,
@@ -21,7 +23,6 @@ use crate::{
     resilience::{BreakerConfig, RetryBudget},
     time::Now,
 };
-use bytes::BytesMut;
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 use slab::Slab;
 use std::{
@@ -194,8 +195,8 @@ impl Plan {
             Proxy {
                 exchanges: Slab::new(),
                 cut_off: 0,
-                parts: Parts {
-                    worker,
+                worker: Worker {
+                    number: worker,
                     table: Table::default(),
                     pool: Pool::new(slots.clone(), worker),
                     balancer: Balancer::new(algorithm, first),
@@ -203,12 +204,11 @@ impl Plan {
                     rng: SmallRng::seed_from_u64(seed),
                     ready: Vec::new(),
                     turns: Turns::default(),
-                    scratch: BytesMut::new(),
+                    writing: Writing::default(),
                     gathered: Vec::new(),
                     candidates: Vec::new(),
                     fetches: Vec::new(),
                     closing: Vec::new(),
-                    date: Date::default(),
                     draining: false,
                     idle: Idle::new(now.instant),
                     leaving: Vec::new(),

@@ -5,7 +5,7 @@
 //! before is over, however late that is noticed. And a probe that fails for want of a descriptor or a port on this side is
 //! no verdict at all.
 
-use super::{parts::Parts, table::Role};
+use super::{table::Role, worker::Worker};
 use crate::{
     app::{ConnId, Cx, TimerKey},
     backend::BackendId,
@@ -101,11 +101,11 @@ pub(super) fn due(key: u32) -> Option<BackendId> {
     (key % 2 == 1).then(|| BackendId(u16::try_from(key / 2).unwrap_or(u16::MAX)))
 }
 
-impl Parts {
+impl Worker {
     /// Probes every backend for the first time: the first at once, the others spread over [`FIRST_ROUND`], so that a
     /// hundred backends are not a hundred connections at the same moment, now and an interval later.
     pub(super) fn start_probing(&mut self, cx: &mut Cx) {
-        if self.worker != 0 || !self.shared.health.config().active {
+        if self.number != 0 || !self.shared.health.config().active {
             return;
         }
         let backends: Vec<BackendId> = self.shared.backends.iter().map(|backend| backend.id).collect();

@@ -67,25 +67,25 @@ impl Proxy {
             steps += 1;
         }
         if steps == STEPS {
-            let parts = &mut self.parts;
-            parts.turns.clients.extend(parts.ready.drain(..));
-            parts.pool.pass_on();
-            parts.turns.grants = true;
+            let worker = &mut self.worker;
+            worker.turns.clients.extend(worker.ready.drain(..));
+            worker.pool.pass_on();
+            worker.turns.grants = true;
             cx.call_again();
         }
-        self.parts.publish();
+        self.worker.publish();
     }
 
     /// One of those goes on. `false`: nobody is ready.
     fn step(&mut self, cx: &mut Cx) -> bool {
         // First those that have waited: the next request of a client must not take what was granted to another.
-        if !self.parts.turns.holds_grants()
-            && let Some(granted) = self.parts.pool.granted()
+        if !self.worker.turns.holds_grants()
+            && let Some(granted) = self.worker.pool.granted()
         {
             self.on(cx, granted.ticket, Event::Room(granted));
-        } else if let Some(conn) = self.parts.ready.pop() {
+        } else if let Some(conn) = self.worker.ready.pop() {
             self.hear_ready(cx, conn);
-        } else if let Some(fetch) = self.parts.fetches.pop() {
+        } else if let Some(fetch) = self.worker.fetches.pop() {
             self.fetch(cx, fetch);
         } else {
             return false;
@@ -96,7 +96,7 @@ impl Proxy {
     /// A client goes on with what it has said already.
     fn hear_ready(&mut self, cx: &mut Cx, conn: ConnId) {
         #[cfg(test)]
-        if let Some(Role::Streams(_)) = self.parts.table.get(conn) {
+        if let Some(Role::Streams(_)) = self.worker.table.get(conn) {
             return self.hear_streams(cx, conn);
         }
         self.hear_client(cx, conn, &[]);
@@ -104,19 +104,19 @@ impl Proxy {
 
     /// A new turn of the driver: what was put off goes on, a part of it.
     pub(super) fn go_on(&mut self, cx: &mut Cx) {
-        let mail = self.parts.take_mail();
-        self.parts.turns.told.extend(mail);
+        let mail = self.worker.take_mail();
+        self.worker.turns.told.extend(mail);
         for _ in 0..STEPS {
-            let Some(key) = self.parts.turns.told.pop_front() else { break };
+            let Some(key) = self.worker.turns.told.pop_front() else { break };
             self.on(cx, key, Event::Told);
         }
-        let turns = &mut self.parts.turns;
+        let turns = &mut self.worker.turns;
         turns.grants = false;
         for _ in 0..RESUMED {
             let Some(conn) = turns.clients.pop_front() else { break };
-            if let Some(client) = self.parts.table.downstream(conn) {
+            if let Some(client) = self.worker.table.downstream(conn) {
                 client.waits_for_turn = false;
-                self.parts.ready.push(conn);
+                self.worker.ready.push(conn);
             }
         }
         if !(turns.clients.is_empty() && turns.told.is_empty()) {

@@ -8,7 +8,7 @@ use crate::{
     app::{ConnId, Cx},
     buf::Sink,
     http::{self, BodyLength, BodyWriter, Error, Fields, Method, NotPersistent, RequestHead, Version},
-    proxy::parts::Parts,
+    proxy::worker::Worker,
 };
 use bytes::Bytes;
 
@@ -139,31 +139,31 @@ impl Http1 {
         self.body.end(&mut To { cx, conn: self.conn }, trailers)
     }
 
-    pub(super) fn abort(self, parts: &mut Parts, cx: &mut Cx) {
-        if parts.forget_client(self.conn).is_some() {
+    pub(super) fn abort(self, worker: &mut Worker, cx: &mut Cx) {
+        if worker.forget_client(self.conn).is_some() {
             cx.abort(self.conn);
         }
     }
 
-    pub(super) fn unsent(&self, parts: &mut Parts) -> usize {
-        parts.table.downstream(self.conn).map_or(0, |client| client.unsent_now())
+    pub(super) fn unsent(&self, worker: &mut Worker) -> usize {
+        worker.table.downstream(self.conn).map_or(0, |client| client.unsent_now())
     }
 
-    pub(super) fn begin_body(&self, bulk: bool, parts: &mut Parts, cx: &mut Cx) {
-        if let Some(client) = parts.table.downstream(self.conn) {
+    pub(super) fn begin_body(&self, bulk: bool, worker: &mut Worker, cx: &mut Cx) {
+        if let Some(client) = worker.table.downstream(self.conn) {
             client.set_bulk(cx, bulk);
         }
-        parts.ready.push(self.conn);
+        worker.ready.push(self.conn);
     }
 
-    pub(super) fn end_body(&self, parts: &mut Parts, cx: &mut Cx) {
-        if let Some(client) = parts.table.downstream(self.conn) {
+    pub(super) fn end_body(&self, worker: &mut Worker, cx: &mut Cx) {
+        if let Some(client) = worker.table.downstream(self.conn) {
             client.set_bulk(cx, false);
         }
     }
 
-    pub(super) fn want_body(&self, wanted: bool, parts: &mut Parts, cx: &mut Cx) {
-        if let Some(client) = parts.table.downstream(self.conn) {
+    pub(super) fn want_body(&self, wanted: bool, worker: &mut Worker, cx: &mut Cx) {
+        if let Some(client) = worker.table.downstream(self.conn) {
             client.set_congested(cx, !wanted);
         }
     }
@@ -179,8 +179,8 @@ impl Http1 {
         Ok(())
     }
 
-    pub(super) fn has_ended(&self, parts: &mut Parts) -> bool {
-        parts.table.downstream(self.conn).is_some_and(|client| client.ended)
+    pub(super) fn has_ended(&self, worker: &mut Worker) -> bool {
+        worker.table.downstream(self.conn).is_some_and(|client| client.ended)
     }
 }
 

@@ -9,30 +9,22 @@ use crate::{
     app::Cx,
     cache::{Answer as Selected, CacheStatus, store::Entry},
     http::{self, BodyLength, BodyWriter, ResponseHead, Version, framing},
-    proxy::{answer::Answer, headers, parts::Parts},
+    proxy::{answer::Answer, config::Forwarding, headers, worker::Worker},
 };
 use bytes::{BufMut as _, BytesMut};
 
 impl Http1 {
-    /// Writes a head with `write`, and sends it.
-    fn say(&mut self, parts: &mut Parts, cx: &mut Cx, write: impl FnOnce(&mut Self, &mut BytesMut, &mut Parts, &Cx)) {
-        let mut out = std::mem::take(&mut parts.scratch);
-        write(self, &mut out, parts, cx);
-        cx.send(self.conn, out.split().freeze());
-        parts.scratch = out;
-    }
-
-    pub(super) fn interim(&mut self, head: &ResponseHead, parts: &mut Parts, cx: &mut Cx) {
+    pub(super) fn interim(&mut self, head: &ResponseHead, worker: &mut Worker, cx: &mut Cx) {
         if self.version == Version::Http11 {
-            self.say(parts, cx, |_, out, _, _| headers::write_interim(out, head));
+            cx.send(self.conn, worker.writing.head(|out| headers::write_interim(out, head)));
         }
     }
 
-    pub(super) fn switch(&mut self, head: &ResponseHead, parts: &mut Parts, cx: &mut Cx) {
+    pub(super) fn switch(&mut self, head: &ResponseHead, worker: &mut Worker, cx: &mut Cx) {
         self.becomes_tunnel();
-        self.say(parts, cx, |_, out, _, _| headers::write_interim(out, head));
+        cx.send(self.conn, worker.writing.head(|out| headers::write_interim(out, head)));
         // The bytes that the client sent after its request head were kept back until now.
-        parts.ready.push(self.conn);
+        worker.ready.push(self.conn);
     }
 
     pub(super) fn head(
@@ -40,22 +32,18 @@ impl Http1 {
         head: &ResponseHead,
         body: BodyLength,
         cache_status: Option<CacheStatus<'_>>,
-        parts: &mut Parts,
+        worker: &mut Worker,
         cx: &mut Cx,
     ) {
-        let framing = self.begin(body, parts);
+        let framing = self.begin(body, worker.draining);
         self.body = BodyWriter::of(framing);
-        self.say(parts, cx, |client, out, parts, cx| {
-            let outbound = headers::Outbound {
-                head,
-                framing,
-                client: client.version,
-                persist: client.closes().is_none(),
-                date: parts.date.text(cx.clock().wall),
-                cache_status,
-            };
-            headers::write_response(out, &outbound, &parts.shared.config.forwarding);
+        let (client, persist) = (self.version, self.closes().is_none());
+        let Worker { writing, shared, .. } = worker;
+        let message = writing.dated_head(cx.clock().wall, |out, date| {
+            let outbound = headers::Outbound { head, framing, client, persist, date, cache_status };
+            headers::write_response(out, &outbound, &shared.config.forwarding);
         });
+        cx.send(self.conn, message);
     }
 
     pub(super) fn stored(
@@ -63,18 +51,20 @@ impl Http1 {
         entry: &Entry,
         body: Announced,
         cache_status: Option<CacheStatus<'_>>,
-        parts: &mut Parts,
+        worker: &mut Worker,
         cx: &mut Cx,
     ) {
-        let framing = self.begin(body.length, parts);
+        let framing = self.begin(body.length, worker.draining);
         self.body = if body.follows { BodyWriter::of(framing) } else { BodyWriter::Empty };
-        self.say(parts, cx, |client, out, parts, cx| {
+        let Worker { writing, shared, .. } = worker;
+        let message = writing.head(|out| {
             out.put_slice(&entry.wire);
             if framing != BodyLength::Empty {
                 framing::write_field(framing, out);
             }
-            client.end_stored(out, entry, cache_status, parts, cx);
+            self.end_stored(out, entry, cache_status, &shared.config.forwarding, cx);
         });
+        cx.send(self.conn, message);
     }
 
     pub(super) fn selected(
@@ -82,32 +72,36 @@ impl Http1 {
         entry: &Entry,
         answer: &Selected,
         cache_status: Option<CacheStatus<'_>>,
-        parts: &mut Parts,
+        worker: &mut Worker,
         cx: &mut Cx,
     ) {
         let length = answer.length(&entry.stored);
-        self.begin(BodyLength::Exact(length), parts);
+        self.begin(BodyLength::Exact(length), worker.draining);
         self.body = BodyWriter::Exact(length);
-        self.say(parts, cx, |client, out, parts, cx| {
+        let Worker { writing, shared, .. } = worker;
+        let message = writing.head(|out| {
             let mut head = Vec::with_capacity(entry.wire.len() + 256);
             answer.write_head(&entry.stored, &mut head);
             out.put_slice(&head);
-            headers::write_via(out, &entry.stored.head, &parts.shared.config.forwarding);
-            client.end_stored(out, entry, cache_status, parts, cx);
+            headers::write_via(out, &entry.stored.head, &shared.config.forwarding);
+            self.end_stored(out, entry, cache_status, &shared.config.forwarding, cx);
         });
+        cx.send(self.conn, message);
     }
 
-    pub(super) fn own(&mut self, answer: &Answer, parts: &mut Parts, cx: &mut Cx) {
-        self.begin(BodyLength::Exact(answer.content().len() as u64), parts);
-        self.say(parts, cx, |client, out, parts, cx| {
-            write_own(out, answer, client.version, client.closes().is_none(), parts.date.text(cx.clock().wall));
+    pub(super) fn own(&mut self, answer: &Answer, worker: &mut Worker, cx: &mut Cx) {
+        self.begin(BodyLength::Exact(answer.content().len() as u64), worker.draining);
+        let (version, persists) = (self.version, self.closes().is_none());
+        let message = worker.writing.dated_head(cx.clock().wall, |out, date| {
+            write_own(out, answer, version, persists, date);
         });
+        cx.send(self.conn, message);
     }
 
     /// A final head is to be written: how its content is framed, and what follows from that for the connection.
-    fn begin(&mut self, body: BodyLength, parts: &Parts) -> BodyLength {
+    fn begin(&mut self, body: BodyLength, draining: bool) -> BodyLength {
         // A head without a word about the end would promise another turn.
-        if parts.draining {
+        if draining {
             self.closes_for(Closes::Draining);
         }
         let framing = self.framing(body);
@@ -123,13 +117,13 @@ impl Http1 {
         out: &mut BytesMut,
         entry: &Entry,
         cache_status: Option<CacheStatus<'_>>,
-        parts: &Parts,
+        forwarding: &Forwarding,
         cx: &Cx,
     ) {
         out.put_slice(b"Age: ");
         framing::write_decimal(u64::from(entry.stored.freshness.age_seconds(cx.now())), out);
         out.put_slice(b"\r\n");
-        headers::write_cache_status(out, cache_status, &parts.shared.config.forwarding);
+        headers::write_cache_status(out, cache_status, forwarding);
         out.put_slice(connection(self.closes().is_none(), self.version));
         out.put_slice(b"\r\n");
     }

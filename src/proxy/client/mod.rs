@@ -18,7 +18,7 @@ pub(super) use http1_heads::write_own;
 
 use http1::Closes;
 
-use super::{answer::Answer, parts::Parts, record::Record};
+use super::{answer::Answer, record::Record, worker::Worker};
 use crate::{
     app::{ConnId, Cx},
     cache::{Answer as Selected, CacheStatus, store::Entry},
@@ -112,7 +112,7 @@ impl Unread {
 pub(super) struct Reply<'a> {
     pub(super) client: &'a mut Client,
     pub(super) record: &'a mut Record,
-    pub(super) parts: &'a mut Parts,
+    pub(super) worker: &'a mut Worker,
     pub(super) cx: &'a mut Cx,
 }
 
@@ -121,9 +121,9 @@ impl Reply<'_> {
     pub(super) fn interim(&mut self, head: &ResponseHead) {
         match self.client {
             Client::Nobody => {}
-            Client::Connection(http1) => http1.interim(head, self.parts, self.cx),
+            Client::Connection(http1) => http1.interim(head, self.worker, self.cx),
             #[cfg(test)]
-            Client::Stream(stream) => stream.interim(head, self.parts),
+            Client::Stream(stream) => stream.interim(head, self.worker),
         }
     }
 
@@ -132,7 +132,7 @@ impl Reply<'_> {
         self.record.status = head.status.code();
         match self.client {
             Client::Nobody => {}
-            Client::Connection(http1) => http1.switch(head, self.parts, self.cx),
+            Client::Connection(http1) => http1.switch(head, self.worker, self.cx),
             #[cfg(test)]
             Client::Stream(_) => unreachable!("streams ask for no upgrade"),
         }
@@ -143,9 +143,9 @@ impl Reply<'_> {
         self.record.status = head.status.code();
         match self.client {
             Client::Nobody => {}
-            Client::Connection(http1) => http1.head(head, body, cache_status, self.parts, self.cx),
+            Client::Connection(http1) => http1.head(head, body, cache_status, self.worker, self.cx),
             #[cfg(test)]
-            Client::Stream(stream) => stream.head(head, body, cache_status, self.parts, self.cx),
+            Client::Stream(stream) => stream.head(head, body, cache_status, self.worker, self.cx),
         }
     }
 
@@ -154,9 +154,9 @@ impl Reply<'_> {
         self.record.status = entry.stored.head.status.code();
         match self.client {
             Client::Nobody => {}
-            Client::Connection(http1) => http1.stored(entry, body, cache_status, self.parts, self.cx),
+            Client::Connection(http1) => http1.stored(entry, body, cache_status, self.worker, self.cx),
             #[cfg(test)]
-            Client::Stream(stream) => stream.stored(entry, body, cache_status, self.parts, self.cx),
+            Client::Stream(stream) => stream.stored(entry, body, cache_status, self.worker, self.cx),
         }
     }
 
@@ -165,9 +165,9 @@ impl Reply<'_> {
         self.record.status = answer.status(&entry.stored).code();
         match self.client {
             Client::Nobody => {}
-            Client::Connection(http1) => http1.selected(entry, answer, cache_status, self.parts, self.cx),
+            Client::Connection(http1) => http1.selected(entry, answer, cache_status, self.worker, self.cx),
             #[cfg(test)]
-            Client::Stream(stream) => stream.selected(entry, answer, cache_status, self.parts, self.cx),
+            Client::Stream(stream) => stream.selected(entry, answer, cache_status, self.worker, self.cx),
         }
     }
 
@@ -177,9 +177,9 @@ impl Reply<'_> {
         self.record.sent += answer.content().len() as u64;
         match self.client {
             Client::Nobody => {}
-            Client::Connection(http1) => http1.own(answer, self.parts, self.cx),
+            Client::Connection(http1) => http1.own(answer, self.worker, self.cx),
             #[cfg(test)]
-            Client::Stream(stream) => stream.own(answer, self.parts),
+            Client::Stream(stream) => stream.own(answer, self.worker),
         }
     }
 
@@ -189,7 +189,7 @@ impl Reply<'_> {
             Client::Nobody => return Ok(()),
             Client::Connection(http1) => http1.data(data, self.cx)?,
             #[cfg(test)]
-            Client::Stream(stream) => stream.data(data, self.parts),
+            Client::Stream(stream) => stream.data(data, self.worker),
         }
         self.record.sent += data.len() as u64;
         Ok(())
@@ -202,7 +202,7 @@ impl Reply<'_> {
             Client::Nobody => return Ok(()),
             Client::Connection(http1) => http1.data_owned(data, self.cx)?,
             #[cfg(test)]
-            Client::Stream(stream) => stream.data(&data, self.parts),
+            Client::Stream(stream) => stream.data(&data, self.worker),
         }
         self.record.sent += length;
         Ok(())
@@ -226,7 +226,7 @@ impl Reply<'_> {
             Client::Connection(http1) => http1.end(trailers, self.cx),
             #[cfg(test)]
             Client::Stream(stream) => {
-                stream.end(trailers, self.parts);
+                stream.end(trailers, self.worker);
                 Ok(())
             }
         }
@@ -257,9 +257,9 @@ impl Reply<'_> {
     pub(super) fn break_off(&mut self) {
         match std::mem::replace(self.client, Client::Nobody) {
             Client::Nobody => {}
-            Client::Connection(http1) => http1.abort(self.parts, self.cx),
+            Client::Connection(http1) => http1.abort(self.worker, self.cx),
             #[cfg(test)]
-            Client::Stream(stream) => stream.reset(self.parts),
+            Client::Stream(stream) => stream.reset(self.worker),
         }
     }
 
@@ -267,9 +267,9 @@ impl Reply<'_> {
     pub(super) fn unsent(&mut self) -> usize {
         match self.client {
             Client::Nobody => 0,
-            Client::Connection(http1) => http1.unsent(self.parts),
+            Client::Connection(http1) => http1.unsent(self.worker),
             #[cfg(test)]
-            Client::Stream(stream) => stream.unsent(self.parts),
+            Client::Stream(stream) => stream.unsent(self.worker),
         }
     }
 }
@@ -280,9 +280,9 @@ impl Reply<'_> {
     pub(super) fn begin_body(&mut self, bulk: bool) {
         match self.client {
             Client::Nobody => {}
-            Client::Connection(http1) => http1.begin_body(bulk, self.parts, self.cx),
+            Client::Connection(http1) => http1.begin_body(bulk, self.worker, self.cx),
             #[cfg(test)]
-            Client::Stream(stream) => stream.resume(self.parts),
+            Client::Stream(stream) => stream.resume(self.worker),
         }
     }
 
@@ -290,7 +290,7 @@ impl Reply<'_> {
     pub(super) fn end_body(&mut self) {
         match self.client {
             Client::Nobody => {}
-            Client::Connection(http1) => http1.end_body(self.parts, self.cx),
+            Client::Connection(http1) => http1.end_body(self.worker, self.cx),
             #[cfg(test)]
             Client::Stream(_) => {}
         }
@@ -300,7 +300,7 @@ impl Reply<'_> {
     pub(super) fn want_body(&mut self, wanted: bool) {
         match self.client {
             Client::Nobody => {}
-            Client::Connection(http1) => http1.want_body(wanted, self.parts, self.cx),
+            Client::Connection(http1) => http1.want_body(wanted, self.worker, self.cx),
             #[cfg(test)]
             Client::Stream(_) => {}
         }
@@ -321,7 +321,7 @@ impl Reply<'_> {
     pub(super) fn has_ended(&mut self) -> bool {
         match self.client {
             Client::Nobody => false,
-            Client::Connection(http1) => http1.has_ended(self.parts),
+            Client::Connection(http1) => http1.has_ended(self.worker),
             #[cfg(test)]
             Client::Stream(_) => false,
         }

@@ -18,9 +18,9 @@ use crate::{
         exchange::{Core, Event, Exchange, Request},
         failure::Failure,
         headers,
-        parts::Parts,
         record::Record,
         table::Role,
+        worker::Worker,
     },
 };
 use std::{collections::BTreeMap, net::SocketAddr};
@@ -70,17 +70,17 @@ struct Open {
 }
 
 impl Stream {
-    fn open<'p>(&self, parts: &'p mut Parts) -> &'p mut Open {
-        let Some(Role::Streams(streams)) = parts.table.get(self.conn) else { panic!("{self:?} has no connection") };
+    fn open<'p>(&self, worker: &'p mut Worker) -> &'p mut Open {
+        let Some(Role::Streams(streams)) = worker.table.get(self.conn) else { panic!("{self:?} has no connection") };
         streams.open.get_mut(&self.id).expect("a stream is known as long as its connection is")
     }
 
-    fn say(&self, parts: &mut Parts, said: Said) {
-        self.open(parts).said.push(said);
+    fn say(&self, worker: &mut Worker, said: Said) {
+        self.open(worker).said.push(said);
     }
 
-    pub(super) fn interim(&self, head: &ResponseHead, parts: &mut Parts) {
-        self.say(parts, Said::Interim(head.status));
+    pub(super) fn interim(&self, head: &ResponseHead, worker: &mut Worker) {
+        self.say(worker, Said::Interim(head.status));
     }
 
     pub(super) fn head(
@@ -88,16 +88,16 @@ impl Stream {
         head: &ResponseHead,
         body: BodyLength,
         cache_status: Option<CacheStatus<'_>>,
-        parts: &mut Parts,
+        worker: &mut Worker,
         cx: &Cx,
     ) {
         let mut fields = Fields::new();
-        let date = parts.date.text(cx.clock().wall).to_owned();
-        headers::response_fields(&mut fields, head, &date, cache_status, &parts.shared.config.forwarding);
+        let date = worker.writing.date(cx.clock().wall).to_owned();
+        headers::response_fields(&mut fields, head, &date, cache_status, &worker.shared.config.forwarding);
         if let BodyLength::Exact(length) = body {
             fields.push("Content-Length", length.to_string());
         }
-        self.say(parts, Said::Head(head.status, fields));
+        self.say(worker, Said::Head(head.status, fields));
     }
 
     pub(super) fn stored(
@@ -105,10 +105,10 @@ impl Stream {
         entry: &Entry,
         body: Announced,
         cache_status: Option<CacheStatus<'_>>,
-        parts: &mut Parts,
+        worker: &mut Worker,
         cx: &Cx,
     ) {
-        self.head(&entry.stored.head, body.length, cache_status, parts, cx);
+        self.head(&entry.stored.head, body.length, cache_status, worker, cx);
     }
 
     pub(super) fn selected(
@@ -116,42 +116,42 @@ impl Stream {
         entry: &Entry,
         answer: &Selected,
         _: Option<CacheStatus<'_>>,
-        parts: &mut Parts,
+        worker: &mut Worker,
         _: &Cx,
     ) {
-        self.say(parts, Said::Head(answer.status(&entry.stored), Fields::new()));
+        self.say(worker, Said::Head(answer.status(&entry.stored), Fields::new()));
     }
 
-    pub(super) fn own(&self, answer: &Answer, parts: &mut Parts) {
-        self.say(parts, Said::Head(answer.status, answer.fields.clone()));
-        self.say(parts, Said::Data(answer.content().to_vec()));
-        self.say(parts, Said::End(Fields::new()));
+    pub(super) fn own(&self, answer: &Answer, worker: &mut Worker) {
+        self.say(worker, Said::Head(answer.status, answer.fields.clone()));
+        self.say(worker, Said::Data(answer.content().to_vec()));
+        self.say(worker, Said::End(Fields::new()));
     }
 
-    pub(super) fn data(&self, data: &[u8], parts: &mut Parts) {
-        self.open(parts).unsent += data.len();
-        self.say(parts, Said::Data(data.to_vec()));
+    pub(super) fn data(&self, data: &[u8], worker: &mut Worker) {
+        self.open(worker).unsent += data.len();
+        self.say(worker, Said::Data(data.to_vec()));
     }
 
-    pub(super) fn end(&self, trailers: &Fields, parts: &mut Parts) {
-        self.say(parts, Said::End(trailers.clone()));
+    pub(super) fn end(&self, trailers: &Fields, worker: &mut Worker) {
+        self.say(worker, Said::End(trailers.clone()));
     }
 
-    pub(super) fn unsent(&self, parts: &mut Parts) -> usize {
-        self.open(parts).unsent
+    pub(super) fn unsent(&self, worker: &mut Worker) -> usize {
+        self.open(worker).unsent
     }
 
     /// The content that waits may go on.
-    pub(super) fn resume(&self, parts: &mut Parts) {
-        parts.ready.push(self.conn);
+    pub(super) fn resume(&self, worker: &mut Worker) {
+        worker.ready.push(self.conn);
     }
 
-    pub(super) fn reset(self, parts: &mut Parts) {
-        self.end_exchange(Ending::Broken, parts);
+    pub(super) fn reset(self, worker: &mut Worker) {
+        self.end_exchange(Ending::Broken, worker);
     }
 
-    pub(in crate::proxy) fn end_exchange(self, ending: Ending, parts: &mut Parts) {
-        let open = self.open(parts);
+    pub(in crate::proxy) fn end_exchange(self, ending: Ending, worker: &mut Worker) {
+        let open = self.open(worker);
         open.exchange = None;
         open.said.push(Said::Over(ending));
     }
@@ -160,11 +160,11 @@ impl Stream {
 impl Proxy {
     /// A connection whose client has several exchanges at once.
     pub(in crate::proxy) fn accept_streams(&mut self, conn: ConnId, peer: SocketAddr) {
-        self.parts.table.insert(conn, Role::Streams(Box::new(Streams { peer, open: BTreeMap::new() })));
+        self.worker.table.insert(conn, Role::Streams(Box::new(Streams { peer, open: BTreeMap::new() })));
     }
 
     fn streams(&mut self, conn: ConnId) -> &mut Streams {
-        let Some(Role::Streams(streams)) = self.parts.table.get(conn) else { panic!("{conn:?} has no streams") };
+        let Some(Role::Streams(streams)) = self.worker.table.get(conn) else { panic!("{conn:?} has no streams") };
         streams
     }
 
@@ -179,7 +179,7 @@ impl Proxy {
         let key = u32::try_from(entry.key()).unwrap();
         let client = Client::Stream(Stream { conn, id });
         let record = Record::new(peer, peer.ip(), cx.clock());
-        let until = self.parts.shared.config.deadlines.exchange.map(|limit| cx.now() + limit);
+        let until = self.worker.shared.config.deadlines.exchange.map(|limit| cx.now() + limit);
         entry.insert(Exchange::new(Core::new(key, client, Request::new(head, body, None), until, record)));
         let complete = body == BodyLength::Empty;
         let open = Open { exchange: Some(key), complete, heard_complete: complete, ..Open::default() };

@@ -71,7 +71,7 @@ enum Verdict {
 impl Step<'_> {
     /// The head is here: the cache first, if there is one.
     pub(super) fn look_up(&mut self) -> State {
-        let Some(cache) = &self.parts.shared.cache else { return self.route(None) };
+        let Some(cache) = &self.worker.shared.cache else { return self.route(None) };
         let asked = RequestDirectives::of(&self.core.request.head.fields);
         // The answer cannot vary with a field that the backend does not see.
         hop::remove_listed(&mut self.core.request.head.fields);
@@ -108,7 +108,7 @@ impl Step<'_> {
     }
 
     fn ask(&mut self, asked: RequestDirectives, ask: Ask) -> State {
-        let shared = self.parts.shared.clone();
+        let shared = self.worker.shared.clone();
         let Some(cache) = &shared.cache else { return self.route(None) };
         let Ask { why, stored, nominated, join } = ask;
         let until = self.cx.now() + cache.config.wait;
@@ -134,7 +134,7 @@ impl Step<'_> {
 
     /// Goes to a backend without regard to others, and without others waiting for it.
     pub(super) fn go_alone(&mut self) -> State {
-        let shared = self.parts.shared.clone();
+        let shared = self.worker.shared.clone();
         let Some(cache) = &shared.cache else { return self.route(None) };
         let lead = self.alone(cache);
         if let Some(caching) = &mut self.core.caching {
@@ -157,7 +157,7 @@ impl Step<'_> {
     /// The URI that the request is about, as the key says it. `None`: no key can.
     pub(super) fn uri(&self) -> Option<Uri<'_>> {
         let scheme =
-            scheme::scheme(&self.core.request.head, self.core.record.peer.ip(), &self.parts.shared.config.forwarding)?;
+            scheme::scheme(&self.core.request.head, self.core.record.peer.ip(), &self.worker.shared.config.forwarding)?;
         Uri::of(&self.core.request.head, scheme)
     }
 
@@ -264,12 +264,12 @@ impl Step<'_> {
         caching.question.head = question(&head, &caching.question.nominated);
         caching.question.stored = Some(entry);
         let record = Record::new(self.core.record.peer, self.core.record.client, self.cx.clock());
-        self.parts.fetches.push(Fetch { head, caching, record });
+        self.worker.fetches.push(Fetch { head, caching, record });
     }
 
     /// Where this exchange is told of what it waits for.
     pub(super) fn ticket(&self) -> Ticket {
-        Ticket { worker: u32::try_from(self.parts.worker).unwrap_or(u32::MAX), who: self.core.key }
+        Ticket { worker: u32::try_from(self.worker.number).unwrap_or(u32::MAX), who: self.core.key }
     }
 }
 

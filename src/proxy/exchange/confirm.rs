@@ -38,7 +38,7 @@ impl Step<'_> {
             caching.question.stored = None;
             return Receiving::Again;
         };
-        self.parts.counters().cache.validated.add(1);
+        self.worker.counters().cache.validated.add(1);
         if let Some(mut lead) = caching.storing.lead.take() {
             let for_all = kept && answer.stored.freshness.left(now.instant).is_ok();
             lead.release(if for_all { Over::Stored } else { Over::Private });
@@ -57,7 +57,7 @@ impl Step<'_> {
             self.freshen(cache, caching, &entries[*at], head, false);
         }
         if !confirmed.is_empty() {
-            self.parts.counters().cache.validated.add(1);
+            self.worker.counters().cache.validated.add(1);
         }
     }
 

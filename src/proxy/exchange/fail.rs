@@ -17,7 +17,7 @@ impl Step<'_> {
         if let Some(link) = link {
             self.drop_link(link, self.outcome_of(failure));
         }
-        self.parts.pool.cancel(self.core.key);
+        self.worker.pool.cancel(self.core.key);
         if self.core.record.status == 0
             && failure.is_of_backend()
             && let Some(state) = self.stand_in()
@@ -48,8 +48,8 @@ impl Step<'_> {
             failure,
             status: self.status_of(failure),
             head: Some(&self.core.request.head),
-            retry_after: self.parts.shared.health.retry_after(self.cx.now()),
-            forwarding: &self.parts.shared.config.forwarding,
+            retry_after: self.worker.shared.health.retry_after(self.cx.now()),
+            forwarding: &self.worker.shared.config.forwarding,
         });
         self.reply().own(&answer);
     }
@@ -71,8 +71,8 @@ impl Step<'_> {
 
     /// Gives up the backend connection at once.
     pub(super) fn drop_link(&mut self, link: Link, outcome: Outcome) {
-        self.parts.finish_with(link, outcome, self.cx);
-        if self.parts.remove_upstream(link.conn, CloseReason::Ended) {
+        self.worker.finish_with(link, outcome, self.cx);
+        if self.worker.remove_upstream(link.conn, CloseReason::Ended) {
             self.cx.abort(link.conn);
         }
     }

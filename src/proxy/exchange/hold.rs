@@ -60,7 +60,7 @@ impl Core {
 impl Step<'_> {
     /// The client has ended its side. All that it sent is here, and may not be understood yet.
     pub(super) fn client_closed(&mut self, state: State) -> State {
-        let cancel = self.parts.shared.config.on_client_close == OnClientClose::Cancel && self.core.may_be_cancelled();
+        let cancel = self.worker.shared.config.on_client_close == OnClientClose::Cancel && self.core.may_be_cancelled();
         match state {
             // The rest of its body will never come.
             State::Start => self.give_up(None, Failure::ClientGone),
@@ -89,7 +89,7 @@ impl Step<'_> {
     /// the request's turn comes, unless that is sooner than an answer from there can be here.
     pub(super) fn ask_whether_it_listens(&mut self) {
         if !self.core.attempts.sent && self.reply().ask_whether_it_listens().is_ok() {
-            self.parts.counters().asked.add(1);
+            self.worker.counters().asked.add(1);
         }
     }
 

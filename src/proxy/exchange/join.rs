@@ -61,7 +61,7 @@ impl Step<'_> {
     /// A request that has been here twice may be in a loop, and would wait for itself. Once is usual: two caches, one behind
     /// the other.
     fn may_circle(&self) -> bool {
-        rounds(&self.core.request.head, self.parts.shared.config.forwarding.pseudonym) > 1
+        rounds(&self.core.request.head, self.worker.shared.config.forwarding.pseudonym) > 1
     }
 
     /// The response that was waited for is another variant, and `opening` says what variants differ in: look for the fetch of

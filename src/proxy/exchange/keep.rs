@@ -22,7 +22,7 @@ use crate::{
         vary::{self, Selecting},
     },
     http::{BodyLength, Fields, Method, RequestHead, ResponseHead, Status, target::Scheme},
-    proxy::{config::Forwarding, headers},
+    proxy::{config::Forwarding, headers, worker::Worker},
     time::Now,
 };
 use bytes::{Bytes, BytesMut};
@@ -60,7 +60,7 @@ pub(super) enum Piece {
 impl Step<'_> {
     /// A response head is here: what does the cache make of it?
     pub(super) fn keep(&mut self, head: &ResponseHead, body: BodyLength) -> Kept {
-        let shared = self.parts.shared.clone();
+        let shared = self.worker.shared.clone();
         let (Some(cache), Some(mut caching)) = (&shared.cache, self.core.caching.take()) else {
             return Kept::Pass { stored: false };
         };
@@ -147,13 +147,8 @@ impl Step<'_> {
 
     /// The head as most clients get it, up to what differs from hit to hit.
     pub(super) fn wire(&mut self, head: &ResponseHead) -> Bytes {
-        let mut out = std::mem::take(&mut self.parts.scratch);
-        headers::write_stored(&mut out, head, &self.parts.shared.config.forwarding);
-        // A copy of just its size: the scratch is shared with what has long been sent.
-        let wire = Bytes::copy_from_slice(&out);
-        out.clear();
-        self.parts.scratch = out;
-        wire
+        let Worker { writing, shared, .. } = &mut *self.worker;
+        writing.kept_head(|out| headers::write_stored(out, head, &shared.config.forwarding))
     }
 
     /// A piece of the body of a response, and the part of it that our client gets now.
@@ -170,7 +165,7 @@ impl Step<'_> {
             Added::Wait => self.wait_for_readers(link),
             Added::TooLarge => {
                 let status = lead.fill().map(|fill| fill.opening().stored.head.status);
-                if let (Some(cache), Some(status)) = (&self.parts.shared.cache, status) {
+                if let (Some(cache), Some(status)) = (&self.worker.shared.cache, status) {
                     cache.store.pass(lead.place(), now);
                     supersede(cache, caching, status);
                 }
@@ -186,7 +181,7 @@ impl Step<'_> {
         let Some(caching) = &mut self.core.caching else { return };
         let Some(lead) = caching.storing.lead.take_if(|lead| lead.fill().is_some()) else { return };
         let now = self.cx.clock();
-        let shared = self.parts.shared.clone();
+        let shared = self.worker.shared.clone();
         let Some(cache) = &shared.cache else { return };
         let (part, request, sent) =
             (caching.storing.part, &self.core.request.head, caching.question.sent.unwrap_or(now));

@@ -14,7 +14,7 @@ use crate::{
     app::Cx,
     proxy::{
         due::{Due, Kind},
-        parts::Parts,
+        worker::Worker,
     },
 };
 use std::time::{Duration, Instant};
@@ -98,7 +98,7 @@ impl Exchange {
     }
 
     /// A timer passed: what that means.
-    pub(super) fn expired(&mut self, parts: &Parts, cx: &Cx) -> Option<Event<'static>> {
+    pub(super) fn expired(&mut self, worker: &Worker, cx: &Cx) -> Option<Event<'static>> {
         let now = cx.now();
         match self.core.clock.due.past(now)? {
             Deadline::Whole => Some(Event::Expired),
@@ -114,9 +114,9 @@ impl Exchange {
                 let clock = &mut self.core.clock;
                 clock.due.set(Deadline::Pace, Some(now + PACE));
                 let came = u64::from(std::mem::take(&mut clock.paced));
-                let slow = came < parts.shared.config.body_rate.saturating_mul(PACE.as_secs());
+                let slow = came < worker.shared.config.body_rate.saturating_mul(PACE.as_secs());
                 // A body that comes slowly harms nobody, until another request waits for the connection that it goes to.
-                let wanted = self.link().is_some_and(|link| parts.shared.slots.wanted(link.backend));
+                let wanted = self.link().is_some_and(|link| worker.shared.slots.wanted(link.backend));
                 (slow && wanted).then_some(Event::RequestBad(Failure::BodyTooSlow))
             }
         }
@@ -143,7 +143,7 @@ impl Step<'_> {
 
     /// It is the client's turn to send more of its request; so much of it has just come.
     pub(super) fn expect_body(&mut self, came: usize) {
-        let limit = self.parts.shared.config.deadlines.body;
+        let limit = self.worker.shared.config.deadlines.body;
         self.core.clock.expect_body(self.cx.now(), limit, came);
         self.core.arm(self.cx);
     }

@@ -67,10 +67,10 @@ use super::{
     client::{Client, Ending, Reply},
     downstream::{HIGH_WATER, LOW_WATER},
     failure::Failure,
-    parts::Parts,
     phase,
     phase::Phase,
     record::Record,
+    worker::Worker,
 };
 use crate::{
     app::{ConnId, Cx, TimerKey},
@@ -204,7 +204,7 @@ pub(super) struct Exchange {
 /// One event's view of the exchange and of everything around it.
 pub(super) struct Step<'a> {
     pub(super) core: &'a mut Core,
-    pub(super) parts: &'a mut Parts,
+    pub(super) worker: &'a mut Worker,
     pub(super) cx: &'a mut Cx,
 }
 
@@ -212,13 +212,13 @@ impl Step<'_> {
     /// The request is here, as much of it as is needed first.
     fn begin(&mut self) -> State {
         self.core.request.has_enough();
-        if self.parts.shared.cache.is_some() { self.look_up() } else { self.route(None) }
+        if self.worker.shared.cache.is_some() { self.look_up() } else { self.route(None) }
     }
 
     /// The way to the client.
     pub(super) fn reply(&mut self) -> Reply<'_> {
         let Core { client, record, .. } = &mut *self.core;
-        Reply { client, record, parts: self.parts, cx: self.cx }
+        Reply { client, record, worker: self.worker, cx: self.cx }
     }
 }
 
@@ -234,11 +234,11 @@ impl Exchange {
     }
 
     /// Hears one event.
-    pub(super) fn on(&mut self, event: Event<'_>, parts: &mut Parts, cx: &mut Cx) {
+    pub(super) fn on(&mut self, event: Event<'_>, worker: &mut Worker, cx: &mut Cx) {
         let expired = matches!(event, Event::Expired);
-        let heard = if expired { self.expired(parts, cx) } else { Some(event) };
+        let heard = if expired { self.expired(worker, cx) } else { Some(event) };
         if let Some(event) = heard {
-            self.step(event, parts, cx);
+            self.step(event, worker, cx);
         }
         // Another deadline may be next.
         if expired && self.outcome().is_none() {
@@ -246,11 +246,11 @@ impl Exchange {
         }
     }
 
-    fn step(&mut self, event: Event<'_>, parts: &mut Parts, cx: &mut Cx) {
+    fn step(&mut self, event: Event<'_>, worker: &mut Worker, cx: &mut Cx) {
         // The placeholder is never seen: `on` returns the state that replaces it.
         let state = std::mem::replace(&mut self.state, State::Start);
         let before = state.name();
-        let mut step = Step { core: &mut self.core, parts, cx };
+        let mut step = Step { core: &mut self.core, worker, cx };
         self.state = state.on(event, &mut step);
         let after = self.state.name();
         debug_assert!(
@@ -314,8 +314,8 @@ impl Exchange {
     }
 
     /// `unsent` bytes of the request wait for the backend: the client waits with it.
-    pub(super) fn backend_took(&mut self, unsent: usize, parts: &mut Parts, cx: &mut Cx) {
-        let mut step = Step { core: &mut self.core, parts, cx };
+    pub(super) fn backend_took(&mut self, unsent: usize, worker: &mut Worker, cx: &mut Cx) {
+        let mut step = Step { core: &mut self.core, worker, cx };
         if unsent > HIGH_WATER {
             step.want_body(false);
         } else if unsent <= LOW_WATER {

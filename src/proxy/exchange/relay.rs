@@ -138,7 +138,7 @@ impl Relay {
         match self.receiving {
             Receiving::Complete => return self.complete(step),
             Receiving::Head => {
-                let by = step.cx.now() + step.parts.shared.config.deadlines.first_byte;
+                let by = step.cx.now() + step.worker.shared.config.deadlines.first_byte;
                 step.expect_upstream(self.link, Some(by));
             }
             Receiving::Body { .. } | Receiving::Unchanged(_) | Receiving::Again => {}
@@ -149,9 +149,9 @@ impl Relay {
     /// Both messages are through, or the rest of the request interests nobody.
     pub(super) fn complete(self, step: &mut Step<'_>) -> State {
         if self.reusable && step.core.request.is_complete() {
-            step.parts.give_back(self.link, step.cx);
+            step.worker.give_back(self.link, step.cx);
         } else {
-            step.parts.close_link(self.link, Outcome::Success, step.cx);
+            step.worker.close_link(self.link, Outcome::Success, step.cx);
         }
         State::Done(Ok(()))
     }

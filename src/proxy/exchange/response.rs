@@ -43,7 +43,7 @@ impl Relay {
                 return State::Relay(self);
             }
             Kept::StandIn(entry) => {
-                step.parts.close_link(self.link, Outcome::Success, step.cx);
+                step.worker.close_link(self.link, Outcome::Success, step.cx);
                 return step.serve(&entry, Did::IfError);
             }
         };
@@ -57,7 +57,7 @@ impl Relay {
         let key = step.core.caching.as_ref().and_then(|_| step.status_key());
         let status = step.core.caching.as_ref().and_then(|_| step.cache_status(None, stored, key.as_ref()));
         step.reply().head(head, body, status);
-        let by = (body != BodyLength::Empty).then(|| step.cx.now() + step.parts.shared.config.deadlines.response);
+        let by = (body != BodyLength::Empty).then(|| step.cx.now() + step.worker.shared.config.deadlines.response);
         step.expect_upstream(self.link, by);
         self.receiving = Receiving::of(body);
         State::Relay(self)
@@ -98,7 +98,7 @@ impl Relay {
             *owed = owed.saturating_sub(length);
         }
         if !matches!(self.receiving, Receiving::Body { owed: Some(0) }) {
-            let by = step.cx.now() + step.parts.shared.config.deadlines.response;
+            let by = step.cx.now() + step.worker.shared.config.deadlines.response;
             step.expect_upstream(self.link, Some(by));
         }
     }

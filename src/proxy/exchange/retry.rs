@@ -52,11 +52,11 @@ impl Step<'_> {
         match self.may_retry(failure, sent, stale) {
             Ok(()) => {
                 self.core.record.retries.push(failure);
-                self.parts.counters().retries.add(1);
+                self.worker.counters().retries.add(1);
                 self.again(link, stale)
             }
             Err(refusal) => {
-                if self.parts.shared.config.retries > 0 {
+                if self.worker.shared.config.retries > 0 {
                     self.core.record.not_retried = Some(refusal.as_str());
                 }
                 self.give_up(None, failure)
@@ -80,10 +80,10 @@ impl Step<'_> {
             // Bounded by itself: the next try is on a new connection.
             return Ok(());
         }
-        if self.core.attempts.tried.len() >= self.parts.shared.config.retries as usize {
+        if self.core.attempts.tried.len() >= self.worker.shared.config.retries as usize {
             return Err(Refusal::Exhausted);
         }
-        if !self.parts.retry_budget.may_retry(self.cx.now()) {
+        if !self.worker.retry_budget.may_retry(self.cx.now()) {
             return Err(Refusal::Budget);
         }
         Ok(())
@@ -100,8 +100,8 @@ impl Step<'_> {
         }
         self.core.attempts.tried.push(link.backend);
         let attempt = u32::try_from(self.core.attempts.tried.len()).unwrap_or(u32::MAX);
-        let jitter = self.parts.random();
-        let delay = self.parts.shared.config.backoff.delay(attempt.saturating_sub(1), jitter);
+        let jitter = self.worker.random();
+        let delay = self.worker.shared.config.backoff.delay(attempt.saturating_sub(1), jitter);
         self.wait_until(Some(self.cx.now() + delay));
         self.ask_if_closed();
         State::Pause

@@ -8,10 +8,10 @@ use crate::{
     http::{self, BodyLength},
     lb::{Candidate, RouteKey},
     pool::{BackendSet, Checkout, Client, Granted, Lease},
-    proxy::{headers, record::PoolUse, table::Role, upstream::Upstream},
+    proxy::{headers, record::PoolUse, table::Role, upstream::Upstream, worker::Worker},
     resilience::{DeadlineBudget, Dial},
 };
-use bytes::BytesMut;
+use bytes::Bytes;
 
 /// A body longer than this is read in large pieces.
 const BULK: u64 = 16 * 1024;
@@ -54,18 +54,18 @@ impl Step<'_> {
     /// Opens a connection; `backends.rs` goes on to the next address of the backend if this one does not answer.
     fn open(&mut self, backend: BackendId, lease: Lease) -> State {
         let now = self.cx.now();
-        let shared = &self.parts.shared;
+        let shared = &self.worker.shared;
         let budget = DeadlineBudget::new(shared.config.deadlines.connect, now);
         let mut dial = Dial::new(&shared.backends[backend.index()].addresses, budget);
         let Some((address, share)) = dial.next(now) else {
-            self.parts.shared.health.report(backend, Outcome::Neutral, now);
-            self.parts.pool.ended(lease);
+            self.worker.shared.health.report(backend, Outcome::Neutral, now);
+            self.worker.pool.ended(lease);
             return self.give_up(None, Failure::ConnectTimeout);
         };
         let conn = self.cx.connect(address);
         // A response of 16 KiB and its head are then one read, not two; what is not there costs nothing.
         self.cx.set_bulk(conn, true);
-        self.parts.table.insert(conn, Role::Upstream(Box::new(Upstream::new(conn, backend, dial))));
+        self.worker.table.insert(conn, Role::Upstream(Box::new(Upstream::new(conn, backend, dial))));
         let link = Link { conn, backend, reused: false };
         self.take(link, lease, PoolUse::Opened);
         self.expect_upstream(link, Some(now + share));
@@ -76,15 +76,15 @@ impl Step<'_> {
     fn wait(&mut self, full: BackendSet, granted: Option<Granted<u32>>) -> State {
         let since = granted.as_ref().map_or(self.cx.now(), |granted| granted.since);
         match granted {
-            Some(granted) => self.parts.pool.wait_again(granted, full),
+            Some(granted) => self.worker.pool.wait_again(granted, full),
             None => {
                 let client = Client::from(self.core.record.client);
-                if self.parts.pool.wait(self.core.key, client, full, since).is_err() {
+                if self.worker.pool.wait(self.core.key, client, full, since).is_err() {
                     return self.give_up(None, Failure::QueueFull);
                 }
             }
         }
-        let until = since + self.parts.shared.config.deadlines.queue;
+        let until = since + self.worker.shared.config.deadlines.queue;
         self.wait_until(Some(until));
         self.ask_if_closed();
         State::Wait { until }
@@ -94,17 +94,17 @@ impl Step<'_> {
     fn choose(&mut self, meant: Option<BackendId>) -> Choice {
         let now = self.cx.now();
         let client = RouteKey { client: self.core.record.client };
-        let mut candidates = std::mem::take(&mut self.parts.candidates);
-        self.parts.fill_candidates(&mut candidates, &self.core.attempts.tried, now);
+        let mut candidates = std::mem::take(&mut self.worker.candidates);
+        self.worker.fill_candidates(&mut candidates, &self.core.attempts.tried, now);
         if candidates.is_empty() && !self.core.attempts.tried.is_empty() {
             // Everyone living has failed this request once; once more is better than giving up.
-            self.parts.fill_candidates(&mut candidates, &[], now);
+            self.worker.fill_candidates(&mut candidates, &[], now);
         }
         let mut choice = Choice::Nobody;
         let mut meant = meant.filter(|meant| candidates.iter().any(|candidate| candidate.id == *meant));
-        while let Some(backend) = meant.take().or_else(|| self.parts.balancer.pick(&client, &candidates)) {
-            if self.parts.shared.health.admit(backend, now) {
-                match self.parts.checkout(backend, self.core.attempts.fresh, self.cx) {
+        while let Some(backend) = meant.take().or_else(|| self.worker.balancer.pick(&client, &candidates)) {
+            if self.worker.shared.health.admit(backend, now) {
+                match self.worker.checkout(backend, self.core.attempts.fresh, self.cx) {
                     Checkout::Reuse { conn, lease, .. } => {
                         choice = Choice::Reuse(backend, conn, lease);
                         break;
@@ -114,7 +114,7 @@ impl Step<'_> {
                         break;
                     }
                     Checkout::Full | Checkout::Evict { .. } => {
-                        self.parts.shared.health.report(backend, Outcome::Neutral, now);
+                        self.worker.shared.health.report(backend, Outcome::Neutral, now);
                         let mut full = if let Choice::Full(full) = choice { full } else { BackendSet::default() };
                         full.insert(backend);
                         choice = Choice::Full(full);
@@ -123,16 +123,16 @@ impl Step<'_> {
             }
             candidates.retain(|candidate: &Candidate| candidate.id != backend);
         }
-        self.parts.candidates = candidates;
+        self.worker.candidates = candidates;
         choice
     }
 
     /// From here on the exchange holds a connection, and a place among those in flight.
     fn take(&mut self, link: Link, lease: Lease, pool: PoolUse) {
-        self.parts.shared.load.begin(link.backend);
+        self.worker.shared.load.begin(link.backend);
         self.core.record.backend = Some(link.backend);
         self.core.record.pool = pool;
-        if let Some(upstream) = self.parts.table.upstream(link.conn) {
+        if let Some(upstream) = self.worker.table.upstream(link.conn) {
             upstream.exchange = Some(self.core.key);
             upstream.lease = Some(lease);
         }
@@ -158,16 +158,14 @@ impl Step<'_> {
         if let Some(caching) = &mut self.core.caching {
             caching.question.sent = Some(now);
         }
-        let mut out = std::mem::take(&mut self.parts.scratch);
-        self.write_head(link, &mut out);
-        self.cx.send(link.conn, out.split().freeze());
-        self.parts.scratch = out;
-        let deadlines = &self.parts.shared.config.deadlines;
+        let head = self.head_for(link);
+        self.cx.send(link.conn, head);
+        let deadlines = &self.worker.shared.config.deadlines;
         let answer_by = self.cx.now() + deadlines.first_byte;
         // A client that waits for 100 is not late, and then it is the backend's turn.
         let polite = !self.core.request.is_complete() && http::expects_continue(&self.core.request.head);
         let waits = self.core.request.is_complete() || polite;
-        if let Some(upstream) = self.parts.table.upstream(link.conn) {
+        if let Some(upstream) = self.worker.table.upstream(link.conn) {
             upstream.begin();
             upstream.reader.expect(&self.core.request.head.method);
             upstream.expect(self.cx, waits.then_some(answer_by));
@@ -184,26 +182,25 @@ impl Step<'_> {
         State::Relay(Relay::new(link, self.core.request.body))
     }
 
-    fn write_head(&mut self, link: Link, out: &mut BytesMut) {
-        let shared = &*self.parts.shared;
-        let question = self.core.caching.as_ref().and_then(|caching| caching.question.head.as_ref());
-        headers::write_request(
-            out,
-            &headers::Inbound {
-                head: question.unwrap_or(&self.core.request.head),
-                body: self.core.request.body,
-                upgrade: self.core.request.upgrade,
-                peer: self.core.record.peer.ip(),
-                backend: &shared.backends[link.backend.index()],
-                persist: shared.slots.config().max > 0,
-            },
-            &shared.config.forwarding,
-        );
+    /// The head of the request as the backend gets it.
+    fn head_for(&mut self, link: Link) -> Bytes {
+        let Worker { writing, shared, .. } = &mut *self.worker;
+        let core = &*self.core;
+        let question = core.caching.as_ref().and_then(|caching| caching.question.head.as_ref());
+        let inbound = headers::Inbound {
+            head: question.unwrap_or(&core.request.head),
+            body: core.request.body,
+            upgrade: core.request.upgrade,
+            peer: core.record.peer.ip(),
+            backend: &shared.backends[link.backend.index()],
+            persist: shared.slots.config().max > 0,
+        };
+        writing.head(|out| headers::write_request(out, &inbound, &shared.config.forwarding))
     }
 
     /// Sets what the backend has to do next, and by when.
     pub(super) fn expect_upstream(&mut self, link: Link, by: Option<std::time::Instant>) {
-        if let Some(upstream) = self.parts.table.upstream(link.conn) {
+        if let Some(upstream) = self.worker.table.upstream(link.conn) {
             upstream.expect(self.cx, by);
         }
     }

@@ -18,7 +18,7 @@ impl Step<'_> {
     /// Answers with what is stored, which `did` happen to the request.
     pub(super) fn serve(&mut self, entry: &Arc<Entry>, did: Did) -> State {
         let now = self.cx.clock();
-        let boundary = || self.parts.rng.random();
+        let boundary = || self.worker.rng.random();
         match answer(&self.core.request.head, &entry.stored, now.wall, boundary) {
             Ok(Answer::Whole) => self.serve_whole(entry, did, true),
             Ok(Answer::Head) => self.serve_whole(entry, did, false),
@@ -32,14 +32,14 @@ impl Step<'_> {
     pub(super) fn note(&mut self, did: Did, entry: &Entry) {
         let is_stale = entry.stored.freshness.left(self.cx.now()).is_err();
         self.core.record.cache = Some(did);
-        self.parts.counters().cache.count(did, is_stale);
+        self.worker.counters().cache.count(did, is_stale);
     }
 
     /// Says in the counters and in the log that a backend is to be asked: once, whatever comes of it.
     pub(super) fn note_forward(&mut self, why: Forward) {
         let did = Did::Forwarded(why);
         self.core.record.cache = Some(did);
-        self.parts.counters().cache.count(did, false);
+        self.worker.counters().cache.count(did, false);
     }
 
     /// The usual case: the whole response, or its head.
@@ -108,7 +108,7 @@ impl Step<'_> {
         stored: bool,
         key: Option<&'k Key>,
     ) -> Option<CacheStatus<'k>> {
-        self.parts.shared.cache.as_ref().filter(|cache| cache.config.status)?;
+        self.worker.shared.cache.as_ref().filter(|cache| cache.config.status)?;
         let origin = match (&self.core.caching, self.core.record.cache) {
             (None, _) | (_, Some(Did::Hit | Did::HitStale)) => Origin::Hit,
             // No backend could be asked, so that what is stored stands in for the answer: nothing came from there (§2.1).
@@ -126,7 +126,7 @@ impl Step<'_> {
 
     /// The key that `Cache-Status` tells, if it does.
     pub(super) fn status_key(&self) -> Option<Key> {
-        self.parts.shared.cache.as_ref().filter(|cache| cache.config.status && cache.config.status_key)?;
+        self.worker.shared.cache.as_ref().filter(|cache| cache.config.status && cache.config.status_key)?;
         self.uri().map(|uri| uri.to_key())
     }
 

@@ -106,7 +106,7 @@ impl Step<'_> {
         let own = self.reads_beside_others();
         let unsent = self.reply().unsent();
         if (own || unsent <= HIGH_WATER)
-            && let Some(upstream) = self.parts.table.upstream(link.conn)
+            && let Some(upstream) = self.worker.table.upstream(link.conn)
         {
             upstream.set_congested(self.cx, false);
         }
@@ -114,14 +114,14 @@ impl Step<'_> {
 
     /// The window is full: nothing more is read from the backend until the slowest have caught up or are left behind.
     pub(super) fn wait_for_readers(&mut self, link: Link) {
-        let (now, shared) = (self.cx.now(), self.parts.shared.clone());
+        let (now, shared) = (self.cx.now(), self.worker.shared.clone());
         let patience = shared.cache.as_ref().map(|cache| cache.config.wait).unwrap_or_default();
         let fill = self.core.caching.as_ref().and_then(|caching| caching.storing.lead.as_ref()).and_then(Lead::fill);
         let again = fill.and_then(|fill| fill.let_go(patience, now));
         self.wait_until(again);
         if again.is_none() {
             self.readers_caught_up(link);
-        } else if let Some(upstream) = self.parts.table.upstream(link.conn) {
+        } else if let Some(upstream) = self.worker.table.upstream(link.conn) {
             upstream.set_congested(self.cx, true);
         }
     }

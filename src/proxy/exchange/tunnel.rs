@@ -80,7 +80,7 @@ impl Tunnel {
         if !(self.client_ended && self.backend_ended) {
             return State::Tunnel(self);
         }
-        step.parts.close_link(self.link, Outcome::Success, step.cx);
+        step.worker.close_link(self.link, Outcome::Success, step.cx);
         State::Done(Ok(()))
     }
 }
@@ -101,7 +101,7 @@ impl Step<'_> {
 
     /// Whichever side speaks, the tunnel is in use for some time.
     fn expect_tunnel(&mut self, link: Link) {
-        let by = self.cx.now() + self.parts.shared.config.deadlines.tunnel;
+        let by = self.cx.now() + self.worker.shared.config.deadlines.tunnel;
         self.expect_upstream(link, Some(by));
     }
 }

@@ -58,7 +58,7 @@ impl Step<'_> {
         if let Some(lead) = &caching.storing.lead {
             lead.orphan(ticket);
         }
-        if !waits_for_others && let Some(upstream) = self.parts.table.upstream(link.conn) {
+        if !waits_for_others && let Some(upstream) = self.worker.table.upstream(link.conn) {
             upstream.set_congested(self.cx, false);
         }
     }

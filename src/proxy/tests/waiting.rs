@@ -273,7 +273,7 @@ fn a_long_queue_looks_again_in_many_turns() {
             world.client(GET);
         }
         world.turns = 0;
-        world.proxy.parts.pool.reconsider();
+        world.proxy.worker.pool.reconsider();
         world.proxy.settle(&mut world.cx);
         world.settle();
         assert_eq!((world.turns, world.proxy.census().queued), (turns, waiting));

@@ -1,98 +1,32 @@
-//! The things that the exchanges of one worker share: its connections, its pool, its balancer; and the proxy's shared state.
+//! The things that the exchanges of one worker share: its connections, its pool, its balancer, its buffers.
 
 use super::{
-    config::Config,
     downstream::Downstream,
-    exchange::{Cache, Fetch, Link},
+    exchange::{Fetch, Link},
     idle::Idle,
     leaving::{Crowd, LetGo},
+    shared::Shared,
     stats::Counters,
     table::{Role, Table},
     turns::Turns,
+    writing::Writing,
 };
 use crate::{
     app::{ConnId, Cx},
-    backend::{Backend, BackendId},
-    health::{Change, Event, Health, Outcome},
-    http::http_date,
+    backend::BackendId,
+    health::{Change, Event, Outcome},
     lb::{Balancer, Candidate},
-    pool::{Checkin, Checkout, CloseReason, Pool, Slots},
+    pool::{Checkin, Checkout, CloseReason, Pool},
     resilience::RetryBudget,
 };
-use bytes::BytesMut;
 use rand::{RngExt as _, rngs::SmallRng};
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering},
-    },
-    time::{Instant, SystemTime},
-};
+use std::{sync::Arc, time::Instant};
 
-/// The things that all workers of a proxy share. Immutable, atomics, or locked for a moment.
+/// One worker.
 #[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) config: Config,
-    pub(super) backends: Vec<Backend>,
-    pub(super) health: Arc<Health>,
-    pub(super) load: Load,
-    pub(super) slots: Arc<Slots>,
-    /// `None`: nothing is cached, and nobody looks.
-    pub(super) cache: Option<Cache>,
-    /// One per worker.
-    pub(super) counters: Vec<Counters>,
-    /// When the proxy started.
-    pub(super) started: Instant,
-    /// The end has begun.
-    pub(super) draining: AtomicBool,
-}
-
-/// Requests in flight per backend, over all workers: what least-connections compares.
-#[derive(Debug)]
-pub(super) struct Load(Vec<AtomicU32>);
-
-impl Load {
-    pub(super) fn new(backends: usize) -> Self {
-        Self((0..backends).map(|_| AtomicU32::new(0)).collect())
-    }
-
-    pub(super) fn begin(&self, backend: BackendId) {
-        self.0[backend.index()].fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn end(&self, backend: BackendId) {
-        let before = self.0[backend.index()].fetch_sub(1, Ordering::Relaxed);
-        debug_assert!(before > 0, "a request left a backend that it never went to");
-    }
-
-    pub(super) fn of(&self, backend: BackendId) -> u32 {
-        self.0[backend.index()].load(Ordering::Relaxed)
-    }
-}
-
-/// The text of a `Date` field, made once a second.
-#[derive(Debug, Default)]
-pub(super) struct Date {
-    second: Option<u64>,
-    text: String,
-}
-
-impl Date {
-    pub(super) fn text(&mut self, wall: SystemTime) -> &str {
-        let second = wall.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        if self.second != Some(second) {
-            self.second = Some(second);
-            self.text = String::from_utf8_lossy(&http_date(wall)).into_owned();
-        }
-        &self.text
-    }
-}
-
-/// One worker's parts.
-#[derive(Debug)]
-pub(super) struct Parts {
+pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
-    pub(super) worker: usize,
+    pub(super) number: usize,
     pub(super) table: Table,
     pub(super) pool: Pool<ConnId>,
     pub(super) balancer: Balancer,
@@ -102,8 +36,8 @@ pub(super) struct Parts {
     pub(super) ready: Vec<ConnId>,
     /// Work that has to wait for the driver's next turn.
     pub(super) turns: Turns,
-    /// Heads are written here, then split off without copying.
-    pub(super) scratch: BytesMut,
+    /// Where heads are written.
+    pub(super) writing: Writing,
     /// Content that arrived in many small chunks is put together here.
     pub(super) gathered: Vec<u8>,
     pub(super) candidates: Vec<Candidate>,
@@ -111,7 +45,6 @@ pub(super) struct Parts {
     pub(super) fetches: Vec<Fetch>,
     /// Connections that the pool has given up, to be closed.
     pub(super) closing: Vec<ConnId>,
-    pub(super) date: Date,
     pub(super) draining: bool,
     /// Clients that have nothing to do.
     pub(super) idle: Idle,
@@ -122,10 +55,10 @@ pub(super) struct Parts {
     pub(super) generation: u64,
 }
 
-impl Parts {
+impl Worker {
     /// This worker's counters.
     pub(super) fn counters(&self) -> &Counters {
-        &self.shared.counters[self.worker]
+        &self.shared.counters[self.number]
     }
 
     /// Takes a client connection out of the books: the one place where `accepted = open + closed` is kept.
@@ -138,7 +71,7 @@ impl Parts {
 
     /// The exchanges of this worker for which something has changed in the cache.
     pub(super) fn take_mail(&self) -> Vec<u32> {
-        self.shared.cache.as_ref().map(|cache| cache.store.mail().take(self.worker)).unwrap_or_default()
+        self.shared.cache.as_ref().map(|cache| cache.store.mail().take(self.number)).unwrap_or_default()
     }
 
     /// A number in 0..1, for jitter.
@@ -177,7 +110,7 @@ impl Parts {
         }
     }
 
-    /// A backend came or went: the log says why, and every worker looks at its pool ([`Parts::follow_health`]).
+    /// A backend came or went: the log says why, and every worker looks at its pool ([`Worker::follow_health`]).
     pub(super) fn announce(&self, change: &Change) {
         match change.event {
             Event::Up(_) => tracing::info!("{change}"),
