@@ -1,6 +1,6 @@
 //! What every transport has to remember: its sockets, which of them have work, and what the application is told next.
 
-use super::{DriverConfig, Gate, Socket, Table, Waiting};
+use super::{DriverConfig, Gate, Pipes, Socket, Table, Waiting};
 use crate::{
     app::{Action, ConnId, Cx, Progress},
     buf::relax,
@@ -45,6 +45,8 @@ pub struct Common<S> {
     pub(in crate::net) told: VecDeque<(ConnId, Told)>,
     /// What waits to be sent on all sockets.
     pub(in crate::net) waiting: Waiting,
+    /// For relays.
+    pub(in crate::net) pipes: Pipes,
     /// Deadlines of closing sockets, by key.
     pub(in crate::net) closing: Timers<usize>,
     /// When this turn began.
@@ -66,6 +68,7 @@ impl<S: Socket> Common<S> {
             actions: Vec::new(),
             told: VecDeque::new(),
             waiting: Waiting::default(),
+            pipes: Pipes::new(config.pipes),
             closing: Timers::new(now),
             now,
             mail: false,

@@ -22,6 +22,7 @@ mod common;
 mod config;
 mod ending;
 mod gate;
+mod pipe;
 mod remote;
 mod spare;
 mod table;
@@ -31,14 +32,18 @@ pub use common::Common;
 pub use config::DriverConfig;
 pub use remote::Remote;
 pub use table::Socket;
-#[cfg(test)]
-pub(super) use waiting::{MODEST, PLENTY};
 pub(super) use {
     closing::{ALLOWANCE, Closing, LINGER},
     common::{Ready, Told},
     gate::{BACK_OFF, Gate, is_passing, out_of_descriptors},
+    pipe::{Moved, Pipe, Piped, Pipes, is_unsupported},
     table::Table,
     waiting::Waiting,
+};
+#[cfg(test)]
+pub(super) use {
+    pipe::CAPACITY,
+    waiting::{MODEST, PLENTY},
 };
 
 use super::clock;
@@ -108,10 +113,6 @@ pub trait Transport: Sized {
     fn note(&mut self);
     /// Whether there is something to do that the kernel need not be waited for. The ready queue is known already.
     fn is_busy(&self) -> bool;
-    /// When it wants [`Transport::wait`] to end at the latest.
-    fn deadline(&self) -> Option<Instant>;
-    /// Time has passed.
-    fn expire(&mut self) {}
     /// Carries out what the application asked for since the last time.
     fn carry_out(&mut self, cx: &mut Cx);
     /// Closes a socket now, whatever it was doing.
@@ -235,7 +236,7 @@ impl<A: App, T: Transport> EventLoop<A, T> {
             common.closing.next(),
             common.gate.deadline(),
             self.ending.deadline(),
-            self.io.deadline(),
+            common.pipes.deadline(),
         ];
         let next = deadlines.into_iter().flatten().min()?;
         Some(next.saturating_duration_since(self.cx.now()))
@@ -293,7 +294,8 @@ impl<A: App, T: Transport> EventLoop<A, T> {
         while let Some(key) = self.io.common_mut().next_late() {
             self.io.give_up(key);
         }
-        self.io.expire();
+        let common = self.io.common_mut();
+        common.pipes.expire(common.now);
         for _ in 0..DEADLINES {
             let Some(key) = self.cx.next_expired() else { return };
             self.app.expired(&mut self.cx, key);

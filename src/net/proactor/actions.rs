@@ -2,13 +2,17 @@
 //!
 //! In order; but what concerns the kernel is only noted, and asked of it together with everything else of the turn.
 
-use super::{closing::peek, connection::Phase, io::Io};
+use super::{closing::has_unread, connection::Phase, io::Io};
 use crate::{
     app::{Action, ConnId, Cx},
     net::driver::{Finish, Told},
 };
 use bytes::Bytes;
 use std::ops::Range;
+
+/// What the kernel said is fresh for so many visits; then a probe enters it again. One call tells at most 20 events of sockets
+/// (`IO_LOCAL_TW_DEFAULT_MAX`), so most turns are shorter.
+pub(super) const FRESH: usize = 16;
 
 impl Io {
     /// Carries out what the application asked for since the last time.
@@ -104,17 +108,19 @@ impl Io {
         }
     }
 
-    /// Carries out [`Action::Probe`]. What the kernel has received for us already is as good as what it has not.
+    /// Carries out [`Action::Probe`]. While an operation receives for a connection, there is nothing to ask: what has not been
+    /// received was not there when the kernel was entered last. If that is too long ago, entering it once more renews that for
+    /// all connections.
     fn probe(&mut self, conn: ConnId) {
+        if self.common.visited > FRESH {
+            // A failure is told when the turn ends.
+            let _ = self.ring.look();
+            self.common.visited = 0;
+        }
         // Without `DEFER_TASKRUN` it may have received something during our last call into it.
         self.note_all();
         let Some((_, socket)) = self.common.table.find_mut(conn) else { return };
-        let quiet = socket.phase == Phase::Open
-            && !socket.ended
-            && socket.broken.is_none()
-            && socket.arriving == 0
-            && socket.stash.is_none()
-            && matches!(peek(&socket.socket), Ok(false));
+        let quiet = socket.phase == Phase::Open && !socket.ended && socket.broken.is_none() && !has_unread(socket);
         self.common.told.push_back((conn, Told::Quiet(quiet)));
     }
 }

@@ -27,7 +27,7 @@ impl Io {
         let conn = socket.conn;
         if socket.phase == Phase::Connecting || socket.broken.is_some() {
             self.bid_farewell(key, false);
-        } else if socket.output.is_empty() {
+        } else if socket.unsent() == 0 {
             self.common.table.unname(conn);
             self.hang_up(key);
         } else {
@@ -75,8 +75,14 @@ impl Io {
             let _ = socket.socket.set_linger(Some(Duration::ZERO));
         }
         socket.stash = None;
-        let running =
-            [(socket.sending, Kind::Send), (socket.watched, Kind::Watch), (before == Phase::Connecting, Kind::Connect)];
+        let feeder = socket.piped.take().map(|piped| piped.from);
+        let running = [
+            (socket.sending, Kind::Send),
+            (socket.watched, Kind::Watch),
+            (socket.looking, Kind::Readable),
+            (socket.crammed, Kind::Writable),
+            (before == Phase::Connecting, Kind::Connect),
+        ];
         for (_, kind) in running.into_iter().filter(|(running, _)| *running) {
             self.ring.cancel(kind.token(key));
         }
@@ -88,6 +94,7 @@ impl Io {
         }
         self.common.recount(key);
         self.bury(key);
+        self.wake_feeder(feeder);
     }
 
     /// Closes a socket that has not come to its end. If something was still to be sent, with a reset: the peer must not
@@ -124,14 +131,16 @@ impl Io {
     }
 }
 
-/// Whether the peer has said something that nobody has taken. While the kernel receives for it, it has taken everything.
-fn has_unread(socket: &Connection) -> bool {
-    let taken = socket.receiving == Receiving::Many && socket.stash.is_none() && socket.arriving == 0;
-    !taken && (socket.stash.is_some() || socket.arriving > 0 || matches!(peek(&socket.socket), Ok(true)))
+/// Whether the peer has said something that the application has not heard, or has broken the connection. While the kernel
+/// receives for it, it has taken everything.
+pub(super) fn has_unread(socket: &Connection) -> bool {
+    let receives = matches!(socket.receiving, Receiving::Many | Receiving::Once);
+    let noted = socket.stash.is_some() || socket.arriving > 0;
+    noted || !(receives || matches!(peek(&socket.socket), Ok(false)))
 }
 
 /// Whether a read would find something, an end included.
-pub(super) fn peek(socket: &Socket) -> Result<bool, ErrorKind> {
+fn peek(socket: &Socket) -> Result<bool, ErrorKind> {
     loop {
         return match socket.recv_with_flags(&mut [MaybeUninit::uninit()], libc::MSG_PEEK | libc::MSG_DONTWAIT) {
             Ok(_) => Ok(true),

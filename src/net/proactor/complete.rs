@@ -28,6 +28,7 @@ impl Io {
             self.note(&done);
         }
         self.batch = batch;
+        self.note_tried();
         self.note_refused();
     }
 
@@ -47,7 +48,10 @@ impl Io {
                 self.taken(key, result);
                 self.common.recount(key);
             }
+            Kind::TrySend => return self.refused(key, result),
             Kind::Watch => self.note_watch(key, result, last),
+            Kind::Readable => self.note_readable(key),
+            Kind::Writable => self.note_room(key),
         }
         if last && let Some(socket) = self.common.table.get_mut(key) {
             socket.in_flight -= 1;
@@ -63,6 +67,9 @@ impl Io {
             socket.receiving = Receiving::No;
         }
         let arrival = Arrival { key, result: done.result(), buffer, group };
+        if let (Kind::Receive | Kind::ReceiveBulk, Ok(len)) = (kind, usize::try_from(done.result())) {
+            socket.flows = len >= self.common.config.read_size;
+        }
         if socket.phase == Phase::Gone {
             return self.recycle(arrival);
         }
@@ -79,6 +86,31 @@ impl Io {
         }
     }
 
+    /// The kernel took only a part of what was tried to be sent, or nothing.
+    fn refused(&mut self, key: usize, result: i32) {
+        let Some(socket) = self.common.table.get_mut(key) else { return };
+        socket.trying = false;
+        let result = if result == -libc::EAGAIN { 0 } else { result };
+        socket.refused = result >= 0;
+        socket.behind |= socket.phase == Phase::Open;
+        self.taken(key, result);
+        self.common.recount(key);
+    }
+
+    /// Whatever was tried and not refused was sent.
+    fn note_tried(&mut self) {
+        let mut tried = mem::take(&mut self.tried);
+        for (key, len) in tried.drain(..) {
+            if let Some(socket) = self.common.table.get_mut(key)
+                && mem::take(&mut socket.trying)
+            {
+                self.taken(key, i32::try_from(len).expect("at most TRIED bytes"));
+                self.common.recount(key);
+            }
+        }
+        self.tried = tried;
+    }
+
     /// A send has ended: the peer's kernel, or ours, took `result` bytes.
     fn taken(&mut self, key: usize, result: i32) {
         let Some(socket) = self.common.table.get_mut(key) else { return };
@@ -88,6 +120,7 @@ impl Io {
             (_, Phase::Gone) => {}
             (Ok(taken), phase) => {
                 socket.output.consume(taken);
+                socket.refused &= !socket.output.is_empty();
                 if socket.broken.is_some() {
                     return socket.output.clear();
                 }
@@ -110,9 +143,11 @@ impl Io {
     }
 
     /// A connection is broken. What the peer said before is received and heard first, whether it is wanted or not.
-    fn broke(&mut self, key: usize, kind: ErrorKind) {
+    pub(super) fn broke(&mut self, key: usize, kind: ErrorKind) {
         let Some(socket) = self.common.table.get_mut(key) else { return };
+        let feeder = socket.piped.as_ref().map(|piped| piped.from);
         socket.broke(kind);
+        self.wake_feeder(feeder);
         self.common.recount(key);
         let Some(socket) = self.common.table.get_mut(key) else { return };
         // Now that comes to an end, even if it was not the peer who broke the connection.

@@ -6,7 +6,7 @@ use crate::{
     buf::Output,
     net::{
         acknowledged::progress,
-        driver::{self, BUDGET, Closing, Finish},
+        driver::{self, BUDGET, Closing, Finish, Piped},
     },
 };
 use bytes::Bytes;
@@ -72,6 +72,8 @@ pub struct Connection {
     pub(super) stash: Option<Box<Stash>>,
     /// Its next bytes belong to another.
     pub(super) relay: Option<Box<Relay>>,
+    /// What a relay has for it, before `output`.
+    pub(super) piped: Option<Box<Piped>>,
     /// Where to, while it connects.
     pub(super) address: Option<Box<SockAddr>>,
     /// The send that failed. What the peer said before is heard first, then this.
@@ -84,10 +86,22 @@ pub struct Connection {
     pub(super) in_flight: u8,
     pub(super) receiving: Receiving,
     pub(super) finish: Finish,
+    /// An operation looks out for input that is to be relayed through a pipe.
+    pub(super) looking: bool,
+    /// It has found some.
+    pub(super) readable: bool,
+    /// An operation looks out for room for what a pipe has.
+    pub(super) crammed: bool,
     /// It came in by a listener: it counts against `max_connections`.
     pub(super) accepted: bool,
     /// An operation sends.
     pub(super) sending: bool,
+    /// An operation was submitted that sends at once or fails. Never while the application is called.
+    pub(super) trying: bool,
+    /// The kernel did not take all of what it was given: until it has, an operation waits for room.
+    pub(super) refused: bool,
+    /// The last receive filled its buffer: a long body flows.
+    pub(super) flows: bool,
     /// An operation looks out for errors.
     pub(super) watched: bool,
     /// The application does not want input now.
@@ -121,6 +135,7 @@ impl Connection {
             vector: None,
             stash: None,
             relay: None,
+            piped: None,
             address: None,
             broken: None,
             arriving: 0,
@@ -128,8 +143,14 @@ impl Connection {
             in_flight: 0,
             receiving: Receiving::No,
             finish: Finish::No,
+            looking: false,
+            readable: false,
+            crammed: false,
             accepted,
             sending: false,
+            trying: false,
+            refused: false,
+            flows: false,
             watched: false,
             paused: false,
             bulk: false,
@@ -191,8 +212,10 @@ impl Connection {
     pub(super) fn broke(&mut self, kind: ErrorKind) {
         self.broken = Some(kind);
         self.unreported = false;
+        // Closed with what is in it. The connection that filled it is received from again.
+        self.piped = None;
         // Else the kernel still reads from it. It will be told soon that this is in vain.
-        if !self.sending {
+        if !self.sending && !self.trying {
             self.output.clear();
         }
         self.finish = Finish::Done;
@@ -226,7 +249,8 @@ impl driver::Socket for Connection {
     }
 
     fn unsent(&self) -> usize {
-        if self.phase == Phase::Gone { 0 } else { self.output.len() }
+        let piped = self.piped.as_ref().map_or(0, |piped| piped.pipe.len());
+        if self.phase == Phase::Gone { 0 } else { self.output.len() + piped }
     }
 
     fn counted(&mut self) -> &mut usize {
@@ -234,7 +258,7 @@ impl driver::Socket for Connection {
     }
 
     fn progress(&self) -> Progress {
-        progress(&self.socket, self.written, self.output.len())
+        progress(&self.socket, self.written, self.unsent())
     }
 
     fn confirmed(&mut self) -> &mut u64 {
@@ -249,6 +273,6 @@ mod tests {
     /// As for the reactor: ten thousand idle connections are two megabytes.
     #[test]
     fn an_idle_connection_is_small() {
-        assert!(size_of::<Connection>() <= 200, "{}", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 208, "{}", size_of::<Connection>());
     }
 }

@@ -10,14 +10,20 @@ use super::{
 };
 use crate::{
     app::{App, ConnId},
-    net::connect,
+    net::{connect, driver::Socket as _},
 };
 use std::{io::Error, mem};
 
 impl<A: App> Proactor<A> {
     /// What has arrived, in the order of its arrival.
     pub(super) fn hear_arrivals(&mut self) {
-        while let Some(arrival) = self.io.arrivals.pop_front() {
+        // What is noted meanwhile is for the next turn.
+        let mut left = self.io.arrivals.len();
+        while left > 0
+            && let Some(arrival) = self.io.arrivals.pop_front()
+        {
+            left -= 1;
+            self.io.common.visited += 1;
             self.hear_arrival(arrival);
         }
     }
@@ -30,11 +36,12 @@ impl<A: App> Proactor<A> {
             return;
         }
         if mem::take(&mut socket.unreported) {
-            let unsent = socket.output.len();
+            let unsent = socket.unsent();
             self.app.sent(&mut self.cx, conn, unsent);
             self.settle();
         }
         self.hear_stash(key, conn);
+        self.hear_relayed(key, conn);
         self.hear_broken(key, conn);
     }
 

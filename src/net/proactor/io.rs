@@ -8,7 +8,7 @@ use super::{
     buffers::{Buffers, Group},
     connection::{Connection, Phase, Receiving},
     heard::Heard,
-    operations::{Kind, Operation},
+    operations::{Kind, Operation, TRIED},
     ring::Ring,
 };
 use crate::{
@@ -36,8 +36,10 @@ use std::{
 /// resident: 16 MiB for heads of 16 KiB, 4 MiB for lines.
 const SMALL: u16 = 1024;
 
-/// Large buffers: one is filled and emptied at a time, unless many bodies arrive at once.
-const BULK: u16 = 8;
+/// Large buffers, for bodies that are too long for small ones. Measured with a relay that copies, CPU seconds per GiB: 16 KiB
+/// 0.92, 64 KiB 0.28, 256 KiB 0.24; but what a slow peer does not take keeps the whole buffer that it is in.
+const BULK: u16 = 128;
+const BULK_SIZE: usize = 64 * 1024;
 
 /// Something that the kernel has done, and that the application may have to hear of, in the order of its completion.
 #[derive(Debug, Clone, Copy)]
@@ -88,6 +90,8 @@ pub struct Io {
     pub(super) dirty: Vec<usize>,
     /// Keys of sockets for which a send was asked for since the kernel was entered last.
     pub(super) sent: Vec<usize>,
+    /// Keys of sockets that tried to send with it, and how many bytes.
+    pub(super) tried: Vec<(usize, usize)>,
     /// The completions of a turn; kept for its memory.
     pub(super) batch: Vec<cqueue::Entry>,
 }
@@ -96,7 +100,7 @@ impl Io {
     pub(super) fn new(config: DriverConfig, now: Instant) -> io::Result<Self> {
         let ring = Ring::new()?;
         let small = Buffers::new(&ring, Group::Small, SMALL, config.read_size)?;
-        let bulk = Buffers::new(&ring, Group::Bulk, BULK, config.bulk_read_size)?;
+        let bulk = Buffers::new(&ring, Group::Bulk, BULK, config.bulk_read_size.min(BULK_SIZE))?;
         Ok(Self {
             ring,
             buffers: [small, bulk],
@@ -113,6 +117,7 @@ impl Io {
             listens: false,
             dirty: Vec::new(),
             sent: Vec::new(),
+            tried: Vec::new(),
             batch: Vec::new(),
         })
     }
@@ -185,6 +190,9 @@ impl Io {
         if socket.sending || matches!(socket.phase, Phase::Connecting | Phase::Gone) || socket.broken.is_some() {
             return;
         }
+        if socket.piped.is_some() {
+            return self.wait_for_room(key);
+        }
         if socket.output.is_empty() {
             if socket.finish == Finish::Asked {
                 // A socket that is already gone says so elsewhere.
@@ -194,6 +202,11 @@ impl Io {
             return;
         }
         socket.behind |= socket.output.len() >= CONFIRMED;
+        // What comes next would have to wait for an unrelated completion.
+        let is_last = socket.phase == Phase::Open && socket.finish == Finish::No && !socket.behind;
+        if is_last && !socket.refused && socket.output.len() <= TRIED && self.ring.tells_partial_sends() {
+            return self.try_to_send(key);
+        }
         socket.output.pin();
         let mut slices = [IoSlice::new(&[]); SLICES];
         let filled = socket.output.io_slices(&mut slices);
@@ -207,11 +220,30 @@ impl Io {
         self.sent.push(key);
     }
 
+    /// Sends what waits, all at once: as a rule there is room in the kernel, and then no completion has to be made, waited for
+    /// and heard. The kernel is entered next, so nothing changes the output before it has seen it.
+    fn try_to_send(&mut self, key: usize) {
+        let Some(socket) = self.common.table.get_mut(key) else { return };
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let filled = socket.output.io_slices(&mut slices);
+        let len = slices[..filled].iter().map(|slice| slice.len()).sum();
+        // SAFETY: the operation is submitted and over before `Io::wait` returns or fails, and until then no other code runs that
+        // could touch the output.
+        #[allow(unsafe_code)]
+        let operation = unsafe { Operation::try_send(socket.fd(), key, &slices[..filled], &mut socket.vector) };
+        socket.trying = true;
+        self.ring.push(operation);
+        self.tried.push((key, len));
+    }
+
     /// Has the kernel receive for a socket exactly when somebody wants the input, in the way that fits.
     fn receive(&mut self, key: usize) {
+        if self.look_for_relay(key) {
+            return;
+        }
         let Some(socket) = self.common.table.get_mut(key) else { return };
         // One that is broken has no news: an operation that goes on would wait for some when it has received what is there.
-        let bulk = socket.bulk || socket.broken.is_some();
+        let bulk = socket.bulk && socket.flows || socket.broken.is_some();
         let wanted = match (socket.wants_input(), bulk) {
             (false, _) => Receiving::No,
             (true, false) => Receiving::Many,
@@ -223,7 +255,7 @@ impl Io {
                 socket.receiving = wanted;
                 socket.in_flight += 1;
                 // While much waits to be sent, nobody adds a large piece to it.
-                let most = self.common.waiting.limit(self.common.config.bulk_read_size);
+                let most = self.common.waiting.limit(BULK_SIZE);
                 self.ring.push(Operation::receive(socket.fd(), key, group, most));
             }
             // A single one ends with the next input, which is less work than to cancel it.

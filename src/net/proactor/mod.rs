@@ -17,8 +17,9 @@
 //! 3. **What was asked for may come although nobody wants it any more.** Input that arrives after
 //!    [`crate::app::Cx::set_reading`] said stop is kept for later; completions of a connection that is gone meet a socket
 //!    that ignores them, because its key stays taken until the last of them came.
-//! 4. **Silence is an answer.** A send that can be done is done while it is submitted. One that was not completed by then
-//!    is refused for now: the application hears of it ([`complete`]).
+//! 4. **Silence is an answer.** A send that can be done is done while it is submitted, and then nothing more is said of it
+//!    ([`operations::Operation::try_send`]). One that fails is asked for again, to wait for room, and the application hears that
+//!    its peer is behind ([`complete`]).
 //!
 //! Applications do not notice: the same tests run on both.
 
@@ -63,6 +64,15 @@ const ENDINGS: usize = 10;
 ///
 /// It is configured as a [`super::Reactor`] and keeps the same contract, [`App`].
 pub type Proactor<A> = EventLoop<A, Io>;
+
+/// Whether this system has an io_uring that will do, and allows it.
+///
+/// # Errors
+///
+/// [`Error::IoUring`], which says why not.
+pub(super) fn check() -> std::result::Result<(), Error> {
+    Io::new(DriverConfig::default(), clock::now().instant).map(drop).map_err(Error::IoUring)
+}
 
 impl<A: App> Proactor<A> {
     /// An event loop without listeners.
@@ -125,10 +135,6 @@ impl Transport for Io {
 
     fn is_busy(&self) -> bool {
         !self.arrivals.is_empty() || !self.starved.is_empty() || self.can_admit() || self.listeners.can_drain()
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        None
     }
 
     fn carry_out(&mut self, cx: &mut Cx) {

@@ -4,11 +4,12 @@
 //! application has long let go of; so a key is not given to another socket before the last completion for it has come, and a
 //! completion cannot meet a stranger. `Connection::in_flight` counts.
 //!
-//! This is also where memory is lent to the kernel. Five kinds of operation name none. The others:
+//! This is also where memory is lent to the kernel. Most kinds of operation name none. The others:
 //!
 //! - [`Operation::receive`] names none either: the kernel takes a buffer of [`super::buffers`] when bytes have arrived, so
 //!   a thousand idle connections occupy none.
 //! - [`Operation::send`] reads from a connection's `Output`, which is left alone until the completion.
+//! - [`Operation::try_send`] reads from it only while it is submitted.
 //! - [`Operation::connect`] reads an address that the connection keeps until then.
 
 #![allow(unsafe_code)] // Each block carries its argument.
@@ -27,6 +28,10 @@ use std::{io::IoSlice, ptr};
 /// The token of what nobody waits for.
 pub(super) const NOBODY: u64 = u64::MAX;
 
+/// Bytes that are tried to be sent at once. More does not fit into a socket's buffer as a rule, and trying would be in vain;
+/// and it is far below what the kernel takes in one call, so that "all of them" is never only the first part.
+pub(super) const TRIED: usize = 1024 * 1024;
+
 /// What an operation is about; with a key, its token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -36,6 +41,12 @@ pub(super) enum Kind {
     /// Into a large one.
     ReceiveBulk,
     Send,
+    /// Send all of it while it is submitted. Only what fails is completed.
+    TrySend,
+    /// Tell when there is input for a relay to move.
+    Readable,
+    /// Tell when there is room for what a relay has.
+    Writable,
     Connect,
     /// Look out for errors of a connection that nobody reads from.
     Watch,
@@ -58,10 +69,26 @@ impl Kind {
         let kind = KINDS.get((token & 0xff) as usize)?;
         Some((*kind, usize::try_from(token >> 8).ok()?))
     }
+
+    /// Whether a token is that of an operation which is over when the call that submits it returns.
+    pub(super) fn is_over_at_once(token: u64) -> bool {
+        matches!(Self::of(token), Some((Self::TrySend, _)))
+    }
 }
 
-const KINDS: [Kind; 8] =
-    [Kind::Receive, Kind::ReceiveBulk, Kind::Send, Kind::Connect, Kind::Watch, Kind::Accept, Kind::Knock, Kind::Wake];
+const KINDS: [Kind; 11] = [
+    Kind::Receive,
+    Kind::ReceiveBulk,
+    Kind::Send,
+    Kind::TrySend,
+    Kind::Readable,
+    Kind::Writable,
+    Kind::Connect,
+    Kind::Watch,
+    Kind::Accept,
+    Kind::Knock,
+    Kind::Wake,
+];
 
 /// Pieces for one vectored send: what the kernel reads to learn where they are.
 pub(super) struct Vector {
@@ -125,18 +152,27 @@ impl Operation {
         pieces: &[IoSlice<'_>],
         vector: &mut Option<Box<Vector>>,
     ) -> Self {
-        let flags = libc::MSG_NOSIGNAL;
-        let entry = if let [only] = pieces {
-            // Of more than this, the kernel sends the first part.
-            let len = u32::try_from(only.len()).unwrap_or(u32::MAX).min(i32::MAX as u32);
-            opcode::Send::new(Fd(socket), only.as_ptr(), len).flags(flags).build()
-        } else {
-            let vector = vector.get_or_insert_with(|| Box::new(Vector::new()));
-            // SAFETY: the caller keeps the pieces; only the kernel looks at them, before the completion.
-            unsafe { vector.fill(pieces) };
-            opcode::SendMsg::new(Fd(socket), &raw const vector.header).flags(flags.unsigned_abs()).build()
-        };
+        // SAFETY: the caller's promise is the one that is asked for.
+        let entry = unsafe { sending(socket, pieces, vector, 0) };
         Self::new(&entry, Kind::Send, key)
+    }
+
+    /// Sends the pieces while it is submitted. If the kernel takes all of them, nothing more is heard of it; else the
+    /// completion tells how many bytes it took (`MSG_WAITALL`: less than all is a failure), or `EAGAIN` for none.
+    ///
+    /// # Safety
+    ///
+    /// The pieces stay where they are and as they are, and `vector` is left alone, until it was submitted. They are at most
+    /// [`TRIED`] bytes.
+    pub(super) unsafe fn try_send(
+        socket: i32,
+        key: usize,
+        pieces: &[IoSlice<'_>],
+        vector: &mut Option<Box<Vector>>,
+    ) -> Self {
+        // SAFETY: the kernel does not wait (`MSG_DONTWAIT`), so it looks at the pieces only while it takes the operation.
+        let entry = unsafe { sending(socket, pieces, vector, libc::MSG_DONTWAIT | libc::MSG_WAITALL) };
+        Self::new(&entry.flags(Flags::SKIP_SUCCESS), Kind::TrySend, key)
     }
 
     /// Connects.
@@ -154,10 +190,41 @@ impl Operation {
         Self::new(&opcode::PollAdd::new(Fd(socket), 0).multi(true).build(), Kind::Watch, key)
     }
 
+    /// Tells once that there is input, an end or an error.
+    pub(super) fn readable(socket: i32, key: usize) -> Self {
+        let flags = u32::from((libc::POLLIN | libc::POLLRDHUP).unsigned_abs());
+        Self::new(&opcode::PollAdd::new(Fd(socket), flags).build(), Kind::Readable, key)
+    }
+
+    /// Tells once that there is room.
+    pub(super) fn writable(socket: i32, key: usize) -> Self {
+        let flags = u32::from(libc::POLLOUT.unsigned_abs());
+        Self::new(&opcode::PollAdd::new(Fd(socket), flags).build(), Kind::Writable, key)
+    }
+
     /// Tells every write to an eventfd. Nobody has to read it: what counts is that it was written to.
     pub(super) fn wake(eventfd: i32) -> Self {
         let flags = u32::from(libc::POLLIN.unsigned_abs());
         Self::new(&opcode::PollAdd::new(Fd(eventfd), flags).multi(true).build(), Kind::Wake, 0)
+    }
+}
+
+/// An operation that sends the pieces.
+///
+/// # Safety
+///
+/// The pieces and `vector` are left alone as long as the kernel uses them.
+unsafe fn sending(socket: i32, pieces: &[IoSlice<'_>], vector: &mut Option<Box<Vector>>, flags: i32) -> Entry {
+    let flags = libc::MSG_NOSIGNAL | flags;
+    if let [only] = pieces {
+        // Of more than this, the kernel sends the first part.
+        let len = u32::try_from(only.len()).unwrap_or(u32::MAX).min(i32::MAX as u32);
+        opcode::Send::new(Fd(socket), only.as_ptr(), len).flags(flags).build()
+    } else {
+        let vector = vector.get_or_insert_with(|| Box::new(Vector::new()));
+        // SAFETY: the caller keeps the pieces; only the kernel looks at them.
+        unsafe { vector.fill(pieces) };
+        opcode::SendMsg::new(Fd(socket), &raw const vector.header).flags(flags.unsigned_abs()).build()
     }
 }
 

@@ -1,10 +1,26 @@
 //! Relaying: what one socket receives is sent to another, and the application only hears how much.
 //!
-//! By copying, or by reference where a buffer is well filled, as [`crate::app::Action::Forward`] does: the kernel has
-//! received the bytes into our memory anyway.
+//! Through a pipe where there is one, as the reactor does, so that the bytes stay in the kernel. The kernel says when a socket has
+//! some ([`Kind::Readable`](super::operations::Kind)), and we move them ourselves: its own operation for that (`IORING_OP_SPLICE`)
+//! is always given to another thread, which costs more than the call that it saves. Without a pipe, the kernel has received
+//! the bytes into our memory, and they are sent as [`crate::app::Action::Forward`] sends them.
 
-use super::io::Io;
-use crate::app::ConnId;
+use super::{
+    Proactor,
+    connection::{Connection, Phase, Receiving},
+    io::Io,
+    operations::Operation,
+};
+use crate::{
+    app::{App, ConnId},
+    net::driver::{Finish, Moved, Pipe, Piped, Socket as _, is_unsupported},
+};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use socket2::Socket;
+use std::{
+    io::{self, ErrorKind},
+    mem,
+};
 
 /// What is left of a relay that was asked for. See [`crate::app::Action::Relay`].
 #[derive(Debug, Clone, Copy)]
@@ -14,12 +30,25 @@ pub(super) struct Relay {
     pub(super) left: u64,
 }
 
+/// What one step of a relay through a pipe found.
+enum Found {
+    /// So many bytes are on their way.
+    Moved(usize),
+    /// Nothing for now, or nothing that goes this way.
+    Nothing,
+    /// The peer sends nothing more.
+    End,
+    /// The connection is broken.
+    Failed(ErrorKind),
+}
+
 impl Io {
     /// Carries out [`crate::app::Action::Relay`].
     pub(super) fn begin_relay(&mut self, from: ConnId, to: ConnId, len: u64) {
-        if let Some((_, socket)) = self.common.table.find_mut(from) {
+        if let Some((key, socket)) = self.common.table.find_mut(from) {
             debug_assert!(socket.relay.is_none(), "one relay at a time");
             socket.relay = Some(Box::new(Relay { to, left: len }));
+            self.touch(key);
         }
     }
 
@@ -36,4 +65,197 @@ impl Io {
         }
         Some((to, moved))
     }
+
+    /// Whether the next bytes of a socket go through a pipe, and if so, has the kernel tell when there are some. Otherwise they
+    /// are received.
+    pub(super) fn look_for_relay(&mut self, key: usize) -> bool {
+        let Some(socket) = self.common.table.get_mut(key) else { return false };
+        let Some(relay) = socket.relay.as_deref().copied().filter(|_| socket.wants_input()) else { return false };
+        let sender = (socket.receiving, socket.arriving == 0, socket.looking || socket.readable);
+        if socket.broken.is_some() || !self.is_pipe_possible(relay.to) {
+            return false;
+        }
+        match sender {
+            // What was received meanwhile goes first.
+            (Receiving::Many | Receiving::Once, ..) => self.stop_receiving(key),
+            (Receiving::No, true, false) if !self.is_crammed(relay.to) => {
+                if let Some(socket) = self.common.table.get_mut(key) {
+                    socket.looking = true;
+                    socket.in_flight += 1;
+                    self.ring.push(Operation::readable(socket.fd(), key));
+                }
+            }
+            _ => {}
+        }
+        true
+    }
+
+    /// Whether bytes for this connection may go through a pipe now: nothing in our memory is to leave before them.
+    fn is_pipe_possible(&mut self, to: ConnId) -> bool {
+        let much = self.common.waiting.is_much();
+        let pipes = self.common.pipes.is_available(self.common.now);
+        let Some((_, receiver)) = self.common.table.find_mut(to) else { return false };
+        let open = receiver.phase == Phase::Open && receiver.finish == Finish::No && receiver.broken.is_none();
+        open && receiver.output.is_empty() && !receiver.sending && (receiver.piped.is_some() || pipes && !much)
+    }
+
+    /// Whether what a pipe has for this connection waits for room.
+    fn is_crammed(&mut self, to: ConnId) -> bool {
+        self.common.table.find_mut(to).is_some_and(|(_, receiver)| receiver.piped.is_some())
+    }
+
+    /// One step of a relay through a pipe.
+    fn relay_through_pipe(&mut self, key: usize) -> Found {
+        let Some(socket) = self.common.table.get_mut(key) else { return Found::Nothing };
+        let ready = mem::take(&mut socket.readable);
+        let Some(relay) = socket.relay.as_deref().copied() else { return Found::Nothing };
+        // What is not wanted now, or goes another way, is told again when somebody looks for it.
+        if !ready || !socket.wants_input() || self.is_crammed(relay.to) || !self.is_pipe_possible(relay.to) {
+            return Found::Nothing;
+        }
+        let Some(mut pipe) = self.common.pipes.take(self.common.now) else { return Found::Nothing };
+        let Some(socket) = self.common.table.get_mut(key) else { return Found::Nothing };
+        let from = socket.conn;
+        let filled = without_waiting(&socket.socket, || pipe.fill(&socket.socket, relay.left));
+        let found = match filled {
+            Ok(Moved::Bytes(len)) => Found::Moved(len),
+            Ok(Moved::Nothing) => Found::Nothing,
+            Ok(Moved::End) => {
+                socket.ended = true;
+                Found::End
+            }
+            Err(error) if is_unsupported(&error) => {
+                self.common.pipes.give_up();
+                Found::Nothing
+            }
+            Err(error) => Found::Failed(error.kind()),
+        };
+        self.send_piped(relay.to, Piped { pipe, from });
+        found
+    }
+
+    /// Sends what a pipe has, as far as there is room.
+    fn send_piped(&mut self, to: ConnId, piped: Piped) {
+        let now = self.common.now;
+        let Some((key, receiver)) = self.common.table.find_mut(to) else { return };
+        if piped.pipe.len() == 0 {
+            return self.common.pipes.give_back(piped.pipe, now);
+        }
+        receiver.piped = Some(Box::new(piped));
+        if let Err(error) = self.empty_pipe(key) {
+            self.broke(key, error.kind());
+        }
+        if let Some(receiver) = self.common.table.get_mut(key)
+            && receiver.piped.is_some()
+        {
+            receiver.unreported = true;
+            self.common.enqueue(key);
+            self.touch(key);
+        }
+    }
+
+    /// Moves what a pipe has to its socket; tells how many bytes that took.
+    fn empty_pipe(&mut self, key: usize) -> io::Result<usize> {
+        let Some(receiver) = self.common.table.get_mut(key) else { return Ok(0) };
+        let Some(piped) = &mut receiver.piped else { return Ok(0) };
+        let pipe: &mut Pipe = &mut piped.pipe;
+        let taken = without_waiting(&receiver.socket, || pipe.drain(&receiver.socket))?;
+        receiver.written += taken as u64;
+        if pipe.len() == 0
+            && let Some(piped) = receiver.piped.take()
+        {
+            self.common.pipes.give_back(piped.pipe, self.common.now);
+        }
+        self.common.recount(key);
+        Ok(taken)
+    }
+
+    /// Has the kernel tell when there is room for what a pipe has.
+    pub(super) fn wait_for_room(&mut self, key: usize) {
+        if let Some(socket) = self.common.table.get_mut(key)
+            && !mem::replace(&mut socket.crammed, true)
+        {
+            socket.in_flight += 1;
+            self.ring.push(Operation::writable(socket.fd(), key));
+        }
+    }
+
+    /// There is room for what a pipe has.
+    pub(super) fn note_room(&mut self, key: usize) {
+        let Some(socket) = self.common.table.get_mut(key) else { return };
+        socket.crammed = false;
+        let feeder = socket.piped.as_ref().map(|piped| piped.from);
+        let phase = socket.phase;
+        if phase == Phase::Gone {
+            return;
+        }
+        match self.empty_pipe(key) {
+            Ok(taken) => self.note_emptied(key, taken),
+            Err(error) if phase == Phase::Open => self.broke(key, error.kind()),
+            Err(_) => self.bid_farewell(key, false),
+        }
+        self.wake_feeder(feeder);
+    }
+
+    fn note_emptied(&mut self, key: usize, taken: usize) {
+        let Some(socket) = self.common.table.get_mut(key) else { return };
+        match socket.phase {
+            Phase::Flushing(_) if socket.unsent() == 0 => self.hang_up(key),
+            Phase::Flushing(_) if taken > 0 => self.common.begin_closing(key),
+            Phase::Open if taken > 0 => {
+                socket.unreported = true;
+                self.common.enqueue(key);
+            }
+            _ => {}
+        }
+        self.touch(key);
+    }
+
+    /// There is room for what it sends, or there never will be.
+    pub(super) fn wake_feeder(&mut self, feeder: Option<ConnId>) {
+        if let Some((key, _)) = feeder.and_then(|conn| self.common.table.find_mut(conn)) {
+            self.touch(key);
+        }
+    }
+
+    /// Input for a relay has arrived.
+    pub(super) fn note_readable(&mut self, key: usize) {
+        if let Some(socket) = self.common.table.get_mut(key) {
+            socket.looking = false;
+            if socket.phase == Phase::Open {
+                socket.readable = true;
+                self.common.enqueue(key);
+            }
+        }
+    }
+}
+
+impl<A: App> Proactor<A> {
+    /// Moves what has arrived for a relay, and tells the application how much.
+    pub(super) fn hear_relayed(&mut self, key: usize, conn: ConnId) {
+        if !self.io.common.table.tenant(key, conn).is_some_and(|socket: &mut Connection| socket.readable) {
+            return;
+        }
+        let found = self.io.relay_through_pipe(key);
+        self.io.touch(key);
+        match found {
+            Found::Nothing => return,
+            Found::Moved(len) => {
+                self.io.count_relayed(conn, len);
+                self.app.relayed(&mut self.cx, conn, len as u64);
+            }
+            Found::End => self.app.ended(&mut self.cx, conn),
+            Found::Failed(kind) => return self.fail(conn, kind),
+        }
+        self.settle();
+    }
+}
+
+/// Calls `work` while the socket refuses what it cannot do at once. Otherwise it waits, as the ring needs it to: an operation on a
+/// socket that refuses would be refused, too. Nothing is submitted meanwhile.
+fn without_waiting<T>(socket: &Socket, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    fcntl(socket, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+    let result = work();
+    fcntl(socket, FcntlArg::F_SETFL(OFlag::empty()))?;
+    result
 }

@@ -11,7 +11,7 @@
 
 #![allow(unsafe_code)] // Each block carries its argument.
 
-use super::operations::Operation;
+use super::operations::{Kind, Operation};
 use crate::net::Advised;
 use io_uring::{
     IoUring,
@@ -36,6 +36,9 @@ const TRIES: usize = 50;
 /// us to take completions, which we do in between; a kernel that still takes nothing will not begin to.
 const REFUSALS: usize = 64;
 
+/// Completions are made now (`IORING_ENTER_GETEVENTS`).
+const GET_EVENTS: u32 = 1;
+
 /// An instance of io_uring that belongs to one thread once it is [enabled](Ring::enable).
 pub(super) struct Ring {
     ring: IoUring,
@@ -45,6 +48,8 @@ pub(super) struct Ring {
     early: Vec<cqueue::Entry>,
     /// Why nothing more can be asked for. What was pushed since then is lost, and [`Ring::enter`] says so.
     failed: Option<io::Error>,
+    /// See [`Ring::tells_partial_sends`].
+    is_recent: bool,
 }
 
 impl Ring {
@@ -59,13 +64,18 @@ impl Ring {
             builder.setup_submit_all().setup_single_issuer();
             builder
         };
-        let ring = match base().setup_defer_taskrun().build(SUBMISSIONS) {
+        let (ring, is_recent) = match base().setup_defer_taskrun().build(SUBMISSIONS) {
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-                base().setup_coop_taskrun().build(SUBMISSIONS)?
+                (base().setup_coop_taskrun().build(SUBMISSIONS)?, false)
             }
-            other => other?,
+            other => (other?, true),
         };
-        Ok(Self { ring, unfinished: 0, early: Vec::new(), failed: None })
+        Ok(Self { ring, unfinished: 0, early: Vec::new(), failed: None, is_recent })
+    }
+
+    /// Whether a send that fails in the middle tells how much it has sent: so it is since 6.1.
+    pub(super) fn tells_partial_sends(&self) -> bool {
+        self.is_recent
     }
 
     /// From now on the calling thread is the only one that may enter.
@@ -89,7 +99,9 @@ impl Ring {
 
     /// Asks for something. It reaches the kernel with the next [`Ring::enter`], or before if the queue is full.
     pub(super) fn push(&mut self, operation: Operation) {
-        if self.push_entry(&operation.into_entry()) {
+        let entry = operation.into_entry();
+        let over_at_once = Kind::is_over_at_once(entry.get_user_data());
+        if self.push_entry(&entry) && !over_at_once {
             self.unfinished += 1;
         }
     }
@@ -139,17 +151,47 @@ impl Ring {
         let submitter = self.ring.submitter();
         let entered = match patience {
             None => submitter.submit_and_wait(1),
+            // No timer has to be set for that.
+            Some(Duration::ZERO) => return self.finish_entering(),
             Some(patience) => {
                 let limit = Timespec::from(patience);
                 submitter.submit_with_args(1, &SubmitArgs::new().timespec(&limit))
             }
         };
         match entered {
-            Ok(_) => Ok(()),
+            Ok(_) => {}
             // Time has passed.
-            Err(error) if error.raw_os_error() == Some(Errno::ETIME as i32) || is_for_now(&error) => Ok(()),
-            Err(error) => Err(error),
+            Err(error) if error.raw_os_error() == Some(Errno::ETIME as i32) || is_for_now(&error) => {}
+            Err(error) => return Err(error),
         }
+        if self.is_entered() { Ok(()) } else { self.finish_entering() }
+    }
+
+    /// Has the kernel take what was pushed, and takes from it what it has done by now, without waiting.
+    fn finish_entering(&mut self) -> io::Result<()> {
+        for _ in 0..REFUSALS {
+            match self.look() {
+                Ok(()) if self.is_entered() => return Ok(()),
+                Err(error) if !is_for_now(&error) => return Err(error),
+                // There has to be room for more completions.
+                _ => self.early.extend(self.ring.completion()),
+            }
+        }
+        Err(Errno::EBUSY.into())
+    }
+
+    /// Whether the kernel has taken everything that was pushed, and all that came of it at once can be harvested.
+    fn is_entered(&mut self) -> bool {
+        let queue = self.ring.submission();
+        queue.is_empty() && !queue.cq_overflow()
+    }
+
+    /// Submits what was pushed, and has the kernel say what it has done, without waiting for more.
+    pub(super) fn look(&mut self) -> io::Result<()> {
+        let pushed = u32::try_from(self.ring.submission().len()).expect("the queue has 1024 places");
+        // SAFETY: no argument is passed, and the flag is one that the kernel knows.
+        let entered = unsafe { self.ring.submitter().enter::<libc::sigset_t>(pushed, 0, GET_EVENTS, None) };
+        entered.map(drop)
     }
 
     /// Takes the completions that are there.
@@ -157,7 +199,10 @@ impl Ring {
         let before = into.len();
         into.append(&mut self.early);
         into.extend(self.ring.completion());
-        let ended = |done: &&cqueue::Entry| !more(done.flags()) && done.user_data() != super::operations::NOBODY;
+        let ended = |done: &&cqueue::Entry| {
+            let token = done.user_data();
+            !more(done.flags()) && token != super::operations::NOBODY && !Kind::is_over_at_once(token)
+        };
         self.unfinished -= into[before..].iter().filter(ended).count();
     }
 

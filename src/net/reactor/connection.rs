@@ -1,12 +1,11 @@
 //! One socket as the reactor sees it: what the kernel said about it, and what waits to be sent.
 
-use super::pipe::Pipe;
 use crate::{
     app::{ConnId, Progress},
     buf::Output,
     net::{
         acknowledged::progress,
-        driver::{Closing, Finish, Socket},
+        driver::{Closing, Finish, Piped, Socket},
     },
 };
 use mio::{event::Event, net::TcpStream};
@@ -34,14 +33,6 @@ pub(super) struct Relay {
     pub(super) to: ConnId,
     /// Bytes; never zero.
     pub(super) left: u64,
-}
-
-/// Bytes that a relay has taken and the receiver has not.
-#[derive(Debug)]
-pub(super) struct Piped {
-    pub(super) pipe: Pipe,
-    /// Who waits for room in it.
-    pub(super) from: ConnId,
 }
 
 /// A socket and what is known about it. No heap while nothing waits to be sent.

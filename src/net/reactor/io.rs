@@ -8,7 +8,6 @@ use super::{
     accept::Listener,
     alarm::Alarm,
     connection::{Connection, Phase},
-    pipe::Pipes,
     scratch::Scratch,
 };
 use crate::{
@@ -30,7 +29,6 @@ pub struct Io {
     pub(super) listeners: Vec<Listener>,
     pub(super) common: Common<Connection>,
     pub(super) scratch: Scratch,
-    pub(super) pipes: Pipes,
     /// Per action of the present call, the next one with bytes for the same socket.
     pub(super) chain: Vec<u32>,
     /// Keys of sockets that the present call concerned.
@@ -45,7 +43,6 @@ impl Io {
             alarm: Alarm::default(),
             listeners: Vec::new(),
             scratch: Scratch::new(config.read_size.max(config.bulk_read_size)),
-            pipes: Pipes::new(config.pipes),
             common: Common::new(config, now),
             chain: Vec::new(),
             touched: Vec::new(),

@@ -22,7 +22,6 @@ mod closing;
 mod connection;
 mod deliver;
 mod io;
-mod pipe;
 mod read;
 mod relay;
 mod scratch;
@@ -118,14 +117,6 @@ impl Transport for Io {
 
     fn is_busy(&self) -> bool {
         self.common.room() > 0 && (0..self.listeners.len()).any(|index| self.is_ready_at(index))
-    }
-
-    fn deadline(&self) -> Option<Instant> {
-        self.pipes.deadline()
-    }
-
-    fn expire(&mut self) {
-        self.pipes.expire(self.common.now);
     }
 
     fn carry_out(&mut self, cx: &mut Cx) {

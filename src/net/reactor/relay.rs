@@ -1,17 +1,15 @@
 //! Relaying: what one socket sends goes to another, and the application only hears how much.
 
 use super::{
-    connection::{Phase, Piped, Relay},
+    connection::{Phase, Relay},
     io::Io,
-    pipe::{Moved, Pipe},
     read::Read,
     write::drain_pipe,
 };
 use crate::{
     app::ConnId,
-    net::driver::{Finish, Socket as _},
+    net::driver::{Finish, Moved, Pipe, Piped, Socket as _, is_unsupported},
 };
-use std::io::{self, ErrorKind};
 
 impl Io {
     /// Carries out [`crate::app::Action::Relay`].
@@ -41,7 +39,7 @@ impl Io {
                 return Read::Blocked;
             }
             let pipe = socket.piped.take().map(|piped| piped.pipe);
-            let pipe = pipe.or_else(|| if much { None } else { self.pipes.take(self.common.now) });
+            let pipe = pipe.or_else(|| if much { None } else { self.common.pipes.take(self.common.now) });
             if let Some(pipe) = pipe {
                 return self.relay_through(pipe, key, receiver, relay);
             }
@@ -83,7 +81,7 @@ impl Io {
                 return self.relay_copying(key, relay);
             }
             Err(error) if is_unsupported(&error) => {
-                self.pipes.give_up();
+                self.common.pipes.give_up();
                 self.keep_piped(receiver, pipe, from);
                 return self.relay_copying(key, relay);
             }
@@ -101,7 +99,7 @@ impl Io {
     fn empty_pipe(&mut self, receiver: usize, before: usize) {
         let Some(socket) = self.common.table.get_mut(receiver) else { return };
         if socket.writable {
-            match drain_pipe(socket, &mut self.pipes, self.common.now) {
+            match drain_pipe(socket, &mut self.common.pipes, self.common.now) {
                 Ok(taken) => {
                     socket.written += taken as u64;
                     socket.unreported |= before > 0;
@@ -117,7 +115,7 @@ impl Io {
     fn keep_piped(&mut self, receiver: usize, pipe: Pipe, from: ConnId) {
         match self.common.table.get_mut(receiver) {
             Some(socket) if pipe.len() > 0 => socket.piped = Some(Box::new(Piped { pipe, from })),
-            _ => self.pipes.give_back(pipe, self.common.now),
+            _ => self.common.pipes.give_back(pipe, self.common.now),
         }
     }
 
@@ -129,9 +127,4 @@ impl Io {
             None => socket.relay = None,
         }
     }
-}
-
-/// Not every kind of socket can be spliced from.
-fn is_unsupported(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported)
 }

@@ -6,12 +6,11 @@
 use super::{
     connection::{Connection, NONE, Phase},
     io::Io,
-    pipe::Pipes,
     scratch::Scratch,
 };
 use crate::{
     app::Action,
-    net::driver::{CONFIRMED, Finish, SLICES, Socket as _},
+    net::driver::{CONFIRMED, Finish, Pipes, SLICES, Socket as _},
 };
 use mio::net::TcpStream;
 use std::{
@@ -78,7 +77,7 @@ impl Io {
         let mut feeder = None;
         if socket.writable && socket.unsent() > 0 {
             feeder = socket.piped.as_ref().map(|piped| piped.from);
-            match drain_pipe(socket, &mut self.pipes, self.common.now)
+            match drain_pipe(socket, &mut self.common.pipes, self.common.now)
                 .and_then(|piped| Ok(piped + write_output(socket)?))
             {
                 Ok(taken) => {

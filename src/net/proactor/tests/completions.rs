@@ -161,7 +161,7 @@ fn large_pieces_are_received_when_they_are_asked_for_and_small_ones_again_afterw
             _ => None,
         })
         .collect();
-    assert!(inputs.iter().any(|bytes| bytes.len() > 64 * 1024), "no large piece");
+    assert!(inputs.iter().any(|bytes| bytes.len() > DriverConfig::default().read_size), "no large piece");
     assert!(inputs.concat().starts_with(&body));
 }
 

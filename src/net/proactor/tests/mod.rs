@@ -24,15 +24,13 @@ mod slow;
 #[path = "../../reactor/tests/support.rs"]
 mod support;
 
-use super::Proactor as Driver;
+use super::{Proactor as Driver, actions::FRESH};
+use crate::net::driver::CAPACITY;
 
-/// More probes than a reactor answers from what it knows.
-const FRESH: usize = 32;
-
-/// It has no pipes: what it relays is in its memory.
-const PIPES: [usize; 1] = [0];
+/// No pipe, one for several relays, enough.
+const PIPES: [usize; 3] = [0, 1, 64];
 
 /// As many bytes as a relay takes before it hears that they are not taken from it.
 fn most_read() -> usize {
-    crate::net::DriverConfig::default().bulk_read_size
+    crate::net::DriverConfig::default().bulk_read_size.max(CAPACITY)
 }

@@ -181,7 +181,7 @@ fn a_probe_finds_what_waits_without_hearing_it() {
 
 #[test]
 fn a_probe_late_in_a_turn_asks_the_kernel_again() {
-    const CLIENTS: usize = FRESH + 8;
+    const CLIENTS: usize = FRESH + 3;
     let (busy, begun) = channel::<()>();
     let (go, wait) = channel::<()>();
     let mut conns: Vec<ConnId> = Vec::new();

@@ -14,7 +14,8 @@ mod relaying;
 mod slow;
 mod support;
 
-use super::{Reactor as Driver, actions::FRESH, pipe::CAPACITY};
+use super::{Reactor as Driver, actions::FRESH};
+use crate::net::driver::CAPACITY;
 
 /// No pipe, one for several relays, enough.
 const PIPES: [usize; 3] = [0, 1, 64];
