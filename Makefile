@@ -13,7 +13,7 @@ OTHERS ?= 48
 .DEFAULT_GOAL := help
 # Steps of `check` report one after the other, whatever -j says.
 .NOTPARALLEL:
-.PHONY: help run m1 m2 m3 m4 course servers test unit sim other-worlds check format lint doc build deny portable bench bench-peers fuzz-smoke compare clean
+.PHONY: help run m1 m2 m3 m4 course servers test test-epoll test-io-uring unit sim other-worlds check format lint doc build deny portable bench bench-peers fuzz-smoke compare clean
 
 # One line a step, so that a long run can be read afterwards.
 say = @printf '\n==> %s\n' '$(1)'
@@ -38,6 +38,17 @@ servers: ## list the programs, and what each one shows
 
 test: ## run all tests
 	$(CARGO) test $(LOCKED)
+
+SUITES := --test milestone1 --test milestone2 --test milestone3 --test milestone4
+
+test-epoll: ## the suites of the milestones on the driver epoll (kqueue on macOS)
+	TEST_DRIVER=epoll $(CARGO) test $(LOCKED) $(SUITES)
+
+# A server that cannot listen ends with 1, and one without io_uring with 2 before it tries.
+test-io-uring: ## the suites of the milestones on the driver io-uring, where the system allows it
+	@said=$$($(CARGO) run $(LOCKED) --quiet --bin io-uring -- --listen 192.0.2.1:1 2>&1); \
+	if [ $$? -eq 2 ]; then echo "nothing was tested: $$said"; exit 0; fi; \
+	TEST_DRIVER=io-uring $(CARGO) test $(LOCKED) $(SUITES)
 
 unit: ## run only the tests inside the library: seconds
 	$(CARGO) test $(LOCKED) --lib

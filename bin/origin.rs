@@ -5,7 +5,7 @@
 use clap::Parser;
 use socket_patterns::{
     cli::{self, Failure, ListenArgs},
-    net::{DriverConfig, Reactor, Sessions, descriptors, signals},
+    net::{Driver, DriverConfig, DriverKind, Sessions, descriptors, signals},
     service::{
         Http,
         http::{HttpConfig, Name},
@@ -26,6 +26,10 @@ struct Args {
     /// Who answers, as X-Backend says.
     #[arg(long, default_value = "origin")]
     name: Name,
+    /// How the event loop talks to the kernel: epoll (on macOS: kqueue), io-uring where the system allows it, or auto, which is
+    /// epoll.
+    #[arg(long, value_name = "auto|epoll|io-uring", default_value = "auto", hide_possible_values = true)]
+    driver: DriverKind,
 }
 
 fn main() -> ExitCode {
@@ -33,23 +37,25 @@ fn main() -> ExitCode {
     cli::main(|| run(args))
 }
 
-fn run(Args { listen, name }: Args) -> Result<(), Failure> {
+fn run(Args { listen, name, driver }: Args) -> Result<(), Failure> {
     let _log = cli::start_logging(&listen.log_level);
     descriptors::raise_limit()?;
+    let driver = driver.choose()?;
     let config = Arc::new(HttpConfig { name, ..HttpConfig::default() });
     let listener = listen.open()?;
     let address = listener.local_addr()?;
 
-    let mut reactor =
-        Reactor::new(Sessions::new(move |_, now| Http::new(Arc::clone(&config), now)), DriverConfig::default())?;
-    reactor.listen(listener)?;
-    let remote = reactor.remote();
+    let sessions = Sessions::new(move |_, now| Http::new(Arc::clone(&config), now));
+    let mut origin = Driver::new(&driver, sessions, DriverConfig::default())?;
+    origin.listen(listener)?;
+    let remote = origin.remote();
     let _signals = signals::watch(move |signal| {
         if signal == signals::Signal::Stop {
             remote.drain(listen.drain_timeout);
         }
     })?;
     cli::ready(address);
-    reactor.run()?;
+    tracing::info!("{driver}");
+    origin.run()?;
     Ok(())
 }

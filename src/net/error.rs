@@ -87,7 +87,9 @@ impl fmt::Display for Error {
                 write!(f, "cannot raise the limit of open files: {source}; raise it with `ulimit -n`")
             }
             Self::IoUring(source) => match why_no_io_uring(source) {
-                Some(why) => write!(f, "io_uring is not available: {why}; use event-driven instead"),
+                Some(why) => {
+                    write!(f, "io_uring is not available: {why}; use --driver epoll, or event-driven, instead")
+                }
                 None => write!(f, "cannot set up io_uring: {}", Advised(source)),
             },
             Self::Signals(source) => write!(f, "cannot wait for signals: {}", Advised(source)),

@@ -15,6 +15,7 @@
 mod acknowledged;
 pub mod address;
 pub mod blocking;
+mod choice;
 pub mod clock;
 pub mod connect;
 pub(crate) mod counters;
@@ -32,6 +33,7 @@ pub mod signals;
 mod traffic;
 pub mod work;
 
+pub use choice::{Driver, DriverChoice, DriverKind};
 pub use driver::{DriverConfig, Remote};
 pub(crate) use error::Advised;
 pub use error::Error;

@@ -6,7 +6,7 @@ use crate::{
     health::HealthArgs,
     http::{Authority, Limits},
     lb::Algorithm,
-    net::{self, address::HostPort},
+    net::{self, DriverKind, address::HostPort},
     units::{
         Checked, Flags, MAX_COUNT, MAX_WORKERS, Pointless, at_least_one, duration, nonzero_duration, number, size,
     },
@@ -99,6 +99,14 @@ pub struct ProxyArgs {
     /// Threads, each with its own event loop [default: one per core]
     #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroUsize>(MAX_WORKERS))]
     pub(super) workers: Option<NonZeroUsize>,
+
+    /// How the event loops talk to the kernel
+    ///
+    /// "epoll": the kernel says which connections are ready, and the program reads and writes (on macOS: kqueue). "io-uring":
+    /// the kernel reads and writes, and says when it has done so; Linux from 6.0 on, where no container forbids it. "auto":
+    /// epoll, until io_uring is known to be better under every load. A line of the log says which one runs, and why.
+    #[arg(long, value_name = "auto|epoll|io-uring", default_value = "auto", hide_possible_values = true)]
+    pub(super) driver: DriverKind,
 
     /// Where to answer /healthz and /stats, for example 127.0.0.1:9090 [default: nowhere]
     #[arg(long, value_name = "ADDR", value_parser = address)]

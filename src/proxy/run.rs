@@ -5,7 +5,7 @@ use crate::{
     backend::{Addresses, Backend, BackendId},
     cli::{self, Failure},
     net::{
-        DriverConfig, ListenOptions, Reactor, Remote, clock, descriptors, listen,
+        Driver, DriverConfig, ListenOptions, Reactor, Remote, clock, descriptors, listen,
         listen::listen_together,
         resolve,
         signals::{self, Signal},
@@ -28,7 +28,7 @@ use std::{
 /// Descriptors of the process as such: standard streams, signals, what libraries open for a moment.
 const DESCRIPTORS_ASIDE: usize = 32;
 
-/// Descriptors of an event loop: epoll, waker, timer, listener.
+/// Descriptors of an event loop: epoll, waker, timer, listener. With io_uring it is one less.
 const DESCRIPTORS_PER_LOOP: usize = 4;
 
 /// Connections to the admin listener at once: a supervisor, a collector of statistics, a few people. Each has a descriptor set
@@ -56,6 +56,7 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
         None => resolve_all(&args.backend)?,
     };
     plan.check(&backends).map_err(Failure::Usage)?;
+    let driver = args.driver.choose()?;
     let workers = args.workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let aside = descriptors_aside(workers, backends.len(), args.admin.is_some());
     let upstreams = plan.most_upstreams(&backends);
@@ -70,11 +71,12 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
     let desk = admin.map(|listener| open_desk(proxies[0].desk(), listener)).transpose()?;
     let mut running = Running::new(desk);
     for (proxy, listener) in proxies.into_iter().zip(listeners) {
-        running.start(proxy, listener, &slots, config)?;
+        running.start(Driver::new(&driver, proxy, config)?, listener, &slots)?;
     }
     let drain = running.drain(args.listen.drain_timeout);
     let _watch = signals::watch(drain.clone())?;
     cli::ready(address);
+    tracing::info!("{driver}");
     greet(address, admin_address.map(|at| (at, paths)), &backends, workers, demo.is_some());
     running.wait(drain)
 }
@@ -155,7 +157,7 @@ fn affordable(asked: usize, workers: usize, left: u64, upstreams: Option<usize>)
     (asked.min(share - 2 * pipes - aside).max(1), pipes)
 }
 
-/// The admin listener's event loop.
+/// The admin listener's event loop: a few visitors, for whom it does not matter which one it is.
 fn open_desk(desk: Desk, listener: TcpListener) -> Result<Reactor<Desk>, Failure> {
     let config = DriverConfig { max_connections: ADMINS, spare: ADMINS, pipes: 0, ..DriverConfig::default() };
     let mut reactor = Reactor::new(desk, config)?;
@@ -176,23 +178,16 @@ impl Running {
         Self { workers: Vec::new(), ended: channel(), desk }
     }
 
-    fn start(
-        &mut self,
-        proxy: Proxy,
-        listener: TcpListener,
-        slots: &Slots,
-        config: DriverConfig,
-    ) -> Result<(), Failure> {
+    fn start(&mut self, mut driver: Driver<Proxy>, listener: TcpListener, slots: &Slots) -> Result<(), Failure> {
         let index = self.workers.len();
-        let mut reactor = Reactor::new(proxy, config)?;
-        reactor.listen(listener)?;
-        let remote = reactor.remote();
+        driver.listen(listener)?;
+        let remote = driver.remote();
         let waker = remote.clone();
         slots.attach(index, Arc::new(move || waker.wake()));
         let end = End(index, self.ended.0.clone());
         let work = move || {
             let _end = end;
-            reactor.run()
+            driver.run()
         };
         let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(work)?;
         self.workers.push((remote, thread));

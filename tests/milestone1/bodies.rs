@@ -73,7 +73,7 @@ fn trailers(form: &str) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-fn every_method_and_body_form_passes_unchanged(milestone: &Milestone) {
+pub(super) fn every_method_and_body_form_passes_unchanged(milestone: &Milestone) {
     const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "M-SEARCH", "lower"];
     let backend = Backend::start(serve);
     let proxy = milestone.start(&[&backend], &[]);
@@ -121,7 +121,7 @@ fn check_response(response: &Message, method: &str, form: &str, len: usize, case
     assert!(!response.head.as_ref().unwrap().has_token("connection", "close"), "{case}");
 }
 
-fn large_bodies_pass_unchanged(milestone: &Milestone) {
+pub(super) fn large_bodies_pass_unchanged(milestone: &Milestone) {
     let backend = Backend::start(serve);
     let proxy = milestone.start(&[&backend], &[]);
     let mut client = Conn::open(proxy.address());

@@ -53,7 +53,7 @@ fn a_backend_that_ends_in_the_body_breaks_the_clients_connection(milestone: &Mil
     }
 }
 
-fn a_backend_that_resets_in_the_body_breaks_the_clients_connection(milestone: &Milestone) {
+pub(super) fn a_backend_that_resets_in_the_body_breaks_the_clients_connection(milestone: &Milestone) {
     for (beginning, _) in BEGINNINGS {
         let (text, end) = after(milestone, &get("/"), beginning, true);
         assert_eq!(end, End::Reset, "{beginning:?} became {text:?}");

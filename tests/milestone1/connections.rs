@@ -74,7 +74,7 @@ fn requests_on_a_connection_can_be_limited(milestone: &Milestone) {
     client.expect_end();
 }
 
-fn twenty_pipelined_requests_are_answered_in_order(milestone: &Milestone) {
+pub(super) fn twenty_pipelined_requests_are_answered_in_order(milestone: &Milestone) {
     let backend = echo();
     let proxy = milestone.start(&[&backend], &[]);
     let mut client = Conn::open(proxy.address());

@@ -264,7 +264,7 @@ fn a_lively_tunnel_outlives_the_deadline_of_an_exchange(milestone: &Milestone) {
     }
 }
 
-fn a_client_that_does_not_read_is_broken_off(milestone: &Milestone) {
+pub(super) fn a_client_that_does_not_read_is_broken_off(milestone: &Milestone) {
     let backend = Backend::answering(
         [b"HTTP/1.1 200 OK\r\nContent-Length: 33554432\r\n\r\n".to_vec(), vec![b'x'; 32 * 1024 * 1024]].concat(),
     );

@@ -15,6 +15,7 @@ mod broken;
 mod command_line;
 mod connections;
 mod deadlines;
+mod drivers;
 mod heads;
 mod limits;
 mod overload;

@@ -170,7 +170,7 @@ fn a_response_cut_off_by_the_drain_deadline_looks_cut_off(milestone: &Milestone)
     assert_eq!(client.read_to_end().1, End::Reset);
 }
 
-fn a_running_upload_is_finished(milestone: &Milestone) {
+pub(super) fn a_running_upload_is_finished(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let mut proxy = milestone.start(&[&backend], &["--workers", "1", "--drain-timeout", "1h"]);
     let mut client = Conn::open(proxy.address());

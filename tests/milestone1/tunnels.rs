@@ -177,7 +177,7 @@ fn upgrades_to_h2c_are_not_offered(milestone: &Milestone) {
     assert!(!head.has_token("connection", "upgrade"));
 }
 
-fn a_megabyte_passes_each_way_at_once(milestone: &Milestone) {
+pub(super) fn a_megabyte_passes_each_way_at_once(milestone: &Milestone) {
     const PIECE: usize = 64 * 1024;
     let (mut client, mut upstream, _proxy) = tunnel(milestone, &[]);
     std::thread::scope(|scope| {

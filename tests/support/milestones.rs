@@ -17,6 +17,8 @@ use assert_cmd::{Command, assert::Assert};
 pub struct Milestone {
     pub number: u32,
     pub program: &'static str,
+    /// The value of `--driver`; `None`: the program's own choice, or that of `make test-epoll` and `make test-io-uring`.
+    pub driver: Option<&'static str>,
 }
 
 impl Milestone {
@@ -44,7 +46,8 @@ impl Milestone {
         let backends = backends.iter().flat_map(|backend| ["--backend", backend]);
         let names =
             if flags.contains(&"--admin") { &["--admin-host", "test", "--admin-host", "admin"][..] } else { &[] };
-        start(self.program, &backends.chain(flags.iter().chain(names).copied()).collect::<Vec<_>>())
+        let driver = self.driver.into_iter().flat_map(|driver| ["--driver", driver]);
+        start(self.program, &backends.chain(flags.iter().chain(names).copied()).chain(driver).collect::<Vec<_>>())
     }
 
     /// `flags` for binaries that know them, nothing for earlier ones.
@@ -66,6 +69,7 @@ macro_rules! against {
             const MILESTONE: $crate::support::milestones::Milestone = $crate::support::milestones::Milestone {
                 number: $number,
                 program: env!(concat!("CARGO_BIN_EXE_", stringify!($name))),
+                driver: None,
             };
             $crate::support::milestones::tests! { $tests }
         }

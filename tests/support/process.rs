@@ -51,7 +51,12 @@ pub fn start_listening(program: impl AsRef<Path>, args: &[&str], ready: usize) -
 fn start_with(stderr: Stdio, program: impl AsRef<Path>, args: &[&str], ready: usize) -> Process {
     allow_descriptors();
     let mut command = Command::new(program.as_ref());
-    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr);
+    command
+        .args(args)
+        .args(driver_for(program.as_ref(), args))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(stderr);
     let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
     let stdout = child.stdout.take().expect("stdout was piped");
     let stderr = child.stderr.take().map_or_else(Arc::default, collect);
@@ -65,6 +70,17 @@ fn start_with(stderr: Stdio, program: impl AsRef<Path>, args: &[&str], ready: us
         }
     }
     process
+}
+
+/// The driver on which `make test-epoll` and `make test-io-uring` run the milestones, as a flag. Without it, they run on the one
+/// that they choose themselves.
+fn driver_for(program: &Path, args: &[&str]) -> Vec<String> {
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    let has_drivers = name.starts_with("milestone") || name == "origin";
+    match std::env::var("TEST_DRIVER") {
+        Ok(driver) if has_drivers && !args.contains(&"--driver") => vec!["--driver".to_owned(), driver],
+        _ => Vec::new(),
+    }
 }
 
 impl Process {
