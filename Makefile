@@ -9,6 +9,8 @@ SEEDS  ?= 10000
 # The worlds of `make other-worlds`: others each time, from a seed that is printed.
 FROM   := $(or $(FROM),$(shell date +%s))
 OTHERS ?= 48
+# Seeds under which the solutions of the course are tried by `make course-all`.
+SOAK   ?= 50
 
 .DEFAULT_GOAL := help
 # Steps of `check` report one after the other, whatever -j says.
@@ -77,6 +79,16 @@ all-tests:
 	$(CARGO) test $(LOCKED)
 	$(call say,the graders of the course)
 	$(CARGO) test $(LOCKED) --package course --bin course --test runner --test commands --test hostile
+
+.PHONY: course-proxies course-all
+course-proxies: ## try the harness of the course on the project's own proxies
+	$(CARGO) build $(LOCKED) --bin milestone1 --bin milestone2 --bin milestone3 --bin milestone4
+	$(CARGO) run $(LOCKED) --quiet --package course -- dev proxies
+
+# Beyond `make check`: what takes too long for each change.
+course-all: course-proxies ## everything about the course: graders, mutants, hostile programs, solutions under SOAK seeds (50)
+	$(CARGO) test $(LOCKED) --package course --bin course --test runner --test commands --test hostile
+	$(CARGO) run $(LOCKED) --quiet --package course -- dev check --seeds $(SOAK)
 
 other-worlds: ## simulated worlds that nobody has seen: OTHERS seeds (48) from FROM (the time)
 	$(call say,other worlds: $(OTHERS) seeds from $(FROM); the same again: make other-worlds FROM=$(FROM))

@@ -316,7 +316,19 @@ fn silence(problem: &Problem, got: &[u8], stage: &Stage, record: &Record) -> Dia
         _ if !greeted && problem.client.is_some_and(|client| client > 1) => Cause::BlockedBehindClient,
         _ => Cause::Silence,
     };
-    Diagnosis { cause, facts: suspected.facts }
+    let mut facts = suspected.facts;
+    if cause == Cause::BlockedBehindClient
+        && let Some(first) = problem.client.and_then(|client| before(client, record))
+    {
+        facts.insert(0, format!("client {first} came before it, and is still there"));
+    }
+    Diagnosis { cause, facts }
+}
+
+/// The first client before this one that is still connected.
+fn before(client: usize, record: &Record) -> Option<usize> {
+    let gone = |event: &Event| matches!(event, Event::Closed | Event::Aborted | Event::Ended | Event::Reset);
+    record.clients().take_while(|other| *other < client).find(|other| !record.of(*other).any(gone))
 }
 
 #[cfg(test)]

@@ -146,7 +146,10 @@ impl Stage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::timing::Timing;
+    use crate::{
+        cause::{Cause, diagnose},
+        timing::Timing,
+    };
     use std::path::Path;
 
     #[test]
@@ -156,6 +159,62 @@ mod tests {
         let long = cuts(&mut stage, 100_000);
         assert!(long.len() > 70 && long.iter().all(|cut| (1..100_000).contains(cut)), "{long:?}");
         assert!(long.contains(&1) && long.contains(&99_999));
+    }
+
+    /// A program that says READY and does the rest of `script` as a shell.
+    fn program(script: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("program");
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        (directory, path)
+    }
+
+    const READY: &str = "echo READY 127.0.0.1:1";
+
+    /// What `found` on a program that does this is put down to.
+    fn cause(script: &str, find: impl Fn(&mut Stage) -> Result<(), Problem>) -> Option<Cause> {
+        let (_directory, path) = program(&format!("{script}\n{READY}\nwhile :; do sleep 0.1; done"));
+        let mut stage = Stage::new(&path, 1, "program", Timing::calibrated(), false);
+        stage.serve().unwrap();
+        let problem = find(&mut stage).err()?;
+        Some(diagnose(&problem, &mut stage).cause)
+    }
+
+    #[test]
+    fn a_signal_that_should_end_a_program_is_obeyed_ignored_or_not_caught() {
+        let term = |stage: &mut Stage| stage.expect_end_by(Signal::SIGTERM, 0, "exit code 0");
+        assert_eq!(cause("trap 'exit 0' TERM", term), None);
+        assert_eq!(cause("trap '' TERM", term), Some(Cause::SignalIgnored));
+        assert_eq!(cause("", term), Some(Cause::Killed));
+        assert_eq!(cause("trap 'exit 7' TERM", term), Some(Cause::ExitCode));
+    }
+
+    #[test]
+    fn a_program_that_stands_still_is_told_from_one_that_is_killed() {
+        let pause = |stage: &mut Stage| {
+            stage.pause()?;
+            Err(Problem::new("an answer", Seen::Silence(Vec::new())))
+        };
+        assert_eq!(cause("", pause), Some(Cause::Stopped));
+        let kill = |stage: &mut Stage| {
+            stage.signal(Signal::SIGKILL)?;
+            Err(Problem::new("an answer", Seen::Silence(Vec::new())))
+        };
+        assert_eq!(cause("", kill), Some(Cause::Killed));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn an_idle_program_is_told_from_one_that_looks_again_and_again() {
+        let idle = |stage: &mut Stage| stage.expect_idle(20);
+        let (_directory, path) = program(&format!("{READY}\nexec sleep 60"));
+        let mut stage = Stage::new(&path, 1, "idle", Timing::calibrated(), false);
+        stage.serve().unwrap();
+        assert!(idle(&mut stage).is_ok());
+        let spins = cause(&format!("{READY}\nwhile :; do :; done"), idle);
+        assert_eq!(spins, Some(Cause::Spinning));
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod excess;
 mod fault;
 mod json;
 mod life;
+mod newcomer;
 mod probe;
 mod problem;
 mod process;

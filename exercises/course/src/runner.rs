@@ -8,6 +8,7 @@ use crate::{
     timing::Timing,
 };
 use std::{
+    net::SocketAddr,
     path::Path,
     time::{Duration, Instant},
 };
@@ -47,6 +48,8 @@ pub(crate) struct Options<'a> {
     pub(crate) seed: u64,
     /// How long to wait.
     pub(crate) timing: Timing,
+    /// A server that runs already, in place of one that is started.
+    pub(crate) at: Option<SocketAddr>,
     /// Print the conversation while it happens.
     pub(crate) live: bool,
 }
@@ -75,6 +78,7 @@ pub(crate) fn run(
 
 fn run_one(check: &Check, program: &Path, options: Options<'_>) -> Option<Failure> {
     let mut stage = Stage::new(program, options.seed, check.name, options.timing.for_one_check(), options.live);
+    stage.at = options.at;
     let problem = (check.run)(&mut stage).and_then(|()| stage.settle()).err()?;
     let diagnosis = diagnose(&problem, &mut stage);
     let transcript = stage.record.lock().text();

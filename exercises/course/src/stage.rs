@@ -31,6 +31,8 @@ pub(crate) struct Stage {
     pub(crate) student: Option<Student>,
     /// Where it listens.
     pub(crate) server: Option<SocketAddr>,
+    /// A server that runs already, in place of one that is started.
+    pub(crate) at: Option<SocketAddr>,
     pub(crate) open: Open,
     /// How many servers of ours there are.
     pub(crate) upstreams: u8,
@@ -58,6 +60,7 @@ impl Stage {
             record: Recorder::new(live),
             student: None,
             server: None,
+            at: None,
             open: Open::default(),
             upstreams: 0,
         }
@@ -146,7 +149,8 @@ impl Stage {
         }
     }
 
-    /// Complains if the program, which has nothing to do now, uses the processor or wakes up all the time.
+    /// Complains if the program, which has nothing to do now, uses the processor or is woken more than `most_waits` times in
+    /// 400 ms.
     pub(crate) fn expect_idle(&self, most_waits: u64) -> Result<(), Problem> {
         let Some(id) = self.student.as_ref().map(Student::id) else { return Ok(()) };
         // What it did a moment ago may not be quite over.
@@ -156,7 +160,10 @@ impl Stage {
         let spins = probe::spins(id, IDLE / u32::try_from(probe::LOOKS).unwrap_or(1));
         let (over, after) = (begun.elapsed(), probe::used(id));
         let (Some(before), Some(after)) = (before, after) else { return Ok(()) };
-        let (processor, waits) = (after.processor.saturating_sub(before.processor), after.waits - before.waits);
+        let (processor, waits) =
+            (after.processor.saturating_sub(before.processor), after.waits.saturating_sub(before.waits));
+        let spins = spins && waits < 3 && processor > over / 100;
+        let most_waits = (most_waits as f64 * over.as_secs_f64() / IDLE.as_secs_f64()) as u64;
         if spins || processor > over.mul_f64(BUSY) || waits > most_waits {
             return Err(Problem::new(
                 "that it sleeps while nothing happens",

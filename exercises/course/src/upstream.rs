@@ -218,3 +218,65 @@ impl Fault {
         Ok(Some(connection))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cause::{Cause, diagnose};
+    use std::{io::Write as _, net::Shutdown, path::Path};
+
+    fn stage() -> Stage {
+        Stage::new(Path::new("/bin/true"), 1, "upstream", Timing::calibrated(), false)
+    }
+
+    fn cause(stage: &mut Stage, found: Result<impl std::fmt::Debug, Problem>) -> Cause {
+        diagnose(&found.unwrap_err(), stage).cause
+    }
+
+    #[test]
+    fn a_program_that_does_not_connect() {
+        let mut stage = stage();
+        let found = stage.upstream().unwrap().accept("a connection");
+        assert_eq!(cause(&mut stage, found), Cause::NeverConnected);
+    }
+
+    #[test]
+    fn a_program_that_passes_nothing_on_and_one_that_never_half_closes() {
+        let mut stage = stage();
+        let upstream = stage.upstream().unwrap();
+        let mut program = TcpStream::connect(upstream.address()).unwrap();
+        let mut connection = upstream.accept("a connection").unwrap();
+        let found = connection.expect(b"PING\n", "a command");
+        assert_eq!(cause(&mut stage, found), Cause::NotPassedOn);
+        program.write_all(b"PING\n").unwrap();
+        connection.expect(b"PING\n", "a command").unwrap();
+        let found = connection.expect_end("FIN after the last command");
+        assert_eq!(cause(&mut stage, found), Cause::NeverHalfClosed);
+        program.shutdown(Shutdown::Write).unwrap();
+        connection.expect_end("FIN after the last command").unwrap();
+        let text = stage.record.lock().text();
+        assert!(text.contains("your client") && text.contains("FIN ---"), "{text}");
+    }
+
+    #[test]
+    fn a_server_that_serves_by_itself_ends_with_its_connections() {
+        let mut stage = stage();
+        let serving = stage.upstream().unwrap().serve(|mut connection| connection.expect(b"PING\n", "PING")).unwrap();
+        let mut program = TcpStream::connect(serving.address()).unwrap();
+        program.write_all(b"PONG\n").unwrap();
+        let until = Instant::now() + Duration::from_secs(20);
+        let complaint = loop {
+            match serving.complaint() {
+                Ok(()) if Instant::now() < until => thread::sleep(Duration::from_millis(2)),
+                found => break found,
+            }
+        };
+        assert!(matches!(complaint.unwrap_err().seen, Seen::Wrong(got) if got == b"PONG\n"));
+        // One connection waits for bytes that never come; the server does not wait for it.
+        let silent = TcpStream::connect(serving.address()).unwrap();
+        let begun = Instant::now();
+        drop(serving);
+        assert!(begun.elapsed() < Timing::calibrated().patience());
+        drop(silent);
+    }
+}

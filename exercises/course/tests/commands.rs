@@ -189,3 +189,32 @@ fn a_copy_for_students_has_no_answers_and_is_a_workspace() {
     let again = course(repository(), &["pack", "--student", copy.to_str().unwrap()]);
     assert!(again.code == 2 && again.stderr.contains("is not empty"), "{}", again.stderr);
 }
+
+#[test]
+fn a_new_exercise_has_all_its_files_and_is_named_where_all_are() {
+    let directory = small();
+    let root = directory.path();
+    let lists = ["src/catalog.rs", "src/checks/mod.rs", "tests/door.rs"].map(|file| format!("exercises/course/{file}"));
+    for file in &lists {
+        fs::create_dir_all(root.join(file).parent().unwrap()).unwrap();
+        fs::copy(repository().join(file), root.join(file)).unwrap();
+    }
+    let args = ["dev", "new", "e99-last", "--title", "The last", "--chapter", "18-debugging", "--minutes", "5"];
+    let made = course(root, &args);
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    for (file, wanted) in [
+        ("exercises/course/src/catalog.rs", "checks: checks::e99::CHECKS"),
+        ("exercises/course/src/checks/mod.rs", "pub(crate) mod e99;"),
+        ("exercises/course/tests/door.rs", "fn e99_last()"),
+        ("exercises/course/src/checks/e99.rs", "pub(crate) const CHECKS"),
+        ("exercises/solutions/e99-last.rs", "// SOLUTION"),
+        ("exercises/e99-last/README.md", "# E99 The last"),
+        ("exercises/e99-last/HINTS.md", "## 3"),
+    ] {
+        let text = fs::read_to_string(root.join(file)).unwrap();
+        assert_eq!(text.matches(wanted).count(), 1 + usize::from(wanted == "// SOLUTION"), "{file}: {text}");
+    }
+    let again = course(root, &args);
+    assert!(again.code == 2 && again.stderr.contains("is there already"), "{}", again.stderr);
+    assert_eq!(course(root, &["dev", "new", "Nonsense", "--title", "", "--chapter", "", "--minutes", "1"]).code, 2);
+}

@@ -11,6 +11,7 @@ use crate::{
     timing::Timing,
 };
 use clap::Args;
+use std::net::SocketAddr;
 
 /// What `check` is asked for.
 #[derive(Debug, Args)]
@@ -42,6 +43,9 @@ pub(crate) struct Poke {
     /// As a report prints it [default: drawn]
     #[arg(long, value_parser = seed)]
     seed: Option<u64>,
+    /// A server of yours that runs already: under strace or gdb, or started with `cargo course serve`
+    #[arg(long, value_name = "HOST:PORT")]
+    at: Option<SocketAddr>,
 }
 
 fn seed(text: &str) -> Result<u64, String> {
@@ -59,7 +63,7 @@ pub(crate) fn check(args: &Check) -> Result<u8, Refused> {
     let mut code = 0;
     for _ in 0..args.repeat {
         let seed = args.seed.unwrap_or_else(drawn);
-        let options = Options { only, all: args.all, seed, timing: Timing::calibrated(), live: false };
+        let options = Options { only, all: args.all, seed, timing: Timing::calibrated(), live: false, at: None };
         let outcomes = runner::run(exercise, &program, options, |outcome| {
             if args.verbose {
                 show(&report::line(outcome));
@@ -118,7 +122,8 @@ pub(crate) fn poke(args: &Poke) -> Result<u8, Refused> {
     check_named(exercise, check)?;
     let program = built(exercise)?;
     let seed = args.seed.unwrap_or_else(drawn);
-    let options = Options { only: Some(check), all: false, seed, timing: Timing::calibrated(), live: true };
+    let options =
+        Options { only: Some(check), all: false, seed, timing: Timing::calibrated(), live: true, at: args.at };
     let outcomes = runner::run(exercise, &program, options, |_| {});
     println!();
     show(&report::text(exercise, &outcomes, seed));

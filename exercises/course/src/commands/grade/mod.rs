@@ -158,7 +158,7 @@ fn one(exercise: &'static Exercise, package: &str, program: &Program, directory:
     let mut graded = Graded { exercise, checks, unbuilt: None, outcomes: Vec::new(), seed };
     match project::try_build(directory, package, &program.name, Words::Kept) {
         Ok(Built::Program(path)) => {
-            let options = Options { only, all: true, seed, timing: Timing::calibrated(), live: false };
+            let options = Options { only, all: true, seed, timing: Timing::calibrated(), live: false, at: None };
             graded.outcomes = runner::run(exercise, &path, options, |_| {});
         }
         Ok(Built::Fails(words)) => graded.unbuilt = Some(words),
