@@ -4,6 +4,11 @@
 //!   scale   which value lies where, and which values are written beside an axis
 //!   look    colours, dashes and marks: how lines are told apart
 //! ```
+//!
+//! This is drawn here, although a library beats own code in what the project does not teach. `plotters` drew it before, in two thirds
+//! of the lines. But the pages then told lines apart by colour alone: its SVG has no dashes (a dashed line is one element for each
+//! dash), no `<title>` and `<desc>` for readers who do not see it, no key that runs over several rows, and no names at the ends of
+//! lines. All of that would be own code beside it, and what is left for the library are two axes.
 
 mod look;
 mod scale;
