@@ -7,6 +7,7 @@ use crate::{
         process::wait_until,
         raw::{Backend, Conn},
     },
+    waiting::hear,
 };
 use std::sync::{
     Arc,
@@ -24,11 +25,6 @@ from_milestone4! {
     a_follower_that_has_the_new_version_is_told_so,
     a_304_for_one_releases_all,
     a_304_from_before_a_change_is_not_stored,
-    each_variant_is_fetched_once,
-    stale_variants_are_validated_side_by_side,
-    clients_with_credentials_do_not_wait_for_each_other,
-    what_is_known_to_be_shared_is_waited_for,
-    what_is_never_fresh_is_not_waited_for,
     a_slow_client_does_not_hold_up_those_who_read_with_it,
 }
 
@@ -278,166 +274,6 @@ fn a_304_from_before_a_change_is_not_stored(milestone: &Milestone) {
     assert_eq!(two.response("GET").body, b"old");
     let only = crate::get_with("/a", "Foo: 2\r\nCache-Control: only-if-cached\r\n");
     assert_eq!(two.ask(&only).status(), 504);
-}
-
-/// Answers each request with what it has in `X`, after `gate` was opened, with these lines.
-fn varying(gate: &Arc<AtomicBool>, lines: &'static str) -> Backend {
-    let gate = gate.clone();
-    Backend::start(move |mut served| {
-        while let Some(request) = served.request() {
-            wait_until("everybody", || gate.load(SeqCst));
-            served.conn.send(ok(lines, request.field("x").unwrap_or("-")));
-        }
-    })
-}
-
-/// What was sent to the only worker before this is heard when it is over.
-fn hear(proxy: &crate::support::process::Process) {
-    let only = crate::get_with("/b", "Cache-Control: only-if-cached\r\n");
-    (0..2).for_each(|_| assert_eq!(Conn::open(proxy.address()).ask(&only).status(), 504));
-}
-
-fn of(variant: &str) -> String {
-    crate::get_with("/a", &format!("X: {variant}\r\n"))
-}
-
-/// Nothing is known of variants until the first response says `Vary`. Then each of the others is asked for once, too.
-fn each_variant_is_fetched_once(milestone: &Milestone) {
-    for workers in ["1", "2"] {
-        let gate = Arc::new(AtomicBool::new(false));
-        let backend = varying(&gate, "Cache-Control: max-age=100\r\nVary: X\r\n");
-        let proxy = milestone.start(&[&backend], &["--workers", workers, "--cache-wait", "1m"]);
-        let variants = ["a", "b", "c", "b", "c", "b", "a", "c", "b", "c", "b", "c"];
-        let mut clients: Vec<Conn> = variants.iter().map(|_| Conn::open(proxy.address())).collect();
-        for (client, variant) in clients.iter_mut().zip(variants) {
-            client.send(of(variant));
-        }
-        backend.wait_for_request(1);
-        (0..if workers == "1" { 1 } else { 20 }).for_each(|_| hear(&proxy));
-        gate.store(true, SeqCst);
-        for (client, variant) in clients.iter_mut().zip(variants) {
-            assert_eq!(client.response("GET").body, variant.as_bytes());
-        }
-        assert_eq!(backend.requests().len(), 3, "{workers} workers");
-    }
-}
-
-/// What is stored says what variants differ in: the validation of one does not wait for that of another.
-fn stale_variants_are_validated_side_by_side(milestone: &Milestone) {
-    let gate = Arc::new(AtomicBool::new(true));
-    let backend = varying(&gate, "Cache-Control: max-age=5\r\nAge: 5\r\nETag: \"1\"\r\nVary: X\r\n");
-    let proxy = milestone.start(&[&backend], &["--workers", "1", "--cache-wait", "1m"]);
-    let mut clients: Vec<Conn> = (0..6).map(|_| Conn::open(proxy.address())).collect();
-    let variants = ["a", "b", "a", "b", "a", "b"];
-    for variant in ["a", "b"] {
-        assert_eq!(clients[0].ask(&of(variant)).body, variant.as_bytes());
-    }
-    gate.store(false, SeqCst);
-    for (client, variant) in clients.iter_mut().zip(variants) {
-        client.send(of(variant));
-    }
-    // Both, and one of each.
-    backend.wait_for_request(4);
-    hear(&proxy);
-    let asked: Vec<_> = backend.requests().iter().skip(2).map(|asked| asked.field("x").unwrap().to_owned()).collect();
-    assert!(asked == ["a", "b"] || asked == ["b", "a"], "{asked:?}");
-    gate.store(true, SeqCst);
-    for (client, variant) in clients.iter_mut().zip(variants) {
-        assert_eq!(client.response("GET").body, variant.as_bytes());
-    }
-}
-
-const SAYS_WHO: [&str; 2] = ["Cookie: sid=1\r\n", "Authorization: Basic YTpi\r\n"];
-
-/// An answer to one of them may not be shared, as far as anybody knows: each asks at once, and nobody waits for it.
-fn clients_with_credentials_do_not_wait_for_each_other(milestone: &Milestone) {
-    for lines in SAYS_WHO {
-        let (backend, incoming) = Backend::by_hand();
-        let proxy = milestone.start(&[&backend], &["--workers", "1", "--cache-wait", "1m"]);
-        let mut clients: Vec<Conn> = (0..4).map(|_| Conn::open(proxy.address())).collect();
-        // A stranger leads; the others do not follow, and do not lead strangers either.
-        clients[0].send(get("/a"));
-        let mut first = incoming.accept();
-        first.read_head();
-        let named = crate::get_with("/a", lines);
-        let mut upstreams: Vec<Conn> = clients[1..3]
-            .iter_mut()
-            .map(|client| {
-                client.send(&named);
-                let mut upstream = incoming.accept();
-                assert!(upstream.read_head().iter().any(|line| lines.starts_with(line.as_str())));
-                upstream
-            })
-            .collect();
-        clients[3].send(get("/a"));
-        hear(&proxy);
-        assert!(incoming.is_empty(), "the second stranger follows the first");
-        for (upstream, body) in upstreams.iter_mut().zip(["1", "2"]) {
-            upstream.send(ok("Cache-Control: private\r\n", body));
-        }
-        assert_eq!(clients[1].response("GET").body, b"1");
-        assert_eq!(clients[2].response("GET").body, b"2");
-        first.send(ok("Cache-Control: max-age=100\r\n", "0"));
-        assert_eq!((clients[0].response("GET").body, clients[3].response("GET").body), (b"0".to_vec(), b"0".to_vec()));
-    }
-}
-
-/// What is stored, or arrives, says that all get the same: then clients with credentials are clients like others. With
-/// `Authorization` it has to say so of such answers (RFC 9111 §3.5).
-fn what_is_known_to_be_shared_is_waited_for(milestone: &Milestone) {
-    for (said, lines, shared) in [
-        ("max-age=5", SAYS_WHO[0], true),
-        ("max-age=5", SAYS_WHO[1], false),
-        ("max-age=5, public", SAYS_WHO[1], true),
-        ("s-maxage=5", SAYS_WHO[1], true),
-    ] {
-        let (backend, incoming) = Backend::by_hand();
-        let proxy = milestone.start(&[&backend], &["--workers", "1", "--cache-wait", "1m"]);
-        let mut clients: Vec<Conn> = (0..3).map(|_| Conn::open(proxy.address())).collect();
-        clients[0].send(get("/a"));
-        let mut upstream = incoming.accept();
-        upstream.read_head();
-        upstream.send(ok(&format!("Cache-Control: {said}\r\nAge: 5\r\nETag: \"1\"\r\n"), "old"));
-        assert_eq!(clients[0].response("GET").body, b"old");
-        let named = crate::get_with("/a", lines);
-        clients[0].send(&named);
-        upstream.read_head();
-        clients[1].send(&named);
-        hear(&proxy);
-        let mut second = (!incoming.is_empty()).then_some(());
-        assert_eq!(second.take().is_none(), shared, "{said} {lines}");
-        if !shared {
-            continue;
-        }
-        let head = "HTTP/1.1 200 OK\r\nCache-Control: max-age=100, public\r\nContent-Length: 3\r\n\r\n";
-        upstream.send(format!("{head}n"));
-        // One that comes when it has begun to arrive sees whom it is for.
-        clients[0].read_until("\r\n\r\nn");
-        clients[2].send(crate::get_with("/a", SAYS_WHO[0]));
-        clients[2].read_until("\r\n\r\nn");
-        upstream.send("ew");
-        clients.iter_mut().for_each(|client| drop(client.read_until("ew")));
-        assert!(incoming.is_empty());
-    }
-}
-
-/// Each client has to ask for itself: none waits until another one has.
-fn what_is_never_fresh_is_not_waited_for(milestone: &Milestone) {
-    for said in ["Cache-Control: max-age=0\r\n", "Cache-Control: no-cache\r\n", ""] {
-        let (backend, incoming) = Backend::by_hand();
-        let proxy = milestone.start(&[&backend], &["--workers", "1", "--cache-wait", "1m"]);
-        let mut clients: Vec<Conn> = (0..2).map(|_| Conn::open(proxy.address())).collect();
-        clients[0].send(get("/a"));
-        let mut upstream = incoming.accept();
-        upstream.read_head();
-        upstream.send(ok(&format!("{said}ETag: \"1\"\r\n"), "old"));
-        assert_eq!(clients[0].response("GET").body, b"old");
-        clients.iter_mut().for_each(|client| client.send(get("/a")));
-        let mut upstreams = [upstream, incoming.accept()];
-        upstreams.iter_mut().for_each(|upstream| drop(upstream.read_head()));
-        upstreams.iter_mut().for_each(|upstream| upstream.send("HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\n\r\n"));
-        clients.iter_mut().for_each(|client| assert_eq!(client.response("GET").body, b"old"));
-    }
 }
 
 /// A body that turns out too large to be stored, and one of its readers does not read: be it the client for which it is

@@ -6,7 +6,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cache_status;
 mod collapse;
+mod conditions;
+mod guesses;
+mod head;
 mod invalidation;
 mod odd;
 mod origin;
@@ -17,6 +21,7 @@ mod stage;
 mod store;
 mod validation;
 mod vary;
+mod waiting;
 mod words;
 
 /// A request for `target` without a body.

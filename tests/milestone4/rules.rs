@@ -22,16 +22,11 @@ from_milestone4! {
     what_must_be_validated_is_missed_with_504,
     fields_of_one_user_are_not_stored,
     all_fields_are_stored_but_those_of_one_hop,
-    guesses_of_the_operator,
-    a_guess_gives_nothing_of_one_client_to_another,
-    a_guess_about_strangers_is_not_for_a_named_client,
-    cache_status_tells_what_happened,
-    errors_of_our_own_have_no_cache_status,
 }
 
 /// Whether the second request is answered with the first one's response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Second {
+pub(crate) enum Second {
     Hit,
     Asked,
 }
@@ -377,141 +372,4 @@ fn all_fields_are_stored_but_those_of_one_hop(milestone: &Milestone) {
         let part = world.ask("GET", &target, "Range: bytes=1-2\r\n");
         assert_eq!((part.status(), all(&part, "content-range")), (206, vec!["bytes 1-2/5"]), "{name}");
     }
-}
-
-/// `--cache-default-ttl` is for those that say nothing.
-fn guesses_of_the_operator(milestone: &Milestone) {
-    let world = World::new(milestone, &["--workers", "1", "--cache-default-ttl", "60s"]);
-    for (n, (status, said, second)) in [
-        (200, "", Hit),
-        (404, "", Hit),
-        (302, "", Asked),
-        (200, "Cache-Control: max-age=0\r\n", Asked),
-        (200, "Expires: 0\r\n", Asked),
-        (200, "Cache-Control: no-cache\r\n", Asked),
-        (200, "Age: 61\r\n", Asked),
-        (200, "Set-Cookie: a=b\r\n", Asked),
-        (200, "Set-Cookie: a=b\r\nETag: \"a\"\r\n", Asked),
-        (200, "Authentication-Info: rspauth=x\r\n", Asked),
-        (200, "Vary: Cookie\r\n", Asked),
-        (200, "Set-Cookie: a=b\r\nCache-Control: public\r\n", Hit),
-        (200, "Set-Cookie: a=b\r\nCache-Control: max-age=60\r\n", Hit),
-        (200, "Content-Disposition: attachment\r\n", Hit),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        let target = format!("/{n}");
-        world.say(&target, response(status, said, "first"));
-        world.say(&target, response(200, "Cache-Control: no-store\r\n", "second"));
-        world.get(&target);
-        world.get(&target);
-        assert_eq!(world.asked(&target), if second == Hit { 1 } else { 2 }, "{status} {said:?}");
-    }
-}
-
-/// A session is not given away because nobody said anything: not by a guess, not by the other client's wish for something
-/// stale, not when the backend fails, and not with a 304 (RFC 9111 §4.2.2, §7.3).
-fn a_guess_gives_nothing_of_one_client_to_another(milestone: &Milestone) {
-    let flags = ["--workers", "1", "--cache-default-ttl", "60s", "--cache-stale-if-error", "60s"];
-    let world = World::new(milestone, &flags);
-    let said = [
-        "Last-Modified: {-10000}\r\nSet-Cookie: sid=1\r\n",
-        "Set-Cookie: sid=1\r\n",
-        "ETag: \"a\"\r\nSet-Cookie: sid=1\r\n",
-        "Cache-Control: stale-while-revalidate=60\r\nLast-Modified: {-10000}\r\nSet-Cookie: sid=1\r\n",
-    ];
-    let asked = ["", "Cache-Control: max-stale\r\n", "Cache-Control: stale-if-error=60\r\n"];
-    for (n, said) in said.iter().enumerate() {
-        for (m, asked) in asked.iter().enumerate() {
-            let target = format!("/{n}/{m}");
-            world.say(&target, response(200, said, "one"));
-            assert_eq!(field(&world.get(&target), "set-cookie"), "sid=1");
-            world.say(&target, response(503, "Cache-Control: no-store\r\n", "two"));
-            let other = world.ask("GET", &target, asked);
-            assert_eq!((body(&other), field(&other, "set-cookie")), ("two", "-"), "{said} {asked}");
-        }
-    }
-}
-
-/// A page that says nothing may be another one for a client with a session: that client's answer is not for others, and
-/// theirs is not for it. A 304 tells.
-fn a_guess_about_strangers_is_not_for_a_named_client(milestone: &Milestone) {
-    const PAGE: &str = "Last-Modified: {-10000}\r\nETag: \"a\"\r\n";
-    const NAMED: &str = "Cookie: sid=1\r\n";
-    let world = World::new(milestone, &["--workers", "1"]);
-    let not_modified = || response(304, PAGE, "");
-    // The client with a session first: what it got is asked about by everybody.
-    world.say("/a", response(200, PAGE, "page"));
-    world.say("/a", not_modified());
-    assert_eq!(body(&world.ask("GET", "/a", NAMED)), "page");
-    let named = world.ask("GET", "/a", NAMED);
-    assert_eq!((body(&named), all(&named, "cache-status").len(), world.asked("/a")), ("page", 1, 2));
-    assert!(field(&named, "cache-status").contains("fwd=stale; fwd-status=304"), "{named:?}");
-    // The backend says that a stranger gets the same; from then on strangers are not asked about.
-    world.say("/a", not_modified());
-    assert_eq!((body(&world.get("/a")), world.asked("/a")), ("page", 3));
-    assert_eq!((body(&world.get("/a")), world.asked("/a")), ("page", 3));
-    // The client with a session is, and does not spoil it for the others.
-    for lines in [NAMED, "Authorization: Basic YTpi\r\n", "Cookie: sid=1\r\nCache-Control: max-stale\r\n"] {
-        let before = world.asked("/a");
-        world.say("/a", not_modified());
-        let named = world.ask("GET", "/a", lines);
-        assert!(field(&named, "cache-status").contains("fwd=request; fwd-status=304"), "{named:?}");
-        assert_eq!((body(&world.get("/a")), world.asked("/a")), ("page", before + 1), "{lines}");
-    }
-    // Nor does a page of its own take the place of theirs, or take it away.
-    for own in [
-        "Cache-Control: private\r\n",
-        "Cache-Control: no-store\r\n",
-        "Set-Cookie: sid=2\r\n",
-        "Last-Modified: {-10000}\r\nETag: \"own\"\r\n",
-    ] {
-        let before = world.asked("/a");
-        world.say("/a", response(200, own, "own"));
-        assert_eq!(body(&world.ask("GET", "/a", NAMED)), "own");
-        assert_eq!((body(&world.get("/a")), world.asked("/a")), ("page", before + 1), "{own}");
-    }
-    // "Not modified since" says nothing about whose page it was: without a tag, nobody is asked.
-    world.say("/b", response(200, "Last-Modified: {-10000}\r\n", "own"));
-    world.say("/b", response(200, "", "page"));
-    assert_eq!(body(&world.ask("GET", "/b", NAMED)), "own");
-    assert_eq!(body(&world.get("/b")), "page");
-    assert!(world.backend.requests().last().is_some_and(|asked| asked.field("if-modified-since").is_none()));
-}
-
-/// RFC 9211.
-fn cache_status_tells_what_happened(milestone: &Milestone) {
-    let world = World::new(milestone, &["--workers", "1", "--cache-status-key"]);
-    let upstream = "Cache-Control: max-age=100\r\nAge: 10\r\nCache-Status: far; hit\r\n";
-    world.say("/a?b\\c", response(200, upstream, "x"));
-    world.say("/a?b\\c", response(200, "Cache-Control: no-store\r\n", "x"));
-    let status = |answer: crate::support::wire::Message| all(&answer, "cache-status").join(", ");
-    let key = "key=\"http://test/a?b\\\\c\"";
-    // §2: what others said stays in front.
-    let first = status(world.get("/a?b\\c"));
-    assert!(first.starts_with("far; hit, socket-patterns; fwd=uri-miss; fwd-status=200; stored;"), "{first}");
-    let hit = status(world.get("/a?b\\c"));
-    let ttl = hit
-        .strip_prefix("far; hit, socket-patterns; hit; ttl=")
-        .and_then(|rest| rest.strip_suffix(&format!("; {key}")));
-    assert!(ttl.and_then(|ttl| ttl.parse::<i32>().ok()).is_some_and(|ttl| (60..=90).contains(&ttl)), "{hit}");
-    let asked = status(world.ask("GET", "/a?b\\c", "Cache-Control: no-cache\r\n"));
-    assert_eq!(asked, format!("socket-patterns; fwd=request; fwd-status=200; {key}"));
-    // §2.2: the most specific reason.
-    world.say("/c", response(200, "Cache-Control: max-age=10\r\nAge: 10\r\nETag: \"v\"\r\n", "x"));
-    world.get("/c");
-    let stale = status(world.ask("GET", "/c", "Cache-Control: no-cache\r\n"));
-    assert_eq!(stale, "socket-patterns; fwd=stale; fwd-status=404; key=\"http://test/c\"");
-    world.say("/b", response(200, "", "x"));
-    let post = status(world.ask("POST", "/b", "Content-Length: 0\r\n"));
-    assert_eq!(post, "socket-patterns; fwd=method; fwd-status=200; key=\"http://test/b\"");
-}
-
-/// RFC 9211 §2: SHOULD NOT.
-fn errors_of_our_own_have_no_cache_status(milestone: &Milestone) {
-    let world = World::new(milestone, &["--workers", "1"]);
-    world.say("/a", "");
-    let broken = world.get("/a");
-    assert_eq!((broken.status(), broken.field("cache-status")), (502, None));
 }

@@ -19,13 +19,10 @@ from_milestone4! {
     a_304_to_the_client_is_news_for_the_cache_too,
     a_connection_that_a_304_ends_is_not_used_again,
     a_failing_validation,
-    a_head_is_answered_from_a_get_and_freshens_it,
-    a_head_is_news_for_all_that_could_have_answered_it,
-    conditions_on_a_fresh_response,
 }
 
 /// Stale when it comes: each use is a validation.
-const TAGGED: &str =
+pub(crate) const TAGGED: &str =
     "HTTP/1.1 200 OK\r\nCache-Control: max-age=5\r\nAge: 5\r\nETag: \"a\"\r\nContent-Length: 3\r\n\r\nold";
 const WEAK: &str =
     "HTTP/1.1 200 OK\r\nCache-Control: max-age=5\r\nAge: 5\r\nETag: W/\"a\"\r\nContent-Length: 3\r\n\r\nold";
@@ -39,17 +36,18 @@ const SAME_DATE: &str = "HTTP/1.1 304 Not Modified\r\nLast-Modified: Sun, 06 Nov
                          Cache-Control: max-age=100\r\n\r\n";
 const BARE: &str = "HTTP/1.1 304 Not Modified\r\nCache-Control: max-age=100\r\n\r\n";
 const OTHER: &str = "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nCache-Control: max-age=100\r\n\r\n";
-const NEW: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nETag: \"b\"\r\nContent-Length: 3\r\n\r\nnew";
+pub(crate) const NEW: &str =
+    "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nETag: \"b\"\r\nContent-Length: 3\r\n\r\nnew";
 
-const fn get(fields: &'static str, backend: &'static [&'static str], body: &'static str) -> Step {
+pub(crate) const fn get(fields: &'static str, backend: &'static [&'static str], body: &'static str) -> Step {
     Step { fields, backend, body, ..MISS }
 }
 
-const fn hit(body: &'static str) -> Step {
+pub(crate) const fn hit(body: &'static str) -> Step {
     Step { body, ..HIT }
 }
 
-const fn asking(step: Step, asked: &'static [&'static str]) -> Step {
+pub(crate) const fn asking(step: Step, asked: &'static [&'static str]) -> Step {
     Step { asked, ..step }
 }
 
@@ -378,125 +376,6 @@ fn a_failing_validation(milestone: &Milestone) {
         (
             "any other answer is the answer",
             &[get("", &[TAGGED], "old"), Step { status: 404, ..get("", &[GONE], "no") }],
-        ),
-    ]);
-}
-
-fn a_head_is_answered_from_a_get_and_freshens_it(milestone: &Milestone) {
-    const HEAD: Step = Step { method: "HEAD", ..MISS };
-    const HEAD_SAME: &str =
-        "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nETag: \"a\"\r\nX-New: 1\r\nContent-Length: 3\r\n\r\n";
-    const HEAD_LONGER: &str =
-        "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nETag: \"b\"\r\nContent-Length: 4\r\n\r\n";
-    const HEAD_GONE: &str = "HTTP/1.1 410 Gone\r\nCache-Control: max-age=100\r\nContent-Length: 4\r\n\r\n";
-    const NEW_SAME: &str = "HTTP/1.1 304 Not Modified\r\nETag: \"b\"\r\nCache-Control: max-age=100\r\n\r\n";
-    Stage::new(milestone, &[]).play(&[
-        (
-            "from a fresh GET",
-            &[
-                get("", &[NEW], "new"),
-                Step { backend: &[], got: &["Content-Length: 3", "ETag: \"b\"", "Age"], ..HEAD },
-                Step { backend: &[], fields: "If-None-Match: \"b\"\r\n", status: 304, ..HEAD },
-            ],
-        ),
-        ("on its own it stores nothing", &[Step { backend: &[HEAD_SAME], ..HEAD }, get("", &[NEW], "new"), hit("new")]),
-        (
-            "freshens",
-            &[
-                get("", &[TAGGED], "old"),
-                Step { backend: &[HEAD_SAME], got: &["X-New: 1"], ..HEAD },
-                Step { got: &["X-New: 1", "Content-Length: 3"], ..hit("old") },
-            ],
-        ),
-        (
-            "of another version: what is stored is stale",
-            &[
-                get("", &[NEW], "new"),
-                Step { fields: "Cache-Control: no-cache\r\n", backend: &[HEAD_SAME], ..HEAD },
-                asking(get("", &[NEW_SAME], "new"), &["If-None-Match: \"b\""]),
-                hit("new"),
-                Step { fields: "Cache-Control: no-cache\r\n", backend: &[HEAD_LONGER], ..HEAD },
-                asking(get("", &[TAGGED], "old"), &["If-None-Match: \"b\""]),
-            ],
-        ),
-        (
-            "no other status changes anything",
-            &[
-                get("", &[NEW], "new"),
-                Step { fields: "Cache-Control: no-cache\r\n", backend: &[HEAD_GONE], status: 410, ..HEAD },
-                hit("new"),
-            ],
-        ),
-    ]);
-}
-
-fn a_head_is_news_for_all_that_could_have_answered_it(milestone: &Milestone) {
-    const HEAD: Step = Step { method: "HEAD", ..MISS };
-    const VARIANT: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nVary: Foo\r\nETag: \"1\"\r\n\
-                           Content-Length: 3\r\n\r\none";
-    const LONGER: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nETag: \"b\"\r\nContent-Length: 4\r\n\r\n";
-    const SAME_AS_NEW: &str = "HTTP/1.1 304 Not Modified\r\nETag: \"b\"\r\nCache-Control: max-age=100\r\n\r\n";
-    const MISSING: &str = "HTTP/1.1 404 Not Found\r\nCache-Control: max-age=100\r\nContent-Length: 2\r\n\r\nno";
-    const FOUND: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\n\r\n";
-    Stage::new(milestone, &[]).play(&[
-        (
-            "not only for what was chosen",
-            &[
-                get("Foo: 1\r\n", &[VARIANT], "one"),
-                get("Foo: 2\r\n", &[NEW], "new"),
-                Step { fields: "Foo: 1\r\nCache-Control: no-cache\r\n", backend: &[LONGER], ..HEAD },
-                asking(get("Foo: 2\r\n", &[SAME_AS_NEW], "new"), &["If-None-Match~\"b\""]),
-            ],
-        ),
-        (
-            "a 200 is not about a stored error",
-            &[
-                Step { status: 404, ..get("", &[MISSING], "no") },
-                Step { fields: "Cache-Control: no-cache\r\n", backend: &[FOUND], ..HEAD },
-                get("", &[NEW], "new"),
-            ],
-        ),
-    ]);
-}
-
-fn conditions_on_a_fresh_response(milestone: &Milestone) {
-    const KNOWN: Step =
-        Step { status: 304, got: &["ETag: \"b\"", "Age", "Cache-Control: max-age=100", "!Content-Length"], ..HIT };
-    const DATE: &str = "If-Modified-Since: Fri, 31 Dec 9999 23:59:59 GMT\r\n";
-    Stage::new(milestone, &[]).play(&[
-        (
-            "tags",
-            &[
-                get("", &[NEW], "new"),
-                Step { fields: "If-None-Match: \"b\"\r\n", ..KNOWN },
-                Step { fields: "If-None-Match: W/\"b\"\r\n", ..KNOWN },
-                Step { fields: "If-None-Match: \"x,y\", \"b\"\r\n", ..KNOWN },
-                Step { fields: "If-None-Match: \"x\"\r\nIf-None-Match: \"b\"\r\n", ..KNOWN },
-                Step { fields: "If-None-Match: *\r\n", ..KNOWN },
-                Step { fields: "If-None-Match: \"x\"\r\n", ..hit("new") },
-                Step { fields: "If-None-Match: b\r\n", ..hit("new") },
-            ],
-        ),
-        (
-            "dates",
-            &[
-                get("", &[NEW], "new"),
-                Step { fields: DATE, ..KNOWN },
-                Step { fields: "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n", ..hit("new") },
-                Step { fields: "If-Modified-Since: tomorrow\r\n", ..hit("new") },
-                Step {
-                    fields: "If-None-Match: \"x\"\r\nIf-Modified-Since: Fri, 31 Dec 9999 23:59:59 GMT\r\n",
-                    ..hit("new")
-                },
-            ],
-        ),
-        (
-            "not for a cache",
-            &[
-                get("", &[NEW], "new"),
-                Step { fields: "If-Match: \"x\"\r\n", ..hit("new") },
-                Step { fields: "If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n", ..hit("new") },
-            ],
         ),
     ]);
 }
