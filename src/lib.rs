@@ -12,7 +12,7 @@
 //!
 //! # Layers
 //!
-//! An arrow may only point down; `tests/layering.rs` checks it.
+//! An arrow may only point down; `tests/layering/` checks it, and that files of one folder use each other in no circle.
 //!
 //! ```text
 //! bin/*                                 parse flags, choose parts

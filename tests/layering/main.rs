@@ -3,6 +3,8 @@
 //! The table is read from the documentation of the library itself, so that what a reader learns there is what is
 //! checked here. Test code is left alone: it may use whatever shows its point.
 
+mod circles;
+
 use std::{collections::BTreeMap, fs, path::Path};
 
 /// Arrows between modules of one row. Each is a decision; the reason says why.
