@@ -1,7 +1,8 @@
 //! The client of an HTTP/1 connection: how content is framed for it, and whether its connection persists.
 //!
 //! A response ends where its framing says, so a request may follow on the same connection; unless one of several rules
-//! forbids it. The first of them is remembered, and is what the access log says ([`Http1::closes`]).
+//! forbids it. The first of them is remembered, and is what the access log says ([`Http1::closes`]); but a tunnel closes for no
+//! other reason than its own end.
 
 use super::{CannotAsk, Unread};
 use crate::{

@@ -8,6 +8,10 @@
 //!                    ╰──▶ Client::Connection     HTTP/1: framing, `Connection`, one exchange at a time
 //! ```
 
+//! Some things about an HTTP/1 client are still known outside of this folder, and have to move here with the second kind of
+//! client: the backend of a client that does not read is slowed down in `clients.rs` (`client_took`), the beginning of a body
+//! is awaited there and in `bodies.rs`, and the end of the proxy walks through the connections in `leaving.rs`.
+
 mod http1;
 mod http1_heads;
 #[cfg(test)]
@@ -302,7 +306,7 @@ impl Reply<'_> {
             Client::Nobody => {}
             Client::Connection(http1) => http1.want_body(wanted, self.worker, self.cx),
             #[cfg(test)]
-            Client::Stream(_) => {}
+            Client::Stream(stream) => stream.want_body(wanted, self.worker),
         }
     }
 

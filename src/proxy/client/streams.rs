@@ -64,6 +64,8 @@ struct Open {
     /// All of the content is here, and perhaps its exchange has heard so.
     complete: bool,
     heard_complete: bool,
+    /// The backend takes no more of it.
+    congested: bool,
     said: Vec<Said>,
     /// Content that the client has not taken.
     unsent: usize,
@@ -141,6 +143,13 @@ impl Stream {
         self.open(worker).unsent
     }
 
+    pub(super) fn want_body(&self, wanted: bool, worker: &mut Worker) {
+        self.open(worker).congested = !wanted;
+        if wanted {
+            self.resume(worker);
+        }
+    }
+
     /// The content that waits may go on.
     pub(super) fn resume(&self, worker: &mut Worker) {
         worker.ready.push(self.conn);
@@ -203,7 +212,7 @@ impl Proxy {
         let ids: Vec<u32> = self.streams(conn).open.keys().copied().collect();
         for id in ids {
             let Some(key) = self.stream(conn, id).exchange else { continue };
-            if !self.exchanges[key as usize].takes_body() {
+            if self.stream(conn, id).congested || !self.exchanges[key as usize].takes_body() {
                 continue;
             }
             let content = std::mem::take(&mut self.stream(conn, id).pending);

@@ -49,7 +49,7 @@ pub(in crate::proxy) enum Event<'a> {
     UpstreamEnded,
     /// The connection to the backend is gone.
     UpstreamFailed(io::ErrorKind),
-    /// The backend is late: see [`crate::proxy::upstream::Upstream::answer_late`].
+    /// The backend is late: see `proxy/late.rs`.
     UpstreamLate,
     /// The backend does not read.
     UpstreamStalled,
@@ -61,6 +61,6 @@ pub(in crate::proxy) enum Event<'a> {
     ClientLost(Failure),
     /// The client breaks a rule, or is too slow, in the middle of its request.
     RequestBad(Failure),
-    /// The deadline of the exchange itself passed.
+    /// The deadline of the exchange itself passed, or that of a wait.
     Expired,
 }

@@ -2,8 +2,8 @@
 //!
 //! | deadline | set while | what follows |
 //! |---|---|---|
-//! | its end (`--request-timeout`) | always | 504, or the answer breaks off |
-//! | the end of a wait | it waits in the pool's queue, for another exchange, or before another try | the state's own answer |
+//! | its end (`--request-timeout`) | always, but in a tunnel, and when only others wait for the response | 504, or the answer breaks off; 408 if it was the client's turn |
+//! | the end of a wait | it waits in the pool's queue, for another exchange, before another try, or for those that read with its client | the state's own answer |
 //! | the next part of the content (`--body-timeout`) | it is the client's turn to send it | 408 |
 //! | a look at its pace | the same | 408 if it is too slow and others wait for the connection (`--body-rate`) |
 //!
@@ -124,6 +124,13 @@ impl Exchange {
 }
 
 impl Step<'_> {
+    /// The backend that took no more of the request is gone, and the client need not wait for it.
+    pub(super) fn forget_congestion(&mut self) {
+        if self.core.clock.congested {
+            self.want_body(true);
+        }
+    }
+
     /// Waits until `at` at the longest; `None`: waits for nothing.
     pub(super) fn wait_until(&mut self, at: Option<Instant>) {
         self.core.clock.due.set(Deadline::Wait, at);
@@ -160,7 +167,7 @@ impl Step<'_> {
         self.reply().want_body(wanted);
         if !wanted {
             self.expect_no_body();
-        } else if !self.core.request.is_complete() {
+        } else if !self.core.request.is_complete() && !self.may_have_no_content() {
             self.expect_body(0);
         }
     }

@@ -15,10 +15,11 @@
 //!
 //! | file | question |
 //! |---|---|
+//! | `event.rs` | which events there are |
 //! | `request.rs` | what is asked, and how far its content is |
 //! | `cache.rs` | is there an answer in the cache, or another exchange to wait for |
 //! | `caching.rs` | what is remembered of that |
-//! | `serve.rs` | what a stored response looks like on the wire |
+//! | `serve.rs` | how a stored response is given to the client |
 //! | `join.rs` | who fetches what is not stored |
 //! | `follow.rs` | whose answer is ours, too |
 //! | `share.rs` | at whose pace a response passes that several read |
@@ -373,6 +374,9 @@ impl State {
             (Self::Probe(link), Event::UpstreamFailed(_) | Event::UpstreamEnded) => step.probed(link, false),
             (Self::Relay(relay), event) => relay.on(event, step),
             (Self::Tunnel(tunnel), event) => tunnel.on(event, step),
+            (state, Event::Told) if state.may_be_forsaken() && step.is_forsaken() => {
+                step.give_up(state.link(), Failure::Unwanted)
+            }
             (state, Event::ClientLost(failure) | Event::RequestBad(failure)) => step.give_up(state.link(), failure),
             (state, Event::ClientEnded) if !step.core.request.is_complete() => {
                 step.give_up(state.link(), Failure::ClientGone)
@@ -380,6 +384,8 @@ impl State {
             (state, Event::Expired) => {
                 let failure = match state {
                     Self::Wait { until } if until <= step.cx.now() => Failure::QueueTimeout,
+                    // It is the client that is late: nothing was asked of a backend.
+                    Self::Start if step.exchange_is_late() => Failure::BodyTimeout,
                     _ if step.exchange_is_late() => Failure::ExchangeTimeout,
                     _ => return state,
                 };
@@ -406,6 +412,11 @@ impl State {
         }
     }
 
+    /// Whether it is on its way to a backend, for others too, and has not reached one.
+    fn may_be_forsaken(&self) -> bool {
+        matches!(self, Self::Wait { .. } | Self::Pause | Self::Connect(_) | Self::Probe(_))
+    }
+
     fn name(&self) -> Name {
         match self {
             Self::Start => Name::Start,
@@ -426,7 +437,9 @@ impl State {
         match self {
             Self::Start => Phase::ReadingRequest,
             Self::Follow(_) | Self::Wait { .. } | Self::Pause | Self::Connect(_) | Self::Probe(_) => Phase::Forwarding,
-            Self::Relay(Relay { receiving: Receiving::Head | Receiving::Again, .. }) if core.request.is_complete() => {
+            Self::Relay(Relay { receiving: Receiving::Head | Receiving::Again | Receiving::Unchanged(_), .. })
+                if core.request.is_complete() =>
+            {
                 Phase::ReadingResponse
             }
             Self::Relay(Relay { receiving: Receiving::Head, .. }) => Phase::Forwarding,

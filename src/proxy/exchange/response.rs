@@ -175,7 +175,7 @@ impl Step<'_> {
     /// Whether the client may send its content after this response, or may not: it waits for 100, and is not asked to
     /// (RFC 9110 §10.1.1). The bytes it sends next could be either content or its next request, and not
     /// every proxy in front of us would read them as we do.
-    fn may_have_no_content(&self) -> bool {
+    pub(super) fn may_have_no_content(&self) -> bool {
         let core = &*self.core;
         !core.request.is_complete()
             && !core.request.is_consumed()

@@ -89,9 +89,10 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// Another try: at once if the last one never reached a working backend, else after a pause.
+    /// Another try: at once if a pooled connection turned out dead, else after a pause.
     fn again(&mut self, link: Link, stale: bool) -> State {
         // Until somebody takes its body, the client is not late.
+        self.forget_congestion();
         self.expect_no_body();
         if stale {
             // The pool may hold more dead ones; a new connection settles it.

@@ -170,11 +170,13 @@ impl Step<'_> {
             upstream.reader.expect(&self.core.request.head.method);
             upstream.expect(self.cx, waits.then_some(answer_by));
         }
+        // An earlier backend may have taken no more of it.
+        self.forget_congestion();
         if !self.core.request.is_complete() {
-            // An earlier backend may have taken no more of it.
-            self.want_body(true);
             if polite {
                 self.expect_no_body();
+            } else {
+                self.expect_body(0);
             }
             let bulk = is_bulk(self.core.request.body);
             self.reply().begin_body(bulk);

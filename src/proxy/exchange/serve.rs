@@ -83,7 +83,12 @@ impl Step<'_> {
                 return self.give_up(None, Failure::Response(error));
             }
         }
-        if rest.len() == 0 { self.serve_out() } else { State::Serve(rest) }
+        if rest.len() == 0 {
+            return self.serve_out();
+        }
+        // Answered at once, the exchange would need no deadline.
+        self.core.arm(self.cx);
+        State::Serve(rest)
     }
 
     /// All of it was given.

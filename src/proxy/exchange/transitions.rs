@@ -38,7 +38,7 @@ pub const RULES: &[(&[Name], &[Name], &str)] = &[
     (&[Start], &[Follow], "another exchange asks the same"),
     (&[Start, Follow, Relay], &[Read], "its answer is read as it arrives"),
     (&[Start, Follow, Wait, Pause, Probe, Connect, Relay], &[Serve], "a stored response answers"),
-    (&[Start, Follow, Wait, Pause, Probe, Relay], &[Probe, Connect, Wait], "a backend is to be asked"),
+    (&[Start, Follow, Wait, Pause, Probe, Connect, Relay], &[Probe, Connect, Wait], "a backend is to be asked"),
     (&[Connect, Relay], &[Pause], "the backend failed, and another may be asked"),
     (&[Probe, Connect], &[Relay], "the head of the request is sent"),
     (&[Relay], &[Tunnel], "the backend switches protocols"),

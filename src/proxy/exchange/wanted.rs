@@ -28,6 +28,12 @@ impl Step<'_> {
         }
     }
 
+    /// Whether its client has left, and so have all that waited for the response with it.
+    pub(super) fn is_forsaken(&self) -> bool {
+        let lead = self.core.caching.as_ref().and_then(|caching| caching.storing.lead.as_ref());
+        self.core.client.is_nobody() && !self.core.is_our_own() && lead.is_none_or(|lead| lead.followers() == 0)
+    }
+
     /// Whether anybody is there for whom it goes on.
     pub(super) fn is_wanted(&self, receiving: &Receiving) -> bool {
         !self.core.client.is_nobody()

@@ -169,3 +169,63 @@ fn a_client_is_read_again_when_another_backend_takes_its_body() {
     world.pass(3 * SECOND);
     assert!(world.sent(client).contains("408"), "it is the client's turn");
 }
+
+#[test]
+fn a_client_that_waits_for_100_is_not_late_because_its_head_went_in_two_parts() {
+    let mut world = World::new(&["--body-timeout", "2s", "--first-byte-timeout", "9s"]);
+    let wire = "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n";
+    let (client, backend) = world.exchange(wire);
+    world.unsent(backend, 12_000);
+    world.unsent(backend, 0);
+    world.pass(4 * SECOND);
+    assert_eq!(world.sent(client), "", "it is the backend's turn");
+    world.pass(6 * SECOND);
+    assert_eq!(status(&world.sent(client)), "504");
+}
+
+#[test]
+fn a_tunnel_hears_its_client_when_another_backend_took_the_request() {
+    let mut world = World::new(&[]);
+    let (client, backend) = world.exchange("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    world.unsent(backend, 12_000);
+    assert!(world.paused.contains(&client));
+    world.fail(backend);
+    assert!(!world.paused.contains(&client), "it may end its side while its request waits for another try");
+    world.pass(SECOND);
+    let backend = world.opened();
+    world.connect(backend);
+    world.say(backend, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    assert!(!world.paused.contains(&client));
+}
+
+#[test]
+fn a_client_that_takes_too_long_for_its_body_is_told_that_it_was_late() {
+    let mut world = World::new(&["--request-timeout", "3s", "--body-timeout", "2s"]);
+    let client = world.client("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n");
+    for _ in 0..3 {
+        world.pass(SECOND);
+        world.say(client, "x");
+    }
+    world.pass(SECOND);
+    assert_eq!(status(&world.sent(client)), "408", "not 504: no backend was asked");
+    assert!(world.opened_none());
+}
+
+#[test]
+fn a_long_answer_from_the_cache_has_to_end_in_time() {
+    let mut world = World::caching(&["--request-timeout", "5s", "--cache-max-object", "8m"]);
+    let (first, backend) = world.exchange(GET);
+    let length = 4 << 20;
+    world.say(backend, &format!("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: {length}\r\n\r\n"));
+    for _ in 0..length >> 14 {
+        world.say(backend, &"x".repeat(1 << 14));
+    }
+    assert!(world.sent(first).ends_with("xxx"));
+    let slow = world.client(GET);
+    world.unsent(slow, 1 << 20);
+    for _ in 0..6 {
+        world.pass(SECOND);
+        world.unsent(slow, (1 << 20) - 1);
+    }
+    assert_eq!(world.ended(slow), "abort", "as any other answer");
+}

@@ -1,7 +1,7 @@
 //! Several read one response while it arrives, and not all are equally fast.
 
 use super::{SECOND, World};
-use crate::app::ConnId;
+use crate::{app::ConnId, proxy::Census};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const HEAD: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -198,4 +198,43 @@ fn what_nobody_asked_for_and_is_not_stored_is_not_fetched() {
         assert_eq!((world.ended(backend), world.proxy.census().exchanges), ("abort", 0), "too large: {too_large}");
         assert_eq!(world.proxy.empty_cache(), 0);
     }
+}
+
+/// The leader leaves, its backend fails, and the last follower leaves while another try is made: nobody is left to ask for.
+#[test]
+fn a_fetch_that_no_client_waits_for_any_more_is_not_tried_again() {
+    let mut world = World::caching(&["--retries", "2"]);
+    let (leader, backend) = world.exchange(GET);
+    let follower = world.client(GET);
+    world.fail(leader);
+    assert_eq!(world.ended(backend), "-", "the follower waits for it");
+    world.fail(backend);
+    world.fail(follower);
+    world.wake();
+    world.pass(5 * SECOND);
+    assert!(world.opened_none(), "it would be asked for nobody");
+    assert_eq!(world.proxy.census(), Census { idle: world.proxy.census().idle, ..Census::default() });
+}
+
+/// A part is stored with its date; the backend confirms it by its tag and says another date, so that the client's condition does
+/// not hold any more: it gets all of the new response.
+#[test]
+fn a_part_that_no_longer_answers_after_it_was_confirmed_is_asked_for_again() {
+    const FIRST: &str = "Mon, 01 Jan 2024 00:00:00 GMT";
+    let mut world = World::caching(&[]);
+    let (client, backend) = world.exchange("GET / HTTP/1.1\r\nHost: a\r\nRange: bytes=0-3\r\n\r\n");
+    let fields = format!("ETag: \"a\"\r\nLast-Modified: {FIRST}\r\nDate: Tue, 02 Jan 2024 00:00:00 GMT\r\nCache-Control: max-age=1");
+    world.say(
+        backend,
+        &format!("HTTP/1.1 206 P\r\n{fields}\r\nContent-Range: bytes 0-3/10\r\nContent-Length: 4\r\n\r\n0123"),
+    );
+    assert!(world.sent(client).ends_with("0123"));
+    world.pass(2 * SECOND);
+    let client = world.client(&format!("GET / HTTP/1.1\r\nHost: a\r\nRange: bytes=0-3\r\nIf-Range: {FIRST}\r\n\r\n"));
+    let asked = world.sent(backend);
+    assert!(asked.contains("If-None-Match") || asked.contains("Range"), "{asked}");
+    world.say(backend, "HTTP/1.1 304 N\r\nETag: \"a\"\r\nLast-Modified: Tue, 02 Jan 2024 00:00:00 GMT\r\n\r\n");
+    world.say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789");
+    let answer = world.sent(client);
+    assert!(answer.starts_with("HTTP/1.1 200") || answer.starts_with("HTTP/1.1 206"), "{answer}");
 }
