@@ -33,9 +33,6 @@ pub struct ConnId {
 }
 
 impl ConnId {
-    /// The name of no connection, ever: for whoever may have one or not. What is sent to it goes nowhere.
-    pub const NOBODY: Self = Self { index: u32::MAX, generation: 0 };
-
     /// For tables indexed by connection: small and dense, reused after the connection ended.
     #[must_use]
     pub fn index(self) -> usize {

@@ -24,7 +24,7 @@ pub(super) enum Past {
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    conn: ConnId,
+    conn: Option<ConnId>,
     /// Milliseconds since the list was made, wrapping.
     since: u32,
     past: Past,
@@ -42,7 +42,7 @@ struct Ends {
 #[derive(Debug)]
 pub(super) struct Idle {
     started: Instant,
-    /// By [`ConnId::index`]; [`ConnId::NOBODY`] in those that are in no list.
+    /// By [`ConnId::index`]; those without a connection are in no list.
     entries: Vec<Entry>,
     lists: [Ends; 2],
 }
@@ -56,14 +56,14 @@ impl Idle {
     pub(super) fn enter(&mut self, conn: ConnId, past: Past, now: Instant) {
         let index = conn.index();
         if self.entries.len() <= index {
-            let nobody = Entry { conn: ConnId::NOBODY, since: 0, past, before: NONE, after: NONE };
+            let nobody = Entry { conn: None, since: 0, past, before: NONE, after: NONE };
             self.entries.resize(index + 1, nobody);
         }
-        if self.entries[index].conn == conn {
+        if self.entries[index].conn == Some(conn) {
             return;
         }
         let last = self.lists[past as usize].last;
-        self.entries[index] = Entry { conn, since: self.millis(now), past, before: last, after: NONE };
+        self.entries[index] = Entry { conn: Some(conn), since: self.millis(now), past, before: last, after: NONE };
         let index = u32::try_from(index).expect("fewer connections than 2^31");
         self.link(past, last, index);
         self.link(past, index, NONE);
@@ -71,8 +71,8 @@ impl Idle {
 
     /// `conn` does something, or is gone.
     pub(super) fn leave(&mut self, conn: ConnId) {
-        let Some(entry) = self.entries.get_mut(conn.index()).filter(|entry| entry.conn == conn) else { return };
-        entry.conn = ConnId::NOBODY;
+        let Some(entry) = self.entries.get_mut(conn.index()).filter(|entry| entry.conn == Some(conn)) else { return };
+        entry.conn = None;
         let Entry { past, before, after, .. } = *entry;
         self.link(past, before, after);
     }
@@ -81,7 +81,7 @@ impl Idle {
     pub(super) fn longest(&self, now: Instant) -> Option<ConnId> {
         let first = |past: Past| {
             let entry = self.entries.get(self.lists[past as usize].first as usize)?;
-            Some((self.millis(now).wrapping_sub(entry.since), entry.conn))
+            Some((self.millis(now).wrapping_sub(entry.since), entry.conn?))
         };
         let silent = first(Past::Silent).filter(|(age, _)| u128::from(*age) >= MOMENT.as_millis());
         first(Past::Served).into_iter().chain(silent).max_by_key(|(age, _)| *age).map(|(_, conn)| conn)

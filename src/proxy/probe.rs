@@ -31,7 +31,7 @@ const SHOWN: usize = 120;
 /// A health check under way.
 #[derive(Debug)]
 pub(super) struct Probe {
-    conn: ConnId,
+    conn: Option<ConnId>,
     backend: BackendId,
     began: Instant,
     reader: ResponseReader,
@@ -86,7 +86,7 @@ impl Patience {
 
 impl Probe {
     /// Its connection.
-    pub(super) fn conn(&self) -> ConnId {
+    pub(super) fn conn(&self) -> Option<ConnId> {
         self.conn
     }
 }
@@ -129,7 +129,7 @@ impl Worker {
         let now = cx.now();
         let budget = DeadlineBudget::new(self.shared.health.config().timeout, now);
         let probe = Probe {
-            conn: ConnId::NOBODY,
+            conn: None,
             backend,
             began: now,
             reader: ResponseReader::new(),
@@ -150,7 +150,7 @@ impl Worker {
         let look = probe.patience.begin(share, cx.now());
         let conn = cx.connect(address);
         cx.set_deadline(TimerKey::Conn(conn), Some(look));
-        probe.conn = conn;
+        probe.conn = Some(conn);
         self.table.insert(conn, Role::Probe(probe));
         Ok(())
     }

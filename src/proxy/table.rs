@@ -76,7 +76,7 @@ impl Table {
 
     /// The health checks under way.
     pub(super) fn probes(&self) -> Vec<ConnId> {
-        self.roles().filter_map(|role| if let Role::Probe(probe) = role { Some(probe.conn()) } else { None }).collect()
+        self.roles().filter_map(|role| if let Role::Probe(probe) = role { probe.conn() } else { None }).collect()
     }
 
     /// Every role in use.

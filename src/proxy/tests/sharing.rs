@@ -223,7 +223,9 @@ fn a_part_that_no_longer_answers_after_it_was_confirmed_is_asked_for_again() {
     const FIRST: &str = "Mon, 01 Jan 2024 00:00:00 GMT";
     let mut world = World::caching(&[]);
     let (client, backend) = world.exchange("GET / HTTP/1.1\r\nHost: a\r\nRange: bytes=0-3\r\n\r\n");
-    let fields = format!("ETag: \"a\"\r\nLast-Modified: {FIRST}\r\nDate: Tue, 02 Jan 2024 00:00:00 GMT\r\nCache-Control: max-age=1");
+    let fields = format!(
+        "ETag: \"a\"\r\nLast-Modified: {FIRST}\r\nDate: Tue, 02 Jan 2024 00:00:00 GMT\r\nCache-Control: max-age=1"
+    );
     world.say(
         backend,
         &format!("HTTP/1.1 206 P\r\n{fields}\r\nContent-Range: bytes 0-3/10\r\nContent-Length: 4\r\n\r\n0123"),
