@@ -14,6 +14,15 @@ use std::{fmt, ops::Range};
 pub struct Fields {
     bytes: Vec<u8>,
     lines: Vec<Line>,
+    /// Which names there may be: see [`sign`]. Nearly every look-up is for a name that is not there, and ends here.
+    signs: u64,
+}
+
+/// The bit that stands for a name in either case. Names with different bits are different.
+fn sign(name: &[u8]) -> u64 {
+    // The low five bits of a letter are its place in the alphabet.
+    let letter = |byte: Option<&u8>| usize::from(byte.copied().unwrap_or_default() & 31);
+    1 << ((name.len() * 7 + letter(name.first()) + letter(name.last()) * 5) & 63)
 }
 
 /// Where a line's parts are in the buffer.
@@ -47,13 +56,17 @@ impl Fields {
         section: &[u8],
         lines: impl ExactSizeIterator<Item = (Range<usize>, Range<usize>)>,
     ) -> Self {
-        let lines = lines.map(|(name, value)| Line {
-            name: offset(name.start),
-            name_len: offset(name.len()),
-            value: offset(value.start),
-            value_len: offset(value.len()),
-        });
-        Self { lines: lines.collect(), bytes: section.to_vec() }
+        let mut signs = 0;
+        let line = |(name, value): (Range<usize>, Range<usize>)| {
+            signs |= sign(&section[name.clone()]);
+            Line {
+                name: offset(name.start),
+                name_len: offset(name.len()),
+                value: offset(value.start),
+                value_len: offset(value.len()),
+            }
+        };
+        Self { lines: lines.map(line).collect(), bytes: section.to_vec(), signs }
     }
 
     /// How many lines.
@@ -90,7 +103,8 @@ impl Fields {
 
     /// The values of all lines of that name, in order.
     pub fn get_all(&self, name: &str) -> impl DoubleEndedIterator<Item = &[u8]> {
-        self.lines
+        let lines = if self.signs & sign(name.as_bytes()) == 0 { &[] } else { &*self.lines };
+        lines
             .iter()
             .filter(move |line| {
                 // The length settles nearly every comparison.
@@ -131,6 +145,7 @@ impl Fields {
                 *byte = b' ';
             }
         }
+        self.signs |= sign(name.as_bytes());
         self.lines.push(Line {
             name: offset(start),
             name_len: offset(name.len()),
@@ -306,6 +321,21 @@ mod tests {
         assert_eq!(out, b"Host: a\r\nX-Empty: \r\n");
         assert_eq!(fields, [("Host", "a"), ("X-Empty", "")].into_iter().collect());
         assert_ne!(fields, [("host", "a"), ("X-Empty", "")].into_iter().collect());
+    }
+
+    /// Every name that is there has to be found, in whatever case it is asked for.
+    #[test]
+    fn a_name_has_one_sign_in_either_case() {
+        for name in ["te", "TE", "X", "a-B", "Content-Length", "x_1", "9", "!#$%&'*+-.^_`|~", "sec-ch-ua-platform"] {
+            let (upper, lower) = (name.to_ascii_uppercase(), name.to_ascii_lowercase());
+            assert_eq!(sign(upper.as_bytes()), sign(lower.as_bytes()), "{name}");
+            let fields: Fields = [(name, "v")].into_iter().collect();
+            assert!(fields.contains(name) && fields.contains(&upper) && fields.contains(&lower), "{name}");
+        }
+        let mut fields = fields();
+        fields.remove("host");
+        assert!(!fields.contains("host") && fields.contains("accept"));
+        assert_eq!(Fields::new().get("host"), None);
     }
 
     #[test]

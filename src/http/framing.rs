@@ -165,11 +165,11 @@ fn transfer_coding(fields: &Fields) -> Result<bool, Error> {
 fn content_length(fields: &Fields) -> Result<Option<u64>, Error> {
     let mut lines = fields.get_all("content-length");
     let Some(value) = lines.next() else { return Ok(None) };
-    if lines.next().is_some() || fields::members(value).count() > 1 {
+    if lines.next().is_some() {
         return Err(Error::SeveralLengths);
     }
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
-        return Err(Error::BadLength);
+        return Err(if fields::members(value).count() > 1 { Error::SeveralLengths } else { Error::BadLength });
     }
     let add = |length: u64, digit: &u8| length.checked_mul(10)?.checked_add(u64::from(digit - b'0'));
     let length = value.iter().try_fold(0, add).filter(|length| *length <= MAX_LENGTH);

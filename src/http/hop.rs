@@ -102,7 +102,10 @@ pub fn is_hop_by_hop(name: &[u8]) -> bool {
         25 => &["proxy-authentication-info"],
         _ => return false,
     };
-    candidates.iter().any(|candidate| name.eq_ignore_ascii_case(candidate.as_bytes()))
+    // The first letter settles nearly every comparison.
+    let is =
+        |candidate: &&str| name[0] | 0x20 == candidate.as_bytes()[0] && name.eq_ignore_ascii_case(candidate.as_bytes());
+    candidates.iter().any(is)
 }
 
 /// Fields that may not be trailers (RFC 9110 §6.5.1): by the time they come, framing, routing, authentication, request
