@@ -55,7 +55,7 @@ pub(super) fn write_request(out: &mut BytesMut, inbound: &Inbound<'_>, forwardin
     // Once: it looks at all lines of that name, of which there may be as many as fields.
     let forwards = hop::max_forwards(head);
     let mut chain = Chain::default();
-    for (name, value) in head.fields.iter() {
+    for (name, value) in head.fields.lines() {
         match fate(name) {
             Fate::Host if absolute => {}
             Fate::Host => field(out, name, value),
@@ -209,12 +209,12 @@ impl Peer {
 /// Where the fields of a head go: text for HTTP/1, fields for a client that takes them so.
 pub(super) trait FieldSink {
     /// One field, its value in pieces.
-    fn field(&mut self, name: &str, value: &[&[u8]]);
+    fn field(&mut self, name: impl AsRef<[u8]>, value: &[&[u8]]);
 }
 
 impl FieldSink for BytesMut {
-    fn field(&mut self, name: &str, value: &[&[u8]]) {
-        self.put_slice(name.as_bytes());
+    fn field(&mut self, name: impl AsRef<[u8]>, value: &[&[u8]]) {
+        self.put_slice(name.as_ref());
         self.put_slice(b": ");
         value.iter().for_each(|piece| self.put_slice(piece));
         self.put_slice(b"\r\n");
@@ -223,8 +223,8 @@ impl FieldSink for BytesMut {
 
 #[cfg(test)]
 impl FieldSink for http::Fields {
-    fn field(&mut self, name: &str, value: &[&[u8]]) {
-        self.push(name, value.concat());
+    fn field(&mut self, name: impl AsRef<[u8]>, value: &[&[u8]]) {
+        self.push(std::str::from_utf8(name.as_ref()).expect("names are tokens"), value.concat());
     }
 }
 
@@ -278,7 +278,7 @@ pub(super) fn response_fields(
 fn copy_fields(out: &mut impl FieldSink, head: &ResponseHead) -> Way {
     let one_hop = HopByHop::of(&head.fields);
     let mut way = Way::default();
-    for (name, value) in head.fields.iter() {
+    for (name, value) in head.fields.lines() {
         match fate(name) {
             Fate::Framing => {}
             Fate::Via => join(&mut way.via, value),
@@ -308,7 +308,7 @@ fn add_fields(out: &mut impl FieldSink, head: &ResponseHead, way: &Way, date: &s
 /// and whether the connection persists. `head` has end-to-end fields only.
 pub(super) fn write_stored(out: &mut BytesMut, head: &ResponseHead, forwarding: &Forwarding) {
     write_status_line(out, head);
-    for (name, value) in head.fields.iter() {
+    for (name, value) in head.fields.lines() {
         field(out, name, value);
     }
     write_via(out, head, forwarding);
@@ -333,7 +333,7 @@ pub(super) fn write_interim(out: &mut BytesMut, head: &ResponseHead) {
     write_status_line(out, head);
     let one_hop = HopByHop::of(&head.fields);
     let switches = head.status == Status::SWITCHING_PROTOCOLS;
-    for (name, value) in head.fields.iter() {
+    for (name, value) in head.fields.lines() {
         match fate(name) {
             Fate::Framing => {}
             Fate::Upgrade if switches => field(out, name, value),
@@ -402,8 +402,8 @@ enum Fate {
 }
 
 /// Decided by length first: most fields are compared with one name or none.
-fn fate(name: &str) -> Fate {
-    let is = |other: &str| name.eq_ignore_ascii_case(other);
+fn fate(name: &[u8]) -> Fate {
+    let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
     match name.len() {
         3 if is("via") => Fate::Via,
         4 if is("host") => Fate::Host,
@@ -420,8 +420,8 @@ fn fate(name: &str) -> Fate {
     }
 }
 
-pub(super) fn field(out: &mut BytesMut, name: &str, value: &[u8]) {
-    out.put_slice(name.as_bytes());
+pub(super) fn field(out: &mut BytesMut, name: impl AsRef<[u8]>, value: &[u8]) {
+    out.put_slice(name.as_ref());
     out.put_slice(b": ");
     out.put_slice(value);
     out.put_slice(b"\r\n");
