@@ -66,7 +66,7 @@ impl Stage {
         flags: &[&str],
         limits: Limits,
     ) -> Result<SocketAddr, Problem> {
-        if flags.is_empty() && self.at.is_some() {
+        if flags.is_empty() && limits == Limits::default() && self.at.is_some() {
             self.server = self.at;
             return Ok(self.at.unwrap_or(told));
         }

@@ -20,7 +20,7 @@ use std::{
 };
 
 /// The limits of a program that a check may tighten.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Limits {
     /// The most descriptors.
     pub(crate) descriptors: Option<u32>,
