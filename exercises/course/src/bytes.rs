@@ -28,6 +28,12 @@ pub(crate) fn wrong(problem: &Problem, got: &[u8], record: &Record) -> Diagnosis
     if let Some(cause) = counted(problem, got, record).or_else(|| out_of_step(problem, got)) {
         return of(cause, facts());
     }
+    match problem.topic {
+        Some(Topic::Total) => return of(Cause::LostUpdates, facts()),
+        Some(Topic::Count | Topic::Room) => return of(Cause::PlaceNotGivenBack, facts()),
+        Some(Topic::NotFull) if got.starts_with(b"Busy") => return of(Cause::RefusedTooEarly, facts()),
+        _ => {}
+    }
     let same_words = got.trim_ascii() == expected.trim_ascii();
     let cause = match problem.topic {
         _ if replaced(expected, got) => Cause::Utf8Required,
@@ -48,6 +54,8 @@ pub(crate) fn extra(problem: &Problem, got: &[u8], record: &Record) -> Diagnosis
         Some(Topic::HalfALine) => Cause::ReadTakenForMessage,
         Some(Topic::Turn) => Cause::ServedAtOnce,
         Some(Topic::HalfClosed) => Cause::EndTakenForLine,
+        Some(Topic::OutOfTurn) => Cause::OutOfTurn,
+        Some(Topic::Waiting) => Cause::TooManyAtOnce,
         _ if problem.client.is_some_and(|client| unasked(client, got, record)) => Cause::WroteBeforeItRead,
         _ if problem.client.is_some_and(|client| foreign(client, &[], got, record).is_some()) => {
             Cause::AnotherClientsBytes

@@ -96,6 +96,36 @@ pub(crate) const EXERCISES: &[Exercise] = &[
         starter_passes: &[],
         next: "src/server/lingering.rs: there a goodbye is bounded, too. By what, and what happens to bytes beyond the bound?",
     },
+    Exercise {
+        id: "e07",
+        slug: "e07-process-per-client",
+        title: "A process for each client",
+        chapter: "04-processes-and-threads",
+        minutes: 45,
+        checks: checks::e07::CHECKS,
+        starter_passes: &[],
+        next: "src/server/fork.rs: it forks instead of starting itself again. What does that save, and what does each `unsafe` promise?",
+    },
+    Exercise {
+        id: "e08",
+        slug: "e08-thread-per-client",
+        title: "A thread for each client",
+        chapter: "04-processes-and-threads",
+        minutes: 45,
+        checks: checks::e08::CHECKS,
+        starter_passes: &[],
+        next: "src/server/shared.rs: which numbers do the threads share there, and what happens to them at a panic?",
+    },
+    Exercise {
+        id: "e09",
+        slug: "e09-thread-pool",
+        title: "A thread pool",
+        chapter: "05-pools",
+        minutes: 60,
+        checks: checks::e09::CHECKS,
+        starter_passes: &[],
+        next: "src/server/pool.rs: there a client in the queue also has a deadline. What is it told when that has passed?",
+    },
 ];
 
 /// The exercise of that id (`e06`), number (`6`) or folder (`e06-echo`).

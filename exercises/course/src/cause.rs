@@ -124,6 +124,17 @@ causes! {
     WroteBeforeItRead "wrote-before-it-read" "Your server spoke before the client had said anything. In this protocol the client begins."
     OrderBroken "order-broken" "The answers are right, and in another order than the requests. On one connection the order is all that tells which answer belongs to which request."
     WrongClientAnswered "wrong-client-answered" "This client got the answer to another client's request, and that client got none."
+    SameProcess "same-process" "This client is not served by a process of its own."
+    ParentKeepsSocket "parent-keeps-socket" "The client's process has ended, and the connection is still open: your parent process has the socket, too. A connection ends when the last descriptor of it is closed."
+    NoLimit "no-limit" "One client more than the limit came, and was taken. Compare before you start anything for it."
+    BusyNotTold "busy-not-told" "A client for whom there is no room is not told. It waits, and does not know for what: answer at once, from the thread that accepts."
+    QueueWithoutBound "queue-without-bound" "Your queue takes clients without end. Those at its end wait for an answer that comes too late, and each costs a descriptor: bound it."
+    RefusedTooEarly "refused-too-early" "A client was refused although there is room: the limit is too low, or clients that have left are still counted."
+    PlaceNotGivenBack "place-not-given-back" "Clients that have gone are still counted. However a handler ends (the end of the stream, an error, a panic), its place has to come back: a guard's Drop does that."
+    LostUpdates "lost-updates" "Additions were lost: two threads read the same number, both added to it, and both wrote the result. Read and write have to be one step."
+    LockPoisoned "lock-poisoned" "A thread panicked while it had a lock, and since then every lock() of it answers PoisonError; unwrap makes one client's panic everybody's."
+    WorkerLost "worker-lost" "A handler that panicked has ended its worker, and nobody took its place: after as many panics as there are workers, nobody is served any more."
+    OutOfTurn "out-of-turn" "A client was served before others that had come earlier: take from the end of the queue at which you do not put in."
     ZombieChildren "zombie-children" "Children have ended and nobody has waited for them: each keeps its entry in the process table."
 }
 
@@ -157,16 +168,13 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Diagnosis {
     if stage.timing.is_up() {
         return waiting(stage, Cause::TooSlow);
     }
+    if let Some(diagnosis) = measured(problem, stage) {
+        return diagnosis;
+    }
     match &problem.seen {
         Seen::Grader(_) | Seen::Exited => Cause::Exited.because([]),
         Seen::OtherExit { .. } => waiting(stage, Cause::RunsOn),
         Seen::ListensToo => Cause::PortShared.because([]),
-        Seen::Ticks { got } => life::ticks(problem, *got),
-        Seen::Late { median } => life::late(*median, stage),
-        Seen::Wakeups { count } => {
-            Cause::SleepsByTheClock.because([format!("it woke up {} times", thousands(*count as usize))])
-        }
-        Seen::Busy { spins, processor, waits, over } => busy(*spins, *processor, *waits, *over),
         Seen::SignalIgnored(signal) => {
             let facts = waiting(stage, Cause::SignalIgnored).facts;
             Cause::SignalIgnored.because([format!("the signal was {signal}")].into_iter().chain(facts))
@@ -175,9 +183,6 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Diagnosis {
             let facts = waiting(stage, Cause::NeverConnected).facts;
             Cause::NeverConnected.because([format!("it was told of {address}")].into_iter().chain(facts))
         }
-        Seen::Shape(ran) => ran.diagnosis(),
-        Seen::LogFlood { lines } => Cause::LogFlood.because([format!("so far {} lines", thousands(*lines))]),
-        Seen::Queue { wanted, got } => life::queue(*wanted, *got),
         Seen::NotReady => waiting(stage, Cause::NotReady),
         Seen::BadReady(line) => Cause::BadReady.because([format!("stdout begins with {}", show(line.as_bytes()))]),
         Seen::OtherAddress { told, said } => Cause::PortIgnored.because([format!("told {told}, said READY {said}")]),
@@ -186,17 +191,38 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Diagnosis {
         Seen::NotLogged(last) => {
             Cause::NotLogged.because([format!("the last line there is {}", show(last.as_bytes()))])
         }
-        Seen::Grew { what, from, to } => grew(problem.topic, *what, *from, *to),
         Seen::NotRead if problem.topic == Some(Topic::Oversize) => Cause::LineWithoutLimit.because([]),
         Seen::NotRead => waiting(stage, Cause::InputNotRead),
         Seen::StillOpen if is_upstream(problem, &record) => waiting(stage, Cause::NeverHalfClosed),
-        Seen::StillOpen => waiting(stage, Cause::StillOpen),
+        Seen::StillOpen => waiting(stage, life::still_open(problem, stage)),
         Seen::Wrong(got) => bytes::wrong(problem, got, &record),
         Seen::Extra(got) => bytes::extra(problem, got, &record),
         Seen::EarlyEnd(got) => bytes::early_end(problem, got, &record),
         Seen::Reset => reset(problem, &record),
         Seen::Silence(got) => silence(problem, got, stage, &record),
+        // The others are numbers: see `measured`.
+        _ => waiting(stage, Cause::Silence),
     }
+}
+
+/// A number is not what it should be: of ticks, threads, places, lines.
+fn measured(problem: &Problem, stage: &Stage) -> Option<Diagnosis> {
+    Some(match &problem.seen {
+        Seen::Ticks { got } => life::ticks(problem, *got),
+        Seen::Late { median } => life::late(*median, stage),
+        Seen::Wakeups { count } => {
+            Cause::SleepsByTheClock.because([format!("it woke up {} times", thousands(*count as usize))])
+        }
+        Seen::Busy { spins, processor, waits, over } => busy(*spins, *processor, *waits, *over),
+        Seen::Shape(ran) => ran.diagnosis(),
+        Seen::SameProcess(id) => {
+            Cause::SameProcess.because([format!("the process {} serves another client, or all", id.escape_ascii())])
+        }
+        Seen::LogFlood { lines } => Cause::LogFlood.because([format!("so far {} lines", thousands(*lines))]),
+        Seen::Queue { wanted, got } => life::queue(*wanted, *got),
+        Seen::Grew { what, from, to } => grew(problem.topic, *what, *from, *to),
+        _ => return None,
+    })
 }
 
 /// What explains everything else: a program that took too much, has ended, or listens elsewhere.
@@ -310,6 +336,10 @@ fn silence(problem: &Problem, got: &[u8], stage: &Stage, record: &Record) -> Dia
         Some(Topic::SeveralLines | Topic::AfterOversize | Topic::Pause) => Cause::BytesDropped,
         Some(Topic::Oversize) => Cause::LineWithoutLimit,
         Some(Topic::HalfClosed) => Cause::AnswersLostAtHalfClose,
+        Some(Topic::Full) => life::not_told(stage),
+        Some(Topic::QueueFull) if accepting => Cause::QueueWithoutBound,
+        Some(Topic::QueueFull) => Cause::BusyNotTold,
+        Some(Topic::WorkerLost) => Cause::WorkerLost,
         _ if problem.expected == b"\n" || problem.expected == b"\r\n" => Cause::EmptyLine,
         _ if accepting && stage.amount(Resource::Threads) == Some(1) => Cause::ForgottenConnection,
         _ if stage.student.as_ref().is_some_and(life::sleeps_by_the_clock) => Cause::SleepsByTheClock,

@@ -43,6 +43,11 @@ impl Open {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.all().len()
+    }
+
     fn keep(&self, stream: &Arc<TcpStream>) {
         self.all().push(Arc::clone(stream));
     }
@@ -167,7 +172,8 @@ impl Client {
         self.record.lock().note(self.number, event);
     }
 
-    fn problem(&self, wanted: &str, seen: Seen) -> Problem {
+    /// A complaint about what was seen on this connection.
+    pub(crate) fn problem(&self, wanted: &str, seen: Seen) -> Problem {
         Problem { client: Some(self.number), ..Problem::new(wanted, seen) }
     }
 

@@ -25,6 +25,9 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Option<Diagnosis
         // It was said, in the wrong place.
         return of(Cause::StdoutChatter, [format!("stdout has {}", show(line.as_bytes()))]);
     }
+    if says(stage, "PoisonError") {
+        return of(Cause::LockPoisoned, []);
+    }
     match (&problem.seen, exit, problem.topic) {
         (_, Some(Exit::Code(101) | Exit::Signal(_)), _) => None,
         (Seen::OtherExit { code: wanted }, Some(Exit::Code(code)), _) => {
@@ -66,6 +69,32 @@ fn accept_loop(stage: &mut Stage) -> Option<Diagnosis> {
 
 fn has_no_descriptor_left(id: u32) -> bool {
     probe::descriptor_limit(id).zip(probe::descriptors(id)).is_some_and(|(most, now)| now >= most)
+}
+
+/// The connection is open although it should have ended: who has it?
+pub(crate) fn still_open(problem: &Problem, stage: &Stage) -> Cause {
+    let childless = stage.student.as_ref().is_some_and(|student| probe::living_children(student.id()) == Some(0));
+    match problem.topic {
+        Some(Topic::ChildEnded) if childless => Cause::ParentKeepsSocket,
+        Some(Topic::Full) => not_told(stage),
+        Some(Topic::WorkerLost) => Cause::WorkerLost,
+        _ => Cause::StillOpen,
+    }
+}
+
+/// One client too many was not told: was it taken?
+pub(crate) fn not_told(stage: &Stage) -> Cause {
+    let served = |student: &Student| {
+        let threads = probe::threads(student.id()).and_then(|count| usize::try_from(count).ok()).unwrap_or(0);
+        // The first thread serves nobody: it accepts.
+        threads.saturating_sub(1).max(probe::living_children(student.id()).unwrap_or(0))
+    };
+    // Every client has a connection and is served; the last one makes it more than there may be.
+    if stage.student.as_ref().is_some_and(|student| served(student) >= stage.connections()) {
+        Cause::NoLimit
+    } else {
+        Cause::BusyNotTold
+    }
 }
 
 /// Whether a thread sleeps for a time, and none waits for clients.

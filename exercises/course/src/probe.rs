@@ -220,6 +220,11 @@ pub(crate) fn zombies(id: u32) -> Option<u64> {
     children(id).map(|ids| ids.into_iter().filter(|id| stat(*id).is_some_and(|stat| stat.state == 'Z')).count() as u64)
 }
 
+/// How many of its children still run.
+pub(crate) fn living_children(id: u32) -> Option<usize> {
+    children(id).map(|ids| ids.into_iter().filter(|id| stat(*id).is_some_and(|stat| stat.state != 'Z')).count())
+}
+
 fn children(parent: u32) -> Option<Vec<u32>> {
     let entries = fs::read_dir("/proc").ok()?;
     let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());

@@ -103,6 +103,8 @@ pub(crate) enum Seen {
     SignalIgnored(Signal),
     /// It serves more or fewer clients at once than it should.
     Shape(Ran),
+    /// The process of that number serves another client, too, or is the parent itself.
+    SameProcess(Vec<u8>),
     /// stderr says the same over and over.
     LogFlood {
         /// How often.
@@ -169,6 +171,26 @@ pub(crate) enum Topic {
     AfterOversize,
     /// The line is as long as a line may be, or one byte longer.
     Limit,
+    /// The process that served this client has ended.
+    ChildEnded,
+    /// The number of clients.
+    Count,
+    /// The sum of what several clients added at once.
+    Total,
+    /// Clients before this one wait, too; one that was served has left.
+    Waiting,
+    /// Clients that came earlier still wait.
+    OutOfTurn,
+    /// Handlers have panicked before.
+    WorkerLost,
+    /// There are as many clients as there may be, and the queue is full.
+    QueueFull,
+    /// There are as many clients as there may be.
+    Full,
+    /// There are fewer clients than there may be.
+    NotFull,
+    /// There were as many clients as there may be, and one has left.
+    Room,
     /// The client before this one has not closed its side after the goodbye.
     AfterGoodbye,
 }

@@ -18,7 +18,6 @@ pub(crate) enum Shape {
     /// One client after the other.
     Iterative,
     /// So many at once, however many come.
-    #[allow(dead_code)] // The exercise on pools is not there yet.
     Pool(usize),
     /// All at once.
     Each,

@@ -84,6 +84,11 @@ impl Stage {
         Client::connect(server, prepare, &self.record, &self.open, self.timing)
     }
 
+    /// How many connections are open on our side.
+    pub(crate) fn connections(&self) -> usize {
+        self.open.count()
+    }
+
     /// The addresses at which the program listens, if the system tells and its own is not among them: then nobody can be served.
     pub(crate) fn listens_elsewhere(&self) -> Option<Vec<SocketAddr>> {
         let addresses = probe::listening(self.student.as_ref()?.id())?;

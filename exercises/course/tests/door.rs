@@ -42,3 +42,18 @@ fn e05_partial_io() {
 fn e06_echo_server() {
     check("e06");
 }
+
+#[test]
+fn e07_process_per_client() {
+    check("e07");
+}
+
+#[test]
+fn e08_thread_per_client() {
+    check("e08");
+}
+
+#[test]
+fn e09_thread_pool() {
+    check("e09");
+}

@@ -1,0 +1,105 @@
+//! What the servers have in common that echo lines and understand `WORK ms` and `quit`: with processes, threads or a pool.
+
+use crate::{
+    checks::standing,
+    problem::{Problem, Topic},
+    shape::{Load, Shape},
+    stage::Stage,
+};
+use std::time::Duration;
+
+/// A few clients, the last one first.
+pub(crate) fn echoes(stage: &mut Stage) -> Result<(), Problem> {
+    stage.serve()?;
+    let mut clients = Vec::new();
+    for _ in 0..10 {
+        clients.push(stage.connect()?);
+    }
+    for client in clients.iter_mut().rev() {
+        client.expect_echo(&stage.line())?;
+    }
+    Ok(())
+}
+
+/// So many clients at once as the shape says. It may be tried again at once, while the server still counts those that have just gone:
+/// so `clients` are at most half of what it takes.
+pub(crate) fn shape(stage: &mut Stage, wanted: Shape, clients: usize) -> Result<(), Problem> {
+    stage.serve()?;
+    visit(stage)?;
+    stage.expect_shape(
+        wanted,
+        &Load {
+            clients,
+            work: Duration::from_millis(20),
+            ask: &|time| format!("WORK {time}\nquit\n").into_bytes(),
+            hear: &|client, _| {
+                let wanted = "`done` when the work is done, then the goodbye";
+                client.expect(b"done\nGoodbye!\n", wanted).map_err(|problem| problem.about(Topic::NotFull))?;
+                client.expect_end("FIN after the goodbye")
+            },
+        },
+    )
+}
+
+/// `most` clients are served at once, the next is told so, and is taken when one has left.
+pub(crate) fn a_limit(stage: &mut Stage, most: usize) -> Result<(), Problem> {
+    stage.serve()?;
+    let about = |problem: Problem| problem.about(Topic::Full);
+    let mut clients = Vec::new();
+    for _ in 0..most {
+        let mut client = stage.connect()?;
+        client.expect_echo(&stage.line()).map_err(|problem| problem.about(Topic::NotFull))?;
+        clients.push(client);
+    }
+    for _ in 0..2 {
+        let mut client = stage.connect()?;
+        client.expect(b"Busy\n", &format!("`Busy`: {most} others are there")).map_err(about)?;
+        client.expect_end("then the end").map_err(about)?;
+    }
+    clients[0].expect_echo(&stage.line())?;
+    clients.remove(0).close();
+    // A moment later there is room.
+    let until = std::time::Instant::now() + stage.timing.patience();
+    loop {
+        let mut client = stage.connect()?;
+        let line = stage.line();
+        client.send(&line)?;
+        if client.answers(&line) {
+            return Ok(());
+        }
+        if std::time::Instant::now() >= until {
+            return client
+                .expect(&line, "its line back: another has left")
+                .map_err(|problem| problem.about(Topic::Room));
+        }
+    }
+}
+
+fn visit(stage: &mut Stage) -> Result<(), Problem> {
+    standing::running(stage)?;
+    let mut client = stage.connect()?;
+    client.expect_echo(&stage.line())?;
+    client.send(b"quit\n")?;
+    client.expect(b"Goodbye!\n", "the goodbye")?;
+    client.expect_end("FIN after the goodbye")?;
+    client.close();
+    Ok(())
+}
+
+/// A hundred visits, of whom some break off.
+pub(crate) fn leaves_nothing(stage: &mut Stage) -> Result<(), Problem> {
+    standing::leaves_nothing(stage, visit, |stage| {
+        for _ in 0..60 {
+            visit(stage)?;
+        }
+        for _ in 0..20 {
+            let mut client = stage.connect()?;
+            client.expect_echo(&stage.line())?;
+            client.abort();
+            let mut client = stage.connect()?;
+            client.expect_echo(&stage.line())?;
+            client.close();
+        }
+        visit(stage)
+    })
+}
