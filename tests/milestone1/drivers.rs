@@ -1,5 +1,5 @@
 //! What no peer may notice: on which driver the proxy runs. A choice of tests on both; `make test-epoll` and
-//! `make test-io-uring` run all of them on one.
+//! `make test-io-uring` run all of them on one. How much memory it takes is another matter: io_uring takes more.
 
 use crate::{
     get,
@@ -38,9 +38,8 @@ on_both! {
     broken::a_backend_that_resets_in_the_body_breaks_the_clients_connection,
     connections::twenty_pipelined_requests_are_answered_in_order,
     deadlines::a_client_that_does_not_read_is_broken_off,
-    shutdown::a_running_upload_is_finished,
-    slow::a_client_that_never_reads_holds_up_nobody_and_costs_no_memory,
-    slow::each_of_many_clients_that_never_read_costs_little,
+    shutdown::a_running_request_is_finished,
+    slow::bodies_that_come_byte_by_byte_hold_up_nobody,
     tunnels::a_megabyte_passes_each_way_at_once,
 }
 

@@ -131,7 +131,7 @@ fn a_client_that_was_promised_another_turn_has_it(milestone: &Milestone) {
     assert_eq!(proxy.wait().code(), Some(0));
 }
 
-fn a_running_request_is_finished(milestone: &Milestone) {
+pub(super) fn a_running_request_is_finished(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let mut proxy = milestone.start(&[&backend], &["--workers", "1", "--drain-timeout", "1h"]);
     let mut waiting = Conn::open(proxy.address());
@@ -170,7 +170,7 @@ fn a_response_cut_off_by_the_drain_deadline_looks_cut_off(milestone: &Milestone)
     assert_eq!(client.read_to_end().1, End::Reset);
 }
 
-pub(super) fn a_running_upload_is_finished(milestone: &Milestone) {
+fn a_running_upload_is_finished(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let mut proxy = milestone.start(&[&backend], &["--workers", "1", "--drain-timeout", "1h"]);
     let mut client = Conn::open(proxy.address());

@@ -60,7 +60,7 @@ fn heads_that_come_byte_by_byte_hold_up_nobody(milestone: &Milestone) {
     slow.iter_mut().for_each(|client| assert_eq!(client.response("GET").body, b"ok"));
 }
 
-fn bodies_that_come_byte_by_byte_hold_up_nobody(milestone: &Milestone) {
+pub(super) fn bodies_that_come_byte_by_byte_hold_up_nobody(milestone: &Milestone) {
     let backend = backend();
     let proxy = milestone.start(&[&backend], ONE);
     let mut slow: Vec<Conn> = (0..20).map(|_| Conn::open(proxy.address())).collect();
@@ -100,7 +100,7 @@ fn a_response_that_comes_byte_by_byte_holds_up_nobody(milestone: &Milestone) {
 /// What a peer that does not read may cost: two high-water marks and the sizes of a few reads, not the body.
 const COST_KIB: u64 = 8 * 1024;
 
-pub(super) fn a_client_that_never_reads_holds_up_nobody_and_costs_no_memory(milestone: &Milestone) {
+fn a_client_that_never_reads_holds_up_nobody_and_costs_no_memory(milestone: &Milestone) {
     let backend = backend();
     let proxy = milestone.start(&[&backend], ONE);
     let mut other = Conn::open(proxy.address());
@@ -187,7 +187,7 @@ fn a_pipeline_that_is_never_read_costs_no_memory(milestone: &Milestone) {
 /// What one more client may cost that does not read, all included.
 const COST_OF_ONE_KIB: u64 = 64;
 
-pub(super) fn each_of_many_clients_that_never_read_costs_little(milestone: &Milestone) {
+fn each_of_many_clients_that_never_read_costs_little(milestone: &Milestone) {
     const CLIENTS: usize = 200;
     let sent = Arc::new(AtomicUsize::new(0));
     let count = sent.clone();

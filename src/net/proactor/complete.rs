@@ -67,9 +67,6 @@ impl Io {
             socket.receiving = Receiving::No;
         }
         let arrival = Arrival { key, result: done.result(), buffer, group };
-        if let (Kind::Receive | Kind::ReceiveBulk, Ok(len)) = (kind, usize::try_from(done.result())) {
-            socket.flows = len >= self.common.config.read_size;
-        }
         if socket.phase == Phase::Gone {
             return self.recycle(arrival);
         }

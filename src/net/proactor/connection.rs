@@ -100,8 +100,6 @@ pub struct Connection {
     pub(super) trying: bool,
     /// The kernel did not take all of what it was given: until it has, an operation waits for room.
     pub(super) refused: bool,
-    /// The last receive filled its buffer: a long body flows.
-    pub(super) flows: bool,
     /// An operation looks out for errors.
     pub(super) watched: bool,
     /// The application does not want input now.
@@ -150,7 +148,6 @@ impl Connection {
             sending: false,
             trying: false,
             refused: false,
-            flows: false,
             watched: false,
             paused: false,
             bulk: false,

@@ -36,9 +36,9 @@ use std::{
 /// resident: 16 MiB for heads of 16 KiB, 4 MiB for lines.
 const SMALL: u16 = 1024;
 
-/// Large buffers, for bodies that are too long for small ones. Measured with a relay that copies, CPU seconds per GiB: 16 KiB
-/// 0.92, 64 KiB 0.28, 256 KiB 0.24; but what a slow peer does not take keeps the whole buffer that it is in.
-const BULK: u16 = 128;
+/// Large buffers, for bodies that are too long for small ones. One long body goes through all of them in turn, so that all are
+/// resident then: 2 MiB. What a slow peer does not take keeps the whole buffer that it is in.
+const BULK: u16 = 32;
 const BULK_SIZE: usize = 64 * 1024;
 
 /// Something that the kernel has done, and that the application may have to hear of, in the order of its completion.
@@ -243,7 +243,7 @@ impl Io {
         }
         let Some(socket) = self.common.table.get_mut(key) else { return };
         // One that is broken has no news: an operation that goes on would wait for some when it has received what is there.
-        let bulk = socket.bulk && socket.flows || socket.broken.is_some();
+        let bulk = socket.bulk || socket.broken.is_some();
         let wanted = match (socket.wants_input(), bulk) {
             (false, _) => Receiving::No,
             (true, false) => Receiving::Many,
