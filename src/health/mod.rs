@@ -66,7 +66,7 @@ impl Health {
         &self.config
     }
 
-    /// Changes whenever an availability changes by an event. One atomic load.
+    /// Changes whenever an event changes which backends are [`usable`](Self::usable). One atomic load.
     ///
     /// A worker that keeps a list of candidates reads this *before* it builds the list, and builds it anew when this
     /// has changed, or [`fresh_until`](Self::fresh_until) has passed.

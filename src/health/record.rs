@@ -53,13 +53,15 @@ impl Record {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes the facts, and the flags with them. The second of the pair: whether the availability changed.
+    /// Changes the facts, and the flags with them. The second of the pair: whether that changes who may get requests.
     pub(super) fn update<R>(&self, now: Instant, change: impl FnOnce(&mut Facts) -> R) -> (R, bool) {
         let mut facts = self.facts();
-        let before = facts.availability(now);
+        let of = |facts: &Facts| (facts.availability(now), facts.may_be_spared());
+        let before = of(&facts);
         let result = change(&mut facts);
         self.flags.store(facts.flags(now), Ordering::Release);
-        (result, facts.availability(now) != before)
+        let changed = of(&facts) != before;
+        (result, changed)
     }
 }
 

@@ -139,6 +139,15 @@ impl Balancer {
         }
     }
 
+    /// Whether it looks at [`Candidate::in_flight`]. For all others it may be anything.
+    #[must_use]
+    pub fn compares_load(&self) -> bool {
+        match self {
+            Self::LeastConnections(_) | Self::PowerOfTwo(_) => true,
+            Self::RoundRobin(_) | Self::Weighted(_) | Self::IpHash(_) => false,
+        }
+    }
+
     /// Chooses one of `candidates`, which are in order of their ids, each once. `None` only if there are none.
     #[must_use = "a pick that is dropped still counts as a turn"]
     pub fn pick(&mut self, key: &RouteKey, candidates: &[Candidate]) -> Option<BackendId> {

@@ -1,18 +1,8 @@
 //! What a proxy is put together from. A milestone is a plan with more parts.
 
 use super::{
-    Proxy,
-    args::BalanceArgs,
-    config::Config,
-    exchange::Cache,
-    idle::Idle,
-    leaving::Crowd,
-    shared::{Load, Shared},
-    stats::Counters,
-    table::Table,
-    turns::Turns,
-    worker::Worker,
-    writing::Writing,
+    Proxy, args::BalanceArgs, candidates::Candidates, config::Config, exchange::Cache, idle::Idle, leaving::Crowd,
+    load::Load, shared::Shared, stats::Counters, table::Table, turns::Turns, worker::Worker, writing::Writing,
 };
 use crate::{
     backend::Backend,
@@ -181,7 +171,7 @@ impl Plan {
         let shared = Arc::new(Shared {
             cache,
             health: Arc::new(Health::new(&backends, self.health, now.instant)),
-            load: Load::new(backends.len()),
+            load: Load::new(workers, backends.len()),
             counters: (0..workers).map(|_| Counters::new(backends.len())).collect(),
             slots: slots.clone(),
             started: now.instant,
@@ -206,7 +196,7 @@ impl Plan {
                     turns: Turns::default(),
                     writing: Writing::default(),
                     gathered: Vec::new(),
-                    candidates: Vec::new(),
+                    candidates: Candidates::default(),
                     fetches: Vec::new(),
                     closing: Vec::new(),
                     draining: false,

@@ -1,16 +1,9 @@
 //! The things that all workers of a proxy share.
 
-use super::{config::Config, exchange::Cache, stats::Counters};
-use crate::{
-    backend::{Backend, BackendId},
-    health::Health,
-    pool::Slots,
-};
+use super::{config::Config, exchange::Cache, load::Load, stats::Counters};
+use crate::{backend::Backend, health::Health, pool::Slots};
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering},
-    },
+    sync::{Arc, atomic::AtomicBool},
     time::Instant,
 };
 
@@ -30,27 +23,4 @@ pub(super) struct Shared {
     pub(super) started: Instant,
     /// The end has begun.
     pub(super) draining: AtomicBool,
-}
-
-/// Requests in flight per backend, over all workers: what least-connections compares.
-#[derive(Debug)]
-pub(super) struct Load(Vec<AtomicU32>);
-
-impl Load {
-    pub(super) fn new(backends: usize) -> Self {
-        Self((0..backends).map(|_| AtomicU32::new(0)).collect())
-    }
-
-    pub(super) fn begin(&self, backend: BackendId) {
-        self.0[backend.index()].fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn end(&self, backend: BackendId) {
-        let before = self.0[backend.index()].fetch_sub(1, Ordering::Relaxed);
-        debug_assert!(before > 0, "a request left a backend that it never went to");
-    }
-
-    pub(super) fn of(&self, backend: BackendId) -> u32 {
-        self.0[backend.index()].load(Ordering::Relaxed)
-    }
 }

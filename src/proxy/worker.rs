@@ -1,6 +1,7 @@
 //! The things that the exchanges of one worker share: its connections, its pool, its balancer, its buffers.
 
 use super::{
+    candidates::Candidates,
     downstream::Downstream,
     exchange::{Fetch, Link},
     idle::Idle,
@@ -15,7 +16,7 @@ use crate::{
     app::{ConnId, Cx},
     backend::BackendId,
     health::{Change, Event, Outcome},
-    lb::{Balancer, Candidate},
+    lb::Balancer,
     pool::{Checkin, Checkout, CloseReason, Pool},
     resilience::RetryBudget,
 };
@@ -40,7 +41,7 @@ pub(super) struct Worker {
     pub(super) writing: Writing,
     /// Content that arrived in many small chunks is put together here.
     pub(super) gathered: Vec<u8>,
-    pub(super) candidates: Vec<Candidate>,
+    pub(super) candidates: Candidates,
     /// Requests of our own, to be begun.
     pub(super) fetches: Vec<Fetch>,
     /// Connections that the pool has given up, to be closed.
@@ -79,17 +80,6 @@ impl Worker {
         self.rng.random()
     }
 
-    /// The backends that may be asked, less those in `tried`.
-    pub(super) fn fill_candidates(&self, candidates: &mut Vec<Candidate>, tried: &[BackendId], now: Instant) {
-        candidates.clear();
-        self.shared.health.usable(now, |id, weight_percent| {
-            if !tried.contains(&id) {
-                let weight = self.shared.backends[id.index()].weight.saturating_mul(weight_percent).max(1);
-                candidates.push(Candidate { id, weight, in_flight: self.shared.load.of(id) });
-            }
-        });
-    }
-
     /// A connection to `backend`; `fresh`: not one from the pool. Closes what turns out too old on the way.
     pub(super) fn checkout(&mut self, backend: BackendId, fresh: bool, cx: &mut Cx) -> Checkout<ConnId> {
         loop {
@@ -104,7 +94,7 @@ impl Worker {
 
     /// The exchange leaves the backend: count it out, and tell health how it went.
     pub(super) fn finish_with(&mut self, link: Link, outcome: Outcome, cx: &Cx) {
-        self.shared.load.end(link.backend);
+        self.shared.load.end(self.number, link.backend);
         if let Some(change) = self.shared.health.report(link.backend, outcome, cx.now()) {
             self.announce(&change);
         }

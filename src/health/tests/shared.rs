@@ -241,7 +241,11 @@ proptest! {
             if let Step::Wait(millis) = step {
                 now += Duration::from_millis(millis);
             }
-            let (generation, availability) = (health.generation(), health.record(id).facts().availability(now));
+            let of = |at: Instant| {
+                let facts = health.record(id).facts();
+                (facts.availability(at), facts.may_be_spared())
+            };
+            let (generation, before) = (health.generation(), of(now));
             let up = model.percent(now) > 0;
             let expected = model.step(step, now);
             let change = match step {
@@ -265,9 +269,9 @@ proptest! {
                 Some(Event::Down(_) | Event::Spared(_) | Event::StillDown { .. }) => prop_assert_eq!(percent, 0),
                 None => {}
             }
-            // What workers rely on: an event that changes the availability changes the generation, …
+            // What workers rely on: an event that changes the availability, or whether it may be spared, changes the generation, …
             let at = |at: Instant| health.record(id).facts().availability(at);
-            prop_assert_eq!(health.generation() != generation, at(now) != availability);
+            prop_assert_eq!(health.generation() != generation, of(now) != before);
             // … and what time changes, it changes when it was said to.
             match health.fresh_until(now) {
                 Some(then) => {

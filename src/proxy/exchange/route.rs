@@ -6,7 +6,7 @@ use crate::{
     backend::BackendId,
     health::Outcome,
     http::{self, BodyLength},
-    lb::{Candidate, RouteKey},
+    lb::RouteKey,
     pool::{BackendSet, Checkout, Client, Granted, Lease},
     proxy::{headers, record::PoolUse, table::Role, upstream::Upstream, worker::Worker},
     resilience::{DeadlineBudget, Dial},
@@ -95,14 +95,15 @@ impl Step<'_> {
         let now = self.cx.now();
         let client = RouteKey { client: self.core.record.client };
         let mut candidates = std::mem::take(&mut self.worker.candidates);
-        self.worker.fill_candidates(&mut candidates, &self.core.attempts.tried, now);
-        if candidates.is_empty() && !self.core.attempts.tried.is_empty() {
-            // Everyone living has failed this request once; once more is better than giving up.
-            self.worker.fill_candidates(&mut candidates, &[], now);
+        let shared = &self.worker.shared;
+        candidates.begin(&shared.health, &shared.backends, now);
+        if self.worker.balancer.compares_load() {
+            candidates.look_at(&shared.load);
         }
+        candidates.spare(&self.core.attempts.tried);
         let mut choice = Choice::Nobody;
-        let mut meant = meant.filter(|meant| candidates.iter().any(|candidate| candidate.id == *meant));
-        while let Some(backend) = meant.take().or_else(|| self.worker.balancer.pick(&client, &candidates)) {
+        let mut meant = meant.filter(|meant| candidates.has(*meant));
+        while let Some(backend) = meant.take().or_else(|| self.worker.balancer.pick(&client, candidates.as_slice())) {
             if self.worker.shared.health.admit(backend, now) {
                 match self.worker.checkout(backend, self.core.attempts.fresh, self.cx) {
                     Checkout::Reuse { conn, lease, .. } => {
@@ -121,7 +122,7 @@ impl Step<'_> {
                     }
                 }
             }
-            candidates.retain(|candidate: &Candidate| candidate.id != backend);
+            candidates.cross_out(backend);
         }
         self.worker.candidates = candidates;
         choice
@@ -129,7 +130,7 @@ impl Step<'_> {
 
     /// From here on the exchange holds a connection, and a place among those in flight.
     fn take(&mut self, link: Link, lease: Lease, pool: PoolUse) {
-        self.worker.shared.load.begin(link.backend);
+        self.worker.shared.load.begin(self.worker.number, link.backend);
         self.core.record.backend = Some(link.backend);
         self.core.record.pool = pool;
         if let Some(upstream) = self.worker.table.upstream(link.conn) {
