@@ -42,11 +42,22 @@ fn of(variant: &str) -> String {
     crate::get_with("/a", &format!("X: {variant}\r\n"))
 }
 
-/// Nothing is known of variants until the first response says `Vary`. Then each of the others is asked for once, too.
+/// Nothing is known of variants until the first response says `Vary`. Then each of the others is asked for once, too: also while
+/// the body of the first is still to come.
 fn each_variant_is_fetched_once(milestone: &Milestone) {
     for workers in ["1", "2"] {
-        let gate = Arc::new(AtomicBool::new(false));
-        let backend = varying(&gate, "Cache-Control: max-age=100\r\nVary: X\r\n");
+        let [heads, bodies] = [(); 2].map(|()| Arc::new(AtomicBool::new(false)));
+        let gates = (heads.clone(), bodies.clone());
+        let backend = Backend::start(move |mut served| {
+            while let Some(request) = served.request() {
+                let response = ok("Cache-Control: max-age=100\r\nVary: X\r\n", request.field("x").unwrap_or("-"));
+                let (head, body) = response.split_at(response.len() - 1);
+                wait_until("everybody", || gates.0.load(SeqCst));
+                served.conn.send(head);
+                wait_until("the others' requests", || gates.1.load(SeqCst));
+                served.conn.send(body);
+            }
+        });
         let proxy = milestone.start(&[&backend], &["--workers", workers, "--cache-wait", "1m"]);
         let variants = ["a", "b", "c", "b", "c", "b", "a", "c", "b", "c", "b", "c"];
         let mut clients: Vec<Conn> = variants.iter().map(|_| Conn::open(proxy.address())).collect();
@@ -55,7 +66,10 @@ fn each_variant_is_fetched_once(milestone: &Milestone) {
         }
         backend.wait_for_request(1);
         (0..if workers == "1" { 1 } else { 20 }).for_each(|_| hear(&proxy));
-        gate.store(true, SeqCst);
+        heads.store(true, SeqCst);
+        backend.wait_for_request(3);
+        (0..if workers == "1" { 1 } else { 20 }).for_each(|_| hear(&proxy));
+        bodies.store(true, SeqCst);
         for (client, variant) in clients.iter_mut().zip(variants) {
             assert_eq!(client.response("GET").body, variant.as_bytes());
         }
