@@ -25,7 +25,7 @@ pub(crate) fn package(name: &str, programs: &[Program]) -> io::Result<PathBuf> {
     let manifest = fs::read_to_string(project::root().join("exercises/Cargo.toml"))?;
     let mut text = format!(
         "[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\nautobins = false\n\n[workspace]\n\n\
-         [profile.dev]\nopt-level = 1\n\n[lints.rust]\nunsafe_code = \"forbid\"\n\n{}\n",
+         [profile.dev]\nopt-level = 1\ndebug = false\n\n[lints.rust]\nunsafe_code = \"forbid\"\n\n{}\n",
         dependencies(&manifest)
     );
     for Program { name, text: source } in programs {
