@@ -31,7 +31,7 @@ fn main() -> ExitCode {
 /// So long the loop rests when the system has no descriptor or no memory left. Somebody has to close something first.
 const REST: Duration = Duration::from_millis(100);
 
-/// What an error of accept means for the loop.
+/// The meaning of an error of accept for the loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
     /// It is about one connection, or about nothing: the next accept may succeed.

@@ -10,7 +10,7 @@ use crate::app::{App, ListenerId};
 use clap::ValueEnum;
 use std::{fmt, io, net::TcpListener};
 
-/// What the user asks for.
+/// The user's choice.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum DriverKind {
     /// The one that is known to be good at everything: epoll.

@@ -1,4 +1,4 @@
-//! What every transport has to remember: its sockets, which of them have work, and what the application is told next.
+//! The things that every transport has to remember: its sockets, which of them have work, and what the application is told next.
 
 use super::{DriverConfig, Gate, Pipes, Socket, Table, Waiting};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 };
 use std::{collections::VecDeque, io::ErrorKind, mem, time::Instant};
 
-/// What the application has to hear next.
+/// The events that the application has to hear next.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::net) enum Ready {
     /// The socket with this key has work. The key may be stale: a visit to a later socket finds nothing to do.
@@ -26,7 +26,7 @@ pub(in crate::net) enum Told {
     Progress(Progress),
 }
 
-/// What does not depend on how bytes are moved.
+/// The rules that do not depend on how bytes are moved.
 #[derive(Debug)]
 pub struct Common<S> {
     pub(in crate::net) config: DriverConfig,
@@ -43,7 +43,7 @@ pub struct Common<S> {
     actions: Vec<Action>,
     /// Questions of the present call, with their answers.
     pub(in crate::net) told: VecDeque<(ConnId, Told)>,
-    /// What waits to be sent on all sockets.
+    /// The bytes that wait to be sent on all sockets.
     pub(in crate::net) waiting: Waiting,
     /// For relays.
     pub(in crate::net) pipes: Pipes,
@@ -75,7 +75,7 @@ impl<S: Socket> Common<S> {
         }
     }
 
-    /// What was put off in the last turn is due in this one.
+    /// Work that was put off in the last turn is due in this one.
     pub(super) fn begin_turn(&mut self) {
         self.visited = 0;
         self.ready.append(&mut self.later);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 /// A time too far to be named is no limit in practice.
 const A_YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// What was said about the end so far.
+/// The words about the end so far.
 #[derive(Debug, Default)]
 pub(in crate::net) struct Ending {
     drained_by: Option<Instant>,

@@ -13,7 +13,7 @@ use std::{
 /// fail at once, and burn a core. Also how soon an application that had nothing to close is asked again.
 pub(in crate::net) const BACK_OFF: Duration = Duration::from_millis(100);
 
-/// What all listeners of an event loop have in common.
+/// The limits that all listeners of an event loop share.
 #[derive(Debug)]
 pub(in crate::net) struct Gate {
     /// Descriptors ran out, most likely; until then nothing is accepted.
@@ -64,7 +64,7 @@ impl Gate {
         self.complained = false;
     }
 
-    /// Accepts nothing for a while. Whatever it was, it will not be better at once.
+    /// Accepts nothing for a while. The cause will not be gone at once.
     pub(in crate::net) fn back_off(&mut self, error: &io::Error, now: Instant) {
         self.closed_until = Some(now + BACK_OFF);
         if !mem::replace(&mut self.complained, true) {

@@ -1,4 +1,4 @@
-//! What every event loop has in common, whatever moves the bytes.
+//! The part that every event loop has in common, however bytes are moved.
 //!
 //! ```text
 //!   turn:  wait ─▶ note what happened ─▶ hear it ─▶ accept ─▶ deadlines ─▶ mailbox ─▶ put off ─▶ wait …
@@ -87,10 +87,10 @@ pub(super) enum Finish {
 
 /// How bytes are moved. Nothing here calls the application, except for the functions that are given the whole event loop.
 pub trait Transport: Sized {
-    /// What it knows of one socket.
+    /// Its knowledge of one socket.
     type Socket: Socket;
 
-    /// What every transport has to remember.
+    /// The things that every transport has to remember.
     fn common(&self) -> &Common<Self::Socket>;
     /// As [`Transport::common`].
     fn common_mut(&mut self) -> &mut Common<Self::Socket>;

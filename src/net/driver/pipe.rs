@@ -49,7 +49,7 @@ pub(in crate::net) fn is_unsupported(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
 }
 
-/// What moving bytes into or out of a pipe came to.
+/// The result of moving bytes into or out of a pipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(target_os = "linux"), allow(dead_code))] // Nothing moves there.
 pub(in crate::net) enum Moved {

@@ -21,13 +21,13 @@ pub struct Remote {
 
 struct Shared {
     wake: Box<dyn Fn() -> io::Result<()> + Send + Sync>,
-    /// What was asked since the reactor last looked.
+    /// The requests since the reactor last looked.
     asked: AtomicU8,
     /// For [`DRAIN`]: milliseconds.
     within: AtomicU64,
 }
 
-/// What other threads asked.
+/// The requests of other threads.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::net) struct Asked(u8);
 

@@ -10,7 +10,7 @@ use slab::Slab;
 /// The name of no place in a table.
 const NONE: u32 = u32::MAX;
 
-/// What every event loop has to know of a socket.
+/// The facts that every event loop has to know of a socket.
 pub trait Socket {
     /// The connection that it is, or was: it outlives the name while it is closing.
     fn conn(&self) -> ConnId;

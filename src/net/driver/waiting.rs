@@ -12,7 +12,7 @@ pub(in crate::net) const PLENTY: usize = 4 * 1024 * 1024;
 /// Measured with a plain relay, it costs a third more CPU time than a read of 512 KiB.
 pub(in crate::net) const MODEST: usize = 40 * 1024;
 
-/// What waits to be sent on one event loop.
+/// The bytes that wait to be sent on one event loop.
 #[derive(Debug, Default)]
 pub(in crate::net) struct Waiting {
     bytes: usize,

@@ -194,7 +194,7 @@ impl<A: App> Proactor<A> {
         }
     }
 
-    /// Nobody was accepted.
+    /// No connection was accepted.
     fn refused(&mut self, error: &io::Error) {
         const CANCELLED: i32 = nix::libc::ECANCELED;
         if is_passing(error) || error.raw_os_error() == Some(CANCELLED) {

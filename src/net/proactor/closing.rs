@@ -1,7 +1,7 @@
-//! What happens to a socket after the application let go of it. Why it lingers, and for how long, is told in
+//! The end of a socket, after the application let go of it. Why it lingers, and for how long, is told in
 //! `net/driver/closing.rs`.
 //!
-//! What is special here is the last step: the kernel works with the socket and its buffers until it says that it does not, so
+//! The last step is special here: the kernel works with the socket and its buffers until it says that it does not, so
 //! everything is cancelled first, and the descriptor is closed when the last completion has come.
 
 use super::{

@@ -74,7 +74,7 @@ impl Io {
         self.arrivals.push_back(arrival);
     }
 
-    /// Nobody wants what arrived.
+    /// The bytes that arrived are wanted no more.
     pub(super) fn recycle(&mut self, arrival: Arrival) {
         if let Some(number) = arrival.buffer {
             let buffers = self.buffers(arrival.group);
@@ -200,7 +200,7 @@ impl Io {
     }
 }
 
-/// What came of accepting.
+/// The result of accepting.
 fn accepted(result: i32) -> std::io::Result<Socket> {
     if result < 0 {
         return Err(Error::from_raw_os_error(-result));
@@ -210,7 +210,7 @@ fn accepted(result: i32) -> std::io::Result<Socket> {
     Ok(unsafe { Socket::from_raw_fd(result) })
 }
 
-/// What a negative result means.
+/// The meaning of a negative result.
 pub(super) fn kind_of(result: i32) -> ErrorKind {
     Error::from_raw_os_error(-result).kind()
 }

@@ -72,11 +72,11 @@ pub struct Connection {
     pub(super) stash: Option<Box<Stash>>,
     /// Its next bytes belong to another.
     pub(super) relay: Option<Box<Relay>>,
-    /// What a relay has for it, before `output`.
+    /// The bytes that a relay has for it, before `output`.
     pub(super) piped: Option<Box<Piped>>,
     /// Where to, while it connects.
     pub(super) address: Option<Box<SockAddr>>,
-    /// The send that failed. What the peer said before is heard first, then this.
+    /// The send that failed. The peer's words before it are heard first, then this.
     pub(super) broken: Option<ErrorKind>,
     /// Completions of receive operations that were noted and not yet heard.
     pub(super) arriving: u16,

@@ -1,4 +1,4 @@
-//! What the application hears of a socket, and in which order.
+//! The events of a socket that the application hears, and their order.
 
 use super::{
     Proactor,
@@ -15,7 +15,7 @@ use crate::{
 use std::{io::Error, mem};
 
 impl<A: App> Proactor<A> {
-    /// What has arrived, in the order of its arrival.
+    /// Bytes that have arrived, in the order of their arrival.
     pub(super) fn hear_arrivals(&mut self) {
         // What is noted meanwhile is for the next turn.
         let mut left = self.io.arrivals.len();
@@ -210,7 +210,7 @@ impl<A: App> Proactor<A> {
         }
     }
 
-    /// What is wrong with a connection, once everything before it was heard.
+    /// The failure of a connection, once everything before it was heard.
     fn hear_broken(&mut self, key: usize, conn: ConnId) {
         if let Some(socket) = self.io.common.table.tenant(key, conn)
             && let Some(kind) = socket.broken

@@ -32,7 +32,7 @@ pub(super) const NOBODY: u64 = u64::MAX;
 /// and it is far below what the kernel takes in one call, so that "all of them" is never only the first part.
 pub(super) const TRIED: usize = 1024 * 1024;
 
-/// What an operation is about; with a key, its token.
+/// The subject of an operation; with a key, its token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Kind {
@@ -64,7 +64,7 @@ impl Kind {
         (key as u64) << 8 | self as u64
     }
 
-    /// What a token means; `None` for [`NOBODY`].
+    /// The meaning of a token; `None` for [`NOBODY`].
     pub(super) fn of(token: u64) -> Option<(Self, usize)> {
         let kind = KINDS.get((token & 0xff) as usize)?;
         Some((*kind, usize::try_from(token >> 8).ok()?))

@@ -22,7 +22,7 @@ use std::{
     mem,
 };
 
-/// What is left of a relay that was asked for. See [`crate::app::Action::Relay`].
+/// The rest of a relay that was asked for. See [`crate::app::Action::Relay`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Relay {
     pub(super) to: ConnId,
@@ -30,7 +30,7 @@ pub(super) struct Relay {
     pub(super) left: u64,
 }
 
-/// What one step of a relay through a pipe found.
+/// The result of one step of a relay through a pipe.
 enum Found {
     /// So many bytes are on their way.
     Moved(usize),
@@ -76,7 +76,7 @@ impl Io {
             return false;
         }
         match sender {
-            // What was received meanwhile goes first.
+            // Bytes that were received meanwhile go first.
             (Receiving::Many | Receiving::Once, ..) => self.stop_receiving(key),
             (Receiving::No, true, false) if !self.is_crammed(relay.to) => {
                 if let Some(socket) = self.common.table.get_mut(key) {

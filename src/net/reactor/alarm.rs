@@ -12,7 +12,7 @@ use std::{io, time::Instant};
 pub(super) struct Alarm {
     #[cfg(target_os = "linux")]
     timer: Option<nix::sys::timerfd::TimerFd>,
-    /// What the timer is set to.
+    /// The time that the timer is set to.
     #[cfg(target_os = "linux")]
     armed: Option<Instant>,
 }

@@ -1,4 +1,4 @@
-//! What happens to a socket after the application let go of it. Why it lingers, and for how long, is told in
+//! The end of a socket, after the application let go of it. Why it lingers, and for how long, is told in
 //! `net/driver/closing.rs`.
 
 use super::{

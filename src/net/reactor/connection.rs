@@ -27,7 +27,7 @@ pub(super) enum Phase {
     Lingering(usize),
 }
 
-/// What is left of a relay that was asked for. See [`crate::app::Action::Relay`].
+/// The rest of a relay that was asked for. See [`crate::app::Action::Relay`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Relay {
     pub(super) to: ConnId,
@@ -40,7 +40,7 @@ pub(super) struct Relay {
 pub struct Connection {
     pub(super) stream: TcpStream,
     pub(super) output: Output,
-    /// What a relay has for it, before `output`.
+    /// The bytes that a relay has for it, before `output`.
     pub(super) piped: Option<Box<Piped>>,
     /// Whose it is, or was: it outlives the name while it is closing.
     pub(super) conn: ConnId,
@@ -53,9 +53,9 @@ pub struct Connection {
     pub(super) counted: usize,
     /// Actions of the present call that have bytes for it: a list through [`super::actions`], first and last.
     pub(super) staged: (u32, u32),
-    /// What it sends goes to another, unheard.
+    /// Its bytes go to another, unheard.
     pub(super) relay: Option<Box<Relay>>,
-    /// The write that failed. What the peer said before is heard first, then this.
+    /// The write that failed. The peer's words before it are heard first, then this.
     pub(super) broken: Option<io::ErrorKind>,
     /// It came in by a listener: it counts against `max_connections`.
     pub(super) accepted: bool,

@@ -1,4 +1,4 @@
-//! What the application hears of a socket, in which order, and how much at once.
+//! The events of a socket that the application hears: their order, and how much at once.
 
 use super::{Reactor, connection::Phase, read::Read};
 use crate::{
@@ -99,7 +99,7 @@ impl<A: App> Reactor<A> {
         }
     }
 
-    /// What is wrong with a connection, once everything before it was heard.
+    /// The failure of a connection, once everything before it was heard.
     fn hear_end(&mut self, key: usize, conn: ConnId) {
         let Some(socket) = self.io.common.table.tenant(key, conn) else { return };
         if socket.can_read() {

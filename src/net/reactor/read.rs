@@ -4,12 +4,12 @@ use super::io::Io;
 use crate::app::ConnId;
 use std::io::{ErrorKind, Read as _};
 
-/// What a read found.
+/// The result of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Read {
-    /// So many bytes at the start of the scratch.
+    /// Bytes at the start of the scratch: how many.
     Input(usize),
-    /// So many bytes went the way that a relay wants them to. With `to`, they are at the start of the scratch and still have
+    /// Bytes that went the way that a relay wants them to: how many. With `to`, they are at the start of the scratch and still have
     /// to be sent there.
     Relayed { len: usize, to: Option<ConnId> },
     /// Whoever should get it takes no more.

@@ -31,7 +31,7 @@ impl Io {
             return self.read(key);
         };
         let open = socket.phase == Phase::Open && socket.finish == Finish::No && socket.broken.is_none();
-        // What is queued in our memory leaves first.
+        // Bytes that are queued in our memory leave first.
         if open && !breaking && socket.output.is_empty() {
             // A pipe takes a lot at once. While much waits on all sockets, none is added to that.
             let much = self.common.waiting.is_much();
