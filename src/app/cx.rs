@@ -127,13 +127,13 @@ impl Cx {
         }
     }
 
-    /// Has [`App::woken`] called in the driver's next turn, after whoever else has something to say was heard. For work that
+    /// Has [`App::woken`](super::App::woken) called in the driver's next turn, after whoever else has something to say was heard. For work that
     /// one event brings and that would keep everybody else waiting: a part of it now, the rest then. Costs no system call.
     pub fn call_again(&mut self) {
         self.again = true;
     }
 
-    /// Sets, moves or (with `None`) drops the deadline of `key`; [`App::expired`] follows, never early, at most a tick late.
+    /// Sets, moves or (with `None`) drops the deadline of `key`; [`App::expired`](super::App::expired) follows, never early, at most a tick late.
     pub fn set_deadline(&mut self, key: TimerKey, at: Option<Instant>) {
         match key {
             TimerKey::ALARM => self.alarm = at,

@@ -14,7 +14,7 @@ pub struct DriverConfig {
     pub spare: usize,
     /// Bytes of one read. As long as the longest head that is accepted, so that a head is one read.
     pub read_size: usize,
-    /// Bytes of one read of a connection with [`Cx::set_bulk`]. Measured with a plain relay, CPU seconds per GiB: 16 KiB 0.92,
+    /// Bytes of one read of a connection with [`Cx::set_bulk`](crate::app::Cx::set_bulk). Measured with a plain relay, CPU seconds per GiB: 16 KiB 0.92,
     /// 64 KiB 0.28, 256 KiB 0.24, 512 KiB 0.21.
     pub bulk_read_size: usize,
     /// Pipes through which relays pass their bytes at once; 0: all are copied. Linux only.
