@@ -48,7 +48,7 @@ const QUICK: &[&str] = &[
     "--slow-start",
     "0s",
     "--log-level",
-    "warn,socket_patterns::proxy::parts=info",
+    "warn,socket_patterns::proxy::worker=info",
 ];
 
 fn a_killed_backend_is_seen_by_no_client_and_rejoins(milestone: &Milestone) {
