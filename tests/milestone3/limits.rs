@@ -101,8 +101,11 @@ fn a_backends_own_limit_wins(milestone: &Milestone) {
 /// One connection, one worker: everybody else waits, for so long.
 pub(crate) fn narrow(milestone: &Milestone, patience: &str, flags: &[&str]) -> (Process, Incoming, Backend) {
     let (backend, incoming) = Backend::by_hand();
-    let ours = ["--pool-max", "1", "--workers", "1", "--admin", "127.0.0.1:0", "--pool-queue-timeout", patience];
-    (milestone.start(&[&backend], &[&ours, flags].concat()), incoming, backend)
+    let ours = ["--pool-max", "1", "--workers", "1", "--admin", "127.0.0.1:0"];
+    let patience = ["--pool-queue-timeout", patience];
+    // Without a queue there is no time in it.
+    let waits = if flags.contains(&"--pool-queue") { &[][..] } else { &patience };
+    (milestone.start(&[&backend], &[&ours, waits, flags].concat()), incoming, backend)
 }
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";

@@ -90,7 +90,7 @@ type Members<'a> = Vec<(&'a [u8], Value<'a>)>;
 fn dictionary(text: &[u8]) -> Option<Members<'_>> {
     let mut input = Input(text);
     let mut members = Vec::new();
-    input.skip(b" ");
+    input.skip_spaces();
     while !input.0.is_empty() {
         let key = input.key()?;
         let value = if input.take(b'=') { input.item_or_inner_list()? } else { Value::Boolean(true) };
@@ -98,14 +98,14 @@ fn dictionary(text: &[u8]) -> Option<Members<'_>> {
         if key.len() >= SHORTEST {
             members.push((key, value));
         }
-        input.skip(b" \t");
+        input.skip_blanks();
         if input.0.is_empty() {
             return Some(members);
         }
         if !input.take(b',') {
             return None;
         }
-        input.skip(b" \t");
+        input.skip_blanks();
         // A comma promises another member.
         input.peek()?;
     }
@@ -116,6 +116,7 @@ fn dictionary(text: &[u8]) -> Option<Members<'_>> {
 struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
+    #[inline]
     fn peek(&self) -> Option<u8> {
         self.0.first().copied()
     }
@@ -126,6 +127,7 @@ impl<'a> Input<'a> {
         Some(*first)
     }
 
+    #[inline]
     fn take(&mut self, byte: u8) -> bool {
         let there = self.peek() == Some(byte);
         if there {
@@ -134,13 +136,26 @@ impl<'a> Input<'a> {
         there
     }
 
-    fn skip(&mut self, bytes: &[u8]) {
-        self.run(|byte| bytes.contains(&byte));
+    /// Past spaces.
+    fn skip_spaces(&mut self) {
+        while let [b' ', rest @ ..] = self.0 {
+            self.0 = rest;
+        }
+    }
+
+    /// Past optional white space.
+    fn skip_blanks(&mut self) {
+        while let [b' ' | b'\t', rest @ ..] = self.0 {
+            self.0 = rest;
+        }
     }
 
     /// The bytes up to the first that `like` does not like.
     fn run(&mut self, like: impl Fn(u8) -> bool) -> &'a [u8] {
-        let end = self.0.iter().position(|byte| !like(*byte)).unwrap_or(self.0.len());
+        let mut end = 0;
+        while self.0.get(end).is_some_and(|byte| like(*byte)) {
+            end += 1;
+        }
         let (run, rest) = self.0.split_at(end);
         self.0 = rest;
         run
@@ -148,9 +163,8 @@ impl<'a> Input<'a> {
 
     /// §4.2.3.3.
     fn key(&mut self) -> Option<&'a [u8]> {
-        let starts = |byte: u8| byte.is_ascii_lowercase() || byte == b'*';
-        self.peek().filter(|byte| starts(*byte))?;
-        Some(self.run(|byte| starts(byte) || byte.is_ascii_digit() || b"_-.".contains(&byte)))
+        self.peek().filter(|byte| matches!(byte, b'a'..=b'z' | b'*'))?;
+        Some(self.run(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'*' | b'_' | b'-' | b'.')))
     }
 
     /// §4.2.1.1.
@@ -159,7 +173,7 @@ impl<'a> Input<'a> {
             return self.bare_item();
         }
         loop {
-            self.skip(b" ");
+            self.skip_spaces();
             if self.take(b')') {
                 return Some(Value::Other);
             }
@@ -172,7 +186,7 @@ impl<'a> Input<'a> {
     /// §4.2.3.2. They mean nothing here (RFC 9213 §2.1), but they have to be right.
     fn parameters(&mut self) -> Option<()> {
         while self.take(b';') {
-            self.skip(b" ");
+            self.skip_spaces();
             self.key()?;
             if self.take(b'=') {
                 self.bare_item()?;
