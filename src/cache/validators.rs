@@ -115,7 +115,14 @@ fn ends_member(rest: &[u8]) -> bool {
 
 fn after_comma(value: &[u8]) -> &[u8] {
     // Byte by byte: a line with thousands of members has short ones, for which a search of many bytes at once is slower.
-    value.iter().position(|byte| *byte == b',').map_or(&[], |at| &value[at + 1..])
+    let mut rest = value;
+    while let [byte, after @ ..] = rest {
+        rest = after;
+        if *byte == b',' {
+            break;
+        }
+    }
+    rest
 }
 
 /// How much later `Date` has to be than `Last-Modified`, so that a second change within the same second would have been
