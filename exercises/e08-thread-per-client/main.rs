@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What all threads share.
+/// The counters that all threads share.
 #[allow(dead_code)] // Yours to use.
 #[derive(Default)]
 struct Shared {
