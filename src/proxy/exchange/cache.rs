@@ -122,7 +122,8 @@ impl Step<'_> {
                 caching.waiting.was_enough = Some(true);
                 let until = *caching.waiting.until.get_or_insert(until);
                 if self.cx.now() < until {
-                    return self.follow(flight.follow(&cache.store), until);
+                    self.wait_until(Some(until));
+                    return self.follow(flight.follow(&cache.store));
                 }
                 self.alone(cache)
             }
@@ -312,8 +313,7 @@ impl Exchange {
     /// read waits for the window that they share.
     pub(in crate::proxy) fn spares_backend(&self) -> bool {
         let Some(caching) = &self.core.caching else { return false };
-        let fill = caching.storing.lead.as_ref().and_then(Lead::fill);
-        caching.storing.own.is_some() || fill.is_some_and(|fill| fill.is_storing())
+        caching.storing.own.is_some() || caching.storing.fill().is_some_and(|fill| fill.is_storing())
     }
 
     /// Whether no client waits for it.

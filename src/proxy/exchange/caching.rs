@@ -2,7 +2,12 @@
 //! question that it asks a backend, the response that it stores.
 
 use crate::{
-    cache::{Forward, Lead, RequestDirectives, fill::Reader, partial::Part, store::Entry},
+    cache::{
+        Forward, Lead, RequestDirectives,
+        fill::{Fill, Reader},
+        partial::Part,
+        store::Entry,
+    },
     http::RequestHead,
     time::Now,
 };
@@ -59,6 +64,13 @@ pub(super) struct Storing {
     pub(super) own: Option<Reader>,
     /// The part that is being stored, if it is one.
     pub(super) part: Option<Part>,
+}
+
+impl Storing {
+    /// The response that others read with it, or that is being stored.
+    pub(super) fn fill(&self) -> Option<&Arc<Fill>> {
+        self.lead.as_ref()?.fill()
+    }
 }
 
 impl Caching {

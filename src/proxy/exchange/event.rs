@@ -61,6 +61,8 @@ pub(in crate::proxy) enum Event<'a> {
     ClientLost(Failure),
     /// The client breaks a rule, or is too slow, in the middle of its request.
     RequestBad(Failure),
-    /// The deadline of the exchange itself passed, or that of a wait.
+    /// The time of the whole exchange is over.
     Expired,
+    /// That of a wait is: in the pool's queue, for another exchange, before another try, for those that read with its client.
+    WaitOver,
 }

@@ -12,15 +12,13 @@ use crate::{
     http::{BodyLength, Fields},
     proxy::{client::Announced, downstream::LOW_WATER},
 };
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 /// An exchange that waits for the answer to another's request.
 #[derive(Debug)]
 pub(in crate::proxy) struct Follow {
     /// Its place among those that wait for it.
     follower: Follower,
-    /// When the wait is over.
-    until: Instant,
 }
 
 /// An exchange that passes on, as it arrives, what another one fetches.
@@ -43,9 +41,9 @@ impl Follow {
     /// The next state after an event.
     pub(super) fn on(self, event: Event<'_>, step: &mut Step<'_>) -> State {
         match event {
-            Event::Told => step.follow(self.follower, self.until),
-            Event::Expired if step.exchange_is_late() => step.give_up(None, Failure::ExchangeTimeout),
-            Event::Expired if self.until <= step.cx.now() => {
+            Event::Told => step.follow(self.follower),
+            Event::Expired => step.give_up(None, Failure::ExchangeTimeout),
+            Event::WaitOver => {
                 drop(self);
                 step.go_alone()
             }
@@ -61,7 +59,7 @@ impl Read {
         match event {
             Event::Told | Event::Drained => step.read_on(self),
             Event::ClientLost(failure) | Event::RequestBad(failure) => step.give_up(None, failure),
-            Event::Expired if step.exchange_is_late() => step.give_up(None, Failure::ExchangeTimeout),
+            Event::Expired => step.give_up(None, Failure::ExchangeTimeout),
             _ => State::Read(self),
         }
     }
@@ -69,12 +67,11 @@ impl Read {
 
 impl Step<'_> {
     /// Follows a fetch that is under way.
-    pub(super) fn follow(&mut self, follower: Follower, until: Instant) -> State {
+    pub(super) fn follow(&mut self, follower: Follower) -> State {
         match follower.stage(self.ticket()) {
             Stage::Asked => {
-                self.wait_until(Some(until));
                 self.ask_if_closed();
-                State::Follow(Follow { follower, until })
+                State::Follow(Follow { follower })
             }
             Stage::Open(fill) => self.read(&fill, follower),
             Stage::Over(Over::Private) => self.go_alone(),

@@ -104,7 +104,7 @@ impl Exchange {
             Deadline::Whole => Some(Event::Expired),
             Deadline::Wait => {
                 self.core.clock.due.set(Deadline::Wait, None);
-                Some(Event::Expired)
+                Some(Event::WaitOver)
             }
             Deadline::Body => {
                 self.core.clock.await_body(None);
@@ -135,11 +135,6 @@ impl Step<'_> {
     pub(super) fn wait_until(&mut self, at: Option<Instant>) {
         self.core.clock.due.set(Deadline::Wait, at);
         self.core.arm(self.cx);
-    }
-
-    /// Whether the whole exchange is out of time.
-    pub(super) fn exchange_is_late(&self) -> bool {
-        self.core.clock.due.is_past(Deadline::Whole, self.cx.now())
     }
 
     /// From here on the exchange as a whole may take as long as it takes.

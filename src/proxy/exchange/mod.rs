@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Every state owns what it needs and nothing else. An [`Event`] consumes the state and returns the next one
-//! ([`State::on`]); what happens on the way is in one file per question:
+//! (`state.rs`); what happens on the way is in one file per question:
 //!
 //! | file | question |
 //! |---|---|
@@ -33,6 +33,7 @@
 //! | `relay.rs` | what moves between the two sides, and when is it complete |
 //! | `response.rs` | what a response does on its way |
 //! | `tunnel.rs` | what happens after a 101 |
+//! | `state.rs` | what each state does with an event |
 //! | `transitions.rs` | which state may follow which |
 //! | `fail.rs` | how it ends when it does not end well |
 
@@ -53,6 +54,7 @@ mod retry;
 mod route;
 mod serve;
 mod share;
+mod state;
 mod transitions;
 mod tunnel;
 mod wanted;
@@ -76,13 +78,14 @@ use super::{
 use crate::{
     app::{ConnId, Cx, TimerKey},
     backend::BackendId,
+    cache::{Lead, fill::Fill},
     http::BodyLength,
 };
 use bytes::Bytes;
 use follow::{Follow, Read};
 use late::Clock;
 use relay::{Receiving, Relay};
-use std::{time::Instant, vec};
+use std::{sync::Arc, time::Instant, vec};
 use tunnel::Tunnel;
 
 /// The backend connection an exchange holds.
@@ -101,11 +104,8 @@ pub(super) struct Link {
 pub(super) enum State {
     /// Nothing chosen yet.
     Start,
-    /// Every usable backend is at its limit: in the pool's queue until then.
-    Wait {
-        /// When the wait is over.
-        until: Instant,
-    },
+    /// Every usable backend is at its limit: in the pool's queue.
+    Wait,
     /// Between two tries.
     Pause,
     /// A connection is being opened.
@@ -182,10 +182,17 @@ impl Core {
 
     /// Whether others than the client read the response, or it is being stored.
     fn is_kept(&self) -> bool {
-        self.caching
-            .as_ref()
-            .and_then(|caching| caching.storing.lead.as_ref())
-            .is_some_and(|lead| lead.fill().is_some())
+        self.fill().is_some()
+    }
+
+    /// Its part in fetching a response that others may wait for.
+    fn lead(&self) -> Option<&Lead> {
+        self.caching.as_ref()?.storing.lead.as_ref()
+    }
+
+    /// The response that others read with it, or that is being stored.
+    fn fill(&self) -> Option<&Arc<Fill>> {
+        self.caching.as_ref()?.storing.fill()
     }
 
     /// Whether no client ever waited for it.
@@ -267,7 +274,7 @@ impl Exchange {
             State::Relay(_) => !self.core.request.is_complete(),
             State::Tunnel(_) => true,
             State::Start
-            | State::Wait { .. }
+            | State::Wait
             | State::Pause
             | State::Connect(_)
             | State::Probe(_)
@@ -280,7 +287,7 @@ impl Exchange {
 
     /// Whether it waits for a connection.
     pub(super) fn is_queued(&self) -> bool {
-        matches!(self.state, State::Wait { .. })
+        matches!(self.state, State::Wait)
     }
 
     /// Whether all of a request with content was sent, as far as we know, and nothing has come back.
@@ -350,102 +357,5 @@ impl Exchange {
         );
         tracing::debug!(exchange = self.core.key, from = self.phase.as_str(), to = phase.as_str(), "phase");
         self.phase = phase;
-    }
-}
-
-impl State {
-    /// The next state. Events that mean nothing to a state leave it as it is.
-    fn on(self, event: Event<'_>, step: &mut Step<'_>) -> Self {
-        match (self, event) {
-            (state, Event::ClientClosed) => step.client_closed(state),
-            (Self::Start, Event::Route) => step.begin(),
-            (Self::Start, Event::Fetch) => step.route(None),
-            (Self::Follow(follow), event) => follow.on(event, step),
-            (Self::Read(read), event) => read.on(event, step),
-            (Self::Serve(rest), event) => step.serving(rest, event),
-            (Self::Wait { .. }, Event::Room(granted)) if granted.displaced => step.give_up(None, Failure::QueueShare),
-            (Self::Wait { .. }, Event::Room(granted)) => step.route(Some(granted)),
-            (Self::Pause, Event::Expired) if !step.exchange_is_late() => step.route(None),
-            (Self::Connect(link), Event::Connected) => step.send_request(link),
-            (Self::Connect(link), Event::Redialed(conn)) => Self::Connect(Link { conn, ..link }),
-            (Self::Probe(link), Event::Probed(quiet)) => step.probed(link, quiet),
-            (Self::Connect(link), Event::UpstreamFailed(error)) => step.lost(link, Failure::of_connect(error), false),
-            (Self::Connect(link), Event::UpstreamEnded) => step.lost(link, Failure::UpstreamClosed, false),
-            (Self::Probe(link), Event::UpstreamFailed(_) | Event::UpstreamEnded) => step.probed(link, false),
-            (Self::Relay(relay), event) => relay.on(event, step),
-            (Self::Tunnel(tunnel), event) => tunnel.on(event, step),
-            (state, Event::Told) if state.may_be_forsaken() && step.is_forsaken() => {
-                step.give_up(state.link(), Failure::Unwanted)
-            }
-            (state, Event::ClientLost(failure) | Event::RequestBad(failure)) => step.give_up(state.link(), failure),
-            (state, Event::ClientEnded) if !step.core.request.is_complete() => {
-                step.give_up(state.link(), Failure::ClientGone)
-            }
-            (state, Event::Expired) => {
-                let failure = match state {
-                    Self::Wait { until } if until <= step.cx.now() => Failure::QueueTimeout,
-                    // It is the client that is late: nothing was asked of a backend.
-                    Self::Start if step.exchange_is_late() => Failure::BodyTimeout,
-                    _ if step.exchange_is_late() => Failure::ExchangeTimeout,
-                    _ => return state,
-                };
-                step.give_up(state.link(), failure)
-            }
-            (state, _) => state,
-        }
-    }
-
-    /// The backend connection it holds.
-    fn link(&self) -> Option<Link> {
-        match self {
-            Self::Connect(link)
-            | Self::Probe(link)
-            | Self::Relay(Relay { link, .. })
-            | Self::Tunnel(Tunnel { link, .. }) => Some(*link),
-            Self::Start
-            | Self::Wait { .. }
-            | Self::Pause
-            | Self::Follow(_)
-            | Self::Read(_)
-            | Self::Serve(_)
-            | Self::Done(_) => None,
-        }
-    }
-
-    /// Whether it is on its way to a backend, for others too, and has not reached one.
-    fn may_be_forsaken(&self) -> bool {
-        matches!(self, Self::Wait { .. } | Self::Pause | Self::Connect(_) | Self::Probe(_))
-    }
-
-    fn name(&self) -> Name {
-        match self {
-            Self::Start => Name::Start,
-            Self::Wait { .. } => Name::Wait,
-            Self::Pause => Name::Pause,
-            Self::Connect(_) => Name::Connect,
-            Self::Probe(_) => Name::Probe,
-            Self::Follow(_) => Name::Follow,
-            Self::Read(_) => Name::Read,
-            Self::Serve(_) => Name::Serve,
-            Self::Relay(_) => Name::Relay,
-            Self::Tunnel(_) => Name::Tunnel,
-            Self::Done(_) => Name::Done,
-        }
-    }
-
-    fn phase(&self, core: &Core) -> Phase {
-        match self {
-            Self::Start => Phase::ReadingRequest,
-            Self::Follow(_) | Self::Wait { .. } | Self::Pause | Self::Connect(_) | Self::Probe(_) => Phase::Forwarding,
-            Self::Relay(Relay { receiving: Receiving::Head | Receiving::Again | Receiving::Unchanged(_), .. })
-                if core.request.is_complete() =>
-            {
-                Phase::ReadingResponse
-            }
-            Self::Relay(Relay { receiving: Receiving::Head, .. }) => Phase::Forwarding,
-            Self::Relay(_) | Self::Tunnel(_) | Self::Read(_) | Self::Serve(_) => Phase::WritingResponse,
-            Self::Done(Err(Failure::ClientGone | Failure::ClientClosed | Failure::ClientStalled)) => Phase::Closing,
-            Self::Done(_) => Phase::WritingResponse,
-        }
     }
 }

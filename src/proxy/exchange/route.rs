@@ -87,7 +87,7 @@ impl Step<'_> {
         let until = since + self.worker.shared.config.deadlines.queue;
         self.wait_until(Some(until));
         self.ask_if_closed();
-        State::Wait { until }
+        State::Wait
     }
 
     /// Asks `meant`, then the balancer, until a backend has a connection for us.

@@ -140,7 +140,7 @@ impl Step<'_> {
         match event {
             Event::Drained => self.serve_on(rest),
             Event::ClientLost(failure) | Event::RequestBad(failure) => self.give_up(None, failure),
-            Event::Expired if self.exchange_is_late() => self.give_up(None, Failure::ExchangeTimeout),
+            Event::Expired => self.give_up(None, Failure::ExchangeTimeout),
             _ => State::Serve(rest),
         }
     }

@@ -10,7 +10,7 @@ use super::{
     follow::is_backed_up,
     relay::{Receiving, Relay},
 };
-use crate::{cache::Lead, proxy::downstream::HIGH_WATER};
+use crate::proxy::downstream::HIGH_WATER;
 
 /// How it goes on with the leader's client.
 enum Pumped {
@@ -38,16 +38,9 @@ impl Relay {
 
     /// The next state after the client, the cache or the clock says that something has changed.
     pub(super) fn sharing(self, event: &Event<'_>, step: &mut Step<'_>) -> State {
-        let cached = step.core.caching.is_some();
         match event {
-            Event::Expired if step.exchange_is_late() => {
-                if cached && step.leaves_it_to_others(self.link, &self.receiving) {
-                    return State::Relay(self);
-                }
-                self.give_up(Failure::ExchangeTimeout, step)
-            }
-            _ if !cached => State::Relay(self),
-            Event::Expired => {
+            _ if step.core.caching.is_none() => State::Relay(self),
+            Event::WaitOver => {
                 step.wait_for_readers(self.link);
                 // It may be our own client that was left behind.
                 self.share_on(step)
@@ -71,8 +64,7 @@ impl Step<'_> {
             return;
         }
         let Some(caching) = &mut self.core.caching else { return };
-        let fill = caching.storing.lead.as_ref().and_then(Lead::fill);
-        caching.storing.own = fill.and_then(|fill| fill.reader_beside_others());
+        caching.storing.own = caching.storing.fill().and_then(|fill| fill.reader_beside_others());
     }
 
     /// Gives our client what has come, if it is one reader among others.
@@ -116,8 +108,7 @@ impl Step<'_> {
     pub(super) fn wait_for_readers(&mut self, link: Link) {
         let (now, shared) = (self.cx.now(), self.worker.shared.clone());
         let patience = shared.cache.as_ref().map(|cache| cache.config.wait).unwrap_or_default();
-        let fill = self.core.caching.as_ref().and_then(|caching| caching.storing.lead.as_ref()).and_then(Lead::fill);
-        let again = fill.and_then(|fill| fill.let_go(patience, now));
+        let again = self.core.fill().and_then(|fill| fill.let_go(patience, now));
         self.wait_until(again);
         if again.is_none() {
             self.readers_caught_up(link);

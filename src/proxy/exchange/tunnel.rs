@@ -50,6 +50,7 @@ impl Tunnel {
             Event::UpstreamLate => return self.give_up(Failure::TunnelIdle, step),
             Event::UpstreamStalled => return self.give_up(Failure::UpstreamStalled, step),
             Event::Expired
+            | Event::WaitOver
             | Event::Route
             | Event::Fetch
             | Event::Told

@@ -3,7 +3,7 @@
 //! For others that wait for the response or read it; for the cache, if little is missing; else for nobody, and then it ends.
 
 use super::{Failure, Link, Step, relay::Receiving};
-use crate::{cache::Lead, proxy::client::Ending};
+use crate::proxy::client::Ending;
 
 /// A response whose client has left is fetched to its end if so much of it, at most, is still to come.
 const NEARLY_DONE: u64 = 256 * 1024;
@@ -11,9 +11,7 @@ const NEARLY_DONE: u64 = 256 * 1024;
 impl Step<'_> {
     /// The client is gone. Whether its request goes on all the same: others wait for the answer, or little of it is missing.
     pub(super) fn goes_on_without_client(&self, receiving: &Receiving) -> bool {
-        let Some(lead) = self.core.caching.as_ref().and_then(|caching| caching.storing.lead.as_ref()) else {
-            return false;
-        };
+        let Some(lead) = self.core.lead() else { return false };
         if lead.followers() > 0 {
             return true;
         }
@@ -30,8 +28,9 @@ impl Step<'_> {
 
     /// Whether its client has left, and so have all that waited for the response with it.
     pub(super) fn is_forsaken(&self) -> bool {
-        let lead = self.core.caching.as_ref().and_then(|caching| caching.storing.lead.as_ref());
-        self.core.client.is_nobody() && !self.core.is_our_own() && lead.is_none_or(|lead| lead.followers() == 0)
+        self.core.client.is_nobody()
+            && !self.core.is_our_own()
+            && self.core.lead().is_none_or(|lead| lead.followers() == 0)
     }
 
     /// Whether anybody is there for whom it goes on.
@@ -45,8 +44,7 @@ impl Step<'_> {
     /// connection is worth more. A body without end must not keep it for ever.
     fn is_of_use(&self, receiving: &Receiving) -> bool {
         let Receiving::Body { owed } = receiving else { return true };
-        let fill = self.core.caching.as_ref().and_then(|caching| caching.storing.lead.as_ref()).and_then(Lead::fill);
-        fill.is_some_and(|fill| fill.is_storing()) || owed.is_some_and(|owed| owed <= NEARLY_DONE)
+        self.core.fill().is_some_and(|fill| fill.is_storing()) || owed.is_some_and(|owed| owed <= NEARLY_DONE)
     }
 
     /// Lets the client go, and goes on.

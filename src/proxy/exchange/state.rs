@@ -1,0 +1,99 @@
+//! The table that everything else hangs on: what each state of an exchange does with an event.
+
+use super::{
+    Core, Event, Failure, Link, Name, State, Step,
+    relay::{Receiving, Relay},
+    tunnel::Tunnel,
+};
+use crate::proxy::phase::Phase;
+
+impl State {
+    /// The next state. Events that mean nothing to a state leave it as it is.
+    pub(super) fn on(self, event: Event<'_>, step: &mut Step<'_>) -> Self {
+        match (self, event) {
+            (state, Event::ClientClosed) => step.client_closed(state),
+            (Self::Start, Event::Route) => step.begin(),
+            (Self::Start, Event::Fetch) => step.route(None),
+            (Self::Follow(follow), event) => follow.on(event, step),
+            (Self::Read(read), event) => read.on(event, step),
+            (Self::Serve(rest), event) => step.serving(rest, event),
+            (Self::Wait, Event::Room(granted)) if granted.displaced => step.give_up(None, Failure::QueueShare),
+            (Self::Wait, Event::Room(granted)) => step.route(Some(granted)),
+            (Self::Wait, Event::WaitOver) => step.give_up(None, Failure::QueueTimeout),
+            (Self::Pause, Event::WaitOver) => step.route(None),
+            (Self::Connect(link), Event::Connected) => step.send_request(link),
+            (Self::Connect(link), Event::Redialed(conn)) => Self::Connect(Link { conn, ..link }),
+            (Self::Probe(link), Event::Probed(quiet)) => step.probed(link, quiet),
+            (Self::Connect(link), Event::UpstreamFailed(error)) => step.lost(link, Failure::of_connect(error), false),
+            (Self::Connect(link), Event::UpstreamEnded) => step.lost(link, Failure::UpstreamClosed, false),
+            (Self::Probe(link), Event::UpstreamFailed(_) | Event::UpstreamEnded) => step.probed(link, false),
+            (Self::Relay(relay), event) => relay.on(event, step),
+            (Self::Tunnel(tunnel), event) => tunnel.on(event, step),
+            (state, Event::Told) if state.may_be_forsaken() && step.is_forsaken() => {
+                step.give_up(state.link(), Failure::Unwanted)
+            }
+            (state, Event::ClientLost(failure) | Event::RequestBad(failure)) => step.give_up(state.link(), failure),
+            (state, Event::ClientEnded) if !step.core.request.is_complete() => {
+                step.give_up(state.link(), Failure::ClientGone)
+            }
+            // It is the client that is late: nothing was asked of a backend.
+            (Self::Start, Event::Expired) => step.give_up(None, Failure::BodyTimeout),
+            (state, Event::Expired) => step.give_up(state.link(), Failure::ExchangeTimeout),
+            (state, _) => state,
+        }
+    }
+
+    /// The backend connection it holds.
+    pub(super) fn link(&self) -> Option<Link> {
+        match self {
+            Self::Connect(link)
+            | Self::Probe(link)
+            | Self::Relay(Relay { link, .. })
+            | Self::Tunnel(Tunnel { link, .. }) => Some(*link),
+            Self::Start
+            | Self::Wait
+            | Self::Pause
+            | Self::Follow(_)
+            | Self::Read(_)
+            | Self::Serve(_)
+            | Self::Done(_) => None,
+        }
+    }
+
+    /// Whether it is on its way to a backend, for others too, and has not reached one.
+    fn may_be_forsaken(&self) -> bool {
+        matches!(self, Self::Wait | Self::Pause | Self::Connect(_) | Self::Probe(_))
+    }
+
+    pub(super) fn name(&self) -> Name {
+        match self {
+            Self::Start => Name::Start,
+            Self::Wait => Name::Wait,
+            Self::Pause => Name::Pause,
+            Self::Connect(_) => Name::Connect,
+            Self::Probe(_) => Name::Probe,
+            Self::Follow(_) => Name::Follow,
+            Self::Read(_) => Name::Read,
+            Self::Serve(_) => Name::Serve,
+            Self::Relay(_) => Name::Relay,
+            Self::Tunnel(_) => Name::Tunnel,
+            Self::Done(_) => Name::Done,
+        }
+    }
+
+    pub(super) fn phase(&self, core: &Core) -> Phase {
+        match self {
+            Self::Start => Phase::ReadingRequest,
+            Self::Follow(_) | Self::Wait | Self::Pause | Self::Connect(_) | Self::Probe(_) => Phase::Forwarding,
+            Self::Relay(Relay { receiving: Receiving::Head | Receiving::Again | Receiving::Unchanged(_), .. })
+                if core.request.is_complete() =>
+            {
+                Phase::ReadingResponse
+            }
+            Self::Relay(Relay { receiving: Receiving::Head, .. }) => Phase::Forwarding,
+            Self::Relay(_) | Self::Tunnel(_) | Self::Read(_) | Self::Serve(_) => Phase::WritingResponse,
+            Self::Done(Err(Failure::ClientGone | Failure::ClientClosed | Failure::ClientStalled)) => Phase::Closing,
+            Self::Done(_) => Phase::WritingResponse,
+        }
+    }
+}
