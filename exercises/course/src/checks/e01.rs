@@ -2,8 +2,8 @@
 
 use crate::{
     catalog::Check,
+    checks::greeting::{greets, hears_hello},
     checks::standing,
-    client::Client,
     problem::{Problem, Seen, Topic},
     process::ANY,
     stage::Stage,
@@ -32,18 +32,6 @@ pub(crate) const CHECKS: &[Check] = &[
     },
     Check { name: "goes-on", promise: "sixty clients leave nothing behind, whatever they do", run: goes_on },
 ];
-
-const HELLO: &[u8] = b"Hello!\n";
-
-fn hears_hello(client: &mut Client) -> Result<(), Problem> {
-    client.expect(HELLO, "the line `Hello!`")?;
-    client.expect_end("FIN after the greeting")
-}
-
-fn greets(stage: &mut Stage) -> Result<(), Problem> {
-    stage.serve()?;
-    hears_hello(&mut stage.connect()?)
-}
 
 /// A port of the loopback that nobody has at the moment.
 fn free_port(ip: Ipv4Addr) -> Result<SocketAddr, Problem> {

@@ -2,6 +2,7 @@
 
 use crate::{
     catalog::Check,
+    checks::greeting::{greets, hears_hello},
     client::Client,
     problem::{Problem, Seen},
     process::ANY,
@@ -49,19 +50,8 @@ pub(crate) const CHECKS: &[Check] = &[
     },
 ];
 
-const HELLO: &[u8] = b"Hello!\n";
 /// So many more than should fit are tried.
 const MORE: usize = 8;
-
-fn hears_hello(client: &mut Client) -> Result<(), Problem> {
-    client.expect(HELLO, "the line `Hello!`")?;
-    client.expect_end("FIN after the greeting")
-}
-
-fn greets(stage: &mut Stage) -> Result<(), Problem> {
-    stage.serve()?;
-    hears_hello(&mut stage.connect()?)
-}
 
 /// Clients that connect while the program stands still: those that got in, and those that wait for an answer.
 fn crowd(stage: &mut Stage, clients: usize) -> Result<(Vec<Client>, Vec<Client>), Problem> {

@@ -13,7 +13,11 @@ use crate::{
 
 /// In the order in which they run.
 pub(crate) const CHECKS: &[Check] = &[
-    Check { name: "echoes", promise: "each client gets its bytes back, also while others are there", run: echoes },
+    Check {
+        name: "echoes",
+        promise: "each client gets its bytes back, also while others are there",
+        run: standing::echoes,
+    },
     Check {
         name: "logs-both-ends",
         promise: "a line on stderr for each client: where it comes from, and where it arrived",
@@ -41,18 +45,6 @@ pub(crate) const CHECKS: &[Check] = &[
         run: a_burst_leaves_nothing,
     },
 ];
-
-fn echoes(stage: &mut Stage) -> Result<(), Problem> {
-    stage.serve()?;
-    let mut clients = Vec::new();
-    for _ in 0..10 {
-        clients.push(stage.connect()?);
-    }
-    for client in clients.iter_mut().rev() {
-        client.expect_echo(&stage.line())?;
-    }
-    Ok(())
-}
 
 /// One more than is waited for: a client that connects and speaks.
 fn spoken_to(stage: &mut Stage) -> Result<Client, Problem> {

@@ -2,8 +2,10 @@
 
 use crate::{
     catalog::Check,
-    checks::standing,
-    client::Client,
+    checks::{
+        greeting::{greets, hears_hello},
+        standing,
+    },
     life,
     problem::{Problem, Seen, Topic},
     stage::Stage,
@@ -33,16 +35,6 @@ pub(crate) const CHECKS: &[Check] = &[
 ];
 
 const TICK: Duration = Duration::from_millis(100);
-
-fn hears_hello(client: &mut Client) -> Result<(), Problem> {
-    client.expect(b"Hello!\n", "the line `Hello!`")?;
-    client.expect_end("FIN after the greeting")
-}
-
-fn greets(stage: &mut Stage) -> Result<(), Problem> {
-    stage.serve()?;
-    hears_hello(&mut stage.connect()?)
-}
 
 fn count(stage: &Stage) -> usize {
     stage.student.as_ref().map_or(0, |student| student.count_log(|line| line.starts_with("tick ")))

@@ -2,7 +2,7 @@
 
 use crate::{
     catalog::Check,
-    checks::working,
+    checks::{standing, working},
     client::Client,
     problem::{Problem, Resource, Seen, Topic},
     stage::Stage,
@@ -13,7 +13,7 @@ pub(crate) const CHECKS: &[Check] = &[
     Check {
         name: "echoes",
         promise: "each client gets its lines back, also while others are there",
-        run: working::echoes,
+        run: standing::echoes,
     },
     Check { name: "a-process-each", promise: "each client is served by a process of its own", run: a_process_each },
     Check { name: "the-end-is-heard", promise: "after the goodbye the client hears the end", run: the_end_is_heard },

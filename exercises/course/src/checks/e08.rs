@@ -2,7 +2,7 @@
 
 use crate::{
     catalog::Check,
-    checks::working,
+    checks::{standing, working},
     client::Client,
     problem::{Problem, Resource, Topic},
     shape::Shape,
@@ -14,7 +14,7 @@ pub(crate) const CHECKS: &[Check] = &[
     Check {
         name: "echoes",
         promise: "each client gets its lines back, also while others are there",
-        run: working::echoes,
+        run: standing::echoes,
     },
     Check {
         name: "nobody-waits",

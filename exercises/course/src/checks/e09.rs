@@ -40,7 +40,7 @@ const PLACES: usize = 8;
 fn pool(stage: &mut Stage) -> Result<(), Problem> {
     standing::running(stage)?;
     let mut clients = busy(stage)?;
-    clients.drain(..).try_for_each(|client| quit(stage, client))
+    clients.drain(..).try_for_each(|client| working::quit(stage, client))
 }
 
 /// As many clients as there are workers, each being served.
@@ -52,15 +52,6 @@ fn busy(stage: &mut Stage) -> Result<Vec<Client>, Problem> {
         clients.push(client);
     }
     Ok(clients)
-}
-
-fn quit(stage: &mut Stage, mut client: Client) -> Result<(), Problem> {
-    client.expect_echo(&stage.line())?;
-    client.send(b"quit\n")?;
-    client.expect(b"Goodbye!\n", "the goodbye")?;
-    client.expect_end("FIN after the goodbye")?;
-    client.close();
-    Ok(())
 }
 
 fn echoes_four(stage: &mut Stage) -> Result<(), Problem> {
@@ -150,10 +141,10 @@ fn after_rush(stage: &mut Stage) -> Result<(), Problem> {
         if at >= WORKERS {
             client.expect(b"waits\n", "its line back: it has waited for its turn")?;
         }
-        quit(stage, client)?;
+        working::quit(stage, client)?;
     }
     let clients = busy(stage)?;
-    clients.into_iter().try_for_each(|client| quit(stage, client))
+    clients.into_iter().try_for_each(|client| working::quit(stage, client))
 }
 
 fn panics(stage: &mut Stage) -> Result<(), Problem> {

@@ -37,3 +37,16 @@ pub(crate) fn idle(stage: &Stage) -> Result<(), Problem> {
 pub(crate) fn running(stage: &mut Stage) -> Result<(), Problem> {
     if stage.student.is_none() { stage.serve() } else { Ok(()) }
 }
+
+/// A few clients, the last one first.
+pub(crate) fn echoes(stage: &mut Stage) -> Result<(), Problem> {
+    stage.serve()?;
+    let mut clients = Vec::new();
+    for _ in 0..10 {
+        clients.push(stage.connect()?);
+    }
+    for client in clients.iter_mut().rev() {
+        client.expect_echo(&stage.line())?;
+    }
+    Ok(())
+}

@@ -2,24 +2,12 @@
 
 use crate::{
     checks::standing,
+    client::Client,
     problem::{Problem, Topic},
     shape::{Load, Shape},
     stage::Stage,
 };
 use std::time::Duration;
-
-/// A few clients, the last one first.
-pub(crate) fn echoes(stage: &mut Stage) -> Result<(), Problem> {
-    stage.serve()?;
-    let mut clients = Vec::new();
-    for _ in 0..10 {
-        clients.push(stage.connect()?);
-    }
-    for client in clients.iter_mut().rev() {
-        client.expect_echo(&stage.line())?;
-    }
-    Ok(())
-}
 
 /// So many clients at once as the shape says. It may be tried again at once, while the server still counts those that have just gone:
 /// so `clients` are at most half of what it takes.
@@ -77,7 +65,12 @@ pub(crate) fn a_limit(stage: &mut Stage, most: usize) -> Result<(), Problem> {
 
 fn visit(stage: &mut Stage) -> Result<(), Problem> {
     standing::running(stage)?;
-    let mut client = stage.connect()?;
+    let client = stage.connect()?;
+    quit(stage, client)
+}
+
+/// A client is answered once more, and says goodbye.
+pub(crate) fn quit(stage: &mut Stage, mut client: Client) -> Result<(), Problem> {
     client.expect_echo(&stage.line())?;
     client.send(b"quit\n")?;
     client.expect(b"Goodbye!\n", "the goodbye")?;
