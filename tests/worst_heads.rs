@@ -24,9 +24,8 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-/// How much dearer than an ordinary head one may be: five times in a program as it is meant to run. Tests are hardly optimised, so
-/// that loops over short members cost more beside the rest: there, the dearest is seen between four and five and a half.
-const FACTOR: f64 = if cfg!(debug_assertions) { 7.0 } else { 5.0 };
+/// How much dearer than an ordinary head one may be.
+const FACTOR: f64 = 5.0;
 
 /// Runs of each case. One that nothing disturbed is enough.
 const ROUNDS: usize = 60;

@@ -91,11 +91,11 @@ pub fn tags<'f>(fields: &'f Fields, name: &'f str) -> impl Iterator<Item = Entit
         let mut rest = line;
         std::iter::from_fn(move || {
             loop {
-                rest = rest.trim_ascii_start();
                 match rest {
                     [] => return None,
                     [b',', after @ ..] => rest = after,
-                    _ => match EntityTag::start(rest) {
+                    [byte, after @ ..] if byte.is_ascii_whitespace() => rest = after,
+                    [b'"', ..] | [b'W', b'/', b'"', ..] => match EntityTag::start(rest) {
                         Some((tag, after)) if ends_member(after) => {
                             rest = after;
                             return Some(tag);
@@ -103,6 +103,7 @@ pub fn tags<'f>(fields: &'f Fields, name: &'f str) -> impl Iterator<Item = Entit
                         Some((_, after)) => rest = after_comma(after),
                         None => rest = after_comma(rest),
                     },
+                    _ => rest = after_comma(rest),
                 }
             }
         })

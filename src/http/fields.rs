@@ -222,9 +222,16 @@ pub fn is_unterminated(line: &[u8]) -> bool {
 fn member_end(value: &[u8]) -> usize {
     /// Nearly every member ends within so many bytes; beyond, a search of many bytes at once is faster.
     const SHORT: usize = 16;
-    let start = &value[..value.len().min(SHORT)];
-    let first = start.iter().position(|byte| matches!(byte, b',' | b'"'));
-    let first = first.or_else(|| Some(start.len() + memchr::memchr2(b',', b'"', &value[start.len()..])?));
+    let mut at = 0;
+    let first = loop {
+        match value.get(at) {
+            Some(b',') => return at,
+            Some(b'"') => break Some(at),
+            Some(_) if at < SHORT => at += 1,
+            Some(_) => break memchr::memchr2(b',', b'"', &value[at..]).map(|found| at + found),
+            None => break None,
+        }
+    };
     let Some(first) = first else { return value.len() };
     let mut quotes = Quotes::default();
     let comma = value[first..].iter().position(|byte| !quotes.are_open_after(*byte) && *byte == b',');

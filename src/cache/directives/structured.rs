@@ -129,14 +129,17 @@ impl<'a> Input<'a> {
 
     #[inline]
     fn take(&mut self, byte: u8) -> bool {
-        let there = self.peek() == Some(byte);
-        if there {
-            self.0 = &self.0[1..];
+        match self.0 {
+            [first, rest @ ..] if *first == byte => {
+                self.0 = rest;
+                true
+            }
+            _ => false,
         }
-        there
     }
 
     /// Past spaces.
+    #[inline]
     fn skip_spaces(&mut self) {
         while let [b' ', rest @ ..] = self.0 {
             self.0 = rest;
@@ -144,6 +147,7 @@ impl<'a> Input<'a> {
     }
 
     /// Past optional white space.
+    #[inline]
     fn skip_blanks(&mut self) {
         while let [b' ' | b'\t', rest @ ..] = self.0 {
             self.0 = rest;
@@ -151,17 +155,19 @@ impl<'a> Input<'a> {
     }
 
     /// The bytes up to the first that `like` does not like.
+    #[inline]
     fn run(&mut self, like: impl Fn(u8) -> bool) -> &'a [u8] {
-        let mut end = 0;
-        while self.0.get(end).is_some_and(|byte| like(*byte)) {
-            end += 1;
+        let whole = self.0;
+        while let [byte, rest @ ..] = self.0
+            && like(*byte)
+        {
+            self.0 = rest;
         }
-        let (run, rest) = self.0.split_at(end);
-        self.0 = rest;
-        run
+        &whole[..whole.len() - self.0.len()]
     }
 
     /// §4.2.3.3.
+    #[inline]
     fn key(&mut self) -> Option<&'a [u8]> {
         self.peek().filter(|byte| matches!(byte, b'a'..=b'z' | b'*'))?;
         Some(self.run(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'*' | b'_' | b'-' | b'.')))
@@ -184,6 +190,7 @@ impl<'a> Input<'a> {
     }
 
     /// §4.2.3.2. They mean nothing here (RFC 9213 §2.1), but they have to be right.
+    #[inline]
     fn parameters(&mut self) -> Option<()> {
         while self.take(b';') {
             self.skip_spaces();
