@@ -81,7 +81,8 @@ impl<C: Copy + Eq, T: Copy + Ord> Pool<C, T> {
         None
     }
 
-    /// What the last grant left over goes to somebody else. For an owner that stops before [`Pool::granted`] says `None`.
+    /// Passes on what the last grant did not use, to another request. For an owner that stops before [`Pool::granted`]
+    /// says `None`.
     pub fn pass_on(&mut self) {
         let unused = self.meant_for.take();
         if let Some(backend) = self.reserved.take() {

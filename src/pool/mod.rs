@@ -19,9 +19,9 @@
 //! ```
 //!
 //! Each worker thread has its own [`Pool`]; only [`Slots`] is shared. Nothing here opens or closes a connection: `C` is
-//! a name, and the owner does what [`Checkout`] and [`Checkin`] say. Whatever the pool says to close it has forgotten,
-//! and its slot is free already; so for the moment that closing takes, a backend may see one connection more than its
-//! cap.
+//! a name, and the owner does what [`Checkout`] and [`Checkin`] say. When the pool says that a connection is to be
+//! closed, it has forgotten it, and its slot is free already. So while it is being closed, a backend may see one
+//! connection more than its cap.
 //!
 //! # The owner's part
 //!
@@ -47,8 +47,9 @@
 //! # Reading order
 //!
 //! This file is the worker's side of connections, `line.rs` of waiting. `idle.rs`: which connection may be used again.
-//! `queue.rs`: who is next; `turns.rs`: in which order. `slots.rs`: the shared cap, and why no request waits for a connection that nobody uses.
-//! `args.rs`: the flags. `model.rs` and `stress.rs` try to refute it all.
+//! `queue.rs`: which request is next; `turns.rs`: in which order. `slots.rs`: the shared cap, and why no request waits
+//! while a connection is unused. `args.rs`: the flags. `model.rs` and `stress.rs` test it with random histories and
+//! with real threads.
 
 mod args;
 mod idle;
@@ -103,7 +104,7 @@ pub struct Pool<C: Copy + Eq, T: Copy + Ord = u32> {
     stats: Stats,
 }
 
-/// What a worker holds of one backend: a slot each.
+/// A worker's connections to one backend. Each has a slot.
 #[derive(Debug)]
 struct Connections<C> {
     idle: IdleStack<C>,
@@ -277,7 +278,7 @@ impl<C: Copy + Eq, T: Copy + Ord> Pool<C, T> {
         self.slots.release(self.worker, backend);
     }
 
-    /// What this worker's pool has done and holds.
+    /// The counts of this worker's pool: events so far, and connections now.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.stats

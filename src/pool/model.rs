@@ -1,8 +1,8 @@
 //! Three pools on one cap against a model that keeps its own books, through random histories.
 //!
 //! The model plays the owner: it looks for connections as a proxy would, answers wake-ups late and in any order, and
-//! after every step compares. What the claim in `slots.rs` says is checked for every waiting request at every step; at
-//! the end everything is finished, and whoever can be served must have been.
+//! after every step compares. The claim in `slots.rs` is checked for every waiting request at every step. At the end
+//! all leases are finished, and each request that can be served must have been.
 
 use super::{testing::*, *};
 use proptest::{collection::vec, prelude::*, sample::Index};
@@ -49,7 +49,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct Request {
     worker: usize,
     usable: u8,
-    /// What it said to be full when it last joined the line.
+    /// The backends that it named as full when it last joined the line.
     full: BackendSet,
 }
 
@@ -134,8 +134,8 @@ impl World {
         self.waiting.insert(self.last, Request { worker, usable, full });
     }
 
-    /// What a proxy does for a request: the first of its backends that is up and has room, beginning with the one where
-    /// room was made for it.
+    /// Looks for a connection as a proxy does for a request: at the first of its backends that is up and has room,
+    /// beginning with the one where room was made for it.
     fn look(&mut self, worker: usize, usable: u8, hint: Option<BackendId>) -> Result<(), BackendSet> {
         let mut full = BackendSet::new();
         let others = (0..BACKENDS as u16).map(BackendId).filter(|other| Some(*other) != hint);

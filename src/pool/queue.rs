@@ -1,8 +1,8 @@
-//! Who waits, and who is next when a connection comes free.
+//! The requests that wait, and which of them is next when a connection comes free.
 //!
 //! Two halves: [`Queue`] is shared by all workers and lives under a lock, it knows places in line but no request.
-//! [`Tickets`](super::tickets::Tickets) is one worker's own and knows which request has which place. In which order places stand
-//! is the matter of `turns.rs`.
+//! [`Tickets`](super::tickets::Tickets) is one worker's own and knows which request has which place. The order of the
+//! places is decided in `turns.rs`.
 //!
 //! ```text
 //!   Queue  worker 0   {a,b}: #4      {b}: #7          granted  #2 a
@@ -56,7 +56,7 @@ struct Lane {
     granted: VecDeque<(Place, Grant)>,
 }
 
-/// What a waiting request is given.
+/// A waiting request gets one of these when its turn comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Grant {
     /// The right to open a connection to this backend.
@@ -223,7 +223,7 @@ impl Queue {
 }
 
 impl Lane {
-    /// Whose turn it is among those that wait for `backend`.
+    /// The place whose turn it is among those that wait for `backend`.
     fn first_for(&self, backend: BackendId) -> Option<Place> {
         let usable = self.lines.iter().filter(|(wanted, _)| wanted.contains(backend));
         usable.filter_map(|(_, line)| line.first_key_value()).min_by_key(|(rank, _)| **rank).map(|(_, place)| *place)

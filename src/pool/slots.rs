@@ -65,8 +65,8 @@ use std::{
 
 /// Makes a worker call [`Pool::woken`](super::Pool::woken) soon, from any thread. For a closure: call it.
 ///
-/// What was written before `wake` must be seen after the wake-up, as with every waker of an event loop. Several calls
-/// may lead to one wake-up.
+/// Memory written before `wake` must be seen after the wake-up, as with every waker of an event loop. Several calls may
+/// lead to one wake-up.
 pub trait Wake: Send + Sync {
     /// Wakes the worker; returns at once.
     fn wake(&self);
@@ -78,7 +78,7 @@ impl<F: Fn() + Send + Sync> Wake for F {
     }
 }
 
-/// What the pools of all workers share: how many connections are open, and who waits for one.
+/// State that the pools of all workers share: how many connections are open, and which requests wait for one.
 pub struct Slots {
     config: PoolConfig,
     counts: Box<[Count]>,
@@ -99,10 +99,10 @@ struct Count {
 #[repr(align(128))]
 struct Waiting(AtomicUsize);
 
-/// Who got what a worker let go of.
+/// The receiver of a slot or connection that a worker let go of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Passed {
-    /// Nobody wanted it.
+    /// No request wanted it.
     Nobody,
     /// A request of the same worker, which should ask for its grant.
     Here,
@@ -293,7 +293,8 @@ impl Slots {
         }
     }
 
-    /// Grants free slots of `backend` to those who wait for it. Whom it granted one goes to `granted`; usually nobody.
+    /// Grants free slots of `backend` to requests that wait for it. Appends the workers of those requests to `granted`;
+    /// usually there are none.
     fn grant_free(&self, queue: &mut Queue, worker: usize, backend: BackendId, granted: &mut Vec<usize>) {
         while self.counts[backend.index()].has_free() && queue.wants(backend) && self.take(backend) {
             granted.extend(queue.grant(worker, backend, |_| Grant::Slot(backend)));

@@ -65,7 +65,7 @@ impl CloseReason {
     }
 }
 
-/// What one worker's pool has done and holds. Add those of all workers up for the whole picture.
+/// Counts of one worker's pool: events so far, and connections now. The sum over all workers is the whole picture.
 ///
 /// Law, checked after every operation of a debug build: `opened - closed.total() == idle + busy`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]

@@ -13,7 +13,7 @@ use std::{
 
 const A: BackendId = BackendId(0);
 
-/// What an event loop sleeps on.
+/// A bell that wakes a sleeping thread, as the waker of an event loop does.
 #[derive(Default)]
 struct Bell {
     rung: Mutex<bool>,

@@ -1,4 +1,4 @@
-//! What the tests of the pool share: a place in time, backends, and wakers that only note that they were called.
+//! Helpers of the pool's tests: a moment in time, backends, and wakers that only note that they were called.
 
 use super::{Client, PoolConfig, Slots};
 use crate::backend::{Backend, BackendId};
@@ -30,7 +30,7 @@ pub(super) const CONFIG: PoolConfig = PoolConfig {
     queue_timeout: Duration::from_secs(5),
 };
 
-/// Whose requests they are, where that makes no difference.
+/// The client, in tests where it makes no difference.
 pub(super) const ONE: Client = client(1);
 
 /// One of several clients.

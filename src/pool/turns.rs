@@ -1,4 +1,4 @@
-//! Whose turn it is to get a connection.
+//! Decides which client's turn it is to get a connection.
 //!
 //! First come, first served would let one client with a thousand connections keep everybody else waiting. So clients take
 //! turns (start-time fair queueing, Goyal et al., 1996): the first waiting request of a client is due in the next turn, its
@@ -10,9 +10,9 @@
 //!   served    A B C A A A A
 //! ```
 //!
-//! With few clients, or with all of them behind one address, that is the order of arrival. Nobody is refused for having
-//! many requests while the line has room. When it is at its limit ([`super::PoolConfig::queue`]), the newest request of the
-//! client with the most gives its place to a client with fewer.
+//! With few clients, or with all of them behind one address, that is the order of arrival. No client is refused for
+//! having many requests while the line has room. When it is at its limit ([`super::PoolConfig::queue`]), the newest
+//! request of the client with the most gives its place to a client with fewer.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,7 +20,7 @@ use std::{
     time::Instant,
 };
 
-/// Whose request it is: connections are shared out among clients, not among their requests.
+/// The client of a request: connections are shared out among clients, not among their requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Client(u128);
 
@@ -55,11 +55,11 @@ pub(super) struct Place {
     pub(super) number: u64,
     /// When it arrived, by its worker's clock.
     pub(super) since: Instant,
-    /// Whose request it is.
+    /// The client that the request is from.
     pub(super) client: Client,
 }
 
-/// What lines are sorted by: turn, then order of arrival.
+/// The order of a line: by turn, then by arrival.
 pub(super) type Rank = (u64, u64);
 
 impl Place {

@@ -1,4 +1,4 @@
-//! What is asked of a pool's owner, and what the owner holds meanwhile.
+//! Tasks that a pool gives to its owner, and the values that the owner holds meanwhile.
 
 use super::{CloseReason, turns::Place};
 use crate::backend::BackendId;
@@ -23,7 +23,7 @@ pub enum Checkout<C> {
     Evict {
         /// Forgotten by the pool.
         conn: C,
-        /// What it outlived.
+        /// The limit that it reached.
         reason: CloseReason,
     },
     /// The backend is at its cap. If all are: [`Pool::wait`](super::Pool::wait).
@@ -54,7 +54,7 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Whom the connection leads to.
+    /// The backend that the connection leads to.
     #[must_use]
     pub fn backend(&self) -> BackendId {
         self.backend

@@ -1,4 +1,4 @@
-//! Who is next, and what it costs to find out.
+//! Tests of which request is next, and of the cost of finding it.
 
 use super::*;
 use crate::pool::{
@@ -97,8 +97,8 @@ fn a_line_covers_what_either_end_waits_for() {
     assert!(queue.wants(B) && !queue.wants(BackendId(2)));
 }
 
-/// Who is served in which order: `arrivals` of clients at workers, then a connection comes free at worker 0 again and
-/// again.
+/// The order in which clients are served: first come the `arrivals` of clients at workers, then a connection comes free
+/// at worker 0 again and again.
 fn served(arrivals: &[(usize, u128)]) -> Vec<u128> {
     let mut queue = Queue::new(2);
     for (worker, number) in arrivals {
