@@ -5,8 +5,9 @@
 //!                                                                                 └ confirmed (acknowledged)
 //! ```
 //!
-//! That our kernel takes bytes says little about the peer: the queue may be megabytes, and a kernel that was full takes nothing
-//! until a part of it has left. What the peer's kernel confirms says that there was room, so that the peer has read.
+//! Our kernel takes bytes whether the peer reads or not: its queue may be megabytes, and a full queue takes nothing
+//! until a part of it has left. An acknowledgement of the peer's kernel says more: there was room, so the peer has
+//! read.
 
 #![allow(unsafe_code)] // Each block carries its argument.
 

@@ -1,4 +1,4 @@
-//! What a user writes for "where": `127.0.0.1:8080`, `[::1]:8080`, `localhost:3000`, `:8080`.
+//! Addresses as users write them: `127.0.0.1:8080`, `[::1]:8080`, `localhost:3000`, `:8080`.
 
 use super::Error;
 use std::{
@@ -109,7 +109,8 @@ fn parse_host(text: &str, host: &str) -> Result<Host, Error> {
     match host {
         "" => Err(wrong(text, NO_HOST)),
         _ if host.len() > MAX_NAME || !host.bytes().all(plain) => Err(wrong(text, "no host can have that name")),
-        // What looks like a number but is none ("300.1.1.1", "1.2.3") must not become a question to a resolver.
+        // Text that looks like an IPv4 address but is none ("300.1.1.1", "1.2.3") must not become a question to a
+        // resolver.
         _ if host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') => {
             Err(wrong(text, "an IPv4 address has four numbers from 0 to 255"))
         }

@@ -1,8 +1,8 @@
 //! The driver that blocks: one session, one socket, one thread.
 //!
-//! What the iterative, forking, threaded and pooled servers run. Deadlines become socket timeouts, so that a read or a
-//! write that takes too long gives the session a chance to end it. A kernel counts socket timeouts in its own ticks (4 ms on
-//! many), so what was promised for a time ([`Session::promised`]) is waited for with `ppoll` instead.
+//! The iterative, forking, threaded and pooled servers run it. Deadlines become socket timeouts, so that a read or a
+//! write that takes too long gives the session a chance to end it. A kernel counts socket timeouts in its own ticks (4
+//! ms on many), so an answer that was promised for a time ([`Session::promised`]) is waited for with `ppoll` instead.
 
 use super::{Traffic, clock, driver::LINGER, work};
 use crate::session::{CloseReason, Session, Wants};
@@ -38,9 +38,9 @@ const STEP: Duration = Duration::from_millis(10);
 
 /// Runs `session` over `stream` until it wants to close or the connection breaks, and closes.
 ///
-/// Another thread ends it by shutting down the reading half of the stream: that is the end of the input, or on Linux, the end
-/// as soon as the peer pauses: what it sends without a pause is still read. What the session wants computed is computed here:
-/// nobody waits for this thread but this client.
+/// Another thread ends it by shutting down the reading half of the stream: that is the end of the input. On Linux, the
+/// end comes as soon as the peer pauses: bytes that it sends without a pause are still read. Work that the session
+/// wants computed is computed here: no other client waits for this thread.
 ///
 /// # Errors
 ///
@@ -68,7 +68,8 @@ fn run(stream: &TcpStream, session: &mut impl Session, traffic: &Traffic) -> io:
         match session.wants() {
             Wants::Close(reason) => {
                 if socket.stuck {
-                    // What the peer has must not pass for the whole, as it would if it ended cleanly.
+                    // A clean end would let the peer take a part of the answer for the whole: a reset says that some is
+                    // missing.
                     let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
                 } else if !(ended || reason.was_heard_out()) || socket.has_unread() {
                     socket.linger(&mut buffer);
@@ -79,7 +80,7 @@ fn run(stream: &TcpStream, session: &mut impl Session, traffic: &Traffic) -> io:
                 session.worked(work::carry_out(wanted), clock::now());
                 continue;
             }
-            // Nobody is left who could make it go on.
+            // No more input can come, so nothing could make it go on.
             Wants::Input if ended => return Ok(CloseReason::PeerFinished),
             Wants::Input => {}
             // All is sent, so it waits for its time.
@@ -204,7 +205,7 @@ impl Socket<'_> {
         if until.time().is_none() {
             return Ok(false);
         }
-        // Nothing is asked for. What is told all the same is that the connection is gone.
+        // No event is asked for. The system reports all the same when the connection is gone.
         match self.wait(PollFlags::empty(), until)? {
             false => Ok(true),
             true => Err(self.stream.take_error()?.unwrap_or(ErrorKind::NotConnected.into())),
@@ -305,7 +306,7 @@ fn poll_for(fds: &mut [PollFd<'_>], left: Option<Duration>) -> nix::Result<i32> 
     poll(fds, left.map_or(PollTimeout::NONE, |left| PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)))
 }
 
-/// What a socket timeout looks like depends on the system.
+/// The error of a socket timeout depends on the system.
 fn timed_out(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }

@@ -142,7 +142,7 @@ impl<A: App> Driver<A> {
     ///
     /// # Errors
     ///
-    /// The kernel refuses to work for us. What goes wrong with a connection is told to the application instead.
+    /// The kernel refuses to work for us. Errors of a connection are told to the application instead.
     pub fn run(self) -> io::Result<A> {
         match self {
             Self::Reactor(reactor) => reactor.run(),

@@ -1,7 +1,7 @@
 //! Numbers that several threads count with, and if asked for, children of a fork, too.
 //!
-//! After a fork parent and child have a copy of everything. What both are to see has to lie in memory that was mapped to be
-//! shared, before the fork: what a child counted is then still there when it crashes.
+//! After a fork parent and child have a copy of everything. Numbers that both are to see have to lie in memory that was
+//! mapped as shared before the fork. Then the counts of a child are still there when it crashes.
 
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous};
 use std::{io, num::NonZeroUsize, ops::Deref, sync::atomic::AtomicU64};

@@ -1,4 +1,4 @@
-//! What went wrong with a socket, and what to do about it.
+//! Errors of sockets, and what to do about each.
 
 use super::connect;
 use nix::errno::Errno;
@@ -12,16 +12,16 @@ use std::{
 pub enum Error {
     /// The text is no address to listen on or to connect to.
     Address {
-        /// What the user wrote.
+        /// The text as the user wrote it.
         text: String,
-        /// What is wrong with it.
+        /// The mistake in it.
         problem: &'static str,
     },
     /// No address is known for the name.
     Resolve {
         /// The host's name.
         host: String,
-        /// What the resolver said.
+        /// The resolver's error.
         source: io::Error,
     },
     /// The backlog of a listener is out of range.
@@ -32,14 +32,14 @@ pub enum Error {
         at: SocketAddr,
         /// The flag with which the user chose that address; `None`: the program did.
         flag: Option<&'static str>,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// No connection to the address.
     Connect {
         /// Where to.
         to: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The limit of open files cannot be read or raised.
@@ -61,7 +61,7 @@ impl Error {
         }
     }
 
-    /// What the system said, in its own categories.
+    /// The system's error, in its own categories.
     #[must_use]
     pub fn kind(&self) -> io::ErrorKind {
         match self {
@@ -119,7 +119,7 @@ fn why_no_io_uring(source: &io::Error) -> Option<&'static str> {
     }
 }
 
-/// What the system said, and what helps, if the words alone do not tell.
+/// The system's message, and advice where the message alone does not help.
 pub(crate) struct Advised<'e>(pub(crate) &'e io::Error);
 
 impl fmt::Display for Advised<'_> {

@@ -92,7 +92,7 @@ pub fn max_backlog() -> Option<u32> {
     fs::read_to_string("/proc/sys/net/core/somaxconn").ok()?.trim().parse().ok()
 }
 
-/// What to ask the kernel for. It would lower a higher number without a word; the user should know.
+/// The number to ask the kernel for. The kernel would lower a higher number without a word; the user should know.
 fn backlog(wanted: u32, max: Option<u32>) -> Result<i32, Error> {
     let capped = match max {
         Some(max) if wanted > max => {

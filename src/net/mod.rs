@@ -1,10 +1,10 @@
 //! Sockets, clocks and signals.
 //!
-//! Three drivers run the same sessions: [`blocking`] gives a thread to each, [`reactor`] gives all of them to one thread,
-//! and so does the proactor, for which the kernel reads and writes (io_uring, Linux only). What these two have in common, which
-//! is the order in which an application hears things, is in [`driver`].
-//! What they share is how a socket is opened ([`listen()`], [`connect`]), set up ([`options`]) and named ([`address`],
-//! [`resolve`]), how work for the processor is done ([`work`]), and that every failure says what to do about it ([`Error`]).
+//! Three drivers run the same sessions: [`blocking`] gives a thread to each, [`reactor`] gives all of them to one
+//! thread, and so does the proactor, for which the kernel reads and writes (io_uring, Linux only). The part that these
+//! two have in common, the order in which an application hears things, is in [`driver`]. All three share how a socket
+//! is opened ([`listen()`], [`connect`]), set up ([`options`]) and named ([`address`], [`resolve`]), how work for the
+//! processor is done ([`work`]), and that every failure says what to do about it ([`Error`]).
 //!
 //! ```text
 //!   Session ◀── sessions::Sessions ──▶ App ◀── reactor ──▶ epoll, sockets

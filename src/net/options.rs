@@ -21,7 +21,7 @@ where
     Ok(())
 }
 
-/// What to change on a connection. The default changes nothing but `no_delay`.
+/// Changes to a connection's settings. The default changes nothing but `no_delay`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamOptions {
     /// Small writes leave at once instead of waiting for the answer to the last one (`TCP_NODELAY`). Off, a request and an

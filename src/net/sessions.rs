@@ -14,8 +14,8 @@
 //! An answer that a session has promised for a time ([`Session::promised`]) is sent by the driver's one exact deadline,
 //! [`TimerKey::ALARM`]: it is set to the earliest promise of all sessions. Patience ends by the driver's coarse timers.
 //!
-//! What a session wants computed is computed on the spot ([`OnTheSpot`]), and that is the weakness of an event loop: until
-//! it is done nobody else is heard, nobody is answered, no deadline passes. [`Sessions::computing`] sends it elsewhere.
+//! Work of a session is computed on the spot ([`OnTheSpot`]), and that is the weakness of an event loop: until it is
+//! done no other client is heard or answered, and no deadline passes. [`Sessions::computing`] sends it elsewhere.
 
 mod running;
 
@@ -33,11 +33,11 @@ use std::{
     time::Instant,
 };
 
-/// Who computes for sessions.
+/// A place where work of sessions is computed.
 pub trait Workshop {
     /// Takes work that the session of `conn` wants done: does it, or promises that [`Workshop::finished`] will tell of it.
     fn begin(&mut self, conn: ConnId, work: Work) -> Option<Worked>;
-    /// What was promised and is over, each piece once. Asked after the driver was woken ([`App::woken`]).
+    /// Pieces of work that were promised and are over, each once. Asked after the driver was woken ([`App::woken`]).
     fn finished(&mut self) -> Vec<(ConnId, Worked)> {
         Vec::new()
     }
@@ -204,7 +204,7 @@ where
         let Some(conn) = conn else { return };
         let running = self.running.get(conn.index()).and_then(Option::as_ref).filter(|running| running.conn == conn);
         if key != TimerKey::ALARM && running.is_some_and(|running| running.unsent > 0) {
-            // It may be late only as far as our kernel tells. What the peer's tells decides.
+            // Our own kernel may make it look late. The peer's kernel decides.
             cx.progress(conn);
         } else {
             self.with(cx, conn, |running, now| running.session.expire(now));

@@ -1,4 +1,4 @@
-//! What the user and the system tell the process while it runs.
+//! Signals that the user and the system send to the process while it runs.
 //!
 //! SIGINT and SIGTERM ask to finish; the second of them does not ask. SIGPIPE needs nothing: Rust's runtime ignores it
 //! before `main`, so that writing to a peer that is gone is an error of that one connection.
@@ -18,12 +18,12 @@ use std::{
     thread,
 };
 
-/// What a signal asks for.
+/// The request that a signal stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
     /// The first SIGINT or SIGTERM: finish what runs, then exit.
     Stop,
-    /// SIGUSR1: whatever the program documents, such as printing its state.
+    /// SIGUSR1: its meaning is the program's, such as printing its state.
     User1,
 }
 
@@ -45,8 +45,9 @@ pub fn watch(on: impl FnMut(Signal) + Send + 'static) -> Result<Watch, Error> {
     begin(true, on).map_err(Error::Signals)
 }
 
-/// Like [`watch`], for a child whose parent decides when it ends at once: a second signal is told as the first was. Who
-/// signals every process of a server, as supervisors do, would else be the first, and the parent the second.
+/// Like [`watch`], for a child whose parent decides when it ends at once: a second signal is told as the first was. A
+/// supervisor may signal every process of a server, and then the parent signals the child once more: that second signal
+/// must not cut it off.
 ///
 /// # Errors
 ///

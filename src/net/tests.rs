@@ -45,7 +45,7 @@ impl Parrot {
 
 impl Session for Parrot {
     fn receive(&mut self, input: &[u8], now: Now) {
-        // Whatever came with that word is not answered.
+        // Bytes that came with that word are not answered.
         let wrong = input.starts_with(b"wrong");
         self.output.extend(if wrong { b"wrong" } else { input });
         match input {
@@ -244,8 +244,8 @@ fn a_deadline_ends_a_silent_session() {
 fn endless_answers_flow_and_stop_when_nobody_reads() {
     // More than one call may move without a word from the kernel, several times over.
     const READ: usize = 40 * 1024 * 1024;
-    // What the kernel, the queue and the session hold once the client reads no more. Most of it is the kernel's, which may
-    // keep 4 MiB of what we send.
+    // Bytes that the kernel, the queue and the session hold once the client reads no more. Most of them are in the
+    // kernel, which may keep 4 MiB of what we send.
     const HELD: usize = 8 * 1024 * 1024;
     for &driver in ALL {
         let server = serve(driver);
@@ -270,7 +270,7 @@ fn endless_answers_flow_and_stop_when_nobody_reads() {
         assert_ended(server, CloseReason::TooSlow);
         let produced = produced.load(Ordering::Relaxed);
         assert!(produced <= read + HELD, "{driver:?}: {read} bytes read, {produced} produced");
-        // What was cut off must not look whole.
+        // An answer that was cut off must not look whole.
         if read >= READ {
             let end = client.read_to_end(&mut Vec::new()).map_err(|error| error.kind());
             assert_eq!(end, Err(ErrorKind::ConnectionReset), "{driver:?}");

@@ -3,8 +3,8 @@
 use super::counters::Counters;
 use std::{io, ops::Add, sync::atomic::Ordering::Relaxed};
 
-/// What all connections of a server moved together. Shared by threads; each number is right, all of them at one moment are
-/// not promised.
+/// Totals of all connections of a server. Shared by threads: each number is right, but they need not be of the same
+/// moment.
 #[derive(Debug, Default)]
 pub struct Traffic {
     counters: Counters<4>,

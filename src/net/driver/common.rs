@@ -17,7 +17,7 @@ pub(in crate::net) enum Ready {
     Failed(ConnId, ErrorKind),
 }
 
-/// What the application wanted to know of a connection.
+/// An answer to a question of the application about a connection.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::net) enum Told {
     /// Whether nothing waits: for [`Cx::probe`].
@@ -115,7 +115,7 @@ impl<S: Socket> Common<S> {
         self.ready.push_back(Ready::Failed(conn, kind));
     }
 
-    /// What waits to be sent on a socket has changed, maybe.
+    /// Counts again the bytes that wait to be sent on a socket: they may have changed.
     pub(in crate::net) fn recount(&mut self, key: usize) {
         if let Some(socket) = self.table.get_mut(key) {
             let now = socket.unsent();

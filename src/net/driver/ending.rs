@@ -13,7 +13,7 @@ pub(in crate::net) struct Ending {
 }
 
 impl Ending {
-    /// What runs may be finished `within` this time. `true`: that was not said before.
+    /// Connections that are open may finish `within` this time. `true`: that was not said before.
     pub(in crate::net) fn drain(&mut self, now: Instant, within: Duration) -> bool {
         self.drained_by.replace(now + within.min(A_YEAR)).is_none()
     }

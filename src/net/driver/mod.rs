@@ -15,7 +15,7 @@
 //!
 //! 1. Nothing is called from inside a call: an effect of what the application asks for is heard later, from the ready queue.
 //! 2. Everything that the kernel said is noted before the application hears the first of it.
-//! 3. Nobody has more than a share of a turn: [`BUDGET`] bytes of one connection, [`EXTRA`] visits, [`DEADLINES`] deadlines.
+//! 3. A turn is shared out: at most [`BUDGET`] bytes of one connection, [`EXTRA`] visits, [`DEADLINES`] deadlines.
 
 mod closing;
 mod common;
@@ -77,7 +77,7 @@ const DEADLINES: usize = 1024;
 /// How far our own stream has come to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Finish {
-    /// Nobody asked for it.
+    /// The application has not asked for it.
     No,
     /// It ends after the output.
     Asked,
@@ -182,7 +182,7 @@ impl<A: App, T: Transport> EventLoop<A, T> {
     ///
     /// # Errors
     ///
-    /// The kernel refuses to work for us. What goes wrong with a connection is told to the application instead.
+    /// The kernel refuses to work for us. Errors of a connection are told to the application instead.
     pub fn run(mut self) -> Result<A> {
         self.io.begin()?;
         self.app.started(&mut self.cx);

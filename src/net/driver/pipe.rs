@@ -5,7 +5,7 @@
 //! ```
 //!
 //! A pipe belongs to a receiver for as long as bytes are in it, and is spare otherwise: a thousand relays that keep up
-//! share one. Whatever goes wrong with bytes inside, the pipe is closed with them and never used again.
+//! share one. After an error with bytes inside, the pipe is closed with them and never used again.
 
 use crate::app::ConnId;
 use std::{

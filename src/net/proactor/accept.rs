@@ -42,7 +42,7 @@ pub(super) struct Listener {
     waits: bool,
 }
 
-/// Whom to accept from, and when.
+/// The listeners to accept from, and when.
 #[derive(Debug, Default)]
 pub(super) struct Listeners {
     all: Vec<Listener>,
@@ -161,8 +161,8 @@ impl<A: App> Proactor<A> {
         }
     }
 
-    /// Has the application close a connection for one that waits. What it closes is gone when the kernel has let go of it: until
-    /// then, it is not asked for another.
+    /// Has the application close a connection for one that waits. The closed connection is gone when the kernel has let
+    /// go of it: until then, the application is not asked for another.
     fn make_room(&mut self) {
         let (now, before) = (self.cx.now(), self.io.common.table.accepted());
         let ask_again = self.io.common.gate.ask_again;
@@ -212,7 +212,7 @@ impl<A: App> Proactor<A> {
             return true;
         }
         self.crowded();
-        // What was closed is gone a little later.
+        // The closed connection is gone a little later.
         false
     }
 

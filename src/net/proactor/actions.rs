@@ -10,8 +10,8 @@ use crate::{
 use bytes::Bytes;
 use std::ops::Range;
 
-/// What the kernel said is fresh for so many visits; then a probe enters it again. One call tells at most 20 events of sockets
-/// (`IO_LOCAL_TW_DEFAULT_MAX`), so most turns are shorter.
+/// The number of visits for which the kernel's last report is fresh; after them, a probe enters the kernel again. One
+/// call tells at most 20 events of sockets (`IO_LOCAL_TW_DEFAULT_MAX`), so most turns are shorter.
 pub(super) const FRESH: usize = 16;
 
 impl Io {

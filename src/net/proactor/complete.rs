@@ -1,7 +1,8 @@
-//! What the kernel has done since it was entered last: noted first, all of it, and heard afterwards.
+//! Completions since the kernel was entered last: all of them are noted first, and the application hears them
+//! afterwards.
 //!
-//! What was sent is noted at once, so that an application hears that a peer takes nothing before it hears what the same
-//! peer sent meanwhile.
+//! The results of sends are noted at once. So an application hears that a peer takes nothing before it hears what the
+//! same peer sent meanwhile.
 
 use super::{
     buffers::Group,
@@ -94,7 +95,7 @@ impl Io {
         self.common.recount(key);
     }
 
-    /// Whatever was tried and not refused was sent.
+    /// Bytes whose sending was tried and not refused were sent.
     fn note_tried(&mut self) {
         let mut tried = mem::take(&mut self.tried);
         for (key, len) in tried.drain(..) {
@@ -139,7 +140,7 @@ impl Io {
         }
     }
 
-    /// A connection is broken. What the peer said before is received and heard first, whether it is wanted or not.
+    /// A connection is broken. The peer's earlier bytes are received and heard first, whether they are wanted or not.
     pub(super) fn broke(&mut self, key: usize, kind: ErrorKind) {
         let Some(socket) = self.common.table.get_mut(key) else { return };
         let feeder = socket.piped.as_ref().map(|piped| piped.from);
@@ -153,7 +154,8 @@ impl Io {
         self.touch(key);
     }
 
-    /// What was asked to be sent, and was not taken at once, is not going to be for a while: the application has to know.
+    /// Notes the sends that the kernel did not take at once. It will not take them for a while, and the application has
+    /// to know.
     ///
     /// A send that can be done is done while the kernel is entered, so that its completion is here by now.
     fn note_refused(&mut self) {
@@ -192,7 +194,7 @@ impl Io {
         if let Some(socket) = self.common.table.get_mut(key)
             && socket.phase == Phase::Gone
             && socket.in_flight == 0
-            // What was noted for it must not meet the next socket with its key.
+            // Arrivals that were noted for it must not meet the next socket with its key.
             && socket.arriving == 0
         {
             self.common.table.remove(key);

@@ -64,7 +64,7 @@ pub struct Connection {
     pub(super) confirmed: u64,
     /// How much of what waits is counted in [`crate::net::waiting`].
     pub(super) counted: usize,
-    /// Whose it is, or was: it outlives the name while it is closing.
+    /// The connection that it belongs to, or belonged to: a socket that is closing outlives the name.
     pub(super) conn: ConnId,
     pub(super) phase: Phase,
     /// Where the pieces of the present send are.
@@ -173,8 +173,8 @@ impl Connection {
         }
     }
 
-    /// Whether the application does not want to hear it now. What it does not want would keep for later, but the last words of
-    /// a connection that breaks would not.
+    /// Whether the application does not want to hear it now. Unwanted input can wait for later, but the last bytes of a
+    /// connection that breaks cannot.
     pub(super) fn is_unwanted(&self) -> bool {
         self.paused && self.broken.is_none()
     }

@@ -17,7 +17,7 @@ use std::{io::Error, mem};
 impl<A: App> Proactor<A> {
     /// Bytes that have arrived, in the order of their arrival.
     pub(super) fn hear_arrivals(&mut self) {
-        // What is noted meanwhile is for the next turn.
+        // Arrivals that are noted meanwhile are for the next turn.
         let mut left = self.io.arrivals.len();
         while left > 0
             && let Some(arrival) = self.io.arrivals.pop_front()
@@ -178,7 +178,7 @@ impl<A: App> Proactor<A> {
         }
     }
 
-    /// What was kept, as far as it is wanted by now.
+    /// Lets the application hear the input that was kept, as far as it wants it by now.
     fn hear_stash(&mut self, key: usize, conn: ConnId) {
         while let Some(socket) = self.io.common.table.tenant(key, conn)
             && socket.phase == Phase::Open

@@ -5,9 +5,9 @@ use std::ops::Range;
 
 /// Bytes that are being heard.
 pub(super) enum Heard {
-    /// Nobody else refers to them.
+    /// There is no other reference to them.
     Own(BytesMut),
-    /// Somebody may.
+    /// There may be others.
     Shared(Bytes),
 }
 
@@ -34,8 +34,9 @@ impl Heard {
         }
     }
 
-    /// A part that outlives the present call. Who keeps a part of a buffer of `size` bytes by reference keeps the whole: a
-    /// quarter is the least, or a thousand slow peers would hold many times what the application was told that they hold.
+    /// A part that outlives the present call. A reference to a part of a buffer of `size` bytes keeps the whole buffer.
+    /// So only parts of at least a quarter are kept by reference, or a thousand slow peers would hold many times the
+    /// memory that the application was told of.
     pub(super) fn keep(&mut self, range: Range<usize>, size: usize) -> Bytes {
         if range.len() >= size / 4 { self.share(range) } else { Bytes::copy_from_slice(self.part(range)) }
     }

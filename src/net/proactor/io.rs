@@ -1,7 +1,7 @@
-//! What a proactor has apart from its application: sockets, operations, buffers.
+//! The parts of a proactor besides its application: sockets, operations, buffers.
 //!
-//! Nothing here calls the application. That is what keeps a call from happening inside another: whatever an application
-//! has to hear is queued, and [`super::deliver`] takes it from there.
+//! Nothing here calls the application. So no call happens inside another: everything that an application has to hear is
+//! queued, and [`super::deliver`] takes it from there.
 
 use super::{
     accept::Listeners,
@@ -32,12 +32,12 @@ use std::{
     time::Instant,
 };
 
-/// Small buffers: as many clients as may speak in one turn without having to ask again. What is never filled is never
-/// resident: 16 MiB for heads of 16 KiB, 4 MiB for lines.
+/// Small buffers: as many clients as may speak in one turn without having to ask again. Buffers that were never filled
+/// take no memory: at most 16 MiB for heads of 16 KiB, 4 MiB for lines.
 const SMALL: u16 = 1024;
 
-/// Large buffers, for bodies that are too long for small ones. One long body goes through all of them in turn, so that all are
-/// resident then: 2 MiB. What a slow peer does not take keeps the whole buffer that it is in.
+/// Large buffers, for bodies that are too long for small ones. One long body goes through all of them in turn, so that
+/// all are resident then: 2 MiB. Bytes that a slow peer does not take keep the whole buffer that they are in.
 const BULK: u16 = 32;
 const BULK_SIZE: usize = 64 * 1024;
 
@@ -68,9 +68,9 @@ pub struct Io {
     pub(super) buffers: [Buffers; 2],
     pub(super) common: Common<Connection>,
     pub(super) listeners: Listeners,
-    /// What the present call is about.
+    /// The bytes that the present call is about.
     pub(super) heard: Heard,
-    /// Size of the buffer in which it is: who keeps a part of it keeps that much.
+    /// Size of the buffer in which they are: a reference to a part of it keeps that much memory.
     pub(super) heard_in: usize,
     /// Keys of sockets for which there was no buffer.
     pub(super) starved: VecDeque<usize>,
@@ -202,7 +202,7 @@ impl Io {
             return;
         }
         socket.behind |= socket.output.len() >= CONFIRMED;
-        // What comes next would have to wait for an unrelated completion.
+        // The next step would have to wait for an unrelated completion.
         let is_last = socket.phase == Phase::Open && socket.finish == Finish::No && !socket.behind;
         if is_last && !socket.refused && socket.output.len() <= TRIED && self.ring.tells_partial_sends() {
             return self.try_to_send(key);

@@ -5,18 +5,19 @@
 //!             (one system call)
 //! ```
 //!
-//! The [reactor](super::reactor) asks "who is ready?" and then reads and writes itself: three system calls for a request. The
-//! proactor says "receive whatever comes, send this" and hears about results. All that a turn has to ask for goes to the
-//! kernel in one call, and all that was done comes back with it. What is different for the rest of the code:
+//! The [reactor](super::reactor) asks "who is ready?" and then reads and writes itself: three system calls for a
+//! request. The proactor says "receive whatever comes, send this" and hears about results. All that a turn has to ask
+//! for goes to the kernel in one call, and all that was done comes back with it. Four things are different for the rest
+//! of the code:
 //!
 //! 1. **Buffers belong to the kernel.** It writes and reads them at any time until it says otherwise. So a connection cannot
 //!    be closed at once: its operations are cancelled first ([`closing`]), and its output is left alone while it is sent
 //!    ([`operations`]).
-//! 2. **Nobody holds a buffer in advance.** Buffers wait in a common queue ([`buffers`]); the kernel takes one when bytes
-//!    have arrived.
-//! 3. **What was asked for may come although nobody wants it any more.** Input that arrives after
-//!    [`crate::app::Cx::set_reading`] said stop is kept for later; completions of a connection that is gone meet a socket
-//!    that ignores them, because its key stays taken until the last of them came.
+//! 2. **No connection holds a buffer in advance.** Buffers wait in a common queue ([`buffers`]); the kernel takes one
+//!    when bytes have arrived.
+//! 3. **Results may come although the application does not want them any more.** Input that arrives after
+//!    [`crate::app::Cx::set_reading`] said stop is kept for later; completions of a connection that is gone meet a
+//!    socket that ignores them, because its key stays taken until the last of them came.
 //! 4. **Silence is an answer.** A send that can be done is done while it is submitted, and then nothing more is said of it
 //!    ([`operations::Operation::try_send`]). One that fails is asked for again, to wait for room, and the application hears that
 //!    its peer is behind ([`complete`]).
@@ -155,7 +156,7 @@ impl Transport for Io {
         Ok(())
     }
 
-    /// What was put off comes first, then what has arrived, in the order of its arrival, and what came of that.
+    /// Visits that were put off come first, then arrivals in their order, then the visits that these caused.
     fn hear<A: App>(on: &mut Proactor<A>) {
         on.hear_ready();
         on.hear_arrivals();

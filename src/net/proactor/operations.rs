@@ -1,8 +1,9 @@
-//! What the kernel is asked to do, and whose it is: each completion carries the token that its operation was given.
+//! The operations that the kernel is asked for, and how each finds its socket: a completion carries the token that its
+//! operation was given.
 //!
 //! A token is the key of a socket and the kind of operation. The kernel may answer late, even for a connection that the
-//! application has long let go of; so a key is not given to another socket before the last completion for it has come, and a
-//! completion cannot meet a stranger. `Connection::in_flight` counts.
+//! application has long let go of; so a key is not given to another socket before the last completion for it has come,
+//! and a completion cannot meet another socket. `Connection::in_flight` counts.
 //!
 //! This is also where memory is lent to the kernel. Most kinds of operation name none. The others:
 //!
@@ -202,7 +203,7 @@ impl Operation {
         Self::new(&opcode::PollAdd::new(Fd(socket), flags).build(), Kind::Writable, key)
     }
 
-    /// Tells every write to an eventfd. Nobody has to read it: what counts is that it was written to.
+    /// Tells every write to an eventfd. Its number need not be read: the write alone counts.
     pub(super) fn wake(eventfd: i32) -> Self {
         let flags = u32::from(libc::POLLIN.unsigned_abs());
         Self::new(&opcode::PollAdd::new(Fd(eventfd), flags).multi(true).build(), Kind::Wake, 0)
@@ -240,7 +241,8 @@ impl Vector {
     /// The pieces outlive their use by the kernel.
     unsafe fn fill(&mut self, pieces: &[IoSlice<'_>]) {
         for (slice, piece) in self.slices.iter_mut().zip(pieces) {
-            // SAFETY: the lifetime ends too late here. Nobody but the kernel looks at it, and the caller answers for that.
+            // SAFETY: the lifetime ends too late here. Only the kernel reads it, and the caller sees to it that the
+            // memory lives as long.
             *slice = IoSlice::new(unsafe { std::slice::from_raw_parts(piece.as_ptr(), piece.len()) });
         }
         // An `IoSlice` is an `iovec` by promise of the standard library; the kernel only reads through it.

@@ -32,7 +32,7 @@ pub(super) struct Relay {
 
 /// The result of one step of a relay through a pipe.
 enum Found {
-    /// So many bytes are on their way.
+    /// This number of bytes is on its way.
     Moved(usize),
     /// Nothing for now, or nothing that goes this way.
     Nothing,
@@ -55,7 +55,7 @@ impl Io {
     /// Of the next `len` bytes of a connection: who gets how many without their being heard? `None` if nobody does.
     pub(super) fn count_relayed(&mut self, from: ConnId, len: usize) -> Option<(ConnId, usize)> {
         let mut relay = self.common.table.find_mut(from)?.1.relay.take()?;
-        // What comes after the other side has gone is heard.
+        // Bytes that come after the other side has gone are heard.
         self.common.table.find_mut(relay.to)?;
         let moved = usize::try_from(relay.left).map_or(len, |left| left.min(len));
         relay.left -= moved as u64;
@@ -109,7 +109,7 @@ impl Io {
         let Some(socket) = self.common.table.get_mut(key) else { return Found::Nothing };
         let ready = mem::take(&mut socket.readable);
         let Some(relay) = socket.relay.as_deref().copied() else { return Found::Nothing };
-        // What is not wanted now, or goes another way, is told again when somebody looks for it.
+        // Input that is not wanted now, or goes another way, is reported again when it is looked for.
         if !ready || !socket.wants_input() || self.is_crammed(relay.to) || !self.is_pipe_possible(relay.to) {
             return Found::Nothing;
         }

@@ -5,9 +5,9 @@
 //!                                 (one system call a turn)
 //! ```
 //!
-//! What is pushed may name memory that the kernel reads or writes until the completion is harvested. That memory has to
-//! live so long, and nothing in Rust's types says so: [`super::operations`] is where each operation argues why it does, and
-//! [`Ring::end`] is why it holds even for a loop that is torn down by a panic.
+//! A pushed operation may name memory that the kernel reads or writes until the completion is harvested. That memory
+//! has to live so long, and nothing in Rust's types says so: in [`super::operations`] each operation says why its
+//! memory does, and [`Ring::end`] keeps it alive even when a panic tears the loop down.
 
 #![allow(unsafe_code)] // Each block carries its argument.
 
@@ -25,7 +25,7 @@ use std::{io, time::Duration};
 /// Operations that are pushed before the kernel has to take them: 64 KiB. More than a turn of a busy loop has.
 const SUBMISSIONS: u32 = 1024;
 
-/// Completions that fit until they are harvested: 128 KiB. What does not fit waits in the kernel's memory.
+/// Completions that fit until they are harvested: 128 KiB. Others wait in the kernel's memory.
 const COMPLETIONS: u32 = 8192;
 
 /// How often the end of unfinished operations is waited for, before their memory is given up instead.
@@ -46,7 +46,7 @@ pub(super) struct Ring {
     unfinished: usize,
     /// Completions that were taken to make room for an operation, and wait to be harvested.
     early: Vec<cqueue::Entry>,
-    /// Why nothing more can be asked for. What was pushed since then is lost, and [`Ring::enter`] says so.
+    /// Why nothing more can be asked for. Operations pushed since then are lost, and [`Ring::enter`] says so.
     failed: Option<io::Error>,
     /// See [`Ring::tells_partial_sends`].
     is_recent: bool,

@@ -15,8 +15,8 @@ use crate::{
 use mio::net::TcpStream;
 use std::{io::ErrorKind, mem};
 
-/// What the kernel said is fresh for so many visits. Behind a longer queue a probe asks the kernel again: a tenth of a
-/// millisecond is long enough for a pooled connection to end.
+/// The number of visits for which the kernel's last report is fresh. Behind a longer queue a probe asks the kernel
+/// again: a tenth of a millisecond is long enough for a pooled connection to end.
 pub(super) const FRESH: usize = 32;
 
 impl Io {
@@ -89,7 +89,7 @@ impl Io {
     fn set_reading(&mut self, conn: ConnId, on: bool) {
         if let Some((key, socket)) = self.common.table.find_mut(conn) {
             socket.paused = !on;
-            // What the kernel said while nobody listened is not said again.
+            // The kernel does not repeat what it reported while the connection was paused.
             self.common.enqueue(key);
         }
     }
@@ -103,8 +103,8 @@ impl Io {
         }
     }
 
-    /// Carries out [`Action::Probe`]. What the kernel said in this turn answers most probes without asking it: what it
-    /// has not reported by then arrived later than what the application is acting on.
+    /// Carries out [`Action::Probe`]. The kernel's report of this turn answers most probes without asking again: bytes
+    /// that it did not report came later than the event that the application acts on.
     fn probe(&mut self, conn: ConnId) {
         let ask = self.common.visited > FRESH;
         let Some((_, socket)) = self.common.table.find_mut(conn) else { return };

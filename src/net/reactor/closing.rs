@@ -75,7 +75,7 @@ impl Io {
         if matches!(socket.phase, Phase::Flushing | Phase::Lingering(_)) {
             self.common.closing.set(key, None, self.common.now);
         }
-        // Who waited for room here is read again.
+        // The sender that waited for room here is read again.
         if let Some(piped) = &socket.piped
             && let Some((feeder, _)) = self.common.table.find_mut(piped.from)
         {
@@ -87,8 +87,8 @@ impl Io {
     /// Everything is sent: announces our end, and waits for the peer's.
     fn hang_up(&mut self, key: usize) {
         let Some(socket) = self.common.table.get_mut(key) else { return };
-        // Input that waits would turn closing into a reset, whatever the application expects. What the kernel said of it may be
-        // as old as the turn, and that is long if somebody has computed in it.
+        // Input that waits would turn closing into a reset, whatever the application expects. The kernel's report of it
+        // may be as old as the turn, and that is long if an application has computed in it.
         if !(socket.ended || socket.linger || socket.readable) {
             socket.readable = matches!(peek(&socket.stream), Ok(true));
         }

@@ -42,7 +42,7 @@ pub struct Connection {
     pub(super) output: Output,
     /// The bytes that a relay has for it, before `output`.
     pub(super) piped: Option<Box<Piped>>,
-    /// Whose it is, or was: it outlives the name while it is closing.
+    /// The connection that it belongs to, or belonged to: a socket that is closing outlives the name.
     pub(super) conn: ConnId,
     pub(super) phase: Phase,
     /// Bytes that our kernel has taken from us.
@@ -120,8 +120,8 @@ impl Connection {
         self.error |= event.is_error();
     }
 
-    /// Whether the application should hear what the kernel has. What it does not want now would keep for later, but the last
-    /// words of a connection that breaks would not.
+    /// Whether the application should hear what the kernel has. Unwanted input can wait for later, but the last bytes
+    /// of a connection that breaks cannot.
     pub(super) fn can_read(&self) -> bool {
         self.readable && !self.ended && (!self.paused || self.is_breaking())
     }
@@ -135,7 +135,8 @@ impl Connection {
     pub(super) fn broke(&mut self, kind: io::ErrorKind) {
         self.broken = Some(kind);
         self.output.clear();
-        // Closed with what is in it. Who filled it is told by the application, or finds its way when it has more.
+        // The pipe is closed with the bytes in it. The application tells the sender that filled it, or the sender
+        // notices when it has more.
         self.piped = None;
         self.unreported = false;
         self.finish = Finish::Done;

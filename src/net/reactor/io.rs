@@ -1,7 +1,7 @@
-//! What a reactor has apart from its application: sockets, who of them has work, and the buffers.
+//! The parts of a reactor besides its application: sockets, which of them have work, and the buffers.
 //!
-//! Nothing here calls the application. That is what keeps a call from happening inside another: whatever an application
-//! has to hear goes to the ready queue, and [`super::deliver`] takes it from there.
+//! Nothing here calls the application. So no call happens inside another: everything that an application has to hear
+//! goes to the ready queue, and [`super::deliver`] takes it from there.
 
 use super::{
     ALARM, DriverConfig, FIRST_LISTENER, WAKER,

@@ -6,10 +6,10 @@
 //!
 //! 1. A socket is registered once, edge-triggered, for both directions. The kernel tells every change once; [`connection`]
 //!    remembers it.
-//! 2. Write first. Room in the kernel is the rule, so nobody asks for it; what one call sends to one socket is one system
-//!    call.
+//! 2. Write first. The kernel has room as a rule, so the reactor does not ask first; all that one call sends to one
+//!    socket is one system call.
 //! 3. A read that got less than it asked for is the last one until the next event.
-//! 4. Nobody reads more than a share in one visit. Who has more to say waits at the end of the queue, and the kernel is
+//! 4. A visit reads no more than a share. A connection with more input waits at the end of the queue, and the kernel is
 //!    asked for news in between.
 //! 5. Nothing is called from inside a call: what the application causes, it hears later, from the queue.
 //!

@@ -12,7 +12,7 @@ pub(super) enum Read {
     /// Bytes that went the way that a relay wants them to: how many. With `to`, they are at the start of the scratch and still have
     /// to be sent there.
     Relayed { len: usize, to: Option<ConnId> },
-    /// Whoever should get it takes no more.
+    /// The receiver takes no more.
     Blocked,
     /// Nothing for now.
     Drained,

@@ -119,7 +119,7 @@ impl Io {
         }
     }
 
-    /// So many bytes of a relay are done. With the last, it is over.
+    /// Counts `len` bytes of a relay as done. With the last, it is over.
     fn count_relayed(&mut self, key: usize, len: u64) {
         let Some(socket) = self.common.table.get_mut(key) else { return };
         match socket.relay.as_deref_mut().filter(|relay| relay.left > len) {

@@ -24,7 +24,7 @@ pub(super) struct Scratch {
 
 #[derive(Debug)]
 enum Current {
-    /// Nobody else refers to it: it may be read into.
+    /// There is no other reference to it: it may be read into.
     Own(BytesMut),
     /// Queues of the present call refer to parts of it.
     Shared(Bytes),
@@ -55,9 +55,9 @@ impl Scratch {
         }
     }
 
-    /// Whether so many bytes should be shared rather than copied. Who keeps a part keeps the whole buffer: half of it is
-    /// the least, or a thousand slow peers would hold many times what the application was told that they hold.
-    /// Copying less was not measurably slower.
+    /// Whether `len` bytes should be shared rather than copied. A reference to a part keeps the whole buffer. So only
+    /// parts of at least half of it are shared, or a thousand slow peers would hold many times the memory that the
+    /// application was told of. Copying less was not measurably slower.
     pub(super) fn is_worth_sharing(&self, len: usize) -> bool {
         len >= self.size / 2
     }

@@ -19,7 +19,7 @@ pub(super) struct Running<S> {
     /// Of all that was sent, how much the peer had confirmed when a deadline passed since `unsent` moved last.
     pub(super) acknowledged: Option<u64>,
     pub(super) paused: bool,
-    /// What it wants computed is being computed elsewhere.
+    /// Its work is being computed elsewhere.
     pub(super) working: bool,
     /// The session was told that nothing more comes.
     pub(super) ended: bool,
@@ -76,8 +76,8 @@ impl<S: Session> Running<S> {
         self.put_off &= more && self.unsent == 0;
         let wants = self.session.wants();
         let reason = match wants {
-            // What is left of an answer that nobody takes is not worth the wait. A session that gave everything away thinks
-            // that its peer is merely silent; here is known that it does not read.
+            // An answer that the peer does not take is not worth the wait. A session that has handed over all its
+            // output takes such a peer for a silent one; here we know that it does not read.
             Wants::Close(CloseReason::TooSlow | CloseReason::Idle) if self.unsent > 0 => {
                 cx.abort(self.conn);
                 return Some(CloseReason::TooSlow);

@@ -1,4 +1,5 @@
-//! What only a driver of completions can get wrong: memory that the kernel still uses, and completions that come late.
+//! Tests of mistakes that only a driver of completions can make: memory that the kernel still uses, and completions
+//! that come late.
 
 use super::support::*;
 use crate::net::DriverConfig;
@@ -37,7 +38,7 @@ fn a_connection_that_is_aborted_while_it_sends_leaves_its_memory_to_the_kernel_u
     let mut second = running.connect();
     second.write_all(b"abort").unwrap();
     assert!(read_exactly(&second, 1_000_000).iter().all(|byte| *byte == b'n'));
-    // What was sent before is what was meant, whatever its memory is used for now.
+    // Bytes that were sent are those that were meant, whatever their memory is used for now.
     let mut got = Vec::new();
     let ended = first.read_to_end(&mut got);
     assert!(ended.is_err(), "a reset: the answer is not whole");
@@ -47,7 +48,7 @@ fn a_connection_that_is_aborted_while_it_sends_leaves_its_memory_to_the_kernel_u
 #[test]
 fn what_arrives_after_the_reading_was_stopped_is_heard_later_and_in_order() {
     const LEN: usize = 600_000;
-    // Stops at every input, and goes on when it is woken. What the kernel has received by then must not be lost.
+    // Stops at every input, and goes on when it is woken. Bytes that the kernel has received by then must not be lost.
     let mut conns = Vec::new();
     let (running, heard) = script(DriverConfig::default(), move |cx, heard, _| match heard {
         Heard::Accepted(conn) => conns.push(*conn),

@@ -1,6 +1,6 @@
 //! The tests of the reactor once more: an application must not be able to tell which of the two drives it.
 //!
-//! What only the proactor can get wrong is in [`completions`].
+//! Mistakes that only the proactor can make are tested in [`completions`].
 
 #![allow(clippy::duplicate_mod)] // That is the point.
 

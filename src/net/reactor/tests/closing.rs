@@ -187,7 +187,7 @@ fn who_takes_nothing_after_the_close_is_reset() {
     assert!(got.len() < ANSWER);
 }
 
-/// Our kernel has most of the answer soon, and takes the rest a good while later. What counts is what the peer takes.
+/// Our kernel has most of the answer soon, and takes the rest a good while later. Only bytes that the peer takes count.
 #[test]
 fn who_reads_slowly_after_the_close_gets_all_of_it() {
     const ANSWER: usize = 8 * 1024 * 1024;

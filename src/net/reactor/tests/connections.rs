@@ -1,4 +1,4 @@
-//! What an application hears about connections, and in which order.
+//! Tests of the events of connections that an application hears, and of their order.
 
 use super::{FRESH, support::*};
 use crate::{
@@ -299,7 +299,7 @@ fn a_reset_is_heard_even_by_who_does_not_listen_and_what_came_before_it() {
     }
 }
 
-/// Whoever was busy when they came hears of both.
+/// An application that was busy when the bytes and the reset came hears of both.
 #[test]
 fn a_reset_right_behind_bytes_is_heard_without_a_write() {
     for len in [10, 40_000] {

@@ -1,4 +1,4 @@
-//! What happens at the limit, and at the end of a drain.
+//! Tests of the limit of connections, and of the end of a drain.
 
 use super::support::*;
 use crate::{

@@ -1,4 +1,4 @@
-//! What needs a process of its own: signals that interrupt the wait, and a limit of descriptors.
+//! Tests that need a process of their own: signals that interrupt the wait, and a limit of descriptors.
 //!
 //! The test starts this test program again with the name of the test that plays the server: it runs an event loop until its
 //! standard input ends.

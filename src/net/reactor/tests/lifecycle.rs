@@ -77,7 +77,7 @@ fn draining_ends_at_its_deadline() {
     let error = std::io::Read::read(&mut client, &mut [0]).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
     assert_eq!(next(&heard), Heard::Drain);
-    // Nobody is there any more; nothing happens.
+    // The event loop has ended; nothing happens.
     running.remote.wake();
 }
 

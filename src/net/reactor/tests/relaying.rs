@@ -199,7 +199,7 @@ fn a_reset_of_the_sender_breaks_the_receiver() {
     }
 }
 
-/// Nobody reads, so nothing is taken from the sender any more: that it is gone is heard all the same.
+/// The receiver does not read, so nothing is taken from the sender any more. The sender's end is heard all the same.
 #[test]
 fn a_reset_of_a_sender_that_is_not_read_is_heard_before_anybody_reads() {
     for pipes in PIPES {
@@ -251,7 +251,7 @@ fn a_receiver_closed_in_the_middle_gets_what_was_taken_and_the_sender_is_heard_a
         proxy.remote.wake();
         let got = read_to_end(&client);
         assert!(got == pattern(24 * 1024 * 1024)[..got.len()], "pipes {pipes}: not a beginning of what was sent");
-        // Who closed the receiver paused the sender: it is read again by nobody, and ends with the proxy.
+        // Closing the receiver paused the sender: it is not read again, and ends with the proxy.
         let words: Vec<Heard> = heard.try_iter().collect();
         let moved = words.iter().filter(|word| matches!(word, Heard::Relayed(..))).count();
         let woken = words.iter().position(|word| *word == Heard::Woken);

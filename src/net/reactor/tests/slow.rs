@@ -51,7 +51,7 @@ fn reads_are_small_while_much_waits() {
     let (running, heard) = script(DriverConfig::default(), move |cx, heard, _| match heard {
         Heard::Accepted(conn) => cx.set_bulk(*conn, true),
         Heard::Received(conn, what) if what == b"much" => {
-            // What the kernel takes is not in our memory.
+            // Bytes that the kernel takes are not in our memory.
             cx.send(*conn, vec![0; PLENTY + 8 * 1024 * 1024]);
         }
         Heard::Woken => {

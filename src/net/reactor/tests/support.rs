@@ -114,7 +114,7 @@ pub(super) fn pause(time: Duration) {
     }
 }
 
-/// So many bytes, different everywhere so that swapped or repeated parts show.
+/// `len` bytes, different everywhere so that swapped or repeated parts show.
 pub(super) fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|at| ((at * 31) ^ (at >> 7) ^ (at >> 15)) as u8).collect()
 }
@@ -131,7 +131,7 @@ pub(super) fn read_to_end(mut stream: &TcpStream) -> Vec<u8> {
     bytes
 }
 
-/// What an application heard.
+/// An event that an application heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Heard {
     Accepted(ConnId),
