@@ -1,7 +1,7 @@
 //! A process for each client: the oldest way to serve many, and still the one that isolates best.
 //!
-//! A child has a copy of everything and shares nothing. One that crashes takes its own client with it and nobody else.
-//! What that takes, and how it goes wrong, is in `src/server/fork.rs`.
+//! A child has a copy of everything and shares nothing. A child that crashes takes its own client with it and no other.
+//! How the parent starts and reaps its children, and how that goes wrong, is in `src/server/fork.rs`.
 
 use clap::Parser;
 use socket_patterns::{

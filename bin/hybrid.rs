@@ -39,7 +39,7 @@ struct Args {
     max_restarts: u32,
 }
 
-/// What may wait for a thread that computes.
+/// Requests that may wait for a thread that computes.
 #[derive(Debug, clap::Args)]
 struct WaitingArgs {
     /// Requests of each worker that may wait for one of these threads; those beyond are answered with 503.

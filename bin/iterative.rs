@@ -1,8 +1,8 @@
 //! One client at a time: the simplest server there is.
 //!
-//! While one client is served, the others wait in the kernel's backlog: connected, as far as they can tell, and unheard.
-//! One client that says nothing keeps all others out until `--idle-timeout`. What is left is worth knowing: no
-//! concurrency means nothing to lock, nothing to share, nothing to leak.
+//! While one client is served, the others wait in the kernel's backlog: connected, as far as they can tell, and
+//! unheard. One client that says nothing keeps all others out until `--idle-timeout`. The gain is worth knowing as
+//! well: without concurrency there is nothing to lock, nothing to share and nothing to leak.
 
 use clap::Parser;
 use socket_patterns::{

@@ -23,7 +23,7 @@ Example:
 struct Args {
     #[command(flatten)]
     listen: ListenArgs,
-    /// Who answers, as X-Backend says.
+    /// The name of this server; each answer has it in its field X-Backend.
     #[arg(long, default_value = "origin")]
     name: Name,
     /// How the event loop talks to the kernel: epoll (on macOS: kqueue), io-uring where the system allows it, or auto, which is

@@ -1,7 +1,7 @@
 //! A fixed number of threads: clients come and go, threads stay.
 //!
-//! What a burst can cost is decided before it comes: `--workers` clients are served, `--queue` wait, the rest is told at
-//! once that there is no room. The price: a client that says nothing holds a worker all the same.
+//! The cost of a burst is decided before it comes: `--workers` clients are served, `--queue` clients wait, and the
+//! others are told at once that there is no room. The price: a client that says nothing holds a worker all the same.
 
 use clap::Parser;
 use socket_patterns::{
@@ -28,7 +28,7 @@ struct Args {
     waiting: Checked<WaitingArgs>,
 }
 
-/// Who may wait for a thread.
+/// Clients that may wait for a thread.
 #[derive(Debug, clap::Args)]
 struct WaitingArgs {
     /// Clients that may wait for a thread.

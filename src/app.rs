@@ -59,7 +59,7 @@ pub struct Origin {
     pub peer: SocketAddr,
 }
 
-/// What a deadline belongs to. One deadline per key; keys are dense small numbers.
+/// The owner of a deadline. One deadline per key; keys are dense small numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TimerKey {
     /// The earliest deadline of a connection. Dropped with the connection.
@@ -88,9 +88,9 @@ impl Key for TimerKey {
 /// How far a peer is with what was sent to it. A driver whose system does not tell takes its own system's word for the peer's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Progress {
-    /// Of all that was ever sent on this connection, so many bytes were confirmed by the peer's system.
+    /// Bytes confirmed by the peer's system, of all that were ever sent on this connection.
     pub acknowledged: u64,
-    /// So many were not: they wait in our memory, in our system's, or are on their way.
+    /// Bytes that were sent and not yet confirmed: they wait in our memory or in our system's, or are on their way.
     pub outstanding: u64,
 }
 
@@ -139,7 +139,7 @@ pub trait App {
     fn cut_off(&mut self, _cx: &mut Cx) {}
 }
 
-/// What an application asks of its driver.
+/// A request of an application to its driver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Open a connection to the address; answered by `connected` or `failed`.
@@ -153,12 +153,12 @@ pub enum Action {
     /// is a `Forward` of all it found to the other one, and is heard as [`App::relayed`] in place of [`App::received`].
     /// Backpressure, ends and failures are what they are without it. So a driver may copy; one that knows better does not.
     ///
-    /// Ends with its length, or when either side ends. Bytes may have been taken by then that nobody gets: who ends it early
-    /// does not use the stream any more. One relay at a time from a connection, and to one.
+    /// Ends with its length, or when either side ends. An early end may lose bytes that were taken already, so the
+    /// stream is of no use after it. One relay at a time from a connection, and to one.
     Relay {
-        /// Whose bytes.
+        /// The connection whose bytes are passed on.
         from: ConnId,
-        /// Who gets them, after whatever was queued for it before.
+        /// The connection that gets them, after all that was queued for it before.
         to: ConnId,
         /// How many.
         len: u64,

@@ -26,7 +26,7 @@ impl BackendId {
 pub struct Backend {
     /// Position in the list of backends.
     pub id: BackendId,
-    /// What the user wrote: `localhost:3000`. For logs and `/stats` only, never shown to a client.
+    /// The name as the user wrote it: `localhost:3000`. For logs and `/stats` only, never shown to a client.
     pub name: String,
     /// Where it listens, already resolved.
     pub addresses: Addresses,

@@ -2,8 +2,8 @@
 //!
 //! # Reading order
 //!
-//! 1. [`app`] and [`session`]: the two contracts. Bytes and time come in, bytes and actions go out. What
-//!    is written for them never sees a socket.
+//! 1. [`app`] and [`session`]: the two contracts. Bytes and time come in, bytes and actions go out. Code written for
+//!    them never sees a socket.
 //! 2. [`http`]: where a message starts and ends (RFC 9112).
 //! 3. [`net`]: sockets, clock and signals. Its reactor and its blocking driver run the same sessions.
 //! 4. [`lb`], [`health`], [`resilience`], [`pool`]: one decision each. Which backend, is it alive, may we try again,

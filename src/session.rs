@@ -23,8 +23,8 @@
 use crate::{buf::Output, time::Now};
 use std::time::{Duration, Instant};
 
-/// So many requests a session answers before it asks for its output to be taken. A read of 16 KiB may hold six hundred: a
-/// driver that serves many on one thread has to be able to serve the others in between.
+/// The number of requests that a session answers before it asks for its output to be taken. A read of 16 KiB may hold
+/// six hundred: a driver that serves many sessions on one thread has to be able to serve the others in between.
 pub const ANSWERS: u32 = 16;
 
 /// One byte stream's protocol, without its I/O.
@@ -33,13 +33,13 @@ pub trait Session {
     fn receive(&mut self, input: &[u8], now: Now);
     /// The peer sends nothing more. It may still read (half-close, RFC 9293 §3.6).
     fn receive_end(&mut self, now: Now);
-    /// What is to be sent. The driver drains it as far as the peer takes it. Each call on an empty output may answer up to
-    /// [`ANSWERS`] requests that were heard before.
+    /// Bytes to be sent. The driver drains them as far as the peer takes them. Each call on an empty output may answer
+    /// up to [`ANSWERS`] requests that were heard before.
     fn output(&mut self) -> &mut Output;
-    /// What has to happen next.
+    /// The event that has to come next.
     fn wants(&self) -> Wants;
-    /// When [`Session::expire`] is to be called, if nothing else happens before. A driver may be some 10 ms late: most deadlines end
-    /// somebody's patience, and a coarse timer makes them cheap.
+    /// When [`Session::expire`] is to be called, if nothing else happens before. A driver may be some 10 ms late: most
+    /// deadlines only bound a wait, and a coarse timer makes them cheap.
     fn deadline(&self) -> Option<Instant>;
     /// When an answer is due for which the peer was told a time (`/delay/MS`, `DELAY`). [`Session::deadline`] is this time or an
     /// earlier one, and a driver keeps this one within a millisecond: its own timer must not be what a client measures.
@@ -57,7 +57,7 @@ pub trait Session {
     }
 }
 
-/// What a session waits for.
+/// The event that a session waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wants {
     /// More bytes from the peer.
@@ -73,7 +73,8 @@ pub enum Wants {
 
 /// A piece of work for a processor.
 ///
-/// What is computed makes no difference to who has to wait, so it is named by what it costs.
+/// The kind of the computation makes no difference to the clients that wait, so a piece of work is named by its cost
+/// alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Work {
     /// Processor time, not time on a clock: beside other work it takes longer.
@@ -85,7 +86,7 @@ pub struct Work {
 pub enum Worked {
     /// It is done.
     Done,
-    /// Nobody had time for it.
+    /// No thread had time for it.
     Refused,
 }
 

@@ -1,4 +1,5 @@
-//! What an application may ask for, and what its driver may ask of that: names of connections, actions, deadlines.
+//! The calls by which an application asks for names of connections, actions and deadlines, and those by which its
+//! driver collects them.
 
 use super::{Action, ConnId, TimerKey};
 use crate::{

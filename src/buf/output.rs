@@ -1,4 +1,4 @@
-//! What a peer has not taken yet, in as few pieces as possible and in no memory at all when there is nothing.
+//! Bytes that the peer has not taken yet, in as few pieces as possible. An empty output takes no memory.
 //!
 //! ```text
 //!   consume ◀── front │ rest: piece piece piece │ tail ◀── extend, small push
@@ -91,8 +91,8 @@ impl Output {
         self.front.is_empty() && self.tail.is_empty()
     }
 
-    /// Fills `slices` from the front for one vectored write and tells how many it filled. What does not fit is left out,
-    /// so after a complete write there may be more.
+    /// Fills `slices` from the front for one vectored write and tells how many it filled. Pieces that do not fit are
+    /// left out, so after a complete write there may be more.
     pub fn io_slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut filled = 0;
         for (slice, piece) in slices.iter_mut().zip(self.pieces()) {
@@ -113,7 +113,7 @@ impl Output {
         let mut left = n;
         while left > 0 {
             if self.front.is_empty() {
-                // The peer took a part of the tail. What is left of it stops growing, so no offset into it is needed.
+                // The peer took a part of the tail. The rest of it stops growing, so no offset into it is needed.
                 self.close_tail();
             }
             let step = left.min(self.front.len());
@@ -224,7 +224,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What a vectored write with `room` slices would send.
+    /// The bytes that a vectored write with `room` slices would send.
     fn visible(output: &Output, room: usize) -> (usize, Vec<u8>) {
         let mut slices = vec![IoSlice::new(b"never read"); room];
         let filled = output.io_slices(&mut slices);

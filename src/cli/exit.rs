@@ -25,7 +25,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// What the process exits with.
+    /// The exit code of the process.
     #[must_use]
     pub fn code(&self) -> u8 {
         match self {
@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(Failure::from(net::Error::Backlog(0)).code(), 2);
         let refused = net::Error::Signals(io::ErrorKind::PermissionDenied.into());
         assert_eq!(Failure::from(refused).code(), 1);
-        // What the system says is not always what to do.
+        // The system's message does not always tell the user what to do.
         let text = Failure::from(io::Error::from(nix::errno::Errno::EMFILE)).to_string();
         assert!(text.ends_with("; raise the limit with `ulimit -n`"), "{text}");
     }

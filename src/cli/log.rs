@@ -45,7 +45,7 @@ impl FromStr for LogFilter {
         let mut targets = Targets::new();
         for part in text.split(',') {
             let (target, level) = part.split_once('=').map_or((None, part), |(target, level)| (Some(target), level));
-            // `LevelFilter` also takes digits and the empty string. Nobody means those.
+            // `LevelFilter` also takes digits and the empty string. No user means those.
             if !level.starts_with(|first: char| first.is_ascii_alphabetic()) || target == Some("") {
                 return Err(HINT.to_owned());
             }
@@ -185,7 +185,7 @@ mod tests {
     };
     use tracing::{debug, info, trace, warn};
 
-    /// What is logged by `events`, without the time at the start of each line.
+    /// The lines that `events` logs, without the time at the start of each.
     fn logged(filter: &str, colour: bool, events: impl FnOnce()) -> String {
         #[derive(Clone, Default)]
         struct Memory(Arc<Mutex<Vec<u8>>>);

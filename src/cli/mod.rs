@@ -1,4 +1,4 @@
-//! What every binary has in common: where it listens, where logs go, how a run ends.
+//! Parts that all binaries share: where they listen, where logs go, how a run ends.
 //!
 //! - stdout carries `READY ADDR` ([`ready`]) and answers; logs and errors go to stderr ([`start_logging`]).
 //! - Nothing that is said on stderr is waited for longer than a moment, and nothing ends because it cannot be said ([`say`]).

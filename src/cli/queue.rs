@@ -29,7 +29,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How often a thread that waits for room looks whether the end has come.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What the thread writes to: stderr, but for tests.
+/// The place that the thread writes to: stderr, except in tests.
 pub(super) type Sink = Box<dyn FnMut(&mut &[u8], Instant) -> io::Result<()> + Send>;
 
 /// Where lines are queued.
@@ -39,7 +39,7 @@ pub(super) struct Queue {
     shared: Arc<Shared>,
 }
 
-/// What those who log and the thread that writes both know.
+/// State shared by the threads that log and the thread that writes.
 #[derive(Debug, Default)]
 struct Shared {
     /// Lines that were lost and not yet told of.

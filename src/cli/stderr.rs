@@ -44,8 +44,8 @@ pub fn say(text: &str) {
     let _ = write_by(&mut text.as_bytes(), Some(clock::now().instant + PATIENCE));
 }
 
-/// Writes all of `bytes` to stderr, and waits for room until `deadline`; `None`: writes only what finds room at once. What is
-/// written is taken off `bytes`.
+/// Writes all of `bytes` to stderr, and waits for room until `deadline`; `None`: writes only what finds room at once.
+/// Bytes that were written are taken off `bytes`.
 ///
 /// # Errors
 ///

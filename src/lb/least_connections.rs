@@ -15,7 +15,7 @@ pub struct LeastConnections {
 }
 
 impl LeastConnections {
-    /// Nobody had a turn yet.
+    /// No backend has had a turn yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

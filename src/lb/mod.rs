@@ -1,8 +1,8 @@
 //! Which backend gets a request, among those that may get it.
 //!
-//! Health, retries and limits have already had their say: what comes in are the [`Candidate`]s that are alive and not
-//! yet tried for this request. What comes out is one of them. Every worker has a [`Balancer`] of its own, so choosing
-//! takes no lock, and in the steady state no memory.
+//! Health, retries and limits have decided before: the input is the [`Candidate`]s that are alive and not yet tried for
+//! this request. The output is one of them. Every worker has a [`Balancer`] of its own, so choosing takes no lock, and
+//! in the steady state no memory.
 //!
 //! | algorithm | looks at | remembers | good for |
 //! |---|---|---|---|
@@ -86,7 +86,7 @@ impl Candidate {
     }
 }
 
-/// What a choice may depend on besides the candidates.
+/// Facts of a request that a choice may depend on, besides the candidates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RouteKey {
     /// The client's address, without the port: all its connections count as one client.

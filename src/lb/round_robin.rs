@@ -5,8 +5,8 @@ use crate::backend::BackendId;
 
 /// Picks the next backend after the last one picked, cyclically.
 ///
-/// What it remembers is a backend, not a position in the list: when a backend leaves or returns, the others keep their
-/// turn. A counter taken modulo the number of candidates would jump, and with retries could hit one backend every time.
+/// It remembers a backend, not a position in the list: when a backend leaves or returns, the others keep their turn. A
+/// counter taken modulo the number of candidates would jump, and with retries could hit one backend every time.
 #[derive(Debug, Clone)]
 pub struct RoundRobin {
     last: Option<BackendId>,

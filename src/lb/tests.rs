@@ -1,4 +1,4 @@
-//! What holds for every algorithm, and what the tests of each share.
+//! Tests of properties that all algorithms have, and helpers for the tests of each.
 
 use super::*;
 use proptest::prelude::*;

@@ -26,7 +26,7 @@ pub struct Weighted {
 }
 
 impl Weighted {
-    /// Nobody has earned anything.
+    /// No backend has earned anything yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()

@@ -18,7 +18,7 @@ pub struct Backoff {
     pub jitter: f64,
 }
 
-/// What suits a client of a service on the same continent: 100 ms, 200 ms, 400 ms … 10 s, ±25 %.
+/// Values for a client of a service on the same continent: 100 ms, 200 ms, 400 ms … 10 s, ±25 %.
 impl Default for Backoff {
     fn default() -> Self {
         Self { base: Duration::from_millis(100), factor: 2.0, cap: Duration::from_secs(10), jitter: 0.25 }

@@ -38,9 +38,9 @@ impl Default for BreakerConfig {
 
 /// The circuit breaker of one server.
 ///
-/// Whoever was admitted reports once: [`Breaker::success`], [`Breaker::failure`], or [`Breaker::cancel_trial`] if it
-/// learned nothing. Reports do not say what they belong to, so that a late one, of a request from before the breaker
-/// opened, is taken for a trial's. At worst a trial too many runs.
+/// Each request that was admitted reports once: [`Breaker::success`], [`Breaker::failure`], or
+/// [`Breaker::cancel_trial`] if it learned nothing. A report does not say which request it is from. So the late report
+/// of a request from before the breaker opened counts as that of a trial. At worst one trial too many runs.
 #[derive(Debug, Clone)]
 pub struct Breaker {
     config: BreakerConfig,
@@ -66,7 +66,7 @@ enum State {
     },
 }
 
-/// What logs and statistics call the states.
+/// The states by the names that logs and statistics use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BreakerState {

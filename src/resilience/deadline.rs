@@ -25,7 +25,7 @@ impl DeadlineBudget {
         self.ends
     }
 
-    /// What is left; zero when it is spent.
+    /// The time that is left; zero after the deadline.
     #[must_use]
     pub fn remaining(&self, now: Instant) -> Duration {
         self.ends.saturating_duration_since(now)

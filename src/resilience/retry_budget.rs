@@ -19,7 +19,7 @@ const STEP: Duration = Duration::from_millis(100);
 /// Caps the share of retries in the traffic.
 #[derive(Debug, Clone)]
 pub struct RetryBudget {
-    /// What a request pays in, in retries.
+    /// The part of a retry that each request pays in.
     ratio: f64,
     /// Retries saved up.
     balance: f64,

@@ -16,7 +16,7 @@ pub struct Now {
 }
 
 impl Now {
-    /// Both clocks `by` later. What a simulated world uses to let time pass.
+    /// Both clocks `by` later. A simulated world uses this to let time pass.
     #[must_use]
     pub fn after(self, by: Duration) -> Self {
         Self { instant: self.instant + by, wall: self.wall + by }

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-/// So many of what the word names, written for people: `Counted(1000, "process")` is `1,000 processes`.
+/// A number of things, written for people: `Counted(1000, "process")` is `1,000 processes`.
 #[derive(Debug, Clone, Copy)]
 pub struct Counted(pub u64, pub &'static str);
 
@@ -20,7 +20,7 @@ impl Display for Counted {
 }
 
 impl Counted {
-    /// So many of something, for what fits a `usize`.
+    /// The same for a number of type `usize`.
     #[must_use]
     pub fn new(count: usize, word: &'static str) -> Self {
         Self(count as u64, word)

@@ -19,7 +19,7 @@ pub struct Pointless {
 
 /// A group of flags that knows which of them go together.
 pub trait Flags: Args {
-    /// What to refuse.
+    /// The combinations to refuse.
     const POINTLESS: &'static [Pointless];
 }
 

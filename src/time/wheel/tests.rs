@@ -252,7 +252,7 @@ proptest! {
             }
             world.check();
         }
-        // Whatever is left passes when its time comes, and nothing else.
+        // All deadlines that are left pass when their time comes, and no others.
         world.now += 2000 * HOUR;
         world.expire(0, Duration::ZERO);
         prop_assert!(world.model.is_empty());
