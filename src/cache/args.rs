@@ -12,16 +12,17 @@ const PASS: Duration = Duration::from_secs(5);
 /// The largest body that is stored unless a flag says otherwise: a page with all that belongs to it, and no film.
 const MAX_OBJECT: usize = 8 << 20;
 
-/// What a cache is told.
+/// The settings of a cache.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CacheConfig {
     /// Bounds on what is kept. 0 bytes: there is no cache.
     pub limits: Limits,
-    /// What the operator decides of the rules.
+    /// The rules that the operator decides.
     pub rules: Rules,
     /// Paths that are not cached.
     pub exclude: Vec<Pattern>,
-    /// How long a request waits for another one's answer before it goes alone, and those who share one for the slowest of them.
+    /// How long a request waits for another one's answer before it goes alone, and how long requests that share an
+    /// answer wait for the slowest of them.
     pub wait: Duration,
     /// Whether responses say what the cache did.
     pub status: bool,
@@ -49,7 +50,8 @@ impl Default for CacheConfig {
 pub struct CacheArgs {
     /// How much memory stored responses may take, over all workers, overhead included; 0 turns the cache off
     ///
-    /// Over it, the oldest goes that was not used lately. What slow clients still read of it counts until they have it.
+    /// Beyond the limit, the oldest response goes that was not used lately. The part of it that slow clients still read
+    /// counts until they have it.
     #[arg(long, value_name = "SIZE", default_value = "256m", value_parser = size::<usize>)]
     pub cache_size: usize,
 
@@ -68,7 +70,7 @@ pub struct CacheArgs {
 
     /// How stale a response may be served when no backend answers, if nobody says so [default: not at all]
     ///
-    /// What the response says itself (`stale-if-error`, `must-revalidate`) goes before.
+    /// The response's own directives (`stale-if-error`, `must-revalidate`) go before.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub cache_stale_if_error: Option<Duration>,
 

@@ -32,16 +32,16 @@ use std::{
 
 pub use super::flights::{Over, Stage};
 
-/// Who fetches.
+/// The part of a request in a fetch.
 #[derive(Debug)]
 pub enum Join {
-    /// We do.
+    /// It fetches.
     Lead(Lead),
-    /// Somebody does already.
+    /// Another request fetches already.
     Follow(Arc<Flight>),
     /// Something was stored since the look-up: look again.
     Again,
-    /// Nobody can be waited for: the hash of the key is taken.
+    /// It cannot wait for another: the hash of the key is taken.
     Alone,
 }
 
@@ -131,7 +131,7 @@ impl Lead {
         self.flights.store()
     }
 
-    /// What is fetched.
+    /// The key that is fetched.
     #[must_use]
     pub fn key(&self) -> &Key {
         self.flight.key()
@@ -182,7 +182,8 @@ impl Lead {
         (added, piece)
     }
 
-    /// The body is complete, and `trailers` followed it, for those who read it now: stores what `finish` makes of it in the place of what it `replaces`. What was stored.
+    /// The body is complete, and `trailers` followed it, for the requests that read it now. Stores the entry that
+    /// `finish` makes of it, in the place of those that it `replaces`. Returns the stored entry.
     pub fn complete(
         mut self,
         now: Instant,
@@ -192,7 +193,7 @@ impl Lead {
     ) -> Option<Arc<Entry>> {
         let fill = self.fill.clone()?;
         let entry = fill.body().and_then(|body| finish(fill.opening(), body));
-        // In this order: whoever finds no fetch any more finds the entry.
+        // In this order, a request that finds no fetch any more finds the entry.
         let stored = entry.and_then(|entry| self.put(entry, now, replaces).ok());
         fill.finish(End::Complete, trailers);
         self.release(if stored.is_some() { Over::Stored } else { Over::Private });

@@ -1,5 +1,5 @@
-//! What a client already has: its `If-None-Match` and `If-Modified-Since` against a stored response (RFC 9111 §4.3.2,
-//! RFC 9110 §13).
+//! Decides whether a client already has a stored response, by its `If-None-Match` and `If-Modified-Since` (RFC 9111
+//! §4.3.2, RFC 9110 §13).
 //!
 //! First match wins (RFC 9110 §13.2.2):
 //!
@@ -69,7 +69,7 @@ mod tests {
     const MODIFIED: &str = "Sun, 06 Nov 1994 08:10:00 GMT";
     const LATER: &str = "Sun, 06 Nov 1994 08:20:00 GMT";
 
-    /// What is stored, what the client says, whether it is answered with 304.
+    /// Checks whether a request with these conditions is answered with 304 from this stored response.
     fn check(stored_fields: Lines<'_>, conditions: Lines<'_>, expected: bool) {
         let stored = stored(stored_fields, "content");
         assert_eq!(

@@ -107,7 +107,7 @@ impl Date {
         (1 <= day && day <= length).then_some(days)
     }
 
-    /// So many seconds after its midnight.
+    /// The moment `seconds` after its midnight.
     fn at(self, seconds: i64) -> Option<SystemTime> {
         unix(self.days()? * SECONDS_A_DAY + seconds)
     }

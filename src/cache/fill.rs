@@ -28,7 +28,7 @@ use std::{
 /// A stored body has at most one piece for so many bytes, and one more.
 const SPREAD: usize = 128 * 1024;
 
-/// What pieces are made when they were too many.
+/// The size of the pieces that are made when there were too many small ones.
 const PIECE: usize = 256 * 1024;
 
 /// How a response ended.
@@ -42,7 +42,7 @@ pub enum End {
     LeftBehind,
 }
 
-/// What became of a piece.
+/// The fate of a piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Added {
     /// It will be stored with the rest.
@@ -78,7 +78,7 @@ struct State {
     came: u64,
     storing: bool,
     end: Option<End>,
-    /// What followed the body.
+    /// Trailers that followed the body.
     trailers: Fields,
     readers: Readers,
     /// Readers that have everything, and whether their clients have it, too.
@@ -87,14 +87,14 @@ struct State {
     paused: Option<Ticket>,
 }
 
-/// What a reader found.
+/// The result of a read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Read {
-    /// What is new.
+    /// The new pieces.
     pub pieces: Vec<Bytes>,
     /// Whether that was the end.
     pub end: Option<End>,
-    /// What follows the body then.
+    /// Trailers that follow the body then.
     pub trailers: Fields,
 }
 
@@ -335,7 +335,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// What is read.
+    /// The response that is read.
     #[must_use]
     pub fn fill(&self) -> &Arc<Fill> {
         &self.fill

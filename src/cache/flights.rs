@@ -26,11 +26,12 @@ pub struct Flights {
     shards: Box<[Apart<Mutex<Shard>>]>,
 }
 
-/// What one lock guards.
+/// The fetches behind one lock.
 type Shard = ByHash<Arc<Flight>>;
 
 impl Flights {
-    /// None yet. What they bring is for `store`; there are `shards` shards (rounded up to a power of two).
+    /// No fetch yet. The responses that they bring are for `store`; there are `shards` shards (rounded up to a power of
+    /// two).
     #[must_use]
     pub fn new(store: Arc<Store>, shards: usize) -> Self {
         let seed = store.seed();
@@ -60,12 +61,12 @@ impl Flights {
     /// Takes out everything stored for a URI, and what is on its way. How many responses were stored.
     pub fn remove(&self, place: Place<'_>) -> usize {
         let gone = self.store.remove(place);
-        // What is on its way was made before: no request follows it any more, and it is not stored.
+        // A response that is on its way was made before: no request follows it any more, and it is not stored.
         self.forget(place.hash);
         gone
     }
 
-    /// What is on its way for this URI is not to be stored, and no request follows it any more.
+    /// Responses that are on their way for this URI are not to be stored, and no request follows them any more.
     pub fn cut(&self, place: Place<'_>) {
         self.store.cut(place);
         self.forget(place.hash);
@@ -176,7 +177,7 @@ impl Flight {
         }
     }
 
-    /// What is fetched.
+    /// The key that is fetched.
     #[must_use]
     pub fn key(&self) -> &Key {
         &self.key

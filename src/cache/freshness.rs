@@ -26,7 +26,7 @@ use crate::{
 };
 use std::time::{Duration, Instant, SystemTime};
 
-/// Who says how long a response is fresh.
+/// The source of a response's freshness lifetime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Source {
     /// `s-maxage`.
@@ -39,7 +39,7 @@ pub enum Source {
     Heuristic,
     /// The operator.
     Default,
-    /// Nobody: it is stale from the start.
+    /// No source: it is stale from the start.
     Nothing,
 }
 
@@ -166,7 +166,7 @@ impl Freshness {
         self.lifetime.duration()
     }
 
-    /// Who said so.
+    /// The source of its lifetime.
     #[must_use]
     pub fn source(&self) -> Source {
         self.source
@@ -239,7 +239,8 @@ fn lifetime(response: &ResponseHead, said: &ResponseDirectives, date: SystemTime
     }
 }
 
-/// `Expires − Date`. What is no date, `0` above all, has passed (§5.3); and so have several that differ (§4.2.1).
+/// `Expires − Date`. A value that is no date, `0` above all, has passed (§5.3); and so have several that differ
+/// (§4.2.1).
 fn expires(fields: &Fields, date: SystemTime) -> Seconds {
     let mut lines = fields.get_all("expires");
     let first = lines.next().unwrap_or_default();

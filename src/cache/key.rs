@@ -18,7 +18,8 @@ use std::{
     hash::{Hash, Hasher},
 };
 
-/// What a hash starts with. Chosen at random when the cache is built, so that nobody can choose URIs that collide.
+/// The secret that a hash starts with. Chosen at random when the cache is built, so that no client can choose URIs that
+/// collide.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Seed(pub u128);
 

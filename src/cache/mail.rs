@@ -5,13 +5,13 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Who is to be told: an exchange of a worker. Nothing bad happens if there is another one of that number by then: being
-/// told means to look again.
+/// The address of a message: an exchange of a worker. The number may belong to another exchange by then, which does no
+/// harm: a message only means "look again".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Ticket {
     /// The worker's number.
     pub worker: u32,
-    /// The worker's own number for whoever waits.
+    /// The worker's own number for the exchange that waits.
     pub who: u32,
 }
 

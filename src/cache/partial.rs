@@ -367,8 +367,8 @@ mod tests {
         assert!(entry.body.pieces().len() <= 3, "{}", entry.body.pieces().len());
     }
 
-    /// Each part overlaps with the one before it by all but a few bytes. What is kept of that one is those bytes, not the memory
-    /// that all of it came in.
+    /// Each part overlaps with the one before it by all but a few bytes. Only those bytes of the earlier part are kept,
+    /// not the memory that all of it came in.
     #[test]
     fn a_part_of_a_piece_does_not_keep_all_of_it() {
         const LENGTH: usize = 64 * 1024;
@@ -390,7 +390,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever parts of whatever versions come in whatever order: what is answered is what that version has there.
+        /// Parts of several versions come in any order. An answer has the bytes that its own version has in that place.
         #[test]
         fn no_byte_is_ever_another_versions(
             fetches in proptest::collection::vec((0u64..3, 0u64..40, 1u64..40, any::<bool>(), any::<bool>()), 1..12),

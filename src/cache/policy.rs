@@ -7,7 +7,7 @@ use super::{
 use crate::http::{Method, RequestHead, ResponseHead, Status};
 use std::time::Duration;
 
-/// What the operator decides; everything else the messages do.
+/// The decisions of the operator; all others are made by the messages.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rules {
     /// How long a response is fresh that says nothing about it and has no `Last-Modified` either. `None`: not at all.
@@ -36,7 +36,7 @@ impl Default for Rules {
 pub enum NotStored {
     /// Only responses to `GET` are: §3, "the request method is understood by the cache".
     Method,
-    /// The request had content. What it asked for is not in the key.
+    /// The request had content. The key does not say what it asked for.
     RequestContent,
     /// The request says `no-store` (§5.2.1.5).
     RequestNoStore,
@@ -159,9 +159,9 @@ pub fn is_heuristically_cacheable(status: Status) -> bool {
     matches!(status.code(), 200 | 203 | 204 | 206 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
 }
 
-/// Statuses that say what was wrong with one request or its connection, in something that the key does not have. Whatever
-/// such a response allows, the next client has not sent that range, that condition, or too many requests; stored, it would
-/// let one client close a page to all others.
+/// Statuses that say what was wrong with one request or its connection, in something that the key does not have. The
+/// next client has not sent that range, that condition, or too many requests, even where such a response allows
+/// storing. A stored one would let one client close a page to all others.
 ///
 /// | status | it was about |
 /// |---|---|

@@ -1,8 +1,8 @@
 //! Taking stored responses out because the operator says so: by URL, by prefix, by tag, or all.
 //!
-//! A URL is one look-up. Everything else is a walk over all entries, in steps that hold a lock for a few places only, so
-//! that hits go on meanwhile. What is on its way from a backend and matches goes to those who asked for it, and is not
-//! stored: it may have been made before.
+//! A URL is one look-up. Everything else is a walk over all entries, in steps that hold a lock for a few places only,
+//! so that hits go on meanwhile. A matching response that is on its way from a backend goes to the clients that asked
+//! for it, and is not stored: it may have been made before.
 
 use super::{
     flights::Flights,
@@ -21,12 +21,12 @@ const WALKS: usize = 64;
 /// Entries freed in one step, as near as can be told: some ten microseconds each.
 const FREED: u64 = 512;
 
-/// What is to go.
+/// The responses to take out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Purge {
     /// All variants of one URI, which is absolute.
     Url(Target),
-    /// The same path and query, whatever the host: what starts with `/`.
+    /// The same path and query under every host: text that starts with `/`.
     Path(String),
     /// All URIs that start so: `http://a.example/news/`, or `/news/` for every host.
     Prefix(String),
@@ -84,7 +84,7 @@ fn from_path_on(key: &Key) -> &str {
     key.as_str().get(uri.scheme.prefix().len() + uri.authority.len()..).unwrap_or_default()
 }
 
-/// What went, or would go.
+/// The responses that went, or would go.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Purged {
     /// Stored responses. Variants of one URL count each.
@@ -156,7 +156,7 @@ impl Sweep {
         true
     }
 
-    /// What went so far.
+    /// The responses that went so far.
     #[must_use]
     pub fn purged(&self) -> &Purged {
         &self.purged

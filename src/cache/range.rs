@@ -59,7 +59,7 @@ pub enum Selected {
     Many(Vec<Range<u64>>),
     /// No byte of these exists: 416.
     Nothing,
-    /// What is stored does not reach so far, or not to the end that it would have to know.
+    /// The stored part does not reach that far, or not to the end that it would have to know.
     Missing,
 }
 
@@ -96,7 +96,7 @@ impl Ranges {
         }
     }
 
-    /// What of `body` to send.
+    /// The part of `body` to send.
     #[must_use]
     pub fn select(&self, body: &Body) -> Selected {
         let mut selected: Vec<Range<u64>> = Vec::new();
@@ -163,7 +163,7 @@ impl Spec {
     }
 }
 
-/// `1*DIGIT`. What no 64 bits can hold is as far away as anything.
+/// `1*DIGIT`. A number beyond 64 bits becomes the largest of them.
 fn position(digits: &[u8]) -> Option<u64> {
     digits.iter().try_fold(0u64, |number, byte| {
         byte.is_ascii_digit().then(|| number.saturating_mul(10).saturating_add(u64::from(byte - b'0')))
@@ -188,7 +188,7 @@ fn coalesce(ranges: &mut Vec<Range<u64>>) {
             }
         }
         ranges[at] = range;
-        // What has grown may now touch one that was apart from it.
+        // The range that has grown may now touch one that was apart from it.
         if !grew {
             at += 1;
         }
@@ -313,7 +313,7 @@ mod tests {
             ("bytes=0-0, 500-500", &[0..1, 500..501][..]),
             ("bytes=500-500, 0-0", &[500..501, 0..1]),
             ("bytes=-1, 0-0", &[999..1000, 0..1]),
-            // What touches is one, what leaves a gap of a byte is not.
+            // Ranges that touch become one; those with a gap of a byte do not.
             ("bytes=0-0, 1-1, 500-", &[0..2, 500..1000]),
             ("bytes=0-0, 2-2", &[0..1, 2..3]),
             ("bytes=2-2, 0-0", &[2..3, 0..1]),

@@ -18,8 +18,8 @@
 use super::mail::Ticket;
 use std::time::{Duration, Instant};
 
-/// What may lie between the leader and the slowest reader of a response that is not stored. Several times what a client is
-/// given at once, so that a reader that is no slower than the others is seldom behind.
+/// The bytes that may lie between the leader and the slowest reader of a response that is not stored. Several times
+/// what a client is given at once, so that a reader that is no slower than the others is seldom behind.
 pub const WINDOW: usize = 1024 * 1024;
 
 /// A reader that is behind by more than this keeps the leader waiting: when all are within it, the leader goes on.

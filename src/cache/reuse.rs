@@ -7,7 +7,7 @@ use super::{
 use crate::http::Status;
 use std::time::{Duration, Instant};
 
-/// What has happened before the question.
+/// The events before the question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Situation {
     /// Nothing: the backend has not been asked.
@@ -16,7 +16,7 @@ pub enum Situation {
     Failed,
 }
 
-/// What is to be done with a stored response that matches.
+/// The use to make of a stored response that matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reuse {
     /// Use it.
@@ -27,7 +27,7 @@ pub enum Reuse {
     Validate(Validate),
 }
 
-/// Who permits a stale response.
+/// The permission for a stale response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stale {
     /// The client, with `max-stale`.
@@ -96,7 +96,7 @@ fn unasked(stored: &Freshness, request: &RequestDirectives, now: Instant) -> Reu
     permitted(stored, request, stale_for).map_or(Reuse::Validate(Validate::Expired), Reuse::Stale)
 }
 
-/// What a client may find wrong with a fresh response.
+/// The reason for which a client wants no fresh response without validation, if there is one.
 fn impatience(stored: &Freshness, request: &RequestDirectives, now: Instant, left: Duration) -> Option<Validate> {
     // RFC 8246 §2: a fresh response that does not change needs no validation, a reload is no signal that it does.
     let too_old = |limit: Seconds| limit == Seconds::ZERO || stored.age(now) > limit.duration();
@@ -106,7 +106,7 @@ fn impatience(stored: &Freshness, request: &RequestDirectives, now: Instant, lef
     request.min_fresh.is_some_and(|wanted| left < wanted.duration()).then_some(Validate::RequestMinFresh)
 }
 
-/// Who permits that a response is used which has been stale for so long.
+/// The permission to use a response that has been stale for `stale_for`, if there is one.
 fn permitted(stored: &Freshness, request: &RequestDirectives, stale_for: Duration) -> Option<Stale> {
     if stored.forbids_stale() || request.min_fresh.is_some() {
         return None;

@@ -45,7 +45,7 @@ pub enum Answer {
     Unsatisfiable,
 }
 
-/// What is stored is a part, and not the one that the request needs: the backend has to be asked (RFC 9111 §3.3).
+/// The stored part is not the one that the request needs: the backend has to be asked (RFC 9111 §3.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Incomplete;
 
@@ -121,7 +121,7 @@ impl Answer {
     }
 
     /// Appends the status line and all fields that follow from what is stored, with those that say how long the content
-    /// is. What differs from hit to hit is left to the caller, and so is the end of the head: `Age` (RFC 9111 §4 wants it
+    /// is. The caller adds the fields that differ from hit to hit, and the end of the head: `Age` (RFC 9111 §4 wants it
     /// wherever a stored response is used), `Via`, `Connection`, `Cache-Status`.
     pub fn write_head(&self, stored: &Stored, out: &mut Vec<u8>) {
         let status = self.status(stored);
@@ -130,7 +130,7 @@ impl Answer {
             _ => http::write_status_line(Version::Http11, status, status.reason().as_bytes(), out),
         }
         let fields = &stored.head.fields;
-        // What a whole response carried without meaning would mean something here.
+        // These fields mean nothing in a whole response, but something here.
         let says_which = |name: &str| name.eq_ignore_ascii_case("content-range");
         let of_the_whole = |name: &str| says_which(name) || is_digest_of_content(name);
         match self {
@@ -216,10 +216,9 @@ impl std::fmt::Display for ContentRange<'_> {
     }
 }
 
-/// What describes the representation, and goes without saying to a client that has it: a 304 and the answer to an
-/// `If-Range` should not repeat it (RFC 9110 §15.4.5, §15.3.7). What must be there stays: `Cache-Control`,
-/// `Content-Location`, `Date`, `ETag`, `Expires`, `Vary`; and `Last-Modified`, where it is all there is to tell versions
-/// apart by.
+/// Whether a field describes a representation that the client has: a 304 and the answer to an `If-Range` should not
+/// repeat it (RFC 9110 §15.4.5, §15.3.7). Required fields stay: `Cache-Control`, `Content-Location`, `Date`, `ETag`,
+/// `Expires`, `Vary`; and `Last-Modified`, where nothing else tells versions apart.
 fn is_known_to_the_client(name: &str, fields: &Fields) -> bool {
     const DESCRIBING: &[&str] = &[
         "content-type",

@@ -1,5 +1,5 @@
-//! What the cache did for one request: one value, from which the word in the access log, the counter and `Cache-Status`
-//! (RFC 9211) all follow, so that they cannot contradict each other.
+//! The work of the cache for one request, as one value. The word in the access log, the counter and `Cache-Status` (RFC
+//! 9211) all follow from it, so that they cannot contradict each other.
 //!
 //! ```text
 //! Cache-Status: milestone4; hit; ttl=57
@@ -8,8 +8,8 @@
 //! Cache-Status: milestone4; fwd=uri-miss; fwd-status=200; collapsed=?0
 //! ```
 //!
-//! Not for answers of our own that no stored response stands behind, such as a 502 (§2). What caches nearer to the origin
-//! said stays in front: each appends.
+//! Not for answers of our own that no stored response stands behind, such as a 502 (§2). The members of caches nearer
+//! to the origin stay in front: each cache appends its own.
 
 use bytes::BufMut;
 
@@ -22,11 +22,11 @@ pub enum Forward {
     Method,
     /// Nothing is stored for the URI.
     UriMiss,
-    /// What is stored is for other requests.
+    /// The stored responses are for other requests.
     VaryMiss,
     /// The request wants the backend asked, though a fresh response is stored.
     Request,
-    /// What is stored is stale, or must be validated.
+    /// The stored response is stale, or must be validated.
     Stale,
     /// Only a part is stored.
     Partial,
@@ -52,12 +52,13 @@ impl Forward {
     }
 }
 
-/// What the cache did for a request, said by the code that did it.
+/// The work of the cache for a request, reported by the code that did it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Did {
-    /// A stored response that is fresh was the answer. Nobody was asked.
+    /// A stored response that is fresh was the answer. No backend was asked.
     Hit,
-    /// A stored response that is stale was the answer, as the response or the client permits. Nobody was asked before.
+    /// A stored response that is stale was the answer, as the response or the client permits. No backend was asked
+    /// before.
     HitStale,
     /// The answer is what another client's request brought.
     Collapsed,
@@ -99,7 +100,7 @@ pub enum Origin {
     Forwarded {
         /// Why.
         why: Forward,
-        /// What the backend answered, if it did.
+        /// The status of the backend's answer, if there was one.
         status: Option<u16>,
         /// The answer is stored now.
         stored: bool,

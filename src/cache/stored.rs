@@ -1,4 +1,4 @@
-//! What is stored: a response, what it answered, and how long it is good for.
+//! A stored response: its head and body, the requests that it may answer, and how long it is fresh.
 //!
 //! ```text
 //! Stored ── head        what the backend said, without what belonged to one hop
@@ -7,8 +7,8 @@
 //!        └─ body        Bytes, shared: a hit, a freshened copy and a range of it are references to the same memory
 //! ```
 //!
-//! An entry is never changed. What freshens it makes a new one that shares the body, so that whoever is being sent the
-//! old one goes on undisturbed.
+//! An entry is never changed. A freshened response is a new entry that shares the body, so that clients that are being
+//! sent the old one go on undisturbed.
 
 use super::{Freshness, ResponseDirectives, vary::Selecting};
 use crate::{
@@ -109,8 +109,8 @@ impl Body {
         Self { pieces: pieces.into(), extent: Extent::Whole(length) }
     }
 
-    /// What starts at byte `start` of a representation of `complete` bytes. `None` if that is no byte, or more than there
-    /// can be. A part that is all of it is [`Extent::Whole`].
+    /// The part that starts at byte `start` of a representation of `complete` bytes. `None` if that is no byte, or more
+    /// than there can be. A part that is all of it is [`Extent::Whole`].
     #[must_use]
     pub fn part(pieces: Vec<Bytes>, start: u64, complete: Option<u64>) -> Option<Self> {
         let length = length_of(&pieces);
@@ -207,7 +207,8 @@ impl Body {
         &self.pieces
     }
 
-    /// The bytes `range` of the representation as references, no byte of them copied. What is not here is left out.
+    /// The bytes `range` of the representation as references, no byte of them copied. Bytes that are not here are left
+    /// out.
     pub fn slice(&self, range: Range<u64>) -> impl Iterator<Item = Bytes> {
         self.within(range).map(|(piece, part)| piece.slice(part))
     }
@@ -334,7 +335,7 @@ mod tests {
                 }
             }
         }
-        // What is not there is left out.
+        // Bytes that are not there are left out.
         let body = Body::part(pieces("abc"), 5, None).unwrap();
         assert_eq!(body.slice(0..u64::MAX).collect::<Vec<_>>().concat(), b"abc");
         assert_eq!(body.slice(0..5).count() + body.slice(8..9).count(), 0);
@@ -361,7 +362,7 @@ mod tests {
             assert_eq!(sizes, after, "{before:?}");
             assert_eq!((compact.pieces().concat(), compact.extent()), (body.pieces().concat(), body.extent()));
         }
-        // What is large enough is not copied.
+        // A piece that is large enough is not copied.
         let body = Body::whole(vec![Bytes::from(vec![0; LARGE]), Bytes::from_static(b"a"), Bytes::from_static(b"b")]);
         assert_eq!(body.clone().compacted().pieces()[0].as_ptr(), body.pieces()[0].as_ptr());
     }

@@ -1,4 +1,4 @@
-//! What the tests of this module share: messages from lines, and a fixed time.
+//! Helpers for the tests of this module: messages from lines, and a fixed time.
 
 use super::{Audience, Body, Freshness, ResponseDirectives, Rules, Selecting, Stored, date::date_of, storable};
 use crate::{
@@ -48,7 +48,7 @@ pub(super) fn pieces(content: &str) -> Vec<Bytes> {
     content.as_bytes().chunks(3).map(Bytes::copy_from_slice).collect()
 }
 
-/// What is stored for a response that arrives now.
+/// The stored form of a response that arrives at `arrived`.
 pub(super) fn stored_as(request: Lines<'_>, response: &ResponseHead, body: Body, arrived: Now) -> Stored {
     let directives = ResponseDirectives::of(&response.fields);
     let request: Fields = request.iter().copied().collect();

@@ -34,8 +34,9 @@ const MAX_TAGS: usize = 2048;
 /// Conditions that a client may have set and that ours replace.
 const REPLACED: &[&str] = &["if-none-match", "if-modified-since"];
 
-/// What to ask the backend to find out whether one of `stored` is still good: `request` with our conditions instead of the
-/// client's, or with none if nothing stored has a validator. The client's own are answered from the outcome.
+/// The request that asks the backend whether one of `stored` is still good: `request` with our conditions instead of
+/// the client's, or with none if nothing stored has a validator. The client's own conditions are answered from the
+/// outcome.
 ///
 /// `stored` are the responses for the URI, the one that matches the request first, if there is one. A `Range` stays, so
 /// that a client that wants a little of what has changed does not get all; `If-Match` and `If-Unmodified-Since` stay too,
@@ -213,7 +214,7 @@ pub fn confirmed_beside<S: Borrow<Stored>>(
     }
 }
 
-/// What a message has to tell its representation from others.
+/// The validators of a message: they tell its representation from others.
 #[derive(Debug, Clone, Copy)]
 struct Validators<'a> {
     tag: Option<EntityTag<'a>>,
@@ -254,16 +255,16 @@ impl<'a> Validators<'a> {
     }
 }
 
-/// What a response gets from a newer one about the same representation: a new entry that shares the body.
+/// A response updated by a newer one about the same representation: a new entry that shares the body.
 #[derive(Debug, Clone)]
 pub struct Freshened {
     /// The updated response. It answers the request in any case.
     pub stored: Stored,
-    /// What becomes of the old one.
+    /// The fate of the old one.
     pub old: Old,
 }
 
-/// What becomes of an entry for which there is a newer response.
+/// The fate of an entry for which there is a newer response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Old {
     /// The updated one takes its place.
@@ -311,11 +312,11 @@ pub fn freshened(
     let audience = audience_of(stored, request, &head.fields, &directives);
     let freshness = Freshness::of(&aged, &directives, audience, asked, arrived, rules);
     let said = RequestDirectives::of(&request.fields);
-    // What was stored answered a GET; what freshens it may have been a HEAD.
+    // The stored response answered a GET; the one that freshens it may answer a HEAD.
     let mut get = request.clone();
     get.method = Method::Get;
     let old = match may_store(&get, &said, &head, &directives) {
-        // What it hands out is for this client; the response that it is about is what it was.
+        // Its cookies are for this client; the response that it is about stays as it was.
         Err(reason @ NotStored::SetCookie) if hands_out(&newer.fields) => Old::Stays(reason),
         may_store => Old::of(may_store),
     };
@@ -358,12 +359,12 @@ fn updated(stored: &Fields, newer: &Fields, arrived: Now) -> Fields {
     fields
 }
 
-/// What a 200 to a `HEAD` says about a stored response that could have answered the same `GET` (§4.3.5).
+/// The verdict of a 200 to a `HEAD` on a stored response that could have answered the same `GET` (§4.3.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HeadSays {
     /// It is the same: [`freshened`].
     Same,
-    /// It is another: what is stored is stale.
+    /// It is another: the stored one is stale.
     Changed,
 }
 

@@ -1,4 +1,4 @@
-//! What tells two versions of a representation apart: entity tags and modification dates (RFC 9110 §8.8).
+//! Validators tell two versions of a representation apart: entity tags and modification dates (RFC 9110 §8.8).
 //!
 //! ```text
 //! ETag: "v1,a"           strong: same tag, same bytes
@@ -84,8 +84,8 @@ fn is_etagc(byte: u8) -> bool {
     byte == 0x21 || (0x23..=0x7e).contains(&byte) || byte >= 0x80
 }
 
-/// The tags of a list, such as that of `If-None-Match`, over all lines of that name. What is no tag is skipped, up to the
-/// next comma: a member that nobody can read matches nothing.
+/// The tags of a list, such as that of `If-None-Match`, over all lines of that name. Text that is no tag is skipped, up
+/// to the next comma: a member that cannot be read matches nothing.
 pub fn tags<'f>(fields: &'f Fields, name: &'f str) -> impl Iterator<Item = EntityTag<'f>> {
     fields.get_all(name).flat_map(|line| {
         let mut rest = line;

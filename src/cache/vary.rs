@@ -80,7 +80,7 @@ const WRITTEN_FOR_EACH_CLIENT: &[&str] = &["forwarded", "x-forwarded-for"];
 /// Lists whose members ignore case: content codings, language tags, charsets (RFC 9110 §12.5.2 to §12.5.4).
 const CASELESS: &[&str] = &["accept-charset", "accept-encoding", "accept-language"];
 
-/// What is known of a field's syntax.
+/// The syntax of a field's value, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Syntax {
     Singleton,
@@ -105,7 +105,7 @@ impl Syntax {
     }
 }
 
-/// What of the original request decides who may get its response: a part of a stored response.
+/// The fields of the original request that decide which requests may get its response: a part of a stored response.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub enum Selecting {
     /// No `Vary`: every request for the URI.
@@ -126,7 +126,7 @@ pub struct Selector {
     syntax: Syntax,
     /// As it was sent, in one line. `None`: the field was absent.
     value: Option<Box<[u8]>>,
-    /// What it is compared by, if that is something else.
+    /// The form that it is compared in, if that is something else.
     normal: Option<Box<[u8]>>,
 }
 
@@ -147,8 +147,9 @@ impl Hash for Selector {
 }
 
 impl Selecting {
-    /// What selects a response with these fields, which answers a request with those. A `Vary` without any name is none; one
-    /// with something that is no name (`Vary: Accept-Encoding; Cookie`) means something that nobody knows.
+    /// The selection for a response with these fields, which answers a request with those. A `Vary` without any name is
+    /// none. One with a member that is no name (`Vary: Accept-Encoding; Cookie`) has an unknown meaning, so it matches
+    /// nothing.
     #[must_use]
     pub fn of(response: &Fields, request: &Fields) -> Self {
         let mut selectors: Vec<Selector> = Vec::new();
@@ -170,8 +171,8 @@ impl Selecting {
         if selectors.is_empty() { Self::Everything } else { Self::Fields(selectors.into()) }
     }
 
-    /// What selects a response with the same `Vary` that answers a request with these fields. Two requests get the same if
-    /// and only if one response can answer both.
+    /// The selection for a response with the same `Vary` that answers a request with these fields. Two requests get the
+    /// same selection if and only if one response can answer both.
     #[must_use]
     pub fn for_request(&self, request: &Fields) -> Self {
         let Self::Fields(selectors) = self else { return self.clone() };
@@ -241,7 +242,7 @@ impl Selector {
     }
 }
 
-/// What a request has in the fields that were asked about so far.
+/// The values of a request in the fields that were asked about so far.
 struct Presented<'r, 's> {
     request: &'r Fields,
     /// In the order of their names.
@@ -253,7 +254,7 @@ struct Presence<'r, 's> {
     /// Its first line; `None`: it is absent.
     line: Option<&'r [u8]>,
     is_only_line: bool,
-    /// What it is compared by, as soon as it was; `Some(None)`: it matches nothing.
+    /// The form that it is compared in, as soon as it was; `Some(None)`: it matches nothing.
     normal: Option<Option<Vec<u8>>>,
 }
 
@@ -289,8 +290,9 @@ impl<'r, 's> Presented<'r, 's> {
     }
 }
 
-/// What a field is compared by: its lines as one value, with a comma and nothing else between members, in small letters if
-/// case says nothing. Made of such a value, it is the same again. `None`: a line before the last ends within a quoted string.
+/// The form that a field is compared in: its lines as one value, with a comma and nothing else between members, in
+/// small letters if case means nothing. Made of such a value, it is the same again. `None`: a line before the last ends
+/// within a quoted string.
 fn normal(request: &Fields, name: &str, syntax: Syntax) -> Option<Vec<u8>> {
     let mut length = 0;
     let mut lines = request.get_all(name).peekable();
@@ -345,8 +347,8 @@ fn member_end(value: &[u8]) -> usize {
     comma.unwrap_or(value.len())
 }
 
-/// For each of `selections`, whether a request with these fields may get its response. What the request has is read once,
-/// however many there are.
+/// For each of `selections`, whether a request with these fields may get its response. The request's fields are read
+/// once, however many selections there are.
 pub fn matching<'s>(selections: impl IntoIterator<Item = &'s Selecting>, request: &Fields) -> Vec<bool> {
     let mut request = Presented::of(request);
     selections.into_iter().map(|selecting| selecting.is_met_by(&mut request)).collect()

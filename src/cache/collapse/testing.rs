@@ -1,4 +1,4 @@
-//! What the tests of fetches and of what they bring share.
+//! Helpers for the tests of fetches and of the responses that they bring.
 
 use super::{Flights, Follower, Join, Lead};
 use crate::{

@@ -1,4 +1,4 @@
-//! Who leads and who follows.
+//! Tests of which request leads and which requests follow.
 
 use super::{
     testing::{append, complete, flights, follower, join, leader, opened},
@@ -129,7 +129,7 @@ fn each_variant_has_a_fetch_of_its_own() {
     assert!(matches!(join(of("2")), Join::Follow(flight) if flight.is_of(place, of("2").as_ref())));
     assert!(flights.flight(place, of("3").as_ref()).is_none());
     assert_eq!(flights.under_way(), 3);
-    // What is cut is all of them.
+    // All of them are cut.
     flights.cut(place);
     assert_eq!(flights.under_way(), 0);
     let newer = join(of("2"));

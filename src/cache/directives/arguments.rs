@@ -21,11 +21,12 @@ pub(super) enum Argument<'a> {
     Malformed,
 }
 
-/// The length of the shortest name that a directive has: `public`. What is shorter means nothing to anybody, and there may be
+/// The length of the shortest name that a directive has: `public`. Shorter names mean nothing, and there may be
 /// thousands in a line.
 pub(super) const SHORTEST: usize = "public".len();
 
-/// The directives of one field line, in order; what does not start with a name is skipped, and what no name can be.
+/// The directives of one field line, in order. Members that do not start with a name are skipped, and so are those too
+/// short for one.
 pub(super) fn directives(line: &[u8]) -> impl Iterator<Item = Directive<'_>> {
     members(line).filter(|member| member.len() >= SHORTEST).filter_map(Directive::parse)
 }

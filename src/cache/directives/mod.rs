@@ -1,7 +1,8 @@
-//! What messages say about caching: `Cache-Control`, `Pragma`, `CDN-Cache-Control` (RFC 9111 §5, RFC 5861, RFC 8246,
-//! RFC 9213).
+//! The directives of messages about caching: `Cache-Control`, `Pragma`, `CDN-Cache-Control` (RFC 9111 §5, RFC 5861, RFC
+//! 8246, RFC 9213).
 //!
-//! What cannot be read never makes a response live longer. Where the standards leave open what a mistake means:
+//! A directive that cannot be read never makes a response live longer. Where the standards leave open what a mistake
+//! means:
 //!
 //! | written | read as | why |
 //! |---|---|---|
@@ -33,9 +34,9 @@ use std::time::Duration;
 pub struct Seconds(u32);
 
 impl Seconds {
-    /// What does not live.
+    /// No lifetime at all.
     pub const ZERO: Self = Self(0);
-    /// What stands for everything that is longer.
+    /// The longest lifetime; it stands for all longer ones.
     pub const MAX: Self = Self(1 << 31);
 
     /// At most [`Self::MAX`].

@@ -1,4 +1,4 @@
-//! What a request says about caching: `Cache-Control` (RFC 9111 §5.2.1, RFC 5861 §4) and `Pragma` (§5.4).
+//! The directives of a request: `Cache-Control` (RFC 9111 §5.2.1, RFC 5861 §4) and `Pragma` (§5.4).
 
 use super::{
     Seconds,

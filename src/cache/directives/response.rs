@@ -1,5 +1,5 @@
-//! What a response says about caching: `Cache-Control` (RFC 9111 §5.2.2, RFC 5861, RFC 8246), or `CDN-Cache-Control`
-//! in its place (RFC 9213).
+//! The directives of a response: `Cache-Control` (RFC 9111 §5.2.2, RFC 5861, RFC 8246), or `CDN-Cache-Control` in its
+//! place (RFC 9213).
 
 use super::{
     Seconds,
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::http::{Fields, is_token, is_unterminated, members};
 
-/// Field names in an argument that are believed. Somebody who writes more means everything.
+/// Field names of an argument that are remembered. A longer list is read as naming all fields.
 const MAX_FIELD_NAMES: usize = 64;
 
 /// To what a directive with an optional list of field names applies.
@@ -78,9 +78,9 @@ impl FieldNames {
 /// The directives of a response. The default is a response that says nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ResponseDirectives {
-    /// §5.2.2.1. What is no number is 0.
+    /// §5.2.2.1. A value that is no number is 0.
     pub max_age: Option<Seconds>,
-    /// §5.2.2.10. What is no number is 0.
+    /// §5.2.2.10. A value that is no number is 0.
     pub s_maxage: Option<Seconds>,
     /// §5.2.2.4: not to be used without validation, or not these fields.
     pub no_cache: FieldNames,

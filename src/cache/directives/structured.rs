@@ -8,7 +8,7 @@ use std::borrow::Cow;
 /// The field for caches like this one.
 const FIELD: &str = "cdn-cache-control";
 
-/// What a directive may be called there, and what its value is (RFC 9213 §2.1).
+/// The names of directives there, and the types of their values (RFC 9213 §2.1).
 const KNOWN: &[(&str, Type)] = &[
     ("max-age", Type::Seconds),
     ("s-maxage", Type::Seconds),
@@ -25,7 +25,7 @@ const KNOWN: &[(&str, Type)] = &[
     ("stale-if-error", Type::Seconds),
 ];
 
-/// What values a directive has.
+/// The type of a directive's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Type {
     /// An Integer.
@@ -34,7 +34,7 @@ enum Type {
     Names,
     /// Boolean true.
     Flag,
-    /// Whatever it is, it has no meaning and MUST be ignored (RFC 8246 §2).
+    /// Any value: it has no meaning and MUST be ignored (RFC 8246 §2).
     Any,
 }
 
@@ -112,7 +112,7 @@ fn dictionary(text: &[u8]) -> Option<Members<'_>> {
     Some(members)
 }
 
-/// What is left to read.
+/// The bytes that are left to read.
 struct Input<'a>(&'a [u8]);
 
 impl<'a> Input<'a> {
@@ -255,7 +255,8 @@ impl<'a> Input<'a> {
         }
     }
 
-    /// §4.2.7: base64, of which the padding may be left out. What it says is not looked at: no directive has such a value.
+    /// §4.2.7: base64, of which the padding may be left out. The content is not looked at: no directive has such a
+    /// value.
     fn byte_sequence(&mut self) -> Option<Value<'a>> {
         self.next();
         let digits = self.run(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/')).len();

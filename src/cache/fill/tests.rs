@@ -1,4 +1,4 @@
-//! What happens while a response arrives, and to those who read it.
+//! Tests of a response while it arrives, and of its readers.
 
 use super::*;
 use crate::cache::{

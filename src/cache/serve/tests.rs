@@ -159,7 +159,7 @@ fn several_parts() {
         assert_eq!(head.contains("Content-Encoding"), encoded, "{head}");
         assert!(head.contains("ETag") && body.contains("Content-Type: a/b\r\n"), "{head}{body}");
     }
-    // What has no type has none in its parts either.
+    // A response without a type has none in its parts either.
     let stored = super::super::testing::stored(&[DATE], &content);
     let (_, body) = wire(&request(&[("Range", "bytes=0-0, -1")]), &stored);
     assert!(body.starts_with(&format!("--{boundary}\r\nContent-Range: bytes 0-0/300\r\n\r\na\r\n--")), "{body}");

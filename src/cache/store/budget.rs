@@ -39,7 +39,8 @@ impl Store {
         let held = self.budget.take(bytes);
         let mut in_vain = 0;
         while self.budget.taken() > self.limits.bytes {
-            // Nobody has to go for what would not fit anyhow: because it is too large, or because others still read what went.
+            // No entry has to go for one that would not fit anyhow: it is too large, or the memory of entries that went
+            // is still being read.
             if in_vain == self.shards.len() || self.budget.unstored() > self.limits.bytes {
                 return None;
             }

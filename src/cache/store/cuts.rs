@@ -1,9 +1,9 @@
-//! What was declared untrue while a response was on its way: by an unsafe request, or by the operator. It must not be
-//! stored then, for the backend may have made it before.
+//! Remembers which responses were declared untrue while they were on their way: by an unsafe request, or by the
+//! operator. They must not be stored then, for the backend may have made them before.
 //!
-//! Nobody keeps a list of all that is on its way. Whoever starts a fetch takes a [`Mark`], and asks at its end whether
-//! something was cut since. A wrong yes costs a miss, so what is counted may be coarse: URIs in buckets, and the last few
-//! patterns of the operator.
+//! There is no list of all responses that are on their way. Instead, each fetch takes a [`Mark`] at its start, and asks
+//! at its end whether something was cut since. A wrong yes costs only a miss, so the counts may be coarse: URIs in
+//! buckets, and the last few patterns of the operator.
 
 use super::Entry;
 use std::{
@@ -18,7 +18,7 @@ use std::{
 /// Counters that URIs share. Few enough to be small, many enough that a busy API does not cut what is fetched beside it.
 const BUCKETS: usize = 4096;
 
-/// Patterns that are remembered. Whoever purges more than that during one fetch loses it.
+/// Patterns that are remembered. A fetch during which there were more than that is not stored.
 const RECENT: usize = 64;
 
 /// A moment, as far as one URI is concerned.
@@ -31,7 +31,7 @@ pub(in crate::cache) struct Mark {
 /// Whether a response is among those that were declared untrue.
 type Pattern = Box<dyn Fn(&Entry) -> bool + Send + Sync>;
 
-/// What was cut, and when.
+/// The cuts so far.
 pub(super) struct Cuts {
     by_uri: Box<[AtomicU32]>,
     /// How many patterns there were.
@@ -59,8 +59,8 @@ impl Cuts {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What was fetched for the URI until now is untrue. To be called before entries are taken out: then whoever puts one
-    /// in either sees this, or is seen.
+    /// Responses fetched for the URI until now are untrue. To be called before entries are taken out: then an insertion
+    /// at the same time either sees the cut, or its entry is taken out.
     pub(super) fn cut(&self, hash: u64) {
         self.of(hash).fetch_add(1, Relaxed);
     }
@@ -130,7 +130,7 @@ mod tests {
         assert!(!cuts.has_cut(mark(&cuts).1, &there));
     }
 
-    /// What cannot be told is taken to be cut.
+    /// If the answer is not known any more, it is "cut".
     #[test]
     fn patterns_are_forgotten_on_the_safe_side() {
         let cuts = Cuts::new();

@@ -11,15 +11,16 @@ use std::{
     time::Instant,
 };
 
-/// What an entry costs besides its own bytes: its place in the slab (twice, as a slab doubles when it grows), in the index
-/// (16 bytes and a tag, at worst half of them empty), its counters of references and that of its head, and what an allocator
-/// adds to each of about ten allocations and loses between them. Fitted to what a process was seen to take, full of
-/// responses of 200 bytes.
+/// The cost of an entry besides its own bytes: its place in the slab (twice, as a slab doubles when it grows), in the
+/// index (16 bytes and a tag, at worst half of them empty), its counters of references and that of its head, and what
+/// an allocator adds to each of about ten allocations and loses between them. Fitted to what a process was seen to
+/// take, full of responses of 200 bytes.
 const OVERHEAD: usize = 2 * 24 + 2 * 17 + 16 + 32 + 10 * 16 + 64;
 
-/// A stored response. Never changed: what freshens it makes a new one.
+/// A stored response. Never changed: a freshened response is a new entry.
 ///
-/// What a look-up reads stands first, behind the counter of references: so it is one or two lines of memory.
+/// The fields that a look-up reads stand first, behind the counter of references: so they are in one or two lines of
+/// memory.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Entry {
@@ -35,7 +36,7 @@ pub struct Entry {
     pub stored: Stored,
     /// Its head as it is sent to most clients, up to where the fields begin that differ from hit to hit.
     pub wire: Bytes,
-    /// What it is counted for, without its body.
+    /// The memory that it is counted for, without its body.
     pub(super) held: Held,
 }
 
@@ -59,7 +60,7 @@ impl Entry {
         self.own_cost() + self.stored.body.pieces().iter().map(held::cost).sum::<usize>()
     }
 
-    /// What it takes without the content of its body.
+    /// The memory that it takes without the content of its body.
     pub(super) fn own_cost(&self) -> usize {
         let own = size_of::<Self>() - size_of::<Stored>() + self.key.as_str().len() + self.wire.len() + OVERHEAD;
         own + usize::try_from(self.stored.weight() - self.stored.body.len()).unwrap_or(usize::MAX / 2)

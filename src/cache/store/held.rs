@@ -1,4 +1,4 @@
-//! What is taken of the memory that the store may use, and who gives it back.
+//! Counts the memory that the store uses, of all that it may use.
 //!
 //! ```text
 //!   Entry ── Held                                    goes when nobody refers to it any more,
@@ -8,9 +8,10 @@
 //!                 ╰ Counted: content and Held
 //! ```
 //!
-//! An entry that is evicted may still be on its way to clients, and they take as long as they like. So what is counted is
-//! not what the store has, but what is there: each piece of content, and each entry, carries its share of the budget, and
-//! gives it back when its memory goes. Nobody has to remember to, and nothing is free before it is free.
+//! An entry that is evicted may still be on its way to clients, and they take as long as they like. So the count
+//! follows the memory, not the list of entries: each piece of content, and each entry, carries its share of the budget,
+//! and gives it back when its memory goes. No code has to remember that, and no memory counts as free before it is
+//! free.
 
 use bytes::Bytes;
 use std::sync::{
@@ -18,8 +19,8 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-/// What a piece of content costs besides its bytes: the counter of references with [`Held`], and what an allocator adds to
-/// it and to the bytes.
+/// The cost of a piece of content besides its bytes: the counter of references with [`Held`], and the bytes that an
+/// allocator adds to both.
 pub(in crate::cache) const PIECE: usize = 64;
 
 /// How many bytes are taken, and how many of them by what is stored.
@@ -99,15 +100,15 @@ pub(in crate::cache) fn counted(data: &[u8], held: Held) -> Bytes {
     Bytes::from_owner(Counted { content: Box::<[u8]>::from(data), _held: held })
 }
 
-/// What a piece of a body has to be counted for: nothing, if it counts itself.
+/// The memory that a piece of a body has to be counted for: none, if it counts itself.
 ///
-/// A piece that somebody else refers to is one of those: all that comes in is [`counted`], and so are slices of it. What was
-/// copied since, to put parts together, nobody else knows.
+/// A piece with other references counts itself: all pieces that come in are [`counted`], and so are slices of them. A
+/// piece that was copied since, to put parts together, has no other references.
 pub(super) fn uncounted(piece: &Bytes) -> usize {
     if piece.is_unique() { cost(piece) } else { 0 }
 }
 
-/// What a piece takes in all.
+/// The memory that a piece takes in all.
 pub(super) fn cost(piece: &Bytes) -> usize {
     if piece.is_empty() { 0 } else { piece.len() + PIECE }
 }

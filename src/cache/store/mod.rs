@@ -10,11 +10,12 @@
 //!
 //! # Memory
 //!
-//! Everything an entry costs is counted ([`Entry::cost`]), and so is what is being filled, and what somebody still reads
-//! although it is not stored any more (`held.rs`). Over the limit the oldest entry goes of one shard after the other, but
-//! for those that were used since they last were the oldest: as keys are spread evenly, the ends of the lists are about
-//! equally old. What is stale and can neither be validated nor be served goes earlier: when it is met, and a few places of
-//! the slab are looked at on every insertion. Nothing ever looks at all of them.
+//! All memory of an entry is counted ([`Entry::cost`]), and so are responses that are still arriving, and those that
+//! are still being read although they are not stored any more (`held.rs`). Over the limit the oldest entry goes of one
+//! shard after the other, but for those that were used since they last were the oldest: as keys are spread evenly, the
+//! ends of the lists are about equally old. Entries that are stale and can neither be validated nor be served go
+//! earlier: when a look-up meets them, or an insertion, which looks at a few places of the slab. Nothing ever looks at
+//! all of them.
 
 mod budget;
 mod cuts;
@@ -87,7 +88,7 @@ struct Counts {
     expired: AtomicU64,
 }
 
-/// In lines of memory of its own: two of them, as processors fetch neighbours along. What one worker writes there throws
+/// In lines of memory of its own: two of them, as processors fetch neighbours along. A write of one worker there throws
 /// nothing else out of the caches of the others.
 #[derive(Debug, Default)]
 #[repr(align(128))]
@@ -123,7 +124,7 @@ impl Store {
         &self.limits
     }
 
-    /// Whom progress reaches.
+    /// The mail by which waiting exchanges hear of progress.
     #[must_use]
     pub fn mail(&self) -> &Mail {
         &self.mail
@@ -135,7 +136,7 @@ impl Store {
         Place { uri, hash: uri.hash(self.seed) }
     }
 
-    /// What is stored for a URI. Whoever uses one of them has to [`Entry::touch`] it.
+    /// The responses stored for a URI. The caller has to [`Entry::touch`] the one that it uses.
     #[must_use]
     pub fn look_up(&self, place: Place<'_>, now: Instant) -> Found {
         let mut useless = None;
@@ -169,7 +170,7 @@ impl Store {
         self.shard(place.hash).stamp != found.stamp
     }
 
-    /// What no client may know.
+    /// The secret seed of hashes, which no client may know.
     pub(super) fn seed(&self) -> Seed {
         self.seed
     }
@@ -216,7 +217,7 @@ impl Store {
         }
         let replaced = out.len();
         shard.sweep(SWEPT, now, &mut out);
-        // What has left is freed outside.
+        // Entries that have left are freed outside of the lock.
         drop(shard);
         self.counts.stored.fetch_add(1, Relaxed);
         self.budget.came(entry.cost());
@@ -257,7 +258,7 @@ impl Store {
         out.len()
     }
 
-    /// What was fetched for this URI until now is not to be stored.
+    /// Responses fetched for this URI until now are not to be stored.
     pub(super) fn cut(&self, place: Place<'_>) {
         self.cuts.cut(place.hash);
     }

@@ -6,11 +6,12 @@
 //!            newer ◀── 7 ──▶ older               every entry is in the list
 //! ```
 //!
-//! A hit does not move its entry to the front of the list: that would write to two neighbours, which are anywhere in memory,
-//! to prepare for an eviction that may never come. It leaves a mark ([`Entry::touch`]), and who has one when it is the oldest
-//! gets a second life at the front (CLOCK, as Corbató called it in 1968). What nobody asked for again goes after one life.
+//! A hit does not move its entry to the front of the list: that would write to two neighbours, which are anywhere in
+//! memory, to prepare for an eviction that may never come. It leaves a mark ([`Entry::touch`]), and an entry that has
+//! one when it is the oldest gets a second life at the front (CLOCK, as Corbató called it in 1968). An entry that was
+//! not asked for again goes after one life.
 //!
-//! Nothing here allocates or frees a body: what leaves is handed out, so that it is dropped after the lock.
+//! Nothing here allocates or frees a body: entries that leave are handed out, so that they are dropped after the lock.
 
 use super::{Entry, Place};
 use std::{
@@ -62,10 +63,10 @@ struct Slot {
     older: u32,
 }
 
-/// What fell out of a shard, to be dropped outside its lock.
+/// An entry that fell out of a shard, to be dropped outside its lock.
 type Dropped = Option<Arc<Entry>>;
 
-/// What one lock guards.
+/// The part of the store behind one lock.
 #[derive(Debug)]
 pub(super) struct Shard {
     index: ByHash<u32>,
@@ -76,9 +77,9 @@ pub(super) struct Shard {
     /// Where the search for useless entries goes on.
     hand: u32,
     pub(super) len: usize,
-    /// How often something was put in: who looked in vain before may look again.
+    /// How often an entry was put in: a request that looked in vain before may look again.
     pub(super) stamp: u64,
-    /// What was found uncacheable lately, and until when that is remembered.
+    /// URIs whose responses could not be stored lately, and until when that is remembered.
     pub(super) passed: ByHash<Instant>,
 }
 

@@ -1,4 +1,4 @@
-//! What the tests of the store share with those of what fills it.
+//! Helpers for the tests of the store and of the code that fills it.
 
 use super::{Entry, Limits, Place, Store};
 use crate::{

@@ -68,7 +68,7 @@ fn second_lives_are_few_at_a_time() {
     assert_eq!(gone, [SECOND_LIVES]);
 }
 
-/// What others have to go for in vain does not make them go.
+/// An entry that would not fit even without the others does not make them go.
 #[test]
 fn who_holds_much_does_not_empty_the_cache() {
     let store = store(100_000, 50_000, 1);

@@ -1,4 +1,4 @@
-//! What the store is asked and what it answers.
+//! The limits, answers and counts of the store.
 
 use super::Entry;
 use std::{sync::Arc, time::Duration};
@@ -16,7 +16,7 @@ pub struct Limits {
     pub pass: Duration,
 }
 
-/// What is stored for a key.
+/// The entries stored for a key.
 #[derive(Debug, Clone, Default)]
 pub enum Candidates {
     /// Nothing.
@@ -51,10 +51,10 @@ impl Candidates {
     }
 }
 
-/// What a look-up came to.
+/// The result of a look-up.
 #[derive(Debug, Clone, Default)]
 pub struct Found {
-    /// What is stored.
+    /// The entries that are stored.
     pub entries: Candidates,
     /// The key's last answer could not be stored: waiting for the next one would be in vain.
     pub passed: bool,
@@ -62,12 +62,13 @@ pub struct Found {
     pub(super) stamp: u64,
 }
 
-/// What happened, as numbers that only grow, and what is there now.
+/// Counts of events, which only grow, and of the entries and bytes that are there now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Entries now.
     pub entries: usize,
-    /// Bytes now, with overhead, with what is being filled, and with what is read although it is not stored any more.
+    /// Bytes now, with overhead, with responses that are still arriving, and with those that are read although they are
+    /// not stored any more.
     pub bytes: usize,
     /// The last two of these.
     pub unstored: usize,

@@ -183,7 +183,7 @@ fn lists_of_field_names() {
         // Conflicts: the most restrictive (§4.2.1).
         ("D=\"a\", D", FieldNames::Whole),
         ("D, D=\"a\"", FieldNames::Whole),
-        // What is not such a list is read as the wider directive.
+        // A value that is not such a list is read as the wider directive.
         ("D=", FieldNames::Whole),
         ("D=\"\"", FieldNames::Whole),
         ("D=\",\"", FieldNames::Whole),
@@ -226,7 +226,7 @@ fn an_unterminated_quote_is_no_store() {
     assert!(all.no_cache && all.no_store);
 }
 
-/// RFC 5861: permissions. What cannot be read permits nothing.
+/// RFC 5861: permissions. A value that cannot be read permits nothing.
 #[test]
 fn permissions() {
     for (value, expected) in [

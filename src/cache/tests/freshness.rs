@@ -140,7 +140,8 @@ fn the_operator_decides_about_guesses() {
     assert_eq!(of(200, "", &Rules::default()).stale_if_error(), seconds(0));
 }
 
-/// What looks like one client's is not guessed about, whatever the operator says; what is said counts (§7.3).
+/// The lifetime of a response that looks like one client's is never guessed, whatever the operator says. A lifetime
+/// that it states counts (§7.3).
 #[test]
 fn guesses_stop_where_it_may_be_one_clients() {
     const MODIFIED: &str = "Last-Modified: Sun, 06 Nov 1994 08:48:37 GMT";
@@ -234,7 +235,7 @@ fn the_moment_of_expiry() {
     assert_eq!(freshness.left(freshness.arrived() - seconds(5)), Ok(seconds(6)), "time does not run backwards");
 }
 
-/// What a `Date` of whole seconds cuts off is not counted as age.
+/// The fraction of a second that a `Date` cuts off is not counted as age.
 #[test]
 fn fractions_of_a_second_are_not_age() {
     let mut arrived = now();

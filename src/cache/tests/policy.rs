@@ -43,7 +43,7 @@ const STORED: &[Row] = &[
     ("GET", "", 103, "Cache-Control: max-age=1", Err(NotStored::Interim)),
     ("GET", "", 304, "Cache-Control: max-age=1", Err(NotStored::NotModified)),
     ("GET", "", 206, "Cache-Control: max-age=1", Ok(())),
-    // What one request did wrong is not the resource's answer to others, whatever it allows.
+    // An answer to a mistake of one request is not the resource's answer to others, whatever it allows.
     ("GET", "Range: bytes=9-", 416, "Cache-Control: max-age=1, public", Err(NotStored::OneRequest)),
     ("GET", "If-Match: \"a\"", 412, "Cache-Control: max-age=1, public", Err(NotStored::OneRequest)),
     ("GET", "", 429, "Cache-Control: max-age=1, must-understand", Err(NotStored::OneRequest)),

@@ -88,7 +88,7 @@ fn a_part_is_nominated_only_where_it_would_do() {
         assert_eq!(sent.fields.contains("if-none-match"), nominated, "{asked:?}");
         assert!(!sent.fields.contains("if-modified-since"), "{asked:?}");
     }
-    // What is not asked about does not take the date from what is.
+    // A response that is not asked about does not take the date away from one that is.
     let whole = stored(&[("ETag", "\"a\""), ("Last-Modified", MODIFIED)], "abcdefgh");
     assert!(conditional(&request(&[]), &[whole, part]).fields.contains("if-modified-since"));
 }
@@ -322,7 +322,7 @@ fn an_update_brings_no_field_of_one_user() {
         assert!(!after.stored.head.fields.contains("x-mine"), "{before:?} {answer:?}");
         assert_eq!(after.stored.head.fields.get_all("date").collect::<Vec<_>>(), [DATE.as_bytes()], "{before:?}");
     }
-    // What is said no more holds no more.
+    // A directive that is not repeated does not hold any more.
     let before = stored(&[("Cache-Control", "private=x-mine")], "abc");
     let answer = response(304, &[("Cache-Control", "max-age=9"), ("X-Mine", "1")]);
     let after = freshened(&before, &answer, &request(&[]), now(), now(), &Rules::default());
@@ -335,7 +335,7 @@ fn an_update_gives_a_new_life() {
     let before = stored(&[("Cache-Control", "max-age=10"), ("ETag", "\"a\""), ("Date", DATE), ("Age", "9")], "abc");
     let later = later(100);
     let wall = String::from_utf8(http_date(later.wall).to_vec()).unwrap();
-    // What the 304 has; the age it leaves, and how long it is fresh from then.
+    // Each case: the fields of the 304; the age that results, and how long the response is fresh from then.
     for (answer, age, left) in [
         (&[("Date", wall.as_str())][..], 0, Some(10)),
         (&[][..], 0, Some(10)),

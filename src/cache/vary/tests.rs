@@ -13,7 +13,8 @@ fn matches(vary: &[&str], original: Lines<'_>, presented: Lines<'_>) -> bool {
 #[test]
 fn which_vary_selects_what() {
     const ONE: Lines<'static> = &[("Foo", "1"), ("Bar", "a")];
-    // RFC 9110 §12.5.5, RFC 9111 §4.1. What Vary says, the presented request, whether it may have the response.
+    // RFC 9110 §12.5.5, RFC 9111 §4.1. Each case: the lines of Vary, the presented request, and whether it may have the
+    // response.
     for (vary, presented, expected) in [
         (&[][..], &[][..], true),
         (&[""], &[], true),
@@ -189,7 +190,8 @@ fn a_look_up_asks_for_a_bounded_number_of_fields() {
 fn the_most_recent_of_those_that_match_and_rather_one_with_a_vary() {
     let selecting = |vary: &str, foo: &str| Selecting::of(&fields(&[("Vary", vary)]), &fields(&[("Foo", foo)]));
     let (any, one, two, star) = (selecting("", ""), selecting("Foo", "1"), selecting("Foo", "2"), selecting("*", ""));
-    // RFC 9111 §4, §4.1. What is stored, each with a date, and which of them a request with `Foo: 1` gets.
+    // RFC 9111 §4, §4.1. Each case: the stored responses, each with a date, and which of them a request with `Foo: 1`
+    // gets.
     for (candidates, chosen) in [
         (&[][..], None),
         (&[(&two, 9)], None),
