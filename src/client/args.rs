@@ -10,7 +10,7 @@ use crate::{
 use clap::Args;
 use std::{num::NonZeroUsize, time::Duration};
 
-/// What the program is told.
+/// The flags of the program.
 #[derive(Debug, Clone, Args)]
 pub struct ClientArgs {
     /// The server: its name or address, and port
@@ -83,7 +83,7 @@ pub struct ClientArgs {
     /// Successes, one after the other, that close the breaker
     #[arg(long, value_name = "N", default_value = "3", value_parser = number::<u32>(1..=MAX_COUNT), requires = "breaker", help_heading = "When it fails")]
     pub breaker_successes: u32,
-    /// What to answer when there is no answer
+    /// The answer to show when there is none
     #[arg(long, value_name = "TEXT", help_heading = "When it fails")]
     pub fallback: Option<String>,
     /// When there is no answer, give the last one to the same command, if it may be executed twice
@@ -165,7 +165,7 @@ impl ClientArgs {
         Some(PoolConfig { max, idle_timeout, lifetime: None, queue: Some(max), ..PoolConfig::default() })
     }
 
-    /// What stands in for answers.
+    /// The replacement for answers that do not come.
     #[must_use]
     pub fn fallback(&self) -> Option<Fallback> {
         match &self.fallback {

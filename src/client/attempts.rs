@@ -73,7 +73,7 @@ pub struct Attempts {
     written: Written,
 }
 
-/// What to do after a try without an answer.
+/// The step after a try without an answer.
 #[derive(Debug)]
 #[must_use = "a request that is given up has to be reported"]
 pub enum Verdict {
@@ -112,7 +112,7 @@ impl Attempts {
         self.error(cause)
     }
 
-    /// How to report it if nothing more is tried. What an earlier try may have done is not forgotten.
+    /// How to report it if nothing more is tried. The report covers what earlier tries may have done.
     #[must_use]
     pub fn error(&self, cause: Cause) -> Error {
         match self.written {
@@ -134,7 +134,8 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// What becomes of a request whose tries all fail, with so much written in each, at once.
+    /// The outcome of a request whose tries all fail at once: how many tries there were, and the error. `written` says
+    /// how much left in each.
     fn tried(idempotent: bool, tries: u32, written: &[Written]) -> (usize, Option<Error>) {
         let now = base();
         let mut attempts = Attempts::new(Policy { deadline: SECOND, tries }, idempotent, now);

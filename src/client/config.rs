@@ -11,7 +11,7 @@ pub(super) const FREE_RETRIES: u32 = 10;
 /// peer has answered as many later ones, and not that we were quicker than it.
 pub(super) const MAX_IN_FLIGHT: usize = MAX_WINDOW / 2;
 
-/// What a [`Client`](super::Client) does when things go wrong.
+/// How a [`Client`](super::Client) acts when things go wrong.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Config {
     /// The waits between tries to connect.

@@ -1,13 +1,14 @@
 //! Connections for one request at a time each, kept and shared by threads: the proxy's [`Pool`] behind a lock.
 //!
-//! A handshake costs a round trip, and the server's `accept` another thread or table entry. So connections are kept. But a
-//! server closes what idles, or was restarted meanwhile, and the end it sent waits unread in our kernel: so at checkout
-//! each is looked at, and a dead one is dropped before a request is risked on it. What remains is the moment between the
-//! look and the write. That is why [`Attempts`](super::Attempts) counts what was written.
+//! A handshake costs a round trip, and the server's `accept` another thread or table entry. So connections are kept.
+//! But a server closes idle connections, or was restarted meanwhile, and the end it sent waits unread in our kernel. So
+//! at checkout each connection is looked at, and a dead one is dropped before a request is risked on it. It may still
+//! die between the look and the write. That is why [`Attempts`](super::Attempts) counts the bytes that were written.
 //!
-//! A look finds only what was said. A peer that lost its power or is stopped says nothing, so a connection that has idled for
-//! a heartbeat's interval is asked first whether anybody is there. If nobody is, all others that idle are given up with it,
-//! and every connection from then on has to answer before it gets a request, until one does.
+//! A look finds only an end that the peer has sent. A peer that lost its power or is stopped sends nothing, so a
+//! connection that has idled for a heartbeat's interval first has to answer a heartbeat. If it does not, all other idle
+//! connections are given up with it. From then on every connection has to answer a heartbeat before it gets a request,
+//! until one does.
 //!
 //! ```
 //! use socket_patterns::{client::{Config, ConnectionPool, Request, demo}, pool::PoolConfig};
@@ -133,7 +134,7 @@ impl ConnectionPool {
                 Err(failed) => failed,
             };
             tries -= u32::from(written == Written::Nothing);
-            // Nobody is helped by asking a policy again.
+            // Our own policy would give the same answer again.
             if matches!(cause, Cause::BreakerOpen { .. } | Cause::QueueFull | Cause::Closed) {
                 return Err(attempts.abandon(written, cause));
             }
@@ -174,8 +175,9 @@ impl ConnectionPool {
         }
     }
 
-    /// Ends at once: what waits for an answer or a connection is told so, and nothing more is sent. Who is just connecting is told
-    /// when that has succeeded or failed, after [`Config::connect_timeout`] at the latest.
+    /// Ends at once: callers that wait for an answer or a connection are told so, and nothing more is sent. A caller
+    /// that is just connecting is told when that has succeeded or failed, after [`Config::connect_timeout`] at the
+    /// latest.
     pub fn close(&self) {
         let mut shared = self.lock();
         shared.closed = true;
@@ -197,7 +199,7 @@ impl ConnectionPool {
             Err(cause) => Err((Written::Nothing, cause)),
         };
         let mut shared = self.lock();
-        // What failed after the end was not wanted any more.
+        // A request that failed after the end was not wanted any more.
         let result = if shared.closed { result.map_err(|(written, _)| (written, Cause::Closed)) } else { result };
         let changed = match (&result, &mut shared.breaker) {
             (_, None) => None,
@@ -246,7 +248,7 @@ impl ConnectionPool {
         }
     }
 
-    /// What the pool has done and holds.
+    /// The counts of the pool: events so far, and connections now.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.lock().pool.stats()

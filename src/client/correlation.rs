@@ -57,12 +57,12 @@ enum Slot<T> {
     Answered,
 }
 
-/// What an answer is.
+/// The request that an answer belongs to, if any.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Received<'l, T> {
-    /// That of this request, without its id.
+    /// The answer to this request, without its id.
     Answer(T, &'l [u8]),
-    /// That of a request that was given up: nobody waits for it.
+    /// The answer to a request that was given up: no caller waits for it.
     Late(u64),
 }
 

@@ -32,16 +32,16 @@ const READS: usize = 16;
 /// How many requests one `writev` takes.
 const SLICES: usize = 64;
 
-/// Who is told of an answer.
+/// Called with the answer to one request, or with why there is none.
 pub(super) type Callback = Box<dyn FnOnce(Result<Answer, Error>) + Send>;
-/// Who is told of everything else.
+/// Called with all other events.
 pub(super) type Watcher = Box<dyn FnMut(Event) + Send>;
 
-/// What other threads leave for the driver.
+/// Orders that other threads leave for the driver.
 #[derive(Default)]
 pub(super) struct Mail {
     pub(super) submitted: Vec<(Request, Callback)>,
-    /// Where the server is, or why nobody knows.
+    /// The server's addresses, or why they are unknown.
     found: Option<Found>,
     pub(super) finish: bool,
     pub(super) close: bool,
@@ -57,7 +57,7 @@ pub(super) struct Driver {
     server: Server,
     connect_timeout: Duration,
     attempt: Try,
-    /// Somebody looks for the server.
+    /// The server's addresses are being looked up.
     looking: bool,
     stream: Option<TcpStream>,
     /// Whether it is known to be connected.
@@ -197,7 +197,7 @@ impl Driver {
         }
     }
 
-    /// Nothing more can be written. What has arrived before is heard first.
+    /// Nothing more can be written. Bytes that arrived before are heard first.
     fn broken(&mut self, kind: ErrorKind) {
         self.writable = false;
         self.readable = true;
@@ -281,7 +281,7 @@ impl Drop for Driver {
         let mut mail = lock(&self.mail);
         mail.gone = true;
         let unread = mem::take(&mut mail.submitted);
-        // What a callback holds may want the mailbox when it is dropped.
+        // A callback may own something whose drop wants the mailbox.
         drop(mail);
         drop(unread);
     }

@@ -3,8 +3,8 @@
 use crate::{resilience::is_our_shortage, units::Counted};
 use std::{fmt, io, time::Duration};
 
-/// How much of a request this machine's kernel had taken when its connection was lost. What the kernel has taken may have
-/// arrived, whatever happened afterwards; what it has not taken cannot have.
+/// How much of a request this machine's kernel had taken when its connection was lost. Bytes that the kernel has taken
+/// may have arrived, whatever happened afterwards; bytes that it has not taken cannot have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Written {
     /// Not a byte: the peer does not know of the request.
@@ -24,14 +24,14 @@ pub enum Error {
     MaybeExecuted {
         /// How much of it had left, in the try of which most had.
         written: Written,
-        /// What came instead of an answer, in the last try.
+        /// The failure of the last try.
         cause: Cause,
     },
     /// It cannot be sent at all; the text names the rule.
     Invalid(&'static str),
 }
 
-/// What happened instead of an answer.
+/// A failure that came instead of an answer.
 #[derive(Debug, Clone)]
 pub enum Cause {
     /// No connection.
@@ -70,8 +70,8 @@ pub enum Cause {
     Closed,
 }
 
-/// What a peer must not say on a pipelined connection. It cannot be trusted after that: which answer belongs to which
-/// request is all there is.
+/// Mistakes of a peer on a pipelined connection. After one of them no later answer can be trusted to belong to its
+/// request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PeerError {
     /// A line that does not begin with a request's id.
@@ -86,7 +86,7 @@ pub enum PeerError {
     LeftBehind,
 }
 
-/// Whose fault it is.
+/// The side whose fault it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Blame {
     /// The caller's: the same request will fail again.
@@ -104,7 +104,7 @@ impl Error {
         matches!(self, Self::NotSent(_))
     }
 
-    /// Whose fault it is.
+    /// The side whose fault it is.
     #[must_use]
     pub fn blame(&self) -> Blame {
         match self {
@@ -113,7 +113,7 @@ impl Error {
         }
     }
 
-    /// What happened instead of an answer; `None`: nothing was tried.
+    /// The failure that came instead of an answer; `None`: nothing was tried.
     #[must_use]
     pub fn cause(&self) -> Option<&Cause> {
         match self {
@@ -124,7 +124,7 @@ impl Error {
 }
 
 impl Cause {
-    /// Whose fault it is.
+    /// The side whose fault it is.
     #[must_use]
     pub fn blame(&self) -> Blame {
         match self {

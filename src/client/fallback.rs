@@ -1,7 +1,7 @@
-//! What to answer when there is no answer: something old or something plain, if that is better than nothing.
+//! Replacements for an answer that does not come: an old answer or a fixed text, if that is better than nothing.
 //!
-//! It never hides: a [`Reply`] says that it is a fallback and what it stands for. Whether the price of yesterday is better
-//! than no price is for whoever asks to decide.
+//! A fallback never hides: a [`Reply`] says that it is one and what it stands for. The caller decides whether the price
+//! of yesterday is better than no price.
 //!
 //! ```
 //! use socket_patterns::client::{Client, Config, Fallback, Reply, Request, demo};
@@ -25,7 +25,7 @@ use std::collections::{HashMap, VecDeque};
 /// How many last answers are remembered. Beyond that, the one that was learned first is forgotten.
 const REMEMBERED: usize = 1024;
 
-/// What stands in for an answer.
+/// A replacement for answers.
 #[derive(Debug, Clone)]
 pub struct Fallback {
     fixed: Option<String>,
@@ -42,7 +42,7 @@ pub enum Reply {
     Live(Answer),
     /// Not the server's, or not of today.
     Fallback {
-        /// What to show instead.
+        /// The text to show instead.
         text: String,
         /// Why the server did not answer, and whether it may have executed the request all the same.
         because: Error,
@@ -50,7 +50,7 @@ pub enum Reply {
 }
 
 impl Reply {
-    /// What to show.
+    /// The text to show.
     #[must_use]
     pub fn text(&self) -> &str {
         match self {
@@ -93,7 +93,7 @@ impl Fallback {
     }
 
     fn learn(&mut self, request: &Request, answer: &Answer) {
-        // What an unrepeatable request once answered says nothing about the next one.
+        // The answer to a request that must not be repeated says nothing about the next such request.
         if !self.remembers || !request.is_idempotent() {
             return;
         }

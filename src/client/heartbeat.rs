@@ -11,8 +11,8 @@
 //!     └───────── anything heard ─────────┘
 //! ```
 //!
-//! Whatever arrives is a sign of life, not only the acknowledgement. So a dead peer is found within interval + timeout of
-//! its last word, and a busy connection pays nothing.
+//! All input is a sign of life, not only the acknowledgement. So a dead peer is found within interval + timeout of its
+//! last byte, and a busy connection pays nothing.
 //!
 //! ```
 //! use socket_patterns::client::{Beat, Heartbeat, HeartbeatConfig, demo};
@@ -64,7 +64,7 @@ pub struct Heartbeat {
     asked: Option<Instant>,
 }
 
-/// What to do about a silence.
+/// The step to take in a silence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Beat {
     /// Ask.

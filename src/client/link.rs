@@ -85,7 +85,7 @@ enum State {
     Closed,
 }
 
-/// What the driver has to do.
+/// A task for the driver.
 #[derive(Debug)]
 pub enum Action<T> {
     /// Connect; then call [`Link::connected`] or [`Link::connect_failed`].
@@ -98,7 +98,7 @@ pub enum Action<T> {
     Event(Event),
 }
 
-/// What a person who watches wants to know.
+/// News for a person who watches.
 #[derive(Debug, Clone)]
 pub enum Event {
     /// There is a connection.
@@ -126,7 +126,7 @@ pub enum Event {
     },
 }
 
-/// What a client has done.
+/// Counts of a client's work.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Requests that were asked for.
@@ -339,12 +339,12 @@ impl<T> Link<T> {
             State::Up { heartbeat, .. } => heartbeat.as_ref().map(Heartbeat::next),
             State::GaveUp | State::Closed => None,
         };
-        // What it was set for may have been answered since.
+        // The request that it was set for may have been answered since.
         let requests = self.earliest.filter(|_| !self.queue.is_empty() || !self.correlation.is_empty());
         [state, requests].into_iter().flatten().min()
     }
 
-    /// What to do next; `None`: nothing until something happens.
+    /// The next task; `None`: nothing to do until something happens.
     pub fn next_action(&mut self) -> Option<Action<T>> {
         self.actions.pop_front()
     }
@@ -385,7 +385,7 @@ impl<T> Link<T> {
         !matches!(self.state, State::Up { .. })
     }
 
-    /// What was done so far.
+    /// Counts of the work so far.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.stats

@@ -1,5 +1,5 @@
-//! What is on its way to the peer, and how much of each request the kernel has taken: what decides whether one that was
-//! lost may be sent again.
+//! Requests on their way to the peer, and how much of each the kernel has taken. That decides whether a lost request
+//! may be sent again.
 
 use super::Written;
 use std::{collections::VecDeque, io::IoSlice};

@@ -53,7 +53,7 @@ pub struct GaveUp {
     pub tries: u32,
 }
 
-/// What a client does unless it is told otherwise: 100 ms, doubled up to 30 s, a quarter more or less.
+/// The default of a client: 100 ms, doubled up to 30 s, a quarter more or less.
 pub const BACKOFF: Backoff =
     Backoff { base: Duration::from_millis(100), factor: 2.0, cap: Duration::from_secs(30), jitter: 0.25 };
 

@@ -1,4 +1,4 @@
-//! What is asked, what is answered, and which commands may be executed twice.
+//! Requests, answers, and the commands that may be executed twice.
 
 use super::Error;
 use std::{collections::BTreeSet, str::FromStr};
@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, str::FromStr};
 /// Bytes of a request: what the command service takes in a line, and room for an id before it.
 pub const MAX_REQUEST: usize = 8 * 1024 - "#18446744073709551615 ".len();
 
-/// What is said of a longer one.
+/// The error of a longer request.
 pub(super) const TOO_LONG: &str = "a command is at most 8170 bytes long";
 
 /// One command, not yet numbered.
@@ -70,7 +70,7 @@ impl Request {
 /// The server's own answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// Its line, without id and line end. What is not UTF-8 is replaced.
+    /// Its line, without id and line end. Bytes that are not UTF-8 are replaced.
     pub text: String,
     /// How often the request left before it came: 1 unless it was repeated.
     pub tries: u32,
@@ -90,7 +90,7 @@ impl Names {
 }
 
 impl Default for Names {
-    /// What the command service has that may be executed twice: everything but `QUIT`.
+    /// The commands of the command service that may be executed twice: all but `QUIT`.
     fn default() -> Self {
         Self(["PING", "ECHO", "TIME", "STATS", "HELP", "HEARTBEAT", "DELAY"].map(str::to_owned).into())
     }

@@ -1,8 +1,8 @@
-//! Where the server is: at addresses that stay, or wherever its name points at the moment.
+//! The place of the server: fixed addresses, or those that its name has at the moment.
 //!
-//! What comes back after an outage often comes back elsewhere: another machine, another container. So a name is looked up
-//! anew for every connection, and all addresses that it has are tried, one after the other ([`Dial`]).
-//! All of that takes no longer than one try to connect may take.
+//! A server that comes back after an outage often comes back elsewhere: on another machine, in another container. So a
+//! name is looked up anew for every connection, and all addresses that it has are tried, one after the other
+//! ([`Dial`]). All of that takes no longer than one try to connect may take.
 //!
 //! The system's resolver blocks, for much longer than that if a name server is down. So it is asked on a thread of its own,
 //! and an answer that comes too late is not waited for.
@@ -36,7 +36,7 @@ use std::{
     time::Duration,
 };
 
-/// What is known of it: its addresses, best first, of which there is at least one.
+/// The result of looking for it: its addresses, best first, of which there is at least one.
 pub(super) type Found = Result<Vec<SocketAddr>, net::Error>;
 
 /// The server of a client. Copies share the memory of the address that worked last.
@@ -68,7 +68,7 @@ impl Server {
         Self { name: name.into(), place, worked: Arc::default() }
     }
 
-    /// What it is called.
+    /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -108,7 +108,7 @@ impl Server {
         let now = || clock::now().instant;
         let budget = DeadlineBudget::new(timeout, now());
         let (sender, found) = mpsc::channel();
-        // Nobody listens any more if it comes too late.
+        // If the result comes too late, the receiver is gone.
         let begun = self.look_up(move |found| drop(sender.send(found)));
         begun.map_err(|source| net::Error::Resolve { host: self.name.to_string(), source })?;
         let late = |_| Err(unknown(&self.name, io::ErrorKind::TimedOut));

@@ -35,7 +35,7 @@ use std::{
 };
 use way::Way;
 
-/// What the main thread hears.
+/// An event for the main thread.
 enum Control {
     /// A line of stdin, or why it is none.
     Line(Result<String, Error>),
@@ -45,9 +45,9 @@ enum Control {
     Quit,
     /// Ctrl-C.
     Interrupted,
-    /// The server is not there, and nobody sits before the screen who could know better.
+    /// The server is not there, and no user sits before the screen who could know better.
     GaveUp,
-    /// Nobody reads stdout any more.
+    /// The reader of stdout is gone.
     Unread,
 }
 
@@ -58,11 +58,11 @@ enum Stop {
     End,
     /// One of them was `QUIT`.
     Quit,
-    /// What is on its way is not waited for.
+    /// Answers that are on their way are not waited for.
     Interrupted,
     /// The server is not there.
     GaveUp,
-    /// Nor does anybody want to know what became of it, as in `client | head`.
+    /// The reader of the answers is gone, as in `client | head`.
     Unread,
 }
 
@@ -114,7 +114,7 @@ pub fn run(args: &ClientArgs) -> Result<(), Failure> {
     if stopped.is_err() {
         way.close();
     }
-    // What is still on its way may be interrupted, too. The second time, the process ends at once.
+    // The wait for the last answers may be interrupted, too. The second time, the process ends at once.
     let waiting = Arc::new(way);
     let closing = Arc::clone(&waiting);
     thread::Builder::new().name("control".to_owned()).spawn(move || {

@@ -1,4 +1,4 @@
-//! Whose turn it is, on which connection, and whether anybody is at its other end.
+//! Checkout: which caller's turn it is, on which connection, and whether a live server is at its other end.
 
 use super::{
     ConnectionPool, Pooled, SERVER,
@@ -55,7 +55,7 @@ impl ConnectionPool {
         }
         let by = later(now(), heartbeat.timeout);
         match conn.beat(by.min(ends)) {
-            // Who has no time to wait for an answer knows nothing when there is none.
+            // If the caller's own time ended first, a missing answer says nothing about the server.
             Err(Cause::TimedOut) if by <= ends => {
                 self.doubt();
                 Err(Cause::Silent)
@@ -109,7 +109,7 @@ impl ConnectionPool {
             if shared.closed || left.is_zero() {
                 let cause = if shared.closed { Cause::Closed } else { Cause::NoneFree };
                 shared.pool.cancel(ticket);
-                // What it was granted at this moment goes to the next.
+                // A slot that it was granted at this moment goes to the next caller.
                 let mut closing = Vec::new();
                 shared.pool.woken(&mut closing);
                 closing.into_iter().for_each(|key| drop(shared.idle.try_remove(key)));
@@ -120,7 +120,7 @@ impl ConnectionPool {
         }
     }
 
-    /// Gives what is free to those who wait longest. The lock is let go.
+    /// Gives free connections to the callers that wait longest. Releases the lock.
     fn serve_line(&self, mut shared: MutexGuard<'_, Shared>) {
         while let Some(granted) = shared.pool.granted() {
             match shared.take() {

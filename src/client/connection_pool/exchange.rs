@@ -41,7 +41,7 @@ pub(super) fn exchange(
     result
 }
 
-/// What an answer says, if it is one to this request.
+/// The text of an answer, if it is one to this request.
 fn understand(answer: &[u8], prefix: &str, number: u64) -> Result<String, (Written, Cause)> {
     let text = match answer.strip_prefix(prefix.as_bytes()) {
         Some(text) => text,

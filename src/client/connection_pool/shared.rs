@@ -1,4 +1,4 @@
-//! What is behind the lock: the pool that decides, and the streams that its names stand for.
+//! The state behind the lock: the pool that decides, and the streams that its names stand for.
 
 use super::{SERVER, now};
 use crate::{
@@ -13,14 +13,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What the threads of a pool share, behind one lock.
+/// State that the threads of a pool share, behind one lock.
 pub(super) struct Shared {
     pub(super) pool: Pool<usize>,
     /// Connections that idle, by their name in the pool.
     pub(super) idle: Slab<Idle>,
     /// Those in use, to be cut off when the pool is closed.
     pub(super) busy: Slab<Arc<TcpStream>>,
-    /// What those in line have got and not taken yet.
+    /// Slots that callers in line were given and have not taken yet.
     pub(super) ready: HashMap<u32, Slot>,
     pub(super) next_ticket: u32,
     pub(super) breaker: Option<Breaker>,
@@ -52,7 +52,7 @@ impl Conn {
     }
 }
 
-/// What a checkout gives.
+/// The result of a checkout.
 pub(super) enum Slot {
     Reuse {
         conn: Conn,
@@ -64,7 +64,7 @@ pub(super) enum Slot {
 }
 
 impl Shared {
-    /// What is free now.
+    /// A connection or slot that is free now.
     pub(super) fn take(&mut self) -> Option<Slot> {
         loop {
             match self.pool.checkout(SERVER, now()) {
@@ -79,7 +79,8 @@ impl Shared {
         }
     }
 
-    /// Closes what has idled too long. Nobody has a timer for it: it is done whenever one comes back.
+    /// Closes connections that have idled too long. There is no timer for it: it is done whenever a connection comes
+    /// back.
     pub(super) fn sweep(&mut self, now: Instant) {
         let over = |(key, idle): (usize, &Idle)| idle.until.is_some_and(|until| until <= now).then_some(key);
         let keys: Vec<usize> = self.idle.iter().filter_map(over).collect();

@@ -55,7 +55,7 @@ impl Driver {
     /// The server was looked up.
     pub(super) fn found(&mut self, found: Found) {
         self.looking = false;
-        // Nobody waits for it any more, unless another try has begun meanwhile.
+        // The try that asked for it may be over; the result is of use only to one that waits for it.
         let Try::LookUp(budget) = self.attempt else { return };
         match found {
             Ok(addresses) => self.next_address(self.server.dial(&addresses, budget)),

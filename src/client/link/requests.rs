@@ -7,8 +7,8 @@ use crate::{
 };
 use std::time::Instant;
 
-/// Bytes that are handed to the connection ahead of the kernel. What is behind them can still be taken back when its time
-/// is over.
+/// Bytes that are handed to the connection ahead of the kernel. Requests behind them can still be taken back when their
+/// time is over.
 const AHEAD: usize = 16 * 1024;
 
 /// A request and its tries.
@@ -19,11 +19,11 @@ pub(super) struct Job<T> {
     pub(super) attempts: Attempts,
     /// How often it left.
     pub(super) sent: u32,
-    /// What the breaker said to this try; `None`: not asked yet.
+    /// The breaker's answer to this try; `None`: not asked yet.
     admitted: Option<Admit>,
 }
 
-/// What an id stands for.
+/// The question that an id stands for.
 #[derive(Debug)]
 pub(super) enum Entry<T> {
     Heartbeat,
@@ -156,7 +156,7 @@ impl<T> Link<T> {
         let mut again = Vec::new();
         for id in over {
             let written = self.outgoing.written(id);
-            // What has begun to leave has to leave whole; what has not must not leave any more.
+            // A request that has begun to leave has to leave whole; one that has not must not leave any more.
             let entry = match self.outgoing.withdraw(id) {
                 true => self.correlation.withdraw(id),
                 false => self.correlation.give_up(id),

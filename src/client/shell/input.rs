@@ -95,7 +95,7 @@ impl Input {
                 Ok(Some(len)) => &buffer[..len],
             };
             while let Some(line) = lines.next(&mut input) {
-                // What was added at the end is no line if nothing came before it.
+                // The line end that was added makes no line if no text came before it.
                 if ended && line == Line::Text(b"".into()) {
                     break;
                 }

@@ -27,20 +27,20 @@ pub(super) struct Printer {
 pub(super) enum Trouble {
     /// The server is not there.
     GaveUp,
-    /// Nobody reads the answers.
+    /// The reader of the answers is gone.
     Unread,
 }
 
 struct State {
     /// Commands that may still be read.
     permits: usize,
-    /// Whose turn it is.
+    /// The number of the command whose turn it is.
     next: u64,
     /// Done before its turn. `None`: nothing is to be printed.
     early: BTreeMap<u64, Option<String>>,
     fallback: Option<Fallback>,
     failed: u64,
-    /// Nobody reads the answers.
+    /// The reader of the answers is gone.
     unread: bool,
 }
 

@@ -48,7 +48,7 @@ fn a_peer_that_breaks_the_rules_is_left() {
         world.ask("PAY 1", false);
         world.sent();
         world.hear(said);
-        // What else it says is not heard.
+        // Later bytes from it are not heard.
         world.hear("#1 x\n");
         assert_eq!(world.closes, 1, "{said:?}");
         let expected = format!("may have been executed: sent and not answered, then: {why}");

@@ -1,4 +1,4 @@
-//! Who is refused, and when it is over.
+//! Tests of refused requests, and of the end.
 
 use super::*;
 

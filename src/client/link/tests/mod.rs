@@ -32,7 +32,7 @@ struct World {
     link: Link<&'static str>,
     start: Instant,
     now: Instant,
-    /// What left, on this connection.
+    /// Bytes that left on this connection.
     wire: String,
     done: Vec<(&'static str, String)>,
     events: Vec<String>,

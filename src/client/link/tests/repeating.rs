@@ -1,4 +1,4 @@
-//! What is sent again after a loss, and what is reported instead.
+//! Tests of the requests that are sent again after a loss, and of those that are reported instead.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What ends when its time is over.
+//! Tests of requests that end when their time is over.
 
 use super::*;
 

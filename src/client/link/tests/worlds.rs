@@ -8,7 +8,7 @@ struct Chaos {
     world: World,
     dice: SmallRng,
     up: bool,
-    /// What left and has not arrived.
+    /// Bytes that left and have not arrived.
     travelling: String,
     /// Answers that have not arrived.
     answers: Vec<String>,
