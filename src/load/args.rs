@@ -15,10 +15,10 @@ use std::{
     time::Duration,
 };
 
-/// What to ask, how often, and what to write about it.
+/// The flags of a run: the request, its rate, and the output.
 #[derive(Debug, Clone, clap::Args)]
 pub struct LoadArgs {
-    /// Whom to ask: http://HOST:PORT/PATH, echo://HOST:PORT or command://HOST:PORT.
+    /// The server and the request: http://HOST:PORT/PATH, echo://HOST:PORT or command://HOST:PORT.
     #[arg(value_name = "URL")]
     pub target: Option<Target>,
     /// Connections.
@@ -64,12 +64,12 @@ pub struct LoadArgs {
     /// The server's process, to tell what it and its children use.
     #[arg(long, value_name = "PID", value_parser = number::<u32>(1..=u32::MAX.into()))]
     pub server_pid: Option<u32>,
-    /// What to write about it.
+    /// The files to write.
     #[command(flatten)]
     pub output: OutputArgs,
 }
 
-/// What to write about a run.
+/// The files that a run writes.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct OutputArgs {
     /// Write the result as JSON; with "-" to stdout, instead of text.
@@ -90,7 +90,7 @@ impl OutputArgs {
     ///
     /// # Errors
     ///
-    /// It cannot. What is there already is left as it is.
+    /// It cannot. A file that is there already is left as it is.
     pub(super) fn check(&self) -> Result<(), Failure> {
         if [&self.json, &self.html].into_iter().all(|file| file.as_deref().is_some_and(is_stdout)) {
             return Err(Failure::Usage("--json - and --html -: stdout can have only one of them".to_owned()));
@@ -112,14 +112,14 @@ fn writable(file: &Path) -> io::Result<()> {
     let mut open = OpenOptions::new();
     open.append(true);
     match fs::metadata(file) {
-        // Somebody may wait at the other end of a pipe, and would take this for all that comes.
+        // A program may wait at the other end of a pipe, and would take this for the whole output.
         Ok(there) if !there.is_file() && !there.is_dir() => Ok(()),
         Ok(_) => open.open(file).map(drop),
         Err(_) => open.create_new(true).open(file).and_then(|_| fs::remove_file(file)),
     }
 }
 
-/// What is said of a file that cannot be written.
+/// The error of a file that cannot be written.
 pub(super) fn unwritten(file: &Path, error: &io::Error) -> Failure {
     Failure::Run(format!("cannot write {}: {error}", file.display()))
 }
@@ -205,7 +205,7 @@ pub fn check_first_word(word: &str) -> Result<(), Failure> {
 fn field(text: &str) -> Result<(String, String), String> {
     const HINT: &str = "write Name: value";
     let (name, value) = text.split_once(':').ok_or(HINT)?;
-    // What makes a method makes a name: a token (RFC 9110 §5.6.2).
+    // Names have the syntax of methods: a token (RFC 9110 §5.6.2).
     if Method::from_bytes(name.as_bytes()).is_err() || value.contains(['\r', '\n', '\0']) {
         return Err(HINT.to_owned());
     }

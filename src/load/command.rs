@@ -79,7 +79,7 @@ pub(super) fn interrupts() -> Result<(Receiver<()>, Watch), Failure> {
     let (sender, interrupt) = channel();
     let watch = signals::watch(move |signal| {
         if signal == Signal::Stop {
-            // Nobody listens: the run is over anyway.
+            // An error means that the receiver is gone: the run is over anyway.
             let _ = sender.send(());
         }
     })?;
@@ -123,7 +123,7 @@ pub(super) fn save(file: &Path, text: &str) -> Result<(), Failure> {
     fs::write(file, text).map_err(|error| unwritten(file, &error))
 }
 
-/// To stdout. Who closed it does not want to know.
+/// Writes to stdout. A closed stdout is no error: its reader wants no more.
 pub(super) fn say(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 /// Why a request has no good answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Nobody listens.
+    /// There is no listener.
     ConnectRefused,
     /// No connection for another reason: unreachable, no descriptor, no local port left.
     ConnectFailed,
@@ -13,7 +13,7 @@ pub enum Kind {
     Reset,
     /// The connection ended before the answer was complete.
     ClosedEarly,
-    /// What arrived is no answer: not the protocol, not what was asked for, or nobody asked.
+    /// The bytes that came are no answer: another protocol, not what was asked for, or without a request.
     BadResponse,
     /// No complete answer within `--timeout`.
     Timeout,
@@ -55,7 +55,7 @@ impl Kind {
         }
     }
 
-    /// What the system's word for a failed connection means.
+    /// The kind of failure that the system's error of a connection means.
     pub(super) fn of(error: ErrorKind, connected: bool) -> Self {
         match error {
             ErrorKind::ConnectionRefused => Self::ConnectRefused,
@@ -66,7 +66,7 @@ impl Kind {
     }
 }
 
-/// So many failures of each kind.
+/// Numbers of failures, by kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Failures([u64; Kind::ALL.len()]);
 

@@ -1,4 +1,4 @@
-//! What is counted while a run goes on, by each thread for itself, and added up afterwards.
+//! Counts of a run. Each thread counts for itself, and the counts are added up afterwards.
 
 use super::{Failures, Kind};
 use hdrhistogram::Histogram;
@@ -48,7 +48,7 @@ pub struct Slot {
 /// Times, in nanoseconds.
 pub type Times = Histogram<u64>;
 
-/// What one thread has seen, or all of them.
+/// The counts and times of one thread, or of all.
 #[derive(Debug, Clone)]
 pub struct Record {
     /// From when a request was meant to start until its answer was complete. Good answers only: a quick refusal would

@@ -11,9 +11,9 @@ use std::{collections::BTreeMap, time::Duration};
 /// The result of a run. Its JSON has the same names; times are in microseconds unless the name says otherwise.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
-    /// What was done.
+    /// The load of the run.
     pub load: Load,
-    /// What became of the requests.
+    /// The outcome of the requests.
     pub requests: Requests,
     /// How much went through.
     pub throughput: Throughput,
@@ -27,18 +27,18 @@ pub struct Report {
     pub errors: BTreeMap<&'static str, u64>,
     /// Connections.
     pub connections: Connections,
-    /// What it cost.
+    /// The processor time that it cost.
     pub cpu: Cpu,
-    /// What the server's processes had at the end, with all clients still connected. Only with `--server-pid`.
+    /// The memory of the server's processes at the end, with all clients still connected. Only with `--server-pid`.
     pub server: Option<Memory>,
     /// The run in equal parts, for plots.
     pub series: Series,
 }
 
-/// What was done.
+/// The load of the run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Load {
-    /// Whom we asked.
+    /// The URL of the server.
     pub target: String,
     /// `closed` or `open`.
     pub loop_kind: &'static str,
@@ -60,7 +60,7 @@ pub struct Load {
     pub interrupted: bool,
 }
 
-/// What became of the requests that were meant to start while it counted: `started = answered + failed + unfinished`.
+/// The outcome of the requests that were meant to start while it counted: `started = answered + failed + unfinished`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Requests {
     /// Requests that started.
@@ -156,7 +156,7 @@ pub struct Series {
 }
 
 impl Report {
-    /// What a record says about a run of this plan.
+    /// The report on a run of `plan`, from its record.
     #[must_use]
     pub fn new(plan: &Plan, record: &Record, measured: &Measured) -> Self {
         let seconds = measured.counted.as_secs_f64();

@@ -39,11 +39,11 @@ const AHEAD: Duration = Duration::from_secs(3);
 /// A run.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Whom to ask, as the user said it.
+    /// The server, as the user named it.
     pub target: Target,
-    /// Where that is: see [`reach`].
+    /// Its address: see [`reach`].
     pub to: SocketAddr,
-    /// What to ask.
+    /// The requests to send.
     pub script: Script,
     /// How many clients, at least 1.
     pub clients: usize,
@@ -65,7 +65,7 @@ pub struct Plan {
     pub server: Option<u32>,
 }
 
-/// What was measured beside the clients' own account.
+/// Numbers that were measured besides the clients' own counts.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Measured {
     /// How long it counted: shorter than planned if it was interrupted.
@@ -74,7 +74,7 @@ pub struct Measured {
     pub own_cpu: Option<Duration>,
     /// CPU time of the server meanwhile.
     pub server_cpu: Option<Duration>,
-    /// What the server had at the end, with the clients connected.
+    /// The server's memory and threads at the end, with the clients connected.
     pub server: Option<Usage>,
     /// The user ended it.
     pub interrupted: bool,
@@ -133,7 +133,7 @@ pub fn run(
     let mut measured = Measured { interrupted: !connected, ..Measured::default() };
 
     let line = timeline(plan);
-    // Nobody else sets it.
+    // It is set nowhere else.
     let _ = control.line.set(line);
     crew.wake();
     let mut tell = |now: Instant| {
@@ -190,7 +190,7 @@ fn sleep_until(until: Instant, interrupt: &Receiver<()>, tell: &mut impl FnMut(I
         match interrupt.recv_timeout(left.min(TICK)) {
             Ok(()) => return false,
             Err(RecvTimeoutError::Timeout) => {}
-            // Nobody can interrupt: then time alone ends it.
+            // The run cannot be interrupted: then time alone ends it.
             Err(RecvTimeoutError::Disconnected) => thread::park_timeout(left.min(TICK)),
         }
         let time = now();

@@ -1,4 +1,4 @@
-//! What a user writes for "whom": `http://localhost:8080/bytes/100`, `echo://127.0.0.1:9000`, `command://[::1]:9000`.
+//! Targets as users write them: `http://localhost:8080/bytes/100`, `echo://127.0.0.1:9000`, `command://[::1]:9000`.
 
 use crate::net::address::{Host, HostPort};
 use std::{fmt, str::FromStr};
@@ -14,7 +14,7 @@ pub enum Scheme {
     Command,
 }
 
-/// Who is asked for what.
+/// A server, and what it is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// How to speak.
@@ -62,7 +62,7 @@ impl FromStr for Target {
         };
         let at = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(at);
-        // What follows `#` is for the client alone (RFC 9110 §4.1).
+        // Text after `#` is for the client alone (RFC 9110 §4.1).
         let path = path.split('#').next().unwrap_or_default();
         let path = match scheme {
             Scheme::Http if path.starts_with('/') => path.to_owned(),

@@ -41,7 +41,7 @@ impl Display for Report {
     }
 }
 
-/// What was done, in one line.
+/// The load of a run, in one line.
 pub(super) struct Title<'r>(pub(super) &'r Report);
 
 impl Display for Title<'_> {
@@ -92,7 +92,7 @@ fn cost(f: &mut Formatter<'_>, report: &Report) -> fmt::Result {
     writeln!(f, "server     {processes}, {threads}, {memory}")
 }
 
-/// What makes the numbers mean something else than they seem to. A line may break where its text does.
+/// Notes on what makes the numbers mean something else than they seem to. A line may break where its text does.
 pub(super) fn notes(report: &Report) -> Vec<String> {
     let Report { load, requests, connections, .. } = report;
     let mut notes = Vec::new();

@@ -1,4 +1,5 @@
-//! What a process uses: CPU time, memory, threads. From `/proc` on Linux; elsewhere only our own CPU time is told.
+//! The resources of a process: CPU time, memory, threads. From `/proc` on Linux; elsewhere only our own CPU time is
+//! known.
 
 use nix::sys::resource::{UsageWho, getrusage};
 use std::time::Duration;
@@ -15,7 +16,7 @@ pub fn own_cpu() -> Option<Duration> {
     })
 }
 
-/// What a process and its descendants use.
+/// The resources that a process and its descendants use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     /// User and system time so far, that of children which have ended and been waited for included.
@@ -35,7 +36,7 @@ mod linux {
     use super::Usage;
     use std::{collections::BTreeMap, fs, time::Duration};
 
-    /// What `/proc/PID/stat` tells of one process.
+    /// The numbers of one process in `/proc/PID/stat`.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub(super) struct Stat {
         pub(super) parent: u32,

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What all threads and their caller share.
+/// State that all threads share with their caller.
 #[derive(Debug, Default)]
 pub(in crate::load) struct Control {
     /// Set once, before all are woken.
@@ -21,7 +21,7 @@ pub(in crate::load) struct Control {
     pub(in crate::load) failed: AtomicU64,
 }
 
-/// What the clients of a thread do.
+/// Orders for the clients of a thread.
 #[derive(Debug, Clone)]
 pub(in crate::load) struct Orders {
     pub(in crate::load) to: SocketAddr,

@@ -1,4 +1,4 @@
-//! What the clients of a thread hear, and what follows.
+//! Events of a thread's clients, and the steps that follow.
 
 use super::{Clients, Phase};
 use crate::{
@@ -124,7 +124,7 @@ impl App for Clients {
 
     /// The run is over, by its time or by its user: what is under way stays unfinished.
     fn drain(&mut self, cx: &mut Cx) {
-        // What was due by now and has a free client was only waiting for us.
+        // Requests that are due and have a free client were only waiting for this thread.
         self.dispatch(cx);
         self.finishing = true;
         cx.set_deadline(TimerKey::ALARM, None);

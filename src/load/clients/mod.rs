@@ -95,7 +95,7 @@ impl Clients {
         }
     }
 
-    /// What was seen.
+    /// The counts and times of all clients.
     pub(super) fn into_record(self) -> Record {
         self.record
     }
@@ -120,7 +120,7 @@ impl Clients {
             && self.connecting == 0
             && let Some(ready) = self.ready.take()
         {
-            // Nobody listens if the run was given up.
+            // The receiver is gone if the run was given up.
             let _ = ready.send(());
         }
     }
@@ -240,7 +240,7 @@ impl Clients {
         }
     }
 
-    /// So many slots of a client whose connection goes on are free.
+    /// Frees `count` slots of a client whose connection goes on.
     fn freed(&mut self, cx: &mut Cx, index: usize, count: u32, now: Instant) {
         let over = self.is_over(now);
         let client = &mut self.clients[index];
@@ -320,7 +320,7 @@ impl Clients {
         }
         // None of them begins again.
         if let Pace::Open { mut schedule, .. } = std::mem::replace(&mut self.pace, Pace::Closed) {
-            // What would have been due later was not missed.
+            // Requests that would have been due later were not missed.
             schedule.cut(now);
             self.record.never_sent = self.record.never_sent.saturating_add(schedule.left(line.measure));
         }

@@ -15,7 +15,7 @@ use std::{
 const MILLI: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What a server does at a time, counted from the first request.
+/// A server's behaviour by time, counted from the first request.
 type Server = fn(Duration) -> Does;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use crate::{
 };
 use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
-/// What to compare, how long, and what to write about it.
+/// The flags of a comparison: the servers, the time, and the output.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -47,7 +47,7 @@ pub struct CompareArgs {
     /// Write each plot into this directory, too, as a file that needs nothing else.
     #[arg(long, value_name = "DIRECTORY")]
     pub svg: Option<PathBuf>,
-    /// What to write about it.
+    /// The files to write.
     #[command(flatten)]
     pub output: OutputArgs,
 }

@@ -69,7 +69,7 @@ fn name_and_served(row: &Row) -> String {
     }
 }
 
-/// What could not be done; the same trouble under several loads is said once.
+/// Everything that failed; the same trouble under several loads is said once.
 fn failures(rows: &[&Row]) -> String {
     let mut all: Vec<(&str, String, Vec<String>)> = Vec::new();
     for row in rows.iter().filter(|row| !row.failures.is_empty()) {

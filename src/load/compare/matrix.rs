@@ -93,7 +93,7 @@ impl Connections {
 /// One thing to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cell {
-    /// What is served.
+    /// The service.
     pub service: Service,
     /// How long connections live.
     pub connections: Connections,

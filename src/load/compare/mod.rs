@@ -81,7 +81,7 @@ pub fn compare(args: &CompareArgs) -> Result<(), Failure> {
     }
 }
 
-/// One round of a cell. Who is not available here is not asked again.
+/// One round of a cell. An architecture that is not available here is not tried again.
 fn round(
     args: &CompareArgs,
     cell: &Cell,

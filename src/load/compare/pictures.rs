@@ -1,4 +1,4 @@
-//! What a comparison looks like over the number of clients: plots for its page, and files for a text of somebody's own.
+//! Plots of a comparison over the number of clients: for its page, and as files for other texts.
 
 use super::{Comparison, Row, Spread};
 use crate::load::{
@@ -10,10 +10,10 @@ const MIB: f64 = 1024.0 * 1024.0;
 
 /// Something that was measured under each load.
 pub(super) struct Quantity {
-    /// What it is called in the name of a file.
+    /// Its name in the name of a file.
     file: &'static str,
     pub(super) title: &'static str,
-    /// What its axis says.
+    /// The label of its axis.
     axis: &'static str,
     /// That of its kind of quantity, whatever the values.
     scale: Scale,

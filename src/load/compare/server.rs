@@ -80,7 +80,7 @@ fn listening(stdout: ChildStdout) -> Option<SocketAddr> {
     })
 }
 
-/// Nobody reads its statistics; a full pipe must not hold it up.
+/// Reads and drops its statistics: a full pipe must not hold it up.
 fn quiet(mut child: Child) -> Child {
     if let Some(mut stderr) = child.stderr.take() {
         let drain = move || std::io::copy(&mut stderr, &mut std::io::sink());
@@ -96,7 +96,7 @@ impl Absence {
         let for_good = wait(&mut child).is_some_and(|status| status.code() == Some(2));
         let mut said = String::new();
         if let Some(mut stderr) = child.stderr.take() {
-            // What cannot be read is not said.
+            // Text that cannot be read is left out.
             let _ = stderr.read_to_string(&mut said);
         }
         let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing");

@@ -38,19 +38,19 @@ impl Spread {
     }
 }
 
-/// What came of one round of a cell: what was measured, or why its server did not start.
+/// The outcome of one round of a cell: what was measured, or why its server did not start.
 pub type Outcome = Result<Report, String>;
 
-/// What came out for one cell.
+/// The results of one cell.
 #[derive(Debug, Clone, Serialize)]
 pub struct Row {
-    /// What was served.
+    /// The service.
     pub service: Service,
     /// How long connections lived.
     pub connections: Connections,
     /// How many clients asked.
     pub clients: usize,
-    /// Who served.
+    /// The architecture of the server.
     pub architecture: Architecture,
     /// Good answers a second. `null`: it did not start.
     pub requests_per_second: Option<Spread>,
@@ -70,7 +70,7 @@ pub struct Row {
     pub clients_served: u64,
     /// Failed requests of all rounds, by kind.
     pub errors: BTreeMap<&'static str, u64>,
-    /// What it could not do, in words.
+    /// Its failures, in words.
     pub failures: Vec<String>,
     /// The latency of the round with the median throughput. `null`: it had no good answer.
     #[serde(serialize_with = "if_measured")]
@@ -162,7 +162,7 @@ impl Row {
         !self.failures.is_empty()
     }
 
-    /// What a reader should know before the numbers.
+    /// Warnings that a reader should see before the numbers.
     fn shortcomings(&self, started: u64) -> Vec<String> {
         let mut all = Vec::new();
         let unserved = (self.clients as u64).saturating_sub(self.clients_served);
@@ -176,7 +176,7 @@ impl Row {
     }
 }
 
-/// What the numbers were measured on.
+/// The machine that the numbers were measured on.
 fn machine() -> String {
     let cpus = std::thread::available_parallelism().map_or(0, std::num::NonZeroUsize::get);
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();

@@ -7,7 +7,7 @@ use bytes::Bytes;
 /// The longest line that is waited for. The services' own limit is far below.
 const MAX_LINE: usize = 64 * 1024;
 
-/// What is said, and which answers are right.
+/// The line to send, and the answers that are right.
 #[derive(Debug, Clone)]
 pub struct LineScript {
     pub(super) request: Bytes,

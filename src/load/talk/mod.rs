@@ -1,4 +1,4 @@
-//! What a client says, and whether what it hears is a right answer.
+//! The requests of a client, and whether the bytes it hears are right answers.
 //!
 //! ```text
 //!   Script   the bytes of a request, prepared once                 one for all clients
@@ -16,7 +16,7 @@ use bytes::Bytes;
 use http::HttpTalk;
 use lines::LineTalk;
 
-/// What every request of a run consists of.
+/// The requests of a run, which are all the same.
 #[derive(Debug, Clone)]
 pub enum Script {
     /// HTTP/1.1.
@@ -32,7 +32,7 @@ pub(super) enum Talk {
     Lines(LineTalk),
 }
 
-/// What input has brought.
+/// The result of new input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Heard {
     /// Nothing that is complete; all of it was used.
@@ -106,7 +106,7 @@ impl Talk {
 }
 
 impl Scheme {
-    /// What a client says if the user does not.
+    /// The line that a client sends if the user gives none.
     pub(super) fn usual_line(self) -> &'static str {
         match self {
             Self::Command => "PING",
