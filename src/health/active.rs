@@ -1,4 +1,4 @@
-//! What the results of probes do.
+//! Decides by the results of probes whether a backend is up.
 //!
 //! ```text
 //!           fail_after failures in a row
@@ -14,7 +14,7 @@ use std::time::Duration;
 /// Nothing is probed more often than this, whatever the configuration says: the loop has other work.
 const SHORTEST: Duration = Duration::from_millis(10);
 
-/// What probes say about one backend.
+/// The state of one backend by its probes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Probes {
     /// It answers. A new backend is trusted until it fails: a proxy that has just started must not refuse everything.

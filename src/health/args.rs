@@ -32,7 +32,7 @@ pub struct HealthArgs {
     #[arg(long, help_heading = HEADING, conflicts_with_all = OF_PROBES)]
     pub no_health: bool,
 
-    /// What probes ask for, like /health. Without it, a TCP connection that opens is enough
+    /// The path that probes ask for, like /health. Without it, a TCP connection that opens is enough
     #[arg(long, help_heading = HEADING, value_name = "PATH", value_parser = parse_path)]
     pub health_path: Option<String>,
 
@@ -61,12 +61,12 @@ pub struct HealthArgs {
         requires = "health_path")]
     pub health_status: StatusRange,
 
-    /// So many failed probes in a row take a backend out
+    /// The number of failed probes in a row that takes a backend out
     #[arg(long, help_heading = HEADING, value_name = "N", default_value = "3",
         value_parser = number::<u32>(1..=MAX_COUNT))]
     pub fail_after: u32,
 
-    /// So many successful probes in a row bring it back
+    /// The number of successful probes in a row that brings it back
     #[arg(long, help_heading = HEADING, value_name = "N", default_value = "2",
         value_parser = number::<u32>(1..=MAX_COUNT))]
     pub recover_after: u32,
@@ -77,8 +77,8 @@ pub struct HealthArgs {
     #[arg(long, help_heading = HEADING, value_name = "TIME", value_parser = duration)]
     pub slow_start: Option<Duration>,
 
-    /// So many failed requests in a row open the breaker: no requests for a while; 0: never. The same request of the same
-    /// client counts once, unless the connection could not be opened
+    /// The number of failed requests in a row that opens the breaker: no requests for a while; 0: never. The same
+    /// request of the same client counts once, unless the connection could not be opened
     #[arg(long, help_heading = HEADING, value_name = "N", default_value = "5",
         value_parser = number::<u32>(0..=MAX_COUNT))]
     pub breaker_failures: u32,
@@ -87,7 +87,7 @@ pub struct HealthArgs {
     #[arg(long, help_heading = HEADING, value_name = "TIME", default_value = "10s", value_parser = nonzero_duration)]
     pub breaker_open: Duration,
 
-    /// So many successful trial requests close it again
+    /// The number of successful trial requests that closes it again
     #[arg(long, help_heading = HEADING, value_name = "N", default_value = "3",
         value_parser = number::<u32>(1..=MAX_COUNT))]
     pub breaker_successes: u32,

@@ -1,4 +1,4 @@
-//! What health depends on, with the defaults and their reasons.
+//! The settings of health checks, with the defaults and their reasons.
 
 use crate::resilience::BreakerConfig;
 use std::{fmt, str::FromStr, time::Duration};
@@ -8,7 +8,7 @@ use std::{fmt, str::FromStr, time::Duration};
 pub struct HealthConfig {
     /// Whether probes are sent at all. Off: only real traffic tells, through the breaker.
     pub active: bool,
-    /// What a probe asks for with `GET`. `None`: a TCP connection that opens is enough.
+    /// The path that a probe asks for with `GET`. `None`: a TCP connection that opens is enough.
     pub path: Option<String>,
     /// The `Host` of a probe. `None`: the backend as it was given.
     pub host: Option<String>,
@@ -25,9 +25,9 @@ pub struct HealthConfig {
     pub timeout: Duration,
     /// The statuses that a living backend may answer a probe with.
     pub expected: StatusRange,
-    /// So many failed probes in a row take a backend out. At least 1.
+    /// The number of failed probes in a row that takes a backend out. At least 1.
     pub fail_after: u32,
-    /// So many successful probes in a row bring it back. At least 1.
+    /// The number of successful probes in a row that brings it back. At least 1.
     pub recover_after: u32,
     /// How long the share of a backend that is back grows from 10 % to all of its weight. Zero: it gets all at once.
     pub slow_start: Duration,

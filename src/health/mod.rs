@@ -13,12 +13,12 @@
 //! go?) and [`report`](Health::report) (it went well). Everything else takes the lock of one record, and happens when
 //! something is wrong or has just been.
 //!
-//! What failed requests say is a suspicion: one client with one bad request can raise it. So it never takes out the last
-//! backends. If fewer than [`HealthConfig::keep`] would get requests, those get them, too, against which nothing but their
-//! breaker stands, or a recovery that is not proven by enough probes yet: they are *spared*.
+//! A failed request is only a suspicion: one client with one bad request can raise it. So it never takes out the last
+//! backends. If fewer than [`HealthConfig::keep`] would get requests, some more are *spared*: backends that nothing but
+//! their breaker holds back, or a recovery that is not proven by enough probes yet.
 //!
-//! What probes say is a fact: a backend that fails them gets no requests, even if it is the last one. The client gets what it
-//! can act on: [`retry_after`](Health::retry_after).
+//! A failed probe is a fact: a backend that fails its probes gets no requests, even if it is the last one. The client
+//! is told when to try again: [`retry_after`](Health::retry_after).
 
 mod active;
 mod args;
@@ -41,7 +41,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What is known about all backends. Shared by all workers, which may be a little apart in what they take for `now`.
+/// The health of all backends. Shared by all workers, which may be a little apart in what they take for `now`.
 ///
 /// Methods that take a [`BackendId`] panic if it is not of one of the backends given to [`new`](Self::new).
 #[derive(Debug)]
@@ -199,7 +199,7 @@ impl Health {
         self.change(id, event?)
     }
 
-    /// What was wrong with its last probe; `None`: nothing.
+    /// The failure of its last probe; `None`: it succeeded.
     #[must_use]
     pub fn last_probe_failure(&self, id: BackendId) -> Option<ProbeFailure> {
         self.record(id).facts().probes.failures().1
@@ -238,8 +238,8 @@ impl Health {
     #[must_use]
     pub fn retry_after(&self, now: Instant) -> Duration {
         let first = self.records.iter().filter_map(|record| record.facts().back_at(&self.config, now)).min();
-        // Nobody knows when draining ends; the longest time that we would leave a backend unobserved is as good a guess
-        // as any.
+        // The end of draining is not known; the longest time that we would leave a backend unobserved is as good a
+        // guess as any.
         let wait = first.map_or(self.config.max_interval, |at| at.saturating_duration_since(now));
         wait.max(SOON)
     }

@@ -1,4 +1,4 @@
-//! What the outcomes of real requests do: they open and close the breaker.
+//! Opens and closes the breaker by the outcomes of real requests.
 //!
 //! A probe asks whether the backend answers a probe. Requests ask whether it does its work, and they notice first. But not
 //! all that they say is about the backend:
@@ -15,11 +15,11 @@ use super::{Asked, DownReason, FailureKind, UpReason};
 use crate::resilience::{Admit, Breaker, BreakerConfig, BreakerState};
 use std::time::Instant;
 
-/// So many of the last requests that counted are told from new ones. A breaker that opens after more failures than this may
-/// count one of them twice.
+/// The number of the last failed requests that are remembered, to tell them from new ones. A breaker that opens after
+/// more failures than this may count one of them twice.
 const REMEMBERED: usize = 16;
 
-/// What requests say about one backend.
+/// The state of one backend by its requests.
 #[derive(Debug)]
 pub(super) struct Passive {
     /// `None`: switched off. Failures are still counted, for `/stats`.
@@ -82,7 +82,7 @@ impl Passive {
         self.breaker.as_mut().is_none_or(|breaker| !matches!(breaker.admit(now), Admit::No { .. }))
     }
 
-    /// Nobody else could take the request.
+    /// Admits a request that no other backend could take.
     pub(super) fn admit_anyway(&mut self, now: Instant) {
         if let Some(breaker) = &mut self.breaker {
             breaker.admit_anyway(now);
@@ -137,7 +137,7 @@ impl Passive {
         self.breaker.as_ref().map_or(BreakerState::Closed, |breaker| breaker.state(now))
     }
 
-    /// What `admit` would say, with its reason.
+    /// The reason for which `admit` would refuse, if it would.
     pub(super) fn down(&self, now: Instant) -> Option<DownReason> {
         self.retry_at(now)?;
         match (self.stage(now), self.run.last) {

@@ -120,8 +120,8 @@ impl Facts {
         self.held_back().or_else(|| self.passive.down(now))
     }
 
-    /// Whether it may get requests if too few others do. Nobody wants it stopped, and its last probe succeeded, or not enough
-    /// have failed to count.
+    /// Whether it may get requests if too few others do. That is so if it is not draining, and its last probe
+    /// succeeded, or not enough have failed to count.
     pub(super) fn may_be_spared(&self) -> bool {
         !self.draining && self.probes.last_succeeded()
     }

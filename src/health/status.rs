@@ -1,4 +1,4 @@
-//! What health says, and what it is told: every answer with its reason.
+//! The answers and the input of health checks, each with its reason.
 
 use crate::{backend::BackendId, resilience::BreakerState};
 use serde::Serialize;
@@ -31,14 +31,14 @@ pub enum DownReason {
     Probes {
         /// Failed probes in a row.
         failures: u32,
-        /// What was wrong with the last one.
+        /// The failure of the last one.
         last: ProbeFailure,
     },
     /// Its breaker is open: requests to it failed.
     Breaker {
         /// Failed requests in a row.
         failures: u32,
-        /// What was wrong with the last one.
+        /// The failure of the last one.
         last: FailureKind,
     },
     /// Its breaker is half-open, and as many trial requests as allowed are under way.
@@ -58,7 +58,7 @@ impl fmt::Display for DownReason {
     }
 }
 
-/// What no longer keeps a backend from getting requests.
+/// A reason that no longer keeps a backend from getting requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UpReason {
     /// It answers probes again.
@@ -105,9 +105,9 @@ impl fmt::Display for Count {
 pub struct Change {
     /// Which backend.
     pub backend: BackendId,
-    /// What the user calls it.
+    /// Its name, as the user gave it.
     pub name: Arc<str>,
-    /// What changed.
+    /// The change.
     pub event: Event,
 }
 
@@ -117,7 +117,7 @@ impl fmt::Display for Change {
     }
 }
 
-/// What changed. There may be several reasons against a backend at once, and each comes and goes by itself.
+/// A change. There may be several reasons against a backend at once, and each comes and goes by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// A reason against it appeared.
@@ -128,9 +128,9 @@ pub enum Event {
     Up(UpReason),
     /// A reason went, another stays.
     StillDown {
-        /// What no longer stands against it.
+        /// The reason that no longer stands against it.
         recovered: UpReason,
-        /// What still does.
+        /// The reason that still does.
         because: DownReason,
     },
 }
@@ -181,11 +181,11 @@ pub enum Outcome {
     Success,
     /// It did not, when it was asked this.
     Failure(FailureKind, Asked),
-    /// Nobody knows: the client left first, or the request was never sent.
+    /// It is not known: the client left first, or the request was never sent.
     Neutral,
 }
 
-/// What was wrong with a request, as far as the backend is to blame.
+/// The failure of a request, as far as the backend is to blame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
     /// The connection could not be opened.
@@ -227,7 +227,7 @@ impl fmt::Display for FailureKind {
     }
 }
 
-/// What was wrong with a probe.
+/// The failure of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProbeFailure {
     /// The connection could not be opened, or broke.
@@ -277,7 +277,7 @@ pub enum State {
 pub struct BackendHealth {
     /// Its number.
     pub id: u16,
-    /// What the user calls it.
+    /// Its name, as the user gave it.
     pub name: String,
     /// The state, in one word.
     pub state: State,
@@ -291,15 +291,15 @@ pub struct BackendHealth {
     pub probes_up: bool,
     /// Failed probes since the last successful one.
     pub failed_probes: u32,
-    /// What was wrong with the last of them.
+    /// The failure of the last of them.
     pub last_probe_failure: Option<String>,
-    /// What requests say about it.
+    /// Its state by its requests.
     pub breaker: BreakerState,
     /// Failed requests since the last successful one.
     pub failed_requests: u32,
     /// Of these, as many as count against it: a request that fails again counts once.
     pub failures_that_count: u32,
-    /// What was wrong with the last of them.
+    /// The failure of the last of them.
     pub last_request_failure: Option<String>,
 }
 

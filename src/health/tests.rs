@@ -1,4 +1,4 @@
-//! What health says after what it was told.
+//! Tests of the state of health after given events.
 
 mod shared;
 mod suspicion;
@@ -110,7 +110,7 @@ impl World {
     }
 }
 
-/// What happens, what the backend's availability is then, and what the log says.
+/// An event, the backend's availability after it, and the line in the log.
 type Row = (&'static str, &'static str, &'static str);
 
 fn check(config: HealthConfig, rows: &[Row]) {
@@ -266,7 +266,7 @@ fn slow_start_and_breaker_can_be_switched_off() {
 
 #[test]
 fn the_flags_answer_as_soon_as_nothing_is_wrong() {
-    // What each step leaves: S settled, A admits, C clean.
+    // The state after each step: S settled, A admits, C clean.
     const ROWS: &[(&str, &str)] = &[
         ("probe ok", "SAC"),
         ("probe fails", "SAC"),

@@ -1,4 +1,4 @@
-//! What all workers and the outside get to see, and that workers that race do no harm.
+//! Tests of what all workers and the outside get to see, and that workers that race do no harm.
 
 use super::*;
 
@@ -199,7 +199,7 @@ impl Model {
         }
     }
 
-    /// What the log hears of it: a reason came (`false`) or went (`true`).
+    /// The line for the log: a reason came (`false`) or went (`true`).
     fn step(&mut self, step: Step, now: Instant) -> Option<bool> {
         let before = (self.answers(), !self.draining);
         let mut change = None;
@@ -269,7 +269,8 @@ proptest! {
                 Some(Event::Down(_) | Event::Spared(_) | Event::StillDown { .. }) => prop_assert_eq!(percent, 0),
                 None => {}
             }
-            // What workers rely on: an event that changes the availability, or whether it may be spared, changes the generation, …
+            // Workers rely on this: an event that changes the availability, or whether it may be spared, changes the
+            // generation, …
             let at = |at: Instant| health.record(id).facts().availability(at);
             prop_assert_eq!(health.generation() != generation, of(now) != before);
             // … and what time changes, it changes when it was said to.

@@ -1,5 +1,5 @@
-//! What failed requests can do, and what they cannot: the last backends are spared, one bad request is one piece of evidence,
-//! and a probe that tests as much clears a backend at once.
+//! Tests of the effect of failed requests and its limits: the last backends are spared, one bad request is one piece of
+//! evidence, and a probe that tests as much clears a backend at once.
 
 use super::*;
 
@@ -26,7 +26,7 @@ fn usable(health: &Health, now: Instant) -> Vec<(u16, u32)> {
     all
 }
 
-/// So many failures that no request can cause.
+/// Reports failures that no request can cause, `times` of them.
 fn refuse(health: &Health, id: BackendId, times: usize, now: Instant) -> Option<String> {
     let mut said = None;
     for _ in 0..times {
