@@ -45,7 +45,7 @@ pub const MAX_DELAYED: usize = 64;
 /// The longest `DELAY`: who needs more patience than a minute tests something else.
 pub const MAX_DELAY: Duration = Duration::from_secs(60);
 
-/// What one conversation remembers, for `STATS`.
+/// The state of one conversation, for `STATS`.
 #[derive(Debug)]
 pub struct Command {
     since: Instant,
@@ -59,7 +59,7 @@ pub struct Command {
     quitting: Option<Id>,
 }
 
-/// What the answer to a line begins with; `None`: the line had no id.
+/// The id that the answer to a line begins with; `None`: the line had no id.
 type Id = Option<u64>;
 
 /// An answer that takes time.
@@ -125,7 +125,7 @@ fn split_id(line: &[u8]) -> Result<(Id, &[u8]), Error> {
     Ok((Some(number(digits).ok_or(Error::Id)?), rest))
 }
 
-/// What digits say, if they are digits and few enough.
+/// The number that `digits` stand for, if they are digits and few enough.
 fn number(digits: &[u8]) -> Option<u64> {
     let digits = str::from_utf8(digits).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
     digits.parse().ok()
@@ -279,7 +279,7 @@ impl LineProtocol for Command {
             Line::TooLong => (None, Err(Error::TooLong)),
             Line::Text(text) => match split_id(text) {
                 Err(error) => (None, Err(error)),
-                // Who numbers a request waits for its answer.
+                // A client that numbers a request waits for its answer.
                 Ok((Some(id), rest)) => {
                     (Some(id), Request::parse(rest).and_then(|it| it.ok_or(Error::Nothing)).map(Some))
                 }

@@ -15,7 +15,7 @@ use super::{
 use crate::{buf::Output, http::framing::write_decimal, session::CloseReason, time::Now};
 use std::ops::ControlFlow;
 
-/// What one conversation remembers.
+/// The state of one conversation.
 #[derive(Debug, Default)]
 pub struct Echo {
     /// Lines heard so far.

@@ -23,7 +23,7 @@ pub struct Lines {
     skipping: bool,
 }
 
-/// What the splitter found.
+/// A line that the splitter found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line<'i> {
     /// A line without its LF or CR LF: part of the input if it came in one piece, else put together.
@@ -89,7 +89,7 @@ mod tests {
 
     const LIMIT: usize = 5;
 
-    /// What the lines of `stream` are, if it arrives in pieces that end at `cuts`.
+    /// The lines of `stream`, if it arrives in pieces that end at `cuts`.
     fn split(stream: &[u8], cuts: &[usize]) -> Vec<Option<Vec<u8>>> {
         let mut lines = Lines::new(LIMIT);
         let mut found = Vec::new();

@@ -53,8 +53,8 @@ impl Service {
         }
     }
 
-    /// What a client reads instead of being served, when there is no room. Said in the client's own protocol: a closed
-    /// connection without a word looks like a crash.
+    /// The answer that a client gets instead of being served, when there is no room. It is in the client's own
+    /// protocol: a connection that is closed without a word looks like a crash.
     #[must_use]
     pub fn refusal(self) -> &'static str {
         match self {

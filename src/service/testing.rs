@@ -1,4 +1,4 @@
-//! What the tests of all services share: a fixed time, a driver without a socket, transcripts cut everywhere.
+//! Helpers for the tests of all services: a fixed time, a driver without a socket, transcripts cut everywhere.
 
 use crate::{
     buf::Output,

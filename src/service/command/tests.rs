@@ -43,7 +43,7 @@ fn transcripts() {
     assert_transcript(Command::session, pipelined, "PONG\nx\nBYE\n", CloseReason::PeerAsked);
 }
 
-/// What is said at each moment, in milliseconds, if the clock stops at every deadline.
+/// The output at each moment, in milliseconds, if the clock stops at every deadline.
 fn told(input: &str, ended: bool) -> (Vec<(u128, String)>, Wants) {
     let start = now();
     let mut session = Command::session(start);
@@ -99,7 +99,7 @@ fn what_is_answered_late_counts_when_it_is_answered() {
     assert_eq!(drain(&mut session), b"#1 a\n#3 c\nBYE\n");
     assert_eq!(session.answered(), 3);
 
-    // What comes due while another line is looked at is answered with it.
+    // An answer that comes due while another line is looked at is sent with it.
     let mut session = Command::session(start);
     session.receive(b"#1 DELAY 20 a\n", start);
     session.receive(b"DELAY 0 b\n", start.after(Duration::from_millis(20)));

@@ -1,11 +1,11 @@
-//! What every session of one HTTP server knows.
+//! The settings that all sessions of one HTTP server share.
 
 use super::route;
 use crate::http::Limits;
 use bytes::Bytes;
 use std::{fmt, str::FromStr, time::Duration};
 
-/// Who answers, and how patiently.
+/// The server's name, its limits and its patience.
 #[derive(Debug, Clone)]
 pub struct HttpConfig {
     /// Said in `X-Backend`, so that a client behind a proxy sees which backend answered.
@@ -34,7 +34,7 @@ impl Default for HttpConfig {
     }
 }
 
-/// What a backend is called: 1 to 64 visible ASCII characters, so that a field can carry it as it is.
+/// The name of a backend: 1 to 64 visible ASCII characters, so that a field can carry it as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name {
     text: String,

@@ -6,7 +6,7 @@ use crate::{
 };
 use bytes::Bytes;
 
-/// What one `writev` usually takes.
+/// The bytes that one `writev` usually takes.
 const BLOCK: usize = 64 * 1024;
 /// Lines of 64 bytes with their line break, so that a terminal shows them and a missing byte is seen.
 const LINE: &[u8; 64] = b"0123456789abcdefghijklmnopqrstuvwxyz ABCDEFGHIJKLMNOPQRSTUVWXYZ\n";
@@ -24,7 +24,7 @@ static LINES: [u8; BLOCK + LINE.len()] = {
     lines
 };
 
-/// What is left to send of it.
+/// The rest of a body of the pattern that is still to be sent.
 #[derive(Debug)]
 pub(super) struct Pattern {
     sent: u64,
@@ -53,8 +53,8 @@ impl Pattern {
         done
     }
 
-    /// What to send next, if `room` is enough for it. Where chunks end does not depend on that, so that the same request
-    /// has the same answer, byte for byte.
+    /// The next piece to send, if `room` is enough for it. Where chunks end does not depend on that, so that the same
+    /// request has the same answer, byte for byte.
     fn next_piece(&self, room: usize) -> Option<&'static [u8]> {
         let left = usize::try_from(self.length - self.sent).unwrap_or(usize::MAX);
         let piece = if self.writer == BodyWriter::Chunked { left.min(CHUNK) } else { left.min(room) };

@@ -11,7 +11,7 @@ use crate::{
 use bytes::Bytes;
 use std::time::Duration;
 
-/// What to do with a request.
+/// The way to handle a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Plan {
     /// Answer at once, with the content as it arrives.
@@ -20,7 +20,7 @@ pub(super) enum Plan {
     Read(Reply),
 }
 
-/// What to do once a request was read.
+/// The step once a request was read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Reply {
     /// Wait so long, then answer.
@@ -35,7 +35,7 @@ pub(super) enum Reply {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) status: Status,
-    /// What this status comes with.
+    /// The field that comes with this status.
     pub(super) field: Option<Field>,
     pub(super) content: Content,
 }
@@ -51,12 +51,12 @@ pub(super) enum Field {
     MaxAge(u32),
 }
 
-/// What a response carries.
+/// The content of a response.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Content {
     /// This text.
     Text(Bytes),
-    /// So many bytes of the pattern, their number declared.
+    /// This number of bytes of the pattern, declared in the head.
     Declared(u64),
     /// The same in chunks.
     Chunked(u64),
@@ -66,7 +66,7 @@ impl Plan {
     pub(super) fn of(head: &RequestHead, config: &HttpConfig) -> Self {
         let mut delay = Duration::ZERO;
         let answer = match Route::of(head.parsed_target().path()) {
-            // Whatever the path (RFC 9110 §9.1).
+            // For every path (RFC 9110 §9.1).
             _ if !Route::is_implemented(head.method.as_str()) => {
                 Answer::refusal(Status::NOT_IMPLEMENTED, "/ lists what there is")
             }
@@ -113,7 +113,7 @@ impl Answer {
         Self { status, field: None, content: Content::Text(text.into()) }
     }
 
-    /// What was wanted was computed, or nobody had time for it.
+    /// The reply after `work` was computed, or was refused because no thread had time for it.
     pub(super) fn worked(work: Work, worked: Worked) -> Self {
         match worked {
             Worked::Done => Self::text(Status::OK, format!("computed for {} ms\n", work.time.as_millis())),

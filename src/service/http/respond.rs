@@ -14,7 +14,7 @@ use std::time::SystemTime;
 /// Bytes that most heads are shorter than.
 const USUAL: usize = 256;
 
-/// What the response depends on besides the plan, kept from the request's head.
+/// The facts of the request's head that the response depends on besides the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Asked {
     /// HTTP/1.0 knows neither chunks nor, unless it says so, a second request.
@@ -25,7 +25,7 @@ pub(super) struct Asked {
     pub(super) reuse: Result<(), CloseReason>,
 }
 
-/// What a response's head says, besides who answers when.
+/// The head of a response, without the server's name and the date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) status: Status,
@@ -57,7 +57,7 @@ impl Answer {
 impl Head {
     pub(super) fn write(self, asked: Asked, name: &Name, wall: SystemTime, output: &mut Output) {
         let out = output.tail(USUAL);
-        // Whatever the request's version: a server names the one it speaks (RFC 9110 §6.2).
+        // The version does not depend on the request's: a server names the one that it speaks (RFC 9110 §6.2).
         write_status_line(Version::Http11, self.status, self.status.reason().as_bytes(), out);
         for part in [b"Date: ", &http_date(wall)[..], b"\r\nX-Backend: ", name.as_bytes(), b"\r\n"] {
             out.extend_from_slice(part);

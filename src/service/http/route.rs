@@ -1,4 +1,4 @@
-//! What a request target names, and which methods it allows.
+//! The resource that a request target names, and the methods that it allows.
 
 use crate::http::Status;
 use std::{borrow::Cow, ops::RangeInclusive, time::Duration};
@@ -54,12 +54,12 @@ const MAX_DELAY: u64 = 300_000;
 /// Milliseconds. A delay costs us nothing, but this is a processor that others cannot have: enough to see what that does.
 const MAX_CPU: u64 = 10_000;
 
-/// Seconds. What is fresh for longer than a year is fresh for good.
+/// Seconds: one year. A response that is fresh for longer is as good as fresh for ever.
 const MAX_MAX_AGE: u64 = 31_536_000;
 
 impl Route {
-    /// What the path of a target names, `*` included. A query makes no difference, and neither does it whether letters and
-    /// digits are percent-encoded.
+    /// The resource that the path of a target names, `*` included. A query makes no difference, and neither does it
+    /// whether letters and digits are percent-encoded.
     pub(super) fn of(path: &str) -> Result<Self, NoRoute> {
         let path = &*decoded(path);
         if path == "*" {
@@ -100,7 +100,7 @@ impl Route {
             Self::Bytes(_) | Self::Chunked(_) | Self::MaxAge(_) => &["GET", "HEAD"],
             Self::Echo | Self::Upload => &["POST", "PUT"],
             Self::Server => &["OPTIONS"],
-            // What a proxy does with a request depends on its method; these answer all, so that it can be tried.
+            // A proxy treats requests by their method; these resources answer all methods, so that this can be tried.
             Self::Welcome | Self::Health | Self::Delay(_) | Self::Cpu(_) | Self::Status(_) | Self::Headers => {
                 &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
             }

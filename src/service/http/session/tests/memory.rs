@@ -1,4 +1,4 @@
-//! What a connection keeps, whatever its peer does.
+//! Tests of the memory that a connection keeps, whatever its peer does.
 
 use super::*;
 use crate::service::testing::{now, take};

@@ -1,4 +1,4 @@
-//! What each path answers.
+//! Tests of the answer of each path.
 
 use super::*;
 use crate::{

@@ -1,4 +1,4 @@
-//! What is waited for, and for how long.
+//! Tests of the events that a session waits for, and of how long it waits.
 
 use super::*;
 use crate::service::testing::{now, take};
@@ -71,7 +71,7 @@ fn what_has_to_be_computed_is_asked_for_once_and_answered_in_order() {
         let mut session = open(start);
         session.receive([request("GET /cpu/20"), request("GET /health")].concat().as_bytes(), start);
         session.receive_end(start);
-        // Whatever happens meanwhile: however long it takes, it is the driver's to know.
+        // Time that passes meanwhile changes nothing: the driver alone knows how long the work takes.
         session.expire(start.after(Duration::from_secs(3600)));
         assert_eq!((session.wants(), session.deadline(), text(&mut session)), (Wants::Work(work), None, String::new()));
         session.worked(worked, start);
