@@ -9,7 +9,7 @@ pub struct ServerArgs {
     /// Where to listen, how to stop, how much to say.
     #[command(flatten)]
     pub listen: ListenArgs,
-    /// What the clients are served.
+    /// The service for the clients.
     #[arg(long, value_enum, default_value_t = Service::Echo)]
     pub service: Service,
     /// Silence after which a client is sent away [default: 5m for lines, 75s between HTTP requests].

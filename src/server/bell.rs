@@ -1,4 +1,4 @@
-//! What wakes a thread that waits: signal handlers and other threads pull its rope.
+//! A bell that wakes a thread that waits: signal handlers and other threads pull its rope.
 
 use nix::{
     errno::Errno,

@@ -1,4 +1,4 @@
-//! What the blocking servers have in common: one thread that accepts, signals that reach it, an orderly end.
+//! Parts that the blocking servers share: one thread that accepts, signals that reach it, an orderly end.
 
 use super::{
     Client, ServerArgs, Shared, bell::Bell, door::Door, door::Knock, flags::Flags, lingering::LONGEST,
@@ -37,16 +37,16 @@ pub struct Server {
     _log: Option<LogGuard>,
 }
 
-/// Who hears signals.
+/// The code that hears signals.
 #[derive(Debug)]
 enum Signals {
-    /// A thread, which acts even while the accepting thread serves somebody.
+    /// A thread, which acts even while the accepting thread serves a client.
     Thread { _watch: Watch },
     /// Only the handlers; the accepting thread looks.
     Flags(Flags),
 }
 
-/// What [`Server::wait`] has to tell.
+/// The result of [`Server::wait`].
 #[derive(Debug)]
 pub enum Next {
     /// A new client.
@@ -83,7 +83,7 @@ impl Server {
     /// As for [`Self::open`].
     pub fn open_single_threaded(args: &ServerArgs) -> Result<Self, Failure> {
         cli::start_logging_unthreaded(&args.listen.log_level);
-        // What a child moves is counted where its parent sees it, even if it crashes.
+        // Bytes that a child moves are counted where its parent sees them, even if the child crashes.
         let shared = Shared::counting(args, Arc::new(Traffic::inherited()?));
         Self::build(args, shared, None, |_, rope| Flags::register(rope).map(Signals::Flags))
     }
@@ -201,7 +201,7 @@ impl Server {
         }
     }
 
-    /// What signals asked for, if nobody else hears them.
+    /// Does what signals asked for, if no thread hears them.
     pub(super) fn obey_flags(&self) {
         let Signals::Flags(flags) = &self.signals else { return };
         if flags.take_report() {

@@ -20,7 +20,7 @@ pub(super) struct Door {
     /// Until the door is closed.
     listener: Option<TcpListener>,
     bell: Bell,
-    /// Somebody was there the last time: another one may be. Then it is cheaper to look than to ask whether to look.
+    /// A client was there the last time: another one may be. Then it is cheaper to look than to ask whether to look.
     busy: bool,
     /// Accepting failed: the next time, only the bell is waited for, for a while.
     exhausted: bool,
@@ -65,7 +65,7 @@ impl Door {
         let listener = listener.map_or(bell.clone(), |listener| PollFd::new(listener.as_fd(), PollFlags::POLLIN));
         let mut ready = [bell, listener];
         match poll(&mut ready, timeout) {
-            // A signal. Whoever handles it rings the bell.
+            // A signal. Its handler rings the bell.
             Ok(0) | Err(nix::errno::Errno::EINTR) => return Ok(Knock::Nobody),
             Ok(_) => {}
             Err(errno) => return Err(errno.into()),
@@ -77,7 +77,7 @@ impl Door {
         Ok(self.accept())
     }
 
-    /// Who waits in the backlog, if anybody does.
+    /// The next client of the backlog, if one waits there.
     pub(super) fn accept(&mut self) -> Knock {
         let Some(listener) = &self.listener else { return Knock::Nobody };
         match listener.accept().and_then(prepare) {
@@ -106,8 +106,8 @@ impl Door {
     }
 }
 
-/// What an accepted connection should have: it blocks, and an answer is not held back to be joined with the next. On Linux it
-/// has both: the first is not copied from the listener, the second is.
+/// Sets the options that an accepted connection should have: it blocks, and an answer is not held back to be joined
+/// with the next. On Linux it has both already: "non-blocking" is not copied from the listener, "no delay" is.
 fn prepare((stream, peer): (TcpStream, SocketAddr)) -> io::Result<(TcpStream, SocketAddr)> {
     if cfg!(not(target_os = "linux")) {
         stream.set_nonblocking(false)?;

@@ -18,7 +18,7 @@ use std::{
     },
 };
 
-/// What signals asked for.
+/// Requests made by signals.
 #[derive(Debug)]
 pub(super) struct Flags {
     stop: Arc<AtomicBool>,

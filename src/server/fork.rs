@@ -43,15 +43,15 @@ pub enum Fork {
     Child(Child),
 }
 
-/// The right to live as a child: who has it has no children of his own.
+/// The right to live as a child: a process that has it has no children of its own.
 #[derive(Debug)]
 pub struct Child {
     done: Arc<Counters<1>>,
 }
 
 impl Children {
-    /// None yet. What each of them would be the first to need is made ready: a child that asked the processor what it can do,
-    /// as the parsers do once, would ask anew each time, and in a virtual machine that is asking the host.
+    /// No child yet. Prepares values that each child would else compute anew. For example the parsers ask the processor
+    /// once what it can do; each child would ask again, and in a virtual machine that is a call to the host.
     ///
     /// # Errors
     ///
@@ -62,8 +62,8 @@ impl Children {
         Ok(Self { shared: Arc::clone(server.shared()), running: HashMap::new(), done, reaped: 0 })
     }
 
-    /// How many are done with their client and still have to end. He may have seen his connection closed, and whoever comes
-    /// in his place should not be refused because of them.
+    /// How many are done with their client and still have to end. Their clients may have seen the connection closed,
+    /// and new clients in their place should not be refused because of them.
     #[must_use]
     pub fn leaving(&self) -> usize {
         usize::try_from(self.done[0].load(Relaxed).saturating_sub(self.reaped)).unwrap_or(usize::MAX)

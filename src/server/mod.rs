@@ -1,6 +1,6 @@
 //! The same service under every classic architecture.
 //!
-//! What a client hears is decided by a [`crate::session::Session`]; here is decided who runs it:
+//! A [`crate::session::Session`] decides what a client hears; this module decides which thread or process runs it:
 //!
 //! ```text
 //!                       ┌─ iterative           this thread, one client after another
@@ -12,10 +12,11 @@
 //!   Proactor + Sessions ── io-uring            one thread, and the kernel reads and writes
 //! ```
 //!
-//! The accept loop of each is in its binary, `bin/*.rs`: start there. [`Server`] is what the blocking ones share, [`Shared`]
-//! what even the event-driven one does. A server stops in two steps: every session hears that its input has ended, so it
-//! answers what it has heard and closes; who has not closed after `--drain-timeout` is cut off. To a session that is just
-//! hearing something, its input has ended in the middle: an upload over HTTP is answered with 400.
+//! The accept loop of each is in its binary, `bin/*.rs`: start there. [`Server`] is the part that the blocking ones
+//! share, [`Shared`] the part that the event-driven ones share, too. A server stops in two steps. First every session
+//! hears that its input has ended, so it answers what it has heard and closes. Sessions that have not closed after
+//! `--drain-timeout` are cut off. To a session that is just hearing something, its input has ended in the middle: an
+//! upload over HTTP is answered with 400.
 
 /// Bytes of stack for a thread that serves one client or computes: what they keep is on the heap. Less than the usual 2 MiB,
 /// because the C library keeps stacks of threads that ended for the next ones, and 40 MiB of them: 320 instead of 20.

@@ -25,7 +25,7 @@ const LOOK: Duration = Duration::from_millis(1);
 pub trait Job: Send + 'static {
     /// Does it. Dropped when the worker is free for another.
     fn run(&mut self);
-    /// Nobody has time for it. Must not wait.
+    /// Refuses it, because no worker has time for it. Must not wait.
     fn refuse(self);
 }
 
@@ -147,7 +147,7 @@ impl<J: Job> Pool<J> {
 }
 
 impl<J: Job> Inner<J> {
-    /// What a worker does.
+    /// The loop of a worker.
     fn serve(&self) {
         while let Some(mut job) = self.take() {
             // A job that panics must not cost the pool a thread: after N of them nobody would be left.

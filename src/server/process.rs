@@ -52,12 +52,12 @@ pub(super) fn split() -> io::Result<Option<Pid>> {
     }
 }
 
-/// What asks a process to end.
+/// The signals that ask a process to end.
 fn ends() -> SigSet {
     [Signal::SIGINT, Signal::SIGTERM].into_iter().collect()
 }
 
-/// What was sent since [`split`] is heard now, and whatever comes.
+/// Lets this process hear signals again: those sent since [`split`], and all that follow.
 pub(super) fn hear_signals() {
     // Fails only if asked for something that is neither blocking nor its opposite.
     let _ = ends().thread_unblock();

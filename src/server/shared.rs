@@ -1,4 +1,5 @@
-//! What all threads of a server know: who is being served, what has passed, whether the end has begun.
+//! State that all threads of a server share: the clients that are being served, the bytes that have passed, whether the
+//! end has begun.
 
 use super::{
     Conversation, ServerArgs,
@@ -52,18 +53,18 @@ struct Running {
 }
 
 impl Shared {
-    /// Nobody served yet.
+    /// No client yet.
     #[must_use]
     pub fn new(args: &ServerArgs) -> Arc<Self> {
         Self::counting(args, Arc::default())
     }
 
-    /// Nobody served yet by this process, whose parent counts with it.
+    /// No client of this process yet; its parent sees its counts.
     pub(super) fn of_child(args: &ServerArgs, traffic: Arc<Traffic>, census: Arc<Census>) -> Arc<Self> {
         Arc::new(Self::with(args, traffic, census))
     }
 
-    /// Nobody served yet; what passes is counted in `traffic`.
+    /// No client yet; the bytes that pass are counted in `traffic`.
     pub(super) fn counting(args: &ServerArgs, traffic: Arc<Traffic>) -> Arc<Self> {
         Arc::new(Self::with(args, traffic, Arc::default()))
     }
@@ -86,7 +87,7 @@ impl Shared {
         &self.traffic
     }
 
-    /// What is spoken.
+    /// The service that the clients get.
     #[must_use]
     pub fn service(&self) -> Service {
         self.factory.service()
@@ -224,7 +225,7 @@ impl Drop for Seat {
         // Under the lock, else the one who waits could look just before and sleep just after.
         let running = self.0.running();
         self.0.census.leave(1);
-        // Nobody waits before the end, and telling nobody is a system call, too.
+        // No thread waits before the end, and a notification without a waiter is a system call, too.
         if running.stopping {
             self.0.left.notify_all();
         }

@@ -38,7 +38,7 @@ impl Census {
         Ok(Self { counters: Arc::clone(&self.counters), child: Some(Counters::inherited()?) })
     }
 
-    /// Somebody sits down.
+    /// Counts a client that is being served from now on.
     pub(super) fn arrive(&self) {
         self.counters[CLIENTS].fetch_add(1, Relaxed);
         let active = self.counters[ACTIVE].fetch_add(1, Relaxed) + 1;
@@ -48,7 +48,7 @@ impl Census {
         }
     }
 
-    /// So many are gone.
+    /// Counts `clients` that are gone.
     pub(super) fn leave(&self, clients: u64) {
         self.counters[ACTIVE].fetch_sub(clients, Relaxed);
         if let Some(child) = &self.child {
@@ -56,7 +56,7 @@ impl Census {
         }
     }
 
-    /// The child is dead: whom it had is gone. Tells how many that were.
+    /// The child is dead, and its clients are gone. Returns how many they were.
     pub(super) fn bury(&self) -> u64 {
         let clients = self.child.as_ref().map_or(0, |child| child[HERE].load(Relaxed));
         self.leave(clients);
@@ -75,7 +75,7 @@ impl Census {
         self.child.as_ref().is_some_and(|child| child[READY].load(Relaxed) == 1)
     }
 
-    /// Somebody was sent away.
+    /// Counts a client that was sent away.
     pub(super) fn refuse(&self) {
         self.counters[REFUSED].fetch_add(1, Relaxed);
     }
@@ -129,7 +129,7 @@ impl Processes {
         Self([&[this], &children[..]].concat())
     }
 
-    /// Memory that is really there, in KiB. What several processes share counts once.
+    /// Memory that is really there, in KiB. Memory that several processes share counts once.
     fn memory(&self) -> Option<u64> {
         match &self.0[..] {
             [alone] => kib_of(&format!("/proc/{alone}/status"), "VmRSS:"),

@@ -48,7 +48,7 @@ pub struct Master {
     failure: Option<Failure>,
 }
 
-/// What the master has of each worker.
+/// The master's record of one worker.
 #[derive(Debug)]
 struct Seat {
     traffic: Arc<Traffic>,
@@ -59,13 +59,13 @@ struct Seat {
 
 #[derive(Debug, Clone, Copy)]
 enum State {
-    /// Nobody; somebody is to start at that time.
+    /// No worker; one is to start at that time.
     Vacant(Instant),
     /// This process, started at that time.
     Taken(Pid, Instant),
 }
 
-/// Who this process is, after a worker was started.
+/// The role of this process, after a worker was started.
 #[derive(Debug)]
 #[must_use = "both processes go on from here"]
 pub enum Role {
@@ -75,7 +75,7 @@ pub enum Role {
     Worker(Place),
 }
 
-/// What a worker has from its master.
+/// The things that a worker gets from its master.
 #[derive(Debug)]
 pub struct Place {
     shared: Arc<Shared>,
@@ -87,8 +87,8 @@ pub struct Place {
 }
 
 impl Master {
-    /// Opens a listener for each of `workers` workers, which are to be started. Who dies early is replaced at most `most` times
-    /// in a row.
+    /// Opens a listener for each of `workers` workers, which are to be started. A worker that dies early is replaced at
+    /// most `most` times in a row.
     ///
     /// # Errors
     ///
@@ -261,7 +261,7 @@ impl Master {
 }
 
 impl Place {
-    /// What the worker's sessions have in common.
+    /// The state that the worker's sessions share.
     #[must_use]
     pub fn shared(&self) -> &Arc<Shared> {
         &self.shared

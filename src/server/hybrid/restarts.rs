@@ -7,7 +7,7 @@
 use crate::resilience::Backoff;
 use std::time::Duration;
 
-/// Who lived for so long did not die of how he started.
+/// A worker that lived for this long did not die of a failed start.
 const SOUND: Duration = Duration::from_secs(10);
 
 /// One place's history.

@@ -102,7 +102,7 @@ impl Job for Task {
     fn refuse(self) {}
 }
 
-/// Whatever becomes of it (done, refused, a panic), its session hears of it. Else the client would wait for ever.
+/// A task tells its session of its end in every case: done, refused, or a panic. Else the client would wait for ever.
 impl Drop for Task {
     fn drop(&mut self) {
         self.outbox.put(self.conn, self.worked);
