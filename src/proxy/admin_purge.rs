@@ -10,7 +10,7 @@ use crate::{
 use serde_json::json;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// URLs that an answer names. Who wants to know more asks for less at a time.
+/// URLs that an answer names at most. To see more, ask for smaller parts one by one.
 const LISTED: usize = 100;
 
 const USAGE: &str = "\
@@ -67,7 +67,7 @@ pub(super) fn step(shared: &Shared, sweep: &mut Sweep) -> Option<Answer> {
     Some((Status::OK, "application/json", "", serde_json::to_string_pretty(&body).unwrap_or_default() + "\n"))
 }
 
-/// What is to go, and whether only to look.
+/// The responses to take out, and whether the answer should only say which they are.
 fn parse(query: &str) -> Result<(Purge, bool), String> {
     let (mut what, mut dry_run) = (None, false);
     for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {

@@ -129,7 +129,7 @@ pub struct ProxyArgs {
     #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroUsize>(MAX_COUNT))]
     pub(super) max_connections: Option<NonZeroUsize>,
 
-    /// What a client's end of its side of the connection means while its request waits or runs
+    /// The meaning of a client's end of its side of the connection, while its request waits or runs
     ///
     /// "finish": the client sends nothing more, and is served. While its request waits, it is asked whether it still listens (by
     /// an interim response 100); if it does not, its request is given up. "cancel": the client has gone. Its request is
@@ -147,7 +147,7 @@ pub struct ProxyArgs {
     forwarding: ForwardingArgs,
 }
 
-/// What a client may send. Sizes are written 512, 16k, 10m.
+/// Limits on what a client may send. Sizes are written 512, 16k, 10m.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits")]
 struct LimitArgs {
@@ -210,7 +210,7 @@ struct DeadlineArgs {
     drain_grace: Duration,
 }
 
-/// What backends are told about clients.
+/// The fields that tell backends about clients.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Forwarding")]
 struct ForwardingArgs {
@@ -310,7 +310,7 @@ impl ProxyArgs {
     }
 }
 
-/// What may stand in `Host`, without a port: that does not tell one page from another.
+/// A name as it may stand in `Host`, without a port: ports do not tell one page from another.
 fn host_name(text: &str) -> Result<String, String> {
     match Authority::parse(text.as_bytes()) {
         Ok(Authority { host, port: None }) if host == text => Ok(host.to_owned()),

@@ -1,4 +1,4 @@
-//! What the proxy was told to do, apart from its backends: limits, deadlines, forwarding.
+//! The settings of a proxy, apart from its backends: limits, deadlines, forwarding.
 
 use crate::{http::Limits, resilience::Backoff};
 use clap::ValueEnum;
@@ -98,7 +98,7 @@ pub enum ClientField {
     Forwarded,
 }
 
-/// What is added to a forwarded request.
+/// The fields that are added to a forwarded request.
 #[derive(Debug, Clone)]
 pub struct Forwarding {
     /// Our name in `Via` and `Proxy-Status`: a pseudonym (RFC 9110 §7.6.3), never a host name.
@@ -138,10 +138,10 @@ const UNSEEN: u64 = 4 * 1024 * 1024;
 /// As Apache's mod_reqtimeout has it, in round numbers: slower than any line on which somebody uploads something.
 pub(super) const BODY_RATE: u64 = 512;
 
-/// What it means that a client ends its side of the connection (a FIN), while its request waits or runs.
+/// The meaning of a client's end of its side of the connection (a FIN), while its request waits or runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OnClientClose {
-    /// No more than that nothing else will come: it is served, if it listens.
+    /// It sends nothing more: it is served, if it still listens.
     Finish,
     /// It has gone: what it asked for is given up, unless it may have changed something already.
     Cancel,
@@ -164,7 +164,7 @@ pub struct Config {
     pub keep_alive_requests: u32,
     /// Bytes of a request body per second, at least, while somebody else waits for its connection. 0: any.
     pub body_rate: u64,
-    /// What a client's end of its own side means.
+    /// The meaning of a client's end of its own side.
     pub on_client_close: OnClientClose,
     /// How much of a response body must be left for the driver to pass it on unseen ([`crate::app::Cx::relay`]).
     pub unseen: u64,

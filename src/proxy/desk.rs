@@ -7,7 +7,7 @@ use super::{admin::Admin, shared::Shared};
 use crate::app::{App, ConnId, Cx, Origin, TimerKey};
 use std::{collections::BTreeMap, io, sync::Arc};
 
-/// What answers for the workers of one proxy.
+/// The admin service: it answers for all workers of one proxy.
 #[derive(Debug)]
 pub struct Desk {
     pub(super) shared: Arc<Shared>,

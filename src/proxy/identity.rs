@@ -1,4 +1,4 @@
-//! Who asks, and which fields of its request are believed: decided once, when the head is complete.
+//! Finds the client of a request, and which fields of the request are believed: once, when the head is complete.
 //!
 //! ```text
 //!  client 203.0.113.9 ──▶ gateway 10.0.0.2 ──▶ gateway 10.0.0.1 ──▶ us
@@ -10,9 +10,9 @@
 //!                      which names 203.0.113.9: not trusted, so that is the client
 //! ```
 //!
-//! What stands before the client's address was written by the client, and is not read. The *client* is what everything
-//! goes by that means a user: balancing by address, limits, the log. The *peer* is the other end of the connection: it
-//! decides what is believed, and it is what we add to the chain for the next hop.
+//! Text before the client's address was written by the client, and is not read. The *client* stands for the user:
+//! balancing by address, limits and the log go by it. The *peer* is the other end of the connection: it decides what is
+//! believed, and its address is what we add to the chain for the next hop.
 
 use super::config::{ClientField, Forwarding};
 use crate::http::{
@@ -26,17 +26,18 @@ use std::net::{IpAddr, SocketAddr};
 /// Hops of the chain that are read, from its end. Real chains have two or three; the field is as long as a client likes.
 const MAX_HOPS: usize = 16;
 
-/// What is known of a request's sender.
+/// Facts about a request's sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity {
-    /// Who asks.
+    /// The client's address.
     pub(super) client: IpAddr,
     /// It asks for another method than the request's own ([`Claim::Method`]).
     pub(super) overrides_method: bool,
 }
 
-/// Tells who asks, and takes out of the head what its sender may not say: names in disguise, claims of a stranger, a `Host`
-/// that an absolute target overrules (RFC 9112 §3.2.2). Whatever reads the head after this may believe it.
+/// Finds the client, and takes out of the head what its sender may not say: names in disguise, claims of a peer that is
+/// not trusted, a `Host` that an absolute target overrules (RFC 9112 §3.2.2). Code that reads the head after this may
+/// believe it.
 pub(super) fn admit(head: &mut RequestHead, peer: IpAddr, forwarding: &Forwarding) -> Identity {
     let trusted = forwarding.trusts(peer);
     let (mut believed, mut overrides_method) = (true, false);
@@ -66,8 +67,8 @@ pub(super) fn admit(head: &mut RequestHead, peer: IpAddr, forwarding: &Forwardin
     Identity { client: client.to_canonical(), overrides_method }
 }
 
-/// The last address of the chain that is not a trusted proxy's. What nobody can read ends the chain: the hop that wrote it
-/// is the last one that is known. If all are trusted, the first of them asks on its own account.
+/// The last address of the chain that is not a trusted proxy's. A member that cannot be read ends the chain: the hop
+/// that wrote it is the last one that is known. If all are trusted, the first of them asks on its own account.
 fn named_by_the_chain(fields: &Fields, peer: IpAddr, forwarding: &Forwarding) -> IpAddr {
     match forwarding.client_from {
         ClientField::XForwardedFor => {
@@ -97,8 +98,8 @@ fn last_known(hops: impl Iterator<Item = Option<IpAddr>>, peer: IpAddr, forwardi
     known
 }
 
-/// What the last elements of one `Forwarded` line say under `for`, in order. A line in which a quoted string does not end
-/// is one element, and nobody can read it: where the client's part ends cannot be told.
+/// The values of `for` in the last elements of one `Forwarded` line, in order. A line in which a quoted string does not
+/// end is one element that cannot be read: it is not known where the client's part ends.
 fn last_elements(line: &[u8]) -> Vec<Option<IpAddr>> {
     if is_unterminated(line) {
         return vec![None];
@@ -154,7 +155,7 @@ mod tests {
             ("::ffff:10.0.0.1", &["203.0.113.9"], "203.0.113.9"),
             ("10.0.0.1", &["203.0.113.9, 10.0.0.2"], "203.0.113.9"),
             ("10.0.0.1", &["203.0.113.9", "10.0.0.2,10.0.0.3"], "203.0.113.9"),
-            // What stands before it was written by itself.
+            // The text before it was written by the client itself.
             ("10.0.0.1", &["6.6.6.6, 203.0.113.9, 10.0.0.2"], "203.0.113.9"),
             ("10.0.0.1", &["10.9.9.9, 203.0.113.9"], "203.0.113.9"),
             ("10.0.0.1", &["\", 203.0.113.9"], "203.0.113.9"),
@@ -168,7 +169,7 @@ mod tests {
             ("10.0.0.1", &["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
             ("10.0.0.1", &[], "10.0.0.1"),
             ("10.0.0.1", &[""], "10.0.0.1"),
-            // What nobody can read ends the chain.
+            // A member that cannot be read ends the chain.
             ("10.0.0.1", &["unknown"], "10.0.0.1"),
             ("10.0.0.1", &["203.0.113.9, unknown, 10.0.0.2"], "10.0.0.2"),
             ("10.0.0.1", &["203.0.113.9 10.0.0.2"], "10.0.0.1"),

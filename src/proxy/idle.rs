@@ -13,7 +13,7 @@ const MOMENT: Duration = Duration::from_secs(1);
 /// The end of a list.
 const NONE: u32 = u32::MAX;
 
-/// What an idle client has done before.
+/// The past of an idle client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Past {
     /// It connected, and has not asked for anything.
@@ -100,7 +100,7 @@ impl Idle {
     }
 
     fn millis(&self, now: Instant) -> u32 {
-        // Wraps after 49 days. What idles so long does not exist.
+        // Wraps after 49 days. No connection idles that long.
         now.saturating_duration_since(self.started).as_millis() as u32
     }
 }

@@ -33,7 +33,7 @@ impl Load {
     /// A request of this worker goes to the backend.
     pub(super) fn begin(&self, worker: usize, backend: BackendId) {
         let counter = Self::counter(&self.0[worker], backend);
-        // Nobody else writes it: no need to lock the bus.
+        // No other thread writes it, so a plain store is enough.
         counter.store(counter.load(Relaxed) + 1, Relaxed);
     }
 

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A [`Proxy`] is one worker's [`App`]: it hears what happened on a connection, finds out whose turn it is
-//! (`table.rs`), and lets the exchange concerned take one step. What is put together is decided by a [`Plan`]: a
+//! (`table.rs`), and lets the exchange concerned take one step. A [`Plan`] decides which parts are put together: a
 //! milestone is a plan with more parts.
 
 mod admin;
@@ -78,7 +78,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// What answers at the admin listener for all workers of this one's proxy.
+    /// The service behind the admin listener, for all workers of this one's proxy.
     #[must_use]
     pub fn desk(&self) -> Desk {
         Desk::new(self.worker.shared.clone())
@@ -90,7 +90,7 @@ impl Proxy {
         self.cut_off
     }
 
-    /// What the worker holds right now; all zero when nothing goes on. For tests and simulations.
+    /// Counts of what the worker holds right now; all zero when nothing goes on. For tests and simulations.
     #[must_use]
     pub fn census(&self) -> Census {
         let unattended = self.exchanges.iter().filter(|(_, exchange)| exchange.is_unattended()).count();

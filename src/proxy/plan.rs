@@ -1,4 +1,4 @@
-//! What a proxy is put together from. A milestone is a plan with more parts.
+//! The parts that a proxy is put together from. A milestone is a plan with more parts.
 
 use super::{
     Proxy, args::BalanceArgs, candidates::Candidates, config::Config, exchange::Cache, idle::Idle, leaving::Crowd,
@@ -112,7 +112,7 @@ impl Plan {
         backends.iter().map(|backend| backend.max.or(default)).sum()
     }
 
-    /// What is wrong with these backends, if something is.
+    /// Checks these backends against the plan.
     ///
     /// # Errors
     ///

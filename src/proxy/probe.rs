@@ -43,14 +43,15 @@ pub(super) struct Probe {
     said: Vec<u8>,
 }
 
-/// How long a backend has been waited for, not counting the time in which nobody looked.
+/// How long a backend has been waited for, without the time in which the worker did not look.
 #[derive(Debug)]
 struct Patience {
     began: Instant,
-    /// So long it has been waited for, until the last look.
+    /// The time that it has been waited for, until the last look.
     waited: Duration,
     looked: Instant,
-    /// What is waited for now: an address, or the answer; as parts of its time that are left, and their length.
+    /// The time for the present step, an address or the answer: the number of parts of it that are left, and their
+    /// length.
     left: u32,
     part: Duration,
 }

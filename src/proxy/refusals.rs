@@ -19,8 +19,8 @@ pub(super) fn refusal(head: &RequestHead, peer: IpAddr, forwarding: &Forwarding)
     if hop::max_forwards(head) == Some(0) {
         return Some(Failure::NoForwardsLeft);
     }
-    // What is to be had over a secured connection only must not be had over this one, unless it was secured up to somebody
-    // whom we believe (RFC 9110 §7.4).
+    // A resource that is for secured connections only must not be served over this one, unless a proxy that we trust
+    // sent the request and had a secured connection itself (RFC 9110 §7.4).
     if head.parsed_target().form() == Form::Absolute(Scheme::Https) && !forwarding.trusts(peer) {
         return Some(Failure::Misdirected);
     }

@@ -194,7 +194,7 @@ impl Running {
         Ok(())
     }
 
-    /// What a signal does: SIGINT and SIGTERM end every worker after its requests.
+    /// The handler of signals: SIGINT and SIGTERM end every worker after its requests.
     fn drain(&self, within: Duration) -> impl FnMut(Signal) + Clone + Send + 'static {
         let remotes: Vec<Remote> = self.workers.iter().map(|(remote, _)| remote.clone()).collect();
         move |signal| {
@@ -260,7 +260,7 @@ struct End(usize, Sender<usize>);
 
 impl Drop for End {
     fn drop(&mut self) {
-        // Nobody listens any more: the process is about to end.
+        // An error means that the receiver is gone: the process is about to end.
         let _ = self.1.send(self.0);
     }
 }

@@ -89,7 +89,8 @@ fn parse(name: &[u8]) -> Option<Scheme> {
         .find_map(|(known, scheme)| name.eq_ignore_ascii_case(known).then_some(scheme))
 }
 
-/// What the first element of `Forwarded` says under that name: it is about the hop next to the client (RFC 7239 §4).
+/// The values under that name in the first element of `Forwarded`: it is about the hop next to the client (RFC 7239
+/// §4).
 fn first_hop<'f>(fields: &'f Fields, name: &'static str) -> impl Iterator<Item = &'f [u8]> {
     let element = fields.get_all("forwarded").flat_map(members).next().unwrap_or_default();
     element.split(|byte| *byte == b';').filter_map(move |pair| {

@@ -67,12 +67,13 @@ impl PoolCounters {
     }
 }
 
-/// What the cache did for one worker's requests.
+/// The work of the cache for one worker's requests.
 #[derive(Debug, Default)]
 pub(super) struct CacheCounters {
     /// Answered from the store, fresh or stale, without asking anybody first.
     pub(super) hits: Counter,
-    /// Answered with something stale that nobody had confirmed: some of the hits, and some that stood in.
+    /// Answered with a stale response that no backend had confirmed: some of the hits, and some of those given instead
+    /// of an error.
     pub(super) stale: Counter,
     /// Answered from the store because no backend gave an answer.
     pub(super) stood_in: Counter,
@@ -97,14 +98,14 @@ impl CacheCounters {
             Did::Validated => {}
             Did::Forwarded(why) => self.forwarded[why as usize].add(1),
         }
-        // What has just come from a backend is as good as it gets, however short its life.
+        // A response that has just come from a backend is not stale for its client, however short its lifetime.
         if is_stale && matches!(did, Did::HitStale | Did::IfError) {
             self.stale.add(1);
         }
     }
 }
 
-/// What one worker has done.
+/// Counts of one worker's events.
 ///
 /// Two laws hold at every moment between two events: `accepted = open + closed`, and
 /// `requests = running + responses + aborted`.
@@ -132,7 +133,7 @@ pub(super) struct Counters {
     /// Final statuses by class: 2 is 2xx. 499s are in none.
     pub(super) classes: [Counter; 6],
     pub(super) tunnels: Counter,
-    /// What the pool was like after the last event.
+    /// The pool's counts after the last event.
     pub(super) pool: PoolCounters,
     pub(super) cache: CacheCounters,
     /// Requests per backend.

@@ -24,7 +24,7 @@ fn connect(to: SocketAddr) -> TcpStream {
     stream
 }
 
-/// What follows the head of the answer to a request that asks to close.
+/// The body of the answer to a request that asks to close.
 fn body(to: SocketAddr, head: &str, content: &[u8]) -> Vec<u8> {
     let mut stream = connect(to);
     write!(stream, "{head}\r\nHost: t\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", content.len()).unwrap();

@@ -1,6 +1,6 @@
 //! One worker in a world of its own: the test is driver, clients, backends and clock.
 //!
-//! What the proxy hears and does is bytes and actions; a table of both is a test.
+//! The proxy hears bytes and answers with actions; a table of both is a test.
 
 #[cfg(target_os = "linux")]
 mod completions;
@@ -48,7 +48,7 @@ struct Args {
     cache: CacheArgs,
 }
 
-/// What the proxy did to one connection since the test looked last.
+/// The actions of the proxy on one connection since the test looked last.
 #[derive(Debug, Default)]
 struct Seen {
     sent: Vec<u8>,
@@ -57,7 +57,7 @@ struct Seen {
 
 pub(super) struct World {
     pub(super) proxy: Proxy,
-    /// What answers at the admin listener, and who is there.
+    /// The service behind the admin listener, and its connections.
     pub(super) desk: Desk,
     admins: BTreeSet<ConnId>,
     pub(super) cx: Cx,
@@ -67,9 +67,9 @@ pub(super) struct World {
     seen: BTreeMap<ConnId, Seen>,
     /// Connections on which bytes or an end wait that the proxy has not heard.
     pub(super) not_quiet: Vec<ConnId>,
-    /// Who is relayed to whom, and how many bytes more.
+    /// Relays: by their sender, the receiver and the number of bytes that are left.
     pub(super) relays: BTreeMap<ConnId, (ConnId, u64)>,
-    /// Who is not read.
+    /// Connections that are not read.
     pub(super) paused: BTreeSet<ConnId>,
     /// How far peers are that somebody asked for; else, everything was taken.
     pub(super) progress: BTreeMap<ConnId, Progress>,
@@ -178,7 +178,7 @@ impl World {
         conn
     }
 
-    /// Somebody connects to the admin listener.
+    /// A connection to the admin listener that sends `request`.
     pub(super) fn admin(&mut self, request: &str) -> ConnId {
         let conn = self.accept(true, [192, 0, 2, 7]);
         self.say(conn, request);
@@ -255,7 +255,7 @@ impl World {
         self.settle();
     }
 
-    /// So many bytes wait for this peer.
+    /// Tells the proxy that `bytes` bytes wait for this peer.
     pub(super) fn unsent(&mut self, conn: ConnId, bytes: usize) {
         self.progress.entry(conn).or_default().outstanding = bytes as u64;
         self.app(conn, |app, cx| app.sent(cx, conn, bytes));
@@ -319,14 +319,14 @@ impl World {
         self.pass(Duration::from_millis(10));
     }
 
-    /// What `/stats` tells.
+    /// The answer of `/stats`.
     pub(super) fn stats(&mut self) -> serde_json::Value {
         let admin = self.admin("GET /stats HTTP/1.1\r\nHost: a\r\n\r\n");
         let answer = self.sent(admin);
         serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
     }
 
-    /// What was sent to a peer since the last look.
+    /// The bytes sent to a peer since the last look.
     pub(super) fn sent(&mut self, conn: ConnId) -> String {
         let sent = self.seen.get_mut(&conn).map(|seen| std::mem::take(&mut seen.sent)).unwrap_or_default();
         String::from_utf8(sent).unwrap()

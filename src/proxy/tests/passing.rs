@@ -106,7 +106,7 @@ fn a_client_that_leaves_takes_its_backend_connection_along() {
     assert_eq!(world.proxy.census().in_flight, 0);
 }
 
-/// What a peer cuts into chunks of one byte costs the other side one chunk for each input, either way.
+/// A body that a peer cuts into chunks of one byte costs the other side one chunk for each input, in both directions.
 #[test]
 fn tiny_chunks_of_one_input_leave_as_one() {
     const COUNT: usize = 1000;

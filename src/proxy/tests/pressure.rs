@@ -1,4 +1,5 @@
-//! Somebody does not read, or everybody is busy: who waits for whom, and who is late meanwhile.
+//! Tests with peers that do not read, or where all are busy: which side waits for which, and which deadlines pass
+//! meanwhile.
 
 use super::{SECOND, World, status};
 

@@ -44,7 +44,7 @@ impl World {
     }
 }
 
-/// What one stream was told.
+/// The reply as one stream got it.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Told {
     status: Option<Status>,

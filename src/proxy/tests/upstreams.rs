@@ -1,4 +1,4 @@
-//! What backends may do to a connection, and what that does to requests.
+//! Tests of backends that end or break connections, and of the effect on requests.
 
 use super::{SECOND, World, status};
 use std::time::Duration;

@@ -187,7 +187,7 @@ fn a_client_that_ends_its_side_is_asked_whether_it_listens() {
     world.say(backend, OK);
     assert_eq!(world.sent(backend), "", "nobody waits for that answer");
 
-    // Who cannot understand the question is not asked.
+    // A client that cannot understand the question is not asked.
     let (mut world, client, backend) = waiting(&[], "GET / HTTP/1.0\r\n\r\n");
     world.end(client);
     assert_eq!(world.sent(client), "");
