@@ -1,4 +1,5 @@
-//! What the book names exists: files, functions, pages and headings. A page about code that has moved on is worse than none.
+//! All names in the book exist: files, functions, pages and headings. A page about code that has moved on is worse than
+//! none.
 
 #![allow(clippy::unwrap_used)] // In tests a failed unwrap is the report.
 
@@ -19,7 +20,7 @@ fn prose(page: &str) -> String {
     outside.collect::<Vec<_>>().join("\n")
 }
 
-/// What stands in code font.
+/// The text in code font.
 fn code(prose: &str) -> impl Iterator<Item = &str> {
     prose.split('`').skip(1).step_by(2)
 }
@@ -33,7 +34,7 @@ fn defines(source: &str, name: &str) -> bool {
     })
 }
 
-/// What is wrong with a name in code font: `src/app.rs` is a file, `app/cx.rs::forward` a function in it.
+/// The mistake in a name in code font, if there is one: `src/app.rs` is a file, `app/cx.rs::forward` a function in it.
 fn check_name(root: &Path, name: &str) -> Option<String> {
     if let Some((file, item)) = name.split_once(".rs::") {
         let source = fs::read_to_string(root.join("src").join(file).with_extension("rs"));
@@ -54,7 +55,7 @@ fn anchor(heading: &str) -> String {
     kept.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c)).map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
-/// What is wrong with the target of a link on `page`.
+/// The mistake in the target of a link on `page`, if there is one.
 fn check_link(page: &Path, target: &str) -> Option<String> {
     if target.contains("://") {
         return None;

@@ -1,4 +1,5 @@
-//! What the fuzz targets check, without a fuzzer: on their seeds, on what they once found, and on those with damage.
+//! The checks of the fuzz targets, without a fuzzer: on their seeds, on inputs that they once found, and on damaged
+//! copies of both.
 //!
 //! So the targets compile wherever the tests do, and a mistake that fuzzing found stays found.
 

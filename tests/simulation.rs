@@ -101,7 +101,8 @@ fn flags(weather: &Weather, random: &mut Random) -> Flags {
     flag("pool-max", &["0", tight, "10000"]);
     flag("pool-idle-timeout", &["1ms", "4s", "1h"]);
     flag("pool-queue", &[tight, "1000"]);
-    // What is stored is given to a client as it comes: with these, no more than is relayed to it.
+    // A response that is being stored goes to its client as it comes: with these sizes, it is no larger than one that
+    // is relayed.
     flag("cache-size", &["20k", "1m", "64m"]);
     flag("cache-max-object", &["1k", "10k", "100k"]);
     flag("cache-wait", &["0s", "1s", "1m"]);
@@ -157,7 +158,7 @@ fn balance_of(world: &World<Proxy>, slots: &Slots, backends: &[Backend]) {
     for proxy in world.apps() {
         let census = proxy.census();
         assert!(census.exchanges <= census.clients + census.unattended, "{census:?}");
-        // Who gave up has left the line, and who is in line waits.
+        // A request that gave up has left the line, and each request in line waits.
         assert_eq!(census.queued, census.waiting, "{census:?}");
         exchanges += census.exchanges;
         probes += census.probes;
@@ -277,7 +278,7 @@ fn a_peer_that_reads_is_never_given_up() {
             let flags = ["proxy", "--pool-max", "1000", "--health-interval", "1m", "--cache-max-object", "1k"];
             let Flags { balance, pool, cache } = Flags::parse_from(flags);
             let mut config = config(site.weather, site.random);
-            // What lies in the kernel of a peer, the proxy cannot know of: an answer, or the next request, takes its time.
+            // The proxy cannot see bytes in the kernel of a peer: an answer, or the next request, may take long.
             (config.deadlines.idle, config.deadlines.first_byte) = (HOUR, HOUR);
             let plan = Plan::new(config).balance(balance).pool(&pool);
             build(if site.random.chance(500) { plan.cache(&cache) } else { plan }, site)
@@ -339,7 +340,7 @@ fn poison_harms_nobody_else() {
 fn relay() -> Subject<Relay> {
     Subject {
         http: false,
-        // What it does not understand, it cannot keep apart.
+        // A relay does not understand these, so it cannot keep them apart.
         weather: |random| Weather { broken: 0, garbage: 0, pipelined: 0, ..Weather::of(random) },
         build: |site| relays(site, Fault::None),
         // The mark at which it stops reading, and what was read before that took effect.

@@ -1,12 +1,12 @@
-//! What the worst heads cost that pass the limits: one may be odd, but not expensive.
+//! The cost of the worst heads that pass the limits: a head may be odd, but not expensive.
 //!
 //! Where two lengths that peers choose are multiplied (options of `Connection` by fields, members of `Vary` by variants,
 //! ranges by stored parts), a head of 16 KiB can cost thousands of times what it costs to send. Each case here is the
 //! worst that we know of one such place, in a head as long as may be, through a whole worker of the proxy with its cache and
 //! without sockets. It may cost at most [`FACTOR`] times what an ordinary head of the same length does.
 //!
-//! Compared is the least of many runs that take turns with the ordinary one, so that whatever else the machine does
-//! disturbs both alike. `cargo test --release --test worst_heads -- --nocapture` shows all numbers.
+//! The fastest of many runs counts, and they take turns with runs of the ordinary head, so that other load of the
+//! machine disturbs both alike. `cargo test --release --test worst_heads -- --nocapture` shows all numbers.
 
 #![allow(clippy::unwrap_used)]
 
@@ -152,7 +152,7 @@ fn lines(count: usize, line: impl Fn(usize, &str) -> String) -> String {
         .collect()
 }
 
-/// What a browser sends, and an application's fields beside it, in a head as long as may be.
+/// A request head as a browser sends it, with an application's fields, as long as may be.
 fn ordinary_request() -> String {
     let start = "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/126.0.0.0 Safari/537.36\r\n\
                  Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8\r\n\
@@ -161,7 +161,7 @@ fn ordinary_request() -> String {
     format!("{start}{}", application_fields(ROOM - start.len()))
 }
 
-/// What an application server answers, likewise.
+/// A response head of an application server, as long as may be.
 fn ordinary_response() -> String {
     let start = "Server: backend\r\nContent-Type: text/plain; charset=utf-8\r\nETag: \"5f2c-61a8\"\r\n\
                  Cache-Control: max-age=60\r\nVary: Accept-Encoding\r\n";

@@ -1,4 +1,4 @@
-//! Who waits while a server computes.
+//! Tests of which clients wait while a server computes.
 
 use crate::{
     Architecture, EVENT_DRIVEN, FORK, HYBRID, THREAD_PER_CLIENT, THREAD_POOL, get, processor_time,

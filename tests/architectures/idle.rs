@@ -1,4 +1,4 @@
-//! What clients cost who say nothing.
+//! The cost of clients that say nothing.
 //!
 //! ```console
 //! IDLE_CLIENTS=10000 cargo test --release --test architectures idle_clients -- --nocapture --test-threads 1
@@ -24,7 +24,7 @@ const WATCHED: Duration = Duration::from_millis(500);
 const NIL: u32 = 100;
 
 fn assert_idle(server: &Process) {
-    // Whatever was left to do after the last event.
+    // Time for the work that was left after the last event.
     wait_for(Duration::from_millis(100));
     let before = processor_time(server);
     wait_for(WATCHED);
@@ -62,7 +62,7 @@ fn idle_clients_cost_less_than_a_kibibyte(architecture: &Architecture) {
     descriptors::raise_limit().unwrap();
     let count = env::var("IDLE_CLIENTS").map_or(2000, |count| count.parse().unwrap());
     let server = architecture.start("echo", &["--max-clients", "40000", "--backlog", "4096"]);
-    // What is made once for all is there, and so is the memory of the first thousand.
+    // After this, everything that is made once is there, and so is the memory of the first thousand clients.
     let _first = connect(&server, 1000);
     let before = memory(&server);
     let _clients = connect(&server, count);

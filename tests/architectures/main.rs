@@ -83,7 +83,7 @@ fn has_io_uring() -> bool {
     use std::sync::OnceLock;
     static REFUSAL: OnceLock<Option<String>> = OnceLock::new();
     let refusal = REFUSAL.get_or_init(|| {
-        // Nobody can listen at an address for documentation (RFC 5737): it ends either way.
+        // No program can listen at an address for documentation (RFC 5737): it ends either way.
         let ended = Command::new(IO_URING.program).args(["--listen", "192.0.2.1:0"]).output().unwrap();
         (ended.status.code() == Some(2)).then(|| String::from_utf8_lossy(&ended.stderr).into_owned())
     });

@@ -1,7 +1,7 @@
-//! What an architecture does to those who wait, as proportions: 32 clients at once ask for an answer that takes a while.
+//! Compares how long clients wait under each architecture: 32 clients at once ask for an answer that takes a while.
 //!
-//! One after another that takes 32 times as long, with a pool of eight threads four times, and once where nobody waits for
-//! anybody. How long "once" is depends on the machine, so nothing is said about it.
+//! One after another that takes 32 times as long as one answer, with a pool of eight threads four times, and once where
+//! no client waits for another. The time of one answer depends on the machine, so nothing is said about it.
 
 use crate::{
     Architecture, EVENT_DRIVEN, FORK, HYBRID, ITERATIVE, THREAD_PER_CLIENT, THREAD_POOL,

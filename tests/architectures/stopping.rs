@@ -158,7 +158,8 @@ fn a_stop_that_children_hear_as_well_lets_sessions_finish() {
     }
 }
 
-/// What one thread was doing is cut off at the end of the drain; what waits for that thread must not begin then.
+/// The client of the only thread is cut off at the end of the drain. A client that waits for that thread must not be
+/// served then.
 #[test]
 #[cfg(target_os = "linux")]
 fn who_waits_for_a_thread_when_the_stop_is_over_is_told() {

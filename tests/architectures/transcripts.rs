@@ -1,4 +1,4 @@
-//! What clients say and hear, and who has to wait for whom.
+//! Tests of what clients say and hear, and of which clients wait for which.
 
 use crate::{
     Architecture, Deaf, EVENT_DRIVEN, FORK, HYBRID, ITERATIVE, THREAD_PER_CLIENT, THREAD_POOL, WELCOME, children, echo,
@@ -77,7 +77,8 @@ fn what_was_asked_is_answered_after_a_half_close(architecture: &Architecture) {
     }
 }
 
-/// Nobody hears what comes after that, and to close while it waits unread would be a reset: it destroys what is on its way.
+/// The server does not act on input after that. But to close while such input waits unread would be a reset, which
+/// destroys the answer on its way.
 fn who_asks_to_end_and_goes_on_gets_the_whole_answer(architecture: &Architecture) {
     let cases = [
         ("echo", "quit\n", format!("{WELCOME}Goodbye!\n")),
@@ -291,7 +292,7 @@ fn a_child_that_crashes_harms_nobody_else() {
     wait_until("all children to be reaped", || children(&server).is_empty());
     server.signal("TERM");
     assert_eq!(server.wait().code(), Some(0));
-    // What the crashed child moved was counted where its parent sees it.
+    // The bytes that the crashed child moved were counted where its parent sees them.
     server.wait_for_stderr("errors=1 received=22 sent=130 requests=2 ");
 }
 

@@ -1,6 +1,6 @@
 //! Whether a program printed what the page shows. All that may differ is listed here.
 
-/// What is different in each run: whatever of these characters follows the text counts as one `#`.
+/// Text that is different in each run: characters of this kind after the text count as one `#`.
 const VARIES: &[(&str, &str)] = &[
     // Ports that the system chose. Those of listeners are compared.
     ("peer=127.0.0.1:", DIGITS),
@@ -13,7 +13,7 @@ const VARIES: &[(&str, &str)] = &[
     ("Retry-After: ", DIGITS),
     ("ttl=", DIGITS),
     ("ttl=-", DIGITS),
-    // What depends on the machine.
+    // Numbers that depend on the machine.
     ("pid=", DIGITS),
     ("child=", DIGITS),
     ("memory=", DIGITS),

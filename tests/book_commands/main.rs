@@ -1,4 +1,4 @@
-//! What the README and the book tell the reader to type is typed here, and has to do what they say.
+//! Types the commands that the README and the book tell the reader to type, and checks that they do what the page says.
 //!
 //! Each page is followed from top to end (`play.rs`), on free ports, with the programs that were built for this test.
 //! `compare.rs` says what may differ in the output. A comment before a block, of which a reader sees nothing, says what a
@@ -36,13 +36,13 @@ const NOT_RUN: usize = 11;
 /// Programs without which no page makes sense.
 const NEEDED: &[&str] = &["bash", "curl", "python3"];
 
-/// What a block may need that is no program.
+/// The one need of a block that is no program.
 const IO_URING: &str = "io_uring";
 
 /// Whether a block finds what it needs: a program, or io_uring, which containers often forbid.
 fn is_installed(program: &str) -> bool {
     if program == IO_URING {
-        // Nobody can listen at an address for documentation (RFC 5737): it ends either way.
+        // No program can listen at an address for documentation (RFC 5737): it ends either way.
         let tried = Command::new(env!("CARGO_BIN_EXE_io-uring")).args(["--listen", "192.0.2.1:0"]).output();
         return tried.is_ok_and(|ended| ended.status.code() != Some(2));
     }
@@ -96,7 +96,7 @@ fn commands_do_what_the_pages_say() {
     let commands: usize = outcomes.iter().map(|outcome| outcome.commands).sum();
     tell(&format!("{commands} commands of {} pages; {} blocks are not run", pages.len(), not_run.len()));
     assert!(failures.is_empty(), "{} failures\n\n{}\n", failures.len(), failures.join("\n\n"));
-    // Nobody can install what a container forbids.
+    // A missing io_uring is no failure: no user can install what a container forbids.
     let avoidable = skipped.iter().any(|line| !line.contains(IO_URING));
     assert!(!avoidable || !require_all, "BOOK_REQUIRE_ALL is set, and blocks were skipped");
     assert!(not_run.len() <= NOT_RUN, "{} blocks are not run; {NOT_RUN} were", not_run.len());

@@ -1,4 +1,4 @@
-//! What a page tells its reader to do: its code blocks, in order, as steps.
+//! The steps of a page: its code blocks, in order.
 
 use std::{mem, path::Path, process::Command};
 
@@ -32,7 +32,7 @@ pub struct Typed {
     pub shown: Vec<String>,
 }
 
-/// What comments like `<!-- run: needs nginx; 10s as 300ms -->` before a block say. A reader does not see them.
+/// The marks in comments like `<!-- run: needs nginx; 10s as 300ms -->` before a block. A reader does not see them.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Marks {
     /// The block is not run, for this reason.
@@ -98,7 +98,7 @@ pub fn steps(page: &str) -> Result<Vec<Step>, String> {
     Ok(steps)
 }
 
-/// What a block asks for; nothing if it is only to be read.
+/// The step that a block asks for; none if it is only to be read.
 fn understand(language: &str, block: &[(usize, &str)], marks: &Marks) -> Result<Option<What>, String> {
     let texts = || block.iter().map(|(_, text)| (*text).to_owned());
     let whole = || texts().map(|text| text + "\n").collect::<String>();

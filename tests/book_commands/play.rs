@@ -20,7 +20,7 @@ const LATE: Duration = Duration::from_secs(15);
 /// How much of a log is in a report.
 const LAST_LINES: usize = 12;
 
-/// What came of a page.
+/// The outcome of a page.
 #[derive(Debug, Default)]
 pub struct Outcome {
     pub failures: Vec<String>,
@@ -42,7 +42,7 @@ struct Player<'a> {
     log: Log,
     /// How much of the log has been compared.
     seen: usize,
-    /// What the second terminal has to hear before its next command.
+    /// Commands for the second terminal before its next one.
     exports: Vec<String>,
     outcome: Outcome,
 }
@@ -78,7 +78,7 @@ pub fn play(name: &str, text: &str, has: impl Fn(&str) -> bool) -> Outcome {
     player.outcome
 }
 
-/// What a program in the background says, and what a shell says about it.
+/// Whether a line is from a program in the background, or from the shell about one.
 fn is_aside(line: &str) -> bool {
     let told = line.starts_with("bash: line ") || line.contains("/.command-");
     is_log(line) || told && ["Killed", "Terminated", "Stopped", "Aborted"].iter().any(|word| line.contains(word))

@@ -14,7 +14,7 @@ pub const OF_THE_BOOK: &[u16] = &[3000, 3001, 3002, 3003, 8080, 8081, 9090];
 /// none of them to connections that do not ask for a port.
 const FREE: Range<u16> = 4000..10_000;
 
-/// One page's ports. Nobody else who looks for ports in this way gets the same while this lives.
+/// One page's ports. No other page gets the same ports while this lives, if it looks for them in this way.
 #[derive(Debug)]
 pub struct Ports {
     free: BTreeMap<u16, u16>,
@@ -28,7 +28,7 @@ impl Ports {
         Self { free, _taken: taken }
     }
 
-    /// What is used for a port of the book.
+    /// The port that is used for a port of the book.
     pub fn of(&self, port: u16) -> u16 {
         self.free[&port]
     }

@@ -26,13 +26,13 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// Begins the line that tells a command's exit status: no program prints it.
 const END: char = '\u{1}';
 
-/// What an open terminal shows, in pieces that a reader of the page would tell apart.
+/// The output of an open terminal, in pieces that a reader of the page would tell apart.
 enum Shown {
     Line(String),
     End(i32),
 }
 
-/// What all programs of a page wrote so far without being waited for: their logs.
+/// Lines that the programs of a page wrote so far and that no step has read yet: their logs.
 pub type Log = Arc<Mutex<Vec<String>>>;
 
 /// A bash and everything that it started, in a process group of their own. All of it is gone when this is dropped.
@@ -46,7 +46,7 @@ pub struct Terminal {
     busy: bool,
 }
 
-/// What a command printed, and its exit status if it has ended.
+/// The output of a command, and its exit status if it has ended.
 #[derive(Debug)]
 pub struct Printed {
     pub lines: Vec<String>,
@@ -97,8 +97,8 @@ impl Terminal {
         self.busy = true;
     }
 
-    /// Reads on until there is `enough`, for as long as we have patience. What came until then is appended to
-    /// `printed`; true means that it did not take too long.
+    /// Reads on until there is `enough`, for as long as we have patience. Output until then is appended to `printed`;
+    /// true means that it did not take too long.
     pub fn read(&mut self, printed: &mut Printed, enough: impl Fn(&Printed) -> bool) -> bool {
         self.read_for(PATIENCE, printed, enough)
     }
@@ -119,7 +119,7 @@ impl Terminal {
         true
     }
 
-    /// What has come meanwhile.
+    /// Skips output that has come meanwhile.
     pub fn skip(&mut self) {
         while let Ok(shown) = self.shown.try_recv() {
             self.busy &= matches!(shown, Shown::Line(_));
@@ -157,7 +157,7 @@ impl Drop for Terminal {
             gone = self.bash.try_wait().is_ok_and(|status| status.is_some());
             thread::park_timeout(Duration::from_millis(5));
         }
-        // Whatever the shell did not know of.
+        // For processes that the shell did not know of.
         self.signal(Signal::SIGKILL);
         let _ = self.bash.wait();
     }

@@ -20,7 +20,7 @@ const SERVERS: &[&str] = &[
 #[derive(Debug, PartialEq, Eq)]
 pub struct Part<'a> {
     pub text: &'a str,
-    /// What stands behind it: `;`, `&`, `&&`, `|`, `||`, a bracket or nothing.
+    /// The operator after it: `;`, `&`, `&&`, `|`, `||`, a bracket or nothing.
     pub end: &'a str,
     /// Within how many brackets it is.
     pub depth: usize,
@@ -102,7 +102,7 @@ pub fn ready_lines(command: &str) -> usize {
     started.count()
 }
 
-/// What the command leaves running and is not ours, as it was typed: it does not say when it is ready.
+/// Programs of others that the command leaves running, as they were typed: they do not say when they are ready.
 pub fn others(command: &str) -> Vec<&str> {
     let parts = parts(command);
     let stay = parts.iter().filter(|part| part.stays());

@@ -73,7 +73,7 @@ impl Workplace {
         self.directory.path()
     }
 
-    /// What differs from our own environment.
+    /// The variables that differ from our own environment.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         let others = std::env::var("PATH").unwrap_or_default();
         vec![

@@ -256,7 +256,7 @@ fn a_pool_sends_nothing_to_a_server_that_is_silent() {
     assert_eq!((first.asked(), second.asked(), server.executed("HEARTBEAT")), (1, 0, 5), "and is believed again");
 }
 
-/// Who has less time than a heartbeat may take learns nothing from its silence.
+/// A request that has less time than a heartbeat may take learns nothing from a missing answer to it.
 #[test]
 fn a_deadline_before_the_heartbeats_is_no_sign_of_death() {
     let (server, silent, pool) = asking(HeartbeatConfig { interval: Duration::ZERO, timeout: PATIENCE });

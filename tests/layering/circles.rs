@@ -1,7 +1,8 @@
 //! Files of one folder do not use each other in a circle: each can be read with what stands below it, and nothing else.
 //!
-//! A file and the folder of its name are one here, so that the rule holds in each folder by itself. What a folder's `mod.rs`
-//! hands on (`pub use`) counts as what it is; what is written in `mod.rs` is common to its files, and using it is no arrow.
+//! A file and the folder of its name are one here, so that the rule holds in each folder by itself. A name that a
+//! folder's `mod.rs` hands on (`pub use`) counts as a name of its own file. Code that is written in `mod.rs` is common
+//! to its files, and using it is no arrow.
 
 use super::{code_of, first_name, mentions, sources};
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,7 +50,7 @@ struct Use {
 struct File {
     module: Path,
     uses: Vec<Use>,
-    /// What is not a `use`.
+    /// The code that is not a `use`.
     code: String,
 }
 
@@ -154,7 +155,7 @@ impl Tree {
 
     /// The modules that a file uses.
     fn used_by(&self, file: &File) -> BTreeSet<&Path> {
-        // What a file hands on without using it is no arrow.
+        // A name that a file hands on without using it is no arrow.
         let named = file.uses.iter().filter(|other| other.name == "*" || mentions(&file.code, &other.name));
         let paths = named.map(|other| other.path.clone()).chain(file.spelled_out());
         let homes = paths.filter_map(|path| self.home(&file.absolute(&path, self)?, 0));
@@ -198,7 +199,7 @@ impl Tree {
     }
 }
 
-/// What can be reached from a file by following arrows.
+/// The files that can be reached from a file by following arrows.
 fn reach<'a>(from: &str, arrows: &BTreeMap<&'a str, BTreeSet<&'a str>>) -> BTreeSet<&'a str> {
     let mut reached = BTreeSet::new();
     let mut next: Vec<&str> = arrows.get(from).into_iter().flatten().copied().collect();

@@ -15,7 +15,7 @@ const SIDEWAYS: &[(&str, &str, &str)] = &[
     ("service", "http", "a service that speaks HTTP reads and writes its messages"),
 ];
 
-/// What a module below `net` may not even mention: time, threads, sockets and randomness come in as arguments.
+/// Names that a module below `net` may not even mention: time, threads, sockets and randomness come in as arguments.
 const IMPURE: &[&str] = &[
     "TcpStream",
     "TcpListener",
@@ -62,7 +62,7 @@ impl Layers {
         self.height(module) < self.height("net")
     }
 
-    /// What is wrong with one file.
+    /// The mistakes of one file.
     fn check(&self, path: &str, source: &str) -> Vec<String> {
         let from = module_of(path);
         let Some(height) = self.height(from) else {

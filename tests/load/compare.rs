@@ -134,7 +134,7 @@ fn who_is_not_available_is_a_row_and_the_others_are_measured() {
 fn a_comparison_in_which_nothing_was_served_has_its_own_exit_code() {
     let silent = Backend::start(|mut served| while served.request().is_some() {});
     let directory = beside(&[]);
-    // Whatever it does, it is a server that listens and says so.
+    // The script looks like a server that listens and says so.
     let script = format!("printf '#!/bin/sh\\necho READY {}; exec sleep 600' >fork; chmod +x fork", silent.name());
     assert!(process::Command::new("sh").args(["-c", &script]).current_dir(&directory).status().unwrap().success());
     let mut load = Command::new(directory.path().join("load"));

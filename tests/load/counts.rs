@@ -1,4 +1,4 @@
-//! What happened to each request, under its right name.
+//! Tests that each outcome of a request is counted under its right name.
 
 use crate::{
     background, load, number,
@@ -213,7 +213,7 @@ fn a_fixed_rate_is_kept() {
         let report = load(&format!("http://{}/", server.address()), &flags);
         let (started, left) = (number(&report, "/requests/started"), number(&report, "/requests/never_sent"));
         assert_eq!(started + left, 300.0, "{report:#}");
-        // What a loaded machine leaves undone is told; most of it is done.
+        // Requests that a loaded machine does not send are reported; most are sent.
         assert!(started >= 200.0, "{report:#}");
     }
 }

@@ -22,7 +22,7 @@ fn run(args: &[&str]) -> Assert {
     Command::new(env!("CARGO_BIN_EXE_load")).args(args).timeout(PATIENCE * 2).assert()
 }
 
-/// The result of a run as JSON. Whatever happened, the counts add up, and the exit code says whether anything was served.
+/// The result of a run as JSON. In every case the counts add up, and the exit code says whether anything was served.
 fn load(url: &str, args: &[&str]) -> Value {
     let assert = run(&[&[url, "--json", "-"], args].concat());
     let report: Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();

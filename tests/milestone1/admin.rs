@@ -178,7 +178,7 @@ fn the_numbers_add_up(milestone: &Milestone) {
     let requests = |path: &str| number(&stats, &format!("/requests/{path}"));
     assert_eq!((requests("total"), requests("responses"), requests("aborted")), (105, 100, 5));
     assert_eq!((requests("refused"), requests("retries"), requests("tunnels")), (5, 0, 0));
-    // What was broken off had begun with 200.
+    // The responses that were broken off had begun with 200.
     assert_eq!((requests("status/2xx"), requests("status/4xx"), requests("status/5xx")), (55, 55, 0));
     assert_eq!((number(&stats, "/body_bytes/received"), number(&stats, "/body_bytes/sent")), (150, 365));
     assert_eq!((number(&stats, "/backends/0/requests"), number(&stats, "/backends/0/in_flight")), (105, 0));

@@ -1,7 +1,8 @@
-//! What is not beyond doubt is refused, not repaired: the status, an end of the connection, and nothing at the backend.
+//! A doubtful request is refused, not repaired: it gets the status and an end of the connection, and the backend gets
+//! nothing.
 //!
-//! Each row is followed by a second request, `/smuggled`. Whoever reads the first one in another way than the backend
-//! would, asks for it.
+//! Each row is followed by a second request, `/smuggled`. A proxy that reads the first one in another way than the
+//! backend would ask for it.
 
 use crate::{
     get,
@@ -180,7 +181,7 @@ fn doubtful_framing_is_refused(milestone: &Milestone) {
             (400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5a"),
             (400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5.0"),
             (400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \"5\""),
-            // What a signed number of 64 bits cannot hold.
+            // Numbers that 64 bits with a sign cannot hold.
             (413, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9223372036854775808"),
             (413, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551615"),
             (413, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551616"),

@@ -180,7 +180,7 @@ fn trailers_pass_both_ways(milestone: &Milestone) {
     client.send(chunked(b"xyz", 2, "X-Sum: 8\r\nHost: evil\r\nAuthorization: root\r\nTransfer-Encoding: chunked\r\n"));
     let response = client.response("POST");
     let request = backend.wait_for_request(1);
-    // What routes, authenticates or frames has no business after the body (RFC 9110 §6.5.1).
+    // Fields for routing, authentication or framing must not be read from trailers (RFC 9110 §6.5.1).
     assert_eq!(request.trailers, [("X-Sum".to_owned(), "8".to_owned())]);
     assert_eq!(response.trailers, [("X-Sum".to_owned(), "7".to_owned())]);
     assert_eq!((request.field("te"), request.field("trailer")), (Some("trailers"), Some("X-Sum")));

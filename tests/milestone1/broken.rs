@@ -98,7 +98,7 @@ fn a_client_that_goes_away_takes_the_backend_connection_with_it(milestone: &Mile
             } else {
                 drop(client);
             }
-            // Nobody wants the rest: the backend hears so, and before any deadline.
+            // No client wants the rest: the backend hears so before any deadline.
             upstream.read_to_end();
         }
     }

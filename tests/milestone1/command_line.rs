@@ -92,7 +92,8 @@ fn a_port_in_use_exits_with_1_and_one_line(milestone: &Milestone) {
         let first = milestone.start(&[&backend], &flags);
         let address = first.address().to_string();
         let name = backend.name();
-        // Whatever the number of workers: two proxies that share a port by accident would halve the traffic of each.
+        // This holds for any number of workers: two proxies that share a port by accident would halve the traffic of
+        // each.
         for others in ["1", "2"] {
             let args = ["--listen", &address, "--backend", &name, "--log-level", "warn", "--workers", others];
             let second = milestone.run(&args).append_context("workers of the proxy that has the port", workers);
@@ -116,7 +117,7 @@ fn a_busy_admin_port_is_blamed_on_its_own_flag(milestone: &Milestone) {
 
 fn of_two_that_start_at_the_same_moment_one_runs(milestone: &Milestone) {
     for _ in 0..5 {
-        // Nobody else is given that port.
+        // No other program is given that port.
         let address = refusing_address().to_string();
         let args = ["--listen", &address, "--backend", "127.0.0.1:1", "--workers", "2", "--log-level", "warn"];
         let spawn = || {
@@ -211,7 +212,7 @@ fn the_log_tells_of_each_request(milestone: &Milestone) {
     let line = log.lines().find(|line| line.contains("/second")).expect("a line for the second");
     assert!(line.contains("HTTP/1.0") && !line.contains("close=\"-\""), "{line}");
     assert_eq!(line.contains("pool=\"reused\""), milestone.number >= 3, "{line}");
-    // What was not understood has a line too.
+    // A request that was not understood has a line, too.
     let mut bad = Conn::open(proxy.address());
     bad.send("GET / HTTP/1.1\r\n\r\n");
     assert_eq!(bad.response("GET").status(), 400);

@@ -267,7 +267,7 @@ fn an_early_response_of_a_backend_that_closes_ends_the_connection(milestone: &Mi
     let response = client.response("POST");
     assert_eq!((response.status(), &response.body[..]), (413, &b"big"[..]));
     assert_eq!(response.field("connection"), Some("close"));
-    // What the client still sends must not destroy the answer, nor be taken for a request.
+    // Bytes that the client still sends must not destroy the answer, nor be taken for a request.
     let _ = client.try_send(vec![b'x'; 100_000]);
     client.expect_end();
 }

@@ -1,5 +1,5 @@
-//! What takes too long ends, and what makes progress does not. Deadlines are small here; they are never early, and the
-//! only bound on how late they are is the tests' patience.
+//! Tests of deadlines: exchanges that take too long end, and those that make progress do not. Deadlines are small here;
+//! they are never early, and the only bound on how late they are is the tests' patience.
 
 use crate::{
     get,

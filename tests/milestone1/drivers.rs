@@ -1,5 +1,5 @@
-//! What no peer may notice: on which driver the proxy runs. A choice of tests on both; `make test-epoll` and
-//! `make test-io-uring` run all of them on one.
+//! Tests that no peer notices on which driver the proxy runs. A choice of tests on both; `make test-epoll` and `make
+//! test-io-uring` run all of them on one.
 
 use crate::{
     get,

@@ -1,4 +1,4 @@
-//! What becomes of heads: kept, removed, added.
+//! Tests of the fields of heads: kept, removed, added.
 
 use crate::{
     get,
@@ -149,7 +149,7 @@ fn absolute_targets_become_origin_form(milestone: &Milestone) {
     }
 }
 
-/// What a client says about the way of its request.
+/// The claims of a client about the way of its request.
 const CLAIMS: &str = "GET / HTTP/1.1\r\nHost: test\r\nX-Forwarded-For: 203.0.113.1\r\nX-Forwarded-Proto: https\r\n\
     X-Forwarded-Host: claimed\r\nForwarded: for=203.0.113.1\r\nVia: 1.0 fred\r\n\r\n";
 
@@ -297,7 +297,7 @@ fn https_is_not_served_over_a_plain_connection(milestone: &Milestone) {
     let response = client.ask(HTTPS);
     assert_eq!((response.status(), response.field("connection")), (421, None));
     assert_eq!(client.ask(&get("/")).body, b"secret", "its connection goes on");
-    // Somebody before us may have secured it.
+    // A proxy before us may have had a secured connection.
     let trusting = milestone.start(&[&backend], &["--trusted-proxy", "127.0.0.0/8"]);
     assert_eq!(Conn::open(trusting.address()).ask(HTTPS).body, b"secret");
     assert_eq!(backend.requests().len(), 2);

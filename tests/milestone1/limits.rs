@@ -165,7 +165,7 @@ fn limits_can_be_set(milestone: &Milestone) {
     ] {
         assert_status(&proxy, wire.as_bytes(), status, &format!("{wire:?}"));
     }
-    // What clients may send says nothing of what backends answer.
+    // Limits on what clients may send do not hold for responses of backends.
     let long = format!("HTTP/1.1 200 OK\r\n{}Content-Length: 0\r\n\r\n", "X-Long: 0123456789\r\n".repeat(50));
     let backend = Backend::answering(long);
     let proxy = milestone.start(&[&backend], &flags);

@@ -20,7 +20,7 @@ from_milestone1! {
     the_longest_idle_connection_goes_for_the_next,
 }
 
-/// What a body of any length may add to the peak of memory.
+/// The memory that a body of any length may add to the peak.
 const COST_KIB: u64 = 8 * 1024;
 const LEN: usize = 64 << 20;
 

@@ -1,5 +1,5 @@
-//! A backend is not read while its client does not read. What it says in that time, and how it ends, reaches the client all the
-//! same: a whole response whole, and one that is not whole visibly broken.
+//! A backend is not read while its client does not read. Its bytes of that time, and its end, reach the client all the
+//! same: a complete response complete, and an incomplete one visibly broken.
 
 use crate::{
     get,

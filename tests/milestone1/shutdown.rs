@@ -121,7 +121,7 @@ fn a_client_that_was_promised_another_turn_has_it(milestone: &Milestone) {
     client.send(POST);
     upstream.send("lf");
     assert_eq!(client.read(2), b"lf");
-    // Whatever the milestone: no connection to a backend is kept any more.
+    // In every milestone, no connection to a backend is kept any more.
     upstream = incoming.accept();
     upstream.read_until("body");
     upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");

@@ -97,7 +97,7 @@ fn a_response_that_comes_byte_by_byte_holds_up_nobody(milestone: &Milestone) {
     assert_eq!(client.response("GET").body, b"abc");
 }
 
-/// What a peer that does not read may cost: two high-water marks and the sizes of a few reads, not the body.
+/// The memory that a peer that does not read may cost: two high-water marks and the sizes of a few reads, not the body.
 const COST_KIB: u64 = 8 * 1024;
 
 fn a_client_that_never_reads_holds_up_nobody_and_costs_no_memory(milestone: &Milestone) {
@@ -184,7 +184,7 @@ fn a_pipeline_that_is_never_read_costs_no_memory(milestone: &Milestone) {
     }
 }
 
-/// What one more client may cost that does not read, all included.
+/// The memory that one more client that does not read may cost, all included.
 const COST_OF_ONE_KIB: u64 = 64;
 
 fn each_of_many_clients_that_never_read_costs_little(milestone: &Milestone) {

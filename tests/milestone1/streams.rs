@@ -1,4 +1,5 @@
-//! A stderr that nobody reads, or that is closed, delays nothing and ends nothing. What could not be said is counted.
+//! A stderr that is not read, or that is closed, delays nothing and ends nothing. Lines that could not be written are
+//! counted.
 
 use crate::{
     get,
@@ -30,7 +31,7 @@ fn start(milestone: &Milestone, stderr: Stdio, backend: &Backend, flags: &[&str]
     start_saying_into(stderr, milestone.program, &flags)
 }
 
-/// So many requests on one connection, and so many lines of access log at least.
+/// Sends `times` requests on one connection; that makes at least as many lines of access log.
 fn ask_often(address: SocketAddr, times: usize) {
     let mut client = Conn::open(address);
     for _ in 0..times / 100 {
@@ -108,7 +109,7 @@ fn lines_that_were_lost_are_counted_and_told_of(milestone: &Milestone) {
     let stats: serde_json::Value = serde_json::from_slice(&stats.body).unwrap();
     let lost = stats.pointer("/log/lines_lost").and_then(serde_json::Value::as_u64);
     assert!(lost.is_some_and(|lines| lines > 0), "{lost:?}");
-    // Somebody reads again, and hears how much is missing.
+    // A reader that comes back is told how many lines are missing.
     let mut lines = BufReader::new(reader).lines().map_while(Result::ok);
     assert!(lines.any(|line| line.ends_with("log lines were dropped: stderr was too slow")), "nobody said so");
     drop(proxy);

@@ -1,4 +1,4 @@
-//! Who gets how much.
+//! Tests of each backend's share of the requests.
 
 use crate::{
     get,

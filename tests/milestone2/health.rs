@@ -1,4 +1,4 @@
-//! Who is alive: what probes and requests tell, and what follows.
+//! Tests of the health of backends: the evidence of probes and requests, and its effects.
 
 use crate::{
     get,

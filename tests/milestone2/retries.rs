@@ -1,4 +1,4 @@
-//! What is sent again, and what never is.
+//! Tests of the requests that are sent again, and of those that never are.
 
 use crate::{
     get,
@@ -35,7 +35,7 @@ fn a_request_that_reached_nobody_is_sent_elsewhere(milestone: &Milestone) {
     let proxy = milestone.start_before(&[&dead, &name], &[STEADY, &["--no-health"]].concat());
     let mut client = Conn::open(proxy.address());
     for n in 0..8 {
-        // Nobody has seen it: so any method, and any body.
+        // No backend has seen it: so any method and any body may be sent again.
         let request = "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhello";
         assert_eq!(client.ask(request).body, b"good", "request {n}");
         assert_eq!(client.ask(&get("/")).body, b"good", "request {n}");

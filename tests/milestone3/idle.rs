@@ -1,4 +1,4 @@
-//! What happens to connections that wait for their next request.
+//! Tests of connections that wait for their next request.
 
 use crate::{
     POST, get,

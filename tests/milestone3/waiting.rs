@@ -1,4 +1,4 @@
-//! Who waits for a connection, whether it is still there, and what it has to show for it.
+//! Tests of requests that wait for a connection: whether their clients are still there, and how that is found out.
 
 use crate::{
     get,

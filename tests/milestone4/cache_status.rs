@@ -1,4 +1,4 @@
-//! What a response says of what the cache did (RFC 9211).
+//! Tests of `Cache-Status`: how a response tells what the cache did (RFC 9211).
 
 use crate::{
     origin::{World, all, response},

@@ -28,7 +28,7 @@ from_milestone4! {
     a_slow_client_does_not_hold_up_those_who_read_with_it,
 }
 
-/// So many at once.
+/// Clients at once.
 const CROWD: usize = 1000;
 
 fn a_thousand_clients_cause_one_request(milestone: &Milestone) {
@@ -70,7 +70,7 @@ fn followers_read_the_response_as_it_arrives(milestone: &Milestone) {
         upstream.read_head();
         upstream.send(format!("HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\n{framing}\r\n\r\n{one}"));
         clients.iter_mut().for_each(|client| drop(client.read_until("abc")));
-        // Who comes in the middle gets it from the start.
+        // A client that comes in the middle gets the response from the start.
         let mut late = Conn::open(proxy.address());
         late.send(get("/a"));
         late.read_until("abc");

@@ -1,4 +1,5 @@
-//! What an unsafe request makes untrue: its target and what its answer names (RFC 9111 §4.4).
+//! An unsafe request makes stored responses untrue: those for its target and for the URIs that its answer names (RFC
+//! 9111 §4.4).
 
 use crate::{
     origin::{World, body, response},

@@ -212,7 +212,7 @@ fn what_a_gateway_says_beyond_the_key_is_not_for_the_cache(milestone: &Milestone
         assert_eq!(client.ask(&get("/a")).body, b"", "{field} got into the cache");
     }
     assert_eq!(backend.requests().len(), 2 * BEYOND.len() + 1);
-    // What agrees with the key is no reason to ask.
+    // A field that agrees with the key is no reason to ask the backend.
     assert_eq!(client.ask(&get_with("/a", "X-Forwarded-Port: 80\r\nX-Real-IP: 6.6.6.6\r\n")).body, b"");
     assert_eq!(backend.requests().len(), 2 * BEYOND.len() + 1);
 }
@@ -248,7 +248,7 @@ fn the_scheme_is_that_of_a_trusted_gateway(milestone: &Milestone) {
     }
     assert_eq!(client.ask(&get("/a")).body, b"http test");
     assert_eq!(backend.requests().len(), 4);
-    // What is asked for in the background is the same resource.
+    // The request in the background asks for the same resource.
     for _ in 0..2 {
         assert_eq!(client.ask(&get_with("/stale", "X-Forwarded-Proto: https\r\n")).body, b"https test");
     }
@@ -272,7 +272,8 @@ fn what_the_backend_did_not_see_selects_nothing(milestone: &Milestone) {
     assert_eq!(backend.requests().len(), 2);
 }
 
-/// Who the client is, the proxy says itself: two that say nothing of it are not the same for the backend.
+/// The proxy itself tells the backend which client asks: so two requests without such a field are not the same for the
+/// backend.
 fn who_the_client_is_selects_nothing(milestone: &Milestone) {
     use std::net::Ipv4Addr;
     if !LOOPBACK_IS_A_NETWORK {

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// What is still to be said, by target.
+/// The answers that are still to be sent, by target.
 type Scripts = Arc<Mutex<HashMap<String, VecDeque<String>>>>;
 
 /// A backend with a script for each target, and the proxy in front of it.

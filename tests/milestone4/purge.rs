@@ -1,4 +1,4 @@
-//! What the operator takes out, and the numbers about the cache.
+//! Tests of purging by the operator, and of the numbers about the cache.
 
 use crate::{
     get, get_with,
@@ -151,7 +151,7 @@ fn a_purge_of_many_is_done_in_steps(milestone: &Milestone) {
         assert_eq!(client.ask(&get("/elsewhere")).status(), 200);
     }
     let answer = json(&operator.response("POST"));
-    // What was stored again meanwhile may have gone again.
+    // Entries that were stored again meanwhile may have gone again.
     assert!(answer["entries"].as_u64() >= Some(MANY as u64), "{answer}");
     operator.expect_end();
 }
@@ -265,8 +265,8 @@ fn the_numbers_of_the_cache_add_up(milestone: &Milestone) {
     json(&purge(&world, "POST", "tag=t", ""));
     let stats = stats(&world);
     for (path, expected) in [
-        // `/a`, `/b`, `/c` and `/f` were hit once each, `/d` stale. What came for `/f` in the end was not to be stored, and
-        // shows that what was stored is old.
+        // `/a`, `/b`, `/c` and `/f` were hit once each, `/d` stale. The last answer for `/f` was not to be stored, and
+        // shows that the stored one is old.
         ("/hits", 5),
         ("/stale_served", 1),
         ("/forwarded/uri-miss", 6),

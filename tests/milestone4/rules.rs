@@ -1,5 +1,5 @@
-//! What is stored, how long it is used, and for whom: the rules of `src/cache/`, over real sockets. Time passes by fields
-//! that say so (`Age`, `Date`), never by waiting.
+//! Tests of the rules of `src/cache/` over real sockets: which responses are stored, how long they are used, and for
+//! which clients. Time passes by fields that say so (`Age`, `Date`), never by waiting.
 
 use crate::{
     get,
@@ -214,7 +214,7 @@ fn only_if_cached_never_reaches_a_backend(milestone: &Milestone) {
     world.say("/a", response(200, "", "x"));
     assert_eq!(world.ask("POST", "/a", "Cache-Control: only-if-cached\r\nContent-Length: 0\r\n").status(), 200);
     assert_eq!(world.backend.requests().len(), 3);
-    // What is never stored cannot be had from there.
+    // A path that is never stored cannot be answered from the store.
     let world = World::new(milestone, &["--cache-exclude", "/admin/*"]);
     assert_eq!(world.ask("GET", "/admin/", only).status(), 504);
     assert_eq!(world.backend.requests().len(), 0);
@@ -244,7 +244,7 @@ fn requests_that_are_not_to_be_stored(milestone: &Milestone) {
     }
 }
 
-/// What is about the request is not in the key: RFC 9110 §15.5, RFC 6585, RFC 8470.
+/// These statuses are about something in the request that is not in the key: RFC 9110 §15.5, RFC 6585, RFC 8470.
 fn what_one_request_did_wrong_is_not_told_to_others(milestone: &Milestone) {
     let world = World::new(milestone, &["--workers", "1"]);
     for (status, lines) in [

@@ -18,15 +18,15 @@ pub(crate) struct Step {
     pub(crate) method: &'static str,
     /// Further field lines, each with its line break.
     pub(crate) fields: &'static str,
-    /// What the backend answers, one after the other. Nothing: it must not be asked.
+    /// The backend's answers, one after the other. None: it must not be asked.
     pub(crate) backend: &'static [&'static str],
-    /// What the last of the backend's requests has to have (`Name: value`), or must not have (`!Name`).
+    /// Fields that the last of the backend's requests must have (`Name: value`), or must not have (`!Name`).
     pub(crate) asked: &'static [&'static str],
     /// The status that the client gets.
     pub(crate) status: u16,
     /// The content that it gets.
     pub(crate) body: &'static str,
-    /// What its response has to have, or must not have.
+    /// Fields that its response must have, or must not have.
     pub(crate) got: &'static [&'static str],
 }
 
@@ -63,8 +63,8 @@ impl Stage {
         Self { proxy, client, backend, answers }
     }
 
-    /// Each conversation is about a resource of its own, so that one proxy serves them all. What goes wrong in one does
-    /// not hide what goes wrong in the next.
+    /// Each conversation is about a resource of its own, so that one proxy serves them all. A failure in one does not
+    /// hide a failure in the next.
     pub(crate) fn play(&mut self, conversations: &[(&str, &[Step])]) {
         let mut wrong = Vec::new();
         for (at, (what, steps)) in conversations.iter().enumerate() {

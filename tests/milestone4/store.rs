@@ -1,4 +1,4 @@
-//! What is stored answers the next request; what is not complete is not stored.
+//! A stored response answers the next request; an incomplete one is not stored.
 
 use crate::{
     get, get_with, ok,
@@ -269,7 +269,7 @@ fn ten_thousand_variants_are_bounded(milestone: &Milestone) {
     assert!(gone.field("cache-status").unwrap().contains("; fwd=vary-miss"), "{gone:?}");
 }
 
-/// Whoever starts it without a backend can see what it is about.
+/// A user who starts it without a backend sees how a cache works.
 fn the_demo_shows_a_hit(milestone: &Milestone) {
     let proxy = milestone.start_before(&[], &["--workers", "1"]);
     let mut client = Conn::open(proxy.address());
@@ -286,8 +286,8 @@ fn cache_stats(proxy: &Process) -> Value {
     serde_json::from_slice::<Value>(&answer.body).expect("it is JSON")["cache"].clone()
 }
 
-/// Each takes the beginning of another large response and no more: what it has not taken is in memory, stored or not, and
-/// however many come, that is not more than was allowed. What they leave is free again.
+/// Each client takes the beginning of another large response and no more. The rest is in memory, stored or not, and for
+/// any number of clients it is not more than the limit. When they leave, the memory is free again.
 fn what_slow_clients_are_still_sent_counts(milestone: &Milestone) {
     const LARGE: usize = 8 << 20;
     // Of which the system takes little off our hands. One that arrives needs twice its size, until its pieces are put together.

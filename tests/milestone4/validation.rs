@@ -334,7 +334,7 @@ fn a_connection_that_a_304_ends_is_not_used_again(milestone: &Milestone) {
             assert_eq!(client.response("GET").body, b"old");
             client.send(crate::get("/b"));
         }
-        // Whatever is asked next, for this client or because the 304 was about something else, is asked elsewhere.
+        // The next request, for this client or because the 304 was about something else, goes over another connection.
         incoming.accept().read_head();
         upstream.expect_end();
     }

@@ -1,4 +1,4 @@
-//! Whose answer a request waits for: that of one that would get the same, and of no other.
+//! Tests of the answers that a request waits for: those of requests that would get the same response, and no others.
 
 use crate::{
     get, ok,
@@ -32,7 +32,7 @@ fn varying(gate: &Arc<AtomicBool>, lines: &'static str) -> Backend {
     })
 }
 
-/// What was sent to the only worker before this is heard when it is over.
+/// Returns when the only worker has heard everything that was sent to it before.
 pub(crate) fn hear(proxy: &crate::support::process::Process) {
     let only = crate::get_with("/b", "Cache-Control: only-if-cached\r\n");
     (0..2).for_each(|_| assert_eq!(Conn::open(proxy.address()).ask(&only).status(), 504));
@@ -77,7 +77,7 @@ fn each_variant_is_fetched_once(milestone: &Milestone) {
     }
 }
 
-/// What is stored says what variants differ in: the validation of one does not wait for that of another.
+/// The stored responses say what variants differ in: the validation of one does not wait for that of another.
 fn stale_variants_are_validated_side_by_side(milestone: &Milestone) {
     let gate = Arc::new(AtomicBool::new(true));
     let backend = varying(&gate, "Cache-Control: max-age=5\r\nAge: 5\r\nETag: \"1\"\r\nVary: X\r\n");
@@ -137,8 +137,8 @@ fn clients_with_credentials_do_not_wait_for_each_other(milestone: &Milestone) {
     }
 }
 
-/// What is stored, or arrives, says that all get the same: then clients with credentials are clients like others. With
-/// `Authorization` it has to say so of such answers (RFC 9111 §3.5).
+/// A response that is stored, or arrives, says that all clients get the same: then clients with credentials are treated
+/// like others. With `Authorization`, the response has to permit it explicitly (RFC 9111 §3.5).
 fn what_is_known_to_be_shared_is_waited_for(milestone: &Milestone) {
     for (said, lines, shared) in [
         ("max-age=5", SAYS_WHO[0], true),

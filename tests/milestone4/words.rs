@@ -1,4 +1,4 @@
-//! What the log, the counters and `Cache-Status` say of a request is what happened to it: one row for each way through the
+//! Tests that the log, the counters and `Cache-Status` tell the truth about a request: one row for each way through the
 //! cache.
 
 use crate::{
@@ -26,17 +26,17 @@ from_milestone4! {
     a_leaders_client_that_leaves_is_in_the_log_with_its_reason,
 }
 
-/// What is stored when a row begins, and how the backend answers then.
+/// One way through the cache: the response that is stored when it begins, and how the backend answers then.
 struct Row {
     what: &'static str,
-    /// What the backend said first; empty: nothing is stored.
+    /// The fields of the backend's first response; empty: nothing is stored.
     stored: &'static str,
-    /// What it says now, one after the other: status, lines. Status 0: it breaks the connection.
+    /// Its next responses, one after the other: status, lines. Status 0: it breaks the connection.
     now: &'static [(u16, &'static str)],
     method: &'static str,
     target: &'static str,
     lines: &'static str,
-    /// What the client gets.
+    /// The status that the client gets.
     status: u16,
     /// The word in the log.
     word: &'static str,
@@ -387,7 +387,7 @@ fn a_leaders_client_that_leaves_is_in_the_log_with_its_reason(milestone: &Milest
     }
 }
 
-/// What was sent to the only worker before this is heard when it is over.
+/// Returns when the only worker has heard everything that was sent to it before.
 fn hear(proxy: &Process) {
     let only = get_with("/b", "Cache-Control: only-if-cached\r\n");
     (0..2).for_each(|_| assert_eq!(Conn::open(proxy.address()).ask(&only).status(), 504));

@@ -1,4 +1,4 @@
-//! What origins answer: a script of steps per request, polite or not.
+//! The answers of origins: a script of steps per request, polite or not.
 
 use super::{
     ledger::{Attempt, body, greeting},
@@ -13,7 +13,7 @@ use std::{collections::VecDeque, time::Duration};
 pub enum Step {
     Write(Vec<u8>),
     Pause(Duration),
-    /// What nobody asked for.
+    /// Bytes that no request asked for.
     Junk(&'static str),
     /// The response is complete with what was written.
     Whole,
@@ -29,7 +29,7 @@ pub enum Step {
 /// Stands for the method of a request to switch protocols.
 pub const UPGRADE: &str = "(upgrade)";
 
-/// What an answer is about.
+/// The request that an answer is for.
 struct Asked<'a> {
     number: usize,
     method: &'a str,
@@ -66,7 +66,7 @@ impl Framing {
 }
 
 impl Answer {
-    /// What an origin says to attempt `number`; enters what is meant into `attempt`.
+    /// The answer of an origin to attempt `number`; enters the intended answer into `attempt`.
     pub fn new(number: usize, method: &str, attempt: &mut Attempt, weather: &Weather, random: &mut Random) -> Self {
         let shared = weather.shared > 0 && method == "GET";
         let mut asked =
@@ -193,7 +193,7 @@ impl Answer {
         self.write(bytes.clone(), random);
         let end = random.pick(&[Step::Close, Step::Reset, Step::Stall]).clone();
         if let (Framing::UntilClose, Step::Close, Some(head)) = (framing, &end, head) {
-            // Nobody can tell this one from a body that is simply shorter.
+            // No client can tell this one from a body that is simply shorter.
             asked.attempt.body = bytes.split_off(head);
             self.steps.push_back(Step::Whole);
         }
@@ -216,7 +216,7 @@ fn moment(random: &mut Random) -> Duration {
     Duration::from_micros(random.magnitude(0..=1_000_000) as u64)
 }
 
-/// What answers for everybody say of themselves.
+/// Directives of answers that are for all clients.
 const SHAREABLE: &[&str] = &[
     "max-age=1",
     "max-age=60",

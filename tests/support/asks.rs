@@ -1,4 +1,4 @@
-//! What clients ask for: well-formed requests in every framing, and a catalogue of broken ones.
+//! The requests of clients: well-formed ones in every framing, and a catalogue of broken ones.
 
 use super::{
     ledger::{Flaw, Ledger, body},
@@ -30,7 +30,7 @@ pub struct Ask {
     pub breaks_off: Option<(usize, BreakOff)>,
 }
 
-/// What a client does in the middle of a request.
+/// The way in which a client breaks off a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BreakOff {
     Close,

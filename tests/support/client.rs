@@ -67,7 +67,7 @@ enum Habit {
     Never,
 }
 
-/// What a client does with a connection that it needs no longer.
+/// The step of a client that needs its connection no longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Afterwards {
     Close,

@@ -1,4 +1,4 @@
-//! What a program's stderr may be when nobody reads it.
+//! Kinds of stderr that are not read.
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use std::{

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use socket_patterns::app::{Action, App, ConnId, Cx, ListenerId, Origin, Progress};
 use std::{io, net::SocketAddr, time::Duration};
 
-/// What a driver reads at once while heads flow, and while a long body does.
+/// The bytes that a driver reads at once while heads flow, and while a long body does.
 const SCRATCH: usize = 16 * 1024;
 const BULK_SCRATCH: usize = 256 * 1024;
 
@@ -17,7 +17,7 @@ const BULK_SCRATCH: usize = 256 * 1024;
 const LINGER: Duration = Duration::from_secs(5);
 const STALL: Duration = Duration::from_secs(30);
 
-/// So much at once is reported to the application even if all of it left.
+/// A send of this many bytes is reported to the application even if all of it left at once.
 const CONFIRMED: usize = 1024 * 1024;
 
 /// How requests begin that must not be executed twice.
@@ -40,7 +40,7 @@ impl<A: App> World<A> {
         self.tell_ready();
     }
 
-    /// What follows from calls is told after them, never from within.
+    /// Events that follow from calls are told after them, never from within.
     fn tell_ready(&mut self) {
         while let Some(ready) = self.ready.pop_front() {
             match ready {
@@ -251,7 +251,7 @@ impl<A: App> World<A> {
         for id in written {
             let waits = self.links[id].unsent_len;
             let moved = self.flush(id);
-            // Who heard that something waits also hears that nothing does.
+            // An application that heard that bytes wait also hears when none do.
             let news = waits > moved || moved >= CONFIRMED || (moved > 0 && self.links[id].reported > 0);
             if news && self.is_open(id) {
                 self.ready.push_back(Ready::Sent(id));
@@ -329,14 +329,15 @@ impl<A: App> World<A> {
         let link = &mut self.links[id];
         assert_eq!(link.then, Then::Nothing, "{conn:?}: sent after finish");
         if self.speaks_http && link.to.is_some() {
-            // What cannot be sent twice must not be risked on a connection that the kernel knows to be dead.
+            // A request that cannot be sent twice must not be risked on a connection that the kernel knows to be dead.
             let risky = link.used && UNREPEATABLE.iter().any(|method| bytes.starts_with(method));
             let stale = link.inbound.is_readable() || link.error.is_some();
             assert!(!(risky && stale), "{conn:?}: {} on a stale connection", excerpt(&bytes));
             assert!(!link.tainted, "{conn:?}: {} after the host said too much", excerpt(&bytes));
         }
         link.queue(bytes);
-        // What a connection that breaks still has is heard without regard to who takes it: the pipes bound it.
+        // The last bytes of a connection that breaks are heard even if their receiver takes nothing: the size of the
+        // pipes bounds them.
         if !self.last_words {
             self.seen.peak_unsent = self.seen.peak_unsent.max(link.unsent_len.saturating_sub(link.outbound.room()));
         }

@@ -11,7 +11,7 @@ use std::{cell::RefCell, rc::Rc};
 /// The book that clients and origins of one world keep together.
 pub type Shared = Rc<RefCell<Ledger>>;
 
-/// What was asked and what was answered.
+/// The requests and their answers.
 #[derive(Debug, Default)]
 pub struct Ledger {
     pub rules: Rules,
@@ -24,14 +24,14 @@ pub struct Ledger {
     pub tally: Tally,
 }
 
-/// What may be expected of what stands between clients and origins.
+/// The rules for the subject that stands between clients and origins.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Rules {
     /// It speaks HTTP: takes hop-by-hop fields off, refuses what is malformed, answers errors itself.
     pub http: bool,
     /// Nothing fails: every well-formed request must be answered by an origin.
     pub calm: bool,
-    /// What origins send is there at once: a response that nobody asked for can be told from one to the next request.
+    /// Bytes of origins arrive at once: a response that was not asked for can be told from one to the next request.
     /// Elsewhere the two may cross on their way, and then no HTTP/1.1 client can tell.
     pub prompt: bool,
     /// Clients send what they began and wait for the answer.
@@ -51,7 +51,7 @@ pub struct Request {
     /// HTTP/1.0: its response must not be chunked.
     pub old: bool,
     pub trailers: bool,
-    /// What it wants to send through a tunnel; none if it does not ask for one.
+    /// The bytes that it wants to send through a tunnel; none if it does not ask for one.
     pub tunnel: Option<Vec<u8>>,
     /// The client wrote the last byte of it.
     pub written: bool,
@@ -61,7 +61,7 @@ pub struct Request {
     attempts: Vec<usize>,
 }
 
-/// What is wrong with a request.
+/// The flaw of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flaw {
     None,
@@ -92,7 +92,7 @@ pub struct Attempt {
     pub tag: usize,
     pub origin: u8,
     pub status: u16,
-    /// What the origin means to send.
+    /// The body that the origin means to send.
     pub body: Vec<u8>,
     /// Heads of 1xx before the answer.
     pub interim: usize,
@@ -241,7 +241,8 @@ impl Ledger {
         self.requests[tag].outcome = Outcome::Answered(status);
     }
 
-    /// What came through the tunnel that request `tag` asked for; true when that is all. `head` is the 101.
+    /// Checks the bytes that came through the tunnel that request `tag` asked for; true when they are complete. `head`
+    /// is the 101.
     pub fn tunnelled(&mut self, tag: usize, head: &Message, heard: &[u8]) -> bool {
         let attempt = self.attempt_of(tag, head).expect("only an origin switches protocols");
         assert_eq!(self.attempts[attempt].status, 101, "request {tag}: a tunnel that its origin did not open");
@@ -308,7 +309,7 @@ impl Ledger {
     }
 }
 
-/// What a proxy has to have done to a head before an origin sees it (RFC 9110 §7.6).
+/// Checks the changes that a proxy must make to a head before an origin sees it (RFC 9110 §7.6).
 fn check_forwarded(head: &Head) {
     assert_eq!(head.start[2], "HTTP/1.1", "a proxy speaks its own version: {head:?}");
     for gone in ["x-hop", "keep-alive", "proxy-connection", "te", "upgrade"] {
@@ -325,7 +326,7 @@ fn check_forwarded(head: &Head) {
     assert!(head.fields.iter().any(|(name, _)| name == "X-OrDeR"), "the case of names changed: {head:?}");
 }
 
-/// What a proxy has to have done to a response before a client sees it.
+/// Checks the changes that a proxy must make to a response before a client sees it.
 fn check_returned(response: &Message, old: bool, trailers: bool, whose: &str) {
     let head = response.head.as_ref().expect("a complete response has a head");
     assert_eq!(head.field("x-hop"), None, "{whose}: a field for one hop was forwarded");
@@ -343,7 +344,8 @@ fn check_returned(response: &Message, old: bool, trailers: bool, whose: &str) {
     assert_eq!(response.trailers, expected, "{whose}: trailers");
 }
 
-/// What a proxy says for itself: no inner address, when to come back, and no more on a connection that cannot be trusted.
+/// Checks an answer of the proxy itself: it names no inner address, it says when to come back, and it ends a connection
+/// that cannot be trusted.
 fn check_own_answer(response: &Message, request: &Request) {
     let head = response.head.as_ref().expect("a complete response has a head");
     let said = format!("{head:?} {}", String::from_utf8_lossy(&response.body));
@@ -366,7 +368,7 @@ pub fn tag(target: &str) -> Option<usize> {
     target.split_once("/t/")?.1.split('?').next()?.parse().ok()
 }
 
-/// What an origin says first in a tunnel, before it sends everything back.
+/// The first bytes of an origin in a tunnel, before it sends everything back.
 pub fn greeting(attempt: usize) -> Vec<u8> {
     format!("welcome to {attempt}\n").into_bytes()
 }

@@ -16,7 +16,7 @@ use std::{
     },
 };
 
-/// What the server does with a line that it has executed.
+/// The server's reply to a line that it has executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reply {
     /// Answers `done` and the line.
@@ -27,7 +27,7 @@ pub enum Reply {
     Die,
 }
 
-/// What it does, for the nth line that it ever executed, from 1.
+/// The reply to the nth line that it ever executed, from 1.
 type Script = Arc<dyn Fn(usize, &str) -> Reply + Send + Sync>;
 
 /// A server that can be killed and started again at the same address.
@@ -47,7 +47,7 @@ struct Life {
     address: SocketAddr,
 }
 
-/// What was executed in all lives.
+/// The lines that were executed in all lives.
 #[derive(Default)]
 struct Book {
     total: usize,

@@ -10,14 +10,14 @@ use bytes::{Buf as _, Bytes};
 use socket_patterns::app::{ConnId, Progress};
 use std::{collections::VecDeque, io, net::SocketAddr};
 
-/// What the kernel of a peer holds that does not read, where ours hoards: the rest stays with us.
+/// The bytes that the kernel of a peer that does not read holds, where ours hoards: the rest stays with us.
 const NARROW: usize = 32 * 1024;
 
 /// One connection.
 pub struct Link {
     /// The driver's name for it; none until it was accepted.
     pub conn: Option<ConnId>,
-    /// Whose it is.
+    /// The worker that it belongs to.
     pub worker: usize,
     /// The host that the application asked for.
     pub to: Option<SocketAddr>,
@@ -30,10 +30,10 @@ pub struct Link {
     pub peer: Option<Box<dyn Peer>>,
     /// The peer's own randomness.
     pub random: Random,
-    /// What the driver keeps for the application because the pipe was full.
+    /// Bytes that the driver keeps for the application because the pipe was full.
     pub unsent: VecDeque<Bytes>,
     pub unsent_len: usize,
-    /// What the application was last told of it.
+    /// The number of unsent bytes that the application was last told.
     pub reported: usize,
     /// After `unsent`.
     pub then: Then,
@@ -47,9 +47,9 @@ pub struct Link {
     /// The application heard bytes on it: it is not new.
     pub used: bool,
     pub bulk: bool,
-    /// What the peer sends goes to this connection, for so many bytes.
+    /// The connection that gets the peer's next bytes, and how many of them.
     pub relay: Option<(ConnId, u64)>,
-    /// What the application will be told once what arrived before is read.
+    /// The error that the application will be told once earlier bytes are read.
     pub error: Option<io::ErrorKind>,
     /// The driver knows of it.
     pub noticed: bool,
@@ -96,7 +96,7 @@ pub enum Theirs {
     Gone,
 }
 
-/// What follows the queued bytes.
+/// The step that follows the queued bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Then {
     Nothing,
@@ -145,8 +145,8 @@ impl Link {
         link
     }
 
-    /// Who does not read still learns of a reset when it writes; otherwise maybe, as epoll may report it. Then it also hears
-    /// what had arrived before.
+    /// A side that does not read still learns of a reset when it writes; otherwise maybe, as epoll may report it. Then
+    /// it also hears the bytes that had arrived before.
     pub fn notices_error(&mut self) -> bool {
         self.noticed |= self.error.is_some() && (self.unsent_len > 0 || self.random.chance(300));
         self.noticed

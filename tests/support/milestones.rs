@@ -40,8 +40,8 @@ impl Milestone {
         self.start_before(&names.iter().map(String::as_str).collect::<Vec<_>>(), flags)
     }
 
-    /// Starts it in front of backends given as `HOST:PORT[,weight=N,max=N]`. Whatever tests ask, they ask a host named `test`,
-    /// or `admin`: the admin listener, too.
+    /// Starts it in front of backends given as `HOST:PORT[,weight=N,max=N]`. The requests of tests go to a host named
+    /// `test`, or `admin`, also those to the admin listener.
     pub fn start_before(&self, backends: &[&str], flags: &[&str]) -> Process {
         let backends = backends.iter().flat_map(|backend| ["--backend", backend]);
         let names =

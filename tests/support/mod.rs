@@ -1,4 +1,4 @@
-//! What the integration tests share.
+//! Helpers that the integration tests share.
 //!
 //! - A fake world for any [`socket_patterns::app::App`]: [`world`], and around it [`link`], [`pipe`], [`driver`],
 //!   [`network`], [`weather`], [`peer`], [`random`], [`trace`].

@@ -53,7 +53,7 @@ impl<A: App> World<A> {
         self.links[id].random.micros(range)
     }
 
-    /// What is in flight gets an event that moves it.
+    /// Bytes in flight get an event that moves them.
     pub(super) fn move_along(&mut self, id: usize, way: Way) {
         let link = &mut self.links[id];
         let pipe = if way == Way::In { &mut link.inbound } else { &mut link.outbound };
@@ -209,7 +209,7 @@ impl<A: App> World<A> {
         }
     }
 
-    /// What the weather will do to this connection.
+    /// Plans the troubles of this connection, by the weather.
     fn plan_troubles(&mut self, id: usize) {
         if self.random.chance(self.weather.resets) {
             let at = Duration::from_micros(self.random.magnitude(0..=5_000_000) as u64);

@@ -215,7 +215,7 @@ impl Conn {
         true
     }
 
-    /// What was heard of a request whose rest will not come.
+    /// Enters the part of a request whose rest will not come.
     fn give_up(&mut self) {
         if let Some(exchange) = &mut self.current
             && !exchange.request_over

@@ -5,11 +5,11 @@ use std::{io, net::SocketAddr, time::Duration};
 
 /// A client or one connection of an origin.
 pub trait Peer {
-    /// Something happened. What should follow goes into `io` and takes effect in order.
+    /// Something happened. The peer's actions go into `io` and take effect in order.
     fn on(&mut self, event: PeerEvent<'_>, io: &mut PeerIo<'_>);
 }
 
-/// What a peer hears.
+/// An event for a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerEvent<'a> {
     /// The connection is up.
@@ -23,11 +23,11 @@ pub enum PeerEvent<'a> {
     Wake(u32),
 }
 
-/// What a peer asks for.
+/// An action of a peer.
 #[derive(Debug)]
 pub enum PeerAction {
     Write(Vec<u8>),
-    /// What is written from here on is more than was asked for.
+    /// Bytes that are written from here on are more than was asked for.
     Junk,
     SetReading(bool),
     ReadAtMost(usize),
@@ -69,7 +69,7 @@ impl PeerIo<'_> {
         self.actions.push(PeerAction::Finish);
     }
 
-    /// After what was written: gone in both directions. What arrives later is answered with a reset.
+    /// After what was written: gone in both directions. Later input is answered with a reset.
     pub fn close(&mut self) {
         self.actions.push(PeerAction::Close);
     }
@@ -101,7 +101,7 @@ pub trait Host {
     fn accept(&mut self, now: Duration, random: &mut Random) -> Answer;
 }
 
-/// What a host does with a connection asked for.
+/// The answer of a host to an attempt to connect.
 pub enum Answer {
     Accept(Box<dyn Peer>),
     Refuse,

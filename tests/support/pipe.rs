@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 #[derive(Debug)]
 pub struct Pipe {
     capacity: usize,
-    /// What the receiver's kernel holds of that, at most. The rest stays in the sender's.
+    /// The most of that which the receiver's kernel holds. The rest stays in the sender's.
     window: usize,
     bytes: VecDeque<u8>,
     arrived: usize,

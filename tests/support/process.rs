@@ -93,7 +93,7 @@ impl Process {
         self.child.id()
     }
 
-    /// What it wrote to stderr so far.
+    /// The text that it wrote to stderr so far.
     pub fn stderr(&self) -> String {
         lock(&self.stderr).clone()
     }
@@ -191,7 +191,7 @@ fn announcements(stdout: ChildStdout) -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     spawn(move || {
         for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-            // Nobody listens once it is ready; the pipe must not fill up all the same.
+            // The receiver is gone once the program is ready; the pipe must not fill up all the same.
             let _ = sender.send(line);
         }
     });

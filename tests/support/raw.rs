@@ -106,7 +106,7 @@ impl Conn {
         self.message().unwrap_or_else(|end| panic!("the connection ended ({end:?}) before a response was complete"))
     }
 
-    /// Whatever comes of a request: the complete response, or how the connection ended before it was complete.
+    /// The outcome of a request: the complete response, or how the connection ended before it was complete.
     pub fn outcome(&mut self, method: &str) -> Result<Message, End> {
         self.reader.asked(method);
         self.message()
@@ -245,7 +245,7 @@ impl Conn {
     }
 }
 
-/// What a kernel holds of one connection, at one of its ends.
+/// The bytes that a kernel holds of one connection, at one of its ends.
 #[cfg(target_os = "linux")]
 struct Queues {
     unsent: usize,
@@ -278,7 +278,7 @@ pub struct Backend {
     connections: Arc<AtomicUsize>,
 }
 
-/// What a [`Backend`] script works with: one connection, and the book of requests.
+/// The argument of a [`Backend`] script: one connection, and the book of requests.
 #[derive(Debug)]
 pub struct Served {
     pub conn: Conn,

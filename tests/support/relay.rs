@@ -11,7 +11,7 @@ const HIGH: usize = 64 * 1024;
 /// After one side ended, or at a drain.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// What a faulty relay does wrong.
+/// The fault of a faulty relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     None,

@@ -35,7 +35,7 @@ const MOST_REQUESTS: usize = 8;
 /// After the last client left: idle connections time out, probes go on.
 const SETTLE: Duration = Duration::from_secs(30);
 
-/// What one run was like.
+/// The report of one run.
 #[derive(Debug, Clone)]
 pub struct Report {
     pub digest: u64,
@@ -70,7 +70,7 @@ pub struct Site<'a> {
 pub struct Built<A: App> {
     pub workers: Vec<A>,
     pub holds: Invariant<A>,
-    /// What must hold when the last connection has ended.
+    /// The check that must hold when the last connection has ended.
     pub at_rest: Invariant<A>,
 }
 
@@ -141,7 +141,7 @@ impl<A: App> Subject<A> {
             world.host(*origin, Origin::new(number, ledger, weather, random));
         }
         for _ in 0..random.within(1..=MOST_CLIENTS) {
-            // Who asks for what others ask for comes when they do.
+            // Clients that ask for the same responses come at about the same time.
             let at = random.micros(0..=if weather.shared > 0 { 300_000 } else { 5_000_000 });
             world.client(at, Client::new(ledger, weather, random, MOST_REQUESTS));
         }

@@ -1,4 +1,4 @@
-//! What happened in a run: always as a digest, as lines only when somebody will read them.
+//! The events of a run: always as a digest, and as lines only when they will be read.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},

@@ -43,7 +43,7 @@ impl Head {
     }
 }
 
-/// What a [`Reader`] found.
+/// A piece of a message that a [`Reader`] found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
     /// 1xx other than 101: another head follows.
@@ -100,12 +100,12 @@ fn malformed<T>(why: impl Into<String>) -> Result<T, Malformed> {
 }
 
 impl Reader {
-    /// What a server hears.
+    /// A reader of requests, for a server.
     pub fn of_requests() -> Self {
         Self { side: Side::Requests, bytes: Vec::new(), state: State::Head, asked: Default::default() }
     }
 
-    /// What a client hears; see [`Reader::asked`].
+    /// A reader of responses, for a client; see [`Reader::asked`].
     pub fn of_responses() -> Self {
         Self { side: Side::Responses, ..Self::of_requests() }
     }

@@ -46,7 +46,7 @@ pub struct World<A: App> {
     pub most_unsent: usize,
     /// Clients that a worker has at most; more wait.
     pub most_clients: usize,
-    /// What it sends to hosts are HTTP requests.
+    /// It sends HTTP requests to hosts.
     pub speaks_http: bool,
     pub(super) now: Duration,
     pub(super) random: Random,
@@ -56,7 +56,7 @@ pub struct World<A: App> {
     pub(super) actions: Vec<Action>,
     pub(super) ready: VecDeque<Ready>,
     pub(super) draining: bool,
-    /// Somebody hears what he did not want to: it is the last.
+    /// The application is hearing the last bytes of a connection that breaks, though it did not want input.
     pub(super) last_words: bool,
     /// Clients that knocked and were not accepted yet.
     pub(super) backlog: Vec<usize>,
@@ -78,7 +78,7 @@ pub struct Worker<A> {
     waker: Waker,
 }
 
-/// What other threads wake a worker with. Several calls may lead to one wake-up.
+/// A waker by which other threads wake a worker. Several calls may lead to one wake-up.
 #[derive(Debug, Clone, Default)]
 pub struct Waker(Arc<AtomicBool>);
 
@@ -131,7 +131,7 @@ pub enum Way {
     Out,
 }
 
-/// What the driver owes the application after carrying out actions: never called from within another call.
+/// An event that the driver owes the application after carrying out actions: never called from within another call.
 #[derive(Debug, Clone, Copy)]
 pub enum Ready {
     Sent(usize),
@@ -141,7 +141,7 @@ pub enum Ready {
     Progressed(usize, Progress),
 }
 
-/// What was counted.
+/// The counts of a run.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Seen {
     pub steps: u64,
@@ -303,7 +303,7 @@ impl<A: App> World<A> {
         }
     }
 
-    /// What holds after every step, whatever the application is.
+    /// Checks the rules that hold after every step, for every application.
     fn check(&mut self) {
         for Worker { cx, by_conn, .. } in &self.workers {
             assert_eq!(cx.open(), by_conn.len(), "the context and the driver count different connections");
@@ -320,7 +320,7 @@ impl<A: App> World<A> {
 
     /// Shutdown: the listener closes and the application is told.
     pub fn drain(&mut self) {
-        // Whom the kernel has accepted already is taken, too.
+        // Clients that the kernel has accepted already are taken, too.
         for id in mem::take(&mut self.backlog) {
             self.accept(id);
         }
