@@ -1,9 +1,9 @@
 //! The same client work against each architecture: the real programs, over real sockets.
 //!
-//! What is timed is the client: how long until all of its answers are there. Client and server share the machine, so this
-//! says what somebody waits for, not what a server costs; and it is the differences that are worth looking at:
+//! The client is timed: how long it takes until all of its answers are there. Client and server share the machine, so
+//! this is the time that a client waits, not the cost of a server. The differences are worth looking at:
 //!
-//! - **one client**: one connection, request after request. All are about equal: nobody has to wait for anybody.
+//! - **one client**: one connection, request after request. All are about equal: no client has to wait for another.
 //! - **eight clients**: each connects, asks, and leaves. The iterative server serves them one after another.
 //! - **a new connection each**: what it takes to begin. A process costs most, a thread less, a table entry least.
 //! - **eight clients, 1 ms each**: the answer takes a while in which nothing is computed. The iterative server needs the sum of

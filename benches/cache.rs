@@ -1,4 +1,4 @@
-//! What the cache costs, part by part.
+//! The cost of the cache, part by part.
 //!
 //! - **look up**: the same with a million entries as with a thousand, but for what the processor's own caches no longer
 //!   hold. That is what **floor** shows: as many reads of plain memory, each at a place that the one before it names.
@@ -139,7 +139,8 @@ fn found(store: &Store, uri: Uri<'_>, now: Now) -> Found {
     found
 }
 
-/// What no table of that size can be faster than: the same number of reads, each at a place that depends on the one before.
+/// The least time that a look-up in a table of that size can take: the same number of reads, each at a place that
+/// depends on the one before.
 fn floor(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("cache/floor");
     for count in SIZES {
@@ -248,7 +249,7 @@ fn serve(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// So many look-ups by each of several threads, of which some have the key for themselves at that moment, and others all want
+/// Each of several threads makes `EACH` look-ups. In one case each has its own key at any moment, in the other all want
 /// the same: with as many processors as threads, they take no longer together than one alone.
 fn threads(criterion: &mut Criterion) {
     const EACH: usize = 100_000;

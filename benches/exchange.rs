@@ -1,8 +1,8 @@
 //! One whole exchange through the proxy, without a socket: everything between two system calls.
 //!
 //! A [`Proxy`] is an [`App`], so this file can be its driver: it says what clients and backends send, and carries out
-//! what the proxy asks for. What remains is the proxy's own cost of a request: parsing both heads, choosing a backend,
-//! the pool, the deadlines, the new heads. The kernel's cost of the four reads and writes is several times that, and
+//! what the proxy asks for. The rest is the proxy's own cost of a request: parsing both heads, choosing a backend, the
+//! pool, the deadlines, the new heads. The kernel's cost of the four reads and writes is several times that, and
 //! `peers.py` measures both together.
 //!
 //! - **new connection**: milestone 1. A connection to the backend for each request.
@@ -25,7 +25,7 @@ use std::{hint::black_box, time::Duration};
 /// As much time passes with each exchange: ordinary traffic for one worker.
 const STEP: Duration = Duration::from_micros(20);
 
-/// What milestones 2 and 3 add, as their flags say it.
+/// The parts that milestones 2 and 3 add, as their flags.
 #[derive(Debug, Parser)]
 struct Flags {
     #[command(flatten)]
@@ -102,7 +102,7 @@ impl World {
         self.cx.hear(&[]);
     }
 
-    /// What a reactor does with actions, but for the system calls.
+    /// Carries out actions as a reactor does, but without the system calls.
     fn carry_out(&mut self) {
         let mut actions = std::mem::take(&mut self.actions);
         loop {
@@ -138,7 +138,7 @@ impl World {
     }
 }
 
-/// A bench that measures refusals would be fast. What is idle afterwards is what the plan promises.
+/// A bench that measures refusals would be fast. Afterwards as many connections are idle as the plan promises.
 fn check(world: &mut World, request: &[u8], idle: usize) {
     for _ in 0..10 {
         assert!(world.exchange(request, ANSWER) > ANSWER.len(), "all of the answer, and our Via");

@@ -1,4 +1,4 @@
-//! What each decision costs: which deadline is next, which connection, which backend, is it alive.
+//! The cost of each decision: which deadline is next, which connection, which backend, is it alive.
 //!
 //! A proxied request takes about one of each. They are measured apart because each makes a promise that a profile of
 //! the whole would hide:
@@ -81,7 +81,7 @@ fn timer_wheel(criterion: &mut Criterion) {
         };
         bencher.iter_batched_ref(known, set, BatchSize::PerIteration);
     });
-    // What nearly always happens to a deadline: a field write.
+    // The usual change of a deadline: a field write.
     group.bench_function("move later", |bencher| {
         bencher.iter_batched_ref(full, |timers| moved(timers, now + 2 * LONGEST), BatchSize::PerIteration);
     });

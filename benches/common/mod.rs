@@ -1,4 +1,5 @@
-//! What the benches share: how long to measure, where time begins, and the heads that clients and backends send.
+//! Helpers that the benches share: how long to measure, where time begins, and the heads that clients and backends
+//! send.
 
 // Each bench uses its own part.
 #![allow(dead_code)]
@@ -33,7 +34,7 @@ pub(crate) fn start() -> Now {
     Now { instant: Instant::now(), wall: SystemTime::UNIX_EPOCH }
 }
 
-/// So many equal backends, which nobody connects to.
+/// Equal backends, `count` of them; nothing connects to them.
 pub(crate) fn backends(count: u16) -> Vec<Backend> {
     let backend = |id| Backend {
         id: BackendId(id),
@@ -45,10 +46,10 @@ pub(crate) fn backends(count: u16) -> Vec<Backend> {
     (0..count).map(backend).collect()
 }
 
-/// What a load generator sends: the least that a request may be.
+/// A request of a load generator: the least that a request may be.
 pub(crate) const SMALL_GET: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
-/// What a browser sends on a page's own link: 16 fields, about 900 bytes.
+/// A request of a browser that follows a link: 16 fields, about 900 bytes.
 pub(crate) const BROWSER_GET: &[u8] = b"GET /articles/2024/06/an-ordinary-page?ref=home&page=2 HTTP/1.1\r\n\
     Host: www.example.com\r\n\
     Connection: keep-alive\r\n\
@@ -68,7 +69,7 @@ pub(crate) const BROWSER_GET: &[u8] = b"GET /articles/2024/06/an-ordinary-page?r
     Cookie: session=3f6c2a9e5b7d4810a1c2e3f405162738; theme=dark; consent=eyJhbmFseXRpY3MiOmZhbHNlfQ\r\n\
     \r\n";
 
-/// What an application server answers: 7 fields and 13 bytes of content.
+/// A response of an application server: 7 fields and 13 bytes of content.
 pub(crate) const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\n\
     Server: backend\r\n\
     Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n\

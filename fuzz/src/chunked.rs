@@ -69,14 +69,14 @@ fn space(line: &[u8]) -> &[u8] {
     &line[len..]
 }
 
-/// What follows a token.
+/// The rest after a token.
 fn token(line: &[u8]) -> Option<&[u8]> {
     let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     let len = line.iter().take_while(|byte| is_token(byte)).count();
     (len > 0).then(|| &line[len..])
 }
 
-/// What follows the closing quote.
+/// The rest after the closing quote.
 fn quoted(mut line: &[u8]) -> Option<&[u8]> {
     loop {
         let is_text = |byte: &u8| *byte == b'\t' || (*byte >= b' ' && *byte != 0x7f);

@@ -26,7 +26,7 @@ pub fn read(line: &[u8]) -> Option<Vec<(String, Value)>> {
     Some(members)
 }
 
-/// What counts for a key that comes several times (§3.2).
+/// The value that counts for a key that comes several times: the last (§3.2).
 pub fn last<'m>(members: &'m [(String, Value)], key: &str) -> Option<&'m Value> {
     members.iter().filter(|(other, _)| other == key).map(|(_, value)| value).next_back()
 }
@@ -148,7 +148,7 @@ fn number(rest: &mut &str) -> Option<Value> {
     (whole.len() <= 12).then_some(Value::Other)
 }
 
-/// What follows the quote of an `sf-string`, or of an `sf-displaystring`, in which `%` escapes bytes.
+/// The text after the quote of an `sf-string`, or of an `sf-displaystring`, in which `%` escapes bytes.
 fn text(rest: &mut &str, display: bool) -> Option<String> {
     let mut bytes = Vec::new();
     let mut chars = rest.chars();

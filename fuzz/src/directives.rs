@@ -1,6 +1,6 @@
-//! What `Cache-Control` says: the same in one line and in several, in capitals, and when we write it; and nothing that
-//! follows makes a response live longer. `CDN-Cache-Control` is a dictionary of structured fields, which a second reader
-//! reads from its grammar ([`dictionary`](super::dictionary)).
+//! `Cache-Control` says the same in one line and in several, in capitals, and when we write it; and no line that
+//! follows makes a response live longer. `CDN-Cache-Control` is a dictionary of structured fields, which a second
+//! reader reads from its grammar ([`dictionary`](super::dictionary)).
 
 use super::{
     dictionary::{self, Value},
@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 const FIELD: &str = "Cache-Control";
 const TARGETED: &str = "CDN-Cache-Control";
 
-/// So many of the first lines are also read without those that follow.
+/// The number of first lines that are also read without those that follow.
 const PREFIXES: usize = 32;
 
 /// Panics if a rule is broken.
@@ -68,7 +68,7 @@ fn is_stricter(more: &ResponseDirectives, less: &ResponseDirectives) -> bool {
         && more.no_transform >= less.no_transform
 }
 
-/// What was said, in a line of our own.
+/// The directives that were read, in a line of our own.
 fn written(said: &ResponseDirectives) -> String {
     let mut line = String::new();
     for (name, seconds) in [
@@ -190,7 +190,7 @@ fn as_cache_control(members: &[(String, Value)]) -> Option<String> {
             Some(_) => return None,
         }
     }
-    // Whatever it is, it says nothing (RFC 8246 §2).
+    // Its value has no meaning (RFC 8246 §2).
     if !matches!(dictionary::last(members, "immutable"), None | Some(Value::Boolean(false))) {
         put(&mut line, "immutable");
     }

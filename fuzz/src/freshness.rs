@@ -71,7 +71,7 @@ fn use_over_time(freshness: &Freshness, asked: &RequestDirectives, arrived: Inst
     }
 }
 
-/// What clients are told.
+/// Checks the numbers that clients are told.
 fn said_of_it(freshness: &Freshness, now: Instant) {
     let (age, ttl) = (freshness.age_seconds(now), freshness.ttl_seconds(now));
     assert!(age <= Seconds::MAX.get());

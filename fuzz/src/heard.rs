@@ -1,4 +1,4 @@
-//! What a reader said, in a form that does not depend on how the bytes were cut.
+//! The events of a reader, in a form that does not depend on how the bytes were cut.
 
 use bytes::Bytes;
 use socket_patterns::{
@@ -61,7 +61,8 @@ impl<H: PartialEq + std::fmt::Debug> Heard<H> {
 }
 
 impl<H> Heard<H> {
-    /// Messages that do not depend on how the bytes were cut. What went over a limit until it was noticed does.
+    /// Messages that do not depend on how the bytes were cut. The content of a body that went over a limit before that
+    /// was noticed does depend on it.
     fn settled(&self) -> usize {
         let over = |last: &&Message<H>| self.outcome.is_err() && last.length == BodyLength::UntilClose;
         self.messages.len() - usize::from(self.messages.last().filter(over).is_some())
@@ -77,7 +78,7 @@ impl<H> Message<H> {
         writer.end(wire, self.trailers.as_ref().expect("it is complete")).expect("nothing is owed");
     }
 
-    /// What must be heard when it is written and read again: some fields are no trailers.
+    /// The message that must be heard when this one is written and read again: some fields are no trailers.
     pub fn rewritten(mut self) -> Self {
         if let Some(trailers) = &mut self.trailers {
             trailers.retain(|name, _| !hop::forbidden_in_trailers(name));

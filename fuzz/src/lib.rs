@@ -1,5 +1,5 @@
-//! What must hold for any bytes at all: one module a fuzz target, each with a function `judge` that panics if something
-//! is wrong. `tests/fuzz.rs` calls the same functions, so that they stay true without a fuzzer.
+//! Rules that must hold for any bytes at all: one module for each fuzz target, with a function `judge` that panics if a
+//! rule is broken. `tests/fuzz.rs` calls the same functions, so that they stay true without a fuzzer.
 
 pub mod chunked;
 pub mod dates;

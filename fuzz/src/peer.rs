@@ -42,7 +42,7 @@ pub struct Peer {
     /// Something waits that the proxy was not told of.
     pub noisy: bool,
     pub relay: Option<(ConnId, u64)>,
-    /// What follows for this client is not HTTP.
+    /// The next bytes for this client are not HTTP.
     pub switched: bool,
     requests: RequestReader,
     responses: ResponseReader,

@@ -2,7 +2,7 @@
 
 use socket_patterns::http::Limits;
 
-/// So much input is enough to say anything, and cutting it costs more than reading it.
+/// The most input that is used: it is enough for every case, and cutting more would cost more than reading it.
 pub const MOST: usize = 4096;
 
 /// `wire` in pieces of one to a few dozen bytes.

@@ -1,6 +1,6 @@
 //! One worker of the proxy, driven by a program: each input is a list of things that clients, backends, the network and
-//! the clock do. Whatever they do, the books balance, backends hear requests, and clients hear responses that are
-//! complete or visibly broken.
+//! the clock do. In every case the books balance, backends hear requests, and clients hear responses that are complete
+//! or visibly broken.
 
 use super::{
     peer::{Ending, Peer, Side},
@@ -21,7 +21,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-/// What clients say; raw bytes are possible, too.
+/// The texts of clients; raw bytes are possible, too.
 const ASKS: &[&str] = &[
     "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
     "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -41,7 +41,7 @@ const ASKS: &[&str] = &[
     "\r\n",
 ];
 
-/// What backends say.
+/// The texts of backends.
 const ANSWERS: &[&str] = &[
     "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
     "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha",
@@ -112,7 +112,7 @@ struct Flags {
     pool: PoolArgs,
 }
 
-/// What the driver owes the application, after the call in which it was caused.
+/// An event that the driver owes the application, after the call that caused it.
 enum Owed {
     Sent(ConnId),
     Probed(ConnId, bool),
@@ -338,7 +338,7 @@ impl World {
         | Action::Close(conn)
         | Action::HangUp(conn)
         | Action::Abort(conn)) = action;
-        // What names a connection that has ended is ignored.
+        // An action for a connection that has ended is ignored.
         if self.peers.get(&conn).is_some_and(|peer| !peer.is_there()) {
             return;
         }

@@ -1,5 +1,5 @@
-//! Parts of a stored body: what is sent is what was asked for and is there, each byte once, and never longer than the whole
-//! and what the parts cost. What we say of a part is understood by ourselves.
+//! Parts of a stored body. The answer has the bytes that were asked for and are there, each once, and it is never
+//! longer than the whole and the heads of the parts. Our own reader understands the fields of a part.
 
 use super::lines::{lines, named};
 use bytes::Bytes;
@@ -18,15 +18,15 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-/// What precedes a part, at most: a boundary of 32 digits, `Content-Type`, `Content-Range`.
+/// The most bytes before a part: a boundary of 32 digits, `Content-Type`, `Content-Range`.
 const PART_MOST: u64 = 160;
 
 /// Any moment will do.
 #[allow(clippy::disallowed_methods)]
 static NOW: LazyLock<Now> = LazyLock::new(|| Now { instant: Instant::now(), wall: SystemTime::UNIX_EPOCH });
 
-/// Panics if a rule is broken. The first three bytes say what is stored: how long the whole is, and which part of it is here,
-/// if it is not all. What follows are lines of `Range`.
+/// Panics if a rule is broken. The first three bytes say what is stored: how long the whole is, and which part of it is
+/// here, if it is not all. The rest are lines of `Range`.
 pub fn judge(data: &[u8]) {
     let [complete, start, length, rest @ ..] = data else { return };
     let complete = u64::from(*complete) * 4;
@@ -40,7 +40,8 @@ pub fn judge(data: &[u8]) {
     let Ok(answer) = answer(&request, &stored, NOW.wall, || 7) else {
         assert!(!stored.body.is_whole(), "all of it is here");
         let there = |at| stored.body.range().contains(&at);
-        // What would be sent along between two parts may be missing, and nobody answers from a part that there is nothing.
+        // Bytes between two parts that would be sent along may be missing, and a stored part alone never leads to the
+        // answer that there are no such bytes.
         let one = asked.filter(|asked| asked.len() == 1);
         assert!(one.is_none_or(|asked| !asked.iter().flat_map(Clone::clone).all(there)));
         return;
@@ -62,8 +63,8 @@ fn stored(content: &Bytes, here: Range<u64>) -> Option<Stored> {
     Some(Stored { head, selecting: Selecting::Everything, freshness, date: NOW.wall, body, tags: Box::default() })
 }
 
-/// What the lines ask for of so many bytes, read a second time, from the grammar (RFC 9110 §14.1.1). `None`: nothing that
-/// counts, so that the whole is the answer.
+/// The ranges that the lines ask for of `complete` bytes, read a second time, from the grammar (RFC 9110 §14.1.1).
+/// `None`: nothing that counts, so that the whole is the answer.
 fn asked(fields: &Fields, complete: u64) -> Option<Vec<Range<u64>>> {
     let lines: Vec<&[u8]> = fields.get_all("range").collect();
     let [line] = lines[..] else { return None };
@@ -151,7 +152,7 @@ fn head(answer: &Answer, stored: &Stored, length: usize) -> ResponseHead {
     }
 }
 
-/// What `Content-Range` says.
+/// The range in `Content-Range`.
 fn part(fields: &Fields, complete: u64) -> Range<u64> {
     let mut request = RequestHead::new(Method::Get, "/").expect("a path is a target");
     request.fields.push("Range", "bytes=0-");

@@ -17,7 +17,7 @@ pub fn judge(data: &[u8]) {
     written_again(*asked, hear(*asked, [wire], &Limits::default()));
 }
 
-/// What the request was whose final response comes as number `number`: two bits each.
+/// The method of the request whose final response comes as number `number`: two bits each.
 fn method(asked: u8, number: usize) -> Method {
     match asked >> (2 * (number % 4)) & 3 {
         0 => Method::Get,
