@@ -4,10 +4,10 @@ use super::{BodyLength, Error, Fields, Limits, chunked::Chunked, parse::Side};
 
 #[derive(Debug)]
 pub(super) enum Body {
-    /// So many bytes are left.
+    /// The number of bytes that are left.
     Exact(u64),
     Chunked(Chunked),
-    /// So many bytes were seen.
+    /// The number of bytes that were seen.
     UntilClose(u64),
 }
 
@@ -15,10 +15,11 @@ pub(super) enum Body {
 /// handed on costs about what it takes to copy so many bytes.
 pub(super) const SHORT: usize = 4 * 1024;
 
-/// So much is put together at most: it stays in the processor's cache, and a slow peer waits for no more than this.
+/// The most bytes that are put together: they stay in the processor's cache, and a slow peer waits for no more than
+/// this.
 const GATHERED: usize = 64 * 1024;
 
-/// What a body is made of.
+/// A piece of a body, or its end.
 #[derive(Debug)]
 pub(super) enum Piece<'i> {
     Data(&'i [u8]),
@@ -52,9 +53,9 @@ impl Body {
         }
     }
 
-    /// `first`, a piece that was just read, and the short ones that follow it in `input`: put together in `content` if there are
-    /// any. What a peer cuts into chunks of one byte so costs as much as its bytes, not as much as its pieces. With it, whether
-    /// the body goes on well behind them.
+    /// `first`, a piece that was just read, and the short ones that follow it in `input`: put together in `content` if
+    /// there are any. So a body that a peer cuts into chunks of one byte costs as much as its bytes, not as much as its
+    /// pieces. The second value says whether the body goes on without a fault behind them.
     pub(super) fn gather<'g>(
         &mut self,
         first: &'g [u8],

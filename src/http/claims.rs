@@ -19,7 +19,7 @@
 
 use super::{framing, grammar, hop};
 
-/// What a field is to a gateway.
+/// The meaning of a field for a gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claim {
     /// An ordinary field.
@@ -34,7 +34,7 @@ pub enum Claim {
     Disguise,
 }
 
-/// What a gateway says in such a field.
+/// The statement of a gateway in such a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Says {
     /// Where the client is, or the gateway itself: nothing about the resource.
@@ -47,7 +47,7 @@ pub enum Says {
     Host,
     /// The port that it came to.
     Port,
-    /// What was taken off the path.
+    /// The part that was taken off the path.
     Prefix,
     /// Path and query that it asked for.
     Target,
@@ -140,7 +140,7 @@ const BY_LENGTH: [u8; 27] = {
 /// Names by which servers let a client ask for another method.
 const METHODS: &[&str] = &["x-http-method-override", "x-http-method", "x-method-override"];
 
-/// What the field named so is to a gateway.
+/// The meaning of the field `name` for a gateway.
 ///
 /// ```
 /// use socket_patterns::http::claims::{Claim, Says, claim};
@@ -192,7 +192,8 @@ fn is(name: &[u8], known: &str) -> bool {
     name.eq_ignore_ascii_case(known.as_bytes())
 }
 
-/// What a name means to a server that takes every other byte for a hyphen: nothing, if the name with hyphens is ordinary.
+/// The meaning of a name for a server that takes every other byte for a hyphen: none, if the name with hyphens is
+/// ordinary.
 #[cold]
 fn disguise(name: &[u8]) -> Claim {
     /// Names that matter to this hop or to the next, though anybody may use them.

@@ -1,9 +1,9 @@
-//! What can be wrong with a message. Every case names its rule: for the log, the counters and the error page.
+//! Faults of messages. Every case names its rule: for the log, the counters and the error page.
 
 use super::Status;
 use std::fmt;
 
-/// Why a message is refused. After any of these nobody knows where the next message starts: the connection ends.
+/// Why a message is refused. After any of these it is not known where the next message starts: the connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Error {
     // Lines (RFC 9112 §2.2, §5).
@@ -122,7 +122,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// What a server answers to a request with this fault. For a fault in a response, a gateway answers
+    /// The status that a server answers to a request with this fault. For a fault in a response, a gateway answers
     /// [`Status::BAD_GATEWAY`] whatever the fault is.
     #[must_use]
     pub fn status(self) -> Status {

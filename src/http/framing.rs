@@ -11,7 +11,7 @@ use bytes::BufMut;
 pub enum BodyLength {
     /// There is none.
     Empty,
-    /// So many bytes, at least one.
+    /// This number of bytes, at least one.
     Exact(u64),
     /// In chunks, the last of which is empty (RFC 9112 §7.1).
     Chunked,
@@ -83,7 +83,7 @@ pub fn write_decimal(mut number: u64, out: &mut impl BufMut) {
     out.put_slice(&digits[start..]);
 }
 
-/// What of a request's method decides about its response.
+/// The part of a request's method that decides about the body of its response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
     Head,
@@ -120,7 +120,7 @@ pub(super) fn switches(status: Status, asked: Asked) -> bool {
     status == Status::SWITCHING_PROTOCOLS || asked == Asked::Connect && status.is_success()
 }
 
-/// What the fields declare, if anything.
+/// The length that the fields declare, if they declare one.
 fn declared(version: Version, fields: &Fields) -> Result<Option<BodyLength>, Error> {
     let coded = transfer_coding(fields)?;
     let length = content_length(fields)?;

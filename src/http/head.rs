@@ -6,7 +6,7 @@ use bytes::BufMut;
 /// The head of a request: request line and fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestHead {
-    /// What is to be done.
+    /// The method.
     pub method: Method,
     /// As received, or HTTP/1.1.
     pub version: Version,

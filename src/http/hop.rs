@@ -1,4 +1,4 @@
-//! What belongs to one hop and what to the whole way (RFC 9110 §7.6.1, §6.5.1).
+//! Tells which fields belong to one hop and which to the whole way (RFC 9110 §7.6.1, §6.5.1).
 
 use super::{
     Error, Fields, Method, RequestHead, Version,
@@ -17,7 +17,8 @@ use super::{
 /// ```
 #[derive(Debug, Clone)]
 pub struct HopByHop<'a> {
-    /// What `Connection` lists that is not removed anyway, in order: seldom anything, so that most look-ups end before it.
+    /// The names that `Connection` lists and that are not removed anyway, in order: seldom any, so that most look-ups
+    /// end before it.
     listed: Vec<&'a [u8]>,
 }
 
@@ -153,7 +154,7 @@ pub fn forbidden_in_trailers(name: impl AsRef<[u8]>) -> bool {
         || matches!(claim(name), Claim::Gateway(_) | Claim::Disguise)
 }
 
-/// Whether the client takes trailers (RFC 9110 §10.1.4). Who did not say so may drop them unseen (§6.5.2).
+/// Whether the client takes trailers (RFC 9110 §10.1.4). Other clients may drop them unseen (§6.5.2).
 #[must_use]
 pub fn accepts_trailers(head: &RequestHead) -> bool {
     head.fields.has_token("te", "trailers")
@@ -179,7 +180,7 @@ pub fn max_forwards(head: &RequestHead) -> Option<u64> {
     least
 }
 
-/// What plain digits say. More than we can count is as much as we can count.
+/// The number that plain digits stand for. A number that is too large becomes the largest that we can count.
 fn number(digits: &[u8]) -> Option<u64> {
     let add = |number: u64, byte: &u8| {
         let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;

@@ -1,4 +1,5 @@
-//! Whose resource a request is about: `Host` and the authority of the target (RFC 9110 §7.2, RFC 9112 §3.2, §3.3).
+//! The host whose resource a request asks for: `Host` and the authority of the target (RFC 9110 §7.2, RFC 9112 §3.2,
+//! §3.3).
 //!
 //! If we route by one name and the server behind us answers for another, a client reaches what it must not.
 
@@ -56,7 +57,7 @@ fn port(rest: &[u8]) -> Result<Option<u16>, Error> {
     number.map(Some).ok_or(Error::BadHost)
 }
 
-/// What stands between brackets (RFC 3986 §3.2.2): an IPv6 address, or `IPvFuture`.
+/// The text between brackets (RFC 3986 §3.2.2): an IPv6 address, or `IPvFuture`.
 fn is_ip_literal(literal: &str) -> bool {
     match literal.strip_prefix(['v', 'V']).and_then(|rest| rest.split_once('.')) {
         Some((version, address)) => {

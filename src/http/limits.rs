@@ -39,7 +39,7 @@ impl Limits {
     pub const REQUEST_LINE: usize = 8 * 1024;
     /// Apache's and Tomcat's default. Browsers send about 20.
     pub const FIELDS: usize = 100;
-    /// Whatever can be said: a body is never held whole, so its length costs no memory.
+    /// The greatest length there can be: a body is never held whole, so its length costs no memory.
     pub const BODY: u64 = MAX_LENGTH;
     /// A size is 16 digits; the rest is for extensions, which nobody is known to use.
     pub const CHUNK_LINE: usize = 1024;

@@ -1,4 +1,4 @@
-//! What a request asks to be done (RFC 9110 §9).
+//! Methods of requests (RFC 9110 §9).
 
 use super::{Error, grammar};
 use std::fmt;

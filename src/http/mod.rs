@@ -73,7 +73,7 @@ pub use target::Target;
 pub use version::Version;
 pub use writer::BodyWriter;
 
-/// What a reader waits for.
+/// The part of a message that a reader waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ReadPhase {
     /// A message; no byte of one was seen.

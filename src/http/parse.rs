@@ -9,7 +9,8 @@ use super::{
 };
 use httparse::{EMPTY_HEADER, Header};
 
-/// Who sent a message. Where the standards tell a proxy something else about responses than about requests, this decides.
+/// The sender's side of a message. Where the standards tell a proxy something else about responses than about requests,
+/// this decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
     Request,
@@ -149,7 +150,7 @@ fn status_line_parts(line: &[u8]) -> Result<(Version, Status, &[u8]), Error> {
     Ok((version, Status::new(code).ok_or(Error::BadStatusLine)?, reason))
 }
 
-/// So many field lines and the empty line.
+/// Parses `lines` field lines and the empty line.
 fn fields(section: &[u8], lines: usize, side: Side) -> Result<Fields, Error> {
     let parsed = parse_fields(section, lines);
     let parsed = match (parsed, side) {

@@ -118,8 +118,8 @@ impl RequestReader {
         self.0 = State::Failed(error, kept);
     }
 
-    /// What is kept of a head that arrived in several pieces and is not complete, or is not a head. Unchecked: whatever
-    /// the peer sent. Empty if all of it lies in one input.
+    /// The bytes that are kept of a head that arrived in several pieces and is not complete, or is not a head. They are
+    /// unchecked, just as the peer sent them. Empty if all of it lies in one input.
     #[must_use]
     pub fn begun(&self) -> &[u8] {
         match &self.0 {
@@ -146,7 +146,7 @@ impl RequestReader {
         }
     }
 
-    /// What is being waited for: which deadline applies.
+    /// The part of a request that it waits for: it decides which deadline applies.
     #[must_use]
     pub fn phase(&self) -> ReadPhase {
         match &self.0 {

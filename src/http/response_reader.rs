@@ -166,7 +166,8 @@ impl ResponseReader {
         }
     }
 
-    /// What is being waited for: which deadline applies. Idle until the first byte of a response.
+    /// The part of a response that it waits for: it decides which deadline applies. Idle until the first byte of a
+    /// response.
     #[must_use]
     pub fn phase(&self) -> ReadPhase {
         match &self.0 {

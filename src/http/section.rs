@@ -33,7 +33,7 @@ pub(super) struct Section<'i> {
     pub(super) first_end: usize,
 }
 
-/// What was read of a section so far. Nothing on the heap until a section arrives in pieces.
+/// The bytes read of a section so far. There is nothing on the heap until a section arrives in pieces.
 #[derive(Debug, Default)]
 pub(super) struct Collector(Option<Box<Partial>>);
 
@@ -88,7 +88,7 @@ impl Collector {
         Ok(Some(partial.scan.section(Cow::Owned(partial.bytes))))
     }
 
-    /// What arrived in pieces and is not complete, or never will be.
+    /// The bytes of a section that arrived in pieces and is not complete, or never will be.
     pub(super) fn begun(&self) -> &[u8] {
         self.0.as_ref().map_or(&[], |partial| &partial.bytes)
     }

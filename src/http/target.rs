@@ -1,4 +1,4 @@
-//! What a request is about: the four forms of a request target (RFC 9112 §3.2, RFC 3986).
+//! The resource that a request asks for: the four forms of a request target (RFC 9112 §3.2, RFC 3986).
 //!
 //! ```text
 //! origin-form     /where?q=now

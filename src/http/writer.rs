@@ -10,7 +10,7 @@ pub enum BodyWriter {
     /// No content may follow the head.
     #[default]
     Empty,
-    /// So many bytes are still owed.
+    /// The number of bytes that are still owed.
     Exact(u64),
     /// Each piece becomes a chunk.
     Chunked,

@@ -8,12 +8,12 @@ mod responses;
 use super::{Error, Limits, Method, RequestEvent, RequestReader, ResponseEvent, ResponseReader};
 use std::collections::VecDeque;
 
-/// What a reader said, in a form that is easy to write down and does not depend on how the bytes were cut.
+/// The events of a reader, in a form that is easy to write down and does not depend on how the bytes were cut.
 #[derive(Debug, Clone, PartialEq, Default)]
 struct Heard {
     /// Heads with their framing, `= content` (pieces joined), `.` or `. {trailers}` for an end.
     events: Vec<String>,
-    /// What `end` said, or the error that came before.
+    /// The result of `end`, or the error that came before.
     outcome: String,
 }
 

@@ -63,7 +63,7 @@ fn response() -> impl Strategy<Value = Message> {
     )
 }
 
-/// What must be heard of the messages after their heads, which start with `head`.
+/// Checks that these messages were heard, with heads that start with `head`.
 fn check(heard: Heard, messages: &[Message], head: &str) -> Result<(), TestCaseError> {
     prop_assert_eq!(heard.outcome, "between messages");
     let mut rest = heard.events.iter().filter(|event| !event.starts_with("interim"));

@@ -1,4 +1,4 @@
-//! What is not a request, or not one beyond doubt: refused, each for its rule.
+//! Tests of input that is no request, or a doubtful one: each is refused for its rule.
 
 use super::{super::*, requests::NEXT, *};
 
@@ -127,7 +127,7 @@ fn malformed_lines() {
     }
 }
 
-/// What comes after it need not be waited for: it may never come.
+/// The reader does not wait for the byte after it, which may never come.
 #[test]
 fn a_bare_carriage_return_is_refused_when_it_is_seen() {
     for (before, last) in [

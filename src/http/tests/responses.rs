@@ -220,7 +220,7 @@ const MALFORMED_RESPONSES: &[(&str, Error)] = &[
     ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", Error::UnknownCoding),
     ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n", Error::ChunkedTwice),
     ("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", Error::CodingInHttp10),
-    // What a status overrules is checked all the same: the fields would be passed on.
+    // Fields that a status overrules are checked all the same: they would be passed on.
     ("HTTP/1.1 304 Not Modified\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", Error::SeveralLengths),
     ("HTTP/1.1 204 No Content\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", Error::LengthAndCoding),
     ("HTTP/1.1 100 Continue\r\nContent-Length: x\r\n\r\n", Error::BadLength),
@@ -332,7 +332,7 @@ fn short_chunks_of_one_input_are_one_piece() {
         ("1\r\na\r\n1\r\nb\r\n1\r\nc\r\n0\r\n\r\n".to_owned(), &["abc"][..]),
         ("3\r\nabc\r\n0\r\n\r\n".to_owned(), &["abc"]),
         ("1;a=b\r\na\r\n00002\r\nbc\r\n0\r\nSum: 1\r\n\r\n".to_owned(), &["abc"]),
-        // What is long enough is handed on as it lies.
+        // A piece that is long enough is handed on as it lies.
         (format!("1\r\na\r\n1000\r\n{long}\r\n1\r\nb\r\n1\r\nc\r\n0\r\n\r\n"), &["a", &long, "bc"]),
     ] {
         let wire = format!("{HEAD}{body}");
@@ -351,7 +351,7 @@ fn short_chunks_of_one_input_are_one_piece() {
     let many = format!("{HEAD}{}0\r\n\r\n", "1\r\nx\r\n".repeat(10_000));
     let (pieces, outcome) = gathered(many.as_bytes(), usize::MAX);
     assert_eq!((pieces.len(), pieces.concat().len(), outcome), (1, 10_000, Ok(())));
-    // What is wrong behind good chunks is told after their content.
+    // A fault behind good chunks is told after their content.
     let wire = format!("{HEAD}1\r\na\r\n1\r\nb\r\n1\r\ncd\r\n");
     assert_eq!(gathered(wire.as_bytes(), usize::MAX), (vec![b"abc".to_vec()], Err(Error::BadChunkEnd)));
 }

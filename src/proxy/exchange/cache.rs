@@ -29,7 +29,7 @@ use std::sync::{Arc, atomic::AtomicU64};
 #[derive(Debug)]
 pub(in crate::proxy) struct Cache {
     pub(in crate::proxy) store: Arc<Store>,
-    /// What is on its way to it.
+    /// Responses on their way to the store.
     pub(in crate::proxy) flights: Arc<Flights>,
     pub(in crate::proxy) config: CacheConfig,
     /// Entries taken out because something unsafe changed what they show.
