@@ -87,7 +87,7 @@ fn pages(root: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn what_the_book_names_exists() {
+fn the_names_in_the_book_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let pages = pages(root);
     assert!(pages.len() > 5, "{pages:?}");
@@ -97,7 +97,7 @@ fn what_the_book_names_exists() {
 }
 
 #[test]
-fn what_does_not_exist_is_noticed() {
+fn a_name_that_does_not_exist_is_noticed() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for (name, right) in [
         ("app/cx.rs::forward", true),

@@ -192,9 +192,9 @@ fn the_proxy_keeps_its_promises_in_any_weather() {
 
 /// A backend that says more than it was asked must not have the rest taken for the next answer.
 #[test]
-fn what_nobody_asked_for_answers_nothing() {
+fn a_response_without_a_request_answers_nothing() {
     let subject = Subject { weather: Weather::prompt, ..proxy() };
-    let reports = subject.run_all("what_nobody_asked_for_answers_nothing", 64);
+    let reports = subject.run_all("a_response_without_a_request_answers_nothing", 64);
     let junk: usize = reports.iter().map(|report| report.tally.junk).sum();
     assert!(reports.len() < 64 || junk > 20, "{junk}");
 }
@@ -213,7 +213,7 @@ fn nothing_unrepeatable_is_risked_on_a_connection_that_is_dead() {
 
 /// More requests than connections: they wait for each other, across workers, and some give up.
 #[test]
-fn whoever_waits_for_a_connection_gets_one_or_an_answer() {
+fn a_request_that_waits_for_a_connection_gets_one_or_an_answer() {
     fn weather(random: &mut Random) -> Weather {
         Weather { rude_clients: 200, rude_origins: *random.pick(&[0, 50, 200]), ..Weather::calm(random) }
     }
@@ -235,7 +235,7 @@ fn whoever_waits_for_a_connection_gets_one_or_an_answer() {
 /// Many ask for the same: one answer serves several, and never one that is for one alone, that is not complete, or that
 /// belongs to something else.
 #[test]
-fn what_is_shared_may_be() {
+fn responses_that_many_clients_ask_for_may_be_shared() {
     fn weather(random: &mut Random) -> Weather {
         Weather { shared: 700, ..Weather::of(random) }
     }
@@ -252,7 +252,7 @@ fn what_is_shared_may_be() {
         },
         ..proxy()
     };
-    let reports = popular.run_all("what_is_shared_may_be", 192);
+    let reports = popular.run_all("responses_that_many_clients_ask_for_may_be_shared", 192);
     let shared: usize = reports.iter().map(|report| report.tally.shared).sum();
     assert!(reports.len() < 192 || shared > 100, "{shared}");
 }

@@ -99,7 +99,7 @@ fn messages_are_found_however_the_stream_is_cut() {
 }
 
 #[test]
-fn what_is_not_beyond_doubt_is_malformed() {
+fn a_doubtful_message_is_malformed() {
     const REQUESTS: &[&str] = &[
         "GET / HTTP/1.1\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",

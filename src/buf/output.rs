@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_half_taken_goes_first_and_later_bytes_after_it() {
+    fn a_piece_that_was_half_taken_goes_first_and_later_bytes_after_it() {
         let mut output = Output::new();
         output.extend(b"half taken");
         output.consume(5);

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_an_origin_evaluates_is_not_evaluated() {
+    fn conditions_that_only_an_origin_evaluates_are_not_evaluated() {
         // RFC 9111 §4.3.2: neither way.
         let both = [("ETag", "\"a\""), ("Last-Modified", MODIFIED)];
         for (name, value) in

@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_resource_has_no_key() {
+    fn a_target_without_a_resource_has_no_key() {
         for (method, target) in [(Method::Connect, "a:443"), (Method::Options, "*")] {
             assert_eq!(Uri::of(&request(method, target, Some("a")), Scheme::Http), None);
         }

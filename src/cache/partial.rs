@@ -192,7 +192,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_content_range_says() {
+    fn the_meaning_of_content_range() {
         // RFC 9110 §14.4.
         for (value, expected) in [
             ("bytes 0-4/10", Some((0, 5, Some(10)))),
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_complete_is_whole() {
+    fn a_complete_body_is_whole() {
         let part = |start, content, complete| Body::part(pieces(content), start, complete).unwrap();
         let expected = Some((0, "abcdEFGH".to_owned(), true));
         assert_eq!(combine(&partial(TAGGED, 0, "abcd", Some(8)), TAGGED, &part(4, "EFGH", Some(8))), expected);

@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_operator_writes() {
+    fn the_purges_that_an_operator_writes() {
         assert!(matches!(Purge::url("http://a.example/x?y"), Ok(Purge::Url(_))));
         assert!(matches!(Purge::url("/x?y"), Ok(Purge::Path(path)) if path == "/x?y"));
         for bad in ["", "a.example/x", "ftp://a/", "http://", "*", "http://a/ b"] {

@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_selected_of_ten_bytes() {
+    fn the_selection_of_ten_bytes() {
         // RFC 9110 §14.1.2.
         let one = |range| Selected::One(range);
         for (value, expected) in [
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_selected_of_a_part() {
+    fn the_selection_of_a_part() {
         // RFC 9111 §3.3: only what is wholly there. Bytes 4 to 8 are, of 10 or of nobody knows how many.
         let one = |range| Selected::One(range);
         for (value, of_ten, of_unknown) in [

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_behind_by_more_than_half_a_window_is_let_go() {
+    fn a_reader_that_is_behind_by_more_than_half_a_window_is_let_go() {
         let (mut readers, ids, came) = three();
         readers.pass(now().instant, true);
         readers.pass(later(4).instant, true);

@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_an_entity_tag() {
+    fn the_syntax_of_entity_tags() {
         // RFC 9110 §8.8.3: the value, and whether it is weak.
         for (value, weak) in [
             ("\"a\"", Some(false)),

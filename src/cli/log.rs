@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_peer_sent_cannot_forge_a_line() {
+    fn text_of_a_peer_cannot_forge_a_line() {
         let log = logged("info", true, || info!(name = %"a\r\nERROR\x1b[31m\u{9b}é", "bad\nname"));
         assert_eq!(log.lines().count(), 1);
         assert!(log.contains(r"bad\nname name=a\r\nERROR") && log.contains('é'), "{log:?}");

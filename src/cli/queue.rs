@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_finds_no_room_is_counted_and_told_of_when_there_is_some() {
+    fn a_line_that_finds_no_room_is_counted_and_told_of_when_there_is_some() {
         const SENT: usize = QUEUED_LINES + 100;
         let reader = Reader::default();
         let (queue, last_words) = Queue::start_with(reader.sink()).unwrap();

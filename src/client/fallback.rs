@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
+    fn the_number_of_remembered_answers_is_bounded() {
         let mut last = Fallback::last_answer();
         let request = |n: usize| Request::new(format!("ECHO {n}")).unwrap().idempotent();
         for n in 0..=REMEMBERED {

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_heard_is_a_sign_of_life() {
+    fn every_input_is_a_sign_of_life() {
         let start = base();
         let mut heartbeat = Heartbeat::new(CONFIG, start);
         heartbeat.heard(start + 9 * SECOND);
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn who_slept_too_long_asks_before_it_judges() {
+    fn a_client_that_slept_too_long_asks_before_it_judges() {
         let start = base();
         let mut heartbeat = Heartbeat::new(CONFIG, start);
         let woken = start + 3600 * SECOND;

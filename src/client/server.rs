@@ -225,14 +225,14 @@ mod tests {
     }
 
     #[test]
-    fn who_has_no_time_left_is_not_told_that_the_name_is_wrong() {
+    fn a_caller_without_time_left_is_not_told_that_the_name_is_wrong() {
         let (_there, address) = listener();
         let error = Server::from(address).connect(Duration::ZERO).unwrap_err();
         assert!(matches!(cause_of(&error), Cause::Connect(io::ErrorKind::TimedOut)), "{error}");
     }
 
     #[test]
-    fn what_is_not_found_in_time_is_not_waited_for() {
+    fn a_name_that_is_not_found_in_time_is_not_waited_for() {
         let (release, held) = mpsc::channel::<()>();
         let held = std::sync::Mutex::new(held);
         let server = Server::found_by("slow.example:80", move || {

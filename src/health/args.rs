@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_says_what_to_do() {
+    fn a_refusal_says_what_to_do() {
         const CASES: &[(&[&str], &str)] = &[
             (&["--health-interval", "0s"], "must be longer than zero"),
             (&["--health-interval", "0"], "write 30s or 250ms"),

@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_only_a_gateway_may_say() {
+    fn fields_that_only_a_gateway_may_send() {
         for name in [
             "Forwarded",
             "X-Forwarded-For",

@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_for_long_is_no_larger_than_it_has_to_be() {
+    fn fields_that_are_kept_for_long_are_no_larger_than_they_have_to_be() {
         let mut fields: Fields = (0..9).map(|_| ("Accept", &b"x"[..])).collect();
         let before = fields.heap();
         fields.shrink();

@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_listed_is_taken_out_with_its_name() {
+    fn a_listed_field_is_taken_out_with_its_name() {
         for (before, after) in [
             (
                 &[("Connection", "close, TE"), ("TE", "trailers")][..],
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_too_late_in_a_trailer() {
+    fn fields_that_would_come_too_late_in_a_trailer() {
         for name in [
             "Content-Length",
             "transfer-encoding",

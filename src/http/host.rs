@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_authority() {
+    fn texts_that_are_no_authority() {
         for text in [
             "",
             ":",

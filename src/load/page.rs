@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_server_or_a_user_says_is_text() {
+    fn words_of_a_server_or_a_user_are_text() {
         let page = page("<a>&\"", &table([["<b>"], ["&"]]));
         assert!(
             page.contains("&lt;a&gt;&amp;&quot;")

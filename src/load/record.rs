@@ -221,7 +221,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn what_starts_while_it_counts_counts() {
+    fn a_request_that_starts_while_it_counts_counts() {
         let line = line();
         let mut record = Record::new(SECOND);
         let at = |millis| line.begin + Duration::from_millis(millis);

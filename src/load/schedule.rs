@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_due_keeps_its_time_however_late_it_is_taken() {
+    fn a_due_request_keeps_its_time_however_late_it_is_taken() {
         let begin = begin();
         let mut schedule = Schedule::new(begin, after(begin, 5000), 1000, 0, 1);
         assert_eq!(schedule.take_due(begin), Some(begin));
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_took_is_counted_from_a_time_on() {
+    fn requests_that_no_client_took_are_counted_from_a_time_on() {
         let begin = begin();
         let schedule = Schedule::new(begin, after(begin, 10_000), 1000, 0, 1);
         for (from, left) in [(0, 10), (1, 9), (9000, 1), (9001, 0)] {
@@ -133,7 +133,7 @@ mod tests {
 
     /// Counted one by one, it is the same number.
     #[test]
-    fn what_is_left_is_what_would_be_taken() {
+    fn the_number_left_is_the_number_that_would_be_taken() {
         let begin = begin();
         let end = after(begin, 70_001);
         for (rate, threads) in [(1, 1), (3, 2), (999, 3), (1000, 1), (1_000_000_007, 7)] {

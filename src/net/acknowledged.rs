@@ -64,7 +64,7 @@ mod tests {
     /// Fills the way to a peer that does not read, then has it read, and watches what is confirmed.
     #[test]
     #[allow(clippy::disallowed_methods)] // A real socket is what this is about.
-    fn what_the_peer_has_no_room_for_is_not_confirmed() {
+    fn bytes_that_the_peer_has_no_room_for_are_not_confirmed() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut sender = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let mut reader = listener.accept().unwrap().0;

@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_asked_for_runs_where_there_is_a_choice() {
+    fn the_driver_that_was_asked_for_runs_where_there_is_a_choice() {
         for (asked, uses_io_uring, text) in [
             (DriverKind::Auto, false, "try --driver io-uring"),
             (DriverKind::IoUring, true, "driver io_uring, as --driver says"),

@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn what_we_lack_is_told_from_what_the_peer_refuses() {
+    fn our_own_shortage_is_told_from_a_refusal_of_the_peer() {
         use io::ErrorKind::{AddrNotAvailable, ConnectionRefused, OutOfMemory, QuotaExceeded, TimedOut, Unsupported};
         for (errno, kind, ours) in [
             (Errno::EMFILE, QuotaExceeded, true),
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_there_is_told() {
+    fn a_missing_listener_is_told() {
         let to = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let error = connect(to, PATIENCE).unwrap_err();
         assert_eq!(error.to_string(), format!("nothing listens on {to}: start the server, or check the port"));

@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     #[allow(unsafe_code)]
-    fn what_a_child_counts_its_parent_sees() {
+    fn a_parent_sees_the_counts_of_its_child() {
         let counters = Counters::<2>::inherited().unwrap();
         let own = Counters::<1>::default();
         // SAFETY: the child touches atomics and leaves by `_exit`: no lock, no allocation.

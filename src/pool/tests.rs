@@ -70,7 +70,7 @@ fn requests_are_counted_and_the_deadline_is_the_nearer_of_two() {
 }
 
 #[test]
-fn what_has_idled_or_lived_too_long_is_handed_out_for_closing() {
+fn a_connection_that_has_idled_or_lived_too_long_is_handed_out_for_closing() {
     for (config, after, reason) in [
         (CONFIG, 4 * SECOND, CloseReason::IdleTooLong),
         (PoolConfig { idle_timeout: 60 * SECOND, ..CONFIG }, 10 * SECOND, CloseReason::TooOld),
@@ -233,7 +233,7 @@ fn a_worker_that_hands_connections_from_request_to_request_is_interrupted() {
 }
 
 #[test]
-fn who_looks_in_vain_keeps_its_place() {
+fn a_request_that_looks_in_vain_keeps_its_place() {
     let (slots, mut pools, _) = pools(&[Some(1), Some(1)], CONFIG, 1);
     let (start, pool) = (start(), &mut pools[0]);
     let leases = [open(pool, A, start), open(pool, B, start)];
@@ -375,7 +375,7 @@ fn a_connection_for_a_local_request_is_kept_beyond_the_share() {
 }
 
 #[test]
-fn who_found_its_granted_connection_gone_still_waits_for_that_backend() {
+fn a_request_whose_granted_connection_is_gone_still_waits_for_that_backend() {
     let mut pool = pool(&[Some(1)], CONFIG);
     let now = start();
     let lease = open(&mut pool, A, now);
@@ -392,7 +392,7 @@ fn who_found_its_granted_connection_gone_still_waits_for_that_backend() {
 }
 
 #[test]
-fn what_was_on_its_way_to_a_worker_that_is_gone_goes_to_the_next() {
+fn a_grant_on_its_way_to_a_worker_that_is_gone_goes_to_the_next() {
     let (slots, mut pools, wakeups) = pools(&[Some(1)], CONFIG, 3);
     let now = start();
     let lease = open(&mut pools[0], A, now);

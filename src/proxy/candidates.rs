@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_request_crosses_out_is_there_for_the_next() {
+    fn a_backend_that_a_request_crosses_out_is_there_for_the_next() {
         let (health, backends, now) = world();
         let mut candidates = Candidates::default();
         candidates.begin(&health, &backends, now);

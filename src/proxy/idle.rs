@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_just_come_is_not_idle_yet() {
+    fn a_client_that_has_just_come_is_not_idle_yet() {
         #[allow(clippy::disallowed_methods)]
         let start = Instant::now();
         let mut cx = Cx::new(Now { instant: start, wall: SystemTime::UNIX_EPOCH });

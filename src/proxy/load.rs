@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_all_workers_have_under_way_adds_up() {
+    fn the_requests_of_all_workers_add_up() {
         let load = Load::new(3, 40);
         let (one, other) = (BackendId(0), BackendId(39));
         for (worker, backend) in [(0, one), (0, other), (1, one), (2, one)] {

@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_waited_for_the_connection_is_not_waited_for_the_answer() {
+    fn time_in_which_the_worker_was_busy_does_not_count() {
         let start = start();
         let mut patience = Patience::new(start);
         patience.begin(SECOND, start);

@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_refused_is_shown_on_one_line_and_bounded() {
+    fn a_refused_request_is_shown_on_one_line_and_bounded() {
         let long = "x".repeat(REFUSED_MAX + 1);
         let cut = format!("{}…", &long[1..]);
         for (bytes, shown) in [

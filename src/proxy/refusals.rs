@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_a_secured_connection_is_only_for_those_who_have_one() {
+    fn a_secured_resource_is_only_for_clients_with_a_secured_connection() {
         for (target, trusted, refused) in [
             ("/", &[][..], None),
             ("http://a/", &[], None),
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_around_again_and_again_is_stopped() {
+    fn a_request_that_comes_around_again_and_again_is_stopped() {
         let ours = ["1.1 socket-patterns"; ROUNDS];
         let (most, more) = (ours[1..].join(", "), ours.join(", "));
         for (fields, refused) in [

@@ -308,7 +308,7 @@ mod tests {
         }
     }
     #[test]
-    fn what_the_process_itself_needs_grows_with_it() {
+    fn the_descriptors_of_the_process_itself_grow_with_it() {
         assert_eq!(descriptors_aside(1, 1, false), 37);
         assert_eq!(descriptors_aside(1, 1, true), 57);
         assert_eq!(descriptors_aside(64, 100, true), 408);

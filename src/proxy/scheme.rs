@@ -178,7 +178,7 @@ mod tests {
     ];
 
     #[test]
-    fn what_a_gateway_says() {
+    fn the_claims_of_a_gateway() {
         for (target, lines, expected) in ROWS {
             assert_eq!(of(target, lines, "10.0.0.0/8"), *expected, "{target} {lines:?}");
             // Of anybody else, the backend hears none of it.

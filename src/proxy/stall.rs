@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_our_kernel_takes_begins_a_new_time() {
+    fn bytes_that_our_kernel_takes_begin_a_new_time() {
         let start = start();
         let mut stall = Stall::default();
         stall.update(100, start, LIMIT);

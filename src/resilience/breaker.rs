@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_let_through_anyway_closes_it_and_never_opens_it_for_longer() {
+    fn a_request_let_through_anyway_closes_it_and_never_opens_it_for_longer() {
         let now = base();
         let mut breaker = opened(CONFIG, now);
         for _ in 0..5 {

@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_too_long_is_refused_while_the_worker_is_busy() {
+    fn a_job_that_waits_too_long_is_refused_while_the_worker_is_busy() {
         let (sender, said) = channel();
         let (go, until) = channel();
         // Long enough for an idle worker to take the first job even on a busy machine.

@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_not_be_zero_says_so_in_the_same_way() {
+    fn flags_that_must_not_be_zero_say_so_in_the_same_way() {
         let read = at_least_one::<NonZeroU16>(70_000);
         assert_eq!(read("1"), Ok(NonZeroU16::MIN));
         assert_eq!(read("0"), Err("must be at least 1".to_owned()));

@@ -12,11 +12,11 @@ use std::time::Duration;
 
 under_every_architecture! {
     it_is_really_computed,
-    what_comes_while_it_computes_does_not_destroy_the_answer,
+    input_that_comes_while_it_computes_does_not_destroy_the_answer,
 }
 
 /// The news that something came waits until it has computed, and by then the connection is to be closed.
-fn what_comes_while_it_computes_does_not_destroy_the_answer(architecture: &Architecture) {
+fn input_that_comes_while_it_computes_does_not_destroy_the_answer(architecture: &Architecture) {
     let server = architecture.start("http", &[]);
     let before = processor_time(&server);
     let mut conn = Conn::open(server.address());

@@ -13,12 +13,12 @@ use std::process::Command;
 under_every_architecture! {
     a_stop_lets_the_session_finish,
     a_stop_does_not_wait_longer_than_it_was_told,
-    what_is_cut_off_is_told,
+    the_log_tells_of_clients_that_are_cut_off,
     a_second_signal_ends_at_once,
     statistics_are_printed_when_asked_for,
     statistics_are_printed_while_it_stops,
-    what_is_being_answered_at_a_stop_is_answered,
-    who_waits_at_a_stop_is_told_and_not_reset,
+    a_request_that_is_being_answered_at_a_stop_is_answered,
+    a_client_that_waits_at_a_stop_is_told_and_not_reset,
 }
 
 fn a_stop_lets_the_session_finish(architecture: &Architecture) {
@@ -42,7 +42,7 @@ fn a_stop_does_not_wait_longer_than_it_was_told(architecture: &Architecture) {
     server.wait_for_stderr("STATS clients=1 ");
 }
 
-fn what_is_cut_off_is_told(architecture: &Architecture) {
+fn the_log_tells_of_clients_that_are_cut_off(architecture: &Architecture) {
     let mut server = architecture.start("http", &["--drain-timeout", "50ms"]);
     let mut conn = Conn::open(server.address());
     conn.send(get("/delay/60000"));
@@ -93,7 +93,7 @@ fn statistics_are_printed_while_it_stops(architecture: &Architecture) {
     assert_eq!(server.wait().code(), Some(0));
 }
 
-fn what_is_being_answered_at_a_stop_is_answered(architecture: &Architecture) {
+fn a_request_that_is_being_answered_at_a_stop_is_answered(architecture: &Architecture) {
     for path in ["/delay/300", "/cpu/200"] {
         let mut server = architecture.start("http", &["--drain-timeout", "1h"]);
         let mut conn = Conn::open(server.address());
@@ -106,7 +106,7 @@ fn what_is_being_answered_at_a_stop_is_answered(architecture: &Architecture) {
     }
 }
 
-fn who_waits_at_a_stop_is_told_and_not_reset(architecture: &Architecture) {
+fn a_client_that_waits_at_a_stop_is_told_and_not_reset(architecture: &Architecture) {
     let mut server = architecture.start("echo", &[]);
     drop(greeted(&server));
     // It accepts nobody while it is stopped, so they wait in the backlog; and the stop is the first that it hears of.
@@ -124,7 +124,7 @@ fn who_waits_at_a_stop_is_told_and_not_reset(architecture: &Architecture) {
 }
 
 #[test]
-fn who_waits_behind_another_at_a_stop_is_told() {
+fn a_client_that_waits_behind_another_at_a_stop_is_told() {
     let mut server = ITERATIVE.start("echo", &[]);
     let mut first = greeted(&server);
     let mut others: Vec<Conn> = (0..100).map(|_| Conn::open(server.address())).collect();
@@ -162,7 +162,7 @@ fn a_stop_that_children_hear_as_well_lets_sessions_finish() {
 /// served then.
 #[test]
 #[cfg(target_os = "linux")]
-fn who_waits_for_a_thread_when_the_stop_is_over_is_told() {
+fn a_client_that_waits_for_a_thread_when_the_stop_is_over_is_told() {
     use crate::THREAD_POOL;
     let flags = ["--workers", "1", "--queue-timeout", "1h", "--drain-timeout", "300ms"];
     let mut server = THREAD_POOL.start("http", &flags);

@@ -12,14 +12,14 @@ use crate::{
 
 under_every_architecture! {
     answers_do_not_depend_on_how_the_input_is_cut,
-    what_was_asked_is_answered_after_a_half_close,
-    who_asks_to_end_and_goes_on_gets_the_whole_answer,
+    requests_before_a_half_close_are_answered,
+    a_client_that_asks_to_end_and_goes_on_gets_the_whole_answer,
     a_reset_in_the_middle_harms_nobody_else,
     a_client_that_never_reads_is_sent_away,
     a_peer_that_has_finished_gets_its_answer_when_it_is_due,
     many_clients_leave_nothing_behind,
     five_clients_are_served_at_once_or_one_after_another,
-    who_finds_no_room_is_told_so,
+    a_client_that_finds_no_room_is_told_so,
 }
 
 /// A service, what a client says until it asks to leave, and what it hears.
@@ -60,7 +60,7 @@ fn answers_do_not_depend_on_how_the_input_is_cut(architecture: &Architecture) {
     }
 }
 
-fn what_was_asked_is_answered_after_a_half_close(architecture: &Architecture) {
+fn requests_before_a_half_close_are_answered(architecture: &Architecture) {
     let cases = [
         ("echo", "one\ntwo\nunfinished", format!("{WELCOME}Echo #1: one\nEcho #2: two\n")),
         ("command", "PING\n", "PONG\n".to_owned()),
@@ -79,7 +79,7 @@ fn what_was_asked_is_answered_after_a_half_close(architecture: &Architecture) {
 
 /// The server does not act on input after that. But to close while such input waits unread would be a reset, which
 /// destroys the answer on its way.
-fn who_asks_to_end_and_goes_on_gets_the_whole_answer(architecture: &Architecture) {
+fn a_client_that_asks_to_end_and_goes_on_gets_the_whole_answer(architecture: &Architecture) {
     let cases = [
         ("echo", "quit\n", format!("{WELCOME}Goodbye!\n")),
         ("command", "QUIT\n", "BYE\n".to_owned()),
@@ -188,14 +188,14 @@ fn five_clients_are_served_at_once_or_one_after_another(architecture: &Architect
     }
 }
 
-fn who_finds_no_room_is_told_so(architecture: &Architecture) {
+fn a_client_that_finds_no_room_is_told_so(architecture: &Architecture) {
     const CASES: &[(&str, &str, &str, &str)] = &[
         ("echo", "x\n", ": x\n", "Busy: try again later.\n"),
         ("command", "PING\n", "PONG\n", "ERROR busy: try again later\n"),
         ("http", "GET /status/204 HTTP/1.1\r\nHost: t\r\n\r\n", "\r\n\r\n", "HTTP/1.1 503 Service Unavailable"),
     ];
     if architecture.one_client.is_empty() {
-        return who_finds_no_room_waits(architecture);
+        return a_client_that_finds_no_room_waits(architecture);
     }
     for (service, said, heard, refusal) in CASES {
         let server = architecture.start(service, architecture.one_client);
@@ -225,7 +225,7 @@ fn who_finds_no_room_is_told_so(architecture: &Architecture) {
 }
 
 /// The iterative server has no other place than the backlog, and the event loop needs none.
-fn who_finds_no_room_waits(architecture: &Architecture) {
+fn a_client_that_finds_no_room_waits(architecture: &Architecture) {
     let flags: &[&str] = match architecture {
         Architecture { concurrent: false, .. } => &[],
         Architecture { children: 1.., .. } => &["--max-clients", "1", "--workers", "1"],
@@ -243,7 +243,7 @@ fn who_finds_no_room_waits(architecture: &Architecture) {
 /// A process that has closed its connection takes a while to end, a thread to be free. That must not look like a client who is
 /// still there.
 #[test]
-fn who_comes_as_soon_as_another_has_left_finds_room() {
+fn a_client_that_connects_right_after_another_left_is_accepted() {
     for architecture in [FORK, THREAD_PER_CLIENT, THREAD_POOL] {
         let server = architecture.start("echo", architecture.one_client);
         for _ in 0..200 {
@@ -255,7 +255,7 @@ fn who_comes_as_soon_as_another_has_left_finds_room() {
 }
 
 #[test]
-fn who_waits_too_long_in_the_queue_is_told_so() {
+fn a_client_that_waits_too_long_in_the_queue_is_told_so() {
     let server = THREAD_POOL.start("echo", &["--workers", "1", "--queue", "1", "--queue-timeout", "50ms"]);
     let mut first = greeted(&server);
     let mut second = Conn::open(server.address());
@@ -264,7 +264,7 @@ fn who_waits_too_long_in_the_queue_is_told_so() {
 }
 
 #[test]
-fn who_waits_in_the_queue_is_served_when_somebody_leaves() {
+fn a_client_in_the_queue_is_served_when_another_leaves() {
     let server = THREAD_POOL.start("echo", &["--workers", "1", "--queue", "1", "--queue-timeout", "1h"]);
     let mut first = greeted(&server);
     let mut second = Conn::open(server.address());

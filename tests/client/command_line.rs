@@ -74,7 +74,7 @@ fn an_empty_input_is_no_mistake_and_a_wrong_line_is_one() {
 }
 
 #[test]
-fn who_reads_no_answers_wants_no_more() {
+fn a_user_who_reads_no_answers_wants_no_more() {
     let server = start(SERVER, &["--service", "command"]);
     let script = "yes PING | \"$0\" --connect \"$1\" | head -n 3";
     let ended = Command::new("/bin/sh")
@@ -85,7 +85,7 @@ fn who_reads_no_answers_wants_no_more() {
 }
 
 #[test]
-fn what_follows_quit_is_named() {
+fn commands_after_quit_are_named() {
     let server = start(SERVER, &["--service", "command"]);
     let name = server.address().to_string();
     for mode in [&[][..], &["--in-flight", "1"], &["--pool", "1"], &["--pool", "3"], &["--unordered"]] {
@@ -122,7 +122,7 @@ fn an_input_without_an_end_does_not_keep_a_client_that_was_to_quit() {
 }
 
 #[test]
-fn what_was_read_when_it_is_interrupted_is_named() {
+fn commands_read_before_an_interrupt_are_named() {
     let (server, incoming) = Backend::by_hand();
     // One is asked, one is to be asked next, and one waits to be looked at.
     let mut waiting = client(&server.name(), &["--in-flight", "1"]);

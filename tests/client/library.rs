@@ -174,7 +174,7 @@ fn a_name_that_nobody_knows_is_asked_for_again() {
 }
 
 #[test]
-fn who_looks_a_name_up_for_ever_is_not_waited_for_and_not_asked_twice() {
+fn a_resolver_that_never_answers_is_not_waited_for_and_not_asked_twice() {
     let mut server = LineServer::start(|_, _| Reply::Answer);
     let (address, asked) = (server.address, Arc::new(AtomicUsize::new(0)));
     let (release, held) = channel::<()>();

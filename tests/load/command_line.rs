@@ -74,7 +74,7 @@ fn an_unreachable_target_exits_with_1_and_one_line() {
 }
 
 #[test]
-fn what_the_machine_does_not_have_is_said_before_anything_is_measured() {
+fn a_lack_of_the_machine_is_said_before_anything_is_measured() {
     let backend = Backend::saying("x");
     let url = format!("http://{}/", backend.name());
     if cfg!(target_os = "linux") {

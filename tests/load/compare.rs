@@ -59,7 +59,7 @@ fn architectures_are_compared_and_what_they_cannot_do_is_said() {
 }
 
 #[test]
-fn what_is_not_there_is_not_explained() {
+fn brackets_are_explained_only_where_there_are_some() {
     let one = ["--architectures", "event-driven", "--clients", "1", "--services", "http", "--rounds", "1"];
     let said = run(&[&SMALL[..], &one].concat()).success();
     let text = String::from_utf8_lossy(&said.get_output().stdout).into_owned();
@@ -94,7 +94,7 @@ fn beside(ending: &[(&str, &str, u8)]) -> TempDir {
 
 #[test]
 #[cfg(unix)]
-fn who_is_not_available_is_a_row_and_the_others_are_measured() {
+fn an_unavailable_architecture_is_a_row_and_the_others_are_measured() {
     let ending = [("io-uring", "error: io_uring is forbidden", 2), ("fork", "error: no process to be had", 1)];
     let directory = beside(&ending);
     let compare = |args: &[&str]| {

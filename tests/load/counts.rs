@@ -45,7 +45,7 @@ fn good_answers_of_every_service_in_every_way() {
 }
 
 #[test]
-fn what_was_sent_is_what_arrived() {
+fn the_requests_sent_are_the_requests_that_arrived() {
     let backend = Backend::saying("hello");
     let report = load(&format!("http://{}/", backend.name()), &SHORT);
     assert_eq!(report["requests"]["started"].as_u64(), Some(backend.requests().len() as u64));
@@ -109,7 +109,7 @@ fn every_failure_has_its_kind() {
 }
 
 #[test]
-fn what_is_answered_after_the_end_is_in_no_number() {
+fn an_answer_after_the_end_is_in_no_number() {
     // The first client has the server for itself, and the others get it when the first has left: at the end.
     let server = start(env!("CARGO_BIN_EXE_iterative"), &["--service", "http", "--log-level", "warn"]);
     let url = format!("http://{}/bytes/10", server.address());
@@ -252,7 +252,7 @@ fn interrupted_it_tells_what_it_has() {
 }
 
 #[test]
-fn what_was_not_due_yet_when_it_was_interrupted_was_not_missed() {
+fn a_request_not_yet_due_when_it_was_interrupted_was_not_missed() {
     let backend = Backend::saying("x");
     let url = format!("http://{}/", backend.name());
     let child = background(&[&url, "--rate", "50", "--duration", "300s", "--clients", "5", "--json", "-"]);

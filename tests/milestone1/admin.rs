@@ -15,7 +15,7 @@ from_milestone1! {
     there_is_none_unless_asked_for,
     healthz_and_stats_are_served,
     the_start_lines_name_what_there_is,
-    what_others_can_reach_has_to_be_asked_for_twice,
+    an_admin_listener_that_others_can_reach_has_to_be_asked_for_twice,
     a_web_page_under_another_name_learns_nothing,
     the_numbers_add_up,
     running_requests_are_counted,
@@ -101,7 +101,7 @@ fn healthz_and_stats_are_served(milestone: &Milestone) {
     assert_eq!(number(&stats, "/requests/total"), 0, "the operator's own requests are not counted");
 }
 
-fn what_others_can_reach_has_to_be_asked_for_twice(milestone: &Milestone) {
+fn an_admin_listener_that_others_can_reach_has_to_be_asked_for_twice(milestone: &Milestone) {
     // The refusal is among the wrong flags of `command_line.rs`.
     let backend = Backend::saying("x");
     let proxy = milestone.start(&[&backend], &["--admin", "0.0.0.0:0", "--admin-public"]);

@@ -15,9 +15,9 @@ from_milestone1! {
     field_values_pass_as_they_are,
     targets_pass_as_they_are,
     absolute_targets_become_origin_form,
-    nobody_is_believed_about_where_a_request_comes_from,
+    no_stranger_is_believed_about_where_a_request_comes_from,
     trusted_proxies_are_believed,
-    what_only_a_gateway_may_say_is_removed_from_strangers,
+    fields_that_only_a_gateway_may_send_are_removed_from_strangers,
     the_log_names_the_client_and_the_peer,
     forwarded_is_written_when_asked_for,
     via_and_date_are_added_to_responses,
@@ -153,7 +153,7 @@ fn absolute_targets_become_origin_form(milestone: &Milestone) {
 const CLAIMS: &str = "GET / HTTP/1.1\r\nHost: test\r\nX-Forwarded-For: 203.0.113.1\r\nX-Forwarded-Proto: https\r\n\
     X-Forwarded-Host: claimed\r\nForwarded: for=203.0.113.1\r\nVia: 1.0 fred\r\n\r\n";
 
-fn nobody_is_believed_about_where_a_request_comes_from(milestone: &Milestone) {
+fn no_stranger_is_believed_about_where_a_request_comes_from(milestone: &Milestone) {
     for flags in [&[][..], &["--trusted-proxy", "10.0.0.0/8"], &["--trusted-proxy", "127.0.0.2"]] {
         let (inbound, _) = pass(milestone, flags, CLAIMS, OK);
         assert_eq!(fields(&inbound, "x-forwarded-for"), ["X-Forwarded-For: 127.0.0.1"], "{flags:?}");
@@ -200,7 +200,7 @@ const GATEWAYS: &[&str] = &[
     "SCRIPT_NAME: /evil",
 ];
 
-fn what_only_a_gateway_may_say_is_removed_from_strangers(milestone: &Milestone) {
+fn fields_that_only_a_gateway_may_send_are_removed_from_strangers(milestone: &Milestone) {
     let request = format!("GET / HTTP/1.1\r\nHost: test\r\n{}\r\nX-Mine: 1\r\n\r\n", GATEWAYS.join("\r\n"));
     let (inbound, _) = pass(milestone, &[], &request, OK);
     assert_eq!(of_others(&inbound)[1..], ["Host: test", "X-Mine: 1"], "{inbound:?}");

@@ -21,13 +21,13 @@ use std::{
 from_milestone3! {
     there_is_never_a_fourth_connection_of_three,
     a_backends_own_limit_wins,
-    who_waits_is_served_in_order,
+    waiting_requests_are_served_in_order,
     a_full_queue_is_answered_with_503,
     without_a_queue_a_full_pool_is_answered_with_503,
-    who_waits_too_long_is_answered_with_503,
-    who_waits_and_leaves_is_forgotten,
-    who_waits_is_served_while_another_worker_idles,
-    who_waits_is_served_when_a_connection_breaks,
+    a_request_that_waits_too_long_is_answered_with_503,
+    a_request_that_waits_and_leaves_is_forgotten,
+    a_waiting_request_is_served_while_another_worker_idles,
+    a_waiting_request_is_served_when_a_connection_breaks,
     another_backend_is_asked_before_anybody_waits,
 }
 
@@ -110,7 +110,7 @@ pub(crate) fn narrow(milestone: &Milestone, patience: &str, flags: &[&str]) -> (
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
-fn who_waits_is_served_in_order(milestone: &Milestone) {
+fn waiting_requests_are_served_in_order(milestone: &Milestone) {
     let (proxy, incoming, backend) = narrow(milestone, "1h", &[]);
     let mut clients = Vec::new();
     for n in 0..5 {
@@ -170,7 +170,7 @@ fn without_a_queue_a_full_pool_is_answered_with_503(milestone: &Milestone) {
     assert_eq!(first.response("GET").status(), 200);
 }
 
-fn who_waits_too_long_is_answered_with_503(milestone: &Milestone) {
+fn a_request_that_waits_too_long_is_answered_with_503(milestone: &Milestone) {
     let (proxy, incoming, _backend) = narrow(milestone, "200ms", &[]);
     let mut first = Conn::open(proxy.address());
     first.send(get("/first"));
@@ -185,7 +185,7 @@ fn who_waits_too_long_is_answered_with_503(milestone: &Milestone) {
     assert_eq!(stats(&proxy)["pool"]["waiting"], 0);
 }
 
-fn who_waits_and_leaves_is_forgotten(milestone: &Milestone) {
+fn a_request_that_waits_and_leaves_is_forgotten(milestone: &Milestone) {
     let (proxy, incoming, _backend) = narrow(milestone, "1h", &[]);
     let mut first = Conn::open(proxy.address());
     first.send(get("/first"));
@@ -206,7 +206,7 @@ fn who_waits_and_leaves_is_forgotten(milestone: &Milestone) {
     assert_eq!(last.response("GET").status(), 200);
 }
 
-fn who_waits_is_served_while_another_worker_idles(milestone: &Milestone) {
+fn a_waiting_request_is_served_while_another_worker_idles(milestone: &Milestone) {
     let backend = Backend::saying("x");
     let flags = ["--pool-max", "1", "--workers", "4", "--pool-queue-timeout", "1h", "--pool-idle-timeout", "1h"];
     let proxy = milestone.start(&[&backend], &flags);
@@ -225,7 +225,7 @@ fn who_waits_is_served_while_another_worker_idles(milestone: &Milestone) {
     });
 }
 
-fn who_waits_is_served_when_a_connection_breaks(milestone: &Milestone) {
+fn a_waiting_request_is_served_when_a_connection_breaks(milestone: &Milestone) {
     let (proxy, incoming, _backend) = narrow(milestone, "1h", &["--retries", "0"]);
     let mut first = Conn::open(proxy.address());
     first.send(get("/first"));

@@ -21,7 +21,7 @@ from_milestone4! {
     a_leader_that_dies_is_replaced,
     a_leaders_client_may_leave,
     followers_go_alone_after_a_while,
-    who_may_be_in_a_loop_does_not_wait_for_itself,
+    a_request_that_may_be_in_a_loop_does_not_wait_for_itself,
     a_follower_that_has_the_new_version_is_told_so,
     a_304_for_one_releases_all,
     a_304_from_before_a_change_is_not_stored,
@@ -168,7 +168,7 @@ fn followers_go_alone_after_a_while(milestone: &Milestone) {
 }
 
 /// RFC 9110 §13.2.1: what a client has is compared with what it would get, whoever has asked for that.
-fn who_may_be_in_a_loop_does_not_wait_for_itself(milestone: &Milestone) {
+fn a_request_that_may_be_in_a_loop_does_not_wait_for_itself(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], &["--workers", "2", "--cache-wait", "1m"]);
     let mut leader = Conn::open(proxy.address());

@@ -10,24 +10,24 @@ use crate::{
 };
 
 from_milestone4! {
-    what_is_cut_short_changes_nothing,
-    what_follows_a_response_is_not_taken_for_the_next,
+    a_response_that_is_cut_short_changes_nothing,
+    bytes_after_a_response_are_not_taken_for_the_next,
     nonsense_in_fields,
     long_fields,
     ten_thousand_variants_are_bounded,
-    what_is_not_in_the_key_does_not_get_to_the_backend,
-    what_a_gateway_says_beyond_the_key_is_not_for_the_cache,
+    fields_that_are_not_in_the_key_do_not_get_to_the_backend,
+    a_gateways_claims_beyond_the_key_are_not_for_the_cache,
     the_scheme_is_that_of_a_trusted_gateway,
-    what_the_backend_did_not_see_selects_nothing,
-    who_the_client_is_selects_nothing,
-    what_a_client_lists_takes_no_condition_of_ours_away,
+    fields_that_the_backend_did_not_see_select_nothing,
+    the_address_of_the_client_selects_nothing,
+    a_field_that_a_client_lists_takes_no_condition_of_ours_away,
     another_spelling_is_another_entry,
     the_same_resource_in_both_forms,
     content_of_a_get_is_not_ignored,
 }
 
 /// A validation, a part, a first response: broken off, each leaves what was stored as it was.
-fn what_is_cut_short_changes_nothing(milestone: &Milestone) {
+fn a_response_that_is_cut_short_changes_nothing(milestone: &Milestone) {
     const STALE: &str = "Cache-Control: max-age=5\r\nAge: 5\r\nETag: \"a\"\r\n";
     for broken in [
         "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nContent-Length: 9\r\n\r\nnew",
@@ -59,7 +59,7 @@ fn what_is_cut_short_changes_nothing(milestone: &Milestone) {
 }
 
 /// More bytes than were announced would be the answer to somebody else's request.
-fn what_follows_a_response_is_not_taken_for_the_next(milestone: &Milestone) {
+fn bytes_after_a_response_are_not_taken_for_the_next(milestone: &Milestone) {
     const EVIL: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nContent-Length: 4\r\n\r\nevil";
     for announced in [
         "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nContent-Length: 4\r\n\r\ngood",
@@ -170,7 +170,7 @@ fn ten_thousand_variants_are_bounded(milestone: &Milestone) {
 }
 
 /// A header that decides what the backend says, and that the key does not have, is how one client poisons all others.
-fn what_is_not_in_the_key_does_not_get_to_the_backend(milestone: &Milestone) {
+fn fields_that_are_not_in_the_key_do_not_get_to_the_backend(milestone: &Milestone) {
     let backend = Backend::start(|mut served| {
         while let Some(request) = served.request() {
             let fields =
@@ -193,7 +193,7 @@ fn what_is_not_in_the_key_does_not_get_to_the_backend(milestone: &Milestone) {
 }
 
 /// Two paths of a gateway that are one path here, a user that it has let in, another method: no key tells them apart.
-fn what_a_gateway_says_beyond_the_key_is_not_for_the_cache(milestone: &Milestone) {
+fn a_gateways_claims_beyond_the_key_are_not_for_the_cache(milestone: &Milestone) {
     const BEYOND: &[&str] =
         &["X-Forwarded-Prefix", "X-Original-URL", "X-Forwarded-User", "X-Forwarded-Port", "X-HTTP-Method-Override"];
     let backend = Backend::start(|mut served| {
@@ -256,7 +256,7 @@ fn the_scheme_is_that_of_a_trusted_gateway(milestone: &Milestone) {
 }
 
 /// A field that `Connection` lists is not passed on: the answer to a request without it is not that for one with it.
-fn what_the_backend_did_not_see_selects_nothing(milestone: &Milestone) {
+fn fields_that_the_backend_did_not_see_select_nothing(milestone: &Milestone) {
     let backend = Backend::start(|mut served| {
         while let Some(request) = served.request() {
             let said = request.field("cookie").unwrap_or("nobody");
@@ -274,7 +274,7 @@ fn what_the_backend_did_not_see_selects_nothing(milestone: &Milestone) {
 
 /// The proxy itself tells the backend which client asks: so two requests without such a field are not the same for the
 /// backend.
-fn who_the_client_is_selects_nothing(milestone: &Milestone) {
+fn the_address_of_the_client_selects_nothing(milestone: &Milestone) {
     use std::net::Ipv4Addr;
     if !LOOPBACK_IS_A_NETWORK {
         return;
@@ -293,7 +293,7 @@ fn who_the_client_is_selects_nothing(milestone: &Milestone) {
 }
 
 /// Nor are our own conditions taken away by a client that lists their names.
-fn what_a_client_lists_takes_no_condition_of_ours_away(milestone: &Milestone) {
+fn a_field_that_a_client_lists_takes_no_condition_of_ours_away(milestone: &Milestone) {
     Stage::new(milestone, &[]).play(&[(
         "",
         &[

@@ -19,9 +19,9 @@ from_milestone4! {
     a_dry_run_names_what_would_go,
     a_purge_of_many_is_done_in_steps,
     purging_is_for_the_operator_only,
-    what_is_not_understood_purges_nothing,
+    a_purge_that_is_not_understood_purges_nothing,
     without_a_cache_there_is_nothing_to_purge,
-    what_is_on_its_way_is_not_stored,
+    a_purge_reaches_matching_responses_on_their_way,
     the_numbers_of_the_cache_add_up,
 }
 
@@ -165,7 +165,7 @@ fn purging_is_for_the_operator_only(milestone: &Milestone) {
     assert_eq!(body(&world.get("/a")), "old");
 }
 
-fn what_is_not_understood_purges_nothing(milestone: &Milestone) {
+fn a_purge_that_is_not_understood_purges_nothing(milestone: &Milestone) {
     let world = World::new(milestone, FLAGS);
     store(&world, "/a", "");
     for query in
@@ -191,7 +191,7 @@ fn without_a_cache_there_is_nothing_to_purge(milestone: &Milestone) {
 }
 
 /// A response that was begun before it was declared untrue goes to its client, and to nobody else.
-fn what_is_on_its_way_is_not_stored(milestone: &Milestone) {
+fn a_purge_reaches_matching_responses_on_their_way(milestone: &Milestone) {
     let head = "HTTP/1.1 200 OK\r\nCache-Control: max-age=1000\r\nCache-Tag: t\r\nContent-Length: 4\r\n\r\n";
     for (query, gone) in [
         ("url=http://test/a", true),

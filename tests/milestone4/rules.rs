@@ -12,14 +12,14 @@ use crate::{
 };
 
 from_milestone4! {
-    what_is_stored_and_used,
-    what_the_client_asks_for,
+    the_responses_that_are_stored_and_used,
+    the_directives_of_the_client,
     ages_add_up,
     only_if_cached_never_reaches_a_backend,
     requests_that_are_not_to_be_stored,
-    what_one_request_did_wrong_is_not_told_to_others,
-    what_stale_responses_may_do_when_the_backend_dies,
-    what_must_be_validated_is_missed_with_504,
+    an_answer_to_one_requests_mistake_is_not_told_to_others,
+    the_use_of_stale_responses_when_the_backend_dies,
+    a_response_that_must_be_validated_is_missed_with_504,
     fields_of_one_user_are_not_stored,
     all_fields_are_stored_but_those_of_one_hop,
 }
@@ -108,7 +108,7 @@ const STORED: &[Row] = &[
     (200, "CDN-Cache-Control: max-age=0, &&&\r\nCache-Control: max-age=100\r\n", "", Hit),
 ];
 
-fn what_is_stored_and_used(milestone: &Milestone) {
+fn the_responses_that_are_stored_and_used(milestone: &Milestone) {
     check(milestone, STORED.iter().map(|&(status, said, lines, second)| (status, said, lines, lines, second)));
 }
 
@@ -136,7 +136,7 @@ const WISHES: &[(&str, &str, Second)] = &[
     ("max-age=5, no-cache", "Cache-Control: max-stale\r\n", Asked),
 ];
 
-fn what_the_client_asks_for(milestone: &Milestone) {
+fn the_directives_of_the_client(milestone: &Milestone) {
     let said: Vec<String> =
         WISHES.iter().map(|(said, ..)| format!("Cache-Control: {said}\r\nAge: 10\r\nETag: \"v\"\r\n")).collect();
     let rows = WISHES.iter().zip(&said).map(|((_, asks, second), said)| (200, said.as_str(), "", *asks, *second));
@@ -245,7 +245,7 @@ fn requests_that_are_not_to_be_stored(milestone: &Milestone) {
 }
 
 /// These statuses are about something in the request that is not in the key: RFC 9110 §15.5, RFC 6585, RFC 8470.
-fn what_one_request_did_wrong_is_not_told_to_others(milestone: &Milestone) {
+fn an_answer_to_one_requests_mistake_is_not_told_to_others(milestone: &Milestone) {
     let world = World::new(milestone, &["--workers", "1"]);
     for (status, lines) in [
         (412, "If-Match: \"a\"\r\n"),
@@ -269,7 +269,7 @@ fn what_one_request_did_wrong_is_not_told_to_others(milestone: &Milestone) {
 }
 
 /// §4.2.4, §5.2.2.2, §5.2.2.8, §5.2.2.10, RFC 5861: the backend ends the connection without a word.
-fn what_stale_responses_may_do_when_the_backend_dies(milestone: &Milestone) {
+fn the_use_of_stale_responses_when_the_backend_dies(milestone: &Milestone) {
     for flags in [&["--workers", "1"][..], &["--workers", "1", "--cache-stale-if-error", "60s"]] {
         let world = World::new(milestone, flags);
         let by_operator = flags.len() > 2;
@@ -297,7 +297,7 @@ fn what_stale_responses_may_do_when_the_backend_dies(milestone: &Milestone) {
 }
 
 /// §5.2.2.2, a SHOULD: it is stale, must be validated, and there is nobody to ask.
-fn what_must_be_validated_is_missed_with_504(milestone: &Milestone) {
+fn a_response_that_must_be_validated_is_missed_with_504(milestone: &Milestone) {
     for (said, status) in [
         ("max-age=5", 502),
         ("max-age=5, no-cache", 502),

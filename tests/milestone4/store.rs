@@ -13,9 +13,9 @@ use serde_json::Value;
 from_milestone4! {
     a_fresh_response_answers_without_a_backend,
     a_stale_response_is_validated_and_freshened,
-    what_is_cut_short_is_not_stored,
+    a_response_that_is_cut_short_is_not_stored,
     a_body_over_the_limit_streams_through_and_is_not_stored,
-    what_is_too_large_supersedes_what_is_stored,
+    a_response_that_is_too_large_supersedes_the_stored_one,
     a_stale_response_stands_in_for_a_dead_backend,
     stale_while_revalidate_answers_first_and_asks_afterwards,
     stale_while_revalidate_asks_whatever_the_client_wanted,
@@ -23,7 +23,7 @@ from_milestone4! {
     excluded_paths_are_not_cached,
     an_unsafe_request_invalidates,
     ten_thousand_variants_are_bounded,
-    what_slow_clients_are_still_sent_counts,
+    memory_for_slow_clients_counts,
     the_demo_shows_a_hit,
 }
 
@@ -75,7 +75,7 @@ fn a_stale_response_is_validated_and_freshened(milestone: &Milestone) {
     assert_eq!(backend.requests().len(), 2);
 }
 
-fn what_is_cut_short_is_not_stored(milestone: &Milestone) {
+fn a_response_that_is_cut_short_is_not_stored(milestone: &Milestone) {
     for (framing, body) in [
         ("Content-Length: 10", "abcde"),
         ("Transfer-Encoding: chunked", "5\r\nabcde\r\n"),
@@ -122,7 +122,7 @@ fn a_body_over_the_limit_streams_through_and_is_not_stored(milestone: &Milestone
 }
 
 /// That the new one is not stored makes the old one no truer.
-fn what_is_too_large_supersedes_what_is_stored(milestone: &Milestone) {
+fn a_response_that_is_too_large_supersedes_the_stored_one(milestone: &Milestone) {
     for chunked in [false, true] {
         let backend = Backend::start(move |mut served| {
             let large = "x".repeat(70_000);
@@ -288,7 +288,7 @@ fn cache_stats(proxy: &Process) -> Value {
 
 /// Each client takes the beginning of another large response and no more. The rest is in memory, stored or not, and for
 /// any number of clients it is not more than the limit. When they leave, the memory is free again.
-fn what_slow_clients_are_still_sent_counts(milestone: &Milestone) {
+fn memory_for_slow_clients_counts(milestone: &Milestone) {
     const LARGE: usize = 8 << 20;
     // Of which the system takes little off our hands. One that arrives needs twice its size, until its pieces are put together.
     const CLIENTS: usize = 8;

@@ -10,12 +10,12 @@ use crate::{
 };
 
 from_milestone4! {
-    what_the_backend_is_asked,
+    the_request_that_the_backend_gets,
     a_date_of_the_same_second_validates,
     a_304_updates_what_is_stored,
     a_304_decides_how_long_it_lives_on,
     a_304_that_is_about_something_else,
-    what_a_client_has_is_told_from_the_outcome,
+    the_conditions_of_a_client_are_answered_from_the_outcome,
     a_304_to_the_client_is_news_for_the_cache_too,
     a_connection_that_a_304_ends_is_not_used_again,
     a_failing_validation,
@@ -51,7 +51,7 @@ pub(crate) const fn asking(step: Step, asked: &'static [&'static str]) -> Step {
     Step { asked, ..step }
 }
 
-fn what_the_backend_is_asked(milestone: &Milestone) {
+fn the_request_that_the_backend_gets(milestone: &Milestone) {
     const DATE: &str = "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT";
     Stage::new(milestone, &[]).play(&[
         (
@@ -233,7 +233,7 @@ fn a_304_that_is_about_something_else(milestone: &Milestone) {
     ]);
 }
 
-fn what_a_client_has_is_told_from_the_outcome(milestone: &Milestone) {
+fn the_conditions_of_a_client_are_answered_from_the_outcome(milestone: &Milestone) {
     const KNOWN: Step = Step { status: 304, ..MISS };
     Stage::new(milestone, &[]).play(&[
         (

@@ -17,8 +17,8 @@ from_milestone4! {
     each_variant_is_fetched_once,
     stale_variants_are_validated_side_by_side,
     clients_with_credentials_do_not_wait_for_each_other,
-    what_is_known_to_be_shared_is_waited_for,
-    what_is_never_fresh_is_not_waited_for,
+    a_response_known_to_be_shared_is_waited_for,
+    a_response_that_is_never_fresh_is_not_waited_for,
 }
 
 /// Answers each request with what it has in `X`, after `gate` was opened, with these lines.
@@ -139,7 +139,7 @@ fn clients_with_credentials_do_not_wait_for_each_other(milestone: &Milestone) {
 
 /// A response that is stored, or arrives, says that all clients get the same: then clients with credentials are treated
 /// like others. With `Authorization`, the response has to permit it explicitly (RFC 9111 §3.5).
-fn what_is_known_to_be_shared_is_waited_for(milestone: &Milestone) {
+fn a_response_known_to_be_shared_is_waited_for(milestone: &Milestone) {
     for (said, lines, shared) in [
         ("max-age=5", SAYS_WHO[0], true),
         ("max-age=5", SAYS_WHO[1], false),
@@ -177,7 +177,7 @@ fn what_is_known_to_be_shared_is_waited_for(milestone: &Milestone) {
 }
 
 /// Each client has to ask for itself: none waits until another one has.
-fn what_is_never_fresh_is_not_waited_for(milestone: &Milestone) {
+fn a_response_that_is_never_fresh_is_not_waited_for(milestone: &Milestone) {
     for said in ["Cache-Control: max-age=0\r\n", "Cache-Control: no-cache\r\n", ""] {
         let (backend, incoming) = Backend::by_hand();
         let proxy = milestone.start(&[&backend], &["--workers", "1", "--cache-wait", "1m"]);

@@ -380,7 +380,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn what_this_process_has_can_be_seen() {
+    fn the_sockets_of_this_process_can_be_seen() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let id = std::process::id();
         assert!(listening(id).unwrap().contains(&listener.local_addr().unwrap()));

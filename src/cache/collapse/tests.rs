@@ -37,7 +37,7 @@ fn one_leads_and_the_others_read_what_arrives() {
 }
 
 #[test]
-fn who_looked_before_something_was_stored_looks_again() {
+fn a_request_that_looked_before_an_entry_was_stored_looks_again() {
     let flights = flights(1 << 20, 1 << 16, 1);
     let store = flights.store();
     let place = place(store, "/a");

@@ -12,7 +12,7 @@ use crate::cache::{
 
 /// A body of which somebody still has to get something is there, whether it is stored or not.
 #[test]
-fn what_is_still_read_counts_after_it_was_evicted() {
+fn an_entry_that_is_still_read_counts_after_it_was_evicted() {
     let flights = flights(100_000, 50_000, 4);
     let store = flights.store();
     let slow: Vec<Vec<Bytes>> = (0..3)
@@ -36,7 +36,7 @@ fn what_is_still_read_counts_after_it_was_evicted() {
 }
 
 #[test]
-fn what_is_too_large_is_passed_on_in_a_window() {
+fn a_response_that_is_too_large_is_passed_on_in_a_window() {
     let flights = flights(64 << 20, 1000, 1);
     let store = flights.store();
     let mut lead = opened(&flights, "/a", None);

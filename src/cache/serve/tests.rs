@@ -32,7 +32,7 @@ fn the_whole_and_its_head() {
 }
 
 #[test]
-fn whatever_was_stored_is_sent_as_it_was() {
+fn a_stored_response_is_sent_as_it_was() {
     for (status, line, length) in [
         (200, "HTTP/1.1 200 OK\r\n", "Content-Length: 0\r\n"),
         (404, "HTTP/1.1 404 Not Found\r\n", "Content-Length: 0\r\n"),
@@ -51,7 +51,7 @@ fn whatever_was_stored_is_sent_as_it_was() {
 }
 
 #[test]
-fn what_a_304_says() {
+fn the_fields_of_a_304() {
     let all = [
         ("Cache-Control", "max-age=9"),
         ("Content-Location", "/b"),

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_cut_since_the_mark() {
+    fn a_cut_since_the_mark_is_noticed() {
         let cuts = Cuts::new();
         let (here, there) = (entry("/here", 1 << 40), entry("/there", 2 << 40));
         let under = |start: &'static str| move |entry: &Entry| entry.key.uri().path.starts_with(start);

@@ -19,7 +19,7 @@ fn left(store: &Store, count: usize) -> Vec<usize> {
 }
 
 #[test]
-fn what_was_not_used_goes_and_of_that_the_oldest() {
+fn an_unused_entry_goes_and_of_these_the_oldest() {
     let one = entry(&store(1 << 20, 1 << 10, 1), "/0", &"x".repeat(100), None).cost();
     // Paths are of one length, so that all cost the same.
     let store = store(one * 4 + one / 2, 1 << 10, 1);
@@ -70,7 +70,7 @@ fn second_lives_are_few_at_a_time() {
 
 /// An entry that would not fit even without the others does not make them go.
 #[test]
-fn who_holds_much_does_not_empty_the_cache() {
+fn a_slow_reader_of_much_does_not_empty_the_cache() {
     let store = store(100_000, 50_000, 1);
     assert!(put(&store, "/a", &"x".repeat(40_000)) && put(&store, "/b", &"x".repeat(40_000)));
     let slow = ["/a", "/b"].map(|path| store.look_up(place(&store, path), now().instant));
@@ -144,7 +144,7 @@ fn the_same_is_replaced_and_variants_are_few() {
 }
 
 #[test]
-fn what_is_of_no_use_goes_when_it_is_met_or_swept() {
+fn a_useless_entry_goes_when_it_is_met_or_swept() {
     let store = store(1 << 20, 1 << 10, 1);
     for n in 0..10 {
         let mut entry = entry(&store, &format!("/{n}"), "x", None);
@@ -175,7 +175,7 @@ fn no_stored_body_is_larger_than_the_limit() {
 }
 
 #[test]
-fn what_nobody_need_wait_for_is_remembered_for_a_while() {
+fn an_uncacheable_uri_is_remembered_for_a_while() {
     let store = store(1 << 20, 1 << 16, 1);
     let here = place(&store, "/a");
     store.pass(here, now().instant);

@@ -52,7 +52,7 @@ fn three_forms_in_any_case() {
 }
 
 #[test]
-fn what_is_no_date() {
+fn values_that_are_no_dates() {
     for text in [
         "",
         "0",

@@ -129,14 +129,14 @@ const STORED: &[Row] = &[
 ];
 
 #[test]
-fn what_is_stored() {
+fn the_responses_that_are_stored() {
     for &(method, asked, status, said, expected) in STORED {
         assert_eq!(stored(method, asked, status, said), expected, "{method} {asked:?} {status} {said:?}");
     }
 }
 
 #[test]
-fn what_is_looked_up() {
+fn the_requests_that_are_looked_up() {
     for (method, lines, expected) in [
         ("GET", "", Ok(())),
         ("HEAD", "", Ok(())),

@@ -162,7 +162,7 @@ fn which_answers_are_failures() {
 
 /// Nothing but a statement lets one client's answer go to another without a question, not even the other's wish.
 #[test]
-fn what_is_guessed_is_for_strangers() {
+fn a_guessed_lifetime_is_for_shared_responses_only() {
     const GUESSED: &str = "Last-Modified: Sun, 06 Nov 1994 08:39:37 GMT";
     const SAID: &str = "Cache-Control: max-age=60\nVary: Cookie";
     const UNSAID: Reuse = Reuse::Validate(Validate::Unsaid);

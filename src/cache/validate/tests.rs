@@ -17,7 +17,7 @@ fn text(lines: &[(String, String)]) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn what_the_backend_is_asked() {
+fn the_request_that_the_backend_gets() {
     const TAGGED: Lines<'static> = &[("ETag", "\"a\"")];
     const BOTH: Lines<'static> = &[("ETag", "W/\"b\""), ("Last-Modified", MODIFIED)];
     const DATED: Lines<'static> = &[("Last-Modified", MODIFIED)];
@@ -57,7 +57,7 @@ fn what_the_backend_is_asked() {
 }
 
 #[test]
-fn what_there_is_to_validate_by() {
+fn the_validators_of_a_response() {
     for (fields, anything, tag) in [
         (&[][..], false, false),
         (&[("ETag", "\"a\"")], true, true),
@@ -354,7 +354,7 @@ fn an_update_gives_a_new_life() {
 }
 
 #[test]
-fn what_becomes_of_the_old_one() {
+fn the_fate_of_the_old_entry() {
     let before = stored(&[("Cache-Control", "max-age=10"), ("ETag", "\"a\"")], "abc");
     for (asked, answer, expected) in [
         (&[][..], &[][..], Old::Replaced),
@@ -374,7 +374,7 @@ fn what_becomes_of_the_old_one() {
 }
 
 #[test]
-fn what_a_head_says_of_what_is_stored() {
+fn the_verdict_of_a_head_on_the_stored_response() {
     const FULL: Lines<'static> = &[("ETag", "\"a\""), ("Last-Modified", MODIFIED)];
     // RFC 9111 §4.3.5.
     for (ours, answer, same) in [
@@ -407,7 +407,7 @@ fn what_a_head_says_of_what_is_stored() {
 }
 
 #[test]
-fn what_has_changed_is_validated_before_it_is_used() {
+fn a_response_that_has_changed_is_validated_before_it_is_used() {
     let fresh = stored(&[("Cache-Control", "max-age=10, stale-if-error=9, stale-while-revalidate=9")], "").freshness;
     let invalidated = fresh.invalidated();
     assert!(fresh.left(now().instant).is_ok() && invalidated.left(now().instant).is_err());

@@ -87,7 +87,7 @@ fn requests_are_told_apart_by_client_method_and_path() {
 }
 
 #[test]
-fn so_many_requests_are_remembered_and_no_more() {
+fn a_limited_number_of_requests_is_remembered() {
     // 16 are told apart; the first of 17 is forgotten, and would count again.
     let breaker = BreakerConfig { failures: u32::MAX, ..config().breaker };
     let mut world = World::new(HealthConfig { breaker, ..config() });

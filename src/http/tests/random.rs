@@ -126,7 +126,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_is_read(
+    fn a_written_message_is_read_again(
         fields in fields(),
         trailers in fields(),
         content in proptest::collection::vec("[ -~\r\n]{0,40}", 0..6),

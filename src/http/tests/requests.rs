@@ -80,7 +80,7 @@ fn to_strings(lines: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn what_is_malformed_is_refused_before_the_head_ends() {
+fn a_malformed_head_is_refused_before_it_ends() {
     for (start, error) in [
         ("\u{16}\u{3}\u{1}", Error::BadMethod),
         ("GET / HTTP/2.0\r\n", Error::UnsupportedVersion),
@@ -205,7 +205,7 @@ fn content_is_a_part_of_the_input() {
 
 /// For the log: whatever came in pieces is there, also after it was refused, and is gone with the head.
 #[test]
-fn what_began_is_kept_until_it_is_complete() {
+fn the_beginning_of_a_head_is_kept_until_it_is_complete() {
     let limits = Limits { head: 64, ..Limits::default() };
     for (pieces, begun) in [
         (&["GET /a HT", "TP/1.1\r\nHo"][..], "GET /a HTTP/1.1\r\nHo"),

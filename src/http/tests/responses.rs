@@ -167,7 +167,7 @@ fn responses_follow_requests_in_order() {
 }
 
 #[test]
-fn what_nobody_asked_for_is_refused() {
+fn a_response_without_a_request_is_refused() {
     // One request, one response, and bytes behind it: the answer to nothing, or the body of a HEAD.
     for behind in ["HTTP/1.1 408 Request Timeout\r\n\r\n", "\r\n", "x"] {
         let wire = format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx{behind}");
@@ -240,7 +240,7 @@ fn malformed_responses() {
 }
 
 #[test]
-fn what_is_malformed_is_refused_before_the_head_ends() {
+fn a_malformed_head_is_refused_before_it_ends() {
     for (start, error) in [
         ("SSH-2.0-OpenSSH\r\n", Error::BadStatusLine),
         ("\r\n", Error::BadStatusLine),

@@ -188,7 +188,7 @@ fn a_fixed_rate_is_kept_whatever_the_server_does() {
 }
 
 #[test]
-fn what_cannot_be_sent_is_counted() {
+fn a_request_that_cannot_be_sent_is_counted() {
     // One client and 20 ms an answer: 50 a second of the 100 that are due.
     let record = World::new(Some(100), 1, 1, |_| Does::Answer(20 * MILLI)).finish(2);
     assert_eq!(record.started + record.never_sent, 200);
@@ -209,7 +209,7 @@ fn a_closed_loop_asks_as_soon_as_it_was_answered() {
 }
 
 #[test]
-fn who_never_answers_is_given_up_in_time() {
+fn a_server_that_never_answers_is_given_up_in_time() {
     for rate in [None, Some(10)] {
         let record = World::new(rate, 2, 1, |_| Does::Nothing).finish(8);
         assert_eq!((record.answered, record.served), (0, 0));
@@ -221,7 +221,7 @@ fn who_never_answers_is_given_up_in_time() {
 /// Little's law: answers a second, times the time that each takes, are the clients that are being served at a time. With answers that
 /// come after the end, these would be more than there are.
 #[test]
-fn what_comes_after_the_end_is_in_no_number() {
+fn an_answer_after_the_end_is_in_no_number() {
     // The last answers would come half a second late.
     for (rate, clients) in [(None, 4), (Some(20), 4)] {
         let record = World::new(rate, clients, 1, |_| Does::Answer(700 * MILLI)).finish(3);

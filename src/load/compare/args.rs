@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_named_twice_is_measured_as_often_as_the_rest() {
+    fn a_value_that_is_named_twice_is_measured_as_often_as_the_rest() {
         let line = "test --clients 10,1,10 --services http,echo,http --connections new,new";
         let matrix = Flags::try_parse_from(line.split(' ')).unwrap().compare.matrix();
         assert_eq!((matrix.clients, matrix.services), (vec![10, 1], vec![Service::Http, Service::Echo]));

@@ -71,7 +71,7 @@ fn a_line_is_in_order_of_arrival_and_passes_over_who_cannot_use_the_backend() {
 }
 
 #[test]
-fn who_leaves_is_not_granted_and_returns_what_was() {
+fn a_request_that_leaves_is_not_granted_and_returns_an_earlier_grant() {
     let mut queue = Queue::new(2);
     let places: Vec<Place> = (0..3).map(|_| queue.last_place(ONE, testing::start())).collect();
     places.iter().for_each(|place| queue.join(1, *place, set(&[A])));

@@ -107,7 +107,7 @@ mod tests {
     use crate::http::Method;
 
     #[test]
-    fn so_much_of_a_body_is_waited_for() {
+    fn the_part_of_a_body_that_is_waited_for() {
         let most = PENDING_MAX as u64;
         for (expects, body, expected) in [
             (false, BodyLength::Empty, 0),

@@ -82,7 +82,7 @@ fn hop_by_hop_fields_stay_here() {
 }
 
 #[test]
-fn what_the_client_says_of_its_own_address_is_not_passed_on() {
+fn a_clients_claim_of_its_own_address_is_not_passed_on() {
     let wire = "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 6.6.6.6\r\nForwarded: for=6.6.6.6\r\n\
                 X-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\nX-Forwarded-Prefix: /p\r\nX-Real-IP: 6.6.6.6\r\n\r\n";
     assert_inbound(wire, &["GET / HTTP/1.1", "Host: a"]);
@@ -113,7 +113,7 @@ fn names_in_disguise_are_not_passed_on() {
 }
 
 #[test]
-fn who_cannot_hear_100_does_not_expect_it() {
+fn a_request_of_a_client_that_cannot_hear_100_does_not_expect_it() {
     let wire = "POST / HTTP/1.0\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n";
     assert!(!inbound(wire, &Forwarding::default(), true).iter().any(|line| line.starts_with("Expect")));
     let wire = wire.replace("HTTP/1.0", "HTTP/1.1");

@@ -36,7 +36,7 @@ fn an_upload_after_100_takes_as_long_as_it_takes() {
 }
 
 #[test]
-fn who_waits_for_100_is_not_late_itself() {
+fn a_client_that_waits_for_100_is_not_late_itself() {
     let mut world = World::new(&["--first-byte-timeout", "4s", "--body-timeout", "2s"]);
     let wire = "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n";
     let (client, backend) = world.exchange(wire);

@@ -77,7 +77,7 @@ fn the_grace_leaves_half_of_the_drain_timeout_for_answers() {
 }
 
 #[test]
-fn who_has_just_said_something_is_heard_and_not_let_go() {
+fn a_client_that_has_just_said_something_is_heard_and_not_let_go() {
     type Reason = fn(&mut World);
     let reasons: [(&str, Reason); 3] = [
         ("draining", |world| {
@@ -142,7 +142,7 @@ fn the_longest_idle_client_makes_room_and_nobody_who_is_at_work() {
 }
 
 #[test]
-fn what_is_cut_off_at_the_end_is_answered_if_it_can_be_and_counted() {
+fn a_request_that_is_cut_off_at_the_end_is_answered_if_it_can_be_and_counted() {
     let mut world = World::new(&[]);
     let (waits, _) = world.exchange(GET);
     let (reads, backend) = world.exchange(GET);

@@ -118,7 +118,7 @@ fn a_client_that_ends_inside_its_request_is_let_go_at_once() {
 
 /// Whether its content follows or its next request, nobody can tell. Unless it was asked for the one, or has begun with it.
 #[test]
-fn who_waits_for_100_and_is_answered_otherwise_has_no_other_turn() {
+fn a_client_that_waits_for_100_and_is_answered_otherwise_has_no_other_turn() {
     let head = "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n";
     for (before, promised) in
         [("", false), ("HTTP/1.1 103 Early Hints\r\n\r\n", false), ("HTTP/1.1 100 Go\r\n\r\n", true)]
@@ -141,7 +141,7 @@ fn who_waits_for_100_and_is_answered_otherwise_has_no_other_turn() {
 
 /// The rest of the request goes nowhere then, so no other may follow it: the client has to know.
 #[test]
-fn who_is_answered_early_by_a_backend_that_closes_is_not_promised_another_turn() {
+fn a_client_that_is_answered_early_by_a_backend_that_closes_is_not_promised_another_turn() {
     for (fields, promised) in [("Connection: close\r\n", false), ("", true)] {
         let mut world = World::new(&[]);
         let (client, backend) =

@@ -78,7 +78,7 @@ fn a_body_cut_off_is_visibly_broken() {
 }
 
 #[test]
-fn what_moves_is_not_late_and_who_does_not_read_is() {
+fn a_body_that_moves_is_not_late_and_a_peer_that_does_not_read_is() {
     let mut world = World::new(&["--response-timeout", "2s", "--write-timeout", "3s"]);
     let (client, backend) = world.exchange(GET);
     world.say(backend, &head(600 * KIB));

@@ -117,7 +117,7 @@ fn a_busy_tunnel_is_not_idle() {
 }
 
 #[test]
-fn who_waits_for_a_connection_waits_for_a_while() {
+fn a_request_waits_for_a_connection_for_a_while() {
     let mut world = World::new(&["--pool-max", "1", "--pool-queue-timeout", "2s"]);
     world.exchange(GET);
     let waiting = world.client(GET);
@@ -131,7 +131,7 @@ fn who_waits_for_a_connection_waits_for_a_while() {
 
 /// Its wait began when it came, not when it last looked in vain.
 #[test]
-fn who_looks_in_vain_does_not_wait_anew() {
+fn a_request_that_looks_in_vain_does_not_wait_anew() {
     let flags = ["--no-health", "--pool-max", "1", "--pool-queue-timeout", "2s", "--breaker-failures", "1"];
     let mut world = World::with_backends(2, &[&flags[..], &["--retries", "0"]].concat());
     let (_, one) = world.exchange(GET);

@@ -178,7 +178,7 @@ fn the_leaders_deadline_is_its_own() {
 
 /// A request of our own, for the sake of the cache, ends when its answer is not for the cache: even if that never ends.
 #[test]
-fn what_nobody_asked_for_and_is_not_stored_is_not_fetched() {
+fn a_background_response_that_is_not_stored_is_not_fetched_to_its_end() {
     for too_large in [false, true] {
         let mut world = World::caching(&["--cache-max-object", "100k"]);
         let (client, backend) = world.exchange(GET);

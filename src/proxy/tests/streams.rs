@@ -138,7 +138,7 @@ fn content_goes_to_the_backend_of_its_stream() {
 }
 
 #[test]
-fn what_the_proxy_answers_itself_is_a_value_too() {
+fn an_answer_of_the_proxy_itself_is_a_value_too() {
     let mut world = World::new(&["--connect-timeout", "1s"]);
     let client = world.streams();
     world.get(client, 1, "/");

@@ -8,7 +8,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// A backend that gives up an idle connection may say so (408). That is not the answer to the next request.
 #[test]
-fn what_waits_on_an_idle_connection_is_nobodys_answer() {
+fn bytes_that_wait_on_an_idle_connection_are_the_answer_to_no_request() {
     for request in [GET, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx"] {
         let mut world = World::new(&["--retries", "0"]);
         let (client, first) = world.exchange(GET);

@@ -78,7 +78,7 @@ fn a_client_that_ends_before_its_body_is_gone() {
 
 /// A request that is refused for its head does not wait for its body.
 #[test]
-fn what_is_refused_is_refused_at_once() {
+fn a_refusal_does_not_wait_for_the_body() {
     let mut world = World::new(&[]);
     let client = world.client("OPTIONS / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\nContent-Length: 10\r\n\r\n");
     assert_eq!(status(&world.sent(client)), "200");
@@ -282,7 +282,7 @@ fn a_long_queue_looks_again_in_many_turns() {
 
 /// A full queue is shared out: see `pool/queue.rs`. All clients here have one address, so all of them are one client.
 #[test]
-fn who_loses_its_place_is_told() {
+fn a_request_that_loses_its_place_is_told() {
     let mut world = World::new(&["--pool-max", "1", "--pool-queue", "2", "--pool-queue-timeout", "1h"]);
     world.exchange(GET);
     let first = world.client(GET);

@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_dies_early_again_and_again_is_replaced_ever_later_and_then_no_more() {
+    fn a_worker_that_dies_early_again_and_again_is_replaced_ever_later_and_then_no_more() {
         let mut restarts = Restarts::new(4);
         let ms = |ms| Some(Duration::from_millis(ms));
         let just_too_short = SOUND - Duration::from_nanos(1);

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_becomes_of_it_is_told_once() {
+    fn every_end_of_a_task_is_told_once() {
         let mut cx = Cx::new(clock::now());
         let conns: Vec<ConnId> = (0..20).map(|_| cx.allocate()).collect();
         let mut threads = Threads::new(1, 2, Duration::from_secs(3600)).unwrap();

@@ -89,7 +89,7 @@ fn numbered_answers_overtake_and_plain_ones_do_not() {
 }
 
 #[test]
-fn what_is_answered_late_counts_when_it_is_answered() {
+fn a_late_answer_counts_when_it_is_given() {
     let start = now();
     let mut session = Command::session(start);
     session.receive(b"\n#1 DELAY 20 a\n#2 DELAY 0 b\n#3 DELAY 20 c\nPING\n?\nQUIT\n", start);
@@ -123,7 +123,7 @@ fn a_peer_may_have_so_many_answers_delayed_and_no_more() {
 }
 
 #[test]
-fn what_is_held_behind_a_slow_answer_is_bounded() {
+fn the_input_held_behind_a_slow_answer_is_bounded() {
     let start = now();
     let mut session = Command::session(start);
     session.receive(b"DELAY 1000 x\n", start);

@@ -122,7 +122,7 @@ fn a_slot_s_next_tenant_is_named_by_its_own_generation() {
 }
 
 #[test]
-fn somebody_s_never_is_no_overflow() {
+fn a_deadline_of_never_is_no_overflow() {
     let mut timers = Timers::new(epoch());
     let now = timers.epoch;
     let never = (0..63).rev().fold(now, |at, bit| at.checked_add(Duration::from_secs(1 << bit)).unwrap_or(at));

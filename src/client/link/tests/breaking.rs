@@ -36,7 +36,7 @@ fn the_breaker_opens_refuses_and_closes_after_three_successes() {
 }
 
 #[test]
-fn whoever_waits_when_the_breaker_opens_is_told_at_once() {
+fn a_request_that_waits_when_the_breaker_opens_is_told_at_once() {
     let breaker = BreakerConfig { failures: 3, open_for: 60 * SECOND, successes: 3, trials: 1 };
     let mut world = World::new(Config { breaker: Some(breaker), ..config() });
     world.ask("PAY 1", false);

@@ -34,7 +34,7 @@ fn it_ends_when_everything_is_answered() {
 }
 
 #[test]
-fn whoever_sends_far_ahead_waits_and_does_not_blame_the_server() {
+fn a_client_that_sends_far_ahead_waits_and_does_not_blame_the_server() {
     let mut world = World::up(Config { in_flight: usize::MAX, queue: usize::MAX, ..config() });
     let mut sent = 0;
     for _ in 0..=MAX_WINDOW {

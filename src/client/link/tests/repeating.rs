@@ -5,7 +5,7 @@ use super::*;
 const ENDED: &str = "then: the server closed the connection";
 
 #[test]
-fn what_is_sent_again_depends_on_every_byte_that_was_written() {
+fn sending_again_depends_on_every_byte_that_was_written() {
     const WIRE: &str = "#1 PAY 1\n#2 GET a\n#3 PAY 2\n";
     for cut in 0..=WIRE.len() {
         let mut world = World::up(config());
@@ -35,7 +35,7 @@ fn what_is_sent_again_depends_on_every_byte_that_was_written() {
 }
 
 #[test]
-fn who_is_refused_by_a_full_server_loses_nothing() {
+fn a_client_that_a_full_server_refuses_loses_nothing() {
     let mut world = World::up(config());
     world.ask("PAY 1", false);
     assert_eq!(world.sent(), "#1 PAY 1\n");

@@ -28,7 +28,7 @@ fn the_deadline_holds_over_all_tries() {
 }
 
 #[test]
-fn what_has_not_left_when_its_time_is_over_never_leaves() {
+fn a_request_that_has_not_left_when_its_time_is_over_never_leaves() {
     let mut world = World::up(Config { in_flight: 100, ..config() });
     world.ask("first", false);
     world.ask("second", false);

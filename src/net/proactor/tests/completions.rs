@@ -46,7 +46,7 @@ fn a_connection_that_is_aborted_while_it_sends_leaves_its_memory_to_the_kernel_u
 }
 
 #[test]
-fn what_arrives_after_the_reading_was_stopped_is_heard_later_and_in_order() {
+fn bytes_that_arrive_after_the_reading_was_stopped_are_heard_later_and_in_order() {
     const LEN: usize = 600_000;
     // Stops at every input, and goes on when it is woken. Bytes that the kernel has received by then must not be lost.
     let mut conns = Vec::new();

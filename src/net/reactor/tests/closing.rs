@@ -102,7 +102,7 @@ fn a_closing_connection_counts_until_its_peer_has_ended() {
 }
 
 #[test]
-fn who_has_nothing_more_to_say_is_not_waited_for() {
+fn a_peer_that_has_nothing_more_to_say_is_not_waited_for() {
     const LEN: usize = 4 * 1024 * 1024;
     let config = DriverConfig { max_connections: 1, ..DriverConfig::default() };
     let (running, _heard) = script(config, |cx, heard, _| {
@@ -122,7 +122,7 @@ fn who_has_nothing_more_to_say_is_not_waited_for() {
 }
 
 #[test]
-fn who_speaks_nevertheless_still_gets_the_answer() {
+fn a_peer_that_speaks_nevertheless_still_gets_the_answer() {
     let (busy, begun) = channel::<()>();
     let (go, wait) = channel::<()>();
     let (running, _heard) = script(DriverConfig::default(), move |cx, heard, _| match heard {
@@ -167,7 +167,7 @@ fn no_descriptor_is_left_open() {
 
 /// Else a peer that never reads would hold its answer in our memory for as long as it likes.
 #[test]
-fn who_takes_nothing_after_the_close_is_reset() {
+fn a_peer_that_takes_nothing_after_the_close_is_reset() {
     const ANSWER: usize = 32 * 1024 * 1024;
     let config = DriverConfig { stall: Duration::from_millis(100), ..DriverConfig::default() };
     let (mut running, heard) = script(config, |cx, heard, _| {
@@ -189,7 +189,7 @@ fn who_takes_nothing_after_the_close_is_reset() {
 
 /// Our kernel has most of the answer soon, and takes the rest a good while later. Only bytes that the peer takes count.
 #[test]
-fn who_reads_slowly_after_the_close_gets_all_of_it() {
+fn a_peer_that_reads_slowly_after_the_close_gets_all_of_it() {
     const ANSWER: usize = 8 * 1024 * 1024;
     const PIECE: usize = 64 * 1024;
     let config = DriverConfig { stall: Duration::from_millis(400), ..DriverConfig::default() };

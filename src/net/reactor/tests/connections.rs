@@ -328,7 +328,7 @@ fn a_reset_right_behind_bytes_is_heard_without_a_write() {
 
 /// A write that fails is the first to notice, and what the peer said before it left is heard all the same.
 #[test]
-fn who_does_not_listen_and_writes_in_vain_hears_the_last_words() {
+fn a_paused_application_that_writes_in_vain_hears_the_last_bytes() {
     let mut first = None;
     let (running, heard) = script(DriverConfig::default(), move |cx, heard, _| match heard {
         Heard::Accepted(conn) if first.is_none() => {
@@ -360,7 +360,7 @@ fn who_does_not_listen_and_writes_in_vain_hears_the_last_words() {
 }
 
 #[test]
-fn who_listens_again_hears_what_waited() {
+fn an_application_that_listens_again_hears_the_bytes_that_waited() {
     let mut first = None;
     let (running, heard) = script(DriverConfig::default(), move |cx, heard, _| match heard {
         Heard::Accepted(conn) if first.is_none() => {

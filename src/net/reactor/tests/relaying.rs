@@ -97,7 +97,7 @@ fn write_in_background(mut to: TcpStream, bytes: Vec<u8>) -> std::thread::JoinHa
 }
 
 #[test]
-fn so_many_bytes_are_relayed_and_what_follows_is_heard() {
+fn the_given_number_of_bytes_is_relayed_and_later_bytes_are_heard() {
     const LEN: usize = 3 * 1024 * 1024 + 17;
     for pipes in PIPES {
         let (proxy, heard, listener) = pairs(pipes, LEN as u64);

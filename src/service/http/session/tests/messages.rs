@@ -65,7 +65,7 @@ fn old_clients_learn_the_end_from_the_connection() {
 }
 
 #[test]
-fn what_is_malformed_is_named_and_ends_the_connection() {
+fn a_malformed_request_is_named_and_ends_the_connection() {
     let close = "Connection: close\r\n";
     let bad = |status: &str, rule: &str| with_text(status, close, &format!("{status}: {rule}\n"));
     let cases = [

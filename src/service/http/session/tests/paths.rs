@@ -7,7 +7,7 @@ use crate::{
 };
 
 #[test]
-fn what_a_path_answers() {
+fn the_answer_of_each_path() {
     let cases = [
         ("GET /health", with_text("200 OK", "", "ok\n")),
         ("GET http://a/health?q", with_text("200 OK", "", "ok\n")),
@@ -35,7 +35,7 @@ fn what_a_path_answers() {
 }
 
 #[test]
-fn who_answers_is_in_the_text() {
+fn the_name_of_the_server_is_in_the_text() {
     let now = now();
     let (said, _) = talk(open(now), request("GET /").as_bytes(), &[], now);
     assert!(said.contains("\r\n\r\nHello from b1.\n"), "{said}");

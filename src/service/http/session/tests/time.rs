@@ -54,7 +54,7 @@ fn a_peer_that_takes_slowly_what_it_got_at_once_is_not_stalled() {
 }
 
 #[test]
-fn what_has_to_be_computed_is_asked_for_once_and_answered_in_order() {
+fn work_is_asked_for_once_and_answered_in_order() {
     let start = now();
     let work = Work { time: Duration::from_millis(20) };
     for (worked, answer) in [
