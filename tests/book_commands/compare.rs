@@ -18,6 +18,7 @@ const VARIES: &[(&str, &str)] = &[
     ("child=", DIGITS),
     ("memory=", DIGITS),
     ("descriptors=", DIGITS),
+    ("answers ", " 0123456789."),  // in a second, as `load` counts them
     (" 127.0.0.1:8080, ", DIGITS), // workers: one for each processor
     ("VmRSS:", "\t 0123456789"),
     ("User-Agent: curl/", NUMBER),
