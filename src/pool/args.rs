@@ -21,7 +21,7 @@ pub struct PoolConfig {
     /// Most requests waiting at once, over all workers. `None`: each connection that was accepted may wait with a request.
     /// 0: a request that finds every backend full is refused.
     pub queue: Option<usize>,
-    /// How long a request waits before it is refused. Kept here for whoever owns the timers; the pool has none.
+    /// How long a request waits before it is refused. Kept here for the owner of the timers; the pool has none.
     pub queue_timeout: Duration,
 }
 

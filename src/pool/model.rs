@@ -279,7 +279,7 @@ impl World {
         }
     }
 
-    /// Everything that runs is finished, until nothing runs: then nobody waits who could be served.
+    /// Everything that runs is finished, until nothing runs: then no request waits that could be served.
     fn finish_all(mut self) {
         self.settle();
         while !self.busy.is_empty() {

@@ -74,7 +74,7 @@ pub(super) enum Grant {
 pub(super) enum Left {
     /// It still waited.
     Waiting,
-    /// This was on its way to it, and somebody else should have it.
+    /// This was on its way to it, and another request should get it.
     Granted(Grant),
 }
 
@@ -113,7 +113,7 @@ impl Queue {
         self.lanes.iter().any(|lane| lane.lines.keys().any(|wanted| wanted.contains(backend)))
     }
 
-    /// Whether somebody already waits for all of `wanted`.
+    /// Whether a request already waits for all of `wanted`.
     pub(super) fn covers(&self, wanted: &BackendSet) -> bool {
         self.lanes.iter().any(|lane| lane.lines.keys().any(|other| wanted.is_subset(other)))
     }
@@ -159,7 +159,8 @@ impl Queue {
         self.lanes[worker].granted.pop_front()
     }
 
-    /// Turns a grant of `worker` for an idle connection to `backend`, which somebody else may have taken, into a slot.
+    /// Turns a grant of `worker` for an idle connection to `backend`, which another request may have taken, into a
+    /// slot.
     pub(super) fn upgrade(&mut self, worker: usize, backend: BackendId) -> bool {
         let idle = |(_, grant): &&mut (Place, Grant)| *grant == Grant::Idle(backend);
         match self.lanes[worker].granted.iter_mut().find(idle) {
@@ -201,7 +202,7 @@ impl Queue {
         }
     }
 
-    /// Empties the lines of `worker`; what was on its way to it is returned.
+    /// Empties the lines of `worker`; returns the grants that were on their way to it.
     pub(super) fn close_lane(&mut self, worker: usize) -> impl Iterator<Item = Grant> + use<> {
         let lane = std::mem::take(&mut self.lanes[worker]);
         for place in lane.places() {

@@ -1,8 +1,8 @@
 //! The cap that all workers share, and how a freed slot finds the request that waits for it.
 //!
 //! Every open connection of a limited backend holds a slot, busy or idle. Taking one and giving it back is one atomic
-//! operation while nobody waits; reusing an idle connection touches nothing shared but one counter that is read. Once
-//! somebody waits, whoever lets go of a connection takes a lock and hands the slot over.
+//! operation while no request waits; reusing an idle connection touches nothing shared but one counter that is read.
+//! Once a request waits, a worker that releases a connection takes a lock and hands the slot over.
 //!
 //! # Why no request waits in vain
 //!
@@ -10,7 +10,7 @@
 //! `b` that is not granted already, unless some thread is on the way to repair it: it is inside one of the operations
 //! below, or a wake-up is pending for it. There are two ways to miss each other, and each is closed in its own way.
 //!
-//! **A slot is freed while somebody joins the line.** Both write before they read, all four in one total order
+//! ***A slot is freed while a request joins the line.** Both write before they read, all four in one total order
 //! (`SeqCst`):
 //!
 //! ```text
@@ -21,14 +21,14 @@
 //!
 //! If R2 reads no waiter, then R2 comes before J1, so R1 comes before J2, which sees the free slot and takes it. If R2
 //! sees a waiter, the releasing thread takes the lock, takes the slot back and grants it. If both see each other, the
-//! first to take the slot grants it to the front of the line; the other finds either no free slot or nobody who wants
-//! it. A release that sees a waiter at once never frees the slot: under the lock it goes to the first who wants it, or,
-//! if nobody does, it is freed under the lock, where nobody can join meanwhile. So but for the moment in which R1 and
-//! J1 cross, a slot that is wanted is never up for grabs for a request that came later. `take` never overshoots the
-//! limit, not even for a moment: a join that saw the overshoot would believe there is no slot.
+//! first to take the slot grants it to the front of the line; the other finds either no free slot or no request that
+//! wants it. A release that sees a waiter at once never frees the slot: under the lock it goes to the first request
+//! that wants it. If there is none, it is freed under the lock, where no request can join meanwhile. So except for the
+//! moment in which R1 and J1 cross, a request that came later cannot take a slot that an earlier one waits for. `take`
+//! never overshoots the limit, not even for a moment: a join that saw the overshoot would believe there is no slot.
 //!
-//! **A connection becomes idle while somebody joins the line.** The idle side only reads, so that pooling stays free of
-//! shared writes; the waiting side pays instead:
+//! ***A connection becomes idle while a request joins the line.** The idle side only reads, so that pooling stays free
+//! of shared writes; the waiting side pays instead:
 //!
 //! ```text
 //!   checkin on worker X                join on worker W
@@ -38,11 +38,11 @@
 //!
 //! If C1 sees a waiter, the connection is offered under the lock. If not, worker X has not yet answered the wake-up of
 //! J3: had it, the wake-up would have brought J1 along, and C1 could not read an older value. So the wake-up is still
-//! to come, and `woken` offers whatever idles. It leaves no idle connection behind that anyone waits for.
+//! to come, and `woken` offers whatever idles. It leaves no idle connection behind that a request waits for.
 //!
-//! J3 is left out if somebody waits already for all the backends that the newcomer waits for: for those backends the
-//! claim holds for that earlier request, so every worker that has something idle has been woken or will see the
-//! counter. In a standing queue nobody is woken for nothing.
+//! J3 is left out if an earlier request waits for all the backends that the new one waits for: for those backends the
+//! claim holds for the earlier request, so every worker that has an idle connection has been woken or will see the
+//! counter. So in a standing queue no worker is woken in vain.
 //!
 //! **A grant is not used.** The request it was meant for gave up, or took another connection. Then it is offered again,
 //! by the same rules, at the latest when its worker asks for the next grant. A request that comes back in vain joins
@@ -131,8 +131,8 @@ impl Slots {
     ///
     /// If there is no such worker.
     pub fn attach(&self, worker: usize, wake: Arc<dyn Wake>) {
-        // Under the lock: who joins the line afterwards sees the waker, and of who joined before, the worker sees the
-        // count.
+        // Under the lock: a request that joins the line afterwards sees the waker, and the worker sees the count of
+        // those that joined before.
         let _queue = self.lock();
         let _ = self.wakers[worker].set(wake);
     }
@@ -207,8 +207,8 @@ impl Slots {
         }
     }
 
-    /// A granted slot was not used. Often the request took an idle connection instead, one that another request here
-    /// was granted: that one gets the slot, so that nobody overtakes it.
+    /// A granted slot was not used. Often the request took an idle connection instead, one that was granted to another
+    /// request here: that one gets the slot, so that no other overtakes it.
     pub(super) fn pass_on(&self, worker: usize, backend: BackendId) {
         if !self.lock().upgrade(worker, backend) {
             self.release(worker, backend);
@@ -221,7 +221,8 @@ impl Slots {
         self.hand_over(worker, backend, grant, || ())
     }
 
-    /// Gives something to the first who wants it. If nobody does, `keep` runs before anyone can join the line.
+    /// Gives the slot or connection to the first request that wants it. If there is none, `keep` runs before any can
+    /// join the line.
     fn hand_over(
         &self,
         worker: usize,
@@ -315,7 +316,7 @@ impl Slots {
         drop(queue);
         match left {
             Some(Left::Granted(Grant::Slot(backend))) => self.release(worker, backend),
-            // Still idle here, and now nobody's: to be offered again.
+            // Still idle here, and granted to no request now: to be offered again.
             Some(Left::Granted(Grant::Idle(_))) => Passed::Here,
             Some(Left::Granted(Grant::Look | Grant::Displaced) | Left::Waiting) | None => Passed::Nobody,
         }

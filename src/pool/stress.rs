@@ -302,7 +302,7 @@ fn a_connection_that_becomes_idle_while_a_request_joins_is_given_up() {
     assert_eq!(waited, ROUNDS, "busy or idle, it is another worker's");
 }
 
-/// A slot that somebody waits for passes from hand to hand; a third worker that grabs at it all the time never gets it.
+/// A slot that a request waits for is handed over; a third worker that tries to take it all the time never gets it.
 #[test]
 fn a_slot_that_is_wanted_is_never_up_for_grabs() {
     let slots = Slots::new(&backends(&[Some(1)]), CONFIG, 3);

@@ -50,7 +50,7 @@ pub(super) fn backends(limits: &[Option<usize>]) -> Vec<Backend> {
     (0..).zip(limits).map(backend).collect()
 }
 
-/// Wake-ups that nobody has answered yet, one flag a worker.
+/// Wake-ups that no worker has answered yet, one flag a worker.
 pub(super) struct Wakeups(Vec<Arc<AtomicBool>>);
 
 impl Wakeups {

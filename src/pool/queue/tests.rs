@@ -124,7 +124,8 @@ fn clients_take_turns_however_many_requests_each_has() {
         let here: Vec<(usize, u128)> = arrivals.iter().map(|number| (0, *number)).collect();
         assert_eq!(served(&here), order, "{arrivals:?}");
     }
-    // Wherever its connections are: what comes free at one worker goes to another whose turn it is.
+    // A client's connections may be at any worker: a slot that comes free at one worker goes to another whose turn it
+    // is.
     assert_eq!(served(&[(0, 1), (0, 1), (0, 1), (1, 2), (1, 2)]), [1, 2, 1, 2, 1]);
     assert_eq!(served(&[(0, 1), (1, 1), (0, 1), (1, 1)]), [1, 1, 1, 1]);
 }
