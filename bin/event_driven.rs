@@ -1,7 +1,7 @@
-//! One thread, all clients: nobody waits, because nothing blocks.
+//! One thread, all clients: no client waits, because nothing blocks.
 //!
 //! The kernel says which sockets have news (`src/net/reactor/`), and each session hears its own. A client costs a few
-//! hundred bytes instead of a thread. The price: a session that computes for long holds up everybody.
+//! hundred bytes instead of a thread. The price: a session that computes for long holds up all clients.
 
 use clap::Parser;
 use socket_patterns::{
@@ -19,7 +19,7 @@ use std::{num::NonZeroUsize, process::ExitCode, sync::Arc};
 struct Args {
     #[command(flatten)]
     server: ServerArgs,
-    /// Clients at once. Those beyond wait in the backlog until somebody leaves.
+    /// Clients at once. Those beyond wait in the backlog until one leaves.
     #[arg(long, value_name = "N", default_value = "10000", value_parser = at_least_one::<NonZeroUsize>(MAX_COUNT))]
     max_clients: NonZeroUsize,
 }

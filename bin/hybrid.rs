@@ -26,7 +26,8 @@ struct Args {
     /// Processes with an event loop each [default: one for each processor].
     #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroUsize>(MAX_WORKERS))]
     workers: Option<NonZeroUsize>,
-    /// Clients at once, in equal shares, rounded up. Those beyond a worker's share wait in its backlog until somebody leaves.
+    /// Clients at once, in equal shares, rounded up. Those beyond a worker's share wait in its backlog until one
+    /// leaves.
     #[arg(long, value_name = "N", default_value = "10000", value_parser = at_least_one::<NonZeroUsize>(MAX_COUNT))]
     max_clients: NonZeroUsize,
     /// Threads of each worker that compute.

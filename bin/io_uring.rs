@@ -18,7 +18,7 @@ use std::{num::NonZeroUsize, process::ExitCode};
 struct Args {
     #[command(flatten)]
     server: ServerArgs,
-    /// Clients at once. Those beyond wait in the backlog until somebody leaves.
+    /// Clients at once. Those beyond wait in the backlog until one leaves.
     #[arg(long, value_name = "N", default_value = "10000", value_parser = at_least_one::<NonZeroUsize>(MAX_COUNT))]
     max_clients: NonZeroUsize,
 }
@@ -47,7 +47,7 @@ fn run(Args { server, max_clients }: &Args) -> Result<(), Failure> {
     let seats = Arc::clone(&shared);
     let sessions = Sessions::new(move |_, now| seats.seated(now)).counting(Arc::clone(shared.traffic()));
     let config = DriverConfig { max_connections: max_clients.get(), ..DriverConfig::default() };
-    // Before the listener: who cannot serve anybody should not take the port.
+    // Before the listener: a program that cannot serve should not take the port.
     let mut proactor = Proactor::new(sessions, config)?;
     let listener = server.listen.open()?;
     let address = listener.local_addr()?;

@@ -34,7 +34,7 @@ fn main() -> ExitCode {
 fn run(args: &Args) -> Result<(), Failure> {
     let mut server = Server::open(&args.server)?;
     while let Some(client) = server.accept()? {
-        // Without a limit, whoever connects often enough decides how much memory we use.
+        // Without a limit, a client that connects often enough decides how much memory we use.
         let Some(client) = client.admit(args.max_clients.get()) else { continue };
         let client = Arc::new(client);
         let theirs = Arc::clone(&client);

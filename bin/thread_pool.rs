@@ -53,7 +53,7 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Failure> {
-    // First: who cannot serve should not say that it is ready.
+    // First: a program that cannot serve should not say that it is ready.
     let pool = Pool::new(args.workers.get(), args.waiting.queue, args.waiting.queue_timeout)?;
     let mut server = Server::open(&args.server)?;
     while let Some(client) = server.accept()? {

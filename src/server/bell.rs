@@ -25,7 +25,7 @@ impl Bell {
         Ok((rope, Self { pipe }))
     }
 
-    /// For whoever waits for something else as well.
+    /// For threads that wait for something else as well.
     pub(super) fn poll_fd(&self) -> PollFd<'_> {
         PollFd::new(self.pipe.as_fd(), PollFlags::POLLIN)
     }

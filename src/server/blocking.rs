@@ -114,7 +114,7 @@ impl Server {
         })
     }
 
-    /// The common ground of everybody who serves.
+    /// The state that all threads share that serve clients.
     #[must_use]
     pub fn shared(&self) -> &Arc<Shared> {
         &self.shared
@@ -220,8 +220,8 @@ impl Server {
     /// None so far.
     pub fn finish(self) -> Result<(), Failure> {
         let shared = &self.shared;
-        // The signal's own thread cuts off whoever takes too long. This one only has to see them go, and does not wait for one
-        // that cannot be cut off.
+        // The signal's own thread cuts off clients that take too long. This thread only waits until they are gone, and
+        // not for one that cannot be cut off.
         if !shared.drain(|| clock::now().instant, self.deadline()) {
             tracing::warn!(clients = shared.active(), "still not gone a second after the drain timeout");
         }
@@ -238,11 +238,12 @@ fn stop(shared: &Arc<Shared>, within: Duration, rope: &UnixStream) {
     }
     tracing::info!("draining: running sessions have {within:?}; a second signal ends at once");
     shared.stop();
-    // The accepting thread may sleep, and wakes; or serve somebody, so that another one has to watch the clock.
+    // The accepting thread may sleep, and is woken. Or it serves a client, so that another thread has to watch the
+    // clock.
     let _ = ring(rope);
     let theirs = Arc::clone(shared);
     let deadline = clock::now().instant + within;
-    // To the end, even if nobody is served in between: whoever waits in a queue may be the next.
+    // To the end, even if no client is being served for a moment: one that waits in a queue may be the next.
     let watch = move || {
         while let left = deadline.saturating_duration_since(clock::now().instant)
             && !left.is_zero()

@@ -12,7 +12,7 @@ use std::{
 /// An accepted connection. Dropping the last handle closes it.
 #[derive(Debug)]
 pub struct Client {
-    // First: who sees that the connection was closed, and comes in its place, has to find the seat free.
+    // First: a client that sees that this connection was closed, and comes in its place, has to find the seat free.
     seat: Option<Seat>,
     // Shared with the list of those who are to hear of a stop: no second descriptor is needed.
     stream: Arc<TcpStream>,
@@ -51,7 +51,7 @@ impl Client {
         let mut conversation = self.shared.open(clock::now());
         match drive_counted(&self.stream, &mut conversation, self.shared.traffic()) {
             Ok(reason) => tracing::debug!(peer = %self.peer, reason = reason.as_str(), "closed"),
-            // One client's connection broke: that is his misfortune, not ours.
+            // One client's connection broke: the other clients are not concerned.
             Err(error) => tracing::debug!(peer = %self.peer, %error, "connection failed"),
         }
     }

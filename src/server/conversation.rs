@@ -41,7 +41,7 @@ impl Factory {
         }
     }
 
-    /// Has one conversation with nobody.
+    /// Has one conversation without a client.
     pub(super) fn rehearse(&self, now: Now) {
         self.open(now).receive(self.service.example().as_bytes(), now);
     }

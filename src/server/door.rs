@@ -11,7 +11,7 @@ use std::{
     os::fd::AsFd as _,
 };
 
-/// How long to accept nobody when descriptors ran out. Trying at once would fail at once, and burn a core.
+/// How long to accept no client when descriptors ran out. Trying at once would fail at once, and burn a core.
 const BACK_OFF: u16 = 100;
 
 /// A listener and a bell.
@@ -42,7 +42,7 @@ impl Door {
         Ok(Self { listener: Some(listener), bell, busy: false, exhausted: false, complained: false })
     }
 
-    /// Closes the listener: the kernel refuses whoever connects from now on.
+    /// Closes the listener: the kernel refuses clients that connect from now on.
     pub(super) fn close(&mut self) {
         self.listener = None;
     }

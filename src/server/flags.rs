@@ -1,6 +1,7 @@
 //! Signals without a thread to hear them: for processes that fork.
 //!
-//! A handler may do next to nothing, so it raises a flag and rings the bell; whoever waits at the bell looks.
+//! A handler may do next to nothing, so it raises a flag and rings the bell; the thread that waits at the bell looks at
+//! the flags.
 
 use super::process::hear_signals;
 use crate::cli::Failure;
@@ -37,7 +38,7 @@ impl Flags {
             registered.push(flag::register(signal, Arc::clone(&stop))?);
         }
         registered.push(flag::register(SIGUSR1, Arc::clone(&report))?);
-        // After the flags: who hears the bell has to find them raised.
+        // After the flags: a thread that hears the bell has to find them raised.
         for signal in [SIGINT, SIGTERM, SIGUSR1, SIGCHLD] {
             registered.push(pipe::register(signal, rope.try_clone()?)?);
         }

@@ -91,7 +91,7 @@ impl Children {
         while let Some((child, crash)) = reap() {
             self.running.remove(&child);
             if let Some(cause) = crash {
-                // It took one client with it: nobody else had anything in that process.
+                // It took one client with it: no other client was in that process.
                 tracing::warn!(%child, cause, "a child crashed");
                 self.shared.traffic().lost(1);
             } else {

@@ -49,7 +49,7 @@ impl Lingering {
         let _ = (&self.bell).write(&[0]);
     }
 
-    /// From now on nobody has to go for another one: it is the end, and nobody else needs descriptors.
+    /// From now on no connection has to go for another one: it is the end, and descriptors are needed for nothing else.
     pub(super) fn keep_all(&self) {
         self.most.store(usize::MAX, Relaxed);
     }

@@ -62,7 +62,7 @@ struct State<J> {
     queue: VecDeque<(Instant, J)>,
     /// Workers without a job. A job for one of these does not wait, so it needs no room in the queue.
     idle: usize,
-    /// The usher waits without a limit: nobody's patience has to be watched.
+    /// The usher waits without a limit: no job has a deadline to be watched.
     usher_sleeps: bool,
     closing: bool,
 }
@@ -99,7 +99,8 @@ impl<J: Job> Pool<J> {
         Ok(())
     }
 
-    /// Hands in a job. If the queue is full it is refused at once: a longer queue would only make everybody wait longer.
+    /// Hands in a job. If the queue is full it is refused at once: a longer queue would only make all clients wait
+    /// longer.
     pub fn submit(&self, job: J) {
         let mut state = self.inner.state();
         if state.queue.len() >= self.capacity.saturating_add(state.idle) {
@@ -108,8 +109,8 @@ impl<J: Job> Pool<J> {
             return;
         }
         state.queue.push_back((clock::now().instant, job));
-        // Waking somebody is a system call, even if nobody sleeps. And the usher needs to know of nobody whom an idle worker
-        // is about to take. Without these conditions a connection for one request costs a third more.
+        // Waking a thread is a system call, even if none sleeps. And the usher need not know of a job that an idle
+        // worker is about to take. Without these conditions a connection for one request costs a third more.
         let worker = state.idle > 0;
         let usher = state.waiting() && std::mem::take(&mut state.usher_sleeps);
         drop(state);
@@ -150,11 +151,12 @@ impl<J: Job> Inner<J> {
     /// The loop of a worker.
     fn serve(&self) {
         while let Some(mut job) = self.take() {
-            // A job that panics must not cost the pool a thread: after N of them nobody would be left.
+            // A job that panics must not cost the pool a thread: after N of them no thread would be left.
             if catch_unwind(AssertUnwindSafe(|| job.run())).is_err() {
                 tracing::error!("a job panicked: this is a bug; its worker goes on");
             }
-            // Before the job is dropped, and with it a connection: who sees that closed, and comes in its place, finds a worker.
+            // Before the job is dropped, and with it a connection: a client that sees that closed, and comes in its
+            // place, finds a worker.
             self.state().idle += 1;
         }
     }

@@ -13,8 +13,8 @@ use std::{fs, io, os::unix::fs::MetadataExt as _, process};
 /// Splits the process in two; `None`: this is the new one. It hears no SIGINT and no SIGTERM until it says [`hear_signals`]:
 /// its handlers are its parent's still, and to them the first one that it is sent may be the second.
 ///
-/// It leads a process group of its own. Ctrl-C goes to everybody in the terminal's group, and what becomes of a child is for its
-/// parent to decide. And it does not outlive its parent, who could no longer ask it to finish.
+/// It leads a process group of its own. Ctrl-C goes to all processes in the terminal's group, and the parent decides
+/// when its children end. And the child does not outlive its parent, which could no longer ask it to finish.
 ///
 /// # Errors
 ///

@@ -38,17 +38,17 @@ pub struct Shared {
     running: Mutex<Running>,
     /// As in [`Running`], to be read without the lock: once for each client that is accepted.
     stopping: AtomicBool,
-    /// Told whenever somebody leaves.
+    /// Told whenever a client leaves.
     left: Condvar,
 }
 
-/// Streams that somebody reads from and writes to at this moment.
+/// Streams that threads read from and write to at this moment.
 #[derive(Debug, Default)]
 struct Running {
     streams: Slab<Arc<TcpStream>>,
-    /// The end has begun: nobody is listened to any more.
+    /// The end has begun: input of clients is not heard any more.
     stopping: bool,
-    /// The end has come: nobody is served any more.
+    /// The end has come: no client is served any more.
     over: bool,
 }
 
@@ -97,7 +97,8 @@ impl Shared {
         self.factory.open(now)
     }
 
-    /// Has a conversation with nobody before the first client comes: what libraries put off until they are used is done.
+    /// Has a conversation without a client before the first one comes: so the work that libraries put off until their
+    /// first use is done.
     pub(super) fn rehearse(&self) {
         self.factory.rehearse(clock::now());
     }
@@ -125,15 +126,15 @@ impl Shared {
         self.census.refuse();
     }
 
-    /// Notes who is being served, so that a stop reaches him; returns his number for [`Self::leave`]. `None`: he came too
-    /// late, when nobody is left who would cut him off.
+    /// Notes a client that is being served, so that a stop reaches it; returns its number for [`Self::leave`]. `None`:
+    /// it came too late, when no thread is left that would cut it off.
     pub(super) fn enter(&self, stream: &Arc<TcpStream>) -> Option<usize> {
         let mut running = self.running();
         if running.over {
             return None;
         }
         if running.stopping {
-            // He came while the end began. The error would mean that he has gone.
+            // The client came while the end began. The error would mean that it has gone.
             let _ = stream.shutdown(Shutdown::Read);
         }
         Some(running.streams.insert(Arc::clone(stream)))
@@ -155,7 +156,8 @@ impl Shared {
         self.stopping.load(Acquire)
     }
 
-    /// After [`Self::stop`]: waits until every seat is free, at most until `deadline`; then cuts off who is left. `false`: somebody was.
+    /// After [`Self::stop`]: waits until every seat is free, at most until `deadline`; then cuts off the clients that
+    /// are left. `false`: some were left.
     pub(super) fn drain(&self, now: impl Fn() -> Instant, deadline: Instant) -> bool {
         let mut running = self.running();
         while self.active() > 0 {
@@ -169,7 +171,7 @@ impl Shared {
         true
     }
 
-    /// Cuts off whoever is being served, and lets nobody in any more.
+    /// Cuts off all clients that are being served, and admits no more.
     pub(super) fn cut_off(&self) {
         self.running().cut_off();
     }
@@ -196,7 +198,7 @@ impl Shared {
         })
     }
 
-    /// Prints the statistics on stderr, whatever the log level: somebody asked.
+    /// Prints the statistics on stderr at every log level, because the user asked for them.
     pub fn report(&self) {
         Report { census: &self.census, volume: self.traffic.volume() }.print();
     }

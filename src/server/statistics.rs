@@ -93,7 +93,7 @@ pub(super) struct Report<'c> {
 }
 
 impl Report<'_> {
-    /// Prints it on stderr, whatever the log level: somebody asked.
+    /// Prints it on stderr at every log level, because the user asked for it.
     pub(super) fn print(&self) {
         // In one piece: others write there, too.
         cli::say(&format!("{self}\n"));

@@ -1,4 +1,4 @@
-//! The process that serves nobody: it starts workers, counts for them, replaces those that die, and ends them.
+//! The process that serves no client: it starts workers, counts for them, replaces those that die, and ends them.
 
 use super::restarts::Restarts;
 use crate::{
@@ -44,7 +44,7 @@ pub struct Master {
     rope: UnixStream,
     flags: Flags,
     announced: bool,
-    /// Why it ends, if nobody asked for that.
+    /// Why it ends, if no signal asked for that.
     failure: Option<Failure>,
 }
 
@@ -158,8 +158,8 @@ impl Master {
         Role::Master(self)
     }
 
-    /// Keeps what is worker `number`'s and closes the rest. A listener of somebody else's would go on collecting connections
-    /// for as long as it is open anywhere, and nobody would accept them.
+    /// Keeps the parts of worker `number` and closes the rest. The listener of another worker would go on collecting
+    /// connections for as long as it is open in any process, and no process would accept them.
     fn into_place(mut self, number: usize) -> Place {
         let listener = self.listeners.swap_remove(number);
         let Seat { traffic, census, .. } = self.seats.swap_remove(number);
@@ -220,7 +220,7 @@ impl Master {
             tracing::error!("{failure}");
         }
         tracing::info!("draining: running sessions have {within:?}; a second signal ends at once");
-        // Before the workers close theirs, or the kernel would go on putting connections where nobody accepts them.
+        // Before the workers close theirs, or the kernel would go on putting connections where no process accepts them.
         self.listeners.clear();
         self.tell(Kill::SIGTERM);
         if !self.wait_for_workers(within.saturating_add(GRACE))? {

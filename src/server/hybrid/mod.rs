@@ -12,9 +12,9 @@
 //! numbers they count with, and so nothing is locked between them. The price is memory for each, and that a client cannot
 //! be handed from one to another.
 //!
-//! Each has a listener of its own at the same address (`SO_REUSEPORT`): the kernel deals connections out, nobody wakes up for
-//! a connection that another one takes. The master opened all of them before it forked and keeps them. So the connections in
-//! a dead worker's backlog wait for its successor instead of being reset.
+//! Each has a listener of its own at the same address (`SO_REUSEPORT`): the kernel deals connections out, and no worker
+//! wakes up for a connection that another one takes. The master opened all of them before it forked and keeps them. So
+//! the connections in a dead worker's backlog wait for its successor instead of being reset.
 
 mod master;
 mod restarts;

@@ -1,8 +1,8 @@
 //! Whether a dead worker gets a successor, and when.
 //!
-//! One that dies now and then is replaced at once. One that dies as soon as it has started would make the master fork as fast
-//! as it can, so each further time there is a longer wait; and after so many times there is no use: whoever supervises the
-//! whole server has to hear of it.
+//! A worker that dies now and then is replaced at once. A worker that dies as soon as it has started would make the
+//! master fork as fast as it can, so each further time there is a longer wait. After so many times another try is of no
+//! use: the supervisor of the whole server has to hear of it.
 
 use crate::resilience::Backoff;
 use std::time::Duration;
@@ -33,7 +33,7 @@ impl Restarts {
         self.early += 1;
         (before < self.most).then(|| match before {
             0 => Duration::ZERO,
-            // One master waits here, so there is nobody to keep apart from.
+            // Only one master waits here, so no two waits have to be kept apart.
             again => Backoff { jitter: 0.0, ..Backoff::default() }.delay(again - 1, 0.5),
         })
     }

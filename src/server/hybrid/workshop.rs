@@ -65,7 +65,7 @@ impl Threads {
 }
 
 impl Outbox {
-    /// Tells whom to wake when something is finished. Only the first call counts.
+    /// Tells which event loop to wake when a piece of work is finished. Only the first call counts.
     pub fn wakes(&self, reader: Remote) {
         let _ = self.inner.reader.set(reader);
     }
