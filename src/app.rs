@@ -117,8 +117,8 @@ pub trait App {
     fn relayed(&mut self, _cx: &mut Cx, _from: ConnId, _moved: u64) {}
     /// The peer sends nothing more; it may still read. Called at most once a connection.
     fn ended(&mut self, cx: &mut Cx, conn: ConnId);
-    /// The answer to [`Cx::probe`]. `quiet`: nothing waits, the peer expects us to speak. Not quiet: bytes nobody asked for,
-    /// an end or an error wait; the connection is still the application's to close.
+    /// The answer to [`Cx::probe`]. `quiet`: nothing waits, the peer expects us to speak. Not quiet: bytes without a
+    /// request, an end or an error wait; the application still has to close the connection.
     fn probed(&mut self, _cx: &mut Cx, _conn: ConnId, _quiet: bool) {}
     /// The connection is gone: refused, reset, timed out in the kernel, unreachable. No later event names it.
     fn failed(&mut self, cx: &mut Cx, conn: ConnId, error: io::ErrorKind);
@@ -173,9 +173,9 @@ pub enum Action {
     Probe(ConnId),
     /// Ask how far the peer is with what was sent to it; answered by [`App::progressed`] before anything else happens to it.
     ///
-    /// [`App::sent`] tells when the driver's system takes bytes, and that may have a large buffer: full, it takes nothing for as
-    /// long as a slow peer needs for a good part of it. This is exact, and costs a system call: for whoever is about to give
-    /// up on a peer.
+    /// [`App::sent`] tells when the driver's system takes bytes, and that may have a large buffer: full, it takes
+    /// nothing for as long as a slow peer needs for a good part of it. This is exact, and costs a system call: for an
+    /// application that is about to give up on a peer.
     Progress(ConnId),
     /// After the queued output: no more will be sent (`shutdown(SHUT_WR)`). Reading goes on.
     Finish(ConnId),

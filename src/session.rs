@@ -15,10 +15,10 @@
 //!
 //! # Computing
 //!
-//! A session that has much to compute does not do it: while it did, nothing else could run on its thread. It *asks* for it
-//! ([`Wants::Work`]) and hears how that went ([`Session::worked`]). So it is the driver, and with it the architecture, that
-//! decides who has to wait meanwhile: a thread that blocks for this client alone, everybody on the event loop, or nobody,
-//! if it goes to other threads.
+//! A session that has much to compute does not do it: while it did, nothing else could run on its thread. It *asks* for
+//! it ([`Wants::Work`]) and hears how that went ([`Session::worked`]). So the driver, and with it the architecture,
+//! decides which clients have to wait meanwhile: this one alone if a thread blocks for it, all on the event loop, or
+//! none if the work goes to other threads.
 
 use crate::{buf::Output, time::Now};
 use std::time::{Duration, Instant};

@@ -128,8 +128,9 @@ impl Cx {
         }
     }
 
-    /// Has [`App::woken`](super::App::woken) called in the driver's next turn, after whoever else has something to say was heard. For work that
-    /// one event brings and that would keep everybody else waiting: a part of it now, the rest then. Costs no system call.
+    /// Has [`App::woken`](super::App::woken) called in the driver's next turn, after the events of other connections.
+    /// For work that one event brings and that would keep all others waiting: a part of it now, the rest then. Costs no
+    /// system call.
     pub fn call_again(&mut self) {
         self.again = true;
     }

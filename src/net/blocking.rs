@@ -30,7 +30,7 @@ const MAX_READ: usize = 64 * 1024;
 /// How many pieces one `writev` takes.
 const SLICES: usize = 16;
 
-/// How long a peer may take nothing of an answer if the session sets no deadline: nobody else would end it.
+/// How long a peer may take nothing of an answer if the session sets no deadline: nothing else would end it.
 const STALL: Duration = Duration::from_secs(30);
 
 /// Timeouts are set in steps of so much. A session whose deadline moves with every byte then needs no system call for it.
@@ -227,7 +227,8 @@ impl Socket<'_> {
         }
     }
 
-    /// Whether input waits that nobody is going to hear: it would turn closing into a reset, whatever the session expects.
+    /// Whether input waits that the session is not going to hear: it would turn closing into a reset, whatever the
+    /// session expects.
     fn has_unread(&self) -> bool {
         let peeked = SockRef::from(self.stream).recv_with_flags(&mut [MaybeUninit::uninit()], MSG_PEEK | MSG_DONTWAIT);
         matches!(peeked, Ok(1..))
@@ -249,7 +250,7 @@ impl Socket<'_> {
 enum Until {
     /// Nothing.
     Never,
-    /// The end of somebody's patience: up to a [`STEP`] late, and cheap.
+    /// The end of a wait: up to a [`STEP`] late, and cheap.
     Patience(Instant),
     /// A time that a peer was told: exact.
     Promise(Instant),

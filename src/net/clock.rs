@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 /// Reads both clocks. A driver does so once a turn; everything else is told.
 #[must_use]
 pub fn now() -> Now {
-    // The lint sends everybody else here.
+    // The lint sends all other code here.
     #[allow(clippy::disallowed_methods)]
     Now { instant: Instant::now(), wall: SystemTime::now() }
 }

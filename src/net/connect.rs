@@ -1,4 +1,4 @@
-//! Opening a connection to somebody else.
+//! Opens connections to servers.
 
 use super::{Error, options::limit_ahead};
 use mio::net::TcpStream as Nonblocking;

@@ -11,7 +11,7 @@ use std::{io, num::NonZeroUsize, ops::Deref, sync::atomic::AtomicU64};
 pub(crate) enum Counters<const N: usize> {
     /// For the threads of one process.
     Own([AtomicU64; N]),
-    /// In a mapping that is never taken back: whoever forks has a handful, for as long as he lives.
+    /// In a mapping that is never taken back: a process that forks has a handful of them, for its whole life.
     Inherited(&'static [AtomicU64; N]),
 }
 
@@ -26,9 +26,9 @@ impl<const N: usize> Counters<N> {
         let size = NonZeroUsize::new(size_of::<[AtomicU64; N]>())
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no numbers"))?;
         let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // SAFETY: a new mapping at an address of the kernel's choice touches nothing that exists. It starts at a page, is at
-        // least `size` bytes, all zero, and a zero is a valid `AtomicU64`. It is never unmapped, so it may be borrowed for
-        // ever; and whoever shares it, in whichever process, knows it as atomics only.
+        // SAFETY: a new mapping at an address of the kernel's choice touches nothing that exists. It starts at a page,
+        // is at least `size` bytes, all zero, and a zero is a valid `AtomicU64`. It is never unmapped, so it may be
+        // borrowed for ever; and all processes that share it use it as atomics only.
         let numbers = unsafe { mmap_anonymous(None, size, access, MapFlags::MAP_SHARED)?.cast().as_ref() };
         Ok(Self::Inherited(numbers))
     }

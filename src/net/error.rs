@@ -176,7 +176,8 @@ fn connect_failed(f: &mut fmt::Formatter<'_>, to: SocketAddr, source: &io::Error
     }
 }
 
-/// Whether an address means somebody only together with a network interface (RFC 4291 §2.5.6). That is not taken here.
+/// Whether an address names a machine only together with a network interface (RFC 4291 §2.5.6). Interfaces are not
+/// taken here.
 fn is_link_local(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
 }

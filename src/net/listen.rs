@@ -23,7 +23,7 @@ pub struct ListenOptions {
     /// How many connections the kernel keeps for us until we accept them, at least 1. More than the system allows
     /// ([`max_backlog`]) becomes that, with a warning.
     pub backlog: u32,
-    /// The flag that set the address: an error advises to change that one. `None`: nobody chose the address.
+    /// The flag that set the address: an error advises to change that one. `None`: no flag set the address.
     pub flag: Option<&'static str>,
 }
 
@@ -111,7 +111,7 @@ fn open_alone(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
     for _ in 0..TIES {
         let socket = bind(address, false)?;
         match socket.listen(backlog) {
-            // It was free a moment ago. If somebody else has it now, the next bind says so.
+            // It was free a moment ago. If another program has it now, the next bind says so.
             Err(error) if error.kind() == ErrorKind::AddrInUse => {
                 thread::park_timeout(TIE_WAIT.mul_f64(rand::random()));
             }
@@ -129,7 +129,7 @@ fn open(address: SocketAddr, backlog: i32, shared: bool) -> io::Result<TcpListen
 
 fn bind(address: SocketAddr, shared: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // On Windows the option means that anybody may take the port over.
+    // On Windows the option means that any program may take the port over.
     #[cfg(not(windows))]
     socket.set_reuse_address(true)?;
     if shared {
@@ -189,7 +189,7 @@ mod tests {
         }
     }
 
-    /// A port that no other test can be given, and at which anybody may listen.
+    /// A port that no other test can be given, and at which several sockets may listen.
     fn reserved() -> (Socket, SocketAddr) {
         let holder = bind((Ipv4Addr::LOCALHOST, 0).into(), false).unwrap();
         let address = holder.local_addr().unwrap().as_socket().unwrap();
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn an_address_of_another_machine_is_told_apart() {
-        // From the range for documentation (RFC 5737): nobody has it.
+        // From the range for documentation (RFC 5737): no machine has it.
         let error = listen(&ListenOptions::new("192.0.2.1:0".parse().unwrap())).unwrap_err();
         assert!(error.to_string().starts_with("192.0.2.1 is not an address of this machine"), "{error}");
     }

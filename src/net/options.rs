@@ -28,8 +28,8 @@ pub struct StreamOptions {
     /// answer that are written in two pieces cost 40 ms on most systems: Nagle's algorithm waits for a delayed
     /// acknowledgement.
     pub no_delay: bool,
-    /// After so much silence the kernel asks whether the peer still exists, and resets the connection if nobody answers.
-    /// For connections that may be silent for hours; others end by a deadline of ours.
+    /// After this much silence the kernel asks whether the peer still exists, and resets the connection if no answer
+    /// comes. For connections that may be silent for hours; others end by a deadline of ours.
     pub keep_alive: Option<Duration>,
     /// Bytes that the kernel receives ahead of us. `None`: it finds the right amount itself, which is nearly always better.
     pub receive_buffer: Option<usize>,

@@ -43,7 +43,7 @@ pub trait Workshop {
     }
 }
 
-/// Computes on the thread of the event loop, while everybody on it waits.
+/// Computes on the thread of the event loop, while all clients on it wait.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OnTheSpot;
 
@@ -67,7 +67,7 @@ pub struct Sessions<F, S, W = OnTheSpot> {
     later: VecDeque<ConnId>,
 }
 
-/// Peers that are given more answers in one turn, of those to whom more are due.
+/// Peers that get more answers in one turn, of those that wait for more.
 const RESUMED: usize = 8;
 
 impl<F, S> Sessions<F, S>

@@ -27,8 +27,8 @@ pub enum Signal {
     User1,
 }
 
-/// Signals are told until this is dropped. From then on nobody would act on them, so the first SIGINT or SIGTERM ends the
-/// process at once, as the second does before: what is left to do at the end may hang, too.
+/// Signals are told until this is dropped. From then on no code would act on them, so the first SIGINT or SIGTERM ends
+/// the process at once, as the second does before: the last steps of a process may hang, too.
 #[derive(Debug)]
 pub struct Watch {
     handle: Handle,

@@ -265,7 +265,8 @@ fn endless_answers_flow_and_stop_when_nobody_reads() {
                 Err(error) => panic!("{error}"),
             }
         }
-        // From here on nothing is read: at its deadline the session ends, with what nobody took still unsent.
+        // From here on nothing is read: at its deadline the session ends, with the bytes that the client did not take
+        // still unsent.
         let produced = Arc::clone(&server.produced);
         assert_ended(server, CloseReason::TooSlow);
         let produced = produced.load(Ordering::Relaxed);

@@ -28,7 +28,7 @@ impl Ending {
         self.drained_by
     }
 
-    /// Whether the time for what still runs has passed, and nobody asked for an end at once.
+    /// Whether the time for connections that are still open has passed, and no end at once was asked for.
     pub(in crate::net) fn is_late(&self, now: Instant) -> bool {
         !self.stopped && self.drained_by.is_some_and(|by| now >= by)
     }

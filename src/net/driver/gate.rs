@@ -88,7 +88,8 @@ pub(in crate::net) fn out_of_descriptors(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|code| CAUSES.contains(&Errno::from_raw(code)))
 }
 
-/// Whether nobody was accepted for a reason that does not concern the next one: a peer that gave up while it waited, a signal.
+/// Whether no connection was accepted for a reason that does not concern the next one: a peer that gave up while it
+/// waited, a signal.
 pub(in crate::net) fn is_passing(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted)
 }

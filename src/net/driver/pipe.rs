@@ -19,11 +19,11 @@ use std::{
 /// Measured with 64 MiB downloads, CPU seconds per GiB: 128 KiB at once 0.36, 512 KiB 0.27, 1 MiB 0.22; copied, 0.32.
 pub(in crate::net) const CAPACITY: usize = 1024 * 1024;
 
-/// How long a pipe that nobody needs is kept.
+/// How long a pipe that no relay needs is kept.
 const SPARE_FOR: Duration = Duration::from_secs(10);
 
-/// How long nobody asks for a pipe after the system had none. Every step of every relay would: at the moment when it has
-/// the least to give.
+/// How long no pipe is asked for after the system had none. Else every step of every relay would ask, just when the
+/// system has the least to give.
 const REFUSED_FOR: Duration = Duration::from_secs(1);
 
 /// Bytes on their way, in the kernel.
@@ -119,7 +119,7 @@ impl Pipes {
         self.until
     }
 
-    /// Closes the pipes that nobody needed for a while.
+    /// Closes the pipes that no relay needed for a while.
     pub(in crate::net) fn expire(&mut self, now: Instant) {
         if self.until.is_some_and(|until| until <= now) {
             self.spare = Vec::new();
@@ -147,8 +147,8 @@ impl Pipe {
 
     /// Moves up to `most` bytes in.
     ///
-    /// [`Moved::Nothing`] of an empty pipe means that the socket has nothing; of another one, it may also be that the pipe
-    /// has no room: that depends on the number of pieces, which nobody tells.
+    /// [`Moved::Nothing`] of an empty pipe means that the socket has nothing; of another one, it may also be that the
+    /// pipe has no room: that depends on the number of pieces, which the kernel does not tell.
     pub(in crate::net) fn fill(&mut self, from: impl AsFd, most: u64) -> io::Result<Moved> {
         let room = CAPACITY.saturating_sub(self.len);
         let most = usize::try_from(most).unwrap_or(usize::MAX).min(room);

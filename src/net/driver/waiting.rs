@@ -4,8 +4,8 @@
 //! that does not matter; a thousand of them must not hold half a gigabyte. So reads are large while little waits on the whole
 //! event loop, and beyond that small enough for each peer to cost little.
 
-/// Bytes that may wait on one event loop before reads get smaller. A few slow peers may hold a large read each: beside a
-/// process of that kind they are not noticed, and everybody's bodies move in the cheapest way.
+/// Bytes that may wait on one event loop before reads get smaller. A few slow peers may hold a large read each: in a
+/// process of this kind that is little memory, and all bodies move in the cheapest way.
 pub(in crate::net) const PLENTY: usize = 4 * 1024 * 1024;
 
 /// Bytes of one read when more waits. With the mark at which the proxy stops reading, a peer that reads nothing costs 64 KiB.
@@ -27,7 +27,7 @@ impl Waiting {
         }
     }
 
-    /// Whether so much waits that nobody should read much more.
+    /// Whether so much waits that no connection should read much more.
     pub(in crate::net) fn is_much(&self) -> bool {
         self.bytes >= PLENTY
     }

@@ -1,8 +1,8 @@
 //! Taking connections from the listeners: how many, and when not.
 //!
-//! One operation accepts whoever comes, until it is cancelled. Near the limit that would be too many: from there on, one
-//! operation accepts one connection. At the limit, another one tells that a connection waits, and the application is asked to
-//! close one that is not used ([`App::crowded`]).
+//! One operation accepts all connections that come, until it is cancelled. Near the limit that would be too many: from
+//! there on, one operation accepts one connection. At the limit, another one tells that a connection waits, and the
+//! application is asked to close one that is not used ([`App::crowded`]).
 
 use super::{
     Proactor,
@@ -102,7 +102,7 @@ impl Io {
         self.common.room().saturating_sub(self.listeners.surplus.len())
     }
 
-    /// Whether somebody was accepted who can be admitted now.
+    /// Whether a connection was accepted that can be admitted now.
     pub(super) fn can_admit(&self) -> bool {
         !self.listeners.surplus.is_empty() && self.common.room() > 0
     }
@@ -145,7 +145,7 @@ impl Io {
 }
 
 impl<A: App> Proactor<A> {
-    /// Lets the application hear whom the kernel has accepted.
+    /// Lets the application hear of the connections that the kernel has accepted.
     pub(super) fn hear_accepted(&mut self) {
         self.note_accepted();
         self.admit_surplus();
@@ -227,7 +227,7 @@ impl<A: App> Proactor<A> {
         self.settle();
     }
 
-    /// Takes whom the kernel has in its backlog, as far as there is room, and closes the listeners.
+    /// Takes the connections of the kernel's backlog, as far as there is room, and closes the listeners.
     pub(super) fn close_listeners(&mut self) {
         let listeners = mem::take(&mut self.io.listeners.all);
         for (index, listener) in listeners.iter().enumerate() {

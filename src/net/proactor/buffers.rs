@@ -5,9 +5,9 @@
 //!                                   └─ given away by reference ──▶ spare, when nobody refers to it any more
 //! ```
 //!
-//! With readiness, one buffer serves all connections, because nobody reads before there is something to read. With
-//! completions the kernel writes whenever bytes arrive: a buffer that is offered is the kernel's, and must not be moved,
-//! read or freed. A buffer for each connection would cost 16 KiB per idle client, so they are offered together.
+//! With readiness, one buffer serves all connections, because it is needed only when there is something to read. With
+//! completions the kernel writes whenever bytes arrive: a buffer that is offered is the kernel's, and must not be
+//! moved, read or freed. A buffer for each connection would cost 16 KiB per idle client, so they are offered together.
 
 #![allow(unsafe_code)] // Each block carries its argument.
 
@@ -22,8 +22,8 @@ use std::{
     sync::atomic::{AtomicU16, Ordering},
 };
 
-/// How many buffers that were given away are remembered for when nobody refers to them any more. More at once means that
-/// many slow peers hold one each; those are freed when they are sent.
+/// How many buffers that were given away are remembered, to be used again when the last reference to them goes. More at
+/// once means that many slow peers hold one each; those are freed when they are sent.
 const MAX_LENT: usize = 16;
 
 /// The kernel wants the queue to begin on a page.

@@ -178,7 +178,7 @@ impl Io {
         let Some(socket) = self.common.table.get_mut(key) else { return };
         socket.watched &= !last;
         let is_error = u32::try_from(result).is_ok_and(|events| events & libc::POLLERR.unsigned_abs() as u32 != 0);
-        // If somebody reads, or still sends, that hears of it by itself.
+        // If an operation still receives or sends, its own completion tells of it.
         if is_error
             && socket.phase == Phase::Open
             && socket.receiving == Receiving::No
@@ -189,7 +189,7 @@ impl Io {
         }
     }
 
-    /// Closes a socket that nobody wants any more, once the kernel has let go of it.
+    /// Closes a socket that is not wanted any more, once the kernel has let go of it.
     pub(super) fn bury(&mut self, key: usize) {
         if let Some(socket) = self.common.table.get_mut(key)
             && socket.phase == Phase::Gone
@@ -207,7 +207,7 @@ fn accepted(result: i32) -> std::io::Result<Socket> {
     if result < 0 {
         return Err(Error::from_raw_os_error(-result));
     }
-    // SAFETY: the kernel has just opened this descriptor for us and told nobody else.
+    // SAFETY: the kernel has just opened this descriptor for us, and no other code knows it.
     #[allow(unsafe_code)]
     Ok(unsafe { Socket::from_raw_fd(result) })
 }

@@ -45,7 +45,8 @@ pub(super) enum Receiving {
     Ending,
 }
 
-/// Input that came when nobody wanted it: a receive operation cannot be stopped in the middle of a turn.
+/// Input that came while the application did not want it: a receive operation cannot be stopped in the middle of a
+/// turn.
 #[derive(Debug, Default)]
 pub(super) struct Stash {
     pub(super) input: VecDeque<Bytes>,

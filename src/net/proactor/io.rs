@@ -80,7 +80,7 @@ pub struct Io {
     pub(super) arrivals: VecDeque<Arrival>,
     /// Connections that were accepted, or why not.
     pub(super) accepted: VecDeque<Accepted>,
-    /// Listeners at which a connection waits, or where nobody looks any more.
+    /// Listeners at which a connection waits, or whose operation has ended.
     pub(super) knocked: VecDeque<usize>,
     /// Other threads write to it.
     pub(super) bell: Arc<EventFd>,
@@ -159,8 +159,8 @@ impl Io {
         }
     }
 
-    /// Asks the kernel for what the sockets need that this turn was about. Everything that one socket has to send leaves
-    /// together, whoever caused it.
+    /// Asks the kernel for the operations that the sockets of this turn need. All bytes that one socket has to send
+    /// leave together, whichever events caused them.
     pub(super) fn prepare(&mut self) {
         self.turn = self.turn.wrapping_add(1);
         self.arm_listeners();
@@ -236,7 +236,7 @@ impl Io {
         self.tried.push((key, len));
     }
 
-    /// Has the kernel receive for a socket exactly when somebody wants the input, in the way that fits.
+    /// Has the kernel receive for a socket exactly when its input is wanted, in the way that fits.
     fn receive(&mut self, key: usize) {
         if self.look_for_relay(key) {
             return;
@@ -254,7 +254,7 @@ impl Io {
                 let group = if bulk { Group::Bulk } else { Group::Small };
                 socket.receiving = wanted;
                 socket.in_flight += 1;
-                // While much waits to be sent, nobody adds a large piece to it.
+                // While much waits to be sent, no connection adds a large piece to it.
                 let most = self.common.waiting.limit(BULK_SIZE);
                 self.ring.push(Operation::receive(socket.fd(), key, group, most));
             }
@@ -264,7 +264,7 @@ impl Io {
             _ => {}
         }
         let Some(socket) = self.common.table.get_mut(key) else { return };
-        // While nothing is received, nobody would hear of a reset.
+        // While nothing is received, a reset would not be noticed.
         let unheard = socket.is_unwanted() || (socket.ended && socket.broken.is_none());
         if socket.phase == Phase::Open && unheard && !socket.watched {
             socket.watched = true;

@@ -99,7 +99,7 @@ impl<A: App> Proactor<A> {
             let text = "an event loop takes at most 256 listeners";
             return Err(std::io::Error::new(ErrorKind::InvalidInput, text));
         };
-        // Else the kernel would say "nobody is there" at once instead of waiting for somebody.
+        // Else the kernel would say "no connection waits" at once instead of waiting for one.
         listener.set_nonblocking(false)?;
         SockRef::from(&listener).set_tcp_nodelay(true)?;
         limit_ahead(&listener)?;

@@ -26,7 +26,7 @@ use nix::libc;
 use socket2::SockAddr;
 use std::{io::IoSlice, ptr};
 
-/// The token of what nobody waits for.
+/// The token of operations whose result is not waited for.
 pub(super) const NOBODY: u64 = u64::MAX;
 
 /// Bytes that are tried to be sent at once. More does not fit into a socket's buffer as a rule, and trying would be in vain;
@@ -49,7 +49,7 @@ pub(super) enum Kind {
     /// Tell when there is room for what a relay has.
     Writable,
     Connect,
-    /// Look out for errors of a connection that nobody reads from.
+    /// Look out for errors of a connection that is not read.
     Watch,
     /// The key is a listener's.
     Accept,
@@ -100,7 +100,7 @@ pub(super) struct Vector {
 // SAFETY: the pointers in it lead to itself and to `Bytes`, which may be sent; they are only followed by the kernel.
 unsafe impl Send for Vector {}
 
-/// Something to ask of the kernel. The memory that it names outlives it: who makes one promises so.
+/// A request to the kernel. The memory that it names outlives it: the code that makes one promises so.
 pub(super) struct Operation(Entry);
 
 impl Operation {

@@ -52,7 +52,8 @@ impl Io {
         }
     }
 
-    /// Of the next `len` bytes of a connection: who gets how many without their being heard? `None` if nobody does.
+    /// Counts the next `len` bytes of a connection for its relay: the connection that gets them, and how many, without
+    /// their being heard. `None` if there is no relay.
     pub(super) fn count_relayed(&mut self, from: ConnId, len: usize) -> Option<(ConnId, usize)> {
         let mut relay = self.common.table.find_mut(from)?.1.relay.take()?;
         // Bytes that come after the other side has gone are heard.

@@ -53,7 +53,7 @@ pub(super) struct Ring {
 }
 
 impl Ring {
-    /// A ring that nobody may enter yet.
+    /// A ring that may not be entered yet.
     ///
     /// `SINGLE_ISSUER` (6.0) is what tells whether receiving many times with one operation is known: both came with the same
     /// release. `DEFER_TASKRUN` (6.1) has completions made when we wait for them, not in the middle of our work.
@@ -109,7 +109,7 @@ impl Ring {
     /// Asks that an operation end early. Its own last completion says whether it did.
     pub(super) fn cancel(&mut self, token: u64) {
         let cancel = io_uring::opcode::AsyncCancel::new(token).build();
-        // It may find that the operation has just ended: nobody wants to know.
+        // It may find that the operation has just ended: that does not matter.
         self.push_entry(&cancel.user_data(super::operations::NOBODY).flags(Flags::SKIP_SUCCESS));
     }
 
@@ -252,7 +252,7 @@ mod tests {
         ring.cancel(0);
         let error = ring.enter(Some(Duration::ZERO)).unwrap_err();
         assert!(error.to_string().starts_with("io_uring takes no more operations: "), "{error}");
-        // Nor afterwards: what is pushed has no place, and nobody waits for its end.
+        // Nor afterwards: a pushed operation has no place, and its end is not waited for.
         ring.cancel(0);
         assert!(ring.enter(Some(Duration::ZERO)).is_err() && ring.end(), "nothing is under way");
     }

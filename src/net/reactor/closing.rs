@@ -106,7 +106,7 @@ impl Io {
         self.common.enqueue(key);
     }
 
-    /// Throws away input: a share of it, as everybody gets.
+    /// Throws away input, at most an ordinary share of it in one visit.
     fn discard(&mut self, key: usize, mut allowance: usize) {
         let mut heard = 0;
         // Without an allowance nothing is read any more: only the time is waited for.

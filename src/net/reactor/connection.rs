@@ -65,7 +65,7 @@ pub struct Connection {
     pub(super) at_end: bool,
     /// The kernel may have room. Cleared by a write that was refused in part.
     pub(super) writable: bool,
-    /// The kernel said that something is wrong, and nobody has asked it yet what.
+    /// The kernel said that something is wrong, and has not been asked yet what it is.
     pub(super) error: bool,
     /// The application does not want input now.
     pub(super) paused: bool,

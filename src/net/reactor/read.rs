@@ -35,7 +35,7 @@ impl Io {
     /// As [`Io::read`], but no more than `most` bytes.
     pub(super) fn read_most(&mut self, key: usize, most: usize) -> Read {
         let Some(socket) = self.common.table.get_mut(key) else { return Read::Drained };
-        // While much waits to be sent, nobody adds a large piece to it.
+        // While much waits to be sent, no connection adds a large piece to it.
         let size = self.common.waiting.limit(if socket.bulk {
             self.common.config.bulk_read_size
         } else {

@@ -23,7 +23,8 @@ impl Io {
 
     /// One step of a relay from the socket with this key.
     pub(super) fn relay(&mut self, key: usize, relay: Relay) -> Read {
-        // Its last words must not wait for room in a pipe: until they are through, nobody hears that it is broken.
+        // Its last bytes must not wait for room in a pipe: until they are through, the application does not hear that
+        // it is broken.
         let breaking = self.common.table.get_mut(key).is_some_and(|sender| sender.is_breaking());
         let Some((receiver, socket)) = self.common.table.find_mut(relay.to) else {
             // The other side is gone: what comes now is heard.

@@ -44,7 +44,7 @@ fn a_client_that_sends_everything_before_it_reads_gets_the_answer() {
         }
     });
     let mut client = running.connect();
-    // More than all buffers on the way hold: somebody has to read it.
+    // More than all buffers on the way hold: the server has to read it.
     client.write_all(&vec![b'x'; 20 * 1024 * 1024]).unwrap();
     assert_eq!(read_to_end(&client), b"413");
 }
@@ -115,7 +115,7 @@ fn a_peer_that_has_nothing_more_to_say_is_not_waited_for() {
     for mut client in &clients {
         client.write_all(b"?").unwrap();
     }
-    // The first still holds its end when the second is served, for whom there was no room before.
+    // The first still holds its end when the second is served, which had no room before.
     for client in &clients {
         assert!(read_to_end(client) == pattern(LEN));
     }

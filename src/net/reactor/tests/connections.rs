@@ -48,7 +48,7 @@ fn a_connection_that_cannot_be_made_fails() {
         if *heard == Heard::Woken {
             for to in targets {
                 let conn = cx.connect(to);
-                // Must reach nobody.
+                // Must reach no connection.
                 cx.send(conn, &b"lost"[..]);
                 cx.finish(conn);
             }
@@ -274,7 +274,7 @@ fn an_answer_that_came_before_the_reset_is_heard_before_the_failure() {
 
 #[test]
 fn a_reset_is_heard_even_by_who_does_not_listen_and_what_came_before_it() {
-    // Nothing, one read, several; never more than a window that nobody has opened further.
+    // Nothing, one read, several; never more than the first window of a receiver that does not read.
     for len in [0, 10, 40_000] {
         let config = DriverConfig { read_size: 1000, ..DriverConfig::default() };
         let (running, heard) = script(config, |cx, heard, _| {

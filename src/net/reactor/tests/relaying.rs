@@ -1,5 +1,5 @@
-//! [`Action::Relay`](crate::app::Action::Relay): bytes that the application does not see. Each case runs with copying and
-//! with pipes, and nobody can tell.
+//! [`Action::Relay`](crate::app::Action::Relay): bytes that the application does not see. Each case runs with copying
+//! and with pipes, and no peer can tell which.
 
 use super::{PIPES, most_read, support::*};
 use crate::{

@@ -42,7 +42,8 @@ fn how_far_a_peer_is_can_be_asked_for() {
     while ask() != done {}
 }
 
-/// One that does not read may hold a lot. If that is more than everybody should hold together, the next ones hold less.
+/// One that does not read may hold a lot. If that is more than all connections should hold together, the next ones hold
+/// less.
 #[test]
 fn reads_are_small_while_much_waits() {
     const SENT: usize = 40 * 1024;

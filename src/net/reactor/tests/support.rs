@@ -94,7 +94,7 @@ pub(super) fn accept(listener: &TcpListener) -> TcpStream {
     patient(listener.accept().unwrap().0)
 }
 
-/// An address at which nobody listens.
+/// An address without a listener.
 pub(super) fn nobody() -> SocketAddr {
     backend().1
 }
