@@ -68,7 +68,8 @@ pub struct CacheArgs {
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub cache_default_ttl: Option<Duration>,
 
-    /// How stale a response may be served when no backend answers, if nobody says so [default: not at all]
+    /// How stale a response may be served when no backend answers, if neither it nor the request says so [default: not
+    /// at all]
     ///
     /// The response's own directives (`stale-if-error`, `must-revalidate`) go before.
     #[arg(long, value_name = "TIME", value_parser = duration)]

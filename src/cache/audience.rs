@@ -1,4 +1,4 @@
-//! For whom is a response, and who said so?
+//! Decides for which clients a response is, and by whose word.
 //!
 //! A shared cache gives one client's answer to others. Where the response says that this is meant (`public`, `max-age`,
 //! `s-maxage`, `Expires`: RFC 9111 §3, §7.3), it is a statement. Where it says nothing, the cache may still guess how long
@@ -32,7 +32,7 @@ pub enum Audience {
     Strangers,
     /// All of them: the response says so.
     Everybody,
-    /// All of them, and the answer to a request with `Authorization` is everybody's, too (§3.5).
+    /// All of them, and the answer to a request with `Authorization` is for all clients, too (§3.5).
     EvenAuthorized,
 }
 
@@ -103,7 +103,7 @@ mod tests {
             ("", "Vary: AUTHORIZATION", Nobody),
             ("", "Vary: Accept", Strangers),
             ("", "Content-Disposition: attachment", Strangers),
-            // Said, whoever asks and whatever is handed out (§7.3). How long that is, is another question.
+            // It says so itself, for any client and with any cookie (§7.3). For how long is another question.
             ("Cookie: a=b", "Cache-Control: max-age=1\nSet-Cookie: a=b", Everybody),
             ("Cookie: a=b", "Cache-Control: max-age=0", Everybody),
             ("", "Expires: 0\nVary: Cookie", Everybody),

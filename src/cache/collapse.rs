@@ -12,8 +12,8 @@
 //! or from the response to the first of them. Followers that see there that it is not theirs, but one with the same `Vary`
 //! may be, follow a fetch of their own variant, so that each variant is asked for once.
 //!
-//! A leader that goes away in whatever manner lets go of its [`Lead`], and that releases its followers: nobody waits for
-//! somebody who is not there.
+//! A leader that goes away in any manner drops its [`Lead`], and that releases its followers: no request waits for one
+//! that is gone.
 
 use super::{
     fill::{Added, End, Fill},
@@ -121,7 +121,7 @@ impl Lead {
         Self { flights, flight, since, fill: None, over: false }
     }
 
-    /// A fetch that nobody can follow, whose response may be stored all the same.
+    /// A fetch that no request can follow, whose response may be stored all the same.
     #[must_use]
     pub fn alone(flights: Arc<Flights>, place: Place<'_>) -> Self {
         Self::new(flights, Arc::new(Flight::new(place.uri.to_key(), place.hash, None, place.hash)))
@@ -172,7 +172,8 @@ impl Lead {
         self.flight.enter(Stage::Open(fill), self.store());
     }
 
-    /// A part of its body, of which a copy is kept, and handed back. When it turns out too large, nobody new follows.
+    /// A part of its body, of which a copy is kept, and handed back. When it turns out too large, no new request
+    /// follows.
     pub fn append(&mut self, data: &[u8], leader: Ticket, now: Instant) -> (Added, Bytes) {
         let Some(fill) = self.fill.clone() else { return (Added::Unread, Bytes::copy_from_slice(data)) };
         let (added, piece) = fill.append(data, leader, now);

@@ -6,10 +6,11 @@
 //!               ▲ reader     ▲ reader, has all there is: leaves a ticket
 //! ```
 //!
-//! While it is to be stored, all of it is kept, and its bytes are counted against the cache's size: each piece for as long
-//! as anybody refers to it, be it a client that takes its time. When that turns out to be too much, it is not stored, but
-//! those who read already must get it to the end: then only what the slowest of them has not read is kept, and the leader
-//! hears when that is a lot ([`Added::Wait`]). For how long the others wait for the slowest is told in `readers.rs`.
+//! While it is to be stored, all of it is kept, and its bytes are counted against the cache's size: each piece for as
+//! long as there is a reference to it, be it that of a slow client. When that turns out to be too much, it is not
+//! stored, but the requests that read it already must get it to the end: then only the part that the slowest of them
+//! has not read is kept, and the leader hears when that is a lot ([`Added::Wait`]). `readers.rs` decides how long the
+//! others wait for the slowest.
 
 use super::{
     mail::Ticket,
@@ -53,7 +54,7 @@ pub enum Added {
     Passed,
     /// As [`Added::Passed`], and readers are far behind: the leader is told when they have caught up.
     Wait,
-    /// Neither stored nor read by anybody.
+    /// Neither stored nor read.
     Unread,
 }
 
@@ -129,8 +130,8 @@ impl Fill {
         self.length
     }
 
-    /// Appends a copy of `data`, which is handed back for whoever else gets it; `leader` is told when readers have caught
-    /// up, if they have to.
+    /// Appends a copy of `data`, which is handed back for its other receivers; `leader` is told when readers have
+    /// caught up, if they have to.
     pub fn append(&self, data: &[u8], leader: Ticket, now: Instant) -> (Added, Bytes) {
         // Readers have to get it even if there is no room; what they are behind is bounded by the window.
         let (piece, room) = self.store.piece(data);
@@ -162,8 +163,8 @@ impl Fill {
         (added, piece)
     }
 
-    /// Leaves the readers behind for whom the others have waited longer than `patience`. When to do so again; `None`: the leader
-    /// need not wait.
+    /// Leaves the readers behind that the others have waited for longer than `patience`. When to do so again; `None`:
+    /// the leader need not wait.
     pub fn let_go(&self, patience: Duration, now: Instant) -> Option<Instant> {
         let mut state = self.lock();
         state.pass(now);
@@ -234,8 +235,8 @@ impl Fill {
         Some(Reader { fill: self.clone(), id })
     }
 
-    /// Begins to read what is still to come, beside others: for the leader's own client, which has got what came until now.
-    /// `None`: there are no others, and what is not stored is nobody's but the leader's.
+    /// Begins to read the rest, beside others: for the leader's own client, which has got the pieces until now. `None`:
+    /// there are no others, and a response that is not stored is the leader's alone.
     #[must_use]
     pub fn reader_beside_others(self: &Arc<Self>) -> Option<Reader> {
         let mut state = self.lock();
@@ -255,7 +256,7 @@ impl Fill {
 }
 
 impl State {
-    /// Drops what everybody has, if it is not to be stored.
+    /// Drops the pieces that all readers have, if it is not to be stored.
     fn trim(&mut self) {
         if self.storing {
             return;

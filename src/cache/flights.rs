@@ -191,7 +191,7 @@ impl Flight {
         lock(&self.state)
     }
 
-    /// The new stage, for everybody who waits.
+    /// The new stage, for all requests that wait.
     pub(super) fn enter(&self, stage: Stage, store: &Store) {
         let mut state = self.lock();
         state.stage = stage;

@@ -1,7 +1,7 @@
 //! Which stored responses an unsafe exchange makes untrue (RFC 9111 §4.4).
 //!
-//! `POST /orders` that ends well changes `/orders`, and what its `Location` and `Content-Location` name. The latter are
-//! taken at their word only within the origin that was asked: elsewhere nobody may clear another one's pages.
+//! `POST /orders` that ends well changes `/orders`, and the URIs that its `Location` and `Content-Location` name. The
+//! latter are believed only within the origin that was asked: no origin may clear another one's pages.
 
 use super::key::{Key, Uri};
 use crate::http::{Authority, Method, ResponseHead, target::Scheme};
@@ -10,7 +10,7 @@ use crate::http::{Authority, Method, ResponseHead, target::Scheme};
 const MAX_LINES: usize = 4;
 
 /// The URIs whose stored responses have to go after `method` on `target` was answered with `response`; none for a safe
-/// method and for an answer that is an error. A method that nobody knows may change anything.
+/// method and for an answer that is an error. An unknown method may change anything.
 #[must_use]
 pub fn invalidated(method: &Method, target: Uri<'_>, response: &ResponseHead) -> Vec<Key> {
     let mut keys = Vec::new();

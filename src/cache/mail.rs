@@ -28,7 +28,7 @@ impl Mail {
         Self { boxes: std::iter::repeat_with(Mutex::default).take(workers).collect(), ring }
     }
 
-    /// Tells everybody. A worker is woken once for all of its letters.
+    /// Tells all of them. A worker is woken once for all of its letters.
     pub fn post(&self, tickets: &[Ticket]) {
         for (worker, letters) in self.boxes.iter().enumerate() {
             let mut mine = tickets.iter().filter(|ticket| ticket.worker as usize == worker).peekable();

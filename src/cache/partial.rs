@@ -7,7 +7,7 @@
 //! together ETag: "1"   0 ████████████████████ 20          a complete 200
 //! ```
 //!
-//! A part that contradicts itself is not stored: a wrong byte in a file that was put together is noticed by nobody.
+//! A part that contradicts itself is not stored: no client would notice a wrong byte in a file that was put together.
 
 use super::{
     Body, Freshened, Rules, Stored, freshened,
@@ -95,7 +95,7 @@ impl Part {
     }
 }
 
-/// `1*DIGIT`, not above what everybody can count ([`MAX_LENGTH`]): it is written into later answers.
+/// `1*DIGIT`, not above the number that all programs can count to ([`MAX_LENGTH`]): it is written into later answers.
 fn position(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
@@ -280,7 +280,8 @@ mod tests {
 
     #[test]
     fn parts_that_touch_or_overlap() {
-        // RFC 9110 §15.3.7.3. The older in small letters, the newer in capitals; both of ten bytes or of nobody knows.
+        // RFC 9110 §15.3.7.3. The older in small letters, the newer in capitals; both of ten bytes or of an unknown
+        // number.
         for (older, newer, expected) in [
             ((0, "abcd"), (4, "EFGH"), Some((0, "abcdEFGH"))),
             ((4, "efgh"), (0, "ABCD"), Some((0, "ABCDefgh"))),

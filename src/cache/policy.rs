@@ -16,7 +16,8 @@ pub struct Rules {
     pub heuristic_fraction: f64,
     /// No guess is longer.
     pub heuristic_cap: Duration,
-    /// How stale a response may be served if the backends fail, without being asked to by anybody. `None`: not at all.
+    /// How stale a response may be served if the backends fail, when neither response nor request says so. `None`: not
+    /// at all.
     pub stale_if_error: Option<Duration>,
 }
 

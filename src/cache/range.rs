@@ -336,7 +336,7 @@ mod tests {
 
     #[test]
     fn the_selection_of_a_part() {
-        // RFC 9111 §3.3: only what is wholly there. Bytes 4 to 8 are, of 10 or of nobody knows how many.
+        // RFC 9111 §3.3: only what is wholly there. Bytes 4 to 8 are, of 10 or of an unknown number.
         let one = |range| Selected::One(range);
         for (value, of_ten, of_unknown) in [
             ("bytes=4-8", one(4..9), one(4..9)),

@@ -1,4 +1,4 @@
-//! Where those are who read one response while it arrives, and for whom of them the others wait.
+//! The readers of one response while it arrives: how far each is, and which of them the others wait for.
 //!
 //! ```text
 //!              what is kept of a response that is not stored: at most the window, and what one read adds
@@ -8,12 +8,12 @@
 //!               a window behind           client: it waits
 //! ```
 //!
-//! The window is full because of the slow ones, and then nothing more is fetched. As long as all are slow that is right: a
-//! fetch need not be faster than the fastest of its readers. While one of them has everything and waits, the others cost it
-//! time. That time is added up, and time in which nobody had to wait is taken off again. So readers of about the same speed
-//! cost each other nothing in the long run, and one that makes the fetch less than half as fast costs more and more. When it
-//! is more than the others have patience for, those that are behind at that moment are left there: they get no more, and are
-//! told so.
+//! The window is full because of the slow ones, and then nothing more is fetched. As long as all are slow that is
+//! right: a fetch need not be faster than the fastest of its readers. While one of them has everything and waits, the
+//! others cost it time. That time is added up, and time in which none had to wait is taken off again. So readers of
+//! about the same speed cost each other nothing in the long run, and one that makes the fetch less than half as fast
+//! costs more and more. When it is more than the others have patience for, those that are behind at that moment are
+//! left there: they get no more, and are told so.
 
 use super::mail::Ticket;
 use std::time::{Duration, Instant};
@@ -46,14 +46,14 @@ pub(super) struct Place {
 pub(super) struct Readers {
     /// `None`: one that has gone.
     places: Vec<Option<Place>>,
-    /// For how long those who had everything have waited, less the time in which nobody did.
+    /// For how long readers that had everything have waited, less the time in which none did.
     held_up: Duration,
     /// Until when that is added up. `None`: from the next time on.
     until: Option<Instant>,
 }
 
 impl Readers {
-    /// One more, who begins with this piece, before which there are so many bytes. Its number.
+    /// Adds a reader that begins with this piece, before which there are `bytes` bytes. Returns its number.
     pub(super) fn add(&mut self, piece: usize, bytes: u64) -> usize {
         let place = Place { piece, bytes, ticket: None, left_behind: false };
         let free = self.places.iter().position(Option::is_none);
@@ -83,17 +83,17 @@ impl Readers {
         }
     }
 
-    /// Whether nobody reads.
+    /// Whether there is no reader.
     pub(super) fn is_empty(&self) -> bool {
         self.reading().next().is_none()
     }
 
-    /// The first piece that somebody still has to get.
+    /// The first piece that a reader still has to get.
     pub(super) fn slowest(&self) -> Option<usize> {
         self.reading().map(|place| place.piece).min()
     }
 
-    /// Adds up the time until now, in which somebody `waited` who had everything, or nobody did.
+    /// Adds up the time until now, in which a reader that had everything `waited`, or none did.
     pub(super) fn pass(&mut self, now: Instant, waited: bool) {
         if let Some(until) = self.until {
             let time = now.saturating_duration_since(until);
@@ -102,8 +102,8 @@ impl Readers {
         self.until = Some(now);
     }
 
-    /// If others have waited longer than they have `patience`, leaves those behind for whom they wait: so many bytes have
-    /// come. Where to tell them, and when to look again.
+    /// If others have waited longer than they have `patience`, leaves the readers behind that they wait for; `came`:
+    /// the bytes that have come. Where to tell them, and when to look again.
     pub(super) fn let_go(&mut self, patience: Duration, came: u64, now: Instant) -> (Vec<Ticket>, Instant) {
         let left = patience.saturating_sub(self.held_up);
         if !left.is_zero() {

@@ -117,7 +117,7 @@ fn permitted(stored: &Freshness, request: &RequestDirectives, stale_for: Duratio
         Some(MaxStale::Within(_)) => return None,
         None => {}
     }
-    // §5.2.1.1: who says max-age without max-stale does not want a stale response.
+    // §5.2.1.1: a client that says max-age without max-stale does not want a stale response.
     let wanted = request.max_age.is_none() && covers(stored.stale_while_revalidate(), stale_for);
     wanted.then_some(Stale::WhileRevalidating)
 }

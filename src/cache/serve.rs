@@ -51,7 +51,7 @@ pub struct Incomplete;
 
 /// Decides how `stored` answers `request`. Whether it may is another question, answered before: key, `Vary`, freshness.
 ///
-/// `boundary` is what separates parts; nobody who writes content may be able to guess it.
+/// `boundary` separates the parts; no author of content may be able to guess it.
 pub fn answer(
     request: &RequestHead,
     stored: &Stored,

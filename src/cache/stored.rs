@@ -96,7 +96,7 @@ pub enum Extent {
     Part {
         /// Which bytes. Not empty.
         range: Range<u64>,
-        /// How many there are in all, if anybody said so.
+        /// How many there are in all, if a response said so.
         complete: Option<u64>,
     },
 }
@@ -234,8 +234,8 @@ impl Body {
     }
 }
 
-/// Neighbouring pieces smaller than this are copied into one: who sends or fetches byte by byte must not leave us an
-/// allocation for each.
+/// Neighbouring pieces smaller than this are copied into one: a peer that sends or fetches byte by byte must not leave
+/// us an allocation for each.
 const SMALL_PIECE: usize = 4096;
 
 fn length_of(pieces: &[Bytes]) -> u64 {

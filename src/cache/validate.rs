@@ -114,8 +114,8 @@ fn is_of_target(name: &str) -> bool {
     }
 }
 
-/// A request that nobody made: to validate `stored` in the background. Method, target and the fields that `Vary` names
-/// (§4.3.1); those that belong to the target go first.
+/// A request that no client made: to validate `stored` in the background. Method, target and the fields that `Vary`
+/// names (§4.3.1); those that belong to the target go first.
 #[must_use]
 pub fn synthesized(request: &RequestHead, stored: &Stored) -> RequestHead {
     let mut synthesized = request.clone();
@@ -329,8 +329,8 @@ pub fn freshened(
     Freshened { stored: updated, old }
 }
 
-/// For whom the updated response is, which has these `fields`. Where others get the stored one without a question, a client
-/// that says who it is has learned that it gets the same: that makes it no less theirs.
+/// The clients that the updated response is for, which has these `fields`. Where all clients get the stored one without
+/// a question, a client with credentials has learned that it gets the same one: so the response is still for all.
 fn audience_of(stored: &Stored, request: &RequestHead, fields: &Fields, said: &ResponseDirectives) -> Audience {
     let nobody = Fields::new();
     let is_for_strangers = stored.freshness.audience().includes(false);
@@ -348,7 +348,7 @@ fn updated(stored: &Fields, newer: &Fields, arrived: Now) -> Fields {
         |name: &str| name.eq_ignore_ascii_case("date") || new.iter().any(|(new, _)| new.eq_ignore_ascii_case(name));
     let kept = stored.iter().filter(|(name, _)| !replaced(name));
     let mut fields: Fields = kept.chain(new.iter().copied()).collect();
-    // Fields that are for one user stay away whoever of the two says so (§5.2.2.4, §5.2.2.7).
+    // Fields that are for one user stay away if one of the two responses says so (§5.2.2.4, §5.2.2.7).
     let said = ResponseDirectives::of(&fields);
     fields.retain(|name, _| !said.withholds(name));
     // Without a date of its own it was made when it came (RFC 9110 §6.6.1); the old one says nothing of it.

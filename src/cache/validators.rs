@@ -43,8 +43,8 @@ impl<'a> EntityTag<'a> {
         (inner[length] == b'"').then(|| (Self { weak, opaque: &tag[..length + 2] }, &inner[length + 1..]))
     }
 
-    /// The `ETag` of a message. `None` if there is none, if it is broken, and if there are several, of which nobody could
-    /// say which is right.
+    /// The `ETag` of a message. `None` if there is none, if it is broken, and if there are several, because it is not
+    /// known which is right.
     #[must_use]
     pub fn of(fields: &'a Fields) -> Option<Self> {
         let mut lines = fields.get_all("etag");

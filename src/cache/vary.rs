@@ -18,14 +18,14 @@
 //! | lists that the standards define ([`LISTS`]) | also empty members |
 //! | `Accept-Encoding`, `Accept-Language`, `Accept-Charset` | also the case of letters: their members ignore it |
 //!
-//! A list that goes on in another line although a quoted string has not ended matches nothing, not even itself: whoever puts
-//! the lines together reads another list than whoever does not.
+//! A list that goes on in another line although a quoted string has not ended matches nothing, not even itself: a
+//! server that puts the lines together reads another list than one that does not.
 //!
 //! Of each value there is one spelling that stands for all that match it: commas and nothing else between members, and small
 //! letters where case says nothing. A request's is made once, however many variants there are, and then compared byte by byte.
 //!
-//! The order of members is kept. `Accept-Language: en, de` and `de, en` mean the same by the letter of RFC 9110 §12.5.4, but
-//! servers prefer the first of equals, and whoever asked for German would get English.
+//! The order of members is kept. `Accept-Language: en, de` and `de, en` mean the same by the letter of RFC 9110
+//! §12.5.4, but servers prefer the first of equals, and a client that asked for German would get English.
 
 use crate::http::{Fields, is_token, is_unterminated};
 use std::hash::{Hash, Hasher};
@@ -194,8 +194,8 @@ impl Selecting {
         }
     }
 
-    /// The names that select, in lower case, and what the original request had there: what a validation that nobody asked
-    /// for has to send (RFC 9111 §4.3.1).
+    /// The names that select, in lower case, and the values of the original request: a validation in the background has
+    /// to send them (RFC 9111 §4.3.1).
     pub fn fields(&self) -> impl Iterator<Item = (&str, Option<&[u8]>)> {
         let selectors: &[Selector] = match self {
             Self::Fields(selectors) => selectors,

@@ -123,7 +123,7 @@ impl ResponseDirectives {
             directives(line).for_each(|directive| all.add(&directive));
         }
         if fields.get_all("cache-control").any(is_unterminated) {
-            // Nor does `must-understand` help: nobody can.
+            // Nor does `must-understand` help: such a line cannot be understood.
             (all.no_store, all.must_understand) = (true, false);
         }
         all

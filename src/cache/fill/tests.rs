@@ -10,7 +10,7 @@ use crate::cache::{
     testing::{later, now},
 };
 
-/// A body of which somebody still has to get something is there, whether it is stored or not.
+/// A body that a reader has not got completely is there, whether it is stored or not.
 #[test]
 fn an_entry_that_is_still_read_counts_after_it_was_evicted() {
     let flights = flights(100_000, 50_000, 4);
@@ -65,7 +65,8 @@ fn a_response_that_is_too_large_is_passed_on_in_a_window() {
     assert_eq!((bodies(store, "/a").len(), flights.under_way(), store.stats().bytes), (0, 0, 0));
 }
 
-/// A fast reader waits for a slow one for as long as it has patience, and then no longer; one that is alone waits for nobody.
+/// A fast reader waits for a slow one for as long as it has patience, and then no longer; one that is alone does not
+/// wait.
 #[test]
 fn a_reader_that_holds_up_others_is_left_behind() {
     const LEADER: Ticket = Ticket { worker: 0, who: 5 };

@@ -98,7 +98,7 @@ fn one_part() {
     let expected = "HTTP/1.1 206 Partial Content\r\nContent-Type: a/b\r\nETag: \"a\"\r\n\
                     Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Range: bytes 2-3/8\r\nContent-Length: 2\r\n";
     assert_eq!((head.as_str(), body.as_str()), (expected, "cd"));
-    // §15.3.7: who names what it has should not be told again what that is.
+    // §15.3.7: a client that names the version it has should not be told again what that is.
     let (head, body) = wire(&request(&[("Range", "bytes=-1"), ("If-Range", "\"a\"")]), &stored);
     let expected = "HTTP/1.1 206 Partial Content\r\nETag: \"a\"\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
                     Content-Range: bytes 7-7/8\r\nContent-Length: 1\r\n";
@@ -211,7 +211,7 @@ fn a_stored_part_answers_what_is_within_it_and_nothing_else() {
         assert_eq!(found.as_deref(), expected.as_ref().copied(), "{lines:?}");
     }
     assert_eq!(answered(&head(&[]), &stored), Err(Incomplete));
-    // Where nobody knows how many there are, nothing says so either.
+    // Where the number of bytes is not known, no field states it either.
     let (head, body) = wire(&request(&[("Range", "bytes=2-3")]), &partial(TAGGED, 2, "cdef", None));
     assert!(head.contains("Content-Range: bytes 2-3/*\r\n") && body == "cd", "{head}");
 }

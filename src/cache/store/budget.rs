@@ -22,8 +22,8 @@ impl Store {
         }
     }
 
-    /// Takes everything out, and tells how many bytes are counted all the same: with no fetch and nobody reading, there must
-    /// be none. For tests.
+    /// Takes everything out, and tells how many bytes are counted all the same: without a fetch and a reader, there
+    /// must be none. For tests.
     #[must_use]
     pub fn emptied(&self) -> usize {
         for shard in &self.shards {

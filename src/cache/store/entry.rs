@@ -72,15 +72,15 @@ impl Entry {
         self.useless_at.is_some_and(|at| at <= now)
     }
 
-    /// It answers somebody: the next time that it is in danger of going for want of room, it is passed over.
+    /// Notes that it answers a request: the next time that it would have to go for want of room, it stays.
     pub fn touch(&self) {
-        // Looked at first: a line of memory that nobody writes to is in the caches of all processors.
+        // Looked at first: a line of memory that no thread writes to is in the caches of all processors.
         if !self.used.load(Relaxed) {
             self.used.store(true, Relaxed);
         }
     }
 
-    /// Whether it answered anybody since it was last asked this.
+    /// Whether it answered a request since this was called last.
     pub(super) fn forget_use(&self) -> bool {
         let used = self.used.load(Relaxed);
         if used {

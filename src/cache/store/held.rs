@@ -95,7 +95,7 @@ impl<T: AsRef<[u8]>> AsRef<[u8]> for Counted<T> {
     }
 }
 
-/// A copy of `data` that counts as `held` as long as anybody refers to it.
+/// A copy of `data` that counts as `held` as long as there is a reference to it.
 pub(in crate::cache) fn counted(data: &[u8], held: Held) -> Bytes {
     Bytes::from_owner(Counted { content: Box::<[u8]>::from(data), _held: held })
 }

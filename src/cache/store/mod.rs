@@ -4,9 +4,9 @@
 //!   key ── hash ──▶ shard ── lock ──▶ index ──▶ slab ──▶ Arc<Entry>      unlock, then: which variant, is it fresh
 //! ```
 //!
-//! The lock of a shard guards a few words and is held for a few dozen nanoseconds: whoever looks something up takes
-//! references away and judges them outside. No lock is ever taken while one of these is held. Bodies are shared: a hit costs
-//! one count of references.
+//! The lock of a shard guards a few words and is held for a few dozen nanoseconds: a look-up takes references away and
+//! judges them outside. No lock is ever taken while one of these is held. Bodies are shared: a hit costs one count of
+//! references.
 //!
 //! # Memory
 //!
@@ -175,7 +175,7 @@ impl Store {
         self.seed
     }
 
-    /// Remembers for a while that nobody need wait for an answer to this URI.
+    /// Remembers for a while that no request need wait for an answer to this URI.
     pub fn pass(&self, place: Place<'_>, now: Instant) {
         let mut shard = self.shard(place.hash);
         if shard.passed.len() >= PASSED_MAX {

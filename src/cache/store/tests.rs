@@ -111,7 +111,7 @@ fn the_budget_holds_over_all_shards() {
         assert!(store.stats().bytes <= 100_000);
     }
     assert!(store.stats().entries > 50 && store.stats().evicted > 1000, "{:?}", store.stats());
-    // One that needs all the room gets it; one that needs more does not, and pushes nobody out.
+    // An entry that needs all the room gets it; one that needs more does not, and pushes no other out.
     let large = |length: usize| {
         let mut entry = entry(&store, "/large", "", None);
         entry.wire = Bytes::from(vec![b'x'; length]);

@@ -12,7 +12,7 @@ pub struct Limits {
     pub object: usize,
     /// Variants of one key.
     pub variants: usize,
-    /// How long an uncacheable answer is remembered: so long nobody waits for the next one.
+    /// How long an uncacheable answer is remembered: for that time no request waits for the next one.
     pub pass: Duration,
 }
 

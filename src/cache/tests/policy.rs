@@ -59,7 +59,7 @@ const STORED: &[Row] = &[
     ("GET", "", 299, "Cache-Control: must-understand, max-age=1", Err(NotStored::NotUnderstood)),
     ("GET", "", 200, "Cache-Control: must-understand", Ok(())),
     ("GET", "", 302, "Cache-Control: must-understand", Err(NotStored::NothingAllows)),
-    // A status that nobody knows is no obstacle by itself.
+    // An unknown status is no obstacle by itself.
     ("GET", "", 299, "Cache-Control: max-age=1", Ok(())),
     ("GET", "", 599, "Cache-Control: max-age=1", Ok(())),
     ("GET", "", 999, "Expires: Sun, 06 Nov 1994 08:49:37 GMT", Ok(())),

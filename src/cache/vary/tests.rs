@@ -44,7 +44,7 @@ fn which_vary_selects_what() {
         // Not what the backend saw.
         (&["X-Forwarded-For"], ONE, false),
         (&["Foo, FORWARDED"], ONE, false),
-        // Not a name: what it means nobody knows.
+        // Not a name: its meaning is unknown.
         (&["Foo Bar"], ONE, false),
         (&["Foo; Bar"], ONE, false),
         (&["\"Foo\""], ONE, false),
@@ -106,7 +106,7 @@ fn which_values_are_the_same() {
         let lines = |values: &[&'static str]| values.iter().map(|value| (name, *value)).collect::<Vec<_>>();
         let (original, presented) = (lines(original), lines(presented));
         assert_eq!(matches(&[name], &original, &presented), expected, "{original:?} {presented:?}");
-        // Matching is symmetric: whoever comes first.
+        // Matching is symmetric: either of the two may come first.
         assert_eq!(matches(&[name], &presented, &original), expected, "{presented:?} {original:?}");
     }
 }
