@@ -182,7 +182,7 @@ impl Output {
     }
 }
 
-/// The length only: a log line must not carry somebody's data.
+/// The length only: a log line must not carry a client's data.
 impl fmt::Debug for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Output").field("len", &self.len()).finish_non_exhaustive()

@@ -63,8 +63,8 @@ impl<E: Error + 'static> From<E> for Failure {
 
 /// A binary's `main`: runs, prints a failure as one line on stderr, gives the exit code.
 ///
-/// A panic is told on stderr as usual, but without waiting for its reader: a thread that could not say its last words would
-/// never end, and nobody would learn that it is gone.
+/// A panic is told on stderr as usual, but without waiting for its reader: a thread that could not write its last line
+/// would never end, and its supervisor would not learn that it is gone.
 pub fn main(run: impl FnOnce() -> Result<(), Failure>) -> ExitCode {
     panic::set_hook(Box::new(|info| {
         let thread = thread::current();
@@ -74,7 +74,7 @@ pub fn main(run: impl FnOnce() -> Result<(), Failure>) -> ExitCode {
     ExitCode::from(report(run(), say))
 }
 
-/// If nobody reads stderr, the exit code still tells.
+/// If stderr is not read, the exit code still tells.
 fn report(result: Result<(), Failure>, say: impl FnOnce(&str)) -> u8 {
     let Err(failure) = result else { return 0 };
     say(&format!("error: {failure}\n"));

@@ -4,9 +4,9 @@
 //! 2026-07-29T12:00:00.123456Z  INFO listening address=127.0.0.1:8080
 //! ```
 //!
-//! A terminal that is scrolled back or a pipe that is full blocks whoever writes to it. Were that an event loop, every
-//! connection on it would stand still; so loops only queue their lines (`queue.rs`), and when the queue is full, lines are
-//! dropped, counted, and told of as soon as there is room again.
+//! A terminal that is scrolled back or a pipe that is full blocks the thread that writes to it. If that were an event
+//! loop, every connection on it would stand still. So loops only queue their lines (`queue.rs`). When the queue is
+//! full, lines are dropped and counted, and a line tells how many as soon as there is room again.
 
 use super::{
     queue::{self, LastWords, Queue},
@@ -80,8 +80,8 @@ pub fn start_logging(filter: &LogFilter) -> LogGuard {
     LogGuard { _last_words: Some(last_words) }
 }
 
-/// Like [`start_logging`], but without a thread: each line is written by whoever logs it, who waits for a moment if nobody
-/// reads. For programs that fork, which must have one thread only.
+/// Like [`start_logging`], but without a thread: each line is written by the code that logs it, which waits for a
+/// moment if stderr is not read. For programs that fork, which must have one thread only.
 pub fn start_logging_unthreaded(filter: &LogFilter) {
     let _ = tracing::subscriber::set_global_default(subscriber(filter, || Direct, colour()));
 }

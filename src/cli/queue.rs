@@ -1,4 +1,4 @@
-//! Lines on their way to stderr: queued by whoever logs, written by one thread.
+//! Lines on their way to stderr: queued by the threads that log, written by one thread.
 //!
 //! ```text
 //!   workers ──try_send──▶ 8,192 lines ──▶ thread "log" ──waits for room──▶ stderr

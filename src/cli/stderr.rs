@@ -1,8 +1,8 @@
 //! Writing to stderr without being held up by its reader.
 //!
-//! A terminal that is scrolled back, or a pipe that nobody empties, blocks a write for as long as it likes. A program that
-//! serves others must not wait there, least of all with its last words, when it no longer hears signals. So the system is
-//! asked first whether there is room, for a bounded time, and a text that finds none is given up.
+//! A terminal that is scrolled back, or a pipe that is not read, blocks a write without a limit. A server must not wait
+//! there, least of all with its last line, when it no longer hears signals. So the system is asked first whether there
+//! is room, for a bounded time, and a text that finds none is given up.
 //!
 //! The descriptor is left as it is: to make it non-blocking would change it for the shell and for every process that has
 //! inherited it.

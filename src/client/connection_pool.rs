@@ -65,7 +65,7 @@ pub struct ConnectionPool {
     config: Config,
     queue_timeout: Duration,
     shared: Mutex<Shared>,
-    /// Told whenever somebody in line has got something.
+    /// Told whenever a caller in line has got a connection or slot.
     granted: Condvar,
     /// Told when it is closed.
     closed: Condvar,

@@ -275,7 +275,7 @@ impl Driver {
     }
 }
 
-/// However its thread ends, be it by a panic in somebody's callback: nobody waits for an answer from it any more.
+/// Its thread may end in any way, be it by a panic in a callback: after that, no caller waits for an answer from it.
 impl Drop for Driver {
     fn drop(&mut self) {
         let mut mail = lock(&self.mail);

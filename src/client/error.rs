@@ -20,7 +20,7 @@ pub enum Written {
 pub enum Error {
     /// It did not leave. Asking again is safe, whatever it asks for.
     NotSent(Cause),
-    /// It left at least in part, and no answer came: it was executed or it was not, and nobody on this side can know.
+    /// It left at least in part, and no answer came: it was executed or it was not, and this side cannot know.
     MaybeExecuted {
         /// How much of it had left, in the try of which most had.
         written: Written,
@@ -184,7 +184,7 @@ impl fmt::Display for Cause {
     }
 }
 
-/// Milliseconds for people: nobody reads the digits after them.
+/// Milliseconds for people: further digits would only distract.
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -35,7 +35,7 @@ use std::{
 pub struct Client {
     mail: Arc<Mutex<Mail>>,
     waker: Arc<Waker>,
-    /// `None`: somebody has waited for its end.
+    /// `None`: its end has been waited for.
     thread: Mutex<Option<JoinHandle<Stats>>>,
 }
 
@@ -98,21 +98,21 @@ impl Client {
     /// No answer within the time for all tries, and whether the request may have been executed all the same.
     pub fn ask(&self, request: Request) -> Result<Answer, Error> {
         let (sender, receiver) = mpsc::channel();
-        // Fails if nobody waits any more.
+        // Fails if the caller waits no longer.
         self.submit(request, move |result| drop(sender.send(result)));
-        // The driver tells of every request before it ends. Had it crashed, nobody could know.
+        // The driver tells of every request before it ends. Had it crashed, that could not be known.
         let crashed = Error::MaybeExecuted { written: super::Written::Wholly, cause: Cause::Closed };
         receiver.recv().unwrap_or(Err(crashed))
     }
 
-    /// Asks, and goes on. `done` is called exactly once, on the thread that does the I/O: it must not wait. A panic in it is
-    /// the end of this client: whoever waits in [`Self::ask`] is told, and other callbacks are dropped.
+    /// Asks, and goes on. `done` is called exactly once, on the thread that does the I/O: it must not wait. A panic in
+    /// it is the end of this client: callers that wait in [`Self::ask`] are told, and other callbacks are dropped.
     pub fn submit(&self, request: Request, done: impl FnOnce(Result<Answer, Error>) + Send + 'static) {
         self.deliver(request, Box::new(done), false);
     }
 
-    /// Like [`Self::submit`], for a request after which nothing more will be asked, such as `QUIT`. So a connection that ends when
-    /// everything is answered has not been lost: nobody tries to get it back.
+    /// Like [`Self::submit`], for a request after which nothing more will be asked, such as `QUIT`. So a connection
+    /// that ends when everything is answered has not been lost: the client does not connect again.
     pub fn submit_last(&self, request: Request, done: impl FnOnce(Result<Answer, Error>) + Send + 'static) {
         self.deliver(request, Box::new(done), true);
     }

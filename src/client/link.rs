@@ -80,7 +80,7 @@ enum State {
         /// Whether the peer has said anything yet.
         answered: bool,
     },
-    /// Until somebody asks.
+    /// Until the next request.
     GaveUp,
     Closed,
 }
@@ -92,9 +92,9 @@ pub enum Action<T> {
     Connect,
     /// Close the connection, or stop trying to connect: with a reset, so that half a request is not taken for a whole one.
     Close,
-    /// Tell whoever asked.
+    /// Tell the caller that asked.
     Done(T, Result<Answer, Error>),
-    /// Tell whoever watches.
+    /// Tell the watcher.
     Event(Event),
 }
 
@@ -110,7 +110,7 @@ pub enum Event {
         /// The next try.
         again: Again,
     },
-    /// It will not be tried again until somebody asks.
+    /// It will not be tried again until the next request.
     GaveUp {
         /// How many tries there were.
         tries: u32,
@@ -272,7 +272,7 @@ impl<T> Link<T> {
         for job in again.into_iter().rev() {
             self.queue.push_front(job);
         }
-        // To end a connection on which nobody waits is no failure.
+        // The end of a connection without an open request is no failure.
         if unanswered || !self.queue.is_empty() || !matches!(cause, Cause::Ended) {
             self.breaker_failure(now);
         }
@@ -285,7 +285,7 @@ impl<T> Link<T> {
         self.lost(cause, now);
     }
 
-    /// There is no connection: waits before the next try, if there is one and anybody who needs it.
+    /// There is no connection: waits before the next try, if there is one and a request needs it.
     fn retreat(&mut self, cause: Cause, now: Instant) {
         if self.finishing && self.queue.is_empty() {
             self.state = State::GaveUp;

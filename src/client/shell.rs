@@ -67,7 +67,7 @@ enum Stop {
 }
 
 impl Stop {
-    /// Why a command that comes all the same is not sent; `None`: that is told nobody.
+    /// Why a command that comes all the same is not sent; `None`: that is not printed.
     fn why_not(self) -> Option<&'static str> {
         match self {
             Self::End | Self::Unread => None,

@@ -251,7 +251,7 @@ impl Health {
     fn update<R>(&self, id: BackendId, now: Instant, change: impl FnOnce(&mut Facts) -> R) -> R {
         let (result, changed) = self.record(id).update(now, change);
         if changed {
-            // After the flags are written: whoever sees this sees them.
+            // After the flags are written: a thread that sees the new number sees the new flags.
             self.generation.fetch_add(1, Ordering::Release);
         }
         result

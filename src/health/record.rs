@@ -43,7 +43,7 @@ impl Record {
     }
 
     pub(super) fn is(&self, flag: u8) -> bool {
-        // Acquire: whoever learned of a change by the generation sees at least the flags that came with it.
+        // Acquire: a worker that learned of a change by the generation sees at least the flags that came with it.
         self.flags.load(Ordering::Acquire) & flag != 0
     }
 
@@ -84,7 +84,7 @@ impl Facts {
             probes: Probes::new(),
             passive: Passive::new(&config.breaker),
             draining: false,
-            // At the start all are equally cold: nobody else could take the traffic meanwhile.
+            // At the start all are equally cold: no other backend could take the traffic meanwhile.
             slow_start: None,
             since: now,
             next_probe: None,
@@ -161,7 +161,7 @@ impl Facts {
         }
     }
 
-    /// When it may get requests again, at the earliest and by what is known. `None`: nobody knows.
+    /// When it may get requests again, at the earliest and as far as is known. `None`: it is not known.
     pub(super) fn back_at(&self, config: &HealthConfig, now: Instant) -> Option<Instant> {
         if self.draining {
             return None;

@@ -1,12 +1,13 @@
-//! Fields that only a gateway can know the truth of: where a request came from, under which URL, who was let in.
+//! Fields that only a gateway can know the truth of: where a request came from, under which URL, which user was let in.
 //!
 //! ```text
 //!  client ── X-Real-IP: 6.6.6.6 ──▶ gateway ── X-Real-IP: 203.0.113.9 ──▶ server
 //!            a claim: anybody can write it      a statement: the gateway saw the address
 //! ```
 //!
-//! A server behind a gateway believes these fields. So a gateway removes them from everybody whom it does not trust. The
-//! standards name only some of them, and every product has invented more; the rest are here by their families:
+//! A server behind a gateway believes these fields. So a gateway removes them from all requests of peers that it does
+//! not trust. The standards name only some of them, and every product has invented more; the rest are here by their
+//! families:
 //!
 //! | family | says |
 //! |---|---|
@@ -30,7 +31,7 @@ pub enum Claim {
     /// answer it.
     Method,
     /// A name that CGI, WSGI and their kin turn into another field's: they read `X_Real_IP` and `X.Real.IP` as
-    /// `X-Real-IP`. With it a client says what it must not, past everybody who looks for the real name.
+    /// `X-Real-IP`. With it a client says what it must not, and programs that look for the real name do not see it.
     Disguise,
 }
 
@@ -55,7 +56,7 @@ pub enum Says {
     Method,
     /// All of the above that the gateway cares to say: `Forwarded`.
     Way,
-    /// Something else: who was let in, or what nobody here knows.
+    /// Something else: the user that was let in, or a statement that is unknown here.
     Other,
 }
 
@@ -196,7 +197,7 @@ fn is(name: &[u8], known: &str) -> bool {
 /// ordinary.
 #[cold]
 fn disguise(name: &[u8]) -> Claim {
-    /// Names that matter to this hop or to the next, though anybody may use them.
+    /// Names that matter to this hop or to the next, though any client may use them.
     const OTHERS: &[&str] = &["via", "host", "date", "expect", "max-forwards"];
     let hyphens = |byte: &u8| if byte.is_ascii_alphanumeric() { *byte } else { b'-' };
     let meant: Vec<u8> = name.iter().map(hyphens).collect();

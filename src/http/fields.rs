@@ -84,7 +84,8 @@ impl Fields {
     /// The lines in order, names as they were spelled.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.lines.iter().map(|line| {
-            // Names are tokens, so this never fails; an empty name would be written as a line that nobody accepts.
+            // Names are tokens, so this never fails; an empty name would be written as a line that no recipient
+            // accepts.
             let name = std::str::from_utf8(line.name(&self.bytes)).unwrap_or_default();
             (name, line.value(&self.bytes))
         })

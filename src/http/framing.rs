@@ -146,7 +146,7 @@ fn transfer_coding(fields: &Fields) -> Result<bool, Error> {
     let mut last_is_chunked = false;
     for member in lines.flat_map(|line| line.split(|byte| *byte == b',')) {
         let coding = grammar::trim(member);
-        // Parameters, quotes, empty members: legal in a list, but somebody reads them otherwise.
+        // Parameters, quotes, empty members: legal in a list, but some programs read them otherwise.
         if !grammar::is_token(coding) {
             return Err(Error::BadCoding);
         }

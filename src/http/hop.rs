@@ -26,7 +26,7 @@ impl<'a> HopByHop<'a> {
     /// Reads the `Connection` lines once.
     #[must_use]
     pub fn of(fields: &'a Fields) -> Self {
-        // Without Host the request would be for somebody else: a sender must not list it, and we do not obey.
+        // Without Host the request would be for another host: a sender must not list it, and we do not obey.
         let counts = |option: &&[u8]| !is_hop_by_hop(option) && !option.eq_ignore_ascii_case(b"host");
         let mut listed: Vec<&[u8]> = fields.tokens("connection").filter(counts).collect();
         listed.sort_by(|one, other| without_case(one).cmp(without_case(other)));
@@ -50,8 +50,8 @@ fn without_case(name: &[u8]) -> impl Iterator<Item = u8> {
     name.iter().map(u8::to_ascii_lowercase)
 }
 
-/// Refuses more options than anybody has. Empty ones count: no more than a reasonable number has to be skipped (RFC 9110
-/// §5.6.1.2).
+/// Refuses more options than a real peer has. Empty ones count: no more than a reasonable number has to be skipped (RFC
+/// 9110 §5.6.1.2).
 pub(super) fn check_options(fields: &Fields) -> Result<(), Error> {
     let (lines, commas) = fields
         .get_all("connection")
@@ -160,8 +160,8 @@ pub fn accepts_trailers(head: &RequestHead) -> bool {
     head.fields.has_token("te", "trailers")
 }
 
-/// As many hops as anybody counts: a larger number, which the next hop may read as negative, is taken for this one (RFC 9110
-/// §7.6.2 lets a recipient have a maximum).
+/// The most hops that can be counted everywhere: a larger number, which the next hop may read as negative, is taken for
+/// this one (RFC 9110 §7.6.2 lets a recipient have a maximum).
 const MAX_FORWARDS: u64 = i32::MAX as u64;
 
 /// How often a `TRACE` or `OPTIONS` may still be forwarded (RFC 9110 §7.6.2). 0: it has to be answered here; else it is
@@ -192,7 +192,7 @@ fn number(digits: &[u8]) -> Option<u64> {
 /// Whether the client waits for 100 (Continue) before it sends its content (RFC 9110 §10.1.1). HTTP/1.0 knows no interim
 /// responses: there the field is ignored. Nor is there anything to wait for without content: ask about that first.
 ///
-/// Another expectation may be refused with 417 by whoever cannot meet it. Whether it can, the backend knows: a proxy
+/// A server that cannot meet another expectation may refuse it with 417. Only the backend knows whether it can: a proxy
 /// forwards the field.
 #[must_use]
 pub fn expects_continue(head: &RequestHead) -> bool {

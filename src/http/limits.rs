@@ -1,7 +1,7 @@
 //! How much of anything a peer may send before it is refused.
 
 /// Empty lines tolerated before a request line. RFC 9112 §2.2 asks for at least one (old clients end a body with a line
-/// break too many); nobody sends more than two.
+/// break too many); no known client sends more than two.
 pub const MAX_EMPTY_LINES: u8 = 4;
 
 /// The longest body, or chunk, that is believed. Many programs keep lengths in signed 64 bits and would read a longer one as
@@ -41,7 +41,7 @@ impl Limits {
     pub const FIELDS: usize = 100;
     /// The greatest length there can be: a body is never held whole, so its length costs no memory.
     pub const BODY: u64 = MAX_LENGTH;
-    /// A size is 16 digits; the rest is for extensions, which nobody is known to use.
+    /// A size is 16 digits; the rest is for extensions, which no known program uses.
     pub const CHUNK_LINE: usize = 1024;
     /// As hyper allows.
     pub const CHUNK_EXTENSIONS: usize = 16 * 1024;

@@ -58,7 +58,7 @@ impl RequestReader {
 
     /// Takes one step; `input` is advanced past what was used. `None`: all of it was used and more is needed.
     ///
-    /// After an error, every further call fails with the same one: nobody knows where the next request would start.
+    /// After an error, every further call fails with the same one: it is not known where the next request would start.
     pub fn next<'i>(&mut self, input: &mut &'i [u8], limits: &Limits) -> Result<Option<RequestEvent<'i>>, Error> {
         self.step(input, limits).inspect_err(|error| self.fail(*error))
     }

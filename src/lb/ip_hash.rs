@@ -6,9 +6,10 @@ use std::net::IpAddr;
 
 /// Weighted rendezvous hashing (Thaler and Ravishankar, 1998).
 ///
-/// Every backend draws a lot for every client, by hashing the pair, and the best lot wins. A lot depends on nobody
-/// else, so a backend that leaves moves only its own clients, and gets exactly those back when it returns. `hash % n`
-/// would move nearly everyone. Nothing is remembered: every worker, and the proxy after a restart, draws the same lots.
+/// Every backend draws a lot for every client, by hashing the pair, and the best lot wins. A lot depends on no other
+/// backend, so a backend that leaves moves only its own clients, and gets exactly those back when it returns. `hash %
+/// n` would move nearly all clients. Nothing is remembered: every worker, and the proxy after a restart, draws the same
+/// lots.
 ///
 /// A lot is `weight / -ln(u)` with `u` uniform in `0..1`: the time of the first event of a process of that rate, turned
 /// upside down, and of several such processes each is first as often as its rate says.

@@ -125,7 +125,7 @@ pub(super) fn unwritten(file: &Path, error: &io::Error) -> Failure {
 }
 
 impl LoadArgs {
-    /// The plan that the flags ask for. Connects once, to see that somebody is there.
+    /// The plan that the flags ask for. Connects once, to see that the server is there.
     ///
     /// # Errors
     ///

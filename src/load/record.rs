@@ -75,7 +75,7 @@ pub struct Record {
     pub received: u64,
     /// Connections made, from the first to the last moment.
     pub connections: u64,
-    /// Connections on which something arrived that nobody had asked for.
+    /// Connections on which bytes arrived that no request had asked for.
     pub unasked: u64,
     /// Clients that got at least one good answer before the end, the warm-up included.
     pub served: u64,

@@ -116,7 +116,7 @@ pub struct Connections {
     pub made: u64,
     /// Clients that got at least one good answer before the end, the warm-up included.
     pub clients_served: u64,
-    /// Connections ended because something arrived that nobody had asked for.
+    /// Connections ended because bytes arrived that no request had asked for.
     pub unasked: u64,
 }
 

@@ -256,7 +256,7 @@ impl Drop for Crew {
         for (remote, handle) in &mut self.workers {
             if let Some(handle) = handle.take() {
                 remote.stop();
-                // It has nobody left to tell.
+                // Its result is not needed any more.
                 let _ = handle.join();
             }
         }
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn the_last_answers_are_not_waited_for() {
-        // The kernel takes the connections; nobody answers on them.
+        // The kernel takes the connections; no program answers on them.
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let target: Target = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
         let script = HttpScript::new(&target, Method::Get, &[], &[], true).unwrap();

@@ -51,7 +51,7 @@ impl Schedule {
         self.end = self.end.min(now);
     }
 
-    /// How many are due at or after `from` and before the end, and nobody took them.
+    /// How many are due at or after `from` and before the end, and were not taken.
     #[must_use]
     pub fn left(&self, from: Instant) -> u64 {
         let step = u128::from(self.step);

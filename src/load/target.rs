@@ -19,14 +19,14 @@ pub enum Scheme {
 pub struct Target {
     /// How to speak.
     pub scheme: Scheme,
-    /// With whom.
+    /// The server to speak with.
     pub at: HostPort,
     /// HTTP: path and query. Else empty.
     pub path: String,
 }
 
 impl Target {
-    /// For the `Host` field: without the port that everybody assumes.
+    /// For the `Host` field: without the port that is the protocol's default.
     #[must_use]
     pub fn authority(&self) -> String {
         match (&self.at.host, self.at.port) {
@@ -80,7 +80,7 @@ pub(super) fn is_word(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphabetic())
 }
 
-/// The authority with a port: HTTP has one that everybody assumes.
+/// The authority with a port: HTTP has a default one.
 fn with_port(authority: &str, scheme: Scheme) -> Result<String, String> {
     let host = authority.rsplit(']').next().unwrap_or_default();
     match scheme {

@@ -1,4 +1,4 @@
-//! How long to wait before the next try: exponentially longer, never longer than a cap, never the same for everybody.
+//! How long to wait before the next try: exponentially longer, never longer than a cap, never the same for all clients.
 
 use std::time::Duration;
 

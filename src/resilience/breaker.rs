@@ -113,8 +113,8 @@ impl Breaker {
         }
     }
 
-    /// Lets a request through whatever [`Breaker::admit`] has said: nobody else could take it. It counts as a trial, however
-    /// many run.
+    /// Lets a request through even if [`Breaker::admit`] refused it: no other server could take it. It counts as a
+    /// trial, however many run.
     pub fn admit_anyway(&mut self, now: Instant) {
         match &mut self.state {
             State::Closed { .. } => {}

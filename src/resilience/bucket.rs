@@ -1,7 +1,8 @@
-//! Whether somebody asks too often: a token bucket, kept as a single point in time.
+//! Whether a client asks too often: a token bucket, kept as a single point in time.
 //!
-//! A bucket fills at a steady rate and holds a burst; whoever takes too much waits. Instead of a level that has to be
-//! refilled, it keeps *when it will be full*: taking moves that moment into the future, time passing does the rest.
+//! A bucket fills at a steady rate and holds a burst; a client that takes too much waits. Instead of a level that has
+//! to be refilled, it keeps *when it will be full*: taking moves that moment into the future, time passing does the
+//! rest.
 //!
 //! ```text
 //!   now            full_at       limit = now + time to fill an empty bucket
@@ -36,8 +37,8 @@ impl TokenBucket {
     ///
     /// # Errors
     ///
-    /// The time until there are `n`, if nobody else takes any: what `Retry-After` is rounded up from. [`Duration::MAX`] if
-    /// `n` is more than the bucket holds.
+    /// The time until there are `n`, if no other request takes any. `Retry-After` is this time, rounded up.
+    /// [`Duration::MAX`] if `n` is more than the bucket holds.
     pub fn try_take(&mut self, n: u32, now: Instant) -> Result<(), Duration> {
         if n > self.burst.get() {
             return Err(Duration::MAX);

@@ -1,7 +1,7 @@
 //! How much time a try has, of the time that all tries have.
 //!
-//! Three tries of 10 s each are 30 s to whoever waits, and it went away long before. So the total is given, and each try
-//! gets its share of what is left.
+//! Three tries of 10 s each are 30 s for the client, which went away long before. So the total is given, and each try
+//! gets its share of the time that is left.
 
 use super::later;
 use std::time::{Duration, Instant};

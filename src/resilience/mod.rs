@@ -28,7 +28,8 @@ pub use retry_budget::RetryBudget;
 
 use std::time::{Duration, Instant};
 
-/// `now` and `by` later; a century, where the sum is beyond what the clock can tell. Somebody's "never" must not panic.
+/// `now` and `by` later; a century, where the sum is beyond the range of the clock. A time that means "never" must not
+/// panic.
 pub(crate) fn later(now: Instant, by: Duration) -> Instant {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
     now.checked_add(by).unwrap_or_else(|| now + CENTURY)

@@ -42,7 +42,7 @@ use std::{
 /// Answers that one client may have waiting for their time: each costs us its text.
 pub const MAX_DELAYED: usize = 64;
 
-/// The longest `DELAY`: who needs more patience than a minute tests something else.
+/// The longest `DELAY`: a test that waits for more than a minute tests something else.
 pub const MAX_DELAY: Duration = Duration::from_secs(60);
 
 /// The state of one conversation, for `STATS`.

@@ -76,7 +76,7 @@ pub struct LineSession<P> {
     ended: bool,
     /// The conversation is over: nothing is answered any more.
     closed: Option<CloseReason>,
-    /// Lines that were answered since somebody asked.
+    /// Lines that were answered since the driver asked for their number.
     answered: u32,
 }
 
@@ -106,7 +106,7 @@ impl<P: LineProtocol> LineSession<P> {
     /// Answers the lines in `input` until the output is full or an answer takes time; returns what was not looked at.
     fn answer<'i>(&mut self, mut input: &'i [u8]) -> &'i [u8] {
         let enough = self.answered.saturating_add(ANSWERS);
-        // Without output, nobody would come for the rest.
+        // Without output, the driver would not call again for the rest.
         let full = |output: &Output, answered| output.len() >= HIGH_WATER || answered >= enough && !output.is_empty();
         while self.closed.is_none() && !full(&self.output, self.answered) && !self.protocol.is_busy() {
             let Some(line) = self.lines.next(&mut input) else { return &[] };

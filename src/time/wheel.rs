@@ -270,7 +270,7 @@ impl<K: Key> Timers<K> {
     }
 }
 
-/// In 64 bits, where division is cheap; saturated, for somebody's "never" may be far.
+/// In 64 bits, where division is cheap; saturated, because a deadline that means "never" may be far away.
 fn ticks(seconds: u64, more: u32) -> u64 {
     seconds.saturating_mul(TICKS_PER_SECOND).saturating_add(u64::from(more))
 }

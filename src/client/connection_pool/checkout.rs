@@ -22,12 +22,13 @@ impl ConnectionPool {
     ///
     /// # Errors
     ///
-    /// None could be opened, nobody answers on it, the line is full, the time is over, or the pool is closed.
+    /// None could be opened, the server does not answer on it, the line is full, the time is over, or the pool is
+    /// closed.
     pub fn checkout(&self, within: Duration) -> Result<Pooled<'_>, Cause> {
         let ends = later(now(), within);
         loop {
             match self.slot(ends)? {
-                // A dead one has told: its end, or bytes that nobody asked for, wait to be read.
+                // A dead one shows it: its end, or bytes without a request, wait to be read.
                 Slot::Reuse { conn, lease, .. } if !is_quiet(&conn.stream) => self.ended(lease, conn),
                 Slot::Reuse { conn, lease, idle_for } => {
                     let mut conn = Pooled::new(self, conn, lease);
@@ -46,7 +47,7 @@ impl ConnectionPool {
         }
     }
 
-    /// Asks whether anybody is there, if that is in doubt, before a request is risked on a connection.
+    /// Asks whether the server is there, if that is in doubt, before a request is risked on a connection.
     fn prove(&self, conn: &mut Pooled<'_>, idle_for: Option<Duration>, ends: Instant) -> Result<(), Cause> {
         let Some(heartbeat) = self.config.heartbeat else { return Ok(()) };
         let idled = idle_for.is_some_and(|idle_for| idle_for >= heartbeat.interval);

@@ -1,4 +1,4 @@
-//! One request and its answer on a connection that nobody else uses.
+//! One request and its answer on a connection that no other request uses.
 
 use super::{Cause, Written, now};
 use crate::client::PeerError;

@@ -39,7 +39,7 @@ impl<'p> Pooled<'p> {
         answer
     }
 
-    /// Asks whether anybody is there. Any answer will do.
+    /// Asks whether the server is there. Any answer will do.
     pub(super) fn beat(&mut self, ends: Instant) -> Result<(), Cause> {
         self.exchange("HEARTBEAT", ends).map(drop).map_err(|(_, cause)| cause)
     }

@@ -220,7 +220,7 @@ impl<T> Link<T> {
         }
     }
 
-    /// A failure of the peer. If that opens the breaker, whoever waits to be sent is told at once.
+    /// A failure of the peer. If that opens the breaker, requests that wait to be sent fail at once.
     pub(super) fn breaker_failure(&mut self, now: Instant) {
         let Some(breaker) = &mut self.breaker else { return };
         if let Some(state) = breaker.failure(now) {
@@ -231,7 +231,7 @@ impl<T> Link<T> {
         }
     }
 
-    /// Tells whoever asked that the answer is there.
+    /// Gives the answer to the caller that asked.
     pub(super) fn succeed(&mut self, job: Job<T>, text: &[u8], now: Instant) {
         self.breaker_success(now);
         self.stats.answered += 1;

@@ -54,7 +54,7 @@ impl Stopper {
 
     fn want(&self, less: u8) {
         self.wanted.fetch_max(less, SeqCst);
-        // It fails if nobody reads any more, or if the bell was rung so often that it does not matter.
+        // It fails if the reading thread is gone, or if the bell was rung so often that it does not matter.
         let _ = (&*self.bell).write(&[0]);
     }
 }

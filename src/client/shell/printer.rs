@@ -65,7 +65,7 @@ impl Printer {
     /// Waits until another command may be read.
     pub(super) fn acquire(&self) {
         let mut state = self.lock();
-        // When nobody reads the answers, none comes that would give a permit back.
+        // When the answers are not read, none comes that would give a permit back.
         while state.permits == 0 && !state.unread {
             state = self.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
         }

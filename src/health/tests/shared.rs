@@ -6,7 +6,7 @@ use super::*;
 fn a_healthy_backend_needs_no_lock() {
     let health = Health::new(&backends(1), config(), start());
     let id = BackendId(0);
-    // Facts changed behind the back of the flags: whoever takes the lock sees that it is down.
+    // Facts changed without the flags: a worker that takes the lock sees that it is down.
     health.record(id).facts().draining = true;
     assert_eq!(health.available(id, start()), Availability::Up { weight_percent: 100 });
     assert!(health.admit(id, start()));

@@ -119,7 +119,7 @@ fn the_last_backend_is_spared() {
     let shown = health.snapshot(now).remove(0);
     assert_eq!((shown.state, shown.weight_percent, shown.breaker), (State::Spared, 100, BreakerState::Open));
     assert!(shown.reason.unwrap().contains("breaker open"));
-    // Successes end the suspicion at once: nobody waits for `open_for`.
+    // Successes end the suspicion at once, without a wait for `open_for`.
     for _ in 0..3 {
         assert!(health.admit(A, now));
     }
@@ -137,7 +137,7 @@ fn without_the_floor_even_the_last_one_is_held_back() {
 
 #[test]
 fn as_many_are_kept_as_were_asked_for() {
-    // (keep, breakers that opened, who gets requests)
+    // (keep, breakers that opened, backends that get requests)
     const CASES: &[(u32, &[u16], &[u16])] = &[
         (1, &[0], &[1, 2]),
         (1, &[0, 1], &[2]),
@@ -167,7 +167,7 @@ fn probes_and_draining_are_no_suspicion() {
     health.set_draining(B, true, now);
     assert!(usable(&health, now).is_empty() && !health.admit(A, now) && !health.admit(B, now));
     assert_eq!(health.retry_after(now), Duration::from_secs(2), "the next probe may bring the first one back");
-    // One successful probe is better than nobody; with others around it takes two.
+    // One successful probe is enough where no other backend is up; with others around it takes two.
     probe(A, Ok(()));
     assert_eq!((usable(&health, now), health.snapshot(now)[0].state), (vec![(0, 100)], State::Spared));
     assert!(health.admit(A, now));

@@ -8,8 +8,9 @@
 //! ```
 //!
 //! A client has as many *slots* as requests may be under way on its connection (`--pipeline`). A slot is taken from a
-//! request's start to its end; who takes a free one decides the loop. Closed: the client itself, at once. Open: whichever
-//! request is due, and it goes to the client that has been idle for longest, so that all connections stay in use.
+//! request's start to its end; the loop decides which request takes a free one. Closed: the client's next one, at once.
+//! Open: the next one that is due, and it goes to the client that has been idle for longest, so that all connections
+//! stay in use.
 
 mod client;
 mod events;
@@ -274,7 +275,7 @@ impl Clients {
         let client = &mut self.clients[index];
         client.phase = Phase::Leaving;
         client.armed = true;
-        // Its free slots are free again on the next connection: what is asked on this one now, nobody hears.
+        // Its free slots are free again on the next connection: a request on this one would not be heard.
         if client.busy < self.orders.pipeline
             && let Pace::Open { free, .. } = &mut self.pace
         {

@@ -36,8 +36,8 @@ use std::{collections::BTreeMap, sync::mpsc::Receiver};
 ///
 /// # Errors
 ///
-/// No architecture is built: exit code 2. None of them starts, or a result cannot be written. And when it is written: that
-/// nobody served anything.
+/// No architecture is built: exit code 2. None of them starts, or a result cannot be written. Or, after it is written:
+/// no server answered a request.
 pub fn compare(args: &CompareArgs) -> Result<(), Failure> {
     args.output.check()?;
     if let Some(directory) = args.svg.as_ref().filter(|directory| !directory.is_dir()) {

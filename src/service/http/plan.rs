@@ -118,7 +118,7 @@ impl Answer {
         match worked {
             Worked::Done => Self::text(Status::OK, format!("computed for {} ms\n", work.time.as_millis())),
             Worked::Refused => Self {
-                // In a second at most somebody will be done with something.
+                // In a second at most another piece of work will be done.
                 field: Some(Field::RetryAfter),
                 ..Self::refusal(Status::SERVICE_UNAVAILABLE, "too much to compute, try again later")
             },

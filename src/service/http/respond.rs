@@ -35,7 +35,7 @@ pub(super) struct Head {
     pub(super) length: Option<BodyLength>,
 }
 
-/// How a peer learns where content ends whose length nobody knows yet.
+/// How a peer learns where content ends whose length is not known yet.
 pub(super) fn unknown_length(version: Version) -> BodyLength {
     match version {
         Version::Http11 => BodyLength::Chunked,

@@ -6,7 +6,7 @@ use std::{borrow::Cow, ops::RangeInclusive, time::Duration};
 /// The resources, with what their path says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Route {
-    /// `/`: who answers.
+    /// `/`: the name of the server.
     Welcome,
     /// `/health`: for probes.
     Health,

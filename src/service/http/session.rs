@@ -43,7 +43,7 @@ pub struct Http {
     since: Instant,
     /// The peer took some of an answer since. That is told without a time, so `since` could not be moved then.
     taken: bool,
-    /// Answers begun since somebody asked.
+    /// Answers begun since the driver asked for their number.
     answered: u32,
 }
 

@@ -55,7 +55,7 @@ fn a_request_that_waits_when_the_breaker_opens_is_told_at_once() {
 fn a_server_that_dies_over_requests_opens_the_breaker_though_none_is_sent_again() {
     let breaker = BreakerConfig { failures: 2, open_for: 60 * SECOND, successes: 3, trials: 1 };
     let mut world = World::up(Config { breaker: Some(breaker), ..config() });
-    // A server that ends a connection on which nobody waits has not failed.
+    // A server that ends a connection without an open request has not failed.
     for _ in 0..3 {
         world.lose();
         world.come_back();
