@@ -1,5 +1,5 @@
-//! The admin listener: `/healthz` for a supervisor, `/stats` for whoever wonders why, `/purge` for whoever knows better
-//! than the cache.
+//! The admin listener: `/healthz` for a supervisor, `/stats` for an operator who looks for a cause, `/purge` for one
+//! who knows better than the cache.
 //!
 //! Off unless asked for, on loopback unless insisted upon: what it tells is for the operator, not for clients.
 //!
@@ -151,7 +151,7 @@ impl Desk {
         }
     }
 
-    /// The process ends: nobody waits for an admin that has nothing to ask.
+    /// The process ends: it does not wait for admin connections without a request.
     pub(super) fn drain_admins(&mut self, cx: &mut Cx) {
         let idle = |(conn, admin): (&ConnId, &Admin)| (admin.reader.phase() == ReadPhase::Idle).then_some(*conn);
         let conns: Vec<ConnId> = self.visitors.iter().filter_map(idle).collect();
@@ -209,7 +209,8 @@ pub(super) fn paths(caches: bool) -> &'static str {
     if caches { "/stats, /healthz and /purge" } else { "/stats and /healthz" }
 }
 
-/// Whether a request names this listener as somebody does who was told where it is. No browser leaves `Host` out.
+/// Whether a request names this listener by one of its own names: a page in an operator's browser must not reach it
+/// under a name of its own. No browser leaves `Host` out.
 fn names_us(head: &RequestHead, hosts: &[String]) -> bool {
     let Some(authority) = head.authority() else { return true };
     let Ok(Authority { host, .. }) = Authority::parse(authority.as_bytes()) else { return false };

@@ -165,8 +165,8 @@ struct LimitArgs {
     max_body: Option<u64>,
     /// Bytes of a request body per second, at least, while others wait for the connection that it goes to; 0: any (408)
     ///
-    /// A body that stands still keeps a connection to a backend from everybody else. While nobody waits for one, only
-    /// --body-timeout counts.
+    /// A body that stands still keeps a connection to a backend from all other clients. While no request waits for one,
+    /// only --body-timeout counts.
     #[arg(long, value_name = "SIZE", default_value_t = BODY_RATE, value_parser = size::<u64>)]
     body_rate: u64,
     /// Requests on one client connection before it is closed; 0: any number

@@ -58,7 +58,7 @@ impl Proxy {
         }
     }
 
-    /// Reads events off `input` while there is somebody to hear them; what is left has to wait.
+    /// Reads events off `input` while there is an exchange to hear them; the rest has to wait.
     fn pull<'i>(&mut self, cx: &mut Cx, conn: ConnId, mut input: &'i [u8]) -> &'i [u8] {
         let mut begun = 0;
         loop {
@@ -102,7 +102,7 @@ impl Proxy {
                     self.worker.gathered = gathered;
                 }
                 (Ok(Some(RequestEvent::End(trailers))), Some(key)) => self.on(cx, key, Event::RequestEnd(trailers)),
-                // The end of a request without a body, or of one that was answered early: nobody waits for it.
+                // The end of a request without a body, or of one that was answered early: no exchange waits for it.
                 (Ok(Some(RequestEvent::Data(_) | RequestEvent::End(_))), None) => {}
                 (Err(error), Some(key)) => self.on(cx, key, Event::RequestBad(Failure::Request(error))),
                 (Err(error), None) => {
@@ -155,7 +155,7 @@ impl Proxy {
         }
     }
 
-    /// A request of our own: nobody waits for its answer.
+    /// A request of our own: no client waits for its answer.
     pub(super) fn fetch(&mut self, cx: &mut Cx, fetch: Fetch) {
         let until = self.worker.shared.config.deadlines.exchange.map(|limit| cx.now() + limit);
         let entry = self.exchanges.vacant_entry();

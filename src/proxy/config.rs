@@ -107,7 +107,7 @@ pub struct Forwarding {
     /// are removed: a client that may name its own address can pass any address filter behind us.
     pub trusted: Vec<Network>,
     /// Where trusted peers name the client. One field only: a proxy that sets one of the two passes the other on as it
-    /// came, from anybody.
+    /// came, even from a stranger.
     pub client_from: ClientField,
     /// Also write `Forwarded` (RFC 7239).
     pub forwarded: bool,
@@ -135,7 +135,7 @@ impl Default for Forwarding {
 /// the processor's cache any more: bodies of 1 MiB came out dearer than by copying, those of 64 MiB a quarter cheaper.
 const UNSEEN: u64 = 4 * 1024 * 1024;
 
-/// As Apache's mod_reqtimeout has it, in round numbers: slower than any line on which somebody uploads something.
+/// As Apache's mod_reqtimeout has it, in round numbers: slower than any line on which a user uploads something.
 pub(super) const BODY_RATE: u64 = 512;
 
 /// The meaning of a client's end of its side of the connection (a FIN), while its request waits or runs.
@@ -162,7 +162,7 @@ pub struct Config {
     pub backoff: Backoff,
     /// Requests on one client connection before it is closed; 0: no limit.
     pub keep_alive_requests: u32,
-    /// Bytes of a request body per second, at least, while somebody else waits for its connection. 0: any.
+    /// Bytes of a request body per second, at least, while another request waits for its connection. 0: any.
     pub body_rate: u64,
     /// The meaning of a client's end of its own side.
     pub on_client_close: OnClientClose,
@@ -181,8 +181,8 @@ pub struct Config {
 pub(super) const DRAIN_GRACE: Duration = Duration::from_secs(2);
 
 impl Config {
-    /// Bounds on what a backend may send: what the flags allow clients, but not less than usual. A lower limit is the
-    /// operator's word to clients; an answer with one field more than a client may send is nobody's mistake.
+    /// Bounds on what a backend may send: what the flags allow clients, but not less than usual. A lower limit is meant
+    /// for clients only; an answer with one field more than a client may send is no mistake.
     pub(super) fn response_limits(&self) -> Limits {
         Limits {
             head: self.limits.head.max(Limits::HEAD),

@@ -81,7 +81,7 @@ pub enum Failure {
     ClientClosed,
     /// The client did not read for `--write-timeout`.
     ClientStalled,
-    /// No client is there any more for whom the response was fetched, and it is not being stored.
+    /// All clients that the response was fetched for have gone, and it is not being stored.
     Unwanted,
     /// The client was so slow with a response that others read with it that they had to wait for `--cache-wait`.
     LeftBehind,

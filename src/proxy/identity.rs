@@ -174,7 +174,7 @@ mod tests {
             ("10.0.0.1", &["203.0.113.9, unknown, 10.0.0.2"], "10.0.0.2"),
             ("10.0.0.1", &["203.0.113.9 10.0.0.2"], "10.0.0.1"),
             ("10.0.0.1", &["[203.0.113.9"], "10.0.0.1"),
-            // A stranger names nobody.
+            // A stranger's fields name no client.
             ("192.0.2.7", &["203.0.113.9"], "192.0.2.7"),
         ] {
             let fields: Vec<_> = lines.iter().map(|line| ("X-Forwarded-For", *line)).collect();

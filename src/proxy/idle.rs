@@ -141,7 +141,7 @@ mod tests {
             assert_eq!(idle.longest(at(30)), Some(conns[expected]));
             idle.leave(conns[expected]);
         }
-        // A stale name takes nobody out.
+        // A stale name takes no client out.
         idle.enter(conns[0], Past::Served, at(40));
         cx.release(conns[0]);
         let next = cx.allocate();

@@ -1,4 +1,4 @@
-//! A deadline of a connection has passed: who is late, and who only seems to be.
+//! A deadline of a connection has passed: decides whether the peer is late, or only seems to be.
 //!
 //! Some clocks begin when our kernel has taken what was sent, and the peer may have it much later. Then the driver is asked how
 //! far the peer is ([`Cx::progress`]), and a peer that has taken some since it was asked last has more time.

@@ -75,8 +75,8 @@ impl Proxy {
         }
     }
 
-    /// A connection waits, and there is no place for it: the client that has been idle for longest goes. None that is in the
-    /// middle of anything does, so it may be that nobody does.
+    /// A connection waits, and there is no place for it: the client that has been idle for longest goes. A client in
+    /// the middle of an exchange does not, so it may be that none does.
     pub(super) fn make_room(&mut self, cx: &mut Cx) {
         match self.worker.idle.longest(cx.now()) {
             Some(conn) => self.let_go(cx, conn, LetGo::Room),

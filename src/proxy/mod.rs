@@ -116,8 +116,8 @@ impl Proxy {
         census
     }
 
-    /// Empties the cache of all workers, and tells how many bytes are counted all the same: none, when nothing goes on and
-    /// nobody reads. For tests and simulations.
+    /// Empties the cache of all workers, and tells how many bytes are counted all the same: none, when nothing goes on
+    /// and no client reads. For tests and simulations.
     #[must_use]
     pub fn empty_cache(&self) -> usize {
         self.worker.shared.cache.as_ref().map_or(0, |cache| cache.store.emptied())

@@ -122,7 +122,7 @@ impl Worker {
         }
     }
 
-    /// Opens a connection to see whether somebody is there.
+    /// Opens a connection to see whether the backend is there.
     pub(super) fn start_probe(&mut self, backend: BackendId, cx: &mut Cx) {
         if self.draining {
             return;

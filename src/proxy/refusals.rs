@@ -7,8 +7,8 @@ use crate::http::{
 };
 use std::net::IpAddr;
 
-/// So often a request may have been here. More than anybody chains of us on purpose; a backend that leads back to us would
-/// take two connections for every round, until the head is full of the traces of them.
+/// The number of times that a request may have been here. It is more than any sensible chain of our own proxies; a
+/// backend that leads back to us would take two connections for every round, until the head is full of their traces.
 const ROUNDS: usize = 8;
 
 /// Why a request is answered here, if it is.

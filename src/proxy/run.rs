@@ -81,7 +81,7 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
     running.wait(drain)
 }
 
-/// Statistics are for the operator: they leave the machine only if somebody says so twice.
+/// Statistics are for the operator: they leave the machine only if two flags say so.
 fn check_admin(args: &ProxyArgs) -> Result<(), Failure> {
     match args.admin {
         Some(admin) if !admin.ip().is_loopback() && !args.admin_public => Err(Failure::Usage(format!(
@@ -157,7 +157,7 @@ fn affordable(asked: usize, workers: usize, left: u64, upstreams: Option<usize>)
     (asked.min(share - 2 * pipes - aside).max(1), pipes)
 }
 
-/// The admin listener's event loop: a few visitors, for whom it does not matter which one it is.
+/// The admin listener's event loop. It has few connections, so the kind of the driver does not matter.
 fn open_desk(desk: Desk, listener: TcpListener) -> Result<Reactor<Desk>, Failure> {
     let config = DriverConfig { max_connections: ADMINS, spare: ADMINS, pipes: 0, ..DriverConfig::default() };
     let mut reactor = Reactor::new(desk, config)?;
@@ -206,7 +206,7 @@ impl Running {
     }
 
     /// Until every worker has ended, and then the admin listener. A worker that fails ends the others, too, after their
-    /// requests: whoever supervises the process starts a whole one.
+    /// requests: then a supervisor starts a whole process again.
     fn wait(self, mut drain: impl FnMut(Signal)) -> Result<(), Failure> {
         let desk = self.desk.map(attend).transpose()?;
         let mut threads: Vec<_> = self.workers.into_iter().map(|(_, thread)| Some(thread)).collect();

@@ -4,8 +4,8 @@
 //!  client ── https://a.example/ ──▶ gateway ── GET /, X-Forwarded-Proto: https ──▶ us ──▶ backend
 //! ```
 //!
-//! Many a backend answers `http` with a redirect to `https`, and `https` with the page. To the cache those have to be two
-//! resources: else the redirect of one client answers all others, who are where it sends them already.
+//! Many a backend answers `http` with a redirect to `https`, and `https` with the page. To the cache those have to be
+//! two resources: else the redirect for one client answers all others, even those that came to `https` already.
 
 use super::config::Forwarding;
 use crate::http::{
@@ -19,9 +19,9 @@ use std::net::IpAddr;
 
 /// The scheme under which the client asked: what a trusted gateway says, else that of our own listener.
 ///
-/// `None`: the gateway speaks of another resource than the request's URI (another host, port, path or method, two schemes
-/// at once, a scheme that is none of these two), or of a user, or of what nobody here knows. The backend hears that and may
-/// go by it, but no key says it: such a request is not for the cache.
+/// `None`: the gateway speaks of another resource than the request's URI (another host, port, path or method, two
+/// schemes at once, a scheme that is none of these two), or of a user, or of something unknown here. The backend hears
+/// that and may go by it, but it is in no key: such a request is not for the cache.
 pub(super) fn scheme(head: &RequestHead, peer: IpAddr, forwarding: &Forwarding) -> Option<Scheme> {
     if !forwarding.trusts(peer) {
         return Some(Scheme::Http);
@@ -172,7 +172,7 @@ mod tests {
         ("/", &[("X-Rewrite-URL", "/admin")], None),
         ("/", &[("X-Forwarded-Method", "GET")], HTTP),
         ("/", &[("X-Forwarded-Method", "POST")], None),
-        // A user, and what nobody knows.
+        // A user, and an unknown statement.
         ("/", &[("X-Forwarded-User", "root")], None),
         ("/", &[("Client-Cert", ":x:")], None),
     ];
@@ -181,7 +181,7 @@ mod tests {
     fn the_claims_of_a_gateway() {
         for (target, lines, expected) in ROWS {
             assert_eq!(of(target, lines, "10.0.0.0/8"), *expected, "{target} {lines:?}");
-            // Of anybody else, the backend hears none of it.
+            // From other peers, the backend hears none of it.
             assert_eq!(of(target, lines, "192.0.2.0/24"), HTTP, "{target} {lines:?}");
         }
     }

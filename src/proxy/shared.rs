@@ -15,7 +15,7 @@ pub(super) struct Shared {
     pub(super) health: Arc<Health>,
     pub(super) load: Load,
     pub(super) slots: Arc<Slots>,
-    /// `None`: nothing is cached, and nobody looks.
+    /// `None`: nothing is cached, and no request looks.
     pub(super) cache: Option<Cache>,
     /// One per worker.
     pub(super) counters: Vec<Counters>,

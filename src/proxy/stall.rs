@@ -1,8 +1,8 @@
 //! Whether a peer reads: the deadline of what waits for it.
 //!
-//! Two signs say that it does. Our kernel takes some of what waits in our memory: that is told unasked, but for a slow peer it can
-//! take minutes. Or the peer's own kernel confirms more of what was sent: that is exact, and has to be asked for. So nobody
-//! asks while the first sign comes, and nobody is given up without the second:
+//! Two signs say that it does. Our kernel takes some of what waits in our memory: that is told unasked, but for a slow
+//! peer it can take minutes. Or the peer's own kernel confirms more of what was sent: that is exact, and has to be
+//! asked for. So the proxy does not ask while the first sign comes, and gives no peer up without the second:
 //!
 //! ```text
 //!   our kernel took some ──limit/8──▶ look ──limit──▶ look ──limit──▶ look: nothing since the last one: late

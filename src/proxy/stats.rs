@@ -1,4 +1,4 @@
-//! Counters: one writer per worker, summed when somebody asks.
+//! Counters: one writer per worker, summed when `/stats` is asked for.
 
 use super::{failure::Failure, leaving::LetGo};
 use crate::{
@@ -70,7 +70,7 @@ impl PoolCounters {
 /// The work of the cache for one worker's requests.
 #[derive(Debug, Default)]
 pub(super) struct CacheCounters {
-    /// Answered from the store, fresh or stale, without asking anybody first.
+    /// Answered from the store, fresh or stale, without asking a backend first.
     pub(super) hits: Counter,
     /// Answered with a stale response that no backend had confirmed: some of the hits, and some of those given instead
     /// of an error.

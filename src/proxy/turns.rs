@@ -1,9 +1,9 @@
 //! How much of one kind of work is done before others have their turn.
 //!
-//! A read of 16 KiB holds six hundred short requests. If all of them can be answered at once (from the cache, or because
-//! they are refused), that is milliseconds of work in one visit to one client, and everybody else on this worker waits for
-//! it. So work is counted in requests as well as in bytes: a part is done now, the rest when the driver has looked at the
-//! others ([`Cx::call_again`]).
+//! A read of 16 KiB holds six hundred short requests. If all of them can be answered at once (from the cache, or
+//! because they are refused), that is milliseconds of work in one visit to one client, and all others on this worker
+//! wait for it. So work is counted in requests as well as in bytes: a part is done now, the rest when the driver has
+//! looked at the others ([`Cx::call_again`]).
 //!
 //! ```text
 //!   visit: 16 requests of client A · visit: B · visit: C · turn: 16 more of A · visit: B · …
@@ -60,7 +60,8 @@ impl Turns {
 }
 
 impl Proxy {
-    /// Lets those go on that something else made ready, until nobody is; or so many that others have to have their turn.
+    /// Lets the connections go on that were made ready, until none is left, or until other connections have to have
+    /// their turn.
     pub(super) fn settle(&mut self, cx: &mut Cx) {
         let mut steps = 0;
         while steps < STEPS && self.step(cx) {
@@ -76,7 +77,7 @@ impl Proxy {
         self.worker.publish();
     }
 
-    /// One of those goes on. `false`: nobody is ready.
+    /// One of those goes on. `false`: none is ready.
     fn step(&mut self, cx: &mut Cx) -> bool {
         // First those that have waited: the next request of a client must not take what was granted to another.
         if !self.worker.turns.holds_grants()

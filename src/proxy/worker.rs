@@ -172,7 +172,7 @@ impl Worker {
         }
     }
 
-    /// Shows the pool's state to whoever asks for statistics.
+    /// Shows the pool's state in the statistics.
     pub(super) fn publish(&self) {
         self.counters().pool.show(&self.pool.stats());
     }

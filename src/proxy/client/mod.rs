@@ -43,7 +43,7 @@ pub(super) enum Client {
 }
 
 impl Client {
-    /// Whether nobody waits for the answer.
+    /// Whether no client waits for the answer.
     pub(super) fn is_nobody(&self) -> bool {
         matches!(self, Self::Nobody)
     }
@@ -257,7 +257,7 @@ impl Reply<'_> {
         }
     }
 
-    /// Lets the client go in the middle of the answer. From here on nobody waits for it.
+    /// Lets the client go in the middle of the answer. From here on no client waits for it.
     pub(super) fn break_off(&mut self) {
         match std::mem::replace(self.client, Client::Nobody) {
             Client::Nobody => {}

@@ -60,7 +60,7 @@ struct Ask {
 enum Verdict {
     /// Not for the cache.
     Past(Forward),
-    /// This answers it; it may be stale, and then somebody may have to ask for a newer one.
+    /// This answers it; it may be stale, and then a newer one may have to be asked for.
     Use(Arc<Entry>, Did, Option<Lead>),
     /// A backend has to be asked.
     Ask(Ask),
@@ -181,7 +181,7 @@ impl Step<'_> {
         }
         let Some(uri) = self.uri() else { return Verdict::Past(Forward::Bypass) };
         let place = cache.store.place(uri);
-        // Every time around, somebody else has stored something.
+        // Every time around, another request has stored something.
         for _ in 0..3 {
             if let Some(verdict) = self.judge_place(cache, place, asked) {
                 return verdict;
@@ -254,7 +254,7 @@ impl Step<'_> {
         }
     }
 
-    /// A stale response is on its way to the client: somebody asks for a newer one.
+    /// A stale response is on its way to the client: asks for a newer one.
     fn revalidate_later(&mut self, lead: Lead, entry: Arc<Entry>) {
         // This is a request of our own: what the client's says of itself, `no-store` above all, is not said of it.
         let mut caching = Caching::new(RequestDirectives::default(), Forward::Stale);
@@ -274,7 +274,7 @@ impl Step<'_> {
     }
 }
 
-/// Whether the answer to this request can be everybody's: the whole representation, without conditions.
+/// Whether the answer to this request can be for all clients: the whole representation, without conditions.
 fn asks_for_all(head: &RequestHead) -> bool {
     !has_own_conditions(head)
         && !head.fields.contains("if-none-match")

@@ -54,8 +54,8 @@ impl Step<'_> {
         self.reply().own(&answer);
     }
 
-    /// The status that the client is told. Of a stale response that must not be used without validation, it is told that nobody could
-    /// be asked: 504, rather than what else was the matter (RFC 9111 §5.2.2.2, a SHOULD).
+    /// The status that the client is told. If there is a stale response that must not be used without validation, it is
+    /// 504: no backend could be asked. That goes before any other failure (RFC 9111 §5.2.2.2, a SHOULD).
     fn status_of(&self, failure: Failure) -> Status {
         let stored = self.core.caching.as_ref().and_then(|caching| caching.question.stored.as_ref());
         let must_ask = stored.is_some_and(|entry| entry.stored.freshness.must_not_be_used(self.cx.now()));

@@ -1,4 +1,4 @@
-//! Waiting for the answer to somebody else's request, and reading it as it arrives.
+//! Waits for the answer to another client's request, and reads it as it arrives.
 
 use super::{Event, Failure, State, Step, serve::STEP};
 use crate::{
@@ -91,7 +91,7 @@ impl Step<'_> {
         }
     }
 
-    /// A response has begun that may be for everybody: for us, too?
+    /// A response has begun that may be for all clients: for this one, too?
     fn read(&mut self, fill: &Arc<Fill>, follower: Follower) -> State {
         self.wait_until(None);
         let stored = &fill.opening().stored;
@@ -150,7 +150,8 @@ impl Step<'_> {
                 // The ticket tells of more, or the client that it has taken so much.
                 None if nothing && (given == 0 || most == STEP) || given >= STEP => return State::Read(read),
                 None if nothing || given >= most => {
-                    // If all of it leaves at once, nobody tells. By the next turn it is known whether it did.
+                    // If all of it leaves at once, the driver does not tell. By the next turn it is known whether it
+                    // did.
                     reader.fill().tell(self.ticket());
                     return State::Read(read);
                 }

@@ -44,8 +44,9 @@ impl Step<'_> {
         again(cache.flights.join(place, found, variant))
     }
 
-    /// As [`Step::join`] for a client that says who it is, where nothing stored says that others get the same: it waits for
-    /// no answer that may be for another client alone. A response that has begun to arrive says whom it is for.
+    /// As [`Step::join`] for a client with credentials, where no stored response says that others get the same: it
+    /// waits for no answer that may be for another client alone. A response that has begun to arrive says which clients
+    /// it is for.
     fn join_known(&self, cache: &Cache, place: Place<'_>, variant: Option<&Selecting>) -> Join {
         let flight = cache.flights.flight(place, variant);
         let may_have = |opening: &Entry| {
@@ -115,9 +116,9 @@ fn variant(known: Option<&Entry>, found: &Found, head: &RequestHead) -> Option<S
     }
 }
 
-/// Whether the answer to this request is known to be everybody's: it does not say who asks, or what is stored says that
-/// others get the same. A request with `Authorization` needs more than one with a cookie: its answer can be shared only if
-/// the response says so of such (RFC 9111 §3.5).
+/// Whether the answer to this request is known to be for all clients: the request has no credentials, or a stored
+/// response says that others get the same. A request with `Authorization` needs more than one with a cookie: its answer
+/// can be shared only if the response says so of such (RFC 9111 §3.5).
 fn is_known_to_be_shared(head: &RequestHead, found: &Found) -> bool {
     let needed = match () {
         () if head.fields.contains("authorization") => Audience::EvenAuthorized,

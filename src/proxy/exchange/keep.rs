@@ -320,8 +320,8 @@ fn supersede(cache: &Cache, caching: &mut Caching, status: Status) {
     }
 }
 
-/// Whether an answer with that status says what has become of the resource. Others say what was wrong with one request:
-/// who may be refused must not be able to empty the cache with it.
+/// Whether an answer with that status says something new about the resource. Others say what was wrong with one
+/// request: a client that is refused must not be able to empty the cache with it.
 fn speaks_of_the_resource(status: Status) -> bool {
     status != Status::NOT_MODIFIED && matches!(status.code(), 200..=399 | 404 | 410)
 }

@@ -115,7 +115,8 @@ impl Exchange {
                 clock.due.set(Deadline::Pace, Some(now + PACE));
                 let came = u64::from(std::mem::take(&mut clock.paced));
                 let slow = came < worker.shared.config.body_rate.saturating_mul(PACE.as_secs());
-                // A body that comes slowly harms nobody, until another request waits for the connection that it goes to.
+                // A body that comes slowly does no harm, until another request waits for the connection that it goes
+                // to.
                 let wanted = self.link().is_some_and(|link| worker.shared.slots.wanted(link.backend));
                 (slow && wanted).then_some(Event::RequestBad(Failure::BodyTooSlow))
             }

@@ -148,7 +148,7 @@ impl Relay {
         State::Relay(self)
     }
 
-    /// Both messages are through, or the rest of the request interests nobody.
+    /// Both messages are through, or the rest of the request is not needed.
     pub(super) fn complete(self, step: &mut Step<'_>) -> State {
         if self.reusable && step.core.request.is_complete() {
             step.worker.give_back(self.link, step.cx);

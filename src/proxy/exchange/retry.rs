@@ -5,8 +5,8 @@
 //! `--retries` times, and within the retry budget: when every request fails, retries must not triple the load.
 //!
 //! The common case is a pooled connection that the backend closed while our request was on its way (RFC 9112 §9.3.1).
-//! That is nobody's fault: it counts neither as a retry nor against the budget, costs no pause, and the backend is not held
-//! to have failed.
+//! That is no fault of the backend: it counts neither as a retry nor against the budget, costs no pause, and the
+//! backend is not taken to have failed.
 
 use super::{Failure, Link, State, Step};
 use crate::{health::Outcome, proxy::failure::Transience};
@@ -91,7 +91,7 @@ impl Step<'_> {
 
     /// Another try: at once if a pooled connection turned out dead, else after a pause.
     fn again(&mut self, link: Link, stale: bool) -> State {
-        // Until somebody takes its body, the client is not late.
+        // Until a backend takes its body, the client is not late.
         self.forget_congestion();
         self.expect_no_body();
         if stale {

@@ -140,8 +140,8 @@ impl Step<'_> {
         self.wait_until(None);
     }
 
-    /// The pooled connection was looked at. One that is not quiet is nobody's fault, and nothing was sent on it: looking
-    /// again is not a retry.
+    /// The pooled connection was looked at. One that is not quiet is no fault of the backend, and nothing was sent on
+    /// it: looking again is not a retry.
     pub(super) fn probed(&mut self, link: Link, quiet: bool) -> State {
         if quiet {
             return self.send_request(link);

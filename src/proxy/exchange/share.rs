@@ -1,8 +1,8 @@
 //! A response that is passed on and not stored, and that others read with our client: each at its own pace.
 //!
-//! While a response is stored, all of it is in memory, and nobody waits for anybody. One that turns out too large for that
-//! has readers all the same. From then on the leader's client is a reader like the others: it takes from the window what it
-//! can, and the backend waits for the window, not for this client (`cache/readers.rs`).
+//! While a response is stored, all of it is in memory, and no reader waits for another. A response that turns out too
+//! large for that has readers all the same. From then on the leader's client is a reader like the others: it takes from
+//! the window what it can, and the backend waits for the window, not for this client (`cache/readers.rs`).
 
 use super::{
     Event, Failure, Link, State, Step,
@@ -82,7 +82,8 @@ impl Step<'_> {
         }
         let read = own.read(HIGH_WATER, ticket, now);
         if !read.pieces.is_empty() {
-            // There may be more. If all of this leaves at once, nobody tells; by the next turn it is known whether it did.
+            // There may be more. If all of this leaves at once, the driver does not tell; by the next turn it is known
+            // whether it did.
             own.fill().tell(ticket);
         }
         for piece in read.pieces {

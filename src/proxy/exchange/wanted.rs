@@ -1,6 +1,7 @@
-//! For whom does a request go on, when its client has left?
+//! Decides whether a request goes on when its client has left.
 //!
-//! For others that wait for the response or read it; for the cache, if little is missing; else for nobody, and then it ends.
+//! It goes on for other clients that wait for the response or read it, and for the cache if little is missing.
+//! Otherwise it ends.
 
 use super::{Failure, Link, Step, relay::Receiving};
 use crate::proxy::client::Ending;
@@ -33,7 +34,7 @@ impl Step<'_> {
             && self.core.lead().is_none_or(|lead| lead.followers() == 0)
     }
 
-    /// Whether anybody is there for whom it goes on.
+    /// Whether there is a reason to go on.
     pub(super) fn is_wanted(&self, receiving: &Receiving) -> bool {
         !self.core.client.is_nobody()
             || self.goes_on_without_client(receiving)

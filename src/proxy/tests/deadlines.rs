@@ -1,4 +1,4 @@
-//! Which deadline runs when, and against whom.
+//! Tests of which deadline runs when, and against which peer.
 
 use super::{SECOND, World, status};
 use crate::app::{ConnId, Progress};
@@ -120,7 +120,7 @@ fn a_client_that_still_reads_its_answer_does_not_idle() {
     assert_eq!(world.ended(client), "close", "and now it reads no more");
 }
 
-/// A timer left behind would wake the loop for nobody, or ring for the next exchange of that number.
+/// A timer left behind would wake the loop for nothing, or ring for the next exchange of that number.
 #[test]
 fn an_exchange_takes_its_deadline_along() {
     type Ending = fn(&mut World, client: ConnId, backend: ConnId, waiting: ConnId);

@@ -8,7 +8,7 @@ const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const REFUSED: ErrorKind = ErrorKind::ConnectionRefused;
 
-/// Every request opens a connection, and nobody probes.
+/// Every request opens a connection, and there are no probes.
 const ALONE: &[&str] = &["--no-health", "--pool-max", "0", "--retries", "0"];
 
 /// Waits for the next probe, which is the next connection.

@@ -1,4 +1,4 @@
-//! Room for others, and the end: who is let go, when, and what it is told.
+//! Tests of making room for other clients, and of the end: which clients are let go, when, and what they are told.
 
 use super::{SECOND, World, status};
 use crate::app::ConnId;

@@ -116,7 +116,8 @@ fn a_client_that_ends_inside_its_request_is_let_go_at_once() {
     }
 }
 
-/// Whether its content follows or its next request, nobody can tell. Unless it was asked for the one, or has begun with it.
+/// The proxy cannot know whether its content follows or its next request, unless it asked for the content, or the
+/// content has begun.
 #[test]
 fn a_client_that_waits_for_100_and_is_answered_otherwise_has_no_other_turn() {
     let head = "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n";

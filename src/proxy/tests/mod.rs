@@ -71,7 +71,7 @@ pub(super) struct World {
     pub(super) relays: BTreeMap<ConnId, (ConnId, u64)>,
     /// Connections that are not read.
     pub(super) paused: BTreeSet<ConnId>,
-    /// How far peers are that somebody asked for; else, everything was taken.
+    /// How far peers are, for those that a test has set; all others have taken everything.
     pub(super) progress: BTreeMap<ConnId, Progress>,
     /// Exchanges and probes whose timer passed.
     pub(super) rung: Vec<u32>,
@@ -80,12 +80,12 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Milestone 3 with one backend that nobody probes, and these flags.
+    /// Milestone 3 with one backend that is not probed, and these flags.
     pub(super) fn new(flags: &[&str]) -> Self {
         Self::with_backends(1, &[&["--no-health"], flags].concat())
     }
 
-    /// Milestone 4 with one backend that nobody probes, and these flags.
+    /// Milestone 4 with one backend that is not probed, and these flags.
     pub(super) fn caching(flags: &[&str]) -> Self {
         Self::numbered(1, &[&["--no-health"], flags].concat(), |plan, args| plan.cache(&args.cache))
     }

@@ -47,7 +47,7 @@ fn both_connections_persist_after_it() {
     assert!(world.opened_none(), "the pooled connection is used again");
 }
 
-/// They are not the client's, and whoever sends them is not to be trusted with another request.
+/// They are not the client's, and a backend that sends them is not to be trusted with another request.
 #[test]
 fn bytes_after_it_are_nobodys() {
     let mut world = World::new(&[]);

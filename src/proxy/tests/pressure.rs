@@ -7,7 +7,7 @@ const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const MUCH: usize = 1 << 20;
 
-/// A client is not late with a body that nobody reads; when somebody does again, it is.
+/// A client is not late with a body that the backend does not read; when the backend reads again, it is.
 #[test]
 fn a_client_is_late_only_while_the_backend_reads() {
     let mut world = World::new(&["--body-timeout", "2s", "--write-timeout", "60s"]);

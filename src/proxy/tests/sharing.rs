@@ -94,7 +94,7 @@ fn a_slow_client_holds_up_the_others_for_a_while_and_no_longer() {
     }
 }
 
-/// Slow together is no reason: a fetch is as fast as the fastest, and then nobody waits for another.
+/// Slow together is no reason: a fetch is as fast as the fastest, and then no reader waits for another.
 #[test]
 fn those_who_are_equally_slow_are_not_let_go() {
     let mut shared = Shared::new(1);
@@ -200,7 +200,8 @@ fn a_background_response_that_is_not_stored_is_not_fetched_to_its_end() {
     }
 }
 
-/// The leader leaves, its backend fails, and the last follower leaves while another try is made: nobody is left to ask for.
+/// The leader leaves, its backend fails, and the last follower leaves while another try is made: no client is left to
+/// ask for.
 #[test]
 fn a_fetch_that_no_client_waits_for_any_more_is_not_tried_again() {
     let mut world = World::caching(&["--retries", "2"]);

@@ -89,7 +89,7 @@ fn being_the_last_hop_is_no_error_and_a_closed_connection_has_its_reason() {
     assert_eq!((&stats["pool_closed"]["lost"], &stats["pool_closed"]["ended"]), (&1.into(), &0.into()));
 }
 
-/// The last chunk of an empty body went with the first try: whoever got the head alone would wait for it.
+/// The last chunk of an empty body went with the first try: a backend that got the head alone would wait for it.
 #[test]
 fn a_request_is_sent_again_whole_or_not_at_all() {
     let head = |fields: &str| format!("PUT / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");

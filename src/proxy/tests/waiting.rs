@@ -6,7 +6,7 @@ const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
 
-/// As much as is kept of a body that nobody takes.
+/// As much as is kept of a body that no backend takes.
 const KEPT: usize = 16 * 1024;
 
 fn put(fields: &str) -> String {
@@ -263,7 +263,7 @@ fn many_requests_at_once_take_many_turns() {
     assert_eq!(world.sent(client).matches("HTTP/1.1 503 ").count(), 41);
 }
 
-/// When the backends change, everybody in the queue looks again: a part of them in each turn.
+/// When the backends change, all requests in the queue look again: a part of them in each turn.
 #[test]
 fn a_long_queue_looks_again_in_many_turns() {
     let mut world = World::new(&["--pool-max", "1", "--pool-queue-timeout", "1h"]);
