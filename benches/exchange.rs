@@ -39,7 +39,7 @@ fn forwarding() -> Plan {
     Plan::new(Config::default())
 }
 
-/// Balances and keeps connections, as milestone 3 does; nobody probes.
+/// Balances and keeps connections, as milestone 3 does, without probes.
 fn pooling() -> Plan {
     let Flags { balance, pool } = Flags::parse_from(["bench", "--no-health"]);
     forwarding().balance(balance).pool(&pool)

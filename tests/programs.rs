@@ -124,7 +124,7 @@ fn threads_that_cannot_be_had_are_refused_before_one_is_started() {
 
 #[test]
 fn exit_codes_mean_the_same_everywhere() {
-    // A port that nobody can listen on, because somebody does; and one that nobody listens on.
+    // A port that is taken, because another socket listens on it; and one without a listener.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();

@@ -95,7 +95,7 @@ fn flags(weather: &Weather, random: &mut Random) -> Flags {
     // A probe over a slow line takes its time, too.
     flag("health-timeout", if weather.is_calm() { &["10s"] } else { &["500ms", "1s", "10s"] });
     flag("breaker-failures", &["0", "1", "5"]);
-    // A calm world has room for everybody at once, on however few origins.
+    // A calm world has room for all clients at once, on however few origins.
     let roomy = MOST_CLIENTS.to_string();
     let tight = if weather.is_calm() { &roomy } else { "1" };
     flag("pool-max", &["0", tight, "10000"]);
@@ -140,13 +140,13 @@ fn build(plan: Plan, site: Site<'_>) -> Built<Proxy> {
     }
 }
 
-/// An origin's address; in some worlds behind one at which nobody is: the name has two, and the first of them refuses.
+/// An origin's address; in some worlds a second one: the name has two, and the first of them refuses.
 fn addresses(origin: SocketAddr, random: &mut Random) -> Addresses {
     let nobody = SocketAddr::new(origin.ip(), origin.port() ^ 1);
     if random.chance(250) { Addresses::new(&[nobody, origin]) } else { origin.into() }
 }
 
-/// The address at which there is somebody.
+/// The address that the origin listens on.
 fn origin_of(backend: &Backend) -> SocketAddr {
     *backend.addresses.list().last().expect("an origin has an address")
 }
@@ -257,8 +257,8 @@ fn responses_that_many_clients_ask_for_may_be_shared() {
     assert!(reports.len() < 192 || shared > 100, "{shared}");
 }
 
-/// Clients and backends that read all the time, and slowly, behind kernels that take nothing for minutes at a time: nobody is
-/// given up, whoever is slow, and whatever waits where.
+/// Clients and backends that read all the time, and slowly, behind kernels that take nothing for minutes at a time: no
+/// peer is given up, whichever side is slow, and wherever bytes wait.
 #[test]
 fn a_peer_that_reads_is_never_given_up() {
     fn weather(random: &mut Random) -> Weather {
@@ -290,11 +290,11 @@ fn a_peer_that_reads_is_never_given_up() {
     assert!(reports.len() < 24 || unsent > Some(8 * 1024), "nobody was slow: {unsent:?}");
 }
 
-/// Few places for clients, who keep their connections: those that idle go for those that wait, and an end that comes too soon
-/// leaves nothing behind.
+/// Few places for clients, which keep their connections: idle ones go for those that wait, and an end that comes too
+/// soon leaves nothing behind.
 #[test]
 fn clients_that_idle_make_room_for_those_that_wait() {
-    // A request and the end may cross, which is nobody's mistake and happens in no calm world.
+    // A request and the end may cross, which is no mistake of either side and happens in no calm world.
     fn weather(random: &mut Random) -> Weather {
         Some(Weather::of(random)).filter(|weather| !weather.is_calm()).unwrap_or_else(|| Weather::storm(random))
     }
@@ -303,8 +303,8 @@ fn clients_that_idle_make_room_for_those_that_wait() {
     assert!(reports.len() < 128 || made > 50, "{made}");
 }
 
-/// Clients send what no origin can bear: each breaks off. Only those requests may fail, however many there are: no breaker
-/// may take the origins away from everybody else.
+/// Clients send what no origin can bear: each breaks off. Only those requests may fail, however many there are: no
+/// breaker may take the origins away from all other clients.
 #[test]
 fn poison_harms_nobody_else() {
     fn weather(random: &mut Random) -> Weather {

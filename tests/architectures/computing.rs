@@ -39,14 +39,14 @@ fn it_is_really_computed(architecture: &Architecture) {
     }
     assert!(processor_time(&server) - before >= Duration::from_millis(150));
     assert_eq!(conn.ask(&get("/cpu/10001")).status(), 400);
-    // One after the other, whoever computes them.
+    // One after the other, whichever thread computes them.
     conn.send([get("/cpu/20"), get("/cpu/10"), get("/health")].concat());
     for body in ["computed for 20 ms\n", "computed for 10 ms\n", "ok\n"] {
         assert_eq!(conn.response("GET").body, body.as_bytes());
     }
 }
 
-/// Has the server begin to compute for somebody.
+/// Has the server begin to compute for a client.
 fn busy(server: &Process, path: &str) -> Conn {
     let mut conn = Conn::open(server.address());
     let before = processor_time(server);
@@ -55,7 +55,7 @@ fn busy(server: &Process, path: &str) -> Conn {
     conn
 }
 
-/// How long another client waits for an answer meanwhile, and whether the first has his by then.
+/// How long another client waits for an answer meanwhile, and whether the first has its own by then.
 fn other_client(architecture: &Architecture, flags: &[&str]) -> (Duration, bool) {
     let server = architecture.start("http", flags);
     let mut other = Conn::open(server.address());
@@ -129,7 +129,7 @@ fn a_client_that_leaves_while_its_answer_is_computed_harms_nobody() {
     let server = HYBRID.start("http", &["--workers", "1"]);
     busy(&server, "/cpu/200").reset();
     let mut conn = Conn::open(server.address());
-    // Probably in the table's place of the one who left: it must not get his answer.
+    // Probably in the table's place of the client that left: it must not get the answer of that one.
     assert_eq!(conn.ask(&get("/health")).body, b"ok\n");
     assert_eq!(conn.ask(&get("/cpu/10")).body, b"computed for 10 ms\n");
     assert_eq!(conn.ask(&get("/health")).body, b"ok\n");

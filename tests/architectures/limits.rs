@@ -10,7 +10,8 @@ use crate::{
 };
 use std::{fs, process::Command, time::Duration};
 
-/// How long to watch a server that can accept nobody. One that tried without a pause would compute most of that.
+/// How long to watch a server that can accept no client. One that tried without a pause would compute most of that
+/// time.
 const WATCHED: Duration = Duration::from_millis(500);
 
 fn assert_patient(server: &Process) {

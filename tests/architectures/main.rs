@@ -40,7 +40,7 @@ struct Architecture {
     program: &'static str,
     /// Whether clients are served at the same time.
     concurrent: bool,
-    /// Processes that it has besides its own while it serves nobody.
+    /// Processes that it has besides its own while it serves no client.
     children: usize,
     /// Flags for one client at a time, and a refusal for others; none if others wait instead.
     one_client: &'static [&'static str],

@@ -31,7 +31,7 @@ fn a_dead_worker_is_replaced_and_its_port_keeps_answering() {
     let mut conns: Vec<Conn> = (0..16).map(|_| greeted(&server)).collect();
     let victim = children(&server)[0];
     kill(victim);
-    // At once: those whom the kernel puts into the dead worker's backlog wait there for its successor.
+    // At once: clients that the kernel puts into the dead worker's backlog wait there for its successor.
     let mut next: Vec<Conn> = (0..16).map(|_| Conn::open(server.address())).collect();
     for conn in &mut next {
         assert_eq!(conn.read_until("\n"), WELCOME);

@@ -17,7 +17,7 @@ const GAP: u32 = 3;
 /// On a busy machine everything may take long once. Not every time.
 const ROUNDS: usize = 8;
 
-/// From the first request to the last answer, with everybody connected before.
+/// From the first request to the last answer, with all clients connected before.
 fn last_answer(architecture: &Architecture, flags: &[&str]) -> Duration {
     let server = architecture.start("http", flags);
     let mut conns: Vec<Conn> = (0..CLIENTS).map(|_| Conn::open(server.address())).collect();

@@ -109,7 +109,8 @@ fn a_request_that_is_being_answered_at_a_stop_is_answered(architecture: &Archite
 fn a_client_that_waits_at_a_stop_is_told_and_not_reset(architecture: &Architecture) {
     let mut server = architecture.start("echo", &[]);
     drop(greeted(&server));
-    // It accepts nobody while it is stopped, so they wait in the backlog; and the stop is the first that it hears of.
+    // It accepts no client while it is stopped (SIGSTOP), so they wait in the backlog; and SIGTERM is the first that it
+    // hears of.
     server.signal("STOP");
     let mut conns: Vec<Conn> = (0..20).map(|_| Conn::open(server.address())).collect();
     server.signal("TERM");
@@ -128,7 +129,7 @@ fn a_client_that_waits_behind_another_at_a_stop_is_told() {
     let mut server = ITERATIVE.start("echo", &[]);
     let mut first = greeted(&server);
     let mut others: Vec<Conn> = (0..100).map(|_| Conn::open(server.address())).collect();
-    // Bytes that nobody reads would make a reset of a close.
+    // Bytes that are not read would make a reset of a close.
     others.iter_mut().for_each(|conn| conn.send("hello\n"));
     server.signal("TERM");
     first.expect_end();

@@ -1,4 +1,4 @@
-//! A stderr that nobody reads, or that is closed, delays nothing and ends nothing.
+//! A stderr that is not read, or that is closed, delays nothing and ends nothing.
 
 use crate::{
     Architecture, echo, greeted,
@@ -17,7 +17,7 @@ fn a_stderr_that_nobody_reads_delays_nothing(architecture: &Architecture) {
             start_saying_into(stderr, architecture.program, &["--drain-timeout", "1h", "--log-level", "debug"]);
         let mut conn = greeted(&server);
         echo(&mut conn, 1, "before");
-        // Statistics, which are printed by whoever serves in some of them.
+        // Statistics, which in some of them the serving thread prints.
         server.signal("USR1");
         echo(&mut conn, 2, "after");
         drop(conn);

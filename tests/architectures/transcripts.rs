@@ -181,7 +181,7 @@ fn five_clients_are_served_at_once_or_one_after_another(architecture: &Architect
         let mut first = conns.remove(0);
         assert_eq!(first.read_until("\n"), WELCOME);
         echo(&mut first, 1, "hello");
-        // Had anybody else been greeted, it would have been before that.
+        // If another client had been greeted, it would have been before that.
         assert!(conns.iter().all(Conn::is_quiet));
         first.send("quit\n");
         assert_eq!(hear(&mut first), "Goodbye!\n");

@@ -19,7 +19,7 @@ pub enum What {
     Everywhere(String),
     /// `console`: commands, and what they print.
     Commands(Vec<Typed>),
-    /// `log`: what programs write that nobody waits for.
+    /// `log`: lines of programs that no step waits for.
     Log(Vec<String>),
 }
 

@@ -66,7 +66,7 @@ impl Ports {
     }
 }
 
-/// A port that nobody listens on. The socket keeps others from finding it, too: it has the same number, for UDP.
+/// A port without a listener. The socket keeps others from finding it, too: it has the same number, for UDP.
 fn find(book: u16) -> ((u16, u16), UdpSocket) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     // Processes begin at different places, so that they seldom meet.

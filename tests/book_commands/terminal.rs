@@ -86,7 +86,7 @@ impl Terminal {
         Self { bash, stdin: Some(stdin), shown, directory: directory.to_owned(), commands: 0, busy: false }
     }
 
-    /// Types a command. Its input is empty: a program that waits for somebody to type hears that nobody does.
+    /// Types a command. Its input is empty: a program that waits for typed input hears the end of it.
     pub fn begin(&mut self, command: &str) {
         self.commands += 1;
         let file = self.directory.join(format!(".command-{}-{}", self.bash.id(), self.commands));
@@ -137,7 +137,7 @@ impl Terminal {
         self.read(&mut printed, |printed| printed.status.is_some())
     }
 
-    /// An error means that nobody is there any more.
+    /// An error means that all its processes are gone.
     fn signal(&self, signal: Signal) {
         let group = Pid::from_raw(self.bash.id().try_into().expect("process ids are positive"));
         let _ = killpg(group, signal);
@@ -163,7 +163,8 @@ impl Drop for Terminal {
     }
 }
 
-/// Waits for somebody who listens on `port`: a program that does not say so itself. False if nobody came in time.
+/// Waits for a listener on `port`, of a program that does not say itself when it is ready. False if there was none in
+/// time.
 #[allow(clippy::disallowed_methods)] // Black-box tests have real sockets.
 pub fn is_listened_at(port: u16) -> bool {
     let deadline = now() + PATIENCE;

@@ -64,7 +64,7 @@ impl Workplace {
             write_program(&release.join(name), &start(name, path, ports.of(8080)));
         }
         write_program(&tools.join("cargo"), CARGO);
-        // On a terminal curl shows progress only where the output goes elsewhere; nobody compares that.
+        // On a terminal curl shows progress only where the output goes elsewhere; that is not compared.
         fs::write(tools.join(".curlrc"), "no-progress-meter\nnoproxy = *\n").expect("the directory is ours");
         Self { directory, tools }
     }

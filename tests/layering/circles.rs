@@ -141,7 +141,7 @@ impl Tree {
         Self(files.iter().map(read).map(|file| (file.module.clone(), file)).collect())
     }
 
-    /// The module in which the thing at this path is written down, whoever hands it on.
+    /// The module in which the thing at this path is defined, whichever module hands it on.
     fn home(&self, path: &[String], depth: usize) -> Option<&File> {
         let file = (1..=path.len()).rev().find_map(|length| self.0.get(&path[..length]))?;
         let Some(name) = path.get(file.module.len()) else { return Some(file) };
@@ -244,7 +244,7 @@ fn circles_are_noticed() {
             ],
             &["x", "y"],
         ),
-        // A file that only hands something on does not use it; and what the folder's own file has is everybody's.
+        // A file that only hands a name on does not use it; and names of the folder's own file are for all files in it.
         (
             &[
                 ("a/mod.rs", "struct M; use x::X; fn f(_: X) {}"),

@@ -208,7 +208,7 @@ fn arrows_point_down() {
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
 }
 
-/// An exception that nobody needs any more is a hole.
+/// An exception that is not needed any more is a hole.
 #[test]
 fn every_exception_is_in_use() {
     let files = sources();

@@ -126,7 +126,7 @@ fn a_result_that_cannot_be_written_exits_with_1() {
         .stderr(contains("/nonexistent/page"));
     assert!(backend.requests().is_empty(), "that was known before");
     if cfg!(target_os = "linux") {
-        // A full disk, for whoever writes to it.
+        // Stands for a full disk: every write to it fails.
         let script = "exec \"$0\" \"$@\" > /dev/full";
         let mut load = Command::new("/bin/sh");
         load.args(["-c", script, env!("CARGO_BIN_EXE_load")]).args(&args[..5]).timeout(PATIENCE);

@@ -85,7 +85,8 @@ fn beside(ending: &[(&str, &str, u8)]) -> TempDir {
         fs::hard_link(program, directory.path().join(Path::new(program).file_name().unwrap())).unwrap();
     }
     for (name, says, code) in ending {
-        // By another process: whoever is forked while a file is open here to be written has it open, too, and it cannot be run.
+        // Another process writes it: a process forked while this one has the file open for writing has it open, too,
+        // and then it cannot be run.
         let script = format!("printf '#!/bin/sh\\necho \"{says}\" >&2; exit {code}' >'{name}'; chmod +x '{name}'");
         assert!(process::Command::new("sh").args(["-c", &script]).current_dir(&directory).status().unwrap().success());
     }
@@ -124,7 +125,7 @@ fn an_unavailable_architecture_is_a_row_and_the_others_are_measured() {
 
     let said = compare(&["--clients", "1"]).success();
     said.stdout(contains("└ not available here: io_uring is forbidden").count(1));
-    // With nobody left there is nothing to tell.
+    // With no architecture left there is no result.
     let line = "error: nothing was measured: io-uring not available here: io_uring is forbidden\n";
     compare(&["--clients", "1", "--architectures", "io-uring"]).code(1).stderr(line);
 }

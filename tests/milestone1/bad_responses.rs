@@ -153,7 +153,7 @@ fn a_backend_that_refuses_becomes_502(milestone: &Milestone) {
         assert!(response.body.starts_with(b"502 "), "{request:?}");
     }
     assert_eq!(client.ask("HEAD / HTTP/1.1\r\nHost: test\r\n\r\n").status(), 502);
-    // With a body that nobody has read, the connection cannot go on.
+    // With a body that was not read, the connection cannot go on.
     let mut client = Conn::open(proxy.address());
     client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhello");
     let response = client.response("POST");

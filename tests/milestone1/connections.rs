@@ -91,7 +91,7 @@ fn pipelined_bodies_do_not_run_into_each_other(milestone: &Milestone) {
     let proxy = milestone.start(&[&backend], &[]);
     let mut client = Conn::open(proxy.address());
     let mut wire = Vec::new();
-    // Bodies that look like requests: whoever loses count by a byte asks the backend for /smuggled.
+    // Bodies that look like requests: a proxy that loses count by a byte asks the backend for /smuggled.
     let bait = get("/smuggled");
     for n in 0..20 {
         let framing = if n % 2 == 0 {

@@ -234,7 +234,7 @@ fn the_log_names_the_client_and_the_peer(milestone: &Milestone) {
         let expected = format!("client={client} peer={} request=", conn.address());
         proxy.wait_for_stderr(" peer=");
         assert!(proxy.stderr().contains(&expected), "no {expected:?} in {}", proxy.stderr());
-        // The chain goes on with the peer, whoever the client is.
+        // The chain goes on with the peer, whichever address the client has.
         let chain = backend.wait_for_request(1).field("x-forwarded-for").map(str::to_owned);
         let before = if flags.is_empty() { "" } else { "6.6.6.6, 203.0.113.9, 127.0.0.9, " };
         assert_eq!(chain, Some(format!("{before}127.0.0.1")), "{flags:?}");

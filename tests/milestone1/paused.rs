@@ -34,7 +34,7 @@ struct Stuck {
     _proxy: Process,
 }
 
-/// Sends `request`, and `head` and content back until nobody takes it.
+/// Sends `request`, and `head` and content back until it is not taken any more.
 fn stuck(milestone: &Milestone, request: &str, head: &str) -> Stuck {
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], &["--workers", "1"]);

@@ -49,7 +49,7 @@ fn an_idle_proxy_ends_after_the_grace(milestone: &Milestone) {
     let mut idle = Conn::open(address);
     assert_eq!(idle.ask(&get("/")).body, b"x");
     let mut silent = Conn::open(address);
-    // Accepted for certain, as somebody after it was.
+    // Accepted for certain, because a client after it was.
     assert_eq!(Conn::open(address).ask(&get("/")).body, b"x");
     proxy.signal("TERM");
     idle.expect_end();
@@ -68,7 +68,7 @@ fn clients_that_ask_during_the_grace_are_answered(milestone: &Milestone) {
     let address = proxy.address();
     let mut clients: Vec<Conn> = (0..16).map(|_| Conn::open(address)).collect();
     clients.iter_mut().for_each(|client| assert_eq!(client.ask(POST).body, b"x"));
-    // They have not said anything yet: their first request is on its way, for all that anybody knows.
+    // They have not said anything yet: their first request may be on its way.
     clients.extend((0..4).map(|_| Conn::open(address)));
     drain(&proxy);
     for client in &mut clients {

@@ -1,4 +1,4 @@
-//! Slow peers hold up nobody else. One worker, so that there is only one loop to hold up.
+//! Slow peers do not hold up others. One worker, so that there is only one loop to hold up.
 
 use crate::{
     get,

@@ -61,7 +61,7 @@ fn switch(mut client: Conn, mut upstream: Conn, proxy: Process) -> (Conn, Conn, 
 
 fn a_tunnel_carries_bytes_both_ways(milestone: &Milestone) {
     let (mut client, mut upstream, _proxy) = tunnel(milestone, &[]);
-    // Bytes that are HTTP, or nearly, or not at all: nobody reads them.
+    // Bytes that are HTTP, or nearly, or not at all: the proxy does not read them.
     for bytes in ["GET / HTTP/1.1\r\n\r\n", "\0\u{1}\n\n", "HTTP/1.1 200 OK\r\n\r\n", "x"] {
         client.send(bytes);
         assert_eq!(upstream.read(bytes.len()), bytes.as_bytes());
@@ -77,7 +77,7 @@ fn nothing_passes_before_the_101(milestone: &Milestone) {
     client.send([UPGRADE, "early"].concat());
     let mut upstream = accept(&incoming);
     client.send(" bird");
-    // A whole exchange of somebody else on the same worker: by then it would have passed.
+    // A whole exchange of another client on the same worker: by then it would have passed.
     let mut other = Conn::open(proxy.address());
     other.send(get("/"));
     let mut elsewhere = incoming.accept();
@@ -182,7 +182,7 @@ pub(super) fn a_megabyte_passes_each_way_at_once(milestone: &Milestone) {
     let (mut client, mut upstream, _proxy) = tunnel(milestone, &[]);
     std::thread::scope(|scope| {
         for (conn, own, others) in [(&mut client, b'c', b'b'), (&mut upstream, b'b', b'c')] {
-            // Each writes before it reads: whoever serves one side before the other gets stuck.
+            // Each writes before it reads: a proxy that serves one side before the other gets stuck.
             scope.spawn(move || {
                 for _ in 0..16 {
                     conn.send(vec![own; PIECE]);

@@ -42,7 +42,8 @@ fn a_server_that_listens_on_ipv6_only_is_found_by_its_name(milestone: &Milestone
     assert!(!proxy.stderr().contains(" down: "), "{}", proxy.stderr());
 }
 
-/// Refused at both addresses, or, without IPv6, at the only one that there is: nobody listens, and that is what is said.
+/// Refused at both addresses, or, without IPv6, at the only one that there is: there is no listener, and the log says
+/// so.
 fn a_server_that_listens_nowhere_is_one_failure(milestone: &Milestone) {
     let name = format!("localhost:{}", refusing_address().port());
     let proxy = milestone.start_before(&[&name], &["--no-health", "--retries", "0"]);

@@ -288,12 +288,13 @@ fn a_request_that_is_sent_again_counts_once_against_its_backend(milestone: &Mile
         assert_eq!(client.ask(&page(n)).status(), 502, "failure {n}");
         assert_eq!(backend.requests().len(), 3 * n, "it was sent again, twice");
     }
-    // The third failure: nobody is left to send it to again.
+    // The third failure: no backend is left to send it to again.
     assert_eq!(client.ask(&page(3)).status(), 503);
     assert_eq!(backend.requests().len(), 7);
 }
 
-/// Clients ask for what the only backend cannot bear; everybody else is served all the same, from the first request on.
+/// Some clients ask for a page at which the only backend breaks off; all others are served all the same, from the first
+/// request on.
 fn poison_takes_the_only_backend_from_nobody(milestone: &Milestone) {
     let backend = Backend::start(|mut served| {
         while let Some(request) = served.request() {

@@ -98,7 +98,7 @@ fn a_restarted_backend_fails_no_request(milestone: &Milestone) {
         });
         backend.kill();
         backend.revive();
-        // All its connections are dead, and nobody has looked at them yet.
+        // All its connections are dead, and the proxy has not looked at them yet.
         for (n, client) in clients.iter_mut().enumerate() {
             let request = if n % 2 == 0 { get("/") } else { POST.to_owned() };
             assert_eq!(client.ask(&request).body, b"x");

@@ -98,7 +98,7 @@ fn a_backends_own_limit_wins(milestone: &Milestone) {
     assert_eq!(backend.connections(), 2);
 }
 
-/// One connection, one worker: everybody else waits, for so long.
+/// One connection, one worker: all other requests wait, for this time at most.
 pub(crate) fn narrow(milestone: &Milestone, patience: &str, flags: &[&str]) -> (Process, Incoming, Backend) {
     let (backend, incoming) = Backend::by_hand();
     let ours = ["--pool-max", "1", "--workers", "1", "--admin", "127.0.0.1:0"];

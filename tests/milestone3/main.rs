@@ -1,5 +1,5 @@
 //! Milestone 3's suite, against every binary from there on: connections to backends are kept, shared and counted, and
-//! nobody notices.
+//! clients do not notice.
 
 // In tests a failed unwrap is the report; clippy knows only functions that are tests themselves.
 #![allow(clippy::unwrap_used)]

@@ -151,7 +151,7 @@ fn a_pool_of_none_is_milestone_2(milestone: &Milestone) {
     (0..20).for_each(|_| assert_eq!(client.ask(&get("/")).body, b"x"));
     assert_eq!(backend.connections(), 20);
     assert!(backend.requests().iter().all(|request| request.field("connection") == Some("close")));
-    // And nobody waits for anybody.
+    // And no request waits for another.
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], &["--pool-max", "0"]);
     let mut clients: Vec<Conn> = (0..20).map(|_| Conn::open(proxy.address())).collect();

@@ -140,7 +140,7 @@ fn a_leaders_client_may_leave(milestone: &Milestone) {
     assert_eq!(other.ask(&get("/a")).body, b"abcdef");
     assert_eq!(backend.connections(), 1);
 
-    // With the last follower gone, nobody wants it.
+    // With the last follower gone, no client wants it.
     let mut leader = Conn::open(proxy.address());
     leader.send(get("/c"));
     upstream.read_head();
@@ -167,7 +167,8 @@ fn followers_go_alone_after_a_while(milestone: &Milestone) {
     assert_eq!(Conn::open(proxy.address()).ask(&get("/a")).body, b"x");
 }
 
-/// RFC 9110 §13.2.1: what a client has is compared with what it would get, whoever has asked for that.
+/// RFC 9110 §13.2.1: a client's conditions are compared with the response that it would get, even if another client
+/// asked for that.
 fn a_request_that_may_be_in_a_loop_does_not_wait_for_itself(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], &["--workers", "2", "--cache-wait", "1m"]);
@@ -221,7 +222,7 @@ fn a_follower_that_has_the_new_version_is_told_so(milestone: &Milestone) {
     assert_eq!(backend.connections(), 1);
 }
 
-/// A 304 may forbid what was stored until then: nobody waits for the next one in turn.
+/// A 304 may forbid storing the response: no request waits for the next one in turn.
 fn a_304_for_one_releases_all(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], &["--workers", "1", "--cache-wait", "1m"]);

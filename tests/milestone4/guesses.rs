@@ -43,8 +43,8 @@ fn guesses_of_the_operator(milestone: &Milestone) {
     }
 }
 
-/// A session is not given away because nobody said anything: not by a guess, not by the other client's wish for something
-/// stale, not when the backend fails, and not with a 304 (RFC 9111 §4.2.2, §7.3).
+/// One client's page is not given to another only because the response does not forbid it: not by a guess, not by the
+/// other client's wish for a stale response, not when the backend fails, and not with a 304 (RFC 9111 §4.2.2, §7.3).
 fn a_guess_gives_nothing_of_one_client_to_another(milestone: &Milestone) {
     let flags = ["--workers", "1", "--cache-default-ttl", "60s", "--cache-stale-if-error", "60s"];
     let world = World::new(milestone, &flags);
@@ -74,7 +74,7 @@ fn a_guess_about_strangers_is_not_for_a_named_client(milestone: &Milestone) {
     const NAMED: &str = "Cookie: sid=1\r\n";
     let world = World::new(milestone, &["--workers", "1"]);
     let not_modified = || response(304, PAGE, "");
-    // The client with a session first: what it got is asked about by everybody.
+    // The client with a session comes first: its response is validated for every client.
     world.say("/a", response(200, PAGE, "page"));
     world.say("/a", not_modified());
     assert_eq!(body(&world.ask("GET", "/a", NAMED)), "page");
@@ -105,7 +105,8 @@ fn a_guess_about_strangers_is_not_for_a_named_client(milestone: &Milestone) {
         assert_eq!(body(&world.ask("GET", "/a", NAMED)), "own");
         assert_eq!((body(&world.get("/a")), world.asked("/a")), ("page", before + 1), "{own}");
     }
-    // "Not modified since" says nothing about whose page it was: without a tag, nobody is asked.
+    // "Not modified since" does not tell one client's page from another's: without a tag, the response is not
+    // validated.
     world.say("/b", response(200, "Last-Modified: {-10000}\r\n", "own"));
     world.say("/b", response(200, "", "page"));
     assert_eq!(body(&world.ask("GET", "/b", NAMED)), "own");

@@ -12,7 +12,7 @@ from_milestone4! {
     failed_unsafe_requests_change_nothing,
 }
 
-/// §4.4: the target, for unsafe methods and for those that nobody knows.
+/// §4.4: the target, for unsafe methods and for unknown ones.
 fn unsafe_requests_invalidate(milestone: &Milestone) {
     let world = World::new(milestone, &["--workers", "2"]);
     for (method, status, gone) in [

@@ -58,7 +58,7 @@ fn a_response_that_is_cut_short_changes_nothing(milestone: &Milestone) {
     }
 }
 
-/// More bytes than were announced would be the answer to somebody else's request.
+/// Bytes beyond the announced length would be the answer to another client's request.
 fn bytes_after_a_response_are_not_taken_for_the_next(milestone: &Milestone) {
     const EVIL: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nContent-Length: 4\r\n\r\nevil";
     for announced in [

@@ -190,7 +190,7 @@ fn without_a_cache_there_is_nothing_to_purge(milestone: &Milestone) {
     assert_eq!(stats(&world), Value::Null);
 }
 
-/// A response that was begun before it was declared untrue goes to its client, and to nobody else.
+/// A response that was begun before it was declared untrue goes to its client, and to no other.
 fn a_purge_reaches_matching_responses_on_their_way(milestone: &Milestone) {
     let head = "HTTP/1.1 200 OK\r\nCache-Control: max-age=1000\r\nCache-Tag: t\r\nContent-Length: 4\r\n\r\n";
     for (query, gone) in [

@@ -296,7 +296,7 @@ fn the_use_of_stale_responses_when_the_backend_dies(milestone: &Milestone) {
     }
 }
 
-/// §5.2.2.2, a SHOULD: it is stale, must be validated, and there is nobody to ask.
+/// §5.2.2.2, a SHOULD: it is stale, must be validated, and no backend can be asked.
 fn a_response_that_must_be_validated_is_missed_with_504(milestone: &Milestone) {
     for (said, status) in [
         ("max-age=5", 502),

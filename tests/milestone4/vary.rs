@@ -1,4 +1,4 @@
-//! `Vary` over the wire: who gets which of several responses for one URI (RFC 9111 §4.1).
+//! `Vary` over the wire: which client gets which of several responses for one URI (RFC 9111 §4.1).
 
 use crate::{
     stage::{HIT, MISS, Stage, Step},

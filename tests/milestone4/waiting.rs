@@ -104,7 +104,7 @@ fn stale_variants_are_validated_side_by_side(milestone: &Milestone) {
 
 const SAYS_WHO: [&str; 2] = ["Cookie: sid=1\r\n", "Authorization: Basic YTpi\r\n"];
 
-/// An answer to one of them may not be shared, as far as anybody knows: each asks at once, and nobody waits for it.
+/// It is not known whether an answer to one of them may be shared: each asks at once, and no other waits for it.
 fn clients_with_credentials_do_not_wait_for_each_other(milestone: &Milestone) {
     for lines in SAYS_WHO {
         let (backend, incoming) = Backend::by_hand();
@@ -166,7 +166,7 @@ fn a_response_known_to_be_shared_is_waited_for(milestone: &Milestone) {
         }
         let head = "HTTP/1.1 200 OK\r\nCache-Control: max-age=100, public\r\nContent-Length: 3\r\n\r\n";
         upstream.send(format!("{head}n"));
-        // One that comes when it has begun to arrive sees whom it is for.
+        // A request that comes when the response has begun to arrive sees which clients it is for.
         clients[0].read_until("\r\n\r\nn");
         clients[2].send(crate::get_with("/a", SAYS_WHO[0]));
         clients[2].read_until("\r\n\r\nn");

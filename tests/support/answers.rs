@@ -233,7 +233,7 @@ const SHAREABLE: &[&str] = &[
 fn respond(asked: &mut Asked<'_>, random: &mut Random) -> (Framing, Vec<u8>) {
     use Framing::{Chunked, LastLength, Length, None, UntilClose};
     let Asked { number, method, attempt, largest, shared, .. } = asked;
-    // A 304 that nobody asked for would be taken for the answer to a cache's question.
+    // A 304 without a condition of the client would be taken for the answer to a cache's question.
     let statuses: &[u16] =
         if *shared { &[200, 200, 200, 200, 204, 404] } else { &[200, 200, 200, 200, 201, 204, 304, 403, 404] };
     attempt.status = *random.pick(statuses);

@@ -7,7 +7,7 @@ use std::{
     process::Stdio,
 };
 
-/// The ways in which nobody reads. Each has its own error, or none.
+/// The ways in which stderr is not read. Each has its own error, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeafStderr {
     /// A pipe with no room left: a write waits.

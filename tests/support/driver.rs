@@ -157,7 +157,7 @@ impl<A: App> World<A> {
         self.tell_ready();
     }
 
-    /// A part of a relay is a `Forward` and a word about it: whether the bytes were copied, nobody can tell.
+    /// A part of a relay is a `Forward` and a word about it: no application can tell whether the bytes were copied.
     fn relayed(&mut self, id: usize, conn: ConnId, input: &[u8], to: ConnId, left: u64) {
         self.trace.note(self.now, [11, conn.index(), input.len()], || {
             format!("app  relayed {conn:?} {} of {left} to {to:?}", input.len())

@@ -1,8 +1,8 @@
-//! The end-to-end oracle: who asked for what, who answered what, and whether that fits together.
+//! The end-to-end oracle: the requests of clients, the answers of origins, and whether they fit together.
 //!
 //! Every request carries a tag in its target (`/t/17`), every answer of an origin the number of the attempt it belongs
 //! to (`X-Attempt: 23`). With both, a response that reached the wrong client, a body cut short, a POST sent twice or a
-//! request that nobody made is seen as such, whatever the proxy believes. A violation panics: the harness prints it
+//! request that no client made is seen as such, whatever the proxy believes. A violation panics: the harness prints it
 //! with the seed.
 
 use super::wire::{Head, Message};
@@ -122,7 +122,7 @@ pub struct Tally {
     pub tunnels: usize,
     /// Requests that no origin can bear, and that were answered for it.
     pub poison: usize,
-    /// Bytes sent by origins that nobody had asked for, and answers to requests that they became.
+    /// Bytes sent by origins without a request, and answers to requests that they became.
     pub junk: usize,
     pub taken_for_answers: usize,
 }

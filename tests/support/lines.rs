@@ -33,7 +33,7 @@ type Script = Arc<dyn Fn(usize, &str) -> Reply + Send + Sync>;
 /// A server that can be killed and started again at the same address.
 pub struct LineServer {
     pub address: SocketAddr,
-    /// Bound and never listening: a port that is let go of is soon somebody else's.
+    /// Bound and never listening: a port that is released is soon taken by another program.
     port: Socket,
     script: Script,
     life: Arc<Life>,

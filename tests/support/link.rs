@@ -58,7 +58,7 @@ pub struct Link {
     pub their_reading: bool,
     /// It reads no more than this at once.
     pub their_most: usize,
-    /// The peer says what nobody asked for: from which byte on, and how many bytes it had heard when it did.
+    /// The peer sends bytes without a request: from which byte on, and how many bytes it had heard when it did.
     pub junk: Option<(usize, usize)>,
     /// The application heard that, and nothing of its own was on its way that could have been the reason.
     pub tainted: bool,

@@ -20,7 +20,7 @@ use std::{
 #[derive(Debug)]
 pub struct Mortal {
     pub address: SocketAddr,
-    /// Bound and never listening, all its lives long: a port that is let go of is soon somebody else's.
+    /// Bound and never listening, all its lives long: a port that is released is soon taken by another program.
     port: Socket,
     answer: String,
     alive: Arc<AtomicBool>,

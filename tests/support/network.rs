@@ -64,7 +64,7 @@ impl<A: App> World<A> {
         }
     }
 
-    /// If link `id` has something to hear, somebody will read it soon.
+    /// If link `id` has something to hear, it will be read soon.
     pub(super) fn plan_read(&mut self, id: usize) {
         let link = &mut self.links[id];
         if (link.inbound.is_readable() || link.error.is_some()) && !link.due.deliver {

@@ -71,7 +71,7 @@ struct Conn {
 
 /// The request being answered.
 struct Exchange {
-    /// None for a health probe: that is nobody's request.
+    /// None for a health probe: that is no client's request.
     attempt: Option<usize>,
     heard: Vec<u8>,
     request_over: bool,

@@ -42,7 +42,7 @@ pub struct PeerIo<'a> {
     /// Since the world began.
     pub now: Duration,
     pub random: &'a mut Random,
-    /// The network has swallowed this connection: its peers may lose patience, nobody else has a reason to.
+    /// The network has swallowed this connection: only its own peers may lose patience.
     pub silent: bool,
     pub(super) actions: Vec<PeerAction>,
     pub(super) notes: Vec<String>,

@@ -33,7 +33,8 @@ pub enum End {
     Reset,
 }
 
-/// Whether a client may have any address `127.0.0.x`. Elsewhere than on Linux there is one, until somebody adds others.
+/// Whether a client may have any address `127.0.0.x`. On other systems than Linux there is one, until the user adds
+/// others.
 pub const LOOPBACK_IS_A_NETWORK: bool = cfg!(target_os = "linux");
 
 impl Conn {
@@ -180,7 +181,7 @@ impl Conn {
         wait_until("input", || !self.is_quiet());
     }
 
-    /// How many bytes of ours the other end's kernel has that nobody has read there.
+    /// How many bytes of ours the other end's kernel has that its program has not read.
     #[cfg(target_os = "linux")]
     pub fn unread_there(&self) -> usize {
         self.peer().and_then(|peer| kernel_queues(peer, self.address())).map_or(0, |queues| queues.unread)
@@ -396,13 +397,13 @@ impl Incoming {
         self.0.recv_timeout(PATIENCE).expect("the proxy connects to its backend")
     }
 
-    /// Whether nobody has connected.
+    /// Whether no connection has come.
     pub fn is_empty(&self) -> bool {
         self.0.try_recv().is_err()
     }
 }
 
-/// An address that refuses: bound to until the process ends, so that nobody else comes to listen there.
+/// An address that refuses: bound to until the process ends, so that no other program comes to listen there.
 pub fn refusing_address() -> SocketAddr {
     let port = shared_port(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("a loopback port is free");
     let address = port.local_addr().ok().and_then(|address| address.as_socket()).expect("it is bound");
@@ -410,7 +411,7 @@ pub fn refusing_address() -> SocketAddr {
     address
 }
 
-/// An address that says nothing to whoever connects: a listener whose backlog is full.
+/// An address that does not answer when a client connects: a listener whose backlog is full.
 #[derive(Debug)]
 pub struct SilentAddress {
     pub address: SocketAddr,

@@ -17,7 +17,7 @@ pub struct Weather {
     pub largest: usize,
     /// Connections that the network resets in the middle of whatever they do.
     pub resets: u32,
-    /// Connections that fall silent: nothing arrives any more and nobody is told.
+    /// Connections that fall silent: nothing arrives any more, and neither side is told.
     pub silences: u32,
     /// Connects that are refused.
     pub refusals: u32,
@@ -61,7 +61,7 @@ pub enum Pieces {
 }
 
 impl Weather {
-    /// Nothing fails and everybody is polite: every request must be answered by an origin.
+    /// Nothing fails and all peers are polite: every request must be answered by an origin.
     pub fn calm(random: &mut Random) -> Self {
         // Bodies fit the way: a long one in small pieces over a slow line would take an hour, and the test a minute.
         let (delay, lag, window, largest) = random
@@ -167,7 +167,7 @@ impl Weather {
         *self.capacity.start() > self.largest && *self.delay.end() == 0 && self.pieces == Pieces::Whole
     }
 
-    /// Whether every well-formed request has to succeed. Broken ones are refused, which harms nobody else.
+    /// Whether every well-formed request has to succeed. Broken ones are refused, which does no harm to others.
     pub fn is_calm(&self) -> bool {
         [
             self.resets,

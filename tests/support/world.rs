@@ -34,7 +34,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-/// More steps than this without time passing: somebody answers every event with another one.
+/// More steps than this without time passing: a peer or the application answers every event with another one.
 const MOST_STEPS_AT_ONE_INSTANT: u32 = 2_000_000;
 
 /// The world around one application, which may have several workers.
@@ -152,7 +152,7 @@ pub struct Seen {
     pub aborted: usize,
     pub probes: usize,
     pub probes_failed: usize,
-    /// Clients for whom the application was asked to make room, and got it.
+    /// Clients that the application was asked to make room for, and made it.
     pub made_room: usize,
     pub peak_unsent: usize,
     /// Bytes that the application did not see.
