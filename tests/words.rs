@@ -7,7 +7,7 @@
 use std::{fs, path::Path};
 
 /// As many such sentences as there were when this was written last. Lower it when you have mended some.
-const MOST: usize = 68;
+const MOST: usize = 67;
 
 /// Words that begin no sentence, unless it is a question.
 const OPENINGS: &[&str] =

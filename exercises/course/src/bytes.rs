@@ -37,6 +37,7 @@ pub(crate) fn wrong(problem: &Problem, got: &[u8], record: &Record) -> Diagnosis
     let same_words = got.trim_ascii() == expected.trim_ascii();
     let cause = match problem.topic {
         _ if replaced(expected, got) => Cause::Utf8Required,
+        _ if cut(expected, got) => Cause::CharacterCut,
         _ if stops_at_nul(expected, got) => Cause::NulTakenForEnd,
         _ if is_goodbye(got) && !is_goodbye(expected) => Cause::CommandByPrefix,
         _ if same_words => Cause::WhitespaceTrimmed,
@@ -148,6 +149,9 @@ fn out_of_step(problem: &Problem, got: &[u8]) -> Option<Cause> {
 
 /// Bytes that another client sent and that do not belong into this answer.
 fn foreign(client: usize, expected: &[u8], got: &[u8], record: &Record) -> Option<Vec<u8>> {
+    if record.is_passed_on() {
+        return None;
+    }
     let ours = record.sent_by(client);
     record
         .sent_by_others(client)
@@ -160,6 +164,9 @@ fn foreign(client: usize, expected: &[u8], got: &[u8], record: &Record) -> Optio
 
 /// A line of another client that begins this answer: that client is still there and has heard nothing of it.
 fn misdirected(client: usize, got: &[u8], record: &Record) -> Option<(usize, Vec<u8>)> {
+    if record.is_passed_on() {
+        return None;
+    }
     let gone = |other: usize| record.of(other).any(|event| matches!(event, Event::Closed | Event::Aborted));
     record.clients().filter(|other| *other != client && !gone(*other)).find_map(|other| {
         let (sent, received) = (record.sent_by(other), record.received_by(other));
@@ -198,6 +205,12 @@ fn contains(whole: &[u8], part: &[u8]) -> bool {
 /// Whether bytes that are no UTF-8 came back as U+FFFD, or did not come back.
 fn replaced(expected: &[u8], got: &[u8]) -> bool {
     std::str::from_utf8(expected).is_err() && contains(got, "\u{fffd}".as_bytes())
+}
+
+/// Whether a character that came in two pieces became two times U+FFFD.
+fn cut(expected: &[u8], got: &[u8]) -> bool {
+    let strange = "\u{fffd}".as_bytes();
+    std::str::from_utf8(expected).is_ok() && !contains(expected, strange) && contains(got, strange)
 }
 
 fn stops_at_nul(expected: &[u8], got: &[u8]) -> bool {

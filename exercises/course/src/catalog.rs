@@ -126,6 +126,16 @@ pub(crate) const EXERCISES: &[Exercise] = &[
         starter_passes: &[],
         next: "src/server/pool.rs: there a client in the queue also has a deadline. What is it told when that has passed?",
     },
+    Exercise {
+        id: "e10",
+        slug: "e10-chat",
+        title: "A chat",
+        chapter: "05-pools",
+        minutes: 75,
+        checks: checks::e10::CHECKS,
+        starter_passes: &[],
+        next: "src/net/reactor/write.rs: a connection there has an outbox, too. Who stops filling it when its client does not read?",
+    },
 ];
 
 /// The exercise of that id (`e06`), number (`6`) or folder (`e06-echo`).

@@ -16,8 +16,8 @@ use std::{
 
 /// A connection that does not wait for its answer: on Linux, and on macOS.
 const EINPROGRESS: i32 = if cfg!(target_os = "linux") { 115 } else { 36 };
-/// The longest line that a server's greeting may be.
-const LONGEST_LINE: usize = 4096;
+/// The longest line of a server that is waited for.
+const LONGEST_LINE: usize = 16 * 1024;
 
 /// One connection to the student's server.
 #[derive(Debug)]
@@ -257,19 +257,24 @@ impl Client {
         answered
     }
 
+    /// Whether there is something to hear, or the end, within this time.
+    pub(crate) fn hears_within(&mut self, time: Duration) -> bool {
+        !self.heard.is_empty() || self.end.is_some() || self.read(Instant::now() + time) || self.end.is_some()
+    }
+
     /// Waits for one line and returns it, without its end.
     pub(crate) fn expect_line(&mut self, begins: &str, wanted: &str) -> Result<Vec<u8>, Problem> {
         let deadline = Instant::now() + self.timing.patience();
         loop {
             let common = self.heard.len().min(begins.len());
-            let wrong = self.heard[..common] != begins.as_bytes()[..common] || self.heard.len() > LONGEST_LINE;
-            if wrong {
+            let end = self.heard.iter().position(|byte| *byte == b'\n');
+            let wrong = self.heard[..common] != begins.as_bytes()[..common];
+            if wrong || end.unwrap_or(self.heard.len()) > LONGEST_LINE {
                 let got = std::mem::take(&mut self.heard);
                 return Err(self.about(begins.as_bytes(), self.problem(wanted, Seen::Wrong(got))));
             }
-            if let Some(at) = self.heard.iter().position(|byte| *byte == b'\n') {
-                let line = self.heard.drain(..=at).take(at).collect();
-                return Ok(line);
+            if let Some(at) = end {
+                return Ok(self.heard.drain(..=at).take(at).collect());
             }
             self.hear(deadline, wanted).map_err(|problem| self.about(begins.as_bytes(), problem))?;
         }

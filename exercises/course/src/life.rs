@@ -142,6 +142,11 @@ pub(crate) fn queue(wanted: usize, got: usize) -> Diagnosis {
     Diagnosis { cause: Cause::WrongBacklog, facts }
 }
 
+/// Whether all its threads sleep, and go on doing so.
+pub(crate) fn sleeps(student: &Student) -> bool {
+    matches!(probe::doing(student.id()), Doing::Sleeping(_))
+}
+
 /// Whether the program spins now.
 pub(crate) fn spins(student: &Student) -> bool {
     probe::doing(student.id()) == Doing::Spinning

@@ -6,7 +6,7 @@
 //! ```text
 //! catalog ── which exercises, which checks          checks/   what each check does
 //! runner ─── runs them: stage (program, clients, seed) ── client, student ── wire (the record)
-//! cause ──── from what was seen (problem) to why: probe (what the process does), bytes (what the bytes give away)
+//! cause ──── from what was seen (problem) to why (causes): probe (what the process does), bytes (what the bytes give away)
 //! report ─── what the student reads                 commands/ what there is to type; progress is a text file
 //! running ── no program outlives the runner         dev       what authors need: starters, mutants
 //! ```
@@ -14,6 +14,7 @@
 mod bytes;
 mod catalog;
 mod cause;
+mod causes;
 mod checks;
 mod client;
 mod commands;
@@ -23,6 +24,7 @@ mod fault;
 mod json;
 mod life;
 mod newcomer;
+mod passing;
 mod probe;
 mod problem;
 mod process;

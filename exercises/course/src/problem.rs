@@ -193,6 +193,26 @@ pub(crate) enum Topic {
     Room,
     /// The client before this one has not closed its side after the goodbye.
     AfterGoodbye,
+    /// The client said the line itself.
+    Sender,
+    /// The client has no name yet.
+    Nameless,
+    /// Another client has that name.
+    NameTaken,
+    /// Another client has left.
+    Left,
+    /// Another client has left in the middle of a line.
+    Unfinished,
+    /// Another client was put out.
+    Kicked,
+    /// The command is one that this client may not give.
+    NotAdmin,
+    /// The line begins like a command, and is none.
+    NotACommand,
+    /// Another client reads nothing.
+    BesideSlowReader,
+    /// Much was sent to a client that reads nothing.
+    Outbox,
 }
 
 impl Problem {

@@ -83,6 +83,7 @@ pub(crate) struct Record {
     connections: Vec<(Side, String)>,
     columns: Columns,
     live: bool,
+    passes_on: bool,
 }
 
 /// A record that several may write.
@@ -108,7 +109,14 @@ const SHOWN_LAST: usize = 14;
 impl Record {
     /// An empty record. `live`: it is printed as it is made.
     pub(crate) fn new(live: bool) -> Self {
-        Self { begun: Instant::now(), entries: Vec::new(), connections: Vec::new(), columns: Columns::Server, live }
+        Self {
+            begun: Instant::now(),
+            entries: Vec::new(),
+            connections: Vec::new(),
+            columns: Columns::Server,
+            live,
+            passes_on: false,
+        }
     }
 
     /// The number of a new client's connection.
@@ -120,6 +128,16 @@ impl Record {
         let name = (self.clients().count() + 1).to_string();
         self.connections.push((Side::Client, name));
         self.connections.len()
+    }
+
+    /// This program passes lines on from client to client: that one hears what another has said is no mistake.
+    pub(crate) fn passes_lines_on(&mut self) {
+        self.passes_on = true;
+    }
+
+    /// Whether it does.
+    pub(crate) fn is_passed_on(&self) -> bool {
+        self.passes_on
     }
 
     /// From now on there are servers of ours that the program may connect to.

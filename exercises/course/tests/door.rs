@@ -57,3 +57,8 @@ fn e08_thread_per_client() {
 fn e09_thread_pool() {
     check("e09");
 }
+
+#[test]
+fn e10_chat() {
+    check("e10");
+}

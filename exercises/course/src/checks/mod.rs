@@ -9,6 +9,7 @@ pub(crate) mod e06;
 pub(crate) mod e07;
 pub(crate) mod e08;
 pub(crate) mod e09;
+pub(crate) mod e10;
 mod greeting;
 pub(crate) mod proxies;
 mod standing;

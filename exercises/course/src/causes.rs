@@ -1,0 +1,155 @@
+//! One closed list of causes for all exercises: a name, a sentence, and a page.
+
+/// Declares the causes: the name in reports, one sentence, and the page that `course explain` shows.
+macro_rules! causes {
+    ($($variant:ident $name:literal $sentence:literal)+) => {
+        /// Why a check failed.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Cause { $(#[doc = $sentence] $variant,)+ }
+
+        impl Cause {
+            /// All of them.
+            pub(crate) const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The name in reports, and of its page.
+            pub(crate) fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// The mistake, in a sentence or two.
+            pub(crate) fn sentence(self) -> &'static str {
+                match self { $(Self::$variant => $sentence,)+ }
+            }
+
+            /// The page that explains it.
+            pub(crate) fn page(self) -> &'static str {
+                match self { $(Self::$variant => include_str!(concat!("../causes/", $name, ".md")),)+ }
+            }
+        }
+    };
+}
+
+causes! {
+    Grader "grader" "The grader or the machine failed, not your program. This run does not count."
+    Panicked "panicked" "Your program panicked. A client must not be able to end the server."
+    KilledBySigpipe "killed-by-sigpipe" "Your program was killed by SIGPIPE: it wrote to a connection that the client had closed."
+    Killed "killed" "Your program was ended by a signal."
+    Exited "exited" "Your program ended while it should have gone on."
+    PrintsWithoutEnd "prints-without-end" "Your program prints and prints. Something it should wait for makes it loop."
+    Spinning "spinning" "Your program is busy although it has nothing to do: a loop goes round without waiting. A read that returns 0 means the end, not 'try again'."
+    Stopped "stopped" "Your program was stopped by a signal and does nothing."
+    NotReady "not-ready" "Your program runs, but has not said READY on stdout."
+    BadReady "bad-ready" "The first line on stdout must be `READY ADDR`, with the address that the listener really has."
+    PortIgnored "port-ignored" "Your program does not listen where it was told to: the address of --listen must be used, port 0 included."
+    NotListening "not-listening" "Your program says that it is ready, but connections are refused: say READY after the socket listens, and keep the listener."
+    ExitCode "exit-code" "Your program ended with another exit code than the one that says why."
+    RunsOn "runs-on" "Your program should have ended: it cannot do what it was told. Pass the error on to main, and let main set the exit code."
+    NoReuseAddress "no-reuse-address" "The port cannot be taken again: connections that your program closed a moment ago are still in TIME_WAIT there. Set SO_REUSEADDR before bind."
+    AddressFamily "address-family" "Your program cannot listen at an IPv6 address: a socket has a family, and it must be that of the address (`Domain::for_address`)."
+    PortShared "port-shared" "Two copies of your program listen at the same address, and the kernel deals the clients out between them. That is SO_REUSEPORT; what a restart needs is SO_REUSEADDR."
+    WrongBacklog "wrong-backlog" "The queue of the listening socket has another length than it should."
+    AcceptSpins "accept-spins" "accept fails again and again because no descriptor is left, and your loop asks again at once. Only a close by somebody helps: rest a moment."
+    AcceptEnded "accept-ended" "The accept loop has ended, so nobody is accepted any more. An error of accept is about one connection or about a moment: log it and go on."
+    LogFlood "log-flood" "The same complaint is logged over and over. A state that lasts is told when it begins and when it ends."
+    StdoutChatter "stdout-chatter" "stdout belongs to the line READY and to answers. Logs go to stderr."
+    NotLogged "not-logged" "The line that should be on stderr is not there."
+    ReadTakenForMessage "read-taken-for-message" "Your server answered before the line was complete. TCP has no messages: one read may bring half a line, or three."
+    BytesDropped "bytes-dropped" "Bytes that came together with a line were lost. What a read brings beyond the line belongs to the next one: keep it."
+    AnotherClientsBytes "another-clients-bytes" "This client got bytes that another client had sent. Something is kept between clients: a buffer, a length."
+    Utf8Required "utf8-required" "The line is not valid UTF-8, and your server could not take it. The wire carries bytes; read them as bytes."
+    NulTakenForEnd "nul-taken-for-end" "The answer stops at a byte 0. The length of a line is what was read, not what stands before a NUL."
+    WhitespaceTrimmed "whitespace-trimmed" "The answer has lost white space. A line comes back as it was sent: trim nothing but its end, and only to compare."
+    NewlineMissing "newline-missing" "The answer has no line end, so the client does not know that it is complete."
+    EmptyLine "empty-line" "An empty line is a line. It was taken for the end, or passed over."
+    CommandByPrefix "command-by-prefix" "A line that only begins like a command is not that command."
+    WrongBytes "wrong-bytes" "Other bytes came than should."
+    ExtraBytes "extra-bytes" "Bytes came that nobody asked for."
+    ShortAnswer "short-answer" "Only a part of the answer came. One write may take a part of the bytes: write_all, or a loop."
+    ResetUnreadInput "reset-unread-input" "You closed while bytes were still unread in the kernel's receive buffer; the kernel answers such a close with RST, and what you had just sent may be lost. Shut down writing, drain (bounded), then close."
+    Reset "reset" "Your side broke the connection off with RST. To end it properly, close it without SO_LINGER and with nothing unread."
+    EarlyEnd "early-end" "Your side ended the stream before the answer was complete."
+    AnswersLostAtHalfClose "answers-lost-at-half-close" "The client said that it sends nothing more, and your server stopped answering. A FIN ends one direction; what came before it is still to be answered."
+    StillOpen "still-open" "The stream should end here, and your side keeps it open: shut down writing, or close."
+    Silence "silence" "Nothing came, although your server has what it needs to answer."
+    SleepsByTheClock "sleeps-by-the-clock" "Your program sleeps for a time while this client waits. Wait in the kernel for what should happen (accept, read, poll): it wakes you at once."
+    AcceptedLate "accepted-late" "Clients wait although your program has nothing else to do: take all who are there, and look again as soon as somebody comes."
+    NoTick "no-tick" "Your program waits for a client and for nothing else: while nobody comes, its time stands still. Wait until a client comes or the time has come, whichever is first."
+    TickPutOff "tick-put-off" "Each client puts the tick off: the wait begins anew after every client. Wait until a moment, not for a time: the moment of the next tick stays where it is."
+    TicksTooOften "ticks-too-often" "It ticks far more often than every 100 ms: a tick belongs to a moment, not to each round of the loop."
+    LineEndCounted "line-end-counted" "The length is too large by the line end: LF, or CR LF, is no part of the line."
+    BytesKept "bytes-kept" "Bytes of an earlier line were counted again: what was answered has to leave the buffer."
+    LineWithoutLimit "line-without-limit" "A line that is too long is not refused: your buffer grows as long as the client sends. Refuse it as soon as the limit is passed, and keep nothing of the rest."
+    LimitOffByOne "limit-off-by-one" "The limit is off by a byte. The longest line that is allowed is allowed, one more byte is not; the line end does not count."
+    RestOfLineAnswered "rest-of-line-answered" "The rest of a line that was refused is taken for a line of its own. Pass over it, up to its end, and then go on."
+    TimeoutTakenForEnd "timeout-taken-for-end" "Your server ended the conversation because a read gave up after its timeout (WouldBlock). That is no error and no end: the client has not sent yet."
+    SlowReaderGivenUp "slow-reader-given-up" "Your server ended the conversation in the middle of an answer. A write that gave up after its timeout (WouldBlock) has to be tried again, with what is left: write_all does not do that."
+    SentOutOfStep "sent-out-of-step" "From some byte on, the bytes belong to another place: after a short write a part was sent twice, or left out. Go on exactly behind what was taken."
+    EndTakenForLine "end-taken-for-line" "The stream ended in the middle of a line, and your server answered that as if it were one. A line without its end is none; a read of 0 bytes is the end."
+    NeverGivesUp "never-gives-up" "Your server still holds connections whose clients take nothing: each keeps a descriptor, a thread and the answer. Give up after a second without progress."
+    ForgottenConnection "forgotten-connection" "Your server waits in accept and has this connection open, but does nothing for it."
+    BlockedBehindClient "blocked-behind-client" "Your server is still busy with an earlier client, so this one waits."
+    DrainWithoutEnd "drain-without-end" "After the goodbye your server waits for the client to close. A client that never does must not keep the next one waiting: bound the drain in time."
+    ServedAtOnce "served-at-once" "The second client was served while the first was still there. This server takes one client after the other."
+    InputNotRead "input-not-read" "Your server does not read what the client sends, so the kernels' buffers are full."
+    DescriptorsGrew "descriptors-grew" "Open descriptors grow with each client: a socket is not closed."
+    ThreadsGrew "threads-grew" "Threads grow with each client and do not end."
+    MemoryGrew "memory-grew" "Memory grows with each client."
+    ForksWithoutEnd "forks-without-end" "Your program started one process after the other, without end, and was ended before the machine suffered."
+    EatsMemory "eats-memory" "Your program took memory without end, and was ended before the machine suffered. What a client can make grow needs a bound."
+    TooSlow "too-slow" "Each step came before its deadline, but all together they took longer than a check may."
+    SignalIgnored "signal-ignored" "Your program goes on after a signal that should end it."
+    BusyWhileIdle "busy-while-idle" "Your program wakes up again and again although nothing happens. Wait for what you need, without a timeout or with a long one."
+    NeverConnected "never-connected" "Your program has not connected to the server that it was told of."
+    NotPassedOn "not-passed-on" "Your program has connected, and does not send what it should."
+    NeverHalfClosed "never-half-closed" "Your program sends nothing more, and does not say so: the server still waits. Shut down writing (FIN) and go on reading."
+    OneAtATime "one-at-a-time" "Your server serves one client after the other, so that each waits for all before it."
+    TooFewAtOnce "too-few-at-once" "Your server serves fewer clients at once than it should: something makes them wait for each other."
+    TooManyAtOnce "too-many-at-once" "Your server serves more clients at once than it should: nothing bounds how many."
+    WroteBeforeItRead "wrote-before-it-read" "Your server spoke before the client had said anything. In this protocol the client begins."
+    OrderBroken "order-broken" "The answers are right, and in another order than the requests. On one connection the order is all that tells which answer belongs to which request."
+    WrongClientAnswered "wrong-client-answered" "This client got the answer to another client's request, and that client got none."
+    SameProcess "same-process" "This client is not served by a process of its own."
+    ParentKeepsSocket "parent-keeps-socket" "The client's process has ended, and the connection is still open: your parent process has the socket, too. A connection ends when the last descriptor of it is closed."
+    NoLimit "no-limit" "One client more than the limit came, and was taken. Compare before you start anything for it."
+    BusyNotTold "busy-not-told" "A client for whom there is no room is not told. It waits, and does not know for what: answer at once, from the thread that accepts."
+    QueueWithoutBound "queue-without-bound" "Your queue takes clients without end. Those at its end wait for an answer that comes too late, and each costs a descriptor: bound it."
+    RefusedTooEarly "refused-too-early" "A client was refused although there is room: the limit is too low, or clients that have left are still counted."
+    PlaceNotGivenBack "place-not-given-back" "Clients that have gone are still counted. However a handler ends (the end of the stream, an error, a panic), its place has to come back: a guard's Drop does that."
+    LostUpdates "lost-updates" "Additions were lost: two threads read the same number, both added to it, and both wrote the result. Read and write have to be one step."
+    LockPoisoned "lock-poisoned" "A thread panicked while it had a lock, and since then every lock() of it answers PoisonError; unwrap makes one client's panic everybody's."
+    WorkerLost "worker-lost" "A handler that panicked has ended its worker, and nobody took its place: after as many panics as there are workers, nobody is served any more."
+    OutOfTurn "out-of-turn" "A client was served before others that had come earlier: take from the end of the queue at which you do not put in."
+    OwnLineBack "own-line-back" "A client got its own line. A line goes to all others: compare who said it before you send it on."
+    NotAMemberYet "not-a-member-yet" "A client that has not joined heard what the members say. It belongs into the list when its name is good, and not before."
+    NameTakenTwice "name-taken-twice" "Two clients have the same name. To look whether it is free and to take it are two steps, and another thread came between: make them one, under one lock."
+    LeftUnnoticed "left-unnoticed" "A client has gone, and the others were not told, or its name is still taken. Whatever ends a conversation (a command, the end of the stream, an error), one place in your code has to take the client out and tell the others."
+    EndToldTwice "end-told-twice" "The end of one client was told twice. The thread that takes it out of the list tells the others; one that finds it gone says nothing."
+    PermissionNotChecked "permission-not-checked" "A command was obeyed that this client may not give. Compare who asks before you act."
+    CharacterCut "character-cut" "A character of several bytes came in two pieces, and each piece was decoded by itself. Collect the bytes of a line, and decode the line, or nothing."
+    SlowReaderStalls "slow-reader-stalls" "One client reads nothing, and others wait: your server waits in a write to it, and does nothing else meanwhile, or holds a lock that others need. Nobody may wait in a write on another client's behalf."
+    OutboxWithoutBound "outbox-without-bound" "What is meant for a client that does not read is kept without end, and fills your memory. Bound how much may wait for one client; over the bound, let it go, or read nothing more from it."
+    ZombieChildren "zombie-children" "Children have ended and nobody has waited for them: each keeps its entry in the process table."
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cause_has_a_page_that_names_it_and_shows_a_command() {
+        for cause in Cause::ALL {
+            let page = cause.page();
+            let (name, lines) = (cause.name(), page.lines().count());
+            assert!(page.starts_with(&format!("# {name}\n")), "{name}");
+            assert!((6..60).contains(&lines), "{name} has {lines} lines");
+            assert!(page.lines().all(|line| line.len() <= 100), "{name} is wider than 100 columns");
+        }
+    }
+
+    #[test]
+    fn names_are_unique() {
+        for (at, cause) in Cause::ALL.iter().enumerate() {
+            assert!(Cause::ALL[..at].iter().all(|other| other.name() != cause.name()), "{}", cause.name());
+        }
+    }
+}

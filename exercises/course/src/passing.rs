@@ -1,0 +1,114 @@
+//! The mistakes that the subject of a step gives away: in servers whose clients hear of each other, or wait for each other.
+
+use crate::{
+    cause::{Cause, Diagnosis, waiting},
+    probe::{self, Call},
+    problem::{Problem, Resource, Seen, Topic},
+    stage::Stage,
+    transcript::show,
+};
+
+/// The cause, if the subject of the step is enough to tell it.
+pub(crate) fn diagnose(problem: &Problem, stage: &Stage) -> Option<Diagnosis> {
+    let cause = by_topic(problem).or_else(|| by_bytes(problem, stage))?;
+    match &problem.seen {
+        Seen::Wrong(got) | Seen::Extra(got) => {
+            let wanted = if problem.expected.is_empty() { String::new() } else { wanted(problem) };
+            Some(Diagnosis { cause, facts: vec![format!("{wanted}what came is {}", show(got))] })
+        }
+        Seen::Grew { what: Resource::Memory, from, to } => {
+            let facts = vec![format!("its memory grew from {from} KiB to {to} KiB")];
+            Some(Diagnosis { cause, facts })
+        }
+        _ => {
+            let mut diagnosis = waiting(stage, cause);
+            let writes = |student: &crate::student::Student| probe::calls(student.id()).contains(&Call::Write);
+            if diagnosis.cause == Cause::SlowReaderStalls && stage.student.as_ref().is_some_and(writes) {
+                diagnosis.facts = vec!["meanwhile a thread of your program sleeps in write".to_owned()];
+            }
+            Some(diagnosis)
+        }
+    }
+}
+
+fn wanted(problem: &Problem) -> String {
+    format!("wanted {}, and ", show(&problem.expected))
+}
+
+fn by_topic(problem: &Problem) -> Option<Cause> {
+    let silent = matches!(&problem.seen, Seen::Silence(got) if got.is_empty());
+    let wrong = matches!(problem.seen, Seen::Wrong(_) | Seen::Extra(_));
+    let extra = matches!(problem.seen, Seen::Extra(_));
+    let says = |line: &[u8], words: &[u8]| line.windows(words.len()).any(|window| window == words);
+    let got: &[u8] = if let Seen::Wrong(got) | Seen::Extra(got) = &problem.seen { got } else { b"" };
+    Some(match problem.topic? {
+        Topic::Sender if wrong => Cause::OwnLineBack,
+        Topic::Nameless if wrong => Cause::NotAMemberYet,
+        Topic::NameTaken if got.starts_with(b"You are") => Cause::NameTakenTwice,
+        Topic::Unfinished if wrong => Cause::EndTakenForLine,
+        Topic::Left | Topic::Unfinished if silent || wrong => Cause::LeftUnnoticed,
+        Topic::Kicked if says(got, b"has left") && (extra || says(got, b"was kicked")) => Cause::EndToldTwice,
+        Topic::NotAdmin if silent || wrong => Cause::PermissionNotChecked,
+        Topic::NotACommand if silent || wrong => Cause::CommandByPrefix,
+        Topic::BesideSlowReader if silent || matches!(problem.seen, Seen::NotRead) => Cause::SlowReaderStalls,
+        Topic::Outbox if matches!(problem.seen, Seen::Grew { .. }) => Cause::OutboxWithoutBound,
+        Topic::NeverReads if wrong => Cause::NeverGivesUp,
+        Topic::Oversize if matches!(problem.seen, Seen::StillOpen) => Cause::LineWithoutLimit,
+        _ => return None,
+    })
+}
+
+/// In a server that passes lines on, a line that does not come may have been one that it could not take.
+fn by_bytes(problem: &Problem, stage: &Stage) -> Option<Cause> {
+    let record = stage.record.lock();
+    if !record.is_passed_on() {
+        return None;
+    }
+    if let Seen::Wrong(got) | Seen::Extra(got) = &problem.seen
+        && problem.client.is_some_and(|client| is_own(got, &record.received_by(client)))
+    {
+        return Some(Cause::OwnLineBack);
+    }
+    let wrong = matches!(problem.seen, Seen::Wrong(_));
+    let missing = wrong || matches!(&problem.seen, Seen::Silence(got) if got.is_empty());
+    match problem.topic {
+        Some(Topic::Limit) if missing => Some(Cause::LimitOffByOne),
+        _ if missing && std::str::from_utf8(&problem.expected).is_err() => Some(Cause::Utf8Required),
+        _ => None,
+    }
+}
+
+/// Whether a line tells a client what it did itself: its name is the one that it was told last.
+fn is_own(line: &[u8], received: &[u8]) -> bool {
+    let mut names = received.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"You are "));
+    let begins = |name: &[u8]| {
+        line.starts_with(&[name, b": "].concat()) || line.starts_with(&[b"* ", name, b" has come"].concat())
+    };
+    names.next_back().is_some_and(begins)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_known_by_the_name_that_it_was_told() {
+        let received = b"Name?\nTaken\nName?\nYou are bob\n* eve has come\n";
+        assert!(is_own(b"bob: hello\n", received) && is_own(b"* bob has come\n", received));
+        assert!(!is_own(b"eve: hello\n", received) && !is_own(b"bobby: hello\n", received));
+        assert!(!is_own(b"bob: hello\n", b"Name?\n"));
+    }
+
+    #[test]
+    fn a_line_that_came_instead_says_why() {
+        let cause = |topic, seen| by_topic(&Problem::new("", seen).about(topic));
+        let came = |bytes: &[u8]| Seen::Wrong(bytes.to_vec());
+        assert_eq!(cause(Topic::Sender, Seen::Extra(b"ada: hello\n".to_vec())), Some(Cause::OwnLineBack));
+        assert_eq!(cause(Topic::NameTaken, came(b"You are ada\n")), Some(Cause::NameTakenTwice));
+        assert_eq!(cause(Topic::NameTaken, came(b"No such name\n")), None);
+        assert_eq!(cause(Topic::Unfinished, came(b"bob: half a line\n")), Some(Cause::EndTakenForLine));
+        assert_eq!(cause(Topic::Unfinished, Seen::Silence(Vec::new())), Some(Cause::LeftUnnoticed));
+        assert_eq!(cause(Topic::Left, Seen::Silence(b"* bo".to_vec())), None);
+        assert_eq!(cause(Topic::BesideSlowReader, Seen::NotRead), Some(Cause::SlowReaderStalls));
+    }
+}
