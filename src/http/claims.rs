@@ -18,7 +18,7 @@
 //! | `X-Sendfile-Type`, `X-Accel-Mapping`, `Surrogate-Capability` | what the gateway can do with the response |
 //! | `Proxy` | nothing; CGI makes the variable `HTTP_PROXY` of it, and programs ask that proxy |
 
-use super::{framing, grammar, hop};
+use super::{framing, grammar, hop, name::is_same};
 
 /// The meaning of a field for a gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,7 +190,7 @@ fn plain(name: &[u8]) -> Claim {
 }
 
 fn is(name: &[u8], known: &str) -> bool {
-    name.eq_ignore_ascii_case(known.as_bytes())
+    is_same(name, known.as_bytes())
 }
 
 /// The meaning of a name for a server that takes every other byte for a hyphen: none, if the name with hyphens is

@@ -6,7 +6,7 @@
 //! lines  [(0..4, 6..15),     (17..23, 25..28)]      one entry a line
 //! ```
 
-use super::grammar;
+use super::{grammar, name::is_same};
 use std::{fmt, ops::Range};
 
 /// A field section: two allocations however many lines, none when empty.
@@ -51,18 +51,23 @@ impl Fields {
         Self::default()
     }
 
-    /// The lines of `section`, whose names and values are at the given ranges.
-    pub(super) fn from_section(
-        section: &[u8],
-        lines: impl ExactSizeIterator<Item = (Range<usize>, Range<usize>)>,
+    /// The lines of `section`, of which names and values are parts.
+    pub(super) fn from_section<'s>(
+        section: &'s [u8],
+        lines: impl ExactSizeIterator<Item = (&'s [u8], &'s [u8])>,
     ) -> Self {
         let mut signs = 0;
-        let line = |(name, value): (Range<usize>, Range<usize>)| {
-            signs |= sign(&section[name.clone()]);
+        let place = |part: &[u8]| match part {
+            // It may be a part of anything.
+            [] => 0,
+            _ => offset(part.as_ptr().addr() - section.as_ptr().addr()),
+        };
+        let line = |(name, value): (&[u8], &[u8])| {
+            signs |= sign(name);
             Line {
-                name: offset(name.start),
+                name: place(name),
                 name_len: offset(name.len()),
-                value: offset(value.start),
+                value: place(value),
                 value_len: offset(value.len()),
             }
         };
@@ -109,7 +114,7 @@ impl Fields {
             .iter()
             .filter(move |line| {
                 // The length settles nearly every comparison.
-                line.name_len as usize == name.len() && line.name(&self.bytes).eq_ignore_ascii_case(name.as_bytes())
+                line.name_len as usize == name.len() && is_same(line.name(&self.bytes), name.as_bytes())
             })
             .map(|line| line.value(&self.bytes))
     }
@@ -129,7 +134,7 @@ impl Fields {
     /// Whether `token` is a member of that list, without regard to ASCII case.
     #[must_use]
     pub fn has_token(&self, name: &str, token: &str) -> bool {
-        self.tokens(name).any(|member| member.eq_ignore_ascii_case(token.as_bytes()))
+        self.tokens(name).any(|member| is_same(member, token.as_bytes()))
     }
 
     /// Appends a line. A control character in the value is replaced with a space, so that no value can end its line
@@ -163,7 +168,7 @@ impl Fields {
 
     /// Removes all lines of that name.
     pub fn remove(&mut self, name: &str) {
-        self.retain(|other, _| !other.eq_ignore_ascii_case(name));
+        self.retain(|other, _| !is_same(other.as_bytes(), name.as_bytes()));
     }
 
     /// How many bytes of heap it holds.

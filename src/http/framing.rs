@@ -3,7 +3,10 @@
 //! A mistake here is request smuggling: we and the peer disagree on where the next message starts. So wherever the RFC
 //! lets a recipient repair or refuse, this library refuses, and what a status code overrules is checked all the same.
 
-use super::{Error, Fields, Method, RequestHead, ResponseHead, Status, Version, fields, grammar, limits::MAX_LENGTH};
+use super::{
+    Error, Fields, Method, RequestHead, ResponseHead, Status, Version, fields, grammar, limits::MAX_LENGTH,
+    name::is_same,
+};
 use bytes::BufMut;
 
 /// How a body is delimited.
@@ -40,8 +43,8 @@ pub fn of_response(head: &ResponseHead, request_method: &Method) -> Result<BodyL
 pub fn is_framing(name: impl AsRef<[u8]>) -> bool {
     let name = name.as_ref();
     match name.len() {
-        14 => name.eq_ignore_ascii_case(b"content-length"),
-        17 => name.eq_ignore_ascii_case(b"transfer-encoding"),
+        14 => is_same(name, b"content-length"),
+        17 => is_same(name, b"transfer-encoding"),
         _ => false,
     }
 }

@@ -5,6 +5,7 @@ use super::{
     claims::{Claim, claim},
     framing,
     limits::MAX_CONNECTION_OPTIONS,
+    name::is_same,
 };
 
 /// Whether a field may be forwarded, with what `Connection` lists taken into account.
@@ -27,7 +28,7 @@ impl<'a> HopByHop<'a> {
     #[must_use]
     pub fn of(fields: &'a Fields) -> Self {
         // Without Host the request would be for another host: a sender must not list it, and we do not obey.
-        let counts = |option: &&[u8]| !is_hop_by_hop(option) && !option.eq_ignore_ascii_case(b"host");
+        let counts = |option: &&[u8]| !is_hop_by_hop(option) && !is_same(option, b"host");
         let mut listed: Vec<&[u8]> = fields.tokens("connection").filter(counts).collect();
         listed.sort_by(|one, other| without_case(one).cmp(without_case(other)));
         Self { listed }
@@ -68,7 +69,7 @@ pub fn remove_listed(fields: &mut Fields) {
     }
     let goes = |name: &str| hop.lists(name.as_bytes()) && !framing::is_framing(name);
     let mut kept: Fields =
-        fields.iter().filter(|(name, _)| !(name.eq_ignore_ascii_case("connection") || goes(name))).collect();
+        fields.iter().filter(|(name, _)| !(is_same(name.as_bytes(), b"connection") || goes(name))).collect();
     for option in fields.tokens("connection").filter(|option| is_hop_by_hop(option)) {
         kept.push("Connection", option);
     }
@@ -103,10 +104,7 @@ pub fn is_hop_by_hop(name: &[u8]) -> bool {
         25 => &["proxy-authentication-info"],
         _ => return false,
     };
-    // The first letter settles nearly every comparison.
-    let is =
-        |candidate: &&str| name[0] | 0x20 == candidate.as_bytes()[0] && name.eq_ignore_ascii_case(candidate.as_bytes());
-    candidates.iter().any(is)
+    candidates.iter().any(|candidate| is_same(name, candidate.as_bytes()))
 }
 
 /// Fields that may not be trailers (RFC 9110 §6.5.1): by the time they come, framing, routing, authentication, request
@@ -150,7 +148,7 @@ pub fn forbidden_in_trailers(name: impl AsRef<[u8]>) -> bool {
     ];
     let name = name.as_ref();
     is_hop_by_hop(name)
-        || FORBIDDEN.iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden.as_bytes()))
+        || FORBIDDEN.iter().any(|forbidden| is_same(name, forbidden.as_bytes()))
         || matches!(claim(name), Claim::Gateway(_) | Claim::Disguise)
 }
 

@@ -43,6 +43,7 @@ pub mod hop;
 mod host;
 pub mod limits;
 mod method;
+pub mod name;
 mod parse;
 mod persistence;
 mod request_reader;

@@ -1,7 +1,7 @@
 //! One directive of a `Cache-Control` line: its name, and what is behind it (RFC 9111 §5.2).
 
 use super::Seconds;
-use crate::http::{is_token_byte, members};
+use crate::http::{is_token_byte, members, name::is_same};
 use std::borrow::Cow;
 
 /// `name [ "=" ( token / quoted-string ) ]`, taken apart but not yet believed.
@@ -44,7 +44,7 @@ impl<'a> Directive<'a> {
     }
 
     pub(super) fn is(&self, name: &str) -> bool {
-        self.name.eq_ignore_ascii_case(name.as_bytes())
+        is_same(self.name, name.as_bytes())
     }
 }
 
