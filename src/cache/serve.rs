@@ -19,7 +19,7 @@ use super::{
     partial::is_digest_of_content,
     range::{Ranges, Selected, if_range_holds},
 };
-use crate::http::{self, BodyLength, Fields, Method, RequestHead, Status, Version, framing, write_line};
+use crate::http::{self, BodyLength, Fields, Method, RequestHead, Status, Version, framing};
 use bytes::{Bytes, BytesMut};
 use std::{io::Write, ops::Range, time::SystemTime};
 
@@ -193,9 +193,7 @@ fn write_length(stored: &Stored, out: &mut Vec<u8>) {
 }
 
 fn write_fields(fields: &Fields, out: &mut Vec<u8>, keep: impl Fn(&str) -> bool) {
-    for (name, value) in fields.iter().filter(|(name, _)| keep(name)) {
-        write_line(out, name.as_bytes(), value);
-    }
+    fields.write_some(out, |name, _| std::str::from_utf8(name).is_ok_and(&keep));
 }
 
 fn write_content_range(range: &Range<u64>, complete: Option<u64>, out: &mut Vec<u8>) {

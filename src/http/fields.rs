@@ -42,6 +42,14 @@ impl Line {
     fn value<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
         &bytes[self.value as usize..][..self.value_len as usize]
     }
+
+    /// Where the whole line is, if it stands there in the form in which we write it.
+    fn as_written(&self, bytes: &[u8]) -> Option<Range<usize>> {
+        let (start, value) = (self.name as usize, self.value as usize);
+        let (colon, end) = (start + self.name_len as usize, value + self.value_len as usize);
+        let is_so = value == colon + 2 && &bytes[colon..value] == b": " && bytes.get(end..end + 2)? == b"\r\n";
+        is_so.then_some(start..end + 2)
+    }
 }
 
 impl Fields {
@@ -185,10 +193,32 @@ impl Fields {
 
     /// Appends `Name: value` and a line break for every line; not the empty line that ends a section.
     pub fn write_to(&self, out: &mut Vec<u8>) {
-        out.reserve(self.lines.iter().map(|line| (line.name_len + line.value_len) as usize + 4).sum());
-        for (name, value) in self.lines() {
-            write_line(out, name, value);
+        self.write_some(out, |_, _| true);
+    }
+
+    /// Appends the lines that `goes` likes, in the same form.
+    ///
+    /// Lines that came in this form, one behind the other, are copied together: nearly always that is all of them, in a few
+    /// pieces.
+    pub fn write_some(&self, out: &mut Vec<u8>, mut goes: impl FnMut(&[u8], &[u8]) -> bool) {
+        let mut piece = 0..0;
+        for line in &self.lines {
+            let (name, value) = (line.name(&self.bytes), line.value(&self.bytes));
+            if !goes(name, value) {
+                continue;
+            }
+            match line.as_written(&self.bytes) {
+                Some(whole) if whole.start == piece.end => piece.end = whole.end,
+                other => {
+                    out.extend_from_slice(&self.bytes[piece]);
+                    piece = other.clone().unwrap_or_default();
+                    if other.is_none() {
+                        write_line(out, name, value);
+                    }
+                }
+            }
         }
+        out.extend_from_slice(&self.bytes[piece]);
     }
 }
 
@@ -323,6 +353,28 @@ mod tests {
         let mut out = Vec::new();
         fields.write_to(&mut out);
         assert_eq!(out, "X: a  Evil: b c\u{e9}\r\n".as_bytes());
+    }
+
+    /// Lines as they came are copied together; others are written in our form; what is left out leaves no trace.
+    #[test]
+    fn some_lines_can_be_written() {
+        let wire = "A: 1\r\nB:2\r\nC:\t3\r\nD: 4 \r\nE: \r\nF: 6\r\nG: 7\r\n\r\n";
+        let mut headers = [httparse::EMPTY_HEADER; 8];
+        let parsed = httparse::parse_headers(wire.as_bytes(), &mut headers).unwrap();
+        let httparse::Status::Complete((_, headers)) = parsed else { panic!("{parsed:?}") };
+        let lines = headers.iter().map(|header| (header.name.as_bytes(), header.value));
+        let mut fields = Fields::from_section(wire.as_bytes(), lines);
+        fields.push("H", "8");
+        fields.push("I", "9");
+        let each =
+            ["A: 1\r\n", "B: 2\r\n", "C: 3\r\n", "D: 4\r\n", "E: \r\n", "F: 6\r\n", "G: 7\r\n", "H: 8\r\n", "I: 9\r\n"];
+        for chosen in 0..1 << each.len() {
+            let is_chosen = |at: usize| chosen >> at & 1 == 1;
+            let mut out = Vec::new();
+            fields.write_some(&mut out, |name, _| is_chosen(usize::from(name[0] - b'A')));
+            let wanted: String = (0..each.len()).filter(|at| is_chosen(*at)).map(|at| each[at]).collect();
+            assert_eq!(String::from_utf8_lossy(&out), wanted);
+        }
     }
 
     #[test]

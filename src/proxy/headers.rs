@@ -7,9 +7,12 @@ use super::config::Forwarding;
 use crate::{
     backend::Backend,
     cache::CacheStatus,
-    http::{self, BodyLength, HopByHop, RequestHead, ResponseHead, Status, Version, framing, hop, target::Form},
+    http::{
+        self, BodyLength, HopByHop, RequestHead, ResponseHead, Status, Version, framing, hop, name::is_same,
+        target::Form,
+    },
 };
-use bytes::{BufMut as _, BytesMut};
+use bytes::BufMut as _;
 use std::net::IpAddr;
 
 /// A request on its way in, towards a backend.
@@ -40,12 +43,12 @@ pub(super) struct Outbound<'a> {
 
 /// Writes a request head for a backend. Its words about the way of the request were believed when it came in
 /// ([`super::identity`]): it is passed on and extended.
-pub(super) fn write_request(out: &mut BytesMut, inbound: &Inbound<'_>, forwarding: &Forwarding) {
+pub(super) fn write_request(out: &mut Vec<u8>, inbound: &Inbound<'_>, forwarding: &Forwarding) {
     let Inbound { head, .. } = inbound;
     let absolute = matches!(head.parsed_target().form(), Form::Absolute(_));
-    put(out, &[head.method.as_str(), " "]);
+    put(out, [head.method.as_str(), " "]);
     head.parsed_target().write_origin_form(&head.method, out);
-    put(out, &[" HTTP/1.1\r\n"]);
+    put(out, [" HTTP/1.1\r\n"]);
     let authority = head.authority();
     if absolute || !head.fields.contains("host") {
         // An absolute target overrules Host (RFC 9112 §3.2.2), and HTTP/1.0 may lack it.
@@ -55,43 +58,34 @@ pub(super) fn write_request(out: &mut BytesMut, inbound: &Inbound<'_>, forwardin
     // Once: it looks at all lines of that name, of which there may be as many as fields.
     let forwards = hop::max_forwards(head);
     let mut chain = Chain::default();
-    for (name, value) in head.fields.lines() {
+    head.fields.write_some(out, |name, value| {
         match fate(name) {
-            Fate::Host if absolute => {}
-            Fate::Host => field(out, name, value),
-            Fate::Framing => {}
+            Fate::Host => return !absolute,
+            Fate::Upgrade if inbound.upgrade => return true,
+            Fate::Framing => return false,
             // HTTP/1.0 knows no 100 and does not wait for one: nor should the backend (RFC 9110 §10.1.1).
-            Fate::Expect if head.version == Version::Http10 => {}
-            Fate::Upgrade if inbound.upgrade => field(out, name, value),
-            Fate::ForwardedFor => chain.note(value),
-            Fate::ForwardedHost => {
-                field(out, name, value);
-                chain.host = true;
-            }
-            Fate::ForwardedProto => {
-                field(out, name, value);
-                chain.proto = true;
-            }
-            Fate::MaxForwards => match forwards {
-                Some(left) => field(out, name, left.saturating_sub(1).to_string().as_bytes()),
-                None => field(out, name, value),
-            },
-            Fate::Via => chain.via(value),
-            Fate::Upgrade | Fate::Date | Fate::Expect | Fate::Plain => {
-                if !one_hop.contains(name) {
-                    field(out, name, value);
-                }
-            }
+            Fate::Expect if head.version == Version::Http10 => return false,
+            // One less is written below.
+            Fate::MaxForwards if forwards.is_some() => return false,
+            Fate::Via => return chain.via(value),
+            Fate::ForwardedFor => return chain.hop(value),
+            Fate::ForwardedHost => chain.host = true,
+            Fate::ForwardedProto => chain.proto = true,
+            Fate::Upgrade | Fate::Date | Fate::Expect | Fate::MaxForwards | Fate::Plain => {}
         }
+        !one_hop.contains(name)
+    });
+    if let Some(left) = forwards {
+        field(out, "Max-Forwards", left.saturating_sub(1).to_string().as_bytes());
     }
-    write_framing(out, inbound.body, framing::announced(&head.fields));
+    write_framing(out, inbound.body, || framing::announced(&head.fields));
     write_connection(out, inbound);
     write_forwarded(out, inbound, forwarding, &chain, authority);
     out.put_slice(b"\r\n");
 }
 
 /// `Connection`, and the fields that are ours to send because they are for the next hop only.
-fn write_connection(out: &mut BytesMut, inbound: &Inbound<'_>) {
+fn write_connection(out: &mut Vec<u8>, inbound: &Inbound<'_>) {
     // A client that understands trailers gets them; the backend has to hear so from us (RFC 9110 §10.1.4).
     let trailers = hop::accepts_trailers(inbound.head);
     if trailers {
@@ -117,14 +111,18 @@ struct Chain {
 }
 
 impl Chain {
-    fn note(&mut self, value: &[u8]) {
+    /// Takes the hops of a line, which is not written as it is.
+    fn hop(&mut self, value: &[u8]) -> bool {
         if !value.is_empty() {
             join(&mut self.hops, value);
         }
+        false
     }
 
-    fn via(&mut self, value: &[u8]) {
+    /// As [`Self::hop`].
+    fn via(&mut self, value: &[u8]) -> bool {
         join(&mut self.via, value);
+        false
     }
 }
 
@@ -136,18 +134,18 @@ fn join(list: &mut Vec<u8>, value: &[u8]) {
 }
 
 fn write_forwarded(
-    out: &mut BytesMut,
+    out: &mut Vec<u8>,
     inbound: &Inbound<'_>,
     forwarding: &Forwarding,
     chain: &Chain,
     authority: Option<&str>,
 ) {
-    let peer = Peer::new(inbound.peer);
     out.put_slice(b"Via: ");
     list_start(out, &chain.via);
-    put(out, &[received_by(inbound.head.version), forwarding.pseudonym, "\r\nX-Forwarded-For: "]);
+    put(out, [received_by(inbound.head.version), forwarding.pseudonym, "\r\nX-Forwarded-For: "]);
     list_start(out, &chain.hops);
-    put(out, &[peer.as_str(), "\r\n"]);
+    write_address(out, inbound.peer);
+    out.put_slice(b"\r\n");
     if !chain.proto {
         field(out, "X-Forwarded-Proto", b"http");
     }
@@ -155,54 +153,46 @@ fn write_forwarded(
         field(out, "X-Forwarded-Host", authority.as_bytes());
     }
     if forwarding.forwarded {
-        let address =
-            if inbound.peer.is_ipv6() { format!("\"[{}]\"", peer.as_str()) } else { peer.as_str().to_owned() };
-        put(out, &["Forwarded: for=", &address, ";proto=http"]);
+        let (before, after) = if inbound.peer.to_canonical().is_ipv6() { ("\"[", "]\"") } else { ("", "") };
+        put(out, ["Forwarded: for=", before]);
+        write_address(out, inbound.peer);
+        put(out, [after, ";proto=http"]);
         if let Some(authority) = authority {
-            put(out, &[";host=\"", authority, "\""]);
+            put(out, [";host=\"", authority, "\""]);
         }
         out.put_slice(b"\r\n");
     }
 }
 
-fn list_start(out: &mut BytesMut, before: &[u8]) {
+fn list_start(out: &mut Vec<u8>, before: &[u8]) {
     if !before.is_empty() {
         out.put_slice(before);
         out.put_slice(b", ");
     }
 }
 
-/// An address as text, without an allocation.
-struct Peer {
-    text: [u8; 46],
-    len: usize,
-}
-
-impl Peer {
-    fn new(address: IpAddr) -> Self {
-        use std::io::Write as _;
-        let mut peer = Self { text: [0; 46], len: 0 };
-        let mut rest = &mut peer.text[..];
-        // A dual-stack listener reports IPv4 clients as ::ffff:a.b.c.d; they are IPv4 clients.
-        match address.to_canonical() {
-            // Most clients, and each request says who: formatting costs five times as much.
-            IpAddr::V4(address) => {
-                for (place, byte) in address.octets().into_iter().enumerate() {
-                    if place > 0 {
-                        rest.put_u8(b'.');
-                    }
-                    framing::write_decimal(u64::from(byte), &mut rest);
+/// Writes an address as text.
+fn write_address(out: &mut Vec<u8>, address: IpAddr) {
+    use std::io::Write as _;
+    // A dual-stack listener reports IPv4 clients as ::ffff:a.b.c.d; they are IPv4 clients.
+    match address.to_canonical() {
+        // Most clients, and each request says the address: formatting costs ten times as much.
+        IpAddr::V4(address) => {
+            for (place, octet) in address.octets().into_iter().enumerate() {
+                if place > 0 {
+                    out.push(b'.');
                 }
+                if octet >= 100 {
+                    out.push(b'0' + octet / 100);
+                }
+                if octet >= 10 {
+                    out.push(b'0' + octet / 10 % 10);
+                }
+                out.push(b'0' + octet % 10);
             }
-            // 45 bytes always suffice.
-            IpAddr::V6(address) => drop(write!(rest, "{address}")),
         }
-        peer.len = 46 - rest.len();
-        peer
-    }
-
-    fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.text[..self.len]).unwrap_or_default()
+        // Writing to a vector does not fail.
+        IpAddr::V6(address) => drop(write!(out, "{address}")),
     }
 }
 
@@ -210,14 +200,20 @@ impl Peer {
 pub(super) trait FieldSink {
     /// One field, its value in pieces.
     fn field(&mut self, name: impl AsRef<[u8]>, value: &[&[u8]]);
+    /// Those lines that `goes` likes.
+    fn lines(&mut self, fields: &http::Fields, goes: impl FnMut(&[u8], &[u8]) -> bool);
 }
 
-impl FieldSink for BytesMut {
+impl FieldSink for Vec<u8> {
     fn field(&mut self, name: impl AsRef<[u8]>, value: &[&[u8]]) {
         self.put_slice(name.as_ref());
         self.put_slice(b": ");
         value.iter().for_each(|piece| self.put_slice(piece));
         self.put_slice(b"\r\n");
+    }
+
+    fn lines(&mut self, fields: &http::Fields, goes: impl FnMut(&[u8], &[u8]) -> bool) {
+        fields.write_some(self, goes);
     }
 }
 
@@ -225,6 +221,11 @@ impl FieldSink for BytesMut {
 impl FieldSink for http::Fields {
     fn field(&mut self, name: impl AsRef<[u8]>, value: &[&[u8]]) {
         self.push(std::str::from_utf8(name.as_ref()).expect("names are tokens"), value.concat());
+    }
+
+    fn lines(&mut self, fields: &http::Fields, mut goes: impl FnMut(&[u8], &[u8]) -> bool) {
+        let lines = fields.iter().filter(|(name, value)| goes(name.as_bytes(), value));
+        lines.for_each(|(name, value)| self.push(name, value));
     }
 }
 
@@ -236,13 +237,12 @@ struct Way {
 }
 
 /// Writes a final response head for an HTTP/1 client.
-pub(super) fn write_response(out: &mut BytesMut, outbound: &Outbound<'_>, forwarding: &Forwarding) {
+pub(super) fn write_response(out: &mut Vec<u8>, outbound: &Outbound<'_>, forwarding: &Forwarding) {
     let Outbound { head, framing, .. } = outbound;
     write_status_line(out, head);
     let way = copy_fields(out, head);
     // HEAD and 304 announce the length of a body that they do not have (RFC 9110 §8.6).
-    let announced = framing::announced(&head.fields).filter(|_| head.status.may_declare_length());
-    write_framing(out, *framing, announced);
+    write_framing(out, *framing, || framing::announced(&head.fields).filter(|_| head.status.may_declare_length()));
     add_fields(out, head, &way, outbound.date, forwarding);
     write_cache_status(out, outbound.cache_status, forwarding);
     let offers = head.status == Status::UPGRADE_REQUIRED && head.fields.contains("upgrade");
@@ -268,7 +268,7 @@ pub(super) fn response_fields(
     let way = copy_fields(out, head);
     add_fields(out, head, &way, date, forwarding);
     if let Some(status) = cache_status {
-        let mut value = BytesMut::new();
+        let mut value = Vec::new();
         status.write_to(forwarding.pseudonym, &mut value);
         out.field("Cache-Status", &[&value]);
     }
@@ -278,19 +278,20 @@ pub(super) fn response_fields(
 fn copy_fields(out: &mut impl FieldSink, head: &ResponseHead) -> Way {
     let one_hop = HopByHop::of(&head.fields);
     let mut way = Way::default();
-    for (name, value) in head.fields.lines() {
-        match fate(name) {
-            Fate::Framing => {}
-            Fate::Via => join(&mut way.via, value),
-            // The one response whose message it is (RFC 9110 §15.5.22).
-            Fate::Upgrade if head.status == Status::UPGRADE_REQUIRED => out.field(name, &[value]),
-            _ if one_hop.contains(name) => {}
-            fate => {
-                way.dated |= fate == Fate::Date;
-                out.field(name, &[value]);
-            }
+    out.lines(&head.fields, |name, value| match fate(name) {
+        Fate::Framing => false,
+        Fate::Via => {
+            join(&mut way.via, value);
+            false
         }
-    }
+        // The one response whose message it is (RFC 9110 §15.5.22).
+        Fate::Upgrade if head.status == Status::UPGRADE_REQUIRED => true,
+        fate => {
+            let goes = !one_hop.contains(name);
+            way.dated |= goes && fate == Fate::Date;
+            goes
+        }
+    });
     way
 }
 
@@ -306,21 +307,19 @@ fn add_fields(out: &mut impl FieldSink, head: &ResponseHead, way: &Way, date: &s
 
 /// Writes what all answers with this stored head have in common: everything but its framing, its age, what the cache did,
 /// and whether the connection persists. `head` has end-to-end fields only.
-pub(super) fn write_stored(out: &mut BytesMut, head: &ResponseHead, forwarding: &Forwarding) {
+pub(super) fn write_stored(out: &mut Vec<u8>, head: &ResponseHead, forwarding: &Forwarding) {
     write_status_line(out, head);
-    for (name, value) in head.fields.lines() {
-        field(out, name, value);
-    }
+    head.fields.write_to(out);
     write_via(out, head, forwarding);
 }
 
 /// Our own `Via`, after those of the hops before us.
-pub(super) fn write_via(out: &mut BytesMut, head: &ResponseHead, forwarding: &Forwarding) {
-    put(out, &["Via: ", received_by(head.version), forwarding.pseudonym, "\r\n"]);
+pub(super) fn write_via(out: &mut Vec<u8>, head: &ResponseHead, forwarding: &Forwarding) {
+    put(out, ["Via: ", received_by(head.version), forwarding.pseudonym, "\r\n"]);
 }
 
 /// The cache's part in it (RFC 9211), if that is told.
-pub(super) fn write_cache_status(out: &mut BytesMut, status: Option<CacheStatus<'_>>, forwarding: &Forwarding) {
+pub(super) fn write_cache_status(out: &mut Vec<u8>, status: Option<CacheStatus<'_>>, forwarding: &Forwarding) {
     if let Some(status) = status {
         out.put_slice(b"Cache-Status: ");
         status.write_to(forwarding.pseudonym, out);
@@ -329,18 +328,15 @@ pub(super) fn write_cache_status(out: &mut BytesMut, status: Option<CacheStatus<
 }
 
 /// Writes a 1xx head. 101 says what it switches to: its `Upgrade` is the message.
-pub(super) fn write_interim(out: &mut BytesMut, head: &ResponseHead) {
+pub(super) fn write_interim(out: &mut Vec<u8>, head: &ResponseHead) {
     write_status_line(out, head);
     let one_hop = HopByHop::of(&head.fields);
     let switches = head.status == Status::SWITCHING_PROTOCOLS;
-    for (name, value) in head.fields.lines() {
-        match fate(name) {
-            Fate::Framing => {}
-            Fate::Upgrade if switches => field(out, name, value),
-            _ if one_hop.contains(name) => {}
-            _ => field(out, name, value),
-        }
-    }
+    head.fields.write_some(out, |name, _| match fate(name) {
+        Fate::Framing => false,
+        Fate::Upgrade if switches => true,
+        _ => !one_hop.contains(name),
+    });
     if switches {
         field(out, "Connection", b"upgrade");
     }
@@ -348,7 +344,7 @@ pub(super) fn write_interim(out: &mut BytesMut, head: &ResponseHead) {
 }
 
 /// A response goes out in our version (RFC 9110 §2.5), with the phrase that came.
-fn write_status_line(out: &mut BytesMut, head: &ResponseHead) {
+fn write_status_line(out: &mut Vec<u8>, head: &ResponseHead) {
     http::write_status_line(Version::Http11, head.status, head.reason(), out);
 }
 
@@ -360,11 +356,14 @@ fn received_by(version: Version) -> &'static str {
 }
 
 /// Says where the body ends, in our own words. `announced`: the length of a body that is not there.
-fn write_framing(out: &mut BytesMut, body: BodyLength, announced: Option<u64>) {
-    match (body, announced) {
-        (BodyLength::Empty, Some(length @ 1..)) => framing::write_field(BodyLength::Exact(length), out),
-        (BodyLength::Empty, None) => {}
-        (body, _) => framing::write_field(body, out),
+fn write_framing(out: &mut Vec<u8>, body: BodyLength, announced: impl FnOnce() -> Option<u64>) {
+    match body {
+        BodyLength::Empty => match announced() {
+            Some(length @ 1..) => framing::write_field(BodyLength::Exact(length), out),
+            Some(0) => framing::write_field(BodyLength::Empty, out),
+            None => {}
+        },
+        body => framing::write_field(body, out),
     }
 }
 
@@ -403,7 +402,7 @@ enum Fate {
 
 /// Decided by length first: most fields are compared with one name or none.
 fn fate(name: &[u8]) -> Fate {
-    let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
+    let is = |other: &str| is_same(name, other.as_bytes());
     match name.len() {
         3 if is("via") => Fate::Via,
         4 if is("host") => Fate::Host,
@@ -420,17 +419,15 @@ fn fate(name: &[u8]) -> Fate {
     }
 }
 
-pub(super) fn field(out: &mut BytesMut, name: impl AsRef<[u8]>, value: &[u8]) {
+pub(super) fn field(out: &mut Vec<u8>, name: impl AsRef<[u8]>, value: &[u8]) {
     out.put_slice(name.as_ref());
     out.put_slice(b": ");
     out.put_slice(value);
     out.put_slice(b"\r\n");
 }
 
-fn put(out: &mut BytesMut, worker: &[&str]) {
-    for part in worker {
-        out.put_slice(part.as_bytes());
-    }
+fn put<const N: usize>(out: &mut Vec<u8>, parts: [&str; N]) {
+    parts.iter().for_each(|part| out.extend_from_slice(part.as_bytes()));
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Where heads are written: one buffer, from which each is split off without copying.
+//! Where heads are written: piece by piece into one vector, and then at once to the end of a buffer from which each is split off.
 
 use crate::http::http_date;
 use bytes::{Bytes, BytesMut};
@@ -7,28 +7,37 @@ use std::time::SystemTime;
 /// A worker's buffer for heads, and the text of a `Date` field, which is made once a second.
 #[derive(Debug, Default)]
 pub(super) struct Writing {
-    scratch: BytesMut,
+    /// The head that is being written.
+    scratch: Vec<u8>,
+    /// Heads that were written.
+    heads: BytesMut,
     second: Option<u64>,
     date: String,
 }
 
 impl Writing {
     /// The head that `write` appends.
-    pub(super) fn head(&mut self, write: impl FnOnce(&mut BytesMut)) -> Bytes {
+    pub(super) fn head(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
         write(&mut self.scratch);
-        self.scratch.split().freeze()
+        self.take()
     }
 
     /// As [`Writing::head`]; `write` is given the time as `Date` has it, too.
-    pub(super) fn dated_head(&mut self, wall: SystemTime, write: impl FnOnce(&mut BytesMut, &str)) -> Bytes {
+    pub(super) fn dated_head(&mut self, wall: SystemTime, write: impl FnOnce(&mut Vec<u8>, &str)) -> Bytes {
         self.make_date(wall);
         write(&mut self.scratch, &self.date);
-        self.scratch.split().freeze()
+        self.take()
+    }
+
+    fn take(&mut self) -> Bytes {
+        self.heads.extend_from_slice(&self.scratch);
+        self.scratch.clear();
+        self.heads.split().freeze()
     }
 
     /// The head that `write` appends, in memory of just its size: for one that is kept, as the buffer is shared with what has
     /// long been sent.
-    pub(super) fn kept_head(&mut self, write: impl FnOnce(&mut BytesMut)) -> Bytes {
+    pub(super) fn kept_head(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
         write(&mut self.scratch);
         let head = Bytes::copy_from_slice(&self.scratch);
         self.scratch.clear();

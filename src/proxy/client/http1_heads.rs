@@ -11,7 +11,7 @@ use crate::{
     http::{self, BodyLength, BodyWriter, ResponseHead, Version, framing},
     proxy::{answer::Answer, config::Forwarding, headers, worker::Worker},
 };
-use bytes::{BufMut as _, BytesMut};
+use bytes::BufMut as _;
 
 impl Http1 {
     pub(super) fn interim(&mut self, head: &ResponseHead, worker: &mut Worker, cx: &mut Cx) {
@@ -114,7 +114,7 @@ impl Http1 {
     /// The fields that differ from hit to hit.
     fn end_stored(
         &self,
-        out: &mut BytesMut,
+        out: &mut Vec<u8>,
         entry: &Entry,
         cache_status: Option<CacheStatus<'_>>,
         forwarding: &Forwarding,
@@ -130,7 +130,7 @@ impl Http1 {
 }
 
 /// Writes an answer of the proxy itself, for a client of that version whose connection persists or does not.
-pub(in crate::proxy) fn write_own(out: &mut BytesMut, answer: &Answer, version: Version, persists: bool, date: &str) {
+pub(in crate::proxy) fn write_own(out: &mut Vec<u8>, answer: &Answer, version: Version, persists: bool, date: &str) {
     http::write_status_line(Version::Http11, answer.status, answer.status.reason().as_bytes(), out);
     for text in ["Date: ", date, "\r\nContent-Type: ", answer.content_type, "\r\nContent-Length: "] {
         out.put_slice(text.as_bytes());

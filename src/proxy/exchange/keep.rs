@@ -25,7 +25,7 @@ use crate::{
     proxy::{config::Forwarding, headers, worker::Worker},
     time::Now,
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
@@ -306,7 +306,7 @@ fn with_what_is_there(cache: &Cache, new: Entry, news: &News<'_>, forwarding: &F
         None if is_bare(news.request) => return None,
         None => new.stored,
     };
-    let mut wire = BytesMut::new();
+    let mut wire = Vec::new();
     headers::write_stored(&mut wire, &stored.head, forwarding);
     let mut both = entry(new.key, new.hash, stored);
     both.wire = Bytes::copy_from_slice(&wire);

@@ -20,7 +20,7 @@ fn inbound(wire: &str, forwarding: &Forwarding, persist: bool) -> Vec<String> {
     let mut input = wire.as_bytes();
     let event = RequestReader::new().next(&mut input, &Limits::default());
     let Ok(Some(RequestEvent::Head(mut head, body))) = event else { panic!("{wire:?}: {event:?}") };
-    let mut out = BytesMut::new();
+    let mut out = Vec::new();
     let peer = "::ffff:192.0.2.7".parse().unwrap();
     identity::admit(&mut head, peer, forwarding);
     let upgrade = may_upgrade(&head);
@@ -36,7 +36,7 @@ fn outbound(wire: &str, framing: BodyLength, client: Version, persist: bool) -> 
     reader.expect(&http::Method::Get);
     let event = reader.next(&mut input, &Limits::default());
     let Ok(Some(ResponseEvent::Head(head, _))) = event else { panic!("{wire:?}: {event:?}") };
-    let mut out = BytesMut::new();
+    let mut out = Vec::new();
     let outbound = Outbound { head: &head, framing, client, persist, date: "NOW", cache_status: None };
     write_response(&mut out, &outbound, &Forwarding::default());
     lines(&out)
@@ -50,10 +50,16 @@ fn lines(out: &[u8]) -> Vec<String> {
 
 #[test]
 fn an_address_is_written_as_it_is_read() {
+    let written = |text: &str| {
+        let mut out = Vec::new();
+        write_address(&mut out, text.parse().unwrap());
+        String::from_utf8(out).unwrap()
+    };
     for text in ["0.0.0.0", "192.0.2.7", "255.255.255.255", "::1", "2001:db8:1111:2222:3333:4444:5555:6666"] {
-        assert_eq!(Peer::new(text.parse().unwrap()).as_str(), text);
+        assert_eq!(written(text), text);
     }
-    assert_eq!(Peer::new("::ffff:192.0.2.7".parse().unwrap()).as_str(), "192.0.2.7");
+    assert_eq!(written("10.20.99.100"), "10.20.99.100");
+    assert_eq!(written("::ffff:192.0.2.7"), "192.0.2.7");
 }
 
 const OURS: [&str; 4] =
@@ -101,6 +107,14 @@ fn a_clients_claim_of_its_own_address_is_not_passed_on() {
             "X-Forwarded-For: 6.6.6.6, 192.0.2.7",
         ]
     );
+}
+
+#[test]
+fn the_standard_field_names_the_address_in_its_own_form() {
+    let forwarding = Forwarding { forwarded: true, ..Forwarding::default() };
+    let lines = inbound("GET / HTTP/1.1\r\nHost: a\r\n\r\n", &forwarding, true);
+    // RFC 7239 §6: brackets and quotes are for IPv6.
+    assert_eq!(lines.last().map(String::as_str), Some("Forwarded: for=192.0.2.7;proto=http;host=\"a\""));
 }
 
 #[test]
