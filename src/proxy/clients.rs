@@ -4,7 +4,7 @@ use super::{
     Proxy, answer,
     client::{Client, Ending, Http1, write_own},
     downstream::{Downstream, HIGH_WATER, LOW_WATER},
-    exchange::{BEGINNING, Core, Event, Exchange, Fetch, Needed, Request, needed, timer},
+    exchange::{BEGINNING, Core, Event, Exchange, Fetch, Needed, Request, needed},
     failure::Failure,
     identity,
     record::{self, Line, Record},
@@ -213,9 +213,9 @@ impl Proxy {
     pub(super) fn retire(&mut self, cx: &mut Cx, key: u32, outcome: Result<(), Failure>) {
         let mut exchange = self.exchanges.remove(key as usize);
         exchange.leave();
-        let core = exchange.core;
+        let mut core = exchange.core;
         let outcome = core.record.parted.map_or(outcome, Err);
-        cx.set_deadline(timer(key), None);
+        core.disarm(cx);
         self.count(&core, outcome);
         if self.worker.shared.config.access_log && !core.is_our_own() {
             self.log(&core, outcome, cx);

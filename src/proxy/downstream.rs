@@ -161,7 +161,7 @@ impl Downstream {
     /// Tells the driver the earlier of them.
     fn arm(&mut self, cx: &mut Cx) {
         self.due.set(Late::Write, self.stall.look_at());
-        cx.set_deadline(TimerKey::Conn(self.conn), self.due.earliest());
+        self.due.arm(TimerKey::Conn(self.conn), cx);
     }
 
     /// Keeps what could not be used yet.

@@ -10,6 +10,7 @@
 //! The deadlines of a request are the exchange's, those of a connection the connection's: so a connection may carry
 //! several exchanges that are late each on its own.
 
+use crate::app::{Cx, TimerKey};
 use std::{marker::PhantomData, time::Instant};
 
 /// A kind of deadline.
@@ -25,12 +26,14 @@ pub(super) trait Kind: Copy + 'static {
 #[derive(Debug)]
 pub(super) struct Due<K, const N: usize> {
     at: [Option<Instant>; N],
+    /// The driver may know of one.
+    armed: bool,
     kind: PhantomData<K>,
 }
 
 impl<K, const N: usize> Default for Due<K, N> {
     fn default() -> Self {
-        Self { at: [None; N], kind: PhantomData }
+        Self { at: [None; N], armed: false, kind: PhantomData }
     }
 }
 
@@ -53,6 +56,21 @@ impl<K: Kind, const N: usize> Due<K, N> {
     /// The earliest of all.
     pub(super) fn earliest(&self) -> Option<Instant> {
         self.at.iter().flatten().min().copied()
+    }
+
+    /// Tells the driver the earliest of all, under the owner's name; or nothing, where there is none and was none.
+    pub(super) fn arm(&mut self, owner: TimerKey, cx: &mut Cx) {
+        let earliest = self.earliest();
+        if earliest.is_some() || self.armed {
+            cx.set_deadline(owner, earliest);
+        }
+        self.armed = earliest.is_some();
+    }
+
+    /// Drops all of them.
+    pub(super) fn clear(&mut self, owner: TimerKey, cx: &mut Cx) {
+        self.at = [None; N];
+        self.arm(owner, cx);
     }
 
     /// The first kind that passed.

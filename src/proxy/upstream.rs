@@ -164,7 +164,7 @@ impl Upstream {
     /// Tells the driver the earlier of the two deadlines.
     fn arm(&mut self, cx: &mut Cx) {
         self.due.set(Late::Write, self.stall.look_at());
-        cx.set_deadline(TimerKey::Conn(self.conn), self.due.earliest());
+        self.due.arm(TimerKey::Conn(self.conn), cx);
     }
 
     /// Whether the client takes more of the response.

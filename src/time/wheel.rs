@@ -58,6 +58,8 @@ pub struct Timers<K> {
     tick: u64,
     /// The last time that was named, and its tick: most calls of one turn name the same.
     present: (Instant, u64),
+    /// No entry has to be looked at before this tick. [`NEVER`]: there is none at all.
+    quiet_until: u64,
     /// How many keys have a deadline; an entry whose deadline was dropped may still be filed.
     set: usize,
     /// Per level, a bit for each slot that has entries.
@@ -91,6 +93,7 @@ impl<K: Key> Timers<K> {
             epoch: now,
             tick: 0,
             present: (now, 0),
+            quiet_until: NEVER,
             set: 0,
             occupied: [0; LEVELS],
             slots: [[NONE; SLOTS]; LEVELS],
@@ -131,15 +134,18 @@ impl<K: Key> Timers<K> {
             return None;
         }
         // The horizon keeps looks within two days from the present tick: this does not overflow.
-        self.next_look().map(|tick| self.epoch + Duration::from_millis(tick * TICK.as_millis() as u64))
+        let tick = Some(self.quiet_until).filter(|tick| *tick != NEVER);
+        tick.map(|tick| self.epoch + Duration::from_millis(tick * TICK.as_millis() as u64))
     }
 
     /// Takes a deadline that has passed, those of earlier ticks first. Call until `None`.
     pub fn expire(&mut self, now: Instant) -> Option<K> {
         let present = self.present(now);
-        while let Some(look) = self.next_look()
-            && look <= present
-        {
+        while self.quiet_until <= present {
+            let Some(look) = self.next_look().filter(|look| *look <= present) else {
+                self.quiet_until = self.next_look().unwrap_or(NEVER);
+                break;
+            };
             self.tick = look;
             self.lower();
             let Some(id) = self.take_present(0) else { continue };
@@ -217,6 +223,7 @@ impl<K: Key> Timers<K> {
         let slot = slot_of(reach, level);
         let head = &mut self.slots[level][slot];
         entry.look = reach >> shift(level) << shift(level);
+        self.quiet_until = self.quiet_until.min(entry.look);
         entry.level = level as u8;
         entry.prev = NONE;
         entry.next = *head;

@@ -85,8 +85,13 @@ impl Clock {
 
 impl Core {
     /// Tells the driver the earliest deadline.
-    pub(super) fn arm(&self, cx: &mut Cx) {
-        cx.set_deadline(timer(self.key), self.clock.due.earliest());
+    pub(super) fn arm(&mut self, cx: &mut Cx) {
+        self.clock.due.arm(timer(self.key), cx);
+    }
+
+    /// There is no deadline any more: the exchange is over.
+    pub(in crate::proxy) fn disarm(&mut self, cx: &mut Cx) {
+        self.clock.due.clear(timer(self.key), cx);
     }
 }
 
