@@ -78,7 +78,9 @@ impl<S: Socket> Common<S> {
     /// Work that was put off in the last turn is due in this one.
     pub(super) fn begin_turn(&mut self) {
         self.visited = 0;
-        self.ready.append(&mut self.later);
+        if !self.later.is_empty() {
+            self.ready.append(&mut self.later);
+        }
     }
 
     pub(super) fn next_ready(&mut self) -> Option<Ready> {

@@ -132,13 +132,17 @@ fn write_staged(socket: &mut Connection, mut staged: Staged<'_>) -> io::Result<u
     while socket.writable
         && let Some(first) = staged.next()
     {
-        let (asked, taken) = match staged.next() {
-            // Nearly always: not worth preparing a list for.
-            None => (first.len(), write(&socket.stream, &[IoSlice::new(first)])?),
-            Some(second) => {
+        let (asked, taken) = match (staged.next(), staged.next()) {
+            // Nearly always it is one piece, or a head and its content: not worth preparing a list for.
+            (None, _) => (first.len(), write(&socket.stream, &[IoSlice::new(first)])?),
+            (Some(second), None) => {
+                (first.len() + second.len(), write(&socket.stream, &[first, second].map(IoSlice::new))?)
+            }
+            (Some(second), Some(third)) => {
                 let mut slices = [IoSlice::new(&[]); SLICES];
                 let mut filled = 0;
-                for (slice, piece) in slices.iter_mut().zip([first, second].into_iter().chain(staged.by_ref())) {
+                let pieces = [first, second, third].into_iter().chain(staged.by_ref());
+                for (slice, piece) in slices.iter_mut().zip(pieces) {
                     *slice = IoSlice::new(piece);
                     filled += 1;
                 }
