@@ -58,7 +58,7 @@ unit: ## run only the tests inside the library: seconds
 sim: ## run the proxy through SEEDS fake worlds (10000); SIM_SEED=17 make sim shows one
 	SIM_SEEDS=$(SEEDS) $(CARGO) test $(LOCKED) --release --test simulation -- --nocapture
 
-check: format lint doc all-tests other-worlds build ## everything that CI checks
+check: format lint doc all-tests graders other-worlds build-quickly ## everything that CI checks
 	$(call say,all checks passed)
 
 format:
@@ -80,6 +80,15 @@ all-tests:
 	$(call say,the runner of the course)
 	$(CARGO) test $(LOCKED) --package course --bin course --test commands
 
+# Every solution must pass, every starter fail as it says, and mistakes of one exercise be found and named. All mistakes of all
+# exercises take minutes more: `make course-all`.
+.PHONY: graders
+graders:
+	$(call say,the graders of the course)
+	$(CARGO) test $(LOCKED) --package course --test hostile
+	$(CARGO) run $(LOCKED) --quiet --package course -- dev check
+	$(CARGO) run $(LOCKED) --quiet --package course -- dev mutants e06
+
 .PHONY: course-proxies course-all
 course-proxies: ## try the harness of the course on the project's own proxies
 	$(CARGO) build $(LOCKED) --bin milestone1 --bin milestone2 --bin milestone3 --bin milestone4
@@ -97,6 +106,12 @@ other-worlds: ## simulated worlds that nobody has seen: OTHERS seeds (48) from F
 build: ## build the programs as they are meant to run
 	$(call say,release build)
 	$(CARGO) build $(LOCKED) --release --bins
+
+# Of a build that fails, nearly all reasons show without the optimisation across crates, which is most of its time.
+.PHONY: build-quickly
+build-quickly:
+	$(call say,release build without optimisation across crates)
+	CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 $(CARGO) build $(LOCKED) --release --bins
 
 deny: ## licences and known weaknesses of the dependencies (needs cargo-deny)
 	$(CARGO) deny check
