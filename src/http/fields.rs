@@ -120,10 +120,7 @@ impl Fields {
         let lines = if self.signs & sign(name.as_bytes()) == 0 { &[] } else { &*self.lines };
         lines
             .iter()
-            .filter(move |line| {
-                // The length settles nearly every comparison.
-                line.name_len as usize == name.len() && is_same(line.name(&self.bytes), name.as_bytes())
-            })
+            .filter(move |line| is_same(line.name(&self.bytes), name.as_bytes()))
             .map(|line| line.value(&self.bytes))
     }
 

@@ -2,10 +2,15 @@
 
 /// Whether two names are the same (RFC 9110 §5.1): what [`slice::eq_ignore_ascii_case`] says, at a quarter of its cost.
 #[must_use]
+#[inline]
 pub fn is_same(one: &[u8], other: &[u8]) -> bool {
-    if one.len() != other.len() {
-        return false;
-    }
+    let begins_alike = |other: u8| one.first().is_some_and(|one| (one ^ other) & !(b'a' - b'A') == 0);
+    // The length and the first letter settle nearly every comparison.
+    one.len() == other.len() && other.first().is_none_or(|first| begins_alike(*first) && all_match(one, other))
+}
+
+/// As [`is_same`], for names of the same length.
+fn all_match(one: &[u8], other: &[u8]) -> bool {
     match (ends(one), ends(other)) {
         (Some((start, end)), Some((other_start, other_end))) => {
             words_match(start, other_start)

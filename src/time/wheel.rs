@@ -108,8 +108,13 @@ impl<K: Key> Timers<K> {
     /// A deadline that has passed already is reported in the next tick, never by the [`Timers::expire`] calls of this
     /// turn: else an application that answers each report with another such deadline would never get out of them.
     pub fn set(&mut self, key: K, at: Option<Instant>, now: Instant) {
+        if self.quiet_until == NEVER {
+            // Nothing is filed: until now there was no reason to keep the tick up to date.
+            self.tick = self.tick.max(self.present(now));
+        }
         let due = match at {
-            Some(at) => self.tick_after(at).max(self.present(now).max(self.tick) + 1),
+            Some(at) if at > now => self.tick_after(at).max(self.tick + 1),
+            Some(_) => self.present(now).max(self.tick) + 1,
             None => NEVER,
         };
         let Some(id) = self.entry_of(key, at.is_some()) else { return };
@@ -140,6 +145,9 @@ impl<K: Key> Timers<K> {
 
     /// Takes a deadline that has passed, those of earlier ticks first. Call until `None`.
     pub fn expire(&mut self, now: Instant) -> Option<K> {
+        if self.quiet_until == NEVER {
+            return None;
+        }
         let present = self.present(now);
         while self.quiet_until <= present {
             let Some(look) = self.next_look().filter(|look| *look <= present) else {
