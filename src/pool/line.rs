@@ -1,6 +1,6 @@
 //! One worker's side of waiting: joining the line, being granted another look, giving up, passing on.
 
-use super::{BackendSet, Client, CloseReason, Granted, Pool, QueueFull, queue::Grant, slots::Passed, turns::Place};
+use super::{BackendSet, Client, CloseReason, Granted, Pool, QueueFull, queue::Grant, slots::HandedTo, turns::Place};
 use std::time::Instant;
 
 /// The line.
@@ -50,7 +50,7 @@ impl<C: Copy + Eq, T: Copy + Ord> Pool<C, T> {
     pub fn cancel(&mut self, ticket: T) -> bool {
         let Some(place) = self.tickets.cancel(ticket) else { return false };
         self.stats.waiting = self.tickets.len();
-        if self.slots.cancel(self.worker, place) == Passed::Here {
+        if self.slots.cancel(self.worker, place) == HandedTo::Here {
             self.slots.wake(self.worker);
         }
         true
@@ -59,7 +59,7 @@ impl<C: Copy + Eq, T: Copy + Ord> Pool<C, T> {
     /// The next request that should look again. Call until `None`; each call also passes on what the request before it
     /// was granted and did not use.
     pub fn granted(&mut self) -> Option<Granted<T>> {
-        self.pass_on();
+        self.hand_on();
         if self.tickets.len() == 0 {
             return None;
         }
@@ -76,17 +76,17 @@ impl<C: Copy + Eq, T: Copy + Ord> Pool<C, T> {
                 self.stats.waiting = self.tickets.len();
                 return Some(Granted { ticket, since: place.since, backend: self.meant_for, displaced, place });
             }
-            self.pass_on();
+            self.hand_on();
         }
         None
     }
 
     /// Passes on what the last grant did not use, to another request. For an owner that stops before [`Pool::granted`]
     /// says `None`.
-    pub fn pass_on(&mut self) {
+    pub fn hand_on(&mut self) {
         let unused = self.meant_for.take();
         if let Some(backend) = self.reserved.take() {
-            self.slots.pass_on(self.worker, backend);
+            self.slots.hand_on(self.worker, backend);
         } else if unused.is_some() && self.slots.contended() {
             self.slots.wake(self.worker); // An idle connection: `woken` offers it.
         }
@@ -104,12 +104,12 @@ impl<C: Copy + Eq, T: Copy + Ord> Pool<C, T> {
     pub fn woken(&mut self, closing: &mut Vec<C>) {
         for backend in self.ids() {
             for _ in 0..self.backends[backend.index()].idle.len() {
-                let passed =
-                    if self.slots.contended() { self.slots.offer(self.worker, backend) } else { Passed::Nobody };
-                match passed {
-                    Passed::Nobody => break,
-                    Passed::Here => {} // It stays idle until that request looks.
-                    Passed::There => {
+                let handed =
+                    if self.slots.contended() { self.slots.offer(self.worker, backend) } else { HandedTo::NoRequest };
+                match handed {
+                    HandedTo::NoRequest => break,
+                    HandedTo::Here => {} // It stays idle until that request looks.
+                    HandedTo::There => {
                         closing.extend(self.backends[backend.index()].idle.pop_oldest());
                         self.stats.idle -= 1;
                         self.stats.closed.add(CloseReason::SlotWanted);

@@ -81,7 +81,7 @@ pub use types::{Checkin, Checkout, Granted, Lease, QueueFull};
 
 use crate::backend::BackendId;
 use idle::{Idle, IdleStack};
-use slots::Passed;
+use slots::HandedTo;
 use std::{sync::Arc, time::Instant};
 use tickets::Tickets;
 
@@ -216,9 +216,9 @@ impl<C: Copy + Eq, T: Copy + Ord> Pool<C, T> {
         self.slots.config().admit(lease, now)?;
         if self.slots.contended() {
             match self.slots.offer(self.worker, lease.backend) {
-                Passed::Here => return Ok(()), // Even beyond the share: it will not idle.
-                Passed::There => return Err(CloseReason::SlotWanted),
-                Passed::Nobody => {}
+                HandedTo::Here => return Ok(()), // Even beyond the share: it will not idle.
+                HandedTo::There => return Err(CloseReason::SlotWanted),
+                HandedTo::NoRequest => {}
             }
         }
         if self.backends[lease.backend.index()].idle.len() >= self.idle_share {

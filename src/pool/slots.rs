@@ -101,9 +101,9 @@ struct Waiting(AtomicUsize);
 
 /// The receiver of a slot or connection that a worker let go of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Passed {
+pub(super) enum HandedTo {
     /// No request wanted it.
-    Nobody,
+    NoRequest,
     /// A request of the same worker, which should ask for its grant.
     Here,
     /// A request of another worker, which was woken.
@@ -183,17 +183,17 @@ impl Slots {
     }
 
     /// A connection that held a slot is gone: frees the slot or hands it to a request.
-    pub(super) fn release(&self, worker: usize, backend: BackendId) -> Passed {
+    pub(super) fn release(&self, worker: usize, backend: BackendId) -> HandedTo {
         let count = &self.counts[backend.index()];
         if count.limit.is_none() {
-            return Passed::Nobody;
+            return HandedTo::NoRequest;
         }
         if self.contended() {
             return self.hand_over(worker, backend, |_| Grant::Slot(backend), || count.free());
         }
         count.free();
         if self.waiting.0.load(SeqCst) == 0 {
-            return Passed::Nobody;
+            return HandedTo::NoRequest;
         }
         let mut granted = Vec::new();
         let mut queue = self.lock();
@@ -201,22 +201,22 @@ impl Slots {
         drop(queue);
         self.wake_all(granted.iter().copied().filter(|&other| other != worker));
         match granted.first() {
-            None => Passed::Nobody,
-            Some(_) if granted.contains(&worker) => Passed::Here,
-            Some(_) => Passed::There,
+            None => HandedTo::NoRequest,
+            Some(_) if granted.contains(&worker) => HandedTo::Here,
+            Some(_) => HandedTo::There,
         }
     }
 
     /// A granted slot was not used. Often the request took an idle connection instead, one that was granted to another
     /// request here: that one gets the slot, so that no other overtakes it.
-    pub(super) fn pass_on(&self, worker: usize, backend: BackendId) {
+    pub(super) fn hand_on(&self, worker: usize, backend: BackendId) {
         if !self.lock().upgrade(worker, backend) {
             self.release(worker, backend);
         }
     }
 
     /// Offers a connection that `worker` has and could keep idle. If it goes elsewhere, its slot has gone with it.
-    pub(super) fn offer(&self, worker: usize, backend: BackendId) -> Passed {
+    pub(super) fn offer(&self, worker: usize, backend: BackendId) -> HandedTo {
         let grant = |local| if local { Grant::Idle(backend) } else { Grant::Slot(backend) };
         self.hand_over(worker, backend, grant, || ())
     }
@@ -229,21 +229,21 @@ impl Slots {
         backend: BackendId,
         grant: impl FnOnce(bool) -> Grant,
         keep: impl FnOnce(),
-    ) -> Passed {
+    ) -> HandedTo {
         let mut queue = self.lock();
         match queue.grant(worker, backend, grant) {
             None => {
                 keep();
-                Passed::Nobody
+                HandedTo::NoRequest
             }
             Some(other) => {
                 self.publish(&queue);
                 drop(queue);
                 if other == worker {
-                    return Passed::Here;
+                    return HandedTo::Here;
                 }
                 self.wake(other);
-                Passed::There
+                HandedTo::There
             }
         }
     }
@@ -309,7 +309,7 @@ impl Slots {
     }
 
     /// A request gives up its place.
-    pub(super) fn cancel(&self, worker: usize, place: Place) -> Passed {
+    pub(super) fn cancel(&self, worker: usize, place: Place) -> HandedTo {
         let mut queue = self.lock();
         let left = queue.leave(worker, place);
         self.publish(&queue);
@@ -317,8 +317,8 @@ impl Slots {
         match left {
             Some(Left::Granted(Grant::Slot(backend))) => self.release(worker, backend),
             // Still idle here, and granted to no request now: to be offered again.
-            Some(Left::Granted(Grant::Idle(_))) => Passed::Here,
-            Some(Left::Granted(Grant::Look | Grant::Displaced) | Left::Waiting) | None => Passed::Nobody,
+            Some(Left::Granted(Grant::Idle(_))) => HandedTo::Here,
+            Some(Left::Granted(Grant::Look | Grant::Displaced) | Left::Waiting) | None => HandedTo::NoRequest,
         }
     }
 

@@ -70,7 +70,7 @@ impl Proxy {
         if steps == STEPS {
             let worker = &mut self.worker;
             worker.turns.clients.extend(worker.ready.drain(..));
-            worker.pool.pass_on();
+            worker.pool.hand_on();
             worker.turns.grants = true;
             cx.call_again();
         }
