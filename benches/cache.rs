@@ -37,7 +37,8 @@ const SIZES: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
 const LINES: usize = 6;
 
 fn store(bytes: usize) -> Arc<Store> {
-    let limits = Limits { bytes, object: 1 << 20, variants: vary::MAX_VARIANTS, pass: Duration::from_secs(10) };
+    let limits =
+        Limits { bytes, object: 1 << 20, variants: vary::MAX_VARIANTS, uncacheable_for: Duration::from_secs(10) };
     Arc::new(Store::new(limits, 64, Seed(0x5eed), Mail::new(1, Arc::new(|_| {}))))
 }
 

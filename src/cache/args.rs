@@ -7,7 +7,7 @@ use std::{str::FromStr, time::Duration};
 
 /// How long an uncacheable answer is remembered. Long enough that a busy page does not line up again and again, short
 /// enough that one that becomes cacheable soon is cached.
-const PASS: Duration = Duration::from_secs(5);
+const UNCACHEABLE_FOR: Duration = Duration::from_secs(5);
 
 /// The largest body that is stored unless a flag says otherwise: a page with all that belongs to it, and no film.
 const MAX_OBJECT: usize = 8 << 20;
@@ -34,7 +34,7 @@ impl Default for CacheConfig {
     /// No cache.
     fn default() -> Self {
         Self {
-            limits: Limits { bytes: 0, object: 0, variants: MAX_VARIANTS, pass: PASS },
+            limits: Limits { bytes: 0, object: 0, variants: MAX_VARIANTS, uncacheable_for: UNCACHEABLE_FOR },
             rules: Rules::default(),
             exclude: Vec::new(),
             wait: Duration::from_secs(5),
@@ -134,7 +134,7 @@ impl CacheArgs {
                 bytes: self.cache_size,
                 object: self.cache_max_object.unwrap_or(MAX_OBJECT).min(self.cache_size / 2),
                 variants: MAX_VARIANTS,
-                pass: PASS,
+                uncacheable_for: UNCACHEABLE_FOR,
             },
             rules: Rules {
                 default_ttl: self.cache_default_ttl,

@@ -51,8 +51,8 @@ pub enum Added {
     /// The response is too large to be stored, as of now: the first time this is said, and the last that it is stored.
     TooLarge,
     /// It is not stored, only passed on.
-    Passed,
-    /// As [`Added::Passed`], and readers are far behind: the leader is told when they have caught up.
+    NotStored,
+    /// As [`Added::NotStored`], and readers are far behind: the leader is told when they have caught up.
     Wait,
     /// Neither stored nor read.
     Unread,
@@ -143,7 +143,7 @@ impl Fill {
             state.storing = false;
             added = Added::TooLarge;
         } else if !state.storing {
-            added = Added::Passed;
+            added = Added::NotStored;
         }
         state.kept += piece.len();
         state.came += piece.len() as u64;
@@ -151,7 +151,7 @@ impl Fill {
         state.trim();
         if added != Added::Kept && state.readers.is_empty() {
             added = if added == Added::TooLarge { added } else { Added::Unread };
-        } else if added == Added::Passed && state.kept > WINDOW {
+        } else if added == Added::NotStored && state.kept > WINDOW {
             state.paused = Some(leader);
             added = Added::Wait;
         }

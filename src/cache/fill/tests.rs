@@ -48,7 +48,7 @@ fn a_response_that_is_too_large_is_passed_on_in_a_window() {
     assert!(lead.fill().unwrap().reader().is_none());
     let piece = vec![3; WINDOW / 4];
     for _ in 0..3 {
-        assert_eq!(append(&mut lead, &piece).0, Added::Passed);
+        assert_eq!(append(&mut lead, &piece).0, Added::NotStored);
     }
     assert_eq!(lead.append(&piece, Ticket { worker: 0, who: 5 }, now().instant).0, Added::Wait);
     let _ = store.mail().take(0);
@@ -116,10 +116,10 @@ fn the_leaders_client_is_one_of_the_readers() {
     let other = fill.reader().unwrap();
     assert_eq!(append(&mut lead, &[1; 1001]).0, Added::TooLarge);
     let own = fill.reader_beside_others().unwrap();
-    assert_eq!(append(&mut lead, &[2; 10]).0, Added::Passed);
+    assert_eq!(append(&mut lead, &[2; 10]).0, Added::NotStored);
     assert_eq!(own.read(100, TICKET, now().instant).pieces, [Bytes::from_static(&[2; 10])]);
     drop(other);
-    assert_eq!(append(&mut lead, &[3; 10]).0, Added::Passed, "it still reads");
+    assert_eq!(append(&mut lead, &[3; 10]).0, Added::NotStored, "it still reads");
     assert_eq!(own.read(100, TICKET, now().instant).pieces, [Bytes::from_static(&[3; 10])]);
     drop(own);
     assert_eq!(append(&mut lead, &[4; 10]).0, Added::Unread);

@@ -57,7 +57,7 @@ const SWEPT: usize = 2;
 const WALKED: usize = 128;
 
 /// Keys per shard whose answers are remembered to be uncacheable. When there are more, the rest is not remembered.
-const PASSED_MAX: usize = 256;
+const UNCACHEABLE_MAX: usize = 256;
 
 /// Where a walk over all entries stands.
 #[derive(Debug, Clone, Copy, Default)]
@@ -153,7 +153,8 @@ impl Store {
             useless = shard.remove(slot);
             found.entries = Candidates::None;
         }
-        found.passed = !shard.passed.is_empty() && shard.passed.get(&place.hash).is_some_and(|until| *until > now);
+        found.uncacheable =
+            !shard.uncacheable.is_empty() && shard.uncacheable.get(&place.hash).is_some_and(|until| *until > now);
         drop(shard);
         self.expired(useless.as_slice());
         found
@@ -176,13 +177,13 @@ impl Store {
     }
 
     /// Remembers for a while that no request need wait for an answer to this URI.
-    pub fn pass(&self, place: Place<'_>, now: Instant) {
+    pub fn note_uncacheable(&self, place: Place<'_>, now: Instant) {
         let mut shard = self.shard(place.hash);
-        if shard.passed.len() >= PASSED_MAX {
-            shard.passed.retain(|_, until| *until > now);
+        if shard.uncacheable.len() >= UNCACHEABLE_MAX {
+            shard.uncacheable.retain(|_, until| *until > now);
         }
-        if shard.passed.len() < PASSED_MAX {
-            shard.passed.insert(place.hash, now + self.limits.pass);
+        if shard.uncacheable.len() < UNCACHEABLE_MAX {
+            shard.uncacheable.insert(place.hash, now + self.limits.uncacheable_for);
         }
     }
 
@@ -196,7 +197,7 @@ impl Store {
         let entry = self.admit(entry)?;
         let mut out = Vec::new();
         let mut shard = self.shard(entry.hash);
-        shard.passed.remove(&entry.hash);
+        shard.uncacheable.remove(&entry.hash);
         let (mut place, mut last, mut variants) = (None, None, 0);
         for (slot, other) in shard.of(entry.place()) {
             variants += 1;

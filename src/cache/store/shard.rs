@@ -80,7 +80,7 @@ pub(super) struct Shard {
     /// How often an entry was put in: a request that looked in vain before may look again.
     pub(super) stamp: u64,
     /// URIs whose responses could not be stored lately, and until when that is remembered.
-    pub(super) passed: ByHash<Instant>,
+    pub(super) uncacheable: ByHash<Instant>,
 }
 
 impl Default for Shard {
@@ -94,7 +94,7 @@ impl Default for Shard {
             hand: 0,
             len: 0,
             stamp: 0,
-            passed: ByHash::default(),
+            uncacheable: ByHash::default(),
         }
     }
 }

@@ -16,7 +16,7 @@ use std::{sync::Arc, time::Duration};
 pub(in crate::cache) const TICKET: Ticket = Ticket { worker: 0, who: 1 };
 
 pub(in crate::cache) fn store(bytes: usize, object: usize, shards: usize) -> Arc<Store> {
-    let limits = Limits { bytes, object, variants: 3, pass: Duration::from_secs(5) };
+    let limits = Limits { bytes, object, variants: 3, uncacheable_for: Duration::from_secs(5) };
     Arc::new(Store::new(limits, shards, Seed(7), Mail::new(1, Arc::new(|_| ()))))
 }
 

@@ -178,16 +178,16 @@ fn no_stored_body_is_larger_than_the_limit() {
 fn an_uncacheable_uri_is_remembered_for_a_while() {
     let store = store(1 << 20, 1 << 16, 1);
     let here = place(&store, "/a");
-    store.pass(here, now().instant);
-    assert!(store.look_up(here, later(4).instant).passed);
-    assert!(!store.look_up(here, later(5).instant).passed);
+    store.note_uncacheable(here, now().instant);
+    assert!(store.look_up(here, later(4).instant).uncacheable);
+    assert!(!store.look_up(here, later(5).instant).uncacheable);
     assert!(put(&store, "/a", "x"));
-    assert!(!store.look_up(here, now().instant).passed, "something was stored after all");
+    assert!(!store.look_up(here, now().instant).uncacheable, "something was stored after all");
     // However many there are, few are remembered.
     for n in 0..1000 {
-        store.pass(place(&store, &format!("/{n}")), now().instant);
+        store.note_uncacheable(place(&store, &format!("/{n}")), now().instant);
     }
-    assert!(lock(&store.shards[0]).passed.len() <= PASSED_MAX);
+    assert!(lock(&store.shards[0]).uncacheable.len() <= UNCACHEABLE_MAX);
 }
 
 #[test]

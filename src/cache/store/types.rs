@@ -13,7 +13,7 @@ pub struct Limits {
     /// Variants of one key.
     pub variants: usize,
     /// How long an uncacheable answer is remembered: for that time no request waits for the next one.
-    pub pass: Duration,
+    pub uncacheable_for: Duration,
 }
 
 /// The entries stored for a key.
@@ -57,7 +57,7 @@ pub struct Found {
     /// The entries that are stored.
     pub entries: Candidates,
     /// The key's last answer could not be stored: waiting for the next one would be in vain.
-    pub passed: bool,
+    pub uncacheable: bool,
     /// When the look was: see [`Store::has_changed`](super::Store::has_changed).
     pub(super) stamp: u64,
 }

@@ -29,7 +29,7 @@ impl Step<'_> {
         shared: bool,
     ) -> Option<Join> {
         let head = &self.core.request.head;
-        if !shared || head.method != Method::Get || found.passed || self.may_circle() {
+        if !shared || head.method != Method::Get || found.uncacheable || self.may_circle() {
             return Some(Join::Alone);
         }
         let varies = self.core.caching.as_ref().and_then(|caching| caching.waiting.varies.as_deref());
@@ -88,7 +88,7 @@ pub(super) fn renew(
     head: &RequestHead,
     stale: &Entry,
 ) -> Option<Option<Lead>> {
-    if found.passed {
+    if found.uncacheable {
         return Some(None);
     }
     match again(cache.flights.join(place, found, variant(Some(stale), found, head)))? {

@@ -112,7 +112,7 @@ impl Step<'_> {
         let fits = length.is_none_or(|length| length <= cache.store.limits().object as u64);
         if opening.as_ref().map_or_else(|reason| is_the_responses_fault(*reason), |_| !fits) {
             // The next one is not worth waiting for either.
-            cache.store.pass(place, now.instant);
+            cache.store.note_uncacheable(place, now.instant);
         }
         let opening = opening.ok().filter(|_| fits);
         let opening = opening.filter(|opening| opening.part.is_none() || self.is_described(cache, place, head));
@@ -161,12 +161,12 @@ impl Step<'_> {
         let is_reader = caching.storing.own.is_some();
         let (added, piece) = lead.append(data, ticket, now);
         match added {
-            Added::Kept | Added::Passed => {}
+            Added::Kept | Added::NotStored => {}
             Added::Wait => self.wait_for_readers(link),
             Added::TooLarge => {
                 let status = lead.fill().map(|fill| fill.opening().stored.head.status);
                 if let (Some(cache), Some(status)) = (&self.worker.shared.cache, status) {
-                    cache.store.pass(lead.place(), now);
+                    cache.store.note_uncacheable(lead.place(), now);
                     supersede(cache, caching, status);
                 }
                 self.read_beside_others();
