@@ -49,7 +49,7 @@ impl fmt::Display for NotPart {
         f.write_str(match self {
             Self::Multipart => "several parts in one message",
             Self::ContentRange => "Content-Range makes no sense",
-            Self::NotAsked => "nobody asked for a part",
+            Self::NotAsked => "no part was asked for",
             Self::Length => "the content is not as long as Content-Range says",
         })
     }

@@ -132,7 +132,7 @@ impl LoadArgs {
     /// A flag that makes no sense (exit code 2), or a target that cannot be reached (1).
     pub fn plan(&self) -> Result<Plan, Failure> {
         let Some(target) = self.target.clone() else {
-            return Err(Failure::Usage("whom? Give a URL such as http://127.0.0.1:8080/".to_owned()));
+            return Err(Failure::Usage("no server is named: give a URL such as http://127.0.0.1:8080/".to_owned()));
         };
         let script = self.script(&target).map_err(Failure::Usage)?;
         if let Some(pid) = self.server_pid

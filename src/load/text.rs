@@ -115,7 +115,7 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
         ));
     }
     if connections.unasked > 0 {
-        notes.push(format!("on {} bytes came that nobody had asked for", Counted(connections.unasked, "connection")));
+        notes.push(format!("on {} bytes came without a request", Counted(connections.unasked, "connection")));
     }
     // At a low rate there are not enough requests for all clients.
     let asked = if load.rate.is_some() { requests.started.min(load.clients as u64) } else { load.clients as u64 };

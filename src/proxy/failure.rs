@@ -198,7 +198,7 @@ impl Failure {
             Self::ConnectTimeout => "connect timeout",
             Self::UpstreamClosed => "backend closed before a response",
             Self::FirstByteTimeout => "first byte timeout",
-            Self::UnaskedUpgrade => "upgrade nobody asked for",
+            Self::UnaskedUpgrade => "upgrade not asked for",
             Self::Truncated => "response truncated",
             Self::ResponseTimeout => "response body timeout",
             Self::ExchangeTimeout => "exchange timeout",
@@ -207,7 +207,7 @@ impl Failure {
             Self::ClientGone => "client gone",
             Self::ClientClosed => "client closed its side",
             Self::ClientStalled => "client does not read",
-            Self::Unwanted => "nobody wants the response",
+            Self::Unwanted => "no client wants the response",
             Self::LeftBehind => "client too slow for those it shares a response with",
             Self::UpstreamStalled => "backend does not read",
         }

@@ -257,7 +257,7 @@ fn stop(shared: &Arc<Shared>, within: Duration, rope: &UnixStream) {
         theirs.cut_off();
     };
     if let Err(error) = thread::Builder::new().name("drain".to_owned()).spawn(watch) {
-        tracing::warn!(%error, "nobody watches the clock; a second signal ends at once");
+        tracing::warn!(%error, "no thread watches the drain timeout; a second signal ends at once");
     }
 }
 

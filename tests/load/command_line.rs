@@ -24,7 +24,7 @@ fn wrong_flags_exit_with_2_and_say_so() {
     let url = "http://127.0.0.1:1/";
     let cases: &[(&[&str], &str)] = &[
         (&[], "load compare --quick"),
-        (&["--clients", "3"], "whom?"),
+        (&["--clients", "3"], "no server is named"),
         (&["localhost:8080"], "write http://HOST:PORT/PATH"),
         (
             &["compar"],

@@ -272,7 +272,7 @@ impl Reader {
         let asked = self.asked.pop_front();
         let length = body(&head)?;
         self.state = match asked.as_deref() {
-            None => return malformed("a response that nobody asked for"),
+            None => return malformed("a response without a request"),
             _ if status == 101 => State::Raw,
             Some("HEAD") => State::End,
             _ if status == 204 || status == 304 => State::End,
