@@ -5,10 +5,10 @@
 //! protocols. So a whole proxy runs in a unit test, and one reactor serves every application.
 //!
 //! ```text
-//!        accepted connected received sent ended probed progressed failed expired woken crowded drain cut_off
+//!        accepted connected received sent ended peeked progressed failed expired woken crowded drain cut_off
 //!   driver ───────────────────────────────────────────────────────────────────────────▶ App
 //!          ◀───────────────────────────────────────────────────────────────────────────
-//!             Cx: connect send forward set_reading probe progress finish close hang_up abort set_deadline
+//!             Cx: connect send forward set_reading peek progress finish close hang_up abort set_deadline
 //! ```
 //!
 //! # The life of a connection
@@ -117,9 +117,9 @@ pub trait App {
     fn relayed(&mut self, _cx: &mut Cx, _from: ConnId, _moved: u64) {}
     /// The peer sends nothing more; it may still read. Called at most once a connection.
     fn ended(&mut self, cx: &mut Cx, conn: ConnId);
-    /// The answer to [`Cx::probe`]. `quiet`: nothing waits, the peer expects us to speak. Not quiet: bytes without a
+    /// The answer to [`Cx::peek`]. `quiet`: nothing waits, the peer expects us to speak. Not quiet: bytes without a
     /// request, an end or an error wait; the application still has to close the connection.
-    fn probed(&mut self, _cx: &mut Cx, _conn: ConnId, _quiet: bool) {}
+    fn peeked(&mut self, _cx: &mut Cx, _conn: ConnId, _quiet: bool) {}
     /// The connection is gone: refused, reset, timed out in the kernel, unreachable. No later event names it.
     fn failed(&mut self, cx: &mut Cx, conn: ConnId, error: io::ErrorKind);
     /// The deadline set for `key` has passed. It is no longer set.
@@ -169,8 +169,8 @@ pub enum Action {
     /// Whether to read in large pieces: a long body flows. Starts off, so that heads do not cost a large buffer.
     SetBulk(ConnId, bool),
     /// Look whether bytes, an end or an error already wait on this connection, without hearing them; answered by
-    /// [`App::probed`] before anything else happens to it.
-    Probe(ConnId),
+    /// [`App::peeked`] before anything else happens to it.
+    Peek(ConnId),
     /// Ask how far the peer is with what was sent to it; answered by [`App::progressed`] before anything else happens to it.
     ///
     /// [`App::sent`] tells when the driver's system takes bytes, and that may have a large buffer: full, it takes

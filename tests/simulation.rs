@@ -207,7 +207,7 @@ fn nothing_unrepeatable_is_risked_on_a_connection_that_is_dead() {
         Weather { lag: 0..=200_000, rude_origins: 500, garbage: 0, ..calm }
     }
     let reports = Subject { weather, ..proxy() }.run_all("nothing_unrepeatable_is_risked", 256);
-    let failed: usize = reports.iter().map(|report| report.seen.probes_failed).sum();
+    let failed: usize = reports.iter().map(|report| report.seen.peeks_failed).sum();
     assert!(reports.len() < 256 || failed > 10, "{failed}");
 }
 
@@ -406,7 +406,7 @@ fn something_happened(reports: &[Report]) {
     assert!(sum(|r| r.seen.failed) > 50, "failures");
     assert!(sum(|r| usize::from(r.seen.peak_unsent > 16 * 1024)) > 5, "backpressure");
     eprintln!(
-        "{} worlds, {} steps, {} answered, {} refused, {} cut, {} given up, {} tunnels, {} reused, {} retried, {} of {} probes \
+        "{} worlds, {} steps, {} answered, {} refused, {} cut, {} given up, {} tunnels, {} reused, {} retried, {} of {} peeks \
          failed",
         reports.len(),
         reports.iter().map(|r| r.seen.steps).sum::<u64>(),
@@ -417,7 +417,7 @@ fn something_happened(reports: &[Report]) {
         sum(|r| r.tally.tunnels),
         sum(|r| r.tally.reused),
         sum(|r| r.tally.retried),
-        sum(|r| r.seen.probes_failed),
-        sum(|r| r.seen.probes),
+        sum(|r| r.seen.peeks_failed),
+        sum(|r| r.seen.peeks),
     );
 }

@@ -115,7 +115,7 @@ struct Flags {
 /// An event that the driver owes the application, after the call that caused it.
 enum Owed {
     Sent(ConnId),
-    Probed(ConnId, bool),
+    Peeked(ConnId, bool),
     Progressed(ConnId, Progress),
 }
 
@@ -314,13 +314,13 @@ impl World {
                     let unsent = self.peer(conn).unsent;
                     self.call(&[], |proxy, cx| proxy.sent(cx, conn, unsent));
                 }
-                Owed::Probed(conn, quiet) if self.peer(conn).is_there() => {
-                    self.call(&[], |proxy, cx| proxy.probed(cx, conn, quiet));
+                Owed::Peeked(conn, quiet) if self.peer(conn).is_there() => {
+                    self.call(&[], |proxy, cx| proxy.peeked(cx, conn, quiet));
                 }
                 Owed::Progressed(conn, progress) if self.peer(conn).is_there() => {
                     self.call(&[], |proxy, cx| proxy.progressed(cx, conn, progress));
                 }
-                Owed::Sent(_) | Owed::Probed(..) | Owed::Progressed(..) => {}
+                Owed::Sent(_) | Owed::Peeked(..) | Owed::Progressed(..) => {}
             }
         }
     }
@@ -332,7 +332,7 @@ impl World {
         | Action::Relay { from: conn, .. }
         | Action::SetReading(conn, _)
         | Action::SetBulk(conn, _)
-        | Action::Probe(conn)
+        | Action::Peek(conn)
         | Action::Progress(conn)
         | Action::Finish(conn)
         | Action::Close(conn)
@@ -346,10 +346,10 @@ impl World {
             Action::Connect(conn, _) => drop(self.peers.insert(conn, Peer::new(Side::Backend))),
             Action::Send(conn, bytes) => self.deliver(conn, &bytes),
             Action::Forward(conn, range) => self.deliver(conn, &heard[range]),
-            Action::Probe(conn) => {
+            Action::Peek(conn) => {
                 let quiet = !self.peer(conn).noisy;
                 // Before anything else happens to it.
-                self.owed.push_front(Owed::Probed(conn, quiet));
+                self.owed.push_front(Owed::Peeked(conn, quiet));
             }
             Action::Progress(conn) => {
                 let peer = self.peer(conn);

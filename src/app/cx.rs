@@ -92,9 +92,9 @@ impl Cx {
         self.actions.push(Action::SetBulk(conn, on));
     }
 
-    /// See [`Action::Probe`].
-    pub fn probe(&mut self, conn: ConnId) {
-        self.actions.push(Action::Probe(conn));
+    /// See [`Action::Peek`].
+    pub fn peek(&mut self, conn: ConnId) {
+        self.actions.push(Action::Peek(conn));
     }
 
     /// See [`Action::Progress`].

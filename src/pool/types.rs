@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "it holds a slot, or a connection to close"]
 pub enum Checkout<C> {
-    /// Use this connection. It may have died meanwhile: probe it, and be ready to send the request again.
+    /// Use this connection. It may have died meanwhile: peek at it, and be ready to send the request again.
     Reuse {
         /// The connection used last of those that idled.
         conn: C,

@@ -93,11 +93,11 @@ impl Proxy {
     /// Closes an idle client, unless it turns out that it has just said something.
     pub(super) fn let_go(&mut self, cx: &mut Cx, conn: ConnId, why: LetGo) {
         self.worker.leaving.push((conn, why));
-        cx.probe(conn);
+        cx.peek(conn);
     }
 
     /// The result of the look that [`Proxy::let_go`] asked for.
-    pub(super) fn client_probed(&mut self, cx: &mut Cx, conn: ConnId, quiet: bool) {
+    pub(super) fn client_peeked(&mut self, cx: &mut Cx, conn: ConnId, quiet: bool) {
         let Some(at) = self.worker.leaving.iter().position(|(leaving, _)| *leaving == conn) else { return };
         let (_, why) = self.worker.leaving.swap_remove(at);
         let head = self.worker.shared.config.deadlines.head;

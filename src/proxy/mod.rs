@@ -219,11 +219,11 @@ impl App for Proxy {
         self.settle(cx);
     }
 
-    fn probed(&mut self, cx: &mut Cx, conn: ConnId, quiet: bool) {
+    fn peeked(&mut self, cx: &mut Cx, conn: ConnId, quiet: bool) {
         if let Some(key) = self.worker.table.upstream(conn).and_then(|upstream| upstream.exchange) {
-            self.on(cx, key, Event::Probed(quiet));
+            self.on(cx, key, Event::Peeked(quiet));
         } else {
-            self.client_probed(cx, conn, quiet);
+            self.client_peeked(cx, conn, quiet);
         }
         self.settle(cx);
     }

@@ -45,7 +45,7 @@ impl<A: App> World<A> {
         while let Some(ready) = self.ready.pop_front() {
             match ready {
                 Ready::Sent(id) => self.tell_sent(id),
-                Ready::Probed(id, quiet) => self.tell_probed(id, quiet),
+                Ready::Peeked(id, quiet) => self.tell_peeked(id, quiet),
                 Ready::Progressed(id, progress) => self.tell_progressed(id, progress),
             }
         }
@@ -201,12 +201,12 @@ impl<A: App> World<A> {
         self.call(worker, |app, cx| app.sent(cx, conn, unsent));
     }
 
-    fn tell_probed(&mut self, id: usize, quiet: bool) {
+    fn tell_peeked(&mut self, id: usize, quiet: bool) {
         let link = &self.links[id];
         let Some(conn) = link.conn.filter(|_| link.ours == Ours::Open) else { return };
         let worker = link.worker;
-        self.trace.note(self.now, [9, conn.index(), 0], || format!("app  probed {conn:?} quiet {quiet}"));
-        self.call(worker, |app, cx| app.probed(cx, conn, quiet));
+        self.trace.note(self.now, [9, conn.index(), 0], || format!("app  peeked {conn:?} quiet {quiet}"));
+        self.call(worker, |app, cx| app.peeked(cx, conn, quiet));
     }
 
     fn tell_progressed(&mut self, id: usize, progress: Progress) {
@@ -279,9 +279,9 @@ impl<A: App> World<A> {
                 let id = self.link_of(worker, conn)?;
                 self.links[id].bulk = on;
             }
-            Action::Probe(conn) => {
+            Action::Peek(conn) => {
                 let id = self.link_of(worker, conn)?;
-                self.probe(id);
+                self.peek(id);
             }
             Action::Progress(conn) => {
                 let id = self.link_of(worker, conn)?;
@@ -345,13 +345,13 @@ impl<A: App> World<A> {
     }
 
     /// Answered before anything else happens to the connection.
-    fn probe(&mut self, id: usize) {
+    fn peek(&mut self, id: usize) {
         let link = &self.links[id];
         if link.ours == Ours::Open {
             let quiet = !link.inbound.is_readable() && link.error.is_none();
-            self.seen.probes += 1;
-            self.seen.probes_failed += usize::from(!quiet);
-            self.ready.push_front(Ready::Probed(id, quiet));
+            self.seen.peeks += 1;
+            self.seen.peeks_failed += usize::from(!quiet);
+            self.ready.push_front(Ready::Peeked(id, quiet));
         }
     }
 

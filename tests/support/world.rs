@@ -136,7 +136,7 @@ pub enum Way {
 pub enum Ready {
     Sent(usize),
     /// And whether nothing waited.
-    Probed(usize, bool),
+    Peeked(usize, bool),
     /// And how far the peer's kernel is.
     Progressed(usize, Progress),
 }
@@ -150,8 +150,8 @@ pub struct Seen {
     pub failed: usize,
     pub closed: usize,
     pub aborted: usize,
-    pub probes: usize,
-    pub probes_failed: usize,
+    pub peeks: usize,
+    pub peeks_failed: usize,
     /// Clients that the application was asked to make room for, and made it.
     pub made_room: usize,
     pub peak_unsent: usize,

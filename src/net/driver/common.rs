@@ -20,7 +20,7 @@ pub(in crate::net) enum Ready {
 /// An answer to a question of the application about a connection.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::net) enum Told {
-    /// Whether nothing waits: for [`Cx::probe`].
+    /// Whether nothing waits: for [`Cx::peek`].
     Quiet(bool),
     /// How far the peer is: for [`Cx::progress`].
     Progress(Progress),

@@ -262,7 +262,7 @@ impl<A: App, T: Transport> EventLoop<A, T> {
         while let Some((conn, told)) = self.io.common_mut().told.pop_front() {
             if self.cx.is_open(conn) {
                 match told {
-                    Told::Quiet(quiet) => self.app.probed(&mut self.cx, conn, quiet),
+                    Told::Quiet(quiet) => self.app.peeked(&mut self.cx, conn, quiet),
                     Told::Progress(progress) => self.app.progressed(&mut self.cx, conn, progress),
                 }
                 self.io.carry_out(&mut self.cx);

@@ -10,7 +10,7 @@ use crate::{
 use bytes::Bytes;
 use std::ops::Range;
 
-/// The number of visits for which the kernel's last report is fresh; after them, a probe enters the kernel again. One
+/// The number of visits for which the kernel's last report is fresh; after them, a peek enters the kernel again. One
 /// call tells at most 20 events of sockets (`IO_LOCAL_TW_DEFAULT_MAX`), so most turns are shorter.
 pub(super) const FRESH: usize = 16;
 
@@ -37,7 +37,7 @@ impl Io {
                     self.touch(key);
                 }
             }
-            Action::Probe(conn) => self.probe(conn),
+            Action::Peek(conn) => self.peek(conn),
             Action::Progress(conn) => self.common.tell_progress(conn),
             Action::Finish(conn) => {
                 if let Some((key, socket)) = self.common.table.find_mut(conn)
@@ -108,10 +108,10 @@ impl Io {
         }
     }
 
-    /// Carries out [`Action::Probe`]. While an operation receives for a connection, there is nothing to ask: what has not been
+    /// Carries out [`Action::Peek`]. While an operation receives for a connection, there is nothing to ask: what has not been
     /// received was not there when the kernel was entered last. If that is too long ago, entering it once more renews that for
     /// all connections.
-    fn probe(&mut self, conn: ConnId) {
+    fn peek(&mut self, conn: ConnId) {
         if self.common.visited > FRESH {
             // A failure is told when the turn ends.
             let _ = self.ring.look();

@@ -15,7 +15,7 @@ use crate::{
 use mio::net::TcpStream;
 use std::{io::ErrorKind, mem};
 
-/// The number of visits for which the kernel's last report is fresh. Behind a longer queue a probe asks the kernel
+/// The number of visits for which the kernel's last report is fresh. Behind a longer queue a peek asks the kernel
 /// again: a tenth of a millisecond is long enough for a pooled connection to end.
 pub(super) const FRESH: usize = 32;
 
@@ -52,7 +52,7 @@ impl Io {
                     socket.bulk = on;
                 }
             }
-            Action::Probe(conn) => self.probe(conn),
+            Action::Peek(conn) => self.peek(conn),
             Action::Progress(conn) => self.common.tell_progress(conn),
             Action::Finish(conn) => self.finish(conn),
             Action::Close(conn) | Action::HangUp(conn) => {
@@ -103,9 +103,9 @@ impl Io {
         }
     }
 
-    /// Carries out [`Action::Probe`]. The kernel's report of this turn answers most probes without asking again: bytes
+    /// Carries out [`Action::Peek`]. The kernel's report of this turn answers most peeks without asking again: bytes
     /// that it did not report came later than the event that the application acts on.
-    fn probe(&mut self, conn: ConnId) {
+    fn peek(&mut self, conn: ConnId) {
         let ask = self.common.visited > FRESH;
         let Some((_, socket)) = self.common.table.find_mut(conn) else { return };
         let mut quiet = socket.phase == Phase::Open && !socket.ended && socket.broken.is_none();

@@ -26,7 +26,7 @@ pub(in crate::proxy) enum Event<'a> {
     /// The backend does not answer at one of its addresses: this connection, to the next one, is being opened instead.
     Redialed(ConnId),
     /// The pooled connection is quiet, or it is not.
-    Probed(bool),
+    Peeked(bool),
     /// A part of the request body; in a tunnel, any bytes from the client.
     RequestData(&'a [u8]),
     /// The request is complete.

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!   head with `Content-Length: 10`     10 bytes of it          Route
-//!   ─────────────────────────▶ Start ──────────────────────▶ Start ─────▶ Wait, Connect, Probe …
+//!   ─────────────────────────▶ Start ──────────────────────▶ Start ─────▶ Wait, Connect, Peek …
 //!                                                                          │ client ends its side
 //!                                                                          ▼
 //!                                     finish: ask (100), and serve     cancel: give up
@@ -68,7 +68,7 @@ impl Step<'_> {
             State::Wait
             | State::Pause
             | State::Connect(_)
-            | State::Probe(_)
+            | State::Peek(_)
             | State::Follow(_)
             | State::Read(_)
             | State::Serve(_)
@@ -81,7 +81,7 @@ impl Step<'_> {
                 self.ask_whether_it_listens();
                 state
             }
-            State::Connect(_) | State::Probe(_) | State::Read(_) | State::Serve(_) | State::Relay(_) => state,
+            State::Connect(_) | State::Peek(_) | State::Read(_) | State::Serve(_) | State::Relay(_) => state,
         }
     }
 

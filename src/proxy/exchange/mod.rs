@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!            choose                connected / quiet            101
-//!   Start ──────────▶ Connect, Probe ──────────▶ Relay ─────────────────▶ Tunnel
+//!   Start ──────────▶ Connect, Peek ───────────▶ Relay ─────────────────▶ Tunnel
 //!     ▲  ╲ full                │                   │ │                      │
 //!     │   ╲                    ▼                   │ ▼                      ▼
 //!   room   ▶ Wait            retry ◀───────────────┘ Done ◀─────────────────┘
@@ -111,7 +111,7 @@ pub(super) enum State {
     /// A connection is being opened.
     Connect(Link),
     /// A pooled connection is looked at before it gets a request. Answered within the turn: it needs no deadline.
-    Probe(Link),
+    Peek(Link),
     /// Another request asks a backend for the same: its answer is waited for.
     Follow(Follow),
     /// That answer is passed on as it arrives.
@@ -277,7 +277,7 @@ impl Exchange {
             | State::Wait
             | State::Pause
             | State::Connect(_)
-            | State::Probe(_)
+            | State::Peek(_)
             | State::Follow(_)
             | State::Read(_)
             | State::Serve(_)

@@ -107,7 +107,7 @@ impl Relay {
             | Event::Room(_)
             | Event::Connected
             | Event::Redialed(_)
-            | Event::Probed(_) => State::Relay(self),
+            | Event::Peeked(_) => State::Relay(self),
         }
     }
 

@@ -42,8 +42,8 @@ impl Step<'_> {
                 self.take(link, lease, PoolUse::Reused);
                 // Even for a request that could be sent twice: what lies unread on an idle connection (a 408, a second
                 // response) would be taken for its answer.
-                self.cx.probe(conn);
-                State::Probe(link)
+                self.cx.peek(conn);
+                State::Peek(link)
             }
             Choice::Open(backend, lease) => self.open(backend, lease),
             Choice::Full(full) => self.wait(full, granted),
@@ -142,7 +142,7 @@ impl Step<'_> {
 
     /// The pooled connection was looked at. One that is not quiet is no fault of the backend, and nothing was sent on
     /// it: looking again is not a retry.
-    pub(super) fn probed(&mut self, link: Link, quiet: bool) -> State {
+    pub(super) fn peeked(&mut self, link: Link, quiet: bool) -> State {
         if quiet {
             return self.send_request(link);
         }

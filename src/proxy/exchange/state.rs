@@ -23,10 +23,10 @@ impl State {
             (Self::Pause, Event::WaitOver) => step.route(None),
             (Self::Connect(link), Event::Connected) => step.send_request(link),
             (Self::Connect(link), Event::Redialed(conn)) => Self::Connect(Link { conn, ..link }),
-            (Self::Probe(link), Event::Probed(quiet)) => step.probed(link, quiet),
+            (Self::Peek(link), Event::Peeked(quiet)) => step.peeked(link, quiet),
             (Self::Connect(link), Event::UpstreamFailed(error)) => step.lost(link, Failure::of_connect(error), false),
             (Self::Connect(link), Event::UpstreamEnded) => step.lost(link, Failure::UpstreamClosed, false),
-            (Self::Probe(link), Event::UpstreamFailed(_) | Event::UpstreamEnded) => step.probed(link, false),
+            (Self::Peek(link), Event::UpstreamFailed(_) | Event::UpstreamEnded) => step.peeked(link, false),
             (Self::Relay(relay), event) => relay.on(event, step),
             (Self::Tunnel(tunnel), event) => tunnel.on(event, step),
             (state, Event::Told) if state.may_be_forsaken() && step.is_forsaken() => {
@@ -47,7 +47,7 @@ impl State {
     pub(super) fn link(&self) -> Option<Link> {
         match self {
             Self::Connect(link)
-            | Self::Probe(link)
+            | Self::Peek(link)
             | Self::Relay(Relay { link, .. })
             | Self::Tunnel(Tunnel { link, .. }) => Some(*link),
             Self::Start
@@ -62,7 +62,7 @@ impl State {
 
     /// Whether it is on its way to a backend, for others too, and has not reached one.
     fn may_be_forsaken(&self) -> bool {
-        matches!(self, Self::Wait | Self::Pause | Self::Connect(_) | Self::Probe(_))
+        matches!(self, Self::Wait | Self::Pause | Self::Connect(_) | Self::Peek(_))
     }
 
     pub(super) fn name(&self) -> Name {
@@ -71,7 +71,7 @@ impl State {
             Self::Wait => Name::Wait,
             Self::Pause => Name::Pause,
             Self::Connect(_) => Name::Connect,
-            Self::Probe(_) => Name::Probe,
+            Self::Peek(_) => Name::Peek,
             Self::Follow(_) => Name::Follow,
             Self::Read(_) => Name::Read,
             Self::Serve(_) => Name::Serve,
@@ -84,7 +84,7 @@ impl State {
     pub(super) fn phase(&self, core: &Core) -> Phase {
         match self {
             Self::Start => Phase::ReadingRequest,
-            Self::Follow(_) | Self::Wait | Self::Pause | Self::Connect(_) | Self::Probe(_) => Phase::Forwarding,
+            Self::Follow(_) | Self::Wait | Self::Pause | Self::Connect(_) | Self::Peek(_) => Phase::Forwarding,
             Self::Relay(Relay { receiving: Receiving::Head | Receiving::Again | Receiving::Unchanged(_), .. })
                 if core.request.is_complete() =>
             {

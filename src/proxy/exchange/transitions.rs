@@ -17,7 +17,7 @@ pub enum Name {
     /// Opens a connection.
     Connect,
     /// Looks at a pooled connection.
-    Probe,
+    Peek,
     /// Both directions at once.
     Relay,
     /// Passes on what another exchange fetches.
@@ -30,20 +30,20 @@ pub enum Name {
     Done,
 }
 
-use Name::{Connect, Done, Follow, Pause, Probe, Read, Relay, Serve, Start, Tunnel, Wait};
+use Name::{Connect, Done, Follow, Pause, Peek, Read, Relay, Serve, Start, Tunnel, Wait};
 
 /// From any of the first, one event may lead to any of the second, for this reason. An event that means nothing to a state
 /// leaves it as it is.
 pub const RULES: &[(&[Name], &[Name], &str)] = &[
     (&[Start], &[Follow], "another exchange asks the same"),
     (&[Start, Follow, Relay], &[Read], "its answer is read as it arrives"),
-    (&[Start, Follow, Wait, Pause, Probe, Connect, Relay], &[Serve], "a stored response answers"),
-    (&[Start, Follow, Wait, Pause, Probe, Connect, Relay], &[Probe, Connect, Wait], "a backend is to be asked"),
+    (&[Start, Follow, Wait, Pause, Peek, Connect, Relay], &[Serve], "a stored response answers"),
+    (&[Start, Follow, Wait, Pause, Peek, Connect, Relay], &[Peek, Connect, Wait], "a backend is to be asked"),
     (&[Connect, Relay], &[Pause], "the backend failed, and another may be asked"),
-    (&[Probe, Connect], &[Relay], "the head of the request is sent"),
+    (&[Peek, Connect], &[Relay], "the head of the request is sent"),
     (&[Relay], &[Tunnel], "the backend switches protocols"),
     (
-        &[Start, Follow, Wait, Pause, Probe, Connect, Relay, Read, Serve, Tunnel],
+        &[Start, Follow, Wait, Pause, Peek, Connect, Relay, Read, Serve, Tunnel],
         &[Done],
         "answered, broken off or given up",
     ),
@@ -79,11 +79,11 @@ mod tests {
 
     #[test]
     fn every_state_but_the_first_is_entered_and_every_one_ends() {
-        for name in [Start, Follow, Wait, Pause, Connect, Probe, Relay, Read, Serve, Tunnel] {
+        for name in [Start, Follow, Wait, Pause, Connect, Peek, Relay, Read, Serve, Tunnel] {
             let entered = RULES.iter().any(|(_, after, _)| after.contains(&name));
             assert_eq!(entered, name != Start, "{name:?}");
             assert!(may_follow(name, Done), "{name:?}");
         }
-        assert!(!may_follow(Done, Start) && !may_follow(Tunnel, Relay) && !may_follow(Serve, Probe));
+        assert!(!may_follow(Done, Start) && !may_follow(Tunnel, Relay) && !may_follow(Serve, Peek));
     }
 }

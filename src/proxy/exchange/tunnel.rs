@@ -59,7 +59,7 @@ impl Tunnel {
             | Event::Room(_)
             | Event::Connected
             | Event::Redialed(_)
-            | Event::Probed(_)
+            | Event::Peeked(_)
             | Event::RequestEnd(_)
             | Event::Interim(_)
             | Event::Head(..)

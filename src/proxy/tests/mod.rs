@@ -369,9 +369,9 @@ impl World {
             Action::Forward(conn, range) => {
                 self.seen.entry(conn).or_default().sent.extend_from_slice(&heard[range]);
             }
-            Action::Probe(conn) => {
+            Action::Peek(conn) => {
                 let quiet = !self.not_quiet.contains(&conn);
-                self.proxy.probed(&mut self.cx, conn, quiet);
+                self.proxy.peeked(&mut self.cx, conn, quiet);
             }
             Action::Progress(conn) => {
                 let progress = self.progress.get(&conn).copied().unwrap_or_default();

@@ -140,21 +140,21 @@ fn at_the_limit_new_connections_wait_in_the_backlog() {
 
 #[test]
 fn a_probe_finds_what_waits_without_hearing_it() {
-    // Does not listen to the first client, and probes it when the second one asks.
+    // Does not listen to the first client, and peeks at it when the second one asks.
     let mut first = None;
     let (running, heard) = script(DriverConfig::default(), move |cx, heard, _| match heard {
         Heard::Accepted(conn) if first.is_none() => {
             first = Some(*conn);
             cx.set_reading(*conn, false);
         }
-        Heard::Received(conn, _) if Some(*conn) != first => cx.probe(first.unwrap()),
-        Heard::Probed(conn, quiet) => {
+        Heard::Received(conn, _) if Some(*conn) != first => cx.peek(first.unwrap()),
+        Heard::Peeked(conn, quiet) => {
             cx.send(*conn, if *quiet { "quiet" } else { "not quiet" });
             cx.set_reading(*conn, !quiet);
         }
         _ => {}
     });
-    let mut probed = running.connect();
+    let mut peeked = running.connect();
     let Heard::Accepted(conn) = next(&heard) else { panic!() };
     let mut asking = running.connect();
     next(&heard);
@@ -164,18 +164,18 @@ fn a_probe_finds_what_waits_without_hearing_it() {
     };
 
     ask();
-    assert_eq!(next(&heard), Heard::Probed(conn, true));
-    assert_eq!(read_exactly(&probed, 5), b"quiet");
-    probed.write_all(b"unexpected").unwrap();
+    assert_eq!(next(&heard), Heard::Peeked(conn, true));
+    assert_eq!(read_exactly(&peeked, 5), b"quiet");
+    peeked.write_all(b"unexpected").unwrap();
     ask();
-    assert_eq!(next(&heard), Heard::Probed(conn, false));
-    assert_eq!(read_exactly(&probed, 9), b"not quiet");
+    assert_eq!(next(&heard), Heard::Peeked(conn, false));
+    assert_eq!(read_exactly(&peeked, 9), b"not quiet");
     assert_eq!(next(&heard), Heard::Received(conn, b"unexpected".to_vec()));
     ask();
-    assert_eq!(next(&heard), Heard::Probed(conn, true));
-    probed.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(next(&heard), Heard::Peeked(conn, true));
+    peeked.shutdown(Shutdown::Write).unwrap();
     ask();
-    assert_eq!(next(&heard), Heard::Probed(conn, false));
+    assert_eq!(next(&heard), Heard::Peeked(conn, false));
     assert_eq!(next(&heard), Heard::Ended(conn));
 }
 
@@ -197,12 +197,12 @@ fn a_probe_late_in_a_turn_asks_the_kernel_again() {
                 wait.recv().unwrap();
             }
             if asked == CLIENTS {
-                cx.probe(conns[0]);
+                cx.peek(conns[0]);
             }
         }
         _ => {}
     });
-    let mut probed = running.connect();
+    let mut peeked = running.connect();
     let Heard::Accepted(conn) = next(&heard) else { panic!() };
     let mut asking: Vec<TcpStream> = (0..CLIENTS).map(|_| running.connect()).collect();
     for _ in 0..CLIENTS {
@@ -215,10 +215,10 @@ fn a_probe_late_in_a_turn_asks_the_kernel_again() {
     }
     go.send(()).unwrap();
     begun.recv_timeout(PATIENCE).unwrap();
-    probed.write_all(b"unexpected").unwrap();
+    peeked.write_all(b"unexpected").unwrap();
     go.send(()).unwrap();
     let mut rest = std::iter::repeat_with(|| next(&heard)).skip_while(|heard| matches!(heard, Heard::Received(..)));
-    assert_eq!(rest.next(), Some(Heard::Probed(conn, false)));
+    assert_eq!(rest.next(), Some(Heard::Peeked(conn, false)));
     assert_eq!(rest.next(), Some(Heard::Received(conn, b"unexpected".to_vec())));
 }
 

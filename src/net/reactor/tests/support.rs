@@ -140,7 +140,7 @@ pub(super) enum Heard {
     Sent(ConnId, usize),
     Relayed(ConnId, u64),
     Ended(ConnId),
-    Probed(ConnId, bool),
+    Peeked(ConnId, bool),
     Progressed(ConnId, Progress),
     Failed(ConnId, ErrorKind),
     Expired(TimerKey),
@@ -203,8 +203,8 @@ impl<F: FnMut(&mut Cx, &Heard, &[u8])> App for Scripted<F> {
         self.on(cx, Heard::Ended(conn), &[]);
     }
 
-    fn probed(&mut self, cx: &mut Cx, conn: ConnId, quiet: bool) {
-        self.on(cx, Heard::Probed(conn, quiet), &[]);
+    fn peeked(&mut self, cx: &mut Cx, conn: ConnId, quiet: bool) {
+        self.on(cx, Heard::Peeked(conn, quiet), &[]);
     }
 
     fn progressed(&mut self, cx: &mut Cx, conn: ConnId, progress: Progress) {
