@@ -104,7 +104,7 @@ impl Drop for Follower {
     }
 }
 
-/// The one who fetches.
+/// The request that fetches.
 #[derive(Debug)]
 pub struct Lead {
     flights: Arc<Flights>,

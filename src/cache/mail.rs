@@ -1,4 +1,4 @@
-//! How those who wait for a fetch are told, on whatever worker they are.
+//! How exchanges that wait for a fetch are told, on whichever worker they are.
 
 use std::{
     fmt,

@@ -73,9 +73,9 @@ pub(super) fn storable_fields<'f>(
 }
 
 /// Fields that say something about one transfer of the content. The cache knows it better for each of its own: how old,
-/// how long. `Content-Range` is among them only where it says something, in a part: elsewhere it has no meaning (RFC 9110
-/// §14.4), and is stored like any other field without one. `Trailer` is not: without the trailers it still tells what is
-/// missing (RFC 9110 §6.6.2), and those who read along get them.
+/// how long. `Content-Range` is among them only where it says something, in a part: elsewhere it has no meaning (RFC
+/// 9110 §14.4), and is stored like any other field without one. `Trailer` is not: without the trailers it still tells
+/// what is missing (RFC 9110 §6.6.2), and clients that read the response as it arrives get them.
 fn is_written_anew(name: &str) -> bool {
     name.eq_ignore_ascii_case("age") || framing::is_framing(name)
 }

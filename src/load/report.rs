@@ -138,7 +138,7 @@ pub struct Memory {
     pub threads: usize,
     /// Resident bytes; shared pages count in each process.
     pub resident_bytes: u64,
-    /// Resident bytes with shared pages divided among those who share them.
+    /// Resident bytes with shared pages divided among the processes that share them.
     pub proportional_bytes: Option<u64>,
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 /// Exponential backoff with jitter.
 ///
 /// The jitter is what makes it work: clients that failed together and wait equally long come back together, and the
-/// server that was overloaded is overloaded again. It applies after the cap, or those who wait longest would meet there.
+/// server that was overloaded is overloaded again. It applies after the cap, or the clients that wait longest would
+/// meet there.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Backoff {
     /// The wait before the first retry.

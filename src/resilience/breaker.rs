@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Closed lets everything through, open nothing, half-open a few requests at a time, the trials. It spares the server
-//! that is down requests it cannot answer, and those who ask the wait for an answer that does not come.
+//! that is down requests it cannot answer, and the callers the wait for an answer that does not come.
 
 use super::later;
 use serde::Serialize;

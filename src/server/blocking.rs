@@ -120,7 +120,7 @@ impl Server {
         &self.shared
     }
 
-    /// For a child: closes its copies of the listener and of those who were refused. They are not its business, and would
+    /// For a child: closes its copies of the listener and of refused connections. They are not its business, and would
     /// stay open as long as it lives. `true`: a signal asked for the end before the child heard signals by itself.
     pub(super) fn leave_to_parent(self) -> bool {
         self.lingering.clear();
@@ -182,7 +182,7 @@ impl Server {
         }
     }
 
-    /// Tells those who wait in the backlog that they wait in vain: they are connected, as far as they know, and closing the
+    /// Tells clients in the backlog that they wait in vain: they are connected, as far as they know, and closing the
     /// listener would reset them. No more than there is room for, or clients who keep coming could delay the end.
     fn refuse_backlog(&mut self) {
         self.lingering.keep_all();

@@ -14,7 +14,7 @@ use std::{
 pub struct Client {
     // First: a client that sees that this connection was closed, and comes in its place, has to find the seat free.
     seat: Option<Seat>,
-    // Shared with the list of those who are to hear of a stop: no second descriptor is needed.
+    // Shared with the list of clients that are to hear of a stop: no second descriptor is needed.
     stream: Arc<TcpStream>,
     peer: SocketAddr,
     shared: Arc<Shared>,

@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How many may linger. Under a flood the oldest go first: descriptors are for those who are served.
+/// How many may linger. Under a flood the oldest go first: descriptors are for clients that are served.
 const MOST: usize = 64;
 
 /// How long a peer may take to read a line and close.

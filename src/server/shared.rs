@@ -224,7 +224,7 @@ pub struct Seat(Arc<Shared>);
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        // Under the lock, else the one who waits could look just before and sleep just after.
+        // Under the lock, else the thread that waits could look just before and sleep just after.
         let running = self.0.running();
         self.0.census.leave(1);
         // No thread waits before the end, and a notification without a waiter is a system call, too.

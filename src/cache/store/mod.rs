@@ -103,8 +103,8 @@ impl<T> Deref for Apart<T> {
 }
 
 impl Store {
-    /// An empty store of `shards` shards (rounded up to a power of two). `mail` reaches those who wait for fetches;
-    /// `seed` is what no client may know.
+    /// An empty store of `shards` shards (rounded up to a power of two). `mail` reaches exchanges that wait for
+    /// fetches; `seed` is what no client may know.
     #[must_use]
     pub fn new(limits: Limits, shards: usize, seed: Seed, mail: Mail) -> Self {
         Self {

@@ -130,7 +130,7 @@ fn clients_take_turns_however_many_requests_each_has() {
     assert_eq!(served(&[(0, 1), (1, 1), (0, 1), (1, 1)]), [1, 1, 1, 1]);
 }
 
-/// A client that asks again as soon as it was served does not get ahead of those who wait all the time.
+/// A client that asks again as soon as it was served does not get ahead of clients that wait all the time.
 #[test]
 fn a_client_that_comes_back_waits_for_its_next_turn() {
     let mut queue = Queue::new(1);

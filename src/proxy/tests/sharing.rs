@@ -159,7 +159,7 @@ fn a_slow_leaders_client_gets_the_rest_from_what_is_here() {
     assert_eq!(shared.world.proxy.empty_cache(), 0, "nothing is kept");
 }
 
-/// `--request-timeout` of the client that came first is not that of those who came later.
+/// `--request-timeout` of the client that came first is not that of clients that came later.
 #[test]
 fn the_leaders_deadline_is_its_own() {
     let mut world = World::caching(&["--request-timeout", "5s"]);
