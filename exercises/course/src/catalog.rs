@@ -136,6 +136,16 @@ pub(crate) const EXERCISES: &[Exercise] = &[
         starter_passes: &[],
         next: "src/net/reactor/write.rs: a connection there has an outbox, too. Who stops filling it when its client does not read?",
     },
+    Exercise {
+        id: "e12",
+        slug: "e12-event-loop",
+        title: "An event loop",
+        chapter: "06-event-loop",
+        minutes: 90,
+        checks: checks::e12::CHECKS,
+        starter_passes: &[],
+        next: "src/net/reactor/mod.rs: the same loop with epoll. Which events does it ask for, and when does it stop reading a connection?",
+    },
 ];
 
 /// The exercise of that id (`e06`), number (`6`) or folder (`e06-echo`).

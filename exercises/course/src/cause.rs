@@ -1,16 +1,17 @@
 //! From what was seen to why: the classifier that picks one of the causes in `causes.rs`.
 //!
 //! The order matters. A program that has ended explains every silence; one that spins explains a late answer; then the subject of
-//! the step may say it (`passing.rs`); only then do the bytes speak (`bytes.rs`).
+//! the step may say it (`subject.rs`); only then do the bytes speak (`bytes.rs`).
 
 use crate::{
     bytes,
     excess::Excess,
-    life, passing,
+    life,
     probe::{self, Call, Doing},
     problem::{Problem, Resource, Seen, Topic},
     stage::Stage,
     student::{Exit, Student},
+    subject,
     transcript::{show, thousands},
     wire::{Event, Record, Side},
 };
@@ -47,7 +48,7 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Diagnosis {
     if stage.timing.is_up() {
         return waiting(stage, Cause::TooSlow);
     }
-    if let Some(diagnosis) = passing::diagnose(problem, stage) {
+    if let Some(diagnosis) = subject::diagnose(problem, stage) {
         return diagnosis;
     }
     let record = stage.record.lock();
@@ -98,7 +99,9 @@ fn measured(problem: &Problem, stage: &Stage) -> Option<Diagnosis> {
         }
         Seen::Busy { spins, processor, waits, over } => {
             let sleeps = stage.student.as_ref().is_some_and(life::sleeps_by_the_clock);
-            busy(*spins, *processor, *waits, *over, sleeps)
+            let found = busy(*spins, *processor, *waits, *over, sleeps);
+            let polls = problem.topic == Some(Topic::EventLoop) && found.cause == Cause::Spinning;
+            if polls { Diagnosis { cause: Cause::PollNeverWaits, ..found } } else { found }
         }
         Seen::Shape(ran) => ran.diagnosis(),
         Seen::SameProcess(id) => {

@@ -213,6 +213,12 @@ pub(crate) enum Topic {
     BesideSlowReader,
     /// Much was sent to a client that reads nothing.
     Outbox,
+    /// The number of threads.
+    OneThread,
+    /// The program waits for events.
+    EventLoop,
+    /// The client did not read for a while, and does again.
+    LeftInBuffer,
 }
 
 impl Problem {

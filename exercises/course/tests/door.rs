@@ -62,3 +62,8 @@ fn e09_thread_pool() {
 fn e10_chat() {
     check("e10");
 }
+
+#[test]
+fn e12_event_loop() {
+    check("e12");
+}

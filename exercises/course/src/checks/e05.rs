@@ -2,7 +2,7 @@
 
 use crate::{
     catalog::Check,
-    checks::standing,
+    checks::{standing, working::pattern},
     client::Client,
     problem::{Problem, Resource, Seen, Topic},
     stage::Stage,
@@ -40,12 +40,6 @@ const LONGEST: usize = 4096;
 /// The answer to an ordinary line.
 fn got(count: usize) -> Vec<u8> {
     format!("got {count}\n").into_bytes()
-}
-
-fn pattern(count: usize) -> Vec<u8> {
-    let mut bytes = (0..=250).collect::<Vec<u8>>().repeat(count / 251 + 1);
-    bytes.truncate(count);
-    bytes
 }
 
 /// Expects the length of `line`, which ends with a line end.

@@ -10,6 +10,7 @@ pub(crate) mod e07;
 pub(crate) mod e08;
 pub(crate) mod e09;
 pub(crate) mod e10;
+pub(crate) mod e12;
 mod greeting;
 pub(crate) mod proxies;
 mod standing;

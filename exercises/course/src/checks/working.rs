@@ -63,6 +63,13 @@ pub(crate) fn a_limit(stage: &mut Stage, most: usize) -> Result<(), Problem> {
     }
 }
 
+/// The answer to `give N`: so that a byte that is left out or sent twice is seen.
+pub(crate) fn pattern(count: usize) -> Vec<u8> {
+    let mut bytes = (0..=250).collect::<Vec<u8>>().repeat(count / 251 + 1);
+    bytes.truncate(count);
+    bytes
+}
+
 fn visit(stage: &mut Stage) -> Result<(), Problem> {
     standing::running(stage)?;
     let client = stage.connect()?;

@@ -1,4 +1,4 @@
-//! The mistakes that the subject of a step gives away: in servers whose clients hear of each other, or wait for each other.
+//! The mistakes that the subject of a step gives away, more than its bytes do: clients that hear of each other, or wait for each other.
 
 use crate::{
     cause::{Cause, Diagnosis, waiting},
@@ -16,10 +16,15 @@ pub(crate) fn diagnose(problem: &Problem, stage: &Stage) -> Option<Diagnosis> {
             let wanted = if problem.expected.is_empty() { String::new() } else { wanted(problem) };
             Some(Diagnosis { cause, facts: vec![format!("{wanted}what came is {}", show(got))] })
         }
+        Seen::Grew { what: Resource::Threads, to, .. } => {
+            Some(Diagnosis { cause, facts: vec![format!("it has {to}, children counted")] })
+        }
         Seen::Grew { what: Resource::Memory, from, to } => {
             let facts = vec![format!("its memory grew from {from} KiB to {to} KiB")];
             Some(Diagnosis { cause, facts })
         }
+        // The search for the end of a line that has none may well look like a loop without end.
+        _ if cause == Cause::LineWithoutLimit => Some(Diagnosis { cause, facts: Vec::new() }),
         _ => {
             let mut diagnosis = waiting(stage, cause);
             let writes = |student: &crate::student::Student| probe::calls(student.id()).contains(&Call::Write);
@@ -34,6 +39,9 @@ pub(crate) fn diagnose(problem: &Problem, stage: &Stage) -> Option<Diagnosis> {
 fn wanted(problem: &Problem) -> String {
     format!("wanted {}, and ", show(&problem.expected))
 }
+
+/// The refusal of a line, in all exercises that have one.
+const TOO_LONG: &[u8] = b"too long\n";
 
 fn by_topic(problem: &Problem) -> Option<Cause> {
     let silent = matches!(&problem.seen, Seen::Silence(got) if got.is_empty());
@@ -52,6 +60,9 @@ fn by_topic(problem: &Problem) -> Option<Cause> {
         Topic::NotACommand if silent || wrong => Cause::CommandByPrefix,
         Topic::BesideSlowReader if silent || matches!(problem.seen, Seen::NotRead) => Cause::SlowReaderStalls,
         Topic::Outbox if matches!(problem.seen, Seen::Grew { .. }) => Cause::OutboxWithoutBound,
+        Topic::OneThread if matches!(problem.seen, Seen::Grew { .. }) => Cause::MoreThanOneThread,
+        Topic::LeftInBuffer if silent => Cause::LinesLeftBehind,
+        Topic::Limit if says(got, TOO_LONG) != says(&problem.expected, TOO_LONG) => Cause::LimitOffByOne,
         Topic::NeverReads if wrong => Cause::NeverGivesUp,
         Topic::Oversize if matches!(problem.seen, Seen::StillOpen) => Cause::LineWithoutLimit,
         _ => return None,
