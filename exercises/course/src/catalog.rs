@@ -146,6 +146,16 @@ pub(crate) const EXERCISES: &[Exercise] = &[
         starter_passes: &[],
         next: "src/net/reactor/mod.rs: the same loop with epoll. Which events does it ask for, and when does it stop reading a connection?",
     },
+    Exercise {
+        id: "e16",
+        slug: "e16-command-protocol",
+        title: "A command protocol",
+        chapter: "07-command-server",
+        minutes: 50,
+        checks: checks::e16::CHECKS,
+        starter_passes: &[],
+        next: "src/http/framing.rs: a parser that refuses where it could guess. What would happen if the next server guessed differently?",
+    },
 ];
 
 /// The exercise of that id (`e06`), number (`6`) or folder (`e06-echo`).

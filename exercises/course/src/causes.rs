@@ -131,6 +131,14 @@ causes! {
     MoreThanOneThread "more-than-one-thread" "Your program has more than one thread. Here one thread serves all clients, and waits for all of them at once."
     PollNeverWaits "poll-never-waits" "Your loop goes round and round although nothing happens. poll returns at once if an event that you ask for is there and you do not use it: room to send although there is nothing to send, or input (an end, too) that you do not read."
     LinesLeftBehind "lines-left-behind" "Lines that came are not answered, although the client reads again. Your program read them while there was no room for their answers, and no event will tell of bytes that were read already: look at them when there is room."
+    CaseMatters "case-matters" "The case of letters was taken wrongly: commands may be written in any, keys and values keep theirs. Compare only the name of the command without case."
+    BlanksMatter "blanks-matter" "Blanks were taken wrongly. Words are separated by one or more spaces or tabs, those at both ends do not count, and a text that is the rest of the line keeps those within it."
+    ArgumentsNotChecked "arguments-not-checked" "A command with too few, too many or bad arguments was not refused as it should be. Check all of them before anything is done."
+    NumberNotChecked "number-not-checked" "A number was taken that is none, or that does not fit, or a result was computed that does not fit. Look at what parse says, and add with checked_add."
+    TextNotChecked "text-not-checked" "Bytes that are no text were not refused as such. Look at the bytes first: valid UTF-8, and no control characters but the tab."
+    BadCommandEndsSession "bad-command-ends-session" "After a bad command the conversation ended. A client that made a mistake in one line is told so, and goes on: only QUIT and the end of the stream end it."
+    StoreNotShared "store-not-shared" "A client does not see what another has stored. The store belongs to the server, and each thread has a handle of the same one."
+    StoreLimit "store-limit" "The limit of the store is not kept as it should be: a new key beyond it was taken, or a key was refused that is there already or has room again."
     ZombieChildren "zombie-children" "Children have ended and nobody has waited for them: each keeps its entry in the process table."
 }
 

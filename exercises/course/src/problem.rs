@@ -219,6 +219,20 @@ pub(crate) enum Topic {
     EventLoop,
     /// The client did not read for a while, and does again.
     LeftInBuffer,
+    /// Letters in one case or the other.
+    Case,
+    /// Blanks before, between and behind words.
+    Blanks,
+    /// The arguments of a command.
+    Arguments,
+    /// Numbers, at their limits and beyond.
+    Number,
+    /// The line is no text, or no command.
+    BadCommand,
+    /// Another client has stored something.
+    Store,
+    /// The store is full.
+    StoreFull,
 }
 
 impl Problem {

@@ -47,6 +47,7 @@ fn by_topic(problem: &Problem) -> Option<Cause> {
     let silent = matches!(&problem.seen, Seen::Silence(got) if got.is_empty());
     let wrong = matches!(problem.seen, Seen::Wrong(_) | Seen::Extra(_));
     let extra = matches!(problem.seen, Seen::Extra(_));
+    let ended = matches!(problem.seen, Seen::EarlyEnd(_) | Seen::Reset);
     let says = |line: &[u8], words: &[u8]| line.windows(words.len()).any(|window| window == words);
     let got: &[u8] = if let Seen::Wrong(got) | Seen::Extra(got) = &problem.seen { got } else { b"" };
     Some(match problem.topic? {
@@ -63,6 +64,18 @@ fn by_topic(problem: &Problem) -> Option<Cause> {
         Topic::OneThread if matches!(problem.seen, Seen::Grew { .. }) => Cause::MoreThanOneThread,
         Topic::LeftInBuffer if silent => Cause::LinesLeftBehind,
         Topic::Limit if says(got, TOO_LONG) != says(&problem.expected, TOO_LONG) => Cause::LimitOffByOne,
+        Topic::Case | Topic::Blanks | Topic::Arguments | Topic::Number | Topic::BadCommand if ended => {
+            Cause::BadCommandEndsSession
+        }
+        Topic::Case if wrong => Cause::CaseMatters,
+        Topic::Blanks if wrong => Cause::BlanksMatter,
+        Topic::Arguments if wrong => Cause::ArgumentsNotChecked,
+        Topic::Number if wrong => Cause::NumberNotChecked,
+        Topic::BadCommand if wrong => Cause::TextNotChecked,
+        Topic::Store if wrong => Cause::StoreNotShared,
+        Topic::StoreFull if wrong => Cause::StoreLimit,
+        Topic::Oversize if wrong && problem.expected.ends_with(TOO_LONG) => Cause::LineWithoutLimit,
+        Topic::AfterOversize if got.starts_with(b"ERR") => Cause::RestOfLineAnswered,
         Topic::NeverReads if wrong => Cause::NeverGivesUp,
         Topic::Oversize if matches!(problem.seen, Seen::StillOpen) => Cause::LineWithoutLimit,
         _ => return None,

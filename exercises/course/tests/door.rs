@@ -67,3 +67,8 @@ fn e10_chat() {
 fn e12_event_loop() {
     check("e12");
 }
+
+#[test]
+fn e16_command_protocol() {
+    check("e16");
+}

@@ -11,6 +11,7 @@ pub(crate) mod e08;
 pub(crate) mod e09;
 pub(crate) mod e10;
 pub(crate) mod e12;
+pub(crate) mod e16;
 mod greeting;
 pub(crate) mod proxies;
 mod standing;
