@@ -15,6 +15,9 @@ const LONGEST_LINE: usize = 512;
 /// The most bytes of a key.
 #[allow(dead_code)] // Yours to use.
 const LONGEST_KEY: usize = 32;
+/// The longest time that a client may keep a thread busy with one command, in milliseconds.
+#[allow(dead_code)] // Yours to use.
+const LONGEST_WORK: u64 = 10_000;
 /// The store takes no more keys than this; a key that is there already can still be changed.
 #[allow(dead_code)] // Yours to use.
 const MOST_KEYS: usize = 1000;

@@ -19,6 +19,9 @@ const LONGEST_LINE: usize = 512;
 /// The most bytes of a key.
 #[allow(dead_code)] // Yours to use.
 const LONGEST_KEY: usize = 32;
+/// The longest time that a client may keep a thread busy with one command, in milliseconds.
+#[allow(dead_code)] // Yours to use.
+const LONGEST_WORK: u64 = 10_000;
 /// The store takes no more keys than this; a key that is there already can still be changed.
 #[allow(dead_code)] // Yours to use.
 const MOST_KEYS: usize = 1000;
@@ -119,7 +122,8 @@ fn parse(line: &[u8]) -> Result<Option<Command>, Refusal> {
         }
         "WORK" => {
             let time = number(one(rest, "WORK MS")?)?;
-            Command::Work(u64::try_from(time).map_err(|_| Refusal::OutOfRange)?)
+            let time = u64::try_from(time).ok().filter(|time| *time <= LONGEST_WORK);
+            Command::Work(time.ok_or(Refusal::OutOfRange)?)
         }
         "QUIT" => none(rest, "QUIT").map(|()| Command::Quit)?,
         _ => return Err(Refusal::Unknown),

@@ -163,6 +163,7 @@ fn numbers(stage: &mut Stage) -> Result<(), Problem> {
         ("ADD 0x10 1", "ERR not a number"),
         ("ADD 1 2x", "ERR not a number"),
         ("WORK -1", "ERR out of range"),
+        ("WORK 10001", "ERR out of range"),
         ("WORK soon", "ERR not a number"),
         ("ADD 1 2", "SUM 3"),
     ];
