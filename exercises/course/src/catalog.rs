@@ -156,6 +156,16 @@ pub(crate) const EXERCISES: &[Exercise] = &[
         starter_passes: &[],
         next: "src/http/framing.rs: a parser that refuses where it could guess. What would happen if the next server guessed differently?",
     },
+    Exercise {
+        id: "e17",
+        slug: "e17-command-server",
+        title: "A command server",
+        chapter: "07-command-server",
+        minutes: 60,
+        checks: checks::e17::CHECKS,
+        starter_passes: &[],
+        next: "src/service/command.rs: one protocol for all architectures. Who counts there, and which numbers may be a moment old?",
+    },
 ];
 
 /// The exercise of that id (`e06`), number (`6`) or folder (`e06-echo`).

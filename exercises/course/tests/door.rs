@@ -72,3 +72,8 @@ fn e12_event_loop() {
 fn e16_command_protocol() {
     check("e16");
 }
+
+#[test]
+fn e17_command_server() {
+    check("e17");
+}

@@ -12,6 +12,7 @@ pub(crate) mod e09;
 pub(crate) mod e10;
 pub(crate) mod e12;
 pub(crate) mod e16;
+pub(crate) mod e17;
 mod greeting;
 pub(crate) mod proxies;
 mod standing;
