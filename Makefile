@@ -117,11 +117,13 @@ build: ## build the programs as they are meant to run
 	$(call say,release build)
 	$(CARGO) build $(LOCKED) --release --bins
 
-# Of a build that fails, nearly all reasons show without the optimisation across crates, which is most of its time.
+# Of a build that fails, nearly all reasons show without the optimisation across crates, which is most of its time. The programs are
+# slower, so they have a directory of their own.
 .PHONY: build-quickly
 build-quickly:
 	$(call say,release build without optimisation across crates)
-	CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 $(CARGO) build $(LOCKED) --release --bins
+	CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+	  $(CARGO) build $(LOCKED) --release --bins --target-dir target/quick
 
 deny: ## licences and known weaknesses of the dependencies (needs cargo-deny)
 	$(CARGO) deny check

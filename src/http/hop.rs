@@ -2,7 +2,7 @@
 
 use super::{
     Error, Fields, Method, RequestHead, Version,
-    claims::{Claim, claim},
+    claims::{Claim, claim, is_of_gateway},
     framing,
     limits::MAX_CONNECTION_OPTIONS,
     name::is_same,
@@ -27,8 +27,10 @@ impl<'a> HopByHop<'a> {
     /// Reads the `Connection` lines once.
     #[must_use]
     pub fn of(fields: &'a Fields) -> Self {
-        // Without Host the request would be for another host: a sender must not list it, and we do not obey.
-        let counts = |option: &&[u8]| !is_hop_by_hop(option) && !is_same(option, b"host");
+        // Without Host the request would be for another host: a sender must not list it, and we do not obey. Nor is what a gateway
+        // says taken out: a client may have written the list, and the gateway before us passed it on.
+        let ignored = |option: &[u8]| is_same(option, b"host") || is_of_gateway(option);
+        let counts = |option: &&[u8]| !is_hop_by_hop(option) && !ignored(option);
         let mut listed: Vec<&[u8]> = fields.tokens("connection").filter(counts).collect();
         listed.sort_by(|one, other| without_case(one).cmp(without_case(other)));
         Self { listed }

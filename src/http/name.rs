@@ -31,7 +31,7 @@ fn ends(name: &[u8]) -> Option<(u64, u64)> {
     Some((half(name.first_chunk()?), half(name.last_chunk()?)))
 }
 
-/// Whether all words but the last, which may be a part of one, are the same.
+/// Whether the whole words behind the first are the same. The rest is in the last word, which was compared.
 fn middles_match(one: &[u8], other: &[u8]) -> bool {
     let words = one.chunks_exact(8).zip(other.chunks_exact(8));
     words.skip(1).all(|(one, other)| match (one.first_chunk(), other.first_chunk()) {

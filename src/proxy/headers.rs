@@ -1,6 +1,7 @@
 //! The head of a message as it goes on to the other side: RFC 9110 §7.6, RFC 9112 §3.2 and §9.3, RFC 7239.
 //!
-//! Fields keep their order and the case of their names. Removed: what `Connection` lists and the hop-by-hop set.
+//! Fields that go on as they came keep their order and the case of their names. Behind them stands what is counted or extended on
+//! the way (`Max-Forwards`, `Via`, `X-Forwarded-For`). Removed: what `Connection` lists and the hop-by-hop set.
 //! Framing is not copied but written anew from what *we* read, so the next hop cannot read it differently.
 
 use super::config::Forwarding;

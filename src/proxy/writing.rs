@@ -7,7 +7,7 @@ use std::time::SystemTime;
 /// A worker's buffer for heads, and the text of a `Date` field, which is made once a second.
 #[derive(Debug, Default)]
 pub(super) struct Writing {
-    /// The head that is being written.
+    /// The head that is being written. It keeps the room of the longest, to which the limits of heads are a bound.
     scratch: Vec<u8>,
     /// Heads that were written.
     heads: BytesMut,

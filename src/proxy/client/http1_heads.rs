@@ -80,9 +80,7 @@ impl Http1 {
         self.body = BodyWriter::Exact(length);
         let Worker { writing, shared, .. } = worker;
         let message = writing.head(|out| {
-            let mut head = Vec::with_capacity(entry.wire.len() + 256);
-            answer.write_head(&entry.stored, &mut head);
-            out.put_slice(&head);
+            answer.write_head(&entry.stored, out);
             headers::write_via(out, &entry.stored.head, &shared.config.forwarding);
             self.end_stored(out, entry, cache_status, &shared.config.forwarding, cx);
         });

@@ -192,6 +192,26 @@ fn hops_are_counted_down_where_they_count() {
         "GET / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 10\r\n\r\n",
         &["GET / HTTP/1.1", "Host: a", "Max-Forwards: 10"],
     );
+    // Of several, the least counts, and a list does not stop the count.
+    assert_inbound(
+        "OPTIONS / HTTP/1.1\r\nMax-Forwards: 7\r\nHost: a\r\nMax-Forwards: 3\r\nConnection: Max-Forwards\r\n\r\n",
+        &["OPTIONS / HTTP/1.1", "Host: a", "Max-Forwards: 2"],
+    );
+    assert_inbound(
+        "GET / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 10\r\nConnection: Max-Forwards\r\n\r\n",
+        &["GET / HTTP/1.1", "Host: a"],
+    );
+}
+
+#[test]
+fn a_list_does_not_take_out_what_a_gateway_says() {
+    let said = ["X-Forwarded-Proto: https", "X-Forwarded-Host: b", "X-Real-IP: 203.0.113.9"];
+    let names = "x-forwarded-proto, X-Forwarded-Host, x-real-ip, X-Mine";
+    let wire =
+        format!("GET / HTTP/1.1\r\nHost: a\r\nConnection: {names}\r\nX-Mine: 1\r\n{}\r\n\r\n", said.join("\r\n"));
+    let lines = inbound(&wire, &trusting(&["192.0.2.0/24"]), true);
+    assert_eq!(lines[2..5], said, "{lines:?}");
+    assert!(!lines.iter().any(|line| line.starts_with("X-Mine") || line.ends_with(": http")), "{lines:?}");
 }
 
 #[test]
