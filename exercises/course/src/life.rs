@@ -25,7 +25,7 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Option<Diagnosis
         // It was said, in the wrong place.
         return of(Cause::StdoutChatter, [format!("stdout has {}", show(line.as_bytes()))]);
     }
-    if says(stage, "PoisonError") {
+    if says_poisoned(problem, stage) {
         return of(Cause::LockPoisoned, []);
     }
     match (&problem.seen, exit, problem.topic) {
@@ -49,6 +49,13 @@ const LAST_BREATH: std::time::Duration = std::time::Duration::from_millis(150);
 
 fn says(stage: &Stage, text: &str) -> bool {
     stage.student.as_ref().is_some_and(|student| student.last_words(8).iter().any(|line| line.contains(text)))
+}
+
+/// Whether a lock was found poisoned. The words of a thread that panics may come a moment after the end of its connection.
+fn says_poisoned(problem: &Problem, stage: &Stage) -> bool {
+    let ended = matches!(problem.seen, Seen::EarlyEnd(_) | Seen::Reset);
+    let within = if ended { LAST_BREATH } else { std::time::Duration::ZERO };
+    stage.student.as_ref().is_some_and(|student| student.logs(|line| line.contains("PoisonError"), within))
 }
 
 /// Nobody is accepted although something was closed: does the loop still run?
