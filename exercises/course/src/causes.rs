@@ -82,7 +82,7 @@ causes! {
     LimitOffByOne "limit-off-by-one" "The limit is off by a byte. The longest line that is allowed is allowed, one more byte is not; the line end does not count."
     RestOfLineAnswered "rest-of-line-answered" "The rest of a line that was refused is taken for a line of its own. Pass over it, up to its end, and then go on."
     TimeoutTakenForEnd "timeout-taken-for-end" "Your server ended the conversation because a read gave up after its timeout (WouldBlock). That is no error and no end: the client has not sent yet."
-    SlowReaderGivenUp "slow-reader-given-up" "Your server ended the conversation in the middle of an answer. A write that gave up after its timeout (WouldBlock) has to be tried again, with what is left: write_all does not do that."
+    SlowReaderGivenUp "slow-reader-given-up" "Your server ended the conversation in the middle of an answer. A write that gave up (WouldBlock), after its timeout or because the socket does not block, has to be tried again with what is left: write_all does not do that."
     SentOutOfStep "sent-out-of-step" "From some byte on, the bytes belong to another place: after a short write a part was sent twice, or left out. Go on exactly behind what was taken."
     EndTakenForLine "end-taken-for-line" "The stream ended in the middle of a line, and your server answered that as if it were one. A line without its end is none; a read of 0 bytes is the end."
     NeverGivesUp "never-gives-up" "Your server still holds connections whose clients take nothing: each keeps a descriptor, a thread and the answer. Give up after a second without progress."

@@ -179,7 +179,12 @@ fn half_close(stage: &mut Stage) -> Result<(), Problem> {
     others_are_served(stage, &mut [])?;
     idle(stage)?;
     let rest = [&working::pattern(MUCH)[1000..], &line.repeat(LINES)].concat();
-    slow.expect_slowly(&rest, BITE, PAUSE, "the rest of the 8,388,608 bytes, and 80 lines back").map_err(about)?;
+    let wanted = "the rest of the 8,388,608 bytes, and 80 lines back";
+    slow.expect_slowly(&rest, BITE, PAUSE, wanted).map_err(|problem| match problem.seen {
+        // An orderly end would be about the FIN.
+        Seen::Reset => problem.about(Topic::SlowReader),
+        _ => about(problem),
+    })?;
     slow.expect_end("then the end of the stream").map_err(about)
 }
 
