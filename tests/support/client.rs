@@ -91,11 +91,11 @@ impl Client {
                 break;
             }
         }
-        let reading = match random.below(10) {
-            _ if let Some((most, pause)) = weather.steady => Habit::Steady(most, pause),
-            0 if random.chance(weather.rude_clients) => Habit::Never,
-            0..3 => Habit::Pauses(random.magnitude(1..=50_000), random.micros(0..=500_000)),
-            _ => Habit::Eager,
+        let reading = match (weather.steady, random.below(10)) {
+            (Some((most, pause)), _) => Habit::Steady(most, pause),
+            (None, 0) if random.chance(weather.rude_clients) => Habit::Never,
+            (None, 0..3) => Habit::Pauses(random.magnitude(1..=50_000), random.micros(0..=500_000)),
+            (None, _) => Habit::Eager,
         };
         Self::with(ledger, asks, reading, *random.pick(&[Close, Reset, Finish, Idle]))
     }
