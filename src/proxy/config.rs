@@ -131,9 +131,9 @@ impl Default for Forwarding {
     }
 }
 
-/// Less than this is read and written. A pipe saves copies and costs calls, and the memory that passes through it is not in
-/// the processor's cache any more: bodies of 1 MiB came out dearer than by copying, those of 64 MiB a quarter cheaper.
-const UNSEEN: u64 = 4 * 1024 * 1024;
+/// Less than this is read and written. A pipe saves copies and costs calls. Bodies of 1 MiB cost a third less through it than by
+/// copying (`docs/performance.md`).
+const UNSEEN: u64 = 256 * 1024;
 
 /// As Apache's mod_reqtimeout has it, in round numbers: slower than any line on which a user uploads something.
 pub(super) const BODY_RATE: u64 = 512;
