@@ -76,7 +76,7 @@ fn number(line: &[u8]) -> Option<usize> {
     text.parse().ok().filter(|count| *count <= MOST)
 }
 
-/// So many bytes, none of which may be left out or sent twice.
+/// A number of bytes, none of which may be left out or sent twice.
 fn pattern(count: usize) -> Vec<u8> {
     (0..count).map(|at| (at % 251) as u8).collect()
 }

@@ -8,9 +8,9 @@ use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 use std::{env, process::ExitCode, thread};
 
-/// So many clients are served at once.
+/// The number of clients that are served at once.
 const WORKERS: usize = 4;
-/// So many more may wait. The next one is told `Busy` and let go.
+/// The number of those that may wait. The next one is told `Busy` and let go.
 const PLACES: usize = 8;
 
 fn main() -> ExitCode {

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
 }
 
 // SOLUTION
-/// So long the loop rests when the system has no descriptor or no memory left. Somebody has to close something first.
+/// So long the loop rests when the system has no descriptor or no memory left. Something has to be closed first.
 const REST: Duration = Duration::from_millis(100);
 
 /// The meaning of an error of accept for the loop.
@@ -48,7 +48,7 @@ const EBADF: i32 = 9;
 fn class(error: &io::Error) -> Class {
     match (error.kind(), error.raw_os_error()) {
         (ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted, _) => Class::Next,
-        // Nobody listens with this socket: EINVAL.
+        // This socket does not listen: EINVAL.
         (ErrorKind::InvalidInput, _) | (_, Some(EBADF)) => Class::End,
         // EMFILE, ENFILE, ENOBUFS, ENOMEM; and an error that we do not know: a rest does no harm.
         _ => Class::Rest,

@@ -91,7 +91,7 @@ fn accept_until(listener: &TcpListener, deadline: Instant) -> io::Result<Option<
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) => {
                 eprintln!("accept: {error}");
-                // Whatever it is (no descriptor left, perhaps): the next try comes after the next tick.
+                // For all other errors (no descriptor left, perhaps): the next try comes after the next tick.
                 std::thread::sleep(deadline.saturating_duration_since(Instant::now()));
                 return Ok(None);
             }

@@ -49,7 +49,7 @@ fn run(address: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Talks with one client until it has gone, and says so. Whatever happens to this client is no reason to end the server.
+/// Talks with one client until it has gone, and says so. A fault of this client is no reason to end the server.
 fn serve(stream: &TcpStream) {
     let Ok(peer) = stream.peer_addr() else { return };
     let mut requests = 0;

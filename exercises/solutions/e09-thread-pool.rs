@@ -13,9 +13,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 // END
 
-/// So many clients are served at once.
+/// The number of clients that are served at once.
 const WORKERS: usize = 4;
-/// So many more may wait. The next one is told `Busy` and let go.
+/// The number of those that may wait. The next one is told `Busy` and let go.
 const PLACES: usize = 8;
 
 fn main() -> ExitCode {

@@ -264,7 +264,7 @@ mod tests {
         cut_short(&problem, got).cause
     }
 
-    /// What client 1 is told for, of two clients that sent these lines; client 2 is still there.
+    /// The cause that is told for client 1, of two clients that sent these lines; client 2 is still there.
     fn told(expected: &[u8], got: &[u8], one: &[u8], two: &[u8]) -> Cause {
         let mut record = Record::new(false);
         for sent in [one, two] {

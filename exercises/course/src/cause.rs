@@ -114,7 +114,7 @@ fn measured(problem: &Problem, stage: &Stage) -> Option<Diagnosis> {
     })
 }
 
-/// What explains everything else: a program that took too much, has ended, or listens elsewhere.
+/// The causes that explain everything else: a program that took too much, has ended, or listens elsewhere.
 fn before_bytes(problem: &Problem, stage: &mut Stage) -> Option<Diagnosis> {
     if let Some(excess) = stage.student.as_ref().and_then(Student::excess) {
         let cause = match excess {

@@ -194,7 +194,7 @@ fn starter_complaint(exercise: &Exercise, outcome: &Outcome, at_once: bool, took
     match &outcome.failure {
         None if !should_pass => Some("passes, and is not listed in `starter_passes`".into()),
         Some(failure) if should_pass => Some(format!("fails: {}", failure.diagnosis.cause.name())),
-        // What it lacks is seen without waiting.
+        // A starter lacks something that is seen without waiting.
         Some(_) if !at_once => Some(format!("fails after {took:?}: it waits for something that does not come")),
         _ => None,
     }

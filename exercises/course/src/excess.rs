@@ -25,7 +25,7 @@ const SUSPICIOUS_PRINTED: usize = 4 * 1024 * 1024;
 const SUSPICIOUS_MEMORY: u64 = 128 * 1024;
 const LOOKS: u32 = 3;
 
-/// What a program took too much of.
+/// The resource of which a program took too much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Excess {
     /// It started so many processes.
@@ -87,7 +87,7 @@ impl State {
         };
     }
 
-    /// What it takes too much of, as far as can be seen by now.
+    /// The resource of which it takes too much, as far as can be seen by now.
     fn suspicion(&self) -> Option<Excess> {
         match () {
             () if self.found.is_some() => self.found,
@@ -128,7 +128,7 @@ impl Watch {
         Self { shared, thread: Some(thread) }
     }
 
-    /// What it took too much of, if it did, or seems to. Beyond the limits it was ended.
+    /// The resource of which it took too much, if it did, or seems to. Beyond the limits it was ended.
     pub(crate) fn found(&self) -> Option<Excess> {
         self.shared.lock().suspicion()
     }

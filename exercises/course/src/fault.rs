@@ -1,4 +1,5 @@
-//! What clients do to servers, by mistake, by bad luck or on purpose: bytes in other pieces, a reader that is slow, another protocol.
+//! The harm that clients do to servers, by mistake, by bad luck or on purpose: bytes in other pieces, a reader that is slow,
+//! another protocol.
 
 use crate::{
     client::Client,
@@ -42,12 +43,12 @@ pub(crate) const WRONG_PROTOCOLS: [(&str, &[u8]); 6] = [
 /// The receive buffer of a client that reads slowly, in bytes.
 const NARROW: usize = 64 * 1024;
 
-/// So much of a line that has no end is more than any server should keep.
+/// More of a line without end than any server should keep.
 pub(crate) const OVERSIZE: usize = 4 * 1024 * 1024;
 
 /// Every place at which `length` bytes can be cut in two; of long ones the places near both ends, and some from the seed.
 pub(crate) fn cuts(stage: &mut Stage, length: usize) -> Vec<usize> {
-    /// So many places are tried at most: each takes a round trip.
+    /// The most places that are tried: each takes a round trip.
     const MOST: usize = 96;
     if length <= MOST {
         return (1..length).collect();
@@ -173,7 +174,7 @@ mod tests {
 
     const READY: &str = "echo READY 127.0.0.1:1";
 
-    /// What `found` on a program that does this is put down to.
+    /// The cause that is named for what `find` finds on a program with this script.
     fn cause(script: &str, find: impl Fn(&mut Stage) -> Result<(), Problem>) -> Option<Cause> {
         let (_directory, path) = program(&format!("{script}\n{READY}\nwhile :; do sleep 0.1; done"));
         let mut stage = Stage::new(&path, 1, "program", Timing::calibrated(), false);

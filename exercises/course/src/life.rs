@@ -13,7 +13,7 @@ fn of(cause: Cause, facts: impl IntoIterator<Item = String>) -> Option<Diagnosis
     Some(Diagnosis { cause, facts: facts.into_iter().collect() })
 }
 
-/// What is known before anybody looks at bytes. `None`: nothing.
+/// A diagnosis that needs no look at bytes. `None`: nothing.
 pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Option<Diagnosis> {
     let exit = match &problem.seen {
         Seen::OtherExit { .. } | Seen::Exited => stage.student.as_mut().and_then(|student| student.exit(LAST_BREATH)),
@@ -58,7 +58,7 @@ fn says_poisoned(problem: &Problem, stage: &Stage) -> bool {
     stage.student.as_ref().is_some_and(|student| student.logs(|line| line.contains("PoisonError"), within))
 }
 
-/// Nobody is accepted although something was closed: does the loop still run?
+/// No client is accepted although something was closed: does the loop still run?
 fn accept_loop(stage: &mut Stage) -> Option<Diagnosis> {
     let student = stage.student.as_mut()?;
     if student.exit(LAST_BREATH).is_some() {

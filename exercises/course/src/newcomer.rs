@@ -4,7 +4,7 @@ use crate::{commands::Refused, project};
 use clap::Args;
 use std::{fs, path::PathBuf};
 
-/// What `dev new` is asked for.
+/// The arguments of `dev new`.
 #[derive(Debug, Args)]
 pub(crate) struct New {
     /// Its id and its folder: e49-optimise

@@ -307,7 +307,7 @@ fn descendants(ancestor: u32, spared: &[u32]) -> Vec<u32> {
     found.split_off(1)
 }
 
-/// A program that we started, with all that it started. What has lost its parent is ours, and is counted, too.
+/// A program that we started, with all that it started. A process that has lost its parent is ours, and is counted, too.
 pub(crate) fn family(id: u32) -> Vec<u32> {
     descendants(std::process::id(), &[]).into_iter().chain([id]).collect()
 }
@@ -326,7 +326,7 @@ fn hex_of(address: SocketAddr) -> Option<String> {
     Some(format!("{:08X}:{:04X}", u32::from_ne_bytes(address.ip().octets()), address.port()))
 }
 
-/// What a process has used of the processor, and how often it went to sleep by itself: all its threads together.
+/// The time on the processor that a process has used, and how often it went to sleep by itself: all its threads together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Used {
     /// Time on the processor.
@@ -335,7 +335,7 @@ pub(crate) struct Used {
     pub(crate) waits: u64,
 }
 
-/// What the process has used so far.
+/// The use of the process so far.
 pub(crate) fn used(id: u32) -> Option<Used> {
     let mut all = Used::default();
     for thread in fs::read_dir(format!("/proc/{id}/task")).ok()?.flatten() {

@@ -155,7 +155,7 @@ pub(crate) enum Topic {
     OutOfDescriptors,
     /// The client had broken off before it was accepted.
     BrokeOffInQueue,
-    /// Nobody comes.
+    /// No client comes.
     Idle,
     /// One client comes after the other.
     Crowd,

@@ -1,4 +1,4 @@
-//! What a check does to the student's program itself: other flags, tight limits, a stop, a sudden end, a second copy.
+//! Ways in which a check treats the student's program itself: other flags, tight limits, a stop, a sudden end, a second copy.
 
 use crate::{
     client::Client,

@@ -1,4 +1,5 @@
-//! What `cargo course` has seen so far: a text file in the repository, a line an exercise, that people can read and mend.
+//! The results that `cargo course` has seen so far: a text file in the repository, a line an exercise, that people can read and
+//! mend.
 //!
 //! ```text
 //! e06-echo: failing 5 of 11 at half-close, 2 hints, grader 3f21c09a
@@ -130,12 +131,12 @@ fn path() -> PathBuf {
     project::root().join("exercises").join("progress.txt")
 }
 
-/// What is known, by folder.
+/// The entries that are known, by folder.
 pub(crate) fn load() -> BTreeMap<String, Entry> {
     read(&fs::read_to_string(path()).unwrap_or_default())
 }
 
-/// What is known about `exercise`.
+/// The entry of `exercise`.
 pub(crate) fn of(exercise: &Exercise) -> Entry {
     load().remove(exercise.slug).unwrap_or_default()
 }

@@ -50,7 +50,7 @@ pub(crate) enum Built {
     TakesTooLong,
 }
 
-/// What happens with the compiler's words.
+/// The way that the compiler's words go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Words {
     /// They go to the terminal.

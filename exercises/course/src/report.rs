@@ -30,7 +30,7 @@ pub(crate) fn text(exercise: &Exercise, outcomes: &[Outcome], seed: u64) -> Stri
     text
 }
 
-/// What became of one check, on a line.
+/// The outcome of one check, on a line.
 pub(crate) fn line(outcome: &Outcome) -> String {
     let (name, promise, took) = (outcome.check.name, outcome.check.promise, outcome.took.as_millis());
     let verdict = if outcome.failure.is_some() { "FAILED" } else { "ok" };

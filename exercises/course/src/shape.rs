@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 pub(crate) enum Shape {
     /// One client after the other.
     Iterative,
-    /// So many at once, however many come.
+    /// A fixed number at once, however many come.
     Pool(usize),
     /// All at once.
     Each,
@@ -29,9 +29,9 @@ pub(crate) struct Load<'a> {
     pub(crate) clients: usize,
     /// How long each request keeps a handler busy, on a machine at rest.
     pub(crate) work: Duration,
-    /// What a client sends to ask for so many milliseconds of work: everything, up to what ends the conversation.
+    /// The bytes with which a client asks for so many milliseconds of work: everything, up to what ends the conversation.
     pub(crate) ask: &'a dyn Fn(u128) -> Vec<u8>,
-    /// What it must hear then, to the last byte that matters.
+    /// The answer that it must hear then, to the last byte that matters.
     pub(crate) hear: &'a dyn Fn(&mut Client, u128) -> Result<(), Problem>,
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Stage {
     pub(crate) live: bool,
     /// How long it waits.
     pub(crate) timing: Timing,
-    /// What happened.
+    /// The record of what happened.
     pub(crate) record: Recorder,
     /// The program, once it was started.
     pub(crate) student: Option<Student>,
@@ -158,7 +158,7 @@ impl Stage {
     /// 400 ms.
     pub(crate) fn expect_idle(&self, most_waits: u64) -> Result<(), Problem> {
         let Some(id) = self.student.as_ref().map(Student::id) else { return Ok(()) };
-        // What it did a moment ago may not be quite over.
+        // Its work of a moment ago may not be quite over.
         std::thread::sleep(self.timing.quiet() / 2);
         let (begun, before) = (std::time::Instant::now(), probe::used(id));
         // On a busy machine one that spins has little of the processor, and wants it all the time.

@@ -120,7 +120,7 @@ impl Student {
         self.stdout.line(1, Duration::ZERO)
     }
 
-    /// What it took too much of, if it did: then it was ended.
+    /// The resource of which it took too much, if it did: then it was ended.
     pub(crate) fn excess(&self) -> Option<Excess> {
         self.watch.found()
     }

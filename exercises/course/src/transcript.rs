@@ -8,7 +8,7 @@
 
 use crate::wire::{Entry, Event, Side};
 
-/// Who talks with whom.
+/// The two sides that talk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Columns {
     /// The grader's clients and the student's server.

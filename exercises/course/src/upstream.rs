@@ -33,7 +33,7 @@ pub(crate) struct Upstream {
     timing: Timing,
 }
 
-/// What servers do to those who trust them.
+/// The harm that servers do to clients that trust them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// Takes the request and never answers.

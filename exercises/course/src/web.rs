@@ -12,7 +12,7 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// The status line and the fields, with the empty line.
     pub(crate) head: Vec<u8>,
-    /// What came after it, as long as the head says.
+    /// The content after it, as long as the head says.
     pub(crate) body: Vec<u8>,
 }
 

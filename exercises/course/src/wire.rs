@@ -70,7 +70,7 @@ pub(crate) struct Entry {
     pub(crate) at: Duration,
     /// On which connection, from 1.
     pub(crate) connection: usize,
-    /// What happened.
+    /// The event.
     pub(crate) event: Event,
 }
 
@@ -183,7 +183,7 @@ impl Record {
         }
     }
 
-    /// What happened to `client`, in order.
+    /// The events of `client`, in order.
     pub(crate) fn of(&self, client: usize) -> impl DoubleEndedIterator<Item = &Event> {
         self.entries.iter().filter(move |entry| entry.connection == client).map(|entry| &entry.event)
     }

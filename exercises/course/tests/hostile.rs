@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What a server does first, so that it is one.
+/// The beginning of every server.
 const LISTENS: &str = "let listener = std::net::TcpListener::bind(std::env::args().nth(2).unwrap()).unwrap();\n\
                        println!(\"READY {}\", listener.local_addr().unwrap());\n";
 
@@ -32,7 +32,7 @@ fn graded(name: &str, main: &str) -> String {
     String::from_utf8(graded.stdout).unwrap()
 }
 
-/// What still runs of a program that was started with this name in its environment.
+/// The processes that still run of a program that was started with this name in its environment.
 fn left(name: &str) -> Vec<String> {
     let wanted = format!("NAMED={name}");
     let processes = fs::read_dir("/proc").unwrap().flatten();

@@ -4,8 +4,8 @@
 //! it means for the connection, is known here: for HTTP/1 in `http1.rs`.
 //!
 //! ```text
-//!   exchange ── Reply ──▶ Client::Nobody         the words are lost
-//!                    ╰──▶ Client::Connection     HTTP/1: framing, `Connection`, one exchange at a time
+//!   exchange ── Reply ──▶ nobody             the words are lost
+//!                    ╰──▶ a connection       HTTP/1: framing, `Connection`, one exchange at a time
 //! ```
 
 //! Some things about an HTTP/1 client are still known outside of this folder, and have to move here with the second kind of

@@ -50,7 +50,7 @@ pub(crate) const CHECKS: &[Check] = &[
     },
 ];
 
-/// So many more than should fit are tried.
+/// Clients beyond those that should fit.
 const MORE: usize = 8;
 
 /// Clients that connect while the program stands still: those that got in, and those that wait for an answer.

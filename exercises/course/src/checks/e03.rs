@@ -80,7 +80,7 @@ fn gone_before_accept(stage: &mut Stage) -> Result<(), Problem> {
     Ok(())
 }
 
-/// So many descriptors the program may have: some for itself, the rest for clients.
+/// Descriptors that the program may have: some for itself, the rest for clients.
 const DESCRIPTORS: u32 = 24;
 /// More clients than that.
 const CLIENTS: usize = 30;

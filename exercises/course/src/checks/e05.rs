@@ -165,7 +165,7 @@ fn the_longest(stage: &mut Stage) -> Result<(), Problem> {
     Ok(())
 }
 
-/// What a program may keep of a line without end, and of all else that grows meanwhile, in KiB.
+/// Memory that a program may take for a line without end, and for all else that grows meanwhile, in KiB.
 const ROOM: u64 = 1536;
 
 fn endless(stage: &mut Stage) -> Result<(), Problem> {

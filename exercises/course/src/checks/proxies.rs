@@ -132,7 +132,7 @@ fn stands_still(stage: &mut Stage) -> Result<(), Problem> {
     let upstream = scripted(stage)?;
     let mut client = stage.connect()?;
     client.send(&web::get("/still"))?;
-    // Nobody accepts: the kernel answers for the server, as it does under SIGSTOP.
+    // No program accepts: the kernel answers for the server, as it does under SIGSTOP.
     client.expect_answer(504, "504: the upstream stands still")?;
     // It goes on, and finds what waited in the queue.
     let _serving = upstream.serve(echo_paths(Duration::ZERO))?;

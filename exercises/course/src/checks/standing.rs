@@ -1,11 +1,12 @@
-//! What every server has to keep, whatever it is for.
+//! The promises that every server has to keep.
 
 use crate::{
     problem::{Problem, Resource},
     stage::Stage,
 };
 
-/// What is watched, causes before effects (a thread that does not end holds its descriptor), and how much more of it is no cause for complaint: allocators and runtimes take their time.
+/// Resources that are watched, causes before effects (a thread that does not end holds its descriptor), and how much more of it
+/// is no cause for complaint: allocators and runtimes take their time.
 const WATCHED: [(Resource, u64); 4] =
     [(Resource::Threads, 2), (Resource::Zombies, 0), (Resource::Descriptors, 3), (Resource::Memory, 4096)];
 
@@ -18,7 +19,7 @@ pub(crate) fn leaves_nothing(
     for _ in 0..20 {
         visit(stage)?;
     }
-    // What the visits took may still be on its way back.
+    // The resources of the visits may still be on their way back.
     std::thread::sleep(stage.timing.quiet() / 4);
     let before = WATCHED.map(|(what, _)| stage.amount(what));
     crowd(stage)?;

@@ -1,4 +1,4 @@
-//! What the servers have in common that echo lines and understand `WORK ms` and `quit`: with processes, threads or a pool.
+//! Checks that are the same for all servers that echo lines and understand `WORK ms` and `quit`: with processes, threads or a pool.
 
 use crate::{
     checks::standing,
@@ -9,8 +9,8 @@ use crate::{
 };
 use std::time::Duration;
 
-/// So many clients at once as the shape says. It may be tried again at once, while the server still counts those that have just gone:
-/// so `clients` are at most half of what it takes.
+/// The shape says how many clients are served at once. It may be tried again at once, while the server still counts those that
+/// have just gone: so `clients` are at most half of what it takes.
 pub(crate) fn shape(stage: &mut Stage, wanted: Shape, clients: usize) -> Result<(), Problem> {
     stage.serve()?;
     visit(stage)?;

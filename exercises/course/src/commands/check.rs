@@ -13,7 +13,7 @@ use crate::{
 use clap::Args;
 use std::net::SocketAddr;
 
-/// What `check` is asked for.
+/// The arguments of `check`.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     /// Which: e06, 6 or e06-echo [default: the next one]
@@ -35,7 +35,7 @@ pub(crate) struct Check {
     repeat: u32,
 }
 
-/// What `poke` is asked for.
+/// The arguments of `poke`.
 #[derive(Debug, Args)]
 pub(crate) struct Poke {
     /// Which: e06.greets

@@ -85,7 +85,7 @@ pub(crate) fn undo(name: &str) -> Result<u8, Refused> {
     let exercise = exercise_named(name)?;
     let (path, folder) = (project::root().join(project::edited(exercise)), folder(exercise));
     let now = fs::read_to_string(&path).unwrap_or_default();
-    // What is there already need not be brought back.
+    // A text that is there already need not be brought back.
     let last = numbers(&folder).into_iter().rev().map(|number| folder.join(format!("{number}.rs")));
     let Some((from, text)) =
         last.filter_map(|from| fs::read_to_string(&from).ok().map(|text| (from, text))).find(|(_, text)| *text != now)

@@ -62,7 +62,7 @@ pub(crate) fn named_or_next(name: Option<&str>) -> Result<&'static Exercise, Ref
     }
 }
 
-/// The student's program, built from what is in the file now. What the compiler says goes to the terminal.
+/// The student's program, built from what is in the file now. The words of the compiler go to the terminal.
 fn built(exercise: &Exercise) -> Result<PathBuf, Refused> {
     match project::try_build(&project::root(), "exercises", exercise.id, Words::Shown)? {
         Built::Program(path) => Ok(path),

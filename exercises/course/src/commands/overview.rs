@@ -10,7 +10,7 @@ use crate::{
 use clap::Args;
 use std::collections::BTreeMap;
 
-/// What `status` is asked for.
+/// The arguments of `status`.
 #[derive(Debug, Args)]
 pub(crate) struct Status {
     /// Print one JSON document

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What `pack` is asked for.
+/// The arguments of `pack`.
 #[derive(Debug, Args)]
 pub(crate) struct Pack {
     /// The folder that is made for it
@@ -16,7 +16,7 @@ pub(crate) struct Pack {
     student: PathBuf,
 }
 
-/// What students do not get, from the root: answers, one student's state, tests of the graders, what was built.
+/// Paths from the root that students do not get: answers, one student's state, tests of the graders, what was built.
 const LEFT_OUT: [&str; 9] = [
     ".git",
     ".ci",

@@ -4,7 +4,7 @@ use super::{Refused, built, exercise_named};
 use clap::Args;
 use std::{net::SocketAddr, os::unix::process::CommandExt as _, process::Command};
 
-/// What `serve` is asked for.
+/// The arguments of `serve`.
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
     /// Which: e06, 6 or e06-echo

@@ -21,7 +21,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What `grade` is asked for.
+/// The arguments of `grade`.
 #[derive(Debug, Args)]
 pub(crate) struct Grade {
     /// Which exercises [default: all]
@@ -115,7 +115,7 @@ pub(crate) fn grade(args: &Grade) -> Result<u8, Refused> {
     let mut all = Vec::new();
     for (exercise, program) in exercises.into_iter().zip(&programs) {
         let graded = one(exercise, &name, program, &directory, args);
-        // Nobody waits in the dark: a result comes at the end.
+        // The result comes at the end: until then this shows how far it is.
         let _ = writeln!(io::stderr(), "{}: {} of {} checks", exercise.id, graded.points(), graded.of());
         all.push(graded);
     }
