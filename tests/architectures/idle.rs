@@ -57,13 +57,13 @@ fn connect(server: &Process, count: usize) -> Vec<Conn> {
     conns
 }
 
-#[allow(clippy::print_stderr)] // For whoever wants to know.
+#[allow(clippy::print_stderr)] // For people who want to know.
 fn idle_clients_cost_less_than_a_kibibyte(architecture: &Architecture) {
     descriptors::raise_limit().unwrap();
     let count = env::var("IDLE_CLIENTS").map_or(2000, |count| count.parse().unwrap());
     let server = architecture.start("echo", &["--max-clients", "40000", "--backlog", "4096"]);
-    // After this, everything that is made once is there, and so is the memory of the first thousand clients.
-    let _first = connect(&server, 1000);
+    // After this, everything that is made once is there, and so is room for as many arrivals at once as may come on a busy machine.
+    let _first = connect(&server, 2000);
     let before = memory(&server);
     let _clients = connect(&server, count);
     let each = (memory(&server) - before) / count as u64;
