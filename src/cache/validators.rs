@@ -34,13 +34,19 @@ impl<'a> EntityTag<'a> {
 
     /// The tag that `value` starts with, and what follows it.
     fn start(value: &'a [u8]) -> Option<(Self, &'a [u8])> {
-        let (weak, tag) = match value.strip_prefix(b"W/") {
-            Some(tag) => (true, tag),
-            None => (false, value),
+        let (weak, tag) = match value {
+            [b'W', b'/', tag @ ..] => (true, tag),
+            tag => (false, tag),
         };
-        let inner = tag.strip_prefix(b"\"")?;
-        let length = inner.iter().position(|byte| !is_etagc(*byte))?;
-        (inner[length] == b'"').then(|| (Self { weak, opaque: &tag[..length + 2] }, &inner[length + 1..]))
+        let [b'"', inner @ ..] = tag else { return None };
+        let mut rest = inner;
+        while let [byte, after @ ..] = rest
+            && is_etagc(*byte)
+        {
+            rest = after;
+        }
+        let [b'"', after @ ..] = rest else { return None };
+        Some((Self { weak, opaque: &tag[..tag.len() - after.len()] }, after))
     }
 
     /// The `ETag` of a message. `None` if there is none, if it is broken, and if there are several, because it is not
@@ -81,7 +87,7 @@ impl<'a> EntityTag<'a> {
 
 /// `etagc`: visible characters but the quote, and bytes above ASCII.
 fn is_etagc(byte: u8) -> bool {
-    byte == 0x21 || (0x23..=0x7e).contains(&byte) || byte >= 0x80
+    matches!(byte, 0x21 | 0x23..=0x7e | 0x80..)
 }
 
 /// The tags of a list, such as that of `If-None-Match`, over all lines of that name. Text that is no tag is skipped, up
@@ -111,7 +117,10 @@ pub fn tags<'f>(fields: &'f Fields, name: &'f str) -> impl Iterator<Item = Entit
 }
 
 fn ends_member(rest: &[u8]) -> bool {
-    matches!(rest.trim_ascii_start(), [] | [b',', ..])
+    match rest {
+        [] | [b',', ..] => true,
+        _ => matches!(rest.trim_ascii_start(), [] | [b',', ..]),
+    }
 }
 
 fn after_comma(value: &[u8]) -> &[u8] {

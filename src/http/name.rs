@@ -4,9 +4,12 @@
 #[must_use]
 #[inline]
 pub fn is_same(one: &[u8], other: &[u8]) -> bool {
-    let begins_alike = |other: u8| one.first().is_some_and(|one| (one ^ other) & !(b'a' - b'A') == 0);
     // The length and the first letter settle nearly every comparison.
-    one.len() == other.len() && other.first().is_none_or(|first| begins_alike(*first) && all_match(one, other))
+    match (one, other) {
+        _ if one.len() != other.len() => false,
+        ([first, ..], [other_first, ..]) => (first ^ other_first) & !(b'a' - b'A') == 0 && all_match(one, other),
+        _ => true,
+    }
 }
 
 /// As [`is_same`], for names of the same length.

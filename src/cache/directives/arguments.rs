@@ -33,8 +33,13 @@ pub(super) fn directives(line: &[u8]) -> impl Iterator<Item = Directive<'_>> {
 
 impl<'a> Directive<'a> {
     fn parse(member: &'a [u8]) -> Option<Self> {
-        let end = member.iter().position(|byte| !is_token_byte(*byte)).unwrap_or(member.len());
-        let (name, rest) = member.split_at(end);
+        let mut rest = member;
+        while let [byte, after @ ..] = rest
+            && is_token_byte(*byte)
+        {
+            rest = after;
+        }
+        let name = &member[..member.len() - rest.len()];
         let argument = match rest {
             [] => Argument::None,
             [b'=', value @ ..] => Argument::parse(value),
