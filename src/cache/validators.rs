@@ -13,7 +13,7 @@
 //! | weak | opaque parts agree | `If-None-Match` |
 
 use super::date::date_of;
-use crate::http::Fields;
+use crate::http::{Fields, split_run};
 use std::time::{Duration, SystemTime};
 
 /// An entity tag, as it stands in a field.
@@ -39,12 +39,7 @@ impl<'a> EntityTag<'a> {
             tag => (false, tag),
         };
         let [b'"', inner @ ..] = tag else { return None };
-        let mut rest = inner;
-        while let [byte, after @ ..] = rest
-            && is_etagc(*byte)
-        {
-            rest = after;
-        }
+        let (_, rest) = split_run(inner, is_etagc);
         let [b'"', after @ ..] = rest else { return None };
         Some((Self { weak, opaque: &tag[..tag.len() - after.len()] }, after))
     }
@@ -125,14 +120,8 @@ fn ends_member(rest: &[u8]) -> bool {
 
 fn after_comma(value: &[u8]) -> &[u8] {
     // Byte by byte: a line with thousands of members has short ones, for which a search of many bytes at once is slower.
-    let mut rest = value;
-    while let [byte, after @ ..] = rest {
-        rest = after;
-        if *byte == b',' {
-            break;
-        }
-    }
-    rest
+    let (_, rest) = split_run(value, |byte| byte != b',');
+    rest.get(1..).unwrap_or_default()
 }
 
 /// How much later `Date` has to be than `Last-Modified`, so that a second change within the same second would have been

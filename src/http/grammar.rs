@@ -69,6 +69,18 @@ pub(crate) const fn is_token_byte(byte: u8) -> bool {
     is(byte, TOKEN)
 }
 
+/// The bytes up to the first that `like` does not like, and the rest. A loop that costs little even where nothing is optimised: a
+/// line may have thousands of such runs.
+pub(crate) fn split_run(bytes: &[u8], like: impl Fn(u8) -> bool) -> (&[u8], &[u8]) {
+    let mut rest = bytes;
+    while let [byte, after @ ..] = rest
+        && like(*byte)
+    {
+        rest = after;
+    }
+    (&bytes[..bytes.len() - rest.len()], rest)
+}
+
 /// `1*tchar`.
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && bytes.iter().all(|byte| is(*byte, TOKEN))

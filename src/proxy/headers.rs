@@ -421,10 +421,7 @@ fn fate(name: &[u8]) -> Fate {
 }
 
 pub(super) fn field(out: &mut Vec<u8>, name: impl AsRef<[u8]>, value: &[u8]) {
-    out.put_slice(name.as_ref());
-    out.put_slice(b": ");
-    out.put_slice(value);
-    out.put_slice(b"\r\n");
+    http::write_line(out, name.as_ref(), value);
 }
 
 fn put<const N: usize>(out: &mut Vec<u8>, parts: [&str; N]) {

@@ -150,10 +150,11 @@ impl<K: Key> Timers<K> {
         }
         let present = self.present(now);
         while self.quiet_until <= present {
-            let Some(look) = self.next_look().filter(|look| *look <= present) else {
-                self.quiet_until = self.next_look().unwrap_or(NEVER);
+            let look = self.next_look().unwrap_or(NEVER);
+            self.quiet_until = look;
+            if look > present {
                 break;
-            };
+            }
             self.tick = look;
             self.lower();
             let Some(id) = self.take_present(0) else { continue };

@@ -1,7 +1,7 @@
 //! One directive of a `Cache-Control` line: its name, and what is behind it (RFC 9111 §5.2).
 
 use super::Seconds;
-use crate::http::{is_token_byte, members, name::is_same};
+use crate::http::{is_token_byte, members, name::is_same, split_run};
 use std::borrow::Cow;
 
 /// `name [ "=" ( token / quoted-string ) ]`, taken apart but not yet believed.
@@ -33,13 +33,7 @@ pub(super) fn directives(line: &[u8]) -> impl Iterator<Item = Directive<'_>> {
 
 impl<'a> Directive<'a> {
     fn parse(member: &'a [u8]) -> Option<Self> {
-        let mut rest = member;
-        while let [byte, after @ ..] = rest
-            && is_token_byte(*byte)
-        {
-            rest = after;
-        }
-        let name = &member[..member.len() - rest.len()];
+        let (name, rest) = split_run(member, is_token_byte);
         let argument = match rest {
             [] => Argument::None,
             [b'=', value @ ..] => Argument::parse(value),

@@ -2,7 +2,7 @@
 //! and the field is as if it were not there.
 
 use super::arguments::{Argument, Directive, SHORTEST};
-use crate::http::{Fields, is_token_byte};
+use crate::http::{Fields, is_token_byte, split_run};
 use std::borrow::Cow;
 
 /// The field for caches like this one.
@@ -141,29 +141,21 @@ impl<'a> Input<'a> {
     /// Past spaces.
     #[inline]
     fn skip_spaces(&mut self) {
-        while let [b' ', rest @ ..] = self.0 {
-            self.0 = rest;
-        }
+        self.run(|byte| byte == b' ');
     }
 
     /// Past optional white space.
     #[inline]
     fn skip_blanks(&mut self) {
-        while let [b' ' | b'\t', rest @ ..] = self.0 {
-            self.0 = rest;
-        }
+        self.run(|byte| matches!(byte, b' ' | b'\t'));
     }
 
     /// The bytes up to the first that `like` does not like.
     #[inline]
     fn run(&mut self, like: impl Fn(u8) -> bool) -> &'a [u8] {
-        let whole = self.0;
-        while let [byte, rest @ ..] = self.0
-            && like(*byte)
-        {
-            self.0 = rest;
-        }
-        &whole[..whole.len() - self.0.len()]
+        let (run, rest) = split_run(self.0, like);
+        self.0 = rest;
+        run
     }
 
     /// §4.2.3.3.
