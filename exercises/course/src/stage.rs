@@ -97,9 +97,14 @@ impl Stage {
 
     /// A line that no other client of this run sends.
     pub(crate) fn line(&mut self) -> Vec<u8> {
+        format!("{}\n", self.text()).into_bytes()
+    }
+
+    /// As [`Self::line`], without its end.
+    pub(crate) fn text(&mut self) -> String {
         let mut word = || WORDS[self.random.random_range(0..WORDS.len())];
         let (one, two) = (word(), word());
-        format!("{one} {two} {}\n", self.random.random_range(1000..10_000)).into_bytes()
+        format!("{one} {two} {}", self.random.random_range(1000..10_000))
     }
 
     /// A number below `end`, from the seed.

@@ -70,11 +70,6 @@ fn says(client: &mut Client, line: &str) -> Result<(), Problem> {
     client.send(format!("{line}\n").as_bytes())
 }
 
-/// A line that no other client of this run says, without its end.
-fn words(stage: &mut Stage) -> String {
-    String::from_utf8_lossy(&stage.line()).trim_end().to_owned()
-}
-
 fn names(stage: &mut Stage) -> Result<(), Problem> {
     let mut client = asked(stage)?;
     for bad in ["", "two words", "caf\u{e9}", "seventeen17171717", "semi;colon"] {
@@ -121,7 +116,7 @@ fn three_talk(stage: &mut Stage) -> Result<(), Problem> {
     let mut bob = joined(stage, "bob", &mut [&mut ada])?;
     let mut eve = joined(stage, "eve", &mut [&mut ada, &mut bob])?;
     let mut nameless = asked(stage)?;
-    let said = words(stage);
+    let said = stage.text();
     says(&mut ada, &said)?;
     hears(&mut bob, &format!("ada: {said}"))?;
     hears(&mut eve, &format!("ada: {said}"))?;
@@ -129,7 +124,7 @@ fn three_talk(stage: &mut Stage) -> Result<(), Problem> {
     ada.expect_quiet("nothing: it said that itself").map_err(about)?;
     let about = |problem: Problem| problem.about(Topic::Nameless);
     nameless.expect_quiet("nothing: it has no name yet").map_err(about)?;
-    let said = words(stage);
+    let said = stage.text();
     says(&mut eve, &said)?;
     hears(&mut ada, &format!("eve: {said}"))?;
     hears(&mut bob, &format!("eve: {said}"))
@@ -160,7 +155,7 @@ fn leaving(stage: &mut Stage) -> Result<(), Problem> {
             }
             1 => {
                 // A line that was said before the end counts, half a line does not.
-                let said = words(stage);
+                let said = stage.text();
                 bob.send(format!("{said}\nhalf a line").as_bytes())?;
                 bob.close();
                 hears(&mut ada, &format!("bob: {said}")).map_err(about)?;

@@ -48,19 +48,17 @@ fn ask_all(client: &mut Client, topic: Topic, rows: &[(&str, &str)]) -> Result<(
     rows.iter().try_for_each(|(line, answer)| asks(client, line, answer).map_err(|problem| problem.about(topic)))
 }
 
-fn connected(stage: &mut Stage) -> Result<Client, Problem> {
-    standing::running(stage)?;
-    stage.connect()
-}
-
-/// A text that no other check sends.
-fn text(stage: &mut Stage) -> String {
-    String::from_utf8_lossy(&stage.line()).trim_end().to_owned()
+/// Says goodbye and hears the end.
+pub(crate) fn quit(mut client: Client) -> Result<(), Problem> {
+    asks(&mut client, "QUIT", "BYE")?;
+    client.expect_end("FIN after BYE")?;
+    client.close();
+    Ok(())
 }
 
 fn table(stage: &mut Stage) -> Result<(), Problem> {
-    let mut client = connected(stage)?;
-    let text = text(stage);
+    let mut client = standing::connected(stage)?;
+    let text = stage.text();
     for (line, answer) in [
         ("PING", "PONG"),
         (&format!("ECHO {text}"), &text),
@@ -82,7 +80,7 @@ fn table(stage: &mut Stage) -> Result<(), Problem> {
 }
 
 fn case(stage: &mut Stage) -> Result<(), Problem> {
-    let mut client = connected(stage)?;
+    let mut client = standing::connected(stage)?;
     let rows = [
         ("ping", "PONG"),
         ("Ping", "PONG"),
@@ -97,7 +95,7 @@ fn case(stage: &mut Stage) -> Result<(), Problem> {
 }
 
 fn blanks(stage: &mut Stage) -> Result<(), Problem> {
-    let mut client = connected(stage)?;
+    let mut client = standing::connected(stage)?;
     let about = |problem: Problem| problem.about(Topic::Blanks);
     let rows = [
         ("  PING", "PONG"),
@@ -118,7 +116,7 @@ fn blanks(stage: &mut Stage) -> Result<(), Problem> {
 }
 
 fn arguments(stage: &mut Stage) -> Result<(), Problem> {
-    let mut client = connected(stage)?;
+    let mut client = standing::connected(stage)?;
     let longest = "k".repeat(32);
     let rows = [
         ("PING now", "ERR usage: PING"),
@@ -150,7 +148,7 @@ fn arguments(stage: &mut Stage) -> Result<(), Problem> {
 }
 
 fn numbers(stage: &mut Stage) -> Result<(), Problem> {
-    let mut client = connected(stage)?;
+    let mut client = standing::connected(stage)?;
     let rows = [
         ("ADD -3 1", "SUM -2"),
         ("ADD 9223372036854775806 1", "SUM 9223372036854775807"),
@@ -171,7 +169,7 @@ fn numbers(stage: &mut Stage) -> Result<(), Problem> {
 }
 
 fn junk(stage: &mut Stage) -> Result<(), Problem> {
-    let mut client = connected(stage)?;
+    let mut client = standing::connected(stage)?;
     let about = |problem: Problem| problem.about(Topic::BadCommand);
     for line in [&b"\xff\xfe\xfd"[..], b"PING\0", b"ECHO \x1b[2J", b"caf\xe9", b"\x80", b"ECHO \x7f", b"PI\rNG"] {
         client.send(&[line, b"\n"].concat())?;
@@ -195,7 +193,7 @@ const LONGEST: usize = 512;
 const ROOM: u64 = 1536;
 
 fn oversize(stage: &mut Stage) -> Result<(), Problem> {
-    let mut client = connected(stage)?;
+    let mut client = standing::connected(stage)?;
     let about = |topic: Topic| move |problem: Problem| problem.about(topic);
     let longest = "e".repeat(LONGEST - "ECHO ".len());
     for end in ["", "\r"] {
@@ -218,8 +216,8 @@ fn oversize(stage: &mut Stage) -> Result<(), Problem> {
 }
 
 fn pieces(stage: &mut Stage) -> Result<(), Problem> {
-    let mut client = connected(stage)?;
-    let text = text(stage);
+    let mut client = standing::connected(stage)?;
+    let text = stage.text();
     client.send_bytewise(format!("SET pieces {text}\r\n").as_bytes())?;
     answers(&mut client, b"SET", "OK").map_err(|problem| problem.about(Topic::HalfALine))?;
     client.send(format!("GET pieces\nADD 1 2\nFLY\nECHO {text}\nPI").as_bytes())?;
@@ -231,7 +229,7 @@ fn pieces(stage: &mut Stage) -> Result<(), Problem> {
 }
 
 fn half_close(stage: &mut Stage) -> Result<(), Problem> {
-    let mut client = connected(stage)?;
+    let mut client = standing::connected(stage)?;
     let about = |problem: Problem| problem.about(Topic::HalfClosed);
     client.send(b"ADD 1 2\nPING\nECHO half a line")?;
     client.finish();
@@ -242,9 +240,9 @@ fn half_close(stage: &mut Stage) -> Result<(), Problem> {
 const MOST_KEYS: usize = 1000;
 
 fn one_store(stage: &mut Stage) -> Result<(), Problem> {
-    let (mut one, mut two) = (connected(stage)?, connected(stage)?);
+    let (mut one, mut two) = (standing::connected(stage)?, standing::connected(stage)?);
     let about = |problem: Problem| problem.about(Topic::Store);
-    let text = text(stage);
+    let text = stage.text();
     asks(&mut one, &format!("SET shared {text}"), "OK")?;
     asks(&mut two, "GET shared", &format!("VALUE {text}")).map_err(about)?;
     asks(&mut two, "DEL shared", &format!("VALUE {text}")).map_err(about)?;
@@ -264,21 +262,18 @@ fn one_store(stage: &mut Stage) -> Result<(), Problem> {
 
 fn leaves_nothing(stage: &mut Stage) -> Result<(), Problem> {
     let visit = |stage: &mut Stage| {
-        let mut client = connected(stage)?;
+        let mut client = standing::connected(stage)?;
         asks(&mut client, "SET visit 1", "OK")?;
-        asks(&mut client, "QUIT", "BYE")?;
-        client.expect_end("FIN after BYE")?;
-        client.close();
-        Ok(())
+        quit(client)
     };
     standing::leaves_nothing(stage, visit, |stage| {
         for _ in 0..40 {
-            let mut client = connected(stage)?;
+            let mut client = standing::connected(stage)?;
             asks(&mut client, "GET visit", "VALUE 1")?;
             client.abort();
-            connected(stage)?.close();
+            standing::connected(stage)?.close();
         }
-        connected(stage)?.close();
+        standing::connected(stage)?.close();
         Ok(())
     })
 }

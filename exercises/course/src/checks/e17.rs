@@ -2,7 +2,10 @@
 
 use crate::{
     catalog::Check,
-    checks::{e16::asks, standing},
+    checks::{
+        e16::{asks, quit},
+        standing,
+    },
     client::Client,
     problem::{Problem, Resource, Topic},
     shape::{Load, Shape},
@@ -28,21 +31,13 @@ const PLACES: usize = 10;
 
 /// A client that a worker serves.
 fn served(stage: &mut Stage) -> Result<Client, Problem> {
-    standing::running(stage)?;
-    let mut client = stage.connect()?;
+    let mut client = standing::connected(stage)?;
     asks(&mut client, "PING", "PONG")?;
     Ok(client)
 }
 
 fn crowd(stage: &mut Stage) -> Result<Vec<Client>, Problem> {
     (0..WORKERS).map(|_| served(stage).map_err(|problem| problem.about(Topic::NotFull))).collect()
-}
-
-fn quit(mut client: Client) -> Result<(), Problem> {
-    asks(&mut client, "QUIT", "BYE")?;
-    client.expect_end("FIN after BYE")?;
-    client.close();
-    Ok(())
 }
 
 /// Asks for the numbers until they are these: a moment after a client has gone they may be older.

@@ -1,6 +1,7 @@
 //! The promises that every server has to keep.
 
 use crate::{
+    client::Client,
     problem::{Problem, Resource},
     stage::Stage,
 };
@@ -37,6 +38,12 @@ pub(crate) fn idle(stage: &Stage) -> Result<(), Problem> {
 /// A server, started if there is none.
 pub(crate) fn running(stage: &mut Stage) -> Result<(), Problem> {
     if stage.student.is_none() { stage.serve() } else { Ok(()) }
+}
+
+/// A client of a server, which is started if there is none.
+pub(crate) fn connected(stage: &mut Stage) -> Result<Client, Problem> {
+    running(stage)?;
+    stage.connect()
 }
 
 /// A few clients, the last one first.
