@@ -316,8 +316,8 @@ impl Client {
         }
         let quiet = io.now - self.heard;
         let (crowded, strict) = (self.ledger.borrow().rules.crowded, self.ledger.borrow().rules.http);
-        // Each of the others may be heard for that long before its turn comes.
-        let patience = if crowded { PATIENCE * MOST_CLIENTS as u32 } else { PATIENCE };
+        // Each of the others may be heard for that long before its turn comes; on a way that fell silent none will come.
+        let patience = if crowded && !io.silent { PATIENCE * MOST_CLIENTS as u32 } else { PATIENCE };
         if quiet < patience && io.now < PATIENCE * STEADY {
             // The network is slow, or the clock jumps: its answer is on the way.
             return io.wake(patience - quiet, OUT_OF_PATIENCE);
