@@ -4,7 +4,7 @@
 //!
 //! 1. [`app`] and [`session`]: the two contracts. Bytes and time come in, bytes and actions go out. Code written for
 //!    them never sees a socket.
-//! 2. [`http`]: where a message starts and ends (RFC 9112).
+//! 2. [`http`]: where a message starts and ends (RFC 9112); [`http2`]: many of them at once (RFC 9113).
 //! 3. [`net`]: sockets, clock and signals. Its reactor and its blocking driver run the same sessions.
 //! 4. [`lb`], [`health`], [`resilience`], [`pool`]: one decision each. Which backend, is it alive, may we try again,
 //!    which connection.
@@ -19,7 +19,7 @@
 //! server  client  proxy  load           run things: workers, threads, processes
 //! cli                                   what all command lines have in common
 //! net                                   sockets, clock, signals; what is below has none
-//! http  service  lb  pool  health  resilience  cache     pure: bytes and time in, decisions out
+//! http  http2  service  lb  pool  health  resilience  cache     pure: bytes and time in, decisions out
 //! app  session  backend                 the contracts and the shared noun
 //! time  buf  units                      timer wheel, buffers, how values are written
 //! ```
@@ -32,6 +32,7 @@ pub mod cli;
 pub mod client;
 pub mod health;
 pub mod http;
+pub mod http2;
 pub mod lb;
 pub mod load;
 pub mod net;
