@@ -88,7 +88,7 @@ all-tests:
 	$(call say,tests)
 	$(CARGO) test $(LOCKED)
 	$(call say,the runner of the course)
-	$(CARGO) test $(LOCKED) --package course --bin course --test commands
+	$(CARGO) test $(LOCKED) --package course --bin course --test commands --test quiz
 
 # Every solution must pass, every starter fail as it says, and mistakes of one exercise be found and named. All mistakes of all
 # exercises take minutes more: `make course-all`. The graders watch time, which a busy machine takes from them: so a failure counts
@@ -109,7 +109,7 @@ course-proxies: ## try the harness of the course on the project's own proxies
 
 # Beyond `make check`: what takes too long for each change.
 course-all: course-proxies ## everything about the course: graders, mutants, hostile programs, solutions under SOAK seeds (50)
-	$(CARGO) test $(LOCKED) --package course --bin course --test runner --test commands --test hostile
+	$(CARGO) test $(LOCKED) --package course --bin course --test runner --test commands --test quiz --test hostile
 	$(CARGO) run $(LOCKED) --quiet --package course -- dev check --seeds $(SOAK)
 
 other-worlds: ## simulated worlds that nobody has seen: OTHERS seeds (48) from FROM (the time)

@@ -7,6 +7,7 @@
 //! catalog ── which exercises, which checks          checks/   what each check does
 //! runner ─── runs them: stage (program, clients, seed) ── client, student ── wire (the record)
 //! cause ──── from what was seen (problem) to why (causes): probe (what the process does), bytes (what the bytes give away)
+//! quiz ───── predictions, and the experiments that answer them: lab (sockets, and what was called)
 //! report ─── what the student reads                 commands/ what there is to type; progress is a text file
 //! running ── no program outlives the runner         dev       what authors need: starters, mutants
 //! ```
@@ -29,6 +30,7 @@ mod problem;
 mod process;
 mod progress;
 mod project;
+mod quiz;
 mod regions;
 mod report;
 mod runner;
@@ -46,7 +48,7 @@ mod web;
 mod wire;
 
 use clap::{Parser, Subcommand};
-use commands::{Refused, check, grade, help, keep, overview, pack, serve, watch};
+use commands::{Refused, check, grade, help, keep, overview, pack, quiz as asking, serve, watch};
 use std::{
     io::{self, Write as _},
     process::ExitCode,
@@ -86,6 +88,8 @@ enum Command {
         /// As a report names it; without it, all names
         cause: Option<String>,
     },
+    /// Predict what the kernel does, then see the experiment
+    Quiz(asking::Quiz),
     /// List the exercises
     List,
     /// Show how far you are
@@ -138,6 +142,7 @@ fn run(command: Option<Command>) -> Result<u8, Refused> {
         Some(Command::Poke(args)) => check::poke(&args),
         Some(Command::Hint { exercise }) => help::hint(exercise.as_deref()),
         Some(Command::Explain { cause }) => help::explain(cause.as_deref()),
+        Some(Command::Quiz(args)) => asking::quiz(&args),
         Some(Command::List) => overview::list(),
         Some(Command::Status(args)) => overview::status(&args),
         Some(Command::Solution { exercise, anyway }) => help::solution(&exercise, anyway),

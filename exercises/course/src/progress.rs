@@ -4,6 +4,7 @@
 //! ```text
 //! e06-echo: failing 5 of 11 at half-close, 2 hints, grader 3f21c09a
 //! e07-processes: passed, solution seen, grader 90be1177
+//! q05: predicted b, saw c
 //! ```
 
 use crate::{catalog::Exercise, project};
@@ -37,6 +38,10 @@ pub(crate) struct Entry {
     pub(crate) solution: bool,
     /// The grader that gave the verdict.
     pub(crate) grader: String,
+    /// The prediction, if it is a question of the quiz whose experiment was shown.
+    pub(crate) predicted: Option<char>,
+    /// The letter of the option that was seen then, or a word.
+    pub(crate) saw: Option<String>,
 }
 
 /// Where an exercise stands.
@@ -73,6 +78,8 @@ impl Entry {
                 [count, "hint" | "hints"] => entry.hints = count.parse().unwrap_or(0),
                 ["solution", "seen"] => entry.solution = true,
                 ["grader", print] => print.clone_into(&mut entry.grader),
+                ["predicted", letter] => entry.predicted = letter.chars().next(),
+                ["saw", what] => entry.saw = Some(what.to_owned()),
                 // Somebody's own words.
                 _ => {}
             }
@@ -114,6 +121,8 @@ impl fmt::Display for Entry {
         if !self.grader.is_empty() {
             items.push(format!("grader {}", self.grader));
         }
+        items.extend(self.predicted.map(|letter| format!("predicted {letter}")));
+        items.extend(self.saw.iter().map(|what| format!("saw {what}")));
         f.write_str(&items.join(", "))
     }
 }
@@ -146,12 +155,17 @@ fn read(text: &str) -> BTreeMap<String, Entry> {
     lines.map(|(slug, items)| (slug.to_owned(), Entry::read(items))).collect()
 }
 
-/// Changes what is known about `exercise`. Two runs at once wait for each other, and readers see the old file or the new one.
+/// Changes what is known about `exercise`.
 pub(crate) fn update(exercise: &Exercise, change: impl FnOnce(&mut Entry)) -> io::Result<()> {
+    update_named(exercise.slug, change)
+}
+
+/// Changes what is known about an exercise or a question. Two runs at once wait for each other, and readers see the old file or the new one.
+pub(crate) fn update_named(name: &str, change: impl FnOnce(&mut Entry)) -> io::Result<()> {
     let folder = fs::File::open(project::root().join("exercises"))?;
     let _turn = Flock::lock(folder, FlockArg::LockExclusive).map_err(|(_, error)| error)?;
     let mut all = load();
-    change(all.entry(exercise.slug.to_owned()).or_default());
+    change(all.entry(name.to_owned()).or_default());
     let mut text = String::from("# What `cargo course` has seen. One line an exercise; delete a line to forget it.\n");
     for (slug, entry) in all {
         text += &format!("{slug}: {entry}\n");
@@ -170,8 +184,15 @@ mod tests {
         let failing = Verdict::Failing { passed: 5, of: 11, first: "half-close".into() };
         for entry in [
             Entry::default(),
-            Entry { verdict: Some(Verdict::Passed), hints: 1, solution: true, grader: "00c0ffee".into() },
-            Entry { verdict: Some(failing), hints: 3, solution: false, grader: "1".into() },
+            Entry {
+                verdict: Some(Verdict::Passed),
+                hints: 1,
+                solution: true,
+                grader: "00c0ffee".into(),
+                ..Entry::default()
+            },
+            Entry { verdict: Some(failing), hints: 3, grader: "1".into(), ..Entry::default() },
+            Entry { predicted: Some('b'), saw: Some("c".into()), ..Entry::default() },
         ] {
             let text = format!("# a comment\ne06-echo: {entry}\n");
             assert_eq!(read(&text).remove("e06-echo"), Some(entry), "{text}");

@@ -75,6 +75,11 @@ pub(crate) fn painted(text: &str) -> String {
     text.split_inclusive('\n').map(paint).collect()
 }
 
+/// A text after `first`, over as many lines as it needs.
+pub(crate) fn paragraph(first: &str, text: &str) -> String {
+    folded(first, " ", &words(text))
+}
+
 fn words(text: &str) -> Vec<String> {
     // Two spaces in what a program said are two spaces here.
     text.split(' ').map(str::to_owned).collect()

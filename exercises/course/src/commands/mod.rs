@@ -6,6 +6,7 @@ pub(crate) mod help;
 pub(crate) mod keep;
 pub(crate) mod overview;
 pub(crate) mod pack;
+pub(crate) mod quiz;
 pub(crate) mod serve;
 pub(crate) mod watch;
 

@@ -1,11 +1,11 @@
 //! `cargo course` alone, `list` and `status`: where a student stands, and what comes next.
 
-use super::{Refused, count, next};
+use super::{Refused, count, next, quiz::table};
 use crate::{
     catalog::{EXERCISES, Exercise},
     json,
     progress::{self, Entry, State, Verdict},
-    project,
+    project, quiz,
 };
 use clap::Args;
 use std::collections::BTreeMap;
@@ -69,6 +69,8 @@ pub(crate) fn list() -> Result<u8, Refused> {
             println!("{}", row(exercise, &known));
         }
     }
+    let (questions, minutes) = (quiz::questions().count(), quiz::MINUTES);
+    println!("Quiz, {} minutes: {questions} questions to predict (cargo course quiz --list)", questions * minutes);
     Ok(0)
 }
 
@@ -90,7 +92,7 @@ pub(crate) fn status(args: &Status) -> Result<u8, Refused> {
     let known = progress::load();
     if args.json {
         let all: Vec<String> = EXERCISES.iter().map(|exercise| as_json(exercise, &known)).collect();
-        println!("{{\"exercises\":[{}]}}", all.join(","));
+        println!("{}", json::object(&[("exercises", json::array(&all)), ("quiz", table::summary_json(&known))]));
         return Ok(0);
     }
     let passed = |exercise: &&&Exercise| {
@@ -107,6 +109,7 @@ pub(crate) fn status(args: &Status) -> Result<u8, Refused> {
             println!("  {}", row(exercise, &known));
         });
     }
+    println!("{}", table::summary(&known));
     if let Some(exercise) = next() {
         println!("next: {} {} (cargo course check {})", exercise.id, exercise.title, exercise.id);
     }

@@ -1,7 +1,7 @@
 //! `pack --student DIR`: a copy of the course for students, without the solutions and what tells of them.
 
 use super::{Refused, keep};
-use crate::{catalog::EXERCISES, project};
+use crate::{catalog::EXERCISES, project, quiz::answers};
 use clap::Args;
 use std::{
     fs, io,
@@ -47,6 +47,8 @@ pub(crate) fn pack(args: &Pack) -> Result<u8, Refused> {
         project::write_if_changed(&to.join("exercises/starters").join(format!("{}.rs", exercise.slug)), &starter)?;
         project::write_if_changed(&to.join(project::edited(exercise)), &starter)?;
     }
+    // Predictions of somebody else would be read.
+    project::write_if_changed(&to.join(answers::path()), &answers::blank())?;
     for (file, change) in [("Cargo.toml", without_member as fn(&str) -> String), ("Cargo.lock", without_package)] {
         let path = to.join(file);
         let text = fs::read_to_string(&path)?;
