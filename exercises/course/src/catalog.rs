@@ -166,6 +166,16 @@ pub(crate) const EXERCISES: &[Exercise] = &[
         starter_passes: &[],
         next: "src/service/command.rs: one protocol for all architectures. Who counts there, and which numbers may be a moment old?",
     },
+    Exercise {
+        id: "e20",
+        slug: "e20-parser",
+        title: "An incremental parser",
+        chapter: "08-http",
+        minutes: 90,
+        checks: checks::e20::CHECKS,
+        starter_passes: &[],
+        next: "src/http/request_reader.rs: the same states. What does it do with a body that no program wants, and which limits are flags?",
+    },
 ];
 
 /// The exercise of that id (`e06`), number (`6`) or folder (`e06-echo`).

@@ -309,6 +309,17 @@ impl Client {
         if self.end.is_some() { Ok(()) } else { Err(self.problem(wanted, Seen::StillOpen)) }
     }
 
+    /// All that came and was not asked for yet, and all that comes within a moment.
+    pub(crate) fn heard_so_far(&mut self) -> Vec<u8> {
+        self.hear_until(Instant::now() + self.timing.quiet() / 4);
+        std::mem::take(&mut self.heard)
+    }
+
+    /// Whether the peer has gone, as far as was heard.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.end.is_some()
+    }
+
     /// All that comes until the end, however it ends, and at most until patience does.
     pub(crate) fn hear_all(&mut self) -> Vec<u8> {
         self.hear_until(Instant::now() + self.timing.patience());

@@ -45,6 +45,7 @@ mod timing;
 mod transcript;
 mod upstream;
 mod web;
+mod web_subject;
 mod wire;
 
 use clap::{Parser, Subcommand};

@@ -1,6 +1,6 @@
 //! The facts that a check saw in place of the answer it waited for. `cause.rs` finds out why.
 
-use crate::shape::Ran;
+use crate::{shape::Ran, web_subject::Web};
 use nix::sys::signal::Signal;
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -233,6 +233,8 @@ pub(crate) enum Topic {
     Store,
     /// The store is full.
     StoreFull,
+    /// It is about HTTP.
+    Web(Web),
 }
 
 impl Problem {
@@ -246,5 +248,11 @@ impl Problem {
     pub(crate) fn about(mut self, topic: Topic) -> Self {
         self.topic = Some(topic);
         self
+    }
+
+    /// The same, unless a closer look has said it already.
+    #[must_use]
+    pub(crate) fn or_about(self, topic: Topic) -> Self {
+        if self.topic.is_some() { self } else { self.about(topic) }
     }
 }

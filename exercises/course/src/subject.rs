@@ -6,10 +6,14 @@ use crate::{
     problem::{Problem, Resource, Seen, Topic},
     stage::Stage,
     transcript::show,
+    web_subject,
 };
 
 /// The cause, if the subject of the step is enough to tell it.
 pub(crate) fn diagnose(problem: &Problem, stage: &Stage) -> Option<Diagnosis> {
+    if let Some(Topic::Web(web)) = problem.topic {
+        return web_subject::diagnose(web, problem, stage);
+    }
     let cause = by_topic(problem).or_else(|| by_bytes(problem, stage))?;
     match &problem.seen {
         Seen::Wrong(got) | Seen::Extra(got) => {

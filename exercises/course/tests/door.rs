@@ -77,3 +77,8 @@ fn e16_command_protocol() {
 fn e17_command_server() {
     check("e17");
 }
+
+#[test]
+fn e20_incremental_parser() {
+    check("e20");
+}
