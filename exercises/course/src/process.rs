@@ -6,6 +6,7 @@ use crate::{
     problem::{Problem, Seen},
     stage::Stage,
     student::{Limits, Student},
+    wire::{Event, NO_CONNECTION},
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -111,6 +112,7 @@ impl Stage {
     pub(crate) fn signal(&mut self, signal: Signal) -> Result<(), Problem> {
         let Some(student) = &self.student else { return Err(no_program()) };
         let id = i32::try_from(student.id()).unwrap_or(i32::MAX);
+        self.record.lock().note(NO_CONNECTION, Event::Signal(signal.as_str()));
         // That it has ended already is found out by what it does not do.
         let _ = kill(Pid::from_raw(id), signal);
         Ok(())

@@ -102,6 +102,7 @@ fn describe(event: &Event, shown: usize) -> String {
         Event::Finished | Event::Ended => "FIN".into(),
         Event::Aborted | Event::Reset => "RST".into(),
         Event::Closed => "close".into(),
+        Event::Signal(name) => (*name).into(),
         Event::Quiet(time) => format!("(silence, {} ms)", time.as_millis()),
     }
 }

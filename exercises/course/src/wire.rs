@@ -39,13 +39,15 @@ pub(crate) enum Event {
     Reset,
     /// Nothing came for so long.
     Quiet(Duration),
+    /// We sent the program this signal. It belongs to no connection.
+    Signal(&'static str),
 }
 
 impl Event {
     /// Whether we did it, and not the student's program.
     pub(crate) fn is_ours(&self) -> bool {
-        use Event::{Aborted, Closed, Connected, Finished, Sent};
-        matches!(self, Connected | Sent(_) | Finished | Aborted | Closed)
+        use Event::{Aborted, Closed, Connected, Finished, Sent, Signal};
+        matches!(self, Connected | Sent(_) | Finished | Aborted | Closed | Signal(_))
     }
 
     /// Whether it tells that something did not happen.
@@ -63,12 +65,15 @@ pub(crate) enum Side {
     Upstream,
 }
 
+/// In place of a connection's number.
+pub(crate) const NO_CONNECTION: usize = 0;
+
 /// One line of the record.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     /// Since the record began.
     pub(crate) at: Duration,
-    /// On which connection, from 1.
+    /// On which connection, from 1; [`NO_CONNECTION`] for what happens to the program itself.
     pub(crate) connection: usize,
     /// The event.
     pub(crate) event: Event,
@@ -295,6 +300,19 @@ mod tests {
         assert!(lines[3].ends_with("<- \"hello\\n\""), "{text}");
         assert!(lines[4].ends_with("<- RST"), "{text}");
         assert!(lines.iter().all(|line| line.len() <= 100), "{text}");
+    }
+
+    #[test]
+    fn a_signal_belongs_to_no_connection() {
+        let mut record = Record::new(false);
+        for _ in 0..2 {
+            let client = record.client();
+            record.note(client, Event::Connected);
+        }
+        record.note(NO_CONNECTION, Event::Signal("SIGTERM"));
+        let text = record.text();
+        let last = text.lines().next_back().unwrap();
+        assert!(last.contains("    SIGTERM ---") && last.ends_with('>'), "{text}");
     }
 
     #[test]
