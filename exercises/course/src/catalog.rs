@@ -167,6 +167,16 @@ pub(crate) const EXERCISES: &[Exercise] = &[
         next: "src/service/command.rs: one protocol for all architectures. Who counts there, and which numbers may be a moment old?",
     },
     Exercise {
+        id: "e18",
+        slug: "e18-shutdown",
+        title: "Soak and shutdown",
+        chapter: "14-signals-limits-logs",
+        minutes: 75,
+        checks: checks::e18::CHECKS,
+        starter_passes: &["commands", "a-limit", "two-thousand"],
+        next: "src/net/driver/ending.rs: the end of an event loop. What does it do for a client between two requests, and what after the deadline?",
+    },
+    Exercise {
         id: "e20",
         slug: "e20-parser",
         title: "An incremental parser",

@@ -10,6 +10,7 @@ use crate::{
     probe::{self, Call, Doing},
     problem::{Problem, Resource, Seen, Topic},
     stage::Stage,
+    stop,
     student::{Exit, Student},
     subject,
     transcript::{show, thousands},
@@ -125,7 +126,8 @@ fn before_bytes(problem: &Problem, stage: &mut Stage) -> Option<Diagnosis> {
         };
         return Some(cause.because([excess.fact()]));
     }
-    if let Some(diagnosis) = life::diagnose(problem, stage).or_else(|| ended(stage)) {
+    let known = stop::diagnose(problem, stage).or_else(|| life::diagnose(problem, stage));
+    if let Some(diagnosis) = known.or_else(|| ended(stage)) {
         return Some(diagnosis);
     }
     if matches!(problem.seen, Seen::Refused | Seen::Reset)

@@ -38,6 +38,7 @@ mod running;
 mod scratch;
 mod shape;
 mod stage;
+mod stop;
 mod student;
 mod subject;
 mod terminal;

@@ -235,6 +235,20 @@ pub(crate) enum Topic {
     StoreFull,
     /// It is about HTTP.
     Web(Web),
+    /// It was told to end, and has nothing else to do.
+    Stop,
+    /// A command runs, and it was told to end.
+    CommandAtStop,
+    /// The client waits for no answer, and the program was told to end.
+    SilentAtStop,
+    /// The client comes after the program was told to end.
+    NewAtStop,
+    /// The client waits for a worker, and the program was told to end.
+    WaitsAtStop,
+    /// The time that commands have to come to their end is over.
+    Grace,
+    /// The numbers that it logs when it ends.
+    LastLine,
 }
 
 impl Problem {

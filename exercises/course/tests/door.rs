@@ -79,6 +79,11 @@ fn e17_command_server() {
 }
 
 #[test]
+fn e18_shutdown() {
+    check("e18");
+}
+
+#[test]
 fn e20_incremental_parser() {
     check("e20");
 }

@@ -27,7 +27,7 @@ pub(crate) const CHECKS: &[Check] = &[
 ];
 
 const WORKERS: usize = 50;
-const PLACES: usize = 10;
+pub(crate) const PLACES: usize = 10;
 
 /// A client that a worker serves.
 fn served(stage: &mut Stage) -> Result<Client, Problem> {
@@ -36,12 +36,18 @@ fn served(stage: &mut Stage) -> Result<Client, Problem> {
     Ok(client)
 }
 
-fn crowd(stage: &mut Stage) -> Result<Vec<Client>, Problem> {
+pub(crate) fn crowd(stage: &mut Stage) -> Result<Vec<Client>, Problem> {
     (0..WORKERS).map(|_| served(stage).map_err(|problem| problem.about(Topic::NotFull))).collect()
 }
 
 /// Asks for the numbers until they are these: a moment after a client has gone they may be older.
-fn expect_stats(stage: &Stage, client: &mut Client, topic: Topic, wanted: &str, holds: &str) -> Result<(), Problem> {
+pub(crate) fn expect_stats(
+    stage: &Stage,
+    client: &mut Client,
+    topic: Topic,
+    wanted: &str,
+    holds: &str,
+) -> Result<(), Problem> {
     let until = Instant::now() + stage.timing.patience();
     loop {
         client.send(b"STATS\n")?;
@@ -56,7 +62,7 @@ fn expect_stats(stage: &Stage, client: &mut Client, topic: Topic, wanted: &str, 
     }
 }
 
-fn commands(stage: &mut Stage) -> Result<(), Problem> {
+pub(crate) fn commands(stage: &mut Stage) -> Result<(), Problem> {
     let mut client = served(stage)?;
     for bad in ["FLY", "PING now", "WORK", "WORK soon", "caf\u{e9}"] {
         client.send(format!("{bad}\n").as_bytes())?;
@@ -112,7 +118,7 @@ fn full(stage: &mut Stage) -> Result<(Vec<Client>, Vec<Client>), Problem> {
     Ok((clients, waiting))
 }
 
-fn a_limit(stage: &mut Stage) -> Result<(), Problem> {
+pub(crate) fn a_limit(stage: &mut Stage) -> Result<(), Problem> {
     let (mut clients, mut waiting) = full(stage)?;
     let about = |problem: Problem| problem.about(Topic::QueueFull);
     for _ in 0..3 {

@@ -13,6 +13,7 @@ pub(crate) mod e10;
 pub(crate) mod e12;
 pub(crate) mod e16;
 pub(crate) mod e17;
+pub(crate) mod e18;
 pub(crate) mod e20;
 mod greeting;
 mod http;
