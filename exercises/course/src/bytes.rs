@@ -28,6 +28,9 @@ pub(crate) fn wrong(problem: &Problem, got: &[u8], record: &Record) -> Diagnosis
     if let Some(cause) = counted(problem, got, record).or_else(|| out_of_step(problem, got)) {
         return of(cause, facts());
     }
+    if problem.client.is_some_and(|client| answered_again(client, got, record)) {
+        return of(Cause::BytesKept, facts());
+    }
     match problem.topic {
         Some(Topic::Total) => return of(Cause::LostUpdates, facts()),
         Some(Topic::Count | Topic::Room) => return of(Cause::PlaceNotGivenBack, facts()),
@@ -46,6 +49,7 @@ pub(crate) fn wrong(problem: &Problem, got: &[u8], record: &Record) -> Diagnosis
         _ if problem.client.is_some_and(|client| reordered(client, expected, got, record)) => Cause::OrderBroken,
         Some(Topic::HalfALine) if begins_answer_to_piece(problem, got, record) => Cause::ReadTakenForMessage,
         Some(Topic::HalfALine | Topic::SeveralLines) if is_part(expected, got) => Cause::BytesDropped,
+        Some(Topic::ShorterLine) if got.starts_with(expected.trim_ascii_end()) => Cause::BytesKept,
         _ => Cause::WrongBytes,
     };
     of(cause, facts())
@@ -57,6 +61,7 @@ pub(crate) fn extra(problem: &Problem, got: &[u8], record: &Record) -> Diagnosis
         Some(Topic::HalfALine) => Cause::ReadTakenForMessage,
         Some(Topic::Turn) => Cause::ServedAtOnce,
         Some(Topic::HalfClosed) => Cause::EndTakenForLine,
+        Some(Topic::ShorterLine) => Cause::BytesKept,
         Some(Topic::OutOfTurn) => Cause::OutOfTurn,
         Some(Topic::Waiting) => Cause::TooManyAtOnce,
         _ if problem.client.is_some_and(|client| unasked(client, got, record)) => Cause::WroteBeforeItRead,
@@ -194,6 +199,16 @@ fn reordered(client: usize, expected: &[u8], got: &[u8], record: &Record) -> boo
 /// Whether all that ever came did so before the client had said anything.
 fn unasked(client: usize, got: &[u8], record: &Record) -> bool {
     record.sent_by(client).is_empty() && record.received_by(client) == got
+}
+
+/// Whether the answer begins with a line of this client that was answered already: it is still in a buffer.
+fn answered_again(client: usize, got: &[u8], record: &Record) -> bool {
+    let Some(first) = lines(got).first().copied().filter(|line| line.len() >= TELLING && line.ends_with(b"\n")) else {
+        return false;
+    };
+    let count = |bytes: &[u8]| lines(bytes).iter().filter(|line| **line == first).count();
+    let sent = count(&record.sent_by(client));
+    sent > 0 && count(&record.received_by(client)) > sent
 }
 
 fn lines(bytes: &[u8]) -> Vec<&[u8]> {

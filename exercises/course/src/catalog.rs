@@ -186,6 +186,26 @@ pub(crate) const EXERCISES: &[Exercise] = &[
         starter_passes: &[],
         next: "src/http/request_reader.rs: the same states. What does it do with a body that no program wants, and which limits are flags?",
     },
+    Exercise {
+        id: "c1",
+        slug: "c1-review",
+        title: "A review: five faults",
+        chapter: "18-debugging",
+        minutes: 45,
+        checks: checks::c1::CHECKS,
+        starter_passes: &["answers"],
+        next: "src/server/conversation.rs: a conversation there ends in several ways. What makes sure that each of them is logged and counted?",
+    },
+    Exercise {
+        id: "c2",
+        slug: "c2-broken-server",
+        title: "A broken server",
+        chapter: "18-debugging",
+        minutes: 50,
+        checks: checks::c2::CHECKS,
+        starter_passes: &["one-line"],
+        next: "src/service/lines.rs: lines out of bytes. How long may a line be there, and what becomes of one that is longer?",
+    },
 ];
 
 /// The exercise of that id (`e06`), number (`6`) or folder (`e06-echo`).

@@ -73,6 +73,7 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Diagnosis {
         Seen::OtherAddress { told, said } => Cause::PortIgnored.because([format!("told {told}, said READY {said}")]),
         Seen::Refused => Cause::NotListening.because([]),
         Seen::Chatter(line) => Cause::StdoutChatter.because([format!("stdout has {}", show(line.as_bytes()))]),
+        Seen::ThreadPanicked => Cause::Panicked.because(["a thread has, and the program went on".to_owned()]),
         Seen::NotLogged(last) => {
             Cause::NotLogged.because([format!("the last line there is {}", show(last.as_bytes()))])
         }

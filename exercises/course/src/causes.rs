@@ -77,7 +77,7 @@ causes! {
     TickPutOff "tick-put-off" "Each client puts the tick off: the wait begins anew after every client. Wait until a moment, not for a time: the moment of the next tick stays where it is."
     TicksTooOften "ticks-too-often" "It ticks far more often than every 100 ms: a tick belongs to a moment, not to each round of the loop."
     LineEndCounted "line-end-counted" "The length is too large by the line end: LF, or CR LF, is no part of the line."
-    BytesKept "bytes-kept" "Bytes of an earlier line were counted again: what was answered has to leave the buffer."
+    BytesKept "bytes-kept" "Bytes of an earlier line are still there, and were answered or counted again: what was answered has to leave the buffer."
     LineWithoutLimit "line-without-limit" "A line that is too long is not refused: your buffer grows as long as the client sends. Refuse it as soon as the limit is passed, and keep nothing of the rest."
     LimitOffByOne "limit-off-by-one" "The limit is off by one. The longest that is allowed has to be taken, and one byte more has to be refused. The task says whether the end of a line counts."
     RestOfLineAnswered "rest-of-line-answered" "The rest of a line that was refused is taken for a line of its own. Pass over it, up to its end, and then go on."

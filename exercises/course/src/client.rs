@@ -229,7 +229,12 @@ impl Client {
 
     /// Waits until exactly these bytes have come.
     pub(crate) fn expect(&mut self, expected: &[u8], wanted: &str) -> Result<(), Problem> {
-        let deadline = Instant::now() + self.timing.patience();
+        self.expect_within(self.timing.patience(), expected, wanted)
+    }
+
+    /// The same, within this time. The bytes that have come until then are kept: they may be waited for once more.
+    pub(crate) fn expect_within(&mut self, time: Duration, expected: &[u8], wanted: &str) -> Result<(), Problem> {
+        let deadline = Instant::now() + time;
         loop {
             let common = self.heard.len().min(expected.len());
             if self.heard[..common] != expected[..common] {
@@ -328,7 +333,12 @@ impl Client {
 
     /// Waits for the end of the stream: a FIN, and nothing before it.
     pub(crate) fn expect_end(&mut self, wanted: &str) -> Result<(), Problem> {
-        self.hear_until(Instant::now() + self.timing.patience());
+        let deadline = Instant::now() + self.timing.patience();
+        while self.end.is_none() && self.heard.is_empty() && self.read(deadline) {}
+        if !self.heard.is_empty() {
+            // A little more may tell which mistake it is; a program that sends without end is not heard out.
+            self.hear_until(Instant::now() + self.timing.quiet());
+        }
         match self.end {
             _ if !self.heard.is_empty() => {
                 let extra = std::mem::take(&mut self.heard);
@@ -363,6 +373,7 @@ impl Client {
 
     /// Hears something more, or says why there is nothing.
     fn hear(&mut self, deadline: Instant, wanted: &str) -> Result<(), Problem> {
+        let begun = Instant::now();
         if self.end.is_none() && self.read(deadline) {
             return Ok(());
         }
@@ -371,7 +382,7 @@ impl Client {
             Some(End::Fin) => Seen::EarlyEnd(so_far),
             Some(End::Rst) => Seen::Reset,
             None => {
-                self.note(Event::Quiet(self.timing.patience()));
+                self.note(Event::Quiet(begun.elapsed()));
                 Seen::Silence(so_far)
             }
         };

@@ -71,6 +71,8 @@ pub(crate) enum Seen {
     StillOpen,
     /// stdout has more than the line `READY`.
     Chatter(String),
+    /// One of its threads has panicked, and the others went on.
+    ThreadPanicked,
     /// stderr does not have what it should.
     NotLogged(String),
     /// It ticked so often.
@@ -191,6 +193,8 @@ pub(crate) enum Topic {
     NotFull,
     /// There were as many clients as there may be, and one has left.
     Room,
+    /// A longer line came before this one.
+    ShorterLine,
     /// The client before this one has not closed its side after the goodbye.
     AfterGoodbye,
     /// The client said the line itself.

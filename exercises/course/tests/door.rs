@@ -87,3 +87,13 @@ fn e18_shutdown() {
 fn e20_incremental_parser() {
     check("e20");
 }
+
+#[test]
+fn c1_review() {
+    check("c1");
+}
+
+#[test]
+fn c2_broken_server() {
+    check("c2");
+}

@@ -1,5 +1,7 @@
 //! The checks, a file an exercise.
 
+pub(crate) mod c1;
+pub(crate) mod c2;
 pub(crate) mod e01;
 pub(crate) mod e02;
 pub(crate) mod e03;
