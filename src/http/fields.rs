@@ -6,7 +6,7 @@
 //! lines  [(0..4, 6..15),     (17..23, 25..28)]      one entry a line
 //! ```
 
-use super::{grammar, name::is_same};
+use super::{Error, grammar, name::is_same};
 use std::{fmt, ops::Range};
 
 /// A field section: two allocations however many lines, none when empty.
@@ -163,6 +163,32 @@ impl Fields {
             value: offset(middle),
             value_len: offset(value.len()),
         });
+    }
+
+    /// No lines, and room for some: for a section whose lines come one by one.
+    pub(crate) fn with_room(lines: usize, bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), lines: Vec::with_capacity(lines), signs: 0 }
+    }
+
+    /// Appends a line that a peer sent in another form than text, under the same rules as for text. It is kept in the form in
+    /// which we write it.
+    pub(crate) fn append(&mut self, name: &[u8], value: &[u8]) -> Result<(), Error> {
+        if !grammar::is_token(name) {
+            return Err(Error::BadFieldName);
+        }
+        if !grammar::is_text(value) {
+            return Err(if value.contains(&0) { Error::Nul } else { Error::BadFieldValue });
+        }
+        let start = self.bytes.len();
+        write_line(&mut self.bytes, name, value);
+        self.signs |= sign(name);
+        self.lines.push(Line {
+            name: offset(start),
+            name_len: offset(name.len()),
+            value: offset(start + name.len() + 2),
+            value_len: offset(value.len()),
+        });
+        Ok(())
     }
 
     /// Keeps the lines that `keep` likes.
@@ -372,6 +398,27 @@ mod tests {
             let wanted: String = (0..each.len()).filter(|at| is_chosen(*at)).map(|at| each[at]).collect();
             assert_eq!(String::from_utf8_lossy(&out), wanted);
         }
+    }
+
+    /// As if they had come as text: the same rules, and written without a copy of each.
+    #[test]
+    fn lines_of_another_form_are_kept_as_text() {
+        let mut fields = Fields::with_room(2, 64);
+        for (name, value, outcome) in [
+            ("host", "a", Ok(())),
+            ("x-empty", "", Ok(())),
+            ("", "a", Err(Error::BadFieldName)),
+            ("a b", "a", Err(Error::BadFieldName)),
+            (":path", "a", Err(Error::BadFieldName)),
+            ("x", "a\r\nb: c", Err(Error::BadFieldValue)),
+            ("x", "a\0", Err(Error::Nul)),
+            ("x", "caf\u{e9}\t!", Ok(())),
+        ] {
+            assert_eq!(fields.append(name.as_bytes(), value.as_bytes()), outcome, "{name}: {value}");
+        }
+        assert_eq!(fields, [("host", "a"), ("x-empty", ""), ("x", "caf\u{e9}\t!")].into_iter().collect());
+        assert!(fields.lines.iter().all(|line| line.as_written(&fields.bytes).is_some()));
+        assert_eq!(fields.get("X-Empty"), Some(&b""[..]));
     }
 
     #[test]

@@ -22,7 +22,8 @@ impl RequestHead {
         Ok(Self { method, version: Version::Http11, fields: Fields::new(), target })
     }
 
-    pub(super) fn received(method: Method, version: Version, target: Target, fields: Fields) -> Result<Self, Error> {
+    /// A head whose parts a peer sent: checks what several of them say together.
+    pub(crate) fn received(method: Method, version: Version, target: Target, fields: Fields) -> Result<Self, Error> {
         host::check(version, &target, &fields)?;
         hop::check_options(&fields)?;
         Ok(Self { method, version, fields, target })
@@ -78,7 +79,8 @@ impl ResponseHead {
         Self { version: Version::Http11, status, fields: Fields::new(), reason: None }
     }
 
-    pub(super) fn received(version: Version, status: Status, reason: &[u8], fields: Fields) -> Result<Self, Error> {
+    /// As [`RequestHead::received`].
+    pub(crate) fn received(version: Version, status: Status, reason: &[u8], fields: Fields) -> Result<Self, Error> {
         hop::check_options(&fields)?;
         let usual = reason == status.reason().as_bytes();
         Ok(Self { version, status, fields, reason: (!usual).then(|| reason.into()) })
