@@ -135,6 +135,17 @@ impl Output {
         (!piece.is_empty()).then_some(piece)
     }
 
+    /// Takes at most `max` bytes off the front, by reference: the first piece, or its beginning. Empty if nothing waits.
+    pub fn split(&mut self, max: usize) -> Bytes {
+        if self.front.is_empty() {
+            self.close_tail();
+        }
+        if self.front.len() > max {
+            return self.front.split_to(max);
+        }
+        self.pop().unwrap_or_default()
+    }
+
     /// From now on every byte that waits stays at its address until it is consumed or cleared, whatever is appended: so its
     /// pieces can be lent to a kernel that sends them while we go on.
     pub fn pin(&mut self) {
@@ -239,6 +250,20 @@ mod tests {
     #[test]
     fn a_connection_pays_one_cache_line() {
         assert!(size_of::<Output>() <= 64, "{}", size_of::<Output>());
+    }
+
+    #[test]
+    fn pieces_can_be_taken_in_parts() {
+        let big = Bytes::from(vec![b'x'; SMALL + 3]);
+        let mut output = Output::new();
+        output.push(big.clone());
+        output.extend(b"tail");
+        let first = output.split(SMALL);
+        assert_eq!((first.len(), first.as_ptr(), output.len()), (SMALL, big.as_ptr(), 7));
+        for (max, taken) in [(0, &b""[..]), (3, b"xxx"), (1, b"t"), (100, b"ail"), (100, b"")] {
+            assert_eq!(output.split(max), taken);
+        }
+        assert!(owns_no_heap(&output));
     }
 
     #[test]
