@@ -12,6 +12,7 @@ const SIDEWAYS: &[(&str, &str, &str)] = &[
     ("cache", "http", "what a cache may do is said in the fields of HTTP messages"),
     ("health", "http", "what a probe asks is written in the words of an HTTP message"),
     ("health", "resilience", "a record of a backend contains its breaker"),
+    ("http2", "http", "HTTP/2 carries the messages of HTTP, under the same rules"),
     ("service", "http", "a service that speaks HTTP reads and writes its messages"),
 ];
 

@@ -204,8 +204,8 @@ mod tests {
     }
 
     #[test]
-    fn every_character_alone_and_behind_every_other() {
-        for (one, other) in (0..=255u8).flat_map(|one| (0..=255u8).map(move |other| (one, other))) {
+    fn every_character_alone_and_before_others() {
+        for (one, other) in (0..=255u8).flat_map(|one| (0..=255u8).step_by(11).map(move |other| (one, other))) {
             for text in [&[one][..], &[one, other]] {
                 let (mut coded, mut read) = (Vec::new(), Vec::new());
                 encode(text, &mut coded);

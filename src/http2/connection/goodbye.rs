@@ -1,0 +1,170 @@
+//! The end of a connection on which nothing went wrong (RFC 9113 §6.8).
+//!
+//! ```text
+//!   GOAWAY 2^31-1, PING ──▶            no new streams, please
+//!                       ◀── HEADERS    one that was on its way: it is served
+//!                       ◀── PING ACK   the peer has heard it
+//!   GOAWAY 5 ──▶                       5 was the last; what comes after it was not looked at
+//!                   …                  running streams end
+//! ```
+//!
+//! Then the connection is over. One without streams is over at once: a request that is on its way was not looked at, and the
+//! client learns so.
+
+use super::{Connection, Event, Reset};
+use crate::http2::{
+    cause::{Cause, ErrorCode, Fault},
+    frame::{self, Kind, MAX_31, first_word},
+    limits::GOODBYE,
+    settings::Role,
+    stream::Closed,
+};
+use std::time::Instant;
+
+/// The PING that follows the first goodbye. Its answer comes behind everything that the peer sent before it heard of that.
+const PING: &[u8; 8] = b"goodbye!";
+
+/// How far we are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Going {
+    No,
+    /// The peer has said goodbye, and its streams still run.
+    Peer,
+    /// We have said it once, and wait for a round trip, at most until then.
+    Announced(Instant),
+    /// No stream after that one is served.
+    Last(u32),
+    /// The connection has failed.
+    Over,
+}
+
+impl Going {
+    /// Whether a stream that begins is too late.
+    pub(super) fn ignores(self, stream: u32) -> bool {
+        match self {
+            Self::Last(last) => stream > last,
+            Self::No | Self::Peer | Self::Announced(_) => false,
+            Self::Over => true,
+        }
+    }
+}
+
+impl Connection {
+    /// Begins to end the connection: streams that run go on, and then it is over. Without any it is over now.
+    pub fn drain(&mut self, now: Instant) {
+        match self.going {
+            Going::No | Going::Peer if self.streams.is_empty() || self.role == Role::Client => self.say_last(),
+            Going::No | Going::Peer => {
+                frame::write_go_away(MAX_31, ErrorCode::NO_ERROR, "", &mut self.out);
+                self.write_frame(Kind::Ping, 0, 0, PING);
+                self.going = Going::Announced(now + GOODBYE);
+            }
+            Going::Announced(_) | Going::Last(_) | Going::Over => {}
+        }
+    }
+
+    /// Whether nothing more will be said: what is left is to be written, and the connection closed.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        match self.going {
+            Going::No | Going::Peer | Going::Announced(_) => false,
+            Going::Last(_) => self.streams.is_empty(),
+            Going::Over => true,
+        }
+    }
+
+    /// When [`Connection::expire`] has something to do.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let goodbye = match self.going {
+            Going::Announced(until) => Some(until),
+            Going::No | Going::Peer | Going::Last(_) | Going::Over => None,
+        };
+        [goodbye, self.stall].into_iter().flatten().min()
+    }
+
+    /// Time has passed. [`Connection::next`] tells what came of it.
+    pub fn expire(&mut self, now: Instant) {
+        if let Going::Announced(until) = self.going
+            && until <= now
+        {
+            self.say_last();
+        }
+        if self.stall.is_some_and(|stall| stall <= now)
+            && let Err(cause) = self.end_stalls(now)
+        {
+            let failed = self.fail(cause);
+            self.events.push_back(failed);
+        }
+    }
+
+    /// Ends the streams whose windows were shut for too long, or the connection if its own was.
+    fn end_stalls(&mut self, now: Instant) -> Result<(), Cause> {
+        let limit = self.limits.zero_window;
+        let is_due = |since: &Instant| *since + limit <= now;
+        if self.blocked.as_ref().is_some_and(is_due) {
+            return Err(Cause::ZeroWindow);
+        }
+        let due: Vec<u32> = self
+            .streams
+            .iter()
+            .filter(|(_, stream)| stream.blocked.as_ref().is_some_and(is_due))
+            .map(|(_, stream)| stream.id)
+            .collect();
+        for stream in due {
+            let event = self.stream_fault(stream, Cause::ZeroWindow, now)?;
+            self.events.extend(event);
+        }
+        let blocked = self.streams.iter().filter_map(|(_, stream)| stream.blocked);
+        self.stall = blocked.chain(self.blocked).min().map(|since| since + limit);
+        Ok(())
+    }
+
+    pub(super) fn is_goodbye(&self, ping: &[u8]) -> bool {
+        matches!(self.going, Going::Announced(_)) && ping == PING
+    }
+
+    /// The peer knows that it shall begin no streams: those that came are all that there will be.
+    pub(super) fn say_second_goodbye(&mut self) {
+        self.say_last();
+    }
+
+    fn say_last(&mut self) {
+        frame::write_go_away(self.last_peer, ErrorCode::NO_ERROR, "", &mut self.out);
+        self.going = Going::Last(self.last_peer);
+    }
+
+    /// There are no streams any more. A peer that has said goodbye needs the connection for nothing else.
+    pub(super) fn say_last_goodbye(&mut self) {
+        if self.going == Going::Peer {
+            self.say_last();
+        }
+    }
+
+    pub(super) fn go_away_by_peer(&mut self, payload: &[u8]) -> Result<Option<Event<'static>>, Fault> {
+        let last = first_word(payload) & MAX_31;
+        let code = payload.get(4..).map_or(ErrorCode::NO_ERROR, |rest| ErrorCode(first_word(rest)));
+        if self.role == Role::Client {
+            let unheard: Vec<u32> =
+                self.numbers.iter().map(|(number, _)| *number).filter(|number| *number > last).collect();
+            for stream in unheard {
+                if let Some(slot) = self.slot(stream) {
+                    self.remove(slot, Closed::ByUs);
+                }
+                self.events.push_back(Event::Reset { stream, why: Reset::Unprocessed });
+            }
+        }
+        if self.going == Going::No {
+            self.going = Going::Peer;
+        }
+        if self.streams.is_empty() {
+            self.say_last_goodbye();
+        }
+        Ok(Some(Event::GoAway(code)))
+    }
+
+    /// Whether the peer takes new streams, as far as it has said.
+    pub(super) fn is_going(&self) -> bool {
+        self.going != Going::No
+    }
+}
