@@ -206,6 +206,26 @@ pub(crate) const EXERCISES: &[Exercise] = &[
         starter_passes: &["one-line"],
         next: "src/service/lines.rs: lines out of bytes. How long may a line be there, and what becomes of one that is longer?",
     },
+    Exercise {
+        id: "c3",
+        slug: "c3-rebind",
+        title: "A server that cannot be started again",
+        chapter: "18-debugging",
+        minutes: 20,
+        checks: checks::c3::CHECKS,
+        starter_passes: &["answers", "a-slow-reader", "two-copies", "leaves-nothing"],
+        next: "src/net/listen.rs: a port is taken there before it is shared by several listeners. What would a second copy of the server see?",
+    },
+    Exercise {
+        id: "c6",
+        slug: "c6-stall",
+        title: "Forty milliseconds",
+        chapter: "18-debugging",
+        minutes: 25,
+        checks: checks::c6::CHECKS,
+        starter_passes: &["answers", "a-large-answer", "at-once", "leaves-nothing"],
+        next: "src/net/reactor/write.rs: several pieces go out with one call there. Which call is it, and what does it save?",
+    },
 ];
 
 /// The exercise of that id (`e06`), number (`6`) or folder (`e06-echo`).

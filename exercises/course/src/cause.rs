@@ -96,6 +96,7 @@ fn measured(problem: &Problem, stage: &Stage) -> Option<Diagnosis> {
     Some(match &problem.seen {
         Seen::Ticks { got } => life::ticks(problem, *got),
         Seen::Late { median } => life::late(*median, stage),
+        Seen::Stalled { usual, hurried } => life::stalled(*usual, *hurried),
         Seen::Wakeups { count } => {
             Cause::SleepsByTheClock.because([format!("it woke up {} times", thousands(*count as usize))])
         }

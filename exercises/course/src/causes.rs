@@ -73,6 +73,7 @@ causes! {
     Silence "silence" "Nothing came, although your server has what it needs to answer."
     SleepsByTheClock "sleeps-by-the-clock" "Your program sleeps for a time while this client waits. Wait in the kernel for what should happen (accept, read, poll): it wakes you at once."
     AcceptedLate "accepted-late" "Clients wait although your program has nothing else to do: take all who are there, and look again as soon as somebody comes."
+    NagleStall "nagle-stall" "Small pieces of an answer wait for a timer: your kernel keeps the second back until the first is acknowledged, and the client's kernel delays that. Write an answer in one piece, or set TCP_NODELAY."
     NoTick "no-tick" "Your program waits for a client and for nothing else: while nobody comes, its time stands still. Wait until a client comes or the time has come, whichever is first."
     TickPutOff "tick-put-off" "Each client puts the tick off: the wait begins anew after every client. Wait until a moment, not for a time: the moment of the next tick stays where it is."
     TicksTooOften "ticks-too-often" "It ticks far more often than every 100 ms: a tick belongs to a moment, not to each round of the loop."

@@ -153,6 +153,14 @@ impl Client {
         }
     }
 
+    /// From now on our kernel acknowledges what comes at once, for a while. `false`: it cannot be told to.
+    pub(crate) fn acknowledges_at_once(&self) -> bool {
+        #[cfg(target_os = "linux")]
+        return SockRef::from(&*self.stream).set_tcp_quickack(true).is_ok();
+        #[cfg(not(target_os = "linux"))]
+        return false;
+    }
+
     /// Our address, as the server sees it.
     pub(crate) fn address(&self) -> io::Result<SocketAddr> {
         self.stream.local_addr()

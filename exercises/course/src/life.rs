@@ -132,6 +132,14 @@ pub(crate) fn late(median: std::time::Duration, stage: &Stage) -> Diagnosis {
     Diagnosis { cause, facts: vec![format!("half of the clients waited longer than {} ms", median.as_millis())] }
 }
 
+/// Small pieces of an answer wait for the acknowledgment of the piece before.
+pub(crate) fn stalled(usual: std::time::Duration, hurried: Option<std::time::Duration>) -> Diagnosis {
+    let facts = [format!("an exchange takes {} ms", usual.as_millis())].into_iter().chain(hurried.map(|hurried| {
+        format!("with a client that acknowledges at once, it takes {:.1} ms", hurried.as_secs_f64() * 1e3)
+    }));
+    Diagnosis { cause: Cause::NagleStall, facts: facts.collect() }
+}
+
 /// Another number of connections than the queue should take.
 pub(crate) fn queue(wanted: usize, got: usize) -> Diagnosis {
     let (places, one) = (wanted.saturating_sub(1), "the kernel lets in one more than the backlog says");

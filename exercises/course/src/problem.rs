@@ -85,6 +85,13 @@ pub(crate) enum Seen {
         /// The time in the middle.
         median: std::time::Duration,
     },
+    /// Exchanges take about as long as a kernel delays its acknowledgments.
+    Stalled {
+        /// How long one takes.
+        usual: Duration,
+        /// The same while our kernel acknowledges at once, if it can be told to.
+        hurried: Option<Duration>,
+    },
     /// It woke up too often although nothing happened.
     Wakeups {
         /// How often.

@@ -97,3 +97,13 @@ fn c1_review() {
 fn c2_broken_server() {
     check("c2");
 }
+
+#[test]
+fn c3_rebind() {
+    check("c3");
+}
+
+#[test]
+fn c6_stall() {
+    check("c6");
+}

@@ -2,6 +2,8 @@
 
 pub(crate) mod c1;
 pub(crate) mod c2;
+pub(crate) mod c3;
+pub(crate) mod c6;
 pub(crate) mod e01;
 pub(crate) mod e02;
 pub(crate) mod e03;
