@@ -187,6 +187,16 @@ pub(crate) const EXERCISES: &[Exercise] = &[
         next: "src/http/request_reader.rs: the same states. What does it do with a body that no program wants, and which limits are flags?",
     },
     Exercise {
+        id: "e21",
+        slug: "e21-file-server",
+        title: "A file server",
+        chapter: "08-http",
+        minutes: 75,
+        checks: checks::e21::CHECKS,
+        starter_passes: &[],
+        next: "src/http/target.rs: what is a target allowed to be there, and which spellings of a path are made one?",
+    },
+    Exercise {
         id: "c1",
         slug: "c1-review",
         title: "A review: five faults",

@@ -156,12 +156,13 @@ impl Client {
         let heard = self.heard_so_far();
         let common = heard.len().min(body.len());
         let is_whole = said.is_some_and(|said| heard.len() == said && said < body.len());
-        if said.is_some() && (heard[..common] != body[..common] || is_whole || heard.is_empty() && said == Some(0)) {
+        let topic = length_topic(wanted.body, said);
+        let is_other = heard[..common] != body[..common] || is_whole || (heard.is_empty() && said == Some(0));
+        if topic == Web::Length && said.is_some() && is_other {
             return self.complaint(wanted.text, body, &heard);
         }
         let expected = format!("Content-Length: {}\r\n", body.len());
-        let topic = Topic::Web(length_topic(wanted.body, said));
-        self.complaint(wanted.text, expected.as_bytes(), head).about(topic)
+        self.complaint(wanted.text, expected.as_bytes(), head).about(Topic::Web(topic))
     }
 
     /// A content in chunks, put together.

@@ -25,6 +25,8 @@ pub(crate) enum Web {
     Chunks,
     /// A request that is right.
     Good,
+    /// The content is no UTF-8.
+    Binary,
     /// The name of a field in another case.
     NameCase,
     /// A request that came in pieces.
@@ -57,6 +59,32 @@ pub(crate) enum Web {
     HalfARequest,
     /// The request has a long body.
     LongBody,
+    /// The answer is complete.
+    AfterAnswer,
+    /// The answer to HEAD is complete.
+    AfterHead,
+    /// The answer to HEAD has other fields than that to GET.
+    HeadDiffers,
+    /// The type of the content.
+    Type,
+    /// The path names something that is no plain file.
+    NotPlain,
+    /// The path is spelled in an unusual way.
+    Name,
+    /// The path cannot be decoded.
+    BadEscape,
+    /// The path leads out of the root.
+    Traversal,
+    /// The method is not one of the server's.
+    Method,
+    /// The answer 405 names the methods.
+    Allow,
+    /// A long file is sent.
+    FileInMemory,
+    /// There are fewer clients than there may be.
+    Room,
+    /// Clients before this one broke off.
+    AfterBroken,
 }
 
 /// The answer that came in place of the wanted one.
@@ -86,7 +114,7 @@ impl Came {
 
 /// The cause, if the subject of the step is enough to tell it.
 pub(crate) fn diagnose(web: Web, problem: &Problem, stage: &Stage) -> Option<Diagnosis> {
-    if let Some(diagnosis) = panicked(problem, stage) {
+    if let Some(diagnosis) = panicked(problem, stage).or_else(|| reset_without_answer(web, problem, stage)) {
         return Some(diagnosis);
     }
     let cause = by_form(problem).or_else(|| by_subject(web, problem))?;
@@ -107,6 +135,9 @@ pub(crate) fn diagnose(web: Web, problem: &Problem, stage: &Stage) -> Option<Dia
 /// The answer that came, and the one that was wanted.
 fn came(problem: &Problem, got: &[u8]) -> String {
     let expected = &problem.expected[..];
+    if !expected.contains(&b'\n') && !got.contains(&b'\n') {
+        return format!("wanted {}, got {}", show(expected), show(got));
+    }
     if !got.starts_with(b"HTTP/") && !expected.is_empty() && !got.is_empty() {
         return difference(expected, got);
     }
@@ -128,18 +159,29 @@ fn difference(expected: &[u8], got: &[u8]) -> String {
     format!("the content differs from byte {at} on: wanted {}, got {}", line(expected), line(got))
 }
 
-/// The words of a thread that panicked while it served the client.
+/// A thread that panicked: this client's, or those of clients before it, if nobody is left to serve it.
 fn panicked(problem: &Problem, stage: &Stage) -> Option<Diagnosis> {
-    /// They may come a moment after the end of the connection.
+    /// Its words may come a moment after the end of the connection.
     const LAST_WORDS: std::time::Duration = std::time::Duration::from_millis(100);
-    if !matches!(problem.seen, Seen::EarlyEnd(_) | Seen::Reset) {
-        return None;
-    }
-    let student =
-        stage.student.as_ref().filter(|student| student.logs(|line| line.contains("panicked at"), LAST_WORDS))?;
+    let cause = match &problem.seen {
+        Seen::EarlyEnd(_) | Seen::Reset => Cause::HandlerPanicked,
+        Seen::Silence(got) if got.is_empty() => Cause::WorkerLost,
+        _ => return None,
+    };
+    let says = |line: &str| line.contains("panicked at");
+    let student = stage.student.as_ref().filter(|student| student.logs(says, LAST_WORDS))?;
     let words = student.last_words(8);
-    let at = words.iter().rposition(|line| line.contains("panicked at"))?;
-    Some(Diagnosis { cause: Cause::HandlerPanicked, facts: words[at..].iter().take(2).cloned().collect() })
+    let at = words.iter().rposition(|line| says(line))?;
+    Some(Diagnosis { cause, facts: words[at..].iter().take(2).cloned().collect() })
+}
+
+/// A connection that was reset before any answer came: an answer would have come before the reset.
+fn reset_without_answer(web: Web, problem: &Problem, stage: &Stage) -> Option<Diagnosis> {
+    let wants_refusal = refusal(web).is_some() || web == Web::Endless;
+    let heard = problem.client.map(|client| stage.record.lock().received_by(client)).unwrap_or_default();
+    let unheard = wants_refusal && matches!(problem.seen, Seen::Reset) && heard.is_empty();
+    let facts = vec!["it was closed with bytes unread, which resets it".to_owned()];
+    unheard.then_some(Diagnosis { cause: Cause::RefusedWithoutAnswer, facts })
 }
 
 /// Whether the check waited for the head of an answer.
@@ -154,7 +196,7 @@ fn by_form(problem: &Problem) -> Option<Cause> {
     }
     match &problem.seen {
         Seen::Wrong(got) if web::status(got).is_none() => Some(Cause::NotHttp),
-        Seen::Silence(got) | Seen::EarlyEnd(got) if !got.is_empty() => {
+        Seen::Silence(got) | Seen::EarlyEnd(got) | Seen::Extra(got) if !got.is_empty() => {
             Some(if got.starts_with(b"HTTP/") { Cause::HeadWithoutEnd } else { Cause::NotHttp })
         }
         _ => None,
@@ -167,6 +209,8 @@ fn by_subject(web: Web, problem: &Problem) -> Option<Cause> {
     if let Some(cause) = refusal(web) {
         return match came {
             Came::Status(..400) | Came::Nothing => Some(cause),
+            // It was decoded to something else, which was not found.
+            Came::Status(_) if web == Web::BadEscape => Some(cause),
             Came::Status(_) => Some(Cause::WrongStatus),
             Came::End => Some(Cause::RefusedWithoutAnswer),
             Came::Bytes | Came::Other => None,
@@ -191,6 +235,24 @@ fn by_subject(web: Web, problem: &Problem) -> Option<Cause> {
         (Web::NameCase, Came::Status(_) | Came::Bytes | Came::Nothing) => Cause::FieldNameCase,
         (Web::Cut, Came::Status(_) | Came::Bytes | Came::Nothing | Came::End) => Cause::ReadTakenForRequest,
         (Web::Pipelined, Came::Status(_) | Came::Bytes | Came::Nothing | Came::End) => Cause::NextRequestLost,
+        (Web::AfterHead, Came::Status(_) | Came::Bytes) => Cause::BodyToHead,
+        (Web::AfterAnswer, Came::Status(_) | Came::Bytes) => Cause::WrongLength,
+        (Web::AfterHead | Web::AfterAnswer, Came::Other) if matches!(problem.seen, Seen::StillOpen) => {
+            Cause::KeptTooLong
+        }
+        (Web::HeadDiffers, _) => Cause::HeadDiffers,
+        (Web::Type, _) => Cause::WrongType,
+        (Web::NotPlain, Came::Status(_) | Came::Nothing | Came::End) => Cause::NotAPlainFile,
+        (Web::Name, Came::Status(_) | Came::Bytes) => Cause::EscapesInPaths,
+        (Web::Traversal, Came::Status(..400)) => Cause::PathEscapes,
+        (Web::Traversal, Came::Status(_)) => Cause::WrongStatus,
+        (Web::Method, Came::Status(..400 | 404) | Came::Nothing) => Cause::MethodNotChecked,
+        (Web::Method, Came::Status(_)) => Cause::WrongStatus,
+        (Web::Allow, _) => Cause::NoAllow,
+        (Web::FileInMemory, _) => Cause::FileInMemory,
+        (Web::Room, Came::Nothing) => Cause::TooFewAtOnce,
+        (Web::AfterBroken, Came::Nothing | Came::End) => Cause::WorkersGone,
+        (Web::Binary, Came::Status(400..)) => Cause::Utf8Required,
         (Web::Good, Came::Status(400..)) => Cause::GoodRequestRefused,
         _ => return None,
     })
@@ -204,6 +266,7 @@ fn refusal(web: Web) -> Option<Cause> {
         Web::Syntax => Cause::HeadNotChecked,
         Web::Host => Cause::HostNotChecked,
         Web::BadChunk => Cause::ChunkNotChecked,
+        Web::BadEscape => Cause::EscapesInPaths,
         Web::FarOver => Cause::HeadWithoutLimit,
         Web::OverLimit => Cause::LimitOffByOne,
         _ => return None,

@@ -89,6 +89,11 @@ fn e20_incremental_parser() {
 }
 
 #[test]
+fn e21_file_server() {
+    check("e21");
+}
+
+#[test]
 fn c1_review() {
     check("c1");
 }

@@ -3,7 +3,7 @@
 use crate::{
     checks::standing,
     client::Client,
-    problem::{Problem, Topic},
+    problem::{Problem, Resource, Seen, Topic},
     stage::Stage,
     web::{Answer, Wanted},
     web_subject::Web,
@@ -42,4 +42,14 @@ pub(crate) fn ends(client: &mut Client) -> Result<(), Problem> {
     client
         .expect_end("then the end: what comes behind a bad request cannot be trusted")
         .map_err(about(Web::AfterRefusal))
+}
+
+/// Complains if the memory has grown by more than `room` KiB since `before`.
+pub(crate) fn flat(stage: &Stage, before: Option<u64>, room: u64, wanted: &str, web: Web) -> Result<(), Problem> {
+    match before.zip(stage.amount(Resource::Memory)).filter(|(from, to)| *to > from + room) {
+        None => Ok(()),
+        Some((from, to)) => {
+            Err(Problem::new(wanted, Seen::Grew { what: Resource::Memory, from, to })).map_err(about(web))
+        }
+    }
 }

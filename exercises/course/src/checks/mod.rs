@@ -19,6 +19,7 @@ pub(crate) mod e16;
 pub(crate) mod e17;
 pub(crate) mod e18;
 pub(crate) mod e20;
+pub(crate) mod e21;
 mod greeting;
 mod http;
 pub(crate) mod proxies;

@@ -5,12 +5,12 @@ mod refusals;
 use crate::{
     catalog::Check,
     checks::{
-        http::{about, asks},
+        http::{about, asks, flat},
         standing,
     },
     client::Client,
     fault::{Manner, cuts},
-    problem::{Problem, Resource, Seen},
+    problem::{Problem, Resource},
     stage::Stage,
     web::Wanted,
     web_subject::Web,
@@ -245,15 +245,6 @@ fn chunks(stage: &mut Stage) -> Result<(), Problem> {
 /// The most by which the memory may grow, in KiB, while nothing should be kept.
 const ROOM: u64 = 4 * 1024;
 
-pub(super) fn flat(stage: &Stage, before: Option<u64>, wanted: &str, web: Web) -> Result<(), Problem> {
-    match before.zip(stage.amount(Resource::Memory)).filter(|(from, to)| *to > from + ROOM) {
-        None => Ok(()),
-        Some((from, to)) => {
-            Err(Problem::new(wanted, Seen::Grew { what: Resource::Memory, from, to })).map_err(about(web))
-        }
-    }
-}
-
 /// The length of a long body, and of the pieces in which it is sent.
 const LONG: usize = 24 * 1024 * 1024;
 const PIECE: usize = 64 * 1024;
@@ -273,7 +264,7 @@ fn long_bodies(stage: &mut Stage) -> Result<(), Problem> {
     }
     client.send(most)?;
     client.until_read();
-    flat(stage, before, "that nothing is kept of a body of 24 MiB, of which a byte is missing", Web::LongBody)?;
+    flat(stage, before, ROOM, "that nothing is kept of a body of 24 MiB, of which a byte is missing", Web::LongBody)?;
     let wanted = found("POST / HTTP/1.1", &[HOST, ("content-length", length.as_bytes())], &content);
     asks(&mut client, &[*last], &Wanted::ok(&wanted, "200 for a body of 24 MiB"), Web::Good)?;
     client.send(IN_CHUNKS.as_bytes())?;
@@ -282,7 +273,7 @@ fn long_bodies(stage: &mut Stage) -> Result<(), Problem> {
         client.send(&chunk)?;
     }
     client.until_read();
-    flat(stage, before, "that nothing is kept of 384 chunks", Web::LongBody)?;
+    flat(stage, before, ROOM, "that nothing is kept of 384 chunks", Web::LongBody)?;
     let wanted = found("POST / HTTP/1.1", &[HOST, CHUNKED], &content);
     asks(&mut client, b"0\r\n\r\n", &Wanted::ok(&wanted, "200 for 384 chunks"), Web::ChunkSize)?;
     Ok(())

@@ -1,9 +1,9 @@
 //! The requests that the parser has to refuse, and those that are just right.
 
-use super::{IN_CHUNKS, flat};
+use super::{IN_CHUNKS, ROOM};
 use crate::{
     checks::{
-        http::{about, asks, ends, refused},
+        http::{about, asks, ends, flat, refused},
         standing,
     },
     fault::OVERSIZE,
@@ -199,5 +199,5 @@ pub(super) fn no_end(stage: &mut Stage) -> Result<(), Problem> {
         client.expect_gone("then the end").map_err(about(Web::AfterRefusal))?;
         client.close();
     }
-    flat(stage, before, "that nothing is kept of a part without end", Web::Endless)
+    flat(stage, before, ROOM, "that nothing is kept of a part without end", Web::Endless)
 }

@@ -1,0 +1,154 @@
+//! Exercise 21: a file server. One request a connection, sixteen clients at once, and no file but those below the root.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use std::{env, process::ExitCode, thread};
+
+/// The number of clients that are served at once. Others wait in the kernel's queue.
+#[allow(dead_code)] // Yours to use.
+const WORKERS: usize = 16;
+/// The most bytes of a head, its empty line included. A longer one is refused with 431.
+#[allow(dead_code)] // Yours to use.
+const LONGEST_HEAD: usize = 8192;
+/// The longest time that a worker waits for a client that neither sends nor takes anything.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn main() -> ExitCode {
+    let mut args = env::args().skip(1);
+    let (mut listen, mut root) = (None, None);
+    while let Some(flag) = args.next() {
+        match (flag.as_str(), args.next()) {
+            ("--listen", Some(address)) => listen = Some(address),
+            ("--root", Some(directory)) => root = Some(directory),
+            _ => (listen, root) = (None, None),
+        }
+    }
+    let (Some(address), Some(root)) = (listen, root) else {
+        eprintln!("usage: e21 --listen HOST:PORT --root DIRECTORY");
+        return ExitCode::from(2);
+    };
+    // The root without links and `..`: what is below it can be told by its beginning.
+    let ran = Path::new(&root).canonicalize().and_then(|root| run(&TcpListener::bind(&address)?, &root));
+    match ran {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {address}, {root}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A status, as it stands in the first line of an answer.
+#[derive(Debug, Clone, Copy)]
+struct Status(u16, &'static str);
+
+#[allow(dead_code)] // Yours to use.
+const BAD_REQUEST: Status = Status(400, "Bad Request");
+#[allow(dead_code)] // Yours to use.
+const NOT_FOUND: Status = Status(404, "Not Found");
+/// Its answer has a field `Allow`.
+#[allow(dead_code)] // Yours to use.
+const METHOD_NOT_ALLOWED: Status = Status(405, "Method Not Allowed");
+#[allow(dead_code)] // Yours to use.
+const HEAD_TOO_LARGE: Status = Status(431, "Request Header Fields Too Large");
+
+/// Serves without end.
+fn run(listener: &TcpListener, root: &Path) -> io::Result<()> {
+    println!("READY {}", listener.local_addr()?);
+    // TODO 1: one client after the other is not enough: WORKERS threads, started once. accept may be called by several at once.
+    work(listener, root)
+}
+
+/// Serves one client after the other.
+fn work(listener: &TcpListener, root: &Path) -> io::Result<()> {
+    loop {
+        match listener.accept() {
+            Ok((stream, peer)) => {
+                if let Err(error) = serve(&stream, root) {
+                    eprintln!("client {peer}: {error}");
+                }
+            }
+            Err(error) => {
+                eprintln!("accept: {error}");
+                thread::sleep(Duration::from_millis(100));
+            }
+        }
+    }
+}
+
+/// A connection has one request, one answer, and the end.
+fn serve(stream: &TcpStream, root: &Path) -> io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    match read_head(stream)? {
+        // It has sent no request, or a part of one: there is nothing to answer.
+        None => return Ok(()),
+        Some(Err(status)) => refuse(stream, status, Method::Get)?,
+        Some(Ok(head)) => answer(stream, &head, root)?,
+    }
+    part(stream)
+}
+
+/// The methods that this server has. The answer to HEAD is that to GET without its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code)] // Yours to use.
+enum Method {
+    Get,
+    Head,
+}
+
+/// Reads up to the empty line. `None`: the client said no more before that.
+fn read_head(mut stream: &TcpStream) -> io::Result<Option<Result<Vec<u8>, Status>>> {
+    // TODO 2: one read is not a head. Read until the empty line has come, and no more than LONGEST_HEAD.
+    let mut piece = [0; 1024];
+    let count = stream.read(&mut piece)?;
+    Ok((count > 0).then(|| Ok(piece[..count].to_vec())))
+}
+
+/// Answers a request whose head is complete.
+fn answer(stream: &TcpStream, head: &[u8], root: &Path) -> io::Result<()> {
+    // TODO 3: the request line: which method, which target? 400 and 405 if it is none of ours.
+    // TODO 4: the file: with its type, and exactly as many bytes as Content-Length says. It may be longer than your memory.
+    let _ = (head, find("/", root), media_type(root));
+    refuse(stream, Status(501, "Not Implemented"), Method::Get)
+}
+
+/// The file that a target names, which may or may not be there: never one that is not below the root.
+fn find(target: &str, root: &Path) -> Result<PathBuf, Status> {
+    // TODO 5: the path before `?`; each %XX decoded, once; then a look at its parts; then a look at where links lead.
+    let _ = target;
+    Ok(root.join("index.html"))
+}
+
+/// The media type of a file, by the end of its name in any case of letters.
+#[allow(dead_code)] // Yours to call.
+fn media_type(path: &Path) -> &'static str {
+    // TODO 6: the table of the README.
+    let _ = path;
+    "application/octet-stream"
+}
+
+/// An answer that says why there is no file.
+fn refuse(mut stream: &TcpStream, Status(code, reason): Status, method: Method) -> io::Result<()> {
+    let text = format!("{code} {reason}\n");
+    let allow = if code == 405 { "Allow: GET, HEAD\r\n" } else { "" };
+    let content = if method == Method::Head { "" } else { &text };
+    let length = text.len();
+    write!(
+        stream,
+        "HTTP/1.1 {code} {reason}\r\n{allow}Content-Type: text/plain\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{content}"
+    )
+}
+
+/// Says that nothing more comes, and reads what the client still sends, within bounds: a close that leaves bytes unread would destroy
+/// the answer.
+fn part(mut stream: &TcpStream) -> io::Result<()> {
+    stream.shutdown(Shutdown::Write)?;
+    stream.set_read_timeout(Some(Duration::from_millis(500)))?;
+    let until = Instant::now() + Duration::from_secs(2);
+    let mut scratch = [0; 16 * 1024];
+    while Instant::now() < until && !matches!(stream.read(&mut scratch), Ok(0) | Err(_)) {}
+    Ok(())
+}
