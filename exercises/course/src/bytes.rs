@@ -33,6 +33,7 @@ pub(crate) fn wrong(problem: &Problem, got: &[u8], record: &Record) -> Diagnosis
     }
     match problem.topic {
         Some(Topic::Total) => return of(Cause::LostUpdates, facts()),
+        Some(Topic::Sum) => return of(Cause::HalfDone, facts()),
         Some(Topic::Count | Topic::Room) => return of(Cause::PlaceNotGivenBack, facts()),
         Some(Topic::NotFull) if got.starts_with(b"Busy") || got.starts_with(b"ERR busy") => {
             return of(Cause::RefusedTooEarly, facts());

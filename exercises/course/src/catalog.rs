@@ -227,6 +227,16 @@ pub(crate) const EXERCISES: &[Exercise] = &[
         next: "src/net/listen.rs: a port is taken there before it is shared by several listeners. What would a second copy of the server see?",
     },
     Exercise {
+        id: "c4",
+        slug: "c4-deadlock",
+        title: "A bank that stops",
+        chapter: "18-debugging",
+        minutes: 45,
+        checks: checks::c4::CHECKS,
+        starter_passes: &["moves", "breaks-off", "leaves-nothing"],
+        next: "src/server/shared.rs: which locks are there, and what is done while one of them is held?",
+    },
+    Exercise {
         id: "c6",
         slug: "c6-stall",
         title: "Forty milliseconds",

@@ -226,6 +226,9 @@ fn silence(problem: &Problem, got: &[u8], stage: &Stage, record: &Record) -> Dia
     if is_upstream(problem, record) {
         return Diagnosis { cause: Cause::NotPassedOn, ..suspected };
     }
+    if let Some(deadlock) = life::deadlock(problem, stage) {
+        return deadlock;
+    }
     let greeted =
         problem.client.is_some_and(|client| record.of(client).any(|event| matches!(event, Event::Received(_))));
     let accepting = suspected.facts.iter().any(|fact| fact.ends_with(Call::Accept.name()));

@@ -124,6 +124,8 @@ causes! {
     RefusedTooEarly "refused-too-early" "A client was refused although there is room: the limit is too low, or clients that have left are still counted."
     PlaceNotGivenBack "place-not-given-back" "Clients that have gone are still counted. However a handler ends (the end of the stream, an error, a panic), its place has to come back: a guard's Drop does that."
     LostUpdates "lost-updates" "Additions were lost: two threads read the same number, both added to it, and both wrote the result. Read and write have to be one step."
+    Deadlock "deadlock" "Threads of your program wait for locks that never become free: two that took the same locks in different orders, or one that takes a lock which it has already."
+    HalfDone "half-done" "A change was seen half done. What belongs together is changed, and read, under locks that are held together."
     LockPoisoned "lock-poisoned" "A thread panicked while it had a lock, and since then every lock() of it answers PoisonError; unwrap makes one client's panic everybody's."
     WorkerLost "worker-lost" "A handler that panicked has ended its worker, and nobody took its place: after as many panics as there are workers, nobody is served any more."
     OutOfTurn "out-of-turn" "A client was served before others that had come earlier: take from the end of the queue at which you do not put in."

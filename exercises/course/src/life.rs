@@ -132,6 +132,17 @@ pub(crate) fn late(median: std::time::Duration, stage: &Stage) -> Diagnosis {
     Diagnosis { cause, facts: vec![format!("half of the clients waited longer than {} ms", median.as_millis())] }
 }
 
+/// An answer that needs locks does not come, and threads sleep for a lock.
+pub(crate) fn deadlock(problem: &Problem, stage: &Stage) -> Option<Diagnosis> {
+    if !matches!(problem.topic, Some(Topic::Locks | Topic::Sum)) {
+        return None;
+    }
+    let calls = probe::calls(stage.student.as_ref()?.id());
+    let waiting = calls.iter().filter(|call| **call == Call::Lock).count();
+    let fact = format!("{waiting} of its {} threads sleep in {}", calls.len(), Call::Lock.name());
+    (waiting > 0).then(|| Diagnosis { cause: Cause::Deadlock, facts: vec![fact] })
+}
+
 /// Small pieces of an answer wait for the acknowledgment of the piece before.
 pub(crate) fn stalled(usual: std::time::Duration, hurried: Option<std::time::Duration>) -> Diagnosis {
     let facts = [format!("an exchange takes {} ms", usual.as_millis())].into_iter().chain(hurried.map(|hurried| {

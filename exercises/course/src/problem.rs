@@ -200,6 +200,10 @@ pub(crate) enum Topic {
     NotFull,
     /// There were as many clients as there may be, and one has left.
     Room,
+    /// The answer needs locks that other threads use, too.
+    Locks,
+    /// The sum of what is moved about.
+    Sum,
     /// A longer line came before this one.
     ShorterLine,
     /// The client before this one has not closed its side after the goodbye.

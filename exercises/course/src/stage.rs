@@ -112,16 +112,21 @@ impl Stage {
         self.random.random_range(0..end)
     }
 
-    /// As [`Client::expect`], of programs that are known to be broken: if nothing comes for a while and the program is asleep, nothing
-    /// will come. One that wants the processor is waited for as usual.
+    /// As [`Client::expect`], of programs that are known to be broken: if nothing comes for a while, and no thread of the program has
+    /// even woken up for a moment, nothing will come. One that does something is waited for as usual.
     pub(crate) fn expect_soon(&self, client: &mut Client, expected: &[u8], wanted: &str) -> Result<(), Problem> {
-        let asleep = |student: &Student| !probe::spins(student.id(), Duration::from_millis(2));
-        match client.expect_within(self.timing.quiet() * 4, expected, wanted) {
-            Err(Problem { seen: Seen::Silence(_), .. }) if !self.student.as_ref().is_some_and(asleep) => {
-                client.expect(expected, wanted)
-            }
+        match client.expect_within(self.timing.quiet() * 3, expected, wanted) {
+            Err(Problem { seen: Seen::Silence(_), .. }) if !self.stands_still() => client.expect(expected, wanted),
             heard => heard,
         }
+    }
+
+    /// Whether no thread of the program was woken, or used the processor, within a moment. Where the system does not tell: no.
+    fn stands_still(&self) -> bool {
+        let Some(id) = self.student.as_ref().map(Student::id) else { return false };
+        let before = probe::used(id);
+        std::thread::sleep(self.timing.quiet());
+        before.is_some() && before == probe::used(id)
     }
 
     /// Complains if a thread of the program has panicked, even if the others went on.

@@ -109,6 +109,11 @@ fn c3_rebind() {
 }
 
 #[test]
+fn c4_deadlock() {
+    check("c4");
+}
+
+#[test]
 fn c6_stall() {
     check("c6");
 }
