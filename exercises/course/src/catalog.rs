@@ -237,6 +237,16 @@ pub(crate) const EXERCISES: &[Exercise] = &[
         next: "src/server/shared.rs: which locks are there, and what is done while one of them is held?",
     },
     Exercise {
+        id: "c5",
+        slug: "c5-leaks",
+        title: "A board that is restarted each night",
+        chapter: "18-debugging",
+        minutes: 35,
+        checks: checks::c5::CHECKS,
+        starter_passes: &["answers"],
+        next: "src/buf: bytes there live in blocks that are used again. What bounds how many of them one connection can have?",
+    },
+    Exercise {
         id: "c6",
         slug: "c6-stall",
         title: "Forty milliseconds",

@@ -112,7 +112,7 @@ fn measured(problem: &Problem, stage: &Stage) -> Option<Diagnosis> {
         }
         Seen::LogFlood { lines } => Cause::LogFlood.because([format!("so far {} lines", thousands(*lines))]),
         Seen::Queue { wanted, got } => life::queue(*wanted, *got),
-        Seen::Grew { what, from, to } => grew(problem.topic, *what, *from, *to),
+        Seen::Grew { what, from, to } => grew(problem.topic, life::keeps_stacks(problem, stage), *what, *from, *to),
         _ => return None,
     })
 }
@@ -184,8 +184,9 @@ fn listening(addresses: &[SocketAddr]) -> String {
     if list.is_empty() { "it listens nowhere".into() } else { format!("it listens at {}", list.join(", ")) }
 }
 
-fn grew(topic: Option<Topic>, what: Resource, from: u64, to: u64) -> Diagnosis {
+fn grew(topic: Option<Topic>, keeps_stacks: bool, what: Resource, from: u64, to: u64) -> Diagnosis {
     let cause = match what {
+        Resource::Memory if keeps_stacks => Cause::StacksKept,
         _ if topic == Some(Topic::Oversize) => Cause::LineWithoutLimit,
         _ if topic == Some(Topic::NeverReads) => Cause::NeverGivesUp,
         Resource::Descriptors => Cause::DescriptorsGrew,

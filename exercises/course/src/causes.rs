@@ -94,6 +94,7 @@ causes! {
     InputNotRead "input-not-read" "Your server does not read what the client sends, so the kernels' buffers are full."
     DescriptorsGrew "descriptors-grew" "Open descriptors grow with each client: a socket is not closed."
     ThreadsGrew "threads-grew" "Threads grow with each client and do not end."
+    StacksKept "stacks-kept" "Memory grows with each client although its thread has ended: the system keeps the stack of a thread until it is joined or detached. A JoinHandle that is kept keeps it."
     MemoryGrew "memory-grew" "Memory grows with each client."
     ForksWithoutEnd "forks-without-end" "Your program started one process after the other, without end, and was ended before the machine suffered."
     EatsMemory "eats-memory" "Your program took memory without end, and was ended before the machine suffered. What a client can make grow needs a bound."

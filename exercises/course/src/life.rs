@@ -143,6 +143,15 @@ pub(crate) fn deadlock(problem: &Problem, stage: &Stage) -> Option<Diagnosis> {
     (waiting > 0).then(|| Diagnosis { cause: Cause::Deadlock, facts: vec![fact] })
 }
 
+/// Whether there are far more stacks than threads, after many threads have ended.
+pub(crate) fn keeps_stacks(problem: &Problem, stage: &Stage) -> bool {
+    let id = stage.student.as_ref().map(Student::id);
+    let (mappings, threads) = (id.and_then(probe::mappings), id.and_then(probe::threads));
+    // Each stack is a mapping, and the page that guards it another; a program has some dozens besides.
+    let many = |(mappings, threads)| mappings > 2 * threads + 200;
+    problem.topic == Some(Topic::Stacks) && mappings.zip(threads).is_some_and(many)
+}
+
 /// Small pieces of an answer wait for the acknowledgment of the piece before.
 pub(crate) fn stalled(usual: std::time::Duration, hurried: Option<std::time::Duration>) -> Diagnosis {
     let facts = [format!("an exchange takes {} ms", usual.as_millis())].into_iter().chain(hurried.map(|hurried| {

@@ -208,6 +208,11 @@ pub(crate) fn threads(id: u32) -> Option<u64> {
     fs::read_dir(format!("/proc/{id}/task")).ok().map(|entries| entries.count() as u64)
 }
 
+/// How many pieces its address space has.
+pub(crate) fn mappings(id: u32) -> Option<u64> {
+    fs::read_to_string(format!("/proc/{id}/maps")).ok().map(|text| text.lines().count() as u64)
+}
+
 /// Resident memory, in KiB.
 pub(crate) fn memory(id: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;

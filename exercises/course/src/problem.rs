@@ -204,6 +204,8 @@ pub(crate) enum Topic {
     Locks,
     /// The sum of what is moved about.
     Sum,
+    /// The threads of many clients have ended.
+    Stacks,
     /// A longer line came before this one.
     ShorterLine,
     /// The client before this one has not closed its side after the goodbye.

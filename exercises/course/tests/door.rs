@@ -114,6 +114,11 @@ fn c4_deadlock() {
 }
 
 #[test]
+fn c5_leaks() {
+    check("c5");
+}
+
+#[test]
 fn c6_stall() {
     check("c6");
 }

@@ -4,6 +4,7 @@ pub(crate) mod c1;
 pub(crate) mod c2;
 pub(crate) mod c3;
 pub(crate) mod c4;
+pub(crate) mod c5;
 pub(crate) mod c6;
 pub(crate) mod e01;
 pub(crate) mod e02;
