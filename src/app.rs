@@ -18,12 +18,14 @@
 //! calls. After either, its [`ConnId`] is stale and no event names it again; actions that name it are ignored.
 
 mod cx;
+mod secure;
 
 pub use cx::Cx;
+pub use secure::{Names, Secure, canonical};
 
 use crate::time::wheel::Key;
 use bytes::Bytes;
-use std::{io, net::SocketAddr, ops::Range};
+use std::{io, net::SocketAddr, ops::Range, sync::Arc};
 
 /// A connection, named by slot and generation: a stale name never reaches the slot's next tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,12 +53,15 @@ impl ConnId {
 pub struct ListenerId(pub u8);
 
 /// Where an accepted connection came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     /// The listener it came in by.
     pub listener: ListenerId,
     /// The peer's address.
     pub peer: SocketAddr,
+    /// How the connection is protected; `None`: it is not. Drivers know nothing of that: the value comes from a layer between
+    /// driver and application (`tls::Terminator`), for which "accepted" means that the handshake is over.
+    pub secure: Option<Arc<Secure>>,
 }
 
 /// The owner of a deadline. One deadline per key; keys are dense small numbers.

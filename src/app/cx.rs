@@ -230,6 +230,12 @@ impl Cx {
         }
     }
 
+    /// Adds an action as it is, behind those that were asked for: for a layer between driver and application, which takes the
+    /// application's actions and passes on others. The name of a connection in it may be stale already: `Send` before `Close`.
+    pub fn pass_on(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
     /// Whether the application has asked to be called again: then the driver does not wait for anything.
     #[must_use]
     pub fn is_called_again(&self) -> bool {

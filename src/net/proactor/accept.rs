@@ -223,7 +223,7 @@ impl<A: App> Proactor<A> {
         let conn = self.cx.allocate();
         self.io.adopt(Connection::new(socket, conn, Phase::Open, true));
         let listener = ListenerId(u8::try_from(index).expect("listen() takes at most 256 listeners"));
-        self.app.accepted(&mut self.cx, conn, Origin { listener, peer });
+        self.app.accepted(&mut self.cx, conn, Origin { listener, peer, secure: None });
         self.settle();
     }
 

@@ -134,7 +134,7 @@ impl<A: App> Reactor<A> {
             return;
         }
         let listener = ListenerId(u8::try_from(index).expect("listen() takes at most 256 listeners"));
-        self.app.accepted(&mut self.cx, conn, Origin { listener, peer });
+        self.app.accepted(&mut self.cx, conn, Origin { listener, peer, secure: None });
         self.settle();
     }
 }

@@ -92,7 +92,7 @@ fn promises_are_kept_on_time_each_by_its_own_session() {
         .map(|after| {
             let conn = cx.allocate();
             let peer = (Ipv4Addr::LOCALHOST, 1).into();
-            sessions.accepted(&mut cx, conn, Origin { listener: ListenerId(0), peer });
+            sessions.accepted(&mut cx, conn, Origin { listener: ListenerId(0), peer, secure: None });
             sessions.received(&mut cx, conn, &[*after]);
             conn
         })
@@ -135,7 +135,7 @@ fn many_requests_at_once_are_answered_in_many_turns() {
     let peer = (Ipv4Addr::LOCALHOST, 1).into();
     let mut connect = || {
         let conn = cx.allocate();
-        sessions.accepted(&mut cx, conn, Origin { listener: ListenerId(0), peer });
+        sessions.accepted(&mut cx, conn, Origin { listener: ListenerId(0), peer, secure: None });
         conn
     };
     let (conn, other) = (connect(), connect());
@@ -163,7 +163,7 @@ fn a_session_hears_that_its_peer_takes_what_the_driver_has() {
     let mut cx = Cx::new(clock::now());
     let conn = cx.allocate();
     let peer = (Ipv4Addr::LOCALHOST, 1).into();
-    sessions.accepted(&mut cx, conn, Origin { listener: ListenerId(0), peer });
+    sessions.accepted(&mut cx, conn, Origin { listener: ListenerId(0), peer, secure: None });
     // All of it is the driver's now. That nothing moves is no news.
     for (unsent, heard) in [(2 * CONFIRMED, 0), (CONFIRMED, 1), (CONFIRMED, 1), (7, 2), (0, 3), (0, 3)] {
         sessions.sent(&mut cx, conn, unsent);

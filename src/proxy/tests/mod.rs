@@ -148,7 +148,7 @@ impl World {
 
     fn accept(&mut self, admin: bool, from: [u8; 4]) -> ConnId {
         let conn = self.cx.allocate();
-        let origin = Origin { listener: ListenerId(0), peer: (from, 4000).into() };
+        let origin = Origin { listener: ListenerId(0), peer: (from, 4000).into(), secure: None };
         if admin {
             self.admins.insert(conn);
         }

@@ -1,0 +1,51 @@
+//! Counts of handshakes, for all workers. They change once in a connection's life, so one set is shared.
+
+use super::Failure;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+
+/// What became of the connections to TLS listeners.
+#[derive(Debug, Default)]
+pub struct Counters {
+    full: AtomicU64,
+    resumed: AtomicU64,
+    failures: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+/// The counts at one moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Handshakes {
+    /// Handshakes in which a certificate was shown.
+    pub full: u64,
+    /// Handshakes that resumed an earlier connection.
+    pub resumed: u64,
+    /// Failures by reason ([`Failure::as_str`]), in handshakes and after.
+    pub failures: BTreeMap<&'static str, u64>,
+}
+
+impl Counters {
+    pub(super) fn done(&self, resumed: bool) {
+        let counter = if resumed { &self.resumed } else { &self.full };
+        counter.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn failed(&self, failure: Failure) {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        *failures.entry(failure.as_str()).or_default() += 1;
+    }
+
+    /// The counts now.
+    #[must_use]
+    pub fn read(&self) -> Handshakes {
+        Handshakes {
+            full: self.full.load(Relaxed),
+            resumed: self.resumed.load(Relaxed),
+            failures: self.failures.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! TLS: a layer between driver and application.
+//!
+//! ```text
+//!   driver ──▶ Terminator ──▶ App         hears plaintext; "accepted" means that the handshake is over
+//!          ◀──            ◀──             Send, Forward, Close: sealed, and a close_notify before the end
+//! ```
+//!
+//! The driver learns no protocol, the application sends plain bytes, and without a TLS listener none of this is there. The
+//! protocol's mathematics are rustls'; what is decided here is which certificate a client gets ([`Store`]), what may be resumed
+//! ([`Tickets`]), how long a handshake may take, and how sealed bytes go with the contract of [`crate::app`] ([`Terminator`]).
+
+mod counters;
+mod failure;
+mod pair;
+mod resolver;
+mod session;
+mod settings;
+mod shared;
+mod store;
+mod terminator;
+mod tickets;
+
+pub use counters::{Counters, Handshakes};
+pub use failure::Failure;
+pub use pair::{File, Pair, Problem, WARNING};
+pub use settings::{HTTP11, MinVersion, provider};
+pub use shared::Shared;
+pub use store::{Rules, Site, Store};
+pub use terminator::Terminator;
+pub use tickets::Tickets;

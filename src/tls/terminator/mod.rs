@@ -1,0 +1,259 @@
+//! An application around an application: it speaks TLS with the clients of one listener, and plaintext with the application.
+//!
+//! ```text
+//!   accepted(conn)      no call to the application; the handshake's deadline runs
+//!   received(conn, b)   handshake ─▶ app.accepted(conn, secure: Some(..)) ─▶ app.received(plaintext) ─▶ close_notify: app.ended
+//!   sent(conn, n)       more is sealed, app.sent(conn, n and what is not sealed yet)
+//!   ended(conn)         after close_notify: known already; without: app.failed, for the stream may have been cut off
+//! ```
+//!
+//! Connections of other listeners, and those that the application opens, are passed through.
+
+mod handshake;
+mod link;
+mod relays;
+mod sending;
+
+use super::{Failure, Shared, session::Heard};
+use crate::app::{Action, App, ConnId, Cx, ListenerId, Origin, Progress, TimerKey};
+use handshake::Turns;
+use link::{Link, Links, Stage};
+use relays::Relays;
+use sending::{Input, Outgoing, Piece};
+use std::{fmt, io, mem, sync::Arc, time::Instant};
+
+/// Speaks TLS for an application.
+pub struct Terminator<A> {
+    app: A,
+    listener: ListenerId,
+    shared: Arc<Shared>,
+    links: Links,
+    relays: Relays,
+    turns: Turns,
+    outgoing: Outgoing,
+    /// Records as they are heard; kept for its memory.
+    records: Vec<u8>,
+    /// Plaintext as the application hears it; kept for its memory.
+    plain: Vec<u8>,
+}
+
+impl<A> Terminator<A> {
+    /// Speaks TLS with connections of `listener`.
+    pub fn new(app: A, listener: ListenerId, shared: Arc<Shared>, now: Instant) -> Self {
+        Self {
+            app,
+            listener,
+            shared,
+            links: Links::default(),
+            relays: Relays::default(),
+            turns: Turns::new(now),
+            outgoing: Outgoing::default(),
+            records: Vec::new(),
+            plain: Vec::new(),
+        }
+    }
+
+    /// The application.
+    pub fn app(&self) -> &A {
+        &self.app
+    }
+
+    /// Gives the application back.
+    pub fn into_app(self) -> A {
+        self.app
+    }
+}
+
+impl<A> fmt::Debug for Terminator<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Terminator").field("listener", &self.listener).finish_non_exhaustive()
+    }
+}
+
+impl<A: App> Terminator<A> {
+    /// Bytes of a connection that the application has.
+    fn hear_open(&mut self, cx: &mut Cx, conn: ConnId, input: &[u8]) {
+        let Some(link) = self.links.get(conn).filter(|link| !link.ended) else { return };
+        let Stage::Open(session) = &mut link.stage else { return };
+        let (mut plain, mut out) = (mem::take(&mut self.plain), Vec::new());
+        let heard = session.receive(input, cx.clock().wall, &mut self.records, &mut plain, &mut out);
+        self.outgoing.send(conn, out);
+        self.deliver(cx, conn, &plain, heard);
+        plain.clear();
+        self.plain = plain;
+        crate::buf::relax(&mut self.plain);
+        crate::buf::relax(&mut self.records);
+    }
+
+    /// Tells the application what was decrypted, and what came of the connection.
+    fn deliver(&mut self, cx: &mut Cx, conn: ConnId, plain: &[u8], heard: Heard) {
+        if !plain.is_empty() {
+            cx.hear(plain);
+            self.pass_input(cx, conn, plain, Input::of_ours(plain));
+            cx.hear(&[]);
+        }
+        let Some(link) = self.links.get(conn) else { return };
+        if let Some(failure) = heard.failure {
+            return self.break_off(cx, conn, failure, io::ErrorKind::InvalidData);
+        }
+        if heard.ended && !mem::replace(&mut link.ended, true) {
+            self.relays.end(conn);
+            self.tell(cx, Input::NONE, |app, cx| app.ended(cx, conn));
+        }
+    }
+
+    /// Tells the application bytes of any connection: to be heard, or as relayed.
+    fn pass_input(&mut self, cx: &mut Cx, conn: ConnId, bytes: &[u8], input: Input<'_>) {
+        let mut rest = bytes;
+        if let Some(relay) = self.relays.of(conn) {
+            if cx.is_open(relay.to) {
+                let len = usize::try_from(relay.left).map_or(bytes.len(), |left| left.min(bytes.len()));
+                let (passed, after) = bytes.split_at(len);
+                self.relays.passed(conn, len as u64);
+                if self.links.has(relay.to) {
+                    self.outgoing.put(&mut self.links, relay.to, Piece::Lent(passed), cx.now());
+                } else {
+                    self.outgoing.pass(Action::Send(relay.to, bytes::Bytes::copy_from_slice(passed)));
+                }
+                self.tell(cx, input, |app, cx| app.relayed(cx, conn, len as u64));
+                rest = after;
+            } else {
+                self.relays.end(conn);
+            }
+        }
+        if !rest.is_empty() && cx.is_open(conn) {
+            self.tell(cx, input, |app, cx| app.received(cx, conn, rest));
+        }
+    }
+
+    /// A connection that the application has is not to be relied on any more.
+    fn break_off(&mut self, cx: &mut Cx, conn: ConnId, failure: Failure, kind: io::ErrorKind) {
+        let Some(link) = self.links.remove(conn) else { return };
+        self.relays.end(conn);
+        self.shared.counters.failed(failure);
+        tracing::debug!(peer = %link.origin.peer, failure = failure.as_str(), "protected connection broken");
+        self.tell(cx, Input::NONE, |app, cx| app.failed(cx, conn, kind));
+        if cx.release(conn) {
+            self.outgoing.pass(Action::Close(conn));
+        }
+    }
+}
+
+impl<A: App> App for Terminator<A> {
+    fn started(&mut self, cx: &mut Cx) {
+        self.tell(cx, Input::NONE, App::started);
+        self.flush(cx);
+    }
+
+    fn accepted(&mut self, cx: &mut Cx, conn: ConnId, origin: Origin) {
+        if origin.listener == self.listener {
+            self.begin_handshake(cx, conn, origin);
+        } else {
+            self.tell(cx, Input::NONE, |app, cx| app.accepted(cx, conn, origin));
+        }
+        self.flush(cx);
+    }
+
+    fn connected(&mut self, cx: &mut Cx, conn: ConnId) {
+        self.tell(cx, Input::NONE, |app, cx| app.connected(cx, conn));
+        self.flush(cx);
+    }
+
+    fn received(&mut self, cx: &mut Cx, conn: ConnId, input: &[u8]) {
+        match self.links.get(conn).map(|link| link.is_shaking()) {
+            None => self.pass_input(cx, conn, input, Input::of_driver(input)),
+            Some(true) => self.hear_handshake(cx, conn, input),
+            Some(false) => self.hear_open(cx, conn, input),
+        }
+        self.flush(cx);
+    }
+
+    fn sent(&mut self, cx: &mut Cx, conn: ConnId, unsent: usize) {
+        if self.links.has(conn) {
+            self.took(cx, conn, unsent);
+        } else {
+            self.tell(cx, Input::NONE, |app, cx| app.sent(cx, conn, unsent));
+        }
+        self.flush(cx);
+    }
+
+    fn progressed(&mut self, cx: &mut Cx, conn: ConnId, mut progress: Progress) {
+        if let Some(link) = self.links.get(conn) {
+            progress.outstanding += link.held.len() as u64;
+        }
+        self.tell(cx, Input::NONE, |app, cx| app.progressed(cx, conn, progress));
+        self.flush(cx);
+    }
+
+    fn relayed(&mut self, cx: &mut Cx, from: ConnId, moved: u64) {
+        self.tell(cx, Input::NONE, |app, cx| app.relayed(cx, from, moved));
+        self.flush(cx);
+    }
+
+    fn ended(&mut self, cx: &mut Cx, conn: ConnId) {
+        match self.links.get(conn) {
+            None => {
+                self.relays.end(conn);
+                self.tell(cx, Input::NONE, |app, cx| app.ended(cx, conn));
+            }
+            Some(link) if link.is_shaking() => self.refuse(cx, conn, Failure::Gone, Vec::new()),
+            // It has said so already.
+            Some(Link { ended: true, .. }) => {}
+            Some(_) => self.break_off(cx, conn, Failure::Truncated, io::ErrorKind::UnexpectedEof),
+        }
+        self.flush(cx);
+    }
+
+    fn peeked(&mut self, cx: &mut Cx, conn: ConnId, quiet: bool) {
+        let has_part = self.links.get(conn).and_then(Link::session).is_some_and(|session| session.has_part());
+        self.tell(cx, Input::NONE, |app, cx| app.peeked(cx, conn, quiet && !has_part));
+        self.flush(cx);
+    }
+
+    fn failed(&mut self, cx: &mut Cx, conn: ConnId, error: io::ErrorKind) {
+        self.relays.end(conn);
+        if self.links.get(conn).is_some_and(|link| link.is_shaking()) {
+            self.refuse(cx, conn, Failure::Gone, Vec::new());
+        } else {
+            self.links.remove(conn);
+            self.tell(cx, Input::NONE, |app, cx| app.failed(cx, conn, error));
+        }
+        self.flush(cx);
+    }
+
+    fn expired(&mut self, cx: &mut Cx, key: TimerKey) {
+        match key {
+            TimerKey::Conn(conn) if self.links.get(conn).is_some_and(|link| link.is_shaking()) => {
+                self.refuse(cx, conn, Failure::Late, Vec::new());
+            }
+            TimerKey::Conn(_) | TimerKey::App(_) => self.tell(cx, Input::NONE, |app, cx| app.expired(cx, key)),
+        }
+        self.flush(cx);
+    }
+
+    fn woken(&mut self, cx: &mut Cx) {
+        self.go_on_with_handshakes(cx);
+        self.go_on_with_put_off(cx);
+        self.tell(cx, Input::NONE, App::woken);
+        self.flush(cx);
+    }
+
+    fn crowded(&mut self, cx: &mut Cx) {
+        let open = cx.open();
+        self.tell(cx, Input::NONE, App::crowded);
+        if cx.open() == open {
+            self.give_way(cx);
+        }
+        self.flush(cx);
+    }
+
+    fn drain(&mut self, cx: &mut Cx) {
+        self.tell(cx, Input::NONE, App::drain);
+        self.flush(cx);
+    }
+
+    fn cut_off(&mut self, cx: &mut Cx) {
+        self.tell(cx, Input::NONE, App::cut_off);
+        self.flush(cx);
+    }
+}
