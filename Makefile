@@ -41,7 +41,7 @@ servers: ## list the programs, and what each one shows
 test: ## run all tests
 	$(CARGO) test $(LOCKED)
 
-SUITES := --test milestone1 --test milestone2 --test milestone3 --test milestone4
+SUITES := --test milestone1 --test milestone2 --test milestone3 --test milestone4 --test milestone5
 
 # One milestone alone: what must work there is in docs/checkpoints-milestoneN.md.
 MILESTONES := test-milestone-1 test-milestone-2 test-milestone-3 test-milestone-4
@@ -104,7 +104,7 @@ graders:
 
 .PHONY: course-proxies course-all
 course-proxies: ## try the harness of the course on the project's own proxies
-	$(CARGO) build $(LOCKED) --bin milestone1 --bin milestone2 --bin milestone3 --bin milestone4
+	$(CARGO) build $(LOCKED) --bin milestone1 --bin milestone2 --bin milestone3 --bin milestone4 --bin milestone5
 	$(CARGO) run $(LOCKED) --quiet --package course -- dev proxies
 
 # Beyond `make check`: what takes too long for each change.

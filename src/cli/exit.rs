@@ -85,8 +85,17 @@ fn report(result: Result<(), Failure>, say: impl FnOnce(&str)) -> u8 {
 ///
 /// A closed stdout is no reason not to serve.
 pub fn ready(listening: SocketAddr) {
+    announce("READY", listening);
+}
+
+/// The same of a listener for TLS, behind the line for the other one.
+pub fn ready_tls(listening: SocketAddr) {
+    announce("READY-TLS", listening);
+}
+
+fn announce(word: &str, listening: SocketAddr) {
     let mut stdout = io::stdout().lock();
-    let _ = writeln!(stdout, "READY {listening}").and_then(|()| stdout.flush());
+    let _ = writeln!(stdout, "{word} {listening}").and_then(|()| stdout.flush());
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ pub mod options;
 pub mod proactor;
 pub mod reactor;
 pub mod resolve;
+pub mod secrets;
 pub mod sessions;
 pub mod signals;
 mod traffic;

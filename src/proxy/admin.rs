@@ -16,15 +16,21 @@ use super::{
     stats::{CacheCounters, Counter},
 };
 use crate::{
-    app::{ConnId, Cx, TimerKey},
+    app::{ConnId, Cx, Names, TimerKey},
     cache::{Forward, purge::Sweep},
     cli,
     health::Availability,
     http::{self, Authority, Method, ReadPhase, RequestEvent, RequestHead, RequestReader, Status},
     pool::CloseReason,
+    tls::Handshakes,
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, net::Ipv4Addr, sync::atomic::Ordering::Relaxed, time::Instant};
+use std::{
+    collections::BTreeMap,
+    net::Ipv4Addr,
+    sync::atomic::Ordering::Relaxed,
+    time::{Instant, SystemTime},
+};
 
 /// Bytes of answers that may wait for a client of the admin listener: more than one answer has, with a hundred backends. There
 /// are few such clients.
@@ -289,6 +295,7 @@ impl Shared {
                 "waited": sum(|c| c.pool.waited.read()),
                 "queue_full": sum(|c| c.pool.refused.read()),
             },
+            "tls": self.tls_stats(),
             "cache": self.cache_stats(),
             "pool_closed": self.closed(),
             "log": {"lines_lost": cli::log_lines_lost()},
@@ -300,6 +307,19 @@ impl Shared {
     fn let_go(&self) -> BTreeMap<&'static str, u64> {
         let count = |why: LetGo| self.counters.iter().map(|c| c.let_go[why as usize].read()).sum();
         LetGo::ALL.into_iter().map(|why| (why.as_str(), count(why))).collect()
+    }
+
+    /// `null` without a TLS listener.
+    fn tls_stats(&self) -> Value {
+        let Some(tls) = &self.tls else { return Value::Null };
+        let Handshakes { full, resumed, failures } = tls.counters.read();
+        let store = tls.store();
+        let certificate = |(names, end): (&Names, SystemTime)| json!({"names": names.to_string(), "ends": humantime::format_rfc3339_seconds(end).to_string()});
+        json!({
+            "handshakes": {"full": full, "resumed": resumed},
+            "failures": failures,
+            "certificates": store.ends().map(certificate).collect::<Vec<_>>(),
+        })
     }
 
     /// `null` without a cache.

@@ -75,6 +75,9 @@ fn hint(failure: Failure) -> Option<&'static str> {
         Failure::BodyTimeout => Some("the request body took too long"),
         Failure::ConnectMethod => Some("this is a reverse proxy: it opens no tunnels"),
         Failure::Misdirected => Some("this connection is not secured: ask for https elsewhere"),
+        Failure::NotCovered => {
+            Some("the certificate of this connection is for other hosts: ask over another connection")
+        }
         Failure::Loop => Some("a backend of this proxy leads back to it"),
         Failure::NoBackend | Failure::QueueFull | Failure::QueueTimeout => Some("try again later"),
         _ => None,

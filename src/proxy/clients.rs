@@ -14,16 +14,17 @@ use super::{
     worker::Worker,
 };
 use crate::{
-    app::{ConnId, Cx},
+    app::{ConnId, Cx, Origin},
     http::{BodyLength, ReadPhase, RequestEvent, RequestHead, Version},
 };
-use std::net::SocketAddr;
-
 impl Proxy {
-    pub(super) fn accept_client(&mut self, cx: &mut Cx, conn: ConnId, peer: SocketAddr) {
+    pub(super) fn accept_client(&mut self, cx: &mut Cx, conn: ConnId, origin: Origin) {
         self.worker.counters().accepted.add(1);
-        let mut client = Downstream::new(conn, peer);
-        client.expect_input(cx, Some(self.worker.shared.config.deadlines.head));
+        let mut client = Downstream::new(conn, origin);
+        let deadlines = &self.worker.shared.config.deadlines;
+        // A handshake may end when the proxy is about to: its request comes at once, or never.
+        let first = if self.worker.draining { self.worker.shared.config.drain_grace } else { deadlines.head };
+        client.expect_input(cx, Some(first));
         self.worker.table.insert(conn, Role::Downstream(client));
         self.note_idle(cx, conn);
     }
@@ -121,9 +122,9 @@ impl Proxy {
         client.served += 1;
         client.begin();
         client.head_begun = false;
-        let peer = client.peer;
+        let (peer, secure) = (client.peer, client.secure.clone());
         let who = identity::admit(&mut head, peer.ip(), &shared.config.forwarding);
-        let failure = refusal(&head, peer.ip(), &shared.config.forwarding);
+        let failure = refusal(&head, peer.ip(), secure.as_deref(), &shared.config.forwarding);
         let needed = Some(needed(&head, body)).filter(|needed| failure.is_none() && *needed > here);
         let by = now.instant + shared.config.deadlines.body * BEGINNING;
         let needed = needed.map(|bytes| Needed { bytes, by });
@@ -141,7 +142,7 @@ impl Proxy {
         let mut request = Request::new(head, body, needed);
         request.overrides_method = who.overrides_method;
         let until = shared.config.deadlines.exchange.map(|limit| now.instant + limit);
-        let record = Record::new(peer, who.client, now);
+        let record = Record::new(peer, who.client, secure, now);
         let core = Core::new(key, Client::Connection(http1), request, until, record);
         let exchange = entry.insert(Exchange::new(core));
         // Content that is not needed first is not due before a backend takes it.
@@ -174,7 +175,7 @@ impl Proxy {
     pub(super) fn refuse(&mut self, cx: &mut Cx, conn: ConnId, failure: Failure, input: &[u8]) {
         let Some(client) = self.worker.forget_client(conn) else { return };
         let now = cx.clock();
-        let mut record = Record::new(client.peer, client.peer.ip().to_canonical(), now);
+        let mut record = Record::new(client.peer, client.peer.ip().to_canonical(), client.secure.clone(), now);
         record.status = failure.status().code();
         let answer = answer::failure(&answer::Context {
             failure,

@@ -8,11 +8,12 @@ use super::{
     stall::{Look, Stall},
 };
 use crate::{
-    app::{ConnId, Cx, Progress, TimerKey},
+    app::{ConnId, Cx, Origin, Progress, Secure, TimerKey},
     http::{ReadPhase, RequestReader},
 };
 use std::{
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -32,6 +33,8 @@ pub(super) struct Downstream {
     conn: ConnId,
     /// The address at its other end.
     pub(super) peer: SocketAddr,
+    /// How it is protected, if it is.
+    pub(super) secure: Option<Arc<Secure>>,
     /// Where in the byte stream of requests we are.
     pub(super) reader: RequestReader,
     /// Bytes that arrived before their turn: a pipelined request, a body whose backend is not connected yet.
@@ -75,10 +78,11 @@ impl Kind for Late {
 
 impl Downstream {
     /// A connection just accepted: its first head is due.
-    pub(super) fn new(conn: ConnId, peer: SocketAddr) -> Self {
+    pub(super) fn new(conn: ConnId, origin: Origin) -> Self {
         Self {
             conn,
-            peer,
+            peer: origin.peer,
+            secure: origin.secure,
             reader: RequestReader::new(),
             pending: Vec::new(),
             exchange: None,
@@ -205,7 +209,7 @@ mod tests {
 
     #[test]
     fn an_idle_client_is_small() {
-        assert!(size_of::<Downstream>() <= 240, "{}", size_of::<Downstream>());
-        assert!(size_of::<super::super::table::Role>() <= 248, "{}", size_of::<super::super::table::Role>());
+        assert!(size_of::<Downstream>() <= 248, "{}", size_of::<Downstream>());
+        assert!(size_of::<super::super::table::Role>() <= 256, "{}", size_of::<super::super::table::Role>());
     }
 }

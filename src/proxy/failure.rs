@@ -37,6 +37,8 @@ pub enum Failure {
     NoForwardsLeft,
     /// An `https` resource is asked for over a connection that is not secured.
     Misdirected,
+    /// The certificate of the client's connection is not for the host that is asked for.
+    NotCovered,
     /// It was here too often: a backend leads back to us.
     Loop,
     /// No backend is up, or every one that is has been tried.
@@ -120,7 +122,7 @@ impl Failure {
             Self::HeadTimeout | Self::BodyTimeout | Self::BodyTooSlow => Status::REQUEST_TIMEOUT,
             Self::ConnectMethod => Status::METHOD_NOT_ALLOWED,
             Self::NoForwardsLeft => Status::OK,
-            Self::Misdirected => Status::MISDIRECTED_REQUEST,
+            Self::Misdirected | Self::NotCovered => Status::MISDIRECTED_REQUEST,
             Self::NoBackend | Self::QueueFull | Self::QueueShare | Self::QueueTimeout | Self::Shortage(_) => {
                 Status::SERVICE_UNAVAILABLE
             }
@@ -151,7 +153,7 @@ impl Failure {
             Self::Request(_) | Self::HeadTimeout | Self::BodyTimeout | Self::BodyTooSlow | Self::ConnectMethod => {
                 "http_request_error"
             }
-            Self::NoForwardsLeft | Self::OnlyIfCached | Self::Misdirected => "http_request_denied",
+            Self::NoForwardsLeft | Self::OnlyIfCached | Self::Misdirected | Self::NotCovered => "http_request_denied",
             Self::Loop => "proxy_loop_detected",
             Self::NoBackend => "destination_unavailable",
             Self::QueueFull | Self::QueueShare | Self::QueueTimeout => "connection_limit_reached",
@@ -183,6 +185,7 @@ impl Failure {
             Self::ConnectMethod => "CONNECT to a reverse proxy",
             Self::NoForwardsLeft => "max-forwards reached zero",
             Self::Misdirected => "https over a plain connection",
+            Self::NotCovered => "host not covered by the certificate",
             Self::Loop => "request in a loop",
             Self::NoBackend => "no backend available",
             Self::OnlyIfCached => "not stored, and only-if-cached",

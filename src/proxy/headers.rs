@@ -23,6 +23,8 @@ pub(super) struct Inbound<'a> {
     /// The client may switch protocols.
     pub(super) upgrade: bool,
     pub(super) peer: IpAddr,
+    /// Whether the client's connection is protected.
+    pub(super) secure: bool,
     pub(super) backend: &'a Backend,
     /// Whether we mean to use the connection again.
     pub(super) persist: bool,
@@ -141,6 +143,7 @@ fn write_forwarded(
     chain: &Chain,
     authority: Option<&str>,
 ) {
+    let scheme = if inbound.secure { "https" } else { "http" };
     out.put_slice(b"Via: ");
     list_start(out, &chain.via);
     put(out, [received_by(inbound.head.version), forwarding.pseudonym, "\r\nX-Forwarded-For: "]);
@@ -148,7 +151,7 @@ fn write_forwarded(
     write_address(out, inbound.peer);
     out.put_slice(b"\r\n");
     if !chain.proto {
-        field(out, "X-Forwarded-Proto", b"http");
+        field(out, "X-Forwarded-Proto", scheme.as_bytes());
     }
     if let (false, Some(authority)) = (chain.host, authority) {
         field(out, "X-Forwarded-Host", authority.as_bytes());
@@ -157,7 +160,7 @@ fn write_forwarded(
         let (before, after) = if inbound.peer.to_canonical().is_ipv6() { ("\"[", "]\"") } else { ("", "") };
         put(out, ["Forwarded: for=", before]);
         write_address(out, inbound.peer);
-        put(out, [after, ";proto=http"]);
+        put(out, [after, ";proto=", scheme]);
         if let Some(authority) = authority {
             put(out, [";host=\"", authority, "\""]);
         }

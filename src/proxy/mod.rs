@@ -28,6 +28,7 @@ mod downstream;
 mod due;
 mod exchange;
 mod failure;
+mod greeting;
 mod headers;
 mod identity;
 mod idle;
@@ -41,6 +42,7 @@ mod record;
 mod refusals;
 mod run;
 mod scheme;
+mod secured;
 mod shared;
 mod stall;
 mod stats;
@@ -60,6 +62,7 @@ pub use failure::Failure;
 pub use phase::{Phase, TRANSITIONS, diagram};
 pub use plan::Plan;
 pub use run::run;
+pub use secured::TlsArgs;
 
 use crate::app::{App, ConnId, Cx, Origin, Progress, TimerKey};
 use exchange::{Event, Exchange};
@@ -164,7 +167,7 @@ impl App for Proxy {
     }
 
     fn accepted(&mut self, cx: &mut Cx, conn: ConnId, origin: Origin) {
-        self.accept_client(cx, conn, origin.peer);
+        self.accept_client(cx, conn, origin);
         self.settle(cx);
     }
 

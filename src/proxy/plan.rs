@@ -2,7 +2,8 @@
 
 use super::{
     Proxy, args::BalanceArgs, candidates::Candidates, config::Config, exchange::Cache, idle::Idle, leaving::Crowd,
-    load::Load, shared::Shared, stats::Counters, table::Table, turns::Turns, worker::Worker, writing::Writing,
+    load::Load, secured::TlsArgs, shared::Shared, stats::Counters, table::Table, turns::Turns, worker::Worker,
+    writing::Writing,
 };
 use crate::{
     backend::Backend,
@@ -12,6 +13,7 @@ use crate::{
     pool::{Pool, PoolArgs, PoolConfig, Slots},
     resilience::{BreakerConfig, RetryBudget},
     time::Now,
+    tls,
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 use slab::Slab;
@@ -46,6 +48,10 @@ pub struct Plan {
     slow_start: bool,
     pool: PoolConfig,
     cache: CacheConfig,
+    /// `None`: no client speaks TLS.
+    tls: Option<TlsArgs>,
+    /// TLS as its statistics show it.
+    speaks_tls: Option<Arc<tls::Shared>>,
     /// A contradiction between the flags that it was made from.
     contradiction: Option<String>,
 }
@@ -63,6 +69,8 @@ impl Plan {
             slow_start: false,
             pool: PoolConfig { max: 0, ..PoolConfig::default() },
             cache: CacheConfig::default(),
+            tls: None,
+            speaks_tls: None,
             contradiction: None,
         }
     }
@@ -93,6 +101,23 @@ impl Plan {
         self.cache = args.config();
         self.contradiction = args.check().err();
         self
+    }
+
+    /// Milestone 5: clients may speak TLS, on a listener of its own.
+    #[must_use]
+    pub fn tls(mut self, args: &TlsArgs) -> Self {
+        self.tls = Some(args.clone());
+        self
+    }
+
+    /// How clients speak TLS, if they may.
+    pub(super) fn take_tls(&mut self) -> Option<TlsArgs> {
+        self.tls.take()
+    }
+
+    /// The part of TLS that all workers share, for statistics.
+    pub(super) fn show_tls(&mut self, shared: Option<Arc<tls::Shared>>) {
+        self.speaks_tls = shared;
     }
 
     /// How many demo backends show what it does.
@@ -174,6 +199,7 @@ impl Plan {
             load: Load::new(workers, backends.len()),
             counters: (0..workers).map(|_| Counters::new(backends.len())).collect(),
             slots: slots.clone(),
+            tls: self.speaks_tls,
             started: now.instant,
             draining: AtomicBool::new(false),
             config: self.config,

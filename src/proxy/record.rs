@@ -1,9 +1,10 @@
 //! The facts about an exchange that the access log tells.
 
 use super::failure::Failure;
-use crate::{backend::BackendId, cache::Did, time::Now};
+use crate::{app::Secure, backend::BackendId, cache::Did, time::Now};
 use std::{
     net::{IpAddr, SocketAddr},
+    sync::Arc,
     time::Instant,
 };
 
@@ -38,6 +39,8 @@ pub(super) struct Record {
     pub(super) peer: SocketAddr,
     /// The client: the peer, or the one that trusted proxies name.
     pub(super) client: IpAddr,
+    /// How the connection is protected, if it is.
+    pub(super) secure: Option<Arc<Secure>>,
     pub(super) started: Now,
     /// 0 until a final response head is on its way.
     pub(super) status: u16,
@@ -58,10 +61,11 @@ pub(super) struct Record {
 }
 
 impl Record {
-    pub(super) fn new(peer: SocketAddr, client: IpAddr, started: Now) -> Self {
+    pub(super) fn new(peer: SocketAddr, client: IpAddr, secure: Option<Arc<Secure>>, started: Now) -> Self {
         Self {
             peer,
             client,
+            secure,
             started,
             status: 0,
             sent: 0,
@@ -88,28 +92,44 @@ pub(super) struct Line<'a> {
 }
 
 impl Line<'_> {
-    /// Writes the line: one event of target `access`.
+    /// Writes the line: one event of target `access`. A connection over TLS has fields of its own, behind the others.
     pub(super) fn write(&self) {
         let record = self.record;
         let failure = self.outcome.map_or_else(Failure::as_str, |()| "-");
         let retries = Joined(&record.retries);
-        tracing::info!(
-            target: "access",
-            client = %record.client,
-            peer = %record.peer,
-            request = format_args!("\"{}\"", self.request),
-            status = record.status,
-            sent = record.sent,
-            received = record.received,
-            ms = format_args!("{:.3}", self.now.duration_since(record.started.instant).as_secs_f64() * 1e3),
-            backend = self.backend,
-            pool = record.pool.as_str(),
-            cache = record.cache.map_or("-", Did::as_str),
-            retries = %retries,
-            not_retried = record.not_retried.unwrap_or("-"),
-            failure,
-            close = self.close,
-        );
+        /// The fields of every line, and those that are given.
+        macro_rules! line {
+            ($($more:tt)*) => {
+                tracing::info!(
+                    target: "access",
+                    client = %record.client,
+                    peer = %record.peer,
+                    request = format_args!("\"{}\"", self.request),
+                    status = record.status,
+                    sent = record.sent,
+                    received = record.received,
+                    ms = format_args!("{:.3}", self.now.duration_since(record.started.instant).as_secs_f64() * 1e3),
+                    backend = self.backend,
+                    pool = record.pool.as_str(),
+                    cache = record.cache.map_or("-", Did::as_str),
+                    retries = %retries,
+                    not_retried = record.not_retried.unwrap_or("-"),
+                    failure,
+                    close = self.close,
+                    $($more)*
+                )
+            };
+        }
+        match record.secure.as_deref() {
+            None => line!(),
+            Some(Secure { version, key_exchange, suite, server_name, alpn, resumed, client, .. }) => line!(
+                tls = format_args!("\"{version} {key_exchange} {suite}\""),
+                sni = %server_name.as_deref().unwrap_or("-").escape_debug(),
+                alpn = %alpn.as_deref().unwrap_or("-").escape_debug(),
+                resumed = resumed,
+                subject = format_args!("\"{}\"", client.as_deref().unwrap_or("-").escape_debug()),
+            ),
+        }
     }
 }
 

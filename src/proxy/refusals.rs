@@ -1,9 +1,12 @@
 //! Requests that are well-formed, and that no backend is asked all the same.
 
 use super::{config::Forwarding, failure::Failure};
-use crate::http::{
-    Method, RequestHead, hop,
-    target::{Form, Scheme},
+use crate::{
+    app::Secure,
+    http::{
+        Authority, Method, RequestHead, hop,
+        target::{Form, Scheme},
+    },
 };
 use std::net::IpAddr;
 
@@ -12,7 +15,12 @@ use std::net::IpAddr;
 const ROUNDS: usize = 8;
 
 /// Why a request is answered here, if it is.
-pub(super) fn refusal(head: &RequestHead, peer: IpAddr, forwarding: &Forwarding) -> Option<Failure> {
+pub(super) fn refusal(
+    head: &RequestHead,
+    peer: IpAddr,
+    secure: Option<&Secure>,
+    forwarding: &Forwarding,
+) -> Option<Failure> {
     if head.method == Method::Connect {
         return Some(Failure::ConnectMethod);
     }
@@ -21,10 +29,22 @@ pub(super) fn refusal(head: &RequestHead, peer: IpAddr, forwarding: &Forwarding)
     }
     // A resource that is for secured connections only must not be served over this one, unless a proxy that we trust
     // sent the request and had a secured connection itself (RFC 9110 §7.4).
-    if head.parsed_target().form() == Form::Absolute(Scheme::Https) && !forwarding.trusts(peer) {
+    let is_https = head.parsed_target().form() == Form::Absolute(Scheme::Https);
+    if is_https && secure.is_none() && !forwarding.trusts(peer) {
         return Some(Failure::Misdirected);
     }
+    // The client has seen the certificate of another host: it must not get this one's pages as if they came from there
+    // (RFC 9110 §7.4, §15.5.20).
+    if secure.is_some_and(|secure| !is_covered(head, secure)) {
+        return Some(Failure::NotCovered);
+    }
     (rounds(head, forwarding.pseudonym) >= ROUNDS).then_some(Failure::Loop)
+}
+
+/// Whether the certificate of the connection is for the host that is asked for. HTTP/1.0 may leave it out.
+fn is_covered(head: &RequestHead, secure: &Secure) -> bool {
+    let Some(authority) = head.authority() else { return true };
+    Authority::parse(authority.as_bytes()).is_ok_and(|authority| secure.names.cover(authority.host))
 }
 
 /// How often this request has been here (RFC 9110 §7.6.3): each hop of `Via` names its recipient behind the version. The search
@@ -54,7 +74,7 @@ mod tests {
         let mut head = RequestHead::new(method, target).unwrap();
         head.fields = fields.iter().copied().collect();
         let trusted = trusted.iter().map(|network| network.parse().unwrap()).collect();
-        refusal(&head, [192, 0, 2, 7].into(), &Forwarding { trusted, ..Forwarding::default() })
+        refusal(&head, [192, 0, 2, 7].into(), None, &Forwarding { trusted, ..Forwarding::default() })
     }
 
     #[test]

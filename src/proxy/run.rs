@@ -1,17 +1,23 @@
 //! Runs a plan: listeners, one thread per worker, signals, a clean end.
 
-use super::{BackendSpec, Desk, Plan, Proxy, ProxyArgs, admin, demo::Demo};
+use super::{
+    BackendSpec, Desk, Plan, Proxy, ProxyArgs, admin,
+    demo::Demo,
+    greeting::Places,
+    secured::{Secured, TlsArgs},
+};
 use crate::{
+    app::{App, ListenerId},
     backend::{Addresses, Backend, BackendId},
     cli::{self, Failure},
     net::{
         Driver, DriverConfig, ListenOptions, Reactor, Remote, clock, descriptors, listen,
         listen::listen_together,
-        resolve,
+        resolve, secrets,
         signals::{self, Signal},
     },
     pool::Slots,
-    units::Counted,
+    tls::Terminator,
 };
 use std::{
     io,
@@ -31,6 +37,9 @@ const DESCRIPTORS_ASIDE: usize = 32;
 /// Descriptors of an event loop: epoll, waker, timer, listener. With io_uring it is one less.
 const DESCRIPTORS_PER_LOOP: usize = 4;
 
+/// Each worker's second listener.
+const TLS_LISTENER: ListenerId = ListenerId(1);
+
 /// Connections to the admin listener at once: a supervisor, a collector of statistics, a few people. Each has a descriptor set
 /// aside, so that it is answered even if clients and backends have taken all others.
 const ADMINS: usize = 16;
@@ -49,7 +58,9 @@ const MAX_CLIENTS: usize = 50_000;
 pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), Failure> {
     check_admin(args)?;
     let _log = cli::start_logging(&args.listen.log_level);
-    let plan = compose(Plan::new(args.config()));
+    let mut plan = compose(Plan::new(args.config()));
+    let mut secured = plan.take_tls().map(|tls| prepare_tls(args, &tls)).transpose()?;
+    plan.show_tls(secured.as_ref().map(|secured| secured.shared.clone()));
     let demo = if args.backend.is_empty() { Some(Demo::start(plan.demo_backends())?) } else { None };
     let backends = match &demo {
         Some(demo) => demo.addresses.iter().enumerate().map(|(index, address)| demo_backend(index, *address)).collect(),
@@ -58,12 +69,13 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
     plan.check(&backends).map_err(Failure::Usage)?;
     let driver = args.driver.choose()?;
     let workers = args.workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-    let aside = descriptors_aside(workers, backends.len(), args.admin.is_some());
+    let aside = descriptors_aside(workers, backends.len(), args.admin.is_some(), secured.is_some());
     let upstreams = plan.most_upstreams(&backends);
     let (max_connections, pipes) = clients_per_worker(args.max_connections, workers, aside, upstreams);
     let config = DriverConfig { max_connections, pipes, ..DriverConfig::default() };
     let listeners = listen_together(&args.listen.options(), workers)?;
     let address = listeners[0].local_addr()?;
+    secured.as_mut().map(|secured| secured.listen(workers)).transpose()?;
     let admin = args.admin.map(|admin| listen(&ListenOptions::set_by("--admin", admin))).transpose()?;
     let admin_address = admin.as_ref().map(TcpListener::local_addr).transpose()?;
     let paths = admin::paths(plan.caches());
@@ -71,14 +83,29 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
     let desk = admin.map(|listener| open_desk(proxies[0].desk(), listener)).transpose()?;
     let mut running = Running::new(desk);
     for (proxy, listener) in proxies.into_iter().zip(listeners) {
-        running.start(Driver::new(&driver, proxy, config)?, listener, &slots)?;
+        match &mut secured {
+            None => running.start(Driver::new(&driver, proxy, config)?, [Some(listener)], &slots, |proxy| proxy)?,
+            Some(secured) => {
+                let terminator = Terminator::new(proxy, TLS_LISTENER, secured.shared.clone(), clock::now().instant);
+                let listeners = [Some(listener), secured.take_listener()];
+                running.start(Driver::new(&driver, terminator, config)?, listeners, &slots, Terminator::into_app)?;
+            }
+        }
     }
     let drain = running.drain(args.listen.drain_timeout);
     let _watch = signals::watch(drain.clone())?;
-    cli::ready(address);
+    let places = Places { plain: address, admin: admin_address.map(|at| (at, paths)), tls: secured.as_ref() };
+    places.announce();
     tracing::info!("{driver}");
-    greet(address, admin_address.map(|at| (at, paths)), &backends, workers, demo.is_some());
+    places.greet(&backends, workers, demo.is_some());
     running.wait(drain)
+}
+
+/// Reads the certificates, before anything listens. The process holds private keys from then on.
+fn prepare_tls(args: &ProxyArgs, tls: &TlsArgs) -> Result<Secured, Failure> {
+    tls.check(args.listen.listen).map_err(Failure::Usage)?;
+    secrets::keep_out_of_core_dumps()?;
+    Secured::prepare(tls, args.listen.backlog)
 }
 
 /// Statistics are for the operator: they leave the machine only if two flags say so.
@@ -116,10 +143,11 @@ fn resolve_all(specs: &[BackendSpec]) -> Result<Vec<Backend>, Failure> {
 }
 
 /// Descriptors that must not be clients' or upstream connections'.
-fn descriptors_aside(workers: usize, backends: usize, admin: bool) -> usize {
+fn descriptors_aside(workers: usize, backends: usize, admin: bool, tls: bool) -> usize {
     let desk = if admin { DESCRIPTORS_PER_LOOP + ADMINS } else { 0 };
     // A health check of each backend may be under way.
-    DESCRIPTORS_ASIDE + workers * DESCRIPTORS_PER_LOOP + backends + desk
+    let listeners = if tls { workers } else { 0 };
+    DESCRIPTORS_ASIDE + workers * DESCRIPTORS_PER_LOOP + listeners + backends + desk
 }
 
 /// How many clients a worker takes: as many as asked for, if there are descriptors for them. And how many pipes.
@@ -178,16 +206,25 @@ impl Running {
         Self { workers: Vec::new(), ended: channel(), desk }
     }
 
-    fn start(&mut self, mut driver: Driver<Proxy>, listener: TcpListener, slots: &Slots) -> Result<(), Failure> {
+    /// Starts a worker; `into` finds the proxy in what has run.
+    fn start<A: App + Send + 'static>(
+        &mut self,
+        mut driver: Driver<A>,
+        listeners: impl IntoIterator<Item = Option<TcpListener>>,
+        slots: &Slots,
+        into: fn(A) -> Proxy,
+    ) -> Result<(), Failure> {
         let index = self.workers.len();
-        driver.listen(listener)?;
+        for listener in listeners.into_iter().flatten() {
+            driver.listen(listener)?;
+        }
         let remote = driver.remote();
         let waker = remote.clone();
         slots.attach(index, Arc::new(move || waker.wake()));
         let end = End(index, self.ended.0.clone());
         let work = move || {
             let _end = end;
-            driver.run()
+            driver.run().map(into)
         };
         let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(work)?;
         self.workers.push((remote, thread));
@@ -265,28 +302,6 @@ impl Drop for End {
     }
 }
 
-/// On stderr: what runs, and what to try.
-fn greet(address: SocketAddr, admin: Option<(SocketAddr, &str)>, backends: &[Backend], workers: usize, demo: bool) {
-    let list: Vec<&str> = backends.iter().map(|backend| backend.name.as_str()).collect();
-    let workers = Counted::new(workers, "worker");
-    tracing::info!("listening on http://{address}, {workers}, backends: {}", list.join(" "));
-    if let Some((admin, paths)) = admin {
-        tracing::info!("admin on http://{admin}{paths}");
-    }
-    if demo {
-        cli::say(&format!(
-            "\
-These are demo backends. Try, from another terminal:
-  curl -i http://{address}/                # each request another backend
-  curl -i http://{address}/headers         # what a backend gets to see
-  curl -i http://{address}/max-age/60      # twice: milestone4 has it in memory then
-  curl -o /dev/null http://{address}/bytes/1000000000
-With --backend HOST:PORT it fronts your own servers; --help shows everything. Ctrl-C ends it.
-"
-        ));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{affordable, descriptors_aside};
@@ -309,8 +324,9 @@ mod tests {
     }
     #[test]
     fn the_descriptors_of_the_process_itself_grow_with_it() {
-        assert_eq!(descriptors_aside(1, 1, false), 37);
-        assert_eq!(descriptors_aside(1, 1, true), 57);
-        assert_eq!(descriptors_aside(64, 100, true), 408);
+        assert_eq!(descriptors_aside(1, 1, false, false), 37);
+        assert_eq!(descriptors_aside(1, 1, true, false), 57);
+        assert_eq!(descriptors_aside(2, 1, true, true), 63);
+        assert_eq!(descriptors_aside(64, 100, true, false), 408);
     }
 }

@@ -22,11 +22,11 @@ use std::net::IpAddr;
 /// `None`: the gateway speaks of another resource than the request's URI (another host, port, path or method, two
 /// schemes at once, a scheme that is none of these two), or of a user, or of something unknown here. The backend hears
 /// that and may go by it, but it is in no key: such a request is not for the cache.
-pub(super) fn scheme(head: &RequestHead, peer: IpAddr, forwarding: &Forwarding) -> Option<Scheme> {
+pub(super) fn scheme(head: &RequestHead, peer: IpAddr, ours: Scheme, forwarding: &Forwarding) -> Option<Scheme> {
     if !forwarding.trusts(peer) {
-        return Some(Scheme::Http);
+        return Some(ours);
     }
-    let scheme = told_scheme(head)?.unwrap_or(Scheme::Http);
+    let scheme = told_scheme(head)?.unwrap_or(ours);
     let authority = head.authority().unwrap_or_default();
     let named = |host: &[u8]| host == authority.as_bytes();
     for (name, value) in head.fields.lines() {
@@ -115,7 +115,7 @@ mod tests {
         head.fields = [("Host", "a")].iter().chain(lines).copied().collect();
         let trusted = vec![trusted.parse().unwrap()];
         let forwarding = Forwarding { trusted, ..Forwarding::default() };
-        scheme(&head, Ipv4Addr::new(10, 0, 0, 1).into(), &forwarding)
+        scheme(&head, Ipv4Addr::new(10, 0, 0, 1).into(), Scheme::Http, &forwarding)
     }
 
     /// Target, what the gateway says, what is believed.

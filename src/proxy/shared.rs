@@ -1,7 +1,7 @@
 //! The things that all workers of a proxy share.
 
 use super::{config::Config, exchange::Cache, load::Load, stats::Counters};
-use crate::{backend::Backend, health::Health, pool::Slots};
+use crate::{backend::Backend, health::Health, pool::Slots, tls};
 use std::{
     sync::{Arc, atomic::AtomicBool},
     time::Instant,
@@ -19,6 +19,8 @@ pub(super) struct Shared {
     pub(super) cache: Option<Cache>,
     /// One per worker.
     pub(super) counters: Vec<Counters>,
+    /// `None`: no client speaks TLS.
+    pub(super) tls: Option<Arc<tls::Shared>>,
     /// When the proxy started.
     pub(super) started: Instant,
     /// The end has begun.

@@ -5,6 +5,10 @@ use crate::app::ConnId;
 
 /// The part a connection plays.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most connections are clients, and a box for each would be one more allocation"
+)]
 pub(super) enum Role {
     /// No connection has this slot.
     #[default]

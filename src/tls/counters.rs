@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-/// What became of the connections to TLS listeners.
+/// Counts of what became of the connections to TLS listeners.
 #[derive(Debug, Default)]
 pub struct Counters {
     full: AtomicU64,

@@ -29,7 +29,7 @@ pub const WARNING: Duration = Duration::from_secs(30 * 24 * 3600);
 #[derive(Debug, Clone)]
 pub struct Pair {
     pub(super) key: Arc<CertifiedKey>,
-    /// What it is for.
+    /// The names that it is for.
     pub names: Arc<Names>,
     /// From when on it is valid.
     pub not_before: SystemTime,
@@ -211,7 +211,7 @@ fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, Problem> {
     }
 }
 
-/// What a certificate says.
+/// The statements of a certificate.
 struct Facts {
     names: Names,
     not_before: SystemTime,

@@ -1,7 +1,7 @@
 //! One connection's view of the certificates: which one it was given, and by which name it asked.
 //!
-//! The library asks for a certificate when it has read the ClientHello, and for tickets before and after. What it was told first
-//! decides about the rest: a ticket is sealed for the certificate that this connection was given, and opened for no other.
+//! The library asks for a certificate when it has read the ClientHello, and for tickets before and after. Its first
+//! answer decides about the rest: a ticket is sealed for the certificate that this connection was given, and opened for no other.
 
 use super::{
     store::{Site, Store},
@@ -62,7 +62,7 @@ impl Choice {
         self.now.store(seconds, Ordering::Relaxed);
     }
 
-    /// What was asked, once it was.
+    /// The question, once it was asked.
     pub(super) fn asked(&self) -> Option<&Asked> {
         self.asked.get()
     }

@@ -39,7 +39,7 @@ impl fmt::Debug for Session {
     }
 }
 
-/// What came of some bytes.
+/// The outcome of some bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Heard {
     /// The peer has said that it sends nothing more (`close_notify`).
@@ -184,7 +184,7 @@ impl Session {
         self.choice.asked()?.name.as_deref()
     }
 
-    /// What the application gets to know when the handshake is over.
+    /// The facts that the application gets to know when the handshake is over.
     pub(super) fn secure(&self) -> Option<Secure> {
         let asked = self.choice.asked()?;
         let suite = self.tls.negotiated_cipher_suite()?.suite();

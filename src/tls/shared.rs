@@ -1,4 +1,4 @@
-//! What all workers share: the certificates that hold now, the tickets, the counts.
+//! The things that all workers share: the certificates that hold now, the tickets, the counts.
 
 use super::{Counters, Store, Tickets};
 use bytes::Bytes;
@@ -17,7 +17,7 @@ pub struct Shared {
     pub(super) patience: Duration,
     /// For a client that speaks HTTP without TLS.
     pub(super) plain_answer: Bytes,
-    /// What became of connections.
+    /// Counts of what became of connections.
     pub counters: Counters,
 }
 

@@ -7,7 +7,7 @@
 //! ```
 
 use super::{
-    process::{PATIENCE, Process, start},
+    process::{PATIENCE, Process, start, start_listening},
     raw::Backend,
 };
 use assert_cmd::{Command, assert::Assert};
@@ -47,7 +47,12 @@ impl Milestone {
         let names =
             if flags.contains(&"--admin") { &["--admin-host", "test", "--admin-host", "admin"][..] } else { &[] };
         let driver = self.driver.into_iter().flat_map(|driver| ["--driver", driver]);
-        start(self.program, &backends.chain(flags.iter().chain(names).copied()).chain(driver).collect::<Vec<_>>())
+        let args = backends.chain(flags.iter().chain(names).copied()).chain(driver);
+        if self.number < 5 {
+            return start(self.program, &args.collect::<Vec<_>>());
+        }
+        let listen = ["--listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0"];
+        start_listening(self.program, &listen.into_iter().chain(args).collect::<Vec<_>>(), 2)
     }
 
     /// `flags` for binaries that know them, nothing for earlier ones.

@@ -65,11 +65,17 @@ fn start_with(stderr: Stdio, program: impl AsRef<Path>, args: &[&str], ready: us
     let deadline = now() + PATIENCE;
     while process.ready.len() < ready {
         match lines.recv_timeout(deadline.saturating_duration_since(now())) {
-            Ok(line) => process.ready.extend(line.strip_prefix("READY ").and_then(|at| at.parse::<SocketAddr>().ok())),
+            Ok(line) => process.ready.extend(listening(&line)),
             Err(why) => panic!("{command:?} did not get ready ({why}); it said:\n{}", process.stderr()),
         }
     }
     process
+}
+
+/// The address in a `READY` or `READY-TLS` line.
+fn listening(line: &str) -> Option<SocketAddr> {
+    let at = ["READY ", "READY-TLS "].iter().find_map(|word| line.strip_prefix(word))?;
+    at.parse().ok()
 }
 
 /// The driver on which `make test-epoll` and `make test-io-uring` run the milestones, as a flag. Without it, they run on the one
@@ -87,6 +93,11 @@ impl Process {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.ready[0]
+    }
+
+    /// Where it listens for TLS.
+    pub fn tls_address(&self) -> SocketAddr {
+        self.ready[1]
     }
 
     pub fn id(&self) -> u32 {

@@ -187,7 +187,7 @@ impl Proxy {
         let entry = self.exchanges.vacant_entry();
         let key = u32::try_from(entry.key()).unwrap();
         let client = Client::Stream(Stream { conn, id });
-        let record = Record::new(peer, peer.ip(), cx.clock());
+        let record = Record::new(peer, peer.ip(), None, cx.clock());
         let until = self.worker.shared.config.deadlines.exchange.map(|limit| cx.now() + limit);
         entry.insert(Exchange::new(Core::new(key, client, Request::new(head, body, None), until, record)));
         let complete = body == BodyLength::Empty;

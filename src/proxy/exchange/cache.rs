@@ -20,7 +20,7 @@ use crate::{
         validate::{conditional, has_tag, has_validator, synthesized},
         vary,
     },
-    http::{Method, RequestHead, hop},
+    http::{Method, RequestHead, hop, target::Scheme},
     proxy::{record::Record, scheme},
 };
 use std::sync::{Arc, atomic::AtomicU64};
@@ -157,8 +157,9 @@ impl Step<'_> {
 
     /// The URI that the request is about, as the key says it. `None`: no key can.
     pub(super) fn uri(&self) -> Option<Uri<'_>> {
-        let scheme =
-            scheme::scheme(&self.core.request.head, self.core.record.peer.ip(), &self.worker.shared.config.forwarding)?;
+        let Record { peer, secure, .. } = &self.core.record;
+        let ours = if secure.is_some() { Scheme::Https } else { Scheme::Http };
+        let scheme = scheme::scheme(&self.core.request.head, peer.ip(), ours, &self.worker.shared.config.forwarding)?;
         Uri::of(&self.core.request.head, scheme)
     }
 
@@ -264,7 +265,12 @@ impl Step<'_> {
         caching.question.nominated = nominated(&[], Some(&entry));
         caching.question.head = question(&head, &caching.question.nominated);
         caching.question.stored = Some(entry);
-        let record = Record::new(self.core.record.peer, self.core.record.client, self.cx.clock());
+        let record = Record::new(
+            self.core.record.peer,
+            self.core.record.client,
+            self.core.record.secure.clone(),
+            self.cx.clock(),
+        );
         self.worker.fetches.push(Fetch { head, caching, record });
     }
 

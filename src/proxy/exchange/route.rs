@@ -195,6 +195,7 @@ impl Step<'_> {
             body: core.request.body,
             upgrade: core.request.upgrade,
             peer: core.record.peer.ip(),
+            secure: core.record.secure.is_some(),
             backend: &shared.backends[link.backend.index()],
             persist: shared.slots.config().max > 0,
         };

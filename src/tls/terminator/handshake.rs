@@ -29,7 +29,7 @@ const RECORD_HEAD: usize = 5;
 /// The record type of a handshake.
 const HANDSHAKE: u8 = 22;
 
-/// Whose turn it is.
+/// The order in which handshakes have their turn.
 #[derive(Debug)]
 pub(super) struct Turns {
     /// Connections whose ClientHello waits.
@@ -110,7 +110,7 @@ impl<A: App> Terminator<A> {
         }
     }
 
-    /// Hears what waits, and `input` behind it.
+    /// Hears the bytes that wait, and `input` behind it.
     fn shake(&mut self, cx: &mut Cx, conn: ConnId, input: &[u8]) {
         let shared = self.shared.clone();
         let Some(link) = self.links.get(conn) else { return };

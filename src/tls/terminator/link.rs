@@ -91,7 +91,7 @@ impl Link {
         if self.unsent > AHEAD / 2 { 0 } else { AHEAD.saturating_sub(ahead) }
     }
 
-    /// So many bytes were sealed.
+    /// Counts bytes that were sealed.
     pub(super) fn sealed(&mut self, len: usize) {
         self.sealed += len;
     }

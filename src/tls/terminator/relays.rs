@@ -30,7 +30,7 @@ impl Relays {
         if self.running.is_empty() { None } else { self.running.get(&from).copied() }
     }
 
-    /// So many bytes were passed on; with the last one it is over.
+    /// Counts bytes that were passed on; with the last one it is over.
     pub(super) fn passed(&mut self, from: ConnId, len: u64) {
         let Some(relay) = self.running.get_mut(&from) else { return };
         relay.left = relay.left.saturating_sub(len);

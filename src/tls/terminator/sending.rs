@@ -76,7 +76,7 @@ pub(super) struct Outgoing {
     put_off: VecDeque<ConnId>,
     /// The driver has to call again for them.
     again: bool,
-    /// What the application asked for; kept for its memory.
+    /// Actions that the application asked for; kept for its memory.
     asked: Vec<Action>,
 }
 

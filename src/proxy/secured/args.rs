@@ -1,0 +1,132 @@
+//! The flags of TLS.
+
+use crate::{
+    cli::address,
+    tls::MinVersion,
+    units::{Flags, Pointless, duration, nonzero_duration},
+};
+use clap::Args;
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+/// Flags of milestone 5: TLS towards clients.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "TLS")]
+pub struct TlsArgs {
+    /// Address to listen on for HTTPS, beside --listen; with port 0 the system chooses one, and the READY-TLS line tells which
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443", value_parser = address)]
+    pub(super) tls_listen: SocketAddr,
+
+    /// A certificate and those that vouch for it, in PEM, the server's own first; may be given several times, each with its --key.
+    /// Without any, one for localhost is made on the spot
+    ///
+    /// A client gets the certificate that is for the name it asks for, and the first one if none is.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(super) certificate: Vec<PathBuf>,
+
+    /// The private key of the --certificate before it, in PEM (PKCS#8, PKCS#1 or SEC1), without a password
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    pub(super) key: Vec<PathBuf>,
+
+    /// The oldest version of TLS that is spoken
+    #[arg(long, value_name = "1.2|1.3", default_value = "1.2", hide_possible_values = true)]
+    pub(super) tls_min: MinVersion,
+
+    /// Refuse a client that asks for a name without a certificate, or for none (alert unrecognized_name)
+    #[arg(long)]
+    pub(super) sni_strict: bool,
+
+    /// Start with a certificate that has expired, or is not valid yet
+    #[arg(long, requires = "certificate")]
+    pub(super) allow_expired: bool,
+
+    /// How long a client may resume its session without a full handshake; 0s: never
+    ///
+    /// A thief of the key of a ticket can read the connections that were resumed with it. The keys are in memory
+    /// alone, and are replaced once in this time.
+    #[arg(long, value_name = "TIME", default_value = "6h", value_parser = lifetime)]
+    pub(super) ticket_lifetime: Duration,
+
+    /// For a handshake; a client that takes longer is let go
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = nonzero_duration)]
+    pub(super) tls_handshake_timeout: Duration,
+
+    /// Ask clients for a certificate, which one of those in this file has to have signed
+    #[arg(long, value_name = "FILE")]
+    pub(super) client_ca: Option<PathBuf>,
+}
+
+/// Seven days are the most that TLS 1.3 allows (RFC 8446 §4.6.1).
+const MAX_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
+
+fn lifetime(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    match time {
+        _ if time > MAX_LIFETIME => Err("must be at most 7days".to_owned()),
+        _ if time.subsec_nanos() > 0 => Err("must be whole seconds".to_owned()),
+        _ => Ok(time),
+    }
+}
+
+impl Flags for TlsArgs {
+    const POINTLESS: &'static [Pointless] = &[];
+}
+
+impl TlsArgs {
+    /// Finds a contradiction between the flags.
+    ///
+    /// # Errors
+    ///
+    /// A line that says what to do.
+    pub(in crate::proxy) fn check(&self, listen: SocketAddr) -> Result<(), String> {
+        let (certificates, keys) = (self.certificate.len(), self.key.len());
+        if certificates != keys {
+            return Err(format!(
+                "--certificate is given {certificates} times and --key {keys} times: each certificate needs its key"
+            ));
+        }
+        if self.tls_listen == listen && listen.port() != 0 {
+            return Err(format!("--listen and --tls-listen are both {listen}: each needs a port of its own"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Checked;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        tls: Checked<TlsArgs>,
+    }
+
+    fn parse(line: &str) -> Result<TlsArgs, String> {
+        let cli = Cli::try_parse_from(["test"].into_iter().chain(line.split_whitespace()));
+        cli.map(|cli| cli.tls.0).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn each_certificate_has_its_key() {
+        let listen = "127.0.0.1:8080".parse().unwrap();
+        let check = |line| parse(line).and_then(|args| args.check(listen));
+        assert_eq!(check(""), Ok(()));
+        assert_eq!(check("--certificate a --key b --certificate c --key d"), Ok(()));
+        for (line, problem) in [
+            ("--certificate a", "--key <FILE>"),
+            ("--key a", "--certificate <FILE>"),
+            ("--certificate a --certificate b --key c", "given 2 times and --key 1 times"),
+            ("--tls-listen 127.0.0.1:8080", "each needs a port of its own"),
+            ("--allow-expired", "--certificate <FILE>"),
+            ("--ticket-lifetime 8days", "at most 7days"),
+            ("--ticket-lifetime 1500ms", "whole seconds"),
+            ("--tls-min 1.1", "1.1"),
+        ] {
+            let error = check(line).unwrap_err();
+            assert!(error.contains(problem), "{line}: {error}");
+        }
+        assert_eq!(parse("--ticket-lifetime 7days").unwrap().ticket_lifetime, MAX_LIFETIME);
+    }
+}

@@ -1,0 +1,100 @@
+//! From files to certificates that can be shown. Everything is tried before it is used, and a message names the file that is wrong.
+
+use super::{args::TlsArgs, demo};
+use crate::{
+    net::secrets,
+    tls::{File, Pair, Rules, Store, provider},
+};
+use rustls::crypto::CryptoProvider;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
+
+/// Where certificates and keys are, and the rules for them.
+#[derive(Debug)]
+pub(super) struct Files {
+    pairs: Vec<(PathBuf, PathBuf)>,
+    client_ca: Option<PathBuf>,
+    allow_expired: bool,
+    rules: Rules,
+    provider: Arc<CryptoProvider>,
+}
+
+/// Certificates that work.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) store: Store,
+    /// Things that the operator should know.
+    pub(super) warnings: Vec<String>,
+}
+
+impl Files {
+    pub(super) fn of(args: &TlsArgs) -> Self {
+        Self {
+            pairs: args.certificate.iter().cloned().zip(args.key.iter().cloned()).collect(),
+            client_ca: args.client_ca.clone(),
+            allow_expired: args.allow_expired,
+            rules: Rules { least: args.tls_min, strict: args.sni_strict },
+            provider: Arc::new(provider()),
+        }
+    }
+
+    /// Whether no certificate is in a file.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
+    /// Reads everything, and tries it.
+    ///
+    /// # Errors
+    ///
+    /// Which file is wrong, and why.
+    pub(super) fn load(&self, now: SystemTime) -> Result<Loaded, String> {
+        let mut warnings = Vec::new();
+        let mut pairs = Vec::with_capacity(self.pairs.len().max(1));
+        for (certificate, key) in &self.pairs {
+            pairs.push(self.load_pair(certificate, key, now, &mut warnings)?);
+        }
+        if pairs.is_empty() {
+            let pair = demo::self_signed(now, &self.provider);
+            pairs.push(pair.map_err(|problem| format!("no certificate could be made: {problem}"))?);
+        }
+        let client_ca = self.client_ca.as_deref().map(|path| read("--client-ca", path)).transpose()?;
+        let store = Store::new(&pairs, client_ca.as_deref(), self.rules, &self.provider);
+        let name = || self.client_ca.as_deref().unwrap_or(Path::new("-")).display().to_string();
+        let store = store.map_err(|problem| format!("--client-ca {}: {problem}", name()))?;
+        Ok(Loaded { store, warnings })
+    }
+
+    fn load_pair(
+        &self,
+        certificate: &Path,
+        key: &Path,
+        now: SystemTime,
+        warnings: &mut Vec<String>,
+    ) -> Result<Pair, String> {
+        let (chain, secret) = (read("--certificate", certificate)?, read("--key", key)?);
+        let dates = Some(now).filter(|_| !self.allow_expired);
+        let pair = Pair::read(&chain, &secret, dates, &self.provider).map_err(|problem| match problem.file() {
+            File::Certificate => format!("--certificate {}: {problem}", certificate.display()),
+            File::Key => format!("--key {}: {problem}", key.display()),
+        })?;
+        if pair.ends_soon(now) {
+            let end = humantime::format_rfc3339_seconds(pair.not_after);
+            let verb = if pair.not_after < now { "has expired on" } else { "ends on" };
+            warnings.push(format!("--certificate {}: the certificate {verb} {end}", certificate.display()));
+        }
+        if secrets::others_may_read(key) {
+            let path = key.display();
+            warnings.push(format!("--key {path}: other users can read this file: `chmod 600 {path}`"));
+        }
+        Ok(pair)
+    }
+}
+
+fn read(flag: &str, path: &Path) -> Result<Vec<u8>, String> {
+    fs::read(path).map_err(|error| format!("{flag} {}: cannot be read: {error}", path.display()))
+}

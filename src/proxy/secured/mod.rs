@@ -1,0 +1,95 @@
+//! TLS for the clients of a proxy: which certificates, from which files, on which listener.
+//!
+//! ```text
+//!   flags ──▶ Files ──read, tried──▶ Store ──▶ tls::Shared ◀── one Terminator a worker
+//!               ╰── reload.rs: SIGHUP, or the files have changed ──▶ another Store
+//! ```
+
+mod args;
+mod demo;
+mod files;
+
+pub use args::TlsArgs;
+
+use crate::{
+    cli::Failure,
+    net::{ListenOptions, clock, listen::listen_together},
+    tls::{Shared, Tickets},
+};
+use files::Files;
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::SystemTime,
+};
+
+/// All that a client gets that speaks HTTP without TLS to the TLS listener.
+const PLAIN_ANSWER: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 86\r\n\
+     Connection: close\r\n\r\n400 Bad Request\nthis port speaks TLS, and the request came without it: write https://\n";
+
+/// The TLS side of a proxy that is about to run.
+pub(super) struct Secured {
+    pub(super) shared: Arc<Shared>,
+    files: Files,
+    options: ListenOptions,
+    listeners: Vec<TcpListener>,
+    address: Option<SocketAddr>,
+}
+
+impl Secured {
+    /// Reads and tries the certificates that the flags name.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be used: which one, and why.
+    pub(super) fn prepare(args: &TlsArgs, backlog: u32) -> Result<Self, Failure> {
+        let files = Files::of(args);
+        let loaded = files.load(clock::now().wall).map_err(Failure::Usage)?;
+        loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        let shared =
+            Shared::new(loaded.store, Tickets::new(args.ticket_lifetime), args.tls_handshake_timeout, PLAIN_ANSWER);
+        let options = ListenOptions { backlog, ..ListenOptions::set_by("--tls-listen", args.tls_listen) };
+        Ok(Self { shared: Arc::new(shared), files, options, listeners: Vec::new(), address: None })
+    }
+
+    /// Opens a listener for each worker.
+    pub(super) fn listen(&mut self, workers: usize) -> Result<(), Failure> {
+        self.listeners = listen_together(&self.options, workers)?;
+        self.address = Some(self.listeners[0].local_addr()?);
+        Ok(())
+    }
+
+    /// The listener of the next worker.
+    pub(super) fn take_listener(&mut self) -> Option<TcpListener> {
+        self.listeners.pop()
+    }
+
+    /// Where it listens.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// Whether the certificate is one that was made on the spot.
+    pub(super) fn is_self_signed(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// The names of each certificate, and when it ends.
+    pub(super) fn describe(&self) -> String {
+        let store = self.shared.store();
+        let date = |time: SystemTime| humantime::format_rfc3339_seconds(time).to_string();
+        let one = |(names, end): (&crate::app::Names, SystemTime)| format!("{names} (until {})", date(end));
+        store.ends().map(one).collect::<Vec<_>>().join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_to_plain_http_announces_its_length() {
+        let (head, body) = PLAIN_ANSWER.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("Content-Length: {}", body.len())), "{}", body.len());
+    }
+}
