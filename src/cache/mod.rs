@@ -43,7 +43,7 @@ pub mod validate;
 pub mod validators;
 pub mod vary;
 
-pub use args::{CacheArgs, CacheConfig};
+pub use args::{CacheArgs, CacheConfig, Pattern};
 pub use audience::Audience;
 pub use collapse::{Join, Lead};
 pub use directives::{FieldNames, MaxStale, RequestDirectives, ResponseDirectives, Seconds};

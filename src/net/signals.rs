@@ -5,7 +5,7 @@
 
 use super::Error;
 use signal_hook::{
-    consts::{SIGINT, SIGTERM, SIGUSR1},
+    consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1},
     flag,
     iterator::{Handle, Signals},
 };
@@ -42,7 +42,20 @@ pub struct Watch {
 ///
 /// [`Error::Signals`].
 pub fn watch(on: impl FnMut(Signal) + Send + 'static) -> Result<Watch, Error> {
-    begin(true, on).map_err(Error::Signals)
+    begin(true, on, None).map_err(Error::Signals)
+}
+
+/// Like [`watch`], for a program that reads its configuration again when it is asked to: `reload` is called for SIGHUP. Without it
+/// that signal ends the process, as when its terminal is closed.
+///
+/// # Errors
+///
+/// [`Error::Signals`].
+pub fn watch_with_reload(
+    on: impl FnMut(Signal) + Send + 'static,
+    reload: impl FnMut() + Send + 'static,
+) -> Result<Watch, Error> {
+    begin(true, on, Some(Box::new(reload))).map_err(Error::Signals)
 }
 
 /// Like [`watch`], for a child whose parent decides when it ends at once: a second signal is told as the first was. A
@@ -53,12 +66,16 @@ pub fn watch(on: impl FnMut(Signal) + Send + 'static) -> Result<Watch, Error> {
 ///
 /// [`Error::Signals`].
 pub fn watch_as_child(on: impl FnMut(Signal) + Send + 'static) -> Result<Watch, Error> {
-    begin(false, on).map_err(Error::Signals)
+    begin(false, on, None).map_err(Error::Signals)
 }
 
-fn begin(second_is_at_once: bool, mut on: impl FnMut(Signal) + Send + 'static) -> io::Result<Watch> {
+fn begin(
+    second_is_at_once: bool,
+    mut on: impl FnMut(Signal) + Send + 'static,
+    mut reload: Option<Box<dyn FnMut() + Send>>,
+) -> io::Result<Watch> {
     // First, so that a signal that raises the flag below is told, too.
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1])?;
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1].into_iter().chain(reload.is_some().then_some(SIGHUP)))?;
     let handle = signals.handle();
     let stopping = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM].into_iter().filter(|_| second_is_at_once) {
@@ -69,7 +86,11 @@ fn begin(second_is_at_once: bool, mut on: impl FnMut(Signal) + Send + 'static) -
     }
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for signal in signals.forever() {
-            on(if signal == SIGUSR1 { Signal::User1 } else { Signal::Stop });
+            match (signal, &mut reload) {
+                (SIGHUP, Some(reload)) => reload(),
+                (SIGUSR1, _) => on(Signal::User1),
+                _ => on(Signal::Stop),
+            }
         }
     })?;
     Ok(Watch { handle, stopping })
@@ -87,6 +108,16 @@ mod tests {
     use super::*;
     use signal_hook::low_level;
     use std::{sync::mpsc::channel, time::Duration};
+
+    #[test]
+    fn a_program_that_reloads_is_told_to() {
+        let (sender, receiver) = channel();
+        let _watch = watch_with_reload(|_| {}, move || sender.send(()).unwrap()).unwrap();
+        for _ in 0..2 {
+            low_level::raise(SIGHUP).unwrap();
+            assert_eq!(receiver.recv_timeout(Duration::from_secs(20)), Ok(()));
+        }
+    }
 
     #[test]
     fn signals_are_told_apart() {

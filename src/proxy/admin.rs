@@ -312,12 +312,13 @@ impl Shared {
     /// `null` without a TLS listener.
     fn tls_stats(&self) -> Value {
         let Some(tls) = &self.tls else { return Value::Null };
-        let Handshakes { full, resumed, failures } = tls.counters.read();
+        let Handshakes { full, resumed, failures, reloaded, not_reloaded } = tls.counters.read();
         let store = tls.store();
         let certificate = |(names, end): (&Names, SystemTime)| json!({"names": names.to_string(), "ends": humantime::format_rfc3339_seconds(end).to_string()});
         json!({
             "handshakes": {"full": full, "resumed": resumed},
             "failures": failures,
+            "reloads": {"done": reloaded, "failed": not_reloaded},
             "certificates": store.ends().map(certificate).collect::<Vec<_>>(),
         })
     }

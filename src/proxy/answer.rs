@@ -41,6 +41,8 @@ pub(super) struct Context<'a> {
     /// When a backend may be back.
     pub(super) retry_after: Duration,
     pub(super) forwarding: &'a Forwarding,
+    /// Where the resource is, for a redirect.
+    pub(super) location: Option<String>,
 }
 
 /// The answer to a request that failed. It names the rule in general words; details are in the log.
@@ -61,6 +63,9 @@ pub(super) fn failure(context: &Context<'_>) -> Answer {
         let seconds = context.retry_after.as_secs() + u64::from(context.retry_after.subsec_nanos() > 0);
         fields.push("Retry-After", seconds.max(1).to_string());
     }
+    if let Some(location) = &context.location {
+        fields.push("Location", location);
+    }
     if status == Status::METHOD_NOT_ALLOWED {
         fields.push("Allow", ALLOWED);
     }
@@ -75,6 +80,8 @@ fn hint(failure: Failure) -> Option<&'static str> {
         Failure::BodyTimeout => Some("the request body took too long"),
         Failure::ConnectMethod => Some("this is a reverse proxy: it opens no tunnels"),
         Failure::Misdirected => Some("this connection is not secured: ask for https elsewhere"),
+        Failure::NeedsTls => Some("this is to be had over TLS"),
+        Failure::TlsOnPlainPort => Some("this port speaks HTTP without TLS"),
         Failure::NotCovered => {
             Some("the certificate of this connection is for other hosts: ask over another connection")
         }

@@ -107,7 +107,8 @@ impl Proxy {
                 (Ok(Some(RequestEvent::Data(_) | RequestEvent::End(_))), None) => {}
                 (Err(error), Some(key)) => self.on(cx, key, Event::RequestBad(Failure::Request(error))),
                 (Err(error), None) => {
-                    self.refuse(cx, conn, Failure::Request(error), before);
+                    let failure = client.not_a_request(error, before);
+                    self.refuse(cx, conn, failure, before);
                     return &[];
                 }
             }
@@ -124,7 +125,7 @@ impl Proxy {
         client.head_begun = false;
         let (peer, secure) = (client.peer, client.secure.clone());
         let who = identity::admit(&mut head, peer.ip(), &shared.config.forwarding);
-        let failure = refusal(&head, peer.ip(), secure.as_deref(), &shared.config.forwarding);
+        let failure = refusal(&head, peer.ip(), secure.as_deref(), &shared.config);
         let needed = Some(needed(&head, body)).filter(|needed| failure.is_none() && *needed > here);
         let by = now.instant + shared.config.deadlines.body * BEGINNING;
         let needed = needed.map(|bytes| Needed { bytes, by });
@@ -183,10 +184,12 @@ impl Proxy {
             head: None,
             retry_after: std::time::Duration::ZERO,
             forwarding: &self.worker.shared.config.forwarding,
+            location: None,
         });
         record.sent = answer.content().len() as u64;
+        let hsts = self.worker.shared.config.hsts.as_deref().filter(|_| client.secure.is_some());
         let message = self.worker.writing.dated_head(now.wall, |out, date| {
-            write_own(out, &answer, Version::Http11, false, date);
+            write_own(out, &answer, Version::Http11, false, date, hsts);
         });
         cx.send(conn, message);
         cx.close(conn);

@@ -1,8 +1,9 @@
 //! The settings of a proxy, apart from its backends: limits, deadlines, forwarding.
 
+use super::secured::Redirect;
 use crate::{http::Limits, resilience::Backoff};
 use clap::ValueEnum;
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 /// How long each phase of an exchange may last. A peer that stands still must not hold memory for ever.
 #[derive(Debug, Clone)]
@@ -170,6 +171,10 @@ pub struct Config {
     pub unseen: u64,
     /// How long a client may be idle, when the proxy ends, before it is let go.
     pub drain_grace: Duration,
+    /// Where requests without TLS are sent instead of an answer.
+    pub redirect: Option<Redirect>,
+    /// `Strict-Transport-Security` in answers over TLS.
+    pub hsts: Option<Arc<str>>,
     /// One log line per request.
     pub access_log: bool,
     /// Host names under which the admin listener answers, beside addresses and `localhost`.
@@ -211,6 +216,8 @@ impl Default for Config {
             on_client_close: OnClientClose::Finish,
             unseen: UNSEEN,
             drain_grace: DRAIN_GRACE,
+            redirect: None,
+            hsts: None,
             access_log: false,
             admin_hosts: Vec::new(),
         }

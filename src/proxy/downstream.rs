@@ -5,11 +5,12 @@
 use super::{
     config::Deadlines,
     due::{Due, Kind},
+    failure::Failure,
     stall::{Look, Stall},
 };
 use crate::{
     app::{ConnId, Cx, Origin, Progress, Secure, TimerKey},
-    http::{ReadPhase, RequestReader},
+    http::{self, ReadPhase, RequestReader},
 };
 use std::{
     net::SocketAddr,
@@ -95,6 +96,16 @@ impl Downstream {
             congested: false,
             paused: false,
             bulk: false,
+        }
+    }
+
+    /// Why bytes are not a request; the beginning of them is in the reader, or in `input`.
+    pub(super) fn not_a_request(&self, error: http::Error, input: &[u8]) -> Failure {
+        /// The first byte of a handshake in TLS, and of no method.
+        const HANDSHAKE: u8 = 22;
+        match self.reader.begun().first().or(input.first()) {
+            Some(&HANDSHAKE) if self.secure.is_none() => Failure::TlsOnPlainPort,
+            _ => Failure::Request(error),
         }
     }
 

@@ -37,6 +37,10 @@ pub enum Failure {
     NoForwardsLeft,
     /// An `https` resource is asked for over a connection that is not secured.
     Misdirected,
+    /// It came without TLS, and is sent there (`--redirect-https`).
+    NeedsTls,
+    /// TLS is spoken to a listener for plain HTTP.
+    TlsOnPlainPort,
     /// The certificate of the client's connection is not for the host that is asked for.
     NotCovered,
     /// It was here too often: a backend leads back to us.
@@ -120,6 +124,8 @@ impl Failure {
         match self {
             Self::Request(error) => error.status(),
             Self::HeadTimeout | Self::BodyTimeout | Self::BodyTooSlow => Status::REQUEST_TIMEOUT,
+            Self::TlsOnPlainPort => Status::BAD_REQUEST,
+            Self::NeedsTls => Status::PERMANENT_REDIRECT,
             Self::ConnectMethod => Status::METHOD_NOT_ALLOWED,
             Self::NoForwardsLeft => Status::OK,
             Self::Misdirected | Self::NotCovered => Status::MISDIRECTED_REQUEST,
@@ -150,10 +156,15 @@ impl Failure {
     /// The error type of RFC 9209 §2.3 for the `Proxy-Status` field.
     pub(crate) fn proxy_status(self) -> &'static str {
         match self {
-            Self::Request(_) | Self::HeadTimeout | Self::BodyTimeout | Self::BodyTooSlow | Self::ConnectMethod => {
-                "http_request_error"
+            Self::Request(_)
+            | Self::HeadTimeout
+            | Self::BodyTimeout
+            | Self::BodyTooSlow
+            | Self::TlsOnPlainPort
+            | Self::ConnectMethod => "http_request_error",
+            Self::NoForwardsLeft | Self::OnlyIfCached | Self::Misdirected | Self::NotCovered | Self::NeedsTls => {
+                "http_request_denied"
             }
-            Self::NoForwardsLeft | Self::OnlyIfCached | Self::Misdirected | Self::NotCovered => "http_request_denied",
             Self::Loop => "proxy_loop_detected",
             Self::NoBackend => "destination_unavailable",
             Self::QueueFull | Self::QueueShare | Self::QueueTimeout => "connection_limit_reached",
@@ -185,6 +196,8 @@ impl Failure {
             Self::ConnectMethod => "CONNECT to a reverse proxy",
             Self::NoForwardsLeft => "max-forwards reached zero",
             Self::Misdirected => "https over a plain connection",
+            Self::NeedsTls => "redirected to TLS",
+            Self::TlsOnPlainPort => "TLS on the plain port",
             Self::NotCovered => "host not covered by the certificate",
             Self::Loop => "request in a loop",
             Self::NoBackend => "no backend available",
@@ -251,9 +264,9 @@ impl Failure {
         }
     }
 
-    /// Whether something went wrong. Being the last hop of a `TRACE` is an answer like any other.
+    /// Whether something went wrong. Being the last hop of a `TRACE` is an answer like any other, and so is a redirect.
     pub(crate) fn is_error(self) -> bool {
-        self != Self::NoForwardsLeft
+        !matches!(self, Self::NoForwardsLeft | Self::NeedsTls)
     }
 
     /// The failure that a backend is to be blamed for; `None` if it was not its fault.

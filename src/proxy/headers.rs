@@ -42,6 +42,8 @@ pub(super) struct Outbound<'a> {
     pub(super) date: &'a str,
     /// The cache's part in it, if that is told.
     pub(super) cache_status: Option<CacheStatus<'a>>,
+    /// `Strict-Transport-Security`, if that is said to the client.
+    pub(super) hsts: Option<&'a str>,
 }
 
 /// Writes a request head for a backend. Its words about the way of the request were believed when it came in
@@ -249,6 +251,10 @@ pub(super) fn write_response(out: &mut Vec<u8>, outbound: &Outbound<'_>, forward
     write_framing(out, *framing, || framing::announced(&head.fields).filter(|_| head.status.may_declare_length()));
     add_fields(out, head, &way, outbound.date, forwarding);
     write_cache_status(out, outbound.cache_status, forwarding);
+    // A backend that has its own rule knows better.
+    if outbound.hsts.is_some() && !head.fields.contains(HSTS) {
+        write_hsts(out, outbound.hsts);
+    }
     let offers = head.status == Status::UPGRADE_REQUIRED && head.fields.contains("upgrade");
     match (outbound.persist, outbound.client, offers) {
         (false, _, false) => field(out, "Connection", b"close"),
@@ -328,6 +334,16 @@ pub(super) fn write_cache_status(out: &mut Vec<u8>, status: Option<CacheStatus<'
         out.put_slice(b"Cache-Status: ");
         status.write_to(forwarding.pseudonym, out);
         out.put_slice(b"\r\n");
+    }
+}
+
+/// The field by which a browser hears to use nothing but TLS (RFC 6797).
+pub(super) const HSTS: &str = "strict-transport-security";
+
+/// Writes it, if it is said.
+pub(super) fn write_hsts(out: &mut Vec<u8>, value: Option<&str>) {
+    if let Some(value) = value {
+        field(out, "Strict-Transport-Security", value.as_bytes());
     }
 }
 

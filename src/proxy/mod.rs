@@ -62,7 +62,7 @@ pub use failure::Failure;
 pub use phase::{Phase, TRANSITIONS, diagram};
 pub use plan::Plan;
 pub use run::run;
-pub use secured::TlsArgs;
+pub use secured::{Redirect, TlsArgs};
 
 use crate::app::{App, ConnId, Cx, Origin, Progress, TimerKey};
 use exchange::{Event, Exchange};

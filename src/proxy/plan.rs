@@ -107,6 +107,8 @@ impl Plan {
     #[must_use]
     pub fn tls(mut self, args: &TlsArgs) -> Self {
         self.tls = Some(args.clone());
+        self.config.redirect = args.redirect();
+        self.config.hsts = args.hsts();
         self
     }
 
@@ -115,9 +117,14 @@ impl Plan {
         self.tls.take()
     }
 
-    /// The part of TLS that all workers share, for statistics.
-    pub(super) fn show_tls(&mut self, shared: Option<Arc<tls::Shared>>) {
-        self.speaks_tls = shared;
+    /// The part of TLS that all workers share, for statistics, and the port on which it is spoken.
+    pub(super) fn speaks_tls(&mut self, shared: Arc<tls::Shared>, port: Option<u16>) {
+        self.speaks_tls = Some(shared);
+        if let (Some(redirect), Some(port)) = (&mut self.config.redirect, port)
+            && redirect.port == 0
+        {
+            redirect.port = port;
+        }
     }
 
     /// How many demo backends show what it does.

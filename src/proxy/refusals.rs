@@ -1,6 +1,6 @@
 //! Requests that are well-formed, and that no backend is asked all the same.
 
-use super::{config::Forwarding, failure::Failure};
+use super::{config::Config, failure::Failure, scheme::scheme};
 use crate::{
     app::Secure,
     http::{
@@ -15,12 +15,8 @@ use std::net::IpAddr;
 const ROUNDS: usize = 8;
 
 /// Why a request is answered here, if it is.
-pub(super) fn refusal(
-    head: &RequestHead,
-    peer: IpAddr,
-    secure: Option<&Secure>,
-    forwarding: &Forwarding,
-) -> Option<Failure> {
+pub(super) fn refusal(head: &RequestHead, peer: IpAddr, secure: Option<&Secure>, config: &Config) -> Option<Failure> {
+    let forwarding = &config.forwarding;
     if head.method == Method::Connect {
         return Some(Failure::ConnectMethod);
     }
@@ -32,6 +28,14 @@ pub(super) fn refusal(
     let is_https = head.parsed_target().form() == Form::Absolute(Scheme::Https);
     if is_https && secure.is_none() && !forwarding.trusts(peer) {
         return Some(Failure::Misdirected);
+    }
+    if let Some(redirect) = &config.redirect
+        && secure.is_none()
+        && redirect.applies(head)
+        // A client of a gateway that we trust may have come to that over TLS.
+        && scheme(head, peer, Scheme::Http, forwarding) != Some(Scheme::Https)
+    {
+        return Some(if head.authority().is_some() { Failure::NeedsTls } else { Failure::Misdirected });
     }
     // The client has seen the certificate of another host: it must not get this one's pages as if they came from there
     // (RFC 9110 §7.4, §15.5.20).
@@ -69,12 +73,14 @@ fn is_received_by(before: &[u8], after: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proxy::config::Forwarding;
 
     fn judged(method: Method, target: &str, fields: &[(&str, &str)], trusted: &[&str]) -> Option<Failure> {
         let mut head = RequestHead::new(method, target).unwrap();
         head.fields = fields.iter().copied().collect();
         let trusted = trusted.iter().map(|network| network.parse().unwrap()).collect();
-        refusal(&head, [192, 0, 2, 7].into(), None, &Forwarding { trusted, ..Forwarding::default() })
+        let forwarding = Forwarding { trusted, ..Forwarding::default() };
+        refusal(&head, [192, 0, 2, 7].into(), None, &Config { forwarding, ..Config::default() })
     }
 
     #[test]

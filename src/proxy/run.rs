@@ -14,7 +14,7 @@ use crate::{
         Driver, DriverConfig, ListenOptions, Reactor, Remote, clock, descriptors, listen,
         listen::listen_together,
         resolve, secrets,
-        signals::{self, Signal},
+        signals::{self, Signal, Watch},
     },
     pool::Slots,
     tls::Terminator,
@@ -60,7 +60,6 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
     let _log = cli::start_logging(&args.listen.log_level);
     let mut plan = compose(Plan::new(args.config()));
     let mut secured = plan.take_tls().map(|tls| prepare_tls(args, &tls)).transpose()?;
-    plan.show_tls(secured.as_ref().map(|secured| secured.shared.clone()));
     let demo = if args.backend.is_empty() { Some(Demo::start(plan.demo_backends())?) } else { None };
     let backends = match &demo {
         Some(demo) => demo.addresses.iter().enumerate().map(|(index, address)| demo_backend(index, *address)).collect(),
@@ -75,7 +74,10 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
     let config = DriverConfig { max_connections, pipes, ..DriverConfig::default() };
     let listeners = listen_together(&args.listen.options(), workers)?;
     let address = listeners[0].local_addr()?;
-    secured.as_mut().map(|secured| secured.listen(workers)).transpose()?;
+    if let Some(secured) = &mut secured {
+        secured.listen(workers)?;
+        plan.speaks_tls(secured.shared.clone(), secured.address().map(|at| at.port()));
+    }
     let admin = args.admin.map(|admin| listen(&ListenOptions::set_by("--admin", admin))).transpose()?;
     let admin_address = admin.as_ref().map(TcpListener::local_addr).transpose()?;
     let paths = admin::paths(plan.caches());
@@ -93,7 +95,7 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
         }
     }
     let drain = running.drain(args.listen.drain_timeout);
-    let _watch = signals::watch(drain.clone())?;
+    let _watch = watch(drain.clone(), secured.as_ref())?;
     let places = Places { plain: address, admin: admin_address.map(|at| (at, paths)), tls: secured.as_ref() };
     places.announce();
     tracing::info!("{driver}");
@@ -106,6 +108,16 @@ fn prepare_tls(args: &ProxyArgs, tls: &TlsArgs) -> Result<Secured, Failure> {
     tls.check(args.listen.listen).map_err(Failure::Usage)?;
     secrets::keep_out_of_core_dumps()?;
     Secured::prepare(tls, args.listen.backlog)
+}
+
+/// Handles signals: SIGHUP reloads certificates, where there are some.
+fn watch(drain: impl FnMut(Signal) + Send + 'static, secured: Option<&Secured>) -> Result<Watch, Failure> {
+    let Some(secured) = secured else { return Ok(signals::watch(drain)?) };
+    let reload = secured.watch()?;
+    // An error would mean that the thread has panicked: then it has said so.
+    Ok(signals::watch_with_reload(drain, move || {
+        let _ = reload.send(());
+    })?)
 }
 
 /// Statistics are for the operator: they leave the machine only if two flags say so.

@@ -75,6 +75,13 @@ impl Worker {
         self.shared.cache.as_ref().map(|cache| cache.store.mail().take(self.number)).unwrap_or_default()
     }
 
+    /// The rule that a client with TLS hears for its next connections (`--hsts`).
+    pub(super) fn hsts_for(&mut self, conn: ConnId) -> Option<Arc<str>> {
+        let value = self.shared.config.hsts.as_ref()?;
+        let secure = self.table.downstream(conn).is_some_and(|client| client.secure.is_some());
+        secure.then(|| value.clone())
+    }
+
     /// A number in 0..1, for jitter.
     pub(super) fn random(&mut self) -> f64 {
         self.rng.random()

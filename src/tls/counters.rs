@@ -15,6 +15,8 @@ pub struct Counters {
     full: AtomicU64,
     resumed: AtomicU64,
     failures: Mutex<BTreeMap<&'static str, u64>>,
+    reloaded: AtomicU64,
+    not_reloaded: AtomicU64,
 }
 
 /// The counts at one moment.
@@ -26,6 +28,10 @@ pub struct Handshakes {
     pub resumed: u64,
     /// Failures by reason ([`Failure::as_str`]), in handshakes and after.
     pub failures: BTreeMap<&'static str, u64>,
+    /// How often certificates were reloaded.
+    pub reloaded: u64,
+    /// How often they were to be reloaded, and something was wrong with them.
+    pub not_reloaded: u64,
 }
 
 impl Counters {
@@ -39,12 +45,20 @@ impl Counters {
         *failures.entry(failure.as_str()).or_default() += 1;
     }
 
+    /// The certificates were to be reloaded; whether they were.
+    pub fn reloaded(&self, done: bool) {
+        let counter = if done { &self.reloaded } else { &self.not_reloaded };
+        counter.fetch_add(1, Relaxed);
+    }
+
     /// The counts now.
     #[must_use]
     pub fn read(&self) -> Handshakes {
         Handshakes {
             full: self.full.load(Relaxed),
             resumed: self.resumed.load(Relaxed),
+            reloaded: self.reloaded.load(Relaxed),
+            not_reloaded: self.not_reloaded.load(Relaxed),
             failures: self.failures.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }

@@ -10,6 +10,8 @@ mod bad_input;
 mod certificates;
 mod closing;
 mod handshake;
+mod redirect;
+mod reload;
 mod streams;
 
 use support::{

@@ -38,9 +38,11 @@ impl Http1 {
         let framing = self.begin(body, worker.draining);
         self.body = BodyWriter::of(framing);
         let (client, persist) = (self.version, self.closes().is_none());
+        let hsts = worker.hsts_for(self.conn);
         let Worker { writing, shared, .. } = worker;
         let message = writing.dated_head(cx.clock().wall, |out, date| {
-            let outbound = headers::Outbound { head, framing, client, persist, date, cache_status };
+            let outbound =
+                headers::Outbound { head, framing, client, persist, date, cache_status, hsts: hsts.as_deref() };
             headers::write_response(out, &outbound, &shared.config.forwarding);
         });
         cx.send(self.conn, message);
@@ -56,11 +58,15 @@ impl Http1 {
     ) {
         let framing = self.begin(body.length, worker.draining);
         self.body = if body.follows { BodyWriter::of(framing) } else { BodyWriter::Empty };
+        let hsts = worker.hsts_for(self.conn);
         let Worker { writing, shared, .. } = worker;
         let message = writing.head(|out| {
             out.put_slice(&entry.wire);
             if framing != BodyLength::Empty {
                 framing::write_field(framing, out);
+            }
+            if hsts.is_some() && !entry.stored.head.fields.contains(headers::HSTS) {
+                headers::write_hsts(out, hsts.as_deref());
             }
             self.end_stored(out, entry, cache_status, &shared.config.forwarding, cx);
         });
@@ -78,10 +84,14 @@ impl Http1 {
         let length = answer.length(&entry.stored);
         self.begin(BodyLength::Exact(length), worker.draining);
         self.body = BodyWriter::Exact(length);
+        let hsts = worker.hsts_for(self.conn);
         let Worker { writing, shared, .. } = worker;
         let message = writing.head(|out| {
             answer.write_head(&entry.stored, out);
             headers::write_via(out, &entry.stored.head, &shared.config.forwarding);
+            if hsts.is_some() && !entry.stored.head.fields.contains(headers::HSTS) {
+                headers::write_hsts(out, hsts.as_deref());
+            }
             self.end_stored(out, entry, cache_status, &shared.config.forwarding, cx);
         });
         cx.send(self.conn, message);
@@ -90,8 +100,9 @@ impl Http1 {
     pub(super) fn own(&mut self, answer: &Answer, worker: &mut Worker, cx: &mut Cx) {
         self.begin(BodyLength::Exact(answer.content().len() as u64), worker.draining);
         let (version, persists) = (self.version, self.closes().is_none());
+        let hsts = worker.hsts_for(self.conn);
         let message = worker.writing.dated_head(cx.clock().wall, |out, date| {
-            write_own(out, answer, version, persists, date);
+            write_own(out, answer, version, persists, date, hsts.as_deref());
         });
         cx.send(self.conn, message);
     }
@@ -128,7 +139,14 @@ impl Http1 {
 }
 
 /// Writes an answer of the proxy itself, for a client of that version whose connection persists or does not.
-pub(in crate::proxy) fn write_own(out: &mut Vec<u8>, answer: &Answer, version: Version, persists: bool, date: &str) {
+pub(in crate::proxy) fn write_own(
+    out: &mut Vec<u8>,
+    answer: &Answer,
+    version: Version,
+    persists: bool,
+    date: &str,
+    hsts: Option<&str>,
+) {
     http::write_status_line(Version::Http11, answer.status, answer.status.reason().as_bytes(), out);
     for text in ["Date: ", date, "\r\nContent-Type: ", answer.content_type, "\r\nContent-Length: "] {
         out.put_slice(text.as_bytes());
@@ -138,6 +156,7 @@ pub(in crate::proxy) fn write_own(out: &mut Vec<u8>, answer: &Answer, version: V
     for (name, value) in answer.fields.iter() {
         headers::field(out, name, value);
     }
+    headers::write_hsts(out, hsts);
     out.put_slice(connection(persists, version));
     out.put_slice(b"\r\n");
     out.put_slice(answer.content());

@@ -50,8 +50,15 @@ impl Step<'_> {
             head: Some(&self.core.request.head),
             retry_after: self.worker.shared.health.retry_after(self.cx.now()),
             forwarding: &self.worker.shared.config.forwarding,
+            location: self.location_of(failure),
         });
         self.reply().own(&answer);
+    }
+
+    /// Where the client finds what it asked for, if that is why it is not answered.
+    fn location_of(&self, failure: Failure) -> Option<String> {
+        let redirect = self.worker.shared.config.redirect.as_ref().filter(|_| failure == Failure::NeedsTls)?;
+        redirect.location(&self.core.request.head)
     }
 
     /// The status that the client is told. If there is a stale response that must not be used without validation, it is

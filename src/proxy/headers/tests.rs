@@ -37,7 +37,7 @@ fn outbound(wire: &str, framing: BodyLength, client: Version, persist: bool) -> 
     let event = reader.next(&mut input, &Limits::default());
     let Ok(Some(ResponseEvent::Head(head, _))) = event else { panic!("{wire:?}: {event:?}") };
     let mut out = Vec::new();
-    let outbound = Outbound { head: &head, framing, client, persist, date: "NOW", cache_status: None };
+    let outbound = Outbound { head: &head, framing, client, persist, date: "NOW", cache_status: None, hsts: None };
     write_response(&mut out, &outbound, &Forwarding::default());
     lines(&out)
 }

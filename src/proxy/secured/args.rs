@@ -1,12 +1,14 @@
 //! The flags of TLS.
 
+use super::redirect::{Redirect, strict_transport_security};
 use crate::{
+    cache::Pattern,
     cli::address,
     tls::MinVersion,
     units::{Flags, Pointless, duration, nonzero_duration},
 };
 use clap::Args;
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 /// Flags of milestone 5: TLS towards clients.
 #[derive(Debug, Clone, Args)]
@@ -50,6 +52,23 @@ pub struct TlsArgs {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = nonzero_duration)]
     pub(super) tls_handshake_timeout: Duration,
 
+    /// Answer requests without TLS with a redirect (308) to the same path over TLS; to another PORT than that of --tls-listen, if
+    /// clients see another one
+    #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = "0")]
+    redirect_https: Option<u16>,
+
+    /// A path that --redirect-https leaves alone, with * for any number of any characters; may be given several times
+    #[arg(long, value_name = "PATH", requires = "redirect_https")]
+    redirect_except: Vec<Pattern>,
+
+    /// Tell browsers to use nothing but TLS for so long (Strict-Transport-Security), in answers over TLS
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    hsts: Option<Duration>,
+
+    /// With --hsts: for all names below the host's, too
+    #[arg(long, requires = "hsts")]
+    hsts_subdomains: bool,
+
     /// Ask clients for a certificate, which one of those in this file has to have signed
     #[arg(long, value_name = "FILE")]
     pub(super) client_ca: Option<PathBuf>,
@@ -72,6 +91,16 @@ impl Flags for TlsArgs {
 }
 
 impl TlsArgs {
+    /// Where plain requests are sent. Its port is 0 until it is known.
+    pub(in crate::proxy) fn redirect(&self) -> Option<Redirect> {
+        self.redirect_https.map(|port| Redirect { port, except: self.redirect_except.clone() })
+    }
+
+    /// The words of answers over TLS about later ones.
+    pub(in crate::proxy) fn hsts(&self) -> Option<Arc<str>> {
+        self.hsts.map(|lifetime| strict_transport_security(lifetime, self.hsts_subdomains))
+    }
+
     /// Finds a contradiction between the flags.
     ///
     /// # Errors

@@ -23,6 +23,18 @@ pub(super) struct Files {
     provider: Arc<CryptoProvider>,
 }
 
+/// The files as they look from outside: another one of these, and something has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stamp(Vec<Option<(Option<SystemTime>, u64, u64)>>);
+
+impl Stamp {
+    /// For tests.
+    #[cfg(test)]
+    pub(super) fn of_marks(marks: &[u64]) -> Self {
+        Self(marks.iter().map(|mark| Some((None, *mark, 0))).collect())
+    }
+}
+
 /// Certificates that work.
 #[derive(Debug)]
 pub(super) struct Loaded {
@@ -45,6 +57,17 @@ impl Files {
     /// Whether no certificate is in a file.
     pub(super) fn is_empty(&self) -> bool {
         self.pairs.is_empty()
+    }
+
+    /// The files as they look now.
+    pub(super) fn stamp(&self) -> Stamp {
+        use std::os::unix::fs::MetadataExt as _;
+        let paths = self.pairs.iter().flat_map(|(certificate, key)| [certificate, key]).chain(&self.client_ca);
+        let look = |path: &PathBuf| {
+            let metadata = fs::metadata(path).ok()?;
+            Some((metadata.modified().ok(), metadata.len(), metadata.ino()))
+        };
+        Stamp(paths.map(look).collect())
     }
 
     /// Reads everything, and tries it.

@@ -8,18 +8,23 @@
 mod args;
 mod demo;
 mod files;
+mod redirect;
+mod reload;
 
 pub use args::TlsArgs;
+pub use redirect::Redirect;
 
 use crate::{
+    app::Names,
     cli::Failure,
     net::{ListenOptions, clock, listen::listen_together},
-    tls::{Shared, Tickets},
+    tls::{Shared, Store, Tickets},
 };
-use files::Files;
+use files::{Files, Stamp};
 use std::{
+    io,
     net::{SocketAddr, TcpListener},
-    sync::Arc,
+    sync::{Arc, mpsc::Sender},
     time::SystemTime,
 };
 
@@ -30,7 +35,9 @@ const PLAIN_ANSWER: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain
 /// The TLS side of a proxy that is about to run.
 pub(super) struct Secured {
     pub(super) shared: Arc<Shared>,
-    files: Files,
+    files: Arc<Files>,
+    /// The files as they looked when they were read.
+    stamp: Stamp,
     options: ListenOptions,
     listeners: Vec<TcpListener>,
     address: Option<SocketAddr>,
@@ -43,13 +50,15 @@ impl Secured {
     ///
     /// A file that cannot be used: which one, and why.
     pub(super) fn prepare(args: &TlsArgs, backlog: u32) -> Result<Self, Failure> {
-        let files = Files::of(args);
+        let files = Arc::new(Files::of(args));
+        // Before they are read: what changes meanwhile is noticed later.
+        let stamp = files.stamp();
         let loaded = files.load(clock::now().wall).map_err(Failure::Usage)?;
         loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let shared =
             Shared::new(loaded.store, Tickets::new(args.ticket_lifetime), args.tls_handshake_timeout, PLAIN_ANSWER);
         let options = ListenOptions { backlog, ..ListenOptions::set_by("--tls-listen", args.tls_listen) };
-        Ok(Self { shared: Arc::new(shared), files, options, listeners: Vec::new(), address: None })
+        Ok(Self { shared: Arc::new(shared), files, stamp, options, listeners: Vec::new(), address: None })
     }
 
     /// Opens a listener for each worker.
@@ -76,11 +85,23 @@ impl Secured {
 
     /// The names of each certificate, and when it ends.
     pub(super) fn describe(&self) -> String {
-        let store = self.shared.store();
-        let date = |time: SystemTime| humantime::format_rfc3339_seconds(time).to_string();
-        let one = |(names, end): (&crate::app::Names, SystemTime)| format!("{names} (until {})", date(end));
-        store.ends().map(one).collect::<Vec<_>>().join(", ")
+        describe(&self.shared.store())
     }
+
+    /// Reloads the certificates when their files change, and at each message to what is returned.
+    ///
+    /// # Errors
+    ///
+    /// The system has no thread left.
+    pub(super) fn watch(&self) -> io::Result<Sender<()>> {
+        reload::start(self.files.clone(), self.stamp.clone(), self.shared.clone())
+    }
+}
+
+fn describe(store: &Store) -> String {
+    let date = |time: SystemTime| humantime::format_rfc3339_seconds(time).to_string();
+    let one = |(names, end): (&Names, SystemTime)| format!("{names} (until {})", date(end));
+    store.ends().map(one).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
