@@ -345,7 +345,8 @@ impl Client {
         while self.end.is_none() && self.heard.is_empty() && self.read(deadline) {}
         if !self.heard.is_empty() {
             // A little more may tell which mistake it is; a program that sends without end is not heard out.
-            self.hear_until(Instant::now() + self.timing.quiet());
+            let until = Instant::now() + self.timing.quiet();
+            while self.end.is_none() && self.heard.len() < LONGEST_LINE && self.read(until) {}
         }
         match self.end {
             _ if !self.heard.is_empty() => {
