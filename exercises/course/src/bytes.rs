@@ -63,6 +63,7 @@ pub(crate) fn extra(problem: &Problem, got: &[u8], record: &Record) -> Diagnosis
         Some(Topic::Turn) => Cause::ServedAtOnce,
         Some(Topic::HalfClosed) => Cause::EndTakenForLine,
         Some(Topic::ShorterLine) => Cause::BytesKept,
+        Some(Topic::Oversize) if got.starts_with(b"ERR") => Cause::RestOfLineAnswered,
         Some(Topic::OutOfTurn) => Cause::OutOfTurn,
         Some(Topic::Waiting) => Cause::TooManyAtOnce,
         _ if problem.client.is_some_and(|client| unasked(client, got, record)) => Cause::WroteBeforeItRead,
