@@ -6,6 +6,7 @@ const SERVERS: &[&str] = &[
     "milestone2",
     "milestone3",
     "milestone4",
+    "milestone5",
     "origin",
     "iterative",
     "fork",

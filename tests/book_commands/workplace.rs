@@ -14,6 +14,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("milestone2", env!("CARGO_BIN_EXE_milestone2")),
     ("milestone3", env!("CARGO_BIN_EXE_milestone3")),
     ("milestone4", env!("CARGO_BIN_EXE_milestone4")),
+    ("milestone5", env!("CARGO_BIN_EXE_milestone5")),
     ("origin", env!("CARGO_BIN_EXE_origin")),
     ("iterative", env!("CARGO_BIN_EXE_iterative")),
     ("fork", env!("CARGO_BIN_EXE_fork")),
@@ -61,7 +62,7 @@ impl Workplace {
             symlink(Path::new(env!("CARGO_MANIFEST_DIR")).join(part), root.join(part)).expect("the directory is ours");
         }
         for (name, path) in PROGRAMS {
-            write_program(&release.join(name), &start(name, path, ports.of(8080)));
+            write_program(&release.join(name), &start(name, path, ports));
         }
         write_program(&tools.join("cargo"), CARGO);
         // On a terminal curl shows progress only where the output goes elsewhere; that is not compared.
@@ -85,15 +86,18 @@ impl Workplace {
 }
 
 /// A script that starts a program where the page would find it.
-fn start(name: &str, path: &str, port: u16) -> String {
+fn start(name: &str, path: &str, ports: &Ports) -> String {
+    let port = ports.of(8080);
     let default = match name {
         "load" => return format!("#!/bin/sh\nexec '{path}' \"$@\"\n"),
         "client" => "--connect",
         _ => "--listen",
     };
+    // It listens a second time.
+    let more = if name == "milestone5" { format!("--tls-listen 127.0.0.1:{}", ports.of(8443)) } else { String::new() };
     let given = format!("*' {default} '*|*' {default}='*|*' --help '*|*' --version '*");
     format!(
-        "#!/bin/sh\ncase \" $* \" in {given}) ;; *) set -- {default} 127.0.0.1:{port} \"$@\" ;; esac\nexec '{path}' \"$@\"\n"
+        "#!/bin/sh\ncase \" $* \" in {given}) ;; *) set -- {default} 127.0.0.1:{port} {more} \"$@\" ;; esac\nexec '{path}' \"$@\"\n"
     )
 }
 
