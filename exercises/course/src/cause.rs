@@ -9,12 +9,14 @@ use crate::{
     life,
     probe::{self, Call, Doing},
     problem::{Problem, Resource, Seen, Topic},
+    rooms,
     stage::Stage,
     stop,
     student::{Exit, Student},
     subject,
     transcript::{show, thousands},
     wire::{Event, Record, Side},
+    workers,
 };
 use std::{net::SocketAddr, time::Duration};
 
@@ -49,7 +51,8 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Diagnosis {
     if stage.timing.is_up() {
         return waiting(stage, Cause::TooSlow);
     }
-    if let Some(diagnosis) = subject::diagnose(problem, stage) {
+    let special = rooms::diagnose(problem).or_else(|| workers::diagnose(problem, stage));
+    if let Some(diagnosis) = special.or_else(|| subject::diagnose(problem, stage)) {
         return diagnosis;
     }
     let record = stage.record.lock();

@@ -33,6 +33,7 @@ mod project;
 mod quiz;
 mod regions;
 mod report;
+mod rooms;
 mod runner;
 mod running;
 mod scratch;
@@ -48,6 +49,7 @@ mod upstream;
 mod web;
 mod web_subject;
 mod wire;
+mod workers;
 
 use clap::{Parser, Subcommand};
 use commands::{Refused, check, grade, help, keep, overview, pack, quiz as asking, serve, watch};

@@ -226,6 +226,22 @@ pub(crate) enum Topic {
     NotAdmin,
     /// The line begins like a command, and is none.
     NotACommand,
+    /// Clients are in different rooms.
+    Rooms,
+    /// The client goes into another room.
+    Moving,
+    /// The room had no members any more.
+    EmptyRoom,
+    /// The words were for one client, or for the server.
+    Secret,
+    /// The name has a password.
+    Password,
+    /// Wrong passwords were given before.
+    Tries,
+    /// The lines that a room remembers.
+    History,
+    /// Lines are said at the moment at which a client comes.
+    NoGap,
     /// Another client reads nothing.
     BesideSlowReader,
     /// Much was sent to a client that reads nothing.
@@ -266,6 +282,32 @@ pub(crate) enum Topic {
     Grace,
     /// The numbers that it logs when it ends.
     LastLine,
+    /// Work that was handed to another thread is done, or should be.
+    Result,
+    /// The result came only when another client was heard.
+    Unwoken,
+    /// Others have asked for work that takes long.
+    BesideWork,
+    /// Some lines ask for work, and some do not.
+    InOrder,
+    /// Clients before this one have left while their work was done.
+    Stale,
+    /// Workers are chosen in turn.
+    InTurn,
+    /// Workers have equal numbers of clients.
+    Equals,
+    /// One worker has fewer clients than the others.
+    Least,
+    /// Many clients came at the same moment.
+    Burst,
+    /// One worker is busy, and others have fewer clients.
+    BusyWorker,
+    /// One worker is busy, and it was another's turn.
+    DispatcherWaits,
+    /// Another worker has panicked.
+    OthersWorker,
+    /// The worker whose turn it is has panicked before.
+    Replaced,
 }
 
 impl Problem {

@@ -64,8 +64,23 @@ fn e10_chat() {
 }
 
 #[test]
+fn e11_chat_advanced() {
+    check("e11");
+}
+
+#[test]
 fn e12_event_loop() {
     check("e12");
+}
+
+#[test]
+fn e13_hybrid() {
+    check("e13");
+}
+
+#[test]
+fn e14_dispatcher() {
+    check("e14");
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub(crate) const CHECKS: &[Check] = &[
 ];
 
 /// A client that has been asked for its name.
-fn asked(stage: &mut Stage) -> Result<Client, Problem> {
+pub(crate) fn asked(stage: &mut Stage) -> Result<Client, Problem> {
     standing::running(stage)?;
     stage.record.lock().passes_lines_on();
     let mut client = stage.connect()?;
@@ -52,7 +52,7 @@ fn asked(stage: &mut Stage) -> Result<Client, Problem> {
 }
 
 /// A client that has joined, and that the others have heard of.
-fn joined(stage: &mut Stage, name: &str, others: &mut [&mut Client]) -> Result<Client, Problem> {
+pub(crate) fn joined(stage: &mut Stage, name: &str, others: &mut [&mut Client]) -> Result<Client, Problem> {
     let mut client = asked(stage)?;
     says(&mut client, name)?;
     hears(&mut client, &format!("You are {name}"))?;
@@ -62,11 +62,11 @@ fn joined(stage: &mut Stage, name: &str, others: &mut [&mut Client]) -> Result<C
     Ok(client)
 }
 
-fn hears(client: &mut Client, line: &str) -> Result<(), Problem> {
+pub(crate) fn hears(client: &mut Client, line: &str) -> Result<(), Problem> {
     client.expect(format!("{line}\n").as_bytes(), &format!("`{line}`"))
 }
 
-fn says(client: &mut Client, line: &str) -> Result<(), Problem> {
+pub(crate) fn says(client: &mut Client, line: &str) -> Result<(), Problem> {
     client.send(format!("{line}\n").as_bytes())
 }
 
@@ -111,7 +111,7 @@ fn taken(stage: &mut Stage) -> Result<(), Problem> {
     Ok(())
 }
 
-fn three_talk(stage: &mut Stage) -> Result<(), Problem> {
+pub(crate) fn three_talk(stage: &mut Stage) -> Result<(), Problem> {
     let mut ada = joined(stage, "ada", &mut [])?;
     let mut bob = joined(stage, "bob", &mut [&mut ada])?;
     let mut eve = joined(stage, "eve", &mut [&mut ada, &mut bob])?;
@@ -253,7 +253,7 @@ const LINE: usize = 8000;
 /// In KiB. A server that keeps what it may keep is far below this, one without a bound far above.
 const MUCH: u64 = 6 * 1024;
 
-fn slow_reader(stage: &mut Stage) -> Result<(), Problem> {
+pub(crate) fn slow_reader(stage: &mut Stage) -> Result<(), Problem> {
     let beside = |problem: Problem| problem.about(Topic::BesideSlowReader);
     let mut ada = joined(stage, "ada", &mut [])?;
     let mut bob = joined(stage, "bob", &mut [&mut ada])?;
@@ -309,7 +309,7 @@ fn heard_soon(stage: &Stage, client: &mut Client) -> Result<Vec<u8>, Problem> {
     client.expect_line("", wanted).map_err(about)
 }
 
-fn rests(stage: &mut Stage) -> Result<(), Problem> {
+pub(crate) fn rests(stage: &mut Stage) -> Result<(), Problem> {
     let mut ada = joined(stage, "ada", &mut [])?;
     let mut bob = joined(stage, "bob", &mut [&mut ada])?;
     let _eve = joined(stage, "eve", &mut [&mut ada, &mut bob])?;
@@ -317,7 +317,7 @@ fn rests(stage: &mut Stage) -> Result<(), Problem> {
     standing::idle(stage)
 }
 
-fn leaves_nothing(stage: &mut Stage) -> Result<(), Problem> {
+pub(crate) fn leaves_nothing(stage: &mut Stage) -> Result<(), Problem> {
     let visit = |stage: &mut Stage| {
         let mut client = joined(stage, "ada", &mut [])?;
         says(&mut client, "hello")?;

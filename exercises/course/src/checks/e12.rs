@@ -151,7 +151,7 @@ fn others_are_served(stage: &mut Stage, others: &mut [Client]) -> Result<(), Pro
     next.expect_echo(&stage.line()).map_err(|problem| problem.about(Topic::BesideSlowReader))
 }
 
-fn slow_reader(stage: &mut Stage) -> Result<(), Problem> {
+pub(crate) fn slow_reader(stage: &mut Stage) -> Result<(), Problem> {
     stage.serve()?;
     let mut others = served(stage, 3)?;
     let mut slow = asked_for_much(stage)?;
@@ -194,7 +194,7 @@ const EACH: usize = 500_000;
 /// The most that may be kept of that, in KiB, with all else that grows meanwhile.
 const ROOM: u64 = 6 * 1024;
 
-fn backpressure(stage: &mut Stage) -> Result<(), Problem> {
+pub(crate) fn backpressure(stage: &mut Stage) -> Result<(), Problem> {
     stage.serve()?;
     let mut others = served(stage, 3)?;
     let before = stage.amount(Resource::Memory);

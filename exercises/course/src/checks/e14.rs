@@ -1,0 +1,304 @@
+//! Exercise 14, a dispatcher before four workers.
+
+use crate::{
+    catalog::Check,
+    checks::standing,
+    client::Client,
+    problem::{Problem, Topic},
+    process::ANY,
+    stage::Stage,
+    student::Limits,
+};
+use std::time::Instant;
+
+/// In the order in which they run.
+pub(crate) const CHECKS: &[Check] = &[
+    Check { name: "echoes", promise: "ten clients at once get their lines back", run: standing::echoes },
+    Check { name: "round-robin", promise: "clients go to the four workers in turn", run: in_turn },
+    Check { name: "spread", promise: "200 clients that come and go are spread evenly, by either policy", run: spread },
+    Check {
+        name: "counts",
+        promise: "each worker's clients are counted, and not any more when they go, however they go",
+        run: counts,
+    },
+    Check { name: "least-clients", promise: "the worker with the fewest clients gets the next one", run: least },
+    Check { name: "a-burst", promise: "clients that come at the same moment are spread evenly, too", run: burst },
+    Check { name: "a-busy-worker", promise: "a worker that is busy delays its own clients and nobody else", run: busy },
+    Check {
+        name: "a-crash",
+        promise: "a worker that panics takes its own clients with it and no others, and is replaced",
+        run: crash,
+    },
+    Check { name: "rests", promise: "while the clients are silent, it uses no processor", run: rests },
+    Check { name: "leaves-nothing", promise: "a hundred clients leave nothing behind", run: leaves_nothing },
+];
+
+const WORKERS: usize = 4;
+
+fn about(topic: Topic) -> impl Fn(Problem) -> Problem {
+    move |problem| problem.about(topic)
+}
+
+fn serve(stage: &mut Stage, policy: &str) -> Result<(), Problem> {
+    stage.serve_with(ANY, &["--policy", policy], Limits::default()).map(drop)
+}
+
+/// The number of the worker that serves this client, from 0.
+fn worker_of(client: &mut Client) -> Result<usize, Problem> {
+    client.send(b"WORKER\n")?;
+    let line = client.expect_line("worker ", "`worker` and its number, 1 to 4")?;
+    let number = std::str::from_utf8(&line[7..]).ok().and_then(|text| text.parse::<usize>().ok());
+    match number {
+        Some(number @ 1..=WORKERS) => Ok(number - 1),
+        _ => Err(client.complaint("`worker` and its number, 1 to 4", b"worker ", &line)),
+    }
+}
+
+/// A new client, and its worker.
+fn served(stage: &mut Stage) -> Result<(Client, usize), Problem> {
+    standing::running(stage)?;
+    let mut client = stage.connect()?;
+    let worker = worker_of(&mut client)?;
+    Ok((client, worker))
+}
+
+fn quit(mut client: Client) -> Result<(), Problem> {
+    client.send(b"quit\n")?;
+    client.expect(b"Goodbye!\n", "the goodbye")?;
+    client.expect_end("FIN after the goodbye")?;
+    client.close();
+    Ok(())
+}
+
+fn numbers(counts: &[usize]) -> String {
+    counts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// Complains unless each worker got its share, give or take `some`.
+fn expect_spread(client: &Client, got: &[usize; WORKERS], some: usize, topic: Topic) -> Result<(), Problem> {
+    let total: usize = got.iter().sum();
+    let share = total / WORKERS;
+    if got.iter().all(|count| count.abs_diff(share) <= some) {
+        return Ok(());
+    }
+    let wanted = format!("that {total} clients are spread evenly over the workers");
+    let problem = client.complaint(&wanted, numbers(&[share; WORKERS]).as_bytes(), numbers(got).as_bytes());
+    Err(problem.about(topic))
+}
+
+fn in_turn(stage: &mut Stage) -> Result<(), Problem> {
+    serve(stage, "round-robin")?;
+    let (client, mut last) = served(stage)?;
+    let mut clients = vec![client];
+    for _ in 0..3 * WORKERS {
+        let (client, worker) = served(stage)?;
+        let next = (last + 1) % WORKERS;
+        if worker != next {
+            let [wanted, got] = [next, worker].map(|number| format!("worker {}", number + 1));
+            let problem =
+                client.complaint(&format!("`{wanted}`: its turn has come"), wanted.as_bytes(), got.as_bytes());
+            return Err(problem.about(Topic::InTurn));
+        }
+        last = worker;
+        clients.push(client);
+    }
+    clients.into_iter().try_for_each(quit)
+}
+
+fn spread(stage: &mut Stage) -> Result<(), Problem> {
+    for (policy, topic) in [("round-robin", Topic::InTurn), ("least-clients", Topic::Equals)] {
+        serve(stage, policy)?;
+        let mut got = [0; WORKERS];
+        for _ in 0..200 {
+            let (client, worker) = served(stage)?;
+            got[worker] += 1;
+            quit(client)?;
+        }
+        let (client, worker) = served(stage)?;
+        got[worker] += 1;
+        // 5 % of 50.
+        expect_spread(&client, &got, 3, topic)?;
+    }
+    Ok(())
+}
+
+/// Of all numbers in a line.
+fn sum(line: &[u8]) -> usize {
+    String::from_utf8_lossy(line).split(' ').filter_map(|word| word.parse::<usize>().ok()).sum()
+}
+
+/// Asks for the counts until they are these: that a client has gone may be noticed a moment later.
+fn expect_counts(stage: &Stage, client: &mut Client, wanted: [usize; WORKERS]) -> Result<(), Problem> {
+    let until = Instant::now() + stage.timing.patience();
+    let wanted = format!("clients {}", numbers(&wanted));
+    loop {
+        client.send(b"COUNTS\n")?;
+        let line = client.expect_line("clients ", &format!("`{wanted}`"))?;
+        if line == wanted.as_bytes() {
+            return Ok(());
+        }
+        if Instant::now() >= until {
+            let problem = client.complaint(&format!("`{wanted}`"), wanted.as_bytes(), &line);
+            return Err(if sum(&line) > sum(wanted.as_bytes()) { problem.about(Topic::Count) } else { problem });
+        }
+        std::thread::sleep(stage.timing.quiet() / 10);
+    }
+}
+
+/// Clients, as many for each worker: a list for each.
+fn an_equal_number(stage: &mut Stage, each: usize) -> Result<Vec<Vec<Client>>, Problem> {
+    let mut all: Vec<Vec<Client>> = (0..WORKERS).map(|_| Vec::new()).collect();
+    for _ in 0..each * WORKERS {
+        let (client, worker) = served(stage)?;
+        all[worker].push(client);
+    }
+    let got = [0, 1, 2, 3].map(|worker: usize| all[worker].len());
+    let any = all.iter().flatten().next();
+    any.map_or(Ok(()), |any| expect_spread(any, &got, 0, Topic::Equals))?;
+    Ok(all)
+}
+
+fn counts(stage: &mut Stage) -> Result<(), Problem> {
+    serve(stage, "round-robin")?;
+    let mut all = an_equal_number(stage, 5)?;
+    let mut asks = all[3].remove(0);
+    expect_counts(stage, &mut asks, [5; WORKERS])?;
+    for clients in &mut all[..3] {
+        quit(clients.remove(0))?;
+        clients.remove(0).close();
+        clients.remove(0).abort();
+        let mut client = clients.remove(0);
+        client.finish();
+        client.expect_end("FIN: the client sends nothing more")?;
+    }
+    expect_counts(stage, &mut asks, [1, 1, 1, 5])
+}
+
+fn least(stage: &mut Stage) -> Result<(), Problem> {
+    serve(stage, "least-clients")?;
+    let mut all = an_equal_number(stage, 3)?;
+    for _ in 0..6 {
+        let worker = stage.below(WORKERS);
+        let mut counts = [3; WORKERS];
+        for _ in 0..2 {
+            quit(all[worker].remove(0))?;
+        }
+        counts[worker] = 1;
+        expect_counts(stage, &mut all[worker][0], counts)?;
+        for _ in 0..2 {
+            let (client, got) = served(stage)?;
+            if got != worker {
+                let [wanted, got] = [worker, got].map(|number| format!("worker {}", number + 1));
+                let why = format!("`{wanted}`: it has fewer clients than the others");
+                let problem = client.complaint(&why, wanted.as_bytes(), got.as_bytes());
+                return Err(problem.about(Topic::Least));
+            }
+            all[worker].push(client);
+        }
+    }
+    Ok(())
+}
+
+fn burst(stage: &mut Stage) -> Result<(), Problem> {
+    serve(stage, "least-clients")?;
+    let mut all = an_equal_number(stage, 5)?;
+    for client in all.iter_mut().skip(1).flat_map(std::mem::take) {
+        quit(client)?;
+    }
+    let mut got = [5, 0, 0, 0];
+    expect_counts(stage, &mut all[0][0], got)?;
+    // Stopped, it accepts none; then all of them are there. With those that stay, it is ten for each.
+    stage.pause()?;
+    let mut clients = (0..35).map(|_| stage.connect()).collect::<Result<Vec<_>, _>>()?;
+    stage.resume()?;
+    for client in &mut clients {
+        got[worker_of(client)?] += 1;
+    }
+    expect_spread(&clients[0], &got, 1, Topic::Burst)
+}
+
+/// Longer than anything is waited for.
+fn for_ever(stage: &Stage) -> u128 {
+    (stage.timing.patience() * 3).as_millis().min(60_000)
+}
+
+fn busy(stage: &mut Stage) -> Result<(), Problem> {
+    serve(stage, "least-clients")?;
+    let mut all = an_equal_number(stage, 1)?;
+    let mut works = all[0].remove(0);
+    for client in all.into_iter().flatten() {
+        quit(client)?;
+    }
+    expect_counts(stage, &mut works, [1, 0, 0, 0])?;
+    works.send(format!("WORK {}\n", for_ever(stage)).as_bytes())?;
+    works.until_read();
+    // Three workers have no client: these are for them.
+    let mut others = Vec::new();
+    for _ in 1..WORKERS {
+        let mut client = stage.connect()?;
+        client.expect_echo(&stage.line()).map_err(about(Topic::BusyWorker))?;
+        others.push(client);
+    }
+    // In turn, so that some clients have to wait; the dispatcher must not.
+    serve(stage, "round-robin")?;
+    an_equal_number(stage, 1)?;
+    let (mut works, _) = served(stage)?;
+    works.send(format!("WORK {}\n", for_ever(stage)).as_bytes())?;
+    works.until_read();
+    for at in 1..=3 * WORKERS {
+        let mut client = stage.connect()?;
+        if at % WORKERS != 0 {
+            client.expect_echo(&stage.line()).map_err(about(Topic::DispatcherWaits))?;
+        }
+        others.push(client);
+    }
+    works.expect_quiet("nothing yet: its work takes longer")
+}
+
+fn crash(stage: &mut Stage) -> Result<(), Problem> {
+    serve(stage, "least-clients")?;
+    let mut all = an_equal_number(stage, 3)?;
+    for worker in 0..WORKERS {
+        all[worker][0].send(b"CRASH\n")?;
+        for mut client in std::mem::take(&mut all[worker]) {
+            client.expect_gone("the end: its worker has panicked")?;
+        }
+        for client in all.iter_mut().flatten() {
+            client.expect_echo(&stage.line()).map_err(about(Topic::OthersWorker))?;
+        }
+        let mut left = [3; WORKERS];
+        left[worker] = 0;
+        expect_counts(stage, &mut all[(worker + 1) % WORKERS][0], left)?;
+        // It has the fewest: so these are for the worker that takes its place.
+        for _ in 0..3 {
+            let mut client = stage.connect()?;
+            client.expect_echo(&stage.line()).map_err(about(Topic::Replaced))?;
+            all[worker].push(client);
+        }
+        expect_counts(stage, &mut all[worker][0], [3; WORKERS])?;
+    }
+    Ok(())
+}
+
+fn rests(stage: &mut Stage) -> Result<(), Problem> {
+    standing::running(stage)?;
+    let mut clients = (0..20).map(|_| served(stage).map(|(client, _)| client)).collect::<Result<Vec<_>, _>>()?;
+    clients[0].send(b"half a line")?;
+    standing::idle(stage)
+}
+
+fn leaves_nothing(stage: &mut Stage) -> Result<(), Problem> {
+    let visit = |stage: &mut Stage| quit(served(stage)?.0);
+    standing::leaves_nothing(stage, visit, |stage| {
+        for _ in 0..40 {
+            served(stage)?.0.abort();
+            served(stage)?.0.close();
+            quit(served(stage)?.0)?;
+        }
+        // Each worker is heard once more, so that it has seen them go.
+        for _ in 0..WORKERS {
+            quit(served(stage)?.0)?;
+        }
+        Ok(())
+    })
+}
