@@ -32,6 +32,9 @@ const TARGETS: &[(&str, Judge)] = &[
     ("vary", judges::vary::judge),
     ("ranges", judges::ranges::judge),
     ("tags", judges::tags::judge),
+    ("frames", judges::frames::judge),
+    ("hpack", judges::hpack::judge),
+    ("http2", judges::http2::judge),
 ];
 
 fn fuzz() -> &'static Path {
