@@ -148,10 +148,14 @@ impl Head {
         }
     }
 
-    pub(super) fn write(self, out: &mut Vec<u8>) {
+    pub(super) fn bytes(self) -> [u8; HEAD] {
         let [_, a, b, c] = self.length.to_be_bytes();
-        out.extend_from_slice(&[a, b, c, self.kind.byte(), self.flags]);
-        out.extend_from_slice(&self.stream.to_be_bytes());
+        let [d, e, f, g] = self.stream.to_be_bytes();
+        [a, b, c, self.kind.byte(), self.flags, d, e, f, g]
+    }
+
+    pub(super) fn write(self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.bytes());
     }
 
     pub(super) fn has(self, flag: u8) -> bool {

@@ -143,10 +143,8 @@ impl<'l> Section<'l> {
         match which {
             METHOD => self.method = Method::from_bytes(value)?,
             SCHEME => self.scheme = scheme(value)?,
-            AUTHORITY => {
-                Authority::parse(value)?;
-                self.append(b"host", value)?;
-            }
+            // As any `Host`, it is checked with the head.
+            AUTHORITY => self.append(b"host", value)?,
             PATH => self.path = path(value, self.limits)?,
             PROTOCOL => self.protocol = token(value)?,
             _ => self.status = status(value)?,

@@ -143,9 +143,8 @@ impl HeadWriter<'_> {
         let rest = connection.out.split_off((start + HEAD + most).min(connection.out.len()));
         let head = |kind, flags, length: usize| Head { length: length as u32, kind, flags, stream };
         let ends = if rest.is_empty() { END_HEADERS } else { 0 };
-        let mut bytes = Vec::with_capacity(HEAD);
-        head(Kind::Headers, flags | ends, length.min(most)).write(&mut bytes);
-        connection.out[start..start + HEAD].copy_from_slice(&bytes);
+        connection.out[start..start + HEAD]
+            .copy_from_slice(&head(Kind::Headers, flags | ends, length.min(most)).bytes());
         let mut pieces = rest.chunks(most).peekable();
         while let Some(piece) = pieces.next() {
             let ends = if pieces.peek().is_none() { END_HEADERS } else { 0 };

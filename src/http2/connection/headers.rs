@@ -64,23 +64,27 @@ impl Connection {
             Purpose::Response(_) => message::Kind::Response,
             Purpose::Trailers(_) | Purpose::Nothing(_) => message::Kind::Trailers,
         };
-        let limits = self.limits.clone();
-        let bomb = BOMB_FACTOR * limits.http.head;
-        let mut section = Section::new(kind, &limits.http, block.len());
+        let limits = &self.limits.http;
+        let bomb = BOMB_FACTOR * limits.head;
+        let mut section = Section::new(kind, limits, block.len());
         let decoded = match purpose {
             Purpose::Nothing(_) => self.decoder.decode(block, bomb, |_, _| {}),
             _ => self.decoder.decode(block, bomb, |name, value| section.line(name, value)),
         };
         decoded.map_err(|error| Fault::Connection(error.into()))?;
         match purpose {
-            Purpose::Request => self.begin(stream, section.request(ends), ends, now),
+            Purpose::Request => {
+                let request = section.request(ends);
+                self.begin(stream, request, ends, now)
+            }
             Purpose::Response(slot) => {
                 let head = section.response().map_err(Fault::Stream)?;
                 self.response(slot, head, ends)
             }
             Purpose::Trailers(slot) => {
+                let trailers = section.trailers();
                 self.trailers_end(slot, ends)?;
-                let trailers = section.trailers().map_err(Fault::Stream)?;
+                let trailers = trailers.map_err(Fault::Stream)?;
                 Ok(self.receive_end(slot, trailers))
             }
             Purpose::Nothing(outcome) => outcome.map(|()| None),

@@ -88,7 +88,8 @@ impl Encoder {
     pub fn field(&mut self, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
         let mut lower = std::mem::take(&mut self.name);
         lower.clear();
-        lower.extend(name.iter().map(u8::to_ascii_lowercase));
+        lower.extend_from_slice(name);
+        lower.make_ascii_lowercase();
         self.line(&lower, value, out);
         self.name = lower;
     }

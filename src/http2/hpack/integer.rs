@@ -28,6 +28,7 @@ fn read_rest(mut rest: &[u8], mut value: u64) -> Result<(u64, &[u8]), Error> {
 }
 
 /// Appends an integer that begins in the lowest `prefix` bits of a byte, whose other bits are `pattern`.
+#[inline]
 pub(super) fn write(value: usize, prefix: u32, pattern: u8, out: &mut Vec<u8>) {
     let full = (1usize << prefix) - 1;
     if value < full {
@@ -35,7 +36,10 @@ pub(super) fn write(value: usize, prefix: u32, pattern: u8, out: &mut Vec<u8>) {
         return;
     }
     out.push(pattern | full as u8);
-    let mut rest = value - full;
+    write_rest(value - full, out);
+}
+
+fn write_rest(mut rest: usize, out: &mut Vec<u8>) {
     while rest >= 0x80 {
         out.push(rest as u8 | 0x80);
         rest >>= 7;

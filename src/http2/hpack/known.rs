@@ -104,6 +104,11 @@ pub(super) fn of_name(name: &[u8]) -> Option<usize> {
 
 /// The line of that value, among those of the same name as the line `first`.
 pub(super) fn of_value(first: usize, value: &[u8]) -> Option<usize> {
+    // Names behind this line have one line each, without a value.
+    const LAST: usize = 16;
+    if first > LAST {
+        return value.is_empty().then_some(first);
+    }
     let name = LINES[first - 1].0;
     let same = LINES[first - 1..].iter().take_while(|(other, _)| *other == name);
     same.zip(first..).find(|((_, other), _)| other.as_bytes() == value).map(|(_, number)| number)

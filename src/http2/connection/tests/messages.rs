@@ -58,7 +58,7 @@ fn control_data() {
         (&[METHOD, SCHEME, (":path", "/#a"), AUTHORITY], "REFUSED 1 malformed request target"),
         (&[METHOD, SCHEME, PATH, (":authority", "")], "REFUSED 1 malformed host"),
         (&[METHOD, SCHEME, PATH, (":authority", "u@a")], "REFUSED 1 malformed host"),
-        (&[METHOD, SCHEME, PATH, (":authority", "a\r\nX: y")], "REFUSED 1 malformed host"),
+        (&[METHOD, SCHEME, PATH, (":authority", "a\r\nX: y")], "REFUSED 1 control character in a field value"),
     ] {
         assert_eq!(heard(lines, WHOLE), expected, "{lines:?}");
     }
