@@ -64,7 +64,7 @@ fn refuse_all(milestone: &Milestone, rows: &[Row]) {
     assert_eq!(Conn::open(proxy.address()).ask(&get("/")).body, b"reached");
 }
 
-fn malformed_request_lines_are_refused(milestone: &Milestone) {
+pub(super) fn malformed_request_lines_are_refused(milestone: &Milestone) {
     refuse_all(
         milestone,
         &[
@@ -102,7 +102,7 @@ fn malformed_request_lines_are_refused(milestone: &Milestone) {
     );
 }
 
-fn malformed_fields_are_refused(milestone: &Milestone) {
+pub(super) fn malformed_fields_are_refused(milestone: &Milestone) {
     refuse_all(
         milestone,
         &[
@@ -162,7 +162,7 @@ fn doubtful_hosts_are_refused(milestone: &Milestone) {
     );
 }
 
-fn doubtful_framing_is_refused(milestone: &Milestone) {
+pub(super) fn doubtful_framing_is_refused(milestone: &Milestone) {
     refuse_all(
         milestone,
         &[
@@ -226,7 +226,7 @@ fn more_connection_options_than_anybody_has_are_refused(milestone: &Milestone) {
     assert_eq!(Conn::open(proxy.address()).ask(&at_the_limit).status(), 200);
 }
 
-fn malformed_chunks_are_refused(milestone: &Milestone) {
+pub(super) fn malformed_chunks_are_refused(milestone: &Milestone) {
     const CHUNKS: &[&str] = &[
         "x\r\n",
         "-1\r\n",

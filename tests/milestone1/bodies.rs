@@ -140,7 +140,7 @@ pub(super) fn large_bodies_pass_unchanged(milestone: &Milestone) {
     }
 }
 
-fn bodies_pass_however_they_are_cut(milestone: &Milestone) {
+pub(super) fn bodies_pass_however_they_are_cut(milestone: &Milestone) {
     let backend = Backend::start(|mut served| {
         while served.request().is_some() {
             for byte in
@@ -165,7 +165,7 @@ fn bodies_pass_however_they_are_cut(milestone: &Milestone) {
     assert_eq!(client.response("POST").body, b"abcd");
 }
 
-fn trailers_pass_both_ways(milestone: &Milestone) {
+pub(super) fn trailers_pass_both_ways(milestone: &Milestone) {
     let backend = Backend::start(|mut served| {
         while served.request().is_some() {
             let trailers = "X-Sum: 7\r\nContent-Length: 5\r\nSet-Cookie: a=b\r\n";
@@ -187,7 +187,7 @@ fn trailers_pass_both_ways(milestone: &Milestone) {
     assert_eq!(response.field("trailer"), Some("X-Sum"));
 }
 
-fn http10_clients_get_every_body_form(milestone: &Milestone) {
+pub(super) fn http10_clients_get_every_body_form(milestone: &Milestone) {
     let backend = Backend::start(serve);
     let proxy = milestone.start(&[&backend], &[]);
     for form in ["length", "chunked", "trailers", "close"] {
@@ -214,7 +214,7 @@ fn http10_clients_get_every_body_form(milestone: &Milestone) {
     }
 }
 
-fn http10_backends_are_understood(milestone: &Milestone) {
+pub(super) fn http10_backends_are_understood(milestone: &Milestone) {
     let backend = Backend::start(|mut served| {
         while let Some(request) = served.request() {
             let keeps = match request.head.unwrap().target() {

@@ -45,7 +45,7 @@ fn after(milestone: &Milestone, request: &str, beginning: &str, reset: bool) -> 
     (seen + &String::from_utf8_lossy(&rest), end)
 }
 
-fn a_backend_that_ends_in_the_body_breaks_the_clients_connection(milestone: &Milestone) {
+pub(super) fn a_backend_that_ends_in_the_body_breaks_the_clients_connection(milestone: &Milestone) {
     for (beginning, _) in BEGINNINGS.iter().filter(|(_, complete)| !complete) {
         let (text, end) = after(milestone, &get("/"), beginning, false);
         assert_eq!(end, End::Reset, "{beginning:?} became {text:?}");
@@ -61,7 +61,7 @@ pub(super) fn a_backend_that_resets_in_the_body_breaks_the_clients_connection(mi
     }
 }
 
-fn an_http10_client_sees_the_break_too(milestone: &Milestone) {
+pub(super) fn an_http10_client_sees_the_break_too(milestone: &Milestone) {
     for (beginning, complete) in BEGINNINGS {
         for reset in [false, true] {
             let (text, end) = after(milestone, "GET / HTTP/1.0\r\n\r\n", beginning, reset);
@@ -71,7 +71,7 @@ fn an_http10_client_sees_the_break_too(milestone: &Milestone) {
     }
 }
 
-fn a_client_that_goes_away_takes_the_backend_connection_with_it(milestone: &Milestone) {
+pub(super) fn a_client_that_goes_away_takes_the_backend_connection_with_it(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], &[]);
     let cases = [

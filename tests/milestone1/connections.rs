@@ -41,7 +41,7 @@ fn echo() -> Backend {
     })
 }
 
-fn connections_persist(milestone: &Milestone) {
+pub(super) fn connections_persist(milestone: &Milestone) {
     let backend = echo();
     let proxy = milestone.start(&[&backend], &[]);
     let mut client = Conn::open(proxy.address());
@@ -53,7 +53,7 @@ fn connections_persist(milestone: &Milestone) {
     assert!(client.is_quiet());
 }
 
-fn a_client_may_ask_for_the_end(milestone: &Milestone) {
+pub(super) fn a_client_may_ask_for_the_end(milestone: &Milestone) {
     let backend = echo();
     let proxy = milestone.start(&[&backend], &[]);
     for head in ["GET /x HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n", "GET /x HTTP/1.0\r\n\r\n"] {
@@ -64,7 +64,7 @@ fn a_client_may_ask_for_the_end(milestone: &Milestone) {
     }
 }
 
-fn requests_on_a_connection_can_be_limited(milestone: &Milestone) {
+pub(super) fn requests_on_a_connection_can_be_limited(milestone: &Milestone) {
     let backend = echo();
     let proxy = milestone.start(&[&backend], &["--keep-alive-requests", "3"]);
     let mut client = Conn::open(proxy.address());
@@ -86,7 +86,7 @@ pub(super) fn twenty_pipelined_requests_are_answered_in_order(milestone: &Milest
     assert_eq!(backend.requests().len(), 20);
 }
 
-fn pipelined_bodies_do_not_run_into_each_other(milestone: &Milestone) {
+pub(super) fn pipelined_bodies_do_not_run_into_each_other(milestone: &Milestone) {
     let backend = echo();
     let proxy = milestone.start(&[&backend], &[]);
     let mut client = Conn::open(proxy.address());
@@ -111,7 +111,7 @@ fn pipelined_bodies_do_not_run_into_each_other(milestone: &Milestone) {
     assert_eq!(backend.requests().len(), 20);
 }
 
-fn a_client_may_end_its_side_after_the_request(milestone: &Milestone) {
+pub(super) fn a_client_may_end_its_side_after_the_request(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], &[]);
     for request in [
@@ -140,7 +140,7 @@ fn a_client_may_end_its_side_after_the_request(milestone: &Milestone) {
     client.expect_end();
 }
 
-fn a_client_that_ends_its_side_in_a_request_is_not_answered(milestone: &Milestone) {
+pub(super) fn a_client_that_ends_its_side_in_a_request_is_not_answered(milestone: &Milestone) {
     let backend = echo();
     let proxy = milestone.start(&[&backend], &[]);
     let parts = [
@@ -161,7 +161,7 @@ fn a_client_that_ends_its_side_in_a_request_is_not_answered(milestone: &Mileston
     assert!(backend.requests().is_empty(), "half a request passed for a whole one");
 }
 
-fn empty_lines_between_requests_are_skipped(milestone: &Milestone) {
+pub(super) fn empty_lines_between_requests_are_skipped(milestone: &Milestone) {
     let backend = echo();
     let proxy = milestone.start(&[&backend], &[]);
     let mut client = Conn::open(proxy.address());
@@ -171,7 +171,7 @@ fn empty_lines_between_requests_are_skipped(milestone: &Milestone) {
     }
 }
 
-fn interim_responses_are_relayed(milestone: &Milestone) {
+pub(super) fn interim_responses_are_relayed(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], &[]);
     let mut client = Conn::open(proxy.address());
@@ -191,7 +191,7 @@ fn interim_responses_are_relayed(milestone: &Milestone) {
     assert_eq!((statuses, response.status(), &response.body[..]), (vec![100, 103], 200, &b"x"[..]));
 }
 
-fn http10_clients_get_no_interim_responses(milestone: &Milestone) {
+pub(super) fn http10_clients_get_no_interim_responses(milestone: &Milestone) {
     let backend = Backend::answering(
         "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
     );
@@ -202,7 +202,7 @@ fn http10_clients_get_no_interim_responses(milestone: &Milestone) {
 
 const EXPECTING: &str = "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
 
-fn a_client_that_expects_100_gets_it_from_the_backend(milestone: &Milestone) {
+pub(super) fn a_client_that_expects_100_gets_it_from_the_backend(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], &[]);
     let mut client = Conn::open(proxy.address());
@@ -219,7 +219,7 @@ fn a_client_that_expects_100_gets_it_from_the_backend(milestone: &Milestone) {
     assert_eq!(client.response("POST").status(), 201);
 }
 
-fn a_client_that_expects_100_may_be_refused_at_once(milestone: &Milestone) {
+pub(super) fn a_client_that_expects_100_may_be_refused_at_once(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], &[]);
     let mut client = Conn::open(proxy.address());
@@ -233,7 +233,7 @@ fn a_client_that_expects_100_may_be_refused_at_once(milestone: &Milestone) {
     client.expect_end();
 }
 
-fn an_early_response_is_relayed_at_once_and_the_request_goes_on(milestone: &Milestone) {
+pub(super) fn an_early_response_is_relayed_at_once_and_the_request_goes_on(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], &[]);
     let mut client = Conn::open(proxy.address());
@@ -254,7 +254,7 @@ fn an_early_response_is_relayed_at_once_and_the_request_goes_on(milestone: &Mile
     assert_eq!(client.response("GET").body, b"next");
 }
 
-fn an_early_response_of_a_backend_that_closes_ends_the_connection(milestone: &Milestone) {
+pub(super) fn an_early_response_of_a_backend_that_closes_ends_the_connection(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], &[]);
     let mut client = Conn::open(proxy.address());
@@ -272,7 +272,7 @@ fn an_early_response_of_a_backend_that_closes_ends_the_connection(milestone: &Mi
     client.expect_end();
 }
 
-fn an_upload_flows_while_it_is_sent(milestone: &Milestone) {
+pub(super) fn an_upload_flows_while_it_is_sent(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], &[]);
     let mut client = Conn::open(proxy.address());
@@ -291,7 +291,7 @@ fn an_upload_flows_while_it_is_sent(milestone: &Milestone) {
     assert_eq!(client.response("POST").status(), 204);
 }
 
-fn a_download_flows_while_it_is_sent(milestone: &Milestone) {
+pub(super) fn a_download_flows_while_it_is_sent(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], &[]);
     let mut client = Conn::open(proxy.address());

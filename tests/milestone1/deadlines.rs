@@ -39,7 +39,7 @@ fn not_early<T>(work: impl FnOnce() -> T) -> T {
     result
 }
 
-fn a_head_that_takes_too_long_gets_408(milestone: &Milestone) {
+pub(super) fn a_head_that_takes_too_long_gets_408(milestone: &Milestone) {
     let backend = Backend::saying("x");
     let proxy = milestone.start(&[&backend], &["--head-timeout", "200ms"]);
     for part in ["G", "GET / HTTP/1.1", "GET / HTTP/1.1\r\nHost: test\r\n", "GET / HTTP/1.1\r\nHost: test\r\n\r"] {
@@ -59,7 +59,7 @@ fn a_head_that_takes_too_long_gets_408(milestone: &Milestone) {
     client.expect_end();
 }
 
-fn a_trickling_head_gets_408(milestone: &Milestone) {
+pub(super) fn a_trickling_head_gets_408(milestone: &Milestone) {
     let backend = Backend::saying("x");
     let proxy = milestone.start(&[&backend], &["--head-timeout", "200ms"]);
     let mut client = Conn::open(proxy.address());
@@ -80,7 +80,7 @@ fn a_connection_that_never_asks_is_closed_without_a_word(milestone: &Milestone) 
     client.expect_end();
 }
 
-fn an_idle_connection_is_closed_without_a_word(milestone: &Milestone) {
+pub(super) fn an_idle_connection_is_closed_without_a_word(milestone: &Milestone) {
     let backend = Backend::saying("x");
     let proxy = milestone.start(&[&backend], &["--idle-timeout", "200ms"]);
     let mut client = Conn::open(proxy.address());
@@ -90,7 +90,7 @@ fn an_idle_connection_is_closed_without_a_word(milestone: &Milestone) {
     });
 }
 
-fn a_body_that_stands_still_gets_408(milestone: &Milestone) {
+pub(super) fn a_body_that_stands_still_gets_408(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], &["--body-timeout", "200ms"]);
     // Of a small one, no backend hears before it is complete.
@@ -119,7 +119,7 @@ fn a_body_that_stands_still_gets_408(milestone: &Milestone) {
     }
 }
 
-fn a_body_that_makes_progress_is_waited_for(milestone: &Milestone) {
+pub(super) fn a_body_that_makes_progress_is_waited_for(milestone: &Milestone) {
     let backend = Backend::saying("x");
     let proxy = milestone.start(&[&backend], &["--body-timeout", "200ms", "--first-byte-timeout", "200ms"]);
     let mut client = Conn::open(proxy.address());
@@ -164,7 +164,7 @@ fn a_backend_that_does_not_accept_gets_the_client_504(milestone: &Milestone) {
     });
 }
 
-fn a_response_that_stands_still_is_broken_off(milestone: &Milestone) {
+pub(super) fn a_response_that_stands_still_is_broken_off(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], &["--response-timeout", "200ms"]);
     for framing in ["Content-Length: 10\r\n\r\nabcde", "Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n", "\r\nabcde"]
@@ -181,7 +181,7 @@ fn a_response_that_stands_still_is_broken_off(milestone: &Milestone) {
     }
 }
 
-fn a_response_that_makes_progress_is_waited_for(milestone: &Milestone) {
+pub(super) fn a_response_that_makes_progress_is_waited_for(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], &["--response-timeout", "200ms", "--first-byte-timeout", "200ms"]);
     for framing in ["Content-Length: 6\r\n", "Connection: close\r\n"] {
@@ -219,7 +219,7 @@ fn a_whole_exchange_can_be_limited(milestone: &Milestone) {
     client.expect_reset();
 }
 
-fn a_silent_tunnel_is_closed(milestone: &Milestone) {
+pub(super) fn a_silent_tunnel_is_closed(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], &["--tunnel-timeout", "200ms", "--response-timeout", "50ms"]);
     let mut client = Conn::open(proxy.address());

@@ -10,7 +10,8 @@ use crate::{
 };
 use socket_patterns::net::DriverKind;
 
-const PROGRAM: Milestone = Milestone { number: 4, program: env!("CARGO_BIN_EXE_milestone4"), driver: None };
+const PROGRAM: Milestone =
+    Milestone { number: 4, program: env!("CARGO_BIN_EXE_milestone4"), driver: None, over_tls: false };
 
 /// The same tests once for each driver.
 macro_rules! on_both {

@@ -99,7 +99,7 @@ fn responses_keep_order_and_case_and_lose_hop_by_hop_fields(milestone: &Mileston
     assert!(fields(&outbound, "connection").is_empty(), "{outbound:?}");
 }
 
-fn field_values_pass_as_they_are(milestone: &Milestone) {
+pub(super) fn field_values_pass_as_they_are(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], &[]);
     let mut client = Conn::open(proxy.address());
@@ -114,7 +114,7 @@ fn field_values_pass_as_they_are(milestone: &Milestone) {
     assert_eq!(client.read(expected.len()), expected);
 }
 
-fn targets_pass_as_they_are(milestone: &Milestone) {
+pub(super) fn targets_pass_as_they_are(milestone: &Milestone) {
     let backend = Backend::saying("x");
     let proxy = milestone.start(&[&backend], &[]);
     let mut client = Conn::open(proxy.address());

@@ -54,7 +54,7 @@ fn fields(n: usize) -> String {
     format!("GET / HTTP/1.1\r\nHost: test\r\n{}\r\n", "X: 1\r\n".repeat(n - 1))
 }
 
-fn request_lines_up_to_the_limit_pass(milestone: &Milestone) {
+pub(super) fn request_lines_up_to_the_limit_pass(milestone: &Milestone) {
     let backend = Backend::saying("x");
     let proxy = milestone.start(&[&backend], &[]);
     for (len, status) in [(8 * 1024, 200), (8 * 1024 + 1, 414), (12 * 1024, 414)] {
@@ -64,7 +64,7 @@ fn request_lines_up_to_the_limit_pass(milestone: &Milestone) {
     assert_eq!(backend.requests().len(), 2);
 }
 
-fn heads_up_to_the_limit_pass(milestone: &Milestone) {
+pub(super) fn heads_up_to_the_limit_pass(milestone: &Milestone) {
     let backend = Backend::saying("x");
     let proxy = milestone.start(&[&backend], &[]);
     for (len, status) in [(16 * 1024, 200), (16 * 1024 + 1, 431), (100_000, 431)] {
@@ -82,7 +82,7 @@ fn fields_up_to_the_limit_pass(milestone: &Milestone) {
     assert_eq!(backend.requests().len(), 2);
 }
 
-fn bodies_up_to_the_limit_pass(milestone: &Milestone) {
+pub(super) fn bodies_up_to_the_limit_pass(milestone: &Milestone) {
     let backend = Backend::saying("x");
     let proxy = milestone.start(&[&backend], &["--max-body", "10k"]);
     for (len, status) in [(10_240, 200), (10_241, 413), (100_000, 413)] {
@@ -104,7 +104,7 @@ fn bodies_up_to_the_limit_pass(milestone: &Milestone) {
     assert_eq!(backend.connections(), 0);
 }
 
-fn trailers_up_to_the_limit_pass(milestone: &Milestone) {
+pub(super) fn trailers_up_to_the_limit_pass(milestone: &Milestone) {
     let backend = Backend::saying("x");
     let proxy = milestone.start(&[&backend], &[]);
     let head = "POST / HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n";

@@ -18,6 +18,7 @@ mod deadlines;
 mod drivers;
 mod heads;
 mod limits;
+mod over_tls;
 mod overload;
 #[cfg(target_os = "linux")]
 mod paused;

@@ -59,7 +59,7 @@ fn switch(mut client: Conn, mut upstream: Conn, proxy: Process) -> (Conn, Conn, 
     (client, upstream, proxy)
 }
 
-fn a_tunnel_carries_bytes_both_ways(milestone: &Milestone) {
+pub(super) fn a_tunnel_carries_bytes_both_ways(milestone: &Milestone) {
     let (mut client, mut upstream, _proxy) = tunnel(milestone, &[]);
     // Bytes that are HTTP, or nearly, or not at all: the proxy does not read them.
     for bytes in ["GET / HTTP/1.1\r\n\r\n", "\0\u{1}\n\n", "HTTP/1.1 200 OK\r\n\r\n", "x"] {
@@ -70,7 +70,7 @@ fn a_tunnel_carries_bytes_both_ways(milestone: &Milestone) {
     }
 }
 
-fn nothing_passes_before_the_101(milestone: &Milestone) {
+pub(super) fn nothing_passes_before_the_101(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], &["--workers", "1"]);
     let mut client = Conn::open(proxy.address());
@@ -92,7 +92,7 @@ fn nothing_passes_before_the_101(milestone: &Milestone) {
     assert_eq!(client.read(4), b"pong");
 }
 
-fn bytes_behind_the_101_are_not_lost(milestone: &Milestone) {
+pub(super) fn bytes_behind_the_101_are_not_lost(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], &[]);
     let mut client = Conn::open(proxy.address());
@@ -103,7 +103,7 @@ fn bytes_behind_the_101_are_not_lost(milestone: &Milestone) {
     assert_eq!(client.read(13), b"hello at once");
 }
 
-fn each_side_of_a_tunnel_ends_on_its_own(milestone: &Milestone) {
+pub(super) fn each_side_of_a_tunnel_ends_on_its_own(milestone: &Milestone) {
     let (mut client, mut upstream, _proxy) = tunnel(milestone, &[]);
     client.send("bye");
     client.finish();
@@ -123,7 +123,7 @@ fn each_side_of_a_tunnel_ends_on_its_own(milestone: &Milestone) {
     upstream.expect_end();
 }
 
-fn a_reset_of_the_backend_resets_the_client(milestone: &Milestone) {
+pub(super) fn a_reset_of_the_backend_resets_the_client(milestone: &Milestone) {
     let (mut client, mut upstream, _proxy) = tunnel(milestone, &[]);
     upstream.send("abc");
     assert_eq!(client.read(3), b"abc");
@@ -131,7 +131,7 @@ fn a_reset_of_the_backend_resets_the_client(milestone: &Milestone) {
     client.expect_reset();
 }
 
-fn a_reset_of_the_client_reaches_the_backend(milestone: &Milestone) {
+pub(super) fn a_reset_of_the_client_reaches_the_backend(milestone: &Milestone) {
     let (mut client, mut upstream, _proxy) = tunnel(milestone, &[]);
     client.send("abc");
     assert_eq!(upstream.read(3), b"abc");

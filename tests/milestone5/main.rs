@@ -21,7 +21,8 @@ use support::{
     tls::{Site, Tls},
 };
 
-const PROGRAM: Milestone = Milestone { number: 5, program: env!("CARGO_BIN_EXE_milestone5"), driver: None };
+const PROGRAM: Milestone =
+    Milestone { number: 5, program: env!("CARGO_BIN_EXE_milestone5"), driver: None, over_tls: false };
 
 /// A proxy before a backend that says hello, with a certificate for `test`.
 struct Stage {

@@ -9,8 +9,13 @@
 use super::{
     process::{PATIENCE, Process, start, start_listening},
     raw::Backend,
+    tls::Site,
+    tls_tunnel,
 };
 use assert_cmd::{Command, assert::Assert};
+
+/// The hosts that tests ask for.
+const HOSTS: &[&str] = &["test", "admin", "a", "b", "example", "example.com", "localhost", "127.0.0.1"];
 
 /// One of the binaries.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +24,8 @@ pub struct Milestone {
     pub program: &'static str,
     /// The value of `--driver`; `None`: the program's own choice, or that of `make test-epoll` and `make test-io-uring`.
     pub driver: Option<&'static str>,
+    /// Whether the test's clients speak TLS; the test does not notice.
+    pub over_tls: bool,
 }
 
 impl Milestone {
@@ -52,7 +59,17 @@ impl Milestone {
             return start(self.program, &args.collect::<Vec<_>>());
         }
         let listen = ["--listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0"];
-        start_listening(self.program, &listen.into_iter().chain(args).collect::<Vec<_>>(), 2)
+        let mut args: Vec<&str> = listen.into_iter().chain(args).collect();
+        if !self.over_tls {
+            return start_listening(self.program, &args, 2);
+        }
+        let site = Site::new(HOSTS);
+        args.extend(site.flags());
+        let mut process = start_listening(self.program, &args, 2);
+        process.ready[0] = tls_tunnel::open(process.tls_address(), HOSTS[0]);
+        // The files are looked at while it runs.
+        process.site = Some(site);
+        process
     }
 
     /// `flags` for binaries that know them, nothing for earlier ones.
@@ -75,6 +92,7 @@ macro_rules! against {
                 number: $number,
                 program: env!(concat!("CARGO_BIN_EXE_", stringify!($name))),
                 driver: None,
+                over_tls: false,
             };
             $crate::support::milestones::tests! { $tests }
         }

@@ -1,5 +1,6 @@
 //! Real programs, started for one test: ready when they say so, gone when the test ends.
 
+use super::tls::Site;
 use socket_patterns::net::descriptors;
 use std::{
     io::{BufRead as _, BufReader, Read},
@@ -21,6 +22,8 @@ pub struct Process {
     /// Where it listens, in the order of its `READY` lines.
     pub ready: Vec<SocketAddr>,
     stderr: Arc<Mutex<String>>,
+    /// Files that it uses.
+    pub site: Option<Site>,
 }
 
 /// Lets this process have as many connections open as its tests want at once. Some systems begin with 256 descriptors.
@@ -60,7 +63,7 @@ fn start_with(stderr: Stdio, program: impl AsRef<Path>, args: &[&str], ready: us
     let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
     let stdout = child.stdout.take().expect("stdout was piped");
     let stderr = child.stderr.take().map_or_else(Arc::default, collect);
-    let mut process = Process { child, ready: Vec::new(), stderr };
+    let mut process = Process { child, ready: Vec::new(), stderr, site: None };
     let lines = announcements(stdout);
     let deadline = now() + PATIENCE;
     while process.ready.len() < ready {
