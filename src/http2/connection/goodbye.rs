@@ -10,6 +10,8 @@
 //!
 //! Then the connection is over. One without streams is over at once: a request that is on its way was not looked at, and the
 //! client learns so.
+//!
+//! A client that says goodbye is served to the end. If nothing runs, it closes by itself, or we do after a while.
 
 use super::{Connection, Event, Reset};
 use crate::http2::{
@@ -28,8 +30,8 @@ const PING: &[u8; 8] = b"goodbye!";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Going {
     No,
-    /// The peer has said goodbye, and its streams still run.
-    Peer,
+    /// The peer has said goodbye. If none of its streams ran then, it has time to close until then.
+    Peer(Option<Instant>),
     /// We have said it once, and wait for a round trip, at most until then.
     Announced(Instant),
     /// No stream after that one is served.
@@ -43,7 +45,7 @@ impl Going {
     pub(super) fn ignores(self, stream: u32) -> bool {
         match self {
             Self::Last(last) => stream > last,
-            Self::No | Self::Peer | Self::Announced(_) => false,
+            Self::No | Self::Peer(_) | Self::Announced(_) => false,
             Self::Over => true,
         }
     }
@@ -53,8 +55,8 @@ impl Connection {
     /// Begins to end the connection: streams that run go on, and then it is over. Without any it is over now.
     pub fn drain(&mut self, now: Instant) {
         match self.going {
-            Going::No | Going::Peer if self.streams.is_empty() || self.role == Role::Client => self.say_last(),
-            Going::No | Going::Peer => {
+            Going::No | Going::Peer(_) if self.streams.is_empty() || self.role == Role::Client => self.say_last(),
+            Going::No | Going::Peer(_) => {
                 frame::write_go_away(MAX_31, ErrorCode::NO_ERROR, "", &mut self.out);
                 self.write_frame(Kind::Ping, 0, 0, PING);
                 self.going = Going::Announced(now + GOODBYE);
@@ -67,7 +69,7 @@ impl Connection {
     #[must_use]
     pub fn is_over(&self) -> bool {
         match self.going {
-            Going::No | Going::Peer | Going::Announced(_) => false,
+            Going::No | Going::Peer(_) | Going::Announced(_) => false,
             Going::Last(_) => self.streams.is_empty(),
             Going::Over => true,
         }
@@ -78,14 +80,15 @@ impl Connection {
     pub fn deadline(&self) -> Option<Instant> {
         let goodbye = match self.going {
             Going::Announced(until) => Some(until),
-            Going::No | Going::Peer | Going::Last(_) | Going::Over => None,
+            Going::Peer(until) => until,
+            Going::No | Going::Last(_) | Going::Over => None,
         };
         [goodbye, self.stall].into_iter().flatten().min()
     }
 
     /// Time has passed. [`Connection::next`] tells what came of it.
     pub fn expire(&mut self, now: Instant) {
-        if let Going::Announced(until) = self.going
+        if let Going::Announced(until) | Going::Peer(Some(until)) = self.going
             && until <= now
         {
             self.say_last();
@@ -136,12 +139,12 @@ impl Connection {
 
     /// There are no streams any more. A peer that has said goodbye needs the connection for nothing else.
     pub(super) fn say_last_goodbye(&mut self) {
-        if self.going == Going::Peer {
+        if matches!(self.going, Going::Peer(_)) {
             self.say_last();
         }
     }
 
-    pub(super) fn go_away_by_peer(&mut self, payload: &[u8]) -> Result<Option<Event<'static>>, Fault> {
+    pub(super) fn go_away_by_peer(&mut self, payload: &[u8], now: Instant) -> Result<Option<Event<'static>>, Fault> {
         let last = first_word(payload) & MAX_31;
         let code = payload.get(4..).map_or(ErrorCode::NO_ERROR, |rest| ErrorCode(first_word(rest)));
         if self.role == Role::Client {
@@ -155,9 +158,10 @@ impl Connection {
             }
         }
         if self.going == Going::No {
-            self.going = Going::Peer;
+            self.going = Going::Peer(self.streams.is_empty().then(|| now + GOODBYE));
         }
-        if self.streams.is_empty() {
+        // A server takes no new requests of ours: there is nothing to wait for.
+        if self.streams.is_empty() && self.role == Role::Client {
             self.say_last_goodbye();
         }
         Ok(Some(Event::GoAway(code)))

@@ -213,7 +213,7 @@ impl Connection {
             Kind::Reset => self.reset_by_peer(head, payload, now),
             Kind::Settings => self.settings(head, payload, now).map_err(Fault::Connection),
             Kind::Ping => self.ping(head, payload, now).map_err(Fault::Connection),
-            Kind::GoAway => self.go_away_by_peer(payload),
+            Kind::GoAway => self.go_away_by_peer(payload, now),
             Kind::WindowUpdate => self.window_update(head, payload, now),
             Kind::PriorityUpdate => self.priority_update(payload, now).map_err(Fault::Connection),
             // These end with their head.

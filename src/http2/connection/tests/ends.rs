@@ -76,8 +76,16 @@ fn a_client_that_says_goodbye_is_served_to_the_end() {
     assert!(peer.connection.is_over());
     assert_eq!(peer.said().pop().unwrap(), "GOAWAY 3 NO_ERROR");
     let mut peer = Peer::server();
-    peer.hear(&go_away(0));
-    assert!(peer.connection.is_over(), "nothing runs");
+    peer.hear(&[go_away(0), raw(6, 0, 0, b"12345678")].concat());
+    assert_eq!(
+        (peer.said(), peer.connection.is_over()),
+        (vec!["PING ACK 12345678".to_owned()], false),
+        "it closes by itself"
+    );
+    peer.now += limits::GOODBYE;
+    assert_eq!(peer.connection.deadline(), Some(peer.now));
+    peer.connection.expire(peer.now);
+    assert_eq!((peer.said(), peer.connection.is_over()), (vec!["GOAWAY 0 NO_ERROR".to_owned()], true));
 }
 
 /// An error while the connection drains is said, too (§5.4).
