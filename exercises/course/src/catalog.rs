@@ -227,6 +227,16 @@ pub(crate) const EXERCISES: &[Exercise] = &[
         next: "src/http/target.rs: what is a target allowed to be there, and which spellings of a path are made one?",
     },
     Exercise {
+        id: "e22",
+        slug: "e22-http11",
+        title: "HTTP/1.1",
+        chapter: "08-http",
+        minutes: 90,
+        checks: checks::e22::CHECKS,
+        starter_passes: &[],
+        next: "src/http/persistence.rs: who decides there whether a connection stays, and which reason does it give?",
+    },
+    Exercise {
         id: "c1",
         slug: "c1-review",
         title: "A review: five faults",

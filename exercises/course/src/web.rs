@@ -91,7 +91,12 @@ impl Client {
     pub(crate) fn expect_reply(&mut self, wanted: &Wanted<'_>) -> Result<Answer, Problem> {
         let first = wanted.statuses.first().copied().unwrap_or(200);
         let begins = format!("HTTP/1.1 {first}").into_bytes();
-        let head = self.expect_head(wanted.text).map_err(|problem| Problem { expected: begins.clone(), ..problem })?;
+        let expected = |problem| Problem { expected: begins.clone(), ..problem };
+        let mut head = self.expect_head(wanted.text).map_err(expected)?;
+        // An interim answer may come before any other (RFC 9110, section 15.2).
+        while matches!(status(&head), Some(100..200)) {
+            head = self.expect_head(wanted.text).map_err(expected)?;
+        }
         let complaint = |client: &Self, expected: &[u8]| client.complaint(wanted.text, expected, &head);
         let status = match status(&head) {
             Some(status) if wanted.statuses.contains(&status) => status,
@@ -110,6 +115,13 @@ impl Client {
             self.reply_body(&head, wanted)?
         };
         Ok(Answer { status, head, body })
+    }
+
+    /// Waits for `100 Continue`, which is a head and nothing more.
+    pub(crate) fn expect_interim(&mut self, wanted: &str) -> Result<(), Problem> {
+        let begins = b"HTTP/1.1 100".to_vec();
+        let head = self.expect_head(wanted).map_err(|problem| Problem { expected: begins.clone(), ..problem })?;
+        if status(&head) == Some(100) { Ok(()) } else { Err(self.complaint(wanted, &begins, &head)) }
     }
 
     /// The content behind a head, as RFC 9112, section 6.3 says.

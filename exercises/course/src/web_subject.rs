@@ -85,6 +85,34 @@ pub(crate) enum Web {
     Room,
     /// Clients before this one broke off.
     AfterBroken,
+    /// The connection has answered before, and stays.
+    Kept,
+    /// As many requests as this may come on a connection.
+    UnderHundred,
+    /// More than as many.
+    OverHundred,
+    /// An answer that never has a content.
+    NoContent,
+    /// It is complete.
+    AfterNoContent,
+    /// The request before this had a body that no page wants.
+    AfterBody,
+    /// The client speaks HTTP/1.0.
+    OldClient,
+    /// The client waits before it sends its body.
+    Continue,
+    /// It does, and its body would be too long.
+    ContinueAnyway,
+    /// The site that Host names.
+    Site,
+    /// A site that is not there.
+    NoSite,
+    /// The last answer of a connection,
+    CloseTold,
+    /// or one that is not the last, tells so.
+    KeepTold,
+    /// The last answer has come.
+    AfterLast,
 }
 
 /// The answer that came in place of the wanted one.
@@ -117,7 +145,7 @@ pub(crate) fn diagnose(web: Web, problem: &Problem, stage: &Stage) -> Option<Dia
     if let Some(diagnosis) = panicked(problem, stage).or_else(|| reset_without_answer(web, problem, stage)) {
         return Some(diagnosis);
     }
-    let cause = by_form(problem).or_else(|| by_subject(web, problem))?;
+    let cause = by_rest(web, problem).or_else(|| by_form(problem)).or_else(|| by_subject(web, problem))?;
     let told = waiting(stage, cause);
     let facts = match &problem.seen {
         Seen::Wrong(got) | Seen::Extra(got) => vec![came(problem, got)],
@@ -189,6 +217,17 @@ fn waits_for_head(problem: &Problem) -> bool {
     problem.expected.starts_with(b"HTTP/1.1 ")
 }
 
+/// Bytes in place of an answer that are the rest of the answer before it.
+fn by_rest(web: Web, problem: &Problem) -> Option<Cause> {
+    let is_rest = waits_for_head(problem)
+        && matches!(&problem.seen, Seen::Wrong(got) | Seen::Silence(got) if !got.is_empty() && !got.starts_with(b"HTTP/"));
+    match web {
+        Web::AfterHead if is_rest => Some(Cause::BodyToHead),
+        Web::AfterNoContent if is_rest => Some(Cause::ContentWhereNone),
+        _ => None,
+    }
+}
+
 /// An answer that is none, whatever was asked.
 fn by_form(problem: &Problem) -> Option<Cause> {
     if !waits_for_head(problem) {
@@ -254,6 +293,30 @@ fn by_subject(web: Web, problem: &Problem) -> Option<Cause> {
         (Web::AfterBroken, Came::Nothing | Came::End) => Cause::WorkersGone,
         (Web::Binary, Came::Status(400..)) => Cause::Utf8Required,
         (Web::Good, Came::Status(400..)) => Cause::GoodRequestRefused,
+        (_, came) => return by_connection(web, problem, &came),
+    })
+}
+
+/// The cause, if the step was about a connection that stays or ends.
+fn by_connection(web: Web, problem: &Problem, came: &Came) -> Option<Cause> {
+    Some(match (web, came) {
+        (Web::Kept, Came::Status(..400) | Came::End | Came::Nothing) => Cause::NotKeptAlive,
+        (Web::Kept | Web::AfterBody, _) if matches!(problem.seen, Seen::Reset) => Cause::NotKeptAlive,
+        (Web::Kept, Came::Status(_)) => Cause::NextRequestLost,
+        (Web::UnderHundred, Came::Status(..400) | Came::End) => Cause::LimitOffByOne,
+        (Web::OverHundred, _) => Cause::RequestsWithoutLimit,
+        (Web::NoContent | Web::AfterNoContent, Came::Status(_) | Came::Bytes) => Cause::ContentWhereNone,
+        (Web::AfterBody, Came::Status(_) | Came::Bytes | Came::Nothing) => Cause::BodyTakenForRequest,
+        (Web::AfterBody, Came::End) => Cause::NotKeptAlive,
+        (Web::OldClient, Came::Status(..400) | Came::Bytes) => Cause::ChunksToOldClient,
+        (Web::Continue, Came::Status(_) | Came::Nothing | Came::End) => Cause::ContinueNotSent,
+        (Web::ContinueAnyway, Came::Status(..400) | Came::Nothing) => Cause::HeadWithoutLimit,
+        (Web::Site, Came::Status(400..) | Came::Bytes) => Cause::WrongSite,
+        (Web::NoSite, Came::Status(..400)) => Cause::WrongSite,
+        (Web::NoSite, Came::Status(_)) => Cause::WrongStatus,
+        (Web::CloseTold | Web::KeepTold, _) => Cause::ConnectionNotTold,
+        (Web::AfterLast, Came::Status(_) | Came::Bytes) => Cause::KeptTooLong,
+        (Web::AfterLast, Came::Other) if matches!(problem.seen, Seen::StillOpen) => Cause::KeptTooLong,
         _ => return None,
     })
 }

@@ -109,6 +109,11 @@ fn e21_file_server() {
 }
 
 #[test]
+fn e22_http11() {
+    check("e22");
+}
+
+#[test]
 fn c1_review() {
     check("c1");
 }

@@ -25,6 +25,7 @@ pub(crate) mod e17;
 pub(crate) mod e18;
 pub(crate) mod e20;
 pub(crate) mod e21;
+pub(crate) mod e22;
 mod greeting;
 mod http;
 pub(crate) mod proxies;
