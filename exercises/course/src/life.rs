@@ -139,7 +139,7 @@ pub(crate) fn deadlock(problem: &Problem, stage: &Stage) -> Option<Diagnosis> {
     }
     let calls = probe::calls(stage.student.as_ref()?.id());
     let waiting = calls.iter().filter(|call| **call == Call::Lock).count();
-    let fact = format!("{waiting} of its {} threads sleep in {}", calls.len(), Call::Lock.name());
+    let fact = format!("threads that sleep in {}: {waiting} of {}", Call::Lock.name(), calls.len());
     (waiting > 0).then(|| Diagnosis { cause: Cause::Deadlock, facts: vec![fact] })
 }
 
