@@ -36,6 +36,7 @@ impl Io {
             self.common.table.unname(conn);
             self.common.begin_closing(key);
             self.touch(key);
+            self.clear_the_way(key);
         }
     }
 
@@ -93,6 +94,7 @@ impl Io {
             self.common.table.unname(conn);
         }
         self.common.recount(key);
+        self.clear_the_way(key);
         self.bury(key);
         self.wake_feeder(feeder);
     }

@@ -92,6 +92,7 @@ impl Io {
         socket.refused = result >= 0;
         socket.behind |= socket.phase == Phase::Open;
         self.taken(key, result);
+        self.clear_the_way(key);
         self.common.recount(key);
     }
 
@@ -123,6 +124,7 @@ impl Io {
                     return socket.output.clear();
                 }
                 socket.behind |= !socket.output.is_empty() && phase == Phase::Open;
+                let empty = socket.output.is_empty();
                 match phase {
                     Phase::Flushing(_) if socket.output.is_empty() => self.hang_up(key),
                     Phase::Flushing(_) => self.common.begin_closing(key),
@@ -134,6 +136,9 @@ impl Io {
                     _ => {}
                 }
                 self.touch(key);
+                if empty {
+                    self.clear_the_way(key);
+                }
             }
             (Err(_), Phase::Open) => self.broke(key, kind_of(result)),
             (Err(_), _) => self.bid_farewell(key, false),
@@ -146,6 +151,7 @@ impl Io {
         let feeder = socket.piped.as_ref().map(|piped| piped.from);
         socket.broke(kind);
         self.wake_feeder(feeder);
+        self.clear_the_way(key);
         self.common.recount(key);
         let Some(socket) = self.common.table.get_mut(key) else { return };
         // Now that comes to an end, even if it was not the peer who broke the connection.
@@ -168,6 +174,7 @@ impl Io {
                 socket.behind = true;
                 socket.unreported = true;
                 self.common.enqueue(key);
+                self.clear_the_way(key);
             }
         }
         self.sent = sent;

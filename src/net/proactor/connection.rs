@@ -75,6 +75,8 @@ pub struct Connection {
     pub(super) relay: Option<Box<Relay>>,
     /// The bytes that a relay has for it, before `output`.
     pub(super) piped: Option<Box<Piped>>,
+    /// The key of the socket whose relay waits until `output` has left.
+    pub(super) feeder: Option<u32>,
     /// Where to, while it connects.
     pub(super) address: Option<Box<SockAddr>>,
     /// The send that failed. The peer's words before it are heard first, then this.
@@ -93,6 +95,8 @@ pub struct Connection {
     pub(super) readable: bool,
     /// An operation looks out for room for what a pipe has.
     pub(super) crammed: bool,
+    /// That pipe has no room for more pieces, however few bytes are in it.
+    pub(super) choked: bool,
     /// It came in by a listener: it counts against `max_connections`.
     pub(super) accepted: bool,
     /// An operation sends.
@@ -135,6 +139,7 @@ impl Connection {
             stash: None,
             relay: None,
             piped: None,
+            feeder: None,
             address: None,
             broken: None,
             arriving: 0,
@@ -145,6 +150,7 @@ impl Connection {
             looking: false,
             readable: false,
             crammed: false,
+            choked: false,
             accepted,
             sending: false,
             trying: false,

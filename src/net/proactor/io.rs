@@ -92,6 +92,8 @@ pub struct Io {
     pub(super) sent: Vec<usize>,
     /// Keys of sockets that tried to send with it, and how many bytes.
     pub(super) tried: Vec<(usize, usize)>,
+    /// A relay goes on when such a try has succeeded.
+    pub(super) awaited: bool,
     /// The completions of a turn; kept for its memory.
     pub(super) batch: Vec<cqueue::Entry>,
 }
@@ -118,6 +120,7 @@ impl Io {
             dirty: Vec::new(),
             sent: Vec::new(),
             tried: Vec::new(),
+            awaited: false,
             batch: Vec::new(),
         })
     }
@@ -203,7 +206,8 @@ impl Io {
         }
         socket.behind |= socket.output.len() >= CONFIRMED;
         // The next step would have to wait for an unrelated completion.
-        let is_last = socket.phase == Phase::Open && socket.finish == Finish::No && !socket.behind;
+        let is_last =
+            socket.phase == Phase::Open && socket.finish == Finish::No && !socket.behind && socket.feeder.is_none();
         if is_last && !socket.refused && socket.output.len() <= TRIED && self.ring.tells_partial_sends() {
             return self.try_to_send(key);
         }

@@ -52,6 +52,7 @@ use io::Io;
 use socket2::SockRef;
 use std::{
     io::{ErrorKind, Result},
+    mem,
     net::TcpListener,
     sync::Arc,
     time::{Duration, Instant},
@@ -127,6 +128,7 @@ impl Transport for Io {
     /// One system call: everything that was asked for since the last one goes with it.
     fn wait(&mut self, patience: Option<Duration>, _: Option<Instant>) -> Result<()> {
         self.prepare();
+        let patience = if mem::take(&mut self.awaited) { Some(Duration::ZERO) } else { patience };
         self.ring.enter(patience)
     }
 

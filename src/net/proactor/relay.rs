@@ -4,6 +4,10 @@
 //! some ([`Kind::Readable`](super::operations::Kind)), and we move them ourselves: its own operation for that (`IORING_OP_SPLICE`)
 //! is always given to another thread, which costs more than the call that it saves. Without a pipe, the kernel has received
 //! the bytes into our memory, and they are sent as [`crate::app::Action::Forward`] sends them.
+//!
+//! A pipe comes after everything that waits in our memory. The head of a response waits there, and the first bytes of its body:
+//! so a relay of much stays in the kernel until they have left ([`Way::Soon`]). Received instead, its bytes would wait in our
+//! memory in their turn, and none of it would ever find the way free.
 
 use super::{
     Proactor,
@@ -28,6 +32,20 @@ pub(super) struct Relay {
     pub(super) to: ConnId,
     /// Bytes; never zero.
     pub(super) left: u64,
+}
+
+/// A relay with less left than this does not wait for a pipe: it is one large buffer, or a few small ones.
+const WORTH_WAITING: u64 = 64 * 1024;
+
+/// The way of the next bytes of a relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Through a pipe, now.
+    Pipe,
+    /// Through a pipe, when the bytes before them have left our memory.
+    Soon,
+    /// Through our memory.
+    Memory,
 }
 
 /// The result of one step of a relay through a pipe.
@@ -73,13 +91,16 @@ impl Io {
         let Some(socket) = self.common.table.get_mut(key) else { return false };
         let Some(relay) = socket.relay.as_deref().copied().filter(|_| socket.wants_input()) else { return false };
         let sender = (socket.receiving, socket.arriving == 0, socket.looking || socket.readable);
-        if socket.broken.is_some() || !self.is_pipe_possible(relay.to) {
-            return false;
+        let way = if socket.broken.is_some() { Way::Memory } else { self.way(relay) };
+        match way {
+            Way::Memory => return false,
+            Way::Soon => self.wait_for_the_way(key, relay.to),
+            Way::Pipe => {}
         }
         match sender {
             // Bytes that were received meanwhile go first.
             (Receiving::Many | Receiving::Once, ..) => self.stop_receiving(key),
-            (Receiving::No, true, false) if !self.is_crammed(relay.to) => {
+            (Receiving::No, true, false) if way == Way::Pipe && !self.is_full(relay.to) => {
                 if let Some(socket) = self.common.table.get_mut(key) {
                     socket.looking = true;
                     socket.in_flight += 1;
@@ -91,18 +112,46 @@ impl Io {
         true
     }
 
-    /// Whether bytes for this connection may go through a pipe now: nothing in our memory is to leave before them.
-    fn is_pipe_possible(&mut self, to: ConnId) -> bool {
+    /// While its receiver's kernel takes nothing, a relay does not wait: the application hears how much is unsent, and decides.
+    fn way(&mut self, relay: Relay) -> Way {
         let much = self.common.waiting.is_much();
         let pipes = self.common.pipes.is_available(self.common.now);
-        let Some((_, receiver)) = self.common.table.find_mut(to) else { return false };
+        let Some((_, receiver)) = self.common.table.find_mut(relay.to) else { return Way::Memory };
         let open = receiver.phase == Phase::Open && receiver.finish == Finish::No && receiver.broken.is_none();
-        open && receiver.output.is_empty() && !receiver.sending && (receiver.piped.is_some() || pipes && !much)
+        let pipe = if receiver.piped.is_some() { !receiver.choked } else { pipes && !much };
+        if !(open && pipe) {
+            Way::Memory
+        } else if receiver.output.is_empty() && !receiver.sending {
+            Way::Pipe
+        } else if relay.left >= WORTH_WAITING && !receiver.behind {
+            Way::Soon
+        } else {
+            Way::Memory
+        }
     }
 
-    /// Whether what a pipe has for this connection waits for room.
-    fn is_crammed(&mut self, to: ConnId) -> bool {
-        self.common.table.find_mut(to).is_some_and(|(_, receiver)| receiver.piped.is_some())
+    /// Has the relay of the socket with this key looked at again when its receiver's output has left.
+    fn wait_for_the_way(&mut self, key: usize, to: ConnId) {
+        if let Some((_, receiver)) = self.common.table.find_mut(to) {
+            receiver.feeder = u32::try_from(key).ok();
+            // A try that succeeds is told by nothing: the kernel must not wait for something else.
+            self.awaited |= receiver.trying;
+        }
+    }
+
+    /// The output of a connection has left, or does not for now, or never will: a relay that waited for that goes on.
+    pub(super) fn clear_the_way(&mut self, key: usize) {
+        let feeder = self.common.table.get_mut(key).and_then(|receiver| receiver.feeder.take());
+        // The key may be another socket's by now, which is looked at in vain.
+        if let Some(feeder) = feeder {
+            self.touch(feeder as usize);
+        }
+    }
+
+    /// Whether the pipe for this connection takes no more.
+    fn is_full(&mut self, to: ConnId) -> bool {
+        let piped = self.common.table.find_mut(to).and_then(|(_, receiver)| receiver.piped.as_deref());
+        piped.is_some_and(|piped| piped.pipe.is_full())
     }
 
     /// One step of a relay through a pipe.
@@ -111,39 +160,50 @@ impl Io {
         let ready = mem::take(&mut socket.readable);
         let Some(relay) = socket.relay.as_deref().copied() else { return Found::Nothing };
         // Input that is not wanted now, or goes another way, is reported again when it is looked for.
-        if !ready || !socket.wants_input() || self.is_crammed(relay.to) || !self.is_pipe_possible(relay.to) {
+        if !ready || !socket.wants_input() || self.is_full(relay.to) || self.way(relay) != Way::Pipe {
             return Found::Nothing;
         }
-        let Some(mut pipe) = self.common.pipes.take(self.common.now) else { return Found::Nothing };
+        let begun = self.common.table.find_mut(relay.to).and_then(|(_, receiver)| receiver.piped.take());
+        let pipe = begun.map(|piped| piped.pipe).or_else(|| self.common.pipes.take(self.common.now));
+        let Some(mut pipe) = pipe else { return Found::Nothing };
         let Some(socket) = self.common.table.get_mut(key) else { return Found::Nothing };
-        let from = socket.conn;
+        let (from, before) = (socket.conn, pipe.len());
         let filled = without_waiting(&socket.socket, || pipe.fill(&socket.socket, relay.left));
+        let mut choked = false;
         let found = match filled {
             Ok(Moved::Bytes(len)) => Found::Moved(len),
-            Ok(Moved::Nothing) => Found::Nothing,
+            Ok(Moved::Nothing) => {
+                // Input has been reported, so it may be that the pipe has no room for more pieces.
+                choked = before > 0;
+                Found::Nothing
+            }
             Ok(Moved::End) => {
                 socket.ended = true;
                 Found::End
             }
             Err(error) if is_unsupported(&error) => {
                 self.common.pipes.give_up();
+                choked = before > 0;
                 Found::Nothing
             }
             Err(error) => Found::Failed(error.kind()),
         };
-        self.send_piped(relay.to, Piped { pipe, from });
+        self.send_piped(relay.to, Piped { pipe, from }, choked);
         found
     }
 
-    /// Sends what a pipe has, as far as there is room.
-    fn send_piped(&mut self, to: ConnId, piped: Piped) {
+    /// Sends what a pipe has, as far as there is room. One that is `choked` takes nothing more before some of it has left.
+    fn send_piped(&mut self, to: ConnId, piped: Piped, choked: bool) {
         let now = self.common.now;
         let Some((key, receiver)) = self.common.table.find_mut(to) else { return };
         if piped.pipe.len() == 0 {
             return self.common.pipes.give_back(piped.pipe, now);
         }
         receiver.piped = Some(Box::new(piped));
-        if let Err(error) = self.empty_pipe(key) {
+        receiver.choked = choked;
+        if receiver.crammed {
+            self.common.recount(key);
+        } else if let Err(error) = self.empty_pipe(key) {
             self.broke(key, error.kind());
         }
         if let Some(receiver) = self.common.table.get_mut(key)
@@ -162,6 +222,7 @@ impl Io {
         let pipe: &mut Pipe = &mut piped.pipe;
         let taken = without_waiting(&receiver.socket, || pipe.drain(&receiver.socket))?;
         receiver.written += taken as u64;
+        receiver.choked &= taken == 0;
         if pipe.len() == 0
             && let Some(piped) = receiver.piped.take()
         {

@@ -165,6 +165,34 @@ fn read_in_small_pieces(mut stream: &TcpStream, len: usize) -> Vec<u8> {
     all
 }
 
+/// A relay of much begins while the bytes before it wait to be sent. These leave, and then it goes through a pipe: its steps are
+/// larger than any buffer of the ring's.
+#[test]
+fn a_relay_that_begins_behind_other_bytes_still_takes_large_steps() {
+    const LEN: usize = 24 * 1024 * 1024;
+    let (proxy, heard, listener) = pairs(64, u64::MAX);
+    let client = proxy.connect();
+    let sender = write_in_background(accept(&listener), pattern(LEN));
+    let mut largest = 0;
+    // No byte is read before all buffers on the way are full.
+    loop {
+        match next(&heard) {
+            Heard::Sent(_, unsent) if unsent >= HIGH => break,
+            Heard::Relayed(_, moved) => largest = largest.max(moved),
+            _ => {}
+        }
+    }
+    assert!(read_exactly(&client, LEN) == pattern(LEN), "not the bytes that were sent");
+    drop(sender.join().unwrap());
+    drop(proxy.stop());
+    for word in heard.try_iter() {
+        if let Heard::Relayed(_, moved) = word {
+            largest = largest.max(moved);
+        }
+    }
+    assert!(largest > 64 * 1024, "at most {largest} bytes at once");
+}
+
 #[test]
 fn an_early_end_is_heard_after_everything_before_it() {
     for pipes in PIPES {
