@@ -83,16 +83,19 @@ impl Io {
     }
 
     /// Carries out [`Action::Forward`]. The buffer is the kernel's again after this call, so the bytes are copied; unless
-    /// they are so many that it is better to let the buffer go and offer another (see [`super::heard::Heard::keep`]).
+    /// they are so many that it is better to let the buffer go and offer another (see [`super::heard::Heard::keep`]). While much
+    /// waits on all sockets, no byte that waits may keep a larger buffer than its own.
     fn forward(&mut self, conn: ConnId, range: Range<usize>) {
         let Some((key, socket)) = self.common.table.find_mut(conn) else { return };
         if socket.finish != Finish::No {
             return;
         }
-        if range.len() >= self.heard_in / 4 {
-            socket.output.push(self.heard.share(range));
-        } else {
+        if range.len() < self.heard_in / 4 {
             socket.output.extend(self.heard.part(range));
+        } else if self.common.waiting.is_much() {
+            socket.output.push(Bytes::copy_from_slice(self.heard.part(range)));
+        } else {
+            socket.output.push(self.heard.share(range));
         }
         self.staged(key);
     }

@@ -42,7 +42,7 @@ const WORTH_WAITING: u64 = 64 * 1024;
 enum Way {
     /// Through a pipe, now.
     Pipe,
-    /// Through a pipe, when the bytes before them have left our memory.
+    /// When the bytes before them have left our memory, that is seen again.
     Soon,
     /// Through our memory.
     Memory,
@@ -113,20 +113,19 @@ impl Io {
     }
 
     /// While its receiver's kernel takes nothing, a relay does not wait: the application hears how much is unsent, and decides.
+    /// Otherwise it waits for bytes before it if a pipe would be its way then, or if much waits on all sockets: else more would be
+    /// received before the application hears that nothing of it was sent.
     fn way(&mut self, relay: Relay) -> Way {
         let much = self.common.waiting.is_much();
         let pipes = self.common.pipes.is_available(self.common.now);
         let Some((_, receiver)) = self.common.table.find_mut(relay.to) else { return Way::Memory };
         let open = receiver.phase == Phase::Open && receiver.finish == Finish::No && receiver.broken.is_none();
         let pipe = if receiver.piped.is_some() { !receiver.choked } else { pipes && !much };
-        if !(open && pipe) {
-            Way::Memory
-        } else if receiver.output.is_empty() && !receiver.sending {
-            Way::Pipe
-        } else if relay.left >= WORTH_WAITING && !receiver.behind {
-            Way::Soon
-        } else {
-            Way::Memory
+        let first = receiver.output.is_empty() && !receiver.sending;
+        match (open, first) {
+            (true, true) if pipe => Way::Pipe,
+            (true, false) if relay.left >= WORTH_WAITING && !receiver.behind && (pipe || much) => Way::Soon,
+            _ => Way::Memory,
         }
     }
 
