@@ -26,6 +26,10 @@ use std::{
 /// once means that many slow peers hold one each; those are freed when they are sent.
 const MAX_LENT: usize = 16;
 
+/// One buffer in so many is offered at first, and twice as many each time there was none. The kernel takes them in turn: few
+/// stay in the processor's cache, where many would all have to be fetched again, and all be resident.
+const FIRST: u16 = 16;
+
 /// The kernel wants the queue to begin on a page.
 const PAGE: usize = 4096;
 
@@ -45,6 +49,10 @@ pub(super) struct Buffers {
     layout: Layout,
     /// How many there are, a power of two.
     count: u16,
+    /// Those with a number below this were offered or are in use. The others are memory that was never touched.
+    in_use: u16,
+    /// That was not enough in this turn.
+    missed: bool,
     /// How many were ever offered, wrapping; the kernel knows of those before `published`.
     tail: u16,
     published: u16,
@@ -59,25 +67,44 @@ pub(super) struct Buffers {
 unsafe impl Send for Buffers {}
 
 impl Buffers {
-    /// Offers `count` buffers of `size` bytes. Memory that is never filled is never resident.
+    /// Offers up to `count` buffers of `size` bytes. Memory that is never filled is never resident.
     pub(super) fn new(ring: &Ring, group: Group, count: u16, size: usize) -> io::Result<Self> {
         let bytes = usize::from(count) * mem::size_of::<BufRingEntry>();
         let layout = Layout::from_size_align(bytes, PAGE).expect("a few KiB, aligned to a power of two");
         // SAFETY: the size is not zero, as there is at least one buffer.
         let queue = unsafe { alloc::alloc_zeroed(layout) };
         let queue = NonNull::new(queue.cast()).unwrap_or_else(|| alloc::handle_alloc_error(layout));
-        // In one piece, which comes from the system as zeros that exist only when they are touched.
-        let mut whole = BytesMut::zeroed(usize::from(count) * size);
-        let memory = (0..count).map(|_| whole.split_to(size)).collect();
-        let mut buffers = Self { queue, layout, count, tail: 0, published: 0, size, memory, lent: VecDeque::new() };
+        let memory = (0..count).map(|_| BytesMut::new()).collect();
+        let lent = VecDeque::new();
+        let mut buffers =
+            Self { queue, layout, count, in_use: 0, missed: false, tail: 0, published: 0, size, memory, lent };
         // SAFETY: the queue has `count` entries. It and the buffers are freed by `Buffers::drop`, and `Io` drops its ring
         // before, when no operation is left that could use them; else it drops neither.
         unsafe { ring.register_buffers(queue.as_ptr(), count, group as u16)? };
-        for number in 0..count {
-            buffers.offer(number);
-        }
+        buffers.offer_more((count / FIRST).max(1));
         buffers.publish();
         Ok(buffers)
+    }
+
+    /// There was no buffer to receive into: from the next turn on there are twice as many, as far as there are any.
+    pub(super) fn miss(&mut self) {
+        self.missed = true;
+    }
+
+    fn offer_more(&mut self, more: u16) {
+        let until = self.in_use.saturating_add(more).min(self.count);
+        let added = mem::replace(&mut self.in_use, until)..until;
+        // In one piece, which comes from the system as zeros that exist only when they are touched.
+        let mut whole = BytesMut::zeroed(added.len() * self.size);
+        for number in added {
+            self.memory[usize::from(number)] = whole.split_to(self.size);
+            self.offer(number);
+        }
+    }
+
+    /// How many there are, at most, to receive into.
+    pub(super) fn in_use(&self) -> usize {
+        usize::from(self.in_use)
     }
 
     /// Bytes of one buffer.
@@ -132,6 +159,9 @@ impl Buffers {
 
     /// Lets the kernel see what was offered.
     pub(super) fn publish(&mut self) {
+        if mem::take(&mut self.missed) {
+            self.offer_more(self.in_use);
+        }
         if self.published == self.tail {
             return;
         }

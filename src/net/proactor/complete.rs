@@ -6,6 +6,7 @@
 
 use super::{
     buffers::Group,
+    closing::is_starved,
     connection::{Phase, Receiving},
     io::{Accepted, Arrival, Io},
     operations::Kind,
@@ -62,8 +63,11 @@ impl Io {
 
     fn note_arrival(&mut self, kind: Kind, key: usize, done: &cqueue::Entry) {
         let buffer = buffer_select(done.flags());
-        let Some(socket) = self.common.table.get_mut(key) else { return };
         let group = if kind == Kind::ReceiveBulk { Group::Bulk } else { Group::Small };
+        if is_starved(done.result()) {
+            self.buffers(group).miss();
+        }
+        let Some(socket) = self.common.table.get_mut(key) else { return };
         if kind != Kind::Connect && !more(done.flags()) {
             socket.receiving = Receiving::No;
         }

@@ -32,12 +32,11 @@ use std::{
     time::Instant,
 };
 
-/// Small buffers: as many clients as may speak in one turn without having to ask again. Buffers that were never filled
-/// take no memory: at most 16 MiB for heads of 16 KiB, 4 MiB for lines.
+/// Small buffers, at most: as many clients as may speak in one turn without having to ask again. Buffers that were never needed
+/// take no memory: all of them are 16 MiB for heads of 16 KiB, 4 MiB for lines.
 const SMALL: u16 = 1024;
 
-/// Large buffers, for bodies that are too long for small ones. One long body goes through all of them in turn, so that
-/// all are resident then: 2 MiB. Bytes that a slow peer does not take keep the whole buffer that they are in.
+/// Large buffers, for bodies that are too long for small ones: 2 MiB if all are needed at once. Bytes that a slow peer does not take keep the whole buffer that they are in.
 const BULK: u16 = 32;
 const BULK_SIZE: usize = 64 * 1024;
 
@@ -168,7 +167,7 @@ impl Io {
         self.turn = self.turn.wrapping_add(1);
         self.arm_listeners();
         // No more than will find a buffer: else most of them would only ask in vain again.
-        for _ in 0..SMALL / 2 {
+        for _ in 0..self.buffers(Group::Small).in_use() / 2 {
             let Some(key) = self.starved.pop_front() else { break };
             self.touch(key);
         }
