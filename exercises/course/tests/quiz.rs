@@ -223,6 +223,20 @@ fn all_experiments_are_shown_beside_the_predictions_of_a_student() {
     assert_eq!(nowhere.code, 2, "{}", nowhere.stderr);
 }
 
+/// The first exercise belongs to chapter 1, as three of the questions do.
+#[test]
+fn the_next_exercise_comes_with_the_questions_of_its_chapter() {
+    let directory = empty();
+    let root = directory.path();
+    let now = || {
+        let output = Command::new(env!("CARGO_BIN_EXE_course")).env("COURSE_ROOT", root).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert!(now().contains("cargo course quiz q04, q06, q16\n"), "{}", now());
+    assert_eq!(quiz(root, &["q06", "--predict", "b"], "").code, 0);
+    assert!(now().contains("cargo course quiz q04, q16\n"), "{}", now());
+}
+
 #[test]
 fn the_status_counts_the_quiz() {
     let directory = empty();

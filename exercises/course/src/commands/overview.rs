@@ -38,6 +38,12 @@ pub(crate) fn now() -> Result<u8, Refused> {
     let chapter = format!("docs/course/{}.md", exercise.chapter);
     let also = if project::root().join(&chapter).exists() { format!("{chapter} and ") } else { String::new() };
     println!("Read {also}exercises/{slug}/README.md, edit, then: cargo course check {id}");
+    let left = |question: &&quiz::Question| known.get(question.id).is_none_or(|entry| entry.saw.is_none());
+    let same = quiz::questions().filter(|question| question.chapter == exercise.chapter).filter(left);
+    let ids: Vec<&str> = same.map(|question| question.id).collect();
+    if !ids.is_empty() {
+        println!("What does the kernel do there? Predict it, and see: cargo course quiz {}", ids.join(", "));
+    }
     Ok(0)
 }
 
