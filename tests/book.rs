@@ -151,6 +151,7 @@ const SECTIONS: &[(&str, &[Words])] = &[
         ],
     ),
     ("`pool_closed` in `/stats`", &[Function("pool/stats.rs", "as_str")]),
+    ("`failure=` of a handshake", &[Function("tls/failure.rs", "as_str"), Function("tls/failure.rs", "alert_name")]),
 ];
 
 /// The strings in the functions called `name`, which end at their closing brace.

@@ -13,6 +13,8 @@ pub enum Failure {
     TooLarge,
     /// The client went before the handshake was over.
     Gone,
+    /// It had said nothing when the proxy was told to end.
+    Draining,
     /// It made room for another connection.
     Crowded,
     /// No certificate is for the name that it asked for.
@@ -50,6 +52,7 @@ impl Failure {
             Self::Late => "handshake timeout",
             Self::TooLarge => "handshake too large",
             Self::Gone => "client gone in the handshake",
+            Self::Draining => "draining",
             Self::Crowded => "gave way to another connection",
             Self::UnrecognizedName => "unrecognized name",
             Self::Version => "no version in common",

@@ -18,6 +18,8 @@ mod settings;
 mod shared;
 mod store;
 mod terminator;
+#[cfg(test)]
+mod tests;
 mod tickets;
 
 pub use counters::{Counters, Handshakes};

@@ -24,6 +24,8 @@ const OVERHEAD: usize = 32;
 
 /// `unrecognized_name` as an alert that ends the connection (RFC 6066 §3): before there are keys, in plain.
 const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
+/// `decode_error` (RFC 8446 §6.2), in plain, too.
+const DECODE_ERROR: [u8; 7] = [21, 3, 3, 0, 2, 2, 50];
 
 /// The protocol's state of one connection, on the server's side.
 pub(super) struct Session {
@@ -115,14 +117,19 @@ impl Session {
                 break;
             }
         }
-        if heard.failure.is_some() {
+        if let Some(failure) = &mut heard.failure {
             self.take_alert(out);
-        }
-        if heard.failure.is_some() && self.choice.asked().is_some_and(|asked| asked.site.is_none()) {
-            // The library has another alert for it.
-            heard.failure = Some(Failure::UnrecognizedName);
-            out.clear();
-            out.extend_from_slice(&UNRECOGNIZED_NAME);
+            match self.choice.asked() {
+                Some(asked) if asked.site.is_none() => {
+                    // The library has another alert for it.
+                    *failure = Failure::UnrecognizedName;
+                    out.clear();
+                    out.extend_from_slice(&UNRECOGNIZED_NAME);
+                }
+                // Some damage has none.
+                None if out.is_empty() => out.extend_from_slice(&DECODE_ERROR),
+                _ => {}
+            }
         }
         used
     }

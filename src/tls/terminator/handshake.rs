@@ -179,6 +179,17 @@ impl<A: App> Terminator<A> {
         self.outgoing.pass(end);
     }
 
+    /// The end has begun: connections that have said nothing are not waited for.
+    pub(super) fn let_silent_ones_go(&mut self, cx: &mut Cx) {
+        for conn in mem::take(&mut self.turns.newcomers) {
+            match self.links.get(conn).map(|link| &link.stage) {
+                Some(Stage::Shaking(Shaking { heard: 0, .. })) => self.refuse(cx, conn, Failure::Draining, Vec::new()),
+                Some(Stage::Shaking(_)) => self.turns.newcomers.push_back(conn),
+                Some(Stage::Open(_)) | None => {}
+            }
+        }
+    }
+
     /// A connection waits for room, and the application had none to give: the oldest handshake goes.
     pub(super) fn give_way(&mut self, cx: &mut Cx) {
         while let Some(conn) = self.turns.newcomers.pop_front() {

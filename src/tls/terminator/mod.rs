@@ -58,6 +58,18 @@ impl<A> Terminator<A> {
         &self.app
     }
 
+    /// The application, to be prepared by a test.
+    #[cfg(test)]
+    pub(super) fn app_mut(&mut self) -> &mut A {
+        &mut self.app
+    }
+
+    /// The things that all terminators of one proxy have in common.
+    #[must_use]
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     /// Gives the application back.
     pub fn into_app(self) -> A {
         self.app
@@ -248,6 +260,7 @@ impl<A: App> App for Terminator<A> {
     }
 
     fn drain(&mut self, cx: &mut Cx) {
+        self.let_silent_ones_go(cx);
         self.tell(cx, Input::NONE, App::drain);
         self.flush(cx);
     }
