@@ -157,14 +157,16 @@ impl Connection {
                 self.events.push_back(Event::Reset { stream, why: Reset::Unprocessed });
             }
         }
-        if self.going == Going::No {
+        let is_first = self.going == Going::No;
+        if is_first {
             self.going = Going::Peer(self.streams.is_empty().then(|| now + GOODBYE));
         }
         // A server takes no new requests of ours: there is nothing to wait for.
         if self.streams.is_empty() && self.role == Role::Client {
             self.say_last_goodbye();
         }
-        Ok(Some(Event::GoAway(code)))
+        // It may be said again, with fewer streams, and to say it a thousand times is no news.
+        Ok(is_first.then_some(Event::GoAway(code)))
     }
 
     /// Whether the peer takes new streams, as far as it has said.

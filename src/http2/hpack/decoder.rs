@@ -12,6 +12,7 @@ use super::{
     DEFAULT_TABLE, Error, huffman, integer, known,
     table::{OVERHEAD, Table},
 };
+use crate::buf::relax;
 
 /// Decodes the field blocks of one direction of a connection, in their order.
 #[derive(Debug)]
@@ -46,7 +47,17 @@ impl Decoder {
     /// # Errors
     ///
     /// After any of them the decoder cannot be used again: the tables of the two sides may differ.
-    pub fn decode(&mut self, block: &[u8], limit: usize, mut field: impl FnMut(&[u8], &[u8])) -> Result<(), Error> {
+    pub fn decode(&mut self, block: &[u8], limit: usize, field: impl FnMut(&[u8], &[u8])) -> Result<(), Error> {
+        let decoded = self.decode_lines(block, limit, field);
+        // One unusual line must not cost an idle connection its room for ever.
+        for room in [&mut self.name, &mut self.value] {
+            room.clear();
+            relax(room);
+        }
+        decoded
+    }
+
+    fn decode_lines(&mut self, block: &[u8], limit: usize, mut field: impl FnMut(&[u8], &[u8])) -> Result<(), Error> {
         let mut input = block;
         let mut size = 0;
         let mut begun = false;
@@ -116,6 +127,12 @@ impl Decoder {
 
     fn line(&self, number: usize) -> Result<(&[u8], &[u8]), Error> {
         line(&self.table, number)
+    }
+
+    /// Bytes of heap that stay between two blocks, beside the table.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        self.name.capacity() + self.value.capacity()
     }
 
     /// Bytes in the table, as the RFC counts them.

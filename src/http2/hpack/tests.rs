@@ -189,6 +189,16 @@ fn a_name_outlives_its_line() {
     }
 }
 
+#[test]
+fn a_long_line_leaves_no_room_behind() {
+    let mut decoder = Decoder::new();
+    let mut block = Vec::new();
+    let mut encoder = Encoder::new();
+    encoder.field(b"cookie", &[b'a'; 16_000], &mut block);
+    decoder.decode(&block, usize::MAX, |_, value| assert_eq!(value.len(), 16_000)).unwrap();
+    assert!(decoder.room() <= 2 * crate::buf::ROOM, "{} bytes", decoder.room());
+}
+
 /// A line of 4,000 bytes costs one byte each time.
 #[test]
 fn a_bomb_is_not_decoded() {

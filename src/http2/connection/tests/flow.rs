@@ -4,7 +4,7 @@ use super::support::*;
 use crate::{
     buf::{Output, Sink},
     http::{Fields, Status},
-    http2::{Cause, ErrorCode, Limits},
+    http2::{Cause, ErrorCode, Limits, limits},
 };
 use bytes::Bytes;
 
@@ -216,6 +216,22 @@ fn priorities_may_change_and_come_early() {
     peer.hear(&update(1, "u=0, i"));
     assert_eq!(streams(&mut peer, usize::MAX), [5, 1, 1, 3, 3]);
     assert_eq!(peer.connection.open(), 0);
+}
+
+/// Of priorities that come early, the last ones are kept.
+#[test]
+fn only_so_many_priorities_come_early() {
+    let update = |stream: u32| raw(0x10, 0, 0, &[&stream.to_be_bytes()[..], b"u=0"].concat());
+    for (many, first_is_urgent) in
+        [(limits::EARLY_PRIORITIES as u32, true), (limits::EARLY_PRIORITIES as u32 + 1, false)]
+    {
+        let mut peer = asked(&[whole(1)]);
+        (1..=many).for_each(|number| peer.hear(&update(2 * number + 1)));
+        peer.hear(&whole(3));
+        respond(&mut peer, 1, LARGE);
+        respond(&mut peer, 3, LARGE);
+        assert_eq!(order(&peer.said())[0].0 == 3, first_is_urgent, "{many}");
+    }
 }
 
 #[test]
