@@ -52,6 +52,8 @@ fn run(address: &str) -> io::Result<()> {
     for stream in listener.incoming() {
         let chat = Arc::clone(&chat);
         let served = stream.and_then(|stream| {
+            // A short line is sent at once, and does not wait until the client has acknowledged the one before it.
+            stream.set_nodelay(true)?;
             thread::Builder::new().spawn(move || {
                 if let Err(error) = converse(&stream, &chat) {
                     eprintln!("a client: {error}");

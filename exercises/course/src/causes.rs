@@ -109,6 +109,7 @@ causes! {
     HistoryGap "history-gap" "Between the history and what is said, a line was lost, or came twice, or in another order. To read the history and to become a member are two steps, and another thread said something between them: make them one, under one lock."
     HistoryWithoutBound "history-without-bound" "The history grows with all that is said. Take the oldest line out as soon as there is one too many, not only when somebody asks."
     LoopNotWoken "loop-not-woken" "A result does not reach its client, because the loop sleeps in poll and nothing wakes it. A worker has to make a descriptor readable that the loop waits for, too; a timeout of poll only makes the delay shorter."
+    ReadsOn "reads-on" "While work of a client runs, your program goes on reading from it, and has to keep what comes: as much as the client likes to send. Read nothing more until its next line may be answered."
     WorkInTheLoop "work-in-the-loop" "While work runs, the loop does not go round, and all clients wait. It does the work itself, or it waits for the pool: for a result, for room in the queue, for a lock that is held over the work."
     StaleResult "stale-result" "A result came to a client that had not asked for it: the one that had is gone, and this one has its place. Give each client a number that is never given again, and throw the result away if that number is gone."
     NotInTurn "not-in-turn" "Round robin was asked for, and a client went to a worker whose turn it was not: each client goes to the worker behind the last one's, whatever else happens."

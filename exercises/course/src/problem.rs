@@ -286,6 +286,8 @@ pub(crate) enum Topic {
     Result,
     /// The result came only when another client was heard.
     Unwoken,
+    /// Work of the client runs, and it sends more.
+    ReadsOn,
     /// Others have asked for work that takes long.
     BesideWork,
     /// Some lines ask for work, and some do not.

@@ -29,6 +29,7 @@ fn by_topic(topic: Topic, problem: &Problem) -> Option<Cause> {
         Topic::Rooms if other => Cause::RoomLeaks,
         Topic::Moving if begins(b"* ") => Cause::RoomLeaks,
         Topic::Moving if other && !begins(b"No such") => Cause::HistoryWrong,
+        Topic::Left if matches!(seen, Seen::Extra(got) if got.ends_with(b" has left\n")) => Cause::EndToldTwice,
         Topic::EmptyRoom if other => Cause::RoomNeverEnds,
         Topic::Secret if other => Cause::SecretTold,
         Topic::Password if begins(b"You are") || begins(b"Taken") => Cause::PasswordNotChecked,

@@ -49,6 +49,7 @@ pub(crate) fn diagnose(problem: &Problem, stage: &Stage) -> Option<Diagnosis> {
         (Topic::Replaced, Seen::EarlyEnd(_) | Seen::Reset | Seen::Silence(_)) => {
             Some(waiting(stage, Cause::WorkerLost))
         }
+        (Topic::ReadsOn, _) => of(Cause::ReadsOn, "the bytes that it sent meanwhile have left the kernel".to_owned()),
         (Topic::BesideWork, Seen::Silence(_) | Seen::NotRead) => Some(waiting(stage, Cause::WorkInTheLoop)),
         (Topic::InOrder, Seen::Silence(got)) if !got.is_empty() => Some(waiting(stage, Cause::LinesLeftBehind)),
         _ => None,

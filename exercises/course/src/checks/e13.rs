@@ -4,6 +4,7 @@ use crate::{
     catalog::Check,
     checks::{e12, standing, working},
     client::Client,
+    probe,
     problem::{Problem, Resource, Seen, Topic},
     shape::{Load, Shape},
     stage::Stage,
@@ -44,6 +45,11 @@ pub(crate) const CHECKS: &[Check] = &[
         promise: "a client that asks for much and reads nothing takes little memory, and loses nothing",
         run: e12::backpressure,
     },
+    Check {
+        name: "reads-no-more",
+        promise: "while work of a client runs, nothing more is read from it",
+        run: reads_no_more,
+    },
     Check { name: "rests", promise: "while others work, the loop sleeps", run: rests },
     Check { name: "leaves-nothing", promise: "a hundred clients leave nothing behind", run: working::leaves_nothing },
 ];
@@ -75,6 +81,15 @@ fn at_work(stage: &mut Stage, count: usize, time: u128) -> Result<Vec<(Client, V
         all.push((client, result));
     }
     Ok(all)
+}
+
+/// A client of a server that can work at all: it has heard the result of a short piece of work.
+fn worked_for(stage: &mut Stage) -> Result<Client, Problem> {
+    stage.serve()?;
+    let mut client = stage.connect()?;
+    let result = asks(stage, &mut client, 1)?;
+    hears(&mut client, &result, Topic::Result)?;
+    Ok(client)
 }
 
 /// Longer than anything is waited for.
@@ -112,9 +127,7 @@ fn came_by_chance(stage: &Stage, client: &mut Client) -> bool {
 }
 
 fn delays_nobody(stage: &mut Stage) -> Result<(), Problem> {
-    stage.serve()?;
-    let mut other = stage.connect()?;
-    other.expect_echo(&stage.line())?;
+    let mut other = worked_for(stage)?;
     let time = for_ever(stage);
     let mut at_work = at_work(stage, 3 * WORKERS, time)?;
     other.expect_echo(&stage.line()).map_err(about(Topic::BesideWork))?;
@@ -137,10 +150,7 @@ fn four(stage: &mut Stage) -> Result<(), Problem> {
 }
 
 fn fixed(stage: &mut Stage) -> Result<(), Problem> {
-    stage.serve()?;
-    let mut client = stage.connect()?;
-    let result = asks(stage, &mut client, 1)?;
-    hears(&mut client, &result, Topic::Result)?;
+    worked_for(stage)?;
     let before = stage.amount(Resource::Threads);
     let time = for_ever(stage);
     let _at_work = at_work(stage, 10 * WORKERS, time)?;
@@ -199,11 +209,15 @@ fn in_order(stage: &mut Stage) -> Result<(), Problem> {
 }
 
 fn gone(stage: &mut Stage) -> Result<(), Problem> {
-    stage.serve()?;
-    let mut stays = stage.connect()?;
-    let time = (stage.timing.quiet() / 2).as_millis();
+    let mut stays = worked_for(stage)?;
+    let time = stage.timing.quiet().as_millis();
     for _ in 0..3 {
-        for (at, (client, _)) in at_work(stage, 2 * WORKERS, time)?.into_iter().enumerate() {
+        let mut leave = (0..2 * WORKERS).map(|_| stage.connect()).collect::<Result<Vec<_>, _>>()?;
+        for client in &mut leave {
+            asks(stage, client, time)?;
+        }
+        leave.iter().for_each(Client::until_read);
+        for (at, client) in leave.into_iter().enumerate() {
             if at % 2 == 0 { client.close() } else { client.abort() }
         }
         let mut new = Vec::new();
@@ -244,7 +258,7 @@ fn crash(stage: &mut Stage) -> Result<(), Problem> {
 }
 
 fn half_close(stage: &mut Stage) -> Result<(), Problem> {
-    stage.serve()?;
+    worked_for(stage)?;
     let time = stage.timing.quiet().as_millis();
     let mut all = at_work(stage, WORKERS + 1, time)?;
     let line = stage.line();
@@ -263,19 +277,38 @@ fn half_close(stage: &mut Stage) -> Result<(), Problem> {
     Ok(())
 }
 
+/// Many lines, and few enough for the kernels' buffers.
+const MORE: usize = 64 * 1024;
+
+fn reads_no_more(stage: &mut Stage) -> Result<(), Problem> {
+    worked_for(stage)?;
+    let time = (stage.timing.quiet() * 6).as_millis();
+    let mut works = at_work(stage, 1, time)?;
+    let (client, result) = &mut works[0];
+    let line = stage.line();
+    let more = line.repeat(MORE / line.len());
+    client.send(&more)?;
+    std::thread::sleep(stage.timing.quiet());
+    if let (Ok(ours), Ok(theirs)) = (client.address(), client.peer())
+        && probe::unread(theirs, ours) == Some(0)
+    {
+        let problem = client.problem("that its further lines wait in the kernel", Seen::Silence(Vec::new()));
+        return Err(problem.about(Topic::ReadsOn));
+    }
+    hears(client, result, Topic::InOrder)?;
+    client.expect(&more, "all its lines back, now that the work is done").map_err(about(Topic::LeftInBuffer))
+}
+
 /// In 400 ms. A loop that looks for results from time to time is woken more often.
 const MOST_WAITS: u64 = 2;
 
 fn rests(stage: &mut Stage) -> Result<(), Problem> {
-    stage.serve()?;
-    let mut silent = Vec::new();
+    let mut silent = vec![worked_for(stage)?];
     for _ in 0..20 {
         let mut client = stage.connect()?;
         client.expect_echo(&stage.line())?;
         silent.push(client);
     }
-    let result = asks(stage, &mut silent[0], 1)?;
-    hears(&mut silent[0], &result, Topic::Result)?;
     let time = for_ever(stage);
     let mut at_work = at_work(stage, WORKERS + 2, time)?;
     // One has sent more, together with that and behind it, one has said that it sends nothing more, and two have broken off.
