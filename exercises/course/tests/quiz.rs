@@ -164,8 +164,14 @@ fn a_pipe_answers_question_after_question() {
     let next = quiz(root, &[], "");
     assert!(next.code == 2 && next.stdout.starts_with("Q03"), "{}", next.stdout);
     assert!(next.stderr.contains("q03 waits for a prediction: a, b or c"), "{}", next.stderr);
+    let several = quiz(root, &["q16", "6"], "b\na\n");
+    assert!(
+        several.stdout.contains("Q16") && several.stdout.contains("You predicted a. It is b)"),
+        "{}",
+        several.stdout
+    );
     let list = quiz(root, &["--list"], "").stdout;
-    assert!(list.contains("as predicted") && list.contains("2 of 16 experiments seen"), "{list}");
+    assert!(list.contains("as predicted") && list.contains("4 of 16 experiments seen"), "{list}");
 }
 
 /// A prediction in the file is not asked for again; one that is none is complained about by its place.
@@ -188,9 +194,11 @@ fn the_file_is_read_and_what_somebody_wrote_into_it_is_kept() {
         "{}",
         refused.stderr
     );
-    for (args, wanted) in
-        [(&["q17"][..], "there is no question"), (&["q05", "--predict", "e"], "\"e\" is not a, b, c or d")]
-    {
+    for (args, wanted) in [
+        (&["q17"][..], "there is no question"),
+        (&["q05", "--predict", "e"], "\"e\" is not a, b, c or d"),
+        (&["q05", "q06", "--predict", "a"], "--predict is for one question"),
+    ] {
         let refused = quiz(root, args, "");
         assert!(refused.code == 2 && refused.stderr.contains(wanted), "{}", refused.stderr);
     }
@@ -232,9 +240,9 @@ fn the_next_exercise_comes_with_the_questions_of_its_chapter() {
         let output = Command::new(env!("CARGO_BIN_EXE_course")).env("COURSE_ROOT", root).output().unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
-    assert!(now().contains("cargo course quiz q04, q06, q16\n"), "{}", now());
+    assert!(now().contains("cargo course quiz q04 q06 q16\n"), "{}", now());
     assert_eq!(quiz(root, &["q06", "--predict", "b"], "").code, 0);
-    assert!(now().contains("cargo course quiz q04, q16\n"), "{}", now());
+    assert!(now().contains("cargo course quiz q04 q16\n"), "{}", now());
 }
 
 #[test]

@@ -42,7 +42,7 @@ pub(crate) fn now() -> Result<u8, Refused> {
     let same = quiz::questions().filter(|question| question.chapter == exercise.chapter).filter(left);
     let ids: Vec<&str> = same.map(|question| question.id).collect();
     if !ids.is_empty() {
-        println!("What does the kernel do there? Predict it, and see: cargo course quiz {}", ids.join(", "));
+        println!("What does the kernel do there? Predict it, and see: cargo course quiz {}", ids.join(" "));
     }
     Ok(0)
 }

@@ -21,16 +21,16 @@ use std::{
 /// The arguments of `quiz`.
 #[derive(Debug, Args)]
 pub(crate) struct Quiz {
-    /// Which: q05 or 5 [default: all that are left, in order]
-    question: Option<String>,
+    /// Which: q05 or 5, several too [default: all that are left, in order]
+    questions: Vec<String>,
     /// The letter of your prediction; without it you are asked, unless it is in exercises/quiz/answers.md
-    #[arg(long, value_name = "LETTER", requires = "question")]
+    #[arg(long, value_name = "LETTER", requires = "questions")]
     predict: Option<String>,
     /// Show all questions with your predictions, and what was seen
-    #[arg(long, conflicts_with = "question")]
+    #[arg(long, conflicts_with = "questions")]
     list: bool,
     /// Ask nothing: perform all experiments, and show them beside the predictions; a point for each prediction that was made
-    #[arg(long, conflicts_with_all = ["question", "list"])]
+    #[arg(long, conflicts_with_all = ["questions", "list"])]
     all: bool,
     /// With --all: where the student's answers are, a copy of the course or its folder exercises [default: here]
     #[arg(long, value_name = "DIR", requires = "all")]
@@ -48,32 +48,52 @@ pub(crate) fn quiz(args: &Quiz) -> Result<u8, Refused> {
     if args.list {
         return table::list();
     }
-    let Some(name) = &args.question else { return the_rest() };
-    let question = find(name).ok_or_else(|| {
-        let ids: Vec<&str> = questions().map(|question| question.id).collect();
-        Refused::usage(format!("there is no question {name:?}: there are {}", ids.join(", ")))
-    })?;
-    if let Some(text) = &args.predict {
-        answers::write(question, valid(question, text)?)?;
+    if args.questions.is_empty() {
+        return the_rest();
     }
-    show(question);
-    let prediction = match predicted(question)?.map_or_else(|| ask(question), |letter| Ok(Said::Letter(letter)))? {
-        Said::Letter(letter) => letter,
-        Said::Stop => return Ok(0),
-        Said::Nothing => return Err(no_prediction(question)),
-    };
-    perform(question, prediction)
+    let chosen: Vec<&Question> = args.questions.iter().map(|name| named(name)).collect::<Result<_, _>>()?;
+    match (&args.predict, &chosen[..]) {
+        (Some(text), [question]) => answers::write(question, valid(question, text)?)?,
+        (Some(_), _) => return Err(Refused::usage("--predict is for one question")),
+        (None, _) => {}
+    }
+    series(&chosen).map(|_| 0)
 }
 
-/// The questions whose experiment was not shown yet, until somebody wants to stop.
+fn named(name: &str) -> Result<&'static Question, Refused> {
+    find(name).ok_or_else(|| {
+        let ids: Vec<&str> = questions().map(|question| question.id).collect();
+        Refused::usage(format!("there is no question {name:?}: there are {}", ids.join(", ")))
+    })
+}
+
+/// The questions whose experiment was not shown yet.
 #[allow(clippy::print_stdout)]
 fn the_rest() -> Result<u8, Refused> {
     let known = progress::load();
     let left: Vec<&Question> = questions().filter(|question| !is_done(&known, question)).collect();
-    if left.is_empty() {
-        return table::list();
+    match series(&left)? {
+        Series::Finished => {
+            println!();
+            table::list()
+        }
+        Series::Stopped => Ok(0),
     }
-    for (at, question) in left.iter().enumerate() {
+}
+
+/// How a series of questions ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Series {
+    /// All were asked.
+    Finished,
+    /// The student had enough for now, or stdin has ended.
+    Stopped,
+}
+
+/// Some questions with their experiments, one after the other.
+#[allow(clippy::print_stdout)]
+fn series(asked: &[&Question]) -> Result<Series, Refused> {
+    for (at, question) in asked.iter().enumerate() {
         if at > 0 {
             println!();
         }
@@ -84,15 +104,14 @@ fn the_rest() -> Result<u8, Refused> {
                 return Err(no_prediction(question));
             }
             println!("Here it goes on next time: cargo course quiz");
-            return Ok(0);
+            return Ok(Series::Stopped);
         };
         perform(question, prediction)?;
-        if at + 1 < left.len() && !goes_on()? {
-            return Ok(0);
+        if at + 1 < asked.len() && !goes_on()? {
+            return Ok(Series::Stopped);
         }
     }
-    println!();
-    table::list()
+    Ok(Series::Finished)
 }
 
 /// Whether the experiment of a question was shown.
@@ -194,7 +213,7 @@ fn show(question: &Question) {
 
 /// Performs the experiment, shows it, and keeps what came out.
 #[allow(clippy::print_stdout)]
-fn perform(question: &Question, prediction: char) -> Result<u8, Refused> {
+fn perform(question: &Question, prediction: char) -> Result<(), Refused> {
     let (seen, lab) = question
         .experiment()
         .map_err(|error| Refused(format!("{}: the experiment failed on this machine: {error}", question.id), 3))?;
@@ -203,7 +222,7 @@ fn perform(question: &Question, prediction: char) -> Result<u8, Refused> {
         entry.predicted = Some(prediction);
         entry.saw = Some(seen.name());
     })?;
-    Ok(0)
+    Ok(())
 }
 
 /// The transcript, what it says about the prediction, and why.
