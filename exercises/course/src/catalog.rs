@@ -237,6 +237,16 @@ pub(crate) const EXERCISES: &[Exercise] = &[
         next: "src/http/persistence.rs: who decides there whether a connection stays, and which reason does it give?",
     },
     Exercise {
+        id: "e23",
+        slug: "e23-missing-features",
+        title: "What is missing",
+        chapter: "14-signals-limits-logs",
+        minutes: 75,
+        checks: checks::e23::CHECKS,
+        starter_passes: &["answers"],
+        next: "src/proxy/leaving.rs: connections of a proxy leave there after a signal. What does it tell a load balancer before it closes its listener?",
+    },
+    Exercise {
         id: "c1",
         slug: "c1-review",
         title: "A review: five faults",

@@ -113,6 +113,26 @@ pub(crate) enum Web {
     KeepTold,
     /// The last answer has come.
     AfterLast,
+    /// The client has been silent for longer than it may.
+    Idle,
+    /// The client has sent a part of a head, and nothing since,
+    HalfHead,
+    /// or a byte now and then.
+    SlowHead,
+    /// The client is not idle, or not for long.
+    NotIdle,
+    /// There are as many clients as there may be.
+    TooMany,
+    /// The refusal says when to come again.
+    RetryAfter,
+    /// There are fewer.
+    NotFull,
+    /// There were as many, and one has left.
+    RoomAgain,
+    /// The numbers of the health page.
+    Health,
+    /// The client tried to write into the log.
+    Forged,
 }
 
 /// The answer that came in place of the wanted one.
@@ -205,7 +225,7 @@ fn panicked(problem: &Problem, stage: &Stage) -> Option<Diagnosis> {
 
 /// A connection that was reset before any answer came: an answer would have come before the reset.
 fn reset_without_answer(web: Web, problem: &Problem, stage: &Stage) -> Option<Diagnosis> {
-    let wants_refusal = refusal(web).is_some() || web == Web::Endless;
+    let wants_refusal = refusal(web).is_some() || matches!(web, Web::Endless | Web::TooMany);
     let heard = problem.client.map(|client| stage.record.lock().received_by(client)).unwrap_or_default();
     let unheard = wants_refusal && matches!(problem.seen, Seen::Reset) && heard.is_empty();
     let facts = vec!["it was closed with bytes unread, which resets it".to_owned()];
@@ -293,7 +313,7 @@ fn by_subject(web: Web, problem: &Problem) -> Option<Cause> {
         (Web::AfterBroken, Came::Nothing | Came::End) => Cause::WorkersGone,
         (Web::Binary, Came::Status(400..)) => Cause::Utf8Required,
         (Web::Good, Came::Status(400..)) => Cause::GoodRequestRefused,
-        (_, came) => return by_connection(web, problem, &came),
+        (_, came) => return by_connection(web, problem, &came).or_else(|| in_production(web, problem, &came)),
     })
 }
 
@@ -317,6 +337,32 @@ fn by_connection(web: Web, problem: &Problem, came: &Came) -> Option<Cause> {
         (Web::CloseTold | Web::KeepTold, _) => Cause::ConnectionNotTold,
         (Web::AfterLast, Came::Status(_) | Came::Bytes) => Cause::KeptTooLong,
         (Web::AfterLast, Came::Other) if matches!(problem.seen, Seen::StillOpen) => Cause::KeptTooLong,
+        _ => return None,
+    })
+}
+
+/// The cause, if the step was about limits, timeouts, logs or numbers.
+fn in_production(web: Web, problem: &Problem, came: &Came) -> Option<Cause> {
+    let open = matches!(problem.seen, Seen::StillOpen);
+    let broken = matches!(problem.seen, Seen::Reset);
+    Some(match (web, came) {
+        (Web::Idle, _) if open => Cause::NoIdleTimeout,
+        (Web::Idle, Came::Status(408)) => Cause::WordsToSilentClient,
+        (Web::HalfHead, Came::Nothing) => Cause::NoIdleTimeout,
+        (Web::SlowHead, _) if open => Cause::DeadlineRenewed,
+        (Web::SlowHead, Came::Nothing) => Cause::DeadlineRenewed,
+        (Web::HalfHead | Web::SlowHead, Came::End) => Cause::RefusedWithoutAnswer,
+        (Web::NotIdle, Came::Status(408) | Came::End) => Cause::TimeoutTooEarly,
+        (Web::NotIdle, _) if broken => Cause::TimeoutTooEarly,
+        (Web::TooMany, Came::Status(..400)) => Cause::NoLimit,
+        (Web::TooMany, Came::Nothing) => Cause::BusyNotTold,
+        (Web::TooMany, Came::End) => Cause::RefusedWithoutAnswer,
+        (Web::TooMany, Came::Status(_)) => Cause::WrongStatus,
+        (Web::RetryAfter, _) => Cause::NoRetryAfter,
+        (Web::NotFull, Came::Status(503)) => Cause::RefusedTooEarly,
+        (Web::RoomAgain, Came::Status(503)) => Cause::PlaceNotGivenBack,
+        (Web::Health, Came::Status(_) | Came::Bytes) => Cause::WrongNumbers,
+        (Web::Forged, _) => Cause::LogNotEscaped,
         _ => return None,
     })
 }

@@ -114,6 +114,11 @@ fn e22_http11() {
 }
 
 #[test]
+fn e23_missing_features() {
+    check("e23");
+}
+
+#[test]
 fn c1_review() {
     check("c1");
 }

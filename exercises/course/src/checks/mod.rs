@@ -26,6 +26,7 @@ pub(crate) mod e18;
 pub(crate) mod e20;
 pub(crate) mod e21;
 pub(crate) mod e22;
+pub(crate) mod e23;
 mod greeting;
 mod http;
 pub(crate) mod proxies;
