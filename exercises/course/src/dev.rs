@@ -175,7 +175,7 @@ fn check(only: Option<&str>, seeds: u64) -> Result<u8, Refused> {
         runner::run(exercise, &program, options(SEEDS[0], timing), |outcome| {
             let took = since.elapsed();
             since = Instant::now();
-            if let Some(complaint) = starter_complaint(exercise, outcome, took < timing.patience() / 2, took) {
+            if let Some(complaint) = starter_complaint(exercise, outcome, took < timing.patience(), took) {
                 wrong += 1;
                 println!("starter of {}: {} {complaint}", exercise.id, outcome.check.name);
             }
@@ -194,7 +194,7 @@ fn starter_complaint(exercise: &Exercise, outcome: &Outcome, at_once: bool, took
     match &outcome.failure {
         None if !should_pass => Some("passes, and is not listed in `starter_passes`".into()),
         Some(failure) if should_pass => Some(format!("fails: {}", failure.diagnosis.cause.name())),
-        // A starter lacks something that is seen without waiting.
+        // A starter lacks something that is seen without waiting in vain for all of the time that an answer has.
         Some(_) if !at_once => Some(format!("fails after {took:?}: it waits for something that does not come")),
         _ => None,
     }
