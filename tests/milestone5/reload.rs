@@ -49,7 +49,8 @@ fn files_that_change_are_noticed() {
     let (backend, site) = (backend(), Site::new(&["old.example"]));
     let proxy = PROGRAM.start(&[&backend], &site.flags());
     site.renew(&["new.example"], Special::default());
-    wait_until("the new certificate", || is_shown(&proxy, "new.example"));
+    proxy.wait_for_stderr("certificates reloaded: new.example");
+    assert!(is_shown(&proxy, "new.example") && !is_shown(&proxy, "old.example"));
     assert_eq!(reloads(&proxy), 1);
 }
 

@@ -24,7 +24,8 @@ use std::{
 /// How often the files are looked at. Renewal has days of time; a person who tries it does not want to wait.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// Watches the files on a thread of its own; `known` is how they looked when they were read. Each message is a wish to reload now; the thread ends when no sender is left.
+/// Watches the files on a thread of its own; `known` is how they looked when they were read. Each message is a wish to reload now;
+/// the thread ends when no sender is left.
 ///
 /// # Errors
 ///
