@@ -58,7 +58,7 @@ impl Places<'_> {
 These are demo backends. Try, from another terminal:
   curl -i http://{address}/                # each request another backend
   curl -i http://{address}/headers         # what a backend gets to see
-  curl -i http://{address}/max-age/60      # twice: milestone4 has it in memory then
+  curl -i http://{address}/max-age/60      # twice: with a cache it comes from memory then
   curl -o /dev/null http://{address}/bytes/1000000000
 {tls}With --backend HOST:PORT it fronts your own servers; --help shows everything. Ctrl-C ends it.
 "
