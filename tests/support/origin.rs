@@ -215,6 +215,17 @@ impl Conn {
         true
     }
 
+    /// Ends, and in the middle of an answer so that this is seen: an end may be all that says where a body is over.
+    fn break_off(&self, io: &mut PeerIo<'_>) {
+        let attempt =
+            self.current.as_ref().filter(|exchange| exchange.answer.early).and_then(|exchange| exchange.attempt);
+        if attempt.is_some_and(|attempt| !self.ledger.borrow().attempts[attempt].whole) {
+            io.reset();
+        } else {
+            io.close();
+        }
+    }
+
     /// Enters the part of a request whose rest will not come.
     fn give_up(&mut self) {
         if let Some(exchange) = &mut self.current
@@ -259,7 +270,7 @@ impl Peer for Conn {
                 }
                 if self.current.as_ref().is_some_and(|exchange| !exchange.request_over) {
                     self.give_up();
-                    io.close();
+                    self.break_off(io);
                 }
                 self.pump(io);
             }
