@@ -156,13 +156,7 @@ impl Fields {
                 *byte = b' ';
             }
         }
-        self.signs |= sign(name.as_bytes());
-        self.lines.push(Line {
-            name: offset(start),
-            name_len: offset(name.len()),
-            value: offset(middle),
-            value_len: offset(value.len()),
-        });
+        self.enter(name.as_bytes(), start, middle, value.len());
     }
 
     /// No lines, and room for some: for a section whose lines come one by one.
@@ -181,14 +175,19 @@ impl Fields {
         }
         let start = self.bytes.len();
         write_line(&mut self.bytes, name, value);
+        self.enter(name, start, start + name.len() + 2, value.len());
+        Ok(())
+    }
+
+    /// Enters a line whose bytes are there: its name from `start` on, its value from `middle` on.
+    fn enter(&mut self, name: &[u8], start: usize, middle: usize, value_len: usize) {
         self.signs |= sign(name);
         self.lines.push(Line {
             name: offset(start),
             name_len: offset(name.len()),
-            value: offset(start + name.len() + 2),
-            value_len: offset(value.len()),
+            value: offset(middle),
+            value_len: offset(value_len),
         });
-        Ok(())
     }
 
     /// Keeps the lines that `keep` likes.

@@ -184,8 +184,7 @@ fn breaks_off(stage: &mut Stage) -> Result<(), Problem> {
 fn visit(stage: &mut Stage) -> Result<(), Problem> {
     let mut client = standing::connected(stage)?;
     asks(stage, &mut client, "MOVE 1 2 0", "OK")?;
-    client.send(b"QUIT\n")?;
-    client.expect_end("the end after QUIT")?;
+    standing::told_to_quit(&mut client)?;
     client.close();
     Ok(())
 }

@@ -42,8 +42,7 @@ fn answers(stage: &mut Stage) -> Result<(), Problem> {
     for bad in ["GET", "GET many", "GET 1000001", "LIST -1", "FLY", ""] {
         asks(&mut client, bad, b"ERR\n")?;
     }
-    client.send(b"QUIT\n")?;
-    client.expect_end("the end after QUIT")
+    standing::told_to_quit(&mut client)
 }
 
 fn large_answer(stage: &mut Stage) -> Result<(), Problem> {
@@ -126,8 +125,7 @@ fn at_once(stage: &mut Stage) -> Result<(), Problem> {
 fn visit(stage: &mut Stage) -> Result<(), Problem> {
     let mut client = standing::connected(stage)?;
     asks(&mut client, "GET 3", &value(3))?;
-    client.send(b"QUIT\n")?;
-    client.expect_end("the end after QUIT")?;
+    standing::told_to_quit(&mut client)?;
     client.close();
     Ok(())
 }

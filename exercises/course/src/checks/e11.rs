@@ -240,6 +240,17 @@ fn passwords(stage: &mut Stage) -> Result<(), Problem> {
     quiet(&mut zoe, "nothing: a password is in no history", Topic::Secret)
 }
 
+/// Two tries with a wrong password, both forgiven.
+fn guesses_twice(client: &mut Client) -> Result<(), Problem> {
+    for _ in 0..2 {
+        wrong(client, "guess")?;
+        hears(client, "Name?").map_err(about(Topic::Tries))?;
+        says(client, "ada")?;
+        hears(client, "Password?").map_err(about(Topic::Password))?;
+    }
+    Ok(())
+}
+
 fn three_tries(stage: &mut Stage) -> Result<(), Problem> {
     let mut ada = joined(stage, "ada", &mut [])?;
     let password = stage.text();
@@ -247,22 +258,12 @@ fn three_tries(stage: &mut Stage) -> Result<(), Problem> {
     hears(&mut ada, "Password set")?;
     quits(ada)?;
     let mut client = asked_for_password(stage, "ada")?;
-    for _ in 0..2 {
-        wrong(&mut client, "guess")?;
-        hears(&mut client, "Name?").map_err(about(Topic::Tries))?;
-        says(&mut client, "ada")?;
-        hears(&mut client, "Password?").map_err(about(Topic::Password))?;
-    }
+    guesses_twice(&mut client)?;
     wrong(&mut client, "guess")?;
     client.expect_end("the end: that was the third").map_err(about(Topic::Tries))?;
     // And two are forgiven.
     let mut client = asked_for_password(stage, "ada")?;
-    for _ in 0..2 {
-        wrong(&mut client, "guess")?;
-        hears(&mut client, "Name?").map_err(about(Topic::Tries))?;
-        says(&mut client, "ada")?;
-        hears(&mut client, "Password?").map_err(about(Topic::Password))?;
-    }
+    guesses_twice(&mut client)?;
     says(&mut client, &password)?;
     hears(&mut client, "You are ada").map_err(about(Topic::Tries))
 }

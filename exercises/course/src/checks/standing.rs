@@ -40,6 +40,12 @@ pub(crate) fn running(stage: &mut Stage) -> Result<(), Problem> {
     if stage.student.is_none() { stage.serve() } else { Ok(()) }
 }
 
+/// The client says `QUIT`, and the program ends the conversation.
+pub(crate) fn told_to_quit(client: &mut Client) -> Result<(), Problem> {
+    client.send(b"QUIT\n")?;
+    client.expect_end("the end after QUIT")
+}
+
 /// A client of a server, which is started if there is none.
 pub(crate) fn connected(stage: &mut Stage) -> Result<Client, Problem> {
     running(stage)?;
