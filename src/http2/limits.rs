@@ -96,6 +96,9 @@ pub struct Limits {
     pub low_water: usize,
     /// How long a peer may leave no room for what it asked for.
     pub zero_window: Duration,
+    /// Whether frames that come too often are a flood, by the rates above. A load generator says no: it asks for as much as the server
+    /// can give, and a server that answers in tiny pieces is slow, not hostile.
+    pub floods: bool,
 }
 
 impl Default for Limits {
@@ -106,6 +109,7 @@ impl Default for Limits {
             stream_window: STREAM_WINDOW,
             low_water: LOW_WATER,
             zero_window: ZERO_WINDOW,
+            floods: true,
         }
     }
 }
@@ -143,11 +147,13 @@ const METERS: [(Rate, Cause); 10] = [
 pub(super) struct Meters {
     since: Instant,
     levels: [u32; METERS.len()],
+    /// Whether a full bucket matters.
+    counts: bool,
 }
 
 impl Meters {
-    pub(super) fn new(now: Instant) -> Self {
-        Self { since: now, levels: [0; METERS.len()] }
+    pub(super) fn new(now: Instant, counts: bool) -> Self {
+        Self { since: now, levels: [0; METERS.len()], counts }
     }
 
     /// One more of them, or several.
@@ -156,7 +162,7 @@ impl Meters {
         let (rate, cause) = METERS[meter as usize];
         let level = &mut self.levels[meter as usize];
         *level = level.saturating_add(many);
-        if *level > rate.burst { Err(cause) } else { Ok(()) }
+        if self.counts && *level > rate.burst { Err(cause) } else { Ok(()) }
     }
 
     /// Something made up for so many of them.
@@ -195,7 +201,7 @@ mod tests {
         {
             let (rate, cause) = METERS[meter as usize];
             let now = start();
-            let mut meters = Meters::new(now);
+            let mut meters = Meters::new(now, true);
             for _ in 0..rate.burst {
                 assert_eq!(meters.count(meter, 1, now), Ok(()), "{meter:?}");
             }
@@ -215,8 +221,16 @@ mod tests {
     #[test]
     fn one_does_not_count_for_another() {
         let now = start();
-        let mut meters = Meters::new(now);
+        let mut meters = Meters::new(now, true);
         meters.count(Meter::Pings, PINGS.burst, now).unwrap();
         assert_eq!(meters.count(Meter::Settings, SETTINGS.burst, now), Ok(()));
+    }
+
+    #[test]
+    fn an_application_that_expects_no_flood_is_told_of_none() {
+        let now = start();
+        let mut meters = Meters::new(now, false);
+        assert_eq!(meters.count(Meter::TinyData, u32::MAX, now), Ok(()));
+        assert_eq!(meters.count(Meter::TinyData, 1, now), Ok(()));
     }
 }

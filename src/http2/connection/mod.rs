@@ -209,7 +209,7 @@ impl Connection {
             relieved: Vec::new(),
             events: VecDeque::new(),
             going: Going::No,
-            meters: Meters::new(now),
+            meters: Meters::new(now, limits.floods),
             limits,
         }
     }
@@ -218,6 +218,12 @@ impl Connection {
     #[must_use]
     pub fn open(&self) -> usize {
         self.streams.len()
+    }
+
+    /// Streams that the peer lets us open at once. `None`: its settings have not come.
+    #[must_use]
+    pub fn allowed(&self) -> Option<u32> {
+        (!matches!(self.reading, Reading::Preface(_) | Reading::First)).then_some(self.peer.max_streams)
     }
 
     /// Bytes of content on this stream that wait for the peer, or for their turn.
@@ -246,7 +252,11 @@ impl Connection {
         };
         match self.slot(stream) {
             Some(slot) => Found::Open(slot),
-            None if begun => Found::Closed(self.remembered.find(stream)),
+            None if begun => Found::Closed(match self.remembered.find(stream) {
+                // A server cannot begin a stream by this number. It is late with one that was reset, however long ago.
+                Closed::Unknown if self.role == Role::Client => Closed::ByUs,
+                closed => closed,
+            }),
             None => Found::Idle,
         }
     }

@@ -3,7 +3,7 @@
 use super::support::*;
 use crate::{
     http,
-    http2::{Limits, Role},
+    http2::{ErrorCode, Limits, Role, limits},
 };
 
 fn status(code: &str) -> Vec<u8> {
@@ -157,4 +157,30 @@ fn a_long_head_is_continued() {
         }
         assert_eq!(count, frames, "{length}");
     }
+}
+
+/// §5.1: a client may have given up many requests, and the server may answer all of them after that.
+#[test]
+fn late_answers_to_any_number_of_given_up_requests_are_borne() {
+    let mut peer = Peer::fresh(Role::Client, Limits::default());
+    assert_eq!(peer.connection.allowed(), None, "its settings have not come");
+    peer.hear(&settings(&[]));
+    assert_eq!(peer.connection.allowed(), Some(u32::MAX));
+    let ask = |peer: &mut Peer| {
+        let (stream, head) = peer.connection.request("GET", "http", "a", "/").unwrap();
+        head.finish(true);
+        stream
+    };
+    let given_up: Vec<u32> = (0..=limits::REMEMBERED_RESETS).map(|_| ask(&mut peer)).collect();
+    given_up.iter().for_each(|stream| peer.connection.reset(*stream, ErrorCode::CANCEL));
+    let last = ask(&mut peer);
+    for stream in given_up.into_iter().chain([last]) {
+        peer.hear(&headers(END_HEADERS, stream, &block(&[(":status", "200")])));
+        peer.hear(&data(END_STREAM, stream, b"a"));
+    }
+    let answered = [format!("RESPONSE {last} 200 {{}}"), format!("DATA {last} a"), format!("END {last}")];
+    assert_eq!(peer.heard(), answered);
+    // A number that was never given is still wrong.
+    peer.hear(&data(END_STREAM, last + 2, b"a"));
+    assert_eq!(peer.heard(), ["FAILED frame on an idle stream"]);
 }
