@@ -1,6 +1,6 @@
 //! The flags of `load URL`.
 
-use super::{HttpScript, LineScript, Plan, Scheme, Script, Target, run, target, usage};
+use super::{Http2Script, HttpScript, LineScript, Plan, Script, Target, reach, target, usage};
 use crate::{
     cli::Failure,
     http::Method,
@@ -42,10 +42,17 @@ pub struct LoadArgs {
     /// A new connection for each request.
     #[arg(long)]
     pub no_keep_alive: bool,
-    /// Requests under way on a connection.
-    #[arg(long, value_name = "N", default_value = "1", conflicts_with = "no_keep_alive")]
+    /// HTTP/1.1 and line protocols: requests under way on a connection.
+    #[arg(long, value_name = "N", default_value = "1", conflicts_with_all = ["no_keep_alive", "http2"])]
     #[arg(value_parser = number::<u32>(1..=1000))]
     pub pipeline: u32,
+    /// HTTP/2, without asking the server first whether it speaks it (prior knowledge).
+    #[arg(long)]
+    pub http2: bool,
+    /// HTTP/2: requests under way on a connection.
+    #[arg(long, value_name = "N", default_value = "1", requires = "http2", conflicts_with = "no_keep_alive")]
+    #[arg(value_parser = number::<u32>(1..=1000))]
+    pub streams: u32,
     /// HTTP method.
     #[arg(long, value_name = "METHOD", default_value = "GET")]
     pub method: Method,
@@ -150,12 +157,12 @@ impl LoadArgs {
         let cpus = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let threads = self.threads.map_or((cpus / 2).max(1), NonZeroUsize::get);
         Ok(Plan {
-            to: run::reach(&target, self.timeout)?,
+            to: reach(&target, &script, self.timeout)?,
             target,
             script,
             clients: self.clients as usize,
             threads: threads.min(self.clients as usize),
-            pipeline: self.pipeline,
+            at_once: if self.http2 { self.streams } else { self.pipeline },
             keep_alive: !self.no_keep_alive,
             duration: self.duration,
             warm_up: self.warm_up,
@@ -167,7 +174,10 @@ impl LoadArgs {
 
     fn script(&self, target: &Target) -> Result<Script, String> {
         let keep_alive = !self.no_keep_alive;
-        if target.scheme != Scheme::Http {
+        if !target.scheme.is_http() {
+            if self.http2 {
+                return Err("--http2 is for http://".to_owned());
+            }
             if !self.headers.is_empty() || self.body.is_some() || self.body_file.is_some() || self.method != Method::Get
             {
                 return Err("--method, --header and --body are for http://; a line protocol has --line".to_owned());
@@ -183,7 +193,12 @@ impl LoadArgs {
             (None, Some(file)) => fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?,
             (None, None) => Vec::new(),
         };
-        HttpScript::new(target, self.method.clone(), &self.headers, &body, keep_alive).map(Script::Http)
+        let method = self.method.clone();
+        if self.http2 {
+            let script = Http2Script::new(target, method, &self.headers, &body, self.streams, keep_alive);
+            return script.map(Script::Http2);
+        }
+        HttpScript::new(target, method, &self.headers, &body, keep_alive).map(Script::Http)
     }
 }
 

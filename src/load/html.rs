@@ -34,6 +34,7 @@ fn summary(report: &Report) -> String {
     let micros = |value: Option<f64>| value.map_or("not measured".to_owned(), |micros| format!("{micros:.1} µs"));
     let mut rows = vec![
         ["".to_owned(), "".to_owned()],
+        ["protocol".to_owned(), load.protocol.to_owned()],
         ["good answers a second".to_owned(), rated(throughput.requests_per_second)],
         ["received a second".to_owned(), Bytes(throughput.bytes_per_second).to_string()],
         ["requests started".to_owned(), grouped(requests.started)],
@@ -48,6 +49,9 @@ fn summary(report: &Report) -> String {
         ["CPU time a request, load generator".to_owned(), micros(cpu.own_us_per_request)],
         ["CPU time a request, server".to_owned(), micros(cpu.server_us_per_request)],
     ];
+    if let Some(streams) = load.streams {
+        rows.insert(2, ["streams on a connection".to_owned(), grouped(streams.into())]);
+    }
     let rare = ["under way at the end", "due and never sent"];
     rows.retain(|[name, value]| !rare.contains(&name.as_str()) || value != "0");
     if let Some(server) = report.server {
@@ -135,7 +139,7 @@ fn errors(report: &Report) -> String {
         return "<p>None.</p>\n".to_owned();
     }
     let head = [("kind".to_owned(), "requests".to_owned())];
-    let rows = report.errors.iter().map(|(kind, count)| ((*kind).to_owned(), grouped(*count)));
+    let rows = report.errors.iter().map(|(kind, count)| (kind.clone(), grouped(*count)));
     table(head.into_iter().chain(rows).map(|(kind, count)| [kind, count]))
 }
 

@@ -1,6 +1,7 @@
 //! How a request can fail. Each failure is counted under one kind; none is left out.
 
-use std::io::ErrorKind;
+use crate::http2::{Cause, ErrorCode};
+use std::{fmt, io::ErrorKind};
 
 /// Why a request has no good answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,38 +24,46 @@ pub enum Kind {
     Status4xx,
     /// A whole answer with status 500 to 599.
     Status5xx,
+    /// HTTP/2: the server gave up this request, and said why.
+    StreamReset(ErrorCode),
+    /// HTTP/2: the server gave up the connection, and said why.
+    GoAway(ErrorCode),
+    /// HTTP/2: the server broke this rule.
+    Http2(Cause),
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ConnectRefused => f.write_str("connect refused"),
+            Self::ConnectFailed => f.write_str("connect failed"),
+            Self::Reset => f.write_str("reset"),
+            Self::ClosedEarly => f.write_str("closed early"),
+            Self::BadResponse => f.write_str("bad response"),
+            Self::Timeout => f.write_str("timeout"),
+            Self::Busy => f.write_str("busy"),
+            Self::Status4xx => f.write_str("status 4xx"),
+            Self::Status5xx => f.write_str("status 5xx"),
+            Self::StreamReset(code) => write!(f, "RST_STREAM {}", Named(*code)),
+            Self::GoAway(code) => write!(f, "GOAWAY {}", Named(*code)),
+            Self::Http2(cause) => write!(f, "HTTP/2: {}", cause.as_str()),
+        }
+    }
+}
+
+/// An error code by its name, or by its number if the standard has none for it.
+struct Named(ErrorCode);
+
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_str() {
+            "unknown" => write!(f, "{:#x}", self.0.0),
+            name => f.write_str(name),
+        }
+    }
 }
 
 impl Kind {
-    /// All of them, in the order of reports.
-    pub const ALL: [Self; 9] = [
-        Self::ConnectRefused,
-        Self::ConnectFailed,
-        Self::Reset,
-        Self::ClosedEarly,
-        Self::BadResponse,
-        Self::Timeout,
-        Self::Busy,
-        Self::Status4xx,
-        Self::Status5xx,
-    ];
-
-    /// As reports name it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ConnectRefused => "connect refused",
-            Self::ConnectFailed => "connect failed",
-            Self::Reset => "reset",
-            Self::ClosedEarly => "closed early",
-            Self::BadResponse => "bad response",
-            Self::Timeout => "timeout",
-            Self::Busy => "busy",
-            Self::Status4xx => "status 4xx",
-            Self::Status5xx => "status 5xx",
-        }
-    }
-
     /// The kind of failure that the system's error of a connection means.
     pub(super) fn of(error: ErrorKind, connected: bool) -> Self {
         match error {
@@ -66,38 +75,39 @@ impl Kind {
     }
 }
 
-/// Numbers of failures, by kind.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Failures([u64; Kind::ALL.len()]);
+/// Numbers of failures, by kind. Few kinds happen in one run, so they are a list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Failures(Vec<(Kind, u64)>);
 
 impl Failures {
     /// Counts some.
     pub fn add(&mut self, kind: Kind, count: u64) {
-        self.0[kind as usize] += count;
+        match self.0.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, known)) => *known += count,
+            None => self.0.push((kind, count)),
+        }
     }
 
     /// Counts those of another thread.
     pub fn merge(&mut self, other: &Self) {
-        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
-            *mine += theirs;
-        }
+        other.iter().for_each(|(kind, count)| self.add(kind, count));
     }
 
     /// How many of one kind.
     #[must_use]
     pub fn of(&self, kind: Kind) -> u64 {
-        self.0[kind as usize]
+        self.iter().find(|(known, _)| *known == kind).map_or(0, |(_, count)| count)
     }
 
     /// How many of all kinds.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.0.iter().sum()
+        self.iter().map(|(_, count)| count).sum()
     }
 
     /// The kinds that happened, with their numbers.
     pub fn iter(&self) -> impl Iterator<Item = (Kind, u64)> {
-        Kind::ALL.into_iter().map(|kind| (kind, self.of(kind))).filter(|(_, count)| *count > 0)
+        self.0.iter().copied()
     }
 }
 
@@ -106,16 +116,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_has_a_place_of_its_own() {
+    fn every_kind_is_counted_for_itself_and_has_a_name_of_its_own() {
+        let kinds = [
+            (Kind::Timeout, "timeout"),
+            (Kind::Status5xx, "status 5xx"),
+            (Kind::StreamReset(ErrorCode::CANCEL), "RST_STREAM CANCEL"),
+            (Kind::StreamReset(ErrorCode::REFUSED_STREAM), "RST_STREAM REFUSED_STREAM"),
+            (Kind::StreamReset(ErrorCode(0x99)), "RST_STREAM 0x99"),
+            (Kind::GoAway(ErrorCode::ENHANCE_YOUR_CALM), "GOAWAY ENHANCE_YOUR_CALM"),
+            (Kind::Http2(Cause::NoSettings), "HTTP/2: no SETTINGS first"),
+        ];
         let mut failures = Failures::default();
-        for (at, kind) in Kind::ALL.into_iter().enumerate() {
-            failures.add(kind, at as u64);
+        for (at, (kind, _)) in kinds.into_iter().enumerate() {
+            failures.add(kind, at as u64 + 1);
         }
         failures.merge(&failures.clone());
-        for (at, kind) in Kind::ALL.into_iter().enumerate() {
-            assert_eq!(failures.of(kind), 2 * at as u64, "{}", kind.as_str());
+        for (at, (kind, name)) in kinds.into_iter().enumerate() {
+            assert_eq!((failures.of(kind), kind.to_string().as_str()), (2 * (at as u64 + 1), name));
         }
-        assert_eq!((failures.total(), failures.iter().count()), (72, 8));
+        assert_eq!((failures.total(), failures.iter().count(), failures.of(Kind::Busy)), (56, 7, 0));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A load generator: many clients that ask, and an honest account of how they were served.
 //!
 //! ```text
-//!   args ──▶ plan ──▶ run ──┬─ thread 1: Reactor + Clients ─▶ Record ─┐
+//!   args ──▶ reach ─▶ run ──┬─ thread 1: Reactor + Clients ─▶ Record ─┐
 //!                           ├─ thread 2: …                            ├─▶ Report ──▶ text, JSON, HTML
 //!                           └─ the caller: timeline, CPU time ────────┘
 //! ```
@@ -10,6 +10,9 @@
 //! one slow request per client. *Open loop* (`--rate`): requests are due at times that were fixed beforehand
 //! ([`schedule`]), and each is timed from when it was due, not from when a client was free to send it. Both are true; they
 //! answer different questions, and the book's chapter on measuring says which.
+//!
+//! A client speaks HTTP/1.1, HTTP/2 or a line protocol ([`Script`]), and over HTTP/2 it has several requests under way at once, each on a
+//! stream of its own.
 //!
 //! Every request is answered, failed (under one [`Kind`]) or under way when the run ends, and these add up to those that were
 //! started. Answers after the end are in no number: by then the other clients have left.
@@ -22,6 +25,7 @@ pub mod html;
 mod kind;
 mod page;
 mod plot;
+mod reach;
 pub mod record;
 pub mod report;
 pub mod run;
@@ -33,8 +37,9 @@ pub mod usage;
 
 pub use args::LoadArgs;
 pub use kind::{Failures, Kind};
+pub use reach::reach;
 pub use record::{Record, Timeline};
 pub use report::Report;
 pub use run::{Plan, run};
-pub use talk::{HttpScript, LineScript, Script};
+pub use talk::{Http2Script, HttpScript, LineScript, Script};
 pub use target::{Scheme, Target};

@@ -77,6 +77,10 @@ pub struct Record {
     pub connections: u64,
     /// Connections on which bytes arrived that no request had asked for.
     pub unasked: u64,
+    /// HTTP/2: requests that the server handed back when it said goodbye, and that were sent again.
+    pub sent_again: u64,
+    /// HTTP/2: the fewest streams that the server has allowed on a connection.
+    pub allowed: Option<u32>,
     /// Clients that got at least one good answer before the end, the warm-up included.
     pub served: u64,
     /// Parts of the run, from [`Timeline::measure`] on.
@@ -106,6 +110,8 @@ impl Record {
             received: 0,
             connections: 0,
             unasked: 0,
+            sent_again: 0,
+            allowed: None,
             served: 0,
             slots: Vec::new(),
             slot,
@@ -152,6 +158,11 @@ impl Record {
         }
     }
 
+    /// A server allows so many streams on a connection.
+    pub fn allow(&mut self, streams: u32) {
+        self.allowed = Some(self.allowed.map_or(streams, |least| least.min(streams)));
+    }
+
     fn slot_at(&mut self, line: &Timeline, now: Instant) -> &mut Slot {
         let at = (now - line.measure).as_nanos() / self.slot.as_nanos().max(1);
         let at = usize::try_from(at).unwrap_or(usize::MAX).min(MAX_SLOTS - 1);
@@ -176,11 +187,13 @@ impl Record {
             (&mut self.received, other.received),
             (&mut self.connections, other.connections),
             (&mut self.unasked, other.unasked),
+            (&mut self.sent_again, other.sent_again),
             (&mut self.served, other.served),
         ] {
             *mine = mine.saturating_add(theirs);
         }
         self.longest_wait = self.longest_wait.max(other.longest_wait);
+        other.allowed.into_iter().for_each(|streams| self.allow(streams));
         if self.slots.len() < other.slots.len() {
             self.slots.resize(other.slots.len(), Slot::default());
         }

@@ -24,7 +24,7 @@ pub struct Report {
     #[serde(serialize_with = "if_measured")]
     pub service_time_us: Latency,
     /// Failed requests by kind. Kinds that did not happen are left out.
-    pub errors: BTreeMap<&'static str, u64>,
+    pub errors: BTreeMap<String, u64>,
     /// Connections.
     pub connections: Connections,
     /// The processor time that it cost.
@@ -48,8 +48,14 @@ pub struct Load {
     pub clients: usize,
     /// Threads of the load generator.
     pub threads: usize,
-    /// Requests under way on a connection at most.
+    /// `HTTP/1.1`, `HTTP/2`, `echo` or `command`.
+    pub protocol: &'static str,
+    /// Requests under way on a connection at most, one behind the other.
     pub pipeline: u32,
+    /// HTTP/2: requests under way on a connection at most.
+    pub streams: Option<u32>,
+    /// HTTP/2: the fewest streams that the server allowed on a connection, as far as it said.
+    pub streams_allowed: Option<u32>,
     /// Whether a connection carried more than one request.
     pub keep_alive: bool,
     /// How long it counted.
@@ -118,6 +124,8 @@ pub struct Connections {
     pub clients_served: u64,
     /// Connections ended because bytes arrived that no request had asked for.
     pub unasked: u64,
+    /// HTTP/2: requests that the server handed back when it said goodbye, and that were sent again.
+    pub sent_again: u64,
 }
 
 /// CPU time while it counted, user and system, divided by the good answers. `null`: not measured here.
@@ -162,18 +170,7 @@ impl Report {
         let seconds = measured.counted.as_secs_f64();
         let a_second = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
         Self {
-            load: Load {
-                target: plan.target.to_string(),
-                loop_kind: if plan.rate.is_some() { "open" } else { "closed" },
-                rate: plan.rate,
-                clients: plan.clients,
-                threads: plan.threads,
-                pipeline: plan.pipeline,
-                keep_alive: plan.keep_alive,
-                duration_seconds: seconds,
-                warm_up_seconds: plan.warm_up.as_secs_f64(),
-                interrupted: measured.interrupted,
-            },
+            load: Load::of(plan, record, measured),
             requests: Requests {
                 started: record.started,
                 answered: record.answered,
@@ -188,11 +185,12 @@ impl Report {
             },
             latency_us: Latency::of(&record.latency),
             service_time_us: Latency::of(&record.service),
-            errors: record.failures.iter().map(|(kind, count)| (kind.as_str(), count)).collect(),
+            errors: record.failures.iter().map(|(kind, count)| (kind.to_string(), count)).collect(),
             connections: Connections {
                 made: record.connections,
                 clients_served: record.served,
                 unasked: record.unasked,
+                sent_again: record.sent_again,
             },
             cpu: Cpu {
                 own_us_per_request: per_request(measured.own_cpu, record.completed),
@@ -205,6 +203,27 @@ impl Report {
                 proportional_bytes: usage.proportional,
             }),
             series: Series::of(record, measured.counted),
+        }
+    }
+}
+
+impl Load {
+    fn of(plan: &Plan, record: &Record, measured: &Measured) -> Self {
+        let streams = plan.script.has_streams().then_some(plan.at_once);
+        Self {
+            target: plan.target.to_string(),
+            loop_kind: if plan.rate.is_some() { "open" } else { "closed" },
+            rate: plan.rate,
+            clients: plan.clients,
+            threads: plan.threads,
+            protocol: plan.script.protocol(),
+            pipeline: if streams.is_some() { 1 } else { plan.at_once },
+            streams,
+            streams_allowed: record.allowed.filter(|allowed| *allowed != u32::MAX),
+            keep_alive: plan.keep_alive,
+            duration_seconds: measured.counted.as_secs_f64(),
+            warm_up_seconds: plan.warm_up.as_secs_f64(),
+            interrupted: measured.interrupted,
         }
     }
 }

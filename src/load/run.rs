@@ -13,10 +13,8 @@ use super::{
 };
 use crate::{
     app::Cx,
-    backend::Addresses,
     cli::Failure,
-    net::{DriverConfig, Reactor, Remote, clock, connect, resolve},
-    resilience::{DeadlineBudget, Dial},
+    net::{DriverConfig, Reactor, Remote, clock},
 };
 use std::{
     net::SocketAddr,
@@ -41,7 +39,7 @@ const AHEAD: Duration = Duration::from_secs(3);
 pub struct Plan {
     /// The server, as the user named it.
     pub target: Target,
-    /// Its address: see [`reach`].
+    /// Its address: see [`reach`](super::reach()).
     pub to: SocketAddr,
     /// The requests to send.
     pub script: Script,
@@ -49,8 +47,8 @@ pub struct Plan {
     pub clients: usize,
     /// Threads, from 1 to the number of clients.
     pub threads: usize,
-    /// Requests under way on a connection, at least 1.
-    pub pipeline: u32,
+    /// Requests under way on a connection, at least 1: the depth of a pipeline, or the number of streams.
+    pub at_once: u32,
     /// Whether a connection carries more than one request.
     pub keep_alive: bool,
     /// How long it counts.
@@ -91,25 +89,6 @@ pub struct Progress {
     pub answered: u64,
     /// Failed requests so far.
     pub failed: u64,
-}
-
-/// Where a target is: the first of its addresses that takes a connection.
-///
-/// # Errors
-///
-/// No address takes a connection within this time, or the name has no address.
-pub fn reach(target: &Target, within: Duration) -> Result<SocketAddr, Failure> {
-    let addresses = Addresses::new(&resolve::resolve(&target.at)?);
-    let mut dial = Dial::new(&addresses, DeadlineBudget::new(within, now()));
-    let mut problem = None;
-    while let Some((to, share)) = dial.next(now()) {
-        match connect::connect(to, share) {
-            Ok(_) => return Ok(to),
-            Err(error) if dial.failed(error.kind()) => problem = Some(error),
-            Err(_) => {}
-        }
-    }
-    Err(problem.map_or_else(|| Failure::Run(format!("no address for {target}")), Failure::from))
 }
 
 /// Runs a plan. `interrupt` ends it early; `watch` hears about ten times a second how far it is.
@@ -213,7 +192,7 @@ impl Crew {
             script: plan.script.clone(),
             // The first ones take what does not divide.
             clients: (plan.clients + plan.threads - 1 - thread) / plan.threads,
-            pipeline: plan.pipeline,
+            slots: plan.at_once,
             keep_alive: plan.keep_alive,
             timeout: plan.timeout,
             rate: plan.rate,
@@ -222,7 +201,7 @@ impl Crew {
         };
         let record = Record::new(slot_of(plan.duration));
         let clock = |_: &Cx| now();
-        let clients = Clients::new(orders, record, Arc::clone(control), ready.clone(), clock);
+        let clients = Clients::new(orders, record, Arc::clone(control), ready.clone(), clock, now());
         let reactor = Reactor::new(clients, DriverConfig::default())?;
         let remote = reactor.remote();
         let run = move || reactor.run().map(Clients::into_record);
@@ -281,7 +260,7 @@ mod tests {
             script: Script::Http(script),
             clients: 3,
             threads: 2,
-            pipeline: 1,
+            at_once: 1,
             keep_alive: true,
             duration: Duration::from_millis(500),
             warm_up: Duration::ZERO,

@@ -6,12 +6,31 @@ use std::{fmt, str::FromStr};
 /// Which protocol is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
-    /// HTTP/1.1, without TLS.
+    /// HTTP without TLS.
     Http,
+    /// HTTP with TLS.
+    Https,
     /// The echo service: a greeting, then every line comes back.
     Echo,
     /// The command service: a line asks, a line answers.
     Command,
+}
+
+impl Scheme {
+    /// Whether it speaks HTTP.
+    #[must_use]
+    pub fn is_http(self) -> bool {
+        matches!(self, Self::Http | Self::Https)
+    }
+
+    /// The port of a server that is named without one.
+    fn port(self) -> Option<u16> {
+        match self {
+            Self::Http => Some(80),
+            Self::Https => Some(443),
+            Self::Echo | Self::Command => None,
+        }
+    }
 }
 
 /// A server, and what it is asked for.
@@ -29,11 +48,11 @@ impl Target {
     /// For the `Host` field: without the port that is the protocol's default.
     #[must_use]
     pub fn authority(&self) -> String {
-        match (&self.at.host, self.at.port) {
-            (Host::Name(name), 80) => name.clone(),
-            (Host::Ip(ip), 80) if ip.is_ipv4() => ip.to_string(),
-            (Host::Ip(ip), 80) => format!("[{ip}]"),
-            _ => self.at.to_string(),
+        match &self.at.host {
+            _ if Some(self.at.port) != self.scheme.port() => self.at.to_string(),
+            Host::Name(name) => name.clone(),
+            Host::Ip(ip) if ip.is_ipv4() => ip.to_string(),
+            Host::Ip(ip) => format!("[{ip}]"),
         }
     }
 }
@@ -65,8 +84,8 @@ impl FromStr for Target {
         // Text after `#` is for the client alone (RFC 9110 §4.1).
         let path = path.split('#').next().unwrap_or_default();
         let path = match scheme {
-            Scheme::Http if path.starts_with('/') => path.to_owned(),
-            Scheme::Http => format!("/{path}"),
+            Scheme::Http | Scheme::Https if path.starts_with('/') => path.to_owned(),
+            Scheme::Http | Scheme::Https => format!("/{path}"),
             _ if matches!(path, "" | "/") => String::new(),
             _ => return Err("a line protocol has no path: give what to say with --line".to_owned()),
         };
@@ -83,9 +102,9 @@ pub(super) fn is_word(text: &str) -> bool {
 /// The authority with a port: HTTP has a default one.
 fn with_port(authority: &str, scheme: Scheme) -> Result<String, String> {
     let host = authority.rsplit(']').next().unwrap_or_default();
-    match scheme {
+    match scheme.port() {
         _ if authority.contains('@') => Err("a user name is not sent: give a --header instead".to_owned()),
-        Scheme::Http if !host.contains(':') => Ok(format!("{authority}:80")),
+        Some(port) if !host.contains(':') => Ok(format!("{authority}:{port}")),
         _ => Ok(authority.to_owned()),
     }
 }
@@ -94,6 +113,7 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = match self.scheme {
             Scheme::Http => "http",
+            Scheme::Https => "https",
             Scheme::Echo => "echo",
             Scheme::Command => "command",
         };

@@ -52,6 +52,12 @@ impl Display for Title<'_> {
             Some(rate) => write!(f, "open loop at {}/s", grouped(rate))?,
             None => write!(f, "closed loop")?,
         }
+        if let Some(streams) = load.streams {
+            write!(f, ", {}", load.protocol)?;
+            if streams > 1 {
+                write!(f, " with {}", Counted(streams.into(), "stream"))?;
+            }
+        }
         if !load.keep_alive {
             write!(f, ", a new connection each")?;
         }
@@ -113,6 +119,18 @@ pub(super) fn notes(report: &Report) -> Vec<String> {
             "{count} under way at the end, the oldest for {longest}: longer than any that was answered.\n\
              The latencies above leave that out"
         ));
+    }
+    if let (Some(streams), Some(allowed)) = (load.streams, load.streams_allowed)
+        && allowed < streams
+    {
+        let most = Counted(allowed.into(), "stream");
+        notes.push(format!(
+            "the server allows {most} on a connection: no more were used, of the {streams} of --streams"
+        ));
+    }
+    if connections.sent_again > 0 {
+        let count = Counted(connections.sent_again, "request");
+        notes.push(format!("{count} handed back by the server when it said GOAWAY, and sent again"));
     }
     if connections.unasked > 0 {
         notes.push(format!("on {} bytes came without a request", Counted(connections.unasked, "connection")));

@@ -9,6 +9,7 @@ mod support;
 mod command_line;
 mod compare;
 mod counts;
+mod http2;
 mod pages;
 mod stall;
 

@@ -2,6 +2,7 @@
 
 use crate::{
     app::ConnId,
+    http2::ErrorCode,
     load::{Script, Timeline, talk::Talk},
 };
 use std::{
@@ -27,7 +28,8 @@ pub(in crate::load) struct Orders {
     pub(in crate::load) to: SocketAddr,
     pub(in crate::load) script: Script,
     pub(in crate::load) clients: usize,
-    pub(in crate::load) pipeline: u32,
+    /// Requests under way on a connection at most.
+    pub(in crate::load) slots: u32,
     pub(in crate::load) keep_alive: bool,
     pub(in crate::load) timeout: Duration,
     /// Requests a second of all threads; `None`: closed loop.
@@ -43,6 +45,8 @@ pub(super) struct Asked {
     pub(super) intended: Instant,
     /// When it did.
     pub(super) started: Instant,
+    /// Its stream, if it has one of its own.
+    pub(super) stream: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,9 +65,16 @@ pub(super) struct Client {
     pub(super) conn: Option<ConnId>,
     pub(super) phase: Phase,
     pub(super) talk: Talk,
+    /// Requests that have begun: first those that were sent, in this order, then those that wait for a connection or a stream.
     pub(super) waiting: VecDeque<Asked>,
+    /// How many of them wait.
+    pub(super) unsent: usize,
     /// Slots taken.
     pub(super) busy: u32,
+    /// Slots that the server allows, of those that there are.
+    pub(super) room: u32,
+    /// Free slots beyond that, which no request may take.
+    pub(super) parked: u32,
     /// A deadline is set; it may be too early, never too late.
     pub(super) armed: bool,
     /// This connection brought a good answer.
@@ -71,20 +82,84 @@ pub(super) struct Client {
     /// This client got a good answer before the end.
     pub(super) served: bool,
     pub(super) bulk: bool,
+    /// Something came on this connection, or it began.
+    pub(super) heard: Option<Instant>,
+    /// The server's word for why it goes away, if it is no usual end.
+    pub(super) goodbye: Option<ErrorCode>,
+    /// Bytes that wait with the driver.
+    pub(super) undelivered: usize,
+    /// It is in the list of those that have frames to send.
+    pub(super) dirty: bool,
 }
 
 impl Client {
-    pub(super) fn new(orders: &Orders) -> Self {
+    pub(super) fn new(orders: &Orders, now: Instant) -> Self {
         Self {
             conn: None,
             phase: Phase::Down,
-            talk: orders.script.talk(),
-            waiting: VecDeque::with_capacity(orders.pipeline as usize),
+            talk: orders.script.talk(now),
+            waiting: VecDeque::with_capacity(orders.slots as usize),
+            unsent: 0,
             busy: 0,
+            room: orders.slots,
+            parked: 0,
             armed: false,
             fruitful: false,
             served: false,
             bulk: false,
+            heard: None,
+            goodbye: None,
+            undelivered: 0,
+            dirty: false,
+        }
+    }
+
+    /// Begins anew, on this connection.
+    pub(super) fn connect(&mut self, orders: &Orders, conn: ConnId, now: Instant) {
+        self.conn = Some(conn);
+        self.phase = Phase::Connecting;
+        self.talk = orders.script.talk(now);
+        self.fruitful = false;
+        self.bulk = false;
+        self.armed = true;
+        self.heard = Some(now);
+        self.goodbye = None;
+        self.undelivered = 0;
+    }
+
+    /// Whether there is a connection, and something may be said on it.
+    pub(super) fn is_connected(&self) -> bool {
+        matches!(self.phase, Phase::Greeting | Phase::Up | Phase::Leaving)
+    }
+
+    /// Whether one more request may take a slot.
+    pub(super) fn has_room(&self) -> bool {
+        self.busy < self.room
+    }
+
+    /// When the request began that has waited for longest.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        self.waiting.iter().map(|asked| asked.started).min()
+    }
+
+    /// The request on this stream.
+    pub(super) fn find(&self, stream: u32) -> Option<usize> {
+        self.waiting.iter().take(self.waiting.len() - self.unsent).position(|asked| asked.stream == stream)
+    }
+
+    /// Takes a request out that has come to its end.
+    pub(super) fn take(&mut self, at: usize) -> Option<Asked> {
+        if at >= self.waiting.len() - self.unsent {
+            self.unsent = self.unsent.saturating_sub(1);
+        }
+        self.waiting.remove(at)
+    }
+
+    /// A sent request waits again, for the next connection.
+    pub(super) fn requeue(&mut self, at: usize) {
+        if let Some(asked) = self.waiting.remove(at) {
+            self.waiting.push_back(Asked { stream: 0, ..asked });
+            self.unsent += 1;
         }
     }
 }

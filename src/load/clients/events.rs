@@ -1,11 +1,11 @@
 //! Events of a thread's clients, and the steps that follow.
 
-use super::{Clients, Phase};
+use super::{Clients, Phase, ends::Farewell};
 use crate::{
     app::{App, ConnId, Cx, Origin, TimerKey},
     load::{Kind, talk::Heard},
 };
-use std::io::ErrorKind;
+use std::{io::ErrorKind, time::Instant};
 
 /// A read that brought so much is followed by larger ones.
 const LONG_READ: usize = 16 * 1024;
@@ -20,98 +20,86 @@ impl App for Clients {
     fn connected(&mut self, cx: &mut Cx, conn: ConnId) {
         let Some(index) = self.index_of(conn) else { return };
         self.record.connections += 1;
-        if self.clients[index].talk.awaits_greeting() {
-            self.clients[index].phase = Phase::Greeting;
-        } else {
-            self.up(cx, index);
+        let now = (self.clock)(cx);
+        let client = &mut self.clients[index];
+        let has_streams = client.talk.streams().is_some();
+        if has_streams {
+            self.dirty.note(client, index);
         }
-        self.settled(cx);
+        if client.talk.awaits_greeting() {
+            client.phase = Phase::Greeting;
+        } else {
+            self.up(cx, index, now);
+        }
+        // A line server that serves one client greets no other; an HTTP/2 server says at once how many streams it allows.
+        if !has_streams || self.clients[index].phase == Phase::Up {
+            self.settled(cx);
+        }
+        self.flush(cx);
     }
 
-    fn received(&mut self, cx: &mut Cx, conn: ConnId, mut input: &[u8]) {
+    fn received(&mut self, cx: &mut Cx, conn: ConnId, input: &[u8]) {
         let Some(index) = self.index_of(conn) else { return };
         let now = (self.clock)(cx);
         if self.line.is_some_and(|line| line.covers(now)) {
             self.record.received += input.len() as u64;
         }
-        if input.len() >= LONG_READ && !std::mem::replace(&mut self.clients[index].bulk, true) {
+        let client = &mut self.clients[index];
+        client.heard = Some(now);
+        if input.len() >= LONG_READ && !std::mem::replace(&mut client.bulk, true) {
             cx.set_bulk(conn, true);
         }
-        let mut free = 0;
-        while !input.is_empty() {
-            match self.clients[index].talk.hear(&self.orders.script, &mut input) {
-                Heard::More => {}
-                Heard::Greeted => self.up(cx, index),
-                Heard::Answer { verdict, last } => {
-                    self.judge(index, verdict, now);
-                    free += 1;
-                    if last {
-                        self.leave(cx, index, now);
-                    }
-                }
-                Heard::Broken(kind) => return self.lose(cx, index, kind, now),
-                Heard::Unasked => {
-                    self.record.unasked += 1;
-                    return self.lose(cx, index, Kind::BadResponse, now);
-                }
-            }
-        }
-        // Not before all of the input was heard: it was sent before the next request.
-        if free > 0 && self.clients[index].phase == Phase::Up {
-            self.freed(cx, index, free, now);
-        }
+        self.hear(cx, index, input, now);
+        self.flush(cx);
     }
 
-    fn sent(&mut self, _: &mut Cx, _: ConnId, _: usize) {}
+    fn sent(&mut self, cx: &mut Cx, conn: ConnId, unsent: usize) {
+        let Some(index) = self.index_of(conn) else { return };
+        let client = &mut self.clients[index];
+        client.undelivered = unsent;
+        if unsent == 0 && client.talk.streams().is_some() {
+            self.dirty.note(client, index);
+            self.flush(cx);
+        }
+    }
 
     fn ended(&mut self, cx: &mut Cx, conn: ConnId) {
         let Some(index) = self.index_of(conn) else { return };
         let now = (self.clock)(cx);
-        if let Some(verdict) = self.clients[index].talk.end() {
-            self.judge(index, verdict, now);
+        let client = &mut self.clients[index];
+        if let Some(verdict) = client.talk.end() {
+            self.judge(index, 0, verdict, now);
         }
-        if self.clients[index].waiting.is_empty() {
-            self.close(cx, index);
+        let client = &self.clients[index];
+        // Requests that the server has handed back are sent again.
+        if client.waiting.is_empty() || client.phase == Phase::Leaving && client.waiting.len() == client.unsent {
+            self.close(cx, index, now);
             self.down(cx, index, now);
         } else {
-            self.lose(cx, index, Kind::ClosedEarly, now);
+            let kind = client.goodbye.map_or(Kind::ClosedEarly, Kind::GoAway);
+            self.lose(cx, index, kind, Farewell::Abort, now);
         }
+        self.flush(cx);
     }
 
     fn failed(&mut self, cx: &mut Cx, conn: ConnId, error: ErrorKind) {
         let Some(index) = self.index_of(conn) else { return };
         let now = (self.clock)(cx);
-        let kind = Kind::of(error, self.clients[index].phase != Phase::Connecting);
-        self.lose(cx, index, kind, now);
+        let client = &self.clients[index];
+        let kind = Kind::of(error, client.phase != Phase::Connecting);
+        let kind = client.goodbye.map_or(kind, Kind::GoAway);
+        self.lose(cx, index, kind, Farewell::Abort, now);
+        self.flush(cx);
     }
 
     fn expired(&mut self, cx: &mut Cx, key: TimerKey) {
         let now = (self.clock)(cx);
         match key {
             TimerKey::ALARM => self.dispatch(cx),
-            TimerKey::App(number) => {
-                let index = number as usize;
-                let count = self.clients[index].busy;
-                self.freed(cx, index, count, now);
-            }
-            TimerKey::Conn(conn) => {
-                let Some(index) = self.index_of(conn) else { return };
-                let client = &mut self.clients[index];
-                client.armed = false;
-                match client.waiting.front().map(|asked| asked.started + self.orders.timeout) {
-                    Some(due) if due > now => {
-                        client.armed = true;
-                        cx.set_deadline(key, Some(due));
-                    }
-                    Some(_) => self.lose(cx, index, Kind::Timeout, now),
-                    None if matches!(client.phase, Phase::Up | Phase::Greeting) => {}
-                    None => {
-                        self.close(cx, index);
-                        self.down(cx, index, now);
-                    }
-                }
-            }
+            TimerKey::App(number) => self.take_up(cx, number as usize, now),
+            TimerKey::Conn(conn) => self.conn_expired(cx, conn, now),
         }
+        self.flush(cx);
     }
 
     fn woken(&mut self, cx: &mut Cx) {
@@ -120,17 +108,86 @@ impl App for Clients {
         {
             self.begin(cx, *line);
         }
+        self.flush(cx);
     }
 
     /// The run is over, by its time or by its user: what is under way stays unfinished.
     fn drain(&mut self, cx: &mut Cx) {
         // Requests that are due and have a free client were only waiting for this thread.
         self.dispatch(cx);
+        self.flush(cx);
         self.finishing = true;
         cx.set_deadline(TimerKey::ALARM, None);
-        self.leave_all_unfinished((self.clock)(cx));
+        let now = (self.clock)(cx);
+        self.leave_all_unfinished(now);
         for index in 0..self.clients.len() {
-            self.close(cx, index);
+            self.close(cx, index, now);
+        }
+    }
+}
+
+impl Clients {
+    /// Hears what the server says, to its end.
+    fn hear(&mut self, cx: &mut Cx, index: usize, mut input: &[u8], now: Instant) {
+        let mut free = 0;
+        // Frames of several streams may follow from the last bytes.
+        let has_streams = self.orders.script.has_streams();
+        while has_streams || !input.is_empty() {
+            match self.clients[index].talk.hear(&self.orders.script, &mut input, now) {
+                Heard::More if has_streams => break,
+                Heard::More => {}
+                Heard::Greeted => {
+                    if self.clients[index].phase == Phase::Greeting {
+                        self.up(cx, index, now);
+                    }
+                    if has_streams {
+                        self.settled(cx);
+                    }
+                }
+                Heard::Answer { verdict, last } => {
+                    self.judge(index, 0, verdict, now);
+                    free += 1;
+                    if last {
+                        self.leave(cx, index, now);
+                    }
+                }
+                Heard::Stream(stream, end) => free += self.end_stream(cx, index, stream, end, now),
+                Heard::GoingAway(code) => self.told_to_go(cx, index, code, now),
+                Heard::Broken(kind) => {
+                    // A server that breaks a rule of HTTP/2 is told which one.
+                    let farewell = if has_streams { Farewell::Close } else { Farewell::Abort };
+                    return self.lose(cx, index, kind, farewell, now);
+                }
+                Heard::Unasked => {
+                    self.record.unasked += 1;
+                    return self.lose(cx, index, Kind::BadResponse, Farewell::Abort, now);
+                }
+            }
+        }
+        // Not before all of the input was heard: it was sent before the next request.
+        if free > 0 && self.clients[index].phase == Phase::Up {
+            self.freed(cx, index, free, now);
+        }
+        if has_streams {
+            self.heard_all(cx, index, now);
+        }
+    }
+
+    fn conn_expired(&mut self, cx: &mut Cx, conn: ConnId, now: Instant) {
+        let Some(index) = self.index_of(conn) else { return };
+        let client = &mut self.clients[index];
+        client.armed = false;
+        match client.oldest() {
+            Some(oldest) if oldest + self.orders.timeout > now => {
+                client.armed = true;
+                cx.set_deadline(TimerKey::Conn(conn), Some(oldest + self.orders.timeout));
+            }
+            Some(oldest) => self.give_up(cx, index, conn, oldest, now),
+            None if matches!(client.phase, Phase::Up | Phase::Greeting) => {}
+            None => {
+                self.close(cx, index, now);
+                self.down(cx, index, now);
+            }
         }
     }
 }

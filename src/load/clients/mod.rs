@@ -7,39 +7,42 @@
 //!    ╰── end, error, timeout ── Leaving ◀── last answer of this connection
 //! ```
 //!
-//! A client has as many *slots* as requests may be under way on its connection (`--pipeline`). A slot is taken from a
+//! A client has as many *slots* as requests may be under way on its connection (`--pipeline`, `--streams`). A slot is taken from a
 //! request's start to its end; the loop decides which request takes a free one. Closed: the client's next one, at once.
 //! Open: the next one that is due, and it goes to the client that has been idle for longest, so that all connections
-//! stay in use.
+//! stay in use. Slots beyond the number of streams that an HTTP/2 server allows are *parked*.
+//!
+//! | file | question |
+//! |---|---|
+//! | `mod` | when does a request start, and on which connection? |
+//! | `ends` | what follows when one ends, or its connection does? |
+//! | `streams` | what is different where requests have streams of their own? |
+//! | `events` | what does the driver say, and what follows? |
 
 mod client;
+mod ends;
 mod events;
+mod streams;
 #[cfg(test)]
 mod tests;
 
 pub(super) use client::{Control, Orders};
 
-use super::{Kind, Record, Timeline, schedule::Schedule};
-use crate::app::{ConnId, Cx, TimerKey};
+use super::{Record, Timeline, schedule::Schedule, talk::Sent};
+use crate::{
+    app::{ConnId, Cx, TimerKey},
+    buf::Output,
+};
 use client::{Asked, Client, Phase};
 use std::{
     collections::VecDeque,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-        mpsc::Sender,
-    },
-    time::{Duration, Instant},
+    sync::{Arc, mpsc::Sender},
+    time::Instant,
 };
 
 /// How many connections are begun at once before the start. More than a listener's backlog holds would be dropped and
 /// tried again by the kernel after a second.
 const CONNECTING: usize = 64;
-/// Before the next attempt of a client whose connection brought no good answer. Without it a server that refuses would be
-/// asked again as fast as it can refuse, and that is no client's behaviour.
-const PAUSE: Duration = Duration::from_millis(100);
-/// How long a server may take to close after its last answer. Else we close.
-const LEAVING: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 enum Pace {
@@ -68,6 +71,9 @@ pub(super) struct Clients {
     ready: Option<Sender<()>>,
     finishing: bool,
     clock: fn(&Cx) -> Instant,
+    dirty: Dirty,
+    /// Frames on their way out; kept for its memory.
+    frames: Output,
 }
 
 impl Clients {
@@ -79,9 +85,10 @@ impl Clients {
         control: Arc<Control>,
         ready: Sender<()>,
         clock: fn(&Cx) -> Instant,
+        now: Instant,
     ) -> Self {
         Self {
-            clients: (0..orders.clients).map(|_| Client::new(&orders)).collect(),
+            clients: (0..orders.clients).map(|_| Client::new(&orders, now)).collect(),
             by_conn: Vec::new(),
             record,
             control,
@@ -92,6 +99,8 @@ impl Clients {
             ready: Some(ready),
             finishing: false,
             clock,
+            dirty: Dirty::default(),
+            frames: Output::new(),
             orders,
         }
     }
@@ -132,14 +141,9 @@ impl Clients {
             self.by_conn.resize(conn.index() + 1, usize::MAX);
         }
         self.by_conn[conn.index()] = index;
-        let client = &mut self.clients[index];
-        client.conn = Some(conn);
-        client.phase = Phase::Connecting;
-        client.talk = self.orders.script.talk();
-        client.fruitful = false;
-        client.bulk = false;
-        client.armed = true;
-        cx.set_deadline(TimerKey::Conn(conn), Some((self.clock)(cx) + self.orders.timeout));
+        let now = (self.clock)(cx);
+        self.clients[index].connect(&self.orders, conn, now);
+        cx.set_deadline(TimerKey::Conn(conn), Some(now + self.orders.timeout));
     }
 
     /// The connection has come to something: if that was before the start, the next one may.
@@ -152,13 +156,13 @@ impl Clients {
 
     fn begin(&mut self, cx: &mut Cx, line: Timeline) {
         self.line = Some(line);
-        let Orders { clients, pipeline, .. } = self.orders;
-        let slots = (0..pipeline).flat_map(|_| 0..clients);
+        let Orders { clients, slots, .. } = self.orders;
+        let slots = (0..slots).flat_map(|_| 0..clients);
         match self.orders.rate {
             None => {
                 let now = (self.clock)(cx);
                 for index in slots {
-                    self.ask(cx, index, now, now);
+                    self.fill(cx, index, now);
                 }
             }
             Some(rate) => {
@@ -174,19 +178,30 @@ impl Clients {
     fn dispatch(&mut self, cx: &mut Cx) {
         let now = (self.clock)(cx);
         while let Pace::Open { schedule, free } = &mut self.pace
-            && !free.is_empty()
+            && let Some(index) = free.front().copied()
         {
+            let client = &mut self.clients[index];
+            if !client.has_room() {
+                client.parked += 1;
+                free.pop_front();
+                continue;
+            }
             let Some(intended) = schedule.take_due(now) else {
                 cx.set_deadline(TimerKey::ALARM, schedule.next_due());
                 return;
             };
-            let index = free.pop_front().expect("was looked at just now");
+            free.pop_front();
             self.ask(cx, index, intended, now);
         }
     }
 
-    fn is_over(&self, now: Instant) -> bool {
-        self.finishing || self.line.is_some_and(|line| now >= line.end)
+    /// A slot of the closed loop is free: its next request starts, if the server allows it.
+    fn fill(&mut self, cx: &mut Cx, index: usize, now: Instant) {
+        if self.clients[index].has_room() {
+            self.ask(cx, index, now, now);
+        } else {
+            self.clients[index].parked += 1;
+        }
     }
 
     /// A request starts, in a free slot of this client.
@@ -195,13 +210,14 @@ impl Clients {
             self.record.started += 1;
         }
         let client = &mut self.clients[index];
-        client.waiting.push_back(Asked { intended, started: now });
+        client.waiting.push_back(Asked { intended, started: now, stream: 0 });
+        client.unsent += 1;
         client.busy += 1;
         let Some(conn) = client.conn else { return self.connect(cx, index) };
         if client.phase == Phase::Up {
-            cx.send(conn, self.orders.script.request().clone());
-            client.talk.asked(&self.orders.script);
+            self.send_waiting(cx, index, now);
         }
+        let client = &mut self.clients[index];
         if !client.armed {
             client.armed = true;
             cx.set_deadline(TimerKey::Conn(conn), Some(now + self.orders.timeout));
@@ -209,126 +225,39 @@ impl Clients {
     }
 
     /// Requests may be sent on this connection: those that wait for it are.
-    fn up(&mut self, cx: &mut Cx, index: usize) {
+    fn up(&mut self, cx: &mut Cx, index: usize, now: Instant) {
+        self.clients[index].phase = Phase::Up;
+        self.send_waiting(cx, index, now);
+    }
+
+    /// Sends the requests that wait, as many as the connection takes.
+    fn send_waiting(&mut self, cx: &mut Cx, index: usize, now: Instant) {
         let client = &mut self.clients[index];
-        client.phase = Phase::Up;
         let Some(conn) = client.conn else { return };
-        for _ in 0..client.waiting.len() {
-            cx.send(conn, self.orders.script.request().clone());
-            client.talk.asked(&self.orders.script);
-        }
-    }
-
-    /// The oldest request of a client has come to its end.
-    fn judge(&mut self, index: usize, verdict: Result<(), Kind>, now: Instant) {
-        let client = &mut self.clients[index];
-        let (Some(asked), Some(line)) = (client.waiting.pop_front(), self.line) else { return };
-        match verdict {
-            Ok(()) => {
-                self.record.answer(&line, asked.intended, asked.started, now);
-                // An answer that came when the others had left says nothing about what it is like while they are there.
-                if now < line.end && !client.served {
-                    client.served = true;
-                    self.record.served += 1;
+        while client.unsent > 0 {
+            match client.talk.ask(&self.orders.script) {
+                Sent::Whole(bytes) => cx.send(conn, bytes),
+                Sent::Stream(stream) => {
+                    let at = client.waiting.len() - client.unsent;
+                    client.waiting[at].stream = stream;
+                    self.dirty.note(client, index);
                 }
-                client.fruitful = true;
-                bump(&self.control.answered);
+                Sent::NoRoom => return,
+                Sent::Spent => return self.leave(cx, index, now),
             }
-            Err(kind) => {
-                self.record.fail(&line, asked.intended, kind, now);
-                bump(&self.control.failed);
-            }
-        }
-    }
-
-    /// Frees `count` slots of a client whose connection goes on.
-    fn freed(&mut self, cx: &mut Cx, index: usize, count: u32, now: Instant) {
-        let over = self.is_over(now);
-        let client = &mut self.clients[index];
-        client.busy -= count;
-        match &mut self.pace {
-            _ if over => {
-                if self.finishing && client.busy == 0 {
-                    self.close(cx, index);
-                }
-            }
-            Pace::Closed => (0..count).for_each(|_| self.ask(cx, index, now, now)),
-            Pace::Open { free, .. } => {
-                free.extend((0..count).map(|_| index));
-                self.dispatch(cx);
-            }
-        }
-    }
-
-    /// Ends a connection on which nothing is under way.
-    fn close(&mut self, cx: &mut Cx, index: usize) {
-        let client = &mut self.clients[index];
-        client.phase = Phase::Down;
-        client.armed = false;
-        if let Some(conn) = client.conn.take() {
-            cx.hang_up(conn);
-        }
-    }
-
-    /// The server has answered for the last time on this connection.
-    fn leave(&mut self, cx: &mut Cx, index: usize, now: Instant) {
-        let client = &mut self.clients[index];
-        client.phase = Phase::Leaving;
-        client.armed = true;
-        // Its free slots are free again on the next connection: a request on this one would not be heard.
-        if client.busy < self.orders.pipeline
-            && let Pace::Open { free, .. } = &mut self.pace
-        {
-            free.retain(|slot| *slot != index);
-            client.busy = self.orders.pipeline;
-        }
-        if let Some(conn) = client.conn {
-            cx.set_deadline(TimerKey::Conn(conn), Some(now + LEAVING));
-        }
-    }
-
-    /// The connection is gone, and what was under way on it failed with it.
-    fn lose(&mut self, cx: &mut Cx, index: usize, kind: Kind, now: Instant) {
-        for _ in 0..self.clients[index].waiting.len() {
-            self.judge(index, Err(kind), now);
-        }
-        let client = &mut self.clients[index];
-        client.phase = Phase::Down;
-        client.armed = false;
-        if let Some(conn) = client.conn.take() {
-            cx.abort(conn);
-        }
-        self.down(cx, index, now);
-    }
-
-    /// A client without connection takes up its slots again, if it had any.
-    fn down(&mut self, cx: &mut Cx, index: usize, now: Instant) {
-        self.settled(cx);
-        let (count, pause) = (self.clients[index].busy, !self.clients[index].fruitful);
-        match (&self.pace, u32::try_from(index)) {
-            (_, _) if count == 0 => {}
-            (Pace::Closed, Ok(number)) if pause && !self.is_over(now) => {
-                cx.set_deadline(TimerKey::App(number), Some(now + PAUSE));
-            }
-            _ => self.freed(cx, index, count, now),
-        }
-    }
-
-    fn leave_all_unfinished(&mut self, now: Instant) {
-        let Some(line) = self.line else { return };
-        for asked in self.clients.iter_mut().flat_map(|client| client.waiting.drain(..)) {
-            self.record.leave_unfinished(&line, asked.intended, now);
-        }
-        // None of them begins again.
-        if let Pace::Open { mut schedule, .. } = std::mem::replace(&mut self.pace, Pace::Closed) {
-            // Requests that would have been due later were not missed.
-            schedule.cut(now);
-            self.record.never_sent = self.record.never_sent.saturating_add(schedule.left(line.measure));
+            client.unsent -= 1;
         }
     }
 }
 
-/// Counts one. Threads that count at the same time may lose some: it is for a progress bar.
-fn bump(counter: &AtomicU64) {
-    counter.store(counter.load(Relaxed) + 1, Relaxed);
+/// Clients that have frames to send. They send them when all of an event is heard, so that the frames of many requests leave together.
+#[derive(Debug, Default)]
+struct Dirty(Vec<usize>);
+
+impl Dirty {
+    fn note(&mut self, client: &mut Client, index: usize) {
+        if !std::mem::replace(&mut client.dirty, true) {
+            self.0.push(index);
+        }
+    }
 }

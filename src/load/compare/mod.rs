@@ -125,7 +125,7 @@ fn plan(args: &CompareArgs, cell: &Cell, server: &Server) -> Result<Plan, Failur
         script: script.map_err(Failure::Run)?,
         clients: cell.clients,
         threads: 1,
-        pipeline: 1,
+        at_once: 1,
         keep_alive,
         duration: args.duration(),
         warm_up: args.warm_up(),

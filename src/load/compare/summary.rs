@@ -69,7 +69,7 @@ pub struct Row {
     /// The fewest clients that got a good answer before the end of a round.
     pub clients_served: u64,
     /// Failed requests of all rounds, by kind.
-    pub errors: BTreeMap<&'static str, u64>,
+    pub errors: BTreeMap<String, u64>,
     /// Its failures, in words.
     pub failures: Vec<String>,
     /// The latency of the round with the median throughput. `null`: it had no good answer.
@@ -128,9 +128,9 @@ impl Row {
         let middle = reports.iter().min_by(|a, b| distance(a).total_cmp(&distance(b)));
         let answered = || reports.iter().filter(|report| report.requests.answered > 0);
         let servers = || reports.iter().filter_map(|report| report.server);
-        let mut errors: BTreeMap<&'static str, u64> = BTreeMap::new();
+        let mut errors: BTreeMap<String, u64> = BTreeMap::new();
         for (kind, count) in reports.iter().flat_map(|report| &report.errors) {
-            *errors.entry(kind).or_default() += count;
+            *errors.entry(kind.clone()).or_default() += count;
         }
         let memory = servers().map(|server| server.proportional_bytes.unwrap_or(server.resident_bytes) as f64);
         let mut row = Self {

@@ -34,24 +34,8 @@ impl HttpScript {
         body: &[u8],
         keep_alive: bool,
     ) -> Result<Self, String> {
-        if method == Method::Connect {
-            return Err("CONNECT opens a tunnel: there is no answer to measure".to_owned());
-        }
-        let wrong = |error| format!("{error}: write what a URL cannot hold in hexadecimal, as %20 for a space");
-        let mut head = RequestHead::new(method, &target.path).map_err(wrong)?;
-        let given = |name: &str| fields.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
-        if !given("host") {
-            head.fields.push("Host", target.authority());
-        }
-        for (name, value) in fields {
-            head.fields.push(name, value);
-        }
-        // A server may insist on a length where the method leads it to expect content (RFC 9110 §8.6).
-        let expected = matches!(head.method, Method::Post | Method::Put | Method::Patch);
-        if (expected || !body.is_empty()) && !given("content-length") && !given("transfer-encoding") {
-            head.fields.push("Content-Length", body.len().to_string());
-        }
-        if !keep_alive && !given("connection") {
+        let mut head = head(target, method, fields, body)?;
+        if !keep_alive && !head.fields.contains("connection") {
             head.fields.push("Connection", "close");
         }
         let closes = !keep_alive || head.fields.has_token("connection", "close");
@@ -59,6 +43,42 @@ impl HttpScript {
         head.write_to(&mut request);
         request.extend_from_slice(body);
         Ok(Self { request: request.into(), method: head.method, limits: Limits::default(), closes })
+    }
+}
+
+/// The head of a request in every version: the fields that the user gave, and those without which it would be no request.
+pub(super) fn head(
+    target: &Target,
+    method: Method,
+    fields: &[(String, String)],
+    body: &[u8],
+) -> Result<RequestHead, String> {
+    if method == Method::Connect {
+        return Err("CONNECT opens a tunnel: there is no answer to measure".to_owned());
+    }
+    let wrong = |error| format!("{error}: write what a URL cannot hold in hexadecimal, as %20 for a space");
+    let mut head = RequestHead::new(method, &target.path).map_err(wrong)?;
+    let given = |name: &str| fields.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
+    if !given("host") {
+        head.fields.push("Host", target.authority());
+    }
+    for (name, value) in fields {
+        head.fields.push(name, value);
+    }
+    // A server may insist on a length where the method leads it to expect content (RFC 9110 §8.6).
+    let expected = matches!(head.method, Method::Post | Method::Put | Method::Patch);
+    if (expected || !body.is_empty()) && !given("content-length") && !given("transfer-encoding") {
+        head.fields.push("Content-Length", body.len().to_string());
+    }
+    Ok(head)
+}
+
+/// The verdict on a complete answer with this status.
+pub(super) fn verdict(status: Status) -> Result<(), Kind> {
+    match status.code() {
+        400..=499 => Err(Kind::Status4xx),
+        500..=599 => Err(Kind::Status5xx),
+        _ => Ok(()),
     }
 }
 
@@ -114,12 +134,7 @@ impl HttpTalk {
     }
 
     fn verdict(&self) -> Result<(), Kind> {
-        match self.status.map(Status::code) {
-            Some(400..=499) => Err(Kind::Status4xx),
-            Some(500..=599) => Err(Kind::Status5xx),
-            Some(_) => Ok(()),
-            None => Err(Kind::BadResponse),
-        }
+        self.status.map_or(Err(Kind::BadResponse), verdict)
     }
 
     pub(super) fn end(&mut self) -> Option<Result<(), Kind>> {

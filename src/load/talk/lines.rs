@@ -35,7 +35,7 @@ impl LineScript {
             Scheme::Command if word.eq_ignore_ascii_case("ping") => Some(b"PONG".to_vec()),
             Scheme::Command if word.eq_ignore_ascii_case("echo") => Some(rest.into()),
             Scheme::Command => None,
-            Scheme::Echo | Scheme::Http => Some(line.into()),
+            Scheme::Echo | Scheme::Http | Scheme::Https => Some(line.into()),
         };
         let farewell = match (keep_alive, scheme) {
             (true, _) => "",
@@ -46,13 +46,20 @@ impl LineScript {
         Ok(Self { request, scheme, expected, keep_alive })
     }
 
+    pub(super) fn protocol(&self) -> &'static str {
+        match self.scheme {
+            Scheme::Command => "command",
+            Scheme::Echo | Scheme::Http | Scheme::Https => "echo",
+        }
+    }
+
     /// Judges the answer to request number `number` of its connection, from 1.
     fn judge(&self, line: &[u8], number: u64) -> Result<(), Kind> {
         let text = match self.scheme {
             Scheme::Command if line == b"ERROR busy: try again later" => return Err(Kind::Busy),
             Scheme::Command if line.starts_with(b"ERROR ") => return Err(Kind::BadResponse),
             Scheme::Command => line,
-            Scheme::Echo | Scheme::Http => numbered(line, number).ok_or(Kind::BadResponse)?,
+            Scheme::Echo | Scheme::Http | Scheme::Https => numbered(line, number).ok_or(Kind::BadResponse)?,
         };
         match &self.expected {
             Some(expected) if expected != text => Err(Kind::BadResponse),

@@ -1,15 +1,17 @@
 //! Clients against a server that answers after a millisecond, on a fake clock.
 
+mod streams;
+
 use super::*;
 use crate::{
     app::{Action, App},
-    load::{Scheme, Script, record::Times, talk::LineScript},
+    load::{Kind, Scheme, Script, record::Times, talk::LineScript},
     time::Now,
 };
 use std::{
     io::ErrorKind,
     sync::mpsc::{Receiver, channel},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 const MILLI: Duration = Duration::from_millis(1);
@@ -51,7 +53,7 @@ impl World {
             to: "127.0.0.1:1".parse().unwrap(),
             script: Script::Lines(LineScript::new(Scheme::Command, "PING", true).unwrap()),
             clients,
-            pipeline,
+            slots: pipeline,
             keep_alive: true,
             timeout: 3 * SECOND,
             rate,
@@ -61,7 +63,7 @@ impl World {
         let (sender, ready) = channel();
         let control = Arc::new(Control::default());
         let record = Record::new(Duration::from_millis(100));
-        let clients = Clients::new(orders, record, Arc::clone(&control), sender, |cx| cx.now());
+        let clients = Clients::new(orders, record, Arc::clone(&control), sender, |cx| cx.now(), begin);
         let cx = Cx::new(Now { instant: begin, wall: SystemTime::UNIX_EPOCH });
         Self { clients, cx, control, begin, answers: Vec::new(), server, ready }
     }
