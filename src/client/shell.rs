@@ -85,11 +85,18 @@ impl Stop {
 /// Wrong flags, no server, or commands without an answer.
 pub fn run(args: &ClientArgs) -> Result<(), Failure> {
     let interactive = io::stdin().is_terminal();
+    let (sender, control) = mpsc::channel();
+    // Before anything is printed: from the first line on, an interrupt is answered and does not kill.
+    let interrupted = sender.clone();
+    let _signals = signals::watch(move |signal| {
+        if signal == Signal::Stop {
+            let _ = interrupted.send(Control::Interrupted);
+        }
+    })?;
     let way = Way::open(args, watcher(args.connect.to_string()))?;
     if interactive {
         say("type commands: HELP lists them, Ctrl-D ends");
     }
-    let (sender, control) = mpsc::channel();
     let told = sender.clone();
     let printer = Arc::new(Printer::new(args, move |trouble| {
         let heard = match trouble {
@@ -100,12 +107,6 @@ pub fn run(args: &ClientArgs) -> Result<(), Failure> {
         // Fails if the end has come already.
         let _ = told.send(heard);
     }));
-    let interrupted = sender.clone();
-    let _signals = signals::watch(move |signal| {
-        if signal == Signal::Stop {
-            let _ = interrupted.send(Control::Interrupted);
-        }
-    })?;
     let (input, stopper) = Input::new()?;
     let (permits, lines) = (Arc::clone(&printer), sender.clone());
     thread::Builder::new().name("stdin".to_owned()).spawn(move || input.read(&permits, &lines))?;
