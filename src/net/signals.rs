@@ -42,20 +42,17 @@ pub struct Watch {
 ///
 /// [`Error::Signals`].
 pub fn watch(on: impl FnMut(Signal) + Send + 'static) -> Result<Watch, Error> {
-    begin(true, on, None).map_err(Error::Signals)
+    begin(true, on).map_err(Error::Signals)
 }
 
-/// Like [`watch`], for a program that reads its configuration again when it is asked to: `reload` is called for SIGHUP. Without it
-/// that signal ends the process, as when its terminal is closed.
+/// Calls `reload` for each SIGHUP, which asks a program to read its configuration again. Without this, that signal ends the process,
+/// as when its terminal is closed: so a program begins to watch as soon as it has read what it may be asked to read again.
 ///
 /// # Errors
 ///
 /// [`Error::Signals`].
-pub fn watch_with_reload(
-    on: impl FnMut(Signal) + Send + 'static,
-    reload: impl FnMut() + Send + 'static,
-) -> Result<Watch, Error> {
-    begin(true, on, Some(Box::new(reload))).map_err(Error::Signals)
+pub fn watch_for_reload(mut reload: impl FnMut() + Send + 'static) -> Result<Watch, Error> {
+    hear(&[SIGHUP], Arc::default(), move |_| reload()).map_err(Error::Signals)
 }
 
 /// Like [`watch`], for a child whose parent decides when it ends at once: a second signal is told as the first was. A
@@ -66,33 +63,30 @@ pub fn watch_with_reload(
 ///
 /// [`Error::Signals`].
 pub fn watch_as_child(on: impl FnMut(Signal) + Send + 'static) -> Result<Watch, Error> {
-    begin(false, on, None).map_err(Error::Signals)
+    begin(false, on).map_err(Error::Signals)
 }
 
-fn begin(
-    second_is_at_once: bool,
-    mut on: impl FnMut(Signal) + Send + 'static,
-    mut reload: Option<Box<dyn FnMut() + Send>>,
-) -> io::Result<Watch> {
-    // First, so that a signal that raises the flag below is told, too.
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1].into_iter().chain(reload.is_some().then_some(SIGHUP)))?;
-    let handle = signals.handle();
+fn begin(second_is_at_once: bool, mut on: impl FnMut(Signal) + Send + 'static) -> io::Result<Watch> {
     let stopping = Arc::new(AtomicBool::new(false));
+    // First, so that a signal that raises the flag below is told, too.
+    let watch = hear(&[SIGINT, SIGTERM, SIGUSR1], Arc::clone(&stopping), move |signal| match signal {
+        SIGUSR1 => on(Signal::User1),
+        _ => on(Signal::Stop),
+    })?;
     for signal in [SIGINT, SIGTERM].into_iter().filter(|_| second_is_at_once) {
         // In this order: the first signal finds the flag down and raises it, the second finds it raised. Never taken back: without
         // them, signals would be ignored.
         flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&stopping))?;
         flag::register(signal, Arc::clone(&stopping))?;
     }
-    thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        for signal in signals.forever() {
-            match (signal, &mut reload) {
-                (SIGHUP, Some(reload)) => reload(),
-                (SIGUSR1, _) => on(Signal::User1),
-                _ => on(Signal::Stop),
-            }
-        }
-    })?;
+    Ok(watch)
+}
+
+/// Calls `on` for each of these signals, on a thread of their own.
+fn hear(signals: &[i32], stopping: Arc<AtomicBool>, mut on: impl FnMut(i32) + Send + 'static) -> io::Result<Watch> {
+    let mut signals = Signals::new(signals)?;
+    let handle = signals.handle();
+    thread::Builder::new().name("signals".to_owned()).spawn(move || signals.forever().for_each(&mut on))?;
     Ok(Watch { handle, stopping })
 }
 
@@ -122,7 +116,7 @@ mod tests {
         assert!(receiver.recv_timeout(Duration::from_secs(20)).is_err());
         // In the same test, for after the first watch a SIGTERM ends the process. SIGHUP does not, once it is watched.
         let (sender, receiver) = channel();
-        let _watch = watch_with_reload(|_| {}, move || sender.send(()).unwrap()).unwrap();
+        let _watch = watch_for_reload(move || sender.send(()).unwrap()).unwrap();
         for _ in 0..2 {
             low_level::raise(SIGHUP).unwrap();
             assert_eq!(receiver.recv_timeout(Duration::from_secs(20)), Ok(()));

@@ -60,6 +60,7 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
     let _log = cli::start_logging(&args.listen.log_level);
     let mut plan = compose(Plan::new(args.config()));
     let mut secured = plan.take_tls().map(|tls| prepare_tls(args, &tls)).transpose()?;
+    let _reload = secured.as_ref().map(watch_certificates).transpose()?;
     let demo = if args.backend.is_empty() { Some(Demo::start(plan.demo_backends())?) } else { None };
     let backends = match &demo {
         Some(demo) => demo.addresses.iter().enumerate().map(|(index, address)| demo_backend(index, *address)).collect(),
@@ -95,7 +96,7 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
         }
     }
     let drain = running.drain(args.listen.drain_timeout);
-    let _watch = watch(drain.clone(), secured.as_ref())?;
+    let _stop = signals::watch(drain.clone())?;
     let places = Places { plain: address, admin: admin_address.map(|at| (at, paths)), tls: secured.as_ref() };
     places.announce();
     tracing::info!("{driver}");
@@ -110,12 +111,11 @@ fn prepare_tls(args: &ProxyArgs, tls: &TlsArgs) -> Result<Secured, Failure> {
     Secured::prepare(tls, args.listen.backlog)
 }
 
-/// Handles signals: SIGHUP reloads certificates, where there are some.
-fn watch(drain: impl FnMut(Signal) + Send + 'static, secured: Option<&Secured>) -> Result<Watch, Failure> {
-    let Some(secured) = secured else { return Ok(signals::watch(drain)?) };
+/// Reloads certificates on SIGHUP and when their files change, from the moment on that they have been read.
+fn watch_certificates(secured: &Secured) -> Result<Watch, Failure> {
     let reload = secured.watch()?;
     // An error would mean that the thread has panicked: then it has said so.
-    Ok(signals::watch_with_reload(drain, move || {
+    Ok(signals::watch_for_reload(move || {
         let _ = reload.send(());
     })?)
 }
