@@ -6,7 +6,7 @@
 //! lines  [(0..4, 6..15),     (17..23, 25..28)]      one entry a line
 //! ```
 
-use super::{Error, grammar, name::is_same};
+use super::{Error, grammar, list::members, name::is_same};
 use std::{fmt, ops::Range};
 
 /// A field section: two allocations however many lines, none when empty.
@@ -255,64 +255,6 @@ pub fn write_line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 /// A place in a section. A section longer than 4 GiB exceeds every limit that fits a machine.
 fn offset(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
-}
-
-/// The members of one value that is a comma-separated list.
-pub fn members(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut rest = Some(value);
-    std::iter::from_fn(move || {
-        let whole = rest?;
-        let end = member_end(whole);
-        rest = whole.get(end + 1..);
-        Some(grammar::trim(&whole[..end]))
-    })
-    .filter(|member| !member.is_empty())
-}
-
-/// Whether a quoted string begins in this line and does not end: what follows the quote cannot be told from its content.
-pub fn is_unterminated(line: &[u8]) -> bool {
-    let Some(first) = memchr::memchr(b'"', line) else { return false };
-    let mut quotes = Quotes::default();
-    line[first..].iter().fold(false, |_, byte| quotes.are_open_after(*byte))
-}
-
-/// Where the first comma outside a quoted string is, or the end.
-fn member_end(value: &[u8]) -> usize {
-    /// Nearly every member ends within so many bytes; beyond, a search of many bytes at once is faster.
-    const SHORT: usize = 16;
-    let mut at = 0;
-    let first = loop {
-        match value.get(at) {
-            Some(b',') => return at,
-            Some(b'"') => break Some(at),
-            Some(_) if at < SHORT => at += 1,
-            Some(_) => break memchr::memchr2(b',', b'"', &value[at..]).map(|found| at + found),
-            None => break None,
-        }
-    };
-    let Some(first) = first else { return value.len() };
-    let mut quotes = Quotes::default();
-    let comma = value[first..].iter().position(|byte| !quotes.are_open_after(*byte) && *byte == b',');
-    comma.map_or(value.len(), |comma| first + comma)
-}
-
-/// Follows quoted strings (RFC 9110 §5.6.4), byte by byte.
-#[derive(Default)]
-struct Quotes {
-    open: bool,
-    escaped: bool,
-}
-
-impl Quotes {
-    fn are_open_after(&mut self, byte: u8) -> bool {
-        match byte {
-            _ if self.escaped => self.escaped = false,
-            b'\\' if self.open => self.escaped = true,
-            b'"' => self.open = !self.open,
-            _ => {}
-        }
-        self.open
-    }
 }
 
 impl fmt::Debug for Fields {

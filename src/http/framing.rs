@@ -4,7 +4,7 @@
 //! lets a recipient repair or refuse, this library refuses, and what a status code overrules is checked all the same.
 
 use super::{
-    Error, Fields, Method, RequestHead, ResponseHead, Status, Version, fields, grammar, limits::MAX_LENGTH,
+    Error, Fields, Method, RequestHead, ResponseHead, Status, Version, grammar, limits::MAX_LENGTH, list::members,
     name::is_same,
 };
 use bytes::BufMut;
@@ -172,7 +172,7 @@ fn content_length(fields: &Fields) -> Result<Option<u64>, Error> {
         return Err(Error::SeveralLengths);
     }
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
-        return Err(if fields::members(value).count() > 1 { Error::SeveralLengths } else { Error::BadLength });
+        return Err(if members(value).count() > 1 { Error::SeveralLengths } else { Error::BadLength });
     }
     let add = |length: u64, digit: &u8| length.checked_mul(10)?.checked_add(u64::from(digit - b'0'));
     let length = value.iter().try_fold(0, add).filter(|length| *length <= MAX_LENGTH);
