@@ -7,7 +7,7 @@ use crate::{
         process::wait_until,
         raw::{Backend, Conn},
     },
-    waiting::hear,
+    waiting::{hear, wait_for_requests},
 };
 use std::sync::{
     Arc,
@@ -284,7 +284,8 @@ fn a_slow_client_does_not_hold_up_those_who_read_with_it(milestone: &Milestone) 
     let piece = [format!("{:x}\r\n", 1 << 17).into_bytes(), vec![b'x'; 1 << 17], b"\r\n".to_vec()].concat();
     for (slow_one, workers) in [(0, "1"), (1, "1"), (0, "2"), (1, "2")] {
         let (backend, incoming) = Backend::by_hand();
-        let flags = ["--workers", workers, "--cache-wait", "2s", "--cache-max-object", "1m"];
+        let mut flags = vec!["--workers", workers, "--cache-wait", "2s", "--cache-max-object", "1m"];
+        flags.extend(["--admin", "127.0.0.1:0"]);
         let proxy = milestone.start(&[&backend], &flags);
         let mut clients: Vec<Conn> = (0..2)
             .map(|n| if n == slow_one { Conn::open_narrow(proxy.address()) } else { Conn::open(proxy.address()) })
@@ -293,7 +294,8 @@ fn a_slow_client_does_not_hold_up_those_who_read_with_it(milestone: &Milestone) 
         let mut upstream = incoming.accept();
         upstream.read_head();
         clients[1..].iter_mut().for_each(|client| client.send(get("/a")));
-        (0..if workers == "1" { 1 } else { 20 }).for_each(|_| hear(&proxy));
+        wait_for_requests(&proxy, 2);
+        hear(&proxy);
         upstream.send("HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nTransfer-Encoding: chunked\r\n\r\n");
         let slow = clients.remove(slow_one);
         std::thread::scope(|scope| {
