@@ -35,7 +35,7 @@ const PAGE: usize = 4096;
 
 /// Which buffers an operation receives into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u16)]
+#[repr(u8)]
 pub(super) enum Group {
     /// For heads and lines.
     Small,

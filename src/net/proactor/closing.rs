@@ -5,6 +5,7 @@
 //! everything is cancelled first, and the descriptor is closed when the last completion has come.
 
 use super::{
+    buffers::Group,
     connection::{Connection, Phase, Receiving},
     io::{Arrival, Io},
     operations::Kind,
@@ -125,7 +126,13 @@ impl Io {
         if socket.ended && matches!(socket.phase, Phase::Lingering(_)) {
             return self.bid_farewell(arrival.key, false);
         }
-        if is_starved(arrival.result) {
+        self.receive_again(arrival);
+    }
+
+    /// A receive operation was heard. Without a small buffer for it, the socket has to wait for its turn; without a large one, it
+    /// takes a small one next ([`Connection::much`]).
+    pub(super) fn receive_again(&mut self, arrival: Arrival) {
+        if is_starved(arrival.result) && arrival.group == Group::Small {
             self.starved.push_back(arrival.key);
         } else {
             self.touch(arrival.key);
@@ -136,7 +143,7 @@ impl Io {
 /// Whether the peer has said something that the application has not heard, or has broken the connection. While the kernel
 /// receives for it, it has taken everything.
 pub(super) fn has_unread(socket: &Connection) -> bool {
-    let receives = matches!(socket.receiving, Receiving::Many | Receiving::Once);
+    let receives = matches!(socket.receiving, Receiving::Many | Receiving::Once(_));
     let noted = socket.stash.is_some() || socket.arriving > 0;
     noted || !(receives || matches!(peek(&socket.socket), Ok(false)))
 }

@@ -45,7 +45,9 @@ impl Io {
                 self.listens &= !last;
                 return;
             }
-            Kind::Receive | Kind::ReceiveBulk | Kind::Connect => self.note_arrival(kind, key, done),
+            Kind::Receive | Kind::ReceiveSmall | Kind::ReceiveBulk | Kind::Connect => {
+                self.note_arrival(kind, key, done)
+            }
             Kind::Send => {
                 self.taken(key, result);
                 self.common.recount(key);
@@ -67,9 +69,13 @@ impl Io {
         if is_starved(done.result()) {
             self.buffers(group).miss();
         }
+        let small = self.buffers(Group::Small).size();
         let Some(socket) = self.common.table.get_mut(key) else { return };
         if kind != Kind::Connect && !more(done.flags()) {
             socket.receiving = Receiving::No;
+        }
+        if matches!(kind, Kind::ReceiveSmall | Kind::ReceiveBulk) {
+            socket.much = usize::try_from(done.result()).is_ok_and(|len| len >= small);
         }
         let arrival = Arrival { key, result: done.result(), buffer, group };
         if socket.phase == Phase::Gone {

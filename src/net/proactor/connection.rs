@@ -1,6 +1,6 @@
 //! One socket as the proactor sees it: what the kernel is doing for it, and what waits on either side.
 
-use super::{operations::Vector, relay::Relay};
+use super::{buffers::Group, operations::Vector, relay::Relay};
 use crate::{
     app::{ConnId, Progress},
     buf::Output,
@@ -39,8 +39,8 @@ pub(super) enum Receiving {
     No,
     /// One that goes on until it is cancelled, into small buffers.
     Many,
-    /// One for a single large buffer.
-    Once,
+    /// One for a single buffer of this group.
+    Once(Group),
     /// One that was asked to end, and has not ended yet.
     Ending,
 }
@@ -109,8 +109,10 @@ pub struct Connection {
     pub(super) watched: bool,
     /// The application does not want input now.
     pub(super) paused: bool,
-    /// Input is received in large pieces.
+    /// Input is received piece by piece, and in large pieces if there is much of it.
     pub(super) bulk: bool,
+    /// The last of those pieces was more than a small buffer takes.
+    pub(super) much: bool,
     /// The end of the peer's stream was received. The application may not have heard so yet: see [`Stash::end`].
     pub(super) ended: bool,
     /// When everything is sent, the peer's end is waited for.
@@ -158,6 +160,7 @@ impl Connection {
             watched: false,
             paused: false,
             bulk: false,
+            much: false,
             ended: false,
             linger: true,
             queued: false,

@@ -1,13 +1,6 @@
 //! The events of a socket that the application hears, and their order.
 
-use super::{
-    Proactor,
-    closing::{is_passing, is_starved},
-    complete::kind_of,
-    connection::Phase,
-    heard::Heard,
-    io::Arrival,
-};
+use super::{Proactor, closing::is_passing, complete::kind_of, connection::Phase, heard::Heard, io::Arrival};
 use crate::{
     app::{App, ConnId},
     net::{connect, driver::Socket as _},
@@ -60,11 +53,7 @@ impl<A: App> Proactor<A> {
             Phase::Connecting => self.establish(key, conn, arrival.result),
             Phase::Open => {
                 self.hear_input(arrival, conn);
-                if is_starved(arrival.result) {
-                    self.io.starved.push_back(key);
-                } else {
-                    self.io.touch(key);
-                }
+                self.io.receive_again(arrival);
                 if !is_passing(arrival.result) {
                     self.hear_broken(key, conn);
                 }

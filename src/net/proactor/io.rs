@@ -36,7 +36,7 @@ use std::{
 /// take no memory: all of them are 16 MiB for heads of 16 KiB, 4 MiB for lines.
 const SMALL: u16 = 1024;
 
-/// Large buffers, for bodies that are too long for small ones: 2 MiB if all are needed at once. Bytes that a slow peer does not take keep the whole buffer that they are in.
+/// Large buffers, for the rest of bodies that are too long for small ones: 2 MiB if all are needed at once. Bytes that a slow peer does not take keep the whole buffer that they are in.
 const BULK: u16 = 32;
 const BULK_SIZE: usize = 64 * 1024;
 
@@ -246,24 +246,25 @@ impl Io {
         }
         let Some(socket) = self.common.table.get_mut(key) else { return };
         // One that is broken has no news: an operation that goes on would wait for some when it has received what is there.
-        let bulk = socket.bulk || socket.broken.is_some();
-        let wanted = match (socket.wants_input(), bulk) {
-            (false, _) => Receiving::No,
-            (true, false) => Receiving::Many,
-            (true, true) => Receiving::Once,
-        };
-        match socket.receiving {
-            Receiving::No if wanted != Receiving::No => {
-                let group = if bulk { Group::Bulk } else { Group::Small };
-                socket.receiving = wanted;
+        let once = socket.bulk || socket.broken.is_some();
+        match (socket.receiving, socket.wants_input(), once) {
+            (Receiving::No, true, false) => {
+                socket.receiving = Receiving::Many;
+                socket.in_flight += 1;
+                self.ring.push(Operation::receive(socket.fd(), key));
+            }
+            (Receiving::No, true, true) => {
+                let group = if socket.much { Group::Bulk } else { Group::Small };
+                socket.receiving = Receiving::Once(group);
                 socket.in_flight += 1;
                 // While much waits to be sent, no connection adds a large piece to it.
                 let most = self.common.waiting.limit(BULK_SIZE);
-                self.ring.push(Operation::receive(socket.fd(), key, group, most));
+                self.ring.push(Operation::receive_once(socket.fd(), key, group, most));
+            }
+            (Receiving::Many, true, true) | (Receiving::Many | Receiving::Once(_), false, _) => {
+                self.stop_receiving(key)
             }
             // A single one ends with the next input, which is less work than to cancel it.
-            Receiving::Once if wanted == Receiving::Many => {}
-            Receiving::Many | Receiving::Once if socket.receiving != wanted => self.stop_receiving(key),
             _ => {}
         }
         let Some(socket) = self.common.table.get_mut(key) else { return };
@@ -283,7 +284,7 @@ impl Io {
         let Some(socket) = self.common.table.get_mut(key) else { return };
         let kind = match socket.receiving {
             Receiving::Many => Kind::Receive,
-            Receiving::Once => Kind::ReceiveBulk,
+            Receiving::Once(group) => Kind::receive_once(group),
             Receiving::No | Receiving::Ending => return,
         };
         socket.receiving = Receiving::Ending;

@@ -7,7 +7,7 @@
 //!
 //! This is also where memory is lent to the kernel. Most kinds of operation name none. The others:
 //!
-//! - [`Operation::receive`] names none either: the kernel takes a buffer of [`super::buffers`] when bytes have arrived, so
+//! - [`Operation::receive`] and [`Operation::receive_once`] name none either: the kernel takes a buffer of [`super::buffers`] when bytes have arrived, so
 //!   a thousand idle connections occupy none.
 //! - [`Operation::send`] reads from a connection's `Output`, which is left alone until the completion.
 //! - [`Operation::try_send`] reads from it only while it is submitted.
@@ -39,7 +39,9 @@ pub(super) const TRIED: usize = 1024 * 1024;
 pub(super) enum Kind {
     /// Into small buffers.
     Receive,
-    /// Into a large one.
+    /// Into one small buffer.
+    ReceiveSmall,
+    /// Into one large buffer.
     ReceiveBulk,
     Send,
     /// Send all of it while it is submitted. Only what fails is completed.
@@ -60,6 +62,14 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    /// A receive operation that ends with its first piece.
+    pub(super) fn receive_once(group: Group) -> Self {
+        match group {
+            Group::Small => Self::ReceiveSmall,
+            Group::Bulk => Self::ReceiveBulk,
+        }
+    }
+
     /// The token for this kind of operation on the socket with `key`.
     pub(super) fn token(self, key: usize) -> u64 {
         (key as u64) << 8 | self as u64
@@ -77,8 +87,9 @@ impl Kind {
     }
 }
 
-const KINDS: [Kind; 11] = [
+const KINDS: [Kind; 12] = [
     Kind::Receive,
+    Kind::ReceiveSmall,
     Kind::ReceiveBulk,
     Kind::Send,
     Kind::TrySend,
@@ -128,18 +139,17 @@ impl Operation {
         Self::new(&opcode::PollAdd::new(Fd(listener), flags).build(), Kind::Knock, key)
     }
 
-    /// Receives into buffers that the kernel takes from `group` when there is something to put in: small ones again and
-    /// again until it is cancelled, a large one once, and no more than `most` bytes.
-    pub(super) fn receive(socket: i32, key: usize, group: Group, most: usize) -> Self {
-        match group {
-            Group::Small => Self::new(&opcode::RecvMulti::new(Fd(socket), group as u16).build(), Kind::Receive, key),
-            Group::Bulk => {
-                // No address: it is the buffer's. Of the two lengths, the smaller one counts.
-                let most = u32::try_from(most).unwrap_or(u32::MAX);
-                let once = opcode::Recv::new(Fd(socket), ptr::null_mut(), most).buf_group(group as u16).build();
-                Self::new(&once.flags(Flags::BUFFER_SELECT), Kind::ReceiveBulk, key)
-            }
-        }
+    /// Receives into small buffers that the kernel takes when there is something to put in, again and again until it is cancelled.
+    pub(super) fn receive(socket: i32, key: usize) -> Self {
+        Self::new(&opcode::RecvMulti::new(Fd(socket), Group::Small as u16).build(), Kind::Receive, key)
+    }
+
+    /// Receives once, no more than `most` bytes, into a buffer of `group`.
+    pub(super) fn receive_once(socket: i32, key: usize, group: Group, most: usize) -> Self {
+        // No address: it is the buffer's. Of the two lengths, the smaller one counts.
+        let most = u32::try_from(most).unwrap_or(u32::MAX);
+        let once = opcode::Recv::new(Fd(socket), ptr::null_mut(), most).buf_group(group as u16).build();
+        Self::new(&once.flags(Flags::BUFFER_SELECT), Kind::receive_once(group), key)
     }
 
     /// Sends the pieces, as far as the kernel takes them at once; when it takes none, waits until it does.

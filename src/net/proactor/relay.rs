@@ -99,7 +99,7 @@ impl Io {
         }
         match sender {
             // Bytes that were received meanwhile go first.
-            (Receiving::Many | Receiving::Once, ..) => self.stop_receiving(key),
+            (Receiving::Many | Receiving::Once(_), ..) => self.stop_receiving(key),
             (Receiving::No, true, false) if way == Way::Pipe && !self.is_full(relay.to) => {
                 if let Some(socket) = self.common.table.get_mut(key) {
                     socket.looking = true;

@@ -132,6 +132,38 @@ fn more_clients_than_buffers_are_all_heard() {
     }
 }
 
+/// There are few large buffers. Connections that may need one, and do not, must not wait for one another.
+#[test]
+fn more_connections_with_short_messages_than_large_buffers_have_their_turns() {
+    const CLIENTS: usize = 400;
+    let (running, _heard) = script(DriverConfig::default(), move |cx, heard, input| match heard {
+        Heard::Accepted(conn) => cx.set_bulk(*conn, true),
+        Heard::Received(conn, _) => {
+            cx.forward(*conn, input);
+            // An application that is slower than its clients: most of them have spoken again before it has heard all.
+            std::hint::black_box(pattern(20_000));
+        }
+        _ => {}
+    });
+    let mut clients: Vec<(TcpStream, usize)> = (0..CLIENTS).map(|_| (running.connect(), 0)).collect();
+    for (client, _) in &mut clients {
+        client.set_nonblocking(true).unwrap();
+        client.write_all(b"again").unwrap();
+    }
+    let mut answers = 0;
+    while answers < 20 * CLIENTS {
+        for (client, heard) in &mut clients {
+            if client.read(&mut [0; 5]).is_ok_and(|len| len == 5) {
+                (answers, *heard) = (answers + 1, *heard + 1);
+                client.write_all(b"again").unwrap();
+            }
+        }
+    }
+    let turns = clients.iter().map(|(_, heard)| *heard);
+    let (least, most) = (turns.clone().min().unwrap(), turns.max().unwrap());
+    assert!(most <= 2 * least, "one was answered {least} times, another {most} times");
+}
+
 #[test]
 fn large_pieces_are_received_when_they_are_asked_for_and_small_ones_again_afterwards() {
     const LEN: usize = 8 * 1024 * 1024;
