@@ -197,16 +197,6 @@ pub(crate) const EXERCISES: &[Exercise] = &[
         next: "src/service/command.rs: one protocol for all architectures. Who counts there, and which numbers may be a moment old?",
     },
     Exercise {
-        id: "e18",
-        slug: "e18-shutdown",
-        title: "Soak and shutdown",
-        chapter: "14-signals-limits-logs",
-        minutes: 75,
-        checks: checks::e18::CHECKS,
-        starter_passes: &["commands", "a-limit", "two-thousand"],
-        next: "src/net/driver/ending.rs: the end of an event loop. What does it do for a client between two requests, and what after the deadline?",
-    },
-    Exercise {
         id: "e20",
         slug: "e20-parser",
         title: "An incremental parser",
@@ -235,6 +225,16 @@ pub(crate) const EXERCISES: &[Exercise] = &[
         checks: checks::e22::CHECKS,
         starter_passes: &[],
         next: "src/http/persistence.rs: who decides there whether a connection stays, and which reason does it give?",
+    },
+    Exercise {
+        id: "e18",
+        slug: "e18-shutdown",
+        title: "Soak and shutdown",
+        chapter: "14-signals-limits-logs",
+        minutes: 75,
+        checks: checks::e18::CHECKS,
+        starter_passes: &["commands", "a-limit", "two-thousand"],
+        next: "src/net/driver/ending.rs: the end of an event loop. What does it do for a client between two requests, and what after the deadline?",
     },
     Exercise {
         id: "e23",
@@ -314,4 +314,15 @@ pub(crate) fn find(name: &str) -> Option<&'static Exercise> {
     EXERCISES
         .iter()
         .find(|exercise| exercise.id == name || exercise.slug == name || Ok(exercise.id) == numbered.as_deref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `cargo course` says what to do next in this order, and `cargo course list` shows it.
+    #[test]
+    fn exercises_stand_in_the_order_of_their_chapters() {
+        assert!(EXERCISES.is_sorted_by_key(|exercise| exercise.chapter));
+    }
 }

@@ -78,14 +78,21 @@ fn in_checks(text: &str, _: &New, id: &str) -> Option<String> {
     Some(text.replacen(after, &format!("{line}\n{after}"), 1))
 }
 
-/// The last of all exercises.
+/// The last exercise of its chapter.
 fn in_catalog(text: &str, new: &New, id: &str) -> Option<String> {
     let New { slug, title, chapter, minutes } = new;
     let entry = format!(
         "    Exercise {{\n        id: \"{id}\",\n        slug: \"{slug}\",\n        title: {title:?},\n        chapter: \"{chapter}\",\n        \
          minutes: {minutes},\n        checks: checks::{id}::CHECKS,\n        starter_passes: &[],\n        next: \"\",\n    }},\n"
     );
-    text.contains("\n];\n").then(|| text.replacen("\n];\n", &format!("\n{entry}];\n"), 1))
+    let later = |text: &str| {
+        let chapters = text.match_indices("        chapter: \"").map(|(at, before)| at + before.len());
+        let mut after =
+            chapters.filter(|at| text[*at..].split('"').next().is_some_and(|other| other > chapter.as_str()));
+        text[..after.next()?].rfind("    Exercise {\n")
+    };
+    let at = later(text).or_else(|| text.find("\n];\n").map(|end| end + 1))?;
+    Some(format!("{}{entry}{}", &text[..at], &text[at..]))
 }
 
 /// Its test for those who like tests.
