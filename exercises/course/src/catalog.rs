@@ -247,6 +247,16 @@ pub(crate) const EXERCISES: &[Exercise] = &[
         next: "src/proxy/leaving.rs: connections of a proxy leave there after a signal. What does it tell a load balancer before it closes its listener?",
     },
     Exercise {
+        id: "e48",
+        slug: "e48-load-tester",
+        title: "A load tester",
+        chapter: "17-measuring",
+        minutes: 75,
+        checks: checks::e48::CHECKS,
+        starter_passes: &[],
+        next: "src/load/record.rs: which requests are in no percentile there, and how is a reader of the report told of them?",
+    },
+    Exercise {
         id: "c1",
         slug: "c1-review",
         title: "A review: five faults",

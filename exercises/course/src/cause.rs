@@ -6,7 +6,7 @@
 use crate::{
     bytes,
     excess::Excess,
-    life,
+    life, load_subject,
     probe::{self, Call, Doing},
     problem::{Problem, Resource, Seen, Topic},
     rooms,
@@ -130,6 +130,10 @@ fn before_bytes(problem: &Problem, stage: &mut Stage) -> Option<Diagnosis> {
             Excess::Printed(_) => Cause::PrintsWithoutEnd,
         };
         return Some(cause.because([excess.fact()]));
+    }
+    // A program that asks ends when it has asked: that explains nothing.
+    if let Some(diagnosis) = load_subject::diagnose(problem, stage) {
+        return Some(diagnosis);
     }
     let known = stop::diagnose(problem, stage).or_else(|| life::diagnose(problem, stage));
     if let Some(diagnosis) = known.or_else(|| ended(stage)) {

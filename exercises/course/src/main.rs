@@ -24,6 +24,7 @@ mod excess;
 mod fault;
 mod json;
 mod life;
+mod load_subject;
 mod newcomer;
 mod probe;
 mod problem;

@@ -1,6 +1,10 @@
 //! The facts that a check saw in place of the answer it waited for. `cause.rs` finds out why.
 
-use crate::{shape::Ran, web_subject::Web};
+use crate::{
+    load_subject::{Figure, Load, Tally},
+    shape::Ran,
+    web_subject::Web,
+};
 use nix::sys::signal::Signal;
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -118,6 +122,38 @@ pub(crate) enum Seen {
     LogFlood {
         /// How often.
         lines: usize,
+    },
+    /// A load tester counted its requests in another way than the server that answered them.
+    Counted {
+        /// As the server saw them.
+        wanted: Tally,
+        /// As the report has them.
+        got: Tally,
+    },
+    /// A number of its report that cannot be.
+    Figure(Figure),
+    /// A request that came more than once, or not at all.
+    Asked {
+        /// Its number.
+        number: u64,
+        /// How often it came.
+        times: usize,
+    },
+    /// The most of its clients that were under way at the same time.
+    Together(usize),
+    /// It made so many connections.
+    Connections(usize),
+    /// A request came before it was due.
+    Early {
+        /// Its number.
+        number: u64,
+        /// How long after the program was started it came.
+        after: Duration,
+    },
+    /// A request came on a connection on which another had failed.
+    Reused {
+        /// Its number.
+        number: u64,
     },
     /// There is more of something than there was.
     Grew {
@@ -268,6 +304,8 @@ pub(crate) enum Topic {
     StoreFull,
     /// It is about HTTP.
     Web(Web),
+    /// It is about a load tester.
+    Load(Load),
     /// It was told to end, and has nothing else to do.
     Stop,
     /// A command runs, and it was told to end.

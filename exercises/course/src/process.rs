@@ -28,6 +28,11 @@ impl Stage {
         self.start_as(&self.program.clone(), &args, limits)
     }
 
+    /// Starts the program as a client, with these arguments; does not wait for anything.
+    pub(crate) fn start_client(&mut self, args: &[&str]) -> Result<(), Problem> {
+        self.start_as(&self.program.clone(), args, Limits::default())
+    }
+
     /// Starts the program without the right to take ports below 1024, which we have. `false`: that cannot be done here.
     pub(crate) fn start_without_privilege(&mut self, listen: &str) -> Result<bool, Problem> {
         let Some(program) = self.program.to_str().map(str::to_owned) else { return Ok(false) };

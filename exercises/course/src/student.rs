@@ -120,6 +120,12 @@ impl Student {
         self.stdout.line(1, Duration::ZERO)
     }
 
+    /// All that it has said on stdout, as far as it is kept, once it has ended.
+    pub(crate) fn said(&self, patience: Duration) -> String {
+        self.stdout.wait(patience, |text| text.ended);
+        String::from_utf8_lossy(&self.stdout.lock().bytes).into_owned()
+    }
+
     /// The resource of which it took too much, if it did: then it was ended.
     pub(crate) fn excess(&self) -> Option<Excess> {
         self.watch.found()

@@ -119,6 +119,11 @@ fn e23_missing_features() {
 }
 
 #[test]
+fn e48_load_tester() {
+    check("e48");
+}
+
+#[test]
 fn c1_review() {
     check("c1");
 }

@@ -27,6 +27,7 @@ pub(crate) mod e20;
 pub(crate) mod e21;
 pub(crate) mod e22;
 pub(crate) mod e23;
+pub(crate) mod e48;
 mod greeting;
 mod http;
 pub(crate) mod proxies;
