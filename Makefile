@@ -44,11 +44,12 @@ test: ## run all tests
 SUITES := --test milestone1 --test milestone2 --test milestone3 --test milestone4 --test milestone5
 
 # One milestone alone: what must work there is in docs/checkpoints-milestoneN.md.
-MILESTONES := test-milestone-1 test-milestone-2 test-milestone-3 test-milestone-4
+MILESTONES := test-milestone-1 test-milestone-2 test-milestone-3 test-milestone-4 test-milestone-5
 test-milestone-1: ## the tests of milestone 1: heads, bodies, refusals, deadlines, limits
 test-milestone-2: ## the tests of milestone 2: balancing, health, retries
 test-milestone-3: ## the tests of milestone 3: connections that are kept, and waiting for one
 test-milestone-4: ## the tests of milestone 4: the cache
+test-milestone-5: ## the tests of milestone 5: TLS
 .PHONY: $(MILESTONES)
 $(MILESTONES): test-milestone-%:
 	$(CARGO) test $(LOCKED) --test milestone$*
