@@ -122,9 +122,13 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Option<Diagnosis
 /// It has not ended, or not with the code that it should have.
 fn other_exit(load: Load, wanted: i32, stage: &mut Stage) -> Option<Diagnosis> {
     match stage.student.as_mut().and_then(|student| student.exit(std::time::Duration::ZERO)) {
-        Some(Exit::Code(code)) if code != 101 => {
+        Some(Exit::Code(code)) if code != 101 && code != wanted => {
             let facts = vec![format!("the exit code is {code}, and it should be {wanted}")];
             Some(Diagnosis { cause: Cause::ExitCode, facts })
+        }
+        Some(Exit::Code(code)) if code == wanted => {
+            let facts = vec!["it has ended in the meantime, too late".to_owned()];
+            Some(Diagnosis { cause: Cause::RunNeverEnds, facts })
         }
         Some(_) => None,
         None if load == Load::Timeouts => Some(waiting(stage, Cause::NoTimeout)),

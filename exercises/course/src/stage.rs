@@ -6,6 +6,7 @@ use crate::{
     problem::{Problem, Resource, Seen},
     student::{Limits, Student},
     timing::Timing,
+    upstream::Serving,
     wire::Recorder,
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
@@ -14,6 +15,7 @@ use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -36,6 +38,9 @@ pub(crate) struct Stage {
     pub(crate) open: Open,
     /// How many servers of ours there are.
     pub(crate) upstreams: u8,
+    /// Servers that last as long as the stage: if they ended with a check that fails, the program would wake up, and nobody could see any
+    /// more what it was waiting for.
+    pub(crate) kept: Vec<Arc<Serving>>,
 }
 
 /// So long an idle program is watched, and this share of the time it may use.
@@ -63,6 +68,7 @@ impl Stage {
             at: None,
             open: Open::default(),
             upstreams: 0,
+            kept: Vec::new(),
         }
     }
 

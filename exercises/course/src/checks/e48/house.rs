@@ -61,7 +61,7 @@ struct Book {
 /// A server with its log.
 #[derive(Debug)]
 pub(super) struct House {
-    serving: Serving,
+    serving: Arc<Serving>,
     book: Arc<Mutex<Book>>,
 }
 
@@ -77,7 +77,8 @@ impl House {
     ) -> Result<Self, Problem> {
         let book = Arc::<Mutex<Book>>::default();
         let shared = Arc::clone(&book);
-        let serving = stage.upstream()?.serve(move |client| serve(client, &shared, &reply))?;
+        let serving = Arc::new(stage.upstream()?.serve(move |client| serve(client, &shared, &reply))?);
+        stage.kept.push(Arc::clone(&serving));
         Ok(Self { serving, book })
     }
 
