@@ -80,7 +80,7 @@ causes! {
     LineEndCounted "line-end-counted" "The length is too large by the line end: LF, or CR LF, is no part of the line."
     BytesKept "bytes-kept" "Bytes of an earlier line are still there, and were answered or counted again: what was answered has to leave the buffer."
     LineWithoutLimit "line-without-limit" "A line that is too long is not refused: your buffer grows as long as the client sends. Refuse it as soon as the limit is passed, and keep nothing of the rest."
-    LimitOffByOne "limit-off-by-one" "The limit is off by one. The longest that is allowed has to be taken, and one byte more has to be refused. The task says whether the end of a line counts."
+    LimitOffByOne "limit-off-by-one" "The limit is off by one. The most that is allowed has to be taken, and one more, a byte or a client, has to be refused. Of a line, the task says whether its end counts."
     RestOfLineAnswered "rest-of-line-answered" "The rest of a line that was refused is taken for a line of its own. Pass over it, up to its end, and then go on."
     TimeoutTakenForEnd "timeout-taken-for-end" "Your server ended the conversation because a read gave up after its timeout (WouldBlock). That is no error and no end: the client has not sent yet."
     SlowReaderGivenUp "slow-reader-given-up" "Your server ended the conversation in the middle of an answer. A write that gave up (WouldBlock), after its timeout or because the socket does not block, has to be tried again with what is left: write_all does not do that."

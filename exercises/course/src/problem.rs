@@ -232,6 +232,8 @@ pub(crate) enum Topic {
     QueueFull,
     /// There are as many clients as there may be.
     Full,
+    /// There is one client more than there may be, and the one after it was told.
+    OneMore,
     /// There are fewer clients than there may be.
     NotFull,
     /// There were as many clients as there may be, and one has left.

@@ -55,6 +55,7 @@ fn by_topic(problem: &Problem) -> Option<Cause> {
     let says = |line: &[u8], words: &[u8]| line.windows(words.len()).any(|window| window == words);
     let got: &[u8] = if let Seen::Wrong(got) | Seen::Extra(got) = &problem.seen { got } else { b"" };
     Some(match problem.topic? {
+        Topic::OneMore => Cause::LimitOffByOne,
         Topic::Sender if wrong => Cause::OwnLineBack,
         Topic::Nameless if wrong => Cause::NotAMemberYet,
         Topic::NameTaken if got.starts_with(b"You are") => Cause::NameTakenTwice,

@@ -108,6 +108,10 @@ fn in_turn(stage: &mut Stage) -> Result<(), Problem> {
 fn spread(stage: &mut Stage) -> Result<(), Problem> {
     for (policy, topic) in [("round-robin", Topic::InTurn), ("least-clients", Topic::Equals)] {
         serve(stage, policy)?;
+        if topic == Topic::Equals {
+            // Else it could not be told whether equals do not take turns, or counts are compared the wrong way round.
+            an_equal_number(stage, 2)?.into_iter().flatten().try_for_each(quit)?;
+        }
         let mut got = [0; WORKERS];
         for _ in 0..200 {
             let (client, worker) = served(stage)?;
@@ -145,17 +149,27 @@ fn expect_counts(stage: &Stage, client: &mut Client, wanted: [usize; WORKERS]) -
     }
 }
 
-/// Clients, as many for each worker: a list for each.
+/// Clients, as many for each worker: a list for each. By either policy, none of them goes to a worker that has more than another.
 fn an_equal_number(stage: &mut Stage, each: usize) -> Result<Vec<Vec<Client>>, Problem> {
     let mut all: Vec<Vec<Client>> = (0..WORKERS).map(|_| Vec::new()).collect();
     for _ in 0..each * WORKERS {
         let (client, worker) = served(stage)?;
+        let counts = [0, 1, 2, 3].map(|worker: usize| all[worker].len());
+        let few: Vec<usize> = (0..WORKERS).filter(|worker| Some(&counts[*worker]) == counts.iter().min()).collect();
+        if !few.contains(&worker) {
+            return Err(not_the_least(&client, &few, worker));
+        }
         all[worker].push(client);
     }
-    let got = [0, 1, 2, 3].map(|worker: usize| all[worker].len());
-    let any = all.iter().flatten().next();
-    any.map_or(Ok(()), |any| expect_spread(any, &got, 0, Topic::Equals))?;
     Ok(all)
+}
+
+/// A client should have gone to one of the workers that have fewest.
+fn not_the_least(client: &Client, wanted: &[usize], got: usize) -> Problem {
+    let wanted = wanted.iter().map(|worker| format!("worker {}", worker + 1)).collect::<Vec<_>>().join(" or ");
+    let got = format!("worker {}", got + 1);
+    let why = format!("`{wanted}`: fewer clients than `{got}`");
+    client.complaint(&why, wanted.as_bytes(), got.as_bytes()).about(Topic::Least)
 }
 
 fn counts(stage: &mut Stage) -> Result<(), Problem> {
@@ -188,10 +202,7 @@ fn least(stage: &mut Stage) -> Result<(), Problem> {
         for _ in 0..2 {
             let (client, got) = served(stage)?;
             if got != worker {
-                let [wanted, got] = [worker, got].map(|number| format!("worker {}", number + 1));
-                let why = format!("`{wanted}`: it has fewer clients than the others");
-                let problem = client.complaint(&why, wanted.as_bytes(), got.as_bytes());
-                return Err(problem.about(Topic::Least));
+                return Err(not_the_least(&client, &[worker], got));
             }
             all[worker].push(client);
         }

@@ -264,12 +264,20 @@ fn expect_room(stage: &mut Stage) -> Result<(), Problem> {
     }
 }
 
+/// A client too many was served: is the next one refused?
+fn or_one_more(stage: &Stage, problem: Problem) -> Problem {
+    let served = matches!(&problem.seen, Seen::Wrong(got) if web::status(got) == Some(200));
+    let told = served && stage.connect().is_ok_and(|mut next| told_busy(&mut next, "503 for client 102").is_ok());
+    if told { problem.about(Topic::OneMore) } else { problem }
+}
+
 fn a_limit(stage: &mut Stage) -> Result<(), Problem> {
     stage.serve()?;
     let mut clients = full(stage, MOST_CLIENTS)?;
     let mut next = stage.connect()?;
     next.send(&get("/"))?;
-    told_busy(&mut next, "503 with Retry-After for client 101, at once")?;
+    told_busy(&mut next, "503 with Retry-After for client 101, at once")
+        .map_err(|problem| or_one_more(stage, problem))?;
     let mut silent = stage.connect()?;
     told_busy(&mut silent, "503 with Retry-After for one more, which has not asked for anything")?;
     hello(&mut clients[0], "200: those that are served are still served", Web::Kept)?;
