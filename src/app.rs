@@ -21,7 +21,7 @@ mod cx;
 mod secure;
 
 pub use cx::Cx;
-pub use secure::{Names, Secure, canonical};
+pub use secure::{Insecure, Names, Secure, canonical};
 
 use crate::time::wheel::Key;
 use bytes::Bytes;
@@ -51,6 +51,10 @@ impl ConnId {
 /// Which of the driver's listeners a connection came in by, in the order they were added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ListenerId(pub u8);
+
+/// Which server a protected connection has to lead to, as the layer that speaks TLS numbers them ([`Cx::connect_secured`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ServerId(pub u16);
 
 /// Where an accepted connection came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,6 +131,11 @@ pub trait App {
     fn peeked(&mut self, _cx: &mut Cx, _conn: ConnId, _quiet: bool) {}
     /// The connection is gone: refused, reset, timed out in the kernel, unreachable. No later event names it.
     fn failed(&mut self, cx: &mut Cx, conn: ConnId, error: io::ErrorKind);
+    /// In place of [`App::connected`]: the server can be reached, but the connection asked for by [`Cx::connect_secured`] is not
+    /// protected, and so it is gone. No later event names it.
+    fn insecure(&mut self, cx: &mut Cx, conn: ConnId, _why: Insecure) {
+        self.failed(cx, conn, io::ErrorKind::InvalidData);
+    }
     /// The deadline set for `key` has passed. It is no longer set.
     fn expired(&mut self, cx: &mut Cx, key: TimerKey);
     /// Another thread called the driver's waker, or the application asked for it ([`Cx::call_again`]): look into whatever
@@ -149,6 +158,10 @@ pub trait App {
 pub enum Action {
     /// Open a connection to the address; answered by `connected` or `failed`.
     Connect(ConnId, SocketAddr),
+    /// Open a protected connection (TLS) to the address, and to no other server than this one; answered by `connected` when that is
+    /// proved, by `insecure` or `failed`. A layer between application and driver carries it out. A driver cannot, and fails it:
+    /// nothing that was to be protected may leave in plain.
+    ConnectSecured(ConnId, SocketAddr, ServerId),
     /// Queue these bytes. The reference moves to the driver: nothing is copied.
     Send(ConnId, Bytes),
     /// Queue this part of the input just heard. Written straight from the driver's buffer; only what the kernel refuses

@@ -34,6 +34,17 @@ pub struct Backend {
     pub weight: u32,
     /// Most connections open to it at once, over all workers. `None`: the pool's default applies.
     pub max: Option<usize>,
+    /// It speaks TLS, and this is what stands in `Host` when no client names one: `a.example`, `a.example:8443`. `None`: it is
+    /// spoken to in plain.
+    pub secured: Option<Box<str>>,
+}
+
+impl Backend {
+    /// The value of `Host` for requests that bring none of their own.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        self.secured.as_deref().unwrap_or(&self.name)
+    }
 }
 
 /// All addresses of one server, best first, and which of them worked last. Copies share that memory.

@@ -119,6 +119,7 @@ fn build(plan: Plan, site: Site<'_>) -> Built<Proxy> {
         addresses: addresses(*address, site.random),
         weight: site.random.within(1..=5) as u32,
         max: None,
+        secured: None,
     };
     let backends: Vec<Backend> = (0..).zip(site.origins).map(backend).collect();
     let (workers, slots) = plan.build(backends.clone(), site.wakers.len(), site.now, 1);

@@ -63,7 +63,8 @@ impl World {
         let config = Config { forwarding, ..Config::default() };
         let plan = Plan::new(config).balance(flags.balance).pool(&flags.pool).cache(&flags.cache);
         let addresses = std::net::SocketAddr::from(([127, 0, 0, 1], 9000)).into();
-        let backend = Backend { id: BackendId(0), name: "backend".to_owned(), addresses, weight: 1, max: None };
+        let backend =
+            Backend { id: BackendId(0), name: "backend".to_owned(), addresses, weight: 1, max: None, secured: None };
         let mut proxy = plan.build(vec![backend], 1, now, 0).0.remove(0);
         let mut cx = Cx::new(now);
         proxy.started(&mut cx);
@@ -111,7 +112,7 @@ impl World {
                         assert_ne!(conn, self.client, "{:?}", String::from_utf8_lossy(&self.answered));
                     }
                     Action::Finish(_) | Action::SetReading(..) | Action::SetBulk(..) => {}
-                    Action::Progress(_) | Action::Relay { .. } => {}
+                    Action::Progress(_) | Action::Relay { .. } | Action::ConnectSecured(..) => {}
                 }
             }
         }

@@ -42,6 +42,7 @@ pub(crate) fn backends(count: u16) -> Vec<Backend> {
         addresses: SocketAddr::from(([127, 0, 0, 1], 9000)).into(),
         weight: 1,
         max: None,
+        secured: None,
     };
     (0..count).map(backend).collect()
 }

@@ -153,7 +153,14 @@ impl World {
         let count = if shape >> 4 & 3 == 0 { 1 } else { 1 + (room >> 3) as u16 % 3 };
         let backend = |number| {
             let addresses = SocketAddr::from(([127, 0, 0, 1], 3000 + number)).into();
-            Backend { id: BackendId(number), name: format!("b{number}"), addresses, weight: 1, max: None }
+            Backend {
+                id: BackendId(number),
+                name: format!("b{number}"),
+                addresses,
+                weight: 1,
+                max: None,
+                secured: None,
+            }
         };
         let (mut proxies, _) = plan.build((0..count).map(backend).collect(), 1, now, 0);
         let proxy = proxies.remove(0);
@@ -327,6 +334,7 @@ impl World {
 
     fn perform(&mut self, action: Action, heard: &[u8]) {
         let (Action::Connect(conn, _)
+        | Action::ConnectSecured(conn, ..)
         | Action::Send(conn, _)
         | Action::Forward(conn, _)
         | Action::Relay { from: conn, .. }
@@ -364,7 +372,7 @@ impl World {
                 assert!(before.is_none(), "one relay at a time");
             }
             Action::SetReading(conn, on) => self.peer(conn).paused = !on,
-            Action::SetBulk(..) => {}
+            Action::SetBulk(..) | Action::ConnectSecured(..) => {}
         }
     }
 

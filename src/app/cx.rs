@@ -1,7 +1,7 @@
 //! The calls by which an application asks for names of connections, actions and deadlines, and those by which its
 //! driver collects them.
 
-use super::{Action, ConnId, TimerKey};
+use super::{Action, ConnId, ServerId, TimerKey};
 use crate::{
     buf::relax,
     time::{Now, wheel::Timers},
@@ -50,6 +50,13 @@ impl Cx {
     pub fn connect(&mut self, to: SocketAddr) -> ConnId {
         let conn = self.allocate();
         self.actions.push(Action::Connect(conn, to));
+        conn
+    }
+
+    /// Opens a protected connection; see [`Action::ConnectSecured`].
+    pub fn connect_secured(&mut self, to: SocketAddr, server: ServerId) -> ConnId {
+        let conn = self.allocate();
+        self.actions.push(Action::ConnectSecured(conn, to, server));
         conn
     }
 

@@ -1,4 +1,4 @@
-//! The protection of an accepted connection, as far as an application decides or tells something by it.
+//! The protection of a connection, as far as an application decides or tells something by it.
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
@@ -21,6 +21,26 @@ pub struct Secure {
     pub names: Arc<Names>,
     /// The subject of the client's certificate.
     pub client: Option<Box<str>>,
+}
+
+/// Why a connection that was to be protected did not come about. The word in it is for logs and counters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Insecure {
+    /// The server did not prove that it is the one that was meant: its certificate is not accepted.
+    Certificate(&'static str),
+    /// The server gave up, and said so by an alert.
+    Alert(&'static str),
+    /// The handshake came to nothing in another way.
+    Protocol(&'static str),
+}
+
+impl Insecure {
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        let (Self::Certificate(word) | Self::Alert(word) | Self::Protocol(word)) = self;
+        word
+    }
 }
 
 /// The names that a certificate is for (RFC 6125, RFC 9525): hosts, `*.` and a host, addresses.

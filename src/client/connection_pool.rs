@@ -89,8 +89,14 @@ impl ConnectionPool {
     ) -> Self {
         let to = to.into();
         // Only its number and its limit matter to slots: where it is, is asked whenever that matters.
-        let server =
-            Backend { id: SERVER, name: to.name().to_owned(), addresses: Addresses::new(&[]), weight: 1, max: None };
+        let server = Backend {
+            id: SERVER,
+            name: to.name().to_owned(),
+            addresses: Addresses::new(&[]),
+            weight: 1,
+            max: None,
+            secured: None,
+        };
         let slots = Arc::new(Slots::new(&[server], pool, 1));
         let shared = Shared {
             pool: Pool::new(slots, 0),

@@ -192,6 +192,8 @@ pub enum FailureKind {
     Connect(io::ErrorKind),
     /// The connection was not open in time.
     ConnectTimeout,
+    /// The connection was to be protected (TLS) and is not, for this reason.
+    Handshake(&'static str),
     /// The response did not begin, or did not go on, in time.
     ResponseTimeout,
     /// The connection broke before the response was complete.
@@ -208,7 +210,7 @@ impl FailureKind {
     #[must_use]
     pub fn may_be_the_requests(self) -> bool {
         match self {
-            Self::Connect(_) | Self::ConnectTimeout => false,
+            Self::Connect(_) | Self::ConnectTimeout | Self::Handshake(_) => false,
             Self::ResponseTimeout | Self::CutOff | Self::Malformed | Self::Status(_) => true,
         }
     }
@@ -219,6 +221,7 @@ impl fmt::Display for FailureKind {
         match self {
             Self::Connect(error) => error.fmt(f),
             Self::ConnectTimeout => f.write_str("no connection in time"),
+            Self::Handshake(why) => f.write_str(why),
             Self::ResponseTimeout => f.write_str("no response in time"),
             Self::CutOff => f.write_str("response cut off"),
             Self::Malformed => f.write_str("malformed response"),
@@ -232,6 +235,8 @@ impl fmt::Display for FailureKind {
 pub enum ProbeFailure {
     /// The connection could not be opened, or broke.
     Connection(io::ErrorKind),
+    /// The connection was to be protected (TLS) and is not, for this reason.
+    Handshake(&'static str),
     /// No complete answer within the timeout of probes.
     Timeout,
     /// The backend closed the connection without a complete answer.
@@ -246,6 +251,7 @@ impl fmt::Display for ProbeFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connection(error) => error.fmt(f),
+            Self::Handshake(why) => f.write_str(why),
             Self::Timeout => f.write_str("no answer in time"),
             Self::CutOff => f.write_str("answer cut off"),
             Self::Malformed => f.write_str("malformed answer"),

@@ -23,6 +23,7 @@ fn backends(n: u16) -> Vec<Backend> {
         addresses: SocketAddr::from(([127, 0, 0, 1], 3000 + id)).into(),
         weight: 1,
         max: None,
+        secured: None,
     };
     (0..n).map(backend).collect()
 }

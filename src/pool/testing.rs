@@ -46,6 +46,7 @@ pub(super) fn backends(limits: &[Option<usize>]) -> Vec<Backend> {
         addresses: SocketAddr::from(([127, 0, 0, 1], 9000 + id)).into(),
         weight: 1,
         max: *max,
+        secured: None,
     };
     (0..).zip(limits).map(backend).collect()
 }

@@ -296,6 +296,7 @@ impl Shared {
                 "queue_full": sum(|c| c.pool.refused.read()),
             },
             "tls": self.tls_stats(),
+            "tls_to_backends": self.servers_stats(),
             "cache": self.cache_stats(),
             "pool_closed": self.closed(),
             "log": {"lines_lost": cli::log_lines_lost()},
@@ -321,6 +322,15 @@ impl Shared {
             "reloads": {"done": reloaded, "failed": not_reloaded},
             "certificates": store.ends().map(certificate).collect::<Vec<_>>(),
         })
+    }
+
+    /// `null` if no backend speaks TLS.
+    fn servers_stats(&self) -> Value {
+        if self.servers.is_empty() {
+            return Value::Null;
+        }
+        let Handshakes { full, resumed, failures, .. } = self.servers.counters.read();
+        json!({"handshakes": {"full": full, "resumed": resumed}, "failures": failures})
     }
 
     /// `null` without a cache.

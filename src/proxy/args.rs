@@ -1,81 +1,21 @@
 //! The flags that all milestones share, and those of balancing.
 
-use super::config::{BODY_RATE, ClientField, Config, Deadlines, Forwarding, Network, OnClientClose};
+use super::{
+    backend_spec::{BackendSpec, host_name},
+    config::{BODY_RATE, ClientField, Config, Deadlines, Forwarding, Network, OnClientClose},
+};
 use crate::{
     cli::{ListenArgs, address},
     health::HealthArgs,
-    http::{Authority, Limits},
+    http::Limits,
     lb::Algorithm,
-    net::{self, DriverKind, address::HostPort},
+    net::DriverKind,
     units::{
         Checked, Flags, MAX_COUNT, MAX_WORKERS, Pointless, at_least_one, duration, nonzero_duration, number, size,
     },
 };
 use clap::{Args, ValueEnum};
-use std::{net::SocketAddr, num::NonZeroUsize, str::FromStr, time::Duration};
-
-/// A backend as the user writes it: `HOST:PORT[,weight=N][,max=N]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BackendSpec {
-    /// Host and port, not resolved yet.
-    pub authority: HostPort,
-    /// Share of the traffic, at least 1.
-    pub weight: u32,
-    /// Most connections open to it at once; `None`: `--pool-max`.
-    pub max: Option<usize>,
-}
-
-impl FromStr for BackendSpec {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        const HINT: &str = "write HOST:PORT, or HOST:PORT,weight=3,max=50";
-        let mut worker = text.split(',');
-        let mut spec = Self { authority: authority(worker.next().unwrap_or_default())?, weight: 1, max: None };
-        for part in worker {
-            match part.split_once('=') {
-                Some(("weight", weight)) => {
-                    spec.weight = number(1..=1000)(weight).map_err(|problem| format!("weight: {problem}"))?;
-                }
-                Some(("max", max)) => {
-                    spec.max = Some(number(1..=MAX_COUNT)(max).map_err(|problem| format!("max: {problem}"))?);
-                }
-                // Another backend, by the look of it.
-                _ if part.parse::<HostPort>().is_ok() => return Err(ONE_EACH.to_owned()),
-                _ => return Err(format!("'{part}' is neither weight=N nor max=N: {HINT}")),
-            }
-        }
-        Ok(spec)
-    }
-}
-
-const ONE_EACH: &str = "one backend for each flag: write --backend HOST:PORT --backend HOST:PORT";
-
-/// Reads the host and port of a backend. Common mistakes are answered with the words to write instead.
-fn authority(text: &str) -> Result<HostPort, String> {
-    if text.starts_with("https://") {
-        return Err("backends are spoken to in plain HTTP: write HOST:PORT".to_owned());
-    }
-    if ["unix:", "unix//", "/", "./"].iter().any(|start| text.starts_with(start)) {
-        return Err("backends are spoken to over TCP, not over Unix sockets: write HOST:PORT".to_owned());
-    }
-    if text.contains(char::is_whitespace) {
-        let several = text.split_whitespace().count() > 1;
-        return Err(if several { ONE_EACH.to_owned() } else { "leave out the space".to_owned() });
-    }
-    let plain = text.strip_prefix("http://").unwrap_or(text);
-    if let Some((authority, path)) = plain.split_once('/')
-        && !plain.contains("://")
-        && !path.trim_matches('/').is_empty()
-    {
-        return Err(format!("a backend has no path, each request brings its own: write {authority}"));
-    }
-    plain.trim_end_matches('/').parse().map_err(|error: net::Error| match error {
-        // clap names the text itself.
-        net::Error::Address { problem, .. } => problem.to_owned(),
-        other => other.to_string(),
-    })
-}
+use std::{net::SocketAddr, num::NonZeroUsize, time::Duration};
 
 /// A switch that is written out, so that a default of "on" can be turned off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -93,6 +33,9 @@ pub struct ProxyArgs {
     pub(super) listen: ListenArgs,
 
     /// A server to forward to; may be given several times from milestone2 on. Without any, the proxy starts demo backends
+    ///
+    /// With https:// before it (from milestone5 on), it is spoken to over TLS, on port 443 if none is given. Its certificate has to be
+    /// for HOST, or for another host that is given with name=.
     #[arg(long, value_name = "HOST:PORT[,weight=N,max=N]")]
     pub(super) backend: Vec<BackendSpec>,
 
@@ -310,14 +253,6 @@ impl ProxyArgs {
     }
 }
 
-/// A name as it may stand in `Host`, without a port: ports do not tell one page from another.
-fn host_name(text: &str) -> Result<String, String> {
-    match Authority::parse(text.as_bytes()) {
-        Ok(Authority { host, port: None }) if host == text => Ok(host.to_owned()),
-        _ => Err("write a host name without a port, for example proxy-1.internal".to_owned()),
-    }
-}
-
 /// A head is kept in memory and its parts are numbered with 16 bits.
 fn head_size(text: &str) -> Result<usize, String> {
     let bytes: usize = size(text)?;
@@ -357,48 +292,6 @@ mod tests {
         }
         for line in ["--retries 0", "--max-body 0", "--drain-timeout 0s", "--retries 1 --retry-backoff 0s"] {
             assert!(parse(line).is_ok(), "{line}");
-        }
-    }
-
-    #[test]
-    fn backends() {
-        let spec =
-            |authority: &str, weight, max| Ok(BackendSpec { authority: authority.parse().unwrap(), weight, max });
-        let cases: &[(&str, Result<BackendSpec, &str>)] = &[
-            ("localhost:3000", spec("localhost:3000", 1, None)),
-            ("[::1]:80,weight=3", spec("[::1]:80", 3, None)),
-            ("10.0.0.1:80,max=50,weight=1000", spec("10.0.0.1:80", 1000, Some(50))),
-            ("http://localhost:3000/", spec("localhost:3000", 1, None)),
-            ("localhost", Err("the port is missing, as in localhost:3000")),
-            ("[::1]", Err("the port is missing, as in [::1]:3000")),
-            ("::1", Err("an IPv6 address needs brackets, as in [::1]:8080")),
-            (":80", Err("the host is missing, as in localhost:3000")),
-            ("3000", Err("the host is missing, as in localhost:3000")),
-            ("a:0", Err("port 0 can be listened on but not connected to")),
-            ("", Err("the port is missing, as in localhost:3000")),
-            ("h:3000/path", Err("a backend has no path, each request brings its own: write h:3000")),
-            ("http://h:3000/a/b", Err("a backend has no path, each request brings its own: write h:3000")),
-            ("http://h/", Err("the port is missing, as in localhost:3000")),
-            ("https://h", Err("backends are spoken to in plain HTTP: write HOST:PORT")),
-            ("ftp://h:1", Err("leave out the scheme, as in localhost:3000")),
-            ("unix:/x", Err("backends are spoken to over TCP, not over Unix sockets: write HOST:PORT")),
-            ("/run/x.sock", Err("backends are spoken to over TCP, not over Unix sockets: write HOST:PORT")),
-            ("a:1 b:2", Err("one backend for each flag")),
-            ("a:1,b:2", Err("one backend for each flag")),
-            (" a:1", Err("leave out the space")),
-            ("a:1,weight=0", Err("weight: must be at least 1")),
-            ("a:1,weight=1001", Err("weight: must be at most 1000")),
-            ("a:1,weight=much", Err("weight: not a whole number")),
-            ("a:1,max=0", Err("max: must be at least 1")),
-            ("a:1,max=-1", Err("max: must be at least 1")),
-            ("a:1,wait=3", Err("'wait=3' is neither")),
-        ];
-        for (text, expected) in cases {
-            match (text.parse::<BackendSpec>(), expected) {
-                (Ok(spec), Ok(expected)) => assert_eq!(spec, *expected, "{text}"),
-                (Err(error), Err(expected)) => assert!(error.starts_with(*expected), "{text}: {error}"),
-                (result, expected) => panic!("{text}: {result:?}, expected {expected:?}"),
-            }
         }
     }
 }

@@ -1,8 +1,14 @@
 //! The backends' side: bytes become responses.
 
-use super::{Proxy, exchange::Event, table::Role, worker::Worker};
+use super::{
+    Proxy,
+    exchange::Event,
+    table::Role,
+    upstream::{Unconnected, connect},
+    worker::Worker,
+};
 use crate::{
-    app::{ConnId, Cx},
+    app::{ConnId, Cx, Insecure},
     http::{Fields, ResponseEvent},
     pool::CloseReason,
 };
@@ -114,11 +120,11 @@ impl Proxy {
 
     /// Goes on to the next address of a backend that does not answer at one of them. The new connection has the place of the
     /// old one: in the exchange, and in the pool's count. `Err`: there is no other address, or it was no attempt to connect.
-    pub(super) fn redial(&mut self, cx: &mut Cx, conn: ConnId, error: io::ErrorKind) -> Result<(), io::ErrorKind> {
-        let Some(upstream) = self.worker.table.upstream(conn) else { return Err(error) };
-        let (address, share) = upstream.next_address(error, cx.now()).ok_or(error)??;
-        let Role::Upstream(upstream) = self.worker.table.remove(conn) else { return Err(error) };
-        let next = cx.connect(address);
+    pub(super) fn redial(&mut self, cx: &mut Cx, conn: ConnId, why: Unconnected) -> Result<(), Unconnected> {
+        let Some(upstream) = self.worker.table.upstream(conn) else { return Err(why) };
+        let (address, share) = upstream.next_address(why, cx.now()).ok_or(why)??;
+        let Role::Upstream(upstream) = self.worker.table.remove(conn) else { return Err(why) };
+        let next = connect(cx, &self.worker.shared.backends[upstream.backend.index()], address);
         cx.set_bulk(next, true);
         let mut upstream = upstream.renamed(next);
         upstream.expect(cx, Some(cx.now() + share));
@@ -130,12 +136,22 @@ impl Proxy {
         Ok(())
     }
 
+    /// The connection is gone, or never was.
     pub(super) fn backend_failed(&mut self, cx: &mut Cx, conn: ConnId, error: io::ErrorKind) {
-        let Err(error) = self.redial(cx, conn, error) else { return };
+        self.without_connection(cx, conn, Unconnected::Failed(error));
+    }
+
+    /// It is not protected, or not any more.
+    pub(super) fn backend_insecure(&mut self, cx: &mut Cx, conn: ConnId, why: Insecure) {
+        self.without_connection(cx, conn, Unconnected::Insecure(why));
+    }
+
+    fn without_connection(&mut self, cx: &mut Cx, conn: ConnId, why: Unconnected) {
+        let Err(why) = self.redial(cx, conn, why) else { return };
         let exchange = self.worker.table.upstream(conn).and_then(|upstream| upstream.exchange);
         self.worker.remove_upstream(conn, CloseReason::Lost);
         if let Some(key) = exchange {
-            self.on(cx, key, Event::UpstreamFailed(error));
+            self.on(cx, key, Event::of(why));
         }
     }
 

@@ -102,6 +102,7 @@ mod tests {
             addresses: SocketAddr::from(([127, 0, 0, 1], 3000 + id)).into(),
             weight: 3,
             max: None,
+            secured: None,
         };
         let backends: Vec<Backend> = (0..3).map(backend).collect();
         let breaker = BreakerConfig { failures: 1, open_for: Duration::from_secs(10), successes: 1, trials: 1 };

@@ -7,6 +7,7 @@
 //! | no usable backend, queue full or timed out | 503 with `Retry-After` |
 //! | we have no descriptor, memory or port for a connection | the same, and no backend is blamed |
 //! | connect refused or reset, bad or cut-off response head | 502, after the allowed retries |
+//! | a backend that does not prove over TLS that it is the one that was meant | the same, and it hears nothing of the request |
 //! | nobody reachable to validate a stale `must-revalidate` response | 504 in place of 502 or 503 |
 //! | connect, first-byte, whole-exchange or drain timeout | 504 |
 //! | anything after the response head | the connection is aborted: never a clean end |
@@ -14,6 +15,7 @@
 //! The client sees a status and an RFC 9209 error type; addresses and details stay in the log.
 
 use crate::{
+    app::Insecure,
     health::FailureKind,
     http::{self, Status},
     resilience::is_our_shortage,
@@ -61,6 +63,8 @@ pub enum Failure {
     Shortage(io::ErrorKind),
     /// The backend did not accept the connection within `--connect-timeout`.
     ConnectTimeout,
+    /// The connection to the backend was to be protected by TLS, and is not.
+    Insecure(Insecure),
     /// The backend closed or reset the connection before a response head.
     UpstreamClosed,
     /// The response broke a rule of HTTP.
@@ -133,6 +137,7 @@ impl Failure {
                 Status::SERVICE_UNAVAILABLE
             }
             Self::ConnectFailed(_)
+            | Self::Insecure(_)
             | Self::UpstreamClosed
             | Self::Response(_)
             | Self::TooManyInterims
@@ -172,6 +177,9 @@ impl Failure {
             Self::ConnectFailed(io::ErrorKind::ConnectionRefused) => "connection_refused",
             Self::ConnectFailed(_) => "destination_ip_unroutable",
             Self::ConnectTimeout => "connection_timeout",
+            Self::Insecure(Insecure::Certificate(_)) => "tls_certificate_error",
+            Self::Insecure(Insecure::Alert(_)) => "tls_alert_received",
+            Self::Insecure(Insecure::Protocol(_)) => "tls_protocol_error",
             Self::UpstreamClosed => "connection_terminated",
             Self::Response(_) | Self::TooManyInterims => "http_protocol_error",
             Self::FirstByteTimeout | Self::ExchangeTimeout | Self::DrainTimeout => "http_response_timeout",
@@ -212,6 +220,7 @@ impl Failure {
             Self::Shortage(_) => "no local port left",
             Self::TooManyInterims => "too many interim responses",
             Self::ConnectTimeout => "connect timeout",
+            Self::Insecure(why) => why.as_str(),
             Self::UpstreamClosed => "backend closed before a response",
             Self::FirstByteTimeout => "first byte timeout",
             Self::UnaskedUpgrade => "upgrade not asked for",
@@ -240,6 +249,7 @@ impl Failure {
                 | Self::ConnectFailed(_)
                 | Self::Shortage(_)
                 | Self::ConnectTimeout
+                | Self::Insecure(_)
                 | Self::UpstreamClosed
                 | Self::Response(_)
                 | Self::TooManyInterims
@@ -250,15 +260,20 @@ impl Failure {
 
     /// Whether no backend could be reached at all: nothing was heard of one, not even nonsense.
     pub(crate) fn is_disconnected(self) -> bool {
-        matches!(self, Self::NoBackend | Self::ConnectFailed(_) | Self::ConnectTimeout | Self::Shortage(_))
+        matches!(
+            self,
+            Self::NoBackend | Self::ConnectFailed(_) | Self::ConnectTimeout | Self::Insecure(_) | Self::Shortage(_)
+        )
     }
 
     /// Whether another try may go better, as far as the failure alone tells.
     pub(crate) fn transience(self) -> Transience {
         match self {
-            Self::ConnectFailed(_) | Self::Shortage(_) | Self::ConnectTimeout | Self::UpstreamClosed => {
-                Transience::Transient
-            }
+            Self::ConnectFailed(_)
+            | Self::Shortage(_)
+            | Self::ConnectTimeout
+            | Self::Insecure(_)
+            | Self::UpstreamClosed => Transience::Transient,
             Self::FirstByteTimeout | Self::UpstreamStalled => Transience::Slow,
             _ => Transience::Lasting,
         }
@@ -274,6 +289,7 @@ impl Failure {
         match self {
             Self::ConnectFailed(error) => Some(FailureKind::Connect(error)),
             Self::ConnectTimeout => Some(FailureKind::ConnectTimeout),
+            Self::Insecure(why) => Some(FailureKind::Handshake(why.as_str())),
             Self::FirstByteTimeout | Self::ResponseTimeout | Self::UpstreamStalled => {
                 Some(FailureKind::ResponseTimeout)
             }

@@ -57,7 +57,7 @@ pub(super) fn write_request(out: &mut Vec<u8>, inbound: &Inbound<'_>, forwarding
     let authority = head.authority();
     if absolute || !head.fields.contains("host") {
         // An absolute target overrules Host (RFC 9112 §3.2.2), and HTTP/1.0 may lack it.
-        field(out, "Host", authority.unwrap_or(&inbound.backend.name).as_bytes());
+        field(out, "Host", authority.unwrap_or(inbound.backend.authority()).as_bytes());
     }
     let one_hop = HopByHop::of(&head.fields);
     // Once: it looks at all lines of that name, of which there may be as many as fields.

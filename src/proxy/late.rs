@@ -3,7 +3,10 @@
 //! Some clocks begin when our kernel has taken what was sent, and the peer may have it much later. Then the driver is asked how
 //! far the peer is ([`Cx::progress`]), and a peer that has taken some since it was asked last has more time.
 
-use super::{Proxy, downstream::Late, exchange::Event, failure::Failure, leaving::LetGo, stall::Look, worker::Worker};
+use super::{
+    Proxy, downstream::Late, exchange::Event, failure::Failure, leaving::LetGo, stall::Look, upstream::Unconnected,
+    worker::Worker,
+};
 use crate::{
     app::{ConnId, Cx, Progress},
     http::ReadPhase,
@@ -65,10 +68,12 @@ impl Proxy {
         match upstream.exchange {
             // Idle for as long as the pool allows.
             None => self.drop_idle(cx, conn, CloseReason::IdleTooLong),
-            Some(key) if upstream.is_opening() => match self.redial(cx, conn, io::ErrorKind::TimedOut) {
-                Ok(()) => cx.abort(conn),
-                Err(error) => self.on(cx, key, Event::UpstreamFailed(error)),
-            },
+            Some(key) if upstream.is_opening() => {
+                match self.redial(cx, conn, Unconnected::Failed(io::ErrorKind::TimedOut)) {
+                    Ok(()) => cx.abort(conn),
+                    Err(why) => self.on(cx, key, Event::of(why)),
+                }
+            }
             Some(_) if upstream.write_due(now) => cx.progress(conn),
             // It has not got the request yet. Whether it reads has a deadline of its own while that is in our memory.
             Some(key) if self.exchanges[key as usize].uploads() => match upstream.unsent_now() {

@@ -16,6 +16,7 @@ mod admin;
 mod admin_purge;
 mod answer;
 mod args;
+mod backend_spec;
 mod backends;
 mod bodies;
 mod candidates;
@@ -54,7 +55,8 @@ mod upstream;
 mod worker;
 mod writing;
 
-pub use args::{BackendSpec, BalanceArgs, ProxyArgs};
+pub use args::{BalanceArgs, ProxyArgs};
+pub use backend_spec::BackendSpec;
 pub use config::{ClientField, Config, Deadlines, Forwarding, Network};
 pub use desk::Desk;
 pub use exchange::{Name, RULES, states_diagram};
@@ -64,7 +66,7 @@ pub use plan::Plan;
 pub use run::run;
 pub use secured::{Redirect, TlsArgs};
 
-use crate::app::{App, ConnId, Cx, Origin, Progress, TimerKey};
+use crate::app::{App, ConnId, Cx, Insecure, Origin, Progress, TimerKey};
 use exchange::{Event, Exchange};
 use slab::Slab;
 use std::{io, sync::atomic::Ordering};
@@ -250,6 +252,14 @@ impl App for Proxy {
             Some(Role::Vacant) | None => {}
             #[cfg(test)]
             Some(Role::Streams(_)) => {}
+        }
+        self.settle(cx);
+    }
+
+    fn insecure(&mut self, cx: &mut Cx, conn: ConnId, why: Insecure) {
+        match self.worker.table.get(conn) {
+            Some(Role::Probe(_)) => self.worker.probe_insecure(conn, why, cx),
+            _ => self.backend_insecure(cx, conn, why),
         }
         self.settle(cx);
     }

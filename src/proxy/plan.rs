@@ -52,6 +52,7 @@ pub struct Plan {
     tls: Option<TlsArgs>,
     /// TLS as its statistics show it.
     speaks_tls: Option<Arc<tls::Shared>>,
+    servers: Arc<tls::Servers>,
     /// A contradiction between the flags that it was made from.
     contradiction: Option<String>,
 }
@@ -71,6 +72,7 @@ impl Plan {
             cache: CacheConfig::default(),
             tls: None,
             speaks_tls: None,
+            servers: Arc::default(),
             contradiction: None,
         }
     }
@@ -117,9 +119,10 @@ impl Plan {
         self.tls.take()
     }
 
-    /// The part of TLS that all workers share, for statistics, and the port on which it is spoken.
-    pub(super) fn speaks_tls(&mut self, shared: Arc<tls::Shared>, port: Option<u16>) {
+    /// The parts of TLS that all workers share, for statistics, and the port on which it is spoken.
+    pub(super) fn speaks_tls(&mut self, shared: Arc<tls::Shared>, servers: Arc<tls::Servers>, port: Option<u16>) {
         self.speaks_tls = Some(shared);
+        self.servers = servers;
         if let (Some(redirect), Some(port)) = (&mut self.config.redirect, port)
             && redirect.port == 0
         {
@@ -207,6 +210,7 @@ impl Plan {
             counters: (0..workers).map(|_| Counters::new(backends.len())).collect(),
             slots: slots.clone(),
             tls: self.speaks_tls,
+            servers: self.servers,
             started: now.instant,
             draining: AtomicBool::new(false),
             config: self.config,

@@ -5,9 +5,13 @@
 //! before is over, however late that is noticed. And a probe that fails for want of a descriptor or a port on this side is
 //! no verdict at all.
 
-use super::{table::Role, worker::Worker};
+use super::{
+    table::Role,
+    upstream::{Unconnected, connect},
+    worker::Worker,
+};
 use crate::{
-    app::{ConnId, Cx, TimerKey},
+    app::{ConnId, Cx, Insecure, TimerKey},
     backend::BackendId,
     health::ProbeFailure,
     http::{Method, ResponseEvent, ResponseReader},
@@ -37,6 +41,8 @@ pub(super) struct Probe {
     reader: ResponseReader,
     /// The addresses of the backend that are left, until one of them has accepted.
     dial: Dial,
+    /// Why it is not protected at an address, if that says more than what the others did.
+    insecure: Option<Insecure>,
     open: bool,
     patience: Patience,
     /// The beginning of the answer.
@@ -135,6 +141,7 @@ impl Worker {
             began: now,
             reader: ResponseReader::new(),
             dial: Dial::new(&self.shared.backends[backend.index()].addresses, budget),
+            insecure: None,
             open: false,
             patience: Patience::new(now),
             said: Vec::new(),
@@ -149,7 +156,7 @@ impl Worker {
         let at = probe.patience.now(cx.now());
         let Some((address, share)) = probe.dial.next(at) else { return Err(probe) };
         let look = probe.patience.begin(share, cx.now());
-        let conn = cx.connect(address);
+        let conn = connect(cx, &self.shared.backends[probe.backend.index()], address);
         cx.set_deadline(TimerKey::Conn(conn), Some(look));
         probe.conn = Some(conn);
         self.table.insert(conn, Role::Probe(probe));
@@ -176,7 +183,7 @@ impl Worker {
         probe.reader.expect(&Method::Get);
         let left = (probe.began + config.timeout).saturating_duration_since(probe.patience.now(cx.now()));
         cx.set_deadline(TimerKey::Conn(conn), Some(probe.patience.begin(left, cx.now())));
-        let host = config.host.as_ref().unwrap_or(&self.shared.backends[probe.backend.index()].name);
+        let host = config.host.as_deref().unwrap_or(self.shared.backends[probe.backend.index()].authority());
         let mut request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n");
         for (name, value) in &config.fields {
             request += &format!("{name}: {value}\r\n");
@@ -220,17 +227,34 @@ impl Worker {
 
     /// The connection failed instead, or said nothing in its time.
     pub(super) fn probe_failed(&mut self, conn: ConnId, error: io::ErrorKind, cx: &mut Cx) {
+        self.probe_lost(conn, Unconnected::Failed(error), cx);
+    }
+
+    /// The connection is not protected.
+    pub(super) fn probe_insecure(&mut self, conn: ConnId, why: Insecure, cx: &mut Cx) {
+        self.probe_lost(conn, Unconnected::Insecure(why), cx);
+    }
+
+    fn probe_lost(&mut self, conn: ConnId, why: Unconnected, cx: &mut Cx) {
         let Role::Probe(mut probe) = self.table.remove(conn) else { return };
         cx.abort(conn);
-        let mut error = error;
+        let mut why = why;
         if !probe.open {
-            probe.dial.failed(error);
+            if probe.dial.failed(why.kind()) {
+                probe.insecure = if let Unconnected::Insecure(why) = why { Some(why) } else { None };
+            }
             match self.dial_probe(probe, cx) {
                 Ok(()) => return,
                 Err(returned) => probe = returned,
             }
-            error = probe.dial.verdict();
+            why = probe.insecure.map_or(Unconnected::Failed(probe.dial.verdict()), Unconnected::Insecure);
         }
+        let error = match why {
+            Unconnected::Failed(error) => error,
+            Unconnected::Insecure(why) => {
+                return self.judge_probe(&probe, Err(ProbeFailure::Handshake(why.as_str())), cx);
+            }
+        };
         if is_our_shortage(error) {
             tracing::warn!(backend = probe.backend.0, %error, "a probe could not be sent, which says nothing about the backend");
             return self.plan_probe(probe.backend, cx);

@@ -59,7 +59,7 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
     check_admin(args)?;
     let _log = cli::start_logging(&args.listen.log_level);
     let mut plan = compose(Plan::new(args.config()));
-    let mut secured = plan.take_tls().map(|tls| prepare_tls(args, &tls)).transpose()?;
+    let mut secured = prepare_tls(args, plan.take_tls())?;
     let _reload = secured.as_ref().map(watch_certificates).transpose()?;
     let demo = if args.backend.is_empty() { Some(Demo::start(plan.demo_backends())?) } else { None };
     let backends = match &demo {
@@ -77,7 +77,7 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
     let address = listeners[0].local_addr()?;
     if let Some(secured) = &mut secured {
         secured.listen(workers)?;
-        plan.speaks_tls(secured.shared.clone(), secured.address().map(|at| at.port()));
+        plan.speaks_tls(secured.shared.clone(), secured.servers.clone(), secured.address().map(|at| at.port()));
     }
     let admin = args.admin.map(|admin| listen(&ListenOptions::set_by("--admin", admin))).transpose()?;
     let admin_address = admin.as_ref().map(TcpListener::local_addr).transpose()?;
@@ -89,7 +89,8 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
         match &mut secured {
             None => running.start(Driver::new(&driver, proxy, config)?, [Some(listener)], &slots, |proxy| proxy)?,
             Some(secured) => {
-                let terminator = Terminator::new(proxy, TLS_LISTENER, secured.shared.clone(), clock::now().instant);
+                let terminator = Terminator::new(proxy, TLS_LISTENER, secured.shared.clone(), clock::now().instant)
+                    .with_servers(secured.servers.clone());
                 let listeners = [Some(listener), secured.take_listener()];
                 running.start(Driver::new(&driver, terminator, config)?, listeners, &slots, Terminator::into_app)?;
             }
@@ -105,10 +106,20 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
 }
 
 /// Reads the certificates, before anything listens. The process holds private keys from then on.
-fn prepare_tls(args: &ProxyArgs, tls: &TlsArgs) -> Result<Secured, Failure> {
+fn prepare_tls(args: &ProxyArgs, tls: Option<TlsArgs>) -> Result<Option<Secured>, Failure> {
+    let Some(tls) = tls else {
+        // Before milestone 5, there is no TLS.
+        return match args.backend.iter().find(|backend| backend.secure.is_some()) {
+            None => Ok(None),
+            Some(backend) => Err(Failure::Usage(format!(
+                "--backend {}: this milestone speaks plain HTTP with backends; milestone5 speaks TLS with them, too",
+                backend.name()
+            ))),
+        };
+    };
     tls.check(args.listen.listen).map_err(Failure::Usage)?;
     secrets::keep_out_of_core_dumps()?;
-    Secured::prepare(tls, args.listen.backlog)
+    Secured::prepare(&tls, &args.backend, args.listen.backlog).map(Some)
 }
 
 /// Reloads certificates on SIGHUP and when their files change, from the moment on that they have been read.
@@ -136,20 +147,14 @@ fn check_admin(args: &ProxyArgs) -> Result<(), Failure> {
 
 fn demo_backend(index: usize, address: SocketAddr) -> Backend {
     let id = BackendId(u16::try_from(index).unwrap_or(u16::MAX));
-    Backend { id, name: format!("demo-{}", index + 1), addresses: address.into(), weight: 1, max: None }
+    Backend { id, name: format!("demo-{}", index + 1), addresses: address.into(), weight: 1, max: None, secured: None }
 }
 
 fn resolve_all(specs: &[BackendSpec]) -> Result<Vec<Backend>, Failure> {
     let backend = |(index, spec): (usize, &BackendSpec)| {
         let addresses = Addresses::new(&resolve::resolve(&spec.authority)?);
         let id = u16::try_from(index).map_err(|_| Failure::Usage("more than 65535 backends".to_owned()))?;
-        Ok(Backend {
-            id: BackendId(id),
-            name: spec.authority.to_string(),
-            addresses,
-            weight: spec.weight,
-            max: spec.max,
-        })
+        Ok(spec.backend(BackendId(id), addresses))
     };
     specs.iter().enumerate().map(backend).collect()
 }

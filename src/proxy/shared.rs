@@ -21,6 +21,8 @@ pub(super) struct Shared {
     pub(super) counters: Vec<Counters>,
     /// `None`: no client speaks TLS.
     pub(super) tls: Option<Arc<tls::Shared>>,
+    /// Empty: no backend speaks TLS.
+    pub(super) servers: Arc<tls::Servers>,
     /// When the proxy started.
     pub(super) started: Instant,
     /// The end has begun.

@@ -6,8 +6,8 @@ use super::{
     stall::{Look, Stall},
 };
 use crate::{
-    app::{ConnId, Cx, Progress, TimerKey},
-    backend::BackendId,
+    app::{ConnId, Cx, Insecure, Progress, ServerId, TimerKey},
+    backend::{Backend, BackendId},
     http::ResponseReader,
     pool::Lease,
     resilience::Dial,
@@ -24,6 +24,8 @@ pub(super) struct Upstream {
     conn: ConnId,
     /// While it is being opened: the addresses of its backend that are left.
     dial: Option<Dial>,
+    /// Why no connection at an address of the backend is protected, if that says more than what the others did.
+    insecure: Option<Insecure>,
     /// The backend at the other end.
     pub(super) backend: BackendId,
     /// Where in the byte stream of responses we are.
@@ -66,12 +68,38 @@ struct Held {
     at: Option<Instant>,
 }
 
+/// Asks for a connection to one address of a backend. It counts as established when all that the backend has to prove is proved.
+pub(super) fn connect(cx: &mut Cx, backend: &Backend, address: SocketAddr) -> ConnId {
+    match backend.secured {
+        None => cx.connect(address),
+        Some(_) => cx.connect_secured(address, ServerId(backend.id.0)),
+    }
+}
+
+/// Why there is no connection at an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unconnected {
+    Failed(ErrorKind),
+    Insecure(Insecure),
+}
+
+impl Unconnected {
+    /// As it counts for the order in which addresses are tried.
+    pub(super) fn kind(self) -> ErrorKind {
+        match self {
+            Self::Failed(error) => error,
+            Self::Insecure(_) => ErrorKind::InvalidData,
+        }
+    }
+}
+
 impl Upstream {
     /// A connection just asked for, to the first address of `dial`.
     pub(super) fn new(conn: ConnId, backend: BackendId, dial: Dial) -> Self {
         Self {
             conn,
             dial: Some(dial),
+            insecure: None,
             backend,
             reader: ResponseReader::new(),
             exchange: None,
@@ -95,16 +123,19 @@ impl Upstream {
         }
     }
 
-    /// The present address refused, or said nothing in its time: another one, and how long it may take; or why there is no
-    /// connection. `None`: it was open already.
+    /// The present address refused, or said nothing in its time, or is not protected: another one, and how long it may take; or why
+    /// there is no connection. `None`: it was open already.
     pub(super) fn next_address(
         &mut self,
-        error: ErrorKind,
+        why: Unconnected,
         now: Instant,
-    ) -> Option<Result<(SocketAddr, Duration), ErrorKind>> {
+    ) -> Option<Result<(SocketAddr, Duration), Unconnected>> {
         let dial = self.dial.as_mut()?;
-        dial.failed(error);
-        Some(dial.next(now).ok_or_else(|| dial.verdict()))
+        if dial.failed(why.kind()) {
+            self.insecure = if let Unconnected::Insecure(why) = why { Some(why) } else { None };
+        }
+        let verdict = |dial: &Dial| self.insecure.map_or(Unconnected::Failed(dial.verdict()), Unconnected::Insecure);
+        Some(dial.next(now).ok_or_else(|| verdict(dial)))
     }
 
     /// It goes on under another name: as the attempt to connect to the next address.

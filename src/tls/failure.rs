@@ -1,6 +1,7 @@
 //! The reasons for which a handshake or a protected connection fails: one word or a few for each, in logs and counters.
 
-use rustls::{AlertDescription, Error, PeerIncompatible};
+use crate::app::Insecure;
+use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 
 /// Why a protected connection did not come about, or ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,8 +40,33 @@ pub enum Failure {
     Alert(&'static str),
     /// The stream ended without `close_notify`: somebody on the way may have cut it off.
     Truncated,
+    /// A server answers without TLS.
+    PlainServer,
+    /// The server closed the connection before the handshake was over.
+    ServerGone,
+    /// The server had not finished the handshake when the connection was given up: it was late, or no longer needed.
+    GivenUp,
+    /// The server's certificate is not accepted.
+    Server(Distrust),
     /// A failure of our own.
     Internal,
+}
+
+/// The fault of a server's certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Distrust {
+    /// It was valid until a time in the past.
+    Expired,
+    /// It will be valid.
+    NotYet,
+    /// It is for other names.
+    OtherNames,
+    /// No authority that is trusted has signed it.
+    UnknownAuthority,
+    /// A signature in it, or the one with which the server proves that it has the key, is wrong.
+    Signature,
+    /// Something else: an algorithm, its purpose.
+    Otherwise,
 }
 
 impl Failure {
@@ -65,8 +91,46 @@ impl Failure {
             Self::Undecryptable => "record does not decrypt",
             Self::Alert(alert) => alert,
             Self::Truncated => "ended without close_notify",
+            Self::PlainServer => "backend speaks no TLS",
+            Self::ServerGone => "backend closed in the handshake",
+            Self::GivenUp => "given up in the handshake",
+            Self::Server(Distrust::Expired) => "backend certificate has expired",
+            Self::Server(Distrust::NotYet) => "backend certificate is not valid yet",
+            Self::Server(Distrust::OtherNames) => "backend certificate for other names",
+            Self::Server(Distrust::UnknownAuthority) => "backend certificate of an unknown authority",
+            Self::Server(Distrust::Signature) => "backend certificate with a wrong signature",
+            Self::Server(Distrust::Otherwise) => "backend certificate not accepted",
             Self::Internal => "internal error",
         }
+    }
+
+    /// As the application is told.
+    pub(super) fn insecure(self) -> Insecure {
+        match self {
+            Self::Server(_) => Insecure::Certificate(self.as_str()),
+            Self::Alert(alert) => Insecure::Alert(alert),
+            _ => Insecure::Protocol(self.as_str()),
+        }
+    }
+
+    /// A failure of a connection to a server.
+    pub(super) fn of_server(error: &Error) -> Self {
+        match error {
+            Error::InvalidCertificate(why) => Self::Server(distrust(why)),
+            Error::NoCertificatesPresented | Error::UnsupportedNameType => Self::Server(Distrust::Otherwise),
+            other => Self::from(other),
+        }
+    }
+}
+
+fn distrust(why: &CertificateError) -> Distrust {
+    match why {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => Distrust::Expired,
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Distrust::NotYet,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => Distrust::OtherNames,
+        CertificateError::UnknownIssuer => Distrust::UnknownAuthority,
+        CertificateError::BadSignature => Distrust::Signature,
+        _ => Distrust::Otherwise,
     }
 }
 
@@ -100,7 +164,7 @@ fn incompatible(why: &PeerIncompatible) -> Failure {
     }
 }
 
-/// The name of an alert (RFC 8446 §6). A client that does not trust our certificate says so by one of these.
+/// The name of an alert (RFC 8446 §6). A peer that does not trust our certificate says so by one of these.
 fn alert_name(alert: AlertDescription) -> &'static str {
     match alert {
         AlertDescription::UserCanceled => "alert user_canceled",
@@ -116,6 +180,10 @@ fn alert_name(alert: AlertDescription) -> &'static str {
         AlertDescription::BadRecordMac => "alert bad_record_mac",
         AlertDescription::UnexpectedMessage => "alert unexpected_message",
         AlertDescription::InternalError => "alert internal_error",
+        AlertDescription::CertificateRequired => "alert certificate_required",
+        AlertDescription::AccessDenied => "alert access_denied",
+        AlertDescription::UnrecognisedName => "alert unrecognized_name",
+        AlertDescription::NoApplicationProtocol => "alert no_application_protocol",
         _ => "another alert",
     }
 }

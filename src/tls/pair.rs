@@ -139,12 +139,32 @@ impl Pair {
         Self::of(chain(certificate)?, private_key(key)?, now, provider)
     }
 
+    /// Reads a pair that is shown to servers: no host need be named in it, and whether its dates are good is theirs to say.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pair::read`].
+    pub fn of_client(certificate: &[u8], key: &[u8], provider: &CryptoProvider) -> Result<Self, Problem> {
+        Self::new(chain(certificate)?, private_key(key)?, None, provider)
+    }
+
     /// A pair that is not in files.
     ///
     /// # Errors
     ///
     /// As [`Pair::read`].
     pub fn of(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+        now: Option<SystemTime>,
+        provider: &CryptoProvider,
+    ) -> Result<Self, Problem> {
+        let pair = Self::new(chain, key, now, provider)?;
+        let unnamed = pair.names.hosts().is_empty() && pair.names.addresses().is_empty();
+        if unnamed { Err(Problem::NoNames) } else { Ok(pair) }
+    }
+
+    fn new(
         chain: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
         now: Option<SystemTime>,
@@ -232,15 +252,20 @@ fn check_chain(chain: &[CertificateDer<'_>]) -> Result<Facts, Problem> {
     }
     let leaf = parsed.first().ok_or(Problem::NoCertificate)?;
     let names = names(leaf).ok_or(Problem::Unreadable(1))?;
-    if names.hosts().is_empty() && names.addresses().is_empty() {
-        return Err(Problem::NoNames);
-    }
     let validity = leaf.validity();
     Ok(Facts {
         names,
         not_before: time(validity.not_before.timestamp()),
         not_after: time(validity.not_after.timestamp()),
     })
+}
+
+/// From when until when a certificate is valid, in seconds since 1970.
+pub(super) fn validity(der: &[u8]) -> Option<(u64, u64)> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let validity = certificate.validity();
+    let seconds = |time: i64| u64::try_from(time).unwrap_or(0);
+    Some((seconds(validity.not_before.timestamp()), seconds(validity.not_after.timestamp())))
 }
 
 /// A time in seconds since 1970. One before that counts as 1970: no clock is set to then.

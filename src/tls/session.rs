@@ -5,13 +5,11 @@
 //!                   └─────▶ records to send (handshake, alerts, tickets)
 //! ```
 
-use super::{Failure, Store, pair, resolver::Choice, tickets::Tickets};
+use super::{Failure, Server, Store, machine, machine::Machine as _, pair, resolver::Choice, tickets::Tickets};
 use crate::app::Secure;
 use rustls::{
-    CipherSuite, HandshakeKind, NamedGroup, ProtocolVersion,
-    crypto::SupportedKxGroup,
-    server::UnbufferedServerConnection,
-    unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus},
+    CipherSuite, CommonState, Error, HandshakeKind, NamedGroup, ProtocolVersion, client::UnbufferedClientConnection,
+    crypto::SupportedKxGroup, server::UnbufferedServerConnection,
 };
 use std::{fmt, mem, sync::Arc, time::SystemTime};
 
@@ -27,17 +25,29 @@ const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 /// `decode_error` (RFC 8446 §6.2), in plain, too.
 const DECODE_ERROR: [u8; 7] = [21, 3, 3, 0, 2, 2, 50];
 
-/// The protocol's state of one connection, on the server's side.
+/// The protocol's state of one connection.
 pub(super) struct Session {
-    tls: UnbufferedServerConnection,
-    choice: Arc<Choice>,
+    side: Side,
     /// Bytes of a record that is not complete.
     incoming: Vec<u8>,
 }
 
+/// Which end of the connection we are.
+enum Side {
+    /// A client has come to us, and `choice` is what it gets to see.
+    Server { tls: UnbufferedServerConnection, choice: Arc<Choice> },
+    /// We have come to a server.
+    Client { tls: UnbufferedClientConnection, server: Arc<Server>, has_heard: bool, error: Option<Error> },
+}
+
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session").field("asked", &self.choice.asked()).finish_non_exhaustive()
+        let mut session = f.debug_struct("Session");
+        match &self.side {
+            Side::Server { choice, .. } => session.field("asked", &choice.asked()),
+            Side::Client { server, .. } => session.field("server", server),
+        };
+        session.finish_non_exhaustive()
     }
 }
 
@@ -51,16 +61,34 @@ pub(super) struct Heard {
 }
 
 impl Session {
-    /// A connection that shows certificates of `store`.
+    /// A connection of a client, which is shown certificates of `store`.
     pub(super) fn new(store: Arc<Store>, tickets: Arc<Tickets>) -> Result<Self, Failure> {
         let choice = Choice::new(store, tickets);
         let tls = UnbufferedServerConnection::new(choice.config()).map_err(|error| Failure::from(&error))?;
-        Ok(Self { tls, choice, incoming: Vec::new() })
+        Ok(Self { side: Side::Server { tls, choice }, incoming: Vec::new() })
+    }
+
+    /// A connection to a server, which has to prove that it is this one. It begins when it first receives something, be it nothing.
+    pub(super) fn to(server: Arc<Server>) -> Result<Self, Failure> {
+        let tls = server.connection().map_err(|error| Failure::of_server(&error))?;
+        Ok(Self { side: Side::Client { tls, server, has_heard: false, error: None }, incoming: Vec::new() })
+    }
+
+    fn common(&self) -> &CommonState {
+        match &self.side {
+            Side::Server { tls, .. } => tls.common(),
+            Side::Client { tls, .. } => tls.common(),
+        }
     }
 
     /// Whether the handshake is not over.
     pub(super) fn is_handshaking(&self) -> bool {
-        self.tls.is_handshaking()
+        self.common().is_handshaking()
+    }
+
+    /// Whether an earlier connection was resumed.
+    pub(super) fn is_resumed(&self) -> bool {
+        self.common().handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
     /// Whether a part of a record waits for the rest.
@@ -77,171 +105,121 @@ impl Session {
         plain: &mut Vec<u8>,
         out: &mut Vec<u8>,
     ) -> Heard {
-        self.choice.set_clock(wall);
         // Records are decrypted where they lie, and the driver's buffer is not ours to write to.
         scratch.clear();
         scratch.append(&mut self.incoming);
         scratch.extend_from_slice(input);
-        let mut heard = Heard::default();
-        let used = self.process(scratch, &mut heard, plain, out);
+        let (used, heard) = match &mut self.side {
+            Side::Server { tls, choice } => {
+                choice.set_clock(wall);
+                let processed = machine::process(tls, scratch, plain, out);
+                let failure = processed.error.map(|error| refusal(&error, choice, out));
+                (processed.used, Heard { ended: processed.ended, failure })
+            }
+            Side::Client { tls, server, has_heard, error } => {
+                server.set_clock(wall);
+                *has_heard |= !scratch.is_empty();
+                let processed = machine::process(tls, scratch, plain, out);
+                let failure = processed.error.as_ref().map(Failure::of_server);
+                *error = processed.error;
+                (processed.used, Heard { ended: processed.ended, failure })
+            }
+        };
         // An idle connection holds no memory here.
         self.incoming = if used < scratch.len() { scratch[used..].to_vec() } else { Vec::new() };
         heard
     }
 
-    /// Takes complete records from the front, and tells how many bytes they were.
-    fn process(&mut self, records: &mut [u8], heard: &mut Heard, plain: &mut Vec<u8>, out: &mut Vec<u8>) -> usize {
-        let mut used = 0;
-        loop {
-            let UnbufferedStatus { mut discard, state } = self.tls.process_tls_records(&mut records[used..]);
-            let mut blocked = false;
-            match state {
-                Ok(ConnectionState::ReadTraffic(mut traffic)) => {
-                    while let Some(record) = traffic.next_record() {
-                        let Ok(record) = record else { break };
-                        discard += record.discard;
-                        plain.extend_from_slice(record.payload);
-                    }
-                }
-                Ok(ConnectionState::EncodeTlsData(mut data)) => encode(out, |buffer| data.encode(buffer)),
-                Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
-                Ok(ConnectionState::PeerClosed) => heard.ended = true,
-                Ok(_) => blocked = true,
-                Err(error) => {
-                    heard.failure = Some(Failure::from(&error));
-                    blocked = true;
-                }
-            }
-            used += discard;
-            if blocked {
-                break;
-            }
-        }
-        if let Some(failure) = &mut heard.failure {
-            self.take_alert(out);
-            match self.choice.asked() {
-                Some(asked) if asked.site.is_none() => {
-                    // The library has another alert for it.
-                    *failure = Failure::UnrecognizedName;
-                    out.clear();
-                    out.extend_from_slice(&UNRECOGNIZED_NAME);
-                }
-                // Some damage has none.
-                None if out.is_empty() => out.extend_from_slice(&DECODE_ERROR),
-                _ => {}
-            }
-        }
-        used
-    }
-
-    /// After a failure: the alert that tells the peer, which is all that the library may be asked for from then on.
-    fn take_alert(&mut self, out: &mut Vec<u8>) {
-        while self.tls.wants_write()
-            && let Ok(ConnectionState::EncodeTlsData(mut data)) = self.tls.process_tls_records(&mut []).state
-        {
-            encode(out, |buffer| data.encode(buffer));
-        }
-    }
-
     /// Seals `plain` as records behind what is in `out`.
     pub(super) fn seal(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), Failure> {
         let room = plain.len() + (plain.len() / RECORD + 1) * OVERHEAD;
-        self.write(out, room, |traffic, buffer| traffic.encrypt(plain, buffer))
+        let mut incoming = mem::take(&mut self.incoming);
+        let sealed = match &mut self.side {
+            Side::Server { tls, .. } => {
+                machine::write(tls, &mut incoming, out, room, |traffic, buffer| traffic.encrypt(plain, buffer))
+            }
+            Side::Client { tls, .. } => {
+                machine::write(tls, &mut incoming, out, room, |traffic, buffer| traffic.encrypt(plain, buffer))
+            }
+        };
+        self.incoming = incoming;
+        sealed
     }
 
     /// Says that nothing more comes.
     pub(super) fn close_notify(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
-        self.write(out, OVERHEAD, |traffic, buffer| traffic.queue_close_notify(buffer))
-    }
-
-    fn write(
-        &mut self,
-        out: &mut Vec<u8>,
-        room: usize,
-        mut put: impl FnMut(
-            &mut rustls::unbuffered::WriteTraffic<'_, rustls::server::ServerConnectionData>,
-            &mut [u8],
-        ) -> Result<usize, EncryptError>,
-    ) -> Result<(), Failure> {
-        // The part of a record that is here stays as it is: there is nothing in it to process yet.
         let mut incoming = mem::take(&mut self.incoming);
-        let result = loop {
-            match self.tls.process_tls_records(&mut incoming).state {
-                Ok(ConnectionState::WriteTraffic(mut traffic)) => {
-                    break append(out, room, |buffer| put(&mut traffic, buffer));
-                }
-                Ok(ConnectionState::EncodeTlsData(mut data)) => encode(out, |buffer| data.encode(buffer)),
-                Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
-                Ok(ConnectionState::PeerClosed) => {}
-                Ok(_) => break Err(Failure::Internal),
-                Err(error) => break Err(Failure::from(&error)),
+        let said = match &mut self.side {
+            Side::Server { tls, .. } => {
+                machine::write(tls, &mut incoming, out, OVERHEAD, |traffic, buffer| traffic.queue_close_notify(buffer))
+            }
+            Side::Client { tls, .. } => {
+                machine::write(tls, &mut incoming, out, OVERHEAD, |traffic, buffer| traffic.queue_close_notify(buffer))
             }
         };
         self.incoming = incoming;
-        result
+        said
     }
 
-    /// Whether the ClientHello was read: what follows in the handshake costs little.
+    /// Whether the peer's hello was read: what follows in the handshake costs little.
     pub(super) fn has_read_hello(&self) -> bool {
-        self.choice.asked().is_some()
+        match &self.side {
+            Side::Server { choice, .. } => choice.asked().is_some(),
+            Side::Client { has_heard, .. } => *has_heard,
+        }
     }
 
     /// The name that the client asked for.
     pub(super) fn server_name(&self) -> Option<&str> {
-        self.choice.asked()?.name.as_deref()
+        match &self.side {
+            Side::Server { choice, .. } => choice.asked()?.name.as_deref(),
+            Side::Client { .. } => None,
+        }
     }
 
-    /// The facts that the application gets to know when the handshake is over.
+    /// The library's words for why a server is not accepted: more than the reason, for the log.
+    pub(super) fn error(&self) -> Option<&Error> {
+        match &self.side {
+            Side::Server { .. } => None,
+            Side::Client { error, .. } => error.as_ref(),
+        }
+    }
+
+    /// The facts about a client's connection that the application gets to know when the handshake is over.
     pub(super) fn secure(&self) -> Option<Secure> {
-        let asked = self.choice.asked()?;
-        let suite = self.tls.negotiated_cipher_suite()?.suite();
-        let client = self.tls.peer_certificates().and_then(<[_]>::first).and_then(|der| pair::subject(der));
+        let Side::Server { tls, choice } = &self.side else { return None };
+        let asked = choice.asked()?;
+        let suite = tls.negotiated_cipher_suite()?.suite();
+        let client = tls.peer_certificates().and_then(<[_]>::first).and_then(|der| pair::subject(der));
         Some(Secure {
-            version: match self.tls.protocol_version()? {
+            version: match tls.protocol_version()? {
                 ProtocolVersion::TLSv1_3 => "1.3",
                 ProtocolVersion::TLSv1_2 => "1.2",
                 _ => "-",
             },
-            key_exchange: self.tls.negotiated_key_exchange_group().map_or("-", group_name),
+            key_exchange: tls.negotiated_key_exchange_group().map_or("-", group_name),
             suite: suite_name(suite),
             server_name: asked.name.clone(),
-            alpn: self.tls.alpn_protocol().map(|alpn| String::from_utf8_lossy(alpn).into()),
-            resumed: self.tls.handshake_kind() == Some(HandshakeKind::Resumed),
+            alpn: tls.alpn_protocol().map(|alpn| String::from_utf8_lossy(alpn).into()),
+            resumed: self.is_resumed(),
             names: asked.site.as_ref()?.names.clone(),
             client: client.map(String::into_boxed_str),
         })
     }
 }
 
-/// Has `put` write behind what is in `out`, with `room` for it, or with as much as it asks for.
-fn append(
-    out: &mut Vec<u8>,
-    room: usize,
-    mut put: impl FnMut(&mut [u8]) -> Result<usize, EncryptError>,
-) -> Result<(), Failure> {
-    let (start, mut room) = (out.len(), room);
-    loop {
-        out.resize(start + room, 0);
-        match put(&mut out[start..]) {
-            Ok(written) => {
-                out.truncate(start + written);
-                return Ok(());
-            }
-            Err(EncryptError::InsufficientSize(more)) if more.required_size > room => room = more.required_size,
-            Err(_) => {
-                out.truncate(start);
-                return Err(Failure::Internal);
-            }
+/// Why a client's handshake failed. The alert that it gets is in `out`, and is replaced where the library has none or another one.
+fn refusal(error: &Error, choice: &Choice, out: &mut Vec<u8>) -> Failure {
+    match choice.asked() {
+        Some(asked) if asked.site.is_none() => {
+            out.clear();
+            out.extend_from_slice(&UNRECOGNIZED_NAME);
+            return Failure::UnrecognizedName;
         }
+        None if out.is_empty() => out.extend_from_slice(&DECODE_ERROR),
+        _ => {}
     }
-}
-
-fn encode(out: &mut Vec<u8>, mut put: impl FnMut(&mut [u8]) -> Result<usize, EncodeError>) {
-    let start = out.len();
-    let Err(EncodeError::InsufficientSize(more)) = put(&mut []) else { return };
-    out.resize(start + more.required_size, 0);
-    let written = put(&mut out[start..]).unwrap_or(0);
-    out.truncate(start + written);
+    Failure::from(error)
 }
 
 fn group_name(group: &dyn SupportedKxGroup) -> &'static str {

@@ -52,6 +52,17 @@ pub fn provider() -> CryptoProvider {
     }
 }
 
+/// Both versions, the newer one first.
+static VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
+
+/// The versions from this one on.
+pub(super) fn versions(least: MinVersion) -> &'static [&'static SupportedProtocolVersion] {
+    match least {
+        MinVersion::Tls12 => &VERSIONS,
+        MinVersion::Tls13 => &VERSIONS[..1],
+    }
+}
+
 /// A configuration that lacks the certificate and the tickets: each connection adds its own view of them.
 ///
 /// # Errors
@@ -62,12 +73,8 @@ pub(super) fn template(
     least: MinVersion,
     authorities: Option<RootCertStore>,
 ) -> Result<ServerConfig, Failure> {
-    let versions: &[&SupportedProtocolVersion] = match least {
-        MinVersion::Tls12 => &[&TLS13, &TLS12],
-        MinVersion::Tls13 => &[&TLS13],
-    };
     let builder = ServerConfig::builder_with_provider(provider.clone())
-        .with_protocol_versions(versions)
+        .with_protocol_versions(versions(least))
         .map_err(|error| Failure::from(&error))?;
     let builder = match authorities {
         None => builder.with_no_client_auth(),

@@ -2,7 +2,7 @@
 
 use super::{Failure, Pair, Rules, Shared, Store, Terminator, Tickets, provider, session::Session};
 use crate::{
-    app::{Action, App, ConnId, Cx, ListenerId, Origin, TimerKey},
+    app::{Action, App, ConnId, Cx, Insecure, ListenerId, Origin, TimerKey},
     net::clock,
 };
 use rcgen::{CertificateParams, KeyPair};
@@ -72,6 +72,8 @@ enum Told {
     Relayed(u64),
     Ended,
     Failed(ErrorKind),
+    Connected,
+    Insecure(Insecure),
 }
 
 /// Notes everything, and does what it was given to do at the next call.
@@ -93,7 +95,12 @@ impl App for Note {
         assert_eq!(origin.secure.is_some(), origin.listener == TLS);
         self.note(cx, Told::Accepted);
     }
-    fn connected(&mut self, _: &mut Cx, _: ConnId) {}
+    fn connected(&mut self, cx: &mut Cx, _: ConnId) {
+        self.note(cx, Told::Connected);
+    }
+    fn insecure(&mut self, cx: &mut Cx, _: ConnId, why: Insecure) {
+        self.note(cx, Told::Insecure(why));
+    }
     fn received(&mut self, cx: &mut Cx, _: ConnId, input: &[u8]) {
         self.note(cx, Told::Received(input.to_vec()));
     }
@@ -367,5 +374,180 @@ fn damaged_hellos_end_with_a_reason() {
                 assert!(matches!(last_record(&out), 21 | 23), "byte {at}: an alert");
             }
         }
+    }
+}
+
+mod servers {
+    //! Connections that the application opens, against a server that the test plays.
+
+    use super::*;
+    use crate::{
+        app::ServerId,
+        tls::{MinVersion, Server, Servers, Trust},
+    };
+    use rustls::{ServerConfig, ServerConnection};
+
+    const THERE: std::net::SocketAddr =
+        std::net::SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)), 443);
+
+    /// A terminator whose application knows a server by this name; the server has a certificate for `test`.
+    fn bench(name: &str) -> (Bench, Arc<ServerConfig>) {
+        let key = KeyPair::generate().unwrap();
+        let parameters = CertificateParams::new(vec!["test".to_owned()]).unwrap();
+        let certificate = parameters.self_signed(&key).unwrap().der().clone();
+        let provider = Arc::new(provider());
+        let config =
+            ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
+        let secret = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+        let config = config.with_no_client_auth().with_single_cert(vec![certificate.clone()], secret).unwrap();
+        let trust = Trust::in_authorities(vec![certificate], MinVersion::default(), &provider).unwrap();
+        let server = Server::new(name, "https://test", &trust).unwrap();
+        let mut bench = Bench::new();
+        bench.terminator = bench.terminator.with_servers(Arc::new(Servers::new(vec![Some(Arc::new(server))])));
+        (bench, Arc::new(config))
+    }
+
+    impl Bench {
+        /// The application asks for a connection; the driver is asked for one to the same address.
+        fn dial(&mut self) -> ConnId {
+            let conn = self.cx.allocate();
+            self.next([Action::ConnectSecured(conn, THERE, ServerId(0))]);
+            // Any call will do.
+            let plain = self.accept(ListenerId(0));
+            assert_eq!(self.actions(), [Action::Connect(conn, THERE)]);
+            self.cx.release(plain);
+            self.told();
+            conn
+        }
+
+        fn reach(&mut self, conn: ConnId) -> Vec<u8> {
+            self.cx.set_clock(self.cx.clock().after(Duration::from_millis(1)));
+            self.terminator.connected(&mut self.cx, conn);
+            records(&self.actions(), conn)
+        }
+    }
+
+    fn say(server: &mut ServerConnection) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while server.wants_write() {
+            server.write_tls(&mut bytes).unwrap();
+        }
+        bytes
+    }
+
+    fn hear(server: &mut ServerConnection, mut records: &[u8]) -> Vec<u8> {
+        let mut plain = Vec::new();
+        while !records.is_empty() {
+            server.read_tls(&mut records).unwrap();
+            server.process_new_packets().unwrap();
+            let _ = server.reader().read_to_end(&mut plain);
+        }
+        plain
+    }
+
+    /// However the server's bytes are cut, the application hears of the connection once the server is verified and not before, and what
+    /// it has sent meanwhile leaves then, sealed.
+    #[test]
+    fn a_server_is_verified_before_a_byte_of_the_application_leaves() {
+        for cut in [1, 7, 100, usize::MAX] {
+            let (mut bench, config) = bench("test");
+            let conn = bench.dial();
+            let mut server = ServerConnection::new(config).unwrap();
+            hear(&mut server, &bench.reach(conn));
+            bench.next([Action::Send(conn, "secret question".into())]);
+            let plain = bench.accept(ListenerId(0));
+            assert!(bench.actions().is_empty(), "nothing leaves before that");
+            bench.cx.release(plain);
+            bench.told();
+            let flight = say(&mut server);
+            let mut answered = Vec::new();
+            for part in flight.chunks(cut.min(flight.len())) {
+                assert_eq!(bench.told(), [], "it is not verified");
+                let actions = bench.hear(conn, part);
+                answered.extend(records(&actions, conn));
+                answered.extend(records(&bench.turn(), conn));
+            }
+            assert!(matches!(bench.told()[..], [Told::Connected, ..]));
+            answered.extend(records(&bench.turn(), conn));
+            assert!(!answered.windows(6).any(|window| window == b"secret"));
+            assert_eq!(hear(&mut server, &answered), b"secret question", "in pieces of {cut}");
+            server.writer().write_all(b"answer").unwrap();
+            bench.next([Action::HangUp(conn)]);
+            let actions = bench.hear(conn, &say(&mut server));
+            assert!(bench.told().contains(&Told::Received(b"answer".to_vec())));
+            hear(&mut server, &records(&actions, conn));
+            assert_eq!(server.reader().read(&mut [0; 8]).unwrap(), 0, "close_notify has come");
+        }
+    }
+
+    #[test]
+    fn a_server_of_another_name_hears_an_alert_and_the_application_why() {
+        let (mut bench, config) = bench("other.test");
+        let conn = bench.dial();
+        let mut server = ServerConnection::new(config).unwrap();
+        hear(&mut server, &bench.reach(conn));
+        let actions = bench.hear(conn, &say(&mut server));
+        let word = "backend certificate for other names";
+        assert_eq!(bench.told(), [Told::Insecure(Insecure::Certificate(word))]);
+        assert!(matches!(actions[..], [Action::Send(..), Action::HangUp(last)] if last == conn), "{actions:?}");
+        assert!(!bench.cx.is_open(conn));
+        server.read_tls(&mut &records(&actions, conn)[..]).unwrap();
+        assert!(
+            server.process_new_packets().is_err_and(|error| error.to_string().contains("CertificateUnknown")
+                || error.to_string().contains("BadCertificate"))
+        );
+    }
+
+    #[test]
+    fn each_end_in_the_handshake_has_its_reason() {
+        type End = fn(&mut Bench, ConnId);
+        fn reset(bench: &mut Bench, conn: ConnId) {
+            bench.cx.release(conn);
+            bench.terminator.failed(&mut bench.cx, conn, ErrorKind::ConnectionReset);
+        }
+        fn give_up(bench: &mut Bench, conn: ConnId) {
+            bench.cx.release(conn);
+            bench.next([Action::Abort(conn)]);
+            bench.accept(ListenerId(0));
+            bench.told();
+        }
+        let closed = "backend closed in the handshake";
+        let insecure = |why| Some(Told::Insecure(why));
+        let ends: [(End, Option<Told>, &str); 5] = [
+            (|bench, conn| bench.terminator.ended(&mut bench.cx, conn), insecure(Insecure::Protocol(closed)), closed),
+            (reset, insecure(Insecure::Protocol(closed)), closed),
+            (
+                |bench, conn| drop(bench.hear(conn, b"HTTP/1.1 400 Bad Request\r\n")),
+                insecure(Insecure::Protocol("backend speaks no TLS")),
+                "backend speaks no TLS",
+            ),
+            (
+                |bench, conn| drop(bench.hear(conn, &[21, 3, 3, 0, 2, 2, 40])),
+                insecure(Insecure::Alert("alert handshake_failure")),
+                "alert handshake_failure",
+            ),
+            (give_up, None, "given up in the handshake"),
+        ];
+        for (end, told, word) in ends {
+            let (mut bench, _config) = bench("test");
+            let conn = bench.dial();
+            bench.reach(conn);
+            end(&mut bench, conn);
+            assert_eq!(bench.told(), told.into_iter().collect::<Vec<_>>(), "{word}");
+            assert!(!bench.cx.is_open(conn), "{word}");
+            let failures = bench.terminator.servers().counters.read().failures;
+            assert_eq!(failures.iter().collect::<Vec<_>>(), [(&word, &1)]);
+        }
+    }
+
+    /// Before the handshake, a failure is the driver's to tell.
+    #[test]
+    fn a_server_that_is_not_reached_is_none_of_our_business() {
+        let (mut bench, _config) = bench("test");
+        let conn = bench.dial();
+        bench.cx.release(conn);
+        bench.terminator.failed(&mut bench.cx, conn, ErrorKind::ConnectionRefused);
+        assert_eq!(bench.told(), [Told::Failed(ErrorKind::ConnectionRefused)]);
+        assert!(bench.terminator.servers().counters.read().failures.is_empty());
     }
 }

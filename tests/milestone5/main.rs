@@ -6,6 +6,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod backends;
+mod backends_failing;
 mod bad_input;
 mod certificates;
 mod closing;

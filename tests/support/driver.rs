@@ -263,6 +263,7 @@ impl<A: App> World<A> {
     fn act(&mut self, worker: usize, action: Action, input: &[u8]) -> Option<usize> {
         match action {
             Action::Connect(conn, to) => self.connect(worker, conn, to),
+            Action::ConnectSecured(conn, ..) => panic!("{conn:?}: no layer protects it"),
             Action::Send(conn, bytes) => return self.queue(worker, conn, bytes),
             Action::Forward(conn, range) => return self.queue(worker, conn, Bytes::copy_from_slice(&input[range])),
             Action::Relay { from, to, len } => {

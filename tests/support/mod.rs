@@ -4,7 +4,8 @@
 //!   [`network`], [`weather`], [`peer`], [`random`], [`trace`].
 //! - Clients and origins for that world that speak HTTP, and the oracle that judges what passed between them:
 //!   [`wire`], [`ledger`], [`asks`], [`client`], [`answers`], [`origin`].
-//! - Real processes and sockets for black-box tests: [`process`], [`raw`], [`mortal`], [`milestones`], [`tls`], [`tls_tunnel`], [`http2_origin`], `deaf_stderr`; for the client, [`shell`] and
+//! - Real processes and sockets for black-box tests: [`process`], [`raw`], [`mortal`], [`milestones`], [`tls`],
+//!   [`tls_backend`], [`tls_tunnel`], [`http2_origin`], `deaf_stderr`; for the client, [`shell`] and
 //!   [`lines`].
 
 // Each test binary uses its own part, and `pub` here means "for the tests".
@@ -33,6 +34,7 @@ pub mod relay;
 pub mod shell;
 pub mod simulation;
 pub mod tls;
+pub mod tls_backend;
 pub mod tls_tunnel;
 pub mod trace;
 pub mod weather;

@@ -8,7 +8,7 @@ use super::{
 use rcgen::{CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion,
-    pki_types::{CertificateDer, ServerName},
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName},
 };
 use std::{
     fs,
@@ -22,14 +22,19 @@ use std::{
 use tempfile::TempDir;
 
 /// The authority that every client of the tests trusts.
-static AUTHORITY: LazyLock<CertifiedIssuer<'static, KeyPair>> = LazyLock::new(|| {
+static AUTHORITY: LazyLock<CertifiedIssuer<'static, KeyPair>> = LazyLock::new(make_authority);
+
+/// One that calls itself the same, and that nobody trusts.
+static STRANGER: LazyLock<CertifiedIssuer<'static, KeyPair>> = LazyLock::new(make_authority);
+
+fn make_authority() -> CertifiedIssuer<'static, KeyPair> {
     let mut parameters = CertificateParams::default();
     parameters.distinguished_name.push(DnType::CommonName, "authority of the tests");
     parameters.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     let key = KeyPair::generate().expect("there is randomness");
     CertifiedIssuer::self_signed(parameters, key).expect("the parameters are good")
-});
+}
 
 /// A certificate and its key, in files.
 #[derive(Debug)]
@@ -46,6 +51,23 @@ pub struct Special {
     pub past: Option<(Duration, Duration)>,
     /// Valid for so long.
     pub lifetime: Option<Duration>,
+    /// Valid from so long from now on.
+    pub later: Option<Duration>,
+    pub signer: Signer,
+}
+
+/// The holder of the key that signs a certificate.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub enum Signer {
+    /// The authority that everybody in the tests trusts.
+    #[default]
+    Authority,
+    /// An authority of the same name that is not the same.
+    Stranger,
+    /// The certificate's own key.
+    Itself,
+    /// The same, and it calls itself an authority, as those do that `openssl req -x509` makes.
+    ItselfAsAuthority,
 }
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -109,7 +131,32 @@ fn certificate(names: &[&str], special: Special, key: &KeyPair) -> CertificateDe
         parameters.not_before = (now - from).into();
         parameters.not_after = (now - until).into();
     }
-    parameters.signed_by(key, &*AUTHORITY).expect("the authority signs").der().clone()
+    if let Some(later) = special.later {
+        parameters.not_before = (now + later).into();
+    }
+    if special.signer == Signer::ItselfAsAuthority {
+        parameters.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    }
+    let signed = match special.signer {
+        Signer::Authority => parameters.signed_by(key, &*AUTHORITY),
+        Signer::Stranger => parameters.signed_by(key, &*STRANGER),
+        Signer::Itself | Signer::ItselfAsAuthority => parameters.self_signed(key),
+    };
+    signed.expect("the key signs").der().clone()
+}
+
+/// A certificate and its key.
+pub fn pair(names: &[&str], special: Special) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+    let key = KeyPair::generate().expect("there is randomness");
+    let certificate = certificate(names, special, &key);
+    (certificate, PrivatePkcs8KeyDer::from(key.serialize_der()).into())
+}
+
+/// The authority of the tests, for a server that asks for certificates.
+pub fn roots() -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add(AUTHORITY.der().clone()).expect("it is an authority");
+    roots
 }
 
 /// The authority's certificate as text.
@@ -152,12 +199,10 @@ pub fn config_as(name: &str) -> ClientConfig {
 fn builder(
     versions: &[&'static SupportedProtocolVersion],
 ) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
-    let mut roots = RootCertStore::empty();
-    roots.add(AUTHORITY.der().clone()).expect("it is an authority");
     ClientConfig::builder_with_provider(Arc::new(socket_patterns::tls::provider()))
         .with_protocol_versions(versions)
         .expect("the provider knows them")
-        .with_root_certificates(roots)
+        .with_root_certificates(roots())
 }
 
 /// A client's connection over TLS.

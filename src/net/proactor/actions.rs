@@ -8,7 +8,7 @@ use crate::{
     net::driver::{Finish, Told},
 };
 use bytes::Bytes;
-use std::ops::Range;
+use std::{io::ErrorKind, ops::Range};
 
 /// The number of visits for which the kernel's last report is fresh; after them, a peek enters the kernel again. One
 /// call tells at most 20 events of sockets (`IO_LOCAL_TW_DEFAULT_MAX`), so most turns are shorter.
@@ -27,6 +27,7 @@ impl Io {
     fn perform(&mut self, action: Action) {
         match action {
             Action::Connect(conn, to) => self.connect(conn, to),
+            Action::ConnectSecured(conn, ..) => self.common.refuse(conn, ErrorKind::Unsupported),
             Action::Send(conn, bytes) => self.stage(conn, bytes),
             Action::Forward(conn, range) => self.forward(conn, range),
             Action::Relay { from, to, len } => self.begin_relay(from, to, len),

@@ -44,6 +44,7 @@ impl Io {
     fn perform(&mut self, at: usize, action: &Action, actions: &[Action]) {
         match *action {
             Action::Connect(conn, to) => self.connect(conn, to),
+            Action::ConnectSecured(conn, ..) => self.common.refuse(conn, ErrorKind::Unsupported),
             Action::Send(conn, _) | Action::Forward(conn, _) => self.stage(at, conn),
             Action::Relay { from, to, len } => self.begin_relay(from, to, len),
             Action::SetReading(conn, on) => self.set_reading(conn, on),

@@ -1,10 +1,10 @@
 //! The events that an exchange hears: from its client, its backend, the pool, the cache and the clock.
 
 use crate::{
-    app::ConnId,
+    app::{ConnId, Insecure},
     http::{self, BodyLength, Fields, ResponseHead},
     pool::Granted,
-    proxy::failure::Failure,
+    proxy::{failure::Failure, upstream::Unconnected},
 };
 use std::io;
 
@@ -49,6 +49,8 @@ pub(in crate::proxy) enum Event<'a> {
     UpstreamEnded,
     /// The connection to the backend is gone.
     UpstreamFailed(io::ErrorKind),
+    /// It was to be protected and is not, or not any more.
+    UpstreamInsecure(Insecure),
     /// The backend is late: see `proxy/late.rs`.
     UpstreamLate,
     /// The backend does not read.
@@ -65,4 +67,14 @@ pub(in crate::proxy) enum Event<'a> {
     Expired,
     /// That of a wait is: in the pool's queue, for another exchange, before another try, for those that read with its client.
     WaitOver,
+}
+
+impl Event<'_> {
+    /// There is no connection to the backend.
+    pub(in crate::proxy) fn of(why: Unconnected) -> Self {
+        match why {
+            Unconnected::Failed(error) => Self::UpstreamFailed(error),
+            Unconnected::Insecure(why) => Self::UpstreamInsecure(why),
+        }
+    }
 }

@@ -88,6 +88,8 @@ impl Relay {
             Event::ResponseEnd(trailers) => self.response_end(&trailers, step),
             Event::UpstreamBad(error) => self.upstream_failed(Failure::Response(error), step),
             Event::UpstreamEnded | Event::UpstreamFailed(_) => self.upstream_gone(step),
+            Event::UpstreamInsecure(_) if matches!(self.receiving, Receiving::Complete) => self.upstream_gone(step),
+            Event::UpstreamInsecure(why) => self.upstream_failed(Failure::Insecure(why), step),
             Event::UpstreamLate => self.response_late(step),
             Event::UpstreamStalled => self.give_up(Failure::UpstreamStalled, step),
             // Half-close: a client may end its side after the request and still read the response.

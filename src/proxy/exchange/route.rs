@@ -8,7 +8,13 @@ use crate::{
     http::{self, BodyLength},
     lb::RouteKey,
     pool::{BackendSet, Checkout, Client, Granted, Lease},
-    proxy::{headers, record::PoolUse, table::Role, upstream::Upstream, worker::Worker},
+    proxy::{
+        headers,
+        record::PoolUse,
+        table::Role,
+        upstream::{Upstream, connect},
+        worker::Worker,
+    },
     resilience::{DeadlineBudget, Dial},
 };
 use bytes::Bytes;
@@ -62,7 +68,7 @@ impl Step<'_> {
             self.worker.pool.ended(lease);
             return self.give_up(None, Failure::ConnectTimeout);
         };
-        let conn = self.cx.connect(address);
+        let conn = connect(self.cx, &self.worker.shared.backends[backend.index()], address);
         // A response of 16 KiB and its head are then one read, not two; what is not there costs nothing.
         self.cx.set_bulk(conn, true);
         self.worker.table.insert(conn, Role::Upstream(Box::new(Upstream::new(conn, backend, dial))));

@@ -25,8 +25,11 @@ impl State {
             (Self::Connect(link), Event::Redialed(conn)) => Self::Connect(Link { conn, ..link }),
             (Self::Peek(link), Event::Peeked(quiet)) => step.peeked(link, quiet),
             (Self::Connect(link), Event::UpstreamFailed(error)) => step.lost(link, Failure::of_connect(error), false),
+            (Self::Connect(link), Event::UpstreamInsecure(why)) => step.lost(link, Failure::Insecure(why), false),
             (Self::Connect(link), Event::UpstreamEnded) => step.lost(link, Failure::UpstreamClosed, false),
-            (Self::Peek(link), Event::UpstreamFailed(_) | Event::UpstreamEnded) => step.peeked(link, false),
+            (Self::Peek(link), Event::UpstreamFailed(_) | Event::UpstreamInsecure(_) | Event::UpstreamEnded) => {
+                step.peeked(link, false)
+            }
             (Self::Relay(relay), event) => relay.on(event, step),
             (Self::Tunnel(tunnel), event) => tunnel.on(event, step),
             (state, Event::Told) if state.may_be_forsaken() && step.is_forsaken() => {

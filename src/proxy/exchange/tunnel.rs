@@ -42,11 +42,11 @@ impl Tunnel {
             }
             Event::ClientLost(failure) | Event::RequestBad(failure) => return self.give_up(failure, step),
             // It has said everything and read no more: of what it said, nothing is missing.
-            Event::UpstreamFailed(_) if self.backend_ended => {
+            Event::UpstreamFailed(_) | Event::UpstreamInsecure(_) if self.backend_ended => {
                 self.client_ended = true;
                 return self.half(step);
             }
-            Event::UpstreamFailed(_) => return self.give_up(Failure::Truncated, step),
+            Event::UpstreamFailed(_) | Event::UpstreamInsecure(_) => return self.give_up(Failure::Truncated, step),
             Event::UpstreamLate => return self.give_up(Failure::TunnelIdle, step),
             Event::UpstreamStalled => return self.give_up(Failure::UpstreamStalled, step),
             Event::Expired

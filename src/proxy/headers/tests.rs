@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 fn backend() -> Backend {
     let addresses = "127.0.0.1:3000".parse::<SocketAddr>().unwrap().into();
-    Backend { id: BackendId(0), name: "backend:3000".to_owned(), addresses, weight: 1, max: None }
+    Backend { id: BackendId(0), name: "backend:3000".to_owned(), addresses, weight: 1, max: None, secured: None }
 }
 
 fn trusting(networks: &[&str]) -> Forwarding {

@@ -1,6 +1,9 @@
 //! The flags of TLS.
 
-use super::redirect::{Redirect, strict_transport_security};
+use super::{
+    redirect::{Redirect, strict_transport_security},
+    servers::ServerArgs,
+};
 use crate::{
     cache::Pattern,
     cli::address,
@@ -72,6 +75,9 @@ pub struct TlsArgs {
     /// Ask clients for a certificate, which one of those in this file has to have signed
     #[arg(long, value_name = "FILE")]
     pub(super) client_ca: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) backends: ServerArgs,
 }
 
 /// Seven days are the most that TLS 1.3 allows (RFC 8446 §4.6.1).

@@ -1,6 +1,6 @@
 //! From files to certificates that can be shown. Everything is tried before it is used, and a message names the file that is wrong.
 
-use super::{args::TlsArgs, demo};
+use super::{args::TlsArgs, demo, read};
 use crate::{
     net::secrets,
     tls::{File, Pair, Rules, Store, provider},
@@ -116,8 +116,4 @@ impl Files {
         }
         Ok(pair)
     }
-}
-
-fn read(flag: &str, path: &Path) -> Result<Vec<u8>, String> {
-    fs::read(path).map_err(|error| format!("{flag} {}: cannot be read: {error}", path.display()))
 }

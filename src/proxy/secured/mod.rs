@@ -1,8 +1,9 @@
-//! TLS for the clients of a proxy: which certificates, from which files, on which listener.
+//! TLS for the clients of a proxy: which certificates, from which files, on which listener. And for its backends: whom to trust.
 //!
 //! ```text
 //!   flags ──▶ Files ──read, tried──▶ Store ──▶ tls::Shared ◀── one Terminator a worker
 //!               ╰── reload.rs: SIGHUP, or the files have changed ──▶ another Store
+//!   --backend https://…, --backend-ca ──▶ tls::Servers ◀── the same Terminator
 //! ```
 
 mod args;
@@ -10,20 +11,23 @@ mod demo;
 mod files;
 mod redirect;
 mod reload;
+mod servers;
 
 pub use args::TlsArgs;
 pub use redirect::Redirect;
 
+use super::backend_spec::BackendSpec;
 use crate::{
     app::Names,
     cli::Failure,
     net::{ListenOptions, clock, listen::listen_together},
-    tls::{Shared, Store, Tickets},
+    tls::{Servers, Shared, Store, Tickets},
 };
 use files::{Files, Stamp};
 use std::{
-    io,
+    fs, io,
     net::{SocketAddr, TcpListener},
+    path::Path,
     sync::{Arc, mpsc::Sender},
     time::SystemTime,
 };
@@ -35,6 +39,8 @@ const PLAIN_ANSWER: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain
 /// The TLS side of a proxy that is about to run.
 pub(super) struct Secured {
     pub(super) shared: Arc<Shared>,
+    /// The backends with which it is spoken, too.
+    pub(super) servers: Arc<Servers>,
     files: Arc<Files>,
     /// The files as they looked when they were read.
     stamp: Stamp,
@@ -44,21 +50,31 @@ pub(super) struct Secured {
 }
 
 impl Secured {
-    /// Reads and tries the certificates that the flags name.
+    /// Reads and tries the certificates that the flags name, for clients and for these backends.
     ///
     /// # Errors
     ///
     /// A file that cannot be used: which one, and why.
-    pub(super) fn prepare(args: &TlsArgs, backlog: u32) -> Result<Self, Failure> {
+    pub(super) fn prepare(args: &TlsArgs, backends: &[BackendSpec], backlog: u32) -> Result<Self, Failure> {
         let files = Arc::new(Files::of(args));
         // Before they are read: what changes meanwhile is noticed later.
         let stamp = files.stamp();
-        let loaded = files.load(clock::now().wall).map_err(Failure::Usage)?;
+        let now = clock::now().wall;
+        let loaded = files.load(now).map_err(Failure::Usage)?;
+        let servers = servers::prepare(&args.backends, backends, now).map_err(Failure::Usage)?;
         loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let shared =
             Shared::new(loaded.store, Tickets::new(args.ticket_lifetime), args.tls_handshake_timeout, PLAIN_ANSWER);
         let options = ListenOptions { backlog, ..ListenOptions::set_by("--tls-listen", args.tls_listen) };
-        Ok(Self { shared: Arc::new(shared), files, stamp, options, listeners: Vec::new(), address: None })
+        Ok(Self {
+            shared: Arc::new(shared),
+            servers: Arc::new(servers),
+            files,
+            stamp,
+            options,
+            listeners: Vec::new(),
+            address: None,
+        })
     }
 
     /// Opens a listener for each worker.
@@ -96,6 +112,11 @@ impl Secured {
     pub(super) fn watch(&self) -> io::Result<Sender<()>> {
         reload::start(self.files.clone(), self.stamp.clone(), self.shared.clone())
     }
+}
+
+/// Reads a file that a flag names.
+fn read(flag: &str, path: &Path) -> Result<Vec<u8>, String> {
+    fs::read(path).map_err(|error| format!("{flag} {}: cannot be read: {error}", path.display()))
 }
 
 fn describe(store: &Store) -> String {

@@ -64,6 +64,7 @@ fn the_proxy_does_not_notice_who_drives_it() {
         addresses: (*address).into(),
         weight: 1,
         max: None,
+        secured: None,
     };
     let backends: Vec<Backend> = demo.addresses.iter().enumerate().map(backend).collect();
     let (mut proxies, slots) = plan.build(backends, 1, clock::now(), 7);

@@ -118,6 +118,7 @@ impl World {
                 addresses: Addresses::new(&addresses),
                 weight: 1,
                 max: None,
+                secured: None,
             }
         };
         let config = Config { unseen: LONG, admin_hosts: vec!["a".to_owned()], ..args.proxy.config() };
@@ -383,7 +384,7 @@ impl World {
             Action::Relay { from, to, len } => drop(self.relays.insert(from, (to, len))),
             Action::SetReading(conn, true) => drop(self.paused.remove(&conn)),
             Action::SetReading(conn, false) => drop(self.paused.insert(conn)),
-            Action::SetBulk(..) => {}
+            Action::SetBulk(..) | Action::ConnectSecured(..) => {}
         }
     }
 }

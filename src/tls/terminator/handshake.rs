@@ -6,7 +6,7 @@
 
 use super::{
     Terminator,
-    link::{Link, Shaking, Stage},
+    link::{End, Link, Shaking, Stage},
     sending::Input,
 };
 use crate::{
@@ -19,8 +19,8 @@ use std::{collections::VecDeque, mem, sync::Arc, time::Instant};
 /// waits for one of them at most, and even a loop that does nothing else loses little.
 const HANDSHAKES: usize = 1;
 
-/// Bytes of a client's handshake, at most. A ClientHello has 300 to 2,000, a chain of client certificates some thousands; a
-/// message may have 64 KiB in all.
+/// Bytes of a peer's handshake, at most. A ClientHello has 300 to 2,000, a chain of certificates some thousands; a message may have
+/// 64 KiB in all.
 pub(super) const HANDSHAKE_MAX: usize = 64 * 1024;
 
 /// Bytes that begin a record (RFC 8446 §5.1): its type, a version, its length.
@@ -32,7 +32,7 @@ const HANDSHAKE: u8 = 22;
 /// The order in which handshakes have their turn.
 #[derive(Debug)]
 pub(super) struct Turns {
-    /// Connections whose ClientHello waits.
+    /// Connections whose peer's hello waits.
     queue: VecDeque<ConnId>,
     /// The turn, by its time, and what is left of its handshakes.
     turn: Instant,
@@ -60,29 +60,31 @@ impl Turns {
 impl<A: App> Terminator<A> {
     pub(super) fn begin_handshake(&mut self, cx: &mut Cx, conn: ConnId, origin: Origin) {
         while let Some(first) = self.turns.newcomers.front()
-            && !self.links.get(*first).is_some_and(|link| link.is_shaking())
+            && !self.links.get(*first).is_some_and(|link| link.is_unknown())
         {
             self.turns.newcomers.pop_front();
         }
         self.turns.newcomers.push_back(conn);
-        self.links.insert(Link::new(conn, origin, cx.now()));
+        self.links.insert(Link::new(conn, End::Client(origin), cx.now()));
         cx.set_deadline(TimerKey::Conn(conn), Some(cx.now() + self.shared.patience));
     }
 
     /// Bytes of a connection in its handshake.
     pub(super) fn hear_handshake(&mut self, cx: &mut Cx, conn: ConnId, input: &[u8]) {
-        let Some(Link { stage: Stage::Shaking(shaking), .. }) = self.links.get(conn) else { return };
+        let Some(Link { stage: Stage::Shaking(shaking), end, .. }) = self.links.get(conn) else { return };
         shaking.heard += input.len();
         if shaking.heard > HANDSHAKE_MAX {
-            return self.refuse(cx, conn, Failure::TooLarge, Vec::new());
+            return self.abandon(cx, conn, Failure::TooLarge, Vec::new());
         }
         if shaking.session.as_ref().is_some_and(Session::has_read_hello) {
             return self.shake(cx, conn, input);
         }
         shaking.waiting.extend_from_slice(input);
         if is_plain_http(&shaking.waiting) {
-            let answer = self.shared.plain_answer.to_vec();
-            return self.refuse(cx, conn, Failure::PlainHttp, answer);
+            return match end {
+                End::Client(_) => self.refuse(cx, conn, Failure::PlainHttp, self.shared.plain_answer.to_vec()),
+                End::Server(..) => self.without_server(cx, conn, Failure::PlainServer, Vec::new()),
+            };
         }
         if shaking.queued || !is_worth_a_turn(&shaking.waiting) {
             return;
@@ -111,7 +113,7 @@ impl<A: App> Terminator<A> {
     }
 
     /// Hears the bytes that wait, and `input` behind it.
-    fn shake(&mut self, cx: &mut Cx, conn: ConnId, input: &[u8]) {
+    pub(super) fn shake(&mut self, cx: &mut Cx, conn: ConnId, input: &[u8]) {
         let shared = self.shared.clone();
         let Some(link) = self.links.get(conn) else { return };
         let Stage::Shaking(Shaking { session, waiting, .. }) = &mut link.stage else { return };
@@ -134,7 +136,7 @@ impl<A: App> Terminator<A> {
                     self.deliver(cx, conn, &plain, heard);
                 }
             }
-            (true, Some(failure)) => self.refuse(cx, conn, failure, out),
+            (true, Some(failure)) => self.abandon(cx, conn, failure, out),
             (true, None) => self.outgoing.send(conn, out),
         }
         plain.clear();
@@ -146,6 +148,10 @@ impl<A: App> Terminator<A> {
         self.outgoing.send(conn, out);
         let Some(link) = self.links.get(conn) else { return false };
         let Stage::Shaking(shaking) = &mut link.stage else { return false };
+        let End::Client(origin) = &link.end else {
+            self.open_to_server(cx, conn);
+            return self.links.has(conn);
+        };
         let Some((session, secure)) = shaking.session.take().and_then(|session| {
             let secure = session.secure()?;
             Some((session, secure))
@@ -155,21 +161,31 @@ impl<A: App> Terminator<A> {
         };
         self.shared.counters.done(secure.resumed);
         link.stage = Stage::Open(session);
-        let origin = Origin { secure: Some(Arc::new(secure)), ..link.origin.clone() };
+        let origin = Origin { secure: Some(Arc::new(secure)), ..origin.clone() };
         cx.set_deadline(TimerKey::Conn(conn), None);
         self.tell(cx, Input::NONE, |app, cx| app.accepted(cx, conn, origin));
         self.links.has(conn)
     }
 
+    /// Ends a connection in its handshake, whoever began it. `last`: an alert.
+    fn abandon(&mut self, cx: &mut Cx, conn: ConnId, failure: Failure, last: Vec<u8>) {
+        if self.links.get(conn).is_some_and(|link| link.is_to_server()) {
+            self.without_server(cx, conn, failure, last);
+        } else {
+            self.refuse(cx, conn, failure, last);
+        }
+    }
+
     /// Ends a connection that the application does not know. `last`: an alert, or an answer.
     pub(super) fn refuse(&mut self, cx: &mut Cx, conn: ConnId, failure: Failure, last: Vec<u8>) {
         let Some(link) = self.links.remove(conn) else { return };
+        let End::Client(origin) = &link.end else { return };
         let name = match &link.stage {
             Stage::Shaking(Shaking { session: Some(session), .. }) => session.server_name().unwrap_or("-").to_owned(),
             _ => "-".to_owned(),
         };
         self.shared.counters.failed(failure);
-        tracing::info!(peer = %link.origin.peer, sni = %name.escape_debug(), failure = failure.as_str(), "handshake failed");
+        tracing::info!(peer = %origin.peer, sni = %name.escape_debug(), failure = failure.as_str(), "handshake failed");
         if !cx.release(conn) {
             return;
         }
@@ -193,7 +209,7 @@ impl<A: App> Terminator<A> {
     /// A connection waits for room, and the application had none to give: the oldest handshake goes.
     pub(super) fn give_way(&mut self, cx: &mut Cx) {
         while let Some(conn) = self.turns.newcomers.pop_front() {
-            if self.links.get(conn).is_some_and(|link| link.is_shaking()) {
+            if self.links.get(conn).is_some_and(|link| link.is_unknown()) {
                 return self.refuse(cx, conn, Failure::Crowded, Vec::new());
             }
         }

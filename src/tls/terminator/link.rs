@@ -1,11 +1,11 @@
-//! One connection of the TLS listener: how far it is, and what waits to be sealed.
+//! One protected connection: how far it is, and what waits to be sealed.
 
 use crate::{
     app::{ConnId, Origin},
     buf::Output,
-    tls::session::Session,
+    tls::{Server, session::Session},
 };
-use std::time::Instant;
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 /// Sealed bytes that may wait with the driver and the kernel, of one connection. As large as the largest read, so that a relayed body
 /// is sealed at once; what goes beyond waits unsealed, where bytes of the cache are references and not copies.
@@ -15,7 +15,7 @@ pub(super) const AHEAD: usize = 512 * 1024;
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) conn: ConnId,
-    pub(super) origin: Origin,
+    pub(super) end: End,
     pub(super) stage: Stage,
     /// Plaintext that waits until the peer takes what is sealed.
     pub(super) held: Output,
@@ -32,6 +32,15 @@ pub(super) struct Link {
     pub(super) put_off: bool,
 }
 
+/// The other end.
+#[derive(Debug)]
+pub(super) enum End {
+    /// A client that has come to the TLS listener.
+    Client(Origin),
+    /// A server that the application asked for, and its address.
+    Server(Arc<Server>, SocketAddr),
+}
+
 /// How far a connection is.
 #[derive(Debug)]
 pub(super) enum Stage {
@@ -44,9 +53,9 @@ pub(super) enum Stage {
 /// A connection in its handshake.
 #[derive(Debug, Default)]
 pub(super) struct Shaking {
-    /// As soon as it has said something.
+    /// As soon as a client has said something, or a server can be reached.
     pub(super) session: Option<Session>,
-    /// Bytes that wait for their turn: the ClientHello, or a part of it.
+    /// Bytes that wait for their turn: the peer's hello, or a part of it.
     pub(super) waiting: Vec<u8>,
     /// Bytes since the connection began.
     pub(super) heard: usize,
@@ -55,10 +64,10 @@ pub(super) struct Shaking {
 }
 
 impl Link {
-    pub(super) fn new(conn: ConnId, origin: Origin, now: Instant) -> Self {
+    pub(super) fn new(conn: ConnId, end: End, now: Instant) -> Self {
         Self {
             conn,
-            origin,
+            end,
             stage: Stage::Shaking(Shaking::default()),
             held: Output::new(),
             unsent: 0,
@@ -72,6 +81,21 @@ impl Link {
 
     pub(super) fn is_shaking(&self) -> bool {
         matches!(self.stage, Stage::Shaking(_))
+    }
+
+    /// Whether it is one of a client in its handshake, of which the application knows nothing.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.is_shaking() && matches!(self.end, End::Client(_))
+    }
+
+    /// Whether its handshake is under way: a server was reached, and is not verified.
+    pub(super) fn has_begun(&self) -> bool {
+        matches!(&self.stage, Stage::Shaking(Shaking { session: Some(_), .. }))
+    }
+
+    /// Whether the other end is a server.
+    pub(super) fn is_to_server(&self) -> bool {
+        matches!(self.end, End::Server(..))
     }
 
     /// Its state of the protocol, once the handshake is over.
@@ -107,7 +131,7 @@ impl Link {
     }
 }
 
-/// All connections of the TLS listener, by [`ConnId::index`].
+/// All protected connections, by [`ConnId::index`].
 #[derive(Debug, Default)]
 pub(super) struct Links {
     links: Vec<Option<Box<Link>>>,

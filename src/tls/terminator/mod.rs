@@ -1,4 +1,5 @@
-//! An application around an application: it speaks TLS with the clients of one listener, and plaintext with the application.
+//! An application around an application: it speaks TLS with the clients of one listener, and with servers that the application asks
+//! for, and plaintext with the application.
 //!
 //! ```text
 //!   accepted(conn)      no call to the application; the handshake's deadline runs
@@ -7,17 +8,21 @@
 //!   ended(conn)         after close_notify: known already; without: app.failed, for the stream may have been cut off
 //! ```
 //!
-//! Connections of other listeners, and those that the application opens, are passed through.
+//! A connection that is asked for by `connect_secured` goes the same way with the other role: `connected` means that the server has
+//! proved to be the one that was meant, and if it does not, the application hears `insecure` (`servers.rs`).
+//!
+//! Connections of other listeners, and those that the application opens in plain, are passed through.
 
 mod handshake;
 mod link;
 mod relays;
 mod sending;
+mod servers;
 
-use super::{Failure, Shared, session::Heard};
+use super::{Counters, Failure, Servers, Shared, session::Heard};
 use crate::app::{Action, App, ConnId, Cx, ListenerId, Origin, Progress, TimerKey};
 use handshake::Turns;
-use link::{Link, Links, Stage};
+use link::{End, Link, Links, Stage};
 use relays::Relays;
 use sending::{Input, Outgoing, Piece};
 use std::{fmt, io, mem, sync::Arc, time::Instant};
@@ -27,6 +32,7 @@ pub struct Terminator<A> {
     app: A,
     listener: ListenerId,
     shared: Arc<Shared>,
+    servers: Arc<Servers>,
     links: Links,
     relays: Relays,
     turns: Turns,
@@ -44,6 +50,7 @@ impl<A> Terminator<A> {
             app,
             listener,
             shared,
+            servers: Arc::default(),
             links: Links::default(),
             relays: Relays::default(),
             turns: Turns::new(now),
@@ -51,6 +58,12 @@ impl<A> Terminator<A> {
             records: Vec::new(),
             plain: Vec::new(),
         }
+    }
+
+    /// Opens protected connections to these servers.
+    #[must_use]
+    pub fn with_servers(self, servers: Arc<Servers>) -> Self {
+        Self { servers, ..self }
     }
 
     /// The application.
@@ -68,6 +81,12 @@ impl<A> Terminator<A> {
     #[must_use]
     pub fn shared(&self) -> &Shared {
         &self.shared
+    }
+
+    /// The servers that it opens connections to.
+    #[cfg(test)]
+    pub(super) fn servers(&self) -> &Servers {
+        &self.servers
     }
 
     /// Gives the application back.
@@ -138,13 +157,23 @@ impl<A: App> Terminator<A> {
         }
     }
 
+    fn counters_of(&self, link: &Link) -> &Counters {
+        if link.is_to_server() { &self.servers.counters } else { &self.shared.counters }
+    }
+
     /// A connection that the application has is not to be relied on any more.
     fn break_off(&mut self, cx: &mut Cx, conn: ConnId, failure: Failure, kind: io::ErrorKind) {
         let Some(link) = self.links.remove(conn) else { return };
         self.relays.end(conn);
-        self.shared.counters.failed(failure);
-        tracing::debug!(peer = %link.origin.peer, failure = failure.as_str(), "protected connection broken");
-        self.tell(cx, Input::NONE, |app, cx| app.failed(cx, conn, kind));
+        self.counters_of(&link).failed(failure);
+        let (End::Client(Origin { peer, .. }) | End::Server(_, peer)) = link.end;
+        tracing::debug!(%peer, failure = failure.as_str(), "protected connection broken");
+        self.tell(cx, Input::NONE, |app, cx| match failure {
+            // An end is an end, whether somebody on the way made it or not.
+            Failure::Truncated => app.failed(cx, conn, kind),
+            _ if link.is_to_server() => app.insecure(cx, conn, failure.insecure()),
+            _ => app.failed(cx, conn, kind),
+        });
         if cx.release(conn) {
             self.outgoing.pass(Action::Close(conn));
         }
@@ -167,7 +196,11 @@ impl<A: App> App for Terminator<A> {
     }
 
     fn connected(&mut self, cx: &mut Cx, conn: ConnId) {
-        self.tell(cx, Input::NONE, |app, cx| app.connected(cx, conn));
+        if self.links.has(conn) {
+            self.begin_with_server(cx, conn);
+        } else {
+            self.tell(cx, Input::NONE, |app, cx| app.connected(cx, conn));
+        }
         self.flush(cx);
     }
 
@@ -208,7 +241,8 @@ impl<A: App> App for Terminator<A> {
                 self.relays.end(conn);
                 self.tell(cx, Input::NONE, |app, cx| app.ended(cx, conn));
             }
-            Some(link) if link.is_shaking() => self.refuse(cx, conn, Failure::Gone, Vec::new()),
+            Some(link) if link.is_unknown() => self.refuse(cx, conn, Failure::Gone, Vec::new()),
+            Some(link) if link.is_shaking() => self.end_with_server(cx, conn),
             // It has said so already.
             Some(Link { ended: true, .. }) => {}
             Some(_) => self.break_off(cx, conn, Failure::Truncated, io::ErrorKind::UnexpectedEof),
@@ -224,18 +258,22 @@ impl<A: App> App for Terminator<A> {
 
     fn failed(&mut self, cx: &mut Cx, conn: ConnId, error: io::ErrorKind) {
         self.relays.end(conn);
-        if self.links.get(conn).is_some_and(|link| link.is_shaking()) {
-            self.refuse(cx, conn, Failure::Gone, Vec::new());
-        } else {
-            self.links.remove(conn);
-            self.tell(cx, Input::NONE, |app, cx| app.failed(cx, conn, error));
+        match self.links.get(conn) {
+            Some(link) if link.is_unknown() => self.refuse(cx, conn, Failure::Gone, Vec::new()),
+            Some(link) if link.is_to_server() && link.has_begun() => {
+                self.without_server(cx, conn, Failure::ServerGone, Vec::new());
+            }
+            _ => {
+                self.links.remove(conn);
+                self.tell(cx, Input::NONE, |app, cx| app.failed(cx, conn, error));
+            }
         }
         self.flush(cx);
     }
 
     fn expired(&mut self, cx: &mut Cx, key: TimerKey) {
         match key {
-            TimerKey::Conn(conn) if self.links.get(conn).is_some_and(|link| link.is_shaking()) => {
+            TimerKey::Conn(conn) if self.links.get(conn).is_some_and(|link| link.is_unknown()) => {
                 self.refuse(cx, conn, Failure::Late, Vec::new());
             }
             TimerKey::Conn(_) | TimerKey::App(_) => self.tell(cx, Input::NONE, |app, cx| app.expired(cx, key)),

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   Send, Forward    small pieces of one call are gathered, and sealed as one record; large ones are sealed where they lie
+//!   ConnectSecured   is a Connect for the driver, and a link that waits for it here
 //!   Relay            is ours: the other connection's bytes are heard here, sealed, and told as `relayed`
 //!   Finish           everything is sealed, then close_notify, then Finish
 //!   Close, HangUp    the same; the name is stale already, which the driver does not mind
@@ -97,7 +98,7 @@ impl Outgoing {
         self.again = true;
     }
 
-    fn put_off(&mut self, link: &mut Link) {
+    pub(super) fn put_off(&mut self, link: &mut Link) {
         if !mem::replace(&mut link.put_off, true) {
             self.put_off.push_back(link.conn);
         }
@@ -136,7 +137,7 @@ impl Outgoing {
         }
         let Some(link) = links.get(conn).filter(|link| !link.finished) else { return };
         let len = piece.bytes().len();
-        let room = if link.held.is_empty() { link.room(now) } else { 0 };
+        let room = if link.held.is_empty() && !link.is_shaking() { link.room(now) } else { 0 };
         if len < RECORD && room > 0 {
             self.gathered.extend_from_slice(piece.bytes());
             if self.gathered.len() >= RECORD {
@@ -208,8 +209,9 @@ impl<A: App> Terminator<A> {
     /// Calls the application, and has what it asks for ready for the driver.
     pub(super) fn tell(&mut self, cx: &mut Cx, input: Input<'_>, call: impl FnOnce(&mut A, &mut Cx)) {
         call(&mut self.app, cx);
-        // Without connections of ours, everything goes as it is.
-        if self.links.is_empty() && self.relays.is_empty() && self.outgoing.ready.is_empty() {
+        // Without connections of ours, everything goes as it is; unless one may just have been asked for.
+        if self.servers.is_empty() && self.links.is_empty() && self.relays.is_empty() && self.outgoing.ready.is_empty()
+        {
             return;
         }
         let mut asked = mem::take(&mut self.outgoing.asked);
@@ -222,7 +224,7 @@ impl<A: App> Terminator<A> {
     }
 
     fn translate(&mut self, action: Action, input: Input<'_>, now: Instant) {
-        let Self { links, outgoing, relays, .. } = self;
+        let Self { links, outgoing, relays, servers, .. } = self;
         match action {
             Action::Send(conn, bytes) if links.has(conn) => outgoing.put(links, conn, Piece::Owned(bytes), now),
             Action::Forward(conn, range) if links.has(conn) => {
@@ -232,18 +234,19 @@ impl<A: App> Terminator<A> {
                 outgoing.pass(Action::Send(conn, Bytes::copy_from_slice(&input.bytes[range])));
             }
             Action::Relay { from, to, len } if links.has(from) || links.has(to) => relays.begin(from, to, len),
+            Action::ConnectSecured(conn, to, id) if servers.get(id).is_some() => self.dial(conn, to, id, now),
             Action::Finish(conn) => {
                 outgoing.finish(links, conn);
                 outgoing.pass(Action::Finish(conn));
             }
             Action::Close(conn) | Action::HangUp(conn) => {
                 outgoing.finish(links, conn);
-                links.remove(conn);
+                servers.count_given_up(links.remove(conn));
                 relays.end(conn);
                 outgoing.pass(action);
             }
             Action::Abort(conn) => {
-                links.remove(conn);
+                servers.count_given_up(links.remove(conn));
                 relays.end(conn);
                 outgoing.pass(action);
             }
@@ -251,6 +254,7 @@ impl<A: App> Terminator<A> {
             | Action::Forward(..)
             | Action::Relay { .. }
             | Action::Connect(..)
+            | Action::ConnectSecured(..)
             | Action::SetReading(..)
             | Action::SetBulk(..)
             | Action::Peek(_)

@@ -1,0 +1,106 @@
+//! TLS with backends: whose word counts for who they are, and what they get to see of us.
+
+use super::read;
+use crate::{
+    net::secrets,
+    proxy::backend_spec::BackendSpec,
+    tls::{File, MinVersion, Pair, Server, Servers, Trust, provider},
+};
+use clap::Args;
+use rustls::crypto::CryptoProvider;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
+
+/// Flags of milestone 5: TLS towards backends.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "TLS to backends (--backend https://HOST)")]
+pub(super) struct ServerArgs {
+    /// Authorities in PEM, one of which has to have signed the certificate of each backend [default: those that this system trusts]
+    ///
+    /// A backend that vouches for itself is trusted if its own certificate is in the file. There is no way to trust any certificate.
+    #[arg(long, value_name = "FILE")]
+    backend_ca: Option<PathBuf>,
+
+    /// The oldest version of TLS that is spoken with backends
+    #[arg(long, value_name = "1.2|1.3", default_value = "1.2", hide_possible_values = true)]
+    backend_tls_min: MinVersion,
+
+    /// A certificate in PEM, and those that vouch for it, for backends that ask for one
+    #[arg(long, value_name = "FILE", requires = "backend_key")]
+    backend_certificate: Option<PathBuf>,
+
+    /// The private key of --backend-certificate
+    #[arg(long, value_name = "FILE", requires = "backend_certificate")]
+    backend_key: Option<PathBuf>,
+}
+
+/// The backends with TLS, by their places in the list.
+///
+/// # Errors
+///
+/// Which flag or file is wrong, and why.
+pub(super) fn prepare(args: &ServerArgs, backends: &[BackendSpec], now: SystemTime) -> Result<Servers, String> {
+    if backends.iter().all(|backend| backend.secure.is_none()) {
+        return args.check_unused().map(|()| Servers::default());
+    }
+    let provider = Arc::new(provider());
+    let mut trust = args.trust(&provider)?;
+    if let (Some(certificate), Some(key)) = (&args.backend_certificate, &args.backend_key) {
+        trust = trust.showing(own(certificate, key, now, &provider)?);
+    }
+    let server = |backend: &BackendSpec| {
+        let Some(name) = &backend.secure else { return Ok(None) };
+        let server = Server::new(name, &backend.name(), &trust);
+        let wrong = || format!("--backend {}: no certificate can be for this name", backend.name());
+        server.map(|server| Some(Arc::new(server))).ok_or_else(wrong)
+    };
+    backends.iter().map(server).collect::<Result<Vec<_>, String>>().map(Servers::new)
+}
+
+impl ServerArgs {
+    fn check_unused(&self) -> Result<(), String> {
+        let given = [("--backend-ca", &self.backend_ca), ("--backend-certificate", &self.backend_certificate)];
+        match given.iter().find(|(_, path)| path.is_some()) {
+            Some((flag, _)) => Err(format!("{flag} means nothing without a backend with https://")),
+            None => Ok(()),
+        }
+    }
+
+    fn trust(&self, provider: &Arc<CryptoProvider>) -> Result<Trust, String> {
+        if let Some(path) = &self.backend_ca {
+            let pem = read("--backend-ca", path)?;
+            let trust = Trust::in_file(&pem, self.backend_tls_min, provider);
+            return trust.map_err(|problem| format!("--backend-ca {}: {problem}", path.display()));
+        }
+        let native = rustls_native_certs::load_native_certs();
+        for error in &native.errors {
+            tracing::warn!("authorities of this system: {error}");
+        }
+        Trust::in_authorities(native.certs, self.backend_tls_min, provider).map_err(|_| {
+            "this system trusts no authority (is a package named ca-certificates installed?): give --backend-ca FILE"
+                .to_owned()
+        })
+    }
+}
+
+/// The pair that backends get to see.
+fn own(certificate: &Path, key: &Path, now: SystemTime, provider: &CryptoProvider) -> Result<Pair, String> {
+    let (chain, secret) = (read("--backend-certificate", certificate)?, read("--backend-key", key)?);
+    let pair = Pair::of_client(&chain, &secret, provider).map_err(|problem| match problem.file() {
+        File::Certificate => format!("--backend-certificate {}: {problem}", certificate.display()),
+        File::Key => format!("--backend-key {}: {problem}", key.display()),
+    })?;
+    if pair.ends_soon(now) {
+        let end = humantime::format_rfc3339_seconds(pair.not_after);
+        let verb = if pair.not_after < now { "has expired on" } else { "ends on" };
+        tracing::warn!("--backend-certificate {}: the certificate {verb} {end}", certificate.display());
+    }
+    if secrets::others_may_read(key) {
+        let path = key.display();
+        tracing::warn!("--backend-key {path}: other users can read this file: `chmod 600 {path}`");
+    }
+    Ok(pair)
+}
