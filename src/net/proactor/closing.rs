@@ -77,7 +77,7 @@ impl Io {
             let _ = socket.socket.set_linger(Some(Duration::ZERO));
         }
         socket.stash = None;
-        let feeder = socket.piped.take().map(|piped| piped.from);
+        socket.piped = None;
         let running = [
             (socket.sending, Kind::Send),
             (socket.watched, Kind::Watch),
@@ -97,7 +97,6 @@ impl Io {
         self.common.recount(key);
         self.clear_the_way(key);
         self.bury(key);
-        self.wake_feeder(feeder);
     }
 
     /// Closes a socket that has not come to its end. If something was still to be sent, with a reset: the peer must not

@@ -158,9 +158,7 @@ impl Io {
     /// A connection is broken. The peer's earlier bytes are received and heard first, whether they are wanted or not.
     pub(super) fn broke(&mut self, key: usize, kind: ErrorKind) {
         let Some(socket) = self.common.table.get_mut(key) else { return };
-        let feeder = socket.piped.as_ref().map(|piped| piped.from);
         socket.broke(kind);
-        self.wake_feeder(feeder);
         self.clear_the_way(key);
         self.common.recount(key);
         let Some(socket) = self.common.table.get_mut(key) else { return };

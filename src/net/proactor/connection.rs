@@ -6,7 +6,7 @@ use crate::{
     buf::Output,
     net::{
         acknowledged::progress,
-        driver::{self, BUDGET, Closing, Finish, Piped},
+        driver::{self, BUDGET, Closing, Finish, Pipe},
     },
 };
 use bytes::Bytes;
@@ -74,8 +74,8 @@ pub struct Connection {
     /// Its next bytes belong to another.
     pub(super) relay: Option<Box<Relay>>,
     /// The bytes that a relay has for it, before `output`.
-    pub(super) piped: Option<Box<Piped>>,
-    /// The key of the socket whose relay waits until `output` has left.
+    pub(super) piped: Option<Box<Pipe>>,
+    /// The key of the socket whose relay waits until `output` has left, or the pipe has room.
     pub(super) feeder: Option<u32>,
     /// Where to, while it connects.
     pub(super) address: Option<Box<SockAddr>>,
@@ -256,7 +256,7 @@ impl driver::Socket for Connection {
     }
 
     fn unsent(&self) -> usize {
-        let piped = self.piped.as_ref().map_or(0, |piped| piped.pipe.len());
+        let piped = self.piped.as_ref().map_or(0, |pipe| pipe.len());
         if self.phase == Phase::Gone { 0 } else { self.output.len() + piped }
     }
 

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     app::{App, ConnId},
-    net::driver::{Finish, Moved, Pipe, Piped, Socket as _, is_unsupported},
+    net::driver::{Finish, Moved, Pipe, Socket as _, is_unsupported},
 };
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use socket2::Socket;
@@ -42,7 +42,7 @@ const WORTH_WAITING: u64 = 64 * 1024;
 enum Way {
     /// Through a pipe, now.
     Pipe,
-    /// When the bytes before them have left our memory, that is seen again.
+    /// When the bytes before them have left our memory, or some of them the pipe, that is seen again.
     Soon,
     /// Through our memory.
     Memory,
@@ -100,7 +100,7 @@ impl Io {
         match sender {
             // Bytes that were received meanwhile go first.
             (Receiving::Many | Receiving::Once(_), ..) => self.stop_receiving(key),
-            (Receiving::No, true, false) if way == Way::Pipe && !self.is_full(relay.to) => {
+            (Receiving::No, true, false) if way == Way::Pipe => {
                 if let Some(socket) = self.common.table.get_mut(key) {
                     socket.looking = true;
                     socket.in_flight += 1;
@@ -122,14 +122,16 @@ impl Io {
         let open = receiver.phase == Phase::Open && receiver.finish == Finish::No && receiver.broken.is_none();
         let pipe = if receiver.piped.is_some() { !receiver.choked } else { pipes && !much };
         let first = receiver.output.is_empty() && !receiver.sending;
+        let full = receiver.piped.as_deref().is_some_and(Pipe::is_full);
         match (open, first) {
+            (true, true) if full => Way::Soon,
             (true, true) if pipe => Way::Pipe,
             (true, false) if relay.left >= WORTH_WAITING && !receiver.behind && (pipe || much) => Way::Soon,
             _ => Way::Memory,
         }
     }
 
-    /// Has the relay of the socket with this key looked at again when its receiver's output has left.
+    /// Has the relay of the socket with this key looked at again when its receiver has sent something.
     fn wait_for_the_way(&mut self, key: usize, to: ConnId) {
         if let Some((_, receiver)) = self.common.table.find_mut(to) {
             receiver.feeder = u32::try_from(key).ok();
@@ -138,7 +140,7 @@ impl Io {
         }
     }
 
-    /// The output of a connection has left, or does not for now, or never will: a relay that waited for that goes on.
+    /// The bytes of a connection have left, or do not for now, or never will: a relay that waited for that goes on.
     pub(super) fn clear_the_way(&mut self, key: usize) {
         let feeder = self.common.table.get_mut(key).and_then(|receiver| receiver.feeder.take());
         // The key may be another socket's by now, which is looked at in vain.
@@ -147,26 +149,20 @@ impl Io {
         }
     }
 
-    /// Whether the pipe for this connection takes no more.
-    fn is_full(&mut self, to: ConnId) -> bool {
-        let piped = self.common.table.find_mut(to).and_then(|(_, receiver)| receiver.piped.as_deref());
-        piped.is_some_and(|piped| piped.pipe.is_full())
-    }
-
     /// One step of a relay through a pipe.
     fn relay_through_pipe(&mut self, key: usize) -> Found {
         let Some(socket) = self.common.table.get_mut(key) else { return Found::Nothing };
         let ready = mem::take(&mut socket.readable);
         let Some(relay) = socket.relay.as_deref().copied() else { return Found::Nothing };
         // Input that is not wanted now, or goes another way, is reported again when it is looked for.
-        if !ready || !socket.wants_input() || self.is_full(relay.to) || self.way(relay) != Way::Pipe {
+        if !ready || !socket.wants_input() || self.way(relay) != Way::Pipe {
             return Found::Nothing;
         }
         let begun = self.common.table.find_mut(relay.to).and_then(|(_, receiver)| receiver.piped.take());
-        let pipe = begun.map(|piped| piped.pipe).or_else(|| self.common.pipes.take(self.common.now));
+        let pipe = begun.or_else(|| self.common.pipes.take(self.common.now).map(Box::new));
         let Some(mut pipe) = pipe else { return Found::Nothing };
         let Some(socket) = self.common.table.get_mut(key) else { return Found::Nothing };
-        let (from, before) = (socket.conn, pipe.len());
+        let before = pipe.len();
         let filled = without_waiting(&socket.socket, || pipe.fill(&socket.socket, relay.left));
         let mut choked = false;
         let found = match filled {
@@ -187,18 +183,18 @@ impl Io {
             }
             Err(error) => Found::Failed(error.kind()),
         };
-        self.send_piped(relay.to, Piped { pipe, from }, choked);
+        self.send_piped(relay.to, pipe, choked);
         found
     }
 
     /// Sends what a pipe has, as far as there is room. One that is `choked` takes nothing more before some of it has left.
-    fn send_piped(&mut self, to: ConnId, piped: Piped, choked: bool) {
+    fn send_piped(&mut self, to: ConnId, pipe: Box<Pipe>, choked: bool) {
         let now = self.common.now;
         let Some((key, receiver)) = self.common.table.find_mut(to) else { return };
-        if piped.pipe.len() == 0 {
-            return self.common.pipes.give_back(piped.pipe, now);
+        if pipe.len() == 0 {
+            return self.common.pipes.give_back(*pipe, now);
         }
-        receiver.piped = Some(Box::new(piped));
+        receiver.piped = Some(pipe);
         receiver.choked = choked;
         if receiver.crammed {
             self.common.recount(key);
@@ -217,15 +213,14 @@ impl Io {
     /// Moves what a pipe has to its socket; tells how many bytes that took.
     fn empty_pipe(&mut self, key: usize) -> io::Result<usize> {
         let Some(receiver) = self.common.table.get_mut(key) else { return Ok(0) };
-        let Some(piped) = &mut receiver.piped else { return Ok(0) };
-        let pipe: &mut Pipe = &mut piped.pipe;
+        let Some(pipe) = &mut receiver.piped else { return Ok(0) };
         let taken = without_waiting(&receiver.socket, || pipe.drain(&receiver.socket))?;
         receiver.written += taken as u64;
         receiver.choked &= taken == 0;
         if pipe.len() == 0
-            && let Some(piped) = receiver.piped.take()
+            && let Some(pipe) = receiver.piped.take()
         {
-            self.common.pipes.give_back(piped.pipe, self.common.now);
+            self.common.pipes.give_back(*pipe, self.common.now);
         }
         self.common.recount(key);
         Ok(taken)
@@ -245,7 +240,6 @@ impl Io {
     pub(super) fn note_room(&mut self, key: usize) {
         let Some(socket) = self.common.table.get_mut(key) else { return };
         socket.crammed = false;
-        let feeder = socket.piped.as_ref().map(|piped| piped.from);
         let phase = socket.phase;
         if phase == Phase::Gone {
             return;
@@ -255,7 +249,7 @@ impl Io {
             Err(error) if phase == Phase::Open => self.broke(key, error.kind()),
             Err(_) => self.bid_farewell(key, false),
         }
-        self.wake_feeder(feeder);
+        self.clear_the_way(key);
     }
 
     fn note_emptied(&mut self, key: usize, taken: usize) {
@@ -270,13 +264,6 @@ impl Io {
             _ => {}
         }
         self.touch(key);
-    }
-
-    /// There is room for what it sends, or there never will be.
-    pub(super) fn wake_feeder(&mut self, feeder: Option<ConnId>) {
-        if let Some((key, _)) = feeder.and_then(|conn| self.common.table.find_mut(conn)) {
-            self.touch(key);
-        }
     }
 
     /// Input for a relay has arrived.
