@@ -26,7 +26,7 @@ use std::{
 /// once means that many slow peers hold one each; those are freed when they are sent.
 const MAX_LENT: usize = 16;
 
-/// One buffer in so many is offered at first, and twice as many each time there was none. The kernel takes them in turn: few
+/// One buffer in so many is offered at first, and one more each time there was none. The kernel takes them in turn: few
 /// stay in the processor's cache, where many would all have to be fetched again, and all be resident.
 const FIRST: u16 = 16;
 
@@ -51,8 +51,8 @@ pub(super) struct Buffers {
     count: u16,
     /// Those with a number below this were offered or are in use. The others are memory that was never touched.
     in_use: u16,
-    /// That was not enough in this turn.
-    missed: bool,
+    /// Receives that found none since the last look.
+    missed: u16,
     /// How many were ever offered, wrapping; the kernel knows of those before `published`.
     tail: u16,
     published: u16,
@@ -77,7 +77,7 @@ impl Buffers {
         let memory = (0..count).map(|_| BytesMut::new()).collect();
         let lent = VecDeque::new();
         let mut buffers =
-            Self { queue, layout, count, in_use: 0, missed: false, tail: 0, published: 0, size, memory, lent };
+            Self { queue, layout, count, in_use: 0, missed: 0, tail: 0, published: 0, size, memory, lent };
         // SAFETY: the queue has `count` entries. It and the buffers are freed by `Buffers::drop`, and `Io` drops its ring
         // before, when no operation is left that could use them; else it drops neither.
         unsafe { ring.register_buffers(queue.as_ptr(), count, group as u16)? };
@@ -86,9 +86,9 @@ impl Buffers {
         Ok(buffers)
     }
 
-    /// There was no buffer to receive into: from the next turn on there are twice as many, as far as there are any.
+    /// There was no buffer to receive into: from the next turn on there is one more, as far as there are any.
     pub(super) fn miss(&mut self) {
-        self.missed = true;
+        self.missed = self.missed.saturating_add(1);
     }
 
     fn offer_more(&mut self, more: u16) {
@@ -159,8 +159,9 @@ impl Buffers {
 
     /// Lets the kernel see what was offered.
     pub(super) fn publish(&mut self) {
-        if mem::take(&mut self.missed) {
-            self.offer_more(self.in_use);
+        match mem::take(&mut self.missed) {
+            0 => {}
+            missed => self.offer_more(missed),
         }
         if self.published == self.tail {
             return;

@@ -36,8 +36,9 @@ use std::{
 /// take no memory: all of them are 16 MiB for heads of 16 KiB, 4 MiB for lines.
 const SMALL: u16 = 1024;
 
-/// Large buffers, for the rest of bodies that are too long for small ones: 2 MiB if all are needed at once. Bytes that a slow peer does not take keep the whole buffer that they are in.
-const BULK: u16 = 32;
+/// Large buffers, for the rest of bodies that are too long for small ones and find no pipe: 1 MiB if all are needed
+/// at once. Bytes that a slow peer does not take keep the whole buffer that they are in.
+const BULK: u16 = 16;
 const BULK_SIZE: usize = 64 * 1024;
 
 /// Something that the kernel has done, and that the application may have to hear of, in the order of its completion.
@@ -254,12 +255,12 @@ impl Io {
                 self.ring.push(Operation::receive(socket.fd(), key));
             }
             (Receiving::No, true, true) => {
-                let group = if socket.much { Group::Bulk } else { Group::Small };
+                // While much waits to be sent, no connection adds a large piece to it.
+                let large = socket.much && !self.common.waiting.is_much();
+                let group = if large { Group::Bulk } else { Group::Small };
                 socket.receiving = Receiving::Once(group);
                 socket.in_flight += 1;
-                // While much waits to be sent, no connection adds a large piece to it.
-                let most = self.common.waiting.limit(BULK_SIZE);
-                self.ring.push(Operation::receive_once(socket.fd(), key, group, most));
+                self.ring.push(Operation::receive_once(socket.fd(), key, group));
             }
             (Receiving::Many, true, true) | (Receiving::Many | Receiving::Once(_), false, _) => {
                 self.stop_receiving(key)
