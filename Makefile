@@ -92,8 +92,8 @@ all-tests:
 	$(CARGO) test $(LOCKED) --package course --bin course --test commands --test quiz
 
 # Every solution must pass under one seed, every starter fail as it says, and mistakes of one exercise be found. All mistakes of all
-# exercises, and more seeds, take many minutes: `make course-all`. The graders watch time, which a busy machine takes from them: so a failure counts
-# if it comes twice.
+# exercises, and more seeds, take many minutes: `make course-all`. Exercises are checked side by side, and one that fails is checked again alone:
+# the graders watch time, which others take from them. A busy machine does so, too: so a failure of the whole counts if it comes twice.
 graders-once = $(CARGO) test $(LOCKED) --package course --test hostile && \
   $(CARGO) run $(LOCKED) --quiet --package course -- dev check --seeds 1 && \
   $(CARGO) run $(LOCKED) --quiet --package course -- dev mutants e06
