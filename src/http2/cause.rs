@@ -152,6 +152,8 @@ pub enum Cause {
     Unread,
     /// A window without room for what was asked for, for too long.
     ZeroWindow,
+    /// A field block of which the rest does not come.
+    LateBlock,
 }
 
 impl Cause {
@@ -193,6 +195,7 @@ impl Cause {
             Self::UnknownFlood => "unknown frame flood",
             Self::Unread => "answers not read",
             Self::ZeroWindow => "zero window held",
+            Self::LateBlock => "field block too slow",
             _ => return None,
         })
     }

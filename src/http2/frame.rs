@@ -51,7 +51,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    fn of(byte: u8) -> Self {
+    pub(super) fn of(byte: u8) -> Self {
         match byte {
             0x0 => Self::Data,
             0x1 => Self::Headers,

@@ -65,6 +65,18 @@ impl Connection {
         }
     }
 
+    /// Ends the connection for a rule of the application. Its streams are over without an event for each.
+    pub fn give_up(&mut self, cause: Cause) {
+        self.fail(cause);
+    }
+
+    /// Resets all streams that are left. Content that waits is lost.
+    pub fn cut_off(&mut self, code: ErrorCode) {
+        for (stream, _) in self.numbers.clone() {
+            self.reset(stream, code);
+        }
+    }
+
     /// Whether nothing more will be said: what is left is to be written, and the connection closed.
     #[must_use]
     pub fn is_over(&self) -> bool {

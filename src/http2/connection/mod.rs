@@ -238,6 +238,18 @@ impl Connection {
         self.relieved.pop()
     }
 
+    /// Whether anything may still be said on this stream, or heard of it.
+    #[must_use]
+    pub fn is_open(&self, stream: u32) -> bool {
+        self.slot(stream).is_some()
+    }
+
+    /// Whether the beginning of a field block is here and the rest is not. Until that comes, nothing else can be heard.
+    #[must_use]
+    pub fn is_mid_block(&self) -> bool {
+        self.block.is_some() || self.begins_with_block()
+    }
+
     fn slot(&self, stream: u32) -> Option<usize> {
         // Nearly always it is the last one, or one of a few.
         let place = self.numbers.binary_search_by_key(&stream, |(number, _)| *number).ok()?;

@@ -175,6 +175,14 @@ impl Connection {
         self.whole(head, &frame[HEAD..], now)
     }
 
+    /// Whether the beginning of a frame with a field block is here.
+    pub(super) fn begins_with_block(&self) -> bool {
+        /// The type of a frame stands behind its length.
+        const KIND: usize = 3;
+        let kind = self.partial.get(KIND).map(|byte| Kind::of(*byte));
+        matches!(kind, Some(Kind::Headers | Kind::Continuation))
+    }
+
     /// The rules that need no payload; DATA, and frames whose payload nobody wants. `None`: the payload is needed.
     fn by_head(&mut self, head: Head, now: Instant) -> Result<Option<Step<'static>>, Cause> {
         if matches!(self.reading, Reading::First) && (head.kind != Kind::Settings || head.has(ACK)) {
