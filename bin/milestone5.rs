@@ -1,19 +1,19 @@
-//! Milestone 5: TLS.
+//! Milestone 5: TLS and HTTP/2.
 //!
-//! New since milestone 4: clients may speak TLS, on a listener of its own. Read `src/tls/`, beginning with
-//! `terminator/mod.rs`, and `src/proxy/secured/`.
+//! New since milestone 4: clients may speak TLS, on a listener of its own, and HTTP/2. Read `src/tls/`, beginning with
+//! `terminator/mod.rs`, `src/proxy/secured/`, `src/http2/` and `src/proxy/streams/`.
 
 use clap::Parser;
 use socket_patterns::{
     cache::CacheArgs,
     cli,
     pool::PoolArgs,
-    proxy::{self, BalanceArgs, ProxyArgs, TlsArgs},
+    proxy::{self, BalanceArgs, Http2Args, ProxyArgs, TlsArgs},
     units::Checked,
 };
 use std::process::ExitCode;
 
-/// Milestone 5: a reverse proxy that balances, keeps its connections to backends, caches, and speaks TLS with its clients.
+/// Milestone 5: a reverse proxy that balances, keeps its connections to backends, caches, and speaks TLS and HTTP/2 with its clients.
 #[derive(Debug, Parser)]
 #[command(name = env!("CARGO_BIN_NAME"))]
 #[command(
@@ -30,6 +30,8 @@ struct Args {
     cache: Checked<CacheArgs>,
     #[command(flatten)]
     tls: Checked<TlsArgs>,
+    #[command(flatten)]
+    http2: Checked<Http2Args>,
 }
 
 fn main() -> ExitCode {
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
                 .pool(&args.pool) // milestone 3: keep connections
                 .cache(&args.cache) // milestone 4: answer from memory
                 .tls(&args.tls) // milestone 5: speak TLS       <- new
+                .http2(&args.http2) // milestone 5: speak HTTP/2       <- new
         })
     })
 }

@@ -151,6 +151,14 @@ const SECTIONS: &[(&str, &[Words])] = &[
         ],
     ),
     ("`pool_closed` in `/stats`", &[Function("pool/stats.rs", "as_str")]),
+    (
+        "`cause=` of HTTP/2",
+        &[
+            Function("http2/cause.rs", "as_str"),
+            Function("http2/cause.rs", "flood"),
+            Function("http2/cause.rs", "compression"),
+        ],
+    ),
     ("`failure=` of a handshake", &[Function("tls/failure.rs", "as_str"), Function("tls/failure.rs", "alert_name")]),
 ];
 

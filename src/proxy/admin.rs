@@ -14,6 +14,7 @@ use super::{
     leaving::LetGo,
     shared::Shared,
     stats::{CacheCounters, Counter},
+    streams::http2_stats,
 };
 use crate::{
     app::{ConnId, Cx, Names, TimerKey},
@@ -297,6 +298,7 @@ impl Shared {
             },
             "tls": self.tls_stats(),
             "tls_to_backends": self.servers_stats(),
+            "http2": self.config.http2.as_ref().map(|_| http2_stats(&self.counters)),
             "cache": self.cache_stats(),
             "pool_closed": self.closed(),
             "log": {"lines_lost": cli::log_lines_lost()},

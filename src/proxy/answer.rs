@@ -80,6 +80,9 @@ fn hint(failure: Failure) -> Option<&'static str> {
         Failure::BodyTimeout => Some("the request body took too long"),
         Failure::ConnectMethod => Some("this is a reverse proxy: it opens no tunnels"),
         Failure::Misdirected => Some("this connection is not secured: ask for https elsewhere"),
+        Failure::PlainScheme => Some("this connection is secured: ask for http elsewhere"),
+        Failure::UnknownProtocol => Some("of the protocols for a stream, this proxy knows websocket"),
+        Failure::Http2(cause) => Some(cause.as_str()),
         Failure::NeedsTls => Some("this is to be had over TLS"),
         Failure::TlsOnPlainPort => Some("this port speaks HTTP without TLS"),
         Failure::NotCovered => {

@@ -16,9 +16,17 @@ use super::{
 use crate::{
     app::{ConnId, Cx, Origin},
     http::{BodyLength, ReadPhase, RequestEvent, RequestHead, Version},
+    tls::HTTP2,
 };
 impl Proxy {
     pub(super) fn accept_client(&mut self, cx: &mut Cx, conn: ConnId, origin: Origin) {
+        let speaks_http2 = origin
+            .secure
+            .as_deref()
+            .is_some_and(|secure| secure.alpn.as_deref().is_some_and(|alpn| alpn.as_bytes() == HTTP2));
+        if speaks_http2 && self.worker.shared.config.http2.is_some() {
+            return self.accept_streams(cx, conn, origin);
+        }
         self.worker.counters().accepted.add(1);
         let mut client = Downstream::new(conn, origin);
         let deadlines = &self.worker.shared.config.deadlines;
@@ -35,6 +43,15 @@ impl Proxy {
         if client.waits_for_turn && input.is_empty() {
             return;
         }
+        if self.worker.shared.config.http2.is_some() && client.may_speak_http2() {
+            return self.hear_first(cx, conn, input);
+        }
+        self.hear_http1(cx, conn, input);
+    }
+
+    /// Bytes of HTTP/1.
+    pub(super) fn hear_http1(&mut self, cx: &mut Cx, conn: ConnId, input: &[u8]) {
+        let Some(client) = self.worker.table.downstream(conn) else { return };
         if client.pending.is_empty() {
             let rest = self.pull(cx, conn, input);
             self.keep(cx, conn, rest);
@@ -227,8 +244,7 @@ impl Proxy {
         match core.client {
             Client::Nobody => {}
             Client::Connection(http1) => self.end_exchange(cx, &http1, core.ending, core.request.is_complete()),
-            #[cfg(test)]
-            Client::Stream(stream) => stream.end_exchange(core.ending, &mut self.worker),
+            Client::Stream(http2) => http2.end_exchange(core.ending, outcome, &mut self.worker),
         }
     }
 
@@ -297,9 +313,10 @@ impl Proxy {
     fn log(&self, core: &Core, outcome: Result<(), Failure>, cx: &Cx) {
         let backend = core.record.backend.map_or("-", |id| self.worker.shared.backends[id.index()].name.as_str());
         let head = &core.request.head;
+        let version = if core.record.stream.is_some() { "HTTP/2.0" } else { head.version.as_str() };
         Line {
             record: &core.record,
-            request: &format_args!("{} {} {}", head.method.as_str(), head.target(), head.version.as_str()),
+            request: &format_args!("{} {} {version}", head.method.as_str(), head.target()),
             backend,
             outcome,
             close: close(core),
@@ -312,6 +329,10 @@ impl Proxy {
     pub(super) fn client_ended(&mut self, cx: &mut Cx, conn: ConnId) {
         let Some(client) = self.worker.table.downstream(conn) else { return };
         client.ended = true;
+        if client.may_speak_http2() && !client.pending.is_empty() {
+            // No more bytes decide: they are the beginning of a request.
+            return self.hear_first(cx, conn, &[]);
+        }
         if let Some(key) = client.exchange {
             self.on(cx, key, Event::ClientClosed);
         }

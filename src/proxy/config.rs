@@ -1,7 +1,7 @@
 //! The settings of a proxy, apart from its backends: limits, deadlines, forwarding.
 
 use super::secured::Redirect;
-use crate::{http::Limits, resilience::Backoff};
+use crate::{http::Limits, http2, resilience::Backoff};
 use clap::ValueEnum;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -175,6 +175,8 @@ pub struct Config {
     pub redirect: Option<Redirect>,
     /// `Strict-Transport-Security` in answers over TLS.
     pub hsts: Option<Arc<str>>,
+    /// Bounds of HTTP/2 connections; `None`: HTTP/2 is not spoken.
+    pub http2: Option<Arc<http2::Limits>>,
     /// One log line per request.
     pub access_log: bool,
     /// Host names under which the admin listener answers, beside addresses and `localhost`.
@@ -218,6 +220,7 @@ impl Default for Config {
             drain_grace: DRAIN_GRACE,
             redirect: None,
             hsts: None,
+            http2: None,
             access_log: false,
             admin_hosts: Vec::new(),
         }

@@ -109,6 +109,11 @@ impl Downstream {
         }
     }
 
+    /// Whether it has said nothing that would rule out HTTP/2 without TLS.
+    pub(super) fn may_speak_http2(&self) -> bool {
+        self.served == 0 && self.secure.is_none() && self.exchange.is_none() && self.reader.phase() == ReadPhase::Idle
+    }
+
     /// Its name.
     pub(super) fn conn(&self) -> ConnId {
         self.conn

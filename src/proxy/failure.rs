@@ -18,6 +18,7 @@ use crate::{
     app::Insecure,
     health::FailureKind,
     http::{self, Status},
+    http2,
     resilience::is_our_shortage,
 };
 use std::io;
@@ -39,6 +40,8 @@ pub enum Failure {
     NoForwardsLeft,
     /// An `https` resource is asked for over a connection that is not secured.
     Misdirected,
+    /// An `http` resource is asked for over a connection that is secured.
+    PlainScheme,
     /// It came without TLS, and is sent there (`--redirect-https`).
     NeedsTls,
     /// TLS is spoken to a listener for plain HTTP.
@@ -75,6 +78,12 @@ pub enum Failure {
     FirstByteTimeout,
     /// The response switched protocols although the request did not ask.
     UnaskedUpgrade,
+    /// The request asks for another protocol, and the backend gives a usual answer, which the client would take for that.
+    NotSwitched,
+    /// The client asks for a protocol on its stream that cannot be carried (RFC 8441).
+    UnknownProtocol,
+    /// The client broke a rule of HTTP/2, or one of its limits.
+    Http2(http2::Cause),
     /// The response ended before its body did.
     Truncated,
     /// The response body stood still for longer than `--response-timeout`.
@@ -132,7 +141,8 @@ impl Failure {
             Self::NeedsTls => Status::PERMANENT_REDIRECT,
             Self::ConnectMethod => Status::METHOD_NOT_ALLOWED,
             Self::NoForwardsLeft => Status::OK,
-            Self::Misdirected | Self::NotCovered => Status::MISDIRECTED_REQUEST,
+            Self::Misdirected | Self::PlainScheme | Self::NotCovered => Status::MISDIRECTED_REQUEST,
+            Self::UnknownProtocol => Status::NOT_IMPLEMENTED,
             Self::NoBackend | Self::QueueFull | Self::QueueShare | Self::QueueTimeout | Self::Shortage(_) => {
                 Status::SERVICE_UNAVAILABLE
             }
@@ -142,6 +152,7 @@ impl Failure {
             | Self::Response(_)
             | Self::TooManyInterims
             | Self::UnaskedUpgrade
+            | Self::NotSwitched
             | Self::Loop
             | Self::Truncated => Status::BAD_GATEWAY,
             Self::ConnectTimeout
@@ -154,7 +165,12 @@ impl Failure {
             | Self::OnlyIfCached
             | Self::TunnelIdle => Status::GATEWAY_TIMEOUT,
             // No client is left to read it; the log needs a number. 499 is what nginx made customary.
-            Self::ClientGone | Self::ClientClosed | Self::ClientStalled | Self::LeftBehind | Self::Unwanted => CLIENT_GONE,
+            Self::ClientGone
+            | Self::ClientClosed
+            | Self::ClientStalled
+            | Self::LeftBehind
+            | Self::Unwanted
+            | Self::Http2(_) => CLIENT_GONE,
         }
     }
 
@@ -166,10 +182,15 @@ impl Failure {
             | Self::BodyTimeout
             | Self::BodyTooSlow
             | Self::TlsOnPlainPort
+            | Self::Http2(_)
             | Self::ConnectMethod => "http_request_error",
-            Self::NoForwardsLeft | Self::OnlyIfCached | Self::Misdirected | Self::NotCovered | Self::NeedsTls => {
-                "http_request_denied"
-            }
+            Self::NoForwardsLeft
+            | Self::OnlyIfCached
+            | Self::Misdirected
+            | Self::PlainScheme
+            | Self::UnknownProtocol
+            | Self::NotCovered
+            | Self::NeedsTls => "http_request_denied",
             Self::Loop => "proxy_loop_detected",
             Self::NoBackend => "destination_unavailable",
             Self::QueueFull | Self::QueueShare | Self::QueueTimeout => "connection_limit_reached",
@@ -183,7 +204,7 @@ impl Failure {
             Self::UpstreamClosed => "connection_terminated",
             Self::Response(_) | Self::TooManyInterims => "http_protocol_error",
             Self::FirstByteTimeout | Self::ExchangeTimeout | Self::DrainTimeout => "http_response_timeout",
-            Self::UnaskedUpgrade => "http_upgrade_failed",
+            Self::UnaskedUpgrade | Self::NotSwitched => "http_upgrade_failed",
             Self::Truncated => "http_response_incomplete",
             Self::ResponseTimeout | Self::TunnelIdle => "connection_read_timeout",
             Self::UpstreamStalled => "connection_write_timeout",
@@ -204,6 +225,7 @@ impl Failure {
             Self::ConnectMethod => "CONNECT to a reverse proxy",
             Self::NoForwardsLeft => "max-forwards reached zero",
             Self::Misdirected => "https over a plain connection",
+            Self::PlainScheme => "http over a secured connection",
             Self::NeedsTls => "redirected to TLS",
             Self::TlsOnPlainPort => "TLS on the plain port",
             Self::NotCovered => "host not covered by the certificate",
@@ -224,6 +246,9 @@ impl Failure {
             Self::UpstreamClosed => "backend closed before a response",
             Self::FirstByteTimeout => "first byte timeout",
             Self::UnaskedUpgrade => "upgrade not asked for",
+            Self::NotSwitched => "no upgrade, but a usual answer",
+            Self::UnknownProtocol => "unknown protocol for a stream",
+            Self::Http2(cause) => cause.as_str(),
             Self::Truncated => "response truncated",
             Self::ResponseTimeout => "response body timeout",
             Self::ExchangeTimeout => "exchange timeout",

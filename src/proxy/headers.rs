@@ -23,6 +23,8 @@ pub(super) struct Inbound<'a> {
     /// The client may switch protocols.
     pub(super) upgrade: bool,
     pub(super) peer: IpAddr,
+    /// The version in which the client asked, as `Via` tells it, if that is not the head's.
+    pub(super) received_by: Option<&'static str>,
     /// Whether the client's connection is protected.
     pub(super) secure: bool,
     pub(super) backend: &'a Backend,
@@ -148,7 +150,8 @@ fn write_forwarded(
     let scheme = if inbound.secure { "https" } else { "http" };
     out.put_slice(b"Via: ");
     list_start(out, &chain.via);
-    put(out, [received_by(inbound.head.version), forwarding.pseudonym, "\r\nX-Forwarded-For: "]);
+    let received_by = inbound.received_by.unwrap_or_else(|| received_by(inbound.head.version));
+    put(out, [received_by, forwarding.pseudonym, "\r\nX-Forwarded-For: "]);
     list_start(out, &chain.hops);
     write_address(out, inbound.peer);
     out.put_slice(b"\r\n");
@@ -223,18 +226,6 @@ impl FieldSink for Vec<u8> {
     }
 }
 
-#[cfg(test)]
-impl FieldSink for http::Fields {
-    fn field(&mut self, name: impl AsRef<[u8]>, value: &[&[u8]]) {
-        self.push(std::str::from_utf8(name.as_ref()).expect("names are tokens"), value.concat());
-    }
-
-    fn lines(&mut self, fields: &http::Fields, mut goes: impl FnMut(&[u8], &[u8]) -> bool) {
-        let lines = fields.iter().filter(|(name, value)| goes(name.as_bytes(), value));
-        lines.for_each(|(name, value)| self.push(name, value));
-    }
-}
-
 /// The way of a response to us, as its fields say.
 #[derive(Default)]
 struct Way {
@@ -246,7 +237,7 @@ struct Way {
 pub(super) fn write_response(out: &mut Vec<u8>, outbound: &Outbound<'_>, forwarding: &Forwarding) {
     let Outbound { head, framing, .. } = outbound;
     write_status_line(out, head);
-    let way = copy_fields(out, head);
+    let way = copy_fields(out, head, |_| true);
     // HEAD and 304 announce the length of a body that they do not have (RFC 9110 §8.6).
     write_framing(out, *framing, || framing::announced(&head.fields).filter(|_| head.status.may_declare_length()));
     add_fields(out, head, &way, outbound.date, forwarding);
@@ -267,25 +258,49 @@ pub(super) fn write_response(out: &mut Vec<u8>, outbound: &Outbound<'_>, forward
 }
 
 /// The fields of a final response for a client of another kind, without those that are about a connection.
-#[cfg(test)]
 pub(super) fn response_fields(
-    out: &mut http::Fields,
+    out: &mut impl FieldSink,
     head: &ResponseHead,
     date: &str,
     cache_status: Option<CacheStatus<'_>>,
     forwarding: &Forwarding,
 ) {
-    let way = copy_fields(out, head);
+    let way = copy_fields(out, head, |_| true);
     add_fields(out, head, &way, date, forwarding);
-    if let Some(status) = cache_status {
+    cache_status_field(out, cache_status, forwarding);
+}
+
+/// The proof that a backend speaks WebSocket (RFC 6455 §4.2.2). A client of HTTP/2 has asked for none.
+pub(super) const WEBSOCKET_ACCEPT: &str = "sec-websocket-accept";
+
+/// The fields of a 101, for a client to which that is a success.
+pub(super) fn tunnel_fields(out: &mut impl FieldSink, head: &ResponseHead, date: &str, forwarding: &Forwarding) {
+    let way = copy_fields(out, head, |name| !is_same(name, WEBSOCKET_ACCEPT.as_bytes()));
+    add_fields(out, head, &way, date, forwarding);
+}
+
+/// The fields of a 1xx for a client of another kind.
+pub(super) fn interim_fields(out: &mut impl FieldSink, head: &ResponseHead) {
+    let one_hop = HopByHop::of(&head.fields);
+    out.lines(&head.fields, |name, _| fate(name) != Fate::Framing && !one_hop.contains(name));
+}
+
+/// As [`write_via`].
+pub(super) fn via_field(out: &mut impl FieldSink, head: &ResponseHead, forwarding: &Forwarding) {
+    out.field("Via", &[received_by(head.version).as_bytes(), forwarding.pseudonym.as_bytes()]);
+}
+
+/// As [`write_cache_status`].
+pub(super) fn cache_status_field(out: &mut impl FieldSink, status: Option<CacheStatus<'_>>, forwarding: &Forwarding) {
+    if let Some(status) = status {
         let mut value = Vec::new();
         status.write_to(forwarding.pseudonym, &mut value);
         out.field("Cache-Status", &[&value]);
     }
 }
 
-/// The fields that go from end to end.
-fn copy_fields(out: &mut impl FieldSink, head: &ResponseHead) -> Way {
+/// The fields that go from end to end, and that the client is to see.
+fn copy_fields(out: &mut impl FieldSink, head: &ResponseHead, shows: impl Fn(&[u8]) -> bool) -> Way {
     let one_hop = HopByHop::of(&head.fields);
     let mut way = Way::default();
     out.lines(&head.fields, |name, value| match fate(name) {
@@ -297,7 +312,7 @@ fn copy_fields(out: &mut impl FieldSink, head: &ResponseHead) -> Way {
         // The one response whose message it is (RFC 9110 §15.5.22).
         Fate::Upgrade if head.status == Status::UPGRADE_REQUIRED => true,
         fate => {
-            let goes = !one_hop.contains(name);
+            let goes = !one_hop.contains(name) && shows(name);
             way.dated |= goes && fate == Fate::Date;
             goes
         }

@@ -15,7 +15,10 @@ use crate::{
     app::{ConnId, Cx},
     http::ReadPhase,
 };
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 /// How often it is said that clients are closed to make room. Each one would be a line for each connection under a flood.
 const COMPLAINT_EVERY: Duration = Duration::from_secs(10);
@@ -92,6 +95,9 @@ impl Proxy {
 
     /// Closes an idle client, unless it turns out that it has just said something.
     pub(super) fn let_go(&mut self, cx: &mut Cx, conn: ConnId, why: LetGo) {
+        if self.worker.table.streams(conn).is_some() {
+            return self.let_streams_go(cx, conn, why);
+        }
         self.worker.leaving.push((conn, why));
         cx.peek(conn);
     }
@@ -107,9 +113,15 @@ impl Proxy {
             client.expect_input(cx, Some(head));
             return self.worker.idle.leave(conn);
         }
-        tracing::debug!(client = %client.peer, reason = why.as_str(), "idle client closed");
-        self.worker.counters().let_go[why as usize].add(1);
+        let peer = client.peer;
         self.close_client(cx, conn);
+        self.note_let_go(cx, peer, why);
+    }
+
+    /// Says in the counters and in the log that an idle client was closed.
+    pub(super) fn note_let_go(&mut self, cx: &Cx, peer: SocketAddr, why: LetGo) {
+        tracing::debug!(client = %peer, reason = why.as_str(), "idle client closed");
+        self.worker.counters().let_go[why as usize].add(1);
         if why == LetGo::Room {
             self.worker.crowd.closed += 1;
             if let Some(closed) = self.worker.crowd.is_due(cx.now()) {
@@ -130,6 +142,7 @@ impl Proxy {
     /// Shutting down: requests are answered, and the answers say that they are the last ones. An idle client may ask once more
     /// within the grace.
     pub(super) fn drain_clients(&mut self, cx: &mut Cx) {
+        self.drain_streams(cx);
         let grace = self.idle_limit();
         for conn in self.worker.table.downstreams() {
             let Some(client) = self.worker.table.downstream(conn) else { continue };
@@ -142,6 +155,7 @@ impl Proxy {
     /// The time for the end is over. A request that still runs is answered if its response has not begun, else broken off, and
     /// has its line in the log.
     pub(super) fn cut_off_clients(&mut self, cx: &mut Cx) {
+        self.cut_off_streams(cx);
         for conn in self.worker.table.downstreams() {
             let Some(client) = self.worker.table.downstream(conn) else { continue };
             match client.exchange {

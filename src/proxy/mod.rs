@@ -47,6 +47,7 @@ mod secured;
 mod shared;
 mod stall;
 mod stats;
+mod streams;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -65,6 +66,7 @@ pub use phase::{Phase, TRANSITIONS, diagram};
 pub use plan::Plan;
 pub use run::run;
 pub use secured::{Redirect, TlsArgs};
+pub use streams::Http2Args;
 
 use crate::app::{App, ConnId, Cx, Insecure, Origin, Progress, TimerKey};
 use exchange::{Event, Exchange};
@@ -104,7 +106,6 @@ impl Proxy {
             match role {
                 Role::Vacant => {}
                 Role::Downstream(_) => census.clients += 1,
-                #[cfg(test)]
                 Role::Streams(_) => census.clients += 1,
                 Role::Upstream(upstream) if upstream.exchange.is_some() => census.busy += 1,
                 Role::Upstream(_) => census.idle += 1,
@@ -177,9 +178,7 @@ impl App for Proxy {
         match self.worker.table.get(conn) {
             Some(Role::Upstream(_)) => self.backend_connected(cx, conn),
             Some(Role::Probe(_)) => self.worker.probe_connected(conn, cx),
-            Some(Role::Downstream(_) | Role::Vacant) | None => {}
-            #[cfg(test)]
-            Some(Role::Streams(_)) => {}
+            Some(Role::Downstream(_) | Role::Streams(_) | Role::Vacant) | None => {}
         }
         self.settle(cx);
     }
@@ -187,11 +186,10 @@ impl App for Proxy {
     fn received(&mut self, cx: &mut Cx, conn: ConnId, input: &[u8]) {
         match self.worker.table.get(conn) {
             Some(Role::Downstream(_)) => self.hear_client(cx, conn, input),
+            Some(Role::Streams(_)) => self.hear_streams(cx, conn, input),
             Some(Role::Upstream(_)) => self.hear_backend(cx, conn, input),
             Some(Role::Probe(_)) => self.worker.probe_heard(conn, input, cx),
             Some(Role::Vacant) | None => {}
-            #[cfg(test)]
-            Some(Role::Streams(_)) => {}
         }
         self.settle(cx);
     }
@@ -199,10 +197,9 @@ impl App for Proxy {
     fn sent(&mut self, cx: &mut Cx, conn: ConnId, unsent: usize) {
         match self.worker.table.get(conn) {
             Some(Role::Downstream(_)) => self.client_took(cx, conn, unsent),
+            Some(Role::Streams(_)) => self.streams_took(cx, conn, unsent),
             Some(Role::Upstream(_)) => self.backend_took(cx, conn, unsent),
             Some(Role::Probe(_) | Role::Vacant) | None => {}
-            #[cfg(test)]
-            Some(Role::Streams(_)) => {}
         }
         self.settle(cx);
     }
@@ -215,11 +212,10 @@ impl App for Proxy {
     fn ended(&mut self, cx: &mut Cx, conn: ConnId) {
         match self.worker.table.get(conn) {
             Some(Role::Downstream(_)) => self.client_ended(cx, conn),
+            Some(Role::Streams(_)) => self.streams_ended(cx, conn),
             Some(Role::Upstream(_)) => self.backend_ended(cx, conn),
             Some(Role::Probe(_)) => self.worker.probe_failed(conn, io::ErrorKind::UnexpectedEof, cx),
             Some(Role::Vacant) | None => {}
-            #[cfg(test)]
-            Some(Role::Streams(_)) => {}
         }
         self.settle(cx);
     }
@@ -236,10 +232,9 @@ impl App for Proxy {
     fn progressed(&mut self, cx: &mut Cx, conn: ConnId, progress: Progress) {
         match self.worker.table.get(conn) {
             Some(Role::Downstream(_)) => self.client_progressed(cx, conn, progress),
+            Some(Role::Streams(_)) => self.streams_progressed(cx, conn, progress),
             Some(Role::Upstream(_)) => self.backend_progressed(cx, conn, progress),
             Some(Role::Probe(_) | Role::Vacant) | None => {}
-            #[cfg(test)]
-            Some(Role::Streams(_)) => {}
         }
         self.settle(cx);
     }
@@ -247,11 +242,10 @@ impl App for Proxy {
     fn failed(&mut self, cx: &mut Cx, conn: ConnId, error: io::ErrorKind) {
         match self.worker.table.get(conn) {
             Some(Role::Downstream(_)) => self.client_failed(cx, conn),
+            Some(Role::Streams(_)) => self.streams_gone(cx, conn),
             Some(Role::Upstream(_)) => self.backend_failed(cx, conn, error),
             Some(Role::Probe(_)) => self.worker.probe_failed(conn, error, cx),
             Some(Role::Vacant) | None => {}
-            #[cfg(test)]
-            Some(Role::Streams(_)) => {}
         }
         self.settle(cx);
     }
@@ -272,11 +266,10 @@ impl App for Proxy {
             },
             TimerKey::Conn(conn) => match self.worker.table.get(conn) {
                 Some(Role::Downstream(_)) => self.client_late(cx, conn),
+                Some(Role::Streams(_)) => self.streams_late(cx, conn),
                 Some(Role::Upstream(_)) => self.backend_late(cx, conn),
                 Some(Role::Probe(_)) => self.worker.probe_late(conn, cx),
                 Some(Role::Vacant) | None => {}
-                #[cfg(test)]
-                Some(Role::Streams(_)) => {}
             },
         }
         self.settle(cx);

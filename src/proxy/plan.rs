@@ -2,8 +2,8 @@
 
 use super::{
     Proxy, args::BalanceArgs, candidates::Candidates, config::Config, exchange::Cache, idle::Idle, leaving::Crowd,
-    load::Load, secured::TlsArgs, shared::Shared, stats::Counters, table::Table, turns::Turns, worker::Worker,
-    writing::Writing,
+    load::Load, secured::TlsArgs, shared::Shared, stats::Counters, streams::Http2Args, table::Table, turns::Turns,
+    worker::Worker, writing::Writing,
 };
 use crate::{
     backend::Backend,
@@ -112,6 +112,18 @@ impl Plan {
         self.config.redirect = args.redirect();
         self.config.hsts = args.hsts();
         self
+    }
+
+    /// Milestone 5: clients may speak HTTP/2.
+    #[must_use]
+    pub fn http2(mut self, args: &Http2Args) -> Self {
+        self.config.http2 = args.limits(&self.config);
+        self
+    }
+
+    /// Whether clients may speak HTTP/2.
+    pub(super) fn speaks_http2(&self) -> bool {
+        self.config.http2.is_some()
     }
 
     /// How clients speak TLS, if they may.
@@ -230,6 +242,7 @@ impl Plan {
                     retry_budget: RetryBudget::new(RETRY_RATIO, RETRIES_PER_SECOND, now.instant),
                     rng: SmallRng::seed_from_u64(seed),
                     ready: Vec::new(),
+                    unwritten: Vec::new(),
                     turns: Turns::default(),
                     writing: Writing::default(),
                     gathered: Vec::new(),

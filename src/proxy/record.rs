@@ -42,6 +42,8 @@ pub(super) struct Record {
     /// How the connection is protected, if it is.
     pub(super) secure: Option<Arc<Secure>>,
     pub(super) started: Now,
+    /// The number of its stream, if the connection speaks HTTP/2.
+    pub(super) stream: Option<u32>,
     /// 0 until a final response head is on its way.
     pub(super) status: u16,
     /// Body bytes to the client.
@@ -67,6 +69,7 @@ impl Record {
             client,
             secure,
             started,
+            stream: None,
             status: 0,
             sent: 0,
             received: 0,
@@ -116,6 +119,7 @@ impl Line<'_> {
                     not_retried = record.not_retried.unwrap_or("-"),
                     failure,
                     close = self.close,
+                    stream = record.stream,
                     $($more)*
                 )
             };

@@ -59,7 +59,7 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
     check_admin(args)?;
     let _log = cli::start_logging(&args.listen.log_level);
     let mut plan = compose(Plan::new(args.config()));
-    let mut secured = prepare_tls(args, plan.take_tls())?;
+    let mut secured = prepare_tls(args, plan.take_tls(), plan.speaks_http2())?;
     let _reload = secured.as_ref().map(watch_certificates).transpose()?;
     let demo = if args.backend.is_empty() { Some(Demo::start(plan.demo_backends())?) } else { None };
     let backends = match &demo {
@@ -106,7 +106,7 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
 }
 
 /// Reads the certificates, before anything listens. The process holds private keys from then on.
-fn prepare_tls(args: &ProxyArgs, tls: Option<TlsArgs>) -> Result<Option<Secured>, Failure> {
+fn prepare_tls(args: &ProxyArgs, tls: Option<TlsArgs>, http2: bool) -> Result<Option<Secured>, Failure> {
     let Some(tls) = tls else {
         // Before milestone 5, there is no TLS.
         return match args.backend.iter().find(|backend| backend.secure.is_some()) {
@@ -119,7 +119,7 @@ fn prepare_tls(args: &ProxyArgs, tls: Option<TlsArgs>) -> Result<Option<Secured>
     };
     tls.check(args.listen.listen).map_err(Failure::Usage)?;
     secrets::keep_out_of_core_dumps()?;
-    Secured::prepare(&tls, &args.backend, args.listen.backlog).map(Some)
+    Secured::prepare(&tls, &args.backend, http2, args.listen.backlog).map(Some)
 }
 
 /// Reloads certificates on SIGHUP and when their files change, from the moment on that they have been read.

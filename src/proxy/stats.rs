@@ -1,6 +1,6 @@
 //! Counters: one writer per worker, summed when `/stats` is asked for.
 
-use super::{failure::Failure, leaving::LetGo};
+use super::{failure::Failure, leaving::LetGo, streams::Http2Counters};
 use crate::{
     cache::{Did, Forward},
     pool::{CloseReason, Stats},
@@ -136,6 +136,7 @@ pub(super) struct Counters {
     /// The pool's counts after the last event.
     pub(super) pool: PoolCounters,
     pub(super) cache: CacheCounters,
+    pub(super) http2: Http2Counters,
     /// Requests per backend.
     pub(super) backends: Vec<Counter>,
     /// How often each rule ended an exchange. Locked on the error path only.

@@ -1,6 +1,6 @@
 //! The role of each connection, found by its name in one step.
 
-use super::{downstream::Downstream, probe::Probe, upstream::Upstream};
+use super::{downstream::Downstream, probe::Probe, streams::Streams, upstream::Upstream};
 use crate::app::ConnId;
 
 /// The part a connection plays.
@@ -15,9 +15,8 @@ pub(super) enum Role {
     Vacant,
     /// A client of the proxy.
     Downstream(Downstream),
-    /// A client with several exchanges at once.
-    #[cfg(test)]
-    Streams(Box<super::client::streams::Streams>),
+    /// A client with many exchanges at once.
+    Streams(Box<Streams>),
     /// A connection to a backend, idle in the pool or carrying an exchange.
     Upstream(Box<Upstream>),
     /// A health check under way.
@@ -63,6 +62,14 @@ impl Table {
         }
     }
 
+    /// The client connection `conn` with its streams, if it has some.
+    pub(super) fn streams(&mut self, conn: ConnId) -> Option<&mut Streams> {
+        match self.get(conn)? {
+            Role::Streams(streams) => Some(streams),
+            _ => None,
+        }
+    }
+
     /// The backend connection `conn`, if it is one.
     pub(super) fn upstream(&mut self, conn: ConnId) -> Option<&mut Upstream> {
         match self.get(conn)? {
@@ -75,6 +82,13 @@ impl Table {
     pub(super) fn downstreams(&self) -> Vec<ConnId> {
         self.roles()
             .filter_map(|role| if let Role::Downstream(client) = role { Some(client.conn()) } else { None })
+            .collect()
+    }
+
+    /// The client connections with streams.
+    pub(super) fn multiplexed(&self) -> Vec<ConnId> {
+        self.roles()
+            .filter_map(|role| if let Role::Streams(client) = role { Some(client.conn()) } else { None })
             .collect()
     }
 

@@ -14,11 +14,10 @@
 //! | pipelined requests of one client | [`BEGUN`] |
 //! | clients that go on, requests that come up in the queue | [`STEPS`] |
 //! | clients whose rest was put off | [`RESUMED`] in one turn, so that many of them are no crowd either |
+//! | frames of one client | 64 KiB (`streams/write.rs`), and [`WRITTEN`] clients in one turn |
 //! | exchanges that wait for something in the cache | [`STEPS`] in one turn |
 
-use super::Proxy;
-#[cfg(test)]
-use super::table::Role;
+use super::{Proxy, table::Role};
 use crate::{
     app::{ConnId, Cx},
     proxy::exchange::Event,
@@ -35,6 +34,9 @@ pub(super) const STEPS: usize = 64;
 /// Clients whose pipelined requests go on in one turn: at most `RESUMED * BEGUN` requests.
 const RESUMED: usize = 8;
 
+/// Connections with streams that go on to write in one turn, each up to 64 KiB.
+const WRITTEN: usize = 16;
+
 /// Work that was put off until the driver's next turn.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
@@ -42,6 +44,8 @@ pub(super) struct Turns {
     clients: VecDeque<ConnId>,
     /// Exchanges that were told of something in the cache.
     told: VecDeque<u32>,
+    /// Connections with streams whose frames go on.
+    writers: VecDeque<ConnId>,
     /// Requests that came up in the queue of the pool wait for the next turn, too.
     grants: bool,
 }
@@ -50,6 +54,12 @@ impl Turns {
     /// Whether requests that come up in the queue have to wait for the next turn.
     pub(super) fn holds_grants(&self) -> bool {
         self.grants
+    }
+
+    /// The frames of this client go on when the driver has told what it could not send.
+    pub(super) fn write_later(&mut self, cx: &mut Cx, conn: ConnId) {
+        self.writers.push_back(conn);
+        cx.call_again();
     }
 
     /// The rest of what this client has sent has to wait.
@@ -88,6 +98,9 @@ impl Proxy {
             self.hear_ready(cx, conn);
         } else if let Some(fetch) = self.worker.fetches.pop() {
             self.fetch(cx, fetch);
+        } else if let Some(conn) = self.worker.unwritten.pop() {
+            // Last: so the frames of many streams leave together.
+            self.write_streams(cx, conn);
         } else {
             return false;
         }
@@ -96,11 +109,10 @@ impl Proxy {
 
     /// A client goes on with what it has said already.
     fn hear_ready(&mut self, cx: &mut Cx, conn: ConnId) {
-        #[cfg(test)]
-        if let Some(Role::Streams(_)) = self.worker.table.get(conn) {
-            return self.hear_streams(cx, conn);
+        match self.worker.table.get(conn) {
+            Some(Role::Streams(_)) => self.hear_streams(cx, conn, &[]),
+            _ => self.hear_client(cx, conn, &[]),
         }
-        self.hear_client(cx, conn, &[]);
     }
 
     /// A new turn of the driver: what was put off goes on, a part of it.
@@ -115,12 +127,21 @@ impl Proxy {
         turns.grants = false;
         for _ in 0..RESUMED {
             let Some(conn) = turns.clients.pop_front() else { break };
-            if let Some(client) = self.worker.table.downstream(conn) {
-                client.waits_for_turn = false;
-                self.worker.ready.push(conn);
+            match self.worker.table.get(conn) {
+                Some(Role::Downstream(client)) => client.waits_for_turn = false,
+                Some(Role::Streams(streams)) => streams.has_turn(),
+                _ => continue,
+            }
+            self.worker.ready.push(conn);
+        }
+        for _ in 0..WRITTEN {
+            let Some(conn) = self.worker.turns.writers.pop_front() else { break };
+            if let Some(streams) = self.worker.speak(conn) {
+                streams.begin_turn();
             }
         }
-        if !(turns.clients.is_empty() && turns.told.is_empty()) {
+        let turns = &self.worker.turns;
+        if !(turns.clients.is_empty() && turns.told.is_empty() && turns.writers.is_empty()) {
             cx.call_again();
         }
     }

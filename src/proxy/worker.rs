@@ -35,6 +35,8 @@ pub(super) struct Worker {
     pub(super) rng: SmallRng,
     /// Client connections that may have something to do: bytes kept back, a next request.
     pub(super) ready: Vec<ConnId>,
+    /// Connections with streams that have something to write.
+    pub(super) unwritten: Vec<ConnId>,
     /// Work that has to wait for the driver's next turn.
     pub(super) turns: Turns,
     /// Where heads are written.

@@ -53,7 +53,6 @@ impl Writing {
     }
 
     /// The time as `Date` has it.
-    #[cfg(test)]
     pub(super) fn date(&mut self, wall: SystemTime) -> &str {
         self.make_date(wall);
         &self.date

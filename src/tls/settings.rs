@@ -28,8 +28,21 @@ pub enum MinVersion {
     Tls13,
 }
 
-/// The application protocol that is offered (ALPN).
+/// The rules of a store.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Rules {
+    /// The oldest version.
+    pub least: MinVersion,
+    /// A name that no certificate is for is refused.
+    pub strict: bool,
+    /// HTTP/2 is offered, before HTTP/1.1.
+    pub http2: bool,
+}
+
+/// HTTP/1.1, as a protocol that is offered (ALPN).
 pub const HTTP11: &[u8] = b"http/1.1";
+/// HTTP/2. Our order goes before the client's.
+pub const HTTP2: &[u8] = b"h2";
 
 /// The suites in our order, which goes before the client's, and the groups.
 #[must_use]
@@ -70,11 +83,11 @@ pub(super) fn versions(least: MinVersion) -> &'static [&'static SupportedProtoco
 /// The client certificates' authorities cannot be used.
 pub(super) fn template(
     provider: &Arc<CryptoProvider>,
-    least: MinVersion,
+    rules: Rules,
     authorities: Option<RootCertStore>,
 ) -> Result<ServerConfig, Failure> {
     let builder = ServerConfig::builder_with_provider(provider.clone())
-        .with_protocol_versions(versions(least))
+        .with_protocol_versions(versions(rules.least))
         .map_err(|error| Failure::from(&error))?;
     let builder = match authorities {
         None => builder.with_no_client_auth(),
@@ -87,6 +100,6 @@ pub(super) fn template(
     let mut config = builder.with_cert_resolver(Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
     config.ignore_client_order = true;
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.alpn_protocols = vec![HTTP11.to_vec()];
+    config.alpn_protocols = if rules.http2 { vec![HTTP2.to_vec(), HTTP11.to_vec()] } else { vec![HTTP11.to_vec()] };
     Ok(config)
 }

@@ -9,7 +9,11 @@
 //!
 //! Of several certificates for one name, the first whose key the client can verify is shown: one ECDSA, one RSA.
 
-use super::{Failure, MinVersion, Pair, Problem, pair::chain, settings::template};
+use super::{
+    Failure, Pair, Problem,
+    pair::chain,
+    settings::{Rules, template},
+};
 use crate::app::{Names, canonical};
 use aws_lc_rs::digest::{Context, SHA256};
 use rustls::{RootCertStore, ServerConfig, SignatureScheme, crypto::CryptoProvider, sign::CertifiedKey};
@@ -38,15 +42,6 @@ pub struct Site {
     pub(super) not_after: SystemTime,
 }
 
-/// The rules of a store.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Rules {
-    /// The oldest version.
-    pub least: MinVersion,
-    /// A name that no certificate is for is refused.
-    pub strict: bool,
-}
-
 impl Store {
     /// A store of these pairs, in this order; there has to be one. `client_ca`: certificates in PEM, one of which has to have signed
     /// each client's.
@@ -61,7 +56,7 @@ impl Store {
         provider: &Arc<CryptoProvider>,
     ) -> Result<Self, Problem> {
         let authorities = client_ca.map(authorities).transpose()?;
-        let template = template(provider, rules.least, authorities).map_err(|_: Failure| Problem::Unreadable(1))?;
+        let template = template(provider, rules, authorities).map_err(|_: Failure| Problem::Unreadable(1))?;
         let (mut exact, mut wild) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
         for (place, pair) in pairs.iter().enumerate() {
             for host in pair.names.hosts() {

@@ -30,8 +30,8 @@ const KNOWN: &[(&str, &[&str], &str)] = &[
     (
         "proxy",
         &[
-            "backends", "client", "clients", "exchange", "leaving", "probe", "shared", "stats", "table", "turns",
-            "worker",
+            "backends", "client", "clients", "exchange", "leaving", "probe", "shared", "stats", "streams", "table",
+            "turns", "worker",
         ],
         "an exchange acts on the worker that holds it",
     ),

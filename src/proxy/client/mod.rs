@@ -1,24 +1,25 @@
 //! The client of an exchange, and the one way to it: every byte that an exchange says goes through [`Reply`].
 //!
 //! An exchange says what is to be said (a head, content, an end, that it breaks off). How that looks on the wire, and what
-//! it means for the connection, is known here: for HTTP/1 in `http1.rs`.
+//! it means for the connection, is known here: for HTTP/1 in `http1.rs`, for HTTP/2 in `http2.rs`.
 //!
 //! ```text
 //!   exchange ── Reply ──▶ nobody             the words are lost
-//!                    ╰──▶ a connection       HTTP/1: framing, `Connection`, one exchange at a time
+//!                    ├──▶ a connection       HTTP/1: framing, `Connection`, one exchange at a time
+//!                    ╰──▶ a stream           HTTP/2: frames, many exchanges on a connection
 //! ```
-
-//! Some things about an HTTP/1 client are still known outside of this folder, and have to move here with the second kind of
-//! client: the backend of a client that does not read is slowed down in `clients.rs` (`client_took`), the beginning of a body
-//! is awaited there and in `bodies.rs`, and the end of the proxy walks through the connections in `leaving.rs`.
+//!
+//! The connections themselves are in `clients.rs` (`Downstream`) and `streams/` (`Streams`).
 
 mod http1;
 mod http1_heads;
-#[cfg(test)]
-pub(super) mod streams;
+mod http2;
+mod http2_heads;
 
 pub(super) use http1::{Http1, To};
 pub(super) use http1_heads::write_own;
+pub(super) use http2::Http2;
+pub(super) use http2_heads::write_own_http2;
 
 use http1::Closes;
 
@@ -27,6 +28,7 @@ use crate::{
     app::{ConnId, Cx},
     cache::{Answer as Selected, CacheStatus, store::Entry},
     http::{BodyLength, Error, Fields, ResponseHead},
+    http2::ErrorCode,
 };
 use bytes::Bytes;
 
@@ -37,9 +39,8 @@ pub(super) enum Client {
     Nobody,
     /// The client of an HTTP/1 connection, which has one exchange at a time.
     Connection(Http1),
-    /// One of several exchanges on a connection: what HTTP/2 will be, without its wire format.
-    #[cfg(test)]
-    Stream(streams::Stream),
+    /// The client of one of the streams on an HTTP/2 connection.
+    Stream(Http2),
 }
 
 impl Client {
@@ -54,7 +55,6 @@ impl Client {
         match self {
             Self::Nobody => None,
             Self::Connection(http1) => http1.closes().map(Closes::as_str),
-            #[cfg(test)]
             Self::Stream(_) => None,
         }
     }
@@ -64,9 +64,23 @@ impl Client {
         match self {
             Self::Nobody => None,
             Self::Connection(http1) => http1.splice_to(),
-            #[cfg(test)]
             Self::Stream(_) => None,
         }
+    }
+}
+
+impl Client {
+    /// Whether a backend that switches protocols with that head does what the client wants.
+    pub(super) fn accepts_switch(&self, head: &ResponseHead) -> bool {
+        match self {
+            Self::Nobody | Self::Connection(_) => true,
+            Self::Stream(http2) => http2.accepts(head),
+        }
+    }
+
+    /// Whether a success would tell the client that the protocol it asks for is spoken from there on.
+    pub(super) fn takes_success_for_switch(&self) -> bool {
+        matches!(self, Self::Stream(http2) if http2.wants_tunnel())
     }
 }
 
@@ -126,8 +140,7 @@ impl Reply<'_> {
         match self.client {
             Client::Nobody => {}
             Client::Connection(http1) => http1.interim(head, self.worker, self.cx),
-            #[cfg(test)]
-            Client::Stream(stream) => stream.interim(head, self.worker),
+            Client::Stream(http2) => http2.interim(head, self.worker),
         }
     }
 
@@ -137,8 +150,7 @@ impl Reply<'_> {
         match self.client {
             Client::Nobody => {}
             Client::Connection(http1) => http1.switch(head, self.worker, self.cx),
-            #[cfg(test)]
-            Client::Stream(_) => unreachable!("streams ask for no upgrade"),
+            Client::Stream(http2) => http2.switch(head, self.worker, self.cx),
         }
     }
 
@@ -148,8 +160,7 @@ impl Reply<'_> {
         match self.client {
             Client::Nobody => {}
             Client::Connection(http1) => http1.head(head, body, cache_status, self.worker, self.cx),
-            #[cfg(test)]
-            Client::Stream(stream) => stream.head(head, body, cache_status, self.worker, self.cx),
+            Client::Stream(http2) => http2.head(head, body, cache_status, self.worker, self.cx),
         }
     }
 
@@ -159,8 +170,7 @@ impl Reply<'_> {
         match self.client {
             Client::Nobody => {}
             Client::Connection(http1) => http1.stored(entry, body, cache_status, self.worker, self.cx),
-            #[cfg(test)]
-            Client::Stream(stream) => stream.stored(entry, body, cache_status, self.worker, self.cx),
+            Client::Stream(http2) => http2.stored(entry, body, cache_status, self.worker, self.cx),
         }
     }
 
@@ -170,8 +180,7 @@ impl Reply<'_> {
         match self.client {
             Client::Nobody => {}
             Client::Connection(http1) => http1.selected(entry, answer, cache_status, self.worker, self.cx),
-            #[cfg(test)]
-            Client::Stream(stream) => stream.selected(entry, answer, cache_status, self.worker, self.cx),
+            Client::Stream(http2) => http2.selected(entry, answer, cache_status, self.worker, self.cx),
         }
     }
 
@@ -182,8 +191,7 @@ impl Reply<'_> {
         match self.client {
             Client::Nobody => {}
             Client::Connection(http1) => http1.own(answer, self.worker, self.cx),
-            #[cfg(test)]
-            Client::Stream(stream) => stream.own(answer, self.worker),
+            Client::Stream(http2) => http2.own(answer, self.worker, self.cx),
         }
     }
 
@@ -192,8 +200,7 @@ impl Reply<'_> {
         match self.client {
             Client::Nobody => return Ok(()),
             Client::Connection(http1) => http1.data(data, self.cx)?,
-            #[cfg(test)]
-            Client::Stream(stream) => stream.data(data, self.worker),
+            Client::Stream(http2) => http2.data(data, self.worker)?,
         }
         self.record.sent += data.len() as u64;
         Ok(())
@@ -205,8 +212,7 @@ impl Reply<'_> {
         match self.client {
             Client::Nobody => return Ok(()),
             Client::Connection(http1) => http1.data_owned(data, self.cx)?,
-            #[cfg(test)]
-            Client::Stream(stream) => stream.data(&data, self.worker),
+            Client::Stream(http2) => http2.data_owned(data, self.worker)?,
         }
         self.record.sent += length;
         Ok(())
@@ -218,8 +224,8 @@ impl Reply<'_> {
         match self.client {
             Client::Nobody => Ok(()),
             Client::Connection(http1) => http1.passed(length),
-            #[cfg(test)]
-            Client::Stream(_) => unreachable!("nothing passes to a stream unseen"),
+            // Frames are put around its content, so nothing passes unseen.
+            Client::Stream(_) => Err(Error::MoreThanDeclared),
         }
     }
 
@@ -228,11 +234,7 @@ impl Reply<'_> {
         match self.client {
             Client::Nobody => Ok(()),
             Client::Connection(http1) => http1.end(trailers, self.cx),
-            #[cfg(test)]
-            Client::Stream(stream) => {
-                stream.end(trailers, self.worker);
-                Ok(())
-            }
+            Client::Stream(http2) => http2.end(trailers, self.worker),
         }
     }
 
@@ -241,8 +243,7 @@ impl Reply<'_> {
         match self.client {
             Client::Nobody => {}
             Client::Connection(http1) => self.cx.finish(http1.conn()),
-            #[cfg(test)]
-            Client::Stream(_) => unreachable!("streams ask for no upgrade"),
+            Client::Stream(http2) => http2.finish(self.worker),
         }
     }
 
@@ -252,7 +253,6 @@ impl Reply<'_> {
             Client::Nobody => {}
             Client::Connection(http1) => http1.closes_for(Closes::Unread(why)),
             // A stream says where a request ends; what comes of it is thrown away.
-            #[cfg(test)]
             Client::Stream(_) => {}
         }
     }
@@ -262,8 +262,7 @@ impl Reply<'_> {
         match std::mem::replace(self.client, Client::Nobody) {
             Client::Nobody => {}
             Client::Connection(http1) => http1.abort(self.worker, self.cx),
-            #[cfg(test)]
-            Client::Stream(stream) => stream.reset(self.worker),
+            Client::Stream(http2) => http2.abort(ErrorCode::CANCEL, self.worker),
         }
     }
 
@@ -272,8 +271,7 @@ impl Reply<'_> {
         match self.client {
             Client::Nobody => 0,
             Client::Connection(http1) => http1.unsent(self.worker),
-            #[cfg(test)]
-            Client::Stream(stream) => stream.unsent(self.worker),
+            Client::Stream(http2) => http2.unsent(self.worker),
         }
     }
 }
@@ -285,8 +283,7 @@ impl Reply<'_> {
         match self.client {
             Client::Nobody => {}
             Client::Connection(http1) => http1.begin_body(bulk, self.worker, self.cx),
-            #[cfg(test)]
-            Client::Stream(stream) => stream.resume(self.worker),
+            Client::Stream(http2) => http2.begin_body(bulk, self.worker),
         }
     }
 
@@ -295,8 +292,7 @@ impl Reply<'_> {
         match self.client {
             Client::Nobody => {}
             Client::Connection(http1) => http1.end_body(self.worker, self.cx),
-            #[cfg(test)]
-            Client::Stream(_) => {}
+            Client::Stream(http2) => http2.end_body(self.worker),
         }
     }
 
@@ -305,8 +301,7 @@ impl Reply<'_> {
         match self.client {
             Client::Nobody => {}
             Client::Connection(http1) => http1.want_body(wanted, self.worker, self.cx),
-            #[cfg(test)]
-            Client::Stream(stream) => stream.want_body(wanted, self.worker),
+            Client::Stream(http2) => http2.want_body(wanted, self.worker),
         }
     }
 
@@ -315,8 +310,7 @@ impl Reply<'_> {
         match self.client {
             Client::Nobody => Err(CannotAsk),
             Client::Connection(http1) => http1.ask_whether_it_listens(self.cx),
-            // A stream that is given up is reset, so there is nothing to find out.
-            #[cfg(test)]
+            // A client of HTTP/2 says by itself which answers it does not want.
             Client::Stream(_) => Err(CannotAsk),
         }
     }
@@ -326,8 +320,7 @@ impl Reply<'_> {
         match self.client {
             Client::Nobody => false,
             Client::Connection(http1) => http1.has_ended(self.worker),
-            #[cfg(test)]
-            Client::Stream(_) => false,
+            Client::Stream(http2) => http2.has_ended(self.worker),
         }
     }
 }

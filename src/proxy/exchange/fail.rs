@@ -25,7 +25,7 @@ impl Step<'_> {
             return state;
         }
         match failure {
-            Failure::ClientGone | Failure::ClientClosed | Failure::ClientStalled => {
+            Failure::ClientGone | Failure::ClientClosed | Failure::ClientStalled | Failure::Http2(_) => {
                 self.core.ending = Ending::Broken;
                 if self.core.record.status == 0 {
                     self.core.record.status = failure.status().code();

@@ -35,6 +35,9 @@ impl Relay {
     /// The head of the response: to the client, unless the cache makes something else of it.
     pub(super) fn response_head(mut self, head: &ResponseHead, body: BodyLength, step: &mut Step<'_>) -> State {
         self.reusable = http::persistent_after(head, body).is_ok();
+        if step.core.client.takes_success_for_switch() && head.status.is_success() {
+            return self.give_up(Failure::NotSwitched, step);
+        }
         let kept = if step.core.caching.is_some() { step.keep(head, body) } else { Kept::Pass { stored: false } };
         let stored = match kept {
             Kept::Pass { stored } => stored,

@@ -201,6 +201,7 @@ impl Step<'_> {
             body: core.request.body,
             upgrade: core.request.upgrade,
             peer: core.record.peer.ip(),
+            received_by: core.record.stream.map(|_| "2.0 "),
             secure: core.record.secure.is_some(),
             backend: &shared.backends[link.backend.index()],
             persist: shared.slots.config().max > 0,

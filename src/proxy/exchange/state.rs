@@ -95,7 +95,9 @@ impl State {
             }
             Self::Relay(Relay { receiving: Receiving::Head, .. }) => Phase::Forwarding,
             Self::Relay(_) | Self::Tunnel(_) | Self::Read(_) | Self::Serve(_) => Phase::WritingResponse,
-            Self::Done(Err(Failure::ClientGone | Failure::ClientClosed | Failure::ClientStalled)) => Phase::Closing,
+            Self::Done(Err(
+                Failure::ClientGone | Failure::ClientClosed | Failure::ClientStalled | Failure::Http2(_),
+            )) => Phase::Closing,
             Self::Done(_) => Phase::WritingResponse,
         }
     }

@@ -89,7 +89,7 @@ impl Tunnel {
 impl Step<'_> {
     /// The backend switches protocols: from here on we relay bytes.
     pub(super) fn switched(&mut self, link: Link, head: &ResponseHead) -> State {
-        let proper = headers::accepts_an_offer(head, &self.core.request.head);
+        let proper = headers::accepts_an_offer(head, &self.core.request.head) && self.core.client.accepts_switch(head);
         if !(self.core.request.upgrade && self.core.request.is_complete() && proper) {
             return self.give_up(Some(link), Failure::UnaskedUpgrade);
         }

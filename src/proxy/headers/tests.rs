@@ -24,7 +24,9 @@ fn inbound(wire: &str, forwarding: &Forwarding, persist: bool) -> Vec<String> {
     let peer = "::ffff:192.0.2.7".parse().unwrap();
     identity::admit(&mut head, peer, forwarding);
     let upgrade = may_upgrade(&head);
-    let inbound = Inbound { head: &head, body, upgrade, peer, secure: false, backend: &backend(), persist };
+    let backend = backend();
+    let inbound =
+        Inbound { head: &head, body, upgrade, peer, received_by: None, secure: false, backend: &backend, persist };
     write_request(&mut out, &inbound, forwarding);
     lines(&out)
 }

@@ -44,12 +44,12 @@ pub(super) struct Loaded {
 }
 
 impl Files {
-    pub(super) fn of(args: &TlsArgs) -> Self {
+    pub(super) fn of(args: &TlsArgs, http2: bool) -> Self {
         Self {
             pairs: args.certificate.iter().cloned().zip(args.key.iter().cloned()).collect(),
             client_ca: args.client_ca.clone(),
             allow_expired: args.allow_expired,
-            rules: Rules { least: args.tls_min, strict: args.sni_strict },
+            rules: Rules { least: args.tls_min, strict: args.sni_strict, http2 },
             provider: Arc::new(provider()),
         }
     }

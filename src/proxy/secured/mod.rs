@@ -50,13 +50,18 @@ pub(super) struct Secured {
 }
 
 impl Secured {
-    /// Reads and tries the certificates that the flags name, for clients and for these backends.
+    /// Reads and tries the certificates that the flags name, for clients and for these backends. `http2`: it is offered to clients.
     ///
     /// # Errors
     ///
     /// A file that cannot be used: which one, and why.
-    pub(super) fn prepare(args: &TlsArgs, backends: &[BackendSpec], backlog: u32) -> Result<Self, Failure> {
-        let files = Arc::new(Files::of(args));
+    pub(super) fn prepare(
+        args: &TlsArgs,
+        backends: &[BackendSpec],
+        http2: bool,
+        backlog: u32,
+    ) -> Result<Self, Failure> {
+        let files = Arc::new(Files::of(args, http2));
         // Before they are read: what changes meanwhile is noticed later.
         let stamp = files.stamp();
         let now = clock::now().wall;

@@ -12,10 +12,12 @@ mod passing;
 mod pressure;
 mod sharing;
 mod streams;
+mod streams_ends;
+mod streams_peer;
 mod upstreams;
 mod waiting;
 
-use super::{BalanceArgs, Config, Desk, Plan, Proxy, ProxyArgs};
+use super::{BalanceArgs, Config, Desk, Http2Args, Plan, Proxy, ProxyArgs};
 use crate::{
     app::{Action, App, ConnId, Cx, ListenerId, Origin, Progress, TimerKey},
     backend::{Addresses, Backend, BackendId},
@@ -46,6 +48,8 @@ struct Args {
     pool: PoolArgs,
     #[command(flatten)]
     cache: CacheArgs,
+    #[command(flatten)]
+    http2: Http2Args,
 }
 
 /// The actions of the proxy on one connection since the test looked last.
@@ -88,6 +92,12 @@ impl World {
     /// Milestone 4 with one backend that is not probed, and these flags.
     pub(super) fn caching(flags: &[&str]) -> Self {
         Self::numbered(1, &[&["--no-health"], flags].concat(), |plan, args| plan.cache(&args.cache))
+    }
+
+    /// Milestone 4 with one backend that is not probed, these flags, and HTTP/2.
+    pub(super) fn speaking_http2(flags: &[&str]) -> Self {
+        let flags = [&["--no-health"], flags].concat();
+        Self::numbered(1, &flags, |plan, args| plan.cache(&args.cache).http2(&args.http2))
     }
 
     /// Milestone 3 with so many backends and these flags.
@@ -211,6 +221,12 @@ impl World {
 
     /// A peer says something.
     pub(super) fn say(&mut self, conn: ConnId, text: &str) {
+        self.bring(conn, text);
+    }
+
+    /// As [`World::say`], of bytes that may be no text.
+    pub(super) fn bring(&mut self, conn: ConnId, bytes: impl AsRef<[u8]>) {
+        let text = bytes.as_ref();
         if text.is_empty() || !self.cx.is_open(conn) {
             return;
         }
@@ -218,28 +234,28 @@ impl World {
         if text.is_empty() {
             return;
         }
-        self.cx.hear(text.as_bytes());
+        self.cx.hear(text);
         if self.admins.contains(&conn) {
-            self.desk.received(&mut self.cx, conn, text.as_bytes());
+            self.desk.received(&mut self.cx, conn, text);
         } else {
-            self.proxy.received(&mut self.cx, conn, text.as_bytes());
+            self.proxy.received(&mut self.cx, conn, text);
         }
-        self.carry_out(text.as_bytes());
+        self.carry_out(text);
         self.cx.hear(&[]);
         self.settle();
     }
 
     /// Moves what a relay wants of it; what is left is heard.
-    fn relay<'t>(&mut self, conn: ConnId, text: &'t str) -> &'t str {
+    fn relay<'t>(&mut self, conn: ConnId, text: &'t [u8]) -> &'t [u8] {
         let Some((to, left)) = self.relays.remove(&conn).filter(|(to, _)| self.cx.is_open(*to)) else { return text };
         let (moved, rest) = text.split_at(text.len().min(usize::try_from(left).unwrap_or(usize::MAX)));
-        self.seen.entry(to).or_default().sent.extend_from_slice(moved.as_bytes());
+        self.seen.entry(to).or_default().sent.extend_from_slice(moved);
         if left > moved.len() as u64 {
             self.relays.insert(conn, (to, left - moved.len() as u64));
         }
         self.proxy.relayed(&mut self.cx, conn, moved.len() as u64);
         self.settle();
-        if self.cx.is_open(conn) { rest } else { "" }
+        if self.cx.is_open(conn) { rest } else { &[] }
     }
 
     pub(super) fn end(&mut self, conn: ConnId) {
@@ -329,8 +345,12 @@ impl World {
 
     /// The bytes sent to a peer since the last look.
     pub(super) fn sent(&mut self, conn: ConnId) -> String {
-        let sent = self.seen.get_mut(&conn).map(|seen| std::mem::take(&mut seen.sent)).unwrap_or_default();
-        String::from_utf8(sent).unwrap()
+        String::from_utf8(self.sent_bytes(conn)).unwrap()
+    }
+
+    /// As [`World::sent`], of bytes that are no text.
+    pub(super) fn sent_bytes(&mut self, conn: ConnId) -> Vec<u8> {
+        self.seen.get_mut(&conn).map(|seen| std::mem::take(&mut seen.sent)).unwrap_or_default()
     }
 
     /// `close`, `abort`, `finish`, or `-`.

@@ -1,0 +1,200 @@
+//! From the head of a request to an exchange, or to an answer without one.
+
+use super::{End, Key, Open, Streams, websocket};
+use crate::{
+    app::{ConnId, Cx, Secure},
+    http::{BodyLength, RequestHead, target::Scheme},
+    http2::{self, Cause, ErrorCode},
+    proxy::{
+        Proxy, answer,
+        client::{Client, Http2},
+        config::Config,
+        exchange::{BEGINNING, Core, Event, Exchange, Needed, Request, needed},
+        failure::Failure,
+        identity,
+        record::{Line, Record},
+        refusals::refusal,
+    },
+};
+use rand::RngExt as _;
+use std::net::IpAddr;
+
+/// Exchanges of one worker beyond which no stream is let in. As many as clients of HTTP/1.1 could have there, with as many
+/// connections as a worker takes.
+const MOST_EXCHANGES: usize = 50_000;
+
+/// A request that is let in, as its exchange takes it.
+struct Asked {
+    head: RequestHead,
+    body: BodyLength,
+    /// It asks for a WebSocket.
+    key: Option<Key>,
+    failure: Option<Failure>,
+    overrides_method: bool,
+    client: IpAddr,
+}
+
+impl Proxy {
+    /// The head of a request is here: an exchange begins. `ends`: so is the rest of it.
+    pub(super) fn begin_stream(&mut self, cx: &mut Cx, conn: ConnId, stream: u32, request: http2::Request, ends: bool) {
+        if self.is_full(conn, stream) {
+            return;
+        }
+        let random = self.worker.rng.random();
+        let config = &self.worker.shared.config;
+        let Some(streams) = self.worker.table.streams(conn) else { return };
+        streams.begin(cx.now(), config.keep_alive_requests);
+        let now = cx.clock();
+        let (peer, secure) = (streams.peer, streams.secure.clone());
+        let asked = ask(request, peer.ip(), secure.as_deref(), random, config);
+        let missing = if asked.failure.is_some() || ends { 0 } else { needed(&asked.head, asked.body) };
+        let by = now.instant + config.deadlines.body * BEGINNING;
+        let needed = (missing > 0).then_some(Needed { bytes: missing, by });
+        let until = config.deadlines.exchange.map(|limit| now.instant + limit);
+        let first = now.instant + config.deadlines.body;
+        let entry = self.exchanges.vacant_entry();
+        let key = u32::try_from(entry.key()).expect("so many exchanges are not let in");
+        let end = if ends { End::Heard } else { End::Awaited };
+        streams.open.push(Open::new(stream, key, end));
+        let mut exchanged = Request::new(asked.head, asked.body, needed);
+        exchanged.overrides_method = asked.overrides_method;
+        let mut record = Record::new(peer, asked.client, secure, now);
+        record.stream = Some(stream);
+        let client = Client::Stream(Http2::new(conn, stream, asked.key));
+        let exchange = entry.insert(Exchange::new(Core::new(key, client, exchanged, until, record)));
+        if needed.is_some() {
+            exchange.await_body(cx, Some(first));
+        }
+        self.worker.counters().requests.add(1);
+        self.worker.counters().http2.streams.add(1);
+        self.worker.retry_budget.request(now.instant);
+        if needed.is_none() {
+            self.on(cx, key, asked.failure.map_or(Event::Route, Event::RequestBad));
+        }
+    }
+
+    /// Whether there is no room for another exchange. The client may ask elsewhere: nothing was done (RFC 9113 §8.7).
+    fn is_full(&mut self, conn: ConnId, stream: u32) -> bool {
+        if self.exchanges.len() < MOST_EXCHANGES {
+            return false;
+        }
+        self.worker.counters().http2.refused.add(1);
+        if let Some(streams) = self.worker.speak(conn) {
+            streams.core.reset(stream, ErrorCode::REFUSED_STREAM);
+        }
+        true
+    }
+
+    /// A request that is not let in is answered without an exchange; one whose content is too long has one.
+    pub(super) fn refuse_stream(&mut self, cx: &mut Cx, conn: ConnId, stream: u32, cause: Cause) {
+        let failure = match cause {
+            Cause::Message(error) => Failure::Request(error),
+            cause => Failure::Http2(cause),
+        };
+        self.worker.counters().http2.count_stream(cause);
+        let Some(streams) = self.worker.speak(conn) else { return };
+        if let Some(open) = streams.find(stream) {
+            open.end = End::Heard;
+            let key = open.key;
+            return self.on(cx, key, Event::RequestBad(failure));
+        }
+        streams.begin(cx.now(), 0);
+        let now = cx.clock();
+        let mut record = Record::new(streams.peer, streams.peer.ip().to_canonical(), streams.secure.clone(), now);
+        record.stream = Some(stream);
+        record.status = cause.status().code();
+        let answer = answer::failure(&answer::Context {
+            failure,
+            status: cause.status(),
+            head: None,
+            retry_after: std::time::Duration::ZERO,
+            forwarding: &self.worker.shared.config.forwarding,
+            location: None,
+        });
+        record.sent = answer.content().len() as u64;
+        super::write_own_http2(&answer, conn, stream, &mut self.worker, cx);
+        let counters = self.worker.counters();
+        counters.http2.streams.add(1);
+        counters.refused.add(1);
+        counters.count_reason(failure);
+        counters.count_status(record.status);
+        if self.worker.shared.config.access_log {
+            let (outcome, close) = (Err(failure), "-");
+            Line { record: &record, request: &"-", backend: "-", outcome, close, now: now.instant }.write();
+        }
+    }
+}
+
+impl Streams {
+    /// A request begins. After `most` of them the connection takes no more; 0: any number.
+    fn begin(&mut self, now: std::time::Instant, most: u32) {
+        self.served += 1;
+        if self.served == most {
+            self.core.drain(now);
+        }
+    }
+}
+
+impl Open {
+    fn new(id: u32, key: u32, end: End) -> Self {
+        let (congested, holds_up, fed, bulk) = (false, false, false, false);
+        Self { id, key, pending: Vec::new(), end, congested, holds_up, fed, bulk }
+    }
+}
+
+/// Judges a request. `random`: for the key of a WebSocket.
+fn ask(request: http2::Request, peer: IpAddr, secure: Option<&Secure>, random: [u8; 16], config: &Config) -> Asked {
+    let http2::Request { mut head, mut body, scheme, protocol, .. } = request;
+    let trusted = config.forwarding.trusts(peer);
+    let who = identity::admit(&mut head, peer, &config.forwarding);
+    let mut failure = scheme.and_then(|scheme| other_scheme(scheme, secure.is_some(), trusted));
+    if let Some(scheme) = scheme.filter(|scheme| trusted && (*scheme == Scheme::Https) != secure.is_some())
+        && !head.fields.contains("x-forwarded-proto")
+    {
+        // The word of a gateway: it is what it would have said in this field over HTTP/1.1.
+        head.fields.push("X-Forwarded-Proto", if scheme == Scheme::Https { "https" } else { "http" });
+    }
+    let mut key = None;
+    if let Some(protocol) = &protocol {
+        if protocol.eq_ignore_ascii_case(websocket::PROTOCOL) {
+            let made = Key::of(random);
+            made.write(&mut head.fields);
+            body = BodyLength::Empty;
+            key = Some(made);
+        } else {
+            failure = failure.or(Some(Failure::UnknownProtocol));
+        }
+    }
+    failure = failure.or_else(|| refusal(&head, peer, secure, config));
+    Asked { head, body, key, failure, overrides_method: who.overrides_method, client: who.client }
+}
+
+/// Why a request for a resource of that scheme does not belong on this connection, if it does not (RFC 9110 §7.4): then it is
+/// misdirected, whichever of the two it is. A gateway that we trust may have had another connection itself.
+fn other_scheme(scheme: Scheme, is_secure: bool, trusted: bool) -> Option<Failure> {
+    match (scheme, is_secure) {
+        _ if trusted => None,
+        (Scheme::Https, false) => Some(Failure::Misdirected),
+        (Scheme::Http, true) => Some(Failure::PlainScheme),
+        (Scheme::Https, true) | (Scheme::Http, false) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scheme_is_that_of_the_connection() {
+        for (scheme, is_secure, trusted, refused) in [
+            (Scheme::Http, false, false, None),
+            (Scheme::Https, true, false, None),
+            (Scheme::Https, false, false, Some(Failure::Misdirected)),
+            (Scheme::Http, true, false, Some(Failure::PlainScheme)),
+            (Scheme::Https, false, true, None),
+            (Scheme::Http, true, true, None),
+        ] {
+            assert_eq!(other_scheme(scheme, is_secure, trusted), refused, "{scheme:?} {is_secure} {trusted}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Frames go out once after each event, those of many streams together; and the backends of streams that take little have to wait.
+//!
+//! ```text
+//!   the core ── as many bytes as there is room for ──▶ the driver ──▶ our kernel
+//!      │ unsent(stream) > HIGH_WATER: its backend is not read
+//!      ╰ relieved(stream): it is read again
+//! ```
+
+use super::{Event, Streams};
+use crate::{
+    app::{ConnId, Cx},
+    buf::Sink,
+    proxy::{
+        Proxy,
+        client::To,
+        downstream::{HIGH_WATER, LOW_WATER},
+        exchange::Exchange,
+    },
+};
+use bytes::Bytes;
+use std::time::Instant;
+
+/// Bytes that the driver has to send of one connection at once. The rest waits in the core, where a stream that is more
+/// urgent, or smaller, can still go first.
+const AHEAD: usize = 64 * 1024;
+
+impl Streams {
+    /// How many bytes of content may go to the driver now.
+    fn room(&mut self, now: Instant) -> usize {
+        if self.turn != now {
+            (self.turn, self.given) = (now, 0);
+        }
+        match AHEAD.saturating_sub(self.stall.unsent() + self.given) {
+            // Frames of a few bytes are not worth their heads.
+            ..LOW_WATER => 0,
+            _ if self.stall.unsent() > HIGH_WATER => 0,
+            room => room,
+        }
+    }
+
+    /// A new turn of the driver: it has told what it could not send.
+    pub(in crate::proxy) fn begin_turn(&mut self) {
+        (self.given, self.writes_later) = (0, false);
+    }
+
+    /// Its rest may be heard.
+    pub(in crate::proxy) fn has_turn(&mut self) {
+        self.waits_for_turn = false;
+    }
+}
+
+/// A connection as a place for frames, with their length.
+struct Counted<'a> {
+    to: To<'a>,
+    bytes: usize,
+}
+
+impl Sink for Counted<'_> {
+    fn owned(&mut self, bytes: Bytes) {
+        self.bytes += bytes.len();
+        self.to.owned(bytes);
+    }
+
+    fn borrowed(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len();
+        self.to.borrowed(bytes);
+    }
+}
+
+impl Proxy {
+    /// Sends what a connection has to say, as far as there is room, and looks what follows from that.
+    pub(in crate::proxy) fn write_streams(&mut self, cx: &mut Cx, conn: ConnId) {
+        let now = cx.now();
+        let draining = self.worker.draining;
+        let Some(streams) = self.worker.table.streams(conn) else { return };
+        streams.dirty = false;
+        if draining && streams.served > 0 {
+            streams.core.drain(now);
+        }
+        let room = streams.room(now);
+        let mut sink = Counted { to: To { cx, conn }, bytes: 0 };
+        streams.core.write(&mut sink, room, now);
+        streams.given += sink.bytes;
+        // The driver tells if something is left. If everything leaves at once it does not.
+        let is_left = streams.core.has_output() && streams.stall.unsent() == 0;
+        if is_left && !std::mem::replace(&mut streams.writes_later, true) {
+            self.worker.turns.write_later(cx, conn);
+        }
+        self.hold_up_backends(cx, conn);
+        self.relieve_backends(cx, conn);
+        self.rest_streams(cx, conn);
+    }
+
+    /// Backends of streams with much unsent wait.
+    fn hold_up_backends(&mut self, cx: &mut Cx, conn: ConnId) {
+        while let Some(streams) = self.worker.table.streams(conn)
+            && let Some(stream) = streams.fed.pop()
+        {
+            let is_full = streams.core.unsent(stream) > HIGH_WATER;
+            let Some(open) = streams.find(stream) else { continue };
+            open.fed = false;
+            if is_full && !open.holds_up {
+                open.holds_up = true;
+                let key = open.key;
+                self.hold_up(cx, key, true);
+            }
+        }
+    }
+
+    /// Streams whose clients have taken nearly everything go on.
+    fn relieve_backends(&mut self, cx: &mut Cx, conn: ConnId) {
+        while let Some(streams) = self.worker.table.streams(conn)
+            && let Some(stream) = streams.core.relieved()
+        {
+            let Some(open) = streams.find(stream) else { continue };
+            let key = open.key;
+            if std::mem::take(&mut open.holds_up) {
+                self.hold_up(cx, key, false);
+            }
+            self.on(cx, key, Event::Drained);
+        }
+    }
+
+    /// Whether the backend of an exchange waits for the client.
+    fn hold_up(&mut self, cx: &mut Cx, key: u32, waits: bool) {
+        let exchange = self.exchanges.get(key as usize).filter(|exchange| !exchange.spares_backend());
+        let link = exchange.and_then(Exchange::link);
+        if let Some(upstream) = link.and_then(|link| self.worker.table.upstream(link.conn)) {
+            upstream.set_congested(cx, waits);
+        }
+    }
+
+    /// `unsent` bytes wait for the client with the driver.
+    pub(in crate::proxy) fn streams_took(&mut self, cx: &mut Cx, conn: ConnId, unsent: usize) {
+        let write = self.worker.shared.config.deadlines.write;
+        let Some(streams) = self.worker.table.streams(conn) else { return };
+        streams.given = 0;
+        streams.stall.update(unsent, cx.now(), write);
+        if unsent <= LOW_WATER {
+            self.worker.speak(conn);
+        } else {
+            streams.arm(cx);
+        }
+    }
+}
