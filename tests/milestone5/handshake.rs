@@ -58,7 +58,7 @@ fn a_handshake_may_come_byte_by_byte() {
 }
 
 #[test]
-fn the_application_protocol_is_http_1_or_none() {
+fn a_client_without_a_protocol_in_common_is_refused() {
     let stage = Stage::new(&[]);
     let with = |protocols: &[&[u8]]| {
         let mut config = config();

@@ -1,4 +1,4 @@
-//! Milestone 5's suite: clients speak TLS, and nothing that they hear of the proxy is different from before.
+//! Milestone 5's suite: clients speak TLS and HTTP/2, and nothing else that they hear of the proxy is different from before.
 
 // In tests a failed unwrap is the report; clippy knows only functions that are tests themselves.
 #![allow(clippy::unwrap_used)]
@@ -12,6 +12,8 @@ mod bad_input;
 mod certificates;
 mod closing;
 mod handshake;
+mod http2;
+mod http2_crowd;
 mod redirect;
 mod reload;
 mod streams;
