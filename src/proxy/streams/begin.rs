@@ -21,7 +21,7 @@ use std::net::IpAddr;
 
 /// Exchanges of one worker beyond which no stream is let in. As many as clients of HTTP/1.1 could have there, with as many
 /// connections as a worker takes.
-const MOST_EXCHANGES: usize = 50_000;
+pub(in crate::proxy) const MOST_EXCHANGES: usize = 50_000;
 
 /// A request that is let in, as its exchange takes it.
 struct Asked {

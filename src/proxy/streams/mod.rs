@@ -28,6 +28,8 @@ mod websocket;
 mod write;
 
 pub use args::Http2Args;
+#[cfg(test)]
+pub(super) use begin::MOST_EXCHANGES;
 pub(super) use counters::{Http2Counters, http2_stats};
 pub(super) use websocket::Key;
 

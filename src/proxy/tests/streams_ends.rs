@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     http2::{Cause, ErrorCode, PREFACE, Reset, limits},
-    proxy::Census,
+    proxy::{Census, streams::MOST_EXCHANGES},
 };
 
 const GET: [(&str, &str); 4] = [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "a")];
@@ -281,4 +281,28 @@ fn floods_end_their_connection_by_name() {
             }
         }
     }
+}
+
+#[test]
+fn a_worker_has_only_so_many_exchanges() {
+    const STREAMS: usize = 10_000;
+    let post = [(":method", "POST"), (":scheme", "http"), (":path", "/"), (":authority", "a")];
+    let mut world = World::speaking_http2(&["--http2-streams", "10000"]);
+    // Requests whose content has not come have an exchange each, and no backend.
+    let asking = |world: &mut World, count: usize| {
+        let client = world.client("");
+        world.bring(client, hello());
+        let streams = (0..count as u32).map(|number| headers(number * 2 + 1, OPEN, &post));
+        world.bring(client, streams.flatten().collect::<Vec<u8>>());
+        (client, world.sent_bytes(client))
+    };
+    let clients: Vec<_> = (0..MOST_EXCHANGES / STREAMS).map(|_| asking(&mut world, STREAMS).0).collect();
+    assert_eq!(world.proxy.census().exchanges, MOST_EXCHANGES);
+    assert_eq!(world.stats()["http2"]["refused"], 0);
+    let (_, heard) = asking(&mut world, 1);
+    assert!(heard.ends_with(&frame(3, 0, 1, &ErrorCode::REFUSED_STREAM.0.to_be_bytes())));
+    assert_eq!(world.stats()["http2"]["refused"], 1);
+    world.bring(clients[0], frame(3, 0, 1, &ErrorCode::CANCEL.0.to_be_bytes()));
+    asking(&mut world, 1);
+    assert_eq!((world.proxy.census().exchanges, &world.stats()["http2"]["refused"]), (MOST_EXCHANGES, &1.into()));
 }
