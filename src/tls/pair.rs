@@ -170,7 +170,7 @@ impl Pair {
         now: Option<SystemTime>,
         provider: &CryptoProvider,
     ) -> Result<Self, Problem> {
-        let facts = check_chain(&chain)?;
+        let facts = check_chain(&chain, provider)?;
         if let Some(now) = now {
             if now > facts.not_after {
                 return Err(Problem::Expired(facts.not_after));
@@ -239,14 +239,14 @@ struct Facts {
 }
 
 /// Each certificate has to be issued by the next one. Clients would refuse another order, or find the way by luck.
-fn check_chain(chain: &[CertificateDer<'_>]) -> Result<Facts, Problem> {
+fn check_chain(chain: &[CertificateDer<'_>], provider: &CryptoProvider) -> Result<Facts, Problem> {
     let mut parsed = Vec::with_capacity(chain.len());
     for (index, der) in chain.iter().enumerate() {
         let (_, certificate) = X509Certificate::from_der(der).map_err(|_| Problem::Unreadable(index + 1))?;
         parsed.push(certificate);
     }
     for (index, pair) in parsed.windows(2).enumerate() {
-        if pair[0].issuer().as_raw() != pair[1].subject().as_raw() {
+        if pair[0].issuer().as_raw() != pair[1].subject().as_raw() || !has_signed(&pair[1], &pair[0], provider) {
             return Err(Problem::Order(index + 2));
         }
     }
@@ -258,6 +258,27 @@ fn check_chain(chain: &[CertificateDer<'_>]) -> Result<Facts, Problem> {
         not_before: time(validity.not_before.timestamp()),
         not_after: time(validity.not_after.timestamp()),
     })
+}
+
+/// Whether the key of the one certificate has signed the other: an authority that was renewed with another key has the same name. A
+/// signature of a kind that is not known here passes: clients may know it.
+fn has_signed(issuer: &X509Certificate<'_>, signed: &X509Certificate<'_>, provider: &CryptoProvider) -> bool {
+    let kind = signed.signature_algorithm.algorithm.as_bytes();
+    let (key, text, signature) =
+        (&issuer.public_key().subject_public_key.data, signed.tbs_certificate.as_ref(), &signed.signature_value.data);
+    // One kind of signature has several entries: one for each kind of key.
+    let known = provider.signature_verification_algorithms.all.iter();
+    let mut of_kind =
+        known.filter(|algorithm| object_identifier(&algorithm.signature_alg_id()) == Some(kind)).peekable();
+    of_kind.peek().is_none() || of_kind.any(|algorithm| algorithm.verify_signature(key, text, signature).is_ok())
+}
+
+/// The object identifier at the front of an algorithm's description in DER.
+fn object_identifier(description: &[u8]) -> Option<&[u8]> {
+    match description {
+        [6, len, rest @ ..] => rest.get(..usize::from(*len)),
+        _ => None,
+    }
 }
 
 /// From when until when a certificate is valid, in seconds since 1970.

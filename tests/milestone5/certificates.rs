@@ -4,7 +4,7 @@ use crate::{
     PROGRAM, Stage,
     support::{
         raw::Backend,
-        tls::{Site, Special, Tls, authority, config, config_as, pem, text},
+        tls::{Site, Special, Tls, authority, config, config_as, pem, stranger, text},
     },
 };
 use std::{fs, os::unix::fs::PermissionsExt as _, sync::Arc, time::Duration};
@@ -107,6 +107,10 @@ fn a_pair_that_does_not_work_is_refused_at_the_start_by_its_file() {
         let file = if flag == "--key" { &site.key } else { &site.certificate };
         assert!(said.contains(&format!("{flag} {}: ", text(file))) && said.contains(why), "{why}: {said}");
     }
+    // An authority that calls itself the same has another key.
+    site.write(&chain(&stranger()), &key);
+    let said = refusal(&site, &[]);
+    assert!(said.contains("certificate 2 in it did not sign the one before it"), "{said}");
     site.write(&chain(&authority()), &key);
     let backend = Backend::answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     let proxy = PROGRAM.start(&[&backend], &site.flags());

@@ -164,6 +164,11 @@ pub fn authority() -> String {
     pem_of("CERTIFICATE", AUTHORITY.der())
 }
 
+/// The certificate of an authority that calls itself the same and is another one.
+pub fn stranger() -> String {
+    pem_of("CERTIFICATE", STRANGER.der())
+}
+
 /// Text around bytes (RFC 7468).
 pub fn pem_of(label: &str, der: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
