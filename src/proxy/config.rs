@@ -112,6 +112,8 @@ pub struct Forwarding {
     pub client_from: ClientField,
     /// Also write `Forwarded` (RFC 7239).
     pub forwarded: bool,
+    /// The field in which backends are told the subject of the client's certificate, if they are.
+    pub client_cert_header: Option<Box<str>>,
 }
 
 impl Forwarding {
@@ -128,6 +130,7 @@ impl Default for Forwarding {
             trusted: Vec::new(),
             client_from: ClientField::default(),
             forwarded: false,
+            client_cert_header: None,
         }
     }
 }

@@ -4,6 +4,8 @@
 //! the way (`Max-Forwards`, `Via`, `X-Forwarded-For`). Removed: what `Connection` lists and the hop-by-hop set.
 //! Framing is not copied but written anew from what *we* read, so the next hop cannot read it differently.
 
+mod subject;
+
 use super::config::Forwarding;
 use crate::{
     backend::Backend,
@@ -27,6 +29,8 @@ pub(super) struct Inbound<'a> {
     pub(super) received_by: Option<&'static str>,
     /// Whether the client's connection is protected.
     pub(super) secure: bool,
+    /// The subject of its certificate.
+    pub(super) subject: Option<&'a str>,
     pub(super) backend: &'a Backend,
     /// Whether we mean to use the connection again.
     pub(super) persist: bool,
@@ -88,6 +92,7 @@ pub(super) fn write_request(out: &mut Vec<u8>, inbound: &Inbound<'_>, forwarding
     write_framing(out, inbound.body, || framing::announced(&head.fields));
     write_connection(out, inbound);
     write_forwarded(out, inbound, forwarding, &chain, authority);
+    subject::write(out, inbound, forwarding);
     out.put_slice(b"\r\n");
 }
 

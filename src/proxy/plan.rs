@@ -111,6 +111,7 @@ impl Plan {
         self.tls = Some(args.clone());
         self.config.redirect = args.redirect();
         self.config.hsts = args.hsts();
+        self.config.forwarding.client_cert_header = args.client_cert_header.clone();
         self
     }
 

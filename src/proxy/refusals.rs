@@ -24,7 +24,9 @@ pub(super) fn refusal(head: &RequestHead, peer: IpAddr, secure: Option<&Secure>,
         return Some(Failure::NoForwardsLeft);
     }
     // A resource that is for secured connections only must not be served over this one, unless a proxy that we trust
-    // sent the request and had a secured connection itself (RFC 9110 §7.4).
+    // sent the request and had a secured connection itself (RFC 9110 §7.4). The other way round, `http://` over TLS is served: a
+    // server has to take the absolute form (RFC 9112 §3.2.2), and the connection gives more than the scheme asks for. It is
+    // the same to us as `https://`: to backends, in the cache's key.
     let is_https = head.parsed_target().form() == Form::Absolute(Scheme::Https);
     if is_https && secure.is_none() && !forwarding.trusts(peer) {
         return Some(Failure::Misdirected);

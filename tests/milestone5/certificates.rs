@@ -3,7 +3,7 @@
 use crate::{
     PROGRAM, Stage,
     support::{
-        raw::Backend,
+        raw::{Backend, Conn},
         tls::{Site, Special, Tls, authority, config, config_as, pem, stranger, text},
     },
 };
@@ -174,6 +174,39 @@ fn clients_show_certificates_if_they_have_to() {
     stranger.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
     assert!(stranger.read().is_err());
     proxy.wait_for_stderr("failure=\"no client certificate\"");
+}
+
+/// The backend hears who asks, from us alone; and an answer for one client answers no other.
+#[test]
+fn backends_are_told_whose_certificate_it_is() {
+    const FIELD: &str = "X-SSL-Client-Subject";
+    let site = Site::new(&["test"]);
+    let ca = site.path("ca.pem");
+    fs::write(&ca, authority()).unwrap();
+    let backend = Backend::answering("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: 0\r\n\r\n");
+    let flags = ["--client-ca", text(&ca), "--client-cert-header", FIELD];
+    let proxy = PROGRAM.start(&[&backend], &[&site.flags()[..], &flags].concat());
+    for name in ["alice", "bob 1%", "alice"] {
+        let config = Arc::new(config_as(name));
+        let mut client = Tls::try_open(proxy.tls_address(), "test", &config).unwrap();
+        let request = format!("GET / HTTP/1.1\r\nHost: test\r\n{FIELD}: root\r\nx_ssl_client_subject: root\r\n\r\n");
+        assert_eq!(client.ask(&request).status(), 200);
+    }
+    let mut plain = Conn::open(proxy.address());
+    assert_eq!(plain.ask(&format!("GET /plain HTTP/1.1\r\nHost: test\r\n{FIELD}: root\r\n\r\n")).status(), 200);
+    let told: Vec<_> = backend.requests().iter().map(|request| request.field(FIELD).map(str::to_owned)).collect();
+    assert_eq!(told, [Some("alice".to_owned()), Some("bob%201%25".to_owned()), Some("alice".to_owned()), None]);
+    assert!(backend.requests().iter().all(|request| request.field("x_ssl_client_subject").is_none()));
+}
+
+/// A server takes the absolute form (RFC 9112 §3.2.2), and a connection that is better than the scheme asks for is good enough.
+#[test]
+fn an_http_target_over_tls_is_served_as_https() {
+    let stage = Stage::new(&[]);
+    let answer = stage.client().ask("GET http://test/ HTTP/1.1\r\nHost: other\r\n\r\n");
+    assert_eq!(answer.status(), 200);
+    let request = &stage.backend.requests()[0];
+    assert_eq!((request.field("host"), request.field("x-forwarded-proto")), (Some("test"), Some("https")));
 }
 
 #[test]

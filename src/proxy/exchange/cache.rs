@@ -158,8 +158,13 @@ impl Step<'_> {
     /// The URI that the request is about, as the key says it. `None`: no key can.
     pub(super) fn uri(&self) -> Option<Uri<'_>> {
         let Record { peer, secure, .. } = &self.core.record;
+        let forwarding = &self.worker.shared.config.forwarding;
+        // The backend hears who asks, and may answer nobody else so.
+        if forwarding.client_cert_header.is_some() && secure.as_ref().is_some_and(|secure| secure.client.is_some()) {
+            return None;
+        }
         let ours = if secure.is_some() { Scheme::Https } else { Scheme::Http };
-        let scheme = scheme::scheme(&self.core.request.head, peer.ip(), ours, &self.worker.shared.config.forwarding)?;
+        let scheme = scheme::scheme(&self.core.request.head, peer.ip(), ours, forwarding)?;
         Uri::of(&self.core.request.head, scheme)
     }
 

@@ -203,6 +203,7 @@ impl Step<'_> {
             peer: core.record.peer.ip(),
             received_by: core.record.stream.map(|_| "2.0 "),
             secure: core.record.secure.is_some(),
+            subject: core.record.secure.as_ref().and_then(|secure| secure.client.as_deref()),
             backend: &shared.backends[link.backend.index()],
             persist: shared.slots.config().max > 0,
         };

@@ -25,8 +25,17 @@ fn inbound(wire: &str, forwarding: &Forwarding, persist: bool) -> Vec<String> {
     identity::admit(&mut head, peer, forwarding);
     let upgrade = may_upgrade(&head);
     let backend = backend();
-    let inbound =
-        Inbound { head: &head, body, upgrade, peer, received_by: None, secure: false, backend: &backend, persist };
+    let inbound = Inbound {
+        head: &head,
+        body,
+        upgrade,
+        peer,
+        received_by: None,
+        secure: false,
+        subject: None,
+        backend: &backend,
+        persist,
+    };
     write_request(&mut out, &inbound, forwarding);
     lines(&out)
 }

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     cache::Pattern,
     cli::address,
+    http::claims::{Claim, Says, claim},
     tls::MinVersion,
     units::{Flags, Pointless, duration, nonzero_duration},
 };
@@ -76,6 +77,14 @@ pub struct TlsArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) client_ca: Option<PathBuf>,
 
+    /// Tell backends the subject of the client's certificate in this field, for example X-SSL-Client-Subject
+    ///
+    /// The value is the common name, or the whole subject without one. Bytes other than letters, digits and signs are written as %XX.
+    /// Fields of that name from clients are removed, so the name has to be one of those that only a gateway sends: X-SSL-*,
+    /// SSL-Client-*, X-Client-Cert*, Remote-User or the like. Requests with a certificate are not answered from the cache then.
+    #[arg(long, value_name = "NAME", requires = "client_ca", value_parser = gateways_field)]
+    pub(in crate::proxy) client_cert_header: Option<Box<str>>,
+
     #[command(flatten)]
     pub(super) backends: ServerArgs,
 }
@@ -89,6 +98,16 @@ fn lifetime(text: &str) -> Result<Duration, String> {
         _ if time > MAX_LIFETIME => Err("must be at most 7days".to_owned()),
         _ if time.subsec_nanos() > 0 => Err("must be whole seconds".to_owned()),
         _ => Ok(time),
+    }
+}
+
+/// A name that strangers cannot send: fields of that name, and of those that servers take for it, are removed already.
+fn gateways_field(text: &str) -> Result<Box<str>, String> {
+    match claim(text.as_bytes()) {
+        Claim::Gateway(Says::Other) => Ok(text.into()),
+        Claim::None | Claim::Gateway(_) | Claim::Method | Claim::Disguise => {
+            Err("backends must take nobody's word for it but ours: use a name like X-SSL-Client-Subject".to_owned())
+        }
     }
 }
 
@@ -158,10 +177,19 @@ mod tests {
             ("--ticket-lifetime 8days", "at most 7days"),
             ("--ticket-lifetime 1500ms", "whole seconds"),
             ("--tls-min 1.1", "1.1"),
+            ("--client-cert-header X-SSL-Client", "--client-ca <FILE>"),
+            ("--client-ca a --client-cert-header X-Mine", "use a name like"),
+            ("--client-ca a --client-cert-header Host", "use a name like"),
+            ("--client-ca a --client-cert-header X_SSL_Client", "use a name like"),
+            ("--client-ca a --client-cert-header X-Forwarded-For", "use a name like"),
         ] {
             let error = check(line).unwrap_err();
             assert!(error.contains(problem), "{line}: {error}");
         }
         assert_eq!(parse("--ticket-lifetime 7days").unwrap().ticket_lifetime, MAX_LIFETIME);
+        for name in ["X-SSL-Client-Subject", "Remote-User", "Client-Cert-Subject"] {
+            let args = parse(&format!("--client-ca a --client-cert-header {name}")).unwrap();
+            assert_eq!(args.client_cert_header.as_deref(), Some(name));
+        }
     }
 }

@@ -20,7 +20,8 @@ use std::{
 pub(super) struct ServerArgs {
     /// Authorities in PEM, one of which has to have signed the certificate of each backend [default: those that this system trusts]
     ///
-    /// A backend that vouches for itself is trusted if its own certificate is in the file. There is no way to trust any certificate.
+    /// A backend that vouches for itself is trusted if its own certificate is in the file. There is no way to trust any certificate. The
+    /// file is read at the start only.
     #[arg(long, value_name = "FILE")]
     backend_ca: Option<PathBuf>,
 

@@ -190,7 +190,9 @@ impl Outgoing {
         }
     }
 
-    /// Seals everything, and says that nothing more comes.
+    /// Seals everything, and says that nothing more comes. All at once: the name of the connection is stale with the call that closes it, so
+    /// there is no later turn. It is bounded, because the application does not run ahead of its peer: it has given at most one step of a
+    /// stored body (1 MiB) or what its backpressure lets wait.
     pub(super) fn finish(&mut self, links: &mut Links, conn: ConnId) {
         self.settle(links);
         let Some(link) = links.get(conn) else { return };
