@@ -20,6 +20,7 @@ Examples:
   load http://127.0.0.1:8080/ --clients 100 --duration 10s
   load http://127.0.0.1:8080/ --clients 100 --rate 5000      shows a pause of the server
   load http://127.0.0.1:8080/ --http2 --streams 32           many requests at once on each connection
+  load https://localhost:8443/ --ca site.pem --no-keep-alive a handshake for each request
   load echo://127.0.0.1:8080 --no-keep-alive --json -
   load compare --quick --html report.html                    every architecture in turns")]
 struct Args {

@@ -1,6 +1,9 @@
 //! The flags of `load URL`.
 
-use super::{Http2Script, HttpScript, LineScript, Plan, Script, Target, reach, target, usage};
+use super::{
+    Http2Script, HttpScript, LineScript, Plan, Scheme, Script, Security, Target, reach, secure::SecureArgs, target,
+    usage,
+};
 use crate::{
     cli::Failure,
     http::Method,
@@ -18,7 +21,7 @@ use std::{
 /// The flags of a run: the request, its rate, and the output.
 #[derive(Debug, Clone, clap::Args)]
 pub struct LoadArgs {
-    /// The server and the request: http://HOST:PORT/PATH, echo://HOST:PORT or command://HOST:PORT.
+    /// The server and the request: http://HOST:PORT/PATH, https://HOST:PORT/PATH, echo://HOST:PORT or command://HOST:PORT.
     #[arg(value_name = "URL")]
     pub target: Option<Target>,
     /// Connections.
@@ -46,13 +49,16 @@ pub struct LoadArgs {
     #[arg(long, value_name = "N", default_value = "1", conflicts_with_all = ["no_keep_alive", "http2"])]
     #[arg(value_parser = number::<u32>(1..=1000))]
     pub pipeline: u32,
-    /// HTTP/2, without asking the server first whether it speaks it (prior knowledge).
+    /// HTTP/2: https agrees on it in the handshake (ALPN), http takes it as agreed (prior knowledge).
     #[arg(long)]
     pub http2: bool,
     /// HTTP/2: requests under way on a connection.
     #[arg(long, value_name = "N", default_value = "1", requires = "http2", conflicts_with = "no_keep_alive")]
     #[arg(value_parser = number::<u32>(1..=1000))]
     pub streams: u32,
+    /// How https:// is spoken.
+    #[command(flatten)]
+    pub secure: SecureArgs,
     /// HTTP method.
     #[arg(long, value_name = "METHOD", default_value = "GET")]
     pub method: Method,
@@ -156,10 +162,12 @@ impl LoadArgs {
         }
         let cpus = thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let threads = self.threads.map_or((cpus / 2).max(1), NonZeroUsize::get);
+        let security = self.security(&target).map_err(Failure::Usage)?;
         Ok(Plan {
-            to: reach(&target, &script, self.timeout)?,
+            to: reach(&target, &script, security.as_ref(), self.timeout)?,
             target,
             script,
+            security,
             clients: self.clients as usize,
             threads: threads.min(self.clients as usize),
             at_once: if self.http2 { self.streams } else { self.pipeline },
@@ -172,15 +180,25 @@ impl LoadArgs {
         })
     }
 
+    fn security(&self, target: &Target) -> Result<Option<Security>, String> {
+        match target.scheme {
+            Scheme::Https => self.secure.security(target, self.http2).map(Some),
+            Scheme::Http | Scheme::Echo | Scheme::Command if self.secure.is_given() => {
+                Err("--ca, --insecure and --no-resume are for https://".to_owned())
+            }
+            Scheme::Http | Scheme::Echo | Scheme::Command => Ok(None),
+        }
+    }
+
     fn script(&self, target: &Target) -> Result<Script, String> {
         let keep_alive = !self.no_keep_alive;
         if !target.scheme.is_http() {
             if self.http2 {
-                return Err("--http2 is for http://".to_owned());
+                return Err("--http2 is for http:// and https://".to_owned());
             }
             if !self.headers.is_empty() || self.body.is_some() || self.body_file.is_some() || self.method != Method::Get
             {
-                return Err("--method, --header and --body are for http://; a line protocol has --line".to_owned());
+                return Err("--method, --header and --body are for HTTP; a line protocol has --line".to_owned());
             }
             let line = self.line.as_deref().unwrap_or(target.scheme.usual_line());
             return LineScript::new(target.scheme, line, keep_alive).map(Script::Lines);

@@ -4,7 +4,7 @@ use super::{
     page::{escaped, page, table},
     plot::{Axis, Line, Plot, Scale},
     report::{Latency, Report},
-    text::{Bytes, Counted, Micros, Title, grouped, notes, rated},
+    text::{Bytes, Counted, Micros, Shaken, Title, grouped, notes, rated},
 };
 use std::fmt::Write as _;
 
@@ -54,6 +54,9 @@ fn summary(report: &Report) -> String {
     }
     let rare = ["under way at the end", "due and never sent"];
     rows.retain(|[name, value]| !rare.contains(&name.as_str()) || value != "0");
+    if let Some(handshakes) = &report.handshakes {
+        rows.push(["handshakes".to_owned(), Shaken(handshakes).to_string()]);
+    }
     if let Some(server) = report.server {
         let memory = Bytes(server.proportional_bytes.unwrap_or(server.resident_bytes) as f64);
         let (processes, threads) = (Counted::new(server.processes, "process"), Counted::new(server.threads, "thread"));
@@ -104,6 +107,9 @@ fn distributions(report: &Report) -> Vec<(String, usize, &Latency)> {
     } else {
         all[0].0 = "latency".to_owned();
     }
+    if let Some(handshakes) = &report.handshakes {
+        all.push(("handshake, from when its connection was there".to_owned(), 2, &handshakes.latency_us));
+    }
     all
 }
 
@@ -121,8 +127,9 @@ pub(super) fn by_percentile(title: String, distributions: &[(String, usize, &Lat
 
 fn percentiles(report: &Report) -> String {
     let mut rows = vec![["", "min", "mean", "p50", "p90", "p95", "p99", "p99.9", "max"].map(str::to_owned)];
-    // Short names: the table has many columns.
-    for ((_, _, latency), name) in distributions(report).into_iter().zip(["latency", "service time"]) {
+    for (name, _, latency) in distributions(report) {
+        // Short names: the table has many columns.
+        let name = name.split(',').next().unwrap_or_default();
         let Latency { min, mean, p50, p90, p95, p99, p99_9, max, .. } = *latency;
         let [min, mean, p50, p90, p95, p99, p99_9, max] =
             [min, mean, p50, p90, p95, p99, p99_9, max].map(|us| match latency.percentiles[..] {

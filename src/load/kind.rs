@@ -1,6 +1,9 @@
 //! How a request can fail. Each failure is counted under one kind; none is left out.
 
-use crate::http2::{Cause, ErrorCode};
+use crate::{
+    http2::{Cause, ErrorCode},
+    tls::Refusal,
+};
 use std::{fmt, io::ErrorKind};
 
 /// Why a request has no good answer.
@@ -30,6 +33,10 @@ pub enum Kind {
     GoAway(ErrorCode),
     /// HTTP/2: the server broke this rule.
     Http2(Cause),
+    /// TLS: the handshake has not agreed on HTTP/2.
+    NoHttp2,
+    /// TLS: no handshake, or a connection that broke by its rules.
+    Tls(Refusal),
 }
 
 impl fmt::Display for Kind {
@@ -47,6 +54,8 @@ impl fmt::Display for Kind {
             Self::StreamReset(code) => write!(f, "RST_STREAM {}", Named(*code)),
             Self::GoAway(code) => write!(f, "GOAWAY {}", Named(*code)),
             Self::Http2(cause) => write!(f, "HTTP/2: {}", cause.as_str()),
+            Self::NoHttp2 => f.write_str("TLS: no HTTP/2 agreed (ALPN)"),
+            Self::Tls(refusal) => write!(f, "{refusal}"),
         }
     }
 }

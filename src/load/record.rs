@@ -1,6 +1,7 @@
 //! Counts of a run. Each thread counts for itself, and the counts are added up afterwards.
 
 use super::{Failures, Kind};
+use crate::tls::Facts;
 use hdrhistogram::Histogram;
 use std::time::{Duration, Instant};
 
@@ -77,6 +78,14 @@ pub struct Record {
     pub connections: u64,
     /// Connections on which bytes arrived that no request had asked for.
     pub unasked: u64,
+    /// TLS: from when a connection was there until its handshake was over, of all connections.
+    pub handshakes: Times,
+    /// How many of them resumed an earlier session.
+    pub resumed: u64,
+    /// How many were over while it counted.
+    pub shaken: u64,
+    /// The facts about the last one.
+    pub facts: Option<Facts>,
     /// HTTP/2: requests that the server handed back when it said goodbye, and that were sent again.
     pub sent_again: u64,
     /// HTTP/2: the fewest streams that the server has allowed on a connection.
@@ -110,6 +119,10 @@ impl Record {
             received: 0,
             connections: 0,
             unasked: 0,
+            handshakes: times(),
+            resumed: 0,
+            shaken: 0,
+            facts: None,
             sent_again: 0,
             allowed: None,
             served: 0,
@@ -158,6 +171,17 @@ impl Record {
         }
     }
 
+    /// A handshake is over that took so long. `counts`: while it counts.
+    pub fn shake(&mut self, facts: Facts, took: Duration, counts: bool) {
+        self.handshakes.saturating_record(nanos(took));
+        self.resumed += u64::from(facts.resumed);
+        self.shaken += u64::from(counts);
+        // A resumed session has no key exchange to speak of.
+        if !facts.resumed || self.facts.is_none() {
+            self.facts = Some(facts);
+        }
+    }
+
     /// A server allows so many streams on a connection.
     pub fn allow(&mut self, streams: u32) {
         self.allowed = Some(self.allowed.map_or(streams, |least| least.min(streams)));
@@ -174,7 +198,11 @@ impl Record {
 
     /// Adds what another thread has seen in the same run.
     pub fn merge(&mut self, other: &Self) {
-        for (mine, theirs) in [(&mut self.latency, &other.latency), (&mut self.service, &other.service)] {
+        for (mine, theirs) in [
+            (&mut self.latency, &other.latency),
+            (&mut self.service, &other.service),
+            (&mut self.handshakes, &other.handshakes),
+        ] {
             mine.add(theirs).expect("both have the same bounds");
         }
         self.failures.merge(&other.failures);
@@ -188,11 +216,14 @@ impl Record {
             (&mut self.connections, other.connections),
             (&mut self.unasked, other.unasked),
             (&mut self.sent_again, other.sent_again),
+            (&mut self.resumed, other.resumed),
+            (&mut self.shaken, other.shaken),
             (&mut self.served, other.served),
         ] {
             *mine = mine.saturating_add(theirs);
         }
         self.longest_wait = self.longest_wait.max(other.longest_wait);
+        self.facts = other.facts.or(self.facts);
         other.allowed.into_iter().for_each(|streams| self.allow(streams));
         if self.slots.len() < other.slots.len() {
             self.slots.resize(other.slots.len(), Slot::default());

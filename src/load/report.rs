@@ -27,6 +27,8 @@ pub struct Report {
     pub errors: BTreeMap<String, u64>,
     /// Connections.
     pub connections: Connections,
+    /// Handshakes; `null` without TLS.
+    pub handshakes: Option<Handshakes>,
     /// The processor time that it cost.
     pub cpu: Cpu,
     /// The memory of the server's processes at the end, with all clients still connected. Only with `--server-pid`.
@@ -128,6 +130,40 @@ pub struct Connections {
     pub sent_again: u64,
 }
 
+/// Handshakes of TLS, of all connections from the first to the last moment.
+#[derive(Debug, Clone, Serialize)]
+pub struct Handshakes {
+    /// Those in which the server showed its certificate.
+    pub full: u64,
+    /// Those that resumed an earlier session.
+    pub resumed: u64,
+    /// How many a second were over while it counted. Connections that are kept have theirs before that.
+    pub per_second: f64,
+    /// From when a connection was there until its handshake was over.
+    #[serde(serialize_with = "if_measured")]
+    pub latency_us: Latency,
+    /// `1.2` or `1.3`; `null`: no handshake came to its end.
+    pub version: Option<&'static str>,
+    /// The group of the key exchange.
+    pub key_exchange: Option<&'static str>,
+    /// The cipher suite.
+    pub suite: Option<&'static str>,
+}
+
+impl Handshakes {
+    fn of(record: &Record, per_second: f64) -> Self {
+        Self {
+            full: record.handshakes.len() - record.resumed,
+            resumed: record.resumed,
+            per_second,
+            latency_us: Latency::of(&record.handshakes),
+            version: record.facts.map(|facts| facts.version),
+            key_exchange: record.facts.map(|facts| facts.key_exchange),
+            suite: record.facts.map(|facts| facts.suite),
+        }
+    }
+}
+
 /// CPU time while it counted, user and system, divided by the good answers. `null`: not measured here.
 #[derive(Debug, Clone, Serialize)]
 pub struct Cpu {
@@ -192,6 +228,7 @@ impl Report {
                 unasked: record.unasked,
                 sent_again: record.sent_again,
             },
+            handshakes: plan.security.as_ref().map(|_| Handshakes::of(record, a_second(record.shaken))),
             cpu: Cpu {
                 own_us_per_request: per_request(measured.own_cpu, record.completed),
                 server_us_per_request: per_request(measured.server_cpu, record.completed),

@@ -1,4 +1,4 @@
-//! Targets as users write them: `http://localhost:8080/bytes/100`, `echo://127.0.0.1:9000`, `command://[::1]:9000`.
+//! Targets as users write them: `http://localhost:8080/bytes/100`, `https://localhost/`, `echo://127.0.0.1:9000`, `command://[::1]:9000`.
 
 use crate::net::address::{Host, HostPort};
 use std::{fmt, str::FromStr};
@@ -61,7 +61,7 @@ impl FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        const HINT: &str = "write http://HOST:PORT/PATH, echo://HOST:PORT or command://HOST:PORT";
+        const HINT: &str = "write http://HOST:PORT/PATH, https://…, echo://HOST:PORT or command://HOST:PORT";
         let Some((scheme, rest)) = text.split_once("://") else {
             let error = if is_word(text) {
                 format!("neither a URL nor a command: {HINT}, or load compare")
@@ -72,11 +72,9 @@ impl FromStr for Target {
         };
         let scheme = match scheme {
             _ if scheme.eq_ignore_ascii_case("http") => Scheme::Http,
+            _ if scheme.eq_ignore_ascii_case("https") => Scheme::Https,
             _ if scheme.eq_ignore_ascii_case("echo") => Scheme::Echo,
             _ if scheme.eq_ignore_ascii_case("command") => Scheme::Command,
-            _ if scheme.eq_ignore_ascii_case("https") => {
-                return Err("TLS is not spoken here: give the server's plain port as http://HOST:PORT/".to_owned());
-            }
             _ => return Err(HINT.to_owned()),
         };
         let at = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -132,6 +130,9 @@ mod tests {
             ("http://localhost", "http://localhost:80/", "localhost"),
             ("HTTP://127.0.0.1/x#top", "http://127.0.0.1:80/x", "127.0.0.1"),
             ("http://[::1]", "http://[::1]:80/", "[::1]"),
+            ("https://[::1]", "https://[::1]:443/", "[::1]"),
+            ("https://localhost:80", "https://localhost:80/", "localhost:80"),
+            ("http://localhost:443", "http://localhost:443/", "localhost:443"),
             ("http://[::1]:81?q", "http://[::1]:81/?q", "[::1]:81"),
             ("echo://127.0.0.1:9000", "echo://127.0.0.1:9000", "127.0.0.1:9000"),
             ("command://localhost:9000/", "command://localhost:9000", "localhost:9000"),
@@ -145,7 +146,6 @@ mod tests {
             ("compar", "neither a URL nor a command: write http://HOST:PORT/PATH"),
             ("Compare", "or load compare"),
             ("ftp://localhost/", "write http://HOST:PORT/PATH"),
-            ("https://localhost/", "TLS is not spoken"),
             ("http://", "the host is missing"),
             ("http://user@localhost/", "a user name is not sent"),
             ("http://localhost:0/", "port 0"),

@@ -1,6 +1,6 @@
 //! A result for people.
 
-use super::report::{Latency, Report};
+use super::report::{Handshakes, Latency, Report};
 pub(super) use crate::units::{Counted, grouped};
 use std::fmt::{self, Display, Formatter};
 
@@ -29,13 +29,33 @@ impl Display for Report {
         if load.rate.is_some() {
             line(f, "service", &self.service_time_us)?;
         }
+        if let Some(handshakes) = &self.handshakes {
+            line(f, "handshake", &handshakes.latency_us)?;
+        }
         writeln!(f)?;
         let (served, clients) = (grouped(connections.clients_served), grouped(load.clients as u64));
         write!(f, "clients    {served} of {clients} served, ")?;
         writeln!(f, "{}", Counted(connections.made, "connection"))?;
+        if let Some(handshakes) = &self.handshakes {
+            writeln!(f, "handshakes {}", Shaken(handshakes))?;
+        }
         cost(f, self)?;
         for note in notes(self) {
             writeln!(f, "note: {}", note.replace('\n', "\n      "))?;
+        }
+        Ok(())
+    }
+}
+
+/// The handshakes of a run, in one line.
+pub(super) struct Shaken<'r>(pub(super) &'r Handshakes);
+
+impl Display for Shaken<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Handshakes { full, resumed, per_second, version, key_exchange, suite, .. } = self.0;
+        write!(f, "{} full, {} resumed, {}/s", grouped(*full), grouped(*resumed), rated(*per_second))?;
+        if let (Some(version), Some(key_exchange), Some(suite)) = (version, key_exchange, suite) {
+            write!(f, "; TLS {version}, {key_exchange}, {suite}")?;
         }
         Ok(())
     }

@@ -10,10 +10,12 @@
 //! protocol's mathematics are rustls'; what is decided here is which certificate a client gets ([`Store`]), what may be resumed
 //! ([`Tickets`]), how long a handshake may take, and how sealed bytes go with the contract of [`crate::app`] ([`Terminator`]).
 
+mod call;
 mod counters;
 mod failure;
 mod machine;
 mod pair;
+mod refusal;
 mod resolver;
 mod server;
 mod session;
@@ -26,9 +28,11 @@ mod tests;
 mod tickets;
 mod verifier;
 
+pub use call::{Answer, Call, Callee, Facts, Vouching};
 pub use counters::{Counters, Handshakes};
 pub use failure::Failure;
 pub use pair::{File, Pair, Problem, WARNING};
+pub use refusal::Refusal;
 pub use server::{Server, Servers, Trust};
 pub use settings::{HTTP2, HTTP11, MinVersion, Rules, provider};
 pub use shared::Shared;

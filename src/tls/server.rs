@@ -82,6 +82,10 @@ impl Trust {
         Ok(Self { verifier, least, own: None, provider: provider.clone() })
     }
 
+    pub(super) fn verifier(&self) -> Arc<Verifier> {
+        self.verifier.clone()
+    }
+
     /// Shows servers this certificate, if they ask for one.
     #[must_use]
     pub fn showing(self, own: Pair) -> Self {
@@ -134,8 +138,7 @@ impl Server {
 
     /// The time, for what follows. All workers say the same.
     pub(super) fn set_clock(&self, wall: SystemTime) {
-        let seconds = wall.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        self.clock.0.store(seconds, Relaxed);
+        self.clock.set(wall);
     }
 }
 
@@ -148,7 +151,14 @@ impl fmt::Display for Server {
 
 /// In seconds since 1970.
 #[derive(Debug, Default)]
-struct Clock(AtomicU64);
+pub(super) struct Clock(AtomicU64);
+
+impl Clock {
+    pub(super) fn set(&self, wall: SystemTime) {
+        let seconds = wall.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        self.0.store(seconds, Relaxed);
+    }
+}
 
 impl TimeProvider for Clock {
     fn current_time(&self) -> Option<UnixTime> {

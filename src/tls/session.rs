@@ -18,7 +18,7 @@ pub(super) const RECORD: usize = 16 * 1024;
 
 /// Bytes that a record adds to its content: at most 29 with the suites that are allowed (TLS 1.2: a head of 5, a nonce of 8, a tag of
 /// 16).
-const OVERHEAD: usize = 32;
+pub(super) const OVERHEAD: usize = 32;
 
 /// `unrecognized_name` as an alert that ends the connection (RFC 6066 §3): before there are keys, in plain.
 const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
@@ -222,7 +222,7 @@ fn refusal(error: &Error, choice: &Choice, out: &mut Vec<u8>) -> Failure {
     Failure::from(error)
 }
 
-fn group_name(group: &dyn SupportedKxGroup) -> &'static str {
+pub(super) fn group_name(group: &dyn SupportedKxGroup) -> &'static str {
     match group.name() {
         NamedGroup::X25519MLKEM768 => "X25519MLKEM768",
         NamedGroup::X25519 => "X25519",
@@ -233,7 +233,7 @@ fn group_name(group: &dyn SupportedKxGroup) -> &'static str {
 }
 
 /// As the RFCs write it.
-fn suite_name(suite: CipherSuite) -> &'static str {
+pub(super) fn suite_name(suite: CipherSuite) -> &'static str {
     match suite {
         CipherSuite::TLS13_AES_256_GCM_SHA384 => "TLS_AES_256_GCM_SHA384",
         CipherSuite::TLS13_AES_128_GCM_SHA256 => "TLS_AES_128_GCM_SHA256",

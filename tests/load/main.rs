@@ -10,8 +10,10 @@ mod command_line;
 mod compare;
 mod counts;
 mod http2;
+mod nginx;
 mod pages;
 mod stall;
+mod tls;
 
 use assert_cmd::{Command, assert::Assert};
 use serde_json::Value;
@@ -23,8 +25,24 @@ fn run(args: &[&str]) -> Assert {
     Command::new(env!("CARGO_BIN_EXE_load")).args(args).timeout(PATIENCE * 2).assert()
 }
 
-/// The result of a run as JSON. In every case the counts add up, and the exit code says whether anything was served.
+/// A run of that long shows something for each client as a rule: connections are there before it begins.
+const BRIEF: &str = "300ms";
+/// On a machine that is too busy for that.
+const LONG: &str = "3s";
+
+/// The result of a run as JSON. One that was too brief for its clients is made again, and longer.
 fn load(url: &str, args: &[&str]) -> Value {
+    let report = load_once(url, args);
+    let count = |path: &str| number(&report, path);
+    let ended = count("/requests/answered") + count("/requests/failed");
+    if ended >= count("/load/clients") || !args.contains(&BRIEF) {
+        return report;
+    }
+    load_once(url, &args.iter().map(|arg| if *arg == BRIEF { LONG } else { arg }).collect::<Vec<_>>())
+}
+
+/// As [`load`], whatever came of it. In every case the counts add up, and the exit code says whether anything was served.
+fn load_once(url: &str, args: &[&str]) -> Value {
     let assert = run(&[&[url, "--json", "-"], args].concat());
     let report: Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();
     check_sums(&report);

@@ -1,14 +1,16 @@
 //! One client, what it is told to do, and what all of them share.
 
 use crate::{
-    app::ConnId,
+    app::{ConnId, Cx},
     http2::ErrorCode,
     load::{Script, Timeline, talk::Talk},
+    tls::{Call, Callee},
 };
+use bytes::Bytes;
 use std::{
     collections::VecDeque,
     net::SocketAddr,
-    sync::{OnceLock, atomic::AtomicU64},
+    sync::{Arc, OnceLock, atomic::AtomicU64},
     time::{Duration, Instant},
 };
 
@@ -27,6 +29,8 @@ pub(in crate::load) struct Control {
 pub(in crate::load) struct Orders {
     pub(in crate::load) to: SocketAddr,
     pub(in crate::load) script: Script,
+    /// The server as TLS is spoken with it; `None`: it is spoken to in plain.
+    pub(in crate::load) callee: Option<Arc<Callee>>,
     pub(in crate::load) clients: usize,
     /// Requests under way on a connection at most.
     pub(in crate::load) slots: u32,
@@ -53,6 +57,8 @@ pub(super) struct Asked {
 pub(super) enum Phase {
     Down,
     Connecting,
+    /// TLS: its handshake is not over.
+    Shaking,
     /// The server speaks first and has not.
     Greeting,
     Up,
@@ -82,6 +88,12 @@ pub(super) struct Client {
     /// This client got a good answer before the end.
     pub(super) served: bool,
     pub(super) bulk: bool,
+    /// TLS on this connection.
+    pub(super) call: Option<Box<Call>>,
+    /// When its handshake began.
+    pub(super) shaking_since: Instant,
+    /// The server has said that it sends nothing more (`close_notify`).
+    pub(super) closed: bool,
     /// Something came on this connection, or it began.
     pub(super) heard: Option<Instant>,
     /// The server's word for why it goes away, if it is no usual end.
@@ -107,6 +119,9 @@ impl Client {
             fruitful: false,
             served: false,
             bulk: false,
+            call: None,
+            shaking_since: now,
+            closed: false,
             heard: None,
             goodbye: None,
             undelivered: 0,
@@ -121,6 +136,8 @@ impl Client {
         self.talk = orders.script.talk(now);
         self.fruitful = false;
         self.bulk = false;
+        self.call = None;
+        self.closed = false;
         self.armed = true;
         self.heard = Some(now);
         self.goodbye = None;
@@ -130,6 +147,17 @@ impl Client {
     /// Whether there is a connection, and something may be said on it.
     pub(super) fn is_connected(&self) -> bool {
         matches!(self.phase, Phase::Greeting | Phase::Up | Phase::Leaving)
+    }
+
+    /// Sends something, sealed if the connection is.
+    pub(super) fn say(&mut self, cx: &mut Cx, bytes: Bytes) {
+        let Some(conn) = self.conn else { return };
+        let Some(call) = &mut self.call else { return cx.send(conn, bytes) };
+        let mut out = Vec::new();
+        // It fails when the connection has, and then its end is on the way.
+        if call.seal(&bytes, &mut out).is_ok() {
+            cx.send(conn, out);
+        }
     }
 
     /// Whether one more request may take a slot.

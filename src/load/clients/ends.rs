@@ -75,6 +75,7 @@ impl Clients {
     pub(super) fn close(&mut self, cx: &mut Cx, index: usize, now: Instant) {
         if self.clients[index].is_connected() {
             self.say_goodbye(cx, index, now);
+            self.say_last(cx, index);
         }
         let client = &mut self.clients[index];
         client.phase = Phase::Down;
@@ -105,7 +106,10 @@ impl Clients {
 
     /// The connection is gone, and what was under way on it failed with it.
     pub(super) fn lose(&mut self, cx: &mut Cx, index: usize, kind: Kind, farewell: Farewell, now: Instant) {
-        for _ in 0..self.clients[index].waiting.len() {
+        let client = &self.clients[index];
+        // Requests that the server has handed back are sent again.
+        let kept = if client.phase == Phase::Leaving { client.unsent } else { 0 };
+        for _ in kept..client.waiting.len() {
             self.judge(index, 0, Err(kind), now);
         }
         if farewell == Farewell::Close {

@@ -21,19 +21,9 @@ impl App for Clients {
         let Some(index) = self.index_of(conn) else { return };
         self.record.connections += 1;
         let now = (self.clock)(cx);
-        let client = &mut self.clients[index];
-        let has_streams = client.talk.streams().is_some();
-        if has_streams {
-            self.dirty.note(client, index);
-        }
-        if client.talk.awaits_greeting() {
-            client.phase = Phase::Greeting;
-        } else {
-            self.up(cx, index, now);
-        }
-        // A line server that serves one client greets no other; an HTTP/2 server says at once how many streams it allows.
-        if !has_streams || self.clients[index].phase == Phase::Up {
-            self.settled(cx);
+        match self.orders.callee.clone() {
+            Some(callee) => self.shake(cx, index, &callee, now),
+            None => self.begin_talk(cx, index, now),
         }
         self.flush(cx);
     }
@@ -49,7 +39,11 @@ impl App for Clients {
         if input.len() >= LONG_READ && !std::mem::replace(&mut client.bulk, true) {
             cx.set_bulk(conn, true);
         }
-        self.hear(cx, index, input, now);
+        if client.call.is_some() {
+            self.hear_sealed(cx, index, conn, input, now);
+        } else {
+            self.hear(cx, index, input, now);
+        }
         self.flush(cx);
     }
 
@@ -66,19 +60,7 @@ impl App for Clients {
     fn ended(&mut self, cx: &mut Cx, conn: ConnId) {
         let Some(index) = self.index_of(conn) else { return };
         let now = (self.clock)(cx);
-        let client = &mut self.clients[index];
-        if let Some(verdict) = client.talk.end() {
-            self.judge(index, 0, verdict, now);
-        }
-        let client = &self.clients[index];
-        // Requests that the server has handed back are sent again.
-        if client.waiting.is_empty() || client.phase == Phase::Leaving && client.waiting.len() == client.unsent {
-            self.close(cx, index, now);
-            self.down(cx, index, now);
-        } else {
-            let kind = client.goodbye.map_or(Kind::ClosedEarly, Kind::GoAway);
-            self.lose(cx, index, kind, Farewell::Abort, now);
-        }
+        self.ended_by_server(cx, index, now);
         self.flush(cx);
     }
 
@@ -127,8 +109,26 @@ impl App for Clients {
 }
 
 impl Clients {
+    /// The connection can be spoken on.
+    pub(super) fn begin_talk(&mut self, cx: &mut Cx, index: usize, now: Instant) {
+        let client = &mut self.clients[index];
+        let has_streams = client.talk.streams().is_some();
+        if has_streams {
+            self.dirty.note(client, index);
+        }
+        if client.talk.awaits_greeting() {
+            client.phase = Phase::Greeting;
+        } else {
+            self.up(cx, index, now);
+        }
+        // A line server that serves one client greets no other; an HTTP/2 server says at once how many streams it allows.
+        if !has_streams || self.clients[index].phase == Phase::Up {
+            self.settled(cx);
+        }
+    }
+
     /// Hears what the server says, to its end.
-    fn hear(&mut self, cx: &mut Cx, index: usize, mut input: &[u8], now: Instant) {
+    pub(super) fn hear(&mut self, cx: &mut Cx, index: usize, mut input: &[u8], now: Instant) {
         let mut free = 0;
         // Frames of several streams may follow from the last bytes.
         let has_streams = self.orders.script.has_streams();
@@ -170,6 +170,26 @@ impl Clients {
         }
         if has_streams {
             self.heard_all(cx, index, now);
+        }
+    }
+
+    /// The server sends nothing more.
+    pub(super) fn ended_by_server(&mut self, cx: &mut Cx, index: usize, now: Instant) {
+        let cut_off = self.cut(index);
+        let client = &mut self.clients[index];
+        // A body that ends with its connection is complete only if the end was the server's own.
+        if let Some(verdict) = client.talk.end() {
+            self.judge(index, 0, cut_off.map_or(verdict, Err), now);
+        }
+        let client = &self.clients[index];
+        // Requests that the server has handed back are sent again.
+        if client.waiting.is_empty() || client.phase == Phase::Leaving && client.waiting.len() == client.unsent {
+            self.close(cx, index, now);
+            self.down(cx, index, now);
+        } else {
+            let in_handshake = cut_off.filter(|_| client.phase == Phase::Shaking);
+            let kind = client.goodbye.map_or(in_handshake.unwrap_or(Kind::ClosedEarly), Kind::GoAway);
+            self.lose(cx, index, kind, Farewell::Abort, now);
         }
     }
 

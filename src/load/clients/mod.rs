@@ -17,11 +17,13 @@
 //! | `mod` | when does a request start, and on which connection? |
 //! | `ends` | what follows when one ends, or its connection does? |
 //! | `streams` | what is different where requests have streams of their own? |
+//! | `sealed` | what is different with TLS? |
 //! | `events` | what does the driver say, and what follows? |
 
 mod client;
 mod ends;
 mod events;
+mod sealed;
 mod streams;
 #[cfg(test)]
 mod tests;
@@ -74,6 +76,9 @@ pub(super) struct Clients {
     dirty: Dirty,
     /// Frames on their way out; kept for its memory.
     frames: Output,
+    /// Records as they are heard, and what is in them; kept for their memory.
+    records: Vec<u8>,
+    plain: Vec<u8>,
 }
 
 impl Clients {
@@ -101,6 +106,8 @@ impl Clients {
             clock,
             dirty: Dirty::default(),
             frames: Output::new(),
+            records: Vec::new(),
+            plain: Vec::new(),
             orders,
         }
     }
@@ -233,10 +240,9 @@ impl Clients {
     /// Sends the requests that wait, as many as the connection takes.
     fn send_waiting(&mut self, cx: &mut Cx, index: usize, now: Instant) {
         let client = &mut self.clients[index];
-        let Some(conn) = client.conn else { return };
         while client.unsent > 0 {
             match client.talk.ask(&self.orders.script) {
-                Sent::Whole(bytes) => cx.send(conn, bytes),
+                Sent::Whole(bytes) => client.say(cx, bytes),
                 Sent::Stream(stream) => {
                     let at = client.waiting.len() - client.unsent;
                     client.waiting[at].stream = stream;

@@ -21,13 +21,12 @@ impl Clients {
     /// Sends what one client has to say now.
     pub(super) fn write_frames(&mut self, cx: &mut Cx, index: usize, now: Instant) {
         let client = &mut self.clients[index];
-        let conn = client.conn.filter(|_| client.is_connected());
-        let (Some(conn), Some(streams)) = (conn, client.talk.streams()) else { return };
+        let (true, Some(streams)) = (client.is_connected(), client.talk.streams()) else { return };
         // Content is bounded by the server's windows. More of it follows when the last of this was taken.
         let room = if client.undelivered == 0 { usize::MAX } else { 0 };
         streams.write(&mut self.frames, room, now);
         while let Some(piece) = self.frames.pop() {
-            cx.send(conn, piece);
+            client.say(cx, piece);
         }
     }
 
@@ -87,7 +86,7 @@ impl Clients {
                 self.send_waiting(cx, index, now);
                 self.unpark(cx, index, now);
             }
-            Phase::Down | Phase::Connecting | Phase::Greeting | Phase::Leaving => {}
+            Phase::Down | Phase::Connecting | Phase::Shaking | Phase::Greeting | Phase::Leaving => {}
         }
     }
 

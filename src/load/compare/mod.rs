@@ -123,6 +123,7 @@ fn plan(args: &CompareArgs, cell: &Cell, server: &Server) -> Result<Plan, Failur
         to: server.address(),
         target,
         script: script.map_err(Failure::Run)?,
+        security: None,
         clients: cell.clients,
         threads: 1,
         at_once: 1,

@@ -52,6 +52,7 @@ impl World {
         let orders = Orders {
             to: "127.0.0.1:1".parse().unwrap(),
             script: Script::Lines(LineScript::new(Scheme::Command, "PING", true).unwrap()),
+            callee: None,
             clients,
             slots: pipeline,
             keep_alive: true,

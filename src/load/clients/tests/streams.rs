@@ -14,6 +14,7 @@ use crate::{
 };
 use std::{
     collections::BTreeMap,
+    io::ErrorKind,
     sync::{Arc, mpsc::channel},
     time::{Duration, Instant, SystemTime},
 };
@@ -29,6 +30,8 @@ enum Does {
     Reset(ErrorCode),
     /// Says goodbye: this request and later ones of its connection were not looked at. The one before it is answered.
     GoAway(ErrorCode),
+    /// Says goodbye as usual, and then breaks the connection with all that runs on it.
+    Break,
     /// Says this, which is against the rules.
     Say(&'static [u8]),
 }
@@ -80,6 +83,7 @@ impl World {
         let orders = Orders {
             to: "127.0.0.1:1".parse().unwrap(),
             script: Script::Http2(script),
+            callee: None,
             clients,
             slots: streams,
             keep_alive,
@@ -132,7 +136,12 @@ impl World {
                 }
             }
             for (conn, bytes) in std::mem::take(&mut self.said) {
-                if self.cx.is_open(conn) {
+                if !self.cx.is_open(conn) {
+                    continue;
+                }
+                if bytes.is_empty() {
+                    self.clients.failed(&mut self.cx, conn, ErrorKind::ConnectionReset);
+                } else {
                     self.clients.received(&mut self.cx, conn, &bytes);
                 }
             }
@@ -168,10 +177,14 @@ impl World {
             Does::Nothing => {}
             Does::Reset(code) => server.reset(stream, code),
             Does::Say(bytes) => self.said.push((conn, bytes.to_vec())),
-            Does::GoAway(code) => {
+            Does::GoAway(_) | Does::Break => {
+                let code = if let Does::GoAway(code) = does { code } else { ErrorCode::NO_ERROR };
                 let last = stream.saturating_sub(2).to_be_bytes();
                 let frame = [&[0, 0, 8, 7, 0, 0, 0, 0, 0][..], &last, &code.0.to_be_bytes()].concat();
                 self.said.push((conn, frame));
+                if let Does::Break = does {
+                    self.said.push((conn, Vec::new()));
+                }
             }
         }
     }
@@ -311,6 +324,16 @@ fn requests_that_a_server_hands_back_with_its_goodbye_are_sent_again() {
         assert!(record.sent_again >= 9 && record.connections >= 10, "{rate:?}: {record:?}");
         assert!(record.unfinished <= 5 && record.answered >= 900, "{rate:?}: {}", record.answered);
     }
+}
+
+#[test]
+fn a_connection_that_breaks_after_a_goodbye_fails_only_what_ran_on_it() {
+    let server = |number: usize| if number % 100 == 99 { Does::Break } else { Does::Answer(MILLI) };
+    let record = World::new(SHAPE, server).finish(SECOND);
+    let breaks = record.connections - 1;
+    // Of the four under way, one was handed back.
+    assert_eq!((record.failures.of(Kind::Reset), record.failures.total()), (3 * breaks, 3 * breaks));
+    assert_eq!((record.sent_again, breaks >= 9), (breaks, true));
 }
 
 #[test]
