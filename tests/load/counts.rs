@@ -1,7 +1,7 @@
 //! Tests that each outcome of a request is counted under its right name.
 
 use crate::{
-    background, load, number,
+    BRIEF, background, load, load_once, number,
     support::{
         mortal::Mortal,
         process::{Process, start, wait_for, wait_until},
@@ -10,7 +10,7 @@ use crate::{
 };
 use std::time::Duration;
 
-const SHORT: [&str; 4] = ["--duration", "1s", "--clients", "3"];
+const SHORT: [&str; 4] = ["--duration", BRIEF, "--clients", "3"];
 
 fn event_driven(service: &str) -> Process {
     start(env!("CARGO_BIN_EXE_event-driven"), &["--service", service, "--log-level", "warn"])
@@ -47,7 +47,7 @@ fn good_answers_of_every_service_in_every_way() {
 #[test]
 fn the_requests_sent_are_the_requests_that_arrived() {
     let backend = Backend::saying("hello");
-    let report = load(&format!("http://{}/", backend.name()), &SHORT);
+    let report = load_once(&format!("http://{}/", backend.name()), &["--duration", "1s", "--clients", "3"]);
     assert_eq!(report["requests"]["started"].as_u64(), Some(backend.requests().len() as u64));
     assert_eq!(backend.connections(), 4, "three clients, and one look whether somebody is there");
 }
@@ -96,7 +96,7 @@ fn every_failure_has_its_kind() {
     for (backend, kind) in &cases {
         let url = format!("http://{}/", backend.name());
         // A request fails before the end, or it is under way then.
-        let flags = if *kind == "timeout" { ["-d1s", "-c3", "--timeout", "200ms"] } else { SHORT };
+        let flags = if *kind == "timeout" { ["-d1s", "-c3", "--timeout", "100ms"] } else { SHORT };
         let report = load(&url, &flags);
         let errors = report["errors"].as_object().unwrap();
         assert!(errors.len() == 1 && errors.contains_key(*kind), "{kind}: {errors:?}");
@@ -186,7 +186,7 @@ fn wrong_lines_and_refusals_are_counted() {
         ("echo", echo("HTTP/1.1 400 Bad Request\r\n\r\n"), "bad response"),
         ("command", echo("ERROR busy: try again later\n"), "busy"),
     ] {
-        let report = load(&format!("{scheme}://{}", backend.name()), &[&SHORT[..], &["--timeout", "1s"]].concat());
+        let report = load(&format!("{scheme}://{}", backend.name()), &[&SHORT[..], &["--timeout", "200ms"]].concat());
         let errors = report["errors"].as_object().unwrap();
         assert!(errors.contains_key(kind), "{scheme} {kind}: {report:#}");
         assert_eq!(report["requests"]["answered"], 0, "{scheme} {kind}");

@@ -9,6 +9,7 @@ use crate::{
 };
 use std::{
     sync::OnceLock,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -32,10 +33,16 @@ fn stalling() -> Backend {
 
 #[test]
 fn a_stall_shows_in_an_open_loop_and_hides_in_service_time_and_in_a_closed_loop() {
-    let url = format!("http://{}/", stalling().name());
-    let open = load(&url, &["--clients", "2", "--rate", "200", "--duration", "4s"]);
-    let url = format!("http://{}/", stalling().name());
-    let closed = load(&url, &["--clients", "2", "--duration", "4s"]);
+    // Side by side, each with a server of its own.
+    let run = |flags: &[&str]| {
+        let url = format!("http://{}/", stalling().name());
+        load(&url, &[&["--clients", "2", "--duration", "4s"], flags].concat())
+    };
+    let (open, closed) = thread::scope(|scope| {
+        let open = scope.spawn(|| run(&["--rate", "200"]));
+        let closed = run(&[]);
+        (open.join().unwrap(), closed)
+    });
 
     // A quarter of the requests were due while nothing was answered; they waited for up to a second.
     let (open_p99, service_p99) = (number(&open, "/latency_us/p99"), number(&open, "/service_time_us/p99"));
