@@ -162,7 +162,13 @@ fn one(exercise: &'static Exercise, package: &str, program: &Program, directory:
             graded.outcomes = runner::run(exercise, &path, options, |_| {});
         }
         Ok(Built::Fails(words)) => graded.unbuilt = Some(words),
-        Ok(Built::TakesTooLong) => graded.unbuilt = Some("the compiler did not come to an end".into()),
+        Ok(Built::TakesTooLong) => {
+            // Of a lock that another cargo holds, cargo says nothing that could be told from a compiler that computes.
+            let seconds = project::build_time().as_secs();
+            graded.unbuilt = Some(format!(
+                "the compiler did not come to an end within {seconds} seconds. Perhaps another cargo kept it waiting"
+            ));
+        }
         Err(error) => graded.unbuilt = Some(format!("cargo: {error}")),
     }
     graded
