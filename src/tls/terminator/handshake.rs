@@ -80,7 +80,9 @@ impl<A: App> Terminator<A> {
             return self.shake(cx, conn, input);
         }
         shaking.waiting.extend_from_slice(input);
-        if is_plain_http(&shaking.waiting) {
+        // Only the first bytes of all: behind a part of a hello, letters are a damaged hello.
+        let is_first = shaking.heard == shaking.waiting.len();
+        if is_first && is_plain_http(&shaking.waiting) {
             return match end {
                 End::Client(_) => self.refuse(cx, conn, Failure::PlainHttp, self.shared.plain_answer.to_vec()),
                 End::Server(..) => self.without_server(cx, conn, Failure::PlainServer, Vec::new()),
