@@ -35,6 +35,7 @@ const TARGETS: &[(&str, Judge)] = &[
     ("frames", judges::frames::judge),
     ("hpack", judges::hpack::judge),
     ("http2", judges::http2::judge),
+    ("tls", judges::tls::judge),
 ];
 
 fn fuzz() -> &'static Path {

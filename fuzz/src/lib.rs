@@ -18,5 +18,6 @@ pub mod ranges;
 pub mod requests;
 pub mod responses;
 pub mod tags;
+pub mod tls;
 pub mod vary;
 pub mod wire;
