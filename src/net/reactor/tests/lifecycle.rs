@@ -1,8 +1,16 @@
 //! How a reactor begins and ends, and how other threads reach it.
 
 use super::support::*;
-use crate::{app::ConnId, net::DriverConfig};
-use std::{io::Write, net::TcpStream, sync::mpsc::channel, time::Duration};
+use crate::{
+    app::{ConnId, ServerId},
+    net::DriverConfig,
+};
+use std::{
+    io::{ErrorKind, Write},
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    sync::mpsc::channel,
+    time::Duration,
+};
 
 #[test]
 fn wakes_from_any_thread_count_once_until_they_are_heard() {
@@ -112,4 +120,21 @@ fn a_busy_connection_does_not_keep_the_others_out() {
     }
     done.send(()).unwrap();
     shouting.join().unwrap();
+}
+
+/// Nothing that was to be protected leaves in plain.
+#[test]
+fn a_protected_connection_needs_a_layer_that_protects_it() {
+    let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    server.set_nonblocking(true).unwrap();
+    let to = server.local_addr().unwrap();
+    let (running, heard) = script(DriverConfig::default(), move |cx, heard, _| {
+        if matches!(heard, Heard::Accepted(_)) {
+            cx.connect_secured(to, ServerId(0));
+        }
+    });
+    let _client = running.connect();
+    assert!(matches!(next(&heard), Heard::Accepted(_)));
+    assert!(matches!(next(&heard), Heard::Failed(_, ErrorKind::Unsupported)));
+    assert_eq!(server.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "no connection was opened");
 }
