@@ -1,11 +1,11 @@
 //! The subject of the client's certificate, told to the backend (`--client-cert-header`).
 
-use super::{Forwarding, Inbound};
+use crate::{http::Fields, proxy::config::Forwarding};
 
-/// Writes the field, if there is something to tell. A gateway that we trust may have told the subject of its own client already.
-pub(super) fn write(out: &mut Vec<u8>, inbound: &Inbound<'_>, forwarding: &Forwarding) {
-    let (Some(name), Some(subject)) = (&forwarding.client_cert_header, inbound.subject) else { return };
-    if inbound.head.fields.contains(name) {
+/// Writes the field, if there is something to tell beside the request's `fields`. A gateway that we trust may have told the subject of its own client already.
+pub(super) fn write(out: &mut Vec<u8>, subject: Option<&str>, fields: &Fields, forwarding: &Forwarding) {
+    let (Some(name), Some(subject)) = (&forwarding.client_cert_header, subject) else { return };
+    if fields.contains(name) {
         return;
     }
     out.extend_from_slice(name.as_bytes());

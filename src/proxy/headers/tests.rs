@@ -1,8 +1,8 @@
-use super::*;
+use super::{request::write_address, *};
 use crate::{
-    backend::BackendId,
+    backend::{Backend, BackendId},
     http::{Limits, RequestEvent, RequestReader, ResponseEvent, ResponseReader},
-    proxy::identity,
+    proxy::{config::Forwarding, identity},
 };
 use std::net::SocketAddr;
 
