@@ -120,7 +120,7 @@ impl Proxy {
 
     /// Says in the counters and in the log that an idle client was closed.
     pub(super) fn note_let_go(&mut self, cx: &Cx, peer: SocketAddr, why: LetGo) {
-        tracing::debug!(client = %peer, reason = why.as_str(), "idle client closed");
+        tracing::debug!(%peer, reason = why.as_str(), "idle client closed");
         self.worker.counters().let_go[why as usize].add(1);
         if why == LetGo::Room {
             self.worker.crowd.closed += 1;

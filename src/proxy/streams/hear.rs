@@ -163,7 +163,7 @@ impl Proxy {
     fn hear_goodbye(&mut self, conn: ConnId, code: http2::ErrorCode) {
         self.worker.counters().http2.goodbyes.add(1);
         if let Some(Streams { peer, .. }) = self.worker.table.streams(conn) {
-            tracing::debug!(client = %peer, code = code.as_str(), "GOAWAY from a client");
+            tracing::debug!(%peer, code = code.as_str(), "GOAWAY from a client");
         }
     }
 
@@ -172,8 +172,8 @@ impl Proxy {
         self.worker.counters().http2.count_connection(cause);
         let Some(streams) = self.worker.speak(conn) else { return };
         let open = std::mem::take(&mut streams.open);
-        let (client, code) = (streams.peer, cause.code().as_str());
-        tracing::info!(%client, cause = cause.as_str(), code, streams = open.len(), "HTTP/2 connection ended");
+        let (peer, code) = (streams.peer, cause.code().as_str());
+        tracing::info!(%peer, cause = cause.as_str(), code, streams = open.len(), "HTTP/2 connection ended");
         for Open { key, .. } in open {
             self.on(cx, key, Event::ClientLost(Failure::Http2(cause)));
         }
