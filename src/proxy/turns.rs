@@ -100,7 +100,7 @@ impl Proxy {
             self.fetch(cx, fetch);
         } else if let Some(conn) = self.worker.unwritten.pop() {
             // Last: so the frames of many streams leave together.
-            self.write_streams(cx, conn);
+            self.write_once_a_turn(cx, conn);
         } else {
             return false;
         }

@@ -68,6 +68,8 @@ pub(super) struct Streams {
     /// Bytes that the driver got in the turn that began at `turn`, and of which it has not told anything.
     given: usize,
     turn: Instant,
+    /// When it wrote last: the turn's time.
+    wrote: Option<Instant>,
     /// Requests begun.
     served: u32,
     /// Input that is not heard yet: it may hold more requests than one visit begins.
@@ -154,6 +156,7 @@ impl Streams {
             stall: Stall::default(),
             given: 0,
             turn: now,
+            wrote: None,
             served: 0,
             held: Vec::new(),
             waits_for_turn: false,

@@ -1,4 +1,5 @@
-//! Frames go out once after each event, those of many streams together; and the backends of streams that take little have to wait.
+//! Frames go out once in each turn of the driver, those of many streams together; and the backends of streams that take little
+//! have to wait.
 //!
 //! ```text
 //!   the core ── as many bytes as there is room for ──▶ the driver ──▶ our kernel
@@ -40,7 +41,7 @@ impl Streams {
 
     /// A new turn of the driver: it has told what it could not send.
     pub(in crate::proxy) fn begin_turn(&mut self) {
-        (self.given, self.writes_later) = (0, false);
+        (self.given, self.wrote, self.writes_later) = (0, None, false);
     }
 
     /// Its rest may be heard.
@@ -68,6 +69,21 @@ impl Sink for Counted<'_> {
 }
 
 impl Proxy {
+    /// The first frames of a turn leave at once: they may be all. Those that come behind them leave together when the driver has told
+    /// of everything that has happened meanwhile: an answer from each of many backends is one write, and with TLS one record.
+    pub(in crate::proxy) fn write_once_a_turn(&mut self, cx: &mut Cx, conn: ConnId) {
+        let now = cx.now();
+        let Some(streams) = self.worker.table.streams(conn) else { return };
+        if streams.wrote != Some(now) && !streams.writes_later {
+            streams.wrote = Some(now);
+            return self.write_streams(cx, conn);
+        }
+        streams.dirty = false;
+        if !std::mem::replace(&mut streams.writes_later, true) {
+            self.worker.turns.write_later(cx, conn);
+        }
+    }
+
     /// Sends what a connection has to say, as far as there is room, and looks what follows from that.
     pub(in crate::proxy) fn write_streams(&mut self, cx: &mut Cx, conn: ConnId) {
         let now = cx.now();

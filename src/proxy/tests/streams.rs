@@ -5,7 +5,7 @@ use super::{
     streams_peer::{OPEN, Peer, Told, WHOLE, frame, headers, hello},
 };
 use crate::{
-    app::ConnId,
+    app::{Action, App as _, ConnId},
     http::Status,
     http2::{Cause, ErrorCode, PREFACE, Reset},
     proxy::{Census, turns::BEGUN},
@@ -44,6 +44,37 @@ fn several_are_answered_at_once_and_in_any_order() {
         assert_eq!(told.names, "date via cache-status content-length ", "nothing of it is about a connection");
     }
     assert_eq!(world.proxy.census(), Census { clients: 1, idle: 3, ..Census::default() });
+}
+
+/// With an answer from each of many backends in one turn, the first leaves at once, and the others leave in one write.
+#[test]
+fn answers_of_one_turn_leave_together() {
+    let mut world = World::speaking_http2(&[]);
+    let mut peer = world.peer();
+    let paths: Vec<String> = (0..20).map(|number| format!("/{number}")).collect();
+    let asked = asking(&mut world, &mut peer, &paths.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut writes = 0;
+    let mut look = |world: &mut World| {
+        let mut actions = Vec::new();
+        world.cx.take_actions(&mut actions);
+        writes +=
+            usize::from(actions.iter().any(|action| matches!(action, Action::Send(conn, _) if *conn == peer.conn)));
+        actions
+    };
+    let mut actions = Vec::new();
+    for (_, backend) in &asked {
+        let text = answer("now");
+        world.proxy.received(&mut world.cx, *backend, text.as_bytes());
+        actions.extend(look(&mut world));
+    }
+    assert!(world.cx.take_call());
+    world.proxy.woken(&mut world.cx);
+    actions.extend(look(&mut world));
+    assert!(writes <= 2, "{writes} writes");
+    actions.into_iter().for_each(|action| world.perform(action, &[]));
+    for (stream, _) in asked {
+        assert_eq!(peer.heard(&mut world, stream).text(), "now");
+    }
 }
 
 #[test]
