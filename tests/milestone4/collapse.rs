@@ -297,6 +297,8 @@ fn a_slow_client_does_not_hold_up_those_who_read_with_it(milestone: &Milestone) 
         wait_for_requests(&proxy, 2);
         hear(&proxy);
         upstream.send("HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nTransfer-Encoding: chunked\r\n\r\n");
+        // Both follow the response before so much of it is here that it cannot be followed from its beginning any more.
+        clients.iter().for_each(Conn::wait_for_input);
         let slow = clients.remove(slow_one);
         std::thread::scope(|scope| {
             scope.spawn(|| {
