@@ -65,10 +65,9 @@ pub(super) struct Streams {
     due: Due<Late, 4>,
     /// The bytes that wait for it to read, outside of the core.
     stall: Stall,
-    /// Bytes that the driver got in the turn that began at `turn`, and of which it has not told anything.
+    /// Bytes that the driver got in the turn that began at `wrote`, and of which it has not told anything.
     given: usize,
-    turn: Instant,
-    /// When it wrote last: the turn's time.
+    /// When the turn began in which it wrote last; `None`: it may write in any.
     wrote: Option<Instant>,
     /// Requests begun.
     served: u32,
@@ -155,7 +154,6 @@ impl Streams {
             due: Due::default(),
             stall: Stall::default(),
             given: 0,
-            turn: now,
             wrote: None,
             served: 0,
             held: Vec::new(),

@@ -28,8 +28,8 @@ const AHEAD: usize = 64 * 1024;
 impl Streams {
     /// How many bytes of content may go to the driver now.
     fn room(&mut self, now: Instant) -> usize {
-        if self.turn != now {
-            (self.turn, self.given) = (now, 0);
+        if self.wrote.replace(now) != Some(now) {
+            self.given = 0;
         }
         match AHEAD.saturating_sub(self.stall.unsent() + self.given) {
             // Frames of a few bytes are not worth their heads.
@@ -75,7 +75,6 @@ impl Proxy {
         let now = cx.now();
         let Some(streams) = self.worker.table.streams(conn) else { return };
         if streams.wrote != Some(now) && !streams.writes_later {
-            streams.wrote = Some(now);
             return self.write_streams(cx, conn);
         }
         streams.dirty = false;
