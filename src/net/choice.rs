@@ -1,7 +1,7 @@
 //! Which event loop runs an application: the one that was asked for, or epoll.
 //!
-//! io_uring costs little more than half for small messages, and less for most others. But with a thousand connections its slowest answers
-//! are twice as slow (`docs/performance.md`). So it has to be asked for.
+//! io_uring costs little more than half for small messages, and less for most others (`docs/performance.md`). But not every system and
+//! container allows it, and fewer people have tried it. So it has to be asked for.
 
 #[cfg(target_os = "linux")]
 use super::Proactor;

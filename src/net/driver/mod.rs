@@ -36,7 +36,7 @@ pub(super) use {
     closing::{ALLOWANCE, Closing, LINGER},
     common::{Ready, Told},
     gate::{BACK_OFF, Gate, is_passing, out_of_descriptors},
-    pipe::{Moved, Pipe, Piped, Pipes, is_unsupported},
+    pipe::{Moved, Pipe, Pipes, is_unsupported},
     table::Table,
     waiting::Waiting,
 };

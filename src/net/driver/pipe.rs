@@ -7,7 +7,6 @@
 //! A pipe belongs to a receiver for as long as bytes are in it, and is spare otherwise: a thousand relays that keep up
 //! share one. After an error with bytes inside, the pipe is closed with them and never used again.
 
-use crate::app::ConnId;
 use std::{
     io,
     os::fd::{AsFd, OwnedFd},
@@ -34,14 +33,6 @@ pub(in crate::net) struct Pipe {
     len: usize,
     /// Counts the pipes that exist.
     _token: Arc<()>,
-}
-
-/// Bytes that a relay has taken and the receiver has not.
-#[derive(Debug)]
-pub(in crate::net) struct Piped {
-    pub(in crate::net) pipe: Pipe,
-    /// The connection that waits for room in it.
-    pub(in crate::net) from: ConnId,
 }
 
 /// Not every kind of socket can be spliced from.

@@ -5,7 +5,7 @@ use crate::{
     buf::Output,
     net::{
         acknowledged::progress,
-        driver::{Closing, Finish, Piped, Socket},
+        driver::{Closing, Finish, Pipe, Socket},
     },
 };
 use mio::{event::Event, net::TcpStream};
@@ -25,6 +25,14 @@ pub(super) enum Phase {
     Flushing,
     /// Everything is sent. Reads and discards up to so many bytes, so that closing does not become a reset.
     Lingering(usize),
+}
+
+/// Bytes that a relay has taken and the receiver has not.
+#[derive(Debug)]
+pub(super) struct Piped {
+    pub(super) pipe: Pipe,
+    /// The connection that waits for room in it.
+    pub(super) from: ConnId,
 }
 
 /// The rest of a relay that was asked for. See [`crate::app::Action::Relay`].

@@ -1,14 +1,14 @@
 //! Relaying: what one socket sends goes to another, and the application only hears how much.
 
 use super::{
-    connection::{Phase, Relay},
+    connection::{Phase, Piped, Relay},
     io::Io,
     read::Read,
     write::drain_pipe,
 };
 use crate::{
     app::ConnId,
-    net::driver::{Finish, Moved, Pipe, Piped, Socket as _, is_unsupported},
+    net::driver::{Finish, Moved, Pipe, Socket as _, is_unsupported},
 };
 
 impl Io {
