@@ -4,7 +4,7 @@ use crate::{
     get,
     support::{
         milestones::{Milestone, from_milestone1},
-        process::{Process, start_listening, wait_until},
+        process::{start_listening, wait_until},
         raw::{Backend, Conn, in_parallel},
     },
 };
@@ -32,14 +32,6 @@ mod without_descriptors {
     use crate::support::milestones::from_milestone1;
 
     from_milestone1! { the_operator_is_answered_when_no_descriptor_is_left, }
-}
-
-/// Where a proxy with `--admin 127.0.0.1:0` says that its admin listener is.
-pub(crate) fn admin(proxy: &Process) -> SocketAddr {
-    proxy.wait_for_stderr("admin on http://");
-    let log = proxy.stderr();
-    let (_, rest) = log.split_once("admin on http://").expect("it was waited for");
-    rest.split('/').next().and_then(|address| address.parse().ok()).expect("an address")
 }
 
 const FLAGS: &[&str] = &["--admin", "127.0.0.1:0", "--workers", "2"];
@@ -71,7 +63,7 @@ fn the_start_lines_name_what_there_is(milestone: &Milestone) {
         (milestone.since(4, &["--cache-size", "0", "--workers", "1"]), "", "/stats and /healthz\n"),
     ] {
         let proxy = milestone.start(&[&backend], &[&FLAGS[..2], flags].concat());
-        let at = admin(&proxy);
+        let at = proxy.admin();
         // The start line and the answer to an unknown path name the same paths.
         let caches = milestone.number >= 4 && !flags.contains(&"--cache-size");
         let paths = if caches { "/stats, /healthz and /purge\n" } else { paths };
@@ -85,7 +77,7 @@ fn the_start_lines_name_what_there_is(milestone: &Milestone) {
 fn healthz_and_stats_are_served(milestone: &Milestone) {
     let backend = Backend::saying("x");
     let proxy = milestone.start(&[&backend], FLAGS);
-    let mut client = Conn::open(admin(&proxy));
+    let mut client = Conn::open(proxy.admin());
     for (target, status) in [("/healthz", 200), ("/stats", 200), ("/stats?x", 200), ("/", 404), ("/other", 404)] {
         assert_eq!(client.ask(&get(target)).status(), status, "{target}");
     }
@@ -96,7 +88,7 @@ fn healthz_and_stats_are_served(milestone: &Milestone) {
     assert_eq!(client.response("GET").status(), 400);
     client.expect_end();
     assert!(backend.requests().is_empty());
-    let stats = stats(admin(&proxy));
+    let stats = stats(proxy.admin());
     assert_eq!(number(&stats, "/workers"), 2);
     assert_eq!(number(&stats, "/requests/total"), 0, "the operator's own requests are not counted");
 }
@@ -105,7 +97,7 @@ fn an_admin_listener_that_others_can_reach_has_to_be_asked_for_twice(milestone: 
     // The refusal is among the wrong flags of `command_line.rs`.
     let backend = Backend::saying("x");
     let proxy = milestone.start(&[&backend], &["--admin", "0.0.0.0:0", "--admin-public"]);
-    let port = admin(&proxy).port();
+    let port = proxy.admin().port();
     assert_eq!(Conn::open(SocketAddr::from(([127, 0, 0, 1], port))).ask(&get("/healthz")).status(), 200);
 }
 
@@ -114,7 +106,7 @@ fn a_web_page_under_another_name_learns_nothing(milestone: &Milestone) {
     let backend = Backend::saying("x");
     let flags = ["--admin", "127.0.0.1:0", "--admin-host", "proxy-1.internal"];
     let proxy = milestone.start(&[&backend], &flags);
-    let at = admin(&proxy);
+    let at = proxy.admin();
     let ask = |target: &str, host: &str| {
         let mut client = Conn::open(at);
         let response = client.ask(&format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
@@ -159,7 +151,7 @@ fn the_numbers_add_up(milestone: &Milestone) {
         }
     });
     let proxy = milestone.start(&[&backend], FLAGS);
-    let at = admin(&proxy);
+    let at = proxy.admin();
     in_parallel(5, |_| {
         let mut client = Conn::open(proxy.address());
         for _ in 0..10 {
@@ -195,7 +187,7 @@ fn the_numbers_add_up(milestone: &Milestone) {
 fn running_requests_are_counted(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], FLAGS);
-    let at = admin(&proxy);
+    let at = proxy.admin();
     let mut client = Conn::open(proxy.address());
     client.send(get("/"));
     let mut upstream = incoming.accept();
@@ -215,7 +207,7 @@ fn running_requests_are_counted(milestone: &Milestone) {
 fn every_reason_is_counted(milestone: &Milestone) {
     let backend = Backend::saying("x");
     let proxy = milestone.start(&[&backend], FLAGS);
-    let at = admin(&proxy);
+    let at = proxy.admin();
     let cases = [
         ("GET / HTTP/1.1\r\n\r\n", "no host"),
         ("GET / HTTP/1.1\r\nHost: a\nX: 1\r\n\r\n", "bare line feed"),
@@ -248,7 +240,7 @@ fn the_operator_is_answered_when_all_places_are_taken(milestone: &Milestone) {
     let waiting: Vec<Conn> = (0..10).map(|_| Conn::open(proxy.address())).collect();
     proxy.wait_for_stderr("all that are here are busy");
     for _ in 0..10 {
-        assert_eq!(Conn::open(admin(&proxy)).ask(&get("/healthz")).status(), 200);
+        assert_eq!(Conn::open(proxy.admin()).ask(&get("/healthz")).status(), 200);
     }
     drop(waiting);
 }
@@ -256,7 +248,7 @@ fn the_operator_is_answered_when_all_places_are_taken(milestone: &Milestone) {
 fn visitors_beyond_the_limit_take_the_place_of_those_who_idle(milestone: &Milestone) {
     let backend = Backend::saying("x");
     let proxy = milestone.start(&[&backend], FLAGS);
-    let mut visitors: Vec<Conn> = (0..50).map(|_| Conn::open(admin(&proxy))).collect();
+    let mut visitors: Vec<Conn> = (0..50).map(|_| Conn::open(proxy.admin())).collect();
     let mut last = visitors.pop().unwrap();
     assert_eq!(last.ask(&get("/healthz")).status(), 200);
     visitors[0].expect_end();
@@ -269,7 +261,7 @@ fn the_operator_is_answered_when_no_descriptor_is_left(milestone: &Milestone) {
     let flags = ["--listen", "127.0.0.1:0", "--workers", "1", "--admin", "127.0.0.1:0", "--admin-host", "test"];
     let command = [&["-c", script, milestone.program], &flags[..], milestone.since(2, &["--no-health"])].concat();
     let proxy = start_listening("sh", &command, 1);
-    let at = admin(&proxy);
+    let at = proxy.admin();
     let mut clients: Vec<Conn> = (0..100).map(|_| Conn::open(proxy.address())).collect();
     clients.iter_mut().for_each(|client| client.send(get("/delay/60000")));
     proxy.wait_for_stderr("cannot accept: raise the limit");
@@ -282,7 +274,7 @@ fn the_operator_is_answered_when_no_descriptor_is_left(milestone: &Milestone) {
 fn the_operator_is_answered_during_a_drain(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let mut proxy = milestone.start(&[&backend], &[FLAGS, &["--drain-timeout", "1h"]].concat());
-    let at = admin(&proxy);
+    let at = proxy.admin();
     let mut client = Conn::open(proxy.address());
     client.send(get("/"));
     let mut upstream = incoming.accept();

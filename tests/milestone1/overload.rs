@@ -1,7 +1,6 @@
 //! Much at once, much that goes wrong, and much in one piece: afterwards everything is as before.
 
 use crate::{
-    admin::admin,
     get,
     support::{
         milestones::{Milestone, from_milestone1},
@@ -220,7 +219,7 @@ fn the_longest_idle_connection_goes_for_the_next(milestone: &Milestone) {
     // However many come, and stay: each has its turn.
     let mut others: Vec<Conn> = (0..10).map(|_| Conn::open(proxy.address())).collect();
     others.iter_mut().for_each(ask);
-    let stats = Conn::open(admin(&proxy)).ask(&get("/stats")).body;
+    let stats = Conn::open(proxy.admin()).ask(&get("/stats")).body;
     let stats: serde_json::Value = serde_json::from_slice(&stats).unwrap();
     let closed = stats.pointer("/connections/idle_closed/room for others").and_then(serde_json::Value::as_u64);
     assert!(closed.is_some_and(|closed| closed >= 10), "{stats:#}");

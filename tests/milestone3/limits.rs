@@ -10,7 +10,6 @@ use crate::{
 };
 use serde_json::Value;
 use std::{
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
@@ -32,11 +31,7 @@ from_milestone3! {
 }
 
 fn stats(proxy: &Process) -> Value {
-    proxy.wait_for_stderr("admin on http://");
-    let log = proxy.stderr();
-    let (_, rest) = log.split_once("admin on http://").expect("it was waited for");
-    let at: SocketAddr = rest.split('/').next().and_then(|address| address.parse().ok()).expect("an address");
-    serde_json::from_slice(&Conn::open(at).ask(&get("/stats")).body).expect("JSON")
+    serde_json::from_slice(&Conn::open(proxy.admin()).ask(&get("/stats")).body).expect("JSON")
 }
 
 pub(crate) fn wait_for_waiting(proxy: &Process, n: u64) {

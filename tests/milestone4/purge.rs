@@ -5,13 +5,11 @@ use crate::{
     origin::{World, body, response},
     support::{
         milestones::{Milestone, from_milestone4},
-        process::Process,
         raw::{Backend, Conn},
         wire::Message,
     },
 };
 use serde_json::Value;
-use std::net::SocketAddr;
 
 from_milestone4! {
     purging_takes_out_what_matches_and_nothing_else,
@@ -27,16 +25,9 @@ from_milestone4! {
 
 const FLAGS: &[&str] = &["--admin", "127.0.0.1:0", "--workers", "2"];
 
-pub(crate) fn admin(proxy: &Process) -> SocketAddr {
-    proxy.wait_for_stderr("admin on http://");
-    let log = proxy.stderr();
-    let (_, rest) = log.split_once("admin on http://").expect("it was waited for");
-    rest.split('/').next().and_then(|address| address.parse().ok()).expect("an address")
-}
-
 fn purge(world: &World, method: &str, query: &str, lines: &str) -> Message {
     let request = format!("{method} /purge?{query} HTTP/1.1\r\nHost: admin\r\n{lines}\r\n");
-    Conn::open(admin(&world.proxy)).ask(&request)
+    Conn::open(world.proxy.admin()).ask(&request)
 }
 
 fn json(answer: &Message) -> Value {
@@ -143,7 +134,7 @@ fn a_purge_of_many_is_done_in_steps(milestone: &Milestone) {
         client.send((from..from + 50).map(|n| get(&format!("/{n}"))).collect::<String>());
         (0..50).for_each(|_| assert_eq!(client.response("GET").body, b"x"));
     }
-    let mut operator = Conn::open(admin(&proxy));
+    let mut operator = Conn::open(proxy.admin());
     // The end of what the operator sends does not end the purge.
     operator.send("POST /purge?all HTTP/1.1\r\nHost: admin\r\n\r\n");
     operator.finish();
@@ -223,7 +214,7 @@ fn a_purge_reaches_matching_responses_on_their_way(milestone: &Milestone) {
             assert_eq!(other.response("POST").status(), 204);
         } else {
             let purge = format!("POST /purge?{query} HTTP/1.1\r\nHost: admin\r\n\r\n");
-            assert_eq!(json(&Conn::open(admin(&proxy)).ask(&purge))["entries"], 0, "{query}");
+            assert_eq!(json(&Conn::open(proxy.admin()).ask(&purge))["entries"], 0, "{query}");
         }
         server.send("d!");
         assert_eq!(first.read(2), b"d!", "{query}");
@@ -238,7 +229,7 @@ fn a_purge_reaches_matching_responses_on_their_way(milestone: &Milestone) {
 }
 
 fn stats(world: &World) -> Value {
-    let answer = Conn::open(admin(&world.proxy)).ask(&get("/stats"));
+    let answer = Conn::open(world.proxy.admin()).ask(&get("/stats"));
     serde_json::from_slice::<Value>(&answer.body).expect("it is JSON")["cache"].clone()
 }
 

@@ -282,7 +282,7 @@ fn the_demo_shows_a_hit(milestone: &Milestone) {
 }
 
 fn cache_stats(proxy: &Process) -> Value {
-    let answer = Conn::open(crate::purge::admin(proxy)).ask(&get("/stats"));
+    let answer = Conn::open(proxy.admin()).ask(&get("/stats"));
     serde_json::from_slice::<Value>(&answer.body).expect("it is JSON")["cache"].clone()
 }
 

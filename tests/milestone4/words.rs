@@ -4,7 +4,6 @@
 use crate::{
     get, get_with,
     origin::{World, body, field, response},
-    purge::admin,
     support::{
         milestones::{Milestone, from_milestone4},
         process::{Process, wait_until},
@@ -265,7 +264,7 @@ const ROWS: &[Row] = &[
 
 /// The counters of the cache that tell what was done for clients.
 fn counts(world: &World) -> Vec<(String, u64)> {
-    let answer = Conn::open(admin(&world.proxy)).ask(&get("/stats"));
+    let answer = Conn::open(world.proxy.admin()).ask(&get("/stats"));
     let stats: Value = serde_json::from_slice(&answer.body).expect("it is JSON");
     let names = ["hits", "collapsed", "revalidated", "revalidations_in_background", "stale_served", "stood_in"];
     let forwarded = stats["cache"]["forwarded"].as_object().expect("reasons");

@@ -44,10 +44,7 @@ impl Stage {
 
     /// A page of `/stats`.
     pub(crate) fn stats(&self) -> String {
-        self.proxy.wait_for_stderr("admin on http://");
-        let admin = self.proxy.stderr().split("admin on http://").nth(1).unwrap().to_owned();
-        let address = admin.split('/').next().unwrap().parse().unwrap();
-        let stats = Conn::open(address).ask("GET /stats HTTP/1.1\r\nHost: test\r\n\r\n");
+        let stats = Conn::open(self.proxy.admin()).ask("GET /stats HTTP/1.1\r\nHost: test\r\n\r\n");
         String::from_utf8(stats.body).unwrap()
     }
 }

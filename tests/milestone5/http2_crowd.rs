@@ -19,11 +19,7 @@ fn content(path: &str, length: usize) -> Vec<u8> {
 
 /// `/stats`, as long as the proxy lives.
 pub(crate) fn stats(stage: &Stage) -> Value {
-    stage.proxy.wait_for_stderr("admin on http://");
-    stage.proxy.wait_for_stderr("admin on http://");
-    let at = stage.proxy.stderr();
-    let at = at.split("admin on http://").nth(1).and_then(|rest| rest.split('/').next()).unwrap();
-    let answer = Conn::open(at.parse().unwrap()).ask("GET /stats HTTP/1.1\r\nHost: test\r\n\r\n");
+    let answer = Conn::open(stage.proxy.admin()).ask("GET /stats HTTP/1.1\r\nHost: test\r\n\r\n");
     serde_json::from_slice(&answer.body).unwrap()
 }
 

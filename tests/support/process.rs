@@ -117,6 +117,15 @@ impl Process {
         wait_until(&format!("stderr to have {text:?}"), || self.stderr().contains(text));
     }
 
+    /// Where a proxy with `--admin 127.0.0.1:0` says that its admin listener is.
+    pub fn admin(&self) -> SocketAddr {
+        const BEFORE: &str = "admin on http://";
+        self.wait_for_stderr(BEFORE);
+        let log = self.stderr();
+        let (_, rest) = log.split_once(BEFORE).expect("it was waited for");
+        rest.split('/').next().and_then(|address| address.parse().ok()).expect("an address")
+    }
+
     /// Sends it a signal: `TERM`, `INT`, `HUP`.
     pub fn signal(&self, name: &str) {
         let status = Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()).status();
