@@ -115,9 +115,12 @@ impl Student {
         Ok(said)
     }
 
-    /// The output beyond the first line of stdout.
+    /// A line of stdout that says nothing of where it listens: beyond the first one, and beyond `READY-TLS ADDR` of a proxy that has a
+    /// second listener.
     pub(crate) fn chatter(&self) -> Option<String> {
-        self.stdout.line(1, Duration::ZERO)
+        let listens =
+            |line: &str| line.strip_prefix("READY-TLS ").is_some_and(|address| address.parse::<SocketAddr>().is_ok());
+        (1..).map_while(|number| self.stdout.line(number, Duration::ZERO)).find(|line| !listens(line))
     }
 
     /// All that it has said on stdout, as far as it is kept, once it has ended.

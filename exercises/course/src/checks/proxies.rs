@@ -15,7 +15,7 @@ use crate::{
     web,
 };
 use nix::sys::signal::Signal;
-use std::{net::SocketAddr, thread, time::Duration};
+use std::{net::SocketAddr, path::Path, process::Command, thread, time::Duration};
 
 /// In the order in which they run.
 pub(crate) const CHECKS: &[Check] = &[
@@ -69,7 +69,15 @@ fn proxy(stage: &mut Stage, told: SocketAddr, upstream: SocketAddr, limits: Limi
     let backend = upstream.to_string();
     let flags =
         ["--backend", &backend, "--workers", "1", "--first-byte-timeout", &patience, "--connect-timeout", &patience];
-    stage.serve_with(told, &[&flags[..], &["--drain-timeout", "5s"]].concat(), limits)
+    // A listener for TLS has a port that another run may have taken, unless it is told otherwise.
+    let secured: &[&str] = if knows(&stage.program, "--tls-listen") { &["--tls-listen", "127.0.0.1:0"] } else { &[] };
+    stage.serve_with(told, &[&flags[..], &["--drain-timeout", "5s"], secured].concat(), limits)
+}
+
+/// Whether a program has this flag.
+fn knows(program: &Path, flag: &str) -> bool {
+    let help = Command::new(program).arg("--help").output();
+    help.is_ok_and(|help| String::from_utf8_lossy(&help.stdout).contains(flag))
 }
 
 /// A proxy and the server behind it, which answers by the script of the check.

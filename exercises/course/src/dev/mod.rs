@@ -43,7 +43,7 @@ pub(crate) enum Command {
     New(New),
     /// Run the harness against the project's own proxies, which are known to be right
     Proxies {
-        /// Their binaries [default: those of milestones 1 to 4 that are built]
+        /// Their binaries [default: those of milestones 1 to 5 that are built]
         programs: Vec<PathBuf>,
         /// Only this check
         #[arg(long, value_name = "CHECK")]
@@ -140,7 +140,7 @@ const PROXIES: Exercise = Exercise {
 
 #[allow(clippy::print_stdout)]
 fn proxies(programs: Vec<PathBuf>, only: Option<&str>, live: bool) -> Result<u8, Refused> {
-    let ours = || (1..=4).map(|number| project::program(&format!("milestone{number}")));
+    let ours = || (1..=5).map(|number| project::program(&format!("milestone{number}")));
     let programs = if programs.is_empty() { ours().filter(|path| path.exists()).collect() } else { programs };
     if programs.is_empty() {
         return Err(Refused::usage("no proxy is built: make course-proxies builds them"));
