@@ -143,7 +143,7 @@ fn stands_still(stage: &mut Stage) -> Result<(), Problem> {
     // No program accepts: the kernel answers for the server, as it does under SIGSTOP.
     client.expect_answer(504, "504: the upstream stands still")?;
     // It goes on, and finds what waited in the queue.
-    let _serving = upstream.serve(echo_paths(Duration::ZERO))?;
+    let _serving = upstream.serve(echo_paths)?;
     let mut client = stage.connect()?;
     client.send(&web::get("/on"))?;
     expect_path(&mut client, "/on")
@@ -189,24 +189,28 @@ fn closed_while_idle(stage: &mut Stage) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Answers every request, after some time, with its path as the body.
-fn echo_paths(after: Duration) -> impl Fn(Client) -> Result<(), Problem> {
-    move |mut connection| {
-        // The proxy closes when it has had enough: that is no complaint.
-        while let Ok(head) = connection.expect_head("a request") {
-            thread::sleep(after);
-            let Some(path) = head.split(|byte| *byte == b' ').nth(1) else {
-                return Err(connection.complaint("a request", b"GET / HTTP/1.1", &head));
-            };
-            connection.send(&web::answer("200 OK", path))?;
-        }
-        Ok(())
+/// The path of a request that takes its server so many milliseconds.
+fn slow(work: u128) -> String {
+    format!("/slow/{work}")
+}
+
+/// Answers every request with its path as the body: at once, or when the time has passed that a slow one asks for.
+fn echo_paths(mut connection: Client) -> Result<(), Problem> {
+    // The proxy closes when it has had enough: that is no complaint.
+    while let Ok(head) = connection.expect_head("a request") {
+        let Some(path) = head.split(|byte| *byte == b' ').nth(1) else {
+            return Err(connection.complaint("a request", b"GET / HTTP/1.1", &head));
+        };
+        let work = std::str::from_utf8(path).ok().and_then(|path| path.strip_prefix("/slow/")?.parse().ok());
+        thread::sleep(Duration::from_millis(work.unwrap_or(0)));
+        connection.send(&web::answer("200 OK", path))?;
     }
+    Ok(())
 }
 
 /// A proxy in front of a server that answers by itself.
-fn answering(stage: &mut Stage, after: Duration) -> Result<Serving, Problem> {
-    let serving = stage.upstream()?.serve(echo_paths(after))?;
+fn answering(stage: &mut Stage) -> Result<Serving, Problem> {
+    let serving = stage.upstream()?.serve(echo_paths)?;
     proxy(stage, ANY, serving.address(), Limits::default())?;
     Ok(serving)
 }
@@ -221,7 +225,7 @@ fn expect_path(client: &mut Client, path: &str) -> Result<(), Problem> {
 }
 
 fn pieces(stage: &mut Stage) -> Result<(), Problem> {
-    let _serving = answering(stage, Duration::ZERO)?;
+    let _serving = answering(stage)?;
     let request = web::get("/pieces");
     let mut manners = vec![Manner::Whole, Manner::Bytewise, Manner::Slowly(Duration::from_millis(1))];
     manners.extend(fault::cuts(stage, request.len()).into_iter().map(Manner::Cut));
@@ -234,7 +238,7 @@ fn pieces(stage: &mut Stage) -> Result<(), Problem> {
 }
 
 fn pipelined(stage: &mut Stage) -> Result<(), Problem> {
-    let serving = answering(stage, Duration::ZERO)?;
+    let serving = answering(stage)?;
     let paths: Vec<String> = (0..8).map(|number| format!("/{number}-{}", stage.below(1000))).collect();
     let mut client = stage.connect()?;
     client.send(&paths.iter().flat_map(|path| web::get(path)).collect::<Vec<u8>>())?;
@@ -243,7 +247,7 @@ fn pipelined(stage: &mut Stage) -> Result<(), Problem> {
 }
 
 fn half_closed(stage: &mut Stage) -> Result<(), Problem> {
-    let _serving = answering(stage, Duration::ZERO)?;
+    let _serving = answering(stage)?;
     let mut client = stage.connect()?;
     client.send(&web::get("/half"))?;
     client.finish();
@@ -252,7 +256,7 @@ fn half_closed(stage: &mut Stage) -> Result<(), Problem> {
 }
 
 fn other_protocols(stage: &mut Stage) -> Result<(), Problem> {
-    let _serving = answering(stage, Duration::ZERO)?;
+    let _serving = answering(stage)?;
     for (name, bytes) in WRONG_PROTOCOLS.iter().filter(|(name, _)| *name != "HTTP") {
         let mut client = stage.connect()?;
         client.send(bytes)?;
@@ -268,7 +272,7 @@ fn other_protocols(stage: &mut Stage) -> Result<(), Problem> {
 }
 
 fn oversize(stage: &mut Stage) -> Result<(), Problem> {
-    let _serving = answering(stage, Duration::ZERO)?;
+    let _serving = answering(stage)?;
     let mut client = stage.connect()?;
     let endless = [&b"GET / HTTP/1.1\r\nX-Long: "[..], &stage.payload(OVERSIZE / 16)].concat();
     // It may stop to read before all of it was taken.
@@ -295,7 +299,7 @@ fn slow_reader(stage: &mut Stage) -> Result<(), Problem> {
 }
 
 fn storm(stage: &mut Stage) -> Result<(), Problem> {
-    let _serving = answering(stage, Duration::ZERO)?;
+    let _serving = answering(stage)?;
     let visit = |stage: &mut Stage| {
         let mut client = stage.connect()?;
         client.send(&web::get("/visit"))?;
@@ -327,10 +331,10 @@ fn few_descriptors(stage: &mut Stage) -> Result<(), Problem> {
 }
 
 fn all_at_once(stage: &mut Stage) -> Result<(), Problem> {
+    let _serving = answering(stage)?;
+    let ask = |work| web::get(&slow(work));
+    let hear = |client: &mut Client, work| expect_path(client, &slow(work));
     let work = Duration::from_millis(60);
-    let _serving = answering(stage, work.mul_f64(stage.timing.scale()))?;
-    let ask = |_| web::get("/slow");
-    let hear = |client: &mut Client, _| expect_path(client, "/slow");
     stage.expect_shape(Shape::Each, &Load { clients: 32, work, ask: &ask, hear: &hear })
 }
 
