@@ -106,6 +106,7 @@ fn the_status_is_a_table_and_a_document() {
     fs::write(root.join("exercises/progress.txt"), "e06-echo: failing 5 of 11 at half-close, 1 hint\n").unwrap();
     let table = course(root, &["status"]).stdout;
     assert!(table.contains("failing 5 of 11 at half-close, 1 hint"), "{table}");
+    assert!(table.contains("[ ] I can: write a server that survives short reads"), "{table}");
     assert!(table.lines().all(|line| line.chars().count() <= 100), "{table}");
     let document: serde_json::Value = serde_json::from_str(&course(root, &["status", "--json"]).stdout).unwrap();
     let e06 = document["exercises"].as_array().unwrap().iter().find(|one| one["id"] == "e06").unwrap();

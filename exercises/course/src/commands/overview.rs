@@ -93,6 +93,36 @@ fn row(exercise: &Exercise, known: &BTreeMap<String, Entry>) -> String {
     text
 }
 
+/// Something that a student can do who has passed the exercises of some chapters: the assessment in docs/choosing.md.
+struct Level {
+    can: &'static str,
+    /// Their numbers, as their names begin.
+    chapters: &'static [&'static str],
+}
+
+const LEVELS: &[Level] = &[
+    Level { can: "write a server that survives short reads and writes, and restarts", chapters: &["01", "02", "03"] },
+    Level { can: "write one for many clients, with a bound for all that they take", chapters: &["04", "05", "06"] },
+    Level { can: "serve a protocol and HTTP, stop without harm, log what happened", chapters: &["07", "08", "14"] },
+    Level { can: "find the fault in a server that somebody else wrote", chapters: &["17", "18"] },
+];
+
+impl Level {
+    /// Its line in `status`, with a mark if all its exercises are passed.
+    fn line(&self, known: &BTreeMap<String, Entry>) -> String {
+        let has = |exercise: &&Exercise| self.chapters.iter().any(|number| exercise.chapter.starts_with(number));
+        let mark = if EXERCISES.iter().filter(has).all(|exercise| passed(exercise, known)) { "[x]" } else { "[ ]" };
+        let numbers: Vec<&str> = self.chapters.iter().map(|number| number.trim_start_matches('0')).collect();
+        format!("{mark} I can: {} (chapters {})", self.can, numbers.join(", "))
+    }
+}
+
+/// Whether the last verdict is a pass, and still holds.
+fn passed(exercise: &Exercise, known: &BTreeMap<String, Entry>) -> bool {
+    let state = known.get(exercise.slug).map(|entry| entry.state(exercise));
+    matches!(state, Some(State::Judged(Verdict::Passed)))
+}
+
 #[allow(clippy::print_stdout)]
 pub(crate) fn status(args: &Status) -> Result<u8, Refused> {
     let known = progress::load();
@@ -101,13 +131,9 @@ pub(crate) fn status(args: &Status) -> Result<u8, Refused> {
         println!("{}", json::object(&[("exercises", json::array(&all)), ("quiz", table::summary_json(&known))]));
         return Ok(0);
     }
-    let passed = |exercise: &&&Exercise| {
-        let state = known.get(exercise.slug).map(|entry| entry.state(exercise));
-        matches!(state, Some(State::Judged(Verdict::Passed)))
-    };
     let sum = |exercises: &[&Exercise]| exercises.iter().map(|exercise| exercise.minutes).sum::<u32>();
     for (chapter, exercises) in chapters() {
-        let done: Vec<&Exercise> = exercises.iter().filter(|exercise| passed(exercise)).copied().collect();
+        let done: Vec<&Exercise> = exercises.iter().filter(|exercise| passed(exercise, &known)).copied().collect();
         let mark = if done.len() == exercises.len() { "[x]" } else { "[ ]" };
         let (these, minutes) = (format!("{} of {}", done.len(), exercises.len()), sum(&exercises));
         println!("{mark} {:<40} {these:>8} passed   {:>4} of {minutes} minutes", heading(chapter), sum(&done));
@@ -116,6 +142,7 @@ pub(crate) fn status(args: &Status) -> Result<u8, Refused> {
         });
     }
     println!("{}", table::summary(&known));
+    LEVELS.iter().for_each(|level| println!("{}", level.line(&known)));
     if let Some(exercise) = next() {
         println!("next: {} {} (cargo course check {})", exercise.id, exercise.title, exercise.id);
     }
@@ -143,4 +170,34 @@ fn as_json(exercise: &Exercise, known: &BTreeMap<String, Entry>) -> String {
         ("hints", entry.hints.to_string()),
         ("solution_seen", entry.solution.to_string()),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_exercise_belongs_to_one_level() {
+        for exercise in EXERCISES {
+            let has = |level: &&Level| level.chapters.iter().any(|number| exercise.chapter.starts_with(number));
+            assert_eq!(LEVELS.iter().filter(has).count(), 1, "{}", exercise.id);
+        }
+    }
+
+    #[test]
+    fn a_level_is_reached_with_the_last_of_its_exercises() {
+        let of_level =
+            |exercise: &&Exercise| LEVELS[0].chapters.iter().any(|number| exercise.chapter.starts_with(number));
+        let entry = |exercise: &Exercise| {
+            let entry =
+                Entry { verdict: Some(Verdict::Passed), grader: progress::grader(exercise), ..Entry::default() };
+            (exercise.slug.to_owned(), entry)
+        };
+        let mut known: BTreeMap<String, Entry> = EXERCISES.iter().filter(of_level).map(entry).collect();
+        assert!(LEVELS[0].line(&known).starts_with("[x] "), "{}", LEVELS[0].line(&known));
+        assert!(LEVELS[1].line(&known).starts_with("[ ] "), "{}", LEVELS[1].line(&known));
+        // The checks of one have changed since: it counts no more.
+        known.get_mut("e05-partial-io").unwrap().grader.clear();
+        assert!(LEVELS[0].line(&known).starts_with("[ ] "), "{}", LEVELS[0].line(&known));
+    }
 }
