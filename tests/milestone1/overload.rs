@@ -219,8 +219,7 @@ fn the_longest_idle_connection_goes_for_the_next(milestone: &Milestone) {
     // However many come, and stay: each has its turn.
     let mut others: Vec<Conn> = (0..10).map(|_| Conn::open(proxy.address())).collect();
     others.iter_mut().for_each(ask);
-    let stats = Conn::open(proxy.admin()).ask(&get("/stats")).body;
-    let stats: serde_json::Value = serde_json::from_slice(&stats).unwrap();
+    let stats = proxy.stats();
     let closed = stats.pointer("/connections/idle_closed/room for others").and_then(serde_json::Value::as_u64);
     assert!(closed.is_some_and(|closed| closed >= 10), "{stats:#}");
 }

@@ -8,7 +8,6 @@ use crate::{
         raw::{Backend, Conn, Incoming, in_parallel},
     },
 };
-use serde_json::Value;
 use std::{
     sync::{
         Arc,
@@ -30,12 +29,8 @@ from_milestone3! {
     another_backend_is_asked_before_anybody_waits,
 }
 
-fn stats(proxy: &Process) -> Value {
-    serde_json::from_slice(&Conn::open(proxy.admin()).ask(&get("/stats")).body).expect("JSON")
-}
-
 pub(crate) fn wait_for_waiting(proxy: &Process, n: u64) {
-    wait_until(&format!("{n} to wait"), || stats(proxy)["pool"]["waiting"] == n);
+    wait_until(&format!("{n} to wait"), || proxy.stats()["pool"]["waiting"] == n);
 }
 
 fn there_is_never_a_fourth_connection_of_three(milestone: &Milestone) {
@@ -177,7 +172,7 @@ fn a_request_that_waits_too_long_is_answered_with_503(milestone: &Milestone) {
     // The one that runs has no such deadline.
     upstream.send(OK);
     assert_eq!(first.response("GET").status(), 200);
-    assert_eq!(stats(&proxy)["pool"]["waiting"], 0);
+    assert_eq!(proxy.stats()["pool"]["waiting"], 0);
 }
 
 fn a_request_that_waits_and_leaves_is_forgotten(milestone: &Milestone) {

@@ -178,7 +178,7 @@ fn without_a_cache_there_is_nothing_to_purge(milestone: &Milestone) {
     let world = World::new(milestone, &[FLAGS, &["--cache-size", "0"]].concat());
     let answer = purge(&world, "POST", "all", "");
     assert_eq!((answer.status(), body(&answer).contains("--cache-size")), (404, true));
-    assert_eq!(stats(&world), Value::Null);
+    assert_eq!(world.proxy.stats()["cache"], Value::Null);
 }
 
 /// A response that was begun before it was declared untrue goes to its client, and to no other.
@@ -228,11 +228,6 @@ fn a_purge_reaches_matching_responses_on_their_way(milestone: &Milestone) {
     }
 }
 
-fn stats(world: &World) -> Value {
-    let answer = Conn::open(world.proxy.admin()).ask(&get("/stats"));
-    serde_json::from_slice::<Value>(&answer.body).expect("it is JSON")["cache"].clone()
-}
-
 fn the_numbers_of_the_cache_add_up(milestone: &Milestone) {
     let world = World::new(milestone, FLAGS);
     store(&world, "/a", "");
@@ -252,9 +247,9 @@ fn the_numbers_of_the_cache_add_up(milestone: &Milestone) {
     world.ask("POST", "/a", "Content-Length: 0\r\n");
     store(&world, "/f", "");
     world.ask("GET", "/f", "Cache-Control: no-cache\r\n");
-    let before = stats(&world);
+    let before = &world.proxy.stats()["cache"];
     json(&purge(&world, "POST", "tag=t", ""));
-    let stats = stats(&world);
+    let stats = &world.proxy.stats()["cache"];
     for (path, expected) in [
         // `/a`, `/b`, `/c` and `/f` were hit once each, `/d` stale. The last answer for `/f` was not to be stored, and
         // shows that the stored one is old.

@@ -4,11 +4,9 @@ use crate::{
     get, get_with, ok,
     support::{
         milestones::{Milestone, from_milestone4},
-        process::Process,
         raw::{Backend, Conn},
     },
 };
-use serde_json::Value;
 
 from_milestone4! {
     a_fresh_response_answers_without_a_backend,
@@ -262,7 +260,7 @@ fn ten_thousand_variants_are_bounded(milestone: &Milestone) {
         client.send(requests.collect::<String>());
         (0..50).for_each(|_| assert_eq!(client.response("GET").body, b"x"));
     }
-    assert_eq!(cache_stats(&proxy)["entries"], 64);
+    assert_eq!(proxy.stats()["cache"]["entries"], 64);
     let hit = client.ask(&get_with("/a", "X-Any: 9999\r\n"));
     assert!(hit.field("cache-status").unwrap().contains("; hit"));
     let gone = client.ask(&get_with("/a", "X-Any: 0\r\n"));
@@ -279,11 +277,6 @@ fn the_demo_shows_a_hit(milestone: &Milestone) {
     assert!(field(&second, "cache-status").contains("; hit; ttl="), "{second:?}");
     assert_eq!(second.field("x-backend"), first.field("x-backend"));
     assert_eq!(second.body, first.body);
-}
-
-fn cache_stats(proxy: &Process) -> Value {
-    let answer = Conn::open(proxy.admin()).ask(&get("/stats"));
-    serde_json::from_slice::<Value>(&answer.body).expect("it is JSON")["cache"].clone()
 }
 
 /// Each client takes the beginning of another large response and no more. The rest is in memory, stored or not, and for
@@ -306,10 +299,10 @@ fn memory_for_slow_clients_counts(milestone: &Milestone) {
         client.send(get(&format!("/{}", slow.len())));
         client.read_head();
         slow.push(client);
-        let stats = cache_stats(&proxy);
+        let stats = &proxy.stats()["cache"];
         assert!(stats["bytes"].as_u64() <= stats["limit_bytes"].as_u64(), "{stats}");
     }
-    assert!((2..CLIENTS).contains(&slow.len()), "{} clients: {}", slow.len(), cache_stats(&proxy));
+    assert!((2..CLIENTS).contains(&slow.len()), "{} clients: {}", slow.len(), proxy.stats()["cache"]);
     slow.into_iter().for_each(Conn::reset);
     crate::support::process::wait_until("the memory is free again", || is_stored("/new"));
 }

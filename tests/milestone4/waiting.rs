@@ -40,11 +40,7 @@ pub(crate) fn hear(proxy: &crate::support::process::Process) {
 
 /// Returns when the workers have begun so many requests in all, whichever of them got which client.
 pub(crate) fn wait_for_requests(proxy: &crate::support::process::Process, count: u64) {
-    let begun = || {
-        let answer = Conn::open(proxy.admin()).ask(&get("/stats"));
-        serde_json::from_slice::<serde_json::Value>(&answer.body).expect("it is JSON")["requests"]["total"].as_u64()
-    };
-    wait_until(&format!("{count} requests"), || begun() >= Some(count));
+    wait_until(&format!("{count} requests"), || proxy.stats()["requests"]["total"].as_u64() >= Some(count));
 }
 
 fn of(variant: &str) -> String {

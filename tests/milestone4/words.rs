@@ -10,7 +10,6 @@ use crate::{
         raw::{Backend, Conn},
     },
 };
-use serde_json::Value;
 use std::{
     collections::VecDeque,
     sync::{
@@ -264,8 +263,7 @@ const ROWS: &[Row] = &[
 
 /// The counters of the cache that tell what was done for clients.
 fn counts(world: &World) -> Vec<(String, u64)> {
-    let answer = Conn::open(world.proxy.admin()).ask(&get("/stats"));
-    let stats: Value = serde_json::from_slice(&answer.body).expect("it is JSON");
+    let stats = world.proxy.stats();
     let names = ["hits", "collapsed", "revalidated", "revalidations_in_background", "stale_served", "stood_in"];
     let forwarded = stats["cache"]["forwarded"].as_object().expect("reasons");
     let reasons = forwarded.iter().map(|(why, count)| (format!("forwarded/{why}"), count.as_u64().unwrap()));

@@ -250,7 +250,7 @@ fn a_flood_is_ended_by_name() {
     client.until(|_| false);
     assert_eq!(client.goaway, Some(ErrorCode::ENHANCE_YOUR_CALM));
     stage.proxy.wait_for_stderr("cause=\"rapid reset\" code=\"ENHANCE_YOUR_CALM\"");
-    let stats = crate::http2_crowd::stats(&stage);
+    let stats = stage.proxy.stats();
     assert_eq!(stats["http2"]["connections_ended"]["rapid reset"], 1, "{stats:#}");
 }
 
@@ -329,7 +329,7 @@ fn a_client_that_never_reads_is_let_go() {
     let told = client.answer(stream);
     assert_eq!(told.reset, Some(Reset::Peer(ErrorCode::ENHANCE_YOUR_CALM)));
     wait_until("the books to balance", || {
-        let stats = crate::http2_crowd::stats(&stage);
+        let stats = stage.proxy.stats();
         stats["http2"]["streams_ended"]["zero window held"] == 1 && stats["pool"]["busy"] == 0
     });
 }

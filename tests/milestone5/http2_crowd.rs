@@ -3,7 +3,7 @@
 
 use crate::{
     Stage,
-    support::{http2::Client, process::wait_until, raw::Backend, raw::Conn, raw::in_parallel},
+    support::{http2::Client, process::wait_until, raw::Backend, raw::in_parallel},
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 use serde_json::Value;
@@ -15,12 +15,6 @@ const STREAMS: usize = 100;
 /// The content for a stream: its own path, as often as that takes.
 fn content(path: &str, length: usize) -> Vec<u8> {
     format!("{path} ").bytes().cycle().take(length).collect()
-}
-
-/// `/stats`, as long as the proxy lives.
-pub(crate) fn stats(stage: &Stage) -> Value {
-    let answer = Conn::open(stage.proxy.admin()).ask("GET /stats HTTP/1.1\r\nHost: test\r\n\r\n");
-    serde_json::from_slice(&answer.body).unwrap()
 }
 
 /// A backend whose paths say how long the answer is, and whether it breaks off: `/17/9000/whole`.
@@ -87,7 +81,7 @@ fn a_thousand_streams_get_their_own_answers_and_the_books_balance() {
     let stage = Stage::before(backend(), &flags);
     in_parallel(CONNECTIONS, |number| one_connection(&stage, number));
     wait_until("the books to balance", || {
-        let stats = stats(&stage);
+        let stats = stage.proxy.stats();
         let number = |path: &str| stats.pointer(path).and_then(Value::as_u64).unwrap();
         let requests = number("/requests/total");
         requests == (CONNECTIONS * STREAMS) as u64

@@ -1,6 +1,7 @@
 //! Real programs, started for one test: ready when they say so, gone when the test ends.
 
-use super::tls::Site;
+use super::{raw::Conn, tls::Site};
+use serde_json::Value;
 use socket_patterns::net::descriptors;
 use std::{
     io::{BufRead as _, BufReader, Read},
@@ -124,6 +125,13 @@ impl Process {
         let log = self.stderr();
         let (_, rest) = log.split_once(BEFORE).expect("it was waited for");
         rest.split('/').next().and_then(|address| address.parse().ok()).expect("an address")
+    }
+
+    /// The numbers of `/stats` on that listener.
+    pub fn stats(&self) -> Value {
+        let answer = Conn::open(self.admin()).ask("GET /stats HTTP/1.1\r\nHost: test\r\n\r\n");
+        assert_eq!((answer.status(), answer.field("content-type")), (200, Some("application/json")), "{answer:?}");
+        serde_json::from_slice(&answer.body).expect("it is JSON")
     }
 
     /// Sends it a signal: `TERM`, `INT`, `HUP`.
