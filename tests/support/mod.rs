@@ -5,7 +5,7 @@
 //! - Clients and origins for that world that speak HTTP, and the oracle that judges what passed between them:
 //!   [`wire`], [`ledger`], [`asks`], [`client`], [`answers`], [`origin`].
 //! - Real processes and sockets for black-box tests: [`process`], [`raw`], [`mortal`], [`milestones`], [`tls`],
-//!   [`tls_backend`], [`tls_tunnel`], [`http2`], [`http2_origin`], `deaf_stderr`; for the client, [`shell`] and
+//!   [`tls_backend`], [`tls_tunnel`], [`http2`], [`http2_origin`], `deaf_stderr`, `kernel_queues`; for the client, [`shell`] and
 //!   [`lines`].
 
 // Each test binary uses its own part, and `pub` here means "for the tests".
@@ -19,6 +19,8 @@ pub mod deaf_stderr;
 pub mod driver;
 pub mod http2;
 pub mod http2_origin;
+#[cfg(target_os = "linux")]
+pub mod kernel_queues;
 pub mod ledger;
 pub mod lines;
 pub mod link;

@@ -1,5 +1,7 @@
 //! Raw bytes over real sockets: a client and a backend that do exactly what a test says, and nothing of their own accord.
 
+#[cfg(target_os = "linux")]
+use super::kernel_queues::kernel_queues;
 use super::{
     process::{PATIENCE, allow_descriptors, lock, spawn, wait_until},
     wire::{Message, Reader, find},
@@ -244,31 +246,6 @@ impl Conn {
             };
         }
     }
-}
-
-/// The bytes that a kernel holds of one connection, at one of its ends.
-#[cfg(target_os = "linux")]
-struct Queues {
-    unsent: usize,
-    unread: usize,
-}
-
-/// Looks into the kernel's table of the connections that are open; both ends are on this machine.
-#[cfg(target_os = "linux")]
-fn kernel_queues(local: SocketAddr, remote: SocketAddr) -> Option<Queues> {
-    let name = |address: SocketAddr| match address {
-        SocketAddr::V4(v4) => format!("{:08X}:{:04X}", u32::from_ne_bytes(v4.ip().octets()), v4.port()),
-        SocketAddr::V6(_) => panic!("tests use IPv4"),
-    };
-    let (local, remote) = (name(local), name(remote));
-    let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux tells");
-    table.lines().find_map(|line| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let [_, from, to, _state, queues, ..] = fields[..] else { return None };
-        let (unsent, unread) = queues.split_once(':')?;
-        let size = |hex| usize::from_str_radix(hex, 16).ok();
-        (from == local && to == remote).then_some(Queues { unsent: size(unsent)?, unread: size(unread)? })
-    })
 }
 
 /// A backend on a free port: a thread per connection runs the test's script.
