@@ -21,9 +21,9 @@ from_milestone1! {
 
 /// The memory that a body of any length may add to the peak.
 const COST_KIB: u64 = 8 * 1024;
-const LEN: usize = 64 << 20;
+const LEN: usize = 24 << 20;
 
-/// 64 MiB in which each place can be told from any other nearby.
+/// 24 MiB in which each place can be told from any other nearby.
 fn content() -> Vec<u8> {
     (0..LEN / 8).flat_map(|n| (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()).collect()
 }
@@ -46,8 +46,8 @@ fn a_long_download_takes_little_memory(milestone: &Milestone) {
         let before = proxy.peak_memory();
         let response = Conn::open(proxy.address()).ask(&get("/"));
         let cost = proxy.peak_memory() - before;
-        assert!(response.body == content, "{framing}: 64 MiB changed on their way");
-        assert!(cost < COST_KIB, "{framing}: 64 MiB took {cost} KiB");
+        assert!(response.body == content, "{framing}: 24 MiB changed on their way");
+        assert!(cost < COST_KIB, "{framing}: 24 MiB took {cost} KiB");
     }
 }
 
@@ -67,8 +67,8 @@ fn a_long_upload_takes_little_memory(milestone: &Milestone) {
         }
         assert_eq!(client.response("PUT").body, b"ok");
         let cost = proxy.peak_memory() - before;
-        assert!(backend.wait_for_request(1).body == content, "{framing}: 64 MiB changed on their way");
-        assert!(cost < COST_KIB, "{framing}: 64 MiB took {cost} KiB");
+        assert!(backend.wait_for_request(1).body == content, "{framing}: 24 MiB changed on their way");
+        assert!(cost < COST_KIB, "{framing}: 24 MiB took {cost} KiB");
     }
 }
 
