@@ -1,7 +1,7 @@
 //! Tests of connections that wait for their next request.
 
 use crate::{
-    POST, get,
+    POST, ask_each_for_another, get,
     support::{
         milestones::{Milestone, from_milestone3},
         mortal::Mortal,
@@ -166,7 +166,7 @@ fn no_more_idle_connections_are_kept_than_allowed(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], &["--pool-idle", "2", "--workers", "1", "--pool-idle-timeout", "1h"]);
     let mut clients: Vec<Conn> = (0..5).map(|_| Conn::open(proxy.address())).collect();
-    clients.iter_mut().for_each(|client| client.send(get("/")));
+    ask_each_for_another(&mut clients);
     let mut upstreams: Vec<Conn> = (0..5).map(|_| incoming.accept()).collect();
     for upstream in &mut upstreams {
         upstream.read_head();

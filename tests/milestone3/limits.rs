@@ -1,7 +1,7 @@
 //! How many connections there are at most, and who waits for them how long.
 
 use crate::{
-    POST, get,
+    POST, ask_each_for_another, get,
     support::{
         milestones::{Milestone, from_milestone3},
         process::{Process, now, wait_until},
@@ -57,16 +57,16 @@ fn there_is_never_a_fourth_connection_of_three(milestone: &Milestone) {
         let flags = ["--pool-max", "3", "--workers", workers, "--admin", "127.0.0.1:0", "--pool-queue-timeout", "1h"];
         let proxy = milestone.start(&[&backend], &flags);
         let mut clients: Vec<Conn> = (0..10).map(|_| Conn::open(proxy.address())).collect();
-        clients.iter_mut().for_each(|client| client.send(get("/")));
+        ask_each_for_another(&mut clients);
         wait_for_waiting(&proxy, 7);
         backend.wait_for_request(3);
         assert_eq!((backend.requests().len(), backend.connections()), (3, 3), "{workers} workers");
         gate.store(true, SeqCst);
         clients.iter_mut().for_each(|client| assert_eq!(client.response("GET").body, b"x", "{workers} workers"));
         // And under load, with the gate open.
-        in_parallel(10, |_| {
+        in_parallel(10, |n| {
             let mut client = Conn::open(proxy.address());
-            (0..50).for_each(|_| assert_eq!(client.ask(&get("/")).body, b"x"));
+            (0..50).for_each(|_| assert_eq!(client.ask(&get(&format!("/{n}"))).body, b"x"));
         });
         assert!(!too_many.load(SeqCst), "a fourth connection with {workers} workers");
         assert_eq!(backend.requests().len(), 510, "{workers} workers");
@@ -78,7 +78,7 @@ fn a_backends_own_limit_wins(milestone: &Milestone) {
     let spec = format!("{},max=2", backend.name());
     let proxy = milestone.start_before(&[&spec], &["--no-health", "--workers", "1", "--admin", "127.0.0.1:0"]);
     let mut clients: Vec<Conn> = (0..3).map(|_| Conn::open(proxy.address())).collect();
-    clients.iter_mut().for_each(|client| client.send(get("/")));
+    ask_each_for_another(&mut clients);
     wait_for_waiting(&proxy, 1);
     let mut upstreams = [incoming.accept(), incoming.accept()];
     assert!(incoming.is_empty());

@@ -17,5 +17,10 @@ fn get(target: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n")
 }
 
+/// Each client asks for something else: for the same, from milestone 4 on, all would wait for the first one's answer.
+fn ask_each_for_another(clients: &mut [support::raw::Conn]) {
+    clients.iter_mut().enumerate().for_each(|(n, client)| client.send(get(&format!("/{n}"))));
+}
+
 /// A request that must not be sent twice.
 const POST: &str = "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhello";

@@ -1,7 +1,7 @@
 //! Connections are used again, and only those that may be.
 
 use crate::{
-    POST, get,
+    POST, ask_each_for_another, get,
     support::{
         milestones::{Milestone, from_milestone3},
         raw::{Backend, Conn, in_parallel},
@@ -155,7 +155,7 @@ fn a_pool_of_none_is_milestone_2(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], &["--pool-max", "0"]);
     let mut clients: Vec<Conn> = (0..20).map(|_| Conn::open(proxy.address())).collect();
-    clients.iter_mut().for_each(|client| client.send(get("/")));
+    ask_each_for_another(&mut clients);
     let upstreams: Vec<Conn> = clients.iter().map(|_| incoming.accept()).collect();
     for mut upstream in upstreams {
         upstream.read_head();
