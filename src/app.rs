@@ -120,10 +120,10 @@ pub trait App {
     fn sent(&mut self, cx: &mut Cx, conn: ConnId, unsent: usize);
     /// The answer to [`Cx::progress`].
     fn progressed(&mut self, _cx: &mut Cx, _conn: ConnId, _progress: Progress) {}
-    /// In place of [`App::received`] while a [`Cx::relay`] runs: `moved` more bytes of `from` are the other side's, and were
+    /// In place of [`App::received`] while a [`Cx::splice`] runs: `moved` more bytes of `from` are the other side's, and were
     /// counted as if they had been forwarded to it: what it does not take is reported by [`App::sent`]. When the sum is
-    /// the relay's length, it is over, and what follows is heard again.
-    fn relayed(&mut self, _cx: &mut Cx, _from: ConnId, _moved: u64) {}
+    /// the splice's length, it is over, and what follows is heard again.
+    fn spliced(&mut self, _cx: &mut Cx, _from: ConnId, _moved: u64) {}
     /// The peer sends nothing more; it may still read. Called at most once a connection.
     fn ended(&mut self, cx: &mut Cx, conn: ConnId);
     /// The answer to [`Cx::peek`]. `quiet`: nothing waits, the peer expects us to speak. Not quiet: bytes without a
@@ -168,12 +168,12 @@ pub enum Action {
     /// is kept.
     Forward(ConnId, Range<usize>),
     /// Pass on the next so many bytes of a connection, not counting the input just heard, without showing them: each read
-    /// is a `Forward` of all it found to the other one, and is heard as [`App::relayed`] in place of [`App::received`].
+    /// is a `Forward` of all it found to the other one, and is heard as [`App::spliced`] in place of [`App::received`].
     /// Backpressure, ends and failures are what they are without it. So a driver may copy; one that knows better does not.
     ///
     /// Ends with its length, or when either side ends. An early end may lose bytes that were taken already, so the
-    /// stream is of no use after it. One relay at a time from a connection, and to one.
-    Relay {
+    /// stream is of no use after it. One splice at a time from a connection, and to one.
+    Splice {
         /// The connection whose bytes are passed on.
         from: ConnId,
         /// The connection that gets them, after all that was queued for it before.

@@ -102,7 +102,7 @@ fn flags(weather: &Weather, random: &mut Random) -> Flags {
     flag("pool-idle-timeout", &["1ms", "4s", "1h"]);
     flag("pool-queue", &[tight, "1000"]);
     // A response that is being stored goes to its client as it comes: with these sizes, it is no larger than one that
-    // is relayed.
+    // is spliced.
     flag("cache-size", &["20k", "1m", "64m"]);
     flag("cache-max-object", &["1k", "10k", "100k"]);
     flag("cache-wait", &["0s", "1s", "1m"]);
@@ -186,7 +186,7 @@ fn balance_of(world: &World<Proxy>, slots: &Slots, backends: &[Backend]) {
 #[test]
 fn the_proxy_keeps_its_promises_in_any_weather() {
     let reports = proxy().run_all("the_proxy_keeps_its_promises_in_any_weather", 256);
-    let unseen = reports.iter().filter(|report| report.seen.relayed > 10_000).count();
+    let unseen = reports.iter().filter(|report| report.seen.spliced > 10_000).count();
     assert!(reports.len() < 256 || unseen > 20, "{unseen} worlds in which bodies pass unseen");
     something_happened(&reports);
 }

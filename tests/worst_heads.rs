@@ -112,7 +112,7 @@ impl World {
                         assert_ne!(conn, self.client, "{:?}", String::from_utf8_lossy(&self.answered));
                     }
                     Action::Finish(_) | Action::SetReading(..) | Action::SetBulk(..) => {}
-                    Action::Progress(_) | Action::Relay { .. } | Action::ConnectSecured(..) => {}
+                    Action::Progress(_) | Action::Splice { .. } | Action::ConnectSecured(..) => {}
                 }
             }
         }

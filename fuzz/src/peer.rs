@@ -41,7 +41,7 @@ pub struct Peer {
     pub taken: u64,
     /// Something waits that the proxy was not told of.
     pub noisy: bool,
-    pub relay: Option<(ConnId, u64)>,
+    pub splice: Option<(ConnId, u64)>,
     /// The next bytes for this client are not HTTP.
     pub switched: bool,
     requests: RequestReader,
@@ -65,7 +65,7 @@ impl Peer {
             unsent: 0,
             taken: 0,
             noisy: false,
-            relay: None,
+            splice: None,
             switched: false,
             requests: RequestReader::new(),
             responses: ResponseReader::new(),

@@ -224,7 +224,7 @@ impl World {
         let speaks = |peer: &Peer| peer.side == side && peer.may_speak();
         let Some(conn) = pick(self.peers.iter().filter(|(_, peer)| speaks(peer)), choice) else { return };
         self.peer(conn).says(said);
-        let said = self.relay(conn, said);
+        let said = self.splice(conn, said);
         // A copy of its own: a name for bytes that are gone is then noticed by the address sanitizer.
         let said = said.to_vec();
         if !said.is_empty() && self.peer(conn).is_there() {
@@ -232,19 +232,19 @@ impl World {
         }
     }
 
-    /// Moves what a relay wants of it; what is left is heard.
-    fn relay<'s>(&mut self, conn: ConnId, said: &'s [u8]) -> &'s [u8] {
-        let Some((to, left)) = self.peer(conn).relay.take() else { return said };
+    /// Moves what a splice wants of it; what is left is heard.
+    fn splice<'s>(&mut self, conn: ConnId, said: &'s [u8]) -> &'s [u8] {
+        let Some((to, left)) = self.peer(conn).splice.take() else { return said };
         if !self.peer(to).is_there() {
             return said;
         }
         let (moved, rest) = said.split_at(said.len().min(usize::try_from(left).unwrap_or(usize::MAX)));
         if moved.len() as u64 != left {
-            self.peer(conn).relay = Some((to, left - moved.len() as u64));
+            self.peer(conn).splice = Some((to, left - moved.len() as u64));
         }
         if !moved.is_empty() {
             self.deliver(to, moved);
-            self.call(&[], |proxy, cx| proxy.relayed(cx, conn, moved.len() as u64));
+            self.call(&[], |proxy, cx| proxy.spliced(cx, conn, moved.len() as u64));
         }
         rest
     }
@@ -337,7 +337,7 @@ impl World {
         | Action::ConnectSecured(conn, ..)
         | Action::Send(conn, _)
         | Action::Forward(conn, _)
-        | Action::Relay { from: conn, .. }
+        | Action::Splice { from: conn, .. }
         | Action::SetReading(conn, _)
         | Action::SetBulk(conn, _)
         | Action::Peek(conn)
@@ -367,9 +367,9 @@ impl World {
             Action::Finish(conn) => self.peer(conn).finished = true,
             Action::Close(conn) | Action::HangUp(conn) => self.peer(conn).finish(Ending::Closed),
             Action::Abort(conn) => self.peer(conn).finish(Ending::Aborted),
-            Action::Relay { from, to, len } => {
-                let before = self.peer(from).relay.replace((to, len));
-                assert!(before.is_none(), "one relay at a time");
+            Action::Splice { from, to, len } => {
+                let before = self.peer(from).splice.replace((to, len));
+                assert!(before.is_none(), "one splice at a time");
             }
             Action::SetReading(conn, on) => self.peer(conn).paused = !on,
             Action::SetBulk(..) | Action::ConnectSecured(..) => {}

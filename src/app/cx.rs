@@ -82,10 +82,10 @@ impl Cx {
         }
     }
 
-    /// See [`Action::Relay`]. A length of zero asks for nothing.
-    pub fn relay(&mut self, from: ConnId, to: ConnId, len: u64) {
+    /// See [`Action::Splice`]. A length of zero asks for nothing.
+    pub fn splice(&mut self, from: ConnId, to: ConnId, len: u64) {
         if len > 0 {
-            self.actions.push(Action::Relay { from, to, len });
+            self.actions.push(Action::Splice { from, to, len });
         }
     }
 

@@ -31,7 +31,7 @@ impl Proxy {
             }
             let Some(upstream) = self.worker.table.upstream(conn) else { return };
             let event = match upstream.reader.next(&mut input, &limits) {
-                Ok(None) => return self.pass_unseen(cx, conn, key),
+                Ok(None) => return self.splice_rest(cx, conn, key),
                 Ok(Some(ResponseEvent::End(trailers))) => {
                     self.on(cx, key, Event::ResponseEnd(trailers));
                     return self.after_response(cx, conn, key, input);
@@ -54,23 +54,23 @@ impl Proxy {
     }
 
     /// The rest of a long body may not be worth looking at.
-    fn pass_unseen(&mut self, cx: &mut Cx, conn: ConnId, key: u32) {
-        let Some(upstream) = self.worker.table.upstream(conn).filter(|upstream| !upstream.passing) else { return };
+    fn splice_rest(&mut self, cx: &mut Cx, conn: ConnId, key: u32) {
+        let Some(upstream) = self.worker.table.upstream(conn).filter(|upstream| !upstream.splicing) else { return };
         let Some(left) = upstream.reader.left() else { return };
         let Some(exchange) = self.exchanges.get(key as usize) else { return };
         if let Some(client) = exchange.splice_to(left, self.worker.shared.config.unseen) {
-            upstream.passing = true;
-            cx.relay(conn, client, left);
+            upstream.splicing = true;
+            cx.splice(conn, client, left);
         }
     }
 
     /// `moved` bytes of a body went to the client unseen.
-    pub(super) fn backend_passed(&mut self, cx: &mut Cx, conn: ConnId, moved: u64) {
+    pub(super) fn backend_spliced(&mut self, cx: &mut Cx, conn: ConnId, moved: u64) {
         let Some(upstream) = self.worker.table.upstream(conn) else { return };
         upstream.reader.skip(moved);
-        upstream.passing = upstream.reader.left() != Some(0);
+        upstream.splicing = upstream.reader.left() != Some(0);
         if let Some(key) = upstream.exchange {
-            self.on(cx, key, Event::ResponsePassed(moved));
+            self.on(cx, key, Event::ResponseSpliced(moved));
             self.hear_backend(cx, conn, &[]);
         }
     }

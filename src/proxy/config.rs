@@ -170,7 +170,7 @@ pub struct Config {
     pub body_rate: u64,
     /// The meaning of a client's end of its own side.
     pub on_client_close: OnClientClose,
-    /// How much of a response body must be left for the driver to pass it on unseen ([`crate::app::Cx::relay`]).
+    /// How much of a response body must be left for the driver to pass it on unseen ([`crate::app::Cx::splice`]).
     pub unseen: u64,
     /// How long a client may be idle, when the proxy ends, before it is let go.
     pub drain_grace: Duration,

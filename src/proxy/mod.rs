@@ -204,8 +204,8 @@ impl App for Proxy {
         self.settle(cx);
     }
 
-    fn relayed(&mut self, cx: &mut Cx, from: ConnId, moved: u64) {
-        self.backend_passed(cx, from, moved);
+    fn spliced(&mut self, cx: &mut Cx, from: ConnId, moved: u64) {
+        self.backend_spliced(cx, from, moved);
         self.settle(cx);
     }
 

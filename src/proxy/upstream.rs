@@ -32,8 +32,8 @@ pub(super) struct Upstream {
     pub(super) reader: ResponseReader,
     /// The exchange it carries; `None` while it idles.
     pub(super) exchange: Option<u32>,
-    /// The driver passes on its response unseen.
-    pub(super) passing: bool,
+    /// The driver splices the rest of its response to the client.
+    pub(super) splicing: bool,
     /// Its place in the pool's count, while it is busy.
     pub(super) lease: Option<Lease>,
     due: Due<Late, 2>,
@@ -103,7 +103,7 @@ impl Upstream {
             backend,
             reader: ResponseReader::new(),
             exchange: None,
-            passing: false,
+            splicing: false,
             lease: None,
             due: Due::default(),
             stall: Stall::default(),

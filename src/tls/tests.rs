@@ -69,7 +69,7 @@ enum Told {
     Accepted,
     Received(Vec<u8>),
     Sent(usize),
-    Relayed(u64),
+    Spliced(u64),
     Ended,
     Failed(ErrorKind),
     Connected,
@@ -107,8 +107,8 @@ impl App for Note {
     fn sent(&mut self, cx: &mut Cx, _: ConnId, unsent: usize) {
         self.note(cx, Told::Sent(unsent));
     }
-    fn relayed(&mut self, cx: &mut Cx, _: ConnId, moved: u64) {
-        self.note(cx, Told::Relayed(moved));
+    fn spliced(&mut self, cx: &mut Cx, _: ConnId, moved: u64) {
+        self.note(cx, Told::Spliced(moved));
     }
     fn ended(&mut self, cx: &mut Cx, _: ConnId) {
         self.note(cx, Told::Ended);
@@ -226,12 +226,12 @@ fn the_driver_itself_forwards_between_plain_connections() {
 }
 
 #[test]
-fn a_relay_is_carried_out_here_and_what_follows_is_heard() {
+fn a_splice_is_carried_out_here_and_what_follows_is_heard() {
     let mut bench = Bench::new();
     let (tls, mut client) = bench.open();
     let plain = bench.accept(ListenerId(0));
     bench.told();
-    bench.next([Action::Relay { from: plain, to: tls, len: 7 }]);
+    bench.next([Action::Splice { from: plain, to: tls, len: 7 }]);
     assert_eq!(bench.hear(plain, b"before"), []);
     let mut got = Vec::new();
     for part in ["1234", "567next"] {
@@ -239,7 +239,7 @@ fn a_relay_is_carried_out_here_and_what_follows_is_heard() {
     }
     assert_eq!(got, b"1234567");
     let expected =
-        [Told::Received(b"before".to_vec()), Told::Relayed(4), Told::Relayed(3), Told::Received(b"next".to_vec())];
+        [Told::Received(b"before".to_vec()), Told::Spliced(4), Told::Spliced(3), Told::Received(b"next".to_vec())];
     assert_eq!(bench.told(), expected);
 }
 

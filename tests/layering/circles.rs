@@ -23,7 +23,7 @@ const KNOWN: &[(&str, &[&str], &str)] = &[
         &["closing", "common", "table"],
         "what closes a connection, and where it stands, are parts of one loop",
     ),
-    ("net/proactor", &["accept", "connection", "io", "relay"], "a connection relays to another one of its kind"),
+    ("net/proactor", &["accept", "connection", "io", "splice"], "a connection splices to another one of its kind"),
     ("net/proactor", &["buffers", "operations", "ring"], "an operation holds the buffers that the ring fills"),
     ("net/reactor", &["accept", "io"], "accepting is one of the things that sockets are watched for"),
     ("proxy", &["admin", "desk"], "the desk gives the answers that the admin pages are made of"),

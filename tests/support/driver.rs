@@ -119,17 +119,17 @@ impl<A: App> World<A> {
     fn read_once(&mut self, id: usize, conn: ConnId) {
         let link = &mut self.links[id];
         let scratch = if link.bulk { BULK_SCRATCH } else { SCRATCH };
-        let relay = link.relay.filter(|(to, _)| self.workers[link.worker].by_conn.contains_key(to));
-        link.relay = relay;
-        let most = scratch.min(relay.map_or(usize::MAX, |(_, left)| usize::try_from(left).unwrap_or(usize::MAX)));
+        let splice = link.splice.filter(|(to, _)| self.workers[link.worker].by_conn.contains_key(to));
+        link.splice = splice;
+        let most = scratch.min(splice.map_or(usize::MAX, |(_, left)| usize::try_from(left).unwrap_or(usize::MAX)));
         let most = self.weather.pieces.of(link.inbound.arrived().min(most), &mut self.random);
         let input = link.inbound.take(most);
         if !input.is_empty() {
             link.used = true;
             link.notice_junk();
-            match relay {
+            match splice {
                 None => self.received(id, conn, &input),
-                Some((to, left)) => self.relayed(id, conn, &input, to, left),
+                Some((to, left)) => self.spliced(id, conn, &input, to, left),
             }
             self.plan_refill(id, Way::In);
             self.plan_read(id);
@@ -157,20 +157,20 @@ impl<A: App> World<A> {
         self.tell_ready();
     }
 
-    /// A part of a relay is a `Forward` and a word about it: no application can tell whether the bytes were copied.
-    fn relayed(&mut self, id: usize, conn: ConnId, input: &[u8], to: ConnId, left: u64) {
+    /// A part of a splice is a `Forward` and a word about it: no application can tell whether the bytes were copied.
+    fn spliced(&mut self, id: usize, conn: ConnId, input: &[u8], to: ConnId, left: u64) {
         self.trace.note(self.now, [11, conn.index(), input.len()], || {
-            format!("app  relayed {conn:?} {} of {left} to {to:?}", input.len())
+            format!("app  spliced {conn:?} {} of {left} to {to:?}", input.len())
         });
         let moved = input.len() as u64;
-        self.seen.relayed += input.len();
-        self.links[id].relay = (left > moved).then(|| (to, left - moved));
+        self.seen.spliced += input.len();
+        self.links[id].splice = (left > moved).then(|| (to, left - moved));
         let worker = self.links[id].worker;
         let Worker { app, cx, .. } = &mut self.workers[worker];
         cx.hear(input);
         cx.forward(to, input);
         cx.hear(&[]);
-        app.relayed(cx, conn, moved);
+        app.spliced(cx, conn, moved);
         self.carry_out(worker, input);
         self.tell_ready();
     }
@@ -266,10 +266,10 @@ impl<A: App> World<A> {
             Action::ConnectSecured(conn, ..) => panic!("{conn:?}: no layer protects it"),
             Action::Send(conn, bytes) => return self.queue(worker, conn, bytes),
             Action::Forward(conn, range) => return self.queue(worker, conn, Bytes::copy_from_slice(&input[range])),
-            Action::Relay { from, to, len } => {
+            Action::Splice { from, to, len } => {
                 let id = self.link_of(worker, from)?;
-                assert_eq!(self.links[id].relay, None, "{from:?}: one relay at a time");
-                self.links[id].relay = Some((to, len));
+                assert_eq!(self.links[id].splice, None, "{from:?}: one splice at a time");
+                self.links[id].splice = Some((to, len));
             }
             Action::SetReading(conn, on) => {
                 let id = self.link_of(worker, conn)?;

@@ -48,7 +48,7 @@ pub struct Link {
     pub used: bool,
     pub bulk: bool,
     /// The connection that gets the peer's next bytes, and how many of them.
-    pub relay: Option<(ConnId, u64)>,
+    pub splice: Option<(ConnId, u64)>,
     /// The error that the application will be told once earlier bytes are read.
     pub error: Option<io::ErrorKind>,
     /// The driver knows of it.
@@ -127,7 +127,7 @@ impl Link {
             reading: true,
             used: false,
             bulk: false,
-            relay: None,
+            splice: None,
             error: None,
             noticed: false,
             their_unsent: VecDeque::new(),

@@ -156,7 +156,7 @@ pub struct Seen {
     pub made_room: usize,
     pub peak_unsent: usize,
     /// Bytes that the application did not see.
-    pub relayed: usize,
+    pub spliced: usize,
 }
 
 impl<A: App> World<A> {

@@ -45,7 +45,7 @@ pub struct Common<S> {
     pub(in crate::net) told: VecDeque<(ConnId, Told)>,
     /// The bytes that wait to be sent on all sockets.
     pub(in crate::net) waiting: Waiting,
-    /// For relays.
+    /// For splices.
     pub(in crate::net) pipes: Pipes,
     /// Deadlines of closing sockets, by key.
     pub(in crate::net) closing: Timers<usize>,

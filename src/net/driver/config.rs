@@ -17,7 +17,7 @@ pub struct DriverConfig {
     /// Bytes of one read of a connection with [`Cx::set_bulk`](crate::app::Cx::set_bulk). Measured with a plain relay, CPU seconds per GiB: 16 KiB 0.92,
     /// 64 KiB 0.28, 256 KiB 0.24, 512 KiB 0.21.
     pub bulk_read_size: usize,
-    /// Pipes through which relays pass their bytes at once; 0: all are copied. Linux only.
+    /// Pipes through which splices pass their bytes at once; 0: all are copied. Linux only.
     pub pipes: usize,
     /// How long the peer of a closed connection may take nothing of what is left for it. Then it is reset.
     pub stall: Duration,

@@ -4,7 +4,7 @@
 //!   socket ──fill──▶ [ pages, by reference ] ──drain──▶ socket
 //! ```
 //!
-//! A pipe belongs to a receiver for as long as bytes are in it, and is spare otherwise: a thousand relays that keep up
+//! A pipe belongs to a receiver for as long as bytes are in it, and is spare otherwise: a thousand splices that keep up
 //! share one. After an error with bytes inside, the pipe is closed with them and never used again.
 
 use std::{
@@ -18,10 +18,10 @@ use std::{
 /// Measured with 64 MiB downloads, CPU seconds per GiB: 128 KiB at once 0.36, 512 KiB 0.27, 1 MiB 0.22; copied, 0.32.
 pub(in crate::net) const CAPACITY: usize = 1024 * 1024;
 
-/// How long a pipe that no relay needs is kept.
+/// How long a pipe that no splice needs is kept.
 const SPARE_FOR: Duration = Duration::from_secs(10);
 
-/// How long no pipe is asked for after the system had none. Else every step of every relay would ask, just when the
+/// How long no pipe is asked for after the system had none. Else every step of every splice would ask, just when the
 /// system has the least to give.
 const REFUSED_FOR: Duration = Duration::from_secs(1);
 
@@ -110,7 +110,7 @@ impl Pipes {
         self.until
     }
 
-    /// Closes the pipes that no relay needed for a while.
+    /// Closes the pipes that no splice needed for a while.
     pub(in crate::net) fn expire(&mut self, now: Instant) {
         if self.until.is_some_and(|until| until <= now) {
             self.spare = Vec::new();

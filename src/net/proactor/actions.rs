@@ -30,7 +30,7 @@ impl Io {
             Action::ConnectSecured(conn, ..) => self.common.refuse(conn, ErrorKind::Unsupported),
             Action::Send(conn, bytes) => self.stage(conn, bytes),
             Action::Forward(conn, range) => self.forward(conn, range),
-            Action::Relay { from, to, len } => self.begin_relay(from, to, len),
+            Action::Splice { from, to, len } => self.begin_splice(from, to, len),
             Action::SetReading(conn, on) => self.set_reading(conn, on),
             Action::SetBulk(conn, on) => {
                 if let Some((key, socket)) = self.common.table.find_mut(conn) {

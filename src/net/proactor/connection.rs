@@ -1,6 +1,6 @@
 //! One socket as the proactor sees it: what the kernel is doing for it, and what waits on either side.
 
-use super::{buffers::Group, operations::Vector, relay::Relay};
+use super::{buffers::Group, operations::Vector, splice::Splice};
 use crate::{
     app::{ConnId, Progress},
     buf::Output,
@@ -72,10 +72,10 @@ pub struct Connection {
     pub(super) vector: Option<Box<Vector>>,
     pub(super) stash: Option<Box<Stash>>,
     /// Its next bytes belong to another.
-    pub(super) relay: Option<Box<Relay>>,
-    /// The bytes that a relay has for it, before `output`.
+    pub(super) splice: Option<Box<Splice>>,
+    /// The bytes that a splice has for it, before `output`.
     pub(super) piped: Option<Box<Pipe>>,
-    /// The key of the socket whose relay waits until `output` has left, or the pipe has room.
+    /// The key of the socket whose splice waits until `output` has left, or the pipe has room.
     pub(super) feeder: Option<u32>,
     /// Where to, while it connects.
     pub(super) address: Option<Box<SockAddr>>,
@@ -89,7 +89,7 @@ pub struct Connection {
     pub(super) in_flight: u8,
     pub(super) receiving: Receiving,
     pub(super) finish: Finish,
-    /// An operation looks out for input that is to be relayed through a pipe.
+    /// An operation looks out for input that is to be spliced through a pipe.
     pub(super) looking: bool,
     /// It has found some.
     pub(super) readable: bool,
@@ -139,7 +139,7 @@ impl Connection {
             phase,
             vector: None,
             stash: None,
-            relay: None,
+            splice: None,
             piped: None,
             feeder: None,
             address: None,

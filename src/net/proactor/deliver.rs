@@ -34,7 +34,7 @@ impl<A: App> Proactor<A> {
             self.settle();
         }
         self.hear_stash(key, conn);
-        self.hear_relayed(key, conn);
+        self.hear_spliced(key, conn);
         self.hear_broken(key, conn);
     }
 
@@ -115,7 +115,7 @@ impl<A: App> Proactor<A> {
         let (buffer, size) = (buffers.take(number), buffers.size());
         let done = self.hear(arrival.key, conn, Heard::Own(buffer), len, size);
         let mut heard = mem::replace(&mut self.io.heard, Heard::nothing());
-        // A relay ended in the middle of it.
+        // A splice ended in the middle of it.
         if done < len
             && let Some(socket) = self.io.common.table.tenant(arrival.key, conn)
         {
@@ -127,11 +127,11 @@ impl<A: App> Proactor<A> {
         }
     }
 
-    /// Lets the application hear the first `len` bytes of a buffer, or as many of them as a relay still has to pass on;
+    /// Lets the application hear the first `len` bytes of a buffer, or as many of them as a splice still has to pass on;
     /// tells how many that were.
     fn hear(&mut self, key: usize, conn: ConnId, heard: Heard, len: usize, size: usize) -> usize {
-        let relay = self.io.count_relayed(conn, len);
-        let len = relay.map_or(len, |(_, moved)| moved);
+        let splice = self.io.count_spliced(conn, len);
+        let len = splice.map_or(len, |(_, moved)| moved);
         if let Some(socket) = self.io.common.table.tenant(key, conn) {
             socket.count(self.io.turn, len);
         }
@@ -139,10 +139,10 @@ impl<A: App> Proactor<A> {
         self.io.heard_in = size;
         let input = self.io.heard.part(0..len);
         self.cx.hear(input);
-        if let Some((to, moved)) = relay {
+        if let Some((to, moved)) = splice {
             self.cx.forward(to, input);
             self.cx.hear(&[]);
-            self.app.relayed(&mut self.cx, conn, moved as u64);
+            self.app.spliced(&mut self.cx, conn, moved as u64);
         } else {
             self.app.received(&mut self.cx, conn, input);
             self.cx.hear(&[]);

@@ -92,7 +92,7 @@ pub struct Io {
     pub(super) sent: Vec<usize>,
     /// Keys of sockets that tried to send with it, and how many bytes.
     pub(super) tried: Vec<(usize, usize)>,
-    /// A relay goes on when such a try has succeeded.
+    /// A splice goes on when such a try has succeeded.
     pub(super) awaited: bool,
     /// The completions of a turn; kept for its memory.
     pub(super) batch: Vec<cqueue::Entry>,
@@ -242,7 +242,7 @@ impl Io {
 
     /// Has the kernel receive for a socket exactly when its input is wanted, in the way that fits.
     fn receive(&mut self, key: usize) {
-        if self.look_for_relay(key) {
+        if self.look_for_splice(key) {
             return;
         }
         let Some(socket) = self.common.table.get_mut(key) else { return };

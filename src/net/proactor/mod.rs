@@ -34,8 +34,8 @@ mod deliver;
 mod heard;
 mod io;
 mod operations;
-mod relay;
 mod ring;
+mod splice;
 #[cfg(test)]
 mod tests;
 

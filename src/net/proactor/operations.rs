@@ -46,9 +46,9 @@ pub(super) enum Kind {
     Send,
     /// Send all of it while it is submitted. Only what fails is completed.
     TrySend,
-    /// Tell when there is input for a relay to move.
+    /// Tell when there is input for a splice to move.
     Readable,
-    /// Tell when there is room for what a relay has.
+    /// Tell when there is room for what a splice has.
     Writable,
     Connect,
     /// Look out for errors of a connection that is not read.

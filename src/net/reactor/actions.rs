@@ -46,7 +46,7 @@ impl Io {
             Action::Connect(conn, to) => self.connect(conn, to),
             Action::ConnectSecured(conn, ..) => self.common.refuse(conn, ErrorKind::Unsupported),
             Action::Send(conn, _) | Action::Forward(conn, _) => self.stage(at, conn),
-            Action::Relay { from, to, len } => self.begin_relay(from, to, len),
+            Action::Splice { from, to, len } => self.begin_splice(from, to, len),
             Action::SetReading(conn, on) => self.set_reading(conn, on),
             Action::SetBulk(conn, on) => {
                 if let Some((_, socket)) = self.common.table.find_mut(conn) {

@@ -112,7 +112,7 @@ impl Io {
         // Without an allowance nothing is read any more: only the time is waited for.
         while heard < BUDGET && allowance > 0 {
             match self.read(key) {
-                Read::Input(len) | Read::Relayed { len, .. } => {
+                Read::Input(len) | Read::Spliced { len, .. } => {
                     heard += len;
                     allowance = allowance.saturating_sub(len);
                 }

@@ -27,7 +27,7 @@ pub(super) enum Phase {
     Lingering(usize),
 }
 
-/// Bytes that a relay has taken and the receiver has not.
+/// Bytes that a splice has taken and the receiver has not.
 #[derive(Debug)]
 pub(super) struct Piped {
     pub(super) pipe: Pipe,
@@ -35,9 +35,9 @@ pub(super) struct Piped {
     pub(super) from: ConnId,
 }
 
-/// The rest of a relay that was asked for. See [`crate::app::Action::Relay`].
+/// The rest of a splice that was asked for. See [`crate::app::Action::Splice`].
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Relay {
+pub(super) struct Splice {
     pub(super) to: ConnId,
     /// Bytes; never zero.
     pub(super) left: u64,
@@ -48,7 +48,7 @@ pub(super) struct Relay {
 pub struct Connection {
     pub(super) stream: TcpStream,
     pub(super) output: Output,
-    /// The bytes that a relay has for it, before `output`.
+    /// The bytes that a splice has for it, before `output`.
     pub(super) piped: Option<Box<Piped>>,
     /// The connection that it belongs to, or belonged to: a socket that is closing outlives the name.
     pub(super) conn: ConnId,
@@ -62,7 +62,7 @@ pub struct Connection {
     /// Actions of the present call that have bytes for it: a list through [`super::actions`], first and last.
     pub(super) staged: (u32, u32),
     /// Its bytes go to another, unheard.
-    pub(super) relay: Option<Box<Relay>>,
+    pub(super) splice: Option<Box<Splice>>,
     /// The write that failed. The peer's words before it are heard first, then this.
     pub(super) broken: Option<io::ErrorKind>,
     /// It came in by a listener: it counts against `max_connections`.
@@ -102,7 +102,7 @@ impl Connection {
             confirmed: 0,
             counted: 0,
             staged: (NONE, NONE),
-            relay: None,
+            splice: None,
             broken: None,
             accepted,
             readable: false,

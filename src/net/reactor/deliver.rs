@@ -66,10 +66,10 @@ impl<A: App> Reactor<A> {
             if heard >= BUDGET {
                 return self.io.common.enqueue_later(key);
             }
-            let (broken, relay) = (socket.broken, socket.relay.as_deref().copied());
-            let found = match relay {
+            let (broken, splice) = (socket.broken, socket.splice.as_deref().copied());
+            let found = match splice {
                 None => self.io.read(key),
-                Some(relay) => self.io.relay(key, relay),
+                Some(splice) => self.io.splice(key, splice),
             };
             match found {
                 Read::Input(len) => {
@@ -79,7 +79,7 @@ impl<A: App> Reactor<A> {
                     self.app.received(&mut self.cx, conn, input);
                     self.cx.hear(&[]);
                 }
-                Read::Relayed { len, to } => {
+                Read::Spliced { len, to } => {
                     heard += len;
                     if let Some(to) = to {
                         let input = self.io.scratch.heard(0..len);
@@ -87,7 +87,7 @@ impl<A: App> Reactor<A> {
                         self.cx.forward(to, input);
                         self.cx.hear(&[]);
                     }
-                    self.app.relayed(&mut self.cx, conn, len as u64);
+                    self.app.spliced(&mut self.cx, conn, len as u64);
                 }
                 Read::Drained | Read::Blocked => return,
                 // An end after a failed write may be a reset that the write has used up: it must not pass for a clean one.

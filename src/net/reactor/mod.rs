@@ -23,8 +23,8 @@ mod connection;
 mod deliver;
 mod io;
 mod read;
-mod relay;
 mod scratch;
+mod splice;
 #[cfg(test)]
 mod tests;
 mod write;

@@ -9,9 +9,9 @@ use std::io::{ErrorKind, Read as _};
 pub(super) enum Read {
     /// Bytes at the start of the scratch: how many.
     Input(usize),
-    /// Bytes that went the way that a relay wants them to: how many. With `to`, they are at the start of the scratch and still have
+    /// Bytes that went the way that a splice wants them to: how many. With `to`, they are at the start of the scratch and still have
     /// to be sent there.
-    Relayed { len: usize, to: Option<ConnId> },
+    Spliced { len: usize, to: Option<ConnId> },
     /// The receiver takes no more.
     Blocked,
     /// Nothing for now.

@@ -156,7 +156,7 @@ fn write_staged(socket: &mut Connection, mut staged: Staged<'_>) -> io::Result<u
     Ok(total)
 }
 
-/// Sends what a relay has for a socket: that is before everything queued.
+/// Sends what a splice has for a socket: that is before everything queued.
 pub(super) fn drain_pipe(socket: &mut Connection, pipes: &mut Pipes, now: Instant) -> io::Result<usize> {
     let Some(piped) = &mut socket.piped else { return Ok(0) };
     let taken = piped.pipe.drain(&socket.stream)?;

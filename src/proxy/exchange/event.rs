@@ -40,7 +40,7 @@ pub(in crate::proxy) enum Event<'a> {
     /// A part of the response body; in a tunnel, any bytes from the backend.
     ResponseData(&'a [u8]),
     /// A part of the response body went to the client unseen: its bytes.
-    ResponsePassed(u64),
+    ResponseSpliced(u64),
     /// The response is complete.
     ResponseEnd(Fields),
     /// The backend broke a rule of HTTP.

@@ -305,7 +305,7 @@ impl Exchange {
     pub(super) fn splice_to(&self, left: u64, least: u64) -> Option<ConnId> {
         let State::Relay(relay) = &self.state else { return None };
         let to = self.core.client.splice_to().filter(|_| !self.core.is_kept());
-        to.filter(|_| relay.may_pass_unseen(left, least))
+        to.filter(|_| relay.may_splice(left, least))
     }
 
     /// The backend connection it holds.

@@ -63,7 +63,7 @@ impl Relay {
 
     /// May the driver pass on what is left of this response body without showing it to us? `left`: what the backend's reader
     /// still expects. Only if all of it is long enough to be worth it.
-    pub(super) fn may_pass_unseen(&self, left: u64, least: u64) -> bool {
+    pub(super) fn may_splice(&self, left: u64, least: u64) -> bool {
         matches!(self.receiving, Receiving::Body { owed: Some(owed) } if owed == left) && left >= least.max(1)
     }
 
@@ -84,7 +84,7 @@ impl Relay {
             Event::Head(head, body) => self.response_head(&head, body, step),
             Event::Switched(head) => step.switched(self.link, &head),
             Event::ResponseData(data) => self.response_data(data, step),
-            Event::ResponsePassed(length) => self.response_passed(length, step),
+            Event::ResponseSpliced(length) => self.response_spliced(length, step),
             Event::ResponseEnd(trailers) => self.response_end(&trailers, step),
             Event::UpstreamBad(error) => self.upstream_failed(Failure::Response(error), step),
             Event::UpstreamEnded | Event::UpstreamFailed(_) => self.upstream_gone(step),

@@ -84,7 +84,7 @@ impl Relay {
     }
 
     /// `length` bytes of the content went to the client unseen.
-    pub(super) fn response_passed(mut self, length: u64, step: &mut Step<'_>) -> State {
+    pub(super) fn response_spliced(mut self, length: u64, step: &mut Step<'_>) -> State {
         if let Receiving::Body { .. } = self.receiving {
             if let Err(error) = step.reply().passed(length) {
                 return self.give_up(Failure::Response(error), step);

@@ -64,7 +64,7 @@ impl Tunnel {
             | Event::Interim(_)
             | Event::Head(..)
             | Event::Switched(_)
-            | Event::ResponsePassed(_)
+            | Event::ResponseSpliced(_)
             | Event::ResponseEnd(_)
             | Event::UpstreamBad(_) => {}
         }

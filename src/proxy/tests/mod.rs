@@ -8,9 +8,9 @@ mod deadlines;
 mod dialing;
 mod draining;
 mod ends;
-mod passing;
 mod pressure;
 mod sharing;
+mod splicing;
 mod streams;
 mod streams_ends;
 mod streams_peer;
@@ -71,8 +71,8 @@ pub(super) struct World {
     seen: BTreeMap<ConnId, Seen>,
     /// Connections on which bytes or an end wait that the proxy has not heard.
     pub(super) not_quiet: Vec<ConnId>,
-    /// Relays: by their sender, the receiver and the number of bytes that are left.
-    pub(super) relays: BTreeMap<ConnId, (ConnId, u64)>,
+    /// Splices: by their sender, the receiver and the number of bytes that are left.
+    pub(super) splices: BTreeMap<ConnId, (ConnId, u64)>,
     /// Connections that are not read.
     pub(super) paused: BTreeSet<ConnId>,
     /// How far peers are, for those that a test has set; all others have taken everything.
@@ -146,7 +146,7 @@ impl World {
             ports: BTreeMap::new(),
             seen: BTreeMap::new(),
             not_quiet,
-            relays: BTreeMap::new(),
+            splices: BTreeMap::new(),
             paused: BTreeSet::new(),
             progress: BTreeMap::new(),
             rung: Vec::new(),
@@ -230,7 +230,7 @@ impl World {
         if text.is_empty() || !self.cx.is_open(conn) {
             return;
         }
-        let text = self.relay(conn, text);
+        let text = self.splice(conn, text);
         if text.is_empty() {
             return;
         }
@@ -245,15 +245,15 @@ impl World {
         self.settle();
     }
 
-    /// Moves what a relay wants of it; what is left is heard.
-    fn relay<'t>(&mut self, conn: ConnId, text: &'t [u8]) -> &'t [u8] {
-        let Some((to, left)) = self.relays.remove(&conn).filter(|(to, _)| self.cx.is_open(*to)) else { return text };
+    /// Moves what a splice wants of it; what is left is heard.
+    fn splice<'t>(&mut self, conn: ConnId, text: &'t [u8]) -> &'t [u8] {
+        let Some((to, left)) = self.splices.remove(&conn).filter(|(to, _)| self.cx.is_open(*to)) else { return text };
         let (moved, rest) = text.split_at(text.len().min(usize::try_from(left).unwrap_or(usize::MAX)));
         self.seen.entry(to).or_default().sent.extend_from_slice(moved);
         if left > moved.len() as u64 {
-            self.relays.insert(conn, (to, left - moved.len() as u64));
+            self.splices.insert(conn, (to, left - moved.len() as u64));
         }
-        self.proxy.relayed(&mut self.cx, conn, moved.len() as u64);
+        self.proxy.spliced(&mut self.cx, conn, moved.len() as u64);
         self.settle();
         if self.cx.is_open(conn) { rest } else { &[] }
     }
@@ -401,7 +401,7 @@ impl World {
             Action::Finish(conn) => self.seen.entry(conn).or_default().end = Some("finish"),
             Action::Close(conn) | Action::HangUp(conn) => self.seen.entry(conn).or_default().end = Some("close"),
             Action::Abort(conn) => self.seen.entry(conn).or_default().end = Some("abort"),
-            Action::Relay { from, to, len } => drop(self.relays.insert(from, (to, len))),
+            Action::Splice { from, to, len } => drop(self.splices.insert(from, (to, len))),
             Action::SetReading(conn, true) => drop(self.paused.remove(&conn)),
             Action::SetReading(conn, false) => drop(self.paused.insert(conn)),
             Action::SetBulk(..) | Action::ConnectSecured(..) => {}

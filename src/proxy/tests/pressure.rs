@@ -154,9 +154,9 @@ fn every_long_body_of_a_connection_passes_unseen() {
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {MUCH}\r\n\r\n");
     for turn in 0..2 {
         world.say(backend, &head);
-        assert!(world.relays.contains_key(&backend), "response {turn}");
+        assert!(world.splices.contains_key(&backend), "response {turn}");
         world.say(backend, &"x".repeat(MUCH));
-        assert!(world.sent(client).ends_with('x') && world.relays.is_empty());
+        assert!(world.sent(client).ends_with('x') && world.splices.is_empty());
         world.say(client, GET);
     }
 }

@@ -7,7 +7,7 @@ use crate::{
 };
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
-/// Sealed bytes that may wait with the driver and the kernel, of one connection. As large as the largest read, so that a relayed body
+/// Sealed bytes that may wait with the driver and the kernel, of one connection. As large as the largest read, so that a spliced body
 /// is sealed at once; what goes beyond waits unsealed, where bytes of the cache are references and not copies.
 pub(super) const AHEAD: usize = 512 * 1024;
 

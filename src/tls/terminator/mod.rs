@@ -15,16 +15,16 @@
 
 mod handshake;
 mod link;
-mod relays;
 mod sending;
 mod servers;
+mod splices;
 
 use super::{Counters, Failure, Servers, Shared, session::Heard};
 use crate::app::{Action, App, ConnId, Cx, ListenerId, Origin, Progress, TimerKey};
 use handshake::Turns;
 use link::{End, Link, Links, Stage};
-use relays::Relays;
 use sending::{Input, Outgoing, Piece};
+use splices::Splices;
 use std::{fmt, io, mem, sync::Arc, time::Instant};
 
 /// Speaks TLS for an application.
@@ -34,7 +34,7 @@ pub struct Terminator<A> {
     shared: Arc<Shared>,
     servers: Arc<Servers>,
     links: Links,
-    relays: Relays,
+    splices: Splices,
     turns: Turns,
     outgoing: Outgoing,
     /// Records as they are heard; kept for its memory.
@@ -52,7 +52,7 @@ impl<A> Terminator<A> {
             shared,
             servers: Arc::default(),
             links: Links::default(),
-            relays: Relays::default(),
+            splices: Splices::default(),
             turns: Turns::new(now),
             outgoing: Outgoing::default(),
             records: Vec::new(),
@@ -128,28 +128,28 @@ impl<A: App> Terminator<A> {
             return self.break_off(cx, conn, failure, io::ErrorKind::InvalidData);
         }
         if heard.ended && !mem::replace(&mut link.ended, true) {
-            self.relays.end(conn);
+            self.splices.end(conn);
             self.tell(cx, Input::NONE, |app, cx| app.ended(cx, conn));
         }
     }
 
-    /// Tells the application bytes of any connection: to be heard, or as relayed.
+    /// Tells the application bytes of any connection: to be heard, or as spliced.
     fn pass_input(&mut self, cx: &mut Cx, conn: ConnId, bytes: &[u8], input: Input<'_>) {
         let mut rest = bytes;
-        if let Some(relay) = self.relays.of(conn) {
-            if cx.is_open(relay.to) {
-                let len = usize::try_from(relay.left).map_or(bytes.len(), |left| left.min(bytes.len()));
+        if let Some(splice) = self.splices.of(conn) {
+            if cx.is_open(splice.to) {
+                let len = usize::try_from(splice.left).map_or(bytes.len(), |left| left.min(bytes.len()));
                 let (passed, after) = bytes.split_at(len);
-                self.relays.passed(conn, len as u64);
-                if self.links.has(relay.to) {
-                    self.outgoing.put(&mut self.links, relay.to, Piece::Lent(passed), cx.now());
+                self.splices.passed(conn, len as u64);
+                if self.links.has(splice.to) {
+                    self.outgoing.put(&mut self.links, splice.to, Piece::Lent(passed), cx.now());
                 } else {
-                    self.outgoing.pass(Action::Send(relay.to, bytes::Bytes::copy_from_slice(passed)));
+                    self.outgoing.pass(Action::Send(splice.to, bytes::Bytes::copy_from_slice(passed)));
                 }
-                self.tell(cx, input, |app, cx| app.relayed(cx, conn, len as u64));
+                self.tell(cx, input, |app, cx| app.spliced(cx, conn, len as u64));
                 rest = after;
             } else {
-                self.relays.end(conn);
+                self.splices.end(conn);
             }
         }
         if !rest.is_empty() && cx.is_open(conn) {
@@ -164,7 +164,7 @@ impl<A: App> Terminator<A> {
     /// A connection that the application has is not to be relied on any more.
     fn break_off(&mut self, cx: &mut Cx, conn: ConnId, failure: Failure, kind: io::ErrorKind) {
         let Some(link) = self.links.remove(conn) else { return };
-        self.relays.end(conn);
+        self.splices.end(conn);
         self.counters_of(&link).failed(failure);
         let (End::Client(Origin { peer, .. }) | End::Server(_, peer)) = link.end;
         tracing::debug!(%peer, failure = failure.as_str(), "protected connection broken");
@@ -230,15 +230,15 @@ impl<A: App> App for Terminator<A> {
         self.flush(cx);
     }
 
-    fn relayed(&mut self, cx: &mut Cx, from: ConnId, moved: u64) {
-        self.tell(cx, Input::NONE, |app, cx| app.relayed(cx, from, moved));
+    fn spliced(&mut self, cx: &mut Cx, from: ConnId, moved: u64) {
+        self.tell(cx, Input::NONE, |app, cx| app.spliced(cx, from, moved));
         self.flush(cx);
     }
 
     fn ended(&mut self, cx: &mut Cx, conn: ConnId) {
         match self.links.get(conn) {
             None => {
-                self.relays.end(conn);
+                self.splices.end(conn);
                 self.tell(cx, Input::NONE, |app, cx| app.ended(cx, conn));
             }
             Some(link) if link.is_unknown() => self.refuse(cx, conn, Failure::Gone, Vec::new()),
@@ -257,7 +257,7 @@ impl<A: App> App for Terminator<A> {
     }
 
     fn failed(&mut self, cx: &mut Cx, conn: ConnId, error: io::ErrorKind) {
-        self.relays.end(conn);
+        self.splices.end(conn);
         match self.links.get(conn) {
             Some(link) if link.is_unknown() => self.refuse(cx, conn, Failure::Gone, Vec::new()),
             Some(link) if link.is_to_server() && link.has_begun() => {

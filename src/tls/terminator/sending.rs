@@ -3,7 +3,7 @@
 //! ```text
 //!   Send, Forward    small pieces of one call are gathered, and sealed as one record; large ones are sealed where they lie
 //!   ConnectSecured   is a Connect for the driver, and a link that waits for it here
-//!   Relay            is ours: the other connection's bytes are heard here, sealed, and told as `relayed`
+//!   Splice            is ours: the other connection's bytes are heard here, sealed, and told as `spliced`
 //!   Finish           everything is sealed, then close_notify, then Finish
 //!   Close, HangUp    the same; the name is stale already, which the driver does not mind
 //!   Abort            goes as it is: a peer that sees no close_notify knows that something broke
@@ -212,7 +212,7 @@ impl<A: App> Terminator<A> {
     pub(super) fn tell(&mut self, cx: &mut Cx, input: Input<'_>, call: impl FnOnce(&mut A, &mut Cx)) {
         call(&mut self.app, cx);
         // Without connections of ours, everything goes as it is; unless one may just have been asked for.
-        if self.servers.is_empty() && self.links.is_empty() && self.relays.is_empty() && self.outgoing.ready.is_empty()
+        if self.servers.is_empty() && self.links.is_empty() && self.splices.is_empty() && self.outgoing.ready.is_empty()
         {
             return;
         }
@@ -226,7 +226,7 @@ impl<A: App> Terminator<A> {
     }
 
     fn translate(&mut self, action: Action, input: Input<'_>, now: Instant) {
-        let Self { links, outgoing, relays, servers, .. } = self;
+        let Self { links, outgoing, splices, servers, .. } = self;
         match action {
             Action::Send(conn, bytes) if links.has(conn) => outgoing.put(links, conn, Piece::Owned(bytes), now),
             Action::Forward(conn, range) if links.has(conn) => {
@@ -235,7 +235,7 @@ impl<A: App> Terminator<A> {
             Action::Forward(conn, range) if !input.is_drivers => {
                 outgoing.pass(Action::Send(conn, Bytes::copy_from_slice(&input.bytes[range])));
             }
-            Action::Relay { from, to, len } if links.has(from) || links.has(to) => relays.begin(from, to, len),
+            Action::Splice { from, to, len } if links.has(from) || links.has(to) => splices.begin(from, to, len),
             Action::ConnectSecured(conn, to, id) if servers.get(id).is_some() => self.dial(conn, to, id, now),
             Action::Finish(conn) => {
                 outgoing.finish(links, conn);
@@ -244,17 +244,17 @@ impl<A: App> Terminator<A> {
             Action::Close(conn) | Action::HangUp(conn) => {
                 outgoing.finish(links, conn);
                 servers.count_given_up(links.remove(conn));
-                relays.end(conn);
+                splices.end(conn);
                 outgoing.pass(action);
             }
             Action::Abort(conn) => {
                 servers.count_given_up(links.remove(conn));
-                relays.end(conn);
+                splices.end(conn);
                 outgoing.pass(action);
             }
             Action::Send(..)
             | Action::Forward(..)
-            | Action::Relay { .. }
+            | Action::Splice { .. }
             | Action::Connect(..)
             | Action::ConnectSecured(..)
             | Action::SetReading(..)

@@ -17,20 +17,20 @@ mod interrupted;
 mod lifecycle;
 #[path = "../../reactor/tests/relay.rs"]
 mod relay;
-#[path = "../../reactor/tests/relaying.rs"]
-mod relaying;
 #[path = "../../reactor/tests/slow.rs"]
 mod slow;
+#[path = "../../reactor/tests/splicing.rs"]
+mod splicing;
 #[path = "../../reactor/tests/support.rs"]
 mod support;
 
 use super::{Proactor as Driver, actions::FRESH};
 use crate::net::driver::CAPACITY;
 
-/// No pipe, one for several relays, enough.
+/// No pipe, one for several splices, enough.
 const PIPES: [usize; 3] = [0, 1, 64];
 
-/// As many bytes as a relay takes before it hears that they are not taken from it.
+/// As many bytes as a splice takes before it hears that they are not taken from it.
 fn most_read() -> usize {
     crate::net::DriverConfig::default().bulk_read_size.max(CAPACITY)
 }

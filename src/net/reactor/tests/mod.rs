@@ -10,17 +10,17 @@ mod crowded;
 mod interrupted;
 mod lifecycle;
 mod relay;
-mod relaying;
 mod slow;
+mod splicing;
 mod support;
 
 use super::{Reactor as Driver, actions::FRESH};
 use crate::net::driver::CAPACITY;
 
-/// No pipe, one for several relays, enough.
+/// No pipe, one for several splices, enough.
 const PIPES: [usize; 3] = [0, 1, 64];
 
-/// As many bytes as a relay takes before it hears that they are not taken from it.
+/// As many bytes as a splice takes before it hears that they are not taken from it.
 fn most_read() -> usize {
     crate::net::DriverConfig::default().bulk_read_size.max(CAPACITY)
 }

@@ -138,7 +138,7 @@ pub(super) enum Heard {
     Connected(ConnId),
     Received(ConnId, Vec<u8>),
     Sent(ConnId, usize),
-    Relayed(ConnId, u64),
+    Spliced(ConnId, u64),
     Ended(ConnId),
     Peeked(ConnId, bool),
     Progressed(ConnId, Progress),
@@ -195,8 +195,8 @@ impl<F: FnMut(&mut Cx, &Heard, &[u8])> App for Scripted<F> {
         self.on(cx, Heard::Sent(conn, unsent), &[]);
     }
 
-    fn relayed(&mut self, cx: &mut Cx, from: ConnId, moved: u64) {
-        self.on(cx, Heard::Relayed(from, moved), &[]);
+    fn spliced(&mut self, cx: &mut Cx, from: ConnId, moved: u64) {
+        self.on(cx, Heard::Spliced(from, moved), &[]);
     }
 
     fn ended(&mut self, cx: &mut Cx, conn: ConnId) {

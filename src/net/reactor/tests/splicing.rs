@@ -1,4 +1,4 @@
-//! [`Action::Relay`](crate::app::Action::Relay): bytes that the application does not see. Each case runs with copying
+//! [`Action::Splice`](crate::app::Action::Splice): bytes that the application does not see. Each case runs with copying
 //! and with pipes, and no peer can tell which.
 
 use super::{PIPES, most_read, support::*};
@@ -17,7 +17,7 @@ use std::{
 /// Above this many unsent bytes the backend is not read.
 const HIGH: usize = 128 * 1024;
 
-/// Gives every client its own backend, whose first byte is forwarded and whose next `len` bytes are relayed. Bytes after
+/// Gives every client its own backend, whose first byte is forwarded and whose next `len` bytes are spliced. Bytes after
 /// those go nowhere. A wake-up closes all clients.
 struct Pairs {
     to: SocketAddr,
@@ -41,7 +41,7 @@ impl Pairs {
                 if !self.clients.contains(backend) && self.begun.insert(*backend, ()).is_none() =>
             {
                 cx.forward(self.other[backend], input);
-                cx.relay(*backend, self.other[backend], self.len);
+                cx.splice(*backend, self.other[backend], self.len);
             }
             Heard::Sent(conn, unsent) => cx.set_reading(self.other[conn], *unsent < HIGH),
             Heard::Failed(conn, _) if self.clients.contains(conn) => cx.abort(self.other[conn]),
@@ -62,7 +62,7 @@ fn pairs(pipes: usize, len: u64) -> (Running<impl crate::app::App + Send>, Recei
     (proxy, heard, listener)
 }
 
-/// A client and its backend; the relay runs.
+/// A client and its backend; the splice runs.
 fn begin(proxy: &Running<impl crate::app::App>, listener: &TcpListener) -> (TcpStream, TcpStream) {
     let client = proxy.connect();
     let mut server = accept(listener);
@@ -71,19 +71,19 @@ fn begin(proxy: &Running<impl crate::app::App>, listener: &TcpListener) -> (TcpS
     (client, server)
 }
 
-/// Bytes relayed until something else than progress is heard, and that.
+/// Bytes spliced until something else than progress is heard, and that.
 fn progress(heard: &Receiver<Heard>) -> (u64, Heard) {
     let mut total = 0;
     loop {
         match next(heard) {
-            Heard::Relayed(_, moved) => total += moved,
+            Heard::Spliced(_, moved) => total += moved,
             Heard::Sent(..) => {}
             other => return (total, other),
         }
     }
 }
 
-/// Hears everything up to the relay's first byte.
+/// Hears everything up to the splice's first byte.
 fn until_begun(heard: &Receiver<Heard>) {
     while !matches!(next(heard), Heard::Received(..)) {}
 }
@@ -97,7 +97,7 @@ fn write_in_background(mut to: TcpStream, bytes: Vec<u8>) -> std::thread::JoinHa
 }
 
 #[test]
-fn the_given_number_of_bytes_is_relayed_and_later_bytes_are_heard() {
+fn the_given_number_of_bytes_is_spliced_and_later_bytes_are_heard() {
     const LEN: usize = 3 * 1024 * 1024 + 17;
     for pipes in PIPES {
         let (proxy, heard, listener) = pairs(pipes, LEN as u64);
@@ -132,7 +132,7 @@ fn a_slow_reader_gets_everything_and_what_waits_is_bounded() {
         // The kernel's buffers and ours fill before the first byte is read.
         let (mut moved, mut peak) = (0, 0);
         let mut hear = |heard: Heard| match heard {
-            Heard::Relayed(_, bytes) => moved += bytes,
+            Heard::Spliced(_, bytes) => moved += bytes,
             Heard::Sent(_, unsent) => peak = peak.max(unsent),
             other => panic!("{other:?}"),
         };
@@ -165,10 +165,10 @@ fn read_in_small_pieces(mut stream: &TcpStream, len: usize) -> Vec<u8> {
     all
 }
 
-/// A relay of much begins while the bytes before it wait to be sent. These leave, and then it goes through a pipe: its steps are
+/// A splice of much begins while the bytes before it wait to be sent. These leave, and then it goes through a pipe: its steps are
 /// larger than any buffer of the ring's.
 #[test]
-fn a_relay_that_begins_behind_other_bytes_still_takes_large_steps() {
+fn a_splice_that_begins_behind_other_bytes_still_takes_large_steps() {
     const LEN: usize = 24 * 1024 * 1024;
     let (proxy, heard, listener) = pairs(64, u64::MAX);
     let client = proxy.connect();
@@ -178,7 +178,7 @@ fn a_relay_that_begins_behind_other_bytes_still_takes_large_steps() {
     loop {
         match next(&heard) {
             Heard::Sent(_, unsent) if unsent >= HIGH => break,
-            Heard::Relayed(_, moved) => largest = largest.max(moved),
+            Heard::Spliced(_, moved) => largest = largest.max(moved),
             _ => {}
         }
     }
@@ -186,7 +186,7 @@ fn a_relay_that_begins_behind_other_bytes_still_takes_large_steps() {
     drop(sender.join().unwrap());
     drop(proxy.stop());
     for word in heard.try_iter() {
-        if let Heard::Relayed(_, moved) = word {
+        if let Heard::Spliced(_, moved) = word {
             largest = largest.max(moved);
         }
     }
@@ -281,16 +281,16 @@ fn a_receiver_closed_in_the_middle_gets_what_was_taken_and_the_sender_is_heard_a
         assert!(got == pattern(24 * 1024 * 1024)[..got.len()], "pipes {pipes}: not a beginning of what was sent");
         // Closing the receiver paused the sender: it is not read again, and ends with the proxy.
         let words: Vec<Heard> = heard.try_iter().collect();
-        let moved = words.iter().filter(|word| matches!(word, Heard::Relayed(..))).count();
+        let moved = words.iter().filter(|word| matches!(word, Heard::Spliced(..))).count();
         let woken = words.iter().position(|word| *word == Heard::Woken);
-        assert!(woken.is_some_and(|at| words[at..].iter().all(|word| !matches!(word, Heard::Relayed(..)))), "{moved}");
+        assert!(woken.is_some_and(|at| words[at..].iter().all(|word| !matches!(word, Heard::Spliced(..)))), "{moved}");
         drop(proxy.stop());
         let _ = sender.join();
     }
 }
 
 #[test]
-fn more_relays_than_pipes_do_not_mix() {
+fn more_splices_than_pipes_do_not_mix() {
     const LEN: usize = 8 * 1024 * 1024;
     for pipes in PIPES {
         let (proxy, _heard, listener) = pairs(pipes, LEN as u64);
@@ -302,7 +302,7 @@ fn more_relays_than_pipes_do_not_mix() {
             #[allow(clippy::disallowed_methods)] // Each reads at its own pace.
             readers.push(std::thread::spawn(move || {
                 let got = if number == 0 { read_in_small_pieces(&client, LEN) } else { read_exactly(&client, LEN) };
-                assert!(got == bytes, "pipes {pipes}: relay {number} got other bytes");
+                assert!(got == bytes, "pipes {pipes}: splice {number} got other bytes");
                 drop(sender.join().unwrap());
             }));
         }

@@ -1,4 +1,4 @@
-//! Relaying: what one socket receives is sent to another, and the application only hears how much.
+//! Splicing: what one socket receives is sent to another, and the application only hears how much.
 //!
 //! Through a pipe where there is one, as the reactor does, so that the bytes stay in the kernel. The kernel says when a socket has
 //! some ([`Kind::Readable`](super::operations::Kind)), and we move them ourselves: its own operation for that (`IORING_OP_SPLICE`)
@@ -6,7 +6,7 @@
 //! the bytes into our memory, and they are sent as [`crate::app::Action::Forward`] sends them.
 //!
 //! A pipe comes after everything that waits in our memory. The head of a response waits there, and the first bytes of its body:
-//! so a relay of much stays in the kernel until they have left ([`Way::Soon`]). Received instead, its bytes would wait in our
+//! so a splice of much stays in the kernel until they have left ([`Way::Soon`]). Received instead, its bytes would wait in our
 //! memory in their turn, and none of it would ever find the way free.
 
 use super::{
@@ -26,18 +26,18 @@ use std::{
     mem,
 };
 
-/// The rest of a relay that was asked for. See [`crate::app::Action::Relay`].
+/// The rest of a splice that was asked for. See [`crate::app::Action::Splice`].
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Relay {
+pub(super) struct Splice {
     pub(super) to: ConnId,
     /// Bytes; never zero.
     pub(super) left: u64,
 }
 
-/// A relay with less left than this does not wait for a pipe: it is one large buffer, or a few small ones.
+/// A splice with less left than this does not wait for a pipe: it is one large buffer, or a few small ones.
 const WORTH_WAITING: u64 = 64 * 1024;
 
-/// The way of the next bytes of a relay.
+/// The way of the next bytes of a splice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     /// Through a pipe, now.
@@ -48,7 +48,7 @@ enum Way {
     Memory,
 }
 
-/// The result of one step of a relay through a pipe.
+/// The result of one step of a splice through a pipe.
 enum Found {
     /// This number of bytes is on its way.
     Moved(usize),
@@ -61,40 +61,40 @@ enum Found {
 }
 
 impl Io {
-    /// Carries out [`crate::app::Action::Relay`].
-    pub(super) fn begin_relay(&mut self, from: ConnId, to: ConnId, len: u64) {
+    /// Carries out [`crate::app::Action::Splice`].
+    pub(super) fn begin_splice(&mut self, from: ConnId, to: ConnId, len: u64) {
         if let Some((key, socket)) = self.common.table.find_mut(from) {
-            debug_assert!(socket.relay.is_none(), "one relay at a time");
-            socket.relay = Some(Box::new(Relay { to, left: len }));
+            debug_assert!(socket.splice.is_none(), "one splice at a time");
+            socket.splice = Some(Box::new(Splice { to, left: len }));
             self.touch(key);
         }
     }
 
-    /// Counts the next `len` bytes of a connection for its relay: the connection that gets them, and how many, without
-    /// their being heard. `None` if there is no relay.
-    pub(super) fn count_relayed(&mut self, from: ConnId, len: usize) -> Option<(ConnId, usize)> {
-        let mut relay = self.common.table.find_mut(from)?.1.relay.take()?;
+    /// Counts the next `len` bytes of a connection for its splice: the connection that gets them, and how many, without
+    /// their being heard. `None` if there is no splice.
+    pub(super) fn count_spliced(&mut self, from: ConnId, len: usize) -> Option<(ConnId, usize)> {
+        let mut splice = self.common.table.find_mut(from)?.1.splice.take()?;
         // Bytes that come after the other side has gone are heard.
-        self.common.table.find_mut(relay.to)?;
-        let moved = usize::try_from(relay.left).map_or(len, |left| left.min(len));
-        relay.left -= moved as u64;
-        let to = relay.to;
-        if relay.left > 0 {
-            self.common.table.find_mut(from)?.1.relay = Some(relay);
+        self.common.table.find_mut(splice.to)?;
+        let moved = usize::try_from(splice.left).map_or(len, |left| left.min(len));
+        splice.left -= moved as u64;
+        let to = splice.to;
+        if splice.left > 0 {
+            self.common.table.find_mut(from)?.1.splice = Some(splice);
         }
         Some((to, moved))
     }
 
     /// Whether the next bytes of a socket go through a pipe, and if so, has the kernel tell when there are some. Otherwise they
     /// are received.
-    pub(super) fn look_for_relay(&mut self, key: usize) -> bool {
+    pub(super) fn look_for_splice(&mut self, key: usize) -> bool {
         let Some(socket) = self.common.table.get_mut(key) else { return false };
-        let Some(relay) = socket.relay.as_deref().copied().filter(|_| socket.wants_input()) else { return false };
+        let Some(splice) = socket.splice.as_deref().copied().filter(|_| socket.wants_input()) else { return false };
         let sender = (socket.receiving, socket.arriving == 0, socket.looking || socket.readable);
-        let way = if socket.broken.is_some() { Way::Memory } else { self.way(relay) };
+        let way = if socket.broken.is_some() { Way::Memory } else { self.way(splice) };
         match way {
             Way::Memory => return false,
-            Way::Soon => self.wait_for_the_way(key, relay.to),
+            Way::Soon => self.wait_for_the_way(key, splice.to),
             Way::Pipe => {}
         }
         match sender {
@@ -112,13 +112,13 @@ impl Io {
         true
     }
 
-    /// While its receiver's kernel takes nothing, a relay does not wait: the application hears how much is unsent, and decides.
+    /// While its receiver's kernel takes nothing, a splice does not wait: the application hears how much is unsent, and decides.
     /// Otherwise it waits for bytes before it if a pipe would be its way then, or if much waits on all sockets: else more would be
     /// received before the application hears that nothing of it was sent.
-    fn way(&mut self, relay: Relay) -> Way {
+    fn way(&mut self, splice: Splice) -> Way {
         let much = self.common.waiting.is_much();
         let pipes = self.common.pipes.is_available(self.common.now);
-        let Some((_, receiver)) = self.common.table.find_mut(relay.to) else { return Way::Memory };
+        let Some((_, receiver)) = self.common.table.find_mut(splice.to) else { return Way::Memory };
         let open = receiver.phase == Phase::Open && receiver.finish == Finish::No && receiver.broken.is_none();
         let pipe = if receiver.piped.is_some() { !receiver.choked } else { pipes && !much };
         let first = receiver.output.is_empty() && !receiver.sending;
@@ -126,12 +126,12 @@ impl Io {
         match (open, first) {
             (true, true) if full => Way::Soon,
             (true, true) if pipe => Way::Pipe,
-            (true, false) if relay.left >= WORTH_WAITING && !receiver.behind && (pipe || much) => Way::Soon,
+            (true, false) if splice.left >= WORTH_WAITING && !receiver.behind && (pipe || much) => Way::Soon,
             _ => Way::Memory,
         }
     }
 
-    /// Has the relay of the socket with this key looked at again when its receiver has sent something.
+    /// Has the splice of the socket with this key looked at again when its receiver has sent something.
     fn wait_for_the_way(&mut self, key: usize, to: ConnId) {
         if let Some((_, receiver)) = self.common.table.find_mut(to) {
             receiver.feeder = u32::try_from(key).ok();
@@ -140,7 +140,7 @@ impl Io {
         }
     }
 
-    /// The bytes of a connection have left, or do not for now, or never will: a relay that waited for that goes on.
+    /// The bytes of a connection have left, or do not for now, or never will: a splice that waited for that goes on.
     pub(super) fn clear_the_way(&mut self, key: usize) {
         let feeder = self.common.table.get_mut(key).and_then(|receiver| receiver.feeder.take());
         // The key may be another socket's by now, which is looked at in vain.
@@ -149,21 +149,21 @@ impl Io {
         }
     }
 
-    /// One step of a relay through a pipe.
-    fn relay_through_pipe(&mut self, key: usize) -> Found {
+    /// One step of a splice through a pipe.
+    fn splice_through_pipe(&mut self, key: usize) -> Found {
         let Some(socket) = self.common.table.get_mut(key) else { return Found::Nothing };
         let ready = mem::take(&mut socket.readable);
-        let Some(relay) = socket.relay.as_deref().copied() else { return Found::Nothing };
+        let Some(splice) = socket.splice.as_deref().copied() else { return Found::Nothing };
         // Input that is not wanted now, or goes another way, is reported again when it is looked for.
-        if !ready || !socket.wants_input() || self.way(relay) != Way::Pipe {
+        if !ready || !socket.wants_input() || self.way(splice) != Way::Pipe {
             return Found::Nothing;
         }
-        let begun = self.common.table.find_mut(relay.to).and_then(|(_, receiver)| receiver.piped.take());
+        let begun = self.common.table.find_mut(splice.to).and_then(|(_, receiver)| receiver.piped.take());
         let pipe = begun.or_else(|| self.common.pipes.take(self.common.now).map(Box::new));
         let Some(mut pipe) = pipe else { return Found::Nothing };
         let Some(socket) = self.common.table.get_mut(key) else { return Found::Nothing };
         let before = pipe.len();
-        let filled = without_waiting(&socket.socket, || pipe.fill(&socket.socket, relay.left));
+        let filled = without_waiting(&socket.socket, || pipe.fill(&socket.socket, splice.left));
         let mut choked = false;
         let found = match filled {
             Ok(Moved::Bytes(len)) => Found::Moved(len),
@@ -183,7 +183,7 @@ impl Io {
             }
             Err(error) => Found::Failed(error.kind()),
         };
-        self.send_piped(relay.to, pipe, choked);
+        self.send_piped(splice.to, pipe, choked);
         found
     }
 
@@ -266,7 +266,7 @@ impl Io {
         self.touch(key);
     }
 
-    /// Input for a relay has arrived.
+    /// Input for a splice has arrived.
     pub(super) fn note_readable(&mut self, key: usize) {
         if let Some(socket) = self.common.table.get_mut(key) {
             socket.looking = false;
@@ -279,18 +279,18 @@ impl Io {
 }
 
 impl<A: App> Proactor<A> {
-    /// Moves what has arrived for a relay, and tells the application how much.
-    pub(super) fn hear_relayed(&mut self, key: usize, conn: ConnId) {
+    /// Moves what has arrived for a splice, and tells the application how much.
+    pub(super) fn hear_spliced(&mut self, key: usize, conn: ConnId) {
         if !self.io.common.table.tenant(key, conn).is_some_and(|socket: &mut Connection| socket.readable) {
             return;
         }
-        let found = self.io.relay_through_pipe(key);
+        let found = self.io.splice_through_pipe(key);
         self.io.touch(key);
         match found {
             Found::Nothing => return,
             Found::Moved(len) => {
-                self.io.count_relayed(conn, len);
-                self.app.relayed(&mut self.cx, conn, len as u64);
+                self.io.count_spliced(conn, len);
+                self.app.spliced(&mut self.cx, conn, len as u64);
             }
             Found::End => self.app.ended(&mut self.cx, conn),
             Found::Failed(kind) => return self.fail(conn, kind),

@@ -1,7 +1,7 @@
-//! Relaying: what one socket sends goes to another, and the application only hears how much.
+//! Splicing: what one socket sends goes to another, and the application only hears how much.
 
 use super::{
-    connection::{Phase, Piped, Relay},
+    connection::{Phase, Piped, Splice},
     io::Io,
     read::Read,
     write::drain_pipe,
@@ -12,23 +12,23 @@ use crate::{
 };
 
 impl Io {
-    /// Carries out [`crate::app::Action::Relay`].
-    pub(super) fn begin_relay(&mut self, from: ConnId, to: ConnId, len: u64) {
+    /// Carries out [`crate::app::Action::Splice`].
+    pub(super) fn begin_splice(&mut self, from: ConnId, to: ConnId, len: u64) {
         if let Some((key, socket)) = self.common.table.find_mut(from) {
-            debug_assert!(socket.relay.is_none(), "one relay at a time");
-            socket.relay = Some(Box::new(Relay { to, left: len }));
+            debug_assert!(socket.splice.is_none(), "one splice at a time");
+            socket.splice = Some(Box::new(Splice { to, left: len }));
             self.common.enqueue(key);
         }
     }
 
-    /// One step of a relay from the socket with this key.
-    pub(super) fn relay(&mut self, key: usize, relay: Relay) -> Read {
+    /// One step of a splice from the socket with this key.
+    pub(super) fn splice(&mut self, key: usize, splice: Splice) -> Read {
         // Its last bytes must not wait for room in a pipe: until they are through, the application does not hear that
         // it is broken.
         let breaking = self.common.table.get_mut(key).is_some_and(|sender| sender.is_breaking());
-        let Some((receiver, socket)) = self.common.table.find_mut(relay.to) else {
+        let Some((receiver, socket)) = self.common.table.find_mut(splice.to) else {
             // The other side is gone: what comes now is heard.
-            self.count_relayed(key, relay.left);
+            self.count_spliced(key, splice.left);
             return self.read(key);
         };
         let open = socket.phase == Phase::Open && socket.finish == Finish::No && socket.broken.is_none();
@@ -42,30 +42,30 @@ impl Io {
             let pipe = socket.piped.take().map(|piped| piped.pipe);
             let pipe = pipe.or_else(|| if much { None } else { self.common.pipes.take(self.common.now) });
             if let Some(pipe) = pipe {
-                return self.relay_through(pipe, key, receiver, relay);
+                return self.splice_through(pipe, key, receiver, splice);
             }
         }
-        self.relay_copying(key, relay)
+        self.splice_copying(key, splice)
     }
 
-    fn relay_copying(&mut self, key: usize, relay: Relay) -> Read {
-        match self.read_most(key, usize::try_from(relay.left).unwrap_or(usize::MAX)) {
+    fn splice_copying(&mut self, key: usize, splice: Splice) -> Read {
+        match self.read_most(key, usize::try_from(splice.left).unwrap_or(usize::MAX)) {
             Read::Input(len) => {
-                self.count_relayed(key, len as u64);
-                Read::Relayed { len, to: Some(relay.to) }
+                self.count_spliced(key, len as u64);
+                Read::Spliced { len, to: Some(splice.to) }
             }
             other => other,
         }
     }
 
     /// Fills the pipe, and empties it as far as the receiver takes it.
-    fn relay_through(&mut self, mut pipe: Pipe, key: usize, receiver: usize, relay: Relay) -> Read {
+    fn splice_through(&mut self, mut pipe: Pipe, key: usize, receiver: usize, splice: Splice) -> Read {
         let Some(sender) = self.common.table.get_mut(key) else { return Read::Drained };
         let from = sender.conn;
         let (before, full) = (pipe.len(), pipe.is_full());
-        let filled = if full { Ok(Moved::Nothing) } else { pipe.fill(&sender.stream, relay.left) };
+        let filled = if full { Ok(Moved::Nothing) } else { pipe.fill(&sender.stream, splice.left) };
         let found = match filled {
-            Ok(Moved::Bytes(len)) => Read::Relayed { len, to: None },
+            Ok(Moved::Bytes(len)) => Read::Spliced { len, to: None },
             Ok(Moved::End) => {
                 sender.ended = true;
                 sender.readable = false;
@@ -79,18 +79,18 @@ impl Io {
             // Is the socket empty, or has the pipe no room for more pieces? Reading tells.
             Ok(Moved::Nothing) => {
                 self.keep_piped(receiver, pipe, from);
-                return self.relay_copying(key, relay);
+                return self.splice_copying(key, splice);
             }
             Err(error) if is_unsupported(&error) => {
                 self.common.pipes.give_up();
                 self.keep_piped(receiver, pipe, from);
-                return self.relay_copying(key, relay);
+                return self.splice_copying(key, splice);
             }
             Err(error) => Read::Failed(error.kind()),
         };
         self.keep_piped(receiver, pipe, from);
-        if let Read::Relayed { len, .. } = found {
-            self.count_relayed(key, len as u64);
+        if let Read::Spliced { len, .. } = found {
+            self.count_spliced(key, len as u64);
             self.empty_pipe(receiver, before);
         }
         found
@@ -120,12 +120,12 @@ impl Io {
         }
     }
 
-    /// Counts `len` bytes of a relay as done. With the last, it is over.
-    fn count_relayed(&mut self, key: usize, len: u64) {
+    /// Counts `len` bytes of a splice as done. With the last, it is over.
+    fn count_spliced(&mut self, key: usize, len: u64) {
         let Some(socket) = self.common.table.get_mut(key) else { return };
-        match socket.relay.as_deref_mut().filter(|relay| relay.left > len) {
-            Some(relay) => relay.left -= len,
-            None => socket.relay = None,
+        match socket.splice.as_deref_mut().filter(|splice| splice.left > len) {
+            Some(splice) => splice.left -= len,
+            None => socket.splice = None,
         }
     }
 }

@@ -24,7 +24,7 @@ fn only_the_rest_of_a_long_body_with_a_length_passes_unseen() {
         let mut world = World::new(&[]);
         let (client, backend) = world.exchange(request);
         world.say(backend, &answer);
-        let asked = world.relays.get(&backend).copied();
+        let asked = world.splices.get(&backend).copied();
         assert_eq!(asked, unseen.map(|left| (client, left as u64)), "{answer:?}");
     }
 }
@@ -41,7 +41,7 @@ fn both_connections_persist_after_it() {
             world.say(backend, &"x".repeat(100 * KIB));
         }
         assert_eq!((world.sent(client).len(), world.ended(client)), (600 * KIB, "-"));
-        assert_eq!((world.proxy.census().busy, world.proxy.census().idle, world.relays.len()), (0, 1, 0));
+        assert_eq!((world.proxy.census().busy, world.proxy.census().idle, world.splices.len()), (0, 1, 0));
         world.say(client, GET);
     }
     assert!(world.opened_none(), "the pooled connection is used again");
