@@ -122,7 +122,7 @@ impl World {
             Action::Connect(conn, _) => (self.backend, self.connecting) = (Some(conn), true),
             Action::Send(conn, bytes) => self.write(conn, black_box(bytes).len()),
             Action::Forward(conn, range) => self.write(conn, range.len()),
-            Action::Peek(conn) => self.proxy.peeked(&mut self.cx, conn, true),
+            Action::Peek(conn, _) => self.proxy.peeked(&mut self.cx, conn, true),
             Action::Progress(conn) => self.proxy.progressed(&mut self.cx, conn, Progress::default()),
             Action::Finish(_) | Action::Close(_) | Action::HangUp(_) | Action::Abort(_) => {}
             Action::SetReading(..) | Action::SetBulk(..) | Action::Splice { .. } | Action::ConnectSecured(..) => {}

@@ -153,6 +153,15 @@ pub trait App {
     fn cut_off(&mut self, _cx: &mut Cx) {}
 }
 
+/// How the answer to an [`Action::Peek`] is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PeekBy {
+    /// In the last report of the driver's system: bytes that it does not name came later than those with which the call began.
+    Report,
+    /// By asking the system: the call acts on bytes that came behind others on their connection, perhaps after that report.
+    Asking,
+}
+
 /// A request of an application to its driver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
@@ -188,7 +197,7 @@ pub enum Action {
     SetBulk(ConnId, bool),
     /// Look whether bytes, an end or an error already wait on this connection, without hearing them; answered by
     /// [`App::peeked`] before anything else happens to it.
-    Peek(ConnId),
+    Peek(ConnId, PeekBy),
     /// Ask how far the peer is with what was sent to it; answered by [`App::progressed`] before anything else happens to it.
     ///
     /// [`App::sent`] tells when the driver's system takes bytes, and that may have a large buffer: full, it takes

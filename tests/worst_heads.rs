@@ -107,7 +107,7 @@ impl World {
                     Action::Connect(conn, _) => (self.backend, self.connecting) = (Some(conn), true),
                     Action::Send(conn, bytes) => self.write(conn, &bytes),
                     Action::Forward(conn, range) => self.write(conn, &heard[range]),
-                    Action::Peek(conn) => self.proxy.peeked(&mut self.cx, conn, true),
+                    Action::Peek(conn, _) => self.proxy.peeked(&mut self.cx, conn, true),
                     Action::Close(conn) | Action::HangUp(conn) | Action::Abort(conn) => {
                         assert_ne!(conn, self.client, "{:?}", String::from_utf8_lossy(&self.answered));
                     }

@@ -340,7 +340,7 @@ impl World {
         | Action::Splice { from: conn, .. }
         | Action::SetReading(conn, _)
         | Action::SetBulk(conn, _)
-        | Action::Peek(conn)
+        | Action::Peek(conn, _)
         | Action::Progress(conn)
         | Action::Finish(conn)
         | Action::Close(conn)
@@ -354,7 +354,7 @@ impl World {
             Action::Connect(conn, _) => drop(self.peers.insert(conn, Peer::new(Side::Backend))),
             Action::Send(conn, bytes) => self.deliver(conn, &bytes),
             Action::Forward(conn, range) => self.deliver(conn, &heard[range]),
-            Action::Peek(conn) => {
+            Action::Peek(conn, _) => {
                 let quiet = !self.peer(conn).noisy;
                 // Before anything else happens to it.
                 self.owed.push_front(Owed::Peeked(conn, quiet));

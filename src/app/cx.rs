@@ -1,7 +1,7 @@
 //! The calls by which an application asks for names of connections, actions and deadlines, and those by which its
 //! driver collects them.
 
-use super::{Action, ConnId, ServerId, TimerKey};
+use super::{Action, ConnId, PeekBy, ServerId, TimerKey};
 use crate::{
     buf::relax,
     time::{Now, wheel::Timers},
@@ -100,8 +100,8 @@ impl Cx {
     }
 
     /// See [`Action::Peek`].
-    pub fn peek(&mut self, conn: ConnId) {
-        self.actions.push(Action::Peek(conn));
+    pub fn peek(&mut self, conn: ConnId, by: PeekBy) {
+        self.actions.push(Action::Peek(conn, by));
     }
 
     /// See [`Action::Progress`].

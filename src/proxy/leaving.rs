@@ -12,7 +12,7 @@
 
 use super::{Proxy, exchange::Event, failure::Failure, idle::Past};
 use crate::{
-    app::{ConnId, Cx},
+    app::{ConnId, Cx, PeekBy},
     http::ReadPhase,
 };
 use std::{
@@ -99,7 +99,7 @@ impl Proxy {
             return self.let_streams_go(cx, conn, why);
         }
         self.worker.leaving.push((conn, why));
-        cx.peek(conn);
+        cx.peek(conn, PeekBy::Report);
     }
 
     /// The result of the look that [`Proxy::let_go`] asked for.

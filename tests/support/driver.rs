@@ -280,7 +280,7 @@ impl<A: App> World<A> {
                 let id = self.link_of(worker, conn)?;
                 self.links[id].bulk = on;
             }
-            Action::Peek(conn) => {
+            Action::Peek(conn, _) => {
                 let id = self.link_of(worker, conn)?;
                 self.peek(id);
             }

@@ -38,7 +38,8 @@ impl Io {
                     self.touch(key);
                 }
             }
-            Action::Peek(conn) => self.peek(conn),
+            // Arrivals are noted in their order, so there is no older report than what is asked for.
+            Action::Peek(conn, _) => self.peek(conn),
             Action::Progress(conn) => self.common.tell_progress(conn),
             Action::Finish(conn) => {
                 if let Some((key, socket)) = self.common.table.find_mut(conn)

@@ -8,7 +8,7 @@ use super::{
     io::Io,
 };
 use crate::{
-    app::{Action, ConnId, Cx},
+    app::{Action, ConnId, Cx, PeekBy},
     buf::relax,
     net::driver::{Finish, Told},
 };
@@ -53,7 +53,7 @@ impl Io {
                     socket.bulk = on;
                 }
             }
-            Action::Peek(conn) => self.peek(conn),
+            Action::Peek(conn, by) => self.peek(conn, by),
             Action::Progress(conn) => self.common.tell_progress(conn),
             Action::Finish(conn) => self.finish(conn),
             Action::Close(conn) | Action::HangUp(conn) => {
@@ -106,8 +106,8 @@ impl Io {
 
     /// Carries out [`Action::Peek`]. The kernel's report of this turn answers most peeks without asking again: bytes
     /// that it did not report came later than the event that the application acts on.
-    fn peek(&mut self, conn: ConnId) {
-        let ask = self.common.visited > FRESH;
+    fn peek(&mut self, conn: ConnId, by: PeekBy) {
+        let ask = self.common.visited > FRESH || by == PeekBy::Asking;
         let Some((_, socket)) = self.common.table.find_mut(conn) else { return };
         let mut quiet = socket.phase == Phase::Open && !socket.ended && socket.broken.is_none();
         if quiet && (socket.readable || ask) {

@@ -25,7 +25,7 @@ use http1::Closes;
 
 use super::{answer::Answer, record::Record, worker::Worker};
 use crate::{
-    app::{ConnId, Cx},
+    app::{ConnId, Cx, PeekBy},
     cache::{Answer as Selected, CacheStatus, store::Entry},
     http::{BodyLength, Error, Fields, ResponseHead},
     http2::ErrorCode,
@@ -56,6 +56,16 @@ impl Client {
             Self::Nobody => None,
             Self::Connection(http1) => http1.closes().map(Closes::as_str),
             Self::Stream(_) => None,
+        }
+    }
+
+    /// How a kept connection to a backend has to be looked at before the request goes there: what lies unread on it since before the
+    /// request came would be taken for its answer.
+    pub(super) fn peek_by(&self) -> PeekBy {
+        match self {
+            Self::Nobody | Self::Connection(_) => PeekBy::Report,
+            // Frames of its connection come all the time. The report may have been about one before the request.
+            Self::Stream(_) => PeekBy::Asking,
         }
     }
 

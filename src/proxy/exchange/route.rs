@@ -48,7 +48,7 @@ impl Step<'_> {
                 self.take(link, lease, PoolUse::Reused);
                 // Even for a request that could be sent twice: what lies unread on an idle connection (a 408, a second
                 // response) would be taken for its answer.
-                self.cx.peek(conn);
+                self.cx.peek(conn, self.core.client.peek_by());
                 State::Peek(link)
             }
             Choice::Open(backend, lease) => self.open(backend, lease),

@@ -390,7 +390,7 @@ impl World {
             Action::Forward(conn, range) => {
                 self.seen.entry(conn).or_default().sent.extend_from_slice(&heard[range]);
             }
-            Action::Peek(conn) => {
+            Action::Peek(conn, _) => {
                 let quiet = !self.not_quiet.contains(&conn);
                 self.proxy.peeked(&mut self.cx, conn, quiet);
             }

@@ -259,7 +259,7 @@ impl<A: App> Terminator<A> {
             | Action::ConnectSecured(..)
             | Action::SetReading(..)
             | Action::SetBulk(..)
-            | Action::Peek(_)
+            | Action::Peek(..)
             | Action::Progress(_) => outgoing.pass(action),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{FRESH, support::*};
 use crate::{
-    app::{ConnId, TimerKey},
+    app::{ConnId, PeekBy, TimerKey},
     net::DriverConfig,
 };
 use std::{
@@ -147,7 +147,7 @@ fn a_probe_finds_what_waits_without_hearing_it() {
             first = Some(*conn);
             cx.set_reading(*conn, false);
         }
-        Heard::Received(conn, _) if Some(*conn) != first => cx.peek(first.unwrap()),
+        Heard::Received(conn, _) if Some(*conn) != first => cx.peek(first.unwrap(), PeekBy::Report),
         Heard::Peeked(conn, quiet) => {
             cx.send(*conn, if *quiet { "quiet" } else { "not quiet" });
             cx.set_reading(*conn, !quiet);
@@ -197,7 +197,7 @@ fn a_probe_late_in_a_turn_asks_the_kernel_again() {
                 wait.recv().unwrap();
             }
             if asked == CLIENTS {
-                cx.peek(conns[0]);
+                cx.peek(conns[0], PeekBy::Report);
             }
         }
         _ => {}
