@@ -135,13 +135,7 @@ impl Connection {
         }
         stream.received += content;
         if stream.received > self.limits.http.body && self.role == Role::Server {
-            self.ignore(data.stream);
-            if data.ends
-                && let Some(slot) = self.slot(data.stream)
-            {
-                self.close_remote(slot);
-            }
-            return Ok(Some(Event::Refused { stream: data.stream, cause: Error::BodyTooLarge.into() }));
+            return Ok(self.refuse_rest(data.stream, Error::BodyTooLarge.into(), data.ends));
         }
         if data.ends { self.length_fits(slot).map(|()| None) } else { Ok(None) }
     }

@@ -84,8 +84,11 @@ impl Connection {
             Purpose::Trailers(slot) => {
                 let trailers = section.trailers();
                 self.trailers_end(slot, ends)?;
-                let trailers = trailers.map_err(Fault::Stream)?;
-                Ok(self.receive_end(slot, trailers))
+                match trailers {
+                    Ok(trailers) => Ok(self.receive_end(slot, trailers)),
+                    Err(cause) if self.answers(cause) => Ok(self.refuse_rest(stream, cause, true)),
+                    Err(cause) => Err(Fault::Stream(cause)),
+                }
             }
             Purpose::Nothing(outcome) => outcome.map(|()| None),
         }
@@ -181,6 +184,21 @@ impl Connection {
             self.close_remote(slot);
         }
         Ok(Some(Event::Response { stream, head, ends }))
+    }
+
+    /// Whether the cause is one that the application answers: what is too large is well-formed.
+    fn answers(&self, cause: Cause) -> bool {
+        self.role == Role::Server && cause.status() != Status::BAD_REQUEST
+    }
+
+    /// The rest of a request is too large: it is thrown away, and the application answers. `ended`: there was no more of it.
+    pub(super) fn refuse_rest(&mut self, stream: u32, cause: Cause, ended: bool) -> Option<Event<'static>> {
+        let is_news = self.slot(stream).is_some_and(|slot| !self.streams[slot].ignores);
+        self.ignore(stream);
+        if let Some(slot) = self.slot(stream).filter(|_| ended) {
+            self.close_remote(slot);
+        }
+        is_news.then_some(Event::Refused { stream, cause })
     }
 
     /// Trailers end their message.

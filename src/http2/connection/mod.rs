@@ -104,7 +104,7 @@ pub enum Event<'i> {
         /// Whether this was all of it: then no [`Event::End`] follows.
         ends: bool,
     },
-    /// A request that is not let in, or whose content is longer than the limit: it is to be answered with [`Cause::status`], or reset. Content
+    /// A request that is not let in, or whose content or trailers are longer than the limit: it is to be answered with [`Cause::status`], or reset. Content
     /// that still comes is thrown away. A malformed request's stream is reset behind the answer (RFC 9113 §8.1.1).
     Refused {
         /// Its stream.

@@ -255,6 +255,16 @@ fn trailers() {
             vec![post(1), headers(WHOLE, 1, &block(&[("X", "y")]))],
             &["RESET 1 capital letter in a field name"],
         ),
+        (
+            "as many fields in trailers as may be",
+            vec![post(1), headers(WHOLE, 1, &block(&[("x", "y"); http::Limits::FIELDS]))],
+            &[&format!("END 1 {{{}}}", ["\"x\": \"y\""; http::Limits::FIELDS].join(", "))],
+        ),
+        (
+            "too many fields in trailers",
+            vec![post(1), headers(WHOLE, 1, &block(&[("x", "y"); http::Limits::FIELDS + 1]))],
+            &["REFUSED 1 too many fields"],
+        ),
     ] {
         content_is(name, &frames, expected);
     }
