@@ -85,6 +85,8 @@ impl Proxy {
 
     /// Sends what a connection has to say, as far as there is room, and looks what follows from that.
     pub(in crate::proxy) fn write_streams(&mut self, cx: &mut Cx, conn: ConnId) {
+        // Its turn may be far off if many others write, too. Until then nothing of what its backends say leaves.
+        self.hold_up_backends(cx, conn);
         let now = cx.now();
         let draining = self.worker.draining;
         let Some(streams) = self.worker.table.streams(conn) else { return };
