@@ -23,12 +23,18 @@ impl Connection {
             Found::Closed(_) => return Ok(None),
             Found::Idle => return State::Idle.receives(Kind::Reset).map(|()| None),
         };
-        // A response that is complete was worth its cost.
-        if self.streams[slot].state.is_sending() && self.role == Role::Server {
-            self.meters.count(Meter::Resets, 1, now).map_err(Fault::Connection)?;
-        }
+        let code = ErrorCode(first_word(payload));
+        let why = match (self.role, self.streams[slot].state.is_sending()) {
+            // A response that is complete was worth its cost.
+            (Role::Server, false) => Reset::Answered(code),
+            (Role::Server, true) => {
+                self.meters.count(Meter::Resets, 1, now).map_err(Fault::Connection)?;
+                Reset::Peer(code)
+            }
+            (Role::Client, _) => Reset::Peer(code),
+        };
         self.remove(slot, Closed::Ended);
-        Ok(Some(Event::Reset { stream: head.stream, why: Reset::Peer(ErrorCode(first_word(payload))) }))
+        Ok(Some(Event::Reset { stream: head.stream, why }))
     }
 
     pub(super) fn settings(

@@ -153,6 +153,8 @@ pub enum Event<'i> {
 pub enum Reset {
     /// The peer gave it up.
     Peer(ErrorCode),
+    /// The peer did so when our message was complete: it has sent less than its own message (server).
+    Answered(ErrorCode),
     /// The peer broke a rule, and we gave it up.
     Fault(Cause),
     /// The peer has not looked at the request, and will not: it may be sent again elsewhere (client).

@@ -149,7 +149,7 @@ impl Http2Talk {
                 Event::Reset { stream, why } => {
                     self.forget(stream);
                     let end = match why {
-                        Reset::Peer(code) => End::Failed(Kind::StreamReset(code)),
+                        Reset::Peer(code) | Reset::Answered(code) => End::Failed(Kind::StreamReset(code)),
                         Reset::Fault(cause) => End::Failed(Kind::Http2(cause)),
                         Reset::Unprocessed => End::Unprocessed,
                     };

@@ -296,6 +296,11 @@ impl Exchange {
         head && self.core.request.is_complete() && self.core.request.body != BodyLength::Empty
     }
 
+    /// Whether the response was passed on to its end, and the request has not come to its own.
+    pub(super) fn is_answered(&self) -> bool {
+        matches!(&self.state, State::Relay(relay) if relay.is_answered())
+    }
+
     /// Whether bytes pass without being read as HTTP.
     pub(super) fn is_tunnel(&self) -> bool {
         matches!(self.state, State::Tunnel(_))

@@ -61,6 +61,11 @@ impl Relay {
         Self { link, sending: BodyWriter::of(body), receiving: Receiving::Head, reusable: false }
     }
 
+    /// Whether the response is complete.
+    pub(super) fn is_answered(&self) -> bool {
+        matches!(self.receiving, Receiving::Complete)
+    }
+
     /// May the driver pass on what is left of this response body without showing it to us? `left`: what the backend's reader
     /// still expects. Only if all of it is long enough to be worth it.
     pub(super) fn may_splice(&self, left: u64, least: u64) -> bool {

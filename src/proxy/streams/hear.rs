@@ -144,20 +144,26 @@ impl Proxy {
     }
 
     fn stream_reset(&mut self, cx: &mut Cx, conn: ConnId, stream: u32, why: Reset) {
-        let failure = match why {
-            Reset::Peer(_) | Reset::Unprocessed => {
-                self.worker.counters().http2.given_up.add(1);
-                Failure::ClientGone
+        let open = self.worker.table.streams(conn).and_then(|streams| streams.forget(stream));
+        let key = open.map(|open| open.key);
+        let counters = &self.worker.counters().http2;
+        let event = match why {
+            // Nothing is missing but the rest of its own request.
+            Reset::Answered(_) if key.is_none_or(|key| self.exchanges[key as usize].is_answered()) => {
+                Event::ClientEnded
+            }
+            Reset::Peer(_) | Reset::Answered(_) | Reset::Unprocessed => {
+                counters.given_up.add(1);
+                Event::ClientLost(Failure::ClientGone)
             }
             Reset::Fault(cause) => {
-                self.worker.counters().http2.count_stream(cause);
-                Failure::Http2(cause)
+                counters.count_stream(cause);
+                Event::ClientLost(Failure::Http2(cause))
             }
         };
-        let Some(open) = self.worker.table.streams(conn).and_then(|streams| streams.forget(stream)) else {
-            return;
-        };
-        self.on(cx, open.key, Event::ClientLost(failure));
+        if let Some(key) = key {
+            self.on(cx, key, event);
+        }
     }
 
     fn hear_goodbye(&mut self, conn: ConnId, code: http2::ErrorCode) {

@@ -232,6 +232,9 @@ pub(super) fn describe(event: &Event<'_>) -> String {
         Event::End { stream, trailers } => format!("END {stream} {trailers:?}"),
         Event::Reset { stream, why: Reset::Fault(cause) } => format!("RESET {stream} {cause}"),
         Event::Reset { stream, why: Reset::Peer(code) } => format!("RESET {stream} by the peer: {}", code.as_str()),
+        Event::Reset { stream, why: Reset::Answered(code) } => {
+            format!("RESET {stream} by the peer, after its answer: {}", code.as_str())
+        }
         Event::Reset { stream, why: Reset::Unprocessed } => format!("RESET {stream} unprocessed"),
         Event::GoAway(code) => format!("GOAWAY {}", code.as_str()),
         Event::Failed(cause) => format!("FAILED {cause}"),
