@@ -159,6 +159,10 @@ const SECTIONS: &[(&str, &[Words])] = &[
             Function("http2/cause.rs", "compression"),
         ],
     ),
+    (
+        "`goaway_to_client` in `/stats`",
+        &[Function("proxy/leaving.rs", "as_str"), Function("proxy/streams/counters.rs", "as_str")],
+    ),
     ("`failure=` of a handshake", &[Function("tls/failure.rs", "as_str"), Function("tls/failure.rs", "alert_name")]),
 ];
 

@@ -52,8 +52,9 @@ impl Going {
 }
 
 impl Connection {
-    /// Begins to end the connection: streams that run go on, and then it is over. Without any it is over now.
-    pub fn drain(&mut self, now: Instant) {
+    /// Begins to end the connection: streams that run go on, and then it is over. Without any it is over now. Tells whether this is
+    /// news to the peer.
+    pub fn drain(&mut self, now: Instant) -> bool {
         match self.going {
             Going::No | Going::Peer(_) if self.streams.is_empty() || self.role == Role::Client => self.say_last(),
             Going::No | Going::Peer(_) => {
@@ -61,8 +62,9 @@ impl Connection {
                 self.write_frame(Kind::Ping, 0, 0, PING);
                 self.going = Going::Announced(now + GOODBYE);
             }
-            Going::Announced(_) | Going::Last(_) | Going::Over => {}
+            Going::Announced(_) | Going::Last(_) | Going::Over => return false,
         }
+        true
     }
 
     /// Ends the connection for a rule of the application. Its streams are over without an event for each.

@@ -1,6 +1,6 @@
 //! From the head of a request to an exchange, or to an answer without one.
 
-use super::{End, Key, Open, Streams, websocket};
+use super::{End, Key, Open, counters::Goodbye, websocket};
 use crate::{
     app::{ConnId, Cx, Secure},
     http::{BodyLength, RequestHead, target::Scheme},
@@ -43,7 +43,8 @@ impl Proxy {
         let random = self.worker.rng.random();
         let config = &self.worker.shared.config;
         let Some(streams) = self.worker.table.streams(conn) else { return };
-        streams.begin(cx.now(), config.keep_alive_requests);
+        streams.served += 1;
+        let is_last = streams.served == config.keep_alive_requests;
         let now = cx.clock();
         let (peer, secure) = (streams.peer, streams.secure.clone());
         let asked = ask(request, peer.ip(), secure.as_deref(), random, config);
@@ -68,6 +69,9 @@ impl Proxy {
         self.worker.counters().requests.add(1);
         self.worker.counters().http2.streams.add(1);
         self.worker.retry_budget.request(now.instant);
+        if is_last {
+            self.say_goodbye(cx, conn, Goodbye::EnoughRequests);
+        }
         if needed.is_none() {
             self.on(cx, key, asked.failure.map_or(Event::Route, Event::RequestBad));
         }
@@ -98,7 +102,7 @@ impl Proxy {
             let key = open.key;
             return self.on(cx, key, Event::RequestBad(failure));
         }
-        streams.begin(cx.now(), 0);
+        streams.served += 1;
         let now = cx.clock();
         let mut record = Record::new(streams.peer, streams.peer.ip().to_canonical(), streams.secure.clone(), now);
         record.stream = Some(stream);
@@ -121,16 +125,6 @@ impl Proxy {
         if self.worker.shared.config.access_log {
             let (outcome, close) = (Err(failure), "-");
             Line { record: &record, request: &"-", backend: "-", outcome, close, now: now.instant }.write();
-        }
-    }
-}
-
-impl Streams {
-    /// A request begins. After `most` of them the connection takes no more; 0: any number.
-    fn begin(&mut self, now: std::time::Instant, most: u32) {
-        self.served += 1;
-        if self.served == most {
-            self.core.drain(now);
         }
     }
 }

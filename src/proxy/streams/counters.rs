@@ -2,7 +2,10 @@
 
 use crate::{
     http2::Cause,
-    proxy::stats::{Counter, Counters},
+    proxy::{
+        leaving::LetGo,
+        stats::{Counter, Counters},
+    },
 };
 use serde_json::{Value, json};
 use std::{
@@ -24,8 +27,32 @@ pub(in crate::proxy) struct Http2Counters {
     pub(super) refused: Counter,
     /// Connections to which clients said goodbye.
     pub(super) goodbyes: Counter,
+    /// Those to which we did, by [`Goodbye`].
+    pub(super) own_goodbyes: [Counter; Goodbye::ALL.len()],
     /// Locked on the error path only.
     causes: Mutex<Causes>,
+}
+
+/// Why a connection gets a GOAWAY although its client has broken no rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Goodbye {
+    /// It had nothing to do.
+    LetGo(LetGo),
+    /// It has served `--keep-alive-requests`.
+    EnoughRequests,
+}
+
+impl Goodbye {
+    const ALL: [Self; 4] =
+        [Self::LetGo(LetGo::Idle), Self::LetGo(LetGo::Room), Self::LetGo(LetGo::Drain), Self::EnoughRequests];
+
+    /// For counters.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::LetGo(why) => why.as_str(),
+            Self::EnoughRequests => "enough requests",
+        }
+    }
 }
 
 /// By their names, the rules and limits that clients broke.
@@ -42,6 +69,12 @@ impl Http2Counters {
     pub(super) fn count_stream(&self, cause: Cause) {
         let mut causes = self.causes.lock().unwrap_or_else(PoisonError::into_inner);
         *causes.streams.entry(cause.as_str()).or_default() += 1;
+    }
+
+    /// A client was told that no more of its requests are taken.
+    pub(super) fn count_goodbye(&self, why: Goodbye) {
+        let counter = Goodbye::ALL.iter().position(|other| *other == why).and_then(|at| self.own_goodbyes.get(at));
+        counter.into_iter().for_each(|counter| counter.add(1));
     }
 
     /// A connection was ended for this cause.
@@ -63,6 +96,10 @@ pub(in crate::proxy) fn http2_stats(all: &[Counters]) -> Value {
             }
         }
     }
+    let goodbyes = Goodbye::ALL.iter().enumerate().map(|(at, why)| {
+        let said: u64 = all.iter().map(|counters| counters.http2.own_goodbyes[at].read()).sum();
+        (why.as_str().to_owned(), Value::from(said))
+    });
     json!({
         "connections": sum(|c| &c.connections),
         "streams": sum(|c| &c.streams),
@@ -70,6 +107,7 @@ pub(in crate::proxy) fn http2_stats(all: &[Counters]) -> Value {
         "broken_off": sum(|c| &c.broken_off),
         "refused": sum(|c| &c.refused),
         "goaway_from_client": sum(|c| &c.goodbyes),
+        "goaway_to_client": Value::Object(goodbyes.collect()),
         "streams_ended": total.streams,
         "connections_ended": total.connections,
     })

@@ -9,7 +9,7 @@
 //! GOAWAY says which requests were looked at. So an idle connection can be closed at once: a client whose request crosses that knows that
 //! it may ask elsewhere. In HTTP/1.1 it does not (`leaving.rs`).
 
-use super::{Event, Failure, Late, Streams};
+use super::{Event, Failure, Late, Streams, counters::Goodbye};
 use crate::{
     app::{ConnId, Cx, Origin, Progress},
     http2::{Cause, ErrorCode},
@@ -114,16 +114,22 @@ impl Proxy {
     pub(in crate::proxy) fn let_streams_go(&mut self, cx: &mut Cx, conn: ConnId, why: LetGo) {
         let Some(streams) = self.worker.speak(conn) else { return };
         let peer = streams.peer;
-        streams.core.drain(cx.now());
+        self.say_goodbye(cx, conn, Goodbye::LetGo(why));
         self.note_let_go(cx, peer, why);
+    }
+
+    /// No new requests, please: said once, with what is written next.
+    pub(super) fn say_goodbye(&mut self, cx: &Cx, conn: ConnId, why: Goodbye) {
+        if self.worker.table.streams(conn).is_some_and(|streams| streams.core.drain(cx.now())) {
+            self.worker.counters().http2.count_goodbye(why);
+        }
     }
 
     /// The proxy ends: no new requests, please.
     pub(in crate::proxy) fn drain_streams(&mut self, cx: &mut Cx) {
         for conn in self.worker.table.multiplexed() {
-            if let Some(streams) = self.worker.speak(conn) {
-                streams.core.drain(cx.now());
-            }
+            self.worker.speak(conn);
+            self.say_goodbye(cx, conn, Goodbye::LetGo(LetGo::Drain));
         }
     }
 
@@ -137,7 +143,7 @@ impl Proxy {
             }
             let Some(streams) = self.worker.table.streams(conn) else { continue };
             streams.core.cut_off(ErrorCode::CANCEL);
-            streams.core.drain(cx.now());
+            self.say_goodbye(cx, conn, Goodbye::LetGo(LetGo::Drain));
             self.write_streams(cx, conn);
             if self.worker.forget_streams(conn).is_some() {
                 cx.close(conn);

@@ -7,7 +7,7 @@
 //!      ╰ relieved(stream): it is read again
 //! ```
 
-use super::{Event, Streams};
+use super::{Event, Streams, counters::Goodbye};
 use crate::{
     app::{ConnId, Cx},
     buf::Sink,
@@ -16,6 +16,7 @@ use crate::{
         client::To,
         downstream::{HIGH_WATER, LOW_WATER},
         exchange::Exchange,
+        leaving::LetGo,
     },
 };
 use bytes::Bytes;
@@ -88,12 +89,11 @@ impl Proxy {
         // Its turn may be far off if many others write, too. Until then nothing of what its backends say leaves.
         self.hold_up_backends(cx, conn);
         let now = cx.now();
-        let draining = self.worker.draining;
+        if self.worker.draining && self.worker.table.streams(conn).is_some_and(|streams| streams.served > 0) {
+            self.say_goodbye(cx, conn, Goodbye::LetGo(LetGo::Drain));
+        }
         let Some(streams) = self.worker.table.streams(conn) else { return };
         streams.dirty = false;
-        if draining && streams.served > 0 {
-            streams.core.drain(now);
-        }
         let room = streams.room(now);
         let mut sink = Counted { to: To { cx, conn }, bytes: 0 };
         streams.core.write(&mut sink, room, now);

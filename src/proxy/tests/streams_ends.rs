@@ -26,6 +26,13 @@ fn goodbyes(mut wire: &[u8]) -> Vec<(u32, u32)> {
     found
 }
 
+/// Why clients were told goodbye, and how many.
+fn said_goodbye(stats: &serde_json::Value) -> Vec<(String, u64)> {
+    let all = stats["http2"]["goaway_to_client"].as_object().unwrap();
+    let counts = all.iter().map(|(why, count)| (why.clone(), count.as_u64().unwrap()));
+    counts.filter(|(_, count)| *count > 0).collect()
+}
+
 #[test]
 fn an_idle_connection_is_told_goodbye() {
     let mut world = World::speaking_http2(&["--idle-timeout", "20s"]);
@@ -48,6 +55,7 @@ fn an_idle_connection_is_told_goodbye() {
     assert_eq!(peer.goaway, Some(ErrorCode::NO_ERROR));
     let stats = world.stats();
     assert_eq!(stats["connections"]["idle_closed"]["idle timeout"], 1);
+    assert_eq!(said_goodbye(&stats), [("idle timeout".to_owned(), 1)]);
     assert_eq!((&stats["connections"]["open"], &stats["connections"]["closed"]), (&0.into(), &1.into()));
 }
 
@@ -107,6 +115,8 @@ fn the_end_lets_requests_run_and_closes_what_idles() {
     }
     assert_eq!(world.ended(busy.conn), "close");
     assert_eq!(world.proxy.census().clients, 0);
+    // Each heard it once, however many frames that took.
+    assert_eq!(said_goodbye(&world.stats()), [("draining".to_owned(), 3)]);
 }
 
 #[test]
@@ -229,6 +239,7 @@ fn a_connection_can_be_limited_to_some_requests() {
         assert_eq!(world.ended(peer.conn), if last { "close" } else { "-" });
     }
     assert_eq!(peer.goaway, Some(ErrorCode::NO_ERROR));
+    assert_eq!(said_goodbye(&world.stats()), [("enough requests".to_owned(), 1)]);
 }
 
 #[test]
@@ -242,7 +253,9 @@ fn an_idle_connection_makes_room_for_another() {
     world.pass(SECOND);
     world.crowded();
     assert_eq!((world.ended(idle.conn), world.ended(busy.conn)), ("close", "-"));
-    assert_eq!(world.stats()["connections"]["idle_closed"]["room for others"], 1);
+    let stats = world.stats();
+    assert_eq!(stats["connections"]["idle_closed"]["room for others"], 1);
+    assert_eq!(said_goodbye(&stats), [("room for others".to_owned(), 1)]);
 }
 
 #[test]
