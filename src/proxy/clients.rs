@@ -305,7 +305,7 @@ impl Proxy {
         } else {
             counters.responses.add(1)
         }
-        if core.record.status == 101 {
+        if core.record.is_tunnel {
             counters.tunnels.add(1);
         }
     }

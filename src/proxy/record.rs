@@ -46,6 +46,8 @@ pub(super) struct Record {
     pub(super) stream: Option<u32>,
     /// 0 until a final response head is on its way.
     pub(super) status: u16,
+    /// It became a tunnel.
+    pub(super) is_tunnel: bool,
     /// Body bytes to the client.
     pub(super) sent: u64,
     /// Body bytes from the client.
@@ -71,6 +73,7 @@ impl Record {
             started,
             stream: None,
             status: 0,
+            is_tunnel: false,
             sent: 0,
             received: 0,
             backend: None,

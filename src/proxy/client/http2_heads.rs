@@ -36,11 +36,14 @@ impl Http2 {
         out.finish(false);
     }
 
-    /// The backend speaks the protocol of a tunnel. In HTTP/2 that is a success, not a switch (RFC 8441 §5).
+    /// In HTTP/2, a tunnel begins with a success, and not with a switch (RFC 8441 §5).
+    pub(super) const SWITCHED: Status = Status::OK;
+
+    /// The backend speaks the protocol of a tunnel.
     pub(super) fn switch(&mut self, head: &ResponseHead, worker: &mut Worker, cx: &Cx) {
         let Worker { table, unwritten, writing, shared, .. } = worker;
         let Some(streams) = streams::speak(table, unwritten, self.conn) else { return };
-        let Some(mut out) = streams.core.respond(self.stream, Status::OK) else { return };
+        let Some(mut out) = streams.core.respond(self.stream, Self::SWITCHED) else { return };
         let date = writing.date(cx.clock().wall);
         headers::tunnel_fields(&mut out, head, date, &shared.config.forwarding);
         out.finish(false);

@@ -156,7 +156,12 @@ impl Reply<'_> {
 
     /// 101: from here on content is what the backend says in another protocol, without framing.
     pub(super) fn switch(&mut self, head: &ResponseHead) {
-        self.record.status = head.status.code();
+        self.record.is_tunnel = true;
+        self.record.status = match self.client {
+            Client::Nobody | Client::Connection(_) => head.status,
+            Client::Stream(_) => Http2::SWITCHED,
+        }
+        .code();
         match self.client {
             Client::Nobody => {}
             Client::Connection(http1) => http1.switch(head, self.worker, self.cx),

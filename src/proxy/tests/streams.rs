@@ -406,7 +406,8 @@ fn a_websocket_reaches_a_backend_of_http11() {
     world.end(backend);
     assert_eq!(world.sent_bytes(client), [frame(0, 0, 1, b"bye"), frame(0, 1, 1, b"")].concat());
     assert_eq!(world.proxy.census(), Census { clients: 1, ..Census::default() });
-    assert_eq!(world.stats()["requests"]["tunnels"], 1);
+    let requests = &world.stats()["requests"];
+    assert_eq!((&requests["tunnels"], &requests["status"]["2xx"]), (&1.into(), &1.into()), "as the client was told");
 }
 
 #[test]
