@@ -132,7 +132,7 @@ impl Proxy {
 impl Open {
     fn new(id: u32, key: u32, end: End) -> Self {
         let (congested, holds_up, fed, bulk) = (false, false, false, false);
-        Self { id, key, pending: Vec::new(), end, congested, holds_up, fed, bulk }
+        Self { id, key, pending: Vec::new(), lent: 0, end, congested, holds_up, fed, bulk }
     }
 }
 

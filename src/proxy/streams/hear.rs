@@ -1,9 +1,13 @@
 //! From what a client sends to what exchanges hear.
 //!
 //! Content goes to the exchange of its stream as long as that has a place for it. Else it waits here, and the client's window stays
-//! as small as it is: no more than one window waits. A window is given back when the backend's connection has got the bytes.
+//! as small as it is. A window is given back when the backend's connection has got rid of the bytes, which the driver tells before the
+//! next turn. So what waits of a request, here and for the backend, is no more than one window, beside the [`HIGH_WATER`] bytes that
+//! a connection may have unsent without being full.
 
 use super::{End, Event, Failure, Open, Streams};
+#[cfg(doc)]
+use crate::proxy::downstream::HIGH_WATER;
 use crate::{
     app::{ConnId, Cx},
     http::Fields,
@@ -31,6 +35,7 @@ impl Proxy {
             self.keep_input(cx, conn, rest);
         }
         self.end_unfinished(cx, conn);
+        self.give_windows_back_later(cx, conn);
     }
 
     fn keep_input(&mut self, cx: &mut Cx, conn: ConnId, rest: &[u8]) {
@@ -104,11 +109,22 @@ impl Proxy {
         }
     }
 
-    /// Content goes to the exchange, which has a place for it, and its window back to the client.
+    /// Content goes to the exchange, which has a place for it.
     fn give_content(&mut self, cx: &mut Cx, conn: ConnId, (stream, key): (u32, u32), content: &[u8]) {
         self.on(cx, key, Event::RequestData(content));
-        if let Some(streams) = self.worker.speak(conn) {
-            streams.core.took(stream, content.len());
+        if let Some(streams) = self.worker.table.streams(conn) {
+            streams.lend(stream, content.len());
+        }
+    }
+
+    /// Requests whose content goes on get their windows back in the next turn. Others need none.
+    fn give_windows_back_later(&mut self, cx: &mut Cx, conn: ConnId) {
+        let Some(streams) = self.worker.table.streams(conn).filter(|streams| !streams.lent.is_empty()) else { return };
+        let mut lent = std::mem::take(&mut streams.lent);
+        lent.retain(|stream| streams.find(*stream).is_some_and(|open| matches!(open.end, End::Awaited)));
+        streams.lent = lent;
+        if !streams.lent.is_empty() && !std::mem::replace(&mut streams.writes_later, true) {
+            self.worker.turns.write_later(cx, conn);
         }
     }
 

@@ -84,6 +84,8 @@ pub(super) struct Streams {
     resumed: Vec<u32>,
     /// Streams that were given content since the last write.
     fed: Vec<u32>,
+    /// Streams whose backends were given content, when it is not known yet how much of that has left.
+    lent: Vec<u32>,
     /// Streams with much content to come.
     bulks: u32,
     /// As the driver was told last.
@@ -97,8 +99,11 @@ struct Open {
     id: u32,
     /// The exchange.
     key: u32,
-    /// Content of the request that no backend takes yet: no more than the stream's window.
+    /// Content of the request that no backend takes yet.
     pending: Vec<u8>,
+    /// Bytes of content that its backend's connection was given, and whose window the client does not have back. With those in
+    /// `pending` they are no more than the stream's window.
+    lent: usize,
     end: End,
     /// The backend takes no more of the content now.
     congested: bool,
@@ -163,6 +168,7 @@ impl Streams {
             writes_later: false,
             resumed: Vec::new(),
             fed: Vec::new(),
+            lent: Vec::new(),
             bulks: 0,
             paused: false,
             bulk: false,
@@ -217,10 +223,31 @@ impl Streams {
         }
     }
 
-    /// Whether the backend takes more of a request's content.
+    /// Whether the backend takes more of a request's content: the connection to it has got rid of nearly all that it was given.
     pub(super) fn want_body(&mut self, stream: u32, wanted: bool) {
         if let Some(open) = self.find(stream) {
             open.congested = !wanted;
+            self.give_window_back(stream);
+        }
+    }
+
+    /// A backend's connection was given content of that length.
+    fn lend(&mut self, stream: u32, length: usize) {
+        let Some(open) = self.find(stream) else { return self.core.took(stream, length) };
+        let is_first = open.lent == 0;
+        open.lent += length;
+        if is_first {
+            self.lent.push(stream);
+        }
+    }
+
+    /// The client may send again as much as has left for the backend. As long as that takes no more, nothing has.
+    fn give_window_back(&mut self, stream: u32) {
+        if let Some(open) = self.find(stream)
+            && !open.congested
+        {
+            let length = mem::take(&mut open.lent);
+            self.core.took(stream, length);
         }
     }
 

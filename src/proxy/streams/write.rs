@@ -43,6 +43,9 @@ impl Streams {
     /// A new turn of the driver: it has told what it could not send.
     pub(in crate::proxy) fn begin_turn(&mut self) {
         (self.given, self.wrote, self.writes_later) = (0, None, false);
+        for stream in std::mem::take(&mut self.lent) {
+            self.give_window_back(stream);
+        }
     }
 
     /// Its rest may be heard.
@@ -82,12 +85,12 @@ impl Proxy {
         if !std::mem::replace(&mut streams.writes_later, true) {
             self.worker.turns.write_later(cx, conn);
         }
+        // Its turn may be far off if many others write, too. Until then nothing of what its backends say leaves.
+        self.hold_up_backends(cx, conn);
     }
 
     /// Sends what a connection has to say, as far as there is room, and looks what follows from that.
     pub(in crate::proxy) fn write_streams(&mut self, cx: &mut Cx, conn: ConnId) {
-        // Its turn may be far off if many others write, too. Until then nothing of what its backends say leaves.
-        self.hold_up_backends(cx, conn);
         let now = cx.now();
         if self.worker.draining && self.worker.table.streams(conn).is_some_and(|streams| streams.served > 0) {
             self.say_goodbye(cx, conn, Goodbye::LetGo(LetGo::Drain));

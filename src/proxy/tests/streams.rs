@@ -272,6 +272,62 @@ fn a_backend_that_takes_nothing_stops_the_content_of_its_stream_alone() {
     assert!(world.sent(first).ends_with("\r\n0\r\n\r\n"));
 }
 
+/// Bytes that the connection to the backend could not get rid of count as well as those that wait for it.
+#[test]
+fn one_window_of_a_stream_waits_for_its_backend_and_no_more() {
+    const WINDOW: usize = 65_535;
+    let mut world = World::speaking_http2(&[]);
+    let mut peer = world.peer();
+    let stream = peer.begin("POST", "/", &[], false);
+    peer.send(&mut world, stream, b"a", false);
+    let backend = world.opened();
+    world.connect(backend);
+    peer.core.send(stream, vec![b'x'; 200_000].into());
+    peer.core.finish(stream, crate::http::Fields::new());
+    let frames = peer.frames(&world);
+    world.cx.hear(&frames);
+    world.proxy.received(&mut world.cx, peer.conn, &frames);
+    let mut actions = Vec::new();
+    world.cx.take_actions(&mut actions);
+    actions.into_iter().for_each(|action| world.perform(action, &frames));
+    world.cx.hear(&[]);
+    // All of the window is with the connection to the backend. The driver tells that it stays there, and then the next turn comes.
+    assert!(world.sent(backend).len() > WINDOW);
+    for unsent in [WINDOW, 20_000, 5_000] {
+        world.unsent(backend, unsent);
+        peer.pump(&mut world);
+        assert_eq!(peer.core.unsent(stream), 200_001 - WINDOW, "{unsent} bytes have not left");
+    }
+    world.unsent(backend, 4_000);
+    peer.pump(&mut world);
+    assert_eq!(peer.core.unsent(stream), 0);
+    assert!(world.sent(backend).ends_with("\r\n0\r\n\r\n"));
+}
+
+/// The client has got everything that it asked for. Only the rest of its own request is missing.
+#[test]
+fn a_reset_behind_a_whole_answer_breaks_nothing_off() {
+    for (length, is_whole) in [(4, true), (100_000, false)] {
+        let mut world = World::speaking_http2(&[]);
+        let mut peer = world.peer();
+        let stream = peer.begin("POST", "/", &[], false);
+        peer.send(&mut world, stream, b"part", false);
+        let backend = world.opened();
+        world.connect(backend);
+        peer.reads = false;
+        world.bring(backend, answer(&"x".repeat(length)));
+        assert_eq!(peer.heard(&mut world, stream).ended, is_whole);
+        assert_eq!(world.proxy.census().exchanges, 1, "the request goes on");
+        peer.reset(&mut world, stream);
+        let end = if is_whole { "close" } else { "abort" };
+        assert_eq!((world.ended(backend), world.proxy.census().exchanges), (end, 0));
+        let stats = world.stats();
+        let (whole, broken) = (u64::from(is_whole), u64::from(!is_whole));
+        assert_eq!((&stats["requests"]["responses"], &stats["requests"]["aborted"]), (&whole.into(), &broken.into()));
+        assert_eq!(stats["http2"]["given_up_by_client"], broken);
+    }
+}
+
 #[test]
 fn much_at_once_is_begun_a_part_in_each_turn() {
     let mut world = World::speaking_http2(&["--http2-streams", "60"]);

@@ -72,13 +72,18 @@ impl World {
 }
 
 impl Peer {
+    /// The frames that it has for the proxy.
+    pub(super) fn frames(&mut self, world: &World) -> Vec<u8> {
+        let mut out = Output::new();
+        self.core.write(&mut out, usize::MAX, world.cx.now());
+        std::iter::from_fn(|| out.pop()).flatten().collect()
+    }
+
     /// Says what it has to say, and hears what it is told, until both are silent.
     pub(super) fn pump(&mut self, world: &mut World) {
         loop {
             let now = world.cx.now();
-            let mut out = Output::new();
-            self.core.write(&mut out, usize::MAX, now);
-            let said: Vec<u8> = std::iter::from_fn(|| out.pop()).flatten().collect();
+            let said = self.frames(world);
             world.bring(self.conn, &said);
             let heard = world.sent_bytes(self.conn);
             if said.is_empty() && heard.is_empty() {
