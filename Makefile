@@ -15,7 +15,7 @@ SOAK   ?= 50
 .DEFAULT_GOAL := help
 # Steps of `check` report one after the other, whatever -j says.
 .NOTPARALLEL:
-.PHONY: help run m1 m2 m3 m4 course servers test test-epoll test-io-uring unit sim other-worlds check format lint doc build deny portable bench bench-peers fuzz-smoke compare clean
+.PHONY: help run m1 m2 m3 m4 course servers test test-epoll test-io-uring test-over-tls unit sim other-worlds check format lint doc build deny portable bench bench-peers fuzz-smoke compare clean
 
 # One line a step, so that a long run can be read afterwards.
 say = @printf '\n==> %s\n' '$(1)'
@@ -62,6 +62,10 @@ test-io-uring: ## the suites of the milestones on the driver io-uring, where the
 	@said=$$($(CARGO) run $(LOCKED) --quiet --bin io-uring -- --listen 192.0.2.1:1 2>&1); \
 	if [ $$? -eq 2 ]; then echo "nothing was tested: $$said"; exit 0; fi; \
 	TEST_DRIVER=io-uring $(CARGO) test $(LOCKED) $(SUITES)
+
+# Without this they are run by clients in plain, and those about HTTP over HTTP/2, which is over TLS as well.
+test-over-tls: ## the suites of milestones 1 to 4 on milestone 5, by clients of HTTP/1.1 over TLS
+	TEST_CLIENT=tls $(CARGO) test $(LOCKED) $(SUITES) milestone5::
 
 unit: ## run only the tests inside the library: seconds
 	$(CARGO) test $(LOCKED) --lib

@@ -12,17 +12,23 @@ use serde_json::Value;
 use std::net::SocketAddr;
 
 from_milestone1! {
-    there_is_none_unless_asked_for,
-    healthz_and_stats_are_served,
-    the_start_lines_name_what_there_is,
-    an_admin_listener_that_others_can_reach_has_to_be_asked_for_twice,
-    a_web_page_under_another_name_learns_nothing,
-    the_numbers_add_up,
-    running_requests_are_counted,
-    every_reason_is_counted,
-    the_operator_is_answered_when_all_places_are_taken,
-    the_operator_is_answered_during_a_drain,
-    visitors_beyond_the_limit_take_the_place_of_those_who_idle,
+    over_http2 {
+        running_requests_are_counted,
+        the_operator_is_answered_when_all_places_are_taken,
+        the_operator_is_answered_during_a_drain,
+    }
+    over_tls "they are about the syntax of HTTP/1; that of frames has its tables in src/http2/connection/tests" {
+        the_numbers_add_up,
+        every_reason_is_counted,
+    }
+    in_plain "the admin listener is asked, which speaks HTTP/1.1 in plain" {
+        there_is_none_unless_asked_for,
+        healthz_and_stats_are_served,
+        the_start_lines_name_what_there_is,
+        an_admin_listener_that_others_can_reach_has_to_be_asked_for_twice,
+        a_web_page_under_another_name_learns_nothing,
+        visitors_beyond_the_limit_take_the_place_of_those_who_idle,
+    }
 }
 
 /// Where it is known how many descriptors a process has.
@@ -31,7 +37,9 @@ mod without_descriptors {
     use super::the_operator_is_answered_when_no_descriptor_is_left;
     use crate::support::milestones::from_milestone1;
 
-    from_milestone1! { the_operator_is_answered_when_no_descriptor_is_left, }
+    from_milestone1! {
+        in_plain "the admin listener is asked, which speaks HTTP/1.1 in plain" { the_operator_is_answered_when_no_descriptor_is_left, }
+    }
 }
 
 const FLAGS: &[&str] = &["--admin", "127.0.0.1:0", "--workers", "2"];
@@ -259,7 +267,9 @@ fn visitors_beyond_the_limit_take_the_place_of_those_who_idle(milestone: &Milest
 fn the_operator_is_answered_when_no_descriptor_is_left(milestone: &Milestone) {
     let script = "ulimit -n 160; exec \"$0\" \"$@\"";
     let flags = ["--listen", "127.0.0.1:0", "--workers", "1", "--admin", "127.0.0.1:0", "--admin-host", "test"];
-    let command = [&["-c", script, milestone.program], &flags[..], milestone.since(2, &["--no-health"])].concat();
+    let command =
+        [&["-c", script, milestone.program], &flags[..], milestone.since(2, &["--no-health"]), milestone.any_port()]
+            .concat();
     let proxy = start_listening("sh", &command, 1);
     let at = proxy.admin();
     let mut clients: Vec<Conn> = (0..100).map(|_| Conn::open(proxy.address())).collect();

@@ -9,16 +9,18 @@ use crate::{
 };
 
 from_milestone1! {
-    malformed_response_heads_become_502,
-    white_space_before_a_colon_is_removed_from_a_response,
-    a_response_may_list_few_options,
-    malformed_response_bodies_break_the_connection,
-    a_backend_that_refuses_becomes_502,
-    a_backend_that_closes_without_a_word_becomes_502,
-    a_backend_that_cuts_its_head_off_becomes_502,
-    bytes_behind_a_response_reach_nobody,
-    too_many_interim_responses_become_502,
-    the_largest_head_passes_and_a_larger_one_becomes_502,
+    over_http2 {
+        malformed_response_heads_become_502,
+        white_space_before_a_colon_is_removed_from_a_response,
+        a_response_may_list_few_options,
+        malformed_response_bodies_break_the_connection,
+        a_backend_that_refuses_becomes_502,
+        a_backend_that_closes_without_a_word_becomes_502,
+        a_backend_that_cuts_its_head_off_becomes_502,
+        bytes_behind_a_response_reach_nobody,
+        too_many_interim_responses_become_502,
+        the_largest_head_passes_and_a_larger_one_becomes_502,
+    }
 }
 
 /// Answers `/N` with the Nth of these, and closes.

@@ -7,26 +7,33 @@ use crate::{
         milestones::{Milestone, from_milestone1},
         process::{now, wait_for, wait_until},
         raw::{Backend, Conn, End, SilentAddress},
+        websocket,
     },
 };
 use std::time::Duration;
 
 from_milestone1! {
-    a_head_that_takes_too_long_gets_408,
-    a_trickling_head_gets_408,
-    a_connection_that_never_asks_is_closed_without_a_word,
-    an_idle_connection_is_closed_without_a_word,
-    a_body_that_stands_still_gets_408,
-    a_body_that_makes_progress_is_waited_for,
-    a_backend_that_does_not_answer_gets_the_client_504,
-    a_backend_that_does_not_accept_gets_the_client_504,
-    a_response_that_stands_still_is_broken_off,
-    a_response_that_makes_progress_is_waited_for,
-    a_whole_exchange_can_be_limited,
-    a_silent_tunnel_is_closed,
-    a_lively_tunnel_outlives_the_deadline_of_an_exchange,
-    a_client_that_does_not_read_is_broken_off,
-    a_backend_that_does_not_read_is_given_up,
+    over_both {
+        an_idle_connection_is_closed_without_a_word,
+        a_body_that_stands_still_gets_408,
+        a_body_that_makes_progress_is_waited_for,
+        a_response_that_stands_still_is_broken_off,
+        a_response_that_makes_progress_is_waited_for,
+        a_silent_tunnel_is_closed,
+    }
+    over_http2 {
+        a_connection_that_never_asks_is_closed_without_a_word,
+        a_backend_that_does_not_answer_gets_the_client_504,
+        a_backend_that_does_not_accept_gets_the_client_504,
+        a_whole_exchange_can_be_limited,
+        a_lively_tunnel_outlives_the_deadline_of_an_exchange,
+        a_client_that_does_not_read_is_broken_off,
+        a_backend_that_does_not_read_is_given_up,
+    }
+    over_tls "they are about the syntax of HTTP/1; that of frames has its tables in src/http2/connection/tests" {
+        a_head_that_takes_too_long_gets_408,
+        a_trickling_head_gets_408,
+    }
 }
 
 const LIMIT: Duration = Duration::from_millis(200);
@@ -101,9 +108,9 @@ pub(super) fn a_body_that_stands_still_gets_408(milestone: &Milestone) {
     not_early(|| {
         client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nabcde");
         let response = client.response("POST");
-        assert_eq!((response.status(), response.field("connection")), (408, Some("close")));
+        assert_eq!(response.status(), 408);
+        milestone.expect_its_end(&mut client, &response);
     });
-    client.expect_end();
     assert!(incoming.is_empty());
     let long = format!("Content-Length: 20000\r\n\r\n{}abcde", "x".repeat(17_000));
     for framing in [&long, "Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n"] {
@@ -113,10 +120,10 @@ pub(super) fn a_body_that_stands_still_gets_408(milestone: &Milestone) {
             let mut upstream = incoming.accept();
             upstream.read_until("abcde");
             let response = client.response("POST");
-            assert_eq!((response.status(), response.field("connection")), (408, Some("close")), "{framing:?}");
+            assert_eq!(response.status(), 408, "{framing:?}");
+            milestone.expect_its_end(&mut client, &response);
             upstream
         });
-        client.expect_end();
         // The backend must not take what it has for the whole.
         assert_eq!(upstream.read_to_end().1, End::Reset, "{framing:?}");
     }
@@ -225,12 +232,7 @@ fn a_whole_exchange_can_be_limited(milestone: &Milestone) {
 pub(super) fn a_silent_tunnel_is_closed(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], &["--tunnel-timeout", "1s", "--response-timeout", "50ms"]);
-    let mut client = Conn::open(proxy.address());
-    client.send("GET / HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
-    let mut upstream = incoming.accept();
-    upstream.read_head();
-    upstream.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
-    client.read_head();
+    let (mut client, mut upstream) = websocket::open(&proxy, &incoming);
     // Either side's bytes keep it open.
     for _ in 0..4 {
         wait_for(ROOMY / 5);
@@ -251,12 +253,7 @@ pub(super) fn a_silent_tunnel_is_closed(milestone: &Milestone) {
 fn a_lively_tunnel_outlives_the_deadline_of_an_exchange(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], &["--request-timeout", "2s"]);
-    let mut client = Conn::open(proxy.address());
-    client.send("GET / HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
-    let mut upstream = incoming.accept();
-    upstream.read_head();
-    upstream.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
-    client.read_head();
+    let (mut client, mut upstream) = websocket::open(&proxy, &incoming);
     // For longer than that, in which the 101 came.
     for _ in 0..12 {
         wait_for(LIMIT);

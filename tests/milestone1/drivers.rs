@@ -10,8 +10,7 @@ use crate::{
 };
 use socket_patterns::net::DriverKind;
 
-const PROGRAM: Milestone =
-    Milestone { number: 4, program: env!("CARGO_BIN_EXE_milestone4"), driver: None, over_tls: false };
+const PROGRAM: Milestone = Milestone::new(4, env!("CARGO_BIN_EXE_milestone4"));
 
 /// The same tests once for each driver.
 macro_rules! on_both {

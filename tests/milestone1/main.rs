@@ -10,6 +10,7 @@ mod support;
 mod admin;
 mod bad_requests;
 mod bad_responses;
+mod beneath;
 mod bodies;
 mod broken;
 mod command_line;
@@ -18,7 +19,6 @@ mod deadlines;
 mod drivers;
 mod heads;
 mod limits;
-mod over_tls;
 mod overload;
 #[cfg(target_os = "linux")]
 mod paused;

@@ -10,13 +10,19 @@ use crate::{
 };
 
 from_milestone1! {
-    a_long_download_takes_little_memory,
-    a_long_upload_takes_little_memory,
-    a_thousand_connections_that_are_reset_leave_nothing,
-    a_thousand_broken_exchanges_leave_nothing,
-    many_clients_get_their_own_answers,
-    connections_beyond_the_limit_wait_for_busy_ones,
-    the_longest_idle_connection_goes_for_the_next,
+    over_http2 {
+        a_long_download_takes_little_memory,
+        a_long_upload_takes_little_memory,
+        a_thousand_connections_that_are_reset_leave_nothing,
+        many_clients_get_their_own_answers,
+        connections_beyond_the_limit_wait_for_busy_ones,
+    }
+    over_tls "they are about the syntax of HTTP/1; that of frames has its tables in src/http2/connection/tests" {
+        a_thousand_broken_exchanges_leave_nothing,
+    }
+    in_plain "the order of connections would be that of their handshakes; and a client that is told goodbye before it has asked would ask elsewhere" {
+        the_longest_idle_connection_goes_for_the_next,
+    }
 }
 
 /// The memory that a body of any length may add to the peak.

@@ -11,11 +11,13 @@ use crate::{
 };
 
 from_milestone1! {
-    a_whole_response_before_a_clean_end_arrives_whole,
-    half_a_response_before_a_clean_end_breaks_behind_what_came,
-    half_a_response_before_a_reset_breaks_at_once,
-    a_whole_response_before_a_reset_arrives_whole,
-    a_whole_response_arrives_whole_although_the_request_goes_nowhere,
+    in_plain "the queues of the kernel are looked at, and a tunnel would have queues of its own" {
+        a_whole_response_before_a_clean_end_arrives_whole,
+        half_a_response_before_a_clean_end_breaks_behind_what_came,
+        half_a_response_before_a_reset_breaks_at_once,
+        a_whole_response_before_a_reset_arrives_whole,
+        a_whole_response_arrives_whole_although_the_request_goes_nowhere,
+    }
 }
 
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";

@@ -6,6 +6,7 @@ use crate::{
         milestones::{Milestone, from_milestone1},
         process::{Process, wait_until},
         raw::{Backend, Conn, End, in_parallel},
+        websocket,
     },
 };
 use std::{
@@ -14,25 +15,33 @@ use std::{
 };
 
 from_milestone1! {
-    an_idle_proxy_ends_after_the_grace,
-    clients_that_ask_during_the_grace_are_answered,
-    clients_at_work_lose_nothing,
-    a_client_that_was_promised_another_turn_has_it,
-    a_running_request_is_finished,
-    a_response_cut_off_by_the_drain_deadline_looks_cut_off,
-    a_running_upload_is_finished,
-    new_connections_are_refused_while_it_drains,
-    a_tunnel_is_closed_after_the_drain_timeout,
-    a_request_that_does_not_end_is_broken_off_after_the_drain_timeout,
-    a_second_signal_ends_at_once,
-    sigint_does_the_same,
-    a_signal_right_after_ready_is_heard,
+    over_http2 {
+        a_running_request_is_finished,
+        a_running_upload_is_finished,
+        new_connections_are_refused_while_it_drains,
+        a_tunnel_is_closed_after_the_drain_timeout,
+        a_request_that_does_not_end_is_broken_off_after_the_drain_timeout,
+        a_second_signal_ends_at_once,
+        sigint_does_the_same,
+        a_signal_right_after_ready_is_heard,
+    }
+    over_tls "HTTP/2 has no clients of HTTP/1.0" {
+        a_response_cut_off_by_the_drain_deadline_looks_cut_off,
+    }
+    over_tls "HTTP/2 has GOAWAY: an idle connection ends at once, since its client knows which requests were not looked at (tests/milestone5/http2.rs)" {
+        an_idle_proxy_ends_after_the_grace,
+        clients_at_work_lose_nothing,
+        a_client_that_was_promised_another_turn_has_it,
+    }
+    in_plain "a connection whose handshake has not begun ends at once; and HTTP/2 has GOAWAY for those that idle" {
+        clients_that_ask_during_the_grace_are_answered,
+    }
 }
 
 /// Begins a drain, and returns when the only worker has begun it.
 fn drain(proxy: &Process) {
     proxy.signal("TERM");
-    wait_until("the listener to close", || refuses(proxy.address()));
+    wait_until("the listener to close", || refuses(proxy.listener()));
     proxy.wait_for_stderr("draining");
 }
 
@@ -45,7 +54,7 @@ fn an_idle_proxy_ends_after_the_grace(milestone: &Milestone) {
     let backend = Backend::saying("x");
     let flags = ["--workers", "1", "--drain-timeout", "1h", "--drain-grace", "100ms"];
     let mut proxy = milestone.start(&[&backend], &flags);
-    let address = proxy.address();
+    let (address, listener) = (proxy.address(), proxy.listener());
     let mut idle = Conn::open(address);
     assert_eq!(idle.ask(&get("/")).body, b"x");
     let mut silent = Conn::open(address);
@@ -57,7 +66,7 @@ fn an_idle_proxy_ends_after_the_grace(milestone: &Milestone) {
     // A client that holds on to its end would be waited for, for seconds: it might still have an answer to read.
     drop((idle, silent));
     assert_eq!(proxy.wait().code(), Some(0));
-    assert!(refuses(address));
+    assert!(refuses(listener));
 }
 
 const POST: &str = "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\nbody";
@@ -196,7 +205,7 @@ fn new_connections_are_refused_while_it_drains(milestone: &Milestone) {
     let mut upstream = incoming.accept();
     upstream.read_head();
     drain(&proxy);
-    assert!(refuses(address));
+    assert!(refuses(proxy.listener()));
     upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     assert_eq!(client.response("GET").body, b"ok");
 }
@@ -204,17 +213,12 @@ fn new_connections_are_refused_while_it_drains(milestone: &Milestone) {
 fn a_tunnel_is_closed_after_the_drain_timeout(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let mut proxy = milestone.start(&[&backend], &["--workers", "1", "--drain-timeout", "300ms"]);
-    let mut client = Conn::open(proxy.address());
-    client.send("GET / HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
-    let mut upstream = incoming.accept();
-    upstream.read_head();
-    upstream.send("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
-    client.read_head();
+    let (mut client, mut upstream) = websocket::open(&proxy, &incoming);
     drain(&proxy);
     client.send("x");
     assert_eq!(upstream.read(1), b"x", "until the timeout it is carried on");
     assert_eq!(proxy.wait().code(), Some(0));
-    tells_what_was_cut_off(&proxy, 101);
+    tells_what_was_cut_off(&proxy, if milestone.hears_http2() { 200 } else { 101 });
     client.read_to_end();
     upstream.read_to_end();
 }

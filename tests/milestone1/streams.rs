@@ -17,17 +17,19 @@ use std::{
 };
 
 from_milestone1! {
-    the_demo_serves_whatever_its_stderr_is,
-    a_full_stderr_does_not_delay_the_end,
-    a_second_signal_ends_at_once_whatever_stderr_is,
-    an_error_that_cannot_be_said_is_an_exit_code,
-    lines_that_were_lost_are_counted_and_told_of,
+    in_plain "clients have no part in it" {
+        the_demo_serves_whatever_its_stderr_is,
+        a_full_stderr_does_not_delay_the_end,
+        a_second_signal_ends_at_once_whatever_stderr_is,
+        an_error_that_cannot_be_said_is_an_exit_code,
+        lines_that_were_lost_are_counted_and_told_of,
+    }
 }
 
 /// In front of `backend`, without health checks.
 fn start(milestone: &Milestone, stderr: Stdio, backend: &Backend, flags: &[&str]) -> Process {
     let name = backend.name();
-    let flags = [&["--backend", &name], milestone.since(2, &["--no-health"]), flags].concat();
+    let flags = [&["--backend", &name], milestone.since(2, &["--no-health"]), milestone.any_port(), flags].concat();
     start_saying_into(stderr, milestone.program, &flags)
 }
 
@@ -43,7 +45,7 @@ fn ask_often(address: SocketAddr, times: usize) {
 fn the_demo_serves_whatever_its_stderr_is(milestone: &Milestone) {
     for kind in DeafStderr::ALL {
         let (stderr, _reader) = kind.open();
-        let proxy = start_saying_into(stderr, milestone.program, &[]);
+        let proxy = start_saying_into(stderr, milestone.program, milestone.any_port());
         assert_eq!(Conn::open(proxy.address()).ask(&get("/")).status(), 200, "{kind:?}");
         assert_eq!(proxy.terminate().code(), Some(0), "{kind:?}");
     }
@@ -86,7 +88,10 @@ fn an_error_that_cannot_be_said_is_an_exit_code(milestone: &Milestone) {
     for kind in DeafStderr::ALL {
         let (stderr, _reader) = kind.open();
         let mut command = std::process::Command::new(milestone.program);
-        command.args(["--listen", &taken, "--backend", &refusing_address().to_string()]).stderr(stderr);
+        command
+            .args(["--listen", &taken, "--backend", &refusing_address().to_string()])
+            .args(milestone.any_port())
+            .stderr(stderr);
         let mut child = command.stdout(Stdio::null()).spawn().unwrap();
         let mut status = None;
         wait_until("the process to end", || {

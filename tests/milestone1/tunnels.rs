@@ -6,28 +6,34 @@ use crate::{
         milestones::{Milestone, from_milestone1},
         process::Process,
         raw::{Backend, Conn, End, Incoming},
+        websocket,
     },
 };
 
 from_milestone1! {
-    a_tunnel_carries_bytes_both_ways,
-    nothing_passes_before_the_101,
-    bytes_behind_the_101_are_not_lost,
-    each_side_of_a_tunnel_ends_on_its_own,
-    a_reset_of_the_backend_resets_the_client,
-    a_reset_of_the_client_reaches_the_backend,
-    a_refused_upgrade_is_an_ordinary_response,
-    an_upgrade_nobody_asked_for_is_refused,
-    an_upgrade_to_something_else_is_refused,
-    upgrades_to_h2c_are_not_offered,
-    a_megabyte_passes_each_way_at_once,
+    over_both {
+        a_tunnel_carries_bytes_both_ways,
+        nothing_passes_before_the_101,
+        bytes_behind_the_101_are_not_lost,
+        each_side_of_a_tunnel_ends_on_its_own,
+        a_reset_of_the_backend_resets_the_client,
+        a_reset_of_the_client_reaches_the_backend,
+        a_megabyte_passes_each_way_at_once,
+    }
+    over_http2 {
+        an_upgrade_nobody_asked_for_is_refused,
+        an_upgrade_to_something_else_is_refused,
+    }
+    over_tls "a success would mean to a client of HTTP/2 that the protocol is spoken: it gets 502 (RFC 8441 §5)" {
+        a_refused_upgrade_is_an_ordinary_response,
+    }
+    over_tls "there is no such upgrade from HTTP/2" {
+        upgrades_to_h2c_are_not_offered,
+    }
 }
 
 const UPGRADE: &str = "GET /chat HTTP/1.1\r\nHost: test\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-
-const SWITCHING: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-    Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
 /// Both ends of a tunnel.
 fn tunnel(milestone: &Milestone, flags: &[&str]) -> (Conn, Conn, Process) {
@@ -35,28 +41,25 @@ fn tunnel(milestone: &Milestone, flags: &[&str]) -> (Conn, Conn, Process) {
     let proxy = milestone.start(&[&backend], flags);
     let mut client = Conn::open(proxy.address());
     client.send(UPGRADE);
-    let upstream = accept(&incoming);
-    switch(client, upstream, proxy)
-}
-
-fn accept(incoming: &Incoming) -> Conn {
-    let mut upstream = incoming.accept();
-    let head = upstream.read_head();
-    assert!(head.contains(&"Upgrade: websocket".to_owned()), "{head:?}");
-    assert!(head.iter().any(|line| line.eq_ignore_ascii_case("Connection: upgrade")), "{head:?}");
-    assert!(head.contains(&"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==".to_owned()), "{head:?}");
-    upstream
-}
-
-fn switch(mut client: Conn, mut upstream: Conn, proxy: Process) -> (Conn, Conn, Process) {
-    upstream.send(SWITCHING);
+    let (mut upstream, switching) = accept(&incoming);
+    upstream.send(switching);
     let head = client.read_head();
     assert_eq!(head[0], "HTTP/1.1 101 Switching Protocols");
+    // The answer to the client's own key: so the backend got it, or the gateway that spoke for the client has another proof.
     for line in ["Upgrade: websocket", "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="] {
         assert!(head.contains(&line.to_owned()), "{head:?}");
     }
     assert!(head.iter().any(|line| line.eq_ignore_ascii_case("Connection: upgrade")), "{head:?}");
     (client, upstream, proxy)
+}
+
+/// A backend's connection with the request for an upgrade, and the answer to that.
+fn accept(incoming: &Incoming) -> (Conn, String) {
+    let mut upstream = incoming.accept();
+    let head = upstream.read_head();
+    assert!(head.contains(&"Upgrade: websocket".to_owned()), "{head:?}");
+    assert!(head.iter().any(|line| line.eq_ignore_ascii_case("Connection: upgrade")), "{head:?}");
+    (upstream, websocket::switching(&head))
 }
 
 pub(super) fn a_tunnel_carries_bytes_both_ways(milestone: &Milestone) {
@@ -75,7 +78,7 @@ pub(super) fn nothing_passes_before_the_101(milestone: &Milestone) {
     let proxy = milestone.start(&[&backend], &["--workers", "1"]);
     let mut client = Conn::open(proxy.address());
     client.send([UPGRADE, "early"].concat());
-    let mut upstream = accept(&incoming);
+    let (mut upstream, switching) = accept(&incoming);
     client.send(" bird");
     // A whole exchange of another client on the same worker: by then it would have passed.
     let mut other = Conn::open(proxy.address());
@@ -85,7 +88,7 @@ pub(super) fn nothing_passes_before_the_101(milestone: &Milestone) {
     elsewhere.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     other.response("GET");
     assert!(upstream.is_quiet(), "bytes passed before the backend agreed to switch");
-    upstream.send(SWITCHING);
+    upstream.send(switching);
     assert_eq!(upstream.read(10), b"early bird");
     client.read_head();
     upstream.send("pong");
@@ -97,8 +100,8 @@ pub(super) fn bytes_behind_the_101_are_not_lost(milestone: &Milestone) {
     let proxy = milestone.start(&[&backend], &[]);
     let mut client = Conn::open(proxy.address());
     client.send(UPGRADE);
-    let mut upstream = accept(&incoming);
-    upstream.send([SWITCHING, "hello at once"].concat());
+    let (mut upstream, switching) = accept(&incoming);
+    upstream.send(switching + "hello at once");
     client.read_head();
     assert_eq!(client.read(13), b"hello at once");
 }
@@ -150,7 +153,9 @@ fn a_refused_upgrade_is_an_ordinary_response(milestone: &Milestone) {
 }
 
 fn an_upgrade_nobody_asked_for_is_refused(milestone: &Milestone) {
-    let backend = Backend::answering(SWITCHING);
+    let backend = Backend::answering(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n",
+    );
     let proxy = milestone.start(&[&backend], &[]);
     let response = Conn::open(proxy.address()).ask(&get("/"));
     assert_eq!(response.status(), 502);

@@ -10,8 +10,10 @@ use crate::{
 use std::net::{Ipv6Addr, TcpListener};
 
 from_milestone2! {
-    a_server_that_listens_on_ipv6_only_is_found_by_its_name,
-    a_server_that_listens_nowhere_is_one_failure,
+    over_http2 {
+        a_server_that_listens_on_ipv6_only_is_found_by_its_name,
+        a_server_that_listens_nowhere_is_one_failure,
+    }
 }
 
 /// A port at which 127.0.0.1 refuses, and a listener at the same port of `::1`. `None`: this machine has no IPv6.

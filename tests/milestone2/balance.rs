@@ -12,13 +12,17 @@ use predicates::{prelude::*, str::contains};
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
 from_milestone2! {
-    round_robin_is_even,
-    weights_are_kept_to_the_request,
-    least_connections_avoids_the_busy_one,
-    power_of_two_avoids_the_busy_one,
-    ip_hash_keeps_a_client_with_its_backend,
-    ip_hash_goes_by_the_client_behind_a_trusted_proxy,
-    wrong_flags_exit_with_2,
+    over_http2 {
+        round_robin_is_even,
+        weights_are_kept_to_the_request,
+        least_connections_avoids_the_busy_one,
+        power_of_two_avoids_the_busy_one,
+        ip_hash_keeps_a_client_with_its_backend,
+        ip_hash_goes_by_the_client_behind_a_trusted_proxy,
+    }
+    in_plain "clients have no part in it" {
+        wrong_flags_exit_with_2,
+    }
 }
 
 fn three() -> [Backend; 3] {

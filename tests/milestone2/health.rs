@@ -18,20 +18,22 @@ use std::{
 };
 
 from_milestone2! {
-    a_killed_backend_is_seen_by_no_client_and_rejoins,
-    nothing_is_sent_to_an_unhealthy_backend,
-    the_health_status_decides,
-    a_probe_that_hangs_takes_a_backend_out,
-    running_requests_of_an_unhealthy_backend_are_finished,
-    without_backends_that_live_the_answer_is_503,
-    the_breaker_opens_and_closes_again,
-    a_failed_trial_opens_the_breaker_again,
-    a_request_that_is_sent_again_counts_once_against_its_backend,
-    poison_takes_the_only_backend_from_nobody,
-    a_backend_that_was_away_for_a_moment_is_back_at_once,
-    a_passed_probe_lets_a_backend_in_at_once,
-    probes_are_told_which_host_to_ask_for,
-    our_own_shortage_takes_out_no_backend,
+    over_http2 {
+        a_killed_backend_is_seen_by_no_client_and_rejoins,
+        nothing_is_sent_to_an_unhealthy_backend,
+        the_health_status_decides,
+        a_probe_that_hangs_takes_a_backend_out,
+        running_requests_of_an_unhealthy_backend_are_finished,
+        without_backends_that_live_the_answer_is_503,
+        the_breaker_opens_and_closes_again,
+        a_failed_trial_opens_the_breaker_again,
+        a_request_that_is_sent_again_counts_once_against_its_backend,
+        poison_takes_the_only_backend_from_nobody,
+        a_backend_that_was_away_for_a_moment_is_back_at_once,
+        a_passed_probe_lets_a_backend_in_at_once,
+        probes_are_told_which_host_to_ask_for,
+        our_own_shortage_takes_out_no_backend,
+    }
 }
 
 const QUICK: &[&str] = &[

@@ -10,14 +10,16 @@ use crate::{
 };
 
 from_milestone2! {
-    a_request_that_reached_nobody_is_sent_elsewhere,
-    an_idempotent_request_is_sent_again,
-    a_request_that_is_not_idempotent_is_executed_once,
-    a_body_that_is_gone_is_not_sent_again,
-    a_slow_backend_is_not_asked_twice,
-    the_number_of_retries_is_limited,
-    retries_do_not_multiply_the_load,
-    a_response_that_has_begun_is_not_asked_for_again,
+    over_http2 {
+        a_request_that_reached_nobody_is_sent_elsewhere,
+        an_idempotent_request_is_sent_again,
+        a_request_that_is_not_idempotent_is_executed_once,
+        a_body_that_is_gone_is_not_sent_again,
+        a_slow_backend_is_not_asked_twice,
+        the_number_of_retries_is_limited,
+        retries_do_not_multiply_the_load,
+        a_response_that_has_begun_is_not_asked_for_again,
+    }
 }
 
 /// Reads a request and breaks off.

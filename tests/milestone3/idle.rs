@@ -15,16 +15,18 @@ use std::sync::{
 };
 
 from_milestone3! {
-    a_backend_that_closes_idle_connections_fails_no_request,
-    a_backend_that_closes_right_after_answering_fails_no_get,
-    without_retries_a_dead_connection_fails_no_get_either,
-    a_restarted_backend_fails_no_request,
-    unsolicited_bytes_disqualify_a_connection,
-    idle_connections_are_closed_in_time,
-    old_connections_are_not_reused,
-    no_more_idle_connections_are_kept_than_allowed,
-    an_idle_connection_that_is_reset_costs_nothing,
-    idle_connections_are_closed_on_shutdown,
+    over_http2 {
+        a_backend_that_closes_idle_connections_fails_no_request,
+        a_backend_that_closes_right_after_answering_fails_no_get,
+        without_retries_a_dead_connection_fails_no_get_either,
+        a_restarted_backend_fails_no_request,
+        unsolicited_bytes_disqualify_a_connection,
+        idle_connections_are_closed_in_time,
+        old_connections_are_not_reused,
+        no_more_idle_connections_are_kept_than_allowed,
+        an_idle_connection_that_is_reset_costs_nothing,
+        idle_connections_are_closed_on_shutdown,
+    }
 }
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";

@@ -17,16 +17,18 @@ use std::{
 };
 
 from_milestone3! {
-    there_is_never_a_fourth_connection_of_three,
-    a_backends_own_limit_wins,
-    waiting_requests_are_served_in_order,
-    a_full_queue_is_answered_with_503,
-    without_a_queue_a_full_pool_is_answered_with_503,
-    a_request_that_waits_too_long_is_answered_with_503,
-    a_request_that_waits_and_leaves_is_forgotten,
-    a_waiting_request_is_served_while_another_worker_idles,
-    a_waiting_request_is_served_when_a_connection_breaks,
-    another_backend_is_asked_before_anybody_waits,
+    over_http2 {
+        there_is_never_a_fourth_connection_of_three,
+        a_backends_own_limit_wins,
+        waiting_requests_are_served_in_order,
+        a_full_queue_is_answered_with_503,
+        without_a_queue_a_full_pool_is_answered_with_503,
+        a_request_that_waits_too_long_is_answered_with_503,
+        a_request_that_waits_and_leaves_is_forgotten,
+        a_waiting_request_is_served_while_another_worker_idles,
+        a_waiting_request_is_served_when_a_connection_breaks,
+        another_backend_is_asked_before_anybody_waits,
+    }
 }
 
 pub(crate) fn wait_for_waiting(proxy: &Process, n: u64) {

@@ -9,15 +9,17 @@ use crate::{
 };
 
 from_milestone3! {
-    fifty_requests_open_one_connection,
-    fifty_clients_share_one_connection,
-    nearly_all_requests_reuse_a_connection,
-    connections_of_backends_that_close_are_not_reused,
-    a_connection_with_an_unread_response_is_not_reused,
-    a_connection_with_an_unfinished_request_is_not_reused,
-    the_requests_of_a_connection_can_be_limited,
-    a_pool_of_none_is_milestone_2,
-    every_backend_has_its_own_connections,
+    over_http2 {
+        fifty_requests_open_one_connection,
+        fifty_clients_share_one_connection,
+        nearly_all_requests_reuse_a_connection,
+        connections_of_backends_that_close_are_not_reused,
+        a_connection_with_an_unread_response_is_not_reused,
+        a_connection_with_an_unfinished_request_is_not_reused,
+        the_requests_of_a_connection_can_be_limited,
+        a_pool_of_none_is_milestone_2,
+        every_backend_has_its_own_connections,
+    }
 }
 
 fn fifty_requests_open_one_connection(milestone: &Milestone) {

@@ -4,20 +4,26 @@ use crate::{
     get,
     limits::{narrow, wait_for_waiting},
     support::{
-        milestones::{Milestone, against, from_milestone3},
+        milestones::{Milestone, from_milestone3, from_milestone4},
         raw::{Backend, Conn, End, LOOPBACK_IS_A_NETWORK, in_parallel},
     },
 };
 use std::net::Ipv4Addr;
 
 from_milestone3! {
-    a_burst_waits_for_a_time_not_for_a_number,
-    heads_without_bodies_take_no_connections,
-    bodies_that_stand_still_give_their_connections_back,
-    a_client_that_has_gone_is_not_served_before_those_that_wait,
-    a_client_that_only_ended_its_side_is_served,
-    a_request_is_given_up_with_its_client_where_that_is_wanted,
-    a_client_with_many_requests_does_not_keep_another_waiting,
+    over_http2 {
+        a_burst_waits_for_a_time_not_for_a_number,
+        heads_without_bodies_take_no_connections,
+        bodies_that_stand_still_give_their_connections_back,
+        a_client_with_many_requests_does_not_keep_another_waiting,
+    }
+    over_tls "a client of HTTP/2 says by RST_STREAM that it wants no answer, so its end says nothing, and nothing has to be asked" {
+        a_client_that_only_ended_its_side_is_served,
+        a_request_is_given_up_with_its_client_where_that_is_wanted,
+    }
+    in_plain "a tunnel would not notice before its next words that the client has gone" {
+        a_client_that_has_gone_is_not_served_before_those_that_wait,
+    }
 }
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
@@ -187,9 +193,11 @@ fn a_client_with_many_requests_does_not_keep_another_waiting(milestone: &Milesto
 }
 
 mod cached {
-    use super::{Backend, Conn, Milestone, against, get};
+    use super::{Backend, Conn, Milestone, from_milestone4, get};
 
-    against! { [milestone4 4] { one_that_waits_for_the_same_answer_is_asked_too, } }
+    from_milestone4! {
+        over_tls "a client of HTTP/2 says by RST_STREAM that it wants no answer, so its end says nothing, and nothing has to be asked" { one_that_waits_for_the_same_answer_is_asked_too, }
+    }
 
     /// It could lead the next fetch when the one that it waits for fails.
     fn one_that_waits_for_the_same_answer_is_asked_too(milestone: &Milestone) {

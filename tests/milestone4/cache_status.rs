@@ -6,8 +6,10 @@ use crate::{
 };
 
 from_milestone4! {
-    cache_status_tells_what_happened,
-    errors_of_our_own_have_no_cache_status,
+    over_http2 {
+        cache_status_tells_what_happened,
+        errors_of_our_own_have_no_cache_status,
+    }
 }
 
 /// RFC 9211.
@@ -17,7 +19,8 @@ fn cache_status_tells_what_happened(milestone: &Milestone) {
     world.say("/a?b\\c", response(200, upstream, "x"));
     world.say("/a?b\\c", response(200, "Cache-Control: no-store\r\n", "x"));
     let status = |answer: crate::support::wire::Message| all(&answer, "cache-status").join(", ");
-    let key = "key=\"http://test/a?b\\\\c\"";
+    let scheme = milestone.scheme();
+    let key = format!("key=\"{scheme}://test/a?b\\\\c\"");
     // §2: what others said stays in front.
     let first = status(world.get("/a?b\\c"));
     assert!(first.starts_with("far; hit, socket-patterns; fwd=uri-miss; fwd-status=200; stored;"), "{first}");
@@ -32,10 +35,10 @@ fn cache_status_tells_what_happened(milestone: &Milestone) {
     world.say("/c", response(200, "Cache-Control: max-age=10\r\nAge: 10\r\nETag: \"v\"\r\n", "x"));
     world.get("/c");
     let stale = status(world.ask("GET", "/c", "Cache-Control: no-cache\r\n"));
-    assert_eq!(stale, "socket-patterns; fwd=stale; fwd-status=404; key=\"http://test/c\"");
+    assert_eq!(stale, format!("socket-patterns; fwd=stale; fwd-status=404; key=\"{scheme}://test/c\""));
     world.say("/b", response(200, "", "x"));
     let post = status(world.ask("POST", "/b", "Content-Length: 0\r\n"));
-    assert_eq!(post, "socket-patterns; fwd=method; fwd-status=200; key=\"http://test/b\"");
+    assert_eq!(post, format!("socket-patterns; fwd=method; fwd-status=200; key=\"{scheme}://test/b\""));
 }
 
 /// RFC 9211 §2: SHOULD NOT.

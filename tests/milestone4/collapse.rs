@@ -15,17 +15,19 @@ use std::sync::{
 };
 
 from_milestone4! {
-    a_thousand_clients_cause_one_request,
-    followers_read_the_response_as_it_arrives,
-    an_answer_for_one_releases_all,
-    a_leader_that_dies_is_replaced,
-    a_leaders_client_may_leave,
-    followers_go_alone_after_a_while,
-    a_request_that_may_be_in_a_loop_does_not_wait_for_itself,
-    a_follower_that_has_the_new_version_is_told_so,
-    a_304_for_one_releases_all,
-    a_304_from_before_a_change_is_not_stored,
-    a_slow_client_does_not_hold_up_those_who_read_with_it,
+    over_http2 {
+        a_thousand_clients_cause_one_request,
+        followers_read_the_response_as_it_arrives,
+        an_answer_for_one_releases_all,
+        a_leader_that_dies_is_replaced,
+        a_leaders_client_may_leave,
+        followers_go_alone_after_a_while,
+        a_request_that_may_be_in_a_loop_does_not_wait_for_itself,
+        a_follower_that_has_the_new_version_is_told_so,
+        a_304_for_one_releases_all,
+        a_304_from_before_a_change_is_not_stored,
+        a_slow_client_does_not_hold_up_those_who_read_with_it,
+    }
 }
 
 /// Clients at once.

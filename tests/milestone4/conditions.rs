@@ -7,7 +7,7 @@ use crate::{
 };
 
 from_milestone4! {
-    conditions_on_a_fresh_response,
+    over_http2 { conditions_on_a_fresh_response, }
 }
 
 fn conditions_on_a_fresh_response(milestone: &Milestone) {

@@ -7,9 +7,11 @@ use crate::{
 };
 
 from_milestone4! {
-    guesses_of_the_operator,
-    a_guess_gives_nothing_of_one_client_to_another,
-    a_guess_about_strangers_is_not_for_a_named_client,
+    over_http2 {
+        guesses_of_the_operator,
+        a_guess_gives_nothing_of_one_client_to_another,
+        a_guess_about_strangers_is_not_for_a_named_client,
+    }
 }
 
 /// `--cache-default-ttl` is for those that say nothing.

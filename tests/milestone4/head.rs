@@ -7,8 +7,10 @@ use crate::{
 };
 
 from_milestone4! {
-    a_head_is_answered_from_a_get_and_freshens_it,
-    a_head_is_news_for_all_that_could_have_answered_it,
+    over_http2 {
+        a_head_is_answered_from_a_get_and_freshens_it,
+        a_head_is_news_for_all_that_could_have_answered_it,
+    }
 }
 
 fn a_head_is_answered_from_a_get_and_freshens_it(milestone: &Milestone) {

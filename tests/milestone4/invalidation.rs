@@ -7,9 +7,11 @@ use crate::{
 };
 
 from_milestone4! {
-    unsafe_requests_invalidate,
-    unsafe_requests_invalidate_what_they_name,
-    failed_unsafe_requests_change_nothing,
+    over_http2 {
+        unsafe_requests_invalidate,
+        unsafe_requests_invalidate_what_they_name,
+        failed_unsafe_requests_change_nothing,
+    }
 }
 
 /// §4.4: the target, for unsafe methods and for unknown ones.
@@ -44,7 +46,7 @@ fn unsafe_requests_invalidate_what_they_name(milestone: &Milestone) {
         ("named", true),
         ("../ROW/./named#here", true),
         ("http://test/ROW/named", true),
-        ("http://TEST:80/ROW/named", true),
+        ("http://TEST:PORT/ROW/named", true),
         ("//test/ROW/named", true),
         ("http://other/ROW/named", false),
         ("http://test:81/ROW/named", false),
@@ -54,6 +56,7 @@ fn unsafe_requests_invalidate_what_they_name(milestone: &Milestone) {
     .into_iter()
     .enumerate()
     {
+        let reference = milestone.in_its_scheme(reference).replace("PORT", &milestone.default_port().to_string());
         for name in ["Location", "Content-Location"] {
             let row = format!("{name}-{n}");
             let (target, named) = (format!("/{row}/form"), format!("/{row}/named"));

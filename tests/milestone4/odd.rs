@@ -10,20 +10,24 @@ use crate::{
 };
 
 from_milestone4! {
-    a_response_that_is_cut_short_changes_nothing,
-    bytes_after_a_response_are_not_taken_for_the_next,
-    nonsense_in_fields,
-    long_fields,
-    ten_thousand_variants_are_bounded,
-    fields_that_are_not_in_the_key_do_not_get_to_the_backend,
-    a_gateways_claims_beyond_the_key_are_not_for_the_cache,
-    the_scheme_is_that_of_a_trusted_gateway,
-    fields_that_the_backend_did_not_see_select_nothing,
-    the_address_of_the_client_selects_nothing,
-    a_field_that_a_client_lists_takes_no_condition_of_ours_away,
-    another_spelling_is_another_entry,
-    the_same_resource_in_both_forms,
-    content_of_a_get_is_not_ignored,
+    over_http2 {
+        a_response_that_is_cut_short_changes_nothing,
+        bytes_after_a_response_are_not_taken_for_the_next,
+        nonsense_in_fields,
+        long_fields,
+        ten_thousand_variants_are_bounded,
+        fields_that_are_not_in_the_key_do_not_get_to_the_backend,
+        a_gateways_claims_beyond_the_key_are_not_for_the_cache,
+        the_scheme_is_that_of_a_trusted_gateway,
+        fields_that_the_backend_did_not_see_select_nothing,
+        the_address_of_the_client_selects_nothing,
+        a_field_that_a_client_lists_takes_no_condition_of_ours_away,
+        another_spelling_is_another_entry,
+        content_of_a_get_is_not_ignored,
+    }
+    in_plain "they are about connections without TLS" {
+        the_same_resource_in_both_forms,
+    }
 }
 
 /// A validation, a part, a first response: broken off, each leaves what was stored as it was.
@@ -185,10 +189,11 @@ fn fields_that_are_not_in_the_key_do_not_get_to_the_backend(milestone: &Mileston
     let evil = "X-Forwarded-Host: evil\r\nX-Forwarded-Proto: gopher\r\nX-Forwarded-For: 6.6.6.6\r\nForwarded: host=evil\r\n\
                 X_Forwarded_Host: evil\r\nX-Forwarded-Prefix: /evil\r\nX-Original-URL: /evil\r\n";
     let poisoned = client.ask(&get_with("/a", evil));
-    assert_eq!(poisoned.body, b"test test http 127.0.0.1");
+    let own = |host: &str| format!("{host} {host} {} 127.0.0.1", milestone.scheme()).into_bytes();
+    assert_eq!(poisoned.body, own("test"));
     assert_eq!(client.ask(&get("/a")).body, poisoned.body);
     assert_eq!(backend.requests().len(), 1);
-    assert_eq!(client.ask("GET /a HTTP/1.1\r\nHost: evil\r\n\r\n").body, b"evil evil http 127.0.0.1");
+    assert_eq!(client.ask("GET /a HTTP/1.1\r\nHost: evil\r\n\r\n").body, own("evil"));
     assert_eq!(client.ask(&get("/a")).body, poisoned.body);
 }
 
@@ -213,7 +218,8 @@ fn a_gateways_claims_beyond_the_key_are_not_for_the_cache(milestone: &Milestone)
     }
     assert_eq!(backend.requests().len(), 2 * BEYOND.len() + 1);
     // A field that agrees with the key is no reason to ask the backend.
-    assert_eq!(client.ask(&get_with("/a", "X-Forwarded-Port: 80\r\nX-Real-IP: 6.6.6.6\r\n")).body, b"");
+    let agrees = format!("X-Forwarded-Port: {}\r\nX-Real-IP: 6.6.6.6\r\n", milestone.default_port());
+    assert_eq!(client.ask(&get_with("/a", &agrees)).body, b"");
     assert_eq!(backend.requests().len(), 2 * BEYOND.len() + 1);
 }
 
@@ -244,9 +250,9 @@ fn the_scheme_is_that_of_a_trusted_gateway(milestone: &Milestone) {
     // Two hosts in one request have no key.
     for host in ["other", "another"] {
         let got = client.ask(&get_with("/a", &format!("X-Forwarded-Host: {host}\r\n")));
-        assert_eq!(String::from_utf8_lossy(&got.body), format!("http {host}"));
+        assert_eq!(String::from_utf8_lossy(&got.body), format!("{} {host}", milestone.scheme()));
     }
-    assert_eq!(client.ask(&get("/a")).body, b"http test");
+    assert_eq!(client.ask(&get("/a")).body, format!("{} test", milestone.scheme()).into_bytes());
     assert_eq!(backend.requests().len(), 4);
     // The request in the background asks for the same resource.
     for _ in 0..2 {
@@ -325,7 +331,7 @@ fn another_spelling_is_another_entry(milestone: &Milestone) {
     let spellings = [
         ("/a", "h"),
         ("/a", "H"),
-        ("/a", "h:80"),
+        ("/a", &format!("h:{}", milestone.default_port())),
         ("/a?", "h"),
         ("/a?b", "h"),
         ("/%61", "h"),

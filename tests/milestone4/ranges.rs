@@ -6,13 +6,15 @@ use crate::{
 };
 
 from_milestone4! {
-    parts_of_what_is_stored,
-    several_parts_of_what_is_stored,
-    parts_are_stored_and_put_together,
-    parts_that_are_not_to_be_trusted,
-    a_part_is_validated,
-    parts_have_the_fields_of_all_of_them,
-    the_limit_of_a_body_is_that_of_all_its_parts,
+    over_http2 {
+        parts_of_what_is_stored,
+        several_parts_of_what_is_stored,
+        parts_are_stored_and_put_together,
+        parts_that_are_not_to_be_trusted,
+        a_part_is_validated,
+        parts_have_the_fields_of_all_of_them,
+        the_limit_of_a_body_is_that_of_all_its_parts,
+    }
 }
 
 const WHOLE: &str = "HTTP/1.1 200 OK\r\nCache-Control: max-age=100\r\nETag: \"a\"\r\nContent-Type: a/b\r\n\

@@ -9,20 +9,22 @@ use crate::{
 };
 
 from_milestone4! {
-    a_fresh_response_answers_without_a_backend,
-    a_stale_response_is_validated_and_freshened,
-    a_response_that_is_cut_short_is_not_stored,
-    a_body_over_the_limit_streams_through_and_is_not_stored,
-    a_response_that_is_too_large_supersedes_the_stored_one,
-    a_stale_response_stands_in_for_a_dead_backend,
-    stale_while_revalidate_answers_first_and_asks_afterwards,
-    stale_while_revalidate_asks_whatever_the_client_wanted,
-    nothing_is_cached_without_a_cache,
-    excluded_paths_are_not_cached,
-    an_unsafe_request_invalidates,
-    ten_thousand_variants_are_bounded,
-    memory_for_slow_clients_counts,
-    the_demo_shows_a_hit,
+    over_http2 {
+        a_fresh_response_answers_without_a_backend,
+        a_stale_response_is_validated_and_freshened,
+        a_response_that_is_cut_short_is_not_stored,
+        a_body_over_the_limit_streams_through_and_is_not_stored,
+        a_response_that_is_too_large_supersedes_the_stored_one,
+        a_stale_response_stands_in_for_a_dead_backend,
+        stale_while_revalidate_answers_first_and_asks_afterwards,
+        stale_while_revalidate_asks_whatever_the_client_wanted,
+        nothing_is_cached_without_a_cache,
+        excluded_paths_are_not_cached,
+        an_unsafe_request_invalidates,
+        ten_thousand_variants_are_bounded,
+        memory_for_slow_clients_counts,
+        the_demo_shows_a_hit,
+    }
 }
 
 fn field(message: &crate::support::wire::Message, name: &str) -> String {

@@ -10,15 +10,17 @@ use crate::{
 };
 
 from_milestone4! {
-    the_request_that_the_backend_gets,
-    a_date_of_the_same_second_validates,
-    a_304_updates_what_is_stored,
-    a_304_decides_how_long_it_lives_on,
-    a_304_that_is_about_something_else,
-    the_conditions_of_a_client_are_answered_from_the_outcome,
-    a_304_to_the_client_is_news_for_the_cache_too,
-    a_connection_that_a_304_ends_is_not_used_again,
-    a_failing_validation,
+    over_http2 {
+        the_request_that_the_backend_gets,
+        a_date_of_the_same_second_validates,
+        a_304_updates_what_is_stored,
+        a_304_decides_how_long_it_lives_on,
+        a_304_that_is_about_something_else,
+        the_conditions_of_a_client_are_answered_from_the_outcome,
+        a_304_to_the_client_is_news_for_the_cache_too,
+        a_connection_that_a_304_ends_is_not_used_again,
+        a_failing_validation,
+    }
 }
 
 /// Stale when it comes: each use is a validation.

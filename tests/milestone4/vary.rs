@@ -6,10 +6,12 @@ use crate::{
 };
 
 from_milestone4! {
-    responses_are_kept_apart,
-    values_that_mean_the_same,
-    variants_of_one_representation,
-    a_variant_with_a_date_is_asked_about_by_itself,
+    over_http2 {
+        responses_are_kept_apart,
+        values_that_mean_the_same,
+        variants_of_one_representation,
+        a_variant_with_a_date_is_asked_about_by_itself,
+    }
 }
 
 const ONE: &str =

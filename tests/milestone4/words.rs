@@ -19,9 +19,13 @@ use std::{
 };
 
 from_milestone4! {
-    each_way_through_the_cache_has_its_words,
-    those_who_wait_have_theirs,
-    a_leaders_client_that_leaves_is_in_the_log_with_its_reason,
+    over_http2 {
+        each_way_through_the_cache_has_its_words,
+    }
+    in_plain "the log is looked up by the client's port, which is another one behind a tunnel" {
+        those_who_wait_have_theirs,
+        a_leaders_client_that_leaves_is_in_the_log_with_its_reason,
+    }
 }
 
 /// One way through the cache: the response that is stored when it begins, and how the backend answers then.

@@ -7,6 +7,7 @@ use crate::{
         process::wait_until,
         raw::{Backend, Conn, End},
         tls::Tls,
+        websocket,
     },
 };
 use socket_patterns::http2::{ErrorCode, PREFACE, Reset};
@@ -271,7 +272,7 @@ fn a_websocket_is_carried_to_a_backend_of_http11() {
     let mut served = incoming.accept();
     let request = served.read_until("\r\n\r\n");
     let key = request.split("Sec-WebSocket-Key: ").nth(1).and_then(|rest| rest.split("\r\n").next()).unwrap();
-    let accept = accept_of(key);
+    let accept = websocket::accept(key);
     served.send(format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
     ));
@@ -291,14 +292,6 @@ fn a_websocket_is_carried_to_a_backend_of_http11() {
     while !heard.ends_with(&end) {
         heard.extend(client.read().unwrap());
     }
-}
-
-/// By another way than the proxy's (RFC 6455 §4.2.2).
-fn accept_of(key: &str) -> String {
-    use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
-    let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11").as_bytes());
-    let pem = crate::support::tls::pem_of("X", hash.as_ref());
-    pem.lines().nth(1).unwrap().to_owned()
 }
 
 #[test]

@@ -25,8 +25,7 @@ use support::{
     tls::{Site, Tls},
 };
 
-const PROGRAM: Milestone =
-    Milestone { number: 5, program: env!("CARGO_BIN_EXE_milestone5"), driver: None, over_tls: false };
+const PROGRAM: Milestone = Milestone::last().with(support::milestones::Client::Plain);
 
 /// A proxy before a backend that says hello, with a certificate for `test`.
 struct Stage {

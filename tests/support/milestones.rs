@@ -1,21 +1,25 @@
 //! Our binaries as tests see them: milestone N's suite runs against every binary from N on.
 //!
 //! ```text
-//! from_milestone2! { dead_backends_are_skipped, }     becomes
-//!     mod milestone2 { #[test] fn dead_backends_are_skipped() { … } }
-//!     mod milestone3 { #[test] fn dead_backends_are_skipped() { … } }
+//! from_milestone4! { over_http2 { hits_are_counted, } }     becomes
+//!     mod milestone4 { #[test] fn hits_are_counted() { … } }
+//!     mod milestone5 { #[test] fn hits_are_counted() { … } }
+//!     mod milestone5_over_http2 { #[test] fn hits_are_counted() { … } }
 //! ```
 
 use super::{
+    http2_gateway,
     process::{PATIENCE, Process, start, start_listening},
-    raw::Backend,
+    raw::{Backend, Conn},
     tls::Site,
     tls_tunnel,
+    wire::Message,
 };
 use assert_cmd::{Command, assert::Assert};
 
 /// The hosts that tests ask for.
-const HOSTS: &[&str] = &["test", "admin", "a", "b", "example", "example.com", "localhost", "127.0.0.1"];
+const HOSTS: &[&str] =
+    &["test", "admin", "a", "b", "example", "example.com", "localhost", "127.0.0.1", "t", "h", "evil", "www.example"];
 
 /// One of the binaries.
 #[derive(Debug, Clone, Copy)]
@@ -24,11 +28,50 @@ pub struct Milestone {
     pub program: &'static str,
     /// The value of `--driver`; `None`: the program's own choice, or that of `make test-epoll` and `make test-io-uring`.
     pub driver: Option<&'static str>,
-    /// Whether the test's clients speak TLS; the test does not notice.
-    pub over_tls: bool,
+    /// `None`: HTTP/1.1 over TCP, or the choice of `make test-over-tls`.
+    pub client: Option<Client>,
+}
+
+/// The words of a test's clients on their way to the proxy. The test says HTTP/1.1 in plain and does not notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Client {
+    /// As they are.
+    Plain,
+    /// Over TLS: `tls_tunnel.rs`.
+    Tls,
+    /// As HTTP/2 over TLS: `http2_gateway.rs`.
+    Http2,
 }
 
 impl Milestone {
+    pub const fn new(number: u32, program: &'static str) -> Self {
+        Self { number, program, driver: None, client: None }
+    }
+
+    /// The newest.
+    pub const fn last() -> Self {
+        Self::new(5, env!("CARGO_BIN_EXE_milestone5"))
+    }
+
+    /// The same, for clients of one kind.
+    pub const fn with(self, client: Client) -> Self {
+        Self { client: Some(client), ..self }
+    }
+
+    /// The kind of its clients.
+    fn client(&self) -> Client {
+        self.client.unwrap_or_else(|| match std::env::var("TEST_CLIENT").as_deref() {
+            Ok("tls") if self.number >= 5 => Client::Tls,
+            Ok("tls") | Err(_) => Client::Plain,
+            Ok(other) => panic!("TEST_CLIENT={other}"),
+        })
+    }
+
+    /// Whether the proxy hears HTTP/2: then an answer ends its stream, and the connection goes on.
+    pub fn hears_http2(&self) -> bool {
+        self.client() == Client::Http2
+    }
+
     /// Runs it with exactly `args` to its end: for what is over at once, help and errors. One that serves instead is
     /// killed when our patience is at an end, and then has no exit code.
     pub fn run(&self, args: &[&str]) -> Assert {
@@ -60,13 +103,18 @@ impl Milestone {
         }
         let listen = ["--listen", "127.0.0.1:0", "--tls-listen", "127.0.0.1:0"];
         let mut args: Vec<&str> = listen.into_iter().chain(args).collect();
-        if !self.over_tls {
+        let client = self.client();
+        if client == Client::Plain {
             return start_listening(self.program, &args, 2);
         }
         let site = Site::new(HOSTS);
         args.extend(site.flags());
         let mut process = start_listening(self.program, &args, 2);
-        process.ready[0] = tls_tunnel::open(process.tls_address(), HOSTS[0]);
+        let over_tls = |protocols| tls_tunnel::open(process.tls_address(), HOSTS[0], protocols);
+        process.ready[0] = match client {
+            Client::Http2 => http2_gateway::open(over_tls(&["h2"])),
+            Client::Tls | Client::Plain => over_tls(&[]),
+        };
         // The files are looked at while it runs.
         process.site = Some(site);
         process
@@ -77,66 +125,157 @@ impl Milestone {
         if self.number >= milestone { flags } else { &[] }
     }
 
+    /// The scheme of a request, as backends and the cache hear of it.
+    pub fn scheme(&self) -> &'static str {
+        if self.client() == Client::Plain { "http" } else { "https" }
+    }
+
+    /// The port that the scheme means.
+    pub fn default_port(&self) -> u16 {
+        if self.client() == Client::Plain { 80 } else { 443 }
+    }
+
+    /// A text with URLs of `http` and `https`, with those of the scheme that clients of this one use in the place of `http`, and the
+    /// other way round.
+    pub fn in_its_scheme(&self, text: &str) -> String {
+        match self.scheme() {
+            "https" => text.replace("https:", "other:").replace("http:", "https:").replace("other:", "http:"),
+            _ => text.to_owned(),
+        }
+    }
+
+    /// The version in which the proxy has received a request, as `Via` says it.
+    pub fn version(&self) -> &'static str {
+        if self.hears_http2() { "2.0" } else { "1.1" }
+    }
+
+    /// Behind an answer after which the rest of the request cannot be told from the next one, a connection of HTTP/1.1 has to end,
+    /// and says so. In HTTP/2 its stream ends alone.
+    pub fn expect_its_end(&self, client: &mut Conn, answer: &Message) {
+        let says = answer.field("connection");
+        if self.hears_http2() {
+            return assert_eq!(says, None, "{answer}");
+        }
+        assert_eq!(says, Some("close"), "{answer}");
+        client.expect_end();
+    }
+
+    /// Flags for a listener on any free port beside `--listen`, for a binary that has one: for tests that start it by themselves.
+    pub fn any_port(&self) -> &'static [&'static str] {
+        self.since(5, &["--tls-listen", "127.0.0.1:0"])
+    }
+
     /// Flags with which a backend's failures have no consequences for the next request.
     pub fn forgiving(&self) -> &'static [&'static str] {
         self.since(2, &["--breaker-failures", "0", "--retries", "0"])
     }
 }
 
-/// One module per binary, with one test per function.
+/// The newest, for clients that speak HTTP/1.1 over TLS.
+pub const OVER_TLS: Milestone = Milestone::last().with(Client::Tls);
+/// The newest, for clients that speak HTTP/2 over TLS.
+pub const OVER_HTTP2: Milestone = Milestone::last().with(Client::Http2);
+
+/// One module per binary, and two more for what can lie beneath the clients of the last one. A suite says of each test which of them
+/// it is for:
+///
+/// | group | run by clients of milestone 5 that speak |
+/// |---|---|
+/// | `over_both` | HTTP/1.1 over TCP, HTTP/1.1 over TLS, HTTP/2 over TLS: the two say it in different ways |
+/// | `over_http2` | HTTP/1.1 over TCP, HTTP/2 over TLS: what it shows over the first of TLS and HTTP/2, it shows of the second as well |
+/// | `over_tls` | HTTP/1.1 over TCP, HTTP/1.1 over TLS, with the reason |
+/// | `in_plain` | HTTP/1.1 over TCP, with the reason |
 #[allow(unused_macros)]
 macro_rules! against {
-    ([$($name:ident $number:literal)+] $tests:tt) => { $(
-        mod $name {
-            const MILESTONE: $crate::support::milestones::Milestone = $crate::support::milestones::Milestone {
-                number: $number,
-                program: env!(concat!("CARGO_BIN_EXE_", stringify!($name))),
-                driver: None,
-                over_tls: false,
-            };
-            $crate::support::milestones::tests! { $tests }
+    ([$($name:ident $number:literal)+] $tests:tt) => {
+        $(
+            mod $name {
+                const MILESTONE: $crate::support::milestones::Milestone = $crate::support::milestones::Milestone::new(
+                    $number,
+                    env!(concat!("CARGO_BIN_EXE_", stringify!($name))),
+                );
+                $crate::support::milestones::groups! { all $tests }
+            }
+        )+
+        mod milestone5_over_tls {
+            $crate::support::milestones::groups! { tls $tests }
         }
-    )+ };
+        mod milestone5_over_http2 {
+            $crate::support::milestones::groups! { http2 $tests }
+        }
+    };
 }
 
 /// The tests of one such module.
 #[allow(unused_macros)]
+macro_rules! groups {
+    ($which:ident {
+        $(over_both { $($both:ident,)+ })?
+        $(over_http2 { $($http2:ident,)+ })?
+        $(over_tls $why_tls:literal { $($tls:ident,)+ })*
+        $(in_plain $why_plain:literal { $($plain:ident,)+ })*
+    }) => {
+        $crate::support::milestones::tests! {
+            $which [$($($both)+)?] [$($($http2)+)?] [$($($tls)+)*] [$($($plain)+)*]
+        }
+    };
+}
+
+#[allow(unused_macros)]
 macro_rules! tests {
-    ({ $($test:ident,)+ }) => { $(
+    (all [$($both:ident)*] [$($http2:ident)*] [$($tls:ident)*] [$($plain:ident)*]) => {
+        $crate::support::milestones::run! { MILESTONE, $($both)* $($http2)* $($tls)* }
+        $crate::support::milestones::run! { MILESTONE.with($crate::support::milestones::Client::Plain), $($plain)* }
+    };
+    (tls [$($both:ident)*] [$($http2:ident)*] [$($tls:ident)*] [$($plain:ident)*]) => {
+        $crate::support::milestones::run! { $crate::support::milestones::OVER_TLS, $($both)* $($tls)* }
+    };
+    (http2 [$($both:ident)*] [$($http2:ident)*] [$($tls:ident)*] [$($plain:ident)*]) => {
+        $crate::support::milestones::run! { $crate::support::milestones::OVER_HTTP2, $($both)* $($http2)* }
+    };
+}
+
+#[allow(unused_macros)]
+macro_rules! run {
+    ($milestone:expr, $($test:ident)*) => { $(
         #[test]
         fn $test() {
-            super::$test(&MILESTONE);
+            super::$test(&$milestone);
         }
-    )+ };
+    )* };
 }
 
 /// Tests for all binaries.
 #[allow(unused_macros)]
 macro_rules! from_milestone1 {
-    ($($test:ident,)+) => {
-        $crate::support::milestones::against! { [milestone1 1 milestone2 2 milestone3 3 milestone4 4] { $($test,)+ } }
+    ($($tests:tt)+) => {
+        $crate::support::milestones::against! {
+            [milestone1 1 milestone2 2 milestone3 3 milestone4 4 milestone5 5] { $($tests)+ }
+        }
     };
 }
 
 /// Tests for those that balance.
 #[allow(unused_macros)]
 macro_rules! from_milestone2 {
-    ($($test:ident,)+) => {
-        $crate::support::milestones::against! { [milestone2 2 milestone3 3 milestone4 4] { $($test,)+ } }
+    ($($tests:tt)+) => {
+        $crate::support::milestones::against! { [milestone2 2 milestone3 3 milestone4 4 milestone5 5] { $($tests)+ } }
     };
 }
 
 /// Tests for those that pool.
 #[allow(unused_macros)]
 macro_rules! from_milestone3 {
-    ($($test:ident,)+) => { $crate::support::milestones::against! { [milestone3 3 milestone4 4] { $($test,)+ } } };
+    ($($tests:tt)+) => {
+        $crate::support::milestones::against! { [milestone3 3 milestone4 4 milestone5 5] { $($tests)+ } }
+    };
 }
 
 /// Tests for those that cache.
 #[allow(unused_macros)]
 macro_rules! from_milestone4 {
-    ($($test:ident,)+) => { $crate::support::milestones::against! { [milestone4 4] { $($test,)+ } } };
+    ($($tests:tt)+) => { $crate::support::milestones::against! { [milestone4 4 milestone5 5] { $($tests)+ } } };
 }
 
 #[allow(unused_imports)] // Each test binary uses its own.
-pub(crate) use {against, from_milestone1, from_milestone2, from_milestone3, from_milestone4, tests};
+pub(crate) use {against, from_milestone1, from_milestone2, from_milestone3, from_milestone4, groups, run, tests};

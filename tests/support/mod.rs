@@ -5,8 +5,8 @@
 //! - Clients and origins for that world that speak HTTP, and the oracle that judges what passed between them:
 //!   [`wire`], [`ledger`], [`asks`], [`client`], [`answers`], [`origin`].
 //! - Real processes and sockets for black-box tests: [`process`], [`raw`], [`mortal`], [`milestones`], [`tls`],
-//!   [`tls_backend`], [`tls_tunnel`], [`http2`], [`http2_origin`], `deaf_stderr`, `kernel_queues`; for the client, [`shell`] and
-//!   [`lines`].
+//!   [`tls_backend`], [`tls_tunnel`], [`websocket`], [`http2`], [`http2_gateway`], [`http2_origin`], `deaf_stderr`,
+//!   `kernel_queues`; for the client, [`shell`] and [`lines`].
 
 // Each test binary uses its own part, and `pub` here means "for the tests".
 #![allow(dead_code, unreachable_pub)]
@@ -18,6 +18,7 @@ pub mod client;
 pub mod deaf_stderr;
 pub mod driver;
 pub mod http2;
+pub mod http2_gateway;
 pub mod http2_origin;
 #[cfg(target_os = "linux")]
 pub mod kernel_queues;
@@ -41,5 +42,6 @@ pub mod tls_backend;
 pub mod tls_tunnel;
 pub mod trace;
 pub mod weather;
+pub mod websocket;
 pub mod wire;
 pub mod world;

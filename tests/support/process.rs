@@ -99,6 +99,11 @@ impl Process {
         self.ready[0]
     }
 
+    /// Where the program itself listens for the clients of this test: behind what is put before it.
+    pub fn listener(&self) -> SocketAddr {
+        if self.site.is_some() { self.tls_address() } else { self.address() }
+    }
+
     /// Where it listens for TLS.
     pub fn tls_address(&self) -> SocketAddr {
         self.ready[1]

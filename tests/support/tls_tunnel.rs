@@ -8,10 +8,10 @@
 //!        RST      ◀── RST, or FIN without close_notify
 //! ```
 
-use super::{process::spawn, tls};
+use super::{http2::offering, process::spawn};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustls::{ClientConnection, pki_types::ServerName};
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 use std::{
     io::{self, ErrorKind, Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
@@ -23,17 +23,17 @@ use std::{
 /// As much waits here on its way back before the proxy has to wait.
 const ROOM: usize = 16 * 1024;
 
-/// Opens an address from which all connections go to `to`, where they ask for `name`.
+/// Opens an address from which all connections go to `to`, where they ask for `name` and offer `protocols` (ALPN).
 #[allow(clippy::disallowed_methods)] // Black-box tests have real sockets.
-pub fn open(to: SocketAddr, name: &'static str) -> SocketAddr {
+pub fn open(to: SocketAddr, name: &'static str, protocols: &[&str]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
     let address = listener.local_addr().expect("it is bound");
-    let config = Arc::new(tls::config());
+    let config = Arc::new(offering(protocols));
     spawn(move || {
         for plain in listener.incoming().map_while(Result::ok) {
             let config = config.clone();
             spawn(move || {
-                let Ok(stream) = TcpStream::connect(to) else { return reset(&plain) };
+                let Ok(stream) = connect_from(&plain, to) else { return reset(&plain) };
                 let name = ServerName::try_from(name).expect("it is a name");
                 let tls = ClientConnection::new(config, name).expect("the configuration is good");
                 let mut carrier = Carrier { plain, stream, tls, back: Vec::new(), said: false, heard: false };
@@ -47,7 +47,16 @@ pub fn open(to: SocketAddr, name: &'static str) -> SocketAddr {
     address
 }
 
-fn reset(stream: &TcpStream) {
+/// Connects to `to` from the address that the client before us has chosen: the proxy shall see where its client is.
+pub(super) fn connect_from(client: &TcpStream, to: SocketAddr) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.bind(&SocketAddr::new(client.peer_addr()?.ip(), 0).into())?;
+    socket.connect(&to.into())?;
+    Ok(socket.into())
+}
+
+/// When it is closed, its peer hears that something broke.
+pub(super) fn reset(stream: &TcpStream) {
     let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 

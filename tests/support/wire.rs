@@ -129,6 +129,11 @@ impl Reader {
         &self.bytes
     }
 
+    /// Takes them.
+    pub fn take_rest(&mut self) -> Vec<u8> {
+        mem::take(&mut self.bytes)
+    }
+
     /// Between two messages, with nothing left over?
     pub fn is_between(&self) -> bool {
         self.state == State::Head && self.bytes.is_empty()

@@ -97,6 +97,11 @@ impl Connection {
 }
 
 impl HeadWriter<'_> {
+    /// Of a `CONNECT` with a path: the protocol that is wanted on the stream (RFC 8441 §4). Said before any field.
+    pub fn protocol(&mut self, protocol: &str) {
+        self.line(b":protocol", protocol.as_bytes());
+    }
+
     /// One more field. The name is written in lower case; a field about a connection has no place here and is left out (RFC
     /// 9113 §8.2.2).
     pub fn field(&mut self, name: &[u8], value: &[u8]) {
