@@ -139,7 +139,13 @@ impl Fields {
     /// Whether `token` is a member of that list, without regard to ASCII case.
     #[must_use]
     pub fn has_token(&self, name: &str, token: &str) -> bool {
-        self.tokens(name).any(|member| is_same(member, token.as_bytes()))
+        let is_it = |member: &[u8]| is_same(member, token.as_bytes());
+        // A list without a comma is its only member.
+        let has_it = |list: &[u8]| match memchr::memchr(b',', list) {
+            None => is_it(grammar::trim(list)),
+            Some(_) => members(list).any(is_it),
+        };
+        self.get_all(name).any(has_it)
     }
 
     /// Appends a line. A control character in the value is replaced with a space, so that no value can end its line

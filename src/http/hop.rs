@@ -5,6 +5,7 @@ use super::{
     claims::{Claim, claim, is_of_gateway},
     framing,
     limits::MAX_CONNECTION_OPTIONS,
+    list::members,
     name::is_same,
 };
 
@@ -31,7 +32,12 @@ impl<'a> HopByHop<'a> {
         // says taken out: a client may have written the list, and the gateway before us passed it on.
         let ignored = |option: &[u8]| is_same(option, b"host") || is_of_gateway(option);
         let counts = |option: &&[u8]| !is_hop_by_hop(option) && !ignored(option);
-        let mut listed: Vec<&[u8]> = fields.tokens("connection").filter(counts).collect();
+        // Nearly every list is one of these words and nothing else, and they are no names of fields that could be passed on.
+        let says_more = |list: &&[u8]| !(is_same(list, b"keep-alive") || is_same(list, b"close"));
+        let mut listed = Vec::new();
+        for list in fields.get_all("connection").filter(says_more) {
+            listed.extend(members(list).filter(counts));
+        }
         listed.sort_by(|one, other| without_case(one).cmp(without_case(other)));
         Self { listed }
     }
@@ -56,10 +62,11 @@ fn without_case(name: &[u8]) -> impl Iterator<Item = u8> {
 /// Refuses more options than a real peer has. Empty ones count: no more than a reasonable number has to be skipped (RFC
 /// 9110 §5.6.1.2).
 pub(super) fn check_options(fields: &Fields) -> Result<(), Error> {
-    let (lines, commas) = fields
-        .get_all("connection")
-        .fold((0, 0), |(lines, commas), line| (lines + 1, commas + memchr::memchr_iter(b',', line).count()));
-    if lines + commas <= MAX_CONNECTION_OPTIONS { Ok(()) } else { Err(Error::TooManyOptions) }
+    let sum = |of: fn(&[u8]) -> usize| fields.get_all("connection").map(|line| 1 + of(line)).sum::<usize>();
+    // Lists so short that not even commas alone would be too many need not be looked at.
+    let are_few = sum(<[u8]>::len) <= MAX_CONNECTION_OPTIONS
+        || sum(|line| memchr::memchr_iter(b',', line).count()) <= MAX_CONNECTION_OPTIONS;
+    if are_few { Ok(()) } else { Err(Error::TooManyOptions) }
 }
 
 /// Takes out what `Connection` lists besides the usual options, and what it says of them: fields that no hop but this one

@@ -46,8 +46,8 @@ pub fn persistent_after(head: &ResponseHead, length: BodyLength) -> Result<(), N
         return Err(NotPersistent::UntilClose);
     }
     let declares =
-        head.fields.contains("transfer-encoding") || head.fields.get("content-length").is_some_and(|n| n != b"0");
-    if !head.status.may_declare_length() && declares { Err(NotPersistent::Contradiction) } else { Ok(()) }
+        || head.fields.contains("transfer-encoding") || head.fields.get("content-length").is_some_and(|n| n != b"0");
+    if !head.status.may_declare_length() && declares() { Err(NotPersistent::Contradiction) } else { Ok(()) }
 }
 
 #[cfg(test)]
