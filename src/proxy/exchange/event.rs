@@ -16,7 +16,7 @@ pub(in crate::proxy) enum Event<'a> {
     /// A request of our own: choose a backend.
     Fetch,
     /// Something in the cache has changed, and it waits for that.
-    Told,
+    CacheChanged,
     /// The client has taken nearly all that waited for it.
     Drained,
     /// A place in the queue of the pool has come up: look again.

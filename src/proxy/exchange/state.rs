@@ -32,7 +32,7 @@ impl State {
             }
             (Self::Relay(relay), event) => relay.on(event, step),
             (Self::Tunnel(tunnel), event) => tunnel.on(event, step),
-            (state, Event::Told) if state.may_be_forsaken() && step.is_forsaken() => {
+            (state, Event::CacheChanged) if state.may_be_forsaken() && step.is_forsaken() => {
                 step.give_up(state.link(), Failure::Unwanted)
             }
             (state, Event::ClientLost(failure) | Event::RequestBad(failure)) => step.give_up(state.link(), failure),

@@ -53,7 +53,7 @@ impl Tunnel {
             | Event::WaitOver
             | Event::Route
             | Event::Fetch
-            | Event::Told
+            | Event::CacheChanged
             | Event::Drained
             | Event::ClientClosed
             | Event::Room(_)
