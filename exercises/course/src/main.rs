@@ -129,12 +129,14 @@ enum Command {
 fn main() -> ExitCode {
     // Before anything is started: a signal that comes now finds nothing to end.
     let ready = running::end_with_us(terminal::restore).map_err(Refused::from);
-    match ready.and_then(|()| run(Args::parse().command)) {
-        Ok(code) => ExitCode::from(code),
-        Err(Refused(text, code)) => {
+    let ran = terminal::until_nobody_reads(|| ready.and_then(|()| run(Args::parse().command)));
+    match ran {
+        Some(Ok(code)) => ExitCode::from(code),
+        Some(Err(Refused(text, code))) => {
             let _ = writeln!(io::stderr(), "error: {text}");
             ExitCode::from(code)
         }
+        None => ExitCode::from(terminal::NOBODY_READS),
     }
 }
 

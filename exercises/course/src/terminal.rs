@@ -6,9 +6,11 @@ use nix::{
     unistd::read,
 };
 use std::{
+    any::Any,
     env,
     io::{self, IsTerminal as _, Write as _},
     os::fd::AsFd as _,
+    panic::{self, AssertUnwindSafe},
     sync::{Mutex, PoisonError},
     thread,
     time::Duration,
@@ -93,4 +95,31 @@ pub(crate) fn clear() {
 /// Whether stdout takes colour: a terminal, and `NO_COLOR` is not set (no-color.org).
 pub(crate) fn colour() -> bool {
     io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// The exit code after a write to a pipe whose reader has gone: that of a program which SIGPIPE has ended, as a shell says it.
+pub(crate) const NOBODY_READS: u8 = 141;
+
+/// Runs `run`, until our output has no reader any more (`cargo course list | head -3`): `None`. That is no fault, so nothing is said about
+/// it; as for any other panic, what was started is ended.
+pub(crate) fn until_nobody_reads<T>(run: impl FnOnce() -> T) -> Option<T> {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        if !is_of_a_closed_pipe(info.payload()) {
+            usual(info);
+        }
+    }));
+    match panic::catch_unwind(AssertUnwindSafe(run)) {
+        Ok(ran) => Some(ran),
+        Err(payload) if is_of_a_closed_pipe(&*payload) => None,
+        Err(payload) => panic::resume_unwind(payload),
+    }
+}
+
+/// `println!` panics with these words; its error is in nothing else that it passes on.
+fn is_of_a_closed_pipe(payload: &(dyn Any + Send)) -> bool {
+    let closed = format!("(os error {})", nix::errno::Errno::EPIPE as i32);
+    payload
+        .downcast_ref::<String>()
+        .is_some_and(|text| text.starts_with("failed printing to") && text.ends_with(&closed))
 }

@@ -116,6 +116,17 @@ fn the_status_is_a_table_and_a_document() {
     assert!(now.contains("cargo course check"), "{now}");
 }
 
+/// `cargo course list | head -3`: the runner ends, and says nothing of it.
+#[test]
+fn output_that_nobody_reads_is_no_fault() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_course"));
+    let ran = command.arg("list").stdout(writer).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let ended = ran.wait_with_output().unwrap();
+    assert_eq!((ended.status.code(), String::from_utf8_lossy(&ended.stderr)), (Some(141), "".into()));
+}
+
 /// A student's copy: the file that is edited, and a manifest and a check that nobody may look at.
 fn students(main: &str) -> TempDir {
     let directory = tempfile::tempdir().unwrap();
