@@ -5,7 +5,7 @@ use crate::{
     catalog::Exercise,
     cause::Cause,
     progress::{self, State, Verdict},
-    project, regions,
+    project, regions, report,
 };
 use std::fs;
 
@@ -36,10 +36,12 @@ fn hints(exercise: &Exercise) -> Result<Vec<String>, Refused> {
     Ok(levels(&text))
 }
 
-/// The sections below `## 1`, `## 2` and so on.
+/// The sections below `## 1`, `## 2` and so on, with lines as long as those of a report.
 fn levels(text: &str) -> Vec<String> {
     let sections = text.split("\n## ").skip(1).filter_map(|section| section.split_once('\n'));
-    sections.map(|(_, text)| text.trim().to_owned()).collect()
+    let paragraph = |text: &str| report::paragraph("", &text.replace('\n', " "));
+    let folded = |text: &str| text.trim().split("\n\n").map(paragraph).collect::<Vec<_>>().join("\n");
+    sections.map(|(_, text)| folded(text).trim_end().to_owned()).collect()
 }
 
 #[allow(clippy::print_stdout)]
@@ -99,5 +101,7 @@ mod tests {
     fn hints_are_the_sections_of_their_page() {
         assert_eq!(levels("# Hints\n\n## 1\n\none\n\nmore\n\n## 2\n\n### no level\n"), ["one\n\nmore", "### no level"]);
         assert!(levels("# Hints\n").is_empty());
+        let long = levels(&format!("# Hints\n\n## 1\n\n{}\n", "word ".repeat(50)));
+        assert!(long[0].lines().all(|line| line.len() <= 100) && long[0].lines().count() == 3, "{long:?}");
     }
 }
