@@ -84,7 +84,8 @@ impl Room {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a member in; `false`: another has that name. To look and to insert are one step, under one lock.
+    /// Takes a member in, and tells the others; `false`: another has that name. To look, to insert and to tell are one step, under one
+    /// lock: a client that comes next hears nothing of one that was there before.
     fn join(&self, name: &str, member: Member) -> bool {
         let mut members = self.lock();
         if members.contains_key(name) {
@@ -93,6 +94,7 @@ impl Room {
         // Its first line is in its queue before another thread can put one there.
         let _ = member.queue.try_send(format!("You are {name}\n").into_bytes());
         members.insert(name.to_owned(), member);
+        Self::tell(&members, name, format!("* {name} has come\n").as_bytes());
         true
     }
 
@@ -101,10 +103,14 @@ impl Room {
         self.lock().remove(name)
     }
 
-    /// Sends a line to all but one. The lock is held, so nothing here may wait: a full queue means that its client does not
-    /// read, and it is let go.
+    /// Sends a line to all but one.
     fn tell_others(&self, name: &str, line: &[u8]) {
-        for (other, member) in self.lock().iter() {
+        Self::tell(&self.lock(), name, line);
+    }
+
+    /// The lock is held, so nothing here may wait: a full queue means that its client does not read, and it is let go.
+    fn tell(members: &BTreeMap<String, Member>, name: &str, line: &[u8]) {
+        for (other, member) in members {
             if other != name && member.queue.try_send(line.to_vec()).is_err() {
                 // Its thread hears the end, and takes it out.
                 let _ = member.stream.shutdown(Shutdown::Both);
@@ -154,10 +160,7 @@ fn converse(stream: &TcpStream, room: &Room) -> io::Result<()> {
         }
         { stream }.write_all(b"Taken\n")?;
     };
-    let ended = write_in_a_thread(stream, lines).and_then(|()| {
-        room.tell_others(&name, format!("* {name} has come\n").as_bytes());
-        talk(&mut reader, &name, &queue, room)
-    });
+    let ended = write_in_a_thread(stream, lines).and_then(|()| talk(&mut reader, &name, &queue, room));
     // A command may have ended it, the end of the stream, or an error. One that was kicked is out already.
     if room.leave(&name).is_some() {
         room.tell_others(&name, format!("* {name} has left\n").as_bytes());

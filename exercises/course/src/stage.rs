@@ -135,6 +135,19 @@ impl Stage {
         before.is_some() && before == probe::used(id)
     }
 
+    /// Waits until no thread of the program runs or wants to, at most for our patience: then it has done all that follows from what was
+    /// sent so far, also what no client can see.
+    pub(crate) fn until_rests(&self) {
+        let Some(id) = self.student.as_ref().map(Student::id) else { return };
+        let until = std::time::Instant::now() + self.timing.patience();
+        // A thread that hands something to another is asleep for a moment before that one runs.
+        let mut rests = 0;
+        while rests < 3 && std::time::Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+            rests = if probe::runs(id) { 0 } else { rests + 1 };
+        }
+    }
+
     /// Complains if a thread of the program has panicked, even if the others went on.
     pub(crate) fn expect_no_panic(&self, wanted: &str) -> Result<(), Problem> {
         let panicked = |line: &str| line.contains("panicked at");

@@ -56,6 +56,10 @@ pub(crate) fn joined(stage: &mut Stage, name: &str, others: &mut [&mut Client]) 
     let mut client = asked(stage)?;
     says(&mut client, name)?;
     hears(&mut client, &format!("You are {name}"))?;
+    if others.is_empty() {
+        // No client can say when the others have been told. A newcomer that came before that would hear of one that was there.
+        stage.until_rests();
+    }
     for other in others {
         hears(other, &format!("* {name} has come"))?;
     }
