@@ -240,6 +240,8 @@ fn silence(problem: &Problem, got: &[u8], stage: &Stage, record: &Record) -> Dia
     let greeted =
         problem.client.is_some_and(|client| record.of(client).any(|event| matches!(event, Event::Received(_))));
     let accepting = suspected.facts.iter().any(|fact| fact.ends_with(Call::Accept.name()));
+    let behind = !greeted && problem.client.is_some_and(|client| client > 1);
+    let reading = if behind { life::threads_that_read(stage) } else { None };
     let cause = match problem.topic {
         Some(Topic::AfterGoodbye) => Cause::DrainWithoutEnd,
         Some(Topic::SeveralLines | Topic::AfterOversize | Topic::Pause) => Cause::BytesDropped,
@@ -252,7 +254,7 @@ fn silence(problem: &Problem, got: &[u8], stage: &Stage, record: &Record) -> Dia
         _ if problem.expected == b"\n" || problem.expected == b"\r\n" => Cause::EmptyLine,
         _ if accepting && stage.amount(Resource::Threads) == Some(1) => Cause::ForgottenConnection,
         _ if stage.student.as_ref().is_some_and(life::sleeps_by_the_clock) => Cause::SleepsByTheClock,
-        _ if !greeted && problem.client.is_some_and(|client| client > 1) => Cause::BlockedBehindClient,
+        _ if behind && reading.is_none() => Cause::BlockedBehindClient,
         _ => Cause::Silence,
     };
     let mut facts = suspected.facts;
@@ -260,6 +262,9 @@ fn silence(problem: &Problem, got: &[u8], stage: &Stage, record: &Record) -> Dia
         && let Some(first) = problem.client.and_then(|client| before(client, record))
     {
         facts.insert(0, format!("client {first} came before it, and is still there"));
+    }
+    if let Some(count) = reading {
+        facts.push(format!("{count} threads sleep in read, one for each client: they wait for more"));
     }
     Diagnosis { cause, facts }
 }

@@ -104,6 +104,13 @@ pub(crate) fn not_told(stage: &Stage) -> Cause {
     }
 }
 
+/// The number of threads that wait for bytes, if there is one for each client: then no client waits behind another.
+pub(crate) fn threads_that_read(stage: &Stage) -> Option<usize> {
+    let student = stage.student.as_ref()?;
+    let count = probe::calls(student.id()).iter().filter(|call| **call == Call::Read).count();
+    (count >= stage.connections()).then_some(count)
+}
+
 /// Whether a thread sleeps for a time, and none waits for clients.
 pub(crate) fn sleeps_by_the_clock(student: &Student) -> bool {
     let calls = probe::calls(student.id());

@@ -87,6 +87,7 @@ pub(crate) fn doing(id: u32) -> Doing {
 fn awake(id: u32) -> Option<Doing> {
     // On a busy machine one that has just been woken waits long for the processor, and then it does little.
     const ROUNDS: usize = 4;
+    const MOST_WAITS: u64 = 3;
     let before = used(id);
     for _ in 0..ROUNDS {
         if !spins(id, APART) {
@@ -94,6 +95,8 @@ fn awake(id: u32) -> Option<Doing> {
         }
         match (before, used(id)) {
             (Some(before), Some(after)) if after.processor == before.processor => {}
+            // It goes to sleep by itself, again and again: a loop with a sleep in it. One that spins never does.
+            (Some(before), Some(after)) if after.waits >= before.waits + MOST_WAITS => return None,
             _ => return Some(Doing::Spinning),
         }
     }
