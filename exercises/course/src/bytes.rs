@@ -137,6 +137,9 @@ fn counted(problem: &Problem, got: &[u8], record: &Record) -> Option<Cause> {
             _ if last_sent(problem, record).is_some_and(|sent| std::str::from_utf8(sent).is_err()) => {
                 Cause::Utf8Required
             }
+            None if last_sent(problem, record).is_some_and(|sent| came < wanted && came == sent.trim_ascii().len()) => {
+                Cause::WhitespaceTrimmed
+            }
             _ if came == wanted + 1 || came == wanted + 2 => Cause::LineEndCounted,
             Some(Topic::HalfALine) if came < wanted => Cause::ReadTakenForMessage,
             Some(Topic::SeveralLines) if came < wanted => Cause::BytesDropped,

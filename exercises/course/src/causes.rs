@@ -61,7 +61,7 @@ causes! {
     WhitespaceTrimmed "whitespace-trimmed" "The answer has lost white space. A line comes back as it was sent: trim nothing but its end, and only to compare."
     NewlineMissing "newline-missing" "The answer has no line end, so the client does not know that it is complete."
     EmptyLine "empty-line" "An empty line is a line. It was taken for the end, or passed over."
-    CommandByPrefix "command-by-prefix" "A line that only begins like a command is not that command."
+    CommandByPrefix "command-by-prefix" "A line that only begins like a command, or resembles it, is not that command: compare the whole line, as it came."
     WrongBytes "wrong-bytes" "Other bytes came than should."
     ExtraBytes "extra-bytes" "Bytes came that nobody asked for."
     ShortAnswer "short-answer" "Only a part of the answer came. One write may take a part of the bytes: write_all, or a loop."

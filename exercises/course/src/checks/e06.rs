@@ -89,6 +89,8 @@ fn echoes_line(stage: &mut Stage) -> Result<(), Problem> {
         b"caf\xe9, and a NUL: \0.\n",
         b"with CR LF\r\n",
         b"quitter\n",
+        b"QUIT\n",
+        b" quit \n",
     ] {
         client.expect_echo(line)?;
     }

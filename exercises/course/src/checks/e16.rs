@@ -6,9 +6,11 @@ use crate::{
     client::Client,
     fault::{self, WRONG_PROTOCOLS},
     problem::{Problem, Resource, Seen, Topic},
+    shape::{Load, Shape},
     stage::Stage,
     transcript::show,
 };
+use std::time::Duration;
 
 /// In the order in which they run.
 pub(crate) const CHECKS: &[Check] = &[
@@ -30,6 +32,11 @@ pub(crate) const CHECKS: &[Check] = &[
         run: half_close,
     },
     Check { name: "one-store", promise: "all clients share the keys, and there are at most 1,000", run: one_store },
+    Check {
+        name: "work-at-once",
+        promise: "a command that takes long keeps no other client waiting",
+        run: work_at_once,
+    },
     Check { name: "leaves-nothing", promise: "a hundred clients leave nothing behind", run: leaves_nothing },
 ];
 
@@ -258,6 +265,13 @@ fn one_store(stage: &mut Stage) -> Result<(), Problem> {
     asks(&mut one, "GET key7", "VALUE new").map_err(full)?;
     asks(&mut one, "DEL key7", "VALUE new").map_err(full)?;
     asks(&mut one, "SET more 1", "OK").map_err(full)
+}
+
+fn work_at_once(stage: &mut Stage) -> Result<(), Problem> {
+    stage.serve()?;
+    let ask = |time| format!("WORK {time}\n").into_bytes();
+    let hear = |client: &mut Client, time| answers(client, format!("WORK {time}").as_bytes(), "OK");
+    stage.expect_shape(Shape::Each, &Load { clients: 16, work: Duration::from_millis(20), ask: &ask, hear: &hear })
 }
 
 fn leaves_nothing(stage: &mut Stage) -> Result<(), Problem> {

@@ -153,3 +153,14 @@ pub(super) fn ends_early(stage: &mut Stage) -> Result<(), Problem> {
     client.finish();
     client.expect_end("the end, and no answer: no request came").map_err(about(Web::HalfARequest))
 }
+
+/// The most bytes of a head, its empty line counted.
+const LONGEST_HEAD: usize = 8192;
+
+/// A head as long as it may be.
+pub(super) fn longest_head(stage: &mut Stage) -> Result<(), Problem> {
+    let padded = |padding: usize| request("GET", "/", &format!("X-Padding: {}\r\n", "x".repeat(padding)), b"");
+    let text = "200: a head of 8,192 bytes is no longer than it may be";
+    let wanted = Wanted { body: Some(HOME), ..Wanted::status(&[200], text) };
+    asks(&mut stage.connect()?, &padded(LONGEST_HEAD - padded(0).len()), &wanted, Web::AtLimit).map(drop)
+}

@@ -106,10 +106,14 @@ fn answers(stage: &mut Stage) -> Result<(), Problem> {
         let statuses = [status];
         let mut client = stage.connect()?;
         let text = format!("{status}: {what}");
-        asks(&mut client, &request, &Wanted { body, ..Wanted::status(&statuses, &text) }, Web::Good)?;
+        let answer = asks(&mut client, &request, &Wanted { body, ..Wanted::status(&statuses, &text) }, Web::Good)?;
+        if status == 405 && !web::field(&answer.head, "Allow").unwrap_or_default().contains("GET") {
+            let problem = client.complaint("405 with `Allow`", b"Allow: GET, HEAD, DELETE\r\n", &answer.head);
+            return Err(problem.about(Topic::Web(Web::Allow)));
+        }
         client.close();
     }
-    Ok(())
+    ends::longest_head(stage)
 }
 
 fn reuse(stage: &mut Stage) -> Result<(), Problem> {
