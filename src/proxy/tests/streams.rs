@@ -227,6 +227,29 @@ fn a_stream_that_takes_nothing_holds_up_its_own_backend_alone() {
     assert_eq!(peer.heard(&mut world, one).content.len(), 80_000);
 }
 
+/// With many connections that turn may be far off, and nothing of what the backend says leaves until then.
+#[test]
+fn a_stream_that_waits_for_a_turn_to_write_holds_up_its_backend() {
+    let mut world = World::speaking_http2(&[]);
+    let mut peer = world.peer();
+    let [(stream, backend)] = asking(&mut world, &mut peer, &["/1"])[..] else { panic!() };
+    let head = b"HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: 60000\r\n\r\n".to_vec();
+    // Both in one turn: what the connection writes at most once leaves with the head.
+    for (bytes, is_held_up) in [(head, false), (vec![b'x'; 30_000], true)] {
+        world.cx.hear(&bytes);
+        world.proxy.received(&mut world.cx, backend, &bytes);
+        let mut actions = Vec::new();
+        world.cx.take_actions(&mut actions);
+        actions.into_iter().for_each(|action| world.perform(action, &bytes));
+        world.cx.hear(&[]);
+        assert_eq!(world.paused.contains(&backend), is_held_up);
+    }
+    // The next turn.
+    world.settle();
+    assert!(!world.paused.contains(&backend), "it goes on");
+    assert_eq!(peer.heard(&mut world, stream).content.len(), 30_000);
+}
+
 #[test]
 fn a_window_that_stays_shut_ends_its_stream_alone() {
     let mut world = World::speaking_http2(&["--write-timeout", "20s"]);
