@@ -5,12 +5,13 @@ use crate::{
     support::{
         http2::{Client, Told, frame, headers, offering},
         process::wait_until,
-        raw::{Backend, Conn, End},
+        raw::{Backend, Conn, End, in_parallel},
         tls::Tls,
         websocket,
     },
 };
 use socket_patterns::http2::{ErrorCode, PREFACE, Reset};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// A backend that answers each request with its method, its path and its body.
 fn echoing() -> Backend {
@@ -227,6 +228,34 @@ fn the_end_of_the_proxy_waits_for_its_streams() {
     client.until(|_| false);
     assert_eq!(client.ended, Some(End::Clean));
     assert!(proxy.wait().success());
+}
+
+/// In HTTP/1.1 a request and the end of its connection may cross. Here the client hears which of its requests were looked at.
+#[test]
+fn clients_at_work_lose_nothing_when_the_proxy_ends() {
+    const CLIENTS: usize = 8;
+    let stage =
+        Stage::before(Backend::saying("x"), &["--workers", "2", "--drain-timeout", "1h", "--access-log", "off"]);
+    let answered = AtomicUsize::new(0);
+    in_parallel(CLIENTS + 1, |number| {
+        if number == CLIENTS {
+            wait_until("everybody to be at work", || answered.load(Relaxed) > 300);
+            return stage.proxy.signal("TERM");
+        }
+        let mut client = Client::over_tls(stage.proxy.tls_address(), "test");
+        while client.goaway.is_none() {
+            let stream = client.begin("POST", "/", &[("content-length", "4")], false);
+            client.send(stream, b"body", true);
+            let told = client.answer(stream);
+            if told.reset != Some(Reset::Unprocessed) {
+                assert_eq!((told.reset, told.text()), (None, "x"));
+                answered.fetch_add(1, Relaxed);
+            }
+        }
+    });
+    let Stage { mut proxy, backend, .. } = stage;
+    assert!(proxy.wait().success());
+    assert_eq!(backend.requests().len(), answered.load(Relaxed), "a request that was executed was answered");
 }
 
 #[test]
