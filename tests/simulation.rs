@@ -10,7 +10,7 @@ use socket_patterns::{
     cache::CacheArgs,
     lb::Algorithm,
     pool::{PoolArgs, Slots},
-    proxy::{BalanceArgs, Census, Config, Plan, Proxy},
+    proxy::{BalanceArgs, Census, Config, Http2Args, Plan, Proxy},
 };
 use std::{
     net::SocketAddr,
@@ -24,7 +24,8 @@ use support::{
     origin::HEALTH,
     random::Random,
     relay::{Fault, Relay},
-    simulation::{Built, MOST_CLIENTS, Report, Site, Subject},
+    saboteur::{Sabotage, Saboteur},
+    simulation::{Built, MOST_CLIENTS, MOST_REQUESTS, Report, Site, Subject},
     weather::{Pieces, Weather},
     world::World,
 };
@@ -43,6 +44,8 @@ struct Flags {
     pool: PoolArgs,
     #[command(flatten)]
     cache: CacheArgs,
+    #[command(flatten)]
+    http2: Http2Args,
 }
 
 /// The proxy, with flags that the seed chooses.
@@ -51,8 +54,8 @@ fn proxy() -> Subject<Proxy> {
         http: true,
         weather: Weather::of,
         build: |site| {
-            let Flags { balance, pool, cache } = flags(site.weather, site.random);
-            let plan = Plan::new(config(site.weather, site.random));
+            let Flags { balance, pool, cache, http2 } = flags(site.weather, site.random);
+            let plan = Plan::new(config(site.weather, site.random)).http2(&http2);
             // Mostly the newest milestone; the first knows one backend only.
             let plan = match site.random.below(8) {
                 0 if site.origins.len() == 1 => plan,
@@ -64,6 +67,8 @@ fn proxy() -> Subject<Proxy> {
         },
         // The mark at which the proxy stops reading, or goes on giving out what others fetch; one large read, and a head.
         most_unsent: (64 + 256 + 32) * 1024,
+        clients: 1..=MOST_CLIENTS,
+        streams: 1..=MOST_REQUESTS,
         crowded: false,
     }
 }
@@ -96,7 +101,7 @@ fn flags(weather: &Weather, random: &mut Random) -> Flags {
     flag("health-timeout", if weather.is_calm() { &["10s"] } else { &["500ms", "1s", "10s"] });
     flag("breaker-failures", &["0", "1", "5"]);
     // A calm world has room for all clients at once, on however few origins.
-    let roomy = MOST_CLIENTS.to_string();
+    let roomy = (MOST_CLIENTS * MOST_REQUESTS).to_string();
     let tight = if weather.is_calm() { &roomy } else { "1" };
     flag("pool-max", &["0", tight, "10000"]);
     flag("pool-idle-timeout", &["1ms", "4s", "1h"]);
@@ -106,6 +111,7 @@ fn flags(weather: &Weather, random: &mut Random) -> Flags {
     flag("cache-size", &["20k", "1m", "64m"]);
     flag("cache-max-object", &["1k", "10k", "100k"]);
     flag("cache-wait", &["0s", "1s", "1m"]);
+    flag("http2-streams", &["1", "3", "100"]);
     if random.chance(500) {
         flags.extend(["--health-path".to_owned(), HEALTH.to_owned()]);
     }
@@ -158,7 +164,8 @@ fn balance_of(world: &World<Proxy>, slots: &Slots, backends: &[Backend]) {
     let (mut exchanges, mut probes, mut idle, mut connections, mut in_flight) = (0, 0, 0, 0, 0);
     for proxy in world.apps() {
         let census = proxy.census();
-        assert!(census.exchanges <= census.clients + census.unattended, "{census:?}");
+        assert!(census.exchanges <= census.clients + census.streams + census.unattended, "{census:?}");
+        assert!(census.streams <= census.exchanges, "a stream without its exchange: {census:?}");
         // A request that gave up has left the line, and each request in line waits.
         assert_eq!(census.queued, census.waiting, "{census:?}");
         exchanges += census.exchanges;
@@ -224,8 +231,8 @@ fn a_request_that_waits_for_a_connection_gets_one_or_an_answer() {
             let max = *site.random.pick(&["1", "2", "3"]);
             let queue = *site.random.pick(&["2", "1000"]);
             let flags = ["proxy", "--pool-max", max, "--pool-queue", queue, "--health-timeout", "10s"];
-            let Flags { balance, pool, .. } = Flags::parse_from(flags);
-            build(Plan::new(Config::default()).balance(balance).pool(&pool), site)
+            let Flags { balance, pool, http2, .. } = Flags::parse_from(flags);
+            build(Plan::new(Config::default()).balance(balance).pool(&pool).http2(&http2), site)
         },
         ..proxy()
     };
@@ -248,8 +255,8 @@ fn responses_that_many_clients_ask_for_may_be_shared() {
             let wait = *site.random.pick(&["1s", "1m"]);
             let cache = ["--cache-size", size, "--cache-max-object", object, "--cache-wait", wait];
             let flags = [&["proxy", "--health-timeout", "10s", "--pool-max", "10000"], &cache[..]].concat();
-            let Flags { balance, pool, cache } = Flags::parse_from(flags);
-            build(Plan::new(Config::default()).balance(balance).pool(&pool).cache(&cache), site)
+            let Flags { balance, pool, cache, http2 } = Flags::parse_from(flags);
+            build(Plan::new(Config::default()).balance(balance).pool(&pool).cache(&cache).http2(&http2), site)
         },
         ..proxy()
     };
@@ -277,11 +284,12 @@ fn a_peer_that_reads_is_never_given_up() {
         weather,
         build: |site| {
             let flags = ["proxy", "--pool-max", "1000", "--health-interval", "1m", "--cache-max-object", "1k"];
-            let Flags { balance, pool, cache } = Flags::parse_from(flags);
+            let Flags { balance, pool, cache, http2 } = Flags::parse_from(flags);
             let mut config = config(site.weather, site.random);
-            // The proxy cannot see bytes in the kernel of a peer: an answer, or the next request, may take long.
-            (config.deadlines.idle, config.deadlines.first_byte) = (HOUR, HOUR);
-            let plan = Plan::new(config).balance(balance).pool(&pool);
+            // The proxy cannot see bytes in the kernel of a peer: an answer, or the next request, may take long; and so may the
+            // content of a request over HTTP/2, of which the window is given back behind an answer that is read slowly.
+            (config.deadlines.idle, config.deadlines.first_byte, config.deadlines.body) = (HOUR, HOUR, HOUR);
+            let plan = Plan::new(config).balance(balance).pool(&pool).http2(&http2);
             build(if site.random.chance(500) { plan.cache(&cache) } else { plan }, site)
         },
         ..proxy()
@@ -325,8 +333,8 @@ fn poison_harms_nobody_else() {
             };
             let pool = ["--pool-max", *site.random.pick(&["0", "10000"])];
             let flags = [&["proxy"], &breaker[..], probes, &pool].concat();
-            let Flags { balance, pool, .. } = Flags::parse_from(flags);
-            build(Plan::new(Config::default()).balance(balance).pool(&pool), site)
+            let Flags { balance, pool, http2, .. } = Flags::parse_from(flags);
+            build(Plan::new(Config::default()).balance(balance).pool(&pool).http2(&http2), site)
         },
         ..proxy()
     };
@@ -337,15 +345,41 @@ fn poison_harms_nobody_else() {
     assert!(reports.len() < 96 || poison > 200 && answered > 200, "{poison} poisoned, {answered} answered");
 }
 
+/// Ten connections with a hundred requests each, with cancels, stalls and backends that die.
+#[test]
+fn a_thousand_streams_at_once_get_their_own_answers() {
+    fn weather(random: &mut Random) -> Weather {
+        let troubles = Weather { rude_clients: 100, rude_origins: 150, resets: 20, ..Weather::calm(random) };
+        Weather { multiplexed: 1000, hesitant: 0, largest: 30_000, ..troubles }
+    }
+    let crowd = Subject {
+        weather,
+        build: |site| {
+            let max = *site.random.pick(&["20", "200", "0"]);
+            let flags = ["proxy", "--pool-max", max, "--pool-queue", "1000", "--breaker-failures", "0"];
+            let Flags { balance, pool, http2, .. } = Flags::parse_from(flags);
+            build(Plan::new(Config::default()).balance(balance).pool(&pool).http2(&http2), site)
+        },
+        clients: 10..=10,
+        streams: 100..=100,
+        ..proxy()
+    };
+    let reports = crowd.run_all("a_thousand_streams_at_once_get_their_own_answers", 8);
+    let answered: usize = reports.iter().map(|report| report.tally.answered).sum();
+    assert!(reports.len() < 8 || answered > 1000, "{answered}");
+}
+
 /// A relay without its own ideas of HTTP.
 fn relay() -> Subject<Relay> {
     Subject {
         http: false,
         // A relay does not understand these, so it cannot keep them apart.
-        weather: |random| Weather { broken: 0, garbage: 0, pipelined: 0, ..Weather::of(random) },
+        weather: |random| Weather { broken: 0, garbage: 0, pipelined: 0, multiplexed: 0, ..Weather::of(random) },
         build: |site| relays(site, Fault::None),
         // The mark at which it stops reading, and what was read before that took effect.
         most_unsent: 64 * 1024 + 16 * 1024,
+        clients: 1..=MOST_CLIENTS,
+        streams: 1..=MOST_REQUESTS,
         crowded: false,
     }
 }
@@ -379,7 +413,15 @@ fn one_seed_is_one_run() {
 #[test]
 fn faults_are_noticed() {
     fn bad_weather(random: &mut Random) -> Weather {
-        Weather { broken: 0, garbage: 0, pipelined: 0, jumps: 0, rude_origins: 500, ..Weather::storm(random) }
+        Weather {
+            broken: 0,
+            garbage: 0,
+            pipelined: 0,
+            multiplexed: 0,
+            jumps: 0,
+            rude_origins: 500,
+            ..Weather::storm(random)
+        }
     }
     let faulty = |build| Subject { build, weather: bad_weather, ..relay() };
     let cases: [(&str, Subject<Relay>, &str); 5] = [
@@ -391,6 +433,37 @@ fn faults_are_noticed() {
     ];
     for (fault, subject, expected) in cases {
         assert!(subject.first_failure(1000, expected).is_some(), "{fault} was not noticed");
+    }
+}
+
+/// The same for streams: a proxy that is right, and a mistake between it and the driver.
+#[test]
+fn faults_of_streams_are_noticed() {
+    fn sabotaged(sabotage: Sabotage, site: Site<'_>) -> Built<Saboteur<Proxy>> {
+        let Built { workers, .. } = (proxy().build)(site);
+        let workers = workers.into_iter().map(|worker| Saboteur::new(worker, sabotage)).collect();
+        Built { workers, holds: Box::new(|_| {}), at_rest: Box::new(|_| {}) }
+    }
+    fn calm(random: &mut Random) -> Weather {
+        Weather { multiplexed: 1000, ..Weather::calm(random) }
+    }
+    fn stormy(random: &mut Random) -> Weather {
+        Weather { multiplexed: 1000, jumps: 0, ..Weather::storm(random) }
+    }
+    type Build = fn(Site<'_>) -> Built<Saboteur<Proxy>>;
+    type Climate = fn(&mut Random) -> Weather;
+    let cases: [(Climate, Build, &str); 6] = [
+        (calm, |site| sabotaged(Sabotage::OthersBytes, site), " bytes"),
+        (stormy, |site| sabotaged(Sabotage::CleanEnd, site), "broke off became a complete one"),
+        (stormy, |site| sabotaged(Sabotage::NoReset, site), "a client was forgotten"),
+        (stormy, |site| sabotaged(Sabotage::NotProcessed, site), "was not processed, and is at an origin"),
+        (calm, |site| sabotaged(Sabotage::LowGoodbye, site), "was not processed, and is at an origin"),
+        (calm, |site| sabotaged(Sabotage::ShutWindows, site), "nothing was wrong"),
+    ];
+    for (weather, build, expected) in cases {
+        let Subject { http, most_unsent, clients, streams, crowded, .. } = proxy();
+        let subject = Subject { http, weather, build, most_unsent, clients, streams, crowded };
+        assert!(subject.first_failure(1000, expected).is_some(), "not noticed: {expected}");
     }
 }
 
@@ -407,14 +480,16 @@ fn something_happened(reports: &[Report]) {
     assert!(sum(|r| r.seen.failed) > 50, "failures");
     assert!(sum(|r| usize::from(r.seen.peak_unsent > 16 * 1024)) > 5, "backpressure");
     eprintln!(
-        "{} worlds, {} steps, {} answered, {} refused, {} cut, {} given up, {} tunnels, {} reused, {} retried, {} of {} peeks \
-         failed",
+        "{} worlds, {} steps, {} answered, {} refused, {} cut, {} given up, {} on streams, {} of them unprocessed, {} tunnels, \
+         {} reused, {} retried, {} of {} peeks failed",
         reports.len(),
         reports.iter().map(|r| r.seen.steps).sum::<u64>(),
         sum(|r| r.tally.answered),
         sum(|r| r.tally.refused),
         sum(|r| r.tally.cut),
         sum(|r| r.tally.given_up),
+        sum(|r| r.tally.streams),
+        sum(|r| r.tally.unprocessed),
         sum(|r| r.tally.tunnels),
         sum(|r| r.tally.reused),
         sum(|r| r.tally.retried),

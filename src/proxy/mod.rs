@@ -106,7 +106,10 @@ impl Proxy {
             match role {
                 Role::Vacant => {}
                 Role::Downstream(_) => census.clients += 1,
-                Role::Streams(_) => census.clients += 1,
+                Role::Streams(client) => {
+                    census.clients += 1;
+                    census.streams += client.exchanges();
+                }
                 Role::Upstream(upstream) if upstream.exchange.is_some() => census.busy += 1,
                 Role::Upstream(_) => census.idle += 1,
                 Role::Probe(_) => census.probes += 1,
@@ -154,6 +157,8 @@ pub struct Census {
     pub waiting: usize,
     /// Client connections.
     pub clients: usize,
+    /// Streams of those that speak HTTP/2 whose requests are being answered.
+    pub streams: usize,
     /// Backend connections that carry an exchange.
     pub busy: usize,
     /// Backend connections in the pool.

@@ -4,6 +4,7 @@ use super::{
     ledger::{Attempt, body, greeting},
     random::Random,
     weather::Weather,
+    websocket,
     wire::chunked,
 };
 use std::{collections::VecDeque, time::Duration};
@@ -145,8 +146,13 @@ impl Answer {
     /// Yes to a switch of protocols, and a word of welcome; or no more than that.
     fn open_tunnel(&mut self, asked: &mut Asked<'_>, breaks: bool, random: &mut Random) {
         asked.attempt.status = 101;
+        let (protocol, accept) = match &asked.attempt.key {
+            Some(key) => ("websocket", format!("Sec-WebSocket-Accept: {}\r\n", websocket::accept(key))),
+            None => ("sim", String::new()),
+        };
         let head = format!(
-            "HTTP/1.1 101 Switching Protocols\r\nX-Attempt: {}\r\nConnection: upgrade, x-hop\r\nUpgrade: sim\r\nX-Hop: 1\r\n\r\n",
+            "HTTP/1.1 101 Switching Protocols\r\nX-Attempt: {}\r\nConnection: upgrade, x-hop\r\nUpgrade: {protocol}\r\n\
+             {accept}X-Hop: 1\r\n\r\n",
             asked.number
         );
         let mut bytes = head.into_bytes();

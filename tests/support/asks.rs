@@ -1,6 +1,7 @@
 //! The requests of clients: well-formed ones in every framing, and a catalogue of broken ones.
 
 use super::{
+    heads::Version,
     ledger::{Flaw, Ledger, body},
     random::Random,
     weather::Weather,
@@ -93,24 +94,17 @@ impl Ask {
         let fields = if trailers { "X-Sum: 1\r\n" } else { "" };
         let wire = if is_chunked { chunked(&content, random.magnitude(1..=20_000), fields) } else { content.clone() };
         assert_eq!(ledger.ask(method, content, Flaw::None), tag);
-        (ledger.requests[tag].old, ledger.requests[tag].trailers) = (old, trailers);
+        let request = &mut ledger.requests[tag];
+        (request.version, request.trailers) = (if old { Version::Http10 } else { Version::Http11 }, trailers);
         Self { expects, last, ..Self::plain(tag, method, head.into_bytes(), wire) }
     }
 
     /// A request that others make, too.
     fn popular(ledger: &mut Ledger, random: &mut Random) -> Self {
-        let tag = ledger.ask("GET", Vec::new(), Flaw::None);
-        let known = ledger.popular.len();
-        let target = if known < 2 || random.chance(50) {
-            ledger.popular.push(tag);
-            tag
-        } else {
-            *random.pick(&ledger.popular)
-        };
-        let request = &mut ledger.requests[tag];
-        request.same_as = target;
-        request.old = random.chance(80);
-        let (version, last) = if request.old { ("1.0", true) } else { ("1.1", random.chance(100)) };
+        let (tag, target) = ask_for_popular(ledger, random);
+        let old = random.chance(80);
+        ledger.requests[tag].version = if old { Version::Http10 } else { Version::Http11 };
+        let (version, last) = if old { ("1.0", true) } else { ("1.1", random.chance(100)) };
         let connection = if last { "close, x-hop" } else { "X-Hop" };
         let head = format!(
             "GET /t/{target} HTTP/{version}\r\nHost: sim.test\r\nConnection: {connection}\r\nX-Hop: 1\r\n\
@@ -168,6 +162,20 @@ impl Ask {
         let len = self.head.len() + self.body.len();
         self.breaks_off = Some((random.below(len), *random.pick(&[Close, Reset, Finish, Stall])));
     }
+}
+
+/// Enters a request for what others ask for, too. Its tag, and that in its target.
+pub fn ask_for_popular(ledger: &mut Ledger, random: &mut Random) -> (usize, usize) {
+    let tag = ledger.ask("GET", Vec::new(), Flaw::None);
+    let known = ledger.popular.len();
+    let target = if known < 2 || random.chance(50) {
+        ledger.popular.push(tag);
+        tag
+    } else {
+        *random.pick(&ledger.popular)
+    };
+    ledger.requests[tag].same_as = target;
+    (tag, target)
 }
 
 fn first_line(method: &str, tag: usize, old: bool, random: &mut Random) -> String {

@@ -15,10 +15,10 @@ use std::{collections::VecDeque, time::Duration};
 pub const PATIENCE: Duration = Duration::from_secs(30 * 60);
 
 /// A client that hears something now and then is waited for so many times as long, and no longer.
-const STEADY: u32 = 24;
+pub(super) const STEADY: u32 = 24;
 
 /// So that no reader is slow enough to be thrown out for it.
-const MOST_PAUSES: u32 = 20;
+pub(super) const MOST_PAUSES: u32 = 20;
 
 const WRITE: u32 = 1;
 const OUT_OF_PATIENCE: u32 = 2;
@@ -57,7 +57,7 @@ struct Writing {
 
 /// How a client reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Habit {
+pub(super) enum Habit {
     Eager,
     /// Stops for a while after about so many bytes, a few times.
     Pauses(usize, Duration),
@@ -67,9 +67,21 @@ enum Habit {
     Never,
 }
 
+impl Habit {
+    /// `rude`: it may be one that never reads.
+    pub(super) fn of(weather: &Weather, rude: bool, random: &mut Random) -> Self {
+        match (weather.steady, random.below(10)) {
+            (Some((most, pause)), _) => Self::Steady(most, pause),
+            (None, 0) if rude => Self::Never,
+            (None, 0..3) => Self::Pauses(random.magnitude(1..=50_000), random.micros(0..=500_000)),
+            (None, _) => Self::Eager,
+        }
+    }
+}
+
 /// The step of a client that needs its connection no longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Afterwards {
+pub(super) enum Afterwards {
     Close,
     Reset,
     /// Ends its side, and waits for the other end.
@@ -91,12 +103,7 @@ impl Client {
                 break;
             }
         }
-        let reading = match (weather.steady, random.below(10)) {
-            (Some((most, pause)), _) => Habit::Steady(most, pause),
-            (None, 0) if random.chance(weather.rude_clients) => Habit::Never,
-            (None, 0..3) => Habit::Pauses(random.magnitude(1..=50_000), random.micros(0..=500_000)),
-            (None, _) => Habit::Eager,
-        };
+        let reading = Habit::of(weather, random.chance(weather.rude_clients), random);
         Self::with(ledger, asks, reading, *random.pick(&[Close, Reset, Finish, Idle]))
     }
 
@@ -314,14 +321,10 @@ impl Client {
             io.set_reading(true);
             return io.wake(PATIENCE, OUT_OF_PATIENCE);
         }
-        let quiet = io.now - self.heard;
-        let (crowded, strict) = (self.ledger.borrow().rules.crowded, self.ledger.borrow().rules.http);
-        // Each of the others may be heard for that long before its turn comes; on a way that fell silent none will come.
-        let patience = if crowded && !io.silent { PATIENCE * MOST_CLIENTS as u32 } else { PATIENCE };
-        if quiet < patience && io.now < PATIENCE * STEADY {
-            // The network is slow, or the clock jumps: its answer is on the way.
-            return io.wake(patience - quiet, OUT_OF_PATIENCE);
+        if let Some(left) = patience_left(self.heard, &self.ledger, io) {
+            return io.wake(left, OUT_OF_PATIENCE);
         }
+        let strict = self.ledger.borrow().rules.http;
         assert!(io.silent || !strict, "a client was forgotten: requests {:?} for half an hour", self.outstanding);
         self.end(io, PeerAction::Close);
     }
@@ -399,6 +402,16 @@ impl Writing {
     fn broken_off(&self) -> bool {
         self.ask.breaks_off.is_some_and(|(at, _)| self.at >= at)
     }
+}
+
+/// How long a client that heard something last at `heard` goes on waiting: the network is slow, or the clock jumps, and its answer is on
+/// the way. `None`: it was forgotten.
+pub(super) fn patience_left(heard: Duration, ledger: &Shared, io: &PeerIo<'_>) -> Option<Duration> {
+    let crowded = ledger.borrow().rules.crowded;
+    // Each of the others may be heard for that long before its turn comes; on a way that fell silent none will come.
+    let patience = if crowded && !io.silent { PATIENCE * MOST_CLIENTS as u32 } else { PATIENCE };
+    let left = patience.saturating_sub(io.now - heard);
+    Some(left).filter(|left| !left.is_zero() && io.now < PATIENCE * STEADY)
 }
 
 /// Before the last byte can arrive anywhere.

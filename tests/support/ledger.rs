@@ -5,7 +5,10 @@
 //! request that no client made is seen as such, whatever the proxy believes. A violation panics: the harness prints it
 //! with the seed.
 
-use super::wire::{Head, Message};
+use super::{
+    heads::{Version, check_forwarded, check_own_answer, check_returned, trailer},
+    wire::{Head, Message},
+};
 use std::{cell::RefCell, rc::Rc};
 
 /// The book that clients and origins of one world keep together.
@@ -48,8 +51,7 @@ pub struct Request {
     pub flaw: Flaw,
     /// No origin can bear it: each breaks off.
     pub poison: bool,
-    /// HTTP/1.0: its response must not be chunked.
-    pub old: bool,
+    pub version: Version,
     pub trailers: bool,
     /// The bytes that it wants to send through a tunnel; none if it does not ask for one.
     pub tunnel: Option<Vec<u8>>,
@@ -104,6 +106,8 @@ pub struct Attempt {
     pub heard: bool,
     /// It may answer others who ask for the same, too.
     pub shareable: bool,
+    /// The key of a WebSocket that was asked for.
+    pub key: Option<String>,
     /// How many it has answered.
     pub answers: usize,
 }
@@ -122,6 +126,9 @@ pub struct Tally {
     pub tunnels: usize,
     /// Requests that no origin can bear, and that were answered for it.
     pub poison: usize,
+    /// Requests on streams of HTTP/2, and those of them that were refused unseen.
+    pub streams: usize,
+    pub unprocessed: usize,
     /// Bytes sent by origins without a request, and answers to requests that they became.
     pub junk: usize,
     pub taken_for_answers: usize,
@@ -141,7 +148,7 @@ impl Ledger {
             body,
             flaw,
             poison: false,
-            old: false,
+            version: Version::Http11,
             trailers: false,
             tunnel: None,
             written: false,
@@ -161,7 +168,8 @@ impl Ledger {
         let request = &mut self.requests[tag];
         if http {
             assert!(!matches!(request.flaw, Flaw::Head(_)), "a malformed request reached origin {origin}: {head:?}");
-            check_forwarded(head);
+            // For what many ask for, any of them may have come first.
+            check_forwarded(head, Some(request.version).filter(|_| !self.popular.contains(&tag)));
         }
         assert_eq!(request.method, head.method(), "the method of request {tag} changed on its way");
         if !is_idempotent(&request.method) {
@@ -179,6 +187,7 @@ impl Ledger {
             whole: false,
             heard: false,
             shareable: false,
+            key: head.field("sec-websocket-key").map(str::to_owned),
             answers: 0,
         };
         self.attempts.push(attempt);
@@ -195,7 +204,7 @@ impl Ledger {
         if all {
             assert_eq!(body.len(), request.body.len(), "the body of request {tag} was cut short, cleanly");
             assert!(request.written, "request {tag} is complete at an origin, but its client did not finish it");
-            let sent: &[(String, String)] = if request.trailers { &[trailer()] } else { &[] };
+            let sent: &[(String, String)] = if request.trailers { &[trailer(request.version)] } else { &[] };
             assert_eq!(trailers, sent, "the trailers of request {tag} changed on their way");
             attempt.heard = true;
         }
@@ -205,7 +214,8 @@ impl Ledger {
     pub fn left_off(&self, attempt: usize) {
         let tag = self.attempts[attempt].tag;
         let request = &self.requests[tag];
-        let reason = !self.rules.prompt || !self.rules.polite || !request.written || request.flaw != Flaw::None;
+        let given_up = !request.written || request.outcome == Outcome::GivenUp;
+        let reason = !self.rules.prompt || !self.rules.polite || given_up || request.flaw != Flaw::None;
         assert!(reason, "request {tag} was never finished towards its origin, and nothing was wrong");
     }
 
@@ -232,7 +242,7 @@ impl Ledger {
                     self.requests[first].attempts.iter().map(|number| self.attempts[*number].interim).sum();
                 assert!(response.interim.len() <= sent + 1, "{whose}: more 1xx than were sent");
                 if self.rules.http {
-                    check_returned(response, self.requests[tag].old, attempt.trailers, &whose);
+                    check_returned(response, self.requests[tag].version, attempt, &whose);
                 }
                 self.tally.answered += 1;
             }
@@ -280,16 +290,37 @@ impl Ledger {
         self.tally.refused += 1;
     }
 
-    /// A client's connection ended before the response to request `tag` was complete.
+    /// A client's connection, or the stream, ended before the response to request `tag` was complete.
     pub fn cut(&mut self, tag: usize, response: &Message) {
-        assert_eq!(self.requests[tag].outcome, Outcome::Waiting, "request {tag} was not asked, or answered before");
-        assert!(!self.rules.calm, "request {tag}: nothing was wrong, and the connection ended: {response}");
+        let request = &self.requests[tag];
+        assert_eq!(request.outcome, Outcome::Waiting, "request {tag} was not asked, or answered before");
+        let flawed = request.version == Version::Http2 && request.flaw != Flaw::None;
+        assert!(flawed || !self.rules.calm, "request {tag}: nothing was wrong, and it was cut off: {response}");
         if let Some(attempt) = self.attempt_of(tag, response) {
             let attempt = &self.attempts[attempt];
             assert!(attempt.body.starts_with(&response.body), "request {tag}: bytes that its origin did not send");
         }
         self.requests[tag].outcome = Outcome::Cut;
         self.tally.cut += 1;
+    }
+
+    /// The proxy says that it has not looked at request `tag`: its client may send it again, whatever it asks for.
+    pub fn unprocessed(&mut self, tag: usize) {
+        let request = &mut self.requests[tag];
+        assert_eq!(request.outcome, Outcome::Waiting, "request {tag} was not asked, or answered before");
+        // For what many ask for, any of them may have come.
+        let is_popular = self.popular.contains(&tag);
+        let reached = request.attempts.len();
+        assert!(reached == 0 || is_popular, "request {tag} was not processed, and is at an origin");
+        (request.outcome, request.written) = (Outcome::Unsent, request.written && is_popular);
+        self.tally.unprocessed += 1;
+    }
+
+    /// Its client does not want the answer any more.
+    pub fn give_up(&mut self, tag: usize) {
+        let request = &mut self.requests[tag];
+        assert_eq!(request.outcome, Outcome::Waiting, "request {tag} was not asked, or answered before");
+        request.outcome = Outcome::GivenUp;
     }
 
     /// Which attempt a response claims to come from; it has to be one for this request.
@@ -307,60 +338,6 @@ impl Ledger {
         assert_eq!(waiting, None, "a request was forgotten");
         self.tally.given_up = self.requests.iter().filter(|request| request.outcome == Outcome::GivenUp).count();
     }
-}
-
-/// Checks the changes that a proxy must make to a head before an origin sees it (RFC 9110 §7.6).
-fn check_forwarded(head: &Head) {
-    assert_eq!(head.start[2], "HTTP/1.1", "a proxy speaks its own version: {head:?}");
-    for gone in ["x-hop", "keep-alive", "proxy-connection", "te", "upgrade"] {
-        let kept = gone == "upgrade" && head.has_token("connection", "upgrade");
-        assert!(kept || head.field(gone).is_none(), "{gone} is for one hop and was forwarded: {head:?}");
-    }
-    assert!(head.field("via").is_some(), "no Via: {head:?}");
-    // A revalidation that no client waits for has the fields that it needs, and no others.
-    if head.field("if-none-match").is_some() && head.field("x-order").is_none() {
-        return;
-    }
-    let order: Vec<&str> = head.all("x-order").collect();
-    assert_eq!(order, ["first", "second"], "repeated fields changed: {head:?}");
-    assert!(head.fields.iter().any(|(name, _)| name == "X-OrDeR"), "the case of names changed: {head:?}");
-}
-
-/// Checks the changes that a proxy must make to a response before a client sees it.
-fn check_returned(response: &Message, old: bool, trailers: bool, whose: &str) {
-    let head = response.head.as_ref().expect("a complete response has a head");
-    assert_eq!(head.field("x-hop"), None, "{whose}: a field for one hop was forwarded");
-    assert!(head.field("via").is_some(), "{whose}: no Via");
-    let cookies: Vec<(&str, &str)> = head
-        .fields
-        .iter()
-        .filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie"))
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
-    assert_eq!(cookies, [("Set-Cookie", "a"), ("set-cookie", "b")], "{whose}: repeated fields, or their case, changed");
-    let is_chunked = head.field("transfer-encoding").is_some();
-    assert!(!(old && is_chunked), "{whose}: a chunked response to an HTTP/1.0 client");
-    let expected: &[(String, String)] = if trailers && is_chunked { &[trailer()] } else { &[] };
-    assert_eq!(response.trailers, expected, "{whose}: trailers");
-}
-
-/// Checks an answer of the proxy itself: it names no inner address, it says when to come back, and it ends a connection
-/// that cannot be trusted.
-fn check_own_answer(response: &Message, request: &Request) {
-    let head = response.head.as_ref().expect("a complete response has a head");
-    let said = format!("{head:?} {}", String::from_utf8_lossy(&response.body));
-    assert!(!said.contains("10.0.0."), "an answer names an inner address: {said}");
-    if response.status() == 503 {
-        assert!(head.field("retry-after").is_some(), "503 without Retry-After: {said}");
-    }
-    if request.flaw != Flaw::None {
-        assert!(head.has_token("connection", "close"), "a malformed request, and the connection goes on: {said}");
-    }
-}
-
-/// The one trailer field that clients and origins send.
-fn trailer() -> (String, String) {
-    ("X-Sum".to_owned(), "1".to_owned())
 }
 
 /// The tag in a target, also in absolute form.

@@ -3,7 +3,8 @@
 //! - A fake world for any [`socket_patterns::app::App`]: [`world`], and around it [`link`], [`pipe`], [`driver`],
 //!   [`network`], [`weather`], [`peer`], [`random`], [`trace`].
 //! - Clients and origins for that world that speak HTTP, and the oracle that judges what passed between them:
-//!   [`wire`], [`ledger`], [`asks`], [`client`], [`answers`], [`origin`].
+//!   [`wire`], [`ledger`], [`heads`], [`asks`], [`client`], [`answers`], [`origin`]; clients of HTTP/2: [`stream_asks`],
+//!   [`stream_client`]; mistakes made on purpose: [`relay`], [`saboteur`].
 //! - Real processes and sockets for black-box tests: [`process`], [`raw`], [`mortal`], [`milestones`], [`tls`],
 //!   [`tls_backend`], [`tls_tunnel`], [`websocket`], [`http2`], [`http2_gateway`], [`http2_origin`], `deaf_stderr`,
 //!   `kernel_queues`; for the client, [`shell`] and [`lines`].
@@ -17,6 +18,7 @@ pub mod client;
 #[cfg(target_os = "linux")]
 pub mod deaf_stderr;
 pub mod driver;
+pub mod heads;
 pub mod http2;
 pub mod http2_gateway;
 pub mod http2_origin;
@@ -35,8 +37,11 @@ pub mod process;
 pub mod random;
 pub mod raw;
 pub mod relay;
+pub mod saboteur;
 pub mod shell;
 pub mod simulation;
+pub mod stream_asks;
+pub mod stream_client;
 pub mod tls;
 pub mod tls_backend;
 pub mod tls_tunnel;

@@ -197,6 +197,9 @@ impl Conn {
                 self.tunnel = true;
                 self.reader.set_raw();
                 io.write(self.reader.rest());
+                if self.ended {
+                    io.close();
+                }
                 return false;
             }
             Step::Close => {

@@ -24,7 +24,7 @@ pub enum PeerEvent<'a> {
 }
 
 /// An action of a peer.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum PeerAction {
     Write(Vec<u8>),
     /// Bytes that are written from here on are more than was asked for.

@@ -6,6 +6,7 @@ use super::{
     origin::Origin,
     peer::address,
     random::Random,
+    stream_client::StreamClient,
     trace::{Lines, Trace},
     weather::Weather,
     world::{Seen, Waker, World},
@@ -15,7 +16,7 @@ use std::{
     any::Any,
     cell::Cell,
     net::SocketAddr,
-    ops::Range,
+    ops::{Range, RangeInclusive},
     panic::{self, AssertUnwindSafe, catch_unwind},
     sync::{
         Mutex, Once, PoisonError,
@@ -30,7 +31,7 @@ const END_OF_TIME: Duration = Duration::from_secs(24 * 3600);
 
 /// Clients of one world, and requests of one client.
 pub const MOST_CLIENTS: usize = 16;
-const MOST_REQUESTS: usize = 8;
+pub const MOST_REQUESTS: usize = 8;
 
 /// After the last client left: idle connections time out, probes go on.
 const SETTLE: Duration = Duration::from_secs(30);
@@ -52,6 +53,9 @@ pub struct Subject<A: App> {
     pub build: fn(Site<'_>) -> Built<A>,
     /// Unsent bytes on one connection that it may cause.
     pub most_unsent: usize,
+    pub clients: RangeInclusive<usize>,
+    /// Requests of one client that speaks HTTP/2, most of them at once.
+    pub streams: RangeInclusive<usize>,
     /// Each worker may have few clients at once, and the end may come before all are answered.
     pub crowded: bool,
 }
@@ -140,10 +144,14 @@ impl<A: App> Subject<A> {
         for (number, origin) in (1..).zip(&origins) {
             world.host(*origin, Origin::new(number, ledger, weather, random));
         }
-        for _ in 0..random.within(1..=MOST_CLIENTS) {
+        for _ in 0..random.within(self.clients.clone()) {
             // Clients that ask for the same responses come at about the same time.
             let at = random.micros(0..=if weather.shared > 0 { 300_000 } else { 5_000_000 });
-            world.client(at, Client::new(ledger, weather, random, MOST_REQUESTS));
+            if random.chance(weather.multiplexed) {
+                world.client(at, StreamClient::new(ledger, weather, random, self.streams.clone()));
+            } else {
+                world.client(at, Client::new(ledger, weather, random, MOST_REQUESTS));
+            }
         }
         let (holds, at_rest) = invariants.expect("a world builds its application");
         (world, holds, at_rest)

@@ -39,6 +39,10 @@ pub struct Weather {
     pub poison: u32,
     /// Requests sent without waiting for the response before.
     pub pipelined: u32,
+    /// Clients that speak HTTP/2.
+    pub multiplexed: u32,
+    /// Their requests that wait for a while, or until no other runs.
+    pub hesitant: u32,
     /// Requests that are not HTTP, or not beyond doubt.
     pub broken: u32,
     /// Requests whose client misbehaves otherwise: gives up, stalls, does not read.
@@ -98,6 +102,8 @@ impl Weather {
             steady: None,
             poison: 0,
             pipelined: 200,
+            hesitant: 200,
+            multiplexed: *random.pick(&[0, 0, 500, 1000]),
             broken: 0,
             rude_clients: 0,
             rude_origins: 0,

@@ -189,6 +189,11 @@ impl Streams {
         self.open.get_mut(place)
     }
 
+    /// How many of its streams have an exchange.
+    pub(super) fn exchanges(&self) -> usize {
+        self.open.len()
+    }
+
     /// The exchanges of its streams.
     fn keys(&self) -> Vec<u32> {
         self.open.iter().map(|open| open.key).collect()
