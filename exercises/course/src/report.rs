@@ -95,8 +95,10 @@ fn folded(first: &str, between: &str, parts: &[String]) -> String {
     let mut column = first.chars().count();
     for (at, part) in parts.iter().enumerate() {
         let length = part.chars().count();
+        // The comma between two parts stays at the end of a line.
+        let behind = if at + 1 < parts.len() { between.trim_end().chars().count() } else { 0 };
         if at > 0 {
-            if column + between.chars().count() + length > WIDTH {
+            if column + between.chars().count() + length + behind > WIDTH {
                 text = format!("{}\n{}", format!("{text}{between}").trim_end(), " ".repeat(indent));
                 column = indent;
             } else {
@@ -130,5 +132,14 @@ mod tests {
         assert!(folded.lines().all(|line| line.len() <= WIDTH), "{folded}");
         assert!(folded.lines().skip(1).all(|line| line.starts_with("          word")), "{folded}");
         assert_eq!(folded.split_whitespace().count(), 41);
+    }
+
+    #[test]
+    fn a_comma_at_the_end_of_a_line_is_within_the_width() {
+        for length in 1..40 {
+            let parts = vec!["x".repeat(length); 200 / length + 2];
+            let folded = folded(" not run: ", ", ", &parts);
+            assert!(folded.lines().all(|line| line.len() <= WIDTH), "{folded}");
+        }
     }
 }
