@@ -199,7 +199,8 @@ fn several(stage: &mut Stage) -> Result<(), Problem> {
         let text = format!("200 for head {at} of 20, 2,000 bytes each: the limit is one of a head");
         client.expect_reply(&Wanted::ok(&wanted, &text)).map_err(about(Web::Pipelined))?;
     }
-    Ok(())
+    let (late, wanted) = (b"\r\nGET /late HTTP/1.1\r\nHost: a\r\n\r\n", found("GET /late HTTP/1.1", &[HOST], b""));
+    asks(&mut client, late, &Wanted::ok(&wanted, "200: an empty line before it is no request"), Web::Good).map(drop)
 }
 
 fn chunks(stage: &mut Stage) -> Result<(), Problem> {
