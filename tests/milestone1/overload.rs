@@ -17,11 +17,11 @@ from_milestone1! {
         many_clients_get_their_own_answers,
         connections_beyond_the_limit_wait_for_busy_ones,
     }
-    over_tls "they are about the syntax of HTTP/1; that of frames has its tables in src/http2/connection/tests" {
-        a_thousand_broken_exchanges_leave_nothing,
-    }
     in_plain "the order of connections would be that of their handshakes; and a client that is told goodbye before it has asked would ask elsewhere" {
         the_longest_idle_connection_goes_for_the_next,
+    }
+    in_plain "a tunnel would not notice before its next words that a client has gone" {
+        a_thousand_broken_exchanges_leave_nothing,
     }
 }
 
