@@ -90,7 +90,9 @@ impl StreamClient {
         let (tag, response) = (running.ask.tag, &running.response);
         if running.open {
             io.note(format!("stream {stream}: the tunnel of request {tag} ends too soon"));
-            return self.ledger.borrow_mut().cut(tag, &Message { body: Vec::new(), ..response.clone() });
+            self.ledger.borrow_mut().cut(tag, &Message { body: Vec::new(), ..response.clone() });
+            // Each side of a tunnel ends on its own: without this, the proxy would keep it open for as long as a tunnel may be silent.
+            return self.core.reset(stream, ErrorCode::CANCEL);
         }
         io.note(format!("request {tag} is answered with {}", response.status()));
         self.ledger.borrow_mut().answered(tag, response);
