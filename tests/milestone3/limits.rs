@@ -104,14 +104,18 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
 fn waiting_requests_are_served_in_order(milestone: &Milestone) {
     let (proxy, incoming, backend) = narrow(milestone, "1h", &[]);
-    let mut clients = Vec::new();
-    for n in 0..5 {
+    let ask = |n: u64| {
         let mut client = Conn::open(proxy.address());
         client.send(get(&format!("/{n}")));
-        clients.push(client);
+        client
+    };
+    let mut clients = vec![ask(0)];
+    // The first is under way before the others come; it does not wait.
+    let mut upstream = incoming.accept();
+    for n in 1..5 {
+        clients.push(ask(n));
         wait_for_waiting(&proxy, n);
     }
-    let mut upstream = incoming.accept();
     for (n, client) in clients.iter_mut().enumerate() {
         assert!(upstream.read_head()[0].starts_with(&format!("GET /{n} ")));
         upstream.send(OK);

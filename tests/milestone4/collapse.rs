@@ -5,7 +5,7 @@ use crate::{
     support::{
         milestones::{Milestone, from_milestone4},
         process::wait_until,
-        raw::{Backend, Conn},
+        raw::{Backend, Conn, Incoming},
     },
     waiting::{hear, wait_for_requests},
 };
@@ -85,6 +85,17 @@ fn followers_read_the_response_as_it_arrives(milestone: &Milestone) {
     }
 }
 
+/// The connection with the next request: a new one, or one of those that have carried one before.
+fn next_request(incoming: &Incoming, kept: &mut Vec<Conn>) -> Conn {
+    let mut found = None;
+    wait_until("a request", || {
+        let again = kept.iter().position(|upstream| !upstream.is_quiet());
+        found = incoming.try_accept().or_else(|| again.map(|at| kept.remove(at)));
+        found.is_some()
+    });
+    found.expect("it was waited for")
+}
+
 fn an_answer_for_one_releases_all(milestone: &Milestone) {
     let (backend, incoming) = Backend::by_hand();
     let proxy = milestone.start(&[&backend], &["--workers", "2", "--cache-wait", "1m"]);
@@ -93,9 +104,9 @@ fn an_answer_for_one_releases_all(milestone: &Milestone) {
     let mut upstreams = vec![incoming.accept()];
     upstreams[0].read_head();
     upstreams[0].send(ok("Cache-Control: private\r\n", "1"));
-    // All others at once, each with its own answer; one of them may have got the first connection.
+    // All others at once, each with its own answer.
     for n in 2..=5 {
-        let mut upstream = if upstreams[0].is_quiet() { incoming.accept() } else { upstreams.remove(0) };
+        let mut upstream = next_request(&incoming, &mut upstreams);
         upstream.read_head();
         upstream.send(ok("Cache-Control: private\r\n", &n.to_string()));
         upstreams.push(upstream);

@@ -374,6 +374,11 @@ impl Incoming {
         self.0.recv_timeout(PATIENCE).expect("the proxy connects to its backend")
     }
 
+    /// One that has come already.
+    pub fn try_accept(&self) -> Option<Conn> {
+        self.0.try_recv().ok()
+    }
+
     /// Whether no connection has come.
     pub fn is_empty(&self) -> bool {
         self.0.try_recv().is_err()
