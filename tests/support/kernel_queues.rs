@@ -23,6 +23,8 @@ const REQUEST: u16 = 1;
 const ERROR: u16 = 2;
 /// Of a header of netlink: length, type, flags, sequence, port.
 const HEADER: usize = 16;
+/// Where the port of the far end is in an `inet_diag_msg`: behind four bytes and the port of the near one.
+const AT_REMOTE_PORT: usize = HEADER + 6;
 /// Where both queues are in an `inet_diag_msg`: behind four bytes, the two addresses with their ports, and a deadline.
 const AT_QUEUES: usize = HEADER + 4 + 48 + 4;
 
@@ -41,6 +43,10 @@ pub fn kernel_queues(local: SocketAddr, remote: SocketAddr) -> Option<Queues> {
         return None;
     }
     assert!(len >= AT_QUEUES + 8, "an answer of {len} bytes");
+    // Without such a connection, the kernel names the listener at its near end: that has no far end.
+    if u16::from_be_bytes([answer[AT_REMOTE_PORT], answer[AT_REMOTE_PORT + 1]]) != remote.port() {
+        return None;
+    }
     Some(Queues { unread: number(AT_QUEUES), unsent: number(AT_QUEUES + 4) })
 }
 

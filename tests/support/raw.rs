@@ -91,10 +91,19 @@ impl Conn {
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
-    /// Closes with a reset instead of an end.
+    /// Closes with a reset instead of an end. Returns when it has left: a program that another test starts at this moment has the
+    /// socket, too, for the time between its fork and its exec.
     pub fn reset(self) {
+        let ends = self.stream.local_addr().ok().zip(self.stream.peer_addr().ok());
         let socket = Socket::from(self.stream);
         socket.set_linger(Some(Duration::ZERO)).expect("it is a TCP socket");
+        drop(socket);
+        #[cfg(target_os = "linux")]
+        if let Some((local, peer)) = ends {
+            wait_until("the reset to leave", || kernel_queues(local, peer).is_none());
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _ = ends;
     }
 
     /// Sends a whole request and reads the whole response to it.
