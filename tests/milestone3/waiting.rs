@@ -174,17 +174,21 @@ fn a_client_with_many_requests_does_not_keep_another_waiting(milestone: &Milesto
         return;
     }
     let (proxy, incoming, _backend) = narrow(milestone, "1h", &[]);
-    let mut clients = Vec::new();
-    for n in 0..20 {
+    let ask = |n: u64| {
         let mut client = Conn::open_from(Ipv4Addr::new(127, 0, 0, 2), proxy.address());
         client.send(get(&format!("/many/{n}")));
-        clients.push(client);
+        client
+    };
+    let mut clients = vec![ask(0)];
+    // The first is under way before the others come; it does not wait.
+    let mut upstream = incoming.accept();
+    for n in 1..20 {
+        clients.push(ask(n));
         wait_for_waiting(&proxy, n);
     }
     let mut single = Conn::open_from(Ipv4Addr::new(127, 0, 0, 3), proxy.address());
     single.send(get("/single"));
     wait_for_waiting(&proxy, 20);
-    let mut upstream = incoming.accept();
     for target in ["/many/0", "/many/1", "/single", "/many/2"] {
         assert!(upstream.read_head()[0].starts_with(&format!("GET {target} ")), "{target}");
         upstream.send(OK);
