@@ -14,8 +14,6 @@ pub enum Sabotage {
     OthersBytes,
     /// A stream that is reset ends cleanly.
     CleanEnd,
-    /// A reset is not sent.
-    NoReset,
     /// A stream that is reset was not processed.
     NotProcessed,
     /// Goodbye says that no stream was processed.
@@ -70,7 +68,6 @@ impl Said {
                     }
                 }
                 (Sabotage::CleanEnd, RESET) => frame = [&[0, 0, 0, DATA, END_STREAM][..], &frame[5..HEAD]].concat(),
-                (Sabotage::NoReset, RESET) => continue,
                 (Sabotage::NotProcessed, RESET) => {
                     frame[HEAD..].copy_from_slice(&ErrorCode::REFUSED_STREAM.0.to_be_bytes());
                 }
