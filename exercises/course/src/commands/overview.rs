@@ -108,10 +108,14 @@ const LEVELS: &[Level] = &[
 ];
 
 impl Level {
+    fn has(&self, exercise: &Exercise) -> bool {
+        self.chapters.iter().any(|number| exercise.chapter.starts_with(number))
+    }
+
     /// Its line in `status`, with a mark if all its exercises are passed.
     fn line(&self, known: &BTreeMap<String, Entry>) -> String {
-        let has = |exercise: &&Exercise| self.chapters.iter().any(|number| exercise.chapter.starts_with(number));
-        let mark = if EXERCISES.iter().filter(has).all(|exercise| passed(exercise, known)) { "[x]" } else { "[ ]" };
+        let mut exercises = EXERCISES.iter().filter(|exercise| self.has(exercise));
+        let mark = if exercises.all(|exercise| passed(exercise, known)) { "[x]" } else { "[ ]" };
         let numbers: Vec<&str> = self.chapters.iter().map(|number| number.trim_start_matches('0')).collect();
         format!("{mark} I can: {} (chapters {})", self.can, numbers.join(", "))
     }
@@ -179,15 +183,13 @@ mod tests {
     #[test]
     fn each_exercise_belongs_to_one_level() {
         for exercise in EXERCISES {
-            let has = |level: &&Level| level.chapters.iter().any(|number| exercise.chapter.starts_with(number));
-            assert_eq!(LEVELS.iter().filter(has).count(), 1, "{}", exercise.id);
+            assert_eq!(LEVELS.iter().filter(|level| level.has(exercise)).count(), 1, "{}", exercise.id);
         }
     }
 
     #[test]
     fn a_level_is_reached_with_the_last_of_its_exercises() {
-        let of_level =
-            |exercise: &&Exercise| LEVELS[0].chapters.iter().any(|number| exercise.chapter.starts_with(number));
+        let of_level = |exercise: &&Exercise| LEVELS[0].has(exercise);
         let entry = |exercise: &Exercise| {
             let entry =
                 Entry { verdict: Some(Verdict::Passed), grader: progress::grader(exercise), ..Entry::default() };
