@@ -100,22 +100,31 @@ pub(crate) fn narrow(milestone: &Milestone, patience: &str, flags: &[&str]) -> (
     (milestone.start(&[&backend], &[&ours, waits, flags].concat()), incoming, backend)
 }
 
+/// `count` clients that ask one after the other: the first is under way, at the connection that is returned, and the others wait.
+pub(crate) fn in_line(
+    proxy: &Process,
+    incoming: &Incoming,
+    count: u64,
+    ask: impl Fn(u64) -> Conn,
+) -> (Vec<Conn>, Conn) {
+    let mut clients = vec![ask(0)];
+    let upstream = incoming.accept();
+    for n in 1..count {
+        clients.push(ask(n));
+        wait_for_waiting(proxy, n);
+    }
+    (clients, upstream)
+}
+
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
 fn waiting_requests_are_served_in_order(milestone: &Milestone) {
     let (proxy, incoming, backend) = narrow(milestone, "1h", &[]);
-    let ask = |n: u64| {
+    let (mut clients, mut upstream) = in_line(&proxy, &incoming, 5, |n| {
         let mut client = Conn::open(proxy.address());
         client.send(get(&format!("/{n}")));
         client
-    };
-    let mut clients = vec![ask(0)];
-    // The first is under way before the others come; it does not wait.
-    let mut upstream = incoming.accept();
-    for n in 1..5 {
-        clients.push(ask(n));
-        wait_for_waiting(&proxy, n);
-    }
+    });
     for (n, client) in clients.iter_mut().enumerate() {
         assert!(upstream.read_head()[0].starts_with(&format!("GET /{n} ")));
         upstream.send(OK);

@@ -2,7 +2,7 @@
 
 use crate::{
     get,
-    limits::{narrow, wait_for_waiting},
+    limits::{in_line, narrow, wait_for_waiting},
     support::{
         milestones::{Milestone, from_milestone3, from_milestone4},
         raw::{Backend, Conn, End, LOOPBACK_IS_A_NETWORK, in_parallel},
@@ -32,8 +32,10 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 fn a_burst_waits_for_a_time_not_for_a_number(milestone: &Milestone) {
     const CLIENTS: usize = 1_200;
     let backend = Backend::saying("x");
-    let flags = ["--pool-max", "2", "--pool-queue-timeout", "1h", "--access-log", "off"];
-    let proxy = milestone.start(&[&backend], &flags);
+    let flags = ["--pool-max", "2", "--pool-queue-timeout", "1h", "--access-log", "off", "--head-timeout", "1h"];
+    // So many clients of a busy machine are not quick to ask, nor to shake hands.
+    let late = milestone.since(5, &["--tls-handshake-timeout", "1h"]);
+    let proxy = milestone.start(&[&backend], &[&flags, late].concat());
     in_parallel(8, |_| {
         let mut clients: Vec<Conn> = (0..CLIENTS / 8).map(|_| Conn::open(proxy.address())).collect();
         clients
@@ -174,18 +176,11 @@ fn a_client_with_many_requests_does_not_keep_another_waiting(milestone: &Milesto
         return;
     }
     let (proxy, incoming, _backend) = narrow(milestone, "1h", &[]);
-    let ask = |n: u64| {
+    let (_clients, mut upstream) = in_line(&proxy, &incoming, 20, |n| {
         let mut client = Conn::open_from(Ipv4Addr::new(127, 0, 0, 2), proxy.address());
         client.send(get(&format!("/many/{n}")));
         client
-    };
-    let mut clients = vec![ask(0)];
-    // The first is under way before the others come; it does not wait.
-    let mut upstream = incoming.accept();
-    for n in 1..20 {
-        clients.push(ask(n));
-        wait_for_waiting(&proxy, n);
-    }
+    });
     let mut single = Conn::open_from(Ipv4Addr::new(127, 0, 0, 3), proxy.address());
     single.send(get("/single"));
     wait_for_waiting(&proxy, 20);
