@@ -33,7 +33,7 @@ fn a_burst_waits_for_a_time_not_for_a_number(milestone: &Milestone) {
     const CLIENTS: usize = 1_200;
     let backend = Backend::saying("x");
     let flags = ["--pool-max", "2", "--pool-queue-timeout", "1h", "--access-log", "off", "--head-timeout", "1h"];
-    // So many clients of a busy machine are not quick to ask, nor to shake hands.
+    // Clients in such numbers are slow to shake hands and to ask on a busy machine.
     let late = milestone.since(5, &["--tls-handshake-timeout", "1h"]);
     let proxy = milestone.start(&[&backend], &[&flags, late].concat());
     in_parallel(8, |_| {
