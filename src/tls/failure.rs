@@ -159,6 +159,9 @@ fn incompatible(why: &PeerIncompatible) -> Failure {
         | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
         | PeerIncompatible::SupportedVersionsExtensionRequired
         | PeerIncompatible::Tls12NotOffered
+        // Up to TLS 1.1 a client has no list of the signatures that it verifies, and rustls misses that before it looks at the version.
+        // A client of TLS 1.2 that leaves the list out means SHA-1 (RFC 5246 §7.4.1.4.1): today there is none.
+        | PeerIncompatible::SignatureAlgorithmsExtensionRequired
         | PeerIncompatible::Tls12NotOfferedOrEnabled => Failure::Version,
         _ => Failure::Incompatible,
     }

@@ -85,3 +85,15 @@ fn a_damaged_record_breaks_the_connection_and_what_came_before_is_answered() {
     assert_eq!(client.read_to_end(), (Vec::new(), End::Reset), "an alert, and no answer");
     assert_eq!(stage.backend.requests().len(), 1, "the damaged request went nowhere");
 }
+
+#[test]
+fn a_client_of_an_old_version_is_refused_for_its_version() {
+    let stage = Stage::new(&[]);
+    // ClientHello of TLS 1.1: a random number, no session, TLS_RSA_WITH_AES_256_CBC_SHA, no compression, no extensions.
+    let hello = [&[22, 3, 1, 0, 45, 1, 0, 0, 41, 3, 2][..], &[7; 32], &[0, 0, 2, 0, 0x35, 1, 0]].concat();
+    let mut client = Conn::open(stage.proxy.tls_address());
+    client.send(hello);
+    // handshake_failure: rustls has no protocol_version for a client that is so old.
+    assert_eq!(client.read_to_end().0, [21, 3, 3, 0, 2, 2, 40]);
+    stage.proxy.wait_for_stderr("failure=\"no version in common\"");
+}
