@@ -3,7 +3,7 @@
 //! Each page is followed from top to end (`play.rs`), on free ports, with the programs that were built for this test.
 //! `compare.rs` says what may differ in the output. A comment before a block, of which a reader sees nothing, says what a
 //! block needs, or why it is not run (`page.rs`). `BOOK_PAGE=milestone1 cargo test --test book_commands` tries one page, and
-//! with `BOOK_REQUIRE_ALL=1` a missing program is a failure.
+//! with `REQUIRE_PROGRAMS=1` a missing program is a failure.
 
 #![cfg(target_os = "linux")]
 // In tests a failed unwrap is the report; clippy knows only functions that are tests themselves.
@@ -29,6 +29,7 @@ use std::{
     process::Command,
     thread,
 };
+use support::process::programs_are_required;
 
 /// How many blocks of commands and of logs say that they are not run. There may be fewer, and then this number falls.
 const NOT_RUN: usize = 11;
@@ -96,9 +97,9 @@ fn tell(line: &str) {
 
 #[test]
 fn commands_do_what_the_pages_say() {
-    let require_all = env::var_os("BOOK_REQUIRE_ALL").is_some();
+    let required = programs_are_required();
     if let Some(missing) = NEEDED.iter().find(|program| !is_installed(program)) {
-        assert!(!require_all, "{missing} is not installed");
+        assert!(!required, "{missing} is not installed");
         return tell(&format!("skipped: the pages, since {missing} is not installed"));
     }
     let wanted = env::var("BOOK_PAGE").unwrap_or_default();
@@ -113,7 +114,7 @@ fn commands_do_what_the_pages_say() {
     assert!(failures.is_empty(), "{} failures\n\n{}\n", failures.len(), failures.join("\n\n"));
     let excused = |line: &str| OFTEN_FORBIDDEN.iter().any(|program| line.ends_with(&format!("there is no {program}")));
     let avoidable = skipped.iter().any(|line| !excused(line));
-    assert!(!avoidable || !require_all, "BOOK_REQUIRE_ALL is set, and blocks were skipped");
+    assert!(!avoidable || !required, "REQUIRE_PROGRAMS is set, and blocks were skipped");
     assert!(not_run.len() <= NOT_RUN, "{} blocks are not run; {NOT_RUN} were", not_run.len());
     assert!(
         not_run.len() == NOT_RUN || !wanted.is_empty(),

@@ -301,10 +301,7 @@ fn a_websocket_is_carried_to_a_backend_of_http11() {
     let mut served = incoming.accept();
     let request = served.read_until("\r\n\r\n");
     let key = request.split("Sec-WebSocket-Key: ").nth(1).and_then(|rest| rest.split("\r\n").next()).unwrap();
-    let accept = websocket::accept(key);
-    served.send(format!(
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
-    ));
+    served.send(websocket::switching_for(key));
     // 200,000 bytes and back, through windows of 65,535.
     served.send([b'd'; 1000]);
     let mut heard = Vec::new();

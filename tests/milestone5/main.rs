@@ -14,6 +14,7 @@ mod closing;
 mod handshake;
 mod http2;
 mod http2_crowd;
+mod peers;
 mod redirect;
 mod reload;
 mod streams;
@@ -30,7 +31,7 @@ const PROGRAM: Milestone = Milestone::last().with(support::milestones::Client::P
 /// A proxy before a backend that says hello, with a certificate for `test`.
 struct Stage {
     proxy: Process,
-    _site: Site,
+    site: Site,
     backend: Backend,
 }
 
@@ -42,7 +43,7 @@ impl Stage {
     fn before(backend: Backend, flags: &[&str]) -> Self {
         let site = Site::new(&["test", "a.test", "b.test", "127.0.0.1"]);
         let proxy = PROGRAM.start(&[&backend], &[&site.flags()[..], flags].concat());
-        Self { proxy, _site: site, backend }
+        Self { proxy, site, backend }
     }
 
     fn client(&self) -> Tls {

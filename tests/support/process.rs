@@ -27,6 +27,11 @@ pub struct Process {
     pub site: Option<Site>,
 }
 
+/// Whether it is a failure if a program that others have written is missing. Without `REQUIRE_PROGRAMS`, its tests are left out.
+pub fn programs_are_required() -> bool {
+    std::env::var_os("REQUIRE_PROGRAMS").is_some()
+}
+
 /// Lets this process have as many connections open as its tests want at once. Some systems begin with 256 descriptors.
 pub fn allow_descriptors() {
     static ONCE: Once = Once::new();
@@ -208,8 +213,13 @@ impl Drop for Process {
 }
 
 /// Polls until `condition` holds. For what has no event that a test could wait for: another process's state.
-pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = now() + PATIENCE;
+pub fn wait_until(what: &str, condition: impl FnMut() -> bool) {
+    wait_until_within(PATIENCE, what, condition);
+}
+
+/// The same with another patience.
+pub fn wait_until_within(patience: Duration, what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = now() + patience;
     while !condition() {
         assert!(now() < deadline, "waited in vain for {what}");
         thread::park_timeout(Duration::from_millis(2));

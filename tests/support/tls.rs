@@ -5,10 +5,11 @@ use super::{
     raw::End,
     wire::{Message, Reader},
 };
+use aws_lc_rs::digest::{SHA256, digest};
 use rcgen::{CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, SupportedProtocolVersion,
-    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName},
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, pem::PemObject as _},
 };
 use std::{
     fs,
@@ -169,19 +170,32 @@ pub fn stranger() -> String {
     pem_of("CERTIFICATE", STRANGER.der())
 }
 
+/// The hash of a certificate's public key, by which a browser can be told to trust it.
+pub fn pin_of(certificate: &str) -> String {
+    let der = CertificateDer::from_pem_slice(certificate.as_bytes()).expect("it is a certificate");
+    let (_, certificate) = x509_parser::parse_x509_certificate(&der).expect("it is a certificate");
+    base64(digest(&SHA256, certificate.public_key().raw).as_ref())
+}
+
 /// Text around bytes (RFC 7468).
 pub fn pem_of(label: &str, der: &[u8]) -> String {
+    let encoded = base64(der);
+    let lines: Vec<&str> = (0..encoded.len()).step_by(64).map(|at| &encoded[at..encoded.len().min(at + 64)]).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+}
+
+/// Bytes as text (RFC 4648 §4).
+pub fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut encoded = String::new();
-    for chunk in der.chunks(3) {
+    for chunk in bytes.chunks(3) {
         let group = chunk.iter().fold(0_u32, |group, byte| group << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
         for place in 0..4 {
             let digit = char::from(DIGITS[(group >> (18 - 6 * place)) as usize & 63]);
             encoded.push(if place <= chunk.len() { digit } else { '=' });
         }
     }
-    let lines: Vec<&str> = (0..encoded.len()).step_by(64).map(|at| &encoded[at..encoded.len().min(at + 64)]).collect();
-    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+    encoded
 }
 
 /// A client's configuration that trusts the authority of the tests.

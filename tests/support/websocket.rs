@@ -3,15 +3,14 @@
 use super::{
     process::Process,
     raw::{Conn, Incoming},
-    tls::pem_of,
+    tls::base64,
 };
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
 /// `Sec-WebSocket-Accept` for this `Sec-WebSocket-Key`.
 pub fn accept(key: &str) -> String {
     let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11").as_bytes());
-    let pem = pem_of("X", hash.as_ref());
-    pem.lines().nth(1).expect("a line of base64").to_owned()
+    base64(hash.as_ref())
 }
 
 /// A tunnel through the proxy, and both ends of it.
@@ -31,6 +30,11 @@ pub fn open(proxy: &Process, incoming: &Incoming) -> (Conn, Conn) {
 /// The answer of a backend that has read this head.
 pub fn switching(head: &[String]) -> String {
     let key = head.iter().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: ")).expect("a key");
+    switching_for(key)
+}
+
+/// The answer to a request with this key.
+pub fn switching_for(key: &str) -> String {
     let accept = accept(key);
     format!(
         "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
