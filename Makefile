@@ -70,6 +70,12 @@ test-io-uring: ## the suites of the milestones on the driver io-uring, where the
 test-over-tls: ## the suites of milestones 1 to 4 on milestone 5, by clients of HTTP/1.1 over TLS
 	TEST_CLIENT=tls $(CARGO) test $(LOCKED) $(SUITES) milestone5::
 
+# Without the variable, certificates change twenty times. Programs are those that the tests use; they keep up.
+RELOAD_SECONDS ?= 60
+.PHONY: soak-reload
+soak-reload: ## change certificates for a minute under load, as fast as the proxy takes them: no request may fail
+	RELOAD_SECONDS=$(RELOAD_SECONDS) $(CARGO) test $(LOCKED) --test milestone5 reload_under_load -- --nocapture
+
 unit: ## run only the tests inside the library: seconds
 	$(CARGO) test $(LOCKED) --lib
 

@@ -17,6 +17,7 @@ mod http2_crowd;
 mod peers;
 mod redirect;
 mod reload;
+mod reload_under_load;
 mod streams;
 
 use support::{

@@ -9,14 +9,7 @@ use crate::{
     },
 };
 use rustls::HandshakeKind;
-use std::{
-    fs,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    thread,
-};
+use std::{fs, sync::Arc};
 
 fn backend() -> Backend {
     Backend::answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
@@ -98,36 +91,6 @@ fn a_ticket_of_another_certificate_does_not_resume() {
     wait_until("another certificate", || reloads(&proxy) == 2);
     assert_eq!(ask(), Some(HandshakeKind::Full), "the client has not seen this certificate");
     assert_eq!(ask(), Some(HandshakeKind::Resumed));
-}
-
-#[test]
-fn reloads_under_load_harm_no_client() {
-    let (backend, site) = (backend(), Site::new(&["a.example"]));
-    let proxy = PROGRAM.start(&[&backend], &[&site.flags()[..], &["--access-log", "off"]].concat());
-    let (over, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
-    thread::scope(|scope| {
-        for _ in 0..3 {
-            scope.spawn(|| {
-                let config = Arc::new(config());
-                while !over.load(Ordering::SeqCst) {
-                    let mut client = Tls::try_open(proxy.tls_address(), "a.example", &config).unwrap();
-                    for _ in 0..3 {
-                        assert_eq!(client.get("/", "a.example").body, b"hello");
-                    }
-                    asked.fetch_add(1, Ordering::SeqCst);
-                }
-            });
-        }
-        for round in 1..=10 {
-            site.renew(&["a.example"], Special::default());
-            proxy.signal("HUP");
-            let before = asked.load(Ordering::SeqCst);
-            wait_until("the reload, and clients after it", || {
-                reloads(&proxy) >= round && asked.load(Ordering::SeqCst) > before + 3
-            });
-        }
-        over.store(true, Ordering::SeqCst);
-    });
 }
 
 #[test]
