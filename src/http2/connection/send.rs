@@ -17,6 +17,11 @@ use std::time::Instant;
 /// Content up to so many bytes goes at once, if nothing waits before it: it holds up nobody.
 const SMALL: usize = 1024;
 
+/// Frames that go next, and have not gone, up to so many bytes: content behind them waits on its stream, where it is counted, small
+/// pieces become large frames, and its backend is held up. Without this, a peer with wide windows that does not read is given memory
+/// without end, a small piece at a time.
+const OUT_MOST: usize = 16 * 1024;
+
 /// Pieces up to so many bytes are copied between the heads of frames: that costs less than one piece more.
 const COPIED: usize = 512;
 
@@ -37,7 +42,8 @@ impl Connection {
         let Some(slot) = self.sending(stream) else { return };
         let known = &mut self.streams[slot];
         let room = known.send.room().min(self.send.room()).min(SMALL);
-        if known.has_unsent() || data.is_empty() || data.len() > room {
+        let waits = known.has_unsent() || self.out.len() > OUT_MOST;
+        if waits || data.is_empty() || data.len() > room {
             known.queue.extend(data);
             return self.wait(slot);
         }
@@ -208,8 +214,7 @@ impl Connection {
 
     /// Something is blocked since now.
     fn stalls(&mut self, now: Instant) {
-        let until = now + self.limits.zero_window;
-        self.stall = Some(self.stall.map_or(until, |stall| stall.min(until)));
+        self.shut.get_or_insert(now);
     }
 
     /// Nothing waits on the stream: our message ends here.

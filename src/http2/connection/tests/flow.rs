@@ -298,3 +298,19 @@ fn large_content_is_not_copied_and_small_content_goes_together() {
     let mut output = Output::new();
     sink.0.into_iter().for_each(|piece| output.push(piece));
 }
+
+/// A peer with wide windows that reads nothing: each small piece would have a frame of its own, and nobody would count them.
+#[test]
+fn small_pieces_that_cannot_leave_wait_on_their_stream_and_leave_in_large_frames() {
+    const PIECES: usize = 100_000;
+    let mut peer = asked(&[whole(1), whole(3)]);
+    for stream in [1, 3] {
+        peer.connection.respond(stream, Status::OK).unwrap().finish(false);
+        (0..PIECES).for_each(|_| peer.connection.send_copy(stream, b"x"));
+    }
+    let waits = peer.connection.unsent(1) + peer.connection.unsent(3);
+    assert!(waits > 2 * PIECES - 2000, "{waits}");
+    let sent = order(&peer.said());
+    assert_eq!(sent.iter().map(|(_, length)| length).sum::<usize>(), 2 * PIECES);
+    assert!(sent.len() < 2000, "{} frames", sent.len());
+}
