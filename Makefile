@@ -9,9 +9,8 @@ SEEDS  ?= 10000
 # The worlds of `make other-worlds`: others each time, from a seed that is printed.
 FROM   := $(or $(FROM),$(shell date +%s))
 OTHERS ?= 48
-# Not these: two have seeds of their own. The last two have HTTP/2 worlds that fail for a few seeds of a hundred (9800023, 9800007): a body
-# that is cut off although its client reads, and more bytes that wait on one connection than should.
-NO_OTHERS := faults_ one_seed_is_one_run a_peer_that_reads_is_never_given_up a_thousand_streams_at_once_get_their_own_answers
+# Not these: they have seeds of their own.
+NO_OTHERS := faults_ one_seed_is_one_run
 # Seeds under which the solutions of the course are tried by `make course-all`.
 SOAK   ?= 50
 

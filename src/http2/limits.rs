@@ -16,9 +16,6 @@ pub const STREAM_WINDOW: u32 = 65_535;
 /// Bytes of an unsent response below which its stream asks for more. One frame: the next one is there when this one has gone.
 pub const LOW_WATER: usize = 16 * 1024;
 
-/// A client that asks for something and leaves no room for it, for so long, has gone, or wants the memory.
-pub const ZERO_WINDOW: Duration = Duration::from_secs(60);
-
 /// The first goodbye needs a round trip before the second one says which streams it is about. A slow way around the earth takes
 /// half a second; with no answer to our PING, the connection ends its service after this.
 pub const GOODBYE: Duration = Duration::from_secs(2);
@@ -94,8 +91,6 @@ pub struct Limits {
     pub stream_window: u32,
     /// Unsent bytes of a stream below which more is asked for.
     pub low_water: usize,
-    /// How long a peer may leave no room for what it asked for.
-    pub zero_window: Duration,
     /// Whether frames that come too often are a flood, by the rates above. A load generator says no: it asks for as much as the server
     /// can give, and a server that answers in tiny pieces is slow, not hostile.
     pub floods: bool,
@@ -108,7 +103,6 @@ impl Default for Limits {
             max_streams: MAX_STREAMS,
             stream_window: STREAM_WINDOW,
             low_water: LOW_WATER,
-            zero_window: ZERO_WINDOW,
             floods: true,
         }
     }

@@ -73,7 +73,7 @@
 //! | a frame on a closed stream | ignored if we have reset it, else an error | §5.1: the peer could know; the last [`limits::REMEMBERED_RESETS`] are remembered |
 //! | settings that are never acknowledged | borne | none of ours makes anything smaller than it was |
 //! | `MAX_HEADER_LIST_SIZE` of the peer | ignored | it is advice; the peer says if a head is too large |
-//! | a peer's window, shut for long | the stream is reset, or the connection ended | [`limits::ZERO_WINDOW`] |
+//! | a peer's window, shut for long | the stream is reset, or the connection ended | [`Connection::end_shut`]: its application says what is long |
 
 mod cause;
 pub mod connection;

@@ -19,7 +19,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 /// A server on a free port. It answers
@@ -194,5 +194,5 @@ pub fn server_config(site: &Site, protocols: &[&str]) -> ServerConfig {
 
 /// As many streams as a test wants at once.
 pub fn allowing(streams: u32) -> Limits {
-    Limits { max_streams: streams, zero_window: Duration::from_secs(60), ..Limits::default() }
+    Limits { max_streams: streams, ..Limits::default() }
 }

@@ -92,33 +92,40 @@ impl Connection {
     /// When [`Connection::expire`] has something to do.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let goodbye = match self.going {
+        match self.going {
             Going::Announced(until) => Some(until),
             Going::Peer(until) => until,
             Going::No | Going::Last(_) | Going::Over => None,
-        };
-        [goodbye, self.stall].into_iter().flatten().min()
+        }
     }
 
-    /// Time has passed. [`Connection::next`] tells what came of it.
+    /// Time has passed.
     pub fn expire(&mut self, now: Instant) {
         if let Going::Announced(until) | Going::Peer(Some(until)) = self.going
             && until <= now
         {
             self.say_last();
         }
-        if self.stall.is_some_and(|stall| stall <= now)
-            && let Err(cause) = self.end_stalls(now)
-        {
+    }
+
+    /// Since when a window may be shut that something waits for; `None`: none is.
+    #[must_use]
+    pub fn shut_since(&self) -> Option<Instant> {
+        self.shut
+    }
+
+    /// Ends the streams of which a window was shut at that time and has been ever since, or the connection if its own was.
+    /// [`Connection::next`] tells what came of it. Whether the peer could have opened it is for its application to say: the core does
+    /// not know what has arrived.
+    pub fn end_shut(&mut self, since: Instant, now: Instant) {
+        if let Err(cause) = self.end_streams_shut(since, now) {
             let failed = self.fail(cause);
             self.events.push_back(failed);
         }
     }
 
-    /// Ends the streams whose windows were shut for too long, or the connection if its own was.
-    fn end_stalls(&mut self, now: Instant) -> Result<(), Cause> {
-        let limit = self.limits.zero_window;
-        let is_due = |since: &Instant| *since + limit <= now;
+    fn end_streams_shut(&mut self, since: Instant, now: Instant) -> Result<(), Cause> {
+        let is_due = |shut: &Instant| *shut <= since;
         if self.blocked.as_ref().is_some_and(is_due) {
             return Err(Cause::ZeroWindow);
         }
@@ -133,7 +140,7 @@ impl Connection {
             self.events.extend(event);
         }
         let blocked = self.streams.iter().filter_map(|(_, stream)| stream.blocked);
-        self.stall = blocked.chain(self.blocked).min().map(|since| since + limit);
+        self.shut = blocked.chain(self.blocked).min();
         Ok(())
     }
 

@@ -74,8 +74,8 @@ pub struct Connection {
     receive: ReceiveWindow,
     /// Streams have something to send, and the window of the connection has no room, since then.
     blocked: Option<Instant>,
-    /// Not before this is a window shut for too long.
-    stall: Option<Instant>,
+    /// No window is shut since before this.
+    shut: Option<Instant>,
     turns: Turns,
 
     /// Frames that go next.
@@ -203,7 +203,7 @@ impl Connection {
             send: SendWindow::new(DEFAULT_WINDOW),
             receive,
             blocked: None,
-            stall: None,
+            shut: None,
             turns: Turns::default(),
             out,
             written: 0,
@@ -342,7 +342,7 @@ impl Connection {
         self.streams = Slab::new();
         self.numbers.clear();
         self.turns = Turns::default();
-        (self.blocked, self.stall) = (None, None);
+        (self.blocked, self.shut) = (None, None);
         self.events.clear();
         Event::Failed(cause)
     }

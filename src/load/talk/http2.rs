@@ -9,15 +9,10 @@ use crate::{
     load::{Kind, Scheme, Target},
 };
 use bytes::Bytes;
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 /// Content that a stream may have on its way to us. Most of what a browser leaves (6 MiB): a window is not what is to be measured.
 const WINDOW: u32 = 4 << 20;
-/// A request that cannot be sent for want of a window ends with `--timeout`, not with a limit of the connection's own.
-const NO_LIMIT: Duration = Duration::from_secs(24 * 3600);
 /// Fields of a connection, which a request in HTTP/2 cannot have (RFC 9113 §8.2.2).
 const NOT_HERE: [&str; 5] = ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"];
 
@@ -65,13 +60,7 @@ impl Http2Script {
         let head = http::head(target, method, fields, body)?;
         let authority = head.authority().unwrap_or_default().to_owned();
         let others = head.fields.lines().filter(|(name, _)| !name.eq_ignore_ascii_case(b"host"));
-        let limits = Limits {
-            max_streams: streams,
-            stream_window: WINDOW,
-            zero_window: NO_LIMIT,
-            floods: false,
-            ..Limits::default()
-        };
+        let limits = Limits { max_streams: streams, stream_window: WINDOW, floods: false, ..Limits::default() };
         Ok(Self {
             scheme: if target.scheme == Scheme::Https { "https" } else { "http" },
             authority,

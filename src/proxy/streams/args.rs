@@ -42,8 +42,6 @@ impl Http2Args {
                 max_streams: self.http2_streams,
                 stream_window: limits::STREAM_WINDOW,
                 low_water: LOW_WATER,
-                // A window that stays shut is another way not to read.
-                zero_window: config.deadlines.write,
                 ..Limits::default()
             })
         })

@@ -9,7 +9,7 @@
 //! GOAWAY says which requests were looked at. So an idle connection can be closed at once: a client whose request crosses that knows that
 //! it may ask elsewhere. In HTTP/1.1 it does not (`leaving.rs`).
 
-use super::{Event, Failure, Late, Streams, counters::Goodbye};
+use super::{Event, Failure, Late, Streams, counters::Goodbye, shut::Step};
 use crate::{
     app::{ConnId, Cx, Origin, Progress},
     http2::{Cause, ErrorCode},
@@ -27,7 +27,7 @@ impl Proxy {
     pub(in crate::proxy) fn begin_streams(&mut self, cx: &mut Cx, conn: ConnId, origin: Origin) {
         let config = &self.worker.shared.config;
         let Some(limits) = &config.http2 else { return };
-        let mut streams = Streams::new(conn, origin, limits.clone(), cx.now());
+        let mut streams = Streams::new(conn, origin, limits.clone(), config.deadlines.write, cx.now());
         // A handshake may end when the proxy is about to: its request comes at once, or never.
         let first = if self.worker.draining { config.drain_grace } else { config.deadlines.head };
         streams.due.set(Late::Head, Some(cx.now() + first));
@@ -74,8 +74,12 @@ impl Proxy {
             Some(Late::Write) => cx.progress(conn),
             Some(Late::Core) => {
                 streams.core.expire(now);
-                // The streams and the connection that it has ended.
+                // A second goodbye may have to be said.
                 self.hear_streams(cx, conn, &[]);
+            }
+            Some(Late::Shut) => {
+                let step = streams.shut.step();
+                self.look_at_windows(cx, conn, step);
             }
             Some(Late::Head) if streams.core.is_mid_block() => {
                 streams.core.give_up(Cause::LateBlock);
@@ -86,7 +90,20 @@ impl Proxy {
         }
     }
 
-    /// How far a client is that takes nothing from our kernel.
+    /// A window is shut for a while, or for too long.
+    fn look_at_windows(&mut self, cx: &mut Cx, conn: ConnId, step: Step) {
+        match step {
+            Step::Ask => cx.progress(conn),
+            Step::End(since) => {
+                let Some(streams) = self.worker.speak(conn) else { return };
+                streams.core.end_shut(since, cx.now());
+                // The streams and the connection that it has ended.
+                self.hear_streams(cx, conn, &[]);
+            }
+        }
+    }
+
+    /// How far a client is that takes nothing from our kernel, or keeps a window shut.
     pub(in crate::proxy) fn streams_progressed(&mut self, cx: &mut Cx, conn: ConnId, progress: Progress) {
         let deadlines = self.worker.shared.config.deadlines.clone();
         let Some(streams) = self.worker.table.streams(conn) else { return };
@@ -94,7 +111,12 @@ impl Proxy {
         if streams.progressed(cx, progress, &deadlines) == Look::Late && is_due {
             self.worker.counters().count_reason(Failure::ClientStalled);
             self.lose_streams(cx, conn, Failure::ClientStalled);
-            cx.abort(conn);
+            return cx.abort(conn);
+        }
+        if let Some(streams) = self.worker.table.streams(conn)
+            && let Some(step) = streams.windows_progressed(cx, progress)
+        {
+            self.look_at_windows(cx, conn, step);
         }
     }
 

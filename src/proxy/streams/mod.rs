@@ -13,6 +13,7 @@
 //! | `begin.rs` | what follows from the head of a request? |
 //! | `websocket.rs` | how does a WebSocket get to a backend that speaks HTTP/1.1? |
 //! | `write.rs` | how much leaves now, and which backends have to wait? |
+//! | `shut.rs` | when is a window that stays shut held against the client? |
 //! | `ends.rs` | when is the connection over? |
 //! | `args.rs`, `counters.rs` | which flags and counts are there? |
 //!
@@ -24,6 +25,7 @@ mod counters;
 mod ends;
 mod hear;
 mod preface;
+mod shut;
 mod websocket;
 mod write;
 
@@ -49,7 +51,13 @@ use crate::{
     http::Fields,
     http2::{self, Connection, Limits},
 };
-use std::{mem, net::SocketAddr, sync::Arc, time::Instant};
+use shut::{Shut, Step};
+use std::{
+    mem,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// One connection.
 #[derive(Debug)]
@@ -62,9 +70,10 @@ pub(super) struct Streams {
     pub(super) core: Connection,
     /// The streams with an exchange, the lowest number first.
     open: Vec<Open>,
-    due: Due<Late, 4>,
+    due: Due<Late, 5>,
     /// The bytes that wait for it to read, outside of the core.
     stall: Stall,
+    shut: Shut,
     /// Bytes that the driver got in the turn that began at `wrote`, and of which it has not told anything.
     given: usize,
     /// When the turn began in which it wrote last; `None`: it may write in any.
@@ -134,6 +143,8 @@ enum Late {
     Write,
     /// The core has something to do.
     Core,
+    /// A window has been shut for a while.
+    Shut,
     /// The first request, or the rest of a field block, must have come.
     Head,
     /// A request must have come.
@@ -141,7 +152,7 @@ enum Late {
 }
 
 impl Kind for Late {
-    const ALL: &'static [Self] = &[Self::Write, Self::Core, Self::Head, Self::Idle];
+    const ALL: &'static [Self] = &[Self::Write, Self::Core, Self::Shut, Self::Head, Self::Idle];
 
     fn index(self) -> usize {
         self as usize
@@ -149,7 +160,7 @@ impl Kind for Late {
 }
 
 impl Streams {
-    fn new(conn: ConnId, origin: Origin, limits: Arc<Limits>, now: Instant) -> Self {
+    fn new(conn: ConnId, origin: Origin, limits: Arc<Limits>, write: Duration, now: Instant) -> Self {
         Self {
             conn,
             peer: origin.peer,
@@ -158,6 +169,8 @@ impl Streams {
             open: Vec::new(),
             due: Due::default(),
             stall: Stall::default(),
+            // A window that stays shut is another way not to read.
+            shut: Shut::new(write),
             given: 0,
             wrote: None,
             served: 0,
@@ -310,10 +323,19 @@ impl Streams {
         look
     }
 
+    /// As [`Streams::progressed`], for its windows.
+    fn windows_progressed(&mut self, cx: &mut Cx, progress: Progress) -> Option<Step> {
+        self.core.shut_since()?;
+        let step = self.shut.progressed(progress, cx.now());
+        self.arm(cx);
+        step
+    }
+
     /// Tells the driver the earliest deadline.
     fn arm(&mut self, cx: &mut Cx) {
         self.due.set(Late::Write, self.stall.look_at());
         self.due.set(Late::Core, self.core.deadline());
+        self.due.set(Late::Shut, self.shut.due(self.core.shut_since()));
         self.due.arm(TimerKey::Conn(self.conn), cx);
     }
 }

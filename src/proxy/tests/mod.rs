@@ -14,6 +14,7 @@ mod splicing;
 mod streams;
 mod streams_ends;
 mod streams_peer;
+mod streams_pressure;
 mod upstreams;
 mod waiting;
 

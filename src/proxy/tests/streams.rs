@@ -13,12 +13,12 @@ use crate::{
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 use std::collections::BTreeMap;
 
-fn answer(content: &str) -> String {
+pub(super) fn answer(content: &str) -> String {
     format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nKeep-Alive: 5\r\n\r\n{content}", content.len())
 }
 
 /// Asks for each path: the streams, and the backend connections on which the requests arrive.
-fn asking(world: &mut World, peer: &mut Peer, paths: &[&str]) -> Vec<(u32, ConnId)> {
+pub(super) fn asking(world: &mut World, peer: &mut Peer, paths: &[&str]) -> Vec<(u32, ConnId)> {
     let ask = |path: &&str| {
         let stream = peer.get(world, path);
         let backend = world.opened();
@@ -200,131 +200,6 @@ fn one_fetch_answers_several_streams_and_later_ones_hit() {
         assert_eq!(told.fields.get("etag"), Some(&b"\"x\""[..]));
         assert_eq!(told.fields.get("age"), Some(&b"0"[..]));
     }
-}
-
-#[test]
-fn a_stream_that_takes_nothing_holds_up_its_own_backend_alone() {
-    let mut world = World::speaking_http2(&[]);
-    let mut peer = world.peer();
-    peer.reads = false;
-    let asked = asking(&mut world, &mut peer, &["/1", "/2"]);
-    let [(one, first), (two, second)] = asked[..] else { panic!() };
-    // A window of 65,535 bytes, and what a backend may be ahead.
-    let head = "HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: 200000\r\n\r\n";
-    world.bring(first, head);
-    for _ in 0..8 {
-        world.bring(first, vec![b'x'; 10_000]);
-        peer.pump(&mut world);
-    }
-    assert!(world.paused.contains(&first), "its client takes no more");
-    assert_eq!(peer.heard(&mut world, one).content.len(), 65_535);
-    world.bring(second, answer("two"));
-    assert_eq!(peer.heard(&mut world, two).text(), "two");
-    assert!(!world.paused.contains(&second));
-    peer.core.took(one, 65_535);
-    peer.pump(&mut world);
-    assert!(!world.paused.contains(&first), "it goes on");
-    assert_eq!(peer.heard(&mut world, one).content.len(), 80_000);
-}
-
-/// With many connections that turn may be far off, and nothing of what the backend says leaves until then.
-#[test]
-fn a_stream_that_waits_for_a_turn_to_write_holds_up_its_backend() {
-    let mut world = World::speaking_http2(&[]);
-    let mut peer = world.peer();
-    let [(stream, backend)] = asking(&mut world, &mut peer, &["/1"])[..] else { panic!() };
-    let head = b"HTTP/1.1 200 OK\r\nCache-Control: no-store\r\nContent-Length: 60000\r\n\r\n".to_vec();
-    // Both in one turn: what the connection writes at most once leaves with the head.
-    for (bytes, is_held_up) in [(head, false), (vec![b'x'; 30_000], true)] {
-        world.cx.hear(&bytes);
-        world.proxy.received(&mut world.cx, backend, &bytes);
-        let mut actions = Vec::new();
-        world.cx.take_actions(&mut actions);
-        actions.into_iter().for_each(|action| world.perform(action, &bytes));
-        world.cx.hear(&[]);
-        assert_eq!(world.paused.contains(&backend), is_held_up);
-    }
-    // The next turn.
-    world.settle();
-    assert!(!world.paused.contains(&backend), "it goes on");
-    assert_eq!(peer.heard(&mut world, stream).content.len(), 30_000);
-}
-
-#[test]
-fn a_window_that_stays_shut_ends_its_stream_alone() {
-    let mut world = World::speaking_http2(&["--write-timeout", "20s"]);
-    let mut peer = world.peer();
-    peer.reads = false;
-    let asked = asking(&mut world, &mut peer, &["/1", "/2"]);
-    let [(one, first), (two, second)] = asked[..] else { panic!() };
-    world.say(first, "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n");
-    world.bring(first, vec![b'x'; 80_000]);
-    peer.pump(&mut world);
-    world.pass(SECOND * 19);
-    assert_eq!(peer.heard(&mut world, one).reset, None);
-    world.pass(SECOND * 2);
-    assert_eq!(peer.heard(&mut world, one).reset, Some(Reset::Peer(ErrorCode::ENHANCE_YOUR_CALM)));
-    assert_eq!(world.ended(first), "abort");
-    world.bring(second, answer("two"));
-    assert_eq!(peer.heard(&mut world, two).text(), "two");
-    assert_eq!(world.stats()["http2"]["streams_ended"]["zero window held"], 1);
-}
-
-#[test]
-fn a_backend_that_takes_nothing_stops_the_content_of_its_stream_alone() {
-    let mut world = World::speaking_http2(&[]);
-    let mut peer = world.peer();
-    let slow = peer.begin("POST", "/slow", &[], false);
-    let quick = peer.begin("POST", "/quick", &[], false);
-    peer.send(&mut world, slow, b"a", false);
-    peer.send(&mut world, quick, b"a", false);
-    let (first, second) = (world.opened(), world.opened());
-    world.connect(first);
-    world.connect(second);
-    world.unsent(first, 20_000);
-    peer.send(&mut world, slow, &[b'x'; 200_000], true);
-    peer.send(&mut world, quick, &[b'y'; 200_000], true);
-    // One window waits here, and the rest with the client.
-    assert_eq!(peer.core.unsent(slow), 200_001 - 65_535);
-    assert_eq!(peer.core.unsent(quick), 0);
-    assert!(!world.sent(first).contains('x'));
-    assert!(world.sent(second).ends_with("\r\n0\r\n\r\n"));
-    world.unsent(first, 0);
-    peer.pump(&mut world);
-    assert_eq!(peer.core.unsent(slow), 0);
-    assert!(world.sent(first).ends_with("\r\n0\r\n\r\n"));
-}
-
-/// Bytes that the connection to the backend could not get rid of count as well as those that wait for it.
-#[test]
-fn one_window_of_a_stream_waits_for_its_backend_and_no_more() {
-    const WINDOW: usize = 65_535;
-    let mut world = World::speaking_http2(&[]);
-    let mut peer = world.peer();
-    let stream = peer.begin("POST", "/", &[], false);
-    peer.send(&mut world, stream, b"a", false);
-    let backend = world.opened();
-    world.connect(backend);
-    peer.core.send(stream, vec![b'x'; 200_000].into());
-    peer.core.finish(stream, crate::http::Fields::new());
-    let frames = peer.frames(&world);
-    world.cx.hear(&frames);
-    world.proxy.received(&mut world.cx, peer.conn, &frames);
-    let mut actions = Vec::new();
-    world.cx.take_actions(&mut actions);
-    actions.into_iter().for_each(|action| world.perform(action, &frames));
-    world.cx.hear(&[]);
-    // All of the window is with the connection to the backend. The driver tells that it stays there, and then the next turn comes.
-    assert!(world.sent(backend).len() > WINDOW);
-    for unsent in [WINDOW, 20_000, 5_000] {
-        world.unsent(backend, unsent);
-        peer.pump(&mut world);
-        assert_eq!(peer.core.unsent(stream), 200_001 - WINDOW, "{unsent} bytes have not left");
-    }
-    world.unsent(backend, 4_000);
-    peer.pump(&mut world);
-    assert_eq!(peer.core.unsent(stream), 0);
-    assert!(world.sent(backend).ends_with("\r\n0\r\n\r\n"));
 }
 
 /// The client has got everything that it asked for. Only the rest of its own request is missing.

@@ -225,33 +225,31 @@ fn a_window_that_stays_shut() {
     };
     let mut peer = Peer::server();
     peer.hear(&[get(1), window(0, 1_000_000)].concat());
+    assert_eq!(peer.connection.shut_since(), None);
     respond(&mut peer, 1);
-    let due = peer.connection.deadline().unwrap();
-    assert_eq!(due, peer.now + limits::ZERO_WINDOW);
-    // Progress: the time begins anew.
-    peer.now += limits::ZERO_WINDOW - SECOND;
+    let first = peer.now;
+    assert_eq!(peer.connection.shut_since(), Some(first));
+    // It is opened, and shut again.
+    peer.now += SECOND;
     peer.hear(&window(1, 1));
     peer.said();
-    peer.now = due;
-    peer.connection.expire(peer.now);
+    peer.connection.end_shut(first, peer.now);
     peer.hear(&[]);
     assert_eq!(peer.heard(), ["REQUEST 1 GET / | host: a END"]);
-    let due = peer.connection.deadline().unwrap();
-    assert_eq!(due, peer.now + limits::ZERO_WINDOW - SECOND);
-    peer.now = due;
-    peer.connection.expire(peer.now);
+    assert_eq!(peer.connection.shut_since(), Some(peer.now));
+    peer.connection.end_shut(peer.now, peer.now);
     peer.hear(&[]);
     assert_eq!(peer.heard(), ["RESET 1 zero window held"]);
     assert_eq!(peer.said(), [format!("RST_STREAM 1 {CALM}")]);
-    assert_eq!((peer.connection.deadline(), peer.connection.open()), (None, 0));
+    assert_eq!((peer.connection.shut_since(), peer.connection.open()), (None, 0));
     // The window of the connection.
     let mut peer = Peer::told(&[(4, 1_000_000)]);
     peer.hear(&get(1));
     respond(&mut peer, 1);
-    peer.now = peer.connection.deadline().unwrap();
-    peer.connection.expire(peer.now - SECOND);
+    let since = peer.connection.shut_since().unwrap();
+    peer.connection.end_shut(since - SECOND, peer.now);
     assert!(!peer.connection.is_over());
-    peer.connection.expire(peer.now);
+    peer.connection.end_shut(since, peer.now);
     peer.hear(&[]);
     assert_eq!(peer.heard().pop().unwrap(), "FAILED zero window held");
     assert_eq!(peer.said().pop().unwrap(), format!("GOAWAY 1 {CALM}"));
