@@ -3,8 +3,8 @@
 
 use crate::{
     client::Client,
-    probe,
     problem::{Problem, Seen},
+    queues,
     stage::Stage,
 };
 use nix::sys::signal::Signal;
@@ -84,7 +84,7 @@ impl Client {
         let until = Instant::now() + self.timing().quiet();
         let (Ok(ours), Ok(theirs)) = (self.address(), self.peer()) else { return };
         while Instant::now() < until {
-            match probe::unread(theirs, ours) {
+            match queues::unread(theirs, ours) {
                 Some(0) => return,
                 Some(_) => thread::sleep(Duration::from_millis(1)),
                 // Not observable here: a pause is all that we have.

@@ -6,7 +6,7 @@
 //! ```text
 //! catalog ── which exercises, which checks          checks/   what each check does
 //! runner ─── runs them: stage (program, clients, seed) ── client, student ── wire (the record)
-//! cause ──── from what was seen (problem) to why (causes): probe (what the process does), bytes (what the bytes give away)
+//! cause ──── from what was seen (problem) to why (causes): probe and queues (what the process does, and the kernel has for it), bytes
 //! quiz ───── predictions, and the experiments that answer them: lab (sockets, and what was called)
 //! report ─── what the student reads                 commands/ what there is to type; progress is a text file
 //! running ── no program outlives the runner         dev       what authors need: starters, mutants
@@ -31,6 +31,7 @@ mod problem;
 mod process;
 mod progress;
 mod project;
+mod queues;
 mod quiz;
 mod regions;
 mod report;

@@ -320,20 +320,6 @@ pub(crate) fn family(id: u32) -> Vec<u32> {
     descendants(std::process::id(), &[]).into_iter().chain([id]).collect()
 }
 
-/// How many bytes wait in a socket of the server until it reads them: those that came on the connection from `client`.
-pub(crate) fn unread(server: SocketAddr, client: SocketAddr) -> Option<u64> {
-    let table = fs::read_to_string("/proc/net/tcp").ok()?;
-    // The table may have thousands of lines: only the right one is taken apart.
-    let line = table.split_once(&format!(" {} {} ", hex_of(server)?, hex_of(client)?))?.1;
-    let (_, waiting) = line.split_whitespace().nth(1)?.split_once(':')?;
-    u64::from_str_radix(waiting, 16).ok()
-}
-
-fn hex_of(address: SocketAddr) -> Option<String> {
-    let SocketAddr::V4(address) = address else { return None };
-    Some(format!("{:08X}:{:04X}", u32::from_ne_bytes(address.ip().octets()), address.port()))
-}
-
 /// The time on the processor that a process has used, and how often it went to sleep by itself: all its threads together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Used {
@@ -368,22 +354,6 @@ mod tests {
             assert_eq!(address_of("0100007F:1F90"), Some("127.0.0.1:8080".parse().unwrap()));
         }
         assert_eq!(address_of("nonsense"), None);
-    }
-
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn bytes_that_wait_to_be_read_can_be_seen() {
-        use std::io::{Read as _, Write as _};
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (mut server, _) = listener.accept().unwrap();
-        let seen = || unread(listener.local_addr().unwrap(), client.local_addr().unwrap());
-        assert_eq!(seen(), Some(0));
-        (&client).write_all(b"four").unwrap();
-        assert_eq!(seen(), Some(4));
-        server.read_exact(&mut [0; 4]).unwrap();
-        assert_eq!(seen(), Some(0));
-        client.flush().unwrap();
     }
 
     #[test]

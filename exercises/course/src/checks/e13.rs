@@ -4,8 +4,8 @@ use crate::{
     catalog::Check,
     checks::{e12, standing, working},
     client::Client,
-    probe,
     problem::{Problem, Resource, Seen, Topic},
+    queues,
     shape::{Load, Shape},
     stage::Stage,
 };
@@ -290,7 +290,7 @@ fn reads_no_more(stage: &mut Stage) -> Result<(), Problem> {
     client.send(&more)?;
     std::thread::sleep(stage.timing.quiet());
     if let (Ok(ours), Ok(theirs)) = (client.address(), client.peer())
-        && probe::unread(theirs, ours) == Some(0)
+        && queues::unread(theirs, ours) == Some(0)
     {
         let problem = client.problem("that its further lines wait in the kernel", Seen::Silence(Vec::new()));
         return Err(problem.about(Topic::ReadsOn));
