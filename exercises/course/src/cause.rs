@@ -98,6 +98,10 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Diagnosis {
 fn measured(problem: &Problem, stage: &Stage) -> Option<Diagnosis> {
     Some(match &problem.seen {
         Seen::Ticks { got } => life::ticks(problem, *got),
+        Seen::Miscounted(line) => {
+            Cause::TickMiscounted.because([format!("in its place stands {}", show(line.as_bytes()))])
+        }
+        Seen::LateRefusal { quickest, call } => life::late_refusal(*quickest, *call),
         Seen::Late { median } => life::late(*median, stage),
         Seen::Stalled { usual, hurried } => life::stalled(*usual, *hurried),
         Seen::Wakeups { count } => {
@@ -246,8 +250,14 @@ fn silence(problem: &Problem, got: &[u8], stage: &Stage, record: &Record) -> Dia
         Some(Topic::AfterGoodbye) => Cause::DrainWithoutEnd,
         Some(Topic::SeveralLines | Topic::AfterOversize | Topic::Pause) => Cause::BytesDropped,
         Some(Topic::Oversize) => Cause::LineWithoutLimit,
+        // The work that should have been refused is done.
+        Some(Topic::Number) if life::works(stage) => Cause::NumberNotChecked,
+        Some(Topic::Limit) if life::works(stage) => Cause::LimitOffByOne,
         Some(Topic::HalfClosed) => Cause::AnswersLostAtHalfClose,
         Some(Topic::Full) => life::not_told(stage),
+        Some(Topic::AfterRefusal) => {
+            return life::after_refusal(stage.student.as_ref().and_then(life::first_sleeps_in));
+        }
         Some(Topic::QueueFull) if accepting => Cause::QueueWithoutBound,
         Some(Topic::QueueFull) => Cause::BusyNotTold,
         Some(Topic::WorkerLost) => Cause::WorkerLost,

@@ -318,8 +318,13 @@ impl Client {
 
     /// Waits until the peer has gone, by FIN or by RST.
     pub(crate) fn expect_gone(&mut self, wanted: &str) -> Result<(), Problem> {
-        self.hear_until(Instant::now() + self.timing.patience());
-        if self.end.is_some() { Ok(()) } else { Err(self.problem(wanted, Seen::StillOpen)) }
+        if self.ends_within(self.timing.patience()) { Ok(()) } else { Err(self.problem(wanted, Seen::StillOpen)) }
+    }
+
+    /// Whether the peer goes, by FIN or by RST, within this time.
+    pub(crate) fn ends_within(&mut self, time: Duration) -> bool {
+        self.hear_until(Instant::now() + time);
+        self.end.is_some()
     }
 
     /// All that came and was not asked for yet, and all that comes within a moment.

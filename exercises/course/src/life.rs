@@ -19,7 +19,7 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Option<Diagnosis
         Seen::OtherExit { .. } | Seen::Exited => stage.student.as_mut().and_then(|student| student.exit(LAST_BREATH)),
         _ => None,
     };
-    if let Seen::Ticks { .. } | Seen::NotLogged(_) = &problem.seen
+    if let Seen::Ticks { .. } | Seen::NotLogged(_) | Seen::Miscounted(_) = &problem.seen
         && let Some(line) = stage.student.as_ref().and_then(Student::chatter)
     {
         // It was said, in the wrong place.
@@ -117,6 +117,11 @@ pub(crate) fn sleeps_by_the_clock(student: &Student) -> bool {
     calls.contains(&Call::Sleep) && !calls.iter().any(|call| matches!(call, Call::Accept | Call::Poll))
 }
 
+/// Whether a thread works for a client: in the exercises work is sleep.
+pub(crate) fn works(stage: &Stage) -> bool {
+    stage.student.as_ref().is_some_and(|student| probe::calls(student.id()).contains(&Call::Sleep))
+}
+
 /// How often it woke up so far.
 pub(crate) fn wakeups(student: &Student) -> Option<u64> {
     probe::sleeps(student.id())
@@ -137,6 +142,30 @@ pub(crate) fn late(median: std::time::Duration, stage: &Stage) -> Diagnosis {
     let sleeps = stage.student.as_ref().is_some_and(sleeps_by_the_clock);
     let cause = if sleeps { Cause::SleepsByTheClock } else { Cause::AcceptedLate };
     Diagnosis { cause, facts: vec![format!("half of the clients waited longer than {} ms", median.as_millis())] }
+}
+
+/// Clients were refused, and each of them later than it came; this is the call that the thread that accepts slept in meanwhile.
+pub(crate) fn late_refusal(quickest: std::time::Duration, call: Option<Call>) -> Diagnosis {
+    let mut diagnosis = after_refusal(call);
+    diagnosis.facts.insert(0, format!("each of them waited for {} ms, or longer", quickest.as_millis()));
+    diagnosis
+}
+
+/// Clients were refused, and the next one waits: for what, by the call that the thread that accepts sleeps in?
+pub(crate) fn after_refusal(call: Option<Call>) -> Diagnosis {
+    let because = |cause: Cause, fact: &str| Diagnosis { cause, facts: vec![fact.to_owned()] };
+    match call {
+        Some(Call::Sleep) => because(Cause::SleepsByTheClock, "the thread that accepts sleeps"),
+        Some(Call::Read) => {
+            because(Cause::DrainWithoutEnd, "the thread that accepts waits for bytes of a client that it has refused")
+        }
+        _ => Diagnosis { cause: Cause::AcceptedLate, facts: Vec::new() },
+    }
+}
+
+/// The call that the first thread of the program sleeps in: in most programs, it is the one that accepts.
+pub(crate) fn first_sleeps_in(student: &Student) -> Option<Call> {
+    probe::calls(student.id()).first().copied()
 }
 
 /// An answer that needs locks does not come, and threads sleep for a lock.
@@ -192,4 +221,18 @@ pub(crate) fn sleeps(student: &Student) -> bool {
 /// Whether the program spins now.
 pub(crate) fn spins(student: &Student) -> bool {
     probe::doing(student.id()) == Doing::Spinning
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_accepts_and_waits_is_told_by_its_call() {
+        assert_eq!(after_refusal(Some(Call::Sleep)).cause, Cause::SleepsByTheClock);
+        assert_eq!(after_refusal(Some(Call::Read)).cause, Cause::DrainWithoutEnd);
+        assert_eq!(after_refusal(Some(Call::Accept)).cause, Cause::AcceptedLate);
+        assert_eq!(after_refusal(None).cause, Cause::AcceptedLate);
+        assert_eq!(late_refusal(std::time::Duration::from_millis(100), None).facts.len(), 1);
+    }
 }

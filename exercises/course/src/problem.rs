@@ -2,6 +2,7 @@
 
 use crate::{
     load_subject::{Figure, Load, Tally},
+    probe::Call,
     shape::Ran,
     web_subject::Web,
 };
@@ -79,6 +80,8 @@ pub(crate) enum Seen {
     ThreadPanicked,
     /// stderr does not have what it should.
     NotLogged(String),
+    /// stderr has this line in place of one with the right number.
+    Miscounted(String),
     /// It ticked so often.
     Ticks {
         /// How often.
@@ -88,6 +91,13 @@ pub(crate) enum Seen {
     Late {
         /// The time in the middle.
         median: std::time::Duration,
+    },
+    /// Clients for whom there is no place were told so late, each of them.
+    LateRefusal {
+        /// The shortest time.
+        quickest: Duration,
+        /// The call that the first thread slept in while one of them waited.
+        call: Option<Call>,
     },
     /// Exchanges take about as long as a kernel delays its acknowledgments.
     Stalled {
@@ -111,6 +121,15 @@ pub(crate) enum Seen {
         waits: u64,
         /// within this time.
         over: Duration,
+    },
+    /// It was told to stop with this grace, and commands were cut off at another time.
+    CutOff {
+        /// The grace.
+        grace: Duration,
+        /// How long after the signal they were cut off, if they were.
+        after: Option<Duration>,
+        /// It would be the same with another grace.
+        ignored: bool,
     },
     /// It goes on after a signal that should have ended it.
     SignalIgnored(Signal),
@@ -230,6 +249,8 @@ pub(crate) enum Topic {
     WorkerLost,
     /// There are as many clients as there may be, and the queue is full.
     QueueFull,
+    /// There is no place for the client, and others were told so a moment ago. They have not closed their side.
+    AfterRefusal,
     /// There are as many clients as there may be.
     Full,
     /// There is one client more than there may be, and the one after it was told.

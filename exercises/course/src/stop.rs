@@ -7,13 +7,17 @@ use crate::{
     student::Exit,
     transcript::show,
 };
+use std::time::Duration;
 
 /// A process that ends does so a moment after its connections.
-const LAST_BREATH: std::time::Duration = std::time::Duration::from_millis(150);
+const LAST_BREATH: Duration = Duration::from_millis(150);
 
 /// The cause, if the step was about a stop. That the program has ended is no explanation here: it should.
 pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Option<Diagnosis> {
     let topic = problem.topic.filter(|topic| is_about_a_stop(*topic))?;
+    if let Seen::CutOff { grace, after, ignored } = &problem.seen {
+        return Some(other_grace(*grace, *after, *ignored));
+    }
     let exit = stage.student.as_mut().and_then(|student| student.exit(LAST_BREATH));
     let of = |cause: Cause, fact: Option<String>| Some(Diagnosis { cause, facts: fact.into_iter().collect() });
     match (&problem.seen, &exit) {
@@ -49,6 +53,13 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Option<Diagnosis
     })
 }
 
+fn other_grace(grace: Duration, after: Option<Duration>, ignored: bool) -> Diagnosis {
+    let after =
+        after.map_or("were not cut off".to_owned(), |after| format!("were cut off after {} ms", after.as_millis()));
+    let fact = format!("with --grace {} they {after}", grace.as_millis());
+    Diagnosis { cause: if ignored { Cause::FlagIgnored } else { Cause::GraceNotKept }, facts: vec![fact] }
+}
+
 fn is_about_a_stop(topic: Topic) -> bool {
     use Topic::{CommandAtStop, Grace, LastLine, NewAtStop, SilentAtStop, Stop, WaitsAtStop};
     matches!(topic, Stop | CommandAtStop | SilentAtStop | NewAtStop | WaitsAtStop | Grace | LastLine)
@@ -79,6 +90,11 @@ mod tests {
         assert_eq!(by_topic(Topic::CommandAtStop, &silence), Some(Cause::AnswerLostAtStop));
         assert_eq!(by_topic(Topic::CommandAtStop, &Seen::OtherExit { code: 0 }), Some(Cause::RunsOnAfterStop));
         assert_eq!(by_topic(Topic::SilentAtStop, &Seen::StillOpen), Some(Cause::WaitsForSilentClients));
+        let grace = Duration::from_millis(120);
+        assert_eq!(other_grace(grace, None, false).cause, Cause::GraceNotKept);
+        let ignored = other_grace(grace, Some(Duration::from_millis(5003)), true);
+        assert_eq!(ignored.cause, Cause::FlagIgnored);
+        assert_eq!(ignored.facts, ["with --grace 120 they were cut off after 5003 ms"]);
         assert!(!is_about_a_stop(Topic::Turn) && is_about_a_stop(Topic::Grace));
     }
 }

@@ -144,9 +144,16 @@ impl Student {
         self.stdout.line(0, timing.patience()).is_some_and(|line| line.starts_with("READY"))
     }
 
-    /// How many lines of stderr, as far as they are kept, are such.
+    /// The complete lines of stderr, as far as they are kept, that are such. A program may write a line in several pieces.
+    pub(crate) fn log(&self, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+        let text = self.stderr.lock();
+        let end = text.bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        String::from_utf8_lossy(&text.bytes[..end]).lines().filter(|line| wanted(line)).map(str::to_owned).collect()
+    }
+
+    /// How many of them there are.
     pub(crate) fn count_log(&self, wanted: impl Fn(&str) -> bool) -> usize {
-        String::from_utf8_lossy(&self.stderr.lock().bytes).lines().filter(|line| wanted(line)).count()
+        self.log(wanted).len()
     }
 
     /// The last lines of stderr.

@@ -71,6 +71,9 @@ fn by_topic(problem: &Problem) -> Option<Cause> {
         // It gave up with input unread, so that the end is a reset.
         Topic::SlowReader | Topic::LeftInBuffer if matches!(problem.seen, Seen::Reset) => Cause::SlowReaderGivenUp,
         Topic::Limit if says(got, TOO_LONG) != says(&problem.expected, TOO_LONG) => Cause::LimitOffByOne,
+        Topic::Limit if wrong && got.starts_with(b"ERR ") != problem.expected.starts_with(b"ERR ") => {
+            Cause::LimitOffByOne
+        }
         Topic::Case | Topic::Blanks | Topic::Arguments | Topic::Number | Topic::BadCommand if ended => {
             Cause::BadCommandEndsSession
         }
@@ -141,5 +144,7 @@ mod tests {
         assert_eq!(cause(Topic::Unfinished, Seen::Silence(Vec::new())), Some(Cause::LeftUnnoticed));
         assert_eq!(cause(Topic::Left, Seen::Silence(b"* bo".to_vec())), None);
         assert_eq!(cause(Topic::BesideSlowReader, Seen::NotRead), Some(Cause::SlowReaderStalls));
+        let refused = Seen::Extra(b"ERR out of range\n".to_vec());
+        assert_eq!(cause(Topic::Limit, refused), Some(Cause::LimitOffByOne), "the largest that is allowed");
     }
 }

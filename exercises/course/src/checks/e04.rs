@@ -66,9 +66,17 @@ fn ticks(stage: &mut Stage) -> Result<(), Problem> {
         thread::sleep(Duration::from_millis(10));
         Ok(())
     })?;
-    // They are counted.
-    let last = count(stage);
-    stage.expect_log_soon(&format!("the line `tick {last}` on stderr"), |line| line == format!("tick {last}"))
+    expect_counted(stage)
+}
+
+/// The ticks so far have the numbers 1, 2, 3 and so on.
+fn expect_counted(stage: &Stage) -> Result<(), Problem> {
+    let lines = stage.student.as_ref().map(|student| student.log(|line| line.starts_with("tick "))).unwrap_or_default();
+    let wrong = lines.into_iter().zip(1..).find(|(line, number)| *line != format!("tick {number}"));
+    wrong.map_or(Ok(()), |(line, number)| {
+        let wanted = format!("the line `tick {number}` on stderr: ticks are counted from 1");
+        Err(Problem::new(wanted, Seen::Miscounted(line)))
+    })
 }
 
 fn ticks_among(stage: &mut Stage) -> Result<(), Problem> {

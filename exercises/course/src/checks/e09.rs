@@ -25,6 +25,11 @@ pub(crate) const CHECKS: &[Check] = &[
     },
     Check { name: "a-full-queue", promise: "with eight waiting, the next is told Busy at once", run: a_full_queue },
     Check {
+        name: "a-burst",
+        promise: "twelve clients that come at once find four workers and eight places",
+        run: a_burst,
+    },
+    Check {
         name: "after-the-rush",
         promise: "when the queue has room again, clients are taken again",
         run: after_rush,
@@ -35,6 +40,8 @@ pub(crate) const CHECKS: &[Check] = &[
 
 const WORKERS: usize = 4;
 const PLACES: usize = 8;
+/// How often all come at once. A worker that is quick makes room for one more, so one burst may pass where another would not.
+const BURSTS: usize = 10;
 
 /// A pool whose workers have all served somebody.
 fn pool(stage: &mut Stage) -> Result<(), Problem> {
@@ -127,11 +134,36 @@ fn told_busy(stage: &mut Stage) -> Result<(), Problem> {
 
 fn a_full_queue(stage: &mut Stage) -> Result<(), Problem> {
     let mut clients = full(stage)?;
-    for _ in 0..3 {
-        told_busy(stage)?;
-    }
+    standing::refuses_at_once(stage, "Busy")?;
     // Those that are served do not notice.
     clients[0].expect_echo(&stage.line())
+}
+
+/// The queue may take clients for all workers that have nothing to do: these take them out a moment later.
+fn a_burst(stage: &mut Stage) -> Result<(), Problem> {
+    pool(stage)?;
+    for _ in 0..BURSTS {
+        stage.until_rests();
+        // Stopped, it accepts none; then all of them are there, before a worker is awake.
+        stage.pause()?;
+        let mut clients = Vec::new();
+        for _ in 0..WORKERS + PLACES {
+            let mut client = stage.connect()?;
+            let line = stage.line();
+            client.send(&line)?;
+            clients.push((client, line));
+        }
+        stage.resume()?;
+        for (mut client, line) in clients {
+            let wanted = "its line back: there is a worker or a place for it";
+            client.expect(&line, wanted).map_err(|problem| problem.about(Topic::NotFull))?;
+            client.send(b"quit\n")?;
+            client.expect(b"Goodbye!\n", "the goodbye")?;
+            client.expect_end("FIN after the goodbye")?;
+            client.close();
+        }
+    }
+    Ok(())
 }
 
 fn after_rush(stage: &mut Stage) -> Result<(), Problem> {

@@ -147,11 +147,13 @@ fn arguments(stage: &mut Stage) -> Result<(), Problem> {
     let rows = [
         ("GET a/b", "ERR bad key"),
         ("SET caf\u{e9} 1", "ERR bad key"),
-        (&format!("GET {longest}k"), "ERR bad key"),
-        (&format!("GET {longest}"), "NONE"),
+        // Far beyond the limit: a program that takes it has none.
+        (&format!("GET {longest}{longest}"), "ERR bad key"),
         ("GET A-z_09", "NONE"),
     ];
-    ask_all(&mut client, Topic::Arguments, &rows)
+    ask_all(&mut client, Topic::Arguments, &rows)?;
+    let rows = [(&*format!("GET {longest}k"), "ERR bad key"), (&format!("GET {longest}"), "NONE")];
+    ask_all(&mut client, Topic::Limit, &rows)
 }
 
 fn numbers(stage: &mut Stage) -> Result<(), Problem> {
@@ -168,11 +170,19 @@ fn numbers(stage: &mut Stage) -> Result<(), Problem> {
         ("ADD 0x10 1", "ERR not a number"),
         ("ADD 1 2x", "ERR not a number"),
         ("WORK -1", "ERR out of range"),
-        ("WORK 10001", "ERR out of range"),
+        ("WORK 0", "OK"),
+        ("WORK 4000000", "ERR out of range"),
         ("WORK soon", "ERR not a number"),
         ("ADD 1 2", "SUM 3"),
     ];
-    ask_all(&mut client, Topic::Number, &rows)
+    ask_all(&mut client, Topic::Number, &rows)?;
+    ask_all(&mut client, Topic::Limit, &[("WORK 10001", "ERR out of range")])?;
+    client.send(b"WORK 10000\n")?;
+    let wanted = "nothing for ten seconds: the longest work is done";
+    client.expect_quiet(wanted).map_err(|problem| problem.about(Topic::Limit))?;
+    // It does not wait for that.
+    client.close();
+    Ok(())
 }
 
 fn junk(stage: &mut Stage) -> Result<(), Problem> {

@@ -12,6 +12,7 @@ use crate::{
     student::Limits,
 };
 use nix::sys::signal::Signal;
+use std::time::{Duration, Instant};
 
 /// In the order in which they run.
 pub(crate) const CHECKS: &[Check] = &[
@@ -190,20 +191,61 @@ fn waiting(stage: &mut Stage) -> Result<(), Problem> {
 }
 
 fn grace(stage: &mut Stage) -> Result<(), Problem> {
-    let grace = stage.timing.quiet() * 3;
-    stage.serve_with(crate::process::ANY, &["--grace", &grace.as_millis().to_string()], Limits::default())?;
-    let time = for_ever(stage);
-    let mut too_long = working(stage, 2, time)?;
-    // This one is answered within the grace.
-    let mut short = working(stage, 1, stage.timing.quiet().as_millis())?;
+    // Two that are far apart: so it does not depend on a clock alone whether the flag is used.
+    let [short, long] = [stage.timing.quiet(), stage.timing.quiet() * 7];
+    let mut clients = with_grace(stage, short)?;
+    let begun = Instant::now();
     stage.signal(Signal::SIGTERM)?;
-    short[0].expect(b"OK\n", "`OK`: there was time enough").map_err(about(Topic::CommandAtStop))?;
-    for client in &mut too_long {
-        client.expect_gone("the end: its command takes too long").map_err(about(Topic::Grace))?;
+    let early = cut_off(&mut clients, begun, long);
+    if early.is_none() {
+        // Is it the grace that was not said?
+        let after = cut_off(&mut clients, begun, USUAL_GRACE.mul_f64(1.1));
+        let ignored = after.is_some_and(|after| after >= USUAL_GRACE.mul_f64(0.9));
+        return Err(other_grace(short, after, ignored));
     }
+    cut_off_is_told(stage)?;
+    let mut clients = with_grace(stage, long)?;
+    // This one is answered within the grace.
+    let mut answered = working(stage, 1, stage.timing.quiet().as_millis())?;
+    let begun = Instant::now();
+    stage.signal(Signal::SIGTERM)?;
+    let answer = answered[0].expect(b"OK\n", "`OK`: there was time enough").map_err(about(Topic::CommandAtStop));
+    match cut_off(&mut clients, begun, long + stage.timing.patience()) {
+        // Some clocks count in milliseconds.
+        Some(after) if after + Duration::from_millis(2) < long => {
+            let as_before = early.is_some_and(|early| after < early + (long - short) / 3);
+            Err(other_grace(long, Some(after), as_before))
+        }
+        Some(_) => answer.and_then(|()| cut_off_is_told(stage)),
+        None => Err(other_grace(long, None, false)),
+    }
+}
+
+/// The grace if none is said.
+const USUAL_GRACE: Duration = Duration::from_millis(5000);
+
+/// A server with this grace, and two clients whose commands take longer.
+fn with_grace(stage: &mut Stage, grace: Duration) -> Result<Vec<Client>, Problem> {
+    stage.serve_with(crate::process::ANY, &["--grace", &grace.as_millis().to_string()], Limits::default())?;
+    let time = for_ever(stage).max(2 * USUAL_GRACE.as_millis());
+    working(stage, 2, time)
+}
+
+/// How long after `begun` all of them have heard the end; `None`: that takes longer than `most`.
+fn cut_off(clients: &mut [Client], begun: Instant, most: Duration) -> Option<Duration> {
+    let left = || most.saturating_sub(begun.elapsed());
+    clients.iter_mut().all(|client| client.ends_within(left())).then(|| begun.elapsed())
+}
+
+fn cut_off_is_told(stage: &mut Stage) -> Result<(), Problem> {
     let wanted = "a line `cut off: 2` on stderr";
     stage.expect_log_soon(wanted, |line| line == "cut off: 2").map_err(about(Topic::Grace))?;
     expect_over(stage, Topic::Grace)
+}
+
+fn other_grace(grace: Duration, after: Option<Duration>, ignored: bool) -> Problem {
+    let wanted = format!("that with --grace {} commands are cut off after {0} ms", grace.as_millis());
+    Problem::new(wanted, Seen::CutOff { grace, after, ignored }).about(Topic::Grace)
 }
 
 fn second(stage: &mut Stage) -> Result<(), Problem> {
@@ -217,11 +259,12 @@ fn second(stage: &mut Stage) -> Result<(), Problem> {
 }
 
 fn last_line(stage: &mut Stage) -> Result<(), Problem> {
-    patient(stage)?;
+    // With the grace that has not to be said.
+    stage.serve()?;
     for _ in 0..7 {
         quit(served(stage)?)?;
     }
-    let time = a_while(stage);
+    let time = a_while(stage).min(USUAL_GRACE.as_millis() / 2);
     let mut running = working(stage, 5, time)?;
     let _silent = [served(stage)?, served(stage)?];
     stage.signal(Signal::SIGTERM)?;

@@ -2,9 +2,11 @@
 
 use crate::{
     client::Client,
-    problem::{Problem, Resource},
+    life,
+    problem::{Problem, Resource, Seen, Topic},
     stage::Stage,
 };
+use std::time::{Duration, Instant};
 
 /// Resources that are watched, causes before effects (a thread that does not end holds its descriptor), and how much more of it
 /// is no cause for complaint: allocators and runtimes take their time.
@@ -33,6 +35,43 @@ pub(crate) fn idle(stage: &Stage) -> Result<(), Problem> {
     /// In 400 ms. One that asks every ten milliseconds whether there is something to do waits 40 times.
     const MOST_WAITS: u64 = 20;
     stage.expect_idle(MOST_WAITS)
+}
+
+/// The number of clients that [`refuses_at_once`] has refused in one try.
+const REFUSED: usize = 9;
+/// How often it tries if each of them is late: on a busy machine a thread that is woken may be late, too, but not every time.
+const TRIES: usize = 3;
+/// A refusal after a rest of 100 ms is late; one that nothing holds up takes less than one millisecond. A machine that is busy does not
+/// move this limit: it is the quickest refusal that is compared.
+const LATE: Duration = Duration::from_millis(30);
+
+/// One client after the other is refused with these words, as soon as it comes. None of them closes its side, and the thread that accepts has
+/// no reason to wait: neither for them nor for a time. Returns how many were refused.
+pub(crate) fn refuses_at_once(stage: &Stage, words: &str) -> Result<usize, Problem> {
+    let mut refused = Vec::new();
+    let mut quickest = Duration::MAX;
+    while refused.len() < REFUSED * TRIES {
+        let first = refused.is_empty();
+        let topic = if first { Topic::QueueFull } else { Topic::AfterRefusal };
+        let since = Instant::now();
+        let mut client = stage.connect()?;
+        let told = client.expect(format!("{words}\n").as_bytes(), &format!("`{words}`, at once"));
+        told.and_then(|()| client.expect_end("then the end")).map_err(|problem| problem.about(topic))?;
+        refused.push(client);
+        // The thread that accepts had no client to wait for before the first one.
+        if !first {
+            quickest = quickest.min(since.elapsed());
+        }
+        if refused.len() >= REFUSED && quickest < LATE {
+            return Ok(refused.len());
+        }
+    }
+    // One more comes, and waits now.
+    let next = stage.connect()?;
+    std::thread::sleep(LATE / 5);
+    let call = stage.student.as_ref().and_then(life::first_sleeps_in);
+    let wanted = format!("that each of these clients is told `{words}` as soon as it comes");
+    Err(next.problem(&wanted, Seen::LateRefusal { quickest, call }))
 }
 
 /// A server, started if there is none.
