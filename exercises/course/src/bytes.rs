@@ -34,6 +34,7 @@ pub(crate) fn wrong(problem: &Problem, got: &[u8], record: &Record) -> Diagnosis
     match problem.topic {
         Some(Topic::Total) => return of(Cause::LostUpdates, facts()),
         Some(Topic::Sum) => return of(Cause::HalfDone, facts()),
+        Some(Topic::Count) if !counts_more(got, expected) => return of(Cause::Miscounted, facts()),
         Some(Topic::Count | Topic::Room) => return of(Cause::PlaceNotGivenBack, facts()),
         Some(Topic::NotFull) if got.starts_with(b"Busy") || got.starts_with(b"ERR busy") => {
             return of(Cause::RefusedTooEarly, facts());
@@ -54,6 +55,16 @@ pub(crate) fn wrong(problem: &Problem, got: &[u8], record: &Record) -> Diagnosis
         _ => Cause::WrongBytes,
     };
     of(cause, facts())
+}
+
+/// Whether a line tells of more clients than there are. A line of statistics has other numbers behind that one.
+fn counts_more(got: &[u8], expected: &[u8]) -> bool {
+    let clients = |line: &[u8]| -> u128 {
+        let text = String::from_utf8_lossy(line);
+        let numbers = text.split_whitespace().filter_map(|word| word.parse::<u128>().ok());
+        if text.starts_with("STATS") { numbers.take(1).sum() } else { numbers.sum() }
+    };
+    clients(got) > clients(expected)
 }
 
 /// Bytes came where none may.
@@ -305,6 +316,15 @@ mod tests {
         assert_eq!(told(b"amber 1\n", b"cedar 3\n", b"amber 1\n", b"cedar 3\n"), Cause::WrongClientAnswered);
         assert_eq!(told(b"amber 1\n", b"cedar 3amber 1\n", b"amber 1\n", b"cedar 3"), Cause::AnotherClientsBytes);
         assert_eq!(told(b"amber 1\n", b"nonsense\n", b"amber 1\n", b"cedar 3\n"), Cause::WrongBytes);
+    }
+
+    #[test]
+    fn clients_that_are_still_counted_are_told_from_other_wrong_numbers() {
+        assert!(counts_more(b"STATS active 2 served 0", b"STATS active 1 served 5"));
+        assert!(!counts_more(b"STATS active 1 served 9", b"STATS active 1 served 5"));
+        assert!(counts_more(b"clients 1 1 2 5", b"clients 1 1 1 5"));
+        // It was counted down once too often.
+        assert!(!counts_more(b"clients 0 1 1 5", b"clients 1 1 1 5"));
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub(crate) const EXERCISES: &[Exercise] = &[
         chapter: "02-listen-and-accept",
         minutes: 40,
         checks: checks::e04::CHECKS,
-        starter_passes: &["greets", "answers-at-once", "rests", "a-crowd", "leaves-nothing"],
+        starter_passes: &["greets", "answers-at-once", "rests", "one-thread", "a-crowd", "leaves-nothing"],
         next: "src/net/driver/mod.rs: one wait for all connections and for all deadlines. How long does it sleep if nothing is due?",
     },
     Exercise {

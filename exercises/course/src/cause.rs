@@ -97,10 +97,11 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Diagnosis {
 /// A number is not what it should be: of ticks, threads, places, lines.
 fn measured(problem: &Problem, stage: &Stage) -> Option<Diagnosis> {
     Some(match &problem.seen {
-        Seen::Ticks { got } => life::ticks(problem, *got),
-        Seen::Miscounted(line) => {
-            Cause::TickMiscounted.because([format!("in its place stands {}", show(line.as_bytes()))])
+        Seen::ServedBeyond { most } => {
+            Cause::CountedTooLate.because([format!("this client is served, and {most} others are")])
         }
+        Seen::Ticks { got, due } => life::ticks(problem, *got, *due),
+        Seen::Miscounted(line) => Cause::Miscounted.because([format!("in its place stands {}", show(line.as_bytes()))]),
         Seen::LateRefusal { quickest, call } => life::late_refusal(*quickest, *call),
         Seen::Late { median } => life::late(*median, stage),
         Seen::Stalled { usual, hurried } => life::stalled(*usual, *hurried),

@@ -261,7 +261,11 @@ impl Client {
 
     /// Whether these bytes come within a moment. If not, nothing is lost: they may be expected later.
     pub(crate) fn answers(&mut self, expected: &[u8]) -> bool {
-        let deadline = Instant::now() + self.timing.quiet();
+        self.answers_until(Instant::now() + self.timing.quiet(), expected)
+    }
+
+    /// The same until `deadline`, which several clients may have together.
+    pub(crate) fn answers_until(&mut self, deadline: Instant, expected: &[u8]) -> bool {
         while self.end.is_none() && self.heard.len() < expected.len() && self.read(deadline) {}
         let answered = self.heard.starts_with(expected);
         if answered {
@@ -411,13 +415,18 @@ impl Client {
     /// One read. `false`: nothing came before `deadline`, or the stream has ended.
     fn read(&mut self, deadline: Instant) -> bool {
         let left = deadline.saturating_duration_since(Instant::now());
-        // A timeout of zero would mean none.
-        let timeout = left.max(Duration::from_millis(1));
-        if self.stream.set_read_timeout(Some(timeout)).is_err() {
+        // A timeout of zero would mean none. At the deadline only what is there is read: kernels round a timeout up, to 4 ms perhaps.
+        let waits = if left.is_zero() { None } else { Some(left.max(Duration::from_millis(1))) };
+        if self.stream.set_read_timeout(waits).and(self.stream.set_nonblocking(waits.is_none())).is_err() {
             return false;
         }
         let mut scratch = [0; 16 * 1024];
-        match (&*self.stream).read(&mut scratch) {
+        let read = (&*self.stream).read(&mut scratch);
+        if waits.is_none() {
+            // Sends wait.
+            let _ = self.stream.set_nonblocking(false);
+        }
+        match read {
             Ok(0) => self.ended(End::Fin),
             Ok(count) => {
                 self.note(Event::Received(scratch[..count].to_vec()));

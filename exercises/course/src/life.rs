@@ -25,6 +25,9 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Option<Diagnosis
         // It was said, in the wrong place.
         return of(Cause::StdoutChatter, [format!("stdout has {}", show(line.as_bytes()))]);
     }
+    if let (Seen::NotLogged(_), Some(panic)) = (&problem.seen, stage.student.as_ref().and_then(panic)) {
+        return of(Cause::Panicked, ["a thread has, and the program went on".to_owned(), panic]);
+    }
     if says_poisoned(problem, stage) {
         return of(Cause::LockPoisoned, []);
     }
@@ -49,6 +52,13 @@ const LAST_BREATH: std::time::Duration = std::time::Duration::from_millis(150);
 
 fn says(stage: &Stage, text: &str) -> bool {
     stage.student.as_ref().is_some_and(|student| student.last_words(8).iter().any(|line| line.contains(text)))
+}
+
+/// The message of a thread that has panicked, though no client asked for it.
+fn panic(student: &Student) -> Option<String> {
+    let lines = student.log(|_| true);
+    let at = lines.windows(2).find(|pair| pair[0].contains("panicked at") && pair[1] != "a client asked for it")?;
+    Some(at[1].clone())
 }
 
 /// Whether a lock was found poisoned. The words of a thread that panics may come a moment after the end of its connection.
@@ -128,13 +138,14 @@ pub(crate) fn wakeups(student: &Student) -> Option<u64> {
 }
 
 /// It ticked too seldom, or too often.
-pub(crate) fn ticks(problem: &Problem, got: usize) -> Diagnosis {
+pub(crate) fn ticks(problem: &Problem, got: usize, due: usize) -> Diagnosis {
     let cause = match problem.topic {
-        _ if got > 20 => Cause::TicksTooOften,
+        _ if got > due => Cause::TicksTooOften,
         Some(Topic::Crowd) => Cause::TickPutOff,
+        _ if got > 0 => Cause::TicksTooSeldom,
         _ => Cause::NoTick,
     };
-    Diagnosis { cause, facts: vec![format!("{got} came")] }
+    Diagnosis { cause, facts: vec![format!("{got} came, and {due} were due")] }
 }
 
 /// Answers come late: because it sleeps, or because it does one thing at a time?

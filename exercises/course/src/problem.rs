@@ -86,6 +86,8 @@ pub(crate) enum Seen {
     Ticks {
         /// How often.
         got: usize,
+        /// How often it should have.
+        due: usize,
     },
     /// Answers came late, half of them later than this.
     Late {
@@ -130,6 +132,11 @@ pub(crate) enum Seen {
         after: Option<Duration>,
         /// It would be the same with another grace.
         ignored: bool,
+    },
+    /// This client was served, and as many others as there may be.
+    ServedBeyond {
+        /// The number of clients that there may be.
+        most: usize,
     },
     /// It goes on after a signal that should have ended it.
     SignalIgnored(Signal),

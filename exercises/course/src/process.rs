@@ -80,6 +80,22 @@ impl Stage {
         self.ready(told)
     }
 
+    /// Starts the program a second time, at the address of the first, which goes on: the second has to end with exit code `code`.
+    pub(crate) fn expect_no_second_copy(&mut self, code: i32) -> Result<(), Problem> {
+        let address = self.serve_with(ANY, &[], Limits::default())?;
+        let first = self.student.take();
+        self.start(&address.to_string(), &[], Limits::default())?;
+        let wanted = format!("exit code {code}: the first copy listens at {address}");
+        let timing = self.timing;
+        if let Some(second) = self.student.as_ref().filter(|second| second.says_ready(timing)) {
+            second.ready(address, timing)?;
+            return Err(Problem::new(wanted, Seen::ListensToo));
+        }
+        self.expect_exit(code, &wanted)?;
+        self.student = first;
+        Ok(())
+    }
+
     /// Waits until the program has ended, which must be with exit code `code`.
     pub(crate) fn expect_exit(&mut self, code: i32, wanted: &str) -> Result<(), Problem> {
         let Some(student) = &mut self.student else { return Err(no_program()) };

@@ -4,7 +4,7 @@ use crate::{
     catalog::Check,
     checks::{standing, working::pattern},
     client::Client,
-    problem::{Problem, Seen, Topic},
+    problem::{Problem, Topic},
     process::ANY,
     stage::Stage,
     student::Limits,
@@ -42,7 +42,10 @@ fn hears_page(client: &mut Client) -> Result<(), Problem> {
 
 fn answers(stage: &mut Stage) -> Result<(), Problem> {
     stage.serve()?;
-    hears_page(&mut stage.connect()?)
+    let mut first = stage.connect()?;
+    hears_page(&mut first)?;
+    // The first one has not closed its side.
+    hears_page(&mut stage.connect()?).map_err(|problem| problem.about(Topic::AfterGoodbye))
 }
 
 fn slow_reader(stage: &mut Stage) -> Result<(), Problem> {
@@ -54,15 +57,7 @@ fn slow_reader(stage: &mut Stage) -> Result<(), Problem> {
 }
 
 fn two_copies(stage: &mut Stage) -> Result<(), Problem> {
-    let address = stage.serve_with(ANY, &[], Limits::default())?;
-    let first = stage.student.take();
-    stage.start(&address.to_string(), &[], Limits::default())?;
-    let wanted = format!("exit code 1: the first copy listens at {address}");
-    if stage.student.as_ref().is_some_and(|second| second.says_ready(stage.timing)) {
-        return Err(Problem::new(wanted, Seen::ListensToo));
-    }
-    stage.expect_exit(1, &wanted)?;
-    stage.student = first;
+    stage.expect_no_second_copy(1)?;
     hears_page(&mut stage.connect()?)
 }
 

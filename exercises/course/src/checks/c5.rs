@@ -132,6 +132,10 @@ fn endless(stage: &mut Stage) -> Result<(), Problem> {
     stage.expect_soon(&mut client, b"ERR too long\n", "`ERR too long`").map_err(about)?;
     client.expect_end("then the end").map_err(about)?;
     client.close();
+    let mut client = stage.connect()?;
+    asks(stage, &mut client, &format!("SAY {}", "a".repeat(1020)), "ERR too long").map_err(limit)?;
+    client.expect_end("then the end").map_err(about)?;
+    client.close();
     let before = stage.amount(Resource::Memory);
     for _ in 0..3 {
         let mut client = stage.connect()?;

@@ -70,15 +70,7 @@ fn busy(stage: &mut Stage) -> Result<(), Problem> {
 }
 
 fn two_copies(stage: &mut Stage) -> Result<(), Problem> {
-    let address = stage.serve_with(ANY, &[], Limits::default())?;
-    let first = stage.student.take();
-    stage.start(&address.to_string(), &[], Limits::default())?;
-    let wanted = format!("exit code 3: the first copy listens at {address}");
-    if stage.student.as_ref().is_some_and(|second| second.says_ready(stage.timing)) {
-        return Err(Problem::new(wanted, Seen::ListensToo));
-    }
-    stage.expect_exit(3, &wanted)?;
-    stage.student = first;
+    stage.expect_no_second_copy(3)?;
     hears_hello(&mut stage.connect()?)
 }
 

@@ -10,6 +10,7 @@ use crate::{
     stage::Stage,
     student::Limits,
 };
+use std::time::Instant;
 
 /// In the order in which they run.
 pub(crate) const CHECKS: &[Check] = &[
@@ -88,6 +89,11 @@ const CLIENTS: usize = 30;
 /// A server without descriptors, and clients of whom some are served and some wait.
 fn exhausted(stage: &mut Stage) -> Result<(Vec<Client>, Vec<Client>), Problem> {
     stage.serve_with(ANY, &[], Limits { descriptors: Some(DESCRIPTORS), ..Limits::default() })?;
+    exhaust(stage)
+}
+
+/// More clients than there are descriptors.
+fn exhaust(stage: &mut Stage) -> Result<(Vec<Client>, Vec<Client>), Problem> {
     let about = |problem: Problem| problem.about(Topic::OutOfDescriptors);
     let mut served = vec![spoken_to(stage)?];
     let mut waiting = Vec::new();
@@ -99,8 +105,10 @@ fn exhausted(stage: &mut Stage) -> Result<(Vec<Client>, Vec<Client>), Problem> {
         client.send(b"here\n").map_err(about)?;
     }
     let mut left = Vec::new();
+    // For all together: no client has to wait for another.
+    let until = Instant::now() + stage.timing.quiet() * 2;
     for mut client in waiting {
-        if client.answers(b"here\n") { served.push(client) } else { left.push(client) }
+        if client.answers_until(until, b"here\n") { served.push(client) } else { left.push(client) }
     }
     Ok((served, left))
 }
@@ -122,7 +130,7 @@ fn out_of_descriptors(stage: &mut Stage) -> Result<(), Problem> {
 const COMPLAINTS: usize = 25;
 
 fn says_so_once(stage: &mut Stage) -> Result<(), Problem> {
-    let (_served, _left) = exhausted(stage)?;
+    let (served, left) = exhausted(stage)?;
     let about = |line: &str| {
         let line = line.to_ascii_lowercase();
         ["too many open files", "os error 24", "emfile", "descriptor"].iter().any(|word| line.contains(word))
@@ -132,6 +140,23 @@ fn says_so_once(stage: &mut Stage) -> Result<(), Problem> {
     let lines = stage.student.as_ref().map_or(0, |student| student.count_log(about));
     if lines > COMPLAINTS {
         return Err(Problem::new("a line when it begins, and perhaps one a second", Seen::LogFlood { lines }));
+    }
+    // It is over, and begins anew.
+    served.into_iter().for_each(Client::close);
+    for mut client in left {
+        let wanted = "its line back, now that others have gone";
+        client.expect(b"here\n", wanted).map_err(|problem| problem.about(Topic::OutOfDescriptors))?;
+        client.close();
+    }
+    let _again = exhaust(stage)?;
+    let wanted = "such a line on stderr once more: descriptors are used up for the second time";
+    let until = Instant::now() + stage.timing.quiet() * 4;
+    while stage.student.as_ref().is_some_and(|student| student.count_log(about) <= lines) {
+        if Instant::now() >= until {
+            let last = stage.student.as_ref().and_then(|student| student.last_words(1).pop());
+            return Err(Problem::new(wanted, Seen::NotLogged(last.unwrap_or_default())));
+        }
+        std::thread::sleep(stage.timing.quiet() / 10);
     }
     Ok(())
 }

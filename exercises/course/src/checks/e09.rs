@@ -4,7 +4,7 @@ use crate::{
     catalog::Check,
     checks::{standing, working},
     client::Client,
-    problem::{Problem, Resource, Seen, Topic},
+    problem::{Problem, Resource, Topic},
     shape::Shape,
     stage::Stage,
 };
@@ -99,11 +99,8 @@ fn in_order(stage: &mut Stage) -> Result<(), Problem> {
         leaver.close();
         let (mut first, line) = waiting.remove(0);
         if !first.answers(&line) {
-            let other = waiting.iter_mut().find_map(|(client, line)| client.answers(line).then_some((client, line)));
-            if let Some((client, line)) = other {
-                let problem = client.problem("that it waits for its turn", Seen::Extra(line.clone()));
-                return Err(problem.about(Topic::OutOfTurn));
-            }
+            let others = waiting.iter_mut().map(|(client, line)| (client, &line[..]));
+            standing::out_of_turn(others).map_or(Ok(()), Err)?;
             first.expect(&line, "its line back, now that another has left").map_err(about)?;
         }
         served.push(first);

@@ -146,9 +146,13 @@ pub(crate) fn a_limit(stage: &mut Stage) -> Result<(), Problem> {
     let refused = standing::refuses_at_once(stage, "ERR busy")?;
     let all = |served: usize| format!("active 50 served {served} refused {refused} ");
     expect_stats(stage, &mut clients[0], Topic::Count, &format!("STATS {}…", all(0)), &all(0))?;
-    for client in &mut waiting {
+    for at in 0..waiting.len() {
         // One leaves, and the first of those that wait has its worker.
         quit(clients.remove(1))?;
+        let [client, others @ ..] = &mut waiting[at..] else { break };
+        if !client.hears_within(stage.timing.quiet()) {
+            standing::out_of_turn(others.iter_mut().map(|client| (client, &b"PONG\n"[..]))).map_or(Ok(()), Err)?;
+        }
         client.expect(b"PONG\n", "`PONG`: another has left").map_err(|problem| problem.about(Topic::Room))?;
     }
     expect_stats(stage, &mut clients[0], Topic::Count, &format!("STATS {}…", all(10)), &all(10))

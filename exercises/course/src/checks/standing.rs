@@ -74,6 +74,15 @@ pub(crate) fn refuses_at_once(stage: &Stage, words: &str) -> Result<usize, Probl
     Err(next.problem(&wanted, Seen::LateRefusal { quickest, call }))
 }
 
+/// A client that waits has no answer although its turn has come: the complaint about another that has one, if there is such a client.
+pub(crate) fn out_of_turn<'a>(others: impl IntoIterator<Item = (&'a mut Client, &'a [u8])>) -> Option<Problem> {
+    others.into_iter().find_map(|(client, line)| {
+        let answered = client.answers_until(Instant::now(), line);
+        answered
+            .then(|| client.problem("that it waits for its turn", Seen::Extra(line.to_vec())).about(Topic::OutOfTurn))
+    })
+}
+
 /// A server, started if there is none.
 pub(crate) fn running(stage: &mut Stage) -> Result<(), Problem> {
     if stage.student.is_none() { stage.serve() } else { Ok(()) }

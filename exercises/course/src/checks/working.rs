@@ -7,7 +7,7 @@ use crate::{
     shape::{Load, Shape},
     stage::Stage,
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The shape says how many clients are served at once. It may be tried again at once, while the server still counts those that
 /// have just gone: so `clients` are at most half of what it takes.
@@ -45,23 +45,57 @@ pub(crate) fn a_limit(stage: &mut Stage, most: usize) -> Result<(), Problem> {
         told.map_err(about).map_err(|problem| or_one_more(stage, problem))?;
         client.expect_end("then the end").map_err(about)?;
     }
+    standing::refuses_at_once(stage, "Busy")?;
     clients[0].expect_echo(&stage.line())?;
     clients.remove(0).close();
     // A moment later there is room.
-    let until = std::time::Instant::now() + stage.timing.patience();
+    let until = Instant::now() + stage.timing.patience();
     loop {
         let mut client = stage.connect()?;
         let line = stage.line();
         client.send(&line)?;
         if client.answers(&line) {
-            return Ok(());
+            break;
         }
-        if std::time::Instant::now() >= until {
+        if Instant::now() >= until {
             return client
                 .expect(&line, "its line back: another has left")
                 .map_err(|problem| problem.about(Topic::Room));
         }
+        client.close();
+        std::thread::sleep(stage.timing.quiet() / 10);
     }
+    not_more_at_once(stage, most)
+}
+
+/// Clients beyond those that there may be, that come at the same moment.
+const MORE: usize = 10;
+
+/// Of more clients than there may be, which come at the same moment, as many are served as there may be.
+fn not_more_at_once(stage: &mut Stage, most: usize) -> Result<(), Problem> {
+    stage.serve()?;
+    visit(stage)?;
+    stage.until_rests();
+    // Stopped, it accepts none; then all of them are there, before anything was started for one.
+    stage.pause()?;
+    let mut clients = (0..most + MORE).map(|_| stage.connect()).collect::<Result<Vec<_>, _>>()?;
+    stage.resume()?;
+    // A client that is refused says nothing: a close with unread input would be a reset, and `Busy` might be lost.
+    let mut refused = 0;
+    let until = Instant::now() + stage.timing.quiet() * 8;
+    while refused < MORE && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(1));
+        clients.retain_mut(|client| !client.answers_until(Instant::now(), b"Busy\n"));
+        refused = most + MORE - clients.len();
+    }
+    for (served, client) in clients.iter_mut().enumerate() {
+        client.expect_echo(&stage.line()).map_err(|problem| problem.about(Topic::NotFull))?;
+        if served >= most {
+            let wanted = format!("`Busy`: of {} clients that came at once {most} are served already", most + MORE);
+            return Err(client.problem(&wanted, Seen::ServedBeyond { most }));
+        }
+    }
+    Ok(())
 }
 
 /// A client too many was not told: is the next one?
