@@ -13,6 +13,12 @@
 //! After every call in, a driver drains [`Session::output`], then obeys [`Session::wants`], then arms
 //! [`Session::deadline`] and [`Session::promised`].
 //!
+//! # Answers from elsewhere
+//!
+//! A session may have asked somebody else, on another thread. Then it wants [`Wants::Flush`] with nothing to flush, and what it asked
+//! calls its [`Waker`], which it was given by [`Session::attach`]: the driver calls [`Session::woken`]. Drivers that run many sessions
+//! on one thread have wakers; those that give a thread to each have none.
+//!
 //! # Computing
 //!
 //! A session that has much to compute does not do it: while it did, nothing else could run on its thread. It *asks* for
@@ -21,7 +27,11 @@
 //! none if the work goes to other threads.
 
 use crate::{buf::Output, time::Now};
-use std::time::{Duration, Instant};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// The number of requests that a session answers before it asks for its output to be taken. A read of 16 KiB may hold
 /// six hundred: a driver that serves many sessions on one thread has to be able to serve the others in between.
@@ -48,12 +58,42 @@ pub trait Session {
     fn expire(&mut self, now: Now);
     /// How the work that it wanted went. Called once for each [`Wants::Work`], unless the connection ends before.
     fn worked(&mut self, _worked: Worked, _now: Now) {}
+    /// How it can be called from other threads. Called first of all, by drivers that have wakers; `waker` makes one.
+    fn attach(&mut self, _waker: &dyn Fn() -> Waker) {}
+    /// Its waker was called, once or several times.
+    fn woken(&mut self, _now: Now) {}
     /// The peer takes what the driver had of the output, though not all of it yet: it is slow, but it reads. Only drivers that
     /// keep output themselves tell; others leave it where it is until it is sent.
     fn taken(&mut self) {}
     /// How many requests it has answered since this was last asked. For statistics.
     fn answered(&mut self) -> u32 {
         0
+    }
+}
+
+/// Calls a session from any thread. Cheap to clone; harmless after the session has ended.
+#[derive(Clone)]
+pub struct Waker {
+    session: u64,
+    call: Arc<dyn Fn(u64) + Send + Sync>,
+}
+
+impl Waker {
+    /// For the session that a driver has by this number; `call` tells the driver.
+    #[must_use]
+    pub fn new(session: u64, call: Arc<dyn Fn(u64) + Send + Sync>) -> Self {
+        Self { session, call }
+    }
+
+    /// Has [`Session::woken`] called, soon. Calls before that happens count as one.
+    pub fn wake(&self) {
+        (self.call)(self.session);
+    }
+}
+
+impl fmt::Debug for Waker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waker").field("session", &self.session).finish_non_exhaustive()
     }
 }
 

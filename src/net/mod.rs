@@ -42,7 +42,7 @@ pub use listen::{ListenOptions, listen};
 #[cfg(target_os = "linux")]
 pub use proactor::Proactor;
 pub use reactor::Reactor;
-pub use sessions::{OnTheSpot, Sessions, Workshop};
+pub use sessions::{Calls, OnTheSpot, Sessions, Workshop};
 pub use traffic::{Traffic, Volume};
 
 #[cfg(test)]

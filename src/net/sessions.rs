@@ -17,6 +17,7 @@
 //! Work of a session is computed on the spot ([`OnTheSpot`]), and that is the weakness of an event loop: until it is
 //! done no other client is heard or answered, and no deadline passes. [`Sessions::computing`] sends it elsewhere.
 
+mod calls;
 mod running;
 
 use super::{Traffic, work};
@@ -25,6 +26,7 @@ use crate::{
     session::{Session, Work, Worked},
     time::Now,
 };
+pub use calls::Calls;
 use running::Running;
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -65,6 +67,7 @@ pub struct Sessions<F, S, W = OnTheSpot> {
     workshop: W,
     /// Peers to which more answers are due than one visit gives.
     later: VecDeque<ConnId>,
+    calls: Arc<Calls>,
 }
 
 /// Peers that get more answers in one turn, of those that wait for more.
@@ -78,7 +81,8 @@ where
     /// Sessions made by `factory`, which is told where the peer comes from and what time it is.
     pub fn new(factory: F) -> Self {
         let (promises, later) = (BTreeSet::new(), VecDeque::new());
-        Self { factory, running: Vec::new(), promises, traffic: Arc::default(), workshop: OnTheSpot, later }
+        let calls = Arc::default();
+        Self { factory, running: Vec::new(), promises, traffic: Arc::default(), workshop: OnTheSpot, later, calls }
     }
 }
 
@@ -90,14 +94,19 @@ where
 {
     /// Has `workshop` compute what sessions want computed.
     pub fn computing<V: Workshop>(self, workshop: V) -> Sessions<F, S, V> {
-        let Self { factory, running, promises, traffic, later, .. } = self;
-        Sessions { factory, running, promises, traffic, workshop, later }
+        let Self { factory, running, promises, traffic, later, calls, .. } = self;
+        Sessions { factory, running, promises, traffic, workshop, later, calls }
     }
 
     /// Counts what passes in `traffic`.
     #[must_use]
     pub fn counting(self, traffic: Arc<Traffic>) -> Self {
         Self { traffic, ..self }
+    }
+
+    /// Where other threads call its sessions. It has to be told how to wake the event loop.
+    pub fn calls(&self) -> Arc<Calls> {
+        Arc::clone(&self.calls)
     }
 
     /// Calls a session, then does what it wants.
@@ -146,7 +155,8 @@ where
     W: Workshop,
 {
     fn accepted(&mut self, cx: &mut Cx, conn: ConnId, origin: Origin) {
-        let session = (self.factory)(origin, cx.clock());
+        let mut session = (self.factory)(origin, cx.clock());
+        session.attach(&|| self.calls.waker(conn));
         if self.running.len() <= conn.index() {
             self.running.resize_with(conn.index() + 1, || None);
         }
@@ -220,6 +230,12 @@ where
                 running.working = false;
                 running.session.worked(worked, now);
             });
+        }
+        for number in self.calls.take() {
+            let running = self.running.get(calls::slot(number)).and_then(Option::as_ref);
+            if let Some(conn) = running.map(|running| running.conn).filter(|conn| calls::number(*conn) == number) {
+                self.with(cx, conn, |running, now| running.session.woken(now));
+            }
         }
         for _ in 0..RESUMED.min(self.later.len()) {
             let Some(conn) = self.later.pop_front() else { break };

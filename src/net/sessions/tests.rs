@@ -4,11 +4,14 @@ use crate::{
     buf::Output,
     net::{clock, driver::CONFIRMED},
     service::http::{Http, HttpConfig},
-    session::{ANSWERS, Wants},
+    session::{ANSWERS, Waker, Wants},
 };
 use std::{
     net::Ipv4Addr,
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -80,6 +83,86 @@ impl Session for Promising {
     fn promised(&self) -> Option<Instant> {
         self.promised
     }
+}
+
+/// Is called from elsewhere, and counts how often it was woken.
+#[derive(Debug)]
+struct Called {
+    output: Output,
+    waker: Arc<Mutex<Vec<Waker>>>,
+    woken: Arc<AtomicUsize>,
+}
+
+impl Session for Called {
+    fn attach(&mut self, waker: &dyn Fn() -> Waker) {
+        self.waker.lock().unwrap().push(waker());
+    }
+
+    fn woken(&mut self, _: Now) {
+        self.woken.fetch_add(1, Relaxed);
+        self.output.push(b"woken".to_vec().into());
+    }
+
+    fn receive(&mut self, _: &[u8], _: Now) {}
+    fn receive_end(&mut self, _: Now) {}
+    fn expire(&mut self, _: Now) {}
+
+    fn output(&mut self) -> &mut Output {
+        &mut self.output
+    }
+
+    fn wants(&self) -> Wants {
+        Wants::Flush
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    fn promised(&self) -> Option<Instant> {
+        None
+    }
+}
+
+#[test]
+fn a_session_is_woken_by_its_own_waker_and_no_later_one_by_that() {
+    let (wakers, woken) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
+    let (waker, count) = (Arc::clone(&wakers), Arc::clone(&woken));
+    let mut sessions =
+        Sessions::new(move |_, _| Called { output: Output::new(), waker: waker.clone(), woken: count.clone() });
+    let mut cx = Cx::new(clock::now());
+    let accept = |sessions: &mut Sessions<_, Called>, cx: &mut Cx| {
+        let conn = cx.allocate();
+        let peer = (Ipv4Addr::LOCALHOST, 1).into();
+        sessions.accepted(cx, conn, Origin { listener: ListenerId(0), peer, secure: None });
+        conn
+    };
+    let conns = [accept(&mut sessions, &mut cx), accept(&mut sessions, &mut cx)];
+    let call = |number: usize| wakers.lock().unwrap()[number].wake();
+    sessions.woken(&mut cx);
+    assert_eq!(woken.load(Relaxed), 0, "nobody was called");
+    // From another thread, twice before the driver looks.
+    std::thread::scope(|scope| {
+        scope.spawn(|| (call(1), call(1)));
+    });
+    let mut actions = Vec::new();
+    cx.take_actions(&mut actions);
+    sessions.woken(&mut cx);
+    actions.clear();
+    cx.take_actions(&mut actions);
+    let said = actions.iter().any(|action| matches!(action, Action::Send(conn, _) if *conn == conns[1]));
+    assert_eq!((woken.load(Relaxed), said), (1, true));
+    // Its connection ends, and another has the slot when the call comes.
+    sessions.failed(&mut cx, conns[1], io::ErrorKind::ConnectionReset);
+    cx.release(conns[1]);
+    let later = accept(&mut sessions, &mut cx);
+    assert_eq!(later.index(), conns[1].index());
+    call(1);
+    sessions.woken(&mut cx);
+    assert_eq!(woken.load(Relaxed), 1);
+    call(2);
+    sessions.woken(&mut cx);
+    assert_eq!(woken.load(Relaxed), 2);
 }
 
 #[test]
