@@ -16,7 +16,7 @@
 //!
 //! ```text
 //! bin/*                                 parse flags, choose parts
-//! server  client  proxy  load           run things: workers, threads, processes
+//! server  client  proxy  load  gateway    run things: workers, threads, processes
 //! cli                                   what all command lines have in common
 //! net                                   sockets, clock, signals; what is below has none
 //! http  http2  tls  service  lb  pool  health  resilience  cache     pure: bytes and time in, decisions out
@@ -30,6 +30,7 @@ pub mod buf;
 pub mod cache;
 pub mod cli;
 pub mod client;
+pub mod gateway;
 pub mod health;
 pub mod http;
 pub mod http2;

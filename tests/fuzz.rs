@@ -36,6 +36,7 @@ const TARGETS: &[(&str, Judge)] = &[
     ("hpack", judges::hpack::judge),
     ("http2", judges::http2::judge),
     ("tls", judges::tls::judge),
+    ("gateway", judges::gateway::judge),
 ];
 
 fn fuzz() -> &'static Path {

@@ -12,7 +12,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-const PROGRAMS: [&str; 15] = [
+const PROGRAMS: [&str; 16] = [
     env!("CARGO_BIN_EXE_milestone1"),
     env!("CARGO_BIN_EXE_milestone2"),
     env!("CARGO_BIN_EXE_milestone3"),
@@ -28,6 +28,7 @@ const PROGRAMS: [&str; 15] = [
     env!("CARGO_BIN_EXE_io-uring"),
     env!("CARGO_BIN_EXE_load"),
     env!("CARGO_BIN_EXE_client"),
+    env!("CARGO_BIN_EXE_gateway"),
 ];
 
 fn run(program: &str, args: &[&str]) -> Output {

@@ -7,6 +7,7 @@ pub mod dictionary;
 pub mod directives;
 pub mod frames;
 pub mod freshness;
+pub mod gateway;
 pub mod heard;
 pub mod hpack;
 pub mod http2;

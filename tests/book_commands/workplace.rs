@@ -25,6 +25,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("io-uring", env!("CARGO_BIN_EXE_io-uring")),
     ("load", env!("CARGO_BIN_EXE_load")),
     ("client", env!("CARGO_BIN_EXE_client")),
+    ("gateway", env!("CARGO_BIN_EXE_gateway")),
 ];
 
 /// `cargo run --bin NAME -- FLAGS` starts what is built, and `cargo build` has nothing to do.

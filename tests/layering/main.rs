@@ -10,6 +10,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 /// Arrows between modules of one row. Each is a decision; the reason says why.
 const SIDEWAYS: &[(&str, &str, &str)] = &[
     ("cache", "http", "what a cache may do is said in the fields of HTTP messages"),
+    ("gateway", "client", "its way to the command server is that of the resilient client"),
     ("health", "http", "what a probe asks is written in the words of an HTTP message"),
     ("health", "resilience", "a record of a backend contains its breaker"),
     ("http2", "http", "HTTP/2 carries the messages of HTTP, under the same rules"),
