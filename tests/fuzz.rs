@@ -20,47 +20,45 @@ const COPIES: u64 = 300;
 /// Panics if a rule is broken.
 type Judge = fn(&[u8]);
 
-/// Every target, by the name of its directory of seeds.
-const TARGETS: &[(&str, Judge)] = &[
-    ("requests", judges::requests::judge),
-    ("responses", judges::responses::judge),
-    ("chunked", judges::chunked::judge),
-    ("proxy", judges::proxy::judge),
-    ("directives", judges::directives::judge),
-    ("dates", judges::dates::judge),
-    ("freshness", judges::freshness::judge),
-    ("vary", judges::vary::judge),
-    ("ranges", judges::ranges::judge),
-    ("tags", judges::tags::judge),
-    ("frames", judges::frames::judge),
-    ("hpack", judges::hpack::judge),
-    ("http2", judges::http2::judge),
-    ("tls", judges::tls::judge),
-    ("gateway", judges::gateway::judge),
-];
+/// A test for each target, so that they run side by side; and the list of all, by the name of the directory of seeds.
+macro_rules! targets {
+    ($($target:ident)*) => {
+        const TARGETS: &[&str] = &[$(stringify!($target)),*];
+        mod seeds_and_their_damaged_copies_are_judged {
+            $(
+                #[test]
+                fn $target() {
+                    super::judge_seeds_and_copies(stringify!($target), super::judges::$target::judge);
+                }
+            )*
+        }
+    };
+}
+
+targets! {
+    requests responses chunked proxy directives dates freshness vary ranges tags frames hpack http2 tls gateway
+}
 
 fn fuzz() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz"))
 }
 
-#[test]
-fn seeds_and_their_damaged_copies_are_judged() {
-    for (target, judge) in TARGETS {
-        let mut seeds = 0;
-        for entry in fs::read_dir(fuzz().join("seeds").join(target)).unwrap() {
-            let path = entry.unwrap().path();
-            eprintln!("{}", path.display());
-            let seed = fs::read(&path).unwrap();
-            judge(&seed);
-            for copy in 0..COPIES {
-                let damaged = damaged(&seed, &mut Random::new(copy));
-                eprintln!("copy {copy}: {}", damaged.escape_ascii());
-                judge(&damaged);
-            }
-            seeds += 1;
+#[allow(clippy::print_stderr)] // Shown only when a test fails: the last input is the one that broke the rule.
+fn judge_seeds_and_copies(target: &str, judge: Judge) {
+    let mut seeds = 0;
+    for entry in fs::read_dir(fuzz().join("seeds").join(target)).expect("each target has seeds") {
+        let path = entry.expect("they can be listed").path();
+        eprintln!("{}", path.display());
+        let seed = fs::read(&path).expect("they can be read");
+        judge(&seed);
+        for copy in 0..COPIES {
+            let damaged = damaged(&seed, &mut Random::new(copy));
+            eprintln!("copy {copy}: {}", damaged.escape_ascii());
+            judge(&damaged);
         }
-        assert!(seeds > 2, "{target} has {seeds} seeds");
+        seeds += 1;
     }
+    assert!(seeds > 2, "{target} has {seeds} seeds");
 }
 
 /// One to four bytes changed, lost, doubled or moved to another place.
@@ -92,7 +90,7 @@ fn every_target_is_judged_here_and_listed_there() {
         .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
         .collect();
     named.sort();
-    let mut judged: Vec<_> = TARGETS.iter().map(|(target, _)| (*target).to_owned()).collect();
+    let mut judged: Vec<_> = TARGETS.iter().map(|target| (*target).to_owned()).collect();
     judged.sort();
     assert_eq!(named, judged);
     assert!(judged.iter().all(|target| manifest.contains(&format!("name = \"{target}\""))));
