@@ -223,6 +223,15 @@ fn every_exception_is_in_use() {
     }
 }
 
+/// `make check` builds the programs for tests only. That is enough as long as a release build is of the same code.
+#[test]
+fn no_code_asks_whether_it_is_a_release_build() {
+    let asks = |source: &str| code_of(source).contains("debug_assertions");
+    assert!(asks("#[cfg(not(debug_assertions))]\nfn f() {}"), "it would not be noticed");
+    let found: Vec<String> = sources().into_iter().filter(|(_, source)| asks(source)).map(|(path, _)| path).collect();
+    assert!(found.is_empty(), "no check compiles the release build of {found:?}");
+}
+
 #[test]
 fn the_table_is_read_as_it_is_drawn() {
     let layers = layers();
