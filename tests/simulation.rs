@@ -1,6 +1,6 @@
-//! Whole applications in a fake world: 256 seeds of clients, origins and weather.
+//! Whole applications in a fake world: hundreds of seeds of clients, origins and weather.
 //!
-//! `SIM_SEEDS=10000 cargo test --test simulation` runs more; `SIM_SEED=17 … -- --nocapture` runs one and shows all of it.
+//! `make sim` runs 10,000 of each kind, `make other-worlds` 192 that nobody has seen; `SIM_SEED=17 … -- --nocapture` runs one and shows all of it.
 
 mod support;
 
@@ -192,9 +192,9 @@ fn balance_of(world: &World<Proxy>, slots: &Slots, backends: &[Backend]) {
 
 #[test]
 fn the_proxy_keeps_its_promises_in_any_weather() {
-    let reports = proxy().run_all("the_proxy_keeps_its_promises_in_any_weather", 256);
+    let reports = proxy().run_all("the_proxy_keeps_its_promises_in_any_weather", 128);
     let unseen = reports.iter().filter(|report| report.seen.spliced > 10_000).count();
-    assert!(reports.len() < 256 || unseen > 20, "{unseen} worlds in which bodies pass unseen");
+    assert!(reports.len() < 128 || unseen > 10, "{unseen} worlds in which bodies pass unseen");
     something_happened(&reports);
 }
 
@@ -202,9 +202,9 @@ fn the_proxy_keeps_its_promises_in_any_weather() {
 #[test]
 fn a_response_without_a_request_answers_nothing() {
     let subject = Subject { weather: Weather::prompt, ..proxy() };
-    let reports = subject.run_all("a_response_without_a_request_answers_nothing", 64);
+    let reports = subject.run_all("a_response_without_a_request_answers_nothing", 32);
     let junk: usize = reports.iter().map(|report| report.tally.junk).sum();
-    assert!(reports.len() < 64 || junk > 20, "{junk}");
+    assert!(reports.len() < 32 || junk > 10, "{junk}");
 }
 
 /// Backends that close connections without a word, just when they are needed, under a driver that is slow to notice.
@@ -214,9 +214,9 @@ fn nothing_unrepeatable_is_risked_on_a_connection_that_is_dead() {
         let calm = Weather::prompt(random);
         Weather { lag: 0..=200_000, rude_origins: 500, garbage: 0, ..calm }
     }
-    let reports = Subject { weather, ..proxy() }.run_all("nothing_unrepeatable_is_risked", 256);
+    let reports = Subject { weather, ..proxy() }.run_all("nothing_unrepeatable_is_risked", 64);
     let failed: usize = reports.iter().map(|report| report.seen.peeks_failed).sum();
-    assert!(reports.len() < 256 || failed > 10, "{failed}");
+    assert!(reports.len() < 64 || failed > 2, "{failed}");
 }
 
 /// More requests than connections: they wait for each other, across workers, and some give up.
@@ -236,8 +236,8 @@ fn a_request_that_waits_for_a_connection_gets_one_or_an_answer() {
         },
         ..proxy()
     };
-    let reports = crowded.run_all("whoever_waits_for_a_connection", 96);
-    assert!(reports.len() < 96 || WAITED.load(Ordering::Relaxed) > 3, "nobody had to wait");
+    let reports = crowded.run_all("whoever_waits_for_a_connection", 24);
+    assert!(reports.len() < 24 || WAITED.load(Ordering::Relaxed) > 3, "nobody had to wait");
 }
 
 /// Many ask for the same: one answer serves several, and never one that is for one alone, that is not complete, or that
@@ -260,9 +260,9 @@ fn responses_that_many_clients_ask_for_may_be_shared() {
         },
         ..proxy()
     };
-    let reports = popular.run_all("responses_that_many_clients_ask_for_may_be_shared", 192);
+    let reports = popular.run_all("responses_that_many_clients_ask_for_may_be_shared", 32);
     let shared: usize = reports.iter().map(|report| report.tally.shared).sum();
-    assert!(reports.len() < 192 || shared > 100, "{shared}");
+    assert!(reports.len() < 32 || shared > 16, "{shared}");
 }
 
 /// Clients and backends that read all the time, and slowly, behind kernels that take nothing for minutes at a time: no
@@ -307,9 +307,9 @@ fn clients_that_idle_make_room_for_those_that_wait() {
     fn weather(random: &mut Random) -> Weather {
         Some(Weather::of(random)).filter(|weather| !weather.is_calm()).unwrap_or_else(|| Weather::storm(random))
     }
-    let reports = Subject { crowded: true, weather, ..proxy() }.run_all("clients_that_idle_make_room", 128);
+    let reports = Subject { crowded: true, weather, ..proxy() }.run_all("clients_that_idle_make_room", 32);
     let made: usize = reports.iter().map(|report| report.seen.made_room).sum();
-    assert!(reports.len() < 128 || made > 50, "{made}");
+    assert!(reports.len() < 32 || made > 12, "{made}");
 }
 
 /// Clients send what no origin can bear: each breaks off. Only those requests may fail, however many there are: no
@@ -338,11 +338,11 @@ fn poison_harms_nobody_else() {
         },
         ..proxy()
     };
-    let reports = poisoned.run_all("poison_harms_nobody_else", 96);
+    let reports = poisoned.run_all("poison_harms_nobody_else", 24);
     let (poison, answered) = reports
         .iter()
         .fold((0, 0), |(poison, answered), report| (poison + report.tally.poison, answered + report.tally.answered));
-    assert!(reports.len() < 96 || poison > 200 && answered > 200, "{poison} poisoned, {answered} answered");
+    assert!(reports.len() < 24 || poison > 50 && answered > 50, "{poison} poisoned, {answered} answered");
 }
 
 /// Ten connections with a hundred requests each, with cancels, stalls and backends that die.
@@ -394,7 +394,7 @@ fn relays(site: Site<'_>, fault: Fault) -> Built<Relay> {
 
 #[test]
 fn a_relay_passes_on_what_it_hears() {
-    let reports = relay().run_all("a_relay_passes_on_what_it_hears", 256);
+    let reports = relay().run_all("a_relay_passes_on_what_it_hears", 128);
     something_happened(&reports);
 }
 
