@@ -21,7 +21,7 @@ use rustls::{
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, SystemTime},
@@ -169,7 +169,9 @@ impl TimeProvider for Clock {
 /// All servers that a proxy knows, by their numbers.
 #[derive(Debug, Default)]
 pub struct Servers {
-    list: Vec<Option<Arc<Server>>>,
+    /// Locked for as long as it takes to clone a reference: once for each connection.
+    list: RwLock<Vec<Option<Arc<Server>>>>,
+    has_some: bool,
     /// Counts of what became of connections to them.
     pub counters: Counters,
 }
@@ -178,17 +180,22 @@ impl Servers {
     /// The places are those of [`ServerId`]; `None` where connections are plain.
     #[must_use]
     pub fn new(list: Vec<Option<Arc<Server>>>) -> Self {
-        let list = if list.iter().any(Option::is_some) { list } else { Vec::new() };
-        Self { list, counters: Counters::default() }
+        let has_some = list.iter().any(Option::is_some);
+        Self { list: RwLock::new(list), has_some, counters: Counters::default() }
     }
 
-    /// Whether all connections are plain.
+    /// Whether all connections are plain. That does not change.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
+        !self.has_some
     }
 
-    pub(super) fn get(&self, id: ServerId) -> Option<&Arc<Server>> {
-        self.list.get(usize::from(id.0))?.as_ref()
+    /// Puts others in their places: connections that begin from now on are verified by them, and resume no session from before.
+    pub fn replace(&self, list: Vec<Option<Arc<Server>>>) {
+        *self.list.write().unwrap_or_else(PoisonError::into_inner) = list;
+    }
+
+    pub(super) fn get(&self, id: ServerId) -> Option<Arc<Server>> {
+        self.list.read().unwrap_or_else(PoisonError::into_inner).get(usize::from(id.0))?.clone()
     }
 }

@@ -8,6 +8,7 @@ mod support;
 
 mod backends;
 mod backends_failing;
+mod backends_reload;
 mod bad_input;
 mod certificates;
 mod closing;

@@ -1,8 +1,13 @@
 //! From files to certificates that can be shown. Everything is tried before it is used, and a message names the file that is wrong.
 
-use super::{args::TlsArgs, demo, read};
+use super::{
+    args::TlsArgs,
+    demo, read,
+    servers::{LoadedServers, ServerFiles},
+};
 use crate::{
     net::secrets,
+    proxy::backend_spec::BackendSpec,
     tls::{File, Pair, Rules, Store, provider},
 };
 use rustls::crypto::CryptoProvider;
@@ -18,6 +23,7 @@ use std::{
 pub(super) struct Files {
     pairs: Vec<(PathBuf, PathBuf)>,
     client_ca: Option<PathBuf>,
+    servers: ServerFiles,
     allow_expired: bool,
     rules: Rules,
     provider: Arc<CryptoProvider>,
@@ -39,19 +45,26 @@ impl Stamp {
 #[derive(Debug)]
 pub(super) struct Loaded {
     pub(super) store: Store,
+    pub(super) servers: LoadedServers,
     /// Things that the operator should know.
     pub(super) warnings: Vec<String>,
 }
 
 impl Files {
-    pub(super) fn of(args: &TlsArgs, http2: bool) -> Self {
-        Self {
+    /// Those that the flags name, for clients and for these backends. `http2`: it is offered to clients.
+    ///
+    /// # Errors
+    ///
+    /// A flag that means nothing.
+    pub(super) fn of(args: &TlsArgs, backends: &[BackendSpec], http2: bool) -> Result<Self, String> {
+        Ok(Self {
             pairs: args.certificate.iter().cloned().zip(args.key.iter().cloned()).collect(),
             client_ca: args.client_ca.clone(),
+            servers: ServerFiles::of(&args.backends, backends)?,
             allow_expired: args.allow_expired,
             rules: Rules { least: args.tls_min, strict: args.sni_strict, http2 },
             provider: Arc::new(provider()),
-        }
+        })
     }
 
     /// Whether no certificate is in a file.
@@ -63,6 +76,7 @@ impl Files {
     pub(super) fn stamp(&self) -> Stamp {
         use std::os::unix::fs::MetadataExt as _;
         let paths = self.pairs.iter().flat_map(|(certificate, key)| [certificate, key]).chain(&self.client_ca);
+        let paths = paths.chain(self.servers.paths());
         let look = |path: &PathBuf| {
             let metadata = fs::metadata(path).ok()?;
             Some((metadata.modified().ok(), metadata.len(), metadata.ino()))
@@ -89,7 +103,8 @@ impl Files {
         let store = Store::new(&pairs, client_ca.as_deref(), self.rules, &self.provider);
         let name = || self.client_ca.as_deref().unwrap_or(Path::new("-")).display().to_string();
         let store = store.map_err(|problem| format!("--client-ca {}: {problem}", name()))?;
-        Ok(Loaded { store, warnings })
+        let servers = self.servers.load(now, &mut warnings)?;
+        Ok(Loaded { store, servers, warnings })
     }
 
     fn load_pair(

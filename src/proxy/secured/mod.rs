@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!   flags ──▶ Files ──read, tried──▶ Store ──▶ tls::Shared ◀── one Terminator a worker
-//!               ╰── reload.rs: SIGHUP, or the files have changed ──▶ another Store
-//!   --backend https://…, --backend-ca ──▶ tls::Servers ◀── the same Terminator
+//!               │            ──▶ LoadedServers ──▶ tls::Servers ◀── the same Terminator
+//!               ╰── reload.rs: SIGHUP, or the files have changed ──▶ others of both
 //! ```
 
 mod args;
@@ -44,6 +44,8 @@ pub(super) struct Secured {
     files: Arc<Files>,
     /// The files as they looked when they were read.
     stamp: Stamp,
+    /// The content of those that decide about backends.
+    content: Vec<Vec<u8>>,
     options: ListenOptions,
     listeners: Vec<TcpListener>,
     address: Option<SocketAddr>,
@@ -61,21 +63,21 @@ impl Secured {
         http2: bool,
         backlog: u32,
     ) -> Result<Self, Failure> {
-        let files = Arc::new(Files::of(args, http2));
+        let files = Arc::new(Files::of(args, backends, http2).map_err(Failure::Usage)?);
         // Before they are read: what changes meanwhile is noticed later.
         let stamp = files.stamp();
         let now = clock::now().wall;
         let loaded = files.load(now).map_err(Failure::Usage)?;
-        let servers = servers::prepare(&args.backends, backends, now).map_err(Failure::Usage)?;
         loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let shared =
             Shared::new(loaded.store, Tickets::new(args.ticket_lifetime), args.tls_handshake_timeout, PLAIN_ANSWER);
         let options = ListenOptions { backlog, ..ListenOptions::set_by("--tls-listen", args.tls_listen) };
         Ok(Self {
             shared: Arc::new(shared),
-            servers: Arc::new(servers),
+            servers: Arc::new(Servers::new(loaded.servers.list)),
             files,
             stamp,
+            content: loaded.servers.content,
             options,
             listeners: Vec::new(),
             address: None,
@@ -115,7 +117,12 @@ impl Secured {
     ///
     /// The system has no thread left.
     pub(super) fn watch(&self) -> io::Result<Sender<()>> {
-        reload::start(self.files.clone(), self.stamp.clone(), self.shared.clone())
+        let targets = reload::Targets {
+            shared: self.shared.clone(),
+            servers: self.servers.clone(),
+            content: self.content.clone(),
+        };
+        reload::start(self.files.clone(), self.stamp.clone(), targets)
     }
 }
 

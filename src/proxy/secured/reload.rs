@@ -8,9 +8,15 @@
 //!
 //! A certificate and its key are two files, and are not replaced at one moment. So files that have just changed are left alone until
 //! they rest. A handshake that has begun keeps the certificate that it began with, and so do all connections that are open.
+//!
+//! The authorities for backends and our certificate for them are files as well, and change with the others. A connection to a backend that
+//! is open stays in the pool: it was verified by the authorities of its time.
 
-use super::files::{Files, Loaded, Stamp};
-use crate::{net::clock, tls::Shared};
+use super::files::{Files, Stamp};
+use crate::{
+    net::clock,
+    tls::{Servers, Shared},
+};
 use std::{
     io,
     sync::{
@@ -24,19 +30,27 @@ use std::{
 /// How often the files are looked at. Renewal has days of time; a person who tries it does not want to wait.
 const EVERY: Duration = Duration::from_secs(2);
 
+/// The places for what is loaded.
+pub(super) struct Targets {
+    pub(super) shared: Arc<Shared>,
+    pub(super) servers: Arc<Servers>,
+    /// All that was read for the servers that are in place.
+    pub(super) content: Vec<Vec<u8>>,
+}
+
 /// Watches the files on a thread of its own; `known` is how they looked when they were read. Each message is a wish to reload now;
 /// the thread ends when no sender is left.
 ///
 /// # Errors
 ///
 /// The system has no thread left.
-pub(super) fn start(files: Arc<Files>, known: Stamp, shared: Arc<Shared>) -> io::Result<Sender<()>> {
+pub(super) fn start(files: Arc<Files>, known: Stamp, targets: Targets) -> io::Result<Sender<()>> {
     let (sender, wishes) = channel();
-    thread::Builder::new().name("certificates".to_owned()).spawn(move || watch(&files, known, &shared, &wishes))?;
+    thread::Builder::new().name("certificates".to_owned()).spawn(move || watch(&files, known, targets, &wishes))?;
     Ok(sender)
 }
 
-fn watch(files: &Files, known: Stamp, shared: &Shared, wishes: &Receiver<()>) {
+fn watch(files: &Files, known: Stamp, mut targets: Targets, wishes: &Receiver<()>) {
     let mut looks = Looks::new(known);
     loop {
         let wished = match wishes.recv_timeout(EVERY) {
@@ -48,23 +62,32 @@ fn watch(files: &Files, known: Stamp, shared: &Shared, wishes: &Receiver<()>) {
         while wishes.try_recv().is_ok() {}
         // The look comes before the reading: a change in between is another change.
         if looks.is_due(files.stamp(), wished) {
-            reload(files, shared);
+            targets.reload(files);
         }
     }
 }
 
-fn reload(files: &Files, shared: &Shared) {
-    match files.load(clock::now().wall) {
-        Ok(Loaded { store, warnings }) => {
-            warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
-            shared.replace(store);
-            shared.counters.reloaded(true);
-            tracing::info!("certificates reloaded: {}", super::describe(&shared.store()));
+impl Targets {
+    /// Puts all of it in place, or nothing.
+    fn reload(&mut self, files: &Files) {
+        let loaded = match files.load(clock::now().wall) {
+            Ok(loaded) => loaded,
+            Err(why) => {
+                self.shared.counters.reloaded(false);
+                return tracing::error!("{why}; the certificates from before stay in use");
+            }
+        };
+        loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        self.shared.replace(loaded.store);
+        // The same servers keep the sessions that were opened with them.
+        let others = loaded.servers.content != self.content;
+        if others {
+            self.servers.replace(loaded.servers.list);
+            self.content = loaded.servers.content;
         }
-        Err(why) => {
-            shared.counters.reloaded(false);
-            tracing::error!("{why}; the certificates from before stay in use");
-        }
+        self.shared.counters.reloaded(true);
+        let backends = if others { "; for backends: other authorities, or another certificate of ours" } else { "" };
+        tracing::info!("certificates reloaded: {}{backends}", super::describe(&self.shared.store()));
     }
 }
 

@@ -4,7 +4,7 @@ use super::read;
 use crate::{
     net::secrets,
     proxy::backend_spec::BackendSpec,
-    tls::{File, MinVersion, Pair, Server, Servers, Trust, provider},
+    tls::{File, MinVersion, Pair, Server, Trust, provider},
 };
 use clap::Args;
 use rustls::crypto::CryptoProvider;
@@ -21,7 +21,7 @@ pub(super) struct ServerArgs {
     /// Authorities in PEM, one of which has to have signed the certificate of each backend [default: those that this system trusts]
     ///
     /// A backend that vouches for itself is trusted if its own certificate is in the file. There is no way to trust any certificate. The
-    /// file is read at the start only.
+    /// file is read again like those of certificates. The system's authorities are read again on SIGHUP.
     #[arg(long, value_name = "FILE")]
     backend_ca: Option<PathBuf>,
 
@@ -38,27 +38,65 @@ pub(super) struct ServerArgs {
     backend_key: Option<PathBuf>,
 }
 
-/// The backends with TLS, by their places in the list.
-///
-/// # Errors
-///
-/// Which flag or file is wrong, and why.
-pub(super) fn prepare(args: &ServerArgs, backends: &[BackendSpec], now: SystemTime) -> Result<Servers, String> {
-    if backends.iter().all(|backend| backend.secure.is_none()) {
-        return args.check_unused().map(|()| Servers::default());
+/// The backends with TLS, and the files that decide about them.
+#[derive(Debug)]
+pub(super) struct ServerFiles {
+    args: ServerArgs,
+    backends: Vec<BackendSpec>,
+    provider: Arc<CryptoProvider>,
+}
+
+/// The backends as the files say.
+#[derive(Debug, Default)]
+pub(super) struct LoadedServers {
+    /// By their places in the list; `None` where connections are plain.
+    pub(super) list: Vec<Option<Arc<Server>>>,
+    /// All that was read. If it is the same as before, so are the backends.
+    pub(super) content: Vec<Vec<u8>>,
+}
+
+impl ServerFiles {
+    /// # Errors
+    ///
+    /// A flag means nothing without a backend with TLS.
+    pub(super) fn of(args: &ServerArgs, backends: &[BackendSpec]) -> Result<Self, String> {
+        let backends = if backends.iter().any(|backend| backend.secure.is_some()) {
+            backends.to_vec()
+        } else {
+            args.check_unused()?;
+            Vec::new()
+        };
+        Ok(Self { args: args.clone(), backends, provider: Arc::new(provider()) })
     }
-    let provider = Arc::new(provider());
-    let mut trust = args.trust(&provider)?;
-    if let (Some(certificate), Some(key)) = (&args.backend_certificate, &args.backend_key) {
-        trust = trust.showing(own(certificate, key, now, &provider)?);
+
+    pub(super) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        let ServerArgs { backend_ca, backend_certificate, backend_key, .. } = &self.args;
+        [backend_ca, backend_certificate, backend_key].into_iter().flatten()
     }
-    let server = |backend: &BackendSpec| {
-        let Some(name) = &backend.secure else { return Ok(None) };
-        let server = Server::new(name, &backend.name(), &trust);
-        let wrong = || format!("--backend {}: no certificate can be for this name", backend.name());
-        server.map(|server| Some(Arc::new(server))).ok_or_else(wrong)
-    };
-    backends.iter().map(server).collect::<Result<Vec<_>, String>>().map(Servers::new)
+
+    /// Reads everything, and tries it.
+    ///
+    /// # Errors
+    ///
+    /// Which flag or file is wrong, and why.
+    pub(super) fn load(&self, now: SystemTime, warnings: &mut Vec<String>) -> Result<LoadedServers, String> {
+        if self.backends.is_empty() {
+            return Ok(LoadedServers::default());
+        }
+        let mut content = Vec::new();
+        let mut trust = self.args.trust(&self.provider, &mut content, warnings)?;
+        if let (Some(certificate), Some(key)) = (&self.args.backend_certificate, &self.args.backend_key) {
+            trust = trust.showing(own(certificate, key, now, &self.provider, &mut content, warnings)?);
+        }
+        let server = |backend: &BackendSpec| {
+            let Some(name) = &backend.secure else { return Ok(None) };
+            let server = Server::new(name, &backend.name(), &trust);
+            let wrong = || format!("--backend {}: no certificate can be for this name", backend.name());
+            server.map(|server| Some(Arc::new(server))).ok_or_else(wrong)
+        };
+        let list = self.backends.iter().map(server).collect::<Result<_, String>>()?;
+        Ok(LoadedServers { list, content })
+    }
 }
 
 impl ServerArgs {
@@ -70,16 +108,21 @@ impl ServerArgs {
         }
     }
 
-    fn trust(&self, provider: &Arc<CryptoProvider>) -> Result<Trust, String> {
+    fn trust(
+        &self,
+        provider: &Arc<CryptoProvider>,
+        content: &mut Vec<Vec<u8>>,
+        warnings: &mut Vec<String>,
+    ) -> Result<Trust, String> {
         if let Some(path) = &self.backend_ca {
             let pem = read("--backend-ca", path)?;
             let trust = Trust::in_file(&pem, self.backend_tls_min, provider);
+            content.push(pem);
             return trust.map_err(|problem| format!("--backend-ca {}: {problem}", path.display()));
         }
         let native = rustls_native_certs::load_native_certs();
-        for error in &native.errors {
-            tracing::warn!("authorities of this system: {error}");
-        }
+        warnings.extend(native.errors.iter().map(|error| format!("authorities of this system: {error}")));
+        content.extend(native.certs.iter().map(|certificate| certificate.to_vec()));
         Trust::in_authorities(native.certs, self.backend_tls_min, provider).map_err(|_| {
             "this system trusts no authority (is a package named ca-certificates installed?): give --backend-ca FILE"
                 .to_owned()
@@ -88,20 +131,29 @@ impl ServerArgs {
 }
 
 /// The pair that backends get to see.
-fn own(certificate: &Path, key: &Path, now: SystemTime, provider: &CryptoProvider) -> Result<Pair, String> {
+fn own(
+    certificate: &Path,
+    key: &Path,
+    now: SystemTime,
+    provider: &CryptoProvider,
+    content: &mut Vec<Vec<u8>>,
+    warnings: &mut Vec<String>,
+) -> Result<Pair, String> {
     let (chain, secret) = (read("--backend-certificate", certificate)?, read("--backend-key", key)?);
     let pair = Pair::of_client(&chain, &secret, provider).map_err(|problem| match problem.file() {
         File::Certificate => format!("--backend-certificate {}: {problem}", certificate.display()),
         File::Key => format!("--backend-key {}: {problem}", key.display()),
     })?;
+    // The key fits: another key has another certificate.
+    content.push(chain);
     if pair.ends_soon(now) {
         let end = humantime::format_rfc3339_seconds(pair.not_after);
         let verb = if pair.not_after < now { "has expired on" } else { "ends on" };
-        tracing::warn!("--backend-certificate {}: the certificate {verb} {end}", certificate.display());
+        warnings.push(format!("--backend-certificate {}: the certificate {verb} {end}", certificate.display()));
     }
     if secrets::others_may_read(key) {
         let path = key.display();
-        tracing::warn!("--backend-key {path}: other users can read this file: `chmod 600 {path}`");
+        warnings.push(format!("--backend-key {path}: other users can read this file: `chmod 600 {path}`"));
     }
     Ok(pair)
 }

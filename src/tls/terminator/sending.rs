@@ -236,7 +236,7 @@ impl<A: App> Terminator<A> {
                 outgoing.pass(Action::Send(conn, Bytes::copy_from_slice(&input.bytes[range])));
             }
             Action::Splice { from, to, len } if links.has(from) || links.has(to) => splices.begin(from, to, len),
-            Action::ConnectSecured(conn, to, id) if servers.get(id).is_some() => self.dial(conn, to, id, now),
+            Action::ConnectSecured(conn, to, id) => self.dial(conn, to, id, now),
             Action::Finish(conn) => {
                 outgoing.finish(links, conn);
                 outgoing.pass(Action::Finish(conn));
@@ -256,7 +256,6 @@ impl<A: App> Terminator<A> {
             | Action::Forward(..)
             | Action::Splice { .. }
             | Action::Connect(..)
-            | Action::ConnectSecured(..)
             | Action::SetReading(..)
             | Action::SetBulk(..)
             | Action::Peek(..)

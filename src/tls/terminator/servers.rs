@@ -29,11 +29,14 @@ impl Servers {
 }
 
 impl<A: App> Terminator<A> {
-    /// The application wants a connection to a server that is known.
+    /// The application wants a connection to a server. One that is not known is spoken to by nobody.
     pub(super) fn dial(&mut self, conn: ConnId, to: SocketAddr, id: ServerId, now: Instant) {
-        if let Some(server) = self.servers.get(id) {
-            self.links.insert(Link::new(conn, End::Server(server.clone(), to), now));
-            self.outgoing.pass(Action::Connect(conn, to));
+        match self.servers.get(id) {
+            Some(server) => {
+                self.links.insert(Link::new(conn, End::Server(server, to), now));
+                self.outgoing.pass(Action::Connect(conn, to));
+            }
+            None => self.outgoing.pass(Action::ConnectSecured(conn, to, id)),
         }
     }
 
