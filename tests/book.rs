@@ -139,7 +139,15 @@ use Words::{Behind, Function};
 const SECTIONS: &[(&str, &[Words])] = &[
     ("`pool=`", &[Function("proxy/record.rs", "as_str")]),
     ("`cache=`", &[Function("cache/status.rs", "as_str")]),
-    ("`failure=` and `retries=`", &[Function("proxy/failure.rs", "as_str"), Function("http/error.rs", "as_str")]),
+    (
+        "`failure=` and `retries=`",
+        &[
+            Function("proxy/failure.rs", "as_str"),
+            Function("proxy/forward/denied.rs", "as_str"),
+            Function("proxy/forward/reserved.rs", "as_str"),
+            Function("http/error.rs", "as_str"),
+        ],
+    ),
     ("`not_retried=`", &[Function("proxy/exchange/retry.rs", "as_str"), Behind("proxy", "not_retried = Some(")]),
     (
         "`close=`",

@@ -12,12 +12,13 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-const PROGRAMS: [&str; 16] = [
+const PROGRAMS: [&str; 17] = [
     env!("CARGO_BIN_EXE_milestone1"),
     env!("CARGO_BIN_EXE_milestone2"),
     env!("CARGO_BIN_EXE_milestone3"),
     env!("CARGO_BIN_EXE_milestone4"),
     env!("CARGO_BIN_EXE_milestone5"),
+    env!("CARGO_BIN_EXE_forward-proxy"),
     env!("CARGO_BIN_EXE_origin"),
     env!("CARGO_BIN_EXE_iterative"),
     env!("CARGO_BIN_EXE_fork"),

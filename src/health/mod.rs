@@ -237,6 +237,10 @@ impl Health {
     /// When some backend may be available again, by what is known: for `Retry-After`. At least one second.
     #[must_use]
     pub fn retry_after(&self, now: Instant) -> Duration {
+        // Nothing is known of servers that clients name: there, only our own queues pass.
+        if self.records.is_empty() {
+            return SOON;
+        }
         let first = self.records.iter().filter_map(|record| record.facts().back_at(&self.config, now)).min();
         // The end of draining is not known; the longest time that we would leave a backend unobserved is as good a
         // guess as any.

@@ -66,6 +66,11 @@ impl<C: Copy + Eq> IdleStack<C> {
 }
 
 impl PoolConfig {
+    /// The connections that a backend without a limit of its own may have.
+    pub(super) fn limit(&self) -> Option<usize> {
+        Some(self.max).filter(|max| *max > 0)
+    }
+
     /// Whether a connection may serve another request, judged when the last one is through.
     pub(super) fn admit(&self, lease: &Lease, now: Instant) -> Result<(), CloseReason> {
         if self.max == 0 {

@@ -114,11 +114,22 @@ impl Slots {
     /// For `workers` pools over these backends, whose ids are their positions.
     #[must_use]
     pub fn new(backends: &[Backend], config: PoolConfig, workers: usize) -> Self {
-        let default = Some(config.max).filter(|max| *max > 0);
-        let count = |backend: &Backend| Count { limit: backend.max.or(default), open: AtomicUsize::new(0) };
+        let limits = backends.iter().map(|backend| backend.max.or(config.limit()));
+        Self::with_limits(limits.collect(), config, workers)
+    }
+
+    /// For `places` backends that come and go, with ids from 0 on. All have the limit of `config`, but for `unlimited`.
+    #[must_use]
+    pub fn with_places(places: usize, unlimited: BackendId, config: PoolConfig, workers: usize) -> Self {
+        let limit = |place| config.limit().filter(|_| place != unlimited.index());
+        Self::with_limits((0..places).map(limit).collect(), config, workers)
+    }
+
+    fn with_limits(limits: Vec<Option<usize>>, config: PoolConfig, workers: usize) -> Self {
+        let count = |limit| Count { limit, open: AtomicUsize::new(0) };
         Self {
             config,
-            counts: backends.iter().map(count).collect(),
+            counts: limits.into_iter().map(count).collect(),
             waiting: Waiting(AtomicUsize::new(0)),
             queue: Mutex::new(Queue::new(workers)),
             wakers: std::iter::repeat_with(OnceLock::new).take(workers).collect(),
@@ -165,7 +176,9 @@ impl Slots {
         self.wakers.len()
     }
 
-    pub(super) fn backends(&self) -> usize {
+    /// How many backends there may be.
+    #[must_use]
+    pub fn backends(&self) -> usize {
         self.counts.len()
     }
 

@@ -198,8 +198,15 @@ impl Desk {
         written(status, kind, extra, &body, persist, head.method == Method::Head)
     }
 
-    /// Ready if a request would find a backend.
+    /// Ready if a request would find a backend; a forward proxy, until it drains.
     fn healthz(&self, now: Instant) -> (Status, &'static str, &'static str, String) {
+        if self.shared.forward.is_some() {
+            let (status, state) = match self.is_draining() {
+                true => (Status::SERVICE_UNAVAILABLE, "draining\n"),
+                false => (Status::OK, "ready\n"),
+            };
+            return (status, "text/plain", "", state.to_owned());
+        }
         let up = |backend: &&crate::backend::Backend| {
             matches!(self.shared.health.available(backend.id, now), Availability::Up { .. })
         };
@@ -303,6 +310,7 @@ impl Shared {
             "pool_closed": self.closed(),
             "log": {"lines_lost": cli::log_lines_lost()},
             "backends": self.backend_stats(now),
+            "origins": self.origin_stats(),
         })
     }
 

@@ -76,6 +76,7 @@ pub(super) fn failure(context: &Context<'_>) -> Answer {
 fn hint(failure: Failure) -> Option<&'static str> {
     match failure {
         Failure::Request(error) => Some(error.as_str()),
+        Failure::Denied(denied) => Some(denied.hint()),
         Failure::HeadTimeout => Some("the request head took too long"),
         Failure::BodyTimeout => Some("the request body took too long"),
         Failure::ConnectMethod => Some("this is a reverse proxy: it opens no tunnels"),

@@ -2,7 +2,8 @@
 
 use super::{
     backend_spec::{BackendSpec, host_name},
-    config::{BODY_RATE, ClientField, Config, Deadlines, Forwarding, Network, OnClientClose},
+    config::{BODY_RATE, ClientField, Config, Deadlines, Forwarding, OnClientClose},
+    network::Network,
 };
 use crate::{
     cli::{ListenArgs, address},

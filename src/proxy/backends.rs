@@ -124,7 +124,7 @@ impl Proxy {
         let Some(upstream) = self.worker.table.upstream(conn) else { return Err(why) };
         let (address, share) = upstream.next_address(why, cx.now()).ok_or(why)??;
         let Role::Upstream(upstream) = self.worker.table.remove(conn) else { return Err(why) };
-        let next = connect(cx, &self.worker.shared.backends[upstream.backend.index()], address);
+        let next = connect(cx, self.worker.shared.backend(upstream.backend, upstream.origin.as_ref()), address);
         cx.set_bulk(next, true);
         let mut upstream = upstream.renamed(next);
         upstream.expect(cx, Some(cx.now() + share));

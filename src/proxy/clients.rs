@@ -142,7 +142,7 @@ impl Proxy {
         client.head_begun = false;
         let (peer, secure) = (client.peer, client.secure.clone());
         let who = identity::admit(&mut head, peer.ip(), &shared.config.forwarding);
-        let failure = refusal(&head, peer.ip(), secure.as_deref(), &shared.config);
+        let failure = refusal(&head, body, peer.ip(), secure.as_deref(), &shared.config);
         let needed = Some(needed(&head, body)).filter(|needed| failure.is_none() && *needed > here);
         let by = now.instant + shared.config.deadlines.body * BEGINNING;
         let needed = needed.map(|bytes| Needed { bytes, by });
@@ -286,8 +286,8 @@ impl Proxy {
 
     fn count(&self, core: &Core, outcome: Result<(), Failure>) {
         let counters = self.worker.counters();
-        if let Some(backend) = core.record.backend {
-            counters.backends[backend.index()].add(1);
+        if let Some(counter) = core.record.backend.and_then(|backend| counters.backends.get(backend.index())) {
+            counter.add(1);
         }
         if let Err(failure) = outcome
             && failure.is_error()
@@ -311,7 +311,8 @@ impl Proxy {
     }
 
     fn log(&self, core: &Core, outcome: Result<(), Failure>, cx: &Cx) {
-        let backend = core.record.backend.map_or("-", |id| self.worker.shared.backends[id.index()].name.as_str());
+        let backend =
+            core.record.backend.map_or("-", |id| self.worker.shared.backend(id, core.origin.as_ref()).name.as_str());
         let head = &core.request.head;
         let version = if core.record.stream.is_some() { "HTTP/2.0" } else { head.version.as_str() };
         Line {

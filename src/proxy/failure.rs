@@ -4,6 +4,7 @@
 //! |---|---|
 //! | malformed, too large or too slow request | 4xx from [`http::Error`], 408; then close |
 //! | a request that is not for us to forward | 405, 421, 502 for one that goes in circles |
+//! | a server that a client of a forward proxy may not name, or that has no address | 400, 403, 501; 502, 503, 504 |
 //! | no usable backend, queue full or timed out | 503 with `Retry-After` |
 //! | we have no descriptor, memory or port for a connection | the same, and no backend is blamed |
 //! | connect refused or reset, bad or cut-off response head | 502, after the allowed retries |
@@ -14,6 +15,7 @@
 //!
 //! The client sees a status and an RFC 9209 error type; addresses and details stay in the log.
 
+use super::forward::Denied;
 use crate::{
     app::Insecure,
     health::FailureKind,
@@ -34,6 +36,8 @@ pub enum Failure {
     BodyTimeout,
     /// The request body came more slowly than `--body-rate`, while others waited for its connection.
     BodyTooSlow,
+    /// This forward proxy does not go to the server that the client names.
+    Denied(Denied),
     /// `CONNECT` asks for a forward proxy; this is a reverse proxy.
     ConnectMethod,
     /// `Max-Forwards: 0` on a method other than TRACE and OPTIONS never gets here; on those, this proxy is the last hop.
@@ -136,6 +140,7 @@ impl Failure {
     pub(crate) fn status(self) -> Status {
         match self {
             Self::Request(error) => error.status(),
+            Self::Denied(denied) => denied.status(),
             Self::HeadTimeout | Self::BodyTimeout | Self::BodyTooSlow => Status::REQUEST_TIMEOUT,
             Self::TlsOnPlainPort => Status::BAD_REQUEST,
             Self::NeedsTls => Status::PERMANENT_REDIRECT,
@@ -177,6 +182,7 @@ impl Failure {
     /// The error type of RFC 9209 §2.3 for the `Proxy-Status` field.
     pub(crate) fn proxy_status(self) -> &'static str {
         match self {
+            Self::Denied(denied) => denied.proxy_status(),
             Self::Request(_)
             | Self::HeadTimeout
             | Self::BodyTimeout
@@ -219,6 +225,7 @@ impl Failure {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Request(error) | Self::Response(error) => error.as_str(),
+            Self::Denied(denied) => denied.as_str(),
             Self::HeadTimeout => "request head timeout",
             Self::BodyTimeout => "request body timeout",
             Self::BodyTooSlow => "request body too slow while others wait",
@@ -268,6 +275,7 @@ impl Failure {
         matches!(
             self,
             Self::NoBackend
+                | Self::Denied(Denied::Unresolved | Denied::ResolveTimeout | Denied::ManyNames | Denied::ManyOrigins)
                 | Self::QueueFull
                 | Self::QueueShare
                 | Self::QueueTimeout
@@ -287,7 +295,12 @@ impl Failure {
     pub(crate) fn is_disconnected(self) -> bool {
         matches!(
             self,
-            Self::NoBackend | Self::ConnectFailed(_) | Self::ConnectTimeout | Self::Insecure(_) | Self::Shortage(_)
+            Self::NoBackend
+                | Self::Denied(Denied::Unresolved | Denied::ResolveTimeout)
+                | Self::ConnectFailed(_)
+                | Self::ConnectTimeout
+                | Self::Insecure(_)
+                | Self::Shortage(_)
         )
     }
 

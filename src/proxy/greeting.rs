@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 /// Where a proxy listens.
 pub(super) struct Places<'a> {
     pub(super) plain: SocketAddr,
+    /// Its clients name the server.
+    pub(super) forward: bool,
     /// And what can be asked for there.
     pub(super) admin: Option<(SocketAddr, &'static str)>,
     pub(super) tls: Option<&'a Secured>,
@@ -27,7 +29,11 @@ impl Places<'_> {
     pub(super) fn greet(&self, backends: &[Backend], workers: usize, demo: bool) {
         let list: Vec<&str> = backends.iter().map(|backend| backend.name.as_str()).collect();
         let workers = Counted::new(workers, "worker");
-        tracing::info!("listening on http://{}, {workers}, backends: {}", self.plain, list.join(" "));
+        if self.forward {
+            tracing::info!("listening on http://{}, {workers}, for requests to any server", self.plain);
+        } else {
+            tracing::info!("listening on http://{}, {workers}, backends: {}", self.plain, list.join(" "));
+        }
         if let Some((admin, paths)) = self.admin {
             tracing::info!("admin on http://{admin}{paths}");
         }
@@ -42,6 +48,22 @@ impl Places<'_> {
         if demo {
             self.suggest();
         }
+        if self.forward {
+            self.suggest_requests();
+        }
+    }
+
+    fn suggest_requests(&self) {
+        let address = self.plain;
+        cli::say(&format!(
+            "\
+Try, from another terminal:
+  curl -x {address} -i http://example.com/        # the proxy asks for it
+  curl -x {address} -i https://example.com/       # a tunnel: the proxy sees no more than the name
+  curl -x {address} -i http://localhost:3000/     # 403: this machine's own addresses are out of bounds
+With --allow 127.0.0.0/8 it goes there, too; --help shows everything. Ctrl-C ends it.
+"
+        ));
     }
 
     fn suggest(&self) {

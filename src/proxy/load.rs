@@ -45,6 +45,11 @@ impl Load {
         counter.store(before.saturating_sub(1), Relaxed);
     }
 
+    /// All that are anywhere.
+    pub(super) fn all(&self) -> u32 {
+        self.0.iter().flatten().flat_map(|line| &line.0).map(|counter| counter.load(Relaxed)).sum()
+    }
+
     /// All that are there.
     pub(super) fn of(&self, backend: BackendId) -> u32 {
         self.0.iter().map(|row| Self::counter(row, backend).load(Relaxed)).sum()
@@ -63,6 +68,7 @@ mod tests {
             load.begin(worker, backend);
         }
         assert_eq!((load.of(one), load.of(other), load.of(BackendId(32))), (3, 1, 0));
+        assert_eq!(load.all(), 4);
         load.end(1, one);
         load.end(0, other);
         assert_eq!((load.of(one), load.of(other)), (2, 0));

@@ -29,6 +29,7 @@ mod downstream;
 mod due;
 mod exchange;
 mod failure;
+mod forward;
 mod greeting;
 mod headers;
 mod identity;
@@ -36,6 +37,7 @@ mod idle;
 mod late;
 mod leaving;
 mod load;
+mod network;
 mod phase;
 mod plan;
 mod probe;
@@ -58,10 +60,12 @@ mod writing;
 
 pub use args::{BalanceArgs, ProxyArgs};
 pub use backend_spec::BackendSpec;
-pub use config::{ClientField, Config, Deadlines, Forwarding, Network};
+pub use config::{ClientField, Config, Deadlines, Forwarding};
 pub use desk::Desk;
 pub use exchange::{Name, RULES, states_diagram};
 pub use failure::Failure;
+pub use forward::{Denied, Done, ForwardArgs, Guard, Host, Ports, Reserved, Resolver, Rules, host};
+pub use network::Network;
 pub use phase::{Phase, TRANSITIONS, diagram};
 pub use plan::Plan;
 pub use run::run;
@@ -120,8 +124,7 @@ impl Proxy {
         }
         census.queued = self.exchanges.iter().filter(|(_, exchange)| exchange.is_queued()).count();
         census.waiting = self.worker.pool.stats().waiting;
-        census.in_flight =
-            self.worker.shared.backends.iter().map(|backend| self.worker.shared.load.of(backend.id)).sum();
+        census.in_flight = self.worker.shared.load.all();
         census
     }
 

@@ -1,9 +1,23 @@
 //! The parts that a proxy is put together from. A milestone is a plan with more parts.
 
 use super::{
-    Proxy, args::BalanceArgs, candidates::Candidates, config::Config, exchange::Cache, idle::Idle, leaving::Crowd,
-    load::Load, secured::TlsArgs, shared::Shared, stats::Counters, streams::Http2Args, table::Table, turns::Turns,
-    worker::Worker, writing::Writing,
+    Proxy,
+    args::BalanceArgs,
+    candidates::Candidates,
+    config::Config,
+    exchange::Cache,
+    forward::{Forward, ForwardArgs, Resolver, System, TUNNELS},
+    idle::Idle,
+    leaving::Crowd,
+    load::Load,
+    secured::TlsArgs,
+    shared::Shared,
+    stats::Counters,
+    streams::Http2Args,
+    table::Table,
+    turns::Turns,
+    worker::Worker,
+    writing::Writing,
 };
 use crate::{
     backend::Backend,
@@ -19,6 +33,7 @@ use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 use slab::Slab;
 use std::{
     collections::HashSet,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64},
@@ -53,8 +68,20 @@ pub struct Plan {
     /// TLS as its statistics show it.
     speaks_tls: Option<Arc<tls::Shared>>,
     servers: Arc<tls::Servers>,
+    /// It is a forward proxy.
+    forward: Option<Forwards>,
     /// A contradiction between the flags that it was made from.
     contradiction: Option<String>,
+}
+
+/// The parts of a forward proxy.
+#[derive(Debug, Clone)]
+struct Forwards {
+    /// Servers that may be in use at once.
+    origins: u16,
+    /// It may be reached by clients that are not on this machine.
+    public: bool,
+    resolver: Arc<dyn Resolver>,
 }
 
 impl Plan {
@@ -73,6 +100,7 @@ impl Plan {
             tls: None,
             speaks_tls: None,
             servers: Arc::default(),
+            forward: None,
             contradiction: None,
         }
     }
@@ -122,6 +150,28 @@ impl Plan {
         self
     }
 
+    /// A forward proxy instead: the client names the server, which the system's resolver finds.
+    #[must_use]
+    pub fn forward_by_name(self, args: &ForwardArgs) -> Self {
+        self.forward(args, Arc::new(System))
+    }
+
+    /// The same, with a `resolver` of its own.
+    #[must_use]
+    pub fn forward(mut self, args: &ForwardArgs, resolver: Arc<dyn Resolver>) -> Self {
+        self.config.forward = Some(args.rules());
+        self.config.forwarding.announces = false;
+        // A server that nobody has named is not asked how it is.
+        self.health.active = false;
+        self.forward = Some(Forwards { origins: args.origins, public: args.public, resolver });
+        self
+    }
+
+    /// Whether clients name the server.
+    pub(super) fn is_forward(&self) -> bool {
+        self.forward.is_some()
+    }
+
     /// Whether clients may speak HTTP/2.
     pub(super) fn speaks_http2(&self) -> bool {
         self.config.http2.is_some()
@@ -157,6 +207,9 @@ impl Plan {
     /// Most connections there can be to these backends at once, over all workers; `None`: nothing limits them.
     pub(super) fn most_upstreams(&self, backends: &[Backend]) -> Option<usize> {
         let default = Some(self.pool.max).filter(|max| *max > 0);
+        if self.is_forward() {
+            return None;
+        }
         backends.iter().map(|backend| backend.max.or(default)).sum()
     }
 
@@ -168,6 +221,14 @@ impl Plan {
     pub fn check(&self, backends: &[Backend]) -> Result<(), String> {
         if let Some(contradiction) = &self.contradiction {
             return Err(contradiction.clone());
+        }
+        if self.is_forward() {
+            return match backends {
+                [] => Ok(()),
+                [Backend { name, .. }, ..] => {
+                    Err(format!("--backend {name} means nothing to a forward proxy: its clients name the server"))
+                }
+            };
         }
         let mut known = HashSet::new();
         if let Some(Backend { name, .. }) = backends.iter().find(|it| !known.insert(it.name.to_ascii_lowercase())) {
@@ -181,6 +242,21 @@ impl Plan {
             (2.., false) => Err("milestone1 forwards to one backend: milestone2 balances over several".to_owned()),
             (65_536.., _) => Err("more than 65535 backends".to_owned()),
             _ => self.check_weights(backends),
+        }
+    }
+
+    /// Checks where it is to listen.
+    ///
+    /// # Errors
+    ///
+    /// As [`Plan::check`]: a proxy that everybody may use is used for what nobody wants to have done.
+    pub(super) fn check_listener(&self, listen: SocketAddr) -> Result<(), String> {
+        match &self.forward {
+            Some(forward) if !forward.public && !listen.ip().is_loopback() => Err(format!(
+                "--listen {listen} can be reached by others, who may then use this proxy: use 127.0.0.1:{}, or add --public",
+                listen.port()
+            )),
+            _ => Ok(()),
         }
     }
 
@@ -209,17 +285,34 @@ impl Plan {
         self.algorithm.unwrap_or(suited)
     }
 
+    /// The places of these backends, or of the servers that clients name: there, that of the tunnels has no limit.
+    fn slots(&self, backends: &[Backend], workers: usize) -> Slots {
+        match &self.forward {
+            None => Slots::new(backends, self.pool, workers),
+            Some(forward) => Slots::with_places(1 + usize::from(forward.origins), TUNNELS, self.pool, workers),
+        }
+    }
+
+    /// The servers that clients name, if they do.
+    fn servers_by_name(&self, mail: Mail) -> Option<Arc<Forward>> {
+        let Forwards { origins, resolver, .. } = self.forward.as_ref()?;
+        let guard = self.config.forward.as_ref()?.guard.clone();
+        Some(Arc::new(Forward::new(guard, *origins, resolver.clone(), mail)))
+    }
+
     /// One [`Proxy`] per worker, all of one proxy, and the slots through which they wake each other
     /// ([`Slots::attach`]). `seed` decides what is random.
     #[must_use]
     pub fn build(self, backends: Vec<Backend>, workers: usize, now: Now, seed: u64) -> (Vec<Proxy>, Arc<Slots>) {
         let algorithm = self.algorithm_for(&backends);
-        let slots = Arc::new(Slots::new(&backends, self.pool, workers));
+        let slots = Arc::new(self.slots(&backends, workers));
+        let forward = self.servers_by_name(mail(workers, &slots));
         let cache = self.caches().then(|| cache(self.cache, workers, &slots, seed));
         let shared = Arc::new(Shared {
             cache,
             health: Arc::new(Health::new(&backends, self.health, now.instant)),
-            load: Load::new(workers, backends.len()),
+            load: Load::new(workers, slots.backends()),
+            forward,
             counters: (0..workers).map(|_| Counters::new(backends.len())).collect(),
             slots: slots.clone(),
             tls: self.speaks_tls,
@@ -266,9 +359,14 @@ impl Plan {
 /// Shards of the store. More than a machine has cores, so that two workers seldom meet at one.
 const SHARDS: usize = 64;
 
-fn cache(config: CacheConfig, workers: usize, slots: &Arc<Slots>, seed: u64) -> Cache {
+/// Mail that wakes its worker.
+fn mail(workers: usize, slots: &Arc<Slots>) -> Mail {
     let slots = slots.clone();
-    let mail = Mail::new(workers, Arc::new(move |worker| slots.wake(worker)));
+    Mail::new(workers, Arc::new(move |worker| slots.wake(worker)))
+}
+
+fn cache(config: CacheConfig, workers: usize, slots: &Arc<Slots>, seed: u64) -> Cache {
+    let mail = mail(workers, slots);
     // Another secret than the ones of the workers, from the same source.
     let secret = SmallRng::seed_from_u64(seed.rotate_left(32)).random();
     let store = Arc::new(Store::new(config.limits, SHARDS, Seed(secret), mail));

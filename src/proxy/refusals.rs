@@ -1,10 +1,10 @@
 //! Requests that are well-formed, and that no backend is asked all the same.
 
-use super::{config::Config, failure::Failure, scheme::scheme};
+use super::{config::Config, failure::Failure, forward, scheme::scheme};
 use crate::{
     app::Secure,
     http::{
-        Authority, Method, RequestHead, hop,
+        Authority, BodyLength, Method, RequestHead, hop,
         target::{Form, Scheme},
     },
 };
@@ -14,11 +14,23 @@ use std::net::IpAddr;
 /// backend that leads back to us would take two connections for every round, until the head is full of their traces.
 const ROUNDS: usize = 8;
 
-/// Why a request is answered here, if it is.
-pub(super) fn refusal(head: &RequestHead, peer: IpAddr, secure: Option<&Secure>, config: &Config) -> Option<Failure> {
+/// Why a request with content of that length is answered here, if it is.
+pub(super) fn refusal(
+    head: &RequestHead,
+    body: BodyLength,
+    peer: IpAddr,
+    secure: Option<&Secure>,
+    config: &Config,
+) -> Option<Failure> {
     let forwarding = &config.forwarding;
-    if head.method == Method::Connect {
-        return Some(Failure::ConnectMethod);
+    match &config.forward {
+        Some(rules) => {
+            if let Some(denied) = forward::refusal(head, body, &rules.ports) {
+                return Some(Failure::Denied(denied));
+            }
+        }
+        None if head.method == Method::Connect => return Some(Failure::ConnectMethod),
+        None => {}
     }
     if hop::max_forwards(head) == Some(0) {
         return Some(Failure::NoForwardsLeft);
@@ -82,7 +94,7 @@ mod tests {
         head.fields = fields.iter().copied().collect();
         let trusted = trusted.iter().map(|network| network.parse().unwrap()).collect();
         let forwarding = Forwarding { trusted, ..Forwarding::default() };
-        refusal(&head, [192, 0, 2, 7].into(), None, &Config { forwarding, ..Config::default() })
+        refusal(&head, BodyLength::Empty, [192, 0, 2, 7].into(), None, &Config { forwarding, ..Config::default() })
     }
 
     #[test]

@@ -61,12 +61,13 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
     let mut plan = compose(Plan::new(args.config()));
     let mut secured = prepare_tls(args, plan.take_tls(), plan.speaks_http2())?;
     let _reload = secured.as_ref().map(watch_certificates).transpose()?;
-    let demo = if args.backend.is_empty() { Some(Demo::start(plan.demo_backends())?) } else { None };
+    let forward = plan.is_forward();
+    let demo = if args.backend.is_empty() && !forward { Some(Demo::start(plan.demo_backends())?) } else { None };
     let backends = match &demo {
         Some(demo) => demo.addresses.iter().enumerate().map(|(index, address)| demo_backend(index, *address)).collect(),
         None => resolve_all(&args.backend)?,
     };
-    plan.check(&backends).map_err(Failure::Usage)?;
+    plan.check(&backends).and_then(|()| plan.check_listener(args.listen.listen)).map_err(Failure::Usage)?;
     let driver = args.driver.choose()?;
     let workers = args.workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let aside = descriptors_aside(workers, backends.len(), args.admin.is_some(), secured.is_some());
@@ -98,7 +99,7 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
     }
     let drain = running.drain(args.listen.drain_timeout);
     let _stop = signals::watch(drain.clone())?;
-    let places = Places { plain: address, admin: admin_address.map(|at| (at, paths)), tls: secured.as_ref() };
+    let places = Places { plain: address, forward, admin: admin_address.map(|at| (at, paths)), tls: secured.as_ref() };
     places.announce();
     tracing::info!("{driver}");
     places.greet(&backends, workers, demo.is_some());

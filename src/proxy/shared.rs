@@ -1,17 +1,35 @@
 //! The things that all workers of a proxy share.
 
-use super::{config::Config, exchange::Cache, load::Load, stats::Counters};
-use crate::{backend::Backend, health::Health, pool::Slots, tls};
+use super::{
+    config::Config,
+    exchange::Cache,
+    forward::{Forward, TUNNELS},
+    load::Load,
+    stats::Counters,
+};
+use crate::{
+    backend::{Backend, BackendId},
+    health::Health,
+    pool::Slots,
+    tls,
+};
+use serde_json::{Value, json};
 use std::{
     sync::{Arc, atomic::AtomicBool},
     time::Instant,
 };
 
+/// Servers of clients that are shown one by one.
+const SHOWN: usize = 100;
+
 /// Immutable, atomics, or locked for a moment.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) config: Config,
+    /// Those that the proxy was started with: of a forward proxy, none.
     pub(super) backends: Vec<Backend>,
+    /// The servers that clients name. `None`: it is a reverse proxy.
+    pub(super) forward: Option<Arc<Forward>>,
     pub(super) health: Arc<Health>,
     pub(super) load: Load,
     pub(super) slots: Arc<Slots>,
@@ -27,4 +45,34 @@ pub(super) struct Shared {
     pub(super) started: Instant,
     /// The end has begun.
     pub(super) draining: AtomicBool,
+}
+
+impl Shared {
+    /// The backend of that id; `origin`: the server that the holder of the id has with it, in a forward proxy.
+    pub(super) fn backend<'a>(&'a self, id: BackendId, origin: Option<&'a Arc<Backend>>) -> &'a Backend {
+        match origin {
+            Some(origin) => origin,
+            None => &self.backends[id.index()],
+        }
+    }
+
+    /// The servers that clients of a forward proxy have named lately for plain HTTP, `null` in a reverse proxy. Some
+    /// of them: the answer has to be of a size that is kept for its reader.
+    pub(super) fn origin_stats(&self) -> Value {
+        let Some(forward) = &self.forward else { return Value::Null };
+        let known = forward.list();
+        let row = |origin: &Arc<Backend>| {
+            json!({
+                "name": origin.name,
+                "addresses": origin.addresses.list().iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "in_flight": self.load.of(origin.id),
+                "connections": self.slots.open(origin.id),
+            })
+        };
+        json!({
+            "known": known.len(),
+            "tunnels_in_flight": self.load.of(TUNNELS),
+            "some": known.iter().take(SHOWN).map(row).collect::<Vec<_>>(),
+        })
+    }
 }

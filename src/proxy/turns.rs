@@ -121,7 +121,7 @@ impl Proxy {
         self.worker.turns.told.extend(mail);
         for _ in 0..STEPS {
             let Some(key) = self.worker.turns.told.pop_front() else { break };
-            self.on(cx, key, Event::CacheChanged);
+            self.on(cx, key, Event::News);
         }
         let turns = &mut self.worker.turns;
         turns.grants = false;

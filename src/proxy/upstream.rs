@@ -15,6 +15,7 @@ use crate::{
 use std::{
     io::ErrorKind,
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -28,6 +29,8 @@ pub(super) struct Upstream {
     insecure: Option<Insecure>,
     /// The backend at the other end.
     pub(super) backend: BackendId,
+    /// The same, in a forward proxy: for as long as this connection is there, the id means no other server.
+    pub(super) origin: Option<Arc<Backend>>,
     /// Where in the byte stream of responses we are.
     pub(super) reader: ResponseReader,
     /// The exchange it carries; `None` while it idles.
@@ -95,12 +98,13 @@ impl Unconnected {
 
 impl Upstream {
     /// A connection just asked for, to the first address of `dial`.
-    pub(super) fn new(conn: ConnId, backend: BackendId, dial: Dial) -> Self {
+    pub(super) fn new(conn: ConnId, backend: BackendId, dial: Dial, origin: Option<Arc<Backend>>) -> Self {
         Self {
             conn,
             dial: Some(dial),
             insecure: None,
             backend,
+            origin,
             reader: ResponseReader::new(),
             exchange: None,
             splicing: false,

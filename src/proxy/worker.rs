@@ -72,9 +72,13 @@ impl Worker {
         Some(client)
     }
 
-    /// The exchanges of this worker for which something has changed in the cache.
+    /// The exchanges of this worker for which there is news: in the cache, or of names.
     pub(super) fn take_mail(&self) -> Vec<u32> {
-        self.shared.cache.as_ref().map(|cache| cache.store.mail().take(self.number)).unwrap_or_default()
+        let mut news = self.shared.cache.as_ref().map(|cache| cache.store.mail().take(self.number)).unwrap_or_default();
+        if let Some(forward) = &self.shared.forward {
+            news.extend(forward.mail.take(self.number));
+        }
+        news
     }
 
     /// The rule that a client with TLS hears for its next connections (`--hsts`).
@@ -104,7 +108,15 @@ impl Worker {
     /// The exchange leaves the backend: count it out, and tell health how it went.
     pub(super) fn finish_with(&mut self, link: Link, outcome: Outcome, cx: &Cx) {
         self.shared.load.end(self.number, link.backend);
-        if let Some(change) = self.shared.health.report(link.backend, outcome, cx.now()) {
+        self.report(link.backend, outcome, cx.now());
+    }
+
+    /// Tells health how a request went. Of the servers that clients name, no record is kept: nobody else would be asked
+    /// instead.
+    pub(super) fn report(&self, backend: BackendId, outcome: Outcome, now: Instant) {
+        if self.shared.forward.is_none()
+            && let Some(change) = self.shared.health.report(backend, outcome, now)
+        {
             self.announce(&change);
         }
     }

@@ -8,6 +8,7 @@ const SERVERS: &[&str] = &[
     "milestone4",
     "milestone5",
     "gateway",
+    "forward-proxy",
     "origin",
     "iterative",
     "fork",

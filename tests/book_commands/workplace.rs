@@ -15,6 +15,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("milestone3", env!("CARGO_BIN_EXE_milestone3")),
     ("milestone4", env!("CARGO_BIN_EXE_milestone4")),
     ("milestone5", env!("CARGO_BIN_EXE_milestone5")),
+    ("forward-proxy", env!("CARGO_BIN_EXE_forward-proxy")),
     ("origin", env!("CARGO_BIN_EXE_origin")),
     ("iterative", env!("CARGO_BIN_EXE_iterative")),
     ("fork", env!("CARGO_BIN_EXE_fork")),

@@ -15,8 +15,8 @@ pub(in crate::proxy) enum Event<'a> {
     Route,
     /// A request of our own: choose a backend.
     Fetch,
-    /// Something in the cache has changed, and it waits for that.
-    CacheChanged,
+    /// Something that it waits for has changed, in the cache or among the names that are asked for: look again.
+    News,
     /// The client has taken nearly all that waited for it.
     Drained,
     /// A place in the queue of the pool has come up: look again.

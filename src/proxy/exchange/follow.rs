@@ -41,7 +41,7 @@ impl Follow {
     /// The next state after an event.
     pub(super) fn on(self, event: Event<'_>, step: &mut Step<'_>) -> State {
         match event {
-            Event::CacheChanged => step.follow(self.follower),
+            Event::News => step.follow(self.follower),
             Event::Expired => step.give_up(None, Failure::ExchangeTimeout),
             Event::WaitOver => {
                 drop(self);
@@ -57,7 +57,7 @@ impl Read {
     /// The next state after an event.
     pub(super) fn on(self, event: Event<'_>, step: &mut Step<'_>) -> State {
         match event {
-            Event::CacheChanged | Event::Drained => step.read_on(self),
+            Event::News | Event::Drained => step.read_on(self),
             Event::ClientLost(failure) | Event::RequestBad(failure) => step.give_up(None, failure),
             Event::Expired => step.give_up(None, Failure::ExchangeTimeout),
             _ => State::Read(self),

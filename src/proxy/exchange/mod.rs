@@ -27,12 +27,13 @@
 //! | `wanted.rs` | for whom it goes on when its client has left |
 //! | `confirm.rs` | what a 304 means for it, and what answers for a backend that fails |
 //! | `hold.rs` | is it worth a connection: has its body come, and does its client listen |
+//! | `origin.rs` | which server the client of a forward proxy has named |
 //! | `route.rs` | which backend, which connection, and what if there is none |
 //! | `retry.rs` | may this request be sent again |
 //! | `late.rs` | which deadline has passed |
 //! | `relay.rs` | what moves between the two sides, and when is it complete |
 //! | `response.rs` | what a response does on its way |
-//! | `tunnel.rs` | what happens after a 101 |
+//! | `tunnel.rs` | what happens after a 101, and after a CONNECT |
 //! | `state.rs` | what each state does with an event |
 //! | `transitions.rs` | which state may follow which |
 //! | `fail.rs` | how it ends when it does not end well |
@@ -47,6 +48,7 @@ mod hold;
 mod join;
 mod keep;
 mod late;
+mod origin;
 mod relay;
 mod request;
 mod response;
@@ -77,7 +79,7 @@ use super::{
 };
 use crate::{
     app::{ConnId, Cx, TimerKey},
-    backend::BackendId,
+    backend::{Backend, BackendId},
     cache::{Lead, fill::Fill},
     http::BodyLength,
 };
@@ -104,6 +106,8 @@ pub(super) struct Link {
 pub(super) enum State {
     /// Nothing chosen yet.
     Start,
+    /// The addresses of the server that the client names are being asked for, until then at the longest.
+    Resolve(Instant),
     /// Every usable backend is at its limit: in the pool's queue.
     Wait,
     /// Between two tries.
@@ -152,6 +156,8 @@ pub(super) struct Core {
     /// The receiver of the answer.
     pub(super) client: Client,
     pub(super) request: Request,
+    /// In a forward proxy, the server that the client has named, once its addresses are known.
+    pub(super) origin: Option<Arc<Backend>>,
     pub(super) attempts: Attempts,
     pub(super) interims: Interims,
     /// How it ends for the client.
@@ -171,6 +177,7 @@ impl Core {
             key,
             client,
             request,
+            origin: None,
             attempts: Attempts::default(),
             interims: Interims::default(),
             ending: Ending::Clean,
@@ -274,6 +281,7 @@ impl Exchange {
             State::Relay(_) => !self.core.request.is_complete(),
             State::Tunnel(_) => true,
             State::Start
+            | State::Resolve(_)
             | State::Wait
             | State::Pause
             | State::Connect(_)

@@ -105,7 +105,7 @@ impl Relay {
                 State::Relay(self)
             }
             Event::ClientLost(failure) | Event::RequestBad(failure) => self.give_up(failure, step),
-            Event::CacheChanged | Event::Drained | Event::WaitOver => self.sharing(&event, step),
+            Event::News | Event::Drained | Event::WaitOver => self.sharing(&event, step),
             Event::Expired if step.leaves_it_to_others(self.link, &self.receiving) => State::Relay(self),
             Event::Expired => self.give_up(Failure::ExchangeTimeout, step),
             Event::Route

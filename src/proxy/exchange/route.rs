@@ -5,7 +5,7 @@ use crate::{
     app::ConnId,
     backend::BackendId,
     health::Outcome,
-    http::{self, BodyLength},
+    http::{self, BodyLength, Method},
     lb::RouteKey,
     pool::{BackendSet, Checkout, Client, Granted, Lease},
     proxy::{
@@ -42,6 +42,9 @@ impl Step<'_> {
 
     /// As [`Step::route`], but asks `meant` first: room was made there, or it was its turn already.
     pub(super) fn route_to(&mut self, meant: Option<BackendId>, granted: Option<Granted<u32>>) -> State {
+        if let Err(state) = self.find_origin(None) {
+            return state;
+        }
         match self.choose(meant) {
             Choice::Reuse(backend, conn, lease) => {
                 let link = Link { conn, backend, reused: true };
@@ -62,16 +65,18 @@ impl Step<'_> {
         let now = self.cx.now();
         let shared = &self.worker.shared;
         let budget = DeadlineBudget::new(shared.config.deadlines.connect, now);
-        let mut dial = Dial::new(&shared.backends[backend.index()].addresses, budget);
+        let server = shared.backend(backend, self.core.origin.as_ref());
+        let mut dial = Dial::new(&server.addresses, budget);
         let Some((address, share)) = dial.next(now) else {
-            self.worker.shared.health.report(backend, Outcome::Neutral, now);
+            self.worker.report(backend, Outcome::Neutral, now);
             self.worker.pool.ended(lease);
             return self.give_up(None, Failure::ConnectTimeout);
         };
-        let conn = connect(self.cx, &self.worker.shared.backends[backend.index()], address);
+        let conn = connect(self.cx, server, address);
         // A response of 16 KiB and its head are then one read, not two; what is not there costs nothing.
         self.cx.set_bulk(conn, true);
-        self.worker.table.insert(conn, Role::Upstream(Box::new(Upstream::new(conn, backend, dial))));
+        let upstream = Upstream::new(conn, backend, dial, self.core.origin.clone());
+        self.worker.table.insert(conn, Role::Upstream(Box::new(upstream)));
         let link = Link { conn, backend, reused: false };
         self.take(link, lease, PoolUse::Opened);
         self.expect_upstream(link, Some(now + share));
@@ -98,6 +103,9 @@ impl Step<'_> {
 
     /// Asks `meant`, then the balancer, until a backend has a connection for us.
     fn choose(&mut self, meant: Option<BackendId>) -> Choice {
+        if let Some(origin) = &self.core.origin {
+            return self.choose_origin(origin.id);
+        }
         let now = self.cx.now();
         let client = RouteKey { client: self.core.record.client };
         let mut candidates = std::mem::take(&mut self.worker.candidates);
@@ -134,6 +142,15 @@ impl Step<'_> {
         choice
     }
 
+    /// A client of a forward proxy has chosen itself.
+    fn choose_origin(&mut self, origin: BackendId) -> Choice {
+        match self.worker.checkout(origin, self.core.attempts.fresh, self.cx) {
+            Checkout::Reuse { conn, lease, .. } => Choice::Reuse(origin, conn, lease),
+            Checkout::Open(lease) => Choice::Open(origin, lease),
+            Checkout::Full | Checkout::Evict { .. } => Choice::Full(BackendSet::from_iter([origin])),
+        }
+    }
+
     /// From here on the exchange holds a connection, and a place among those in flight.
     fn take(&mut self, link: Link, lease: Lease, pool: PoolUse) {
         self.worker.shared.load.begin(self.worker.number, link.backend);
@@ -156,6 +173,11 @@ impl Step<'_> {
         // The pool may hold more such; a new connection settles it.
         self.core.attempts.fresh = true;
         self.route(None)
+    }
+
+    /// The connection is there. A client that wants no more than that has its tunnel.
+    pub(super) fn connected(&mut self, link: Link) -> State {
+        if self.core.request.head.method == Method::Connect { self.open_tunnel(link) } else { self.send_request(link) }
     }
 
     /// Sends the head; the body follows as it arrives.
@@ -204,7 +226,7 @@ impl Step<'_> {
             received_by: core.record.stream.map(|_| "2.0 "),
             secure: core.record.secure.is_some(),
             subject: core.record.secure.as_ref().and_then(|secure| secure.client.as_deref()),
-            backend: &shared.backends[link.backend.index()],
+            backend: shared.backend(link.backend, core.origin.as_ref()),
             persist: shared.slots.config().max > 0,
         };
         writing.head(|out| headers::write_request(out, &inbound, &shared.config.forwarding))

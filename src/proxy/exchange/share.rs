@@ -45,7 +45,7 @@ impl Relay {
                 // It may be our own client that was left behind.
                 self.share_on(step)
             }
-            Event::CacheChanged => match self.share_on(step) {
+            Event::News => match self.share_on(step) {
                 State::Relay(relay) => {
                     step.wait_for_readers(relay.link);
                     State::Relay(relay)

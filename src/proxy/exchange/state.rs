@@ -5,7 +5,7 @@ use super::{
     relay::{Receiving, Relay},
     tunnel::Tunnel,
 };
-use crate::proxy::phase::Phase;
+use crate::proxy::{forward::Denied, phase::Phase};
 
 impl State {
     /// The next state. Events that mean nothing to a state leave it as it is.
@@ -21,7 +21,8 @@ impl State {
             (Self::Wait, Event::Room(granted)) => step.route(Some(granted)),
             (Self::Wait, Event::WaitOver) => step.give_up(None, Failure::QueueTimeout),
             (Self::Pause, Event::WaitOver) => step.route(None),
-            (Self::Connect(link), Event::Connected) => step.send_request(link),
+            (Self::Resolve(_), Event::WaitOver) => step.give_up(None, Failure::Denied(Denied::ResolveTimeout)),
+            (Self::Connect(link), Event::Connected) => step.connected(link),
             (Self::Connect(link), Event::Redialed(conn)) => Self::Connect(Link { conn, ..link }),
             (Self::Peek(link), Event::Peeked(quiet)) => step.peeked(link, quiet),
             (Self::Connect(link), Event::UpstreamFailed(error)) => step.lost(link, Failure::of_connect(error), false),
@@ -32,9 +33,10 @@ impl State {
             }
             (Self::Relay(relay), event) => relay.on(event, step),
             (Self::Tunnel(tunnel), event) => tunnel.on(event, step),
-            (state, Event::CacheChanged) if state.may_be_forsaken() && step.is_forsaken() => {
+            (state, Event::News) if state.may_be_forsaken() && step.is_forsaken() => {
                 step.give_up(state.link(), Failure::Unwanted)
             }
+            (Self::Resolve(until), Event::News) => step.resolve(until),
             (state, Event::ClientLost(failure) | Event::RequestBad(failure)) => step.give_up(state.link(), failure),
             (state, Event::ClientEnded) if !step.core.request.is_complete() => {
                 step.give_up(state.link(), Failure::ClientGone)
@@ -54,6 +56,7 @@ impl State {
             | Self::Relay(Relay { link, .. })
             | Self::Tunnel(Tunnel { link, .. }) => Some(*link),
             Self::Start
+            | Self::Resolve(_)
             | Self::Wait
             | Self::Pause
             | Self::Follow(_)
@@ -65,12 +68,13 @@ impl State {
 
     /// Whether it is on its way to a backend, for others too, and has not reached one.
     fn may_be_forsaken(&self) -> bool {
-        matches!(self, Self::Wait | Self::Pause | Self::Connect(_) | Self::Peek(_))
+        matches!(self, Self::Resolve(_) | Self::Wait | Self::Pause | Self::Connect(_) | Self::Peek(_))
     }
 
     pub(super) fn name(&self) -> Name {
         match self {
             Self::Start => Name::Start,
+            Self::Resolve(_) => Name::Resolve,
             Self::Wait => Name::Wait,
             Self::Pause => Name::Pause,
             Self::Connect(_) => Name::Connect,
@@ -87,7 +91,9 @@ impl State {
     pub(super) fn phase(&self, core: &Core) -> Phase {
         match self {
             Self::Start => Phase::ReadingRequest,
-            Self::Follow(_) | Self::Wait | Self::Pause | Self::Connect(_) | Self::Peek(_) => Phase::Forwarding,
+            Self::Follow(_) | Self::Resolve(_) | Self::Wait | Self::Pause | Self::Connect(_) | Self::Peek(_) => {
+                Phase::Forwarding
+            }
             Self::Relay(Relay { receiving: Receiving::Head | Receiving::Again | Receiving::Unchanged(_), .. })
                 if core.request.is_complete() =>
             {

@@ -10,6 +10,8 @@ pub enum Name {
     Start,
     /// Waits for what another exchange fetches.
     Follow,
+    /// Waits for the addresses of a name, in a forward proxy.
+    Resolve,
     /// Waits for room in the pool.
     Wait,
     /// Between two tries.
@@ -30,20 +32,22 @@ pub enum Name {
     Done,
 }
 
-use Name::{Connect, Done, Follow, Pause, Peek, Read, Relay, Serve, Start, Tunnel, Wait};
+use Name::{Connect, Done, Follow, Pause, Peek, Read, Relay, Resolve, Serve, Start, Tunnel, Wait};
 
 /// From any of the first, one event may lead to any of the second, for this reason. An event that means nothing to a state
 /// leaves it as it is.
 pub const RULES: &[(&[Name], &[Name], &str)] = &[
     (&[Start], &[Follow], "another exchange asks the same"),
     (&[Start, Follow, Relay], &[Read], "its answer is read as it arrives"),
-    (&[Start, Follow, Wait, Pause, Peek, Connect, Relay], &[Serve], "a stored response answers"),
-    (&[Start, Follow, Wait, Pause, Peek, Connect, Relay], &[Peek, Connect, Wait], "a backend is to be asked"),
+    (&[Start, Follow, Resolve, Wait, Pause, Peek, Connect, Relay], &[Serve], "a stored response answers"),
+    (&[Start, Follow], &[Resolve], "the server's name is to be resolved"),
+    (&[Start, Follow, Resolve, Wait, Pause, Peek, Connect, Relay], &[Peek, Connect, Wait], "a backend is to be asked"),
     (&[Connect, Relay], &[Pause], "the backend failed, and another may be asked"),
     (&[Peek, Connect], &[Relay], "the head of the request is sent"),
     (&[Relay], &[Tunnel], "the backend switches protocols"),
+    (&[Connect], &[Tunnel], "the connection is all that a CONNECT wants"),
     (
-        &[Start, Follow, Wait, Pause, Peek, Connect, Relay, Read, Serve, Tunnel],
+        &[Start, Follow, Resolve, Wait, Pause, Peek, Connect, Relay, Read, Serve, Tunnel],
         &[Done],
         "answered, broken off or given up",
     ),
@@ -79,7 +83,7 @@ mod tests {
 
     #[test]
     fn every_state_but_the_first_is_entered_and_every_one_ends() {
-        for name in [Start, Follow, Wait, Pause, Connect, Peek, Relay, Read, Serve, Tunnel] {
+        for name in [Start, Follow, Resolve, Wait, Pause, Connect, Peek, Relay, Read, Serve, Tunnel] {
             let entered = RULES.iter().any(|(_, after, _)| after.contains(&name));
             assert_eq!(entered, name != Start, "{name:?}");
             assert!(may_follow(name, Done), "{name:?}");

@@ -1,8 +1,12 @@
-//! After a 101: bytes both ways, each side ending on its own. A tunnel lasts as long as it is used: its deadline is
+//! After a 101, or after a CONNECT to a forward proxy: bytes both ways, each side ending on its own. A tunnel lasts as long as it is used: its deadline is
 //! `--tunnel-timeout`, and that of the exchange which it began as (`--request-timeout`) is over.
 
 use super::{Event, Failure, Link, State, Step};
-use crate::{health::Outcome, http::ResponseHead, proxy::headers};
+use crate::{
+    health::Outcome,
+    http::{ResponseHead, Status},
+    proxy::headers,
+};
 
 /// Bytes both ways, of a protocol that we do not know.
 #[derive(Debug)]
@@ -53,7 +57,7 @@ impl Tunnel {
             | Event::WaitOver
             | Event::Route
             | Event::Fetch
-            | Event::CacheChanged
+            | Event::News
             | Event::Drained
             | Event::ClientClosed
             | Event::Room(_)
@@ -95,6 +99,19 @@ impl Step<'_> {
         }
         self.reply().switch(head);
         // The exchange ends here, and its deadline with it: a tunnel has one of its own.
+        self.has_no_end();
+        self.expect_tunnel(link);
+        State::Tunnel(Tunnel { link, client_ended: false, backend_ended: false })
+    }
+
+    /// The connection to the server that the client named in a `CONNECT` is open: that is all that it wants of us (RFC 9110
+    /// §9.3.6).
+    pub(super) fn open_tunnel(&mut self, link: Link) -> State {
+        if let Some(upstream) = self.worker.table.upstream(link.conn) {
+            upstream.begin();
+        }
+        self.core.attempts.sent = true;
+        self.reply().switch(&ResponseHead::new(Status::OK));
         self.has_no_end();
         self.expect_tunnel(link);
         State::Tunnel(Tunnel { link, client_ended: false, backend_ended: false })

@@ -124,15 +124,20 @@ fn write_forwarded(
     out.put_slice(b"Via: ");
     list_start(out, &chain.via);
     let received_by = inbound.received_by.unwrap_or_else(|| received_by(inbound.head.version));
-    put(out, [received_by, forwarding.pseudonym, "\r\nX-Forwarded-For: "]);
-    list_start(out, &chain.hops);
-    write_address(out, inbound.peer);
-    out.put_slice(b"\r\n");
-    if !chain.proto {
-        field(out, "X-Forwarded-Proto", scheme.as_bytes());
-    }
-    if let (false, Some(authority)) = (chain.host, authority) {
-        field(out, "X-Forwarded-Host", authority.as_bytes());
+    put(out, [received_by, forwarding.pseudonym, "\r\n"]);
+    if forwarding.announces {
+        put(out, ["X-Forwarded-For: "]);
+        list_start(out, &chain.hops);
+        write_address(out, inbound.peer);
+        out.put_slice(b"\r\n");
+        if !chain.proto {
+            field(out, "X-Forwarded-Proto", scheme.as_bytes());
+        }
+        if let (false, Some(authority)) = (chain.host, authority) {
+            field(out, "X-Forwarded-Host", authority.as_bytes());
+        }
+    } else if !chain.hops.is_empty() {
+        field(out, "X-Forwarded-For", &chain.hops);
     }
     if forwarding.forwarded {
         let (before, after) = if inbound.peer.to_canonical().is_ipv6() { ("\"[", "]\"") } else { ("", "") };

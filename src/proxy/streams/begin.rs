@@ -159,7 +159,7 @@ fn ask(request: http2::Request, peer: IpAddr, secure: Option<&Secure>, random: [
             failure = failure.or(Some(Failure::UnknownProtocol));
         }
     }
-    failure = failure.or_else(|| refusal(&head, peer, secure, config));
+    failure = failure.or_else(|| refusal(&head, body, peer, secure, config));
     Asked { head, body, key, failure, overrides_method: who.overrides_method, client: who.client }
 }
 

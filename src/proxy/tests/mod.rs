@@ -8,6 +8,7 @@ mod deadlines;
 mod dialing;
 mod draining;
 mod ends;
+mod forwarding;
 mod pressure;
 mod sharing;
 mod splicing;
@@ -18,7 +19,7 @@ mod streams_pressure;
 mod upstreams;
 mod waiting;
 
-use super::{BalanceArgs, Config, Desk, Http2Args, Plan, Proxy, ProxyArgs};
+use super::{BalanceArgs, Config, Desk, ForwardArgs, Http2Args, Plan, Proxy, ProxyArgs, Resolver};
 use crate::{
     app::{Action, App, ConnId, Cx, ListenerId, Origin, Progress, TimerKey},
     backend::{Addresses, Backend, BackendId},
@@ -31,6 +32,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io::ErrorKind,
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -49,6 +51,8 @@ struct Args {
     pool: PoolArgs,
     #[command(flatten)]
     cache: CacheArgs,
+    #[command(flatten)]
+    forward: ForwardArgs,
     #[command(flatten)]
     http2: Http2Args,
 }
@@ -114,6 +118,12 @@ impl World {
     /// Milestone 3 with a backend for each list of ports, at all of these.
     pub(super) fn at(backends: &[&[u16]], flags: &[&str]) -> Self {
         Self::build(backends, flags, |plan, _| plan)
+    }
+
+    /// A forward proxy with these flags, whose names `resolver` finds.
+    pub(super) fn forwarding(flags: &[&str], resolver: Arc<dyn Resolver>) -> Self {
+        let flags = [&["--retries", "0"], flags].concat();
+        Self::build(&[], &flags, |plan, args| plan.cache(&args.cache).forward(&args.forward, resolver))
     }
 
     fn build(backends: &[&[u16]], flags: &[&str], more: impl FnOnce(Plan, &Args) -> Plan) -> Self {
