@@ -8,6 +8,7 @@ pub mod directives;
 pub mod frames;
 pub mod freshness;
 pub mod gateway;
+pub mod guard;
 pub mod heard;
 pub mod hpack;
 pub mod http2;
