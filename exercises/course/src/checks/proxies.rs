@@ -332,7 +332,10 @@ fn few_descriptors(stage: &mut Stage) -> Result<(), Problem> {
 
 fn all_at_once(stage: &mut Stage) -> Result<(), Problem> {
     let _serving = answering(stage)?;
-    let ask = |work| web::get(&slow(work));
+    // With credentials, so that no cache may have one answer for all: it would have them wait for the first.
+    let ask = |work| {
+        format!("GET {} HTTP/1.1\r\nHost: here\r\nAuthorization: Basic b25lOnR3bw==\r\n\r\n", slow(work)).into_bytes()
+    };
     let hear = |client: &mut Client, work| expect_path(client, &slow(work));
     let work = Duration::from_millis(60);
     stage.expect_shape(Shape::Each, &Load { clients: 32, work, ask: &ask, hear: &hear })
