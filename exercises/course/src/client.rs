@@ -373,8 +373,13 @@ impl Client {
 
     /// Watches for a moment that nothing comes.
     pub(crate) fn expect_quiet(&mut self, wanted: &str) -> Result<(), Problem> {
-        let time = self.timing.quiet();
-        self.hear_until(Instant::now() + time);
+        self.expect_quiet_until(Instant::now() + self.timing.quiet(), wanted)
+    }
+
+    /// The same until `deadline`, which several clients may have together.
+    pub(crate) fn expect_quiet_until(&mut self, deadline: Instant, wanted: &str) -> Result<(), Problem> {
+        let time = deadline.saturating_duration_since(Instant::now());
+        self.hear_until(deadline);
         if !self.heard.is_empty() {
             let extra = std::mem::take(&mut self.heard);
             return Err(self.problem(wanted, Seen::Extra(extra)));

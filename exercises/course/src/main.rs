@@ -6,12 +6,14 @@
 //! ```text
 //! catalog ── which exercises, which checks          checks/   what each check does
 //! runner ─── runs them: stage (program, clients, seed) ── client, student ── wire (the record)
+//! ahead ──── runs several checks side by side
 //! cause ──── from what was seen (problem) to why (causes): probe and queues (what the process does, and the kernel has for it), bytes
 //! quiz ───── predictions, and the experiments that answer them: lab (sockets, and what was called)
 //! report ─── what the student reads                 commands/ what there is to type; progress is a text file
 //! running ── no program outlives the runner         dev       what authors need: starters, mutants
 //! ```
 
+mod ahead;
 mod bytes;
 mod catalog;
 mod cause;

@@ -230,3 +230,50 @@ fn a_new_exercise_has_all_its_files_and_is_named_where_all_are() {
     assert!(again.code == 2 && again.stderr.contains("is there already"), "{}", again.stderr);
     assert_eq!(course(root, &["dev", "new", "Nonsense", "--title", "", "--chapter", "", "--minutes", "1"]).code, 2);
 }
+
+/// The processes that still run and were started with this in their environment.
+#[cfg(target_os = "linux")]
+fn left(variable: &str) -> usize {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let ours = |path: std::path::PathBuf| {
+        let environment = fs::read(path.join("environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|one| one == variable.as_bytes())
+    };
+    processes.filter(|entry| ours(entry.path())).count()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn checks_side_by_side_tell_the_first_failure_in_their_order_and_leave_nothing() {
+    let directory = small();
+    let root = directory.path();
+    let manifest = "[package]\nname = \"exercises\"\nedition = \"2024\"\nautobins = false\n\n[workspace]\n\n\
+                    [[bin]]\nname = \"e06\"\npath = \"exercises/e06-echo/main.rs\"\n";
+    fs::write(root.join("Cargo.toml"), manifest).unwrap();
+    let main = root.join("exercises/e06-echo/main.rs");
+    let right = fs::read_to_string(root.join("exercises/solutions/e06-echo.rs")).unwrap();
+    let check = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_course"));
+        command
+            .args(["check", "e06"])
+            .env("COURSE_ROOT", root)
+            .env("SIDE_BY_SIDE", "here")
+            .env_remove("CARGO_TARGET_DIR");
+        let output = command.output().unwrap();
+        assert_eq!(left("SIDE_BY_SIDE=here"), 0);
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    fs::write(&main, &right).unwrap();
+    let (code, report) = check();
+    assert!(code == Some(0) && report.contains("11 of 11 checks"), "{report}");
+    // Two mistakes: the sixth check sees one of them, and the last but one the other.
+    let serves = "            Ok(stream) => serve(&stream),\n";
+    let says = "            writer.write_all(b\"Goodbye!\\n\")?;\n            return part(stream);\n";
+    assert!(right.contains(serves) && right.contains(says), "{right}");
+    let leaks = right.replace(serves, "Ok(stream) => { serve(&stream); std::mem::forget(stream) }\n");
+    fs::write(&main, leaks.replace(says, "writer.write_all(b\"Goodbye!\\n\")?; return Ok(());\n")).unwrap();
+    let (code, report) = check();
+    assert_eq!(code, Some(1), "{report}");
+    assert!(report.contains("FAILED quit-with-pending-input") && report.contains("not run:"), "{report}");
+    assert!(!report.contains("descriptors-grew") && report.contains("ok half-close"), "{report}");
+}

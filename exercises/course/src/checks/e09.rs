@@ -8,6 +8,7 @@ use crate::{
     shape::Shape,
     stage::Stage,
 };
+use std::time::Instant;
 
 /// In the order in which they run.
 pub(crate) const CHECKS: &[Check] = &[
@@ -115,9 +116,12 @@ fn full(stage: &mut Stage) -> Result<Vec<Client>, Problem> {
     for _ in 0..PLACES {
         let mut client = stage.connect()?;
         client.send(b"waits\n")?;
-        let about = |problem: Problem| problem.about(Topic::Waiting);
-        client.expect_quiet("nothing yet: it waits in the queue").map_err(about)?;
         clients.push(client);
+    }
+    let about = |problem: Problem| problem.about(Topic::Waiting);
+    let until = Instant::now() + stage.timing.quiet() * 2;
+    for client in &mut clients[WORKERS..] {
+        client.expect_quiet_until(until, "nothing yet: it waits in the queue").map_err(about)?;
     }
     Ok(clients)
 }

@@ -135,8 +135,9 @@ fn full(stage: &mut Stage) -> Result<(Vec<Client>, Vec<Client>), Problem> {
         waiting.push(client);
     }
     let about = |problem: Problem| problem.about(Topic::Waiting);
+    let until = Instant::now() + stage.timing.quiet() * 2;
     for client in &mut waiting {
-        client.expect_quiet("nothing yet: it waits for a worker").map_err(about)?;
+        client.expect_quiet_until(until, "nothing yet: it waits for a worker").map_err(about)?;
     }
     Ok((clients, waiting))
 }

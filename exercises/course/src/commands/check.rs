@@ -2,6 +2,7 @@
 
 use super::{Refused, built, check_named, drawn, exercise_named, named_or_next};
 use crate::{
+    ahead,
     catalog::Exercise,
     cause::Cause,
     progress::{self, Verdict},
@@ -48,7 +49,7 @@ pub(crate) struct Poke {
     at: Option<SocketAddr>,
 }
 
-fn seed(text: &str) -> Result<u64, String> {
+pub(crate) fn seed(text: &str) -> Result<u64, String> {
     u64::from_str_radix(text, 16).map_err(|_| "a seed is a hexadecimal number, such as 41c9".into())
 }
 
@@ -64,7 +65,7 @@ pub(crate) fn check(args: &Check) -> Result<u8, Refused> {
     for _ in 0..args.repeat {
         let seed = args.seed.unwrap_or_else(drawn);
         let options = Options { only, all: args.all, seed, timing: Timing::calibrated(), live: false, at: None };
-        let outcomes = runner::run(exercise, &program, options, |outcome| {
+        let outcomes = ahead::run(exercise, &program, options, |outcome| {
             if args.verbose {
                 show(&report::line(outcome));
             }

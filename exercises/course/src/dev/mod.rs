@@ -5,7 +5,7 @@ mod side_by_side;
 
 use crate::{
     catalog::{EXERCISES, Exercise},
-    commands::{Refused, exercise_named},
+    commands::{Refused, check, exercise_named},
     newcomer::{self, New},
     project::{self, Ran, Words},
     regions, report,
@@ -15,7 +15,7 @@ use crate::{
 use clap::Subcommand;
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -38,6 +38,19 @@ pub(crate) enum Command {
         /// They are built already, and starters are those of the solutions
         #[arg(long, hide = true)]
         built: bool,
+    },
+    /// Run one check of a program that is built already, and say only by the exit code whether it passes
+    #[command(hide = true)]
+    One {
+        /// Such as e06
+        exercise: String,
+        /// Such as greets
+        check: String,
+        /// The program
+        program: PathBuf,
+        /// Where words and cuts come from
+        #[arg(long, value_parser = check::seed)]
+        seed: u64,
     },
     /// Make the files of a new exercise
     New(New),
@@ -71,6 +84,7 @@ pub(crate) fn run(command: Command) -> Result<u8, Refused> {
         Command::Sync { check } => sync(check),
         Command::Check { exercise: Some(id), seeds, built } => check(&id, seeds, built),
         Command::Check { exercise: None, seeds, .. } => check_all(seeds),
+        Command::One { exercise, check, program, seed } => one(&exercise, &check, &program, seed),
         Command::New(args) => newcomer::new(&args),
         Command::Mutants { exercise, reports, one } => mutants::run(exercise.as_deref(), reports.as_deref(), one),
         Command::Proxies { programs, only, live } => proxies(programs, only.as_deref(), live),
@@ -206,6 +220,11 @@ fn check(id: &str, seeds: u64, built: bool) -> Result<u8, Refused> {
     });
     println!("{}: tried the solution under {seeds} seeds, and the starter", exercise.id);
     Ok(u8::from(wrong > 0))
+}
+
+fn one(id: &str, check: &str, program: &Path, seed: u64) -> Result<u8, Refused> {
+    let options = Options { only: Some(check), ..options(seed, Timing::calibrated()) };
+    Ok(check::exit_code(&runner::run(exercise_named(id)?, program, options, |_| {})))
 }
 
 fn options(seed: u64, timing: Timing) -> Options<'static> {
