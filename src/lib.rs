@@ -16,7 +16,7 @@
 //!
 //! ```text
 //! bin/*                                 parse flags, choose parts
-//! server  client  proxy  load  gateway    run things: workers, threads, processes
+//! server  client  proxy  load  gateway  multi    run things: workers, threads, processes
 //! cli                                   what all command lines have in common
 //! net                                   sockets, clock, signals; what is below has none
 //! http  http2  tls  service  lb  pool  health  resilience  cache     pure: bytes and time in, decisions out
@@ -36,6 +36,7 @@ pub mod http;
 pub mod http2;
 pub mod lb;
 pub mod load;
+pub mod multi;
 pub mod net;
 pub mod pool;
 pub mod proxy;

@@ -12,7 +12,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-const PROGRAMS: [&str; 17] = [
+const PROGRAMS: [&str; 18] = [
     env!("CARGO_BIN_EXE_milestone1"),
     env!("CARGO_BIN_EXE_milestone2"),
     env!("CARGO_BIN_EXE_milestone3"),
@@ -30,6 +30,7 @@ const PROGRAMS: [&str; 17] = [
     env!("CARGO_BIN_EXE_load"),
     env!("CARGO_BIN_EXE_client"),
     env!("CARGO_BIN_EXE_gateway"),
+    env!("CARGO_BIN_EXE_multi"),
 ];
 
 fn run(program: &str, args: &[&str]) -> Output {

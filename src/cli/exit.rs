@@ -93,6 +93,11 @@ pub fn ready_tls(listening: SocketAddr) {
     announce("READY-TLS", listening);
 }
 
+/// The same of a listener for commands.
+pub fn ready_command(listening: SocketAddr) {
+    announce("READY-COMMAND", listening);
+}
+
 fn announce(word: &str, listening: SocketAddr) {
     let mut stdout = io::stdout().lock();
     let _ = writeln!(stdout, "{word} {listening}").and_then(|()| stdout.flush());

@@ -11,7 +11,7 @@ mod parse;
 mod queue;
 mod stderr;
 
-pub use exit::{Failure, main, ready, ready_tls};
+pub use exit::{Failure, main, ready, ready_command, ready_tls};
 pub use listen::{ListenArgs, address};
 pub use log::{LogFilter, LogGuard, start_logging, start_logging_unthreaded};
 pub use parse::{EXIT_CODES, parse, prepared};

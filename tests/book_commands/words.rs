@@ -9,6 +9,7 @@ const SERVERS: &[&str] = &[
     "milestone5",
     "gateway",
     "forward-proxy",
+    "multi",
     "origin",
     "iterative",
     "fork",

@@ -27,6 +27,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("load", env!("CARGO_BIN_EXE_load")),
     ("client", env!("CARGO_BIN_EXE_client")),
     ("gateway", env!("CARGO_BIN_EXE_gateway")),
+    ("multi", env!("CARGO_BIN_EXE_multi")),
 ];
 
 /// `cargo run --bin NAME -- FLAGS` starts what is built, and `cargo build` has nothing to do.
@@ -91,7 +92,8 @@ impl Workplace {
 fn start(name: &str, path: &str, ports: &Ports) -> String {
     let port = ports.of(8080);
     let default = match name {
-        "load" => return format!("#!/bin/sh\nexec '{path}' \"$@\"\n"),
+        // These are told in other ways where to listen, or do not listen.
+        "load" | "multi" => return format!("#!/bin/sh\nexec '{path}' \"$@\"\n"),
         "client" => "--connect",
         _ => "--listen",
     };

@@ -83,7 +83,7 @@ fn start_with(stderr: Stdio, program: impl AsRef<Path>, args: &[&str], ready: us
 
 /// The address in a `READY` or `READY-TLS` line.
 fn listening(line: &str) -> Option<SocketAddr> {
-    let at = ["READY ", "READY-TLS "].iter().find_map(|word| line.strip_prefix(word))?;
+    let at = ["READY ", "READY-TLS ", "READY-COMMAND "].iter().find_map(|word| line.strip_prefix(word))?;
     at.parse().ok()
 }
 
