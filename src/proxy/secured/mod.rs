@@ -44,8 +44,8 @@ pub(super) struct Secured {
     files: Arc<Files>,
     /// The files as they looked when they were read.
     stamp: Stamp,
-    /// The content of those that decide about backends.
-    content: Vec<Vec<u8>>,
+    /// The hash of those that decide about backends.
+    content: u64,
     options: ListenOptions,
     listeners: Vec<TcpListener>,
     address: Option<SocketAddr>,
@@ -117,11 +117,8 @@ impl Secured {
     ///
     /// The system has no thread left.
     pub(super) fn watch(&self) -> io::Result<Sender<()>> {
-        let targets = reload::Targets {
-            shared: self.shared.clone(),
-            servers: self.servers.clone(),
-            content: self.content.clone(),
-        };
+        let targets =
+            reload::Targets { shared: self.shared.clone(), servers: self.servers.clone(), content: self.content };
         reload::start(self.files.clone(), self.stamp.clone(), targets)
     }
 }

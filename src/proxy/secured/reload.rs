@@ -34,8 +34,8 @@ const EVERY: Duration = Duration::from_secs(2);
 pub(super) struct Targets {
     pub(super) shared: Arc<Shared>,
     pub(super) servers: Arc<Servers>,
-    /// All that was read for the servers that are in place.
-    pub(super) content: Vec<Vec<u8>>,
+    /// The hash of all that was read for the servers that are in place.
+    pub(super) content: u64,
 }
 
 /// Watches the files on a thread of its own; `known` is how they looked when they were read. Each message is a wish to reload now;

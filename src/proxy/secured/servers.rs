@@ -9,6 +9,7 @@ use crate::{
 use clap::Args;
 use rustls::crypto::CryptoProvider;
 use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     path::{Path, PathBuf},
     sync::Arc,
     time::SystemTime,
@@ -51,8 +52,8 @@ pub(super) struct ServerFiles {
 pub(super) struct LoadedServers {
     /// By their places in the list; `None` where connections are plain.
     pub(super) list: Vec<Option<Arc<Server>>>,
-    /// All that was read. If it is the same as before, so are the backends.
-    pub(super) content: Vec<Vec<u8>>,
+    /// The hash of all that was read. If it is the same as before, so are the backends.
+    pub(super) content: u64,
 }
 
 impl ServerFiles {
@@ -83,7 +84,7 @@ impl ServerFiles {
         if self.backends.is_empty() {
             return Ok(LoadedServers::default());
         }
-        let mut content = Vec::new();
+        let mut content = DefaultHasher::new();
         let mut trust = self.args.trust(&self.provider, &mut content, warnings)?;
         if let (Some(certificate), Some(key)) = (&self.args.backend_certificate, &self.args.backend_key) {
             trust = trust.showing(own(certificate, key, now, &self.provider, &mut content, warnings)?);
@@ -95,7 +96,7 @@ impl ServerFiles {
             server.map(|server| Some(Arc::new(server))).ok_or_else(wrong)
         };
         let list = self.backends.iter().map(server).collect::<Result<_, String>>()?;
-        Ok(LoadedServers { list, content })
+        Ok(LoadedServers { list, content: content.finish() })
     }
 }
 
@@ -111,18 +112,18 @@ impl ServerArgs {
     fn trust(
         &self,
         provider: &Arc<CryptoProvider>,
-        content: &mut Vec<Vec<u8>>,
+        content: &mut DefaultHasher,
         warnings: &mut Vec<String>,
     ) -> Result<Trust, String> {
         if let Some(path) = &self.backend_ca {
             let pem = read("--backend-ca", path)?;
             let trust = Trust::in_file(&pem, self.backend_tls_min, provider);
-            content.push(pem);
+            pem.hash(content);
             return trust.map_err(|problem| format!("--backend-ca {}: {problem}", path.display()));
         }
         let native = rustls_native_certs::load_native_certs();
         warnings.extend(native.errors.iter().map(|error| format!("authorities of this system: {error}")));
-        content.extend(native.certs.iter().map(|certificate| certificate.to_vec()));
+        native.certs.hash(content);
         Trust::in_authorities(native.certs, self.backend_tls_min, provider).map_err(|_| {
             "this system trusts no authority (is a package named ca-certificates installed?): give --backend-ca FILE"
                 .to_owned()
@@ -136,7 +137,7 @@ fn own(
     key: &Path,
     now: SystemTime,
     provider: &CryptoProvider,
-    content: &mut Vec<Vec<u8>>,
+    content: &mut DefaultHasher,
     warnings: &mut Vec<String>,
 ) -> Result<Pair, String> {
     let (chain, secret) = (read("--backend-certificate", certificate)?, read("--backend-key", key)?);
@@ -145,7 +146,7 @@ fn own(
         File::Key => format!("--backend-key {}: {problem}", key.display()),
     })?;
     // The key fits: another key has another certificate.
-    content.push(chain);
+    chain.hash(content);
     if pair.ends_soon(now) {
         let end = humantime::format_rfc3339_seconds(pair.not_after);
         let verb = if pair.not_after < now { "has expired on" } else { "ends on" };
