@@ -83,7 +83,9 @@ fn config(weather: &Weather, random: &mut Random) -> Config {
         config.body_rate = 0;
     }
     if !weather.is_calm() && random.chance(200) {
-        config.deadlines.exchange = Some(random.micros(1_000_000..=20_000_000));
+        let limit = random.micros(1_000_000..=20_000_000);
+        // Where the ledger wants every request to reach its origin whole, no deadline of ours may cut a long one off.
+        config.deadlines.exchange = Some(limit).filter(|_| !weather.is_prompt());
     }
     config
 }
