@@ -46,6 +46,10 @@ done
 exec "target/release/$name" "$@"
 "#;
 
+/// The variables by which a machine's user sends requests by way of a proxy. None does here, unless the page says so.
+const PROXIES: [&str; 7] =
+    ["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"];
+
 /// A directory for one page, and what its commands find in the environment.
 pub struct Workplace {
     directory: TempDir,
@@ -69,7 +73,7 @@ impl Workplace {
         }
         write_program(&tools.join("cargo"), CARGO);
         // On a terminal curl shows progress only where the output goes elsewhere; that is not compared.
-        fs::write(tools.join(".curlrc"), "no-progress-meter\nnoproxy = *\n").expect("the directory is ours");
+        fs::write(tools.join(".curlrc"), "no-progress-meter\n").expect("the directory is ours");
         Self { directory, tools }
     }
 
@@ -80,11 +84,13 @@ impl Workplace {
     /// The variables that differ from our own environment.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         let others = std::env::var("PATH").unwrap_or_default();
-        vec![
+        let mut variables = vec![
             ("PATH", format!("{}:{others}:/usr/sbin", self.tools.display())),
             ("CURL_HOME", self.tools.display().to_string()),
             ("LC_ALL", "C".to_owned()),
-        ]
+        ];
+        variables.extend(PROXIES.map(|name| (name, String::new())));
+        variables
     }
 }
 
