@@ -145,6 +145,8 @@ impl Stage {
 
     /// The time from the first request to the last answer.
     fn run_load(&mut self, load: &Load<'_>, work: Duration) -> Result<Duration, Problem> {
+        // Workers that have just been started, or have just let a client go, may not wait for the next one yet.
+        self.until_rests();
         let mut clients = Vec::new();
         for _ in 0..load.clients {
             clients.push(self.connect()?);
