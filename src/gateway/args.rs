@@ -28,8 +28,8 @@ pub struct GatewayArgs {
     /// Connections to the command server; commands take turns on them
     #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one::<NonZeroUsize>(MAX_THREADS), help_heading = "Command server")]
     pub(super) connections: NonZeroUsize,
-    /// Commands on each of them that wait for their answers
-    #[arg(long, value_name = "N", default_value = "64", value_parser = at_least_one::<NonZeroUsize>(32_768), help_heading = "Command server")]
+    /// Commands on each of them that wait for their answers. One client has 64 at most: some with slow commands leave room for others
+    #[arg(long, value_name = "N", default_value = "1024", value_parser = at_least_one::<NonZeroUsize>(32_768), help_heading = "Command server")]
     in_flight: NonZeroUsize,
     /// Commands for each of them that may wait to be sent; those beyond are answered with 503
     #[arg(long, value_name = "N", default_value = "4096", value_parser = at_least_one::<NonZeroUsize>(MAX_COUNT), help_heading = "Command server")]

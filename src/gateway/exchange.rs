@@ -3,7 +3,7 @@
 //! ```text
 //!   content ──▶ unsplit ──▶ line ──▶ ask ──┐        ┌── outcome, in any order
 //!                                          ▼        ▼
-//!                          first ──▶ [ told │ ? │ told │ ? ]   at most WINDOW
+//!                          first ──▶ [ told │ ? │ told │ ? ]   at most WINDOW, and WEIGHT
 //!                                       │
 //!                                       ╰──▶ content, once it is the turn of this line
 //! ```
@@ -25,8 +25,11 @@ use crate::{
 };
 use std::collections::VecDeque;
 
-/// Commands of one request that wait for their answers, or for their turn. An answer is 16 KiB at most.
+/// Commands of one request that wait for their answers, or for their turn.
 pub(super) const WINDOW: usize = 64;
+
+/// Bytes of these and of their answers. A few long ones cost as much as many short ones.
+const WEIGHT: usize = 64 * 1024;
 
 /// No more is written while so much waits for the client.
 pub(super) const HIGH_WATER: usize = 64 * 1024;
@@ -57,7 +60,7 @@ pub(super) struct Exchange {
     /// All of the request is here.
     heard: bool,
     /// Outcomes, the first of them that of command number `first`.
-    slots: VecDeque<Option<Outcome>>,
+    slots: VecDeque<Slot>,
     first: u64,
     /// Lines that were commands, so far, and those of them that failed.
     pub(super) commands: u64,
@@ -68,6 +71,20 @@ pub(super) struct Exchange {
     writer: Option<BodyWriter>,
     /// The status that was sent.
     pub(super) status: Option<Status>,
+}
+
+/// The place of one command.
+#[derive(Debug)]
+struct Slot {
+    /// Bytes of the command.
+    asked: usize,
+    outcome: Option<Outcome>,
+}
+
+impl Slot {
+    fn weight(&self) -> usize {
+        self.asked + self.outcome.as_ref().map_or(0, |outcome| outcome.text.len())
+    }
 }
 
 /// How an exchange goes on.
@@ -115,12 +132,18 @@ impl Exchange {
 
     /// Whether it takes more of the request.
     pub(super) fn hears(&self) -> bool {
-        !self.heard && self.unsplit.is_empty() && self.slots.len() < WINDOW
+        !self.heard && self.unsplit.is_empty() && self.has_room()
+    }
+
+    /// Whether one more command may be asked. A single one always may.
+    fn has_room(&self) -> bool {
+        self.slots.is_empty()
+            || self.slots.len() < WINDOW && self.slots.iter().map(Slot::weight).sum::<usize>() < WEIGHT
     }
 
     /// Whether a part of the request is missing, and nothing else is waited for.
     pub(super) fn waits_for_client(&self) -> bool {
-        !self.heard && self.slots.iter().all(Option::is_some)
+        !self.heard && self.slots.iter().all(|slot| slot.outcome.is_some())
     }
 
     /// A piece of content.
@@ -145,7 +168,7 @@ impl Exchange {
     pub(super) fn tell(&mut self, number: u64, outcome: Outcome) {
         let slot = number.checked_sub(self.first).and_then(|place| self.slots.get_mut(usize::try_from(place).ok()?));
         if let Some(slot) = slot {
-            *slot = Some(outcome);
+            slot.outcome = Some(outcome);
         }
     }
 
@@ -166,7 +189,7 @@ impl Exchange {
     fn split(&mut self, names: &Names, asks: &mut impl Asks) {
         let unsplit = std::mem::take(&mut self.unsplit);
         let mut rest = &unsplit[..];
-        while self.slots.len() < WINDOW
+        while self.has_room()
             && let Some(line) = self.lines.next(&mut rest)
         {
             match line {
@@ -190,7 +213,7 @@ impl Exchange {
             Ok(request) => {
                 let number = self.next_number();
                 self.commands += 1;
-                self.slots.push_back(None);
+                self.slots.push_back(Slot { asked: request.text().len(), outcome: None });
                 asks.ask(number, request);
             }
             Err(error) => self.slot(Outcome::from(&error)),
@@ -203,7 +226,7 @@ impl Exchange {
 
     fn slot(&mut self, outcome: Outcome) {
         self.commands += 1;
-        self.slots.push_back(Some(outcome));
+        self.slots.push_back(Slot { asked: 0, outcome: Some(outcome) });
     }
 
     /// Whether no command is still to come.
@@ -246,7 +269,7 @@ impl Exchange {
 
     /// The next outcome, if it is here.
     fn take(&mut self) -> Option<Outcome> {
-        let outcome = self.slots.front_mut()?.take()?;
+        let outcome = self.slots.front_mut()?.outcome.take()?;
         self.slots.pop_front();
         self.first += 1;
         self.failed += u64::from(!outcome.is_success());

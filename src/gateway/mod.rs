@@ -28,7 +28,7 @@
 //! A command that may be executed twice is repeated first ([`Attempts`](crate::client::Attempts)), so its client hardly sees these. The
 //! method of the request does not matter for that: `POST /command` with `PING` is repeated, with a command of unknown name it is not.
 //!
-//! A client waits for its own commands alone: 64 of them are under way, and of the rest nothing is read. One that takes no answers
+//! A client waits for its own commands alone: 64 of them (or 64 KiB) are under way, and of the rest nothing is read. One that takes no answers
 //! is not read from, either.
 //!
 //! Reading order: `route` (what a request stands for), `outcome` (the table above), `exchange` (lines, commands, outcomes in order),

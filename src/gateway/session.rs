@@ -231,6 +231,10 @@ impl<C: Commands> Gateway<C> {
     fn go_on(&mut self) {
         let State::Asking(exchange) = &mut self.state else { return };
         let told = mem::take(&mut *self.line.inbox.lock().unwrap_or_else(PoisonError::into_inner));
+        if !told.is_empty() {
+            // The client owes us nothing for the time that it waited.
+            self.since = self.now.instant;
+        }
         for (number, result) in told {
             if let Err(error) = &result {
                 tracing::info!(request = %exchange.request, "no answer from the command server: {error}");

@@ -201,11 +201,42 @@ fn a_client_that_does_not_read_is_asked_for_no_more() {
         visit.session.woken(visit.now);
     }
     let (asked, waits) = (visit.asked.all().len(), visit.session.output().len());
-    assert!(asked < 2 * WINDOW && waits < 100_000, "{asked} asked, {waits} bytes wait");
+    assert!(asked <= 2 * WINDOW && waits < 100_000, "{asked} asked, {waits} bytes wait");
     take(visit.session.output());
     assert!(!visit.said().is_empty());
     assert!(visit.asked.all().len() > asked, "it goes on");
     visit.session.expire(visit.now.after(Duration::from_secs(31)));
+}
+
+/// Few long commands weigh as much as many short ones.
+#[test]
+fn long_commands_are_asked_a_few_at_a_time() {
+    let mut visit = Visit::new();
+    let content = format!("DO {}\n", "x".repeat(8000)).repeat(40);
+    visit.session.receive(post("/command", &content).as_bytes(), visit.now);
+    let asked = visit.asked.all().len();
+    assert!((8..=9).contains(&asked), "{asked}");
+    // Its answer is here, and waits for the first.
+    visit.tell(1, &"y".repeat(8000));
+    assert_eq!(visit.asked.all().len(), asked);
+    assert!(visit.tell(0, "done").len() > 8000);
+    assert!(visit.asked.all().len() > asked);
+}
+
+/// The answer took its time; the client, which goes on when it has it, has all of its own.
+#[test]
+fn the_time_of_a_client_begins_when_its_answer_is_there() {
+    let mut visit = Visit::new();
+    visit.say("POST /command HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nONE\nTWO\n");
+    visit.now = visit.now.after(Duration::from_secs(60));
+    visit.tell(0, "first");
+    visit.tell(1, "second");
+    let mut expire = |seconds| {
+        visit.session.expire(visit.now.after(Duration::from_secs(seconds)));
+        visit.session.wants()
+    };
+    assert_eq!(expire(29), Wants::Input);
+    assert_eq!(expire(30), Wants::Close(CloseReason::TooSlow));
 }
 
 #[test]
