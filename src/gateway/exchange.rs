@@ -278,23 +278,20 @@ impl Exchange {
 
     /// The only outcome is the response.
     fn one(&mut self, outcome: &Outcome, now: Now, output: &mut Output) {
-        let (outcome, kind, content) = match self.form {
-            _ if !outcome.is_success() => (outcome.clone(), JSON, told(outcome, None)),
-            Form::Commands => (outcome.clone(), JSON, told(outcome, None)),
-            Form::Echo | Form::Fixed(_, Show::Line) => (outcome.clone(), TEXT, line(&outcome.text)),
+        let json = |outcome: &Outcome| (outcome.status, JSON, told(outcome, None));
+        let (status, kind, content) = match self.form {
+            _ if !outcome.is_success() => json(outcome),
+            Form::Commands => json(outcome),
+            Form::Echo | Form::Fixed(_, Show::Line) => (outcome.status, TEXT, line(&outcome.text)),
             Form::Fixed(_, Show::Numbers) => match numbers(&outcome.text) {
-                Some(json) => (outcome.clone(), JSON, json),
-                None => {
-                    let outcome = Outcome::nonsense(outcome.executed);
-                    let content = told(&outcome, None);
-                    (outcome, JSON, content)
-                }
+                Some(content) => (outcome.status, JSON, content),
+                None => json(&Outcome::nonsense(outcome.executed)),
             },
         };
         let length = BodyLength::Exact(content.len() as u64);
-        let head = Head { retry_after: outcome.retry_after, ..Head::new(outcome.status, kind, length) };
+        let head = Head { retry_after: outcome.retry_after, ..Head::new(status, kind, length) };
         head.write(self.asked, now.wall, output);
-        self.status = Some(outcome.status);
+        self.status = Some(status);
         if !self.asked.head_only {
             output.extend(&content);
         }

@@ -204,8 +204,7 @@ impl<C: Commands> Gateway<C> {
 
     /// Content of such a request is not read: the connection ends behind the answer.
     fn no_route(&mut self, mut asked: Asked, why: NoRoute, length: BodyLength) -> State {
-        let content = told(&Outcome { status: why.status(), ..Outcome::invalid(why.as_str()) }, None);
-        let mut head = Head::new(why.status(), JSON, BodyLength::Exact(content.len() as u64));
+        let (mut head, content) = own_error(why.status(), why.as_str());
         if let NoRoute::Method(allow) = why {
             head.allow = Some(allow);
         }
@@ -265,8 +264,7 @@ impl<C: Commands> Gateway<C> {
             State::Closed(_) => None,
         };
         if let Some(asked) = asked {
-            let content = told(&Outcome { status, ..Outcome::invalid(why) }, None);
-            let head = Head::new(status, JSON, BodyLength::Exact(content.len() as u64));
+            let (head, content) = own_error(status, why);
             self.answer(Asked { reuse: false, ..asked }, &head, &content);
         }
         self.state = State::Closed(reason);
@@ -304,6 +302,12 @@ impl<C: Commands> Gateway<C> {
     }
 }
 
+/// An error of which the command server does not know.
+fn own_error(status: Status, why: &str) -> (Head, Vec<u8>) {
+    let content = told(&Outcome { status, ..Outcome::invalid(why) }, None);
+    (Head::new(status, JSON, BodyLength::Exact(content.len() as u64)), content)
+}
+
 /// The state behind a complete response.
 fn after(asked: Asked) -> State {
     if asked.reuse { State::Reading } else { State::Closed(CloseReason::PeerAsked) }
@@ -336,8 +340,7 @@ impl<C: Commands> Session for Gateway<C> {
         if !self.held.is_empty() || !self.hears() {
             return self.hold(input);
         }
-        let rest = self.hear(input).to_vec();
-        self.held = rest;
+        self.held = self.hear(input).to_vec();
         self.settle();
     }
 
