@@ -12,7 +12,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-const PROGRAMS: [&str; 18] = [
+const PROGRAMS: [&str; 19] = [
     env!("CARGO_BIN_EXE_milestone1"),
     env!("CARGO_BIN_EXE_milestone2"),
     env!("CARGO_BIN_EXE_milestone3"),
@@ -31,6 +31,7 @@ const PROGRAMS: [&str; 18] = [
     env!("CARGO_BIN_EXE_client"),
     env!("CARGO_BIN_EXE_gateway"),
     env!("CARGO_BIN_EXE_multi"),
+    env!("CARGO_BIN_EXE_chat"),
 ];
 
 fn run(program: &str, args: &[&str]) -> Output {

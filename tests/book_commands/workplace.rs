@@ -27,6 +27,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("load", env!("CARGO_BIN_EXE_load")),
     ("client", env!("CARGO_BIN_EXE_client")),
     ("gateway", env!("CARGO_BIN_EXE_gateway")),
+    ("chat", env!("CARGO_BIN_EXE_chat")),
     ("multi", env!("CARGO_BIN_EXE_multi")),
 ];
 

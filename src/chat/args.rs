@@ -1,0 +1,96 @@
+//! The flags of the program `chat`.
+
+use super::{hall::Token, limits::Limits, talk::Config};
+use crate::{
+    cli::ListenArgs,
+    net::DriverKind,
+    units::{Flags, MAX_COUNT, MAX_WORKERS, Pointless, at_least_one, nonzero_duration, size},
+};
+use clap::Args;
+use std::{
+    num::{NonZeroU32, NonZeroUsize},
+    time::Duration,
+};
+
+/// The flags of the program.
+#[derive(Debug, Clone, Args)]
+pub struct ChatArgs {
+    #[command(flatten)]
+    pub(super) listen: ListenArgs,
+    /// How the event loops talk to the kernel: epoll (on macOS: kqueue), io-uring where the system allows it, or auto, which is epoll
+    #[arg(long, value_name = "auto|epoll|io-uring", default_value = "auto", hide_possible_values = true)]
+    pub(super) driver: DriverKind,
+    /// Event loops, each on a thread [default: one a processor]
+    #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroUsize>(MAX_WORKERS))]
+    pub(super) workers: Option<NonZeroUsize>,
+
+    /// Clients at once; those beyond wait in the backlog
+    #[arg(long, value_name = "N", default_value = "10000", value_parser = at_least_one::<NonZeroUsize>(MAX_COUNT), help_heading = "Limits")]
+    pub(super) max_clients: NonZeroUsize,
+    /// Rooms at once
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = at_least_one::<NonZeroUsize>(MAX_COUNT), help_heading = "Limits")]
+    max_rooms: NonZeroUsize,
+    /// People in one room
+    #[arg(long, value_name = "N", default_value = "1000", value_parser = at_least_one::<NonZeroUsize>(MAX_COUNT), help_heading = "Limits")]
+    max_members: NonZeroUsize,
+    /// Bytes of a line, its end not counted
+    #[arg(long, value_name = "SIZE", default_value = "4k", value_parser = at_least_64, help_heading = "Limits")]
+    max_line: usize,
+    /// Bytes that may wait for a client that does not read; one more, and it is told and let go
+    #[arg(long, value_name = "SIZE", default_value = "256k", value_parser = at_least_64, help_heading = "Limits")]
+    queue: usize,
+    /// Lines a second of one client; one that talks faster is read more slowly
+    #[arg(long, value_name = "N", default_value = "10", value_parser = at_least_one::<NonZeroU32>(MAX_COUNT), help_heading = "Limits")]
+    rate: NonZeroU32,
+    /// Lines of one client at once
+    #[arg(long, value_name = "N", default_value = "30", value_parser = at_least_one::<NonZeroU32>(MAX_COUNT), help_heading = "Limits")]
+    burst: NonZeroU32,
+    /// Messages that a room keeps for those who come later
+    #[arg(long, value_name = "N", default_value = "200", value_parser = at_least_one::<NonZeroUsize>(MAX_COUNT), help_heading = "Limits")]
+    history: NonZeroUsize,
+    /// How long the place of a lost connection is kept
+    #[arg(long, value_name = "TIME", default_value = "2m", value_parser = nonzero_duration, help_heading = "Limits")]
+    resume: Duration,
+    /// Silence after which a client with lines is sent away
+    #[arg(long, value_name = "TIME", default_value = "12h", value_parser = nonzero_duration, help_heading = "Limits")]
+    idle_timeout: Duration,
+}
+
+impl Flags for ChatArgs {
+    const POINTLESS: &'static [Pointless] = &[];
+}
+
+/// A line has to hold a command.
+fn at_least_64(text: &str) -> Result<usize, String> {
+    size(text).and_then(|size: usize| if size >= 64 { Ok(size) } else { Err("must be at least 64".to_owned()) })
+}
+
+impl ChatArgs {
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            rooms: self.max_rooms.get(),
+            members: self.max_members.get(),
+            history: self.history.get(),
+            // One place for everyone who is here, and one for everyone who may come back.
+            people: self.max_clients.get().saturating_mul(2),
+            resume: self.resume,
+            ..Limits::default()
+        }
+    }
+
+    pub(super) fn config(&self) -> Config {
+        Config {
+            line: self.max_line,
+            queue: self.queue,
+            rate: self.rate,
+            burst: self.burst,
+            idle: self.idle_timeout,
+            token,
+        }
+    }
+}
+
+/// 128 bits of the thread's generator, which the system seeds.
+fn token() -> Token {
+    Token(format!("{:032x}", rand::random::<u128>()))
+}

@@ -1,0 +1,59 @@
+//! The effects of a command outside of the hall, in their order.
+
+use super::super::event::{Event, Told};
+use crate::session::CloseReason;
+use std::{mem, sync::Arc};
+
+/// A person, over all connections. Never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct PersonId(pub(super) u64);
+
+/// The secret with which a person comes back: 128 bits that no one else can guess.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Token(pub String);
+
+/// One thing to be done.
+#[derive(Debug, Clone)]
+pub(crate) enum Effect {
+    /// Tell a person. One that is away has no connection and is told nothing.
+    Tell(PersonId, Arc<Event>),
+    /// No more is told to this person on this connection.
+    End(PersonId, CloseReason),
+    /// The connection of one person is from now on that of another.
+    Move {
+        /// Is no one from now on.
+        from: PersonId,
+        /// Came back.
+        to: PersonId,
+    },
+}
+
+/// A list of effects.
+#[derive(Debug, Default)]
+pub(super) struct Effects(Vec<Effect>);
+
+impl Effects {
+    pub(super) fn tell(&mut self, id: PersonId, told: Told) {
+        self.pass(id, Event::new(told));
+    }
+
+    pub(super) fn pass(&mut self, id: PersonId, event: Arc<Event>) {
+        self.0.push(Effect::Tell(id, event));
+    }
+
+    pub(super) fn end(&mut self, id: PersonId, reason: CloseReason) {
+        self.0.push(Effect::End(id, reason));
+    }
+
+    pub(super) fn replace(&mut self, from: PersonId, to: PersonId) {
+        self.0.push(Effect::Move { from, to });
+    }
+
+    pub(super) fn take(&mut self, into: &mut Vec<Effect>) {
+        if into.is_empty() {
+            mem::swap(&mut self.0, into);
+        } else {
+            into.append(&mut self.0);
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The hall: people, rooms, and what is said. Pure: commands and time come in, effects go out.
+//!
+//! ```text
+//!   arrive, command, lose, expire, stored, judged  ──▶  Hall  ──▶  effects, in the order in which they have to happen
+//! ```
+//!
+//! A [`PersonId`] stays the same over several connections: a person whose connection is lost is *away*, keeps name and rooms for
+//! [`Limits::resume`], and comes back with a token (`resume`).
+
+mod effects;
+mod people;
+mod resume;
+mod room;
+mod talk;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use effects::{Effect, PersonId, Token};
+
+use super::{
+    command::{Command, HELP},
+    event::{Event, Told},
+    limits::Limits,
+};
+use crate::{session::CloseReason, time::Now};
+use effects::Effects;
+use people::Somebody;
+use room::Room;
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+
+/// The room that is always there.
+pub(crate) const LOBBY: &str = "lobby";
+
+/// All that a server knows of its people.
+#[derive(Debug)]
+pub(crate) struct Hall {
+    limits: Limits,
+    /// By the key of its name: in this order they are listed.
+    rooms: BTreeMap<String, Room>,
+    people: HashMap<PersonId, Somebody>,
+    /// By the key of the name.
+    names: HashMap<String, PersonId>,
+    tokens: HashMap<Token, PersonId>,
+    /// People that are away, and until when, the earliest first.
+    leaving: VecDeque<(Instant, PersonId)>,
+    /// For the names of guests, and for identities.
+    arrived: u64,
+    effects: Effects,
+    /// Messages said so far.
+    said: u64,
+}
+
+/// A hall in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Numbers {
+    pub(crate) people: usize,
+    pub(crate) away: usize,
+    pub(crate) rooms: usize,
+    pub(crate) said: u64,
+}
+
+impl Hall {
+    /// An empty one, with its lobby.
+    #[must_use]
+    pub(crate) fn new(limits: Limits, now: Now) -> Self {
+        let lobby = Room::new(LOBBY, now.instant);
+        Self {
+            limits,
+            rooms: BTreeMap::from([(LOBBY.to_owned(), lobby)]),
+            people: HashMap::new(),
+            names: HashMap::new(),
+            tokens: HashMap::new(),
+            leaving: VecDeque::new(),
+            arrived: 0,
+            effects: Effects::default(),
+            said: 0,
+        }
+    }
+
+    /// Takes what has to happen now.
+    pub(crate) fn take_effects(&mut self, into: &mut Vec<Effect>) {
+        self.effects.take(into);
+    }
+
+    /// One line of a person.
+    pub(crate) fn command(&mut self, id: PersonId, command: Command<'_>, now: Now) {
+        let done = match command {
+            Command::Blank => Ok(()),
+            Command::Say(text) => self.say_here(id, text, now),
+            Command::Send(room, number, text) => self.say(id, room, Some(number), text, now),
+            Command::Nick(name) => self.rename(id, name),
+            Command::Join(room) => self.join(id, room, now),
+            Command::Leave(room) => self.leave(id, room, now),
+            Command::Rooms => self.list_rooms(id),
+            Command::People(room) => self.list_people(id, room),
+            Command::Direct(to, text) => self.direct(id, to, text, now),
+            Command::Echo(on) => self.echo(id, on),
+            Command::Resume(token, seen) => self.resume(id, token, &seen, now),
+            Command::Help => {
+                self.effects.tell(id, Told::Done { text: HELP.to_owned() });
+                Ok(())
+            }
+            Command::Quit => {
+                self.effects.tell(id, Told::End { text: "goodbye".to_owned() });
+                self.effects.end(id, CloseReason::PeerAsked);
+                self.forget(id, "", now);
+                Ok(())
+            }
+        };
+        if let Err(Refused(text)) = done {
+            self.refuse(id, text);
+        }
+    }
+
+    /// A line of a person that was not understood.
+    pub(crate) fn refuse(&mut self, id: PersonId, text: impl Into<String>) {
+        self.effects.tell(id, Told::Refused { text: text.into() });
+    }
+
+    /// People whose time to come back has passed are gone.
+    pub(crate) fn expire(&mut self, now: Now) {
+        while let Some((until, id)) = self.leaving.front().copied()
+            && until <= now.instant
+        {
+            self.leaving.pop_front();
+            // A person may have come back since, and left again.
+            if self.people.get(&id).is_some_and(|person| person.away_until == Some(until)) {
+                self.forget(id, "lost the connection", now);
+            }
+        }
+    }
+
+    /// The hall in numbers.
+    #[must_use]
+    pub(crate) fn numbers(&self) -> Numbers {
+        let away = self.people.values().filter(|person| person.away_until.is_some()).count();
+        Numbers { people: self.people.len() - away, away, rooms: self.rooms.len(), said: self.said }
+    }
+
+    /// Tells everybody in a room, but for `except`.
+    fn tell_room(&mut self, key: &str, event: &Arc<Event>, except: Option<PersonId>) {
+        let Some(room) = self.rooms.get(key) else { return };
+        for id in room.people.iter().filter(|id| Some(**id) != except) {
+            self.effects.pass(*id, Arc::clone(event));
+        }
+    }
+}
+
+/// Why a command was not carried out, in words for the person.
+#[derive(Debug, PartialEq, Eq)]
+struct Refused(String);
+
+impl From<&str> for Refused {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+impl From<String> for Refused {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+type Done = Result<(), Refused>;
+
+/// Seconds since 1970, for what is shown and stored.
+fn seconds(now: Now) -> u64 {
+    now.wall.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

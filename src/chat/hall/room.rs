@@ -1,0 +1,188 @@
+//! Rooms: how they come to be, who is in them, what they keep.
+
+use super::{
+    super::{
+        event::{Event, Person, RoomLine, Told},
+        limits::HISTORY_BYTES,
+        name::key,
+    },
+    Done, Hall, LOBBY, PersonId, Refused,
+    people::Joined,
+};
+use crate::time::Now;
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    time::Instant,
+};
+
+/// One room.
+#[derive(Debug)]
+pub(super) struct Room {
+    pub(super) name: Arc<str>,
+    pub(super) people: BTreeSet<PersonId>,
+    pub(super) history: VecDeque<Kept>,
+    weight: usize,
+    /// The number of the next message.
+    pub(super) next: u64,
+    /// When it was entered or left last.
+    used: Instant,
+}
+
+/// A message in a room's history.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) seq: u64,
+    pub(super) event: Arc<Event>,
+    /// The speaker, if that was since the server began.
+    pub(super) by: Option<PersonId>,
+}
+
+impl Room {
+    pub(super) fn new(name: &str, now: Instant) -> Self {
+        Self { name: name.into(), people: BTreeSet::new(), history: VecDeque::new(), weight: 0, next: 1, used: now }
+    }
+
+    /// Keeps a message, and lets the oldest go that are too many.
+    pub(super) fn keep(&mut self, kept: Kept, most: usize) {
+        self.weight += kept.event.weight();
+        self.history.push_back(kept);
+        while self.history.len() > most || self.weight > HISTORY_BYTES && self.history.len() > 1 {
+            let Some(old) = self.history.pop_front() else { break };
+            self.weight -= old.event.weight();
+        }
+    }
+
+    /// Whether it may be forgotten to make place for another.
+    fn is_spare(&self) -> bool {
+        self.people.is_empty() && key(&self.name) != LOBBY
+    }
+}
+
+impl Hall {
+    pub(super) fn join(&mut self, id: PersonId, name: &str, now: Now) -> Done {
+        let key = key(name);
+        let person = self.person(id)?;
+        if person.is_in(&key) {
+            return self.turn_to(id, &key);
+        }
+        if person.joined.len() >= self.limits.joined {
+            return Err(format!("you are in {} rooms already: /leave one", self.limits.joined).into());
+        }
+        let name_of_person = Arc::clone(&person.name);
+        self.open(&key, name, now)?;
+        let most = self.limits.members;
+        let room = self.room_mut(&key)?;
+        if room.people.len() >= most {
+            return Err(format!("{name} is full").into());
+        }
+        let joined = Event::new(Told::Joined { room: Arc::clone(&room.name), name: name_of_person });
+        self.tell_room(&key, &joined, None);
+        let room = self.room_mut(&key)?;
+        room.people.insert(id);
+        room.used = now.instant;
+        let next = room.next;
+        self.person_mut(id)?.joined.push(Joined { key: key.clone(), from: next });
+        let entered = Told::Entered { room: Arc::clone(&self.room(&key)?.name), next, people: self.people_in(&key) };
+        self.effects.tell(id, entered);
+        let room = self.rooms.get(&key).ok_or("the room is gone")?;
+        room.history.iter().for_each(|kept| self.effects.pass(id, Arc::clone(&kept.event)));
+        Ok(())
+    }
+
+    /// Makes a room that a person is in the current one.
+    fn turn_to(&mut self, id: PersonId, key: &str) -> Done {
+        let name = Arc::clone(&self.room(key)?.name);
+        let person = self.person_mut(id)?;
+        if let Some(at) = person.joined.iter().position(|joined| joined.key == key) {
+            let joined = person.joined.remove(at);
+            person.joined.push(joined);
+        }
+        self.effects.tell(id, Told::Done { text: format!("your words go to {name} now") });
+        Ok(())
+    }
+
+    /// Makes sure that there is such a room.
+    fn open(&mut self, key: &str, name: &str, now: Now) -> Done {
+        if self.rooms.contains_key(key) {
+            return Ok(());
+        }
+        if self.rooms.len() >= self.limits.rooms {
+            let spare = self.rooms.iter().filter(|(_, room)| room.is_spare()).min_by_key(|(_, room)| room.used);
+            let Some(spare) = spare.map(|(key, _)| key.clone()) else {
+                return Err(format!("there are {} rooms already, all in use", self.limits.rooms).into());
+            };
+            self.rooms.remove(&spare);
+        }
+        self.rooms.insert(key.to_owned(), Room::new(name, now.instant));
+        Ok(())
+    }
+
+    pub(super) fn room(&self, key: &str) -> Result<&Room, Refused> {
+        self.rooms.get(key).ok_or_else(|| Refused(format!("there is no room {key}")))
+    }
+
+    pub(super) fn room_mut(&mut self, key: &str) -> Result<&mut Room, Refused> {
+        self.rooms.get_mut(key).ok_or_else(|| Refused(format!("there is no room {key}")))
+    }
+
+    /// The key of the room that a person means: the named one, or the current one.
+    pub(super) fn meant(&self, id: PersonId, room: Option<&str>) -> Result<String, Refused> {
+        match room {
+            Some(name) => Ok(key(name)),
+            None => {
+                let current = self.person(id)?.joined.last();
+                Ok(current.ok_or("you are in no room: /join one first, as in /join lobby")?.key.clone())
+            }
+        }
+    }
+
+    pub(super) fn leave(&mut self, id: PersonId, room: Option<&str>, now: Now) -> Done {
+        let key = self.meant(id, room)?;
+        self.put_out(id, &key, "", now)
+    }
+
+    /// Takes a person out of a room; `why` is told to those who stay.
+    pub(super) fn put_out(&mut self, id: PersonId, key: &str, why: &str, now: Now) -> Done {
+        let person = self.person_mut(id)?;
+        let before = person.joined.len();
+        person.joined.retain(|joined| joined.key != key);
+        if person.joined.len() == before {
+            return Err(format!("you are not in {key}").into());
+        }
+        let name = Arc::clone(&person.name);
+        let room = Arc::clone(&self.room(key)?.name);
+        self.effects.tell(id, Told::Exited { room, why: why.to_owned() });
+        self.go_out(id, key, &name, why, now);
+        Ok(())
+    }
+
+    /// The room's part of it.
+    pub(super) fn go_out(&mut self, id: PersonId, key: &str, name: &Arc<str>, why: &str, now: Now) {
+        let Some(room) = self.rooms.get_mut(key) else { return };
+        room.people.remove(&id);
+        room.used = now.instant;
+        let left = Told::Left { room: Arc::clone(&room.name), name: Arc::clone(name), why: why.to_owned() };
+        self.tell_room(key, &Event::new(left), None);
+    }
+
+    pub(super) fn people_in(&self, key: &str) -> Vec<Person> {
+        let Some(room) = self.rooms.get(key) else { return Vec::new() };
+        room.people.iter().filter_map(|id| Some(self.people.get(id)?.shown())).collect()
+    }
+
+    pub(super) fn list_rooms(&mut self, id: PersonId) -> Done {
+        let line = |room: &Room| RoomLine { room: Arc::clone(&room.name), people: room.people.len() };
+        let rooms = self.rooms.values().map(line).collect();
+        self.effects.tell(id, Told::Rooms { rooms });
+        Ok(())
+    }
+
+    pub(super) fn list_people(&mut self, id: PersonId, room: Option<&str>) -> Done {
+        let key = self.meant(id, room)?;
+        let room = Arc::clone(&self.room(&key)?.name);
+        let people = self.people_in(&key);
+        self.effects.tell(id, Told::People { room, people });
+        Ok(())
+    }
+}

@@ -1,0 +1,196 @@
+//! The hall as the workers share it: a lock around it, and the way of its effects to connections.
+//!
+//! One lock, not one a room. A command holds it for as long as it takes to put an event into the queues of a room, some 10 µs for a
+//! hundred people; nothing is encoded, sent, hashed or written meanwhile. In return all members of a room hear the same order, a
+//! person who is in several rooms needs no order of locks, and the hall can be read as if there were no threads. Sessions empty their
+//! queues without it.
+
+use super::{
+    command::{self, Command},
+    event::{Event, Told},
+    hall::{Effect, Hall, Numbers, PersonId, Token},
+    mailbox::{Mailbox, Pushed},
+};
+use crate::{session::CloseReason, time::Now};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// A hall that threads share.
+#[derive(Debug)]
+pub(crate) struct House {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    hall: Hall,
+    /// Those of people who are connected.
+    boxes: HashMap<PersonId, Arc<Mailbox>>,
+    /// The latest time that was told.
+    now: Now,
+    /// Connections that were ended because they did not read.
+    slow: u64,
+    stopping: bool,
+}
+
+/// A house in numbers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct State {
+    pub(crate) hall: Numbers,
+    /// Connections that were ended because their queue was full.
+    pub(crate) slow: u64,
+}
+
+impl House {
+    /// A hall for several threads.
+    #[must_use]
+    pub(crate) fn new(hall: Hall, now: Now) -> Self {
+        let inner = Inner { hall, boxes: HashMap::new(), now, slow: 0, stopping: false };
+        Self { inner: Mutex::new(inner) }
+    }
+
+    fn lock(&self, now: Now) -> MutexGuard<'_, Inner> {
+        let mut inner = self.lock_now();
+        // Workers read the clock at different moments.
+        if now.instant > inner.now.instant {
+            inner.now = now;
+        }
+        inner
+    }
+
+    fn lock_now(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A new person, who is told by `mailbox`.
+    ///
+    /// # Errors
+    ///
+    /// There is no place, in words for the peer.
+    pub(crate) fn arrive(&self, mailbox: &Arc<Mailbox>, token: Token, now: Now) -> Result<PersonId, &'static str> {
+        let mut inner = self.lock(now);
+        if inner.stopping {
+            return Err("the server is stopping");
+        }
+        inner.hall.expire(now);
+        let id = inner.hall.arrive(token)?;
+        inner.boxes.insert(id, Arc::clone(mailbox));
+        inner.settle();
+        Ok(id)
+    }
+
+    /// A line of a person. Returns the person that the connection is from now on.
+    pub(crate) fn line(&self, id: PersonId, line: &str, now: Now) -> PersonId {
+        let parsed = command::parse(line);
+        let mut inner = self.lock(now);
+        inner.hall.expire(now);
+        match parsed {
+            Ok(command) => {
+                if let Command::Resume(token, _) = &command {
+                    inner.make_way(id, token);
+                }
+                inner.hall.command(id, command, now);
+            }
+            Err(why) => inner.hall.refuse(id, why),
+        }
+        inner.settle().unwrap_or(id)
+    }
+
+    /// A line that is no text, or too long.
+    pub(crate) fn refuse(&self, id: PersonId, why: &str) {
+        let mut inner = self.lock_now();
+        inner.hall.refuse(id, why);
+        inner.settle();
+    }
+
+    /// The connection that `mailbox` belongs to is gone. Harmless if its person has another one by now, or is gone.
+    pub(crate) fn lose(&self, id: PersonId, mailbox: &Arc<Mailbox>) {
+        let mut inner = self.lock_now();
+        if inner.boxes.get(&id).is_some_and(|current| Arc::ptr_eq(current, mailbox)) {
+            inner.boxes.remove(&id);
+            let (untold, now) = (mailbox.leftovers(), inner.now);
+            inner.hall.lose(id, &untold, now);
+            inner.settle();
+        }
+    }
+
+    /// Time has passed.
+    pub(crate) fn tick(&self, now: Now) {
+        let mut inner = self.lock(now);
+        inner.hall.expire(now);
+        inner.settle();
+    }
+
+    /// Everybody is told that the server stops, and no one comes any more.
+    pub(crate) fn close(&self) {
+        let mut inner = self.lock_now();
+        inner.stopping = true;
+        let last = Event::new(Told::End { text: "the server is stopping".to_owned() });
+        for mailbox in inner.boxes.values() {
+            mailbox.push(&last);
+            mailbox.end(CloseReason::Draining);
+        }
+    }
+
+    /// The house in numbers.
+    #[must_use]
+    pub(crate) fn state(&self) -> State {
+        let inner = self.lock_now();
+        State { hall: inner.hall.numbers(), slow: inner.slow }
+    }
+}
+
+impl Inner {
+    /// Ends the connection that the holder of a token still has, so that its place can be taken.
+    fn make_way(&mut self, id: PersonId, token: &str) {
+        let Some(holder) = self.hall.holder(token).filter(|holder| *holder != id) else { return };
+        let Some(old) = self.boxes.remove(&holder) else { return };
+        let (untold, now) = (old.leftovers(), self.now);
+        old.push(&Event::new(Told::End { text: "you came back on another connection".to_owned() }));
+        old.end(CloseReason::PeerAsked);
+        self.hall.lose(holder, &untold, now);
+    }
+
+    /// Carries out effects until there are none. The person that came back, if one did.
+    fn settle(&mut self) -> Option<PersonId> {
+        let (mut effects, mut back) = (Vec::new(), None);
+        loop {
+            self.hall.take_effects(&mut effects);
+            if effects.is_empty() {
+                return back;
+            }
+            // Those whose queue is full by now, and what they were not told.
+            let mut slow: HashMap<PersonId, Vec<Arc<Event>>> = HashMap::new();
+            for effect in effects.drain(..) {
+                match effect {
+                    Effect::Tell(id, event) => self.tell(id, event, &mut slow),
+                    Effect::End(id, reason) => {
+                        self.boxes.remove(&id).into_iter().for_each(|mailbox| mailbox.end(reason));
+                    }
+                    Effect::Move { from, to } => {
+                        back = Some(to);
+                        self.boxes.remove(&from).into_iter().for_each(|mailbox| drop(self.boxes.insert(to, mailbox)));
+                    }
+                }
+            }
+            for (id, untold) in slow {
+                self.slow += 1;
+                self.hall.lose(id, &untold, self.now);
+            }
+        }
+    }
+
+    fn tell(&mut self, id: PersonId, event: Arc<Event>, slow: &mut HashMap<PersonId, Vec<Arc<Event>>>) {
+        if let Some(untold) = slow.get_mut(&id) {
+            return untold.push(event);
+        }
+        let Some(mailbox) = self.boxes.get(&id) else { return };
+        if mailbox.push(&event) == Pushed::Overflow {
+            let untold = mailbox.leftovers().into_iter().chain([event]).collect();
+            self.boxes.remove(&id);
+            slow.insert(id, untold);
+        }
+    }
+}

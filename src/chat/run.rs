@@ -1,0 +1,192 @@
+//! Runs the chat: an event loop for each worker, one house for all.
+
+use super::{ChatArgs, hall::Hall, house::House, session::Chat, talk::Config};
+use crate::{
+    cli::{self, Failure},
+    net::{
+        Driver, DriverChoice, DriverConfig, Remote, Sessions, Traffic, clock, descriptors,
+        listen::listen_together,
+        signals::{self, Signal},
+    },
+    units::Counted,
+};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    num::NonZeroUsize,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
+
+/// Descriptors of the process as such: standard streams, signals, event loops, listeners, files.
+const DESCRIPTORS_ASIDE: u64 = 64;
+
+/// How often those are looked for who have not come back in time.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Runs until a signal ends it.
+///
+/// # Errors
+///
+/// An address that cannot be listened on, or no threads or descriptors left: one line that says what to do.
+pub fn run(args: &ChatArgs) -> Result<(), Failure> {
+    let _log = cli::start_logging(&args.listen.log_level);
+    let driver = args.driver.choose()?;
+    let workers = args.workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    let clients = clients_per_worker(args.max_clients.get(), workers);
+    let now = clock::now();
+    let house = Arc::new(House::new(Hall::new(args.limits(), now), now));
+    let listeners = listen_together(&args.listen.options(), workers)?;
+    let address = listeners[0].local_addr()?;
+    let mut running = Running::new(args.config());
+    for listener in listeners {
+        running.start(&driver, listener, clients, &house)?;
+    }
+    let (told, traffic) = (Arc::clone(&house), Arc::clone(&running.traffic));
+    let (remotes, within) = (running.remotes.clone(), args.listen.drain_timeout);
+    let _signals = signals::watch(move |signal| match signal {
+        Signal::Stop => {
+            told.close();
+            remotes.iter().for_each(|remote| remote.drain(within));
+        }
+        Signal::User1 => report(&told, &traffic),
+    })?;
+    let keeper = Keeper::start(&house)?;
+    cli::ready(address);
+    tracing::info!("{driver}");
+    greet(address, workers);
+    let (result, traffic) = running.wait();
+    drop(keeper);
+    report(&house, &traffic);
+    result
+}
+
+/// Fewer than asked for if there are no descriptors for them.
+fn clients_per_worker(asked: usize, workers: usize) -> usize {
+    let limit = descriptors::raise_limit().unwrap_or_else(|error| {
+        tracing::warn!(%error, "the limit of descriptors could not be raised");
+        u64::MAX
+    });
+    let most = usize::try_from(limit.saturating_sub(DESCRIPTORS_ASIDE)).unwrap_or(usize::MAX).max(workers);
+    if most < asked {
+        tracing::warn!(
+            limit,
+            clients = most,
+            "too few descriptors for --max-clients: raise the limit with `ulimit -n`"
+        );
+    }
+    asked.min(most).div_ceil(workers)
+}
+
+/// The workers.
+struct Running {
+    config: Arc<Config>,
+    traffic: Arc<Traffic>,
+    remotes: Vec<Remote>,
+    ended: (mpsc::Sender<io::Result<()>>, mpsc::Receiver<io::Result<()>>),
+}
+
+impl Running {
+    fn new(config: Config) -> Self {
+        Self { config: Arc::new(config), traffic: Arc::default(), remotes: Vec::new(), ended: mpsc::channel() }
+    }
+
+    fn start(
+        &mut self,
+        driver: &DriverChoice,
+        listener: TcpListener,
+        max_connections: usize,
+        house: &Arc<House>,
+    ) -> Result<(), Failure> {
+        let (house, config) = (Arc::clone(house), Arc::clone(&self.config));
+        let sessions = Sessions::new(move |_, now| Chat::new(Arc::clone(&house), Arc::clone(&config), now))
+            .counting(Arc::clone(&self.traffic));
+        let calls = sessions.calls();
+        let config = DriverConfig { max_connections, pipes: 0, ..DriverConfig::default() };
+        let mut worker = Driver::new(driver, sessions, config)?;
+        calls.wake(worker.remote());
+        worker.listen(listener)?;
+        let number = self.remotes.len();
+        self.remotes.push(worker.remote());
+        let end = End { ended: self.ended.0.clone(), result: Err(io::Error::other("a worker panicked")) };
+        thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+            let mut end = end;
+            end.result = worker.run().map(drop);
+        })?;
+        Ok(())
+    }
+
+    /// Until all workers have ended. One that fails takes the others along: a supervisor starts a whole process again.
+    fn wait(self) -> (Result<(), Failure>, Arc<Traffic>) {
+        let mut result = Ok(());
+        for end in self.ended.1.iter().take(self.remotes.len()) {
+            if let Err(error) = end {
+                result = result.and(Err(Failure::Run(format!("a worker has ended: {error}"))));
+                self.remotes.iter().for_each(Remote::stop);
+            }
+        }
+        (result, self.traffic)
+    }
+}
+
+/// Tells that a worker has ended, also if its thread panics.
+struct End {
+    ended: mpsc::Sender<io::Result<()>>,
+    result: io::Result<()>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let result = std::mem::replace(&mut self.result, Ok(()));
+        // Fails only if no one waits any more.
+        let _ = self.ended.send(result);
+    }
+}
+
+/// Tells the house what time it is, until it is dropped.
+struct Keeper(Option<mpsc::Sender<()>>, Option<thread::JoinHandle<()>>);
+
+impl Keeper {
+    fn start(house: &Arc<House>) -> io::Result<Self> {
+        let (sender, stop) = mpsc::channel::<()>();
+        let house = Arc::clone(house);
+        let keep = move || {
+            while stop.recv_timeout(TICK) == Err(mpsc::RecvTimeoutError::Timeout) {
+                house.tick(clock::now());
+            }
+        };
+        let thread = thread::Builder::new().name("keeper".to_owned()).spawn(keep)?;
+        Ok(Self(Some(sender), Some(thread)))
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.0 = None;
+        // An error means that it has panicked: then it has said so.
+        self.1.take().into_iter().for_each(|thread| drop(thread.join()));
+    }
+}
+
+fn greet(address: SocketAddr, workers: usize) {
+    tracing::info!("listening on {address}, {}", Counted(workers as u64, "worker"));
+    tracing::info!("try: nc {} {}   and then /join lobby", address.ip(), address.port());
+}
+
+/// The work so far, on SIGUSR1 and at the end.
+fn report(house: &House, traffic: &Traffic) {
+    let (state, volume) = (house.state(), traffic.volume());
+    tracing::info!(
+        "{} here and {} away, {}, {} said, {} too slow, {} heard, {} received, {} sent, {} failed",
+        Counted(state.hall.people as u64, "client"),
+        state.hall.away,
+        Counted(state.hall.rooms as u64, "room"),
+        Counted(state.hall.said, "message"),
+        Counted(state.slow, "client"),
+        Counted(volume.answered, "line"),
+        Counted(volume.received, "byte"),
+        Counted(volume.sent, "byte"),
+        Counted(volume.failed, "connection"),
+    );
+}
