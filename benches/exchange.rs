@@ -126,6 +126,7 @@ impl World {
             Action::Progress(conn) => self.proxy.progressed(&mut self.cx, conn, Progress::default()),
             Action::Finish(_) | Action::Close(_) | Action::HangUp(_) | Action::Abort(_) => {}
             Action::SetReading(..) | Action::SetBulk(..) | Action::Splice { .. } | Action::ConnectSecured(..) => {}
+            Action::SendFile(..) => unreachable!("a proxy has no files"),
         }
     }
 

@@ -8,7 +8,7 @@
 //!        accepted connected received sent ended peeked progressed failed expired woken crowded drain cut_off
 //!   driver ───────────────────────────────────────────────────────────────────────────▶ App
 //!          ◀───────────────────────────────────────────────────────────────────────────
-//!             Cx: connect send forward set_reading peek progress finish close hang_up abort set_deadline
+//!             Cx: connect send forward send_file set_reading peek progress finish close hang_up abort set_deadline
 //! ```
 //!
 //! # The life of a connection
@@ -23,7 +23,10 @@ mod secure;
 pub use cx::Cx;
 pub use secure::{Insecure, Names, Secure, canonical};
 
-use crate::time::wheel::Key;
+use crate::{
+    buf::{FilePart, Unreadable},
+    time::wheel::Key,
+};
 use bytes::Bytes;
 use std::{io, net::SocketAddr, ops::Range, sync::Arc};
 
@@ -120,6 +123,8 @@ pub trait App {
     fn sent(&mut self, cx: &mut Cx, conn: ConnId, unsent: usize);
     /// The answer to [`Cx::progress`].
     fn progressed(&mut self, _cx: &mut Cx, _conn: ConnId, _progress: Progress) {}
+    /// In place of [`App::progressed`]: it is not the peer that is waited for, but a file of which a part is being sent.
+    fn held_up(&mut self, _cx: &mut Cx, _conn: ConnId) {}
     /// In place of [`App::received`] while a [`Cx::splice`] runs: `moved` more bytes of `from` are the other side's, and were
     /// counted as if they had been forwarded to it: what it does not take is reported by [`App::sent`]. When the sum is
     /// the splice's length, it is over, and what follows is heard again.
@@ -131,6 +136,13 @@ pub trait App {
     fn peeked(&mut self, _cx: &mut Cx, _conn: ConnId, _quiet: bool) {}
     /// The connection is gone: refused, reset, timed out in the kernel, unreachable. No later event names it.
     fn failed(&mut self, cx: &mut Cx, conn: ConnId, error: io::ErrorKind);
+    /// In place of [`App::failed`]: a part of a file could not be sent to its end ([`Cx::send_file`]), so the connection was reset. The
+    /// application may have closed it before, while the part still waited; then its name is stale, and this is for the log only.
+    fn cut_short(&mut self, cx: &mut Cx, conn: ConnId, why: Unreadable) {
+        if cx.is_open(conn) {
+            self.failed(cx, conn, why.kind());
+        }
+    }
     /// In place of [`App::connected`]: the server can be reached, but the connection asked for by [`Cx::connect_secured`] is not
     /// protected, and so it is gone. No later event names it.
     fn insecure(&mut self, cx: &mut Cx, conn: ConnId, _why: Insecure) {
@@ -176,6 +188,10 @@ pub enum Action {
     /// Queue this part of the input just heard. Written straight from the driver's buffer; only what the kernel refuses
     /// is kept.
     Forward(ConnId, Range<usize>),
+    /// Queue this part of a file, behind all that was queued before; more may be queued behind it. Backpressure counts its bytes like
+    /// others. They are read when they are due: not by the thread that runs the application if that could take long, and
+    /// if they cannot be read, the connection is reset ([`App::cut_short`]).
+    SendFile(ConnId, FilePart),
     /// Pass on the next so many bytes of a connection, not counting the input just heard, without showing them: each read
     /// is a `Forward` of all it found to the other one, and is heard as [`App::spliced`] in place of [`App::received`].
     /// Backpressure, ends and failures are what they are without it. So a driver may copy; one that knows better does not.

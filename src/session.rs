@@ -7,10 +7,10 @@
 //!             receive / receive_end / expire / worked
 //!   driver ───────────────────────────────────▶ session
 //!          ◀───────────────────────────────────
-//!             output / wants / deadline / promised
+//!             output / file / wants / deadline / promised
 //! ```
 //!
-//! After every call in, a driver drains [`Session::output`], then obeys [`Session::wants`], then arms
+//! After every call in, a driver drains [`Session::output`] and [`Session::file`], then obeys [`Session::wants`], then arms
 //! [`Session::deadline`] and [`Session::promised`].
 //!
 //! # Answers from elsewhere
@@ -26,7 +26,10 @@
 //! decides which clients have to wait meanwhile: this one alone if a thread blocks for it, all on the event loop, or
 //! none if the work goes to other threads.
 
-use crate::{buf::Output, time::Now};
+use crate::{
+    buf::{FilePart, Output},
+    time::Now,
+};
 use std::{
     fmt,
     sync::Arc,
@@ -46,6 +49,14 @@ pub trait Session {
     /// Bytes to be sent. The driver drains them as far as the peer takes them. Each call on an empty output may answer
     /// up to [`ANSWERS`] requests that were heard before.
     fn output(&mut self) -> &mut Output;
+    /// The part of a file that comes next, behind all output that was taken. Asked whenever the output is empty, until neither has
+    /// more: so bytes and parts may alternate. Like [`Session::output`], it may answer requests that were heard before.
+    ///
+    /// While there is one, a session wants [`Wants::Flush`]. A part that cannot be sent to its end breaks the connection, and the session
+    /// does not hear of it.
+    fn file(&mut self) -> Option<FilePart> {
+        None
+    }
     /// The event that has to come next.
     fn wants(&self) -> Wants;
     /// When [`Session::expire`] is to be called, if nothing else happens before. A driver may be some 10 ms late: most
@@ -102,7 +113,7 @@ impl fmt::Debug for Waker {
 pub enum Wants {
     /// More bytes from the peer.
     Input,
-    /// Its output sent first. A peer that never reads must not grow our memory, so nothing is read meanwhile.
+    /// Its output, or its file, sent first. A peer that never reads must not grow our memory, so nothing is read meanwhile.
     Flush,
     /// Something computed first, then a call of [`Session::worked`]. Nothing is read meanwhile. Asked again before that, it is
     /// still the same piece of work.

@@ -113,6 +113,7 @@ impl World {
                     }
                     Action::Finish(_) | Action::SetReading(..) | Action::SetBulk(..) => {}
                     Action::Progress(_) | Action::Splice { .. } | Action::ConnectSecured(..) => {}
+                    Action::SendFile(..) => unreachable!("a proxy has no files"),
                 }
             }
         }

@@ -337,6 +337,7 @@ impl World {
         | Action::ConnectSecured(conn, ..)
         | Action::Send(conn, _)
         | Action::Forward(conn, _)
+        | Action::SendFile(conn, _)
         | Action::Splice { from: conn, .. }
         | Action::SetReading(conn, _)
         | Action::SetBulk(conn, _)
@@ -373,6 +374,7 @@ impl World {
             }
             Action::SetReading(conn, on) => self.peer(conn).paused = !on,
             Action::SetBulk(..) | Action::ConnectSecured(..) => {}
+            Action::SendFile(..) => panic!("a proxy has no files"),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use super::{Action, ConnId, PeekBy, ServerId, TimerKey};
 use crate::{
-    buf::relax,
+    buf::{FilePart, relax},
     time::{Now, wheel::Timers},
 };
 use bytes::Bytes;
@@ -79,6 +79,13 @@ impl Cx {
             self.actions.push(Action::Forward(conn, start - self.heard.start..end - self.heard.start));
         } else {
             self.actions.push(Action::Send(conn, Bytes::copy_from_slice(bytes)));
+        }
+    }
+
+    /// See [`Action::SendFile`]. A part without bytes asks for nothing.
+    pub fn send_file(&mut self, conn: ConnId, part: FilePart) {
+        if part.length > 0 {
+            self.actions.push(Action::SendFile(conn, part));
         }
     }
 

@@ -1,8 +1,10 @@
-//! Bytes on their way out: [`Output`] keeps what the peer has not taken yet, [`Sink`] is where framing writes to;
-//! [`relax`] gives back what a list has grown by.
+//! Bytes on their way out: [`Output`] keeps what the peer has not taken yet, [`FilePart`] names bytes of a file, [`Sink`] is where
+//! framing writes to; [`relax`] gives back what a list has grown by.
 
+mod file;
 mod output;
 
+pub use file::{FilePart, Readable, Unreadable};
 pub use output::Output;
 
 use bytes::Bytes;

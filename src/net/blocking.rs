@@ -5,7 +5,10 @@
 //! ms on many), so an answer that was promised for a time ([`Session::promised`]) is waited for with `ppoll` instead.
 
 use super::{Traffic, clock, driver::LINGER, work};
-use crate::session::{CloseReason, Session, Wants};
+use crate::{
+    buf::{FilePart, Unreadable},
+    session::{CloseReason, Session, Wants},
+};
 use nix::{
     errno::Errno,
     libc::{MSG_DONTWAIT, MSG_PEEK},
@@ -141,23 +144,97 @@ impl Socket<'_> {
         }
     }
 
-    /// Sends everything. A deadline that passes meanwhile may make the session drop what is left.
+    /// Sends everything, bytes and parts of files by turns.
     fn flush(&mut self, session: &mut impl Session) -> io::Result<()> {
+        self.flush_output(session)?;
+        while !self.stuck
+            && let Some(part) = session.file()
+        {
+            self.send_part(session, part)?;
+            self.flush_output(session)?;
+        }
+        Ok(())
+    }
+
+    /// Limits the next write to what is left of the session's patience; `false`: that is over, and the session was told.
+    fn set_patience(&mut self, session: &mut impl Session) -> io::Result<bool> {
+        let timeout = match session.deadline().map(in_steps) {
+            Some(Duration::ZERO) => {
+                self.stuck = true;
+                session.expire(clock::now());
+                return Ok(false);
+            }
+            other => other.unwrap_or(STALL),
+        };
+        if self.writing != Some(timeout) {
+            self.stream.set_write_timeout(Some(timeout))?;
+            self.writing = Some(timeout);
+        }
+        Ok(true)
+    }
+
+    /// Sends a part of a file through our memory. The wait for a disk is this thread's alone.
+    fn send_part(&mut self, session: &mut impl Session, mut part: FilePart) -> io::Result<()> {
+        let mut buffer = vec![0; MAX_READ];
+        while part.length > 0 {
+            let most = usize::try_from(part.length).map_or(MAX_READ, |left| left.min(MAX_READ));
+            let read = match part.file.read_at(&mut buffer[..most], part.at) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => Err(Unreadable::Failed(error.kind())),
+                Ok(0) => Err(Unreadable::Truncated),
+                Ok(len) => Ok(len),
+            };
+            let len = read.or_else(|why| self.cut_short(why))?;
+            if !self.write_all(session, &buffer[..len])? {
+                return Ok(());
+            }
+            part.at += len as u64;
+            part.length -= len as u64;
+        }
+        Ok(())
+    }
+
+    /// The client was promised more than there is: a reset says so.
+    fn cut_short(&self, why: Unreadable) -> io::Result<usize> {
+        tracing::warn!(%why, "a connection is reset: what its client was promised cannot be sent");
+        self.traffic.cut();
+        SockRef::from(self.stream).set_linger(Some(Duration::ZERO))?;
+        Err(why.kind().into())
+    }
+
+    /// Writes bytes of a file; `false`: the session gave up on its peer.
+    fn write_all(&mut self, session: &mut impl Session, mut bytes: &[u8]) -> io::Result<bool> {
+        while !bytes.is_empty() {
+            if !self.set_patience(session)? {
+                if matches!(session.wants(), Wants::Close(_)) {
+                    return Ok(false);
+                }
+                continue;
+            }
+            let waits = session.deadline().is_some();
+            match { self.stream }.write(bytes) {
+                Ok(taken) => {
+                    bytes = &bytes[taken..];
+                    self.traffic.sent(taken);
+                    self.stuck = false;
+                    session.taken();
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if timed_out(&error) && waits => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Sends all output. A deadline that passes meanwhile may make the session drop what is left.
+    fn flush_output(&mut self, session: &mut impl Session) -> io::Result<()> {
         self.send_at_once(session)?;
         while !session.output().is_empty() {
-            let deadline = session.deadline();
-            let timeout = match deadline.map(in_steps) {
-                Some(Duration::ZERO) => {
-                    self.stuck = true;
-                    session.expire(clock::now());
-                    continue;
-                }
-                other => other.unwrap_or(STALL),
-            };
-            if self.writing != Some(timeout) {
-                self.stream.set_write_timeout(Some(timeout))?;
-                self.writing = Some(timeout);
+            if !self.set_patience(session)? {
+                continue;
             }
+            let deadline = session.deadline();
             let output = session.output();
             let mut slices = [IoSlice::new(&[]); SLICES];
             let filled = output.io_slices(&mut slices);

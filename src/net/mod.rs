@@ -22,6 +22,7 @@ pub(crate) mod counters;
 pub mod descriptors;
 pub mod driver;
 mod error;
+mod files;
 pub mod listen;
 pub mod options;
 #[cfg(target_os = "linux")]

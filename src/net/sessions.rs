@@ -3,10 +3,11 @@
 //! ```text
 //!   accepted ──▶ factory ──▶ session ◀─── receive, expire ─── received, ended, expired
 //!                               │
-//!                               └─ output ──▶ cx.send      not before the last of it was taken
+//!                               ├─ output ──▶ cx.send        not before the last of it was taken
+//!                               └─ file ────▶ cx.send_file   likewise
 //! ```
 //!
-//! Backpressure has one rule: while a byte of an answer waits in our memory, no more answers are fetched from the session
+//! Backpressure has one rule: while a byte of an answer waits in our memory or in a file, no more answers are fetched from the session
 //! and nothing is read from the peer. So a peer that never reads costs what its session and one refused write hold.
 //!
 //! Fairness has one, too: after [`crate::session::ANSWERS`] answers to one peer, the others have their turn ([`Cx::call_again`]).
@@ -23,6 +24,7 @@ mod running;
 use super::{Traffic, work};
 use crate::{
     app::{App, ConnId, Cx, Origin, Progress, TimerKey},
+    buf::Unreadable,
     session::{Session, Work, Worked},
     time::Now,
 };
@@ -189,6 +191,18 @@ where
             }
             running.session.expire(now);
         });
+    }
+
+    /// The client is not to blame for that.
+    fn held_up(&mut self, cx: &mut Cx, conn: ConnId) {
+        self.with(cx, conn, |running, _| running.session.taken());
+    }
+
+    fn cut_short(&mut self, cx: &mut Cx, conn: ConnId, why: Unreadable) {
+        self.traffic.cut();
+        if cx.is_open(conn) {
+            self.failed(cx, conn, why.kind());
+        }
     }
 
     fn ended(&mut self, cx: &mut Cx, conn: ConnId) {

@@ -7,13 +7,14 @@ use std::{io, ops::Add, sync::atomic::Ordering::Relaxed};
 /// moment.
 #[derive(Debug, Default)]
 pub struct Traffic {
-    counters: Counters<4>,
+    counters: Counters<5>,
 }
 
 const RECEIVED: usize = 0;
 const SENT: usize = 1;
 const FAILED: usize = 2;
 const ANSWERED: usize = 3;
+const CUT: usize = 4;
 
 /// A reading of [`Traffic`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -41,13 +42,23 @@ impl Traffic {
     /// The numbers now.
     #[must_use]
     pub fn volume(&self) -> Volume {
-        let [received, sent, failed, answered] = self.counters.each_ref().map(|number| number.load(Relaxed));
+        let [received, sent, failed, answered, _] = self.counters.each_ref().map(|number| number.load(Relaxed));
         Volume { received, sent, failed, answered }
     }
 
     /// Counts connections that failed unheard: their process has gone.
     pub fn lost(&self, connections: u64) {
         self.counters[FAILED].fetch_add(connections, Relaxed);
+    }
+
+    /// Connections, of the failed ones and of those that were closing, that were reset because a part of a file could not be sent to its end.
+    #[must_use]
+    pub fn cut_short(&self) -> u64 {
+        self.counters[CUT].load(Relaxed)
+    }
+
+    pub(super) fn cut(&self) {
+        self.counters[CUT].fetch_add(1, Relaxed);
     }
 
     pub(super) fn received(&self, len: usize) {

@@ -1,7 +1,7 @@
 //! A session of whichever service was chosen at run time.
 
 use crate::{
-    buf::Output,
+    buf::{FilePart, Output},
     service::{Command, Echo, Http, HttpConfig, Service, line_session::LineLimits, line_session::LineSession},
     session::{Session, Wants, Worked},
     time::Now,
@@ -80,6 +80,10 @@ impl Session for Conversation {
 
     fn output(&mut self) -> &mut Output {
         each!(self, session => session.output())
+    }
+
+    fn file(&mut self) -> Option<FilePart> {
+        each!(self, session => session.file())
     }
 
     fn wants(&self) -> Wants {

@@ -7,7 +7,7 @@ use super::{
     statistics::{Census, Report},
 };
 use crate::{
-    buf::Output,
+    buf::{FilePart, Output},
     net::{
         self, Remote, Traffic, clock,
         signals::{self, Signal, Watch},
@@ -252,6 +252,10 @@ impl Session for Seated {
 
     fn output(&mut self) -> &mut Output {
         self.conversation.output()
+    }
+
+    fn file(&mut self) -> Option<FilePart> {
+        self.conversation.file()
     }
 
     fn wants(&self) -> Wants {

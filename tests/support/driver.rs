@@ -5,7 +5,10 @@ use super::{
     world::{Event, Ready, Way, Worker, World},
 };
 use bytes::Bytes;
-use socket_patterns::app::{Action, App, ConnId, Cx, ListenerId, Origin, Progress};
+use socket_patterns::{
+    app::{Action, App, ConnId, Cx, ListenerId, Origin, Progress},
+    buf::{FilePart, Unreadable},
+};
 use std::{io, net::SocketAddr, time::Duration};
 
 /// The bytes that a driver reads at once while heads flow, and while a long body does.
@@ -47,6 +50,7 @@ impl<A: App> World<A> {
                 Ready::Sent(id) => self.tell_sent(id),
                 Ready::Peeked(id, quiet) => self.tell_peeked(id, quiet),
                 Ready::Progressed(id, progress) => self.tell_progressed(id, progress),
+                Ready::Cut(id, conn, why) => self.cut_short(id, conn, why),
             }
         }
     }
@@ -266,6 +270,7 @@ impl<A: App> World<A> {
             Action::ConnectSecured(conn, ..) => panic!("{conn:?}: no layer protects it"),
             Action::Send(conn, bytes) => return self.queue(worker, conn, bytes),
             Action::Forward(conn, range) => return self.queue(worker, conn, Bytes::copy_from_slice(&input[range])),
+            Action::SendFile(conn, part) => return self.queue_file(worker, conn, &part),
             Action::Splice { from, to, len } => {
                 let id = self.link_of(worker, from)?;
                 assert_eq!(self.links[id].splice, None, "{from:?}: one splice at a time");
@@ -343,6 +348,43 @@ impl<A: App> World<A> {
             self.seen.peak_unsent = self.seen.peak_unsent.max(link.unsent_len.saturating_sub(link.outbound.room()));
         }
         Some(id)
+    }
+
+    /// The bytes of a part are read when it is asked for, and sent as others are.
+    fn queue_file(&mut self, worker: usize, conn: ConnId, part: &FilePart) -> Option<usize> {
+        let mut bytes = vec![0; usize::try_from(part.length).expect("a part of a simulated file fits into memory")];
+        let mut filled = 0;
+        let mut why = None;
+        while filled < bytes.len() && why.is_none() {
+            match part.file.read_at(&mut bytes[filled..], part.at + filled as u64) {
+                Ok(0) => why = Some(Unreadable::Truncated),
+                Ok(len) => filled += len,
+                Err(error) => why = Some(Unreadable::Failed(error.kind())),
+            }
+        }
+        bytes.truncate(filled);
+        let id = self.queue(worker, conn, bytes.into())?;
+        if let Some(why) = why {
+            self.ready.push_back(Ready::Cut(id, conn, why));
+        }
+        Some(id)
+    }
+
+    /// A file was shorter than promised: the peer sees a reset.
+    fn cut_short(&mut self, id: usize, conn: ConnId, why: Unreadable) {
+        if matches!(self.links[id].ours, Ours::Gone) {
+            return;
+        }
+        let worker = self.links[id].worker;
+        self.abort(id);
+        // The application may have closed it already, while this was to be sent.
+        self.seen.failed += usize::from(self.workers[worker].by_conn.remove(&conn).is_some());
+        self.seen.cut += 1;
+        self.trace.note(self.now, [14, conn.index(), 0], || format!("app  cut short {conn:?} {why}"));
+        self.call(worker, |app, cx| {
+            app.cut_short(cx, conn, why);
+            cx.release(conn);
+        });
     }
 
     /// Answered before anything else happens to the connection.

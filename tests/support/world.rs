@@ -20,6 +20,7 @@ use super::{
 };
 use socket_patterns::{
     app::{Action, App, ConnId, Cx, Progress},
+    buf::Unreadable,
     time::Now,
 };
 use std::{
@@ -139,6 +140,8 @@ pub enum Ready {
     Peeked(usize, bool),
     /// And how far the peer's kernel is.
     Progressed(usize, Progress),
+    /// And why a file that was being sent on it ends too early.
+    Cut(usize, ConnId, Unreadable),
 }
 
 /// The counts of a run.
@@ -154,6 +157,8 @@ pub struct Seen {
     pub peeks_failed: usize,
     /// Clients that the application was asked to make room for, and made it.
     pub made_room: usize,
+    /// Connections reset since a file was shorter than promised.
+    pub cut: usize,
     pub peak_unsent: usize,
     /// Bytes that the application did not see.
     pub spliced: usize,

@@ -1,6 +1,9 @@
 //! The things that every transport has to remember: its sockets, which of them have work, and what the application is told next.
 
-use super::{DriverConfig, Gate, Pipes, Socket, Table, Waiting};
+use super::{
+    DriverConfig, Gate, Pipes, Socket, Table, Waiting,
+    file::{Cut, Reads},
+};
 use crate::{
     app::{Action, ConnId, Cx, Progress},
     buf::relax,
@@ -24,6 +27,8 @@ pub(in crate::net) enum Told {
     Quiet(bool),
     /// How far the peer is: for [`Cx::progress`].
     Progress(Progress),
+    /// The peer waits for us: a thread reads what is to be sent to it.
+    HeldUp,
 }
 
 /// The rules that do not depend on how bytes are moved.
@@ -47,6 +52,12 @@ pub struct Common<S> {
     pub(in crate::net) waiting: Waiting,
     /// For splices.
     pub(in crate::net) pipes: Pipes,
+    /// The threads that read files.
+    pub(super) reads: Reads,
+    /// When reads have taken too long, by the key of their socket.
+    pub(super) reading: Timers<usize>,
+    /// Connections that break off since their files cannot be read.
+    pub(super) cut: Vec<Cut>,
     /// Deadlines of closing sockets, by key.
     pub(in crate::net) closing: Timers<usize>,
     /// When this turn began.
@@ -69,6 +80,9 @@ impl<S: Socket> Common<S> {
             told: VecDeque::new(),
             waiting: Waiting::default(),
             pipes: Pipes::new(config.pipes),
+            reads: Reads::new(config.disk_threads),
+            reading: Timers::new(now),
+            cut: Vec::new(),
             closing: Timers::new(now),
             now,
             mail: false,
@@ -88,8 +102,8 @@ impl<S: Socket> Common<S> {
         self.ready.pop_front()
     }
 
-    pub(super) fn has_ready(&self) -> bool {
-        !self.ready.is_empty() || !self.later.is_empty()
+    pub(in crate::net) fn has_ready(&self) -> bool {
+        !self.ready.is_empty() || !self.later.is_empty() || !self.cut.is_empty()
     }
 
     /// Has a socket visited in this turn, if it has work.
@@ -120,7 +134,7 @@ impl<S: Socket> Common<S> {
     /// Counts again the bytes that wait to be sent on a socket: they may have changed.
     pub(in crate::net) fn recount(&mut self, key: usize) {
         if let Some(socket) = self.table.get_mut(key) {
-            let now = socket.unsent();
+            let now = socket.in_memory();
             self.waiting.recount(socket.counted(), now);
         }
     }
@@ -141,7 +155,9 @@ impl<S: Socket> Common<S> {
     /// Answers [`Cx::progress`].
     pub(in crate::net) fn tell_progress(&mut self, conn: ConnId) {
         if let Some((_, socket)) = self.table.find_mut(conn) {
-            self.told.push_back((conn, Told::Progress(socket.progress())));
+            let held_up = socket.outgoing().1.as_ref().is_some_and(|files| files.is_held_up());
+            let told = if held_up { Told::HeldUp } else { Told::Progress(socket.progress()) };
+            self.told.push_back((conn, told));
         }
     }
 

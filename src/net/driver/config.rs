@@ -5,6 +5,12 @@ use std::time::Duration;
 /// As long as a lost link needs to be noticed by a few retransmissions.
 const STALL: Duration = Duration::from_secs(30);
 
+/// Threads that read files for an event loop. A disk does a few things at once better than one; each costs a stack while it is needed.
+const DISK_THREADS: usize = 4;
+
+/// A disk that has to spin up answers in ten seconds; one that takes much longer is broken, or a network file system is.
+const DISK_PATIENCE: Duration = Duration::from_secs(30);
+
 /// How much an event loop takes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DriverConfig {
@@ -21,10 +27,15 @@ pub struct DriverConfig {
     pub pipes: usize,
     /// How long the peer of a closed connection may take nothing of what is left for it. Then it is reset.
     pub stall: Duration,
+    /// Threads that read what is not in the kernel's memory of the files to be sent, so that the event loop does not; at least one. They are
+    /// started when they are needed.
+    pub disk_threads: usize,
+    /// How long such a read may take, the wait for a thread included. Then the connection is reset.
+    pub disk_patience: Duration,
 }
 
 impl Default for DriverConfig {
-    /// Ten thousand connections, no descriptor kept, 16 KiB and 512 KiB, 64 pipes, 30 seconds.
+    /// Ten thousand connections, no descriptor kept, 16 KiB and 512 KiB, 64 pipes, 30 seconds, 4 threads, 30 seconds.
     fn default() -> Self {
         Self {
             max_connections: 10_000,
@@ -33,6 +44,8 @@ impl Default for DriverConfig {
             bulk_read_size: 512 * 1024,
             pipes: 64,
             stall: STALL,
+            disk_threads: DISK_THREADS,
+            disk_patience: DISK_PATIENCE,
         }
     }
 }

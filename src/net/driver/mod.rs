@@ -21,6 +21,8 @@ mod closing;
 mod common;
 mod config;
 mod ending;
+mod file;
+mod filing;
 mod gate;
 mod pipe;
 mod remote;
@@ -30,11 +32,14 @@ mod waiting;
 
 pub use common::Common;
 pub use config::DriverConfig;
+pub use file::Files;
 pub use remote::Remote;
 pub use table::Socket;
 pub(super) use {
     closing::{ALLOWANCE, Closing, LINGER},
     common::{Ready, Told},
+    file::Piece,
+    filing::{Next, SHARE},
     gate::{BACK_OFF, Gate, is_passing, out_of_descriptors},
     pipe::{Moved, Pipe, Pipes, is_unsupported},
     table::Table,
@@ -115,6 +120,8 @@ pub trait Transport: Sized {
     fn is_busy(&self) -> bool;
     /// Carries out what the application asked for since the last time.
     fn carry_out(&mut self, cx: &mut Cx);
+    /// Sends on: what a thread has read for a socket is there.
+    fn go_on(&mut self, key: usize);
     /// Closes a socket now, whatever it was doing.
     fn close_now(&mut self, key: usize);
     /// Closes a socket that has not come to its end. If something was still to be sent, with a reset: the peer must not
@@ -169,6 +176,7 @@ impl<A, T> fmt::Debug for EventLoop<A, T> {
 impl<A: App, T: Transport> EventLoop<A, T> {
     /// An event loop whose wait is ended by `remote`.
     pub(super) fn with(app: A, cx: Cx, io: T, remote: Remote) -> Self {
+        io.common().reads.wake(remote.clone());
         Self { app, cx, io, remote, ending: Ending::default() }
     }
 
@@ -222,6 +230,9 @@ impl<A: App, T: Transport> EventLoop<A, T> {
             self.app.woken(&mut self.cx);
             self.settle();
         }
+        if !self.io.common().cut.is_empty() {
+            self.hear_cut();
+        }
         Ok(())
     }
 
@@ -234,6 +245,7 @@ impl<A: App, T: Transport> EventLoop<A, T> {
         let deadlines = [
             self.cx.next_deadline(),
             common.closing.next(),
+            common.reading.next(),
             common.gate.deadline(),
             self.ending.deadline(),
             common.pipes.deadline(),
@@ -264,6 +276,7 @@ impl<A: App, T: Transport> EventLoop<A, T> {
                 match told {
                     Told::Quiet(quiet) => self.app.peeked(&mut self.cx, conn, quiet),
                     Told::Progress(progress) => self.app.progressed(&mut self.cx, conn, progress),
+                    Told::HeldUp => self.app.held_up(&mut self.cx, conn),
                 }
                 self.io.carry_out(&mut self.cx);
             }
@@ -296,6 +309,7 @@ impl<A: App, T: Transport> EventLoop<A, T> {
         }
         let common = self.io.common_mut();
         common.pipes.expire(common.now);
+        common.give_up_reads();
         for _ in 0..DEADLINES {
             let Some(key) = self.cx.next_expired() else { return };
             self.app.expired(&mut self.cx, key);
@@ -305,6 +319,9 @@ impl<A: App, T: Transport> EventLoop<A, T> {
 
     fn hear_mail(&mut self) {
         let asked = self.remote.take();
+        if asked.read() {
+            self.hear_reads();
+        }
         if asked.wake() {
             self.app.woken(&mut self.cx);
             self.settle();

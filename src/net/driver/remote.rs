@@ -12,6 +12,7 @@ use std::{
 const WAKE: u8 = 1;
 const DRAIN: u8 = 2;
 const STOP: u8 = 4;
+const READ: u8 = 8;
 
 /// A handle to a running event loop, reactor or proactor, for other threads. Cheap to clone; harmless after it ended.
 #[derive(Debug, Clone)]
@@ -49,6 +50,11 @@ impl Remote {
         self.ask(DRAIN);
     }
 
+    /// A thread has read a part of a file.
+    pub(in crate::net) fn tell_read(&self) {
+        self.ask(READ);
+    }
+
     /// Ends now: connections are closed as they are.
     pub fn stop(&self) {
         self.ask(STOP);
@@ -83,6 +89,10 @@ impl fmt::Debug for Shared {
 impl Asked {
     pub(in crate::net) fn wake(self) -> bool {
         self.0 & WAKE != 0
+    }
+
+    pub(in crate::net) fn read(self) -> bool {
+        self.0 & READ != 0
     }
 
     pub(in crate::net) fn drain(self) -> bool {

@@ -3,8 +3,11 @@
 //! Sockets have keys of their own, which the kernel's events carry; names lead to keys. So a name can be given away while
 //! its old socket is still closing, and closing needs no system call to change what events say.
 
-use super::Closing;
-use crate::app::{ConnId, Progress};
+use super::{Closing, file::Files};
+use crate::{
+    app::{ConnId, Progress},
+    buf::Output,
+};
 use slab::Slab;
 
 /// The name of no place in a table.
@@ -24,6 +27,10 @@ pub trait Socket {
     fn queued(&mut self) -> &mut bool;
     /// Bytes that wait to be sent, and can still be.
     fn unsent(&self) -> usize;
+    /// Of these, how many are in memory: the rest lies in files.
+    fn in_memory(&self) -> usize;
+    /// The bytes that wait, and the parts of files behind them.
+    fn outgoing(&mut self) -> (&mut Output, &mut Option<Box<Files>>);
     /// How many of them are counted in `Common::waiting`.
     fn counted(&mut self) -> &mut usize;
     /// How far the peer is with what was sent to it.

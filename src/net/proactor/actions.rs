@@ -5,7 +5,8 @@
 use super::{closing::has_unread, connection::Phase, io::Io};
 use crate::{
     app::{Action, ConnId, Cx},
-    net::driver::{Finish, Told},
+    buf::FilePart,
+    net::driver::{Files, Finish, Told},
 };
 use bytes::Bytes;
 use std::{io::ErrorKind, ops::Range};
@@ -30,6 +31,7 @@ impl Io {
             Action::ConnectSecured(conn, ..) => self.common.refuse(conn, ErrorKind::Unsupported),
             Action::Send(conn, bytes) => self.stage(conn, bytes),
             Action::Forward(conn, range) => self.forward(conn, range),
+            Action::SendFile(conn, part) => self.stage_file(conn, part),
             Action::Splice { from, to, len } => self.begin_splice(from, to, len),
             Action::SetReading(conn, on) => self.set_reading(conn, on),
             Action::SetBulk(conn, on) => {
@@ -66,7 +68,16 @@ impl Io {
         if let Some((key, socket)) = self.common.table.find_mut(conn)
             && socket.finish == Finish::No
         {
-            socket.output.push(bytes);
+            socket.queue(bytes);
+            self.staged(key);
+        }
+    }
+
+    fn stage_file(&mut self, conn: ConnId, part: FilePart) {
+        if let Some((key, socket)) = self.common.table.find_mut(conn)
+            && socket.finish == Finish::No
+        {
+            Files::push(&mut socket.files, part);
             self.staged(key);
         }
     }
@@ -93,11 +104,11 @@ impl Io {
             return;
         }
         if range.len() < self.heard_in / 4 {
-            socket.output.extend(self.heard.part(range));
+            socket.queue_copy(self.heard.part(range));
         } else if self.common.waiting.is_much() {
-            socket.output.push(Bytes::copy_from_slice(self.heard.part(range)));
+            socket.queue(Bytes::copy_from_slice(self.heard.part(range)));
         } else {
-            socket.output.push(self.heard.share(range));
+            socket.queue(self.heard.share(range));
         }
         self.staged(key);
     }

@@ -78,6 +78,7 @@ impl Io {
         }
         socket.stash = None;
         socket.piped = None;
+        socket.files = None;
         let running = [
             (socket.sending, Kind::Send),
             (socket.watched, Kind::Watch),

@@ -11,6 +11,7 @@ use super::{
     io::{Accepted, Arrival, Io},
     operations::Kind,
 };
+use crate::net::driver::Socket as _;
 use io_uring::cqueue::{self, buffer_select, more};
 use nix::libc;
 use socket2::Socket;
@@ -135,11 +136,12 @@ impl Io {
                 }
                 socket.behind |= !socket.output.is_empty() && phase == Phase::Open;
                 let empty = socket.output.is_empty();
+                let unsent = socket.unsent();
                 match phase {
-                    Phase::Flushing(_) if socket.output.is_empty() => self.hang_up(key),
+                    Phase::Flushing(_) if unsent == 0 => self.hang_up(key),
                     Phase::Flushing(_) => self.common.begin_closing(key),
                     _ if socket.behind => {
-                        socket.behind = !socket.output.is_empty();
+                        socket.behind = unsent > 0;
                         socket.unreported = true;
                         self.common.enqueue(key);
                     }

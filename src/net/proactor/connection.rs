@@ -6,7 +6,7 @@ use crate::{
     buf::Output,
     net::{
         acknowledged::progress,
-        driver::{self, BUDGET, Closing, Finish, Pipe},
+        driver::{self, BUDGET, Closing, Files, Finish, Pipe},
     },
 };
 use bytes::Bytes;
@@ -59,6 +59,8 @@ pub struct Connection {
     pub(super) socket: Socket,
     /// Everything that the peer has not taken. While an operation sends, its first pieces are the kernel's to read.
     pub(super) output: Output,
+    /// The parts of files behind `output`, and the bytes behind those.
+    pub(super) files: Option<Box<Files>>,
     /// Bytes that our kernel has taken from us.
     pub(super) written: u64,
     /// Of these, how many the peer's had confirmed when a closing socket was looked at last.
@@ -132,6 +134,7 @@ impl Connection {
         Self {
             socket,
             output: Output::new(),
+            files: None,
             written: 0,
             confirmed: 0,
             counted: 0,
@@ -172,6 +175,22 @@ impl Connection {
 
     pub(super) fn fd(&self) -> RawFd {
         self.socket.as_raw_fd()
+    }
+
+    /// Queues bytes behind all that waits.
+    pub(super) fn queue(&mut self, bytes: Bytes) {
+        match &mut self.files {
+            None => self.output.push(bytes),
+            Some(files) => files.push_bytes(bytes),
+        }
+    }
+
+    /// Queues a copy of bytes behind all that waits.
+    pub(super) fn queue_copy(&mut self, bytes: &[u8]) {
+        match &mut self.files {
+            None => self.output.extend(bytes),
+            Some(files) => files.extend(bytes),
+        }
     }
 
     /// Whether the kernel should be receiving for it.
@@ -221,6 +240,7 @@ impl Connection {
         self.unreported = false;
         // Closed with what is in it. The connection that filled it is received from again.
         self.piped = None;
+        self.files = None;
         // Else the kernel still reads from it. It will be told soon that this is in vain.
         if !self.sending && !self.trying {
             self.output.clear();
@@ -256,8 +276,25 @@ impl driver::Socket for Connection {
     }
 
     fn unsent(&self) -> usize {
+        if self.phase == Phase::Gone {
+            return 0;
+        }
         let piped = self.piped.as_ref().map_or(0, |pipe| pipe.len());
-        if self.phase == Phase::Gone { 0 } else { self.output.len() + piped }
+        let files = self.files.as_ref().map_or(0, |files| files.unsent());
+        files.saturating_add(self.output.len() + piped)
+    }
+
+    fn in_memory(&self) -> usize {
+        if self.phase == Phase::Gone {
+            return 0;
+        }
+        let piped = self.piped.as_ref().map_or(0, |pipe| pipe.len());
+        let files = self.files.as_ref().map_or(0, |files| files.held());
+        files + self.output.len() + piped
+    }
+
+    fn outgoing(&mut self) -> (&mut Output, &mut Option<Box<Files>>) {
+        (&mut self.output, &mut self.files)
     }
 
     fn counted(&mut self) -> &mut usize {

@@ -92,7 +92,9 @@ pub struct Io {
     pub(super) sent: Vec<usize>,
     /// Keys of sockets that tried to send with it, and how many bytes.
     pub(super) tried: Vec<(usize, usize)>,
-    /// A splice goes on when such a try has succeeded.
+    /// Keys of sockets that have more to send of a file, and had their share of a turn.
+    pub(super) filing: Vec<usize>,
+    /// A splice or a file goes on when such a try has succeeded.
     pub(super) awaited: bool,
     /// The completions of a turn; kept for its memory.
     pub(super) batch: Vec<cqueue::Entry>,
@@ -120,6 +122,7 @@ impl Io {
             dirty: Vec::new(),
             sent: Vec::new(),
             tried: Vec::new(),
+            filing: Vec::new(),
             awaited: false,
             batch: Vec::new(),
         })
@@ -172,13 +175,20 @@ impl Io {
             let Some(key) = self.starved.pop_front() else { break };
             self.touch(key);
         }
+        for key in mem::take(&mut self.filing) {
+            self.touch(key);
+        }
         let mut dirty = mem::take(&mut self.dirty);
-        for key in dirty.drain(..) {
-            if let Some(socket) = self.common.table.get_mut(key) {
-                socket.dirty = false;
-                self.send(key);
-                self.receive(key);
+        while !dirty.is_empty() {
+            for key in dirty.drain(..) {
+                if let Some(socket) = self.common.table.get_mut(key) {
+                    socket.dirty = false;
+                    self.send(key);
+                    self.receive(key);
+                }
             }
+            // Files that were sent to their end, or broke off, may have touched others.
+            mem::swap(&mut dirty, &mut self.dirty);
         }
         self.dirty = dirty;
         if !mem::replace(&mut self.listens, true) {
@@ -196,6 +206,14 @@ impl Io {
         if socket.piped.is_some() {
             return self.wait_for_room(key);
         }
+        let mut more = false;
+        if socket.files.is_some() {
+            match self.send_files(key) {
+                Some(follows) => more = follows,
+                None => return,
+            }
+        }
+        let Some(socket) = self.common.table.get_mut(key) else { return };
         if socket.output.is_empty() {
             if socket.finish == Finish::Asked {
                 // A socket that is already gone says so elsewhere.
@@ -209,7 +227,7 @@ impl Io {
         let is_last =
             socket.phase == Phase::Open && socket.finish == Finish::No && !socket.behind && socket.feeder.is_none();
         if is_last && !socket.refused && socket.output.len() <= TRIED && self.ring.tells_partial_sends() {
-            return self.try_to_send(key);
+            return self.try_to_send(key, more);
         }
         socket.output.pin();
         let mut slices = [IoSlice::new(&[]); SLICES];
@@ -217,7 +235,7 @@ impl Io {
         // SAFETY: all pieces are pinned. Until the completion, `sending` is set: nothing but `Io::taken`, which hears of it,
         // consumes or clears the output, and the connection is not removed.
         #[allow(unsafe_code)]
-        let operation = unsafe { Operation::send(socket.fd(), key, &slices[..filled], &mut socket.vector) };
+        let operation = unsafe { Operation::send(socket.fd(), key, &slices[..filled], &mut socket.vector, more) };
         socket.sending = true;
         socket.in_flight += 1;
         self.ring.push(operation);
@@ -226,15 +244,17 @@ impl Io {
 
     /// Sends what waits, all at once: as a rule there is room in the kernel, and then no completion has to be made, waited for
     /// and heard. The kernel is entered next, so nothing changes the output before it has seen it.
-    fn try_to_send(&mut self, key: usize) {
+    fn try_to_send(&mut self, key: usize, more: bool) {
         let Some(socket) = self.common.table.get_mut(key) else { return };
+        // The file that comes next has to go on when this has left.
+        self.awaited |= socket.files.is_some();
         let mut slices = [IoSlice::new(&[]); SLICES];
         let filled = socket.output.io_slices(&mut slices);
         let len = slices[..filled].iter().map(|slice| slice.len()).sum();
         // SAFETY: the operation is submitted and over before `Io::wait` returns or fails, and until then no other code runs that
         // could touch the output.
         #[allow(unsafe_code)]
-        let operation = unsafe { Operation::try_send(socket.fd(), key, &slices[..filled], &mut socket.vector) };
+        let operation = unsafe { Operation::try_send(socket.fd(), key, &slices[..filled], &mut socket.vector, more) };
         socket.trying = true;
         self.ring.push(operation);
         self.tried.push((key, len));

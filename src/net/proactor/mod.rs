@@ -31,6 +31,7 @@ mod closing;
 mod complete;
 mod connection;
 mod deliver;
+mod file;
 mod heard;
 mod io;
 mod operations;
@@ -137,11 +138,19 @@ impl Transport for Io {
     }
 
     fn is_busy(&self) -> bool {
-        !self.arrivals.is_empty() || !self.starved.is_empty() || self.can_admit() || self.listeners.can_drain()
+        !self.arrivals.is_empty()
+            || !self.filing.is_empty()
+            || !self.starved.is_empty()
+            || self.can_admit()
+            || self.listeners.can_drain()
     }
 
     fn carry_out(&mut self, cx: &mut Cx) {
         self.perform_all(cx);
+    }
+
+    fn go_on(&mut self, key: usize) {
+        self.touch(key);
     }
 
     fn close_now(&mut self, key: usize) {

@@ -151,7 +151,8 @@ impl Operation {
         Self::new(&once.flags(Flags::BUFFER_SELECT), Kind::receive_once(group), key)
     }
 
-    /// Sends the pieces, as far as the kernel takes them at once; when it takes none, waits until it does.
+    /// Sends the pieces, as far as the kernel takes them at once; when it takes none, waits until it does. `more` follows at once, so that a
+    /// segment that is not full waits for it (`MSG_MORE`).
     ///
     /// # Safety
     ///
@@ -161,9 +162,10 @@ impl Operation {
         key: usize,
         pieces: &[IoSlice<'_>],
         vector: &mut Option<Box<Vector>>,
+        more: bool,
     ) -> Self {
         // SAFETY: the caller's promise is the one that is asked for.
-        let entry = unsafe { sending(socket, pieces, vector, 0) };
+        let entry = unsafe { sending(socket, pieces, vector, if more { libc::MSG_MORE } else { 0 }) };
         Self::new(&entry, Kind::Send, key)
     }
 
@@ -179,9 +181,11 @@ impl Operation {
         key: usize,
         pieces: &[IoSlice<'_>],
         vector: &mut Option<Box<Vector>>,
+        more: bool,
     ) -> Self {
+        let flags = libc::MSG_DONTWAIT | libc::MSG_WAITALL | if more { libc::MSG_MORE } else { 0 };
         // SAFETY: the kernel does not wait (`MSG_DONTWAIT`), so it looks at the pieces only while it takes the operation.
-        let entry = unsafe { sending(socket, pieces, vector, libc::MSG_DONTWAIT | libc::MSG_WAITALL) };
+        let entry = unsafe { sending(socket, pieces, vector, flags) };
         Self::new(&entry.flags(Flags::SKIP_SUCCESS), Kind::TrySend, key)
     }
 

@@ -121,7 +121,7 @@ impl Io {
         let Some((_, receiver)) = self.common.table.find_mut(splice.to) else { return Way::Memory };
         let open = receiver.phase == Phase::Open && receiver.finish == Finish::No && receiver.broken.is_none();
         let pipe = if receiver.piped.is_some() { !receiver.choked } else { pipes && !much };
-        let first = receiver.output.is_empty() && !receiver.sending;
+        let first = receiver.output.is_empty() && receiver.files.is_none() && !receiver.sending;
         let full = receiver.piped.as_deref().is_some_and(Pipe::is_full);
         match (open, first) {
             (true, true) if full => Way::Soon,
@@ -301,7 +301,7 @@ impl<A: App> Proactor<A> {
 
 /// Calls `work` while the socket refuses what it cannot do at once. Otherwise it waits, as the ring needs it to: an operation on a
 /// socket that refuses would be refused, too. Nothing is submitted meanwhile.
-fn without_waiting<T>(socket: &Socket, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+pub(super) fn without_waiting<T>(socket: &Socket, work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     fcntl(socket, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     let result = work();
     fcntl(socket, FcntlArg::F_SETFL(OFlag::empty()))?;

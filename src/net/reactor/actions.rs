@@ -33,6 +33,7 @@ impl Io {
                 self.send_staged(key, &actions);
             }
             self.touched = touched;
+            self.with_files = false;
             self.scratch.renew();
             self.chain.clear();
             relax(&mut self.chain);
@@ -46,6 +47,10 @@ impl Io {
             Action::Connect(conn, to) => self.connect(conn, to),
             Action::ConnectSecured(conn, ..) => self.common.refuse(conn, ErrorKind::Unsupported),
             Action::Send(conn, _) | Action::Forward(conn, _) => self.stage(at, conn),
+            Action::SendFile(conn, _) => {
+                self.with_files = true;
+                self.stage(at, conn);
+            }
             Action::Splice { from, to, len } => self.begin_splice(from, to, len),
             Action::SetReading(conn, on) => self.set_reading(conn, on),
             Action::SetBulk(conn, on) => {

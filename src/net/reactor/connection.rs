@@ -5,9 +5,10 @@ use crate::{
     buf::Output,
     net::{
         acknowledged::progress,
-        driver::{Closing, Finish, Pipe, Socket},
+        driver::{Closing, Files, Finish, Pipe, Socket},
     },
 };
+use bytes::Bytes;
 use mio::{event::Event, net::TcpStream};
 use std::io;
 
@@ -48,6 +49,8 @@ pub(super) struct Splice {
 pub struct Connection {
     pub(super) stream: TcpStream,
     pub(super) output: Output,
+    /// The parts of files behind `output`, and the bytes behind those.
+    pub(super) files: Option<Box<Files>>,
     /// The bytes that a splice has for it, before `output`.
     pub(super) piped: Option<Box<Piped>>,
     /// The connection that it belongs to, or belonged to: a socket that is closing outlives the name.
@@ -95,6 +98,7 @@ impl Connection {
         Self {
             stream,
             output: Output::new(),
+            files: None,
             piped: None,
             conn,
             phase,
@@ -134,6 +138,22 @@ impl Connection {
         self.readable && !self.ended && (!self.paused || self.is_breaking())
     }
 
+    /// Queues bytes behind all that waits.
+    pub(super) fn queue(&mut self, bytes: Bytes) {
+        match &mut self.files {
+            None => self.output.push(bytes),
+            Some(files) => files.push_bytes(bytes),
+        }
+    }
+
+    /// Queues a copy of bytes behind all that waits.
+    pub(super) fn queue_copy(&mut self, bytes: &[u8]) {
+        match &mut self.files {
+            None => self.output.extend(bytes),
+            Some(files) => files.extend(bytes),
+        }
+    }
+
     /// Whether something is wrong with it: what has arrived is all that there will be.
     pub(super) fn is_breaking(&self) -> bool {
         self.error || self.broken.is_some()
@@ -143,6 +163,7 @@ impl Connection {
     pub(super) fn broke(&mut self, kind: io::ErrorKind) {
         self.broken = Some(kind);
         self.output.clear();
+        self.files = None;
         // The pipe is closed with the bytes in it. The application tells the sender that filled it, or the sender
         // notices when it has more.
         self.piped = None;
@@ -190,7 +211,17 @@ impl Socket for Connection {
     }
 
     fn unsent(&self) -> usize {
-        self.output.len() + self.piped.as_ref().map_or(0, |piped| piped.pipe.len())
+        let files = self.files.as_ref().map_or(0, |files| files.unsent());
+        files.saturating_add(self.output.len() + self.piped.as_ref().map_or(0, |piped| piped.pipe.len()))
+    }
+
+    fn in_memory(&self) -> usize {
+        let files = self.files.as_ref().map_or(0, |files| files.held());
+        files + self.output.len() + self.piped.as_ref().map_or(0, |piped| piped.pipe.len())
+    }
+
+    fn outgoing(&mut self) -> (&mut Output, &mut Option<Box<Files>>) {
+        (&mut self.output, &mut self.files)
     }
 
     fn counted(&mut self) -> &mut usize {

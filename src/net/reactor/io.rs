@@ -31,6 +31,8 @@ pub struct Io {
     pub(super) scratch: Scratch,
     /// Per action of the present call, the next one with bytes for the same socket.
     pub(super) chain: Vec<u32>,
+    /// The present call sends parts of files.
+    pub(super) with_files: bool,
     /// Keys of sockets that the present call concerned.
     pub(super) touched: Vec<usize>,
 }
@@ -45,6 +47,7 @@ impl Io {
             scratch: Scratch::new(config.read_size.max(config.bulk_read_size)),
             common: Common::new(config, now),
             chain: Vec::new(),
+            with_files: false,
             touched: Vec::new(),
         })
     }

@@ -123,6 +123,10 @@ impl Transport for Io {
         self.perform_all(cx);
     }
 
+    fn go_on(&mut self, key: usize) {
+        self.common.enqueue(key);
+    }
+
     fn close_now(&mut self, key: usize) {
         self.remove(key);
     }

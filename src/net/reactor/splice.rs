@@ -32,8 +32,8 @@ impl Io {
             return self.read(key);
         };
         let open = socket.phase == Phase::Open && socket.finish == Finish::No && socket.broken.is_none();
-        // Bytes that are queued in our memory leave first.
-        if open && !breaking && socket.output.is_empty() {
+        // Bytes that are queued leave first.
+        if open && !breaking && socket.output.is_empty() && socket.files.is_none() {
             // A pipe takes a lot at once. While much waits on all sockets, none is added to that.
             let much = self.common.waiting.is_much();
             if much && socket.piped.is_some() {

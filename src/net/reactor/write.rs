@@ -2,6 +2,8 @@
 //!
 //! Bytes are written before anything waits. Only what the kernel refuses is queued, and only then does the kernel's next
 //! word about room matter: it comes by itself, once, because it refused.
+//!
+//! A call that has a part of a file for some socket queues everything first: what is before a file may have to leave with it.
 
 use super::{
     connection::{Connection, NONE, Phase},
@@ -10,9 +12,11 @@ use super::{
 };
 use crate::{
     app::Action,
-    net::driver::{CONFIRMED, Finish, Pipes, SLICES, Socket as _},
+    net::driver::{CONFIRMED, Files, Finish, Next, Piece, Pipes, SHARE, SLICES, Socket as _},
 };
 use mio::net::TcpStream;
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
 use std::{
     io::{self, ErrorKind, IoSlice, Write},
     mem,
@@ -46,11 +50,12 @@ impl<'a> Iterator for Staged<'a> {
 impl Io {
     /// Sends what the present call staged for a socket, and ends its stream if that was asked for and nothing is left.
     pub(super) fn send_staged(&mut self, key: usize, actions: &[Action]) {
-        let Self { common, scratch, chain, .. } = self;
+        let Self { common, scratch, chain, with_files, .. } = self;
+        let with_files = *with_files;
         let Some(socket) = common.table.get_mut(key) else { return };
         let (first, _) = mem::replace(&mut socket.staged, (NONE, NONE));
         if first != NONE && socket.broken.is_none() {
-            let direct = socket.writable && socket.unsent() == 0;
+            let direct = !with_files && socket.writable && socket.unsent() == 0;
             let staged = Staged { actions, chain, scratch, next: first };
             match if direct { write_staged(socket, staged) } else { Ok(0) } {
                 Ok(taken) => {
@@ -58,14 +63,65 @@ impl Io {
                     if !direct || !socket.writable {
                         keep(socket, taken, actions, chain, scratch, first);
                     }
-                    socket.unreported |= taken >= CONFIRMED || socket.unsent() > 0;
+                    // With files, that is known when their turn has come.
+                    socket.unreported |= !with_files && (taken >= CONFIRMED || socket.unsent() > 0);
                 }
                 Err(error) => socket.broke(error.kind()),
             }
         }
+        if with_files {
+            return self.send_queued(key);
+        }
         finish_if_sent(socket);
         self.common.recount(key);
         self.common.enqueue(key);
+    }
+
+    /// Sends what a call has queued that has parts of files.
+    fn send_queued(&mut self, key: usize) {
+        let taken = self.send_files(key);
+        let Some(socket) = self.common.table.get_mut(key) else { return };
+        // As for bytes: what has left at once is not told.
+        socket.unreported |= socket.broken.is_none() && (taken >= CONFIRMED || socket.unsent() > 0);
+        finish_if_sent(socket);
+        self.common.recount(key);
+        self.common.enqueue(key);
+    }
+
+    /// Sends what waits, files included: a share of it, as far as the kernel takes it. Tells how many bytes that were.
+    fn send_files(&mut self, key: usize) -> usize {
+        let mut total = 0;
+        while total < SHARE {
+            let Some(socket) = self.common.table.get_mut(key) else { return total };
+            if !socket.writable || socket.piped.is_some() || socket.broken.is_some() {
+                return total;
+            }
+            let next = self.common.next_to_send(key);
+            let Some(socket) = self.common.table.get_mut(key) else { return total };
+            let sent = match next {
+                Next::Nothing | Next::Wait => return total,
+                Next::Output { more } => write_output(socket, more),
+                Next::Piece(len) => {
+                    let most = len.min(SHARE - total);
+                    let piece = socket.files.as_ref().map_or(Piece::Refused, |files| files.send(&socket.stream, most));
+                    socket.writable = piece != Piece::Refused;
+                    match piece {
+                        Piece::Broken(kind) => Err(kind.into()),
+                        piece => Ok(self.common.note_piece(key, piece)),
+                    }
+                }
+            };
+            let Some(socket) = self.common.table.get_mut(key) else { return total };
+            match sent {
+                Ok(taken) => {
+                    socket.written += taken as u64;
+                    total += taken;
+                }
+                Err(error) => socket.broke(error.kind()),
+            }
+        }
+        self.common.enqueue_later(key);
+        total
     }
 
     /// Sends what waits, as far as the kernel takes it.
@@ -77,16 +133,22 @@ impl Io {
         let mut feeder = None;
         if socket.writable && socket.unsent() > 0 {
             feeder = socket.piped.as_ref().map(|piped| piped.from);
-            match drain_pipe(socket, &mut self.common.pipes, self.common.now)
-                .and_then(|piped| Ok(piped + write_output(socket)?))
-            {
+            match drain_pipe(socket, &mut self.common.pipes, self.common.now).and_then(|piped| {
+                if socket.files.is_some() { Ok(piped) } else { Ok(piped + write_output(socket, false)?) }
+            }) {
                 Ok(taken) => {
                     socket.written += taken as u64;
                     socket.unreported |= taken > 0;
                 }
                 Err(error) => socket.broke(error.kind()),
             }
+            if socket.files.is_some() {
+                let taken = self.send_files(key);
+                let socket = self.common.table.get_mut(key);
+                socket.into_iter().for_each(|socket| socket.unreported |= taken > 0 && socket.broken.is_none());
+            }
         }
+        let Some(socket) = self.common.table.get_mut(key) else { return };
         finish_if_sent(socket);
         self.common.recount(key);
         // There is room for what it sends, or there never will be.
@@ -116,11 +178,12 @@ fn keep(
         let skip = taken.min(len);
         taken -= skip;
         match action {
-            Action::Send(_, bytes) if skip < len => socket.output.push(bytes.slice(skip..)),
+            Action::Send(_, bytes) if skip < len => socket.queue(bytes.slice(skip..)),
             Action::Forward(_, range) if scratch.is_worth_sharing(len - skip) => {
-                socket.output.push(scratch.share(range.start + skip..range.end));
+                socket.queue(scratch.share(range.start + skip..range.end));
             }
-            Action::Forward(_, range) => socket.output.extend(scratch.heard(range.start + skip..range.end)),
+            Action::Forward(_, range) => socket.queue_copy(scratch.heard(range.start + skip..range.end)),
+            Action::SendFile(_, part) => Files::push(&mut socket.files, part.clone()),
             _ => {}
         }
     }
@@ -169,14 +232,15 @@ pub(super) fn drain_pipe(socket: &mut Connection, pipes: &mut Pipes, now: Instan
     Ok(taken)
 }
 
-/// Writes from the queue until it is empty or the kernel refuses.
-fn write_output(socket: &mut Connection) -> io::Result<usize> {
+/// Writes from the queue until it is empty or the kernel refuses. `more` follows at once.
+fn write_output(socket: &mut Connection, more: bool) -> io::Result<usize> {
     let mut total = 0;
     while socket.writable && !socket.output.is_empty() {
         let mut slices = [IoSlice::new(&[]); SLICES];
         let filled = socket.output.io_slices(&mut slices);
         let asked: usize = slices[..filled].iter().map(|slice| slice.len()).sum();
-        let taken = write(&socket.stream, &slices[..filled])?;
+        let slices = &slices[..filled];
+        let taken = if more { write_ahead(&socket.stream, slices)? } else { write(&socket.stream, slices)? };
         socket.output.consume(taken);
         socket.writable = taken == asked;
         total += taken;
@@ -197,6 +261,24 @@ fn write(mut stream: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
             other => return other,
         }
     }
+}
+
+/// As [`write`]; but a segment that is not full waits for what follows (`MSG_MORE`), so that a head and the first bytes of a file share one.
+#[cfg(target_os = "linux")]
+fn write_ahead(stream: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    let flags = nix::libc::MSG_MORE | nix::libc::MSG_NOSIGNAL;
+    loop {
+        match SockRef::from(stream).send_vectored_with_flags(slices, flags) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(0),
+            other => return other,
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn write_ahead(stream: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    write(stream, slices)
 }
 
 /// Ends our stream once everything is sent. A socket that is already gone says so elsewhere.

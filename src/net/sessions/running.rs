@@ -72,9 +72,9 @@ impl<S: Session> Running<S> {
             }
         }
         let more = !self.session.output().is_empty();
-        // Otherwise nothing is left, or it is sent when the peer has taken what the driver has.
-        self.put_off &= more && self.unsent == 0;
         let wants = self.session.wants();
+        // Otherwise nothing is left, or it is sent when the peer has taken what the driver has.
+        self.put_off &= (more || wants == Wants::Flush) && self.unsent == 0;
         let reason = match wants {
             // An answer that the peer does not take is not worth the wait. A session that has handed over all its
             // output takes such a peer for a silent one; here we know that it does not read.
@@ -107,17 +107,28 @@ impl<S: Session> Running<S> {
 
     /// Moves output to the driver, which tells about so much in any case: then the rest follows.
     fn send(&mut self, cx: &mut Cx, traffic: &Traffic) {
-        let (mut queued, mut answers) = (0, 0);
-        while self.unsent == 0
-            && answers < ANSWERS
-            && let Some(piece) = self.session.output().pop()
-        {
-            queued += piece.len();
+        let (mut queued, mut answers) = (0_usize, 0);
+        while self.unsent == 0 && answers < ANSWERS {
+            let len = match self.session.output().pop() {
+                Some(piece) => {
+                    let len = piece.len();
+                    cx.send(self.conn, piece);
+                    len
+                }
+                None => match self.session.file() {
+                    Some(part) => {
+                        let len = usize::try_from(part.length).unwrap_or(usize::MAX);
+                        cx.send_file(self.conn, part);
+                        len
+                    }
+                    None => break,
+                },
+            };
+            queued = queued.saturating_add(len);
             let answered = self.session.answered();
             traffic.answered(answered);
             answers += answered;
-            traffic.sent(piece.len());
-            cx.send(self.conn, piece);
+            traffic.sent(len);
             if queued >= CONFIRMED {
                 self.unsent = queued;
             }

@@ -416,6 +416,7 @@ impl World {
             Action::SetReading(conn, true) => drop(self.paused.remove(&conn)),
             Action::SetReading(conn, false) => drop(self.paused.insert(conn)),
             Action::SetBulk(..) | Action::ConnectSecured(..) => {}
+            Action::SendFile(..) => unreachable!("a proxy has no files"),
         }
     }
 }

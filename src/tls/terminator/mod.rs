@@ -20,7 +20,10 @@ mod servers;
 mod splices;
 
 use super::{Counters, Failure, Servers, Shared, session::Heard};
-use crate::app::{Action, App, ConnId, Cx, ListenerId, Origin, Progress, TimerKey};
+use crate::{
+    app::{Action, App, ConnId, Cx, ListenerId, Origin, Progress, TimerKey},
+    buf::Unreadable,
+};
 use handshake::Turns;
 use link::{End, Link, Links, Stage};
 use sending::{Input, Outgoing, Piece};
@@ -268,6 +271,18 @@ impl<A: App> App for Terminator<A> {
                 self.tell(cx, Input::NONE, |app, cx| app.failed(cx, conn, error));
             }
         }
+        self.flush(cx);
+    }
+
+    fn held_up(&mut self, cx: &mut Cx, conn: ConnId) {
+        self.tell(cx, Input::NONE, |app, cx| app.held_up(cx, conn));
+        self.flush(cx);
+    }
+
+    fn cut_short(&mut self, cx: &mut Cx, conn: ConnId, why: Unreadable) {
+        self.links.remove(conn);
+        self.splices.end(conn);
+        self.tell(cx, Input::NONE, |app, cx| app.cut_short(cx, conn, why));
         self.flush(cx);
     }
 

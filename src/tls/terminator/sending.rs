@@ -3,6 +3,7 @@
 //! ```text
 //!   Send, Forward    small pieces of one call are gathered, and sealed as one record; large ones are sealed where they lie
 //!   ConnectSecured   is a Connect for the driver, and a link that waits for it here
+//!   SendFile         breaks the connection: nothing here reads files, and what is not sealed may not leave
 //!   Splice            is ours: the other connection's bytes are heard here, sealed, and told as `spliced`
 //!   Finish           everything is sealed, then close_notify, then Finish
 //!   Close, HangUp    the same; the name is stale already, which the driver does not mind
@@ -19,11 +20,17 @@ use super::{
 };
 use crate::{
     app::{Action, App, ConnId, Cx},
-    buf::relax,
+    buf::{FilePart, Readable, relax},
     tls::session::RECORD,
 };
 use bytes::Bytes;
-use std::{collections::VecDeque, io::IoSlice, mem, time::Instant};
+use std::{
+    collections::VecDeque,
+    io::{self, ErrorKind, IoSlice},
+    mem,
+    sync::Arc,
+    time::Instant,
+};
 
 /// Pieces that are looked at to make one record of them.
 const PIECES: usize = 16;
@@ -62,6 +69,16 @@ impl Piece<'_> {
             Self::Owned(bytes) => bytes,
             Self::Lent(bytes) => bytes,
         }
+    }
+}
+
+/// Takes the place of a file on a protected connection. The driver finds that it cannot be read, and resets the connection.
+#[derive(Debug)]
+struct Unsealed;
+
+impl Readable for Unsealed {
+    fn read_at(&self, _: &mut [u8], _: u64) -> io::Result<usize> {
+        Err(ErrorKind::Unsupported.into())
     }
 }
 
@@ -236,6 +253,10 @@ impl<A: App> Terminator<A> {
                 outgoing.pass(Action::Send(conn, Bytes::copy_from_slice(&input.bytes[range])));
             }
             Action::Splice { from, to, len } if links.has(from) || links.has(to) => splices.begin(from, to, len),
+            Action::SendFile(conn, part) if links.has(conn) => {
+                outgoing.settle(links);
+                outgoing.pass(Action::SendFile(conn, FilePart { file: Arc::new(Unsealed), ..part }));
+            }
             Action::ConnectSecured(conn, to, id) => self.dial(conn, to, id, now),
             Action::Finish(conn) => {
                 outgoing.finish(links, conn);
@@ -254,6 +275,7 @@ impl<A: App> Terminator<A> {
             }
             Action::Send(..)
             | Action::Forward(..)
+            | Action::SendFile(..)
             | Action::Splice { .. }
             | Action::Connect(..)
             | Action::SetReading(..)

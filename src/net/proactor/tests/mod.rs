@@ -11,6 +11,8 @@ mod completions;
 mod connections;
 #[path = "../../reactor/tests/crowded.rs"]
 mod crowded;
+#[path = "../../reactor/tests/files.rs"]
+mod files;
 #[path = "../../reactor/tests/interrupted.rs"]
 mod interrupted;
 #[path = "../../reactor/tests/lifecycle.rs"]

@@ -29,6 +29,8 @@ const TWO: DriverConfig = DriverConfig {
     bulk_read_size: 1024,
     pipes: 0,
     stall: Duration::from_secs(30),
+    disk_threads: 1,
+    disk_patience: Duration::from_secs(30),
 };
 
 /// Sends everything back, and closes the connection that came first for one that waits, after it was asked `patience` times.

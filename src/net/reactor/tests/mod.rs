@@ -7,6 +7,7 @@ mod alarm;
 mod closing;
 mod connections;
 mod crowded;
+mod files;
 mod interrupted;
 mod lifecycle;
 mod relay;

@@ -3,6 +3,7 @@
 use super::Driver;
 use crate::{
     app::{App, ConnId, Cx, Origin, Progress, TimerKey},
+    buf::Unreadable,
     net::{DriverConfig, Remote},
 };
 use socket2::SockRef;
@@ -143,6 +144,8 @@ pub(super) enum Heard {
     Peeked(ConnId, bool),
     Progressed(ConnId, Progress),
     Failed(ConnId, ErrorKind),
+    HeldUp(ConnId),
+    Cut(ConnId, Unreadable),
     Expired(TimerKey),
     Woken,
     /// How often depends on how often the event loop turns: the closure is told, the channel is not.
@@ -213,6 +216,14 @@ impl<F: FnMut(&mut Cx, &Heard, &[u8])> App for Scripted<F> {
 
     fn failed(&mut self, cx: &mut Cx, conn: ConnId, error: ErrorKind) {
         self.on(cx, Heard::Failed(conn, error), &[]);
+    }
+
+    fn held_up(&mut self, cx: &mut Cx, conn: ConnId) {
+        self.on(cx, Heard::HeldUp(conn), &[]);
+    }
+
+    fn cut_short(&mut self, cx: &mut Cx, conn: ConnId, why: Unreadable) {
+        self.on(cx, Heard::Cut(conn, why), &[]);
     }
 
     fn expired(&mut self, cx: &mut Cx, key: TimerKey) {

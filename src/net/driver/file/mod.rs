@@ -1,0 +1,264 @@
+//! Parts of files that wait to be sent on one connection, each with the bytes that come behind it.
+//!
+//! ```text
+//!   output │ first part │ bytes behind it │ next part │ bytes behind it
+//!          └ its turn when the output is empty; when it is sent, the bytes behind it are the output
+//! ```
+//!
+//! The next bytes of the first part go one of three ways:
+//!
+//! - A few that are in the kernel's memory ([`cached`]) are read and sent with the bytes around them: a head and a small file are one
+//!   write. Below [`SMALL`], the copy costs less than a system call of its own.
+//! - Many that are in the kernel's memory are sent from there ([`sendfile`]).
+//! - Others a thread reads first ([`reads`]), into the kernel's memory if the file has a place there, else for us. Meanwhile the connection
+//!   waits, and no other does.
+
+mod cached;
+mod reads;
+mod sendfile;
+
+pub(super) use reads::Reads;
+pub(in crate::net) use sendfile::Piece;
+
+use crate::{
+    app::ConnId,
+    buf::{FilePart, Output, Unreadable},
+};
+use bytes::Bytes;
+use cached::Cached;
+use reads::{Ask, Pending, Want};
+use std::{collections::VecDeque, mem, os::fd::AsFd};
+
+/// Parts up to this size are read, if they are cached. Measured with files in a loop over loopback, a read and one write cost less than a write
+/// and a sendfile up to 16 to 32 KiB.
+pub(in crate::net) const SMALL: u64 = 16 * 1024;
+
+/// Small parts are gathered until so many bytes are ready for one write: as many as the kernel takes in one segment of its own (GSO).
+pub(super) const GATHERED: usize = 64 * 1024;
+
+/// Bytes that are looked at and sent at once from the kernel's memory: 8 looks for one call that takes a hundred times as long as one of them.
+/// A socket takes a quarter of it at once as a rule ([`crate::net::options::AHEAD`]).
+const PIECE: u64 = 512 * 1024;
+
+/// Bytes that a thread reads for us at once. Each client of a slow file may have them waiting in our memory, so it is no more than a
+/// client that reads nothing costs in other ways.
+const COPIED: u64 = 64 * 1024;
+
+/// The parts that wait behind the output of a connection: one at least.
+#[derive(Debug)]
+pub struct Files {
+    first: Sending,
+    more: VecDeque<Sending>,
+    /// Bytes of all parts.
+    left: u64,
+    /// Bytes behind parts, in our memory.
+    held: usize,
+}
+
+/// One part, and what comes after it.
+#[derive(Debug)]
+struct Sending {
+    part: FilePart,
+    known: Known,
+    /// Its bytes cannot be sent from the kernel's memory: threads read them for us.
+    slow: bool,
+    after: Output,
+}
+
+/// A connection of which a part of a file cannot be sent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cut {
+    pub(super) key: usize,
+    pub(super) conn: ConnId,
+    pub(super) why: Unreadable,
+}
+
+/// The knowledge about the next bytes of a part.
+#[derive(Debug)]
+enum Known {
+    Nothing,
+    /// This number of them is in the kernel's memory.
+    Cached(usize),
+    /// A thread was asked to read them.
+    Asked(Pending),
+    /// A thread has read them into the kernel's memory.
+    Warmed,
+    /// They cannot be read, and that has been said.
+    Lost,
+}
+
+/// The next step of a part.
+#[derive(Debug)]
+pub(super) enum Look {
+    /// This number of bytes was put into the output.
+    Copied(usize),
+    /// This number can be sent.
+    Cached(usize),
+    /// A thread has to read some.
+    Ask(Ask),
+    /// A thread reads.
+    Wait,
+    /// Nothing more can be had of it.
+    Lost(Unreadable),
+}
+
+impl Sending {
+    fn new(part: FilePart) -> Self {
+        Self { slow: part.file.descriptor().is_none(), part, known: Known::Nothing, after: Output::new() }
+    }
+
+    fn ask(&self, want: Want, most: u64) -> Look {
+        let len = usize::try_from(self.part.length.min(most)).unwrap_or(usize::MAX);
+        Look::Ask(Ask { file: self.part.file.clone(), at: self.part.at, len, want })
+    }
+
+    fn look(&mut self, output: &mut Output) -> Look {
+        match self.known {
+            Known::Cached(len) => return Look::Cached(len),
+            Known::Asked(_) | Known::Lost => return Look::Wait,
+            Known::Nothing | Known::Warmed => {}
+        }
+        let small = self.part.length <= SMALL;
+        let Some(file) = self.part.file.descriptor().filter(|_| !self.slow) else {
+            return self.ask(Want::Bytes, COPIED);
+        };
+        let found = if small {
+            let len = usize::try_from(self.part.length).unwrap_or(usize::MAX);
+            let tail = output.tail(len);
+            let begin = tail.len();
+            tail.resize(begin + len, 0);
+            let found = cached::read(file, &mut tail[begin..], self.part.at);
+            tail.truncate(begin + if let Cached::Bytes(len) = found { len } else { 0 });
+            found
+        } else {
+            let len = usize::try_from(self.part.length.min(PIECE)).unwrap_or(usize::MAX);
+            cached::look(file, self.part.at, len)
+        };
+        match found {
+            Cached::Bytes(len) if small => Look::Copied(len),
+            Cached::Bytes(len) => {
+                self.known = Known::Cached(len);
+                Look::Cached(len)
+            }
+            // The bytes that were read a moment ago are gone again: memory is short. So they are read for us.
+            Cached::No if small || matches!(self.known, Known::Warmed) => self.ask(Want::Bytes, COPIED),
+            Cached::No => self.ask(Want::Warm, PIECE),
+            Cached::Untold => {
+                self.slow = true;
+                self.ask(Want::Bytes, COPIED)
+            }
+            Cached::End => Look::Lost(Unreadable::Truncated),
+        }
+    }
+}
+
+impl Files {
+    fn new(part: FilePart) -> Self {
+        Self { left: part.length, first: Sending::new(part), more: VecDeque::new(), held: 0 }
+    }
+
+    /// Adds a part behind everything.
+    pub(in crate::net) fn push(slot: &mut Option<Box<Self>>, part: FilePart) {
+        match slot {
+            None => *slot = Some(Box::new(Self::new(part))),
+            Some(files) => {
+                files.left += part.length;
+                files.more.push_back(Sending::new(part));
+            }
+        }
+    }
+
+    /// Adds bytes behind everything.
+    pub(in crate::net) fn push_bytes(&mut self, bytes: Bytes) {
+        self.held += bytes.len();
+        self.last().push(bytes);
+    }
+
+    /// Adds a copy of bytes behind everything.
+    pub(in crate::net) fn extend(&mut self, bytes: &[u8]) {
+        self.held += bytes.len();
+        self.last().extend(bytes);
+    }
+
+    fn last(&mut self) -> &mut Output {
+        &mut self.more.back_mut().unwrap_or(&mut self.first).after
+    }
+
+    /// Bytes that wait.
+    pub(in crate::net) fn unsent(&self) -> usize {
+        usize::try_from(self.left).unwrap_or(usize::MAX).saturating_add(self.held)
+    }
+
+    /// Of these, bytes in our memory.
+    pub(in crate::net) fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Whether a thread reads for it, so that its peer waits for us.
+    pub(in crate::net) fn is_held_up(&self) -> bool {
+        matches!(self.first.known, Known::Asked(_))
+    }
+
+    /// The next step. Few bytes are put into the output at once, behind what is there; that is to be
+    /// [counted](Files::advance).
+    pub(super) fn look(&mut self, output: &mut Output) -> Look {
+        self.first.look(output)
+    }
+
+    /// A thread was asked.
+    pub(super) fn wait(&mut self, pending: Pending) {
+        self.first.known = Known::Asked(pending);
+    }
+
+    /// A read has been answered. Tells whether it is the one that is waited for.
+    pub(super) fn take(&mut self, ticket: u64) -> bool {
+        let awaited = matches!(&self.first.known, Known::Asked(pending) if pending.is(ticket));
+        if awaited && let Known::Asked(pending) = mem::replace(&mut self.first.known, Known::Warmed) {
+            pending.over();
+        }
+        awaited
+    }
+
+    /// Nothing more can be had of the first part: nothing more is sent.
+    pub(super) fn lose(&mut self) {
+        self.first.known = Known::Lost;
+    }
+
+    /// The first part cannot be sent from the kernel's memory.
+    pub(super) fn slow_down(&mut self) {
+        (self.first.slow, self.first.known) = (true, Known::Nothing);
+    }
+
+    /// Sends up to `most` bytes of the first part, which are in the kernel's memory.
+    pub(in crate::net) fn send(&self, socket: impl AsFd, most: usize) -> Piece {
+        match self.first.part.file.descriptor() {
+            Some(file) => sendfile::send(socket, file, self.first.part.at, most),
+            None => Piece::Unsupported,
+        }
+    }
+
+    /// The next `len` bytes of the first part are sent, or in the output. Behind the last of them comes what is behind the part.
+    pub(super) fn advance(slot: &mut Option<Box<Self>>, output: &mut Output, len: usize) {
+        let Some(files) = slot else { return };
+        let Self { first, more, left, held } = &mut **files;
+        let len = first.part.length.min(len as u64);
+        *left -= len;
+        first.part.at += len;
+        first.part.length -= len;
+        first.known = match first.known {
+            Known::Cached(known) if known as u64 > len => Known::Cached(known - usize::try_from(len).unwrap_or(known)),
+            _ => Known::Nothing,
+        };
+        if first.part.length > 0 {
+            return;
+        }
+        *held -= first.after.len();
+        while let Some(piece) = first.after.pop() {
+            output.push(piece);
+        }
+        match more.pop_front() {
+            Some(next) => *first = next,
+            None => *slot = None,
+        }
+    }
+}
