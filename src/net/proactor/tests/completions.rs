@@ -141,7 +141,7 @@ fn more_connections_with_short_messages_than_large_buffers_have_their_turns() {
         Heard::Received(conn, _) => {
             cx.forward(*conn, input);
             // An application that is slower than its clients: most of them have spoken again before it has heard all.
-            std::hint::black_box(pattern(20_000));
+            std::hint::black_box(pattern(50_000));
         }
         _ => {}
     });
