@@ -176,8 +176,9 @@ pub const OVER_TLS: Milestone = Milestone::last().with(Client::Tls);
 /// The newest, for clients that speak HTTP/2 over TLS.
 pub const OVER_HTTP2: Milestone = Milestone::last().with(Client::Http2);
 
-/// One module per binary, and two more for what can lie beneath the clients of the last one. A suite says of each test which of them
-/// it is for:
+/// One module per binary, and two more for what can lie beneath the clients of the last one. `cargo test` runs a suite against the milestone
+/// that brings its subject and against the newest; those in between have the code of both, and `make test-all` tries them, too. A suite says
+/// of each test which clients it is for:
 ///
 /// | group | run by clients of milestone 5 that speak |
 /// |---|---|
@@ -187,14 +188,14 @@ pub const OVER_HTTP2: Milestone = Milestone::last().with(Client::Http2);
 /// | `in_plain` | HTTP/1.1 over TCP, with the reason |
 #[allow(unused_macros)]
 macro_rules! against {
-    ([$($name:ident $number:literal)+] $tests:tt) => {
+    ([$($which:ident $name:ident $number:literal)+] $tests:tt) => {
         $(
             mod $name {
                 const MILESTONE: $crate::support::milestones::Milestone = $crate::support::milestones::Milestone::new(
                     $number,
                     env!(concat!("CARGO_BIN_EXE_", stringify!($name))),
                 );
-                $crate::support::milestones::groups! { all $tests }
+                $crate::support::milestones::groups! { $which $tests }
             }
         )+
         mod milestone5_over_tls {
@@ -223,9 +224,13 @@ macro_rules! groups {
 
 #[allow(unused_macros)]
 macro_rules! tests {
-    (all [$($both:ident)*] [$($http2:ident)*] [$($tls:ident)*] [$($plain:ident)*]) => {
+    (run [$($both:ident)*] [$($http2:ident)*] [$($tls:ident)*] [$($plain:ident)*]) => {
         $crate::support::milestones::run! { MILESTONE, $($both)* $($http2)* $($tls)* }
         $crate::support::milestones::run! { MILESTONE.with($crate::support::milestones::Client::Plain), $($plain)* }
+    };
+    (between [$($both:ident)*] [$($http2:ident)*] [$($tls:ident)*] [$($plain:ident)*]) => {
+        $crate::support::milestones::run! { between MILESTONE, $($both)* $($http2)* $($tls)* }
+        $crate::support::milestones::run! { between MILESTONE.with($crate::support::milestones::Client::Plain), $($plain)* }
     };
     (tls [$($both:ident)*] [$($http2:ident)*] [$($tls:ident)*] [$($plain:ident)*]) => {
         $crate::support::milestones::run! { $crate::support::milestones::OVER_TLS, $($both)* $($tls)* }
@@ -237,6 +242,13 @@ macro_rules! tests {
 
 #[allow(unused_macros)]
 macro_rules! run {
+    (between $milestone:expr, $($test:ident)*) => { $(
+        #[test]
+        #[ignore = "a milestone in between: make test-all"]
+        fn $test() {
+            super::$test(&$milestone);
+        }
+    )* };
     ($milestone:expr, $($test:ident)*) => { $(
         #[test]
         fn $test() {
@@ -250,7 +262,7 @@ macro_rules! run {
 macro_rules! from_milestone1 {
     ($($tests:tt)+) => {
         $crate::support::milestones::against! {
-            [milestone1 1 milestone2 2 milestone3 3 milestone4 4 milestone5 5] { $($tests)+ }
+            [run milestone1 1 between milestone2 2 between milestone3 3 between milestone4 4 run milestone5 5] { $($tests)+ }
         }
     };
 }
@@ -259,7 +271,9 @@ macro_rules! from_milestone1 {
 #[allow(unused_macros)]
 macro_rules! from_milestone2 {
     ($($tests:tt)+) => {
-        $crate::support::milestones::against! { [milestone2 2 milestone3 3 milestone4 4 milestone5 5] { $($tests)+ } }
+        $crate::support::milestones::against! {
+            [run milestone2 2 between milestone3 3 between milestone4 4 run milestone5 5] { $($tests)+ }
+        }
     };
 }
 
@@ -267,14 +281,14 @@ macro_rules! from_milestone2 {
 #[allow(unused_macros)]
 macro_rules! from_milestone3 {
     ($($tests:tt)+) => {
-        $crate::support::milestones::against! { [milestone3 3 milestone4 4 milestone5 5] { $($tests)+ } }
+        $crate::support::milestones::against! { [run milestone3 3 between milestone4 4 run milestone5 5] { $($tests)+ } }
     };
 }
 
 /// Tests for those that cache.
 #[allow(unused_macros)]
 macro_rules! from_milestone4 {
-    ($($tests:tt)+) => { $crate::support::milestones::against! { [milestone4 4 milestone5 5] { $($tests)+ } } };
+    ($($tests:tt)+) => { $crate::support::milestones::against! { [run milestone4 4 run milestone5 5] { $($tests)+ } } };
 }
 
 #[allow(unused_imports)] // Each test binary uses its own.
