@@ -74,7 +74,8 @@ pub trait Session {
     /// Its waker was called, once or several times.
     fn woken(&mut self, _now: Now) {}
     /// The peer takes what the driver had of the output, though not all of it yet: it is slow, but it reads. Only drivers that
-    /// keep output themselves tell; others leave it where it is until it is sent.
+    /// keep output themselves tell; others leave it where it is until it is sent. Also told when it is not the peer that is waited for but a
+    /// file, whose bytes another thread reads.
     fn taken(&mut self) {}
     /// How many requests it has answered since this was last asked. For statistics.
     fn answered(&mut self) -> u32 {

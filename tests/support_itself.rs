@@ -1,5 +1,7 @@
 //! The tests' own tools, tried on each other: the parser that judges ours, the scripted client and backend.
 
+#[path = "support_itself/files.rs"]
+mod files;
 mod support;
 
 use std::net::TcpStream;

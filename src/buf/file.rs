@@ -29,7 +29,8 @@ pub trait Readable: fmt::Debug + Send + Sync {
 /// A part of a file: `length` bytes from offset `at` on.
 #[derive(Debug, Clone)]
 pub struct FilePart {
-    /// The file. It stays open as long as a part of it waits to be sent.
+    /// The file. It stays open as long as a part of it waits to be sent. The last reference to it may be dropped by the thread of an event loop,
+    /// so a type whose closing takes long hands that on.
     pub file: Arc<dyn Readable>,
     /// Where the part begins: an offset in bytes.
     pub at: u64,

@@ -195,7 +195,10 @@ where
 
     /// The client is not to blame for that.
     fn held_up(&mut self, cx: &mut Cx, conn: ConnId) {
-        self.with(cx, conn, |running, _| running.session.taken());
+        self.with(cx, conn, |running, now| {
+            running.session.taken();
+            running.session.expire(now);
+        });
     }
 
     fn cut_short(&mut self, cx: &mut Cx, conn: ConnId, why: Unreadable) {

@@ -1,6 +1,8 @@
 //! The same sessions under every driver, over real sockets.
 
-use super::{DriverConfig, Reactor, Sessions, blocking};
+mod files;
+
+use super::{DriverConfig, Reactor, Sessions, Traffic, blocking};
 use crate::{
     buf::Output,
     session::{CloseReason, Session, Wants},
@@ -130,8 +132,8 @@ struct Server {
 
 /// Runs sessions under the event loop that is made by `$new`.
 macro_rules! event_loop {
-    ($new:expr, $listener:ident, $count:ident) => {{
-        let sessions = Sessions::new(move |_, _| Parrot::new(Arc::clone(&$count)));
+    ($new:expr, $listener:ident, $traffic:ident, $make:ident) => {{
+        let sessions = Sessions::new(move |_, _| $make()).counting($traffic);
         let mut driver = $new(sessions, DriverConfig::default()).unwrap();
         driver.listen($listener).unwrap();
         let remote = driver.remote();
@@ -144,24 +146,33 @@ macro_rules! event_loop {
 }
 
 fn serve(driver: Driver) -> Server {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let address = listener.local_addr().unwrap();
     let produced = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&produced);
+    Server { produced, ..serve_each(driver, Arc::default(), move || Parrot::new(Arc::clone(&count))) }
+}
+
+/// Runs the sessions that are made by `make`; the blocking driver takes one client.
+fn serve_each<S: Session + Send + 'static>(
+    driver: Driver,
+    traffic: Arc<Traffic>,
+    make: impl Fn() -> S + Send + 'static,
+) -> Server {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
     #[allow(clippy::disallowed_methods)] // Servers run on their own threads.
     let (thread, stop): (_, Box<dyn Fn()>) = match driver {
         Driver::Blocking => {
             let drive = move || {
                 let (stream, _) = listener.accept().unwrap();
-                Some(blocking::drive(&stream, &mut Parrot::new(count)))
+                Some(blocking::drive_counted(&stream, &mut make(), &traffic))
             };
             (thread::spawn(drive), Box::new(|| {}))
         }
-        Driver::Reactor => event_loop!(Reactor::new, listener, count),
+        Driver::Reactor => event_loop!(Reactor::new, listener, traffic, make),
         #[cfg(target_os = "linux")]
-        Driver::Proactor => event_loop!(super::Proactor::new, listener, count),
+        Driver::Proactor => event_loop!(super::Proactor::new, listener, traffic, make),
     };
-    Server { address, produced, thread: Some(thread), stop }
+    Server { address, produced: Arc::default(), thread: Some(thread), stop }
 }
 
 impl Server {

@@ -3,6 +3,7 @@
 use super::{Failure, Pair, Rules, Shared, Store, Terminator, Tickets, provider, session::Session};
 use crate::{
     app::{Action, App, ConnId, Cx, Insecure, ListenerId, Origin, TimerKey},
+    buf::{FilePart, Readable},
     net::clock,
 };
 use rcgen::{CertificateParams, KeyPair};
@@ -241,6 +242,43 @@ fn a_splice_is_carried_out_here_and_what_follows_is_heard() {
     let expected =
         [Told::Received(b"before".to_vec()), Told::Spliced(4), Told::Spliced(3), Told::Received(b"next".to_vec())];
     assert_eq!(bench.told(), expected);
+}
+
+/// A file that nothing is read of.
+#[derive(Debug)]
+struct Unread;
+
+impl Readable for Unread {
+    fn read_at(&self, _: &mut [u8], _: u64) -> std::io::Result<usize> {
+        Ok(0)
+    }
+}
+
+/// Its bytes would leave in plain. The driver resets the connection, as for every file that cannot be read.
+#[test]
+fn a_file_is_sent_on_plain_connections_only() {
+    let mut bench = Bench::new();
+    let (tls, mut client) = bench.open();
+    let plain = bench.accept(ListenerId(0));
+    let part = FilePart { file: std::sync::Arc::new(Unread), at: 3, length: 5 };
+    bench.next([
+        Action::SendFile(plain, part.clone()),
+        Action::Send(tls, "head".into()),
+        Action::SendFile(tls, part.clone()),
+    ]);
+    let actions = bench.hear(plain, b"?");
+    assert_eq!(heard(&mut client, &records(&actions, tls)), b"head");
+    let files: Vec<_> = actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::SendFile(conn, part) => Some((*conn, part.clone())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(files[0], (plain, part));
+    let (conn, sent) = &files[1];
+    let read = sent.file.read_at(&mut [0], 0).map_err(|error| error.kind());
+    assert_eq!((*conn, sent.length, read), (tls, 5, Err(std::io::ErrorKind::Unsupported)));
 }
 
 /// A driver that takes nothing: at most so much is sealed, and the application hears what waits.

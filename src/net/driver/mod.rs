@@ -15,7 +15,14 @@
 //!
 //! 1. Nothing is called from inside a call: an effect of what the application asks for is heard later, from the ready queue.
 //! 2. Everything that the kernel said is noted before the application hears the first of it.
-//! 3. A turn is shared out: at most [`BUDGET`] bytes of one connection, [`EXTRA`] visits, [`DEADLINES`] deadlines.
+//! 3. A turn is shared out: at most [`BUDGET`] bytes of one connection, [`SHARE`] of the files sent to it, [`EXTRA`] visits, [`DEADLINES`] deadlines.
+//!
+//! # Files
+//!
+//! The loop's thread never reads a file whose bytes are on a disk. The part that is due ([`filing`]) is looked at first, which does not wait
+//! (`RWF_NOWAIT`, `file/cached.rs`): bytes in the kernel's memory are sent from there; for others a thread is asked (`file/reads.rs`), and the
+//! loop is woken when it has them. Systems and file systems that cannot tell have all their bytes read by such threads, and so has a file
+//! without a descriptor.
 
 mod closing;
 mod common;

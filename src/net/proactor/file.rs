@@ -1,11 +1,13 @@
 //! Files: the kernel sends them from its own memory, but we ask it to by calls of our own (sendfile(2)).
 //!
 //! The ring's own operation for that (`IORING_OP_SPLICE`) is always given to another thread of the kernel's, which costs more than
-//! the call that it saves, and needs a pipe. The head of an answer leaves by the ring as other bytes do; the file's turn comes when it has.
+//! the call that it saves, and needs a pipe. The head of a file leaves by a call of its own, too: by the ring, the file's turn would come only
+//! after the kernel was entered. If there is no room for all of the head, the ring waits for it, as it does for other bytes.
 
 use super::{connection::Phase, io::Io, splice::without_waiting};
-use crate::net::driver::{CONFIRMED, Next, Piece, SHARE, Socket as _};
-use std::io::ErrorKind;
+use crate::net::driver::{CONFIRMED, Next, Piece, SHARE, SLICES, Socket as _};
+use nix::libc;
+use std::io::{ErrorKind, IoSlice};
 
 impl Io {
     /// Sends from files what is due, a share of it. `Some`: what waits in the output is to be sent, and whether more follows at
@@ -22,7 +24,10 @@ impl Io {
             }
             match self.common.next_to_send(key) {
                 Next::Nothing => break Some(false),
-                Next::Output { more } => break Some(more),
+                Next::Output { more } => match self.send_ahead(key, more) {
+                    Some(sent) => total += sent,
+                    None => break Some(more),
+                },
                 Next::Wait => break None,
                 Next::Piece(len) => match self.send_piece(key, len.min(SHARE - total)) {
                     Some(sent) => total += sent,
@@ -35,6 +40,19 @@ impl Io {
         // One that is to be reset is heard of in this turn, too.
         self.awaited |= self.common.has_ready();
         next
+    }
+
+    /// Sends what is before a file, if the file follows. `None`: the ring has to send it, or the rest of it.
+    fn send_ahead(&mut self, key: usize, more: bool) -> Option<usize> {
+        let socket = self.common.table.get_mut(key).filter(|_| more)?;
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let filled = socket.output.io_slices(&mut slices);
+        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL | libc::MSG_MORE;
+        // The ring meets an error once more, and knows what to do about it.
+        let sent = socket.socket.send_vectored_with_flags(&slices[..filled], flags).ok()?;
+        socket.output.consume(sent);
+        socket.written += sent as u64;
+        socket.output.is_empty().then_some(sent)
     }
 
     /// Sends a piece of a file. `None`: there is no room for it, or never will be.

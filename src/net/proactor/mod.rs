@@ -22,6 +22,8 @@
 //!    ([`operations::Operation::try_send`]). One that fails is asked for again, to wait for room, and the application hears that
 //!    its peer is behind ([`complete`]).
 //!
+//! Files are the exception to "all that a turn has to ask for goes to the kernel in one call" ([`file`]): sendfile(2) is a call of its own.
+//!
 //! Applications do not notice: the same tests run on both.
 
 mod accept;

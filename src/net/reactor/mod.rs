@@ -14,6 +14,15 @@
 //! 5. Nothing is called from inside a call: what the application causes, it hears later, from the queue.
 //!
 //! A request through a proxy therefore costs two reads, two writes and, if nothing else happens, two waits.
+//!
+//! A part of a file ([`Cx::send_file`](crate::app::Cx::send_file)) leaves by sendfile(2): its bytes go from the kernel's page cache to the socket
+//! and never pass through our memory. Its head and its first bytes share a segment (`MSG_MORE`). Three things are different from
+//! bytes in our memory:
+//!
+//! - sendfile does not wait for a socket that is set so, but it does wait for a disk. So bytes that are not cached are read by
+//!   another thread first; [`super::driver`] tells how that is found out.
+//! - A small part is read and sent with its head: one write is cheaper than a write and a sendfile.
+//! - How long the file is shows only when it ends: a part that ends early resets its connection.
 
 mod accept;
 mod actions;

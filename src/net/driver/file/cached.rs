@@ -7,10 +7,10 @@
 
 use std::os::fd::BorrowedFd;
 
-/// One byte is looked at in so many: memory is filled by reading ahead, in runs of this order (128 KiB), and what was read together is
-/// given up together. A page that misses between two looks is read by the event loop itself, which then waits for that page.
-/// Looking at each page would cost a tenth of what sending it does.
-pub(super) const RUN: u64 = 64 * 1024;
+/// One byte is looked at in this many, and the last one. The kernel fills its memory by reading ahead, 128 KiB at once as a rule, and gives up
+/// together what was read together. A page that misses between two looks is read by the event loop itself, which waits for that one
+/// page. A look costs a microsecond, and to send 128 KiB twenty: looking at each page would cost more than sending.
+pub(super) const RUN: u64 = 128 * 1024;
 
 /// The state of the next bytes of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(super) enum Cached {
 
 /// How many of the `len` bytes from `at` on are in memory. Reads a byte here and there.
 pub(super) fn look(file: BorrowedFd<'_>, at: u64, len: usize) -> Cached {
-    let end = at + len as u64;
+    let end = at.saturating_add(len as u64);
     let mut next = at;
     while next < end {
         match sys::read_cached(file, &mut [0], next) {
@@ -86,5 +86,61 @@ mod sys {
 
     pub(super) fn read_cached(_: BorrowedFd<'_>, _: &mut [u8], _: u64) -> Cached {
         Cached::Untold
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+    use std::{
+        fs::File,
+        io::Write,
+        os::{fd::AsFd, unix::fs::FileExt},
+    };
+
+    const LEN: usize = 4 * RUN as usize + 100;
+
+    fn file() -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&vec![b'x'; LEN]).unwrap();
+        file
+    }
+
+    #[test]
+    fn bytes_that_were_just_written_are_cached_up_to_the_end_of_the_file() {
+        let file = file();
+        let look = |at, len| look(file.as_fd(), at, len);
+        for (at, len) in [(0, 1), (0, LEN), (7, LEN - 7), (RUN - 1, 2), (RUN, RUN as usize), (LEN as u64 - 1, 1)] {
+            assert_eq!(look(at, len), Cached::Bytes(len), "{at} {len}");
+        }
+        assert_eq!([look(LEN as u64, 1), look(LEN as u64 + 5, 5), look(1 << 63, 1)], [Cached::End; 3]);
+        // The run with the end in it is left to a look of its own.
+        assert_eq!(look(0, LEN + 1), Cached::Bytes(4 * RUN as usize));
+    }
+
+    #[test]
+    fn a_run_that_is_not_cached_ends_what_is() {
+        let file = file();
+        file.sync_all().unwrap();
+        // The kernel may keep some of it; then there is nothing to see.
+        let drop_from = |at: u64| {
+            let advice = nix::fcntl::PosixFadviseAdvice::POSIX_FADV_DONTNEED;
+            nix::fcntl::posix_fadvise(&file, at as i64, 0, advice).unwrap();
+        };
+        drop_from(0);
+        if read(file.as_fd(), &mut [0], 2 * RUN) != Cached::No {
+            return;
+        }
+        file.read_exact_at(&mut vec![0; RUN as usize], 0).unwrap();
+        drop_from(RUN);
+        let found = look(file.as_fd(), 0, LEN);
+        assert!(matches!(found, Cached::Bytes(len) if len % RUN as usize == 0 && len < LEN), "{found:?}");
+    }
+
+    #[test]
+    fn a_file_without_offsets_cannot_tell() {
+        let (pipe, _write) = std::io::pipe().unwrap();
+        assert_eq!(look(pipe.as_fd(), 0, 10), Cached::Untold);
     }
 }

@@ -10,7 +10,7 @@ use std::{
     fs::File,
     io::{self, ErrorKind, Read, Seek, SeekFrom, Write},
     sync::{
-        Arc, Condvar, Mutex, Weak,
+        Arc, Condvar, Mutex, OnceLock, Weak,
         atomic::{AtomicUsize, Ordering::Relaxed},
         mpsc::{Receiver, channel},
     },
@@ -19,6 +19,12 @@ use std::{
 
 const SMALL: usize = 1000;
 const LARGE: usize = 300_000;
+
+/// The bytes of a large file. They are made once: that takes a while.
+fn large() -> &'static [u8] {
+    static LARGE_ONE: OnceLock<Vec<u8>> = OnceLock::new();
+    LARGE_ONE.get_or_init(|| pattern(LARGE))
+}
 
 /// A file with these bytes, which nothing else knows of.
 fn file(bytes: &[u8]) -> Arc<File> {
@@ -51,10 +57,10 @@ type React = Box<dyn FnMut(&mut Cx, &Heard, &[u8]) + Send>;
 
 /// Sends all of it to each client at once.
 fn serve(items: Vec<Item>, config: DriverConfig) -> (Running<Scripted<React>>, Receiver<Heard>) {
-    let react = move |cx: &mut Cx, heard: &Heard, _: &[u8]| {
-        if let Heard::Accepted(conn) = heard {
-            say(cx, *conn, &items);
-        }
+    let react = move |cx: &mut Cx, heard: &Heard, _: &[u8]| match heard {
+        Heard::Accepted(conn) => say(cx, *conn, &items),
+        Heard::Ended(conn) => cx.close(*conn),
+        _ => {}
     };
     script(config, Box::new(react))
 }
@@ -87,7 +93,7 @@ impl Readable for Gate {
         while !*open {
             open = self.changed.wait(open).unwrap();
         }
-        let bytes = pattern(LARGE);
+        let bytes = large();
         let from = bytes.len().min(offset as usize);
         let len = buf.len().min(bytes.len() - from);
         buf[..len].copy_from_slice(&bytes[from..from + len]);
@@ -133,8 +139,8 @@ fn until_sent(heard: &Receiver<Heard>) {
 
 #[test]
 fn bytes_and_parts_leave_in_order() {
-    let bytes = pattern(LARGE);
-    let real = file(&bytes);
+    let bytes = large();
+    let real = file(bytes);
     let plain = Arc::new(Plain(real.try_clone().unwrap()));
     for (name, whole) in [("in the kernel's memory", false), ("read by threads", true)] {
         let of = |at: usize, length: usize| {
@@ -192,7 +198,7 @@ fn later_bytes_wait_for_a_file() {
     running.remote.wake();
     while next(&heard) != Heard::Woken {}
     gate.open();
-    let mut wanted = pattern(LARGE);
+    let mut wanted = large().to_vec();
     wanted.extend_from_slice(b"behind");
     assert!(read_to_end(&client) == wanted);
 }
@@ -207,11 +213,11 @@ fn a_slow_reader_gets_all_of_a_large_file() {
     let sparse = Arc::new(sparse);
     let items = vec![Item::Part(FilePart { file: sparse, at: 0, length: LEN }), Item::Bytes(b"!".to_vec())];
     let (running, heard) = serve(items, DriverConfig::default());
-    let mut client = running.connect();
+    let client = running.connect();
     let (mut total, mut tail) = (0, Vec::new());
     let mut buffer = vec![0; 1024 * 1024];
     while total < LEN + 1 {
-        let len = client.read(&mut buffer).unwrap();
+        let len = read_some(&client, &mut buffer);
         assert!(len > 0, "it ends after {total} bytes");
         total += len as u64;
         tail.extend_from_slice(&buffer[len.saturating_sub(4)..len]);
@@ -252,12 +258,12 @@ fn a_part_is_confirmed_as_bytes_are() {
 
 #[test]
 fn a_file_that_has_grown_is_sent_as_long_as_it_was() {
-    let real = file(&pattern(LARGE));
+    let real = file(large());
     let (running, _heard) =
         serve(vec![Item::Part(part(&real, 0, LARGE)), Item::Bytes(b"!".to_vec())], DriverConfig::default());
     (&*real).write_all(b"grown").unwrap();
     let got = read_exactly(&running.connect(), LARGE + 1);
-    assert!(got[..LARGE] == pattern(LARGE) && got[LARGE] == b'!');
+    assert!(got[..LARGE] == *large() && got[LARGE] == b'!');
 }
 
 /// Reads until the connection is reset; panics if it ends in another way.
@@ -267,6 +273,8 @@ fn read_until_reset(mut client: &std::net::TcpStream) -> usize {
         match client.read(&mut buffer) {
             Ok(0) => panic!("a clean end after {total} bytes"),
             Ok(len) => total += len,
+            // A signal of another test.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::ConnectionReset);
                 return total;
@@ -302,7 +310,7 @@ fn a_file_that_is_too_short_resets_the_connection() {
 #[test]
 fn a_file_that_is_cut_while_it_is_sent_resets_the_connection() {
     const LEN: usize = 32 * 1024 * 1024;
-    let real = file(&pattern(LEN));
+    let real = file(&vec![0; LEN]);
     let (running, heard) = serve(vec![Item::Part(part(&real, 0, LEN))], DriverConfig::default());
     let client = running.connect();
     while !matches!(next(&heard), Heard::Sent(_, 1..)) {}
@@ -331,7 +339,7 @@ fn a_file_that_is_too_short_resets_a_connection_that_was_closed() {
 #[test]
 fn a_connection_that_was_closed_sends_its_files_first() {
     let gate = Arc::new(Gate::default());
-    let real = file(&pattern(LARGE));
+    let real = file(large());
     for hang_up in [false, true] {
         let parts = [part(&gate, 0, LARGE), part(&gate, 5, 10)];
         let last = part(&real, 0, LARGE);
@@ -350,7 +358,7 @@ fn a_connection_that_was_closed_sends_its_files_first() {
         gate.open();
         let got = read_to_end(&client);
         assert_eq!(got.len(), 2 * LARGE + 10);
-        assert!(got[LARGE + 10..] == pattern(LARGE));
+        assert!(got[LARGE + 10..] == *large());
     }
 }
 
@@ -366,7 +374,7 @@ fn a_file_that_cannot_be_read_resets_the_connection() {
 #[test]
 fn a_read_that_does_not_return_holds_its_own_client_only() {
     let gate = Arc::new(Gate::default());
-    let (real, cold) = (file(&pattern(LARGE)), file(&pattern(LARGE)));
+    let (real, cold) = (file(large()), file(large()));
     drop_from_cache(&cold);
     let plain = Arc::new(Plain(real.try_clone().unwrap()));
     let stuck = part(&gate, 0, LARGE);
@@ -386,11 +394,11 @@ fn a_read_that_does_not_return_holds_its_own_client_only() {
     gate.wait_for_reads(1);
     for number in 0..8 {
         let len = if number % 4 == 3 { SMALL } else { LARGE };
-        assert!(read_exactly(&running.connect(), len) == pattern(LARGE)[..len], "{number}");
+        assert!(read_exactly(&running.connect(), len) == large()[..len], "{number}");
     }
     assert_eq!(gate.begun.load(Relaxed), 1, "one read of a file at a time");
     gate.open();
-    held.iter().for_each(|client| assert!(read_exactly(client, LARGE) == pattern(LARGE)));
+    held.iter().for_each(|client| assert!(read_exactly(client, LARGE) == large()));
 }
 
 /// All threads are held. Files that need none are sent.
@@ -398,7 +406,7 @@ fn a_read_that_does_not_return_holds_its_own_client_only() {
 fn cached_files_need_no_thread() {
     let config = DriverConfig { disk_threads: 2, ..DriverConfig::default() };
     let gates = [(); 3].map(|()| Arc::new(Gate::default()));
-    let real = file(&pattern(LARGE));
+    let real = file(large());
     let mut parts = gates.each_ref().map(|gate| part(gate, 0, LARGE)).to_vec();
     parts.push(part(&real, 0, LARGE));
     let mut accepted = 0;
@@ -410,10 +418,10 @@ fn cached_files_need_no_thread() {
     });
     let held: Vec<_> = gates.iter().map(|_| running.connect()).collect();
     gates[..2].iter().for_each(|gate| gate.wait_for_reads(1));
-    assert!(read_exactly(&running.connect(), LARGE) == pattern(LARGE));
+    assert!(read_exactly(&running.connect(), LARGE) == large());
     assert_eq!(gates[2].begun.load(Relaxed), 0, "there are two threads");
     gates.iter().for_each(|gate| gate.open());
-    held.iter().for_each(|client| assert!(read_exactly(client, LARGE) == pattern(LARGE)));
+    held.iter().for_each(|client| assert!(read_exactly(client, LARGE) == large()));
 }
 
 #[test]
@@ -452,6 +460,37 @@ fn a_connection_that_waits_for_a_file_is_held_up() {
     until_sent(&heard);
     running.remote.wake();
     while !matches!(next(&heard), Heard::Progressed(..)) {}
+}
+
+/// Until the deadline, a file that is under way is sent; then its connection is reset.
+#[test]
+fn draining_waits_for_files_and_not_for_ever() {
+    for (within, whole) in [(PATIENCE, true), (Duration::from_millis(50), false)] {
+        let gate = Arc::new(Gate::default());
+        let (mut running, _heard) = serve(vec![Item::Part(part(&gate, 0, LARGE))], DriverConfig::default());
+        let client = running.connect();
+        gate.wait_for_reads(1);
+        running.remote.drain(within);
+        if whole {
+            gate.open();
+            assert!(read_exactly(&client, LARGE) == large());
+        } else {
+            assert_eq!(read_until_reset(&client), 0);
+            gate.open();
+        }
+        drop(client);
+        running.join();
+    }
+}
+
+/// One read. A signal of another test does not end it.
+fn read_some(mut client: &std::net::TcpStream, buffer: &mut [u8]) -> usize {
+    loop {
+        match client.read(buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            other => return other.unwrap(),
+        }
+    }
 }
 
 /// Whether nothing refers to it any more, soon.
@@ -520,8 +559,8 @@ fn a_file_is_let_go_of_when_it_was_sent_or_its_connection_ends() {
 /// Many small parts behind each other are few writes.
 #[test]
 fn thousands_of_ranges_of_one_file_leave_in_order() {
-    let bytes = pattern(LARGE);
-    let real = file(&bytes);
+    let bytes = large();
+    let real = file(bytes);
     let (mut items, mut wanted) = (Vec::new(), Vec::new());
     for number in 0..10_000 {
         let at = number * 29 % (LARGE - 100);
@@ -539,7 +578,7 @@ fn thousands_of_ranges_of_one_file_leave_in_order() {
 #[test]
 fn a_large_file_does_not_keep_others_out() {
     const LEN: usize = 8 * 1024 * 1024;
-    let large = part(&file(&pattern(LEN)), 0, LEN);
+    let large = part(&file(&vec![0; LEN]), 0, LEN);
     let mut first = None;
     let (running, _heard) = script(DriverConfig::default(), move |cx, heard, input| match heard {
         Heard::Accepted(conn) if first.is_none() => {
@@ -559,7 +598,7 @@ fn a_large_file_does_not_keep_others_out() {
     let reader = std::thread::spawn(move || {
         let (mut total, mut buffer) = (0_u64, vec![0; 1024 * 1024]);
         while stop.load(Relaxed) == 0 {
-            total += (&greedy).read(&mut buffer).unwrap() as u64;
+            total += read_some(&greedy, &mut buffer) as u64;
             begun.send(()).unwrap();
         }
         total
