@@ -15,7 +15,7 @@
 //! `If-Range` is about a part and is decided with it: [`super::range`].
 
 use super::{
-    Stored,
+    Representation,
     date::{date_of, parse_date},
     validators::{EntityTag, tags},
 };
@@ -25,7 +25,8 @@ use std::time::SystemTime;
 /// Whether the client has the response already: 304 (Not Modified) is all that it needs. `now` decides the century of
 /// dates with two digits.
 #[must_use]
-pub fn not_modified(request: &RequestHead, stored: &Stored, now: SystemTime) -> bool {
+pub fn not_modified<'a>(request: &RequestHead, stored: impl Into<Representation<'a>>, now: SystemTime) -> bool {
+    let stored = stored.into();
     // Without the condition it has to be a success (RFC 9110 §13.2.1), and one with a representation (RFC 9111 §4.3.2).
     let applicable = matches!(request.method, Method::Get | Method::Head)
         && matches!(stored.head.status, Status::OK | Status::PARTIAL_CONTENT);

@@ -18,9 +18,9 @@
 //! along (§15.3.7.2); but who asks for two parts is prepared for two, and not for the bytes between them.
 
 use super::{
-    Body, Stored,
+    Extent, Representation,
     date::{date_of, parse_date},
-    validators::{EntityTag, strong_last_modified},
+    validators::EntityTag,
 };
 use crate::http::{Method, RequestHead};
 use std::{ops::Range, time::SystemTime};
@@ -96,13 +96,13 @@ impl Ranges {
         }
     }
 
-    /// The part of `body` to send.
+    /// The part of what is here to send.
     #[must_use]
-    pub fn select(&self, body: &Body) -> Selected {
+    pub fn select(&self, extent: &Extent) -> Selected {
         let mut selected: Vec<Range<u64>> = Vec::new();
         let mut one = None;
         for spec in self.specs() {
-            let range = match body.complete() {
+            let range = match extent.complete() {
                 Some(complete) => spec.resolve(complete),
                 // Without knowing the end, only what names both of its own.
                 None => match spec.bounded() {
@@ -117,7 +117,7 @@ impl Ranges {
             }
         }
         coalesce(&mut selected);
-        let here = body.range();
+        let here = extent.range();
         let is_here = |range: &Range<u64>| here.start <= range.start && range.end <= here.end;
         match (one, selected.len()) {
             (None, 0) => Selected::Nothing,
@@ -197,25 +197,29 @@ fn coalesce(ranges: &mut Vec<Range<u64>>) {
 
 /// Whether `If-Range` lets the request's `Range` count for this response: there is none, or it is exactly ours and strong.
 #[must_use]
-pub fn if_range_holds(request: &RequestHead, stored: &Stored, now: SystemTime) -> bool {
+pub fn if_range_holds<'a>(request: &RequestHead, stored: impl Into<Representation<'a>>, now: SystemTime) -> bool {
     let mut lines = request.fields.get_all("if-range");
     let Some(line) = lines.next() else { return true };
     if lines.next().is_some() {
         return false;
     }
+    let stored = stored.into();
     let fields = &stored.head.fields;
     if let Some(theirs) = EntityTag::parse(line) {
         return EntityTag::of(fields).is_some_and(|ours| ours.is_strongly(theirs));
     }
     let Some(theirs) = parse_date(line, now) else { return false };
     // Compared for equality: a later one is no less another version (RFC 9110 §13.1.5).
-    date_of(fields, "last-modified", now) == Some(theirs) && strong_last_modified(fields, now).is_some()
+    date_of(fields, "last-modified", now) == Some(theirs) && stored.is_modification_date_strong(now)
 }
 
 #[cfg(test)]
 mod tests {
     use super::{
-        super::testing::{Lines, head, now, pieces, request, stored},
+        super::{
+            Body,
+            testing::{Lines, head, now, pieces, request, stored},
+        },
         *,
     };
 
@@ -272,7 +276,7 @@ mod tests {
             let specs: Vec<_> = (0..count).map(|at| format!("{}-{}", at * 200, at * 200 + 9)).collect();
             asked(&format!("bytes={}", specs.join(",")))
         };
-        let Selected::Many(ranges) = many(32).unwrap().select(&whole(10_000)) else { panic!("not many") };
+        let Selected::Many(ranges) = many(32).unwrap().select(whole(10_000).extent()) else { panic!("not many") };
         assert_eq!(ranges.len(), MAX_RANGES);
         assert_eq!(many(33), None);
     }
@@ -302,7 +306,7 @@ mod tests {
             ("bytes=5-6, 0-4", one(0..7)),
             ("bytes=0-0, -9", one(0..10)),
         ] {
-            assert_eq!(asked(value).unwrap().select(&whole(10)), expected, "{value}");
+            assert_eq!(asked(value).unwrap().select(whole(10).extent()), expected, "{value}");
         }
     }
 
@@ -322,7 +326,7 @@ mod tests {
             ("bytes=400-409, 900-, 0-9, 10-399", &[0..410, 900..1000]),
             ("bytes=0-9, 0-9, 0-9, 900-", &[0..10, 900..1000]),
         ] {
-            let Selected::Many(ranges) = asked(value).unwrap().select(&whole(1000)) else { panic!("{value}") };
+            let Selected::Many(ranges) = asked(value).unwrap().select(whole(1000).extent()) else { panic!("{value}") };
             assert_eq!(ranges, expected, "{value}");
         }
     }
@@ -331,7 +335,7 @@ mod tests {
     fn an_answer_is_hardly_longer_than_the_whole() {
         // The amplification of CVE-2011-3192: many ranges, each nearly everything.
         let value = (0..MAX_RANGES).map(|at| format!("{at}-")).collect::<Vec<_>>().join(",");
-        assert_eq!(asked(&format!("bytes={value}")).unwrap().select(&whole(1000)), Selected::One(0..1000));
+        assert_eq!(asked(&format!("bytes={value}")).unwrap().select(whole(1000).extent()), Selected::One(0..1000));
     }
 
     #[test]
@@ -355,15 +359,18 @@ mod tests {
         ] {
             for (complete, expected) in [(Some(10), of_ten), (None, of_unknown)] {
                 let body = Body::part(pieces("abcde"), 4, complete).unwrap();
-                assert_eq!(asked(value).unwrap().select(&body), expected, "{value} of {complete:?}");
+                assert_eq!(asked(value).unwrap().select(body.extent()), expected, "{value} of {complete:?}");
             }
         }
         let to_the_end = Body::part(pieces("abcde"), 5, Some(10)).unwrap();
-        assert_eq!(asked("bytes=-5").unwrap().select(&to_the_end), one(5..10));
-        assert_eq!(asked("bytes=6-").unwrap().select(&to_the_end), one(6..10));
+        assert_eq!(asked("bytes=-5").unwrap().select(to_the_end.extent()), one(5..10));
+        assert_eq!(asked("bytes=6-").unwrap().select(to_the_end.extent()), one(6..10));
         let far = Body::part(pieces("a"), u64::MAX - 1, None).unwrap();
-        assert_eq!(asked(&format!("bytes={}-{0}", u64::MAX - 1)).unwrap().select(&far), one(u64::MAX - 1..u64::MAX));
-        assert_eq!(asked(&format!("bytes={}-{0}", u64::MAX)).unwrap().select(&far), Selected::Missing);
+        assert_eq!(
+            asked(&format!("bytes={}-{0}", u64::MAX - 1)).unwrap().select(far.extent()),
+            one(u64::MAX - 1..u64::MAX)
+        );
+        assert_eq!(asked(&format!("bytes={}-{0}", u64::MAX)).unwrap().select(far.extent()), Selected::Missing);
     }
 
     #[test]

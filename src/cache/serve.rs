@@ -14,7 +14,7 @@
 //! references to what is stored.
 
 use super::{
-    Stored,
+    Representation, Stored,
     conditional::not_modified,
     partial::is_digest_of_content,
     range::{Ranges, Selected, if_range_holds},
@@ -52,15 +52,16 @@ pub struct Incomplete;
 /// Decides how `stored` answers `request`. Whether it may is another question, answered before: key, `Vary`, freshness.
 ///
 /// `boundary` separates the parts; no author of content may be able to guess it.
-pub fn answer(
+pub fn answer<'a>(
     request: &RequestHead,
-    stored: &Stored,
+    stored: impl Into<Representation<'a>>,
     now: SystemTime,
     boundary: impl FnOnce() -> u128,
 ) -> Result<Answer, Incomplete> {
+    let stored = stored.into();
     let part = part(request, stored, now, boundary);
     // A part answers nothing but requests for what is within it, not even that it has not changed (RFC 9111 §3.3).
-    if !(stored.body.is_whole() || matches!(part, Some(Ok(Answer::Part { .. } | Answer::Parts(_))))) {
+    if !(stored.extent.is_whole() || matches!(part, Some(Ok(Answer::Part { .. } | Answer::Parts(_))))) {
         return Err(Incomplete);
     }
     if not_modified(request, stored, now) {
@@ -76,12 +77,12 @@ pub fn answer(
 /// `None`: the request gets the whole.
 fn part(
     request: &RequestHead,
-    stored: &Stored,
+    stored: Representation<'_>,
     now: SystemTime,
     boundary: impl FnOnce() -> u128,
 ) -> Option<Result<Answer, Incomplete>> {
     // Only what would be a 200 has parts (RFC 9110 §14.2), and nothing has none.
-    if stored.head.status != Status::OK || stored.body.is_empty() {
+    if stored.head.status != Status::OK || stored.extent.is_empty() {
         return None;
     }
     let ranges = Ranges::of(request)?;
@@ -89,7 +90,7 @@ fn part(
         return None;
     }
     let brief = request.fields.contains("if-range");
-    Some(match ranges.select(&stored.body) {
+    Some(match ranges.select(stored.extent) {
         Selected::One(range) => Ok(Answer::Part { range, brief }),
         Selected::Many(ranges) => Ok(Answer::Parts(Box::new(Multipart::of(ranges, stored, brief, boundary())))),
         Selected::Nothing => Ok(Answer::Unsatisfiable),
@@ -100,9 +101,9 @@ fn part(
 impl Answer {
     /// The status of the answer.
     #[must_use]
-    pub fn status(&self, stored: &Stored) -> Status {
+    pub fn status<'a>(&self, stored: impl Into<Representation<'a>>) -> Status {
         match self {
-            Self::Whole | Self::Head => stored.head.status,
+            Self::Whole | Self::Head => stored.into().head.status,
             Self::NotModified => Status::NOT_MODIFIED,
             Self::Part { .. } | Self::Parts(_) => Status::PARTIAL_CONTENT,
             Self::Unsatisfiable => Status::RANGE_NOT_SATISFIABLE,
@@ -111,9 +112,9 @@ impl Answer {
 
     /// How many bytes of content follow the head.
     #[must_use]
-    pub fn length(&self, stored: &Stored) -> u64 {
+    pub fn length<'a>(&self, stored: impl Into<Representation<'a>>) -> u64 {
         match self {
-            Self::Whole => stored.body.len(),
+            Self::Whole => stored.into().extent.len(),
             Self::Head | Self::NotModified | Self::Unsatisfiable => 0,
             Self::Part { range, .. } => range.end - range.start,
             Self::Parts(parts) => parts.length,
@@ -123,7 +124,8 @@ impl Answer {
     /// Appends the status line and all fields that follow from what is stored, with those that say how long the content
     /// is. The caller adds the fields that differ from hit to hit, and the end of the head: `Age` (RFC 9111 §4 wants it
     /// wherever a stored response is used), `Via`, `Connection`, `Cache-Status`.
-    pub fn write_head(&self, stored: &Stored, out: &mut Vec<u8>) {
+    pub fn write_head<'a>(&self, stored: impl Into<Representation<'a>>, out: &mut Vec<u8>) {
+        let stored = stored.into();
         let status = self.status(stored);
         match self {
             Self::Whole | Self::Head => http::write_status_line(Version::Http11, status, stored.head.reason(), out),
@@ -145,7 +147,7 @@ impl Answer {
                 write_fields(fields, out, |name| {
                     !(of_the_whole(name) || *brief && is_known_to_the_client(name, fields))
                 });
-                write_content_range(range, stored.body.complete(), out);
+                write_content_range(range, stored.extent.complete(), out);
                 framing::write_field(exactly(range.end - range.start), out);
             }
             Self::Parts(parts) => {
@@ -158,7 +160,7 @@ impl Answer {
             Self::Unsatisfiable => {
                 // The age that follows is that of what was found too short; and a 4xx has a date (RFC 9110 §6.6.1).
                 write_fields(fields, out, |name| name.eq_ignore_ascii_case("date"));
-                let _ = write!(out, "Content-Range: bytes */{}\r\n", stored.body.complete().unwrap_or_default());
+                let _ = write!(out, "Content-Range: bytes */{}\r\n", stored.extent.complete().unwrap_or_default());
                 framing::write_field(BodyLength::Empty, out);
             }
         }
@@ -186,9 +188,9 @@ fn exactly(length: u64) -> BodyLength {
 }
 
 /// The length of what is stored, where a message with that status may say so.
-fn write_length(stored: &Stored, out: &mut Vec<u8>) {
+fn write_length(stored: Representation<'_>, out: &mut Vec<u8>) {
     if !stored.head.status.is_bodiless() {
-        framing::write_field(exactly(stored.body.len()), out);
+        framing::write_field(exactly(stored.extent.len()), out);
     }
 }
 
@@ -244,7 +246,7 @@ pub struct Multipart {
 }
 
 impl Multipart {
-    fn of(ranges: Vec<Range<u64>>, stored: &Stored, brief: bool, boundary: u128) -> Self {
+    fn of(ranges: Vec<Range<u64>>, stored: Representation<'_>, brief: bool, boundary: u128) -> Self {
         let boundary = format!("{boundary:032x}");
         let content_type = stored.head.fields.get("content-type");
         let mut text = BytesMut::new();
@@ -260,7 +262,7 @@ impl Multipart {
                 text.extend_from_slice(content_type);
                 text.extend_from_slice(b"\r\n");
             }
-            let content_range = format!("Content-Range: {}\r\n\r\n", ContentRange(&range, stored.body.complete()));
+            let content_range = format!("Content-Range: {}\r\n\r\n", ContentRange(&range, stored.extent.complete()));
             text.extend_from_slice(content_range.as_bytes());
             let head = text.split().freeze();
             length += head.len() as u64 + range.end - range.start;
@@ -269,6 +271,17 @@ impl Multipart {
         let end = Bytes::from(format!("\r\n--{boundary}--\r\n"));
         length += end.len() as u64;
         Self { boundary, brief, parts, end, length }
+    }
+
+    /// The parts in order, each with the text before it.
+    pub fn parts(&self) -> &[(Bytes, Range<u64>)] {
+        &self.parts
+    }
+
+    /// The text behind the last part.
+    #[must_use]
+    pub fn end(&self) -> Bytes {
+        self.end.clone()
     }
 
     fn body<'a>(&'a self, stored: &'a Stored) -> impl Iterator<Item = Bytes> + 'a {

@@ -101,6 +101,45 @@ pub enum Extent {
     },
 }
 
+impl Extent {
+    /// Whether nothing is missing.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        matches!(self, Self::Whole(_))
+    }
+
+    /// How many bytes the representation has, if known.
+    #[must_use]
+    pub fn complete(&self) -> Option<u64> {
+        match self {
+            Self::Whole(length) => Some(*length),
+            Self::Part { complete, .. } => *complete,
+        }
+    }
+
+    /// Which bytes of the representation are here.
+    #[must_use]
+    pub fn range(&self) -> Range<u64> {
+        match self {
+            Self::Whole(length) => 0..*length,
+            Self::Part { range, .. } => range.clone(),
+        }
+    }
+
+    /// How many bytes are here.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        let range = self.range();
+        range.end - range.start
+    }
+
+    /// Whether no byte is here: an empty representation, complete.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 impl Body {
     /// All of a representation.
     #[must_use]
@@ -167,38 +206,31 @@ impl Body {
     /// How many bytes are here.
     #[must_use]
     pub fn len(&self) -> u64 {
-        let range = self.range();
-        range.end - range.start
+        self.extent.len()
     }
 
     /// Whether no byte is here: an empty representation, complete.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.extent.is_empty()
     }
 
     /// Whether nothing is missing.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        matches!(self.extent, Extent::Whole(_))
+        self.extent.is_whole()
     }
 
     /// How many bytes the representation has, if known.
     #[must_use]
     pub fn complete(&self) -> Option<u64> {
-        match self.extent {
-            Extent::Whole(length) => Some(length),
-            Extent::Part { complete, .. } => complete,
-        }
+        self.extent.complete()
     }
 
     /// Which bytes of the representation are here.
     #[must_use]
     pub fn range(&self) -> Range<u64> {
-        match &self.extent {
-            Extent::Whole(length) => 0..*length,
-            Extent::Part { range, .. } => range.clone(),
-        }
+        self.extent.range()
     }
 
     /// All pieces, in order.

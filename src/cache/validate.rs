@@ -89,7 +89,7 @@ fn list_of_tags(nominated: &[&Stored]) -> Vec<u8> {
 /// Whether the response would do if it were valid. A part that does not have what is asked for must not be nominated: a 304
 /// would leave us with nothing to send (RFC 9111 §4.3.2).
 fn could_answer(request: &RequestHead, ranges: Option<&Ranges>, stored: &Stored) -> bool {
-    let selects = |ranges: &Ranges| matches!(ranges.select(&stored.body), Selected::One(_) | Selected::Many(_));
+    let selects = |ranges: &Ranges| matches!(ranges.select(stored.body.extent()), Selected::One(_) | Selected::Many(_));
     // Any time will do for the century of a date with two digits: nearly now.
     stored.body.is_whole() || ranges.is_some_and(selects) && if_range_holds(request, stored, stored.date)
 }

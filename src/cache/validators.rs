@@ -132,8 +132,12 @@ const CLEARLY_LATER: Duration = Duration::from_secs(1);
 #[must_use]
 pub fn strong_last_modified(fields: &Fields, now: SystemTime) -> Option<SystemTime> {
     let modified = date_of(fields, "last-modified", now)?;
-    let date = date_of(fields, "date", now)?;
-    date.duration_since(modified).is_ok_and(|since| since >= CLEARLY_LATER).then_some(modified)
+    is_strong(modified, date_of(fields, "date", now)?).then_some(modified)
+}
+
+/// Whether a modification date tells versions apart, by the clock of the origin when it sent the response.
+pub(super) fn is_strong(modified: SystemTime, date: SystemTime) -> bool {
+    date.duration_since(modified).is_ok_and(|since| since >= CLEARLY_LATER)
 }
 
 #[cfg(test)]
