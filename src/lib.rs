@@ -16,7 +16,7 @@
 //!
 //! ```text
 //! bin/*                                 parse flags, choose parts
-//! server  client  proxy  load  gateway  multi  chat    run things: workers, threads, processes
+//! server  client  proxy  load  gateway  multi  chat  files    run things: workers, threads, processes
 //! cli                                   what all command lines have in common
 //! net                                   sockets, clock, signals; what is below has none
 //! http  http2  tls  service  lb  pool  health  resilience  cache     pure: bytes and time in, decisions out
@@ -31,6 +31,7 @@ pub mod cache;
 pub mod chat;
 pub mod cli;
 pub mod client;
+pub mod files;
 pub mod gateway;
 pub mod health;
 pub mod http;

@@ -36,7 +36,7 @@ macro_rules! targets {
 }
 
 targets! {
-    requests responses chunked proxy directives dates freshness vary ranges tags frames hpack http2 tls gateway guard
+    requests responses chunked proxy directives dates freshness vary ranges tags frames hpack http2 tls gateway guard files
 }
 
 fn fuzz() -> &'static Path {

@@ -12,7 +12,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-const PROGRAMS: [&str; 19] = [
+const PROGRAMS: [&str; 20] = [
     env!("CARGO_BIN_EXE_milestone1"),
     env!("CARGO_BIN_EXE_milestone2"),
     env!("CARGO_BIN_EXE_milestone3"),
@@ -30,6 +30,7 @@ const PROGRAMS: [&str; 19] = [
     env!("CARGO_BIN_EXE_load"),
     env!("CARGO_BIN_EXE_client"),
     env!("CARGO_BIN_EXE_gateway"),
+    env!("CARGO_BIN_EXE_file-server"),
     env!("CARGO_BIN_EXE_multi"),
     env!("CARGO_BIN_EXE_chat"),
 ];

@@ -5,6 +5,7 @@ pub mod chunked;
 pub mod dates;
 pub mod dictionary;
 pub mod directives;
+pub mod files;
 pub mod frames;
 pub mod freshness;
 pub mod gateway;

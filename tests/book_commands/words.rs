@@ -9,6 +9,7 @@ const SERVERS: &[&str] = &[
     "milestone5",
     "chat",
     "gateway",
+    "file-server",
     "forward-proxy",
     "multi",
     "origin",

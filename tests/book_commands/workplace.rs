@@ -28,6 +28,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("client", env!("CARGO_BIN_EXE_client")),
     ("gateway", env!("CARGO_BIN_EXE_gateway")),
     ("chat", env!("CARGO_BIN_EXE_chat")),
+    ("file-server", env!("CARGO_BIN_EXE_file-server")),
     ("multi", env!("CARGO_BIN_EXE_multi")),
 ];
 
