@@ -19,7 +19,7 @@
 //! server  client  proxy  load  gateway  multi  chat  files    run things: workers, threads, processes
 //! cli                                   what all command lines have in common
 //! net                                   sockets, clock, signals; what is below has none
-//! http  http2  tls  service  lb  pool  health  resilience  cache     pure: bytes and time in, decisions out
+//! http  http2  websocket  tls  service  lb  pool  health  resilience  cache     pure: bytes and time in, decisions out
 //! app  session  backend                 the contracts and the shared noun
 //! time  buf  units                      timer wheel, buffers, how values are written
 //! ```
@@ -49,3 +49,4 @@ pub mod session;
 pub mod time;
 pub mod tls;
 pub mod units;
+pub mod websocket;

@@ -23,4 +23,5 @@ pub mod responses;
 pub mod tags;
 pub mod tls;
 pub mod vary;
+pub mod websocket;
 pub mod wire;
