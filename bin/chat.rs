@@ -1,4 +1,4 @@
-//! A chat server: rooms, and people who talk in them with `nc` or telnet.
+//! A chat server: rooms, and people who talk in them with `nc`, telnet, or on a page in a browser.
 //!
 //! The rules are in `src/chat/hall/`, which knows no sockets; `src/chat/house.rs` is the lock around them, and the way of a message to
 //! clients of other workers.
@@ -17,11 +17,14 @@ use std::process::ExitCode;
 #[command(after_help = "\
 Example:
   chat --listen 127.0.0.1:8080
-  nc 127.0.0.1 8080                  twice, each in a terminal of its own
+  http://127.0.0.1:8080/             in a browser, and beside it
+  nc 127.0.0.1 8080
   /nick ann
   /join lobby
   hello                              said to everybody in the lobby but you
   /msg bob psst
+  /register PASSWORD                 keep the name
+  chat --data ./chat-data            accounts and histories last
   kill -USR1 PID                     says how many are here")]
 struct Args {
     #[command(flatten)]

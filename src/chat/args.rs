@@ -1,6 +1,12 @@
 //! The flags of the program `chat`.
 
-use super::{hall::Token, limits::Limits, talk::Config};
+use super::{
+    hall::Token,
+    limits::Limits,
+    name::{RULE, is_name},
+    origin::Origin,
+    talk::Config,
+};
 use crate::{
     cli::ListenArgs,
     net::DriverKind,
@@ -9,6 +15,7 @@ use crate::{
 use clap::Args;
 use std::{
     num::{NonZeroU32, NonZeroUsize},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -23,6 +30,16 @@ pub struct ChatArgs {
     /// Event loops, each on a thread [default: one a processor]
     #[arg(long, value_name = "N", value_parser = at_least_one::<NonZeroUsize>(MAX_WORKERS))]
     pub(super) workers: Option<NonZeroUsize>,
+
+    /// The directory of accounts and histories. Without it, a temporary one that goes with the process
+    #[arg(long, value_name = "DIR")]
+    pub(super) data: Option<PathBuf>,
+    /// The registered name that owns the lobby [default: the first that is registered]
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    pub(super) owner: Option<String>,
+    /// A page of another origin that may connect, and a name by which this server is known, as in https://chat.example; again for more
+    #[arg(long, value_name = "ORIGIN")]
+    origin: Vec<Origin>,
 
     /// Clients at once; those beyond wait in the backlog
     #[arg(long, value_name = "N", default_value = "10000", value_parser = at_least_one::<NonZeroUsize>(MAX_COUNT), help_heading = "Limits")]
@@ -60,6 +77,10 @@ impl Flags for ChatArgs {
     const POINTLESS: &'static [Pointless] = &[];
 }
 
+fn name(text: &str) -> Result<String, String> {
+    if is_name(text) { Ok(text.to_owned()) } else { Err(RULE.to_owned()) }
+}
+
 /// A line has to hold a command.
 fn at_least_64(text: &str) -> Result<usize, String> {
     size(text).and_then(|size: usize| if size >= 64 { Ok(size) } else { Err("must be at least 64".to_owned()) })
@@ -78,6 +99,11 @@ impl ChatArgs {
         }
     }
 
+    /// Messages of each room that are kept.
+    pub(super) fn history(&self) -> usize {
+        self.history.get()
+    }
+
     pub(super) fn config(&self) -> Config {
         Config {
             line: self.max_line,
@@ -85,6 +111,7 @@ impl ChatArgs {
             rate: self.rate,
             burst: self.burst,
             idle: self.idle_timeout,
+            origins: self.origin.clone(),
             token,
         }
     }

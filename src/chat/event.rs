@@ -3,6 +3,7 @@
 //! An event is made once and shared by all who are told it. Each of its two forms is written by the first session that needs it, on that
 //! session's thread, so a message to a thousand people is encoded once and outside of the hall's lock.
 
+use super::record::Role;
 use bytes::Bytes;
 use serde::Serialize;
 use std::{
@@ -34,6 +35,8 @@ pub(crate) enum Told {
         from: Arc<str>,
         text: String,
         at: u64,
+        #[serde(skip_serializing_if = "is_false")]
+        announcement: bool,
     },
     /// A message to one person; `seq` counts those to this person.
     Direct {
@@ -110,6 +113,7 @@ pub(crate) struct Person {
     /// The connection is lost, and the place kept.
     #[serde(skip_serializing_if = "is_false")]
     pub(crate) away: bool,
+    pub(crate) role: Role,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // The signature is serde's.
@@ -129,18 +133,24 @@ pub(crate) struct RoomLine {
 pub(crate) struct Event {
     pub(crate) told: Told,
     line: OnceLock<Bytes>,
+    json: OnceLock<Bytes>,
 }
 
 impl Event {
     /// To be told as often as wanted.
     #[must_use]
     pub(crate) fn new(told: Told) -> Arc<Self> {
-        Arc::new(Self { told, line: OnceLock::new() })
+        Arc::new(Self { told, line: OnceLock::new(), json: OnceLock::new() })
     }
 
     /// As a line, or several, each with its end.
     pub(crate) fn line(&self) -> Bytes {
         self.line.get_or_init(|| Bytes::from(self.told.line())).clone()
+    }
+
+    /// As `form` makes of its JSON: all callers have the same form.
+    pub(crate) fn json(&self, form: impl FnOnce(Vec<u8>) -> Bytes) -> Bytes {
+        self.json.get_or_init(|| form(serde_json::to_vec(&self.told).unwrap_or_default())).clone()
     }
 
     /// The part that it takes of its receiver's queue.
@@ -180,7 +190,9 @@ impl Told {
             Self::Resumed { name, last_id } => {
                 format!("* welcome back, {name}; the last ID that arrived is {last_id}\n")
             }
-            Self::Said { room, seq, from, text, .. } => format!("[{room} {seq}] {from}: {text}\n"),
+            Self::Said { room, seq, from, text, announcement, .. } => {
+                format!("[{room} {seq}] {from}{} {text}\n", if *announcement { " announces:" } else { ":" })
+            }
             Self::Direct { seq, from, text, .. } => format!("[@ {seq}] {from}: {text}\n"),
             Self::Sent { to, text, .. } => format!("* to {to}: {text}\n"),
             Self::Accepted { id, room, seq } => format!("* {id} is [{room} {seq}]\n"),
@@ -208,7 +220,13 @@ fn because(why: &str) -> String {
 fn list(people: &[Person]) -> String {
     let mut text = format!("{} here:", people.len());
     for person in people {
-        let _ = write!(text, " {}{}", person.name, if person.away { " (away)" } else { "" });
+        let role = match person.role {
+            Role::Member => "",
+            Role::Moderator => " (moderator)",
+            Role::Owner => " (owner)",
+        };
+        let away = if person.away { " (away)" } else { "" };
+        let _ = write!(text, " {}{role}{away}", person.name);
     }
     text
 }

@@ -8,13 +8,17 @@
 use super::{
     command::{self, Command},
     event::{Event, Told},
-    hall::{Effect, Hall, Numbers, PersonId, Token},
+    hall::{Ask, Effect, Hall, Numbers, PersonId, Token, Verdict},
     mailbox::{Mailbox, Pushed},
+    record::Record,
 };
 use crate::{session::CloseReason, time::Now};
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        mpsc::{Sender, SyncSender},
+    },
 };
 
 /// A hall that threads share.
@@ -33,6 +37,10 @@ struct Inner {
     /// Connections that were ended because they did not read.
     slow: u64,
     stopping: bool,
+    /// To the thread that writes, until the end.
+    records: Option<Sender<Record>>,
+    /// To the threads that know passwords, until the end.
+    asks: Option<SyncSender<(PersonId, Ask)>>,
 }
 
 /// A house in numbers.
@@ -46,8 +54,9 @@ pub(crate) struct State {
 impl House {
     /// A hall for several threads.
     #[must_use]
-    pub(crate) fn new(hall: Hall, now: Now) -> Self {
-        let inner = Inner { hall, boxes: HashMap::new(), now, slow: 0, stopping: false };
+    pub(crate) fn new(hall: Hall, records: Sender<Record>, asks: SyncSender<(PersonId, Ask)>, now: Now) -> Self {
+        let (records, asks) = (Some(records), Some(asks));
+        let inner = Inner { hall, boxes: HashMap::new(), now, slow: 0, stopping: false, records, asks };
         Self { inner: Mutex::new(inner) }
     }
 
@@ -75,7 +84,7 @@ impl House {
             return Err("the server is stopping");
         }
         inner.hall.expire(now);
-        let id = inner.hall.arrive(token)?;
+        let id = inner.hall.arrive(token, now)?;
         inner.boxes.insert(id, Arc::clone(mailbox));
         inner.settle();
         Ok(id)
@@ -114,6 +123,27 @@ impl House {
             inner.hall.lose(id, &untold, now);
             inner.settle();
         }
+    }
+
+    /// More records are written: so many.
+    pub(crate) fn stored(&self, records: u64) {
+        let mut inner = self.lock_now();
+        let now = inner.now;
+        inner.hall.stored(records, now);
+        inner.settle();
+    }
+
+    /// The answer to what a person asked.
+    pub(crate) fn judged(&self, id: PersonId, verdict: Verdict) {
+        let mut inner = self.lock_now();
+        inner.judged(id, verdict);
+        inner.settle();
+    }
+
+    /// Nothing more is written, and no more passwords are looked at: the threads for that come to an end.
+    pub(crate) fn let_go(&self) {
+        let mut inner = self.lock_now();
+        (inner.records, inner.asks) = (None, None);
     }
 
     /// Time has passed.
@@ -169,6 +199,13 @@ impl Inner {
                     Effect::End(id, reason) => {
                         self.boxes.remove(&id).into_iter().for_each(|mailbox| mailbox.end(reason));
                     }
+                    Effect::Record(record) => {
+                        if let Some(records) = &self.records {
+                            // Without a receiver the process ends, and its log has said why.
+                            let _ = records.send(*record);
+                        }
+                    }
+                    Effect::Ask(id, ask) => self.ask(id, ask),
                     Effect::Move { from, to } => {
                         back = Some(to);
                         self.boxes.remove(&from).into_iter().for_each(|mailbox| drop(self.boxes.insert(to, mailbox)));
@@ -182,6 +219,19 @@ impl Inner {
         }
     }
 
+    fn ask(&mut self, id: PersonId, ask: Ask) {
+        self.boxes.get(&id).into_iter().for_each(|mailbox| mailbox.set_busy(true));
+        let sent = self.asks.as_ref().is_some_and(|asks| asks.try_send((id, ask)).is_ok());
+        if !sent {
+            self.judged(id, Verdict::Busy);
+        }
+    }
+
+    fn judged(&mut self, id: PersonId, verdict: Verdict) {
+        self.boxes.get(&id).into_iter().for_each(|mailbox| mailbox.set_busy(false));
+        self.hall.judged(id, verdict, self.now);
+    }
+
     fn tell(&mut self, id: PersonId, event: Arc<Event>, slow: &mut HashMap<PersonId, Vec<Arc<Event>>>) {
         if let Some(untold) = slow.get_mut(&id) {
             return untold.push(event);
@@ -192,5 +242,48 @@ impl Inner {
             self.boxes.remove(&id);
             slow.insert(id, untold);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::limits::Limits, super::record::Archive, *};
+    use crate::service::testing::now;
+    use std::sync::mpsc;
+
+    fn heard(mailbox: &Mailbox) -> String {
+        let mut events = Vec::new();
+        mailbox.take(usize::MAX, &mut events);
+        events.iter().map(|event| String::from_utf8(event.line().to_vec()).unwrap()).collect()
+    }
+
+    /// A queue of passwords that is full costs those who come the answer, and no one else anything.
+    #[test]
+    fn a_password_that_finds_no_place_is_tried_again() {
+        let (now, archive) = (now(), Archive::default());
+        let (records, _written) = mpsc::channel();
+        let (asks, asked) = mpsc::sync_channel(1);
+        let house = House::new(Hall::new(Limits::default(), archive, None, now), records, asks, now);
+        let boxes = [1, 2].map(|_| Mailbox::new(10_000, None));
+        let ids = ["a", "b"].map(|name| {
+            let mailbox = &boxes[usize::from(name == "b")];
+            let id = house.arrive(mailbox, Token(name.to_owned()), now).unwrap();
+            house.line(id, &format!("/nick {name}"), now);
+            heard(mailbox);
+            house.line(id, "/register password", now);
+            id
+        });
+        assert_eq!((boxes[0].is_busy(), heard(&boxes[0])), (true, String::new()));
+        assert_eq!(
+            (boxes[1].is_busy(), heard(&boxes[1])),
+            (false, "! too many others log in just now: try again\n".to_owned())
+        );
+        let (id, _) = asked.recv().unwrap();
+        assert_eq!(id, ids[0]);
+        house.judged(id, Verdict::Hashed { name: "a".to_owned(), hash: "hash".to_owned() });
+        assert_eq!((boxes[0].is_busy(), heard(&boxes[0])), (false, String::new()), "it is told when it is written");
+        // Two records: the account, and whose the lobby is.
+        house.stored(2);
+        assert!(heard(&boxes[0]).starts_with("* a is yours"));
     }
 }

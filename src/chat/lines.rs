@@ -162,7 +162,7 @@ impl Session for LineClient {
             self.closed = Some(CloseReason::TooSlow);
         } else if self.closed.is_none() && self.heard + self.idle <= now.instant {
             self.output.extend(b"* you have said nothing for a long time: goodbye\n");
-            self.closed = Some(CloseReason::Draining);
+            self.closed = Some(CloseReason::Idle);
         } else if self.output.is_empty() {
             self.resume();
         }

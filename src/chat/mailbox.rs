@@ -34,6 +34,8 @@ struct Held {
     /// The waker was called, and nothing taken since.
     called: bool,
     end: Option<End>,
+    /// Something is computed for the person, who says nothing meanwhile.
+    busy: bool,
 }
 
 /// Why nothing more comes.
@@ -89,6 +91,15 @@ impl Mailbox {
         let mut held = self.lock();
         held.end.get_or_insert(End::Over(reason));
         held.call();
+    }
+
+    /// Whether the person may say something.
+    pub(crate) fn set_busy(&self, busy: bool) {
+        self.lock().busy = busy;
+    }
+
+    pub(crate) fn is_busy(&self) -> bool {
+        self.lock().busy
     }
 
     /// Takes events of about `most` bytes, and tells whether they were the last ones.

@@ -1,10 +1,12 @@
-//! A chat: rooms, and people who talk in them, by lines or by WebSocket.
+//! A chat: rooms, and people who talk in them, by lines or by a page with a WebSocket.
 //!
 //! ```text
-//!   nc, telnet ──▶ LineClient ─╮            ╭─ Hall: people, rooms, history (pure)
-//!                               ├─ House ───┤
-//!              a session each, ─╯  one lock ╰─ a Mailbox for each connection ──▶ its session, by its Waker
-//!              on some worker
+//!   nc, telnet ──▶ LineClient ───╮           ╭─ Hall: people, rooms, history (pure)
+//!   browser ─▶ Visitor            ├─ House ──┤
+//!        ╰─101─▶ SocketClient ────╯ one lock ╰─ a Mailbox for each connection ──▶ its session, by its Waker
+//!   a session each, on some worker        │ Record               │ Ask
+//!                                          ▼                      ▼
+//!                              Journal: one thread, one file   Guard: a few threads, passwords
 //! ```
 //!
 //! A session brings a line into the house. The hall, behind the one lock of the process, decides what it means and who is told: its
@@ -12,19 +14,27 @@
 //! worker, empties its mailbox as fast as its client reads.
 //!
 //! Reading order: `command` (what can be said), `event` (what people are told), `hall/` (the rules), `mailbox`, `house` (the lock), `talk`
-//! and `lines` (one connection), `run`.
+//! (one connection), `lines` and `socket` (its two protocols), `session` (which of them it is), `http`, `origin` and `page`, `record` and `journal`
+//! (what outlives the process), `guard`, `run`.
 
 mod args;
 mod command;
 mod event;
+mod guard;
 mod hall;
 mod house;
+mod http;
+mod journal;
 mod limits;
 mod lines;
 mod mailbox;
 mod name;
+mod origin;
+mod page;
+mod record;
 mod run;
 mod session;
+mod socket;
 mod talk;
 
 pub use args::ChatArgs;

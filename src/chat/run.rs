@@ -1,6 +1,6 @@
 //! Runs the chat: an event loop for each worker, one house for all.
 
-use super::{ChatArgs, hall::Hall, house::House, session::Chat, talk::Config};
+use super::{ChatArgs, guard, hall::Hall, house::House, journal::Journal, session::Chat, talk::Config};
 use crate::{
     cli::{self, Failure},
     net::{
@@ -11,9 +11,11 @@ use crate::{
     units::Counted,
 };
 use std::{
-    io,
+    env, fs, io,
     net::{SocketAddr, TcpListener},
     num::NonZeroUsize,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
     sync::{Arc, mpsc},
     thread,
     time::Duration,
@@ -35,8 +37,12 @@ pub fn run(args: &ChatArgs) -> Result<(), Failure> {
     let driver = args.driver.choose()?;
     let workers = args.workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let clients = clients_per_worker(args.max_clients.get(), workers);
+    let place = Place::of(args.data.as_deref())?;
+    let (journal, archive) = Journal::open(place.path(), args.history()).map_err(Failure::Run)?;
     let now = clock::now();
-    let house = Arc::new(House::new(Hall::new(args.limits(), now), now));
+    let hall = Hall::new(args.limits(), archive, args.owner.as_deref(), now);
+    let ((records, written), (asks, asked)) = (mpsc::channel(), mpsc::sync_channel(guard::QUEUE));
+    let house = Arc::new(House::new(hall, records, asks, now));
     let listeners = listen_together(&args.listen.options(), workers)?;
     let address = listeners[0].local_addr()?;
     let mut running = Running::new(args.config());
@@ -53,13 +59,54 @@ pub fn run(args: &ChatArgs) -> Result<(), Failure> {
         Signal::User1 => report(&told, &traffic),
     })?;
     let keeper = Keeper::start(&house)?;
+    let guards = guard::start(&house, asked)?;
+    let told = Arc::clone(&house);
+    let writer =
+        thread::Builder::new().name("journal".to_owned()).spawn(move || journal.run(&written, |n| told.stored(n)))?;
     cli::ready(address);
     tracing::info!("{driver}");
-    greet(address, workers);
+    greet(address, workers, &place);
     let (result, traffic) = running.wait();
     drop(keeper);
+    house.let_go();
+    // An error means that it has panicked: then it has said so.
+    guards.into_iter().chain([writer]).for_each(|thread| drop(thread.join()));
     report(&house, &traffic);
     result
+}
+
+/// Where accounts and histories are.
+enum Place {
+    Given(PathBuf),
+    /// Removed at the end, if there is an end to it.
+    Temporary(PathBuf),
+}
+
+impl Place {
+    fn of(given: Option<&Path>) -> io::Result<Self> {
+        if let Some(folder) = given {
+            return Ok(Self::Given(folder.to_owned()));
+        }
+        let folder = env::temp_dir().join(format!("chat-{:016x}", rand::random::<u64>()));
+        // It must not be there: another user may have made it.
+        fs::DirBuilder::new().mode(0o700).create(&folder)?;
+        Ok(Self::Temporary(folder))
+    }
+
+    fn path(&self) -> &Path {
+        let (Self::Given(folder) | Self::Temporary(folder)) = self;
+        folder
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Self::Temporary(folder) = self
+            && let Err(error) = fs::remove_dir_all(&*folder)
+        {
+            tracing::warn!("{} could not be removed: {error}", folder.display());
+        }
+    }
 }
 
 /// Fewer than asked for if there are no descriptors for them.
@@ -169,9 +216,19 @@ impl Drop for Keeper {
     }
 }
 
-fn greet(address: SocketAddr, workers: usize) {
+fn greet(address: SocketAddr, workers: usize, place: &Place) {
     tracing::info!("listening on {address}, {}", Counted(workers as u64, "worker"));
+    match place {
+        Place::Given(folder) => tracing::info!("accounts and histories are in {}", folder.display()),
+        Place::Temporary(folder) => {
+            tracing::info!(
+                "accounts and histories are in {}, and go with this process: keep them with --data DIR",
+                folder.display()
+            );
+        }
+    }
     tracing::info!("try: nc {} {}   and then /join lobby", address.ip(), address.port());
+    tracing::info!("try: http://{address}/ in a browser");
 }
 
 /// The work so far, on SIGUSR1 and at the end.

@@ -5,6 +5,7 @@ use super::{
     hall::{PersonId, Token},
     house::House,
     mailbox::{End, Mailbox},
+    origin::Origin,
 };
 use crate::{resilience::TokenBucket, session::Waker, time::Now};
 use std::{
@@ -26,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) burst: NonZeroU32,
     /// Silence of a client with lines after which it is sent away.
     pub(crate) idle: Duration,
+    /// Pages that may connect beside the server's own.
+    pub(crate) origins: Vec<Origin>,
     /// Makes tokens.
     pub(crate) token: fn() -> Token,
 }
@@ -60,6 +63,11 @@ impl Talk {
 
     /// Whether a line may be heard now. If not, [`Talk::wait`] tells when.
     pub(super) fn may_talk(&mut self, now: Now) -> bool {
+        if self.mailbox.is_busy() {
+            // The answer wakes the session.
+            self.wait = None;
+            return false;
+        }
         // A copy: the token is taken by the line, when it is complete.
         self.wait = { self.bucket }.try_take(1, now.instant).err().map(|wait| now.instant + wait);
         self.wait.is_none()

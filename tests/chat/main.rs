@@ -7,7 +7,10 @@
 mod support;
 
 mod crowd;
+mod lasting;
+mod page;
 mod person;
+mod socket;
 
 use person::Person;
 use support::process::{Process, start};
@@ -36,6 +39,7 @@ fn it_works_without_arguments() {
     assert_eq!(ann.wait_for("* bob"), "* bob has left lobby");
     assert_eq!(bob.rest(), ["* to ann: psst", "* goodbye"]);
     chat.wait_for_stderr("try: nc 127.0.0.1 ");
+    chat.wait_for_stderr("in a browser");
 }
 
 /// The worst of lines: none of them ends the conversation.

@@ -1,8 +1,11 @@
 //! The effects of a command outside of the hall, in their order.
 
-use super::super::event::{Event, Told};
+use super::super::{
+    event::{Event, Told},
+    record::Record,
+};
 use crate::session::CloseReason;
-use std::{mem, sync::Arc};
+use std::{fmt, mem, sync::Arc};
 
 /// A person, over all connections. Never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,6 +22,10 @@ pub(crate) enum Effect {
     Tell(PersonId, Arc<Event>),
     /// No more is told to this person on this connection.
     End(PersonId, CloseReason),
+    /// Keep this for the next start. [`Hall::stored`](super::Hall::stored) hears when it is.
+    Record(Box<Record>),
+    /// Compute something that takes long, and tell [`Hall::judged`](super::Hall::judged). The person says nothing meanwhile.
+    Ask(PersonId, Ask),
     /// The connection of one person is from now on that of another.
     Move {
         /// Is no one from now on.
@@ -26,6 +33,39 @@ pub(crate) enum Effect {
         /// Came back.
         to: PersonId,
     },
+}
+
+/// Something that takes long to compute.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// The hash of a password for a name.
+    Hash { name: String, password: String },
+    /// Whether a password is that of a name.
+    Verify { name: String, hash: String, password: String },
+}
+
+/// How it went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Hashed {
+        name: String,
+        hash: String,
+    },
+    /// It is the password.
+    Right {
+        name: String,
+    },
+    Wrong,
+    /// Too many others wait, or the computation failed.
+    Busy,
+}
+
+/// No password gets into a log.
+impl fmt::Debug for Ask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Hash { name, .. } | Self::Verify { name, .. }) = self;
+        f.debug_struct("Ask").field("name", name).finish_non_exhaustive()
+    }
 }
 
 /// A list of effects.
@@ -47,6 +87,10 @@ impl Effects {
 
     pub(super) fn replace(&mut self, from: PersonId, to: PersonId) {
         self.0.push(Effect::Move { from, to });
+    }
+
+    pub(super) fn push(&mut self, effect: Effect) {
+        self.0.push(effect);
     }
 
     pub(super) fn take(&mut self, into: &mut Vec<Effect>) {

@@ -7,7 +7,10 @@
 //! A [`PersonId`] stays the same over several connections: a person whose connection is lost is *away*, keeps name and rooms for
 //! [`Limits::resume`], and comes back with a token (`resume`).
 
+mod accounts;
 mod effects;
+mod keeping;
+mod moderation;
 mod people;
 mod resume;
 mod room;
@@ -15,15 +18,18 @@ mod talk;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use effects::{Effect, PersonId, Token};
+pub(crate) use effects::{Ask, Effect, PersonId, Token, Verdict};
 
 use super::{
     command::{Command, HELP},
     event::{Event, Told},
     limits::Limits,
+    name::key,
+    record::Archive,
 };
 use crate::{session::CloseReason, time::Now};
 use effects::Effects;
+use keeping::Keeping;
 use people::Somebody;
 use room::Room;
 use std::{
@@ -31,6 +37,7 @@ use std::{
     sync::Arc,
     time::{Instant, SystemTime},
 };
+use talk::Words;
 
 /// The room that is always there.
 pub(crate) const LOBBY: &str = "lobby";
@@ -52,6 +59,19 @@ pub(crate) struct Hall {
     effects: Effects,
     /// Messages said so far.
     said: u64,
+    /// By the key of the name.
+    accounts: HashMap<String, Account>,
+    /// The key of the name of the account that owns the lobby, if it is told.
+    lobby_owner: Option<String>,
+    keeping: Keeping,
+}
+
+/// A registered name.
+#[derive(Debug)]
+struct Account {
+    name: Arc<str>,
+    /// Of its password.
+    hash: String,
 }
 
 /// A hall in numbers.
@@ -64,13 +84,12 @@ pub(crate) struct Numbers {
 }
 
 impl Hall {
-    /// An empty one, with its lobby.
+    /// A hall with all that was kept of the last one, and with its lobby, which belongs to the account of this name.
     #[must_use]
-    pub(crate) fn new(limits: Limits, now: Now) -> Self {
-        let lobby = Room::new(LOBBY, now.instant);
-        Self {
+    pub(crate) fn new(limits: Limits, archive: Archive, lobby_owner: Option<&str>, now: Now) -> Self {
+        let mut hall = Self {
             limits,
-            rooms: BTreeMap::from([(LOBBY.to_owned(), lobby)]),
+            rooms: BTreeMap::new(),
             people: HashMap::new(),
             names: HashMap::new(),
             tokens: HashMap::new(),
@@ -78,7 +97,13 @@ impl Hall {
             arrived: 0,
             effects: Effects::default(),
             said: 0,
-        }
+            accounts: HashMap::new(),
+            lobby_owner: lobby_owner.map(key),
+            keeping: Keeping::default(),
+        };
+        hall.restore(archive, now);
+        hall.rooms.entry(LOBBY.to_owned()).or_insert_with(|| Room::new(LOBBY, now.instant));
+        hall
     }
 
     /// Takes what has to happen now.
@@ -88,10 +113,19 @@ impl Hall {
 
     /// One line of a person.
     pub(crate) fn command(&mut self, id: PersonId, command: Command<'_>, now: Now) {
+        if self.is_quitting(id) {
+            return;
+        }
         let done = match command {
             Command::Blank => Ok(()),
-            Command::Say(text) => self.say_here(id, text, now),
-            Command::Send(room, number, text) => self.say(id, room, Some(number), text, now),
+            Command::Say(text) => self.say(id, Words { room: None, number: None, text, announcement: false }, now),
+            Command::Send(room, number, text) => {
+                self.say(id, Words { room: Some(room), number: Some(number), text, announcement: false }, now)
+            }
+            Command::Announce(room, text) => self.announce(id, room, text, now),
+            Command::Moderate(room, act) => self.moderate(id, room, act, now),
+            Command::Register(password) => self.register(id, password),
+            Command::Login(name, password) => self.log_in(id, name, password),
             Command::Nick(name) => self.rename(id, name),
             Command::Join(room) => self.join(id, room, now),
             Command::Leave(room) => self.leave(id, room, now),
@@ -105,15 +139,19 @@ impl Hall {
                 Ok(())
             }
             Command::Quit => {
-                self.effects.tell(id, Told::End { text: "goodbye".to_owned() });
-                self.effects.end(id, CloseReason::PeerAsked);
-                self.forget(id, "", now);
+                self.quit_when_stored(id, now);
                 Ok(())
             }
         };
         if let Err(Refused(text)) = done {
             self.refuse(id, text);
         }
+    }
+
+    fn quit(&mut self, id: PersonId, now: Now) {
+        self.effects.tell(id, Told::End { text: "goodbye".to_owned() });
+        self.effects.end(id, CloseReason::PeerAsked);
+        self.forget(id, "", now);
     }
 
     /// A line of a person that was not understood.
@@ -127,10 +165,14 @@ impl Hall {
             && until <= now.instant
         {
             self.leaving.pop_front();
-            // A person may have come back since, and left again.
-            if self.people.get(&id).is_some_and(|person| person.away_until == Some(until)) {
-                self.forget(id, "lost the connection", now);
-            }
+            self.expire_one(id, until, now);
+        }
+    }
+
+    /// A person who left with this end of its time in mind may have come back since, and left again.
+    fn expire_one(&mut self, id: PersonId, until: Instant, now: Now) {
+        if self.people.get(&id).is_some_and(|person| person.away_until == Some(until)) {
+            self.forget(id, "lost the connection", now);
         }
     }
 

@@ -1,10 +1,7 @@
 //! People: how they come, what they are called, how they go.
 
 use super::{
-    super::{
-        event::{Person, Told},
-        name::key,
-    },
+    super::{event::Told, name::key},
     Done, Hall, PersonId, Refused, Token,
 };
 use crate::time::Now;
@@ -31,6 +28,10 @@ pub(super) struct Somebody {
     pub(super) sent: VecDeque<(u64, Arc<str>, u64)>,
     /// Own messages come back.
     pub(super) echo: bool,
+    /// The name is that of an account, and the password was right.
+    pub(super) logged_in: bool,
+    /// Wrong passwords.
+    pub(super) failures: u32,
 }
 
 /// A room that a person is in.
@@ -57,10 +58,6 @@ impl Somebody {
         }
         self.sent.push_back((id, room, seq));
     }
-
-    pub(super) fn shown(&self) -> Person {
-        Person { name: Arc::clone(&self.name), away: self.away_until.is_some() }
-    }
 }
 
 impl Hall {
@@ -69,14 +66,20 @@ impl Hall {
     /// # Errors
     ///
     /// The hall has no place: in words for whoever wanted to come.
-    pub(crate) fn arrive(&mut self, token: Token) -> Result<PersonId, &'static str> {
+    pub(crate) fn arrive(&mut self, token: Token, now: Now) -> Result<PersonId, &'static str> {
+        // A place that is kept for somebody makes way for somebody who is here.
+        while self.people.len() >= self.limits.people
+            && let Some((until, id)) = self.leaving.pop_front()
+        {
+            self.expire_one(id, until, now);
+        }
         if self.people.len() >= self.limits.people {
             return Err("the hall is full: try again later");
         }
         self.arrived += 1;
         let id = PersonId(self.arrived);
         let mut name = format!("guest-{}", self.arrived);
-        while self.names.contains_key(&name) {
+        while self.names.contains_key(&name) || self.accounts.contains_key(&name) {
             name.push('-');
         }
         let name: Arc<str> = name.into();
@@ -93,6 +96,8 @@ impl Hall {
             direct_from: 1,
             sent: VecDeque::new(),
             echo: false,
+            logged_in: false,
+            failures: 0,
         };
         self.people.insert(id, person);
         Ok(id)
@@ -120,6 +125,13 @@ impl Hall {
                 return Err(format!("{name} is taken{hint}: choose another name").into());
             }
             _ => {}
+        }
+        let same = key(name) == key(&old);
+        if !same && self.is_registered(name) {
+            return Err(format!("{name} is registered: /login {name} PASSWORD, or choose another name").into());
+        }
+        if !same && self.person(id)?.logged_in {
+            self.log_out(id);
         }
         self.call(id, &old, name.into());
         Ok(())

@@ -30,6 +30,10 @@ impl Hall {
         if person.away_until.is_some() {
             return;
         }
+        if person.joined.is_empty() && !person.logged_in {
+            // There is nothing to come back to.
+            return self.forget(id, "", now);
+        }
         person.direct_from = person.next_direct;
         for joined in &mut person.joined {
             joined.from = self.rooms.get(&joined.key).map_or(1, |room| room.next);

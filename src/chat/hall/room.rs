@@ -5,13 +5,14 @@ use super::{
         event::{Event, Person, RoomLine, Told},
         limits::HISTORY_BYTES,
         name::key,
+        record::{Limit, Record, Role},
     },
     Done, Hall, LOBBY, PersonId, Refused,
     people::Joined,
 };
 use crate::time::Now;
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     time::Instant,
 };
@@ -27,6 +28,21 @@ pub(super) struct Room {
     pub(super) next: u64,
     /// When it was entered or left last.
     used: Instant,
+    /// The parts of accounts in it, by the keys of their names.
+    pub(super) roles: BTreeMap<String, Role>,
+    /// A room without an owner belongs to the guest who found it empty, until that one leaves.
+    pub(super) guest_owner: Option<PersonId>,
+    /// By kind and by the key of the name.
+    pub(super) limits: BTreeMap<(Limit, String), Entry>,
+}
+
+/// A ban, or that a person may not speak.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entry {
+    /// In seconds since 1970.
+    pub(super) until: u64,
+    /// The one that had the name then: another name does not help.
+    pub(super) person: Option<PersonId>,
 }
 
 /// A message in a room's history.
@@ -40,7 +56,17 @@ pub(super) struct Kept {
 
 impl Room {
     pub(super) fn new(name: &str, now: Instant) -> Self {
-        Self { name: name.into(), people: BTreeSet::new(), history: VecDeque::new(), weight: 0, next: 1, used: now }
+        Self {
+            name: name.into(),
+            people: BTreeSet::new(),
+            history: VecDeque::new(),
+            weight: 0,
+            next: 1,
+            used: now,
+            roles: BTreeMap::new(),
+            guest_owner: None,
+            limits: BTreeMap::new(),
+        }
     }
 
     /// Keeps a message, and lets the oldest go that are too many.
@@ -53,9 +79,13 @@ impl Room {
         }
     }
 
+    pub(super) fn has_owner(&self) -> bool {
+        self.guest_owner.is_some() || self.roles.values().any(|role| *role == Role::Owner)
+    }
+
     /// Whether it may be forgotten to make place for another.
     fn is_spare(&self) -> bool {
-        self.people.is_empty() && key(&self.name) != LOBBY
+        self.people.is_empty() && !self.has_owner() && key(&self.name) != LOBBY
     }
 }
 
@@ -70,6 +100,9 @@ impl Hall {
             return Err(format!("you are in {} rooms already: /leave one", self.limits.joined).into());
         }
         let name_of_person = Arc::clone(&person.name);
+        if let Some(time) = self.limited(id, &key, Limit::Ban, now) {
+            return Err(format!("you may not enter {name} for {time}").into());
+        }
         self.open(&key, name, now)?;
         let most = self.limits.members;
         let room = self.room_mut(&key)?;
@@ -82,6 +115,7 @@ impl Hall {
         room.people.insert(id);
         room.used = now.instant;
         let next = room.next;
+        self.found(id, &key);
         self.person_mut(id)?.joined.push(Joined { key: key.clone(), from: next });
         let entered = Told::Entered { room: Arc::clone(&self.room(&key)?.name), next, people: self.people_in(&key) };
         self.effects.tell(id, entered);
@@ -113,6 +147,7 @@ impl Hall {
                 return Err(format!("there are {} rooms already, all in use", self.limits.rooms).into());
             };
             self.rooms.remove(&spare);
+            self.keep(Record::Forgotten { room: spare });
         }
         self.rooms.insert(key.to_owned(), Room::new(name, now.instant));
         Ok(())
@@ -162,13 +197,19 @@ impl Hall {
         let Some(room) = self.rooms.get_mut(key) else { return };
         room.people.remove(&id);
         room.used = now.instant;
+        room.guest_owner.take_if(|owner| *owner == id);
         let left = Told::Left { room: Arc::clone(&room.name), name: Arc::clone(name), why: why.to_owned() };
         self.tell_room(key, &Event::new(left), None);
     }
 
     pub(super) fn people_in(&self, key: &str) -> Vec<Person> {
         let Some(room) = self.rooms.get(key) else { return Vec::new() };
-        room.people.iter().filter_map(|id| Some(self.people.get(id)?.shown())).collect()
+        let shown = |id: &PersonId| {
+            let person = self.people.get(id)?;
+            let (name, away) = (Arc::clone(&person.name), person.away_until.is_some());
+            Some(Person { name, away, role: self.role_of(*id, key) })
+        };
+        room.people.iter().filter_map(shown).collect()
     }
 
     pub(super) fn list_rooms(&mut self, id: PersonId) -> Done {

@@ -4,7 +4,8 @@ use super::{
     super::{
         event::{Event, Told},
         limits::MAX_DIRECT,
-        name::{clean, key},
+        name::clean,
+        record::{Limit, Record},
     },
     Done, Hall, PersonId,
     room::Kept,
@@ -13,37 +14,52 @@ use super::{
 use crate::time::Now;
 use std::sync::Arc;
 
-impl Hall {
-    /// Says something in the current room.
-    pub(super) fn say_here(&mut self, id: PersonId, text: &str, now: Now) -> Done {
-        let room = self.meant(id, None)?;
-        self.say(id, &room, None, text, now)
-    }
+/// Something that a person wants to say.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Words<'w> {
+    /// `None`: the current room.
+    pub(super) room: Option<&'w str>,
+    /// The speaker's own number.
+    pub(super) number: Option<u64>,
+    pub(super) text: &'w str,
+    pub(super) announcement: bool,
+}
 
-    /// Says something in a room, to all but the speaker. With a `number` it is said once, however often it comes.
-    pub(super) fn say(&mut self, id: PersonId, room: &str, number: Option<u64>, text: &str, now: Now) -> Done {
-        let key = key(room);
+impl Hall {
+    /// Says something in a room, to all but the speaker. With a number it is said once, however often it comes.
+    pub(super) fn say(&mut self, id: PersonId, words: Words<'_>, now: Now) -> Done {
+        let key = self.meant(id, words.room)?;
         let person = self.person(id)?;
         if !person.is_in(&key) {
-            return Err(format!("you are not in {room}: /join it first").into());
+            return Err(format!("you are not in {key}: /join it first").into());
         }
-        if let Some(number) = number.filter(|number| *number <= person.last_id()) {
+        if let Some(number) = words.number.filter(|number| *number <= person.last_id()) {
             return self.accept_again(id, number);
         }
+        if let Some(time) = self.limited(id, &key, Limit::Mute, now) {
+            return Err(format!("you may not speak in {key} for {time}").into());
+        }
+        if self.keeping.is_full() {
+            return Err("the server cannot write down what is said: try again later".into());
+        }
+        let person = self.person(id)?;
         let (from, echo) = (Arc::clone(&person.name), person.echo);
+        let (text, at, announcement) = (clean(words.text), seconds(now), words.announcement);
         let history = self.limits.history;
         let room = self.room_mut(&key)?;
         let seq = room.next;
         room.next += 1;
         let name = Arc::clone(&room.name);
-        let said = Told::Said { room: Arc::clone(&name), seq, from, text: clean(text), at: seconds(now) };
-        let event = Event::new(said);
+        let record =
+            Record::Said { room: name.to_string(), seq, from: from.to_string(), text: text.clone(), at, announcement };
+        let event = Event::new(Told::Said { room: Arc::clone(&name), seq, from, text, at, announcement });
         room.keep(Kept { seq, event: Arc::clone(&event), by: Some(id) }, history);
         self.said += 1;
+        self.keep(record);
         self.tell_room(&key, &event, Some(id).filter(|_| !echo));
-        if let Some(number) = number {
+        if let Some(number) = words.number {
             self.person_mut(id)?.remember(number, Arc::clone(&name), seq);
-            self.effects.tell(id, Told::Accepted { id: number, room: name, seq });
+            self.tell_when_stored(id, Told::Accepted { id: number, room: name, seq });
         }
         Ok(())
     }
@@ -54,7 +70,8 @@ impl Hall {
         let Some((number, room, seq)) = sent.cloned() else {
             return Err("the ID of a message must be greater than that of the one before".into());
         };
-        self.effects.tell(id, Told::Accepted { id: number, room, seq });
+        // Behind its record, if that is still to be written.
+        self.tell_when_stored(id, Told::Accepted { id: number, room, seq });
         Ok(())
     }
 
