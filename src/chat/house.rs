@@ -195,7 +195,8 @@ impl Inner {
             let mut slow: HashMap<PersonId, Vec<Arc<Event>>> = HashMap::new();
             for effect in effects.drain(..) {
                 match effect {
-                    Effect::Tell(id, event) => self.tell(id, event, &mut slow),
+                    Effect::Tell(id, event) => self.tell(id, event, Mailbox::push, &mut slow),
+                    Effect::TellAgain(id, event) => self.tell(id, event, Mailbox::push_again, &mut slow),
                     Effect::End(id, reason) => {
                         self.boxes.remove(&id).into_iter().for_each(|mailbox| mailbox.end(reason));
                     }
@@ -232,12 +233,18 @@ impl Inner {
         self.hall.judged(id, verdict, self.now);
     }
 
-    fn tell(&mut self, id: PersonId, event: Arc<Event>, slow: &mut HashMap<PersonId, Vec<Arc<Event>>>) {
+    fn tell(
+        &mut self,
+        id: PersonId,
+        event: Arc<Event>,
+        push: fn(&Mailbox, &Arc<Event>) -> Pushed,
+        slow: &mut HashMap<PersonId, Vec<Arc<Event>>>,
+    ) {
         if let Some(untold) = slow.get_mut(&id) {
             return untold.push(event);
         }
         let Some(mailbox) = self.boxes.get(&id) else { return };
-        if mailbox.push(&event) == Pushed::Overflow {
+        if push(mailbox, &event) == Pushed::Overflow {
             let untold = mailbox.leftovers().into_iter().chain([event]).collect();
             self.boxes.remove(&id);
             slow.insert(id, untold);

@@ -28,7 +28,8 @@ pub(crate) struct Mailbox {
 
 #[derive(Debug, Default)]
 struct Held {
-    events: VecDeque<Arc<Event>>,
+    /// Each with what it weighs here.
+    events: VecDeque<(Arc<Event>, usize)>,
     weight: usize,
     waker: Option<Waker>,
     /// The waker was called, and nothing taken since.
@@ -70,18 +71,28 @@ impl Mailbox {
 
     /// Puts in an event and has the session called.
     pub(crate) fn push(&self, event: &Arc<Event>) -> Pushed {
+        self.put(event, event.weight())
+    }
+
+    /// Puts in a message of a room's history, which the client has asked for: it weighs nothing. Otherwise one who comes back to several
+    /// rooms that were busy would be too slow before it has read the first word. All of it is bounded by the histories of its rooms.
+    pub(crate) fn push_again(&self, event: &Arc<Event>) -> Pushed {
+        self.put(event, 0)
+    }
+
+    fn put(&self, event: &Arc<Event>, weight: usize) -> Pushed {
         let mut held = self.lock();
         if held.end.is_some() {
             return Pushed::TooLate;
         }
-        held.weight += event.weight();
+        held.weight += weight;
         // One event always fits: a list of rooms may be longer than all the rest together.
-        if held.weight > self.limit && !held.events.is_empty() {
+        if weight > 0 && held.weight > self.limit && held.weight > weight {
             held.end = Some(End::Full);
             held.call();
             return Pushed::Overflow;
         }
-        held.events.push_back(Arc::clone(event));
+        held.events.push_back((Arc::clone(event), weight));
         held.call();
         Pushed::Queued
     }
@@ -111,10 +122,10 @@ impl Mailbox {
         }
         let mut taken = 0;
         while taken < most
-            && let Some(event) = held.events.pop_front()
+            && let Some((event, weight)) = held.events.pop_front()
         {
             taken += event.weight();
-            held.weight -= event.weight();
+            held.weight -= weight;
             into.push(event);
         }
         if held.events.is_empty() {
@@ -129,8 +140,8 @@ impl Mailbox {
     }
 
     /// Takes all that was never told, for the books.
-    pub(crate) fn leftovers(&self) -> VecDeque<Arc<Event>> {
-        mem::take(&mut self.lock().events)
+    pub(crate) fn leftovers(&self) -> Vec<Arc<Event>> {
+        mem::take(&mut self.lock().events).into_iter().map(|(event, _)| event).collect()
     }
 }
 
@@ -175,6 +186,16 @@ mod tests {
             let mut taken = Vec::new();
             assert_eq!((mailbox.take(1, &mut taken), taken.len()), (None, 1));
         }
+    }
+
+    #[test]
+    fn history_weighs_nothing() {
+        let mailbox = Mailbox::new(event(100).weight() * 2, None);
+        for _ in 0..1000 {
+            assert_eq!(mailbox.push_again(&event(100)), Pushed::Queued);
+        }
+        assert_eq!([(); 3].map(|()| mailbox.push(&event(100))), [Pushed::Queued, Pushed::Queued, Pushed::Overflow]);
+        assert_eq!(mailbox.leftovers().len(), 1002);
     }
 
     #[test]

@@ -180,7 +180,7 @@ impl Page {
 
 /// Base64 backwards: the text is known to be right.
 fn decoded(text: &str) -> Vec<u8> {
-    let digits: Vec<u32> = text.trim_end_matches('=').bytes().map(|byte| value_of(byte)).collect();
+    let digits: Vec<u32> = text.trim_end_matches('=').bytes().map(value_of).collect();
     let group = |group: &[u32]| {
         let bits = group.iter().fold(0, |bits, digit| bits << 6 | digit) << (6 * (4 - group.len()));
         bits.to_be_bytes()[1..group.len()].to_vec()

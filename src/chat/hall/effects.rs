@@ -20,6 +20,8 @@ pub(crate) struct Token(pub String);
 pub(crate) enum Effect {
     /// Tell a person. One that is away has no connection and is told nothing.
     Tell(PersonId, Arc<Event>),
+    /// Tell a person a message of a history, as it has asked for.
+    TellAgain(PersonId, Arc<Event>),
     /// No more is told to this person on this connection.
     End(PersonId, CloseReason),
     /// Keep this for the next start. [`Hall::stored`](super::Hall::stored) hears when it is.
@@ -79,6 +81,10 @@ impl Effects {
 
     pub(super) fn pass(&mut self, id: PersonId, event: Arc<Event>) {
         self.0.push(Effect::Tell(id, event));
+    }
+
+    pub(super) fn pass_again(&mut self, id: PersonId, event: Arc<Event>) {
+        self.0.push(Effect::TellAgain(id, event));
     }
 
     pub(super) fn end(&mut self, id: PersonId, reason: CloseReason) {

@@ -80,7 +80,7 @@ impl Hall {
         if direct_from < first {
             self.refuse(holder, format!("{} messages to you are no longer kept", first - direct_from));
         }
-        direct.into_iter().for_each(|event| self.effects.pass(holder, event));
+        direct.into_iter().for_each(|event| self.effects.pass_again(holder, event));
         for (key, from) in rooms {
             self.replay(holder, &key, from, echo);
         }
@@ -98,7 +98,7 @@ impl Hall {
             self.effects.tell(id, Told::Refused { text });
         }
         for kept in room.history.iter().filter(|kept| kept.seq >= from && (echo || kept.by != Some(id))) {
-            self.effects.pass(id, Arc::clone(&kept.event));
+            self.effects.pass_again(id, Arc::clone(&kept.event));
         }
     }
 }

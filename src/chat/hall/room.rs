@@ -120,7 +120,7 @@ impl Hall {
         let entered = Told::Entered { room: Arc::clone(&self.room(&key)?.name), next, people: self.people_in(&key) };
         self.effects.tell(id, entered);
         let room = self.rooms.get(&key).ok_or("the room is gone")?;
-        room.history.iter().for_each(|kept| self.effects.pass(id, Arc::clone(&kept.event)));
+        room.history.iter().for_each(|kept| self.effects.pass_again(id, Arc::clone(&kept.event)));
         Ok(())
     }
 

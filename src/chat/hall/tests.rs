@@ -69,8 +69,8 @@ impl Stage {
         self.hall.take_effects(&mut effects);
         for effect in effects {
             match effect {
-                Effect::Tell(id, _) if self.away.contains(&id) => {}
-                Effect::Tell(id, event) => {
+                Effect::Tell(id, _) | Effect::TellAgain(id, _) if self.away.contains(&id) => {}
+                Effect::Tell(id, event) | Effect::TellAgain(id, event) => {
                     let line = event.line();
                     self.told.entry(id).or_default().push(String::from_utf8(line.to_vec()).unwrap());
                 }
@@ -571,11 +571,11 @@ fn a_person_who_quits_hears_what_was_promised() {
     let lines = |hall: &mut Hall| {
         let mut effects = Vec::new();
         hall.take_effects(&mut effects);
-        let tells = effects.iter().filter_map(|effect| match effect {
+        let mut tells = effects.iter().filter_map(|effect| match effect {
             Effect::Tell(_, event) => Some(String::from_utf8(event.line().to_vec()).unwrap()),
             _ => None,
         });
-        tells.last().unwrap()
+        tells.next_back().unwrap()
     };
     assert_eq!(lines(&mut hall), "* you are in lobby, the next message is 1; 1 here: ann\n");
     hall.stored(1, now);
