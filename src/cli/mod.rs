@@ -5,6 +5,7 @@
 //! - All command lines are read in the same way, and all exit codes mean the same ([`parse`], [`EXIT_CODES`], [`main`]).
 
 mod exit;
+pub mod file;
 mod listen;
 mod log;
 mod parse;

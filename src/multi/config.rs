@@ -2,7 +2,7 @@
 //! instead.
 
 use crate::{
-    cli::{LogFilter, address},
+    cli::{LogFilter, address, file},
     net::{DriverKind, descriptors},
     service::{http::Name, line_session::LineLimits},
     units::{Counted, duration, grouped, size},
@@ -18,9 +18,6 @@ use std::{
     time::Duration,
 };
 use toml::Spanned;
-
-/// How alike an unknown key has to be to a known one to be taken for a slip: 1 is the same.
-const ALIKE: f64 = 0.8;
 
 /// Descriptors of the process as such: standard streams, signals, event loops, listeners.
 const DESCRIPTORS_ASIDE: usize = 32;
@@ -184,13 +181,15 @@ impl Config {
     /// # Errors
     ///
     /// One line: `multi.toml:3:10: what is wrong, and what to write`.
-    pub fn of(file: &Path, text: &str) -> Result<Self, String> {
+    pub fn of(path: &Path, text: &str) -> Result<Self, String> {
+        let located =
+            |span: Option<Range<usize>>, problem: &str| file::located(path, text, span.map(|span| span.start), problem);
         let config: Self = toml::from_str(text).map_err(|error| {
-            let message = error.message().trim().replace('\n', " ");
+            let (span, message) = file::of_toml(&error);
             let meant = meant(&message).map(|key| format!("; did you mean `{key}`?")).unwrap_or_default();
-            located(file, text, error.span(), &format!("{message}{meant}"))
+            located(span, &format!("{message}{meant}"))
         })?;
-        config.check().map_err(|(span, problem)| located(file, text, span, &problem))?;
+        config.check().map_err(|(span, problem)| located(span, &problem))?;
         Ok(config)
     }
 
@@ -228,21 +227,11 @@ impl Config {
     }
 }
 
-/// Where in the file: both count from 1, columns in characters.
-fn located(file: &Path, text: &str, span: Option<Range<usize>>, problem: &str) -> String {
-    let file = file.display();
-    let Some(before) = span.and_then(|span| text.get(..span.start)) else { return format!("{file}: {problem}") };
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    format!("{file}:{line}:{column}: {problem}")
-}
-
 /// The key that was meant, if a message is about an unknown one: it names that first, and then those that there are.
 fn meant(message: &str) -> Option<&str> {
     let mut quoted = message.strip_prefix("unknown field ")?.split('`').skip(1).step_by(2);
     let unknown = quoted.next()?;
-    let likeness = |key: &&str| strsim::jaro_winkler(unknown, key);
-    quoted.filter(|key| likeness(key) >= ALIKE).max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+    file::nearest(unknown, quoted)
 }
 
 #[cfg(test)]
