@@ -52,7 +52,7 @@ impl ConnId {
 }
 
 /// Which of the driver's listeners a connection came in by, in the order they were added.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ListenerId(pub u8);
 
 /// Which server a protected connection has to lead to, as the layer that speaks TLS numbers them ([`Cx::connect_secured`]).

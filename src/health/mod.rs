@@ -37,17 +37,23 @@ pub use status::{
 use crate::backend::{Backend, BackendId};
 use record::{ADMITS, CLEAN, Facts, Record, SETTLED, SOON};
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-/// The health of all backends. Shared by all workers, which may be a little apart in what they take for `now`.
+/// The health of the backends of one group. Shared by all workers, which may be a little apart in what they take for `now`.
 ///
 /// Methods that take a [`BackendId`] panic if it is not of one of the backends given to [`new`](Self::new).
 #[derive(Debug)]
 pub struct Health {
     config: HealthConfig,
-    generation: AtomicU64,
+    /// Shared by the groups of a proxy, so that one look tells whether anything has changed.
+    generation: Arc<AtomicU64>,
+    /// The id of the first backend; those of the others follow it.
+    first: u16,
     records: Box<[Record]>,
 }
 
@@ -55,9 +61,16 @@ impl Health {
     /// All backends are up and get all of their share: there is no time to wait for proof.
     #[must_use]
     pub fn new(backends: &[Backend], config: HealthConfig, now: Instant) -> Self {
-        debug_assert!(backends.iter().enumerate().all(|(index, backend)| backend.id.index() == index));
+        Self::counting(Arc::default(), backends, config, now)
+    }
+
+    /// The same, for a group of backends of which the ids follow each other: `generation` counts the changes of several groups.
+    #[must_use]
+    pub fn counting(generation: Arc<AtomicU64>, backends: &[Backend], config: HealthConfig, now: Instant) -> Self {
+        let first = backends.first().map_or(0, |backend| backend.id.0);
+        debug_assert!((first..).zip(backends).all(|(id, backend)| backend.id.0 == id));
         let records = backends.iter().map(|backend| Record::new(&backend.name, &config, now)).collect();
-        Self { config, generation: AtomicU64::new(0), records }
+        Self { config, generation, first, records }
     }
 
     /// As given to [`new`](Self::new): what a probe asks, how long it may take, whether to probe at all.
@@ -124,7 +137,7 @@ impl Health {
     }
 
     fn ids(&self) -> impl Iterator<Item = BackendId> {
-        (0..self.records.len()).map(|index| BackendId(u16::try_from(index).unwrap_or(u16::MAX)))
+        (self.first..).take(self.records.len()).map(BackendId)
     }
 
     /// Whether a request may be sent to it now. One atomic load unless something is wrong with it.
@@ -231,7 +244,7 @@ impl Health {
     pub fn snapshot(&self, now: Instant) -> Vec<BackendHealth> {
         let too_few = self.too_few(now);
         let of = |(id, record): (u16, &Record)| record.facts().snapshot(id, &record.name, too_few, now);
-        (0..).zip(&self.records).map(of).collect()
+        (self.first..).zip(&self.records).map(of).collect()
     }
 
     /// When some backend may be available again, by what is known: for `Retry-After`. At least one second.
@@ -249,7 +262,7 @@ impl Health {
     }
 
     fn record(&self, id: BackendId) -> &Record {
-        &self.records[id.index()]
+        &self.records[id.index() - usize::from(self.first)]
     }
 
     fn update<R>(&self, id: BackendId, now: Instant, change: impl FnOnce(&mut Facts) -> R) -> R {

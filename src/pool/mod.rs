@@ -93,8 +93,6 @@ pub struct Pool<C: Copy + Eq, T: Copy + Ord = u32> {
     slots: Arc<Slots>,
     worker: usize,
     backends: Box<[Connections<C>]>,
-    /// How many idle connections to one backend this worker keeps.
-    idle_share: usize,
     tickets: Tickets<T>,
     /// The backend that the last granted request was meant for, until it has looked there.
     meant_for: Option<BackendId>,
@@ -109,6 +107,8 @@ pub struct Pool<C: Copy + Eq, T: Copy + Ord = u32> {
 struct Connections<C> {
     idle: IdleStack<C>,
     busy: usize,
+    /// Idle ones that are kept.
+    idle_share: usize,
 }
 
 /// Connections.
@@ -121,11 +121,11 @@ impl<C: Copy + Eq, T: Copy + Ord> Pool<C, T> {
     #[must_use]
     pub fn new(slots: Arc<Slots>, worker: usize) -> Self {
         assert!(worker < slots.workers(), "worker {worker} of {}", slots.workers());
-        let none = || Connections { idle: IdleStack::new(), busy: 0 };
+        let none = |backend| Connections { idle: IdleStack::new(), busy: 0, idle_share: slots.idle_share(backend) };
+        let ids = (0..slots.backends()).map(|index| BackendId(u16::try_from(index).unwrap_or(u16::MAX)));
         Self {
             worker,
-            backends: std::iter::repeat_with(none).take(slots.backends()).collect(),
-            idle_share: slots.config().idle.map_or(usize::MAX, |idle| idle.div_ceil(slots.workers())),
+            backends: ids.map(none).collect(),
             tickets: Tickets::new(),
             meant_for: None,
             reserved: None,
@@ -141,7 +141,7 @@ impl<C: Copy + Eq, T: Copy + Ord> Pool<C, T> {
         let connections = &mut self.backends[backend.index()];
         let Some(idle) = connections.idle.pop() else { return self.open(backend, now) };
         self.stats.idle -= 1;
-        if let Err(reason) = self.slots.config().fresh(&idle, now) {
+        if let Err(reason) = self.slots.config(backend).fresh(&idle, now) {
             self.closed(backend, reason);
             return Checkout::Evict { conn: idle.conn, reason };
         }
@@ -190,7 +190,7 @@ impl<C: Copy + Eq, T: Copy + Ord> Pool<C, T> {
         self.not_busy(backend);
         match self.admit(&lease, now) {
             Ok(()) => {
-                let until = self.slots.config().idle_until(&lease, now);
+                let until = self.slots.config(backend).idle_until(&lease, now);
                 self.backends[backend.index()].idle.push(Idle { conn, lease, since: now });
                 self.stats.idle += 1;
                 self.check_laws();
@@ -213,7 +213,7 @@ impl<C: Copy + Eq, T: Copy + Ord> Pool<C, T> {
         if self.draining {
             return Err(CloseReason::Draining);
         }
-        self.slots.config().admit(lease, now)?;
+        self.slots.config(lease.backend).admit(lease, now)?;
         if self.slots.contended() {
             match self.slots.offer(self.worker, lease.backend) {
                 HandedTo::Here => return Ok(()), // Even beyond the share: it will not idle.
@@ -221,7 +221,8 @@ impl<C: Copy + Eq, T: Copy + Ord> Pool<C, T> {
                 HandedTo::NoRequest => {}
             }
         }
-        if self.backends[lease.backend.index()].idle.len() >= self.idle_share {
+        let connections = &self.backends[lease.backend.index()];
+        if connections.idle.len() >= connections.idle_share {
             return Err(CloseReason::TooManyIdle);
         }
         Ok(())

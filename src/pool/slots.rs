@@ -81,6 +81,8 @@ impl<F: Fn() + Send + Sync> Wake for F {
 /// State that the pools of all workers share: how many connections are open, and which requests wait for one.
 pub struct Slots {
     config: PoolConfig,
+    /// The rules of each backend, where not all have the same. Empty: all have those of `config`.
+    own: Box<[PoolConfig]>,
     counts: Box<[Count]>,
     waiting: Waiting,
     queue: Mutex<Queue>,
@@ -118,6 +120,15 @@ impl Slots {
         Self::with_limits(limits.collect(), config, workers)
     }
 
+    /// As [`Slots::new`], where each backend has rules of its own, in the order of their ids. Those of `config` decide about the
+    /// queue, which all backends share.
+    #[must_use]
+    pub fn with_own(backends: &[Backend], own: Vec<PoolConfig>, config: PoolConfig, workers: usize) -> Self {
+        let limits = backends.iter().zip(&own).map(|(backend, own)| backend.max.or(own.limit()));
+        let slots = Self::with_limits(limits.collect(), config, workers);
+        Self { own: own.into(), ..slots }
+    }
+
     /// For `places` backends that come and go, with ids from 0 on. All have the limit of `config`, but for `unlimited`.
     #[must_use]
     pub fn with_places(places: usize, unlimited: BackendId, config: PoolConfig, workers: usize) -> Self {
@@ -129,6 +140,7 @@ impl Slots {
         let count = |limit| Count { limit, open: AtomicUsize::new(0) };
         Self {
             config,
+            own: Box::default(),
             counts: limits.into_iter().map(count).collect(),
             waiting: Waiting(AtomicUsize::new(0)),
             queue: Mutex::new(Queue::new(workers)),
@@ -148,10 +160,15 @@ impl Slots {
         let _ = self.wakers[worker].set(wake);
     }
 
-    /// The rules that the pools follow.
+    /// The rules for connections to `backend`.
     #[must_use]
-    pub fn config(&self) -> &PoolConfig {
-        &self.config
+    pub fn config(&self, backend: BackendId) -> &PoolConfig {
+        self.own.get(backend.index()).unwrap_or(&self.config)
+    }
+
+    /// The idle connections to `backend` that one worker keeps.
+    pub(super) fn idle_share(&self, backend: BackendId) -> usize {
+        self.config(backend).idle.map_or(usize::MAX, |idle| idle.div_ceil(self.workers()))
     }
 
     /// Slots of `backend` that are taken; `None` if it is unlimited, which is not counted.

@@ -11,6 +11,7 @@
 use super::{
     admin_purge,
     desk::Desk,
+    groups::Group,
     leaving::LetGo,
     shared::Shared,
     stats::{CacheCounters, Counter},
@@ -208,7 +209,8 @@ impl Desk {
             return (status, "text/plain", "", state.to_owned());
         }
         let up = |backend: &&crate::backend::Backend| {
-            matches!(self.shared.health.available(backend.id, now), Availability::Up { .. })
+            let health = self.shared.groups.health_of(backend.id);
+            matches!(health.available(backend.id, now), Availability::Up { .. })
         };
         let living = self.shared.backends.iter().filter(up).count();
         let draining = self.is_draining();
@@ -382,9 +384,10 @@ impl Shared {
     }
 
     fn backend_stats(&self, now: Instant) -> Vec<Value> {
-        let health = self.health.snapshot(now);
-        let row = |(backend, health): (&crate::backend::Backend, crate::health::BackendHealth)| {
-            json!({
+        let health =
+            self.groups.iter().flat_map(|group| group.health.snapshot(now).into_iter().map(move |it| (group, it)));
+        let row = |(backend, (group, health)): (&crate::backend::Backend, (&Group, crate::health::BackendHealth))| {
+            let mut row = json!({
                 "name": backend.name,
                 "addresses": backend.addresses.list().iter().map(ToString::to_string).collect::<Vec<_>>(),
                 "weight": backend.weight,
@@ -392,7 +395,11 @@ impl Shared {
                 "in_flight": self.load.of(backend.id),
                 "connections": self.slots.open(backend.id),
                 "health": health,
-            })
+            });
+            if let (Some(upstream), Value::Object(row)) = (&group.name, &mut row) {
+                row.insert("upstream".to_owned(), json!(upstream));
+            }
+            row
         };
         self.backends.iter().zip(health).map(row).collect()
     }

@@ -1,6 +1,6 @@
 //! Answers of the proxy itself: what a client gets when no backend answers it.
 
-use super::{config::Forwarding, failure::Failure};
+use super::{config::Forwarding, failure::Failure, routing::Target};
 use crate::http::{Fields, Method, RequestHead, Status};
 use std::time::Duration;
 
@@ -43,12 +43,17 @@ pub(super) struct Context<'a> {
     pub(super) forwarding: &'a Forwarding,
     /// Where the resource is, for a redirect.
     pub(super) location: Option<String>,
+    /// The target of the route of the request.
+    pub(super) target: Option<&'a Target>,
 }
 
 /// The answer to a request that failed. It names the rule in general words; details are in the log.
 pub(super) fn failure(context: &Context<'_>) -> Answer {
     if context.failure == Failure::NoForwardsLeft {
         return last_hop(context);
+    }
+    if matches!(context.failure, Failure::OfRoute(_)) {
+        return of_route(context);
     }
     let status = context.status;
     let mut content = format!("{} {}\n", status.code(), status.reason());
@@ -72,6 +77,16 @@ pub(super) fn failure(context: &Context<'_>) -> Answer {
     answer(context, status, "text/plain; charset=utf-8", fields, content.into_bytes())
 }
 
+/// The answer that the configuration gives in place of a backend.
+fn of_route(context: &Context<'_>) -> Answer {
+    let fields = context.location.iter().map(|location| ("Location", location)).collect();
+    let content = match context.target {
+        Some(Target::Respond { body, .. }) => body.clone().into_bytes(),
+        _ => format!("{} {}\n", context.status.code(), context.status.reason()).into_bytes(),
+    };
+    answer(context, context.status, "text/plain; charset=utf-8", fields, content)
+}
+
 /// Advice to the client, where it can do something.
 fn hint(failure: Failure) -> Option<&'static str> {
     match failure {
@@ -89,6 +104,8 @@ fn hint(failure: Failure) -> Option<&'static str> {
         Failure::NotCovered => {
             Some("the certificate of this connection is for other hosts: ask over another connection")
         }
+        Failure::NoSite => Some("this server is not responsible for the host"),
+        Failure::AmbiguousPath => Some("write the path without escapes, dots and empty parts"),
         Failure::Loop => Some("a backend of this proxy leads back to it"),
         Failure::NoBackend | Failure::QueueFull | Failure::QueueTimeout => Some("try again later"),
         _ => None,

@@ -212,7 +212,7 @@ impl Flags for ProxyArgs {
 
 impl ProxyArgs {
     /// The flags as values.
-    pub(super) fn config(&self) -> Config {
+    pub(crate) fn config(&self) -> Config {
         let DeadlineArgs { head_timeout, body_timeout, idle_timeout, connect_timeout, .. } = self.deadlines;
         let DeadlineArgs { first_byte_timeout, response_timeout, write_timeout, tunnel_timeout, .. } = self.deadlines;
         let default = Config::default();

@@ -143,6 +143,7 @@ impl Proxy {
         let (peer, secure) = (client.peer, client.secure.clone());
         let who = identity::admit(&mut head, peer.ip(), &shared.config.forwarding);
         let failure = refusal(&head, body, peer.ip(), secure.as_deref(), &shared.config);
+        let (way, failure) = shared.way(&head, failure);
         let needed = Some(needed(&head, body)).filter(|needed| failure.is_none() && *needed > here);
         let by = now.instant + shared.config.deadlines.body * BEGINNING;
         let needed = needed.map(|bytes| Needed { bytes, by });
@@ -161,14 +162,14 @@ impl Proxy {
         request.overrides_method = who.overrides_method;
         let until = shared.config.deadlines.exchange.map(|limit| now.instant + limit);
         let record = Record::new(peer, who.client, secure, now);
-        let core = Core::new(key, Client::Connection(http1), request, until, record);
+        let core = Core { way, ..Core::new(key, Client::Connection(http1), request, until, record) };
         let exchange = entry.insert(Exchange::new(core));
         // Content that is not needed first is not due before a backend takes it.
         if needed.is_some() {
             exchange.await_body(cx, Some(now.instant + shared.config.deadlines.body));
         }
         self.worker.counters().requests.add(1);
-        self.worker.retry_budget.request(now.instant);
+        self.worker.chooser(way.group).retry_budget.request(now.instant);
         if needed.is_none() {
             self.on(cx, key, failure.map_or(Event::Route, Event::RequestBad));
         }
@@ -181,8 +182,8 @@ impl Proxy {
         let key = u32::try_from(entry.key()).expect("one exchange per connection, and as many of our own");
         let mut request = Request::new(fetch.head, BodyLength::Empty, None);
         request.upgrade = false;
-        let core =
-            Core { caching: Some(fetch.caching), ..Core::new(key, Client::Nobody, request, until, fetch.record) };
+        let core = Core::new(key, Client::Nobody, request, until, fetch.record);
+        let core = Core { caching: Some(fetch.caching), way: fetch.way, ..core };
         entry.insert(Exchange::new(core));
         self.worker.counters().cache.background.add(1);
         self.on(cx, key, Event::Fetch);
@@ -202,6 +203,7 @@ impl Proxy {
             retry_after: std::time::Duration::ZERO,
             forwarding: &self.worker.shared.config.forwarding,
             location: None,
+            target: None,
         });
         record.sent = answer.content().len() as u64;
         let hsts = self.worker.shared.config.hsts.as_deref().filter(|_| client.secure.is_some());
@@ -225,6 +227,7 @@ impl Proxy {
                 outcome,
                 close: failure.as_str(),
                 now: now.instant,
+                way: None,
             };
             line.write();
         }
@@ -322,6 +325,7 @@ impl Proxy {
             outcome,
             close: close(core),
             now: cx.now(),
+            way: self.worker.shared.chosen(core.way),
         }
         .write();
     }

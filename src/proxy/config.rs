@@ -1,7 +1,7 @@
 //! The settings of a proxy, apart from its backends: limits, deadlines, forwarding.
 
 use super::{forward::Rules, network::Network, secured::Redirect};
-use crate::{http::Limits, http2, resilience::Backoff};
+use crate::{http::Limits, http2};
 use clap::ValueEnum;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -122,10 +122,6 @@ pub struct Config {
     pub deadlines: Deadlines,
     /// Fields added on the way.
     pub forwarding: Forwarding,
-    /// How often a request may be sent again, at most.
-    pub retries: u32,
-    /// How long to wait before.
-    pub backoff: Backoff,
     /// Requests on one client connection before it is closed; 0: no limit.
     pub keep_alive_requests: u32,
     /// Bytes of a request body per second, at least, while another request waits for its connection. 0: any.
@@ -173,13 +169,6 @@ impl Default for Config {
             limits: Limits::default(),
             deadlines: Deadlines::default(),
             forwarding: Forwarding::default(),
-            retries: 2,
-            backoff: Backoff {
-                base: Duration::from_millis(25),
-                factor: 2.0,
-                cap: Duration::from_secs(1),
-                jitter: 0.25,
-            },
             keep_alive_requests: 0,
             body_rate: BODY_RATE,
             on_client_close: OnClientClose::Finish,

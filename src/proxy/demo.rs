@@ -5,21 +5,26 @@ use crate::{
     service::http::{Http, HttpConfig},
 };
 use std::{
-    io,
+    fmt, io,
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
     thread::{self, JoinHandle},
 };
 
 /// Demo backends that run until dropped.
-pub(super) struct Demo {
-    pub(super) addresses: Vec<SocketAddr>,
+pub struct Demo {
+    /// Where they listen.
+    pub addresses: Vec<SocketAddr>,
     running: Vec<(Remote, JoinHandle<()>)>,
 }
 
 impl Demo {
     /// Starts `count` of them, each a thread with its own event loop.
-    pub(super) fn start(count: usize) -> io::Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// The system has no port, descriptor or thread left.
+    pub fn start(count: usize) -> io::Result<Self> {
         let mut demo = Self { addresses: Vec::new(), running: Vec::new() };
         for number in 1..=count {
             let listener =
@@ -39,6 +44,12 @@ impl Demo {
             demo.running.push((remote, thread));
         }
         Ok(demo)
+    }
+}
+
+impl fmt::Debug for Demo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Demo").field("addresses", &self.addresses).finish_non_exhaustive()
     }
 }
 

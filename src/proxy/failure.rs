@@ -4,6 +4,7 @@
 //! |---|---|
 //! | malformed, too large or too slow request | 4xx from [`http::Error`], 408; then close |
 //! | a request that is not for us to forward | 405, 421, 502 for one that goes in circles |
+//! | a host that no site has; a path without a route, or of several readings | 421; 404, 400 |
 //! | a server that a client of a forward proxy may not name, or that has no address | 400, 403, 501; 502, 503, 504 |
 //! | no usable backend, queue full or timed out | 503 with `Retry-After` |
 //! | we have no descriptor, memory or port for a connection | the same, and no backend is blamed |
@@ -52,6 +53,14 @@ pub enum Failure {
     TlsOnPlainPort,
     /// The certificate of the client's connection is not for the host that is asked for.
     NotCovered,
+    /// No site has the host that is asked for, and there is none for all others.
+    NoSite,
+    /// No route of its site has the path.
+    NoRoute,
+    /// The path can be read in several ways, which lead to different routes.
+    AmbiguousPath,
+    /// It is answered by its route, with this status.
+    OfRoute(Status),
     /// It was here too often: a backend leads back to us.
     Loop,
     /// No backend is up, or every one that is has been tried.
@@ -142,11 +151,13 @@ impl Failure {
             Self::Request(error) => error.status(),
             Self::Denied(denied) => denied.status(),
             Self::HeadTimeout | Self::BodyTimeout | Self::BodyTooSlow => Status::REQUEST_TIMEOUT,
-            Self::TlsOnPlainPort => Status::BAD_REQUEST,
+            Self::TlsOnPlainPort | Self::AmbiguousPath => Status::BAD_REQUEST,
             Self::NeedsTls => Status::PERMANENT_REDIRECT,
             Self::ConnectMethod => Status::METHOD_NOT_ALLOWED,
             Self::NoForwardsLeft => Status::OK,
-            Self::Misdirected | Self::PlainScheme | Self::NotCovered => Status::MISDIRECTED_REQUEST,
+            Self::Misdirected | Self::PlainScheme | Self::NotCovered | Self::NoSite => Status::MISDIRECTED_REQUEST,
+            Self::NoRoute => Status::NOT_FOUND,
+            Self::OfRoute(status) => status,
             Self::UnknownProtocol => Status::NOT_IMPLEMENTED,
             Self::NoBackend | Self::QueueFull | Self::QueueShare | Self::QueueTimeout | Self::Shortage(_) => {
                 Status::SERVICE_UNAVAILABLE
@@ -189,6 +200,7 @@ impl Failure {
             | Self::BodyTooSlow
             | Self::TlsOnPlainPort
             | Self::Http2(_)
+            | Self::AmbiguousPath
             | Self::ConnectMethod => "http_request_error",
             Self::NoForwardsLeft
             | Self::OnlyIfCached
@@ -196,6 +208,9 @@ impl Failure {
             | Self::PlainScheme
             | Self::UnknownProtocol
             | Self::NotCovered
+            | Self::NoSite
+            | Self::NoRoute
+            | Self::OfRoute(_)
             | Self::NeedsTls => "http_request_denied",
             Self::Loop => "proxy_loop_detected",
             Self::NoBackend => "destination_unavailable",
@@ -236,6 +251,10 @@ impl Failure {
             Self::NeedsTls => "redirected to TLS",
             Self::TlsOnPlainPort => "TLS on the plain port",
             Self::NotCovered => "host not covered by the certificate",
+            Self::NoSite => "no site for the host",
+            Self::NoRoute => "no route for the path",
+            Self::AmbiguousPath => "path of several readings",
+            Self::OfRoute(_) => "answered by its route",
             Self::Loop => "request in a loop",
             Self::NoBackend => "no backend available",
             Self::OnlyIfCached => "not stored, and only-if-cached",
@@ -317,9 +336,10 @@ impl Failure {
         }
     }
 
-    /// Whether something went wrong. Being the last hop of a `TRACE` is an answer like any other, and so is a redirect.
+    /// Whether something went wrong. Being the last hop of a `TRACE` is an answer like any other, and so is a redirect or what a
+    /// route says.
     pub(crate) fn is_error(self) -> bool {
-        !matches!(self, Self::NoForwardsLeft | Self::NeedsTls)
+        !matches!(self, Self::NoForwardsLeft | Self::NeedsTls | Self::OfRoute(_))
     }
 
     /// The failure that a backend is to be blamed for; `None` if it was not its fault.

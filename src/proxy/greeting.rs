@@ -6,9 +6,12 @@ use std::net::SocketAddr;
 
 /// Where a proxy listens.
 pub(super) struct Places<'a> {
-    pub(super) plain: SocketAddr,
+    pub(super) plain: Vec<SocketAddr>,
+    pub(super) secure: Vec<SocketAddr>,
     /// Its clients name the server.
     pub(super) forward: bool,
+    /// The names of its sites.
+    pub(super) sites: Vec<String>,
     /// And what can be asked for there.
     pub(super) admin: Option<(SocketAddr, &'static str)>,
     pub(super) tls: Option<&'a Secured>,
@@ -17,32 +20,27 @@ pub(super) struct Places<'a> {
 impl Places<'_> {
     /// On stdout.
     pub(super) fn announce(&self) {
-        cli::ready(self.plain);
-        self.tls_address().into_iter().for_each(cli::ready_tls);
-    }
-
-    fn tls_address(&self) -> Option<SocketAddr> {
-        self.tls.and_then(Secured::address)
+        self.plain.iter().copied().for_each(cli::ready);
+        self.secure.iter().copied().for_each(cli::ready_tls);
     }
 
     /// On stderr.
     pub(super) fn greet(&self, backends: &[Backend], workers: usize, demo: bool) {
-        let list: Vec<&str> = backends.iter().map(|backend| backend.name.as_str()).collect();
         let workers = Counted::new(workers, "worker");
-        if self.forward {
-            tracing::info!("listening on http://{}, {workers}, for requests to any server", self.plain);
-        } else {
-            tracing::info!("listening on http://{}, {workers}, backends: {}", self.plain, list.join(" "));
+        let about = self.about(backends);
+        for plain in &self.plain {
+            tracing::info!("listening on http://{plain}, {workers}, {about}");
         }
         if let Some((admin, paths)) = self.admin {
             tracing::info!("admin on http://{admin}{paths}");
         }
-        if let (Some(secured), Some(at)) = (self.tls, self.tls_address()) {
-            tracing::info!("listening on https://{at}, certificates: {}", secured.describe());
-            if secured.is_self_signed() {
-                tracing::warn!(
-                    "the certificate was made on the spot and no client trusts it: give your own with --certificate and --key"
-                );
+        if let Some(secured) = self.tls {
+            for at in &self.secure {
+                tracing::info!("listening on https://{at}, certificates: {}", secured.describe());
+            }
+            if secured.is_self_signed() && !self.secure.is_empty() {
+                let own = if self.sites.is_empty() { "with --certificate and --key" } else { "in [[site]]" };
+                tracing::warn!("the certificate was made on the spot and no client trusts it: give your own {own}");
             }
         }
         if demo {
@@ -53,8 +51,20 @@ impl Places<'_> {
         }
     }
 
+    /// The requests that it listens for.
+    fn about(&self, backends: &[Backend]) -> String {
+        if self.forward {
+            return "for requests to any server".to_owned();
+        }
+        let names = backends.iter().map(|backend| &backend.name);
+        match &self.sites[..] {
+            [] => format!("backends: {}", first_of(names)),
+            sites => format!("sites: {}, servers: {}", first_of(sites.iter()), first_of(names)),
+        }
+    }
+
     fn suggest_requests(&self) {
-        let address = self.plain;
+        let [address, ..] = &self.plain[..] else { return };
         cli::say(&format!(
             "\
 Try, from another terminal:
@@ -67,8 +77,8 @@ With --allow 127.0.0.0/8 it goes there, too; --help shows everything. Ctrl-C end
     }
 
     fn suggest(&self) {
-        let address = self.plain;
-        let tls = self.tls_address().map_or_else(String::new, |at| {
+        let [address, ..] = &self.plain[..] else { return };
+        let tls = self.secure.first().map_or_else(String::new, |at| {
             format!(
                 "  curl -ki https://localhost:{port}/           # over TLS; -k, because the certificate was made on the spot\n  \
                    curl -kv https://localhost:{port}/headers    # the handshake, and X-Forwarded-Proto: https\n",
@@ -86,4 +96,14 @@ These are demo backends. Try, from another terminal:
 "
         ));
     }
+}
+
+/// Names that are listed one by one. A line of the log is for people.
+const LISTED: usize = 20;
+
+/// The first of many names, and how many more there are.
+fn first_of<'a>(names: impl ExactSizeIterator<Item = &'a String>) -> String {
+    let more = names.len().saturating_sub(LISTED);
+    let listed: Vec<&str> = names.take(LISTED).map(String::as_str).collect();
+    if more > 0 { format!("{} and {more} more", listed.join(" ")) } else { listed.join(" ") }
 }

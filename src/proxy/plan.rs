@@ -3,15 +3,18 @@
 use super::{
     Proxy,
     args::BalanceArgs,
-    candidates::Candidates,
     config::Config,
     exchange::Cache,
     forward::{Forward, ForwardArgs, Resolver, System, TUNNELS},
+    groups::Chooser,
     idle::Idle,
     leaving::Crowd,
     load::Load,
+    routing::{Router, Site},
+    rules::Rules,
     secured::TlsArgs,
     shared::Shared,
+    sites::{Named, Sites, Upstream, built, named},
     stats::Counters,
     streams::Http2Args,
     table::Table,
@@ -22,10 +25,8 @@ use super::{
 use crate::{
     backend::Backend,
     cache::{CacheArgs, CacheConfig, Flights, Mail, Seed, Store},
-    health::{Health, HealthConfig},
-    lb::{Algorithm, Balancer},
-    pool::{Pool, PoolArgs, PoolConfig, Slots},
-    resilience::{BreakerConfig, RetryBudget},
+    lb::Algorithm,
+    pool::{Pool, PoolArgs, Slots},
     time::Now,
     tls,
 };
@@ -40,11 +41,6 @@ use std::{
     },
 };
 
-/// At most one retry for five requests, as Finagle and Envoy have it: a backend that fails must not get thrice the load.
-const RETRY_RATIO: f64 = 0.2;
-/// And so many per second and worker in any case: with little traffic a fifth of it is no retry at all.
-const RETRIES_PER_SECOND: u32 = 10;
-
 /// A proxy in the making.
 ///
 /// ```
@@ -55,13 +51,10 @@ const RETRIES_PER_SECOND: u32 = 10;
 #[derive(Debug, Clone)]
 pub struct Plan {
     config: Config,
-    balanced: bool,
-    /// `None`: what suits the backends.
-    algorithm: Option<Algorithm>,
-    health: HealthConfig,
-    /// Whether a flag asks for a growing share.
-    slow_start: bool,
-    pool: PoolConfig,
+    /// Those of the only group, unless there are several.
+    rules: Rules,
+    /// `None`: all requests go to the only group.
+    sites: Option<Sites>,
     cache: CacheConfig,
     /// `None`: no client speaks TLS.
     tls: Option<TlsArgs>,
@@ -88,14 +81,10 @@ impl Plan {
     /// Milestone 1: one backend, asked whether it lives or not, one connection per request, one try.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        let breaker = BreakerConfig { failures: 0, ..BreakerConfig::default() };
         Self {
-            config: Config { retries: 0, ..config },
-            balanced: false,
-            algorithm: None,
-            health: HealthConfig { active: false, breaker, ..HealthConfig::default() },
-            slow_start: false,
-            pool: PoolConfig { max: 0, ..PoolConfig::default() },
+            config,
+            rules: Rules::single(),
+            sites: None,
             cache: CacheConfig::default(),
             tls: None,
             speaks_tls: None,
@@ -108,19 +97,14 @@ impl Plan {
     /// Milestone 2: several backends; one that lives is chosen, and another one if it fails.
     #[must_use]
     pub fn balance(mut self, args: BalanceArgs) -> Self {
-        self.config.retries = args.retries;
-        self.config.backoff.base = args.retry_backoff;
-        self.balanced = true;
-        self.algorithm = args.algorithm;
-        self.slow_start = args.health.slow_start.is_some_and(|time| !time.is_zero());
-        self.health = args.health.0.into();
+        self.rules.balance(args);
         self
     }
 
     /// Milestone 3: connections to backends are kept and shared.
     #[must_use]
     pub fn pool(mut self, args: &PoolArgs) -> Self {
-        self.pool = args.config();
+        self.rules.pool(args);
         self.config.deadlines.queue = args.pool_queue_timeout;
         self
     }
@@ -150,6 +134,13 @@ impl Plan {
         self
     }
 
+    /// Several groups of backends, and sites whose routes lead to them. The backends of the groups follow each other.
+    #[must_use]
+    pub fn sites(mut self, sites: Vec<Site>, upstreams: Vec<Upstream>) -> Self {
+        self.sites = Some(Sites { sites, upstreams });
+        self
+    }
+
     /// A forward proxy instead: the client names the server, which the system's resolver finds.
     #[must_use]
     pub fn forward_by_name(self, args: &ForwardArgs) -> Self {
@@ -162,7 +153,7 @@ impl Plan {
         self.config.forward = Some(args.rules());
         self.config.forwarding.announces = false;
         // A server that nobody has named is not asked how it is.
-        self.health.active = false;
+        self.rules.health.active = false;
         self.forward = Some(Forwards { origins: args.origins, public: args.public, resolver });
         self
     }
@@ -177,9 +168,28 @@ impl Plan {
         self.config.http2.is_some()
     }
 
+    /// With a certificate for these hosts, too, if one has to be made on the spot.
+    pub(super) fn certified_for(mut self, hosts: Vec<String>) -> Self {
+        if let Some(tls) = &mut self.tls {
+            tls.demo_hosts = hosts;
+        }
+        self
+    }
+
     /// How clients speak TLS, if they may.
-    pub(super) fn take_tls(&mut self) -> Option<TlsArgs> {
-        self.tls.take()
+    pub(super) fn tls_args(&self) -> Option<&TlsArgs> {
+        self.tls.as_ref()
+    }
+
+    /// The hosts of all sites, each with the name of its site.
+    pub(super) fn hosts(&self) -> impl Iterator<Item = (&str, &str)> {
+        let sites = self.sites.iter().flat_map(|sites| &sites.sites);
+        sites.flat_map(|site| site.hosts.iter().map(|host| (site.name.as_str(), host.as_str())))
+    }
+
+    /// The names of the sites, if there are any.
+    pub(super) fn site_names(&self) -> Vec<String> {
+        self.sites.iter().flat_map(|sites| &sites.sites).map(|site| site.name.clone()).collect()
     }
 
     /// The parts of TLS that all workers share, for statistics, and the port on which it is spoken.
@@ -196,7 +206,7 @@ impl Plan {
     /// How many demo backends show what it does.
     #[must_use]
     pub fn demo_backends(&self) -> usize {
-        if self.balanced { 3 } else { 1 }
+        if self.rules.balanced { 3 } else { 1 }
     }
 
     /// Whether responses are stored.
@@ -206,11 +216,10 @@ impl Plan {
 
     /// Most connections there can be to these backends at once, over all workers; `None`: nothing limits them.
     pub(super) fn most_upstreams(&self, backends: &[Backend]) -> Option<usize> {
-        let default = Some(self.pool.max).filter(|max| *max > 0);
         if self.is_forward() {
             return None;
         }
-        backends.iter().map(|backend| backend.max.or(default)).sum()
+        self.groups(backends).iter().map(|group| group.rules.most_connections(group.of(backends))).sum()
     }
 
     /// Checks these backends against the plan.
@@ -230,18 +239,24 @@ impl Plan {
                 }
             };
         }
+        if self.sites.is_some() {
+            if backends.len() > usize::from(u16::MAX) {
+                return Err("more than 65535 servers".to_owned());
+            }
+            return self.groups(backends).iter().try_for_each(|group| group.check(backends));
+        }
         let mut known = HashSet::new();
         if let Some(Backend { name, .. }) = backends.iter().find(|it| !known.insert(it.name.to_ascii_lowercase())) {
             return Err(format!("--backend {name} is given twice: for a double share, write {name},weight=2 once"));
         }
-        match (backends.len(), self.balanced) {
+        match (backends.len(), self.rules.balanced) {
             (1, false) if backends[0].weight > 1 => {
                 Err("a weight means nothing to a single backend: milestone2 balances over several".to_owned())
             }
             (0, _) => Err("no backend: add --backend HOST:PORT".to_owned()),
             (2.., false) => Err("milestone1 forwards to one backend: milestone2 balances over several".to_owned()),
             (65_536.., _) => Err("more than 65535 backends".to_owned()),
-            _ => self.check_weights(backends),
+            _ => self.rules.check_weights(backends),
         }
     }
 
@@ -260,36 +275,20 @@ impl Plan {
         }
     }
 
-    /// Round robin gives each backend as much as any other.
-    fn check_weights(&self, backends: &[Backend]) -> Result<(), String> {
-        if !self.balanced || self.algorithm_for(backends) != Algorithm::RoundRobin {
-            return Ok(());
-        }
-        if let Some(Backend { name, weight, .. }) = backends.iter().find(|backend| backend.weight != 1) {
-            return Err(format!(
-                "{name},weight={weight} means nothing to round-robin: use --algorithm weighted-round-robin, or leave out one of them"
-            ));
-        }
-        if self.slow_start {
-            return Err("--slow-start means nothing to round-robin, which looks at no weights: add --algorithm \
-                        weighted-round-robin, or leave out --slow-start"
-                .to_owned());
-        }
-        Ok(())
-    }
-
-    /// How these backends are chosen from. Weights are for an algorithm that looks at them.
-    fn algorithm_for(&self, backends: &[Backend]) -> Algorithm {
-        let weighted = backends.iter().any(|backend| backend.weight != 1);
-        let suited = if weighted { Algorithm::WeightedRoundRobin } else { Algorithm::RoundRobin };
-        self.algorithm.unwrap_or(suited)
+    /// The groups of these backends.
+    fn groups(&self, backends: &[Backend]) -> Vec<Named<'_>> {
+        named(self.sites.as_ref(), &self.rules, backends.len())
     }
 
     /// The places of these backends, or of the servers that clients name: there, that of the tunnels has no limit.
     fn slots(&self, backends: &[Backend], workers: usize) -> Slots {
         match &self.forward {
-            None => Slots::new(backends, self.pool, workers),
-            Some(forward) => Slots::with_places(1 + usize::from(forward.origins), TUNNELS, self.pool, workers),
+            None if self.sites.is_none() => Slots::new(backends, self.rules.pool, workers),
+            None => {
+                let own = self.groups(backends).into_iter().flat_map(|group| group.backends.map(|_| group.rules.pool));
+                Slots::with_own(backends, own.collect(), self.rules.pool, workers)
+            }
+            Some(forward) => Slots::with_places(1 + usize::from(forward.origins), TUNNELS, self.rules.pool, workers),
         }
     }
 
@@ -304,13 +303,16 @@ impl Plan {
     /// ([`Slots::attach`]). `seed` decides what is random.
     #[must_use]
     pub fn build(self, backends: Vec<Backend>, workers: usize, now: Now, seed: u64) -> (Vec<Proxy>, Arc<Slots>) {
-        let algorithm = self.algorithm_for(&backends);
+        let named = self.groups(&backends);
+        let algorithms: Vec<Algorithm> = named.iter().map(|group| group.algorithm(&backends)).collect();
+        let groups = built(named, &backends, now.instant);
         let slots = Arc::new(self.slots(&backends, workers));
         let forward = self.servers_by_name(mail(workers, &slots));
         let cache = self.caches().then(|| cache(self.cache, workers, &slots, seed));
         let shared = Arc::new(Shared {
             cache,
-            health: Arc::new(Health::new(&backends, self.health, now.instant)),
+            groups,
+            router: self.sites.map(|sites| Router::new(sites.sites)),
             load: Load::new(workers, slots.backends()),
             forward,
             counters: (0..workers).map(|_| Counters::new(backends.len())).collect(),
@@ -324,7 +326,7 @@ impl Plan {
         });
         let proxy = |worker: usize| {
             let seed = seed.wrapping_add(worker as u64);
-            let first = if algorithm == Algorithm::RoundRobin { worker as u64 } else { seed };
+            let chooser = |algorithm: &Algorithm| Chooser::new(*algorithm, worker, seed, now.instant);
             Proxy {
                 exchanges: Slab::new(),
                 cut_off: 0,
@@ -332,15 +334,13 @@ impl Plan {
                     number: worker,
                     table: Table::default(),
                     pool: Pool::new(slots.clone(), worker),
-                    balancer: Balancer::new(algorithm, first),
-                    retry_budget: RetryBudget::new(RETRY_RATIO, RETRIES_PER_SECOND, now.instant),
+                    choosers: algorithms.iter().map(chooser).collect(),
                     rng: SmallRng::seed_from_u64(seed),
                     ready: Vec::new(),
                     unwritten: Vec::new(),
                     turns: Turns::default(),
                     writing: Writing::default(),
                     gathered: Vec::new(),
-                    candidates: Candidates::default(),
                     fetches: Vec::new(),
                     closing: Vec::new(),
                     draining: false,

@@ -6,6 +6,7 @@
 //! no verdict at all.
 
 use super::{
+    groups::Group,
     table::Role,
     upstream::{Unconnected, connect},
     worker::Worker,
@@ -112,13 +113,19 @@ impl Worker {
     /// Probes every backend for the first time: the first at once, the others spread over [`FIRST_ROUND`], so that a
     /// hundred backends are not a hundred connections at the same moment, now and an interval later.
     pub(super) fn start_probing(&mut self, cx: &mut Cx) {
-        if self.number != 0 || !self.shared.health.config().active {
+        if self.number != 0 {
             return;
         }
-        let backends: Vec<BackendId> = self.shared.backends.iter().map(|backend| backend.id).collect();
-        let step =
-            self.shared.health.config().interval.min(FIRST_ROUND) / u32::try_from(backends.len()).unwrap_or(u32::MAX);
-        for (number, backend) in (0..).zip(backends) {
+        let shared = self.shared.clone();
+        let groups = shared.groups.iter().filter(|group| group.health.config().active);
+        let members = |group: &'_ Group| {
+            let interval = group.health.config().interval;
+            shared.backends[group.backends.clone()].iter().map(move |backend| (backend.id, interval))
+        };
+        let backends: Vec<(BackendId, Duration)> = groups.flat_map(members).collect();
+        let all = u32::try_from(backends.len()).unwrap_or(u32::MAX);
+        for (number, (backend, interval)) in (0..).zip(backends) {
+            let step = interval.min(FIRST_ROUND) / all;
             if number == 0 {
                 self.start_probe(backend, cx);
             } else {
@@ -134,7 +141,7 @@ impl Worker {
             return;
         }
         let now = cx.now();
-        let budget = DeadlineBudget::new(self.shared.health.config().timeout, now);
+        let budget = DeadlineBudget::new(self.shared.groups.health_of(backend).config().timeout, now);
         let probe = Probe {
             conn: None,
             backend,
@@ -176,7 +183,7 @@ impl Worker {
         let Some(Role::Probe(probe)) = self.table.get(conn) else { return };
         probe.dial.connected();
         probe.open = true;
-        let config = self.shared.health.config();
+        let config = self.shared.groups.health_of(probe.backend).config();
         let Some(path) = &config.path else {
             return self.probe_done(conn, Ok(()), cx);
         };
@@ -206,7 +213,7 @@ impl Worker {
                 Ok(Some(ResponseEvent::Interim(_))) => {}
                 Ok(Some(ResponseEvent::Head(head, _) | ResponseEvent::Switched(head))) => {
                     let status = head.status.code();
-                    let expected = self.shared.health.config().expected.contains(status);
+                    let expected = self.shared.groups.health_of(probe.backend).config().expected.contains(status);
                     let result = if expected { Ok(()) } else { Err(ProbeFailure::Status(status)) };
                     return self.probe_done(conn, result, cx);
                 }
@@ -276,7 +283,8 @@ impl Worker {
 
     /// Tells health, and plans the next one.
     fn judge_probe(&mut self, probe: &Probe, result: Result<(), ProbeFailure>, cx: &mut Cx) {
-        let (backend, health) = (probe.backend, &self.shared.health);
+        let backend = probe.backend;
+        let health = self.shared.groups.health_of(backend);
         if let Err(failure) = result {
             let line = Failed { name: &self.shared.backends[backend.index()].name, probe, failure };
             // One line for each thing that is wrong, not one for each probe.
@@ -294,7 +302,10 @@ impl Worker {
 
     fn plan_probe(&mut self, backend: BackendId, cx: &mut Cx) {
         let jitter = self.random();
-        cx.set_deadline(timer(backend), Some(self.shared.health.next_probe(backend, cx.now(), jitter)));
+        cx.set_deadline(
+            timer(backend),
+            Some(self.shared.groups.health_of(backend).next_probe(backend, cx.now(), jitter)),
+        );
     }
 }
 

@@ -95,6 +95,16 @@ pub(super) struct Line<'a> {
     pub(super) outcome: Result<(), Failure>,
     pub(super) close: &'a str,
     pub(super) now: Instant,
+    /// The choices of a proxy that has sites.
+    pub(super) way: Option<Chosen<'a>>,
+}
+
+/// The choices that were made for a request, by their names.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Chosen<'a> {
+    pub(super) site: Option<&'a str>,
+    pub(super) route: Option<&'a str>,
+    pub(super) upstream: Option<&'a str>,
 }
 
 impl Line<'_> {
@@ -123,6 +133,9 @@ impl Line<'_> {
                     failure,
                     close = self.close,
                     stream = record.stream,
+                    site = self.way.map(|way| way.site.unwrap_or("-")),
+                    route = self.way.map(|way| way.route.unwrap_or("-")),
+                    upstream = self.way.map(|way| way.upstream.unwrap_or("-")),
                     $($more)*
                 )
             };

@@ -3,13 +3,17 @@
 use super::{
     config::Config,
     exchange::Cache,
+    failure::Failure,
     forward::{Forward, TUNNELS},
+    groups::Groups,
     load::Load,
+    record::Chosen,
+    routing::{Router, Target, Way},
     stats::Counters,
 };
 use crate::{
     backend::{Backend, BackendId},
-    health::Health,
+    http::RequestHead,
     pool::Slots,
     tls,
 };
@@ -30,7 +34,9 @@ pub(super) struct Shared {
     pub(super) backends: Vec<Backend>,
     /// The servers that clients name. `None`: it is a reverse proxy.
     pub(super) forward: Option<Arc<Forward>>,
-    pub(super) health: Arc<Health>,
+    pub(super) groups: Groups,
+    /// `None`: all requests go to the only group.
+    pub(super) router: Option<Router>,
     pub(super) load: Load,
     pub(super) slots: Arc<Slots>,
     /// `None`: nothing is cached, and no request looks.
@@ -48,6 +54,26 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// The way of a request, and why it is not forwarded, if it is not. `failure`: that is known already.
+    pub(super) fn way(&self, head: &RequestHead, failure: Option<Failure>) -> (Way, Option<Failure>) {
+        match &self.router {
+            None => (Way::default(), failure),
+            Some(router) => {
+                let (way, unrouted) = router.find(head);
+                (way, failure.or(unrouted))
+            }
+        }
+    }
+
+    /// The names of what was chosen. `None`: there is nothing to choose from.
+    pub(super) fn chosen(&self, way: Way) -> Option<Chosen<'_>> {
+        let router = self.router.as_ref()?;
+        let (site, route) = router.names(way);
+        let goes_on = matches!(router.target(way), Some(Target::Group(_)));
+        let upstream = self.groups.get(way.group).name.as_deref().filter(|_| goes_on);
+        Some(Chosen { site, route, upstream })
+    }
+
     /// The backend of that id; `origin`: the server that the holder of the id has with it, in a forward proxy.
     pub(super) fn backend<'a>(&'a self, id: BackendId, origin: Option<&'a Arc<Backend>>) -> &'a Backend {
         match origin {

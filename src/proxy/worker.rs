@@ -1,9 +1,9 @@
 //! The things that the exchanges of one worker share: its connections, its pool, its balancer, its buffers.
 
 use super::{
-    candidates::Candidates,
     downstream::Downstream,
     exchange::{Fetch, Link},
+    groups::{Chooser, GroupId},
     idle::Idle,
     leaving::{Crowd, LetGo},
     shared::Shared,
@@ -16,9 +16,7 @@ use crate::{
     app::{ConnId, Cx},
     backend::BackendId,
     health::{Change, Event, Outcome},
-    lb::Balancer,
     pool::{Checkin, Checkout, CloseReason, Pool},
-    resilience::RetryBudget,
 };
 use rand::{RngExt as _, rngs::SmallRng};
 use std::{sync::Arc, time::Instant};
@@ -30,8 +28,8 @@ pub(super) struct Worker {
     pub(super) number: usize,
     pub(super) table: Table,
     pub(super) pool: Pool<ConnId>,
-    pub(super) balancer: Balancer,
-    pub(super) retry_budget: RetryBudget,
+    /// By the numbers of the groups.
+    pub(super) choosers: Vec<Chooser>,
     pub(super) rng: SmallRng,
     /// Client connections that may have something to do: bytes kept back, a next request.
     pub(super) ready: Vec<ConnId>,
@@ -43,7 +41,6 @@ pub(super) struct Worker {
     pub(super) writing: Writing,
     /// Content that arrived in many small chunks is put together here.
     pub(super) gathered: Vec<u8>,
-    pub(super) candidates: Candidates,
     /// Requests of our own, to be begun.
     pub(super) fetches: Vec<Fetch>,
     /// Connections that the pool has given up, to be closed.
@@ -62,6 +59,11 @@ impl Worker {
     /// This worker's counters.
     pub(super) fn counters(&self) -> &Counters {
         &self.shared.counters[self.number]
+    }
+
+    /// This worker's way to choose a backend of a group.
+    pub(super) fn chooser(&mut self, group: GroupId) -> &mut Chooser {
+        &mut self.choosers[group.index()]
     }
 
     /// Takes a client connection out of the books: the one place where `accepted = open + closed` is kept.
@@ -115,7 +117,7 @@ impl Worker {
     /// instead.
     pub(super) fn report(&self, backend: BackendId, outcome: Outcome, now: Instant) {
         if self.shared.forward.is_none()
-            && let Some(change) = self.shared.health.report(backend, outcome, now)
+            && let Some(change) = self.shared.groups.health_of(backend).report(backend, outcome, now)
         {
             self.announce(&change);
         }
@@ -133,13 +135,15 @@ impl Worker {
     /// If backends came or went since the last time: gives up the idle connections to those that went, and lets waiting
     /// requests look at those that came.
     pub(super) fn follow_health(&mut self, now: Instant) {
-        let generation = self.shared.health.generation();
+        let generation = self.shared.groups.generation();
         if self.generation == generation {
             return;
         }
         self.generation = generation;
         let mut usable = vec![false; self.shared.backends.len()];
-        self.shared.health.usable(now, |id, _| usable[id.index()] = true);
+        for group in self.shared.groups.iter() {
+            group.health.usable(now, |id, _| usable[id.index()] = true);
+        }
         for backend in self.shared.backends.iter().filter(|backend| !usable[backend.id.index()]) {
             self.pool.retire(backend.id, &mut self.closing);
         }

@@ -21,7 +21,7 @@ use crate::{
         vary,
     },
     http::{Method, RequestHead, hop, target::Scheme},
-    proxy::{record::Record, scheme},
+    proxy::{record::Record, routing::Way, scheme},
 };
 use std::sync::{Arc, atomic::AtomicU64};
 
@@ -44,6 +44,7 @@ pub(in crate::proxy) struct Fetch {
     pub(in crate::proxy) head: RequestHead,
     pub(in crate::proxy) caching: Box<Caching>,
     pub(in crate::proxy) record: Record,
+    pub(in crate::proxy) way: Way,
 }
 
 /// A backend has to be asked.
@@ -276,7 +277,7 @@ impl Step<'_> {
             self.core.record.secure.clone(),
             self.cx.clock(),
         );
-        self.worker.fetches.push(Fetch { head, caching, record });
+        self.worker.fetches.push(Fetch { head, caching, record, way: self.core.way });
     }
 
     /// Where this exchange is told of what it waits for.

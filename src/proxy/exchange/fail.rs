@@ -8,6 +8,7 @@ use crate::{
     proxy::{
         answer,
         client::{Ending, Unread},
+        routing::Target,
     },
 };
 
@@ -48,17 +49,27 @@ impl Step<'_> {
             failure,
             status: self.status_of(failure),
             head: Some(&self.core.request.head),
-            retry_after: self.worker.shared.health.retry_after(self.cx.now()),
+            retry_after: self.worker.shared.groups.get(self.core.way.group).health.retry_after(self.cx.now()),
             forwarding: &self.worker.shared.config.forwarding,
             location: self.location_of(failure),
+            target: self.target(),
         });
         self.reply().own(&answer);
     }
 
+    /// The target of its route.
+    fn target(&self) -> Option<&Target> {
+        self.worker.shared.router.as_ref()?.target(self.core.way)
+    }
+
     /// Where the client finds what it asked for, if that is why it is not answered.
     fn location_of(&self, failure: Failure) -> Option<String> {
-        let redirect = self.worker.shared.config.redirect.as_ref().filter(|_| failure == Failure::NeedsTls)?;
-        redirect.location(&self.core.request.head)
+        let head = &self.core.request.head;
+        match failure {
+            Failure::NeedsTls => self.worker.shared.config.redirect.as_ref()?.location(head),
+            Failure::OfRoute(_) => self.target()?.location(head),
+            _ => None,
+        }
     }
 
     /// The status that the client is told. If there is a stale response that must not be used without validation, it is

@@ -75,6 +75,7 @@ use super::{
     phase,
     phase::Phase,
     record::Record,
+    routing::Way,
     worker::Worker,
 };
 use crate::{
@@ -156,6 +157,8 @@ pub(super) struct Core {
     /// The receiver of the answer.
     pub(super) client: Client,
     pub(super) request: Request,
+    /// The group that it goes to, and why.
+    pub(super) way: Way,
     /// In a forward proxy, the server that the client has named, once its addresses are known.
     pub(super) origin: Option<Arc<Backend>>,
     pub(super) attempts: Attempts,
@@ -177,6 +180,7 @@ impl Core {
             key,
             client,
             request,
+            way: Way::default(),
             origin: None,
             attempts: Attempts::default(),
             interims: Interims::default(),

@@ -56,12 +56,17 @@ impl Step<'_> {
                 self.again(link, stale)
             }
             Err(refusal) => {
-                if self.worker.shared.config.retries > 0 {
+                if self.retries() > 0 {
                     self.core.record.not_retried = Some(refusal.as_str());
                 }
                 self.give_up(None, failure)
             }
         }
+    }
+
+    /// How often a request of its group may be sent again, at most.
+    fn retries(&self) -> u32 {
+        self.worker.shared.groups.get(self.core.way.group).retries
     }
 
     fn may_retry(&mut self, failure: Failure, sent: bool, stale: bool) -> Result<(), Refusal> {
@@ -80,10 +85,10 @@ impl Step<'_> {
             // Bounded by itself: the next try is on a new connection.
             return Ok(());
         }
-        if self.core.attempts.tried.len() >= self.worker.shared.config.retries as usize {
+        if self.core.attempts.tried.len() >= self.retries() as usize {
             return Err(Refusal::Exhausted);
         }
-        if !self.worker.retry_budget.may_retry(self.cx.now()) {
+        if !self.worker.chooser(self.core.way.group).retry_budget.may_retry(self.cx.now()) {
             return Err(Refusal::Budget);
         }
         Ok(())
@@ -102,7 +107,7 @@ impl Step<'_> {
         self.core.attempts.tried.push(link.backend);
         let attempt = u32::try_from(self.core.attempts.tried.len()).unwrap_or(u32::MAX);
         let jitter = self.worker.random();
-        let delay = self.worker.shared.config.backoff.delay(attempt.saturating_sub(1), jitter);
+        let delay = self.worker.shared.groups.get(self.core.way.group).backoff.delay(attempt.saturating_sub(1), jitter);
         self.wait_until(Some(self.cx.now() + delay));
         self.ask_if_closed();
         State::Pause

@@ -108,17 +108,20 @@ impl Step<'_> {
         }
         let now = self.cx.now();
         let client = RouteKey { client: self.core.record.client };
-        let mut candidates = std::mem::take(&mut self.worker.candidates);
+        let id = self.core.way.group;
+        let mut candidates = std::mem::take(&mut self.worker.chooser(id).candidates);
         let shared = &self.worker.shared;
-        candidates.begin(&shared.health, &shared.backends, now);
-        if self.worker.balancer.compares_load() {
-            candidates.look_at(&shared.load);
+        candidates.begin(&shared.groups.get(id).health, &shared.backends, now);
+        if self.worker.chooser(id).balancer.compares_load() {
+            candidates.look_at(&self.worker.shared.load);
         }
         candidates.spare(&self.core.attempts.tried);
         let mut choice = Choice::Nobody;
         let mut meant = meant.filter(|meant| candidates.has(*meant));
-        while let Some(backend) = meant.take().or_else(|| self.worker.balancer.pick(&client, candidates.as_slice())) {
-            if self.worker.shared.health.admit(backend, now) {
+        while let Some(backend) =
+            meant.take().or_else(|| self.worker.chooser(id).balancer.pick(&client, candidates.as_slice()))
+        {
+            if self.worker.shared.groups.get(id).health.admit(backend, now) {
                 match self.worker.checkout(backend, self.core.attempts.fresh, self.cx) {
                     Checkout::Reuse { conn, lease, .. } => {
                         choice = Choice::Reuse(backend, conn, lease);
@@ -129,7 +132,7 @@ impl Step<'_> {
                         break;
                     }
                     Checkout::Full | Checkout::Evict { .. } => {
-                        self.worker.shared.health.report(backend, Outcome::Neutral, now);
+                        self.worker.shared.groups.get(id).health.report(backend, Outcome::Neutral, now);
                         let mut full = if let Choice::Full(full) = choice { full } else { BackendSet::default() };
                         full.insert(backend);
                         choice = Choice::Full(full);
@@ -138,7 +141,7 @@ impl Step<'_> {
             }
             candidates.cross_out(backend);
         }
-        self.worker.candidates = candidates;
+        self.worker.chooser(id).candidates = candidates;
         choice
     }
 
@@ -227,7 +230,7 @@ impl Step<'_> {
             secure: core.record.secure.is_some(),
             subject: core.record.secure.as_ref().and_then(|secure| secure.client.as_deref()),
             backend: shared.backend(link.backend, core.origin.as_ref()),
-            persist: shared.slots.config().max > 0,
+            persist: shared.slots.config(link.backend).max > 0,
         };
         writing.head(|out| headers::write_request(out, &inbound, &shared.config.forwarding))
     }

@@ -8,6 +8,7 @@ use crate::{
     cache::Pattern,
     cli::address,
     http::claims::{Claim, Says, claim},
+    net::ListenOptions,
     tls::MinVersion,
     units::{Flags, Pointless, duration, nonzero_duration},
 };
@@ -85,6 +86,10 @@ pub struct TlsArgs {
     #[arg(long, value_name = "NAME", requires = "client_ca", value_parser = gateways_field)]
     pub(in crate::proxy) client_cert_header: Option<Box<str>>,
 
+    /// Hosts of a certificate that is made on the spot, beside localhost.
+    #[arg(skip)]
+    pub(in crate::proxy) demo_hosts: Vec<String>,
+
     #[command(flatten)]
     pub(super) backends: ServerArgs,
 }
@@ -124,6 +129,11 @@ impl TlsArgs {
     /// The words of answers over TLS about later ones.
     pub(in crate::proxy) fn hsts(&self) -> Option<Arc<str>> {
         self.hsts.map(|lifetime| strict_transport_security(lifetime, self.hsts_subdomains))
+    }
+
+    /// Where to listen.
+    pub(in crate::proxy) fn options(&self, backlog: u32) -> ListenOptions {
+        ListenOptions { backlog, ..ListenOptions::set_by("--tls-listen", self.tls_listen) }
     }
 
     /// Finds a contradiction between the flags.

@@ -13,15 +13,17 @@ const LIFETIME: Duration = Duration::from_secs(365 * 24 * 3600);
 /// Clocks of virtual machines differ.
 const EARLIER: Duration = Duration::from_secs(3600);
 
-/// A pair that is valid from now on.
+/// A pair that is valid from now on, for this machine and these `hosts`.
 ///
 /// # Errors
 ///
 /// This machine has no randomness.
-pub(super) fn self_signed(now: SystemTime, provider: &CryptoProvider) -> Result<Pair, Problem> {
+pub(super) fn self_signed(hosts: &[String], now: SystemTime, provider: &CryptoProvider) -> Result<Pair, Problem> {
     let made = || {
         let key = KeyPair::generate()?;
-        let mut parameters = CertificateParams::new(NAMES.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())?;
+        let more = hosts.iter().map(|host| host.trim_matches(['[', ']'])).filter(|host| !NAMES.contains(host));
+        let names: Vec<String> = NAMES.iter().copied().chain(more).map(str::to_owned).collect();
+        let mut parameters = CertificateParams::new(names)?;
         parameters.not_before = (now - EARLIER).into();
         parameters.not_after = (now + LIFETIME).into();
         Ok((parameters.self_signed(&key)?.der().clone(), key.serialize_der()))
@@ -38,8 +40,8 @@ mod tests {
     #[test]
     fn it_is_for_this_machine_and_works() {
         let now = clock::now().wall;
-        let pair = self_signed(now, &tls::provider()).unwrap();
-        for host in ["localhost", "127.0.0.1", "[::1]"] {
+        let pair = self_signed(&["shop.localhost".to_owned()], now, &tls::provider()).unwrap();
+        for host in ["localhost", "127.0.0.1", "[::1]", "shop.localhost"] {
             assert!(pair.names.cover(host), "{host}");
         }
         assert!(!pair.names.cover("example.com") && !pair.ends_soon(now));

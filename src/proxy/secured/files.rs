@@ -24,6 +24,8 @@ pub(super) struct Files {
     pairs: Vec<(PathBuf, PathBuf)>,
     client_ca: Option<PathBuf>,
     servers: ServerFiles,
+    /// Of a certificate that is made on the spot.
+    demo_hosts: Vec<String>,
     allow_expired: bool,
     rules: Rules,
     provider: Arc<CryptoProvider>,
@@ -61,6 +63,7 @@ impl Files {
             pairs: args.certificate.iter().cloned().zip(args.key.iter().cloned()).collect(),
             client_ca: args.client_ca.clone(),
             servers: ServerFiles::of(&args.backends, backends)?,
+            demo_hosts: args.demo_hosts.clone(),
             allow_expired: args.allow_expired,
             rules: Rules { least: args.tls_min, strict: args.sni_strict, http2 },
             provider: Arc::new(provider()),
@@ -96,7 +99,7 @@ impl Files {
             pairs.push(self.load_pair(certificate, key, now, &mut warnings)?);
         }
         if pairs.is_empty() {
-            let pair = demo::self_signed(now, &self.provider);
+            let pair = demo::self_signed(&self.demo_hosts, now, &self.provider);
             pairs.push(pair.map_err(|problem| format!("no certificate could be made: {problem}"))?);
         }
         let client_ca = self.client_ca.as_deref().map(|path| read("--client-ca", path)).transpose()?;

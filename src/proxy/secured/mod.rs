@@ -20,13 +20,12 @@ use super::backend_spec::BackendSpec;
 use crate::{
     app::Names,
     cli::Failure,
-    net::{ListenOptions, clock, listen::listen_together},
+    net::clock,
     tls::{Servers, Shared, Store, Tickets},
 };
 use files::{Files, Stamp};
 use std::{
     fs, io,
-    net::{SocketAddr, TcpListener},
     path::Path,
     sync::{Arc, mpsc::Sender},
     time::SystemTime,
@@ -46,9 +45,8 @@ pub(super) struct Secured {
     stamp: Stamp,
     /// The hash of those that decide about backends.
     content: u64,
-    options: ListenOptions,
-    listeners: Vec<TcpListener>,
-    address: Option<SocketAddr>,
+    /// Things that the operator should know.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Secured {
@@ -57,53 +55,32 @@ impl Secured {
     /// # Errors
     ///
     /// A file that cannot be used: which one, and why.
-    pub(super) fn prepare(
-        args: &TlsArgs,
-        backends: &[BackendSpec],
-        http2: bool,
-        backlog: u32,
-    ) -> Result<Self, Failure> {
+    pub(super) fn prepare(args: &TlsArgs, backends: &[BackendSpec], http2: bool) -> Result<Self, Failure> {
         let files = Arc::new(Files::of(args, backends, http2).map_err(Failure::Usage)?);
         // Before they are read: what changes meanwhile is noticed later.
         let stamp = files.stamp();
         let now = clock::now().wall;
         let loaded = files.load(now).map_err(Failure::Usage)?;
-        loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let shared =
             Shared::new(loaded.store, Tickets::new(args.ticket_lifetime), args.tls_handshake_timeout, PLAIN_ANSWER);
-        let options = ListenOptions { backlog, ..ListenOptions::set_by("--tls-listen", args.tls_listen) };
         Ok(Self {
             shared: Arc::new(shared),
             servers: Arc::new(Servers::new(loaded.servers.list)),
             files,
             stamp,
             content: loaded.servers.content,
-            options,
-            listeners: Vec::new(),
-            address: None,
+            warnings: loaded.warnings,
         })
-    }
-
-    /// Opens a listener for each worker.
-    pub(super) fn listen(&mut self, workers: usize) -> Result<(), Failure> {
-        self.listeners = listen_together(&self.options, workers)?;
-        self.address = Some(self.listeners[0].local_addr()?);
-        Ok(())
-    }
-
-    /// The listener of the next worker.
-    pub(super) fn take_listener(&mut self) -> Option<TcpListener> {
-        self.listeners.pop()
-    }
-
-    /// Where it listens.
-    pub(super) fn address(&self) -> Option<SocketAddr> {
-        self.address
     }
 
     /// Whether the certificate is one that was made on the spot.
     pub(super) fn is_self_signed(&self) -> bool {
         self.files.is_empty()
+    }
+
+    /// Whether a certificate is for that host, which may begin with `*.`.
+    pub(super) fn covers(&self, host: &str) -> bool {
+        self.shared.store().ends().any(|(names, _)| names.cover(host))
     }
 
     /// The names of each certificate, and when it ends.

@@ -8,12 +8,13 @@ use crate::{
     proxy::{
         Proxy, answer,
         client::{Client, Http2},
-        config::Config,
         exchange::{BEGINNING, Core, Event, Exchange, Needed, Request, needed},
         failure::Failure,
         identity,
         record::{Line, Record},
         refusals::refusal,
+        routing::Way,
+        shared::Shared,
     },
 };
 use rand::RngExt as _;
@@ -29,6 +30,7 @@ struct Asked {
     body: BodyLength,
     /// It asks for a WebSocket.
     key: Option<Key>,
+    way: Way,
     failure: Option<Failure>,
     overrides_method: bool,
     client: IpAddr,
@@ -41,13 +43,14 @@ impl Proxy {
             return;
         }
         let random = self.worker.rng.random();
-        let config = &self.worker.shared.config;
+        let shared = &self.worker.shared;
+        let config = &shared.config;
         let Some(streams) = self.worker.table.streams(conn) else { return };
         streams.served += 1;
         let is_last = streams.served == config.keep_alive_requests;
         let now = cx.clock();
         let (peer, secure) = (streams.peer, streams.secure.clone());
-        let asked = ask(request, peer.ip(), secure.as_deref(), random, config);
+        let asked = ask(request, peer.ip(), secure.as_deref(), random, shared);
         let missing = if asked.failure.is_some() || ends { 0 } else { needed(&asked.head, asked.body) };
         let by = now.instant + config.deadlines.body * BEGINNING;
         let needed = (missing > 0).then_some(Needed { bytes: missing, by });
@@ -62,13 +65,14 @@ impl Proxy {
         let mut record = Record::new(peer, asked.client, secure, now);
         record.stream = Some(stream);
         let client = Client::Stream(Http2::new(conn, stream, asked.key));
-        let exchange = entry.insert(Exchange::new(Core::new(key, client, exchanged, until, record)));
+        let core = Core { way: asked.way, ..Core::new(key, client, exchanged, until, record) };
+        let exchange = entry.insert(Exchange::new(core));
         if needed.is_some() {
             exchange.await_body(cx, Some(first));
         }
         self.worker.counters().requests.add(1);
         self.worker.counters().http2.streams.add(1);
-        self.worker.retry_budget.request(now.instant);
+        self.worker.chooser(asked.way.group).retry_budget.request(now.instant);
         if is_last {
             self.say_goodbye(cx, conn, Goodbye::EnoughRequests);
         }
@@ -114,6 +118,7 @@ impl Proxy {
             retry_after: std::time::Duration::ZERO,
             forwarding: &self.worker.shared.config.forwarding,
             location: None,
+            target: None,
         });
         record.sent = answer.content().len() as u64;
         super::write_own_http2(&answer, conn, stream, &mut self.worker, cx);
@@ -124,7 +129,7 @@ impl Proxy {
         counters.count_status(record.status);
         if self.worker.shared.config.access_log {
             let (outcome, close) = (Err(failure), "-");
-            Line { record: &record, request: &"-", backend: "-", outcome, close, now: now.instant }.write();
+            Line { record: &record, request: &"-", backend: "-", outcome, close, now: now.instant, way: None }.write();
         }
     }
 }
@@ -137,7 +142,8 @@ impl Open {
 }
 
 /// Judges a request. `random`: for the key of a WebSocket.
-fn ask(request: http2::Request, peer: IpAddr, secure: Option<&Secure>, random: [u8; 16], config: &Config) -> Asked {
+fn ask(request: http2::Request, peer: IpAddr, secure: Option<&Secure>, random: [u8; 16], shared: &Shared) -> Asked {
+    let config = &shared.config;
     let http2::Request { mut head, mut body, scheme, protocol, .. } = request;
     let trusted = config.forwarding.trusts(peer);
     let who = identity::admit(&mut head, peer, &config.forwarding);
@@ -160,7 +166,8 @@ fn ask(request: http2::Request, peer: IpAddr, secure: Option<&Secure>, random: [
         }
     }
     failure = failure.or_else(|| refusal(&head, body, peer, secure, config));
-    Asked { head, body, key, failure, overrides_method: who.overrides_method, client: who.client }
+    let (way, failure) = shared.way(&head, failure);
+    Asked { head, body, key, way, failure, overrides_method: who.overrides_method, client: who.client }
 }
 
 /// Why a request for a resource of that scheme does not belong on this connection, if it does not (RFC 9110 §7.4): then it is

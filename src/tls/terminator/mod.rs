@@ -47,7 +47,7 @@ pub struct Terminator<A> {
 }
 
 impl<A> Terminator<A> {
-    /// Speaks TLS with connections of `listener`.
+    /// Speaks TLS with connections of `listener`, and of those that were opened after it.
     pub fn new(app: A, listener: ListenerId, shared: Arc<Shared>, now: Instant) -> Self {
         Self {
             app,
@@ -190,7 +190,7 @@ impl<A: App> App for Terminator<A> {
     }
 
     fn accepted(&mut self, cx: &mut Cx, conn: ConnId, origin: Origin) {
-        if origin.listener == self.listener {
+        if origin.listener >= self.listener {
             self.begin_handshake(cx, conn, origin);
         } else {
             self.tell(cx, Input::NONE, |app, cx| app.accepted(cx, conn, origin));

@@ -1,0 +1,95 @@
+//! The groups of backends that a plan has: one without a name, or those of the upstreams of a file.
+
+use super::{
+    args::BalanceArgs,
+    groups::{Group, Groups},
+    routing::Site,
+    rules::Rules,
+};
+use crate::{backend::Backend, health::Health, lb::Algorithm, pool::PoolArgs};
+use std::{
+    ops::Range,
+    sync::{Arc, atomic::AtomicU64},
+    time::Instant,
+};
+
+/// The sites of a proxy, and the groups of backends behind them.
+#[derive(Debug, Clone)]
+pub(super) struct Sites {
+    pub(super) sites: Vec<Site>,
+    pub(super) upstreams: Vec<Upstream>,
+}
+
+/// A group of backends with a name, of a proxy that has several.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    name: String,
+    /// How many of the backends are its own: those that follow the ones of the group before.
+    backends: usize,
+    rules: Rules,
+}
+
+impl Upstream {
+    /// The group of that name with so many backends.
+    #[must_use]
+    pub fn new(name: &str, backends: usize, balance: BalanceArgs, pool: &PoolArgs) -> Self {
+        let mut rules = Rules::single();
+        rules.balance(balance);
+        rules.pool(pool);
+        Self { name: name.to_owned(), backends, rules }
+    }
+}
+
+/// A group in the making.
+#[derive(Debug, Clone)]
+pub(super) struct Named<'a> {
+    pub(super) name: Option<&'a str>,
+    pub(super) rules: &'a Rules,
+    /// Its part of the list of all backends.
+    pub(super) backends: Range<usize>,
+}
+
+impl Named<'_> {
+    /// Its backends.
+    pub(super) fn of<'b>(&self, backends: &'b [Backend]) -> &'b [Backend] {
+        &backends[self.backends.clone()]
+    }
+
+    pub(super) fn algorithm(&self, backends: &[Backend]) -> Algorithm {
+        self.rules.algorithm_for(self.of(backends))
+    }
+
+    /// Whether rules and backends go together. A server may be in several groups: each has its own connections to it, and its own
+    /// opinion of its health.
+    pub(super) fn check(&self, backends: &[Backend]) -> Result<(), String> {
+        let checked = self.rules.check_weights(self.of(backends));
+        checked.map_err(|problem| format!("upstream {}: {problem}", self.name.unwrap_or("-")))
+    }
+}
+
+/// The groups of so many backends: those of the upstreams, or else all backends as one, with the rules for the `only` one.
+pub(super) fn named<'a>(sites: Option<&'a Sites>, only: &'a Rules, backends: usize) -> Vec<Named<'a>> {
+    let Some(sites) = sites.filter(|sites| !sites.upstreams.is_empty()) else {
+        return vec![Named { name: None, rules: only, backends: 0..backends }];
+    };
+    let mut end = 0;
+    let mut groups = Vec::with_capacity(sites.upstreams.len());
+    for Upstream { name, backends, rules } in &sites.upstreams {
+        groups.push(Named { name: Some(name), rules, backends: end..end + backends });
+        end += backends;
+    }
+    groups
+}
+
+/// The groups as all workers share them.
+pub(super) fn built(named: Vec<Named<'_>>, backends: &[Backend], now: Instant) -> Groups {
+    let generation = Arc::<AtomicU64>::default();
+    let group = |group: Named<'_>| Group {
+        name: group.name.map(Box::from),
+        health: Health::counting(generation.clone(), group.of(backends), group.rules.health.clone(), now),
+        retries: group.rules.retries,
+        backoff: group.rules.backoff,
+        backends: group.backends,
+    };
+    Groups::new(named.into_iter().map(group).collect())
+}
