@@ -20,7 +20,7 @@ SOAK   ?= 50
 .DEFAULT_GOAL := help
 # Steps of `check` report one after the other, whatever -j says.
 .NOTPARALLEL:
-.PHONY: help run m1 m2 m3 m4 forward-proxy course servers test test-all test-epoll test-io-uring test-over-tls unit sim other-worlds check format lint doc build deny portable bench bench-peers fuzz-smoke compare clean
+.PHONY: help run m1 m2 m3 m4 proxy forward-proxy course servers test test-all test-epoll test-io-uring test-over-tls unit sim other-worlds check format lint doc build deny portable bench bench-peers fuzz-smoke compare clean
 
 # One line a step, so that a long run can be read afterwards.
 say = @printf '\n==> %s\n' '$(1)'
@@ -32,6 +32,9 @@ run: m4 ## start the proxy with demo backends (the newest milestone)
 
 m1 m2 m3 m4: m%: ## start milestone N: 1 forwards, 2 balances, 3 keeps connections, 4 caches
 	$(CARGO) run $(LOCKED) --release --bin milestone$* -- $(ARGS)
+
+proxy: ## start the production proxy: two sites, TLS; ARGS="--config proxy.toml" for your own
+	$(CARGO) run $(LOCKED) --release --bin proxy -- $(ARGS)
 
 forward-proxy: ## start the forward proxy: curl -x 127.0.0.1:8080 http://example.com/
 	$(CARGO) run $(LOCKED) --release --bin forward-proxy -- $(ARGS)

@@ -8,7 +8,7 @@
 //! 3. [`net`]: sockets, clock and signals. Its reactor and its blocking driver run the same sessions.
 //! 4. [`lb`], [`health`], [`resilience`], [`pool`]: one decision each. Which backend, is it alive, may we try again,
 //!    which connection.
-//! 5. [`proxy`]: the parts put together. Start with `proxy/exchange/`, the life of one request.
+//! 5. [`proxy`]: the parts put together. Start with `proxy/exchange/`, the life of one request. [`config`]: the same from a file.
 //!
 //! # Layers
 //!
@@ -16,6 +16,7 @@
 //!
 //! ```text
 //! bin/*                                 parse flags, choose parts
+//! config                                a proxy from a file
 //! server  client  proxy  load  gateway  multi  chat  files    run things: workers, threads, processes
 //! cli                                   what all command lines have in common
 //! net                                   sockets, clock, signals; what is below has none
@@ -31,6 +32,7 @@ pub mod cache;
 pub mod chat;
 pub mod cli;
 pub mod client;
+pub mod config;
 pub mod files;
 pub mod gateway;
 pub mod health;

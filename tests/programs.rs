@@ -12,12 +12,13 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-const PROGRAMS: [&str; 20] = [
+const PROGRAMS: [&str; 21] = [
     env!("CARGO_BIN_EXE_milestone1"),
     env!("CARGO_BIN_EXE_milestone2"),
     env!("CARGO_BIN_EXE_milestone3"),
     env!("CARGO_BIN_EXE_milestone4"),
     env!("CARGO_BIN_EXE_milestone5"),
+    env!("CARGO_BIN_EXE_proxy"),
     env!("CARGO_BIN_EXE_forward-proxy"),
     env!("CARGO_BIN_EXE_origin"),
     env!("CARGO_BIN_EXE_iterative"),

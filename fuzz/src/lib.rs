@@ -2,6 +2,7 @@
 //! rule is broken. `tests/fuzz.rs` calls the same functions, so that they stay true without a fuzzer.
 
 pub mod chunked;
+pub mod config;
 pub mod dates;
 pub mod dictionary;
 pub mod directives;

@@ -10,6 +10,7 @@ const SERVERS: &[&str] = &[
     "chat",
     "gateway",
     "file-server",
+    "proxy",
     "forward-proxy",
     "multi",
     "origin",

@@ -15,6 +15,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("milestone3", env!("CARGO_BIN_EXE_milestone3")),
     ("milestone4", env!("CARGO_BIN_EXE_milestone4")),
     ("milestone5", env!("CARGO_BIN_EXE_milestone5")),
+    ("proxy", env!("CARGO_BIN_EXE_proxy")),
     ("forward-proxy", env!("CARGO_BIN_EXE_forward-proxy")),
     ("origin", env!("CARGO_BIN_EXE_origin")),
     ("iterative", env!("CARGO_BIN_EXE_iterative")),
@@ -101,7 +102,7 @@ fn start(name: &str, path: &str, ports: &Ports) -> String {
     let port = ports.of(8080);
     let default = match name {
         // These are told in other ways where to listen, or do not listen.
-        "load" | "multi" => return format!("#!/bin/sh\nexec '{path}' \"$@\"\n"),
+        "load" | "multi" | "proxy" => return format!("#!/bin/sh\nexec '{path}' \"$@\"\n"),
         "client" => "--connect",
         _ => "--listen",
     };

@@ -1,0 +1,31 @@
+//! A proxy from a file: the flags of the milestones as keys, and what flags cannot say: several addresses, sites, upstreams.
+//!
+//! ```text
+//!   proxy.toml ──▶ tree.rs ──▶ listens.rs  upstreams.rs  sites.rs ──▶ Settings ──▶ proxy::Setup
+//!   sites/*.toml  with places     ╰──▶ flags.rs: the other keys, read as the flags that they stand for
+//! ```
+//!
+//! A mistake has a file, a line and a column, and says what to write instead. Nothing is guessed, and nothing is ignored.
+//!
+//! Reading order: `keys` (which key is which flag), `settings`, `sites`, `flags` (how a mistake of a flag is told of its key), `tree`.
+
+mod demo;
+mod diff;
+mod fields;
+mod flags;
+mod keys;
+mod listens;
+mod print;
+mod run;
+mod settings;
+mod shown;
+mod sites;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod upstreams;
+mod world;
+
+pub use run::{ConfigArgs, run};
+pub use settings::Settings;
+pub use world::{Memory, System, World};

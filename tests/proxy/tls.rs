@@ -1,0 +1,66 @@
+//! Sites with certificates of their own, over HTTP/1.1 and HTTP/2.
+
+use crate::{
+    PLAIN, Stage,
+    support::{
+        http2,
+        raw::Backend,
+        tls::{Site, Special, Tls},
+    },
+    upstream,
+};
+
+/// Two sites with a certificate each, and a listener without TLS before that with it.
+fn config(certificates: [&Site; 2], backends: [&Backend; 2]) -> String {
+    let site = |name: &str, site: &Site| {
+        format!(
+            "[[site]]\nhosts = [\"{name}.test\", \"*.{name}.test\"]\ncertificate = \"{}\"\nkey = \"{}\"\nupstream = \"{name}\"\n",
+            site.certificate.display(),
+            site.key.display()
+        )
+    };
+    [
+        PLAIN,
+        PLAIN.trim_end(),
+        "\ntls = true\n",
+        &site("a", certificates[0]),
+        &site("b", certificates[1]),
+        &upstream("a", &backends[0].name()),
+        &upstream("b", &backends[1].name()),
+    ]
+    .concat()
+}
+
+#[test]
+fn each_site_shows_its_certificate_and_answers_for_its_hosts_alone() {
+    let sites = [Site::new(&["a.test", "*.a.test"]), Site::new(&["b.test", "*.b.test"])];
+    let backends = [Backend::saying("a"), Backend::saying("b")];
+    let stage = Stage::new(&config([&sites[0], &sites[1]], [&backends[0], &backends[1]]), 2);
+    for (name, body) in [("a.test", "a"), ("x.a.test", "a"), ("b.test", "b"), ("y.b.test", "b")] {
+        // The client verifies the name.
+        let mut client = Tls::open(stage.proxy.tls_address(), name);
+        assert_eq!(client.get("/", name).body, body.as_bytes(), "{name}");
+        let mut client = http2::Client::over_tls(stage.proxy.tls_address(), name);
+        let stream = client.begin_at(name, "GET", "/", &[], true);
+        assert_eq!(client.answer(stream).text(), body, "{name}");
+    }
+    // The client has seen the certificate of another site: RFC 9110 §7.4.
+    let mut client = Tls::open(stage.proxy.tls_address(), "a.test");
+    assert_eq!(client.get("/", "b.test").status(), 421);
+    stage.proxy.wait_for_stderr("failure=\"host not covered by the certificate\"");
+    // Without TLS, both are there, too.
+    assert_eq!((stage.body("a.test", "/").as_str(), stage.body("b.test", "/").as_str()), ("a", "b"));
+    stage.proxy.wait_for_stderr("sni=a.test");
+}
+
+#[test]
+fn a_certificate_that_was_renewed_is_taken_on_sighup() {
+    let sites = [Site::new(&["a.test"]), Site::new(&["b.test"])];
+    let backends = [Backend::saying("a"), Backend::saying("b")];
+    let stage = Stage::new(&config([&sites[0], &sites[1]], [&backends[0], &backends[1]]), 2);
+    sites[1].renew(&["b.test", "new.b.test"], Special::default());
+    stage.proxy.signal("HUP");
+    stage.proxy.wait_for_stderr("new.b.test");
+    let mut client = Tls::open(stage.proxy.tls_address(), "new.b.test");
+    assert_eq!(client.get("/", "new.b.test").body, b"b");
+}
