@@ -21,7 +21,7 @@ const CUT: usize = 4;
 pub struct Volume {
     /// Bytes read from peers.
     pub received: u64,
-    /// Bytes handed to the kernel; by an event loop, to its queue for a peer.
+    /// Bytes handed to the kernel; by an event loop, to its queue for a peer, but of large files as they leave.
     pub sent: u64,
     /// Connections that ended in an error: a reset, a peer that took nothing.
     pub failed: u64,

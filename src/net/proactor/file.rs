@@ -37,8 +37,10 @@ impl Io {
         };
         self.common.recount(key);
         self.tell_sent(key, total, next.is_none());
-        // One that is to be reset is heard of in this turn, too.
-        self.awaited |= self.common.has_ready();
+        // How long this turn waits for the kernel was found out before. It must not wait if there is more to send or to tell now, or another
+        // deadline: that of a read, or of a socket that is closing.
+        let is_open = self.common.table.get_mut(key).is_some_and(|socket| socket.phase == Phase::Open);
+        self.awaited |= next.is_none() || !is_open || self.common.has_ready();
         next
     }
 
@@ -104,8 +106,6 @@ impl Io {
                 socket.behind = unsent > 0;
                 socket.unreported = true;
                 self.common.enqueue(key);
-                // That is heard in the next turn, which must not wait for the kernel.
-                self.awaited = true;
             }
             _ => {}
         }

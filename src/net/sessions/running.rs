@@ -7,7 +7,7 @@ use crate::{
     session::{ANSWERS, CloseReason, Session, Wants},
     time::Now,
 };
-use std::time::Instant;
+use std::{mem, time::Instant};
 
 /// A session and what its driver has to remember.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub(super) struct Running<S> {
     pub(super) conn: ConnId,
     /// Bytes that the peer has not taken, as far as we were told.
     pub(super) unsent: usize,
+    /// Bytes of a large file among them. They are counted as they leave, for the peer may never take most of them.
+    pub(super) uncounted: usize,
     /// Of all that was sent, how much the peer had confirmed when a deadline passed since `unsent` moved last.
     pub(super) acknowledged: Option<u64>,
     pub(super) paused: bool,
@@ -35,6 +37,7 @@ impl<S: Session> Running<S> {
             session,
             conn,
             unsent: 0,
+            uncounted: 0,
             acknowledged: None,
             paused: false,
             working: false,
@@ -59,6 +62,10 @@ impl<S: Session> Running<S> {
         traffic: &Traffic,
         workshop: &mut impl Workshop,
     ) -> Option<CloseReason> {
+        if self.uncounted > 0 {
+            let left = self.uncounted.min(self.unsent);
+            traffic.sent(mem::replace(&mut self.uncounted, left) - left);
+        }
         self.send(cx, traffic);
         if let Wants::Work(work) = self.session.wants()
             && !self.working
@@ -92,6 +99,8 @@ impl<S: Session> Running<S> {
             } else {
                 cx.close(self.conn);
             }
+            // Nothing more is heard of it.
+            traffic.sent(self.uncounted);
             return Some(reason);
         }
         let pause = more || self.unsent > 0 || wants != Wants::Input;
@@ -119,6 +128,9 @@ impl<S: Session> Running<S> {
                     Some(part) => {
                         let len = usize::try_from(part.length).unwrap_or(usize::MAX);
                         cx.send_file(self.conn, part);
+                        if len >= CONFIRMED {
+                            self.uncounted = len;
+                        }
                         len
                     }
                     None => break,
@@ -128,7 +140,9 @@ impl<S: Session> Running<S> {
             let answered = self.session.answered();
             traffic.answered(answered);
             answers += answered;
-            traffic.sent(len);
+            if self.uncounted == 0 {
+                traffic.sent(len);
+            }
             if queued >= CONFIRMED {
                 self.unsent = queued;
             }

@@ -176,5 +176,6 @@ fn a_client_that_does_not_read_its_file_is_given_up() {
         let end = client.read_to_end(&mut Vec::new()).map_err(|error| error.kind());
         assert_eq!(end, Err(ErrorKind::ConnectionReset), "{driver:?}");
         assert_eq!(traffic.cut_short(), 0, "{driver:?}: it is the client's fault");
+        assert!(traffic.volume().sent < LEN, "{driver:?}: not all of it has left");
     }
 }

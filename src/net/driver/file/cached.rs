@@ -14,6 +14,7 @@ pub(super) const RUN: u64 = 128 * 1024;
 
 /// The state of the next bytes of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))] // Nothing is known there.
 pub(super) enum Cached {
     /// This number of them is in memory.
     Bytes(usize),

@@ -362,6 +362,23 @@ fn a_connection_that_was_closed_sends_its_files_first() {
     }
 }
 
+/// More than one turn's share, several times over. Nothing but the file itself wakes the event loop.
+#[test]
+fn a_connection_that_was_closed_sends_a_large_file_at_once() {
+    const LEN: usize = 16 * 1024 * 1024;
+    let large = part(&file(&vec![b'x'; LEN]), 0, LEN);
+    let (running, _heard) = script(DriverConfig::default(), move |cx, heard, _| {
+        if let Heard::Accepted(conn) = heard {
+            cx.send(*conn, &b"head"[..]);
+            cx.send_file(*conn, large.clone());
+            cx.hang_up(*conn);
+        }
+    });
+    for _ in 0..5 {
+        assert_eq!(read_to_end(&running.connect()).len(), LEN + 4);
+    }
+}
+
 #[test]
 fn a_file_that_cannot_be_read_resets_the_connection() {
     let (running, heard) = serve(vec![Item::Part(part(&Arc::new(Broken), 0, LARGE))], DriverConfig::default());
