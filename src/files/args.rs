@@ -123,3 +123,53 @@ impl FileArgs {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Checked;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Cli {
+        #[command(flatten)]
+        files: Checked<FileArgs>,
+    }
+
+    fn parse(line: &str) -> Result<FileArgs, clap::Error> {
+        Cli::try_parse_from(["test"].into_iter().chain(line.split_whitespace())).map(|cli| cli.files.0)
+    }
+
+    #[test]
+    fn each_flag_sets_its_value() {
+        let plain = parse("").unwrap();
+        assert_eq!((plain.directory.to_str(), plain.keep), (Some("."), Duration::from_secs(1)));
+        let (config, disk) = (plain.config(), plain.disk());
+        assert!(config.listing && config.access_log && disk.rules.is_empty());
+        assert_eq!(
+            (config.idle, config.disk, disk.threads, disk.pack),
+            (Duration::from_secs(60), Duration::from_secs(30), 8, 1 << 20)
+        );
+        let line = "docs --no-listing --access-log off --keep 0s --compress-max 0 --disk-threads 3 --disk-timeout 2s --max-head 64 \
+                    --max-request-line 65535 --max-fields 9 --head-timeout 1s --idle-timeout 3s --cache-control *.css=no-store";
+        let given = parse(line).unwrap();
+        let (config, disk) = (given.config(), given.disk());
+        assert_eq!(
+            (given.directory.to_str(), given.keep, config.listing, config.access_log),
+            (Some("docs"), Duration::ZERO, false, false)
+        );
+        assert_eq!((config.limits.head, config.limits.request_line, config.limits.fields), (64, 65_535, 9));
+        assert_eq!((config.head.as_secs(), config.idle.as_secs(), config.disk.as_secs()), (1, 3, 2));
+        assert_eq!((disk.threads, disk.pack, disk.rules.len()), (3, 0, 1));
+        for wrong in [
+            "a b",
+            "--max-head 63",
+            "--max-head 65536",
+            "--access-log yes",
+            "--disk-threads 0",
+            "--cache-control css=x",
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

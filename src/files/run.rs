@@ -187,8 +187,9 @@ fn greet(directory: &Path, address: SocketAddr, way: Way) {
 /// The work so far, on SIGUSR1 and at the end.
 fn report(running: &[Running]) {
     let volume = running.iter().map(|worker| worker.traffic.volume()).fold(Volume::default(), |sum, one| sum + one);
+    let cut_short: u64 = running.iter().map(|worker| worker.traffic.cut_short()).sum();
     tracing::info!(
-        "{}, {} received, {} sent, {} failed",
+        "{}, {} received, {} sent, {} failed, {cut_short} of them because a file could not be read to its end",
         Counted(volume.answered, "request"),
         Counted(volume.received, "byte"),
         Counted(volume.sent, "byte"),
