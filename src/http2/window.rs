@@ -8,7 +8,7 @@
 //! A window is given back when the application has got rid of the bytes, never before. So no more than one window is held, and
 //! a backend that takes nothing stops the client of its stream.
 
-use super::{cause::Cause, frame::MAX_31};
+use super::{cause::Cause, frame::MAX_31, limits::TINY};
 
 /// The bytes that the peer lets us send. May be below zero: the peer can make windows smaller that are in use (§6.9.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,12 +48,16 @@ pub(super) struct ReceiveWindow {
     credit: u32,
     held: u32,
     owed: u32,
+    /// Of the credit, what was announced, and of which the peer has used nothing: perhaps it has not heard of it.
+    unproved: u32,
+    /// The last announcement.
+    last: u32,
 }
 
 impl ReceiveWindow {
     /// A window of which the peer knows.
     pub(super) fn new(size: u32) -> Self {
-        Self { size, credit: size, held: 0, owed: 0 }
+        Self { size, credit: size, held: 0, owed: 0, unproved: 0, last: 0 }
     }
 
     /// The window is larger from here on. The increment has to be announced.
@@ -66,9 +70,19 @@ impl ReceiveWindow {
 
     /// Content that came, with its padding.
     pub(super) fn receive(&mut self, length: u32) -> Result<(), Cause> {
+        let known = self.credit - self.unproved;
         self.credit = self.credit.checked_sub(length).ok_or(Cause::WindowExceeded)?;
         self.held += length;
+        if length > known {
+            // The peer has heard of one announcement at least, and perhaps not of the last of several.
+            self.unproved = if self.unproved > self.last && self.credit >= self.last { self.last } else { 0 };
+        }
         Ok(())
+    }
+
+    /// Whether the peer may have used all of the window that it knows of, so that it has to wait for what was announced since.
+    pub(super) fn may_be_awaited(&self) -> bool {
+        self.credit - self.unproved < TINY
     }
 
     /// Bytes that came and were not taken.
@@ -92,6 +106,8 @@ impl ReceiveWindow {
         }
         let increment = std::mem::take(&mut self.owed);
         self.credit += increment;
+        self.unproved += increment;
+        self.last = increment;
         (increment > 0).then_some(increment)
     }
 }
@@ -137,6 +153,32 @@ mod tests {
         assert_eq!(window.receive(1), Err(Cause::WindowExceeded));
         // No more is given back than there is.
         assert_eq!((window.take(100), window.take(100), window.held()), (Some(10), None, 0));
+    }
+
+    /// A window of 1,000 bytes, so that what is left of it is not tiny.
+    #[test]
+    fn a_peer_that_has_used_what_it_knows_of_waits_for_the_announcement() {
+        let mut window = ReceiveWindow::new(1000);
+        assert!(!window.may_be_awaited(), "nothing was used");
+        window.receive(1000 - TINY).unwrap();
+        assert!(!window.may_be_awaited(), "a frame that is worth its head fits");
+        window.receive(1).unwrap();
+        assert!(window.may_be_awaited(), "the rest is not worth a frame");
+        window.receive(TINY - 1).unwrap();
+        assert!(window.may_be_awaited());
+        assert_eq!(window.take(600), Some(600));
+        assert!(window.may_be_awaited(), "it may not have heard of it");
+        window.receive(1).unwrap();
+        assert!(!window.may_be_awaited(), "it has used some of it");
+        // Two announcements, and then the first is used up.
+        window.receive(599).unwrap();
+        assert_eq!((window.take(500), window.take(500)), (Some(500), Some(500)));
+        window.receive(100).unwrap();
+        assert!(!window.may_be_awaited(), "some of the first is left");
+        window.receive(400).unwrap();
+        assert!(window.may_be_awaited(), "it may not have heard of the second");
+        window.receive(1).unwrap();
+        assert!(!window.may_be_awaited());
     }
 
     #[test]

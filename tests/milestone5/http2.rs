@@ -4,14 +4,20 @@ use crate::{
     Stage,
     support::{
         http2::{Client, Told, frame, headers, offering},
-        process::wait_until,
+        process::{wait_for, wait_until},
         raw::{Backend, Conn, End, in_parallel},
         tls::Tls,
         websocket,
     },
 };
 use socket_patterns::http2::{ErrorCode, PREFACE, Reset};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 /// A backend that answers each request with its method, its path and its body.
 fn echoing() -> Backend {
@@ -352,3 +358,55 @@ fn a_client_that_never_reads_is_let_go() {
         stats["http2"]["streams_ended"]["zero window held"] == 1 && stats["pool"]["busy"] == 0
     });
 }
+
+/// The window for its upload is behind answers that it reads slowly, in our memory and in our kernel's.
+#[test]
+fn an_upload_of_a_client_that_reads_its_answers_slowly_is_not_cut_off() {
+    const ANSWERS: usize = 16;
+    const WINDOW: usize = 65_535;
+    let sent = Arc::new(AtomicUsize::new(0));
+    let count = sent.clone();
+    let backend = Backend::start(move |mut served| {
+        while let Some(request) = served.request() {
+            if request.head.unwrap().method() == "POST" {
+                served
+                    .conn
+                    .send(format!("HTTP/1.1 200 OK\r\nX-Length: {}\r\nContent-Length: 0\r\n\r\n", request.body.len()));
+                continue;
+            }
+            let _ = served.conn.try_send(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", 1 << 30));
+            while served.conn.try_send([b'x'; 1 << 14]).is_ok() {
+                count.fetch_add(1, Relaxed);
+            }
+            return;
+        }
+    });
+    let stage = Stage::before(backend, &["--body-timeout", "1500ms"]);
+    let mut client = Client::plain(stage.proxy.address());
+    client.reads = false;
+    for n in 0..ANSWERS {
+        client.begin("GET", &format!("/{n}"), &[], true);
+    }
+    client.flush();
+    let mut last = (0, 0);
+    wait_until("every buffer on the way to fill", || {
+        let now = sent.load(Relaxed);
+        last = if now == last.0 { (now, last.1 + 1) } else { (now, 0) };
+        last.1 > 50 && stage.backend.connections() >= ANSWERS
+    });
+    let body = pattern(3 * WINDOW);
+    let stream = client.begin("POST", "/", &[("content-length", &body.len().to_string())], false);
+    client.send(stream, &body, true);
+    let mut pauses = 0;
+    while client.core.unsent(stream) > 0 && !client.told(stream).is_over() {
+        client.hear_at_most(12 * 1024);
+        pauses += 1;
+        wait_for(PAUSE);
+    }
+    assert!(PAUSE * pauses > Duration::from_millis(1500), "its window came in {pauses} pauses");
+    let told = client.answer(stream);
+    assert_eq!((told.status, told.field("x-length")), (200, Some(&*body.len().to_string())));
+}
+
+/// Between two reads of a slow client.
+const PAUSE: Duration = Duration::from_millis(100);

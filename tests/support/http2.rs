@@ -163,7 +163,12 @@ impl Client {
     }
 
     fn hear(&mut self) {
-        let bytes = match self.read() {
+        self.hear_at_most(64 * 1024);
+    }
+
+    /// Hears once, and takes no more than `most` bytes from the socket. Over TLS it is as much as there is.
+    pub fn hear_at_most(&mut self, most: usize) {
+        let bytes = match self.read(most) {
             Ok(bytes) => bytes,
             Err(end) => return self.ended = Some(end),
         };
@@ -177,12 +182,12 @@ impl Client {
         self.flush();
     }
 
-    fn read(&mut self) -> Result<Vec<u8>, End> {
+    fn read(&mut self, most: usize) -> Result<Vec<u8>, End> {
         let stream = match &mut self.line {
             Line::Plain(stream) => stream,
             Line::Tls(tls) => return tls.read(),
         };
-        let mut buffer = vec![0; 64 * 1024];
+        let mut buffer = vec![0; most];
         match stream.read(&mut buffer) {
             Ok(0) => Err(End::Clean),
             Ok(n) => Ok(buffer[..n].to_vec()),

@@ -156,6 +156,12 @@ impl Connection {
         }
     }
 
+    /// Whether the peer may have to wait, before it sends more on this stream, for a window that we have announced or still hold.
+    #[must_use]
+    pub fn may_await_window(&self, stream: u32) -> bool {
+        self.slot(stream).is_some_and(|slot| self.streams[slot].receive.may_be_awaited())
+    }
+
     /// The application has got rid of so many bytes of a stream's content: the peer may send as many again.
     pub fn took(&mut self, stream: u32, length: usize) {
         let Some(slot) = self.slot(stream) else { return };

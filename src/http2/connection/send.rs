@@ -98,6 +98,12 @@ impl Connection {
         !self.out.is_empty() || self.send.room() > 0 && !self.turns.is_empty()
     }
 
+    /// Whether frames wait that are written as they are: not content that waits on its stream.
+    #[must_use]
+    pub fn has_frames(&self) -> bool {
+        !self.out.is_empty()
+    }
+
     /// One stream's turn. Tells how many bytes of content it took.
     fn turn(&mut self, slot: usize, room: usize, sink: &mut impl Sink, now: Instant) -> usize {
         let mut sent = 0;

@@ -138,6 +138,10 @@ impl Http2 {
         worker.table.streams(self.conn).map_or(0, |streams| streams.core.unsent(self.stream))
     }
 
+    pub(super) fn may_await_window(&self, worker: &mut Worker) -> bool {
+        worker.table.streams(self.conn).is_some_and(|streams| streams.core.may_await_window(self.stream))
+    }
+
     /// The content that waits may go on.
     pub(super) fn begin_body(&self, bulk: bool, worker: &mut Worker) {
         if let Some(streams) = worker.table.streams(self.conn) {

@@ -80,6 +80,14 @@ impl Client {
 }
 
 impl Client {
+    /// The connection whose driver knows how far the client is, if the client may have to wait for a window before it sends more.
+    pub(super) fn may_await_window(&self, worker: &mut Worker) -> Option<ConnId> {
+        match self {
+            Self::Nobody | Self::Connection(_) => None,
+            Self::Stream(http2) => http2.may_await_window(worker).then_some(http2.conn),
+        }
+    }
+
     /// Whether a backend that switches protocols with that head does what the client wants.
     pub(super) fn accepts_switch(&self, head: &ResponseHead) -> bool {
         match self {

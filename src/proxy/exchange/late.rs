@@ -7,11 +7,16 @@
 //! | the next part of the content (`--body-timeout`) | it is the client's turn to send it | 408 |
 //! | a look at its pace | the same | 408 if it is too slow and others wait for the connection (`--body-rate`) |
 //!
-//! While the backend takes no content, the client is not read, and nothing is its turn.
+//! While the backend takes no content, the client is not read, and nothing is its turn. A client of HTTP/2 that may have to wait for its
+//! window is asked for before it is late (`granted.rs`).
 
-use super::{Core, Event, Exchange, Failure, Step, timer};
+use super::{
+    Core, Event, Exchange, Failure, Step,
+    granted::{Granted, Verdict},
+    timer,
+};
 use crate::{
-    app::Cx,
+    app::{Cx, Progress},
     proxy::{
         due::{Due, Kind},
         worker::Worker,
@@ -53,6 +58,8 @@ pub(in crate::proxy) struct Clock {
     congested: bool,
     /// How much content has come since its pace was judged last.
     paced: u32,
+    /// The window that more of the content may have to wait for.
+    granted: Granted,
 }
 
 impl Clock {
@@ -75,6 +82,9 @@ impl Clock {
             return;
         }
         self.due.set(Deadline::Body, Some(now + limit));
+        if came > 0 {
+            self.granted = Granted::Unasked;
+        }
         if self.due.at(Deadline::Pace).is_none() {
             self.due.set(Deadline::Pace, Some(now + PACE));
             self.paced = 0;
@@ -103,7 +113,7 @@ impl Exchange {
     }
 
     /// A timer passed: what that means.
-    pub(super) fn expired(&mut self, worker: &Worker, cx: &Cx) -> Option<Event<'static>> {
+    pub(super) fn expired(&mut self, worker: &mut Worker, cx: &mut Cx) -> Option<Event<'static>> {
         let now = cx.now();
         match self.core.clock.due.past(now)? {
             Deadline::Whole => Some(Event::Expired),
@@ -112,6 +122,13 @@ impl Exchange {
                 Some(Event::WaitOver)
             }
             Deadline::Body => {
+                if let Some(conn) = self.core.client.may_await_window(worker)
+                    && self.core.clock.granted.ask()
+                {
+                    self.core.clock.due.set(Deadline::Body, None);
+                    cx.progress(conn);
+                    return None;
+                }
                 self.core.clock.await_body(None);
                 Some(Event::RequestBad(Failure::BodyTimeout))
             }
@@ -124,6 +141,30 @@ impl Exchange {
                 // to.
                 let wanted = self.link().is_some_and(|link| worker.shared.slots.wanted(link.backend));
                 (slow && wanted).then_some(Event::RequestBad(Failure::BodyTooSlow))
+            }
+        }
+    }
+}
+
+impl Exchange {
+    /// Its client is that far with what was sent to it. `unwritten`: and something is not with the driver.
+    pub(in crate::proxy) fn client_progressed(
+        &mut self,
+        progress: Progress,
+        unwritten: bool,
+        limit: Duration,
+        cx: &mut Cx,
+    ) -> Option<Event<'static>> {
+        let clock = &mut self.core.clock;
+        match clock.granted.progressed(progress, unwritten)? {
+            Verdict::Waits => {
+                clock.due.set(Deadline::Body, Some(cx.now() + limit));
+                self.core.arm(cx);
+                None
+            }
+            Verdict::Late => {
+                clock.await_body(None);
+                Some(Event::RequestBad(Failure::BodyTimeout))
             }
         }
     }

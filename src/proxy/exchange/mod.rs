@@ -31,6 +31,7 @@
 //! | `route.rs` | which backend, which connection, and what if there is none |
 //! | `retry.rs` | may this request be sent again |
 //! | `late.rs` | which deadline has passed |
+//! | `granted.rs` | does its client know that it may send more |
 //! | `relay.rs` | what moves between the two sides, and when is it complete |
 //! | `response.rs` | what a response does on its way |
 //! | `tunnel.rs` | what happens after a 101, and after a CONNECT |
@@ -44,6 +45,7 @@ mod confirm;
 mod event;
 mod fail;
 mod follow;
+mod granted;
 mod hold;
 mod join;
 mod keep;

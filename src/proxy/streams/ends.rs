@@ -118,6 +118,21 @@ impl Proxy {
         {
             self.look_at_windows(cx, conn, step);
         }
+        self.look_at_uploads(cx, conn, progress);
+    }
+
+    /// Requests whose content does not come may have to wait for their windows.
+    fn look_at_uploads(&mut self, cx: &mut Cx, conn: ConnId, progress: Progress) {
+        let limit = self.worker.shared.config.deadlines.body;
+        let Some(streams) = self.worker.table.streams(conn) else { return };
+        let unwritten = streams.core.has_frames();
+        for key in streams.keys() {
+            let exchange = self.exchanges.get_mut(key as usize);
+            let late = exchange.and_then(|exchange| exchange.client_progressed(progress, unwritten, limit, cx));
+            if let Some(event) = late {
+                self.on(cx, key, event);
+            }
+        }
     }
 
     /// The connection is gone.

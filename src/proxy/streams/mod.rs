@@ -13,12 +13,14 @@
 //! | `begin.rs` | what follows from the head of a request? |
 //! | `websocket.rs` | how does a WebSocket get to a backend that speaks HTTP/1.1? |
 //! | `write.rs` | how much leaves now, and which backends have to wait? |
+//! | `ahead.rs` | how much may the driver have that has not left? |
 //! | `shut.rs` | when is a window that stays shut held against the client? |
 //! | `ends.rs` | when is the connection over? |
 //! | `args.rs`, `counters.rs` | which flags and counts are there? |
 //!
 //! The rules of the protocol are those of [`http2::Connection`](crate::http2::Connection). Here is what they mean for exchanges.
 
+mod ahead;
 mod args;
 mod begin;
 mod counters;
@@ -51,6 +53,7 @@ use crate::{
     http::Fields,
     http2::{self, Connection, Limits},
 };
+use ahead::Ahead;
 use shut::{Shut, Step};
 use std::{
     mem,
@@ -74,6 +77,7 @@ pub(super) struct Streams {
     /// The bytes that wait for it to read, outside of the core.
     stall: Stall,
     shut: Shut,
+    ahead: Ahead,
     /// Bytes that the driver got in the turn that began at `wrote`, and of which it has not told anything.
     given: usize,
     /// When the turn began in which it wrote last; `None`: it may write in any.
@@ -171,6 +175,7 @@ impl Streams {
             stall: Stall::default(),
             // A window that stays shut is another way not to read.
             shut: Shut::new(write),
+            ahead: Ahead::default(),
             given: 0,
             wrote: None,
             served: 0,

@@ -20,19 +20,15 @@ use crate::{
     },
 };
 use bytes::Bytes;
-use std::time::Instant;
-
-/// Bytes that the driver has to send of one connection at once. The rest waits in the core, where a stream that is more
-/// urgent, or smaller, can still go first.
-const AHEAD: usize = 64 * 1024;
+use std::{mem, time::Instant};
 
 impl Streams {
     /// How many bytes of content may go to the driver now.
     fn room(&mut self, now: Instant) -> usize {
         if self.wrote.replace(now) != Some(now) {
-            self.given = 0;
+            self.has_left();
         }
-        match AHEAD.saturating_sub(self.stall.unsent() + self.given) {
+        match self.ahead.most().saturating_sub(self.stall.unsent() + self.given) {
             // Frames of a few bytes are not worth their heads.
             ..LOW_WATER => 0,
             _ if self.stall.unsent() > HIGH_WATER => 0,
@@ -40,10 +36,19 @@ impl Streams {
         }
     }
 
-    /// A new turn of the driver: it has told what it could not send.
+    /// The driver has told what it could not send. If that is nothing, all has left.
+    fn has_left(&mut self) {
+        let given = mem::take(&mut self.given);
+        if self.stall.unsent() == 0 {
+            self.ahead.took(given);
+        }
+    }
+
+    /// A new turn of the driver.
     pub(in crate::proxy) fn begin_turn(&mut self) {
-        (self.given, self.wrote, self.writes_later) = (0, None, false);
-        for stream in std::mem::take(&mut self.lent) {
+        self.has_left();
+        (self.wrote, self.writes_later) = (None, false);
+        for stream in mem::take(&mut self.lent) {
             self.give_window_back(stream);
         }
     }
@@ -82,7 +87,7 @@ impl Proxy {
             return self.write_streams(cx, conn);
         }
         streams.dirty = false;
-        if !std::mem::replace(&mut streams.writes_later, true) {
+        if !mem::replace(&mut streams.writes_later, true) {
             self.worker.turns.write_later(cx, conn);
         }
         // Its turn may be far off if many others write, too. Until then nothing of what its backends say leaves.
@@ -103,7 +108,7 @@ impl Proxy {
         streams.given += sink.bytes;
         // The driver tells if something is left. If everything leaves at once it does not.
         let is_left = streams.core.has_output() && streams.stall.unsent() == 0;
-        if is_left && !std::mem::replace(&mut streams.writes_later, true) {
+        if is_left && !mem::replace(&mut streams.writes_later, true) {
             self.worker.turns.write_later(cx, conn);
         }
         self.hold_up_backends(cx, conn);
@@ -134,7 +139,7 @@ impl Proxy {
         {
             let Some(open) = streams.find(stream) else { continue };
             let key = open.key;
-            if std::mem::take(&mut open.holds_up) {
+            if mem::take(&mut open.holds_up) {
                 self.hold_up(cx, key, false);
             }
             self.on(cx, key, Event::Drained);
@@ -154,7 +159,9 @@ impl Proxy {
     pub(in crate::proxy) fn streams_took(&mut self, cx: &mut Cx, conn: ConnId, unsent: usize) {
         let write = self.worker.shared.config.deadlines.write;
         let Some(streams) = self.worker.table.streams(conn) else { return };
-        streams.given = 0;
+        if mem::take(&mut streams.given) > 0 && unsent > 0 {
+            streams.ahead.refused();
+        }
         streams.stall.update(unsent, cx.now(), write);
         if unsent <= LOW_WATER {
             self.worker.speak(conn);

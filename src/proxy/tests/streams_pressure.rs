@@ -3,6 +3,7 @@
 use super::{
     SECOND, World,
     streams::{answer, asking},
+    streams_peer::Peer,
 };
 use crate::{
     app::{App as _, Progress},
@@ -177,4 +178,64 @@ fn a_backend_that_says_little_at_a_time_is_held_up_as_well() {
     assert!(said < 60_000, "its client takes nothing");
     world.unsent(peer.conn, 0);
     assert!(!world.paused.contains(&backend), "it goes on");
+}
+
+/// A stream whose client has used its window, while our kernel takes nothing for that client.
+fn upload_without_window(world: &mut World) -> (Peer, u32) {
+    let mut peer = world.peer();
+    let stream = peer.begin("POST", "/", &[], false);
+    peer.send(world, stream, b"a", false);
+    let backend = world.opened();
+    world.connect(backend);
+    world.unsent(peer.conn, 100_000);
+    peer.send(world, stream, &[b'x'; 100_000], false);
+    assert_eq!(peer.core.unsent(stream), 100_001 - 65_535, "it may send no more");
+    (peer, stream)
+}
+
+/// An upload whose window waits for its client, and how often its deadline passes before it is late.
+fn passed_deadlines(progress: &[(u64, u64)], leaves: bool) -> usize {
+    let mut world = World::speaking_http2(&["--body-timeout", "20s", "--write-timeout", "10m"]);
+    let (mut peer, stream) = upload_without_window(&mut world);
+    if leaves {
+        world.unsent(peer.conn, 0);
+    }
+    let mut passed = 0;
+    for (acknowledged, outstanding) in progress {
+        assert_eq!(world.proxy.census().exchanges, 1, "late after {passed}");
+        world.progress.insert(peer.conn, Progress { acknowledged: *acknowledged, outstanding: *outstanding });
+        world.pass(SECOND * 20);
+        passed += 1;
+        if world.proxy.census().exchanges == 0 {
+            world.unsent(peer.conn, 0);
+            assert_eq!(peer.heard(&mut world, stream).code(), 408);
+            break;
+        }
+    }
+    passed
+}
+
+#[test]
+fn a_client_is_not_late_with_content_for_which_its_window_has_not_come() {
+    // It waits with us, behind answers that the client does not take. Whether it takes any has a deadline of its own.
+    assert_eq!(passed_deadlines(&[(1, 99); 6], false), 6);
+    // It waits in our kernel, or is on its way: until all has arrived that was sent by then, and once more.
+    assert_eq!(passed_deadlines(&[(1, 199), (2, 300), (199, 300), (200, 300), (201, 300), (202, 300)], true), 5);
+    // The client has it.
+    assert_eq!(passed_deadlines(&[(200, 0), (200, 0), (200, 0)], true), 2);
+    // It takes nothing.
+    assert_eq!(passed_deadlines(&[(1, 199), (1, 300), (1, 300)], true), 2);
+}
+
+#[test]
+fn a_client_that_has_a_window_and_sends_nothing_is_late_at_once() {
+    let mut world = World::speaking_http2(&["--body-timeout", "20s", "--write-timeout", "10m"]);
+    let (mut peer, stream) = upload_without_window(&mut world);
+    world.unsent(peer.conn, 0);
+    peer.pump(&mut world);
+    assert_eq!(peer.core.unsent(stream), 0, "it goes on, and stops in the middle of a window");
+    world.unsent(peer.conn, 100_000);
+    world.progress.insert(peer.conn, Progress { acknowledged: 1, outstanding: 100_000 });
+    world.pass(SECOND * 20);
+    assert_eq!(world.proxy.census().exchanges, 0);
 }
