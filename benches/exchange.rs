@@ -125,7 +125,7 @@ impl World {
             Action::Peek(conn, _) => self.proxy.peeked(&mut self.cx, conn, true),
             Action::Progress(conn) => self.proxy.progressed(&mut self.cx, conn, Progress::default()),
             Action::Finish(_) | Action::Close(_) | Action::HangUp(_) | Action::Abort(_) => {}
-            Action::SetReading(..) | Action::SetBulk(..) | Action::Splice { .. } | Action::ConnectSecured(..) => {}
+            Action::SetReading(..) | Action::SetReads(..) | Action::Splice { .. } | Action::ConnectSecured(..) => {}
             Action::SendFile(..) => unreachable!("a proxy has no files"),
         }
     }

@@ -174,6 +174,17 @@ pub enum PeekBy {
     Asking,
 }
 
+/// How large the pieces are in which a connection is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// As for heads and short messages: they cost no large buffer.
+    Small,
+    /// As for a long body that is kept until its receiver takes it: a receiver that takes nothing costs little.
+    Medium,
+    /// As for a long body that is passed on: the larger the pieces, the less a byte costs.
+    Large,
+}
+
 /// A request of an application to its driver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
@@ -209,8 +220,8 @@ pub enum Action {
     /// Whether to read from the peer. Off: the kernel's window closes and the peer stops. That a connection breaks is heard
     /// even so, and before it what had arrived: that would be lost else, and no more of it comes. Starts on.
     SetReading(ConnId, bool),
-    /// Whether to read in large pieces: a long body flows. Starts off, so that heads do not cost a large buffer.
-    SetBulk(ConnId, bool),
+    /// How large the pieces are in which it is read. Starts with [`Reads::Small`].
+    SetReads(ConnId, Reads),
     /// Look whether bytes, an end or an error already wait on this connection, without hearing them; answered by
     /// [`App::peeked`] before anything else happens to it.
     Peek(ConnId, PeekBy),

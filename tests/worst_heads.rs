@@ -111,7 +111,7 @@ impl World {
                     Action::Close(conn) | Action::HangUp(conn) | Action::Abort(conn) => {
                         assert_ne!(conn, self.client, "{:?}", String::from_utf8_lossy(&self.answered));
                     }
-                    Action::Finish(_) | Action::SetReading(..) | Action::SetBulk(..) => {}
+                    Action::Finish(_) | Action::SetReading(..) | Action::SetReads(..) => {}
                     Action::Progress(_) | Action::Splice { .. } | Action::ConnectSecured(..) => {}
                     Action::SendFile(..) => unreachable!("a proxy has no files"),
                 }

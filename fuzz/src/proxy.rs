@@ -340,7 +340,7 @@ impl World {
         | Action::SendFile(conn, _)
         | Action::Splice { from: conn, .. }
         | Action::SetReading(conn, _)
-        | Action::SetBulk(conn, _)
+        | Action::SetReads(conn, _)
         | Action::Peek(conn, _)
         | Action::Progress(conn)
         | Action::Finish(conn)
@@ -373,7 +373,7 @@ impl World {
                 assert!(before.is_none(), "one splice at a time");
             }
             Action::SetReading(conn, on) => self.peer(conn).paused = !on,
-            Action::SetBulk(..) | Action::ConnectSecured(..) => {}
+            Action::SetReads(..) | Action::ConnectSecured(..) => {}
             Action::SendFile(..) => panic!("a proxy has no files"),
         }
     }

@@ -1,7 +1,7 @@
 //! The calls by which an application asks for names of connections, actions and deadlines, and those by which its
 //! driver collects them.
 
-use super::{Action, ConnId, PeekBy, ServerId, TimerKey};
+use super::{Action, ConnId, PeekBy, Reads, ServerId, TimerKey};
 use crate::{
     buf::{FilePart, relax},
     time::{Now, wheel::Timers},
@@ -101,9 +101,14 @@ impl Cx {
         self.actions.push(Action::SetReading(conn, on));
     }
 
-    /// See [`Action::SetBulk`].
+    /// See [`Action::SetReads`].
+    pub fn set_reads(&mut self, conn: ConnId, reads: Reads) {
+        self.actions.push(Action::SetReads(conn, reads));
+    }
+
+    /// Has it read in large pieces, or in small ones again.
     pub fn set_bulk(&mut self, conn: ConnId, on: bool) {
-        self.actions.push(Action::SetBulk(conn, on));
+        self.set_reads(conn, if on { Reads::Large } else { Reads::Small });
     }
 
     /// See [`Action::Peek`].

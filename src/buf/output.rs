@@ -21,6 +21,10 @@ use std::{
 /// Also the first size of the tail, which then holds a usual response head without growing.
 const SMALL: usize = 512;
 
+/// So many bytes that do not fit into the tail begin another one. To make room for them would copy the tail, and would take twice the
+/// memory that they need.
+const OWN: usize = 4 * 1024;
+
 /// A tail that would outgrow this is closed and another begun. A piece is freed only when all of it was sent, and growing
 /// copies: both are bounded by this.
 const MAX_TAIL: usize = 64 * 1024;
@@ -63,6 +67,9 @@ impl Output {
 
     /// Appends a copy of `bytes`.
     pub fn extend(&mut self, bytes: &[u8]) {
+        if bytes.len() >= OWN && self.tail.capacity() - self.tail.len() < bytes.len() {
+            self.close_tail();
+        }
         if !bytes.is_empty() {
             self.tail(bytes.len()).extend_from_slice(bytes);
         }
@@ -297,6 +304,20 @@ mod tests {
             output.extend(&vec![b'y'; last]);
             assert_eq!((visible(&output, 8).0, output.len()), (pieces, MAX_TAIL - 1 + last));
         }
+    }
+
+    #[test]
+    fn a_large_piece_takes_no_more_memory_than_it_needs() {
+        for (len, pieces) in [(OWN - 1, 1), (OWN, 2)] {
+            let mut output = Output::new();
+            output.extend(&[b'x'; OWN]);
+            output.extend(&vec![b'y'; len]);
+            assert_eq!((visible(&output, 8).0, output.len()), (pieces, OWN + len));
+        }
+        let mut output = Output::new();
+        output.extend(b"a head");
+        output.extend(&[b'y'; OWN]);
+        assert_eq!(output.tail.capacity(), OWN);
     }
 
     #[test]

@@ -125,8 +125,7 @@ impl Proxy {
         let (address, share) = upstream.next_address(why, cx.now()).ok_or(why)??;
         let Role::Upstream(upstream) = self.worker.table.remove(conn) else { return Err(why) };
         let next = connect(cx, self.worker.shared.backend(upstream.backend, upstream.origin.as_ref()), address);
-        cx.set_bulk(next, true);
-        let mut upstream = upstream.renamed(next);
+        let mut upstream = upstream.renamed(cx, next);
         upstream.expect(cx, Some(cx.now() + share));
         let exchange = upstream.exchange;
         self.worker.table.insert(next, Role::Upstream(upstream));

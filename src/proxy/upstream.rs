@@ -6,7 +6,7 @@ use super::{
     stall::{Look, Stall},
 };
 use crate::{
-    app::{ConnId, Cx, Insecure, Progress, ServerId, TimerKey},
+    app::{ConnId, Cx, Insecure, Progress, Reads, ServerId, TimerKey},
     backend::{Backend, BackendId},
     http::ResponseReader,
     pool::Lease,
@@ -14,6 +14,7 @@ use crate::{
 };
 use std::{
     io::ErrorKind,
+    mem,
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
@@ -35,6 +36,8 @@ pub(super) struct Upstream {
     pub(super) reader: ResponseReader,
     /// The exchange it carries; `None` while it idles.
     pub(super) exchange: Option<u32>,
+    /// As the driver was told last.
+    reads: Reads,
     /// The driver splices the rest of its response to the client.
     pub(super) splicing: bool,
     /// Its place in the pool's count, while it is busy.
@@ -107,6 +110,7 @@ impl Upstream {
             origin,
             reader: ResponseReader::new(),
             exchange: None,
+            reads: Reads::Small,
             splicing: false,
             lease: None,
             due: Due::default(),
@@ -143,10 +147,18 @@ impl Upstream {
     }
 
     /// It goes on under another name: as the attempt to connect to the next address.
-    pub(super) fn renamed(self: Box<Self>, conn: ConnId) -> Box<Self> {
+    pub(super) fn renamed(self: Box<Self>, cx: &mut Cx, conn: ConnId) -> Box<Self> {
         let mut upstream = self;
         upstream.conn = conn;
+        cx.set_reads(conn, upstream.reads);
         upstream
+    }
+
+    /// Reads in pieces of that size.
+    pub(super) fn set_reads(&mut self, cx: &mut Cx, reads: Reads) {
+        if mem::replace(&mut self.reads, reads) != reads {
+            cx.set_reads(self.conn, reads);
+        }
     }
 
     /// Expects the next step (connection, head, body) by `at`; `None`: nothing.

@@ -20,6 +20,7 @@ mod redirect;
 mod reload;
 mod reload_under_load;
 mod streams;
+mod unread;
 
 use support::{
     milestones::Milestone,

@@ -76,7 +76,7 @@ fn a_client_that_does_not_read_costs_little_and_is_let_go() {
     client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
     stage.proxy.wait_for_stderr("client does not read");
     let grown = stage.proxy.peak_memory().saturating_sub(before);
-    assert!(grown < 8 << 20, "{grown} bytes for one client");
+    assert!(grown < 8 * 1024, "{grown} KiB for one client");
     let mut rest = Vec::new();
     wait_until("the connection to end", || client.stream.read_to_end(&mut rest).is_err() || !rest.is_empty());
 }

@@ -6,13 +6,14 @@ use super::{
 };
 use bytes::Bytes;
 use socket_patterns::{
-    app::{Action, App, ConnId, Cx, ListenerId, Origin, Progress},
+    app::{Action, App, ConnId, Cx, ListenerId, Origin, Progress, Reads},
     buf::{FilePart, Unreadable},
 };
 use std::{io, net::SocketAddr, time::Duration};
 
-/// The bytes that a driver reads at once while heads flow, and while a long body does.
+/// The bytes that a driver reads at once: while heads flow, while a body waits with us, and while a long one is passed on.
 const SCRATCH: usize = 16 * 1024;
+const MEDIUM_SCRATCH: usize = 64 * 1024;
 const BULK_SCRATCH: usize = 256 * 1024;
 
 /// How long a driver reads and discards after `Close` and the last byte (RFC 9112 §9.6), and how long it waits for a peer
@@ -122,7 +123,11 @@ impl<A: App> World<A> {
 
     fn read_once(&mut self, id: usize, conn: ConnId) {
         let link = &mut self.links[id];
-        let scratch = if link.bulk { BULK_SCRATCH } else { SCRATCH };
+        let scratch = match link.reads {
+            Reads::Small => SCRATCH,
+            Reads::Medium => MEDIUM_SCRATCH,
+            Reads::Large => BULK_SCRATCH,
+        };
         let splice = link.splice.filter(|(to, _)| self.workers[link.worker].by_conn.contains_key(to));
         link.splice = splice;
         let most = scratch.min(splice.map_or(usize::MAX, |(_, left)| usize::try_from(left).unwrap_or(usize::MAX)));
@@ -281,9 +286,9 @@ impl<A: App> World<A> {
                 self.links[id].reading = on;
                 self.plan_read(id);
             }
-            Action::SetBulk(conn, on) => {
+            Action::SetReads(conn, reads) => {
                 let id = self.link_of(worker, conn)?;
-                self.links[id].bulk = on;
+                self.links[id].reads = reads;
             }
             Action::Peek(conn, _) => {
                 let id = self.link_of(worker, conn)?;

@@ -7,7 +7,7 @@ use super::{
     weather::Weather,
 };
 use bytes::{Buf as _, Bytes};
-use socket_patterns::app::{ConnId, Progress};
+use socket_patterns::app::{ConnId, Progress, Reads};
 use std::{collections::VecDeque, io, net::SocketAddr};
 
 /// The bytes that the kernel of a peer that does not read holds, where ours hoards: the rest stays with us.
@@ -46,7 +46,7 @@ pub struct Link {
     pub heard_out: bool,
     /// The application heard bytes on it: it is not new.
     pub used: bool,
-    pub bulk: bool,
+    pub reads: Reads,
     /// The connection that gets the peer's next bytes, and how many of them.
     pub splice: Option<(ConnId, u64)>,
     /// The error that the application will be told once earlier bytes are read.
@@ -126,7 +126,7 @@ impl Link {
             refused: false,
             reading: true,
             used: false,
-            bulk: false,
+            reads: Reads::Small,
             splice: None,
             error: None,
             noticed: false,

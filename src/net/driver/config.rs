@@ -1,5 +1,6 @@
 //! How much an event loop takes on.
 
+use crate::app::Reads;
 use std::time::Duration;
 
 /// As long as a lost link needs to be noticed by a few retransmissions.
@@ -20,9 +21,11 @@ pub struct DriverConfig {
     pub spare: usize,
     /// Bytes of one read. As long as the longest head that is accepted, so that a head is one read.
     pub read_size: usize,
-    /// Bytes of one read of a connection with [`Cx::set_bulk`](crate::app::Cx::set_bulk). Measured with a plain relay, CPU seconds per GiB: 16 KiB 0.92,
+    /// Bytes of one read of a connection with [`Reads::Large`]. Measured with a plain relay, CPU seconds per GiB: 16 KiB 0.92,
     /// 64 KiB 0.28, 256 KiB 0.24, 512 KiB 0.21.
     pub bulk_read_size: usize,
+    /// Bytes of one read of a connection with [`Reads::Medium`].
+    pub medium_read_size: usize,
     /// Pipes through which splices pass their bytes at once; 0: all are copied. Linux only.
     pub pipes: usize,
     /// How long the peer of a closed connection may take nothing of what is left for it. Then it is reset.
@@ -35,17 +38,34 @@ pub struct DriverConfig {
 }
 
 impl Default for DriverConfig {
-    /// Ten thousand connections, no descriptor kept, 16 KiB and 512 KiB, 64 pipes, 30 seconds, 4 threads, 30 seconds.
+    /// Ten thousand connections, no descriptor kept, reads of 16, 64 and 512 KiB, 64 pipes, 30 seconds, 4 threads, 30 seconds.
     fn default() -> Self {
         Self {
             max_connections: 10_000,
             spare: 0,
             read_size: 16 * 1024,
             bulk_read_size: 512 * 1024,
+            medium_read_size: 64 * 1024,
             pipes: 64,
             stall: STALL,
             disk_threads: DISK_THREADS,
             disk_patience: DISK_PATIENCE,
+        }
+    }
+}
+
+impl DriverConfig {
+    /// Bytes of the largest read.
+    pub(in crate::net) fn largest_read(&self) -> usize {
+        self.read_size.max(self.medium_read_size).max(self.bulk_read_size)
+    }
+
+    /// Bytes of one read.
+    pub(in crate::net) fn size_of(&self, reads: Reads) -> usize {
+        match reads {
+            Reads::Small => self.read_size,
+            Reads::Medium => self.medium_read_size,
+            Reads::Large => self.bulk_read_size,
         }
     }
 }

@@ -34,9 +34,9 @@ impl Io {
             Action::SendFile(conn, part) => self.stage_file(conn, part),
             Action::Splice { from, to, len } => self.begin_splice(from, to, len),
             Action::SetReading(conn, on) => self.set_reading(conn, on),
-            Action::SetBulk(conn, on) => {
+            Action::SetReads(conn, reads) => {
                 if let Some((key, socket)) = self.common.table.find_mut(conn) {
-                    socket.bulk = on;
+                    socket.reads = reads;
                     self.touch(key);
                 }
             }

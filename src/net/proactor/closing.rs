@@ -10,7 +10,10 @@ use super::{
     io::{Arrival, Io},
     operations::Kind,
 };
-use crate::net::driver::{ALLOWANCE, Finish, Socket as _};
+use crate::{
+    app::Reads,
+    net::driver::{ALLOWANCE, Finish, Socket as _},
+};
 use nix::libc;
 use socket2::Socket;
 use std::{
@@ -55,7 +58,7 @@ impl Io {
         let left = if let Phase::Flushing(left) = socket.phase { left } else { ALLOWANCE };
         socket.phase = Phase::Lingering(left);
         socket.stash = None;
-        socket.bulk = false;
+        socket.reads = Reads::Small;
         self.common.begin_closing(key);
         self.touch(key);
     }

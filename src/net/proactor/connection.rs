@@ -2,7 +2,7 @@
 
 use super::{buffers::Group, operations::Vector, splice::Splice};
 use crate::{
-    app::{ConnId, Progress},
+    app::{ConnId, Progress, Reads},
     buf::Output,
     net::{
         acknowledged::progress,
@@ -112,7 +112,7 @@ pub struct Connection {
     /// The application does not want input now.
     pub(super) paused: bool,
     /// Input is received piece by piece, and in large pieces if there is much of it.
-    pub(super) bulk: bool,
+    pub(super) reads: Reads,
     /// The last of those pieces was more than a small buffer takes.
     pub(super) much: bool,
     /// The end of the peer's stream was received. The application may not have heard so yet: see [`Stash::end`].
@@ -162,7 +162,7 @@ impl Connection {
             refused: false,
             watched: false,
             paused: false,
-            bulk: false,
+            reads: Reads::Small,
             much: false,
             ended: false,
             linger: true,

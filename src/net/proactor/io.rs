@@ -12,7 +12,7 @@ use super::{
     ring::Ring,
 };
 use crate::{
-    app::ConnId,
+    app::{ConnId, Reads},
     net::{
         DriverConfig, connect,
         driver::{CONFIRMED, Common, Finish, SLICES},
@@ -267,7 +267,7 @@ impl Io {
         }
         let Some(socket) = self.common.table.get_mut(key) else { return };
         // One that is broken has no news: an operation that goes on would wait for some when it has received what is there.
-        let once = socket.bulk || socket.broken.is_some();
+        let once = socket.reads != Reads::Small || socket.broken.is_some();
         match (socket.receiving, socket.wants_input(), once) {
             (Receiving::No, true, false) => {
                 socket.receiving = Receiving::Many;
@@ -280,7 +280,8 @@ impl Io {
                 let group = if large { Group::Bulk } else { Group::Small };
                 socket.receiving = Receiving::Once(group);
                 socket.in_flight += 1;
-                self.ring.push(Operation::receive_once(socket.fd(), key, group));
+                let most = self.common.config.size_of(socket.reads);
+                self.ring.push(Operation::receive_once(socket.fd(), key, group, most));
             }
             (Receiving::Many, true, true) | (Receiving::Many | Receiving::Once(_), false, _) => {
                 self.stop_receiving(key)

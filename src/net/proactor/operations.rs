@@ -144,10 +144,11 @@ impl Operation {
         Self::new(&opcode::RecvMulti::new(Fd(socket), Group::Small as u16).build(), Kind::Receive, key)
     }
 
-    /// Receives once, into a buffer of `group`.
-    pub(super) fn receive_once(socket: i32, key: usize, group: Group) -> Self {
-        // No address and no length: they are the buffer's.
-        let once = opcode::Recv::new(Fd(socket), ptr::null_mut(), 0).buf_group(group as u16).build();
+    /// Receives once, into a buffer of `group`, at most `most` bytes.
+    pub(super) fn receive_once(socket: i32, key: usize, group: Group, most: usize) -> Self {
+        // No address: it is the buffer's, and no more than its length is received.
+        let most = u32::try_from(most).unwrap_or(u32::MAX);
+        let once = opcode::Recv::new(Fd(socket), ptr::null_mut(), most).buf_group(group as u16).build();
         Self::new(&once.flags(Flags::BUFFER_SELECT), Kind::receive_once(group), key)
     }
 

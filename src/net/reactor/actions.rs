@@ -53,9 +53,9 @@ impl Io {
             }
             Action::Splice { from, to, len } => self.begin_splice(from, to, len),
             Action::SetReading(conn, on) => self.set_reading(conn, on),
-            Action::SetBulk(conn, on) => {
+            Action::SetReads(conn, reads) => {
                 if let Some((_, socket)) = self.common.table.find_mut(conn) {
-                    socket.bulk = on;
+                    socket.reads = reads;
                 }
             }
             Action::Peek(conn, by) => self.peek(conn, by),

@@ -7,7 +7,10 @@ use super::{
     io::Io,
     read::Read,
 };
-use crate::net::driver::{ALLOWANCE, BUDGET, Finish, Socket as _};
+use crate::{
+    app::Reads,
+    net::driver::{ALLOWANCE, BUDGET, Finish, Socket as _},
+};
 use socket2::SockRef;
 use std::{net::Shutdown, time::Duration};
 
@@ -101,7 +104,7 @@ impl Io {
             socket.finish = Finish::Done;
         }
         socket.phase = Phase::Lingering(ALLOWANCE);
-        socket.bulk = true;
+        socket.reads = Reads::Large;
         self.common.begin_closing(key);
         self.common.enqueue(key);
     }

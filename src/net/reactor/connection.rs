@@ -1,7 +1,7 @@
 //! One socket as the reactor sees it: what the kernel said about it, and what waits to be sent.
 
 use crate::{
-    app::{ConnId, Progress},
+    app::{ConnId, Progress, Reads},
     buf::Output,
     net::{
         acknowledged::progress,
@@ -80,8 +80,7 @@ pub struct Connection {
     pub(super) error: bool,
     /// The application does not want input now.
     pub(super) paused: bool,
-    /// Reads are large.
-    pub(super) bulk: bool,
+    pub(super) reads: Reads,
     /// The end of the peer's stream was read.
     pub(super) ended: bool,
     pub(super) finish: Finish,
@@ -115,7 +114,7 @@ impl Connection {
             writable: phase == Phase::Open,
             error: false,
             paused: false,
-            bulk: false,
+            reads: Reads::Small,
             ended: false,
             finish: Finish::No,
             linger: true,

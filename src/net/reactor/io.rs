@@ -44,7 +44,7 @@ impl Io {
             events: Events::with_capacity(EVENTS),
             alarm: Alarm::default(),
             listeners: Vec::new(),
-            scratch: Scratch::new(config.read_size.max(config.bulk_read_size)),
+            scratch: Scratch::new(config.largest_read()),
             common: Common::new(config, now),
             chain: Vec::new(),
             with_files: false,

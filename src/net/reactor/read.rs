@@ -36,11 +36,7 @@ impl Io {
     pub(super) fn read_most(&mut self, key: usize, most: usize) -> Read {
         let Some(socket) = self.common.table.get_mut(key) else { return Read::Drained };
         // While much waits to be sent, no connection adds a large piece to it.
-        let size = self.common.waiting.limit(if socket.bulk {
-            self.common.config.bulk_read_size
-        } else {
-            self.common.config.read_size
-        });
+        let size = self.common.waiting.limit(self.common.config.size_of(socket.reads));
         let size = size.min(most);
         let room = self.scratch.room(size);
         loop {

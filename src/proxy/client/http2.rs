@@ -4,7 +4,7 @@
 //! answer. A connection that is gone takes the words of its streams with it.
 
 use crate::{
-    app::ConnId,
+    app::{ConnId, Reads},
     http::{BodyLength, Error, Fields, ResponseHead, hop},
     http2::ErrorCode,
     proxy::{
@@ -136,6 +136,10 @@ impl Http2 {
 
     pub(super) fn unsent(&self, worker: &mut Worker) -> usize {
         worker.table.streams(self.conn).map_or(0, |streams| streams.core.unsent(self.stream))
+    }
+
+    pub(super) fn reads(&self, worker: &mut Worker) -> Reads {
+        worker.table.streams(self.conn).map_or(Reads::Small, |streams| streams.reads)
     }
 
     pub(super) fn may_await_window(&self, worker: &mut Worker) -> bool {

@@ -25,7 +25,7 @@ use http1::Closes;
 
 use super::{answer::Answer, record::Record, worker::Worker};
 use crate::{
-    app::{ConnId, Cx, PeekBy},
+    app::{ConnId, Cx, PeekBy, Reads},
     cache::{Answer as Selected, CacheStatus, store::Entry},
     http::{BodyLength, Error, Fields, ResponseHead},
     http2::ErrorCode,
@@ -66,6 +66,15 @@ impl Client {
             Self::Nobody | Self::Connection(_) => PeekBy::Report,
             // Frames of its connection come all the time. The report may have been about one before the request.
             Self::Stream(_) => PeekBy::Asking,
+        }
+    }
+
+    /// How the backend's connection is read. A response of 16 KiB and its head are one read, not two; what is not there costs nothing.
+    pub(super) fn reads(&self, worker: &mut Worker) -> Reads {
+        match self {
+            Self::Nobody | Self::Connection(_) => Reads::Large,
+            // What was read waits in our memory until it is the turn of the stream, and as long as its window is shut.
+            Self::Stream(http2) => http2.reads(worker),
         }
     }
 

@@ -73,8 +73,6 @@ impl Step<'_> {
             return self.give_up(None, Failure::ConnectTimeout);
         };
         let conn = connect(self.cx, server, address);
-        // A response of 16 KiB and its head are then one read, not two; what is not there costs nothing.
-        self.cx.set_bulk(conn, true);
         let upstream = Upstream::new(conn, backend, dial, self.core.origin.clone());
         self.worker.table.insert(conn, Role::Upstream(Box::new(upstream)));
         let link = Link { conn, backend, reused: false };
@@ -159,9 +157,11 @@ impl Step<'_> {
         self.worker.shared.load.begin(self.worker.number, link.backend);
         self.core.record.backend = Some(link.backend);
         self.core.record.pool = pool;
+        let reads = self.core.client.reads(self.worker);
         if let Some(upstream) = self.worker.table.upstream(link.conn) {
             upstream.exchange = Some(self.core.key);
             upstream.lease = Some(lease);
+            upstream.set_reads(self.cx, reads);
         }
         self.wait_until(None);
     }

@@ -13,7 +13,7 @@
 //! | `begin.rs` | what follows from the head of a request? |
 //! | `websocket.rs` | how does a WebSocket get to a backend that speaks HTTP/1.1? |
 //! | `write.rs` | how much leaves now, and which backends have to wait? |
-//! | `ahead.rs` | how much may the driver have that has not left? |
+//! | `ahead.rs` | how much is read, and given to the driver, ahead of the client? |
 //! | `shut.rs` | when is a window that stays shut held against the client? |
 //! | `ends.rs` | when is the connection over? |
 //! | `args.rs`, `counters.rs` | which flags and counts are there? |
@@ -49,7 +49,7 @@ use super::{
     worker::Worker,
 };
 use crate::{
-    app::{ConnId, Cx, Origin, Progress, Secure, TimerKey},
+    app::{ConnId, Cx, Origin, Progress, Reads, Secure, TimerKey},
     http::Fields,
     http2::{self, Connection, Limits},
 };
@@ -78,6 +78,8 @@ pub(super) struct Streams {
     stall: Stall,
     shut: Shut,
     ahead: Ahead,
+    /// How its backends are read.
+    pub(super) reads: Reads,
     /// Bytes that the driver got in the turn that began at `wrote`, and of which it has not told anything.
     given: usize,
     /// When the turn began in which it wrote last; `None`: it may write in any.
@@ -176,6 +178,7 @@ impl Streams {
             // A window that stays shut is another way not to read.
             shut: Shut::new(write),
             ahead: Ahead::default(),
+            reads: Reads::Small,
             given: 0,
             wrote: None,
             served: 0,

@@ -113,7 +113,23 @@ impl Proxy {
         }
         self.hold_up_backends(cx, conn);
         self.relieve_backends(cx, conn);
+        self.steer_reads(cx, conn);
         self.rest_streams(cx, conn);
+    }
+
+    /// Backends are read in larger pieces for a client that takes much, and in small ones again when it does not.
+    fn steer_reads(&mut self, cx: &mut Cx, conn: ConnId) {
+        let Some(streams) = self.worker.table.streams(conn) else { return };
+        let reads = streams.ahead.reads();
+        if mem::replace(&mut streams.reads, reads) == reads {
+            return;
+        }
+        for key in streams.keys() {
+            let link = self.exchanges.get(key as usize).and_then(Exchange::link);
+            if let Some(upstream) = link.and_then(|link| self.worker.table.upstream(link.conn)) {
+                upstream.set_reads(cx, reads);
+            }
+        }
     }
 
     /// Backends of streams with much unsent wait.
@@ -121,7 +137,9 @@ impl Proxy {
         while let Some(streams) = self.worker.table.streams(conn)
             && let Some(stream) = streams.fed.pop()
         {
-            let is_full = streams.core.unsent(stream) > HIGH_WATER;
+            // While the client takes nothing, one read is enough.
+            let most = if streams.stall.unsent() > HIGH_WATER { LOW_WATER } else { HIGH_WATER };
+            let is_full = streams.core.unsent(stream) > most;
             let Some(open) = streams.find(stream) else { continue };
             open.fed = false;
             if is_full && !open.holds_up {
@@ -159,9 +177,8 @@ impl Proxy {
     pub(in crate::proxy) fn streams_took(&mut self, cx: &mut Cx, conn: ConnId, unsent: usize) {
         let write = self.worker.shared.config.deadlines.write;
         let Some(streams) = self.worker.table.streams(conn) else { return };
-        if mem::take(&mut streams.given) > 0 && unsent > 0 {
-            streams.ahead.refused();
-        }
+        let given = mem::take(&mut streams.given);
+        streams.ahead.told(given, unsent, cx.now());
         streams.stall.update(unsent, cx.now(), write);
         if unsent <= LOW_WATER {
             self.worker.speak(conn);

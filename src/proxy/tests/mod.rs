@@ -415,7 +415,7 @@ impl World {
             Action::Splice { from, to, len } => drop(self.splices.insert(from, (to, len))),
             Action::SetReading(conn, true) => drop(self.paused.remove(&conn)),
             Action::SetReading(conn, false) => drop(self.paused.insert(conn)),
-            Action::SetBulk(..) | Action::ConnectSecured(..) => {}
+            Action::SetReads(..) | Action::ConnectSecured(..) => {}
             Action::SendFile(..) => unreachable!("a proxy has no files"),
         }
     }

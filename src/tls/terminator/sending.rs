@@ -279,7 +279,7 @@ impl<A: App> Terminator<A> {
             | Action::Splice { .. }
             | Action::Connect(..)
             | Action::SetReading(..)
-            | Action::SetBulk(..)
+            | Action::SetReads(..)
             | Action::Peek(..)
             | Action::Progress(_) => outgoing.pass(action),
         }

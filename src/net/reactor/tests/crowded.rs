@@ -26,6 +26,7 @@ const TWO: DriverConfig = DriverConfig {
     max_connections: 2,
     spare: 0,
     read_size: 1024,
+    medium_read_size: 1024,
     bulk_read_size: 1024,
     pipes: 0,
     stall: Duration::from_secs(30),
