@@ -72,8 +72,8 @@ use std::{
 pub(super) const BUDGET: usize = 64 * 1024;
 
 /// A call that queues at least so much for one connection hears [`App::sent`] even if all of it left at once.
-/// Twice the largest read, so that splicing never pays for it; a source without end can wait for it.
-pub(super) const CONFIRMED: usize = 1024 * 1024;
+/// As much as the largest read, next to which one call more costs nothing; a source without end can wait for it.
+pub(super) const CONFIRMED: usize = 512 * 1024;
 
 /// How many pieces leave in one system call or operation. The kernel's own limit is 1024; an answer has a head, a body and
 /// little else.

@@ -200,3 +200,27 @@ fn a_client_is_read_again_after_an_exchange_in_which_it_was_not() {
     world.say(backend, OK);
     assert_eq!((status(&world.sent(client)), world.paused.contains(&client)), ("200", false));
 }
+
+/// Over TLS, what was given and has not left is sealed at once when the connection is closed.
+#[test]
+fn a_long_stored_body_is_given_to_the_driver_in_parts() {
+    const BODY: usize = 3 << 20;
+    const PIECE: usize = 64 << 10;
+    const PART: usize = 512 << 10;
+    let mut world = World::caching(&["--cache-max-object", "16m"]);
+    let (client, backend) = world.exchange(GET);
+    world.say(backend, &format!("HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nContent-Length: {BODY}\r\n\r\n"));
+    for _ in 0..BODY / PIECE {
+        world.bring(backend, vec![b'x'; PIECE]);
+    }
+    assert!(world.sent_bytes(client).len() > BODY);
+    let second = world.client("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    let mut left = BODY;
+    while world.ended(second) == "-" {
+        let given = world.sent_bytes(second).len();
+        assert!((1..PART + PIECE + 1024).contains(&given), "{given} bytes in one part");
+        left = left.saturating_sub(given);
+        world.unsent(second, 0);
+    }
+    assert!(left < PART + PIECE, "{left} bytes are missing before the last part");
+}

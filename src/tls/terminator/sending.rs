@@ -208,8 +208,8 @@ impl Outgoing {
     }
 
     /// Seals everything, and says that nothing more comes. All at once: the name of the connection is stale with the call that closes it, so
-    /// there is no later turn. It is bounded, because the application does not run ahead of its peer: it has given at most one step of a
-    /// stored body (1 MiB) or what its backpressure lets wait.
+    /// there is no later turn. It is bounded, because the application does not run ahead of its peer: of one step of a stored body, which is
+    /// no more than [`AHEAD`], nearly all was sealed when it came, and its backpressure lets no more wait than a large read.
     pub(super) fn finish(&mut self, links: &mut Links, conn: ConnId) {
         self.settle(links);
         let Some(link) = links.get(conn) else { return };
