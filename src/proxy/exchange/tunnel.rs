@@ -4,7 +4,7 @@
 use super::{Event, Failure, Link, State, Step};
 use crate::{
     health::Outcome,
-    http::{ResponseHead, Status},
+    http::{Fields, ResponseHead, Status},
     proxy::headers,
 };
 
@@ -98,6 +98,7 @@ impl Step<'_> {
             return self.give_up(Some(link), Failure::UnaskedUpgrade);
         }
         self.reply().switch(head);
+        self.forget_request();
         // The exchange ends here, and its deadline with it: a tunnel has one of its own.
         self.has_no_end();
         self.expect_tunnel(link);
@@ -112,9 +113,18 @@ impl Step<'_> {
         }
         self.core.attempts.sent = true;
         self.reply().switch(&ResponseHead::new(Status::OK));
+        self.forget_request();
         self.has_no_end();
         self.expect_tunnel(link);
         State::Tunnel(Tunnel { link, client_ended: false, backend_ended: false })
+    }
+
+    /// A tunnel may last for days. Of the request that it began as, the line is kept for the log.
+    fn forget_request(&mut self) {
+        self.core.request.head.fields = Fields::new();
+        if self.core.lead().is_none() {
+            self.core.caching = None;
+        }
     }
 
     /// Whichever side speaks, the tunnel is in use for some time.
