@@ -1,7 +1,7 @@
 //! Hosts and addresses: what a forward proxy takes for a name, no program takes for a number; and of the addresses that its
 //! guard lets pass, none is one that others know to be local.
 
-use socket_patterns::proxy::{Guard, Host, host};
+use socket_patterns::proxy::{Guard, Host, Trust, host};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Panics if a rule is broken. The bytes are a host; if there are 16 of them, an address as well.
@@ -32,14 +32,22 @@ pub fn judge(data: &[u8]) {
         let last = Ipv4Addr::new(a, b, c, d);
         let nat64 = Ipv6Addr::from_bits((0x64_ff9b << 96) | u128::from(last.to_bits()));
         // One face of it is the other one.
-        assert_eq!(Guard::default().check(nat64.into()), Guard::default().check(last.into()), "{nat64}");
-        assert_eq!(Guard::default().check(last.to_ipv6_mapped().into()), Guard::default().check(last.into()), "{last}");
+        assert_eq!(
+            Guard::default().check(nat64.into(), Trust::Usual),
+            Guard::default().check(last.into(), Trust::Usual),
+            "{nat64}"
+        );
+        assert_eq!(
+            Guard::default().check(last.to_ipv6_mapped().into(), Trust::Usual),
+            Guard::default().check(last.into(), Trust::Usual),
+            "{last}"
+        );
     }
 }
 
 /// The opinion of the standard library, of addresses that pass.
 fn guarded(address: IpAddr) {
-    if Guard::default().check(address).is_err() {
+    if Guard::default().check(address, Trust::Usual).is_err() {
         return;
     }
     match address.to_canonical() {

@@ -21,7 +21,7 @@ use std::{
 /// Also the first size of the tail, which then holds a usual response head without growing.
 const SMALL: usize = 512;
 
-/// So many bytes that do not fit into the tail begin another one. To make room for them would copy the tail, and would take twice the
+/// A piece of this many bytes that does not fit into the tail begins another one. To make room for them would copy the tail, and would take twice the
 /// memory that they need.
 const OWN: usize = 4 * 1024;
 

@@ -71,6 +71,11 @@ pub(super) fn failure(context: &Context<'_>) -> Answer {
     if let Some(location) = &context.location {
         fields.push("Location", location);
     }
+    if status == Status::PROXY_AUTHENTICATION_REQUIRED {
+        // Browsers ask their user only if there is a realm (RFC 7617 §2).
+        fields
+            .push("Proxy-Authenticate", format!("Basic realm=\"{}\", charset=\"UTF-8\"", context.forwarding.pseudonym));
+    }
     if status == Status::METHOD_NOT_ALLOWED {
         fields.push("Allow", ALLOWED);
     }

@@ -72,7 +72,10 @@ pub use demo::Demo;
 pub use desk::Desk;
 pub use exchange::{Name, RULES, states_diagram};
 pub use failure::Failure;
-pub use forward::{Denied, Done, ForwardArgs, Guard, Host, Ports, Reserved, Resolver, Rules, host};
+pub use forward::{
+    Denied, Done, ForwardArgs, Guard, Host, NameRules, Pattern, Place, Ports, Reserved, Resolver, Rules, Trust, Users,
+    host,
+};
 pub use groups::GroupId;
 pub use network::Network;
 pub use phase::{Phase, TRANSITIONS, diagram};

@@ -72,7 +72,7 @@ pub struct Plan {
 struct Forwards {
     /// Servers that may be in use at once.
     origins: u16,
-    /// It may be reached by clients that are not on this machine.
+    /// It may be reached by clients that are not on this machine: all of them, or those that are its users.
     public: bool,
     resolver: Arc<dyn Resolver>,
 }
@@ -154,7 +154,7 @@ impl Plan {
         self.config.forwarding.announces = false;
         // A server that nobody has named is not asked how it is.
         self.rules.health.active = false;
-        self.forward = Some(Forwards { origins: args.origins, public: args.public, resolver });
+        self.forward = Some(Forwards { origins: args.origins, public: args.public || args.users.is_some(), resolver });
         self
     }
 
@@ -268,7 +268,7 @@ impl Plan {
     pub(super) fn check_listener(&self, listen: SocketAddr) -> Result<(), String> {
         match &self.forward {
             Some(forward) if !forward.public && !listen.ip().is_loopback() => Err(format!(
-                "--listen {listen} can be reached by others, who may then use this proxy: use 127.0.0.1:{}, or add --public",
+                "--listen {listen} can be reached by others, who may then use this proxy: use 127.0.0.1:{}, or add --users or --public",
                 listen.port()
             )),
             _ => Ok(()),

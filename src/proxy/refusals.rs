@@ -1,6 +1,11 @@
 //! Requests that are well-formed, and that no backend is asked all the same.
 
-use super::{config::Config, failure::Failure, forward, scheme::scheme};
+use super::{
+    config::Config,
+    failure::Failure,
+    forward::{self, Denied},
+    scheme::scheme,
+};
 use crate::{
     app::Secure,
     http::{
@@ -25,6 +30,10 @@ pub(super) fn refusal(
     let forwarding = &config.forwarding;
     match &config.forward {
         Some(rules) => {
+            // Others learn nothing of the rules.
+            if rules.users.as_ref().is_some_and(|users| !users.admit(&head.fields)) {
+                return Some(Failure::Denied(Denied::Unauthenticated));
+            }
             if let Some(denied) = forward::refusal(head, body, &rules.ports) {
                 return Some(Failure::Denied(denied));
             }

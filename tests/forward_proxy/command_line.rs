@@ -3,9 +3,11 @@
 use crate::{
     guarded,
     support::process::{PATIENCE, start_listening},
+    users,
 };
 use assert_cmd::{Command, assert::Assert};
 use predicates::str::contains;
+use std::io::Write as _;
 
 fn run(args: &[&str]) -> Assert {
     Command::new(env!("CARGO_BIN_EXE_forward-proxy")).args(args).timeout(PATIENCE).assert()
@@ -18,6 +20,19 @@ fn an_open_proxy_has_to_be_wanted() {
     let program = env!("CARGO_BIN_EXE_forward-proxy");
     let proxy = start_listening(program, &["--listen", "0.0.0.0:0", "--public"], 1);
     proxy.wait_for_stderr("for requests to any server");
+    // It is not open to others than its users.
+    let users = users::file();
+    let users = users.path().to_str().unwrap();
+    let proxy = start_listening(program, &["--listen", "0.0.0.0:0", "--users", users], 1);
+    proxy.wait_for_stderr("for requests to any server");
+}
+
+#[test]
+fn a_file_of_users_that_is_wrong_says_where() {
+    run(&["--users", "/no/such/file"]).code(2).stderr(contains("cannot read /no/such/file"));
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(b"alice:secret\n").unwrap();
+    run(&["--users", file.path().to_str().unwrap()]).code(2).stderr(contains("line 1: the digest is no SHA-256"));
 }
 
 #[test]
@@ -26,6 +41,7 @@ fn flags_of_a_reverse_proxy_are_refused() {
         .code(2)
         .stderr(contains("its clients name the server"));
     run(&["--allow", "10.0.0.0/33"]).code(2).stderr(contains("is not a network"));
+    run(&["--deny", "*.*"]).code(2).stderr(contains("*.example.com"));
     run(&["--connect-port", "0"]).code(2);
     run(&["--http-port", "1024"]).code(2);
     run(&["--origins", "65535"]).code(2);

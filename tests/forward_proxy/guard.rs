@@ -104,3 +104,33 @@ fn ports_of_other_services_are_closed() {
     }
     assert_eq!(errors(&proxy, "port out of bounds"), 7);
 }
+
+/// The system knows the name `localhost`, and no other is asked for here.
+#[test]
+fn rules_by_name_stand_beside_those_for_addresses() {
+    let backend = Backend::saying("x");
+    let port = port(&backend);
+    let at = |host: &str| format!("{host}:{port}");
+    for (flags, host, status) in [
+        // The operator names the server, so its address may be this machine's.
+        (&["--allow", "localhost"][..], "LocalHost.", 200),
+        (&["--allow", "localhost"], "127.0.0.1", 403),
+        (&["--allow", "localhost", "--deny", "127.0.0.0/8", "--deny", "::1"], "localhost", 403),
+        (&["--allow", "127.0.0.1", "--allow", "::1", "--deny", "localhost"], "localhost", 403),
+        (&["--allow", "127.0.0.1", "--deny", "localhost"], "127.0.0.1", 200),
+        (&["--allow", "127.0.0.1", "--deny", "*.example"], "www.example", 403),
+        // Only what is named.
+        (&["--deny", "*", "--allow", "localhost"], "localhost", 200),
+        (&["--deny", "*", "--allow", "localhost"], "www.example", 403),
+        (&["--deny", "*", "--allow", "localhost"], "203.0.113.1", 403),
+        (&["--deny", "*", "--allow", "127.0.0.1"], "127.0.0.1", 200),
+        (&["--deny", "*", "--allow", "127.0.0.1"], "localhost", 403),
+    ] {
+        let proxy = guarded(&[&["--connect-port", &port], flags].concat());
+        let answer = Conn::open(proxy.address()).ask(&get(&at(host), "/"));
+        assert_eq!(answer.status(), status, "{flags:?} {host} {answer}");
+        let mut client = Conn::open(proxy.address());
+        client.send(connect(&at(host)));
+        assert_eq!(client.read_head()[0].split(' ').nth(1), Some(&*status.to_string()), "{flags:?} {host}");
+    }
+}

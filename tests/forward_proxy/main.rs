@@ -11,6 +11,7 @@ mod curl;
 mod guard;
 mod requests;
 mod tunnels;
+mod users;
 
 use support::{
     process::{Process, start},

@@ -73,7 +73,7 @@ impl Client {
     pub(super) fn reads(&self, worker: &mut Worker) -> Reads {
         match self {
             Self::Nobody | Self::Connection(_) => Reads::Large,
-            // What was read waits in our memory until it is the turn of the stream, and as long as its window is shut.
+            // The bytes wait in our memory until it is the turn of the stream, and as long as its window is shut.
             Self::Stream(http2) => http2.reads(worker),
         }
     }

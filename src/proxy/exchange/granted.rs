@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_driver_does_not_have_is_waited_for() {
+    fn bytes_that_the_driver_does_not_have_are_waited_for() {
         let mut granted = Granted::default();
         for _ in 0..3 {
             assert!(granted.ask());

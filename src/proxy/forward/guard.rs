@@ -20,7 +20,10 @@
 //! The blocks are those of IANA's registries of special-purpose addresses (RFC 6890) that are not for the whole
 //! Internet; of IPv6, all that is not global unicast (RFC 4291 §2.4).
 
-use super::{Denied, Reserved};
+use super::{
+    Denied, Reserved,
+    places::{NameRules, Trust},
+};
 use crate::proxy::network::Network;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -65,20 +68,22 @@ pub struct Guard {
     pub allow: Vec<Network>,
     /// Blocks that are not.
     pub deny: Vec<Network>,
+    /// The rules for names, which come before those for addresses.
+    pub names: NameRules,
 }
 
 impl Guard {
-    /// Judges one address.
+    /// Judges one address of a server with that trust.
     ///
     /// # Errors
     ///
     /// Why it is out of bounds.
-    pub fn check(&self, address: IpAddr) -> Result<(), Reserved> {
+    pub fn check(&self, address: IpAddr, trust: Trust) -> Result<(), Reserved> {
         let address = address.to_canonical();
-        self.check_face(address)?;
+        self.check_face(address, trust)?;
         match address {
             IpAddr::V4(_) => Ok(()),
-            IpAddr::V6(address) => embedded(address).try_for_each(|inner| self.check_face(inner.into())),
+            IpAddr::V6(address) => embedded(address).try_for_each(|inner| self.check_face(inner.into(), trust)),
         }
     }
 
@@ -87,10 +92,10 @@ impl Guard {
     /// # Errors
     ///
     /// [`Denied::Address`], with what stands against the first: none is. [`Denied::Unresolved`]: there was none.
-    pub fn filter(&self, addresses: &[IpAddr]) -> Result<Vec<IpAddr>, Denied> {
+    pub fn filter(&self, addresses: &[IpAddr], trust: Trust) -> Result<Vec<IpAddr>, Denied> {
         let (mut good, mut first) = (Vec::new(), None);
         for address in addresses {
-            match self.check(*address) {
+            match self.check(*address, trust) {
                 Ok(()) => good.push(address.to_canonical()),
                 Err(why) => first = first.or(Some(why)),
             }
@@ -104,13 +109,16 @@ impl Guard {
 
     /// The smallest block that has the address decides. Of two that are equal, `--deny` goes before `--allow`, and both go before
     /// those that were always there.
-    fn check_face(&self, address: IpAddr) -> Result<(), Reserved> {
+    fn check_face(&self, address: IpAddr, trust: Trust) -> Result<(), Reserved> {
         let known = BLOCKS.iter().map(|(block, verdict)| (block, 0, *verdict));
         let allowed = self.allow.iter().map(|block| (block, 1, None));
         let denied = self.deny.iter().map(|block| (block, 2, Some(Reserved::Denied)));
         let has = known.chain(allowed).chain(denied).filter(|(block, ..)| block.contains(address));
         match has.max_by_key(|(block, rank, _)| (block.settled(), *rank)) {
+            Some((_, 2, Some(why))) => Err(why),
+            Some((_, _, Some(_))) if trust == Trust::Named => Ok(()),
             Some((_, _, Some(why))) => Err(why),
+            Some((_, 0, None)) | None if trust == Trust::Numbered => Err(Reserved::Denied),
             Some((_, _, None)) | None => Ok(()),
         }
     }
@@ -140,7 +148,7 @@ mod tests {
 
     fn guard(allow: &[&str], deny: &[&str]) -> Guard {
         let blocks = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
-        Guard { allow: blocks(allow), deny: blocks(deny) }
+        Guard { allow: blocks(allow), deny: blocks(deny), ..Guard::default() }
     }
 
     /// The first and the last address of each block, and their neighbours.
@@ -202,7 +210,7 @@ mod tests {
     #[test]
     fn the_borders_of_each_block() {
         for (address, verdict) in BORDERS {
-            assert_eq!(guard(&[], &[]).check(address.parse().unwrap()), *verdict, "{address}");
+            assert_eq!(guard(&[], &[]).check(address.parse().unwrap(), Trust::Usual), *verdict, "{address}");
         }
     }
 
@@ -225,9 +233,9 @@ mod tests {
             ("64:ff9b:1::7f00:1", None),
             ("64:ff9b:0:1::808:808", None),
         ] {
-            assert!(guard(&[], &[]).check(inside.parse().unwrap()).is_err(), "{inside}");
+            assert!(guard(&[], &[]).check(inside.parse().unwrap(), Trust::Usual).is_err(), "{inside}");
             if let Some(outside) = outside {
-                assert_eq!(guard(&[], &[]).check(outside.parse().unwrap()), Ok(()), "{outside}");
+                assert_eq!(guard(&[], &[]).check(outside.parse().unwrap(), Trust::Usual), Ok(()), "{outside}");
             }
         }
     }
@@ -254,7 +262,29 @@ mod tests {
             (&["203.0.113.0/24"], &["0.0.0.0/0", "::/0"], "2606:4700::1", Err(Denied)),
             (&[], &["8.8.8.8"], "64:ff9b::808:808", Err(Denied)),
         ] {
-            assert_eq!(guard(allow, deny).check(address.parse().unwrap()), verdict, "{allow:?} {deny:?} {address}");
+            assert_eq!(
+                guard(allow, deny).check(address.parse().unwrap(), Trust::Usual),
+                verdict,
+                "{allow:?} {deny:?} {address}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_server_that_the_operator_names_may_be_here_and_a_denied_address_stays_denied() {
+        for (allow, deny, trust, address, verdict) in [
+            (&[][..], &[][..], Trust::Named, "127.0.0.1", Ok(())),
+            (&[], &[], Trust::Named, "64:ff9b::7f00:1", Ok(())),
+            (&[], &["127.0.0.0/8"], Trust::Named, "127.0.0.1", Err(Reserved::Denied)),
+            (&[], &["127.0.0.0/8"], Trust::Named, "64:ff9b::7f00:1", Err(Reserved::Denied)),
+            (&["127.0.0.1"], &["127.0.0.0/8"], Trust::Named, "127.0.0.1", Ok(())),
+            (&[], &[], Trust::Numbered, "8.8.8.8", Err(Reserved::Denied)),
+            (&[], &[], Trust::Numbered, "127.0.0.1", Err(Loopback)),
+            (&["8.8.8.0/24"], &[], Trust::Numbered, "8.8.8.8", Ok(())),
+            (&["127.0.0.1"], &[], Trust::Numbered, "127.0.0.1", Ok(())),
+        ] {
+            let judged = guard(allow, deny).check(address.parse().unwrap(), trust);
+            assert_eq!(judged, verdict, "{allow:?} {deny:?} {trust:?} {address}");
         }
     }
 
@@ -262,7 +292,9 @@ mod tests {
     fn of_several_addresses_those_in_bounds_are_left() {
         let filter = |addresses: &[&str]| {
             let addresses: Vec<IpAddr> = addresses.iter().map(|address| address.parse().unwrap()).collect();
-            guard(&[], &[]).filter(&addresses).map(|good| good.iter().map(ToString::to_string).collect::<Vec<_>>())
+            guard(&[], &[])
+                .filter(&addresses, Trust::Usual)
+                .map(|good| good.iter().map(ToString::to_string).collect::<Vec<_>>())
         };
         assert_eq!(
             filter(&["127.0.0.1", "8.8.8.8", "::1", "::ffff:1.1.1.1"]),

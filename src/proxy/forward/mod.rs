@@ -17,16 +17,20 @@ mod denied;
 mod guard;
 mod names;
 mod origins;
+mod places;
 mod reserved;
 mod system;
+mod users;
 mod wanted;
 
 pub use args::ForwardArgs;
 pub use denied::Denied;
 pub use guard::Guard;
 pub(super) use origins::TUNNELS;
+pub use places::{NameRules, Pattern, Place, Trust};
 pub use reserved::Reserved;
 pub(super) use system::System;
+pub use users::Users;
 pub(super) use wanted::refusal;
 pub use wanted::{Host, host};
 
@@ -78,13 +82,15 @@ impl Ports {
     }
 }
 
-/// Where clients may go.
+/// Where clients may go, and which clients.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
-    /// Addresses.
+    /// Addresses and names.
     pub guard: Guard,
     /// Ports.
     pub ports: Ports,
+    /// The clients; `None`: all that reach this proxy.
+    pub users: Option<Arc<Users>>,
 }
 
 /// Hears the addresses of a name, best first, or why there are none.
@@ -180,15 +186,21 @@ impl Book {
         {
             return Ok(Found::Origin(origin));
         }
+        let trust = match guard.names.judge(wanted.host) {
+            Ok(trust) => trust,
+            Err(denied) => return Ok(Found::Denied(denied)),
+        };
         let (addresses, until) = match wanted.host {
-            Host::Ip(address) => (guard.filter(&[address]), None),
+            Host::Ip(address) => (guard.filter(&[address], trust), None),
             Host::Name(_) => {
                 let name = self.spelled.rsplit_once(':').map_or("", |(name, _)| name);
                 match self.names.look(name, client, who, now) {
                     Look::Ask => return Err(name.to_owned()),
                     Look::Wait => return Ok(Found::Asked),
                     Look::Busy => return Ok(Found::Denied(Denied::ManyNames)),
-                    Look::Known(answer, until) => (answer.and_then(|addresses| guard.filter(&addresses)), Some(until)),
+                    Look::Known(answer, until) => {
+                        (answer.and_then(|addresses| guard.filter(&addresses, trust)), Some(until))
+                    }
                 }
             }
         };

@@ -1,7 +1,7 @@
 //! How much may be read and given to the driver ahead of one client?
 //!
 //! With the driver, bytes are in their order: an acknowledgement, or a window for an upload, is behind them, and a stream that is more
-//! urgent cannot go first. What was read from a backend takes memory until it leaves. So a client that takes little gets little ahead. A
+//! urgent cannot go first. Bytes of a backend take memory until they leave. So a client that takes little gets little ahead. A
 //! client that takes much gets more, since large reads and writes cost less per byte.
 //!
 //! ```text
@@ -19,7 +19,7 @@ pub(super) const LEAST: usize = 16 * 1024;
 /// More does not make writes noticeably cheaper.
 pub(super) const MOST: usize = 64 * 1024;
 
-/// One byte more may wait for as many that left. What our kernel takes for a client that reads nothing, some 200 KiB, earns
+/// One byte more may wait for as many that left. The 200 KiB that our kernel takes for a client that reads nothing earn
 /// less than half a frame.
 const SHARE: usize = 32;
 
@@ -46,7 +46,7 @@ impl Ahead {
         if self.most() < MOST { Reads::Small } else { Reads::Medium }
     }
 
-    /// So many bytes left at once.
+    /// A number of bytes left at once.
     pub(super) fn took(&mut self, bytes: usize) {
         self.taken = (self.taken + bytes).min((MOST - LEAST) * SHARE);
     }
