@@ -37,7 +37,7 @@ pub struct ChatArgs {
     /// The registered name that owns the lobby [default: the first that is registered]
     #[arg(long, value_name = "NAME", value_parser = name)]
     pub(super) owner: Option<String>,
-    /// A page of another origin that may connect, and a name by which this server is known, as in https://chat.example; again for more
+    /// A page of another origin that may connect, and a name by which this server is known, in the form https://HOST:PORT; again for more
     #[arg(long, value_name = "ORIGIN")]
     origin: Vec<Origin>,
 
