@@ -8,7 +8,7 @@ ARGS   ?=
 SEEDS  ?= 10000
 # The worlds of `make other-worlds`: others each time, from a seed that is printed.
 FROM   := $(or $(FROM),$(shell date +%s))
-OTHERS ?= 128
+OTHERS ?= 96
 # The build of many worlds: optimised, a seed takes a third to a seventh of the time. The code still checks itself
 # (`debug_assert!`, overflows), which a release build does not. The dependencies are those of `cargo test`, and are not built again.
 FASTER := --config 'profile.dev.package.socket-patterns.opt-level=1'
@@ -139,7 +139,7 @@ course-all: course-proxies ## everything about the course: graders, mutants, hos
 	$(CARGO) test $(LOCKED) --package course --bin course --test runner --test commands --test quiz --test hostile
 	$(CARGO) run $(LOCKED) --quiet --package course -- dev check --seeds $(SOAK)
 
-other-worlds: ## simulated worlds that nobody has seen: OTHERS seeds (128) from FROM (the time)
+other-worlds: ## simulated worlds that nobody has seen: OTHERS seeds (96) from FROM (the time)
 	$(call say,other worlds: $(OTHERS) seeds from $(FROM); the same again: make other-worlds FROM=$(FROM))
 	SIM_FROM=$(FROM) SIM_SEEDS=$(OTHERS) $(CARGO) test $(LOCKED) $(FASTER) --test simulation -- $(addprefix --skip ,$(NO_OTHERS))
 
