@@ -8,7 +8,6 @@ use crate::{
         listen::listen_together,
         signals::{self, Signal},
     },
-    units::Counted,
 };
 use std::{
     io, mem,
@@ -188,11 +187,5 @@ fn greet(directory: &Path, address: SocketAddr, way: Way) {
 fn report(running: &[Running]) {
     let volume = running.iter().map(|worker| worker.traffic.volume()).fold(Volume::default(), |sum, one| sum + one);
     let cut_short: u64 = running.iter().map(|worker| worker.traffic.cut_short()).sum();
-    tracing::info!(
-        "{}, {} received, {} sent, {} failed, {cut_short} of them because a file could not be read to its end",
-        Counted(volume.answered, "request"),
-        Counted(volume.received, "byte"),
-        Counted(volume.sent, "byte"),
-        Counted(volume.failed, "connection"),
-    );
+    tracing::info!("{volume}, {cut_short} of them because a file could not be read to its end");
 }

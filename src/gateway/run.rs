@@ -112,12 +112,5 @@ fn greet(address: std::net::SocketAddr, server: &Server, own: bool) {
 
 /// The work so far, on SIGUSR1 and at the end.
 fn report(traffic: &Traffic) {
-    let volume = traffic.volume();
-    tracing::info!(
-        "{}, {} received, {} sent, {} failed",
-        Counted(volume.answered, "request"),
-        Counted(volume.received, "byte"),
-        Counted(volume.sent, "byte"),
-        Counted(volume.failed, "connection"),
-    );
+    tracing::info!("{}", traffic.volume());
 }

@@ -10,7 +10,7 @@ use crate::{
     service::{Command, Http, HttpConfig, line_session::LineLimits},
     session::Session,
     time::Now,
-    units::{Counted, Flags, Pointless},
+    units::{Flags, Pointless},
 };
 use clap::Args;
 use std::{
@@ -169,13 +169,5 @@ fn announce(running: &[Running]) {
 
 /// The work of one protocol so far.
 fn report(one: &Running) {
-    let volume = one.traffic.volume();
-    tracing::info!(
-        "{}: {}, {} received, {} sent, {} failed",
-        one.name,
-        Counted(volume.answered, "request"),
-        Counted(volume.received, "byte"),
-        Counted(volume.sent, "byte"),
-        Counted(volume.failed, "connection"),
-    );
+    tracing::info!("{}: {}", one.name, one.traffic.volume());
 }

@@ -1,7 +1,8 @@
 //! How much passed: counted by the drivers, because a session does not know what its peer took.
 
 use super::counters::Counters;
-use std::{io, ops::Add, sync::atomic::Ordering::Relaxed};
+use crate::units::Counted;
+use std::{fmt, io, ops::Add, sync::atomic::Ordering::Relaxed};
 
 /// Totals of all connections of a server. Shared by threads: each number is right, but they need not be of the same
 /// moment.
@@ -27,6 +28,20 @@ pub struct Volume {
     pub failed: u64,
     /// Requests that sessions have answered.
     pub answered: u64,
+}
+
+/// As it is told at the end of a server.
+impl fmt::Display for Volume {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}, {} received, {} sent, {} failed",
+            Counted(self.answered, "request"),
+            Counted(self.received, "byte"),
+            Counted(self.sent, "byte"),
+            Counted(self.failed, "connection"),
+        )
+    }
 }
 
 impl Traffic {
