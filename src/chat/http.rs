@@ -9,7 +9,7 @@ use crate::{
     buf::Output,
     http::{
         BodyLength, Limits, Method, ReadPhase, RequestEvent, RequestHead, RequestReader, Status, Version, framing,
-        http_date, persistent, upgrade_offers, write_status_line,
+        http_date, persistent, upgrade_offers, write_connection, write_status_line,
     },
     session::{CloseReason, Session, Wants},
     time::Now,
@@ -177,11 +177,7 @@ impl Visitor {
         framing::write_field(BodyLength::Exact(answer.content.len() as u64), out);
         out.extend_from_slice(answer.fields.as_bytes());
         out.extend_from_slice(b"X-Content-Type-Options: nosniff\r\n");
-        match (request.reuse, request.version) {
-            (false, _) => out.extend_from_slice(b"Connection: close\r\n"),
-            (true, Version::Http10) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
-            (true, Version::Http11) => {}
-        }
+        write_connection(request.version, request.reuse, out);
         out.extend_from_slice(b"\r\n");
         if !request.head_only {
             self.output.push(answer.content.clone());

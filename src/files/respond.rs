@@ -3,7 +3,7 @@
 use super::{Refusal, listing::Form, path::Place};
 use crate::{
     buf::Output,
-    http::{BodyLength, Fields, RequestHead, Status, Version, framing, http_date, write_status_line},
+    http::{BodyLength, Fields, RequestHead, Status, Version, framing, http_date, write_connection, write_status_line},
     session::CloseReason,
 };
 use bytes::Bytes;
@@ -49,12 +49,7 @@ impl Asked {
         for part in [b"Date: ", &http_date(wall)[..], b"\r\n"] {
             out.extend_from_slice(part);
         }
-        match (self.reuse, self.version) {
-            (Err(_), _) => out.extend_from_slice(b"Connection: close\r\n"),
-            // A client of that version takes silence for a close.
-            (Ok(()), Version::Http10) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
-            (Ok(()), Version::Http11) => {}
-        }
+        write_connection(self.version, self.reuse.is_ok(), out);
         out.extend_from_slice(b"\r\n");
     }
 }

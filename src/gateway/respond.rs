@@ -3,7 +3,7 @@
 use super::outcome::{Executed, Outcome};
 use crate::{
     buf::Output,
-    http::{BodyLength, Status, Version, framing, http_date, write_status_line},
+    http::{BodyLength, Status, Version, framing, http_date, write_connection, write_status_line},
 };
 use serde::Serialize;
 use std::{
@@ -72,12 +72,7 @@ impl Head {
         if let Some(after) = self.retry_after {
             out.extend_from_slice(format!("Retry-After: {}\r\n", seconds(after)).as_bytes());
         }
-        match (asked.reuse, asked.version) {
-            (false, _) => out.extend_from_slice(b"Connection: close\r\n"),
-            // A client of that version takes silence for a close.
-            (true, Version::Http10) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
-            (true, Version::Http11) => {}
-        }
+        write_connection(asked.version, asked.reuse, out);
         out.extend_from_slice(b"\r\n");
     }
 }

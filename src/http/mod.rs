@@ -68,7 +68,7 @@ pub use host::Authority;
 pub use limits::Limits;
 pub use list::{is_unterminated, members};
 pub use method::Method;
-pub use persistence::{NotPersistent, persistent, persistent_after};
+pub use persistence::{NotPersistent, persistent, persistent_after, write_connection};
 pub use request_reader::{RequestEvent, RequestReader};
 pub use response_reader::{ResponseEvent, ResponseReader};
 pub use status::Status;

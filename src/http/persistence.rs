@@ -39,6 +39,16 @@ pub fn persistent(version: Version, fields: &Fields) -> Result<(), NotPersistent
     }
 }
 
+/// Writes what a server tells a client of `version`: whether another request may follow.
+pub fn write_connection(version: Version, persists: bool, out: &mut Vec<u8>) {
+    match (persists, version) {
+        (false, _) => out.extend_from_slice(b"Connection: close\r\n"),
+        // A client of that version takes silence for a close.
+        (true, Version::Http10) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
+        (true, Version::Http11) => {}
+    }
+}
+
 /// Judges by the head of a response and the length that [`super::framing::of_response`] gave it: what a pool asks.
 pub fn persistent_after(head: &ResponseHead, length: BodyLength) -> Result<(), NotPersistent> {
     persistent(head.version, &head.fields)?;

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     buf::Output,
-    http::{BodyLength, Status, Version, framing, http_date, write_status_line},
+    http::{BodyLength, Status, Version, framing, http_date, write_connection, write_status_line},
     session::CloseReason,
 };
 use std::time::SystemTime;
@@ -78,12 +78,7 @@ impl Head {
             }
             None => {}
         }
-        match asked.reuse {
-            Err(_) => out.extend_from_slice(b"Connection: close\r\n"),
-            // A client of that version takes silence for a close.
-            Ok(()) if asked.version == Version::Http10 => out.extend_from_slice(b"Connection: keep-alive\r\n"),
-            Ok(()) => {}
-        }
+        write_connection(asked.version, asked.reuse.is_ok(), out);
         out.extend_from_slice(b"\r\n");
     }
 }
