@@ -40,6 +40,22 @@ use std::{
 /// six hundred: a driver that serves many sessions on one thread has to be able to serve the others in between.
 pub const ANSWERS: u32 = 16;
 
+/// Bytes of input that may wait in a session for their turn. Drivers stop reading long before; only what they have already read comes on
+/// top, and that is one read, half a megabyte at most.
+pub(crate) const MAX_HELD: usize = 1024 * 1024;
+
+/// Keeps `input` behind what waits for its turn already. `false`: that is more than [`MAX_HELD`], and nothing is kept.
+#[must_use]
+pub(crate) fn hold(held: &mut Vec<u8>, input: &[u8]) -> bool {
+    let has_room = held.len() + input.len() <= MAX_HELD;
+    if has_room {
+        held.extend_from_slice(input);
+    } else {
+        *held = Vec::new();
+    }
+    has_room
+}
+
 /// One byte stream's protocol, without its I/O.
 pub trait Session {
     /// Bytes from the peer. The session keeps what it cannot use yet; the driver's buffer is reused afterwards.

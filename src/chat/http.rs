@@ -11,7 +11,7 @@ use crate::{
         BodyLength, Limits, Method, ReadPhase, RequestEvent, RequestHead, RequestReader, Status, Version, framing,
         http_date, persistent, upgrade_offers, write_connection, write_status_line,
     },
-    session::{CloseReason, Session, Wants},
+    session::{self, CloseReason, Session, Wants},
     time::Now,
     websocket,
 };
@@ -33,9 +33,6 @@ const IDLE: Duration = Duration::from_secs(75);
 
 /// Output beyond which no request is answered.
 const HIGH_WATER: usize = 64 * 1024;
-
-/// Bytes of requests that may wait; see `lines`.
-const MAX_HELD: usize = 1024 * 1024;
 
 /// One browser's connection.
 pub(crate) struct Visitor {
@@ -221,11 +218,8 @@ impl Session for Visitor {
         self.now = now;
         if self.held.is_empty() {
             self.held = self.hear(input).to_vec();
-        } else if self.held.len() + input.len() > MAX_HELD {
-            self.held = Vec::new();
+        } else if !session::hold(&mut self.held, input) {
             self.closed = Some(CloseReason::Protocol("too many requests at once"));
-        } else {
-            self.held.extend_from_slice(input);
         }
     }
 

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     buf::Output,
     service::lines::{Line, Lines},
-    session::{CloseReason, Session, Waker, Wants},
+    session::{self, CloseReason, Session, Waker, Wants},
     time::Now,
 };
 use std::{
@@ -19,9 +19,6 @@ use std::{
 
 /// Output beyond which no more is fetched from the queue and no line is answered.
 const HIGH_WATER: usize = 16 * 1024;
-
-/// Bytes of lines that may wait for their turn; drivers stop reading long before, and only what they have read already comes so far.
-const MAX_HELD: usize = 1024 * 1024;
 
 /// How long a client that did not read has to take what was sent to it and the word that it was too slow.
 const LAST_WORD: Duration = Duration::from_secs(10);
@@ -114,11 +111,8 @@ impl Session for LineClient {
         (self.now, self.heard) = (now, now.instant);
         if self.held.is_empty() {
             self.held = self.hear(input).to_vec();
-        } else if self.held.len() + input.len() > MAX_HELD {
-            self.held = Vec::new();
+        } else if !session::hold(&mut self.held, input) {
             self.closed = Some(CloseReason::Protocol("too many lines at once"));
-        } else {
-            self.held.extend_from_slice(input);
         }
     }
 

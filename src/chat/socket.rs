@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     buf::Output,
-    session::{CloseReason, Session, Waker, Wants},
+    session::{self, CloseReason, Session, Waker, Wants},
     time::Now,
     websocket::{CloseCode, Message, Opcode, Reader, close_frame, frame},
 };
@@ -25,9 +25,6 @@ const HIGH_WATER: usize = 16 * 1024;
 /// Silence after which a client is asked whether it is there; as long again without an answer, and it is lost. Shorter than the minute
 /// after which many routers forget a connection.
 const PING: Duration = Duration::from_secs(30);
-
-/// Bytes that may wait for their turn; see `lines`.
-const MAX_HELD: usize = 1024 * 1024;
 
 /// How long a client that did not read has to take the word that it was too slow.
 const LAST_WORD: Duration = Duration::from_secs(10);
@@ -149,11 +146,8 @@ impl Session for SocketClient {
         (self.now, self.heard, self.asked) = (now, now.instant, false);
         if self.held.is_empty() {
             self.held = self.hear(input).to_vec();
-        } else if self.held.len() + input.len() > MAX_HELD {
-            self.held = Vec::new();
+        } else if !session::hold(&mut self.held, input) {
             self.close(CloseCode::POLICY, "too much at once", CloseReason::Protocol("too many messages at once"));
-        } else {
-            self.held.extend_from_slice(input);
         }
     }
 

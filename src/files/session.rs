@@ -15,13 +15,10 @@ use crate::{
     http::{
         BodyLength, Method, ReadPhase, RequestEvent, RequestHead, RequestReader, Status, expects_continue, persistent,
     },
-    session::{ANSWERS, CloseReason, Session, Waker, Wants},
+    session::{self, ANSWERS, CloseReason, Session, Waker, Wants},
     time::Now,
 };
 use std::{mem, net::IpAddr, sync::Arc, time::Instant};
-
-/// Bytes of requests that may wait for the answer to an earlier one; only what a driver has already read comes so far.
-const MAX_HELD: usize = 1024 * 1024;
 
 /// Bytes of responses that may wait before the next request is looked at.
 const HIGH_WATER: usize = 64 * 1024;
@@ -250,9 +247,7 @@ impl<F: Files> FileSession<F> {
 
     /// Keeps for later what came although nothing was asked for.
     fn hold(&mut self, input: &[u8]) {
-        self.held.extend_from_slice(input);
-        if self.held.len() > MAX_HELD {
-            self.held = Vec::new();
+        if !session::hold(&mut self.held, input) {
             self.state = State::Closed(CloseReason::Protocol("too many requests at once"));
         }
     }

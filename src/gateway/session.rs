@@ -13,7 +13,7 @@ use crate::{
         BodyLength, Limits, Method, ReadPhase, RequestEvent, RequestHead, RequestReader, Status, expects_continue,
         persistent,
     },
-    session::{ANSWERS, CloseReason, Session, Waker, Wants},
+    session::{self, ANSWERS, CloseReason, Session, Waker, Wants},
     time::Now,
 };
 use std::{
@@ -21,9 +21,6 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
-
-/// Bytes of requests that may wait for the answer to an earlier one; only what a driver has already read comes so far.
-const MAX_HELD: usize = 1024 * 1024;
 
 /// Called with what became of a command, once, on any thread.
 pub type Done = Box<dyn FnOnce(Result<Answer, Error>) + Send>;
@@ -272,9 +269,7 @@ impl<C: Commands> Gateway<C> {
 
     /// Keeps for later what came although nothing was asked for.
     fn hold(&mut self, input: &[u8]) {
-        self.held.extend_from_slice(input);
-        if self.held.len() > MAX_HELD {
-            self.held = Vec::new();
+        if !session::hold(&mut self.held, input) {
             self.state = State::Closed(CloseReason::Protocol("too many requests at once"));
         }
     }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     buf::Output,
-    session::{ANSWERS, CloseReason, Session, Wants},
+    session::{self, ANSWERS, CloseReason, Session, Wants},
     time::Now,
 };
 use std::{
@@ -40,10 +40,6 @@ pub trait LineProtocol {
         false
     }
 }
-
-/// Bytes of lines that may wait for an answer to an earlier one. Drivers stop reading long before; only what they have
-/// already read comes on top.
-const MAX_HELD: usize = 1024 * 1024;
 
 /// How long a line and a silence may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,9 +120,7 @@ impl<P: LineProtocol> LineSession<P> {
 
     /// Keeps for later what came although nothing was wanted.
     fn hold(&mut self, input: &[u8]) {
-        self.held.extend_from_slice(input);
-        if self.held.len() > MAX_HELD {
-            self.held = Vec::new();
+        if !session::hold(&mut self.held, input) {
             self.closed = Some(CloseReason::Protocol("too many requests at once"));
         }
     }

@@ -13,14 +13,10 @@ use crate::{
         expects_continue, persistent,
     },
     service::HIGH_WATER,
-    session::{ANSWERS, CloseReason, Session, Wants, Work, Worked},
+    session::{self, ANSWERS, CloseReason, Session, Wants, Work, Worked},
     time::Now,
 };
 use std::{mem, sync::Arc, time::Instant};
-
-/// Bytes of requests that may wait for the answer to an earlier one. We stop reading long before; only what a driver has
-/// already read comes on top, and that is one read, half a megabyte at most.
-const MAX_HELD: usize = 1024 * 1024;
 
 /// An HTTP/1.1 server's side of one connection.
 ///
@@ -220,9 +216,7 @@ impl Http {
 
     /// Keeps for later what came although we asked for nothing.
     fn hold(&mut self, input: &[u8]) {
-        self.held.extend_from_slice(input);
-        if self.held.len() > MAX_HELD {
-            self.held = Vec::new();
+        if !session::hold(&mut self.held, input) {
             self.state = State::Closed(CloseReason::Protocol("too many requests at once"));
         }
     }

@@ -1,7 +1,10 @@
 //! Tests of the memory that a connection keeps, whatever its peer does.
 
 use super::*;
-use crate::service::testing::{now, take};
+use crate::{
+    service::testing::{now, take},
+    session::MAX_HELD,
+};
 
 #[test]
 fn a_long_answer_is_made_as_the_peer_takes_it() {
