@@ -7,6 +7,7 @@ use super::{
     Settings,
     flags::Flags,
     keys::{GLOBAL, Key, UPSTREAM},
+    policy::Policy,
     sites::Site,
     upstreams::{Server, Upstream},
 };
@@ -71,6 +72,16 @@ impl Settings {
                 (None, Some(now)) => format!("{about}: route {path} added: {now}"),
                 _ => format!("{about}: route {path} removed"),
             });
+        });
+        let policies = |site: &Site| -> BTreeMap<String, Policy> {
+            site.site.routes.iter().map(|route| route.path.clone()).zip(site.policies.iter().cloned()).collect()
+        };
+        both(&policies(old), &policies(new), |path, old, now| {
+            let none = Policy::default();
+            let about = format!("{about}: route {path}: ");
+            lines.extend(
+                old.unwrap_or(&none).differences(now.unwrap_or(&none)).iter().map(|line| format!("{about}{line}")),
+            );
         });
     }
 }

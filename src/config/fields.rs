@@ -40,6 +40,22 @@ impl<'a> Fields<'a> {
         self.table.entries.get(key)
     }
 
+    /// Where the value of a key stands; without one, the table.
+    pub(super) fn place(&self, key: &str) -> Place {
+        self.get(key).map_or(self.table.place, |entry| entry.node.place)
+    }
+
+    /// A table in it.
+    pub(super) fn table_of(&self, key: &str, example: &str) -> Result<Option<&'a Table>, Mistake> {
+        match self.get(key).map(|entry| &entry.node) {
+            None => Ok(None),
+            Some(Node { value: Value::Table(table), .. }) => Ok(Some(table)),
+            Some(node) => {
+                Err(node.place.mistake(format!("`{key}` in {} is {}: write {example}", self.name, node.value.kind())))
+            }
+        }
+    }
+
     /// A string, and where it is.
     pub(super) fn text(&self, key: &str) -> Result<Option<(String, Place)>, Mistake> {
         self.get(key).map(|entry| self.text_of(key, &entry.node)).transpose()

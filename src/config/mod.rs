@@ -11,15 +11,18 @@
 
 mod demo;
 mod diff;
+mod edits;
 mod fields;
 mod flags;
 mod keys;
 mod listens;
+mod policy;
 mod print;
 mod run;
 mod settings;
 mod shown;
 mod sites;
+mod targets;
 #[cfg(test)]
 mod tests;
 mod tree;

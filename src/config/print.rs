@@ -9,7 +9,7 @@ use super::{
     sites::Site,
     upstreams::{Server, Upstream},
 };
-use crate::proxy::{Route, Target};
+use crate::proxy::{Route, TEXT, Target};
 use std::fmt::Write as _;
 
 impl Settings {
@@ -32,7 +32,7 @@ impl Settings {
         out
     }
 
-    fn site(&self, out: &mut String, Site { site, certificate, .. }: &Site) {
+    fn site(&self, out: &mut String, Site { site, policies, certificate, .. }: &Site) {
         line(out, format_args!("\n[[site]]\nname = {}\nhosts = {}", quoted(&site.name), list(&site.hosts)));
         if site.default {
             line(out, format_args!("default = true"));
@@ -41,8 +41,9 @@ impl Settings {
             let (chain, key) = (files.chain.display().to_string(), files.key.display().to_string());
             line(out, format_args!("certificate = {}\nkey = {}", quoted(&chain), quoted(&key)));
         }
-        for route in &site.routes {
+        for (route, policy) in site.routes.iter().zip(policies) {
             line(out, format_args!("\n[[site.route]]\npath = {}\n{}", quoted(&route.path), self.target(route)));
+            policy.shown().iter().for_each(|(key, value)| line(out, format_args!("{key} = {value}")));
         }
     }
 
@@ -53,13 +54,14 @@ impl Settings {
                 let name = self.upstreams.get(usize::from(id.0)).map_or("-", |upstream| upstream.name.as_str());
                 format!("upstream = {}", quoted(name))
             }
-            Target::Redirect { status, location, keeps_path } => {
-                // An empty place with the path of the request behind it was written as a slash.
-                let to = if location.is_empty() { "/" } else { location };
-                format!("redirect = {{ to = {}, status = {}, keep-path = {keeps_path} }}", quoted(to), status.code())
+            Target::Redirect { status, to } => {
+                let fixed = if to.is_fixed() { ", keep-path = false" } else { "" };
+                format!("redirect = {{ to = {}, status = {}{fixed} }}", quoted(&to.to_string()), status.code())
             }
-            Target::Respond { status, body } => {
-                format!("respond = {{ status = {}, body = {} }}", status.code(), quoted(body))
+            Target::Respond { status, content_type, body } => {
+                let other = &**content_type != TEXT;
+                let content_type = if other { format!(", type = {}", quoted(content_type)) } else { String::new() };
+                format!("respond = {{ status = {}, body = {}{content_type} }}", status.code(), quoted(body))
             }
         }
     }

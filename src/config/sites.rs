@@ -2,11 +2,12 @@
 
 use super::{
     fields::Fields,
+    policy::{self, Policy},
+    targets::{redirect, respond},
     tree::{Entry, Mistake, Place, Sources},
 };
 use crate::{
     cli::file::nearest,
-    http::Status,
     proxy::{self, GroupId},
 };
 use std::{collections::HashMap, path::PathBuf};
@@ -14,10 +15,17 @@ use std::{collections::HashMap, path::PathBuf};
 const SITE: &[&str] = &["name", "hosts", "default", "certificate", "key", "upstream", "redirect", "respond", "route"];
 const ROUTE: &[&str] = &["path", "upstream", "redirect", "respond"];
 
+/// The keys of a table that may have those of a policy, too.
+fn with_policy(own: &[&'static str]) -> Vec<&'static str> {
+    own.iter().chain(policy::KEYS).copied().collect()
+}
+
 /// A site, and the files of its certificate.
 #[derive(Debug)]
 pub(super) struct Site {
     pub(super) site: proxy::Site,
+    /// Those of its routes, as they are shown.
+    pub(super) policies: Vec<Policy>,
     pub(super) certificate: Option<Certificate>,
     pub(super) place: Place,
 }
@@ -41,7 +49,7 @@ pub(super) fn read(
         return Err(start.mistake("there is no site: write [[site]], hosts = [\"HOST\"] and upstream = \"NAME\""));
     };
     let (mut sites, mut hosts, mut default) = (Vec::new(), HashMap::new(), None);
-    for fields in Fields::list(entry, "[[site]]", SITE)? {
+    for fields in Fields::list(entry, "[[site]]", &with_policy(SITE))? {
         let mut site = Reader { fields, upstreams, sources }.site()?;
         for (host, place) in fields.texts("hosts")? {
             let host = host_name(&host)
@@ -98,20 +106,25 @@ impl Reader<'_> {
     fn site(&self) -> Result<Site, Mistake> {
         let fields = &self.fields;
         let name = fields.text("name")?.map(|(name, _)| name).unwrap_or_default();
-        let mut routes = Vec::new();
+        let (of_site, mut policies, mut routes) = (Policy::read(fields)?, Vec::new(), Vec::new());
         // A site without routes of its own has one for all paths.
-        routes.extend(self.target(fields)?.map(|to| (proxy::Route { path: "/".to_owned(), to }, fields.table.place)));
+        if let Some(to) = self.target(fields)? {
+            routes.push((proxy::Route { path: "/".to_owned(), to, policy: of_site.made() }, fields.table.place));
+            policies.push(of_site.clone());
+        }
         if let Some(entry) = fields.get("route") {
-            for route in Fields::list(entry, "[[site.route]]", ROUTE)? {
+            for route in Fields::list(entry, "[[site.route]]", &with_policy(ROUTE))? {
                 let (path, place) = route.text("path")?.ok_or_else(|| route.missing("path", "\"/\""))?;
                 let to = self
                     .target(&route)?
                     .ok_or_else(|| route.missing("upstream", "\"NAME\", or redirect or respond"))?;
-                let route = proxy::Route { path, to };
+                let policy = of_site.then(&Policy::read(&route)?);
+                let route = proxy::Route { path, to, policy: policy.made() };
                 route.check().map_err(|problem| {
                     place.mistake(format!("{:?} cannot be the path of a route: {problem}", route.path))
                 })?;
                 routes.push((route, place));
+                policies.push(policy);
             }
         }
         let mut known = HashMap::new();
@@ -134,6 +147,7 @@ impl Reader<'_> {
                 default: fields.bool("default")?.unwrap_or(false),
                 routes: routes.into_iter().map(|(route, _)| route).collect(),
             },
+            policies,
             certificate: self.certificate()?,
             place: fields.table.place,
         })
@@ -185,63 +199,4 @@ impl Reader<'_> {
             }
         }
     }
-}
-
-/// `"https://www.test"`, or a table with more.
-fn redirect(fields: &Fields<'_>) -> Result<proxy::Target, Mistake> {
-    let Some(entry) = fields.get("redirect") else { return Err(fields.missing("redirect", "\"https://HOST\"")) };
-    let (location, place, status, keeps_path) = match &entry.node.value {
-        super::tree::Value::Table(table) => {
-            let inner = Fields::new(table, "redirect", &["to", "status", "keep-path"])?;
-            let (to, place) = inner.text("to")?.ok_or_else(|| inner.missing("to", "\"https://HOST\""))?;
-            (to, place, inner.number("status")?, inner.bool("keep-path")?.unwrap_or(true))
-        }
-        _ => {
-            let (to, place) = fields.text("redirect")?.ok_or_else(|| fields.missing("redirect", "\"https://HOST\""))?;
-            (to, place, None, true)
-        }
-    };
-    let visible = !location.is_empty() && location.bytes().all(|byte| byte.is_ascii_graphic());
-    if !visible || !(location.starts_with('/') || location.starts_with("http://") || location.starts_with("https://")) {
-        return Err(place.mistake(format!(
-            "{location:?} is no place to send a client to: write \"https://HOST\", or a path like \"/new\""
-        )));
-    }
-    let status = match status {
-        None => 308,
-        Some((text, place)) => {
-            [301, 302, 303, 307, 308].into_iter().find(|code| code.to_string() == text).ok_or_else(|| {
-                place.mistake(format!("{text} is no status of a redirect: write 301, 302, 303, 307 or 308"))
-            })?
-        }
-    };
-    // The path of the request begins with a slash of its own.
-    let location = if keeps_path { location.trim_end_matches('/').to_owned() } else { location };
-    Ok(proxy::Target::Redirect {
-        status: Status::new(status).unwrap_or(Status::PERMANENT_REDIRECT),
-        location,
-        keeps_path,
-    })
-}
-
-/// A status, or a table with a text.
-fn respond(fields: &Fields<'_>) -> Result<proxy::Target, Mistake> {
-    let Some(entry) = fields.get("respond") else { return Err(fields.missing("respond", "404")) };
-    let (status, body) = match &entry.node.value {
-        super::tree::Value::Table(table) => {
-            let inner = Fields::new(table, "respond", &["status", "body"])?;
-            let status = inner.number("status")?.ok_or_else(|| inner.missing("status", "200"))?;
-            (Some(status), inner.text("body")?.map(|(body, _)| body))
-        }
-        _ => (fields.number("respond")?, None),
-    };
-    let (text, place) = status.ok_or_else(|| fields.missing("respond", "404"))?;
-    let status = text.parse::<u16>().ok().filter(|code| (200..=599).contains(code)).and_then(Status::new);
-    let status = status.filter(|status| !status.is_bodiless() && status.code() != 205).ok_or_else(|| {
-        place.mistake(format!(
-            "{text} is no status of an answer with a text: write a number from 200 to 599, but not 204, 205 or 304"
-        ))
-    })?;
-    let body = body.unwrap_or_else(|| format!("{} {}\n", status.code(), status.reason()));
-    Ok(proxy::Target::Respond { status, body })
 }

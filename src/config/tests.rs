@@ -216,6 +216,11 @@ redirect = \"/\"
 [[site.route]]
 path = \"/y\"
 respond = 404
+request-headers = { set = { X-Key = \"hunter2\", X-Env = \"a\", X-Host = \"${HOST}\" }, remove = [\"Cookie\"] }
+[[site.route]]
+path = \"/away\"
+redirect = { to = \"https://{host}/{rest}{query}\", status = 303 }
+response-headers = { set = { X-Frame-Options = \"DENY\" }, add = { Link = [\"</a>\", \"</b>\"] } }
 [[site]]
 default = true
 redirect = { to = \"https://a.test/new\", status = 302, keep-path = false }
@@ -239,13 +244,18 @@ fn the_printed_file_means_the_same_and_hides_secrets() {
     let again = read(&printed).unwrap_or_else(|error| panic!("{error}\n{printed}"));
     assert_eq!(again.print(), printed);
     let difference = settings.diff(&again);
-    assert!(matches!(&difference[..], [only] if only.contains("health.headers")), "{difference:?}");
+    // Values that are hidden are others in the printed file.
+    let [headers, key] = &difference[..] else { panic!("{difference:?}") };
+    assert!(headers.contains("health.headers") && key.contains("route /y: request-headers"), "{difference:?}");
     for line in [
         "workers = 2",
         "interval = \"1500ms\"",
         "# timeout = \"1s\"",
         "headers = [\"Authorization: (hidden)\"]",
         "status = false",
+        "request-headers = { remove = [\"Cookie\"], set = { \"X-Env\" = \"a\", \"X-Host\" = \"${HOST}\", \"X-Key\" = \"(hidden)\" } }",
+        "response-headers = { set = { \"X-Frame-Options\" = \"DENY\" }, add = { \"Link\" = [\"</a>\", \"</b>\"] } }",
+        "redirect = { to = \"https://{host}/{rest}{query}\", status = 303 }",
     ] {
         assert!(printed.lines().any(|printed| printed == line), "{line}\n{printed}");
     }
@@ -282,6 +292,9 @@ fn a_difference_is_one_in_meaning() {
         ("\"*.a.test\"", "\"b.test\"", "site a.test: host *.a.test removed"),
         ("path = \"/y\"", "path = \"/z\"", "site a.test: route /y removed"),
         ("respond = 404", "respond = 410", "respond = { status = 410, body = \"410 Gone\\n\" }"),
+        ("DENY", "SAMEORIGIN", "site a.test: route /away: response-headers: {"),
+        ("\"hunter2\", X-Env", "\"hunter3\", X-Env", "site a.test: route /y: request-headers: {"),
+        ("{rest}{query}", "{rest}", "site a.test: route /away: redirect = {"),
         ("127.0.0.1:8080", "127.0.0.1:8081", "listen 127.0.0.1:8081 added"),
         ("127.0.0.1:8080", "127.0.0.1:8081", "listen 127.0.0.1:8080 removed"),
         ("default = true", "hosts = [\"c.test\"]", "site default removed"),
@@ -289,6 +302,23 @@ fn a_difference_is_one_in_meaning() {
         let difference = old.diff(&read(&RICH.replace(from, to)).unwrap());
         assert!(difference.iter().any(|line| line.contains(expected)), "{from} → {to}: {difference:?}");
     }
+}
+
+#[test]
+fn changes_of_a_route_follow_those_of_its_site() {
+    let site = "[[listen]]\naddress = \"127.0.0.1:8080\"\n[[site]]\nhosts = [\"a.test\"]\nrespond = 404\n\
+                response-headers = { remove = [\"Server\"], set = { A = \"1\", B = \"1\" }, add = { C = \"1\" } }\n\
+                [[site.route]]\npath = \"/x\"\nrespond = 404\n\
+                response-headers = { remove = [\"b\"], set = { a = \"2\", Server = \"x\" }, add = { C = \"2\" } }\n";
+    let settings = read(site).unwrap();
+    let printed = settings.print();
+    for line in [
+        "response-headers = { remove = [\"Server\"], set = { \"A\" = \"1\", \"B\" = \"1\" }, add = { \"C\" = \"1\" } }",
+        "response-headers = { remove = [\"b\"], set = { \"Server\" = \"x\", \"a\" = \"2\" }, add = { \"C\" = [\"1\", \"2\"] } }",
+    ] {
+        assert!(printed.lines().any(|printed| printed == line), "{line}\n{printed}");
+    }
+    assert_eq!(settings.diff(&read(&printed).unwrap()), Vec::<String>::new());
 }
 
 /// Every key is in the example, with its value or as a comment.
@@ -311,5 +341,8 @@ fn the_example_has_every_key() {
             let path = format!("{prefix}{dot}{section}.{name}");
             assert!(there.contains(&path), "{path} is not in docs/proxy.toml");
         }
+    }
+    for key in super::policy::KEYS {
+        assert!(there.contains(&format!("[site.{key}")), "{key} is not in docs/proxy.toml");
     }
 }

@@ -1,17 +1,20 @@
 //! Answers of the proxy itself: what a client gets when no backend answers it.
 
-use super::{config::Forwarding, failure::Failure, routing::Target};
+use super::{config::Forwarding, edits::Edits, failure::Failure, routing::Target};
 use crate::http::{Fields, Method, RequestHead, Status};
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 /// The methods that go to a backend.
 const ALLOWED: &str = "GET, HEAD, POST, PUT, DELETE, OPTIONS, TRACE, PATCH";
+
+/// The type of a text for people.
+pub const TEXT: &str = "text/plain; charset=utf-8";
 
 /// An answer, still without what is said of the connection.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: Status,
-    pub(super) content_type: &'static str,
+    pub(super) content_type: Cow<'static, str>,
     /// Beside the type and the length of the content, and the date.
     pub(super) fields: Fields,
     content: Vec<u8>,
@@ -28,6 +31,16 @@ impl Answer {
     /// The content that follows the head.
     pub(super) fn content(&self) -> &[u8] {
         if self.is_head { &[] } else { &self.content }
+    }
+
+    /// Changes its fields. It keeps a type: its content is of one.
+    pub(super) fn edit(&mut self, edits: &Edits) {
+        const TYPE: &str = "content-type";
+        edits.apply(&mut self.fields);
+        if let Some(given) = self.fields.get(TYPE) {
+            self.content_type = String::from_utf8_lossy(given).into_owned().into();
+            self.fields.remove(TYPE);
+        }
     }
 }
 
@@ -79,17 +92,17 @@ pub(super) fn failure(context: &Context<'_>) -> Answer {
     if status == Status::METHOD_NOT_ALLOWED {
         fields.push("Allow", ALLOWED);
     }
-    answer(context, status, "text/plain; charset=utf-8", fields, content.into_bytes())
+    answer(context, status, TEXT, fields, content.into_bytes())
 }
 
 /// The answer that the configuration gives in place of a backend.
 fn of_route(context: &Context<'_>) -> Answer {
     let fields = context.location.iter().map(|location| ("Location", location)).collect();
-    let content = match context.target {
-        Some(Target::Respond { body, .. }) => body.clone().into_bytes(),
-        _ => format!("{} {}\n", context.status.code(), context.status.reason()).into_bytes(),
+    let (content_type, content) = match context.target {
+        Some(Target::Respond { body, content_type, .. }) => (Cow::Owned(content_type.to_string()), body.clone()),
+        _ => (TEXT.into(), format!("{} {}\n", context.status.code(), context.status.reason())),
     };
-    answer(context, context.status, "text/plain; charset=utf-8", fields, content)
+    answer(context, context.status, content_type, fields, content.into_bytes())
 }
 
 /// Advice to the client, where it can do something.
@@ -140,7 +153,7 @@ fn last_hop(context: &Context<'_>) -> Answer {
         }
         _ => {
             let fields = [("Allow", ALLOWED)].into_iter().collect();
-            answer(context, Status::OK, "text/plain; charset=utf-8", fields, Vec::new())
+            answer(context, Status::OK, TEXT, fields, Vec::new())
         }
     }
 }
@@ -148,10 +161,10 @@ fn last_hop(context: &Context<'_>) -> Answer {
 fn answer(
     context: &Context<'_>,
     status: Status,
-    content_type: &'static str,
+    content_type: impl Into<Cow<'static, str>>,
     fields: Fields,
     content: Vec<u8>,
 ) -> Answer {
     let is_head = context.head.is_some_and(|head| head.method == Method::Head);
-    Answer { status, content_type, fields, content, is_head }
+    Answer { status, content_type: content_type.into(), fields, content, is_head }
 }

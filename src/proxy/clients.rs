@@ -143,7 +143,7 @@ impl Proxy {
         let (peer, secure) = (client.peer, client.secure.clone());
         let who = identity::admit(&mut head, peer.ip(), &shared.config.forwarding);
         let failure = refusal(&head, body, peer.ip(), secure.as_deref(), &shared.config);
-        let (way, failure) = shared.way(&head, failure);
+        let (way, failure) = shared.way(&mut head, failure);
         let needed = Some(needed(&head, body)).filter(|needed| failure.is_none() && *needed > here);
         let by = now.instant + shared.config.deadlines.body * BEGINNING;
         let needed = needed.map(|bytes| Needed { bytes, by });

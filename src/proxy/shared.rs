@@ -2,6 +2,7 @@
 
 use super::{
     config::Config,
+    edits::Edits,
     exchange::Cache,
     failure::Failure,
     forward::{Forward, TUNNELS},
@@ -13,7 +14,7 @@ use super::{
 };
 use crate::{
     backend::{Backend, BackendId},
-    http::RequestHead,
+    http::{RequestHead, hop},
     pool::Slots,
     tls,
 };
@@ -54,15 +55,26 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// The way of a request, and why it is not forwarded, if it is not. `failure`: that is known already.
-    pub(super) fn way(&self, head: &RequestHead, failure: Option<Failure>) -> (Way, Option<Failure>) {
-        match &self.router {
-            None => (Way::default(), failure),
-            Some(router) => {
-                let (way, unrouted) = router.find(head);
-                (way, failure.or(unrouted))
-            }
+    /// The way of a request, and why it is not forwarded, if it is not. `failure`: that is known already. The head of one that is
+    /// forwarded is changed as its route asks for.
+    pub(super) fn way(&self, head: &mut RequestHead, failure: Option<Failure>) -> (Way, Option<Failure>) {
+        let Some(router) = &self.router else { return (Way::default(), failure) };
+        let (way, unrouted) = router.find(head);
+        let failure = failure.or(unrouted);
+        if failure.is_none()
+            && let Some(policy) = router.policy(way).filter(|policy| !policy.request.is_empty())
+        {
+            // A client could name a field in `Connection` that the file sets, and it would not go on.
+            hop::remove_listed(&mut head.fields);
+            policy.request.apply(&mut head.fields);
         }
+        (way, failure)
+    }
+
+    /// The changes to the head of a response to a request that goes that way, if there are any.
+    pub(super) fn response_edits(&self, way: Way) -> Option<&Edits> {
+        let policy = self.router.as_ref()?.policy(way)?;
+        Some(&policy.response).filter(|edits| !edits.is_empty())
     }
 
     /// The names of what was chosen. `None`: there is nothing to choose from.

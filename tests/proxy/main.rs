@@ -7,6 +7,7 @@
 mod support;
 
 mod command_line;
+mod edits;
 mod many;
 mod routing;
 mod tls;

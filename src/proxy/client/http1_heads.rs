@@ -148,7 +148,7 @@ pub(in crate::proxy) fn write_own(
     hsts: Option<&str>,
 ) {
     http::write_status_line(Version::Http11, answer.status, answer.status.reason().as_bytes(), out);
-    for text in ["Date: ", date, "\r\nContent-Type: ", answer.content_type, "\r\nContent-Length: "] {
+    for text in ["Date: ", date, "\r\nContent-Type: ", &answer.content_type, "\r\nContent-Length: "] {
         out.put_slice(text.as_bytes());
     }
     framing::write_decimal(answer.length() as u64, out);
@@ -156,7 +156,7 @@ pub(in crate::proxy) fn write_own(
     for (name, value) in answer.fields.iter() {
         headers::field(out, name, value);
     }
-    headers::write_hsts(out, hsts);
+    headers::write_hsts(out, hsts.filter(|_| !answer.fields.contains(headers::HSTS)));
     out.put_slice(connection(persists, version));
     out.put_slice(b"\r\n");
     out.put_slice(answer.content());

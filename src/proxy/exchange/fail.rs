@@ -45,7 +45,7 @@ impl Step<'_> {
             // The rest of the request would be taken for the next one.
             self.reply().leaves_unread(Unread::NotToItsEnd);
         }
-        let answer = answer::failure(&answer::Context {
+        let mut answer = answer::failure(&answer::Context {
             failure,
             status: self.status_of(failure),
             head: Some(&self.core.request.head),
@@ -54,6 +54,9 @@ impl Step<'_> {
             location: self.location_of(failure),
             target: self.target(),
         });
+        if let Some(edits) = self.worker.shared.response_edits(self.core.way) {
+            answer.edit(edits);
+        }
         self.reply().own(&answer);
     }
 
@@ -67,7 +70,7 @@ impl Step<'_> {
         let head = &self.core.request.head;
         match failure {
             Failure::NeedsTls => self.worker.shared.config.redirect.as_ref()?.location(head),
-            Failure::OfRoute(_) => self.target()?.location(head),
+            Failure::OfRoute(_) => self.worker.shared.router.as_ref()?.location(self.core.way, head),
             _ => None,
         }
     }

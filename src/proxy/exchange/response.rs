@@ -8,7 +8,7 @@ use super::{
 use crate::{
     cache::{Did, store::Entry},
     health::Outcome,
-    http::{self, BodyLength, Fields, ResponseHead, Status},
+    http::{self, BodyLength, Fields, ResponseHead, Status, hop},
     proxy::client::Unread,
 };
 use std::sync::Arc;
@@ -59,7 +59,10 @@ impl Relay {
         }
         let key = step.core.caching.as_ref().and_then(|_| step.status_key());
         let status = step.core.caching.as_ref().and_then(|_| step.cache_status(None, stored, key.as_ref()));
-        step.reply().head(head, body, status);
+        match step.edited(head) {
+            None => step.reply().head(head, body, status),
+            Some(edited) => step.reply().head(&edited, body, status),
+        }
         let by = (body != BodyLength::Empty).then(|| step.cx.now() + step.worker.shared.config.deadlines.response);
         step.expect_upstream(self.link, by);
         self.receiving = Receiving::of(body);
@@ -175,6 +178,16 @@ impl Relay {
 }
 
 impl Step<'_> {
+    /// The head as the client gets it, if its route changes it.
+    pub(super) fn edited(&self, head: &ResponseHead) -> Option<ResponseHead> {
+        let edits = self.worker.shared.response_edits(self.core.way)?;
+        let mut head = head.clone();
+        // A field that `Connection` names does not go on, and would take the one of the file with it.
+        hop::remove_listed(&mut head.fields);
+        edits.apply(&mut head.fields);
+        Some(head)
+    }
+
     /// Whether the client may send its content after this response, or may not: it waits for 100, and is not asked to
     /// (RFC 9110 §10.1.1). The bytes it sends next could be either content or its next request, and not
     /// every proxy in front of us would read them as we do.

@@ -2,7 +2,7 @@
 
 use super::{Event, Failure, State, Step};
 use crate::{
-    cache::{Answer, CacheStatus, Did, Forward, Incomplete, Key, answer, status::Origin, store::Entry},
+    cache::{Answer, CacheStatus, Did, Forward, Incomplete, Key, Stored, answer, status::Origin, store::Entry},
     http::{BodyLength, Fields},
     proxy::client::Announced,
 };
@@ -69,7 +69,10 @@ impl Step<'_> {
         self.note(did, entry);
         let key = self.status_key();
         let status = self.cache_status(Some(entry), false, key.as_ref());
-        self.reply().selected(entry, answer, status);
+        match self.edited_entry(entry) {
+            None => self.reply().selected(entry, answer, status),
+            Some(edited) => self.reply().selected(&edited, answer, status),
+        }
         self.serve_on(answer.body(&entry.stored).collect::<Vec<_>>().into_iter())
     }
 
@@ -104,7 +107,19 @@ impl Step<'_> {
     pub(super) fn send_stored_head(&mut self, entry: &Entry, body: Announced) {
         let key = self.status_key();
         let status = self.cache_status(Some(entry), false, key.as_ref());
-        self.reply().stored(entry, body, status);
+        match self.edited_entry(entry) {
+            None => self.reply().stored(entry, body, status),
+            Some(edited) => self.reply().stored(&edited, body, status),
+        }
+    }
+
+    /// The stored response with the head as the client gets it, if its route changes that.
+    fn edited_entry(&mut self, entry: &Entry) -> Option<Entry> {
+        let head = self.edited(&entry.stored.head)?;
+        let wire = self.wire(&head);
+        let mut edited = Entry::new(entry.key.clone(), entry.hash, Stored { head, ..entry.stored.clone() });
+        edited.wire = wire;
+        Some(edited)
     }
 
     /// `Cache-Status` (RFC 9211): `entry` is what the client gets, if it comes from the cache. `None`: it is not told.

@@ -13,10 +13,13 @@
 //!
 //! Without a router, as in the milestones, all requests go to the only group.
 
+mod location;
 mod paths;
 mod readings;
 
-use super::{failure::Failure, groups::GroupId};
+pub use location::Location;
+
+use super::{failure::Failure, groups::GroupId, policy::Policy};
 use crate::{
     app::canonical,
     http::{Authority, RequestHead, Status, target::Form},
@@ -44,6 +47,8 @@ pub struct Route {
     pub path: String,
     /// The target of its requests.
     pub to: Target,
+    /// The rules for them.
+    pub policy: Policy,
 }
 
 impl Route {
@@ -77,33 +82,18 @@ pub enum Target {
     Redirect {
         /// 301, 302, 303, 307 or 308.
         status: Status,
-        /// The value of `Location`.
-        location: String,
-        /// The path and query of the request are put behind it.
-        keeps_path: bool,
+        /// The place where it is.
+        to: Location,
     },
     /// It is answered here.
     Respond {
-        /// Any final status.
+        /// Any final status with content.
         status: Status,
+        /// The media type of the content.
+        content_type: Box<str>,
         /// As it is sent.
         body: String,
     },
-}
-
-impl Target {
-    /// Where a redirect sends the request with this head.
-    pub(super) fn location(&self, head: &RequestHead) -> Option<String> {
-        match self {
-            Self::Redirect { location, keeps_path: false, .. } => Some(location.clone()),
-            Self::Redirect { location, keeps_path: true, .. } => {
-                let mut to = location.clone().into_bytes();
-                head.parsed_target().write_origin_form(&head.method, &mut to);
-                String::from_utf8(to).ok()
-            }
-            Self::Group(_) | Self::Respond { .. } => None,
-        }
-    }
 }
 
 /// The way of one request.
@@ -164,6 +154,7 @@ impl Router {
         match self.target(way) {
             None => (way, Some(Failure::NoRoute)),
             Some(Target::Group(group)) => (Way { group: *group, ..way }, None),
+            Some(Target::Redirect { to, .. }) if !to.is_known(head) => (way, Some(Failure::NoSite)),
             Some(Target::Redirect { status, .. } | Target::Respond { status, .. }) => {
                 (way, Some(Failure::OfRoute(*status)))
             }
@@ -182,15 +173,33 @@ impl Router {
         self.hosts.get(&*name).or_else(|| self.wild.get(parent()?)).copied()
     }
 
+    fn route(&self, way: Way) -> Option<&Route> {
+        way.route.and_then(|route| self.routes.get(route as usize))
+    }
+
     /// The target of that way.
     pub(super) fn target(&self, way: Way) -> Option<&Target> {
-        way.route.and_then(|route| self.routes.get(route as usize)).map(|route| &route.to)
+        self.route(way).map(|route| &route.to)
+    }
+
+    /// The rules for requests that go that way.
+    pub(super) fn policy(&self, way: Way) -> Option<&Policy> {
+        self.route(way).map(|route| &route.policy)
+    }
+
+    /// Where the request with this head, which goes that way, is sent if it is redirected.
+    pub(super) fn location(&self, way: Way, head: &RequestHead) -> Option<String> {
+        let route = self.route(way)?;
+        match &route.to {
+            Target::Redirect { to, .. } => Some(to.write(head, &route.path)),
+            Target::Group(_) | Target::Respond { .. } => None,
+        }
     }
 
     /// The names of site and route, for the log.
     pub(super) fn names(&self, way: Way) -> (Option<&str>, Option<&str>) {
         let site = way.site.and_then(|site| self.sites.get(site as usize));
-        let route = way.route.and_then(|route| self.routes.get(route as usize));
+        let route = self.route(way);
         (site.map(|(name, _)| name.as_str()), route.map(|route| route.path.as_str()))
     }
 }
@@ -201,7 +210,11 @@ mod tests {
     use crate::http::Method;
 
     fn site(hosts: &[&str], routes: &[(&str, u16)], default: bool) -> Site {
-        let to = |(path, group): &(&str, u16)| Route { path: (*path).to_owned(), to: Target::Group(GroupId(*group)) };
+        let to = |(path, group): &(&str, u16)| Route {
+            path: (*path).to_owned(),
+            to: Target::Group(GroupId(*group)),
+            policy: Policy::default(),
+        };
         Site {
             name: hosts.first().unwrap_or(&"-").to_string(),
             hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),

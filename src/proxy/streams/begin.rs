@@ -166,7 +166,7 @@ fn ask(request: http2::Request, peer: IpAddr, secure: Option<&Secure>, random: [
         }
     }
     failure = failure.or_else(|| refusal(&head, body, peer, secure, config));
-    let (way, failure) = shared.way(&head, failure);
+    let (way, failure) = shared.way(&mut head, failure);
     Asked { head, body, key, way, failure, overrides_method: who.overrides_method, client: who.client }
 }
 
