@@ -144,6 +144,7 @@ const SECTIONS: &[(&str, &[Words])] = &[
         &[
             Function("proxy/failure.rs", "as_str"),
             Function("proxy/forward/denied.rs", "as_str"),
+            Function("proxy/access/barred.rs", "as_str"),
             Function("proxy/forward/reserved.rs", "as_str"),
             Function("http/error.rs", "as_str"),
         ],

@@ -9,6 +9,7 @@
 //!
 //! Reading order: `keys` (which key is which flag), `settings`, `sites`, `flags` (how a mistake of a flag is told of its key), `tree`.
 
+mod access;
 mod demo;
 mod diff;
 mod edits;
@@ -18,6 +19,7 @@ mod keys;
 mod listens;
 mod policy;
 mod print;
+mod rates;
 mod run;
 mod settings;
 mod shown;

@@ -57,7 +57,7 @@ impl Settings {
         let listens = listens::read(entry("listen"), start, sources)?;
         let upstreams = upstreams::read(entry("upstream"), sources)?;
         let names: Vec<&str> = upstreams.iter().map(|upstream| upstream.name.as_str()).collect();
-        let sites = sites::read(entry("site"), &names, start, sources)?;
+        let sites = sites::read(entry("site"), &names, start, (sources, world))?;
         check_tls(&listens, &sites, &flags)?;
         let secure = upstreams.iter().flat_map(|upstream| &upstream.servers).any(|server| server.spec.secure.is_some());
         if let Some(given) = flags.given.iter().find(|given| given.key.section == "backend-tls").filter(|_| !secure) {
@@ -114,7 +114,18 @@ impl Settings {
             let mistake = upstream.place.mistake(format!("no route leads to upstream {:?}", upstream.name));
             warnings.push(self.sources.tell(&mistake));
         }
+        warnings.extend(self.passwords_in_clear());
         Ok(warnings.into_iter().map(|warning| self.place_text(&warning)).collect())
+    }
+
+    /// Sites that ask for passwords, where others can read these on their way.
+    fn passwords_in_clear(&self) -> Option<String> {
+        let listen = self.listens.iter().find(|listen| listen.tls == Tls::Off && !listen.address.ip().is_loopback())?;
+        let asks = |site: &&Site| site.policies.iter().any(super::policy::Policy::asks_for_passwords);
+        let site = self.sites.iter().find(asks)?;
+        let problem =
+            format!("site {:?} asks for passwords, which can be read on their way: write tls = true", site.site.name);
+        Some(self.sources.tell(&listen.place.mistake(problem)))
     }
 
     /// A failure that names flags, told of the place in the file.

@@ -1,10 +1,12 @@
 //! `[[site]]` and `[[site.route]]`: which hosts there are, and where the paths of each lead.
 
 use super::{
+    access::Context,
     fields::Fields,
     policy::{self, Policy},
     targets::{redirect, respond},
     tree::{Entry, Mistake, Place, Sources},
+    world::World,
 };
 use crate::{
     cli::file::nearest,
@@ -43,14 +45,15 @@ pub(super) fn read(
     entry: Option<&Entry>,
     upstreams: &[&str],
     start: Place,
-    sources: &Sources,
+    (sources, world): (&Sources, &dyn World),
 ) -> Result<Vec<Site>, Mistake> {
     let Some(entry) = entry else {
         return Err(start.mistake("there is no site: write [[site]], hosts = [\"HOST\"] and upstream = \"NAME\""));
     };
     let (mut sites, mut hosts, mut default) = (Vec::new(), HashMap::new(), None);
+    let context = &Context::new(sources, world);
     for fields in Fields::list(entry, "[[site]]", &with_policy(SITE))? {
-        let mut site = Reader { fields, upstreams, sources }.site()?;
+        let mut site = Reader { fields, upstreams, sources, context }.site()?;
         for (host, place) in fields.texts("hosts")? {
             let host = host_name(&host)
                 .map_err(|problem| place.mistake(format!("{host:?} cannot be a host of a site: {problem}")))?;
@@ -100,13 +103,16 @@ struct Reader<'a> {
     fields: Fields<'a>,
     upstreams: &'a [&'a str],
     sources: &'a Sources,
+    context: &'a Context<'a>,
 }
 
 impl Reader<'_> {
     fn site(&self) -> Result<Site, Mistake> {
         let fields = &self.fields;
         let name = fields.text("name")?.map(|(name, _)| name).unwrap_or_default();
-        let (of_site, mut policies, mut routes) = (Policy::read(fields)?, Vec::new(), Vec::new());
+        let scope = fields.texts("hosts")?.first().map_or("default", |(host, _)| host).to_owned();
+        let of_site = Policy::read(fields, &scope, self.context)?;
+        let (mut policies, mut routes) = (Vec::new(), Vec::new());
         // A site without routes of its own has one for all paths.
         if let Some(to) = self.target(fields)? {
             routes.push((proxy::Route { path: "/".to_owned(), to, policy: of_site.made() }, fields.table.place));
@@ -118,7 +124,8 @@ impl Reader<'_> {
                 let to = self
                     .target(&route)?
                     .ok_or_else(|| route.missing("upstream", "\"NAME\", or redirect or respond"))?;
-                let policy = of_site.then(&Policy::read(&route)?);
+                let own = Policy::read(&route, &format!("{scope} {path}"), self.context)?;
+                let policy = of_site.then(&own);
                 let route = proxy::Route { path, to, policy: policy.made() };
                 route.check().map_err(|problem| {
                     place.mistake(format!("{:?} cannot be the path of a route: {problem}", route.path))

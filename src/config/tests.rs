@@ -20,10 +20,13 @@ hosts = [\"a.test\"]
 upstream = \"web\"
 ";
 
+/// A user.
+const USERS: &str = "ann:$2y$04$DQUFBQUFBQUFBQUFBQUFBOvloasPCb6U/MniSGxRyDBMIxb1Nc/4O\n";
+
 /// Reads a file and looks at all that can be known without asking the system.
 fn read(text: &str) -> Result<Settings, String> {
-    let files = BTreeMap::from([("proxy.toml".to_owned(), text.to_owned())]);
-    read_files(files)
+    let files = [("proxy.toml", text), ("users", USERS)].map(|(name, text)| (name.to_owned(), text.to_owned()));
+    read_files(files.into())
 }
 
 fn read_files(files: BTreeMap<String, String>) -> Result<Settings, String> {
@@ -216,9 +219,15 @@ redirect = \"/\"
 [[site.route]]
 path = \"/y\"
 respond = 404
+auth = { users = \"users\", realm = \"x\", pass-on = true }
 request-headers = { set = { X-Key = \"hunter2\", X-Env = \"a\", X-Host = \"${HOST}\" }, remove = [\"Cookie\"] }
 [[site.route]]
 path = \"/away\"
+auth = false
+rate-limit = [\"10/s\", { rate = \"600/m\", burst = 5, key = \"header:X-Key\", name = \"b\" }]
+requests-per-client = 7
+allow = [\"10.0.0.0/8\", \"::1\"]
+deny = [\"10.9.0.0/16\"]
 redirect = { to = \"https://{host}/{rest}{query}\", status = 303 }
 response-headers = { set = { X-Frame-Options = \"DENY\" }, add = { Link = [\"</a>\", \"</b>\"] } }
 [[site]]
@@ -256,6 +265,12 @@ fn the_printed_file_means_the_same_and_hides_secrets() {
         "request-headers = { remove = [\"Cookie\"], set = { \"X-Env\" = \"a\", \"X-Host\" = \"${HOST}\", \"X-Key\" = \"(hidden)\" } }",
         "response-headers = { set = { \"X-Frame-Options\" = \"DENY\" }, add = { \"Link\" = [\"</a>\", \"</b>\"] } }",
         "redirect = { to = \"https://{host}/{rest}{query}\", status = 303 }",
+        "allow = [\"10.0.0.0/8\", \"::1\"]",
+        "deny = [\"10.9.0.0/16\"]",
+        "auth = { users = \"users\", realm = \"x\", pass-on = true }",
+        "auth = false",
+        "rate-limit = [{ rate = \"10/s\", burst = 10, key = \"client\", name = \"default\" }, { rate = \"600/m\", burst = 5, key = \"header:X-Key\", name = \"b\" }]",
+        "requests-per-client = 7",
     ] {
         assert!(printed.lines().any(|printed| printed == line), "{line}\n{printed}");
     }
@@ -292,6 +307,11 @@ fn a_difference_is_one_in_meaning() {
         ("\"*.a.test\"", "\"b.test\"", "site a.test: host *.a.test removed"),
         ("path = \"/y\"", "path = \"/z\"", "site a.test: route /y removed"),
         ("respond = 404", "respond = 410", "respond = { status = 410, body = \"410 Gone\\n\" }"),
+        ("\"10/s\"", "\"11/s\"", "site a.test: route /away: rate-limit: [{"),
+        ("requests-per-client = 7", "requests-per-client = 8", "site a.test: route /away: requests-per-client: 7 → 8"),
+        ("auth = false\n", "", "site a.test: route /away: auth: false → nothing"),
+        ("realm = \"x\"", "realm = \"y\"", "site a.test: route /y: auth: {"),
+        ("10.9.0.0/16", "10.8.0.0/16", "site a.test: route /away: deny: [\"10.9.0.0/16\"] → [\"10.8.0.0/16\"]"),
         ("DENY", "SAMEORIGIN", "site a.test: route /away: response-headers: {"),
         ("\"hunter2\", X-Env", "\"hunter3\", X-Env", "site a.test: route /y: request-headers: {"),
         ("{rest}{query}", "{rest}", "site a.test: route /away: redirect = {"),

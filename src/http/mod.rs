@@ -33,6 +33,7 @@
 mod body;
 mod chunked;
 pub mod claims;
+mod credentials;
 mod date;
 mod error;
 mod fields;
@@ -57,6 +58,7 @@ mod tests;
 mod version;
 mod writer;
 
+pub use credentials::basic_credentials;
 pub use date::http_date;
 pub use error::Error;
 pub use fields::{Fields, write_line};

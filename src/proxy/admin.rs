@@ -9,6 +9,7 @@
 //! has named with `--admin-host`.
 
 use super::{
+    access::Gate,
     admin_purge,
     desk::Desk,
     groups::Group,
@@ -305,9 +306,9 @@ impl Shared {
                 "waited": sum(|c| c.pool.waited.read()),
                 "queue_full": sum(|c| c.pool.refused.read()),
             },
-            "tls": self.tls_stats(),
-            "tls_to_backends": self.servers_stats(),
+            "tls": self.tls_stats(), "tls_to_backends": self.servers_stats(),
             "http2": self.config.http2.as_ref().map(|_| http2_stats(&self.counters)),
+            "limits": self.gate.as_ref().map(Gate::stats),
             "cache": self.cache_stats(),
             "pool_closed": self.closed(),
             "log": {"lines_lost": cli::log_lines_lost()},

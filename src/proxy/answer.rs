@@ -1,6 +1,12 @@
 //! Answers of the proxy itself: what a client gets when no backend answers it.
 
-use super::{config::Forwarding, edits::Edits, failure::Failure, routing::Target};
+use super::{
+    access::{Barred, Rate},
+    config::Forwarding,
+    edits::Edits,
+    failure::Failure,
+    routing::Target,
+};
 use crate::http::{Fields, Method, RequestHead, Status};
 use std::{borrow::Cow, time::Duration};
 
@@ -58,6 +64,10 @@ pub(super) struct Context<'a> {
     pub(super) location: Option<String>,
     /// The target of the route of the request.
     pub(super) target: Option<&'a Target>,
+    /// The place that its route asks a password for.
+    pub(super) realm: Option<&'a str>,
+    /// The limit that the client has reached.
+    pub(super) rate: Option<&'a Rate>,
 }
 
 /// The answer to a request that failed. It names the rule in general words; details are in the log.
@@ -89,6 +99,19 @@ pub(super) fn failure(context: &Context<'_>) -> Answer {
         fields
             .push("Proxy-Authenticate", format!("Basic realm=\"{}\", charset=\"UTF-8\"", context.forwarding.pseudonym));
     }
+    match (context.failure, context.rate) {
+        (Failure::Barred(Barred::Rate { seconds, .. }), Some(rate)) => {
+            fields.push("Retry-After", seconds.to_string());
+            let wait = Duration::from_secs(seconds.into());
+            rate.fields(wait).iter().for_each(|(name, value)| fields.push(name, value));
+        }
+        // Soon: some answer may be on its way.
+        (Failure::Barred(Barred::AtOnce), _) => fields.push("Retry-After", "1"),
+        _ => {}
+    }
+    if let (Status::UNAUTHORIZED, Some(realm)) = (status, context.realm) {
+        fields.push("WWW-Authenticate", format!("Basic realm=\"{realm}\", charset=\"UTF-8\""));
+    }
     if status == Status::METHOD_NOT_ALLOWED {
         fields.push("Allow", ALLOWED);
     }
@@ -110,6 +133,7 @@ fn hint(failure: Failure) -> Option<&'static str> {
     match failure {
         Failure::Request(error) => Some(error.as_str()),
         Failure::Denied(denied) => Some(denied.hint()),
+        Failure::Barred(barred) => barred.hint(),
         Failure::HeadTimeout => Some("the request head took too long"),
         Failure::BodyTimeout => Some("the request body took too long"),
         Failure::ConnectMethod => Some("this is a reverse proxy: it opens no tunnels"),

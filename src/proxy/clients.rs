@@ -143,7 +143,7 @@ impl Proxy {
         let (peer, secure) = (client.peer, client.secure.clone());
         let who = identity::admit(&mut head, peer.ip(), &shared.config.forwarding);
         let failure = refusal(&head, body, peer.ip(), secure.as_deref(), &shared.config);
-        let (way, failure) = shared.way(&mut head, failure);
+        let (way, failure) = shared.way(&mut head, who.client, now.instant, failure);
         let needed = Some(needed(&head, body)).filter(|needed| failure.is_none() && *needed > here);
         let by = now.instant + shared.config.deadlines.body * BEGINNING;
         let needed = needed.map(|bytes| Needed { bytes, by });
@@ -183,7 +183,7 @@ impl Proxy {
         let mut request = Request::new(fetch.head, BodyLength::Empty, None);
         request.upgrade = false;
         let core = Core::new(key, Client::Nobody, request, until, fetch.record);
-        let core = Core { caching: Some(fetch.caching), way: fetch.way, ..core };
+        let core = Core { caching: Some(fetch.caching), way: fetch.way.uncounted(), ..core };
         entry.insert(Exchange::new(core));
         self.worker.counters().cache.background.add(1);
         self.on(cx, key, Event::Fetch);
@@ -204,6 +204,8 @@ impl Proxy {
             forwarding: &self.worker.shared.config.forwarding,
             location: None,
             target: None,
+            realm: None,
+            rate: None,
         });
         record.sent = answer.content().len() as u64;
         let hsts = self.worker.shared.config.hsts.as_deref().filter(|_| client.secure.is_some());
@@ -238,6 +240,9 @@ impl Proxy {
         let mut exchange = self.exchanges.remove(key as usize);
         exchange.leave();
         let mut core = exchange.core;
+        if core.way.counted {
+            self.worker.shared.uncount(core.way, core.record.client);
+        }
         let outcome = core.record.parted.map_or(outcome, Err);
         core.disarm(cx);
         self.count(&core, outcome);

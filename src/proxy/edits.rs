@@ -50,6 +50,11 @@ impl Edits {
         self.gone.is_empty() && self.come.is_empty()
     }
 
+    /// Whether a field of that name comes.
+    pub(super) fn sets(&self, name: &str) -> bool {
+        self.come.iter().any(|(other, _)| other.eq_ignore_ascii_case(name))
+    }
+
     /// Changes the fields.
     pub(super) fn apply(&self, fields: &mut Fields) {
         let goes = |name: &str| self.gone.iter().any(|gone| is_same(gone.as_bytes(), name.as_bytes()));

@@ -5,6 +5,7 @@
 //! | malformed, too large or too slow request | 4xx from [`http::Error`], 408; then close |
 //! | a request that is not for us to forward | 405, 421, 502 for one that goes in circles |
 //! | a host that no site has; a path without a route, or of several readings | 421; 404, 400 |
+//! | a client that its route is not for | 401, 403; 503 if too many passwords are being verified |
 //! | a server that a client of a forward proxy may not name, or that has no address | 400, 403, 501; 502, 503, 504 |
 //! | no usable backend, queue full or timed out | 503 with `Retry-After` |
 //! | we have no descriptor, memory or port for a connection | the same, and no backend is blamed |
@@ -16,7 +17,7 @@
 //!
 //! The client sees a status and an RFC 9209 error type; addresses and details stay in the log.
 
-use super::forward::Denied;
+use super::{access::Barred, forward::Denied};
 use crate::{
     app::Insecure,
     health::FailureKind,
@@ -39,6 +40,8 @@ pub enum Failure {
     BodyTooSlow,
     /// This forward proxy does not go to the server that the client names.
     Denied(Denied),
+    /// The route of the request is not for this client.
+    Barred(Barred),
     /// `CONNECT` asks for a forward proxy; this is a reverse proxy.
     ConnectMethod,
     /// `Max-Forwards: 0` on a method other than TRACE and OPTIONS never gets here; on those, this proxy is the last hop.
@@ -150,6 +153,7 @@ impl Failure {
         match self {
             Self::Request(error) => error.status(),
             Self::Denied(denied) => denied.status(),
+            Self::Barred(barred) => barred.status(),
             Self::HeadTimeout | Self::BodyTimeout | Self::BodyTooSlow => Status::REQUEST_TIMEOUT,
             Self::TlsOnPlainPort | Self::AmbiguousPath => Status::BAD_REQUEST,
             Self::NeedsTls => Status::PERMANENT_REDIRECT,
@@ -194,6 +198,7 @@ impl Failure {
     pub(crate) fn proxy_status(self) -> &'static str {
         match self {
             Self::Denied(denied) => denied.proxy_status(),
+            Self::Barred(barred) => barred.proxy_status(),
             Self::Request(_)
             | Self::HeadTimeout
             | Self::BodyTimeout
@@ -241,6 +246,7 @@ impl Failure {
         match self {
             Self::Request(error) | Self::Response(error) => error.as_str(),
             Self::Denied(denied) => denied.as_str(),
+            Self::Barred(barred) => barred.as_str(),
             Self::HeadTimeout => "request head timeout",
             Self::BodyTimeout => "request body timeout",
             Self::BodyTooSlow => "request body too slow while others wait",

@@ -12,6 +12,7 @@
 //! (`table.rs`), and lets the exchange concerned take one step. A [`Plan`] decides which parts are put together: a
 //! milestone is a plan with more parts.
 
+mod access;
 mod admin;
 mod admin_purge;
 mod answer;
@@ -44,6 +45,7 @@ mod phase;
 mod plan;
 mod policy;
 mod probe;
+mod questions;
 mod record;
 mod refusals;
 mod room;
@@ -67,6 +69,7 @@ mod upstream;
 mod worker;
 mod writing;
 
+pub use access::{AtOnce, Barred, Lists, Login, MOST_BURST, Passwords, Rate, RateKey};
 pub use answer::TEXT;
 pub use args::{BalanceArgs, ProxyArgs};
 pub use backend_spec::BackendSpec;

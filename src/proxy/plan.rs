@@ -2,14 +2,14 @@
 
 use super::{
     Proxy,
+    access::Gate,
     args::BalanceArgs,
     config::Config,
     exchange::Cache,
     forward::{Forward, ForwardArgs, Resolver, System, TUNNELS},
     groups::Chooser,
-    idle::Idle,
-    leaving::Crowd,
     load::Load,
+    policy::Policy,
     routing::{Router, Site},
     rules::Rules,
     secured::TlsArgs,
@@ -17,16 +17,13 @@ use super::{
     sites::{Named, Sites, Upstream, built, named},
     stats::Counters,
     streams::Http2Args,
-    table::Table,
-    turns::Turns,
     worker::Worker,
-    writing::Writing,
 };
 use crate::{
     backend::Backend,
     cache::{CacheArgs, CacheConfig, Flights, Mail, Seed, Store},
     lb::Algorithm,
-    pool::{Pool, PoolArgs, Slots},
+    pool::{PoolArgs, Slots},
     time::Now,
     tls,
 };
@@ -309,10 +306,13 @@ impl Plan {
         let slots = Arc::new(self.slots(&backends, workers));
         let forward = self.servers_by_name(mail(workers, &slots));
         let cache = self.caches().then(|| cache(self.cache, workers, &slots, seed));
+        let router = self.sites.map(|sites| Router::new(sites.sites));
+        let gate = router.as_ref().and_then(|router| gate(router, mail(workers, &slots), seed));
         let shared = Arc::new(Shared {
             cache,
             groups,
-            router: self.sites.map(|sites| Router::new(sites.sites)),
+            router,
+            gate,
             load: Load::new(workers, slots.backends()),
             forward,
             counters: (0..workers).map(|_| Counters::new(backends.len())).collect(),
@@ -327,33 +327,18 @@ impl Plan {
         let proxy = |worker: usize| {
             let seed = seed.wrapping_add(worker as u64);
             let chooser = |algorithm: &Algorithm| Chooser::new(*algorithm, worker, seed, now.instant);
-            Proxy {
-                exchanges: Slab::new(),
-                cut_off: 0,
-                worker: Worker {
-                    number: worker,
-                    table: Table::default(),
-                    pool: Pool::new(slots.clone(), worker),
-                    choosers: algorithms.iter().map(chooser).collect(),
-                    rng: SmallRng::seed_from_u64(seed),
-                    ready: Vec::new(),
-                    unwritten: Vec::new(),
-                    turns: Turns::default(),
-                    writing: Writing::default(),
-                    gathered: Vec::new(),
-                    fetches: Vec::new(),
-                    closing: Vec::new(),
-                    draining: false,
-                    idle: Idle::new(now.instant),
-                    leaving: Vec::new(),
-                    crowd: Crowd::default(),
-                    generation: 0,
-                    shared: shared.clone(),
-                },
-            }
+            let choosers = algorithms.iter().map(chooser).collect();
+            let worker = Worker::new(worker, choosers, seed, shared.clone(), now.instant);
+            Proxy { exchanges: Slab::new(), cut_off: 0, worker }
         };
         ((0..workers).map(proxy).collect(), slots)
     }
+}
+
+/// The judge of clients, if a route asks for one.
+fn gate(router: &Router, mail: Mail, seed: u64) -> Option<Gate> {
+    let has_users = router.policies().any(|policy| policy.login.is_some());
+    router.policies().any(Policy::needs_gate).then(|| Gate::new(has_users, mail, seed))
 }
 
 /// Shards of the store. More than a machine has cores, so that two workers seldom meet at one.

@@ -1,6 +1,7 @@
 //! The things that all workers of a proxy share.
 
 use super::{
+    access::{Barred, Gate},
     config::Config,
     edits::Edits,
     exchange::Cache,
@@ -8,6 +9,7 @@ use super::{
     forward::{Forward, TUNNELS},
     groups::Groups,
     load::Load,
+    policy::Policy,
     record::Chosen,
     routing::{Router, Target, Way},
     stats::Counters,
@@ -20,6 +22,7 @@ use crate::{
 };
 use serde_json::{Value, json};
 use std::{
+    net::IpAddr,
     sync::{Arc, atomic::AtomicBool},
     time::Instant,
 };
@@ -38,6 +41,8 @@ pub(super) struct Shared {
     pub(super) groups: Groups,
     /// `None`: all requests go to the only group.
     pub(super) router: Option<Router>,
+    /// `None`: no route counts its clients, or asks them for a password.
+    pub(super) gate: Option<Gate>,
     pub(super) load: Load,
     pub(super) slots: Arc<Slots>,
     /// `None`: nothing is cached, and no request looks.
@@ -55,25 +60,65 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// The way of a request, and why it is not forwarded, if it is not. `failure`: that is known already. The head of one that is
-    /// forwarded is changed as its route asks for.
-    pub(super) fn way(&self, head: &mut RequestHead, failure: Option<Failure>) -> (Way, Option<Failure>) {
+    /// The way of a request of that client, and why it is not forwarded, if it is not. `failure`: that is known already. The head of
+    /// one that is forwarded is changed as its route asks for.
+    pub(super) fn way(
+        &self,
+        head: &mut RequestHead,
+        client: IpAddr,
+        now: Instant,
+        failure: Option<Failure>,
+    ) -> (Way, Option<Failure>) {
         let Some(router) = &self.router else { return (Way::default(), failure) };
-        let (way, unrouted) = router.find(head);
+        let (mut way, unrouted) = router.find(head);
         let failure = failure.or(unrouted);
-        if failure.is_none()
-            && let Some(policy) = router.policy(way).filter(|policy| !policy.request.is_empty())
+        let (None | Some(Failure::OfRoute(_)), Some(policy)) = (failure, router.policy(way)) else {
+            return (way, failure);
+        };
+        if !policy.lists.admit(client) {
+            return (way, Some(Failure::Barred(Barred::Address)));
+        }
+        if let Some(Err(barred)) = self.gate.as_ref().map(|gate| gate.enter(policy.limits(), &head.fields, client, now))
         {
-            // A client could name a field in `Connection` that the file sets, and it would not go on.
-            hop::remove_listed(&mut head.fields);
-            policy.request.apply(&mut head.fields);
+            return (way, Some(Failure::Barred(barred)));
+        }
+        way.counted = policy.at_once.is_some();
+        if policy.login.is_some() {
+            // The rest follows when it is known who asks.
+            way.guarded = true;
+            return (way, None);
+        }
+        if failure.is_none() {
+            self.edit_request(way, head);
         }
         (way, failure)
     }
 
+    /// A request that was counted among those that its client has at once is over.
+    pub(super) fn uncount(&self, way: Way, client: IpAddr) {
+        let limit = self.policy(way).and_then(|policy| policy.at_once.as_ref());
+        if let (Some(gate), Some(limit)) = (&self.gate, limit) {
+            gate.leave(limit, client);
+        }
+    }
+
+    /// The rules for requests that go that way.
+    pub(super) fn policy(&self, way: Way) -> Option<&Policy> {
+        self.router.as_ref()?.policy(way)
+    }
+
+    /// Changes the head of a request that goes that way as its route asks for.
+    pub(super) fn edit_request(&self, way: Way, head: &mut RequestHead) {
+        if let Some(policy) = self.policy(way).filter(|policy| !policy.request.is_empty()) {
+            // A client could name a field in `Connection` that the file sets, and it would not go on.
+            hop::remove_listed(&mut head.fields);
+            policy.request.apply(&mut head.fields);
+        }
+    }
+
     /// The changes to the head of a response to a request that goes that way, if there are any.
     pub(super) fn response_edits(&self, way: Way) -> Option<&Edits> {
-        let policy = self.router.as_ref()?.policy(way)?;
+        let policy = self.policy(way)?;
         Some(&policy.response).filter(|edits| !edits.is_empty())
     }
 

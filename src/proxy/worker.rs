@@ -18,7 +18,7 @@ use crate::{
     health::{Change, Event, Outcome},
     pool::{Checkin, Checkout, CloseReason, Pool},
 };
-use rand::{RngExt as _, rngs::SmallRng};
+use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 use std::{sync::Arc, time::Instant};
 
 /// One worker.
@@ -56,6 +56,30 @@ pub(super) struct Worker {
 }
 
 impl Worker {
+    /// The worker of that number; `seed` is another one for each.
+    pub(super) fn new(number: usize, choosers: Vec<Chooser>, seed: u64, shared: Arc<Shared>, now: Instant) -> Self {
+        Self {
+            number,
+            table: Table::default(),
+            pool: Pool::new(shared.slots.clone(), number),
+            choosers,
+            rng: SmallRng::seed_from_u64(seed),
+            ready: Vec::new(),
+            unwritten: Vec::new(),
+            turns: Turns::default(),
+            writing: Writing::default(),
+            gathered: Vec::new(),
+            fetches: Vec::new(),
+            closing: Vec::new(),
+            draining: false,
+            idle: Idle::new(now),
+            leaving: Vec::new(),
+            crowd: Crowd::default(),
+            generation: 0,
+            shared,
+        }
+    }
+
     /// This worker's counters.
     pub(super) fn counters(&self) -> &Counters {
         &self.shared.counters[self.number]
@@ -79,6 +103,9 @@ impl Worker {
         let mut news = self.shared.cache.as_ref().map(|cache| cache.store.mail().take(self.number)).unwrap_or_default();
         if let Some(forward) = &self.shared.forward {
             news.extend(forward.mail.take(self.number));
+        }
+        if let Some(gate) = &self.shared.gate {
+            news.extend(gate.take_mail(self.number));
         }
         news
     }

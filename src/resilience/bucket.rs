@@ -33,6 +33,18 @@ impl TokenBucket {
         Self { rate, burst, full_at: now }
     }
 
+    /// A bucket that is full at that time if nothing is taken: `burst` tokens, and `rate` new ones a second.
+    #[must_use]
+    pub fn full_at(rate: NonZeroU32, burst: NonZeroU32, full_at: Instant) -> Self {
+        Self { rate, burst, full_at }
+    }
+
+    /// When it is full if nothing is taken.
+    #[must_use]
+    pub fn is_full_at(&self) -> Instant {
+        self.full_at
+    }
+
     /// Takes `n` tokens, or none.
     ///
     /// # Errors

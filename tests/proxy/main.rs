@@ -6,9 +6,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access;
 mod command_line;
 mod edits;
 mod many;
+mod rates;
 mod routing;
 mod tls;
 mod upstreams;

@@ -6,6 +6,7 @@ use crate::{
     http::Status,
     pool::CloseReason,
     proxy::{
+        access::{Barred, Rate},
         answer,
         client::{Ending, Unread},
         routing::Target,
@@ -53,6 +54,8 @@ impl Step<'_> {
             forwarding: &self.worker.shared.config.forwarding,
             location: self.location_of(failure),
             target: self.target(),
+            realm: self.realm(),
+            rate: self.rate(failure),
         });
         if let Some(edits) = self.worker.shared.response_edits(self.core.way) {
             answer.edit(edits);
@@ -63,6 +66,18 @@ impl Step<'_> {
     /// The target of its route.
     fn target(&self) -> Option<&Target> {
         self.worker.shared.router.as_ref()?.target(self.core.way)
+    }
+
+    /// The limit that its client has reached.
+    fn rate(&self, failure: Failure) -> Option<&Rate> {
+        let Failure::Barred(Barred::Rate { limit, .. }) = failure else { return None };
+        self.worker.shared.policy(self.core.way)?.rates.get(usize::from(limit))
+    }
+
+    /// The place that its route asks a password for.
+    fn realm(&self) -> Option<&str> {
+        let login = self.worker.shared.policy(self.core.way)?.login.as_ref()?;
+        Some(&login.realm)
     }
 
     /// Where the client finds what it asked for, if that is why it is not answered.

@@ -65,7 +65,8 @@ impl Step<'_> {
             // The rest of its body will never come.
             State::Start => self.give_up(None, Failure::ClientGone),
             State::Done(_) | State::Tunnel(_) => state,
-            State::Resolve(_)
+            State::Verify(_)
+            | State::Resolve(_)
             | State::Wait
             | State::Pause
             | State::Connect(_)
@@ -78,7 +79,7 @@ impl Step<'_> {
             {
                 state.on(Event::ClientLost(Failure::ClientClosed), self)
             }
-            State::Resolve(_) | State::Wait | State::Pause | State::Follow(_) => {
+            State::Verify(_) | State::Resolve(_) | State::Wait | State::Pause | State::Follow(_) => {
                 self.ask_whether_it_listens();
                 state
             }

@@ -17,6 +17,7 @@
 //! |---|---|
 //! | `event.rs` | which events there are |
 //! | `request.rs` | what is asked, and how far its content is |
+//! | `admit.rs` | is it that of a user, where its route asks |
 //! | `cache.rs` | is there an answer in the cache, or another exchange to wait for |
 //! | `caching.rs` | what is remembered of that |
 //! | `serve.rs` | how a stored response is given to the client |
@@ -39,6 +40,7 @@
 //! | `transitions.rs` | which state may follow which |
 //! | `fail.rs` | how it ends when it does not end well |
 
+mod admit;
 mod cache;
 mod caching;
 mod confirm;
@@ -109,6 +111,8 @@ pub(super) struct Link {
 pub(super) enum State {
     /// Nothing chosen yet.
     Start,
+    /// A password is being verified, until then at the longest.
+    Verify(Instant),
     /// The addresses of the server that the client names are being asked for, until then at the longest.
     Resolve(Instant),
     /// Every usable backend is at its limit: in the pool's queue.
@@ -233,6 +237,11 @@ impl Step<'_> {
     /// The request is here, as much of it as is needed first.
     fn begin(&mut self) -> State {
         self.core.request.has_enough();
+        if self.core.way.guarded { self.admit(None) } else { self.go_in() }
+    }
+
+    /// The request is let in: the cache first, if there is one.
+    fn go_in(&mut self) -> State {
         if self.worker.shared.cache.is_some() { self.look_up() } else { self.route(None) }
     }
 
@@ -287,6 +296,7 @@ impl Exchange {
             State::Relay(_) => !self.core.request.is_complete(),
             State::Tunnel(_) => true,
             State::Start
+            | State::Verify(_)
             | State::Resolve(_)
             | State::Wait
             | State::Pause

@@ -218,11 +218,17 @@ impl Step<'_> {
 
     /// The head of the request as the backend gets it.
     fn head_for(&mut self, link: Link) -> Bytes {
+        let without = self.keeps_credentials().then(|| {
+            let question = self.core.caching.as_ref().and_then(|caching| caching.question.head.as_ref());
+            let mut head = question.unwrap_or(&self.core.request.head).clone();
+            head.fields.remove("authorization");
+            head
+        });
         let Worker { writing, shared, .. } = &mut *self.worker;
         let core = &*self.core;
         let question = core.caching.as_ref().and_then(|caching| caching.question.head.as_ref());
         let inbound = headers::Inbound {
-            head: question.unwrap_or(&core.request.head),
+            head: without.as_ref().or(question).unwrap_or(&core.request.head),
             body: core.request.body,
             upgrade: core.request.upgrade,
             peer: core.record.peer.ip(),

@@ -5,7 +5,7 @@ use super::{
     relay::{Receiving, Relay},
     tunnel::Tunnel,
 };
-use crate::proxy::{forward::Denied, phase::Phase};
+use crate::proxy::{access::Barred, forward::Denied, phase::Phase};
 
 impl State {
     /// The next state. Events that mean nothing to a state leave it as it is.
@@ -21,6 +21,8 @@ impl State {
             (Self::Wait, Event::Room(granted)) => step.route(Some(granted)),
             (Self::Wait, Event::WaitOver) => step.give_up(None, Failure::QueueTimeout),
             (Self::Pause, Event::WaitOver) => step.route(None),
+            (Self::Verify(_), Event::WaitOver) => step.give_up(None, Failure::Barred(Barred::Busy)),
+            (Self::Verify(until), Event::News) => step.admit(Some(until)),
             (Self::Resolve(_), Event::WaitOver) => step.give_up(None, Failure::Denied(Denied::ResolveTimeout)),
             (Self::Connect(link), Event::Connected) => step.connected(link),
             (Self::Connect(link), Event::Redialed(conn)) => Self::Connect(Link { conn, ..link }),
@@ -56,6 +58,7 @@ impl State {
             | Self::Relay(Relay { link, .. })
             | Self::Tunnel(Tunnel { link, .. }) => Some(*link),
             Self::Start
+            | Self::Verify(_)
             | Self::Resolve(_)
             | Self::Wait
             | Self::Pause
@@ -74,6 +77,7 @@ impl State {
     pub(super) fn name(&self) -> Name {
         match self {
             Self::Start => Name::Start,
+            Self::Verify(_) => Name::Verify,
             Self::Resolve(_) => Name::Resolve,
             Self::Wait => Name::Wait,
             Self::Pause => Name::Pause,
@@ -90,7 +94,7 @@ impl State {
 
     pub(super) fn phase(&self, core: &Core) -> Phase {
         match self {
-            Self::Start => Phase::ReadingRequest,
+            Self::Start | Self::Verify(_) => Phase::ReadingRequest,
             Self::Follow(_) | Self::Resolve(_) | Self::Wait | Self::Pause | Self::Connect(_) | Self::Peek(_) => {
                 Phase::Forwarding
             }

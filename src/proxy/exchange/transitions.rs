@@ -8,6 +8,8 @@
 pub enum Name {
     /// Nothing chosen yet.
     Start,
+    /// Waits until a password is verified.
+    Verify,
     /// Waits for what another exchange fetches.
     Follow,
     /// Waits for the addresses of a name, in a forward proxy.
@@ -32,22 +34,27 @@ pub enum Name {
     Done,
 }
 
-use Name::{Connect, Done, Follow, Pause, Peek, Read, Relay, Resolve, Serve, Start, Tunnel, Wait};
+use Name::{Connect, Done, Follow, Pause, Peek, Read, Relay, Resolve, Serve, Start, Tunnel, Verify, Wait};
 
 /// From any of the first, one event may lead to any of the second, for this reason. An event that means nothing to a state
 /// leaves it as it is.
 pub const RULES: &[(&[Name], &[Name], &str)] = &[
-    (&[Start], &[Follow], "another exchange asks the same"),
-    (&[Start, Follow, Relay], &[Read], "its answer is read as it arrives"),
-    (&[Start, Follow, Resolve, Wait, Pause, Peek, Connect, Relay], &[Serve], "a stored response answers"),
+    (&[Start], &[Verify], "a password is to be verified"),
+    (&[Start, Verify], &[Follow], "another exchange asks the same"),
+    (&[Start, Verify, Follow, Relay], &[Read], "its answer is read as it arrives"),
+    (&[Start, Verify, Follow, Resolve, Wait, Pause, Peek, Connect, Relay], &[Serve], "a stored response answers"),
     (&[Start, Follow], &[Resolve], "the server's name is to be resolved"),
-    (&[Start, Follow, Resolve, Wait, Pause, Peek, Connect, Relay], &[Peek, Connect, Wait], "a backend is to be asked"),
+    (
+        &[Start, Verify, Follow, Resolve, Wait, Pause, Peek, Connect, Relay],
+        &[Peek, Connect, Wait],
+        "a backend is to be asked",
+    ),
     (&[Connect, Relay], &[Pause], "the backend failed, and another may be asked"),
     (&[Peek, Connect], &[Relay], "the head of the request is sent"),
     (&[Relay], &[Tunnel], "the backend switches protocols"),
     (&[Connect], &[Tunnel], "the connection is all that a CONNECT wants"),
     (
-        &[Start, Follow, Resolve, Wait, Pause, Peek, Connect, Relay, Read, Serve, Tunnel],
+        &[Start, Verify, Follow, Resolve, Wait, Pause, Peek, Connect, Relay, Read, Serve, Tunnel],
         &[Done],
         "answered, broken off or given up",
     ),
@@ -83,7 +90,7 @@ mod tests {
 
     #[test]
     fn every_state_but_the_first_is_entered_and_every_one_ends() {
-        for name in [Start, Follow, Resolve, Wait, Pause, Connect, Peek, Relay, Read, Serve, Tunnel] {
+        for name in [Start, Verify, Follow, Resolve, Wait, Pause, Connect, Peek, Relay, Read, Serve, Tunnel] {
             let entered = RULES.iter().any(|(_, after, _)| after.contains(&name));
             assert_eq!(entered, name != Start, "{name:?}");
             assert!(may_follow(name, Done), "{name:?}");

@@ -34,12 +34,13 @@ pub use users::Users;
 pub(super) use wanted::refusal;
 pub use wanted::{Host, host};
 
+use super::questions::Look;
 use crate::{
     backend::Backend,
     cache::{Mail, Ticket},
     http::RequestHead,
 };
-use names::{Answer, Look, Names};
+use names::{Answer, Names, names};
 use origins::{Origins, of_tunnel};
 use std::{
     fmt::{self, Write as _},
@@ -134,7 +135,7 @@ pub(super) enum Found {
 impl Forward {
     /// With up to `origins` servers at once, beside those of tunnels.
     pub(super) fn new(guard: Guard, origins: u16, resolver: Arc<dyn Resolver>, mail: Mail) -> Self {
-        let book = Book { names: Names::default(), origins: Origins::new(origins), spelled: String::new() };
+        let book = Book { names: names(), origins: Origins::new(origins), spelled: String::new() };
         Self { guard, resolver, book: Mutex::new(book), mail }
     }
 

@@ -1,24 +1,12 @@
-//! The addresses of names, as far as they are known: each is asked for once, by one of those that want it, and kept for a while.
-//!
-//! ```text
-//!   look ──▶ Known        asked for lately
-//!       ├──▶ Ask          the caller has it asked for, and waits with the others
-//!       ├──▶ Wait         another one has
-//!       ╰──▶ Busy         too many are being asked for
-//! ```
+//! The addresses of names, as far as they are known: each is asked for once, by one of those that want it, and kept for a while
+//! ([`Questions`]).
 //!
 //! The system's resolver does not say how long an answer holds. So all hold for [`KEPT`], which bounds how long a server
 //! that has moved is looked for in the old place, and is no more than browsers take.
 
 use super::Denied;
-use crate::cache::Ticket;
-use std::{
-    collections::HashMap,
-    mem,
-    net::IpAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use crate::proxy::questions::{Bounds, Questions};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 /// How long an answer holds.
 pub(super) const KEPT: Duration = Duration::from_secs(60);
@@ -41,96 +29,19 @@ pub(super) const MOST_ASKED_BY_ONE: usize = 64;
 pub(super) type Answer = Result<Arc<[IpAddr]>, Denied>;
 
 /// Names, and what is known of each.
-#[derive(Debug, Default)]
-pub(super) struct Names {
-    names: HashMap<Box<str>, Name>,
-    asked: usize,
-}
+pub(super) type Names = Questions<Box<str>, Answer>;
 
-#[derive(Debug)]
-enum Name {
-    /// It was asked for on behalf of this client; these wait for the answer.
-    Asked { by: IpAddr, waiting: Vec<Ticket> },
-    /// The answer, and until when it holds: from the first look on, so that no clock is needed when it comes.
-    Known { answer: Answer, until: Option<Instant> },
-}
-
-/// The result of a look.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Look {
-    /// The answer, and until when it holds.
-    Known(Answer, Instant),
-    /// It was not asked for yet.
-    Ask,
-    /// The answer is under way.
-    Wait,
-    /// Too many are being asked for, by all or by this client.
-    Busy,
-}
-
-impl Names {
-    /// Looks for `name`, which is in lower case, on behalf of `client`. `who` is told when there is news ([`Names::answered`]).
-    pub(super) fn look(&mut self, name: &str, client: IpAddr, who: Ticket, now: Instant) -> Look {
-        match self.names.get_mut(name) {
-            Some(Name::Asked { waiting, .. }) => {
-                waiting.push(who);
-                return Look::Wait;
-            }
-            Some(Name::Known { answer, until }) => {
-                let kept = if answer.is_ok() { KEPT } else { FAILURE_KEPT };
-                let until = *until.get_or_insert(now + kept);
-                if now < until {
-                    return Look::Known(answer.clone(), until);
-                }
-            }
-            None => {}
-        }
-        let by_client = |name: &Name| matches!(name, Name::Asked { by, .. } if *by == client);
-        // Few names are asked for at once, so few are counted; with none, nothing is.
-        if self.asked >= MOST_ASKED
-            || self.asked >= MOST_ASKED_BY_ONE
-                && self.names.values().filter(|name| by_client(name)).count() >= MOST_ASKED_BY_ONE
-        {
-            return Look::Busy;
-        }
-        self.make_room(now);
-        self.asked += 1;
-        self.names.insert(name.into(), Name::Asked { by: client, waiting: vec![who] });
-        Look::Ask
-    }
-
-    /// The answer to a question is here: those that wait for it.
-    pub(super) fn answered(&mut self, name: &str, answer: Answer) -> Vec<Ticket> {
-        let Some(entry) = self.names.get_mut(name) else { return Vec::new() };
-        match mem::replace(entry, Name::Known { answer, until: None }) {
-            Name::Asked { waiting, .. } => {
-                self.asked -= 1;
-                waiting
-            }
-            Name::Known { .. } => Vec::new(),
-        }
-    }
-
-    /// If the memory is full, forgets what does not hold any more; if that is too little, all that is known. So no client
-    /// makes each look cost a search.
-    fn make_room(&mut self, now: Instant) {
-        if self.names.len() < MOST_NAMES {
-            return;
-        }
-        self.names.retain(|_, name| match name {
-            Name::Asked { .. } => true,
-            Name::Known { until, .. } => until.is_none_or(|until| now < until),
-        });
-        if self.names.len() > MOST_NAMES / 2 {
-            self.names.retain(|_, name| matches!(name, Name::Asked { .. }));
-        }
-    }
+/// Names of which nothing is known.
+pub(super) fn names() -> Names {
+    let kept = |answer: &Answer| if answer.is_ok() { KEPT } else { FAILURE_KEPT };
+    Names::new(Bounds { most: MOST_NAMES, asked: MOST_ASKED, asked_by_one: MOST_ASKED_BY_ONE, kept })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::Ipv4Addr;
+    use crate::{cache::Ticket, proxy::questions::Look};
+    use std::{net::Ipv4Addr, time::Instant};
 
     const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
     const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
@@ -151,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_name_is_asked_for_once_and_all_that_wait_are_told() {
-        let (mut names, now) = (Names::default(), now());
+        let (mut names, now) = (names(), now());
         assert_eq!(names.look("a", CLIENT, who(1), now), Look::Ask);
         assert_eq!(names.look("a", OTHER, who(2), now), Look::Wait);
         assert_eq!(names.answered("a", found()), [who(1), who(2)]);
@@ -162,7 +73,7 @@ mod tests {
     #[test]
     fn an_answer_holds_from_the_first_look_on_and_a_failure_for_less() {
         for (answer, kept) in [(found(), KEPT), (Err(Denied::Unresolved), FAILURE_KEPT)] {
-            let (mut names, now) = (Names::default(), now());
+            let (mut names, now) = (names(), now());
             assert_eq!(names.look("a", CLIENT, who(1), now), Look::Ask);
             let _ = names.answered("a", answer.clone());
             let first = now + Duration::from_secs(3600);
@@ -175,8 +86,8 @@ mod tests {
 
     #[test]
     fn one_client_leaves_room_for_others_and_all_together_have_a_limit() {
-        let (mut names, now) = (Names::default(), now());
-        let mut ask = |client: IpAddr, n: usize| names.look(&format!("{client}-{n}"), client, who(0), now);
+        let (mut names, now) = (names(), now());
+        let mut ask = |client: IpAddr, n: usize| names.look(format!("{client}-{n}").as_str(), client, who(0), now);
         assert!((0..MOST_ASKED_BY_ONE).all(|n| ask(CLIENT, n) == Look::Ask));
         assert_eq!(ask(CLIENT, MOST_ASKED_BY_ONE), Look::Busy);
         let clients = MOST_ASKED / MOST_ASKED_BY_ONE - 1;
@@ -185,19 +96,19 @@ mod tests {
             assert!((0..MOST_ASKED_BY_ONE).all(|n| ask(client, n) == Look::Ask));
         }
         assert_eq!(ask(OTHER, 0), Look::Busy);
-        let _ = names.answered(&format!("{CLIENT}-0"), found());
+        let _ = names.answered(format!("{CLIENT}-0").as_str(), found());
         assert_eq!(names.look("last", OTHER, who(0), now), Look::Ask);
         assert_eq!(names.look("one more", OTHER, who(0), now), Look::Busy);
     }
 
     #[test]
     fn names_that_were_made_up_do_not_fill_the_memory() {
-        let (mut names, now) = (Names::default(), now());
+        let (mut names, now) = (names(), now());
         assert_eq!(names.look("asked", OTHER, who(7), now), Look::Ask);
         for n in 0..3 * MOST_NAMES {
-            assert_eq!(names.look(&n.to_string(), CLIENT, who(0), now), Look::Ask);
-            let _ = names.answered(&n.to_string(), found());
-            assert!(names.names.len() <= MOST_NAMES, "{n}");
+            assert_eq!(names.look(n.to_string().as_str(), CLIENT, who(0), now), Look::Ask);
+            let _ = names.answered(n.to_string().as_str(), found());
+            assert!(names.len() <= MOST_NAMES, "{n}");
         }
         // A name that is being asked for is not forgotten.
         assert_eq!(names.answered("asked", found()), [who(7)]);

@@ -9,7 +9,7 @@
 //! is as good if nobody can guess the password: so the passwords have to be random and long, as `openssl rand -base64 18` makes
 //! them. One that a person made up can be found by trying, once the file is lost.
 
-use crate::http::Fields;
+use crate::http::{Fields, basic_credentials};
 use aws_lc_rs::{
     constant_time::verify_slices_are_equal,
     digest::{SHA256, digest},
@@ -66,9 +66,7 @@ impl Users {
     /// Whether a request with these fields is that of a user. It takes as long for a name that is known as for another one.
     #[must_use]
     pub fn admit(&self, fields: &Fields) -> bool {
-        let mut lines = fields.get_all("proxy-authorization");
-        let (Some(line), None) = (lines.next(), lines.next()) else { return false };
-        let Some(credentials) = basic(line) else { return false };
+        let Some(credentials) = basic_credentials(fields, "proxy-authorization") else { return false };
         let heard = digest(&SHA256, &credentials);
         let is = |known: &[u8; DIGEST]| verify_slices_are_equal(known, heard.as_ref()).is_ok();
         self.digests.iter().fold(false, |found, known| found | is(known))
@@ -86,42 +84,6 @@ fn hexadecimal(text: &str) -> Option<[u8; DIGEST]> {
         *byte = u8::try_from(value(pair[0])? << 4 | value(pair[1])?).ok()?;
     }
     Some(digest)
-}
-
-/// The user and the password in the value of a field, with the colon between them.
-fn basic(value: &[u8]) -> Option<Vec<u8>> {
-    const SCHEME: &[u8] = b"basic";
-    let (scheme, rest) = value.split_at_checked(SCHEME.len())?;
-    let text = rest.trim_ascii_start();
-    if !scheme.eq_ignore_ascii_case(SCHEME) || text.len() == rest.len() {
-        return None;
-    }
-    base64(text).filter(|credentials| credentials.contains(&b':'))
-}
-
-/// RFC 4648 §4. The digits that fill the last group up may be left out, as some clients do.
-fn base64(text: &[u8]) -> Option<Vec<u8>> {
-    let digits = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);
-    let mut bytes = Vec::with_capacity(digits.len() * 3 / 4);
-    for group in digits.chunks(4) {
-        let mut bits = 0_u32;
-        for digit in group {
-            let value = match digit {
-                b'A'..=b'Z' => digit - b'A',
-                b'a'..=b'z' => digit - b'a' + 26,
-                b'0'..=b'9' => digit - b'0' + 52,
-                b'+' => 62,
-                b'/' => 63,
-                _ => return None,
-            };
-            bits = bits << 6 | u32::from(value);
-        }
-        // A group of one digit stands for no byte.
-        let whole = group.len().checked_sub(1).filter(|whole| *whole > 0)?;
-        bits <<= 6 * (4 - group.len());
-        bytes.extend_from_slice(&bits.to_be_bytes()[1..=whole]);
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

@@ -103,6 +103,17 @@ pub(super) struct Way {
     /// Positions in the router's lists.
     site: Option<u32>,
     route: Option<u32>,
+    /// Its route is for users only.
+    pub(super) guarded: bool,
+    /// It is counted among the requests that its client has at once.
+    pub(super) counted: bool,
+}
+
+impl Way {
+    /// That of a request of our own: no client has it.
+    pub(super) fn uncounted(self) -> Self {
+        Self { counted: false, ..self }
+    }
 }
 
 /// The sites of a proxy, ready to be searched.
@@ -171,6 +182,11 @@ impl Router {
         let name = if is_canonical { Cow::Borrowed(host) } else { Cow::Owned(canonical(host)) };
         let parent = || name.split_once('.').filter(|(label, _)| !label.is_empty()).map(|(_, parent)| parent);
         self.hosts.get(&*name).or_else(|| self.wild.get(parent()?)).copied()
+    }
+
+    /// The rules of all routes.
+    pub(super) fn policies(&self) -> impl Iterator<Item = &Policy> {
+        self.routes.iter().map(|route| &route.policy)
     }
 
     fn route(&self, way: Way) -> Option<&Route> {

@@ -18,7 +18,7 @@ use crate::{
     },
 };
 use rand::RngExt as _;
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Instant};
 
 /// Exchanges of one worker beyond which no stream is let in. As many as clients of HTTP/1.1 could have there, with as many
 /// connections as a worker takes.
@@ -50,7 +50,7 @@ impl Proxy {
         let is_last = streams.served == config.keep_alive_requests;
         let now = cx.clock();
         let (peer, secure) = (streams.peer, streams.secure.clone());
-        let asked = ask(request, peer.ip(), secure.as_deref(), random, shared);
+        let asked = ask(request, peer.ip(), secure.as_deref(), (random, now.instant), shared);
         let missing = if asked.failure.is_some() || ends { 0 } else { needed(&asked.head, asked.body) };
         let by = now.instant + config.deadlines.body * BEGINNING;
         let needed = (missing > 0).then_some(Needed { bytes: missing, by });
@@ -119,6 +119,8 @@ impl Proxy {
             forwarding: &self.worker.shared.config.forwarding,
             location: None,
             target: None,
+            realm: None,
+            rate: None,
         });
         record.sent = answer.content().len() as u64;
         super::write_own_http2(&answer, conn, stream, &mut self.worker, cx);
@@ -142,7 +144,13 @@ impl Open {
 }
 
 /// Judges a request. `random`: for the key of a WebSocket.
-fn ask(request: http2::Request, peer: IpAddr, secure: Option<&Secure>, random: [u8; 16], shared: &Shared) -> Asked {
+fn ask(
+    request: http2::Request,
+    peer: IpAddr,
+    secure: Option<&Secure>,
+    (random, now): ([u8; 16], Instant),
+    shared: &Shared,
+) -> Asked {
     let config = &shared.config;
     let http2::Request { mut head, mut body, scheme, protocol, .. } = request;
     let trusted = config.forwarding.trusts(peer);
@@ -166,7 +174,7 @@ fn ask(request: http2::Request, peer: IpAddr, secure: Option<&Secure>, random: [
         }
     }
     failure = failure.or_else(|| refusal(&head, body, peer, secure, config));
-    let (way, failure) = shared.way(&mut head, failure);
+    let (way, failure) = shared.way(&mut head, who.client, now, failure);
     Asked { head, body, key, way, failure, overrides_method: who.overrides_method, client: who.client }
 }
 

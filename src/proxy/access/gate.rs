@@ -1,0 +1,98 @@
+//! All that workers share to judge clients: who was right lately, how often they have asked, what they have running.
+
+use super::{
+    AtOnce, Barred, Login, Rate, RateKey,
+    at_once::Running,
+    login::{Logins, Verdict},
+    rates::{Buckets, client_key, whole_seconds},
+};
+use crate::{
+    cache::{Mail, Seed, Ticket},
+    http::Fields,
+};
+use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
+use serde_json::{Value, json};
+use std::{net::IpAddr, time::Instant};
+
+/// The judge of clients.
+#[derive(Debug)]
+pub(in crate::proxy) struct Gate {
+    /// `None`: no route is for users only, or there were no threads for them.
+    logins: Option<Logins>,
+    buckets: Buckets,
+    running: Running,
+}
+
+impl Gate {
+    /// With threads for passwords, if there are users.
+    pub(in crate::proxy) fn new(has_users: bool, mail: Mail, seed: u64) -> Self {
+        // Other secrets than those of the workers and of the cache, from the same source.
+        let mut random = SmallRng::seed_from_u64(seed.rotate_left(16));
+        let (secret, seed): ([u8; 32], u128) = (random.random(), random.random());
+        let logins = has_users.then(|| Logins::start(mail, &secret));
+        let logins = logins.and_then(|started| {
+            let told = |error| tracing::error!(%error, "no threads for passwords: routes with `auth` answer with 503");
+            started.map_err(told).ok()
+        });
+        Self { logins, buckets: Buckets::new(Seed(seed)), running: Running::default() }
+    }
+
+    /// Whether that client, whose request has these fields, has asked too often, or has too many requests at once. If not, this one is
+    /// counted.
+    pub(in crate::proxy) fn enter(
+        &self,
+        (rates, at_once): (&[Rate], Option<&AtOnce>),
+        fields: &Fields,
+        client: IpAddr,
+        now: Instant,
+    ) -> Result<(), Barred> {
+        for (limit, rate) in (0..).zip(rates) {
+            let address = client_key(client).to_be_bytes();
+            let key = match &rate.key {
+                RateKey::Client => &address[..],
+                RateKey::Site => &[],
+                RateKey::Header(name) => fields.get(name).unwrap_or(&address),
+            };
+            self.buckets.take(rate, key, now).map_err(|wait| {
+                let seconds = u16::try_from(whole_seconds(wait)).unwrap_or(u16::MAX);
+                Barred::Rate { limit, seconds }
+            })?;
+        }
+        match at_once {
+            Some(limit) if !self.running.enter(limit, client) => Err(Barred::AtOnce),
+            _ => Ok(()),
+        }
+    }
+
+    /// A request that was counted among those that its client has at once is over.
+    pub(in crate::proxy) fn leave(&self, limit: &AtOnce, client: IpAddr) {
+        self.running.leave(limit, client);
+    }
+
+    /// Whether a request of `client` with these fields is that of a user ([`Logins::judge`]).
+    pub(in crate::proxy) fn judge(
+        &self,
+        login: &Login,
+        fields: &Fields,
+        client: IpAddr,
+        who: Ticket,
+        now: Instant,
+    ) -> Verdict {
+        self.logins.as_ref().map_or(Verdict::Busy, |logins| logins.judge(login, fields, client, who, now))
+    }
+
+    /// The exchanges of a worker for which there is news.
+    pub(in crate::proxy) fn take_mail(&self, worker: usize) -> Vec<u32> {
+        self.logins.as_ref().map(|logins| logins.take_mail(worker)).unwrap_or_default()
+    }
+
+    /// For `/stats`.
+    pub(in crate::proxy) fn stats(&self) -> Value {
+        let (refused, forgotten) = self.buckets.counts();
+        json!({
+            "rate_refused": refused,
+            "buckets_forgotten": forgotten,
+            "clients_with_requests": self.running.clients(),
+        })
+    }
+}
