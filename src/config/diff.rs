@@ -19,9 +19,14 @@ impl Settings {
     pub fn diff(&self, new: &Self) -> Vec<String> {
         let mut lines = Vec::new();
         flags(&mut lines, "", (&self.flags, &new.flags), GLOBAL);
-        let listen = |listen: &super::listens::Listen| (listen.address.to_string(), format!("{:?}", listen.tls));
+        let listen = |listen: &super::listens::Listen| {
+            (listen.address.to_string(), (format!("{:?}", listen.tls), listen.proxy_protocol.is_some()))
+        };
         let listens = |settings: &Self| settings.listens.iter().map(listen).collect::<BTreeMap<_, _>>();
         both(&listens(self), &listens(new), |address, old, new| match (old, new) {
+            (Some(old), Some(new)) if old.1 != new.1 => {
+                lines.push(format!("listen {address}: proxy-protocol: {} → {}", old.1, new.1));
+            }
             (Some(_), Some(_)) => lines.push(format!("listen {address}: TLS is other than before")),
             (None, _) => lines.push(format!("listen {address} added")),
             (_, None) => lines.push(format!("listen {address} removed")),

@@ -26,6 +26,8 @@ pub(super) enum Tls {
 pub(super) struct Listen {
     pub(super) address: SocketAddr,
     pub(super) tls: Tls,
+    /// Trusted proxies say first whose connection it is; with the place where that is written.
+    pub(super) proxy_protocol: Option<Place>,
     pub(super) place: Place,
 }
 
@@ -46,16 +48,18 @@ pub(super) fn read(entry: Option<&Entry>, start: Place, sources: &Sources) -> Re
         return Err(start.mistake("there is nothing to listen on: write [[listen]] and address = \"127.0.0.1:8080\""));
     };
     let mut listens: Vec<Listen> = Vec::new();
-    for table in Fields::list(entry, "[[listen]]", &["address", "tls"])? {
+    for table in Fields::list(entry, "[[listen]]", &["address", "tls", "proxy-protocol"])? {
         let (text, place) = table.text("address")?.ok_or_else(|| table.missing("address", "\"127.0.0.1:8080\""))?;
         let address = address(&text)
             .map_err(|problem| place.mistake(format!("{text:?} is no address to listen on: {problem}")))?;
         let tls = tls(table)?;
+        let announced = table.bool("proxy-protocol")?.unwrap_or(false);
+        let proxy_protocol = announced.then(|| table.place("proxy-protocol"));
         if let Some(other) = listens.iter().find(|other| other.address == address && address.port() != 0) {
             let there = sources.line(other.place);
             return Err(place.mistake(format!("{address} is listened on twice: {there} has it, too")));
         }
-        listens.push(Listen { address, tls, place });
+        listens.push(Listen { address, tls, proxy_protocol, place });
     }
     if listens.len() > MAX_LISTENERS {
         return Err(entry

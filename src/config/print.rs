@@ -26,6 +26,9 @@ impl Settings {
                 Tls::SelfSigned => "\"self-signed\"",
             };
             line(&mut out, format_args!("\n[[listen]]\naddress = \"{}\"\ntls = {tls}", listen.address));
+            if listen.proxy_protocol.is_some() {
+                line(&mut out, format_args!("proxy-protocol = true"));
+            }
         }
         self.sites.iter().for_each(|site| self.site(&mut out, site));
         self.upstreams.iter().for_each(|upstream| upstream_table(&mut out, upstream));

@@ -65,7 +65,14 @@ impl Settings {
             return Err(given.place.mistake(format!("`{}` {problem}", given.key.path())));
         }
         add_certificates(&sites, &mut flags);
-        let global = flags.parse()?;
+        let global: Global = flags.parse()?;
+        if let Some(place) = listens.iter().find_map(|listen| listen.proxy_protocol)
+            && global.proxy.config().forwarding.trusted.is_empty()
+        {
+            return Err(place.mistake(
+                "`proxy-protocol` means nothing without `forwarding.trusted-proxies`: name those that may say where a connection comes from",
+            ));
+        }
         Ok(Self { sources: Sources::default(), flags, global, listens, sites, upstreams })
     }
 
@@ -74,7 +81,7 @@ impl Settings {
         let Global { proxy, pool, cache, tls, http2 } = &self.global;
         let named = |secure| -> Vec<_> {
             let those = self.listens.iter().filter(|listen| (listen.tls != Tls::Off) == secure);
-            those.map(|listen| listen.address).collect()
+            those.map(|listen| (listen.address, listen.proxy_protocol.is_some())).collect()
         };
         let (plain, secure) = (named(false), named(true));
         let servers = || self.upstreams.iter().flat_map(|upstream| &upstream.servers);

@@ -207,6 +207,7 @@ const RICH: &str = "\
 workers = 2
 [[listen]]
 address = \"127.0.0.1:8080\"
+proxy-protocol = true
 [[listen]]
 address = \"127.0.0.1:8443\"
 tls = \"self-signed\"
@@ -271,6 +272,7 @@ fn the_printed_file_means_the_same_and_hides_secrets() {
         "auth = false",
         "rate-limit = [{ rate = \"10/s\", burst = 10, key = \"client\", name = \"default\" }, { rate = \"600/m\", burst = 5, key = \"header:X-Key\", name = \"b\" }]",
         "requests-per-client = 7",
+        "proxy-protocol = true",
     ] {
         assert!(printed.lines().any(|printed| printed == line), "{line}\n{printed}");
     }
@@ -309,6 +311,7 @@ fn a_difference_is_one_in_meaning() {
         ("respond = 404", "respond = 410", "respond = { status = 410, body = \"410 Gone\\n\" }"),
         ("\"10/s\"", "\"11/s\"", "site a.test: route /away: rate-limit: [{"),
         ("requests-per-client = 7", "requests-per-client = 8", "site a.test: route /away: requests-per-client: 7 → 8"),
+        ("proxy-protocol = true\n", "", "listen 127.0.0.1:8080: proxy-protocol: true → false"),
         ("auth = false\n", "", "site a.test: route /away: auth: false → nothing"),
         ("realm = \"x\"", "realm = \"y\"", "site a.test: route /y: auth: {"),
         ("10.9.0.0/16", "10.8.0.0/16", "site a.test: route /away: deny: [\"10.9.0.0/16\"] → [\"10.8.0.0/16\"]"),

@@ -45,6 +45,7 @@ mod phase;
 mod plan;
 mod policy;
 mod probe;
+mod proxy_protocol;
 mod questions;
 mod record;
 mod refusals;

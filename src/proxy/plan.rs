@@ -9,6 +9,7 @@ use super::{
     forward::{Forward, ForwardArgs, Resolver, System, TUNNELS},
     groups::Chooser,
     load::Load,
+    network::Network,
     policy::Policy,
     routing::{Router, Site},
     rules::Rules,
@@ -36,6 +37,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64},
     },
+    time::Duration,
 };
 
 /// A proxy in the making.
@@ -153,6 +155,11 @@ impl Plan {
         self.rules.health.active = false;
         self.forward = Some(Forwards { origins: args.origins, public: args.public || args.users.is_some(), resolver });
         self
+    }
+
+    /// The proxies that are trusted, and how long a connection may take to say something.
+    pub(super) fn trust(&self) -> (Vec<Network>, Duration) {
+        (self.config.forwarding.trusted.clone(), self.config.deadlines.head)
     }
 
     /// Whether clients name the server.

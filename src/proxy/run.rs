@@ -1,29 +1,33 @@
 //! Runs a plan: listeners, one thread per worker, signals, a clean end.
 
 use super::{
-    Desk, Plan, ProxyArgs, admin,
+    Desk, Plan, Proxy, ProxyArgs, admin,
     demo::Demo,
     greeting::Places,
+    network::Network,
+    proxy_protocol::Recipient,
     room::{ADMINS, clients_per_worker, descriptors_aside},
     running::Running,
     secured::Secured,
     setup::Setup,
 };
 use crate::{
-    app::ListenerId,
+    app::{App, ListenerId},
     backend::{Backend, BackendId},
     cli::{self, Failure},
     net::{
-        Driver, DriverConfig, ListenOptions, Reactor, clock, listen,
+        Driver, DriverChoice, DriverConfig, ListenOptions, Reactor, clock, listen,
         listen::listen_together,
         signals::{self, Watch},
     },
+    pool::Slots,
     tls::Terminator,
 };
 use std::{
     net::{SocketAddr, TcpListener},
     num::NonZeroUsize,
     thread,
+    time::Duration,
 };
 
 /// Runs the proxy that `compose` makes of milestone 1, until a signal ends it.
@@ -43,7 +47,7 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
 pub fn serve(setup: Setup) -> Result<(), Failure> {
     setup.check_admin()?;
     let _log = cli::start_logging(&setup.args.listen.log_level);
-    let mut secured = setup.prepare_tls()?;
+    let secured = setup.prepare_tls()?;
     secured.iter().flat_map(|secured| &secured.warnings).for_each(|warning| tracing::warn!("{warning}"));
     let _reload = secured.as_ref().map(watch_certificates).transpose()?;
     let demo = setup.demo.map(Demo::start).transpose()?;
@@ -51,7 +55,7 @@ pub fn serve(setup: Setup) -> Result<(), Failure> {
         Some(demo) => demo.addresses.iter().enumerate().map(|(index, address)| demo_backend(index, *address)).collect(),
         None => setup.resolve()?,
     };
-    let Setup { args, mut plan, plain, secure, saying, .. } = setup;
+    let Setup { args, mut plan, plain, secure, announced, saying, .. } = setup;
     plan.check(&backends).and_then(|()| plan.check_listener(args.listen.listen)).map_err(Failure::Usage)?;
     let driver = args.driver.choose()?;
     let workers = args.workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
@@ -67,19 +71,13 @@ pub fn serve(setup: Setup) -> Result<(), Failure> {
     let admin_address = admin.as_ref().map(TcpListener::local_addr).transpose()?;
     let paths = admin::paths(plan.caches());
     let (forward, sites) = (plan.is_forward(), plan.site_names());
+    let announced = Announced::new(&announced, &plan);
     let (proxies, slots) = plan.build(backends.clone(), workers, clock::now(), rand::random());
     let desk = admin.map(|listener| open_desk(proxies[0].desk(), listener)).transpose()?;
     let mut running = Running::new(desk);
     for proxy in proxies {
-        let listeners = listeners.next();
-        match &mut secured {
-            None => running.start(Driver::new(&driver, proxy, config)?, listeners, &slots, |proxy| proxy)?,
-            Some(secured) => {
-                let terminator = Terminator::new(proxy, first_secure, secured.shared.clone(), clock::now().instant)
-                    .with_servers(secured.servers.clone());
-                running.start(Driver::new(&driver, terminator, config)?, listeners, &slots, Terminator::into_app)?;
-            }
-        }
+        let start = Start { driver: &driver, config, slots: &slots, announced: announced.as_ref() };
+        start.worker(&mut running, proxy, listeners.next(), secured.as_ref().map(|secured| (secured, first_secure)))?;
     }
     let drain = running.drain(args.listen.drain_timeout);
     let _stop = signals::watch(drain.clone())?;
@@ -90,6 +88,71 @@ pub fn serve(setup: Setup) -> Result<(), Failure> {
     places.greet(&backends, workers, demo.is_some());
     saying.into_iter().for_each(|say| say());
     running.wait(drain)
+}
+
+/// The start of workers: only those layers are around a proxy that it needs.
+struct Start<'a> {
+    driver: &'a DriverChoice,
+    config: DriverConfig,
+    slots: &'a Slots,
+    announced: Option<&'a Announced>,
+}
+
+/// Where the PROXY protocol is spoken, and by whom.
+struct Announced {
+    listeners: Vec<ListenerId>,
+    trusted: Vec<Network>,
+    patience: Duration,
+}
+
+impl Announced {
+    /// `None`: nowhere.
+    fn new(announced: &[bool], plan: &Plan) -> Option<Self> {
+        let listeners = (0..).map(ListenerId).zip(announced).filter(|(_, announced)| **announced);
+        let listeners: Vec<ListenerId> = listeners.map(|(id, _)| id).collect();
+        let (trusted, patience) = plan.trust();
+        (!listeners.is_empty()).then_some(Self { listeners, trusted, patience })
+    }
+
+    fn around<A: App>(&self, app: A) -> Recipient<A> {
+        Recipient::new(app, self.listeners.clone(), self.trusted.clone(), self.patience)
+    }
+}
+
+impl Start<'_> {
+    fn worker(
+        &self,
+        running: &mut Running,
+        proxy: Proxy,
+        listeners: Vec<TcpListener>,
+        secured: Option<(&Secured, ListenerId)>,
+    ) -> Result<(), Failure> {
+        let Some((secured, first_secure)) = secured else {
+            return match self.announced {
+                None => self.start(running, proxy, listeners, |proxy| proxy),
+                Some(announced) => self.start(running, announced.around(proxy), listeners, Recipient::into_app),
+            };
+        };
+        let terminator = Terminator::new(proxy, first_secure, secured.shared.clone(), clock::now().instant)
+            .with_servers(secured.servers.clone());
+        match self.announced {
+            None => self.start(running, terminator, listeners, Terminator::into_app),
+            Some(announced) => {
+                let into = |recipient: Recipient<Terminator<Proxy>>| recipient.into_app().into_app();
+                self.start(running, announced.around(terminator), listeners, into)
+            }
+        }
+    }
+
+    fn start<A: App + Send + 'static>(
+        &self,
+        running: &mut Running,
+        app: A,
+        listeners: Vec<TcpListener>,
+        into: fn(A) -> Proxy,
+    ) -> Result<(), Failure> {
+        running.start(Driver::new(self.driver, app, self.config)?, listeners, self.slots, into)
+    }
 }
 
 /// How much each worker takes on, that listens at so many addresses.

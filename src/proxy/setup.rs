@@ -19,6 +19,8 @@ pub struct Setup {
     /// Where it listens without TLS, and with it.
     pub(super) plain: Vec<ListenOptions>,
     pub(super) secure: Vec<ListenOptions>,
+    /// Which of them, in this order, hear from a trusted proxy first whose connection it is.
+    pub(super) announced: Vec<bool>,
     /// Backends of its own that it starts.
     pub(super) demo: Option<usize>,
     /// Says to people what to try, when it runs.
@@ -36,20 +38,29 @@ impl Setup {
             None => Vec::new(),
         };
         let demo = (args.backend.is_empty() && !plan.is_forward()).then(|| plan.demo_backends());
-        Ok(Self { args: args.clone(), plain: vec![args.listen.options()], secure, demo, saying: None, plan })
+        Ok(Self {
+            args: args.clone(),
+            plain: vec![args.listen.options()],
+            secure,
+            announced: Vec::new(),
+            demo,
+            saying: None,
+            plan,
+        })
     }
 
-    /// As a file says: with these backends, and any number of listeners.
+    /// As a file says: with these backends, and any number of listeners, each with whether the PROXY protocol is spoken there.
     #[must_use]
     pub fn of_file(
         args: &ProxyArgs,
         plan: Plan,
         backends: Vec<BackendSpec>,
-        plain: &[SocketAddr],
-        secure: &[SocketAddr],
+        plain: &[(SocketAddr, bool)],
+        secure: &[(SocketAddr, bool)],
     ) -> Self {
         let backlog = args.listen.backlog;
-        let listen = |address: &SocketAddr| ListenOptions { backlog, ..ListenOptions::set_by(IN_FILE, *address) };
+        let listen =
+            |(address, _): &(SocketAddr, bool)| ListenOptions { backlog, ..ListenOptions::set_by(IN_FILE, *address) };
         let mut args = args.clone();
         args.backend = backends;
         Self {
@@ -57,6 +68,7 @@ impl Setup {
             plan,
             plain: plain.iter().map(listen).collect(),
             secure: secure.iter().map(listen).collect(),
+            announced: plain.iter().chain(secure).map(|(_, announced)| *announced).collect(),
             demo: None,
             saying: None,
         }

@@ -10,6 +10,7 @@ mod access;
 mod command_line;
 mod edits;
 mod many;
+mod proxy_protocol;
 mod rates;
 mod routing;
 mod tls;
