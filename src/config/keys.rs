@@ -6,7 +6,7 @@
 use crate::{
     cache::CacheArgs,
     pool::PoolArgs,
-    proxy::{BalanceArgs, Http2Args, ProxyArgs, TlsArgs},
+    proxy::{BalanceArgs, Http2Args, ProxyArgs, ServerArgs, TlsArgs},
     units::Checked,
 };
 use clap::{Command, CommandFactory as _, Parser};
@@ -106,10 +106,6 @@ pub(super) const GLOBAL: &[Key] = &[
     key("tls", "hsts-subdomains", "hsts-subdomains"),
     key("tls", "client-ca", "client-ca"),
     key("tls", "client-cert-header", "client-cert-header"),
-    key("backend-tls", "ca", "backend-ca"),
-    key("backend-tls", "min", "backend-tls-min"),
-    key("backend-tls", "certificate", "backend-certificate"),
-    key("backend-tls", "key", "backend-key"),
     key("http2", "enabled", "http2"),
     key("http2", "streams", "http2-streams"),
     key("admin", "listen", "admin"),
@@ -133,6 +129,8 @@ pub(super) struct Group {
     pub(super) balance: Checked<BalanceArgs>,
     #[command(flatten)]
     pub(super) pool: Checked<PoolArgs>,
+    #[command(flatten)]
+    pub(super) tls: Checked<ServerArgs>,
 }
 
 /// Their command line.
@@ -163,6 +161,10 @@ pub(super) const UPSTREAM: &[Key] = &[
     key("pool", "idle-timeout", "pool-idle-timeout"),
     key("pool", "lifetime", "pool-lifetime"),
     key("pool", "requests", "pool-requests"),
+    key("backend-tls", "ca", "backend-ca"),
+    key("backend-tls", "min", "backend-tls-min"),
+    key("backend-tls", "certificate", "backend-certificate"),
+    key("backend-tls", "key", "backend-key"),
 ];
 
 /// Values that are not shown: they may hold a password.

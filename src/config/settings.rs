@@ -59,11 +59,6 @@ impl Settings {
         let names: Vec<&str> = upstreams.iter().map(|upstream| upstream.name.as_str()).collect();
         let sites = sites::read(entry("site"), &names, start, (sources, world))?;
         check_tls(&listens, &sites, &flags)?;
-        let secure = upstreams.iter().flat_map(|upstream| &upstream.servers).any(|server| server.spec.secure.is_some());
-        if let Some(given) = flags.given.iter().find(|given| given.key.section == "backend-tls").filter(|_| !secure) {
-            let problem = "means nothing without a server over TLS: write it as \"https://HOST\"";
-            return Err(given.place.mistake(format!("`{}` {problem}", given.key.path())));
-        }
         add_certificates(&sites, &mut flags);
         let global: Global = flags.parse()?;
         if let Some(place) = listens.iter().find_map(|listen| listen.proxy_protocol)
@@ -87,7 +82,8 @@ impl Settings {
         let servers = || self.upstreams.iter().flat_map(|upstream| &upstream.servers);
         let group = |upstream: &Upstream| {
             let (balance, pool) = (upstream.group.balance.0.clone(), &upstream.group.pool);
-            proxy::Upstream::new(&upstream.name, upstream.servers.len(), balance, pool)
+            let group = proxy::Upstream::new(&upstream.name, upstream.servers.len(), balance, pool);
+            group.trusting(upstream.group.tls.0.clone())
         };
         let sites = self.sites.iter().map(|site| site.site.clone()).collect();
         let mut plan = Plan::new(proxy.config()).pool(pool).cache(cache);
@@ -164,7 +160,9 @@ impl Settings {
         let of_upstream = |upstream: &'_ Upstream| {
             let problem = text.strip_prefix(&format!("upstream {}: ", upstream.name))?;
             let given: Vec<_> = upstream.flags.given.iter().collect();
-            Some(self.sources.tell(&upstream.flags.told(problem, &given)))
+            let mut mistake = upstream.flags.told(problem, &given);
+            mistake.problem = format!("upstream {}: {}", upstream.name, mistake.problem);
+            Some(self.sources.tell(&mistake))
         };
         if let Some(told) = self.upstreams.iter().find_map(of_upstream) {
             return told;

@@ -49,7 +49,8 @@ pub(super) fn read(entry: Option<&Entry>, sources: &Sources) -> Result<Vec<Upstr
 
 fn upstream(name: &str, place: Place, table: &Table, sources: &Sources) -> Result<Upstream, Mistake> {
     let mut flags = Flags::new(&UPSTREAM_FLAGS, UPSTREAM);
-    flags.take(table, &["servers"], sources)?;
+    let of_it = |mistake: Mistake| mistake.place.mistake(format!("upstream {name}: {}", mistake.problem));
+    flags.take(table, &["servers"], sources).map_err(of_it)?;
     let Some(list) = table.entries.get("servers") else {
         return Err(place.mistake(format!("upstream {name:?} has no servers: write servers = [\"HOST:PORT\"]")));
     };
@@ -73,7 +74,12 @@ fn upstream(name: &str, place: Place, table: &Table, sources: &Sources) -> Resul
             return Err(server.place.mistake(problem));
         }
     }
-    let group = flags.parse()?;
+    let group = flags.parse().map_err(of_it)?;
+    let is_secure = servers.iter().any(|server| server.spec.secure.is_some());
+    if let Some(given) = flags.given.iter().find(|given| given.key.section == "backend-tls").filter(|_| !is_secure) {
+        let problem = "means nothing without a server over TLS: write it as \"https://HOST\"";
+        return Err(given.place.mistake(format!("upstream {name}: `{}` {problem}", given.key.path())));
+    }
     Ok(Upstream { name: name.to_owned(), place, servers, flags, group })
 }
 

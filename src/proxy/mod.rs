@@ -91,7 +91,7 @@ pub use plan::Plan;
 pub use policy::Policy;
 pub use routing::{Location, Route, Site, Target};
 pub use run::{run, serve};
-pub use secured::{Redirect, TlsArgs};
+pub use secured::{Redirect, ServerArgs, TlsArgs};
 pub use setup::Setup;
 pub use sites::Upstream;
 pub use streams::Http2Args;

@@ -4,6 +4,7 @@ use super::{
     Proxy,
     access::Gate,
     args::BalanceArgs,
+    backend_spec::BackendSpec,
     config::Config,
     exchange::Cache,
     forward::{Forward, ForwardArgs, Resolver, System, TUNNELS},
@@ -13,9 +14,9 @@ use super::{
     policy::Policy,
     routing::{Router, Site},
     rules::Rules,
-    secured::TlsArgs,
+    secured::{TlsArgs, Trusting},
     shared::Shared,
-    sites::{Named, Sites, Upstream, built, named},
+    sites::{Named, Sites, Upstream, built, named, trusting},
     stats::Counters,
     streams::Http2Args,
     worker::Worker,
@@ -183,6 +184,11 @@ impl Plan {
     /// How clients speak TLS, if they may.
     pub(super) fn tls_args(&self) -> Option<&TlsArgs> {
         self.tls.as_ref()
+    }
+
+    /// These backends by the rules for TLS with them; `args` has those of the only group.
+    pub(super) fn trusting(&self, args: &TlsArgs, backends: &[BackendSpec]) -> Vec<Trusting> {
+        trusting(self.sites.as_ref(), &args.backends, backends)
     }
 
     /// The hosts of all sites, each with the name of its site.

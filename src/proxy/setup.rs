@@ -122,7 +122,7 @@ impl Setup {
             };
         };
         secrets::keep_out_of_core_dumps()?;
-        Secured::prepare(tls, &self.args.backend, self.plan.speaks_http2()).map(Some)
+        Secured::prepare(tls, self.plan.trusting(tls, &self.args.backend), self.plan.speaks_http2()).map(Some)
     }
 
     /// Statistics are for the operator: they leave the machine only if two flags say so.

@@ -2,9 +2,11 @@
 
 use super::{
     args::BalanceArgs,
+    backend_spec::BackendSpec,
     groups::{Group, Groups},
     routing::Site,
     rules::Rules,
+    secured::{ServerArgs, Trusting},
 };
 use crate::{backend::Backend, health::Health, lb::Algorithm, pool::PoolArgs};
 use std::{
@@ -27,6 +29,8 @@ pub struct Upstream {
     /// How many of the backends are its own: those that follow the ones of the group before.
     backends: usize,
     rules: Rules,
+    /// Those that speak TLS have to prove who they are by these.
+    tls: ServerArgs,
 }
 
 impl Upstream {
@@ -36,7 +40,13 @@ impl Upstream {
         let mut rules = Rules::single();
         rules.balance(balance);
         rules.pool(pool);
-        Self { name: name.to_owned(), backends, rules }
+        Self { name: name.to_owned(), backends, rules, tls: ServerArgs::default() }
+    }
+
+    /// The same, with rules of its own for those of its backends that speak TLS.
+    #[must_use]
+    pub fn trusting(self, tls: ServerArgs) -> Self {
+        Self { tls, ..self }
     }
 }
 
@@ -74,11 +84,25 @@ pub(super) fn named<'a>(sites: Option<&'a Sites>, only: &'a Rules, backends: usi
     };
     let mut end = 0;
     let mut groups = Vec::with_capacity(sites.upstreams.len());
-    for Upstream { name, backends, rules } in &sites.upstreams {
+    for Upstream { name, backends, rules, .. } in &sites.upstreams {
         groups.push(Named { name: Some(name), rules, backends: end..end + backends });
         end += backends;
     }
     groups
+}
+
+/// The backends by the rules for TLS with them. `only`: those of all, unless there are several groups.
+pub(super) fn trusting(sites: Option<&Sites>, only: &ServerArgs, backends: &[BackendSpec]) -> Vec<Trusting> {
+    let Some(sites) = sites.filter(|sites| !sites.upstreams.is_empty()) else {
+        return vec![Trusting { upstream: None, args: only.clone(), backends: backends.to_vec() }];
+    };
+    let mut rest = backends.iter().cloned();
+    let trusting = |upstream: &Upstream| Trusting {
+        upstream: Some(upstream.name.clone()),
+        args: upstream.tls.clone(),
+        backends: rest.by_ref().take(upstream.backends).collect(),
+    };
+    sites.upstreams.iter().map(trusting).collect()
 }
 
 /// The groups as all workers share them.

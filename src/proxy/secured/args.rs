@@ -91,7 +91,7 @@ pub struct TlsArgs {
     pub(in crate::proxy) demo_hosts: Vec<String>,
 
     #[command(flatten)]
-    pub(super) backends: ServerArgs,
+    pub(in crate::proxy) backends: ServerArgs,
 }
 
 /// Seven days are the most that TLS 1.3 allows (RFC 8446 §4.6.1).

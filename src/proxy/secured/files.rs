@@ -3,11 +3,10 @@
 use super::{
     args::TlsArgs,
     demo, read,
-    servers::{LoadedServers, ServerFiles},
+    servers::{LoadedServers, ServerFiles, Trusting},
 };
 use crate::{
     net::secrets,
-    proxy::backend_spec::BackendSpec,
     tls::{File, Pair, Rules, Store, provider},
 };
 use rustls::crypto::CryptoProvider;
@@ -53,16 +52,16 @@ pub(super) struct Loaded {
 }
 
 impl Files {
-    /// Those that the flags name, for clients and for these backends. `http2`: it is offered to clients.
+    /// Those that the flags name for clients, and those for these backends. `http2`: it is offered to clients.
     ///
     /// # Errors
     ///
     /// A flag that means nothing.
-    pub(super) fn of(args: &TlsArgs, backends: &[BackendSpec], http2: bool) -> Result<Self, String> {
+    pub(super) fn of(args: &TlsArgs, backends: Vec<Trusting>, http2: bool) -> Result<Self, String> {
         Ok(Self {
             pairs: args.certificate.iter().cloned().zip(args.key.iter().cloned()).collect(),
             client_ca: args.client_ca.clone(),
-            servers: ServerFiles::of(&args.backends, backends)?,
+            servers: ServerFiles::of(backends)?,
             demo_hosts: args.demo_hosts.clone(),
             allow_expired: args.allow_expired,
             rules: Rules { least: args.tls_min, strict: args.sni_strict, http2 },

@@ -15,8 +15,9 @@ mod servers;
 
 pub use args::TlsArgs;
 pub use redirect::Redirect;
+pub use servers::ServerArgs;
+pub(super) use servers::Trusting;
 
-use super::backend_spec::BackendSpec;
 use crate::{
     app::Names,
     cli::Failure,
@@ -55,7 +56,7 @@ impl Secured {
     /// # Errors
     ///
     /// A file that cannot be used: which one, and why.
-    pub(super) fn prepare(args: &TlsArgs, backends: &[BackendSpec], http2: bool) -> Result<Self, Failure> {
+    pub(super) fn prepare(args: &TlsArgs, backends: Vec<Trusting>, http2: bool) -> Result<Self, Failure> {
         let files = Arc::new(Files::of(args, backends, http2).map_err(Failure::Usage)?);
         // Before they are read: what changes meanwhile is noticed later.
         let stamp = files.stamp();

@@ -5,6 +5,7 @@ use crate::{
     net::secrets,
     proxy::backend_spec::BackendSpec,
     tls::{File, MinVersion, Pair, Server, Trust, provider},
+    units::{Flags, Pointless},
 };
 use clap::Args;
 use rustls::crypto::CryptoProvider;
@@ -18,7 +19,7 @@ use std::{
 /// Flags of milestone 5: TLS towards backends.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "TLS to backends (--backend https://HOST)")]
-pub(super) struct ServerArgs {
+pub struct ServerArgs {
     /// Authorities in PEM, one of which has to have signed the certificate of each backend [default: those that this system trusts]
     ///
     /// A backend that vouches for itself is trusted if its own certificate is in the file. There is no way to trust any certificate. The
@@ -39,11 +40,38 @@ pub(super) struct ServerArgs {
     backend_key: Option<PathBuf>,
 }
 
+impl Flags for ServerArgs {
+    const POINTLESS: &'static [Pointless] = &[];
+}
+
+/// Backends that are spoken to by the same rules.
+#[derive(Debug, Clone)]
+pub(in crate::proxy) struct Trusting {
+    /// The upstream that they belong to, where there are several.
+    pub(in crate::proxy) upstream: Option<String>,
+    pub(in crate::proxy) args: ServerArgs,
+    pub(in crate::proxy) backends: Vec<BackendSpec>,
+}
+
+impl Trusting {
+    fn is_secure(&self) -> bool {
+        self.backends.iter().any(|backend| backend.secure.is_some())
+    }
+
+    /// A problem of its flags and files, with the upstream's name in front.
+    fn told(&self, problem: String) -> String {
+        match &self.upstream {
+            Some(name) => format!("upstream {name}: {problem}"),
+            None => problem,
+        }
+    }
+}
+
 /// The backends with TLS, and the files that decide about them.
 #[derive(Debug)]
 pub(super) struct ServerFiles {
-    args: ServerArgs,
-    backends: Vec<BackendSpec>,
+    /// Empty if no backend speaks TLS.
+    groups: Vec<Trusting>,
     provider: Arc<CryptoProvider>,
 }
 
@@ -60,19 +88,19 @@ impl ServerFiles {
     /// # Errors
     ///
     /// A flag means nothing without a backend with TLS.
-    pub(super) fn of(args: &ServerArgs, backends: &[BackendSpec]) -> Result<Self, String> {
-        let backends = if backends.iter().any(|backend| backend.secure.is_some()) {
-            backends.to_vec()
-        } else {
-            args.check_unused()?;
-            Vec::new()
-        };
-        Ok(Self { args: args.clone(), backends, provider: Arc::new(provider()) })
+    pub(super) fn of(groups: Vec<Trusting>) -> Result<Self, String> {
+        for group in groups.iter().filter(|group| !group.is_secure()) {
+            group.args.check_unused().map_err(|problem| group.told(problem))?;
+        }
+        let groups = if groups.iter().any(Trusting::is_secure) { groups } else { Vec::new() };
+        Ok(Self { groups, provider: Arc::new(provider()) })
     }
 
     pub(super) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
-        let ServerArgs { backend_ca, backend_certificate, backend_key, .. } = &self.args;
-        [backend_ca, backend_certificate, backend_key].into_iter().flatten()
+        self.groups.iter().flat_map(|group| {
+            let ServerArgs { backend_ca, backend_certificate, backend_key, .. } = &group.args;
+            [backend_ca, backend_certificate, backend_key].into_iter().flatten()
+        })
     }
 
     /// Reads everything, and tries it.
@@ -81,23 +109,50 @@ impl ServerFiles {
     ///
     /// Which flag or file is wrong, and why.
     pub(super) fn load(&self, now: SystemTime, warnings: &mut Vec<String>) -> Result<LoadedServers, String> {
-        if self.backends.is_empty() {
+        if self.groups.is_empty() {
             return Ok(LoadedServers::default());
         }
-        let mut content = DefaultHasher::new();
-        let mut trust = self.args.trust(&self.provider, &mut content, warnings)?;
-        if let (Some(certificate), Some(key)) = (&self.args.backend_certificate, &self.args.backend_key) {
-            trust = trust.showing(own(certificate, key, now, &self.provider, &mut content, warnings)?);
+        let (mut content, mut list) = (DefaultHasher::new(), Vec::new());
+        for group in &self.groups {
+            if !group.is_secure() {
+                list.extend(group.backends.iter().map(|_| None));
+                continue;
+            }
+            let mut own_warnings = Vec::new();
+            let trust =
+                self.trust(group, now, &mut content, &mut own_warnings).map_err(|problem| group.told(problem))?;
+            warnings.extend(own_warnings.into_iter().map(|warning| group.told(warning)));
+            for backend in &group.backends {
+                list.push(server(backend, &trust)?);
+            }
         }
-        let server = |backend: &BackendSpec| {
-            let Some(name) = &backend.secure else { return Ok(None) };
-            let server = Server::new(name, &backend.name(), &trust);
-            let wrong = || format!("--backend {}: no certificate can be for this name", backend.name());
-            server.map(|server| Some(Arc::new(server))).ok_or_else(wrong)
-        };
-        let list = self.backends.iter().map(server).collect::<Result<_, String>>()?;
         Ok(LoadedServers { list, content: content.finish() })
     }
+
+    fn trust(
+        &self,
+        group: &Trusting,
+        now: SystemTime,
+        content: &mut DefaultHasher,
+        warnings: &mut Vec<String>,
+    ) -> Result<Trust, String> {
+        let args = &group.args;
+        let trust = args.trust(&self.provider, content, warnings)?;
+        Ok(match (&args.backend_certificate, &args.backend_key) {
+            (Some(certificate), Some(key)) => {
+                trust.showing(own(certificate, key, now, &self.provider, content, warnings)?)
+            }
+            _ => trust,
+        })
+    }
+}
+
+/// The server that a backend has to prove to be, if connections to it are protected.
+fn server(backend: &BackendSpec, trust: &Trust) -> Result<Option<Arc<Server>>, String> {
+    let Some(name) = &backend.secure else { return Ok(None) };
+    let server = Server::new(name, &backend.name(), trust);
+    let wrong = || format!("--backend {}: no certificate can be for this name", backend.name());
+    server.map(|server| Some(Arc::new(server))).ok_or_else(wrong)
 }
 
 impl ServerArgs {
