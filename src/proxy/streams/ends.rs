@@ -42,9 +42,11 @@ impl Proxy {
         let head = self.worker.shared.config.deadlines.head;
         let now = cx.now();
         let Some(streams) = self.worker.table.streams(conn) else { return };
-        let is_free = streams.core.open() == 0;
+        // A stream can be over before its exchange is: it is answered, and its backend has not taken all of the request yet.
+        let is_left = streams.exchanges() == 0;
+        let is_free = is_left && streams.core.open() == 0;
         let has_ended = streams.ended && is_free && streams.held.is_empty();
-        if (streams.core.is_over() || has_ended) && !streams.core.has_output() {
+        if (streams.core.is_over() && is_left || has_ended) && !streams.core.has_output() {
             self.worker.forget_streams(conn);
             return cx.close(conn);
         }

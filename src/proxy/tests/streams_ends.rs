@@ -5,6 +5,7 @@ use super::{
     streams_peer::{OPEN, WHOLE, frame, headers, hello},
 };
 use crate::{
+    app::ConnId,
     http2::{Cause, ErrorCode, PREFACE, Reset, limits},
     proxy::{Census, streams::MOST_EXCHANGES},
 };
@@ -117,6 +118,38 @@ fn the_end_lets_requests_run_and_closes_what_idles() {
     assert_eq!(world.proxy.census().clients, 0);
     // Each heard it once, however many frames that took.
     assert_eq!(said_goodbye(&world.stats()), [("draining".to_owned(), 3)]);
+}
+
+/// A stream is over with its answer and the last byte of its request. Its exchange is not, while the backend has not taken the request.
+#[test]
+fn a_connection_stays_until_a_backend_has_taken_what_was_sent_on_it() {
+    fn drained(world: &mut World, _: ConnId) {
+        world.drain();
+    }
+    fn idle(world: &mut World, _: ConnId) {
+        world.pass(SECOND * 15);
+    }
+    for goodbye in [drained, World::end, idle] {
+        let mut world = World::speaking_http2(&["--idle-timeout", "10s"]);
+        let mut peer = world.peer();
+        let stream = peer.begin("POST", "/", &[], false);
+        peer.send(&mut world, stream, b"a", false);
+        let backend = world.opened();
+        world.connect(backend);
+        world.unsent(backend, 20_000);
+        peer.send(&mut world, stream, &[b'x'; 30_000], true);
+        world.say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        assert!(peer.heard(&mut world, stream).ended);
+        goodbye(&mut world, peer.conn);
+        peer.pump(&mut world);
+        assert_eq!(world.ended(peer.conn), "-");
+        world.unsent(backend, 0);
+        assert!(world.sent(backend).ends_with("xx\r\n0\r\n\r\n"));
+        world.pass(SECOND * 10);
+        assert_eq!(world.ended(peer.conn), "close");
+        let census = world.proxy.census();
+        assert_eq!((census.exchanges, census.in_flight, census.clients), (0, 0, 0));
+    }
 }
 
 #[test]
