@@ -8,16 +8,28 @@ use std::{io, time::Duration};
 /// the kernel asks for more: enough for 500 Mbit/s if we need a millisecond to get there.
 pub(super) const AHEAD: u32 = 128 * 1024;
 
+/// The same while most of a large file is still to be sent. Its bytes stay in the kernel's page cache, where all that send the file share them,
+/// so more of them ahead cost no memory; and the fewer at once, the more often we are woken.
+pub(super) const FILE_AHEAD: u32 = 4 * 1024 * 1024;
+
 /// Sets [`AHEAD`], also for the connections that a listener accepts. Linux only: elsewhere, the kernel's own limit stays.
 pub(super) fn limit_ahead<'s, S>(socket: &'s S) -> io::Result<()>
 where
     SockRef<'s>: From<&'s S>,
 {
+    set_ahead(socket, AHEAD)
+}
+
+/// Sets how many bytes the kernel takes ahead of what it may send: [`AHEAD`] or [`FILE_AHEAD`].
+pub(super) fn set_ahead<'s, S>(socket: &'s S, bytes: u32) -> io::Result<()>
+where
+    SockRef<'s>: From<&'s S>,
+{
     let socket = SockRef::from(socket);
     #[cfg(target_os = "linux")]
-    socket.set_tcp_notsent_lowat(AHEAD)?;
+    socket.set_tcp_notsent_lowat(bytes)?;
     #[cfg(not(target_os = "linux"))]
-    let _ = socket;
+    let _ = (socket, bytes);
     Ok(())
 }
 

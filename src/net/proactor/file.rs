@@ -63,7 +63,7 @@ impl Io {
         if socket.crammed {
             return None;
         }
-        let (files, socket) = (socket.files.as_deref()?, &socket.socket);
+        let (files, socket) = (socket.files.as_deref_mut()?, &socket.socket);
         let piece = without_waiting(socket, || Ok(files.send(socket, len)));
         match piece.unwrap_or_else(|error| Piece::Broken(error.kind())) {
             Piece::Refused => {

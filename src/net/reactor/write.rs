@@ -103,7 +103,7 @@ impl Io {
                 Next::Output { more } => write_output(socket, more),
                 Next::Piece(len) => {
                     let most = len.min(SHARE - total);
-                    let piece = socket.files.as_ref().map_or(Piece::Refused, |files| files.send(&socket.stream, most));
+                    let piece = socket.files.as_mut().map_or(Piece::Refused, |files| files.send(&socket.stream, most));
                     socket.writable = piece != Piece::Refused;
                     match piece {
                         Piece::Broken(kind) => Err(kind.into()),

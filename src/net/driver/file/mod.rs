@@ -23,6 +23,7 @@ pub(in crate::net) use sendfile::Piece;
 use crate::{
     app::ConnId,
     buf::{FilePart, Output, Unreadable},
+    net::options::{AHEAD, FILE_AHEAD, set_ahead},
 };
 use bytes::Bytes;
 use cached::Cached;
@@ -40,6 +41,9 @@ pub(super) const GATHERED: usize = 64 * 1024;
 /// with less, there are more calls. Half of a socket's share of a turn.
 const PIECE: u64 = 512 * 1024;
 
+/// A part with more left than this is large: the kernel takes more of it ahead ([`FILE_AHEAD`]).
+const LARGE: u64 = PIECE / 2;
+
 /// Bytes that a thread reads for us at once. Each client of a slow file may have them waiting in our memory, so it is no more than a
 /// client that reads nothing costs in other ways.
 const COPIED: u64 = 64 * 1024;
@@ -53,6 +57,8 @@ pub struct Files {
     left: u64,
     /// Bytes behind parts, in our memory.
     held: usize,
+    /// The kernel takes [`FILE_AHEAD`] from us.
+    far_ahead: bool,
 }
 
 /// One part, and what comes after it.
@@ -154,7 +160,7 @@ impl Sending {
 
 impl Files {
     fn new(part: FilePart) -> Self {
-        Self { left: part.length, first: Sending::new(part), more: VecDeque::new(), held: 0 }
+        Self { left: part.length, first: Sending::new(part), more: VecDeque::new(), held: 0, far_ahead: false }
     }
 
     /// Adds a part behind everything.
@@ -230,7 +236,12 @@ impl Files {
     }
 
     /// Sends up to `most` bytes of the first part, which are in the kernel's memory.
-    pub(in crate::net) fn send(&self, socket: impl AsFd, most: usize) -> Piece {
+    pub(in crate::net) fn send(&mut self, socket: &impl AsFd, most: usize) -> Piece {
+        // Bytes of ours follow the part, so the end of it is sent as they are.
+        let far_ahead = self.first.part.length > LARGE;
+        if self.far_ahead != far_ahead && set_ahead(socket, if far_ahead { FILE_AHEAD } else { AHEAD }).is_ok() {
+            self.far_ahead = far_ahead;
+        }
         match self.first.part.file.descriptor() {
             Some(file) => sendfile::send(socket, file, self.first.part.at, most),
             None => Piece::Unsupported,
@@ -240,7 +251,7 @@ impl Files {
     /// The next `len` bytes of the first part are sent, or in the output. Behind the last of them comes what is behind the part.
     pub(super) fn advance(slot: &mut Option<Box<Self>>, output: &mut Output, len: usize) {
         let Some(files) = slot else { return };
-        let Self { first, more, left, held } = &mut **files;
+        let Self { first, more, left, held, .. } = &mut **files;
         let len = first.part.length.min(len as u64);
         *left -= len;
         first.part.at += len;
@@ -307,6 +318,30 @@ mod tests {
         files.slow_down();
         let Look::Ask(ask) = files.look(&mut output) else { panic!("it is not read") };
         assert_eq!((ask.at, ask.len as u64, ask.want), (0, COPIED, Want::Bytes));
+    }
+
+    /// The bytes behind it, and the next response, are ours again: they take memory of the kernel's.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_kernel_takes_more_ahead_of_a_large_file_except_of_its_end() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        #[allow(clippy::disallowed_methods)] // A connection of which only an option is looked at.
+        let socket = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        set_ahead(&socket, AHEAD).unwrap();
+        let ahead = || socket2::SockRef::from(&socket).tcp_notsent_lowat().unwrap();
+        let (mut slot, mut output) = (None, Output::new());
+        let send = |slot: &mut Option<Box<Files>>| {
+            assert!(!matches!(slot.as_mut().unwrap().send(&socket, 1), Piece::Broken(_) | Piece::Unreadable(_)));
+            ahead()
+        };
+        Files::push(&mut slot, part(&file(LARGE), LARGE));
+        assert_eq!(send(&mut slot), AHEAD, "not large");
+        Files::push(&mut slot, part(&file(2 * LARGE), 2 * LARGE));
+        Files::advance(&mut slot, &mut output, LARGE as usize);
+        assert_eq!(send(&mut slot), FILE_AHEAD);
+        Files::advance(&mut slot, &mut output, LARGE as usize);
+        assert_eq!(send(&mut slot), AHEAD, "the end of it");
     }
 
     #[test]
