@@ -127,8 +127,13 @@ const FLOODS: &[Flood] = &[
     ("priorities", 2, 1, &[0, 0, 0, 0, 16], limits::PRIORITIES.burst),
     ("priority updates", 16, 0, &[0, 0, 0, 1, b'u', b'=', b'7'], limits::PRIORITIES.burst),
     ("unknown frames", 42, 0, b"what?", limits::UNKNOWN_FRAMES.burst),
-    ("window updates", 8, 0, &[0, 0, 0, 1], limits::WINDOW_UPDATES.burst),
+    ("window updates", WINDOW_UPDATE, 0, &[0, 0, 0, 1], limits::WINDOW_UPDATES.burst),
 ];
+
+const WINDOW_UPDATE: u8 = 8;
+
+/// When a client looks again whether one of its streams is over.
+const LATER: Duration = Duration::from_millis(100);
 
 /// Frames to be sent at some time: mostly fewer than a flood, and now and then one.
 fn flood(rude: bool, random: &mut Random) -> Option<(Flood, usize)> {
@@ -396,8 +401,21 @@ impl StreamClient {
     }
 
     fn send_flood(&mut self, io: &mut PeerIo<'_>) {
-        let Some(((what, kind, stream, payload, _), many)) = self.flood.take() else { return };
+        let Some((flood, many)) = self.flood.take() else { return };
+        let (what, kind, mut stream, payload, _) = flood;
         self.flush(io);
+        if kind == WINDOW_UPDATE {
+            // Of a stream that is over: other windows would then let more come than this client counts with.
+            let over = (1..).step_by(2).take(self.begun).find(|stream| !self.running.contains_key(stream));
+            let Some(over) = over else {
+                if self.over {
+                    return;
+                }
+                self.flood = Some((flood, many));
+                return io.wake(LATER, FLOOD);
+            };
+            stream = over;
+        }
         io.note(format!("sends {many} {what}"));
         io.write(frame(kind, 0, stream, payload).repeat(many));
     }
