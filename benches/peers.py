@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Compares this proxy with nginx, and with HAProxy if it is installed, side by side on one machine. Ours is milestone3, and
-milestone4 for answers from the cache.
+"""Compares this proxy with nginx, and with HAProxy if it is installed, side by side on one machine. Ours is milestone3,
+milestone4 for answers from the cache, and milestone5 over TLS and HTTP/2.
 
-    make bench-peers                     # builds first; six minutes
+    make bench-peers                     # builds first; nine minutes
     ./benches/peers.py --quick           # one minute, to see that it works
     ./benches/peers.py --only small 1MiB --rounds 11
 
 What counts is the ratio between two in the same run, and CPU time per request; why, says docs/performance.md.
-Progress goes to stderr, the table (Markdown) to stdout. Needs Linux, nginx and wrk; strace for one line.
+Progress goes to stderr, the table (Markdown) to stdout. Needs Linux, nginx and wrk; openssl for TLS, h2load for HTTP/2,
+strace for one line.
 """
 
 import argparse
@@ -25,6 +26,7 @@ import sys
 import tempfile
 import threading
 import time
+import typing
 from pathlib import Path
 
 from peers_started import KIB, MIB, Running, check_answers, cpu_seconds, memory_kib, start_all
@@ -33,19 +35,36 @@ ROOT = Path(__file__).resolve().parent.parent
 
 CLOSE = 'wrk.headers["Connection"] = "close"'
 UPLOAD = 'wrk.method = "POST"; wrk.body = string.rep("x", 1048576)'
+
+
+class Scenario(typing.NamedTuple):
+    name: str
+    description: str
+    path: str
+    connections: int
+    lua: str = ""  # For wrk.
+    unit: int | None = None  # Bytes that count as one. None: a request does.
+    tls: bool = False
+    streams: int | None = None  # At once on each connection, over HTTP/2.
+
+
 SCENARIOS = [
-    # name, description, path, connections, Lua for wrk, bytes that count as one unit (None: a request is a unit)
-    ("small", "128 B GET, c=64", "/small", 64, "", None),
-    ("16KiB", "16 KiB GET, c=32", "/16k", 32, "", None),
-    ("1MiB", "1 MiB GET, c=16", "/1m", 16, "", MIB),
-    ("64MiB", "64 MiB GET, c=2, per MiB", "/64m", 2, "", MIB),
-    ("upload", "1 MiB POST, c=8", "/upload", 8, UPLOAD, None),
-    ("new", "128 B GET, new connection each, c=64", "/small", 64, CLOSE, None),
-    ("c1000", "128 B GET, c=1000", "/small", 1000, "", None),
-    ("hit1k", "cache hit, 1 KiB, c=64", "/hit1k", 64, "", None),
-    ("hit64k", "cache hit, 64 KiB, c=32", "/hit64k", 32, "", None),
+    Scenario("small", "128 B GET, c=64", "/small", 64),
+    Scenario("16KiB", "16 KiB GET, c=32", "/16k", 32),
+    Scenario("1MiB", "1 MiB GET, c=16", "/1m", 16, unit=MIB),
+    Scenario("64MiB", "64 MiB GET, c=2, per MiB", "/64m", 2, unit=MIB),
+    Scenario("upload", "1 MiB POST, c=8", "/upload", 8, UPLOAD),
+    Scenario("new", "128 B GET, new connection each, c=64", "/small", 64, CLOSE),
+    Scenario("c1000", "128 B GET, c=1000", "/small", 1000),
+    Scenario("hit1k", "cache hit, 1 KiB, c=64", "/hit1k", 64),
+    Scenario("hit64k", "cache hit, 64 KiB, c=32", "/hit64k", 32),
+    Scenario("tls", "128 B GET over TLS, c=64", "/small", 64, tls=True),
+    Scenario("tls1MiB", "1 MiB GET over TLS, c=16", "/1m", 16, unit=MIB, tls=True),
+    Scenario("handshake", "128 B GET over TLS, full handshake each, c=16", "/small", 16, CLOSE, tls=True),
+    Scenario("h2", "128 B GET over HTTP/2 and TLS, 8 connections × 32 streams", "/small", 8, tls=True, streams=32),
+    Scenario("h2single", "128 B GET over HTTP/2 and TLS, 64 connections × 1 stream", "/small", 64, tls=True, streams=1),
 ]
-NAMES = [scenario[0] for scenario in SCENARIOS] + ["idle", "calls"]
+NAMES = [scenario.name for scenario in SCENARIOS] + ["idle", "calls"]
 
 # wrk's own report rounds; this one is for us.
 REPORT = """
@@ -69,26 +88,41 @@ def load(run, url, connections, lua, seconds, threads):
     return requests, size, micros / 1e6, errors, p99 / 1e3
 
 
+def load_streams(url, connections, streams, seconds, threads):
+    """Runs h2load, which tells no percentiles."""
+    flags = f"-t {min(threads, connections)} -c {connections} -m {streams} -D {seconds}".split()
+    output = subprocess.run(["h2load", *flags, url], capture_output=True, text=True, check=True).stdout
+    counts = re.search(r"^requests: .* (\d+) succeeded, (\d+) failed, (\d+) errored", output, re.M)
+    requests, failed, errored = map(int, counts.groups())
+    return requests, 0, float(seconds), failed + errored, None
+
+
 def measure(run, proxy, scenario, seconds, threads):
-    _, description, path, connections, lua, unit = scenario
+    url = proxy.url(scenario.path, scenario.tls)
     before = cpu_seconds(proxy.pids())
-    requests, size, took, errors, p99 = load(run, proxy.url(path), connections, lua, seconds, threads)
+    if scenario.streams:
+        answered = load_streams(url, scenario.connections, scenario.streams, seconds, threads)
+    else:
+        answered = load(run, url, scenario.connections, scenario.lua, seconds, threads)
+    requests, size, took, errors, p99 = answered
     cpu = cpu_seconds(proxy.pids()) - before
-    units = (size / unit if unit else requests) or sys.exit(f"{proxy.name} answered nothing: {description}")
+    units = size / scenario.unit if scenario.unit else requests
+    if not units:
+        sys.exit(f"{proxy.name} answered nothing: {scenario.description}")
     return {"cpu": cpu / units * 1e6, "rate": units / took, "p99": p99, "errors": errors}
 
 
 def rounds(args, run, proxies):
-    chosen = [scenario for scenario in SCENARIOS if scenario[0] in args.only]
-    results = {scenario[1]: {proxy.name: [] for proxy in proxies} for scenario in chosen}
+    chosen = [scenario for scenario in SCENARIOS if scenario.name in args.only]
+    results = {scenario.description: {proxy.name: [] for proxy in proxies} for scenario in chosen}
     for number in range(args.rounds):
         for scenario in chosen:
             # A B C, then B C A: whoever comes second meets other caches and other noise.
             first = number % len(proxies)
             for proxy in proxies[first:] + proxies[:first]:
                 sample = measure(run, proxy, scenario, args.seconds, args.threads)
-                results[scenario[1]][proxy.name].append(sample)
-                print(f"round {number + 1} of {args.rounds}, {scenario[1]}, {proxy.name}: {sample['cpu']:.1f} µs CPU, "
+                results[scenario.description][proxy.name].append(sample)
+                print(f"round {number + 1} of {args.rounds}, {scenario.description}, {proxy.name}: {sample['cpu']:.1f} µs CPU, "
                       f"{sample['rate']:.0f}/s", file=sys.stderr)
     return results
 
@@ -146,6 +180,11 @@ def spread(values, digits):
     return text
 
 
+def median_p99(samples):
+    known = [sample["p99"] for sample in samples if sample["p99"] is not None]
+    return f"{statistics.median(known):.1f}" if known else "–"
+
+
 def table(results, peer):
     yield (f"| scenario | CPU µs: {peer} | ours | ours ÷ {peer} | rate/s: {peer} | ours | ours ÷ {peer} | p99 ms "
            "| errors |")
@@ -157,7 +196,7 @@ def table(results, peer):
             cells += [spread([sample[key] for sample in side], digits) for side in (other, ours)]
             # Round by round: what disturbs a round disturbs both.
             cells.append("**" + spread([o[key] / n[key] for n, o in zip(other, ours)], 2) + "**")
-        cells.append(" / ".join(f"{statistics.median(sample['p99'] for sample in side):.1f}" for side in (other, ours)))
+        cells.append(" / ".join(median_p99(side) for side in (other, ours)))
         cells.append(" / ".join(str(sum(sample["errors"] for sample in side)) for side in (other, ours)))
         yield "| " + " | ".join(cells) + " |"
     yield ""
@@ -181,17 +220,28 @@ def arguments():
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES, metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--threads", type=int, default=max(1, (os.cpu_count() or 1) // 4), help="of wrk [CPUs / 4]")
     parser.add_argument("--binary", type=Path, default=ROOT / "target/release/milestone3",
-                        help="our proxy; what caches is milestone4 beside it")
+                        help="our proxy; what caches is milestone4 beside it, what speaks TLS milestone5")
     args = parser.parse_args()
     args.rounds = args.rounds or (2 if args.quick else 5)
     args.seconds = args.seconds or (1 if args.quick else 2)
     for tool in ("nginx", "wrk"):
         if not shutil.which(tool):
             sys.exit(f"{tool} is not installed: apt-get install {tool}, or what your system has instead")
-    for binary in (args.binary, args.binary.with_name("milestone4")):
+    leave_out(args, "openssl", {scenario.name for scenario in SCENARIOS if scenario.tls})
+    leave_out(args, "h2load", {scenario.name for scenario in SCENARIOS if scenario.streams})
+    args.tls = any(scenario.tls for scenario in SCENARIOS if scenario.name in args.only)
+    for binary in (args.binary, *map(args.binary.with_name, ["milestone4"] + ["milestone5"] * args.tls)):
         if not binary.exists():
             sys.exit(f"{binary} does not exist: cargo build --release")
     return args
+
+
+def leave_out(args, tool, names):
+    """Rows that need a program which is not here."""
+    missing = [name for name in args.only if name in names]
+    if missing and not shutil.which(tool):
+        print(f"left out, because {tool} is not installed: {', '.join(missing)}", file=sys.stderr)
+        args.only = [name for name in args.only if name not in names]
 
 
 def main():
@@ -203,7 +253,7 @@ def main():
     before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="peers-") as run, Running() as running:
         run = Path(run)
-        proxies = start_all(running, run, args.binary, files)
+        proxies = start_all(running, run, args.binary, files, args.tls)
         check_answers(proxies, run)
         # First: later, what the rounds have left behind would be used again.
         idle = min(2000 if args.quick else 10_000, files * 2 // 5)  # A descriptor to each side, and some for the rest.

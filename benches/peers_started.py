@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import socketserver
+import ssl
 import subprocess
 import sys
 import time
@@ -67,6 +68,13 @@ PROXY = """
         location / {{ proxy_pass http://origin; proxy_cache hits; proxy_cache_lock on; }}
     }}
 """
+SECURED_NGINX = """
+    server {{
+        listen 127.0.0.1:{tls_port} ssl http2 reuseport backlog=4096;
+        ssl_certificate {run}/certificate.pem; ssl_certificate_key {run}/key.pem; ssl_protocols TLSv1.2 TLSv1.3;
+        location / {{ proxy_pass http://origin; }}
+    }}
+"""
 
 HAPROXY = """
 global
@@ -99,10 +107,16 @@ frontend hits
     http-request cache-use hits
     http-response cache-store hits
     default_backend origin
+{secured}
 backend origin
     server one 127.0.0.1:{origin} pool-max-conn -1
 backend sink
     server one 127.0.0.1:{sink} pool-max-conn -1
+"""
+SECURED_HAPROXY = """
+frontend secured
+    bind 127.0.0.1:{tls_port} shards by-thread ssl crt {run}/both.pem alpn h2,http/1.1
+    default_backend origin
 """
 
 
@@ -200,8 +214,11 @@ class Proxy(typing.NamedTuple):
     port: int
     upload_port: int
     cache_port: int
+    tls_port: int | None
 
-    def url(self, path):
+    def url(self, path, tls=False):
+        if tls:
+            return f"https://127.0.0.1:{self.tls_port}{path}"
         special = {"/upload": self.upload_port, "/once": self.cache_port} | {f"/{name}": self.cache_port for name in HITS}
         return f"http://127.0.0.1:{special.get(path, self.port)}{path}"
 
@@ -221,25 +238,38 @@ def start_nginx(running, run, name, files, http):
     return running.start("nginx", "-e", run / f"{name}.log", "-c", config)
 
 
-def start_ours(running, binary, backend):
+def start_ours(running, binary, backend, *secured):
     flags = f"--listen 127.0.0.1:0 --workers {WORKERS} --backlog 4096 --access-log off --log-level warn"
-    process = running.start(binary, *flags.split(), "--backend", f"127.0.0.1:{backend}", stdout=subprocess.PIPE,
+    process = running.start(binary, *flags.split(), *secured, "--backend", f"127.0.0.1:{backend}", stdout=subprocess.PIPE,
                             text=True)
-    ready = process.stdout.readline()  # READY 127.0.0.1:PORT
+    # READY 127.0.0.1:PORT, and READY-TLS 127.0.0.1:PORT
+    ready = [process.stdout.readline() for _ in range(2 if secured else 1)][-1]
     return process, int(ready.rsplit(":", 1)[1]) if ready else sys.exit(f"{binary} did not start")
 
 
-def start_haproxy(running, run, files, origin, sink):
-    port, upload_port, cache_port = free_port(), free_port(), free_port()
+def start_haproxy(running, run, files, origin, sink, tls):
+    port, upload_port, cache_port, tls_port = free_port(), free_port(), free_port(), free_port() if tls else None
+    secured = SECURED_HAPROXY.format(run=run, tls_port=tls_port) if tls else ""
     config = run / "haproxy.cfg"
     config.write_text(HAPROXY.format(workers=WORKERS, connections=min(files // 2 - 200, 20_000), port=port,
-                                     upload_port=upload_port, cache_port=cache_port, origin=origin, sink=sink))
+                                     upload_port=upload_port, cache_port=cache_port, origin=origin, sink=sink,
+                                     secured=secured))
     process = running.start("haproxy", "-q", "-db", "-f", config)
     wait_for(port, process)
-    return Proxy("haproxy", [process], port, upload_port, cache_port)
+    return Proxy("haproxy", [process], port, upload_port, cache_port, tls_port)
 
 
-def start_all(running, run, binary, files):
+def make_certificate(run):
+    """One for all proxies, of the kind that is cheapest to sign with."""
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -days 2 -subj /CN=localhost"
+    names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    files = ["-keyout", run / "key.pem", "-out", run / "certificate.pem"]
+    subprocess.run([*command.split(), *names, *files], check=True, capture_output=True)
+    both = run / "both.pem"
+    both.write_bytes((run / "certificate.pem").read_bytes() + (run / "key.pem").read_bytes())
+
+
+def start_all(running, run, binary, files, tls):
     (run / "files").mkdir()
     for name, size in (FILES | HITS).items():
         (run / "files" / name).write_bytes(os.urandom(size))
@@ -248,15 +278,24 @@ def start_all(running, run, binary, files):
     swallow = running.start(sys.executable, __file__, stdout=subprocess.PIPE, text=True)
     uploads = int(swallow.stdout.readline())
 
-    nginx = start_nginx(running, run, "proxy", files, PROXY.format(origin=origin, sink=uploads, port=port, run=run,
-                                                                 cache_port=cache_port))
+    http = PROXY.format(origin=origin, sink=uploads, port=port, run=run, cache_port=cache_port)
+    tls_port = None
+    if tls:
+        make_certificate(run)
+        tls_port = free_port()
+        http += SECURED_NGINX.format(run=run, tls_port=tls_port)
+    nginx = start_nginx(running, run, "proxy", files, http)
     wait_for(port, nginx)
-    # Ours has one list of backends, and caches or does not: a process each for downloads, uploads and hits.
+    # Ours has one list of backends, and caches or does not: a process each for downloads, uploads, hits and TLS.
     started = [(binary, origin), (binary, uploads), (binary.with_name("milestone4"), origin)]
+    if tls:
+        flags = ["--tls-listen", "127.0.0.1:0", "--certificate", run / "certificate.pem", "--key", run / "key.pem"]
+        started.append((binary.with_name("milestone5"), origin, *flags))
     ours = [start_ours(running, *each) for each in started]
-    others = [start_haproxy(running, run, files, origin, uploads)] if shutil.which("haproxy") else []
-    return [Proxy("nginx", [nginx], port, port, cache_port), *others,
-            Proxy("ours", [process for process, _ in ours], *(port for _, port in ours))]
+    ports = [port for _, port in ours] + [None] * (not tls)
+    others = [start_haproxy(running, run, files, origin, uploads, tls)] if shutil.which("haproxy") else []
+    return [Proxy("nginx", [nginx], port, port, cache_port, tls_port), *others,
+            Proxy("ours", [process for process, _ in ours], *ports)]
 
 
 def check_answers(proxies, run):
@@ -270,10 +309,13 @@ def check_answers(proxies, run):
         if fetch(proxy, "/once") != fetch(proxy, "/once"):
             sys.exit(f"{proxy.name} does not cache")
         urllib.request.urlopen(proxy.url("/upload"), data=b"x" * MIB, timeout=30).close()
+        for path, body in bodies.items() if proxy.tls_port else ():
+            if fetch(proxy, path, ssl.create_default_context(cafile=run / "certificate.pem")) != body:
+                sys.exit(f"wrong answer from {proxy.name} for {path} over TLS")
 
 
-def fetch(proxy, path):
-    with urllib.request.urlopen(proxy.url(path), timeout=30) as answer:
+def fetch(proxy, path, context=None):
+    with urllib.request.urlopen(proxy.url(path, tls=context is not None), timeout=30, context=context) as answer:
         return answer.read()
 
 
