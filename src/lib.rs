@@ -20,7 +20,7 @@
 //! server  client  proxy  load  gateway  multi  chat  files    run things: workers, threads, processes
 //! cli                                   what all command lines have in common
 //! net                                   sockets, clock, signals; what is below has none
-//! http  http2  websocket  tls  service  lb  pool  health  resilience  cache     pure: bytes and time in, decisions out
+//! http  http2  websocket  mqtt  tls  service  lb  pool  health  resilience  cache     pure: bytes and time in, decisions out
 //! app  session  backend                 the contracts and the shared noun
 //! time  buf  units                      timer wheel, buffers, how values are written
 //! ```
@@ -40,6 +40,7 @@ pub mod http;
 pub mod http2;
 pub mod lb;
 pub mod load;
+pub mod mqtt;
 pub mod multi;
 pub mod net;
 pub mod pool;
