@@ -20,7 +20,7 @@ SOAK   ?= 50
 .DEFAULT_GOAL := help
 # Steps of `check` report one after the other, whatever -j says.
 .NOTPARALLEL:
-.PHONY: help run m1 m2 m3 m4 proxy forward-proxy course servers test test-all test-epoll test-io-uring test-over-tls unit sim other-worlds check format lint doc build deny portable bench bench-peers fuzz-smoke compare clean
+.PHONY: help run m1 m2 m3 m4 proxy forward-proxy course servers test test-all test-epoll test-io-uring test-over-tls unit sim broker-crash other-worlds check format lint doc build deny portable bench bench-peers fuzz-smoke compare clean
 
 # One line a step, so that a long run can be read afterwards.
 say = @printf '\n==> %s\n' '$(1)'
@@ -94,6 +94,9 @@ unit: ## run only the tests inside the library: seconds
 
 sim: ## run the proxy through SEEDS fake worlds (10000); SIM_SEED=17 make sim shows one
 	SIM_SEEDS=$(SEEDS) $(CARGO) test $(LOCKED) $(FASTER) --test simulation -- --nocapture
+
+broker-crash: ## kill the broker at a hundred random points of a run: CRASH_SEED=17 chooses others
+	$(CARGO) test $(LOCKED) --test broker -- --ignored kill_9_at_a_hundred_points
 
 check: format lint doc all-tests graders other-worlds ## everything that CI checks
 	$(call say,all checks passed)

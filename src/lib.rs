@@ -17,7 +17,7 @@
 //! ```text
 //! bin/*                                 parse flags, choose parts
 //! config                                a proxy from a file
-//! server  client  proxy  load  gateway  multi  chat  files    run things: workers, threads, processes
+//! server  client  proxy  load  gateway  multi  chat  files  broker    run things: workers, threads, processes
 //! cli                                   what all command lines have in common
 //! net                                   sockets, clock, signals; what is below has none
 //! http  http2  websocket  mqtt  tls  service  lb  pool  health  resilience  cache     pure: bytes and time in, decisions out
@@ -27,6 +27,7 @@
 
 pub mod app;
 pub mod backend;
+pub mod broker;
 pub mod buf;
 pub mod cache;
 pub mod chat;

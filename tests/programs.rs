@@ -12,7 +12,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-const PROGRAMS: [&str; 21] = [
+const PROGRAMS: [&str; 22] = [
     env!("CARGO_BIN_EXE_milestone1"),
     env!("CARGO_BIN_EXE_milestone2"),
     env!("CARGO_BIN_EXE_milestone3"),
@@ -34,6 +34,7 @@ const PROGRAMS: [&str; 21] = [
     env!("CARGO_BIN_EXE_file-server"),
     env!("CARGO_BIN_EXE_multi"),
     env!("CARGO_BIN_EXE_chat"),
+    env!("CARGO_BIN_EXE_broker"),
 ];
 
 fn run(program: &str, args: &[&str]) -> Output {

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// The ports that the book uses.
-pub const OF_THE_BOOK: &[u16] = &[3000, 3001, 3002, 3003, 8080, 8081, 8443, 9090];
+pub const OF_THE_BOOK: &[u16] = &[1883, 3000, 3001, 3002, 3003, 8080, 8081, 8443, 9090];
 
 /// Where free ones are looked for. They have as many digits as the book's, so that no length differs, and systems give
 /// none of them to connections that do not ask for a port.

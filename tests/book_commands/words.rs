@@ -7,6 +7,7 @@ const SERVERS: &[&str] = &[
     "milestone3",
     "milestone4",
     "milestone5",
+    "broker",
     "chat",
     "gateway",
     "file-server",

@@ -28,6 +28,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("load", env!("CARGO_BIN_EXE_load")),
     ("client", env!("CARGO_BIN_EXE_client")),
     ("gateway", env!("CARGO_BIN_EXE_gateway")),
+    ("broker", env!("CARGO_BIN_EXE_broker")),
     ("chat", env!("CARGO_BIN_EXE_chat")),
     ("file-server", env!("CARGO_BIN_EXE_file-server")),
     ("multi", env!("CARGO_BIN_EXE_multi")),
@@ -99,7 +100,7 @@ impl Workplace {
 
 /// A script that starts a program where the page would find it.
 fn start(name: &str, path: &str, ports: &Ports) -> String {
-    let port = ports.of(8080);
+    let port = ports.of(if name == "broker" { 1883 } else { 8080 });
     let default = match name {
         // These are told in other ways where to listen, or do not listen.
         "load" | "multi" | "proxy" => return format!("#!/bin/sh\nexec '{path}' \"$@\"\n"),

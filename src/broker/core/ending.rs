@@ -1,0 +1,132 @@
+//! Connections and sessions end; wills are published (3.1.2.5, 3.1.3.2, 3.14, 4.1).
+
+use super::{Core, Due};
+use crate::{
+    broker::{
+        message::{Key, Message, millis},
+        record::Record,
+        session::Session,
+    },
+    buf::Output,
+    mqtt::{Disconnect, Error, Packet, Properties, Reason, Value, Version, encode, id},
+    time::Now,
+};
+use std::sync::Arc;
+
+impl Core {
+    /// A connection has ended without a DISCONNECT of its client.
+    pub(crate) fn lost(&mut self, key: Key, now: Now) {
+        let at = millis(now);
+        let Some(session) = self.sessions.get_mut(key).filter(|session| session.link.is_ok()) else { return };
+        session.link = Err(at);
+        let expiry = session.expiry;
+        if expiry == 0 {
+            return self.end_session(key, now);
+        }
+        self.record(Record::Away { key, since: at, expiry });
+        if expiry < u32::MAX {
+            self.put_due(at + u64::from(expiry) * 1000, Due::Expiry, key);
+        }
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let Some(will) = &session.will else { return };
+        // The session's end is the latest time [MQTT-3.1.3-9].
+        let due = at + u64::from(will.delay.min(expiry)) * 1000;
+        session.will_due = Some(due);
+        if due <= at {
+            self.publish_will(key, at);
+        } else {
+            self.put_due(due, Due::Will, key);
+        }
+    }
+
+    /// A client has said goodbye.
+    ///
+    /// # Errors
+    ///
+    /// A session that ends with its connection cannot be made to last [MQTT-3.14.2-2].
+    pub(super) fn disconnect(&mut self, key: Key, disconnect: &Disconnect, now: Now) -> Result<(), Error> {
+        let most = self.limits.session_expiry;
+        let Some(session) = self.sessions.get_mut(key) else { return Ok(()) };
+        if let Some(expiry) = disconnect.properties.number(id::SESSION_EXPIRY) {
+            if session.expiry == 0 && expiry > 0 {
+                return Err(Error::protocol("a session that ends with its connection cannot be made to last"));
+            }
+            session.expiry = expiry.min(most);
+        }
+        if disconnect.reason == Reason::SUCCESS && session.will.take().is_some() {
+            // A client that says goodbye wants no will published [MQTT-3.14.4-3].
+            self.record(Record::Will { key, will: None });
+        }
+        self.lost(key, now);
+        Ok(())
+    }
+
+    /// The broker ends a connection whose client broke a rule: its last bytes.
+    pub(crate) fn refuse(&mut self, key: Key, error: Error, now: Now) -> Output {
+        let Some(link) = self.link(key) else { return Output::new() };
+        let mut last = link.take();
+        if link.version == Version::V5 {
+            let why = Properties::default().with(id::REASON_STRING, Value::Text(error.rule.into()));
+            // A reason that would make the packet too long for the client is left out [MQTT-3.14.2-3].
+            let properties = if link.max_packet < 8 + error.rule.len() { Properties::default() } else { why };
+            let disconnect = Disconnect { reason: error.reason, properties };
+            encode(&Packet::Disconnect(disconnect), Version::V5, last.tail(64));
+        }
+        self.lost(key, now);
+        last
+    }
+
+    /// Sessions and wills whose time has come.
+    pub(crate) fn tick(&mut self, now: Now) {
+        let at = millis(now);
+        while let Some((due, what, key)) = self.due.first().copied().filter(|(due, ..)| *due <= at) {
+            self.due.pop_first();
+            let Some(session) = self.sessions.get(key) else { continue };
+            match what {
+                Due::Will if session.will_due == Some(due) => {
+                    self.publish_will(key, at);
+                }
+                Due::Expiry if session.ends() == Some(due) => {
+                    self.end_session(key, now);
+                }
+                // It was called off.
+                Due::Will | Due::Expiry => {}
+            }
+        }
+    }
+
+    /// A session is over: nothing of it is left, and its will is published.
+    pub(super) fn end_session(&mut self, key: Key, now: Now) {
+        let at = millis(now);
+        self.publish_will(key, at);
+        let Some(session) = self.sessions.try_remove(key) else { return };
+        self.by_client.remove(&session.client);
+        for (subscription, _) in session.subscriptions.values() {
+            self.tree.remove(&subscription.filter, key);
+        }
+        if session.is_recorded {
+            self.record(Record::Gone { key });
+        }
+    }
+
+    fn publish_will(&mut self, key: Key, at: u64) {
+        let Some(will) = self.sessions.get_mut(key).and_then(|session| session.will.take()) else { return };
+        // The time that it is of use begins now.
+        let expires = will.lives.map(|seconds| at + u64::from(seconds) * 1000);
+        let message = Arc::new(Message { expires, ..Message::clone(&will.message) });
+        self.route(&message, Some(key), None, at);
+        self.record(Record::Will { key, will: None });
+    }
+}
+
+/// When a session ends whose connection did at `since`.
+pub(super) fn ends(since: u64, expiry: u32) -> Option<u64> {
+    (expiry < u32::MAX).then(|| since + u64::from(expiry) * 1000)
+}
+
+impl Session {
+    /// When it ends if its client does not come back.
+    pub(super) fn ends(&self) -> Option<u64> {
+        self.link.as_ref().err().and_then(|since| ends(*since, self.expiry))
+    }
+}

@@ -1,0 +1,41 @@
+//! An MQTT broker: clients publish messages to topics, and get those of the topics that they subscribe to.
+//!
+//! ```text
+//!   client ──▶ Client: packets ──▶ Core: sessions, subscriptions, retained messages (pure)
+//!                                   │ output, gated by records      │ records
+//!   client ◀── Outbox ◀─────────────╯                               ▼
+//!                 ▲                                 Journal: one thread, an append-only log
+//!                 ╰────────────── stored(n) ────────────╯            Guard: two threads, passwords
+//! ```
+//!
+//! One event loop has everything that clients see; the disk and passwords have threads of their own. An answer leaves when the records
+//! that it stands for are on the disk.
+//!
+//! Reading order: [`crate::mqtt`] (packets), `message`, `tree` and `retained`, `outgoing`, `outbox` and `link`, `session`, `core/` (the rules),
+//! `record`, `image` and `journal` (what outlives the process), `client` and `app` (the event loop), `users`, `rights`, `password` and `guard`, `metrics`, `run`.
+
+mod app;
+mod args;
+mod client;
+mod core;
+mod guard;
+mod image;
+mod journal;
+mod limits;
+mod link;
+mod message;
+mod metrics;
+mod outbox;
+mod outgoing;
+mod password;
+mod record;
+mod retained;
+mod rights;
+mod run;
+mod session;
+mod shared;
+mod tree;
+mod users;
+
+pub use args::BrokerArgs;
+pub use run::run;
