@@ -7,6 +7,8 @@
 mod support;
 
 mod crash;
+mod lasting;
+mod limits;
 mod peers;
 mod statements;
 mod wire;

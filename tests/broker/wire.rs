@@ -8,6 +8,7 @@ use socket2::{Domain, Socket, Type};
 use std::{
     io::{ErrorKind, Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpStream},
+    time::Duration,
 };
 
 /// A connection.
@@ -81,7 +82,19 @@ pub const DISCONNECT: &[u8] = &[0xE0, 0];
 
 impl Peer {
     pub fn open(to: SocketAddr) -> Self {
+        Self::with(to, None)
+    }
+
+    /// A connection whose kernel takes few bytes that the test does not read.
+    pub fn open_narrow(to: SocketAddr) -> Self {
+        Self::with(to, Some(4096))
+    }
+
+    fn with(to: SocketAddr, narrow: Option<usize>) -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        if let Some(bytes) = narrow {
+            socket.set_recv_buffer_size(bytes).unwrap();
+        }
         socket.connect(&to.into()).unwrap();
         let stream = TcpStream::from(socket);
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -109,6 +122,19 @@ impl Peer {
 
     pub fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
+    }
+
+    /// Sends as much as is taken before nothing moves for a while, and tells how many bytes that was.
+    pub fn send_some(&mut self, bytes: &[u8]) -> usize {
+        self.stream.set_write_timeout(Some(Duration::from_millis(300))).unwrap();
+        let mut sent = 0;
+        while let Ok(more) = self.stream.write(&bytes[sent..]) {
+            sent += more;
+            if sent == bytes.len() {
+                break;
+            }
+        }
+        sent
     }
 
     /// As [`Peer::open`], for a server that may not be there.
