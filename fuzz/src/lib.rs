@@ -15,6 +15,7 @@ pub mod heard;
 pub mod hpack;
 pub mod http2;
 pub mod lines;
+pub mod mqtt;
 pub mod peer;
 pub mod pieces;
 pub mod proxy;
