@@ -47,7 +47,7 @@ pub(crate) struct Link {
     /// Bytes that the driver was given since then, of which it has told nothing.
     flushed: usize,
     /// A message found no room.
-    pub(crate) is_starved: bool,
+    is_starved: bool,
     /// It is among those whose output is to be sent.
     pub(crate) is_dirty: bool,
     /// It is among those whose output waits for the disk.
@@ -88,6 +88,24 @@ impl Link {
     pub(crate) fn told(&mut self, unsent: Option<usize>) {
         self.unsent = unsent.unwrap_or(self.unsent);
         self.flushed = 0;
+    }
+
+    /// A message found no room. Returns whether the driver's next turn may have some.
+    pub(crate) fn starve(&mut self) -> bool {
+        self.is_starved = true;
+        self.flushed > 0
+    }
+
+    /// Whether a message found no room.
+    pub(crate) fn is_starved(&self) -> bool {
+        self.is_starved
+    }
+
+    /// Whether there is room for a message that found none. It will be looked for.
+    pub(crate) fn is_fed(&mut self) -> bool {
+        let is_fed = self.is_starved && self.has_room();
+        self.is_starved &= !is_fed;
+        is_fed
     }
 
     /// Whether nothing more is to be heard of it before it has read, or the disk has written.

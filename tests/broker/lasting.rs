@@ -2,7 +2,7 @@
 
 use super::wire::{ACCEPTED, CLEAN, DISCONNECT, NONE, Peer, connect3, connect5, packet, props, publish, s, subscribe};
 use crate::support::process::{Process, start};
-use std::fs;
+use std::{fs, net::SocketAddr};
 
 fn broker(folder: &tempfile::TempDir) -> Process {
     start(env!("CARGO_BIN_EXE_broker"), &["--data", folder.path().to_str().unwrap(), "--metrics", "0s"])
@@ -13,12 +13,27 @@ fn hour() -> Vec<u8> {
 }
 
 /// Connects to a session, which has to be there.
-fn resume(to: std::net::SocketAddr, id: &str) -> Peer {
+fn resume(to: SocketAddr, id: &str) -> Peer {
     let mut peer = Peer::open(to);
     peer.send(&connect5(id, 0, 0, &hour()));
     let connack = peer.packet();
     assert_eq!((connack[2], connack[3]), (1, 0), "{id}");
     peer
+}
+
+/// Messages for sessions, retained ones, and one that is not retained any more.
+fn publish_all(to: SocketAddr) {
+    let mut bob = Peer::v5(to, "bob", CLEAN, NONE);
+    for (flags, id, topic, text) in
+        [(2, 1, "a/1", "one"), (4, 2, "a/2", "two"), (3, 3, "kept", "kept"), (2, 4, "s", "shared")]
+    {
+        bob.send(&publish(flags, topic, Some(id), Some(NONE), text));
+        assert_eq!(bob.packet()[3], id as u8);
+    }
+    bob.send(&publish(3, "passing", Some(5), Some(NONE), "x"));
+    bob.packet();
+    bob.send(&publish(3, "passing", Some(6), Some(NONE), ""));
+    bob.packet();
 }
 
 /// Sessions with their subscriptions and messages, shared subscriptions, retained messages and wills.
@@ -38,17 +53,7 @@ fn sessions_retained_messages_and_wills_survive_the_process() {
         watcher.packet();
         watcher.send(DISCONNECT);
         watcher.closed();
-        let mut bob = Peer::v5(to, "bob", CLEAN, NONE);
-        for (flags, id, topic, text) in
-            [(2, 1, "a/1", "one"), (4, 2, "a/2", "two"), (3, 3, "kept", "kept"), (2, 4, "s", "shared")]
-        {
-            bob.send(&publish(flags, topic, Some(id), Some(NONE), text));
-            assert_eq!(bob.packet()[3], id as u8);
-        }
-        bob.send(&publish(3, "passing", Some(5), Some(NONE), "x"));
-        bob.packet();
-        bob.send(&publish(3, "passing", Some(6), Some(NONE), ""));
-        bob.packet();
+        publish_all(to);
         // One with a will that is due when it is lost, one that has to wait.
         let mut will = Peer::open(to);
         will.send(&packet(0x10, &[&s("MQTT"), &[4, CLEAN | 4 | 1 << 3, 0, 0], &s("w"), &s("will/now"), &s("gone")]));

@@ -5,7 +5,7 @@ use super::{
     wire::{CLEAN, NONE, Peer, connect3, connect5, props, publish, s, subscribe},
 };
 use crate::support::process::{Process, wait_until};
-use std::{fs, thread};
+use std::{fs, net::SocketAddr};
 
 /// Bytes of memory that the process has.
 fn memory(of: &Process) -> u64 {
@@ -153,10 +153,8 @@ fn a_session_may_be_made_shorter() {
     assert!(connack.windows(5).any(|part| part == [17, 0, 0, 0, 60]), "{connack:?}");
 }
 
-/// Users, their passwords, and the topics that are theirs.
-#[test]
-fn users_have_what_the_file_gives_them() {
-    let folder = tempfile::tempdir().unwrap();
+/// A file with a user, ann, whose password is `secret`, and with something for everybody.
+fn users(folder: &tempfile::TempDir) -> String {
     let file = folder.path().join("users.toml");
     let mut hash = std::process::Command::new(env!("CARGO_BIN_EXE_broker"));
     hash.arg("--hash-password").stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
@@ -168,7 +166,14 @@ fn users_have_what_the_file_gives_them() {
         hash.trim()
     );
     fs::write(&file, text).unwrap();
-    let broker = broker(&["--users", file.to_str().unwrap()]);
+    file.to_str().unwrap().to_owned()
+}
+
+/// Users, their passwords, and the topics that are theirs.
+#[test]
+fn users_have_what_the_file_gives_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = broker(&["--users", &users(&folder)]);
     let to = broker.address();
     let log_in = |version: u8, user: &str, password: &str| {
         let mut peer = Peer::open(to);
@@ -213,11 +218,28 @@ fn users_have_what_the_file_gives_them() {
     will.closed();
 }
 
+const CLIENTS: usize = 5000;
+
+/// So many clients that subscribe to `all` and to a topic of their own.
+fn thousands(to: SocketAddr) -> Vec<Peer> {
+    let arrive = |n: usize| {
+        let mut peer = Peer::open(to);
+        let filters: &[(&str, u8)] = &[("all", 0), (&format!("own/{n}"), 1)];
+        peer.send(&[connect3(&format!("c{n}"), CLEAN, 60), subscribe(1, None, filters)].concat());
+        peer
+    };
+    let mut peers: Vec<Peer> = (0..CLIENTS).map(arrive).collect();
+    for peer in &mut peers {
+        peer.packet();
+        peer.expect(&[0x90, 4, 0, 1, 0, 1]);
+    }
+    peers
+}
+
 /// Five thousand clients, and nothing is left of ten thousand that came and went.
 #[test]
 #[cfg(target_os = "linux")]
 fn thousands_of_clients_get_a_message_and_leave_nothing_behind() {
-    const CLIENTS: usize = 5000;
     let broker = broker(&[]);
     let to = broker.address();
     Peer::v3(to, "warm").lose();
@@ -225,29 +247,7 @@ fn thousands_of_clients_get_a_message_and_leave_nothing_behind() {
     let begun = memory(&broker);
     let mut full = 0;
     for round in 0..2 {
-        let mut peers: Vec<Peer> = Vec::with_capacity(CLIENTS);
-        let parts: Vec<Vec<Peer>> = thread::scope(|scope| {
-            let threads: Vec<_> = (0..4)
-                .map(|part| {
-                    scope.spawn(move || {
-                        let arrive = |n: usize| {
-                            let mut peer = Peer::open(to);
-                            let filters: &[(&str, u8)] = &[("all", 0), (&format!("own/{n}"), 1)];
-                            peer.send(&[connect3(&format!("c{n}"), CLEAN, 60), subscribe(1, None, filters)].concat());
-                            peer
-                        };
-                        let mut peers: Vec<Peer> = (0..CLIENTS / 4).map(|n| arrive(part * CLIENTS / 4 + n)).collect();
-                        for peer in &mut peers {
-                            peer.packet();
-                            peer.expect(&[0x90, 4, 0, 1, 0, 1]);
-                        }
-                        peers
-                    })
-                })
-                .collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-        });
-        peers.extend(parts.into_iter().flatten());
+        let mut peers = thousands(to);
         let mut publisher = Peer::v3(to, "publisher");
         publisher.send(&publish(0, "all", None, None, "hello"));
         for peer in &mut peers {

@@ -113,10 +113,11 @@ impl Core {
         }
         let session = self.sessions.get_mut(key)?;
         let number = session.outgoing.push(delivery.clone());
-        if let Ok(link) = &mut session.link {
-            link.is_starved |= !link.has_room();
-        }
+        let starves = session.link().is_some_and(|link| !link.has_room());
         let sent = if session.outgoing.waiting() == 1 && has_window(session) { session.outgoing.send() } else { None };
+        if starves {
+            self.starve(key);
+        }
         Some(Taken { key, number, delivery, sent: sent.map(|(_, id, _)| id) })
     }
 
@@ -131,10 +132,10 @@ impl Core {
             }
             self.touch(key);
         } else {
-            link.is_starved = true;
             if !link.put_off(delivery, most, most_bytes) {
                 self.counts.dropped += 1;
             }
+            self.starve(key);
         }
     }
 
@@ -165,7 +166,9 @@ impl Core {
             let Some(session) = self.sessions.get_mut(key) else { return };
             let Ok(link) = &mut session.link else { return };
             if !link.has_room() {
-                link.is_starved = link.has_backlog() || session.outgoing.waiting() > 0;
+                if link.has_backlog() || session.outgoing.waiting() > 0 {
+                    self.starve(key);
+                }
                 break;
             }
             if let Some(delivery) = link.next_put_off() {

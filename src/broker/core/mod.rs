@@ -154,7 +154,7 @@ impl Core {
             let Some(link) = self.link(key) else { continue };
             link.stored(records);
             link.is_gated = false;
-            if mem::take(&mut link.is_starved) {
+            if link.is_fed() {
                 self.pump(key, at);
             }
             self.touch(key);
@@ -166,7 +166,7 @@ impl Core {
         while let Some(key) = self.dirty.pop() {
             if let Some(link) = self.link(key) {
                 let output = (link.conn, link.take());
-                if link.is_starved {
+                if link.is_starved() {
                     self.starved.push(key);
                 }
                 return Some(output);
@@ -185,8 +185,9 @@ impl Core {
         for key in mem::take(&mut self.starved) {
             let Some(link) = self.link(key) else { continue };
             link.told(None);
-            link.is_starved = false;
-            self.pump(key, millis(now));
+            if link.is_fed() {
+                self.pump(key, millis(now));
+            }
         }
     }
 
@@ -199,7 +200,7 @@ impl Core {
     pub(crate) fn unsent(&mut self, key: Key, unsent: usize, now: Now) {
         let Some(link) = self.link(key) else { return };
         link.told(Some(unsent));
-        if link.has_room() && mem::take(&mut link.is_starved) {
+        if link.is_fed() {
             self.pump(key, millis(now));
         }
     }
@@ -265,6 +266,13 @@ impl Core {
         }
         if link.out.waiting() > 0 && !mem::replace(&mut link.is_gated, true) {
             self.gated.push(key);
+        }
+    }
+
+    /// A message found no room.
+    fn starve(&mut self, key: Key) {
+        if self.link(key).is_some_and(Link::starve) {
+            self.starved.push(key);
         }
     }
 
