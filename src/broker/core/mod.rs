@@ -19,6 +19,9 @@ mod publish;
 mod restore;
 mod subscribe;
 
+#[cfg(test)]
+mod world;
+
 use super::{
     limits::Limits,
     link::Link,
