@@ -39,7 +39,7 @@ pub(crate) struct Link {
     /// Bytes that its peer has not taken, as the driver has told.
     unsent: usize,
     pub(crate) out: Outbox,
-    /// What is said to it waits until so many records are stored: the last of them is of its session.
+    /// A packet for it waits until so many records are stored: the last of them is of its session.
     pub(crate) after: u64,
     /// Messages of QoS 0 that wait for room.
     backlog: VecDeque<Delivery>,
@@ -113,7 +113,7 @@ impl Link {
         self.unsent + self.flushed + self.out.len() > HARD_WATER || self.out.waiting() > MAX_GATED
     }
 
-    /// Writes a packet that stands for what was recorded before it. So many records are stored. `frees`: how many of the client's messages
+    /// Writes a packet that stands for what was recorded before it, of which `stored` records are on the disk. `frees`: how many of the client's messages
     /// it ends.
     pub(crate) fn answer(&mut self, packet: &Packet, stored: u64, frees: u16) {
         // It promises nothing.

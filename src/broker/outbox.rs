@@ -50,7 +50,7 @@ impl Outbox {
         0
     }
 
-    /// So many records are stored. Returns how many messages of the client are answered by what may leave now.
+    /// A number of records are stored by now. Returns how many messages of the client are answered by what may leave now.
     pub(crate) fn stored(&mut self, stored: u64) -> u16 {
         let mut freed = 0;
         while self.waiting.front().is_some_and(|gated| gated.after <= stored) {

@@ -7,7 +7,7 @@ use crate::mqtt::{filter_matches, is_reserved, levels};
 pub(crate) enum Rights {
     /// Everything but what only the broker itself says.
     All,
-    /// What these filters match.
+    /// The topics that these filters match.
     Listed { publish: Vec<String>, subscribe: Vec<String> },
 }
 

@@ -1,4 +1,4 @@
-//! What other threads tell the broker's event loop: records that are stored, passwords that were looked at, a wish for statistics.
+//! News of other threads for the broker's event loop: records that are stored, passwords that were looked at, a wish for statistics.
 
 use super::password::{Ask, Verdict};
 use crate::{app::ConnId, net::Remote};
@@ -22,7 +22,7 @@ pub(crate) struct Shared {
     remote: OnceLock<Remote>,
 }
 
-/// What was told since it was last looked at.
+/// All that was told since it was last looked at.
 #[derive(Debug)]
 pub(crate) struct News {
     pub(crate) stored: u64,
@@ -42,7 +42,7 @@ impl Shared {
         self.remote.get().into_iter().for_each(Remote::wake);
     }
 
-    /// So many records are stored, of all that came.
+    /// The number of records that are stored, of all that came.
     pub(crate) fn store(&self, records: u64) {
         self.stored.store(records, Release);
         self.wake();
@@ -54,7 +54,7 @@ impl Shared {
         self.wake();
     }
 
-    /// Somebody wants to see statistics.
+    /// A user wants to see statistics.
     pub(crate) fn report(&self) {
         self.report.store(true, Release);
         self.wake();
@@ -75,7 +75,7 @@ impl Shared {
         self.remote.get().into_iter().for_each(Remote::stop);
     }
 
-    /// What was told.
+    /// Takes what was told.
     pub(crate) fn news(&self) -> News {
         News {
             stored: self.stored.load(Acquire),

@@ -21,7 +21,7 @@ pub struct Connect {
     pub properties: Properties,
     /// Empty: the server makes one.
     pub client_id: Text,
-    /// What others are told if the client is lost.
+    /// The message for others if the client is lost.
     pub will: Option<Will>,
     /// Any.
     pub user_name: Option<Text>,

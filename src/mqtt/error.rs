@@ -6,7 +6,7 @@ use std::fmt;
 /// A broken rule: which one, and the reason code by which MQTT 5 tells the peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Error {
-    /// What a DISCONNECT or CONNACK says.
+    /// The code that a DISCONNECT or CONNACK says.
     pub reason: Reason,
     /// The rule in words, for logs and reason strings.
     pub rule: &'static str,

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Both versions have the same packets; version 5 adds properties and reason codes. So a packet has one type, and the version is an
-//! argument of [`decode`] and [`encode`]. Whatever breaks a rule of the standard is an [`Error`] that names the rule, and the reason code
+//! argument of [`decode`] and [`encode`]. A packet that breaks a rule of the standard is an [`Error`] that names the rule, and the reason code
 //! that goes to the peer. Text is checked once, here: a [`Text`] is UTF-8 without U+0000.
 //!
 //! Reading order: `packet` (the values), `frame`, `read` and `write` (the primitive types of section 1.5), `properties`, `decode` and `encode`,

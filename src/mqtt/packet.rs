@@ -92,7 +92,7 @@ pub enum RetainHandling {
 /// One filter of a SUBSCRIBE with its options.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subscription {
-    /// What it is for.
+    /// The topics that it is for.
     pub filter: Filter,
     /// The highest QoS with which messages are sent.
     pub qos: QoS,

@@ -3,7 +3,7 @@
 use super::{Error, Text};
 use bytes::{Buf as _, Bytes};
 
-/// The bytes of a packet that are not read yet. What is taken from it shares their memory.
+/// The bytes of a packet that are not read yet. Parts taken from it share their memory.
 #[derive(Debug, Clone)]
 pub struct Reader(Bytes);
 
@@ -28,7 +28,7 @@ impl Reader {
         self.0.is_empty()
     }
 
-    /// So many bytes.
+    /// The next `len` bytes.
     ///
     /// # Errors
     ///

@@ -27,7 +27,7 @@ fn publish(version: Version) -> Publish {
     }
 }
 
-fn packets(version: Version) -> Vec<Packet> {
+fn connect(version: Version) -> Connect {
     let none = Properties::default;
     let will = Will {
         qos: QoS::AtLeastOnce,
@@ -36,7 +36,7 @@ fn packets(version: Version) -> Vec<Packet> {
         properties: if version == Version::V5 { none().with(super::id::WILL_DELAY, Value::Four(5)) } else { none() },
         payload: Bytes::from_static(b"gone"),
     };
-    let connect = Connect {
+    Connect {
         version,
         clean: true,
         keep_alive: 60,
@@ -45,7 +45,11 @@ fn packets(version: Version) -> Vec<Packet> {
         will: Some(will),
         user_name: Some("u".into()),
         password: Some(Bytes::from_static(b"p")),
-    };
+    }
+}
+
+fn packets(version: Version) -> Vec<Packet> {
+    let none = Properties::default;
     let subscription = Subscription {
         filter: Filter::new("a/+".into()).unwrap(),
         qos: QoS::ExactlyOnce,
@@ -56,7 +60,7 @@ fn packets(version: Version) -> Vec<Packet> {
     let ack = || Ack::new(id(9), Reason::SUCCESS);
     let suback = |codes| SubAck { id: id(1), properties: none(), codes };
     let mut packets = vec![
-        Packet::Connect(Box::new(connect)),
+        Packet::Connect(Box::new(connect(version))),
         Packet::ConnAck(ConnAck { session_present: true, code: 0, properties: none() }),
         Packet::Publish(publish(version)),
         Packet::PubAck(ack()),
@@ -76,16 +80,22 @@ fn packets(version: Version) -> Vec<Packet> {
         Packet::Disconnect(Disconnect { reason: Reason::SUCCESS, properties: none() }),
     ];
     if version == Version::V5 {
-        let properties = || none().with(super::id::REASON_STRING, Value::Text("why".into()));
-        let reason = Reason::PACKET_ID_NOT_FOUND;
-        packets.extend([
-            Packet::PubRel(Ack { id: id(9), reason, properties: properties() }),
-            Packet::PubComp(Ack { id: id(9), reason, properties: none() }),
-            Packet::Disconnect(Disconnect { reason: Reason::SERVER_BUSY, properties: properties() }),
-            Packet::Auth(Auth { reason: Reason(0x18), properties: none() }),
-        ]);
+        packets.extend(packets_with_reasons());
     }
     packets
+}
+
+/// Those that only MQTT 5 has.
+fn packets_with_reasons() -> [Packet; 4] {
+    let none = Properties::default;
+    let properties = || none().with(super::id::REASON_STRING, Value::Text("why".into()));
+    let reason = Reason::PACKET_ID_NOT_FOUND;
+    [
+        Packet::PubRel(Ack { id: id(9), reason, properties: properties() }),
+        Packet::PubComp(Ack { id: id(9), reason, properties: none() }),
+        Packet::Disconnect(Disconnect { reason: Reason::SERVER_BUSY, properties: properties() }),
+        Packet::Auth(Auth { reason: Reason(0x18), properties: none() }),
+    ]
 }
 
 fn read(bytes: &[u8], version: Version) -> Result<Option<(Packet, usize)>, Error> {

@@ -182,7 +182,7 @@ fn kill_at_random_points(points: u64, seed: u64) {
     };
     let counts = thread::scope(|scope| {
         let subscriber = scope.spawn(|| subscriber(&run));
-        // What is published before there is a subscription is no one's.
+        // A message that is published before there is a subscription is no one's.
         wait_until("a subscription", || run.events.load(SeqCst) > 0);
         let publisher = scope.spawn(|| run.last.store(publisher(&run), SeqCst));
         for point in 1..=points {

@@ -1,4 +1,4 @@
-//! What outlives the process: after kill -9 and after an orderly end.
+//! Everything that outlives the process: after kill -9 and after an orderly end.
 
 use super::wire::{ACCEPTED, CLEAN, DISCONNECT, NONE, Peer, connect3, connect5, packet, props, publish, s, subscribe};
 use crate::support::process::{Process, start};

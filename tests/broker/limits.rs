@@ -220,7 +220,7 @@ fn users_have_what_the_file_gives_them() {
 
 const CLIENTS: usize = 5000;
 
-/// So many clients that subscribe to `all` and to a topic of their own.
+/// Thousands of clients that subscribe to `all` and to a topic of their own.
 fn thousands(to: SocketAddr) -> Vec<Peer> {
     let arrive = |n: usize| {
         let mut peer = Peer::open(to);

@@ -228,7 +228,7 @@ fn readiness(session: Option<&Session>, qos: QoS) -> Readiness {
     }
 }
 
-/// What one session gets by the subscriptions of it that match. `None`: it does not want its own message.
+/// The message that one session gets by the subscriptions of it that match. `None`: it does not want its own message.
 fn delivery(message: &Arc<Message>, from: Option<Key>, matches: &[Match]) -> Option<(Key, Delivery)> {
     let wanted =
         || matches.iter().map(|found| found.entry).filter(|entry| !(entry.no_local && from == Some(entry.session)));

@@ -1,4 +1,4 @@
-//! What a CONNECT asks for, and what it gets (3.1, 3.2).
+//! The wishes of a CONNECT, and what it gets (3.1, 3.2).
 
 use super::Refusal;
 use crate::{

@@ -6,7 +6,7 @@
 //!                                         take_ends     connections that the broker ends
 //! ```
 //!
-//! What is said to a client waits in its outbox until the records are stored that it stands for: so what a client was told, and what it
+//! A packet for a client waits in its outbox until the records are stored that it stands for: so what a client was told, and what it
 //! was sent, is never forgotten. Only messages of QoS 0, and answers to pings, promise nothing and do not wait.
 
 mod connect;
@@ -149,7 +149,7 @@ impl Core {
         into.append(&mut self.records);
     }
 
-    /// So many records are stored, of all that were ever taken.
+    /// The number of records that are stored, of all that were ever taken.
     pub(crate) fn stored(&mut self, records: u64, now: Now) {
         self.stored = records;
         let at = millis(now);
@@ -246,7 +246,7 @@ impl Core {
         }
     }
 
-    /// What is said to a client from now on depends on the last record.
+    /// Packets for a client depend on the last record from now on.
     fn depend(&mut self, key: Key) {
         let made = self.made;
         self.link(key).into_iter().for_each(|link| link.after = made);

@@ -146,7 +146,7 @@ impl World {
         self.publish(at, number, id(number), qos, false);
     }
 
-    /// What may leave, leaves.
+    /// Everything that may leave, leaves.
     fn send(&mut self) {
         self.core.take_records(&mut self.pending);
         while let Some((conn, mut output)) = self.core.take_output() {

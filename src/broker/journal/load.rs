@@ -114,7 +114,7 @@ enum Next {
     Record(Box<Record>, u64),
     /// It ends behind the file's end, or does not begin like a record.
     Cut,
-    /// So many bytes have another checksum.
+    /// The record of so many bytes has another checksum.
     Damaged(u64),
 }
 
