@@ -14,7 +14,7 @@
 //! A password that was wrong is remembered, too, but not for long. Guesses keep the threads busy: so one client has but a few of them in
 //! the queue, and users that were right lately do not need it.
 
-use super::Passwords;
+use super::{Passwords, rates::client_key};
 use crate::{
     cache::{Mail, Ticket},
     http::{Fields, basic_credentials},
@@ -131,6 +131,8 @@ impl Logins {
         digest.update(login.users.digest());
         digest.update(&credentials);
         let digest = digest.sign();
+        // A client that has one address of IPv6 has many.
+        let client = IpAddr::V6(client_key(client).into());
         match self.known.lock().look(digest.as_ref(), client, who, now) {
             Look::Known(true, _) => return Verdict::Right,
             Look::Known(false, _) => return Verdict::Wrong,
