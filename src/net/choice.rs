@@ -128,6 +128,15 @@ impl<A: App> Driver<A> {
         }
     }
 
+    /// The application, until it runs: for what it needs of the event loop, such as a handle.
+    pub fn app_mut(&mut self) -> &mut A {
+        match self {
+            Self::Reactor(reactor) => &mut reactor.app,
+            #[cfg(target_os = "linux")]
+            Self::Proactor(proactor) => &mut proactor.app,
+        }
+    }
+
     /// A handle for other threads.
     #[must_use]
     pub fn remote(&self) -> Remote {

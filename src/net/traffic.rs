@@ -76,15 +76,15 @@ impl Traffic {
         self.counters[CUT].fetch_add(1, Relaxed);
     }
 
-    pub(super) fn received(&self, len: usize) {
+    pub(crate) fn received(&self, len: usize) {
         self.counters[RECEIVED].fetch_add(len as u64, Relaxed);
     }
 
-    pub(super) fn sent(&self, len: usize) {
+    pub(crate) fn sent(&self, len: usize) {
         self.counters[SENT].fetch_add(len as u64, Relaxed);
     }
 
-    pub(super) fn failed(&self) {
+    pub(crate) fn failed(&self) {
         self.lost(1);
     }
 
