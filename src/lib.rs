@@ -17,7 +17,7 @@
 //! ```text
 //! bin/*                                 parse flags, choose parts
 //! config                                a proxy from a file
-//! server  client  proxy  load  gateway  multi  chat  files  broker    run things: workers, threads, processes
+//! server  client  proxy  load  gateway  multi  chat  files  broker  store    run things: workers, threads, processes
 //! cli                                   what all command lines have in common
 //! net                                   sockets, clock, signals; what is below has none
 //! http  http2  websocket  mqtt  tls  service  lb  pool  health  resilience  cache     pure: bytes and time in, decisions out
@@ -50,6 +50,7 @@ pub mod resilience;
 pub mod server;
 pub mod service;
 pub mod session;
+pub mod store;
 pub mod time;
 pub mod tls;
 pub mod units;

@@ -12,7 +12,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-const PROGRAMS: [&str; 22] = [
+const PROGRAMS: [&str; 23] = [
     env!("CARGO_BIN_EXE_milestone1"),
     env!("CARGO_BIN_EXE_milestone2"),
     env!("CARGO_BIN_EXE_milestone3"),
@@ -35,6 +35,7 @@ const PROGRAMS: [&str; 22] = [
     env!("CARGO_BIN_EXE_multi"),
     env!("CARGO_BIN_EXE_chat"),
     env!("CARGO_BIN_EXE_broker"),
+    env!("CARGO_BIN_EXE_store"),
 ];
 
 fn run(program: &str, args: &[&str]) -> Output {

@@ -22,6 +22,7 @@ pub mod proxy;
 pub mod ranges;
 pub mod requests;
 pub mod responses;
+pub mod store;
 pub mod tags;
 pub mod tls;
 pub mod vary;

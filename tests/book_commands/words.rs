@@ -9,6 +9,7 @@ const SERVERS: &[&str] = &[
     "milestone5",
     "broker",
     "chat",
+    "store",
     "gateway",
     "file-server",
     "proxy",

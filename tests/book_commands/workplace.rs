@@ -30,6 +30,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("gateway", env!("CARGO_BIN_EXE_gateway")),
     ("broker", env!("CARGO_BIN_EXE_broker")),
     ("chat", env!("CARGO_BIN_EXE_chat")),
+    ("store", env!("CARGO_BIN_EXE_store")),
     ("file-server", env!("CARGO_BIN_EXE_file-server")),
     ("multi", env!("CARGO_BIN_EXE_multi")),
 ];

@@ -91,7 +91,7 @@ fn listening(line: &str) -> Option<SocketAddr> {
 /// that they choose themselves.
 fn driver_for(program: &Path, args: &[&str]) -> Vec<String> {
     let name = program.file_name().unwrap_or_default().to_string_lossy();
-    let others = ["broker", "chat", "file-server", "forward-proxy", "gateway", "origin"];
+    let others = ["broker", "chat", "file-server", "forward-proxy", "gateway", "origin", "store"];
     let has_drivers = name.starts_with("milestone") || others.contains(&&*name);
     match std::env::var("TEST_DRIVER") {
         Ok(driver) if has_drivers && !args.contains(&"--driver") => vec!["--driver".to_owned(), driver],

@@ -1,0 +1,127 @@
+//! No client grows without bound, and neither do the keys.
+
+use super::{
+    drivers,
+    resp::{Client, Value, encode},
+    store,
+};
+use crate::support::process::wait_until;
+
+fn number(client: &mut Client, field: &str) -> u64 {
+    let (Value::Bulk(text) | Value::Verbatim(text)) = client.say("INFO") else { panic!("INFO is a text") };
+    let lines = text.split("\\r\\n");
+    lines.filter_map(|line| line.strip_prefix(&format!("{field}:"))).next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn memory_stays_below_its_limit_while_keys_go() {
+    const LIMIT: u64 = 8 << 20;
+    for policy in ["allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-ttl"] {
+        let store = store(&["--in-memory", "--maxmemory", "8m", "--maxmemory-policy", policy]);
+        let mut client = Client::tcp(store.address());
+        let value = "x".repeat(1000);
+        for round in 0..30 {
+            let commands: Vec<u8> = (0..500)
+                .flat_map(|n| encode(&["SET", &format!("{round}-{n}"), &value, "EX", &format!("{}", 1000 + n)]))
+                .collect();
+            client.send_raw(&commands);
+            for _ in 0..500 {
+                assert_eq!(client.read(), Value::Simple("OK".to_owned()));
+            }
+            // The last change is not counted before the next command.
+            assert!(number(&mut client, "used_memory") <= LIMIT + 2000);
+        }
+        assert!(number(&mut client, "evicted_keys") > 1000, "{policy}");
+        assert!(store.peak_memory() < 32 * 1024, "{policy}: {} KiB", store.peak_memory());
+    }
+    let store = store(&["--in-memory", "--maxmemory", "100k"]);
+    let mut client = Client::tcp(store.address());
+    let refused = (0..200).find_map(|n| match client.say(&format!("SET k{n} {}", "x".repeat(1000))) {
+        Value::Error(text) => Some(text),
+        _ => None,
+    });
+    assert_eq!(refused.as_deref(), Some("OOM command not allowed when used memory > 'maxmemory'."));
+    assert_eq!(client.say("DEL k0"), Value::Int(1), "what needs no memory is allowed");
+    assert_eq!(client.say("STRLEN k1"), Value::Int(1000));
+}
+
+/// Commands wait as bytes, not as replies: what a client that does not read costs is what it has sent itself.
+#[test]
+fn a_client_that_does_not_read_costs_little_and_stops_no_one() {
+    for driver in drivers() {
+        let store = store(&[&["--in-memory"], &driver[..]].concat());
+        let mut other = Client::tcp(store.address());
+        other.say(&format!("SET large {}", "x".repeat(1_000_000)));
+        let before = store.peak_memory();
+        let mut deaf = Client::tcp(store.address());
+        // Two gigabytes of replies.
+        deaf.send_raw(&encode(&["GET", "large"]).repeat(2000));
+        for _ in 0..100 {
+            assert_eq!(other.say("PING"), Value::Simple("PONG".to_owned()));
+        }
+        let more = store.peak_memory() - before;
+        assert!(more < 40 * 1024, "{more} KiB more with {driver:?}");
+        // It reads in the end, and has them all.
+        for _ in 0..2000 {
+            assert!(matches!(deaf.read(), Value::Bulk(text) if text.len() == 1_000_000));
+        }
+    }
+}
+
+#[test]
+fn a_subscriber_that_does_not_read_is_let_go() {
+    let store = store(&["--in-memory"]);
+    let mut other = Client::tcp(store.address());
+    other.ask(&["CONFIG", "SET", "client-output-buffer-limit", "pubsub 8mb 0 0"]);
+    let mut deaf = Client::tcp(store.address());
+    deaf.say("SUBSCRIBE news");
+    let text = "x".repeat(1_000_000);
+    wait_until("the subscriber to go", || other.ask(&["PUBLISH", "news", &text]) == Value::Int(0));
+    assert!(store.peak_memory() < 64 * 1024, "{} KiB", store.peak_memory());
+}
+
+#[test]
+fn half_commands_are_bounded_and_broken_ones_end_the_connection() {
+    let store = store(&["--in-memory"]);
+    let mut admin = Client::tcp(store.address());
+    assert_eq!(admin.say("CONFIG SET client-query-buffer-limit 1mb"), Value::Simple("OK".to_owned()));
+    let before = store.peak_memory();
+    // They promise half a gigabyte, and send little of it.
+    let mut halves: Vec<Client> = (0..50).map(|_| Client::tcp(store.address())).collect();
+    for half in &mut halves {
+        half.send_raw(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$536870912\r\nxxxx");
+        half.send_raw(b"*1000000\r\n");
+    }
+    assert_eq!(admin.say("PING"), Value::Simple("PONG".to_owned()));
+    let more = store.peak_memory() - before;
+    assert!(more < 8 * 1024, "{more} KiB more");
+    let mut long = Client::tcp(store.address());
+    long.send_raw(&[&b"*2\r\n$4\r\nECHO\r\n$2000000\r\n"[..], &vec![b'x'; 1_100_000]].concat());
+    assert_eq!(long.try_read(), None, "beyond the limit of what has not come to its end");
+    for (wire, expected) in [
+        (&b"*1\r\n$536870913\r\n"[..], "ERR Protocol error: invalid bulk length"),
+        (b"*2147483648\r\n", "ERR Protocol error: invalid multibulk length"),
+        (b"*1\r\nGET\r\n", "ERR Protocol error: expected '$', got 'G'"),
+        (b"\"\r\n", "ERR Protocol error: unbalanced quotes in request"),
+    ] {
+        let mut client = Client::tcp(store.address());
+        client.send_raw(wire);
+        assert_eq!(client.read(), Value::Error(expected.to_owned()));
+        assert_eq!(client.try_read(), None);
+    }
+}
+
+#[test]
+fn clients_beyond_the_limit_are_told_so() {
+    let store = store(&["--in-memory", "--max-clients", "3"]);
+    let mut inside: Vec<Client> = (0..3).map(|_| Client::tcp(store.address())).collect();
+    inside.iter_mut().for_each(|client| assert_eq!(client.say("PING"), Value::Simple("PONG".to_owned())));
+    let mut outside = Client::tcp(store.address());
+    assert_eq!(outside.read(), Value::Error("ERR max number of clients reached".to_owned()));
+    drop(inside.pop());
+    wait_until("room for one more", || {
+        let mut client = Client::tcp(store.address());
+        client.send(&["PING"]);
+        client.try_read() == Some(Value::Simple("PONG".to_owned()))
+    });
+}

@@ -1,0 +1,209 @@
+//! Scenes of several clients: played on the store and on a real `redis-server`, and all that each client hears is the same.
+//!
+//! A line is a client's name and a command, or a name and `<` for what it hears without having asked.
+
+use super::{
+    redis::Redis,
+    resp::{Client, Value},
+    store,
+};
+use std::collections::BTreeMap;
+
+const CHANNELS: &str = "\
+A SUBSCRIBE news sport
+A <
+B PUBLISH news hello
+A <
+C PSUBSCRIBE n*s ?port
+C <
+B PUBLISH news again
+A <
+C <
+B PUBLISH sport 1
+A <
+C <
+B PUBSUB CHANNELS n*
+B PUBSUB NUMSUB news nothing
+B PUBSUB NUMPAT
+A PING
+A GET k
+A UNSUBSCRIBE news
+B PUBLISH news alone
+C <
+A UNSUBSCRIBE
+A GET k
+C PUNSUBSCRIBE
+C <
+B PUBLISH news nobody
+A UNSUBSCRIBE
+D SSUBSCRIBE shard
+B SPUBLISH shard x
+D <
+D SUNSUBSCRIBE shard";
+
+const TRANSACTIONS: &str = "\
+A MULTI
+A SET k 1
+A INCR k
+A LPUSH k x
+A GET k
+A EXEC
+A WATCH k other
+B SET k 5
+A MULTI
+A GET k
+A EXEC
+A WATCH other
+A MULTI
+A SET other 1
+A EXEC
+A MULTI
+A NOTHING
+A SET k 6
+A EXEC
+A GET k
+A MULTI
+A MULTI
+A DISCARD
+A DISCARD
+A EXEC
+A WATCH gone
+B SET gone 1
+B DEL gone
+A MULTI
+A PING
+A EXEC
+A WATCH k
+B FLUSHALL
+A MULTI
+A PING
+A EXEC
+A WATCH k
+A UNWATCH
+B SET k 9
+A MULTI
+A BLPOP nothing 0
+A SUBSCRIBE in-a-transaction
+A EXEC
+A UNSUBSCRIBE
+A SELECT 3
+A MULTI
+A SET three 3
+A SELECT 4
+A SET four 4
+A EXEC
+B DBSIZE
+A DBSIZE";
+
+const WAITING: &str = "\
+A BLPOP one two 0 &
+B RPUSH two x y
+A <
+B LLEN two
+A BRPOP empty 0 &
+C BLPOP empty 0 &
+B RPUSH empty 1 2 3
+A <
+C <
+B LRANGE empty 0 -1
+B DEL empty
+A BLMOVE from to LEFT RIGHT 0 &
+C BLPOP to 0 &
+B LPUSH from moved
+A <
+C <
+B EXISTS from to
+A BZPOPMIN scores 0 &
+B ZADD scores 2 b 1 a
+A <
+A BZMPOP 0 2 none fresh MAX COUNT 5 &
+B ZADD fresh 3 c
+A <
+A BLMPOP 0 1 several LEFT COUNT 2 &
+B RPUSH several 1 2 3
+A <
+A BRPOPLPUSH strings lists 0 &
+B SET strings text
+B DEL strings
+B LPUSH strings item
+A <
+A BLPOP late 0 &
+B MULTI
+B RPUSH late 1
+B RPUSH late 2
+B LPOP late
+B EXEC
+A <
+A BLPOP wrong 0 &
+B SET wrong type
+B GETDEL wrong
+B RPUSH wrong right
+A <
+A BLMOVE source text LEFT LEFT 0 &
+B SET text text
+B RPUSH source item
+A <
+A BLPOP renamed 0 &
+B RPUSH before x
+B RENAME before renamed
+A <
+A BLPOP stored 0 &
+B RPUSH unsorted 3 1 2
+B SORT unsorted STORE stored
+A <
+A BLPOP nothing 0.01
+A BLMOVE nothing nowhere LEFT LEFT 0.01
+A BZPOPMAX nothing 0.01";
+
+/// All that the clients of a scene hear.
+fn play(scene: &str, resp3: bool, connect: impl Fn() -> Client) -> Vec<String> {
+    let mut clients: BTreeMap<&str, Client> = BTreeMap::new();
+    let mut heard = Vec::new();
+    for line in scene.lines() {
+        let (name, words) = line.split_once(' ').unwrap();
+        let client = clients.entry(name).or_insert_with(|| {
+            let mut client = connect();
+            assert!(!matches!(client.say(if resp3 { "HELLO 3" } else { "HELLO 2" }), Value::Error(_)));
+            client
+        });
+        let reply = match words {
+            "<" => client.read(),
+            _ => match words.strip_suffix(" &") {
+                Some(words) => {
+                    client.send(&words.split(' ').collect::<Vec<_>>());
+                    wait_for_waiting(&connect, words);
+                    continue;
+                }
+                None => client.say(words),
+            },
+        };
+        heard.push(format!("{line}: {reply:?}"));
+    }
+    heard
+}
+
+/// The next line is for a server that has a client more that waits.
+fn wait_for_waiting(connect: &impl Fn() -> Client, words: &str) {
+    let command = format!("cmd={}", words.split(' ').next().unwrap_or_default().to_lowercase());
+    let mut other = connect();
+    super::support::process::wait_until(&format!("a client to wait with {words}"), || {
+        let (Value::Bulk(list) | Value::Verbatim(list)) = other.say("CLIENT LIST") else { return false };
+        list.split("\\n").any(|line| line.contains("flags=b") && line.contains(&command))
+    });
+}
+
+#[test]
+fn scenes_of_several_clients_are_played_as_by_redis_server() {
+    let Some(redis) = Redis::start() else { return };
+    for scene in [CHANNELS, TRANSACTIONS, WAITING] {
+        for resp3 in [false, true] {
+            let store = store(&["--in-memory"]);
+            redis.client().say("FLUSHALL");
+            let theirs = play(scene, resp3, || redis.client());
+            let ours = play(scene, resp3, || Client::tcp(store.address()));
+            for (ours, theirs) in ours.iter().zip(&theirs) {
+                assert_eq!(ours, theirs, "RESP3: {resp3}");
+            }
+        }
+    }
+}
