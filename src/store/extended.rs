@@ -35,16 +35,22 @@ impl Extended {
         }
     }
 
-    /// A plain decimal number. `None`: it has an exponent, or more digits than are worked with here.
+    /// A decimal number. `None`: it has more digits than are worked with here.
     fn parse(text: &str) -> Option<Self> {
         let (negative, rest) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
             None => (false, text.strip_prefix('+').unwrap_or(text)),
         };
+        let (rest, power) = rest.split_once(['e', 'E']).unwrap_or((rest, "0"));
+        let power: i32 = power.parse().ok().filter(|power| (-100..=100).contains(power))?;
         let (whole, fraction) = rest.split_once('.').unwrap_or((rest, ""));
         let fraction = fraction.trim_end_matches('0');
-        let digits = format!("{whole}{fraction}");
-        if digits.is_empty() || digits.len() > 37 || fraction.len() > MOST_DECIMALS {
+        // The point moves to the right, and zeros fill up what is behind the last digit.
+        let decimals = i32::try_from(fraction.len()).ok()? - power;
+        let zeros = "0".repeat(usize::try_from(-decimals).unwrap_or(0));
+        let decimals = usize::try_from(decimals).unwrap_or(0);
+        let digits = format!("{whole}{fraction}{zeros}");
+        if digits.is_empty() || digits.len() > 37 || decimals > MOST_DECIMALS {
             return None;
         }
         if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -54,7 +60,7 @@ impl Extended {
         if digits == 0 {
             return Some(Self { negative: false, mantissa: 0, exponent: 0 });
         }
-        let divisor = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
+        let divisor = 10_u128.pow(u32::try_from(decimals).ok()?);
         let shift = digits.leading_zeros();
         let value = digits << shift;
         // A long division: the first quotient, and 64 bits more of it.
@@ -152,6 +158,8 @@ mod tests {
             ("0", "0.00000000000000001", "0.00000000000000001"),
             ("5.0e3", "2.0e2", "5200"),
             ("100", "0.25", "100.25"),
+            ("1e3", "5.780", "1005.78000000000000003"),
+            ("1e-2", "12.5E1", "125.01"),
         ] {
             assert_eq!(sum(Some(before.as_bytes()), by.as_bytes()), Ok(expected.to_owned()), "{before} + {by}");
         }

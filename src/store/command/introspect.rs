@@ -104,6 +104,11 @@ fn keys(call: &mut Call<'_>) -> Outcome {
     let Some(command) = call.commands.find(call.word(2)) else { return refuse("ERR Invalid command specified") };
     let words: Vec<&[u8]> = call.words.from(2).collect();
     let kept = super::Kept::new(words.iter().copied());
+    match subcommands::check(command, kept.words()) {
+        Ok(()) => {}
+        Err(super::Fault::Arity(_)) => return refuse("ERR Invalid number of arguments specified for command"),
+        Err(_) => return refuse("ERR Invalid command specified"),
+    }
     let len = i32::try_from(words.len()).unwrap_or(i32::MAX);
     if (command.arity > 0 && command.arity != len) || len < -command.arity {
         return refuse("ERR Invalid number of arguments specified for command");

@@ -25,11 +25,15 @@ struct Query<'a> {
 
 /// The cursor at `place`.
 fn cursor(call: &Call<'_>, place: usize) -> Outcome<usize> {
-    let text = std::str::from_utf8(call.word(place)).ok();
-    let Some(cursor) = text.filter(|text| !text.starts_with('+')).and_then(|text| text.parse::<u64>().ok()) else {
-        return refuse("ERR invalid cursor");
-    };
-    Ok(usize::try_from(cursor).unwrap_or(usize::MAX))
+    // As C reads numbers: nothing is zero, and a number below zero counts from the largest.
+    let word = call.word(place);
+    let (negative, digits) = word.strip_prefix(b"-").map_or((false, word), |rest| (true, rest));
+    let number = std::str::from_utf8(digits).ok().and_then(|text| text.parse::<u64>().ok());
+    let number = if word.is_empty() { Some(0) } else { number };
+    match number.map(|number| if negative { number.wrapping_neg() } else { number }) {
+        Some(cursor) => Ok(usize::try_from(cursor).unwrap_or(usize::MAX)),
+        None => refuse("ERR invalid cursor"),
+    }
 }
 
 /// The words behind the cursor.

@@ -20,7 +20,10 @@ impl Scores {
     pub(crate) fn parse(min: &[u8], max: &[u8]) -> Outcome<Self> {
         let bound = |word: &[u8]| {
             let (open, word) = word.strip_prefix(b"(").map_or((false, word), |rest| (true, rest));
-            number::float(word).map(|value| (value, open))
+            // As C reads numbers: blanks before one are skipped, and nothing is zero.
+            let word = word.trim_ascii_start();
+            let value = if word.is_empty() { Some(0.0) } else { number::float(word) };
+            value.map(|value| (value, open))
         };
         match (bound(min), bound(max)) {
             (Some((min, above)), Some((max, below))) => Ok(Self { min, max, above, below }),
@@ -56,19 +59,42 @@ fn names<'a>(min: &'a [u8], max: &'a [u8]) -> Outcome<(Name<'a>, Name<'a>)> {
     bound(min).zip(bound(max)).ok_or(Fault::Text("ERR min or max not valid string range item".into()))
 }
 
+impl Name<'_> {
+    /// Whether a name is behind this bound, if it is the lower one.
+    fn is_below(self, name: &[u8]) -> bool {
+        match self {
+            Name::Least => true,
+            Name::Greatest => false,
+            Name::With(bound) => bound <= name,
+            Name::Without(bound) => bound < name,
+        }
+    }
+
+    /// Whether a name is before this bound, if it is the upper one.
+    fn is_above(self, name: &[u8]) -> bool {
+        match self {
+            Name::Least => false,
+            Name::Greatest => true,
+            Name::With(bound) => name <= bound,
+            Name::Without(bound) => name < bound,
+        }
+    }
+}
+
+/// The ranks of the members whose names are in between. Names are in order only if all scores are equal. Otherwise the answer makes no
+/// sense; for a small set it is that of the original.
 fn ranks_of_names(zset: &ZSet, (min, max): (Name<'_>, Name<'_>)) -> Range<usize> {
-    let start = zset.count_before(|_, name| match min {
-        Name::Least => false,
-        Name::Greatest => true,
-        Name::With(bound) => name < bound,
-        Name::Without(bound) => name <= bound,
-    });
-    let end = zset.count_before(|_, name| match max {
-        Name::Least => false,
-        Name::Greatest => true,
-        Name::With(bound) => name <= bound,
-        Name::Without(bound) => name < bound,
-    });
+    if zset.is_small() {
+        let ends = [zset.by_rank_down(0).next(), zset.by_rank(0).next()];
+        let [Some((last, _)), Some((first, _))] = ends else { return 0..0 };
+        if !min.is_below(last) || !max.is_above(first) {
+            return 0..0;
+        }
+        let start = zset.iter().take_while(|(name, _)| !min.is_below(name)).count();
+        return start..start + zset.by_rank(start).take_while(|(name, _)| max.is_above(name)).count();
+    }
+    let start = zset.count_before(|_, name| !min.is_below(name));
+    let end = zset.count_before(|_, name| max.is_above(name));
     start..end.max(start)
 }
 
