@@ -135,7 +135,7 @@ impl Client {
         let multi = self.multi.as_ref().map_or(-1, |multi| i64::try_from(multi.queue.len()).unwrap_or(i64::MAX));
         let held = self.held.bytes.len() - self.held.start;
         format!(
-            "id={} addr={} laddr=127.0.0.1:0 fd={} name={} age={} idle={} flags={flags} db={} sub={} psub={} ssub={} multi={multi} \
+            "id={} addr={} fd={} name={} age={} idle={} flags={flags} db={} sub={} psub={} ssub={} multi={multi} \
              qbuf={held} qbuf-free=0 argv-mem=0 multi-mem={} rbs=0 rbp=0 obl=0 oll=0 omem={} tot-mem={} events=r cmd={} \
              user=default redir=-1 resp={}",
             self.id,

@@ -231,6 +231,37 @@ impl Engine {
     }
 
     fn admit(&mut self, client: &mut Client, words: Words<'_>) -> Outcome {
+        // A web page may have its browser send requests here, and words of their heads must not be heard as commands.
+        if words.is(0, "post") || words.is(0, "host:") {
+            client.is_closing = true;
+            return Ok(());
+        }
+        let command = self.look_up(client, words)?;
+        let is_control = matches!(command.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset");
+        if let Some(multi) = client.multi.as_mut().filter(|_| !is_control) {
+            let kept = words.keep();
+            multi.weight += kept.weight();
+            multi.queue.push(kept);
+            self.reply.simple("QUEUED");
+            return Ok(());
+        }
+        client.last = command.name;
+        if command.name == "exec" && client.multi.is_some() {
+            self.exec(client);
+        } else {
+            self.run(client, command, words, false);
+            self.begin_wait(client);
+        }
+        if !self.keys.ready.is_empty() || !self.world.unblock.is_empty() {
+            let reply = std::mem::take(&mut self.reply);
+            self.serve_waiting();
+            self.reply = reply;
+        }
+        Ok(())
+    }
+
+    /// The command, if there is one of this name and its client may run it now.
+    fn look_up(&mut self, client: &Client, words: Words<'_>) -> Outcome<&'static Command> {
         let Some(command) = Table.find(words.at(0)) else { return Err(unknown(words)) };
         let len = i32::try_from(words.len()).unwrap_or(i32::MAX);
         if (command.arity > 0 && command.arity != len) || len < -command.arity {
@@ -261,27 +292,7 @@ impl Engine {
                 command.name
             ));
         }
-        let is_control = matches!(command.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset");
-        if let Some(multi) = client.multi.as_mut().filter(|_| !is_control) {
-            let kept = words.keep();
-            multi.weight += kept.weight();
-            multi.queue.push(kept);
-            self.reply.simple("QUEUED");
-            return Ok(());
-        }
-        client.last = command.name;
-        if command.name == "exec" && client.multi.is_some() {
-            self.exec(client);
-        } else {
-            self.run(client, command, words, false);
-            self.begin_wait(client);
-        }
-        if !self.keys.ready.is_empty() || !self.world.unblock.is_empty() {
-            let reply = std::mem::take(&mut self.reply);
-            self.serve_waiting();
-            self.reply = reply;
-        }
-        Ok(())
+        Ok(command)
     }
 
     /// Whether a command may need memory: a transaction does if one of its commands does.

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     app::{App, ConnId, Cx, Origin, TimerKey},
+    buf::relax,
     net::Traffic,
 };
 use bytes::Bytes;
@@ -96,7 +97,8 @@ impl Server {
     /// Hands on what a call to the engine has caused.
     fn settle(&mut self, cx: &mut Cx) {
         self.record();
-        for effect in std::mem::take(&mut self.engine.world.effects) {
+        let mut effects = std::mem::take(&mut self.engine.world.effects);
+        for effect in effects.drain(..) {
             match effect {
                 Effect::Send(slot, bytes) => {
                     if let Some(conn) = self.conn(slot) {
@@ -123,6 +125,10 @@ impl Server {
                 }
             }
         }
+        // The list keeps its room for the next call.
+        relax(&mut effects);
+        effects.append(&mut self.engine.world.effects);
+        self.engine.world.effects = effects;
         for ask in std::mem::take(&mut self.engine.world.asks) {
             match ask {
                 Ask::Rewrite => self.begin_rewrite(cx),
@@ -285,6 +291,7 @@ impl App for Server {
 
     fn received(&mut self, cx: &mut Cx, conn: ConnId, input: &[u8]) {
         self.traffic.received(input.len());
+        self.tell_file();
         self.engine.set_clock(cx.clock());
         self.engine.receive(conn.index(), input);
         self.settle(cx);

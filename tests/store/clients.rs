@@ -111,6 +111,9 @@ fn lines_are_understood_and_passwords_asked_for() {
     assert_eq!(client.read(), Value::Error(denied.to_owned()));
     assert_eq!([client.read(), client.read()], [Value::Simple("OK".to_owned()), Value::Simple("OK".to_owned())]);
     assert_eq!(client.read(), Value::Bulk("b c".to_owned()));
+    let mut page = Client::tcp(store.address());
+    page.send_raw(b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nFLUSHALL\r\n");
+    assert_eq!(page.try_read(), None, "a request of a web page is not heard");
     let open = Command::new(env!("CARGO_BIN_EXE_store")).args(["--listen", "0.0.0.0:0"]).output().unwrap();
     let said = String::from_utf8_lossy(&open.stderr).into_owned();
     assert!(open.status.code() == Some(2) && said.contains("can be reached by other machines"), "{said}");

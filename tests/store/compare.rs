@@ -513,7 +513,7 @@ fn random_commands_are_answered_as_by_redis_server() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seeds = match number("STORE_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("STORE_SEEDS").unwrap_or(40),
+        None => 0..number("STORE_SEEDS").unwrap_or(25),
     };
     for seed in seeds {
         run(seed, 500, store.address(), &redis);

@@ -28,7 +28,7 @@ fn info(client: &mut Client, field: &str) -> String {
 
 /// A change that a client chooses by chance; some expire, some are chosen by the server's chance.
 fn change(random: &mut Random, client: &mut Client) {
-    let key = format!("k{}", random.below(300));
+    let key = format!("k{}", random.below(100));
     let number = random.below(50);
     let line = match random.below(16) {
         0 => format!("SET {key} {number}"),
@@ -56,7 +56,7 @@ fn everything(client: &mut Client) -> Vec<String> {
     let mut found = Vec::new();
     for db in 0..3 {
         client.say(&format!("SELECT {db}"));
-        for number in 0..300 {
+        for number in 0..100 {
             let key = format!("k{number}");
             let mut members = match client.say(&format!("SMEMBERS {key}")) {
                 Value::Array(members) => members.iter().map(|member| format!("{member:?}")).collect(),
@@ -95,7 +95,7 @@ fn nothing_that_was_replied_to_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let mut random = Random::new(1);
     let mut before: Option<Vec<String>> = None;
-    for round in 0..5 {
+    for round in 0..4 {
         let store = store(&with_data(&folder, &["--appendfsync", "always"]));
         let mut client = Client::tcp(store.address());
         // Time goes on: keys that expire do so in one as in the other.

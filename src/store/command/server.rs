@@ -18,6 +18,9 @@ pub(crate) fn lastsave(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(crate) fn bgrewriteaof(call: &mut Call<'_>) -> Outcome {
+    if !call.world.config.append_only {
+        return refuse("ERR nothing is kept on the disk, as --in-memory says");
+    }
     if call.world.file.is_rewriting {
         return refuse("ERR Background append only file rewriting already in progress");
     }
