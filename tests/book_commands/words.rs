@@ -82,8 +82,9 @@ impl Part<'_> {
 
     /// Whether it is one of our servers, asked to serve.
     fn serves(&self) -> bool {
-        let asks =
-            ["--help", "--version", "--check", "--diff", "--print-config"].iter().any(|flag| self.text.contains(flag));
+        let asks = ["--help", "--version", "--check", "--diff", "--print-config", "--hash-password"]
+            .iter()
+            .any(|flag| self.text.contains(flag));
         !asks && self.program().is_some_and(|program| SERVERS.contains(&program))
     }
 
