@@ -72,6 +72,9 @@ impl Shared {
         let Some(router) = &self.router else { return (Way::default(), failure) };
         let (mut way, unrouted) = router.find(head);
         let failure = failure.or(unrouted);
+        if !way.ruled {
+            return (way, failure);
+        }
         let (None | Some(Failure::OfRoute(_)), Some(policy)) = (failure, router.policy(way)) else {
             return (way, failure);
         };
@@ -118,7 +121,7 @@ impl Shared {
 
     /// The changes to the head of a response to a request that goes that way, if there are any.
     pub(super) fn response_edits(&self, way: Way) -> Option<&Edits> {
-        let policy = self.policy(way)?;
+        let policy = way.ruled.then(|| self.policy(way))??;
         Some(&policy.response).filter(|edits| !edits.is_empty())
     }
 

@@ -180,6 +180,9 @@ impl Relay {
 impl Step<'_> {
     /// The head as the client gets it, if its route changes it.
     pub(super) fn edited(&self, head: &ResponseHead) -> Option<ResponseHead> {
+        if !self.core.way.ruled {
+            return None;
+        }
         let edits = self.worker.shared.response_edits(self.core.way)?;
         let mut head = head.clone();
         // A field that `Connection` names does not go on, and would take the one of the file with it.

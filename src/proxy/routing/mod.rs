@@ -103,6 +103,8 @@ pub(super) struct Way {
     /// Positions in the router's lists.
     site: Option<u32>,
     route: Option<u32>,
+    /// Its route has rules: without any, nothing looks for them.
+    pub(super) ruled: bool,
     /// Its route is for users only.
     pub(super) guarded: bool,
     /// It is counted among the requests that its client has at once.
@@ -125,6 +127,8 @@ pub(super) struct Router {
     default: Option<u32>,
     sites: Vec<(String, Paths)>,
     routes: Vec<Route>,
+    /// Which of the routes have rules.
+    ruled: Vec<bool>,
 }
 
 impl Router {
@@ -147,7 +151,8 @@ impl Router {
             list.push((site.name, Paths::new(site.routes.iter().map(|route| route.path.as_str()).zip(first..))));
             routes.extend(site.routes);
         }
-        Self { hosts, wild, default, sites: list, routes }
+        let ruled = routes.iter().map(|route| route.policy != Policy::default()).collect();
+        Self { hosts, wild, default, sites: list, routes, ruled }
     }
 
     /// The way of a request, and why it does not go to a backend, if it does not.
@@ -162,6 +167,7 @@ impl Router {
             Err(Ambiguous) => return (way, Some(Failure::AmbiguousPath)),
             Ok(route) => way.route = route,
         }
+        way.ruled = way.route.is_some_and(|route| self.ruled.get(route as usize) == Some(&true));
         match self.target(way) {
             None => (way, Some(Failure::NoRoute)),
             Some(Target::Group(group)) => (Way { group: *group, ..way }, None),
