@@ -137,6 +137,19 @@ impl<A: App> Driver<A> {
         }
     }
 
+    /// The same as [`Driver::listen`]; its connections come in by `id`.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn listen_as(&mut self, id: ListenerId, listener: TcpListener) -> io::Result<()> {
+        match self {
+            Self::Reactor(reactor) => reactor.listen_as(id, listener),
+            #[cfg(target_os = "linux")]
+            Self::Proactor(proactor) => proactor.listen_as(id, listener),
+        }
+    }
+
     /// A handle for other threads.
     #[must_use]
     pub fn remote(&self) -> Remote {

@@ -23,6 +23,11 @@ impl Ending {
         self.stopped = true;
     }
 
+    /// Whether no more connections are to come.
+    pub(in crate::net) fn has_begun(&self) -> bool {
+        self.stopped || self.drained_by.is_some()
+    }
+
     /// When it is over whatever still runs.
     pub(in crate::net) fn deadline(&self) -> Option<Instant> {
         self.drained_by

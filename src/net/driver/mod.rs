@@ -49,6 +49,7 @@ pub(super) use {
     filing::{Next, SHARE},
     gate::{BACK_OFF, Gate, is_passing, out_of_descriptors},
     pipe::{Moved, Pipe, Pipes, is_unsupported},
+    remote::Change,
     table::Table,
     waiting::Waiting,
 };
@@ -59,12 +60,13 @@ pub(super) use {
 };
 
 use super::clock;
-use crate::app::{App, ConnId, Cx};
+use crate::app::{App, ConnId, Cx, ListenerId};
 use ending::Ending;
 use std::{
     fmt,
     io::{ErrorKind, Result},
     mem,
+    net::TcpListener,
     time::{Duration, Instant},
 };
 
@@ -151,6 +153,16 @@ pub trait Transport: Sized {
     fn visit<A: App>(on: &mut EventLoop<A, Self>, key: usize);
     /// Lets the application hear of new connections: a share of them.
     fn accept<A: App>(on: &mut EventLoop<A, Self>);
+    /// Accepts connections from one more listener, which come in by `id`.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses to watch it.
+    fn listen(&mut self, id: ListenerId, listener: TcpListener) -> Result<()>;
+    /// Connections of one listener come in by another id from now on.
+    fn rename(&mut self, id: ListenerId, other: ListenerId);
+    /// Accepts what waits at the listeners with this id, and closes them.
+    fn close_listener<A: App>(on: &mut EventLoop<A, Self>, id: ListenerId);
     /// Takes the connections that the kernel has accepted, closes the listeners, and calls [`EventLoop::begin_drain`]: at once,
     /// or as soon as the kernel lets go of them.
     fn drain<A: App>(on: &mut EventLoop<A, Self>, within: Duration);
@@ -333,12 +345,40 @@ impl<A: App, T: Transport> EventLoop<A, T> {
             self.app.woken(&mut self.cx);
             self.settle();
         }
+        if asked.change() {
+            self.change_listeners();
+        }
         if asked.drain() {
             T::drain(self, self.remote.within());
         }
         if asked.stop() {
             self.ending.stop();
         }
+    }
+
+    fn change_listeners(&mut self) {
+        for change in self.remote.changes() {
+            match change {
+                // Its connections would never be accepted: better that they are refused.
+                Change::Add(..) if self.ending.has_begun() => {}
+                Change::Add(id, listener) => {
+                    if let Err(error) = self.io.listen(id, listener) {
+                        tracing::error!(%error, "cannot listen");
+                    }
+                }
+                Change::Rename(id, other) => self.io.rename(id, other),
+                Change::Remove(id) => T::close_listener(self, id),
+            }
+        }
+    }
+
+    /// Accepts connections from `listener`, too, which come in by `id`. They will send small writes at once (`TCP_NODELAY`).
+    ///
+    /// # Errors
+    ///
+    /// The system refuses to watch it.
+    pub fn listen_as(&mut self, id: ListenerId, listener: TcpListener) -> Result<()> {
+        self.io.listen(id, listener)
     }
 
     /// The listeners are closed: tells the application to come to an end `within` this time.

@@ -1,9 +1,11 @@
 //! How other threads reach an event loop: one word of flags and one descriptor that wakes it.
 
+use crate::app::ListenerId;
 use std::{
-    fmt, io,
+    fmt, io, mem,
+    net::TcpListener,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU8, AtomicU64, Ordering},
     },
     time::Duration,
@@ -13,6 +15,15 @@ const WAKE: u8 = 1;
 const DRAIN: u8 = 2;
 const STOP: u8 = 4;
 const READ: u8 = 8;
+const CHANGE: u8 = 16;
+
+/// Another set of listeners.
+#[derive(Debug)]
+pub(in crate::net) enum Change {
+    Add(ListenerId, TcpListener),
+    Rename(ListenerId, ListenerId),
+    Remove(ListenerId),
+}
 
 /// A handle to a running event loop, reactor or proactor, for other threads. Cheap to clone; harmless after it ended.
 #[derive(Debug, Clone)]
@@ -26,6 +37,8 @@ struct Shared {
     asked: AtomicU8,
     /// For [`DRAIN`]: milliseconds.
     within: AtomicU64,
+    /// For [`CHANGE`], in their order.
+    changes: Mutex<Vec<Change>>,
 }
 
 /// The requests of other threads.
@@ -35,7 +48,8 @@ pub(in crate::net) struct Asked(u8);
 impl Remote {
     /// A handle whose requests end the wait of an event loop by `wake`.
     pub(in crate::net) fn new(wake: impl Fn() -> io::Result<()> + Send + Sync + 'static) -> Self {
-        Self { shared: Arc::new(Shared { wake: Box::new(wake), asked: AtomicU8::new(0), within: AtomicU64::new(0) }) }
+        let (asked, within) = (AtomicU8::new(0), AtomicU64::new(0));
+        Self { shared: Arc::new(Shared { wake: Box::new(wake), asked, within, changes: Mutex::default() }) }
     }
 
     /// Calls [`crate::app::App::woken`] on the reactor's thread, soon. Calls before that happens count as one.
@@ -53,6 +67,31 @@ impl Remote {
     /// A thread has read a part of a file.
     pub(in crate::net) fn tell_read(&self) {
         self.ask(READ);
+    }
+
+    /// Accepts connections from `listener`, too, which come in by `id`.
+    pub fn listen(&self, id: ListenerId, listener: TcpListener) {
+        self.change(Change::Add(id, listener));
+    }
+
+    /// Connections that are accepted by the listener `id` come in by `other` from now on.
+    pub fn rename(&self, id: ListenerId, other: ListenerId) {
+        self.change(Change::Rename(id, other));
+    }
+
+    /// Accepts what waits at the listeners `id`, and closes them.
+    pub fn close_listener(&self, id: ListenerId) {
+        self.change(Change::Remove(id));
+    }
+
+    fn change(&self, change: Change) {
+        self.shared.changes.lock().unwrap_or_else(PoisonError::into_inner).push(change);
+        self.ask(CHANGE);
+    }
+
+    /// Takes the changes that were asked for.
+    pub(in crate::net) fn changes(&self) -> Vec<Change> {
+        mem::take(&mut *self.shared.changes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Ends now: connections are closed as they are.
@@ -93,6 +132,10 @@ impl Asked {
 
     pub(in crate::net) fn read(self) -> bool {
         self.0 & READ != 0
+    }
+
+    pub(in crate::net) fn change(self) -> bool {
+        self.0 & CHANGE != 0
     }
 
     pub(in crate::net) fn drain(self) -> bool {

@@ -34,7 +34,12 @@ enum Accepting {
 /// A listening socket.
 #[derive(Debug)]
 pub(super) struct Listener {
-    socket: TcpListener,
+    /// The name under which its connections come in.
+    id: ListenerId,
+    /// `None`: it was closed, and its place is free.
+    socket: Option<TcpListener>,
+    /// It is to be closed as soon as the kernel lets go of it.
+    given_up: bool,
     accepting: Accepting,
     /// The kernel was asked to tell when a connection waits.
     watched: bool,
@@ -47,7 +52,7 @@ pub(super) struct Listener {
 pub(super) struct Listeners {
     all: Vec<Listener>,
     /// Accepted by the kernel when there was no room any more. No application knows of them.
-    surplus: VecDeque<(usize, Socket)>,
+    surplus: VecDeque<(ListenerId, Socket)>,
     /// How many there were when the application closed one, which the kernel has not let go of yet.
     leaving: Option<usize>,
     /// No more.
@@ -61,13 +66,34 @@ impl Listeners {
         self.all.len()
     }
 
-    pub(super) fn add(&mut self, socket: TcpListener) {
-        self.all.push(Listener { socket, accepting: Accepting::No, watched: false, waits: false });
+    pub(super) fn add(&mut self, id: ListenerId, socket: TcpListener) {
+        let accepting = Accepting::No;
+        let (given_up, watched, waits) = (false, false, false);
+        let listener = Listener { id, socket: Some(socket), given_up, accepting, watched, waits };
+        match self.all.iter_mut().find(|listener| listener.socket.is_none()) {
+            Some(place) => *place = listener,
+            None => self.all.push(listener),
+        }
+    }
+
+    pub(super) fn rename(&mut self, id: ListenerId, other: ListenerId) {
+        self.all.iter_mut().filter(|listener| listener.id == id).for_each(|listener| listener.id = other);
+    }
+
+    /// The listeners with this id are to be closed.
+    pub(super) fn give_up(&mut self, id: ListenerId) {
+        let those = self.all.iter_mut().filter(|listener| listener.id == id && listener.socket.is_some());
+        those.for_each(|listener| listener.given_up = true);
+    }
+
+    /// Whether a listener is to be closed that the kernel has let go of.
+    pub(super) fn can_close(&self) -> bool {
+        self.all.iter().any(Listener::can_close)
     }
 
     /// Whether no operation accepts or watches.
     pub(super) fn is_idle(&self) -> bool {
-        self.all.iter().all(|listener| listener.accepting == Accepting::No && !listener.watched)
+        self.all.iter().all(Listener::is_idle)
     }
 
     /// Whether it was asked to drain, and the kernel accepts no more.
@@ -82,14 +108,26 @@ impl Listeners {
 }
 
 impl Listener {
+    fn is_idle(&self) -> bool {
+        self.accepting == Accepting::No && !self.watched
+    }
+
+    fn can_close(&self) -> bool {
+        self.given_up && self.is_idle()
+    }
+
     /// Has the kernel tell of the next connection that waits, or not.
     fn watch(&mut self, index: usize, wanted: bool, ring: &mut Ring) {
         if !wanted {
             self.waits = false;
         }
-        if wanted && !self.watched && !self.waits {
+        if wanted
+            && !self.watched
+            && !self.waits
+            && let Some(socket) = &self.socket
+        {
             self.watched = true;
-            ring.push(Operation::knock(self.socket.as_raw_fd(), index));
+            ring.push(Operation::knock(socket.as_raw_fd(), index));
         } else if !wanted && self.watched {
             ring.cancel(Kind::Knock.token(index));
         }
@@ -110,7 +148,8 @@ impl Io {
     /// Keeps descriptors aside for connections beyond those that are open.
     pub(super) fn keep_spare(&mut self) {
         let open = self.common.table.accepted() + self.listeners.surplus.len();
-        self.common.gate.keep_spare(self.listeners.all.first().map(|listener| &listener.socket), open);
+        let socket = self.listeners.all.iter().find_map(|listener| listener.socket.as_ref());
+        self.common.gate.keep_spare(socket, open);
     }
 
     /// Has the kernel accept as many as there is room for.
@@ -125,11 +164,13 @@ impl Io {
             _ => Accepting::Many,
         };
         for (index, listener) in self.listeners.all.iter_mut().enumerate() {
+            let Some(socket) = listener.socket.as_ref().map(AsRawFd::as_raw_fd) else { continue };
+            let wanted = if listener.given_up { Accepting::No } else { wanted };
             match listener.accepting {
                 Accepting::No if wanted != Accepting::No => {
                     listener.accepting = wanted;
                     let many = wanted == Accepting::Many;
-                    self.ring.push(Operation::accept(listener.socket.as_raw_fd(), index, many));
+                    self.ring.push(Operation::accept(socket, index, many));
                 }
                 // A single accept that is still armed may complete once more.
                 Accepting::Once if wanted == Accepting::Many => {}
@@ -139,7 +180,7 @@ impl Io {
                 }
                 _ => {}
             }
-            listener.watch(index, full, &mut self.ring);
+            listener.watch(index, full && !listener.given_up, &mut self.ring);
         }
     }
 }
@@ -155,9 +196,9 @@ impl<A: App> Proactor<A> {
 
     fn admit_surplus(&mut self) {
         while self.io.can_admit()
-            && let Some((index, socket)) = self.io.listeners.surplus.pop_front()
+            && let Some((listener, socket)) = self.io.listeners.surplus.pop_front()
         {
-            self.admit(index, socket);
+            self.admit(listener, socket);
         }
     }
 
@@ -188,7 +229,10 @@ impl<A: App> Proactor<A> {
                 listener.accepting = Accepting::No;
             }
             match accepted.socket {
-                Ok(socket) => self.io.listeners.surplus.push_back((accepted.index, socket)),
+                Ok(socket) => {
+                    let listener = self.io.listeners.all.get(accepted.index).map(|listener| listener.id);
+                    self.io.listeners.surplus.extend(listener.map(|id| (id, socket)));
+                }
                 Err(error) => self.refused(&error),
             }
         }
@@ -216,29 +260,39 @@ impl<A: App> Proactor<A> {
         false
     }
 
-    fn admit(&mut self, index: usize, socket: Socket) {
+    fn admit(&mut self, listener: ListenerId, socket: Socket) {
         // The kernel does not tell who it is when it accepts many. If it cannot say now, the peer has gone already.
         let Ok(Some(peer)) = socket.peer_addr().map(|address| address.as_socket()) else { return };
         self.io.common.gate.works();
         let conn = self.cx.allocate();
         self.io.adopt(Connection::new(socket, conn, Phase::Open, true));
-        let listener = ListenerId(u8::try_from(index).expect("listen() takes at most 256 listeners"));
         self.app.accepted(&mut self.cx, conn, Origin { listener, peer, secure: None });
         self.settle();
     }
 
     /// Takes the connections of the kernel's backlog, as far as there is room, and closes the listeners.
     pub(super) fn close_listeners(&mut self) {
-        let listeners = mem::take(&mut self.io.listeners.all);
-        for (index, listener) in listeners.iter().enumerate() {
-            let willing = listener.socket.set_nonblocking(true).is_ok();
-            while willing
-                && self.io.room() > 0
-                && let Ok((stream, _)) = listener.socket.accept()
-            {
-                self.admit(index, stream.into());
-            }
+        for listener in mem::take(&mut self.io.listeners.all) {
+            self.take_the_rest(listener.id, listener.socket);
         }
         self.io.listeners.surplus.clear();
+    }
+
+    /// The same with those that were given up, as soon as the kernel has let go of them.
+    pub(super) fn close_given_up(&mut self) {
+        while let Some(listener) = self.io.listeners.all.iter_mut().find(|listener| listener.can_close()) {
+            listener.given_up = false;
+            let (id, socket) = (listener.id, listener.socket.take());
+            self.take_the_rest(id, socket);
+        }
+    }
+
+    fn take_the_rest(&mut self, id: ListenerId, socket: Option<TcpListener>) {
+        let Some(socket) = socket.filter(|socket| socket.set_nonblocking(true).is_ok()) else { return };
+        while self.io.room() > 0
+            && let Ok((stream, _)) = socket.accept()
+        {
+            self.admit(id, stream.into());
+        }
     }
 }

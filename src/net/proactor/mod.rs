@@ -99,17 +99,12 @@ impl<A: App> Proactor<A> {
     ///
     /// There are 256 listeners already, or the system refuses to prepare this one.
     pub fn listen(&mut self, listener: TcpListener) -> Result<ListenerId> {
-        let Ok(id) = u8::try_from(self.io.listeners.len()) else {
+        let Ok(id) = u8::try_from(self.io.listeners.len()).map(ListenerId) else {
             let text = "an event loop takes at most 256 listeners";
             return Err(std::io::Error::new(ErrorKind::InvalidInput, text));
         };
-        // Else the kernel would say "no connection waits" at once instead of waiting for one.
-        listener.set_nonblocking(false)?;
-        SockRef::from(&listener).set_tcp_nodelay(true)?;
-        limit_ahead(&listener)?;
-        self.io.listeners.add(listener);
-        self.io.keep_spare();
-        Ok(ListenerId(id))
+        self.io.listen(id, listener)?;
+        Ok(id)
     }
 }
 
@@ -144,6 +139,7 @@ impl Transport for Io {
             || !self.filing.is_empty()
             || !self.starved.is_empty()
             || self.can_admit()
+            || self.listeners.can_close()
             || self.listeners.can_drain()
     }
 
@@ -180,8 +176,28 @@ impl Transport for Io {
         on.visit_socket(key);
     }
 
+    fn listen(&mut self, id: ListenerId, listener: TcpListener) -> Result<()> {
+        // Else the kernel would say "no connection waits" at once instead of waiting for one.
+        listener.set_nonblocking(false)?;
+        SockRef::from(&listener).set_tcp_nodelay(true)?;
+        limit_ahead(&listener)?;
+        self.listeners.add(id, listener);
+        self.keep_spare();
+        Ok(())
+    }
+
+    fn rename(&mut self, id: ListenerId, other: ListenerId) {
+        self.listeners.rename(id, other);
+    }
+
+    /// First the kernel has to stop accepting, as in a drain.
+    fn close_listener<A: App>(on: &mut Proactor<A>, id: ListenerId) {
+        on.io.listeners.give_up(id);
+    }
+
     fn accept<A: App>(on: &mut Proactor<A>) {
         on.hear_accepted();
+        on.close_given_up();
         if on.io.listeners.can_drain()
             && let Some(within) = on.io.listeners.drain.take()
         {

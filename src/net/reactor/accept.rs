@@ -18,7 +18,10 @@ const BURST: usize = 64;
 /// A listening socket.
 #[derive(Debug)]
 pub(super) struct Listener {
-    pub(super) socket: TcpListener,
+    /// The name under which its connections come in.
+    pub(super) id: ListenerId,
+    /// `None`: it was closed, and its place is free.
+    socket: Option<TcpListener>,
     /// Connections may wait in its backlog.
     pub(super) ready: bool,
     /// One does, for certain: the kernel was asked since the last one was accepted.
@@ -26,14 +29,21 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    pub(super) fn new(socket: TcpListener) -> Self {
-        Self { socket, ready: false, waits: false }
+    pub(super) fn new(id: ListenerId, socket: TcpListener) -> Self {
+        Self { id, socket: Some(socket), ready: false, waits: false }
+    }
+
+    pub(super) fn close(&mut self) {
+        (self.socket, self.ready, self.waits) = (None, false, false);
     }
 
     /// Whether a connection waits. An event from the past does not say so: all that it told of may have been accepted.
     fn has_waiting(&mut self) -> bool {
-        if self.ready && !self.waits {
-            match poll(&mut [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO) {
+        if self.ready
+            && !self.waits
+            && let Some(socket) = &self.socket
+        {
+            match poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO) {
                 // The next one is an event again.
                 Ok(0) => self.ready = false,
                 Ok(_) => self.waits = true,
@@ -49,7 +59,19 @@ impl Io {
     /// Keeps descriptors aside for connections beyond those that are open.
     pub(super) fn keep_spare(&mut self) {
         let open = self.common.table.accepted();
-        self.common.gate.keep_spare(self.listeners.first().map(|listener| &listener.socket), open);
+        self.common.gate.keep_spare(self.listeners.iter().find_map(|listener| listener.socket.as_ref()), open);
+    }
+
+    /// The place of the next listener.
+    pub(super) fn vacant_listener(&self) -> usize {
+        self.listeners.iter().position(|listener| listener.socket.is_none()).unwrap_or(self.listeners.len())
+    }
+
+    pub(super) fn add_listener(&mut self, index: usize, listener: Listener) {
+        match self.listeners.get_mut(index) {
+            Some(place) => *place = listener,
+            None => self.listeners.push(listener),
+        }
     }
 
     /// Whether some connection could be accepted from this listener now.
@@ -66,14 +88,19 @@ impl<A: App> Reactor<A> {
         }
         self.io.common.gate.ask_again = None;
         for index in 0..self.io.listeners.len() {
-            for _ in 0..burst {
-                if !self.io.is_ready_at(index) || !(self.io.common.room() > 0 || self.make_room(index)) {
-                    break;
-                }
-                self.accept_one(index);
-            }
+            self.accept_from(index, burst);
         }
         self.io.keep_spare();
+    }
+
+    /// Accepts what waits at one listener.
+    pub(super) fn accept_from(&mut self, index: usize, burst: usize) {
+        for _ in 0..burst {
+            if !self.io.is_ready_at(index) || !(self.io.common.room() > 0 || self.make_room(index)) {
+                break;
+            }
+            self.accept_one(index);
+        }
     }
 
     /// Has the application close a connection for one that waits. `false`: none waits, or there is no room yet.
@@ -97,11 +124,14 @@ impl<A: App> Reactor<A> {
     }
 
     fn accept_one(&mut self, index: usize) {
-        match self.io.listeners[index].socket.accept() {
+        let Listener { id, socket, .. } = &self.io.listeners[index];
+        let id = *id;
+        let accepted = socket.as_ref().map_or_else(|| Err(ErrorKind::WouldBlock.into()), TcpListener::accept);
+        match accepted {
             Ok((stream, peer)) => {
                 self.io.common.gate.works();
                 self.io.listeners[index].waits = false;
-                self.admit(index, stream, peer);
+                self.admit(id, stream, peer);
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 let listener = &mut self.io.listeners[index];
@@ -123,7 +153,7 @@ impl<A: App> Reactor<A> {
         self.io.common.table.accepted() < before
     }
 
-    fn admit(&mut self, index: usize, stream: TcpStream, peer: SocketAddr) {
+    fn admit(&mut self, listener: ListenerId, stream: TcpStream, peer: SocketAddr) {
         // Linux copies the option from the listener.
         #[cfg(not(target_os = "linux"))]
         let _ = stream.set_nodelay(true);
@@ -133,7 +163,6 @@ impl<A: App> Reactor<A> {
             self.cx.release(conn);
             return;
         }
-        let listener = ListenerId(u8::try_from(index).expect("listen() takes at most 256 listeners"));
         self.app.accepted(&mut self.cx, conn, Origin { listener, peer, secure: None });
         self.settle();
     }

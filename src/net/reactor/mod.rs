@@ -86,18 +86,11 @@ impl<A: App> Reactor<A> {
     ///
     /// There are 256 listeners already, or the kernel refuses to watch this one.
     pub fn listen(&mut self, listener: std::net::TcpListener) -> Result<ListenerId> {
-        let index = self.io.listeners.len();
-        let Ok(id) = u8::try_from(index) else {
+        let Ok(id) = u8::try_from(self.io.listeners.len()).map(ListenerId) else {
             return Err(Error::new(ErrorKind::InvalidInput, "an event loop takes at most 256 listeners"));
         };
-        listener.set_nonblocking(true)?;
-        SockRef::from(&listener).set_tcp_nodelay(true)?;
-        limit_ahead(&listener)?;
-        let mut socket = TcpListener::from_std(listener);
-        self.io.poll.registry().register(&mut socket, Token(FIRST_LISTENER + index), Interest::READABLE)?;
-        self.io.listeners.push(Listener::new(socket));
-        self.io.keep_spare();
-        Ok(ListenerId(id))
+        self.io.listen(id, listener)?;
+        Ok(id)
     }
 }
 
@@ -150,6 +143,35 @@ impl Transport for Io {
 
     fn accept<A: App>(on: &mut Reactor<A>) {
         on.accept_burst();
+    }
+
+    fn listen(&mut self, id: ListenerId, listener: std::net::TcpListener) -> Result<()> {
+        listener.set_nonblocking(true)?;
+        SockRef::from(&listener).set_tcp_nodelay(true)?;
+        limit_ahead(&listener)?;
+        let mut socket = TcpListener::from_std(listener);
+        let index = self.vacant_listener();
+        if index >= MAX_LISTENERS {
+            return Err(Error::new(ErrorKind::InvalidInput, "an event loop takes at most 256 listeners"));
+        }
+        self.poll.registry().register(&mut socket, Token(FIRST_LISTENER + index), Interest::READABLE)?;
+        self.add_listener(index, Listener::new(id, socket));
+        self.keep_spare();
+        Ok(())
+    }
+
+    fn rename(&mut self, id: ListenerId, other: ListenerId) {
+        self.listeners.iter_mut().filter(|listener| listener.id == id).for_each(|listener| listener.id = other);
+    }
+
+    fn close_listener<A: App>(on: &mut Reactor<A>, id: ListenerId) {
+        for index in 0..on.io.listeners.len() {
+            if on.io.listeners[index].id == id {
+                on.io.listeners[index].ready = true;
+                on.accept_from(index, usize::MAX);
+                on.io.listeners[index].close();
+            }
+        }
     }
 
     fn drain<A: App>(on: &mut Reactor<A>, within: Duration) {
