@@ -89,6 +89,12 @@ RELOAD_SECONDS ?= 60
 soak-reload: ## change certificates for a minute under load, as fast as the proxy takes them: no request may fail
 	RELOAD_SECONDS=$(RELOAD_SECONDS) $(CARGO) test $(LOCKED) --test milestone5 reload_under_load -- --nocapture
 
+SOAK_RELOADS ?= 300
+SOAK_UPGRADES ?= 10
+.PHONY: soak
+soak: ## reload the proxy's configuration 300 times and upgrade it 10 times under load: no request may fail
+	SOAK_RELOADS=$(SOAK_RELOADS) SOAK_UPGRADES=$(SOAK_UPGRADES) $(CARGO) test $(LOCKED) --test proxy soak -- --nocapture
+
 unit: ## run only the tests inside the library: seconds
 	$(CARGO) test $(LOCKED) --lib
 

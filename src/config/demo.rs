@@ -34,5 +34,5 @@ pub(super) fn run() -> Result<(), Failure> {
     let world = Memory { files: BTreeMap::from([("demo".to_owned(), text)]), ..Memory::default() };
     let settings = Settings::read(Path::new("demo"), &world).map_err(Failure::Usage)?;
     let setup = settings.setup().saying(|| cli::say(SUGGESTIONS));
-    proxy::serve(setup).map_err(|failure| settings.placed(failure))
+    proxy::serve(setup, None).map_err(|failure| settings.placed(failure))
 }

@@ -19,6 +19,9 @@ impl Settings {
     pub fn diff(&self, new: &Self) -> Vec<String> {
         let mut lines = Vec::new();
         flags(&mut lines, "", (&self.flags, &new.flags), GLOBAL);
+        for (old, now) in self.times.iter().zip(&new.times).filter(|(old, now)| old.value != now.value) {
+            lines.push(format!("{}: {} → {}", old.name, old.text, now.text));
+        }
         let listen = |listen: &super::listens::Listen| {
             (listen.address.to_string(), (format!("{:?}", listen.tls), listen.proxy_protocol.is_some()))
         };

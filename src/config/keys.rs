@@ -113,6 +113,22 @@ pub(super) const GLOBAL: &[Key] = &[
     key("admin", "hosts", "admin-host"),
 ];
 
+/// Flags of which only the start of a process can change the value, and why.
+pub(super) const FIXED: &[(&str, &str)] = &[
+    ("workers", "each has connections of its own"),
+    ("driver", "all connections are in its hands"),
+    ("backlog", "listeners have theirs from their beginning"),
+    ("max-connections", "descriptors are shared out at the start"),
+    ("drain-timeout", "the process has it from its start"),
+    ("log-level", "the log is the process's"),
+    ("cache-size", "what is stored would be lost"),
+    ("cache-max-object", "what is stored would be lost"),
+    ("pool-queue", "requests are waiting in it"),
+    ("ticket-lifetime", "clients have tickets for that time"),
+    ("tls-handshake-timeout", "the process has it from its start"),
+    ("admin", "the operator is on that line"),
+];
+
 /// Flags that are said by the structure of the file, and where.
 pub(super) const STRUCTURE: &[(&str, &str)] = &[
     ("listen", "address in [[listen]]"),

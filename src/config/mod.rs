@@ -5,6 +5,8 @@
 //!   sites/*.toml  with places     ╰──▶ flags.rs: the other keys, read as the flags that they stand for
 //! ```
 //!
+//! SIGHUP has all of it read again (`reload.rs`).
+//!
 //! A mistake has a file, a line and a column, and says what to write instead. Nothing is guessed, and nothing is ignored.
 //!
 //! Reading order: `keys` (which key is which flag), `settings`, `sites`, `flags` (how a mistake of a flag is told of its key), `tree`.
@@ -20,6 +22,7 @@ mod listens;
 mod policy;
 mod print;
 mod rates;
+mod reload;
 mod run;
 mod settings;
 mod shown;
@@ -27,6 +30,7 @@ mod sites;
 mod targets;
 #[cfg(test)]
 mod tests;
+mod times;
 mod tree;
 mod upstreams;
 mod world;

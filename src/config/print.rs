@@ -18,6 +18,10 @@ impl Settings {
     #[must_use]
     pub fn print(&self) -> String {
         let mut out = String::new();
+        for time in &self.times {
+            let comment = if time.is_default { "# " } else { "" };
+            line(&mut out, format_args!("{comment}{} = {}", time.name, quoted(&time.text)));
+        }
         keys(&mut out, &self.flags, GLOBAL, "");
         for listen in &self.listens {
             let tls = match listen.tls {

@@ -1,6 +1,6 @@
 //! The work of the program with a file: it runs what the file says, or tells about it.
 
-use super::{Settings, System, demo};
+use super::{Settings, System, demo, reload::Files};
 use crate::{
     cli::{self, Failure},
     proxy,
@@ -10,6 +10,7 @@ use clap::Args;
 use std::{
     io::{self, Write as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// The flags of the program.
@@ -57,7 +58,9 @@ pub fn run(args: &ConfigArgs) -> Result<(), Failure> {
     if args.print_config {
         return print(&settings.print());
     }
-    proxy::serve(settings.setup()).map_err(|failure| settings.placed(failure))
+    let (setup, settings) = (settings.setup(), Arc::new(settings));
+    let source = Files::new(path.clone(), settings.clone());
+    proxy::serve(setup, Some(Box::new(source))).map_err(|failure| settings.placed(failure))
 }
 
 fn compare(old: &Settings, new: &Settings) -> Result<(), Failure> {

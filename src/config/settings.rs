@@ -5,6 +5,7 @@ use super::{
     keys::{GLOBAL, GLOBAL_FLAGS, Global, Key},
     listens::{self, Listen, Tls},
     sites::{self, Site},
+    times::{self, TIMES, Time},
     tree::{self, Mistake, Place, Sources},
     upstreams::{self, Upstream},
     world::World,
@@ -28,6 +29,7 @@ pub struct Settings {
     pub(super) sources: Sources,
     pub(super) flags: Flags,
     global: Global,
+    pub(super) times: Vec<Time>,
     pub(super) listens: Vec<Listen>,
     pub(super) sites: Vec<Site>,
     pub(super) upstreams: Vec<Upstream>,
@@ -50,8 +52,10 @@ impl Settings {
     fn from_sources(path: &Path, world: &dyn World, sources: &mut Sources) -> Result<Self, Mistake> {
         let tree = tree::read(path, world, sources)?;
         let mut flags = Flags::new(&GLOBAL_FLAGS, GLOBAL);
-        let others: Vec<&str> = STRUCTURE.iter().copied().chain(["include"]).collect();
+        let times = TIMES.iter().map(|(name, _)| *name);
+        let others: Vec<&str> = STRUCTURE.iter().copied().chain(["include"]).chain(times).collect();
         flags.take(&tree, &others, sources)?;
+        let times = times::read(&tree)?;
         let start = tree.place;
         let entry = |name| tree.entries.get(name);
         let listens = listens::read(entry("listen"), start, sources)?;
@@ -68,7 +72,7 @@ impl Settings {
                 "`proxy-protocol` means nothing without `forwarding.trusted-proxies`: name those that may say where a connection comes from",
             ));
         }
-        Ok(Self { sources: Sources::default(), flags, global, listens, sites, upstreams })
+        Ok(Self { sources: Sources::default(), flags, global, times, listens, sites, upstreams })
     }
 
     /// The machine that this describes.
@@ -92,7 +96,8 @@ impl Settings {
         }
         let plan = plan.http2(http2).sites(sites, self.upstreams.iter().map(group).collect());
         let servers = servers().map(|server| server.spec.clone()).collect();
-        let setup = Setup::of_file(proxy, plan, servers, &plain, &secure);
+        let setup = Setup::of_file(proxy, plan, servers, &plain, &secure)
+            .with_upgrade_timeout(times::of(&self.times, "upgrade-timeout"));
         let hosts = self.sites.iter().flat_map(|site| &site.site.hosts);
         if self.listens.iter().any(|listen| listen.tls == Tls::SelfSigned) { setup.self_signed(hosts) } else { setup }
     }
@@ -135,8 +140,21 @@ impl Settings {
     pub(super) fn placed(&self, failure: Failure) -> Failure {
         match failure {
             Failure::Usage(text) => Failure::Usage(self.place_text(&text)),
+            // An address that cannot be listened on.
+            Failure::Run(text) => Failure::Run(self.place_of_listen(&text).unwrap_or(text)),
             other => other,
         }
+    }
+
+    fn place_of_listen(&self, text: &str) -> Option<String> {
+        let is_about = |listen: &&Listen| {
+            let (ip, port) = (listen.address.ip(), listen.address.port());
+            text.starts_with(&format!("port {port} "))
+                || text.starts_with(&format!("{ip} "))
+                || text.contains(&listen.address.to_string())
+        };
+        let listen = self.listens.iter().find(is_about)?;
+        Some(self.sources.tell(&listen.place.mistake(text)))
     }
 
     fn place_text(&self, text: &str) -> String {

@@ -35,6 +35,7 @@ pub use status::{
 };
 
 use crate::backend::{Backend, BackendId};
+use passive::Passive;
 use record::{ADMITS, CLEAN, Facts, Record, SETTLED, SOON};
 use std::{
     sync::{
@@ -52,9 +53,12 @@ pub struct Health {
     config: HealthConfig,
     /// Shared by the groups of a proxy, so that one look tells whether anything has changed.
     generation: Arc<AtomicU64>,
-    /// The id of the first backend; those of the others follow it.
+    /// Its backends.
+    members: Box<[BackendId]>,
+    /// The lowest of their ids: the record of that one is the first.
     first: u16,
-    records: Box<[Record]>,
+    /// By their ids. `None`: a backend of another group. A group that takes the place of this one may share them.
+    records: Box<[Option<Arc<Record>>]>,
 }
 
 impl Health {
@@ -64,13 +68,53 @@ impl Health {
         Self::counting(Arc::default(), backends, config, now)
     }
 
-    /// The same, for a group of backends of which the ids follow each other: `generation` counts the changes of several groups.
+    /// The same, for one of several groups: `generation` counts the changes of all of them.
     #[must_use]
     pub fn counting(generation: Arc<AtomicU64>, backends: &[Backend], config: HealthConfig, now: Instant) -> Self {
-        let first = backends.first().map_or(0, |backend| backend.id.0);
-        debug_assert!((first..).zip(backends).all(|(id, backend)| backend.id.0 == id));
-        let records = backends.iter().map(|backend| Record::new(&backend.name, &config, now)).collect();
-        Self { config, generation, first, records }
+        let record = |backend: &Backend| Arc::new(Record::new(&backend.name, &config, now));
+        let records = backends.iter().map(|backend| (backend.id, record(backend))).collect();
+        Self::with(generation, config, records)
+    }
+
+    /// The health of the same group after a change: `backends` that were in it go on with what is known about them, by their names.
+    #[must_use]
+    pub fn changed(&self, backends: &[Backend], config: HealthConfig, now: Instant) -> Self {
+        let record = |backend: &Backend| match self.records().find(|record| *record.name == *backend.name) {
+            None => Arc::new(Record::new(&backend.name, &config, now)),
+            Some(record) => {
+                if config.breaker != self.config.breaker {
+                    record.update(now, |facts| facts.passive = Passive::new(&config.breaker));
+                }
+                record.clone()
+            }
+        };
+        let records = backends.iter().map(|backend| (backend.id, record(backend))).collect();
+        Self::with(self.generation.clone(), config, records)
+    }
+
+    fn with(generation: Arc<AtomicU64>, config: HealthConfig, mut list: Vec<(BackendId, Arc<Record>)>) -> Self {
+        // Balancers are shown candidates in this order.
+        list.sort_by_key(|(id, _)| *id);
+        let members: Box<[BackendId]> = list.iter().map(|(id, _)| *id).collect();
+        let first = members.iter().min().map_or(0, |id| id.0);
+        let places = members.iter().max().map_or(0, |id| id.index() + 1 - usize::from(first));
+        let mut records = vec![None; places];
+        for (id, record) in list {
+            records[id.index() - usize::from(first)] = Some(record);
+        }
+        Self { config, generation, members, first, records: records.into() }
+    }
+
+    /// Its backends.
+    #[must_use]
+    pub fn members(&self) -> &[BackendId] {
+        &self.members
+    }
+
+    /// The counter of changes that it shares with the other groups.
+    #[must_use]
+    pub fn counter(&self) -> &Arc<AtomicU64> {
+        &self.generation
     }
 
     /// As given to [`new`](Self::new): what a probe asks, how long it may take, whether to probe at all.
@@ -92,7 +136,7 @@ impl Health {
     /// all.
     #[must_use]
     pub fn fresh_until(&self, now: Instant) -> Option<Instant> {
-        let unsettled = self.records.iter().filter(|record| !record.is(SETTLED));
+        let unsettled = self.records().filter(|record| !record.is(SETTLED));
         unsettled.filter_map(|record| record.facts().changes_at(now)).min()
     }
 
@@ -137,7 +181,11 @@ impl Health {
     }
 
     fn ids(&self) -> impl Iterator<Item = BackendId> {
-        (self.first..).take(self.records.len()).map(BackendId)
+        self.members.iter().copied()
+    }
+
+    fn records(&self) -> impl Iterator<Item = &Arc<Record>> {
+        self.records.iter().flatten()
     }
 
     /// Whether a request may be sent to it now. One atomic load unless something is wrong with it.
@@ -243,18 +291,21 @@ impl Health {
     #[must_use]
     pub fn snapshot(&self, now: Instant) -> Vec<BackendHealth> {
         let too_few = self.too_few(now);
-        let of = |(id, record): (u16, &Record)| record.facts().snapshot(id, &record.name, too_few, now);
-        (self.first..).zip(&self.records).map(of).collect()
+        let of = |id: &BackendId| {
+            let record = self.record(*id);
+            record.facts().snapshot(id.0, &record.name, too_few, now)
+        };
+        self.members.iter().map(of).collect()
     }
 
     /// When some backend may be available again, by what is known: for `Retry-After`. At least one second.
     #[must_use]
     pub fn retry_after(&self, now: Instant) -> Duration {
         // Nothing is known of servers that clients name: there, only our own queues pass.
-        if self.records.is_empty() {
+        if self.members.is_empty() {
             return SOON;
         }
-        let first = self.records.iter().filter_map(|record| record.facts().back_at(&self.config, now)).min();
+        let first = self.records().filter_map(|record| record.facts().back_at(&self.config, now)).min();
         // The end of draining is not known; the longest time that we would leave a backend unobserved is as good a
         // guess as any.
         let wait = first.map_or(self.config.max_interval, |at| at.saturating_duration_since(now));
@@ -262,7 +313,7 @@ impl Health {
     }
 
     fn record(&self, id: BackendId) -> &Record {
-        &self.records[id.index() - usize::from(self.first)]
+        self.records[id.index() - usize::from(self.first)].as_deref().expect("callers ask about members alone")
     }
 
     fn update<R>(&self, id: BackendId, now: Instant, change: impl FnOnce(&mut Facts) -> R) -> R {

@@ -4,7 +4,7 @@
 //! thread, and so does the proactor, for which the kernel reads and writes (io_uring, Linux only). The part that these
 //! two have in common, the order in which an application hears things, is in [`driver`]. All three share how a socket
 //! is opened ([`listen()`], [`connect`]), set up ([`options`]) and named ([`address`], [`resolve`]), how work for the
-//! processor is done ([`work`]), and that every failure says what to do about it ([`Error`]).
+//! processor is done ([`work`]), how a process gives its listeners to the next ([`handover`], [`supervisor`]), and that every failure says what to do about it ([`Error`]).
 //!
 //! ```text
 //!   Session ◀── sessions::Sessions ──▶ App ◀── reactor ──▶ epoll, sockets
@@ -23,6 +23,7 @@ pub mod descriptors;
 pub mod driver;
 mod error;
 mod files;
+pub mod handover;
 pub mod listen;
 pub mod options;
 #[cfg(target_os = "linux")]
@@ -32,6 +33,7 @@ pub mod resolve;
 pub mod secrets;
 pub mod sessions;
 pub mod signals;
+pub mod supervisor;
 mod traffic;
 pub mod work;
 

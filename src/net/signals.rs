@@ -5,7 +5,7 @@
 
 use super::Error;
 use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1},
+    consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2},
     flag,
     iterator::{Handle, Signals},
 };
@@ -53,6 +53,15 @@ pub fn watch(on: impl FnMut(Signal) + Send + 'static) -> Result<Watch, Error> {
 /// [`Error::Signals`].
 pub fn watch_for_reload(mut reload: impl FnMut() + Send + 'static) -> Result<Watch, Error> {
     hear(&[SIGHUP], Arc::default(), move |_| reload()).map_err(Error::Signals)
+}
+
+/// Calls `upgrade` for each SIGUSR2, which asks a program to let another process of itself take its place.
+///
+/// # Errors
+///
+/// [`Error::Signals`].
+pub fn watch_for_upgrade(mut upgrade: impl FnMut() + Send + 'static) -> Result<Watch, Error> {
+    hear(&[SIGUSR2], Arc::default(), move |_| upgrade()).map_err(Error::Signals)
 }
 
 /// Like [`watch`], for a child whose parent decides when it ends at once: a second signal is told as the first was. A

@@ -67,8 +67,14 @@ impl<C: Copy + Eq> IdleStack<C> {
 
 impl PoolConfig {
     /// The connections that a backend without a limit of its own may have.
-    pub(super) fn limit(&self) -> Option<usize> {
+    #[must_use]
+    pub fn limit(&self) -> Option<usize> {
         Some(self.max).filter(|max| *max > 0)
+    }
+
+    /// The idle connections to one backend that one of so many workers keeps.
+    pub(super) fn idle_share(&self, workers: usize) -> usize {
+        self.idle.map_or(usize::MAX, |idle| idle.div_ceil(workers))
     }
 
     /// Whether a connection may serve another request, judged when the last one is through.

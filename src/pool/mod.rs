@@ -107,6 +107,7 @@ pub struct Pool<C: Copy + Eq, T: Copy + Ord = u32> {
 struct Connections<C> {
     idle: IdleStack<C>,
     busy: usize,
+    config: PoolConfig,
     /// Idle ones that are kept.
     idle_share: usize,
 }
@@ -121,11 +122,11 @@ impl<C: Copy + Eq, T: Copy + Ord> Pool<C, T> {
     #[must_use]
     pub fn new(slots: Arc<Slots>, worker: usize) -> Self {
         assert!(worker < slots.workers(), "worker {worker} of {}", slots.workers());
-        let none = |backend| Connections { idle: IdleStack::new(), busy: 0, idle_share: slots.idle_share(backend) };
-        let ids = (0..slots.backends()).map(|index| BackendId(u16::try_from(index).unwrap_or(u16::MAX)));
+        let idle_share = slots.config().idle_share(slots.workers());
+        let none = || Connections { idle: IdleStack::new(), busy: 0, config: *slots.config(), idle_share };
         Self {
             worker,
-            backends: ids.map(none).collect(),
+            backends: std::iter::repeat_with(none).take(slots.backends()).collect(),
             tickets: Tickets::new(),
             meant_for: None,
             reserved: None,
@@ -135,13 +136,25 @@ impl<C: Copy + Eq, T: Copy + Ord> Pool<C, T> {
         }
     }
 
+    /// A backend has rules of its own from now on.
+    pub fn place(&mut self, backend: BackendId, config: PoolConfig) {
+        let connections = &mut self.backends[backend.index()];
+        (connections.config, connections.idle_share) = (config, config.idle_share(self.slots.workers()));
+    }
+
+    /// The rules for connections to `backend`.
+    #[must_use]
+    pub fn config(&self, backend: BackendId) -> &PoolConfig {
+        &self.backends[backend.index()].config
+    }
+
     /// A connection to `backend` for one request. After [`Checkout::Evict`]: close that one and ask again.
     pub fn checkout(&mut self, backend: BackendId, now: Instant) -> Checkout<C> {
         self.meant_for = self.meant_for.filter(|meant| *meant != backend);
         let connections = &mut self.backends[backend.index()];
         let Some(idle) = connections.idle.pop() else { return self.open(backend, now) };
         self.stats.idle -= 1;
-        if let Err(reason) = self.slots.config(backend).fresh(&idle, now) {
+        if let Err(reason) = connections.config.fresh(&idle, now) {
             self.closed(backend, reason);
             return Checkout::Evict { conn: idle.conn, reason };
         }
@@ -190,7 +203,7 @@ impl<C: Copy + Eq, T: Copy + Ord> Pool<C, T> {
         self.not_busy(backend);
         match self.admit(&lease, now) {
             Ok(()) => {
-                let until = self.slots.config(backend).idle_until(&lease, now);
+                let until = self.config(backend).idle_until(&lease, now);
                 self.backends[backend.index()].idle.push(Idle { conn, lease, since: now });
                 self.stats.idle += 1;
                 self.check_laws();
@@ -213,7 +226,7 @@ impl<C: Copy + Eq, T: Copy + Ord> Pool<C, T> {
         if self.draining {
             return Err(CloseReason::Draining);
         }
-        self.slots.config(lease.backend).admit(lease, now)?;
+        self.config(lease.backend).admit(lease, now)?;
         if self.slots.contended() {
             match self.slots.offer(self.worker, lease.backend) {
                 HandedTo::Here => return Ok(()), // Even beyond the share: it will not idle.

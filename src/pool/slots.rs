@@ -81,8 +81,6 @@ impl<F: Fn() + Send + Sync> Wake for F {
 /// State that the pools of all workers share: how many connections are open, and which requests wait for one.
 pub struct Slots {
     config: PoolConfig,
-    /// The rules of each backend, where not all have the same. Empty: all have those of `config`.
-    own: Box<[PoolConfig]>,
     counts: Box<[Count]>,
     waiting: Waiting,
     queue: Mutex<Queue>,
@@ -92,10 +90,13 @@ pub struct Slots {
 /// The slots of one backend.
 #[repr(align(128))] // On lines of their own: workers that use different backends do not slow each other down.
 struct Count {
-    /// `None`: unlimited, and then not counted.
-    limit: Option<usize>,
+    /// [`UNLIMITED`]: it is not counted.
+    limit: AtomicUsize,
     open: AtomicUsize,
 }
+
+/// The limit of a backend without one.
+const UNLIMITED: usize = usize::MAX;
 
 /// How many requests wait. Written under the lock only; read without it by every checkin.
 #[repr(align(128))]
@@ -120,15 +121,6 @@ impl Slots {
         Self::with_limits(limits.collect(), config, workers)
     }
 
-    /// As [`Slots::new`], where each backend has rules of its own, in the order of their ids. Those of `config` decide about the
-    /// queue, which all backends share.
-    #[must_use]
-    pub fn with_own(backends: &[Backend], own: Vec<PoolConfig>, config: PoolConfig, workers: usize) -> Self {
-        let limits = backends.iter().zip(&own).map(|(backend, own)| backend.max.or(own.limit()));
-        let slots = Self::with_limits(limits.collect(), config, workers);
-        Self { own: own.into(), ..slots }
-    }
-
     /// For `places` backends that come and go, with ids from 0 on. All have the limit of `config`, but for `unlimited`.
     #[must_use]
     pub fn with_places(places: usize, unlimited: BackendId, config: PoolConfig, workers: usize) -> Self {
@@ -136,11 +128,14 @@ impl Slots {
         Self::with_limits((0..places).map(limit).collect(), config, workers)
     }
 
-    fn with_limits(limits: Vec<Option<usize>>, config: PoolConfig, workers: usize) -> Self {
-        let count = |limit| Count { limit, open: AtomicUsize::new(0) };
+    /// For backends with these limits, in the order of their ids; `None`: it has none. The rules of `config` decide about the queue,
+    /// which all backends share.
+    #[must_use]
+    pub fn with_limits(limits: Vec<Option<usize>>, config: PoolConfig, workers: usize) -> Self {
+        let count =
+            |limit: Option<usize>| Count { limit: limit.unwrap_or(UNLIMITED).into(), open: AtomicUsize::new(0) };
         Self {
             config,
-            own: Box::default(),
             counts: limits.into_iter().map(count).collect(),
             waiting: Waiting(AtomicUsize::new(0)),
             queue: Mutex::new(Queue::new(workers)),
@@ -160,22 +155,28 @@ impl Slots {
         let _ = self.wakers[worker].set(wake);
     }
 
-    /// The rules for connections to `backend`.
+    /// The rules for connections, where a backend has none of its own ([`Pool::place`](super::Pool::place)).
     #[must_use]
-    pub fn config(&self, backend: BackendId) -> &PoolConfig {
-        self.own.get(backend.index()).unwrap_or(&self.config)
+    pub fn config(&self) -> &PoolConfig {
+        &self.config
     }
 
-    /// The idle connections to `backend` that one worker keeps.
-    pub(super) fn idle_share(&self, backend: BackendId) -> usize {
-        self.config(backend).idle.map_or(usize::MAX, |idle| idle.div_ceil(self.workers()))
+    /// The backend has another limit, or another backend has this id. Whether connections are counted changes only while there are
+    /// none.
+    pub fn place(&self, backend: BackendId, limit: Option<usize>) {
+        let count = &self.counts[backend.index()];
+        debug_assert!(
+            count.limit().is_some() == limit.is_some() || count.open.load(SeqCst) == 0,
+            "not all were counted"
+        );
+        count.limit.store(limit.unwrap_or(UNLIMITED), SeqCst);
     }
 
     /// Slots of `backend` that are taken; `None` if it is unlimited, which is not counted.
     #[must_use]
     pub fn open(&self, backend: BackendId) -> Option<usize> {
         let count = &self.counts[backend.index()];
-        count.limit.map(|_| count.open.load(Relaxed))
+        count.limit().map(|_| count.open.load(Relaxed))
     }
 
     /// Makes every worker call [`Pool::woken`](super::Pool::woken): the backends have changed.
@@ -207,7 +208,7 @@ impl Slots {
     /// Takes a free slot.
     pub(super) fn take(&self, backend: BackendId) -> bool {
         let count = &self.counts[backend.index()];
-        let Some(limit) = count.limit else { return true };
+        let Some(limit) = count.limit() else { return true };
         // Compare and swap, not add and undo: see "never overshoots" above.
         count.open.fetch_update(SeqCst, SeqCst, |open| (open < limit).then_some(open + 1)).is_ok()
     }
@@ -215,7 +216,7 @@ impl Slots {
     /// A connection that held a slot is gone: frees the slot or hands it to a request.
     pub(super) fn release(&self, worker: usize, backend: BackendId) -> HandedTo {
         let count = &self.counts[backend.index()];
-        if count.limit.is_none() {
+        if count.limit().is_none() {
             return HandedTo::NoRequest;
         }
         if self.contended() {
@@ -393,8 +394,12 @@ impl Slots {
 }
 
 impl Count {
+    fn limit(&self) -> Option<usize> {
+        Some(self.limit.load(Relaxed)).filter(|limit| *limit != UNLIMITED)
+    }
+
     fn has_free(&self) -> bool {
-        self.limit.is_none_or(|limit| self.open.load(SeqCst) < limit)
+        self.limit().is_none_or(|limit| self.open.load(SeqCst) < limit)
     }
 
     fn free(&self) {
@@ -405,7 +410,7 @@ impl Count {
 
 impl fmt::Debug for Slots {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let open = self.counts.iter().map(|count| (count.open.load(Relaxed), count.limit));
+        let open = self.counts.iter().map(|count| (count.open.load(Relaxed), count.limit()));
         f.debug_struct("Slots")
             .field("open", &open.collect::<Vec<_>>())
             .field("waiting", &self.waiting())

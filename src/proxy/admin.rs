@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     app::{ConnId, Cx, Names, TimerKey},
+    backend::BackendId,
     cache::{Forward, purge::Sweep},
     cli,
     health::Availability,
@@ -47,6 +48,8 @@ pub(super) struct Admin {
     heard: Instant,
     /// A purge that it waits for: nothing else is read until that is over.
     purging: Option<Purging>,
+    /// It waits for another thread.
+    pub(super) waits: bool,
 }
 
 /// A purge for one client.
@@ -59,7 +62,8 @@ struct Purging {
 
 impl Desk {
     pub(super) fn accept_admin(&mut self, conn: ConnId, cx: &mut Cx) {
-        self.visitors.insert(conn, Admin { reader: RequestReader::new(), heard: cx.now(), purging: None });
+        self.visitors
+            .insert(conn, Admin { reader: RequestReader::new(), heard: cx.now(), purging: None, waits: false });
         self.admin_deadline(conn, cx);
     }
 
@@ -83,6 +87,9 @@ impl Desk {
                     }
                     if path_of(&head) == "/purge" {
                         return self.begin_purge(conn, &head, cx);
+                    }
+                    if path_of(&head) == "/reload" {
+                        return self.begin_reload(conn, &head, cx);
                     }
                     let persist = http::persistent(head.version, &head.fields).is_ok() && !self.is_draining();
                     let answer = self.admin_answer(&head, persist, cx.now());
@@ -116,7 +123,7 @@ impl Desk {
 
     /// The client sends nothing more; one that waits for a purge still gets its answer.
     pub(super) fn admin_ended(&mut self, conn: ConnId, cx: &mut Cx) {
-        if self.visitors.get(&conn).is_none_or(|admin| admin.purging.is_none()) {
+        if self.visitors.get(&conn).is_none_or(|admin| admin.purging.is_none() && !admin.waits) {
             self.admin_close(conn, cx);
         }
     }
@@ -136,7 +143,7 @@ impl Desk {
         }
     }
 
-    fn admin_conclude(&mut self, conn: ConnId, answer: admin_purge::Answer, brief: bool, cx: &mut Cx) {
+    pub(super) fn admin_conclude(&mut self, conn: ConnId, answer: admin_purge::Answer, brief: bool, cx: &mut Cx) {
         let (status, kind, extra, body) = answer;
         cx.send(conn, written(status, kind, extra, &body, false, brief));
         self.admin_close(conn, cx);
@@ -152,7 +159,7 @@ impl Desk {
 
     /// All places are taken: the visitor that has said nothing for the longest time goes, unless it waits for a purge.
     pub(super) fn make_room_for_admin(&mut self, cx: &mut Cx) {
-        let idle = self.visitors.iter().filter(|(_, admin)| admin.purging.is_none());
+        let idle = self.visitors.iter().filter(|(_, admin)| admin.purging.is_none() && !admin.waits);
         if let Some((conn, _)) = idle.min_by_key(|(_, admin)| admin.heard) {
             let conn = *conn;
             self.visitors.remove(&conn);
@@ -193,7 +200,7 @@ impl Desk {
                 (Status::METHOD_NOT_ALLOWED, "text/plain", "Allow: GET, HEAD\r\n", "GET or HEAD\n".to_owned())
             }
             _ => {
-                let there = paths(self.shared.cache.is_some());
+                let there = paths(self.shared.cache.is_some(), self.reloads.is_some());
                 (Status::NOT_FOUND, "text/plain", "", format!("there are {there}\n"))
             }
         };
@@ -209,21 +216,25 @@ impl Desk {
             };
             return (status, "text/plain", "", state.to_owned());
         }
-        let up = |backend: &&crate::backend::Backend| {
-            let health = self.shared.groups.health_of(backend.id);
-            matches!(health.available(backend.id, now), Availability::Up { .. })
-        };
-        let living = self.shared.backends.iter().filter(up).count();
+        let members = || self.shared.groups.members();
+        let up =
+            |(group, id): &(&Group, BackendId)| matches!(group.health.available(*id, now), Availability::Up { .. });
+        let living = members().filter(up).count();
         let draining = self.is_draining();
         let status = if living > 0 && !draining { Status::OK } else { Status::SERVICE_UNAVAILABLE };
         let state = if draining { "draining" } else { "backends up" };
-        (status, "text/plain", "", format!("{state}: {living} of {}\n", self.shared.backends.len()))
+        (status, "text/plain", "", format!("{state}: {living} of {}\n", members().count()))
     }
 }
 
 /// The paths that can be asked for, as the start line and a 404 name them.
-pub(super) fn paths(caches: bool) -> &'static str {
-    if caches { "/stats, /healthz and /purge" } else { "/stats and /healthz" }
+pub(super) fn paths(caches: bool, reloads: bool) -> &'static str {
+    match (caches, reloads) {
+        (true, true) => "/stats, /healthz, /purge and /reload",
+        (true, false) => "/stats, /healthz and /purge",
+        (false, true) => "/stats, /healthz and /reload",
+        (false, false) => "/stats and /healthz",
+    }
 }
 
 /// Whether a request names this listener by one of its own names: a page in an operator's browser must not reach it
@@ -269,7 +280,7 @@ impl Shared {
         let accepted = sum(|c| c.accepted.read());
         let closed = sum(|c| c.closed.read());
         let mut reasons = BTreeMap::new();
-        for counters in &self.counters {
+        for counters in self.counters.iter() {
             counters.add_reasons(&mut reasons);
         }
         let classes: BTreeMap<String, u64> = (1..=5)
@@ -308,7 +319,7 @@ impl Shared {
             },
             "tls": self.tls_stats(), "tls_to_backends": self.servers_stats(),
             "http2": self.config.http2.as_ref().map(|_| http2_stats(&self.counters)),
-            "limits": self.gate.as_ref().map(Gate::stats),
+            "limits": self.gate.as_deref().map(Gate::stats),
             "cache": self.cache_stats(),
             "pool_closed": self.closed(),
             "log": {"lines_lost": cli::log_lines_lost()},
@@ -385,9 +396,9 @@ impl Shared {
     }
 
     fn backend_stats(&self, now: Instant) -> Vec<Value> {
-        let health =
-            self.groups.iter().flat_map(|group| group.health.snapshot(now).into_iter().map(move |it| (group, it)));
-        let row = |(backend, (group, health)): (&crate::backend::Backend, (&Group, crate::health::BackendHealth))| {
+        let health = self.groups.iter().flat_map(|group| group.health.snapshot(now));
+        let row = |((group, id), health): ((&Group, BackendId), crate::health::BackendHealth)| {
+            let backend = &self.backends[id.index()];
             let mut row = json!({
                 "name": backend.name,
                 "addresses": backend.addresses.list().iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -402,7 +413,7 @@ impl Shared {
             }
             row
         };
-        self.backends.iter().zip(health).map(row).collect()
+        self.groups.members().zip(health).map(row).collect()
     }
 }
 

@@ -33,13 +33,17 @@ pub(super) fn begin(shared: &Shared, head: &RequestHead) -> Result<Sweep, Answer
         Method::Get | Method::Head => true,
         _ => return Err((Status::METHOD_NOT_ALLOWED, "text/plain", "Allow: GET, HEAD, POST\r\n", USAGE.to_owned())),
     };
-    // A page in the operator's browser can send a POST here, but not without this field.
-    if !asks && head.fields.contains("origin") {
+    if !asks && from_a_page(head) {
         return Err(text(Status::FORBIDDEN, "not from a web page\n".to_owned()));
     }
     let (what, dry_run) = parse(head.parsed_target().query().unwrap_or_default())
         .map_err(|why| text(Status::BAD_REQUEST, format!("{why}\n{USAGE}")))?;
     Ok(Sweep::begin(&cache.flights, what, dry_run || asks, LISTED))
+}
+
+/// Whether a web page may have sent this. A page in the operator's browser can send a POST here, but not without this field.
+pub(super) fn from_a_page(head: &RequestHead) -> bool {
+    head.fields.contains("origin")
 }
 
 /// One step. The answer, when that was the last.

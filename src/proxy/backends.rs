@@ -21,7 +21,9 @@ impl Proxy {
             // No request asked for it, and the next one must not take it for its answer.
             return self.drop_idle(cx, conn, CloseReason::Lost);
         };
-        let limits = self.worker.shared.config.response_limits();
+        let version = self.exchanges.get(key as usize).map(|exchange| exchange.core.version);
+        let older = version.and_then(|version| self.worker.versions.of(version));
+        let limits = older.unwrap_or(&self.worker.shared).config.response_limits();
         loop {
             if self.exchanges.get(key as usize).is_some_and(super::Exchange::is_tunnel) {
                 if !input.is_empty() {

@@ -13,7 +13,7 @@ use crate::{
 use std::time::Instant;
 
 /// One worker's list, and what the request that is under way has crossed out.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Candidates {
     usable: Vec<Candidate>,
     /// The state of health that `usable` shows, and until when it does. `None`: none yet.

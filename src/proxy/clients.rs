@@ -82,19 +82,14 @@ impl Proxy {
         loop {
             let Some(client) = self.worker.table.downstream(conn) else { return &[] };
             let key = match client.exchange {
-                Some(key) => {
-                    let exchange = &self.exchanges[key as usize];
-                    if !exchange.takes_body() {
-                        return input;
+                Some(key) if !self.exchanges[key as usize].takes_body() => return input,
+                Some(key) if self.exchanges[key as usize].is_tunnel() => {
+                    if !input.is_empty() {
+                        self.on(cx, key, Event::RequestData(input));
                     }
-                    if exchange.is_tunnel() {
-                        if !input.is_empty() {
-                            self.on(cx, key, Event::RequestData(input));
-                        }
-                        return &[];
-                    }
-                    Some(key)
+                    return &[];
                 }
+                Some(key) => Some(key),
                 None if client.may_begin() && begun < BEGUN => None,
                 None => {
                     if client.may_begin() && !input.is_empty() {
@@ -106,7 +101,8 @@ impl Proxy {
             };
             // The reader has the beginning of a head that came in an earlier piece: this one may begin in the middle of a field.
             let before = if client.reader.phase() == ReadPhase::Head { &[] } else { input };
-            let limits = &self.worker.shared.config.limits;
+            let running = key.and_then(|key| self.worker.versions.of(self.exchanges[key as usize].core.version));
+            let limits = &running.unwrap_or(&self.worker.shared).config.limits;
             match (client.reader.next(&mut input, limits), key) {
                 (Ok(None), _) => return &[],
                 (Ok(Some(RequestEvent::Head(head, body))), _) => {
@@ -135,7 +131,7 @@ impl Proxy {
     /// A request head is complete: an exchange begins. `here`: bytes behind the head that have come already.
     fn begin(&mut self, cx: &mut Cx, conn: ConnId, mut head: RequestHead, body: BodyLength, here: usize) {
         let now = cx.clock();
-        let Worker { shared, table, .. } = &mut self.worker;
+        let Worker { shared, table, version, .. } = &mut self.worker;
         let Some(client) = table.downstream(conn) else { return };
         client.served += 1;
         client.begin();
@@ -162,7 +158,7 @@ impl Proxy {
         request.overrides_method = who.overrides_method;
         let until = shared.config.deadlines.exchange.map(|limit| now.instant + limit);
         let record = Record::new(peer, who.client, secure, now);
-        let core = Core { way, ..Core::new(key, Client::Connection(http1), request, until, record) };
+        let core = Core { way, ..Core::new((key, *version), Client::Connection(http1), request, until, record) };
         let exchange = entry.insert(Exchange::new(core));
         // Content that is not needed first is not due before a backend takes it.
         if needed.is_some() {
@@ -177,13 +173,19 @@ impl Proxy {
 
     /// A request of our own: no client waits for its answer.
     pub(super) fn fetch(&mut self, cx: &mut Cx, fetch: Fetch) {
+        let mut way = fetch.way.uncounted();
+        if fetch.version != self.worker.version {
+            let found = self.worker.shared.router.as_ref().map(|router| router.find(&fetch.head));
+            let Some((found, None)) = found else { return };
+            way = found;
+        }
         let until = self.worker.shared.config.deadlines.exchange.map(|limit| cx.now() + limit);
         let entry = self.exchanges.vacant_entry();
         let key = u32::try_from(entry.key()).expect("one exchange per connection, and as many of our own");
         let mut request = Request::new(fetch.head, BodyLength::Empty, None);
         request.upgrade = false;
-        let core = Core::new(key, Client::Nobody, request, until, fetch.record);
-        let core = Core { caching: Some(fetch.caching), way: fetch.way.uncounted(), ..core };
+        let core = Core::new((key, self.worker.version), Client::Nobody, request, until, fetch.record);
+        let core = Core { caching: Some(fetch.caching), way, ..core };
         entry.insert(Exchange::new(core));
         self.worker.counters().cache.background.add(1);
         self.on(cx, key, Event::Fetch);
@@ -243,6 +245,7 @@ impl Proxy {
         if core.way.counted {
             self.worker.shared.uncount(core.way, core.record.client);
         }
+        self.worker.forget_exchange_of(core.version);
         let outcome = core.record.parted.map_or(outcome, Err);
         core.disarm(cx);
         self.count(&core, outcome);

@@ -3,22 +3,31 @@
 //! So the operator never waits behind the clients: not for one of their connections when all are taken, not for a worker that
 //! is busy, and not for the end of a drain, which is answered for (`503`) until the last worker has ended.
 
-use super::{admin::Admin, shared::Shared};
+use super::{admin::Admin, admin_reload::Reloads, shared::Shared, versions::Current};
 use crate::app::{App, ConnId, Cx, Origin, TimerKey};
 use std::{collections::BTreeMap, io, sync::Arc};
 
 /// The admin service: it answers for all workers of one proxy.
 #[derive(Debug)]
 pub struct Desk {
+    current: Arc<Current>,
+    /// The newest configuration when a visitor said something last.
     pub(super) shared: Arc<Shared>,
     pub(super) visitors: BTreeMap<ConnId, Admin>,
+    /// `None`: there is no file that could be read again.
+    pub(super) reloads: Option<Reloads>,
     /// No more visitors come: the process is about to end.
     pub(super) closing: bool,
 }
 
 impl Desk {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, visitors: BTreeMap::new(), closing: false }
+    pub(super) fn new(current: Arc<Current>) -> Self {
+        Self { shared: current.get(), current, visitors: BTreeMap::new(), reloads: None, closing: false }
+    }
+
+    /// It takes wishes for another configuration.
+    pub(super) fn reloading(self, reloads: Reloads) -> Self {
+        Self { reloads: Some(reloads), ..self }
     }
 
     /// How many visitors there are. For tests.
@@ -30,12 +39,14 @@ impl Desk {
 
 impl App for Desk {
     fn accepted(&mut self, cx: &mut Cx, conn: ConnId, _: Origin) {
+        self.shared = self.current.get();
         self.accept_admin(conn, cx);
     }
 
     fn connected(&mut self, _: &mut Cx, _: ConnId) {}
 
     fn received(&mut self, cx: &mut Cx, conn: ConnId, input: &[u8]) {
+        self.shared = self.current.get();
         self.admin_heard(conn, input, cx);
     }
 
@@ -55,6 +66,11 @@ impl App for Desk {
         if let TimerKey::Conn(conn) = key {
             self.admin_late(conn, cx);
         }
+    }
+
+    fn woken(&mut self, cx: &mut Cx) {
+        self.shared = self.current.get();
+        self.conclude_reloads(cx);
     }
 
     fn crowded(&mut self, cx: &mut Cx) {

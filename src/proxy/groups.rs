@@ -7,17 +7,21 @@
 //!                   1  …
 //! ```
 //!
-//! A milestone has one group, which all requests go to. The ids of a group follow each other, and no id means two backends: pool, load
-//! and statistics are tables of all backends, and know nothing of groups.
+//! A milestone has one group, which all requests go to. No id means two backends at one time: pool, load and statistics are tables of
+//! all backends, and know nothing of groups. The numbers of groups are those of one configuration; the next one may have others.
 
 use super::candidates::Candidates;
 use crate::{
     backend::BackendId,
     health::Health,
     lb::{Algorithm, Balancer},
+    pool::PoolConfig,
     resilience::{Backoff, RetryBudget},
 };
-use std::{ops::Range, time::Instant};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Instant,
+};
 
 /// At most one retry for five requests, as Finagle and Envoy have it: a backend that fails must not get thrice the load.
 const RETRY_RATIO: f64 = 0.2;
@@ -39,8 +43,10 @@ impl GroupId {
 pub(super) struct Group {
     /// As the configuration calls it; `None` where there is but one.
     pub(super) name: Option<Box<str>>,
-    /// Its backends, by their ids.
-    pub(super) backends: Range<usize>,
+    pub(super) algorithm: Algorithm,
+    /// The rules for connections to its backends.
+    pub(super) pool: PoolConfig,
+    /// It knows which backends are in the group, too.
     pub(super) health: Health,
     /// How often a request may be sent again, at most.
     pub(super) retries: u32,
@@ -52,14 +58,21 @@ pub(super) struct Group {
 #[derive(Debug)]
 pub(super) struct Groups {
     list: Vec<Group>,
-    /// The group of each backend, by the backend's id.
-    of: Vec<GroupId>,
+    /// The group of each backend, by the backend's id. `None`: it is in none of them any more.
+    of: Vec<Option<GroupId>>,
 }
 
 impl Groups {
     pub(super) fn new(list: Vec<Group>) -> Self {
-        let ids = (0..).map(GroupId).zip(&list);
-        let of = ids.flat_map(|(id, group)| group.backends.clone().map(move |_| id)).collect();
+        let mut of = Vec::new();
+        for (id, group) in (0..).map(GroupId).zip(&list) {
+            for member in group.health.members() {
+                if of.len() <= member.index() {
+                    of.resize(member.index() + 1, None);
+                }
+                of[member.index()] = Some(id);
+            }
+        }
         Self { list, of }
     }
 
@@ -67,13 +80,30 @@ impl Groups {
         &self.list[id.index()]
     }
 
-    /// The health that this backend's is a part of.
-    pub(super) fn health_of(&self, backend: BackendId) -> &Health {
-        &self.list[self.of[backend.index()].index()].health
+    /// The group of that name.
+    pub(super) fn named(&self, name: &str) -> Option<GroupId> {
+        let at = self.list.iter().position(|group| group.name.as_deref() == Some(name))?;
+        u16::try_from(at).ok().map(GroupId)
+    }
+
+    /// The health that this backend's is a part of. `None`: a reload has taken it out.
+    pub(super) fn health_of(&self, backend: BackendId) -> Option<&Health> {
+        let group = (*self.of.get(backend.index())?)?;
+        Some(&self.list[group.index()].health)
+    }
+
+    /// The backends of all groups.
+    pub(super) fn members(&self) -> impl Iterator<Item = (&Group, BackendId)> {
+        self.list.iter().flat_map(|group| group.health.members().iter().map(move |id| (group, *id)))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Group> {
         self.list.iter()
+    }
+
+    /// The counter behind [`Groups::generation`].
+    pub(super) fn counter(&self) -> &Arc<AtomicU64> {
+        self.list[0].health.counter()
     }
 
     /// Changes when any backend comes or goes ([`Health::generation`]): the groups count together.
@@ -83,7 +113,7 @@ impl Groups {
 }
 
 /// One worker's way to choose a backend of a group.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Chooser {
     pub(super) balancer: Balancer,
     pub(super) candidates: Candidates,
@@ -99,5 +129,10 @@ impl Chooser {
             candidates: Candidates::default(),
             retry_budget: RetryBudget::new(RETRY_RATIO, RETRIES_PER_SECOND, now),
         }
+    }
+
+    /// The same for the next configuration: it goes on where this one is, with another list of backends.
+    pub(super) fn carried_on(&self) -> Self {
+        Self { candidates: Candidates::default(), ..self.clone() }
     }
 }

@@ -15,6 +15,7 @@
 mod access;
 mod admin;
 mod admin_purge;
+mod admin_reload;
 mod answer;
 mod args;
 mod backend_spec;
@@ -37,6 +38,7 @@ mod groups;
 mod headers;
 mod identity;
 mod idle;
+mod keeper;
 mod late;
 mod leaving;
 mod load;
@@ -44,6 +46,7 @@ mod network;
 mod phase;
 mod plan;
 mod policy;
+mod ports;
 mod probe;
 mod proxy_protocol;
 mod questions;
@@ -62,11 +65,13 @@ mod sites;
 mod stall;
 mod stats;
 mod streams;
+mod succession;
 mod table;
 #[cfg(test)]
 mod tests;
 mod turns;
 mod upstream;
+mod versions;
 mod worker;
 mod writing;
 
@@ -85,6 +90,7 @@ pub use forward::{
     host,
 };
 pub use groups::GroupId;
+pub use keeper::{Next, Source};
 pub use network::Network;
 pub use phase::{Phase, TRANSITIONS, diagram};
 pub use plan::Plan;
@@ -116,7 +122,12 @@ impl Proxy {
     /// The service behind the admin listener, for all workers of this one's proxy.
     #[must_use]
     pub fn desk(&self) -> Desk {
-        Desk::new(self.worker.shared.clone())
+        Desk::new(self.current())
+    }
+
+    /// Where the newest configuration is.
+    pub(in crate::proxy) fn current(&self) -> std::sync::Arc<versions::Current> {
+        self.worker.versions.current().clone()
     }
 
     /// How many requests were cut off at the drain deadline.
@@ -161,6 +172,15 @@ impl Proxy {
 
     /// Passes an event to its exchange, and deals with the client's connection if that was the end.
     fn on(&mut self, cx: &mut Cx, key: u32, event: Event<'_>) {
+        match self.exchanges.get(key as usize) {
+            Some(exchange) if exchange.core.version == self.worker.version => self.step_exchange(cx, key, event),
+            Some(_) => self.on_older(cx, key, event),
+            None => {}
+        }
+    }
+
+    /// The same; the worker works with the configuration of the exchange.
+    fn step_exchange(&mut self, cx: &mut Cx, key: u32, event: Event<'_>) {
         let Some(exchange) = self.exchanges.get_mut(key as usize) else { return };
         exchange.on(event, &mut self.worker, cx);
         if let Some(outcome) = exchange.outcome() {
@@ -308,6 +328,7 @@ impl App for Proxy {
     }
 
     fn woken(&mut self, cx: &mut Cx) {
+        self.follow_configuration(cx);
         self.go_on(cx);
         self.worker.pool.woken(&mut self.worker.closing);
         self.worker.follow_health(cx.now());

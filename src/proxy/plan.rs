@@ -8,7 +8,6 @@ use super::{
     config::Config,
     exchange::Cache,
     forward::{Forward, ForwardArgs, Resolver, System, TUNNELS},
-    groups::Chooser,
     load::Load,
     network::Network,
     policy::Policy,
@@ -19,27 +18,19 @@ use super::{
     sites::{Named, Sites, Upstream, built, named, trusting},
     stats::Counters,
     streams::Http2Args,
+    versions::Current,
     worker::Worker,
 };
 use crate::{
     backend::Backend,
     cache::{CacheArgs, CacheConfig, Flights, Mail, Seed, Store},
-    lb::Algorithm,
     pool::{PoolArgs, Slots},
     time::Now,
     tls,
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 use slab::Slab;
-use std::{
-    collections::HashSet,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64},
-    },
-    time::Duration,
-};
+use std::{collections::HashSet, net::SocketAddr, sync::Arc, time::Duration};
 
 /// A proxy in the making.
 ///
@@ -50,12 +41,12 @@ use std::{
 /// ```
 #[derive(Debug, Clone)]
 pub struct Plan {
-    config: Config,
+    pub(super) config: Config,
     /// Those of the only group, unless there are several.
     rules: Rules,
     /// `None`: all requests go to the only group.
-    sites: Option<Sites>,
-    cache: CacheConfig,
+    pub(super) sites: Option<Sites>,
+    pub(super) cache: CacheConfig,
     /// `None`: no client speaks TLS.
     tls: Option<TlsArgs>,
     /// TLS as its statistics show it.
@@ -63,6 +54,8 @@ pub struct Plan {
     servers: Arc<tls::Servers>,
     /// It is a forward proxy.
     forward: Option<Forwards>,
+    /// Other configurations may follow.
+    reloads: bool,
     /// A contradiction between the flags that it was made from.
     contradiction: Option<String>,
 }
@@ -90,6 +83,7 @@ impl Plan {
             speaks_tls: None,
             servers: Arc::default(),
             forward: None,
+            reloads: false,
             contradiction: None,
         }
     }
@@ -139,6 +133,11 @@ impl Plan {
     pub fn sites(mut self, sites: Vec<Site>, upstreams: Vec<Upstream>) -> Self {
         self.sites = Some(Sites { sites, upstreams });
         self
+    }
+
+    /// Whether other configurations may follow this one while it runs.
+    pub(super) fn reloads(&mut self, reloads: bool) {
+        self.reloads = reloads;
     }
 
     /// A forward proxy instead: the client names the server, which the system's resolver finds.
@@ -286,7 +285,7 @@ impl Plan {
     }
 
     /// The groups of these backends.
-    fn groups(&self, backends: &[Backend]) -> Vec<Named<'_>> {
+    pub(super) fn groups(&self, backends: &[Backend]) -> Vec<Named<'_>> {
         named(self.sites.as_ref(), &self.rules, backends.len())
     }
 
@@ -295,11 +294,20 @@ impl Plan {
         match &self.forward {
             None if self.sites.is_none() => Slots::new(backends, self.rules.pool, workers),
             None => {
-                let own = self.groups(backends).into_iter().flat_map(|group| group.backends.map(|_| group.rules.pool));
-                Slots::with_own(backends, own.collect(), self.rules.pool, workers)
+                let limit = |group: &Named<'_>, backend: &Backend| backend.max.or(group.rules.pool.limit());
+                let groups = self.groups(backends);
+                let limits = groups.iter().flat_map(|group| group.of(backends).iter().map(|it| limit(group, it)));
+                let mut limits: Vec<Option<usize>> = limits.collect();
+                limits.resize(limits.len() + self.spare_places(limits.len()), None);
+                Slots::with_limits(limits, self.rules.pool, workers)
             }
             Some(forward) => Slots::with_places(1 + usize::from(forward.origins), TUNNELS, self.rules.pool, workers),
         }
+    }
+
+    /// Places for backends that a reload may add.
+    fn spare_places(&self, backends: usize) -> usize {
+        if self.reloads { backends.max(SPARE).min(MOST_BACKENDS.saturating_sub(backends)) } else { 0 }
     }
 
     /// The servers that clients name, if they do.
@@ -313,52 +321,53 @@ impl Plan {
     /// ([`Slots::attach`]). `seed` decides what is random.
     #[must_use]
     pub fn build(self, backends: Vec<Backend>, workers: usize, now: Now, seed: u64) -> (Vec<Proxy>, Arc<Slots>) {
-        let named = self.groups(&backends);
-        let algorithms: Vec<Algorithm> = named.iter().map(|group| group.algorithm(&backends)).collect();
-        let groups = built(named, &backends, now.instant);
+        let groups = built(self.groups(&backends), &backends, None, now.instant);
         let slots = Arc::new(self.slots(&backends, workers));
         let forward = self.servers_by_name(mail(workers, &slots));
         let cache = self.caches().then(|| cache(self.cache, workers, &slots, seed));
         let router = self.sites.map(|sites| Router::new(sites.sites));
         let gate = router.as_ref().and_then(|router| gate(router, mail(workers, &slots), seed));
         let shared = Arc::new(Shared {
+            version: 0,
             cache,
             groups,
             router,
             gate,
-            load: Load::new(workers, slots.backends()),
+            load: Arc::new(Load::new(workers, slots.backends())),
             forward,
-            counters: (0..workers).map(|_| Counters::new(backends.len())).collect(),
+            counters: (0..workers).map(|_| Counters::new(slots.backends())).collect(),
             slots: slots.clone(),
             tls: self.speaks_tls,
             servers: self.servers,
             started: now.instant,
-            draining: AtomicBool::new(false),
+            draining: Arc::default(),
             config: self.config,
             backends,
         });
+        let current = Arc::new(Current::new(shared.clone()));
         let proxy = |worker: usize| {
             let seed = seed.wrapping_add(worker as u64);
-            let chooser = |algorithm: &Algorithm| Chooser::new(*algorithm, worker, seed, now.instant);
-            let choosers = algorithms.iter().map(chooser).collect();
-            let worker = Worker::new(worker, choosers, seed, shared.clone(), now.instant);
-            Proxy { exchanges: Slab::new(), cut_off: 0, worker }
+            Proxy { exchanges: Slab::new(), cut_off: 0, worker: Worker::new(worker, &current, seed, now.instant) }
         };
         ((0..workers).map(proxy).collect(), slots)
     }
 }
 
 /// The judge of clients, if a route asks for one.
-fn gate(router: &Router, mail: Mail, seed: u64) -> Option<Gate> {
-    let has_users = router.policies().any(|policy| policy.login.is_some());
-    router.policies().any(Policy::needs_gate).then(|| Gate::new(has_users, mail, seed))
+pub(super) fn gate(router: &Router, mail: Mail, seed: u64) -> Option<Arc<Gate>> {
+    router.policies().any(Policy::needs_gate).then(|| Arc::new(Gate::new(router.has_users(), mail, seed)))
 }
+/// Backends that there may be.
+const MOST_BACKENDS: usize = 65_535;
+
+/// Places for backends that reloads may add, at least; a larger proxy may grow to twice its size.
+const SPARE: usize = 256;
 
 /// Shards of the store. More than a machine has cores, so that two workers seldom meet at one.
 const SHARDS: usize = 64;
 
 /// Mail that wakes its worker.
-fn mail(workers: usize, slots: &Arc<Slots>) -> Mail {
+pub(super) fn mail(workers: usize, slots: &Arc<Slots>) -> Mail {
     let slots = slots.clone();
     Mail::new(workers, Arc::new(move |worker| slots.wake(worker)))
 }
@@ -369,5 +378,5 @@ fn cache(config: CacheConfig, workers: usize, slots: &Arc<Slots>, seed: u64) -> 
     let secret = SmallRng::seed_from_u64(seed.rotate_left(32)).random();
     let store = Arc::new(Store::new(config.limits, SHARDS, Seed(secret), mail));
     let flights = Arc::new(Flights::new(store.clone(), SHARDS));
-    Cache { store, flights, config, invalidated: AtomicU64::new(0), purged: AtomicU64::new(0) }
+    Cache { store, flights, config, invalidated: Arc::default(), purged: Arc::default() }
 }

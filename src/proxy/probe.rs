@@ -6,7 +6,7 @@
 //! no verdict at all.
 
 use super::{
-    groups::Group,
+    shared::Shared,
     table::Role,
     upstream::{Unconnected, connect},
     worker::Worker,
@@ -19,6 +19,7 @@ use crate::{
     resilience::{DeadlineBudget, Dial, is_our_shortage},
 };
 use std::{
+    collections::HashSet,
     fmt, io,
     time::{Duration, Instant},
 };
@@ -93,6 +94,11 @@ impl Patience {
 }
 
 impl Probe {
+    /// The backend that is asked.
+    pub(super) fn backend(&self) -> BackendId {
+        self.backend
+    }
+
     /// Its connection.
     pub(super) fn conn(&self) -> Option<ConnId> {
         self.conn
@@ -109,6 +115,13 @@ pub(super) fn due(key: u32) -> Option<BackendId> {
     (key % 2 == 1).then(|| BackendId(u16::try_from(key / 2).unwrap_or(u16::MAX)))
 }
 
+impl Shared {
+    /// The backends that are probed.
+    fn probed(&self) -> impl Iterator<Item = BackendId> {
+        self.groups.members().filter(|(group, _)| group.health.config().active).map(|(_, id)| id)
+    }
+}
+
 impl Worker {
     /// Probes every backend for the first time: the first at once, the others spread over [`FIRST_ROUND`], so that a
     /// hundred backends are not a hundred connections at the same moment, now and an interval later.
@@ -117,15 +130,35 @@ impl Worker {
             return;
         }
         let shared = self.shared.clone();
-        let groups = shared.groups.iter().filter(|group| group.health.config().active);
-        let members = |group: &'_ Group| {
-            let interval = group.health.config().interval;
-            shared.backends[group.backends.clone()].iter().map(move |backend| (backend.id, interval))
-        };
-        let backends: Vec<(BackendId, Duration)> = groups.flat_map(members).collect();
+        let backends: Vec<BackendId> = shared.probed().collect();
+        self.spread_probes(backends, cx);
+    }
+
+    /// Another configuration: backends that are new are probed, and those that are gone are not.
+    pub(super) fn follow_probes(&mut self, old: &Shared, cx: &mut Cx) {
+        if self.number != 0 || self.draining {
+            return;
+        }
+        let shared = self.shared.clone();
+        let (before, now): (HashSet<_>, HashSet<_>) = (old.probed().collect(), shared.probed().collect());
+        for backend in before.difference(&now) {
+            cx.set_deadline(timer(*backend), None);
+            for conn in self.table.probes_of(*backend) {
+                self.table.remove(conn);
+                cx.abort(conn);
+            }
+        }
+        let mut new: Vec<BackendId> = now.difference(&before).copied().collect();
+        new.sort_unstable();
+        self.spread_probes(new, cx);
+    }
+
+    /// Probes these for the first time.
+    fn spread_probes(&mut self, backends: Vec<BackendId>, cx: &mut Cx) {
         let all = u32::try_from(backends.len()).unwrap_or(u32::MAX);
-        for (number, (backend, interval)) in (0..).zip(backends) {
-            let step = interval.min(FIRST_ROUND) / all;
+        for (number, backend) in (0..).zip(backends) {
+            let Some(health) = self.shared.groups.health_of(backend) else { continue };
+            let step = health.config().interval.min(FIRST_ROUND) / all;
             if number == 0 {
                 self.start_probe(backend, cx);
             } else {
@@ -141,7 +174,8 @@ impl Worker {
             return;
         }
         let now = cx.now();
-        let budget = DeadlineBudget::new(self.shared.groups.health_of(backend).config().timeout, now);
+        let Some(health) = self.shared.groups.health_of(backend) else { return };
+        let budget = DeadlineBudget::new(health.config().timeout, now);
         let probe = Probe {
             conn: None,
             backend,
@@ -183,7 +217,8 @@ impl Worker {
         let Some(Role::Probe(probe)) = self.table.get(conn) else { return };
         probe.dial.connected();
         probe.open = true;
-        let config = self.shared.groups.health_of(probe.backend).config();
+        let Some(health) = self.shared.groups.health_of(probe.backend) else { return };
+        let config = health.config();
         let Some(path) = &config.path else {
             return self.probe_done(conn, Ok(()), cx);
         };
@@ -205,6 +240,7 @@ impl Worker {
     pub(super) fn probe_heard(&mut self, conn: ConnId, mut input: &[u8], cx: &mut Cx) {
         let limits = self.shared.config.response_limits();
         let Some(Role::Probe(probe)) = self.table.get(conn) else { return };
+        let Some(health) = self.shared.groups.health_of(probe.backend) else { return };
         let room = SHOWN.saturating_sub(probe.said.len());
         probe.said.extend(&input[..input.len().min(room)]);
         loop {
@@ -213,7 +249,7 @@ impl Worker {
                 Ok(Some(ResponseEvent::Interim(_))) => {}
                 Ok(Some(ResponseEvent::Head(head, _) | ResponseEvent::Switched(head))) => {
                     let status = head.status.code();
-                    let expected = self.shared.groups.health_of(probe.backend).config().expected.contains(status);
+                    let expected = health.config().expected.contains(status);
                     let result = if expected { Ok(()) } else { Err(ProbeFailure::Status(status)) };
                     return self.probe_done(conn, result, cx);
                 }
@@ -284,7 +320,7 @@ impl Worker {
     /// Tells health, and plans the next one.
     fn judge_probe(&mut self, probe: &Probe, result: Result<(), ProbeFailure>, cx: &mut Cx) {
         let backend = probe.backend;
-        let health = self.shared.groups.health_of(backend);
+        let Some(health) = self.shared.groups.health_of(backend) else { return };
         if let Err(failure) = result {
             let line = Failed { name: &self.shared.backends[backend.index()].name, probe, failure };
             // One line for each thing that is wrong, not one for each probe.
@@ -302,10 +338,8 @@ impl Worker {
 
     fn plan_probe(&mut self, backend: BackendId, cx: &mut Cx) {
         let jitter = self.random();
-        cx.set_deadline(
-            timer(backend),
-            Some(self.shared.groups.health_of(backend).next_probe(backend, cx.now(), jitter)),
-        );
+        let Some(health) = self.shared.groups.health_of(backend) else { return };
+        cx.set_deadline(timer(backend), Some(health.next_probe(backend, cx.now(), jitter)));
     }
 }
 

@@ -2,23 +2,29 @@
 
 use super::{
     Desk, Plan, Proxy, ProxyArgs, admin,
+    admin_reload::Reloads,
     demo::Demo,
     greeting::Places,
+    keeper::{Keeper, Own, Source, Wish, Wishes, admin_place},
     network::Network,
+    ports::{ANNOUNCED, FIRST_SECURE, Ports},
     proxy_protocol::Recipient,
     room::{ADMINS, clients_per_worker, descriptors_aside},
     running::Running,
-    secured::Secured,
+    secured::{Certificates, Secured},
     setup::Setup,
+    versions::Current,
 };
 use crate::{
     app::{App, ListenerId},
     backend::{Backend, BackendId},
     cli::{self, Failure},
     net::{
-        Driver, DriverChoice, DriverConfig, ListenOptions, Reactor, clock, listen,
-        listen::listen_together,
-        signals::{self, Watch},
+        Driver, DriverChoice, DriverConfig, ListenOptions, Reactor, clock,
+        handover::Inherited,
+        listen,
+        signals::{self, Signal, Watch},
+        supervisor::{self, State},
     },
     pool::Slots,
     tls::Terminator,
@@ -26,6 +32,7 @@ use crate::{
 use std::{
     net::{SocketAddr, TcpListener},
     num::NonZeroUsize,
+    sync::{Arc, mpsc::Receiver},
     thread,
     time::Duration,
 };
@@ -36,54 +43,61 @@ use std::{
 ///
 /// Wrong flags, an address that cannot be listened on, a name that does not resolve: one line that says what to do.
 pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), Failure> {
-    serve(Setup::of_flags(args, compose(Plan::new(args.config())))?)
+    serve(Setup::of_flags(args, compose(Plan::new(args.config())))?, None)
 }
 
-/// Runs a proxy until a signal ends it.
+/// Runs a proxy until a signal ends it. SIGHUP has it read its next configuration from `source`, if there is one.
 ///
 /// # Errors
 ///
 /// As [`run`].
-pub fn serve(setup: Setup) -> Result<(), Failure> {
+pub fn serve(setup: Setup, source: Option<Box<dyn Source>>) -> Result<(), Failure> {
+    let mut inherited = if source.is_some() { Inherited::take() } else { Inherited::default() };
     setup.check_admin()?;
     let _log = cli::start_logging(&setup.args.listen.log_level);
     let secured = setup.prepare_tls()?;
     secured.iter().flat_map(|secured| &secured.warnings).for_each(|warning| tracing::warn!("{warning}"));
-    let _reload = secured.as_ref().map(watch_certificates).transpose()?;
+    let certificates = secured.as_ref().map(Secured::watch).transpose()?;
+    let (wishes, wished) = Wishes::new();
+    let _reload = watch_for_reload(source.is_some().then_some(&wishes), certificates.as_ref())?;
     let demo = setup.demo.map(Demo::start).transpose()?;
-    let backends = match &demo {
-        Some(demo) => demo.addresses.iter().enumerate().map(|(index, address)| demo_backend(index, *address)).collect(),
-        None => setup.resolve()?,
-    };
-    let Setup { args, mut plan, plain, secure, announced, saying, .. } = setup;
+    let backends = demo.as_ref().map_or_else(|| setup.resolve(), |demo| Ok(demo_backends(demo)))?;
+    let Setup { args, mut plan, plain, secure, announced, saying, upgrade_timeout, .. } = setup;
     plan.check(&backends).and_then(|()| plan.check_listener(args.listen.listen)).map_err(Failure::Usage)?;
     let driver = args.driver.choose()?;
     let workers = args.workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let config = room(&args, &plan, &backends, workers, plain.len() + secure.len());
-    let mut listeners = Listeners::default();
-    let plain = plain.iter().map(|options| listeners.open(options, workers)).collect::<Result<Vec<_>, Failure>>()?;
-    let first_secure = listeners.next_id();
-    let secure = secure.iter().map(|options| listeners.open(options, workers)).collect::<Result<Vec<_>, Failure>>()?;
+    let ports = Ports::open((&plain, &secure, &announced), (workers, source.is_some()), &mut inherited)?;
+    let (plain, secure) = ports.addresses();
     if let Some(secured) = &secured {
         plan.speaks_tls(secured.shared.clone(), secured.servers.clone(), secure.first().map(SocketAddr::port));
     }
-    let admin = args.admin.map(|admin| listen(&ListenOptions::set_by("--admin", admin))).transpose()?;
+    plan.reloads(source.is_some());
+    let (admin, own_admin) = open_admin(args.admin, &mut inherited)?;
     let admin_address = admin.as_ref().map(TcpListener::local_addr).transpose()?;
-    let paths = admin::paths(plan.caches());
+    let paths = admin::paths(plan.caches(), source.is_some());
     let (forward, sites) = (plan.is_forward(), plan.site_names());
-    let announced = Announced::new(&announced, &plan);
+    let around = Announced::new(&announced, plan.trust());
     let (proxies, slots) = plan.build(backends.clone(), workers, clock::now(), rand::random());
-    let desk = admin.map(|listener| open_desk(proxies[0].desk(), listener)).transpose()?;
+    let current = proxies[0].current();
+    let asks = source.is_some().then_some(&wishes);
+    let desk = admin.map(|listener| open_desk(proxies[0].desk(), listener, asks)).transpose()?;
     let mut running = Running::new(desk);
-    for proxy in proxies {
-        let start = Start { driver: &driver, config, slots: &slots, announced: announced.as_ref() };
-        start.worker(&mut running, proxy, listeners.next(), secured.as_ref().map(|secured| (secured, first_secure)))?;
+    let start = Start { driver: &driver, config, slots: &slots, announced: around.as_ref() };
+    for (worker, proxy) in proxies.into_iter().enumerate() {
+        start.worker(&mut running, proxy, ports.of_worker(worker)?, secured.as_ref())?;
     }
-    let drain = running.drain(args.listen.drain_timeout);
+    let drain = running.drain(ports.clone(), args.listen.drain_timeout);
+    let _upgrade = source.is_some().then(|| watch_for_upgrade(&wishes)).transpose()?;
+    let trust = around.as_ref().map(Announced::trust);
+    let own = Own { certificates, ports, admin: own_admin, upgrade_timeout, trust };
+    if let Some(source) = source {
+        keep(source, own, current, &running, drain.clone(), wished)?;
+    }
     let _stop = signals::watch(drain.clone())?;
     let admin = admin_address.map(|at| (at, paths));
     let places = Places { plain, secure, forward, sites, admin, tls: secured.as_ref() };
-    places.announce();
+    say_that_it_runs(&places, &mut inherited);
     tracing::info!("{driver}");
     places.greet(&backends, workers, demo.is_some());
     saying.into_iter().for_each(|say| say());
@@ -107,11 +121,13 @@ struct Announced {
 
 impl Announced {
     /// `None`: nowhere.
-    fn new(announced: &[bool], plan: &Plan) -> Option<Self> {
-        let listeners = (0..).map(ListenerId).zip(announced).filter(|(_, announced)| **announced);
-        let listeners: Vec<ListenerId> = listeners.map(|(id, _)| id).collect();
-        let (trusted, patience) = plan.trust();
-        (!listeners.is_empty()).then_some(Self { listeners, trusted, patience })
+    fn new(announced: &[bool], (trusted, patience): (Vec<Network>, Duration)) -> Option<Self> {
+        let listeners = || ANNOUNCED.into_iter().flatten().map(ListenerId).collect();
+        announced.contains(&true).then(|| Self { listeners: listeners(), trusted, patience })
+    }
+
+    fn trust(&self) -> (Vec<Network>, Duration) {
+        (self.trusted.clone(), self.patience)
     }
 
     fn around<A: App>(&self, app: A) -> Recipient<A> {
@@ -124,16 +140,16 @@ impl Start<'_> {
         &self,
         running: &mut Running,
         proxy: Proxy,
-        listeners: Vec<TcpListener>,
-        secured: Option<(&Secured, ListenerId)>,
+        listeners: Vec<(ListenerId, TcpListener)>,
+        secured: Option<&Secured>,
     ) -> Result<(), Failure> {
-        let Some((secured, first_secure)) = secured else {
+        let Some(secured) = secured else {
             return match self.announced {
                 None => self.start(running, proxy, listeners, |proxy| proxy),
                 Some(announced) => self.start(running, announced.around(proxy), listeners, Recipient::into_app),
             };
         };
-        let terminator = Terminator::new(proxy, first_secure, secured.shared.clone(), clock::now().instant)
+        let terminator = Terminator::new(proxy, FIRST_SECURE, secured.shared.clone(), clock::now().instant)
             .with_servers(secured.servers.clone());
         match self.announced {
             None => self.start(running, terminator, listeners, Terminator::into_app),
@@ -148,10 +164,38 @@ impl Start<'_> {
         &self,
         running: &mut Running,
         app: A,
-        listeners: Vec<TcpListener>,
+        listeners: Vec<(ListenerId, TcpListener)>,
         into: fn(A) -> Proxy,
     ) -> Result<(), Failure> {
         running.start(Driver::new(self.driver, app, self.config)?, listeners, self.slots, into)
+    }
+}
+
+/// Starts the thread that changes the proxy while it runs.
+fn keep(
+    source: Box<dyn Source>,
+    own: Own,
+    current: Arc<Current>,
+    running: &Running,
+    mut drain: impl FnMut(Signal) + Send + 'static,
+    wished: Receiver<Wish>,
+) -> Result<(), Failure> {
+    let loops = (running.workers(), running.desk());
+    let keeper = Keeper::new(source, current, own, loops, Box::new(move || drain(Signal::Stop)));
+    Ok(keeper.start(wished)?)
+}
+
+/// To programs that wait for it.
+fn say_that_it_runs(places: &Places<'_>, inherited: &mut Inherited) {
+    places.announce();
+    // The old process names this one to a service manager as soon as it hears of it: then all has been said here.
+    supervisor::tell(State::Ready);
+    inherited.ready();
+}
+
+fn warn_of_unused(inherited: &Inherited) {
+    for unused in inherited.unused() {
+        tracing::warn!("a socket for {unused} was passed to this process, and nothing in the configuration is for it");
     }
 }
 
@@ -163,37 +207,39 @@ fn room(args: &ProxyArgs, plan: &Plan, backends: &[Backend], workers: usize, add
     DriverConfig { max_connections, pipes, ..DriverConfig::default() }
 }
 
-/// The listeners of all workers: at each address, each worker has one of its own.
-#[derive(Default)]
-struct Listeners(Vec<Vec<TcpListener>>);
-
-impl Listeners {
-    /// Opens one for each worker, and tells the address.
-    fn open(&mut self, options: &ListenOptions, workers: usize) -> Result<SocketAddr, Failure> {
-        let opened = listen_together(options, workers)?;
-        let address = opened[0].local_addr()?;
-        self.0.push(opened);
-        Ok(address)
-    }
-
-    /// The number that the next one gets from each driver, which numbers them in this order.
-    fn next_id(&self) -> ListenerId {
-        ListenerId(u8::try_from(self.0.len()).unwrap_or(u8::MAX))
-    }
-
-    /// Those of the next worker.
-    fn next(&mut self) -> Vec<TcpListener> {
-        self.0.iter_mut().filter_map(Vec::pop).collect()
-    }
+/// SIGHUP asks for the next configuration, or for the certificates where there is none, from the moment on that they have been read.
+fn watch_for_reload(wishes: Option<&Wishes>, certificates: Option<&Certificates>) -> Result<Option<Watch>, Failure> {
+    let watch = match (wishes.cloned(), certificates.cloned()) {
+        (Some(wishes), _) => signals::watch_for_reload(move || wishes.reload(None))?,
+        (None, Some(certificates)) => signals::watch_for_reload(move || certificates.reload())?,
+        (None, None) => return Ok(None),
+    };
+    Ok(Some(watch))
 }
 
-/// Reloads certificates on SIGHUP and when their files change, from the moment on that they have been read.
-fn watch_certificates(secured: &Secured) -> Result<Watch, Failure> {
-    let reload = secured.watch()?;
-    // An error would mean that the thread has panicked: then it has said so.
-    Ok(signals::watch_for_reload(move || {
-        let _ = reload.send(());
-    })?)
+fn watch_for_upgrade(wishes: &Wishes) -> Result<Watch, Failure> {
+    let wishes = wishes.clone();
+    Ok(signals::watch_for_upgrade(move || wishes.upgrade())?)
+}
+
+/// The admin listener, of another process or our own, and a copy of it with its address as the configuration has it.
+#[expect(clippy::type_complexity, reason = "it is taken apart at once")]
+fn open_admin(
+    at: Option<SocketAddr>,
+    inherited: &mut Inherited,
+) -> Result<(Option<TcpListener>, Option<(SocketAddr, TcpListener)>), Failure> {
+    let open = |at| match inherited.listeners(&admin_place(at)).pop() {
+        Some(socket) => Ok::<_, Failure>(socket),
+        None => Ok(listen(&ListenOptions::set_by("--admin", at))?),
+    };
+    let admin = at.map(open).transpose()?;
+    let copy = admin.as_ref().map(TcpListener::try_clone).transpose()?;
+    warn_of_unused(inherited);
+    Ok((admin, at.zip(copy)))
+}
+
+fn demo_backends(demo: &Demo) -> Vec<Backend> {
+    demo.addresses.iter().enumerate().map(|(index, address)| demo_backend(index, *address)).collect()
 }
 
 fn demo_backend(index: usize, address: SocketAddr) -> Backend {
@@ -202,9 +248,15 @@ fn demo_backend(index: usize, address: SocketAddr) -> Backend {
 }
 
 /// The admin listener's event loop. It has few connections, so the kind of the driver does not matter.
-fn open_desk(desk: Desk, listener: TcpListener) -> Result<Reactor<Desk>, Failure> {
+fn open_desk(mut desk: Desk, listener: TcpListener, wishes: Option<&Wishes>) -> Result<Reactor<Desk>, Failure> {
     let config = DriverConfig { max_connections: ADMINS, spare: ADMINS, pipes: 0, ..DriverConfig::default() };
+    let mut waker = None;
+    if let Some(wishes) = wishes {
+        let (reloads, place) = Reloads::new(wishes.clone());
+        (desk, waker) = (desk.reloading(reloads), Some(place));
+    }
     let mut reactor = Reactor::new(desk, config)?;
+    waker.into_iter().for_each(|place| drop(place.set(reactor.remote())));
     reactor.listen(listener)?;
     Ok(reactor)
 }

@@ -1,10 +1,14 @@
 //! The threads of a proxy, from their start to their end.
 
-use super::{Desk, Proxy};
+use super::{Desk, Proxy, ports::Ports};
 use crate::{
-    app::App,
+    app::{App, ListenerId},
     cli::Failure,
-    net::{Driver, Reactor, Remote, signals::Signal},
+    net::{
+        Driver, Reactor, Remote,
+        signals::Signal,
+        supervisor::{self, State},
+    },
     pool::Slots,
 };
 use std::{
@@ -38,13 +42,13 @@ impl Running {
     pub(super) fn start<A: App + Send + 'static>(
         &mut self,
         mut driver: Driver<A>,
-        listeners: impl IntoIterator<Item = TcpListener>,
+        listeners: Vec<(ListenerId, TcpListener)>,
         slots: &Slots,
         into: fn(A) -> Proxy,
     ) -> Result<(), Failure> {
         let index = self.workers.len();
-        for listener in listeners {
-            driver.listen(listener)?;
+        for (id, listener) in listeners {
+            driver.listen_as(id, listener)?;
         }
         let remote = driver.remote();
         let waker = remote.clone();
@@ -59,12 +63,24 @@ impl Running {
         Ok(())
     }
 
+    /// The event loops of the workers.
+    pub(super) fn workers(&self) -> Vec<Remote> {
+        self.workers.iter().map(|(remote, _)| remote.clone()).collect()
+    }
+
+    /// That of the admin listener.
+    pub(super) fn desk(&self) -> Option<Remote> {
+        self.desk.as_ref().map(Reactor::remote)
+    }
+
     /// The handler of signals: SIGINT and SIGTERM end every worker after its requests.
-    pub(super) fn drain(&self, within: Duration) -> impl FnMut(Signal) + Clone + Send + 'static {
-        let remotes: Vec<Remote> = self.workers.iter().map(|(remote, _)| remote.clone()).collect();
+    pub(super) fn drain(&self, ports: Ports, within: Duration) -> impl FnMut(Signal) + Clone + Send + 'static {
+        let remotes = self.workers();
         move |signal| {
             if signal == Signal::Stop {
                 tracing::info!("draining: running requests have {within:?}; a second signal ends at once");
+                ports.close();
+                supervisor::tell(State::Stopping);
                 remotes.iter().for_each(|remote| remote.drain(within));
             }
         }

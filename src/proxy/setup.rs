@@ -1,15 +1,21 @@
 //! A proxy as it was asked for, by flags or by a file: everything that is known before it touches the system.
 
-use super::{BackendSpec, Plan, ProxyArgs, secured::Secured};
+use super::{
+    BackendSpec, Plan, ProxyArgs,
+    secured::{Prepared, Secured, TlsArgs},
+};
 use crate::{
     backend::{Addresses, Backend, BackendId},
     cli::Failure,
     net::{ListenOptions, resolve, secrets},
 };
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 /// The advice of an error about an address of a file.
 const IN_FILE: &str = "another address in [[listen]]";
+
+/// Without a file, there is no occasion.
+const NEVER: Duration = Duration::MAX;
 
 /// A proxy as it was asked for.
 #[derive(Debug)]
@@ -23,6 +29,8 @@ pub struct Setup {
     pub(super) announced: Vec<bool>,
     /// Backends of its own that it starts.
     pub(super) demo: Option<usize>,
+    /// How long the next process may take to begin.
+    pub(super) upgrade_timeout: Duration,
     /// Says to people what to try, when it runs.
     pub(super) saying: Option<fn()>,
 }
@@ -44,8 +52,9 @@ impl Setup {
             secure,
             announced: Vec::new(),
             demo,
-            saying: None,
             plan,
+            upgrade_timeout: NEVER,
+            saying: None,
         })
     }
 
@@ -70,8 +79,15 @@ impl Setup {
             secure: secure.iter().map(listen).collect(),
             announced: plain.iter().chain(secure).map(|(_, announced)| *announced).collect(),
             demo: None,
+            upgrade_timeout: NEVER,
             saying: None,
         }
+    }
+
+    /// The same; another process has so much time to begin.
+    #[must_use]
+    pub fn with_upgrade_timeout(self, upgrade_timeout: Duration) -> Self {
+        Self { upgrade_timeout, ..self }
     }
 
     /// The same with a certificate made on the spot, for these hosts and this machine.
@@ -111,6 +127,18 @@ impl Setup {
 
     /// Reads the certificates, before anything listens. The process holds private keys from then on.
     pub(super) fn prepare_tls(&self) -> Result<Option<Secured>, Failure> {
+        let Some(tls) = self.tls_args()? else { return Ok(None) };
+        secrets::keep_out_of_core_dumps()?;
+        Secured::prepare(tls, self.plan.trusting(tls, &self.args.backend), self.plan.speaks_http2()).map(Some)
+    }
+
+    /// Reads the certificates of a configuration that is to follow.
+    pub(super) fn prepare_next_tls(&self) -> Result<Option<Prepared>, Failure> {
+        let Some(tls) = self.tls_args()? else { return Ok(None) };
+        Prepared::read(tls, self.plan.trusting(tls, &self.args.backend), self.plan.speaks_http2()).map(Some)
+    }
+
+    fn tls_args(&self) -> Result<Option<&TlsArgs>, Failure> {
         let Some(tls) = self.plan.tls_args() else {
             // Before milestone 5, there is no TLS.
             return match self.args.backend.iter().find(|backend| backend.secure.is_some()) {
@@ -121,8 +149,7 @@ impl Setup {
                 ))),
             };
         };
-        secrets::keep_out_of_core_dumps()?;
-        Secured::prepare(tls, self.plan.trusting(tls, &self.args.backend), self.plan.speaks_http2()).map(Some)
+        Ok(Some(tls))
     }
 
     /// Statistics are for the operator: they leave the machine only if two flags say so.

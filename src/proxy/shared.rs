@@ -30,11 +30,13 @@ use std::{
 /// Servers of clients that are shown one by one.
 const SHOWN: usize = 100;
 
-/// Immutable, atomics, or locked for a moment.
+/// Immutable, atomics, or locked for a moment. One for each configuration: the next one shares the atomics.
 #[derive(Debug)]
 pub(super) struct Shared {
+    /// Counts the configurations of this process.
+    pub(super) version: u32,
     pub(super) config: Config,
-    /// Those that the proxy was started with: of a forward proxy, none.
+    /// By their ids, with those that reloads have taken out: of a forward proxy, none.
     pub(super) backends: Vec<Backend>,
     /// The servers that clients name. `None`: it is a reverse proxy.
     pub(super) forward: Option<Arc<Forward>>,
@@ -42,13 +44,13 @@ pub(super) struct Shared {
     /// `None`: all requests go to the only group.
     pub(super) router: Option<Router>,
     /// `None`: no route counts its clients, or asks them for a password.
-    pub(super) gate: Option<Gate>,
-    pub(super) load: Load,
+    pub(super) gate: Option<Arc<Gate>>,
+    pub(super) load: Arc<Load>,
     pub(super) slots: Arc<Slots>,
     /// `None`: nothing is cached, and no request looks.
     pub(super) cache: Option<Cache>,
     /// One per worker.
-    pub(super) counters: Vec<Counters>,
+    pub(super) counters: Arc<[Counters]>,
     /// `None`: no client speaks TLS.
     pub(super) tls: Option<Arc<tls::Shared>>,
     /// Empty: no backend speaks TLS.
@@ -56,7 +58,7 @@ pub(super) struct Shared {
     /// When the proxy started.
     pub(super) started: Instant,
     /// The end has begun.
-    pub(super) draining: AtomicBool,
+    pub(super) draining: Arc<AtomicBool>,
 }
 
 impl Shared {
@@ -123,6 +125,13 @@ impl Shared {
     pub(super) fn response_edits(&self, way: Way) -> Option<&Edits> {
         let policy = way.ruled.then(|| self.policy(way))??;
         Some(&policy.response).filter(|edits| !edits.is_empty())
+    }
+
+    /// The way of something that began under the configuration `old`, and goes on under this one.
+    pub(super) fn moved(&self, way: Way, old: &Self) -> Way {
+        let (Some(from), Some(to)) = (&old.router, &self.router) else { return way };
+        let group = old.groups.get(way.group).name.as_deref().and_then(|name| self.groups.named(name));
+        from.moved(way, to, group)
     }
 
     /// The names of what was chosen. `None`: there is nothing to choose from.

@@ -105,15 +105,24 @@ pub(super) fn trusting(sites: Option<&Sites>, only: &ServerArgs, backends: &[Bac
     sites.upstreams.iter().map(trusting).collect()
 }
 
-/// The groups as all workers share them.
-pub(super) fn built(named: Vec<Named<'_>>, backends: &[Backend], now: Instant) -> Groups {
-    let generation = Arc::<AtomicU64>::default();
-    let group = |group: Named<'_>| Group {
-        name: group.name.map(Box::from),
-        health: Health::counting(generation.clone(), group.of(backends), group.rules.health.clone(), now),
-        retries: group.rules.retries,
-        backoff: group.rules.backoff,
-        backends: group.backends,
+/// The groups as all workers share them. `before`: those that they take the place of.
+pub(super) fn built(named: Vec<Named<'_>>, backends: &[Backend], before: Option<&Groups>, now: Instant) -> Groups {
+    let generation = before.map_or_else(Arc::<AtomicU64>::default, |groups| groups.counter().clone());
+    let group = |group: Named<'_>| {
+        let (members, rules) = (group.of(backends), group.rules.health.clone());
+        let same = group.name.zip(before).and_then(|(name, groups)| Some(groups.get(groups.named(name)?)));
+        let health = match same {
+            Some(same) => same.health.changed(members, rules, now),
+            None => Health::counting(generation.clone(), members, rules, now),
+        };
+        Group {
+            name: group.name.map(Box::from),
+            algorithm: group.algorithm(backends),
+            pool: group.rules.pool,
+            health,
+            retries: group.rules.retries,
+            backoff: group.rules.backoff,
+        }
     };
     Groups::new(named.into_iter().map(group).collect())
 }

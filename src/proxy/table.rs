@@ -1,7 +1,7 @@
 //! The role of each connection, found by its name in one step.
 
 use super::{downstream::Downstream, probe::Probe, streams::Streams, upstream::Upstream};
-use crate::app::ConnId;
+use crate::{app::ConnId, backend::BackendId};
 
 /// The part a connection plays.
 #[derive(Debug, Default)]
@@ -90,6 +90,15 @@ impl Table {
         self.roles()
             .filter_map(|role| if let Role::Streams(client) = role { Some(client.conn()) } else { None })
             .collect()
+    }
+
+    /// The health checks of one backend that are under way.
+    pub(super) fn probes_of(&self, backend: BackendId) -> Vec<ConnId> {
+        let of = |role: &Role| match role {
+            Role::Probe(probe) if probe.backend() == backend => probe.conn(),
+            _ => None,
+        };
+        self.roles().filter_map(of).collect()
     }
 
     /// The health checks under way.

@@ -3,13 +3,14 @@
 use super::{
     downstream::Downstream,
     exchange::{Fetch, Link},
-    groups::{Chooser, GroupId},
+    groups::{Chooser, Group, GroupId},
     idle::Idle,
     leaving::{Crowd, LetGo},
     shared::Shared,
     stats::Counters,
     table::{Role, Table},
     turns::Turns,
+    versions::{Current, Versions},
     writing::Writing,
 };
 use crate::{
@@ -24,7 +25,11 @@ use std::{sync::Arc, time::Instant};
 /// One worker.
 #[derive(Debug)]
 pub(super) struct Worker {
+    /// The configuration of what it does at the moment: the newest one, or that of an older request.
     pub(super) shared: Arc<Shared>,
+    /// That of `shared`.
+    pub(super) version: u32,
+    pub(super) versions: Versions,
     pub(super) number: usize,
     pub(super) table: Table,
     pub(super) pool: Pool<ConnId>,
@@ -56,13 +61,21 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// The worker of that number; `seed` is another one for each.
-    pub(super) fn new(number: usize, choosers: Vec<Chooser>, seed: u64, shared: Arc<Shared>, now: Instant) -> Self {
+    /// That of this number, which has nothing to do. `seed` is another one for each worker.
+    pub(super) fn new(number: usize, current: &Arc<Current>, seed: u64, now: Instant) -> Self {
+        let shared = current.get();
+        let mut pool = Pool::new(shared.slots.clone(), number);
+        for (group, id) in shared.groups.members() {
+            pool.place(id, group.pool);
+        }
+        let chooser = |group: &Group| Chooser::new(group.algorithm, number, seed, now);
         Self {
             number,
+            version: shared.version,
+            versions: Versions::new(current.clone()),
             table: Table::default(),
-            pool: Pool::new(shared.slots.clone(), number),
-            choosers,
+            pool,
+            choosers: shared.groups.iter().map(chooser).collect(),
             rng: SmallRng::seed_from_u64(seed),
             ready: Vec::new(),
             unwritten: Vec::new(),
@@ -104,8 +117,8 @@ impl Worker {
         if let Some(forward) = &self.shared.forward {
             news.extend(forward.mail.take(self.number));
         }
-        if let Some(gate) = &self.shared.gate {
-            news.extend(gate.take_mail(self.number));
+        for shared in self.versions.older().chain([&self.shared]) {
+            news.extend(shared.gate.iter().flat_map(|gate| gate.take_mail(self.number)));
         }
         news
     }
@@ -144,7 +157,8 @@ impl Worker {
     /// instead.
     pub(super) fn report(&self, backend: BackendId, outcome: Outcome, now: Instant) {
         if self.shared.forward.is_none()
-            && let Some(change) = self.shared.groups.health_of(backend).report(backend, outcome, now)
+            && let Some(health) = self.shared.groups.health_of(backend)
+            && let Some(change) = health.report(backend, outcome, now)
         {
             self.announce(&change);
         }

@@ -22,7 +22,7 @@ use std::{
     fmt,
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, SystemTime},
 };
@@ -171,7 +171,7 @@ impl TimeProvider for Clock {
 pub struct Servers {
     /// Locked for as long as it takes to clone a reference: once for each connection.
     list: RwLock<Vec<Option<Arc<Server>>>>,
-    has_some: bool,
+    has_some: AtomicBool,
     /// Counts of what became of connections to them.
     pub counters: Counters,
 }
@@ -180,18 +180,25 @@ impl Servers {
     /// The places are those of [`ServerId`]; `None` where connections are plain.
     #[must_use]
     pub fn new(list: Vec<Option<Arc<Server>>>) -> Self {
-        let has_some = list.iter().any(Option::is_some);
+        let has_some = list.iter().any(Option::is_some).into();
         Self { list: RwLock::new(list), has_some, counters: Counters::default() }
     }
 
-    /// Whether all connections are plain. That does not change.
+    /// Whether all connections have been plain so far.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        !self.has_some
+        !self.has_some.load(Relaxed)
+    }
+
+    /// Those that are in their places now.
+    #[must_use]
+    pub fn list(&self) -> Vec<Option<Arc<Server>>> {
+        self.list.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Puts others in their places: connections that begin from now on are verified by them, and resume no session from before.
     pub fn replace(&self, list: Vec<Option<Arc<Server>>>) {
+        self.has_some.fetch_or(list.iter().any(Option::is_some), Relaxed);
         *self.list.write().unwrap_or_else(PoisonError::into_inner) = list;
     }
 

@@ -29,7 +29,7 @@ pub enum MinVersion {
 }
 
 /// The rules of a store.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rules {
     /// The oldest version.
     pub least: MinVersion,

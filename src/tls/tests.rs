@@ -370,6 +370,10 @@ fn silent_connections_do_not_hold_up_the_end() {
     let silent = bench.accept(TLS);
     let (open, _client) = bench.open();
     bench.terminator.drain(&mut bench.cx);
+    assert!(bench.cx.is_open(silent), "its first words may be on their way");
+    let by = bench.cx.next_deadline().expect("they have to come soon");
+    assert!(by <= bench.cx.now() + std::time::Duration::from_secs(1));
+    bench.terminator.expired(&mut bench.cx, TimerKey::Conn(silent));
     assert!(!bench.cx.is_open(silent) && bench.cx.is_open(open));
 }
 

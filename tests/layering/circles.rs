@@ -26,12 +26,12 @@ const KNOWN: &[(&str, &[&str], &str)] = &[
     ("net/proactor", &["accept", "connection", "io", "splice"], "a connection splices to another one of its kind"),
     ("net/proactor", &["buffers", "operations", "ring"], "an operation holds the buffers that the ring fills"),
     ("net/reactor", &["accept", "io"], "accepting is one of the things that sockets are watched for"),
-    ("proxy", &["admin", "desk"], "the desk gives the answers that the admin pages are made of"),
+    ("proxy", &["admin", "admin_reload", "desk"], "the desk gives the answers that the admin pages are made of"),
     (
         "proxy",
         &[
             "backends", "client", "clients", "exchange", "leaving", "probe", "shared", "stats", "streams", "table",
-            "turns", "worker",
+            "turns", "versions", "worker",
         ],
         "an exchange acts on the worker that holds it",
     ),

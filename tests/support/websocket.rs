@@ -15,11 +15,16 @@ pub fn accept(key: &str) -> String {
 
 /// A tunnel through the proxy, and both ends of it.
 pub fn open(proxy: &Process, incoming: &Incoming) -> (Conn, Conn) {
+    open_at(proxy, incoming, "/")
+}
+
+/// The same at a path.
+pub fn open_at(proxy: &Process, incoming: &Incoming, path: &str) -> (Conn, Conn) {
     let mut client = Conn::open(proxy.address());
-    client.send(
-        "GET / HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-    );
+    client.send(format!(
+        "GET {path} HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    ));
     let mut upstream = incoming.accept();
     let head = upstream.read_head();
     upstream.send(switching(&head));

@@ -8,7 +8,10 @@ use crate::{
     app::{App, ListenerId, Origin},
     net::driver::{BACK_OFF, is_passing, out_of_descriptors},
 };
-use mio::net::{TcpListener, TcpStream};
+use mio::{
+    Registry,
+    net::{TcpListener, TcpStream},
+};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::{io::ErrorKind, net::SocketAddr, os::fd::AsFd as _};
 
@@ -33,7 +36,12 @@ impl Listener {
         Self { id, socket: Some(socket), ready: false, waits: false }
     }
 
-    pub(super) fn close(&mut self) {
+    /// The kernel is told so: other processes may have the same socket, and then closing it here would not end the events.
+    pub(super) fn close(&mut self, registry: &Registry) {
+        if let Some(socket) = &mut self.socket {
+            // An error would mean that there are no events to come.
+            let _ = registry.deregister(socket);
+        }
         (self.socket, self.ready, self.waits) = (None, false, false);
     }
 

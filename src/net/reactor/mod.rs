@@ -169,7 +169,7 @@ impl Transport for Io {
             if on.io.listeners[index].id == id {
                 on.io.listeners[index].ready = true;
                 on.accept_from(index, usize::MAX);
-                on.io.listeners[index].close();
+                on.io.listeners[index].close(on.io.poll.registry());
             }
         }
     }
@@ -179,6 +179,7 @@ impl Transport for Io {
             listener.ready = true;
         }
         on.accept_waiting(usize::MAX);
+        on.io.listeners.iter_mut().for_each(|listener| listener.close(on.io.poll.registry()));
         on.io.listeners.clear();
         on.begin_drain(within);
     }

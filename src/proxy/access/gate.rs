@@ -37,6 +37,11 @@ impl Gate {
         Self { logins, buckets: Buckets::new(Seed(seed)), running: Running::default() }
     }
 
+    /// Whether it knows users.
+    pub(in crate::proxy) fn has_users(&self) -> bool {
+        self.logins.is_some()
+    }
+
     /// Whether that client, whose request has these fields, has asked too often, or has too many requests at once. If not, this one is
     /// counted.
     pub(in crate::proxy) fn enter(

@@ -25,22 +25,24 @@ use crate::{
 };
 use std::sync::{Arc, atomic::AtomicU64};
 
-/// The cache as the exchanges see it: shared by all workers.
-#[derive(Debug)]
+/// The cache as the exchanges see it: shared by all workers, and by all configurations.
+#[derive(Debug, Clone)]
 pub(in crate::proxy) struct Cache {
     pub(in crate::proxy) store: Arc<Store>,
     /// Responses on their way to the store.
     pub(in crate::proxy) flights: Arc<Flights>,
     pub(in crate::proxy) config: CacheConfig,
     /// Entries taken out because something unsafe changed what they show.
-    pub(in crate::proxy) invalidated: AtomicU64,
+    pub(in crate::proxy) invalidated: Arc<AtomicU64>,
     /// Entries taken out because the operator said so.
-    pub(in crate::proxy) purged: AtomicU64,
+    pub(in crate::proxy) purged: Arc<AtomicU64>,
 }
 
 /// A fetch without a client, to be begun.
 #[derive(Debug)]
 pub(in crate::proxy) struct Fetch {
+    /// Of the configuration under which `way` was found.
+    pub(in crate::proxy) version: u32,
     pub(in crate::proxy) head: RequestHead,
     pub(in crate::proxy) caching: Box<Caching>,
     pub(in crate::proxy) record: Record,
@@ -277,7 +279,7 @@ impl Step<'_> {
             self.core.record.secure.clone(),
             self.cx.clock(),
         );
-        self.worker.fetches.push(Fetch { head, caching, record, way: self.core.way });
+        self.worker.fetches.push(Fetch { version: self.core.version, head, caching, record, way: self.core.way });
     }
 
     /// Where this exchange is told of what it waits for.

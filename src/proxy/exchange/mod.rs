@@ -160,6 +160,8 @@ pub(super) struct Interims {
 #[derive(Debug)]
 pub(super) struct Core {
     pub(super) key: u32,
+    /// The version of the configuration that it began with.
+    pub(super) version: u32,
     /// The receiver of the answer.
     pub(super) client: Client,
     pub(super) request: Request,
@@ -181,9 +183,16 @@ pub(super) struct Core {
 
 impl Core {
     /// A request of `client` that nothing has happened to: nothing was tried, nothing sent. It must be over by `until`.
-    pub(super) fn new(key: u32, client: Client, request: Request, until: Option<Instant>, record: Record) -> Self {
+    pub(super) fn new(
+        (key, version): (u32, u32),
+        client: Client,
+        request: Request,
+        until: Option<Instant>,
+        record: Record,
+    ) -> Self {
         Self {
             key,
+            version,
             client,
             request,
             way: Way::default(),

@@ -224,7 +224,7 @@ impl Step<'_> {
             head.fields.remove("authorization");
             head
         });
-        let Worker { writing, shared, .. } = &mut *self.worker;
+        let Worker { writing, shared, pool, .. } = &mut *self.worker;
         let core = &*self.core;
         let question = core.caching.as_ref().and_then(|caching| caching.question.head.as_ref());
         let inbound = headers::Inbound {
@@ -236,7 +236,7 @@ impl Step<'_> {
             secure: core.record.secure.is_some(),
             subject: core.record.secure.as_ref().and_then(|secure| secure.client.as_deref()),
             backend: shared.backend(link.backend, core.origin.as_ref()),
-            persist: shared.slots.config(link.backend).max > 0,
+            persist: pool.config(link.backend).max > 0,
         };
         writing.head(|out| headers::write_request(out, &inbound, &shared.config.forwarding))
     }

@@ -218,6 +218,24 @@ impl Router {
         }
     }
 
+    /// Whether some route is for users only.
+    pub(super) fn has_users(&self) -> bool {
+        self.policies().any(|policy| policy.login.is_some())
+    }
+
+    /// The same site and route, as the `other` router numbers them: for what goes on under the next configuration. The group is
+    /// found by its name.
+    pub(super) fn moved(&self, way: Way, other: &Self, group: Option<GroupId>) -> Way {
+        let (site, path) = self.names(way);
+        let at = |found: Option<usize>| found.and_then(|at| u32::try_from(at).ok());
+        let site = site.and_then(|site| at(other.sites.iter().position(|(name, _)| name == site)));
+        let route = path.zip(site).and_then(|(path, site)| {
+            let of_site = other.sites[site as usize].1.routes();
+            of_site.into_iter().find(|route| other.routes.get(*route as usize).is_some_and(|known| known.path == path))
+        });
+        Way { group: group.unwrap_or_default(), site, route, ..way }
+    }
+
     /// The names of site and route, for the log.
     pub(super) fn names(&self, way: Way) -> (Option<&str>, Option<&str>) {
         let site = way.site.and_then(|site| self.sites.get(site as usize));

@@ -74,6 +74,11 @@ impl Paths {
         paths
     }
 
+    /// The numbers of all routes.
+    pub(super) fn routes(&self) -> Vec<u32> {
+        self.exact.values().copied().chain(self.prefixes.iter().map(|prefix| prefix.route)).collect()
+    }
+
     /// The route of a path that begins with a slash.
     pub(super) fn find(&self, path: &str) -> Result<Option<u32>, Ambiguous> {
         if self.only.is_some() {

@@ -69,6 +69,13 @@ impl Files {
         })
     }
 
+    /// Whether these make the same certificate on the spot, for the same use.
+    pub(super) fn makes_the_same(&self, other: &Self) -> bool {
+        self.is_empty()
+            && other.is_empty()
+            && (&self.demo_hosts, self.rules, &self.client_ca) == (&other.demo_hosts, other.rules, &other.client_ca)
+    }
+
     /// Whether no certificate is in a file.
     pub(super) fn is_empty(&self) -> bool {
         self.pairs.is_empty()

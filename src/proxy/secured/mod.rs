@@ -24,17 +24,41 @@ use crate::{
     net::clock,
     tls::{Servers, Shared, Store, Tickets},
 };
-use files::{Files, Stamp};
-use std::{
-    fs, io,
-    path::Path,
-    sync::{Arc, mpsc::Sender},
-    time::SystemTime,
-};
+use files::{Files, Loaded, Stamp};
+pub(super) use reload::Certificates;
+use std::{fs, io, path::Path, sync::Arc, time::SystemTime};
 
 /// All that a client gets that speaks HTTP without TLS to the TLS listener.
 const PLAIN_ANSWER: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 86\r\n\
      Connection: close\r\n\r\n400 Bad Request\nthis port speaks TLS, and the request came without it: write https://\n";
+
+/// Certificates that were read and tried, and are not in place yet.
+pub(super) struct Prepared {
+    files: Arc<Files>,
+    /// The files as they looked when they were read.
+    stamp: Stamp,
+    loaded: Loaded,
+}
+
+impl Prepared {
+    /// Reads and tries the certificates that the flags name, for clients and for these backends. `http2`: it is offered to clients.
+    ///
+    /// # Errors
+    ///
+    /// A file that cannot be used: which one, and why.
+    pub(super) fn read(args: &TlsArgs, backends: Vec<Trusting>, http2: bool) -> Result<Self, Failure> {
+        let files = Arc::new(Files::of(args, backends, http2).map_err(Failure::Usage)?);
+        // Before they are read: what changes meanwhile is noticed later.
+        let stamp = files.stamp();
+        let loaded = files.load(clock::now().wall).map_err(Failure::Usage)?;
+        Ok(Self { files, stamp, loaded })
+    }
+
+    /// Things that the operator should know.
+    pub(super) fn warnings(&self) -> &[String] {
+        &self.loaded.warnings
+    }
+}
 
 /// The TLS side of a proxy that is about to run.
 pub(super) struct Secured {
@@ -42,26 +66,17 @@ pub(super) struct Secured {
     /// The backends with which it is spoken, too.
     pub(super) servers: Arc<Servers>,
     files: Arc<Files>,
-    /// The files as they looked when they were read.
     stamp: Stamp,
-    /// The hash of those that decide about backends.
+    /// The hash of the files that decide about backends.
     content: u64,
     /// Things that the operator should know.
     pub(super) warnings: Vec<String>,
 }
 
 impl Secured {
-    /// Reads and tries the certificates that the flags name, for clients and for these backends. `http2`: it is offered to clients.
-    ///
-    /// # Errors
-    ///
-    /// A file that cannot be used: which one, and why.
+    /// As [`Prepared::read`], in place.
     pub(super) fn prepare(args: &TlsArgs, backends: Vec<Trusting>, http2: bool) -> Result<Self, Failure> {
-        let files = Arc::new(Files::of(args, backends, http2).map_err(Failure::Usage)?);
-        // Before they are read: what changes meanwhile is noticed later.
-        let stamp = files.stamp();
-        let now = clock::now().wall;
-        let loaded = files.load(now).map_err(Failure::Usage)?;
+        let Prepared { files, stamp, loaded } = Prepared::read(args, backends, http2)?;
         let shared =
             Shared::new(loaded.store, Tickets::new(args.ticket_lifetime), args.tls_handshake_timeout, PLAIN_ANSWER);
         Ok(Self {
@@ -89,14 +104,18 @@ impl Secured {
         describe(&self.shared.store())
     }
 
-    /// Reloads the certificates when their files change, and at each message to what is returned.
+    /// Reloads the certificates when their files change, and when it is asked to.
     ///
     /// # Errors
     ///
     /// The system has no thread left.
-    pub(super) fn watch(&self) -> io::Result<Sender<()>> {
-        let targets =
-            reload::Targets { shared: self.shared.clone(), servers: self.servers.clone(), content: self.content };
+    pub(super) fn watch(&self) -> io::Result<Certificates> {
+        let targets = reload::Targets {
+            shared: self.shared.clone(),
+            servers: self.servers.clone(),
+            content: self.content,
+            places: None,
+        };
         reload::start(self.files.clone(), self.stamp.clone(), targets)
     }
 }

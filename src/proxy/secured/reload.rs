@@ -12,10 +12,15 @@
 //! The authorities for backends and our certificate for them are files as well, and change with the others. A connection to a backend that
 //! is open stays in the pool: it was verified by the authorities of its time.
 
-use super::files::{Files, Stamp};
+use super::{
+    Prepared,
+    files::{Files, Loaded, Stamp},
+};
 use crate::{
+    app::Names,
+    backend::BackendId,
     net::clock,
-    tls::{Servers, Shared},
+    tls::{Server, Servers, Shared, Store},
 };
 use std::{
     io,
@@ -24,7 +29,7 @@ use std::{
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     },
     thread,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 /// How often the files are looked at. Renewal has days of time; a person who tries it does not want to wait.
@@ -36,33 +41,67 @@ pub(super) struct Targets {
     pub(super) servers: Arc<Servers>,
     /// The hash of all that was read for the servers that are in place.
     pub(super) content: u64,
+    /// The id of each backend that the files are for. `None`: they count from 0.
+    pub(super) places: Option<Vec<BackendId>>,
 }
 
-/// Watches the files on a thread of its own; `known` is how they looked when they were read. Each message is a wish to reload now;
-/// the thread ends when no sender is left.
+/// The thread that watches the files; it ends when no one has this any more.
+#[derive(Debug, Clone)]
+pub(in crate::proxy) struct Certificates(Sender<Wish>);
+
+enum Wish {
+    /// Read the files again, now.
+    Reload,
+    /// A configuration names these files from now on. The answer: the differences, one a line.
+    Install(Box<Prepared>, Vec<BackendId>, Sender<Vec<String>>),
+}
+
+impl Certificates {
+    /// Reads the files again.
+    pub(in crate::proxy) fn reload(&self) {
+        // An error would mean that the thread has panicked: then it has said so.
+        let _ = self.0.send(Wish::Reload);
+    }
+
+    /// Puts in place what another configuration names, for backends with these ids. Tells what is different, one thing a line.
+    pub(in crate::proxy) fn install(&self, prepared: Prepared, places: Vec<BackendId>) -> Vec<String> {
+        let (sender, done) = channel();
+        let _ = self.0.send(Wish::Install(Box::new(prepared), places, sender));
+        done.recv().unwrap_or_default()
+    }
+}
+
+/// Watches the files on a thread of its own; `known` is how they looked when they were read.
 ///
 /// # Errors
 ///
 /// The system has no thread left.
-pub(super) fn start(files: Arc<Files>, known: Stamp, targets: Targets) -> io::Result<Sender<()>> {
+pub(super) fn start(files: Arc<Files>, known: Stamp, targets: Targets) -> io::Result<Certificates> {
     let (sender, wishes) = channel();
-    thread::Builder::new().name("certificates".to_owned()).spawn(move || watch(&files, known, targets, &wishes))?;
-    Ok(sender)
+    thread::Builder::new().name("certificates".to_owned()).spawn(move || watch(files, known, targets, &wishes))?;
+    Ok(Certificates(sender))
 }
 
-fn watch(files: &Files, known: Stamp, mut targets: Targets, wishes: &Receiver<()>) {
+fn watch(mut files: Arc<Files>, known: Stamp, mut targets: Targets, wishes: &Receiver<Wish>) {
     let mut looks = Looks::new(known);
     loop {
         let wished = match wishes.recv_timeout(EVERY) {
-            Ok(()) => true,
+            Ok(Wish::Install(prepared, places, done)) => {
+                let Prepared { files: others, stamp, loaded } = *prepared;
+                let keeps = others.makes_the_same(&files);
+                (files, looks) = (others, Looks::new(stamp));
+                targets.places = Some(places);
+                // The other side may have given up.
+                let _ = done.send(targets.install(loaded, keeps));
+                continue;
+            }
+            Ok(Wish::Reload) => true,
             Err(RecvTimeoutError::Timeout) => false,
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        // Several wishes in the meantime are one.
-        while wishes.try_recv().is_ok() {}
         // The look comes before the reading: a change in between is another change.
         if looks.is_due(files.stamp(), wished) {
-            targets.reload(files);
+            targets.reload(&files);
         }
     }
 }
@@ -82,13 +121,58 @@ impl Targets {
         // The same servers keep the sessions that were opened with them.
         let others = loaded.servers.content != self.content;
         if others {
-            self.servers.replace(loaded.servers.list);
+            let list = self.placed(loaded.servers.list);
+            self.servers.replace(list);
             self.content = loaded.servers.content;
         }
         self.shared.counters.reloaded(true);
         let backends = if others { "; for backends: other authorities, or another certificate of ours" } else { "" };
         tracing::info!("certificates reloaded: {}{backends}", super::describe(&self.shared.store()));
     }
+
+    /// Puts in place what another configuration names. `keeps`: the certificate was made on the spot, and stays.
+    fn install(&mut self, loaded: Loaded, keeps: bool) -> Vec<String> {
+        let mut lines = Vec::new();
+        if !keeps {
+            let before = self.shared.store();
+            self.shared.replace(loaded.store);
+            lines = difference(&before, &self.shared.store());
+        }
+        let list = self.placed(loaded.servers.list);
+        self.servers.replace(list);
+        self.content = loaded.servers.content;
+        self.shared.counters.reloaded(true);
+        lines
+    }
+
+    /// The servers by the ids of their backends. Those of backends that were taken out stay: requests may be under way to them.
+    fn placed(&self, list: Vec<Option<Arc<Server>>>) -> Vec<Option<Arc<Server>>> {
+        let Some(places) = &self.places else { return list };
+        let mut all = self.servers.list();
+        for (id, server) in places.iter().zip(list) {
+            if all.len() <= id.index() {
+                all.resize(id.index() + 1, None);
+            }
+            all[id.index()] = server;
+        }
+        all
+    }
+}
+
+/// The certificates that one store has and the other has not, one a line.
+fn difference(old: &Store, new: &Store) -> Vec<String> {
+    let has = |store: &Store, names: &Names, end: Option<SystemTime>| {
+        store.ends().any(|(known, at)| known == names && end.is_none_or(|end| end == at))
+    };
+    let date = |end: SystemTime| humantime::format_rfc3339_seconds(end).to_string();
+    let mut lines = Vec::new();
+    for (names, end) in new.ends().filter(|(names, end)| !has(old, names, Some(*end))) {
+        let what = if has(old, names, None) { "renewed" } else { "added" };
+        lines.push(format!("certificate for {names} {what}, ends {}", date(end)));
+    }
+    let gone = old.ends().filter(|(names, _)| !has(new, names, None));
+    lines.extend(gone.map(|(names, _)| format!("certificate for {names} removed")));
+    lines
 }
 
 /// The stamps of the files at earlier looks.

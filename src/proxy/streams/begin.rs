@@ -65,7 +65,7 @@ impl Proxy {
         let mut record = Record::new(peer, asked.client, secure, now);
         record.stream = Some(stream);
         let client = Client::Stream(Http2::new(conn, stream, asked.key));
-        let core = Core { way: asked.way, ..Core::new(key, client, exchanged, until, record) };
+        let core = Core { way: asked.way, ..Core::new((key, self.worker.version), client, exchanged, until, record) };
         let exchange = entry.insert(Exchange::new(core));
         if needed.is_some() {
             exchange.await_body(cx, Some(first));

@@ -13,7 +13,12 @@ use crate::{
     app::{Action, App, ConnId, Cx, Origin, TimerKey},
     tls::{Failure, session::Session},
 };
-use std::{collections::VecDeque, mem, sync::Arc, time::Instant};
+use std::{
+    collections::VecDeque,
+    mem,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// Handshakes that one turn of the event loop answers. One takes about 160 µs, and a turn without it a few: so another connection
 /// waits for one of them at most, and even a loop that does nothing else loses little.
@@ -22,6 +27,9 @@ const HANDSHAKES: usize = 1;
 /// Bytes of a peer's handshake, at most. A ClientHello has 300 to 2,000, a chain of certificates some thousands; a message may have
 /// 64 KiB in all.
 pub(super) const HANDSHAKE_MAX: usize = 64 * 1024;
+
+/// How long the first words of a client may be on their way when the end has begun: a few round trips.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// Bytes that begin a record (RFC 8446 §5.1): its type, a version, its length.
 const RECORD_HEAD: usize = 5;
@@ -39,11 +47,13 @@ pub(super) struct Turns {
     left: usize,
     /// Connections in the order in which they came, those included that are open or gone meanwhile.
     newcomers: VecDeque<ConnId>,
+    /// The end has begun.
+    ending: bool,
 }
 
 impl Turns {
     pub(super) fn new(now: Instant) -> Self {
-        Self { queue: VecDeque::new(), turn: now, left: HANDSHAKES, newcomers: VecDeque::new() }
+        Self { queue: VecDeque::new(), turn: now, left: HANDSHAKES, newcomers: VecDeque::new(), ending: false }
     }
 
     /// Whether a handshake may be answered at once.
@@ -72,6 +82,9 @@ impl<A: App> Terminator<A> {
     /// Bytes of a connection in its handshake.
     pub(super) fn hear_handshake(&mut self, cx: &mut Cx, conn: ConnId, input: &[u8]) {
         let Some(Link { stage: Stage::Shaking(shaking), end, .. }) = self.links.get(conn) else { return };
+        if self.turns.ending && shaking.heard == 0 {
+            cx.set_deadline(TimerKey::Conn(conn), Some(cx.now() + self.shared.patience));
+        }
         shaking.heard += input.len();
         if shaking.heard > HANDSHAKE_MAX {
             return self.abandon(cx, conn, Failure::TooLarge, Vec::new());
@@ -197,15 +210,23 @@ impl<A: App> Terminator<A> {
         self.outgoing.pass(end);
     }
 
-    /// The end has begun: connections that have said nothing are not waited for.
+    /// The end has begun: connections that have said nothing are not waited for, but for a moment. A client that has just connected has its
+    /// first words on their way.
     pub(super) fn let_silent_ones_go(&mut self, cx: &mut Cx) {
-        for conn in mem::take(&mut self.turns.newcomers) {
-            match self.links.get(conn).map(|link| &link.stage) {
-                Some(Stage::Shaking(Shaking { heard: 0, .. })) => self.refuse(cx, conn, Failure::Draining, Vec::new()),
-                Some(Stage::Shaking(_)) => self.turns.newcomers.push_back(conn),
-                Some(Stage::Open(_)) | None => {}
+        self.turns.ending = true;
+        let by = cx.now() + self.shared.patience.min(MOMENT);
+        for conn in &self.turns.newcomers {
+            if self.links.get(*conn).is_some_and(|link| link.is_silent()) {
+                cx.set_deadline(TimerKey::Conn(*conn), Some(by));
             }
         }
+    }
+
+    /// The time for a handshake is over.
+    pub(super) fn handshake_late(&mut self, cx: &mut Cx, conn: ConnId) {
+        let is_silent = self.links.get(conn).is_some_and(|link| link.is_silent());
+        let failure = if self.turns.ending && is_silent { Failure::Draining } else { Failure::Late };
+        self.refuse(cx, conn, failure, Vec::new());
     }
 
     /// A connection waits for room, and the application had none to give: the oldest handshake goes.

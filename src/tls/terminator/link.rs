@@ -88,6 +88,11 @@ impl Link {
         self.is_shaking() && matches!(self.end, End::Client(_))
     }
 
+    /// Whether a client has said nothing yet.
+    pub(super) fn is_silent(&self) -> bool {
+        self.is_unknown() && matches!(self.stage, Stage::Shaking(Shaking { heard: 0, .. }))
+    }
+
     /// Whether its handshake is under way: a server was reached, and is not verified.
     pub(super) fn has_begun(&self) -> bool {
         matches!(&self.stage, Stage::Shaking(Shaking { session: Some(_), .. }))

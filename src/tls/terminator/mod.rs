@@ -289,7 +289,7 @@ impl<A: App> App for Terminator<A> {
     fn expired(&mut self, cx: &mut Cx, key: TimerKey) {
         match key {
             TimerKey::Conn(conn) if self.links.get(conn).is_some_and(|link| link.is_unknown()) => {
-                self.refuse(cx, conn, Failure::Late, Vec::new());
+                self.handshake_late(cx, conn);
             }
             TimerKey::Conn(_) | TimerKey::App(_) => self.tell(cx, Input::NONE, |app, cx| app.expired(cx, key)),
         }

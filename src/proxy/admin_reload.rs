@@ -1,0 +1,94 @@
+//! `POST /reload` of the admin listener: the next configuration, and what is different in it, or why it cannot be had.
+//!
+//! Another thread reads it (`keeper.rs`), and the visitor waits for that thread's answer. The event loop does not.
+
+use super::{
+    admin_purge::{Answer, from_a_page},
+    desk::Desk,
+    keeper::Wishes,
+};
+use crate::{
+    app::{ConnId, Cx, TimerKey},
+    http::{Method, RequestHead, Status},
+    net::Remote,
+};
+use serde_json::json;
+use std::sync::{
+    Arc, OnceLock,
+    mpsc::{Receiver, Sender, channel},
+};
+
+/// The outcome of a reload, for the visitor that asked for it.
+type Outcome = (ConnId, Result<Vec<String>, String>);
+
+/// The way to the keeper and back.
+#[derive(Debug)]
+pub(super) struct Reloads {
+    wishes: Wishes,
+    done: (Sender<Outcome>, Receiver<Outcome>),
+    /// Wakes the event loop of the admin listener.
+    waker: Arc<OnceLock<Remote>>,
+}
+
+impl Reloads {
+    /// The second of the pair takes the event loop's waker, as soon as there is one.
+    pub(super) fn new(wishes: Wishes) -> (Self, Arc<OnceLock<Remote>>) {
+        let waker = Arc::<OnceLock<Remote>>::default();
+        (Self { wishes, done: channel(), waker: waker.clone() }, waker)
+    }
+
+    /// Asks for one.
+    fn begin(&self, conn: ConnId) {
+        let (sender, waker) = (self.done.0.clone(), self.waker.clone());
+        self.wishes.reload(Some(Box::new(move |outcome| {
+            // An error means that the admin listener has ended.
+            let _ = sender.send((conn, outcome));
+            waker.get().into_iter().for_each(Remote::wake);
+        })));
+    }
+}
+
+impl Desk {
+    /// A visitor asks for `/reload`. It is answered when that is over, or at once with why not.
+    pub(super) fn begin_reload(&mut self, conn: ConnId, head: &RequestHead, cx: &mut Cx) {
+        let brief = head.method == Method::Head;
+        let text = |status, extra, text: &str| (status, "text/plain", extra, text.to_owned());
+        let refused = match (&self.reloads, &head.method) {
+            (None, _) => Some(text(Status::NOT_FOUND, "", "there is no file that could be read again\n")),
+            (_, Method::Post) if from_a_page(head) => Some(text(Status::FORBIDDEN, "", "not from a web page\n")),
+            (Some(reloads), Method::Post) => {
+                reloads.begin(conn);
+                None
+            }
+            _ => Some(text(Status::METHOD_NOT_ALLOWED, "Allow: POST\r\n", "POST\n")),
+        };
+        match refused {
+            Some(answer) => self.admin_conclude(conn, answer, brief, cx),
+            None => {
+                if let Some(admin) = self.visitors.get_mut(&conn) {
+                    admin.waits = true;
+                }
+                cx.set_reading(conn, false);
+                cx.set_deadline(TimerKey::Conn(conn), None);
+            }
+        }
+    }
+
+    /// Answers those whose reloads are over.
+    pub(super) fn conclude_reloads(&mut self, cx: &mut Cx) {
+        let done: Vec<Outcome> = self.reloads.iter().flat_map(|reloads| reloads.done.1.try_iter()).collect();
+        for (conn, outcome) in done {
+            if self.visitors.contains_key(&conn) {
+                self.admin_conclude(conn, answer(outcome), false, cx);
+            }
+        }
+    }
+}
+
+fn answer(outcome: Result<Vec<String>, String>) -> Answer {
+    let (status, body) = match outcome {
+        Ok(changes) => (Status::OK, json!({"reloaded": true, "changes": changes})),
+        Err(why) => (Status::UNPROCESSABLE_CONTENT, json!({"reloaded": false, "why": why})),
+    };
+    (status, "application/json", "", serde_json::to_string_pretty(&body).unwrap_or_default() + "\n")
+}

@@ -1,0 +1,303 @@
+//! The thread that changes a proxy while it runs: it reads the next configuration, and puts all of it in place or nothing.
+//!
+//! ```text
+//!   SIGHUP ───────╮
+//!   POST /reload ─┴─▶ read ─▶ check ─▶ certificates ─▶ names ─▶ listeners ─▶ ids ─▶ in place ─▶ every worker has adopted it
+//!                       ╰───────┴──────────┴────────────┴──────────┴─────────┴─▶ one message, and everything stays as it was
+//! ```
+//!
+//! SIGUSR2 asks for more than that: another process of the program, perhaps of a newer version, takes over (`net/handover.rs`).
+//!
+//! No event loop waits for any of that: files and names may be slow.
+
+use super::{
+    Setup,
+    network::Network,
+    ports::Ports,
+    secured::{Certificates, Prepared},
+    shared::Shared,
+    versions::Current,
+};
+use crate::{
+    app::ListenerId,
+    backend::{Backend, BackendId},
+    cli::Failure,
+    net::{
+        Remote, clock,
+        handover::{Inherited, Place, Successor},
+        supervisor::{self, State},
+    },
+};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::{
+        Arc, Weak,
+        atomic::Ordering::Relaxed,
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread,
+    time::Duration,
+};
+
+/// How long the workers may take to adopt a configuration before that is said. A turn of an event loop takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The place that configurations come from.
+pub trait Source: Send {
+    /// Reads the next one.
+    ///
+    /// # Errors
+    ///
+    /// The first mistake: one line that names its place.
+    fn read(&mut self) -> Result<Next, Failure>;
+
+    /// A failure of the configuration that was read last, told of its place.
+    fn placed(&self, failure: Failure) -> Failure;
+
+    /// The configuration that was read last is in place.
+    fn accept(&mut self);
+}
+
+/// A configuration that is to follow.
+#[derive(Debug)]
+pub struct Next {
+    /// All of it.
+    pub setup: Setup,
+    /// The differences in meaning, one a line.
+    pub changes: Vec<String>,
+    /// Things that only the start of a process changes, one a line.
+    pub fixed: Vec<String>,
+}
+
+/// The way to the keeper.
+#[derive(Debug, Clone)]
+pub(super) struct Wishes(Sender<Wish>);
+
+/// The receiver of the outcome of a reload: what has changed, or why nothing has.
+pub(super) type Answer = Box<dyn FnOnce(Result<Vec<String>, String>) + Send>;
+
+pub(super) enum Wish {
+    Reload(Option<Answer>),
+    /// Another process of the program takes over.
+    Upgrade,
+}
+
+impl Wishes {
+    pub(super) fn new() -> (Self, Receiver<Wish>) {
+        let (sender, receiver) = channel();
+        (Self(sender), receiver)
+    }
+
+    /// Another process, please.
+    pub(super) fn upgrade(&self) {
+        let _ = self.0.send(Wish::Upgrade);
+    }
+
+    /// A reload, please. `answer` hears of its outcome, if it is given.
+    pub(super) fn reload(&self, answer: Option<Answer>) {
+        // An error means that the keeper is gone: the process is about to end.
+        let _ = self.0.send(Wish::Reload(answer));
+    }
+}
+
+/// All that a configuration is put in place with.
+pub(super) struct Keeper {
+    source: Box<dyn Source>,
+    current: Arc<Current>,
+    own: Own,
+    /// Another process has taken over.
+    has_successor: bool,
+    /// Begins the end of this process.
+    drain: Box<dyn FnMut() + Send>,
+    /// The event loops of the workers, and that of the admin listener.
+    workers: Vec<Remote>,
+    desk: Option<Remote>,
+    /// Older configurations, as long as requests run under them.
+    older: Vec<Weak<Shared>>,
+}
+
+/// The things of a process that configurations change.
+pub(super) struct Own {
+    /// `None`: no listener and no backend spoke TLS at the start.
+    pub(super) certificates: Option<Certificates>,
+    pub(super) ports: Ports,
+    /// The admin listener, with its address as the configuration has it.
+    pub(super) admin: Option<(SocketAddr, TcpListener)>,
+    /// How long the next process may take to begin.
+    pub(super) upgrade_timeout: Duration,
+    /// The proxies that may announce connections, and their time. `None`: no listener had the PROXY protocol at the start.
+    pub(super) trust: Option<(Vec<Network>, Duration)>,
+}
+
+/// The place of the admin listener.
+pub(super) fn admin_place(asked: SocketAddr) -> Place {
+    Place { kind: "admin", asked, number: 0 }
+}
+
+impl Keeper {
+    /// With the event loops of the workers, and that of the admin listener. `drain` begins the end of this process.
+    pub(super) fn new(
+        source: Box<dyn Source>,
+        current: Arc<Current>,
+        own: Own,
+        (workers, desk): (Vec<Remote>, Option<Remote>),
+        drain: Box<dyn FnMut() + Send>,
+    ) -> Self {
+        Self { source, current, own, has_successor: false, drain, workers, desk, older: Vec::new() }
+    }
+
+    /// Runs until no one can wish for anything any more.
+    ///
+    /// # Errors
+    ///
+    /// The system has no thread left.
+    pub(super) fn start(mut self, wishes: Receiver<Wish>) -> io::Result<()> {
+        let work = move || {
+            for wish in wishes {
+                match wish {
+                    Wish::Reload(answer) => {
+                        supervisor::tell(State::Reloading);
+                        let outcome = self.reload();
+                        supervisor::tell(State::Ready);
+                        if let Some(answer) = answer {
+                            answer(outcome);
+                        }
+                    }
+                    Wish::Upgrade => self.upgrade(),
+                }
+            }
+        };
+        thread::Builder::new().name("reload".to_owned()).spawn(work).map(drop)
+    }
+
+    fn reload(&mut self) -> Result<Vec<String>, String> {
+        let began = clock::now().instant;
+        match self.try_reload() {
+            Ok(lines) => {
+                lines.iter().for_each(|line| tracing::info!("reload: {line}"));
+                let took = clock::now().instant.duration_since(began).as_millis();
+                let version = self.current.get().version;
+                tracing::info!(version, differences = lines.len(), took_ms = took, "reloaded");
+                Ok(lines)
+            }
+            Err(failure) => {
+                let failure = self.source.placed(failure);
+                tracing::error!("not reloaded: {failure}; everything stays as it was");
+                Err(failure.to_string())
+            }
+        }
+    }
+
+    fn try_reload(&mut self) -> Result<Vec<String>, Failure> {
+        self.check_that_it_goes_on().map_err(Failure::Run)?;
+        let Next { setup, mut changes, fixed } = self.source.read()?;
+        let certificates = self.put(setup)?;
+        self.source.accept();
+        changes.extend(certificates);
+        changes.extend(fixed);
+        Ok(changes)
+    }
+
+    /// Puts a configuration in place. Tells what has changed about certificates.
+    fn put(&mut self, setup: Setup) -> Result<Vec<String>, Failure> {
+        setup.check_admin()?;
+        let prepared = setup.prepare_next_tls()?;
+        if prepared.is_some() && self.own.certificates.is_none() {
+            return Err(Failure::Usage(
+                "TLS is new here, and a proxy that has begun without it cannot begin with it: start it again"
+                    .to_owned(),
+            ));
+        }
+        let upgrade_timeout = setup.upgrade_timeout;
+        if setup.announced.contains(&true) && self.own.trust != Some(setup.plan.trust()) {
+            return Err(Failure::Usage(
+                "proxy-protocol is new here, or other proxies are trusted with it: that takes a new start, kill -USR2"
+                    .to_owned(),
+            ));
+        }
+        let backends = setup.resolve()?;
+        let old = self.current.get();
+        let mut plan = setup.plan;
+        plan.check(&backends).map_err(Failure::Usage)?;
+        let planned =
+            self.own.ports.plan((&setup.plain, &setup.secure, &setup.announced), &mut Inherited::default())?;
+        if let Some(tls) = &old.tls {
+            plan.speaks_tls(tls.clone(), old.servers.clone(), planned.secure_port);
+        }
+        self.older.retain(|version| version.strong_count() > 0);
+        let is_taken = |id| self.is_taken(&old, id);
+        let shared = plan.succeed(backends, &old, &is_taken, clock::now().instant).map_err(Failure::Usage)?;
+        // From here on nothing can fail.
+        self.own.upgrade_timeout = upgrade_timeout;
+        let mut lines = self.install(shared, &old, prepared);
+        // Last, so that the first connection there meets what it was opened for.
+        let at = self.own.ports.change(planned, &self.workers).into_iter();
+        lines.extend(at.map(|(at, secure)| format!("listening on {}://{at}", if secure { "https" } else { "http" })));
+        Ok(lines)
+    }
+
+    fn install(&mut self, shared: Shared, old: &Arc<Shared>, prepared: Option<Prepared>) -> Vec<String> {
+        let members: Vec<BackendId> = shared.groups.members().map(|(_, id)| id).collect();
+        for (group, id) in shared.groups.members() {
+            let Backend { max, .. } = shared.backends[id.index()];
+            shared.slots.place(id, max.or(group.pool.limit()));
+        }
+        // First the certificates: a site that is new is not asked for before.
+        let lines = match (&self.own.certificates, prepared) {
+            (Some(certificates), Some(prepared)) => {
+                prepared.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+                certificates.install(prepared, members)
+            }
+            _ => Vec::new(),
+        };
+        self.older.push(Arc::downgrade(old));
+        let version = shared.version;
+        self.current.set(Arc::new(shared));
+        self.workers.iter().chain(&self.desk).for_each(Remote::wake);
+        if !self.current.wait(version, PATIENCE) {
+            tracing::warn!("a worker has not begun with the new configuration after {PATIENCE:?}: it is busy");
+        }
+        lines
+    }
+
+    fn check_that_it_goes_on(&self) -> Result<(), String> {
+        let is_ending = self.has_successor || self.current.get().draining.load(Relaxed);
+        if is_ending { Err("this process finishes what runs, and then it ends".to_owned()) } else { Ok(()) }
+    }
+
+    /// Lets another process of the program take over: it gets the sockets, and this one finishes what runs. If it does not come up, this
+    /// one goes on.
+    fn upgrade(&mut self) {
+        if let Err(why) = self.check_that_it_goes_on() {
+            return tracing::error!("not upgraded: {why}");
+        }
+        let begun = self.own.ports.with_sockets(|sockets| {
+            let admin = self.own.admin.iter().map(|(asked, socket)| (admin_place(*asked), socket));
+            Successor::start(sockets.iter().cloned().chain(admin))
+        });
+        let outcome = begun.map_err(|error| format!("it cannot be started: {error}")).and_then(|successor| {
+            tracing::info!("upgrade: process {} begins", successor.id());
+            successor.wait(self.own.upgrade_timeout)
+        });
+        match outcome {
+            Ok(process) => {
+                tracing::info!("upgraded: process {process} has taken over; this one finishes what runs");
+                supervisor::tell(State::Successor(process));
+                if let Some((_, socket)) = self.own.admin.take() {
+                    drop(socket);
+                    self.desk.iter().for_each(|desk| desk.close_listener(ListenerId(0)));
+                }
+                self.has_successor = true;
+                (self.drain)();
+            }
+            Err(why) => tracing::error!("not upgraded: {why}; this process goes on"),
+        }
+    }
+
+    /// Whether an id means a backend that was taken out, and is still talked to.
+    fn is_taken(&self, old: &Shared, id: BackendId) -> bool {
+        let is_member = |version: &Weak<Shared>| version.upgrade().is_some_and(|it| it.groups.health_of(id).is_some());
+        old.load.of(id) > 0 || old.slots.open(id).is_some_and(|open| open > 0) || self.older.iter().any(is_member)
+    }
+}

@@ -1,0 +1,129 @@
+//! The next configuration of a proxy that runs: a backend that stays what it is keeps its id, and with it its connections, its health
+//! and its counts.
+
+use super::{
+    Plan,
+    access::Gate,
+    exchange::Cache,
+    plan::{gate, mail},
+    routing::Router,
+    shared::Shared,
+    sites::built,
+};
+use crate::{
+    backend::{Backend, BackendId},
+    cache::CacheConfig,
+};
+use std::{sync::Arc, time::Instant};
+
+/// The ids that a new backend may get.
+struct Ids<'a> {
+    old: &'a Shared,
+    is_taken: &'a dyn Fn(BackendId) -> bool,
+    given: Vec<BackendId>,
+}
+
+impl Ids<'_> {
+    /// The id of a backend of the group of that name; `limited`: its connections are counted.
+    fn of(&mut self, group: Option<&str>, backend: &Backend, limited: bool) -> Option<BackendId> {
+        let id = self.kept(group, backend, limited).or_else(|| self.free())?;
+        self.given.push(id);
+        Some(id)
+    }
+
+    /// That of the same backend before.
+    fn kept(&self, group: Option<&str>, backend: &Backend, limited: bool) -> Option<BackendId> {
+        let group = self.old.groups.get(self.old.groups.named(group?)?);
+        let is_same = |id: &&BackendId| {
+            let before = &self.old.backends[id.index()];
+            before.name == backend.name
+                && before.secured == backend.secured
+                && before.addresses == backend.addresses
+                && self.old.slots.open(**id).is_some() == limited
+        };
+        group.health.members().iter().find(is_same).copied()
+    }
+
+    fn free(&self) -> Option<BackendId> {
+        let all = (0..=u16::MAX).map(BackendId).take(self.old.slots.backends());
+        let is_member = |id: BackendId| self.old.groups.health_of(id).is_some();
+        all.into_iter().find(|id| !is_member(*id) && !self.given.contains(id) && !(self.is_taken)(*id))
+    }
+}
+
+impl Plan {
+    /// The configuration that follows `old`. `is_taken`: whether an id still means a backend that was taken out earlier.
+    ///
+    /// # Errors
+    ///
+    /// There is no room for so many new backends.
+    pub(super) fn succeed(
+        self,
+        mut backends: Vec<Backend>,
+        old: &Shared,
+        is_taken: &dyn Fn(BackendId) -> bool,
+        now: Instant,
+    ) -> Result<Shared, String> {
+        let mut ids = Ids { old, is_taken, given: Vec::new() };
+        for group in self.groups(&backends.clone()) {
+            for backend in &mut backends[group.backends.clone()] {
+                let limited = backend.max.or(group.rules.pool.limit()).is_some();
+                backend.id = ids.of(group.name, backend, limited).ok_or_else(|| no_room(old))?;
+                if old.groups.health_of(backend.id).is_some() {
+                    // Which of them worked is kept with them.
+                    backend.addresses = old.backends[backend.id.index()].addresses.clone();
+                }
+            }
+        }
+        let groups = built(self.groups(&backends), &backends, Some(&old.groups), now);
+        let mut by_id = old.backends.clone();
+        for backend in backends {
+            let at = backend.id.index();
+            if at < by_id.len() {
+                by_id[at] = backend;
+            } else {
+                // The lowest free one was taken, so this is the next.
+                by_id.push(backend);
+            }
+        }
+        let router = self.sites.map(|sites| Router::new(sites.sites));
+        let gate = router.as_ref().and_then(|router| carried_on(old, router));
+        Ok(Shared {
+            version: old.version.wrapping_add(1),
+            groups,
+            router,
+            gate,
+            cache: old.cache.as_ref().map(|cache| again(cache, self.cache)),
+            backends: by_id,
+            config: self.config,
+            load: old.load.clone(),
+            forward: old.forward.clone(),
+            counters: old.counters.clone(),
+            slots: old.slots.clone(),
+            tls: old.tls.clone(),
+            servers: old.servers.clone(),
+            started: old.started,
+            draining: old.draining.clone(),
+        })
+    }
+}
+
+/// The judge of clients goes on, if it can judge the clients of these routes.
+fn carried_on(old: &Shared, router: &Router) -> Option<Arc<Gate>> {
+    match &old.gate {
+        Some(gate) if gate.has_users() || !router.has_users() => Some(gate.clone()),
+        _ => gate(router, mail(old.counters.len(), &old.slots), rand::random()),
+    }
+}
+
+/// The same store with other rules.
+fn again(cache: &Cache, config: CacheConfig) -> Cache {
+    Cache { config: CacheConfig { limits: cache.config.limits, ..config }, ..cache.clone() }
+}
+
+fn no_room(old: &Shared) -> String {
+    format!(
+        "there are places for {} servers, those included that were taken out and still answer: begin again with kill -USR2",
+        old.slots.backends()
+    )
+}
