@@ -9,11 +9,13 @@ pub mod file;
 mod listen;
 mod log;
 mod parse;
-mod queue;
 mod stderr;
 
 pub use exit::{Failure, main, ready, ready_command, ready_tls};
 pub use listen::{ListenArgs, address};
-pub use log::{LogFilter, LogGuard, start_logging, start_logging_unthreaded};
+pub use log::{
+    ACCESS, EventFormat, Lines, LogFilter, LogGuard, Logging, Place, Places, start, start_logging,
+    start_logging_unthreaded,
+};
 pub use parse::{EXIT_CODES, parse, prepared};
 pub use stderr::{log_lines_lost, say};

@@ -7,13 +7,8 @@
 //! The descriptor is left as it is: to make it non-blocking would change it for the shell and for every process that has
 //! inherited it.
 
-use crate::net::clock;
-use nix::{
-    errno::Errno,
-    libc::PIPE_BUF,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
-    unistd::write,
-};
+use crate::net::{clock, datagram::wait_for_room};
+use nix::{errno::Errno, libc::PIPE_BUF, unistd::write};
 use std::{
     io,
     os::fd::AsFd as _,
@@ -52,9 +47,8 @@ pub fn say(text: &str) {
 /// `WouldBlock`: the reader took too little in time. Any other kind: there is no reader, or no room on the device.
 pub(super) fn write_by(bytes: &mut &[u8], deadline: Option<Instant>) -> io::Result<()> {
     while !bytes.is_empty() {
-        if !has_room(deadline)? {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
+        // Asked first, as a terminal that takes nothing would hold up the write.
+        wait_for_room(io::stderr().as_fd(), deadline.unwrap_or_else(|| clock::now().instant))?;
         // A pipe that has room at all has room for so much. Only another process that writes at the same moment could take it.
         match write(io::stderr().as_fd(), &bytes[..bytes.len().min(PIPE_BUF)]) {
             Ok(written) => *bytes = &bytes[written..],
@@ -63,18 +57,4 @@ pub(super) fn write_by(bytes: &mut &[u8], deadline: Option<Instant>) -> io::Resu
         }
     }
     Ok(())
-}
-
-/// Waits until stderr takes bytes, or fails at once: that is no wait either.
-fn has_room(deadline: Option<Instant>) -> io::Result<bool> {
-    loop {
-        let left = deadline.map_or(Duration::ZERO, |at| at.saturating_duration_since(clock::now().instant));
-        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-        let stderr = io::stderr();
-        match poll(&mut [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)], timeout) {
-            Ok(ready) => return Ok(ready > 0),
-            Err(Errno::EINTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-    }
 }

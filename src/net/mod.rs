@@ -19,6 +19,7 @@ mod choice;
 pub mod clock;
 pub mod connect;
 pub(crate) mod counters;
+pub mod datagram;
 pub mod descriptors;
 pub mod driver;
 mod error;
