@@ -4,7 +4,7 @@ use super::{
     keys::{Key, STRUCTURE},
     tree::{Mistake, Node, Place, Sources, Table, Value},
 };
-use crate::cli::file::nearest;
+use crate::cli::{self, file::nearest};
 use clap::{
     Arg, ArgAction, Command, FromArgMatches,
     error::{ContextKind, ContextValue, ErrorKind},
@@ -255,7 +255,7 @@ fn said(arg: &Arg, key: &Key, node: &Node, sources: &Sources) -> Result<Said, Mi
         }
     };
     let (text, written) = match &node.value {
-        Value::Text { text, written } if is("FILE") => {
+        Value::Text { text, written } if is("FILE") || is("PLACE") && cli::Place::is_file(text) => {
             (sources.file(text, node.place).display().to_string(), written.clone())
         }
         Value::Text { text, written } => (text.clone(), written.clone()),

@@ -1,12 +1,13 @@
 //! Which key of the file stands for which flag of the milestones. The values of a key are those of its flag, and the
 //! same code reads and checks both: what a flag refuses, its key refuses.
 //!
-//! A test holds this table against the flags: a flag that is added needs a key here, or a reason.
+//! A test holds this table against the flags: a flag that is added needs a key here, or a reason. Some flags are there for their
+//! keys alone: no milestone has those of the log and of marks.
 
 use crate::{
     cache::CacheArgs,
     pool::PoolArgs,
-    proxy::{BalanceArgs, Http2Args, ProxyArgs, ServerArgs, TlsArgs},
+    proxy::{BalanceArgs, Http2Args, LogArgs, MarkArgs, ProxyArgs, ServerArgs, TlsArgs},
     units::Checked,
 };
 use clap::{Command, CommandFactory as _, Parser};
@@ -51,6 +52,10 @@ pub(super) struct Global {
     pub(super) tls: Checked<TlsArgs>,
     #[command(flatten)]
     pub(super) http2: Checked<Http2Args>,
+    #[command(flatten)]
+    pub(super) log: Checked<LogArgs>,
+    #[command(flatten)]
+    pub(super) marks: Checked<MarkArgs>,
 }
 
 /// Their command line.
@@ -66,6 +71,10 @@ pub(super) const GLOBAL: &[Key] = &[
     key("", "drain-timeout", "drain-timeout"),
     key("", "log-level", "log-level"),
     key("", "access-log", "access-log"),
+    key("log", "to", "log-to"),
+    key("log", "format", "log-format"),
+    key("log", "access-to", "access-to"),
+    key("log", "access-format", "access-format"),
     key("limits", "max-head", "max-head"),
     key("limits", "max-request-line", "max-request-line"),
     key("limits", "max-fields", "max-fields"),
@@ -85,6 +94,9 @@ pub(super) const GLOBAL: &[Key] = &[
     key("forwarding", "trusted-proxies", "trusted-proxy"),
     key("forwarding", "client-from", "client-from"),
     key("forwarding", "forwarded", "forwarded"),
+    key("forwarding", "request-id", "request-id"),
+    key("forwarding", "request-id-field", "request-id-field"),
+    key("forwarding", "trace-context", "trace-context"),
     key("queue", "limit", "pool-queue"),
     key("queue", "timeout", "pool-queue-timeout"),
     key("cache", "size", "cache-size"),
@@ -121,6 +133,10 @@ pub(super) const FIXED: &[(&str, &str)] = &[
     ("max-connections", "descriptors are shared out at the start"),
     ("drain-timeout", "the process has it from its start"),
     ("log-level", "the log is the process's"),
+    ("log-to", "the log is the process's"),
+    ("log-format", "the log is the process's"),
+    ("access-to", "the log is the process's"),
+    ("access-format", "the log is the process's"),
     ("cache-size", "what is stored would be lost"),
     ("cache-max-object", "what is stored would be lost"),
     ("pool-queue", "requests are waiting in it"),
@@ -201,6 +217,8 @@ mod tests {
         let command = Checked::<CacheArgs>::augment_args(command);
         let command = Checked::<TlsArgs>::augment_args(command);
         let command = Checked::<Http2Args>::augment_args(command);
+        let command = Checked::<LogArgs>::augment_args(command);
+        let command = Checked::<MarkArgs>::augment_args(command);
         let flags: BTreeSet<String> =
             command.get_arguments().filter_map(|arg| arg.get_long()).map(str::to_owned).collect();
         let keys = GLOBAL.iter().chain(UPSTREAM).map(|key| key.flag).chain(STRUCTURE.iter().map(|(flag, _)| *flag));

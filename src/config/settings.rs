@@ -77,7 +77,7 @@ impl Settings {
 
     /// The machine that this describes.
     pub(super) fn setup(&self) -> Setup {
-        let Global { proxy, pool, cache, tls, http2 } = &self.global;
+        let Global { proxy, pool, cache, tls, http2, log, marks } = &self.global;
         let named = |secure| -> Vec<_> {
             let those = self.listens.iter().filter(|listen| (listen.tls != Tls::Off) == secure);
             those.map(|listen| (listen.address, listen.proxy_protocol.is_some())).collect()
@@ -90,14 +90,15 @@ impl Settings {
             group.trusting(upstream.group.tls.0.clone())
         };
         let sites = self.sites.iter().map(|site| site.site.clone()).collect();
-        let mut plan = Plan::new(proxy.config()).pool(pool).cache(cache);
+        let mut plan = Plan::new(proxy.config()).pool(pool).cache(cache).marks(marks.marks());
         if !secure.is_empty() || servers().any(|server| server.spec.secure.is_some()) {
             plan = plan.tls(tls);
         }
         let plan = plan.http2(http2).sites(sites, self.upstreams.iter().map(group).collect());
         let servers = servers().map(|server| server.spec.clone()).collect();
         let setup = Setup::of_file(proxy, plan, servers, &plain, &secure)
-            .with_upgrade_timeout(times::of(&self.times, "upgrade-timeout"));
+            .with_upgrade_timeout(times::of(&self.times, "upgrade-timeout"))
+            .logging(log);
         let hosts = self.sites.iter().flat_map(|site| &site.site.hosts);
         if self.listens.iter().any(|listen| listen.tls == Tls::SelfSigned) { setup.self_signed(hosts) } else { setup }
     }

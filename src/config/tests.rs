@@ -123,6 +123,11 @@ fn each_key_takes_what_its_flag_takes() {
                     "admin" => "\"127.0.0.1:9090\"",
                     "cache-exclude" | "redirect-except" => "[\"/a/*\", \"/b\"]",
                     "tls-min" | "backend-tls-min" => "\"1.3\"",
+                    "log-to" | "access-to" => "\"./access.log\"",
+                    "log-format" => "\"json\"",
+                    "request-id-field" => "\"X-Correlation-ID\"",
+                    "trace-context" => "\"make\"",
+                    "access-format" => "\"combined\"",
                     other => panic!("{other}: which value is right?"),
                 },
             };

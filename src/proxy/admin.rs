@@ -1,5 +1,5 @@
-//! The admin listener: `/healthz` for a supervisor, `/stats` for an operator who looks for a cause, `/purge` for one
-//! who knows better than the cache.
+//! The admin listener: `/healthz` for a supervisor, `/stats` for an operator who looks for a cause, `/metrics` for Prometheus,
+//! `/purge` for an operator who knows better than the cache.
 //!
 //! Off unless asked for, on loopback unless insisted upon: what it tells is for the operator, not for clients.
 //!
@@ -9,14 +9,8 @@
 //! has named with `--admin-host`.
 
 use super::{
-    access::Gate,
-    admin_purge,
-    desk::Desk,
-    groups::Group,
-    leaving::LetGo,
-    shared::Shared,
-    stats::{CacheCounters, Counter},
-    streams::http2_stats,
+    access::Gate, admin_purge, counter::Counter, desk::Desk, groups::Group, leaving::LetGo,
+    metrics::wants_open_metrics, shared::Shared, stats::CacheCounters, streams::http2_stats,
 };
 use crate::{
     app::{ConnId, Cx, Names, TimerKey},
@@ -36,8 +30,8 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-/// Bytes of answers that may wait for a client of the admin listener: more than one answer has, with a hundred backends. There
-/// are few such clients.
+/// Bytes of answers that may wait for a client of the admin listener, beside its longest one: that is as long as the configuration
+/// makes it. There are few such clients.
 const UNREAD_MAX: usize = 128 * 1024;
 
 /// A client of the admin listener.
@@ -46,6 +40,8 @@ pub(super) struct Admin {
     reader: RequestReader,
     /// When it said something last, or came.
     heard: Instant,
+    /// Bytes of its longest answer.
+    longest: usize,
     /// A purge that it waits for: nothing else is read until that is over.
     purging: Option<Purging>,
     /// It waits for another thread.
@@ -62,8 +58,10 @@ struct Purging {
 
 impl Desk {
     pub(super) fn accept_admin(&mut self, conn: ConnId, cx: &mut Cx) {
-        self.visitors
-            .insert(conn, Admin { reader: RequestReader::new(), heard: cx.now(), purging: None, waits: false });
+        self.visitors.insert(
+            conn,
+            Admin { reader: RequestReader::new(), heard: cx.now(), longest: 0, purging: None, waits: false },
+        );
         self.admin_deadline(conn, cx);
     }
 
@@ -93,6 +91,9 @@ impl Desk {
                     }
                     let persist = http::persistent(head.version, &head.fields).is_ok() && !self.is_draining();
                     let answer = self.admin_answer(&head, persist, cx.now());
+                    if let Some(admin) = self.visitors.get_mut(&conn) {
+                        admin.longest = admin.longest.max(answer.len());
+                    }
                     cx.send(conn, answer);
                     if !persist {
                         return self.admin_close(conn, cx);
@@ -151,7 +152,8 @@ impl Desk {
 
     /// `unsent` bytes wait for the client. One that asks on and does not read is let go.
     pub(super) fn admin_took(&mut self, conn: ConnId, unsent: usize, cx: &mut Cx) {
-        if unsent > UNREAD_MAX {
+        let longest = self.visitors.get(&conn).map_or(0, |admin| admin.longest);
+        if unsent > UNREAD_MAX + longest {
             self.visitors.remove(&conn);
             cx.abort(conn);
         }
@@ -188,13 +190,17 @@ impl Desk {
 
     fn admin_answer(&self, head: &RequestHead, persist: bool, now: Instant) -> Vec<u8> {
         let path = path_of(head);
-        let known = ["/healthz", "/stats"].contains(&path);
+        let known = ["/healthz", "/metrics", "/stats"].contains(&path);
         let (status, kind, extra, body) = match (path, &head.method) {
             ("/healthz", Method::Get | Method::Head) => self.healthz(now),
             ("/stats", Method::Get | Method::Head) => {
                 let mut body = serde_json::to_string_pretty(&self.shared.stats(now)).unwrap_or_default();
                 body.push('\n');
                 (Status::OK, "application/json", "", body)
+            }
+            ("/metrics", Method::Get | Method::Head) => {
+                let (kind, body) = self.shared.metrics(wants_open_metrics(head), now);
+                (Status::OK, kind, "", body)
             }
             _ if known => {
                 (Status::METHOD_NOT_ALLOWED, "text/plain", "Allow: GET, HEAD\r\n", "GET or HEAD\n".to_owned())
@@ -230,10 +236,10 @@ impl Desk {
 /// The paths that can be asked for, as the start line and a 404 name them.
 pub(super) fn paths(caches: bool, reloads: bool) -> &'static str {
     match (caches, reloads) {
-        (true, true) => "/stats, /healthz, /purge and /reload",
-        (true, false) => "/stats, /healthz and /purge",
-        (false, true) => "/stats, /healthz and /reload",
-        (false, false) => "/stats and /healthz",
+        (true, true) => "/stats, /metrics, /healthz, /purge and /reload",
+        (true, false) => "/stats, /metrics, /healthz and /purge",
+        (false, true) => "/stats, /metrics, /healthz and /reload",
+        (false, false) => "/stats, /metrics and /healthz",
     }
 }
 
@@ -275,17 +281,15 @@ fn message(status: Status, kind: &str, extra: &str, body: &str, persist: bool) -
 
 impl Shared {
     /// Everything the proxy knows about itself, as JSON.
-    fn stats(&self, now: Instant) -> Value {
+    pub(super) fn stats(&self, now: Instant) -> Value {
         let sum = |read: fn(&super::stats::Counters) -> u64| -> u64 { self.counters.iter().map(read).sum() };
-        let accepted = sum(|c| c.accepted.read());
+        // Ends before beginnings: workers go on meanwhile, and no more may have ended than began.
         let closed = sum(|c| c.closed.read());
+        let accepted = sum(|c| c.accepted.read());
         let mut reasons = BTreeMap::new();
         for counters in self.counters.iter() {
             counters.add_reasons(&mut reasons);
         }
-        let classes: BTreeMap<String, u64> = (1..=5)
-            .map(|class| (format!("{class}xx"), self.counters.iter().map(|c| c.classes[class].read()).sum()))
-            .collect();
         json!({
             "uptime_seconds": now.duration_since(self.started).as_secs_f64(),
             "workers": self.counters.len(),
@@ -296,16 +300,7 @@ impl Shared {
                 "closed": closed,
                 "idle_closed": self.let_go(),
             },
-            "requests": {
-                "total": sum(|c| c.requests.read()),
-                "responses": sum(|c| c.responses.read()),
-                "aborted": sum(|c| c.aborted.read()),
-                "refused": sum(|c| c.refused.read()),
-                "retries": sum(|c| c.retries.read()),
-                "tunnels": sum(|c| c.tunnels.read()),
-                "asked_whether_client_listens": sum(|c| c.asked.read()),
-                "status": classes,
-            },
+            "requests": self.request_stats(),
             "body_bytes": {"received": sum(|c| c.received.read()), "sent": sum(|c| c.sent.read())},
             "errors": reasons,
             "pool": {
@@ -313,6 +308,7 @@ impl Shared {
                 "reused": sum(|c| c.pool.reused.read()),
                 "idle": sum(|c| c.pool.idle.read()),
                 "busy": sum(|c| c.pool.busy.read()),
+                "closed": sum(|c| c.pool.closed_total.read()),
                 "waiting": sum(|c| c.pool.waiting.read()),
                 "waited": sum(|c| c.pool.waited.read()),
                 "queue_full": sum(|c| c.pool.refused.read()),
@@ -325,6 +321,27 @@ impl Shared {
             "log": {"lines_lost": cli::log_lines_lost()},
             "backends": self.backend_stats(now),
             "origins": self.origin_stats(),
+        })
+    }
+
+    fn request_stats(&self) -> Value {
+        let sum = |read: fn(&super::stats::Counters) -> u64| -> u64 { self.counters.iter().map(read).sum() };
+        // Ends before beginnings, here too.
+        let (responses, aborted) = (sum(|c| c.responses.read()), sum(|c| c.aborted.read()));
+        let requests = sum(|c| c.requests.read());
+        let classes: BTreeMap<String, u64> = (1..=5)
+            .map(|class| (format!("{class}xx"), self.counters.iter().map(|c| c.classes[class].read()).sum()))
+            .collect();
+        json!({
+            "total": requests,
+            "running": requests.saturating_sub(responses + aborted),
+            "responses": responses,
+            "aborted": aborted,
+            "refused": sum(|c| c.refused.read()),
+            "retries": sum(|c| c.retries.read()),
+            "tunnels": sum(|c| c.tunnels.read()),
+            "asked_whether_client_listens": sum(|c| c.asked.read()),
+            "status": classes,
         })
     }
 

@@ -39,6 +39,12 @@ impl Answer {
         if self.is_head { &[] } else { &self.content }
     }
 
+    /// Says the id of the request.
+    pub(super) fn mark(&mut self, name: &str, id: &str) {
+        self.fields.remove(name);
+        self.fields.push(name, id);
+    }
+
     /// Changes its fields. It keeps a type: its content is of one.
     pub(super) fn edit(&mut self, edits: &Edits) {
         const TYPE: &str = "content-type";

@@ -248,6 +248,7 @@ impl ProxyArgs {
             body_rate: self.limits.body_rate,
             on_client_close: self.on_client_close,
             access_log: self.access_log == Switch::On,
+            measures: self.admin.is_some(),
             admin_hosts: self.admin_host.clone(),
             ..default
         }

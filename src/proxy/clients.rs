@@ -1,13 +1,16 @@
 //! The side of HTTP/1 clients: bytes become requests, an exchange's end becomes the connection's next state.
 
 use super::{
-    Proxy, answer,
+    Proxy,
+    access_log::{Line, RequestLine},
+    answer,
     client::{Client, Ending, Http1, write_own},
     downstream::{Downstream, HIGH_WATER, LOW_WATER},
     exchange::{BEGINNING, Core, Event, Exchange, Fetch, Needed, Request, needed},
     failure::Failure,
     identity,
-    record::{self, Line, Record},
+    marks::{self, Marks},
+    record::{self, Record},
     refusals::refusal,
     table::Role,
     turns::BEGUN,
@@ -131,13 +134,15 @@ impl Proxy {
     /// A request head is complete: an exchange begins. `here`: bytes behind the head that have come already.
     fn begin(&mut self, cx: &mut Cx, conn: ConnId, mut head: RequestHead, body: BodyLength, here: usize) {
         let now = cx.clock();
-        let Worker { shared, table, version, .. } = &mut self.worker;
+        let Worker { shared, table, version, rng, .. } = &mut self.worker;
         let Some(client) = table.downstream(conn) else { return };
         client.served += 1;
         client.begin();
         client.head_begun = false;
         let (peer, secure) = (client.peer, client.secure.clone());
         let who = identity::admit(&mut head, peer.ip(), &shared.config.forwarding);
+        let forwarding = &shared.config.forwarding;
+        marks::mark(&mut head, &forwarding.marks, || forwarding.trusts(peer.ip()), rng);
         let failure = refusal(&head, body, peer.ip(), secure.as_deref(), &shared.config);
         let (way, failure) = shared.way(&mut head, who.client, now.instant, failure);
         let needed = Some(needed(&head, body)).filter(|needed| failure.is_none() && *needed > here);
@@ -220,20 +225,15 @@ impl Proxy {
         counters.refused.add(1);
         counters.count_reason(failure);
         counters.count_status(record.status);
-        if self.worker.shared.config.access_log {
+        let shared = &self.worker.shared;
+        if shared.config.access_log {
             let outcome = Err(failure);
             let begun = client.reader.begun();
-            let request = record::printable(if begun.is_empty() { input } else { begun });
-            let line = Line {
-                record: &record,
-                request: &request,
-                backend: "-",
-                outcome,
-                close: failure.as_str(),
-                now: now.instant,
-                way: None,
-            };
-            line.write();
+            let shown = record::printable(if begun.is_empty() { input } else { begun });
+            let asked = RequestLine::Bytes(&shown);
+            let (backend, close) = ("-", failure.as_str());
+            Line { record: &record, asked, backend, outcome, close, now, way: None, marks: &Marks::default() }
+                .write(&shared.log);
         }
     }
 
@@ -249,8 +249,8 @@ impl Proxy {
         let outcome = core.record.parted.map_or(outcome, Err);
         core.disarm(cx);
         self.count(&core, outcome);
-        if self.worker.shared.config.access_log && !core.is_our_own() {
-            self.log(&core, outcome, cx);
+        if self.worker.shared.watches && !core.is_our_own() {
+            self.watch(&core, outcome, cx);
         }
         match core.client {
             Client::Nobody => {}
@@ -321,6 +321,19 @@ impl Proxy {
         }
     }
 
+    /// Looks at a client's request that is over.
+    fn watch(&self, core: &Core, outcome: Result<(), Failure>, cx: &Cx) {
+        let Worker { shared, number, .. } = &self.worker;
+        if let Some(measures) = &shared.measures {
+            let upstream = core.record.backend.map(|_| core.way.group.index());
+            let took = cx.now().duration_since(core.record.started.instant);
+            measures.count(*number, core.way.site(), upstream, took);
+        }
+        if shared.config.access_log {
+            self.log(core, outcome, cx);
+        }
+    }
+
     fn log(&self, core: &Core, outcome: Result<(), Failure>, cx: &Cx) {
         let backend =
             core.record.backend.map_or("-", |id| self.worker.shared.backend(id, core.origin.as_ref()).name.as_str());
@@ -328,14 +341,15 @@ impl Proxy {
         let version = if core.record.stream.is_some() { "HTTP/2.0" } else { head.version.as_str() };
         Line {
             record: &core.record,
-            request: &format_args!("{} {} {version}", head.method.as_str(), head.target()),
+            asked: RequestLine::Head(head, version),
             backend,
             outcome,
             close: close(core),
-            now: cx.now(),
+            now: cx.clock(),
             way: self.worker.shared.chosen(core.way),
+            marks: &self.worker.shared.config.forwarding.marks,
         }
-        .write();
+        .write(&self.worker.shared.log);
     }
 
     /// The client sends nothing more. Its requests are still answered.

@@ -1,6 +1,6 @@
 //! The settings of a proxy, apart from its backends: limits, deadlines, forwarding.
 
-use super::{forward::Rules, network::Network, secured::Redirect};
+use super::{forward::Rules, marks::Marks, network::Network, secured::Redirect};
 use crate::{http::Limits, http2};
 use clap::ValueEnum;
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -75,6 +75,8 @@ pub struct Forwarding {
     pub announces: bool,
     /// The field in which backends are told the subject of the client's certificate, if they are.
     pub client_cert_header: Option<Box<str>>,
+    /// Marks by which requests are found again in the logs of others.
+    pub marks: Marks,
 }
 
 impl Forwarding {
@@ -93,6 +95,7 @@ impl Default for Forwarding {
             forwarded: false,
             announces: true,
             client_cert_header: None,
+            marks: Marks::default(),
         }
     }
 }
@@ -142,6 +145,8 @@ pub struct Config {
     pub http2: Option<Arc<http2::Limits>>,
     /// One log line per request.
     pub access_log: bool,
+    /// Whether the durations of requests are counted, for `/metrics`.
+    pub measures: bool,
     /// Host names under which the admin listener answers, beside addresses and `localhost`.
     pub admin_hosts: Vec<String>,
 }
@@ -179,6 +184,7 @@ impl Default for Config {
             hsts: None,
             http2: None,
             access_log: false,
+            measures: false,
             admin_hosts: Vec::new(),
         }
     }

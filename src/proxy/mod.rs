@@ -13,6 +13,7 @@
 //! milestone is a plan with more parts.
 
 mod access;
+mod access_log;
 mod admin;
 mod admin_purge;
 mod admin_reload;
@@ -25,6 +26,7 @@ mod candidates;
 mod client;
 mod clients;
 mod config;
+mod counter;
 mod demo;
 mod desk;
 mod downstream;
@@ -42,6 +44,9 @@ mod keeper;
 mod late;
 mod leaving;
 mod load;
+mod marks;
+mod measures;
+mod metrics;
 mod network;
 mod phase;
 mod plan;
@@ -67,6 +72,7 @@ mod stats;
 mod streams;
 mod succession;
 mod table;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod turns;
@@ -76,6 +82,7 @@ mod worker;
 mod writing;
 
 pub use access::{AtOnce, Barred, Lists, Login, MOST_BURST, Passwords, Rate, RateKey};
+pub use access_log::{AccessFormat, LogArgs};
 pub use answer::TEXT;
 pub use args::{BalanceArgs, ProxyArgs};
 pub use backend_spec::BackendSpec;
@@ -91,6 +98,7 @@ pub use forward::{
 };
 pub use groups::GroupId;
 pub use keeper::{Next, Source};
+pub use marks::{MarkArgs, Marks, TraceContext};
 pub use network::Network;
 pub use phase::{Phase, TRANSITIONS, diagram};
 pub use plan::Plan;
@@ -128,6 +136,11 @@ impl Proxy {
     /// Where the newest configuration is.
     pub(in crate::proxy) fn current(&self) -> std::sync::Arc<versions::Current> {
         self.worker.versions.current().clone()
+    }
+
+    /// The work of all workers of this one's proxy so far, as it is told on SIGUSR1.
+    fn tally(&self) -> tally::Tally {
+        tally::Tally(self.worker.shared.counters.clone())
     }
 
     /// How many requests were cut off at the drain deadline.

@@ -3,12 +3,16 @@
 use super::{
     Proxy,
     access::Gate,
+    access_log::AccessLog,
     args::BalanceArgs,
     backend_spec::BackendSpec,
     config::Config,
     exchange::Cache,
     forward::{Forward, ForwardArgs, Resolver, System, TUNNELS},
+    groups::Groups,
     load::Load,
+    marks::Marks,
+    measures::{Known, Measures, NONE},
     network::Network,
     policy::Policy,
     routing::{Router, Site},
@@ -52,6 +56,8 @@ pub struct Plan {
     /// TLS as its statistics show it.
     speaks_tls: Option<Arc<tls::Shared>>,
     servers: Arc<tls::Servers>,
+    /// How lines about requests are written, if there are any.
+    log: AccessLog,
     /// It is a forward proxy.
     forward: Option<Forwards>,
     /// Other configurations may follow.
@@ -82,6 +88,7 @@ impl Plan {
             tls: None,
             speaks_tls: None,
             servers: Arc::default(),
+            log: AccessLog::default(),
             forward: None,
             reloads: false,
             contradiction: None,
@@ -126,6 +133,18 @@ impl Plan {
     pub fn http2(mut self, args: &Http2Args) -> Self {
         self.config.http2 = args.limits(&self.config);
         self
+    }
+
+    /// Requests are marked so.
+    #[must_use]
+    pub fn marks(mut self, marks: Marks) -> Self {
+        self.config.forwarding.marks = marks;
+        self
+    }
+
+    /// Lines about requests are written so, if there are any: in this configuration, and in those that follow.
+    pub(super) fn logs_to(&mut self, log: AccessLog) {
+        self.log = log;
     }
 
     /// Several groups of backends, and sites whose routes lead to them. The backends of the groups follow each other.
@@ -327,12 +346,16 @@ impl Plan {
         let cache = self.caches().then(|| cache(self.cache, workers, &slots, seed));
         let router = self.sites.map(|sites| Router::new(sites.sites));
         let gate = router.as_ref().and_then(|router| gate(router, mail(workers, &slots), seed));
+        let measures = self.config.measures.then(|| measures(Arc::default(), router.as_ref(), &groups, workers));
         let shared = Arc::new(Shared {
             version: 0,
             cache,
             groups,
             router,
             gate,
+            watches: measures.is_some() || self.config.access_log,
+            measures,
+            log: self.log,
             load: Arc::new(Load::new(workers, slots.backends())),
             forward,
             counters: (0..workers).map(|_| Counters::new(slots.backends())).collect(),
@@ -362,6 +385,13 @@ const MOST_BACKENDS: usize = 65_535;
 
 /// Places for backends that reloads may add, at least; a larger proxy may grow to twice its size.
 const SPARE: usize = 256;
+
+/// How long requests take, by the names of sites and groups. Series that are `known` go on.
+pub(super) fn measures(known: Arc<Known>, router: Option<&Router>, groups: &Groups, workers: usize) -> Measures {
+    let sites = router.into_iter().flat_map(Router::site_names);
+    let upstreams = groups.iter().map(|group| group.name.as_deref().unwrap_or(NONE));
+    Measures::new(known, workers, sites, upstreams)
+}
 
 /// Shards of the store. More than a machine has cores, so that two workers seldom meet at one.
 const SHARDS: usize = 64;

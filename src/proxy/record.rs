@@ -5,7 +5,6 @@ use crate::{app::Secure, backend::BackendId, cache::Did, time::Now};
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    time::Instant,
 };
 
 /// Bytes of a refused request that the log shows. Enough to see what it was.
@@ -23,7 +22,7 @@ pub(super) enum PoolUse {
 }
 
 impl PoolUse {
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::None => "-",
             Self::Opened => "new",
@@ -86,73 +85,6 @@ impl Record {
     }
 }
 
-/// One line of the access log.
-pub(super) struct Line<'a> {
-    pub(super) record: &'a Record,
-    /// The request line, or what there is of it.
-    pub(super) request: &'a dyn std::fmt::Display,
-    pub(super) backend: &'a str,
-    pub(super) outcome: Result<(), Failure>,
-    pub(super) close: &'a str,
-    pub(super) now: Instant,
-    /// The choices of a proxy that has sites.
-    pub(super) way: Option<Chosen<'a>>,
-}
-
-/// The choices that were made for a request, by their names.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Chosen<'a> {
-    pub(super) site: Option<&'a str>,
-    pub(super) route: Option<&'a str>,
-    pub(super) upstream: Option<&'a str>,
-}
-
-impl Line<'_> {
-    /// Writes the line: one event of target `access`. A connection over TLS has fields of its own, behind the others.
-    pub(super) fn write(&self) {
-        let record = self.record;
-        let failure = self.outcome.map_or_else(Failure::as_str, |()| "-");
-        let retries = Joined(&record.retries);
-        /// The fields of every line, and those that are given.
-        macro_rules! line {
-            ($($more:tt)*) => {
-                tracing::info!(
-                    target: "access",
-                    client = %record.client,
-                    peer = %record.peer,
-                    request = format_args!("\"{}\"", self.request),
-                    status = record.status,
-                    sent = record.sent,
-                    received = record.received,
-                    ms = format_args!("{:.3}", self.now.duration_since(record.started.instant).as_secs_f64() * 1e3),
-                    backend = self.backend,
-                    pool = record.pool.as_str(),
-                    cache = record.cache.map_or("-", Did::as_str),
-                    retries = %retries,
-                    not_retried = record.not_retried.unwrap_or("-"),
-                    failure,
-                    close = self.close,
-                    stream = record.stream,
-                    site = self.way.map(|way| way.site.unwrap_or("-")),
-                    route = self.way.map(|way| way.route.unwrap_or("-")),
-                    upstream = self.way.map(|way| way.upstream.unwrap_or("-")),
-                    $($more)*
-                )
-            };
-        }
-        match record.secure.as_deref() {
-            None => line!(),
-            Some(Secure { version, key_exchange, suite, server_name, alpn, resumed, client, .. }) => line!(
-                tls = format_args!("\"{version} {key_exchange} {suite}\""),
-                sni = %server_name.as_deref().unwrap_or("-").escape_debug(),
-                alpn = %alpn.as_deref().unwrap_or("-").escape_debug(),
-                resumed = resumed,
-                subject = format_args!("\"{}\"", client.as_deref().unwrap_or("-").escape_debug()),
-            ),
-        }
-    }
-}
-
 /// The first line of bytes that were refused, as far as it is there: at most [`REFUSED_MAX`] bytes of it, and nothing that
 /// could end the log's own line or quotes, or move a terminal's cursor. `-` if there is nothing.
 pub(super) fn printable(bytes: &[u8]) -> String {
@@ -162,18 +94,6 @@ pub(super) fn printable(bytes: &[u8]) -> String {
     let cut = line.len() > REFUSED_MAX;
     let shown = line[..line.len().min(REFUSED_MAX)].escape_ascii();
     if line.is_empty() { "-".to_owned() } else { format!("{shown}{}", if cut { "…" } else { "" }) }
-}
-
-/// Reasons joined by commas, in quotes; `-` if there are none.
-struct Joined<'a>(&'a [Failure]);
-
-impl std::fmt::Display for Joined<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (index, failure) in self.0.iter().enumerate() {
-            write!(f, "{}{}", if index == 0 { "\"" } else { ", " }, failure.as_str())?;
-        }
-        f.write_str(if self.0.is_empty() { "-" } else { "\"" })
-    }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::{
     running::Running,
     secured::{Certificates, Secured},
     setup::Setup,
+    tally::Tally,
     versions::Current,
 };
 use crate::{
@@ -54,7 +55,7 @@ pub fn run(args: &ProxyArgs, compose: impl FnOnce(Plan) -> Plan) -> Result<(), F
 pub fn serve(setup: Setup, source: Option<Box<dyn Source>>) -> Result<(), Failure> {
     let mut inherited = if source.is_some() { Inherited::take() } else { Inherited::default() };
     setup.check_admin()?;
-    let _log = cli::start_logging(&setup.args.listen.log_level);
+    let (_log, lines, log_places) = setup.log.start(&setup.args.listen.log_level)?;
     let secured = setup.prepare_tls()?;
     secured.iter().flat_map(|secured| &secured.warnings).for_each(|warning| tracing::warn!("{warning}"));
     let certificates = secured.as_ref().map(Secured::watch).transpose()?;
@@ -62,7 +63,8 @@ pub fn serve(setup: Setup, source: Option<Box<dyn Source>>) -> Result<(), Failur
     let _reload = watch_for_reload(source.is_some().then_some(&wishes), certificates.as_ref())?;
     let demo = setup.demo.map(Demo::start).transpose()?;
     let backends = demo.as_ref().map_or_else(|| setup.resolve(), |demo| Ok(demo_backends(demo)))?;
-    let Setup { args, mut plan, plain, secure, announced, saying, upgrade_timeout, .. } = setup;
+    let Setup { args, mut plan, plain, secure, announced, saying, upgrade_timeout, log, .. } = setup;
+    plan.logs_to(log.access_log(lines));
     plan.check(&backends).and_then(|()| plan.check_listener(args.listen.listen)).map_err(Failure::Usage)?;
     let driver = args.driver.choose()?;
     let workers = args.workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
@@ -76,10 +78,9 @@ pub fn serve(setup: Setup, source: Option<Box<dyn Source>>) -> Result<(), Failur
     let (admin, own_admin) = open_admin(args.admin, &mut inherited)?;
     let admin_address = admin.as_ref().map(TcpListener::local_addr).transpose()?;
     let paths = admin::paths(plan.caches(), source.is_some());
-    let (forward, sites) = (plan.is_forward(), plan.site_names());
-    let around = Announced::new(&announced, plan.trust());
+    let (forward, sites, around) = (plan.is_forward(), plan.site_names(), Announced::new(&announced, plan.trust()));
     let (proxies, slots) = plan.build(backends.clone(), workers, clock::now(), rand::random());
-    let current = proxies[0].current();
+    let (current, tally) = (proxies[0].current(), proxies[0].tally());
     let asks = source.is_some().then_some(&wishes);
     let desk = admin.map(|listener| open_desk(proxies[0].desk(), listener, asks)).transpose()?;
     let mut running = Running::new(desk);
@@ -94,7 +95,7 @@ pub fn serve(setup: Setup, source: Option<Box<dyn Source>>) -> Result<(), Failur
     if let Some(source) = source {
         keep(source, own, current, &running, drain.clone(), wished)?;
     }
-    let _stop = signals::watch(drain.clone())?;
+    let _stop = signals::watch(hear(drain.clone(), log_places, tally))?;
     let admin = admin_address.map(|at| (at, paths));
     let places = Places { plain, secure, forward, sites, admin, tls: secured.as_ref() };
     say_that_it_runs(&places, &mut inherited);
@@ -102,6 +103,21 @@ pub fn serve(setup: Setup, source: Option<Box<dyn Source>>) -> Result<(), Failur
     places.greet(&backends, workers, demo.is_some());
     saying.into_iter().for_each(|say| say());
     running.wait(drain)
+}
+
+/// The handler of signals: SIGUSR1 opens the files of the log again, and tells the work so far.
+fn hear(
+    mut drain: impl FnMut(Signal) + Send + 'static,
+    log_places: cli::Places,
+    tally: Tally,
+) -> impl FnMut(Signal) + Send + 'static {
+    move |signal| match signal {
+        Signal::Stop => drain(signal),
+        Signal::User1 => {
+            log_places.open_again();
+            tracing::info!("{tally}");
+        }
+    }
 }
 
 /// The start of workers: only those layers are around a proxy that it needs.

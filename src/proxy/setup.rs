@@ -1,7 +1,7 @@
 //! A proxy as it was asked for, by flags or by a file: everything that is known before it touches the system.
 
 use super::{
-    BackendSpec, Plan, ProxyArgs,
+    BackendSpec, LogArgs, Plan, ProxyArgs,
     secured::{Prepared, Secured, TlsArgs},
 };
 use crate::{
@@ -25,6 +25,8 @@ pub struct Setup {
     /// Where it listens without TLS, and with it.
     pub(super) plain: Vec<ListenOptions>,
     pub(super) secure: Vec<ListenOptions>,
+    /// Where it logs, and in which form.
+    pub(super) log: LogArgs,
     /// Which of them, in this order, hear from a trusted proxy first whose connection it is.
     pub(super) announced: Vec<bool>,
     /// Backends of its own that it starts.
@@ -50,6 +52,7 @@ impl Setup {
             args: args.clone(),
             plain: vec![args.listen.options()],
             secure,
+            log: LogArgs::default(),
             announced: Vec::new(),
             demo,
             plan,
@@ -77,6 +80,7 @@ impl Setup {
             plan,
             plain: plain.iter().map(listen).collect(),
             secure: secure.iter().map(listen).collect(),
+            log: LogArgs::default(),
             announced: plain.iter().chain(secure).map(|(_, announced)| *announced).collect(),
             demo: None,
             upgrade_timeout: NEVER,
@@ -88,6 +92,12 @@ impl Setup {
     #[must_use]
     pub fn with_upgrade_timeout(self, upgrade_timeout: Duration) -> Self {
         Self { upgrade_timeout, ..self }
+    }
+
+    /// The same; it logs as these flags say.
+    #[must_use]
+    pub fn logging(self, log: &LogArgs) -> Self {
+        Self { log: log.clone(), ..self }
     }
 
     /// The same with a certificate made on the spot, for these hosts and this machine.
@@ -111,6 +121,7 @@ impl Setup {
     /// The first mistake: one line that says what to do.
     pub fn check(&self) -> Result<Vec<String>, Failure> {
         self.check_admin()?;
+        self.log.check()?;
         let unresolved = (0..).map(BackendId).zip(&self.args.backend);
         let backends: Vec<Backend> = unresolved.map(|(id, spec)| spec.backend(id, Addresses::new(&[]))).collect();
         self.plan.check(&backends).map_err(Failure::Usage)?;

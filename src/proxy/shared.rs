@@ -2,6 +2,7 @@
 
 use super::{
     access::{Barred, Gate},
+    access_log::{AccessLog, Chosen},
     config::Config,
     edits::Edits,
     exchange::Cache,
@@ -9,8 +10,8 @@ use super::{
     forward::{Forward, TUNNELS},
     groups::Groups,
     load::Load,
+    measures::Measures,
     policy::Policy,
-    record::Chosen,
     routing::{Router, Target, Way},
     stats::Counters,
 };
@@ -51,6 +52,12 @@ pub(super) struct Shared {
     pub(super) cache: Option<Cache>,
     /// One per worker.
     pub(super) counters: Arc<[Counters]>,
+    /// `None`: nobody asks how long requests take.
+    pub(super) measures: Option<Measures>,
+    /// How lines about requests are written, if there are any.
+    pub(super) log: AccessLog,
+    /// A request is looked at when it is over: for the log, or for its duration.
+    pub(super) watches: bool,
     /// `None`: no client speaks TLS.
     pub(super) tls: Option<Arc<tls::Shared>>,
     /// Empty: no backend speaks TLS.

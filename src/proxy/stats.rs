@@ -1,35 +1,12 @@
 //! Counters: one writer per worker, summed when `/stats` is asked for.
 
-use super::{failure::Failure, leaving::LetGo, streams::Http2Counters};
+use super::{counter::Counter, failure::Failure, leaving::LetGo, streams::Http2Counters};
 use crate::{
     cache::{Did, Forward},
     pool::{CloseReason, Stats},
+    units::WordCounts,
 };
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-};
-
-/// A number that only its own worker changes: a plain store, no locked instruction.
-#[derive(Debug, Default)]
-pub(super) struct Counter(AtomicU64);
-
-impl Counter {
-    pub(super) fn add(&self, n: u64) {
-        self.0.store(self.read().wrapping_add(n), Ordering::Relaxed);
-    }
-
-    pub(super) fn set(&self, value: u64) {
-        self.0.store(value, Ordering::Relaxed);
-    }
-
-    pub(super) fn read(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
+use std::collections::BTreeMap;
 
 /// A copy of a pool's own statistics, for other threads to read.
 #[derive(Debug, Default)]
@@ -139,8 +116,8 @@ pub(super) struct Counters {
     pub(super) http2: Http2Counters,
     /// Requests per backend.
     pub(super) backends: Vec<Counter>,
-    /// How often each rule ended an exchange. Locked on the error path only.
-    reasons: Mutex<BTreeMap<&'static str, u64>>,
+    /// How often each rule ended an exchange.
+    reasons: WordCounts,
 }
 
 impl Counters {
@@ -150,8 +127,7 @@ impl Counters {
 
     /// One exchange ended for this reason.
     pub(super) fn count_reason(&self, failure: Failure) {
-        let mut reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
-        *reasons.entry(failure.as_str()).or_default() += 1;
+        self.reasons.count(failure.as_str());
     }
 
     pub(super) fn count_status(&self, status: u16) {
@@ -164,8 +140,6 @@ impl Counters {
 
     /// Adds this worker's reasons to `total`.
     pub(super) fn add_reasons(&self, total: &mut BTreeMap<&'static str, u64>) {
-        for (reason, count) in self.reasons.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            *total.entry(reason).or_default() += count;
-        }
+        self.reasons.add_to(total);
     }
 }

@@ -5,7 +5,8 @@ use super::{
     Plan,
     access::Gate,
     exchange::Cache,
-    plan::{gate, mail},
+    measures::Measures,
+    plan::{gate, mail, measures},
     routing::Router,
     shared::Shared,
     sites::built,
@@ -88,11 +89,16 @@ impl Plan {
         }
         let router = self.sites.map(|sites| Router::new(sites.sites));
         let gate = router.as_ref().and_then(|router| carried_on(old, router));
+        let known = old.measures.as_ref().map(Measures::known);
+        let measures = known.map(|known| measures(known, router.as_ref(), &groups, old.counters.len()));
         Ok(Shared {
             version: old.version.wrapping_add(1),
             groups,
             router,
             gate,
+            watches: measures.is_some() || self.config.access_log,
+            measures,
+            log: old.log.clone(),
             cache: old.cache.as_ref().map(|cache| again(cache, self.cache)),
             backends: by_id,
             config: self.config,

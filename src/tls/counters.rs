@@ -1,12 +1,10 @@
 //! Counts of handshakes, for all workers. They change once in a connection's life, so one set is shared.
 
 use super::Failure;
+use crate::units::WordCounts;
 use std::{
     collections::BTreeMap,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
 /// Counts of what became of the connections to TLS listeners.
@@ -14,7 +12,7 @@ use std::{
 pub struct Counters {
     full: AtomicU64,
     resumed: AtomicU64,
-    failures: Mutex<BTreeMap<&'static str, u64>>,
+    failures: WordCounts,
     reloaded: AtomicU64,
     not_reloaded: AtomicU64,
 }
@@ -41,8 +39,7 @@ impl Counters {
     }
 
     pub(super) fn failed(&self, failure: Failure) {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        *failures.entry(failure.as_str()).or_default() += 1;
+        self.failures.count(failure.as_str());
     }
 
     /// The certificates were to be reloaded; whether they were.
@@ -59,7 +56,7 @@ impl Counters {
             resumed: self.resumed.load(Relaxed),
             reloaded: self.reloaded.load(Relaxed),
             not_reloaded: self.not_reloaded.load(Relaxed),
-            failures: self.failures.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            failures: self.failures.read(),
         }
     }
 }

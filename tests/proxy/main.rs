@@ -24,6 +24,10 @@ mod tls;
 mod upgrade;
 mod upstreams;
 
+mod logs;
+mod marks;
+mod metrics;
+
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -60,6 +60,9 @@ impl Step<'_> {
         if let Some(edits) = self.worker.shared.response_edits(self.core.way) {
             answer.edit(edits);
         }
+        if let Some((name, id)) = self.request_id() {
+            answer.mark(name, id);
+        }
         self.reply().own(&answer);
     }
 

@@ -178,17 +178,29 @@ impl Relay {
 }
 
 impl Step<'_> {
-    /// The head as the client gets it, if its route changes it.
+    /// The head as the client gets it, if its route changes it, or if it says the id of the request.
     pub(super) fn edited(&self, head: &ResponseHead) -> Option<ResponseHead> {
-        if !self.core.way.ruled {
+        let way = self.core.way;
+        let edits = if way.ruled { self.worker.shared.response_edits(way) } else { None };
+        let id = self.request_id();
+        if edits.is_none() && id.is_none() {
             return None;
         }
-        let edits = self.worker.shared.response_edits(self.core.way)?;
         let mut head = head.clone();
         // A field that `Connection` names does not go on, and would take the one of the file with it.
         hop::remove_listed(&mut head.fields);
-        edits.apply(&mut head.fields);
+        edits.into_iter().for_each(|edits| edits.apply(&mut head.fields));
+        if let Some((name, id)) = id {
+            // A stored response has that of the request by which it was fetched.
+            head.fields.remove(name);
+            head.fields.push(name, id);
+        }
         Some(head)
+    }
+
+    /// The id that the request was marked with, and its field.
+    pub(super) fn request_id(&self) -> Option<(&str, &str)> {
+        self.worker.shared.config.forwarding.marks.request_id(&self.core.request.head.fields)
     }
 
     /// Whether the client may send its content after this response, or may not: it waits for 100, and is not asked to

@@ -115,9 +115,6 @@ impl Step<'_> {
 
     /// The stored response with the head as the client gets it, if its route changes that.
     fn edited_entry(&mut self, entry: &Entry) -> Option<Entry> {
-        if !self.core.way.ruled {
-            return None;
-        }
         let head = self.edited(&entry.stored.head)?;
         let wire = self.wire(&head);
         let mut edited = Entry::new(entry.key.clone(), entry.hash, Stored { head, ..entry.stored.clone() });

@@ -118,6 +118,13 @@ impl Way {
     }
 }
 
+impl Way {
+    /// The number of the site.
+    pub(super) fn site(self) -> Option<usize> {
+        self.site.map(|site| site as usize)
+    }
+}
+
 /// The sites of a proxy, ready to be searched.
 #[derive(Debug)]
 pub(super) struct Router {
@@ -234,6 +241,11 @@ impl Router {
             of_site.into_iter().find(|route| other.routes.get(*route as usize).is_some_and(|known| known.path == path))
         });
         Way { group: group.unwrap_or_default(), site, route, ..way }
+    }
+
+    /// The names of all sites, by their numbers.
+    pub(super) fn site_names(&self) -> impl Iterator<Item = &str> {
+        self.sites.iter().map(|(name, _)| name.as_str())
     }
 
     /// The names of site and route, for the log.

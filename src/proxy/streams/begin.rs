@@ -6,18 +6,21 @@ use crate::{
     http::{BodyLength, RequestHead, target::Scheme},
     http2::{self, Cause, ErrorCode},
     proxy::{
-        Proxy, answer,
+        Proxy,
+        access_log::{Line, RequestLine},
+        answer,
         client::{Client, Http2},
         exchange::{BEGINNING, Core, Event, Exchange, Needed, Request, needed},
         failure::Failure,
         identity,
-        record::{Line, Record},
+        marks::{self, Marks},
+        record::Record,
         refusals::refusal,
         routing::Way,
         shared::Shared,
     },
 };
-use rand::RngExt as _;
+use rand::{RngExt as _, rngs::SmallRng};
 use std::{net::IpAddr, time::Instant};
 
 /// Exchanges of one worker beyond which no stream is let in. As many as clients of HTTP/1.1 could have there, with as many
@@ -42,7 +45,6 @@ impl Proxy {
         if self.is_full(conn, stream) {
             return;
         }
-        let random = self.worker.rng.random();
         let shared = &self.worker.shared;
         let config = &shared.config;
         let Some(streams) = self.worker.table.streams(conn) else { return };
@@ -50,7 +52,7 @@ impl Proxy {
         let is_last = streams.served == config.keep_alive_requests;
         let now = cx.clock();
         let (peer, secure) = (streams.peer, streams.secure.clone());
-        let asked = ask(request, peer.ip(), secure.as_deref(), (random, now.instant), shared);
+        let asked = ask(request, peer.ip(), secure.as_deref(), (&mut self.worker.rng, now.instant), shared);
         let missing = if asked.failure.is_some() || ends { 0 } else { needed(&asked.head, asked.body) };
         let by = now.instant + config.deadlines.body * BEGINNING;
         let needed = (missing > 0).then_some(Needed { bytes: missing, by });
@@ -129,9 +131,11 @@ impl Proxy {
         counters.refused.add(1);
         counters.count_reason(failure);
         counters.count_status(record.status);
-        if self.worker.shared.config.access_log {
-            let (outcome, close) = (Err(failure), "-");
-            Line { record: &record, request: &"-", backend: "-", outcome, close, now: now.instant, way: None }.write();
+        let shared = &self.worker.shared;
+        if shared.config.access_log {
+            let (asked, backend, outcome, close) = (RequestLine::Bytes("-"), "-", Err(failure), "-");
+            Line { record: &record, asked, backend, outcome, close, now, way: None, marks: &Marks::default() }
+                .write(&shared.log);
         }
     }
 }
@@ -143,12 +147,12 @@ impl Open {
     }
 }
 
-/// Judges a request. `random`: for the key of a WebSocket.
+/// Judges a request, and marks it.
 fn ask(
     request: http2::Request,
     peer: IpAddr,
     secure: Option<&Secure>,
-    (random, now): ([u8; 16], Instant),
+    (rng, now): (&mut SmallRng, Instant),
     shared: &Shared,
 ) -> Asked {
     let config = &shared.config;
@@ -165,7 +169,7 @@ fn ask(
     let mut key = None;
     if let Some(protocol) = &protocol {
         if protocol.eq_ignore_ascii_case(websocket::PROTOCOL) {
-            let made = Key::of(random);
+            let made = Key::of(rng.random());
             made.write(&mut head.fields);
             body = BodyLength::Empty;
             key = Some(made);
@@ -173,6 +177,7 @@ fn ask(
             failure = failure.or(Some(Failure::UnknownProtocol));
         }
     }
+    marks::mark(&mut head, &config.forwarding.marks, || trusted, rng);
     failure = failure.or_else(|| refusal(&head, body, peer, secure, config));
     let (way, failure) = shared.way(&mut head, who.client, now, failure);
     Asked { head, body, key, way, failure, overrides_method: who.overrides_method, client: who.client }

@@ -2,16 +2,11 @@
 
 use crate::{
     http2::Cause,
-    proxy::{
-        leaving::LetGo,
-        stats::{Counter, Counters},
-    },
+    proxy::{counter::Counter, leaving::LetGo, stats::Counters},
+    units::WordCounts,
 };
 use serde_json::{Value, json};
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
-};
+use std::collections::BTreeMap;
 
 /// Those of one worker.
 #[derive(Debug, Default)]
@@ -29,8 +24,10 @@ pub(in crate::proxy) struct Http2Counters {
     pub(super) goodbyes: Counter,
     /// Those to which we did, by [`Goodbye`].
     pub(super) own_goodbyes: [Counter; Goodbye::ALL.len()],
-    /// Locked on the error path only.
-    causes: Mutex<Causes>,
+    /// The rules and limits that clients broke, so that a stream ended.
+    streams_ended: WordCounts,
+    /// So that a connection ended.
+    connections_ended: WordCounts,
 }
 
 /// Why a connection gets a GOAWAY although its client has broken no rule.
@@ -55,20 +52,10 @@ impl Goodbye {
     }
 }
 
-/// By their names, the rules and limits that clients broke.
-#[derive(Debug, Default)]
-struct Causes {
-    /// So that a stream ended.
-    streams: BTreeMap<&'static str, u64>,
-    /// So that a connection ended.
-    connections: BTreeMap<&'static str, u64>,
-}
-
 impl Http2Counters {
     /// A stream was not let in, or was reset, for this cause.
     pub(super) fn count_stream(&self, cause: Cause) {
-        let mut causes = self.causes.lock().unwrap_or_else(PoisonError::into_inner);
-        *causes.streams.entry(cause.as_str()).or_default() += 1;
+        self.streams_ended.count(cause.as_str());
     }
 
     /// A client was told that no more of its requests are taken.
@@ -79,23 +66,18 @@ impl Http2Counters {
 
     /// A connection was ended for this cause.
     pub(super) fn count_connection(&self, cause: Cause) {
-        let mut causes = self.causes.lock().unwrap_or_else(PoisonError::into_inner);
-        *causes.connections.entry(cause.as_str()).or_default() += 1;
+        self.connections_ended.count(cause.as_str());
     }
 }
 
 /// The counts of all workers, as `/stats` shows them.
 pub(in crate::proxy) fn http2_stats(all: &[Counters]) -> Value {
     let sum = |read: fn(&Http2Counters) -> &Counter| -> u64 { all.iter().map(|c| read(&c.http2).read()).sum() };
-    let mut total = Causes::default();
-    for counters in all {
-        let causes = counters.http2.causes.lock().unwrap_or_else(PoisonError::into_inner);
-        for (sums, counts) in [(&mut total.streams, &causes.streams), (&mut total.connections, &causes.connections)] {
-            for (cause, count) in counts {
-                *sums.entry(cause).or_default() += count;
-            }
-        }
-    }
+    let ended = |read: fn(&Http2Counters) -> &WordCounts| {
+        let mut total = BTreeMap::new();
+        all.iter().for_each(|counters| read(&counters.http2).add_to(&mut total));
+        total
+    };
     let goodbyes = Goodbye::ALL.iter().enumerate().map(|(at, why)| {
         let said: u64 = all.iter().map(|counters| counters.http2.own_goodbyes[at].read()).sum();
         (why.as_str().to_owned(), Value::from(said))
@@ -108,7 +90,7 @@ pub(in crate::proxy) fn http2_stats(all: &[Counters]) -> Value {
         "refused": sum(|c| &c.refused),
         "goaway_from_client": sum(|c| &c.goodbyes),
         "goaway_to_client": Value::Object(goodbyes.collect()),
-        "streams_ended": total.streams,
-        "connections_ended": total.connections,
+        "streams_ended": ended(|c| &c.streams_ended),
+        "connections_ended": ended(|c| &c.connections_ended),
     })
 }
