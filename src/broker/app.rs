@@ -139,7 +139,14 @@ impl Broker {
         let Some(Client { phase: Phase::Open { key, version, .. }, .. }) = self.client(conn) else { return };
         let (key, version) = (*key, *version);
         let done = match decode(frame, body, version) {
-            Ok(packet) => self.core.packet(key, packet, cx.clock()),
+            Ok(packet) => {
+                if matches!(packet, Packet::Disconnect(_)) {
+                    // Answers to what came before it, as far as they may leave.
+                    let output = self.core.take_last(key);
+                    self.send(cx, conn, output);
+                }
+                self.core.packet(key, packet, cx.clock())
+            }
             Err(error) => Err(Stop::Error(error)),
         };
         match done {

@@ -49,7 +49,7 @@ pub struct Will {
 pub struct ConnectError {
     /// The rule.
     pub error: Error,
-    /// The version in which a CONNACK can say so. `None`: there is no version in which it would be understood.
+    /// The version in which a CONNACK can say so. `None`: it would not be understood, or must not be said.
     pub version: Option<Version>,
 }
 
@@ -78,7 +78,8 @@ pub fn decode_connect(body: Bytes) -> Result<Connect, ConnectError> {
         }
         _ => return Err(unknown(unsupported("the protocol's name is not MQTT"))),
     };
-    rest(version, from).map_err(|error| ConnectError { error, version: Some(version) })
+    // In version 3.1.1 a CONNECT that is malformed is not answered [MQTT-3.1.4-1].
+    rest(version, from).map_err(|error| ConnectError { error, version: Some(version).filter(|v| *v == Version::V5) })
 }
 
 /// The fields behind the version.

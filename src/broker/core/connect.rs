@@ -72,7 +72,7 @@ impl Core {
             self.counts.refused += 1;
             return Err(Refusal { reason: Reason::NOT_AUTHORIZED, why: "the topic of the will is not yours" });
         }
-        let at = millis(now);
+        let (at, made) = (millis(now), self.made);
         known.into_iter().for_each(|key| self.take_over(key, connect.clean, now));
         // It may be over by now.
         let known = self.by_client.get(&client).copied();
@@ -92,7 +92,9 @@ impl Core {
             self.sessions[key].is_recorded = true;
         }
         self.set_will(key, will);
-        self.depend(key);
+        if self.made > made {
+            self.depend(key);
+        }
         self.counts.connected += 1;
         let connack = agreed.connack(&connect, known.is_some(), assigned.as_ref(), &self.limits);
         self.answer(key, &Packet::ConnAck(connack), 0);

@@ -61,6 +61,11 @@ impl Core {
         Ok(())
     }
 
+    /// The bytes that may leave before a client's goodbye is heard.
+    pub(crate) fn take_last(&mut self, key: Key) -> Output {
+        self.link(key).map_or_else(Output::new, |link| link.take())
+    }
+
     /// The broker ends a connection whose client broke a rule: its last bytes.
     pub(crate) fn refuse(&mut self, key: Key, error: Error, now: Now) -> Output {
         let Some(link) = self.link(key) else { return Output::new() };
