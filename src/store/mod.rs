@@ -6,7 +6,7 @@
 //!                       clients                memory
 //! ```
 //!
-//! One event loop runs everything but the file: a command sees no other halfway, and no key has a lock. [`Engine`](engine::Engine) is pure:
+//! One event loop runs everything but the file: a command sees no other halfway, and no key has a lock. [`Engine`] is pure:
 //! bytes and time come in, [`Effect`](world::Effect)s and records of changes go out.
 //!
 //! Reading order: `request` and `reply` (the protocol), `value/` (what a key holds), `keyspace` (all keys), `command/` (what each command
