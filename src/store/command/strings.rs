@@ -316,18 +316,22 @@ pub(crate) fn decrby(call: &mut Call<'_>) -> Outcome {
 
 fn add(call: &mut Call<'_>, by: i64) -> Outcome {
     let (db, key) = (call.db(), call.word(1));
-    let before = match call.keys.text(db, key)? {
-        Some(text) => Some(text.integer().ok_or(Fault::NotInteger)?),
-        None => None,
+    let changed = call.keys.change(db, key, |value| {
+        let Value::Text(text) = value else { return Err(Fault::WrongType) };
+        let before = text.integer().ok_or(Fault::NotInteger)?;
+        let Some(sum) = before.checked_add(by) else {
+            return refuse("ERR increment or decrement would overflow");
+        };
+        *text = Text::Int(sum);
+        Ok(sum)
+    });
+    let sum = match changed {
+        Some(sum) => sum?,
+        None => {
+            call.keys.put(db, key, Value::Text(Text::Int(by)), 0);
+            by
+        }
     };
-    let Some(sum) = before.unwrap_or(0).checked_add(by) else {
-        return refuse("ERR increment or decrement would overflow");
-    };
-    if before.is_some() {
-        call.keys.change(db, key, |value| *value = Value::Text(Text::Int(sum)));
-    } else {
-        call.keys.put(db, key, Value::Text(Text::Int(sum)), 0);
-    }
     call.touched(key);
     call.out.int(sum);
     Ok(())
