@@ -28,7 +28,7 @@ enum Loose {
 }
 use Loose::{Chance, No, Order, Pairs, Time};
 
-/// Words: k a key, v a value, i an integer, c a count, f a float, m a member, x a bound of scores, l a bound of names, d a database,
+/// Words: k a key, z a key of a sorted set whose scores are all 0 (names are in no order otherwise), v a value, i an integer, c a count, f a float, m a member, x a bound of scores, l a bound of names, d a database,
 /// b a bit, o an offset, t seconds far away, T a point in time, w a field type.
 const TEMPLATES: &[Row] = &[
     ("GET $k", No),
@@ -175,20 +175,22 @@ const TEMPLATES: &[Row] = &[
     ("ZRANGE $k $i $i REV WITHSCORES", No),
     ("ZRANGE $k $x $x BYSCORE", No),
     ("ZRANGE $k $x $x BYSCORE REV LIMIT $i $i WITHSCORES", No),
-    ("ZRANGE $k $l $l BYLEX", No),
-    ("ZRANGE $k $l $l BYLEX REV LIMIT $c $c", No),
+    ("ZRANGE $z $l $l BYLEX", No),
+    ("ZRANGE $z $l $l BYLEX REV LIMIT $c $c", No),
     ("ZREVRANGE $k $i $i WITHSCORES", No),
     ("ZRANGEBYSCORE $k $x $x WITHSCORES LIMIT $i $i", No),
     ("ZREVRANGEBYSCORE $k $x $x", No),
-    ("ZRANGEBYLEX $k $l $l", No),
-    ("ZREVRANGEBYLEX $k $l $l LIMIT $c $i", No),
+    ("ZRANGEBYLEX $z $l $l", No),
+    ("ZREVRANGEBYLEX $z $l $l LIMIT $c $i", No),
     ("ZRANGESTORE $k $k $i $i", No),
     ("ZRANGESTORE $k $k $x $x BYSCORE", No),
+    ("ZADD $z 0 $m 0 $m", No),
+    ("ZADD $z 0 $m 0 $v", No),
     ("ZCOUNT $k $x $x", No),
-    ("ZLEXCOUNT $k $l $l", No),
+    ("ZLEXCOUNT $z $l $l", No),
     ("ZREMRANGEBYRANK $k $i $i", No),
     ("ZREMRANGEBYSCORE $k $x $x", No),
-    ("ZREMRANGEBYLEX $k $l $l", No),
+    ("ZREMRANGEBYLEX $z $l $l", No),
     ("ZPOPMIN $k", No),
     ("ZPOPMAX $k $c", No),
     ("ZMPOP 2 $k $k MIN COUNT $c", No),
@@ -313,6 +315,7 @@ fn word(kind: char, random: &mut Random) -> String {
     let small = |random: &mut Random| random.below(12) as i64 - 5;
     match kind {
         'k' => format!("k{}", random.below(6)),
+        'z' => format!("z{}", random.below(2)),
         'v' => match random.below(8) {
             0 => random.below(1000).to_string(),
             1 => "x".repeat(random.below(70)),
@@ -438,7 +441,8 @@ impl Pair {
             panic!("\n{}\nours: or theirs has closed the connection", self.history.join("\n"));
         };
         if ours == Value::Simple("QUEUED".to_owned()) {
-            self.queued.push(loose);
+            // It tells the number of the connection.
+            self.queued.push(if words[0] == "HELLO" { Chance } else { loose });
         }
         let is_exec = words[0] == "EXEC";
         let list = |value: Value, queued: &[Loose]| match value {
