@@ -20,7 +20,7 @@ SOAK   ?= 50
 .DEFAULT_GOAL := help
 # Steps of `check` report one after the other, whatever -j says.
 .NOTPARALLEL:
-.PHONY: help run m1 m2 m3 m4 proxy forward-proxy course servers test test-all test-epoll test-io-uring test-over-tls unit sim broker-crash other-worlds check format lint doc build deny portable bench bench-peers fuzz-smoke compare clean
+.PHONY: help run m1 m2 m3 m4 proxy forward-proxy course servers test test-all test-epoll test-io-uring test-over-tls unit sim broker-crash other-worlds check format lint doc build deny portable bench bench-peers bench-store store-seeds fuzz-smoke compare clean
 
 # One line a step, so that a long run can be read afterwards.
 say = @printf '\n==> %s\n' '$(1)'
@@ -175,6 +175,14 @@ bench: ## measure the parts (criterion) in about two minutes and compare with th
 
 bench-peers: build ## measure against nginx, side by side (needs nginx and wrk; ARGS=--quick)
 	./benches/peers.py $(ARGS)
+
+bench-store: build ## measure the store against redis-server, in pairs (needs redis-server; ARGS="--pairs 9")
+	python3 benches/store.py $(ARGS)
+
+# Beyond `make test`: other sequences of commands than the few that each change is tried with.
+STORE_SEEDS ?= 1000
+store-seeds: ## play STORE_SEEDS (1000) random sequences of commands to the store and to redis-server
+	STORE_SEEDS=$(STORE_SEEDS) $(CARGO) test $(LOCKED) --test store random_commands -- --nocapture
 
 compare: build ## measure every architecture under the same loads and write a page (ARGS=--quick: in a minute)
 	./target/release/load compare --html target/compare.html --json target/compare.json $(ARGS)
