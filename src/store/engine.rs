@@ -108,6 +108,7 @@ impl Engine {
             self.work_held(&mut client);
         }
         self.finish(client);
+        self.go_on_with_served();
     }
 
     /// Runs the commands that are held.

@@ -120,11 +120,12 @@ impl Engine {
             self.world.effects.push(Effect::Abort(slot));
         } else if client.is_full && unsent < ENOUGH {
             self.resume(slot);
+            self.go_on_with_served();
         }
     }
 
-    /// A client reads again: the commands that waited for that have their turn.
-    fn resume(&mut self, slot: usize) {
+    /// A client reads again, or waits no longer: the commands that waited for that have their turn.
+    pub(super) fn resume(&mut self, slot: usize) {
         let Some(mut client) = self.world.clients.take(slot) else { return };
         if client.wait.is_none() && !client.held.bytes.is_empty() {
             self.work_held(&mut client);

@@ -61,17 +61,29 @@ impl Engine {
                 // It keeps its places, and the time that it was given at first.
                 client.wait = Some(wait);
             } else {
-                self.go_on(&mut client, &wait.keys);
+                self.go_on(&client, &wait.keys);
             }
         }
         self.finish(client);
     }
 
-    /// A client stops waiting, and the commands behind have their turn.
-    fn go_on(&mut self, client: &mut Client, places: &[Place]) {
+    /// A client stops waiting.
+    fn go_on(&mut self, client: &Client, places: &[Place]) {
         self.leave_queues(client.id, places);
         self.world.effects.push(Effect::Deadline(client.slot, None));
-        self.work_held(client);
+        if !client.held.bytes.is_empty() {
+            self.world.served.push_back(client.id);
+        }
+    }
+
+    /// Runs the commands that clients had sent behind the one that waited. They may serve others in turn: so this is a loop over a list, and no
+    /// function that calls itself once for each of ten thousand clients.
+    pub(super) fn go_on_with_served(&mut self) {
+        while let Some(id) = self.world.served.pop_front() {
+            if let Some(slot) = self.world.clients.slot(id) {
+                self.resume(slot);
+            }
+        }
     }
 
     fn leave_queues(&mut self, id: u64, places: &[Place]) {
@@ -98,6 +110,7 @@ impl Engine {
         let wait = self.world.clients.at(slot).and_then(|client| client.wait.as_ref());
         if wait.is_some_and(|wait| wait.until.is_some_and(|until| until <= now)) {
             self.end_wait(slot, false);
+            self.go_on_with_served();
         }
     }
 
@@ -113,7 +126,7 @@ impl Engine {
             } else {
                 self.reply.null();
             }
-            self.go_on(&mut client, &wait.keys);
+            self.go_on(&client, &wait.keys);
         }
         self.finish(client);
     }

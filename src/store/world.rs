@@ -8,7 +8,7 @@ use super::{
 use crate::time::Now;
 use bytes::Bytes;
 use indexmap::{IndexMap, IndexSet};
-use std::time::Instant;
+use std::{collections::VecDeque, time::Instant};
 
 /// A task of the driver.
 #[derive(Debug, PartialEq, Eq)]
@@ -73,6 +73,8 @@ pub(crate) struct World {
     pub(crate) config: Config,
     pub(crate) effects: Vec<Effect>,
     pub(crate) asks: Vec<Ask>,
+    /// Clients that have stopped waiting: the commands behind theirs have their turn.
+    pub(crate) served: VecDeque<u64>,
     /// Clients that are to wait no longer, and whether with an error.
     pub(crate) unblock: Vec<(u64, bool)>,
     pub(crate) now: Now,
@@ -99,6 +101,7 @@ impl World {
             config,
             effects: Vec::new(),
             asks: Vec::new(),
+            served: VecDeque::new(),
             unblock: Vec::new(),
             now,
             started: now,

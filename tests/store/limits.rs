@@ -126,6 +126,28 @@ fn clients_beyond_the_limit_are_told_so() {
     });
 }
 
+/// Each client waits for its own key, and behind that has a command that serves the next one.
+#[test]
+fn a_long_chain_of_clients_that_serve_each_other_is_no_deep_one() {
+    const LINKS: usize = 1500;
+    let store = store(&["--in-memory"]);
+    let mut chain: Vec<Client> = (0..LINKS).map(|_| Client::tcp(store.address())).collect();
+    for (number, client) in chain.iter_mut().enumerate() {
+        client.send(&["PING"]);
+        assert_eq!(client.read(), Value::Simple("PONG".to_owned()));
+        let next = format!("k{}", number + 1);
+        client.send_raw(&[encode(&["BLPOP", &format!("k{number}"), "0"]), encode(&["RPUSH", &next, "x"])].concat());
+    }
+    let mut other = Client::tcp(store.address());
+    wait_until("all to wait", || number(&mut other, "blocked_clients") == LINKS as u64);
+    other.say("RPUSH k0 x");
+    for (number, client) in chain.iter_mut().enumerate() {
+        assert!(matches!(client.read(), Value::Array(_)), "{number}");
+        assert_eq!(client.read(), Value::Int(1), "{number}");
+    }
+    assert_eq!(other.say(&format!("LLEN k{LINKS}")), Value::Int(1));
+}
+
 /// Ten thousand clients that say nothing cost their sockets and little else, and the one that talks does not notice them.
 #[test]
 #[ignore = "it takes 20,000 descriptors: `make test-all` runs it"]
