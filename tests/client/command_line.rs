@@ -103,6 +103,11 @@ fn commands_after_quit_are_named() {
     let mut open = client(&name, &[]);
     open.line("QUIT");
     assert_eq!((open.wait().code(), open.stdout().as_str(), open.stderr().as_str()), (Some(0), "BYE\n", ""));
+    // A last line without its end is a line, although its writer has not closed the pipe.
+    let mut unended = client(&name, &[]);
+    unended.text("QUIT\nECHO a");
+    assert_eq!((unended.wait().code(), unended.stdout().as_str()), (Some(3), "BYE\n"));
+    assert!(unended.stderr().starts_with("! line 2 \"ECHO a\": not sent: it comes after QUIT\n"), "{}", unended.stderr());
     // With anything behind it, it is another command, and a wrong one.
     let mut wrong = client(&name, &[]);
     wrong.feed("QUIT now\nPING\n".to_owned());

@@ -30,8 +30,13 @@ impl Shell {
 
     /// Types a line.
     pub fn line(&mut self, text: &str) {
+        self.text(&format!("{text}\n"));
+    }
+
+    /// Types that and no line end, all of it at once.
+    pub fn text(&mut self, text: &str) {
         let stdin = self.stdin.as_mut().expect("it was not closed");
-        stdin.write_all(format!("{text}\n").as_bytes()).expect("it reads its input");
+        stdin.write_all(text.as_bytes()).expect("it reads its input");
     }
 
     /// Writes all that from another thread, and closes: the program takes it at its own pace.

@@ -85,10 +85,9 @@ impl Input {
         let mut ended = false;
         while !ended {
             let mut input = match self.next(&mut buffer) {
-                Ok(None) => break,
                 Err(error) => return drop(sender.send(Control::End(Err(error)))),
-                // The last line may lack its end.
-                Ok(Some(0)) => {
+                // The last line may lack its end: also the last that is wanted, when the writer has not closed the pipe yet.
+                Ok(None | Some(0)) => {
                     ended = true;
                     &b"\n"[..]
                 }
