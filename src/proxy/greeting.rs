@@ -13,7 +13,7 @@ pub(super) struct Places<'a> {
     /// The names of its sites.
     pub(super) sites: Vec<String>,
     /// And what can be asked for there.
-    pub(super) admin: Option<(SocketAddr, &'static str)>,
+    pub(super) admin: Option<(SocketAddr, &'a str)>,
     pub(super) tls: Option<&'a Secured>,
 }
 

@@ -1,8 +1,8 @@
 //! Runs a plan: listeners, one thread per worker, signals, a clean end.
 
 use super::{
-    Desk, Plan, Proxy, ProxyArgs, admin,
-    admin_reload::Reloads,
+    Desk, Plan, Proxy, ProxyArgs,
+    admin::{self, Reloads},
     demo::Demo,
     greeting::Places,
     keeper::{Keeper, Own, Source, Wish, Wishes, admin_place},
@@ -96,7 +96,7 @@ pub fn serve(setup: Setup, source: Option<Box<dyn Source>>) -> Result<(), Failur
         keep(source, own, current, &running, drain.clone(), wished)?;
     }
     let _stop = signals::watch(hear(drain.clone(), log_places, tally))?;
-    let admin = admin_address.map(|at| (at, paths));
+    let admin = admin_address.map(|at| (at, &*paths));
     let places = Places { plain, secure, forward, sites, admin, tls: secured.as_ref() };
     say_that_it_runs(&places, &mut inherited);
     tracing::info!("{driver}");

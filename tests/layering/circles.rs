@@ -26,7 +26,6 @@ const KNOWN: &[(&str, &[&str], &str)] = &[
     ("net/proactor", &["accept", "connection", "io", "splice"], "a connection splices to another one of its kind"),
     ("net/proactor", &["buffers", "operations", "ring"], "an operation holds the buffers that the ring fills"),
     ("net/reactor", &["accept", "io"], "accepting is one of the things that sockets are watched for"),
-    ("proxy", &["admin", "admin_reload", "desk"], "the desk gives the answers that the admin pages are made of"),
     (
         "proxy",
         &[
@@ -34,6 +33,11 @@ const KNOWN: &[(&str, &[&str], &str)] = &[
             "turns", "versions", "worker",
         ],
         "an exchange acts on the worker that holds it",
+    ),
+    (
+        "proxy/admin",
+        &["desk", "paths", "purge", "reload", "visitor"],
+        "a visitor keeps what it waits for, and the desk, which answers, keeps the visitors",
     ),
     ("proxy/exchange", &["cache", "join"], "what the cache has decides whether a request joins a fetch"),
 ];

@@ -2,15 +2,12 @@
 //!
 //! Another thread reads it (`keeper.rs`), and the visitor waits for that thread's answer. The event loop does not.
 
-use super::{
-    admin_purge::{Answer, from_a_page},
-    desk::Desk,
-    keeper::Wishes,
-};
+use super::{answer::Answer, desk::Desk, guard::from_a_page};
 use crate::{
     app::{ConnId, Cx, TimerKey},
     http::{Method, RequestHead, Status},
     net::Remote,
+    proxy::keeper::Wishes,
 };
 use serde_json::json;
 use std::sync::{
@@ -23,7 +20,7 @@ type Outcome = (ConnId, Result<Vec<String>, String>);
 
 /// The way to the keeper and back.
 #[derive(Debug)]
-pub(super) struct Reloads {
+pub(in crate::proxy) struct Reloads {
     wishes: Wishes,
     done: (Sender<Outcome>, Receiver<Outcome>),
     /// Wakes the event loop of the admin listener.
@@ -32,7 +29,7 @@ pub(super) struct Reloads {
 
 impl Reloads {
     /// The second of the pair takes the event loop's waker, as soon as there is one.
-    pub(super) fn new(wishes: Wishes) -> (Self, Arc<OnceLock<Remote>>) {
+    pub(in crate::proxy) fn new(wishes: Wishes) -> (Self, Arc<OnceLock<Remote>>) {
         let waker = Arc::<OnceLock<Remote>>::default();
         (Self { wishes, done: channel(), waker: waker.clone() }, waker)
     }
@@ -52,21 +49,20 @@ impl Desk {
     /// A visitor asks for `/reload`. It is answered when that is over, or at once with why not.
     pub(super) fn begin_reload(&mut self, conn: ConnId, head: &RequestHead, cx: &mut Cx) {
         let brief = head.method == Method::Head;
-        let text = |status, extra, text: &str| (status, "text/plain", extra, text.to_owned());
         let refused = match (&self.reloads, &head.method) {
-            (None, _) => Some(text(Status::NOT_FOUND, "", "there is no file that could be read again\n")),
-            (_, Method::Post) if from_a_page(head) => Some(text(Status::FORBIDDEN, "", "not from a web page\n")),
+            (None, _) => Some(Answer::text(Status::NOT_FOUND, "there is no file that could be read again\n")),
+            (_, Method::Post) if from_a_page(head) => Some(Answer::text(Status::FORBIDDEN, "not from a web page\n")),
             (Some(reloads), Method::Post) => {
                 reloads.begin(conn);
                 None
             }
-            _ => Some(text(Status::METHOD_NOT_ALLOWED, "Allow: POST\r\n", "POST\n")),
+            _ => Some(Answer::only("Allow: POST\r\n", "POST\n")),
         };
         match refused {
-            Some(answer) => self.admin_conclude(conn, answer, brief, cx),
+            Some(answer) => self.conclude(conn, &answer, brief, cx),
             None => {
-                if let Some(admin) = self.visitors.get_mut(&conn) {
-                    admin.waits = true;
+                if let Some(visitor) = self.visitors.get_mut(&conn) {
+                    visitor.waits = true;
                 }
                 cx.set_reading(conn, false);
                 cx.set_deadline(TimerKey::Conn(conn), None);
@@ -79,7 +75,7 @@ impl Desk {
         let done: Vec<Outcome> = self.reloads.iter().flat_map(|reloads| reloads.done.1.try_iter()).collect();
         for (conn, outcome) in done {
             if self.visitors.contains_key(&conn) {
-                self.admin_conclude(conn, answer(outcome), false, cx);
+                self.conclude(conn, &answer(outcome), false, cx);
             }
         }
     }
@@ -90,5 +86,5 @@ fn answer(outcome: Result<Vec<String>, String>) -> Answer {
         Ok(changes) => (Status::OK, json!({"reloaded": true, "changes": changes})),
         Err(why) => (Status::UNPROCESSABLE_CONTENT, json!({"reloaded": false, "why": why})),
     };
-    (status, "application/json", "", serde_json::to_string_pretty(&body).unwrap_or_default() + "\n")
+    Answer::json(status, &body)
 }

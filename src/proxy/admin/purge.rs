@@ -2,10 +2,12 @@
 //!
 //! It takes its time: a step, and then whatever else the loop has to do. A client that hangs up ends it half-way.
 
-use super::shared::Shared;
+use super::{answer::Answer, desk::Desk, guard::from_a_page};
 use crate::{
+    app::{ConnId, Cx, TimerKey},
     cache::purge::{Purge, Sweep},
     http::{Method, RequestHead, Status},
+    proxy::shared::Shared,
 };
 use serde_json::json;
 use std::sync::atomic::Ordering::Relaxed;
@@ -20,34 +22,64 @@ one of:\n  /purge?url=URL       all variants of one URL: http://host/path, or /p
 /purge?all           everything\n\
 POST takes them out, GET (or &dry-run) only says which ones would go. Write & as %26 in a URL.\n";
 
-pub(super) type Answer = (Status, &'static str, &'static str, String);
+/// A purge for one client.
+#[derive(Debug)]
+pub(super) struct Purging {
+    sweep: Sweep,
+    /// Without a body: `HEAD`.
+    brief: bool,
+}
+
+impl Desk {
+    /// A visitor asks for `/purge`.
+    pub(super) fn begin_purge(&mut self, conn: ConnId, head: &RequestHead, cx: &mut Cx) {
+        let brief = head.method == Method::Head;
+        match begin(&self.shared, head) {
+            Ok(sweep) => {
+                if let Some(visitor) = self.visitors.get_mut(&conn) {
+                    visitor.purging = Some(Purging { sweep, brief });
+                }
+                cx.set_reading(conn, false);
+                self.step_purge(conn, cx);
+            }
+            Err(answer) => self.conclude(conn, &answer, brief, cx),
+        }
+    }
+
+    /// The next step for a visitor that waits for a purge.
+    pub(super) fn step_purge(&mut self, conn: ConnId, cx: &mut Cx) {
+        let visitor = self.visitors.get_mut(&conn);
+        let Some(Purging { sweep, brief }) = visitor.and_then(|visitor| visitor.purging.as_mut()) else { return };
+        match step(&self.shared, sweep) {
+            None => cx.set_deadline(TimerKey::Conn(conn), Some(cx.now())),
+            Some(answer) => {
+                let brief = *brief;
+                self.conclude(conn, &answer, brief, cx);
+            }
+        }
+    }
+}
 
 /// Begins what a request for `/purge` asks for, or says why not.
-pub(super) fn begin(shared: &Shared, head: &RequestHead) -> Result<Sweep, Answer> {
-    let text = |status, text: String| (status, "text/plain", "", text);
+fn begin(shared: &Shared, head: &RequestHead) -> Result<Sweep, Answer> {
     let Some(cache) = &shared.cache else {
-        return Err(text(Status::NOT_FOUND, "nothing is cached here: see --cache-size\n".to_owned()));
+        return Err(Answer::text(Status::NOT_FOUND, "nothing is cached here: see --cache-size\n"));
     };
     let asks = match head.method {
         Method::Post => false,
         Method::Get | Method::Head => true,
-        _ => return Err((Status::METHOD_NOT_ALLOWED, "text/plain", "Allow: GET, HEAD, POST\r\n", USAGE.to_owned())),
+        _ => return Err(Answer::only("Allow: GET, HEAD, POST\r\n", USAGE)),
     };
     if !asks && from_a_page(head) {
-        return Err(text(Status::FORBIDDEN, "not from a web page\n".to_owned()));
+        return Err(Answer::text(Status::FORBIDDEN, "not from a web page\n"));
     }
     let (what, dry_run) = parse(head.parsed_target().query().unwrap_or_default())
-        .map_err(|why| text(Status::BAD_REQUEST, format!("{why}\n{USAGE}")))?;
+        .map_err(|why| Answer::text(Status::BAD_REQUEST, format!("{why}\n{USAGE}")))?;
     Ok(Sweep::begin(&cache.flights, what, dry_run || asks, LISTED))
 }
 
-/// Whether a web page may have sent this. A page in the operator's browser can send a POST here, but not without this field.
-pub(super) fn from_a_page(head: &RequestHead) -> bool {
-    head.fields.contains("origin")
-}
-
 /// One step. The answer, when that was the last.
-pub(super) fn step(shared: &Shared, sweep: &mut Sweep) -> Option<Answer> {
+fn step(shared: &Shared, sweep: &mut Sweep) -> Option<Answer> {
     let cache = shared.cache.as_ref()?;
     let before = sweep.purged().entries;
     let more = sweep.step(&cache.store);
@@ -68,7 +100,7 @@ pub(super) fn step(shared: &Shared, sweep: &mut Sweep) -> Option<Answer> {
         "urls": purged.urls,
         "not_listed": purged.entries.saturating_sub(purged.urls.len() as u64),
     });
-    Some((Status::OK, "application/json", "", serde_json::to_string_pretty(&body).unwrap_or_default() + "\n"))
+    Some(Answer::json(Status::OK, &body))
 }
 
 /// The responses to take out, and whether the answer should only say which they are.

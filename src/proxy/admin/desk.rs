@@ -3,8 +3,11 @@
 //! So the operator never waits behind the clients: not for one of their connections when all are taken, not for a worker that
 //! is busy, and not for the end of a drain, which is answered for (`503`) until the last worker has ended.
 
-use super::{admin::Admin, admin_reload::Reloads, shared::Shared, versions::Current};
-use crate::app::{App, ConnId, Cx, Origin, TimerKey};
+use super::{reload::Reloads, visitor::Visitor};
+use crate::{
+    app::{App, ConnId, Cx, Origin, TimerKey},
+    proxy::{shared::Shared, versions::Current},
+};
 use std::{collections::BTreeMap, io, sync::Arc};
 
 /// The admin service: it answers for all workers of one proxy.
@@ -13,7 +16,7 @@ pub struct Desk {
     current: Arc<Current>,
     /// The newest configuration when a visitor said something last.
     pub(super) shared: Arc<Shared>,
-    pub(super) visitors: BTreeMap<ConnId, Admin>,
+    pub(super) visitors: BTreeMap<ConnId, Visitor>,
     /// `None`: there is no file that could be read again.
     pub(super) reloads: Option<Reloads>,
     /// No more visitors come: the process is about to end.
@@ -21,12 +24,12 @@ pub struct Desk {
 }
 
 impl Desk {
-    pub(super) fn new(current: Arc<Current>) -> Self {
+    pub(in crate::proxy) fn new(current: Arc<Current>) -> Self {
         Self { shared: current.get(), current, visitors: BTreeMap::new(), reloads: None, closing: false }
     }
 
     /// It takes wishes for another configuration.
-    pub(super) fn reloading(self, reloads: Reloads) -> Self {
+    pub(in crate::proxy) fn reloading(self, reloads: Reloads) -> Self {
         Self { reloads: Some(reloads), ..self }
     }
 

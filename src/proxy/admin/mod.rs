@@ -1,0 +1,27 @@
+//! The admin listener: `/healthz` for a supervisor, `/stats` for an operator who looks for a cause, `/metrics` for Prometheus,
+//! `/purge` for an operator who knows better than the cache, `/reload` for one who has changed the file.
+//!
+//! | file | question |
+//! |---|---|
+//! | `paths.rs` | which path gives which answer: a new one begins here |
+//! | `guard.rs` | which requests are not answered, because a web page may have sent them |
+//! | `visitor.rs` | who is connected, and for how long |
+//! | `desk.rs` | whose event loop that is |
+//! | `stats.rs` | all numbers of the proxy, as JSON |
+//! | `purge.rs`, `reload.rs` | answers that take a while |
+//! | `answer.rs` | how an answer is written |
+//!
+//! Off unless asked for, on loopback unless insisted upon: what it tells is for the operator, not for clients.
+
+mod answer;
+mod desk;
+mod guard;
+mod paths;
+mod purge;
+mod reload;
+mod stats;
+mod visitor;
+
+pub use desk::Desk;
+pub(super) use paths::paths;
+pub(super) use reload::Reloads;
