@@ -107,7 +107,11 @@ fn commands_after_quit_are_named() {
     let mut unended = client(&name, &[]);
     unended.text("QUIT\nECHO a");
     assert_eq!((unended.wait().code(), unended.stdout().as_str()), (Some(3), "BYE\n"));
-    assert!(unended.stderr().starts_with("! line 2 \"ECHO a\": not sent: it comes after QUIT\n"), "{}", unended.stderr());
+    assert!(
+        unended.stderr().starts_with("! line 2 \"ECHO a\": not sent: it comes after QUIT\n"),
+        "{}",
+        unended.stderr()
+    );
     // With anything behind it, it is another command, and a wrong one.
     let mut wrong = client(&name, &[]);
     wrong.feed("QUIT now\nPING\n".to_owned());
