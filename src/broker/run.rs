@@ -2,24 +2,18 @@
 
 use super::{BrokerArgs, app::Broker, core::Core, guard, journal::Journal, password, shared::Shared};
 use crate::{
-    cli::{self, Failure},
+    cli::{self, DataFolder, Failure},
     net::{
-        Driver, DriverConfig, clock, descriptors,
+        Driver, DriverConfig, clock,
         signals::{self, Signal},
     },
 };
 use std::{
-    env, fs,
     io::{self, Write as _},
     net::SocketAddr,
-    os::unix::fs::DirBuilderExt as _,
-    path::{Path, PathBuf},
     sync::{Arc, mpsc},
     thread,
 };
-
-/// Descriptors of the process as such: standard streams, signals, the event loop, the listener, files.
-const DESCRIPTORS_ASIDE: u64 = 64;
 
 /// Runs until a signal ends it.
 ///
@@ -33,7 +27,7 @@ pub fn run(args: &BrokerArgs) -> Result<(), Failure> {
     let _log = cli::start_logging(&args.listen.log_level);
     let driver = args.driver.choose()?;
     let config = args.config()?;
-    let place = Place::of(args.data.as_deref())?;
+    let place = DataFolder::open(args.data.as_deref(), "broker")?;
     let (journal, image) = Journal::open(place.path(), args.sync).map_err(Failure::Run)?;
     let core = Core::restore(args.limits(), image, clock::now());
     let listener = args.listen.open()?;
@@ -42,7 +36,7 @@ pub fn run(args: &BrokerArgs) -> Result<(), Failure> {
     let shared = Arc::new(Shared::default());
     let store = Box::new(move |batch| records.send(batch).is_ok());
     let broker = Broker::new(core, config, store, Arc::clone(&shared));
-    let max_connections = clients(args.max_clients.get());
+    let max_connections = cli::clients_per_worker(args.max_clients.get(), 1);
     let mut worker =
         Driver::new(&driver, broker, DriverConfig { max_connections, pipes: 0, ..DriverConfig::default() })?;
     let (asks, asked) = mpsc::sync_channel(guard::QUEUE);
@@ -84,68 +78,9 @@ fn hash_password() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Where sessions and messages are.
-enum Place {
-    Given(PathBuf),
-    /// Removed at the end, if there is an end to it.
-    Temporary(PathBuf),
-}
-
-impl Place {
-    fn of(given: Option<&Path>) -> io::Result<Self> {
-        if let Some(folder) = given {
-            return Ok(Self::Given(folder.to_owned()));
-        }
-        let folder = env::temp_dir().join(format!("broker-{:016x}", rand::random::<u64>()));
-        // It must not be there: another user may have made it.
-        fs::DirBuilder::new().mode(0o700).create(&folder)?;
-        Ok(Self::Temporary(folder))
-    }
-
-    fn path(&self) -> &Path {
-        let (Self::Given(folder) | Self::Temporary(folder)) = self;
-        folder
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if let Self::Temporary(folder) = self
-            && let Err(error) = fs::remove_dir_all(&*folder)
-        {
-            tracing::warn!("{} could not be removed: {error}", folder.display());
-        }
-    }
-}
-
-/// Fewer than asked for if there are no descriptors for them.
-fn clients(asked: usize) -> usize {
-    let limit = descriptors::raise_limit().unwrap_or_else(|error| {
-        tracing::warn!(%error, "the limit of descriptors could not be raised");
-        u64::MAX
-    });
-    let most = usize::try_from(limit.saturating_sub(DESCRIPTORS_ASIDE)).unwrap_or(usize::MAX).max(1);
-    if most < asked {
-        tracing::warn!(
-            limit,
-            clients = most,
-            "too few descriptors for --max-clients: raise the limit with `ulimit -n`"
-        );
-    }
-    asked.min(most)
-}
-
-fn greet(address: SocketAddr, place: &Place) {
+fn greet(address: SocketAddr, place: &DataFolder) {
     tracing::info!("listening on {address}, MQTT 3.1.1 and 5");
-    match place {
-        Place::Given(folder) => tracing::info!("sessions and messages are in {}", folder.display()),
-        Place::Temporary(folder) => {
-            tracing::info!(
-                "sessions and messages are in {}, and go with this process: keep them with --data DIR",
-                folder.display()
-            );
-        }
-    }
+    tracing::info!("sessions and messages are in {place}");
     let (ip, port) = (address.ip(), address.port());
     tracing::info!("try: mosquitto_sub -h {ip} -p {port} -t 'sensors/#' -v");
     tracing::info!("try: mosquitto_pub -h {ip} -p {port} -t sensors/kitchen -m 21.5 -q 1");

@@ -2,27 +2,22 @@
 
 use super::{ChatArgs, guard, hall::Hall, house::House, journal::Journal, session::Chat, talk::Config};
 use crate::{
-    cli::{self, Failure},
+    cli::{self, DataFolder, Failure},
     net::{
-        Driver, DriverChoice, DriverConfig, Remote, Sessions, Traffic, clock, descriptors,
+        Driver, DriverChoice, DriverConfig, Remote, Sessions, Traffic, clock,
         listen::listen_together,
         signals::{self, Signal},
     },
     units::Counted,
 };
 use std::{
-    env, fs, io,
+    io,
     net::{SocketAddr, TcpListener},
     num::NonZeroUsize,
-    os::unix::fs::DirBuilderExt as _,
-    path::{Path, PathBuf},
     sync::{Arc, mpsc},
     thread,
     time::Duration,
 };
-
-/// Descriptors of the process as such: standard streams, signals, event loops, listeners, files.
-const DESCRIPTORS_ASIDE: u64 = 64;
 
 /// How often those are looked for who have not come back in time.
 const TICK: Duration = Duration::from_secs(1);
@@ -36,8 +31,8 @@ pub fn run(args: &ChatArgs) -> Result<(), Failure> {
     let _log = cli::start_logging(&args.listen.log_level);
     let driver = args.driver.choose()?;
     let workers = args.workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-    let clients = clients_per_worker(args.max_clients.get(), workers);
-    let place = Place::of(args.data.as_deref())?;
+    let clients = cli::clients_per_worker(args.max_clients.get(), workers);
+    let place = DataFolder::open(args.data.as_deref(), "chat")?;
     let (journal, archive) = Journal::open(place.path(), args.history()).map_err(Failure::Run)?;
     let now = clock::now();
     let hall = Hall::new(args.limits(), archive, args.owner.as_deref(), now);
@@ -73,57 +68,6 @@ pub fn run(args: &ChatArgs) -> Result<(), Failure> {
     guards.into_iter().chain([writer]).for_each(|thread| drop(thread.join()));
     report(&house, &traffic);
     result
-}
-
-/// Where accounts and histories are.
-enum Place {
-    Given(PathBuf),
-    /// Removed at the end, if there is an end to it.
-    Temporary(PathBuf),
-}
-
-impl Place {
-    fn of(given: Option<&Path>) -> io::Result<Self> {
-        if let Some(folder) = given {
-            return Ok(Self::Given(folder.to_owned()));
-        }
-        let folder = env::temp_dir().join(format!("chat-{:016x}", rand::random::<u64>()));
-        // It must not be there: another user may have made it.
-        fs::DirBuilder::new().mode(0o700).create(&folder)?;
-        Ok(Self::Temporary(folder))
-    }
-
-    fn path(&self) -> &Path {
-        let (Self::Given(folder) | Self::Temporary(folder)) = self;
-        folder
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if let Self::Temporary(folder) = self
-            && let Err(error) = fs::remove_dir_all(&*folder)
-        {
-            tracing::warn!("{} could not be removed: {error}", folder.display());
-        }
-    }
-}
-
-/// Fewer than asked for if there are no descriptors for them.
-fn clients_per_worker(asked: usize, workers: usize) -> usize {
-    let limit = descriptors::raise_limit().unwrap_or_else(|error| {
-        tracing::warn!(%error, "the limit of descriptors could not be raised");
-        u64::MAX
-    });
-    let most = usize::try_from(limit.saturating_sub(DESCRIPTORS_ASIDE)).unwrap_or(usize::MAX).max(workers);
-    if most < asked {
-        tracing::warn!(
-            limit,
-            clients = most,
-            "too few descriptors for --max-clients: raise the limit with `ulimit -n`"
-        );
-    }
-    asked.min(most).div_ceil(workers)
 }
 
 /// The workers.
@@ -216,17 +160,9 @@ impl Drop for Keeper {
     }
 }
 
-fn greet(address: SocketAddr, workers: usize, place: &Place) {
+fn greet(address: SocketAddr, workers: usize, place: &DataFolder) {
     tracing::info!("listening on {address}, {}", Counted(workers as u64, "worker"));
-    match place {
-        Place::Given(folder) => tracing::info!("accounts and histories are in {}", folder.display()),
-        Place::Temporary(folder) => {
-            tracing::info!(
-                "accounts and histories are in {}, and go with this process: keep them with --data DIR",
-                folder.display()
-            );
-        }
-    }
+    tracing::info!("accounts and histories are in {place}");
     tracing::info!("try: nc {} {}   and then /join lobby", address.ip(), address.port());
     tracing::info!("try: http://{address}/ in a browser");
 }

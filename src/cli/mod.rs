@@ -4,6 +4,8 @@
 //! - Nothing that is said on stderr is waited for longer than a moment, and nothing ends because it cannot be said ([`say`]).
 //! - All command lines are read in the same way, and all exit codes mean the same ([`parse`], [`EXIT_CODES`], [`main`]).
 
+mod clients;
+mod data;
 mod exit;
 pub mod file;
 mod listen;
@@ -11,6 +13,8 @@ mod log;
 mod parse;
 mod stderr;
 
+pub use clients::clients_per_worker;
+pub use data::DataFolder;
 pub use exit::{Failure, main, ready, ready_command, ready_tls};
 pub use listen::{ListenArgs, address};
 pub use log::{

@@ -22,6 +22,14 @@ pub fn raise_limit() -> Result<u64, Error> {
     Ok(limit.max(soft))
 }
 
+/// The same for a program that goes on without: says what failed, and takes it that there is no limit.
+pub fn raise_limit_or_warn() -> u64 {
+    raise_limit().unwrap_or_else(|error| {
+        tracing::warn!(%error, "the limit of descriptors could not be raised");
+        u64::MAX
+    })
+}
+
 /// How many descriptors are open now. For tests that look for leaks, and for statistics.
 ///
 /// # Errors

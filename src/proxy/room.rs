@@ -30,10 +30,7 @@ pub(super) fn clients_per_worker(
     aside: usize,
     upstreams: Option<usize>,
 ) -> (usize, usize) {
-    let limit = descriptors::raise_limit().unwrap_or_else(|error| {
-        tracing::warn!(%error, "the limit of descriptors could not be raised");
-        u64::MAX
-    });
+    let limit = descriptors::raise_limit_or_warn();
     let left = limit.saturating_sub(aside as u64);
     let (clients, pipes) = affordable(asked.map_or(MAX_CLIENTS, NonZeroUsize::get), workers, left, upstreams);
     if asked.is_some_and(|asked| clients < asked.get()) {

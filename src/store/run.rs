@@ -8,22 +8,18 @@ use super::{
     writer::Writer,
 };
 use crate::{
-    cli::{self, Failure},
+    cli::{self, DataFolder, Failure},
     net::{
-        Driver, DriverConfig, Remote, Traffic, clock, descriptors,
+        Driver, DriverConfig, Remote, Traffic, clock,
         signals::{self, Signal},
     },
 };
 use std::{
-    env, fs, io,
+    fs,
     net::SocketAddr,
-    os::unix::fs::DirBuilderExt as _,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, atomic::Ordering::Relaxed},
 };
-
-/// Descriptors of the process as such: standard streams, signals, the event loop, the listener, files.
-const DESCRIPTORS_ASIDE: u64 = 64;
 
 /// Clients beyond the limit that are told so at the same time.
 const TOLD: usize = 32;
@@ -37,8 +33,8 @@ pub fn run(args: &StoreArgs) -> Result<(), Failure> {
     let _log = cli::start_logging(&args.listen.log_level);
     let driver = args.driver.choose()?;
     let mut config = args.config()?;
-    config.max_clients = clients(config.max_clients);
-    let place = if args.in_memory { None } else { Some(Place::of(args.data.as_deref())?) };
+    config.max_clients = cli::clients_per_worker(config.max_clients, 1);
+    let place = if args.in_memory { None } else { Some(DataFolder::open(args.data.as_deref(), "store")?) };
     let listener = args.listen.open()?;
     let address = listener.local_addr()?;
     config.port = address.port();
@@ -98,23 +94,6 @@ fn load(path: &Path, engine: &mut Engine) -> Result<(Folder, u64), Failure> {
     Ok((folder, size))
 }
 
-/// Fewer than asked for if there are no descriptors for them.
-fn clients(asked: usize) -> usize {
-    let limit = descriptors::raise_limit().unwrap_or_else(|error| {
-        tracing::warn!(%error, "the limit of descriptors could not be raised");
-        u64::MAX
-    });
-    let most = usize::try_from(limit.saturating_sub(DESCRIPTORS_ASIDE)).unwrap_or(usize::MAX).max(1);
-    if most < asked {
-        tracing::warn!(
-            limit,
-            clients = most,
-            "too few descriptors for --max-clients: raise the limit with `ulimit -n`"
-        );
-    }
-    asked.min(most)
-}
-
 /// Bytes of this process in memory; 0 where only other ways than Linux's would tell.
 fn resident() -> usize {
     const PAGE: usize = 4096;
@@ -122,51 +101,11 @@ fn resident() -> usize {
     text.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).unwrap_or(0) * PAGE
 }
 
-/// Where the file is.
-enum Place {
-    Given(PathBuf),
-    /// Removed at the end, if there is an end to it.
-    Temporary(PathBuf),
-}
-
-impl Place {
-    fn of(given: Option<&Path>) -> io::Result<Self> {
-        if let Some(folder) = given {
-            return Ok(Self::Given(folder.to_owned()));
-        }
-        let folder = env::temp_dir().join(format!("store-{:016x}", rand::random::<u64>()));
-        // It must not be there: another user may have made it.
-        fs::DirBuilder::new().mode(0o700).create(&folder)?;
-        Ok(Self::Temporary(folder))
-    }
-
-    fn path(&self) -> &Path {
-        let (Self::Given(folder) | Self::Temporary(folder)) = self;
-        folder
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if let Self::Temporary(folder) = self
-            && let Err(error) = fs::remove_dir_all(&*folder)
-        {
-            tracing::warn!("{} could not be removed: {error}", folder.display());
-        }
-    }
-}
-
-fn greet(address: SocketAddr, place: Option<&Place>) {
+fn greet(address: SocketAddr, place: Option<&DataFolder>) {
     tracing::info!("listening on {address}");
     match place {
         None => tracing::info!("nothing is kept on the disk, as --in-memory says"),
-        Some(Place::Given(folder)) => tracing::info!("changes are kept in {}", folder.display()),
-        Some(Place::Temporary(folder)) => {
-            tracing::info!(
-                "changes are kept in {}, and go with this process: keep them with --data DIR",
-                folder.display()
-            );
-        }
+        Some(place) => tracing::info!("changes are kept in {place}"),
     }
     let (ip, port) = (address.ip(), address.port());
     tracing::info!("try: redis-cli -h {ip} -p {port} set greeting hello");

@@ -63,6 +63,8 @@ fn start_with(stderr: Stdio, program: impl AsRef<Path>, args: &[&str], ready: us
     command
         .args(args)
         .args(driver_for(program.as_ref(), args))
+        // What it would remove at its end stays there when it is killed: in a place that `cargo clean` empties.
+        .env("TMPDIR", env!("CARGO_TARGET_TMPDIR"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(stderr);
