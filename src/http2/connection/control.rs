@@ -80,8 +80,7 @@ impl Connection {
     }
 
     pub(super) fn ping(&mut self, head: Head, payload: &[u8], now: Instant) -> Result<Option<Event<'static>>, Cause> {
-        if head.has(ACK) && self.is_goodbye(payload) {
-            self.say_second_goodbye();
+        if head.has(ACK) && self.hear_answer(payload) {
             return Ok(None);
         }
         self.meters.count(Meter::Pings, 1, now)?;

@@ -6,12 +6,15 @@
 //!                       ◀── PING ACK   the peer has heard it
 //!   GOAWAY 5 ──▶                       5 was the last; what comes after it was not looked at
 //!                   …                  running streams end
+//!   PING ──▶
+//!                       ◀── PING ACK   the peer has read the last answer
 //! ```
 //!
-//! Then the connection is over. One without streams is over at once: a request that is on its way was not looked at, and the
-//! client learns so.
+//! Then the connection is over. Not before: the kernel of a client may hold much that it has yet to read, and what it says meanwhile, a
+//! window update for example, would be answered with a reset if we had closed, and a reset can destroy what was not read. One without
+//! streams is over at once: a request that is on its way was not looked at, and the client learns so.
 //!
-//! A client that says goodbye is served to the end. If nothing runs, it closes by itself, or we do after a while.
+//! A client that says goodbye is served to the end in the same way. If nothing runs, it closes by itself, or we do after a while.
 
 use super::{Connection, Event, Reset};
 use crate::http2::{
@@ -26,6 +29,9 @@ use std::time::Instant;
 /// The PING that follows the first goodbye. Its answer comes behind everything that the peer sent before it heard of that.
 const PING: &[u8; 8] = b"goodbye!";
 
+/// The PING behind the last answer.
+const FAREWELL: &[u8; 8] = b"farewell";
+
 /// How far we are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Going {
@@ -36,7 +42,9 @@ pub(super) enum Going {
     Announced(Instant),
     /// No stream after that one is served.
     Last(u32),
-    /// The connection has failed.
+    /// The last stream has ended, and the peer has not yet read all that it was told.
+    Parting(u32),
+    /// The peer has read everything, or the connection has failed.
     Over,
 }
 
@@ -44,7 +52,7 @@ impl Going {
     /// Whether a stream that begins is too late.
     pub(super) fn ignores(self, stream: u32) -> bool {
         match self {
-            Self::Last(last) => stream > last,
+            Self::Last(last) | Self::Parting(last) => stream > last,
             Self::No | Self::Peer(_) | Self::Announced(_) => false,
             Self::Over => true,
         }
@@ -61,6 +69,11 @@ impl Connection {
                 frame::write_go_away(MAX_31, ErrorCode::NO_ERROR, "", &mut self.out);
                 self.write_frame(Kind::Ping, 0, 0, PING);
                 self.going = Going::Announced(now + GOODBYE);
+            }
+            // It has had its time to read.
+            Going::Parting(_) => {
+                self.going = Going::Over;
+                return false;
             }
             Going::Announced(_) | Going::Last(_) | Going::Over => return false,
         }
@@ -83,7 +96,7 @@ impl Connection {
     #[must_use]
     pub fn is_over(&self) -> bool {
         match self.going {
-            Going::No | Going::Peer(_) | Going::Announced(_) => false,
+            Going::No | Going::Peer(_) | Going::Announced(_) | Going::Parting(_) => false,
             Going::Last(_) => self.streams.is_empty(),
             Going::Over => true,
         }
@@ -95,7 +108,7 @@ impl Connection {
         match self.going {
             Going::Announced(until) => Some(until),
             Going::Peer(until) => until,
-            Going::No | Going::Last(_) | Going::Over => None,
+            Going::No | Going::Last(_) | Going::Parting(_) | Going::Over => None,
         }
     }
 
@@ -104,7 +117,11 @@ impl Connection {
         if let Going::Announced(until) | Going::Peer(Some(until)) = self.going
             && until <= now
         {
+            let is_busy = matches!(self.going, Going::Announced(_));
             self.say_last();
+            if is_busy {
+                self.part();
+            }
         }
     }
 
@@ -144,13 +161,18 @@ impl Connection {
         Ok(())
     }
 
-    pub(super) fn is_goodbye(&self, ping: &[u8]) -> bool {
-        matches!(self.going, Going::Announced(_)) && ping == PING
-    }
-
-    /// The peer knows that it shall begin no streams: those that came are all that there will be.
-    pub(super) fn say_second_goodbye(&mut self) {
-        self.say_last();
+    /// The answer to a PING of ours. Tells whether it is one.
+    pub(super) fn hear_answer(&mut self, ping: &[u8]) -> bool {
+        match self.going {
+            // The peer knows that it shall begin no streams: those that came are all that there will be.
+            Going::Announced(_) if ping == PING => {
+                self.say_last();
+                self.part();
+            }
+            Going::Parting(_) if ping == FAREWELL => self.going = Going::Over,
+            _ => return false,
+        }
+        true
     }
 
     fn say_last(&mut self) {
@@ -162,6 +184,18 @@ impl Connection {
     pub(super) fn say_last_goodbye(&mut self) {
         if matches!(self.going, Going::Peer(_)) {
             self.say_last();
+        }
+        self.part();
+    }
+
+    /// Asks a client that has all its answers to say when it has read them.
+    fn part(&mut self) {
+        if let Going::Last(last) = self.going
+            && self.streams.is_empty()
+            && self.role == Role::Server
+        {
+            self.write_frame(Kind::Ping, 0, 0, FAREWELL);
+            self.going = Going::Parting(last);
         }
     }
 

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!   SIGTERM ──▶ idle: GOAWAY, closed
-//!          ╰──▶ busy: GOAWAY, PING ─▶ ACK ─▶ GOAWAY with the last stream ─▶ streams end ─▶ closed
-//!                                                     ╰── `--drain-timeout`: they are reset
+//!          ╰──▶ busy: GOAWAY, PING ─▶ ACK ─▶ GOAWAY with the last stream ─▶ streams end, PING ─▶ ACK ─▶ closed
+//!                                                     ├── `--drain-timeout`: they are reset
+//!                                                     ╰── no ACK for the time of a connection that idles: closed
 //! ```
 //!
 //! GOAWAY says which requests were looked at. So an idle connection can be closed at once: a client whose request crosses that knows that

@@ -60,6 +60,32 @@ fn an_idle_connection_is_told_goodbye() {
     assert_eq!((&stats["connections"]["open"], &stats["connections"]["closed"]), (&0.into(), &1.into()));
 }
 
+/// The kernel of a client may hold much that it has not read, and its window updates must not be answered with a reset: a connection
+/// is closed when the client says that it has read everything, or has had the time of one that idles.
+#[test]
+fn a_client_that_said_goodbye_has_time_to_read() {
+    for reads in [true, false] {
+        let mut world = World::speaking_http2(&["--idle-timeout", "20s"]);
+        let mut peer = world.peer();
+        let stream = peer.get(&mut world, "/");
+        let backend = world.opened();
+        world.connect(backend);
+        world.bring(peer.conn, frame(7, 0, 0, &[0; 8]));
+        world.say(backend, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        world.pass(SECOND * 15);
+        world.bring(peer.conn, frame(8, 0, 0, &[0, 0, 0, 1]));
+        assert_eq!(world.ended(peer.conn), "-");
+        if reads {
+            assert!(peer.heard(&mut world, stream).ended);
+            assert_eq!(peer.goaway, Some(ErrorCode::NO_ERROR));
+        } else {
+            world.pass(SECOND * 6);
+        }
+        assert_eq!(world.ended(peer.conn), "close");
+        assert_eq!(world.proxy.census().clients, 0);
+    }
+}
+
 #[test]
 fn the_first_request_and_every_field_block_have_a_deadline() {
     for (said, cause) in [
