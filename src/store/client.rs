@@ -29,8 +29,12 @@ pub(crate) struct Client {
     pub(crate) multi: Option<Multi>,
     pub(crate) watching: Vec<Watched>,
     pub(crate) subscribed: Subscribed,
+    /// It is shown all commands.
+    pub(crate) is_monitor: bool,
     pub(crate) wait: Option<Box<Wait>>,
     pub(crate) held: Held,
+    /// Bytes of its input from the command on that has its turn.
+    pub(crate) query: usize,
     /// Bytes that wait to be sent, by the driver's last word.
     pub(crate) unsent: usize,
     /// Its next commands are not run before it has read more.
@@ -113,8 +117,10 @@ impl Client {
             multi: None,
             watching: Vec::new(),
             subscribed: Subscribed::default(),
+            is_monitor: false,
             wait: None,
             held: Held::default(),
+            query: 0,
             unsent: 0,
             is_full: false,
             is_closing: false,
@@ -126,16 +132,17 @@ impl Client {
     }
 
     /// As CLIENT LIST tells it.
-    pub(crate) fn describe(&self, now: i64) -> String {
+    pub(crate) fn describe(&self, local: &str, now: i64) -> String {
         let mut flags = String::new();
+        flags.push_str(if self.is_monitor { "O" } else { "" });
         flags.push_str(if self.subscribed.count() > 0 { "P" } else { "" });
         flags.push_str(if self.multi.is_some() { "x" } else { "" });
         flags.push_str(if self.wait.is_some() { "b" } else { "" });
         flags.push_str(if flags.is_empty() { "N" } else { "" });
         let multi = self.multi.as_ref().map_or(-1, |multi| i64::try_from(multi.queue.len()).unwrap_or(i64::MAX));
-        let held = self.held.bytes.len() - self.held.start;
+        let held = (self.held.bytes.len() - self.held.start).max(self.query);
         format!(
-            "id={} addr={} fd={} name={} age={} idle={} flags={flags} db={} sub={} psub={} ssub={} multi={multi} \
+            "id={} addr={} laddr={local} fd={} name={} age={} idle={} flags={flags} db={} sub={} psub={} ssub={} multi={multi} \
              qbuf={held} qbuf-free=0 argv-mem=0 multi-mem={} rbs=0 rbp=0 obl=0 oll=0 omem={} tot-mem={} events=r cmd={} \
              user=default redir=-1 resp={}",
             self.id,

@@ -12,7 +12,8 @@
 use super::{
     client::{Client, Replies},
     command::{
-        self, Call, Command, Commands, DENYOOM, Fault, NO_AUTH, Outcome, PUBSUB, Record, WRITE, keyspec, subcommands,
+        self, Call, Command, Commands, DENYOOM, Fault, NO_AUTH, NO_MULTI, Outcome, PUBSUB, READONLY, Record, WRITE,
+        keyspec, monitor, subcommands,
     },
     config::Config,
     keyspace::Keyspace,
@@ -91,6 +92,7 @@ impl Engine {
             self.stop_waiting(&mut client);
             self.keys.unwatch(&mut client);
             self.world.channels.leave_all(&mut client);
+            self.world.monitors.swap_remove(&client.id);
             self.world.clients.forget(client.id);
         }
     }
@@ -173,6 +175,7 @@ impl Engine {
                 Ok(Step::More) => break,
                 Ok(Step::Command(len)) => {
                     let words = parser.words(&input[at..]);
+                    client.query = input.len() - at;
                     if words.len() > 0 {
                         self.execute(client, words);
                     }
@@ -185,6 +188,7 @@ impl Engine {
                 }
             }
         }
+        client.query = 0;
         client.is_full = client.unsent + self.reply.bytes.len() >= ENOUGH;
         if parser.is_within() {
             client.held.parser = Some(Box::new(parser));
@@ -237,7 +241,7 @@ impl Engine {
             client.is_closing = true;
             return Ok(());
         }
-        let command = self.look_up(client, words)?;
+        let (command, name) = self.look_up(client, words)?;
         let is_control = matches!(command.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset");
         if let Some(multi) = client.multi.as_mut().filter(|_| !is_control) {
             let kept = words.keep();
@@ -246,9 +250,9 @@ impl Engine {
             self.reply.simple("QUEUED");
             return Ok(());
         }
-        client.last = command.name;
+        client.last = name;
         if command.name == "exec" && client.multi.is_some() {
-            self.exec(client);
+            self.exec(client, command, words);
         } else {
             self.run(client, command, words, false);
             self.begin_wait(client);
@@ -261,16 +265,22 @@ impl Engine {
         Ok(())
     }
 
-    /// The command, if there is one of this name and its client may run it now.
-    fn look_up(&mut self, client: &Client, words: Words<'_>) -> Outcome<&'static Command> {
+    /// The command, if there is one of this name and its client may run it now; and its name with that of its subcommand.
+    fn look_up(&mut self, client: &Client, words: Words<'_>) -> Outcome<(&'static Command, &'static str)> {
         let Some(command) = Table.find(words.at(0)) else { return Err(unknown(words)) };
         let len = i32::try_from(words.len()).unwrap_or(i32::MAX);
         if (command.arity > 0 && command.arity != len) || len < -command.arity {
             return Err(Fault::Arity(command.name.to_owned()));
         }
-        subcommands::check(command, words)?;
+        let name = subcommands::check(command, words)?;
         if !client.is_known && command.flags & NO_AUTH == 0 {
             return command::refuse("NOAUTH Authentication required.");
+        }
+        if client.multi.is_some() && command.flags & NO_MULTI != 0 {
+            return command::refuse("ERR Command not allowed inside a transaction");
+        }
+        if client.is_monitor && command.flags & (READONLY | WRITE) != 0 {
+            return command::refuse("ERR Replica can't interact with the keyspace");
         }
         if self.world.config.max_memory > 0
             && self.keys.expires
@@ -293,7 +303,7 @@ impl Engine {
                 command.name
             ));
         }
-        Ok(command)
+        Ok((command, name))
     }
 
     /// Whether a command may need memory: a transaction does if one of its commands does.
@@ -323,6 +333,9 @@ impl Engine {
         };
         let outcome = (command.run)(&mut call);
         let record = call.record;
+        if !self.world.monitors.is_empty() {
+            monitor::show(&mut self.world, client, command, words);
+        }
         if let Err(fault) = outcome {
             self.world.errors += 1;
             self.reply.bytes.truncate(start);
@@ -349,7 +362,7 @@ impl Engine {
     }
 
     /// The commands of a transaction, one after the other and nothing in between.
-    fn exec(&mut self, client: &mut Client) {
+    fn exec(&mut self, client: &mut Client, exec: &Command, words: Words<'_>) {
         let multi = client.multi.take().unwrap_or_default();
         let now = self.keys.now;
         for watched in &client.watching {
@@ -383,6 +396,9 @@ impl Engine {
             self.keys.log.enclose(before);
         }
         client.last = "exec";
+        if !self.world.monitors.is_empty() {
+            monitor::show(&mut self.world, client, exec, words);
+        }
     }
 }
 

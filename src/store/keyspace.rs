@@ -149,12 +149,20 @@ impl Keyspace {
         Some(&entry.value)
     }
 
+    /// The same for a command that asks about a key and does not use it.
+    pub(crate) fn look(&mut self, db: usize, key: &[u8]) -> Option<&Entry> {
+        let place = self.find(db, key);
+        let count = if place.is_some() { &mut self.counts.hits } else { &mut self.counts.misses };
+        *count += 1;
+        self.dbs[db].keys.get_index(place?).map(|(_, entry)| entry)
+    }
+
     fn access(&mut self, db: usize, place: usize) -> u32 {
         let before = self.dbs[db].keys[place].access;
         self.policy.touched(before, self.now, &mut self.random)
     }
 
-    /// The same without a trace.
+    /// A key and what belongs to it, without a trace.
     pub(crate) fn peek(&mut self, db: usize, key: &[u8]) -> Option<&Entry> {
         let place = self.find(db, key)?;
         self.dbs[db].keys.get_index(place).map(|(_, entry)| entry)

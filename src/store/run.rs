@@ -38,6 +38,7 @@ pub fn run(args: &StoreArgs) -> Result<(), Failure> {
     let listener = args.listen.open()?;
     let address = listener.local_addr()?;
     config.port = address.port();
+    config.address = address.to_string();
     config.directory = place.as_ref().map(|place| place.path().display().to_string()).unwrap_or_default();
     let (max_clients, fsync) = (config.max_clients, config.fsync);
     let now = clock::now();

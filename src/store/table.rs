@@ -5,7 +5,7 @@
 
 use super::command::{
     Call, Command, Commands, Outcome, bitfield, bits, blocking, clients, connection, expiry, hashes, info, introspect,
-    keys, lcs, lists, pubsub, scan, server, sets, sort, strings, transactions, zrange, zsets, zunion,
+    keys, lcs, lists, monitor, pubsub, scan, scripts, server, sets, sort, strings, transactions, zrange, zsets, zunion,
 };
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -132,6 +132,7 @@ static ROWS: &[Command] = &[
     row("info", -1, "LT", (0, 0, 0), info::info, "server", "1.0.0", "Get information and statistics about the server"),
     row("lastsave", 1, "LTF", (0, 0, 0), server::lastsave, "server", "1.0.0", "Get the UNIX time stamp of the last successful save to disk"),
     row("memory", -2, "", (0, 0, 0), keys::memory, "server", "4.0.0", "A container for memory diagnostics commands"),
+    row("monitor", 1, "ASLT", (0, 0, 0), monitor::monitor, "server", "1.0.0", "Listen for all requests received by the server in real time"),
     row("shutdown", -1, "ASLTXY", (0, 0, 0), server::shutdown, "server", "1.0.0", "Synchronously save the dataset to disk and then shut down the server"),
     row("swapdb", 3, "WF", (0, 0, 0), keys::swapdb, "server", "4.0.0", "Swaps two Redis databases"),
     row("time", 1, "LTF", (0, 0, 0), server::time, "server", "2.6.0", "Return the current server time"),
@@ -244,6 +245,8 @@ static ROWS: &[Command] = &[
     row("hsetnx", 4, "WMF", (1, 1, 1), hashes::hsetnx, "hash", "2.0.0", "Set the value of a hash field, only if the field does not exist"),
     row("hstrlen", 3, "RF", (1, 1, 1), hashes::hstrlen, "hash", "3.2.0", "Get the length of the value of a hash field"),
     row("hvals", 2, "R", (1, 1, 1), hashes::hvals, "hash", "2.0.0", "Get all the values in a hash"),
+    row("function", -2, "", (0, 0, 0), scripts::function, "scripting", "7.0.0", "A container for function commands"),
+    row("script", -2, "", (0, 0, 0), scripts::script, "scripting", "2.6.0", "A container for Lua scripts management commands"),
     row("psubscribe", -2, "PSLT", (0, 0, 0), pubsub::psubscribe, "pubsub", "2.0.0", "Listen for messages published to channels matching the given patterns"),
     row("publish", 3, "PLTF", (0, 0, 0), pubsub::publish, "pubsub", "2.0.0", "Post a message to a channel"),
     row("pubsub", -2, "", (0, 0, 0), pubsub::pubsub, "pubsub", "2.8.0", "A container for Pub/Sub commands"),

@@ -70,6 +70,8 @@ pub(crate) struct FileState {
 pub(crate) struct World {
     pub(crate) clients: Clients,
     pub(crate) channels: Channels,
+    /// Clients that are shown all commands.
+    pub(crate) monitors: IndexSet<u64>,
     pub(crate) config: Config,
     pub(crate) effects: Vec<Effect>,
     pub(crate) asks: Vec<Ask>,
@@ -98,6 +100,7 @@ impl World {
         Self {
             clients: Clients::default(),
             channels: Channels::default(),
+            monitors: IndexSet::new(),
             config,
             effects: Vec::new(),
             asks: Vec::new(),

@@ -428,6 +428,10 @@ fn normal(value: Value, loose: Loose) -> Value {
 struct Pair {
     store: Client,
     redis: Client,
+    /// Others ask how much has changed: these two may be within a transaction.
+    store_beside: Client,
+    redis_beside: Client,
+    changes: [u64; 2],
     queued: Vec<Loose>,
     history: Vec<String>,
 }
@@ -461,6 +465,21 @@ impl Pair {
             let from = self.history.len().saturating_sub(60);
             panic!("\n{}\nours:   {ours:?}\ntheirs: {theirs:?}\n", self.history[from..].join("\n"));
         }
+        self.compare_changes(words);
+    }
+
+    /// Whether the last command has changed anything, says each of both: what has not is not written to the disk, and breaks no
+    /// transaction.
+    fn compare_changes(&mut self, words: &[String]) {
+        let before =
+            std::mem::replace(&mut self.changes, [&mut self.store_beside, &mut self.redis_beside].map(changes));
+        let [ours, theirs] = [0, 1].map(|side| self.changes[side] != before[side]);
+        // Counted here and not there: to empty what is empty, and a key that BITFIELD makes or enlarges for a number that does not fit.
+        let may_differ = words[0].starts_with("FLUSH") || words[0] == "EXEC" || words.iter().any(|word| word == "FAIL");
+        if ours != theirs && !may_differ {
+            let from = self.history.len().saturating_sub(60);
+            panic!("\n{}\nchanged ours: {ours}, theirs: {theirs}\n", self.history[from..].join("\n"));
+        }
     }
 
     fn say(&mut self, line: &str, loose: Loose) {
@@ -490,16 +509,28 @@ impl Pair {
     }
 }
 
+/// Changes of keys so far.
+fn changes(client: &mut Client) -> u64 {
+    let (Value::Bulk(text) | Value::Verbatim(text)) = client.say("INFO persistence") else { panic!("no INFO") };
+    let (_, rest) = text.split_once("rdb_changes_since_last_save:").expect("the changes are told");
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    rest[..digits].parse().expect("a number")
+}
+
 fn run(seed: u64, count: usize, store: std::net::SocketAddr, redis: &Redis) {
     let mut random = Random::new(seed);
     let mut pair = Pair {
         store: Client::tcp(store),
         redis: redis.client(),
+        store_beside: Client::tcp(store),
+        redis_beside: redis.client(),
+        changes: [0; 2],
         queued: Vec::new(),
         history: vec![format!("seed {seed}")],
     };
     pair.say(if seed.is_multiple_of(2) { "HELLO 2" } else { "HELLO 3" }, No);
     pair.say("FLUSHALL", No);
+    pair.changes = [&mut pair.store_beside, &mut pair.redis_beside].map(changes);
     for _ in 0..count {
         let (words, loose) = command(&mut random);
         pair.ask(&words, loose);

@@ -132,10 +132,12 @@ fn run(call: &mut Call<'_>, read_only: bool) -> Outcome {
     let mut bytes = text.unwrap_or_default();
     let writes = operations.iter().filter(|operation| !matches!(operation.what, What::Get));
     let end = writes.map(|operation| (operation.offset + operation.width.bits as usize).div_ceil(8)).max();
+    let mut is_other = false;
     if let Some(end) = end
         && bytes.len() < end
     {
         bytes.resize(end, 0);
+        is_other = true;
     }
     call.out.array(operations.len());
     for Operation { what, width, offset, overflow } in operations {
@@ -154,6 +156,7 @@ fn run(call: &mut Call<'_>, read_only: bool) -> Outcome {
             }
         };
         if let Some(value) = value {
+            is_other |= value != before;
             write(&mut bytes, offset, width, value);
         }
         match told {
@@ -169,7 +172,9 @@ fn run(call: &mut Call<'_>, read_only: bool) -> Outcome {
         } else {
             call.keys.put(db, key, value, 0);
         }
-        call.touched(key);
+        if is_other {
+            call.touched(key);
+        }
     }
     Ok(())
 }

@@ -32,19 +32,23 @@ pub(crate) fn setbit(call: &mut Call<'_>) -> Outcome {
         call.keys.put(db, key, Value::Text(Text::Raw(Vec::new())), 0);
     }
     let mask = 128 >> (offset % 8);
-    let before = call.keys.change(db, key, |value| {
-        let Value::Text(text) = value else { return false };
+    let changed = call.keys.change(db, key, |value| {
+        let Value::Text(text) = value else { return (false, false) };
         let bytes = text.raw();
-        if bytes.len() <= offset / 8 {
+        let grows = bytes.len() <= offset / 8;
+        if grows {
             bytes.resize(offset / 8 + 1, 0);
         }
         let byte = &mut bytes[offset / 8];
         let before = *byte & mask != 0;
         *byte = if on { *byte | mask } else { *byte & !mask };
-        before
+        (before, grows || before != on)
     });
-    call.touched(key);
-    call.out.int(i64::from(before == Some(true)));
+    let (before, is_other) = changed.unwrap_or_default();
+    if is_other {
+        call.touched(key);
+    }
+    call.out.int(i64::from(before));
     Ok(())
 }
 

@@ -18,7 +18,7 @@ const HELP: &[&str] = &[
     "KILL <ip:port>",
     "    Kill connection made from <ip:port>.",
     "KILL <option> <value> [<option> <value> [...]]",
-    "    Kill connections. Options are: ADDR, ID, USER, TYPE (NORMAL|PUBSUB), SKIPME (YES|NO).",
+    "    Kill connections. Options are: ADDR, LADDR, ID, USER, TYPE (NORMAL|PUBSUB), SKIPME (YES|NO).",
     "LIST [options ...]",
     "    Return information about client connections. Options: TYPE (NORMAL|PUBSUB), ID <id> [id ...].",
     "REPLY (ON|OFF|SKIP)",
@@ -48,7 +48,7 @@ pub(crate) fn client(call: &mut Call<'_>) -> Outcome {
             call.out.ok();
         }
         b"info" => {
-            let line = call.client.describe(call.keys.now);
+            let line = call.client.describe(&call.world.config.address, call.keys.now);
             call.out.verbatim(format!("{line}\n").as_bytes());
         }
         b"list" => return list(call),
@@ -122,7 +122,8 @@ fn list(call: &mut Call<'_>) -> Outcome {
         let is_kind = kind.is_none_or(|kind| kind == Some(client.subscribed.count() > 0));
         is_kind && ids.as_ref().is_none_or(|ids| ids.contains(&client.id))
     });
-    let mut lines: Vec<(u64, String)> = wanted.map(|client| (client.id, client.describe(now))).collect();
+    let mut lines: Vec<(u64, String)> =
+        wanted.map(|client| (client.id, client.describe(&call.world.config.address, now))).collect();
     lines.sort_unstable();
     let text: String = lines.into_iter().map(|(_, line)| line + "\n").collect();
     call.out.verbatim(text.as_bytes());
@@ -132,13 +133,14 @@ fn list(call: &mut Call<'_>) -> Outcome {
 /// The clients that are meant.
 struct Wanted<'a> {
     address: Option<&'a [u8]>,
+    local: Option<&'a [u8]>,
     id: Option<u64>,
     kind: Option<Option<bool>>,
     skip_me: bool,
 }
 
 fn wanted<'a>(call: &Call<'a>) -> Outcome<Wanted<'a>> {
-    let mut wanted = Wanted { address: None, id: None, kind: None, skip_me: true };
+    let mut wanted = Wanted { address: None, local: None, id: None, kind: None, skip_me: true };
     if call.words.len() == 3 {
         return Ok(Wanted { address: Some(call.word(2)), skip_me: false, ..wanted });
     }
@@ -154,7 +156,7 @@ fn wanted<'a>(call: &Call<'a>) -> Outcome<Wanted<'a>> {
             },
             b"type" => wanted.kind = Some(is_pubsub(value)?),
             b"addr" => wanted.address = Some(value),
-            b"laddr" => {}
+            b"laddr" => wanted.local = Some(value),
             b"user" if value == b"default" => {}
             b"user" => return refuse(format!("ERR No such user '{}'", String::from_utf8_lossy(value))),
             b"skipme" => match &*value.to_ascii_lowercase() {
@@ -172,6 +174,7 @@ fn kill(call: &mut Call<'_>) -> Outcome {
     let wanted = wanted(call)?;
     let fits = |client: &super::Client| {
         wanted.address.is_none_or(|address| address == client.address.as_bytes())
+            && wanted.local.is_none_or(|local| local == call.world.config.address.as_bytes())
             && wanted.id.is_none_or(|id| id == client.id)
             && wanted.kind.is_none_or(|kind| kind == Some(client.subscribed.count() > 0))
     };

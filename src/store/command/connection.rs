@@ -44,6 +44,8 @@ pub(crate) fn reset(call: &mut Call<'_>) -> Outcome {
     call.client.multi = None;
     transactions::forget(call);
     call.world.channels.leave_all(call.client);
+    call.client.is_monitor = false;
+    call.world.monitors.swap_remove(&call.client.id);
     call.client.db = 0;
     call.client.resp3 = false;
     call.out.resp3 = false;

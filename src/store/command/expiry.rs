@@ -115,7 +115,7 @@ pub(crate) fn pexpireat(call: &mut Call<'_>) -> Outcome {
 /// Tells a key's time: -2 without a key, -1 without a time.
 fn tell(call: &mut Call<'_>, show: impl FnOnce(i64, i64) -> i64) -> Outcome {
     let now = call.keys.now;
-    let shown = match call.keys.peek(call.client.db, call.word(1)).map(|entry| entry.expires) {
+    let shown = match call.keys.look(call.client.db, call.word(1)).map(|entry| entry.expires) {
         None => -2,
         Some(0) => -1,
         Some(expires) => show(expires, now),

@@ -105,7 +105,7 @@ fn keys(call: &mut Call<'_>) -> Outcome {
     let words: Vec<&[u8]> = call.words.from(2).collect();
     let kept = super::Kept::new(words.iter().copied());
     match subcommands::check(command, kept.words()) {
-        Ok(()) => {}
+        Ok(_) => {}
         Err(super::Fault::Arity(_)) => return refuse("ERR Invalid number of arguments specified for command"),
         Err(_) => return refuse("ERR Invalid command specified"),
     }

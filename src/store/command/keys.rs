@@ -21,17 +21,20 @@ pub(crate) fn unlink(call: &mut Call<'_>) -> Outcome {
 
 pub(crate) fn exists(call: &mut Call<'_>) -> Outcome {
     let db = call.db();
-    let count = call.words.from(1).filter(|key| call.keys.read(db, key).is_some()).count();
+    let count = call.words.from(1).filter(|key| call.keys.look(db, key).is_some()).count();
     call.out.len(count);
     Ok(())
 }
 
 pub(crate) fn touch(call: &mut Call<'_>) -> Outcome {
-    exists(call)
+    let db = call.db();
+    let count = call.words.from(1).filter(|key| call.keys.read(db, key).is_some()).count();
+    call.out.len(count);
+    Ok(())
 }
 
 pub(crate) fn kind(call: &mut Call<'_>) -> Outcome {
-    let kind = call.keys.peek(call.client.db, call.word(1)).map_or("none", |entry| entry.value.kind());
+    let kind = call.keys.look(call.client.db, call.word(1)).map_or("none", |entry| entry.value.kind());
     call.out.simple(kind);
     Ok(())
 }

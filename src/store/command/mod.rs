@@ -16,8 +16,10 @@ pub(crate) mod keys;
 pub(crate) mod keyspec;
 pub(crate) mod lcs;
 pub(crate) mod lists;
+pub(crate) mod monitor;
 pub(crate) mod pubsub;
 pub(crate) mod scan;
+pub(crate) mod scripts;
 pub(crate) mod server;
 pub(crate) mod sets;
 pub(crate) mod sort;
@@ -57,10 +59,12 @@ pub(crate) struct Command {
 pub(crate) const WRITE: u32 = 1;
 pub(crate) const READONLY: u32 = 1 << 1;
 pub(crate) const DENYOOM: u32 = 1 << 2;
+pub(crate) const ADMIN: u32 = 1 << 3;
 pub(crate) const PUBSUB: u32 = 1 << 4;
 pub(crate) const FAST: u32 = 1 << 9;
 pub(crate) const NO_AUTH: u32 = 1 << 10;
 pub(crate) const MOVABLE: u32 = 1 << 12;
+pub(crate) const NO_MULTI: u32 = 1 << 13;
 pub(crate) const FLAGS: [&str; 14] = [
     "write",
     "readonly",

@@ -78,8 +78,10 @@ pub(crate) fn smove(call: &mut Call<'_>) -> Outcome {
     let moved = call.keys.change_if(db, from, |set: &mut Set| set.remove(member))? == Some(true);
     if moved {
         call.touched(from);
-        call.keys.change_or_make(db, to, |set: &mut Set| set.add(member))?;
-        call.touched(to);
+        // A set that has it already is no other than before.
+        if call.keys.change_or_make(db, to, |set: &mut Set| set.add(member))? {
+            call.touched(to);
+        }
     }
     call.out.int(i64::from(moved));
     Ok(())

@@ -7,43 +7,76 @@ const SUBCOMMANDS: &[(&str, &[(&str, i32)])] = &[
     (
         "client",
         &[
-            ("getname", 2),
-            ("getredir", 2),
-            ("help", 2),
-            ("id", 2),
-            ("info", 2),
-            ("kill", -3),
-            ("list", -2),
-            ("no-evict", 3),
-            ("reply", 3),
-            ("setname", 3),
-            ("unblock", -3),
+            ("client|getname", 2),
+            ("client|getredir", 2),
+            ("client|help", 2),
+            ("client|id", 2),
+            ("client|info", 2),
+            ("client|kill", -3),
+            ("client|list", -2),
+            ("client|no-evict", 3),
+            ("client|reply", 3),
+            ("client|setname", 3),
+            ("client|unblock", -3),
         ],
     ),
-    ("command", &[("count", 2), ("docs", -2), ("getkeys", -4), ("help", 2), ("info", -2), ("list", -2)]),
-    ("config", &[("get", -3), ("help", 2), ("resetstat", 2), ("rewrite", 2), ("set", -4)]),
-    ("memory", &[("doctor", 2), ("help", 2), ("purge", 2), ("usage", -3)]),
-    ("object", &[("encoding", 3), ("freq", 3), ("help", 2), ("idletime", 3), ("refcount", 3)]),
+    (
+        "command",
+        &[
+            ("command|count", 2),
+            ("command|docs", -2),
+            ("command|getkeys", -4),
+            ("command|help", 2),
+            ("command|info", -2),
+            ("command|list", -2),
+        ],
+    ),
+    (
+        "config",
+        &[("config|get", -3), ("config|help", 2), ("config|resetstat", 2), ("config|rewrite", 2), ("config|set", -4)],
+    ),
+    ("function", &[("function|flush", -2), ("function|list", -2)]),
+    ("memory", &[("memory|doctor", 2), ("memory|help", 2), ("memory|purge", 2), ("memory|usage", -3)]),
+    (
+        "object",
+        &[
+            ("object|encoding", 3),
+            ("object|freq", 3),
+            ("object|help", 2),
+            ("object|idletime", 3),
+            ("object|refcount", 3),
+        ],
+    ),
     (
         "pubsub",
-        &[("channels", -2), ("help", 2), ("numpat", 2), ("numsub", -2), ("shardchannels", -2), ("shardnumsub", -2)],
+        &[
+            ("pubsub|channels", -2),
+            ("pubsub|help", 2),
+            ("pubsub|numpat", 2),
+            ("pubsub|numsub", -2),
+            ("pubsub|shardchannels", -2),
+            ("pubsub|shardnumsub", -2),
+        ],
     ),
+    ("script", &[("script|exists", -3), ("script|flush", -2)]),
 ];
 
-/// Refuses a subcommand that there is not, or that has too few or too many words.
-pub(crate) fn check(command: &Command, words: Words<'_>) -> Outcome {
-    let Some((container, rows)) = SUBCOMMANDS.iter().find(|(name, _)| *name == command.name) else { return Ok(()) };
+/// Refuses a subcommand that there is not, or that has too few or too many words. Tells the name of what is asked for.
+pub(crate) fn check(command: &Command, words: Words<'_>) -> Outcome<&'static str> {
+    let Some((container, rows)) = SUBCOMMANDS.iter().find(|(name, _)| *name == command.name) else {
+        return Ok(command.name);
+    };
     if words.len() < 2 {
-        return Ok(());
+        return Ok(command.name);
     }
-    let Some((name, arity)) = rows.iter().find(|(name, _)| words.is(1, name)) else {
-        return unknown(words);
+    let Some((name, arity)) = rows.iter().find(|(name, _)| words.is(1, &name[container.len() + 1..])) else {
+        return unknown(words).map(|()| command.name);
     };
     let len = i32::try_from(words.len()).unwrap_or(i32::MAX);
     if (*arity > 0 && *arity != len) || len < -*arity {
-        return Err(Fault::Arity(format!("{container}|{name}")));
+        return Err(Fault::Arity((*name).to_owned()));
     }
-    Ok(())
+    Ok(name)
 }
 
 /// The words behind the name say something that is not known.
