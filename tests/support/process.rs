@@ -63,7 +63,7 @@ fn start_with(stderr: Stdio, program: impl AsRef<Path>, args: &[&str], ready: us
     command
         .args(args)
         .args(driver_for(program.as_ref(), args))
-        // What it would remove at its end stays there when it is killed: in a place that `cargo clean` empties.
+        // A program that is killed leaves its temporary files behind: in a place that `cargo clean` empties.
         .env("TMPDIR", env!("CARGO_TARGET_TMPDIR"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
