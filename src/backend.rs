@@ -26,7 +26,8 @@ impl BackendId {
 pub struct Backend {
     /// Position in the list of backends.
     pub id: BackendId,
-    /// The name as the user wrote it: `localhost:3000`. For logs and `/stats` only, never shown to a client.
+    /// The name as the user wrote it: `localhost:3000`; behind an `@`, the address that is meant, where each address of the name is a
+    /// backend of its own: `api:3000@192.0.2.7`. For logs and `/stats` only, never shown to a client.
     pub name: String,
     /// Where it listens, already resolved.
     pub addresses: Addresses,
@@ -43,7 +44,8 @@ impl Backend {
     /// The value of `Host` for requests that bring none of their own.
     #[must_use]
     pub fn authority(&self) -> &str {
-        self.secured.as_deref().unwrap_or(&self.name)
+        let name = self.name.split_once('@').map_or(&*self.name, |(name, _)| name);
+        self.secured.as_deref().unwrap_or(name)
     }
 }
 

@@ -98,6 +98,7 @@ impl Settings {
         let servers = servers().map(|server| server.spec.clone()).collect();
         let setup = Setup::of_file(proxy, plan, servers, &plain, &secure)
             .with_upgrade_timeout(times::of(&self.times, "upgrade-timeout"))
+            .with_resolve_interval(times::of(&self.times, "resolve-interval"))
             .logging(log);
         let hosts = self.sites.iter().flat_map(|site| &site.site.hosts);
         if self.listens.iter().any(|listen| listen.tls == Tls::SelfSigned) { setup.self_signed(hosts) } else { setup }

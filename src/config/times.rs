@@ -16,8 +16,9 @@ pub(super) struct Time {
 
 /// Their names and defaults.
 ///
-/// A process that reads a thousand certificates is ready after seconds.
-pub(super) const TIMES: [(&str, &str); 1] = [("upgrade-timeout", "30s")];
+/// A process that reads a thousand certificates is ready after seconds. Records of servers that move are given short lives, of 30 or 60
+/// seconds.
+pub(super) const TIMES: [(&str, &str); 2] = [("upgrade-timeout", "30s"), ("resolve-interval", "30s")];
 
 /// Reads them.
 pub(super) fn read(table: &Table) -> Result<Vec<Time>, Mistake> {

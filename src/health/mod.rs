@@ -152,6 +152,12 @@ impl Health {
         }
     }
 
+    /// Whether it does not answer, as far as is known: its probes or its breaker stand against it, even if it is spared.
+    #[must_use]
+    pub fn fails(&self, id: BackendId, now: Instant) -> bool {
+        matches!(self.by_itself(id, now), Availability::Down(reason) if reason != DownReason::Draining)
+    }
+
     /// Calls `each` for every backend that may get new requests, in order, with the part of its weight that counts, in
     /// percent.
     pub fn usable(&self, now: Instant, mut each: impl FnMut(BackendId, u32)) {

@@ -1,7 +1,7 @@
 //! The first words of a proxy: on stdout where it listens, for programs; on stderr what runs and what to try, for people.
 
 use super::secured::Secured;
-use crate::{backend::Backend, cli, units::Counted};
+use crate::{backend::Backend, cli, net::DriverChoice, units::Counted};
 use std::net::SocketAddr;
 
 /// Where a proxy listens.
@@ -25,7 +25,8 @@ impl Places<'_> {
     }
 
     /// On stderr.
-    pub(super) fn greet(&self, backends: &[Backend], workers: usize, demo: bool) {
+    pub(super) fn greet(&self, driver: &DriverChoice, backends: &[Backend], workers: usize, demo: bool) {
+        tracing::info!("{driver}");
         let workers = Counted::new(workers, "worker");
         let about = self.about(backends);
         for plain in &self.plain {

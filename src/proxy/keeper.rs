@@ -8,15 +8,21 @@
 //!
 //! SIGUSR2 asks for more than that: another process of the program, perhaps of a newer version, takes over (`net/handover.rs`).
 //!
+//! Names of servers are asked for again from time to time, and when all addresses of one fail (`server_names.rs`). An address that comes or
+//! goes is put in place in the same way, as the same configuration with other servers (`blueprint.rs`).
+//!
 //! No event loop waits for any of that: files and names may be slow.
 
 use super::{
-    Setup,
+    BackendSpec, Plan, Setup,
+    blueprint::{Blueprint, Endpoints},
     network::Network,
     ports::Ports,
+    resolving::Resolving,
     secured::{Certificates, Prepared},
     shared::Shared,
     versions::Current,
+    wishes::Wish,
 };
 use crate::{
     app::ListenerId,
@@ -34,7 +40,7 @@ use std::{
     sync::{
         Arc, Weak,
         atomic::Ordering::Relaxed,
-        mpsc::{Receiver, Sender, channel},
+        mpsc::{Receiver, RecvTimeoutError},
     },
     thread,
     time::Duration,
@@ -70,37 +76,6 @@ pub struct Next {
     pub fixed: Vec<String>,
 }
 
-/// The way to the keeper.
-#[derive(Debug, Clone)]
-pub(super) struct Wishes(Sender<Wish>);
-
-/// The receiver of the outcome of a reload: what has changed, or why nothing has.
-pub(super) type Answer = Box<dyn FnOnce(Result<Vec<String>, String>) + Send>;
-
-pub(super) enum Wish {
-    Reload(Option<Answer>),
-    /// Another process of the program takes over.
-    Upgrade,
-}
-
-impl Wishes {
-    pub(super) fn new() -> (Self, Receiver<Wish>) {
-        let (sender, receiver) = channel();
-        (Self(sender), receiver)
-    }
-
-    /// Another process, please.
-    pub(super) fn upgrade(&self) {
-        let _ = self.0.send(Wish::Upgrade);
-    }
-
-    /// A reload, please. `answer` hears of its outcome, if it is given.
-    pub(super) fn reload(&self, answer: Option<Answer>) {
-        // An error means that the keeper is gone: the process is about to end.
-        let _ = self.0.send(Wish::Reload(answer));
-    }
-}
-
 /// All that a configuration is put in place with.
 pub(super) struct Keeper {
     source: Box<dyn Source>,
@@ -115,6 +90,8 @@ pub(super) struct Keeper {
     desk: Option<Remote>,
     /// Older configurations, as long as requests run under them.
     older: Vec<Weak<Shared>>,
+    /// The ids of the backends that each server is.
+    places: Vec<Vec<BackendId>>,
 }
 
 /// The things of a process that configurations change.
@@ -128,6 +105,11 @@ pub(super) struct Own {
     pub(super) upgrade_timeout: Duration,
     /// The proxies that may announce connections, and their time. `None`: no listener had the PROXY protocol at the start.
     pub(super) trust: Option<(Vec<Network>, Duration)>,
+    /// How long the addresses of a name count.
+    pub(super) resolve_interval: Duration,
+    /// The configuration in place, and what its servers' names stand for.
+    pub(super) blueprint: Blueprint,
+    pub(super) names: Resolving,
 }
 
 /// The place of the admin listener.
@@ -144,7 +126,11 @@ impl Keeper {
         (workers, desk): (Vec<Remote>, Option<Remote>),
         drain: Box<dyn FnMut() + Send>,
     ) -> Self {
-        Self { source, current, own, has_successor: false, drain, workers, desk, older: Vec::new() }
+        // At the start, ids follow each other like the backends.
+        let endpoints = own.names.endpoints(&own.blueprint.servers);
+        let ids: Vec<BackendId> = endpoints.backends.iter().map(|backend| backend.id).collect();
+        let places = endpoints.by_server(&ids);
+        Self { source, current, own, has_successor: false, drain, workers, desk, older: Vec::new(), places }
     }
 
     /// Runs until no one can wish for anything any more.
@@ -154,21 +140,76 @@ impl Keeper {
     /// The system has no thread left.
     pub(super) fn start(mut self, wishes: Receiver<Wish>) -> io::Result<()> {
         let work = move || {
-            for wish in wishes {
+            loop {
+                let wish = match self.follow_names() {
+                    Some(within) => wishes.recv_timeout(within),
+                    None => wishes.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                };
                 match wish {
-                    Wish::Reload(answer) => {
-                        supervisor::tell(State::Reloading);
-                        let outcome = self.reload();
-                        supervisor::tell(State::Ready);
-                        if let Some(answer) = answer {
-                            answer(outcome);
-                        }
-                    }
-                    Wish::Upgrade => self.upgrade(),
+                    Ok(wish) => self.grant(wish),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => return,
                 }
             }
         };
         thread::Builder::new().name("reload".to_owned()).spawn(work).map(drop)
+    }
+
+    fn grant(&mut self, wish: Wish) {
+        match wish {
+            Wish::Reload(answer) => {
+                supervisor::tell(State::Reloading);
+                let outcome = self.reload();
+                supervisor::tell(State::Ready);
+                if let Some(answer) = answer {
+                    answer(outcome);
+                }
+            }
+            Wish::Upgrade => self.upgrade(),
+            Wish::Answered => {}
+            Wish::Failed => {
+                let failing = self.failing();
+                self.own.names.all_fail(failing.iter());
+            }
+        }
+    }
+
+    /// The servers of which no backend answers.
+    fn failing(&self) -> Vec<BackendSpec> {
+        let (shared, now) = (self.current.get(), clock::now().instant);
+        let fails = |id: &BackendId| shared.groups.health_of(*id).is_none_or(|health| health.fails(*id, now));
+        let servers = self.own.blueprint.servers.iter().zip(&self.places);
+        servers.filter(|(_, ids)| ids.iter().all(fails)).map(|(server, _)| server.clone()).collect()
+    }
+
+    /// Takes the answers that came, and has asked for names that are due. Addresses that came or went are put in place. The time until
+    /// the next name is due; `None`: nothing is, until something else happens.
+    fn follow_names(&mut self) -> Option<Duration> {
+        if self.own.names.is_empty() || self.check_that_it_goes_on().is_err() {
+            return None;
+        }
+        let failing = self.failing();
+        self.own.names.look(|name| failing.iter().any(|server| Resolving::is_named(server, name)));
+        if self.own.names.take_change()
+            && let Err(why) = self.put_endpoints()
+        {
+            tracing::error!("the servers stay as they were: {why}");
+        }
+        self.own.names.next()
+    }
+
+    /// Puts the same configuration in place with the addresses that its servers have now.
+    fn put_endpoints(&mut self) -> Result<(), String> {
+        let Blueprint { mut plan, servers } = self.own.blueprint.clone();
+        let endpoints = self.own.names.endpoints(&servers);
+        plan.place(&endpoints.counts);
+        let old = self.current.get();
+        let (shared, places) = self.succeed(plan, endpoints, &old)?;
+        let version = shared.version;
+        let changes = self.install(shared, &old, None, places);
+        changes.iter().for_each(|line| tracing::info!("{line}"));
+        tracing::info!(version, "addresses of servers changed");
+        Ok(())
     }
 
     fn reload(&mut self) -> Result<Vec<String>, String> {
@@ -192,7 +233,9 @@ impl Keeper {
     fn try_reload(&mut self) -> Result<Vec<String>, Failure> {
         self.check_that_it_goes_on().map_err(Failure::Run)?;
         let Next { setup, mut changes, fixed } = self.source.read()?;
-        let certificates = self.put(setup)?;
+        let outcome = self.put(setup);
+        self.own.names.keep(&self.own.blueprint.servers, self.own.resolve_interval);
+        let certificates = outcome?;
         self.source.accept();
         changes.extend(certificates);
         changes.extend(fixed);
@@ -209,36 +252,60 @@ impl Keeper {
                     .to_owned(),
             ));
         }
-        let upgrade_timeout = setup.upgrade_timeout;
+        let (upgrade_timeout, resolve_interval) = (setup.upgrade_timeout, setup.resolve_interval);
         if setup.announced.contains(&true) && self.own.trust != Some(setup.plan.trust()) {
             return Err(Failure::Usage(
                 "proxy-protocol is new here, or other proxies are trusted with it: that takes a new start, kill -USR2"
                     .to_owned(),
             ));
         }
-        let backends = setup.resolve()?;
+        let servers = setup.args.backend;
+        self.own.names.find(&servers);
+        let endpoints = self.own.names.endpoints(&servers);
         let old = self.current.get();
         let mut plan = setup.plan;
-        plan.check(&backends).map_err(Failure::Usage)?;
+        plan.place(&endpoints.counts);
+        plan.check(&endpoints.backends).map_err(Failure::Usage)?;
         let planned =
             self.own.ports.plan((&setup.plain, &setup.secure, &setup.announced), &mut Inherited::default())?;
         if let Some(tls) = &old.tls {
             plan.speaks_tls(tls.clone(), old.servers.clone(), planned.secure_port);
         }
-        self.older.retain(|version| version.strong_count() > 0);
-        let is_taken = |id| self.is_taken(&old, id);
-        let shared = plan.succeed(backends, &old, &is_taken, clock::now().instant).map_err(Failure::Usage)?;
+        let blueprint = Blueprint { plan: plan.clone(), servers };
+        let (shared, places) = self.succeed(plan, endpoints, &old).map_err(Failure::Usage)?;
         // From here on nothing can fail.
-        self.own.upgrade_timeout = upgrade_timeout;
-        let mut lines = self.install(shared, &old, prepared);
+        (self.own.upgrade_timeout, self.own.resolve_interval) = (upgrade_timeout, resolve_interval);
+        self.own.blueprint = blueprint;
+        // All that is known of names is in place with this.
+        self.own.names.take_change();
+        let mut lines = self.install(shared, &old, prepared, places);
         // Last, so that the first connection there meets what it was opened for.
         let at = self.own.ports.change(planned, &self.workers).into_iter();
         lines.extend(at.map(|(at, secure)| format!("listening on {}://{at}", if secure { "https" } else { "http" })));
         Ok(lines)
     }
 
-    fn install(&mut self, shared: Shared, old: &Arc<Shared>, prepared: Option<Prepared>) -> Vec<String> {
-        let members: Vec<BackendId> = shared.groups.members().map(|(_, id)| id).collect();
+    /// The configuration that follows, and the ids of the backends that each server is.
+    fn succeed(
+        &mut self,
+        plan: Plan,
+        endpoints: Endpoints,
+        old: &Arc<Shared>,
+    ) -> Result<(Shared, Vec<Vec<BackendId>>), String> {
+        plan.check(&endpoints.backends)?;
+        self.older.retain(|version| version.strong_count() > 0);
+        let is_taken = |id| self.is_taken(old, id);
+        let (shared, ids) = plan.succeed(endpoints.backends.clone(), old, &is_taken, clock::now().instant)?;
+        Ok((shared, endpoints.by_server(&ids)))
+    }
+
+    fn install(
+        &mut self,
+        shared: Shared,
+        old: &Arc<Shared>,
+        prepared: Option<Prepared>,
+        places: Vec<Vec<BackendId>>,
+    ) -> Vec<String> {
         for (group, id) in shared.groups.members() {
             let Backend { max, .. } = shared.backends[id.index()];
             shared.slots.place(id, max.or(group.pool.limit()));
@@ -247,10 +314,15 @@ impl Keeper {
         let lines = match (&self.own.certificates, prepared) {
             (Some(certificates), Some(prepared)) => {
                 prepared.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
-                certificates.install(prepared, members)
+                certificates.install(prepared, places.clone())
             }
-            _ => Vec::new(),
+            (Some(certificates), None) => {
+                certificates.place(places.clone());
+                Vec::new()
+            }
+            (None, _) => Vec::new(),
         };
+        self.places = places;
         self.older.push(Arc::downgrade(old));
         let version = shared.version;
         self.current.set(Arc::new(shared));

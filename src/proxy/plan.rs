@@ -23,6 +23,7 @@ use super::{
     stats::Counters,
     streams::Http2Args,
     versions::Current,
+    wishes::Wishes,
     worker::Worker,
 };
 use crate::{
@@ -60,8 +61,8 @@ pub struct Plan {
     log: AccessLog,
     /// It is a forward proxy.
     forward: Option<Forwards>,
-    /// Other configurations may follow.
-    reloads: bool,
+    /// The way to the keeper, if other configurations may follow.
+    wishes: Option<Wishes>,
     /// A contradiction between the flags that it was made from.
     contradiction: Option<String>,
 }
@@ -90,7 +91,7 @@ impl Plan {
             servers: Arc::default(),
             log: AccessLog::default(),
             forward: None,
-            reloads: false,
+            wishes: None,
             contradiction: None,
         }
     }
@@ -154,9 +155,14 @@ impl Plan {
         self
     }
 
-    /// Whether other configurations may follow this one while it runs.
-    pub(super) fn reloads(&mut self, reloads: bool) {
-        self.reloads = reloads;
+    /// Each server, in their order, is so many backends.
+    pub(super) fn place(&mut self, counts: &[usize]) {
+        self.sites.iter_mut().for_each(|sites| sites.place(counts));
+    }
+
+    /// Other configurations may follow this one while it runs, if there is a way to the keeper: it hears of servers that fail, too.
+    pub(super) fn reloads(&mut self, wishes: Option<Wishes>) {
+        self.wishes = wishes;
     }
 
     /// A forward proxy instead: the client names the server, which the system's resolver finds.
@@ -326,7 +332,7 @@ impl Plan {
 
     /// Places for backends that a reload may add.
     fn spare_places(&self, backends: usize) -> usize {
-        if self.reloads { backends.max(SPARE).min(MOST_BACKENDS.saturating_sub(backends)) } else { 0 }
+        if self.wishes.is_some() { backends.max(SPARE).min(MOST_BACKENDS.saturating_sub(backends)) } else { 0 }
     }
 
     /// The servers that clients name, if they do.
@@ -364,6 +370,7 @@ impl Plan {
             servers: self.servers,
             started: now.instant,
             draining: Arc::default(),
+            wishes: self.wishes,
             config: self.config,
             backends,
         });

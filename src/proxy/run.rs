@@ -3,18 +3,21 @@
 use super::{
     Desk, Plan, Proxy, ProxyArgs,
     admin::{self, Reloads},
+    blueprint::{Blueprint, Endpoints},
     demo::Demo,
     greeting::Places,
-    keeper::{Keeper, Own, Source, Wish, Wishes, admin_place},
+    keeper::{Keeper, Own, Source, admin_place},
     network::Network,
     ports::{ANNOUNCED, FIRST_SECURE, Ports},
     proxy_protocol::Recipient,
+    resolving::Resolving,
     room::{ADMINS, clients_per_worker, descriptors_aside},
     running::Running,
     secured::{Certificates, Secured},
     setup::Setup,
     tally::Tally,
     versions::Current,
+    wishes::{Wish, Wishes},
 };
 use crate::{
     app::{App, ListenerId},
@@ -60,11 +63,14 @@ pub fn serve(setup: Setup, source: Option<Box<dyn Source>>) -> Result<(), Failur
     secured.iter().flat_map(|secured| &secured.warnings).for_each(|warning| tracing::warn!("{warning}"));
     let certificates = secured.as_ref().map(Secured::watch).transpose()?;
     let (wishes, wished) = Wishes::new();
-    let _reload = watch_for_reload(source.is_some().then_some(&wishes), certificates.as_ref())?;
+    let asks = source.is_some().then_some(&wishes);
+    let _reload = watch_for_reload(asks, certificates.as_ref())?;
     let demo = setup.demo.map(Demo::start).transpose()?;
-    let backends = demo.as_ref().map_or_else(|| setup.resolve(), |demo| Ok(demo_backends(demo)))?;
-    let Setup { args, mut plan, plain, secure, announced, saying, upgrade_timeout, log, .. } = setup;
+    let mut names = asks.map(|wishes| Resolving::by_the_system(setup.resolve_interval, wishes.clone()));
+    let Endpoints { backends, counts } = endpoints(&setup, demo.as_ref(), names.as_mut(), certificates.as_ref())?;
+    let Setup { args, mut plan, plain, secure, announced, saying, upgrade_timeout, resolve_interval, log, .. } = setup;
     plan.logs_to(log.access_log(lines));
+    plan.place(&counts);
     plan.check(&backends).and_then(|()| plan.check_listener(args.listen.listen)).map_err(Failure::Usage)?;
     let driver = args.driver.choose()?;
     let workers = args.workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
@@ -74,35 +80,56 @@ pub fn serve(setup: Setup, source: Option<Box<dyn Source>>) -> Result<(), Failur
     if let Some(secured) = &secured {
         plan.speaks_tls(secured.shared.clone(), secured.servers.clone(), secure.first().map(SocketAddr::port));
     }
-    plan.reloads(source.is_some());
-    let (admin, own_admin) = open_admin(args.admin, &mut inherited)?;
-    let admin_address = admin.as_ref().map(TcpListener::local_addr).transpose()?;
+    plan.reloads(asks.cloned());
+    let (listener, admin) = open_admin(args.admin, &mut inherited)?;
+    let admin_address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
     let paths = admin::paths(plan.caches(), source.is_some());
     let (forward, sites, around) = (plan.is_forward(), plan.site_names(), Announced::new(&announced, plan.trust()));
+    let blueprint = Blueprint { plan: plan.clone(), servers: args.backend };
     let (proxies, slots) = plan.build(backends.clone(), workers, clock::now(), rand::random());
     let (current, tally) = (proxies[0].current(), proxies[0].tally());
-    let asks = source.is_some().then_some(&wishes);
-    let desk = admin.map(|listener| open_desk(proxies[0].desk(), listener, asks)).transpose()?;
-    let mut running = Running::new(desk);
+    let desk = listener.map(|listener| open_desk(proxies[0].desk(), listener, asks)).transpose()?;
     let start = Start { driver: &driver, config, slots: &slots, announced: around.as_ref() };
-    for (worker, proxy) in proxies.into_iter().enumerate() {
-        start.worker(&mut running, proxy, ports.of_worker(worker)?, secured.as_ref())?;
-    }
-    let drain = running.drain(ports.clone(), args.listen.drain_timeout);
-    let _upgrade = source.is_some().then(|| watch_for_upgrade(&wishes)).transpose()?;
+    let running = start.all(proxies, &ports, desk, secured.as_ref())?;
     let trust = around.as_ref().map(Announced::trust);
-    let own = Own { certificates, ports, admin: own_admin, upgrade_timeout, trust };
-    if let Some(source) = source {
+    let drain = running.drain(ports.clone(), args.listen.drain_timeout);
+    let _upgrade = asks.map(watch_for_upgrade).transpose()?;
+    if let (Some(source), Some(names)) = (source, names) {
+        let own = Own { certificates, ports, admin, upgrade_timeout, trust, resolve_interval, blueprint, names };
         keep(source, own, current, &running, drain.clone(), wished)?;
     }
     let _stop = signals::watch(hear(drain.clone(), log_places, tally))?;
     let admin = admin_address.map(|at| (at, &*paths));
     let places = Places { plain, secure, forward, sites, admin, tls: secured.as_ref() };
     say_that_it_runs(&places, &mut inherited);
-    tracing::info!("{driver}");
-    places.greet(&backends, workers, demo.is_some());
+    places.greet(&driver, &backends, workers, demo.is_some());
     saying.into_iter().for_each(|say| say());
     running.wait(drain)
+}
+
+/// The backends: those of the demo, the servers with what their names stand for at the moment, or servers whose names stand for the same
+/// as long as the process runs.
+fn endpoints(
+    setup: &Setup,
+    demo: Option<&Demo>,
+    names: Option<&mut Resolving>,
+    certificates: Option<&Certificates>,
+) -> Result<Endpoints, Failure> {
+    let servers = &setup.args.backend;
+    let endpoints = match (demo, names) {
+        (Some(demo), _) => return Ok(Endpoints::single(demo_backends(demo))),
+        (None, None) => return Ok(Endpoints::single(setup.resolve()?)),
+        (None, Some(names)) => {
+            names.find(servers);
+            names.take_change();
+            names.endpoints(servers)
+        }
+    };
+    if let Some(certificates) = certificates {
+        let ids: Vec<BackendId> = endpoints.backends.iter().map(|backend| backend.id).collect();
+        certificates.place(endpoints.by_server(&ids));
+    }
+    Ok(endpoints)
 }
 
 /// The handler of signals: SIGUSR1 opens the files of the log again, and tells the work so far.
@@ -152,6 +179,21 @@ impl Announced {
 }
 
 impl Start<'_> {
+    /// All workers, and the admin listener.
+    fn all(
+        &self,
+        proxies: Vec<Proxy>,
+        ports: &Ports,
+        desk: Option<Reactor<Desk>>,
+        secured: Option<&Secured>,
+    ) -> Result<Running, Failure> {
+        let mut running = Running::new(desk);
+        for (worker, proxy) in proxies.into_iter().enumerate() {
+            self.worker(&mut running, proxy, ports.of_worker(worker)?, secured)?;
+        }
+        Ok(running)
+    }
+
     fn worker(
         &self,
         running: &mut Running,

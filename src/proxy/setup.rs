@@ -33,6 +33,8 @@ pub struct Setup {
     pub(super) demo: Option<usize>,
     /// How long the next process may take to begin.
     pub(super) upgrade_timeout: Duration,
+    /// How long the addresses of a server's name count before it is asked for again.
+    pub(super) resolve_interval: Duration,
     /// Says to people what to try, when it runs.
     pub(super) saying: Option<fn()>,
 }
@@ -57,6 +59,7 @@ impl Setup {
             demo,
             plan,
             upgrade_timeout: NEVER,
+            resolve_interval: NEVER,
             saying: None,
         })
     }
@@ -84,6 +87,7 @@ impl Setup {
             announced: plain.iter().chain(secure).map(|(_, announced)| *announced).collect(),
             demo: None,
             upgrade_timeout: NEVER,
+            resolve_interval: NEVER,
             saying: None,
         }
     }
@@ -92,6 +96,12 @@ impl Setup {
     #[must_use]
     pub fn with_upgrade_timeout(self, upgrade_timeout: Duration) -> Self {
         Self { upgrade_timeout, ..self }
+    }
+
+    /// The same; names of servers are asked for again after so much time.
+    #[must_use]
+    pub fn with_resolve_interval(self, resolve_interval: Duration) -> Self {
+        Self { resolve_interval, ..self }
     }
 
     /// The same; it logs as these flags say.
@@ -179,7 +189,7 @@ impl Setup {
         }
     }
 
-    /// The backends, with the addresses of their names.
+    /// The backends of a proxy that stays what it is, each with all addresses of its name.
     pub(super) fn resolve(&self) -> Result<Vec<Backend>, Failure> {
         let backend = |(index, spec): (usize, &BackendSpec)| {
             let addresses = Addresses::new(&resolve::resolve(&spec.authority)?);

@@ -14,6 +14,7 @@ use super::{
     policy::Policy,
     routing::{Router, Target, Way},
     stats::Counters,
+    wishes::Wishes,
 };
 use crate::{
     backend::{Backend, BackendId},
@@ -66,6 +67,8 @@ pub(super) struct Shared {
     pub(super) started: Instant,
     /// The end has begun.
     pub(super) draining: Arc<AtomicBool>,
+    /// `None`: no one changes the proxy while it runs.
+    pub(super) wishes: Option<Wishes>,
 }
 
 impl Shared {

@@ -26,7 +26,9 @@ pub(super) struct Sites {
 #[derive(Debug, Clone)]
 pub struct Upstream {
     name: String,
-    /// How many of the backends are its own: those that follow the ones of the group before.
+    /// How many of the servers are its own: those that follow the ones of the group before.
+    servers: usize,
+    /// How many of the backends are. A server whose name has two addresses is two backends.
     backends: usize,
     rules: Rules,
     /// Those that speak TLS have to prove who they are by these.
@@ -34,19 +36,29 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// The group of that name with so many backends.
+    /// The group of that name with so many servers, each of which is one backend.
     #[must_use]
-    pub fn new(name: &str, backends: usize, balance: BalanceArgs, pool: &PoolArgs) -> Self {
+    pub fn new(name: &str, servers: usize, balance: BalanceArgs, pool: &PoolArgs) -> Self {
         let mut rules = Rules::single();
         rules.balance(balance);
         rules.pool(pool);
-        Self { name: name.to_owned(), backends, rules, tls: ServerArgs::default() }
+        Self { name: name.to_owned(), servers, backends: servers, rules, tls: ServerArgs::default() }
     }
 
     /// The same, with rules of its own for those of its backends that speak TLS.
     #[must_use]
     pub fn trusting(self, tls: ServerArgs) -> Self {
         Self { tls, ..self }
+    }
+}
+
+impl Sites {
+    /// Each server, in their order, is so many backends.
+    pub(super) fn place(&mut self, counts: &[usize]) {
+        let mut rest = counts.iter();
+        for upstream in &mut self.upstreams {
+            upstream.backends = rest.by_ref().take(upstream.servers).sum();
+        }
     }
 }
 
@@ -100,7 +112,7 @@ pub(super) fn trusting(sites: Option<&Sites>, only: &ServerArgs, backends: &[Bac
     let trusting = |upstream: &Upstream| Trusting {
         upstream: Some(upstream.name.clone()),
         args: upstream.tls.clone(),
-        backends: rest.by_ref().take(upstream.backends).collect(),
+        backends: rest.by_ref().take(upstream.servers).collect(),
     };
     sites.upstreams.iter().map(trusting).collect()
 }

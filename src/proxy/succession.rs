@@ -53,7 +53,8 @@ impl Ids<'_> {
 }
 
 impl Plan {
-    /// The configuration that follows `old`. `is_taken`: whether an id still means a backend that was taken out earlier.
+    /// The configuration that follows `old`, and the ids of the backends in their order. `is_taken`: whether an id still means a backend
+    /// that was taken out earlier.
     ///
     /// # Errors
     ///
@@ -64,7 +65,7 @@ impl Plan {
         old: &Shared,
         is_taken: &dyn Fn(BackendId) -> bool,
         now: Instant,
-    ) -> Result<Shared, String> {
+    ) -> Result<(Shared, Vec<BackendId>), String> {
         let mut ids = Ids { old, is_taken, given: Vec::new() };
         for group in self.groups(&backends.clone()) {
             for backend in &mut backends[group.backends.clone()] {
@@ -76,6 +77,7 @@ impl Plan {
                 }
             }
         }
+        let order = backends.iter().map(|backend| backend.id).collect();
         let groups = built(self.groups(&backends), &backends, Some(&old.groups), now);
         let mut by_id = old.backends.clone();
         for backend in backends {
@@ -91,7 +93,7 @@ impl Plan {
         let gate = router.as_ref().and_then(|router| carried_on(old, router));
         let known = old.measures.as_ref().map(Measures::known);
         let measures = known.map(|known| measures(known, router.as_ref(), &groups, old.counters.len()));
-        Ok(Shared {
+        let shared = Shared {
             version: old.version.wrapping_add(1),
             groups,
             router,
@@ -110,7 +112,9 @@ impl Plan {
             servers: old.servers.clone(),
             started: old.started,
             draining: old.draining.clone(),
-        })
+            wishes: old.wishes.clone(),
+        };
+        Ok((shared, order))
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
     table::{Role, Table},
     turns::Turns,
     versions::{Current, Versions},
+    wishes::Wishes,
     writing::Writing,
 };
 use crate::{
@@ -168,7 +169,10 @@ impl Worker {
     pub(super) fn announce(&self, change: &Change) {
         match change.event {
             Event::Up(_) => tracing::info!("{change}"),
-            Event::Down(_) | Event::Spared(_) | Event::StillDown { .. } => tracing::warn!("{change}"),
+            Event::Down(_) | Event::Spared(_) | Event::StillDown { .. } => {
+                tracing::warn!("{change}");
+                self.shared.wishes.iter().for_each(Wishes::failed);
+            }
         }
         self.shared.slots.wake_everyone();
     }

@@ -97,3 +97,29 @@ fn a_file_that_is_wrong_is_told_with_its_upstream() {
         assert!(told.contains("proxy.toml:1") && told.contains("upstream web: ") && told.contains(problem), "{told}");
     }
 }
+
+#[test]
+fn servers_in_another_order_are_each_verified_by_their_own_name() {
+    let one = TlsBackend::saying(config_with(&[&version::TLS13], &["one.test"], Special::default()), "one");
+    let two = TlsBackend::saying(config_with(&[&version::TLS13], &["two.test"], Special::default()), "two");
+    let trusted = file(&authority());
+    let server = |server: &TlsBackend, name: &str| {
+        let spec = server.spec(name);
+        let (address, _) = spec.split_once(',').unwrap();
+        format!("{{ address = \"{address}\", name = \"{name}\" }}")
+    };
+    let (one, two) = (server(&one, "one.test"), server(&two, "two.test"));
+    let config = |servers: &[&str]| {
+        let servers = servers.join(", ");
+        let rules =
+            format!("health = {{ probes = false }}\nretries = 0\nbackend-tls = {{ ca = \"{}\" }}\n", path(&trusted));
+        format!("{PLAIN}{}[upstream.web]\nservers = [{servers}]\n{rules}pool = {{ requests = 1 }}\n", site("web"))
+    };
+    let mut stage = Stage::new(&config(&[&one, &two]), 1);
+    for servers in [[&*one, &two], [&two, &one], [&one, &two]] {
+        stage.reload(&config(&servers));
+        for _ in 0..4 {
+            assert_eq!(stage.get("web.test", "/").status(), 200, "{servers:?}");
+        }
+    }
+}

@@ -11,6 +11,8 @@ mod backend_tls;
 mod command_line;
 mod edits;
 mod many;
+#[cfg(target_os = "linux")]
+mod names;
 mod proxy_protocol;
 mod rates;
 mod reload;

@@ -7,7 +7,7 @@ use crate::{
     app::{ConnId, Cx, TimerKey},
     http::{Method, RequestHead, Status},
     net::Remote,
-    proxy::keeper::Wishes,
+    proxy::wishes::Wishes,
 };
 use serde_json::json;
 use std::sync::{

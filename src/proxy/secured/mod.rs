@@ -114,6 +114,7 @@ impl Secured {
             shared: self.shared.clone(),
             servers: self.servers.clone(),
             content: self.content,
+            list: self.servers.list(),
             places: None,
         };
         reload::start(self.files.clone(), self.stamp.clone(), targets)

@@ -41,9 +41,14 @@ pub(super) struct Targets {
     pub(super) servers: Arc<Servers>,
     /// The hash of all that was read for the servers that are in place.
     pub(super) content: u64,
-    /// The id of each backend that the files are for. `None`: they count from 0.
-    pub(super) places: Option<Vec<BackendId>>,
+    /// Each server that the files are for, as it was read last.
+    pub(super) list: Vec<Option<Arc<Server>>>,
+    /// The ids of its backends. `None`: they are those of the servers, which count from 0.
+    pub(super) places: Option<Places>,
 }
+
+/// The ids of the backends that each server is.
+pub(in crate::proxy) type Places = Vec<Vec<BackendId>>;
 
 /// The thread that watches the files; it ends when no one has this any more.
 #[derive(Debug, Clone)]
@@ -53,7 +58,9 @@ enum Wish {
     /// Read the files again, now.
     Reload,
     /// A configuration names these files from now on. The answer: the differences, one a line.
-    Install(Box<Prepared>, Vec<BackendId>, Sender<Vec<String>>),
+    Install(Box<Prepared>, Places, Sender<Vec<String>>),
+    /// The same servers are these backends from now on. The answer: it is so.
+    Place(Places, Sender<()>),
 }
 
 impl Certificates {
@@ -63,8 +70,15 @@ impl Certificates {
         let _ = self.0.send(Wish::Reload);
     }
 
-    /// Puts in place what another configuration names, for backends with these ids. Tells what is different, one thing a line.
-    pub(in crate::proxy) fn install(&self, prepared: Prepared, places: Vec<BackendId>) -> Vec<String> {
+    /// The same servers are other backends: addresses came or went.
+    pub(in crate::proxy) fn place(&self, places: Places) {
+        let (sender, done) = channel();
+        let _ = self.0.send(Wish::Place(places, sender));
+        let _ = done.recv();
+    }
+
+    /// Puts in place what another configuration names, for servers that are these backends. Tells what is different, one thing a line.
+    pub(in crate::proxy) fn install(&self, prepared: Prepared, places: Places) -> Vec<String> {
         let (sender, done) = channel();
         let _ = self.0.send(Wish::Install(Box::new(prepared), places, sender));
         done.recv().unwrap_or_default()
@@ -95,6 +109,12 @@ fn watch(mut files: Arc<Files>, known: Stamp, mut targets: Targets, wishes: &Rec
                 let _ = done.send(targets.install(loaded, keeps));
                 continue;
             }
+            Ok(Wish::Place(places, done)) => {
+                targets.places = Some(places);
+                targets.servers.replace(targets.placed());
+                let _ = done.send(());
+                continue;
+            }
             Ok(Wish::Reload) => true,
             Err(RecvTimeoutError::Timeout) => false,
             Err(RecvTimeoutError::Disconnected) => return,
@@ -121,8 +141,8 @@ impl Targets {
         // The same servers keep the sessions that were opened with them.
         let others = loaded.servers.content != self.content;
         if others {
-            let list = self.placed(loaded.servers.list);
-            self.servers.replace(list);
+            self.list = loaded.servers.list;
+            self.servers.replace(self.placed());
             self.content = loaded.servers.content;
         }
         self.shared.counters.reloaded(true);
@@ -138,22 +158,24 @@ impl Targets {
             self.shared.replace(loaded.store);
             lines = difference(&before, &self.shared.store());
         }
-        let list = self.placed(loaded.servers.list);
-        self.servers.replace(list);
+        self.list = loaded.servers.list;
+        self.servers.replace(self.placed());
         self.content = loaded.servers.content;
         self.shared.counters.reloaded(true);
         lines
     }
 
     /// The servers by the ids of their backends. Those of backends that were taken out stay: requests may be under way to them.
-    fn placed(&self, list: Vec<Option<Arc<Server>>>) -> Vec<Option<Arc<Server>>> {
-        let Some(places) = &self.places else { return list };
+    fn placed(&self) -> Vec<Option<Arc<Server>>> {
+        let Some(places) = &self.places else { return self.list.clone() };
         let mut all = self.servers.list();
-        for (id, server) in places.iter().zip(list) {
-            if all.len() <= id.index() {
-                all.resize(id.index() + 1, None);
+        for (ids, server) in places.iter().zip(&self.list) {
+            for id in ids {
+                if all.len() <= id.index() {
+                    all.resize(id.index() + 1, None);
+                }
+                all[id.index()].clone_from(server);
             }
-            all[id.index()] = server;
         }
         all
     }
