@@ -52,6 +52,7 @@ mod policy;
 mod ports;
 mod probe;
 mod proxy_protocol;
+mod pulse;
 mod questions;
 mod record;
 mod refusals;
@@ -78,6 +79,7 @@ mod tests;
 mod turns;
 mod upstream;
 mod versions;
+mod watchdog;
 mod wishes;
 mod worker;
 mod writing;
@@ -342,6 +344,7 @@ impl App for Proxy {
     }
 
     fn woken(&mut self, cx: &mut Cx) {
+        self.worker.shared.pulses[self.worker.number].beat();
         self.follow_configuration(cx);
         self.go_on(cx);
         self.worker.pool.woken(&mut self.worker.closing);

@@ -17,6 +17,7 @@ use super::{
     setup::Setup,
     tally::Tally,
     versions::Current,
+    watchdog,
     wishes::{Wish, Wishes},
 };
 use crate::{
@@ -91,6 +92,7 @@ pub fn serve(setup: Setup, source: Option<Box<dyn Source>>) -> Result<(), Failur
     let desk = listener.map(|listener| open_desk(proxies[0].desk(), listener, asks)).transpose()?;
     let start = Start { driver: &driver, config, slots: &slots, announced: around.as_ref() };
     let running = start.all(proxies, &ports, desk, secured.as_ref())?;
+    watchdog::watch(current.clone(), running.workers())?;
     let trust = around.as_ref().map(Announced::trust);
     let drain = running.drain(ports.clone(), args.listen.drain_timeout);
     let _upgrade = asks.map(watch_for_upgrade).transpose()?;

@@ -12,6 +12,7 @@ use super::{
     load::Load,
     measures::Measures,
     policy::Policy,
+    pulse::Pulse,
     routing::{Router, Target, Way},
     stats::Counters,
     wishes::Wishes,
@@ -53,6 +54,8 @@ pub(super) struct Shared {
     pub(super) cache: Option<Cache>,
     /// One per worker.
     pub(super) counters: Arc<[Counters]>,
+    /// The signs of life of each worker.
+    pub(super) pulses: Arc<[Pulse]>,
     /// `None`: nobody asks how long requests take.
     pub(super) measures: Option<Measures>,
     /// How lines about requests are written, if there are any.

@@ -107,6 +107,7 @@ impl Plan {
             load: old.load.clone(),
             forward: old.forward.clone(),
             counters: old.counters.clone(),
+            pulses: old.pulses.clone(),
             slots: old.slots.clone(),
             tls: old.tls.clone(),
             servers: old.servers.clone(),

@@ -3,11 +3,12 @@
 use crate::{
     file_in,
     support::{
-        process::{PATIENCE, wait_until},
+        process::{PATIENCE, collect, lock, wait_until},
         raw::{Backend, Conn},
     },
     upstream,
 };
+use nix::sys::ptrace;
 use std::{
     fs,
     net::TcpListener,
@@ -85,6 +86,56 @@ fn a_service_manager_passes_a_socket_and_hears_of_each_state() {
     let status = Command::new("kill").arg(successor.to_string()).status();
     assert!(status.is_ok_and(|status| status.success()));
     assert_eq!(next(&states), "STOPPING=1");
+}
+
+/// The threads of a process, by their names.
+fn threads(process: u32, name: &str) -> Vec<i32> {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap().map(|task| task.unwrap().path());
+    let named = tasks.filter(|task| fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim() == name));
+    named.map(|task| task.file_name().unwrap().to_str().unwrap().parse().unwrap()).collect()
+}
+
+#[test]
+fn a_service_manager_hears_that_it_is_alive_until_one_worker_hangs() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = "workers = 3\n[[listen]]\naddress = \"127.0.0.1:0\"\n[[site]]\nhosts = [\"a\"]\nrespond = 200\n";
+    fs::write(file_in(folder.path()), config).unwrap();
+    let states = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+    states.set_read_timeout(Some(PATIENCE)).unwrap();
+    let child = Command::new(PROXY)
+        .arg("--config")
+        .arg(file_in(folder.path()))
+        .env("NOTIFY_SOCKET", folder.path().join("notify"))
+        .env("WATCHDOG_USEC", "400000")
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut service = Service(child);
+    let said = collect(service.0.stderr.take().unwrap());
+    let mut first: Vec<String> = (0..2).map(|_| next(&states)).collect();
+    first.sort();
+    assert_eq!(first, ["READY=1", "WATCHDOG=1"], "which of them is said first does not matter");
+    (0..3).for_each(|_| assert_eq!(next(&states), "WATCHDOG=1"));
+    let [worker] = threads(service.0.id(), "worker-1")[..] else { panic!("one thread of that name") };
+    let worker = nix::unistd::Pid::from_raw(worker);
+    // One thread stands still; all others go on.
+    ptrace::seize(worker, ptrace::Options::empty()).unwrap();
+    ptrace::interrupt(worker).unwrap();
+    wait_until("the worker to be missed", || lock(&said).contains("hanging: worker [1]"));
+    states.set_nonblocking(true).unwrap();
+    while states.recv(&mut [0; 64]).is_ok() {}
+    // Longer than the service manager waits for a word.
+    states.set_nonblocking(false).unwrap();
+    states.set_read_timeout(Some(std::time::Duration::from_millis(500))).unwrap();
+    assert!(states.recv(&mut [0; 64]).is_err(), "a word although a worker hangs");
+    nix::sys::wait::waitpid(worker, Some(nix::sys::wait::WaitPidFlag::__WALL)).unwrap();
+    ptrace::detach(worker, None).unwrap();
+    states.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert_eq!(next(&states), "WATCHDOG=1", "it goes on");
+    service.signal("TERM");
+    while next(&states) != "STOPPING=1" {}
+    wait_until("the end", || service.0.try_wait().unwrap().is_some());
 }
 
 /// A copy of a socket that a child gets.

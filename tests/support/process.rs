@@ -248,7 +248,7 @@ fn announcements(stdout: ChildStdout) -> mpsc::Receiver<String> {
 }
 
 /// Everything a program writes to stderr, as it comes.
-fn collect(mut stderr: ChildStderr) -> Arc<Mutex<String>> {
+pub fn collect(mut stderr: ChildStderr) -> Arc<Mutex<String>> {
     let text = Arc::new(Mutex::new(String::new()));
     let shared = text.clone();
     spawn(move || {
