@@ -20,7 +20,7 @@
 //! server  client  proxy  load  gateway  multi  chat  files  broker  store    run things: workers, threads, processes
 //! cli                                   what all command lines have in common
 //! net                                   sockets, clock, signals; what is below has none
-//! http  http2  websocket  mqtt  tls  service  lb  pool  health  resilience  cache     pure: bytes and time in, decisions out
+//! http  http2  websocket  mqtt  resp  tls  service  lb  pool  health  resilience  cache     pure: bytes and time in, decisions out
 //! app  session  backend                 the contracts and the shared noun
 //! time  buf  units                      timer wheel, buffers, how values are written
 //! ```
@@ -47,6 +47,7 @@ pub mod net;
 pub mod pool;
 pub mod proxy;
 pub mod resilience;
+pub mod resp;
 pub mod server;
 pub mod service;
 pub mod session;

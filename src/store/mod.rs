@@ -9,7 +9,7 @@
 //! One event loop runs everything but the file: a command sees no other halfway, and no key has a lock. [`Engine`] is pure:
 //! bytes and time come in, [`Effect`](world::Effect)s and records of changes go out.
 //!
-//! Reading order: `request` and `reply` (the protocol), `value/` (what a key holds), `keyspace` (all keys), `command/` (what each command
+//! Reading order: `request` and `reply` in [`crate::resp`] (the protocol), `value/` (what a key holds), `keyspace` (all keys), `command/` (what each command
 //! does) and `table` (which there are), `engine` (one command after the other) and `waiting`, `evict` and `housekeeping` (what happens
 //! besides), `log` and `dump` (what the file holds), `file` (where it is) and `writer` (the thread that writes it), `server` and `run`.
 
@@ -27,10 +27,7 @@ mod glob;
 mod housekeeping;
 mod keyspace;
 mod log;
-mod number;
 mod random;
-mod reply;
-mod request;
 mod run;
 mod server;
 mod table;
@@ -38,9 +35,10 @@ mod table;
 pub mod trial;
 mod value;
 mod waiting;
-mod words;
 mod world;
 mod writer;
+
+use crate::resp::{number, reply, request, words};
 
 pub use args::StoreArgs;
 pub use engine::Engine;

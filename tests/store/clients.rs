@@ -2,10 +2,10 @@
 
 use super::{
     drivers,
-    redis::is_installed,
     resp::{Client, Value},
     store,
 };
+use crate::support::redis::is_installed;
 use std::{
     fs,
     process::{Command, Stdio},

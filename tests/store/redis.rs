@@ -1,7 +1,7 @@
 //! A real `redis-server`, where one is installed.
 
 use super::resp::Client;
-use crate::support::process::{programs_are_required, wait_until};
+use crate::support::{process::wait_until, redis::is_installed};
 use std::{
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -11,17 +11,6 @@ use std::{
 pub(crate) struct Redis {
     child: Child,
     folder: tempfile::TempDir,
-}
-
-/// Whether a program can be started; says that what needs it is skipped.
-pub(crate) fn is_installed(program: &str) -> bool {
-    let found = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
-    assert!(found || !programs_are_required(), "{program} is not installed, and REQUIRE_PROGRAMS is set");
-    #[allow(clippy::print_stdout)] // It is said, so that it is not taken for tested.
-    if !found {
-        println!("skipped: {program} is not installed");
-    }
-    found
 }
 
 impl Redis {

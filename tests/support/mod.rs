@@ -7,7 +7,7 @@
 //!   [`stream_client`]; mistakes made on purpose: [`relay`], [`saboteur`].
 //! - Real processes and sockets for black-box tests: [`process`], [`raw`], [`mortal`], [`milestones`], [`tls`],
 //!   [`tls_backend`], [`tls_tunnel`], [`websocket`], [`http2`], [`http2_gateway`], [`http2_origin`], `deaf_stderr`,
-//!   `kernel_queues`; for the client, [`shell`] and [`lines`].
+//!   `kernel_queues`, [`redis`]; for the client, [`shell`] and [`lines`].
 
 // Each test binary uses its own part, and `pub` here means "for the tests".
 #![allow(dead_code, unreachable_pub)]
@@ -36,6 +36,7 @@ pub mod pipe;
 pub mod process;
 pub mod random;
 pub mod raw;
+pub mod redis;
 pub mod relay;
 pub mod saboteur;
 pub mod shell;
