@@ -19,6 +19,7 @@
 //! config                                a proxy from a file
 //! server  client  proxy  load  gateway  multi  chat  files  broker  store    run things: workers, threads, processes
 //! cli                                   what all command lines have in common
+//! redis                                 a client of Redis, on a thread of its own
 //! net                                   sockets, clock, signals; what is below has none
 //! http  http2  websocket  mqtt  resp  tls  service  lb  pool  health  resilience  cache     pure: bytes and time in, decisions out
 //! app  session  backend                 the contracts and the shared noun
@@ -46,6 +47,7 @@ pub mod multi;
 pub mod net;
 pub mod pool;
 pub mod proxy;
+pub mod redis;
 pub mod resilience;
 pub mod resp;
 pub mod server;

@@ -1,0 +1,222 @@
+//! The thread of a client: one socket, one mailbox, one clock. It may wait for the network, because nobody waits for it.
+
+use super::{
+    link::{Event, Link},
+    mail::{Shared, WAKER},
+};
+use crate::net::{address::HostPort, clock, connect, resolve};
+use mio::{Events, Interest, Poll, Token, net::TcpStream};
+use std::{
+    io::{ErrorKind, Read as _, Write as _},
+    mem,
+    sync::Arc,
+    time::Duration,
+};
+
+const SOCKET: Token = Token(1);
+
+/// Bytes of one read.
+const READ: usize = 64 * 1024;
+
+/// Reads in one turn: a server that never stops sending must not keep the mailbox from being looked at.
+const READS: usize = 16;
+
+/// How long one address has to take a connection.
+const CONNECT: Duration = Duration::from_secs(1);
+
+/// How long the last commands of a client that ends have to leave.
+const LAST: Duration = Duration::from_millis(200);
+
+pub(super) struct Driver<T> {
+    link: Link<T>,
+    poll: Poll,
+    shared: Arc<Shared<T>>,
+    listener: Box<dyn FnMut(Event<T>) + Send>,
+    stream: Option<TcpStream>,
+    /// Whether the kernel has not said that there is nothing to read.
+    readable: bool,
+    was_up: bool,
+}
+
+impl<T> Driver<T> {
+    pub(super) fn new(
+        link: Link<T>,
+        poll: Poll,
+        shared: Arc<Shared<T>>,
+        listener: Box<dyn FnMut(Event<T>) + Send>,
+    ) -> Self {
+        Self { link, poll, shared, listener, stream: None, readable: false, was_up: false }
+    }
+
+    /// Until the client is dropped.
+    pub(super) fn run(mut self) {
+        let (mut events, mut buffer) = (Events::with_capacity(4), vec![0; READ]);
+        while self.turn(&mut buffer) {
+            if let Err(error) = self.poll.poll(&mut events, self.patience())
+                && error.kind() != ErrorKind::Interrupted
+            {
+                return tracing::error!("{}: cannot wait for events: {error}", self.link.settings().target);
+            }
+            for event in &events {
+                if event.token() == SOCKET {
+                    self.readable |= event.is_readable() || event.is_error() || event.is_read_closed();
+                } else {
+                    debug_assert_eq!(event.token(), WAKER);
+                }
+            }
+        }
+    }
+
+    /// Does all that can be done now. `false`: it was the last turn.
+    fn turn(&mut self, buffer: &mut [u8]) -> bool {
+        self.read(buffer);
+        self.link.expire(clock::now().instant);
+        let goes_on = self.take_mail();
+        if self.link.wants_connection(clock::now().instant) {
+            self.connect();
+        }
+        self.write();
+        if self.link.is_away() {
+            self.stream = None;
+        }
+        self.tell();
+        if !goes_on {
+            self.send_last();
+        }
+        goes_on
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        if self.readable && self.stream.is_some() {
+            return Some(Duration::ZERO);
+        }
+        let left = self.link.deadline()?.saturating_duration_since(clock::now().instant);
+        // mio counts in milliseconds: rounded down, the last one would be spent spinning.
+        Some(left + Duration::from_micros(999))
+    }
+
+    fn take_mail(&mut self) -> bool {
+        let (bytes, tags, reset, stop) = {
+            let mut mail = self.shared.lock();
+            let taken = (mem::take(&mut mail.bytes), mem::take(&mut mail.tags));
+            mail.unanswered = self.link.unanswered() + taken.1.len();
+            (taken.0, taken.1, mail.reset.take(), mail.stop)
+        };
+        let now = clock::now().instant;
+        if !tags.is_empty() {
+            self.link.ask(&bytes, tags, now);
+        }
+        if let Some(why) = reset
+            && !self.link.is_away()
+        {
+            self.link.lost(why, now);
+        }
+        !stop
+    }
+
+    fn connect(&mut self) {
+        let made = dial(&self.link.settings().target.to).and_then(|stream| {
+            stream.set_nonblocking(true).map_err(|error| error.to_string())?;
+            let mut stream = TcpStream::from_std(stream);
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            self.poll.registry().register(&mut stream, SOCKET, interest).map_err(|error| error.to_string())?;
+            Ok(stream)
+        });
+        let now = clock::now().instant;
+        match made {
+            Ok(stream) => {
+                (self.stream, self.readable) = (Some(stream), false);
+                self.link.connected(now);
+            }
+            Err(why) => self.link.lost(&why, now),
+        }
+    }
+
+    fn write(&mut self) {
+        let Some(stream) = &mut self.stream else { return };
+        let (mut sent, mut broken) = (0, None);
+        while sent < self.link.output.len() {
+            match stream.write(&self.link.output[sent..]) {
+                Ok(0) => break,
+                Ok(len) => sent += len,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => {
+                    broken = Some(error);
+                    break;
+                }
+            }
+        }
+        self.link.output.drain(..sent);
+        if let Some(error) = broken {
+            self.link.lost(&error.to_string(), clock::now().instant);
+        }
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) {
+        for _ in 0..READS {
+            let Some(stream) = self.stream.as_mut().filter(|_| self.readable) else { return };
+            let read = stream.read(buffer);
+            let now = clock::now().instant;
+            match read {
+                Ok(0) => self.link.lost("it has closed the connection", now),
+                Ok(len) => self.link.received(&buffer[..len], now),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => self.link.lost(&error.to_string(), now),
+            }
+            if self.link.is_away() {
+                self.stream = None;
+            }
+        }
+    }
+
+    /// Hands out what has happened, and puts it into the log if it is news.
+    fn tell(&mut self) {
+        for event in mem::take(&mut self.link.events) {
+            let (target, meanwhile) = (&self.link.settings().target, self.link.settings().meanwhile);
+            match &event {
+                Event::Up if self.was_up => tracing::info!("{target} is back"),
+                Event::Up => tracing::info!("{target} answers"),
+                Event::Down(why) => tracing::warn!("{target}: {why}; {meanwhile}, and it is tried again"),
+                Event::Answer(..) | Event::Push(_) | Event::Tick => {}
+            }
+            match &event {
+                Event::Up => {
+                    self.was_up = true;
+                    self.shared.lock().is_up = true;
+                }
+                Event::Down(_) => self.shared.lock().is_up = false,
+                Event::Answer(..) | Event::Push(_) | Event::Tick => {}
+            }
+            (self.listener)(event);
+        }
+        let mut mail = self.shared.lock();
+        (mail.unanswered, mail.unsent) = (self.link.unanswered(), self.link.output.len());
+    }
+
+    /// The process ends. The kernel takes the last commands, as far as it has room.
+    fn send_last(&mut self) {
+        let Some(stream) = self.stream.take().filter(|_| !self.link.output.is_empty()) else { return };
+        let mut stream = std::net::TcpStream::from(stream);
+        let sent = stream
+            .set_nonblocking(false)
+            .and_then(|()| stream.set_write_timeout(Some(LAST)))
+            .and_then(|()| stream.write_all(&self.link.output));
+        if let Err(error) = sent {
+            tracing::debug!(%error, "the last commands for Redis were not sent");
+        }
+    }
+}
+
+/// The first address of a name that takes a connection.
+fn dial(to: &HostPort) -> Result<std::net::TcpStream, String> {
+    let mut why = String::new();
+    for address in resolve::resolve(to).map_err(|error| error.to_string())? {
+        match connect::connect(address, CONNECT) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => why = error.to_string(),
+        }
+    }
+    Err(why)
+}

@@ -1,0 +1,117 @@
+//! Which server, as users write it: `redis://USER:PASSWORD@HOST:PORT/DATABASE`.
+
+use crate::net::address::HostPort;
+use std::{fmt, str::FromStr};
+
+/// The port that Redis has unless it is told otherwise.
+const PORT: u16 = 6379;
+
+/// A server, and what to say to it first.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Where it listens.
+    pub to: HostPort,
+    /// Without one, a password is that of the user `default`.
+    pub user: Option<String>,
+    /// It wants none, or it is this.
+    pub password: Option<String>,
+    /// The number of the database.
+    pub database: u32,
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const FORM: &str = "write redis://HOST:PORT, or redis://USER:PASSWORD@HOST:PORT/DATABASE";
+        if text.starts_with("rediss://") {
+            return Err("TLS is not spoken to Redis: put a tunnel in between, and write redis://".to_owned());
+        }
+        let rest = text.strip_prefix("redis://").ok_or(FORM)?;
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (login, host) = authority.rsplit_once('@').map_or((None, authority), |(login, host)| (Some(login), host));
+        let (user, password) = match login.map(|login| login.split_once(':').unwrap_or(("", login))) {
+            None => (None, None),
+            Some((user, password)) => (Some(user).filter(|user| !user.is_empty()), Some(password)),
+        };
+        let has_port = host.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+        let to = if has_port { host.to_owned() } else { format!("{host}:{PORT}") };
+        let database = if path.is_empty() { Ok(0) } else { path.parse() };
+        Ok(Self {
+            to: to.parse::<HostPort>().map_err(|error| error.to_string())?,
+            user: user.map(decoded).transpose()?,
+            password: password.map(decoded).transpose()?,
+            database: database.map_err(|_| format!("{path:?} is no number of a database: {FORM}"))?,
+        })
+    }
+}
+
+/// Text with its `%40` and the like (RFC 3986 §2.1): a password may have any characters.
+fn decoded(text: &str) -> Result<String, String> {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2).ok_or("a % in a password is written %25")?;
+        bytes.push(u8::from_str_radix(digits, 16).map_err(|_| "a % in a password is written %25")?);
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    String::from_utf8(bytes).map_err(|_| "the user or the password is not UTF-8".to_owned())
+}
+
+/// Without the password: this gets into logs.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "redis://{}", self.to)?;
+        if self.database > 0 { write!(f, "/{}", self.database) } else { Ok(()) }
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_are_read_as_users_write_them() {
+        let cases = [
+            ("redis://localhost", Ok(("localhost:6379", None, None, 0))),
+            ("redis://[::1]", Ok(("[::1]:6379", None, None, 0))),
+            ("redis://127.0.0.1:7000/", Ok(("127.0.0.1:7000", None, None, 0))),
+            ("redis://h:1/15", Ok(("h:1", None, None, 15))),
+            ("redis://:a%40b@h:1", Ok(("h:1", None, Some("a@b"), 0))),
+            ("redis://secret@h:1", Ok(("h:1", None, Some("secret"), 0))),
+            ("redis://ann:x@y@[::1]:1/2", Ok(("[::1]:1", Some("ann"), Some("x@y"), 2))),
+            ("h:1", Err("write redis://HOST:PORT")),
+            ("rediss://h", Err("TLS is not spoken")),
+            ("redis://h:1/x", Err("\"x\" is no number of a database")),
+            ("redis://:%4@h", Err("is written %25")),
+            ("redis://:%zz@h", Err("is written %25")),
+            ("redis://", Err("the host is missing")),
+        ];
+        for (text, expected) in cases {
+            match (text.parse::<Target>(), expected) {
+                (Ok(target), Ok((to, user, password, database))) => {
+                    assert_eq!(target.to.to_string(), to);
+                    assert_eq!((target.user.as_deref(), target.password.as_deref()), (user, password), "{text}");
+                    assert_eq!(target.database, database);
+                }
+                (Err(error), Err(part)) => assert!(error.contains(part), "{text}: {error}"),
+                (got, _) => panic!("{text}: {got:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_password_is_not_shown() {
+        let target: Target = "redis://ann:secret@h:1/2".parse().unwrap();
+        assert_eq!(
+            (target.to_string(), format!("{target:?}")),
+            ("redis://h:1/2".to_owned(), "redis://h:1/2".to_owned())
+        );
+    }
+}
