@@ -10,6 +10,7 @@ use super::{
 use crate::{
     cli::ListenArgs,
     net::DriverKind,
+    redis::Target,
     units::{Flags, MAX_COUNT, MAX_WORKERS, Pointless, at_least_one, nonzero_duration, size},
 };
 use clap::Args;
@@ -37,6 +38,9 @@ pub struct ChatArgs {
     /// The registered name that owns the lobby [default: the first that is registered]
     #[arg(long, value_name = "NAME", value_parser = name)]
     pub(super) owner: Option<String>,
+    /// Behave as one with all chat servers at this Redis or Valkey (7 or newer), in the form redis://USER:PASSWORD@HOST:PORT/DATABASE. Without it for a while, each goes on alone
+    #[arg(long, value_name = "URL")]
+    pub(super) cluster: Option<Target>,
     /// A page of another origin that may connect, and a name by which this server is known, in the form https://HOST:PORT; again for more
     #[arg(long, value_name = "ORIGIN")]
     origin: Vec<Origin>,

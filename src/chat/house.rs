@@ -6,15 +6,21 @@
 //! queues without it.
 
 use super::{
+    cluster::{Cluster, Tag},
     command::{self, Command},
     event::{Event, Told},
     hall::{Ask, Effect, Hall, Numbers, PersonId, Token, Verdict},
     mailbox::{Mailbox, Pushed},
     record::Record,
 };
-use crate::{session::CloseReason, time::Now};
+use crate::{
+    redis::{self, Redis, Refused},
+    session::CloseReason,
+    time::Now,
+};
 use std::{
     collections::HashMap,
+    io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{Sender, SyncSender},
@@ -41,6 +47,15 @@ struct Inner {
     records: Option<Sender<Record>>,
     /// To the threads that know passwords, until the end.
     asks: Option<SyncSender<(PersonId, Ask)>>,
+    /// The other servers, if there are any.
+    company: Option<Company>,
+}
+
+/// This server among others, and its way to them.
+#[derive(Debug)]
+struct Company {
+    cluster: Cluster,
+    redis: Redis<Tag>,
 }
 
 /// A house in numbers.
@@ -49,6 +64,8 @@ pub(crate) struct State {
     pub(crate) hall: Numbers,
     /// Connections that were ended because their queue was full.
     pub(crate) slow: u64,
+    /// Other servers that behave as one with this.
+    pub(crate) servers: usize,
 }
 
 impl House {
@@ -56,7 +73,7 @@ impl House {
     #[must_use]
     pub(crate) fn new(hall: Hall, records: Sender<Record>, asks: SyncSender<(PersonId, Ask)>, now: Now) -> Self {
         let (records, asks) = (Some(records), Some(asks));
-        let inner = Inner { hall, boxes: HashMap::new(), now, slow: 0, stopping: false, records, asks };
+        let inner = Inner { hall, boxes: HashMap::new(), now, slow: 0, stopping: false, records, asks, company: None };
         Self { inner: Mutex::new(inner) }
     }
 
@@ -150,7 +167,45 @@ impl House {
     pub(crate) fn tick(&self, now: Now) {
         let mut inner = self.lock(now);
         inner.hall.expire(now);
+        let at = &mut *inner;
+        if let Some(Company { cluster, .. }) = &mut at.company {
+            cluster.expire(&mut at.hall, now);
+        }
         inner.settle();
+    }
+
+    /// From now on, this is one of several servers that behave as one. `start` makes the way to them: its first event waits for the lock.
+    pub(crate) fn join_company(
+        &self,
+        me: &str,
+        cluster: Cluster,
+        start: impl FnOnce() -> io::Result<Redis<Tag>>,
+    ) -> io::Result<()> {
+        let mut inner = self.lock_now();
+        let redis = start()?;
+        inner.hall.join_company(me);
+        inner.company = Some(Company { cluster, redis });
+        Ok(())
+    }
+
+    /// Redis comes, goes or says something.
+    pub(crate) fn heard(&self, event: redis::Event<Tag>, now: Now) {
+        let mut inner = self.lock(now);
+        let inner = &mut *inner;
+        if let Some(Company { cluster, .. }) = &mut inner.company {
+            cluster.heard(event, &mut inner.hall, now);
+        }
+        inner.settle();
+    }
+
+    /// The other servers are told that this one stops. Not under the lock: the thread for Redis may wait for that.
+    pub(crate) fn leave_company(&self) {
+        let mut inner = self.lock_now();
+        inner.company.as_mut().into_iter().for_each(|company| company.cluster.stop());
+        inner.settle();
+        let company = inner.company.take();
+        drop(inner);
+        drop(company);
     }
 
     /// Everybody is told that the server stops, and no one comes any more.
@@ -168,7 +223,8 @@ impl House {
     #[must_use]
     pub(crate) fn state(&self) -> State {
         let inner = self.lock_now();
-        State { hall: inner.hall.numbers(), slow: inner.slow }
+        let servers = inner.company.as_ref().map_or(0, |company| company.cluster.others());
+        State { hall: inner.hall.numbers(), slow: inner.slow, servers }
     }
 }
 
@@ -189,6 +245,7 @@ impl Inner {
         loop {
             self.hall.take_effects(&mut effects);
             if effects.is_empty() {
+                self.send();
                 return back;
             }
             // Those whose queue is full by now, and what they were not told.
@@ -206,6 +263,11 @@ impl Inner {
                             let _ = records.send(*record);
                         }
                     }
+                    Effect::Share(share) => {
+                        if let Some(company) = &mut self.company {
+                            company.cluster.share(*share);
+                        }
+                    }
                     Effect::Ask(id, ask) => self.ask(id, ask),
                     Effect::Move { from, to } => {
                         back = Some(to);
@@ -217,6 +279,25 @@ impl Inner {
                 self.slow += 1;
                 self.hall.lose(id, &untold, self.now);
             }
+        }
+    }
+
+    /// Sends what Redis is to be told.
+    fn send(&mut self) {
+        let Some(Company { cluster, redis }) = &mut self.company else { return };
+        for (words, tag) in cluster.take_asks() {
+            match redis.ask(&words, tag) {
+                Ok(()) => {}
+                // The event that says so is on its way.
+                Err(Refused::Down) => break,
+                Err(Refused::Full) => {
+                    redis.reset("it does not keep up with what is said");
+                    break;
+                }
+            }
+        }
+        if let Some(why) = cluster.take_broken() {
+            redis.reset(why);
         }
     }
 

@@ -13,11 +13,14 @@
 //! effects put one shared [`Event`](event::Event) into the mailboxes of a room and call the sessions there. Each of these, on its own
 //! worker, empties its mailbox as fast as its client reads.
 //!
+//! With `--cluster`, several such servers behave as one (`cluster/`): the hall shares what others have to know, and hears what they share.
+//!
 //! Reading order: `command` (what can be said), `event` (what people are told), `hall/` (the rules), `mailbox`, `house` (the lock), `talk`
 //! (one connection), `lines` and `socket` (its two protocols), `session` (which of them it is), `http`, `origin` and `page`, `record` and `journal`
-//! (what outlives the process), `guard`, `run`.
+//! (what outlives the process), `guard`, `cluster/` (several servers), `run`.
 
 mod args;
+mod cluster;
 mod command;
 mod event;
 mod guard;

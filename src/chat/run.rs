@@ -1,6 +1,15 @@
 //! Runs the chat: an event loop for each worker, one house for all.
 
-use super::{ChatArgs, guard, hall::Hall, house::House, journal::Journal, session::Chat, talk::Config};
+use super::{
+    ChatArgs,
+    cluster::{self, Cluster},
+    guard,
+    hall::Hall,
+    house::House,
+    journal::Journal,
+    session::Chat,
+    talk::Config,
+};
 use crate::{
     cli::{self, DataFolder, Failure},
     net::{
@@ -8,6 +17,7 @@ use crate::{
         listen::listen_together,
         signals::{self, Signal},
     },
+    redis::{Redis, Target},
     units::Counted,
 };
 use std::{
@@ -53,6 +63,9 @@ pub fn run(args: &ChatArgs) -> Result<(), Failure> {
         }
         Signal::User1 => report(&told, &traffic),
     })?;
+    if let Some(target) = &args.cluster {
+        join(target, args.history(), &house)?;
+    }
     let keeper = Keeper::start(&house)?;
     let guards = guard::start(&house, asked)?;
     let told = Arc::clone(&house);
@@ -63,11 +76,21 @@ pub fn run(args: &ChatArgs) -> Result<(), Failure> {
     greet(address, workers, &place);
     let (result, traffic) = running.wait();
     drop(keeper);
+    house.leave_company();
     house.let_go();
     // An error means that it has panicked: then it has said so.
     guards.into_iter().chain([writer]).for_each(|thread| drop(thread.join()));
     report(&house, &traffic);
     result
+}
+
+/// Makes this one of several servers that behave as one.
+fn join(target: &Target, history: usize, house: &Arc<House>) -> io::Result<()> {
+    let me = format!("{:016x}", rand::random::<u64>());
+    let told = Arc::clone(house);
+    let settings = cluster::settings(target.clone(), &me);
+    let start = || Redis::start(settings, move |event| told.heard(event, clock::now()));
+    house.join_company(&me, Cluster::new(&me, history), start)
 }
 
 /// The workers.
@@ -170,6 +193,9 @@ fn greet(address: SocketAddr, workers: usize, place: &DataFolder) {
 /// The work so far, on SIGUSR1 and at the end.
 fn report(house: &House, traffic: &Traffic) {
     let (state, volume) = (house.state(), traffic.volume());
+    if state.servers > 0 {
+        tracing::info!("one of {} that behave as one", Counted(state.servers as u64 + 1, "server"));
+    }
     tracing::info!(
         "{} here and {} away, {}, {} said, {} too slow, {} heard, {} received, {} sent, {} failed",
         Counted(state.hall.people as u64, "client"),

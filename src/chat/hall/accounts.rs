@@ -70,7 +70,7 @@ impl Hall {
         person.logged_in = true;
         let owns_lobby = self.accounts.is_empty() && self.lobby_owner.is_none();
         self.accounts.insert(key(name), Account { name: name.into(), hash: hash.clone() });
-        self.keep(Record::Account { name: name.to_owned(), hash });
+        self.keep_everywhere(Record::Account { name: name.to_owned(), hash });
         let mut text = format!("{name} is yours: next time, /login {name} PASSWORD");
         if owns_lobby {
             self.give_role(LOBBY, name, Role::Owner);
@@ -87,6 +87,7 @@ impl Hall {
             self.effects.end(holder, CloseReason::PeerAsked);
             self.forget(holder, "", now);
         }
+        self.take_from_others(name);
         let Some(person) = self.people.get_mut(&id) else { return };
         (person.logged_in, person.failures) = (true, 0);
         let old = Arc::clone(&person.name);

@@ -1,8 +1,11 @@
 //! The effects of a command outside of the hall, in their order.
 
-use super::super::{
-    event::{Event, Told},
-    record::Record,
+use super::{
+    super::{
+        event::{Event, Told},
+        record::Record,
+    },
+    share::Share,
 };
 use crate::session::CloseReason;
 use std::{fmt, mem, sync::Arc};
@@ -26,6 +29,8 @@ pub(crate) enum Effect {
     End(PersonId, CloseReason),
     /// Keep this for the next start. [`Hall::stored`](super::Hall::stored) hears when it is.
     Record(Box<Record>),
+    /// Tell the other servers.
+    Share(Box<Share>),
     /// Compute something that takes long, and tell [`Hall::judged`](super::Hall::judged). The person says nothing meanwhile.
     Ask(PersonId, Ask),
     /// The connection of one person is from now on that of another.

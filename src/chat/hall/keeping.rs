@@ -7,7 +7,7 @@ use super::{
         name::key,
         record::{Archive, Record, Stored},
     },
-    Account, Effect, Hall, PersonId,
+    Account, Effect, Hall, PersonId, Share,
     room::{Entry, Kept, Room},
 };
 use crate::time::Now;
@@ -46,6 +46,12 @@ impl Hall {
     }
 
     pub(super) fn quit_when_stored(&mut self, id: PersonId, now: Now) {
+        if let Some(person) = self.people.get_mut(&id)
+            && !person.passed_on.is_empty()
+        {
+            person.quits = true;
+            return;
+        }
         if self.keeping.made == self.keeping.stored {
             return self.quit(id, now);
         }
@@ -54,7 +60,8 @@ impl Hall {
 
     /// Such a person says nothing more.
     pub(super) fn is_quitting(&self, id: PersonId) -> bool {
-        self.keeping.quitting.iter().any(|(_, quitting)| *quitting == id)
+        let quits = self.people.get(&id).is_some_and(|person| person.quits);
+        quits || self.keeping.quitting.iter().any(|(_, quitting)| *quitting == id)
     }
 
     pub(super) fn keep(&mut self, record: Record) {
@@ -68,6 +75,12 @@ impl Hall {
             return self.effects.tell(id, told);
         }
         self.keeping.waiting.push_back((self.keeping.made, id, Event::new(told)));
+    }
+
+    /// Keeps it, and has the other servers do the same.
+    pub(super) fn keep_everywhere(&mut self, record: Record) {
+        self.share(Share::Record(record.clone()));
+        self.keep(record);
     }
 
     /// Takes over all that was kept.

@@ -8,17 +8,24 @@
 //! [`Limits::resume`], and comes back with a token (`resume`).
 
 mod accounts;
+mod company;
 mod effects;
 mod keeping;
+mod learned;
 mod moderation;
+mod others;
 mod people;
 mod resume;
 mod room;
+mod share;
 mod talk;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use company::Known;
 pub(crate) use effects::{Ask, Effect, PersonId, Token, Verdict};
+pub(crate) use others::Volume;
+pub(crate) use share::{Card, Share, Spoken};
 
 use super::{
     command::{Command, HELP},
@@ -28,6 +35,7 @@ use super::{
     record::Archive,
 };
 use crate::{session::CloseReason, time::Now};
+use company::Company;
 use effects::Effects;
 use keeping::Keeping;
 use people::Somebody;
@@ -64,6 +72,7 @@ pub(crate) struct Hall {
     /// The key of the name of the account that owns the lobby, if it is told.
     lobby_owner: Option<String>,
     keeping: Keeping,
+    company: Company,
 }
 
 /// A registered name.
@@ -100,6 +109,7 @@ impl Hall {
             accounts: HashMap::new(),
             lobby_owner: lobby_owner.map(key),
             keeping: Keeping::default(),
+            company: Company::default(),
         };
         hall.restore(archive, now);
         hall.rooms.entry(LOBBY.to_owned()).or_insert_with(|| Room::new(LOBBY, now.instant));
@@ -181,6 +191,14 @@ impl Hall {
     pub(crate) fn numbers(&self) -> Numbers {
         let away = self.people.values().filter(|person| person.away_until.is_some()).count();
         Numbers { people: self.people.len() - away, away, rooms: self.rooms.len(), said: self.said }
+    }
+
+    /// As [`Self::tell_room`], of a message that is history.
+    fn tell_room_again(&mut self, key: &str, event: &Arc<Event>, except: Option<PersonId>) {
+        let Some(room) = self.rooms.get(key) else { return };
+        for id in room.people.iter().filter(|id| Some(**id) != except) {
+            self.effects.pass_again(*id, Arc::clone(event));
+        }
     }
 
     /// Tells everybody in a room, but for `except`.

@@ -42,7 +42,8 @@ impl Hall {
         let Some(person) = self.people.get(&id) else { return };
         let (name, logged_in) = (person.name.to_string(), person.logged_in);
         let Some(room) = self.rooms.get_mut(key_of_room) else { return };
-        if key_of_room == LOBBY || room.has_owner() || room.people.len() > 1 {
+        let others = self.company.people_in(key_of_room);
+        if key_of_room == LOBBY || room.has_owner() || room.people.len() > 1 || !others.is_empty() {
             return;
         }
         if logged_in {
@@ -60,7 +61,10 @@ impl Hall {
         } else {
             at.roles.insert(key(name), role);
         }
-        self.keep(Record::Role { room: room.to_owned(), name: key(name), role });
+        self.keep_everywhere(Record::Role { room: room.to_owned(), name: key(name), role });
+        if let Ok(id) = self.named(name) {
+            self.share_card(id, None, "");
+        }
     }
 
     pub(super) fn announce(&mut self, id: PersonId, room: Option<&str>, text: &str, now: Now) -> Done {
@@ -74,9 +78,13 @@ impl Hall {
         self.room(&at)?;
         match act {
             Act::Kick(name, why) => {
-                let other = self.subject(id, &at, name)?.ok_or_else(|| Refused(format!("{name} is not here")))?;
-                self.put_out(other, &at, &self.by(id, "put out by", why), now)
-                    .map_err(|_| format!("{name} is not in {at}").into())
+                let other = self.subject(id, &at, name)?;
+                let why = self.by(id, "put out by", why);
+                if other.is_none() && self.put_out_elsewhere(&at, name, &why) {
+                    return Ok(());
+                }
+                let other = other.ok_or_else(|| Refused(format!("{name} is not here")))?;
+                self.put_out(other, &at, &why, now).map_err(|_| format!("{name} is not in {at}").into())
             }
             Act::Limit(limit, name, time) => self.limit(id, &at, limit, name, time, now),
             Act::Lift(limit, name) => {
@@ -84,7 +92,7 @@ impl Hall {
                 if self.room_mut(&at)?.limits.remove(&(limit, key(name))).is_none() {
                     return Err(format!("{name} may do that already").into());
                 }
-                self.keep(Record::Limit { room: at.clone(), name: key(name), limit, until: 0 });
+                self.keep_everywhere(Record::Limit { room: at.clone(), name: key(name), limit, until: 0 });
                 let text = format!("{name} may {} {at} again", if limit == Limit::Ban { "enter" } else { "speak in" });
                 self.effects.tell(id, Told::Done { text });
                 Ok(())
@@ -114,7 +122,22 @@ impl Hall {
             return Err(format!("{at} has {MAX_ENTRIES} bans and mutes already: lift some").into());
         }
         room.limits.insert((limit, key(name)), Entry { until, person: other });
-        self.keep(Record::Limit { room: at.to_owned(), name: key(name), limit, until });
+        self.keep_everywhere(Record::Limit { room: at.to_owned(), name: key(name), limit, until });
+        let why = self.by(id, "banned by", "");
+        self.impose(at, limit, (name, other), time, &why, now);
+        Ok(())
+    }
+
+    /// Tells a room of a limit, and puts out a person who may not be there.
+    pub(super) fn impose(
+        &mut self,
+        at: &str,
+        limit: Limit,
+        (name, other): (&str, Option<PersonId>),
+        time: Duration,
+        why: &str,
+        now: Now,
+    ) {
         let shown = humantime::format_duration(Duration::from_secs(time.as_secs()));
         match limit {
             Limit::Mute => self.tell_all(at, format!("{name} may not speak in {at} for {shown}")),
@@ -122,11 +145,10 @@ impl Hall {
                 self.tell_all(at, format!("{name} may not enter {at} for {shown}"));
                 if let Some(other) = other {
                     // Nothing is to be done if the person is elsewhere.
-                    let _ = self.put_out(other, at, &self.by(id, "banned by", ""), now);
+                    let _ = self.put_out(other, at, why, now);
                 }
             }
         }
-        Ok(())
     }
 
     /// For how long a person may not do something in a room.
@@ -154,7 +176,8 @@ impl Hall {
         let own = self.role_of(id, room);
         let other = self.named(name).ok();
         let account = self.rooms.get(room).and_then(|room| room.roles.get(&key(name)).copied());
-        let role = other.map_or(Role::Member, |other| self.role_of(other, room)).max(account.unwrap_or(Role::Member));
+        let here = other.map_or_else(|| self.company.role(room, &key(name)), |other| self.role_of(other, room));
+        let role = here.max(account.unwrap_or(Role::Member));
         if role >= own || other == Some(id) {
             return Err(format!("{name} is no less than you in {room}").into());
         }
@@ -176,7 +199,7 @@ impl Hall {
     }
 
     /// Tells all in a room, the one who acts included.
-    fn tell_all(&mut self, room: &str, text: String) {
+    pub(super) fn tell_all(&mut self, room: &str, text: String) {
         self.tell_room(room, &Event::new(Told::Done { text }), None);
     }
 }

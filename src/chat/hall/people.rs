@@ -2,7 +2,7 @@
 
 use super::{
     super::{event::Told, name::key},
-    Done, Hall, PersonId, Refused, Token,
+    Done, Hall, PersonId, Refused, Share, Token,
 };
 use crate::time::Now;
 use std::{collections::VecDeque, sync::Arc, time::Instant};
@@ -26,6 +26,10 @@ pub(super) struct Somebody {
     pub(super) direct_from: u64,
     /// The last numbers of own messages, with those of their rooms.
     pub(super) sent: VecDeque<(u64, Arc<str>, u64)>,
+    /// Numbers of own messages that the other servers were told, and that have not come back.
+    pub(super) passed_on: VecDeque<u64>,
+    /// Quits as soon as these are answered.
+    pub(super) quits: bool,
     /// Own messages come back.
     pub(super) echo: bool,
     /// The name is that of an account, and the password was right.
@@ -49,10 +53,11 @@ impl Somebody {
 
     /// The greatest number of an own message.
     pub(super) fn last_id(&self) -> u64 {
-        self.sent.back().map_or(0, |(id, ..)| *id)
+        self.sent.back().map_or(0, |(id, ..)| *id).max(self.passed_on.back().copied().unwrap_or(0))
     }
 
     pub(super) fn remember(&mut self, id: u64, room: Arc<str>, seq: u64) {
+        self.passed_on.retain(|passed_on| *passed_on != id);
         if self.sent.len() == REMEMBERED {
             self.sent.pop_front();
         }
@@ -78,11 +83,7 @@ impl Hall {
         }
         self.arrived += 1;
         let id = PersonId(self.arrived);
-        let mut name = format!("guest-{}", self.arrived);
-        while self.names.contains_key(&name) || self.accounts.contains_key(&name) {
-            name.push('-');
-        }
-        let name: Arc<str> = name.into();
+        let name = self.free_name();
         self.effects.tell(id, Told::Welcome { name: name.to_string(), token: token.0.clone() });
         self.names.insert(key(&name), id);
         self.tokens.insert(token.clone(), id);
@@ -95,12 +96,24 @@ impl Hall {
             next_direct: 1,
             direct_from: 1,
             sent: VecDeque::new(),
+            passed_on: VecDeque::new(),
+            quits: false,
             echo: false,
             logged_in: false,
             failures: 0,
         };
         self.people.insert(id, person);
+        self.share_card(id, None, "");
         Ok(id)
+    }
+
+    /// A name for a guest.
+    pub(super) fn free_name(&self) -> Arc<str> {
+        let is_free = |name: &String| {
+            !self.names.contains_key(name) && !self.accounts.contains_key(name) && !self.company.has(name)
+        };
+        let names = (self.arrived..).map(|number| format!("guest-{number}"));
+        names.into_iter().find(is_free).unwrap_or_default().into()
     }
 
     pub(super) fn person(&self, id: PersonId) -> Result<&Somebody, Refused> {
@@ -124,6 +137,7 @@ impl Hall {
                 let hint = if away { "; its owner lost the connection and may come back" } else { "" };
                 return Err(format!("{name} is taken{hint}: choose another name").into());
             }
+            _ if self.company.has(&key(name)) => return Err(format!("{name} is taken: choose another name").into()),
             _ => {}
         }
         let same = key(name) == key(&old);
@@ -150,6 +164,7 @@ impl Hall {
             // A person who shares several of these rooms hears it several times; that does no harm.
             self.tell_room(&room, &renamed, Some(id));
         }
+        self.share_card(id, Some(old), "");
     }
 
     pub(super) fn echo(&mut self, id: PersonId, on: bool) -> Done {
@@ -167,5 +182,6 @@ impl Hall {
         for joined in &person.joined {
             self.go_out(id, &joined.key, &person.name, why, now);
         }
+        self.share(Share::Gone { name: person.name.to_string(), why: why.to_owned() });
     }
 }

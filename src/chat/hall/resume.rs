@@ -51,6 +51,7 @@ impl Hall {
         let until = now.instant + self.limits.resume;
         person.away_until = Some(until);
         self.leaving.push_back((until, id));
+        self.share_card(id, None, "");
     }
 
     /// The connection of `id` becomes that of the token's holder, whose own connection is gone by now.
@@ -76,6 +77,7 @@ impl Hall {
             .iter()
             .map(|joined| (joined.key.clone(), seen_of(&joined.key).unwrap_or(joined.from)))
             .collect();
+        self.share_card(holder, None, "");
         self.effects.tell(holder, Told::Resumed { name, last_id });
         if direct_from < first {
             self.refuse(holder, format!("{} messages to you are no longer kept", first - direct_from));

@@ -7,7 +7,7 @@ use super::{
         name::key,
         record::{Limit, Record, Role},
     },
-    Done, Hall, LOBBY, PersonId, Refused,
+    Done, Hall, LOBBY, PersonId, Refused, Share,
     people::Joined,
 };
 use crate::time::Now;
@@ -32,6 +32,8 @@ pub(super) struct Room {
     pub(super) roles: BTreeMap<String, Role>,
     /// A room without an owner belongs to the guest who found it empty, until that one leaves.
     pub(super) guest_owner: Option<PersonId>,
+    /// Something was said that only this server knows, since the others were last met.
+    pub(super) spoke_alone: bool,
     /// By kind and by the key of the name.
     pub(super) limits: BTreeMap<(Limit, String), Entry>,
 }
@@ -65,6 +67,7 @@ impl Room {
             used: now,
             roles: BTreeMap::new(),
             guest_owner: None,
+            spoke_alone: false,
             limits: BTreeMap::new(),
         }
     }
@@ -83,7 +86,7 @@ impl Room {
         self.guest_owner.is_some() || self.roles.values().any(|role| *role == Role::Owner)
     }
 
-    /// Whether it may be forgotten to make place for another.
+    /// Whether no person of this server needs it.
     fn is_spare(&self) -> bool {
         self.people.is_empty() && !self.has_owner() && key(&self.name) != LOBBY
     }
@@ -105,8 +108,8 @@ impl Hall {
         }
         self.open(&key, name, now)?;
         let most = self.limits.members;
-        let room = self.room_mut(&key)?;
-        if room.people.len() >= most {
+        let room = self.room(&key)?;
+        if room.people.len() + self.company.people_in(&key).len() >= most {
             return Err(format!("{name} is full").into());
         }
         let joined = Event::new(Told::Joined { room: Arc::clone(&room.name), name: name_of_person });
@@ -121,6 +124,8 @@ impl Hall {
         self.effects.tell(id, entered);
         let room = self.rooms.get(&key).ok_or("the room is gone")?;
         room.history.iter().for_each(|kept| self.effects.pass_again(id, Arc::clone(&kept.event)));
+        self.share_card(id, None, "");
+        self.say_if_alone(id);
         Ok(())
     }
 
@@ -137,20 +142,31 @@ impl Hall {
     }
 
     /// Makes sure that there is such a room.
-    fn open(&mut self, key: &str, name: &str, now: Now) -> Done {
+    pub(super) fn open(&mut self, key: &str, name: &str, now: Now) -> Done {
         if self.rooms.contains_key(key) {
             return Ok(());
         }
         if self.rooms.len() >= self.limits.rooms {
-            let spare = self.rooms.iter().filter(|(_, room)| room.is_spare()).min_by_key(|(_, room)| room.used);
+            let spare = self.rooms.iter().filter(|(key, _)| self.is_spare(key)).min_by_key(|(_, room)| room.used);
             let Some(spare) = spare.map(|(key, _)| key.clone()) else {
                 return Err(format!("there are {} rooms already, all in use", self.limits.rooms).into());
             };
-            self.rooms.remove(&spare);
-            self.keep(Record::Forgotten { room: spare });
+            self.forget_room(&spare);
+            self.share(Share::Forgotten { room: spare });
         }
         self.rooms.insert(key.to_owned(), Room::new(name, now.instant));
+        self.share(Share::Opened { room: name.to_owned() });
         Ok(())
+    }
+
+    /// Whether a room may be forgotten to make place for another.
+    pub(super) fn is_spare(&self, key: &str) -> bool {
+        self.rooms.get(key).is_some_and(Room::is_spare) && self.company.people_in(key).is_empty()
+    }
+
+    pub(super) fn forget_room(&mut self, key: &str) {
+        self.rooms.remove(key);
+        self.keep(Record::Forgotten { room: key.to_owned() });
     }
 
     pub(super) fn room(&self, key: &str) -> Result<&Room, Refused> {
@@ -189,6 +205,7 @@ impl Hall {
         let room = Arc::clone(&self.room(key)?.name);
         self.effects.tell(id, Told::Exited { room, why: why.to_owned() });
         self.go_out(id, key, &name, why, now);
+        self.share_card(id, None, why);
         Ok(())
     }
 
@@ -209,12 +226,15 @@ impl Hall {
             let (name, away) = (Arc::clone(&person.name), person.away_until.is_some());
             Some(Person { name, away, role: self.role_of(*id, key) })
         };
-        room.people.iter().filter_map(shown).collect()
+        room.people.iter().filter_map(shown).chain(self.company.people_in(key).iter().cloned()).collect()
     }
 
     pub(super) fn list_rooms(&mut self, id: PersonId) -> Done {
-        let line = |room: &Room| RoomLine { room: Arc::clone(&room.name), people: room.people.len() };
-        let rooms = self.rooms.values().map(line).collect();
+        let line = |(key, room): (&String, &Room)| RoomLine {
+            room: Arc::clone(&room.name),
+            people: room.people.len() + self.company.people_in(key).len(),
+        };
+        let rooms = self.rooms.iter().map(line).collect();
         self.effects.tell(id, Told::Rooms { rooms });
         Ok(())
     }

@@ -76,6 +76,7 @@ impl Stage {
                 }
                 Effect::End(id, reason) => self.told.entry(id).or_default().push(format!("END {}\n", reason.as_str())),
                 Effect::Record(record) => self.records.push(*record),
+                Effect::Share(_) => {}
                 Effect::Ask(id, ask) => self.asks.push((id, ask)),
                 Effect::Move { from, to } => {
                     self.away.retain(|id| *id != to);
