@@ -25,7 +25,7 @@ use crate::{
     mqtt::{Connect, Error, Frame, Packet, Reason, Text, Version, decode, decode_connect, encode, id},
 };
 use bytes::Bytes;
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 /// Deadlines of the application itself.
 const DUE: TimerKey = TimerKey::App(0);
@@ -48,7 +48,7 @@ pub(crate) struct Config {
 }
 
 /// The application.
-pub(crate) struct Broker {
+pub struct Broker {
     core: Core,
     config: Config,
     /// By [`ConnId::index`].
@@ -61,12 +61,62 @@ pub(crate) struct Broker {
     received: u64,
     sent: u64,
     draining: bool,
+    /// The disk takes nothing.
+    fails: bool,
+}
+
+/// Everything that a broker has, in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // Their names say it.
+pub struct Census {
+    pub connections: usize,
+    pub connected: usize,
+    pub sessions: usize,
+    pub subscriptions: usize,
+    pub retained: usize,
+    /// Messages of QoS 1 and 2 that wait for a session's turn.
+    pub waiting: usize,
+    /// Messages of QoS 1 and 2 that are on their way.
+    pub inflight: usize,
+    pub queued_bytes: usize,
+    /// Messages that wait for the session that has the most.
+    pub longest_queue: usize,
+    /// Bytes of records that are not stored.
+    pub unwritten_bytes: usize,
+    /// Messages that were dropped since the start.
+    pub dropped: u64,
+}
+
+impl fmt::Debug for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Broker").field("census", &self.census()).finish_non_exhaustive()
+    }
 }
 
 impl Broker {
+    /// Everything that it has now.
+    #[must_use]
+    pub fn census(&self) -> Census {
+        let numbers = self.core.numbers();
+        Census {
+            connections: self.clients.iter().flatten().count(),
+            connected: numbers.connected,
+            sessions: numbers.connected + numbers.away,
+            subscriptions: numbers.subscriptions,
+            retained: numbers.retained,
+            waiting: numbers.waiting,
+            inflight: numbers.inflight,
+            queued_bytes: numbers.queued_bytes,
+            longest_queue: numbers.longest_queue,
+            unwritten_bytes: numbers.unwritten_bytes,
+            dropped: numbers.counts.dropped,
+        }
+    }
+
     pub(crate) fn new(core: Core, config: Config, store: Store, shared: Arc<Shared>) -> Self {
         let (clients, paused) = (Vec::new(), Vec::new());
-        Self { core, config, clients, paused, store, shared, started: None, received: 0, sent: 0, draining: false }
+        let (started, received, sent, draining, fails) = (None, 0, 0, false, false);
+        Self { core, config, clients, paused, store, shared, started, received, sent, draining, fails }
     }
 
     fn client(&mut self, conn: ConnId) -> Option<&mut Client> {
@@ -170,6 +220,11 @@ impl Broker {
         };
         if let Err(refusal) = Core::check(&connect) {
             return self.refuse(cx, conn, takes(&connect), refusal);
+        }
+        if self.fails && Core::needs_disk(&connect) {
+            // Its CONNACK would wait for the disk; this way it knows, and may go elsewhere.
+            let why = "the disk takes nothing just now: try again later";
+            return self.refuse(cx, conn, takes(&connect), Refusal { reason: Reason::SERVER_UNAVAILABLE, why });
         }
         let ask = match self.config.users.ask(connect.user_name.as_deref(), connect.password.as_ref()) {
             Ok(None) => return self.let_in(cx, conn, connect),

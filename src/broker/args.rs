@@ -64,6 +64,9 @@ pub struct BrokerArgs {
     /// Bytes of messages that may wait for one session
     #[arg(long, value_name = "SIZE", default_value = "16m", value_parser = size::<usize>, help_heading = "Limits")]
     max_queue_size: usize,
+    /// Bytes of changes that may wait for the disk. Beyond, no client is heard until it has written some
+    #[arg(long, value_name = "SIZE", default_value = "16m", value_parser = size::<usize>, help_heading = "Limits")]
+    max_unwritten: usize,
     /// The message that goes when a queue is full: drop-new (the one that comes) or drop-old (the one that has waited the longest)
     #[arg(
         long,
@@ -115,6 +118,7 @@ impl BrokerArgs {
             inflight: self.max_inflight.get(),
             queue: self.max_queue.get(),
             queue_bytes: self.max_queue_size,
+            unwritten: self.max_unwritten,
             when_full: self.when_full,
             subscriptions: self.max_subscriptions.get(),
             sessions: self.max_sessions.get(),

@@ -108,9 +108,11 @@ impl Image {
     /// The fewest records that add up to the same. A message stands once, whatever the number of sessions that have it.
     pub(crate) fn records(&self) -> Vec<Record> {
         let mut records = Vec::new();
-        let mut messages: HashMap<*const Message, (Arc<Message>, bool, Vec<Receiver>)> = HashMap::new();
+        let mut messages: Vec<(Arc<Message>, bool, Vec<Receiver>)> = Vec::new();
+        let mut places: HashMap<*const Message, usize> = HashMap::new();
         for message in self.retained.values() {
-            messages.insert(Arc::as_ptr(message), (Arc::clone(message), true, Vec::new()));
+            places.insert(Arc::as_ptr(message), messages.len());
+            messages.push((Arc::clone(message), true, Vec::new()));
         }
         for (&key, session) in &self.sessions {
             session.records(key, &mut records);
@@ -122,12 +124,14 @@ impl Image {
             for (number, delivery, sent) in waiting.chain(sent) {
                 let Delivery { message, qos, retain, ids } = delivery;
                 let receiver = Receiver { key, number, qos: *qos, retain: *retain, ids: ids.clone(), sent };
-                let entry = messages.entry(Arc::as_ptr(message));
-                entry.or_insert_with(|| (Arc::clone(message), false, Vec::new())).2.push(receiver);
+                let place = *places.entry(Arc::as_ptr(message)).or_insert(messages.len());
+                if place == messages.len() {
+                    messages.push((Arc::clone(message), false, Vec::new()));
+                }
+                messages[place].2.push(receiver);
             }
         }
-        let published = messages.into_values();
-        records.extend(published.map(|(message, retained, to)| Record::Published {
+        records.extend(messages.into_iter().map(|(message, retained, to)| Record::Published {
             message,
             retained,
             from: None,

@@ -32,6 +32,8 @@ pub(crate) struct Limits {
     pub(crate) queue: usize,
     /// Bytes of messages that wait for one session.
     pub(crate) queue_bytes: usize,
+    /// Bytes of records that are not stored: a slow disk must not grow our memory, whatever the number of clients.
+    pub(crate) unwritten: usize,
     /// The message that goes when a queue is full.
     pub(crate) when_full: WhenFull,
     /// Subscriptions of one session.
@@ -64,6 +66,7 @@ impl Default for Limits {
             inflight: 100,
             queue: 10_000,
             queue_bytes: 16 * 1024 * 1024,
+            unwritten: 16 * 1024 * 1024,
             when_full: WhenFull::DropNew,
             subscriptions: 1000,
             sessions: 100_000,

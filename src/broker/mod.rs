@@ -4,7 +4,7 @@
 //!   client ──▶ Client: packets ──▶ Core: sessions, subscriptions, retained messages (pure)
 //!                                   │ output, gated by records      │ records
 //!   client ◀── Outbox ◀─────────────╯                               ▼
-//!                 ▲                                 Journal: one thread, an append-only log
+//!                 ▲                                 Writer: one thread, an append-only log
 //!                 ╰────────────── stored(n) ────────────╯            Guard: two threads, passwords
 //! ```
 //!
@@ -12,7 +12,7 @@
 //! that it stands for are on the disk.
 //!
 //! Reading order: [`crate::mqtt`] (packets), `message`, `tree` and `retained`, `outgoing`, `outbox` and `link`, `session`, `core/` (the rules),
-//! `record`, `image` and `journal` (what outlives the process), `client` and `app` (the event loop), `users`, `rights`, `password` and `guard`, `metrics`, `run`.
+//! `record`, `image`, `journal` and `writer` (the part that outlives the process), `client` and `app` (the event loop), `users`, `rights`, `password` and `guard`, `metrics`, `parts`, `run`.
 
 mod app;
 mod args;
@@ -27,6 +27,7 @@ mod message;
 mod metrics;
 mod outbox;
 mod outgoing;
+mod parts;
 mod password;
 mod record;
 mod retained;
@@ -36,6 +37,12 @@ mod session;
 mod shared;
 mod tree;
 mod users;
+mod writer;
 
+pub use app::{Broker, Census};
 pub use args::BrokerArgs;
+pub use journal::{Compaction, Disk, DiskFile};
+pub use parts::Parts;
 pub use run::run;
+pub use shared::Call;
+pub use writer::Writer;

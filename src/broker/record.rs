@@ -1,7 +1,7 @@
 //! The changes of sessions and retained messages that outlive the process, as they stand in the log.
 //!
 //! ```text
-//!   0xB7 │ length, 4 bytes │ CRC-32 of length and record, 4 bytes │ kind, fields
+//!   mark │ length, 4 bytes │ CRC-32 of mark, length and record, 4 bytes │ kind, fields
 //! ```
 //!
 //! One PUBLISH is one record, with all sessions that get it: either all of them have it after a crash, or none, and then it was not
@@ -19,7 +19,27 @@ use bytes::Bytes;
 use std::{num::NonZeroU16, sync::Arc};
 
 /// The first byte of each record.
-pub(crate) const MARK: u8 = 0xB7;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// It was written behind others of which the disk had not said that it keeps them.
+    Behind,
+    /// When it was written, the disk had confirmed all before it.
+    Confirmed,
+}
+
+impl Mark {
+    /// The mark that this byte is.
+    pub(crate) fn of(byte: u8) -> Option<Self> {
+        [Self::Behind, Self::Confirmed].into_iter().find(|mark| mark.byte() == byte)
+    }
+
+    fn byte(self) -> u8 {
+        match self {
+            Self::Behind => 0xB7,
+            Self::Confirmed => 0xB8,
+        }
+    }
+}
 
 /// Bytes before a record.
 pub(crate) const HEAD: usize = 9;
@@ -120,17 +140,37 @@ impl Receiver {
 
 impl Record {
     /// Appends it with its head.
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+    pub(crate) fn write(&self, mark: Mark, out: &mut Vec<u8>) {
         let start = out.len();
-        out.extend([MARK, 0, 0, 0, 0, 0, 0, 0, 0]);
+        out.extend([mark.byte(), 0, 0, 0, 0, 0, 0, 0, 0]);
         self.write_body(out);
         let len = (out.len() - start - HEAD) as u32;
         out[start + 1..start + 5].copy_from_slice(&len.to_be_bytes());
-        let sum = checksum(len, &out[start + HEAD..]);
+        let sum = checksum(mark, len, &out[start + HEAD..]);
         out[start + 5..start + HEAD].copy_from_slice(&sum.to_be_bytes());
     }
 
     /// Its number in the log, and its session if it has one.
+    /// About the bytes that it takes, in memory and in the log.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Published { message, to, .. } => message.weight() + to.len() * size_of::<Receiver>(),
+            Self::Will { will: Some(will), .. } => will.message.weight(),
+            Self::Session { client: text, .. }
+            | Self::Unsubscribed { filter: text, .. }
+            | Self::Unretained { topic: text } => size_of::<Self>() + text.len(),
+            Self::Subscribed { subscription, .. } => size_of::<Self>() + subscription.filter.text().len(),
+            Self::Will { will: None, .. }
+            | Self::Away { .. }
+            | Self::Gone { .. }
+            | Self::Sent { .. }
+            | Self::Received { .. }
+            | Self::Done { .. }
+            | Self::Incoming { .. }
+            | Self::Released { .. } => size_of::<Self>(),
+        }
+    }
+
     fn kind(&self) -> (u8, Key) {
         match self {
             Self::Session { key, .. } => (1, *key),
@@ -236,8 +276,9 @@ impl Record {
 }
 
 /// The checksum of a record.
-pub(crate) fn checksum(len: u32, body: &[u8]) -> u32 {
+pub(crate) fn checksum(mark: Mark, len: u32, body: &[u8]) -> u32 {
     let mut sum = crc32fast::Hasher::new();
+    sum.update(&[mark.byte()]);
     sum.update(&len.to_be_bytes());
     sum.update(body);
     sum.finalize()

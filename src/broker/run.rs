@@ -1,6 +1,6 @@
 //! Runs the broker: one event loop, one thread that writes, a few that know passwords.
 
-use super::{BrokerArgs, app::Broker, core::Core, guard, journal::Journal, password, shared::Shared};
+use super::{BrokerArgs, guard, journal::Folder, parts::Parts, password, shared::Call};
 use crate::{
     cli::{self, DataFolder, Failure},
     net::{
@@ -26,21 +26,21 @@ pub fn run(args: &BrokerArgs) -> Result<(), Failure> {
     }
     let _log = cli::start_logging(&args.listen.log_level);
     let driver = args.driver.choose()?;
-    let config = args.config()?;
     let place = DataFolder::open(args.data.as_deref(), "broker")?;
-    let (journal, image) = Journal::open(place.path(), args.sync).map_err(Failure::Run)?;
-    let core = Core::restore(args.limits(), image, clock::now());
+    let folder = Folder::open(place.path()).map_err(Failure::Run)?;
+    let parts = Parts::new(args, Arc::new(folder), clock::now())?;
     let listener = args.listen.open()?;
     let address = listener.local_addr()?;
-    let (records, written) = mpsc::channel();
-    let shared = Arc::new(Shared::default());
-    let store = Box::new(move |batch| records.send(batch).is_ok());
-    let broker = Broker::new(core, config, store, Arc::clone(&shared));
     let max_connections = cli::clients_per_worker(args.max_clients.get(), 1);
-    let mut worker =
-        Driver::new(&driver, broker, DriverConfig { max_connections, pipes: 0, ..DriverConfig::default() })?;
+    let Parts { app, writer, shared } = parts;
+    let mut worker = Driver::new(&driver, app, DriverConfig { max_connections, pipes: 0, ..DriverConfig::default() })?;
     let (asks, asked) = mpsc::sync_channel(guard::QUEUE);
-    shared.attach(worker.remote(), asks);
+    let remote = worker.remote();
+    shared.attach(Box::new(move |call| match call {
+        Call::Wake => remote.wake(),
+        Call::Stop => remote.stop(),
+    }));
+    shared.attach_guards(asks);
     worker.listen(listener)?;
     let (remote, told, within) = (worker.remote(), Arc::clone(&shared), args.listen.drain_timeout);
     let _signals = signals::watch(move |signal| match signal {
@@ -48,9 +48,7 @@ pub fn run(args: &BrokerArgs) -> Result<(), Failure> {
         Signal::User1 => told.report(),
     })?;
     let guards = guard::start(&shared, asked)?;
-    let told = Arc::clone(&shared);
-    let writer =
-        thread::Builder::new().name("journal".to_owned()).spawn(move || journal.run(&written, |n| told.store(n)))?;
+    let writer = thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run())?;
     cli::ready(address);
     tracing::info!("{driver}");
     greet(address, &place);

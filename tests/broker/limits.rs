@@ -124,6 +124,37 @@ fn retained_messages_have_a_limit() {
     old.closed();
 }
 
+/// The newest message goes, or with a flag the oldest; and a broker that is killed has dropped the same ones.
+#[test]
+fn a_queue_that_is_full_drops_by_its_policy() {
+    for (policy, kept) in [("drop-new", 1..=3), ("drop-old", 3..=5)] {
+        let folder = tempfile::tempdir().unwrap();
+        let flags = ["--max-queue", "3", "--when-full", policy, "--data", folder.path().to_str().unwrap()];
+        let mut first = broker(&flags);
+        let mut ann = Peer::open(first.address());
+        ann.send(&[connect3("ann", 0, 0), subscribe(1, None, &[("a", 2)])].concat());
+        ann.packet();
+        ann.packet();
+        ann.lose();
+        let mut publisher = Peer::v3(first.address(), "publisher");
+        for n in 1..=5_u8 {
+            publisher.send(&publish(2, "a", Some(n.into()), None, &n.to_string()));
+            publisher.expect(&[0x40, 2, 0, n]);
+        }
+        report(&first, "2 dropped");
+        first.signal("KILL");
+        first.wait();
+        let second = broker(&flags);
+        let mut ann = Peer::open(second.address());
+        ann.send(&connect3("ann", 0, 0));
+        ann.expect(&[0x20, 2, 1, 0]);
+        for (id, n) in (1..).zip(kept) {
+            ann.expect(&publish(2, "a", Some(id), None, &n.to_string()));
+        }
+        ann.quiet();
+    }
+}
+
 #[test]
 fn a_client_that_says_nothing_is_sent_away() {
     let broker = broker(&["--connect-timeout", "100ms"]);

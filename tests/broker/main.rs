@@ -7,6 +7,7 @@
 mod support;
 
 mod crash;
+mod full_disk;
 mod lasting;
 mod limits;
 mod peers;

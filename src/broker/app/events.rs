@@ -72,6 +72,7 @@ impl App for Broker {
 
     fn woken(&mut self, cx: &mut Cx) {
         let news = self.shared.news();
+        self.fails = news.fails;
         self.core.stored(news.stored, cx.clock());
         self.core.turn(cx.clock());
         for (conn, verdict) in news.verdicts {

@@ -51,6 +51,11 @@ impl Core {
         handshake::check(connect)
     }
 
+    /// Whether a client cannot be let in without a record: its session is kept, or it has a will.
+    pub(crate) fn needs_disk(connect: &Connect) -> bool {
+        handshake::is_kept(connect) || connect.will.is_some()
+    }
+
     /// Lets a client in.
     ///
     /// # Errors

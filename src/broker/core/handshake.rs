@@ -43,14 +43,23 @@ pub(super) fn check(connect: &Connect) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Whether a client wants its session to outlive its connection.
+pub(super) fn is_kept(connect: &Connect) -> bool {
+    expiry(connect) > 0
+}
+
+fn expiry(connect: &Connect) -> u32 {
+    match connect.version {
+        Version::V3 if connect.clean => 0,
+        Version::V3 => u32::MAX,
+        Version::V5 => connect.properties.number(id::SESSION_EXPIRY).unwrap_or(0),
+    }
+}
+
 impl Agreed {
     pub(super) fn of(connect: &Connect, limits: &Limits) -> Self {
         let number = |id| connect.properties.number(id);
-        let expiry = match connect.version {
-            Version::V3 if connect.clean => 0,
-            Version::V3 => u32::MAX,
-            Version::V5 => number(id::SESSION_EXPIRY).unwrap_or(0),
-        };
+        let expiry = expiry(connect);
         let window = number(id::RECEIVE_MAXIMUM).and_then(|n| u16::try_from(n).ok()).unwrap_or(u16::MAX);
         let most = number(id::TOPIC_ALIAS_MAXIMUM).and_then(|n| u16::try_from(n).ok()).unwrap_or(0);
         let keep_alive = match (connect.keep_alive, limits.keep_alive) {

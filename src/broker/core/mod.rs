@@ -41,7 +41,7 @@ pub(crate) use connect::{Accepted, Arrival, refuse};
 pub(crate) use incoming::Stop;
 use slab::Slab;
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, VecDeque},
     mem,
     sync::Arc,
 };
@@ -61,6 +61,9 @@ pub(crate) struct Core {
     made: u64,
     /// Of these, how many are stored.
     stored: u64,
+    /// Records that were taken and are not stored: up to which number, and how many bytes.
+    unwritten: VecDeque<(u64, usize)>,
+    unwritten_bytes: usize,
     /// Sessions with output to be sent.
     dirty: Vec<Key>,
     /// Sessions with output that waits for the disk.
@@ -114,6 +117,8 @@ pub(crate) struct Numbers {
     pub(crate) waiting: usize,
     pub(crate) inflight: usize,
     pub(crate) queued_bytes: usize,
+    pub(crate) longest_queue: usize,
+    pub(crate) unwritten_bytes: usize,
     pub(crate) counts: Counts,
 }
 
@@ -130,6 +135,8 @@ impl Core {
             records: Vec::new(),
             made: 0,
             stored: 0,
+            unwritten: VecDeque::new(),
+            unwritten_bytes: 0,
             dirty: Vec::new(),
             gated: Vec::new(),
             starved: Vec::new(),
@@ -146,12 +153,22 @@ impl Core {
 
     /// Moves the records that were made into `into`, in order.
     pub(crate) fn take_records(&mut self, into: &mut Vec<Record>) {
+        if self.records.is_empty() {
+            return;
+        }
+        let bytes = self.records.iter().map(Record::weight).sum();
+        self.unwritten.push_back((self.made, bytes));
+        self.unwritten_bytes += bytes;
         into.append(&mut self.records);
     }
 
     /// The number of records that are stored, of all that were ever taken.
     pub(crate) fn stored(&mut self, records: u64, now: Now) {
         self.stored = records;
+        while let Some((_, bytes)) = self.unwritten.front().copied().filter(|(last, _)| *last <= records) {
+            self.unwritten.pop_front();
+            self.unwritten_bytes -= bytes;
+        }
         let at = millis(now);
         for key in mem::take(&mut self.gated) {
             let Some(link) = self.link(key) else { continue };
@@ -210,7 +227,8 @@ impl Core {
 
     /// Whether nothing more is to be heard of a connection for now.
     pub(crate) fn has_to_wait(&self, key: Key) -> bool {
-        self.sessions.get(key).and_then(Session::link).is_some_and(Link::has_to_wait)
+        self.unwritten_bytes > self.limits.unwritten
+            || self.sessions.get(key).and_then(Session::link).is_some_and(Link::has_to_wait)
     }
 
     /// The broker in numbers.
@@ -225,6 +243,8 @@ impl Core {
             waiting: sum(|session| session.outgoing.waiting()),
             inflight: sum(|session| session.outgoing.inflight()),
             queued_bytes: sum(|session| session.outgoing.bytes()),
+            longest_queue: self.sessions.iter().map(|(_, session)| session.outgoing.waiting()).max().unwrap_or(0),
+            unwritten_bytes: self.unwritten_bytes,
             counts: self.counts,
         }
     }

@@ -12,7 +12,11 @@
 use super::*;
 use crate::{
     app::Cx,
-    broker::{image::Image, record::HEAD, rights::Rights},
+    broker::{
+        image::Image,
+        record::{HEAD, Mark},
+        rights::Rights,
+    },
     mqtt::{Ack, Connect, PacketId, Properties, Publish, QoS, Version, decode, frame},
     service::testing::now,
 };
@@ -220,7 +224,7 @@ impl World {
         let mut image = Image::default();
         for record in &self.disk {
             let mut bytes = Vec::new();
-            record.write(&mut bytes);
+            record.write(Mark::Behind, &mut bytes);
             image.add(Record::read(Bytes::copy_from_slice(&bytes[HEAD..])).unwrap());
         }
         if self.below(2) == 0 {

@@ -1,5 +1,6 @@
-//! The directory of the log: its files, and the lock that keeps another broker out.
+//! A directory of the system as the place of a journal, and the lock that keeps another broker out.
 
+use super::disk::{Disk, DiskFile};
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io,
@@ -9,31 +10,21 @@ use std::{
 
 /// The directory.
 #[derive(Debug, Clone)]
-pub(super) struct Folder(PathBuf);
-
-/// The two kinds of files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Log,
-    Snapshot,
-}
-
-impl Kind {
-    fn prefix(self) -> &'static str {
-        match self {
-            Self::Log => "log-",
-            Self::Snapshot => "snapshot-",
-        }
-    }
-}
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
     /// Opens it, or makes it, for this process alone.
-    pub(super) fn open(path: &Path) -> Result<Self, String> {
+    ///
+    /// # Errors
+    ///
+    /// One line: it is another broker's, or cannot be used.
+    pub(crate) fn open(path: &Path) -> Result<Self, String> {
         let name = path.display();
         let mut builder = DirBuilder::new();
         builder.recursive(true).mode(0o700).create(path).map_err(|error| format!("{name}: {error}"))?;
         lock(path).map_err(|_| format!("{name} is in use by another broker: give this one a --data of its own"))?;
+        // The directory's own name lasts as well. Some file systems do not have that, and need not.
+        let _ = path.parent().map(|parent| File::open(parent).and_then(|parent| parent.sync_all()));
         Ok(Self(path.to_owned()))
     }
 
@@ -42,57 +33,56 @@ impl Folder {
     pub(super) fn open_unlocked(path: &Path) -> Self {
         Self(path.to_owned())
     }
+}
 
-    pub(super) fn path(&self, kind: Kind, number: u64) -> PathBuf {
-        self.0.join(format!("{}{number:08}", kind.prefix()))
+impl Disk for Folder {
+    fn names(&self) -> io::Result<Vec<String>> {
+        let name = |entry: io::Result<fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
+        fs::read_dir(&self.0)?.map(name).collect()
     }
 
-    /// The numbers of the files of a kind, in order.
-    pub(super) fn numbers(&self, kind: Kind) -> io::Result<Vec<u64>> {
-        let mut numbers = Vec::new();
-        for entry in fs::read_dir(&self.0)? {
-            let name = entry?.file_name();
-            let digits = name.to_str().and_then(|name| name.strip_prefix(kind.prefix()));
-            numbers.extend(digits.and_then(|digits| digits.parse::<u64>().ok()));
-        }
-        numbers.sort_unstable();
-        Ok(numbers)
-    }
-
-    /// A log, which is made if there is none.
-    pub(super) fn open_log(&self, number: u64) -> io::Result<File> {
+    fn open(&self, name: &str) -> io::Result<Box<dyn DiskFile>> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        options.open(self.path(Kind::Log, number))
+        Ok(Box::new(options.open(self.0.join(name))?))
     }
 
-    /// A new file that takes the place of `kind` and `number` at once or not at all.
-    pub(super) fn replace(
-        &self,
-        kind: Kind,
-        number: u64,
-        write: impl FnOnce(&File) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let place = self.path(kind, number);
-        let new = place.with_extension("new");
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        write(&file)?;
-        file.sync_all()?;
-        fs::rename(&new, &place)?;
-        self.sync()
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.0.join(from), self.0.join(to))
     }
 
-    pub(super) fn remove(&self, kind: Kind, number: u64) -> io::Result<()> {
-        fs::remove_file(self.path(kind, number))
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.0.join(name))
     }
 
-    /// Has the disk keep the names of its files.
-    pub(super) fn sync(&self) -> io::Result<()> {
+    fn sync(&self) -> io::Result<()> {
         File::open(&self.0)?.sync_all()
     }
 
-    pub(super) fn failed(&self, kind: Kind, number: u64, error: &io::Error) -> String {
-        format!("{}: {error}", self.path(kind, number).display())
+    fn shown(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+}
+
+impl DiskFile for File {
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
+        std::os::unix::fs::FileExt::read_at(self, into, at)
+    }
+
+    fn write_at(&self, bytes: &[u8], at: u64) -> io::Result<usize> {
+        std::os::unix::fs::FileExt::write_at(self, bytes, at)
+    }
+
+    fn cut(&self, len: u64) -> io::Result<()> {
+        self.set_len(len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.sync_data()
     }
 }
 

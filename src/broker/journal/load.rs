@@ -1,16 +1,21 @@
 //! Reads snapshots and logs, and makes one snapshot of them.
+//!
+//! A record is damaged by a crash, or by something else. A crash spoils only what the disk had not confirmed, in any order: of two blocks that
+//! were written the later one may be there, and the earlier one not. So a damaged record with whole ones behind it proves nothing
+//! yet. But the first record of a group is written when the disk has confirmed all before it, and says so by its mark: with one of
+//! these behind it, the damaged record had been on the disk.
 
 use super::{
     super::{
         image::Image,
-        record::{HEAD, MARK, MAX_RECORD, Record, checksum},
+        record::{HEAD, MAX_RECORD, Mark, Record, checksum},
     },
-    files::{Folder, Kind},
+    disk::{Disk, DiskFile, FromStart, Kind, replace, write_all},
 };
-use std::{
-    fs::{self, File},
-    io::{self, BufReader, BufWriter, Read as _, Write as _},
-};
+use std::io::{self, BufReader, Read};
+
+/// Bytes that are read or written with one call.
+const PIECE: usize = 256 * 1024;
 
 /// The state that the files hold, and where writing goes on.
 pub(super) struct Loaded {
@@ -19,106 +24,183 @@ pub(super) struct Loaded {
     pub(super) number: u64,
     /// Bytes of whole records in it.
     pub(super) len: u64,
+    /// Of these, so many had been confirmed by the disk.
+    pub(super) confirmed: u64,
     /// Bytes of the snapshot.
     pub(super) snapshot: u64,
 }
 
-/// Why reading stopped before the end of a file.
-enum Torn {
-    /// The record at this byte is not whole, and nothing readable follows.
-    At(u64),
-    /// The record at this byte is damaged, and a whole one follows.
-    Before(u64),
+/// The findings in a file.
+struct Found {
+    /// Its length.
+    end: u64,
+    /// Bytes of whole records.
+    whole: u64,
+    /// Bytes before the last record of which the mark says that the disk had confirmed all before it.
+    confirmed: u64,
+    /// Why there are no more.
+    torn: Option<Torn>,
 }
 
-pub(super) fn load(folder: &Folder) -> Result<Loaded, String> {
-    let list = |kind| folder.numbers(kind).map_err(|error| folder.failed(kind, 0, &error));
+/// Why reading stopped before the end of a file.
+enum Torn {
+    /// The next record is not whole, as after a crash.
+    ByCrash,
+    /// The next record is damaged, and had been on the disk.
+    Later,
+}
+
+pub(super) fn load(disk: &dyn Disk) -> Result<Loaded, String> {
+    let list = |kind: Kind| kind.numbers(disk).map_err(|error| failed(disk, &kind.name(0), &error));
     let (snapshots, logs) = (list(Kind::Snapshot)?, list(Kind::Log)?);
     let first = snapshots.last().copied().unwrap_or(1);
     let (mut image, mut snapshot) = (Image::default(), 0);
     if let Some(&number) = snapshots.last() {
-        snapshot = read_whole(folder, Kind::Snapshot, number, &mut image)?;
+        snapshot = read_whole(disk, &Kind::Snapshot.name(number), &mut image)?;
     }
     let logs: Vec<u64> = logs.into_iter().filter(|number| *number >= first).collect();
-    let Some((&last, before)) = logs.split_last() else { return Ok(Loaded { image, number: first, len: 0, snapshot }) };
-    for &number in before {
-        read_whole(folder, Kind::Log, number, &mut image)?;
-    }
-    let failed = |error: &io::Error| folder.failed(Kind::Log, last, error);
-    let path = folder.path(Kind::Log, last);
-    let (len, torn) = read(folder, Kind::Log, last, &mut image).map_err(|error| failed(&error))?;
-    let len = match torn {
-        None => len,
-        Some(Torn::Before(at)) => return Err(damaged(folder, Kind::Log, last, at)),
-        Some(Torn::At(at)) => {
-            let kept = path.with_extension("torn");
-            tracing::warn!(
-                "{}: the last {} bytes are no whole record, as after a crash: cut off, and kept in {}",
-                path.display(),
-                len - at,
-                kept.display()
-            );
-            cut(folder, last, at, &kept).map_err(|error| failed(&error))?;
-            at
+    let Some(&last) = logs.last() else { return Ok(Loaded { image, number: first, len: 0, confirmed: 0, snapshot }) };
+    // The next log is begun when the disk has all of this one. It may be there, and empty, if that was tried and failed.
+    let (mut full, mut len, mut confirmed) = (first, 0, 0);
+    for &number in &logs {
+        if size(disk, number)? > 0 {
+            full = number;
         }
-    };
-    Ok(Loaded { image, number: last, len, snapshot })
+    }
+    for number in logs {
+        let name = Kind::Log.name(number);
+        let found = read(disk, &name, &mut image).map_err(|error| failed(disk, &name, &error))?;
+        (len, confirmed) = (found.whole, found.confirmed);
+        match found.torn {
+            None => {}
+            Some(Torn::ByCrash) if number >= full => {
+                tear(disk, &name, len, found.end).map_err(|error| failed(disk, &name, &error))?;
+            }
+            Some(Torn::ByCrash | Torn::Later) => return Err(damaged(disk, &name, len)),
+        }
+    }
+    Ok(Loaded { image, number: last, len, confirmed, snapshot })
 }
 
-fn damaged(folder: &Folder, kind: Kind, number: u64, at: u64) -> String {
-    let path = folder.path(kind, number);
-    format!("{}: damaged at byte {at}, which no crash does: restore it, or move it away", path.display())
+fn size(disk: &dyn Disk, number: u64) -> Result<u64, String> {
+    let name = Kind::Log.name(number);
+    disk.open(&name).and_then(|file| file.size()).map_err(|error| failed(disk, &name, &error))
+}
+
+pub(super) fn failed(disk: &dyn Disk, name: &str, error: &io::Error) -> String {
+    format!("{}: {error}", disk.shown(name))
+}
+
+fn damaged(disk: &dyn Disk, name: &str, at: u64) -> String {
+    format!("{}: damaged at byte {at}, which no crash does: restore it, or move it away", disk.shown(name))
 }
 
 /// A file that must be good to its end. Returns its length.
-fn read_whole(folder: &Folder, kind: Kind, number: u64, image: &mut Image) -> Result<u64, String> {
-    match read(folder, kind, number, image) {
-        Ok((len, None)) => Ok(len),
-        Ok((_, Some(Torn::At(at) | Torn::Before(at)))) => Err(damaged(folder, kind, number, at)),
-        Err(error) => Err(folder.failed(kind, number, &error)),
+fn read_whole(disk: &dyn Disk, name: &str, image: &mut Image) -> Result<u64, String> {
+    match read(disk, name, image) {
+        Ok(Found { end, torn: None, .. }) => Ok(end),
+        Ok(Found { whole, .. }) => Err(damaged(disk, name, whole)),
+        Err(error) => Err(failed(disk, name, &error)),
     }
 }
 
-fn cut(folder: &Folder, number: u64, at: u64, kept: &std::path::Path) -> io::Result<()> {
-    let mut file = folder.open_log(number)?;
-    io::Seek::seek(&mut file, io::SeekFrom::Start(at))?;
-    io::copy(&mut file, &mut File::create(kept)?)?;
-    file.set_len(at)?;
-    file.sync_all()
+/// Cuts off the end of a log, and keeps it beside if there is room for that.
+fn tear(disk: &dyn Disk, name: &str, at: u64, len: u64) -> io::Result<()> {
+    let kept = format!("{name}.torn");
+    let (shown, beside) = (disk.shown(name), disk.shown(&kept));
+    let file = disk.open(name)?;
+    match copy(&*file, at, len, &*disk.open(&kept)?) {
+        Ok(()) => tracing::warn!(
+            "{shown}: the last {} bytes are no whole record, as after a crash: cut off, and kept in {beside}",
+            len - at
+        ),
+        Err(error) => tracing::warn!(
+            "{shown}: the last {} bytes are no whole record, as after a crash: cut off ({beside}: {error})",
+            len - at
+        ),
+    }
+    file.cut(at)?;
+    file.sync()
 }
 
-/// Reads records until the end of a file, or until one is not whole. Returns the file's length.
-fn read(folder: &Folder, kind: Kind, number: u64, image: &mut Image) -> io::Result<(u64, Option<Torn>)> {
-    let file = File::open(folder.path(kind, number))?;
-    let end = file.metadata()?.len();
-    let (mut from, mut at) = (BufReader::with_capacity(256 * 1024, file), 0);
+fn copy(from: &dyn DiskFile, at: u64, end: u64, to: &dyn DiskFile) -> io::Result<()> {
+    to.cut(0)?;
+    pass_on(from, at, end, |piece, offset| write_all(to, piece, offset - at))
+}
+
+/// Writes what a file has from `at` on once more, and has the disk keep it.
+pub(super) fn write_again(file: &dyn DiskFile, at: u64, end: u64) -> io::Result<()> {
+    pass_on(file, at, end, |piece, offset| write_all(file, piece, offset))?;
+    file.sync()
+}
+
+/// Reads a part of a file, and passes on each piece with its place.
+fn pass_on(
+    from: &dyn DiskFile,
+    mut at: u64,
+    end: u64,
+    mut to: impl FnMut(&[u8], u64) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut piece = vec![0; PIECE];
     while at < end {
-        match next(&mut from, end - at)? {
-            Next::Record(record, len) => {
+        let most = usize::try_from(end - at).unwrap_or(PIECE).min(PIECE);
+        let len = from.read_at(&mut piece[..most], at)?;
+        if len == 0 {
+            break;
+        }
+        to(&piece[..len], at)?;
+        at += len as u64;
+    }
+    Ok(())
+}
+
+/// Reads records until the end of a file, or until one is not whole.
+fn read(disk: &dyn Disk, name: &str, image: &mut Image) -> io::Result<Found> {
+    let file = disk.open(name)?;
+    let end = file.size()?;
+    let mut from = BufReader::with_capacity(PIECE, FromStart::of(&*file));
+    let mut found = Found { end, whole: 0, confirmed: 0, torn: None };
+    while found.torn.is_none() && found.whole < end {
+        match next(&mut from, end - found.whole)? {
+            Next::Record(record, mark, len) => {
                 image.add(*record);
-                at += len;
+                if mark == Mark::Confirmed {
+                    found.confirmed = found.whole;
+                }
+                found.whole += len;
             }
-            Next::Cut => return Ok((end, Some(Torn::At(at)))),
+            Next::Cut => found.torn = Some(Torn::ByCrash),
             Next::Damaged(len) => {
-                // A record that is whole behind it was written later: so this one was whole, too, once.
-                let follows = at + len < end && matches!(next(&mut from, end - at - len)?, Next::Record(..));
-                return Ok((end, Some(if follows { Torn::Before(at) } else { Torn::At(at) })));
+                let was_kept = confirmed_behind(&mut from, end - found.whole - len)?;
+                found.torn = Some(if was_kept { Torn::Later } else { Torn::ByCrash });
             }
         }
     }
-    Ok((end, None))
+    Ok(found)
+}
+
+/// Whether a record stands in what is left that was written when the disk had confirmed all before it.
+fn confirmed_behind(from: &mut impl Read, mut left: u64) -> io::Result<bool> {
+    while left > 0 {
+        match next(from, left)? {
+            Next::Record(_, Mark::Confirmed, _) => return Ok(true),
+            Next::Record(_, Mark::Behind, len) | Next::Damaged(len) => left -= len,
+            Next::Cut => break,
+        }
+    }
+    Ok(false)
 }
 
 enum Next {
     /// With the bytes that it takes.
-    Record(Box<Record>, u64),
+    Record(Box<Record>, Mark, u64),
     /// It ends behind the file's end, or does not begin like a record.
     Cut,
     /// The record of so many bytes has another checksum.
     Damaged(u64),
 }
 
-fn next(from: &mut impl io::Read, left: u64) -> io::Result<Next> {
+fn next(from: &mut impl Read, left: u64) -> io::Result<Next> {
     if left < HEAD as u64 {
         return Ok(Next::Cut);
     }
@@ -127,48 +209,52 @@ fn next(from: &mut impl io::Read, left: u64) -> io::Result<Next> {
     let number = |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
     let (len, sum) = (number(1), number(5));
     let whole = HEAD as u64 + u64::from(len);
-    if head[0] != MARK || len as usize > MAX_RECORD || whole > left {
+    let Some(mark) = Mark::of(head[0]).filter(|_| len as usize <= MAX_RECORD && whole <= left) else {
         return Ok(Next::Cut);
-    }
+    };
     let mut body = Vec::new();
     from.take(len.into()).read_to_end(&mut body)?;
-    if checksum(len, &body) != sum {
+    if checksum(mark, len, &body) != sum {
         return Ok(Next::Damaged(whole));
     }
     match Record::read(body.into()) {
-        Ok(record) => Ok(Next::Record(Box::new(record), whole)),
+        Ok(record) => Ok(Next::Record(Box::new(record), mark, whole)),
         Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, format!("a newer broker's record? {error}"))),
     }
 }
 
 /// Makes a snapshot of all before log `number`, and removes what it stands for. Returns its length.
-pub(super) fn snapshot(folder: &Folder, number: u64) -> io::Result<u64> {
+pub(super) fn snapshot(disk: &dyn Disk, number: u64) -> io::Result<u64> {
     let mut image = Image::default();
-    let first = folder.numbers(Kind::Snapshot)?.last().copied();
-    let whole = |kind, number, image: &mut Image| read_whole(folder, kind, number, image).map_err(io::Error::other);
+    let first = Kind::Snapshot.numbers(disk)?.last().copied();
+    let whole = |name: &str, image: &mut Image| read_whole(disk, name, image).map_err(io::Error::other);
     if let Some(first) = first {
-        whole(Kind::Snapshot, first, &mut image)?;
+        whole(&Kind::Snapshot.name(first), &mut image)?;
     }
-    let logs = folder.numbers(Kind::Log)?;
+    let logs = Kind::Log.numbers(disk)?;
     for &log in logs.iter().filter(|log| **log >= first.unwrap_or(0) && **log < number) {
-        whole(Kind::Log, log, &mut image)?;
+        whole(&Kind::Log.name(log), &mut image)?;
     }
-    folder.replace(Kind::Snapshot, number, |file| {
-        let (mut out, mut bytes) = (BufWriter::with_capacity(256 * 1024, file), Vec::new());
+    let name = Kind::Snapshot.name(number);
+    let len = replace(disk, &name, |file| {
+        let (mut bytes, mut at) = (Vec::new(), 0);
         for record in image.records() {
-            bytes.clear();
-            record.write(&mut bytes);
-            out.write_all(&bytes)?;
+            record.write(Mark::Behind, &mut bytes);
+            if bytes.len() >= PIECE {
+                write_all(file, &bytes, at)?;
+                at += bytes.len() as u64;
+                bytes.clear();
+            }
         }
-        out.flush()
+        write_all(file, &bytes, at)?;
+        Ok(at + bytes.len() as u64)
     })?;
     for log in logs.into_iter().filter(|log| *log < number) {
-        folder.remove(Kind::Log, log)?;
+        disk.remove(&Kind::Log.name(log))?;
     }
-    for old in folder.numbers(Kind::Snapshot)?.into_iter().filter(|old| *old < number) {
-        folder.remove(Kind::Snapshot, old)?;
+    for old in Kind::Snapshot.numbers(disk)?.into_iter().filter(|old| *old < number) {
+        disk.remove(&Kind::Snapshot.name(old))?;
     }
-    let len = fs::metadata(folder.path(Kind::Snapshot, number))?.len();
-    tracing::info!("{} has {len} bytes, and stands for all logs before", folder.path(Kind::Snapshot, number).display());
+    tracing::info!("{} has {len} bytes, and stands for all logs before", disk.shown(&name));
     Ok(len)
 }

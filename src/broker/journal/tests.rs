@@ -5,12 +5,9 @@ use crate::broker::{
     record::Receiver as To,
 };
 use crate::mqtt::{Filter, PacketId, Property, QoS, RetainHandling, Subscription, Value, id};
+use crate::service::testing::now;
 use bytes::Bytes;
-use std::{
-    cell::Cell,
-    fs,
-    sync::{Arc, mpsc::channel},
-};
+use std::{fs, path::Path, sync::Arc};
 
 fn message(text: &str) -> Arc<Message> {
     let property = |id, value| Property { id, value };
@@ -95,17 +92,16 @@ fn image(records: impl IntoIterator<Item = Record>) -> Image {
 
 /// Writes records with a journal of its own, in pieces of one.
 fn write(folder: &Path, records: impl IntoIterator<Item = Record>, worth: u64) {
-    let folder = Folder::open_unlocked(folder);
-    let load::Loaded { number, len, snapshot, .. } = load_folder(&folder).unwrap();
-    let file = folder.open_log(number).unwrap();
-    let journal =
-        Journal { folder, file, number, len, snapshot, worth, sync: Sync::Always, dirty: false, compaction: None };
-    let (sender, receiver) = channel();
-    let count = records.into_iter().map(|record| sender.send(vec![record]).unwrap()).count() as u64;
-    drop(sender);
-    let stored = Cell::new(0);
-    journal.run(&receiver, |n| stored.set(n));
-    assert_eq!(stored.get(), count);
+    let (mut journal, _) = Journal::open(Arc::new(Folder::open_unlocked(folder)), Sync::Always).unwrap();
+    journal.set_worth(worth);
+    let now = now().instant;
+    for (count, record) in (1..).zip(records) {
+        journal.take(&[record]);
+        assert_eq!(journal.write(now), Ok(count));
+        if let Some(compaction) = journal.compact() {
+            journal.compacted(compaction.run());
+        }
+    }
 }
 
 fn load(folder: &Path) -> Result<Image, String> {
@@ -116,7 +112,7 @@ fn load(folder: &Path) -> Result<Image, String> {
 fn a_record_comes_back_and_no_part_of_one_does() {
     for record in records() {
         let mut bytes = Vec::new();
-        record.write(&mut bytes);
+        record.write(Mark::Behind, &mut bytes);
         let body = Bytes::copy_from_slice(&bytes[super::super::record::HEAD..]);
         assert_eq!(Record::read(body.clone()).unwrap(), record);
         for end in 0..body.len() {
@@ -152,7 +148,7 @@ fn a_torn_end_is_cut_kept_beside_and_said() {
     let path = folder.path().join("log-00000001");
     let whole = fs::read(&path).unwrap();
     let mut last = Vec::new();
-    records().pop().unwrap().write(&mut last);
+    records().pop().unwrap().write(Mark::Confirmed, &mut last);
     let good = whole.len() - last.len();
     let torn = |bytes: &[u8]| {
         fs::write(&path, bytes).unwrap();
@@ -184,9 +180,36 @@ fn damage_before_the_end_is_no_crash() {
     assert!(load(folder.path()).is_err_and(|why| why.contains("log-00000001: damaged at byte 0")));
     bytes[12] ^= 1;
     fs::write(&path, &bytes).unwrap();
-    fs::write(folder.path().join("log-00000002"), b"").unwrap();
+    fs::write(folder.path().join("log-00000002"), &bytes).unwrap();
     fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
     assert!(load(folder.path()).is_err(), "only the last log may be torn");
+    // The next one was begun, and that failed.
+    fs::write(folder.path().join("log-00000002"), b"").unwrap();
+    assert_eq!(load(folder.path()), Ok(image(records().into_iter().take(records().len() - 1))));
+}
+
+/// Of blocks that were on their way without power, a later one may be there, and an earlier one not.
+#[test]
+fn damage_in_a_group_that_was_not_confirmed_is_cut_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut journal, _) = Journal::open(Arc::new(Folder::open_unlocked(folder.path())), Sync::Always).unwrap();
+    let all = records();
+    let (first, second) = all.split_at(4);
+    journal.take(first);
+    journal.write(now().instant).unwrap();
+    let path = folder.path().join("log-00000001");
+    let confirmed = fs::metadata(&path).unwrap().len() as usize;
+    journal.take(second);
+    journal.write(now().instant).unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[confirmed + 12] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    assert_eq!(load(folder.path()), Ok(image(first.to_vec())));
+    // In the group before, the same is no crash.
+    bytes[confirmed + 12] ^= 1;
+    bytes[12] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    assert!(load(folder.path()).is_err_and(|why| why.contains("damaged at byte 0")));
 }
 
 /// However often it happens, and wherever a crash leaves it: the state is what the records add up to.
@@ -197,24 +220,24 @@ fn long_logs_become_snapshots() {
     write(folder.path(), many.clone(), 2000);
     assert_eq!(load(folder.path()), Ok(image(many.clone())));
     let unlocked = Folder::open_unlocked(folder.path());
-    let (logs, snapshots) = (unlocked.numbers(Kind::Log).unwrap(), unlocked.numbers(Kind::Snapshot).unwrap());
+    let (logs, snapshots) = (Kind::Log.numbers(&unlocked).unwrap(), Kind::Snapshot.numbers(&unlocked).unwrap());
     let size: u64 = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
     assert!(snapshots.len() == 1 && logs.iter().all(|log| *log >= snapshots[0]), "{logs:?} {snapshots:?}");
     let mut whole = Vec::new();
-    many.iter().for_each(|record| record.write(&mut whole));
+    many.iter().for_each(|record| record.write(Mark::Behind, &mut whole));
     assert!(size < whole.len() as u64 / 2, "{size} of {}", whole.len());
     // A crash behind the new name and before the old files are gone.
-    let old = unlocked.path(Kind::Log, snapshots[0] - 1);
+    let old = folder.path().join(Kind::Log.name(snapshots[0] - 1));
     fs::write(&old, b"old").unwrap();
     assert_eq!(load(folder.path()), Ok(image(many.clone())));
     // A snapshot that was not finished.
-    fs::write(unlocked.path(Kind::Snapshot, 999).with_extension("new"), b"half").unwrap();
+    fs::write(folder.path().join(Kind::Snapshot.name(999)).with_extension("new"), b"half").unwrap();
     assert_eq!(load(folder.path()), Ok(image(many)));
 }
 
 #[test]
 fn a_directory_has_one_broker() {
     let folder = tempfile::tempdir().unwrap();
-    let _first = Journal::open(folder.path(), Sync::Never).unwrap();
-    assert!(Journal::open(folder.path(), Sync::Never).is_err_and(|why| why.contains("in use by another broker")));
+    let _first = Folder::open(folder.path()).unwrap();
+    assert!(Folder::open(folder.path()).is_err_and(|why| why.contains("in use by another broker")));
 }
