@@ -4,6 +4,9 @@
 
 mod support;
 
+#[path = "simulation/broker/mod.rs"]
+mod broker;
+
 use clap::{Parser, ValueEnum as _};
 use socket_patterns::{
     backend::{Addresses, Backend, BackendId},

@@ -434,6 +434,12 @@ impl<A: App> World<A> {
         }
     }
 
+    /// Our process is gone, and with it our end of a connection.
+    pub(super) fn forsake(&mut self, id: usize) {
+        self.links[id].conn = None;
+        self.abort(id);
+    }
+
     fn abort(&mut self, id: usize) {
         let link = &mut self.links[id];
         link.ours = Ours::Gone;

@@ -15,6 +15,7 @@ use socket_patterns::{app::App, time::Now};
 use std::{
     any::Any,
     cell::Cell,
+    fmt::Debug,
     net::SocketAddr,
     ops::{Range, RangeInclusive},
     panic::{self, AssertUnwindSafe, catch_unwind},
@@ -157,72 +158,85 @@ impl<A: App> Subject<A> {
         (world, holds, at_rest)
     }
 
-    /// As many seeds as the test asks for, from 0; or `SIM_SEEDS` of them, from `SIM_FROM`; or the one that `SIM_SEED`
-    /// names, with its trace. Panics with the first failure.
-    #[allow(clippy::print_stderr)] // Somebody asked to see the trace.
+    /// See [`run_all`].
     pub fn run_all(&self, name: &str, seeds: u64) -> Vec<Report>
     where
         A: 'static,
     {
-        if let Some(seed) = number_from("SIM_SEED") {
-            let lines = Lines::default();
-            let outcome = self.attempt(seed, Some(lines.clone()));
-            eprintln!("{}\n{name}, seed {seed}: {outcome:?}", lines.last(usize::MAX));
-            return vec![outcome.expect("this seed passes")];
-        }
-        let from = number_from("SIM_FROM").unwrap_or(0);
-        let (reports, mut failures) = self.run_seeds(from..from + number_from("SIM_SEEDS").unwrap_or(seeds));
-        failures.sort();
-        let Some((seed, why)) = failures.first() else { return reports };
-        let lines = Lines::default();
-        let again = self.attempt(*seed, Some(lines.clone())).err();
-        let stable = if again.as_ref() == Some(why) { "" } else { "\nThe second run differed: not deterministic!" };
-        let first_line = |why: &str| why.lines().next().unwrap_or_default().chars().take(200).collect::<String>();
-        let some = failures.iter().take(12);
-        let others: Vec<String> = some.map(|(seed, why)| format!("  {seed}: {}", first_line(why))).collect();
-        panic!(
-            "{}\n\n{name}: seed {seed} fails: {why}{stable}\n{} seeds fail, the first of them:\n{}\n\
-             To see all of it: SIM_SEED={seed} cargo test --test simulation {name} -- --nocapture",
-            lines.last(400),
-            failures.len(),
-            others.join("\n"),
-        );
+        run_all(name, seeds, &|seed, lines| self.run(seed, lines))
     }
 
     /// The first seed that fails with such a message: for applications that are known to be faulty.
     pub fn first_failure(&self, seeds: u64, expected: &str) -> Option<u64> {
-        (0..seeds).find(|seed| self.attempt(*seed, None).is_err_and(|why| why.contains(expected)))
+        first_failure(seeds, expected, &|seed, lines| self.run(seed, lines))
     }
+}
 
-    /// Seeds that pass and seeds that fail.
-    pub fn run_seeds(&self, seeds: Range<u64>) -> (Vec<Report>, Vec<(u64, String)>) {
-        let next = AtomicU64::new(seeds.start);
-        let outcomes = Mutex::new((Vec::new(), Vec::new()));
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(8);
-        thread::scope(|scope| {
-            for _ in 0..threads {
-                scope.spawn(|| {
-                    loop {
-                        let seed = next.fetch_add(1, Ordering::Relaxed);
-                        if seed >= seeds.end {
-                            return;
-                        }
-                        let outcome = self.attempt(seed, None);
-                        let mut outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
-                        match outcome {
-                            Ok(report) => outcomes.0.push(report),
-                            Err(why) => outcomes.1.push((seed, why)),
-                        }
+/// Runs one world, and panics if something is wrong with it.
+type Run<'a, R> = &'a (dyn Fn(u64, Option<Lines>) -> R + Sync);
+
+/// As many seeds as the test asks for, from 0; or `SIM_SEEDS` of them, from `SIM_FROM`; or the one that `SIM_SEED`
+/// names, with its trace. Panics with the first failure.
+#[allow(clippy::print_stderr)] // Somebody asked to see the trace.
+pub fn run_all<R: Debug + Send>(name: &str, seeds: u64, run: Run<'_, R>) -> Vec<R> {
+    if let Some(seed) = number_from("SIM_SEED") {
+        let lines = Lines::default();
+        let outcome = attempt(seed, Some(lines.clone()), run);
+        eprintln!("{}\n{name}, seed {seed}: {outcome:?}", lines.last(usize::MAX));
+        return vec![outcome.expect("this seed passes")];
+    }
+    let from = number_from("SIM_FROM").unwrap_or(0);
+    let (reports, mut failures) = run_seeds(from..from + number_from("SIM_SEEDS").unwrap_or(seeds), run);
+    failures.sort();
+    let Some((seed, why)) = failures.first() else { return reports };
+    let lines = Lines::default();
+    let again = attempt(*seed, Some(lines.clone()), run).err();
+    let stable = if again.as_ref() == Some(why) { "" } else { "\nThe second run differed: not deterministic!" };
+    let first_line = |why: &str| why.lines().next().unwrap_or_default().chars().take(200).collect::<String>();
+    let some = failures.iter().take(12);
+    let others: Vec<String> = some.map(|(seed, why)| format!("  {seed}: {}", first_line(why))).collect();
+    panic!(
+        "{}\n\n{name}: seed {seed} fails: {why}{stable}\n{} seeds fail, the first of them:\n{}\n\
+         To see all of it: SIM_SEED={seed} cargo test --test simulation {name} -- --nocapture",
+        lines.last(400),
+        failures.len(),
+        others.join("\n"),
+    );
+}
+
+/// The first seed that fails with such a message: for what is known to be faulty.
+pub fn first_failure<R>(seeds: u64, expected: &str, run: Run<'_, R>) -> Option<u64> {
+    (0..seeds).find(|seed| attempt(*seed, None, run).is_err_and(|why| why.contains(expected)))
+}
+
+/// Seeds that pass and seeds that fail.
+fn run_seeds<R: Send>(seeds: Range<u64>, run: Run<'_, R>) -> (Vec<R>, Vec<(u64, String)>) {
+    let next = AtomicU64::new(seeds.start);
+    let outcomes = Mutex::new((Vec::new(), Vec::new()));
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(8);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end {
+                        return;
                     }
-                });
-            }
-        });
-        outcomes.into_inner().unwrap_or_else(PoisonError::into_inner)
-    }
+                    let outcome = attempt(seed, None, run);
+                    let mut outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+                    match outcome {
+                        Ok(report) => outcomes.0.push(report),
+                        Err(why) => outcomes.1.push((seed, why)),
+                    }
+                }
+            });
+        }
+    });
+    outcomes.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
 
-    fn attempt(&self, seed: u64, lines: Option<Lines>) -> Result<Report, String> {
-        quietly(|| catch_unwind(AssertUnwindSafe(|| self.run(seed, lines)))).map_err(|panic| message(panic.as_ref()))
-    }
+fn attempt<R>(seed: u64, lines: Option<Lines>, run: Run<'_, R>) -> Result<R, String> {
+    quietly(|| catch_unwind(AssertUnwindSafe(|| run(seed, lines)))).map_err(|panic| message(panic.as_ref()))
 }
 
 thread_local! {

@@ -251,7 +251,11 @@ impl<A: App> World<A> {
         let event = self.agenda.peek().map(|Reverse((at, ..))| *at);
         let deadlines = self.workers.iter().filter_map(|worker| worker.cx.next_deadline());
         let deadlines = deadlines.map(|at| at.saturating_duration_since(self.epoch.instant));
-        let Some(next) = event.into_iter().chain(deadlines).min() else { return false };
+        let Some(next) = event.into_iter().chain(deadlines).min() else {
+            // Woken from beside the world.
+            self.pass_on_wakes();
+            return !self.agenda.is_empty();
+        };
         self.pass_time(next);
         let timers_first = self.random.chance(500);
         if timers_first {
@@ -321,6 +325,45 @@ impl<A: App> World<A> {
         let (begun, ended) = (accepted + connects, failed + closed + aborted);
         assert_eq!(begun, ended + self.open(), "begun = ended + open: {:?}", self.seen);
         assert!(peak_unsent <= self.most_unsent, "{peak_unsent} bytes queued on one connection: no backpressure");
+    }
+
+    /// Both clocks of the world.
+    pub fn clock(&self) -> Now {
+        self.epoch.after(self.now)
+    }
+
+    /// The application hears of it after a while, if only to look into its mailbox. For what happens beside the world.
+    pub fn wake_in(&mut self, after: Duration) {
+        self.waking += 1;
+        self.schedule(after, Event::Woken(0));
+    }
+
+    /// Connections and wake-ups that begin from now on have this weather.
+    pub fn set_weather(&mut self, weather: Weather) {
+        self.weather = weather;
+    }
+
+    /// The process of the only worker ends, and another one is there: its kernel resets all connections.
+    pub fn replace(&mut self, app: A) {
+        self.trace.note(self.now, [15, 0, 0], || "app  is killed, and another one begins".into());
+        for (_, id) in mem::take(&mut self.workers[0].by_conn) {
+            self.seen.failed += 1;
+            self.forsake(id);
+        }
+        for id in mem::take(&mut self.backlog) {
+            self.forsake(id);
+        }
+        self.workers[0].waker.take();
+        let worker = Worker {
+            app,
+            cx: Cx::new(self.clock()),
+            by_conn: BTreeMap::new(),
+            named: BTreeSet::new(),
+            waker: self.workers[0].waker.clone(),
+        };
+        self.workers[0] = worker;
+        self.call(0, |app, cx| app.started(cx));
+        self.pass_on_wakes();
     }
 
     /// Shutdown: the listener closes and the application is told.

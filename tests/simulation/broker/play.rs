@@ -1,0 +1,457 @@
+//! One world of the broker, from its first client to the last connection's end.
+
+use super::{
+    books::{Shared, Tally, Wish},
+    disk::{FakeDisk, Seen, Trouble},
+    person::{Line, Person, Plan, Ways, quality},
+};
+use crate::support::{
+    random::Random,
+    trace::{Lines, Trace},
+    weather::{Pieces, Weather},
+    world::{Waker, World},
+};
+use clap::Parser;
+use socket_patterns::{
+    broker::{Broker, BrokerArgs, Compaction, Parts, Writer},
+    mqtt::{QoS, Version},
+    time::Now,
+};
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// The bytes above which a client is not heard, and what one read and one message may add.
+const MOST_UNSENT: usize = (256 + 64 + 64) * 1024;
+
+/// Steps of a world before its troubles end.
+const STEPS: usize = 6000;
+
+/// More steps than any world needs to come to its end.
+const END: usize = 2_000_000;
+
+/// With `--sync 1s`: a second, and the time that the writer takes to get to it.
+const SECOND: Duration = Duration::from_millis(1100);
+
+const TOPICS: [&str; 3] = ["t/0", "t/1", "t/2/x"];
+const FILTERS: [&str; 4] = ["t/+", "t/0", "#", "+/+/#"];
+
+#[derive(Debug, Parser)]
+struct Flags {
+    #[command(flatten)]
+    broker: BrokerArgs,
+}
+
+/// The kind of world.
+#[derive(Debug)]
+pub struct Setting {
+    weather: Weather,
+    sync: &'static str,
+    /// Messages that may wait for a session. Few: some are dropped.
+    queue: usize,
+    when_full: &'static str,
+    unwritten: &'static str,
+    /// Steps between two works of the writer, about.
+    writer_pace: u32,
+    /// Of a hundred thousand steps.
+    crashes: usize,
+    troubles: usize,
+    may_lose_power: bool,
+    /// Bytes of a log that becomes a snapshot.
+    worth: u64,
+    /// With a weak policy and no power, what was acknowledged for so long has to be there.
+    pub grace: Duration,
+    pub disk_lies: bool,
+}
+
+impl Setting {
+    fn of(random: &mut Random) -> Self {
+        let weather = Weather { silences: 0, ..Weather::of(random) };
+        let sync = *random.pick(&["always", "always", "1s", "never"]);
+        Self {
+            weather,
+            sync,
+            queue: *random.pick(&[3, 10_000, 10_000]),
+            when_full: *random.pick(&["drop-new", "drop-old"]),
+            unwritten: *random.pick(&["1", "500", "16m", "16m"]),
+            writer_pace: *random.pick(&[20, 200, 700]),
+            crashes: *random.pick(&[0, 50, 200]),
+            troubles: *random.pick(&[0, 0, 100, 400]),
+            may_lose_power: sync == "always",
+            worth: *random.pick(&[500, 3000, u64::MAX]),
+            grace: SECOND,
+            disk_lies: false,
+        }
+    }
+
+    /// `--sync 1s`, and power that fails.
+    pub fn weaken(&mut self) {
+        (self.sync, self.troubles, self.queue) = ("1s", 0, 10_000);
+        (self.crashes, self.may_lose_power, self.worth) = (60, true, u64::MAX);
+        self.weather.jumps = 0;
+    }
+
+    fn is_weak(&self) -> bool {
+        self.may_lose_power && self.sync != "always"
+    }
+
+    fn args(&self, random: &mut Random) -> BrokerArgs {
+        let inflight = *random.pick(&["4", "20", "100"]);
+        let queue = self.queue.to_string();
+        let flags = [
+            ["--sync", self.sync],
+            ["--max-inflight", inflight],
+            ["--max-queue", &queue],
+            ["--when-full", self.when_full],
+            ["--max-unwritten", self.unwritten],
+            ["--metrics", "0s"],
+        ];
+        Flags::parse_from([&["broker"], &flags.concat()[..]].concat()).broker
+    }
+}
+
+/// The report of one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    pub digest: u64,
+    pub steps: u64,
+    pub tally: Tally,
+    pub disk: Seen,
+    pub kills: u64,
+    pub outages: u64,
+    pub dropped: u64,
+}
+
+/// A world while it runs.
+pub struct Play {
+    setting: Setting,
+    args: BrokerArgs,
+    random: Random,
+    world: World<Broker>,
+    waker: Waker,
+    writer: Writer,
+    compaction: Option<Compaction>,
+    disk: FakeDisk,
+    people: Vec<Rc<RefCell<Person>>>,
+    kept: usize,
+    books: Shared,
+    /// The writer is woken then.
+    alarm: Option<Instant>,
+    is_calm: bool,
+    kills: u64,
+    outages: u64,
+    dropped: u64,
+}
+
+impl Play {
+    pub fn new(seed: u64, lines: Option<Lines>, change: fn(&mut Setting)) -> Self {
+        let mut random = Random::new(seed);
+        let mut setting = Setting::of(&mut random);
+        change(&mut setting);
+        let args = setting.args(&mut random);
+        let disk = FakeDisk::new(random.fork());
+        if setting.disk_lies {
+            disk.lie();
+        }
+        let (mut writer, mut waker) = (None, None);
+        let build = |now: Now, wakers: &[Waker]| {
+            let (app, its_writer) = parts(&args, &disk, now, &wakers[0], setting.worth).expect("an empty disk");
+            (writer, waker) = (Some(its_writer), Some(wakers[0].clone()));
+            vec![app]
+        };
+        let mut world = World::new(1, build, setting.weather.clone(), random.fork(), Trace::new(lines));
+        world.most_unsent = MOST_UNSENT;
+        // Where logs become snapshots, the record of a message that is done may be gone when its publisher hears the answer.
+        // One that found no place in a queue has none.
+        let is_audited = setting.sync == "always" && setting.worth == u64::MAX && setting.queue > 100;
+        let audit = is_audited.then(|| disk.clone());
+        let books = Shared::default();
+        books.borrow_mut().audit = audit;
+        let (people, kept) = people(&setting, &mut random, &books);
+        let (writer, waker) = (writer.expect("it was built"), waker.expect("it was built"));
+        let (compaction, alarm, is_calm) = (None, None, false);
+        let (kills, outages, dropped) = (0, 0, 0);
+        Self {
+            setting,
+            args,
+            random,
+            world,
+            waker,
+            writer,
+            compaction,
+            disk,
+            people,
+            kept,
+            books,
+            alarm,
+            is_calm,
+            kills,
+            outages,
+            dropped,
+        }
+    }
+
+    pub fn run(mut self) -> Report {
+        for _ in 0..STEPS {
+            self.trouble();
+            self.step();
+        }
+        self.calm_down();
+        let mut steps = 0;
+        while self.step() {
+            steps += 1;
+            assert!(steps < END, "it does not come to its end: {:?}", self.world.open_links());
+        }
+        self.at_rest();
+        self.world.drain();
+        while self.world.open() > 0 {
+            assert!(self.world.step(), "connections are left after the end: {:?}", self.world.open_links());
+        }
+        assert_eq!(self.census().connections, 0);
+        Report {
+            digest: self.world.trace.digest(),
+            steps: self.world.seen.steps,
+            tally: self.books.borrow().tally,
+            disk: self.disk.seen(),
+            kills: self.kills,
+            outages: self.outages,
+            dropped: self.dropped,
+        }
+    }
+
+    /// One thing happens, in the world or beside it. `false`: nothing is left that could.
+    fn step(&mut self) -> bool {
+        let at = self.random.below(self.people.len());
+        self.visit(at, 100);
+        let is_due = self.writer.due().is_some_and(|due| due <= self.world.clock().instant);
+        if is_due || self.random.chance(1000 / self.setting.writer_pace.max(1)) {
+            self.write();
+        }
+        if self.random.chance(20) {
+            self.snapshot();
+        }
+        self.watch_clock();
+        let more = self.world.step();
+        if self.world.seen.steps.is_multiple_of(7) {
+            self.check();
+        }
+        if more {
+            return true;
+        }
+        (0..self.people.len()).for_each(|at| self.visit(at, 1000));
+        self.snapshot();
+        self.write();
+        self.watch_clock();
+        self.world.step()
+    }
+
+    /// A client that has no connection gets one, and now and then one that has one.
+    fn visit(&mut self, at: usize, chance: u32) {
+        let has_line = self.people[at].borrow().has_line();
+        let wants = if has_line { !self.is_calm && self.random.chance(2) } else { self.random.chance(chance) };
+        if wants {
+            let soon = self.world.now() + self.random.micros(0..=50_000);
+            let line = Line::new(&self.people[at]);
+            self.world.client(soon, line);
+        }
+    }
+
+    fn write(&mut self) {
+        if let Some(compaction) = self.writer.work(self.world.clock().instant) {
+            self.compaction = Some(compaction);
+        }
+        self.look_at_disk();
+    }
+
+    fn snapshot(&mut self) {
+        if let Some(compaction) = self.compaction.take() {
+            let made = compaction.run();
+            if self.disk.is_dead() {
+                return self.look_at_disk();
+            }
+            self.writer.compacted(made);
+        }
+    }
+
+    /// The writer wants to be called at some time, whether anything happens or not.
+    fn watch_clock(&mut self) {
+        let due = self.writer.due();
+        if let Some(at) = due.filter(|_| due != self.alarm) {
+            self.world.wake_in(at.saturating_duration_since(self.world.clock().instant));
+        }
+        self.alarm = due;
+    }
+
+    /// The process was to be killed within a call to the disk.
+    fn look_at_disk(&mut self) {
+        if self.disk.is_dead() {
+            self.crash();
+        }
+    }
+
+    fn trouble(&mut self) {
+        if self.random.below(100_000) < self.setting.crashes {
+            match self.random.below(3) {
+                0 => self.crash(),
+                _ => self.disk.arm(self.random.magnitude(1..=30) as u32),
+            }
+        }
+        if self.random.below(100_000) < self.setting.troubles {
+            let trouble = match self.random.below(3) {
+                0 => Trouble::Full(self.random.magnitude(0..=500)),
+                _ => Trouble::Failing(*self.random.pick(&[100, 500, 1000])),
+            };
+            self.disk.set_trouble(trouble);
+        } else if self.disk.is_troubled() && self.random.chance(3) {
+            self.disk.set_trouble(Trouble::None);
+        }
+    }
+
+    /// The process is killed, or the machine has no power for a moment.
+    fn crash(&mut self) {
+        self.dropped += self.census().dropped;
+        let is_outage = self.setting.may_lose_power && self.random.chance(500);
+        if is_outage {
+            self.outages += 1;
+            self.disk.lose_power();
+            if self.setting.is_weak() {
+                self.lose_faith();
+            }
+        } else {
+            self.kills += 1;
+        }
+        self.disk.revive();
+        if self.random.chance(100) {
+            self.disk.arm(self.random.magnitude(1..=30) as u32);
+        }
+        let (app, writer) = self.recover();
+        (self.writer, self.compaction, self.alarm) = (writer, None, None);
+        self.world.replace(app);
+    }
+
+    /// As often as it takes while the disk has its troubles; at once without them.
+    fn recover(&mut self) -> (Broker, Writer) {
+        loop {
+            match parts(&self.args, &self.disk, self.world.clock(), &self.waker, self.setting.worth) {
+                Ok(parts) => return parts,
+                Err(_) if self.disk.is_dead() => {
+                    if self.setting.sync == "always" && self.random.chance(500) {
+                        self.disk.lose_power();
+                    }
+                    self.disk.revive();
+                }
+                Err(_) if self.disk.is_troubled() => self.disk.set_trouble(Trouble::None),
+                Err(why) => panic!("the broker does not start after a crash: {why}"),
+            }
+        }
+    }
+
+    /// A weak policy, and no power: what was said in the last second may be forgotten. From now on nothing new is said, or an old number
+    /// would stand for a new message.
+    fn lose_faith(&mut self) {
+        self.books.borrow_mut().lose_since(self.world.now().saturating_sub(self.setting.grace));
+        for person in &self.people {
+            person.borrow_mut().trust_nothing();
+            person.borrow_mut().drop_plan();
+        }
+        (self.setting.crashes, self.setting.may_lose_power) = (0, false);
+    }
+
+    fn calm_down(&mut self) {
+        self.is_calm = true;
+        self.disk.set_trouble(Trouble::None);
+        self.disk.revive();
+        let calm = Weather { resets: 0, silences: 0, lossy_resets: 0, jumps: 0, ..self.setting.weather.clone() };
+        self.world.set_weather(calm);
+        self.people.iter().for_each(|person| person.borrow_mut().is_calm = true);
+    }
+
+    fn census(&self) -> socket_patterns::broker::Census {
+        self.world.apps().next().expect("it has one worker").census()
+    }
+
+    /// The books: connections are clients', and nothing grows beyond its bound.
+    fn check(&self) {
+        let census = self.census();
+        assert_eq!(census.connections, self.world.open(), "{census:?}");
+        assert!(census.connected <= census.connections, "{census:?}");
+        assert!(census.sessions <= self.people.len(), "{census:?}");
+        assert!(census.longest_queue <= self.setting.queue, "{census:?}");
+        assert!(census.retained == 0 && census.subscriptions <= census.sessions, "{census:?}");
+    }
+
+    /// Everything has come to its end.
+    fn at_rest(&mut self) {
+        self.dropped += self.census().dropped;
+        for (number, person) in self.people.iter().enumerate() {
+            let person = person.borrow();
+            assert!(person.is_done(), "client {number} waits for ever: {person:#?}");
+        }
+        let census = self.census();
+        assert_eq!((census.waiting, census.inflight, census.queued_bytes), (0, 0, 0), "{census:?}");
+        assert_eq!((census.unwritten_bytes, census.connected), (0, self.people.len()), "{census:?}");
+        let missing = self.books.borrow().missing();
+        let most = if self.setting.queue < 100 { self.dropped as usize } else { 0 };
+        assert!(missing.len() <= most, "acknowledged, and never came: {missing:?}");
+        // The next broker would have all sessions that are kept, and nothing else.
+        let parts = parts(&self.args, &self.disk, self.world.clock(), &Waker::default(), self.setting.worth);
+        let (app, _) = parts.expect("a disk without troubles");
+        let next = app.census();
+        assert_eq!((next.sessions, next.waiting, next.inflight, next.retained), (self.kept, 0, 0, 0), "{next:?}");
+    }
+}
+
+fn parts(args: &BrokerArgs, disk: &FakeDisk, now: Now, waker: &Waker, worth: u64) -> Result<(Broker, Writer), String> {
+    let parts = Parts::new(args, Arc::new(disk.clone()), now).map_err(|failure| format!("{failure:?}"))?;
+    let waker = waker.clone();
+    parts.attach(move |_| waker.wake());
+    let Parts { app, mut writer, .. } = parts;
+    writer.compact_from(worth);
+    Ok((app, writer))
+}
+
+/// The clients of a world, and how many of them have sessions that are kept.
+fn people(setting: &Setting, random: &mut Random, books: &Shared) -> (Vec<Rc<RefCell<Person>>>, usize) {
+    // A long message in small pieces takes thousands of steps and shows nothing that a short one does not.
+    let is_narrow = *setting.weather.capacity.start() < 1000 || setting.weather.pieces == Pieces::Tiny;
+    let longest = if is_narrow { 60 } else { 6000 };
+    let mut kept = 0;
+    let count = random.within(2..=6);
+    let mut person = |number: usize| {
+        let ways = ways(setting, random);
+        kept += usize::from(ways.is_kept);
+        let plan = (0..random.within(0..=30)).map(|_| Plan {
+            topic: (*random.pick(&TOPICS)).to_owned(),
+            qos: quality(random),
+            size: random.magnitude(0..=longest),
+        });
+        Rc::new(RefCell::new(Person::new(number, ways, plan.collect(), books)))
+    };
+    ((0..count).map(&mut person).collect(), kept)
+}
+
+fn ways(setting: &Setting, random: &mut Random) -> Ways {
+    let version = *random.pick(&[Version::V3, Version::V5]);
+    let is_kept = random.chance(800);
+    // A member of a group whose session ends takes its messages with it.
+    let group = (is_kept && random.chance(200)).then_some(0);
+    let qos = *random.pick(&[QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce, QoS::ExactlyOnce]);
+    let filter = if group.is_some() { FILTERS[0] } else { *random.pick(&FILTERS) };
+    let qos = if group.is_some() { QoS::ExactlyOnce } else { qos };
+    let wish = random.chance(700).then(|| Wish { filter: filter.to_owned(), qos, group });
+    let slow = random.chance(200).then(|| (random.magnitude(10..=2000), 200_000));
+    Ways {
+        version,
+        is_kept,
+        wish,
+        window: random.within(1..=4),
+        receive_maximum: random.chance(300).then(|| random.within(1..=3) as u16),
+        slow,
+        rude: if setting.weather.is_calm() { 0 } else { *random.pick(&[0, 20, 100]) },
+        pace: *random.pick(&[1000, 50_000, 400_000]),
+        aliases: if random.chance(300) { 2 } else { 0 },
+    }
+}
