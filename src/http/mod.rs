@@ -46,6 +46,7 @@ pub mod limits;
 mod list;
 mod method;
 pub mod name;
+mod page_policy;
 mod parse;
 mod persistence;
 mod request_reader;
@@ -70,6 +71,9 @@ pub use host::Authority;
 pub use limits::Limits;
 pub use list::{is_unterminated, members};
 pub use method::Method;
+#[cfg(test)]
+pub(crate) use page_policy::page_faults;
+pub use page_policy::page_policy;
 pub use persistence::{NotPersistent, persistent, persistent_after, write_connection};
 pub use request_reader::{RequestEvent, RequestReader};
 pub use response_reader::{ResponseEvent, ResponseReader};

@@ -212,7 +212,15 @@ impl Keeper {
         Ok(())
     }
 
+    /// Counts the outcome, too.
     fn reload(&mut self) -> Result<Vec<String>, String> {
+        let outcome = self.reload_and_tell();
+        let shared = self.current.get();
+        shared.outcomes.iter().for_each(|outcomes| outcomes.count(outcome.is_ok(), clock::now().wall));
+        outcome
+    }
+
+    fn reload_and_tell(&mut self) -> Result<Vec<String>, String> {
         let began = clock::now().instant;
         match self.try_reload() {
             Ok(lines) => {

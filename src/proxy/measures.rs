@@ -45,6 +45,14 @@ pub(super) struct Reading {
     pub(super) seconds: f64,
 }
 
+impl Reading {
+    /// Both together.
+    pub(super) fn and(self, other: Self) -> Self {
+        let up_to = std::array::from_fn(|at| self.up_to[at] + other.up_to[at]);
+        Self { up_to, count: self.count + other.count, seconds: self.seconds + other.seconds }
+    }
+}
+
 impl Series {
     fn new(name: &str, workers: usize) -> Self {
         Self { name: name.into(), by_worker: (0..workers).map(|_| Durations::default()).collect() }

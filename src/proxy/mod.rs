@@ -46,6 +46,7 @@ mod marks;
 mod measures;
 mod metrics;
 mod network;
+mod outcomes;
 mod phase;
 mod plan;
 mod policy;

@@ -11,6 +11,7 @@ use super::{
     groups::Groups,
     load::Load,
     measures::Measures,
+    outcomes::Outcomes,
     policy::Policy,
     pulse::Pulse,
     routing::{Router, Target, Way},
@@ -66,6 +67,8 @@ pub(super) struct Shared {
     pub(super) tls: Option<Arc<tls::Shared>>,
     /// Empty: no backend speaks TLS.
     pub(super) servers: Arc<tls::Servers>,
+    /// How reloads ended. `None`: there is no file that could be read again.
+    pub(super) outcomes: Option<Arc<Outcomes>>,
     /// When the proxy started.
     pub(super) started: Instant,
     /// The end has begun.

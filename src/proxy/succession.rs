@@ -111,6 +111,7 @@ impl Plan {
             slots: old.slots.clone(),
             tls: old.tls.clone(),
             servers: old.servers.clone(),
+            outcomes: old.outcomes.clone(),
             started: old.started,
             draining: old.draining.clone(),
             wishes: old.wishes.clone(),

@@ -26,5 +26,5 @@ mod key;
 mod reader;
 
 pub use frame::{CloseCode, Opcode, close_frame, frame, write_frame};
-pub use key::{accept, base64};
+pub use key::accept;
 pub use reader::{Fault, Message, Reader};

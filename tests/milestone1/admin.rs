@@ -66,15 +66,15 @@ fn there_is_none_unless_asked_for(milestone: &Milestone) {
 fn the_start_lines_name_what_there_is(milestone: &Milestone) {
     let backend = Backend::saying("x");
     for (flags, workers, paths) in [
-        (&["--workers", "1"][..], "1 worker,", "/stats, /metrics and /healthz\n"),
-        (&["--workers", "2"], "2 workers,", "/stats, /metrics and /healthz\n"),
-        (milestone.since(4, &["--cache-size", "0", "--workers", "1"]), "", "/stats, /metrics and /healthz\n"),
+        (&["--workers", "1"][..], "1 worker,", "/, /stats, /metrics and /healthz\n"),
+        (&["--workers", "2"], "2 workers,", "/, /stats, /metrics and /healthz\n"),
+        (milestone.since(4, &["--cache-size", "0", "--workers", "1"]), "", "/, /stats, /metrics and /healthz\n"),
     ] {
         let proxy = milestone.start(&[&backend], &[&FLAGS[..2], flags].concat());
         let at = proxy.admin();
         // The start line and the answer to an unknown path name the same paths.
         let caches = milestone.number >= 4 && !flags.contains(&"--cache-size");
-        let paths = if caches { "/stats, /metrics, /healthz and /purge\n" } else { paths };
+        let paths = if caches { "/, /stats, /metrics, /healthz and /purge\n" } else { paths };
         proxy.wait_for_stderr(paths);
         assert!(proxy.stderr().contains(workers), "{}", proxy.stderr());
         let there = Conn::open(at).ask(&get("/other")).body;
@@ -86,7 +86,9 @@ fn healthz_and_stats_are_served(milestone: &Milestone) {
     let backend = Backend::saying("x");
     let proxy = milestone.start(&[&backend], FLAGS);
     let mut client = Conn::open(proxy.admin());
-    for (target, status) in [("/healthz", 200), ("/stats", 200), ("/stats?x", 200), ("/", 404), ("/other", 404)] {
+    for (target, status) in
+        [("/healthz", 200), ("/stats", 200), ("/stats?x", 200), ("/", 200), ("/live.json", 200), ("/other", 404)]
+    {
         assert_eq!(client.ask(&get(target)).status(), status, "{target}");
     }
     assert_eq!(client.ask("HEAD /healthz HTTP/1.1\r\nHost: test\r\n\r\n").status(), 200);

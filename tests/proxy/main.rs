@@ -26,6 +26,7 @@ mod tls;
 mod upgrade;
 mod upstreams;
 
+mod live;
 mod logs;
 mod marks;
 mod metrics;

@@ -296,9 +296,10 @@ fn a_reload_that_was_asked_for_by_http_is_answered_with_its_outcome() {
     };
     stage.write(&config(&[&site("a", "web"), &servers("web", &[&two], "")]));
     let (status, body) = post("Origin: http://evil.example\r\n");
-    assert_eq!((status, body.as_str()), (403, "not from a web page\n"));
+    assert_eq!((status, body.as_str()), (403, "not from a page of another origin\n"));
+    assert_eq!(post("Origin: http://test\r\n").0, 403);
     assert_eq!(stage.body("a", "/"), "one");
-    let (status, body) = post("");
+    let (status, body) = post("Origin: http://test\r\nX-Requested-With: live page\r\n");
     assert_eq!(status, 200, "{body}");
     assert!(body.contains(&format!("upstream web: server {} removed", one.name())), "{body}");
     assert_eq!(stage.body("a", "/"), "two");

@@ -6,14 +6,15 @@
 //!   [`wire`], [`ledger`], [`heads`], [`asks`], [`client`], [`answers`], [`origin`]; clients of HTTP/2: [`stream_asks`],
 //!   [`stream_client`]; mistakes made on purpose: [`relay`], [`saboteur`].
 //! - Real processes and sockets for black-box tests: [`process`], [`raw`], [`mortal`], [`milestones`], [`tls`],
-//!   [`tls_backend`], [`tls_tunnel`], [`websocket`], [`http2`], [`http2_gateway`], [`http2_origin`], `deaf_stderr`,
-//!   `kernel_queues`, [`redis`]; for the client, [`shell`] and [`lines`].
+//!   [`tls_backend`], [`tls_tunnel`], [`websocket`], [`socket`], [`browser`], [`http2`], [`http2_gateway`], [`http2_origin`],
+//!   `deaf_stderr`, `kernel_queues`, [`redis`]; for the client, [`shell`] and [`lines`].
 
 // Each test binary uses its own part, and `pub` here means "for the tests".
 #![allow(dead_code, unreachable_pub)]
 
 pub mod answers;
 pub mod asks;
+pub mod browser;
 pub mod client;
 #[cfg(target_os = "linux")]
 pub mod deaf_stderr;
@@ -41,6 +42,7 @@ pub mod relay;
 pub mod saboteur;
 pub mod shell;
 pub mod simulation;
+pub mod socket;
 pub mod stream_asks;
 pub mod stream_client;
 pub mod tls;

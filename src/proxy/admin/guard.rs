@@ -5,7 +5,9 @@
 //! read everything. But its requests still name `evil.example` in `Host`. So only requests are answered that name an
 //! address, `localhost`, or what the operator has named with `--admin-host`.
 //!
-//! Any page can send a `POST` to any address. But a browser says in `Origin` where a page came from.
+//! Any page can send a `POST` to any address. But a browser says in `Origin` where a page came from, and does not let pages of other
+//! origins set fields such as `X-Requested-With` before the server has agreed, which this one never does. So a request that changes
+//! something comes from a program, without `Origin`, or from the page of this listener, with both.
 
 use crate::http::{Authority, RequestHead};
 use std::net::Ipv4Addr;
@@ -22,15 +24,55 @@ pub(super) fn names_us(head: &RequestHead, hosts: &[String]) -> bool {
         || hosts.iter().any(is)
 }
 
-/// Whether a web page may have sent this. A page in the operator's browser can send a POST here, but not without this field.
-pub(super) fn from_a_page(head: &RequestHead) -> bool {
-    head.fields.contains("origin")
+/// Whether a page of another origin may have sent this.
+pub(super) fn from_another_page(head: &RequestHead) -> bool {
+    let mut origins = head.fields.get_all("origin");
+    match (origins.next(), origins.next()) {
+        // Browsers of the last years say so much in any case.
+        (None, _) => head.fields.get("sec-fetch-site").is_some_and(|site| !matches!(site, b"same-origin" | b"none")),
+        (Some(origin), None) => !(is_ours(origin, head) && head.fields.contains("x-requested-with")),
+        (Some(_), Some(_)) => true,
+    }
+}
+
+/// Whether a page of this origin came from where the request goes to. The scheme may be that of something in front that speaks TLS.
+fn is_ours(origin: &[u8], head: &RequestHead) -> bool {
+    let host = [&b"http://"[..], b"https://"].iter().find_map(|scheme| origin.strip_prefix(*scheme));
+    host.zip(head.authority()).is_some_and(|(host, authority)| host.eq_ignore_ascii_case(authority.as_bytes()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::http::Method;
+
+    #[test]
+    fn only_the_own_page_and_programs_change_something() {
+        const OWN: (&str, &str) = ("Origin", "http://127.0.0.1:9090");
+        const ASKED: (&str, &str) = ("X-Requested-With", "live page");
+        for (fields, another) in [
+            (&[][..], false),
+            (&[OWN, ASKED], false),
+            (&[("Origin", "https://127.0.0.1:9090"), ASKED], false),
+            (&[("Origin", "http://127.0.0.1"), ASKED], true),
+            (&[("Origin", "http://127.0.0.1:9091"), ASKED], true),
+            (&[("Origin", "http://127.0.0.1:9090.evil.example"), ASKED], true),
+            (&[("Origin", "http://evil.example"), ASKED], true),
+            (&[("Origin", "127.0.0.1:9090"), ASKED], true),
+            (&[("Origin", "null"), ASKED], true),
+            (&[("Origin", ""), ASKED], true),
+            (&[OWN], true),
+            (&[OWN, OWN, ASKED], true),
+            (&[ASKED], false),
+            (&[("Sec-Fetch-Site", "cross-site"), ASKED], true),
+            (&[("Sec-Fetch-Site", "same-site")], true),
+            (&[("Sec-Fetch-Site", "none")], false),
+        ] {
+            let mut head = RequestHead::new(Method::Post, "/reload").unwrap();
+            head.fields = [("Host", "127.0.0.1:9090")].iter().chain(fields).copied().collect();
+            assert_eq!(from_another_page(&head), another, "{fields:?}");
+        }
+    }
 
     #[test]
     fn under_which_names_it_answers() {

@@ -1,4 +1,4 @@
-//! The admin listener: `/healthz` for a supervisor, `/stats` for an operator who looks for a cause, `/metrics` for Prometheus,
+//! The admin listener: a page for people who look, `/healthz` for a supervisor, `/stats` for an operator who looks for a cause, `/metrics` for Prometheus,
 //! `/purge` for an operator who knows better than the cache, `/reload` for one who has changed the file.
 //!
 //! | file | question |
@@ -7,6 +7,7 @@
 //! | `guard.rs` | which requests are not answered, because a web page may have sent them |
 //! | `visitor.rs` | who is connected, and for how long |
 //! | `desk.rs` | whose event loop that is |
+//! | `live.rs`, `live.html` | a page for people, with numbers that change |
 //! | `stats.rs` | all numbers of the proxy, as JSON |
 //! | `purge.rs`, `reload.rs` | answers that take a while |
 //! | `answer.rs` | how an answer is written |
@@ -16,6 +17,7 @@
 mod answer;
 mod desk;
 mod guard;
+mod live;
 mod paths;
 mod purge;
 mod reload;

@@ -1,6 +1,6 @@
 //! Which path of the admin listener gives which answer.
 
-use super::{answer::Answer, desk::Desk};
+use super::{answer::Answer, desk::Desk, live};
 use crate::{
     app::{ConnId, Cx},
     backend::BackendId,
@@ -25,6 +25,8 @@ impl Desk {
     pub(super) fn reply(&mut self, conn: ConnId, head: &RequestHead, cx: &mut Cx) -> Reply {
         let now = cx.now();
         Reply::Now(match path_of(head) {
+            "/" => shown(head, live::page),
+            "/live.json" => shown(head, || live::numbers(&self.shared, now)),
             "/healthz" => shown(head, || self.healthz(now)),
             "/stats" => shown(head, || Answer::json(Status::OK, &self.shared.stats(now))),
             "/metrics" => shown(head, || {
@@ -68,8 +70,8 @@ impl Desk {
 pub(in crate::proxy) fn paths(caches: bool, reloads: bool) -> String {
     let purge = caches.then_some("/purge");
     let reload = reloads.then_some("/reload");
-    let all: Vec<&str> = ["/stats", "/metrics", "/healthz"].into_iter().chain(purge).chain(reload).collect();
-    let (last, others) = all.split_last().expect("three are always there");
+    let all: Vec<&str> = ["/", "/stats", "/metrics", "/healthz"].into_iter().chain(purge).chain(reload).collect();
+    let (last, others) = all.split_last().expect("four are always there");
     format!("{} and {last}", others.join(", "))
 }
 
@@ -92,8 +94,8 @@ mod tests {
 
     #[test]
     fn the_list_of_paths_is_a_part_of_a_sentence() {
-        assert_eq!(paths(true, true), "/stats, /metrics, /healthz, /purge and /reload");
-        assert_eq!(paths(false, true), "/stats, /metrics, /healthz and /reload");
-        assert_eq!(paths(false, false), "/stats, /metrics and /healthz");
+        assert_eq!(paths(true, true), "/, /stats, /metrics, /healthz, /purge and /reload");
+        assert_eq!(paths(false, true), "/, /stats, /metrics, /healthz and /reload");
+        assert_eq!(paths(false, false), "/, /stats, /metrics and /healthz");
     }
 }

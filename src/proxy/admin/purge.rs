@@ -2,7 +2,7 @@
 //!
 //! It takes its time: a step, and then whatever else the loop has to do. A client that hangs up ends it half-way.
 
-use super::{answer::Answer, desk::Desk, guard::from_a_page};
+use super::{answer::Answer, desk::Desk, guard::from_another_page};
 use crate::{
     app::{ConnId, Cx, TimerKey},
     cache::purge::{Purge, Sweep},
@@ -70,8 +70,8 @@ fn begin(shared: &Shared, head: &RequestHead) -> Result<Sweep, Answer> {
         Method::Get | Method::Head => true,
         _ => return Err(Answer::only("Allow: GET, HEAD, POST\r\n", USAGE)),
     };
-    if !asks && from_a_page(head) {
-        return Err(Answer::text(Status::FORBIDDEN, "not from a web page\n"));
+    if !asks && from_another_page(head) {
+        return Err(Answer::text(Status::FORBIDDEN, "not from a page of another origin\n"));
     }
     let (what, dry_run) = parse(head.parsed_target().query().unwrap_or_default())
         .map_err(|why| Answer::text(Status::BAD_REQUEST, format!("{why}\n{USAGE}")))?;

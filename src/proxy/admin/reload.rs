@@ -2,7 +2,7 @@
 //!
 //! Another thread reads it (`keeper.rs`), and the visitor waits for that thread's answer. The event loop does not.
 
-use super::{answer::Answer, desk::Desk, guard::from_a_page};
+use super::{answer::Answer, desk::Desk, guard::from_another_page};
 use crate::{
     app::{ConnId, Cx, TimerKey},
     http::{Method, RequestHead, Status},
@@ -51,7 +51,9 @@ impl Desk {
         let brief = head.method == Method::Head;
         let refused = match (&self.reloads, &head.method) {
             (None, _) => Some(Answer::text(Status::NOT_FOUND, "there is no file that could be read again\n")),
-            (_, Method::Post) if from_a_page(head) => Some(Answer::text(Status::FORBIDDEN, "not from a web page\n")),
+            (_, Method::Post) if from_another_page(head) => {
+                Some(Answer::text(Status::FORBIDDEN, "not from a page of another origin\n"))
+            }
             (Some(reloads), Method::Post) => {
                 reloads.begin(conn);
                 None

@@ -11,6 +11,7 @@ use crate::{
         counter::Counter,
         groups::Group,
         leaving::LetGo,
+        outcomes::Outcomes,
         shared::Shared,
         stats::{CacheCounters, Counters},
         streams::http2_stats,
@@ -39,6 +40,7 @@ impl Shared {
             "uptime_seconds": now.duration_since(self.started).as_secs_f64(),
             "workers": self.counters.len(),
             "draining": self.draining.load(Relaxed),
+            "configuration": self.outcomes.as_deref().map(Outcomes::stats),
             "connections": {
                 "accepted": accepted,
                 "open": accepted.saturating_sub(closed),
