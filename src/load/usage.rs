@@ -1,20 +1,8 @@
 //! The resources of a process: CPU time, memory, threads. From `/proc` on Linux; elsewhere only our own CPU time is
 //! known.
 
-use nix::sys::resource::{UsageWho, getrusage};
+pub use crate::net::process::own_cpu;
 use std::time::Duration;
-
-/// The CPU time of this process so far, all its threads, user and system.
-#[must_use]
-pub fn own_cpu() -> Option<Duration> {
-    let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
-    let times = [usage.user_time(), usage.system_time()];
-    times.into_iter().try_fold(Duration::ZERO, |sum, time| {
-        let seconds = u64::try_from(time.tv_sec()).ok()?;
-        let micros = u64::try_from(time.tv_usec()).ok()?;
-        Some(sum + Duration::from_secs(seconds) + Duration::from_micros(micros))
-    })
-}
 
 /// The resources that a process and its descendants use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -30,12 +30,19 @@ pub fn raise_limit_or_warn() -> u64 {
     })
 }
 
-/// How many descriptors are open now. For tests that look for leaks, and for statistics.
+/// How many descriptors are open now. For tests that look for leaks, and for statistics: Linux knows the number since 6.2, and elsewhere
+/// they are counted.
 ///
 /// # Errors
 ///
 /// The system does not tell.
 pub fn count_open() -> io::Result<usize> {
+    if cfg!(target_os = "linux")
+        && let Ok(known) = fs::metadata("/proc/self/fd")
+        && known.len() > 0
+    {
+        return Ok(usize::try_from(known.len()).unwrap_or(usize::MAX));
+    }
     // One of them is for looking.
     Ok(fs::read_dir("/dev/fd")?.count().saturating_sub(1))
 }

@@ -29,6 +29,7 @@ pub mod listen;
 pub mod options;
 #[cfg(target_os = "linux")]
 pub mod proactor;
+pub mod process;
 pub mod reactor;
 pub mod resolve;
 pub mod secrets;

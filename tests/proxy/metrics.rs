@@ -12,6 +12,7 @@ use crate::{
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
+    fs,
     io::Write as _,
     process::{Command, Stdio},
 };
@@ -254,6 +255,65 @@ fn open_metrics_is_spoken_to_those_that_ask_for_it() {
     assert_eq!((refused.status(), refused.field("allow")), (405, Some("GET, HEAD")));
     // A name that a web page in the operator's browser could have.
     assert_eq!(Conn::open(stage.proxy.admin()).ask("GET /metrics HTTP/1.1\r\nHost: evil.test\r\n\r\n").status(), 421);
+}
+
+/// A server that comes gets the id of one that has gone, and must not inherit its counts.
+#[test]
+fn counters_go_on_after_a_reload_and_those_of_a_removed_server_go() {
+    let [stays, goes, comes] = ["stays", "goes", "comes"].map(Backend::saying);
+    let config = |servers: &[&Backend]| {
+        let names: Vec<String> = servers.iter().map(|server| format!("\"{}\"", server.name())).collect();
+        format!(
+            "{PLAIN}{ADMIN}[[site]]\nhosts = [\"a.test\"]\nupstream = \"web\"\n[upstream.web]\nservers = [{}]\n\
+             health = {{ probes = false }}\n",
+            names.join(", ")
+        )
+    };
+    let mut stage = Stage::new(&config(&[&stays, &goes]), 1);
+    let requests =
+        |server: &Backend| format!("proxy_server_requests_total{{upstream=\"web\",server=\"{}\"}}", server.name());
+    let ask = |stage: &Stage| (0..10).for_each(|_| drop(stage.get("a.test", "/")));
+    ask(&stage);
+    let before = wait_for(&stage, &[("proxy_requests_answered_total", 10.0), ("proxy_connections_open", 0.0)]);
+    assert!((before.number(&requests(&goes)) - 5.0).abs() < 0.1, "{}", before.text);
+    stage.reload(&config(&[&stays]));
+    stage.reload(&config(&[&stays, &comes]));
+    let after = Page::of(&stage);
+    assert!((after.number("proxy_config_reloads_total{result=\"done\"}") - 2.0).abs() < 0.1, "{}", after.text);
+    for (name, number) in &before.numbers {
+        let is_gone = name.contains(&goes.name());
+        assert_eq!(after.numbers.contains_key(name), !is_gone, "{name}");
+        let is_counter =
+            ["_total", "_count", "_bucket"].iter().any(|end| name.split('{').next().unwrap().ends_with(end));
+        assert!(is_gone || !is_counter || after.number(name) >= *number, "{name}\n{}\n{}", before.text, after.text);
+    }
+    assert!(after.number(&requests(&comes)).abs() < 0.1, "{}", after.text);
+    ask(&stage);
+    wait_for(&stage, &[("proxy_requests_answered_total", 20.0)]);
+    assert!((Page::of(&stage).number(&requests(&comes)) - 5.0).abs() < 0.1, "{}", Page::of(&stage).text);
+}
+
+#[test]
+fn a_reload_that_failed_is_counted_and_the_process_tells_of_itself() {
+    let (mut stage, _backend) = moody_stage("");
+    let good = fs::read_to_string(stage.folder.path().join("proxy.toml")).unwrap();
+    let before = Page::of(&stage);
+    assert!((before.number("proxy_config_last_reload_successful") - 1.0).abs() < 0.1);
+    stage.write("nonsense = 1\n");
+    stage.proxy.signal("HUP");
+    wait_for(&stage, &[("proxy_config_reloads_total", 1.0)]);
+    assert!(Page::of(&stage).number("proxy_config_last_reload_successful").abs() < 0.1);
+    stage.reload(&good);
+    let after = wait_for(&stage, &[("proxy_config_last_reload_successful", 1.0)]);
+    for name in ["process_cpu_seconds_total", "process_open_fds", "process_max_fds"] {
+        assert!(after.number(name) > 0.0, "{}", after.text);
+    }
+    if cfg!(target_os = "linux") {
+        assert!(after.number("process_resident_memory_bytes") > 1e6, "{}", after.text);
+        // In whole seconds, and by the clock of another place in the kernel.
+        let began = after.number("process_start_time_seconds");
+        assert!((began - after.number("proxy_config_loaded_timestamp_seconds")).abs() < 3600.0, "{}", after.text);
+    }
 }
 
 #[test]

@@ -13,11 +13,17 @@ mod page;
 mod tests;
 
 use super::{measures::Series, shared::Shared};
-use crate::http::RequestHead;
+use crate::{
+    http::RequestHead,
+    net::process::{Usage, usage},
+};
 use families::{Family, Number, PROXY, SERVER};
 use page::{Kind, Page};
 use serde_json::{Map, Value};
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, UNIX_EPOCH},
+};
 
 /// Whether the answer is to be in the format of OpenMetrics: it is named, and not refused. Prometheus names it first.
 pub(super) fn wants_open_metrics(head: &RequestHead) -> bool {
@@ -36,6 +42,7 @@ impl Shared {
         let mut page = Page::new(open_metrics);
         page.family("proxy_build_info", Kind::Gauge, "The version that runs.");
         page.number("proxy_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+        process(&mut page, &usage());
         PROXY.iter().for_each(|family| of_proxy(&mut page, family, &stats));
         certificates(&mut page, &stats);
         let servers = stats["backends"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -79,6 +86,29 @@ fn of_proxy(page: &mut Page, family: &Family, stats: &Value) {
     }
 }
 
+/// Numbers of the process, under the names that all programs have them by.
+fn process(page: &mut Page, usage: &Usage) {
+    let mut add = |name: &str, kind, help: &str, number: Option<String>| {
+        if let Some(number) = number {
+            page.family(name, kind, help);
+            page.number(name, &[], number);
+        }
+    };
+    let seconds = |time: Duration| format!("{:?}", time.as_secs_f64());
+    let whole = |number: Option<u64>| number.map(|number| number.to_string());
+    let started = usage.started.and_then(|started| started.duration_since(UNIX_EPOCH).ok());
+    add(
+        "process_cpu_seconds_total",
+        Kind::Counter,
+        "Time of processors, here and in the kernel.",
+        usage.cpu.map(seconds),
+    );
+    add("process_resident_memory_bytes", Kind::Gauge, "Memory that is in use.", whole(usage.resident));
+    add("process_open_fds", Kind::Gauge, "Descriptors that are open.", whole(usage.open));
+    add("process_max_fds", Kind::Gauge, "Most descriptors that may be.", whole(usage.max));
+    add("process_start_time_seconds", Kind::Gauge, "When it began, in seconds since 1970.", started.map(seconds));
+}
+
 /// The ends of the certificates: an alert looks at these.
 fn certificates(page: &mut Page, stats: &Value) {
     const NAME: &str = "proxy_tls_certificate_expiry_timestamp_seconds";
@@ -87,7 +117,7 @@ fn certificates(page: &mut Page, stats: &Value) {
     for (at, certificate) in certificates.iter().enumerate() {
         let (names, ends) = (certificate["names"].as_str(), certificate["ends"].as_str());
         let ends = ends.and_then(|ends| humantime::parse_rfc3339(ends).ok());
-        let seconds = ends.and_then(|ends| ends.duration_since(std::time::UNIX_EPOCH).ok());
+        let seconds = ends.and_then(|ends| ends.duration_since(UNIX_EPOCH).ok());
         if let (Some(names), Some(seconds)) = (names, seconds) {
             // Two may be for the same names.
             page.number(NAME, &[("number", &at.to_string()), ("names", names)], seconds.as_secs());
