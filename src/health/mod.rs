@@ -5,7 +5,7 @@
 //! ```text
 //!   probes            active.rs     it does not answer as it should ─┐
 //!   breaker           passive.rs    requests to it failed           ─┼─▶ none: it gets requests, a few at first
-//!   draining          a flag        someone is about to stop it     ─┘        (slow_start.rs)
+//!   order             a word        an operator wants it so         ─┘        (slow_start.rs)
 //! ```
 //!
 //! All workers share one [`Health`]. On the way of a request through a healthy proxy it costs three atomic loads:
@@ -31,7 +31,8 @@ mod status;
 pub use args::HealthArgs;
 pub use config::{BadStatusRange, HealthConfig, StatusRange};
 pub use status::{
-    Asked, Availability, BackendHealth, Change, DownReason, Event, FailureKind, Outcome, ProbeFailure, State, UpReason,
+    Asked, Availability, BackendHealth, Change, DownReason, Event, FailureKind, Order, Outcome, ProbeFailure, State,
+    UpReason,
 };
 
 use crate::backend::{Backend, BackendId};
@@ -155,7 +156,7 @@ impl Health {
     /// Whether it does not answer, as far as is known: its probes or its breaker stand against it, even if it is spared.
     #[must_use]
     pub fn fails(&self, id: BackendId, now: Instant) -> bool {
-        matches!(self.by_itself(id, now), Availability::Down(reason) if reason != DownReason::Draining)
+        matches!(self.by_itself(id, now), Availability::Down(reason) if !matches!(reason, DownReason::Draining | DownReason::SetDown))
     }
 
     /// Calls `each` for every backend that may get new requests, in order, with the part of its weight that counts, in
@@ -283,14 +284,23 @@ impl Health {
         next
     }
 
-    /// Whether it is about to be stopped: then it gets no new requests, and those that it has go on.
-    pub fn set_draining(&self, id: BackendId, draining: bool, now: Instant) -> Option<Change> {
-        let event = self.update(id, now, |facts| match (std::mem::replace(&mut facts.draining, draining), draining) {
-            (false, true) => Some(facts.fell(DownReason::Draining, now)),
-            (true, false) => Some(facts.recovered(UpReason::Undrained, &self.config, now)),
-            (true, true) | (false, false) => None,
+    /// The word of an operator about it. Requests that it has go on in any case.
+    pub fn set_order(&self, id: BackendId, order: Order, now: Instant) -> Option<Change> {
+        let event = self.update(id, now, |facts| {
+            let before = std::mem::replace(&mut facts.order, order);
+            match (before == order, facts.ordered()) {
+                (true, _) => None,
+                (false, Some(reason)) => Some(facts.fell(reason, now)),
+                (false, None) => Some(facts.recovered(UpReason::SetUp, &self.config, now)),
+            }
         });
         self.change(id, event?)
+    }
+
+    /// The last word of an operator about it.
+    #[must_use]
+    pub fn order(&self, id: BackendId) -> Order {
+        self.record(id).facts().order
     }
 
     /// Everything known, for `/stats`.
@@ -312,7 +322,7 @@ impl Health {
             return SOON;
         }
         let first = self.records().filter_map(|record| record.facts().back_at(&self.config, now)).min();
-        // The end of draining is not known; the longest time that we would leave a backend unobserved is as good a
+        // The next word of an operator is not known; the longest time that we would leave a backend unobserved is as good a
         // guess as any.
         let wait = first.map_or(self.config.max_interval, |at| at.saturating_duration_since(now));
         wait.max(SOON)

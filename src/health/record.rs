@@ -1,7 +1,7 @@
 //! All that is known about one backend, and the word that says that nothing needs to be known.
 
 use super::{
-    Availability, BackendHealth, DownReason, Event, HealthConfig, State, UpReason,
+    Availability, BackendHealth, DownReason, Event, HealthConfig, Order, State, UpReason,
     active::Probes,
     passive::Passive,
     slow_start::{FLOOR, SlowStart},
@@ -70,7 +70,7 @@ impl Record {
 pub(super) struct Facts {
     pub(super) probes: Probes,
     pub(super) passive: Passive,
-    pub(super) draining: bool,
+    pub(super) order: Order,
     slow_start: Option<SlowStart>,
     /// The last event that brought it up or down.
     since: Instant,
@@ -83,7 +83,7 @@ impl Facts {
         Self {
             probes: Probes::new(),
             passive: Passive::new(&config.breaker),
-            draining: false,
+            order: Order::Up,
             // At the start all are equally cold: no other backend could take the traffic meanwhile.
             slow_start: None,
             since: now,
@@ -120,20 +120,29 @@ impl Facts {
         self.held_back().or_else(|| self.passive.down(now))
     }
 
-    /// Whether it may get requests if too few others do. That is so if it is not draining, and its last probe
+    /// The word of an operator against it.
+    pub(super) fn ordered(&self) -> Option<DownReason> {
+        match self.order {
+            Order::Up => None,
+            Order::Drain => Some(DownReason::Draining),
+            Order::Down => Some(DownReason::SetDown),
+        }
+    }
+
+    /// Whether it may get requests if too few others do. That is so if no operator is against it, and its last probe
     /// succeeded, or not enough have failed to count.
     pub(super) fn may_be_spared(&self) -> bool {
-        !self.draining && self.probes.last_succeeded()
+        self.ordered().is_none() && self.probes.last_succeeded()
     }
 
     /// The first reason against it other than its breaker.
     pub(super) fn held_back(&self) -> Option<DownReason> {
-        if self.draining { Some(DownReason::Draining) } else { self.probes.down() }
+        self.ordered().or_else(|| self.probes.down())
     }
 
     /// A reason against it appeared.
     pub(super) fn fell(&mut self, reason: DownReason, now: Instant) -> Event {
-        let reasons = [self.draining, self.probes.down().is_some(), self.passive.down(now).is_some()];
+        let reasons = [self.order != Order::Up, self.probes.down().is_some(), self.passive.down(now).is_some()];
         if reasons.into_iter().filter(|stands| *stands).count() == 1 {
             self.since = now;
         }
@@ -163,7 +172,7 @@ impl Facts {
 
     /// When it may get requests again, at the earliest and as far as is known. `None`: it is not known.
     pub(super) fn back_at(&self, config: &HealthConfig, now: Instant) -> Option<Instant> {
-        if self.draining {
+        if self.order != Order::Up {
             return None;
         }
         // Where it would be spared, one successful probe is enough, and its breaker does not matter.

@@ -1,7 +1,7 @@
 //! The answers and the input of health checks, each with its reason.
 
 use crate::{backend::BackendId, resilience::BreakerState};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{
     fmt,
     hash::{DefaultHasher, Hash as _, Hasher as _},
@@ -22,11 +22,38 @@ pub enum Availability {
     Down(DownReason),
 }
 
+/// The word of an operator about a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// It gets requests, if nothing else stands against it.
+    #[default]
+    Up,
+    /// It gets no new ones, and is probed on: it is about to be stopped.
+    Drain,
+    /// It gets none, and is not probed: it is not there.
+    Down,
+}
+
+impl Order {
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Drain => "drain",
+            Self::Down => "down",
+        }
+    }
+}
+
 /// Why a backend gets no new requests. If several reasons apply, the first of these is named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DownReason {
-    /// Someone said so: it is about to be stopped.
+    /// An operator said so: it is about to be stopped.
     Draining,
+    /// An operator said so: it is not there.
+    SetDown,
     /// It does not answer probes as it should.
     Probes {
         /// Failed probes in a row.
@@ -49,6 +76,7 @@ impl fmt::Display for DownReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Draining => f.write_str("draining"),
+            Self::SetDown => f.write_str("set down by an operator"),
             Self::Probes { failures, last } => write!(f, "{}, last: {last}", Count(*failures, "failed probe")),
             Self::Breaker { failures, last } => {
                 write!(f, "breaker open after {} in a row, last: {last}", Count(*failures, "failed request"))
@@ -73,8 +101,8 @@ pub enum UpReason {
     },
     /// Its breaker has closed: a probe tested as much as the requests that failed before, and succeeded.
     Refuted,
-    /// It is no longer draining.
-    Undrained,
+    /// It is no longer draining, or set down.
+    SetUp,
 }
 
 impl fmt::Display for UpReason {
@@ -85,7 +113,7 @@ impl fmt::Display for UpReason {
                 write!(f, "breaker closed after {}", Count(*successes, "successful trial request"))
             }
             Self::Refuted => f.write_str("breaker closed by a successful probe"),
-            Self::Undrained => f.write_str("no longer draining"),
+            Self::SetUp => f.write_str("set up by an operator"),
         }
     }
 }
@@ -328,7 +356,8 @@ mod tests {
             (Event::Down(DownReason::Draining), "down: draining"),
             (Event::Up(UpReason::Probes { successes: 2 }), "up: 2 successful probes"),
             (Event::Up(UpReason::Trials { successes: 3 }), "up: breaker closed after 3 successful trial requests"),
-            (Event::Up(UpReason::Undrained), "up: no longer draining"),
+            (Event::Up(UpReason::SetUp), "up: set up by an operator"),
+            (Event::Down(DownReason::SetDown), "down: set down by an operator"),
             (Event::Up(UpReason::Refuted), "up: breaker closed by a successful probe"),
             (
                 Event::Spared(breaker),
@@ -344,8 +373,8 @@ mod tests {
                  last: connection refused",
             ),
             (
-                Event::StillDown { recovered: UpReason::Undrained, because: DownReason::OnTrial },
-                "still down: no longer draining, but breaker half-open, trial requests under way",
+                Event::StillDown { recovered: UpReason::SetUp, because: DownReason::OnTrial },
+                "still down: set up by an operator, but breaker half-open, trial requests under way",
             ),
         ];
         for (event, expected) in cases {

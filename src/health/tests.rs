@@ -90,8 +90,9 @@ impl World {
             }
             "breaks again" => health.report(ID, broke(self.broken), now),
             "lost" => health.report(ID, Outcome::Neutral, now),
-            "drain" => health.set_draining(ID, true, now),
-            "undrain" => health.set_draining(ID, false, now),
+            "drain" => health.set_order(ID, Order::Drain, now),
+            "set down" => health.set_order(ID, Order::Down, now),
+            "undrain" => health.set_order(ID, Order::Up, now),
             time => {
                 self.now += humantime::parse_duration(time).expect("a step that is no event is a time");
                 None
@@ -104,6 +105,7 @@ impl World {
         match self.health.available(ID, self.now) {
             Availability::Up { weight_percent } => format!("up {weight_percent}"),
             Availability::Down(DownReason::Draining) => "draining".into(),
+            Availability::Down(DownReason::SetDown) => "set down".into(),
             Availability::Down(DownReason::Probes { .. }) => "probes".into(),
             Availability::Down(DownReason::Breaker { .. }) => "breaker".into(),
             Availability::Down(DownReason::OnTrial) => "trial".into(),
@@ -208,7 +210,10 @@ fn draining_stops_new_requests_only() {
             ("drain", "draining", ""),
             ("refuse", "draining", ""),
             ("ok", "draining", ""),
-            ("undrain", "up 10", "up: no longer draining"),
+            ("set down", "set down", "down: set down by an operator"),
+            ("refuse", "set down", ""),
+            ("drain", "draining", "down: draining"),
+            ("undrain", "up 10", "up: set up by an operator"),
         ],
     );
 }
@@ -224,7 +229,7 @@ fn reasons_come_and_go_by_themselves() {
             ("probe fails", "breaker", ""),
             ("probe fails", "probes", "down: 3 failed probes, last: no answer in time"),
             ("drain", "draining", "down: draining"),
-            ("undrain", "probes", "still down: no longer draining, but 3 failed probes, last: no answer in time"),
+            ("undrain", "probes", "still down: set up by an operator, but 3 failed probes, last: no answer in time"),
             ("probe ok", "probes", ""),
             (
                 "probe ok",
@@ -243,7 +248,7 @@ fn reasons_come_and_go_by_themselves() {
             ("admit", "trial", ""),
             ("drain", "draining", "down: draining"),
             ("ok", "draining", ""),
-            ("undrain", "up 10", "up: no longer draining"),
+            ("undrain", "up 10", "up: set up by an operator"),
         ],
     );
 }
@@ -260,7 +265,7 @@ fn slow_start_and_breaker_can_be_switched_off() {
             ("admit", "up 100", ""),
             ("drain", "draining", "down: draining"),
             ("refuse", "draining", ""),
-            ("undrain", "up 100", "up: no longer draining"),
+            ("undrain", "up 100", "up: set up by an operator"),
         ],
     );
 }

@@ -6,7 +6,11 @@
 //!               10.0.0.1:80  api:3000@…1  api:3000@…2     backends: each with health, connections and a breaker of its own
 //! ```
 
-use super::{Plan, backend_spec::BackendSpec};
+use super::{
+    Plan,
+    backend_spec::BackendSpec,
+    orders::{Orders, Server},
+};
 use crate::backend::{Addresses, Backend, BackendId};
 use std::net::{IpAddr, SocketAddr};
 
@@ -26,7 +30,34 @@ pub(super) struct Endpoints {
     pub(super) counts: Vec<usize>,
 }
 
+impl Blueprint {
+    /// Its servers, with their addresses.
+    pub(super) fn servers<'a>(&'a self, endpoints: &'a Endpoints) -> Vec<Server<'a>> {
+        let mut rest = &endpoints.backends[..];
+        let mut servers = Vec::with_capacity(self.servers.len());
+        for ((spec, count), upstream) in self.servers.iter().zip(&endpoints.counts).zip(self.plan.owners()) {
+            let (backends, others) = rest.split_at(*count);
+            rest = others;
+            let (name, authority) = (spec.name(), spec.authority.to_string());
+            servers.push(Server { upstream, name, authority, weight: spec.weight, backends });
+        }
+        servers
+    }
+}
+
 impl Endpoints {
+    /// The weights are those that were ordered, where some were.
+    pub(super) fn weighted(mut self, blueprint: &Blueprint, orders: &Orders) -> Self {
+        let mut rest = self.backends.iter_mut();
+        for (upstream, count) in blueprint.plan.owners().zip(&self.counts) {
+            for backend in rest.by_ref().take(*count) {
+                let ordered = orders.of(upstream, &backend.name).and_then(|ordered| ordered.weight);
+                backend.weight = ordered.unwrap_or(backend.weight);
+            }
+        }
+        self
+    }
+
     /// `at`: the places of a server, each with the address that its name stands for, if it was a name.
     pub(super) fn of(
         servers: &[BackendSpec],

@@ -13,10 +13,13 @@
 //!
 //! No event loop waits for any of that: files and names may be slow.
 
+mod servers;
+
 use super::{
-    BackendSpec, Plan, Setup,
+    Plan, Setup,
     blueprint::{Blueprint, Endpoints},
     network::Network,
+    orders::Orders,
     ports::Ports,
     resolving::Resolving,
     secured::{Certificates, Prepared},
@@ -92,6 +95,8 @@ pub(super) struct Keeper {
     older: Vec<Weak<Shared>>,
     /// The ids of the backends that each server is.
     places: Vec<Vec<BackendId>>,
+    /// The words of an operator about servers.
+    orders: Orders,
 }
 
 /// The things of a process that configurations change.
@@ -130,7 +135,8 @@ impl Keeper {
         let endpoints = own.names.endpoints(&own.blueprint.servers);
         let ids: Vec<BackendId> = endpoints.backends.iter().map(|backend| backend.id).collect();
         let places = endpoints.by_server(&ids);
-        Self { source, current, own, has_successor: false, drain, workers, desk, older: Vec::new(), places }
+        let (older, orders) = (Vec::new(), Orders::default());
+        Self { source, current, own, has_successor: false, drain, workers, desk, older, places, orders }
     }
 
     /// Runs until no one can wish for anything any more.
@@ -165,51 +171,11 @@ impl Keeper {
                     answer(outcome);
                 }
             }
+            Wish::Order(change, followed) => followed(self.order(change)),
             Wish::Upgrade => self.upgrade(),
             Wish::Answered => {}
-            Wish::Failed => {
-                let failing = self.failing();
-                self.own.names.all_fail(failing.iter());
-            }
+            Wish::Failed => self.ask_for_failing(),
         }
-    }
-
-    /// The servers of which no backend answers.
-    fn failing(&self) -> Vec<BackendSpec> {
-        let (shared, now) = (self.current.get(), clock::now().instant);
-        let fails = |id: &BackendId| shared.groups.health_of(*id).is_none_or(|health| health.fails(*id, now));
-        let servers = self.own.blueprint.servers.iter().zip(&self.places);
-        servers.filter(|(_, ids)| ids.iter().all(fails)).map(|(server, _)| server.clone()).collect()
-    }
-
-    /// Takes the answers that came, and has asked for names that are due. Addresses that came or went are put in place. The time until
-    /// the next name is due; `None`: nothing is, until something else happens.
-    fn follow_names(&mut self) -> Option<Duration> {
-        if self.own.names.is_empty() || self.check_that_it_goes_on().is_err() {
-            return None;
-        }
-        let failing = self.failing();
-        self.own.names.look(|name| failing.iter().any(|server| Resolving::is_named(server, name)));
-        if self.own.names.take_change()
-            && let Err(why) = self.put_endpoints()
-        {
-            tracing::error!("the servers stay as they were: {why}");
-        }
-        self.own.names.next()
-    }
-
-    /// Puts the same configuration in place with the addresses that its servers have now.
-    fn put_endpoints(&mut self) -> Result<(), String> {
-        let Blueprint { mut plan, servers } = self.own.blueprint.clone();
-        let endpoints = self.own.names.endpoints(&servers);
-        plan.place(&endpoints.counts);
-        let old = self.current.get();
-        let (shared, places) = self.succeed(plan, endpoints, &old)?;
-        let version = shared.version;
-        let changes = self.install(shared, &old, None, places);
-        changes.iter().for_each(|line| tracing::info!("{line}"));
-        tracing::info!(version, "addresses of servers changed");
-        Ok(())
     }
 
     /// Counts the outcome, too.
@@ -269,9 +235,12 @@ impl Keeper {
         }
         let servers = setup.args.backend;
         self.own.names.find(&servers);
-        let endpoints = self.own.names.endpoints(&servers);
+        let blueprint = Blueprint { plan: setup.plan, servers };
+        let endpoints = self.own.names.endpoints(&blueprint.servers);
+        let (orders, told) = self.orders.under(&blueprint.servers(&endpoints));
+        let endpoints = endpoints.weighted(&blueprint, &orders);
         let old = self.current.get();
-        let mut plan = setup.plan;
+        let Blueprint { mut plan, servers } = blueprint;
         plan.place(&endpoints.counts);
         plan.check(&endpoints.backends).map_err(Failure::Usage)?;
         let planned =
@@ -280,13 +249,14 @@ impl Keeper {
             plan.speaks_tls(tls.clone(), old.servers.clone(), planned.secure_port);
         }
         let blueprint = Blueprint { plan: plan.clone(), servers };
-        let (shared, places) = self.succeed(plan, endpoints, &old).map_err(Failure::Usage)?;
+        let (shared, places) = self.succeed(plan, endpoints, orders.clone(), &old).map_err(Failure::Usage)?;
         // From here on nothing can fail.
         (self.own.upgrade_timeout, self.own.resolve_interval) = (upgrade_timeout, resolve_interval);
-        self.own.blueprint = blueprint;
+        (self.own.blueprint, self.orders) = (blueprint, orders);
         // All that is known of names is in place with this.
         self.own.names.take_change();
         let mut lines = self.install(shared, &old, prepared, places);
+        lines.extend(told);
         // Last, so that the first connection there meets what it was opened for.
         let at = self.own.ports.change(planned, &self.workers).into_iter();
         lines.extend(at.map(|(at, secure)| format!("listening on {}://{at}", if secure { "https" } else { "http" })));
@@ -298,12 +268,13 @@ impl Keeper {
         &mut self,
         plan: Plan,
         endpoints: Endpoints,
+        orders: Orders,
         old: &Arc<Shared>,
     ) -> Result<(Shared, Vec<Vec<BackendId>>), String> {
         plan.check(&endpoints.backends)?;
         self.older.retain(|version| version.strong_count() > 0);
         let is_taken = |id| self.is_taken(old, id);
-        let (shared, ids) = plan.succeed(endpoints.backends.clone(), old, &is_taken, clock::now().instant)?;
+        let (shared, ids) = plan.succeed(endpoints.backends.clone(), orders, old, &is_taken, clock::now().instant)?;
         Ok((shared, endpoints.by_server(&ids)))
     }
 
@@ -318,6 +289,7 @@ impl Keeper {
             let Backend { max, .. } = shared.backends[id.index()];
             shared.slots.place(id, max.or(group.pool.limit()));
         }
+        servers::follow_orders(&shared);
         // First the certificates: a site that is new is not asked for before.
         let lines = match (&self.own.certificates, prepared) {
             (Some(certificates), Some(prepared)) => {

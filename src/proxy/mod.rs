@@ -46,6 +46,7 @@ mod marks;
 mod measures;
 mod metrics;
 mod network;
+mod orders;
 mod outcomes;
 mod phase;
 mod plan;

@@ -14,6 +14,7 @@ use super::{
     marks::Marks,
     measures::{Known, Measures, NONE},
     network::Network,
+    orders::Orders,
     outcomes::Outcomes,
     policy::Policy,
     pulse::Pulse,
@@ -155,6 +156,11 @@ impl Plan {
     pub fn sites(mut self, sites: Vec<Site>, upstreams: Vec<Upstream>) -> Self {
         self.sites = Some(Sites { sites, upstreams });
         self
+    }
+
+    /// The upstream that each server belongs to, in their order.
+    pub(super) fn owners(&self) -> impl Iterator<Item = &str> {
+        self.sites.iter().flat_map(Sites::owners)
     }
 
     /// Each server, in their order, is so many backends.
@@ -359,6 +365,7 @@ impl Plan {
             version: 0,
             cache,
             groups,
+            orders: Orders::default(),
             router,
             gate,
             watches: measures.is_some() || self.config.access_log,

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     app::{ConnId, Cx, Insecure, TimerKey},
     backend::BackendId,
-    health::ProbeFailure,
+    health::{Order, ProbeFailure},
     http::{Method, ResponseEvent, ResponseReader},
     resilience::{DeadlineBudget, Dial, is_our_shortage},
 };
@@ -175,6 +175,9 @@ impl Worker {
         }
         let now = cx.now();
         let Some(health) = self.shared.groups.health_of(backend) else { return };
+        if health.order(backend) == Order::Down {
+            return self.plan_probe(backend, cx);
+        }
         let budget = DeadlineBudget::new(health.config().timeout, now);
         let probe = Probe {
             conn: None,

@@ -11,6 +11,7 @@ use super::{
     groups::Groups,
     load::Load,
     measures::Measures,
+    orders::Orders,
     outcomes::Outcomes,
     policy::Policy,
     pulse::Pulse,
@@ -45,6 +46,8 @@ pub(super) struct Shared {
     /// The servers that clients name. `None`: it is a reverse proxy.
     pub(super) forward: Option<Arc<Forward>>,
     pub(super) groups: Groups,
+    /// The words of an operator about servers.
+    pub(super) orders: Orders,
     /// `None`: all requests go to the only group.
     pub(super) router: Option<Router>,
     /// `None`: no route counts its clients, or asks them for a password.

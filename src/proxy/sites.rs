@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{backend::Backend, health::Health, lb::Algorithm, pool::PoolArgs};
 use std::{
+    iter,
     ops::Range,
     sync::{Arc, atomic::AtomicU64},
     time::Instant,
@@ -53,6 +54,11 @@ impl Upstream {
 }
 
 impl Sites {
+    /// The upstream that each server belongs to, in their order.
+    pub(super) fn owners(&self) -> impl Iterator<Item = &str> {
+        self.upstreams.iter().flat_map(|upstream| iter::repeat_n(upstream.name.as_str(), upstream.servers))
+    }
+
     /// Each server, in their order, is so many backends.
     pub(super) fn place(&mut self, counts: &[usize]) {
         let mut rest = counts.iter();

@@ -6,6 +6,7 @@ use super::{
     access::Gate,
     exchange::Cache,
     measures::Measures,
+    orders::Orders,
     plan::{gate, mail, measures},
     routing::Router,
     shared::Shared,
@@ -62,6 +63,7 @@ impl Plan {
     pub(super) fn succeed(
         self,
         mut backends: Vec<Backend>,
+        orders: Orders,
         old: &Shared,
         is_taken: &dyn Fn(BackendId) -> bool,
         now: Instant,
@@ -96,6 +98,7 @@ impl Plan {
         let shared = Shared {
             version: old.version.wrapping_add(1),
             groups,
+            orders,
             router,
             gate,
             watches: measures.is_some() || self.config.access_log,

@@ -1,5 +1,6 @@
 //! The way to the thread that changes a proxy while it runs (`keeper.rs`): what others ask of it.
 
+use super::orders::{Change, Refused};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 /// The way to the keeper.
@@ -9,8 +10,13 @@ pub(super) struct Wishes(Sender<Wish>);
 /// The receiver of the outcome of a reload: what has changed, or why nothing has.
 pub(super) type Answer = Box<dyn FnOnce(Result<Vec<String>, String>) + Send>;
 
+/// The receiver of the outcome of an order.
+pub(super) type Followed = Box<dyn FnOnce(Result<(), Refused>) + Send>;
+
 pub(super) enum Wish {
     Reload(Option<Answer>),
+    /// An operator's word about a server.
+    Order(Change, Followed),
     /// Another process of the program takes over.
     Upgrade,
     /// A name was asked for, and there is an answer.
@@ -33,6 +39,11 @@ impl Wishes {
     /// A reload, please. `answer` hears of its outcome, if it is given.
     pub(super) fn reload(&self, answer: Option<Answer>) {
         self.send(Wish::Reload(answer));
+    }
+
+    /// This order, please. `followed` hears of the outcome.
+    pub(super) fn order(&self, change: Change, followed: Followed) {
+        self.send(Wish::Order(change, followed));
     }
 
     /// There is news of a name.

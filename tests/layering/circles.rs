@@ -36,7 +36,7 @@ const KNOWN: &[(&str, &[&str], &str)] = &[
     ),
     (
         "proxy/admin",
-        &["desk", "paths", "purge", "reload", "visitor"],
+        &["desk", "paths", "purge", "reload", "upstreams", "visitor"],
         "a visitor keeps what it waits for, and the desk, which answers, keeps the visitors",
     ),
     ("proxy/exchange", &["cache", "join"], "what the cache has decides whether a request joins a fetch"),

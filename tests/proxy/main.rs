@@ -13,6 +13,7 @@ mod edits;
 mod many;
 #[cfg(target_os = "linux")]
 mod names;
+mod orders;
 mod proxy_protocol;
 mod rates;
 mod reload;

@@ -7,7 +7,7 @@ fn a_healthy_backend_needs_no_lock() {
     let health = Health::new(&backends(1), config(), start());
     let id = BackendId(0);
     // Facts changed without the flags: a worker that takes the lock sees that it is down.
-    health.record(id).facts().draining = true;
+    health.record(id).facts().order = Order::Drain;
     assert_eq!(health.available(id, start()), Availability::Up { weight_percent: 100 });
     assert!(health.admit(id, start()));
     assert_eq!(health.report(id, Outcome::Success, start()), None);
@@ -35,7 +35,7 @@ fn retry_after_is_when_somebody_may_be_back() {
     for (steps, seconds) in CASES {
         let mut world = World::new(config());
         // The other one is out for good, so that only the second decides.
-        world.health.set_draining(BackendId(0), true, start());
+        world.health.set_order(BackendId(0), Order::Drain, start());
         for step in *steps {
             world.step(step);
         }
@@ -46,14 +46,14 @@ fn retry_after_is_when_somebody_may_be_back() {
 #[test]
 fn retry_after_knows_when_the_next_probe_is_due() {
     let mut world = World::new(HealthConfig { jitter: 0.0, recover_after: 1, ..config() });
-    world.health.set_draining(BackendId(0), true, start());
+    world.health.set_order(BackendId(0), Order::Drain, start());
     for _ in 0..5 {
         world.step("probe fails");
     }
     assert_eq!(world.health.next_probe(ID, world.now, 0.5), start() + Duration::from_secs(8));
     world.step("3s");
     assert_eq!(world.health.retry_after(world.now), Duration::from_secs(5));
-    world.health.set_draining(BackendId(0), false, world.now);
+    world.health.set_order(BackendId(0), Order::Up, world.now);
     assert_eq!(world.health.retry_after(world.now), Duration::from_secs(1), "the other one is back");
 }
 
@@ -251,7 +251,7 @@ proptest! {
             let change = match step {
                 Step::Wait(_) => None,
                 Step::Probe(ok) => health.probed(id, now, if ok { Ok(()) } else { Err(ProbeFailure::Timeout) }, now),
-                Step::Drain(draining) => health.set_draining(id, draining, now),
+                Step::Drain(draining) => health.set_order(id, if draining { Order::Drain } else { Order::Up }, now),
                 Step::Admit => {
                     prop_assert_eq!(health.admit(id, now), up);
                     None

@@ -164,7 +164,7 @@ fn probes_and_draining_are_no_suspicion() {
     let now = start();
     let probe = |id, result| drop(health.probed(id, now, result, now));
     (0..3).for_each(|_| probe(A, Err(ProbeFailure::Timeout)));
-    health.set_draining(B, true, now);
+    health.set_order(B, Order::Drain, now);
     assert!(usable(&health, now).is_empty() && !health.admit(A, now) && !health.admit(B, now));
     assert_eq!(health.retry_after(now), Duration::from_secs(2), "the next probe may bring the first one back");
     // One successful probe is enough where no other backend is up; with others around it takes two.
@@ -173,7 +173,7 @@ fn probes_and_draining_are_no_suspicion() {
     assert!(health.admit(A, now));
     probe(A, Err(ProbeFailure::Timeout));
     assert!(usable(&health, now).is_empty());
-    health.set_draining(B, false, now);
+    health.set_order(B, Order::Up, now);
     probe(A, Ok(()));
     assert_eq!(usable(&health, now), [(0, 100), (1, 10)], "two are to be kept");
 }

@@ -41,9 +41,9 @@ impl Desk {
 }
 
 impl App for Desk {
-    fn accepted(&mut self, cx: &mut Cx, conn: ConnId, _: Origin) {
+    fn accepted(&mut self, cx: &mut Cx, conn: ConnId, origin: Origin) {
         self.shared = self.current.get();
-        self.accept_admin(conn, cx);
+        self.accept_admin(conn, origin.peer.ip(), cx);
     }
 
     fn connected(&mut self, _: &mut Cx, _: ConnId) {}

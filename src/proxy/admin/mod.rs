@@ -1,5 +1,6 @@
 //! The admin listener: a page for people who look, `/healthz` for a supervisor, `/stats` for an operator who looks for a cause, `/metrics` for Prometheus,
-//! `/purge` for an operator who knows better than the cache, `/reload` for one who has changed the file.
+//! `/purge` for an operator who knows better than the cache, `/reload` for one who has changed the file, `/upstreams` for one who is about
+//! to stop a server.
 //!
 //! | file | question |
 //! |---|---|
@@ -10,6 +11,7 @@
 //! | `live.rs`, `live.html` | a page for people, with numbers that change |
 //! | `stats.rs` | all numbers of the proxy, as JSON |
 //! | `purge.rs`, `reload.rs` | answers that take a while |
+//! | `upstreams.rs` | servers, how they are, and orders about them |
 //! | `answer.rs` | how an answer is written |
 //!
 //! Off unless asked for, on loopback unless insisted upon: what it tells is for the operator, not for clients.
@@ -22,6 +24,7 @@ mod paths;
 mod purge;
 mod reload;
 mod stats;
+mod upstreams;
 mod visitor;
 
 pub use desk::Desk;

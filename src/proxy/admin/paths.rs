@@ -1,6 +1,6 @@
 //! Which path of the admin listener gives which answer.
 
-use super::{answer::Answer, desk::Desk, live};
+use super::{answer::Answer, desk::Desk, live, upstreams::Place};
 use crate::{
     app::{ConnId, Cx},
     backend::BackendId,
@@ -18,6 +18,8 @@ pub(super) enum Reply {
     /// The answer takes a while, or has been given already. The connection ends with it, so that nothing is to be kept that came behind
     /// the request.
     Last,
+    /// An order follows, about what this names.
+    WithBody(Place),
 }
 
 impl Desk {
@@ -41,7 +43,10 @@ impl Desk {
                 self.begin_reload(conn, head, cx);
                 return Reply::Last;
             }
-            _ => {
+            path => {
+                if let Some(place) = Place::of(path) {
+                    return self.reply_about(place, head, now);
+                }
                 let there = paths(self.shared.cache.is_some(), self.reloads.is_some());
                 Answer::text(Status::NOT_FOUND, format!("there are {there}\n"))
             }
@@ -69,8 +74,8 @@ impl Desk {
 /// The paths that can be asked for, as the start line and a 404 name them.
 pub(in crate::proxy) fn paths(caches: bool, reloads: bool) -> String {
     let purge = caches.then_some("/purge");
-    let reload = reloads.then_some("/reload");
-    let all: Vec<&str> = ["/", "/stats", "/metrics", "/healthz"].into_iter().chain(purge).chain(reload).collect();
+    let of_file = reloads.then_some(["/reload", "/upstreams"]).into_iter().flatten();
+    let all: Vec<&str> = ["/", "/stats", "/metrics", "/healthz"].into_iter().chain(purge).chain(of_file).collect();
     let (last, others) = all.split_last().expect("four are always there");
     format!("{} and {last}", others.join(", "))
 }
@@ -94,8 +99,8 @@ mod tests {
 
     #[test]
     fn the_list_of_paths_is_a_part_of_a_sentence() {
-        assert_eq!(paths(true, true), "/, /stats, /metrics, /healthz, /purge and /reload");
-        assert_eq!(paths(false, true), "/, /stats, /metrics, /healthz and /reload");
+        assert_eq!(paths(true, true), "/, /stats, /metrics, /healthz, /purge, /reload and /upstreams");
+        assert_eq!(paths(false, true), "/, /stats, /metrics, /healthz, /reload and /upstreams");
         assert_eq!(paths(false, false), "/, /stats, /metrics and /healthz");
     }
 }

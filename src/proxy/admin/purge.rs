@@ -130,7 +130,7 @@ fn parse(query: &str) -> Result<(Purge, bool), String> {
 }
 
 /// `%2F` is `/`. A `+` stays one: it is no space in a path.
-fn decoded(value: &str) -> Result<String, String> {
+pub(super) fn decoded(value: &str) -> Result<String, String> {
     let bad = || format!("'{value}' has a % without two digits behind it, or is not UTF-8");
     let mut bytes = Vec::with_capacity(value.len());
     let mut rest = value.bytes();

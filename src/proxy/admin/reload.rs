@@ -2,12 +2,15 @@
 //!
 //! Another thread reads it (`keeper.rs`), and the visitor waits for that thread's answer. The event loop does not.
 
-use super::{answer::Answer, desk::Desk, guard::from_another_page};
+use super::{answer::Answer, desk::Desk, guard::from_another_page, upstreams};
 use crate::{
-    app::{ConnId, Cx, TimerKey},
+    app::{ConnId, Cx},
     http::{Method, RequestHead, Status},
     net::Remote,
-    proxy::wishes::Wishes,
+    proxy::{
+        orders::{Change, Refused},
+        wishes::Wishes,
+    },
 };
 use serde_json::json;
 use std::sync::{
@@ -15,8 +18,15 @@ use std::sync::{
     mpsc::{Receiver, Sender, channel},
 };
 
-/// The outcome of a reload, for the visitor that asked for it.
-type Outcome = (ConnId, Result<Vec<String>, String>);
+/// The outcome of what a visitor asked for.
+type Outcome = (ConnId, Done);
+
+#[derive(Debug)]
+enum Done {
+    Reload(Result<Vec<String>, String>),
+    /// An order about a server of that upstream.
+    Order(String, Result<(), Refused>),
+}
 
 /// The way to the keeper and back.
 #[derive(Debug)]
@@ -36,12 +46,24 @@ impl Reloads {
 
     /// Asks for one.
     fn begin(&self, conn: ConnId) {
+        let tell = self.teller(conn);
+        self.wishes.reload(Some(Box::new(move |outcome| tell(Done::Reload(outcome)))));
+    }
+
+    /// Passes an order on, about a server of that upstream.
+    pub(super) fn order(&self, conn: ConnId, change: Change) {
+        let (tell, upstream) = (self.teller(conn), change.upstream.clone());
+        self.wishes.order(change, Box::new(move |outcome| tell(Done::Order(upstream, outcome))));
+    }
+
+    /// The way back to a visitor.
+    fn teller(&self, conn: ConnId) -> impl FnOnce(Done) + Send + 'static {
         let (sender, waker) = (self.done.0.clone(), self.waker.clone());
-        self.wishes.reload(Some(Box::new(move |outcome| {
+        move |done| {
             // An error means that the admin listener has ended.
-            let _ = sender.send((conn, outcome));
+            let _ = sender.send((conn, done));
             waker.get().into_iter().for_each(Remote::wake);
-        })));
+        }
     }
 }
 
@@ -62,22 +84,20 @@ impl Desk {
         };
         match refused {
             Some(answer) => self.conclude(conn, &answer, brief, cx),
-            None => {
-                if let Some(visitor) = self.visitors.get_mut(&conn) {
-                    visitor.waits = true;
-                }
-                cx.set_reading(conn, false);
-                cx.set_deadline(TimerKey::Conn(conn), None);
-            }
+            None => self.wait_for_keeper(conn, cx),
         }
     }
 
-    /// Answers those whose reloads are over.
+    /// Answers those whose reloads are over, or whose orders.
     pub(super) fn conclude_reloads(&mut self, cx: &mut Cx) {
         let done: Vec<Outcome> = self.reloads.iter().flat_map(|reloads| reloads.done.1.try_iter()).collect();
         for (conn, outcome) in done {
             if self.visitors.contains_key(&conn) {
-                self.conclude(conn, &answer(outcome), false, cx);
+                let answer = match outcome {
+                    Done::Reload(outcome) => answer(outcome),
+                    Done::Order(upstream, outcome) => upstreams::answer(&self.shared, outcome, &upstream, cx.now()),
+                };
+                self.conclude(conn, &answer, false, cx);
             }
         }
     }

@@ -1,12 +1,19 @@
 //! Visitors of the admin listener: who is connected, and for how long. There are few places, and one that asks without reading, or says
 //! nothing, loses its own.
 
-use super::{answer::Answer, desk::Desk, guard::names_us, paths::Reply, purge::Purging};
+use super::{
+    answer::Answer,
+    desk::Desk,
+    guard::names_us,
+    paths::Reply,
+    purge::Purging,
+    upstreams::{ORDER_MAX, Place},
+};
 use crate::{
     app::{ConnId, Cx, TimerKey},
     http::{self, Method, ReadPhase, RequestEvent, RequestHead, RequestReader, Status},
 };
-use std::{sync::atomic::Ordering::Relaxed, time::Instant};
+use std::{net::IpAddr, sync::atomic::Ordering::Relaxed, time::Instant};
 
 /// Bytes of answers that may wait for a client of the admin listener, beside its longest one: that is as long as the configuration
 /// makes it. There are few such clients.
@@ -24,14 +31,17 @@ pub(super) struct Visitor {
     pub(super) purging: Option<Purging>,
     /// It waits for another thread.
     pub(super) waits: bool,
+    /// Its address.
+    pub(super) from: IpAddr,
+    /// An order that it sends, as far as that is here.
+    order: Option<(Place, Vec<u8>)>,
 }
 
 impl Desk {
-    pub(super) fn accept_admin(&mut self, conn: ConnId, cx: &mut Cx) {
-        self.visitors.insert(
-            conn,
-            Visitor { reader: RequestReader::new(), heard: cx.now(), longest: 0, purging: None, waits: false },
-        );
+    pub(super) fn accept_admin(&mut self, conn: ConnId, from: IpAddr, cx: &mut Cx) {
+        let (heard, reader) = (cx.now(), RequestReader::new());
+        let visitor = Visitor { reader, heard, longest: 0, purging: None, waits: false, from, order: None };
+        self.visitors.insert(conn, visitor);
         self.admin_deadline(conn, cx);
     }
 
@@ -51,7 +61,19 @@ impl Desk {
                         return;
                     }
                 }
-                Ok(Some(RequestEvent::Data(_) | RequestEvent::End(_))) => {}
+                Ok(Some(RequestEvent::Data(data))) => {
+                    let Some((_, body)) = &mut visitor.order else { continue };
+                    body.extend_from_slice(data);
+                    if body.len() > ORDER_MAX {
+                        let answer = Answer::text(Status::CONTENT_TOO_LARGE, format!("at most {ORDER_MAX} bytes\n"));
+                        return self.conclude(conn, &answer, false, cx);
+                    }
+                }
+                Ok(Some(RequestEvent::End(_))) => {
+                    if let Some((place, body)) = visitor.order.take() {
+                        return self.begin_order(conn, place, &body, cx);
+                    }
+                }
                 Err(error) => {
                     let answer = Answer::text(error.status(), format!("{}\n", error.as_str()));
                     return self.conclude(conn, &answer, false, cx);
@@ -68,7 +90,16 @@ impl Desk {
             self.conclude(conn, &Answer::text(Status::MISDIRECTED_REQUEST, why), false, cx);
             return false;
         }
-        let Reply::Now(answer) = self.reply(conn, head, cx) else { return false };
+        let answer = match self.reply(conn, head, cx) {
+            Reply::Now(answer) => answer,
+            Reply::Last => return false,
+            Reply::WithBody(place) => {
+                if let Some(visitor) = self.visitors.get_mut(&conn) {
+                    visitor.order = Some((place, Vec::new()));
+                }
+                return true;
+            }
+        };
         let persist = http::persistent(head.version, &head.fields).is_ok() && !self.is_draining();
         let answer = answer.written(persist, brief);
         if let Some(visitor) = self.visitors.get_mut(&conn) {
@@ -79,6 +110,15 @@ impl Desk {
             self.admin_close(conn, cx);
         }
         persist
+    }
+
+    /// It is answered by another thread, and says nothing meanwhile.
+    pub(super) fn wait_for_keeper(&mut self, conn: ConnId, cx: &mut Cx) {
+        if let Some(visitor) = self.visitors.get_mut(&conn) {
+            visitor.waits = true;
+        }
+        cx.set_reading(conn, false);
+        cx.set_deadline(TimerKey::Conn(conn), None);
     }
 
     /// Its deadline has passed: the next step of a purge, or it was idle for too long.
