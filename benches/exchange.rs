@@ -68,7 +68,7 @@ impl World {
         let mut cx = Cx::new(now);
         proxy.started(&mut cx);
         let client = cx.allocate();
-        let origin = Origin { listener: ListenerId(0), peer: ([192, 0, 2, 7], 4000).into(), secure: None };
+        let origin = Origin { listener: ListenerId(0), peer: ([192, 0, 2, 7], 4000).into(), local: None, secure: None };
         proxy.accepted(&mut cx, client, origin);
         Self { proxy, cx, client, backend: None, connecting: false, answered: 0, actions: Vec::new() }
     }

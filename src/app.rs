@@ -66,6 +66,8 @@ pub struct Origin {
     pub listener: ListenerId,
     /// The peer's address.
     pub peer: SocketAddr,
+    /// Our own address, as the peer knows it, if the driver was asked to tell it.
+    pub local: Option<SocketAddr>,
     /// How the connection is protected; `None`: it is not. Drivers know nothing of that: the value comes from a layer between
     /// driver and application (`tls::Terminator`), for which "accepted" means that the handshake is over.
     pub secure: Option<Arc<Secure>>,
@@ -192,8 +194,9 @@ pub enum Action {
     Connect(ConnId, SocketAddr),
     /// Open a protected connection (TLS) to the address, and to no other server than this one; answered by `connected` when that is
     /// proved, by `insecure` or `failed`. A layer between application and driver carries it out. A driver cannot, and fails it:
-    /// nothing that was to be protected may leave in plain.
-    ConnectSecured(ConnId, SocketAddr, ServerId),
+    /// nothing that was to be protected may leave in plain. But the bytes, if there are any, go first, as they are: they say to the
+    /// server whose connection it is.
+    ConnectSecured(ConnId, SocketAddr, ServerId, Bytes),
     /// Queue these bytes. The reference moves to the driver: nothing is copied.
     Send(ConnId, Bytes),
     /// Queue this part of the input just heard. Written straight from the driver's buffer; only what the kernel refuses

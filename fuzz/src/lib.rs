@@ -1,6 +1,7 @@
 //! Rules that must hold for any bytes at all: one module for each fuzz target, with a function `judge` that panics if a
 //! rule is broken. `tests/fuzz.rs` calls the same functions, so that they stay true without a fuzzer.
 
+pub mod announcement;
 pub mod chunked;
 pub mod config;
 pub mod dates;

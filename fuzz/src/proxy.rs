@@ -197,7 +197,8 @@ impl World {
         if clients < CLIENTS && !self.draining {
             let conn = self.cx.allocate();
             self.peers.insert(conn, Peer::new(Side::Client));
-            let origin = Origin { listener: ListenerId(0), peer: ([192, 0, 2, 7], 4000).into(), secure: None };
+            let origin =
+                Origin { listener: ListenerId(0), peer: ([192, 0, 2, 7], 4000).into(), local: None, secure: None };
             self.call(&[], |proxy, cx| proxy.accepted(cx, conn, origin));
         }
     }

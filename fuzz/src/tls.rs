@@ -154,11 +154,11 @@ impl Bench {
         let conn = match role {
             Role::Accepts => {
                 let conn = cx.allocate();
-                terminator.accepted(&mut cx, conn, Origin { listener: TLS, peer, secure: None });
+                terminator.accepted(&mut cx, conn, Origin { listener: TLS, peer, local: None, secure: None });
                 conn
             }
             Role::Dials => {
-                let conn = cx.connect_secured(peer, ServerId(0));
+                let conn = cx.connect_secured(peer, ServerId(0), Default::default());
                 // The wish is heard with the next call.
                 terminator.woken(&mut cx);
                 terminator.connected(&mut cx, conn);

@@ -54,9 +54,9 @@ impl Cx {
     }
 
     /// Opens a protected connection; see [`Action::ConnectSecured`].
-    pub fn connect_secured(&mut self, to: SocketAddr, server: ServerId) -> ConnId {
+    pub fn connect_secured(&mut self, to: SocketAddr, server: ServerId, first: Bytes) -> ConnId {
         let conn = self.allocate();
-        self.actions.push(Action::ConnectSecured(conn, to, server));
+        self.actions.push(Action::ConnectSecured(conn, to, server, first));
         conn
     }
 

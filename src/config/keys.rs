@@ -7,7 +7,7 @@
 use crate::{
     cache::CacheArgs,
     pool::PoolArgs,
-    proxy::{BalanceArgs, Http2Args, LogArgs, MarkArgs, ProxyArgs, ServerArgs, TlsArgs},
+    proxy::{AnnounceArgs, BalanceArgs, Http2Args, LogArgs, MarkArgs, ProxyArgs, ServerArgs, TlsArgs},
     units::Checked,
 };
 use clap::{Command, CommandFactory as _, Parser};
@@ -163,6 +163,8 @@ pub(super) struct Group {
     pub(super) pool: Checked<PoolArgs>,
     #[command(flatten)]
     pub(super) tls: Checked<ServerArgs>,
+    #[command(flatten)]
+    pub(super) announce: Checked<AnnounceArgs>,
 }
 
 /// Their command line.
@@ -174,6 +176,7 @@ pub(super) const UPSTREAM: &[Key] = &[
     key("", "retries", "retries"),
     key("", "retry-backoff", "retry-backoff"),
     key("", "slow-start", "slow-start"),
+    key("", "proxy-protocol", "proxy-protocol"),
     key("health", "probes", "no-health"),
     key("health", "path", "health-path"),
     key("health", "host", "health-host"),
@@ -219,6 +222,7 @@ mod tests {
         let command = Checked::<Http2Args>::augment_args(command);
         let command = Checked::<LogArgs>::augment_args(command);
         let command = Checked::<MarkArgs>::augment_args(command);
+        let command = Checked::<AnnounceArgs>::augment_args(command);
         let flags: BTreeSet<String> =
             command.get_arguments().filter_map(|arg| arg.get_long()).map(str::to_owned).collect();
         let keys = GLOBAL.iter().chain(UPSTREAM).map(|key| key.flag).chain(STRUCTURE.iter().map(|(flag, _)| *flag));

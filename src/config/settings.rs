@@ -87,7 +87,7 @@ impl Settings {
         let group = |upstream: &Upstream| {
             let (balance, pool) = (upstream.group.balance.0.clone(), &upstream.group.pool);
             let group = proxy::Upstream::new(&upstream.name, upstream.servers.len(), balance, pool);
-            group.trusting(upstream.group.tls.0.clone())
+            group.trusting(upstream.group.tls.0.clone()).announcing(upstream.group.announce.version())
         };
         let sites = self.sites.iter().map(|site| site.site.clone()).collect();
         let mut plan = Plan::new(proxy.config()).pool(pool).cache(cache).marks(marks.marks());

@@ -74,7 +74,14 @@ fn upstream(name: &str, place: Place, table: &Table, sources: &Sources) -> Resul
             return Err(server.place.mistake(problem));
         }
     }
-    let group = flags.parse().map_err(of_it)?;
+    let group: Group = flags.parse().map_err(of_it)?;
+    if let Some(given) = flags.given.iter().find(|given| given.key.section == "pool")
+        && group.announce.version().is_some()
+    {
+        let problem = "means nothing beside `proxy-protocol`, with which each request has a connection of its own: leave it out, and limit \
+                       these by `max` of each server";
+        return Err(given.place.mistake(format!("upstream {name}: `{}` {problem}", given.key.path())));
+    }
     let is_secure = servers.iter().any(|server| server.spec.secure.is_some());
     if let Some(given) = flags.given.iter().find(|given| given.key.section == "backend-tls").filter(|_| !is_secure) {
         let problem = "means nothing without a server over TLS: write it as \"https://HOST\"";

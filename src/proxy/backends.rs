@@ -113,9 +113,13 @@ impl Proxy {
 
     /// A connection that was asked for is established.
     pub(super) fn backend_connected(&mut self, cx: &mut Cx, conn: ConnId) {
-        let Some(upstream) = self.worker.table.upstream(conn) else { return };
-        upstream.opened();
-        if let Some(key) = upstream.exchange {
+        let Worker { table, shared, .. } = &mut self.worker;
+        let Some(upstream) = table.upstream(conn) else { return };
+        let is_secured = shared.backend(upstream.backend, upstream.origin.as_ref()).secured.is_some();
+        let first = upstream.opened(is_secured);
+        let exchange = upstream.exchange;
+        cx.send(conn, first);
+        if let Some(key) = exchange {
             self.on(cx, key, Event::Connected);
         }
     }
@@ -126,7 +130,12 @@ impl Proxy {
         let Some(upstream) = self.worker.table.upstream(conn) else { return Err(why) };
         let (address, share) = upstream.next_address(why, cx.now()).ok_or(why)??;
         let Role::Upstream(upstream) = self.worker.table.remove(conn) else { return Err(why) };
-        let next = connect(cx, self.worker.shared.backend(upstream.backend, upstream.origin.as_ref()), address);
+        let next = connect(
+            cx,
+            self.worker.shared.backend(upstream.backend, upstream.origin.as_ref()),
+            address,
+            &upstream.first,
+        );
         let mut upstream = upstream.renamed(cx, next);
         upstream.expect(cx, Some(cx.now() + share));
         let exchange = upstream.exchange;

@@ -139,7 +139,7 @@ impl Proxy {
         client.served += 1;
         client.begin();
         client.head_begun = false;
-        let (peer, secure) = (client.peer, client.secure.clone());
+        let (peer, local, secure) = (client.peer, client.local, client.secure.clone());
         let who = identity::admit(&mut head, peer.ip(), &shared.config.forwarding);
         let forwarding = &shared.config.forwarding;
         marks::mark(&mut head, &forwarding.marks, || forwarding.trusts(peer.ip()), rng);
@@ -162,7 +162,7 @@ impl Proxy {
         let mut request = Request::new(head, body, needed);
         request.overrides_method = who.overrides_method;
         let until = shared.config.deadlines.exchange.map(|limit| now.instant + limit);
-        let record = Record::new(peer, who.client, secure, now);
+        let record = Record { local, ..Record::new(peer, who.client, secure, now) };
         let core = Core { way, ..Core::new((key, *version), Client::Connection(http1), request, until, record) };
         let exchange = entry.insert(Exchange::new(core));
         // Content that is not needed first is not due before a backend takes it.

@@ -34,6 +34,8 @@ pub(super) struct Downstream {
     conn: ConnId,
     /// The address at its other end.
     pub(super) peer: SocketAddr,
+    /// Our own, as that one knows it, where a server is told.
+    pub(super) local: Option<SocketAddr>,
     /// How it is protected, if it is.
     pub(super) secure: Option<Arc<Secure>>,
     /// Where in the byte stream of requests we are.
@@ -83,6 +85,7 @@ impl Downstream {
         Self {
             conn,
             peer: origin.peer,
+            local: origin.local,
             secure: origin.secure,
             reader: RequestReader::new(),
             pending: Vec::new(),

@@ -10,7 +10,7 @@
 //! A milestone has one group, which all requests go to. No id means two backends at one time: pool, load and statistics are tables of
 //! all backends, and know nothing of groups. The numbers of groups are those of one configuration; the next one may have others.
 
-use super::candidates::Candidates;
+use super::{candidates::Candidates, proxy_protocol::ProxyProtocol};
 use crate::{
     backend::BackendId,
     health::Health,
@@ -46,6 +46,8 @@ pub(super) struct Group {
     pub(super) algorithm: Algorithm,
     /// The rules for connections to its backends.
     pub(super) pool: PoolConfig,
+    /// Its backends are told whose connection it is.
+    pub(super) announces: Option<ProxyProtocol>,
     /// It knows which backends are in the group, too.
     pub(super) health: Health,
     /// How often a request may be sent again, at most.
@@ -90,6 +92,12 @@ impl Groups {
     pub(super) fn health_of(&self, backend: BackendId) -> Option<&Health> {
         let group = (*self.of.get(backend.index())?)?;
         Some(&self.list[group.index()].health)
+    }
+
+    /// How this backend is told whose connection it is, if it is.
+    pub(super) fn announces(&self, backend: BackendId) -> Option<ProxyProtocol> {
+        let group = (*self.of.get(backend.index())?)?;
+        self.list[group.index()].announces
     }
 
     /// The backends of all groups.

@@ -233,6 +233,13 @@ impl Keeper {
                     .to_owned(),
             ));
         }
+        if setup.plan.announces() && !self.own.blueprint.plan.announces() {
+            return Err(Failure::Usage(
+                "proxy-protocol is new here for servers, and the addresses of clients that are connected are not known: that takes a \
+                 new start, kill -USR2"
+                    .to_owned(),
+            ));
+        }
         let servers = setup.args.backend;
         self.own.names.find(&servers);
         let blueprint = Blueprint { plan: setup.plan, servers };

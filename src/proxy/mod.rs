@@ -108,6 +108,9 @@ pub use network::Network;
 pub use phase::{Phase, TRANSITIONS, diagram};
 pub use plan::Plan;
 pub use policy::Policy;
+pub use proxy_protocol::{
+    AnnounceArgs, Ends, Look as Announced, ProxyProtocol, look as announced, written as announcement,
+};
 pub use routing::{Location, Route, Site, Target};
 pub use run::{run, serve};
 pub use secured::{Redirect, ServerArgs, TlsArgs};

@@ -158,6 +158,11 @@ impl Plan {
         self
     }
 
+    /// Whether servers are told whose connections they get.
+    pub(super) fn announces(&self) -> bool {
+        self.sites.as_ref().is_some_and(Sites::announce)
+    }
+
     /// The upstream that each server belongs to, in their order.
     pub(super) fn owners(&self) -> impl Iterator<Item = &str> {
         self.sites.iter().flat_map(Sites::owners)

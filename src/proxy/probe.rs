@@ -6,6 +6,7 @@
 //! no verdict at all.
 
 use super::{
+    proxy_protocol::written,
     shared::Shared,
     table::Role,
     upstream::{Unconnected, connect},
@@ -18,6 +19,7 @@ use crate::{
     http::{Method, ResponseEvent, ResponseReader},
     resilience::{DeadlineBudget, Dial, is_our_shortage},
 };
+use bytes::Bytes;
 use std::{
     collections::HashSet,
     fmt, io,
@@ -200,7 +202,8 @@ impl Worker {
         let at = probe.patience.now(cx.now());
         let Some((address, share)) = probe.dial.next(at) else { return Err(probe) };
         let look = probe.patience.begin(share, cx.now());
-        let conn = connect(cx, &self.shared.backends[probe.backend.index()], address);
+        let first = self.announcement(probe.backend);
+        let conn = connect(cx, &self.shared.backends[probe.backend.index()], address, &first);
         cx.set_deadline(TimerKey::Conn(conn), Some(look));
         probe.conn = Some(conn);
         self.table.insert(conn, Role::Probe(probe));
@@ -215,8 +218,19 @@ impl Worker {
         }
     }
 
+    /// The bytes that a backend hears first, if it is told whose connections it gets: this one is the proxy's own.
+    fn announcement(&self, backend: BackendId) -> Bytes {
+        let version = self.shared.groups.announces(backend);
+        version.map(|version| written(version, None).into()).unwrap_or_default()
+    }
+
     /// Connected: that is the answer, unless a path is to be asked for.
     pub(super) fn probe_connected(&mut self, conn: ConnId, cx: &mut Cx) {
+        let Some(Role::Probe(probe)) = self.table.get(conn) else { return };
+        let backend = probe.backend;
+        if self.shared.backends[backend.index()].secured.is_none() {
+            cx.send(conn, self.announcement(backend));
+        }
         let Some(Role::Probe(probe)) = self.table.get(conn) else { return };
         probe.dial.connected();
         probe.open = true;

@@ -1,6 +1,6 @@
 //! The facts about an exchange that the access log tells.
 
-use super::failure::Failure;
+use super::{failure::Failure, proxy_protocol::Ends};
 use crate::{app::Secure, backend::BackendId, cache::Did, time::Now};
 use std::{
     net::{IpAddr, SocketAddr},
@@ -36,6 +36,8 @@ impl PoolUse {
 pub(super) struct Record {
     /// The other end of the connection.
     pub(super) peer: SocketAddr,
+    /// Our own end of it, where a server is told.
+    pub(super) local: Option<SocketAddr>,
     /// The client: the peer, or the one that trusted proxies name.
     pub(super) client: IpAddr,
     /// How the connection is protected, if it is.
@@ -64,9 +66,15 @@ pub(super) struct Record {
 }
 
 impl Record {
+    /// Both ends of the client's connection. Its own end is not known of a connection that is older than the wish to know it.
+    pub(super) fn ends(&self) -> Option<Ends> {
+        Some(Ends { client: self.peer, server: self.local? })
+    }
+
     pub(super) fn new(peer: SocketAddr, client: IpAddr, secure: Option<Arc<Secure>>, started: Now) -> Self {
         Self {
             peer,
+            local: None,
             client,
             secure,
             started,

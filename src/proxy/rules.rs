@@ -1,6 +1,6 @@
 //! The rules for the backends of a group: which is chosen, when it is alive, how often it is tried, which connections are kept.
 
-use super::args::BalanceArgs;
+use super::{args::BalanceArgs, proxy_protocol::ProxyProtocol};
 use crate::{
     backend::Backend,
     health::HealthConfig,
@@ -25,6 +25,8 @@ pub(super) struct Rules {
     /// Whether a flag asks for a growing share.
     slow_start: bool,
     pub(super) pool: PoolConfig,
+    /// Backends are told whose connection it is.
+    pub(super) announces: Option<ProxyProtocol>,
     pub(super) retries: u32,
     pub(super) backoff: Backoff,
 }
@@ -39,6 +41,7 @@ impl Rules {
             health: HealthConfig { active: false, breaker, ..HealthConfig::default() },
             slow_start: false,
             pool: PoolConfig { max: 0, ..PoolConfig::default() },
+            announces: None,
             retries: 0,
             backoff: BACKOFF,
         }
@@ -57,6 +60,14 @@ impl Rules {
     /// Milestone 3: connections to backends are kept and shared.
     pub(super) fn pool(&mut self, args: &PoolArgs) {
         self.pool = args.config();
+    }
+
+    /// Backends are told whose connection it is, if that is wanted: then none carries requests of several clients.
+    pub(super) fn announce(&mut self, version: Option<ProxyProtocol>) {
+        self.announces = version;
+        if version.is_some() {
+            self.pool.max = 0;
+        }
     }
 
     /// How these backends are chosen from. Weights are for an algorithm that looks at them.

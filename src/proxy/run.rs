@@ -264,7 +264,7 @@ fn room(args: &ProxyArgs, plan: &Plan, backends: &[Backend], workers: usize, add
     let aside = descriptors_aside(workers, backends.len(), args.admin.is_some(), addresses.saturating_sub(1));
     let upstreams = plan.most_upstreams(backends);
     let (max_connections, pipes) = clients_per_worker(args.max_connections, workers, aside, upstreams);
-    DriverConfig { max_connections, pipes, ..DriverConfig::default() }
+    DriverConfig { max_connections, pipes, tells_local: plan.announces(), ..DriverConfig::default() }
 }
 
 /// SIGHUP asks for the next configuration, or for the certificates where there is none, from the moment on that they have been read.

@@ -4,6 +4,7 @@ use super::{
     args::BalanceArgs,
     backend_spec::BackendSpec,
     groups::{Group, Groups},
+    proxy_protocol::ProxyProtocol,
     routing::Site,
     rules::Rules,
     secured::{ServerArgs, Trusting},
@@ -46,6 +47,13 @@ impl Upstream {
         Self { name: name.to_owned(), servers, backends: servers, rules, tls: ServerArgs::default() }
     }
 
+    /// The same; its backends are told whose connection it is, if there is a version for that.
+    #[must_use]
+    pub fn announcing(mut self, version: Option<ProxyProtocol>) -> Self {
+        self.rules.announce(version);
+        self
+    }
+
     /// The same, with rules of its own for those of its backends that speak TLS.
     #[must_use]
     pub fn trusting(self, tls: ServerArgs) -> Self {
@@ -54,6 +62,11 @@ impl Upstream {
 }
 
 impl Sites {
+    /// Whether servers of some upstream are told whose connections they get.
+    pub(super) fn announce(&self) -> bool {
+        self.upstreams.iter().any(|upstream| upstream.rules.announces.is_some())
+    }
+
     /// The upstream that each server belongs to, in their order.
     pub(super) fn owners(&self) -> impl Iterator<Item = &str> {
         self.upstreams.iter().flat_map(|upstream| iter::repeat_n(upstream.name.as_str(), upstream.servers))
@@ -137,6 +150,7 @@ pub(super) fn built(named: Vec<Named<'_>>, backends: &[Backend], before: Option<
             name: group.name.map(Box::from),
             algorithm: group.algorithm(backends),
             pool: group.rules.pool,
+            announces: group.rules.announces,
             health,
             retries: group.rules.retries,
             backoff: group.rules.backoff,

@@ -12,6 +12,7 @@ use crate::{
     pool::Lease,
     resilience::Dial,
 };
+use bytes::Bytes;
 use std::{
     io::ErrorKind,
     mem,
@@ -28,6 +29,8 @@ pub(super) struct Upstream {
     dial: Option<Dial>,
     /// Why no connection at an address of the backend is protected, if that says more than what the others did.
     insecure: Option<Insecure>,
+    /// The bytes that the backend hears before all else, at whichever address: none, or whose connection it is.
+    pub(super) first: Bytes,
     /// The backend at the other end.
     pub(super) backend: BackendId,
     /// The same, in a forward proxy: for as long as this connection is there, the id means no other server.
@@ -75,10 +78,11 @@ struct Held {
 }
 
 /// Asks for a connection to one address of a backend. It counts as established when all that the backend has to prove is proved.
-pub(super) fn connect(cx: &mut Cx, backend: &Backend, address: SocketAddr) -> ConnId {
+/// `first`: what it has to hear before all else. Where nothing is between us and it, that is sent when it is reached.
+pub(super) fn connect(cx: &mut Cx, backend: &Backend, address: SocketAddr, first: &Bytes) -> ConnId {
     match backend.secured {
         None => cx.connect(address),
-        Some(_) => cx.connect_secured(address, ServerId(backend.id.0)),
+        Some(_) => cx.connect_secured(address, ServerId(backend.id.0), first.clone()),
     }
 }
 
@@ -106,6 +110,7 @@ impl Upstream {
             conn,
             dial: Some(dial),
             insecure: None,
+            first: Bytes::new(),
             backend,
             origin,
             reader: ResponseReader::new(),
@@ -124,11 +129,13 @@ impl Upstream {
         self.dial.is_some()
     }
 
-    /// It is open: the next ones begin with the same address.
-    pub(super) fn opened(&mut self) {
+    /// It is open: the next ones begin with the same address. The bytes that it hears first, if they have not gone before TLS.
+    pub(super) fn opened(&mut self, is_secured: bool) -> Bytes {
         if let Some(dial) = self.dial.take() {
             dial.connected();
         }
+        let first = mem::take(&mut self.first);
+        if is_secured { Bytes::new() } else { first }
     }
 
     /// The present address refused, or said nothing in its time, or is not protected: another one, and how long it may take; or why

@@ -6,6 +6,7 @@ use crate::{
     buf::{FilePart, Readable},
     net::clock,
 };
+use bytes::Bytes;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore,
@@ -139,7 +140,7 @@ impl Bench {
 
     fn accept(&mut self, listener: ListenerId) -> ConnId {
         let conn = self.cx.allocate();
-        let origin = Origin { listener, peer: ([192, 0, 2, 7], 4000).into(), secure: None };
+        let origin = Origin { listener, peer: ([192, 0, 2, 7], 4000).into(), local: None, secure: None };
         self.terminator.accepted(&mut self.cx, conn, origin);
         conn
     }
@@ -453,7 +454,7 @@ mod servers {
         /// The application asks for a connection; the driver is asked for one to the same address.
         fn dial(&mut self) -> ConnId {
             let conn = self.cx.allocate();
-            self.next([Action::ConnectSecured(conn, THERE, ServerId(0))]);
+            self.next([Action::ConnectSecured(conn, THERE, ServerId(0), Bytes::new())]);
             // Any call will do.
             let plain = self.accept(ListenerId(0));
             assert_eq!(self.actions(), [Action::Connect(conn, THERE)]);

@@ -7,6 +7,7 @@
 mod support;
 
 mod access;
+mod announced;
 mod backend_tls;
 mod command_line;
 mod edits;

@@ -66,7 +66,9 @@ impl<A: App> World<A> {
         let number = u16::try_from(id).unwrap_or(u16::MAX);
         let peer = SocketAddr::from(([192, 0, 2, (id % 200) as u8], number));
         self.trace.note(self.now, [3, conn.index(), 0], || format!("app  accepted {conn:?}"));
-        self.call(worker, |app, cx| app.accepted(cx, conn, Origin { listener: ListenerId(0), peer, secure: None }));
+        self.call(worker, |app, cx| {
+            app.accepted(cx, conn, Origin { listener: ListenerId(0), peer, local: None, secure: None })
+        });
         self.plan_read(id);
     }
 

@@ -19,6 +19,8 @@ pub struct DriverConfig {
     pub max_connections: usize,
     /// Descriptors that are kept for so many of them, so that they are accepted even if the process has none left.
     pub spare: usize,
+    /// Whether an application hears to which of our addresses a client has connected. It costs a system call for each of them.
+    pub tells_local: bool,
     /// Bytes of one read. As long as the longest head that is accepted, so that a head is one read.
     pub read_size: usize,
     /// Bytes of one read of a connection with [`Reads::Large`]. Measured with a plain relay, CPU seconds per GiB: 16 KiB 0.92,
@@ -43,6 +45,7 @@ impl Default for DriverConfig {
         Self {
             max_connections: 10_000,
             spare: 0,
+            tells_local: false,
             read_size: 16 * 1024,
             bulk_read_size: 512 * 1024,
             medium_read_size: 64 * 1024,

@@ -263,10 +263,12 @@ impl<A: App> Proactor<A> {
     fn admit(&mut self, listener: ListenerId, socket: Socket) {
         // The kernel does not tell who it is when it accepts many. If it cannot say now, the peer has gone already.
         let Ok(Some(peer)) = socket.peer_addr().map(|address| address.as_socket()) else { return };
+        let tells = self.io.common.config.tells_local;
+        let local = tells.then(|| socket.local_addr().ok().and_then(|address| address.as_socket())).flatten();
         self.io.common.gate.works();
         let conn = self.cx.allocate();
         self.io.adopt(Connection::new(socket, conn, Phase::Open, true));
-        self.app.accepted(&mut self.cx, conn, Origin { listener, peer, secure: None });
+        self.app.accepted(&mut self.cx, conn, Origin { listener, peer, local, secure: None });
         self.settle();
     }
 

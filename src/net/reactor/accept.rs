@@ -165,13 +165,14 @@ impl<A: App> Reactor<A> {
         // Linux copies the option from the listener.
         #[cfg(not(target_os = "linux"))]
         let _ = stream.set_nodelay(true);
+        let local = if self.io.common.config.tells_local { stream.local_addr().ok() } else { None };
         let conn = self.cx.allocate();
         if let Err(error) = self.io.adopt(stream, conn, Phase::Open, true) {
             tracing::warn!(%error, %peer, "cannot watch a connection; closed");
             self.cx.release(conn);
             return;
         }
-        self.app.accepted(&mut self.cx, conn, Origin { listener, peer, secure: None });
+        self.app.accepted(&mut self.cx, conn, Origin { listener, peer, local, secure: None });
         self.settle();
     }
 }

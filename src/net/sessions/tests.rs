@@ -134,7 +134,7 @@ fn a_session_is_woken_by_its_own_waker_and_no_later_one_by_that() {
     let accept = |sessions: &mut Sessions<_, Called>, cx: &mut Cx| {
         let conn = cx.allocate();
         let peer = (Ipv4Addr::LOCALHOST, 1).into();
-        sessions.accepted(cx, conn, Origin { listener: ListenerId(0), peer, secure: None });
+        sessions.accepted(cx, conn, Origin { listener: ListenerId(0), peer, local: None, secure: None });
         conn
     };
     let conns = [accept(&mut sessions, &mut cx), accept(&mut sessions, &mut cx)];
@@ -175,7 +175,7 @@ fn promises_are_kept_on_time_each_by_its_own_session() {
         .map(|after| {
             let conn = cx.allocate();
             let peer = (Ipv4Addr::LOCALHOST, 1).into();
-            sessions.accepted(&mut cx, conn, Origin { listener: ListenerId(0), peer, secure: None });
+            sessions.accepted(&mut cx, conn, Origin { listener: ListenerId(0), peer, local: None, secure: None });
             sessions.received(&mut cx, conn, &[*after]);
             conn
         })
@@ -218,7 +218,7 @@ fn many_requests_at_once_are_answered_in_many_turns() {
     let peer = (Ipv4Addr::LOCALHOST, 1).into();
     let mut connect = || {
         let conn = cx.allocate();
-        sessions.accepted(&mut cx, conn, Origin { listener: ListenerId(0), peer, secure: None });
+        sessions.accepted(&mut cx, conn, Origin { listener: ListenerId(0), peer, local: None, secure: None });
         conn
     };
     let (conn, other) = (connect(), connect());
@@ -246,7 +246,7 @@ fn a_session_hears_that_its_peer_takes_what_the_driver_has() {
     let mut cx = Cx::new(clock::now());
     let conn = cx.allocate();
     let peer = (Ipv4Addr::LOCALHOST, 1).into();
-    sessions.accepted(&mut cx, conn, Origin { listener: ListenerId(0), peer, secure: None });
+    sessions.accepted(&mut cx, conn, Origin { listener: ListenerId(0), peer, local: None, secure: None });
     // All of it is the driver's now. That nothing moves is no news.
     for (unsent, heard) in [(2 * CONFIRMED, 0), (CONFIRMED, 1), (CONFIRMED, 1), (7, 2), (0, 3), (0, 3)] {
         sessions.sent(&mut cx, conn, unsent);

@@ -273,12 +273,8 @@ impl Step<'_> {
         caching.question.nominated = nominated(&[], Some(&entry));
         caching.question.head = question(&head, &caching.question.nominated);
         caching.question.stored = Some(entry);
-        let record = Record::new(
-            self.core.record.peer,
-            self.core.record.client,
-            self.core.record.secure.clone(),
-            self.cx.clock(),
-        );
+        let Record { peer, local, client, secure, .. } = &self.core.record;
+        let record = Record { local: *local, ..Record::new(*peer, *client, secure.clone(), self.cx.clock()) };
         self.worker.fetches.push(Fetch { version: self.core.version, head, caching, record, way: self.core.way });
     }
 

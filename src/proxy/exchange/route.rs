@@ -10,6 +10,7 @@ use crate::{
     pool::{BackendSet, Checkout, Client, Granted, Lease},
     proxy::{
         headers,
+        proxy_protocol::written,
         record::PoolUse,
         table::Role,
         upstream::{Upstream, connect},
@@ -72,8 +73,11 @@ impl Step<'_> {
             self.worker.pool.ended(lease);
             return self.give_up(None, Failure::ConnectTimeout);
         };
-        let conn = connect(self.cx, server, address);
-        let upstream = Upstream::new(conn, backend, dial, self.core.origin.clone());
+        let announced = shared.groups.announces(backend).map(|version| written(version, self.core.record.ends()));
+        let first = announced.map(Bytes::from).unwrap_or_default();
+        let conn = connect(self.cx, server, address, &first);
+        let mut upstream = Upstream::new(conn, backend, dial, self.core.origin.clone());
+        upstream.first = first;
         self.worker.table.insert(conn, Role::Upstream(Box::new(upstream)));
         let link = Link { conn, backend, reused: false };
         self.take(link, lease, PoolUse::Opened);

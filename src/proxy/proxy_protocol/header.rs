@@ -1,6 +1,16 @@
-//! Reads the header of a connection: <https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>, sections 2.1 and 2.2.
+//! The header of a connection, read and written: <https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt>, sections 2.1 and 2.2.
 
+use clap::ValueEnum;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// The version in which servers are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Version {
+    /// A line of text.
+    V1,
+    /// Bytes.
+    V2,
+}
 
 /// The longest line of version 1, with its end.
 const LINE_MAX: usize = 107;
@@ -16,17 +26,80 @@ const REST_MAX: usize = 4096;
 
 /// The result of a look at the first bytes of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Look {
+pub enum Look {
     /// They may be the beginning of a header.
     More,
-    /// A header, so long; and the client that it names. `None`: the gateway speaks for itself, or does not know.
-    Header { length: usize, client: Option<SocketAddr> },
+    /// A header, so long; and the client that it names, with the address that it has connected to. `None`: the gateway speaks for itself,
+    /// or does not know.
+    Header {
+        /// Bytes of it.
+        length: usize,
+        /// The ends of the connection that it is about.
+        client: Option<Ends>,
+    },
     /// They are none.
     Malformed,
 }
 
+/// Both ends of a client's connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ends {
+    /// The client's.
+    pub client: SocketAddr,
+    /// The one that it has connected to.
+    pub server: SocketAddr,
+}
+
+/// The header of a connection that is opened for a client; `None`: for the proxy itself, which looks whether the server lives.
+#[must_use]
+pub fn written(version: Version, ends: Option<Ends>) -> Vec<u8> {
+    match (version, ends) {
+        (Version::V1, None) => b"PROXY UNKNOWN\r\n".to_vec(),
+        (Version::V1, Some(ends)) => {
+            let (client, server) = ends.of_one_kind();
+            let kind = if client.is_ipv4() { "TCP4" } else { "TCP6" };
+            let (from, to) = (client.ip(), server.ip());
+            format!("PROXY {kind} {from} {to} {} {}\r\n", client.port(), server.port()).into_bytes()
+        }
+        // LOCAL, of no family, with nothing behind it.
+        (Version::V2, None) => [&SIGNATURE[..], &[0x20, 0x00, 0, 0]].concat(),
+        (Version::V2, Some(ends)) => {
+            let (client, server) = ends.of_one_kind();
+            let (family, addresses) = match (client.ip(), server.ip()) {
+                (IpAddr::V4(from), IpAddr::V4(to)) => (0x11, [from.octets(), to.octets()].concat()),
+                (from, to) => (0x21, [six_octets(from), six_octets(to)].concat()),
+            };
+            let ports = [client.port().to_be_bytes(), server.port().to_be_bytes()].concat();
+            // 12 or 36: it fits.
+            let length = [0, (addresses.len() + ports.len()) as u8];
+            [&SIGNATURE[..], &[0x21, family], &length, &addresses, &ports].concat()
+        }
+    }
+}
+
+impl Ends {
+    /// Both as IPv4 if they are that, or else both as IPv6.
+    fn of_one_kind(self) -> (SocketAddr, SocketAddr) {
+        let plain = |at: SocketAddr| SocketAddr::new(at.ip().to_canonical(), at.port());
+        let (client, server) = (plain(self.client), plain(self.server));
+        if client.is_ipv4() == server.is_ipv4() {
+            return (client, server);
+        }
+        let as_six = |at: SocketAddr| SocketAddr::new(six_octets(at.ip()).into(), at.port());
+        (as_six(client), as_six(server))
+    }
+}
+
+fn six_octets(ip: IpAddr) -> [u8; 16] {
+    match ip {
+        IpAddr::V4(four) => four.to_ipv6_mapped().octets(),
+        IpAddr::V6(six) => six.octets(),
+    }
+}
+
 /// Looks for a header at the beginning of these bytes.
-pub(super) fn look(bytes: &[u8]) -> Look {
+#[must_use]
+pub fn look(bytes: &[u8]) -> Look {
     if begins_like(bytes, SIGNATURE) {
         return binary(bytes);
     }
@@ -54,16 +127,10 @@ fn line(bytes: &[u8]) -> Look {
     client.map_or(Look::Malformed, |client| Look::Header { length: end + 1, client })
 }
 
-/// The first of two addresses of one kind. Both have to be right.
-fn address<A: std::str::FromStr + Into<IpAddr>>(
-    from: &str,
-    to: &str,
-    from_port: &str,
-    to_port: &str,
-) -> Option<SocketAddr> {
-    let _: A = to.parse().ok()?;
-    port(to_port)?;
-    Some(SocketAddr::new(from.parse::<A>().ok()?.into(), port(from_port)?))
+/// Two addresses of one kind. Both have to be right.
+fn address<A: std::str::FromStr + Into<IpAddr>>(from: &str, to: &str, from_port: &str, to_port: &str) -> Option<Ends> {
+    let server = SocketAddr::new(to.parse::<A>().ok()?.into(), port(to_port)?);
+    Some(Ends { client: SocketAddr::new(from.parse::<A>().ok()?.into(), port(from_port)?), server })
 }
 
 fn port(text: &str) -> Option<u16> {
@@ -100,15 +167,19 @@ fn is_version(byte: u8) -> bool {
     matches!(byte, 0x20 | 0x21)
 }
 
-fn four(body: &[u8; 12]) -> SocketAddr {
-    let [a, b, c, d, _, _, _, _, high, low, ..] = *body;
-    (Ipv4Addr::new(a, b, c, d), u16::from_be_bytes([high, low])).into()
+fn four(body: &[u8; 12]) -> Ends {
+    let [a, b, c, d, e, f, g, h, high, low, to_high, to_low] = *body;
+    let client = (Ipv4Addr::new(a, b, c, d), u16::from_be_bytes([high, low])).into();
+    Ends { client, server: (Ipv4Addr::new(e, f, g, h), u16::from_be_bytes([to_high, to_low])).into() }
 }
 
-fn six(body: &[u8; 36]) -> SocketAddr {
-    let mut octets = [0; 16];
-    octets.copy_from_slice(&body[..16]);
-    (Ipv6Addr::from(octets), u16::from_be_bytes([body[32], body[33]])).into()
+fn six(body: &[u8; 36]) -> Ends {
+    let at = |ip: usize, port: usize| {
+        let mut octets = [0; 16];
+        octets.copy_from_slice(&body[ip..ip + 16]);
+        (Ipv6Addr::from(octets), u16::from_be_bytes([body[port], body[port + 1]])).into()
+    };
+    Ends { client: at(0, 32), server: at(16, 34) }
 }
 
 #[cfg(test)]
@@ -149,13 +220,14 @@ mod tests {
     #[test]
     fn a_header_is_read_whole_in_any_two_parts_and_with_what_follows() {
         for (header, client) in headers() {
-            let client = client.map(|client| client.parse().unwrap());
+            let client: Option<SocketAddr> = client.map(|client| client.parse().unwrap());
             for cut in 0..header.len() {
                 assert_eq!(look(&header[..cut]), Look::More, "{header:?} cut at {cut}");
             }
             for more in ["", "GET / HTTP/1.1\r\n\r\n", "\n"] {
                 let read = look(&[&header[..], more.as_bytes()].concat());
-                assert_eq!(read, Look::Header { length: header.len(), client }, "{header:?} {more}");
+                let Look::Header { length, client: named } = read else { panic!("{header:?} {more}: {read:?}") };
+                assert_eq!((length, named.map(|ends| ends.client)), (header.len(), client), "{header:?} {more}");
             }
         }
     }
@@ -203,7 +275,46 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_header_that_is_written_says_the_same_when_it_is_read() {
+        for (client, server, kept) in [
+            ("203.0.113.9:56324", "192.0.2.1:443", true),
+            ("[2001:db8::7]:1", "[2001:db8::1]:65535", true),
+            // Of two kinds: both become IPv6.
+            ("203.0.113.9:56324", "[::1]:443", false),
+            ("[::ffff:203.0.113.9]:56324", "192.0.2.1:443", false),
+        ] {
+            let ends = Ends { client: client.parse().unwrap(), server: server.parse().unwrap() };
+            for version in [Version::V1, Version::V2] {
+                let header = written(version, Some(ends));
+                let Look::Header { length, client: Some(read) } = look(&header) else { panic!("{header:?}") };
+                assert_eq!(length, header.len());
+                assert_eq!(read == ends, kept, "{version:?} {read:?}");
+                let same = |one: SocketAddr, other: SocketAddr| {
+                    (one.ip().to_canonical(), one.port()) == (other.ip().to_canonical(), other.port())
+                };
+                assert!(same(read.client, ends.client) && same(read.server, ends.server), "{version:?} {read:?}");
+            }
+        }
+        for version in [Version::V1, Version::V2] {
+            let header = written(version, None);
+            assert_eq!(look(&header), Look::Header { length: header.len(), client: None });
+        }
+    }
+
     proptest::proptest! {
+        #[test]
+        fn any_two_addresses_are_read_as_they_were_written(client: SocketAddr, server: SocketAddr) {
+            for version in [Version::V1, Version::V2] {
+                let header = written(version, Some(Ends { client, server }));
+                let Look::Header { length, client: Some(read) } = look(&header) else { panic!("{header:?}") };
+                proptest::prop_assert_eq!(length, header.len());
+                let canonical = |at: SocketAddr| (at.ip().to_canonical(), at.port());
+                proptest::prop_assert_eq!(canonical(read.client), canonical(client));
+                proptest::prop_assert_eq!(canonical(read.server), canonical(server));
+            }
+        }
+
         #[test]
         fn no_bytes_are_too_much(bytes: Vec<u8>, more: Vec<u8>) {
             for start in [&b""[..], b"PROXY ", SIGNATURE, &ipv4(b"")[..16]] {

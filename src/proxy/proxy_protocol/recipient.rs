@@ -7,7 +7,7 @@
 //!   everything else     passed through
 //! ```
 
-use super::header::{Look, look};
+use super::header::{Ends, Look, look};
 use crate::{
     app::{App, ConnId, Cx, Insecure, ListenerId, Origin, Progress, TimerKey},
     buf::Unreadable,
@@ -79,7 +79,9 @@ impl<A: App> Recipient<A> {
             Look::Header { length, client } => {
                 let Some(Waiting { mut origin, .. }) = self.waiting.remove(&conn) else { return };
                 cx.set_deadline(TimerKey::Conn(conn), None);
-                origin.peer = client.unwrap_or(origin.peer);
+                if let Some(Ends { client, server }) = client {
+                    (origin.peer, origin.local) = (client, origin.local.and(Some(server)));
+                }
                 self.app.accepted(cx, conn, origin);
                 // Its end was not there before, so it is in this piece.
                 let rest = &input[length - before..];

@@ -51,7 +51,7 @@ impl Proxy {
         streams.served += 1;
         let is_last = streams.served == config.keep_alive_requests;
         let now = cx.clock();
-        let (peer, secure) = (streams.peer, streams.secure.clone());
+        let (peer, local, secure) = (streams.peer, streams.local, streams.secure.clone());
         let asked = ask(request, peer.ip(), secure.as_deref(), (&mut self.worker.rng, now.instant), shared);
         let missing = if asked.failure.is_some() || ends { 0 } else { needed(&asked.head, asked.body) };
         let by = now.instant + config.deadlines.body * BEGINNING;
@@ -65,7 +65,7 @@ impl Proxy {
         let mut exchanged = Request::new(asked.head, asked.body, needed);
         exchanged.overrides_method = asked.overrides_method;
         let mut record = Record::new(peer, asked.client, secure, now);
-        record.stream = Some(stream);
+        (record.stream, record.local) = (Some(stream), local);
         let client = Client::Stream(Http2::new(conn, stream, asked.key));
         let core = Core { way: asked.way, ..Core::new((key, self.worker.version), client, exchanged, until, record) };
         let exchange = entry.insert(Exchange::new(core));

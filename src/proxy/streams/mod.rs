@@ -68,6 +68,8 @@ pub(super) struct Streams {
     conn: ConnId,
     /// The address at its other end.
     peer: SocketAddr,
+    /// Our own, as that one knows it, where a server is told.
+    local: Option<SocketAddr>,
     /// How it is protected, if it is.
     pub(super) secure: Option<Arc<Secure>>,
     pub(super) core: Connection,
@@ -170,6 +172,7 @@ impl Streams {
         Self {
             conn,
             peer: origin.peer,
+            local: origin.local,
             secure: origin.secure,
             core: Connection::new(http2::Role::Server, limits, now),
             open: Vec::new(),

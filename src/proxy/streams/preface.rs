@@ -39,7 +39,7 @@ impl Proxy {
             }
             Preface::Perhaps | Preface::IsNot => self.hear_http1(cx, conn, first),
             Preface::Is => {
-                let origin = Origin { listener: ListenerId(0), peer: client.peer, secure: None };
+                let origin = Origin { listener: ListenerId(0), peer: client.peer, local: client.local, secure: None };
                 self.worker.idle.leave(conn);
                 self.begin_streams(cx, conn, origin);
                 self.hear_streams(cx, conn, first);

@@ -170,7 +170,7 @@ impl World {
 
     fn accept(&mut self, admin: bool, from: [u8; 4]) -> ConnId {
         let conn = self.cx.allocate();
-        let origin = Origin { listener: ListenerId(0), peer: (from, 4000).into(), secure: None };
+        let origin = Origin { listener: ListenerId(0), peer: (from, 4000).into(), local: None, secure: None };
         if admin {
             self.admins.insert(conn);
         }

@@ -5,6 +5,7 @@ use crate::{
     buf::Output,
     tls::{Server, session::Session},
 };
+use bytes::Bytes;
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 /// Sealed bytes that may wait with the driver and the kernel, of one connection. As large as the largest read, so that a spliced body
@@ -61,6 +62,8 @@ pub(super) struct Shaking {
     pub(super) heard: usize,
     /// It waits in the queue for a turn.
     pub(super) queued: bool,
+    /// The bytes that a server hears before the handshake, in plain.
+    pub(super) first: Bytes,
 }
 
 impl Link {

@@ -257,7 +257,7 @@ impl<A: App> Terminator<A> {
                 outgoing.settle(links);
                 outgoing.pass(Action::SendFile(conn, FilePart { file: Arc::new(Unsealed), ..part }));
             }
-            Action::ConnectSecured(conn, to, id) => self.dial(conn, to, id, now),
+            Action::ConnectSecured(conn, to, id, first) => self.dial(conn, to, (id, first), now),
             Action::Finish(conn) => {
                 outgoing.finish(links, conn);
                 outgoing.pass(Action::Finish(conn));

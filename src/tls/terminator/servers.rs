@@ -17,6 +17,7 @@ use crate::{
     app::{Action, App, ConnId, Cx, ServerId},
     tls::{Failure, Servers, session::Session},
 };
+use bytes::Bytes;
 use std::{net::SocketAddr, time::Instant};
 
 impl Servers {
@@ -30,13 +31,17 @@ impl Servers {
 
 impl<A: App> Terminator<A> {
     /// The application wants a connection to a server. One that is not known is spoken to by nobody.
-    pub(super) fn dial(&mut self, conn: ConnId, to: SocketAddr, id: ServerId, now: Instant) {
+    pub(super) fn dial(&mut self, conn: ConnId, to: SocketAddr, (id, first): (ServerId, Bytes), now: Instant) {
         match self.servers.get(id) {
             Some(server) => {
-                self.links.insert(Link::new(conn, End::Server(server, to), now));
+                let mut link = Link::new(conn, End::Server(server, to), now);
+                if let Stage::Shaking(shaking) = &mut link.stage {
+                    shaking.first = first;
+                }
+                self.links.insert(link);
                 self.outgoing.pass(Action::Connect(conn, to));
             }
-            None => self.outgoing.pass(Action::ConnectSecured(conn, to, id)),
+            None => self.outgoing.pass(Action::ConnectSecured(conn, to, id, first)),
         }
     }
 
@@ -46,9 +51,13 @@ impl<A: App> Terminator<A> {
         else {
             return;
         };
+        let first = std::mem::take(&mut shaking.first);
         match Session::to(server.clone()) {
             Ok(session) => {
                 shaking.session = Some(session);
+                if !first.is_empty() {
+                    self.outgoing.pass(Action::Send(conn, first));
+                }
                 self.shake(cx, conn, &[]);
             }
             Err(failure) => self.without_server(cx, conn, failure, Vec::new()),

@@ -23,6 +23,7 @@ fn answers(mut client: &TcpStream) {
 
 /// Room for two.
 const TWO: DriverConfig = DriverConfig {
+    tells_local: false,
     max_connections: 2,
     spare: 0,
     read_size: 1024,

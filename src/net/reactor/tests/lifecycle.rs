@@ -5,6 +5,7 @@ use crate::{
     app::{ConnId, ServerId},
     net::DriverConfig,
 };
+use bytes::Bytes;
 use std::{
     io::{ErrorKind, Write},
     net::{Ipv4Addr, TcpListener, TcpStream},
@@ -130,7 +131,7 @@ fn a_protected_connection_needs_a_layer_that_protects_it() {
     let to = server.local_addr().unwrap();
     let (running, heard) = script(DriverConfig::default(), move |cx, heard, _| {
         if matches!(heard, Heard::Accepted(_)) {
-            cx.connect_secured(to, ServerId(0));
+            cx.connect_secured(to, ServerId(0), Bytes::new());
         }
     });
     let _client = running.connect();
