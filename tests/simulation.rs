@@ -13,7 +13,7 @@ use socket_patterns::{
     cache::CacheArgs,
     lb::Algorithm,
     pool::{PoolArgs, Slots},
-    proxy::{BalanceArgs, Census, Config, Http2Args, Plan, Proxy},
+    proxy::{BalanceArgs, Census, Config, ExplainConfig, Http2Args, Plan, Proxy},
 };
 use std::{
     net::SocketAddr,
@@ -133,6 +133,9 @@ fn build(plan: Plan, site: Site<'_>) -> Built<Proxy> {
         secured: None,
     };
     let backends: Vec<Backend> = (0..).zip(site.origins).map(backend).collect();
+    // It draws no number: the worlds are the same without it.
+    let all = ExplainConfig { one_in: Some(1), ..ExplainConfig::default() };
+    let plan = plan.explain(Some(all));
     let (workers, slots) = plan.build(backends.clone(), site.wakers.len(), site.now, 1);
     for (number, waker) in site.wakers.iter().cloned().enumerate() {
         slots.attach(number, Arc::new(move || waker.wake()));
@@ -144,6 +147,7 @@ fn build(plan: Plan, site: Site<'_>) -> Built<Proxy> {
         at_rest: Box::new(move |world| {
             world.apps().for_each(|proxy| assert_eq!(proxy.census(), Census::default(), "at rest"));
             world.apps().for_each(|proxy| assert_eq!(proxy.empty_cache(), 0, "memory that nobody has"));
+            world.apps().for_each(|proxy| assert_eq!(proxy.unexplained(), Vec::<String>::new()));
             assert_eq!(slots.waiting(), 0, "requests wait, and nobody is there");
             for backend in &backends {
                 assert_eq!(slots.open(backend.id).unwrap_or(0), 0, "slots of {} were lost", backend.name);

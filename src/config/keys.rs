@@ -7,7 +7,7 @@
 use crate::{
     cache::CacheArgs,
     pool::PoolArgs,
-    proxy::{AnnounceArgs, BalanceArgs, Http2Args, LogArgs, MarkArgs, ProxyArgs, ServerArgs, TlsArgs},
+    proxy::{AnnounceArgs, BalanceArgs, ExplainArgs, Http2Args, LogArgs, MarkArgs, ProxyArgs, ServerArgs, TlsArgs},
     units::Checked,
 };
 use clap::{Command, CommandFactory as _, Parser};
@@ -56,6 +56,8 @@ pub(super) struct Global {
     pub(super) log: Checked<LogArgs>,
     #[command(flatten)]
     pub(super) marks: Checked<MarkArgs>,
+    #[command(flatten)]
+    pub(super) explain: Checked<ExplainArgs>,
 }
 
 /// Their command line.
@@ -123,6 +125,9 @@ pub(super) const GLOBAL: &[Key] = &[
     key("admin", "listen", "admin"),
     key("admin", "public", "admin-public"),
     key("admin", "hosts", "admin-host"),
+    key("explain", "token", "explain-token"),
+    key("explain", "sample", "explain-sample"),
+    key("explain", "failures", "explain-failures"),
 ];
 
 /// Flags of which only the start of a process can change the value, and why.
@@ -203,7 +208,7 @@ pub(super) const UPSTREAM: &[Key] = &[
 ];
 
 /// Values that are not shown: they may hold a password.
-pub(super) const SECRET: &[&str] = &["health-header"];
+pub(super) const SECRET: &[&str] = &["health-header", "explain-token"];
 
 #[cfg(test)]
 mod tests {
@@ -222,6 +227,7 @@ mod tests {
         let command = Checked::<Http2Args>::augment_args(command);
         let command = Checked::<LogArgs>::augment_args(command);
         let command = Checked::<MarkArgs>::augment_args(command);
+        let command = Checked::<ExplainArgs>::augment_args(command);
         let command = Checked::<AnnounceArgs>::augment_args(command);
         let flags: BTreeSet<String> =
             command.get_arguments().filter_map(|arg| arg.get_long()).map(str::to_owned).collect();

@@ -127,6 +127,7 @@ fn each_key_takes_what_its_flag_takes() {
                     "log-format" => "\"json\"",
                     "request-id-field" => "\"X-Correlation-ID\"",
                     "trace-context" => "\"make\"",
+                    "explain-token" => "\"0123456789abcdef\"",
                     "proxy-protocol" => "\"v2\"",
                     "access-format" => "\"combined\"",
                     other => panic!("{other}: which value is right?"),

@@ -140,11 +140,18 @@ impl Proxy {
         client.begin();
         client.head_begun = false;
         let (peer, local, secure) = (client.peer, client.local, client.secure.clone());
+        let watcher = shared.explain.as_ref();
+        let mut explanation = watcher.and_then(|watcher| watcher.begin(&mut head, body, now.instant, rng));
         let who = identity::admit(&mut head, peer.ip(), &shared.config.forwarding);
         let forwarding = &shared.config.forwarding;
         marks::mark(&mut head, &forwarding.marks, || forwarding.trusts(peer.ip()), rng);
         let failure = refusal(&head, body, peer.ip(), secure.as_deref(), &shared.config);
         let (way, failure) = shared.way(&mut head, who.client, now.instant, failure);
+        if let Some(explanation) = &mut explanation {
+            let trusted = forwarding.trusts(peer.ip());
+            let matched = shared.router.as_ref().and_then(|router| router.matched(way, &head));
+            explanation.admitted((peer, who.client, trusted), (matched, failure), shared.config.deadlines.exchange);
+        }
         let needed = Some(needed(&head, body)).filter(|needed| failure.is_none() && *needed > here);
         let by = now.instant + shared.config.deadlines.body * BEGINNING;
         let needed = needed.map(|bytes| Needed { bytes, by });
@@ -163,7 +170,8 @@ impl Proxy {
         request.overrides_method = who.overrides_method;
         let until = shared.config.deadlines.exchange.map(|limit| now.instant + limit);
         let record = Record { local, ..Record::new(peer, who.client, secure, now) };
-        let core = Core { way, ..Core::new((key, *version), Client::Connection(http1), request, until, record) };
+        let core = Core::new((key, *version), Client::Connection(http1), request, until, record);
+        let core = Core { way, explanation, ..core };
         let exchange = entry.insert(Exchange::new(core));
         // Content that is not needed first is not due before a backend takes it.
         if needed.is_some() {
@@ -226,10 +234,12 @@ impl Proxy {
         counters.count_reason(failure);
         counters.count_status(record.status);
         let shared = &self.worker.shared;
+        let begun = client.reader.begun();
+        let bytes = if begun.is_empty() { input } else { begun };
+        shared.explain.iter().for_each(|watcher| watcher.refuse(bytes, &record, failure));
         if shared.config.access_log {
             let outcome = Err(failure);
-            let begun = client.reader.begun();
-            let shown = record::printable(if begun.is_empty() { input } else { begun });
+            let shown = record::printable(bytes);
             let asked = RequestLine::Bytes(&shown);
             let (backend, close) = ("-", failure.as_str());
             Line { record: &record, asked, backend, outcome, close, now, way: None, marks: &Marks::default() }
@@ -251,6 +261,9 @@ impl Proxy {
         self.count(&core, outcome);
         if self.worker.shared.watches && !core.is_our_own() {
             self.watch(&core, outcome, cx);
+        }
+        if let Some(explanation) = core.explanation.take() {
+            self.worker.conclude(*explanation, &core, outcome, cx.now());
         }
         match core.client {
             Client::Nobody => {}

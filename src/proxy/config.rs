@@ -1,6 +1,6 @@
 //! The settings of a proxy, apart from its backends: limits, deadlines, forwarding.
 
-use super::{forward::Rules, marks::Marks, network::Network, secured::Redirect};
+use super::{explain::ExplainConfig, forward::Rules, marks::Marks, network::Network, secured::Redirect};
 use crate::{http::Limits, http2};
 use clap::ValueEnum;
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -147,6 +147,8 @@ pub struct Config {
     pub access_log: bool,
     /// Whether the durations of requests are counted, for `/metrics`.
     pub measures: bool,
+    /// Which requests are explained. `None`: none, and nothing is noted.
+    pub explain: Option<ExplainConfig>,
     /// Host names under which the admin listener answers, beside addresses and `localhost`.
     pub admin_hosts: Vec<String>,
 }
@@ -185,6 +187,7 @@ impl Default for Config {
             http2: None,
             access_log: false,
             measures: false,
+            explain: None,
             admin_hosts: Vec::new(),
         }
     }

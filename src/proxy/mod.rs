@@ -31,6 +31,7 @@ mod downstream;
 mod due;
 mod edits;
 mod exchange;
+mod explain;
 mod failure;
 mod forward;
 mod greeting;
@@ -96,6 +97,7 @@ pub use config::{ClientField, Config, Deadlines, Forwarding};
 pub use demo::Demo;
 pub use edits::{Edits, Side, check_name, check_value};
 pub use exchange::{Name, RULES, states_diagram};
+pub use explain::{ExplainArgs, ExplainConfig};
 pub use failure::Failure;
 pub use forward::{
     Denied, Done, ForwardArgs, Guard, Host, NameRules, Pattern, Place, Ports, Reserved, Resolver, Rules, Trust, Users,
@@ -189,6 +191,14 @@ impl Proxy {
     #[must_use]
     pub fn empty_cache(&self) -> usize {
         self.worker.shared.cache.as_ref().map_or(0, |cache| cache.store.emptied())
+    }
+
+    /// Decisions that explanations of requests do not tell: none, or there is a mistake. For tests and simulations.
+    #[must_use]
+    pub fn unexplained(&self) -> Vec<String> {
+        let records = self.worker.shared.explain.iter().flat_map(|watcher| watcher.book.all());
+        let gaps = records.filter(|record| !record.gaps().is_empty());
+        gaps.map(|record| format!("{:?} are missing in:\n{}", record.gaps(), record.text())).collect()
     }
 
     /// Passes an event to its exchange, and deals with the client's connection if that was the end.

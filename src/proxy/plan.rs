@@ -8,6 +8,7 @@ use super::{
     backend_spec::BackendSpec,
     config::Config,
     exchange::Cache,
+    explain::{ExplainConfig, Watcher},
     forward::{Forward, ForwardArgs, Resolver, System, TUNNELS},
     groups::Groups,
     load::Load,
@@ -143,6 +144,13 @@ impl Plan {
     #[must_use]
     pub fn marks(mut self, marks: Marks) -> Self {
         self.config.forwarding.marks = marks;
+        self
+    }
+
+    /// Requests of that kind are explained.
+    #[must_use]
+    pub fn explain(mut self, config: Option<ExplainConfig>) -> Self {
+        self.config.explain = config;
         self
     }
 
@@ -375,6 +383,7 @@ impl Plan {
             gate,
             watches: measures.is_some() || self.config.access_log,
             measures,
+            explain: self.config.explain.clone().map(|config| Watcher::new(config, Arc::default())),
             log: self.log,
             load: Arc::new(Load::new(workers, slots.backends())),
             forward,

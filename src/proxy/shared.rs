@@ -6,6 +6,7 @@ use super::{
     config::Config,
     edits::Edits,
     exchange::Cache,
+    explain::Watcher,
     failure::Failure,
     forward::{Forward, TUNNELS},
     groups::Groups,
@@ -62,6 +63,8 @@ pub(super) struct Shared {
     pub(super) pulses: Arc<[Pulse]>,
     /// `None`: nobody asks how long requests take.
     pub(super) measures: Option<Measures>,
+    /// `None`: no request is explained.
+    pub(super) explain: Option<Watcher>,
     /// How lines about requests are written, if there are any.
     pub(super) log: AccessLog,
     /// A request is looked at when it is over: for the log, or for its duration.

@@ -5,6 +5,7 @@ use super::{
     Plan,
     access::Gate,
     exchange::Cache,
+    explain::{ExplainConfig, Watcher},
     measures::Measures,
     orders::Orders,
     plan::{gate, mail, measures},
@@ -81,16 +82,6 @@ impl Plan {
         }
         let order = backends.iter().map(|backend| backend.id).collect();
         let groups = built(self.groups(&backends), &backends, Some(&old.groups), now);
-        let mut by_id = old.backends.clone();
-        for backend in backends {
-            let at = backend.id.index();
-            if at < by_id.len() {
-                by_id[at] = backend;
-            } else {
-                // The lowest free one was taken, so this is the next.
-                by_id.push(backend);
-            }
-        }
         let router = self.sites.map(|sites| Router::new(sites.sites));
         let gate = router.as_ref().and_then(|router| carried_on(old, router));
         let known = old.measures.as_ref().map(Measures::known);
@@ -103,9 +94,10 @@ impl Plan {
             gate,
             watches: measures.is_some() || self.config.access_log,
             measures,
+            explain: explaining(old, self.config.explain.as_ref()),
             log: old.log.clone(),
             cache: old.cache.as_ref().map(|cache| again(cache, self.cache)),
-            backends: by_id,
+            backends: in_place(&old.backends, backends),
             config: self.config,
             load: old.load.clone(),
             forward: old.forward.clone(),
@@ -121,6 +113,27 @@ impl Plan {
         };
         Ok((shared, order))
     }
+}
+
+/// The explanations that are kept go on, unless nothing is explained any more.
+fn explaining(old: &Shared, config: Option<&ExplainConfig>) -> Option<Watcher> {
+    let book = || old.explain.as_ref().map(|watcher| watcher.book.clone()).unwrap_or_default();
+    config.map(|config| Watcher::new(config.clone(), book()))
+}
+
+/// These backends at the places of their ids, among those that there were.
+fn in_place(old: &[Backend], backends: Vec<Backend>) -> Vec<Backend> {
+    let mut by_id = old.to_vec();
+    for backend in backends {
+        let at = backend.id.index();
+        if at < by_id.len() {
+            by_id[at] = backend;
+        } else {
+            // The lowest free one was taken, so this is the next.
+            by_id.push(backend);
+        }
+    }
+    by_id
 }
 
 /// The judge of clients goes on, if it can judge the clients of these routes.

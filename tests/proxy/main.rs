@@ -11,6 +11,7 @@ mod announced;
 mod backend_tls;
 mod command_line;
 mod edits;
+mod explain;
 mod many;
 #[cfg(target_os = "linux")]
 mod names;

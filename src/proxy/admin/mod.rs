@@ -1,6 +1,6 @@
 //! The admin listener: a page for people who look, `/healthz` for a supervisor, `/stats` for an operator who looks for a cause, `/metrics` for Prometheus,
 //! `/purge` for an operator who knows better than the cache, `/reload` for one who has changed the file, `/upstreams` for one who is about
-//! to stop a server.
+//! to stop a server, `/explain` for one who wants to know why.
 //!
 //! | file | question |
 //! |---|---|
@@ -12,12 +12,14 @@
 //! | `stats.rs` | all numbers of the proxy, as JSON |
 //! | `purge.rs`, `reload.rs` | answers that take a while |
 //! | `upstreams.rs` | servers, how they are, and orders about them |
+//! | `explained.rs` | why a request was answered as it was |
 //! | `answer.rs` | how an answer is written |
 //!
 //! Off unless asked for, on loopback unless insisted upon: what it tells is for the operator, not for clients.
 
 mod answer;
 mod desk;
+mod explained;
 mod guard;
 mod live;
 mod paths;

@@ -1,6 +1,6 @@
 //! Which path of the admin listener gives which answer.
 
-use super::{answer::Answer, desk::Desk, live, upstreams::Place};
+use super::{answer::Answer, desk::Desk, explained, live, upstreams::Place};
 use crate::{
     app::{ConnId, Cx},
     backend::BackendId,
@@ -43,6 +43,9 @@ impl Desk {
                 self.begin_reload(conn, head, cx);
                 return Reply::Last;
             }
+            path if path == "/explain" || path.starts_with("/explain/") => {
+                shown(head, || explained::shown(&self.shared, path.strip_prefix("/explain/"), head))
+            }
             path => {
                 if let Some(place) = Place::of(path) {
                     return self.reply_about(place, head, now);
@@ -74,7 +77,7 @@ impl Desk {
 /// The paths that can be asked for, as the start line and a 404 name them.
 pub(in crate::proxy) fn paths(caches: bool, reloads: bool) -> String {
     let purge = caches.then_some("/purge");
-    let of_file = reloads.then_some(["/reload", "/upstreams"]).into_iter().flatten();
+    let of_file = reloads.then_some(["/reload", "/upstreams", "/explain"]).into_iter().flatten();
     let all: Vec<&str> = ["/", "/stats", "/metrics", "/healthz"].into_iter().chain(purge).chain(of_file).collect();
     let (last, others) = all.split_last().expect("four are always there");
     format!("{} and {last}", others.join(", "))
@@ -99,8 +102,8 @@ mod tests {
 
     #[test]
     fn the_list_of_paths_is_a_part_of_a_sentence() {
-        assert_eq!(paths(true, true), "/, /stats, /metrics, /healthz, /purge, /reload and /upstreams");
-        assert_eq!(paths(false, true), "/, /stats, /metrics, /healthz, /reload and /upstreams");
+        assert_eq!(paths(true, true), "/, /stats, /metrics, /healthz, /purge, /reload, /upstreams and /explain");
+        assert_eq!(paths(false, true), "/, /stats, /metrics, /healthz, /reload, /upstreams and /explain");
         assert_eq!(paths(false, false), "/, /stats, /metrics and /healthz");
     }
 }

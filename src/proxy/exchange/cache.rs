@@ -21,7 +21,12 @@ use crate::{
         vary,
     },
     http::{Method, RequestHead, hop, target::Scheme},
-    proxy::{record::Record, routing::Way, scheme},
+    proxy::{
+        explain::{CacheFact, Fact},
+        record::Record,
+        routing::Way,
+        scheme,
+    },
 };
 use std::sync::{Arc, atomic::AtomicU64};
 
@@ -52,6 +57,8 @@ pub(in crate::proxy) struct Fetch {
 /// A backend has to be asked.
 struct Ask {
     why: Forward,
+    /// Why a stored response cannot be used as it is.
+    reason: Option<Validate>,
     /// The stored response that cannot be used as it is.
     stored: Option<Arc<Entry>>,
     /// The stored responses that may turn out to be good still.
@@ -100,6 +107,7 @@ impl Step<'_> {
 
     /// The client takes nothing but what is stored, and that will not do (RFC 9111 §5.2.1.7).
     fn refuse(&mut self) -> State {
+        self.explain(|_| Fact::Cache(CacheFact::OnlyIfCached));
         self.give_up(None, super::Failure::OnlyIfCached)
     }
 
@@ -113,7 +121,10 @@ impl Step<'_> {
     fn ask(&mut self, asked: RequestDirectives, ask: Ask) -> State {
         let shared = self.worker.shared.clone();
         let Some(cache) = &shared.cache else { return self.route(None) };
-        let Ask { why, stored, nominated, join } = ask;
+        let Ask { why, reason, stored, nominated, join } = ask;
+        if let Some(reason) = reason {
+            self.explain(|_| Fact::Cache(CacheFact::Validate(reason)));
+        }
         let until = self.cx.now() + cache.config.wait;
         let caching = self.caching(asked, why);
         (caching.question.stored, caching.question.nominated) = (stored, nominated);
@@ -196,7 +207,7 @@ impl Step<'_> {
                 return verdict;
             }
         }
-        let alone = Ask { why: Forward::UriMiss, stored: None, nominated: Vec::new(), join: Join::Alone };
+        let alone = Ask { why: Forward::UriMiss, reason: None, stored: None, nominated: Vec::new(), join: Join::Alone };
         Verdict::Ask(alone)
     }
 
@@ -225,7 +236,7 @@ impl Step<'_> {
                 None => (Forward::VaryMiss, Vec::new()),
             };
             let join = self.join(cache, place, &found, chosen.map(|entry| &**entry), shared)?;
-            return Some(Verdict::Ask(Ask { why, stored: None, nominated, join }));
+            return Some(Verdict::Ask(Ask { why, reason: None, stored: None, nominated, join }));
         };
         let reason = match reuse(&entry.stored.freshness, asked, now, Situation::Normal) {
             Reuse::Fresh => return Some(Verdict::Use(entry.clone(), Did::Hit, None)),
@@ -241,9 +252,10 @@ impl Step<'_> {
             Reuse::Validate(reason) => reason,
         };
         let (why, shared) = self.validation(entry, reason, asked);
+        let reason = Some(reason);
         let join = self.join(cache, place, &found, Some(entry), shared)?;
         let nominated = nominated(entries, Some(entry));
-        Some(Verdict::Ask(Ask { why, stored: Some(entry.clone()), nominated, join }))
+        Some(Verdict::Ask(Ask { why, reason, stored: Some(entry.clone()), nominated, join }))
     }
 
     /// Why a stored response is validated, as the standard puts it, and whether several requests can share the answer.

@@ -9,6 +9,7 @@ use crate::{
         access::{Barred, Rate},
         answer,
         client::{Ending, Unread},
+        explain::{FIELD, Fact},
         routing::Target,
     },
 };
@@ -57,8 +58,13 @@ impl Step<'_> {
             realm: self.realm(),
             rate: self.rate(failure),
         });
+        let status = self.status_of(failure).code();
+        self.explain(|_| Fact::Own { failure, status });
         if let Some(edits) = self.worker.shared.response_edits(self.core.way) {
             answer.edit(edits);
+        }
+        if let Some(number) = self.explanation_told() {
+            answer.mark(FIELD, &number);
         }
         if let Some((name, id)) = self.request_id() {
             answer.mark(name, id);

@@ -22,7 +22,12 @@ use crate::{
         vary::{self, Selecting},
     },
     http::{BodyLength, Fields, Method, RequestHead, ResponseHead, Status, target::Scheme},
-    proxy::{config::Forwarding, headers, worker::Worker},
+    proxy::{
+        config::Forwarding,
+        explain::{CacheFact, Fact},
+        headers,
+        worker::Worker,
+    },
     time::Now,
 };
 use bytes::Bytes;
@@ -114,10 +119,13 @@ impl Step<'_> {
             // The next one is not worth waiting for either.
             cache.store.note_uncacheable(place, now.instant);
         }
+        let refused = opening.as_ref().err().copied();
         let opening = opening.ok().filter(|_| fits);
         let opening = opening.filter(|opening| opening.part.is_none() || self.is_described(cache, place, head));
         let opening = opening.filter(|opening| !self.belongs_to_others(cache, place, &opening.stored));
         let opened = opening.is_some();
+        let verdict = if opened { Ok(()) } else { Err(refused) };
+        self.core.explain(|| Fact::Cache(CacheFact::Stored(verdict)), now.instant);
         let entry = opening.map(|opening| (entry(lead.key().clone(), place.hash, opening.stored), opening.part));
         if let (Some((mut entry, part)), Some(lead)) = (entry, &mut caching.storing.lead) {
             entry.wire = self.wire(&entry.stored.head);

@@ -19,6 +19,7 @@ use crate::{
     app::{Cx, Progress},
     proxy::{
         due::{Due, Kind},
+        explain::Timer,
         worker::Worker,
     },
 };
@@ -180,6 +181,7 @@ impl Step<'_> {
 
     /// Waits until `at` at the longest; `None`: waits for nothing.
     pub(super) fn wait_until(&mut self, at: Option<Instant>) {
+        self.explain_timer(Timer::Wait, at);
         self.core.clock.due.set(Deadline::Wait, at);
         self.core.arm(self.cx);
     }
@@ -193,6 +195,10 @@ impl Step<'_> {
     /// It is the client's turn to send more of its request; so much of it has just come.
     pub(super) fn expect_body(&mut self, came: usize) {
         let limit = self.worker.shared.config.deadlines.body;
+        if came == 0 {
+            // Each part of it is expected anew, and there may be many.
+            self.explain_timer(Timer::Body, Some(self.cx.now() + limit));
+        }
         self.core.clock.expect_body(self.cx.now(), limit, came);
         self.core.arm(self.cx);
     }

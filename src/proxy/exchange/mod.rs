@@ -39,12 +39,14 @@
 //! | `state.rs` | what each state does with an event |
 //! | `transitions.rs` | which state may follow which |
 //! | `fail.rs` | how it ends when it does not end well |
+//! | `explained.rs` | which facts are noted for somebody who wants to know why |
 
 mod admit;
 mod cache;
 mod caching;
 mod confirm;
 mod event;
+mod explained;
 mod fail;
 mod follow;
 mod granted;
@@ -75,6 +77,7 @@ pub use transitions::{Name, RULES, states_diagram};
 use super::{
     client::{Client, Ending, Reply},
     downstream::{HIGH_WATER, LOW_WATER},
+    explain::{CacheFact, Explanation, Fact},
     failure::Failure,
     phase,
     phase::Phase,
@@ -179,6 +182,8 @@ pub(super) struct Core {
     pub(super) clock: Clock,
     /// For the access log.
     pub(super) record: Record,
+    /// For somebody who wants to know. `None`: nobody does.
+    pub(super) explanation: Option<Box<Explanation>>,
 }
 
 impl Core {
@@ -203,6 +208,7 @@ impl Core {
             caching: None,
             clock: Clock::new(until),
             record,
+            explanation: None,
         }
     }
 
@@ -251,7 +257,11 @@ impl Step<'_> {
 
     /// The request is let in: the cache first, if there is one.
     fn go_in(&mut self) -> State {
-        if self.worker.shared.cache.is_some() { self.look_up() } else { self.route(None) }
+        if self.worker.shared.cache.is_some() {
+            return self.look_up();
+        }
+        self.explain(|_| Fact::Cache(CacheFact::None));
+        self.route(None)
     }
 
     /// The way to the client.
@@ -289,6 +299,7 @@ impl Exchange {
         // The placeholder is never seen: `on` returns the state that replaces it.
         let state = std::mem::replace(&mut self.state, State::Start);
         let before = state.name();
+        let heard = self.core.explanation.as_ref().map(|_| explained::heard(&event));
         let mut step = Step { core: &mut self.core, worker, cx };
         self.state = state.on(event, &mut step);
         let after = self.state.name();
@@ -296,7 +307,11 @@ impl Exchange {
             transitions::may_follow(before, after),
             "{after:?} must not follow {before:?}: add it to transitions.rs or mend the exchange",
         );
+        let phase = self.phase;
         self.enter_phase();
+        if let Some(heard) = heard {
+            self.explain_step(heard, (before, after), phase, cx);
+        }
     }
 
     /// Whether the request body may be read now: there is somewhere to put it.

@@ -9,7 +9,10 @@ use crate::{
     cache::{Did, store::Entry},
     health::Outcome,
     http::{self, BodyLength, Fields, ResponseHead, Status, hop},
-    proxy::client::Unread,
+    proxy::{
+        client::Unread,
+        explain::{FIELD, Fact},
+    },
 };
 use std::sync::Arc;
 
@@ -59,10 +62,12 @@ impl Relay {
         }
         let key = step.core.caching.as_ref().and_then(|_| step.status_key());
         let status = step.core.caching.as_ref().and_then(|_| step.cache_status(None, stored, key.as_ref()));
-        match step.edited(head) {
+        let edited = step.edited(head);
+        match &edited {
             None => step.reply().head(head, body, status),
-            Some(edited) => step.reply().head(&edited, body, status),
+            Some(edited) => step.reply().head(edited, body, status),
         }
+        step.explain(|_| Fact::Answered { head: Box::new(head.clone()), edited: edited.map(Box::new), body });
         let by = (body != BodyLength::Empty).then(|| step.cx.now() + step.worker.shared.config.deadlines.response);
         step.expect_upstream(self.link, by);
         self.receiving = Receiving::of(body);
@@ -182,8 +187,8 @@ impl Step<'_> {
     pub(super) fn edited(&self, head: &ResponseHead) -> Option<ResponseHead> {
         let way = self.core.way;
         let edits = if way.ruled { self.worker.shared.response_edits(way) } else { None };
-        let id = self.request_id();
-        if edits.is_none() && id.is_none() {
+        let (id, number) = (self.request_id(), self.explanation_told());
+        if edits.is_none() && id.is_none() && number.is_none() {
             return None;
         }
         let mut head = head.clone();
@@ -194,6 +199,10 @@ impl Step<'_> {
             // A stored response has that of the request by which it was fetched.
             head.fields.remove(name);
             head.fields.push(name, id);
+        }
+        if let Some(number) = number {
+            head.fields.remove(FIELD);
+            head.fields.push(FIELD, number);
         }
         Some(head)
     }

@@ -9,7 +9,10 @@
 //! backend is not taken to have failed.
 
 use super::{Failure, Link, State, Step};
-use crate::{health::Outcome, proxy::failure::Transience};
+use crate::{
+    health::Outcome,
+    proxy::{explain::Fact, failure::Transience},
+};
 
 /// Why a request is not sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,10 +55,12 @@ impl Step<'_> {
         match self.may_retry(failure, sent, stale) {
             Ok(()) => {
                 self.core.record.retries.push(failure);
+                self.explain(|_| Fact::Retry { failure, refused: None });
                 self.worker.counters().retries.add(1);
                 self.again(link, stale)
             }
             Err(refusal) => {
+                self.explain(|_| Fact::Retry { failure, refused: Some(refusal.as_str()) });
                 if self.retries() > 0 {
                     self.core.record.not_retried = Some(refusal.as_str());
                 }

@@ -9,6 +9,7 @@ use crate::{
     lb::RouteKey,
     pool::{BackendSet, Checkout, Client, Granted, Lease},
     proxy::{
+        explain::{Fact, Pooled, Standing, Timer},
         headers,
         proxy_protocol::written,
         record::PoolUse,
@@ -35,6 +36,15 @@ enum Choice {
     Nobody,
 }
 
+impl Choice {
+    fn backend(&self) -> Option<BackendId> {
+        match self {
+            Self::Reuse(backend, ..) | Self::Open(backend, _) => Some(*backend),
+            Self::Full(_) | Self::Nobody => None,
+        }
+    }
+}
+
 impl Step<'_> {
     /// Chooses a backend and gets hold of a connection to it, or waits for one. `granted`: it has waited already.
     pub(super) fn route(&mut self, granted: Option<Granted<u32>>) -> State {
@@ -57,7 +67,10 @@ impl Step<'_> {
             }
             Choice::Open(backend, lease) => self.open(backend, lease),
             Choice::Full(full) => self.wait(full, granted),
-            Choice::Nobody => self.give_up(None, Failure::NoBackend),
+            Choice::Nobody => {
+                self.explain(|_| Fact::Pool(Pooled::Nobody));
+                self.give_up(None, Failure::NoBackend)
+            }
         }
     }
 
@@ -76,6 +89,7 @@ impl Step<'_> {
         let announced = shared.groups.announces(backend).map(|version| written(version, self.core.record.ends()));
         let first = announced.map(Bytes::from).unwrap_or_default();
         let conn = connect(self.cx, server, address, &first);
+        self.core.explain(|| Fact::Dialed { backend, address }, now);
         let mut upstream = Upstream::new(conn, backend, dial, self.core.origin.clone());
         upstream.first = first;
         self.worker.table.insert(conn, Role::Upstream(Box::new(upstream)));
@@ -93,10 +107,12 @@ impl Step<'_> {
             None => {
                 let client = Client::from(self.core.record.client);
                 if self.worker.pool.wait(self.core.key, client, full, since).is_err() {
+                    self.explain(|_| Fact::Pool(Pooled::QueueFull));
                     return self.give_up(None, Failure::QueueFull);
                 }
             }
         }
+        self.explain(|_| Fact::Pool(Pooled::Waits));
         let until = since + self.worker.shared.config.deadlines.queue;
         self.wait_until(Some(until));
         self.ask_if_closed();
@@ -120,6 +136,8 @@ impl Step<'_> {
         candidates.spare(&self.core.attempts.tried);
         let mut choice = Choice::Nobody;
         let mut meant = meant.filter(|meant| candidates.has(*meant));
+        // Why others were not chosen, if somebody wants to know.
+        let mut seen = self.core.explanation.as_ref().map(|_| Vec::new());
         while let Some(backend) =
             meant.take().or_else(|| self.worker.chooser(id).balancer.pick(&client, candidates.as_slice()))
         {
@@ -138,12 +156,18 @@ impl Step<'_> {
                         let mut full = if let Choice::Full(full) = choice { full } else { BackendSet::default() };
                         full.insert(backend);
                         choice = Choice::Full(full);
+                        seen.iter_mut().for_each(|seen| seen.push((backend, Standing::Full)));
                     }
                 }
+            } else {
+                seen.iter_mut().for_each(|seen| seen.push((backend, Standing::NotAdmitted)));
             }
             candidates.cross_out(backend);
         }
         self.worker.chooser(id).candidates = candidates;
+        if let Some(seen) = seen {
+            self.explain_choice(&seen, choice.backend());
+        }
         choice
     }
 
@@ -161,6 +185,9 @@ impl Step<'_> {
         self.worker.shared.load.begin(self.worker.number, link.backend);
         self.core.record.backend = Some(link.backend);
         self.core.record.pool = pool;
+        self.explain(|_| {
+            Fact::Pool(if link.reused { Pooled::Reused(link.backend) } else { Pooled::Opened(link.backend) })
+        });
         let reads = self.core.client.reads(self.worker);
         if let Some(upstream) = self.worker.table.upstream(link.conn) {
             upstream.exchange = Some(self.core.key);
@@ -173,6 +200,7 @@ impl Step<'_> {
     /// The pooled connection was looked at. One that is not quiet is no fault of the backend, and nothing was sent on
     /// it: looking again is not a retry.
     pub(super) fn peeked(&mut self, link: Link, quiet: bool) -> State {
+        self.explain(|_| Fact::Peeked { quiet });
         if quiet {
             return self.send_request(link);
         }
@@ -195,6 +223,7 @@ impl Step<'_> {
             caching.question.sent = Some(now);
         }
         let head = self.head_for(link);
+        self.core.explain(|| Fact::Sent { head: head.clone() }, now.instant);
         self.cx.send(link.conn, head);
         let deadlines = &self.worker.shared.config.deadlines;
         let answer_by = self.cx.now() + deadlines.first_byte;
@@ -206,6 +235,7 @@ impl Step<'_> {
             upstream.reader.expect(&self.core.request.head.method);
             upstream.expect(self.cx, waits.then_some(answer_by));
         }
+        self.explain_timer(Timer::Server, waits.then_some(answer_by));
         // An earlier backend may have taken no more of it.
         self.forget_congestion();
         if !self.core.request.is_complete() {
@@ -247,6 +277,7 @@ impl Step<'_> {
 
     /// Sets what the backend has to do next, and by when.
     pub(super) fn expect_upstream(&mut self, link: Link, by: Option<std::time::Instant>) {
+        self.explain_timer(Timer::Server, by);
         if let Some(upstream) = self.worker.table.upstream(link.conn) {
             upstream.expect(self.cx, by);
         }

@@ -4,7 +4,10 @@ use super::{Event, Failure, State, Step};
 use crate::{
     cache::{Answer, CacheStatus, Did, Forward, Incomplete, Key, Stored, answer, status::Origin, store::Entry},
     http::{BodyLength, Fields},
-    proxy::client::Announced,
+    proxy::{
+        client::Announced,
+        explain::{CacheFact, Fact},
+    },
 };
 use bytes::Bytes;
 use rand::RngExt as _;
@@ -33,6 +36,7 @@ impl Step<'_> {
     pub(super) fn note(&mut self, did: Did, entry: &Entry) {
         let is_stale = entry.stored.freshness.left(self.cx.now()).is_err();
         self.core.record.cache = Some(did);
+        self.explain(|_| Fact::Cache(CacheFact::Used(did)));
         self.worker.counters().cache.count(did, is_stale);
     }
 
@@ -40,6 +44,7 @@ impl Step<'_> {
     pub(super) fn note_forward(&mut self, why: Forward) {
         let did = Did::Forwarded(why);
         self.core.record.cache = Some(did);
+        self.explain(|_| Fact::Cache(CacheFact::Forward(why)));
         self.worker.counters().cache.count(did, false);
     }
 

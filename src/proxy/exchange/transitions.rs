@@ -34,6 +34,28 @@ pub enum Name {
     Done,
 }
 
+impl Name {
+    /// As explanations have it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Verify => "verify",
+            Self::Follow => "follow",
+            Self::Resolve => "resolve",
+            Self::Wait => "wait",
+            Self::Pause => "pause",
+            Self::Connect => "connect",
+            Self::Peek => "peek",
+            Self::Relay => "relay",
+            Self::Read => "read",
+            Self::Serve => "serve",
+            Self::Tunnel => "tunnel",
+            Self::Done => "done",
+        }
+    }
+}
+
 use Name::{Connect, Done, Follow, Pause, Peek, Read, Relay, Resolve, Serve, Start, Tunnel, Verify, Wait};
 
 /// From any of the first, one event may lead to any of the second, for this reason. An event that means nothing to a state

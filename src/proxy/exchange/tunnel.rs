@@ -4,8 +4,8 @@
 use super::{Event, Failure, Link, State, Step};
 use crate::{
     health::Outcome,
-    http::{Fields, ResponseHead, Status},
-    proxy::headers,
+    http::{BodyLength, Fields, ResponseHead, Status},
+    proxy::{explain::Fact, headers},
 };
 
 /// Bytes both ways, of a protocol that we do not know.
@@ -98,6 +98,7 @@ impl Step<'_> {
             return self.give_up(Some(link), Failure::UnaskedUpgrade);
         }
         self.reply().switch(head);
+        self.explain(|_| Fact::Answered { head: Box::new(head.clone()), edited: None, body: BodyLength::Empty });
         self.forget_request();
         // The exchange ends here, and its deadline with it: a tunnel has one of its own.
         self.has_no_end();

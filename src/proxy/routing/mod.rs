@@ -248,6 +248,18 @@ impl Router {
         self.sites.iter().map(|(name, _)| name.as_str())
     }
 
+    /// Why a request that goes that way is its site's: in words, for people.
+    pub(super) fn matched(&self, way: Way, head: &RequestHead) -> Option<&'static str> {
+        let site = way.site?;
+        let authority = head.authority().and_then(|text| Authority::parse(text.as_bytes()).ok());
+        let name = authority.map(|authority| canonical(authority.host).to_string());
+        Some(match name {
+            Some(name) if self.hosts.get(&*name) == Some(&site) => "which has this host",
+            Some(name) if self.of_host(&name) == Some(site) => "which has this host by a star",
+            _ => "which takes what no other site has",
+        })
+    }
+
     /// The names of site and route, for the log.
     pub(super) fn names(&self, way: Way) -> (Option<&str>, Option<&str>) {
         let site = way.site.and_then(|site| self.sites.get(site as usize));

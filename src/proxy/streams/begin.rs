@@ -11,6 +11,7 @@ use crate::{
         answer,
         client::{Client, Http2},
         exchange::{BEGINNING, Core, Event, Exchange, Needed, Request, needed},
+        explain::Explanation,
         failure::Failure,
         identity,
         marks::{self, Marks},
@@ -21,7 +22,10 @@ use crate::{
     },
 };
 use rand::{RngExt as _, rngs::SmallRng};
-use std::{net::IpAddr, time::Instant};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Instant,
+};
 
 /// Exchanges of one worker beyond which no stream is let in. As many as clients of HTTP/1.1 could have there, with as many
 /// connections as a worker takes.
@@ -37,6 +41,7 @@ struct Asked {
     failure: Option<Failure>,
     overrides_method: bool,
     client: IpAddr,
+    explanation: Option<Box<Explanation>>,
 }
 
 impl Proxy {
@@ -52,7 +57,7 @@ impl Proxy {
         let is_last = streams.served == config.keep_alive_requests;
         let now = cx.clock();
         let (peer, local, secure) = (streams.peer, streams.local, streams.secure.clone());
-        let asked = ask(request, peer.ip(), secure.as_deref(), (&mut self.worker.rng, now.instant), shared);
+        let asked = ask(request, peer, secure.as_deref(), (&mut self.worker.rng, now.instant), shared);
         let missing = if asked.failure.is_some() || ends { 0 } else { needed(&asked.head, asked.body) };
         let by = now.instant + config.deadlines.body * BEGINNING;
         let needed = (missing > 0).then_some(Needed { bytes: missing, by });
@@ -67,7 +72,8 @@ impl Proxy {
         let mut record = Record::new(peer, asked.client, secure, now);
         (record.stream, record.local) = (Some(stream), local);
         let client = Client::Stream(Http2::new(conn, stream, asked.key));
-        let core = Core { way: asked.way, ..Core::new((key, self.worker.version), client, exchanged, until, record) };
+        let core = Core::new((key, self.worker.version), client, exchanged, until, record);
+        let core = Core { way: asked.way, explanation: asked.explanation, ..core };
         let exchange = entry.insert(Exchange::new(core));
         if needed.is_some() {
             exchange.await_body(cx, Some(first));
@@ -132,6 +138,7 @@ impl Proxy {
         counters.count_reason(failure);
         counters.count_status(record.status);
         let shared = &self.worker.shared;
+        shared.explain.iter().for_each(|watcher| watcher.refuse(b"", &record, failure));
         if shared.config.access_log {
             let (asked, backend, outcome, close) = (RequestLine::Bytes("-"), "-", Err(failure), "-");
             Line { record: &record, asked, backend, outcome, close, now, way: None, marks: &Marks::default() }
@@ -150,15 +157,17 @@ impl Open {
 /// Judges a request, and marks it.
 fn ask(
     request: http2::Request,
-    peer: IpAddr,
+    peer: SocketAddr,
     secure: Option<&Secure>,
     (rng, now): (&mut SmallRng, Instant),
     shared: &Shared,
 ) -> Asked {
     let config = &shared.config;
     let http2::Request { mut head, mut body, scheme, protocol, .. } = request;
-    let trusted = config.forwarding.trusts(peer);
-    let who = identity::admit(&mut head, peer, &config.forwarding);
+    let trusted = config.forwarding.trusts(peer.ip());
+    let watcher = shared.explain.as_ref();
+    let mut explanation = watcher.and_then(|watcher| watcher.begin(&mut head, body, now, rng));
+    let who = identity::admit(&mut head, peer.ip(), &config.forwarding);
     let mut failure = scheme.and_then(|scheme| other_scheme(scheme, secure.is_some(), trusted));
     if let Some(scheme) = scheme.filter(|scheme| trusted && (*scheme == Scheme::Https) != secure.is_some())
         && !head.fields.contains("x-forwarded-proto")
@@ -178,9 +187,14 @@ fn ask(
         }
     }
     marks::mark(&mut head, &config.forwarding.marks, || trusted, rng);
-    failure = failure.or_else(|| refusal(&head, body, peer, secure, config));
+    failure = failure.or_else(|| refusal(&head, body, peer.ip(), secure, config));
     let (way, failure) = shared.way(&mut head, who.client, now, failure);
-    Asked { head, body, key, way, failure, overrides_method: who.overrides_method, client: who.client }
+    if let Some(explanation) = &mut explanation {
+        let matched = shared.router.as_ref().and_then(|router| router.matched(way, &head));
+        explanation.admitted((peer, who.client, trusted), (matched, failure), config.deadlines.exchange);
+    }
+    let (overrides_method, client) = (who.overrides_method, who.client);
+    Asked { head, body, key, way, failure, overrides_method, client, explanation }
 }
 
 /// Why a request for a resource of that scheme does not belong on this connection, if it does not (RFC 9110 §7.4): then it is
