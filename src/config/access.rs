@@ -9,6 +9,9 @@ use super::{
 use crate::proxy::{self, Lists, Network, Passwords};
 use std::{cell::RefCell, collections::HashMap, path::PathBuf, sync::Arc};
 
+/// The keys of `auth`.
+pub(super) const AUTH: &[&str] = &["users", "realm", "pass-on"];
+
 /// The surroundings of the reader of policies.
 pub(super) struct Context<'a> {
     sources: &'a Sources,
@@ -102,7 +105,7 @@ impl Auth {
             Value::Bool(false) => return Ok(Some(Self::Off)),
             Value::Text { text, .. } => ((text.clone(), place), None, false),
             Value::Table(table) => {
-                let inner = Fields::new(table, "auth", &["users", "realm", "pass-on"])?;
+                let inner = Fields::new(table, "auth", AUTH)?;
                 let users = inner.text("users")?.ok_or_else(|| inner.missing("users", "\"FILE\""))?;
                 (users, inner.text("realm")?, inner.bool("pass-on")?.unwrap_or(false))
             }

@@ -13,6 +13,9 @@ use super::{
 };
 use crate::proxy::{self, Side, check_name, check_value};
 
+/// The keys of changes.
+pub(super) const KEYS: &[&str] = &["remove", "set", "add"];
+
 /// The changes of one kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Edits {
@@ -37,7 +40,7 @@ impl Edits {
     /// Reads the changes under that key of a site or a route.
     pub(super) fn read(fields: &Fields<'_>, key: &str, side: Side) -> Result<Self, Mistake> {
         let Some(table) = fields.table_of(key, "{ set = { NAME = \"value\" } }")? else { return Ok(Self::default()) };
-        let inner = Fields::new(table, key, &["remove", "set", "add"])?;
+        let inner = Fields::new(table, key, KEYS)?;
         let mut edits = Self::default();
         for (name, place) in inner.texts("remove")? {
             named(&name, place, side)?;

@@ -275,7 +275,8 @@ pub(super) fn is_switch(arg: &Arg) -> bool {
     values.iter().any(|value| value.get_name() == "on") && values.iter().any(|value| value.get_name() == "off")
 }
 
-fn is_optional(arg: &Arg) -> bool {
+/// Whether its value may be left out.
+pub(super) fn is_optional(arg: &Arg) -> bool {
     arg.get_num_args().is_some_and(|range| range.min_values() == 0 && range.max_values() == 1)
 }
 

@@ -10,6 +10,9 @@ use std::net::SocketAddr;
 /// Listeners that there may be: a driver numbers them with 8 bits, and each worker has one of each.
 pub(super) const MAX_LISTENERS: usize = 64;
 
+/// The keys of one.
+pub(super) const KEYS: &[&str] = &["address", "tls", "proxy-protocol"];
+
 /// Whether TLS is spoken there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tls {
@@ -48,7 +51,7 @@ pub(super) fn read(entry: Option<&Entry>, start: Place, sources: &Sources) -> Re
         return Err(start.mistake("there is nothing to listen on: write [[listen]] and address = \"127.0.0.1:8080\""));
     };
     let mut listens: Vec<Listen> = Vec::new();
-    for table in Fields::list(entry, "[[listen]]", &["address", "tls", "proxy-protocol"])? {
+    for table in Fields::list(entry, "[[listen]]", KEYS)? {
         let (text, place) = table.text("address")?.ok_or_else(|| table.missing("address", "\"127.0.0.1:8080\""))?;
         let address = address(&text)
             .map_err(|problem| place.mistake(format!("{text:?} is no address to listen on: {problem}")))?;

@@ -24,6 +24,7 @@ mod print;
 mod rates;
 mod reload;
 mod run;
+mod schema;
 mod settings;
 mod shown;
 mod sites;

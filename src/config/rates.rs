@@ -16,6 +16,9 @@ use crate::{
 };
 use std::num::NonZeroU32;
 
+/// The keys of a limit.
+pub(super) const RATE: &[&str] = &["rate", "burst", "key", "name"];
+
 /// Limits that one route may have.
 const MOST: usize = 16;
 
@@ -106,7 +109,7 @@ fn rate(node: &Node) -> Result<Rate, Mistake> {
     let (text, place, burst, key, name) = match &node.value {
         Value::Text { text, .. } => (text.clone(), node.place, None, None, None),
         Value::Table(table) => {
-            let inner = Fields::new(table, "rate-limit", &["rate", "burst", "key", "name"])?;
+            let inner = Fields::new(table, "rate-limit", RATE)?;
             let (text, place) = inner.text("rate")?.ok_or_else(|| inner.missing("rate", "\"10/s\""))?;
             (text, place, inner.number("burst")?, inner.text("key")?, inner.text("name")?)
         }

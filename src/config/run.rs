@@ -1,6 +1,6 @@
 //! The work of the program with a file: it runs what the file says, or tells about it.
 
-use super::{Settings, System, demo, reload::Files};
+use super::{Settings, System, demo, reload::Files, schema::schema};
 use crate::{
     cli::{self, Failure},
     proxy,
@@ -26,6 +26,9 @@ pub struct ConfigArgs {
     /// passwords are hidden
     #[arg(long, requires = "config", conflicts_with = "check")]
     print_config: bool,
+    /// Print a JSON Schema of the configuration, with which editors complete and check a file, and end
+    #[arg(long, exclusive = true)]
+    schema: bool,
     /// Say what another file changes, and end: --config OLD --diff NEW, or --diff OLD NEW
     #[arg(long, num_args = 1..=2, value_name = "FILE", conflicts_with_all = ["check", "print_config"])]
     diff: Vec<PathBuf>,
@@ -41,6 +44,9 @@ impl Flags for ConfigArgs {
 ///
 /// A file that is wrong, and all that [`proxy::serve`] cannot do.
 pub fn run(args: &ConfigArgs) -> Result<(), Failure> {
+    if args.schema {
+        return print(&format!("{:#}\n", schema()));
+    }
     match (&args.diff[..], &args.config) {
         ([], _) => {}
         ([new], Some(old)) | ([old, new], None) => return compare(&read(old)?, &read(new)?),

@@ -17,7 +17,7 @@ use crate::{
 use std::{collections::HashSet, path::Path};
 
 /// Tables that are not flags.
-const STRUCTURE: &[&str] = &["listen", "site", "upstream"];
+pub(super) const STRUCTURE: &[&str] = &["listen", "site", "upstream"];
 
 /// The flags that sites and listeners give.
 static CERTIFICATE: Key = Key { section: "site", name: "certificate", flag: "certificate" };

@@ -14,11 +14,13 @@ use crate::{
 };
 use std::{collections::HashMap, path::PathBuf};
 
-const SITE: &[&str] = &["name", "hosts", "default", "certificate", "key", "upstream", "redirect", "respond", "route"];
-const ROUTE: &[&str] = &["path", "upstream", "redirect", "respond"];
+/// The keys of a site, and of a route, beside those of policies.
+pub(super) const SITE: &[&str] =
+    &["name", "hosts", "default", "certificate", "key", "upstream", "redirect", "respond", "route"];
+pub(super) const ROUTE: &[&str] = &["path", "upstream", "redirect", "respond"];
 
 /// The keys of a table that may have those of a policy, too.
-fn with_policy(own: &[&'static str]) -> Vec<&'static str> {
+pub(super) fn with_policy(own: &[&'static str]) -> Vec<&'static str> {
     own.iter().chain(policy::KEYS).copied().collect()
 }
 

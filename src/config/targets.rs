@@ -9,12 +9,16 @@ use crate::{
     proxy::{Location, TEXT, Target},
 };
 
+/// The keys of a redirect, and of an answer.
+pub(super) const REDIRECT: &[&str] = &["to", "status", "keep-path"];
+pub(super) const RESPOND: &[&str] = &["status", "body", "type"];
+
 /// `"https://www.test"`, or a table with more.
 pub(super) fn redirect(fields: &Fields<'_>) -> Result<Target, Mistake> {
     let Some(entry) = fields.get("redirect") else { return Err(fields.missing("redirect", "\"https://HOST\"")) };
     let (text, place, status, keeps_path) = match &entry.node.value {
         Value::Table(table) => {
-            let inner = Fields::new(table, "redirect", &["to", "status", "keep-path"])?;
+            let inner = Fields::new(table, "redirect", REDIRECT)?;
             let (to, place) = inner.text("to")?.ok_or_else(|| inner.missing("to", "\"https://HOST\""))?;
             let keeps_path = inner.bool("keep-path")?.map(|yes| (yes, inner.place("keep-path")));
             (to, place, inner.number("status")?, keeps_path)
@@ -50,7 +54,7 @@ pub(super) fn respond(fields: &Fields<'_>) -> Result<Target, Mistake> {
     let Some(entry) = fields.get("respond") else { return Err(fields.missing("respond", "404")) };
     let (status, body, content_type) = match &entry.node.value {
         Value::Table(table) => {
-            let inner = Fields::new(table, "respond", &["status", "body", "type"])?;
+            let inner = Fields::new(table, "respond", RESPOND)?;
             let status = inner.number("status")?.ok_or_else(|| inner.missing("status", "200"))?;
             (Some(status), inner.text("body")?.map(|(body, _)| body), inner.text("type")?)
         }

@@ -9,6 +9,9 @@ use super::{
 use crate::proxy::BackendSpec;
 use std::collections::HashMap;
 
+/// The keys of a server.
+pub(super) const SERVER: &[&str] = &["address", "weight", "max", "name"];
+
 /// One upstream.
 #[derive(Debug)]
 pub(super) struct Upstream {
@@ -95,7 +98,7 @@ fn server(node: &Node) -> Result<Server, Mistake> {
     let (address, place, more) = match &node.value {
         Value::Text { text, .. } => (text.clone(), node.place, Vec::new()),
         Value::Table(table) => {
-            let fields = Fields::new(table, "a server", &["address", "weight", "max", "name"])?;
+            let fields = Fields::new(table, "a server", SERVER)?;
             let (address, place) = fields
                 .text("address")?
                 .ok_or_else(|| node.place.mistake("a server has no `address`: write { address = \"HOST:PORT\" }"))?;
