@@ -123,6 +123,8 @@ doc: ## build the documentation, warnings are errors
 all-tests:
 	$(call say,tests)
 	$(CARGO) test $(LOCKED) $(ALL)
+	$(call say,what is installed)
+	$(CARGO) test $(LOCKED) --package packaging
 	$(call say,the runner of the course)
 	$(CARGO) test $(LOCKED) --package course --bin course --test commands --test quiz
 
@@ -155,6 +157,65 @@ other-worlds: ## simulated worlds that nobody has seen: OTHERS seeds (96) from F
 build: ## build the programs as they are meant to run
 	$(call say,release build)
 	$(CARGO) build $(LOCKED) --release --bins
+
+# Where `make install` puts things. The configuration is /etc/proxy/proxy.toml, wherever the programs are.
+PREFIX     ?= /usr/local
+DESTDIR    ?=
+SYSCONFDIR ?= /etc
+# The programs that are installed, and where they were built.
+INSTALLED  := proxy forward-proxy load
+BUILT      ?= target/release
+PAGES      ?= target/pages
+DEB        ?= $(CURDIR)/target/deb
+PACKAGE    := socket-patterns
+VERSION    := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+
+.PHONY: pages install uninstall deb
+pages: ## write man pages and completions to target/pages
+	$(CARGO) run $(LOCKED) --quiet --package packaging --bin pages -- $(PAGES)
+
+# It builds nothing: `make build pages && sudo make install` needs no compiler as root.
+install: ## install proxy, forward-proxy and load: `make build pages` first, then `sudo make install` (PREFIX, DESTDIR)
+	@for needed in $(addprefix $(BUILT)/,$(INSTALLED)) $(PAGES)/man1; do \
+	  [ -e "$$needed" ] || { echo "there is no $$needed: make build pages"; exit 1; }; \
+	done
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/man/man1' '$(DESTDIR)$(PREFIX)/lib/systemd/system' \
+	  '$(DESTDIR)$(PREFIX)/share/bash-completion/completions' '$(DESTDIR)$(PREFIX)/share/zsh/site-functions' \
+	  '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d' '$(DESTDIR)$(PREFIX)/share/doc/$(PACKAGE)/examples' \
+	  '$(DESTDIR)$(SYSCONFDIR)/proxy'
+	install -m 755 $(addprefix $(BUILT)/,$(INSTALLED)) '$(DESTDIR)$(PREFIX)/bin'
+	install -m 644 $(PAGES)/man1/* '$(DESTDIR)$(PREFIX)/share/man/man1'
+	for program in $(INSTALLED); do \
+	  install -m 644 $(PAGES)/bash/$$program.bash '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/'$$program || exit 1; \
+	done
+	install -m 644 $(PAGES)/zsh/* '$(DESTDIR)$(PREFIX)/share/zsh/site-functions'
+	install -m 644 $(PAGES)/fish/* '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d'
+	sed -e 's,/usr/local/bin,$(PREFIX)/bin,' -e '1s/ Copy it.*//' docs/proxy.service >'$(DESTDIR)$(PREFIX)/lib/systemd/system/proxy.service'
+	install -m 644 docs/proxy.socket '$(DESTDIR)$(PREFIX)/lib/systemd/system'
+	install -m 644 docs/proxy.toml '$(DESTDIR)$(PREFIX)/share/doc/$(PACKAGE)/examples'
+	[ -e '$(DESTDIR)$(SYSCONFDIR)/proxy/proxy.toml' ] || \
+	  install -m 644 packaging/proxy.toml '$(DESTDIR)$(SYSCONFDIR)/proxy/proxy.toml'
+
+uninstall: ## remove what `make install` has installed, but for the configuration
+	for program in $(INSTALLED); do \
+	  rm -f '$(DESTDIR)$(PREFIX)/bin/'$$program '$(DESTDIR)$(PREFIX)/share/man/man1/'$$program.1 \
+	    '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/'$$program '$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_'$$program \
+	    '$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/'$$program.fish; \
+	done
+	rm -f '$(DESTDIR)$(PREFIX)/share/man/man1/load-compare.1' '$(DESTDIR)$(PREFIX)/lib/systemd/system/proxy.service' \
+	  '$(DESTDIR)$(PREFIX)/lib/systemd/system/proxy.socket'
+	rm -rf '$(DESTDIR)$(PREFIX)/share/doc/$(PACKAGE)'
+
+# `dpkg-deb` is on every Debian; `dpkg-shlibdeps` (dpkg-dev) finds the libraries more exactly, and is used where it is.
+deb: build pages ## make a Debian package: target/deb/*.deb
+	$(MAKE) --no-print-directory deb-of-built
+
+.PHONY: deb-of-built
+deb-of-built:
+	rm -rf '$(DEB)' && mkdir -p '$(DEB)'
+	$(MAKE) --no-print-directory install PREFIX=/usr DESTDIR='$(DEB)/root' BUILT='$(BUILT)' PAGES='$(PAGES)'
+	mv '$(DEB)/root/usr/share/zsh/site-functions' '$(DEB)/root/usr/share/zsh/vendor-completions'
+	packaging/debian/build '$(DEB)/root' '$(VERSION)' '$(DEB)'
 
 deny: ## licences and known weaknesses of the dependencies (needs cargo-deny)
 	$(CARGO) deny check

@@ -25,7 +25,7 @@ use std::process::ExitCode;
     mut_arg("pool_idle_timeout", |arg| arg.default_value("30s")),
     mut_arg("cache_size", |arg| arg.default_value("0")),
 )]
-struct Args {
+pub(crate) struct Args {
     #[command(flatten)]
     proxy: Checked<ProxyArgs>,
     #[command(flatten)]

@@ -23,7 +23,7 @@ Examples:
   load https://localhost:8443/ --ca site.pem --no-keep-alive a handshake for each request
   load echo://127.0.0.1:8080 --no-keep-alive --json -
   load compare --quick --html report.html                    every architecture in turns")]
-struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]

@@ -37,7 +37,7 @@ Example, proxy.toml:
   proxy --config proxy.toml
 
 docs/running.md tells all of it, and docs/proxy.toml has every key.")]
-struct Args {
+pub(crate) struct Args {
     #[command(flatten)]
     config: Checked<ConfigArgs>,
 }
