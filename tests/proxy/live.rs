@@ -20,7 +20,7 @@ fn text(page: &mut Page, selector: &str) -> String {
 /// Two upstreams: one of two servers that are probed, and one whose name is markup.
 fn config(web: [&Mortal; 2], evil: &Mortal) -> String {
     format!(
-        "{PLAIN}[admin]\nlisten = \"127.0.0.1:0\"\n[[site]]\nhosts = [\"a\"]\nupstream = \"web\"\n\
+        "{PLAIN}[admin]\nlisten = \"127.0.0.1:0\"\nhosts = [\"test\"]\n[[site]]\nhosts = [\"a\"]\nupstream = \"web\"\n\
          [[site]]\nhosts = [\"b\"]\nupstream = \"<script>window.evil=1</script>\"\n\
          [upstream.web]\nservers = [\"{}\", \"{}\"]\n\
          health = {{ interval = \"50ms\", fail-after = 1, recover-after = 1 }}\n\
@@ -78,8 +78,50 @@ fn the_page_shows_a_proxy_that_runs() {
     // Markup is text.
     assert!(text(&mut page, "#upstreams").contains("<script>window.evil=1</script>"));
     assert_eq!(page.value("document.querySelectorAll('#upstreams script, #said img').length + (window.evil ?? 0)"), 0);
+    it_gives_orders(&mut page, &stage, &two.name());
     it_reloads_by_keyboard(&mut page, &stage);
     it_says_that_no_answer_comes(&mut page, &stage);
+}
+
+/// A server is drained by a click, and put back and weighted by keyboard alone.
+fn it_gives_orders(page: &mut Page, stage: &Stage, server: &str) {
+    let row = format!(
+        "[...document.querySelectorAll('#upstreams tr')].find(row => row.children[0].textContent === {})",
+        json!(server)
+    );
+    let known = || {
+        let stats = stage.proxy.stats();
+        stats["backends"].as_array().unwrap().iter().find(|row| row["name"] == server).unwrap().clone()
+    };
+    page.value(&format!("{row}.querySelector('.act button').click()"));
+    page.wait_for(&format!("{row}.querySelector('.pill').textContent === 'draining'"));
+    page.wait_for("document.querySelector('#said').textContent.includes(' is ordered drain, ')");
+    assert_eq!(known()["health"]["state"], "draining");
+    shots(page, "live-drained");
+    // The focus has stayed on the button, which now does the reverse.
+    page.wait_for(&format!("document.activeElement === {row}.querySelector('.act button')"));
+    page.wait_for("document.activeElement.textContent === 'Up' && !document.activeElement.disabled");
+    page.press("Enter", 13, 0);
+    page.wait_for(&format!("{row}.querySelector('.pill').textContent !== 'draining'"));
+    page.wait_for("document.activeElement.textContent === 'Drain' && !document.activeElement.disabled");
+    // The dialog: another weight.
+    page.press("Tab", 9, 0);
+    page.press("Enter", 13, 0);
+    page.wait_for("document.querySelector('#change').open");
+    shots(page, "live-dialog");
+    page.press("Tab", 9, 0);
+    assert_eq!(page.value("document.activeElement.id"), "weight");
+    page.value("document.activeElement.select()");
+    page.type_line("7");
+    page.wait_for("document.querySelector('#said').textContent.includes(', weight 7;')");
+    assert_eq!(known()["weight"], 7);
+    // One that is closed changes nothing.
+    page.wait_for("!document.activeElement.disabled && document.activeElement.textContent === 'Change…'");
+    page.press("Enter", 13, 0);
+    page.wait_for("document.querySelector('#change').open");
+    page.press("Escape", 27, 0);
+    page.wait_for("!document.querySelector('#change').open");
+    assert_eq!(known()["weight"], 7);
 }
 
 /// The page tells the changes, or the mistake in the file. That has markup in it, too.

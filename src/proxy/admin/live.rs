@@ -40,6 +40,7 @@ pub(super) fn numbers(shared: &Shared, now: Instant) -> Answer {
     live["version"] = json!(env!("CARGO_PKG_VERSION"));
     let left_out = live["backends"].as_array_mut().map_or(0, |servers| keep_some(servers, SHOWN));
     live["backends_left_out"] = json!(left_out);
+    live["backends"].as_array_mut().into_iter().flatten().for_each(|server| add_order(shared, server));
     live["durations"] = json!(shared.measures.as_ref().map(|measures| durations(measures, &live["backends"])));
     if let Some(tls) = live["tls"].as_object_mut() {
         let certificates = tls.remove("certificates").unwrap_or_default();
@@ -61,6 +62,15 @@ fn keep_some(servers: &mut Vec<Value>, most: usize) -> usize {
         servers.retain(|_| at.next().is_some_and(|at| kept.contains(&at)));
     }
     left_out
+}
+
+/// Adds the word of an operator about a server, if there is one.
+fn add_order(shared: &Shared, server: &mut Value) {
+    let names = server["upstream"].as_str().zip(server["name"].as_str());
+    let ordered = names.and_then(|(upstream, name)| shared.orders.of(upstream, name)).map(|ordered| ordered.state);
+    if let Some(state) = ordered {
+        server["ordered"] = json!(state);
+    }
 }
 
 /// The first end of a certificate: they are written so that their order is that of time.
