@@ -82,7 +82,7 @@ impl Part<'_> {
 
     /// Whether it is one of our servers, asked to serve.
     fn serves(&self) -> bool {
-        let asks = ["--help", "--version", "--check", "--diff", "--print-config", "--hash-password"]
+        let asks = ["--help", "--version", "--check", "--diff", "--print-config", "--schema", "--hash-password"]
             .iter()
             .any(|flag| self.text.contains(flag));
         !asks && self.program().is_some_and(|program| SERVERS.contains(&program))
