@@ -9,6 +9,7 @@
 //! One thread has all of it, as in the brokers that most people run: a message is routed without a lock, and what a connection is sent
 //! in one call leaves with one system call. Disk and passwords are the work of other threads.
 
+mod bridge;
 mod events;
 
 use super::{
@@ -26,6 +27,8 @@ use crate::{
 };
 use bytes::Bytes;
 use std::{fmt, sync::Arc, time::Duration};
+
+pub(crate) use bridge::Bridge;
 
 /// Deadlines of the application itself.
 const DUE: TimerKey = TimerKey::App(0);
@@ -63,6 +66,7 @@ pub struct Broker {
     draining: bool,
     /// The disk takes nothing.
     fails: bool,
+    bridge: Option<Bridge>,
 }
 
 /// Everything that a broker has, in numbers.
@@ -115,8 +119,8 @@ impl Broker {
 
     pub(crate) fn new(core: Core, config: Config, store: Store, shared: Arc<Shared>) -> Self {
         let (clients, paused) = (Vec::new(), Vec::new());
-        let (started, received, sent, draining, fails) = (None, 0, 0, false, false);
-        Self { core, config, clients, paused, store, shared, started, received, sent, draining, fails }
+        let (started, received, sent, draining, fails, bridge) = (None, 0, 0, false, false, None);
+        Self { core, config, clients, paused, store, shared, started, received, sent, draining, fails, bridge }
     }
 
     fn client(&mut self, conn: ConnId) -> Option<&mut Client> {
@@ -155,10 +159,10 @@ impl Broker {
         let most = self.core.limits().packet;
         loop {
             let Some(client) = self.client(conn) else { return &[] };
-            let key = client.key();
+            let (key, is_greeting) = (client.key(), matches!(client.phase, Phase::Greeting));
             let has_to_wait = match client.phase {
                 Phase::Checking(_) => true,
-                Phase::New => false,
+                Phase::New | Phase::Greeting => false,
                 Phase::Open { key, .. } => self.core.has_to_wait(key),
             };
             let Some(client) = self.client(conn) else { return &[] };
@@ -179,6 +183,7 @@ impl Broker {
             };
             input = &input[frame.len()..];
             match key {
+                None if is_greeting => self.greeted(cx, conn, frame, body),
                 None => self.connect(cx, conn, body),
                 Some(_) => self.packet(cx, conn, frame, body),
             }
@@ -190,6 +195,8 @@ impl Broker {
         let (key, version) = (*key, *version);
         let done = match decode(frame, body, version) {
             Ok(packet) => {
+                let packet = if self.is_bridge(conn) { self.of_bridge(cx, conn, packet) } else { Some(packet) };
+                let Some(packet) = packet else { return };
                 if matches!(packet, Packet::Disconnect(_)) {
                     // Answers to what came before it, as far as they may leave.
                     let output = self.core.take_last(key);
@@ -298,12 +305,23 @@ impl Broker {
         let Some(client) = self.client(conn) else { return };
         let (key, peer) = (client.key(), client.peer);
         tracing::debug!(%peer, "connection ended: {error}");
+        self.bridge_ended(conn, || format!("it broke a rule: {error}"));
         self.forget(conn);
         if let Some(key) = key {
             let output = self.core.refuse(key, error, cx.clock());
             self.send(cx, conn, output);
         }
         cx.close(conn);
+    }
+
+    /// A connection is there.
+    fn enter(&mut self, cx: &mut Cx, client: Client) {
+        let conn = client.conn;
+        if self.clients.len() <= conn.index() {
+            self.clients.resize_with(conn.index() + 1, || None);
+        }
+        self.clients[conn.index()] = Some(client);
+        cx.set_deadline(TimerKey::Conn(conn), Some(cx.now() + self.config.connect));
     }
 
     fn forget(&mut self, conn: ConnId) {
@@ -341,6 +359,7 @@ impl Broker {
                 break;
             }
         }
+        self.tend_bridge(cx);
         if self.core.is_starved() {
             cx.call_again();
         }
@@ -359,7 +378,7 @@ impl Broker {
             let Some(client) = self.client(conn) else { continue };
             let has_to_wait = match client.phase {
                 Phase::Checking(_) => true,
-                Phase::New => false,
+                Phase::New | Phase::Greeting => false,
                 Phase::Open { key, .. } => self.core.has_to_wait(key),
             };
             if has_to_wait {

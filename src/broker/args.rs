@@ -1,7 +1,8 @@
 //! The flags of the program `broker`.
 
 use super::{
-    app::Config,
+    app::{Bridge, Config},
+    bridge::{Place, Rule, Rules},
     journal::Sync,
     limits::{Limits, WhenFull},
     users::Users,
@@ -45,6 +46,9 @@ pub struct BrokerArgs {
     /// How often the broker's numbers are published under $SYS/broker; 0s: never
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     metrics: Duration,
+
+    #[command(flatten)]
+    pub(super) bridge: BridgeArgs,
 
     /// Clients at once; those beyond wait in the backlog
     #[arg(long, value_name = "N", default_value = "10000", value_parser = at_least_one::<NonZeroUsize>(MAX_COUNT), help_heading = "Limits")]
@@ -94,6 +98,33 @@ pub struct BrokerArgs {
     /// How long a client may take to say who it is
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = nonzero_duration, help_heading = "Limits")]
     connect_timeout: Duration,
+}
+
+/// The flags of a bridge.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Bridge")]
+pub(super) struct BridgeArgs {
+    /// Another broker (MQTT 5) to which topics are passed on, or from which they come: mqtt://[USER:PASSWORD@]HOST[:PORT]
+    #[arg(long = "bridge", value_name = "URL", requires = "topics")]
+    place: Option<Place>,
+    /// Topics that cross the bridge, as in mosquitto.conf: PATTERN [out|in|both [QOS [LOCAL-PREFIX [REMOTE-PREFIX]]]]; "" is an empty prefix.
+    /// May be given several times
+    #[arg(long = "bridge-topic", value_name = "TOPIC", requires = "place")]
+    topics: Vec<Rule>,
+    /// The name of this broker at the other one, different from all others there. Without it, the machine's name and the port
+    #[arg(long = "bridge-id", value_name = "NAME", requires = "place")]
+    id: Option<String>,
+}
+
+impl BridgeArgs {
+    /// The bridge, if there is to be one. Looks up the other broker's name, which blocks.
+    pub(super) fn bridge(&self, port: u16) -> Result<Option<Bridge>, Failure> {
+        let Some(place) = &self.place else { return Ok(None) };
+        let host = || nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let id = self.id.clone().unwrap_or_else(|| format!("{}-{port}", host()));
+        let rules = Arc::new(Rules::new(&id, self.topics.clone()));
+        Ok(Some(Bridge::new(place.resolve()?, rules, rand::random::<f64>)))
+    }
 }
 
 impl Flags for BrokerArgs {

@@ -30,6 +30,8 @@ pub(super) struct Client {
 pub(super) enum Phase {
     /// Its CONNECT has not come.
     New,
+    /// It is another broker, which was sent a CONNECT.
+    Greeting,
     /// Its password is looked at.
     Checking(Box<Connect>),
     /// It has a session.
@@ -57,7 +59,7 @@ impl Client {
     pub(super) fn key(&self) -> Option<Key> {
         match self.phase {
             Phase::Open { key, .. } => Some(key),
-            Phase::New | Phase::Checking(_) => None,
+            Phase::New | Phase::Greeting | Phase::Checking(_) => None,
         }
     }
 

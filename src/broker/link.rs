@@ -1,6 +1,7 @@
 //! The connection that a session has, and how messages are written to it.
 
 use super::{
+    bridge::{Rules, crossed},
     limits::{HARD_WATER, HIGH_WATER, MAX_GATED},
     message::Delivery,
     outbox::Outbox,
@@ -29,6 +30,12 @@ pub(crate) struct Link {
     pub(crate) window: u16,
     /// Bytes of a packet that it takes.
     pub(crate) max_packet: usize,
+    /// It is a bridge of MQTT 3.1.1.
+    pub(crate) is_bridge: bool,
+    /// It leads to another broker, where topics have other names.
+    pub(crate) bridge: Option<Arc<Rules>>,
+    /// Messages are told that they were at the broker of this name.
+    pub(crate) hop: Option<Text>,
     /// Messages of QoS 1 and 2 from it that are not answered to the end.
     pub(crate) unanswered: u16,
     /// The topics that it gave numbers to.
@@ -62,6 +69,9 @@ impl Link {
             rights,
             window: u16::MAX,
             max_packet: usize::MAX,
+            is_bridge: false,
+            bridge: None,
+            hop: None,
             unanswered: 0,
             aliases: HashMap::new(),
             own_aliases: HashMap::new(),
@@ -137,7 +147,7 @@ impl Link {
         self.unanswered = self.unanswered.saturating_sub(freed);
     }
 
-    /// Writes a message. `false`: it is longer than the client takes [MQTT-3.1.2-24].
+    /// Writes a message. `false`: it is longer than the client takes [MQTT-3.1.2-24], or has no name at the other end of a bridge.
     pub(crate) fn publish(
         &mut self,
         delivery: &Delivery,
@@ -148,7 +158,9 @@ impl Link {
     ) -> bool {
         let message = &*delivery.message;
         let is_v5 = self.version == Version::V5;
-        let (own, topic) = if is_v5 { self.own(delivery, at) } else { (Vec::new(), message.topic.clone()) };
+        let named = self.bridge.as_ref().map_or(Some(message.topic.clone()), |rules| rules.outward(&message.topic));
+        let Some(topic) = named else { return false };
+        let (own, topic) = if is_v5 { self.own(delivery, topic, at) } else { (Vec::new(), topic) };
         if self.max_packet < usize::MAX && self.is_too_long(delivery, &topic, id, &own) {
             return false;
         }
@@ -169,7 +181,7 @@ impl Link {
     }
 
     /// The properties that are this receiver's, and the topic or, if it has an alias already, none.
-    fn own(&mut self, delivery: &Delivery, at: u64) -> (Vec<Property>, Text) {
+    fn own(&mut self, delivery: &Delivery, mut topic: Text, at: u64) -> (Vec<Property>, Text) {
         let mut own = Vec::new();
         if let Some(expires) = delivery.message.expires {
             // The time that it has waited is subtracted [MQTT-3.3.2-6].
@@ -177,7 +189,7 @@ impl Link {
             own.push(Property { id: id::MESSAGE_EXPIRY, value: Value::Four(left) });
         }
         own.extend(delivery.ids.iter().map(|id| Property { id: id::SUBSCRIPTION_ID, value: Value::Varint(*id) }));
-        let mut topic = delivery.message.topic.clone();
+        own.extend(self.hop.as_ref().map(crossed));
         if self.own_alias_maximum > 0 {
             let alias = |alias| Property { id: id::TOPIC_ALIAS, value: Value::Two(alias) };
             if let Some(known) = self.own_aliases.get(&topic) {

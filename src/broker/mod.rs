@@ -12,10 +12,11 @@
 //! that it stands for are on the disk.
 //!
 //! Reading order: [`crate::mqtt`] (packets), `message`, `tree` and `retained`, `outgoing`, `outbox` and `link`, `session`, `core/` (the rules),
-//! `record`, `image`, `journal` and `writer` (the part that outlives the process), `client` and `app` (the event loop), `users`, `rights`, `password` and `guard`, `metrics`, `parts`, `run`.
+//! `record`, `image`, `journal` and `writer` (the part that outlives the process), `client` and `app` (the event loop), `bridge/` (another broker), `users`, `rights`, `password` and `guard`, `metrics`, `parts`, `run`.
 
 mod app;
 mod args;
+mod bridge;
 mod client;
 mod core;
 mod guard;

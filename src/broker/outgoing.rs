@@ -113,7 +113,7 @@ impl Outgoing {
     }
 
     /// The next id that no message on its way has [MQTT-2.2.1-4].
-    fn free_id(&mut self) -> Option<PacketId> {
+    pub(crate) fn free_id(&mut self) -> Option<PacketId> {
         if self.ids.len() >= usize::from(u16::MAX) {
             return None;
         }
@@ -162,6 +162,14 @@ impl Outgoing {
             }
             Stage::Published(_) => Err(Unfit::Wrong),
         }
+    }
+
+    /// Those that the other side has, and that it has forgotten, are done. Returns their numbers.
+    pub(crate) fn forget_released(&mut self) -> Vec<Number> {
+        let released = self.sent.iter().filter(|(_, sent)| sent.stage == Stage::Released);
+        let numbers: Vec<Number> = released.map(|(number, _)| *number).collect();
+        numbers.iter().for_each(|number| self.forget(*number));
+        numbers
     }
 
     fn forget(&mut self, number: Number) {

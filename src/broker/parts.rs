@@ -2,7 +2,7 @@
 //! in one, with a disk that breaks.
 
 use super::{
-    app::{Broker, Config},
+    app::{Bridge, Broker, Config},
     args::BrokerArgs,
     core::Core,
     journal::{Disk, Journal},
@@ -30,8 +30,15 @@ impl Parts {
     /// The log cannot be read or begun, or a file that the arguments name cannot be used: one line that says what to do.
     pub fn new(args: &BrokerArgs, disk: Arc<dyn Disk>, now: Now) -> Result<Self, Failure> {
         let config = args.config()?;
+        let bridge = args.bridge.bridge(args.listen.listen.port())?;
         let (journal, image) = Journal::open(disk, args.sync).map_err(Failure::Run)?;
-        Ok(Self::of(Core::restore(args.limits(), image, now), config, journal))
+        let mut core = Core::restore(args.limits(), image, now);
+        core.set_bridge(bridge.as_ref().map(Bridge::rules), now);
+        let mut parts = Self::of(core, config, journal);
+        if let Some(bridge) = bridge {
+            parts.app = parts.app.with_bridge(bridge);
+        }
+        Ok(parts)
     }
 
     fn of(core: Core, config: Config, journal: Journal) -> Self {

@@ -8,11 +8,17 @@ use super::{
 };
 use bytes::Bytes;
 
+/// The level of MQTT 3.1.1 in the CONNECT of a bridge: not in the standard, but all that bridges of mosquitto say.
+const LEVEL_OF_BRIDGES: u8 = 0x84;
+
 /// A client's first packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connect {
     /// The version of all that follows.
     pub version: Version,
+    /// MQTT 3.1.1: the client is a bridge of another broker, as mosquitto's say. It wants no message back that it has sent, and retain
+    /// flags as they were published. In MQTT 5 that is said of each subscription.
+    pub is_bridge: bool,
     /// MQTT 5: begin without the session that there may be. In MQTT 3.1.1 the session ends with the connection, too.
     pub clean: bool,
     /// Seconds; 0: none.
@@ -64,9 +70,10 @@ pub fn decode_connect(body: Bytes) -> Result<Connect, ConnectError> {
     let name = from.binary().map_err(unknown)?;
     let level = from.u8().map_err(unknown)?;
     let unsupported = |rule| Error { reason: Reason::UNSUPPORTED_PROTOCOL_VERSION, rule };
-    let version = match (&name[..], level) {
-        (b"MQTT", 4) => Version::V3,
-        (b"MQTT", 5) => Version::V5,
+    let (version, is_bridge) = match (&name[..], level) {
+        (b"MQTT", 4) => (Version::V3, false),
+        (b"MQTT", LEVEL_OF_BRIDGES) => (Version::V3, true),
+        (b"MQTT", 5) => (Version::V5, false),
         // Old clients understand the old refusal [MQTT-3.1.2-2].
         (b"MQTT", 0..=3) | (b"MQIsdp", _) => {
             let error = unsupported("a protocol version that is too old: MQTT 3.1.1 and 5 are spoken here");
@@ -79,7 +86,8 @@ pub fn decode_connect(body: Bytes) -> Result<Connect, ConnectError> {
         _ => return Err(unknown(unsupported("the protocol's name is not MQTT"))),
     };
     // In version 3.1.1 a CONNECT that is malformed is not answered [MQTT-3.1.4-1].
-    rest(version, from).map_err(|error| ConnectError { error, version: Some(version).filter(|v| *v == Version::V5) })
+    let connect = rest(version, from).map(|connect| Connect { is_bridge, ..connect });
+    connect.map_err(|error| ConnectError { error, version: Some(version).filter(|v| *v == Version::V5) })
 }
 
 /// The fields behind the version.
@@ -98,7 +106,8 @@ fn rest(version: Version, mut from: Reader) -> Result<Connect, Error> {
     let user_name = flags.user_name.then(|| from.text()).transpose()?;
     let password = flags.password.then(|| from.binary()).transpose()?;
     from.finish()?;
-    Ok(Connect { version, clean: flags.clean, keep_alive, properties, client_id, will, user_name, password })
+    let (is_bridge, clean) = (false, flags.clean);
+    Ok(Connect { version, is_bridge, clean, keep_alive, properties, client_id, will, user_name, password })
 }
 
 struct Flags {
@@ -152,6 +161,7 @@ pub(super) fn check_response_topic(properties: &Properties) -> Result<(), Error>
 pub(super) fn encode_connect(connect: &Connect, out: &mut Vec<u8>) {
     put_text(out, "MQTT");
     out.push(match connect.version {
+        Version::V3 if connect.is_bridge => LEVEL_OF_BRIDGES,
         Version::V3 => 4,
         Version::V5 => 5,
     });

@@ -69,6 +69,14 @@ pub struct Ack {
     pub properties: Properties,
 }
 
+impl Disconnect {
+    /// A normal goodbye.
+    #[must_use]
+    pub fn normal() -> Self {
+        Self { reason: Reason::SUCCESS, properties: Properties::default() }
+    }
+}
+
 impl Ack {
     /// Without properties.
     #[must_use]

@@ -37,6 +37,7 @@ fn connect(version: Version) -> Connect {
         payload: Bytes::from_static(b"gone"),
     };
     Connect {
+        is_bridge: false,
         version,
         clean: true,
         keep_alive: 60,

@@ -7,6 +7,9 @@
 //!   acknowledged, as a client has to
 //! ```
 
+// `pub` here means "for the tests".
+#![allow(unreachable_pub)]
+
 use super::wire::{Peer, connect3, packet, publish, subscribe};
 use crate::support::{
     process::{PATIENCE, Process, now, start, wait_until},
@@ -25,29 +28,67 @@ use std::{
 /// Messages that the publisher has on their way.
 const WINDOW: usize = 20;
 
-const TOPIC: &str = "crash/a";
+pub const TOPIC: &str = "crash/a";
 
 /// The last message, of QoS 1.
 const END: &str = "end";
 
 /// The run as all parts of it see it.
-struct Run {
-    address: Mutex<SocketAddr>,
+pub struct Run {
+    /// Where messages are published.
+    pub publish: Mutex<SocketAddr>,
+    /// Where they arrive: with a bridge between, at another broker.
+    pub receive: Mutex<SocketAddr>,
     /// Packets that either client was sent.
-    events: AtomicU64,
+    pub events: AtomicU64,
     /// No more kills come: the publisher ends when all is acknowledged.
-    ending: AtomicBool,
+    pub ending: AtomicBool,
     /// The publisher's last number.
-    last: AtomicU64,
+    pub last: AtomicU64,
 }
 
 impl Run {
+    pub fn new(publish: SocketAddr, receive: SocketAddr) -> Self {
+        let (events, ending, last) = (AtomicU64::new(0), AtomicBool::new(false), AtomicU64::new(0));
+        Self { publish: Mutex::new(publish), receive: Mutex::new(receive), events, ending, last }
+    }
+
+    /// Sends two clients, does `harm` with a number for each round while they work, and counts what came. Each message of QoS 1 has to come, each
+    /// of QoS 2 once.
+    pub fn judge(&self, rounds: u64, random: &mut Random, mut harm: impl FnMut(u64)) {
+        let counts = thread::scope(|scope| {
+            let subscriber = scope.spawn(|| subscriber(self));
+            // A message that is published before there is a subscription is no one's.
+            wait_until("a subscription", || self.events.load(SeqCst) > 0);
+            let publisher = scope.spawn(|| self.last.store(publisher(self), SeqCst));
+            for round in 1..=rounds {
+                let until = self.events.load(SeqCst) + random.magnitude(1..=300) as u64;
+                wait_until("more packets", || self.events.load(SeqCst) >= until || publisher.is_finished());
+                harm(round);
+            }
+            self.ending.store(true, SeqCst);
+            publisher.join().unwrap();
+            let mut end = Peer::v3(*self.publish.lock().unwrap(), "end");
+            end.send(&publish(2, TOPIC, Some(1), None, END));
+            end.expect(&[0x40, 2, 0, 1]);
+            subscriber.join().unwrap()
+        });
+        let last = self.last.load(SeqCst);
+        assert!(last > rounds, "{last} messages in {rounds} rounds");
+        for number in 1..=last {
+            let qos = 1 + number % 2;
+            let count = counts.get(&format!("{qos} {number}")).copied().unwrap_or(0);
+            assert!(count == 1 || qos == 1 && count > 1, "message {number} of QoS {qos} came {count} times");
+        }
+        assert_eq!(counts.len() as u64, last);
+    }
+
     /// Connects with a session that is kept, as often as it takes.
     fn connect(&self, id: &str) -> Peer {
         let deadline = now() + PATIENCE;
         loop {
             assert!(now() < deadline, "{id} cannot connect");
-            let to = *self.address.lock().unwrap();
+            let to = *if id == "publisher" { &self.publish } else { &self.receive }.lock().unwrap();
             let Some(mut peer) = Peer::try_open(to) else {
                 thread::yield_now();
                 continue;
@@ -87,7 +128,9 @@ impl Outgoing {
 fn publisher(run: &Run) -> u64 {
     let (mut next, mut next_id) = (1, 1_u16);
     let mut on_their_way: BTreeMap<u64, (u16, Outgoing)> = BTreeMap::new();
+    let mut deadline = now() + PATIENCE;
     loop {
+        assert!(now() < deadline, "nothing is acknowledged: {} messages are on their way", on_their_way.len());
         let mut peer = run.connect("publisher");
         let again: Vec<u8> = on_their_way.values().flat_map(|(id, message)| message.wire(*id, true)).collect();
         let mut good = peer.try_send(&again);
@@ -116,6 +159,7 @@ fn publisher(run: &Run) -> u64 {
                 }
                 _ => drop(on_their_way.remove(&number)),
             }
+            deadline = now() + PATIENCE;
         }
     }
 }
@@ -174,40 +218,14 @@ fn kill_at_random_points(points: u64, seed: u64) {
     // A process that is killed leaves what it has written to its system, whether the disk has it or not.
     let sync = |n: u64| ["always", "1s", "never"][n as usize % 3];
     let mut broker = restarted(folder, sync(0));
-    let run = Run {
-        address: Mutex::new(broker.address()),
-        events: AtomicU64::new(0),
-        ending: AtomicBool::new(false),
-        last: AtomicU64::new(0),
-    };
-    let counts = thread::scope(|scope| {
-        let subscriber = scope.spawn(|| subscriber(&run));
-        // A message that is published before there is a subscription is no one's.
-        wait_until("a subscription", || run.events.load(SeqCst) > 0);
-        let publisher = scope.spawn(|| run.last.store(publisher(&run), SeqCst));
-        for point in 1..=points {
-            let until = run.events.load(SeqCst) + random.magnitude(1..=300) as u64;
-            wait_until("more packets", || run.events.load(SeqCst) >= until || publisher.is_finished());
-            broker.signal("KILL");
-            broker.wait();
-            broker = restarted(folder, sync(point));
-            *run.address.lock().unwrap() = broker.address();
-        }
-        run.ending.store(true, SeqCst);
-        publisher.join().unwrap();
-        let mut end = Peer::v3(broker.address(), "end");
-        end.send(&publish(2, TOPIC, Some(1), None, END));
-        end.expect(&[0x40, 2, 0, 1]);
-        subscriber.join().unwrap()
+    let run = Run::new(broker.address(), broker.address());
+    run.judge(points, &mut random, |point| {
+        broker.signal("KILL");
+        broker.wait();
+        broker = restarted(folder, sync(point));
+        *run.publish.lock().unwrap() = broker.address();
+        *run.receive.lock().unwrap() = broker.address();
     });
-    let last = run.last.load(SeqCst);
-    assert!(last > points, "{last} messages in {points} rounds");
-    for number in 1..=last {
-        let qos = 1 + number % 2;
-        let count = counts.get(&format!("{qos} {number}")).copied().unwrap_or(0);
-        assert!(count == 1 || qos == 1 && count > 1, "seed {seed}: message {number} of QoS {qos} came {count} times");
-    }
-    assert_eq!(counts.len() as u64, last);
 }
 
 #[test]

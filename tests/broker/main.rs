@@ -6,11 +6,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bridge;
 mod crash;
 mod full_disk;
 mod lasting;
 mod limits;
+mod mosquitto;
 mod peers;
+mod relay;
 mod statements;
 mod wire;
 

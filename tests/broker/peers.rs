@@ -13,7 +13,7 @@ fn works(program: &str, args: &[&str], good: i32) -> bool {
     found.is_ok_and(|status| status.code() == Some(good))
 }
 
-fn is_there(works: bool, program: &str) -> bool {
+pub(super) fn is_there(works: bool, program: &str) -> bool {
     assert!(works || !programs_are_required(), "{program} is missing, and REQUIRE_PROGRAMS is set");
     if !works {
         // `println!` would be shown only after a failure.

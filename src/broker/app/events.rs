@@ -1,6 +1,6 @@
 //! The events of the event loop.
 
-use super::{Broker, Client, DUE, METRICS, Phase};
+use super::{Broker, Client, DUE, METRICS, Phase, bridge::BRIDGE};
 use crate::{
     app::{App, ConnId, Cx, Origin, TimerKey},
     broker::metrics,
@@ -12,18 +12,17 @@ impl App for Broker {
     fn started(&mut self, cx: &mut Cx) {
         self.started = Some(cx.now());
         self.metrics(cx);
+        self.bridge_due(cx);
         self.settle(cx);
     }
 
     fn accepted(&mut self, cx: &mut Cx, conn: ConnId, origin: Origin) {
-        if self.clients.len() <= conn.index() {
-            self.clients.resize_with(conn.index() + 1, || None);
-        }
-        self.clients[conn.index()] = Some(Client::new(conn, origin.peer.ip(), cx.now()));
-        cx.set_deadline(TimerKey::Conn(conn), Some(cx.now() + self.config.connect));
+        self.enter(cx, Client::new(conn, origin.peer.ip(), cx.now()));
     }
 
-    fn connected(&mut self, _: &mut Cx, _: ConnId) {}
+    fn connected(&mut self, cx: &mut Cx, conn: ConnId) {
+        self.greet(cx, conn);
+    }
 
     fn received(&mut self, cx: &mut Cx, conn: ConnId, input: &[u8]) {
         self.received += input.len() as u64;
@@ -55,6 +54,7 @@ impl App for Broker {
         let Some(client) = self.client(conn) else { return };
         tracing::debug!(peer = %client.peer, %error, "connection failed");
         let key = client.key();
+        self.bridge_ended(conn, || error.to_string());
         self.forget(conn);
         key.into_iter().for_each(|key| self.core.lost(key, cx.clock()));
         self.settle(cx);
@@ -64,6 +64,7 @@ impl App for Broker {
         match key {
             DUE => self.core.tick(cx.clock()),
             METRICS => self.metrics(cx),
+            BRIDGE => self.bridge_due(cx),
             TimerKey::Conn(conn) => self.late(cx, conn),
             TimerKey::App(_) => {}
         }
@@ -86,6 +87,7 @@ impl App for Broker {
 
     fn drain(&mut self, cx: &mut Cx) {
         self.draining = true;
+        self.leave_bridge(cx);
         let error = Error { reason: Reason::SERVER_SHUTTING_DOWN, rule: "the server is stopping" };
         let conns: Vec<ConnId> = self.clients.iter().flatten().map(|client| client.conn).collect();
         conns.into_iter().for_each(|conn| self.end(cx, conn, error));
@@ -100,7 +102,7 @@ impl Broker {
         let now = cx.now();
         let Some(client) = self.client(conn) else { return };
         match client.phase {
-            Phase::New => {
+            Phase::New | Phase::Greeting => {
                 self.forget(conn);
                 cx.abort(conn);
             }

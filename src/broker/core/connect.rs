@@ -7,6 +7,7 @@ use super::{
 use crate::{
     app::ConnId,
     broker::{
+        bridge::Rules,
         limits::MAX_LEVELS,
         link::Link,
         message::{Key, LastWill, millis},
@@ -83,13 +84,16 @@ impl Core {
         let known = self.by_client.get(&client).copied();
         let mut link = Link::new(conn, connect.version, rights, agreed.aliases);
         (link.window, link.max_packet) = (agreed.window, agreed.max_packet);
+        link.is_bridge = connect.is_bridge;
+        // A bridge that can tell where a message was is told that it was here.
+        link.hop = self.bridge.as_ref().filter(|_| Rules::is_introduced(&connect)).map(|(_, rules)| rules.id().clone());
         let key = match known {
             Some(key) => {
                 let session = &mut self.sessions[key];
                 (session.link, session.expiry) = (Ok(Box::new(link)), agreed.expiry);
                 key
             }
-            None => self.begin(client.clone(), link, agreed.expiry),
+            None => self.begin(client.clone(), Ok(Box::new(link)), agreed.expiry),
         };
         let will = connect.will.take();
         if agreed.expiry > 0 || will.is_some() || known.is_some() {
@@ -108,12 +112,12 @@ impl Core {
         Ok(Accepted { key, keep_alive: agreed.keep_alive })
     }
 
-    fn begin(&mut self, client: Text, link: Link, expiry: u32) -> Key {
+    pub(super) fn begin(&mut self, client: Text, link: Result<Box<Link>, u64>, expiry: u32) -> Key {
         let session = Session {
             client: client.clone(),
             expiry,
             is_recorded: false,
-            link: Ok(Box::new(link)),
+            link,
             subscriptions: BTreeMap::new(),
             outgoing: Outgoing::default(),
             incoming: HashSet::new(),
@@ -158,7 +162,7 @@ impl Core {
     }
 
     /// Sends what a former connection was sent and has not answered, in the old order [MQTT-4.4.0-1].
-    fn send_again(&mut self, key: Key, at: u64) {
+    pub(super) fn send_again(&mut self, key: Key, at: u64) {
         let stored = self.stored;
         let Some(Session { link: Ok(link), outgoing, .. }) = self.sessions.get_mut(key) else { return };
         let mut too_long = Vec::new();

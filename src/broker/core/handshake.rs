@@ -2,7 +2,10 @@
 
 use super::Refusal;
 use crate::{
-    broker::limits::{Limits, MAX_ALIASES},
+    broker::{
+        bridge::SESSIONS,
+        limits::{Limits, MAX_ALIASES},
+    },
     mqtt::{ConnAck, Connect, Properties, Reason, Text, Value, Version, id},
 };
 
@@ -35,6 +38,10 @@ pub(super) fn check(connect: &Connect) -> Result<(), Refusal> {
     if connect.properties.number(id::MAXIMUM_PACKET_SIZE).is_some_and(|most| most < LEAST_PACKET) {
         let why = "the maximum packet size is too small for a CONNACK";
         return Err(Refusal { reason: Reason::PACKET_TOO_LARGE, why });
+    }
+    if connect.client_id.starts_with(SESSIONS) {
+        let why = "a client identifier that begins like that of a bridge";
+        return Err(Refusal { reason: Reason::CLIENT_ID_NOT_VALID, why });
     }
     if connect.client_id.is_empty() && !connect.clean && connect.version == Version::V3 {
         let why = "a session that is kept needs a client identifier";

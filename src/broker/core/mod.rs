@@ -9,6 +9,7 @@
 //! A packet for a client waits in its outbox until the records are stored that it stands for: so what a client was told, and what it
 //! was sent, is never forgotten. Only messages of QoS 0, and answers to pings, promise nothing and do not wait.
 
+mod bridge;
 mod connect;
 mod deliver;
 mod ending;
@@ -23,6 +24,7 @@ mod subscribe;
 mod world;
 
 use super::{
+    bridge::Rules,
     limits::Limits,
     link::Link,
     message::{Key, Message, millis},
@@ -71,6 +73,8 @@ pub(crate) struct Core {
     /// Sessions with messages that wait for room, whose output was taken.
     starved: Vec<Key>,
     ends: Vec<End>,
+    /// The session of the bridge to another broker.
+    bridge: Option<(Key, Arc<Rules>)>,
     /// Kept for its memory.
     found: Vec<Match>,
     pub(crate) counts: Counts,
@@ -141,6 +145,7 @@ impl Core {
             gated: Vec::new(),
             starved: Vec::new(),
             ends: Vec::new(),
+            bridge: None,
             found: Vec::new(),
             counts: Counts::default(),
         }

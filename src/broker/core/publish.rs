@@ -3,9 +3,11 @@
 use super::{Core, Refusal};
 use crate::{
     broker::{
+        bridge::is_lost,
         limits::{MAX_ALIASES, MAX_LEVELS},
         link::Link,
         message::{Key, Message},
+        record::Record,
     },
     mqtt::{Ack, Error, Packet, PacketId, Publish, QoS, Reason, Text, Version, id, levels},
 };
@@ -20,20 +22,29 @@ impl Core {
         if publish.properties.has(id::SUBSCRIPTION_ID) {
             return Err(Error::protocol("a client's PUBLISH with a subscription identifier"));
         }
-        let topic = topic(link, &publish)?;
+        let named = topic(link, &publish)?;
+        // A bridge gives topics of the other broker names of this one.
+        let topic = link.bridge.as_ref().map_or(Some(named.clone()), |rules| rules.inward(&named));
         if let Some(id) = id.filter(|id| qos == QoS::ExactlyOnce && session.incoming.contains(id)) {
             // It has come before [MQTT-4.3.3-10].
             self.answer(key, &Packet::PubRec(Ack::new(id, Reason::SUCCESS)), 0);
             return Ok(());
         }
         if id.is_some() {
-            if link.unanswered >= inflight && link.version == Version::V5 {
+            // Of another broker it is read later, as of MQTT 3.1.1: mosquitto, for one, sends again all at once.
+            if link.unanswered >= inflight && link.version == Version::V5 && link.bridge.is_none() {
                 let rule = "more messages than the server's receive maximum";
                 return Err(Error { reason: Reason::RECEIVE_MAXIMUM_EXCEEDED, rule });
             }
             link.unanswered = link.unanswered.saturating_add(1);
         }
         self.counts.received += 1;
+        let lost = self.bridge.as_ref().is_some_and(|(_, rules)| is_lost(&publish.properties.0, rules.id()));
+        let Some(topic) = topic.filter(|_| !lost) else {
+            self.pass_over(key, id, qos);
+            return Ok(());
+        };
+        let Some(link) = self.link(key) else { return Ok(()) };
         let (version, may) = (link.version, link.rights.may_publish(&topic));
         let message = Arc::new(Message::of(publish, topic, at));
         let refused = self.refused(&message, may);
@@ -58,6 +69,18 @@ impl Core {
         let reason = if unwanted { Reason::NO_MATCHING_SUBSCRIBERS } else { Reason::SUCCESS };
         id.into_iter().for_each(|id| self.acknowledge(key, id, qos, reason));
         Ok(())
+    }
+
+    /// Acknowledges a message that is not for this broker: it has gone in a circle, or has no name here.
+    fn pass_over(&mut self, key: Key, id: Option<PacketId>, qos: QoS) {
+        self.counts.dropped += 1;
+        if let Some(id) = id.filter(|_| qos == QoS::ExactlyOnce)
+            && let Some(session) = self.sessions.get_mut(key)
+        {
+            session.incoming.insert(id);
+            self.record_of(key, Record::Incoming { key, id });
+        }
+        id.into_iter().for_each(|id| self.acknowledge(key, id, qos, Reason::SUCCESS));
     }
 
     fn acknowledge(&mut self, key: Key, id: PacketId, qos: QoS, reason: Reason) {

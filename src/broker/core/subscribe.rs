@@ -18,9 +18,13 @@ impl Core {
     pub(super) fn subscribe(&mut self, key: Key, subscribe: Subscribe, at: u64) -> Result<(), Error> {
         let Subscribe { id, properties, filters } = subscribe;
         let number = properties.number(id::SUBSCRIPTION_ID);
-        let Some(version) = self.link(key).map(|link| link.version) else { return Ok(()) };
+        let Some((version, is_bridge)) = self.link(key).map(|link| (link.version, link.is_bridge)) else {
+            return Ok(());
+        };
         let (mut codes, mut fresh) = (Vec::new(), Vec::new());
-        for subscription in filters {
+        for mut subscription in filters {
+            subscription.no_local |= is_bridge && subscription.filter.shared().is_none();
+            subscription.retain_as_published |= is_bridge;
             let code = match self.may_subscribe(key, &subscription) {
                 Ok(()) => {
                     let is_new = self.add(key, &subscription, number);
@@ -75,7 +79,7 @@ impl Core {
     }
 
     /// With the retain flag, which says that they are not new [MQTT-3.3.1-8].
-    fn send_retained(&mut self, key: Key, subscription: &Subscription, number: Option<u32>, at: u64) {
+    pub(super) fn send_retained(&mut self, key: Key, subscription: &Subscription, number: Option<u32>, at: u64) {
         for message in self.retained.matches(subscription.filter.plain()) {
             if message.is_over(at) {
                 self.retained.set(&message.topic, None);

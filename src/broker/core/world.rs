@@ -111,6 +111,7 @@ impl World {
         let conn = self.cx.allocate();
         let connect = Connect {
             version: Version::V3,
+            is_bridge: false,
             clean: false,
             keep_alive: 0,
             properties: Properties::default(),

@@ -155,6 +155,7 @@ impl Person {
         }
         Packet::Connect(Box::new(Connect {
             version: self.ways.version,
+            is_bridge: false,
             clean: !self.ways.is_kept,
             keep_alive: 0,
             properties,
