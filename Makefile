@@ -104,6 +104,10 @@ sim: ## run the proxy through SEEDS fake worlds (10000); SIM_SEED=17 make sim sh
 broker-crash: ## kill the broker at a hundred random points of a run: CRASH_SEED=17 chooses others
 	$(CARGO) test $(LOCKED) --test broker -- --ignored kill_9_at_a_hundred_points
 
+.PHONY: broker-sessions
+broker-sessions: ## ten thousand sessions of the broker come and go: memory and descriptors stay
+	$(CARGO) test $(LOCKED) --test broker -- --ignored ten_thousand_sessions
+
 check: format lint doc all-tests graders other-worlds ## everything that CI checks
 	$(call say,all checks passed)
 

@@ -20,6 +20,7 @@ Example:
   mosquitto_pub -t sensors/kitchen -m 21.5 -q 1
   mosquitto_sub -t '$SYS/#' -v       the broker's own numbers
   broker --listen 127.0.0.1:1884 --bridge mqtt://localhost:1883 --bridge-topic 'sensors/# out 1'
+  broker --tls-listen 127.0.0.1:8883 --certificate site.pem --key site.key
   echo secret | broker --hash-password
   kill -USR1 PID                     says how much was done")]
 struct Args {

@@ -5,6 +5,7 @@ use super::{
     bridge::{Place, Rule, Rules},
     journal::Sync,
     limits::{Limits, WhenFull},
+    secured::TlsArgs,
     users::Users,
 };
 use crate::{
@@ -47,6 +48,8 @@ pub struct BrokerArgs {
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
     metrics: Duration,
 
+    #[command(flatten)]
+    pub(super) tls: TlsArgs,
     #[command(flatten)]
     pub(super) bridge: BridgeArgs,
 

@@ -12,7 +12,7 @@
 //! that it stands for are on the disk.
 //!
 //! Reading order: [`crate::mqtt`] (packets), `message`, `tree` and `retained`, `outgoing`, `outbox` and `link`, `session`, `core/` (the rules),
-//! `record`, `image`, `journal` and `writer` (the part that outlives the process), `client` and `app` (the event loop), `bridge/` (another broker), `users`, `rights`, `password` and `guard`, `metrics`, `parts`, `run`.
+//! `record`, `image`, `journal` and `writer` (the part that outlives the process), `client` and `app` (the event loop), `bridge/` (another broker), `users`, `rights`, `password` and `guard`, `metrics`, `parts`, `secured` (TLS), `run`.
 
 mod app;
 mod args;
@@ -34,6 +34,7 @@ mod record;
 mod retained;
 mod rights;
 mod run;
+mod secured;
 mod session;
 mod shared;
 mod tree;

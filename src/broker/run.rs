@@ -1,16 +1,26 @@
 //! Runs the broker: one event loop, one thread that writes, a few that know passwords.
 
-use super::{BrokerArgs, guard, journal::Folder, parts::Parts, password, shared::Call};
+use super::{
+    BrokerArgs, guard,
+    journal::Folder,
+    parts::Parts,
+    password,
+    secured::{self, Secured},
+    shared::{Call, Shared},
+    writer::Writer,
+};
 use crate::{
+    app::App,
     cli::{self, DataFolder, Failure},
     net::{
-        Driver, DriverConfig, clock,
+        Driver, DriverChoice, DriverConfig, clock,
         signals::{self, Signal},
     },
+    tls::Terminator,
 };
 use std::{
     io::{self, Write as _},
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     sync::{Arc, mpsc},
     thread,
 };
@@ -28,12 +38,38 @@ pub fn run(args: &BrokerArgs) -> Result<(), Failure> {
     let driver = args.driver.choose()?;
     let place = DataFolder::open(args.data.as_deref(), "broker")?;
     let folder = Folder::open(place.path()).map_err(Failure::Run)?;
-    let parts = Parts::new(args, Arc::new(folder), clock::now())?;
+    let Parts { app, writer, shared } = Parts::new(args, Arc::new(folder), clock::now())?;
+    let secured = args.tls.prepare(args.listen.backlog, clock::now().wall)?;
     let listener = args.listen.open()?;
-    let address = listener.local_addr()?;
+    let tls_listener = secured.as_ref().map(Secured::open).transpose()?;
+    let addresses = (listener.local_addr()?, tls_listener.as_ref().map(TcpListener::local_addr).transpose()?);
+    let listeners = [Some(listener), tls_listener].into_iter().flatten().collect();
+    let ready = || {
+        cli::ready(addresses.0);
+        addresses.1.into_iter().for_each(cli::ready_tls);
+        tracing::info!("{driver}");
+        greet(addresses, &place);
+    };
+    match secured {
+        None => serve(args, &driver, app, (writer, shared), listeners, ready),
+        Some(secured) => {
+            let terminator = Terminator::new(app, secured::LISTENER, secured.shared, clock::now().instant);
+            serve(args, &driver, terminator, (writer, shared), listeners, ready)
+        }
+    }
+}
+
+/// Runs the event loop and the other threads until all of them have ended.
+fn serve<A: App>(
+    args: &BrokerArgs,
+    driver: &DriverChoice,
+    app: A,
+    (writer, shared): (Writer, Arc<Shared>),
+    listeners: Vec<TcpListener>,
+    ready: impl FnOnce(),
+) -> Result<(), Failure> {
     let max_connections = cli::clients_per_worker(args.max_clients.get(), 1);
-    let Parts { app, writer, shared } = parts;
-    let mut worker = Driver::new(&driver, app, DriverConfig { max_connections, pipes: 0, ..DriverConfig::default() })?;
+    let mut worker = Driver::new(driver, app, DriverConfig { max_connections, pipes: 0, ..DriverConfig::default() })?;
     let (asks, asked) = mpsc::sync_channel(guard::QUEUE);
     let remote = worker.remote();
     shared.attach(Box::new(move |call| match call {
@@ -41,7 +77,9 @@ pub fn run(args: &BrokerArgs) -> Result<(), Failure> {
         Call::Stop => remote.stop(),
     }));
     shared.attach_guards(asks);
-    worker.listen(listener)?;
+    for listener in listeners {
+        worker.listen(listener)?;
+    }
     let (remote, told, within) = (worker.remote(), Arc::clone(&shared), args.listen.drain_timeout);
     let _signals = signals::watch(move |signal| match signal {
         Signal::Stop => remote.drain(within),
@@ -49,9 +87,7 @@ pub fn run(args: &BrokerArgs) -> Result<(), Failure> {
     })?;
     let guards = guard::start(&shared, asked)?;
     let writer = thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run())?;
-    cli::ready(address);
-    tracing::info!("{driver}");
-    greet(address, &place);
+    ready();
     // With the broker the way to the writer ends, which then comes to its end.
     let ended = worker.run().map(drop);
     shared.let_go();
@@ -76,8 +112,11 @@ fn hash_password() -> Result<(), Failure> {
     Ok(())
 }
 
-fn greet(address: SocketAddr, place: &DataFolder) {
+fn greet((address, tls): (SocketAddr, Option<SocketAddr>), place: &DataFolder) {
     tracing::info!("listening on {address}, MQTT 3.1.1 and 5");
+    if let Some(tls) = tls {
+        tracing::info!("listening on {tls}, the same over TLS");
+    }
     tracing::info!("sessions and messages are in {place}");
     let (ip, port) = (address.ip(), address.port());
     tracing::info!("try: mosquitto_sub -h {ip} -p {port} -t 'sensors/#' -v");

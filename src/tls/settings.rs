@@ -37,10 +37,14 @@ pub struct Rules {
     pub strict: bool,
     /// HTTP/2 is offered, before HTTP/1.1.
     pub http2: bool,
+    /// MQTT is offered, in place of HTTP.
+    pub mqtt: bool,
 }
 
 /// HTTP/1.1, as a protocol that is offered (ALPN).
 pub const HTTP11: &[u8] = b"http/1.1";
+/// MQTT. Most clients ask for no protocol at all.
+const MQTT: &[u8] = b"mqtt";
 /// HTTP/2. Our order goes before the client's.
 pub const HTTP2: &[u8] = b"h2";
 
@@ -100,6 +104,10 @@ pub(super) fn template(
     let mut config = builder.with_cert_resolver(Arc::new(rustls::server::ResolvesServerCertUsingSni::new()));
     config.ignore_client_order = true;
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.alpn_protocols = if rules.http2 { vec![HTTP2.to_vec(), HTTP11.to_vec()] } else { vec![HTTP11.to_vec()] };
+    config.alpn_protocols = match (rules.mqtt, rules.http2) {
+        (true, _) => vec![MQTT.to_vec()],
+        (false, true) => vec![HTTP2.to_vec(), HTTP11.to_vec()],
+        (false, false) => vec![HTTP11.to_vec()],
+    };
     Ok(config)
 }

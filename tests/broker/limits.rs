@@ -303,3 +303,54 @@ fn thousands_of_clients_get_a_message_and_leave_nothing_behind() {
     assert!(grown < 4 * 1024 * 1024, "{grown} bytes more than with all of them");
     report(&broker, "0 clients connected and 0 away, 0 subscriptions");
 }
+
+/// Ten thousand sessions come, have messages wait for them, get them, and go: `make broker-sessions`.
+#[test]
+#[ignore = "10,000 sessions, each with two connections and five messages"]
+#[cfg(target_os = "linux")]
+fn ten_thousand_sessions_come_and_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = broker(&["--data", folder.path().to_str().unwrap(), "--sync", "never", "--metrics", "0s"]);
+    let to = broker.address();
+    Peer::v3(to, "warm").lose();
+    let (empty, mut full) = (descriptors(&broker), 0);
+    for round in 0..10 {
+        let names: Vec<String> = (0..1000).map(|n| format!("{round}-{n}")).collect();
+        let arrive = |name: &String| {
+            let mut peer = Peer::open(to);
+            peer.send(&[connect3(name, 0, 0), subscribe(1, None, &[("all", 1)])].concat());
+            peer
+        };
+        let mut peers: Vec<Peer> = names.iter().map(arrive).collect();
+        for peer in &mut peers {
+            peer.expect(&[0x20, 2, 0, 0]);
+            peer.expect(&[0x90, 3, 0, 1, 1]);
+        }
+        peers.into_iter().for_each(Peer::lose);
+        let mut publisher = Peer::v3(to, "publisher");
+        for n in 1..=5 {
+            publisher.send(&publish(2, "all", Some(n), None, "hello"));
+            publisher.expect(&[0x40, 2, 0, n as u8]);
+        }
+        publisher.lose();
+        for name in &names {
+            let mut peer = Peer::open(to);
+            peer.send(&connect3(name, 0, 0));
+            peer.expect(&[0x20, 2, 1, 0]);
+            for n in 1..=5 {
+                peer.expect(&publish(2, "all", Some(n), None, "hello"));
+                peer.send(&[0x40, 2, 0, n as u8]);
+            }
+            peer.quiet();
+            peer.lose();
+            Peer::v3(to, name).lose();
+        }
+        wait_until("all to be gone", || descriptors(&broker) <= empty);
+        if round == 0 {
+            full = memory(&broker);
+        }
+    }
+    let grown = memory(&broker).saturating_sub(full);
+    assert!(grown < 4 * 1024 * 1024, "{grown} bytes more than after the first thousand");
+    report(&broker, "0 clients connected and 0 away, 0 subscriptions");
+}

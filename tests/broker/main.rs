@@ -15,6 +15,7 @@ mod mosquitto;
 mod peers;
 mod relay;
 mod statements;
+mod tls;
 mod wire;
 
 use support::process::{Process, start};

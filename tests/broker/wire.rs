@@ -182,6 +182,12 @@ impl Peer {
         Some(bytes)
     }
 
+    /// The next byte, of whatever it is.
+    pub fn try_byte(&mut self) -> Option<u8> {
+        let mut byte = [0];
+        self.fill(&mut byte).then_some(byte[0])
+    }
+
     pub fn packet(&mut self) -> Vec<u8> {
         self.try_packet().expect("a packet, not the end of the connection")
     }

@@ -64,7 +64,7 @@ impl Files {
             servers: ServerFiles::of(backends)?,
             demo_hosts: args.demo_hosts.clone(),
             allow_expired: args.allow_expired,
-            rules: Rules { least: args.tls_min, strict: args.sni_strict, http2 },
+            rules: Rules { least: args.tls_min, strict: args.sni_strict, http2, mqtt: false },
             provider: Arc::new(provider()),
         })
     }
