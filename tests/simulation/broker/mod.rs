@@ -13,9 +13,11 @@ mod books;
 mod disk;
 mod person;
 mod play;
+mod setting;
 
 use crate::support::simulation::{first_failure, run_all};
-use play::{Play, Report, Setting};
+use play::{Play, Report};
+use setting::Setting;
 use std::time::Duration;
 
 fn run(seed: u64, lines: Option<crate::support::trace::Lines>, setting: fn(&mut Setting)) -> Report {
