@@ -134,6 +134,7 @@ impl Peer {
                 break;
             }
         }
+        self.stream.set_write_timeout(Some(PATIENCE)).unwrap();
         sent
     }
 
