@@ -164,10 +164,10 @@ impl Broker {
             Packet::PingResp | Packet::UnsubAck(_) => None,
             Packet::SubAck(suback) => {
                 let refused = suback.codes.iter().filter(|code| **code >= 0x80).count();
-                if refused > 0
-                    && let Some(bridge) = &self.bridge
-                {
-                    tracing::warn!("bridge to {}: it refuses {refused} of the topics", bridge.target.name);
+                let name = self.bridge.as_ref().map_or("", |bridge| &*bridge.target.name);
+                match refused {
+                    0 => tracing::info!("bridge to {name}: topics come in"),
+                    some => tracing::warn!("bridge to {name}: it refuses {some} of the topics"),
                 }
                 None
             }
