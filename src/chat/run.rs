@@ -17,7 +17,7 @@ use crate::{
         listen::listen_together,
         signals::{self, Signal},
     },
-    redis::{Redis, Target},
+    redis::{Next, Redis, Target},
     units::Counted,
 };
 use std::{
@@ -89,7 +89,12 @@ fn join(target: &Target, history: usize, house: &Arc<House>) -> io::Result<()> {
     let me = format!("{:016x}", rand::random::<u64>());
     let told = Arc::clone(house);
     let settings = cluster::settings(target.clone(), &me);
-    let start = || Redis::start(settings, move |event| told.heard(event, clock::now()));
+    let start = || {
+        Redis::start(settings, move |event| {
+            told.heard(event, clock::now());
+            Next::new()
+        })
+    };
     house.join_company(&me, Cluster::new(&me, history), start)
 }
 

@@ -1,7 +1,7 @@
 //! The thread of a client: one socket, one mailbox, one clock. It may wait for the network, because nobody waits for it.
 
 use super::{
-    link::{Event, Link},
+    link::{Event, Link, Next, command},
     mail::{Shared, WAKER},
 };
 use crate::net::{address::HostPort, clock, connect, resolve};
@@ -31,7 +31,7 @@ pub(super) struct Driver<T> {
     link: Link<T>,
     poll: Poll,
     shared: Arc<Shared<T>>,
-    listener: Box<dyn FnMut(Event<T>) + Send>,
+    listener: Box<dyn FnMut(Event<T>) -> Next<T> + Send>,
     stream: Option<TcpStream>,
     /// Whether the kernel has not said that there is nothing to read.
     readable: bool,
@@ -43,7 +43,7 @@ impl<T> Driver<T> {
         link: Link<T>,
         poll: Poll,
         shared: Arc<Shared<T>>,
-        listener: Box<dyn FnMut(Event<T>) + Send>,
+        listener: Box<dyn FnMut(Event<T>) -> Next<T> + Send>,
     ) -> Self {
         Self { link, poll, shared, listener, stream: None, readable: false, was_up: false }
     }
@@ -75,10 +75,12 @@ impl<T> Driver<T> {
         if self.link.wants_connection(clock::now().instant) {
             self.connect();
         }
+        self.tell();
         self.write();
         if self.link.is_away() {
             self.stream = None;
         }
+        // The connection may have broken as it was written to.
         self.tell();
         if !goes_on {
             self.send_last();
@@ -173,13 +175,13 @@ impl<T> Driver<T> {
 
     /// Hands out what has happened, and puts it into the log if it is news.
     fn tell(&mut self) {
-        for event in mem::take(&mut self.link.events) {
+        while let Some(event) = self.link.events.pop_front() {
             let (target, meanwhile) = (&self.link.settings().target, self.link.settings().meanwhile);
             match &event {
                 Event::Up if self.was_up => tracing::info!("{target} is back"),
                 Event::Up => tracing::info!("{target} answers"),
                 Event::Down(why) => tracing::warn!("{target}: {why}; {meanwhile}, and it is tried again"),
-                Event::Answer(..) | Event::Push(_) | Event::Tick => {}
+                Event::Answer(..) | Event::Push(_) => {}
             }
             match &event {
                 Event::Up => {
@@ -187,9 +189,11 @@ impl<T> Driver<T> {
                     self.shared.lock().is_up = true;
                 }
                 Event::Down(_) => self.shared.lock().is_up = false,
-                Event::Answer(..) | Event::Push(_) | Event::Tick => {}
+                Event::Answer(..) | Event::Push(_) => {}
             }
-            (self.listener)(event);
+            for (words, tag) in (self.listener)(event) {
+                self.link.ask(&command(&words), vec![tag], clock::now().instant);
+            }
         }
         let mut mail = self.shared.lock();
         (mail.unanswered, mail.unsent) = (self.link.unanswered(), self.link.output.len());

@@ -2,7 +2,7 @@
 
 use super::{
     driver::Driver,
-    link::{Event, Link, Settings, command},
+    link::{Event, Link, Next, Settings, command},
     mail::{Mail, Shared, WAKER},
 };
 use crate::net::clock;
@@ -32,12 +32,12 @@ pub enum Refused {
 }
 
 impl<T: Send + 'static> Redis<T> {
-    /// Starts the thread. `listener` hears all events, on that thread: it must not block.
+    /// Starts the thread. `listener` hears all events, on that thread: it must not block. It may ask more.
     ///
     /// # Errors
     ///
     /// The system has no thread or descriptor left.
-    pub fn start(settings: Settings, listener: impl FnMut(Event<T>) + Send + 'static) -> io::Result<Self> {
+    pub fn start(settings: Settings, listener: impl FnMut(Event<T>) -> Next<T> + Send + 'static) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         let (bytes, tags) = (Vec::new(), Vec::new());

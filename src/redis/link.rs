@@ -47,8 +47,6 @@ pub struct Settings {
     pub patience: Duration,
     /// Questions without an answer at once.
     pub most: usize,
-    /// How often [`Event::Tick`] comes while there is a connection.
-    pub every: Option<Duration>,
     /// The consequence of a lost connection, as the log says it: "the chat goes on alone".
     pub meanwhile: &'static str,
 }
@@ -58,8 +56,6 @@ pub struct Settings {
 pub enum Event<T> {
     /// Questions are taken from now on.
     Up,
-    /// The time for it has passed once more.
-    Tick,
     /// The connection is lost, or the first try has failed: why.
     Down(String),
     /// The answer to one question.
@@ -67,6 +63,9 @@ pub enum Event<T> {
     /// A message of a channel, or what else the server says unasked.
     Push(Vec<Value>),
 }
+
+/// Questions that follow from an event: the words of each, and its tag.
+pub type Next<T> = Vec<(Vec<Vec<u8>>, T)>;
 
 /// The connection was lost before the answer came. The command may have been carried out, or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,7 +103,6 @@ enum State {
     },
     Up {
         since: Instant,
-        tick: Option<Instant>,
     },
 }
 
@@ -216,7 +214,7 @@ impl<T> Link<T> {
 
     fn greeted(&mut self, now: Instant) {
         if let State::Greeting { answers: 0, channels: 0, .. } = self.state {
-            self.state = State::Up { since: now, tick: self.settings.every.map(|every| later(now, every)) };
+            self.state = State::Up { since: now };
             self.told_down = false;
             self.events.push_back(Event::Up);
         }
@@ -224,7 +222,7 @@ impl<T> Link<T> {
 
     /// The connection is gone, or could not be made.
     pub(super) fn lost(&mut self, why: &str, now: Instant) {
-        if let State::Up { since, .. } = self.state
+        if let State::Up { since } = self.state
             && now.saturating_duration_since(since) >= PROVEN
         {
             self.failed = 0;
@@ -245,18 +243,12 @@ impl<T> Link<T> {
         match self.state {
             State::Away { again } => Some(again),
             State::Greeting { until, .. } => Some(until),
-            State::Up { tick, .. } => self.asked.front().map(|(until, _)| *until).into_iter().chain(tick).min(),
+            State::Up { .. } => self.asked.front().map(|(until, _)| *until),
         }
     }
 
     /// Time has passed.
     pub(super) fn expire(&mut self, now: Instant) {
-        if let State::Up { tick: Some(tick), .. } = &mut self.state
-            && *tick <= now
-        {
-            *tick = later(now, self.settings.every.unwrap_or_default());
-            self.events.push_back(Event::Tick);
-        }
         if !self.is_away() && self.deadline().is_some_and(|until| until <= now) {
             let patience = humantime::format_duration(self.settings.patience);
             self.lost(&format!("no answer within {patience}"), now);
@@ -287,7 +279,6 @@ mod tests {
             probe: vec![vec!["PING".to_owned()]],
             patience: SECOND,
             most: 10,
-            every: None,
             meanwhile: "",
         };
         (Link::new(settings, 1, now), now)

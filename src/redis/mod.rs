@@ -24,5 +24,5 @@ mod mail;
 mod target;
 
 pub use handle::{Redis, Refused};
-pub use link::{Event, Lost, Settings};
+pub use link::{Event, Lost, Next, Settings};
 pub use target::Target;

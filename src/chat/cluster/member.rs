@@ -81,7 +81,7 @@ impl Cluster {
                 }
             }
             // The next connection asks anew.
-            Event::Answer(_, Err(_)) | Event::Tick => {}
+            Event::Answer(_, Err(_)) => {}
             Event::Answer(tag, Ok(value)) => {
                 if let Err(Broken(why)) = self.answered(tag, &value, hall, now) {
                     tracing::debug!(?value, "an answer of Redis: {why}");

@@ -44,7 +44,6 @@ pub(crate) fn settings(target: Target, me: &str) -> Settings {
         ],
         patience: PATIENCE,
         most: MOST,
-        every: None,
         meanwhile: "the chat goes on alone",
     }
 }
