@@ -89,6 +89,11 @@ RELOAD_SECONDS ?= 60
 soak-reload: ## change certificates for a minute under load, as fast as the proxy takes them: no request may fail
 	RELOAD_SECONDS=$(RELOAD_SECONDS) $(CARGO) test $(LOCKED) --test milestone5 reload_under_load -- --nocapture
 
+RATES_SECONDS ?= 60
+.PHONY: rates
+rates: ## measure how many requests pass a limit that 1 and 3 proxies share in a Redis, for a minute each (needs redis-server)
+	RATES_SECONDS=$(RATES_SECONDS) $(CARGO) test $(LOCKED) --test proxy a_limit_holds_for_long -- --ignored --nocapture
+
 SOAK_RELOADS ?= 300
 SOAK_UPGRADES ?= 10
 .PHONY: soak

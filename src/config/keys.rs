@@ -7,7 +7,10 @@
 use crate::{
     cache::CacheArgs,
     pool::PoolArgs,
-    proxy::{AnnounceArgs, BalanceArgs, ExplainArgs, Http2Args, LogArgs, MarkArgs, ProxyArgs, ServerArgs, TlsArgs},
+    proxy::{
+        AnnounceArgs, BalanceArgs, ExplainArgs, Http2Args, LogArgs, MarkArgs, ProxyArgs, ServerArgs, SharingArgs,
+        TlsArgs,
+    },
     units::Checked,
 };
 use clap::{Command, CommandFactory as _, Parser};
@@ -58,6 +61,8 @@ pub(super) struct Global {
     pub(super) marks: Checked<MarkArgs>,
     #[command(flatten)]
     pub(super) explain: Checked<ExplainArgs>,
+    #[command(flatten)]
+    pub(super) store: Checked<SharingArgs>,
 }
 
 /// Their command line.
@@ -73,6 +78,7 @@ pub(super) const GLOBAL: &[Key] = &[
     key("", "drain-timeout", "drain-timeout"),
     key("", "log-level", "log-level"),
     key("", "access-log", "access-log"),
+    key("", "store", "store"),
     key("log", "to", "log-to"),
     key("log", "format", "log-format"),
     key("log", "access-to", "access-to"),
@@ -142,6 +148,7 @@ pub(super) const FIXED: &[(&str, &str)] = &[
     ("log-format", "the log is the process's"),
     ("access-to", "the log is the process's"),
     ("access-format", "the log is the process's"),
+    ("store", "limits are being counted in it"),
     ("cache-size", "what is stored would be lost"),
     ("cache-max-object", "what is stored would be lost"),
     ("pool-queue", "requests are waiting in it"),
@@ -208,7 +215,7 @@ pub(super) const UPSTREAM: &[Key] = &[
 ];
 
 /// Values that are not shown: they may hold a password.
-pub(super) const SECRET: &[&str] = &["health-header", "explain-token"];
+pub(super) const SECRET: &[&str] = &["health-header", "explain-token", "store"];
 
 #[cfg(test)]
 mod tests {
@@ -229,6 +236,7 @@ mod tests {
         let command = Checked::<MarkArgs>::augment_args(command);
         let command = Checked::<ExplainArgs>::augment_args(command);
         let command = Checked::<AnnounceArgs>::augment_args(command);
+        let command = Checked::<SharingArgs>::augment_args(command);
         let flags: BTreeSet<String> =
             command.get_arguments().filter_map(|arg| arg.get_long()).map(str::to_owned).collect();
         let keys = GLOBAL.iter().chain(UPSTREAM).map(|key| key.flag).chain(STRUCTURE.iter().map(|(flag, _)| *flag));

@@ -77,7 +77,7 @@ impl Settings {
 
     /// The machine that this describes.
     pub(super) fn setup(&self) -> Setup {
-        let Global { proxy, pool, cache, tls, http2, log, marks, explain } = &self.global;
+        let Global { proxy, pool, cache, tls, http2, log, marks, explain, store } = &self.global;
         let named = |secure| -> Vec<_> {
             let those = self.listens.iter().filter(|listen| (listen.tls != Tls::Off) == secure);
             those.map(|listen| (listen.address, listen.proxy_protocol.is_some())).collect()
@@ -90,7 +90,8 @@ impl Settings {
             group.trusting(upstream.group.tls.0.clone()).announcing(upstream.group.announce.version())
         };
         let sites = self.sites.iter().map(|site| site.site.clone()).collect();
-        let mut plan = Plan::new(proxy.config()).pool(pool).cache(cache).marks(marks.marks()).explain(explain.config());
+        let mut plan = Plan::new(proxy.config()).pool(pool).cache(cache).marks(marks.marks());
+        plan = plan.explain(explain.config()).store(store);
         if !secure.is_empty() || servers().any(|server| server.spec.secure.is_some()) {
             plan = plan.tls(tls);
         }

@@ -66,6 +66,10 @@ impl Flags {
 /// The part of a value that may be shown. A value from the environment is not, nor one that may hold a password.
 fn readable(key: &Key, said: &Said) -> String {
     if SECRET.contains(&key.flag) {
+        if let Some((scheme, rest)) = said.text.split_once("://") {
+            let host = rest.rsplit_once('@').map_or_else(|| rest.to_owned(), |(_, host)| format!("(hidden)@{host}"));
+            return escaped(&format!("{scheme}://{host}"));
+        }
         let (name, _) = said.text.split_once(':').unwrap_or(("X", ""));
         return escaped(&format!("{name}: (hidden)"));
     }

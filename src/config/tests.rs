@@ -130,6 +130,7 @@ fn each_key_takes_what_its_flag_takes() {
                     "explain-token" => "\"0123456789abcdef\"",
                     "proxy-protocol" => "\"v2\"",
                     "access-format" => "\"combined\"",
+                    "store" => "\"redis://127.0.0.1:6379\"",
                     other => panic!("{other}: which value is right?"),
                 },
             };
@@ -283,6 +284,8 @@ fn the_printed_file_means_the_same_and_hides_secrets() {
     ] {
         assert!(printed.lines().any(|printed| printed == line), "{line}\n{printed}");
     }
+    let store = read(&format!("store = \"redis://ann:hunter2@h:1/2\"\n{GOOD}")).unwrap().print();
+    assert!(store.contains("store = \"redis://(hidden)@h:1/2\"") && !store.contains("hunter2"), "{store}");
     let secret = read(&format!("log-level = \"${{LEVEL}}\"\n{GOOD}").replace("${LEVEL}", "info"));
     assert!(secret.is_ok());
     let named = read(&GOOD.replace("[upstream.web]", "[upstream.web]\nhealth = { path = \"/${SECRET}\" }")).unwrap();

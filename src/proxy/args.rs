@@ -250,6 +250,7 @@ impl ProxyArgs {
             access_log: self.access_log == Switch::On,
             measures: self.admin.is_some(),
             admin_hosts: self.admin_host.clone(),
+            store: None,
             ..default
         }
     }

@@ -1,7 +1,7 @@
 //! The settings of a proxy, apart from its backends: limits, deadlines, forwarding.
 
 use super::{explain::ExplainConfig, forward::Rules, marks::Marks, network::Network, secured::Redirect};
-use crate::{http::Limits, http2};
+use crate::{http::Limits, http2, redis::Target};
 use clap::ValueEnum;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -151,6 +151,8 @@ pub struct Config {
     pub explain: Option<ExplainConfig>,
     /// Host names under which the admin listener answers, beside addresses and `localhost`.
     pub admin_hosts: Vec<String>,
+    /// The Redis in which several proxies count together, for their rate limits.
+    pub store: Option<Target>,
 }
 
 /// Longer than a client that is at work pauses between two requests, and no trouble for a person who pressed Ctrl-C. nginx has a
@@ -189,6 +191,7 @@ impl Default for Config {
             measures: false,
             explain: None,
             admin_hosts: Vec::new(),
+            store: None,
         }
     }
 }

@@ -87,7 +87,7 @@ mod wishes;
 mod worker;
 mod writing;
 
-pub use access::{AtOnce, Barred, Lists, Login, MOST_BURST, Passwords, Rate, RateKey};
+pub use access::{AtOnce, Barred, Lists, Login, MOST_BURST, Passwords, Rate, RateKey, SharingArgs};
 pub use access_log::{AccessFormat, LogArgs};
 pub use admin::Desk;
 pub use answer::TEXT;

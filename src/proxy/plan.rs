@@ -2,7 +2,7 @@
 
 use super::{
     Proxy,
-    access::Gate,
+    access::{Gate, Sharing, SharingArgs},
     access_log::AccessLog,
     args::BalanceArgs,
     backend_spec::BackendSpec,
@@ -151,6 +151,13 @@ impl Plan {
     #[must_use]
     pub fn explain(mut self, config: Option<ExplainConfig>) -> Self {
         self.config.explain = config;
+        self
+    }
+
+    /// Rate limits are counted together with other proxies, if there is a store for that.
+    #[must_use]
+    pub fn store(mut self, args: &SharingArgs) -> Self {
+        self.config.store.clone_from(&args.store);
         self
     }
 
@@ -372,7 +379,9 @@ impl Plan {
         let forward = self.servers_by_name(mail(workers, &slots));
         let cache = self.caches().then(|| cache(self.cache, workers, &slots, seed));
         let router = self.sites.map(|sites| Router::new(sites.sites));
-        let gate = router.as_ref().and_then(|router| gate(router, mail(workers, &slots), seed));
+        let gate = router
+            .as_ref()
+            .and_then(|router| gate(router, mail(workers, &slots), seed, || Sharing::of(&self.config, seed)));
         let measures = self.config.measures.then(|| measures(Arc::default(), router.as_ref(), &groups, workers));
         let shared = Arc::new(Shared {
             version: 0,
@@ -409,8 +418,14 @@ impl Plan {
 }
 
 /// The judge of clients, if a route asks for one.
-pub(super) fn gate(router: &Router, mail: Mail, seed: u64) -> Option<Arc<Gate>> {
-    router.policies().any(Policy::needs_gate).then(|| Arc::new(Gate::new(router.has_users(), mail, seed)))
+pub(super) fn gate(
+    router: &Router,
+    mail: Mail,
+    seed: u64,
+    sharing: impl FnOnce() -> Option<Arc<Sharing>>,
+) -> Option<Arc<Gate>> {
+    let needed = router.policies().any(Policy::needs_gate);
+    needed.then(|| Arc::new(Gate::new(router.has_users(), mail, seed, sharing())))
 }
 /// Backends that there may be.
 const MOST_BACKENDS: usize = 65_535;

@@ -3,7 +3,8 @@
 
 use super::{
     Plan,
-    access::Gate,
+    access::{Gate, Sharing},
+    config::Config,
     exchange::Cache,
     explain::{ExplainConfig, Watcher},
     measures::Measures,
@@ -83,7 +84,7 @@ impl Plan {
         let order = backends.iter().map(|backend| backend.id).collect();
         let groups = built(self.groups(&backends), &backends, Some(&old.groups), now);
         let router = self.sites.map(|sites| Router::new(sites.sites));
-        let gate = router.as_ref().and_then(|router| carried_on(old, router));
+        let gate = router.as_ref().and_then(|router| carried_on(old, router, &self.config));
         let known = old.measures.as_ref().map(Measures::known);
         let measures = known.map(|known| measures(known, router.as_ref(), &groups, old.counters.len()));
         let shared = Shared {
@@ -137,10 +138,14 @@ fn in_place(old: &[Backend], backends: Vec<Backend>) -> Vec<Backend> {
 }
 
 /// The judge of clients goes on, if it can judge the clients of these routes.
-fn carried_on(old: &Shared, router: &Router) -> Option<Arc<Gate>> {
+fn carried_on(old: &Shared, router: &Router, config: &Config) -> Option<Arc<Gate>> {
+    let shared = || match &old.gate {
+        Some(gate) => gate.sharing(),
+        None => Sharing::of(config, rand::random()),
+    };
     match &old.gate {
         Some(gate) if gate.has_users() || !router.has_users() => Some(gate.clone()),
-        _ => gate(router, mail(old.counters.len(), &old.slots), rand::random()),
+        _ => gate(router, mail(old.counters.len(), &old.slots), rand::random(), shared),
     }
 }
 

@@ -20,6 +20,7 @@ mod proxy_protocol;
 mod rates;
 mod reload;
 mod routing;
+mod shared_rates;
 #[cfg(target_os = "linux")]
 mod soak;
 #[cfg(target_os = "linux")]

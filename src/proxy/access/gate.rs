@@ -5,6 +5,7 @@ use super::{
     at_once::Running,
     login::{Logins, Verdict},
     rates::{Buckets, client_key, whole_seconds},
+    sharing::Sharing,
 };
 use crate::{
     cache::{Mail, Seed, Ticket},
@@ -12,7 +13,14 @@ use crate::{
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 use serde_json::{Value, json};
-use std::{net::IpAddr, time::Instant};
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
 
 /// The judge of clients.
 #[derive(Debug)]
@@ -20,12 +28,15 @@ pub(in crate::proxy) struct Gate {
     /// `None`: no route is for users only, or there were no threads for them.
     logins: Option<Logins>,
     buckets: Buckets,
+    /// The store in which other proxies count, too.
+    sharing: Option<Arc<Sharing>>,
+    refused: AtomicU64,
     running: Running,
 }
 
 impl Gate {
     /// With threads for passwords, if there are users.
-    pub(in crate::proxy) fn new(has_users: bool, mail: Mail, seed: u64) -> Self {
+    pub(in crate::proxy) fn new(has_users: bool, mail: Mail, seed: u64, sharing: Option<Arc<Sharing>>) -> Self {
         // Other secrets than those of the workers and of the cache, from the same source.
         let mut random = SmallRng::seed_from_u64(seed.rotate_left(16));
         let (secret, seed): ([u8; 32], u128) = (random.random(), random.random());
@@ -34,7 +45,25 @@ impl Gate {
             let told = |error| tracing::error!(%error, "no threads for passwords: routes with `auth` answer with 503");
             started.map_err(told).ok()
         });
-        Self { logins, buckets: Buckets::new(Seed(seed)), running: Running::default() }
+        let (buckets, refused) = (Buckets::new(Seed(seed)), AtomicU64::new(0));
+        Self { logins, buckets, sharing, refused, running: Running::default() }
+    }
+
+    /// The store that it shares with other proxies.
+    pub(in crate::proxy) fn sharing(&self) -> Option<Arc<Sharing>> {
+        self.sharing.clone()
+    }
+
+    /// One request of a key. Its own buckets are kept in any case: the store may be gone with the next request.
+    fn take(&self, rate: &Rate, key: &[u8], now: Instant) -> Result<(), Duration> {
+        let shared = self.sharing.as_ref().map(|sharing| (sharing.take(rate, key, now), sharing.proxies()));
+        let (shared, proxies) = shared.unwrap_or((None, 1));
+        let own = self.buckets.take(rate, key, proxies, now);
+        let taken = shared.unwrap_or(own);
+        if taken.is_err() {
+            self.refused.fetch_add(1, Relaxed);
+        }
+        taken
     }
 
     /// Whether it knows users.
@@ -58,7 +87,7 @@ impl Gate {
                 RateKey::Site => &[],
                 RateKey::Header(name) => fields.get(name).unwrap_or(&address),
             };
-            self.buckets.take(rate, key, now).map_err(|wait| {
+            self.take(rate, key, now).map_err(|wait| {
                 let seconds = u16::try_from(whole_seconds(wait)).unwrap_or(u16::MAX);
                 Barred::Rate { limit, seconds }
             })?;
@@ -93,11 +122,17 @@ impl Gate {
 
     /// For `/stats`.
     pub(in crate::proxy) fn stats(&self) -> Value {
-        let (refused, forgotten) = self.buckets.counts();
-        json!({
-            "rate_refused": refused,
-            "buckets_forgotten": forgotten,
+        let mut stats = json!({
+            "rate_refused": self.refused.load(Relaxed),
+            "buckets_forgotten": self.buckets.forgotten(),
             "clients_with_requests": self.running.clients(),
-        })
+        });
+        if let Some(sharing) = &self.sharing {
+            let (is_up, questions) = sharing.counts();
+            stats["store"] = json!(if is_up { "up" } else { "down" });
+            stats["store_questions"] = json!(questions);
+            stats["proxies"] = json!(sharing.proxies());
+        }
+        stats
     }
 }

@@ -8,14 +8,18 @@
 //! The client is the one that the log names: the other end of the connection, or the address that trusted proxies tell of it
 //! ([`super::identity`]). Each request is judged before the cache is asked, so a stored response goes to nobody who is not let in.
 
+mod args;
 mod at_once;
 mod barred;
 mod gate;
+mod leases;
 mod lists;
 mod login;
 mod passwords;
 mod rates;
+mod sharing;
 
+pub use args::SharingArgs;
 pub use at_once::AtOnce;
 pub use barred::Barred;
 pub(super) use gate::Gate;
@@ -24,3 +28,4 @@ pub use login::Login;
 pub(super) use login::{PATIENCE, Verdict};
 pub use passwords::Passwords;
 pub use rates::{MOST_BURST, Rate, RateKey};
+pub(super) use sharing::Sharing;

@@ -101,7 +101,6 @@ pub(in crate::proxy) fn client_key(client: IpAddr) -> u128 {
 pub(in crate::proxy) struct Buckets {
     shards: Box<[Mutex<Box<[Place]>>]>,
     seed: Seed,
-    refused: AtomicU64,
     forgotten: AtomicU64,
 }
 
@@ -124,15 +123,15 @@ impl Buckets {
         let shards = SHARDS.min(places / SET);
         let shard = || Mutex::new(vec![Place { key: 0, full_at: None }; places / shards].into());
         let shards = std::iter::repeat_with(shard).take(shards).collect();
-        Self { shards, seed, refused: AtomicU64::new(0), forgotten: AtomicU64::new(0) }
+        Self { shards, seed, forgotten: AtomicU64::new(0) }
     }
 
-    /// Takes a request out of the bucket of that key.
+    /// Takes a request out of the bucket of that key, which is one of so many that `proxies` have of it: each has a part of the limit.
     ///
     /// # Errors
     ///
     /// The bucket is empty: the time until there is one.
-    pub(in crate::proxy) fn take(&self, rate: &Rate, key: &[u8], now: Instant) -> Result<(), Duration> {
+    pub(in crate::proxy) fn take(&self, rate: &Rate, key: &[u8], proxies: u32, now: Instant) -> Result<(), Duration> {
         let key = self.seed.hash((&rate.id, key));
         // The parts of a hash that choose the shard and the set.
         let (shard, rest) = ((key % self.shards.len() as u64) as usize, key / self.shards.len() as u64);
@@ -152,17 +151,16 @@ impl Buckets {
             }
         };
         let mut bucket = rate.bucket(place.full_at.map_or(now, |full_at| full_at.max(now)));
-        let taken = bucket.try_take(rate.seconds.get(), now);
+        // Its part is the same as the whole at a higher price; one request always fits.
+        let price = rate.seconds.get().saturating_mul(proxies.min(rate.burst.get()));
+        let taken = bucket.try_take(price, now);
         place.full_at = Some(bucket.is_full_at());
-        if taken.is_err() {
-            self.refused.fetch_add(1, Relaxed);
-        }
         taken
     }
 
-    /// Requests that were refused, and buckets that were forgotten before they were full.
-    pub(in crate::proxy) fn counts(&self) -> (u64, u64) {
-        (self.refused.load(Relaxed), self.forgotten.load(Relaxed))
+    /// Buckets that were forgotten before they were full.
+    pub(in crate::proxy) fn forgotten(&self) -> u64 {
+        self.forgotten.load(Relaxed)
     }
 }
 
@@ -192,7 +190,7 @@ mod tests {
     fn passed(rate: &Rate, per_second: u64, seconds: u64) -> u64 {
         let (buckets, start) = (Buckets::with_places(Seed(1), 512), now());
         let at = |n: u64| start + Duration::from_nanos(n * 1_000_000_000 / per_second);
-        (0..per_second * seconds).filter(|n| buckets.take(rate, b"k", at(*n)).is_ok()).count() as u64
+        (0..per_second * seconds).filter(|n| buckets.take(rate, b"k", 1, at(*n)).is_ok()).count() as u64
     }
 
     #[test]
@@ -200,11 +198,11 @@ mod tests {
         for (requests, seconds, burst) in [(100, 1, 1), (100, 1, 50), (10, 60, 5), (1, 3600, 3), (999_983, 1, 20_000)] {
             let rate = rate(requests, seconds, burst);
             let (buckets, now) = (Buckets::with_places(Seed(1), 512), now());
-            let at_once = (0..burst + 10).filter(|_| buckets.take(&rate, b"k", now).is_ok()).count();
+            let at_once = (0..burst + 10).filter(|_| buckets.take(&rate, b"k", 1, now).is_ok()).count();
             assert_eq!(at_once as u32, burst, "{rate:?}");
-            let wait = buckets.take(&rate, b"k", now).unwrap_err();
-            assert!(buckets.take(&rate, b"k", now + wait - Duration::from_micros(1)).is_err(), "{rate:?} {wait:?}");
-            assert!(buckets.take(&rate, b"k", now + wait).is_ok(), "{rate:?} {wait:?}");
+            let wait = buckets.take(&rate, b"k", 1, now).unwrap_err();
+            assert!(buckets.take(&rate, b"k", 1, now + wait - Duration::from_micros(1)).is_err(), "{rate:?} {wait:?}");
+            assert!(buckets.take(&rate, b"k", 1, now + wait).is_ok(), "{rate:?} {wait:?}");
         }
         for (requests, per_second) in [(100, 1000), (100, 101), (100, 99), (7, 1000)] {
             // A bucket of one loses what comes between two requests that are not in step with it.
@@ -220,35 +218,45 @@ mod tests {
         let (buckets, now) = (Buckets::with_places(Seed(1), 512), now());
         let (one, other) = (rate(1, 1, 1), Rate { id: "other".into(), ..rate(1, 1, 1) });
         for (rate, key) in [(&one, b"a"), (&one, b"b"), (&other, b"a")] {
-            assert!(buckets.take(rate, key, now).is_ok() && buckets.take(rate, key, now).is_err());
+            assert!(buckets.take(rate, key, 1, now).is_ok() && buckets.take(rate, key, 1, now).is_err());
         }
-        assert_eq!(buckets.counts(), (3, 0));
+        assert_eq!(buckets.forgotten(), 0);
     }
 
     #[test]
     fn a_full_table_forgets_those_that_have_taken_least() {
         // One set: all keys meet in it.
         let (buckets, now, rate) = (Buckets::with_places(Seed(1), SET), now(), rate(1, 1, 100));
-        while buckets.take(&rate, b"greedy", now).is_ok() {}
+        while buckets.take(&rate, b"greedy", 1, now).is_ok() {}
         // Keys that are made up push each other out, and not the one that has taken much.
         for n in 0_u32..10_000 {
-            assert!(buckets.take(&rate, &n.to_be_bytes(), now).is_ok());
-            assert!(buckets.take(&rate, b"greedy", now).is_err(), "{n}");
+            assert!(buckets.take(&rate, &n.to_be_bytes(), 1, now).is_ok());
+            assert!(buckets.take(&rate, b"greedy", 1, now).is_err(), "{n}");
         }
-        assert_eq!(buckets.counts().1, 10_000 - (SET as u64 - 1));
+        assert_eq!(buckets.forgotten(), 10_000 - (SET as u64 - 1));
         // Buckets that are full again are forgotten without a loss.
         let later = now + Duration::from_secs(200);
         for n in 0..SET as u32 {
-            assert!(buckets.take(&rate, &n.to_le_bytes(), later).is_ok());
+            assert!(buckets.take(&rate, &n.to_le_bytes(), 1, later).is_ok());
         }
-        assert_eq!(buckets.counts().1, 10_000 - (SET as u64 - 1));
+        assert_eq!(buckets.forgotten(), 10_000 - (SET as u64 - 1));
+    }
+
+    #[test]
+    fn each_of_several_proxies_has_its_part() {
+        let now = now();
+        for (proxies, passed) in [(1, 6), (2, 3), (3, 2), (4, 1), (6, 1), (100, 1)] {
+            let buckets = Buckets::with_places(Seed(1), 512);
+            let taken = (0..20).filter(|_| buckets.take(&rate(1, 60, 6), b"k", proxies, now).is_ok()).count();
+            assert_eq!(taken, passed, "{proxies}");
+        }
     }
 
     #[test]
     fn workers_share_the_buckets() {
         let (buckets, now, rate) = (Buckets::new(Seed(1)), now(), rate(1, 3600, 1000));
         let passed: usize = std::thread::scope(|scope| {
-            let take = || (0..1000).filter(|_| buckets.take(&rate, b"k", now).is_ok()).count();
+            let take = || (0..1000).filter(|_| buckets.take(&rate, b"k", 1, now).is_ok()).count();
             let workers: Vec<_> = (0..4).map(|_| scope.spawn(take)).collect();
             workers.into_iter().map(|worker| worker.join().unwrap()).sum()
         });
