@@ -18,6 +18,8 @@ mod letter;
 mod member;
 mod records;
 mod streams;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use member::Cluster;
 pub(crate) use streams::Tag;
