@@ -21,6 +21,7 @@ pub mod peer;
 pub mod pieces;
 pub mod proxy;
 pub mod ranges;
+pub mod replies;
 pub mod requests;
 pub mod responses;
 pub mod store;
