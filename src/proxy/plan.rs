@@ -379,9 +379,9 @@ impl Plan {
         let forward = self.servers_by_name(mail(workers, &slots));
         let cache = self.caches().then(|| cache(self.cache, workers, &slots, seed));
         let router = self.sites.map(|sites| Router::new(sites.sites));
-        let gate = router
-            .as_ref()
-            .and_then(|router| gate(router, mail(workers, &slots), seed, || Sharing::of(&self.config, seed)));
+        let gate = router.as_ref().and_then(|router| {
+            gate(router, mail(workers, &slots), seed, || Sharing::of(self.config.store.as_ref(), seed))
+        });
         let measures = self.config.measures.then(|| measures(Arc::default(), router.as_ref(), &groups, workers));
         let shared = Arc::new(Shared {
             version: 0,

@@ -141,7 +141,7 @@ fn in_place(old: &[Backend], backends: Vec<Backend>) -> Vec<Backend> {
 fn carried_on(old: &Shared, router: &Router, config: &Config) -> Option<Arc<Gate>> {
     let shared = || match &old.gate {
         Some(gate) => gate.sharing(),
-        None => Sharing::of(config, rand::random()),
+        None => Sharing::of(config.store.as_ref(), rand::random()),
     };
     match &old.gate {
         Some(gate) if gate.has_users() || !router.has_users() => Some(gate.clone()),

@@ -11,7 +11,6 @@
 //! of every limit, by the buckets that it keeps itself.
 
 use super::{
-    super::config::Config,
     leases::{Leases, Question, Window},
     rates::Rate,
 };
@@ -90,9 +89,9 @@ enum Tag {
 
 impl Sharing {
     /// Begins to talk to the store that a configuration names.
-    pub(in crate::proxy) fn of(config: &Config, seed: u64) -> Option<Arc<Self>> {
+    pub(in crate::proxy) fn of(target: Option<&Target>, seed: u64) -> Option<Arc<Self>> {
         // Another name than the secrets of the workers, from the same source.
-        let started = Self::start(config.store.as_ref()?, seed.rotate_left(48));
+        let started = Self::start(target?, seed.rotate_left(48));
         let told = |error| tracing::error!(%error, "no thread for the store: this proxy counts by itself");
         started.map_err(told).ok()
     }
