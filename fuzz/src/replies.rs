@@ -55,7 +55,7 @@ pub fn judge(data: &[u8]) {
     for value in whole.0 {
         let mut again = Vec::new();
         write(&value, &mut again);
-        // What is not text becomes longer when it is made text.
+        // An error that is not UTF-8 becomes longer when it is made text.
         if again.len() <= LIMIT {
             assert_eq!(read([&again[..]]), (vec![value], None), "written and read again");
         }

@@ -107,7 +107,7 @@ struct Node {
     commands: VecDeque<(Words, Tag)>,
     events: VecDeque<Event<Tag>>,
     people: Vec<PersonId>,
-    /// What each of them has heard: numbers and words.
+    /// The messages that each of them has heard: numbers and words.
     heard: Vec<Vec<(u64, String)>>,
     said: u64,
 }
@@ -262,7 +262,7 @@ impl World {
     }
 }
 
-/// Whatever happens: each hears no words twice and numbers that only grow, and all that its own server's people say. In the end all are
+/// In any world, each hears no words twice and numbers that only grow, and all that its own server's people say. In the end all are
 /// together, and hear the same again.
 #[test]
 fn nothing_is_heard_twice_and_own_words_are_heard_once() {
