@@ -9,8 +9,11 @@ use crate::{
     mqtt::{ConnAck, Connect, Properties, Reason, Text, Value, Version, id},
 };
 
-/// The longest CONNACK, with an identifier that was assigned. A client that does not take it cannot be let in.
-const LEAST_PACKET: u32 = 72;
+/// The longest CONNACK, with our limits, another keep-alive and another session expiry. A client that does not take it cannot be let in.
+const LEAST_PACKET: u32 = 24;
+
+/// The same with an identifier that was assigned.
+const LEAST_PACKET_UNNAMED: u32 = 72;
 
 /// The values that a client and the broker agree on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +38,8 @@ pub(super) fn check(connect: &Connect) -> Result<(), Refusal> {
         let why = "enhanced authentication is not spoken here: use a user name and a password";
         return Err(Refusal { reason: Reason::BAD_AUTHENTICATION_METHOD, why });
     }
-    if connect.properties.number(id::MAXIMUM_PACKET_SIZE).is_some_and(|most| most < LEAST_PACKET) {
+    let least = if connect.client_id.is_empty() { LEAST_PACKET_UNNAMED } else { LEAST_PACKET };
+    if connect.properties.number(id::MAXIMUM_PACKET_SIZE).is_some_and(|most| most < least) {
         let why = "the maximum packet size is too small for a CONNACK";
         return Err(Refusal { reason: Reason::PACKET_TOO_LARGE, why });
     }

@@ -65,7 +65,7 @@ impl Core {
             session.incoming.insert(id);
         }
         let is_wanted = self.route(&message, Some(key), id.filter(|_| qos == QoS::ExactlyOnce), at);
-        let unwanted = version == Version::V5 && !is_wanted && !message.retain;
+        let unwanted = version == Version::V5 && !is_wanted;
         let reason = if unwanted { Reason::NO_MATCHING_SUBSCRIBERS } else { Reason::SUCCESS };
         id.into_iter().for_each(|id| self.acknowledge(key, id, qos, reason));
         Ok(())

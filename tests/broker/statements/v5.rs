@@ -153,6 +153,9 @@ pub(super) const ROWS: &[Row] = &[
             peer.expect(&[0xB0, 4, 0x12, 0x35, 0, 0]);
             peer.send(&publish(2, &t.of("none"), Some(0x1236), Some(NONE), ""));
             peer.expect(&[0x40, 3, 0x12, 0x36, 0x10]);
+            // One that is kept for later subscribers has none now, either.
+            peer.send(&publish(3, &t.of("kept"), Some(0x1236), Some(NONE), "x"));
+            peer.expect(&[0x40, 3, 0x12, 0x36, 0x10]);
             peer.send(&publish(4, &t.of("none"), Some(0x1237), Some(NONE), ""));
             peer.expect(&[0x50, 3, 0x12, 0x37, 0x10]);
             peer.send(&[0x62, 2, 0x12, 0x37]);
@@ -433,6 +436,12 @@ pub(super) const ROWS: &[Row] = &[
         let auth = props(&[&[39, 0, 0, 0, 72], &[21], &s("x")]);
         let (_, _, reason, rest) = connack(t, &connect5(&t.of("d"), CLEAN, 0, &auth));
         assert_eq!((reason, rest.len()), (0x8C, 0));
+        // As little as a CONNACK needs: longer with a name that is given by the server.
+        for (name, most, expected) in [("e", 24, 0), ("e", 23, 0x95), ("", 72, 0), ("", 71, 0x95)] {
+            let name = if name.is_empty() { String::new() } else { t.of(name) };
+            let (_, _, reason, _) = connack(t, &connect5(&name, CLEAN, 0, &props(&[&[39, 0, 0, 0, most]])));
+            assert_eq!(reason, expected, "{name:?} {most}");
+        }
     }),
     ("3.12.4-1", "a ping has its answer", |t| clean(t, "c").quiet()),
     ("3.14.2-1", "a reason of a DISCONNECT is one of the table", |t| dismissed(t, MALFORMED, &[b"\xe0\x01\x01"])),
