@@ -39,7 +39,7 @@ const STALL: Duration = Duration::from_secs(30);
 /// Timeouts are set in steps of so much. A session whose deadline moves with every byte then needs no system call for it.
 const STEP: Duration = Duration::from_millis(10);
 
-/// Runs `session` over `stream` until it wants to close or the connection breaks, and closes.
+/// Runs `session` over `stream` until it wants to close or the connection breaks, closes, and counts what passes.
 ///
 /// Another thread ends it by shutting down the reading half of the stream: that is the end of the input. On Linux, the
 /// end comes as soon as the peer pauses: bytes that it sends without a pause are still read. Work that the session
@@ -47,17 +47,8 @@ const STEP: Duration = Duration::from_millis(10);
 ///
 /// # Errors
 ///
-/// The connection is broken, or a peer takes no byte of an answer for 30 s and the session does not mind.
-pub fn drive(stream: &TcpStream, session: &mut impl Session) -> io::Result<CloseReason> {
-    drive_counted(stream, session, &Traffic::default())
-}
-
-/// Like [`drive`], and counts what passes.
-///
-/// # Errors
-///
-/// As for [`drive`]; it is counted, too.
-pub fn drive_counted(stream: &TcpStream, session: &mut impl Session, traffic: &Traffic) -> io::Result<CloseReason> {
+/// The connection is broken, or a peer takes no byte of an answer for 30 s and the session does not mind. It is counted, too.
+pub fn drive(stream: &TcpStream, session: &mut impl Session, traffic: &Traffic) -> io::Result<CloseReason> {
     run(stream, session, traffic).inspect_err(|_| traffic.failed())
 }
 

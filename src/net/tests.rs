@@ -164,7 +164,7 @@ fn serve_each<S: Session + Send + 'static>(
         Driver::Blocking => {
             let drive = move || {
                 let (stream, _) = listener.accept().unwrap();
-                Some(blocking::drive_counted(&stream, &mut make(), &traffic))
+                Some(blocking::drive(&stream, &mut make(), &traffic))
             };
             (thread::spawn(drive), Box::new(|| {}))
         }

@@ -1,7 +1,7 @@
 //! A client that was accepted, before and while it is served.
 
 use super::{Seat, Shared, lingering::Lingering};
-use crate::net::{blocking::drive_counted, clock};
+use crate::net::{blocking::drive, clock};
 use std::{
     io::Write as _,
     net::{Shutdown, SocketAddr, TcpStream},
@@ -49,7 +49,7 @@ impl Client {
         let _seat = self.seat.is_none().then(|| self.shared.seat());
         let _entered = Entered { number, shared: &self.shared };
         let mut conversation = self.shared.open(clock::now());
-        match drive_counted(&self.stream, &mut conversation, self.shared.traffic()) {
+        match drive(&self.stream, &mut conversation, self.shared.traffic()) {
             Ok(reason) => tracing::debug!(peer = %self.peer, reason = reason.as_str(), "closed"),
             // One client's connection broke: the other clients are not concerned.
             Err(error) => tracing::debug!(peer = %self.peer, %error, "connection failed"),

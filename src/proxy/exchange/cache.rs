@@ -69,7 +69,7 @@ struct Ask {
 /// The result of a look.
 enum Verdict {
     /// Not for the cache.
-    Past(Forward),
+    Forward(Forward),
     /// This answers it; it may be stale, and then a newer one may have to be asked for.
     Use(Arc<Entry>, Did, Option<Lead>),
     /// A backend has to be asked.
@@ -94,9 +94,9 @@ impl Step<'_> {
                 self.serve(&entry, if waited { Did::Collapsed } else { did })
             }
             // A request that changes something is written through, whatever the client wishes (RFC 9111 §4).
-            Verdict::Past(_) if asked.only_if_cached && self.core.request.head.method.is_safe() => self.refuse(),
+            Verdict::Forward(_) if asked.only_if_cached && self.core.request.head.method.is_safe() => self.refuse(),
             Verdict::Refuse => self.refuse(),
-            Verdict::Past(why) => {
+            Verdict::Forward(why) => {
                 self.caching(asked, why);
                 self.note_forward(why);
                 self.route(None)
@@ -191,15 +191,15 @@ impl Step<'_> {
         let head = &self.core.request.head;
         if may_look_up(head).is_err() {
             let method = matches!(head.method, Method::Get | Method::Head);
-            return Verdict::Past(if method { Forward::Bypass } else { Forward::Method });
+            return Verdict::Forward(if method { Forward::Bypass } else { Forward::Method });
         }
         let path = head.parsed_target().path();
         let is_odd =
             !self.core.request.is_complete() || self.core.request.upgrade || self.core.request.overrides_method;
         if is_odd || cache.config.exclude.iter().any(|not| not.matches(path)) {
-            return Verdict::Past(Forward::Bypass);
+            return Verdict::Forward(Forward::Bypass);
         }
-        let Some(uri) = self.uri() else { return Verdict::Past(Forward::Bypass) };
+        let Some(uri) = self.uri() else { return Verdict::Forward(Forward::Bypass) };
         let place = cache.store.place(uri);
         // Every time around, another request has stored something.
         for _ in 0..3 {

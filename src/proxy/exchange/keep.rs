@@ -42,7 +42,7 @@ const GRACE: Duration = Duration::from_secs(600);
 /// The cache's verdict on a response head.
 pub(super) enum Kept {
     /// It goes on to the client, and says so to it: whether it is being stored.
-    Pass {
+    ToClient {
         /// It is.
         stored: bool,
     },
@@ -55,7 +55,7 @@ pub(super) enum Kept {
 /// The part of a piece that the client gets when it arrives.
 pub(super) enum Piece {
     /// The piece itself: nothing keeps it.
-    Passing,
+    Unkept,
     /// The copy that is kept.
     Kept(Bytes),
     /// As much as it can take of all that has come.
@@ -67,7 +67,7 @@ impl Step<'_> {
     pub(super) fn keep(&mut self, head: &ResponseHead, body: BodyLength) -> Kept {
         let shared = self.worker.shared.clone();
         let (Some(cache), Some(mut caching)) = (&shared.cache, self.core.caching.take()) else {
-            return Kept::Pass { stored: false };
+            return Kept::ToClient { stored: false };
         };
         caching.status = Some(head.status.code());
         self.invalidate(cache, head);
@@ -103,7 +103,7 @@ impl Step<'_> {
         if !stored && self.core.request.head.method == Method::Get && for_all {
             supersede(cache, caching, head.status);
         }
-        Kept::Pass { stored }
+        Kept::ToClient { stored }
     }
 
     /// Begins to store the response, if that may be.
@@ -162,9 +162,9 @@ impl Step<'_> {
     /// A piece of the body of a response, and the part of it that our client gets now.
     pub(super) fn keep_piece(&mut self, link: Link, data: &[u8]) -> Piece {
         let (ticket, now) = (self.ticket(), self.cx.now());
-        let Some(caching) = &mut self.core.caching else { return Piece::Passing };
+        let Some(caching) = &mut self.core.caching else { return Piece::Unkept };
         let Some(lead) = caching.storing.lead.as_mut().filter(|lead| lead.fill().is_some()) else {
-            return Piece::Passing;
+            return Piece::Unkept;
         };
         let is_reader = caching.storing.own.is_some();
         let (added, piece) = lead.append(data, ticket, now);

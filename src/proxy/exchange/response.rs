@@ -41,9 +41,9 @@ impl Relay {
         if step.core.client.takes_success_for_switch() && head.status.is_success() {
             return self.give_up(Failure::NotSwitched, step);
         }
-        let kept = if step.core.caching.is_some() { step.keep(head, body) } else { Kept::Pass { stored: false } };
+        let kept = if step.core.caching.is_some() { step.keep(head, body) } else { Kept::ToClient { stored: false } };
         let stored = match kept {
-            Kept::Pass { stored } => stored,
+            Kept::ToClient { stored } => stored,
             Kept::Instead(receiving) => {
                 self.receiving = receiving;
                 return State::Relay(self);
@@ -77,10 +77,10 @@ impl Relay {
     pub(super) fn response_data(mut self, data: &[u8], step: &mut Step<'_>) -> State {
         let cached = step.core.caching.is_some();
         if let Receiving::Body { .. } = self.receiving {
-            let piece = if cached { step.keep_piece(self.link, data) } else { Piece::Passing };
+            let piece = if cached { step.keep_piece(self.link, data) } else { Piece::Unkept };
             let written = match piece {
                 Piece::Kept(piece) => step.reply().data_owned(piece),
-                Piece::Passing => step.reply().data(data),
+                Piece::Unkept => step.reply().data(data),
                 Piece::AsReader => Ok(()),
             };
             if let Err(error) = written {
