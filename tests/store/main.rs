@@ -7,6 +7,7 @@
 mod support;
 
 mod clients;
+mod commands;
 mod compare;
 mod lasting;
 mod limits;
