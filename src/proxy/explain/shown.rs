@@ -3,7 +3,7 @@
 //! Heads hold what clients send: cookies, passwords, tokens. An explanation shows which lines were changed, and of the values of fields
 //! that are secrets no more than their lengths.
 
-use super::{About, Fact, Record, telling::seconds};
+use super::{About, Fact, Record, telling::readable};
 use crate::http::Fields;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -75,7 +75,7 @@ impl Record {
         let _ = writeln!(out, "explanation {} ({})", self.number, self.why.as_str());
         let _ = writeln!(out, "{} {}", self.method, printable(&self.target));
         let _ = writeln!(out, "at {}", humantime::format_rfc3339_millis(self.at));
-        let _ = writeln!(out, "{} after {}: {outcome}", self.status, seconds(self.took));
+        let _ = writeln!(out, "{} after {}: {outcome}", self.status, readable(self.took));
         let _ = writeln!(out, "{} bytes of content from the client, {} to it", self.received, self.sent);
         for about in About::ALL {
             let _ = writeln!(out, "\n{}", about.as_str());
@@ -83,7 +83,7 @@ impl Record {
             for (at, fact) in self.about(about) {
                 for said in self.known.tell(fact) {
                     empty = false;
-                    let _ = writeln!(out, "  {:>10}  {}", seconds(at), printable(&said));
+                    let _ = writeln!(out, "  {:>10}  {}", readable(at), printable(&said));
                 }
             }
             if about == About::Heads {
@@ -92,7 +92,7 @@ impl Record {
             }
             if about == About::Progress {
                 for (phase, time) in self.phases() {
-                    let _ = writeln!(out, "  {:>10}  in {phase}", seconds(time));
+                    let _ = writeln!(out, "  {:>10}  in {phase}", readable(time));
                 }
             }
             if empty {

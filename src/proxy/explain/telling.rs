@@ -45,7 +45,7 @@ impl Known {
             Fact::Retry { failure, refused: Some(why) } => {
                 format!("not sent again after: {}; because: {why}", failure.as_str())
             }
-            Fact::Armed { timer, within } => format!("armed: {} within {}", timer.as_str(), seconds(*within)),
+            Fact::Armed { timer, within } => format!("armed: {} within {}", timer.as_str(), readable(*within)),
             Fact::Fired { timer } => format!("fired: {}", timer.as_str()),
             Fact::Sent { head } => format!("the head of the request was sent: {} bytes", head.len()),
             Fact::Answered { head, body, .. } => {
@@ -118,8 +118,13 @@ fn length(body: BodyLength) -> String {
     }
 }
 
-pub(super) fn seconds(time: Duration) -> String {
-    format!("{:.3} s", time.as_secs_f64())
+/// In the unit in which people would say it: most of what happens to a request takes microseconds.
+pub(super) fn readable(time: Duration) -> String {
+    match time.as_micros() {
+        micros @ 0..1000 => format!("{micros} µs"),
+        1000..1_000_000 => format!("{:.1} ms", time.as_secs_f64() * 1000.0),
+        _ => format!("{:.3} s", time.as_secs_f64()),
+    }
 }
 
 fn cache(fact: &CacheFact) -> String {
