@@ -266,6 +266,8 @@ impl Keeper {
         lines.extend(told);
         // Last, so that the first connection there meets what it was opened for.
         let at = self.own.ports.change(planned, &self.workers).into_iter();
+        // When this is over, nobody meets a listener as it was.
+        Self::say_unless(self.current.wait_for_all_done(|| self.wake(), PATIENCE));
         lines.extend(at.map(|(at, secure)| format!("listening on {}://{at}", if secure { "https" } else { "http" })));
         Ok(lines)
     }
@@ -313,11 +315,19 @@ impl Keeper {
         self.older.push(Arc::downgrade(old));
         let version = shared.version;
         self.current.set(Arc::new(shared));
+        self.wake();
+        Self::say_unless(self.current.wait(version, PATIENCE));
+        lines
+    }
+
+    fn wake(&self) {
         self.workers.iter().chain(&self.desk).for_each(Remote::wake);
-        if !self.current.wait(version, PATIENCE) {
+    }
+
+    fn say_unless(all_have: bool) {
+        if !all_have {
             tracing::warn!("a worker has not begun with the new configuration after {PATIENCE:?}: it is busy");
         }
-        lines
     }
 
     fn check_that_it_goes_on(&self) -> Result<(), String> {

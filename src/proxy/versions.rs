@@ -36,15 +36,26 @@ use std::{
 pub(super) struct Current {
     version: AtomicU32,
     shared: Mutex<Arc<Shared>>,
-    /// The version that each worker has adopted.
-    adopted: Mutex<Vec<u32>>,
+    /// The number of the last time that the workers were asked how far they are.
+    round: AtomicU32,
+    workers: Mutex<Vec<Seen>>,
     news: Condvar,
+}
+
+/// How far a worker is.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    /// The version that it has adopted.
+    version: u32,
+    round: u32,
 }
 
 impl Current {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        let adopted = Mutex::new(vec![shared.version; shared.counters.len()]);
-        Self { version: shared.version.into(), shared: Mutex::new(shared), adopted, news: Condvar::new() }
+        let seen = Seen { version: shared.version, round: 0 };
+        let workers = Mutex::new(vec![seen; shared.counters.len()]);
+        let version = shared.version.into();
+        Self { version, shared: Mutex::new(shared), round: 0.into(), workers, news: Condvar::new() }
     }
 
     pub(super) fn get(&self) -> Arc<Shared> {
@@ -58,18 +69,31 @@ impl Current {
         self.version.store(version, Release);
     }
 
-    fn is_adopted_by(&self, worker: usize, version: u32) {
-        if let Some(adopted) = self.adopted.lock().unwrap_or_else(PoisonError::into_inner).get_mut(worker) {
-            *adopted = version;
+    fn is_at(&self, worker: usize, seen: Seen) {
+        if let Some(known) = self.workers.lock().unwrap_or_else(PoisonError::into_inner).get_mut(worker) {
+            *known = seen;
         }
         self.news.notify_all();
     }
 
     /// Waits until every worker has adopted this one, or a later one. `false`: one has not in that time.
     pub(super) fn wait(&self, version: u32, patience: Duration) -> bool {
-        let adopted = self.adopted.lock().unwrap_or_else(PoisonError::into_inner);
-        let lacks = |adopted: &mut Vec<u32>| adopted.iter().any(|adopted| *adopted < version);
-        let waited = self.news.wait_timeout_while(adopted, patience, lacks);
+        self.wait_while(|seen| seen.version < version, patience)
+    }
+
+    /// Waits until every worker has done all that its event loop was asked for before. `false`: one has not in that time.
+    pub(super) fn wait_for_all_done(&self, wake: impl Fn(), patience: Duration) -> bool {
+        // The first answer may be of a call that had begun before; what follows it had not.
+        (0..2).all(|_| {
+            let round = self.round.fetch_add(1, AcqRel) + 1;
+            wake();
+            self.wait_while(|seen| seen.round < round, patience)
+        })
+    }
+
+    fn wait_while(&self, lacks: impl Fn(&Seen) -> bool, patience: Duration) -> bool {
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.news.wait_timeout_while(workers, patience, |workers| workers.iter().any(&lacks));
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 }
@@ -79,6 +103,8 @@ impl Current {
 pub(super) struct Versions {
     current: Arc<Current>,
     newest: u32,
+    /// The last round that was answered.
+    round: u32,
     others: Vec<Other>,
     /// How many exchanges run under each that is older than the newest.
     running: Vec<(u32, usize)>,
@@ -93,7 +119,7 @@ struct Other {
 impl Versions {
     pub(super) fn new(current: Arc<Current>) -> Self {
         let newest = current.version.load(Acquire);
-        Self { current, newest, others: Vec::new(), running: Vec::new() }
+        Self { current, newest, round: 0, others: Vec::new(), running: Vec::new() }
     }
 
     /// An older configuration. `None`: it is the one that the worker works with.
@@ -196,11 +222,20 @@ impl Worker {
 impl Proxy {
     /// Adopts the newest configuration, if that is another one.
     pub(super) fn follow_configuration(&mut self, cx: &mut Cx) {
-        let worker = &mut self.worker;
-        let current = worker.versions.current.clone();
-        if current.version.load(Acquire) == worker.version {
-            return;
+        let current = self.worker.versions.current.clone();
+        let is_new = current.version.load(Acquire) != self.worker.version;
+        if is_new {
+            self.adopt_newest(&current, cx);
         }
+        let round = current.round.load(Acquire);
+        if is_new || round != self.worker.versions.round {
+            self.worker.versions.round = round;
+            current.is_at(self.worker.number, Seen { version: self.worker.version, round });
+        }
+    }
+
+    fn adopt_newest(&mut self, current: &Current, cx: &mut Cx) {
+        let worker = &mut self.worker;
         let (shared, before) = (current.get(), worker.version);
         let running = self.exchanges.iter().filter(|(_, exchange)| exchange.core.version == before).count();
         worker.adopt(shared, running, cx);
@@ -211,7 +246,6 @@ impl Proxy {
         tunnels.into_iter().for_each(|key| self.bring_up_to_date(key));
         self.worker.let_go_of_versions();
         self.worker.pool.reconsider();
-        current.is_adopted_by(self.worker.number, self.worker.version);
     }
 
     /// An exchange goes over to the newest version.
