@@ -58,6 +58,8 @@ pub struct Books {
     repeatable: usize,
     /// Clients whose sessions are kept.
     kept: BTreeSet<usize>,
+    /// Queues are short: messages are dropped.
+    pub is_lossy: bool,
     /// The disk that has to have whatever is acknowledged.
     pub audit: Option<FakeDisk>,
     pub tally: Tally,
@@ -151,10 +153,15 @@ impl Books {
             let total = self.of_group(group, number);
             assert!(total == 1 || number < self.repeatable, "group {group}: message {number} came {total} times");
         }
-        if is_first && wish.group.is_none() {
-            // Those that lose their quality on the way are a stream of their own: they may be said again behind others.
-            let quality = if agreed == QoS::AtMostOnce { message.qos as u8 + 3 } else { agreed as u8 };
-            let stream = (client, self.messages[number].publisher, topic.to_owned(), quality);
+        // A message that its publisher says again comes behind others at a client that missed it the first time: one without a session
+        // then, or without the subscription, or that gets it with QoS 0.
+        let missed_none = agreed > QoS::AtMostOnce
+            && self.kept.contains(&client)
+            && self.since.get(&client).is_some_and(|since| number >= *since);
+        // So does one of QoS 1 that had found no place in a queue.
+        let missed_none = missed_none && !(self.is_lossy && message.qos == QoS::AtLeastOnce);
+        if is_first && wish.group.is_none() && (missed_none || message.qos == QoS::AtMostOnce) {
+            let stream = (client, message.publisher, topic.to_owned(), agreed as u8);
             let last = self.last.insert(stream, number);
             assert!(last.is_none_or(|last| last < number), "client {client}: message {number} came after {last:?}");
         }
@@ -171,7 +178,7 @@ impl Books {
 
     /// Messages that were acknowledged and are missing at a client that has a right to them.
     pub fn missing(&self) -> Vec<(usize, usize)> {
-        let mut missing = Vec::new();
+        let (mut missing, mut of_groups) = (Vec::new(), BTreeSet::new());
         for (client, since) in &self.since {
             let wish = &self.wishes[client];
             for (number, message) in self.messages.iter().enumerate().skip(*since) {
@@ -181,7 +188,8 @@ impl Books {
                 }
                 let count =
                     wish.group.map_or_else(|| self.count(*client, number), |group| self.of_group(group, number));
-                if count == 0 {
+                // A message that a group misses is missing once.
+                if count == 0 && wish.group.is_none_or(|group| of_groups.insert((group, number))) {
                     missing.push((*client, number));
                 }
             }

@@ -137,6 +137,8 @@ impl Person {
         self.has_session = false;
         self.is_subscribed = false;
         self.is_shaken = true;
+        // Words of the broker that was, still on their way, are not believed.
+        (self.line, self.is_open) = (None, false);
     }
 
     /// The bytes of its CONNECT.

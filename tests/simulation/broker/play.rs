@@ -84,6 +84,7 @@ impl Play {
         let audit = is_audited.then(|| disk.clone());
         let books = Shared::default();
         books.borrow_mut().audit = audit;
+        books.borrow_mut().is_lossy = setting.queue < 100;
         let (people, kept) = people(&setting, &mut random, &books);
         let (writer, waker) = (writer.expect("it was built"), waker.expect("it was built"));
         let (compaction, alarm, is_calm) = (None, None, false);
@@ -309,7 +310,7 @@ impl Play {
         assert_eq!((census.unwritten_bytes, census.connected), (0, self.people.len()), "{census:?}");
         let missing = self.books.borrow().missing();
         let most = if self.setting.queue < 100 { self.dropped as usize } else { 0 };
-        assert!(missing.len() <= most, "acknowledged, and never came: {missing:?}");
+        assert!(missing.len() <= most, "acknowledged, and never came, and {most} were dropped: {missing:?}");
         // The next broker would have all sessions that are kept, and nothing else.
         let parts = parts(&self.args, &self.disk, self.world.clock(), &Waker::default(), self.setting.worth);
         let (app, _) = parts.expect("a disk without troubles");
