@@ -89,16 +89,7 @@ pub(crate) fn hvals(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(crate) fn hdel(call: &mut Call<'_>) -> Outcome {
-    let (key, words) = (call.word(1), call.words);
-    let removed = call.keys.change_if(call.client.db, key, |hash: &mut Hash| {
-        words.from(2).map(|field| i64::from(hash.remove(field))).sum::<i64>()
-    })?;
-    let removed = removed.unwrap_or(0);
-    if removed > 0 {
-        call.touched(key);
-    }
-    call.out.int(removed);
-    Ok(())
+    call.remove_words(|hash: &mut Hash, field| hash.remove(field))
 }
 
 pub(crate) fn hexists(call: &mut Call<'_>) -> Outcome {

@@ -147,6 +147,18 @@ impl<'a> Call<'a> {
         self.keys.collection::<K>(self.client.db, key).map(|it| it.is_some())
     }
 
+    /// Takes all words behind the key out of its collection, and tells how many were in it.
+    pub(crate) fn remove_words<K: Kind>(&mut self, remove: impl Fn(&mut K, &[u8]) -> bool) -> Outcome {
+        let (key, words) = (self.word(1), self.words);
+        let count = |all: &mut K| words.from(2).filter(|word| remove(all, word)).count();
+        let removed = self.keys.change_if(self.client.db, key, count)?.unwrap_or(0);
+        if removed > 0 {
+            self.touched(key);
+        }
+        self.out.len(removed);
+        Ok(())
+    }
+
     pub(crate) fn touched(&mut self, key: &[u8]) {
         self.keys.touched(self.client.db, key);
     }

@@ -19,16 +19,7 @@ pub(crate) fn sadd(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(crate) fn srem(call: &mut Call<'_>) -> Outcome {
-    let (key, words) = (call.word(1), call.words);
-    let removed = call.keys.change_if(call.client.db, key, |set: &mut Set| {
-        words.from(2).map(|member| i64::from(set.remove(member))).sum::<i64>()
-    })?;
-    let removed = removed.unwrap_or(0);
-    if removed > 0 {
-        call.touched(key);
-    }
-    call.out.int(removed);
-    Ok(())
+    call.remove_words(|set: &mut Set, member| set.remove(member))
 }
 
 pub(crate) fn smembers(call: &mut Call<'_>) -> Outcome {

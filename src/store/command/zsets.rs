@@ -147,16 +147,7 @@ pub(crate) fn zmscore(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(crate) fn zrem(call: &mut Call<'_>) -> Outcome {
-    let (key, words) = (call.word(1), call.words);
-    let removed = call.keys.change_if(call.client.db, key, |zset: &mut ZSet| {
-        words.from(2).filter(|member| zset.remove(member).is_some()).count()
-    })?;
-    let removed = removed.unwrap_or(0);
-    if removed > 0 {
-        call.touched(key);
-    }
-    call.out.len(removed);
-    Ok(())
+    call.remove_words(|zset: &mut ZSet, member| zset.remove(member).is_some())
 }
 
 pub(crate) fn zrank(call: &mut Call<'_>) -> Outcome {
