@@ -84,7 +84,7 @@ fn an_installation_in_a_folder_works() {
             assert!(text.contains(part), "{part}\n{text}");
         }
     }
-    // What an operator has written stays.
+    // The operator's own configuration stays.
     let config = root.join("etc/proxy/proxy.toml");
     fs::write(&config, "mine").unwrap();
     make("install", folder.path(), "/opt/p");

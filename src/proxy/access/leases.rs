@@ -190,23 +190,8 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::rates::RateKey, *};
-    use std::{
-        collections::{HashMap, VecDeque},
-        num::NonZeroU32,
-    };
-
-    fn rate(requests: u32, seconds: u32, burst: u32) -> Rate {
-        let whole = |number: u32| NonZeroU32::new(number).unwrap();
-        Rate {
-            id: "r".into(),
-            name: "r".into(),
-            requests: whole(requests),
-            seconds: whole(seconds),
-            burst: whole(burst),
-            key: RateKey::Client,
-        }
-    }
+    use super::{super::rates::rate, *};
+    use std::collections::{HashMap, VecDeque};
 
     /// Proxies, and a store that answers each question `delay` µs later.
     fn passed(rate: &Rate, proxies: usize, per_second: u64, seconds: u64, delay: u64) -> u64 {

@@ -164,6 +164,20 @@ impl Buckets {
     }
 }
 
+/// A rule for each client. The burst is what may come at once.
+#[cfg(test)]
+pub(super) fn rate(requests: u32, seconds: u32, burst: u32) -> Rate {
+    let whole = |number: u32| NonZeroU32::new(number).unwrap();
+    Rate {
+        id: "r".into(),
+        name: "r".into(),
+        requests: whole(requests),
+        seconds: whole(seconds),
+        burst: whole(burst),
+        key: RateKey::Client,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,18 +186,6 @@ mod tests {
         // Any instant will do.
         #[allow(clippy::disallowed_methods)]
         Instant::now()
-    }
-
-    fn rate(requests: u32, seconds: u32, burst: u32) -> Rate {
-        let whole = |number: u32| NonZeroU32::new(number).unwrap();
-        Rate {
-            id: "r".into(),
-            name: "r".into(),
-            requests: whole(requests),
-            seconds: whole(seconds),
-            burst: whole(burst),
-            key: RateKey::Client,
-        }
     }
 
     /// Requests that pass in so many seconds, if `per_second` come.
