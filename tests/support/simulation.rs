@@ -261,13 +261,9 @@ fn quietly<T>(work: impl FnOnce() -> T) -> T {
     result
 }
 
-/// The books of the application are looked at after so many steps. To count all that it has takes longer than most steps, and an
-/// entry that is wrong stays wrong.
-const LOOK: u64 = 7;
-
 fn run_while<A: App>(world: &mut World<A>, holds: &Invariant<A>, busy: impl Fn(&World<A>) -> bool) {
     while busy(world) && world.step() {
-        if world.seen.steps.is_multiple_of(LOOK) {
+        if world.is_time_to_look() {
             holds(world);
         }
         assert!(world.now() < END_OF_TIME, "a day has passed: {:#?}", world.open_links());
