@@ -19,6 +19,7 @@ pub struct Fields {
 }
 
 /// The bit that stands for a name in either case. Names with different bits are different.
+#[inline]
 fn sign(name: &[u8]) -> u64 {
     // The low five bits of a letter are its place in the alphabet.
     let letter = |byte: Option<&u8>| usize::from(byte.copied().unwrap_or_default() & 31);
@@ -110,14 +111,21 @@ impl Fields {
     }
 
     /// The first line's value of that name.
+    #[inline]
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.get_all(name).next()
+        if self.may_contain(name) { self.get_all(name).next() } else { None }
+    }
+
+    /// Whether there can be a line of that name. For a name that is known to the compiler, one comparison.
+    #[inline]
+    fn may_contain(&self, name: &str) -> bool {
+        self.signs & sign(name.as_bytes()) != 0
     }
 
     /// The values of all lines of that name, in order.
     pub fn get_all(&self, name: &str) -> impl DoubleEndedIterator<Item = &[u8]> {
-        let lines = if self.signs & sign(name.as_bytes()) == 0 { &[] } else { &*self.lines };
+        let lines = if self.may_contain(name) { &*self.lines } else { &[] };
         lines
             .iter()
             .filter(move |line| is_same(line.name(&self.bytes), name.as_bytes()))
@@ -125,6 +133,7 @@ impl Fields {
     }
 
     /// Whether there is a line of that name.
+    #[inline]
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
         self.get(name).is_some()
@@ -137,8 +146,13 @@ impl Fields {
     }
 
     /// Whether `token` is a member of that list, without regard to ASCII case.
+    #[inline]
     #[must_use]
     pub fn has_token(&self, name: &str, token: &str) -> bool {
+        self.may_contain(name) && self.lists_token(name, token)
+    }
+
+    fn lists_token(&self, name: &str, token: &str) -> bool {
         let is_it = |member: &[u8]| is_same(member, token.as_bytes());
         // A list without a comma is its only member.
         let has_it = |list: &[u8]| match memchr::memchr(b',', list) {

@@ -211,6 +211,7 @@ impl Proxy {
     }
 
     /// The same; the worker works with the configuration of the exchange.
+    #[inline]
     fn step_exchange(&mut self, cx: &mut Cx, key: u32, event: Event<'_>) {
         let Some(exchange) = self.exchanges.get_mut(key as usize) else { return };
         exchange.on(event, &mut self.worker, cx);

@@ -257,7 +257,8 @@ impl Proxy {
         core.version = self.worker.versions.newest;
     }
 
-    /// Passes an event to an exchange that began under an older configuration.
+    /// Passes an event to an exchange that began under an older configuration: seldom, and only after a reload.
+    #[cold]
     pub(super) fn on_older(&mut self, cx: &mut Cx, key: u32, event: Event<'_>) {
         let Some(version) = self.exchanges.get(key as usize).map(|exchange| exchange.core.version) else { return };
         let before = self.worker.enter(version);
