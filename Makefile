@@ -20,17 +20,17 @@ SOAK   ?= 50
 .DEFAULT_GOAL := help
 # Steps of `check` report one after the other, whatever -j says.
 .NOTPARALLEL:
-.PHONY: help run m1 m2 m3 m4 proxy forward-proxy course servers test test-all test-epoll test-io-uring test-over-tls unit sim broker-crash other-worlds check format lint doc build deny portable bench bench-peers bench-store store-seeds fuzz-smoke compare clean
+.PHONY: help run m1 m2 m3 m4 m5 proxy forward-proxy course servers test test-all test-epoll test-io-uring test-over-tls unit sim broker-crash other-worlds check format lint doc build deny portable bench bench-peers bench-store store-seeds fuzz-smoke compare clean
 
 # One line a step, so that a long run can be read afterwards.
 say = @printf '\n==> %s\n' '$(1)'
 
 help: ## show this menu
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9 -]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z0-9 -]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: m4 ## start the proxy with demo backends (the newest milestone)
+run: m5 ## start the proxy with demo backends (the newest milestone)
 
-m1 m2 m3 m4: m%: ## start milestone N: 1 forwards, 2 balances, 3 keeps connections, 4 caches
+m1 m2 m3 m4 m5: m%: ## start milestone N: 1 forwards, 2 balances, 3 keeps connections, 4 caches, 5 speaks TLS and HTTP/2
 	$(CARGO) run $(LOCKED) --release --bin milestone$* -- $(ARGS)
 
 proxy: ## start the production proxy: two sites, TLS; ARGS="--config proxy.toml" for your own
@@ -65,7 +65,7 @@ test-milestone-1: ## the tests of milestone 1: heads, bodies, refusals, deadline
 test-milestone-2: ## the tests of milestone 2: balancing, health, retries
 test-milestone-3: ## the tests of milestone 3: connections that are kept, and waiting for one
 test-milestone-4: ## the tests of milestone 4: the cache
-test-milestone-5: ## the tests of milestone 5: TLS
+test-milestone-5: ## the tests of milestone 5: TLS and HTTP/2
 .PHONY: $(MILESTONES)
 $(MILESTONES): test-milestone-%:
 	$(CARGO) test $(LOCKED) --test milestone$* $(ALL)
