@@ -76,6 +76,23 @@ pub(super) struct Context<'a> {
     pub(super) rate: Option<&'a Rate>,
 }
 
+impl<'a> Context<'a> {
+    /// Of a request that could not be read.
+    pub(super) fn unread(failure: Failure, forwarding: &'a Forwarding) -> Self {
+        Self {
+            failure,
+            status: failure.status(),
+            head: None,
+            retry_after: Duration::ZERO,
+            forwarding,
+            location: None,
+            target: None,
+            realm: None,
+            rate: None,
+        }
+    }
+}
+
 /// The answer to a request that failed. It names the rule in general words; details are in the log.
 pub(super) fn failure(context: &Context<'_>) -> Answer {
     if context.failure == Failure::NoForwardsLeft {

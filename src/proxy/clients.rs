@@ -211,17 +211,7 @@ impl Proxy {
         let now = cx.clock();
         let mut record = Record::new(client.peer, client.peer.ip().to_canonical(), client.secure.clone(), now);
         record.status = failure.status().code();
-        let answer = answer::failure(&answer::Context {
-            failure,
-            status: failure.status(),
-            head: None,
-            retry_after: std::time::Duration::ZERO,
-            forwarding: &self.worker.shared.config.forwarding,
-            location: None,
-            target: None,
-            realm: None,
-            rate: None,
-        });
+        let answer = answer::failure(&answer::Context::unread(failure, &self.worker.shared.config.forwarding));
         record.sent = answer.content().len() as u64;
         let hsts = self.worker.shared.config.hsts.as_deref().filter(|_| client.secure.is_some());
         let message = self.worker.writing.dated_head(now.wall, |out, date| {

@@ -119,17 +119,8 @@ impl Proxy {
         let mut record = Record::new(streams.peer, streams.peer.ip().to_canonical(), streams.secure.clone(), now);
         record.stream = Some(stream);
         record.status = cause.status().code();
-        let answer = answer::failure(&answer::Context {
-            failure,
-            status: cause.status(),
-            head: None,
-            retry_after: std::time::Duration::ZERO,
-            forwarding: &self.worker.shared.config.forwarding,
-            location: None,
-            target: None,
-            realm: None,
-            rate: None,
-        });
+        let unread = answer::Context::unread(failure, &self.worker.shared.config.forwarding);
+        let answer = answer::failure(&answer::Context { status: cause.status(), ..unread });
         record.sent = answer.content().len() as u64;
         super::write_own_http2(&answer, conn, stream, &mut self.worker, cx);
         let counters = self.worker.counters();
