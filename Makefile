@@ -20,7 +20,7 @@ SOAK   ?= 50
 .DEFAULT_GOAL := help
 # Steps of `check` report one after the other, whatever -j says.
 .NOTPARALLEL:
-.PHONY: help run m1 m2 m3 m4 m5 proxy forward-proxy course servers test test-all test-epoll test-io-uring test-over-tls unit sim broker-crash other-worlds check format lint doc build deny portable bench bench-peers bench-store store-seeds fuzz-smoke compare clean
+.PHONY: help run m1 m2 m3 m4 m5 proxy forward-proxy course servers test test-all test-epoll test-io-uring test-over-tls test-by-name unit sim broker-crash other-worlds check format lint doc build deny portable bench bench-peers bench-store store-seeds fuzz-smoke compare clean
 
 # One line a step, so that a long run can be read afterwards.
 say = @printf '\n==> %s\n' '$(1)'
@@ -82,6 +82,10 @@ test-io-uring: ## the suites of the milestones on the driver io-uring, where the
 # Without this they are run by clients in plain, and those about HTTP over HTTP/2, which is over TLS as well.
 test-over-tls: ## the suites of milestones 1 to 4 on milestone 5, by clients of HTTP/1.1 over TLS
 	TEST_CLIENT=tls $(CARGO) test $(LOCKED) $(SUITES) milestone5::
+
+# Clients name the server, as those of a forward proxy do.
+test-by-name: ## the suites of milestones 1, 3 and 4 on the forward proxy
+	$(CARGO) test $(LOCKED) --test milestone1 --test milestone3 --test milestone4 forward_proxy::
 
 # Without the variable, certificates change twenty times. Programs are those that the tests use; they keep up.
 RELOAD_SECONDS ?= 60

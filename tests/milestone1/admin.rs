@@ -13,12 +13,9 @@ use std::net::SocketAddr;
 
 from_milestone1! {
     over_http2 {
-        running_requests_are_counted,
         the_operator_is_answered_when_all_places_are_taken,
-        the_operator_is_answered_during_a_drain,
     }
     over_tls "they are about the syntax of HTTP/1; that of frames has its tables in src/http2/connection/tests" {
-        the_numbers_add_up,
         every_reason_is_counted,
     }
     in_plain "the admin listener is asked, which speaks HTTP/1.1 in plain" {
@@ -29,6 +26,15 @@ from_milestone1! {
         a_web_page_under_another_name_learns_nothing,
         visitors_beyond_the_limit_take_the_place_of_those_who_idle,
     }
+    for_reverse_proxies "its numbers are those of its backends; a forward proxy's are in tests/forward_proxy" {
+        over_http2 {
+            running_requests_are_counted,
+            the_operator_is_answered_during_a_drain,
+        }
+        over_tls "they are about the syntax of HTTP/1; that of frames has its tables in src/http2/connection/tests" {
+            the_numbers_add_up,
+        }
+    }
 }
 
 /// Where it is known how many descriptors a process has.
@@ -38,7 +44,11 @@ mod without_descriptors {
     use crate::support::milestones::from_milestone1;
 
     from_milestone1! {
-        in_plain "the admin listener is asked, which speaks HTTP/1.1 in plain" { the_operator_is_answered_when_no_descriptor_is_left, }
+        for_reverse_proxies "its numbers are those of its backends; a forward proxy's are in tests/forward_proxy" {
+            in_plain "the admin listener is asked, which speaks HTTP/1.1 in plain" {
+                the_operator_is_answered_when_no_descriptor_is_left,
+            }
+        }
     }
 }
 

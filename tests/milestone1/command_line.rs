@@ -17,21 +17,27 @@ use std::{
 
 from_milestone1! {
     in_plain "clients have no part in it" {
-        help_shows_defaults_and_an_example,
-        wrong_flags_exit_with_2_and_say_so,
-        a_port_in_use_exits_with_1_and_one_line,
-        a_busy_admin_port_is_blamed_on_its_own_flag,
-        of_two_that_start_at_the_same_moment_one_runs,
-        a_name_that_does_not_resolve_exits_with_1_and_one_line,
-        without_backends_it_starts_some,
-        only_ready_lines_go_to_stdout,
         the_log_can_be_switched_off,
-    }
-    in_plain "the log is looked up by the client's port, which is another one behind a tunnel" {
-        the_log_tells_of_each_request,
     }
     in_plain "the bytes that it sends are no HTTP" {
         the_log_cannot_be_forged,
+    }
+    for_reverse_proxies "they are about --backend and its demonstration; a forward proxy's flags are in tests/forward_proxy" {
+        in_plain "clients have no part in it" {
+            help_shows_defaults_and_an_example,
+            wrong_flags_exit_with_2_and_say_so,
+            a_port_in_use_exits_with_1_and_one_line,
+            a_busy_admin_port_is_blamed_on_its_own_flag,
+            of_two_that_start_at_the_same_moment_one_runs,
+            a_name_that_does_not_resolve_exits_with_1_and_one_line,
+            without_backends_it_starts_some,
+            only_ready_lines_go_to_stdout,
+        }
+    }
+    for_reverse_proxies "the log has the target as it came, with the server's name" {
+        in_plain "the log is looked up by the client's port, which is another one behind a tunnel" {
+            the_log_tells_of_each_request,
+        }
     }
 }
 

@@ -14,26 +14,38 @@ from_milestone1! {
         targets_pass_as_they_are,
     }
     over_http2 {
-        no_stranger_is_believed_about_where_a_request_comes_from,
-        trusted_proxies_are_believed,
-        fields_that_only_a_gateway_may_send_are_removed_from_strangers,
-        forwarded_is_written_when_asked_for,
         via_and_date_are_added_to_responses,
-        connect_is_refused,
-        max_forwards_is_counted,
-    }
-    over_tls "they compare bytes of heads: in HTTP/2 the names of fields are in lower case, and there is no reason phrase" {
-        field_values_pass_as_they_are,
-    }
-    in_plain "the log is looked up by the client's port, which is another one behind a tunnel" {
-        the_log_names_the_client_and_the_peer,
     }
     in_plain "they are about connections without TLS" {
-        requests_keep_order_and_case_and_lose_hop_by_hop_fields,
         responses_keep_order_and_case_and_lose_hop_by_hop_fields,
-        absolute_targets_become_origin_form,
-        https_is_not_served_over_a_plain_connection,
-        a_proxy_that_is_its_own_backend_notices,
+    }
+    for_reverse_proxies "the server sees the host that the target names, and hears of its client only where that is asked for" {
+        over_http2 {
+            no_stranger_is_believed_about_where_a_request_comes_from,
+            trusted_proxies_are_believed,
+            fields_that_only_a_gateway_may_send_are_removed_from_strangers,
+            forwarded_is_written_when_asked_for,
+        }
+        over_tls "they compare bytes of heads: in HTTP/2 the names of fields are in lower case, and there is no reason phrase" {
+            field_values_pass_as_they_are,
+        }
+        in_plain "the log is looked up by the client's port, which is another one behind a tunnel" {
+            the_log_names_the_client_and_the_peer,
+        }
+        in_plain "they are about connections without TLS" {
+            requests_keep_order_and_case_and_lose_hop_by_hop_fields,
+        }
+    }
+    for_reverse_proxies "a forward proxy has other answers to other forms of targets: tests/forward_proxy" {
+        over_http2 {
+            connect_is_refused,
+            max_forwards_is_counted,
+        }
+        in_plain "they are about connections without TLS" {
+            absolute_targets_become_origin_form,
+            https_is_not_served_over_a_plain_connection,
+            a_proxy_that_is_its_own_backend_notices,
+        }
     }
 }
 

@@ -17,12 +17,14 @@ use std::{
 };
 
 from_milestone1! {
-    in_plain "clients have no part in it" {
-        the_demo_serves_whatever_its_stderr_is,
-        a_full_stderr_does_not_delay_the_end,
-        a_second_signal_ends_at_once_whatever_stderr_is,
-        an_error_that_cannot_be_said_is_an_exit_code,
-        lines_that_were_lost_are_counted_and_told_of,
+    for_reverse_proxies "they start the proxy by themselves, with --backend" {
+        in_plain "clients have no part in it" {
+            the_demo_serves_whatever_its_stderr_is,
+            a_full_stderr_does_not_delay_the_end,
+            a_second_signal_ends_at_once_whatever_stderr_is,
+            an_error_that_cannot_be_said_is_an_exit_code,
+            lines_that_were_lost_are_counted_and_told_of,
+        }
     }
 }
 

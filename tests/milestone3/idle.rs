@@ -83,14 +83,15 @@ fn a_backend_that_closes_right_after_answering_fails_no_get(milestone: &Mileston
 fn without_retries_a_dead_connection_fails_no_get_either(milestone: &Milestone) {
     // That a kept connection was dead is the proxy's affair: before milestone 3 this request would have been answered.
     let (backend, _) = after_the_first(end);
-    let proxy = milestone.start(&[&backend], &["--workers", "1", "--retries", "0"]);
+    let proxy = milestone.start(&[&backend], &[&["--workers", "1"], milestone.since(2, &["--retries", "0"])].concat());
     let mut client = Conn::open(proxy.address());
     (0..1000).for_each(|n| assert_eq!(client.ask(&get("/")).status(), 200, "request {n}"));
 }
 
 fn a_restarted_backend_fails_no_request(milestone: &Milestone) {
     let mut backend = Mortal::saying("x");
-    let proxy = milestone.start_before(&[&backend.name()], &["--no-health", "--workers", "2"]);
+    let proxy = milestone
+        .start_before(&[&backend.name()], &[milestone.since(2, &["--no-health"]), &["--workers", "2"]].concat());
     let mut clients: Vec<Conn> = (0..8).map(|_| Conn::open(proxy.address())).collect();
     for _ in 0..5 {
         std::thread::scope(|scope| {

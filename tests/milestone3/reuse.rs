@@ -18,7 +18,11 @@ from_milestone3! {
         a_connection_with_an_unfinished_request_is_not_reused,
         the_requests_of_a_connection_can_be_limited,
         a_pool_of_none_is_milestone_2,
-        every_backend_has_its_own_connections,
+    }
+    for_reverse_proxies "its clients choose the server, so there is no other one" {
+        over_http2 {
+            every_backend_has_its_own_connections,
+        }
     }
 }
 

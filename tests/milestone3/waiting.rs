@@ -146,7 +146,8 @@ fn a_client_that_only_ended_its_side_is_served(milestone: &Milestone) {
 }
 
 fn a_request_is_given_up_with_its_client_where_that_is_wanted(milestone: &Milestone) {
-    let (proxy, incoming, _backend) = narrow(milestone, "1h", &["--on-client-close", "cancel", "--retries", "0"]);
+    let (proxy, incoming, _backend) =
+        narrow(milestone, "1h", &[&["--on-client-close", "cancel"], milestone.since(2, &["--retries", "0"])].concat());
     // One that runs and is safe.
     let mut running = Conn::open(proxy.address());
     running.send(get("/running"));

@@ -7,8 +7,12 @@ use crate::{
 
 from_milestone4! {
     over_http2 {
-        cache_status_tells_what_happened,
         errors_of_our_own_have_no_cache_status,
+    }
+    for_reverse_proxies "they ask for hosts by name, and to a forward proxy a name is one that resolves" {
+        over_http2 {
+            cache_status_tells_what_happened,
+        }
     }
 }
 

@@ -9,8 +9,12 @@ use crate::{
 from_milestone4! {
     over_http2 {
         unsafe_requests_invalidate,
-        unsafe_requests_invalidate_what_they_name,
         failed_unsafe_requests_change_nothing,
+    }
+    for_reverse_proxies "they ask for hosts by name, and to a forward proxy a name is one that resolves" {
+        over_http2 {
+            unsafe_requests_invalidate_what_they_name,
+        }
     }
 }
 

@@ -15,18 +15,25 @@ from_milestone4! {
         bytes_after_a_response_are_not_taken_for_the_next,
         nonsense_in_fields,
         long_fields,
-        ten_thousand_variants_are_bounded,
-        fields_that_are_not_in_the_key_do_not_get_to_the_backend,
-        a_gateways_claims_beyond_the_key_are_not_for_the_cache,
-        the_scheme_is_that_of_a_trusted_gateway,
         fields_that_the_backend_did_not_see_select_nothing,
-        the_address_of_the_client_selects_nothing,
         a_field_that_a_client_lists_takes_no_condition_of_ours_away,
-        another_spelling_is_another_entry,
         content_of_a_get_is_not_ignored,
     }
-    in_plain "they are about connections without TLS" {
-        the_same_resource_in_both_forms,
+    for_reverse_proxies "they ask for hosts by name, and to a forward proxy a name is one that resolves" {
+        over_http2 {
+            the_scheme_is_that_of_a_trusted_gateway,
+            the_address_of_the_client_selects_nothing,
+            another_spelling_is_another_entry,
+        }
+        in_plain "they are about connections without TLS" {
+            the_same_resource_in_both_forms,
+        }
+    }
+    for_reverse_proxies "the server sees the host that the target names, and hears of its client only where that is asked for" {
+        over_http2 {
+            fields_that_are_not_in_the_key_do_not_get_to_the_backend,
+            a_gateways_claims_beyond_the_key_are_not_for_the_cache,
+        }
     }
 }
 
@@ -152,25 +159,6 @@ fn long_fields(milestone: &Milestone) {
         }
         assert_eq!(backend.requests().len(), requests);
     }
-}
-
-fn ten_thousand_variants_are_bounded(milestone: &Milestone) {
-    const VARIANTS: usize = 10_000;
-    let backend = Backend::answering(ok("Cache-Control: max-age=100\r\nVary: Foo\r\n", &"x".repeat(1000)));
-    let proxy = milestone.start(&[&backend], &["--workers", "1", "--log-level", "error"]);
-    let mut client = Conn::open(proxy.address());
-    let ask = |client: &mut Conn, number: usize| client.ask(&get_with("/a", &format!("Foo: {number}\r\n")));
-    for number in 0..VARIANTS {
-        assert_eq!(ask(&mut client, number).status(), 200);
-    }
-    // The last are there, and however many were asked for, few are kept.
-    let before = backend.requests().len();
-    assert_eq!((before, ask(&mut client, VARIANTS - 1).status()), (VARIANTS, 200));
-    assert_eq!(backend.requests().len(), before);
-    for number in 0..200 {
-        ask(&mut client, number);
-    }
-    assert_eq!(backend.requests().len(), before + 200);
 }
 
 /// A header that decides what the backend says, and that the key does not have, is how one client poisons all others.

@@ -13,15 +13,19 @@ use serde_json::Value;
 
 from_milestone4! {
     over_http2 {
-        purging_takes_out_what_matches_and_nothing_else,
         parts_have_the_tags_of_the_newest,
-        a_dry_run_names_what_would_go,
         a_purge_of_many_is_done_in_steps,
         purging_is_for_the_operator_only,
         a_purge_that_is_not_understood_purges_nothing,
         without_a_cache_there_is_nothing_to_purge,
-        a_purge_reaches_matching_responses_on_their_way,
         the_numbers_of_the_cache_add_up,
+    }
+    for_reverse_proxies "they ask for hosts by name, and to a forward proxy a name is one that resolves" {
+        over_http2 {
+            purging_takes_out_what_matches_and_nothing_else,
+            a_dry_run_names_what_would_go,
+            a_purge_reaches_matching_responses_on_their_way,
+        }
     }
 }
 

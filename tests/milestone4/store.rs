@@ -23,7 +23,11 @@ from_milestone4! {
         an_unsafe_request_invalidates,
         ten_thousand_variants_are_bounded,
         memory_for_slow_clients_counts,
-        the_demo_shows_a_hit,
+    }
+    for_reverse_proxies "they are about --backend and its demonstration; a forward proxy's flags are in tests/forward_proxy" {
+        over_http2 {
+            the_demo_shows_a_hit,
+        }
     }
 }
 
@@ -267,6 +271,7 @@ fn ten_thousand_variants_are_bounded(milestone: &Milestone) {
     assert!(hit.field("cache-status").unwrap().contains("; hit"));
     let gone = client.ask(&get_with("/a", "X-Any: 0\r\n"));
     assert!(gone.field("cache-status").unwrap().contains("; fwd=vary-miss"), "{gone:?}");
+    assert_eq!(backend.requests().len(), 10_001);
 }
 
 /// A user who starts it without a backend sees how a cache works.

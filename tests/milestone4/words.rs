@@ -19,12 +19,14 @@ use std::{
 };
 
 from_milestone4! {
-    over_http2 {
-        each_way_through_the_cache_has_its_words,
-    }
     in_plain "the log is looked up by the client's port, which is another one behind a tunnel" {
         those_who_wait_have_theirs,
         a_leaders_client_that_leaves_is_in_the_log_with_its_reason,
+    }
+    for_reverse_proxies "the log has the target as it came, with the server's name" {
+        over_http2 {
+            each_way_through_the_cache_has_its_words,
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 //! ```
 
 use super::{
+    absolute_form::Named,
     http2_gateway,
     process::{PATIENCE, Process, start, start_listening},
     raw::{Backend, Conn},
@@ -41,6 +42,8 @@ pub enum Client {
     Tls,
     /// As HTTP/2 over TLS: `http2_gateway.rs`.
     Http2,
+    /// To a forward proxy, to which they name the server: `absolute_form.rs`.
+    Named,
 }
 
 impl Milestone {
@@ -51,6 +54,11 @@ impl Milestone {
     /// The newest.
     pub const fn last() -> Self {
         Self::new(5, env!("CARGO_BIN_EXE_milestone5"))
+    }
+
+    /// The forward proxy, which has all that milestone 4 has but for what chooses among backends: its clients choose.
+    pub const fn forward() -> Self {
+        Self::new(4, env!("CARGO_BIN_EXE_forward-proxy")).with(Client::Named)
     }
 
     /// The same, for clients of one kind.
@@ -93,11 +101,14 @@ impl Milestone {
     /// Starts it in front of backends given as `HOST:PORT[,weight=N,max=N]`. The requests of tests go to a host named
     /// `test`, or `admin`, also those to the admin listener.
     pub fn start_before(&self, backends: &[&str], flags: &[&str]) -> Process {
-        let backends = backends.iter().flat_map(|backend| ["--backend", backend]);
         let names =
             if flags.contains(&"--admin") { &["--admin-host", "test", "--admin-host", "admin"][..] } else { &[] };
         let driver = self.driver.into_iter().flat_map(|driver| ["--driver", driver]);
-        let args = backends.chain(flags.iter().chain(names).copied()).chain(driver);
+        let flags = flags.iter().chain(names).copied().chain(driver);
+        if self.client() == Client::Named {
+            return self.start_named(backends, &flags.collect::<Vec<_>>());
+        }
+        let args = backends.iter().flat_map(|backend| ["--backend", backend]).chain(flags);
         if self.number < 5 {
             return start(self.program, &args.collect::<Vec<_>>());
         }
@@ -113,26 +124,42 @@ impl Milestone {
         let over_tls = |protocols| tls_tunnel::open(process.tls_address(), HOSTS[0], protocols);
         process.ready[0] = match client {
             Client::Http2 => http2_gateway::open(over_tls(&["h2"])),
-            Client::Tls | Client::Plain => over_tls(&[]),
+            Client::Tls | Client::Plain | Client::Named => over_tls(&[]),
         };
         // The files are looked at while it runs.
         process.site = Some(site);
         process
     }
 
-    /// `flags` for binaries that know them, nothing for earlier ones.
+    /// Starts the forward proxy for clients that name the first of these backends, with the cache and the pool that a reverse proxy
+    /// has without flags.
+    fn start_named(&self, backends: &[&str], flags: &[&str]) -> Process {
+        let usual = |flag: &'static str, value: &'static str| {
+            if flags.contains(&flag) { Vec::new() } else { vec![flag, value] }
+        };
+        let usual = [usual("--cache-size", "256m"), usual("--pool-max", "1024")].concat();
+        let mut process = start(self.program, &[&["--allow", "127.0.0.1"], &usual[..], flags].concat());
+        process.named = Some(Named::new(process.address(), backends[0]));
+        process
+    }
+
+    /// `flags` for binaries that know them, nothing for others. The forward proxy knows none of milestone 2.
     pub fn since<'a>(&self, milestone: u32, flags: &'a [&'a str]) -> &'a [&'a str] {
-        if self.number >= milestone { flags } else { &[] }
+        let knows = self.number >= milestone && !(milestone == 2 && self.client() == Client::Named);
+        if knows { flags } else { &[] }
     }
 
     /// The scheme of a request, as backends and the cache hear of it.
     pub fn scheme(&self) -> &'static str {
-        if self.client() == Client::Plain { "http" } else { "https" }
+        match self.client() {
+            Client::Plain | Client::Named => "http",
+            Client::Tls | Client::Http2 => "https",
+        }
     }
 
     /// The port that the scheme means.
     pub fn default_port(&self) -> u16 {
-        if self.client() == Client::Plain { 80 } else { 443 }
+        if self.scheme() == "http" { 80 } else { 443 }
     }
 
     /// A text with URLs of `http` and `https`, with those of the scheme that clients of this one use in the place of `http`, and the
@@ -207,6 +234,18 @@ macro_rules! against {
     };
 }
 
+/// One more module: clients that name the server, through the forward proxy. It stands on the parts of milestones 1, 3 and 4, and has to
+/// keep what they promise. Tests with which it has nothing to do are in a group of their own, `for_reverse_proxies`, with the reason; within
+/// it are the groups from above.
+#[allow(unused_macros)]
+macro_rules! through_forward_proxy {
+    ($tests:tt) => {
+        mod forward_proxy {
+            $crate::support::milestones::groups! { named $tests }
+        }
+    };
+}
+
 /// The tests of one such module.
 #[allow(unused_macros)]
 macro_rules! groups {
@@ -215,10 +254,29 @@ macro_rules! groups {
         $(over_http2 { $($http2:ident,)+ })?
         $(over_tls $why_tls:literal { $($tls:ident,)+ })*
         $(in_plain $why_plain:literal { $($plain:ident,)+ })*
+        $(for_reverse_proxies $why_reverse:literal {
+            $(over_both { $($reverse_both:ident,)+ })?
+            $(over_http2 { $($reverse_http2:ident,)+ })?
+            $(over_tls $why_reverse_tls:literal { $($reverse_tls:ident,)+ })*
+            $(in_plain $why_reverse_plain:literal { $($reverse_plain:ident,)+ })*
+        })*
     }) => {
-        $crate::support::milestones::tests! {
-            $which [$($($both)+)?] [$($($http2)+)?] [$($($tls)+)*] [$($($plain)+)*]
+        $crate::support::milestones::parts! {
+            $which
+            ([$($($both)+)?] [$($($http2)+)?] [$($($tls)+)*] [$($($plain)+)*])
+            ([$($($($reverse_both)+)?)*] [$($($($reverse_http2)+)?)*] [$($($($reverse_tls)+)*)*] [$($($($reverse_plain)+)*)*])
         }
+    };
+}
+
+/// Tests for all, and those for reverse proxies.
+#[allow(unused_macros)]
+macro_rules! parts {
+    (named ($([$($test:ident)*])*) $reverse:tt) => {
+        $crate::support::milestones::run! { $crate::support::milestones::Milestone::forward(), $($($test)*)* }
+    };
+    ($which:ident ($([$($test:ident)*])*) ($([$($reverse:ident)*])*)) => {
+        $crate::support::milestones::tests! { $which $([$($test)* $($reverse)*])* }
     };
 }
 
@@ -264,6 +322,7 @@ macro_rules! from_milestone1 {
         $crate::support::milestones::against! {
             [run milestone1 1 between milestone2 2 between milestone3 3 between milestone4 4 run milestone5 5] { $($tests)+ }
         }
+        $crate::support::milestones::through_forward_proxy! { { $($tests)+ } }
     };
 }
 
@@ -282,14 +341,21 @@ macro_rules! from_milestone2 {
 macro_rules! from_milestone3 {
     ($($tests:tt)+) => {
         $crate::support::milestones::against! { [run milestone3 3 between milestone4 4 run milestone5 5] { $($tests)+ } }
+        $crate::support::milestones::through_forward_proxy! { { $($tests)+ } }
     };
 }
 
 /// Tests for those that cache.
 #[allow(unused_macros)]
 macro_rules! from_milestone4 {
-    ($($tests:tt)+) => { $crate::support::milestones::against! { [run milestone4 4 run milestone5 5] { $($tests)+ } } };
+    ($($tests:tt)+) => {
+        $crate::support::milestones::against! { [run milestone4 4 run milestone5 5] { $($tests)+ } }
+        $crate::support::milestones::through_forward_proxy! { { $($tests)+ } }
+    };
 }
 
 #[allow(unused_imports)] // Each test binary uses its own.
-pub(crate) use {against, from_milestone1, from_milestone2, from_milestone3, from_milestone4, groups, run, tests};
+pub(crate) use {
+    against, from_milestone1, from_milestone2, from_milestone3, from_milestone4, groups, parts, run, tests,
+    through_forward_proxy,
+};

@@ -5,13 +5,14 @@
 //! - Clients and origins for that world that speak HTTP, and the oracle that judges what passed between them:
 //!   [`wire`], [`ledger`], [`heads`], [`asks`], [`client`], [`answers`], [`origin`]; clients of HTTP/2: [`stream_asks`],
 //!   [`stream_client`]; mistakes made on purpose: [`relay`], [`saboteur`].
-//! - Real processes and sockets for black-box tests: [`process`], [`raw`], [`mortal`], [`milestones`], [`tls`],
+//! - Real processes and sockets for black-box tests: [`process`], [`raw`], [`mortal`], [`milestones`], [`absolute_form`], [`tls`],
 //!   [`tls_backend`], [`tls_tunnel`], [`websocket`], [`socket`], [`browser`], [`http2`], [`http2_gateway`], [`http2_origin`],
 //!   `deaf_stderr`, `kernel_queues`, [`redis`]; for the client, [`shell`] and [`lines`].
 
 // Each test binary uses its own part, and `pub` here means "for the tests".
 #![allow(dead_code, unreachable_pub)]
 
+pub mod absolute_form;
 pub mod answers;
 pub mod asks;
 pub mod browser;

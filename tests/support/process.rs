@@ -1,6 +1,6 @@
 //! Real programs, started for one test: ready when they say so, gone when the test ends.
 
-use super::{raw::Conn, tls::Site};
+use super::{absolute_form::Named, raw::Conn, tls::Site};
 use serde_json::Value;
 use socket_patterns::net::descriptors;
 use std::{
@@ -25,6 +25,8 @@ pub struct Process {
     stderr: Arc<Mutex<String>>,
     /// Files that it uses.
     pub site: Option<Site>,
+    /// For a forward proxy: the server that its clients name.
+    pub named: Option<Named>,
 }
 
 /// Whether it is a failure if a program that others have written is missing. Without `REQUIRE_PROGRAMS`, its tests are left out.
@@ -71,7 +73,7 @@ fn start_with(stderr: Stdio, program: impl AsRef<Path>, args: &[&str], ready: us
     let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
     let stdout = child.stdout.take().expect("stdout was piped");
     let stderr = child.stderr.take().map_or_else(Arc::default, collect);
-    let mut process = Process { child, ready: Vec::new(), stderr, site: None };
+    let mut process = Process { child, ready: Vec::new(), stderr, site: None, named: None };
     let lines = announcements(stdout);
     let deadline = now() + PATIENCE;
     while process.ready.len() < ready {
@@ -110,6 +112,11 @@ impl Process {
     /// Where the program itself listens for the clients of this test: behind what is put before it.
     pub fn listener(&self) -> SocketAddr {
         if self.site.is_some() { self.tls_address() } else { self.address() }
+    }
+
+    /// So many bytes longer than the test says is a request line when it gets there.
+    pub fn added(&self) -> usize {
+        self.named.as_ref().map_or(0, |named| named.added)
     }
 
     /// Where it listens for TLS.
@@ -205,6 +212,8 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        // Its port may be another program's as soon as it has ended.
+        self.named = None;
         // An error means that it has ended.
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -3,6 +3,7 @@
 #[cfg(target_os = "linux")]
 use super::kernel_queues::kernel_queues;
 use super::{
+    absolute_form::AbsoluteForm,
     process::{PATIENCE, allow_descriptors, lock, spawn, wait_until},
     wire::{Message, Reader, find},
 };
@@ -24,6 +25,8 @@ use std::{
 pub struct Conn {
     stream: TcpStream,
     reader: Reader,
+    /// Of a client of a forward proxy.
+    form: Option<AbsoluteForm>,
 }
 
 /// How a connection ended.
@@ -44,7 +47,7 @@ impl Conn {
     #[allow(clippy::disallowed_methods)] // Black-box tests have real sockets.
     pub fn open(to: SocketAddr) -> Self {
         let stream = TcpStream::connect(to).unwrap_or_else(|error| panic!("cannot connect to {to}: {error}"));
-        Self::new(stream, Reader::of_responses())
+        Self::of_client(stream, to)
     }
 
     /// Connects as a client with another address of the loopback, `127.0.0.x`; see [`LOOPBACK_IS_A_NETWORK`].
@@ -52,7 +55,7 @@ impl Conn {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("sockets are to be had");
         socket.bind(&SocketAddr::from((from, 0)).into()).expect("it is an address of the loopback");
         socket.connect(&to.into()).unwrap_or_else(|error| panic!("cannot connect to {to}: {error}"));
-        Self::new(socket.into(), Reader::of_responses())
+        Self::of_client(socket.into(), to)
     }
 
     /// Connects as a client for which little is under way at once: what it does not read is soon noticed.
@@ -61,14 +64,18 @@ impl Conn {
         socket.set_recv_buffer_size(4096).expect("it is a socket");
         socket.set_tcp_mss(1000).expect("it is a TCP socket");
         socket.connect(&to.into()).unwrap_or_else(|error| panic!("cannot connect to {to}: {error}"));
-        Self::new(socket.into(), Reader::of_responses())
+        Self::of_client(socket.into(), to)
     }
 
     pub(super) fn new(stream: TcpStream, reader: Reader) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("the timeout is not zero");
         stream.set_write_timeout(Some(PATIENCE)).expect("the timeout is not zero");
         stream.set_nodelay(true).expect("it is a TCP socket");
-        Self { stream, reader }
+        Self { stream, reader, form: None }
+    }
+
+    fn of_client(stream: TcpStream, to: SocketAddr) -> Self {
+        Self { form: AbsoluteForm::of(to), ..Self::new(stream, Reader::of_responses()) }
     }
 
     /// Our end's address.
@@ -82,7 +89,10 @@ impl Conn {
 
     /// For peers that may have closed.
     pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
-        self.stream.write_all(bytes.as_ref())
+        match &mut self.form {
+            Some(form) => self.stream.write_all(&form.say(bytes.as_ref())),
+            None => self.stream.write_all(bytes.as_ref()),
+        }
     }
 
     /// Sends nothing more; still reads.
@@ -114,14 +124,23 @@ impl Conn {
 
     /// One whole response, 1xx included, to a request with this method. A body without a length is read to the end.
     pub fn response(&mut self, method: &str) -> Message {
-        self.reader.asked(method);
-        self.message().unwrap_or_else(|end| panic!("the connection ended ({end:?}) before a response was complete"))
+        let outcome = self.outcome(method);
+        outcome.unwrap_or_else(|end| panic!("the connection ended ({end:?}) before a response was complete"))
     }
 
     /// The outcome of a request: the complete response, or how the connection ended before it was complete.
     pub fn outcome(&mut self, method: &str) -> Result<Message, End> {
         self.reader.asked(method);
-        self.message()
+        let outcome = self.message();
+        if outcome.as_ref().is_ok_and(|response| response.status() == 101) {
+            self.switched();
+        }
+        outcome
+    }
+
+    /// What follows is no request, and passes as it is.
+    fn switched(&mut self) {
+        self.form = None;
     }
 
     /// For a backend: the next request, body included. `Err` if the peer closed instead.
@@ -176,6 +195,9 @@ impl Conn {
     /// A head as it came, line by line, without the empty one.
     pub fn read_head(&mut self) -> Vec<String> {
         let head = self.read_until("\r\n\r\n");
+        if head.starts_with("HTTP/1.1 101 ") {
+            self.switched();
+        }
         head.trim_end_matches("\r\n").split("\r\n").map(str::to_owned).collect()
     }
 
