@@ -2,7 +2,7 @@
 
 use super::chat;
 use crate::support::{
-    browser::{Browser, Page},
+    browser::{Browser, Page, Setting},
     process::Process,
 };
 use serde_json::json;
@@ -23,7 +23,7 @@ fn person(browser: &Browser, chat: &Process, name: &str) -> Page {
 
 #[test]
 fn two_people_in_a_browser_by_keyboard_alone() {
-    let Some(browser) = Browser::open() else { return };
+    let Some(browser) = Browser::open(Setting::default()) else { return };
     let chat = chat(&[]);
     let [mut ann, mut bob] = ["ann", "bob"].map(|name| person(&browser, &chat, name));
     // The style has passed the policy, and so has the script.

@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod chromium;
 mod command_line;
 mod curl;
 mod guard;

@@ -3,7 +3,7 @@
 use crate::{
     PLAIN, Stage,
     support::{
-        browser::{Browser, Page},
+        browser::{Browser, Page, Setting},
         mortal::Mortal,
         process::wait_until,
         raw::Conn,
@@ -53,7 +53,7 @@ fn tab_to(page: &mut Page, id: &str) {
 
 #[test]
 fn the_page_shows_a_proxy_that_runs() {
-    let Some(browser) = Browser::open() else { return };
+    let Some(browser) = Browser::open(Setting::default()) else { return };
     let [mut one, two, evil] = ["one", "two", "evil"].map(Mortal::saying);
     let stage = Stage::new(&config([&one, &two], &evil), 1);
     let mut page = Page::open(&browser, &format!("http://{}/", stage.proxy.admin()));

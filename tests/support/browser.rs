@@ -4,26 +4,29 @@
 #![allow(clippy::unwrap_used)]
 
 use super::{
-    process::{programs_are_required, wait_until_within},
+    process::{collect, lock, programs_are_required, wait_until_within},
     socket::Socket,
+    tls::pin_of,
 };
 use serde_json::{Value, json};
 use socket_patterns::units::base64;
 use std::{
     env, fs,
-    io::{BufRead as _, BufReader, Write as _},
+    io::Write as _,
     net::SocketAddr,
     os::unix::process::CommandExt as _,
     path::Path,
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 use tempfile::TempDir;
 
-/// A browser needs seconds to begin even on a machine with nothing else to do.
-const BROWSER_PATIENCE: Duration = Duration::from_secs(60);
+/// A browser is many programs, and needs seconds to begin even on a machine with nothing else to do.
+pub const BROWSER_PATIENCE: Duration = Duration::from_secs(60);
 
-/// As `tests/milestone5/peers/chromium.rs`: no window, no sandbox of its own, and nothing but the loopback.
+/// Without a window and, since continuous integration is root in a container, without its own sandbox; and nothing that a browser
+/// does for its maker or its user: no updates, no reports, no lists of bad sites, no search for other machines.
 const FLAGS: &[&str] = &[
     "--headless",
     "--no-sandbox",
@@ -32,30 +35,55 @@ const FLAGS: &[&str] = &[
     "--no-first-run",
     "--no-default-browser-check",
     "--no-pings",
-    "--no-proxy-server",
     "--disable-background-networking",
     "--disable-breakpad",
+    "--disable-client-side-phishing-detection",
     "--disable-component-update",
     "--disable-default-apps",
+    "--disable-domain-reliability",
     "--disable-extensions",
     "--disable-sync",
     "--metrics-recording-only",
-    "--disable-features=MediaRouter,OptimizationHints,Translate",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--disable-features=MediaRouter,OptimizationHints,AutofillServerCommunication,Translate",
+    // No name means anything but that of the tests, so that nothing outside of the loopback can be found.
+    "--host-resolver-rules=MAP test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
     "--remote-debugging-port=0",
-    "about:blank",
 ];
 
-/// The browser: a group of processes, which ends as one.
+/// The ways in which a test's browser is not like others.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Setting<'a> {
+    /// It trusts this certificate, whose authority is in no store of its own. Any other is refused as usual.
+    pub certificate: Option<&'a Path>,
+    /// It goes through this proxy, also to the loopback.
+    pub proxy: Option<SocketAddr>,
+}
+
+impl Setting<'_> {
+    fn flags(&self) -> Vec<String> {
+        let mut flags = match self.proxy {
+            Some(proxy) => vec![format!("--proxy-server=http://{proxy}"), "--proxy-bypass-list=<-loopback>".to_owned()],
+            None => vec!["--no-proxy-server".to_owned()],
+        };
+        if let Some(certificate) = self.certificate {
+            let pin = pin_of(&fs::read_to_string(certificate).unwrap());
+            flags.push(format!("--ignore-certificate-errors-spki-list={pin}"));
+        }
+        flags
+    }
+}
+
+/// The browser and the programs that it has started: a group of processes, which ends as one.
 pub struct Browser {
     child: Child,
     devtools: SocketAddr,
+    log: Arc<Mutex<String>>,
     _home: TempDir,
 }
 
 impl Browser {
     /// `None`, and a line for the tester, where there is none.
-    pub fn open() -> Option<Self> {
+    pub fn open(setting: Setting<'_>) -> Option<Self> {
         let home = tempfile::tempdir().unwrap();
         let command = |program: &str| {
             let mut command = Command::new(program);
@@ -72,22 +100,31 @@ impl Browser {
             let _ = writeln!(std::io::stderr(), "skipped: no {}", programs.join(" or "));
             return None;
         };
-        let profile = format!("--user-data-dir={}", home.path().join("profile").display());
-        let mut child =
-            command(program).arg(profile).args(FLAGS).process_group(0).stderr(Stdio::piped()).spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        let devtools = loop {
-            line.clear();
-            assert!(log.read_line(&mut line).unwrap() > 0, "the browser has ended");
-            if let Some(rest) = line.trim().strip_prefix("DevTools listening on ws://") {
-                break rest.split('/').next().unwrap().parse().unwrap();
-            }
-        };
-        // The pipe must not fill up.
-        super::process::spawn(move || log.lines().map_while(Result::ok).for_each(drop));
-        Some(Self { child, devtools, _home: home })
+        let mut command = command(program);
+        command.arg(format!("--user-data-dir={}", home.path().join("profile").display()));
+        command.args(FLAGS).args(setting.flags()).arg("about:blank").process_group(0).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let log = collect(child.stderr.take().unwrap());
+        let mut devtools = None;
+        wait_until_within(BROWSER_PATIENCE, "the browser", || {
+            assert_eq!(child.try_wait().unwrap(), None, "the browser has ended: {}", lock(&log));
+            devtools = address_in(&lock(&log));
+            devtools.is_some()
+        });
+        Some(Self { child, devtools: devtools.unwrap(), log, _home: home })
     }
+
+    /// The text that it wrote to stderr so far.
+    pub fn log(&self) -> String {
+        lock(&self.log).clone()
+    }
+}
+
+/// Where its DevTools are, if it has said so in a whole line.
+fn address_in(log: &str) -> Option<SocketAddr> {
+    let (_, rest) = log.split_once("DevTools listening on ws://")?;
+    let (address, _) = rest.split_once('/')?;
+    address.parse().ok()
 }
 
 impl Drop for Browser {

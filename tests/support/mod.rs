@@ -6,7 +6,7 @@
 //!   [`wire`], [`ledger`], [`heads`], [`asks`], [`client`], [`answers`], [`origin`]; clients of HTTP/2: [`stream_asks`],
 //!   [`stream_client`]; mistakes made on purpose: [`relay`], [`saboteur`].
 //! - Real processes and sockets for black-box tests: [`process`], [`raw`], [`mortal`], [`milestones`], [`absolute_form`], [`tls`],
-//!   [`tls_backend`], [`tls_tunnel`], [`websocket`], [`socket`], [`browser`], [`http2`], [`http2_gateway`], [`http2_origin`],
+//!   [`tls_backend`], [`tls_tunnel`], [`websocket`], [`socket`], [`browser`], [`page_site`], [`http2`], [`http2_gateway`], [`http2_origin`],
 //!   `deaf_stderr`, `kernel_queues`, [`redis`]; for the client, [`shell`] and [`lines`].
 
 // Each test binary uses its own part, and `pub` here means "for the tests".
@@ -33,6 +33,7 @@ pub mod milestones;
 pub mod mortal;
 pub mod network;
 pub mod origin;
+pub mod page_site;
 pub mod peer;
 pub mod pipe;
 pub mod process;

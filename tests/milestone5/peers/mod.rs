@@ -9,11 +9,11 @@ mod curl;
 mod httpx;
 mod nghttp2;
 mod openssl;
-mod site;
 
 use crate::{
     Stage,
     support::{
+        page_site as site,
         process::{PATIENCE, programs_are_required},
         raw::Backend,
         tls::{Special, authority, pem},

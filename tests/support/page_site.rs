@@ -1,8 +1,12 @@
-//! The site that programs visit: a page with what belongs to it, uploads, events as they happen, and a WebSocket.
+//! A site that programs of others visit: a page with what belongs to it, uploads, events as they happen, and a WebSocket.
 
-use crate::support::{
+// In tests a failed unwrap is the report.
+#![allow(clippy::unwrap_used)]
+
+use super::{
     raw::{Backend, Served},
     websocket,
+    wire::Message,
 };
 
 /// The page has a style sheet, a picture and a script.
@@ -36,11 +40,28 @@ loaded.then(main).catch(error => 'failed: ' + error).then(body => fetch('/report
 "#;
 
 /// The report of a browser for which everything worked.
-pub(super) const REPORT: &str = "h2 | rgb(1, 2, 3) | 7 | 300000 | one+two | a word";
+pub const REPORT: &str = "h2 | rgb(1, 2, 3) | 7 | 300000 | one+two | a word";
 
 /// Serves the site.
-pub(super) fn start() -> Backend {
+pub fn start() -> Backend {
     Backend::start(serve)
+}
+
+/// The first request for that path.
+fn asked(site: &Backend, path: &str) -> Option<Message> {
+    site.requests().into_iter().find(|request| request.head.as_ref().is_some_and(|head| head.target() == path))
+}
+
+/// The page's report, when it has come.
+pub fn report(site: &Backend) -> Option<String> {
+    Some(String::from_utf8(asked(site, "/report")?.body).unwrap())
+}
+
+/// All of it came over HTTP/2 to the proxy before the site: the WebSocket, too, as a stream of the connection that there is (RFC 8441).
+pub fn expect_http2(site: &Backend) {
+    for path in ["/", "/style.css", "/picture.svg", "/item/7", "/length", "/events", "/chat"] {
+        assert_eq!(asked(site, path).unwrap().field("via"), Some("2.0 socket-patterns"), "{path}");
+    }
 }
 
 fn serve(mut served: Served) {
