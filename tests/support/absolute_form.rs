@@ -23,7 +23,7 @@ static PROXIES: Mutex<Option<HashMap<SocketAddr, String>>> = Mutex::new(None);
 #[derive(Debug)]
 pub struct Named {
     proxy: SocketAddr,
-    /// So many bytes longer than the test's are their targets.
+    /// The bytes that a target gets, beside those that the test says.
     pub added: usize,
 }
 

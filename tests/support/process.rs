@@ -114,7 +114,7 @@ impl Process {
         if self.site.is_some() { self.tls_address() } else { self.address() }
     }
 
-    /// So many bytes longer than the test says is a request line when it gets there.
+    /// The bytes that a request line gets on its way to the program, beside those that the test says.
     pub fn added(&self) -> usize {
         self.named.as_ref().map_or(0, |named| named.added)
     }

@@ -138,7 +138,7 @@ impl Conn {
         outcome
     }
 
-    /// What follows is no request, and passes as it is.
+    /// The bytes that follow are no request, and pass as they are.
     fn switched(&mut self) {
         self.form = None;
     }
