@@ -37,6 +37,8 @@ pub enum Audience {
 }
 
 impl Audience {
+    pub(super) const ALL: [Self; 4] = [Self::Nobody, Self::Strangers, Self::Everybody, Self::EvenAuthorized];
+
     /// That of a response with these fields, which say this, to a request with those.
     #[must_use]
     pub fn of(request: &Fields, response: &Fields, said: &ResponseDirectives) -> Self {

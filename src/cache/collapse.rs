@@ -143,6 +143,12 @@ impl Lead {
         Place { uri: self.key().uri(), hash: self.flight.hash() }
     }
 
+    /// When it began: what is cut afterwards is not stored.
+    #[must_use]
+    pub fn since(&self) -> Mark {
+        self.since
+    }
+
     /// How many wait for it, or read what it brings.
     #[must_use]
     pub fn followers(&self) -> usize {

@@ -43,6 +43,10 @@ pub enum Source {
     Nothing,
 }
 
+impl Source {
+    const ALL: [Self; 6] = [Self::SMaxAge, Self::MaxAge, Self::Expires, Self::Heuristic, Self::Default, Self::Nothing];
+}
+
 /// How fresh a stored response is, and what it permits when it is not. Small, so that an entry carries it by value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Freshness {
@@ -107,6 +111,50 @@ impl Freshness {
             no_cache: true,
             ..self
         }
+    }
+
+    /// All but the times, as bytes: for another process.
+    pub(super) fn terms(&self) -> [u8; 17] {
+        let mut bytes = [0; 17];
+        let times = [self.lifetime, self.stale_while_revalidate, self.stale_if_error];
+        for (bytes, time) in bytes.chunks_exact_mut(4).zip(times) {
+            bytes.copy_from_slice(&time.get().to_be_bytes());
+        }
+        bytes[12..].copy_from_slice(&[
+            self.source as u8,
+            self.audience as u8,
+            u8::from(self.no_cache),
+            u8::from(self.forbids_stale),
+            u8::from(self.immutable),
+        ]);
+        bytes
+    }
+
+    /// That of a response which another process has stored on these [`Self::terms`], and which is so old now. `None`: they say nothing
+    /// that can be.
+    pub(super) fn resumed(terms: &[u8], age: Duration, now: Instant) -> Option<Self> {
+        let [times @ .., source, audience, no_cache, forbids_stale, immutable] = <[u8; 17]>::try_from(terms).ok()?;
+        let seconds = |at: usize| {
+            let bytes = [times[at], times[at + 1], times[at + 2], times[at + 3]];
+            Seconds::new(u64::from(u32::from_be_bytes(bytes)))
+        };
+        let bool = |byte: u8| match byte {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        };
+        Some(Self {
+            arrived: now,
+            initial_age: age.min(Seconds::MAX.duration()),
+            lifetime: seconds(0),
+            stale_while_revalidate: seconds(4),
+            stale_if_error: seconds(8),
+            source: Source::ALL.into_iter().find(|known| *known as u8 == source)?,
+            audience: Audience::ALL.into_iter().find(|known| *known as u8 == audience)?,
+            no_cache: bool(no_cache)?,
+            forbids_stale: bool(forbids_stale)?,
+            immutable: bool(immutable)?,
+        })
     }
 
     /// The same for a response that came with `other`, and is as old.

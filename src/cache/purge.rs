@@ -65,6 +65,20 @@ impl Purge {
         }
     }
 
+    /// Whether something is meant that another process has stored for a URI, with these tags. If the URI cannot be read, it is: better too
+    /// much than too little.
+    #[must_use]
+    pub fn covers(&self, uri: &str, tags: &[&[u8]]) -> bool {
+        match self {
+            Self::All => true,
+            Self::Tag(tag) => tags.contains(&tag.as_bytes()),
+            Self::Url(_) | Self::Path(_) | Self::Prefix(_) => {
+                let target = Target::parse(&Method::Get, uri.as_bytes()).ok();
+                target.as_ref().and_then(Uri::of_target).is_none_or(|uri| self.names(&uri.to_key()))
+            }
+        }
+    }
+
     /// Whether everything stored under the key is meant.
     pub(super) fn names(&self, key: &Key) -> bool {
         match self {

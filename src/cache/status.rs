@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! Cache-Status: milestone4; hit; ttl=57
+//! Cache-Status: proxy; hit; ttl=57; detail=second-level
 //! Cache-Status: milestone4; fwd=uri-miss; fwd-status=200; ttl=60; stored
 //! Cache-Status: milestone4; fwd=stale; fwd-status=304; ttl=60; collapsed
 //! Cache-Status: milestone4; fwd=uri-miss; fwd-status=200; collapsed=?0
@@ -60,6 +61,8 @@ pub enum Did {
     /// A stored response that is stale was the answer, as the response or the client permits. No backend was asked
     /// before.
     HitStale,
+    /// A response was the answer that another proxy has stored, and that is fresh. No backend was asked.
+    SecondLevel,
     /// The answer is what another client's request brought.
     Collapsed,
     /// The backend said that a stored response is still good (304), and that was the answer.
@@ -77,6 +80,7 @@ impl Did {
         match self {
             Self::Hit => "hit",
             Self::HitStale => "hit-stale",
+            Self::SecondLevel => "hit-second",
             Self::Collapsed => "collapsed",
             Self::Validated => "validated",
             Self::IfError => "if-error",
@@ -86,7 +90,7 @@ impl Did {
 
     /// All of them.
     pub fn all() -> impl Iterator<Item = Self> {
-        let answered = [Self::Hit, Self::HitStale, Self::Collapsed, Self::Validated, Self::IfError];
+        let answered = [Self::Hit, Self::HitStale, Self::SecondLevel, Self::Collapsed, Self::Validated, Self::IfError];
         answered.into_iter().chain(Forward::ALL.into_iter().map(Self::Forwarded))
     }
 }
@@ -96,6 +100,8 @@ impl Did {
 pub enum Origin {
     /// From the cache alone.
     Hit,
+    /// From its second level.
+    SecondLevel,
     /// From the backend, or from the cache after the backend was asked.
     Forwarded {
         /// Why.
@@ -125,7 +131,7 @@ impl CacheStatus<'_> {
     pub fn write_to(&self, name: &str, out: &mut impl BufMut) {
         put_name(name, out);
         match self.origin {
-            Origin::Hit => out.put_slice(b"; hit"),
+            Origin::Hit | Origin::SecondLevel => out.put_slice(b"; hit"),
             Origin::Forwarded { why, status, stored, collapsed } => {
                 out.put_slice(b"; fwd=");
                 out.put_slice(why.as_str().as_bytes());
@@ -150,6 +156,9 @@ impl CacheStatus<'_> {
         if let Some(key) = self.key {
             out.put_slice(b"; key=");
             put_string(key, out);
+        }
+        if self.origin == Origin::SecondLevel {
+            out.put_slice(b"; detail=second-level");
         }
     }
 }
@@ -208,6 +217,7 @@ mod tests {
         for (origin, ttl, key, expected) in [
             (Origin::Hit, Some(57), None, "p; hit; ttl=57"),
             (Origin::Hit, Some(0), None, "p; hit; ttl=0"),
+            (Origin::SecondLevel, Some(9), None, "p; hit; ttl=9; detail=second-level"),
             (Origin::Hit, Some(-30), None, "p; hit; ttl=-30"),
             (Origin::Hit, Some(-2_147_483_648), Some("http://a/"), "p; hit; ttl=-2147483648; key=\"http://a/\""),
             (forwarded(Forward::UriMiss, None, false, None), None, None, "p; fwd=uri-miss"),

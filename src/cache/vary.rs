@@ -130,6 +130,15 @@ pub struct Selector {
     normal: Option<Box<[u8]>>,
 }
 
+/// One field of a [`Selecting`] as another process writes it down.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Restored<'a> {
+    /// In lower case.
+    pub(super) name: &'a str,
+    pub(super) value: Option<&'a [u8]>,
+    pub(super) normal: Option<&'a [u8]>,
+}
+
 /// The same requests match.
 impl PartialEq for Selector {
     fn eq(&self, other: &Self) -> bool {
@@ -178,6 +187,54 @@ impl Selecting {
         let Self::Fields(selectors) = self else { return self.clone() };
         let selectors = selectors.iter().map(|selector| Selector::of(selector.name.to_string(), request));
         selectors.collect::<Option<Box<[_]>>>().map_or(Self::Nothing, Self::Fields)
+    }
+
+    /// The same for a `Vary` with these names, which are in lower case and in order.
+    #[must_use]
+    pub fn by_names(names: &[Box<str>], request: &Fields) -> Self {
+        let selector = |name: &str| {
+            let is_ours = WRITTEN_FOR_EACH_CLIENT.contains(&name);
+            if is_ours { None } else { Selector::of(name.to_owned(), request) }
+        };
+        names.iter().map(|name| selector(name)).collect::<Option<Box<[_]>>>().map_or(Self::Nothing, Self::Fields)
+    }
+
+    /// Its fields, to be written down. None, for a response that any request may get.
+    pub(super) fn restorable(&self) -> impl Iterator<Item = Restored<'_>> {
+        let selectors: &[Selector] = if let Self::Fields(selectors) = self { selectors } else { &[] };
+        selectors.iter().map(|Selector { name, value, normal, .. }| Restored {
+            name,
+            value: value.as_deref(),
+            normal: normal.as_deref(),
+        })
+    }
+
+    /// As it was written down. `None`: it cannot have been written so.
+    pub(super) fn restored(fields: &[Restored<'_>]) -> Option<Self> {
+        let selector = |Restored { name, value, normal }: &Restored<'_>| Selector {
+            name: (*name).into(),
+            syntax: Syntax::of(name),
+            value: value.map(Box::from),
+            normal: normal.map(Box::from),
+        };
+        let in_order = fields.is_sorted_by(|one, other| one.name < other.name) && fields.len() <= MAX_NAMES;
+        let selectors: Box<[_]> = fields.iter().map(selector).collect();
+        in_order.then_some(if selectors.is_empty() { Self::Everything } else { Self::Fields(selectors) })
+    }
+
+    /// Bytes that two selections have in common if and only if one response can answer both.
+    #[must_use]
+    pub fn spelling(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        let selectors: &[Selector] = if let Self::Fields(selectors) = self { selectors } else { &[] };
+        for selector in selectors {
+            // Neither is longer than a head, and with their lengths in front they cannot run into each other.
+            for part in [Some(selector.name.as_bytes()), selector.normal()] {
+                out.extend(part.map_or(u64::MAX, |part| part.len() as u64).to_be_bytes());
+                out.extend_from_slice(part.unwrap_or_default());
+            }
+        }
+        out
     }
 
     /// Whether a request with these fields may get the response.

@@ -8,8 +8,8 @@ use crate::{
     cache::CacheArgs,
     pool::PoolArgs,
     proxy::{
-        AnnounceArgs, BalanceArgs, ExplainArgs, Http2Args, LogArgs, MarkArgs, ProxyArgs, ServerArgs, SharingArgs,
-        TlsArgs,
+        AnnounceArgs, BalanceArgs, ExplainArgs, Http2Args, LogArgs, MarkArgs, ProxyArgs, SecondLevelArgs, ServerArgs,
+        SharingArgs, TlsArgs,
     },
     units::Checked,
 };
@@ -49,6 +49,9 @@ pub(super) struct Global {
     pub(super) proxy: Checked<ProxyArgs>,
     #[command(flatten)]
     pub(super) pool: Checked<PoolArgs>,
+    /// In front of the cache's: whether it means something depends on one of those, which is taken out when it is read.
+    #[command(flatten)]
+    pub(super) second: Checked<SecondLevelArgs>,
     #[command(flatten)]
     pub(super) cache: Checked<CacheArgs>,
     #[command(flatten)]
@@ -113,6 +116,9 @@ pub(super) const GLOBAL: &[Key] = &[
     key("cache", "stale-if-error", "cache-stale-if-error"),
     key("cache", "exclude", "cache-exclude"),
     key("cache", "wait", "cache-wait"),
+    key("cache", "store", "cache-store"),
+    key("cache", "store-max-object", "cache-store-max-object"),
+    key("cache", "store-timeout", "cache-store-timeout"),
     key("cache", "status", "no-cache-status"),
     key("cache", "status-key", "cache-status-key"),
     key("tls", "min", "tls-min"),
@@ -149,6 +155,9 @@ pub(super) const FIXED: &[(&str, &str)] = &[
     ("access-to", "the log is the process's"),
     ("access-format", "the log is the process's"),
     ("store", "limits are being counted in it"),
+    ("cache-store", "responses are in it"),
+    ("cache-store-max-object", "the process has it from its start"),
+    ("cache-store-timeout", "the process has it from its start"),
     ("cache-size", "what is stored would be lost"),
     ("cache-max-object", "what is stored would be lost"),
     ("pool-queue", "requests are waiting in it"),
@@ -215,7 +224,7 @@ pub(super) const UPSTREAM: &[Key] = &[
 ];
 
 /// Values that are not shown: they may hold a password.
-pub(super) const SECRET: &[&str] = &["health-header", "explain-token", "store"];
+pub(super) const SECRET: &[&str] = &["health-header", "explain-token", "store", "cache-store"];
 
 #[cfg(test)]
 mod tests {
@@ -237,6 +246,7 @@ mod tests {
         let command = Checked::<ExplainArgs>::augment_args(command);
         let command = Checked::<AnnounceArgs>::augment_args(command);
         let command = Checked::<SharingArgs>::augment_args(command);
+        let command = Checked::<SecondLevelArgs>::augment_args(command);
         let flags: BTreeSet<String> =
             command.get_arguments().filter_map(|arg| arg.get_long()).map(str::to_owned).collect();
         let keys = GLOBAL.iter().chain(UPSTREAM).map(|key| key.flag).chain(STRUCTURE.iter().map(|(flag, _)| *flag));

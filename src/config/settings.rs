@@ -77,7 +77,7 @@ impl Settings {
 
     /// The machine that this describes.
     pub(super) fn setup(&self) -> Setup {
-        let Global { proxy, pool, cache, tls, http2, log, marks, explain, store } = &self.global;
+        let Global { proxy, pool, cache, tls, http2, log, marks, explain, store, second } = &self.global;
         let named = |secure| -> Vec<_> {
             let those = self.listens.iter().filter(|listen| (listen.tls != Tls::Off) == secure);
             those.map(|listen| (listen.address, listen.proxy_protocol.is_some())).collect()
@@ -91,7 +91,7 @@ impl Settings {
         };
         let sites = self.sites.iter().map(|site| site.site.clone()).collect();
         let mut plan = Plan::new(proxy.config()).pool(pool).cache(cache).marks(marks.marks());
-        plan = plan.explain(explain.config()).store(store);
+        plan = plan.explain(explain.config()).store(store).second_level(second);
         if !secure.is_empty() || servers().any(|server| server.spec.secure.is_some()) {
             plan = plan.tls(tls);
         }

@@ -130,7 +130,7 @@ fn each_key_takes_what_its_flag_takes() {
                     "explain-token" => "\"0123456789abcdef\"",
                     "proxy-protocol" => "\"v2\"",
                     "access-format" => "\"combined\"",
-                    "store" => "\"redis://127.0.0.1:6379\"",
+                    "store" | "cache-store" => "\"redis://127.0.0.1:6379\"",
                     other => panic!("{other}: which value is right?"),
                 },
             };

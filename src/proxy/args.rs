@@ -251,6 +251,7 @@ impl ProxyArgs {
             measures: self.admin.is_some(),
             admin_hosts: self.admin_host.clone(),
             store: None,
+            second_level: None,
             ..default
         }
     }

@@ -1,6 +1,9 @@
 //! The settings of a proxy, apart from its backends: limits, deadlines, forwarding.
 
-use super::{explain::ExplainConfig, forward::Rules, marks::Marks, network::Network, secured::Redirect};
+use super::{
+    explain::ExplainConfig, forward::Rules, marks::Marks, network::Network, second_level::SecondLevelConfig,
+    secured::Redirect,
+};
 use crate::{http::Limits, http2, redis::Target};
 use clap::ValueEnum;
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -153,6 +156,8 @@ pub struct Config {
     pub admin_hosts: Vec<String>,
     /// The Redis in which several proxies count together, for their rate limits.
     pub store: Option<Target>,
+    /// The second level of the cache, if there is one.
+    pub second_level: Option<SecondLevelConfig>,
 }
 
 /// Longer than a client that is at work pauses between two requests, and no trouble for a person who pressed Ctrl-C. nginx has a
@@ -192,6 +197,7 @@ impl Default for Config {
             explain: None,
             admin_hosts: Vec::new(),
             store: None,
+            second_level: None,
         }
     }
 }

@@ -66,6 +66,7 @@ mod rules;
 mod run;
 mod running;
 mod scheme;
+mod second_level;
 mod secured;
 mod server_names;
 mod setup;
@@ -115,6 +116,7 @@ pub use proxy_protocol::{
 };
 pub use routing::{Location, Route, Site, Target};
 pub use run::{run, serve};
+pub use second_level::{SecondLevelArgs, SecondLevelConfig};
 pub use secured::{Redirect, ServerArgs, TlsArgs};
 pub use setup::Setup;
 pub use sites::Upstream;

@@ -21,6 +21,7 @@ use super::{
     pulse::Pulse,
     routing::{Router, Site},
     rules::Rules,
+    second_level::{SecondLevel, SecondLevelArgs, SecondLevelConfig},
     secured::{TlsArgs, Trusting},
     shared::Shared,
     sites::{Named, Sites, Upstream, built, named, trusting},
@@ -158,6 +159,13 @@ impl Plan {
     #[must_use]
     pub fn store(mut self, args: &SharingArgs) -> Self {
         self.config.store.clone_from(&args.store);
+        self
+    }
+
+    /// The cache has a second level, if there is a store for that.
+    #[must_use]
+    pub fn second_level(mut self, args: &SecondLevelArgs) -> Self {
+        self.config.second_level = args.config();
         self
     }
 
@@ -377,7 +385,7 @@ impl Plan {
         let groups = built(self.groups(&backends), &backends, None, now.instant);
         let slots = Arc::new(self.slots(&backends, workers));
         let forward = self.servers_by_name(mail(workers, &slots));
-        let cache = self.caches().then(|| cache(self.cache, workers, &slots, seed));
+        let cache = self.caches().then(|| cache(self.cache, self.config.second_level.as_ref(), workers, &slots, seed));
         let router = self.sites.map(|sites| Router::new(sites.sites));
         let gate = router.as_ref().and_then(|router| {
             gate(router, mail(workers, &slots), seed, || Sharing::of(self.config.store.as_ref(), seed))
@@ -449,11 +457,18 @@ pub(super) fn mail(workers: usize, slots: &Arc<Slots>) -> Mail {
     Mail::new(workers, Arc::new(move |worker| slots.wake(worker)))
 }
 
-fn cache(config: CacheConfig, workers: usize, slots: &Arc<Slots>, seed: u64) -> Cache {
+fn cache(
+    config: CacheConfig,
+    second: Option<&SecondLevelConfig>,
+    workers: usize,
+    slots: &Arc<Slots>,
+    seed: u64,
+) -> Cache {
     let mail = mail(workers, slots);
     // Another secret than the ones of the workers, from the same source.
     let secret = SmallRng::seed_from_u64(seed.rotate_left(32)).random();
     let store = Arc::new(Store::new(config.limits, SHARDS, Seed(secret), mail));
     let flights = Arc::new(Flights::new(store.clone(), SHARDS));
-    Cache { store, flights, config, invalidated: Arc::default(), purged: Arc::default() }
+    let second = second.and_then(|config| SecondLevel::of(config, &store));
+    Cache { store, flights, second, config, invalidated: Arc::default(), purged: Arc::default() }
 }

@@ -68,7 +68,7 @@ impl CacheCounters {
     /// Counts what was done for a client's request; `is_stale`: with what it was answered.
     pub(super) fn count(&self, did: Did, is_stale: bool) {
         match did {
-            Did::Hit | Did::HitStale => self.hits.add(1),
+            Did::Hit | Did::HitStale | Did::SecondLevel => self.hits.add(1),
             Did::Collapsed => self.collapsed.add(1),
             Did::IfError => self.stood_in.add(1),
             // Counted when it was forwarded, and when the 304 came.

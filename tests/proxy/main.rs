@@ -20,6 +20,7 @@ mod proxy_protocol;
 mod rates;
 mod reload;
 mod routing;
+mod second_level;
 mod shared_rates;
 #[cfg(target_os = "linux")]
 mod soak;

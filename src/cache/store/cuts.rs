@@ -23,7 +23,7 @@ const RECENT: usize = 64;
 
 /// A moment, as far as one URI is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::cache) struct Mark {
+pub struct Mark {
     uri: u32,
     pattern: u64,
 }

@@ -28,7 +28,7 @@ pub(super) mod testing;
 mod tests;
 mod types;
 
-pub(super) use cuts::Mark;
+pub use cuts::Mark;
 pub use entry::Entry;
 pub(super) use shard::ByHash;
 pub use types::{Candidates, Found, Limits, Stats};
@@ -281,6 +281,12 @@ impl Store {
             self.remove_entry(entry);
         }
         cut
+    }
+
+    /// Whether an entry that was fetched since `mark` was cut meanwhile.
+    #[must_use]
+    pub fn was_cut(&self, mark: Mark, entry: &Entry) -> bool {
+        self.cuts.has_cut(mark, entry)
     }
 
     /// Takes out one entry. `false`: it was not there any more.

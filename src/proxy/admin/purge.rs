@@ -75,7 +75,13 @@ fn begin(shared: &Shared, head: &RequestHead) -> Result<Sweep, Answer> {
     }
     let (what, dry_run) = parse(head.parsed_target().query().unwrap_or_default())
         .map_err(|why| Answer::text(Status::BAD_REQUEST, format!("{why}\n{USAGE}")))?;
-    Ok(Sweep::begin(&cache.flights, what, dry_run || asks, LISTED))
+    let dry_run = dry_run || asks;
+    let sweep = Sweep::begin(&cache.flights, what.clone(), dry_run, LISTED);
+    if let Some(second) = cache.second.as_ref().filter(|_| !dry_run) {
+        // Behind the first level, which lets nothing in from now on that is on its way.
+        second.purge(&what);
+    }
+    Ok(sweep)
 }
 
 /// One step. The answer, when that was the last.

@@ -12,6 +12,7 @@ use crate::{
         groups::Group,
         leaving::LetGo,
         outcomes::Outcomes,
+        second_level::SecondLevel,
         shared::Shared,
         stats::{CacheCounters, Counters},
         streams::http2_stats,
@@ -150,6 +151,7 @@ impl Shared {
             "bytes": store.bytes,
             "bytes_not_stored": store.unstored,
             "limit_bytes": cache.store.limits().bytes,
+            "second_level": cache.second.as_deref().map(SecondLevel::stats),
         })
     }
 

@@ -26,6 +26,7 @@ use crate::{
         record::Record,
         routing::Way,
         scheme,
+        second_level::SecondLevel,
     },
 };
 use std::sync::{Arc, atomic::AtomicU64};
@@ -36,6 +37,8 @@ pub(in crate::proxy) struct Cache {
     pub(in crate::proxy) store: Arc<Store>,
     /// Responses on their way to the store.
     pub(in crate::proxy) flights: Arc<Flights>,
+    /// A second level that several proxies share. `None`: this one is alone.
+    pub(in crate::proxy) second: Option<Arc<SecondLevel>>,
     pub(in crate::proxy) config: CacheConfig,
     /// Entries taken out because something unsafe changed what they show.
     pub(in crate::proxy) invalidated: Arc<AtomicU64>,
@@ -90,12 +93,12 @@ impl Step<'_> {
                 if let Some(lead) = lead {
                     self.revalidate_later(lead, entry.clone());
                 }
-                let waited = self.core.caching.as_ref().is_some_and(|caching| caching.waiting.was_enough == Some(true));
-                self.serve(&entry, if waited { Did::Collapsed } else { did })
+                let did = self.core.caching.as_ref().map_or(did, |caching| caching.after_waiting(did));
+                self.serve(&entry, did)
             }
             // A request that changes something is written through, whatever the client wishes (RFC 9111 §4).
             Verdict::Forward(_) if asked.only_if_cached && self.core.request.head.method.is_safe() => self.refuse(),
-            Verdict::Refuse => self.refuse(),
+            Verdict::Refuse => self.only_stored(asked),
             Verdict::Forward(why) => {
                 self.caching(asked, why);
                 self.note_forward(why);
@@ -105,8 +108,21 @@ impl Step<'_> {
         }
     }
 
+    /// The client takes nothing but what is stored, and that will not do: perhaps it is in the second level.
+    fn only_stored(&mut self, asked: RequestDirectives) -> State {
+        let shared = self.worker.shared.clone();
+        if let Some(cache) = shared.cache.as_ref().filter(|cache| cache.second.is_some()) {
+            let lead = self.alone(cache);
+            self.caching(asked, Forward::UriMiss).storing.lead = lead;
+            if let Some(state) = self.ask_second(cache) {
+                return state;
+            }
+        }
+        self.refuse()
+    }
+
     /// The client takes nothing but what is stored, and that will not do (RFC 9111 §5.2.1.7).
-    fn refuse(&mut self) -> State {
+    pub(super) fn refuse(&mut self) -> State {
         self.explain(|_| Fact::Cache(CacheFact::OnlyIfCached));
         self.give_up(None, super::Failure::OnlyIfCached)
     }
@@ -144,6 +160,12 @@ impl Step<'_> {
             Join::Again | Join::Alone => self.alone(cache),
         };
         self.caching(asked, why).storing.lead = lead;
+        if cache.second.is_some()
+            && may_know(why, reason)
+            && let Some(state) = self.ask_second(cache)
+        {
+            return state;
+        }
         self.go()
     }
 
@@ -159,7 +181,7 @@ impl Step<'_> {
     }
 
     /// Goes to a backend: with a question about what is stored, if something is.
-    fn go(&mut self) -> State {
+    pub(super) fn go(&mut self) -> State {
         if let Some(caching) = &mut self.core.caching {
             caching.waiting.was_enough = caching.waiting.was_enough.map(|_| false);
             caching.question.head = question(&self.core.request.head, &caching.question.nominated);
@@ -293,6 +315,15 @@ impl Step<'_> {
     /// Where this exchange is told of what it waits for.
     pub(super) fn ticket(&self) -> Ticket {
         Ticket { worker: u32::try_from(self.worker.number).unwrap_or(u32::MAX), who: self.core.key }
+    }
+}
+
+/// Whether another proxy may have stored something better. Where the client wants the backend asked, it has not.
+fn may_know(why: Forward, reason: Option<Validate>) -> bool {
+    match why {
+        Forward::UriMiss | Forward::VaryMiss | Forward::Partial => true,
+        Forward::Stale => reason == Some(Validate::Expired),
+        Forward::Bypass | Forward::Method | Forward::Request => false,
     }
 }
 

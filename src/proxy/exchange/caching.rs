@@ -3,7 +3,8 @@
 
 use crate::{
     cache::{
-        Forward, Lead, RequestDirectives,
+        Did, Forward, Lead, RequestDirectives,
+        encoding::Variants,
         fill::{Fill, Reader},
         partial::Part,
         store::Entry,
@@ -25,6 +26,8 @@ pub(in crate::proxy) struct Caching {
     pub(super) waiting: Waiting,
     pub(super) question: Question,
     pub(super) storing: Storing,
+    /// `None`: the second level was not asked.
+    pub(super) second: Option<Box<Asked>>,
     /// A revalidation in the background: no client waits for the answer.
     pub(in crate::proxy) background: bool,
 }
@@ -66,6 +69,15 @@ pub(super) struct Storing {
     pub(super) part: Option<Part>,
 }
 
+/// An exchange's dealings with the second level.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    /// It had the answer.
+    pub(super) found: bool,
+    /// The fields by which the responses of the URI differ there.
+    pub(super) variants: Option<Variants>,
+}
+
 impl Storing {
     /// The response that others read with it, or that is being stored.
     pub(super) fn fill(&self) -> Option<&Arc<Fill>> {
@@ -83,7 +95,22 @@ impl Caching {
             waiting: Waiting::default(),
             question: Question::default(),
             storing: Storing::default(),
+            second: None,
             background: false,
         })
+    }
+
+    /// The work of the cache, if it finds an answer now: it may have waited for that.
+    pub(super) fn after_waiting(&self, did: Did) -> Did {
+        match did {
+            _ if self.waiting.was_enough == Some(true) => Did::Collapsed,
+            Did::Hit if self.second.as_ref().is_some_and(|asked| asked.found) => Did::SecondLevel,
+            did => did,
+        }
+    }
+
+    /// The fields by which the responses of the URI differ in the second level, as far as that is known.
+    pub(super) fn variants(&self) -> Option<&Variants> {
+        self.second.as_ref()?.variants.as_ref()
     }
 }

@@ -83,11 +83,14 @@ impl Step<'_> {
             }
             (Old::Replaced, _) if !another => cache.store.replace(entry_of, new),
             (Old::Goes(_), _) if !another => {
-                cache.store.remove_entry(entry_of);
+                cache.forget(entry_of);
                 Err(Arc::new(new))
             }
             (Old::Replaced | Old::Goes(_) | Old::Stays(_), _) => Err(Arc::new(new)),
         };
+        if let (Ok(new), Some(lead)) = (&placed, &caching.storing.lead) {
+            cache.share(new, lead.since(), caching.variants(), now);
+        }
         let kept = placed.is_ok();
         // Stored or not, it answers.
         (placed.unwrap_or_else(|new| new), kept)
@@ -112,6 +115,7 @@ impl Step<'_> {
                     if cache.store.replace(&stored, stale).is_err() {
                         cache.store.remove_entry(&stored);
                     }
+                    cache.second.iter().for_each(|second| second.remove(&stored.key));
                 }
             }
         }

@@ -72,6 +72,7 @@ impl Step<'_> {
             | State::Connect(_)
             | State::Peek(_)
             | State::Follow(_)
+            | State::Lookup(_)
             | State::Read(_)
             | State::Serve(_)
             | State::Relay(_)
@@ -79,7 +80,7 @@ impl Step<'_> {
             {
                 state.on(Event::ClientLost(Failure::ClientClosed), self)
             }
-            State::Verify(_) | State::Resolve(_) | State::Wait | State::Pause | State::Follow(_) => {
+            State::Verify(_) | State::Resolve(_) | State::Wait | State::Pause | State::Follow(_) | State::Lookup(_) => {
                 self.ask_whether_it_listens();
                 state
             }

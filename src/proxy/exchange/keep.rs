@@ -191,6 +191,7 @@ impl Step<'_> {
         let now = self.cx.clock();
         let shared = self.worker.shared.clone();
         let Some(cache) = &shared.cache else { return };
+        let since = lead.since();
         let (part, request, sent) =
             (caching.storing.part, &self.core.request.head, caching.question.sent.unwrap_or(now));
         let finish = |opening: &Entry, pieces| {
@@ -209,6 +210,9 @@ impl Step<'_> {
         };
         let stored =
             lead.complete(now.instant, trailers, finish, |new, old| new.stored.selecting == old.stored.selecting);
+        if let Some(new) = &stored {
+            cache.share(new, since, caching.variants(), now);
+        }
         // The response that was asked about is not the answer any more (§4.3.3). Selected otherwise, it was not replaced, and
         // would be chosen and asked about again before the new one.
         if let (Some(new), Some(old)) = (stored, caching.question.stored.take())
@@ -227,6 +231,8 @@ impl Step<'_> {
         if let Some(uri) = self.uri().or_else(|| Uri::of(&self.core.request.head, Scheme::Http)) {
             let keys = invalidated(&self.core.request.head.method, uri, head);
             let gone: usize = keys.iter().map(|key| cache.flights.remove(cache.store.place(key.uri()))).sum();
+            // Behind the first level, which lets nothing in that is on its way.
+            cache.second.iter().for_each(|second| keys.iter().for_each(|key| second.remove(key)));
             cache.invalidated.fetch_add(gone as u64, Relaxed);
         }
     }
@@ -324,7 +330,7 @@ fn with_what_is_there(cache: &Cache, new: Entry, news: &News<'_>, forwarding: &F
 /// A response has come in the place of what was asked about, and is not stored: the old one is no truer for that.
 fn supersede(cache: &Cache, caching: &mut Caching, status: Status) {
     if let Some(old) = caching.question.stored.take_if(|_| speaks_of_the_resource(status)) {
-        cache.store.remove_entry(&old);
+        cache.forget(&old);
     }
 }
 

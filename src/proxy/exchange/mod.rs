@@ -20,6 +20,7 @@
 //! | `admit.rs` | is it that of a user, where its route asks |
 //! | `cache.rs` | is there an answer in the cache, or another exchange to wait for |
 //! | `caching.rs` | what is remembered of that |
+//! | `second.rs` | have other proxies stored an answer |
 //! | `serve.rs` | how a stored response is given to the client |
 //! | `join.rs` | who fetches what is not stored |
 //! | `follow.rs` | whose answer is ours, too |
@@ -60,6 +61,7 @@ mod request;
 mod response;
 mod retry;
 mod route;
+mod second;
 mod serve;
 mod share;
 mod state;
@@ -95,6 +97,7 @@ use bytes::Bytes;
 use follow::{Follow, Read};
 use late::Clock;
 use relay::{Receiving, Relay};
+use second::Lookup;
 use std::{sync::Arc, time::Instant, vec};
 use tunnel::Tunnel;
 
@@ -128,6 +131,8 @@ pub(super) enum State {
     Peek(Link),
     /// Another request asks a backend for the same: its answer is waited for.
     Follow(Follow),
+    /// The second level of the cache is asked.
+    Lookup(Lookup),
     /// That answer is passed on as it arrives.
     Read(Read),
     /// A long stored body: what the client has not been given yet.
@@ -327,6 +332,7 @@ impl Exchange {
             | State::Connect(_)
             | State::Peek(_)
             | State::Follow(_)
+            | State::Lookup(_)
             | State::Read(_)
             | State::Serve(_)
             | State::Done(_) => false,

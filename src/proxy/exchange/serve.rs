@@ -137,6 +137,7 @@ impl Step<'_> {
         self.worker.shared.cache.as_ref().filter(|cache| cache.config.status)?;
         let origin = match (&self.core.caching, self.core.record.cache) {
             (None, _) | (_, Some(Did::Hit | Did::HitStale)) => Origin::Hit,
+            (_, Some(Did::SecondLevel)) => Origin::SecondLevel,
             // No backend could be asked, so that what is stored stands in for the answer: nothing came from there (§2.1).
             (Some(caching), Some(Did::IfError)) if caching.status.is_none() => Origin::Hit,
             (Some(caching), _) => Origin::Forwarded {

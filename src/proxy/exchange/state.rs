@@ -15,6 +15,8 @@ impl State {
             (Self::Start, Event::Route) => step.begin(),
             (Self::Start, Event::Fetch) => step.route(None),
             (Self::Follow(follow), event) => follow.on(event, step),
+            (Self::Lookup(_), Event::News) if step.is_forsaken() => step.give_up(None, Failure::Unwanted),
+            (Self::Lookup(lookup), event) => lookup.on(event, step),
             (Self::Read(read), event) => read.on(event, step),
             (Self::Serve(rest), event) => step.serving(rest, event),
             (Self::Wait, Event::Room(granted)) if granted.displaced => step.give_up(None, Failure::QueueShare),
@@ -63,6 +65,7 @@ impl State {
             | Self::Wait
             | Self::Pause
             | Self::Follow(_)
+            | Self::Lookup(_)
             | Self::Read(_)
             | Self::Serve(_)
             | Self::Done(_) => None,
@@ -84,6 +87,7 @@ impl State {
             Self::Connect(_) => Name::Connect,
             Self::Peek(_) => Name::Peek,
             Self::Follow(_) => Name::Follow,
+            Self::Lookup(_) => Name::Lookup,
             Self::Read(_) => Name::Read,
             Self::Serve(_) => Name::Serve,
             Self::Relay(_) => Name::Relay,
@@ -95,9 +99,13 @@ impl State {
     pub(super) fn phase(&self, core: &Core) -> Phase {
         match self {
             Self::Start | Self::Verify(_) => Phase::ReadingRequest,
-            Self::Follow(_) | Self::Resolve(_) | Self::Wait | Self::Pause | Self::Connect(_) | Self::Peek(_) => {
-                Phase::Forwarding
-            }
+            Self::Follow(_)
+            | Self::Lookup(_)
+            | Self::Resolve(_)
+            | Self::Wait
+            | Self::Pause
+            | Self::Connect(_)
+            | Self::Peek(_) => Phase::Forwarding,
             Self::Relay(Relay { receiving: Receiving::Head | Receiving::Again | Receiving::Unchanged(_), .. })
                 if core.request.is_complete() =>
             {

@@ -12,6 +12,8 @@ pub enum Name {
     Verify,
     /// Waits for what another exchange fetches.
     Follow,
+    /// Waits for the second level of the cache.
+    Lookup,
     /// Waits for the addresses of a name, in a forward proxy.
     Resolve,
     /// Waits for room in the pool.
@@ -42,6 +44,7 @@ impl Name {
             Self::Start => "start",
             Self::Verify => "verify",
             Self::Follow => "follow",
+            Self::Lookup => "lookup",
             Self::Resolve => "resolve",
             Self::Wait => "wait",
             Self::Pause => "pause",
@@ -56,18 +59,23 @@ impl Name {
     }
 }
 
-use Name::{Connect, Done, Follow, Pause, Peek, Read, Relay, Resolve, Serve, Start, Tunnel, Verify, Wait};
+use Name::{Connect, Done, Follow, Lookup, Pause, Peek, Read, Relay, Resolve, Serve, Start, Tunnel, Verify, Wait};
 
 /// From any of the first, one event may lead to any of the second, for this reason. An event that means nothing to a state
 /// leaves it as it is.
 pub const RULES: &[(&[Name], &[Name], &str)] = &[
     (&[Start], &[Verify], "a password is to be verified"),
-    (&[Start, Verify], &[Follow], "another exchange asks the same"),
-    (&[Start, Verify, Follow, Relay], &[Read], "its answer is read as it arrives"),
-    (&[Start, Verify, Follow, Resolve, Wait, Pause, Peek, Connect, Relay], &[Serve], "a stored response answers"),
-    (&[Start, Follow], &[Resolve], "the server's name is to be resolved"),
+    (&[Start, Verify, Lookup], &[Follow], "another exchange asks the same"),
+    (&[Start, Verify, Follow], &[Lookup], "other proxies may have stored it"),
+    (&[Start, Verify, Follow, Lookup, Relay], &[Read], "its answer is read as it arrives"),
     (
-        &[Start, Verify, Follow, Resolve, Wait, Pause, Peek, Connect, Relay],
+        &[Start, Verify, Follow, Lookup, Resolve, Wait, Pause, Peek, Connect, Relay],
+        &[Serve],
+        "a stored response answers",
+    ),
+    (&[Start, Follow, Lookup], &[Resolve], "the server's name is to be resolved"),
+    (
+        &[Start, Verify, Follow, Lookup, Resolve, Wait, Pause, Peek, Connect, Relay],
         &[Peek, Connect, Wait],
         "a backend is to be asked",
     ),
@@ -76,7 +84,7 @@ pub const RULES: &[(&[Name], &[Name], &str)] = &[
     (&[Relay], &[Tunnel], "the backend switches protocols"),
     (&[Connect], &[Tunnel], "the connection is all that a CONNECT wants"),
     (
-        &[Start, Verify, Follow, Resolve, Wait, Pause, Peek, Connect, Relay, Read, Serve, Tunnel],
+        &[Start, Verify, Follow, Lookup, Resolve, Wait, Pause, Peek, Connect, Relay, Read, Serve, Tunnel],
         &[Done],
         "answered, broken off or given up",
     ),
@@ -112,7 +120,7 @@ mod tests {
 
     #[test]
     fn every_state_but_the_first_is_entered_and_every_one_ends() {
-        for name in [Start, Verify, Follow, Resolve, Wait, Pause, Connect, Peek, Relay, Read, Serve, Tunnel] {
+        for name in [Start, Verify, Follow, Lookup, Resolve, Wait, Pause, Connect, Peek, Relay, Read, Serve, Tunnel] {
             let entered = RULES.iter().any(|(_, after, _)| after.contains(&name));
             assert_eq!(entered, name != Start, "{name:?}");
             assert!(may_follow(name, Done), "{name:?}");

@@ -121,8 +121,27 @@ pub(in crate::proxy) enum CacheFact {
     OnlyIfCached,
     /// A stored response was used.
     Used(Did),
+    /// The second level was asked.
+    Second(Second),
     /// The response is being stored, or why not.
     Stored(Result<(), Option<NotStored>>),
+}
+
+/// The result of a question to the second level of the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::proxy) enum Second {
+    /// A response, which is in the first level now.
+    Found,
+    /// One that is no better than what is stored here, or that was purged meanwhile.
+    NoNews,
+    /// None.
+    Nothing,
+    /// Something else, or not all of it.
+    Unreadable,
+    /// No answer in time.
+    Late,
+    /// There is no connection.
+    Unavailable,
 }
 
 /// One server of the group.

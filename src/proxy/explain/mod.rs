@@ -28,6 +28,6 @@ mod watcher;
 pub use args::ExplainArgs;
 pub(super) use book::Book;
 pub(super) use explanation::{Explanation, Known, Record};
-pub(super) use fact::{About, CacheFact, Candidate, Fact, Pooled, Standing, Timer};
+pub(super) use fact::{About, CacheFact, Candidate, Fact, Pooled, Second, Standing, Timer};
 pub use watcher::ExplainConfig;
 pub(super) use watcher::{FIELD, Watcher};

@@ -1,6 +1,6 @@
 //! How a fact becomes a sentence.
 
-use super::{CacheFact, Candidate, Fact, Known, Pooled, Standing};
+use super::{CacheFact, Candidate, Fact, Known, Pooled, Second, Standing};
 use crate::{
     backend::BackendId,
     cache::{Did, Forward, NotStored, Validate},
@@ -136,6 +136,7 @@ fn cache(fact: &CacheFact) -> String {
             ("the client takes what is stored or nothing, and nothing that may be used is", "§5.2.1.7")
         }
         CacheFact::Used(did) => used(*did),
+        CacheFact::Second(result) => return format!("the second level {}", second(*result)),
         CacheFact::Stored(Ok(())) => ("the response is being stored", "§3"),
         CacheFact::Stored(Err(None)) => ("the response is not stored: it does not fit, or belongs to others", "§3"),
         CacheFact::Stored(Err(Some(why))) => {
@@ -173,10 +174,22 @@ fn used(did: Did) -> (&'static str, &'static str) {
     match did {
         Did::Hit => ("a stored response is fresh, and the answer", "§4.2"),
         Did::HitStale => ("a stored response is stale, and the answer all the same", "§4.2.4"),
+        Did::SecondLevel => ("a response that another proxy has stored is fresh, and the answer", "§4.2"),
         Did::Collapsed => ("the answer is what another client's request brought", "§4"),
         Did::Validated => ("the server said that a stored response is still good: it is the answer", "§4.3.3"),
         Did::IfError => ("a stored response is the answer, as no server gave one", "§4.2.4"),
         Did::Forwarded(why) => forward(why),
+    }
+}
+
+fn second(result: Second) -> &'static str {
+    match result {
+        Second::Found => "has a response: it is in the first level now, and judged there",
+        Second::NoNews => "has a response that is no better than what is stored here",
+        Second::Nothing => "has no response",
+        Second::Unreadable => "has something there that is no response of ours, or not all of it",
+        Second::Late => "did not answer in time",
+        Second::Unavailable => "cannot be asked now: there is no connection to the store",
     }
 }
 

@@ -222,6 +222,30 @@ pub(super) const PROXY: &[Family] = &[
         &[one("/cache/bytes_not_stored")],
     ),
     family("proxy_cache_limit_bytes", Gauge, "Memory that the cache may use.", &[one("/cache/limit_bytes")]),
+    family(
+        "proxy_cache_store_up",
+        Gauge,
+        "1 if the second level of the cache can be asked.",
+        &[one("/cache/second_level/up")],
+    ),
+    family(
+        "proxy_cache_store_lookups_total",
+        Counter,
+        "Requests for which the second level was asked, by result.",
+        &[by("result", "/cache/second_level/lookups")],
+    ),
+    family(
+        "proxy_cache_store_writes_total",
+        Counter,
+        "Responses for the second level, by result.",
+        &[by("result", "/cache/second_level/writes")],
+    ),
+    family(
+        "proxy_cache_store_purges_waiting",
+        Gauge,
+        "Purges that the second level has not carried out.",
+        &[one("/cache/second_level/purges_waiting")],
+    ),
     family("proxy_origins_known", Gauge, "Servers that clients have named.", &[one("/origins/known")]),
     family("proxy_origin_tunnels_running", Gauge, "Tunnels to them.", &[one("/origins/tunnels_in_flight")]),
 ];
