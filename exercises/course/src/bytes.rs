@@ -32,22 +32,25 @@ pub(crate) fn wrong(problem: &Problem, got: &[u8], record: &Record) -> Diagnosis
         return of(Cause::BytesKept, facts());
     }
     match problem.topic {
+        Some(Topic::Total) if problem.client.is_some_and(|client| own_total(got, &record.sent_by(client))) => {
+            return of(Cause::StoreNotShared, facts());
+        }
         Some(Topic::Total) => return of(Cause::LostUpdates, facts()),
         Some(Topic::Sum) => return of(Cause::HalfDone, facts()),
         Some(Topic::Count) if !counts_more(got, expected) => return of(Cause::Miscounted, facts()),
         Some(Topic::Count | Topic::Room) => return of(Cause::PlaceNotGivenBack, facts()),
-        Some(Topic::NotFull) if got.starts_with(b"Busy") || got.starts_with(b"ERR busy") => {
+        Some(Topic::NotFull | Topic::Waiting) if got.starts_with(b"Busy") || got.starts_with(b"ERR busy") => {
             return of(Cause::RefusedTooEarly, facts());
         }
         _ => {}
     }
-    let same_words = got.trim_ascii() == expected.trim_ascii();
+    let lost_blanks = got.len() < expected.len() && got.trim_ascii() == expected.trim_ascii();
     let cause = match problem.topic {
         _ if replaced(expected, got) => Cause::Utf8Required,
         _ if cut(expected, got) => Cause::CharacterCut,
         _ if stops_at_nul(expected, got) => Cause::NulTakenForEnd,
         _ if is_goodbye(got) && !is_goodbye(expected) => Cause::CommandByPrefix,
-        _ if same_words => Cause::WhitespaceTrimmed,
+        _ if lost_blanks => Cause::WhitespaceTrimmed,
         _ if problem.client.is_some_and(|client| reordered(client, expected, got, record)) => Cause::OrderBroken,
         Some(Topic::HalfALine) if begins_answer_to_piece(problem, got, record) => Cause::ReadTakenForMessage,
         Some(Topic::HalfALine | Topic::SeveralLines) if is_part(expected, got) => Cause::BytesDropped,
@@ -55,6 +58,15 @@ pub(crate) fn wrong(problem: &Problem, got: &[u8], record: &Record) -> Diagnosis
         _ => Cause::WrongBytes,
     };
     of(cause, facts())
+}
+
+/// Whether a total is no more than this client has added by itself.
+fn own_total(got: &[u8], sent: &[u8]) -> bool {
+    let number = |line: &[u8], before: &[u8]| -> Option<u64> {
+        std::str::from_utf8(line.strip_prefix(before)?).ok()?.trim_end().parse().ok()
+    };
+    let added: u64 = lines(sent).into_iter().filter_map(|line| number(line, b"add ")).sum();
+    number(got, b"total ") == Some(added)
 }
 
 /// Whether a line tells of more clients than there are. A line of statistics has other numbers behind that one.
@@ -95,6 +107,8 @@ pub(crate) fn early_end(problem: &Problem, got: &[u8], record: &Record) -> Diagn
     let cause = match problem.topic {
         Some(Topic::HalfClosed) => Cause::AnswersLostAtHalfClose,
         Some(Topic::Pause) => Cause::TimeoutTakenForEnd,
+        Some(Topic::AfterOversize) => Cause::BadCommandEndsSession,
+        Some(Topic::Full | Topic::QueueFull) if !expected.is_empty() => Cause::BusyNotTold,
         Some(Topic::SlowReader) => Cause::SlowReaderGivenUp,
         _ if std::str::from_utf8(expected).is_err() => Cause::Utf8Required,
         _ if last_sent(problem, record).is_some_and(|sent| std::str::from_utf8(sent).is_err()) => Cause::Utf8Required,
@@ -144,11 +158,15 @@ fn counted(problem: &Problem, got: &[u8], record: &Record) -> Option<Cause> {
             Some(Cause::RestOfLineAnswered)
         }
         (topic, Some(wanted), Some(came)) => Some(match topic {
+            Some(Topic::NextClient) if came > wanted => Cause::AnotherClientsBytes,
             Some(Topic::Pause) if came < wanted => Cause::BytesDropped,
             _ if last_sent(problem, record).is_some_and(|sent| std::str::from_utf8(sent).is_err()) => {
                 Cause::Utf8Required
             }
             None if last_sent(problem, record).is_some_and(|sent| came < wanted && came == sent.trim_ascii().len()) => {
+                Cause::WhitespaceTrimmed
+            }
+            None if last_sent(problem, record).is_some_and(|sent| came < wanted && came == without_cr(sent)) => {
                 Cause::WhitespaceTrimmed
             }
             _ if came == wanted + 1 || came == wanted + 2 => Cause::LineEndCounted,
@@ -160,6 +178,11 @@ fn counted(problem: &Problem, got: &[u8], record: &Record) -> Option<Cause> {
         }),
         _ => None,
     }
+}
+
+/// The length of a line without any of its CRs.
+fn without_cr(line: &[u8]) -> usize {
+    line.iter().filter(|byte| !b"\r\n".contains(byte)).count()
 }
 
 /// A long answer of bytes that count up (0 to 250, over and over): from some byte on they count from somewhere else.

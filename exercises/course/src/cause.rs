@@ -49,7 +49,8 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Diagnosis {
         return diagnosis;
     }
     if stage.timing.is_up() {
-        return waiting(stage, Cause::TooSlow);
+        let sleeps = stage.student.as_ref().is_some_and(life::sleeps_by_the_clock);
+        return waiting(stage, if sleeps { Cause::SleepsByTheClock } else { Cause::TooSlow });
     }
     let special = rooms::diagnose(problem).or_else(|| workers::diagnose(problem, stage));
     if let Some(diagnosis) = special.or_else(|| subject::diagnose(problem, stage)) {
@@ -76,14 +77,14 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Diagnosis {
         Seen::OtherAddress { told, said } => Cause::PortIgnored.because([format!("told {told}, said READY {said}")]),
         Seen::Refused => Cause::NotListening.because([]),
         Seen::Chatter(line) => Cause::StdoutChatter.because([format!("stdout has {}", show(line.as_bytes()))]),
-        Seen::ThreadPanicked => Cause::Panicked.because(["a thread has, and the program went on".to_owned()]),
+        Seen::ThreadPanicked => Cause::Panicked.because([]),
         Seen::NotLogged(last) => {
             Cause::NotLogged.because([format!("the last line there is {}", show(last.as_bytes()))])
         }
         Seen::NotRead if problem.topic == Some(Topic::Oversize) => Cause::LineWithoutLimit.because([]),
         Seen::NotRead => waiting(stage, Cause::InputNotRead),
         Seen::StillOpen if is_upstream(problem, &record) => waiting(stage, Cause::NeverHalfClosed),
-        Seen::StillOpen => waiting(stage, life::still_open(problem, stage)),
+        Seen::StillOpen => waiting(stage, life::still_open(problem, stage, &record)),
         Seen::Wrong(got) => bytes::wrong(problem, got, &record),
         Seen::Extra(got) => bytes::extra(problem, got, &record),
         Seen::EarlyEnd(got) => bytes::early_end(problem, got, &record),
@@ -103,7 +104,7 @@ fn measured(problem: &Problem, stage: &Stage) -> Option<Diagnosis> {
         Seen::Ticks { got, due } => life::ticks(problem, *got, *due),
         Seen::Miscounted(line) => Cause::Miscounted.because([format!("in its place stands {}", show(line.as_bytes()))]),
         Seen::LateRefusal { quickest, call } => life::late_refusal(*quickest, *call),
-        Seen::Late { median } => life::late(*median, stage),
+        Seen::Late { median } => life::late(problem.topic, *median, stage),
         Seen::Stalled { usual, hurried } => life::stalled(*usual, *hurried),
         Seen::Wakeups { count } => {
             Cause::SleepsByTheClock.because([format!("it woke up {} times", thousands(*count as usize))])
@@ -262,6 +263,7 @@ fn silence(problem: &Problem, got: &[u8], stage: &Stage, record: &Record) -> Dia
         Some(Topic::QueueFull) if accepting => Cause::QueueWithoutBound,
         Some(Topic::QueueFull) => Cause::BusyNotTold,
         Some(Topic::WorkerLost) => Cause::WorkerLost,
+        Some(Topic::NotFull) if stage.student.as_ref().is_some_and(life::waits_for_a_thread) => Cause::WorkerNotWoken,
         _ if problem.expected == b"\n" || problem.expected == b"\r\n" => Cause::EmptyLine,
         _ if accepting && stage.amount(Resource::Threads) == Some(1) => Cause::ForgottenConnection,
         _ if stage.student.as_ref().is_some_and(life::sleeps_by_the_clock) => Cause::SleepsByTheClock,

@@ -7,6 +7,7 @@ use crate::{
     stage::Stage,
     student::{Exit, Student},
     transcript::show,
+    wire::Record,
 };
 
 fn of(cause: Cause, facts: impl IntoIterator<Item = String>) -> Option<Diagnosis> {
@@ -26,10 +27,16 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Option<Diagnosis
         return of(Cause::StdoutChatter, [format!("stdout has {}", show(line.as_bytes()))]);
     }
     if let (Seen::NotLogged(_), Some(panic)) = (&problem.seen, stage.student.as_ref().and_then(panic)) {
-        return of(Cause::Panicked, ["a thread has, and the program went on".to_owned(), panic]);
+        return panicked(panic);
     }
     if says_poisoned(problem, stage) {
         return of(Cause::LockPoisoned, []);
+    }
+    // Of servers of HTTP and of load testers, more is known.
+    if !matches!(problem.topic, Some(Topic::Web(_) | Topic::Load(_)))
+        && let Some(diagnosis) = panicked_instead(problem, stage)
+    {
+        return Some(diagnosis);
     }
     match (&problem.seen, exit, problem.topic) {
         (_, Some(Exit::Code(101) | Exit::Signal(_)), _) => None,
@@ -42,10 +49,24 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Option<Diagnosis
         (Seen::Exited, Some(Exit::Code(code)), Some(Topic::Ipv6)) => {
             of(Cause::AddressFamily, [format!("the exit code is {code}")])
         }
+        (Seen::Chatter(line), _, Some(Topic::Refusal)) => {
+            of(Cause::StdoutChatter, [format!("stdout has {}", show(line.as_bytes()))])
+        }
+        (Seen::NotLogged(_), _, Some(Topic::Refusal)) => of(Cause::NotLogged, []),
+        (Seen::EarlyEnd(got), ..) if got.is_empty() && problem.topic.is_none() && says(stage, WOULD_BLOCK) => {
+            of(Cause::TimeoutTakenForEnd, [])
+        }
+        (Seen::EarlyEnd(_) | Seen::Reset, _, Some(Topic::OutOfDescriptors)) if goes_on(stage) => {
+            let fact = "this client was closed in place of waiting in the kernel's queue until a descriptor is free";
+            of(Cause::EarlyEnd, [fact.to_owned()])
+        }
         (Seen::Silence(_), _, Some(Topic::OutOfDescriptors)) => accept_loop(stage),
         _ => None,
     }
 }
+
+/// EAGAIN, in the words of std: a read gave up.
+const WOULD_BLOCK: &str = "Resource temporarily unavailable";
 
 /// A process that breaks ends a moment after its connections.
 const LAST_BREATH: std::time::Duration = std::time::Duration::from_millis(150);
@@ -54,16 +75,43 @@ fn says(stage: &Stage, text: &str) -> bool {
     stage.student.as_ref().is_some_and(|student| student.last_words(8).iter().any(|line| line.contains(text)))
 }
 
-/// The message of a thread that has panicked, though no client asked for it.
-fn panic(student: &Student) -> Option<String> {
+/// The place and the message of a thread that has panicked, though no client asked for it.
+pub(crate) fn panic(student: &Student) -> Option<[String; 2]> {
     let lines = student.log(|_| true);
     let at = lines.windows(2).find(|pair| pair[0].contains("panicked at") && pair[1] != "a client asked for it")?;
-    Some(at[1].clone())
+    Some([at[0].clone(), at[1].clone()])
+}
+
+/// A thread that has panicked, and the program went on.
+fn panicked(words: [String; 2]) -> Option<Diagnosis> {
+    of(Cause::Panicked, ["a thread has, and the program went on:".to_owned()].into_iter().chain(words))
+}
+
+/// The end of a connection, or a silence, in which a thread of the program has panicked. Its words may come a moment after the end.
+fn panicked_instead(problem: &Problem, stage: &mut Stage) -> Option<Diagnosis> {
+    let within = match &problem.seen {
+        Seen::EarlyEnd(_) | Seen::Reset | Seen::ThreadPanicked => LAST_BREATH,
+        Seen::Silence(_) | Seen::StillOpen | Seen::NotRead | Seen::Grew { .. } => std::time::Duration::ZERO,
+        _ => return None,
+    };
+    let student = stage.student.as_ref()?;
+    student.logs(|line| line.contains("panicked at"), within);
+    // If it was the first thread, the program has ended.
+    let words = panic(student).filter(|_| goes_on(stage))?;
+    match &problem.seen {
+        Seen::EarlyEnd(_) | Seen::Reset => of(Cause::HandlerPanicked, words),
+        _ => panicked(words),
+    }
+}
+
+/// Whether the program has not ended, not even a moment after its connections.
+fn goes_on(stage: &mut Stage) -> bool {
+    stage.student.as_mut().is_some_and(|student| student.exit(LAST_BREATH).is_none())
 }
 
 /// Whether a lock was found poisoned. The words of a thread that panics may come a moment after the end of its connection.
 fn says_poisoned(problem: &Problem, stage: &Stage) -> bool {
-    let ended = matches!(problem.seen, Seen::EarlyEnd(_) | Seen::Reset);
+    let ended = matches!(problem.seen, Seen::EarlyEnd(_) | Seen::Reset | Seen::ThreadPanicked);
     let within = if ended { LAST_BREATH } else { std::time::Duration::ZERO };
     stage.student.as_ref().is_some_and(|student| student.logs(|line| line.contains("PoisonError"), within))
 }
@@ -75,10 +123,15 @@ fn accept_loop(stage: &mut Stage) -> Option<Diagnosis> {
         return None;
     }
     match probe::doing(student.id()) {
-        Doing::Spinning => of(Cause::AcceptSpins, []),
+        // In this exercise the first thread accepts, and all others serve a client each.
+        Doing::Spinning if probe::first_runs(student.id()) => of(Cause::AcceptSpins, []),
+        Doing::Spinning => {
+            of(Cause::Spinning, ["the thread of a client does, and not the one that accepts".to_owned()])
+        }
         Doing::Sleeping(_) if has_no_descriptor_left(student.id()) => {
             of(Cause::DescriptorsGrew, ["clients have closed, and all descriptors are still in use".to_owned()])
         }
+        Doing::Sleeping(Call::Sleep) => of(Cause::RestsTooLong, []),
         Doing::Sleeping(call) => of(Cause::AcceptEnded, [format!("your main thread sleeps in {}", call.name())]),
         _ => None,
     }
@@ -89,11 +142,12 @@ fn has_no_descriptor_left(id: u32) -> bool {
 }
 
 /// The connection is open although it should have ended: who has it?
-pub(crate) fn still_open(problem: &Problem, stage: &Stage) -> Cause {
+pub(crate) fn still_open(problem: &Problem, stage: &Stage, record: &Record) -> Cause {
+    let told = |client| !record.received_by(client).is_empty();
     let childless = stage.student.as_ref().is_some_and(|student| probe::living_children(student.id()) == Some(0));
     match problem.topic {
         Some(Topic::ChildEnded) if childless => Cause::ParentKeepsSocket,
-        Some(Topic::Full) => not_told(stage),
+        Some(Topic::Full) if !problem.client.is_some_and(told) => not_told(stage),
         Some(Topic::WorkerLost) => Cause::WorkerLost,
         _ => Cause::StillOpen,
     }
@@ -132,6 +186,11 @@ pub(crate) fn works(stage: &Stage) -> bool {
     stage.student.as_ref().is_some_and(|student| probe::calls(student.id()).contains(&Call::Sleep))
 }
 
+/// Whether a thread beside the first one waits for another: for a client in a queue, or for a lock.
+pub(crate) fn waits_for_a_thread(student: &Student) -> bool {
+    probe::calls(student.id()).iter().skip(1).any(|call| *call == Call::Lock)
+}
+
 /// How often it woke up so far.
 pub(crate) fn wakeups(student: &Student) -> Option<u64> {
     probe::sleeps(student.id())
@@ -149,7 +208,11 @@ pub(crate) fn ticks(problem: &Problem, got: usize, due: usize) -> Diagnosis {
 }
 
 /// Answers come late: because it sleeps, or because it does one thing at a time?
-pub(crate) fn late(median: std::time::Duration, stage: &Stage) -> Diagnosis {
+pub(crate) fn late(topic: Option<Topic>, median: std::time::Duration, stage: &Stage) -> Diagnosis {
+    if topic == Some(Topic::OutOfDescriptors) {
+        let fact = format!("a client waited for {} ms after descriptors were free again", median.as_millis());
+        return Diagnosis { cause: Cause::RestsTooLong, facts: vec![fact] };
+    }
     let sleeps = stage.student.as_ref().is_some_and(sleeps_by_the_clock);
     let cause = if sleeps { Cause::SleepsByTheClock } else { Cause::AcceptedLate };
     Diagnosis { cause, facts: vec![format!("half of the clients waited longer than {} ms", median.as_millis())] }

@@ -83,15 +83,47 @@ pub(crate) fn doing(id: u32) -> Doing {
     }
 }
 
+/// A thread that is watched.
+struct Watched {
+    directory: PathBuf,
+    before: Used,
+    /// How often it ran, or wanted to, when it was looked at.
+    running: usize,
+}
+
+/// One that goes to sleep by itself more often within a few looks has a sleep in its loop. One that spins never does.
+const MOST_WAITS: u64 = 3;
+
+impl Watched {
+    /// Whether it never slept, and got on.
+    fn spins(&self) -> bool {
+        let after = used_by(&self.directory);
+        let (got_on, waited) = (after.processor > self.before.processor, after.waits >= self.before.waits + MOST_WAITS);
+        self.running * 2 > LOOKS && got_on && !waited
+    }
+}
+
 /// Whether a process that is never seen asleep spins. `None`: it sleeps.
 fn awake(id: u32) -> Option<Doing> {
     // On a busy machine one that has just been woken waits long for the processor, and then it does little.
     const ROUNDS: usize = 4;
-    const MOST_WAITS: u64 = 3;
     let before = used(id);
+    let mut threads: Vec<Watched> =
+        tasks(id).into_iter().map(|directory| Watched { before: used_by(&directory), directory, running: 0 }).collect();
     for _ in 0..ROUNDS {
-        if !spins(id, APART) {
+        let mut looks = 0;
+        threads.iter_mut().for_each(|thread| thread.running = 0);
+        for _ in 0..LOOKS {
+            thread::sleep(APART);
+            looks += usize::from(runs(id));
+            threads.iter_mut().for_each(|thread| thread.running += usize::from(is_running(&thread.directory)));
+        }
+        if looks * 2 <= LOOKS {
             return None;
+        }
+        // Others of its threads may go to sleep, and wake up, all the time.
+        if threads.iter().any(Watched::spins) {
+            return Some(Doing::Spinning);
         }
         match (before, used(id)) {
             (Some(before), Some(after)) if after.processor == before.processor => {}
@@ -120,8 +152,17 @@ pub(crate) fn stands_still(id: u32) -> bool {
 
 /// Whether a thread of the process runs or wants to.
 pub(crate) fn runs(id: u32) -> bool {
-    let Ok(threads) = fs::read_dir(format!("/proc/{id}/task")) else { return false };
-    threads.flatten().any(|thread| stat_at(&thread.path()).is_some_and(|stat| stat.state == 'R'))
+    tasks(id).iter().any(|thread| is_running(thread))
+}
+
+fn is_running(thread: &Path) -> bool {
+    stat_at(thread).is_some_and(|stat| stat.state == 'R')
+}
+
+/// The directories of its threads.
+fn tasks(id: u32) -> Vec<PathBuf> {
+    let threads = fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten();
+    threads.flatten().map(|thread| thread.path()).collect()
 }
 
 struct Stat {
@@ -184,6 +225,16 @@ fn named(number: u32) -> Call {
         95 | 260 => Call::Child,
         _ => Call::Other,
     }
+}
+
+/// Whether the first thread of the process runs, or wants to, at most of the looks.
+pub(crate) fn first_runs(id: u32) -> bool {
+    let first = PathBuf::from(format!("/proc/{id}/task/{id}"));
+    let running = (0..LOOKS).filter(|_| {
+        thread::sleep(APART);
+        is_running(&first)
+    });
+    running.count() * 2 > LOOKS
 }
 
 /// How many descriptors are open.
@@ -333,15 +384,24 @@ pub(crate) struct Used {
 pub(crate) fn used(id: u32) -> Option<Used> {
     let mut all = Used::default();
     for thread in fs::read_dir(format!("/proc/{id}/task")).ok()?.flatten() {
-        // A thread may end while we look.
-        let read = |name: &str| fs::read_to_string(thread.path().join(name)).unwrap_or_default();
-        let nanoseconds = read("schedstat").split_whitespace().next().and_then(|text| text.parse().ok());
-        all.processor += Duration::from_nanos(nanoseconds.unwrap_or(0));
-        let status = read("status");
-        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-        all.waits += line.and_then(|count| count.trim().parse::<u64>().ok()).unwrap_or(0);
+        let one = used_by(&thread.path());
+        all.processor += one.processor;
+        all.waits += one.waits;
     }
     Some(all)
+}
+
+/// The use of one thread so far.
+fn used_by(thread: &Path) -> Used {
+    // It may end while we look.
+    let read = |name: &str| fs::read_to_string(thread.join(name)).unwrap_or_default();
+    let nanoseconds = read("schedstat").split_whitespace().next().and_then(|text| text.parse().ok());
+    let status = read("status");
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    Used {
+        processor: Duration::from_nanos(nanoseconds.unwrap_or(0)),
+        waits: line.and_then(|count| count.trim().parse::<u64>().ok()).unwrap_or(0),
+    }
 }
 
 #[cfg(test)]

@@ -218,8 +218,12 @@ pub(crate) enum Topic {
     HalfClosed,
     /// The client before this one broke off.
     AfterBrokenClient,
+    /// The client before this one went in the middle of a line.
+    NextClient,
     /// It was started again at the address that it had a moment before.
     Restart,
+    /// It could not do what it was told, and has ended.
+    Refusal,
     /// It was told to listen at an address of IPv6.
     Ipv6,
     /// Its descriptors are used up.

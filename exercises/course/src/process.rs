@@ -3,9 +3,9 @@
 use crate::{
     client::Client,
     probe,
-    problem::{Problem, Seen},
+    problem::{Problem, Seen, Topic},
     stage::Stage,
-    student::{Limits, Student},
+    student::{Exit, Limits, Student},
     wire::{Event, NO_CONNECTION},
 };
 use nix::{
@@ -100,12 +100,29 @@ impl Stage {
     pub(crate) fn expect_exit(&mut self, code: i32, wanted: &str) -> Result<(), Problem> {
         let Some(student) = &mut self.student else { return Err(no_program()) };
         match student.exit(self.timing.patience()) {
-            Some(crate::student::Exit::Code(got)) if got == code => {
+            Some(Exit::Code(got)) if got == code => {
                 self.student = None;
                 Ok(())
             }
             _ => Err(Problem::new(wanted, Seen::OtherExit { code })),
         }
+    }
+
+    /// As [`Stage::expect_exit`], of a program that cannot do what it was told: it says why on stderr, and nothing on stdout.
+    pub(crate) fn expect_refusal(&mut self, code: i32, wanted: &str) -> Result<(), Problem> {
+        let student = self.student.as_mut().ok_or_else(no_program)?;
+        if matches!(student.exit(self.timing.patience()), Some(Exit::Code(got)) if got == code) {
+            if let Some(line) = student.said(self.timing.quiet()).lines().next() {
+                let wanted = "nothing on stdout: the reason is for stderr";
+                return Err(Problem::new(wanted, Seen::Chatter(line.to_owned())).about(Topic::Refusal));
+            }
+            student.hear_out(self.timing.quiet());
+            if student.last_words(1).is_empty() {
+                let wanted = "one line on stderr that says why it ends";
+                return Err(Problem::new(wanted, Seen::NotLogged(String::new())).about(Topic::Refusal));
+            }
+        }
+        self.expect_exit(code, wanted)
     }
 
     /// Ends the program as if somebody pulled the plug, and waits until it is gone.

@@ -8,7 +8,7 @@ use crate::{
 
 /// The cause, if the step was about such a part, and something else came than should, or nothing.
 pub(crate) fn diagnose(problem: &Problem) -> Option<Diagnosis> {
-    let cause = by_topic(problem.topic?, problem)?;
+    let cause = names_moved(problem).or_else(|| by_topic(problem.topic?, problem))?;
     let wanted =
         if problem.expected.is_empty() { String::new() } else { format!("wanted {}, and ", show(&problem.expected)) };
     let fact = match &problem.seen {
@@ -18,6 +18,18 @@ pub(crate) fn diagnose(problem: &Problem) -> Option<Diagnosis> {
         _ => return Some(Diagnosis { cause, facts: Vec::new() }),
     };
     Some(Diagnosis { cause, facts: vec![fact] })
+}
+
+/// A list of the right names, in another order.
+fn names_moved(problem: &Problem) -> Option<Cause> {
+    let names = |line: &[u8]| -> Option<Vec<Vec<u8>>> {
+        let list = line.strip_prefix(b"here: ")?.strip_suffix(b"\n")?;
+        let mut names: Vec<Vec<u8>> = list.split(|byte| *byte == b',').map(|name| name.trim_ascii().to_vec()).collect();
+        names.sort_unstable();
+        Some(names)
+    };
+    let Seen::Wrong(got) = &problem.seen else { return None };
+    (names(got)? == names(&problem.expected)?).then_some(Cause::NamesNotInOrder)
 }
 
 fn by_topic(topic: Topic, problem: &Problem) -> Option<Cause> {
@@ -44,6 +56,17 @@ fn by_topic(topic: Topic, problem: &Problem) -> Option<Cause> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_in_another_order_is_told_from_another_list() {
+        let cause = |got: &[u8]| {
+            let problem = Problem::new("", Seen::Wrong(got.to_vec()));
+            names_moved(&Problem { expected: b"here: ada, bob\n".to_vec(), ..problem })
+        };
+        assert_eq!(cause(b"here: bob, ada\n"), Some(Cause::NamesNotInOrder));
+        assert_eq!(cause(b"here: bob, eve\n"), None);
+        assert_eq!(cause(b"Taken\n"), None);
+    }
 
     #[test]
     fn a_password_that_was_not_asked_for_is_told_from_a_server_that_is_silent() {

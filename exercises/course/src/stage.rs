@@ -2,7 +2,7 @@
 
 use crate::{
     client::{Client, Open},
-    probe,
+    life, probe,
     problem::{Problem, Resource, Seen},
     student::{Limits, Student},
     timing::Timing,
@@ -136,23 +136,24 @@ impl Stage {
     }
 
     /// Waits until no thread of the program runs or wants to, at most for our patience: then it has done all that follows from what was
-    /// sent so far, also what no client can see.
+    /// sent so far, also what no client can see. A thread that sleeps for a time is perhaps not done yet; one that always does so is
+    /// not waited for longer than a moment.
     pub(crate) fn until_rests(&self) {
         let Some(id) = self.student.as_ref().map(Student::id) else { return };
-        let until = std::time::Instant::now() + self.timing.patience();
+        let (begun, patience, moment) = (std::time::Instant::now(), self.timing.patience(), self.timing.quiet());
+        let pauses = || begun.elapsed() < moment && probe::calls(id).contains(&probe::Call::Sleep);
         // A thread that hands something to another is asleep for a moment before that one runs.
         let mut rests = 0;
-        while rests < 3 && std::time::Instant::now() < until {
+        while rests < 3 && begun.elapsed() < patience {
             std::thread::sleep(Duration::from_millis(1));
-            rests = if probe::runs(id) { 0 } else { rests + 1 };
+            rests = if probe::runs(id) || pauses() { 0 } else { rests + 1 };
         }
     }
 
     /// Complains if a thread of the program has panicked, even if the others went on.
     pub(crate) fn expect_no_panic(&self, wanted: &str) -> Result<(), Problem> {
-        let panicked = |line: &str| line.contains("panicked at");
         match &self.student {
-            Some(student) if student.logs(panicked, Duration::ZERO) => Err(Problem::new(wanted, Seen::ThreadPanicked)),
+            Some(student) if life::panic(student).is_some() => Err(Problem::new(wanted, Seen::ThreadPanicked)),
             _ => Ok(()),
         }
     }
@@ -228,7 +229,8 @@ impl Stage {
         Ok(())
     }
 
-    /// The standing promise of every check: the program still runs, and stdout has nothing but its first line.
+    /// The standing promise of every check: the program still runs, no thread of it has panicked, and stdout has nothing but its first
+    /// line.
     pub(crate) fn settle(&mut self) -> Result<(), Problem> {
         let Some(student) = &mut self.student else { return Ok(()) };
         // It may be about to end, and wait for the processor.
@@ -241,7 +243,7 @@ impl Stage {
         }
         match student.chatter() {
             Some(line) => Err(Problem::new("that stdout has the line READY alone", Seen::Chatter(line))),
-            None => Ok(()),
+            None => self.expect_no_panic("that no thread panics, whatever clients do"),
         }
     }
 }

@@ -57,7 +57,7 @@ fn ipv6(stage: &mut Stage) -> Result<(), Problem> {
 fn bad_address(stage: &mut Stage) -> Result<(), Problem> {
     for text in ["here", "127.0.0.1", "127.0.0.1:99999", ""] {
         stage.start(text, &[], Limits::default())?;
-        stage.expect_exit(2, &format!("exit code 2: {text:?} is no address with a port"))?;
+        stage.expect_refusal(2, &format!("exit code 2: {text:?} is no address with a port"))?;
     }
     Ok(())
 }
@@ -66,7 +66,7 @@ fn busy(stage: &mut Stage) -> Result<(), Problem> {
     let taken = TcpListener::bind(ANY).map_err(|error| Problem::new("a port", Seen::Grader(error)))?;
     let address = taken.local_addr().map_err(|error| Problem::new("a port", Seen::Grader(error)))?;
     stage.start(&address.to_string(), &[], Limits::default())?;
-    stage.expect_exit(3, &format!("exit code 3: the grader itself listens at {address}"))
+    stage.expect_refusal(3, &format!("exit code 3: the grader itself listens at {address}"))
 }
 
 fn two_copies(stage: &mut Stage) -> Result<(), Problem> {
@@ -95,13 +95,13 @@ fn privileged(stage: &mut Stage) -> Result<(), Problem> {
     } else if !stage.start_without_privilege(&listen)? {
         return Ok(()); // Not observable here: root cannot put its privilege down.
     }
-    stage.expect_exit(4, &format!("exit code 4: port {port} is below {below}, and this user may not take it"))
+    stage.expect_refusal(4, &format!("exit code 4: port {port} is below {below}, and this user may not take it"))
 }
 
 fn not_ours(stage: &mut Stage) -> Result<(), Problem> {
     // An address for documentation (RFC 5737): no machine has it.
     stage.start("192.0.2.1:0", &[], Limits::default())?;
-    stage.expect_exit(5, "exit code 5: no machine has the address 192.0.2.1")
+    stage.expect_refusal(5, "exit code 5: no machine has the address 192.0.2.1")
 }
 
 fn rebind(stage: &mut Stage) -> Result<(), Problem> {

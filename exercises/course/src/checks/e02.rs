@@ -21,8 +21,12 @@ pub(crate) const CHECKS: &[Check] = &[
     },
     Check {
         name: "rounds-up",
-        promise: "30 clients in a second, 333 ms: 9.99 clients need 10 places",
-        run: |stage| queue(stage, &["--rate", "30", "--stall", "333"], 10),
+        promise: "30 clients in a second, 333 ms: 9.99 clients need 10 places, and with 301 ms so do 9.03",
+        run: |stage| {
+            queue(stage, &["--rate", "30", "--stall", "333"], 10)?;
+            // 9.03 clients: rounded to the nearest number, they have a place too few.
+            queue(stage, &["--rate", "30", "--stall", "301"], 10)
+        },
     },
     Check {
         name: "the-least",
@@ -103,5 +107,11 @@ fn survives_overflow(stage: &mut Stage) -> Result<(), Problem> {
             hears_hello(&mut client)?;
         }
     }
+    // And of those that break off while they wait, none ends the server.
+    stage.pause()?;
+    for _ in 0..5 {
+        stage.connect()?.abort();
+    }
+    stage.resume()?;
     hears_hello(&mut stage.connect()?)
 }

@@ -126,14 +126,20 @@ fn two_lines_one_segment(stage: &mut Stage) -> Result<(), Problem> {
 }
 
 fn half_close(stage: &mut Stage) -> Result<(), Problem> {
-    let mut client = greeted(stage)?;
-    let lines = [stage.line(), stage.line()].concat();
-    client.send(&lines)?;
-    client.finish();
-    client
-        .expect(&lines, "the answers to what was sent before the FIN")
-        .map_err(|problem| problem.about(Topic::HalfClosed))?;
-    client.expect_end("then the end of the stream").map_err(|problem| problem.about(Topic::HalfClosed))
+    let about = |problem: Problem| problem.about(Topic::HalfClosed);
+    for (last, wanted) in [
+        (&b""[..], "then the end of the stream"),
+        (b"half a line", "then the end of the stream: half a line is not answered"),
+    ] {
+        let mut client = greeted(stage)?;
+        let lines = [stage.line(), stage.line()].concat();
+        client.send(&[&lines[..], last].concat())?;
+        client.finish();
+        client.expect(&lines, "the answers to what was sent before the FIN").map_err(about)?;
+        client.expect_end(wanted).map_err(about)?;
+        client.close();
+    }
+    Ok(())
 }
 
 fn quit_with_pending_input(stage: &mut Stage) -> Result<(), Problem> {
@@ -208,7 +214,15 @@ fn logs_each_client(stage: &mut Stage) -> Result<(), Problem> {
         let wanted = format!("client {address} handled {requests} requests");
         stage.expect_log(&format!("`{wanted}` on stderr (quit counts)"), |line| line.contains(&wanted))?;
     }
-    Ok(())
+    // It has gone, for whatever reason.
+    let mut client = greeted(stage)?;
+    let address = client.address().map_or_else(|_| String::new(), |address| address.to_string());
+    client.expect_echo(&stage.line())?;
+    client.send(b"half a line")?;
+    client.abort();
+    let wanted = format!("client {address} handled 1 requests");
+    let told = format!("`{wanted}` on stderr, also if the client broke off");
+    stage.expect_log(&told, |line| line.contains(&wanted))
 }
 
 fn two_hundred_clients(stage: &mut Stage) -> Result<(), Problem> {

@@ -4,7 +4,8 @@ use crate::{
     catalog::Check,
     checks::{standing, working},
     client::Client,
-    problem::{Problem, Resource, Topic},
+    probe,
+    problem::{Problem, Resource, Seen, Topic},
     shape::Shape,
     stage::Stage,
 };
@@ -101,6 +102,9 @@ fn a_crash(stage: &mut Stage) -> Result<(), Problem> {
     next.expect(b"done\n", "`done`, after others have panicked").map_err(about)
 }
 
+/// So many stacks that are kept, each with the page that guards it, are more than those that the system has ready for the next threads.
+const STACKS: u64 = 150;
+
 fn threads_go_back(stage: &mut Stage) -> Result<(), Problem> {
     stage.serve()?;
     let mut first = stage.connect()?;
@@ -115,7 +119,22 @@ fn threads_go_back(stage: &mut Stage) -> Result<(), Problem> {
     for (at, client) in crowd.into_iter().enumerate() {
         if at % 2 == 0 { client.close() } else { client.abort() }
     }
-    stage.expect_flat(Resource::Threads, before, 0)
+    stage.expect_flat(Resource::Threads, before, 0)?;
+    // And so have their stacks.
+    let pieces = |stage: &Stage| stage.student.as_ref().and_then(|student| probe::mappings(student.id()));
+    let (memory, mappings) = (stage.amount(Resource::Memory), pieces(stage));
+    for _ in 0..STACKS {
+        let mut client = stage.connect()?;
+        client.expect_echo(&stage.line())?;
+        client.close();
+    }
+    stage.expect_flat(Resource::Threads, before, 0)?;
+    if pieces(stage) > mappings.map(|before| before + STACKS) {
+        let (from, to) = (memory.unwrap_or(0), stage.amount(Resource::Memory).unwrap_or(0));
+        let grew = Seen::Grew { what: Resource::Memory, from, to };
+        return Err(Problem::new("that what a client took is given back", grew).about(Topic::Stacks));
+    }
+    Ok(())
 }
 
 fn a_limit(stage: &mut Stage) -> Result<(), Problem> {

@@ -56,7 +56,7 @@ fn busy(stage: &mut Stage) -> Result<Vec<Client>, Problem> {
     let mut clients = Vec::new();
     for _ in 0..WORKERS {
         let mut client = stage.connect()?;
-        client.expect_echo(&stage.line())?;
+        client.expect_echo(&stage.line()).map_err(|problem| problem.about(Topic::NotFull))?;
         clients.push(client);
     }
     Ok(clients)
@@ -95,8 +95,8 @@ fn in_order(stage: &mut Stage) -> Result<(), Problem> {
     }
     let about = |problem: Problem| problem.about(Topic::Waiting);
     for _ in 0..PLACES {
-        // One leaves, and the first of those who wait has its place.
-        let leaver = served.remove(0);
+        // One leaves, whichever, and the first of those who wait has its place.
+        let leaver = served.remove(stage.below(served.len()));
         leaver.close();
         let (mut first, line) = waiting.remove(0);
         if !first.answers(&line) {
@@ -155,9 +155,14 @@ fn a_burst(stage: &mut Stage) -> Result<(), Problem> {
             clients.push((client, line));
         }
         stage.resume()?;
-        for (mut client, line) in clients {
-            let wanted = "its line back: there is a worker or a place for it";
-            client.expect(&line, wanted).map_err(|problem| problem.about(Topic::NotFull))?;
+        let about = |problem: Problem| problem.about(Topic::NotFull);
+        for (client, line) in clients.iter_mut().take(WORKERS) {
+            client.expect(line, "its line back: there is a worker for it").map_err(about)?;
+        }
+        for (at, (mut client, line)) in clients.into_iter().enumerate() {
+            if at >= WORKERS {
+                client.expect(&line, "its line back: there was a place for it").map_err(about)?;
+            }
             client.send(b"quit\n")?;
             client.expect(b"Goodbye!\n", "the goodbye")?;
             client.expect_end("FIN after the goodbye")?;

@@ -76,12 +76,17 @@ pub(crate) fn says(client: &mut Client, line: &str) -> Result<(), Problem> {
 
 fn names(stage: &mut Stage) -> Result<(), Problem> {
     let mut client = asked(stage)?;
-    for bad in ["", "two words", "caf\u{e9}", "seventeen17171717", "semi;colon"] {
-        says(&mut client, bad)?;
-        client.expect(b"No such name\nName?\n", &format!("`No such name`, then `Name?` again: {bad:?} is none"))?;
+    let refused = |client: &mut Client, bad: &str| {
+        says(client, bad)?;
+        client.expect(b"No such name\nName?\n", &format!("`No such name`, then `Name?` again: {bad:?} is none"))
+    };
+    for bad in ["", "two words", "caf\u{e9}", "semi;colon", " ada "] {
+        refused(&mut client, bad)?;
     }
+    let about = |problem: Problem| problem.about(Topic::Limit);
+    refused(&mut client, "seventeen17171717").map_err(about)?;
     says(&mut client, "sixteen161616161")?;
-    hears(&mut client, "You are sixteen161616161")
+    hears(&mut client, "You are sixteen161616161").map_err(about)
 }
 
 fn taken(stage: &mut Stage) -> Result<(), Problem> {
@@ -137,9 +142,11 @@ pub(crate) fn three_talk(stage: &mut Stage) -> Result<(), Problem> {
 fn who(stage: &mut Stage) -> Result<(), Problem> {
     let mut zoe = joined(stage, "zoe", &mut [])?;
     let mut ada = joined(stage, "ada", &mut [&mut zoe])?;
+    let _bob = joined(stage, "bob", &mut [&mut zoe, &mut ada])?;
+    let _eve = joined(stage, "eve", &mut [&mut zoe, &mut ada])?;
     let _nameless = asked(stage)?;
     says(&mut zoe, "/who")?;
-    hears(&mut zoe, "here: ada, zoe")?;
+    hears(&mut zoe, "here: ada, bob, eve, zoe")?;
     ada.expect_quiet("nothing: a command is no line for others")?;
     let about = |problem: Problem| problem.about(Topic::NotACommand);
     says(&mut zoe, "/whoami")?;

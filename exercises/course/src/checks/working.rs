@@ -48,24 +48,33 @@ pub(crate) fn a_limit(stage: &mut Stage, most: usize) -> Result<(), Problem> {
     standing::refuses_at_once(stage, "Busy")?;
     clients[0].expect_echo(&stage.line())?;
     clients.remove(0).close();
-    // A moment later there is room.
+    clients.push(taken_again(stage)?);
+    // One that is served badly leaves its place, too.
+    clients[0].send(b"crash\n")?;
+    clients[0].expect_gone("the end: its handler has crashed")?;
+    clients.remove(0).close();
+    clients.push(taken_again(stage)?);
+    drop(clients);
+    not_more_at_once(stage, most)
+}
+
+/// A client that is served, since another has left: a moment later there is room.
+fn taken_again(stage: &mut Stage) -> Result<Client, Problem> {
     let until = Instant::now() + stage.timing.patience();
     loop {
         let mut client = stage.connect()?;
         let line = stage.line();
         client.send(&line)?;
         if client.answers(&line) {
-            break;
+            return Ok(client);
         }
         if Instant::now() >= until {
-            return client
-                .expect(&line, "its line back: another has left")
-                .map_err(|problem| problem.about(Topic::Room));
+            let told = client.expect(&line, "its line back: another has left");
+            return told.map(|()| client).map_err(|problem| problem.about(Topic::Room));
         }
         client.close();
         std::thread::sleep(stage.timing.quiet() / 10);
     }
-    not_more_at_once(stage, most)
 }
 
 /// Clients beyond those that there may be, that come at the same moment.
