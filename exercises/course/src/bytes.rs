@@ -44,7 +44,7 @@ pub(crate) fn wrong(problem: &Problem, got: &[u8], record: &Record) -> Diagnosis
         }
         _ => {}
     }
-    let lost_blanks = got.len() < expected.len() && got.trim_ascii() == expected.trim_ascii();
+    let lost_blanks = got.len() < expected.len() && without_blanks(got) == without_blanks(expected);
     let cause = match problem.topic {
         _ if replaced(expected, got) => Cause::Utf8Required,
         _ if cut(expected, got) => Cause::CharacterCut,
@@ -178,6 +178,10 @@ fn counted(problem: &Problem, got: &[u8], record: &Record) -> Option<Cause> {
         }),
         _ => None,
     }
+}
+
+fn without_blanks(bytes: &[u8]) -> Vec<u8> {
+    bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect()
 }
 
 /// The length of a line without any of its CRs.

@@ -157,6 +157,7 @@ causes! {
     OwnLineBack "own-line-back" "A client got its own line. A line goes to all others: compare who said it before you send it on."
     NotAMemberYet "not-a-member-yet" "A client that has not joined heard what the members say. It belongs into the list when its name is good, and not before."
     NameTakenTwice "name-taken-twice" "Two clients have the same name. To look whether it is free and to take it are two steps, and another thread came between: make them one, under one lock."
+    LinesMixed "lines-mixed" "Pieces of the lines of two clients are mixed. A line that is handed over in several pieces lets another thread's in between: put it together first, and hand it over in one step."
     NamesNotInOrder "names-not-in-order" "The list has the right names, and not in their order. A HashMap has no order of its own, and another one in each run: sort the names, or keep them in a BTreeMap."
     LeftUnnoticed "left-unnoticed" "A client has gone, and the others were not told, or its name is still taken. Whatever ends a conversation (a command, the end of the stream, an error), one place in your code has to take the client out and tell the others."
     EndToldTwice "end-told-twice" "The end of one client was told twice. The thread that takes it out of the list tells the others; one that finds it gone says nothing."

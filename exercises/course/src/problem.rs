@@ -280,6 +280,8 @@ pub(crate) enum Topic {
     ShorterLine,
     /// The client before this one has not closed its side after the goodbye.
     AfterGoodbye,
+    /// Two clients talk at the same moment.
+    BothTalk,
     /// The client said the line itself.
     Sender,
     /// The client has no name yet.

@@ -57,6 +57,8 @@ fn by_topic(problem: &Problem) -> Option<Cause> {
     Some(match problem.topic? {
         Topic::OneMore => Cause::LimitOffByOne,
         Topic::Sender if wrong => Cause::OwnLineBack,
+        Topic::BothTalk if wrong && is_whole(got) => Cause::OrderBroken,
+        Topic::BothTalk if wrong => Cause::LinesMixed,
         Topic::Nameless if wrong => Cause::NotAMemberYet,
         Topic::NameTaken if got.starts_with(b"You are") => Cause::NameTakenTwice,
         Topic::Unfinished if wrong => Cause::EndTakenForLine,
@@ -90,6 +92,13 @@ fn by_topic(problem: &Problem) -> Option<Cause> {
         Topic::Oversize if matches!(problem.seen, Seen::StillOpen) => Cause::LineWithoutLimit,
         _ => return None,
     })
+}
+
+/// Whether a line of two that talk at the same moment is whole: `ada: line 7 of ada`.
+fn is_whole(line: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(line);
+    let words: Vec<&str> = text.split(' ').collect();
+    matches!(words[..], [name, "line", number, "of", end] if number.parse::<u32>().is_ok() && name.strip_suffix(':') == Some(end))
 }
 
 /// In a server that passes lines on, a line that does not come may have been one that it could not take.

@@ -217,6 +217,9 @@ fn split_lines(stage: &mut Stage) -> Result<(), Problem> {
     bob.until_read();
     bob.send(b"\xa9\n")?;
     hears(&mut ada, "bob: caf\u{e9}").map_err(half)?;
+    // Blanks are bytes as well.
+    says(&mut bob, "  two  and a tab\t ")?;
+    hears(&mut ada, "bob:   two  and a tab\t ")?;
     // And bytes that are no UTF-8 at all.
     bob.send(b"caf\xe9 au lait\n")?;
     ada.expect(b"bob: caf\xe9 au lait\n", "the line with the bytes that it has")
@@ -235,7 +238,32 @@ fn in_order(stage: &mut Stage) -> Result<(), Problem> {
         ada.send(sent.as_bytes())?;
         bob.expect(heard.as_bytes(), "ten lines, in their order")?;
     }
-    Ok(())
+    let mut eve = joined(stage, "eve", &mut [&mut ada, &mut bob])?;
+    (0..10).try_for_each(|_| both_talk(&mut ada, &mut eve, &mut bob))
+}
+
+/// Two clients talk at the same moment: a third one hears the lines of each, whole and in their order.
+fn both_talk(ada: &mut Client, eve: &mut Client, bob: &mut Client) -> Result<(), Problem> {
+    // Together fewer than may wait.
+    const LINES: usize = 25;
+    let lines = |name: &'static str| (0..LINES).map(move |at| format!("line {at} of {name}"));
+    for (client, name) in [(&mut *ada, "ada"), (&mut *eve, "eve")] {
+        client.send((lines(name).collect::<Vec<_>>().join("\n") + "\n").as_bytes())?;
+    }
+    let heard = |name: &'static str| lines(name).map(move |line| format!("{name}: {line}").into_bytes());
+    let mut missing = [heard("ada").peekable(), heard("eve").peekable()];
+    for _ in 0..2 * LINES {
+        let line = bob.expect_line("", "a line of ada or of eve, who both talk")?;
+        if !missing.iter_mut().any(|lines| lines.next_if_eq(&line).is_some()) {
+            let next = missing.iter_mut().find_map(|lines| lines.peek().cloned()).unwrap_or_default();
+            let wanted = "the next line of ada or of eve, who both talk";
+            return Err(bob.complaint(wanted, &next, &line).about(Topic::BothTalk));
+        }
+    }
+    // They have heard each other.
+    let others = |name: &'static str| lines(name).map(|line| format!("{name}: {line}\n")).collect::<String>();
+    ada.expect(others("eve").as_bytes(), "all lines of eve")?;
+    eve.expect(others("ada").as_bytes(), "all lines of ada")
 }
 
 /// With its end.
