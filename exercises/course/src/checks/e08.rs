@@ -102,7 +102,7 @@ fn a_crash(stage: &mut Stage) -> Result<(), Problem> {
     next.expect(b"done\n", "`done`, after others have panicked").map_err(about)
 }
 
-/// So many stacks that are kept, each with the page that guards it, are more than those that the system has ready for the next threads.
+/// Stacks that are kept, each with the page that guards it, are more pieces of the address space than those that the system has ready.
 const STACKS: u64 = 150;
 
 fn threads_go_back(stage: &mut Stage) -> Result<(), Problem> {
