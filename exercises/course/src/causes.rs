@@ -167,7 +167,7 @@ causes! {
     OutboxWithoutBound "outbox-without-bound" "What is meant for a client that does not read is kept without end, and fills your memory. Bound how much may wait for one client; over the bound, let it go, or read nothing more from it."
     MoreThanOneThread "more-than-one-thread" "Your program has more than one thread. Here one thread serves all clients, and waits for all of them at once."
     PollNeverWaits "poll-never-waits" "Your loop goes round and round although nothing happens. poll returns at once if an event that you ask for is there and you do not use it: room to send although there is nothing to send, or input (an end, too) that you do not read."
-    LinesLeftBehind "lines-left-behind" "Lines that came are not answered. Your program read them when they could not be answered yet (no room, or work that ran), and no event will tell of bytes that were read already: look at them when that is over."
+    LinesLeftBehind "lines-left-behind" "Lines that came are not answered, although they were read: together with another line, or when they could not be answered yet (no room, or work that ran). No event will tell of bytes that were read already: look at them again."
     CaseMatters "case-matters" "The case of letters was taken wrongly: commands may be written in any, keys and values keep theirs. Compare only the name of the command without case."
     BlanksMatter "blanks-matter" "Blanks were taken wrongly. Words are separated by one or more spaces or tabs, those at both ends do not count, and a text that is the rest of the line keeps those within it."
     ArgumentsNotChecked "arguments-not-checked" "A command with too few, too many or bad arguments was not refused as it should be. Check all of them before anything is done."

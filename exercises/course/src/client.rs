@@ -1,7 +1,7 @@
 //! A client of the grader: sends, and says what it expects to hear. All of it goes into the record.
 
 use crate::{
-    problem::{Problem, Seen},
+    problem::{Problem, Seen, Topic},
     timing::Timing,
     transcript::show,
     wire::{Event, Recorder},
@@ -240,7 +240,16 @@ impl Client {
         self.expect_within(self.timing.patience(), expected, wanted)
     }
 
-    /// The same, within this time. The bytes that have come until then are kept: they may be waited for once more.
+    /// The same, of the answers to lines that came together. If they do not come, it is told whether another line brings them: then they
+    /// were read, and not looked at.
+    pub(crate) fn expect_several(&mut self, expected: &[u8], wanted: &str) -> Result<(), Problem> {
+        let Err(problem) = self.expect(expected, wanted) else { return Ok(()) };
+        let silent = matches!(problem.seen, Seen::Silence(_));
+        let later = silent && self.send(b"one more\n").is_ok() && self.answers(expected);
+        Err(problem.about(if later { Topic::LeftInBuffer } else { Topic::SeveralLines }))
+    }
+
+    /// As [`Client::expect`], within this time. The bytes that have come until then are kept: they may be waited for once more.
     pub(crate) fn expect_within(&mut self, time: Duration, expected: &[u8], wanted: &str) -> Result<(), Problem> {
         let deadline = Instant::now() + time;
         loop {

@@ -69,7 +69,7 @@ fn by_topic(problem: &Problem) -> Option<Cause> {
         Topic::BesideSlowReader if silent || matches!(problem.seen, Seen::NotRead) => Cause::SlowReaderStalls,
         Topic::Outbox if matches!(problem.seen, Seen::Grew { .. }) => Cause::OutboxWithoutBound,
         Topic::OneThread if matches!(problem.seen, Seen::Grew { .. }) => Cause::MoreThanOneThread,
-        Topic::LeftInBuffer if silent => Cause::LinesLeftBehind,
+        Topic::LeftInBuffer if matches!(problem.seen, Seen::Silence(_)) => Cause::LinesLeftBehind,
         // It gave up with input unread, so that the end is a reset.
         Topic::SlowReader | Topic::LeftInBuffer if matches!(problem.seen, Seen::Reset) => Cause::SlowReaderGivenUp,
         Topic::Limit if says(got, TOO_LONG) != says(&problem.expected, TOO_LONG) => Cause::LimitOffByOne,

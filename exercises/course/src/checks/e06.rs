@@ -120,7 +120,7 @@ fn two_lines_one_segment(stage: &mut Stage) -> Result<(), Problem> {
     let cut = 1 + stage.below(lines[2].len() - 2);
     client.send(&[&lines[0], &lines[1], &lines[2][..cut]].concat())?;
     let both = [&lines[0][..], &lines[1]].concat();
-    client.expect(&both, "both complete lines back").map_err(|problem| problem.about(Topic::SeveralLines))?;
+    client.expect_several(&both, "both complete lines back")?;
     client.send(&lines[2][cut..])?;
     client.expect(&lines[2], "the third line back, whole").map_err(|problem| problem.about(Topic::SeveralLines))
 }

@@ -97,7 +97,7 @@ fn every_cut(stage: &mut Stage) -> Result<(), Problem> {
     let (one, two, three) = (stage.line(), stage.line(), stage.line());
     let cut = 1 + stage.below(three.len() - 2);
     client.send(&[&one, &two, &three[..cut]].concat())?;
-    client.expect(&[&one[..], &two].concat(), "both complete lines back").map_err(several)?;
+    client.expect_several(&[&one[..], &two].concat(), "both complete lines back")?;
     client.expect_quiet("nothing yet: the third line has no end so far").map_err(half)?;
     client.send(&three[cut..])?;
     client.expect(&three, "the third line back, whole").map_err(several)
