@@ -55,7 +55,7 @@ impl Disk {
     fn answer(&self, question: Question) -> Reply {
         let (place, listing) = match question {
             Question::Missing => return Reply::Missing(None),
-            Question::Pack(found) => {
+            Question::Pack { found, .. } => {
                 found.set_packed(Some(Bytes::from_static(b"packed")));
                 return Reply::Packed(found);
             }

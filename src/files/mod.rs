@@ -82,7 +82,12 @@ pub enum Question {
     /// The path stands for nothing: is there a page that says so?
     Missing,
     /// How is this file compressed?
-    Pack(Arc<Found>),
+    Pack {
+        /// Where it is.
+        place: Place,
+        /// The file.
+        found: Arc<Found>,
+    },
 }
 
 /// The reply to a [`Question`].

@@ -126,6 +126,12 @@ impl Place {
         url
     }
 
+    /// The first name of the path; empty for the directory itself.
+    #[must_use]
+    pub fn first_name(&self) -> &[u8] {
+        self.names.split(|byte| *byte == b'/').next().unwrap_or_default()
+    }
+
     /// The same place as a directory.
     #[must_use]
     pub fn with_slash(mut self) -> Self {

@@ -188,7 +188,11 @@ impl<F: Files> FileSession<F> {
                 if is_whole { self.after(asked) } else { State::Sending(pieces, asked) }
             }
             Answered::Own(own) => self.own(&request, own),
-            Answered::Pack => self.ask(request, Question::Pack(Arc::clone(found))),
+            Answered::Pack => match Place::of(head.parsed_target().path()) {
+                Ok(place) => self.ask(request, Question::Pack { place, found: Arc::clone(found) }),
+                // It was found at a place.
+                Err(_) => self.respond(request, found, false),
+            },
         }
     }
 

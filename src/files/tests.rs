@@ -211,7 +211,7 @@ fn compressed_content_is_asked_for_once_and_the_request_goes_on() {
     client.get("/a", "Accept-Encoding: gzip\r\n");
     client.reply(Reply::Found(Arc::new(found(&[], true, client.now))));
     let (question, done) = client.question();
-    let Question::Pack(file) = question else { panic!("{question:?}") };
+    let Question::Pack { found: file, .. } = question else { panic!("{question:?}") };
     file.set_packed(Some(Bytes::from_static(b"short")));
     done(Reply::Packed(file));
     client.session.woken(client.now);

@@ -36,7 +36,7 @@ use std::{
 const INDEX: &str = "index.html";
 
 /// The page of the whole site for what is not there.
-const MISSING: &str = "404.html";
+pub(super) const MISSING: &str = "404.html";
 
 /// Files up to this many bytes are read when they are looked at: sent with their heads, from memory, they cost one system call.
 const SMALL: u64 = 16 * 1024;

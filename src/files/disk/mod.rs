@@ -8,29 +8,28 @@
 //! ```
 //!
 //! A file system that stands still (a server that is gone, a process behind FUSE that was stopped) takes the threads that ask it, each in
-//! the middle of one question; the same question takes no second one. Event loops go on, and so do files that were found a moment ago.
+//! the middle of one question; the same question takes no second one, and one that is mounted below the directory does not get all of them
+//! (`queue.rs`). Event loops go on, and so do files that were found a moment ago.
 
 mod held;
 mod look;
 mod pack;
+mod queue;
 
 pub use look::Rule;
 
-use super::{Done, Files, Kept, Question, Refusal, Reply, listing::Listing, path::Place, root::Root, version::Facts};
+use super::{Done, Files, Kept, Question, Refusal, Reply, root::Root};
 use crate::net::clock;
 use held::Budget;
 use pack::Packed;
+use queue::{Asked, Queue};
 use std::{
-    collections::{HashMap, VecDeque},
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
     time::Duration,
 };
-
-/// Questions that may wait for a thread. One takes some microseconds, a listing some milliseconds: more could not be answered in time.
-const MAX_WAITING: usize = 1024;
 
 /// The settings of the threads.
 #[derive(Debug)]
@@ -63,38 +62,6 @@ struct Shared {
     budget: Arc<Budget>,
 }
 
-#[derive(Default)]
-struct Queue {
-    jobs: VecDeque<Question>,
-    /// Those that wait for the answer to a question, asked or not.
-    waiting: HashMap<Key, Vec<Done>>,
-    is_over: bool,
-}
-
-impl std::fmt::Debug for Queue {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Queue").field("jobs", &self.jobs.len()).field("waiting", &self.waiting.len()).finish()
-    }
-}
-
-/// Two questions with the same key have the same answer.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Key {
-    Look(Place, Option<Listing>),
-    Missing,
-    Pack(Facts),
-}
-
-impl Key {
-    fn of(question: &Question) -> Self {
-        match question {
-            Question::Look { place, listing } => Self::Look(place.clone(), *listing),
-            Question::Missing => Self::Missing,
-            Question::Pack(found) => Self::Pack(*found.facts()),
-        }
-    }
-}
-
 impl Disk {
     /// Starts the threads. `kept` is what event loops keep: the threads let go of what is too old, also when nothing is asked.
     ///
@@ -106,7 +73,7 @@ impl Disk {
         let shared = Arc::new(Shared {
             root,
             config,
-            queue: Mutex::default(),
+            queue: Mutex::new(Queue::new(threads)),
             bell: Condvar::new(),
             kept,
             packed: Packed::default(),
@@ -130,23 +97,12 @@ impl Drop for Disk {
 
 impl Files for Disk {
     fn ask(&self, question: Question, done: Done) {
-        let key = Key::of(&question);
-        let mut queue = self.shared.queue();
-        if let Some(waiting) = queue.waiting.get_mut(&key) {
-            waiting.push(done);
-            return;
+        let put = self.shared.queue().put(question, done);
+        match put {
+            Ok(()) => self.shared.bell.notify_one(),
+            Err((Question::Pack { found, .. }, done)) => done(Reply::Busy(found)),
+            Err((Question::Look { .. } | Question::Missing, done)) => done(Reply::Refused(Refusal::Busy)),
         }
-        if queue.jobs.len() >= MAX_WAITING {
-            drop(queue);
-            return done(match question {
-                Question::Pack(found) => Reply::Busy(found),
-                Question::Look { .. } | Question::Missing => Reply::Refused(Refusal::Busy),
-            });
-        }
-        queue.waiting.insert(key, vec![done]);
-        queue.jobs.push_back(question);
-        drop(queue);
-        self.shared.bell.notify_one();
     }
 }
 
@@ -158,29 +114,29 @@ impl Shared {
     /// A thread's life.
     fn work(&self) {
         let mut keeps = false;
-        while let Some(question) = self.next(&mut keeps) {
-            let key = Key::of(&question);
+        while let Some((question, asked)) = self.next(&mut keeps) {
             // The others have to hear something, and the thread has to go on.
             let reply = catch_unwind(AssertUnwindSafe(|| self.answer(question)));
             let reply = reply.unwrap_or(Reply::Refused(Refusal::Broken));
-            let waiting = self.queue().waiting.remove(&key).unwrap_or_default();
+            let waiting = self.queue().answered(&asked);
             for done in waiting {
                 done(reply.clone());
             }
+            self.queue().release(&asked);
             keeps = true;
         }
     }
 
     /// The next question; `None` at the end. An event loop may keep a file that it was told of, so a thread that has answered comes back
     /// once that file's time is over.
-    fn next(&self, keeps: &mut bool) -> Option<Question> {
+    fn next(&self, keeps: &mut bool) -> Option<(Question, Asked)> {
         let mut queue = self.queue();
         loop {
             if queue.is_over {
                 return None;
             }
-            if let Some(question) = queue.jobs.pop_front() {
-                return Some(question);
+            if let Some(next) = queue.take() {
+                return Some(next);
             }
             if !*keeps {
                 queue = self.bell.wait(queue).unwrap_or_else(PoisonError::into_inner);
@@ -204,7 +160,7 @@ impl Shared {
         match question {
             Question::Look { place, listing } => self.look(place, listing),
             Question::Missing => self.missing(),
-            Question::Pack(found) => {
+            Question::Pack { found, .. } => {
                 self.pack(&found);
                 Reply::Packed(found)
             }

@@ -1,16 +1,20 @@
 //! Real files, real threads.
 
 use super::{
-    super::{Coding, Content, Form, Found, Order, Source},
+    super::{Coding, Content, Facts, Form, Found, Listing, Order, Place, Source},
+    queue::{MAX_WAITING, MAX_WAITING_OF_ONE},
     *,
 };
 use crate::http::{Method, RequestHead};
 use std::{
     fs,
     os::unix::fs::symlink,
-    sync::mpsc::{Receiver, channel},
+    sync::mpsc::{Receiver, Sender, channel},
     time::{Duration, SystemTime},
 };
+
+/// Longer than a loaded machine needs for a question.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Site {
     directory: tempfile::TempDir,
@@ -18,9 +22,13 @@ struct Site {
 }
 
 fn site_of(rules: &[&str], keep: Duration, kept: Vec<Arc<Kept>>) -> Site {
+    site_with(2, rules, keep, kept)
+}
+
+fn site_with(threads: usize, rules: &[&str], keep: Duration, kept: Vec<Arc<Kept>>) -> Site {
     let directory = tempfile::tempdir().unwrap();
     let rules = rules.iter().map(|rule| rule.parse().unwrap()).collect();
-    let config = DiskConfig { threads: 2, rules, pack: 1 << 20, keep };
+    let config = DiskConfig { threads, rules, pack: 1 << 20, keep };
     let disk = Disk::start(Root::new(directory.path()).unwrap(), config, kept).unwrap();
     Site { directory, disk }
 }
@@ -51,7 +59,7 @@ impl Site {
     }
 
     fn look_for(&self, path: &str, listing: Option<Listing>) -> Reply {
-        self.ask(Question::Look { place: Place::of(path).unwrap(), listing }).recv().unwrap()
+        self.ask(Question::Look { place: Place::of(path).unwrap(), listing }).recv_timeout(PATIENCE).unwrap()
     }
 
     fn found(&self, path: &str) -> Arc<Found> {
@@ -62,7 +70,7 @@ impl Site {
 }
 
 fn wait_until(what: &str, condition: impl Fn() -> bool) {
-    let over = clock::now().instant + Duration::from_secs(20);
+    let over = clock::now().instant + PATIENCE;
     while !condition() {
         assert!(clock::now().instant < over, "waited in vain for {what}");
         std::thread::yield_now();
@@ -144,6 +152,10 @@ fn the_first_rule_that_matches_gives_the_cache_control() {
     }
 }
 
+fn pack(found: &Arc<Found>) -> Question {
+    Question::Pack { place: Place::of("/a.txt").unwrap(), found: Arc::clone(found) }
+}
+
 #[test]
 fn text_is_compressed_and_the_result_remembered() {
     let site = site();
@@ -157,7 +169,7 @@ fn text_is_compressed_and_the_result_remembered() {
     assert!(!wants(&site.found("/short.txt")), "it is one packet as it is");
     let found = site.found("/a.txt");
     assert!(wants(&found));
-    assert!(matches!(site.ask(Question::Pack(Arc::clone(&found))).recv().unwrap(), Reply::Packed(_)));
+    assert!(matches!(site.ask(pack(&found)).recv().unwrap(), Reply::Packed(_)));
     assert!(!wants(&found) && found.kept() > 0 && found.kept() < 1000, "{}", found.kept());
     // The bytes that are remembered are those that the file has.
     assert!(site.disk.shared.budget.in_use() < 1000);
@@ -188,34 +200,83 @@ fn a_listing_shows_what_is_served() {
     wait_until("the thread to let go of it as well", || site.disk.shared.budget.in_use() == 0);
 }
 
-/// Both threads stand still in the middle of a question, as if a file system did.
+/// Threads that stand still in the middle of a question, as if a file system did.
+struct Held {
+    lets_go: Arc<Mutex<Receiver<()>>>,
+    /// When it is dropped, all go on.
+    _hold: Sender<()>,
+    /// Hears of each thread that stands still.
+    stands: Receiver<()>,
+    stood: Sender<()>,
+}
+
+impl Held {
+    fn new() -> Self {
+        let ((hold, held), (stood, stands)) = (channel(), channel());
+        Self { lets_go: Arc::new(Mutex::new(held)), _hold: hold, stands, stood }
+    }
+
+    /// Asks a question at which a thread will stand still.
+    fn ask(&self, site: &Site, path: &str) {
+        let (lets_go, stood) = (Arc::clone(&self.lets_go), self.stood.clone());
+        let stands = move |_| {
+            // The test may be over.
+            let _ = stood.send(());
+            let _ = lets_go.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        };
+        site.disk.ask(look_at(path), Box::new(stands));
+    }
+}
+
+fn look_at(path: &str) -> Question {
+    Question::Look { place: Place::of(path).unwrap(), listing: None }
+}
+
 #[test]
 fn questions_wait_up_to_a_limit_and_the_same_one_waits_once() {
-    let site = site();
-    let (hold, held) = channel::<()>();
-    let held = Arc::new(Mutex::new(held));
+    let (site, held) = (site(), Held::new());
     for path in ["/one", "/two"] {
-        let held = Arc::clone(&held);
-        let (sender, receiver) = channel();
-        let stands = move |_| {
-            sender.send(()).unwrap();
-            // Until the test lets go.
-            let _ = held.lock().unwrap().recv();
-        };
-        site.disk.ask(Question::Look { place: Place::of(path).unwrap(), listing: None }, Box::new(stands));
-        receiver.recv().unwrap();
+        held.ask(&site, path);
+        held.stands.recv().unwrap();
     }
-    let waiting: Vec<_> = (0..MAX_WAITING)
-        .map(|number| site.ask(Question::Look { place: Place::of(&format!("/{number}")).unwrap(), listing: None }))
-        .collect();
-    let same = site.ask(Question::Look { place: Place::of("/7").unwrap(), listing: None });
-    let more = site.ask(Question::Look { place: Place::of("/more").unwrap(), listing: None });
+    let waiting: Vec<_> = (0..MAX_WAITING).map(|number| site.ask(look_at(&format!("/{number}")))).collect();
+    let same = site.ask(look_at("/7"));
+    let more = site.ask(look_at("/more"));
     assert!(matches!(more.recv().unwrap(), Reply::Refused(Refusal::Busy)));
     assert!(same.try_recv().is_err());
-    drop(hold);
+    drop(held);
     for receiver in waiting.iter().chain([&same]) {
         assert!(matches!(receiver.recv().unwrap(), Reply::Missing(None)));
     }
+}
+
+/// More files are asked for below one name than there are threads, and none of them is answered.
+#[test]
+fn a_file_system_that_stands_still_leaves_a_thread_and_places_to_others() {
+    for threads in [2, 4] {
+        let (site, held) = (site_with(threads, &[], Duration::ZERO, Vec::new()), Held::new());
+        (0..2 * threads).for_each(|number| held.ask(&site, &format!("/slow/{number}")));
+        (1..threads).for_each(|_| held.stands.recv().unwrap());
+        assert!(matches!(site.look("/quick/1"), Reply::Missing(None)));
+        // As many of its questions wait as may, and others are taken before them.
+        let waiting = 2 * threads - (threads - 1);
+        let of_it: Vec<_> =
+            (waiting..MAX_WAITING_OF_ONE).map(|number| site.ask(look_at(&format!("/slow/more/{number}")))).collect();
+        let one_more = site.ask(look_at("/slow/one-more")).recv().unwrap();
+        assert!(matches!(one_more, Reply::Refused(Refusal::Busy)), "{one_more:?}");
+        assert!(matches!(site.look("/quick/2"), Reply::Missing(None)));
+        assert!(held.stands.try_recv().is_err(), "{threads} threads are held");
+        drop(held);
+        assert!(of_it.iter().all(|reply| matches!(reply.recv().unwrap(), Reply::Missing(None))));
+    }
+}
+
+/// Then there is no other one that could be left.
+#[test]
+fn one_thread_answers_everything() {
+    let site = site_with(1, &[], Duration::ZERO, Vec::new());
+    let replies: Vec<_> = (0..10).map(|number| site.ask(look_at(&format!("/same/{number}")))).collect();
+    assert!(replies.iter().all(|reply| matches!(reply.recv().unwrap(), Reply::Missing(None))));
 }
 
 /// Without any request that would look at them, files that were kept are let go.
