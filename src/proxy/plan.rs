@@ -9,7 +9,7 @@ use super::{
     config::Config,
     exchange::Cache,
     explain::{ExplainConfig, Watcher},
-    forward::{Forward, ForwardArgs, Resolver, System, TUNNELS},
+    forward::{Forward, ForwardArgs, Resolver, System, TUNNELS, Users},
     groups::Groups,
     load::Load,
     marks::Marks,
@@ -221,6 +221,11 @@ impl Plan {
     /// The proxies that are trusted, and how long a connection may take to say something.
     pub(super) fn trust(&self) -> (Vec<Network>, Duration) {
         (self.config.forwarding.trusted.clone(), self.config.deadlines.head)
+    }
+
+    /// The users of a forward proxy, if it has some.
+    pub(super) fn users(&self) -> Option<Arc<Users>> {
+        self.config.forward.as_ref()?.users.clone()
     }
 
     /// Whether clients name the server.

@@ -5,6 +5,7 @@ use super::{
     admin::{self, Reloads},
     blueprint::{Blueprint, Endpoints},
     demo::Demo,
+    forward::Users,
     greeting::Places,
     keeper::{Keeper, Own, Source, admin_place},
     network::Network,
@@ -65,7 +66,7 @@ pub fn serve(setup: Setup, source: Option<Box<dyn Source>>) -> Result<(), Failur
     let certificates = secured.as_ref().map(Secured::watch).transpose()?;
     let (wishes, wished) = Wishes::new();
     let asks = source.is_some().then_some(&wishes);
-    let _reload = watch_for_reload(asks, certificates.as_ref())?;
+    let _reload = watch_for_reload(asks, certificates.as_ref(), setup.plan.users())?;
     let demo = setup.demo.map(Demo::start).transpose()?;
     let mut names = asks.map(|wishes| Resolving::by_the_system(setup.resolve_interval, wishes.clone()));
     let Endpoints { backends, counts } = endpoints(&setup, demo.as_ref(), names.as_mut(), certificates.as_ref())?;
@@ -267,12 +268,19 @@ fn room(args: &ProxyArgs, plan: &Plan, backends: &[Backend], workers: usize, add
     DriverConfig { max_connections, pipes, tells_local: plan.announces(), ..DriverConfig::default() }
 }
 
-/// SIGHUP asks for the next configuration, or for the certificates where there is none, from the moment on that they have been read.
-fn watch_for_reload(wishes: Option<&Wishes>, certificates: Option<&Certificates>) -> Result<Option<Watch>, Failure> {
+/// SIGHUP asks for the next configuration, or for certificates and users where there is none, from the moment on that they have been read.
+fn watch_for_reload(
+    wishes: Option<&Wishes>,
+    certificates: Option<&Certificates>,
+    users: Option<Arc<Users>>,
+) -> Result<Option<Watch>, Failure> {
     let watch = match (wishes.cloned(), certificates.cloned()) {
         (Some(wishes), _) => signals::watch_for_reload(move || wishes.reload(None))?,
-        (None, Some(certificates)) => signals::watch_for_reload(move || certificates.reload())?,
-        (None, None) => return Ok(None),
+        (None, None) if users.is_none() => return Ok(None),
+        (None, certificates) => signals::watch_for_reload(move || {
+            certificates.iter().for_each(Certificates::reload);
+            users.iter().for_each(|users| users.reload());
+        })?,
     };
     Ok(Some(watch))
 }

@@ -73,3 +73,30 @@ fn a_user_is_served_and_the_server_does_not_see_the_password() {
     assert_eq!(requests.len(), 3);
     assert!(requests.iter().all(|request| request.field("Proxy-Authorization").is_none()), "{requests:?}");
 }
+
+/// Another user, then a file that is wrong.
+#[test]
+fn the_file_is_read_again_on_sighup() {
+    /// `printf %s 'bob:secret' | sha256sum`, and what a browser sends for it.
+    const BOBS: &str = "bob:86e025b9a56edee111e0b22989e946bfd42a939c776150ebe88d91fe65dfdb01\n";
+    const BOB: &str = "Proxy-Authorization: Basic Ym9iOnNlY3JldA==\r\n";
+    let backend = Backend::saying("hello");
+    let (users, server) = (file(), backend.name());
+    let proxy = open(&["--connect-port", &port(&backend), "--users", users.path().to_str().unwrap()]);
+    let mut client = Conn::open(proxy.address());
+    let mut status = |fields: &str| client.ask(&with(fields, &get(&server, "/"))).status();
+    assert_eq!((status(GOOD), status(BOB)), (200, 407));
+    let mut tunnel = Conn::open(proxy.address());
+    tunnel.send(with(GOOD, &connect(&server)));
+    assert_eq!(tunnel.read_head(), ["HTTP/1.1 200 OK"]);
+    std::fs::write(users.path(), BOBS).unwrap();
+    proxy.signal("HUP");
+    proxy.wait_for_stderr("users read again");
+    assert_eq!((status(GOOD), status(BOB)), (407, 200));
+    assert_eq!(tunnel.ask(&get(&server, "/")).body, b"hello");
+    std::fs::write(users.path(), "nonsense\n").unwrap();
+    proxy.signal("HUP");
+    proxy.wait_for_stderr("the users stay as they were: ");
+    proxy.wait_for_stderr("line 1: write NAME:DIGEST");
+    assert_eq!((status(GOOD), status(BOB)), (407, 200));
+}

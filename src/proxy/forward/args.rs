@@ -31,7 +31,7 @@ pub struct ForwardArgs {
     /// Serve only users that this file names (Proxy-Authorization: Basic; 407 for others)
     ///
     /// A line for each: NAME:DIGEST, where DIGEST is what `printf %s NAME:PASSWORD | sha256sum` prints. Passwords have to be random:
-    /// `openssl rand -base64 18`. Without TLS, those on the way can read them.
+    /// `openssl rand -base64 18`. Without TLS, those on the way can read them. SIGHUP has the file read again.
     #[arg(long, value_name = "FILE", value_parser = |path: &str| Users::load(path).map(Arc::new))]
     pub users: Option<Arc<Users>>,
 

@@ -8,13 +8,19 @@
 //! design would take a tenth of a second there, or on a thread of its own that anybody can keep busy with wrong guesses. A fast hash
 //! is as good if nobody can guess the password: so the passwords have to be random and long, as `openssl rand -base64 18` makes
 //! them. One that a person made up can be found by trying, once the file is lost.
+//!
+//! SIGHUP has the file read again. Requests from then on are judged by what it says now; a tunnel that is open stays open.
 
 use crate::http::{Fields, basic_credentials};
 use aws_lc_rs::{
     constant_time::verify_slices_are_equal,
     digest::{SHA256, digest},
 };
-use std::{collections::HashSet, path::Path};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    sync::{PoisonError, RwLock},
+};
 
 /// Users of one proxy. Each request is compared with all of them.
 const MOST_USERS: usize = 1000;
@@ -22,9 +28,16 @@ const MOST_USERS: usize = 1000;
 /// Bytes of a SHA-256.
 const DIGEST: usize = 32;
 
+/// The users in a file.
+#[derive(Debug)]
+pub struct Users {
+    file: PathBuf,
+    known: RwLock<Known>,
+}
+
 /// The users, each as the digest of its name and password. Neither is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Users {
+struct Known {
     digests: Vec<[u8; DIGEST]>,
 }
 
@@ -35,7 +48,32 @@ impl Users {
     ///
     /// The mistake, and its line.
     pub fn load(path: &str) -> Result<Self, String> {
-        let text = std::fs::read_to_string(Path::new(path)).map_err(|error| format!("cannot read {path}: {error}"))?;
+        let file = PathBuf::from(path);
+        Ok(Self { known: RwLock::new(Known::load(&file)?), file })
+    }
+
+    /// Reads the file again. If it is wrong, that is said, and the users stay those that they were.
+    pub(in crate::proxy) fn reload(&self) {
+        match Known::load(&self.file) {
+            Ok(known) => {
+                tracing::info!(file = %self.file.display(), users = known.digests.len(), "users read again");
+                *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
+            }
+            Err(error) => tracing::error!("the users stay as they were: {error}"),
+        }
+    }
+
+    /// Whether a request with these fields is that of a user.
+    #[must_use]
+    pub fn admit(&self, fields: &Fields) -> bool {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).admit(fields)
+    }
+}
+
+impl Known {
+    fn load(file: &Path) -> Result<Self, String> {
+        let path = file.display();
+        let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {path}: {error}"))?;
         Self::parse(&text).map_err(|problem| format!("{path}, {problem}"))
     }
 
@@ -44,7 +82,7 @@ impl Users {
     /// # Errors
     ///
     /// As [`Users::load`].
-    pub fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, String> {
         let (mut digests, mut names) = (Vec::new(), HashSet::new());
         for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
             let (name, digest) = line.split_once(':').ok_or(format!("line {number}: write NAME:DIGEST"))?;
@@ -64,8 +102,7 @@ impl Users {
     }
 
     /// Whether a request with these fields is that of a user. It takes as long for a name that is known as for another one.
-    #[must_use]
-    pub fn admit(&self, fields: &Fields) -> bool {
+    fn admit(&self, fields: &Fields) -> bool {
         let Some(credentials) = basic_credentials(fields, "proxy-authorization") else { return false };
         let heard = digest(&SHA256, &credentials);
         let is = |known: &[u8; DIGEST]| verify_slices_are_equal(known, heard.as_ref()).is_ok();
@@ -106,7 +143,7 @@ mod tests {
     }
 
     fn admits(value: &str) -> bool {
-        let users = Users::parse(&file(&["alice:secret", "bob:", "c:\u{e4}:x"])).unwrap();
+        let users = Known::parse(&file(&["alice:secret", "bob:", "c:\u{e4}:x"])).unwrap();
         users.admit(&[("Proxy-Authorization", value)].into_iter().collect())
     }
 
@@ -143,14 +180,14 @@ mod tests {
     #[test]
     fn a_file_as_the_tools_of_a_system_make_it() {
         let (alice, _) = FILE.split_once("bob").unwrap();
-        let users = Users::parse(alice).unwrap();
+        let users = Known::parse(alice).unwrap();
         assert!(users.admit(&[("Proxy-Authorization", "Basic YWxpY2U6c2VjcmV0")].into_iter().collect()));
         assert!(!users.admit(&[("Proxy-Authorization", "Basic Ym9iOg==")].into_iter().collect()));
     }
 
     #[test]
     fn one_line_of_credentials_and_no_more() {
-        let users = Users::parse(&file(&["alice:secret"])).unwrap();
+        let users = Known::parse(&file(&["alice:secret"])).unwrap();
         let good = ("Proxy-Authorization", "Basic YWxpY2U6c2VjcmV0");
         for (fields, admitted) in [
             (&[good][..], true),
@@ -169,7 +206,7 @@ mod tests {
             let users: Vec<String> = (0..count).map(|n| format!("u{n}:p")).collect();
             file(&users.iter().map(String::as_str).collect::<Vec<_>>())
         };
-        assert!(Users::parse(&many(MOST_USERS)).is_ok());
+        assert!(Known::parse(&many(MOST_USERS)).is_ok());
         let short = format!("a:{}", "0".repeat(63));
         let (no_digit, twice) = (format!("a:{}", "g".repeat(64)), file(&["a:b", "a:c"]));
         for (text, problem) in [
@@ -182,7 +219,7 @@ mod tests {
             (&twice, "line 2: a is there twice"),
             (&many(MOST_USERS + 1), "1001 users are more than 1000"),
         ] {
-            let error = Users::parse(text).unwrap_err();
+            let error = Known::parse(text).unwrap_err();
             assert!(error.contains(problem), "{error}");
         }
         assert!(Users::load("/no/such/file").unwrap_err().contains("cannot read /no/such/file"));
