@@ -8,10 +8,13 @@
 mod support;
 
 use serde_json::Value;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+};
 use support::{
     lines::{LineServer, Reply},
-    process::{Process, start, wait_until},
+    process::{Process, lock, start, wait_until},
     raw::{Conn, in_parallel, refusing_address},
 };
 
@@ -111,6 +114,66 @@ fn a_server_that_stands_still_is_waited_for_so_long() {
         assert_eq!((answer.status(), &told["executed"]), (504, &"unknown".into()), "{content}");
     }
     assert_eq!(server.executed("PAY 1"), 1);
+}
+
+/// A command server stands still under load, again and again, and then executes what was sent to it meanwhile: each request gets one answer,
+/// no command that must not be repeated is executed twice, and what is said of the rest is true.
+#[test]
+fn a_server_that_stands_still_under_load() {
+    const TIMES: usize = 3;
+    const CLIENTS: usize = 8;
+    let (stopped, over, late) = (Arc::new(AtomicBool::new(false)), AtomicBool::new(false), AtomicUsize::new(0));
+    let stands = stopped.clone();
+    let server = LineServer::start(move |_, _| {
+        wait_until("the server to go on", || !stands.load(Relaxed));
+        Reply::Answer
+    });
+    let flags = ["--backend", &server.name(), "--idempotent", "GET", "--deadline", "300ms", "--log-level", "warn"];
+    let gateway = gateway(&flags);
+    let (address, answers) = (gateway.address(), Mutex::new(Vec::new()));
+    let ask = |client: usize| {
+        let mut conn = Conn::open(address);
+        // A limit, so that a test that fails comes to its end.
+        for number in (0..100_000).take_while(|_| !over.load(Relaxed)) {
+            let command = format!("{} {client}-{number}", if number % 2 == 0 { "GET" } else { "PAY" });
+            let answer = conn.ask(&post(&command));
+            late.fetch_add(usize::from(answer.status() == 504), Relaxed);
+            let told: Value = serde_json::from_slice(&answer.body).unwrap();
+            lock(&answers).push((command, answer.status(), told["executed"].clone()));
+        }
+        assert!(conn.is_quiet(), "more answers than requests");
+    };
+    let executed_more = |more: usize| {
+        let before = server.total();
+        wait_until("the server to be at work", || server.total() >= before + more);
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| in_parallel(CLIENTS, ask));
+        for _ in 0..TIMES {
+            executed_more(100);
+            let before = late.load(Relaxed);
+            stopped.store(true, Relaxed);
+            wait_until("requests to be late", || late.load(Relaxed) >= before + CLIENTS);
+            stopped.store(false, Relaxed);
+        }
+        executed_more(100);
+        over.store(true, Relaxed);
+    });
+    server.wait_until_idle();
+    for (command, status, told) in lock(&answers).iter() {
+        assert_true(command, *status, told, server.executed(command));
+    }
+}
+
+/// That an answer says the truth about a command that was executed so often.
+fn assert_true(command: &str, status: u16, told: &Value, executed: usize) {
+    assert!(executed <= 1 || command.starts_with("GET "), "{command} was executed {executed} times");
+    match status {
+        200 => assert!(executed >= 1, "{command} was not executed"),
+        502 | 504 => assert_eq!(told, "unknown", "{command}"),
+        503 => assert_eq!((told, executed), (&"no".into(), 0), "{command}"),
+        other => panic!("{command}: {other}"),
+    }
 }
 
 /// The process is stopped under load and goes on later.

@@ -110,6 +110,16 @@ impl LineServer {
         lock(&self.book).total
     }
 
+    /// Waits until it has executed all that was sent to it.
+    pub fn wait_until_idle(&self) {
+        let mut seen = (0, 0);
+        wait_until("the server to be done", || {
+            let total = self.total();
+            seen = if total == seen.0 { (total, seen.1 + 1) } else { (total, 0) };
+            seen.1 > 50
+        });
+    }
+
     /// How many connections were accepted.
     pub fn connections(&self) -> usize {
         lock(&self.book).connections
