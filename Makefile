@@ -104,6 +104,11 @@ SOAK_UPGRADES ?= 10
 soak: ## reload the proxy's configuration 300 times and upgrade it 10 times under load: no request may fail
 	SOAK_RELOADS=$(SOAK_RELOADS) SOAK_UPGRADES=$(SOAK_UPGRADES) $(CARGO) test $(LOCKED) --test proxy soak -- --nocapture
 
+# The machine should have nothing else to do.
+.PHONY: flood
+flood: ## measure how quick one protocol of `multi` is while the other is flooded
+	FLOOD=1 $(CARGO) test $(LOCKED) --test multi answers_of_one_protocol -- --nocapture
+
 unit: ## run only the tests inside the library: seconds
 	$(CARGO) test $(LOCKED) --lib
 

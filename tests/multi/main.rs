@@ -6,6 +6,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod flood;
+
 use std::{
     fs,
     process::{Command, Stdio},
