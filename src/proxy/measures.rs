@@ -4,11 +4,7 @@
 //! upstreams, whatever is asked for.
 
 use super::counter::Counter;
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// The upper bounds of the buckets, in microseconds: from an answer of the cache to one that a person waits for in vain.
 pub(super) const BOUNDS: [u64; 15] = [
@@ -86,17 +82,20 @@ impl Series {
     }
 }
 
-/// The series that there are, by their names. They outlive the configuration that named them: counters do not go back.
+/// Series by their names.
+type ByName = BTreeMap<Box<str>, Arc<Series>>;
+
+/// The series that a configuration shows. The next one goes on with those that it names, too: counters do not go back.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    sites: Mutex<BTreeMap<Box<str>, Arc<Series>>>,
-    upstreams: Mutex<BTreeMap<Box<str>, Arc<Series>>>,
+    sites: ByName,
+    upstreams: ByName,
 }
 
 /// The series of one configuration.
 #[derive(Debug)]
 pub(super) struct Measures {
-    known: Arc<Known>,
+    known: Known,
     /// By the numbers of the sites. In front of them, that of requests without a site.
     sites: Vec<Arc<Series>>,
     /// By the numbers of the groups.
@@ -104,25 +103,27 @@ pub(super) struct Measures {
 }
 
 impl Measures {
-    /// The series for these sites and upstreams. Those that are known go on.
+    /// The series for these sites and upstreams. Those that were known `before` go on.
     pub(super) fn new<'a>(
-        known: Arc<Known>,
+        before: &Known,
         workers: usize,
         sites: impl Iterator<Item = &'a str>,
         upstreams: impl Iterator<Item = &'a str>,
     ) -> Self {
-        let series = |all: &Mutex<BTreeMap<Box<str>, Arc<Series>>>, name: &str| {
-            let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
-            all.entry(name.into()).or_insert_with(|| Arc::new(Series::new(name, workers))).clone()
+        let mut known = Known::default();
+        let series = |now: &mut ByName, before: &ByName, name: &str| {
+            let series = || before.get(name).cloned().unwrap_or_else(|| Arc::new(Series::new(name, workers)));
+            now.entry(name.into()).or_insert_with(series).clone()
         };
-        let sites = [NONE].into_iter().chain(sites).map(|name| series(&known.sites, name)).collect();
-        let upstreams = upstreams.map(|name| series(&known.upstreams, name)).collect();
+        let sites = [NONE].into_iter().chain(sites);
+        let sites = sites.map(|name| series(&mut known.sites, &before.sites, name)).collect();
+        let upstreams = upstreams.map(|name| series(&mut known.upstreams, &before.upstreams, name)).collect();
         Self { known, sites, upstreams }
     }
 
-    /// All series that there ever were, for the next configuration.
-    pub(super) fn known(&self) -> Arc<Known> {
-        self.known.clone()
+    /// Its series, for the next configuration.
+    pub(super) fn known(&self) -> &Known {
+        &self.known
     }
 
     /// A request is over. `site`, `upstream`: their numbers; a request that no backend was asked for has no upstream.
@@ -132,14 +133,14 @@ impl Measures {
         site.into_iter().chain(upstream).for_each(|series| series.count(worker, took));
     }
 
-    /// All series of sites.
-    pub(super) fn sites(&self) -> Vec<Arc<Series>> {
-        self.known.sites.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    /// The series of sites, by their names.
+    pub(super) fn sites(&self) -> impl Iterator<Item = &Series> {
+        self.known.sites.values().map(|series| &**series)
     }
 
-    /// All series of upstreams.
-    pub(super) fn upstreams(&self) -> Vec<Arc<Series>> {
-        self.known.upstreams.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    /// The series of upstreams, by their names.
+    pub(super) fn upstreams(&self) -> impl Iterator<Item = &Series> {
+        self.known.upstreams.values().map(|series| &**series)
     }
 }
 
@@ -163,19 +164,21 @@ mod tests {
     }
 
     #[test]
-    fn the_next_configuration_goes_on_with_the_series_of_the_last_one() {
-        let first = Measures::new(Arc::default(), 1, ["a", "b"].into_iter(), ["web"].into_iter());
+    fn the_next_configuration_goes_on_with_the_series_that_it_names() {
+        let first = Measures::new(&Known::default(), 1, ["a", "b"].into_iter(), ["web"].into_iter());
         let took = Duration::from_millis(1);
         first.count(0, Some(0), Some(0), took);
         first.count(0, Some(1), None, took);
         first.count(0, None, None, took);
         let second = Measures::new(first.known(), 1, ["b", "c"].into_iter(), ["api", "web"].into_iter());
         second.count(0, Some(0), Some(1), took);
-        let counts = |series: Vec<Arc<Series>>| -> Vec<(String, u64)> {
-            series.iter().map(|series| (series.name.to_string(), series.read().count)).collect()
-        };
-        let named = |list: &[(&str, u64)]| list.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect::<Vec<_>>();
-        assert_eq!(counts(second.sites()), named(&[("-", 1), ("a", 1), ("b", 2), ("c", 0)]));
-        assert_eq!(counts(second.upstreams()), named(&[("api", 0), ("web", 2)]));
+        fn counts<'s>(series: impl Iterator<Item = &'s Series>) -> Vec<(&'s str, u64)> {
+            series.map(|series| (&*series.name, series.read().count)).collect()
+        }
+        assert_eq!(counts(second.sites()), [("-", 1), ("b", 2), ("c", 0)], "a is gone");
+        assert_eq!(counts(second.upstreams()), [("api", 0), ("web", 2)]);
+        // It begins again if it comes back, as after a start.
+        let third = Measures::new(second.known(), 1, ["a"].into_iter(), ["web"].into_iter());
+        assert_eq!(counts(third.sites()), [("-", 1), ("a", 0)]);
     }
 }

@@ -395,7 +395,7 @@ impl Plan {
         let gate = router.as_ref().and_then(|router| {
             gate(router, mail(workers, &slots), seed, || Sharing::of(self.config.store.as_ref(), seed))
         });
-        let measures = self.config.measures.then(|| measures(Arc::default(), router.as_ref(), &groups, workers));
+        let measures = self.config.measures.then(|| measures(&Known::default(), router.as_ref(), &groups, workers));
         let shared = Arc::new(Shared {
             version: 0,
             cache,
@@ -447,7 +447,7 @@ const MOST_BACKENDS: usize = 65_535;
 const SPARE: usize = 256;
 
 /// How long requests take, by the names of sites and groups. Series that are `known` go on.
-pub(super) fn measures(known: Arc<Known>, router: Option<&Router>, groups: &Groups, workers: usize) -> Measures {
+pub(super) fn measures(known: &Known, router: Option<&Router>, groups: &Groups, workers: usize) -> Measures {
     let sites = router.into_iter().flat_map(Router::site_names);
     let upstreams = groups.iter().map(|group| group.name.as_deref().unwrap_or(NONE));
     Measures::new(known, workers, sites, upstreams)

@@ -259,29 +259,30 @@ fn open_metrics_is_spoken_to_those_that_ask_for_it() {
 
 /// A server that comes gets the id of one that has gone, and must not inherit its counts.
 #[test]
-fn counters_go_on_after_a_reload_and_those_of_a_removed_server_go() {
+fn counters_go_on_after_a_reload_and_those_of_a_removed_server_or_site_go() {
     let [stays, goes, comes] = ["stays", "goes", "comes"].map(Backend::saying);
-    let config = |servers: &[&Backend]| {
+    let config = |sites: &str, servers: &[&Backend]| {
         let names: Vec<String> = servers.iter().map(|server| format!("\"{}\"", server.name())).collect();
         format!(
-            "{PLAIN}{ADMIN}[[site]]\nhosts = [\"a.test\"]\nupstream = \"web\"\n[upstream.web]\nservers = [{}]\n\
+            "{PLAIN}{ADMIN}{sites}[[site]]\nhosts = [\"a.test\"]\nupstream = \"web\"\n[upstream.web]\nservers = [{}]\n\
              health = {{ probes = false }}\n",
             names.join(", ")
         )
     };
-    let mut stage = Stage::new(&config(&[&stays, &goes]), 1);
+    let site = "[[site]]\nhosts = [\"gone.test\"]\nrespond = 404\n";
+    let mut stage = Stage::new(&config(site, &[&stays, &goes]), 1);
     let requests =
         |server: &Backend| format!("proxy_server_requests_total{{upstream=\"web\",server=\"{}\"}}", server.name());
     let ask = |stage: &Stage| (0..10).for_each(|_| drop(stage.get("a.test", "/")));
     ask(&stage);
     let before = wait_for(&stage, &[("proxy_requests_answered_total", 10.0), ("proxy_connections_open", 0.0)]);
     assert!((before.number(&requests(&goes)) - 5.0).abs() < 0.1, "{}", before.text);
-    stage.reload(&config(&[&stays]));
-    stage.reload(&config(&[&stays, &comes]));
+    stage.reload(&config("", &[&stays]));
+    stage.reload(&config("", &[&stays, &comes]));
     let after = Page::of(&stage);
     assert!((after.number("proxy_config_reloads_total{result=\"done\"}") - 2.0).abs() < 0.1, "{}", after.text);
     for (name, number) in &before.numbers {
-        let is_gone = name.contains(&goes.name());
+        let is_gone = name.contains(&goes.name()) || name.contains("gone.test");
         assert_eq!(after.numbers.contains_key(name), !is_gone, "{name}");
         let is_counter =
             ["_total", "_count", "_bucket"].iter().any(|end| name.split('{').next().unwrap().ends_with(end));

@@ -159,6 +159,11 @@ fn without_the_store_each_proxy_has_its_part_of_the_limit() {
         wait_for_each_other(&proxies);
     }
     for stage in &proxies {
+        let page = Conn::open(stage.proxy.admin()).ask("GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n");
+        let page = String::from_utf8(page.body).unwrap();
+        for line in ["proxy_limits_store_up 1", "proxy_limits_proxies 2"] {
+            assert!(page.lines().any(|shown| shown == line), "{line}\n{page}");
+        }
         let log = stage.proxy.stderr();
         // Once each time; on a busy machine, the store may have been late another time.
         let said = log.lines().filter(|line| line.contains("redis://")).map(|line| line.contains(" WARN "));

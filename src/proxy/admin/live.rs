@@ -82,10 +82,10 @@ fn next_end(certificates: &Value) -> Value {
 /// The durations of all requests, and of those to each upstream that has a server among `servers`.
 fn durations(measures: &Measures, servers: &Value) -> Value {
     let buckets = |reading: &Reading| json!({"up_to": reading.up_to, "count": reading.count});
-    let all = measures.sites().iter().map(|series| series.read()).fold(Reading::default(), Reading::and);
+    let all = measures.sites().map(|series| series.read()).fold(Reading::default(), Reading::and);
     let servers = servers.as_array().into_iter().flatten();
     let shown: BTreeSet<&str> = servers.map(|server| server["upstream"].as_str().unwrap_or(NONE)).collect();
-    let upstreams = measures.upstreams().into_iter().filter(|series| shown.contains(&*series.name));
+    let upstreams = measures.upstreams().filter(|series| shown.contains(&*series.name));
     let upstreams: Vec<Value> = upstreams
         .map(|series| {
             let mut upstream = buckets(&series.read());

@@ -29,6 +29,19 @@ use std::{
 impl Shared {
     /// Everything the proxy knows about itself, as JSON.
     pub(in crate::proxy) fn stats(&self, now: Instant) -> Value {
+        let mut stats = self.numbers(now);
+        stats["backends"] = json!(self.backend_stats(now));
+        if let Some(tls) = stats["tls"].as_object_mut() {
+            let certificate = |(names, end): (&Names, SystemTime)| json!({"names": names.to_string(), "ends": humantime::format_rfc3339_seconds(end).to_string()});
+            let store = self.tls.as_ref().map(|tls| tls.store());
+            let certificates: Vec<Value> = store.iter().flat_map(|store| store.ends().map(certificate)).collect();
+            tls.insert("certificates".to_owned(), json!(certificates));
+        }
+        stats
+    }
+
+    /// The numbers of the proxy as a whole: as many as there are, however many sites and servers it has.
+    pub(in crate::proxy) fn numbers(&self, now: Instant) -> Value {
         let sum = |read: fn(&Counters) -> u64| -> u64 { self.counters.iter().map(read).sum() };
         // Ends before beginnings: workers go on meanwhile, and no more may have ended than began.
         let closed = sum(|c| c.closed.read());
@@ -67,7 +80,6 @@ impl Shared {
             "cache": self.cache_stats(),
             "pool_closed": self.closed(),
             "log": {"lines_lost": cli::log_lines_lost()},
-            "backends": self.backend_stats(now),
             "origins": self.origin_stats(),
         })
     }
@@ -103,13 +115,10 @@ impl Shared {
     fn tls_stats(&self) -> Value {
         let Some(tls) = &self.tls else { return Value::Null };
         let Handshakes { full, resumed, failures, reloaded, not_reloaded } = tls.counters.read();
-        let store = tls.store();
-        let certificate = |(names, end): (&Names, SystemTime)| json!({"names": names.to_string(), "ends": humantime::format_rfc3339_seconds(end).to_string()});
         json!({
             "handshakes": {"full": full, "resumed": resumed},
             "failures": failures,
             "reloads": {"done": reloaded, "failed": not_reloaded},
-            "certificates": store.ends().map(certificate).collect::<Vec<_>>(),
         })
     }
 

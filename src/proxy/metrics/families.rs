@@ -2,7 +2,11 @@
 //!
 //! Names and units are as Prometheus' conventions have them: seconds, bytes, `_total` for what only grows.
 
-use super::page::Kind::{self, Counter, Gauge};
+use super::{
+    page::Kind::{self, Counter, Gauge},
+    servers::{Server, Shown},
+};
+use crate::{health::State, resilience::BreakerState};
 
 /// Numbers of one name.
 pub(super) struct Family {
@@ -19,18 +23,24 @@ pub(super) struct Number {
     pub(super) labels: &'static [(&'static str, &'static str)],
     /// The label that has the names of the object's members. `None`: it is one number.
     pub(super) by: Option<&'static str>,
+    /// It is a word, and the number is 1 if it is this one.
+    pub(super) word: Option<&'static str>,
 }
 
 const fn one(at: &'static str) -> Number {
-    Number { at, labels: &[], by: None }
+    Number { at, labels: &[], by: None, word: None }
 }
 
 const fn with(at: &'static str, labels: &'static [(&'static str, &'static str)]) -> Number {
-    Number { at, labels, by: None }
+    Number { at, labels, by: None, word: None }
 }
 
 const fn by(label: &'static str, at: &'static str) -> Number {
-    Number { at, labels: &[], by: Some(label) }
+    Number { at, labels: &[], by: Some(label), word: None }
+}
+
+const fn is(word: &'static str, at: &'static str) -> Number {
+    Number { at, labels: &[], by: None, word: Some(word) }
 }
 
 const fn family(name: &'static str, kind: Kind, help: &'static str, numbers: &'static [Number]) -> Family {
@@ -130,8 +140,8 @@ pub(super) const PROXY: &[Family] = &[
         Counter,
         "Failures in handshakes and after, by reason.",
         &[
-            Number { at: "/tls/failures", labels: &[("with", "client")], by: Some("reason") },
-            Number { at: "/tls_to_backends/failures", labels: &[("with", "server")], by: Some("reason") },
+            Number { at: "/tls/failures", labels: &[("with", "client")], by: Some("reason"), word: None },
+            Number { at: "/tls_to_backends/failures", labels: &[("with", "server")], by: Some("reason"), word: None },
         ],
     ),
     family(
@@ -174,6 +184,37 @@ pub(super) const PROXY: &[Family] = &[
         "Connections to which the proxy said goodbye, by reason.",
         &[by("reason", "/http2/goaway_to_client")],
     ),
+    family(
+        "proxy_rate_limit_refused_total",
+        Counter,
+        "Requests that were refused because of a rate limit.",
+        &[one("/limits/rate_refused")],
+    ),
+    family(
+        "proxy_rate_limit_forgotten_total",
+        Counter,
+        "Counts of clients that were forgotten before their time.",
+        &[one("/limits/buckets_forgotten")],
+    ),
+    family(
+        "proxy_limited_clients",
+        Gauge,
+        "Clients with requests that are counted for a limit of requests at once.",
+        &[one("/limits/clients_with_requests")],
+    ),
+    family(
+        "proxy_limits_store_up",
+        Gauge,
+        "1 if several proxies count together in a store, 0 if it is away.",
+        &[is("up", "/limits/store")],
+    ),
+    family(
+        "proxy_limits_store_questions_total",
+        Counter,
+        "Questions to that store.",
+        &[one("/limits/store_questions")],
+    ),
+    family("proxy_limits_proxies", Gauge, "Proxies that count together.", &[one("/limits/proxies")]),
     family("proxy_cache_hits_total", Counter, "Requests answered from the cache.", &[one("/cache/hits")]),
     family(
         "proxy_cache_forwarded_total",
@@ -250,29 +291,80 @@ pub(super) const PROXY: &[Family] = &[
     family("proxy_origin_tunnels_running", Gauge, "Tunnels to them.", &[one("/origins/tunnels_in_flight")]),
 ];
 
-/// Those of each server, by their places in its row of `/stats`.
-pub(super) const SERVER: &[Family] = &[
-    family("proxy_server_requests_total", Counter, "Requests to the server.", &[one("/requests")]),
-    family("proxy_server_requests_running", Gauge, "Of these, not over yet.", &[one("/in_flight")]),
-    family("proxy_server_connections", Gauge, "Connections to the server.", &[one("/connections")]),
-    family("proxy_server_weight", Gauge, "Its share, as it is configured.", &[one("/weight")]),
-    family("proxy_server_probes_up", Gauge, "1 if probes speak for it.", &[one("/health/probes_up")]),
-    family(
+/// Numbers of each server.
+pub(super) struct OfServer {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    pub(super) help: &'static str,
+    /// Its place in the server's row of `/stats`, or that of the word that it is made of.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a test holds both pages against each other"))]
+    pub(super) at: &'static str,
+    pub(super) read: fn(&Server<'_>) -> Shown,
+}
+
+const fn of_server(
+    name: &'static str,
+    kind: Kind,
+    at: &'static str,
+    help: &'static str,
+    read: fn(&Server<'_>) -> Shown,
+) -> OfServer {
+    OfServer { name, kind, help, at, read }
+}
+
+/// Those of each server.
+pub(super) const SERVER: &[OfServer] = &[
+    of_server("proxy_server_requests_total", Counter, "/requests", "Requests to the server.", |it| {
+        Shown::Whole(it.requests)
+    }),
+    of_server("proxy_server_requests_running", Gauge, "/in_flight", "Of these, not over yet.", |it| {
+        Shown::Whole(it.in_flight)
+    }),
+    of_server("proxy_server_connections", Gauge, "/connections", "Connections to the server.", |it| {
+        it.connections.map_or(Shown::Nothing, Shown::Whole)
+    }),
+    of_server("proxy_server_weight", Gauge, "/weight", "Its share, as it is configured.", |it| {
+        Shown::Whole(u64::from(it.backend.weight))
+    }),
+    of_server("proxy_server_probes_up", Gauge, "/health/probes_up", "1 if probes speak for it.", |it| {
+        Shown::Whole(u64::from(it.health.probes_up))
+    }),
+    of_server(
         "proxy_server_failed_probes",
         Gauge,
+        "/health/failed_probes",
         "Failed probes since the last successful one.",
-        &[one("/health/failed_probes")],
+        |it| Shown::Whole(u64::from(it.health.failed_probes)),
     ),
-    family(
+    of_server(
         "proxy_server_failed_requests",
         Gauge,
+        "/health/failed_requests",
         "Failed requests since the last successful one.",
-        &[one("/health/failed_requests")],
+        |it| Shown::Whole(u64::from(it.health.failed_requests)),
     ),
-    family(
+    of_server(
         "proxy_server_state_seconds",
         Gauge,
+        "/health/since_seconds",
         "Time since it last came up or went down.",
-        &[one("/health/since_seconds")],
+        |it| Shown::Part(it.health.since_seconds),
+    ),
+    of_server(
+        "proxy_server_weight_ratio",
+        Gauge,
+        "/health/weight_percent",
+        "The part of its share that counts; 0 if it gets no requests.",
+        |it| Shown::Part(f64::from(it.health.weight_percent) / 100.0),
+    ),
+    of_server("proxy_server_up", Gauge, "/health/state", "1 if the server gets requests, all or some.", |it| {
+        Shown::Whole(u64::from(!matches!(it.health.state, State::Down | State::Draining)))
+    }),
+    of_server(
+        "proxy_server_breaker_open",
+        Gauge,
+        "/health/breaker",
+        "1 if its breaker holds requests back, all or some.",
+        |it| Shown::Whole(u64::from(it.health.breaker != BreakerState::Closed)),
     ),
 ];

@@ -3,12 +3,16 @@
 //! | file | question |
 //! |---|---|
 //! | `families.rs` | which number has which name, and what does it mean |
+//! | `servers.rs` | what are the numbers of each server |
 //! | `page.rs` | how is it written |
 //!
-//! No worker is asked: each has counters that only it writes, and the admin listener's thread reads them.
+//! No worker is asked: each has counters that only it writes, and the admin listener's thread reads them. The numbers of the whole proxy, a
+//! hundred or so, are those of the reading that `/stats` shows. The numbers of sites, upstreams and servers are written as they are read:
+//! there may be fifty thousand of them.
 
 mod families;
 mod page;
+mod servers;
 #[cfg(test)]
 mod tests;
 
@@ -16,14 +20,13 @@ use super::{measures::Series, shared::Shared};
 use crate::{
     http::RequestHead,
     net::process::{Usage, usage},
+    tls,
 };
-use families::{Family, Number, PROXY, SERVER};
+use families::{Family, Number, OfServer, PROXY, SERVER};
 use page::{Kind, Page};
 use serde_json::{Map, Value};
-use std::{
-    sync::Arc,
-    time::{Duration, Instant, UNIX_EPOCH},
-};
+use servers::{Server, Shown};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// Whether the answer is to be in the format of OpenMetrics: it is named, and not refused. Prometheus names it first.
 pub(super) fn wants_open_metrics(head: &RequestHead) -> bool {
@@ -38,20 +41,21 @@ pub(super) fn wants_open_metrics(head: &RequestHead) -> bool {
 impl Shared {
     /// The type of the page, and the page.
     pub(super) fn metrics(&self, open_metrics: bool, now: Instant) -> (&'static str, String) {
-        let stats = self.stats(now);
+        let stats = self.numbers(now);
         let mut page = Page::new(open_metrics);
         page.family("proxy_build_info", Kind::Gauge, "The version that runs.");
         page.number("proxy_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
         process(&mut page, &usage());
         PROXY.iter().for_each(|family| of_proxy(&mut page, family, &stats));
-        certificates(&mut page, &stats);
-        let servers = stats["backends"].as_array().map(Vec::as_slice).unwrap_or_default();
-        of_servers(&mut page, servers);
+        if let Some(tls) = &self.tls {
+            certificates(&mut page, &tls.store());
+        }
+        of_servers(&mut page, &self.servers(now));
         if let Some(measures) = &self.measures {
             let about = "From the end of a request's head to the end of its exchange, of all requests, by site.";
-            histograms(&mut page, "proxy_request_duration_seconds", about, "site", &measures.sites());
+            histograms(&mut page, "proxy_request_duration_seconds", about, "site", measures.sites());
             let about = "The same, of requests that a server of the upstream was asked for.";
-            histograms(&mut page, "proxy_upstream_request_duration_seconds", about, "upstream", &measures.upstreams());
+            histograms(&mut page, "proxy_upstream_request_duration_seconds", about, "upstream", measures.upstreams());
         }
         page.end()
     }
@@ -73,8 +77,9 @@ fn of_proxy(page: &mut Page, family: &Family, stats: &Value) {
         return;
     }
     page.family(family.name, family.kind, family.help);
-    for (Number { labels, by, .. }, value) in found {
+    for (Number { labels, by, word, .. }, value) in found {
         match by {
+            None if word.is_some() => page.number(family.name, labels, u8::from(value.as_str() == *word)),
             None => number(value).into_iter().for_each(|value| page.number(family.name, labels, value)),
             Some(by) => {
                 for (word, value) in value.as_object().into_iter().flat_map(Map::iter) {
@@ -110,62 +115,38 @@ fn process(page: &mut Page, usage: &Usage) {
 }
 
 /// The ends of the certificates: an alert looks at these.
-fn certificates(page: &mut Page, stats: &Value) {
+fn certificates(page: &mut Page, store: &tls::Store) {
     const NAME: &str = "proxy_tls_certificate_expiry_timestamp_seconds";
-    let Some(certificates) = stats.pointer("/tls/certificates").and_then(Value::as_array) else { return };
     page.family(NAME, Kind::Gauge, "When a certificate ends, in seconds since 1970.");
-    for (at, certificate) in certificates.iter().enumerate() {
-        let (names, ends) = (certificate["names"].as_str(), certificate["ends"].as_str());
-        let ends = ends.and_then(|ends| humantime::parse_rfc3339(ends).ok());
-        let seconds = ends.and_then(|ends| ends.duration_since(UNIX_EPOCH).ok());
-        if let (Some(names), Some(seconds)) = (names, seconds) {
+    for (at, (names, end)) in store.ends().enumerate() {
+        if let Ok(end) = end.duration_since(UNIX_EPOCH) {
             // Two may be for the same names.
-            page.number(NAME, &[("number", &at.to_string()), ("names", names)], seconds.as_secs());
+            page.number(NAME, &[("number", &at.to_string()), ("names", &names.to_string())], end.as_secs());
         }
     }
 }
 
-/// Numbers of each server. One that is in several upstreams has a row for each.
-fn of_servers(page: &mut Page, servers: &[Value]) {
+fn of_servers(page: &mut Page, servers: &[Server<'_>]) {
     if servers.is_empty() {
         return;
     }
-    let text = |server: &'_ Value, name: &str| server[name].as_str().unwrap_or(super::measures::NONE).to_owned();
-    let named: Vec<_> = servers.iter().map(|row| (text(row, "upstream"), text(row, "name"), row)).collect();
-    let all = |page: &mut Page, family: &str, value: &dyn Fn(&Value) -> Option<String>| {
-        for (upstream, server, row) in &named {
-            let labels = [("upstream", upstream.as_str()), ("server", server.as_str())];
-            value(row).into_iter().for_each(|value| page.number(family, &labels, value));
-        }
-    };
-    for Family { name, kind, help, numbers } in SERVER {
+    for OfServer { name, kind, help, read, .. } in SERVER {
         page.family(name, *kind, help);
-        all(page, name, &|row| numbers.iter().find_map(|at| number(row.pointer(at.at)?)));
+        for server in servers {
+            match read(server) {
+                Shown::Whole(number) => page.row(name, &server.labels, number),
+                Shown::Part(number) => page.row(name, &server.labels, number),
+                Shown::Nothing => {}
+            }
+        }
     }
-    page.family(
-        "proxy_server_weight_ratio",
-        Kind::Gauge,
-        "The part of its share that counts; 0 if it gets no requests.",
-    );
-    all(page, "proxy_server_weight_ratio", &|row| {
-        row.pointer("/health/weight_percent")?.as_f64().map(|percent| (percent / 100.0).to_string())
-    });
-    page.family("proxy_server_up", Kind::Gauge, "1 if the server gets requests, all or some.");
-    all(page, "proxy_server_up", &|row| {
-        let state = row.pointer("/health/state")?.as_str()?;
-        Some(u8::from(!["down", "draining"].contains(&state)).to_string())
-    });
-    page.family("proxy_server_breaker_open", Kind::Gauge, "1 if its breaker holds requests back, all or some.");
-    all(page, "proxy_server_breaker_open", &|row| {
-        let closed = row.pointer("/health/breaker").and_then(Value::as_str) == Some("closed");
-        Some(u8::from(!closed).to_string())
-    });
 }
 
-fn histograms(page: &mut Page, name: &str, help: &str, label: &str, all: &[Arc<Series>]) {
-    if all.is_empty() {
+fn histograms<'s>(page: &mut Page, name: &str, help: &str, label: &str, all: impl Iterator<Item = &'s Series>) {
+    let mut all = all.peekable();
+    if all.peek().is_none() {
         return;
     }
-    page.histograms(name, help);
-    all.iter().for_each(|series| page.histogram(name, (label, &series.name), &series.read()));
+    let family = page.histograms(name, help);
+    all.for_each(|series| page.histogram(&family, (label, &series.name), &series.read()));
 }

@@ -56,44 +56,45 @@ impl Page {
 
     fn write_number(&mut self, name: &str, labels: Labels<'_>, value: impl Display) -> fmt::Result {
         self.out.write_str(name)?;
-        for (at, (label, value)) in labels.iter().enumerate() {
-            write!(self.out, "{}{label}=\"", if at == 0 { '{' } else { ',' })?;
-            self.write_escaped(value)?;
-            self.out.write_char('"')?;
-        }
-        self.out.write_str(if labels.is_empty() { " " } else { "} " })?;
-        writeln!(self.out, "{value}")
+        write_labels(&mut self.out, labels)?;
+        writeln!(self.out, " {value}")
     }
 
-    fn write_escaped(&mut self, value: &str) -> fmt::Result {
-        for c in value.chars() {
-            match c {
-                '"' | '\\' => write!(self.out, "\\{c}")?,
-                '\n' => self.out.write_str("\\n")?,
-                // Both formats allow them, and a terminal obeys them.
-                c if c.is_control() => self.out.write_char(char::REPLACEMENT_CHARACTER)?,
-                c => self.out.write_char(c)?,
-            }
-        }
-        Ok(())
+    /// The same with labels that were written before.
+    pub(super) fn row(&mut self, name: &str, labels: &Written, value: impl Display) {
+        self.out.push_str(name);
+        self.out.push_str(&labels.0);
+        // Writing to a string does not fail.
+        let _ = writeln!(self.out, " {value}");
     }
 
     /// Begins a family of histograms.
-    pub(super) fn histograms(&mut self, name: &str, help: &str) {
+    pub(super) fn histograms(&mut self, name: &str, help: &str) -> Histograms {
         self.begin(name, "histogram", help);
+        #[allow(clippy::cast_precision_loss)] // Half a minute is no large number.
+        let bounds = BOUNDS.map(|bound| format!("\",le=\"{:?}\"}} ", bound as f64 / 1e6));
+        Histograms { name: name.to_owned(), bounds }
     }
 
-    /// A histogram of the family `name`.
-    pub(super) fn histogram(&mut self, name: &str, (label, value): (&str, &str), reading: &Reading) {
-        let bucket = format!("{name}_bucket");
-        for (bound, up_to) in BOUNDS.iter().zip(reading.up_to) {
-            #[allow(clippy::cast_precision_loss)] // Half a minute is no large number.
-            let seconds = format!("{:?}", *bound as f64 / 1e6);
-            self.number(&bucket, &[(label, value), ("le", &seconds)], up_to);
+    /// A histogram of the family.
+    pub(super) fn histogram(&mut self, family: &Histograms, (label, value): (&str, &str), reading: &Reading) {
+        let mut start = String::new();
+        // Writing to a string does not fail.
+        let _ = write!(start, "{{{label}=\"");
+        let _ = write_escaped(&mut start, value);
+        let mut row = |ending: &str, after: &str, number: &dyn Display| {
+            self.out.push_str(&family.name);
+            self.out.push_str(ending);
+            self.out.push_str(&start);
+            self.out.push_str(after);
+            let _ = writeln!(self.out, "{number}");
+        };
+        for (bound, up_to) in family.bounds.iter().zip(reading.up_to) {
+            row("_bucket", bound, &up_to);
         }
-        self.number(&bucket, &[(label, value), ("le", "+Inf")], reading.count);
-        self.number(&format!("{name}_sum"), &[(label, value)], reading.seconds);
-        self.number(&format!("{name}_count"), &[(label, value)], reading.count);
+        row("_bucket", "\",le=\"+Inf\"} ", &reading.count);
+        row("_sum", "\"} ", &reading.seconds);
+        row("_count", "\"} ", &reading.count);
     }
 
     /// The type of the content, and the content.
@@ -104,6 +105,46 @@ impl Page {
         }
         ("text/plain; version=0.0.4; charset=utf-8", self.out)
     }
+}
+
+/// A family of histograms, with the ends of the labels of its buckets.
+pub(super) struct Histograms {
+    name: String,
+    bounds: [String; BOUNDS.len()],
+}
+
+/// Labels as they are written.
+pub(super) struct Written(String);
+
+impl Written {
+    pub(super) fn new(labels: Labels<'_>) -> Self {
+        let mut out = String::new();
+        // Writing to a string does not fail.
+        let _ = write_labels(&mut out, labels);
+        Self(out)
+    }
+}
+
+fn write_labels(out: &mut String, labels: Labels<'_>) -> fmt::Result {
+    for (at, (label, value)) in labels.iter().enumerate() {
+        write!(out, "{}{label}=\"", if at == 0 { '{' } else { ',' })?;
+        write_escaped(out, value)?;
+        out.write_char('"')?;
+    }
+    out.write_str(if labels.is_empty() { "" } else { "}" })
+}
+
+fn write_escaped(out: &mut String, value: &str) -> fmt::Result {
+    for c in value.chars() {
+        match c {
+            '"' | '\\' => write!(out, "\\{c}")?,
+            '\n' => out.write_str("\\n")?,
+            // Both formats allow them, and a terminal obeys them.
+            c if c.is_control() => out.write_char(char::REPLACEMENT_CHARACTER)?,
+            c => out.write_char(c)?,
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -117,8 +158,8 @@ mod tests {
         page.number("a_total", &[("b", "x\"\\\n\u{1b}é"), ("c", "")], 0.5);
         page.family("b", Kind::Gauge, "Others.");
         page.number("b", &[], 1);
-        page.histograms("c_seconds", "Times.");
-        page.histogram("c_seconds", ("d", "e"), &Reading { up_to: [1; 15], count: 2, seconds: 60.5 });
+        let family = page.histograms("c_seconds", "Times.");
+        page.histogram(&family, ("d", "e"), &Reading { up_to: [1; 15], count: 2, seconds: 60.5 });
         page.end()
     }
 
