@@ -338,8 +338,7 @@ impl Proxy {
     }
 
     fn log(&self, core: &Core, outcome: Result<(), Failure>, cx: &Cx) {
-        let backend =
-            core.record.backend.map_or("-", |id| self.worker.shared.backend(id, core.origin.as_ref()).name.as_str());
+        let backend = core.record.backend.map_or("-", |id| core.name_of(id, &self.worker.shared));
         let head = &core.request.head;
         let version = if core.record.stream.is_some() { "HTTP/2.0" } else { head.version.as_str() };
         Line {

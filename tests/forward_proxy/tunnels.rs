@@ -139,3 +139,25 @@ fn a_tunnel_that_cannot_be_is_an_answer_and_an_end() {
         client.expect_end();
     }
 }
+
+/// Tunnels that say nothing, as browsers keep them by the hundred. On epoll: what the kernel holds for the ring counts for the process.
+#[cfg(target_os = "linux")]
+#[test]
+fn idle_tunnels_cost_little_memory() {
+    let (backend, incoming) = Backend::by_hand();
+    let proxy = open(&["--connect-port", &port(&backend), "--driver", "epoll", "--log-level", "error"]);
+    let mut held = Vec::new();
+    let mut more = |count: usize| {
+        for _ in 0..count {
+            let mut client = Conn::open(proxy.address());
+            client.send(connect(&backend.name()));
+            let server = incoming.accept();
+            assert_eq!(client.read_head(), ["HTTP/1.1 200 OK"]);
+            held.push((client, server));
+        }
+        proxy.peak_memory()
+    };
+    let before = more(100);
+    let each = (more(1000) - before) * 1024 / 1000;
+    assert!(each < 2560, "{each} bytes for each");
+}

@@ -154,7 +154,7 @@ impl Worker {
         let shared = &self.shared;
         let owned = |name: Option<&str>| name.map(str::to_owned);
         let chosen = shared.chosen(core.way).unwrap_or_default();
-        let name = |id: BackendId| (id, shared.backend(id, core.origin.as_ref()).name.clone());
+        let name = |id: BackendId| (id, core.name_of(id, shared).to_owned());
         Known {
             site: owned(chosen.site),
             route: owned(chosen.route),

@@ -81,10 +81,12 @@ use super::{
     downstream::{HIGH_WATER, LOW_WATER},
     explain::{CacheFact, Explanation, Fact},
     failure::Failure,
+    forward::TUNNELS,
     phase,
     phase::Phase,
     record::Record,
     routing::Way,
+    shared::Shared,
     worker::Worker,
 };
 use crate::{
@@ -214,6 +216,15 @@ impl Core {
             clock: Clock::new(until),
             record,
             explanation: None,
+        }
+    }
+
+    /// The name of a backend that it had to do with.
+    pub(super) fn name_of<'a>(&'a self, id: BackendId, shared: &'a Shared) -> &'a str {
+        match &self.origin {
+            // Of its server, a tunnel of a forward proxy keeps no more than what its client said.
+            None if id == TUNNELS && shared.forward.is_some() => self.request.head.target(),
+            origin => &shared.backend(id, origin.as_ref()).name,
         }
     }
 

@@ -109,7 +109,10 @@ impl Step<'_> {
     /// The connection to the server that the client named in a `CONNECT` is open: that is all that it wants of us (RFC 9110
     /// §9.3.6).
     pub(super) fn open_tunnel(&mut self, link: Link) -> State {
+        // It is connected, and no other address of its server will be.
+        self.core.origin = None;
         if let Some(upstream) = self.worker.table.upstream(link.conn) {
+            upstream.origin = None;
             upstream.begin();
         }
         self.core.attempts.sent = true;
