@@ -12,7 +12,7 @@
 //! heard: the status is 200, and each line says how its command went.
 
 use super::{
-    outcome::Outcome,
+    outcome::{Executed, Outcome},
     respond::{Asked, Head, JSON, JSON_LINES, TEXT, numbers, told},
     route::Show,
 };
@@ -144,6 +144,16 @@ impl Exchange {
     /// Whether a part of the request is missing, and nothing else is waited for.
     pub(super) fn waits_for_client(&self) -> bool {
         !self.heard && self.slots.iter().all(|slot| slot.outcome.is_some())
+    }
+
+    /// Whether a command of the request was executed, as far as its outcomes are here. One of several is enough.
+    pub(super) fn executed(&self) -> Executed {
+        let each = || self.slots.iter().map(|slot| slot.outcome.as_ref().map_or(Executed::Unknown, |it| it.executed));
+        match () {
+            () if each().any(|one| one == Executed::Yes) => Executed::Yes,
+            () if each().any(|one| one == Executed::Unknown) => Executed::Unknown,
+            () => Executed::No,
+        }
     }
 
     /// A piece of content.

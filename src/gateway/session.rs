@@ -2,7 +2,7 @@
 
 use super::{
     exchange::{Asks, Exchange, Form, HIGH_WATER, Next},
-    outcome::Outcome,
+    outcome::{Executed, Outcome},
     respond::{Asked, Head, JSON, TEXT, told},
     route::{NoRoute, Route, WELCOME},
 };
@@ -201,7 +201,7 @@ impl<C: Commands> Gateway<C> {
 
     /// Content of such a request is not read: the connection ends behind the answer.
     fn no_route(&mut self, mut asked: Asked, why: NoRoute, length: BodyLength) -> State {
-        let (mut head, content) = own_error(why.status(), why.as_str());
+        let (mut head, content) = own_error(why.status(), why.as_str(), Executed::No);
         if let NoRoute::Method(allow) = why {
             head.allow = Some(allow);
         }
@@ -255,13 +255,13 @@ impl<C: Commands> Gateway<C> {
     /// Answers a request that cannot be read to its end, unless its answer has begun: then the missing end of that has to tell.
     fn refuse(&mut self, status: Status, why: &str, reason: CloseReason) {
         let asked = match &self.state {
-            State::Reading => Some(Asked::UNKNOWN),
-            State::Skipping(asked, ..) => Some(*asked),
-            State::Asking(exchange) => exchange.status.is_none().then_some(exchange.asked),
+            State::Reading => Some((Asked::UNKNOWN, Executed::No)),
+            State::Skipping(asked, ..) => Some((*asked, Executed::No)),
+            State::Asking(exchange) => exchange.status.is_none().then(|| (exchange.asked, exchange.executed())),
             State::Closed(_) => None,
         };
-        if let Some(asked) = asked {
-            let (head, content) = own_error(status, why);
+        if let Some((asked, executed)) = asked {
+            let (head, content) = own_error(status, why, executed);
             self.answer(Asked { reuse: false, ..asked }, &head, &content);
         }
         self.state = State::Closed(reason);
@@ -297,9 +297,9 @@ impl<C: Commands> Gateway<C> {
     }
 }
 
-/// An error of which the command server does not know.
-fn own_error(status: Status, why: &str) -> (Head, Vec<u8>) {
-    let content = told(&Outcome { status, ..Outcome::invalid(why) }, None);
+/// An error of which the command server does not know, and what became of the commands before it.
+fn own_error(status: Status, why: &str, executed: Executed) -> (Head, Vec<u8>) {
+    let content = told(&Outcome { status, executed, ..Outcome::invalid(why) }, None);
     (Head::new(status, JSON, BodyLength::Exact(content.len() as u64)), content)
 }
 

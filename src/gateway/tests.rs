@@ -333,3 +333,45 @@ fn a_client_that_waits_for_a_word_before_it_sends_gets_it() {
     visit.say("x");
     assert_eq!(parts(&visit.tell(0, "x")), (200, "x\n"));
 }
+
+/// A name, the status, and how a request breaks off.
+type Break<'a> = (&'a str, u16, &'a dyn Fn(&mut Visit));
+
+/// A line, the answer to it if that comes, and the word about it.
+type LineAnswered<'a> = (&'a str, Option<Result<&'a str, Error>>, &'a str);
+
+/// A command is handed on when its line is there. The rest of the request may be wrong, or never come.
+#[test]
+fn a_request_that_breaks_off_says_what_became_of_its_command() {
+    let end = |visit: &mut Visit| visit.session.receive_end(visit.now);
+    let late = |visit: &mut Visit| visit.session.expire(visit.now.after(Duration::from_secs(31)));
+    let chunk = |visit: &mut Visit| visit.session.receive(b"nonsense\r\n", visit.now);
+    let breaks: [Break<'_>; 3] = [("end", 400, &end), ("late", 408, &late), ("chunk", 400, &chunk)];
+    for (name, status, breaks) in breaks {
+        let answers: [LineAnswered<'_>; 5] = [
+            ("PAY 5\n", None, "unknown"),
+            ("PAY 5\n", Some(Ok("paid")), "yes"),
+            ("PAY 5\n", Some(Err(lost())), "unknown"),
+            ("PAY 5\n", Some(Err(Error::NotSent(Cause::Busy))), "no"),
+            ("PAY ", None, "no"),
+        ];
+        for (line, answer, executed) in answers {
+            let mut visit = Visit::new();
+            let head = "POST /command HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+            visit.say(&format!("{head}{:x}\r\n{line}\r\n", line.len()));
+            let is_told = answer.is_some();
+            if let Some(answer) = answer {
+                assert_eq!(visit.tell_result(0, answer), "", "it may be the first of several");
+            }
+            // A command without an answer has a deadline of its own, so its client is not late.
+            if name == "late" && !is_told && line.ends_with('\n') {
+                continue;
+            }
+            breaks(&mut visit);
+            let said = visit.said();
+            let (told, content) = parts(&said);
+            assert_eq!(told, status, "{name} {line:?}: {content}");
+            assert!(content.contains(&format!("\"executed\":\"{executed}\"")), "{name} {line:?}: {content}");
+        }
+    }
+}
