@@ -12,15 +12,18 @@
 //! heard: the status is 200, and each line says how its command went.
 
 use super::{
-    outcome::{Executed, Outcome},
+    outcome::{ERROR, Executed, Outcome},
     respond::{Asked, Head, JSON, JSON_LINES, TEXT, numbers, told},
     route::Show,
 };
 use crate::{
     buf::Output,
-    client::{MAX_REQUEST, Names, Request},
+    client::{Answer, Error, MAX_REQUEST, Names, Request},
     http::{BodyLength, BodyWriter, Fields, Status},
-    service::lines::{Line, Lines},
+    service::{
+        Command,
+        lines::{Line, Lines},
+    },
     time::Now,
 };
 use std::collections::VecDeque;
@@ -78,6 +81,8 @@ pub(super) struct Exchange {
 struct Slot {
     /// Bytes of the command.
     asked: usize,
+    /// The text that it has sent back, if that could be taken for an error.
+    echoed: Option<String>,
     outcome: Option<Outcome>,
 }
 
@@ -175,10 +180,10 @@ impl Exchange {
     }
 
     /// An outcome has come.
-    pub(super) fn tell(&mut self, number: u64, outcome: Outcome) {
+    pub(super) fn tell(&mut self, number: u64, result: Result<Answer, Error>) {
         let slot = number.checked_sub(self.first).and_then(|place| self.slots.get_mut(usize::try_from(place).ok()?));
         if let Some(slot) = slot {
-            slot.outcome = Some(outcome);
+            slot.outcome = Some(Outcome::of(result, slot.echoed.take().as_deref()));
         }
     }
 
@@ -223,7 +228,7 @@ impl Exchange {
             Ok(request) => {
                 let number = self.next_number();
                 self.commands += 1;
-                self.slots.push_back(Slot { asked: request.text().len(), outcome: None });
+                self.slots.push_back(Slot { asked: request.text().len(), echoed: echoed(&request), outcome: None });
                 asks.ask(number, request);
             }
             Err(error) => self.slot(Outcome::from(&error)),
@@ -236,7 +241,7 @@ impl Exchange {
 
     fn slot(&mut self, outcome: Outcome) {
         self.commands += 1;
-        self.slots.push_back(Slot { asked: 0, outcome: Some(outcome) });
+        self.slots.push_back(Slot { asked: 0, echoed: None, outcome: Some(outcome) });
     }
 
     /// Whether no command is still to come.
@@ -329,6 +334,12 @@ impl Exchange {
         };
         self.writer.as_mut()?.data(output, &piece).ok()
     }
+}
+
+/// The text that a command has sent back, if it begins as an error does.
+fn echoed(request: &Request) -> Option<String> {
+    let text = Command::sent_back(request.text()).filter(|text| text.starts_with(ERROR.as_bytes()))?;
+    str::from_utf8(text).ok().map(str::to_owned)
 }
 
 fn line(text: &str) -> Vec<u8> {

@@ -17,13 +17,14 @@
 //!
 //! | of a command | status | executed |
 //! |---|---|---|
-//! | answered | 200 | yes |
+//! | answered; a text that begins with `ERROR ` and was to be sent back | 200 | yes |
 //! | answered with `ERROR …`, not a line of text, too long, `QUIT` | 400 | no |
 //! | no connection, or lost before a byte of it had left | 503 and `Retry-After` | no |
 //! | the server has no room; the breaker is open; too many wait | 503 and `Retry-After` | no |
 //! | lost when a part of it had left, and it must not be repeated | 502 | unknown |
 //! | the server said what is no answer | 502 | unknown |
 //! | no answer in time | 504 | unknown, or no if it had not left |
+//! | the rest of its request is malformed, too late or missing | 400, 408, … | as far as it is known |
 //!
 //! A command that may be executed twice is repeated first ([`Attempts`](crate::client::Attempts)), so its client hardly sees these. The
 //! method of the request does not matter for that: `POST /command` with `PING` is repeated, with a command of unknown name it is not.

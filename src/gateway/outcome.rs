@@ -10,6 +10,9 @@ use std::time::Duration;
 /// When a client may try again that is told nothing else.
 const SOON: Duration = Duration::from_secs(1);
 
+/// The beginning of each error of the command server, and of any text that a client has sent back to it.
+pub(super) const ERROR: &str = "ERROR ";
+
 /// The fate of one command, as its client is told. No word of it says how the gateway reaches its server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Outcome {
@@ -37,6 +40,14 @@ impl Outcome {
         self.status == Status::OK
     }
 
+    /// The fate of a command that was handed on. `echoed`: the text that it has sent back, where that begins as an error does.
+    pub(super) fn of(result: Result<Answer, Error>, echoed: Option<&str>) -> Self {
+        match result {
+            Ok(answer) => Self::answered(answer.text, echoed),
+            Err(error) => Self::from(&error),
+        }
+    }
+
     /// A command that cannot be one.
     pub(super) fn invalid(rule: &str) -> Self {
         Self::error(Status::BAD_REQUEST, rule, Executed::No)
@@ -55,9 +66,10 @@ impl Outcome {
         Self { retry_after: Some(after), ..Self::error(Status::SERVICE_UNAVAILABLE, text, Executed::No) }
     }
 
-    /// The answer of a server that has heard the command.
-    fn answered(text: String) -> Self {
-        match text.strip_prefix("ERROR ") {
+    /// The answer of a server that has heard the command. `echoed`: this text was to be sent back.
+    fn answered(text: String, echoed: Option<&str>) -> Self {
+        match text.strip_prefix(ERROR) {
+            _ if echoed == Some(&*text) => Self { status: Status::OK, text, executed: Executed::Yes, retry_after: None },
             None => Self { status: Status::OK, text, executed: Executed::Yes, retry_after: None },
             // Its own limit, not the client's mistake.
             Some(error) if error.starts_with("too many") => Self::later(error, SOON),
@@ -102,12 +114,6 @@ impl From<&Error> for Outcome {
             Error::NotSent(cause) => Self::not_sent(cause),
             Error::MaybeExecuted { cause, .. } => Self::unknown(cause),
         }
-    }
-}
-
-impl From<Answer> for Outcome {
-    fn from(answer: Answer) -> Self {
-        Self::answered(answer.text)
     }
 }
 
@@ -172,7 +178,10 @@ mod tests {
             ("ERROR unknown command: HELP lists them", (400, Executed::No, None)),
             ("ERROR too many delayed answers: wait for some of the 64", (503, Executed::No, Some(1))),
         ] {
-            assert_eq!(told(&Outcome::answered(text.to_owned())), expected, "{text}");
+            assert_eq!(told(&Outcome::answered(text.to_owned(), None)), expected, "{text}");
+            // The same words are no error where they were asked for, and still one where others were.
+            assert_eq!(told(&Outcome::answered(text.to_owned(), Some(text))), (200, Executed::Yes, None), "{text}");
+            assert_eq!(told(&Outcome::answered(text.to_owned(), Some("ERROR"))), expected, "{text}");
         }
         assert_eq!(told(&Outcome::from(&Error::Invalid("no"))), (400, Executed::No, None));
     }

@@ -235,7 +235,7 @@ impl<C: Commands> Gateway<C> {
             if let Err(error) = &result {
                 tracing::info!(request = %exchange.request, "no answer from the command server: {error}");
             }
-            exchange.tell(number, result.map_or_else(|error| Outcome::from(&error), Outcome::from));
+            exchange.tell(number, result);
         }
         let next = exchange.go_on(&self.config.idempotent, &mut self.line, self.now, &mut self.output);
         self.next = exchange.next_number();

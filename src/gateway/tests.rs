@@ -375,3 +375,32 @@ fn a_request_that_breaks_off_says_what_became_of_its_command() {
         }
     }
 }
+
+/// A text that is sent back may say anything, even what the command server says of an error.
+#[test]
+fn text_that_is_sent_back_is_no_error() {
+    let too_many = "ERROR too many delayed answers: wait for some of the 64";
+    for (path, line, answer, status) in [
+        ("/echo", "ERROR x", "ERROR x", 200),
+        ("/echo", "ERROR too many", "ERROR too many", 200),
+        ("/command", "ECHO ERROR x", "ERROR x", 200),
+        ("/command", " echo  ERROR x", " ERROR x", 200),
+        ("/command", "delay 250 ERROR x", "ERROR x", 200),
+        ("/command", "ECHO x", "ERROR unknown command", 400),
+        ("/command", "ECHO ERROR x", "ERROR unknown command", 400),
+        ("/command", "DELAY x", "ERROR DELAY takes 0 to 60000 milliseconds and a text", 400),
+        ("/command", "DELAY 1 ERROR x", too_many, 503),
+        ("/command", "ERROR x", "ERROR unknown command: HELP lists them", 400),
+    ] {
+        let mut visit = Visit::new();
+        visit.say(&post(path, line));
+        let said = visit.tell(0, answer);
+        let (told, content) = parts(&said);
+        assert_eq!(told, status, "{line}: {content}");
+        assert_eq!(said.contains("\r\nRetry-After: 1\r\n"), status == 503, "{line}");
+    }
+    let mut visit = Visit::new();
+    visit.say(&post("/echo", "a\nERROR y\nb\n"));
+    let said = visit.tell(0, "a") + &visit.tell(1, "ERROR y") + &visit.tell(2, "b");
+    assert!(said.contains("\r\nERROR y\n\r\n") && said.ends_with("2\r\nb\n\r\n0\r\n\r\n"), "{said}");
+}

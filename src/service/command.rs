@@ -190,6 +190,16 @@ impl Command {
         LineSession::new(protocol, limits, now)
     }
 
+    /// The text that a line asks to have sent back, and nothing else: that of `ECHO` and of `DELAY`. An answer has no mark that tells
+    /// such a text from an error, so a client that asked for `ERROR …` has to compare.
+    #[must_use]
+    pub fn sent_back(line: &str) -> Option<&[u8]> {
+        match Request::parse(line.as_bytes()) {
+            Ok(Some(Request::Echo(text) | Request::Delay(_, text))) => Some(text),
+            _ => None,
+        }
+    }
+
     fn answer(&mut self, id: Id, request: Request<'_>, now: Now, output: &mut Output) -> ControlFlow<CloseReason> {
         match request {
             Request::Quit => return self.quit(id, output),
