@@ -21,7 +21,7 @@ use crate::{
     http::{RequestHead, Status},
 };
 use bytes::Bytes;
-use std::{collections::VecDeque, ops::Range, time::SystemTime};
+use std::{borrow::Cow, collections::VecDeque, ops::Range, time::SystemTime};
 
 /// A piece of content that is not in the output yet.
 #[derive(Debug, PartialEq, Eq)]
@@ -100,13 +100,16 @@ pub(super) fn respond(
     let version = match found.choose(request, may_pack) {
         Chosen::Version(version) => version,
         Chosen::Pack => return Answered::Pack,
+        Chosen::Busy => return Answered::Own(Own::later("there is no time to compress the file")),
         Chosen::None => return Answered::Own(Own::not_acceptable()),
     };
     if version.head.status == Status::OK && !applies(request, &version.head.fields, wall) {
         return Answered::Own(Own::text(Status::PRECONDITION_FAILED, "the file is not the version that was meant"));
     }
     // All of it is there.
-    let answer = answer(request, version.representation(), wall, boundary).unwrap_or(Answer::Whole);
+    let is_plain = version.has_parts() || !request.fields.contains("range");
+    let request = if is_plain { Cow::Borrowed(request) } else { Cow::Owned(without_range(request)) };
+    let answer = answer(&request, version.representation(), wall, boundary).unwrap_or(Answer::Whole);
     let out = output.tail(USUAL);
     answer.write_head(version.representation(), out);
     asked.end_head(wall, out);
@@ -128,6 +131,13 @@ pub(super) fn respond(
         Answer::Head | Answer::NotModified | Answer::Unsatisfiable => {}
     }
     Answered::Whole { status, length: answer.length(version.representation()), pieces }
+}
+
+/// The request for all of it.
+fn without_range(request: &RequestHead) -> RequestHead {
+    let mut request = request.clone();
+    request.fields.remove("range");
+    request
 }
 
 impl Version {

@@ -31,6 +31,8 @@ pub(super) enum Chosen<'f> {
     Version(&'f Version),
     /// One that has to be made first.
     Pack,
+    /// Only one that there is no time to make: 503 (Service Unavailable).
+    Busy,
     /// None: 406 (Not Acceptable).
     None,
 }
@@ -76,13 +78,20 @@ impl Found {
         if self.plain.head.status != Status::OK {
             return Chosen::Version(&self.plain);
         }
+        let packed = self.packed.get();
+        let packs = self.packs && !matches!(packed, Some(None));
+        let is_ready = packs && (may_pack || packed.is_some());
         // Bytes are counted in the file, or in a neighbour: what is made here has no parts.
         let wants_part = request.method == Method::Get && request.fields.contains("range");
-        let packed = self.packed.get();
-        let packs = self.packs && may_pack && !wants_part && !matches!(packed, Some(None));
-        let mut is_there = self.encoded.each_ref().map(Option::is_some);
-        is_there[2] |= packs;
-        let Some(coding) = Weights::of(&request.fields).choose(is_there) else { return Chosen::None };
+        let weights = Weights::of(&request.fields);
+        let choose = |packs: bool| {
+            let [brotli, zstd, gzip] = self.encoded.each_ref().map(Option::is_some);
+            weights.choose([brotli, zstd, gzip || packs])
+        };
+        // A client that accepts nothing else gets all of what is made: a range may be ignored (RFC 9110 §14.2).
+        let Some(coding) = choose(is_ready && !wants_part).or_else(|| choose(is_ready)) else {
+            return if choose(packs).is_some() { Chosen::Busy } else { Chosen::None };
+        };
         let there = Coding::ENCODED.iter().position(|one| *one == coding).and_then(|at| self.encoded[at].as_ref());
         match (coding, there, packed) {
             (Coding::Identity, ..) => Chosen::Version(&self.plain),
@@ -180,13 +189,14 @@ mod tests {
                 Some(Some(coding.unwrap_or(Coding::Identity)))
             }
             Chosen::Pack => Some(None),
-            Chosen::None => None,
+            Chosen::Busy | Chosen::None => None,
         }
     }
 
     const ALL: (&str, &str) = ("Accept-Encoding", "gzip, br, zstd");
     const ONE: (&str, &str) = ("Accept-Encoding", "gzip");
     const NO_IDENTITY: (&str, &str) = ("Accept-Encoding", "identity;q=0");
+    const ONLY_GZIP: (&str, &str) = ("Accept-Encoding", "gzip, identity;q=0");
     const PART: (&str, &str) = ("Range", "bytes=0-1");
 
     #[test]
@@ -206,10 +216,17 @@ mod tests {
             (&[], true, &[ALL, PART], there),
             (&[Gzip], true, &[ALL, PART], Some(Some(Gzip))),
             (&[], true, &[NO_IDENTITY], None),
+            // All of what is made is better than nothing.
+            (&[], true, &[ONLY_GZIP, PART], Some(None)),
+            (&[Brotli], true, &[ONLY_GZIP, PART], Some(None)),
+            (&[Gzip], true, &[ONLY_GZIP, PART], Some(Some(Gzip))),
+            (&[], false, &[ONLY_GZIP, PART], None),
         ] {
             assert_eq!(chosen(&found(neighbours, packs, now), lines), expected, "{neighbours:?} {packs} {lines:?}");
         }
         assert!(matches!(found(&[], true, now).choose(&request(&[ALL]), false), Chosen::Version(_)));
+        assert!(matches!(found(&[], true, now).choose(&request(&[ONLY_GZIP]), false), Chosen::Busy));
+        assert!(matches!(found(&[], false, now).choose(&request(&[ONLY_GZIP]), false), Chosen::None));
     }
 
     #[test]
@@ -225,5 +242,6 @@ mod tests {
         assert!(matches!(&version.content, Content::Kept(bytes) if bytes == "short"));
         assert_eq!((shorter.kept(), shorter.descriptors()), (CONTENT.len() + 5, 0));
         assert_eq!(chosen(&shorter, &[ALL, PART]), Some(Some(Coding::Identity)));
+        assert!(matches!(shorter.choose(&request(&[ONLY_GZIP]), false), Chosen::Version(made) if !made.has_parts()));
     }
 }

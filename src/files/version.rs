@@ -160,6 +160,11 @@ impl Version {
         Representation { head: &self.head, extent: &self.extent, date: looked_at, looked_at: Some(looked_at) }
     }
 
+    /// Whether parts of it are offered.
+    pub(super) fn has_parts(&self) -> bool {
+        self.head.fields.contains("accept-ranges")
+    }
+
     /// Whether it keeps a descriptor open.
     pub(super) fn has_descriptor(&self) -> bool {
         matches!(self.content, Content::File(_))
