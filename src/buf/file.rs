@@ -19,6 +19,12 @@ pub trait Readable: fmt::Debug + Send + Sync {
         None
     }
 
+    /// A number that is another one once the file has changed. It is told from what the system has in memory, at once. `None`: it is not
+    /// known whether the file has changed.
+    fn stamp(&self) -> Option<u64> {
+        None
+    }
+
     /// A number that two values have in common if they are the same file: a hash of its device and inode. One read of a file runs at
     /// a time, so that a file whose reads hang occupies one thread. `None`: no other value is this file.
     fn identity(&self) -> Option<u64> {

@@ -115,6 +115,11 @@ impl Found {
         let _ = self.packed.set(bytes.map(version));
     }
 
+    /// Whether no version of it that is sent from a descriptor was overwritten since.
+    pub(super) fn is_current(&self) -> bool {
+        self.versions().all(Version::is_current)
+    }
+
     fn versions(&self) -> impl Iterator<Item = &Version> {
         let packed = self.packed.get().and_then(Option::as_ref);
         std::iter::once(&self.plain).chain(self.encoded.iter().flatten()).chain(packed)

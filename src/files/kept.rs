@@ -2,7 +2,8 @@
 //! thread that looks.
 //!
 //! Each event loop has its own, so that its lock is nearly always free. An entry lives for `--keep` (a second) from the moment on when the
-//! file was *looked at*: for so long a change may go unnoticed, and a file that was removed keeps its space on the disk. A file that was
+//! file was *looked at*: for so long a change may go unnoticed, and a file that was removed keeps its space on the disk. Bytes that are sent
+//! from an open file are the exception, because their tag has to be theirs: they are not found once the file has changed ([`super::stamp`]). A file that was
 //! changed less than two seconds before is not kept at all, because another change might not show ([`super::version`]): someone who
 //! saves a file and reloads the page sees it.
 //!
@@ -48,7 +49,8 @@ impl Kept {
 
     /// The file that a path led to a moment ago.
     pub(super) fn find(&self, path: &str, now: Instant) -> Option<Arc<Found>> {
-        self.inner().files.get(path).filter(|found| self.is_fresh(found, now)).cloned()
+        let found = self.inner().files.get(path).filter(|found| self.is_fresh(found, now)).cloned();
+        found.filter(|found| found.is_current())
     }
 
     /// A path has led to `found`.

@@ -12,13 +12,15 @@
 //! | which name in the directory is meant? | `path` |
 //! | how is it opened, so that no path leaves the directory? | `root` |
 //! | which version of the file is it, and how does a client tell? | `version` |
+//! | is an open file still that version? | `stamp` |
 //! | which coding of it? | `encoding`, `found` |
 //! | does the client have it already, and does it want a part? | `condition`, and the code of the cache |
 //! | what is in a directory? | `listing` |
 //! | what may this connection read, write and wait for? | [`FileSession`] |
 //! | which threads do what takes long? | `disk` |
 //!
-//! No event loop opens, asks for facts, lists or compresses: a disk may be slow, or a server far away.
+//! No event loop opens, lists or compresses, nor asks a file system for facts: a disk may be slow, or a server far away. Of an open file it
+//! asks the kernel's memory whether it has changed (`stamp`).
 
 mod answer;
 mod args;
@@ -37,6 +39,7 @@ mod respond;
 mod root;
 mod run;
 mod session;
+mod stamp;
 #[cfg(test)]
 mod tests;
 mod version;

@@ -26,6 +26,8 @@ pub(super) struct Request {
     pub(super) asked: Asked,
     /// When its head was there.
     pub(super) began: Instant,
+    /// Its file was overwritten while it was compressed: it is sent as it is now, because it may be overwritten again.
+    pub(super) again: bool,
 }
 
 /// The facts of a request that its response depends on.

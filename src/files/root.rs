@@ -10,6 +10,7 @@
 //! The thing that is opened may be a FIFO, for which `open` would wait for a writer, or a terminal: `O_NONBLOCK` and `O_NOCTTY`. The opened file
 //! says what it is, and only regular files and directories are given out.
 
+use super::stamp::stamp_of;
 use crate::buf::Readable;
 use nix::{
     errno::Errno,
@@ -85,6 +86,10 @@ impl Readable for OnDisk {
 
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         Some(self.file.as_fd())
+    }
+
+    fn stamp(&self) -> Option<u64> {
+        stamp_of(&self.file)
     }
 
     fn identity(&self) -> Option<u64> {

@@ -120,7 +120,7 @@ impl<F: Files> FileSession<F> {
         if ends {
             asked.reuse = Err(CloseReason::Protocol("content was not asked for"));
         }
-        let request = Request { head, asked, began: self.now.instant };
+        let request = Request { head, asked, began: self.now.instant, again: false };
         if ends { self.handle(request) } else { State::Skipping(request) }
     }
 
@@ -131,10 +131,16 @@ impl<F: Files> FileSession<F> {
             Method::Options => return self.own(&request, Own::options()),
             _ => return self.own(&request, Own::method_not_allowed()),
         }
-        let target = request.head.parsed_target();
-        if let Some(found) = self.shared.kept.find(target.path(), self.now.instant) {
-            return self.respond(request, &found, true);
+        let path = request.head.parsed_target().path();
+        match self.shared.kept.find(path, self.now.instant) {
+            Some(found) => self.respond(request, &found, true),
+            None => self.look(request),
         }
+    }
+
+    /// Asks what is there now.
+    fn look(&mut self, request: Request) -> State {
+        let target = request.head.parsed_target();
         let question = match Place::of(target.path()) {
             Ok(place) => {
                 let lists = self.shared.config.listing && place.is_directory();
@@ -161,8 +167,10 @@ impl<F: Files> FileSession<F> {
         match reply {
             Reply::Found(found) => {
                 self.shared.kept.keep(path, &found, self.now.instant);
-                self.respond(request, &found, true)
+                let may_pack = !request.again;
+                self.respond(request, &found, may_pack)
             }
+            Reply::Packed(found) if !found.is_current() => self.look(Request { again: true, ..request }),
             Reply::Packed(found) => self.respond(request, &found, true),
             Reply::Busy(found) => self.respond(request, &found, false),
             Reply::Missing(Some(page)) => self.respond(request, &page, false),
@@ -178,7 +186,7 @@ impl<F: Files> FileSession<F> {
 
     /// Answers with a file.
     fn respond(&mut self, request: Request, found: &Arc<Found>, may_pack: bool) -> State {
-        let Request { head, asked, began } = &request;
+        let Request { head, asked, began, .. } = &request;
         let boundary = self.shared.config.boundary;
         match respond(head, found, asked, may_pack, boundary, self.now.wall, &mut self.output) {
             Answered::Whole { status, length, mut pieces } => {

@@ -12,7 +12,10 @@ use crate::{
 };
 use std::{
     io,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// Keeps questions until the test answers them.
@@ -25,13 +28,17 @@ impl Files for Asked {
     }
 }
 
-/// A file of a thousand bytes that is never read: sessions only name parts of it.
+/// A file of a thousand bytes that is never read: sessions only name parts of it. It has this stamp.
 #[derive(Debug)]
-struct Unread;
+struct Unread(Arc<AtomicU64>);
 
 impl Readable for Unread {
     fn read_at(&self, _: &mut [u8], _: u64) -> io::Result<usize> {
         panic!("no session reads a file")
+    }
+
+    fn stamp(&self) -> Option<u64> {
+        Some(self.0.load(Ordering::Relaxed))
     }
 }
 
@@ -96,10 +103,17 @@ fn kept_file(now: Now) -> Reply {
 
 /// A file that is open, of a thousand bytes.
 fn open_file(now: Now) -> Reply {
+    changing_file(now, false).0
+}
+
+/// The same, and its stamp. `packs`: it is to be compressed.
+fn changing_file(now: Now, packs: bool) -> (Reply, Arc<AtomicU64>) {
     let facts = Facts { length: 1000, ..found::testing::facts(now) };
+    let stamp = Arc::new(AtomicU64::new(facts.stamp()));
+    let content = Content::File(Arc::new(Unread(Arc::clone(&stamp))));
     let told = Told { status: Status::OK, content_type: "text/plain", cache_control: None, varies: false };
-    let version = Version::new(Content::File(Arc::new(Unread)), &facts, now.wall, Coding::Identity, Source::File, told);
-    Reply::Found(Arc::new(Found::new(version, [None, None, None], false, facts, now)))
+    let version = Version::new(content, &facts, now.wall, Coding::Identity, Source::File, told);
+    (Reply::Found(Arc::new(Found::new(version, [None, None, None], packs, facts, now))), stamp)
 }
 
 #[test]
@@ -132,6 +146,41 @@ fn a_file_that_was_found_a_moment_ago_is_not_asked_for() {
     client.now = client.now.after(Duration::from_secs(1));
     client.get("/a", "");
     drop(client.question());
+}
+
+/// The tag of a file that is open must be that of the bytes that are sent.
+#[test]
+fn an_open_file_that_was_overwritten_is_looked_at_again() {
+    let mut client = client();
+    let (reply, stamp) = changing_file(client.now, false);
+    client.get("/a", "");
+    client.reply(reply);
+    assert!(client.sent().ends_with("<0+1000>"));
+    client.get("/a", "Range: bytes=0-1\r\n");
+    assert!(client.sent().ends_with("<0+2>"), "it is as it was");
+    stamp.fetch_add(1, Ordering::Relaxed);
+    client.get("/a", "Range: bytes=0-1\r\n");
+    assert_eq!(client.sent(), "");
+    client.reply(kept_file(client.now));
+    assert!(client.sent().ends_with("01"));
+}
+
+/// Compressing takes time, and the old tag would be sent with the new bytes behind it. A file that is always overwritten is compressed once.
+#[test]
+fn a_file_that_was_overwritten_while_it_was_compressed_is_looked_at_once_more() {
+    let mut client = client();
+    client.get("/a", "Accept-Encoding: gzip\r\n");
+    let (reply, stamp) = changing_file(client.now, true);
+    client.reply(reply);
+    let (Question::Pack { found, .. }, done) = client.question() else { panic!("it is text") };
+    stamp.fetch_add(1, Ordering::Relaxed);
+    done(Reply::Packed(found));
+    client.session.woken(client.now);
+    let (Question::Look { .. }, done) = client.question() else { panic!("it is another file now") };
+    done(changing_file(client.now, true).0);
+    client.session.woken(client.now);
+    let sent = client.sent();
+    assert!(sent.ends_with("<0+1000>") && !sent.contains("Content-Encoding"), "{sent}");
 }
 
 #[test]

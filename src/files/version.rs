@@ -22,7 +22,9 @@ use crate::{
 };
 use bytes::Bytes;
 use std::{
+    fs::Metadata,
     hash::{DefaultHasher, Hash, Hasher},
+    os::unix::fs::MetadataExt,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -46,6 +48,22 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// The facts of an open file.
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        Self {
+            length: metadata.len(),
+            modified: time(metadata.mtime(), metadata.mtime_nsec()),
+            changed: time(metadata.ctime(), metadata.ctime_nsec()),
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
+    }
+
+    /// The stamp of an open file that has these.
+    pub(super) fn stamp(&self) -> u64 {
+        stamp(self.length, self.modified, self.changed)
+    }
+
     /// Whether a later change would show, by the time when this was read.
     #[must_use]
     pub fn is_settled(&self, looked_at: SystemTime) -> bool {
@@ -61,6 +79,22 @@ impl Facts {
         let (weak, doubt) = if is_settled { ("", "") } else { ("W/", "-0") };
         format!("{weak}\"{length:x}-{modified:x}-{:x}{suffix}{doubt}\"", digest.finish())
     }
+}
+
+/// A number that is another one after each change of a file: of its length, its content or its status.
+pub(super) fn stamp(length: u64, modified: SystemTime, changed: SystemTime) -> u64 {
+    let mut digest = DefaultHasher::new();
+    (length, modified, changed).hash(&mut digest);
+    digest.finish()
+}
+
+/// Seconds since 1970, perhaps negative, and nanoseconds.
+pub(super) fn time(seconds: i64, nanoseconds: i64) -> SystemTime {
+    let whole = Duration::from_secs(seconds.unsigned_abs());
+    let base =
+        if seconds < 0 { SystemTime::UNIX_EPOCH.checked_sub(whole) } else { SystemTime::UNIX_EPOCH.checked_add(whole) };
+    let part = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or_default());
+    base.and_then(|base| base.checked_add(part)).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// Since 1970; times before count as that.
@@ -85,6 +119,7 @@ pub struct Version {
     pub(super) head: ResponseHead,
     pub(super) extent: Extent,
     pub(super) looked_at: SystemTime,
+    stamp: u64,
 }
 
 /// The fields of a version that do not tell it apart.
@@ -151,7 +186,7 @@ impl Version {
         }
         add(fields, "X-Content-Type-Options", "nosniff");
         fields.shrink();
-        Self { content, head, extent: Extent::Whole(length), looked_at }
+        Self { content, head, extent: Extent::Whole(length), looked_at, stamp: facts.stamp() }
     }
 
     /// As conditions and ranges see it.
@@ -163,6 +198,14 @@ impl Version {
     /// Whether parts of it are offered.
     pub(super) fn has_parts(&self) -> bool {
         self.head.fields.contains("accept-ranges")
+    }
+
+    /// Whether its bytes are still those that it was made of. Those in memory are.
+    pub(super) fn is_current(&self) -> bool {
+        match &self.content {
+            Content::Kept(_) => true,
+            Content::File(file) => file.stamp() == Some(self.stamp),
+        }
     }
 
     /// Whether it keeps a descriptor open.

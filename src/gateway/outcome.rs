@@ -69,7 +69,9 @@ impl Outcome {
     /// The answer of a server that has heard the command. `echoed`: this text was to be sent back.
     fn answered(text: String, echoed: Option<&str>) -> Self {
         match text.strip_prefix(ERROR) {
-            _ if echoed == Some(&*text) => Self { status: Status::OK, text, executed: Executed::Yes, retry_after: None },
+            _ if echoed == Some(&*text) => {
+                Self { status: Status::OK, text, executed: Executed::Yes, retry_after: None }
+            }
             None => Self { status: Status::OK, text, executed: Executed::Yes, retry_after: None },
             // Its own limit, not the client's mistake.
             Some(error) if error.starts_with("too many") => Self::later(error, SOON),

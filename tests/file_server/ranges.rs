@@ -1,6 +1,10 @@
 //! Parts of files.
 
-use crate::{Site, drivers, get, get_with, pattern, support::raw::Conn};
+use crate::{
+    Site, drivers, get, get_with, pattern,
+    support::{process::wait_until, raw::Conn},
+};
+use std::os::unix::fs::FileExt as _;
 
 /// As a player or a reader of PDFs: ten thousand parts, one after another, on one connection.
 #[test]
@@ -47,6 +51,31 @@ fn several_parts_in_one_response() {
         // No author of a file can guess the next one.
         let other = client.ask(&get_with("/film", "Range: bytes=0-0,9-9"));
         assert!(!other.field("content-type").unwrap().contains(boundary));
+    }
+}
+
+/// The halves of two versions must not come together at a client: a tag goes with the bytes that it was made of, even while a file is kept.
+#[test]
+fn a_download_that_goes_on_does_not_mix_two_versions() {
+    let site = Site::new(&[]);
+    for driver in drivers() {
+        site.write("film", vec![b'A'; 100_000]);
+        let server = site.serve(driver, &["--keep", "1h"]);
+        let mut client = Conn::open(server.address());
+        let mut tag = String::new();
+        wait_until("a strong tag", || {
+            tag = client.ask(&get("/film")).field("etag").unwrap().to_owned();
+            !tag.starts_with("W/")
+        });
+        let rest = get_with("/film", &format!("Range: bytes=50000-\r\nIf-Range: {tag}"));
+        let answer = client.ask(&rest);
+        assert_eq!((answer.status(), &*answer.body), (206, &[b'A'; 50_000][..]));
+        // In place: the file that is open is the one that is written to.
+        let film = std::fs::File::options().write(true).open(site.path("film")).unwrap();
+        film.write_all_at(&[b'B'; 100_000], 0).unwrap();
+        let answer = client.ask(&rest);
+        assert_eq!((answer.status(), &*answer.body), (200, &[b'B'; 100_000][..]));
+        assert_ne!(answer.field("etag"), Some(&*tag));
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
         listing::{Directory, Entry, Listing, MAX_ENTRIES},
         path::Place,
         root::{Inside, NoFile, OnDisk, Opened},
-        version::{Content, Facts, Source, Told, Version},
+        version::{Content, Facts, Source, Told, Version, time},
     },
     Refusal, Reply, Shared,
 };
@@ -22,14 +22,10 @@ use std::{
     ffi::OsStr,
     fs::Metadata,
     io,
-    os::{
-        fd::OwnedFd,
-        unix::{ffi::OsStrExt, fs::MetadataExt},
-    },
+    os::{fd::OwnedFd, unix::ffi::OsStrExt},
     path::{Path, PathBuf},
     str::FromStr,
     sync::Arc,
-    time::{Duration, SystemTime},
 };
 
 /// The file of a directory that is shown in its place.
@@ -240,27 +236,6 @@ pub(super) fn read(file: &dyn Readable, length: u64) -> io::Result<Vec<u8>> {
     }
     content.truncate(filled);
     Ok(content)
-}
-
-impl Facts {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            length: metadata.len(),
-            modified: time(metadata.mtime(), metadata.mtime_nsec()),
-            changed: time(metadata.ctime(), metadata.ctime_nsec()),
-            device: metadata.dev(),
-            inode: metadata.ino(),
-        }
-    }
-}
-
-/// Seconds since 1970, perhaps negative, and nanoseconds.
-fn time(seconds: i64, nanoseconds: i64) -> SystemTime {
-    let whole = Duration::from_secs(seconds.unsigned_abs());
-    let base =
-        if seconds < 0 { SystemTime::UNIX_EPOCH.checked_sub(whole) } else { SystemTime::UNIX_EPOCH.checked_add(whole) };
-    let part = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or_default());
-    base.and_then(|base| base.checked_add(part)).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 fn refused(place: &Place, error: NoFile) -> Reply {

@@ -77,8 +77,9 @@ impl Shared {
             return found.set_packed(packed);
         }
         let packed = compressed(&found.plain().content, facts.length).and_then(|packed| self.budget.hold(packed));
-        // A file that was changed a moment ago may have other content under the same facts.
-        if found.is_settled() {
+        // One that was overwritten meanwhile has other content than its facts say; so may one that was changed a moment ago.
+        let packed = packed.filter(|_| found.plain().is_current());
+        if found.is_settled() && found.plain().is_current() {
             self.packed.memory().keep(*facts, packed.clone());
         }
         found.set_packed(packed);

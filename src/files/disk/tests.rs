@@ -306,3 +306,17 @@ fn files_that_were_kept_are_let_go_by_themselves() {
     site.found("/a");
     wait_until("the file to be closed", || gone.upgrade().is_none());
 }
+
+/// The bytes of a file that was overwritten since it was looked at are not those of its tag.
+#[test]
+fn a_file_that_was_overwritten_is_not_compressed_under_its_old_name() {
+    let site = site();
+    let text = "All work and no play. ".repeat(1000);
+    site.write("a.txt", &text, 0);
+    let found = site.found("/a.txt");
+    assert!(found.is_current());
+    site.write("a.txt", &text, 9);
+    assert!(!found.is_current());
+    assert!(matches!(site.ask(pack(&found)).recv().unwrap(), Reply::Packed(_)));
+    assert_eq!((found.kept(), site.disk.shared.budget.in_use()), (0, 0));
+}
