@@ -20,6 +20,7 @@
 //! server  client  proxy  load  gateway  multi  chat  files  broker  store    run things: workers, threads, processes
 //! cli                                   what all command lines have in common
 //! redis                                 a client of Redis, on a thread of its own
+//! disk                                  files that outlive a process
 //! net                                   sockets, clock, signals; what is below has none
 //! http  http2  websocket  mqtt  resp  tls  service  lb  pool  health  resilience  cache     pure: bytes and time in, decisions out
 //! app  session  backend                 the contracts and the shared noun
@@ -35,6 +36,7 @@ pub mod chat;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod disk;
 pub mod files;
 pub mod gateway;
 pub mod health;

@@ -3,13 +3,13 @@
 use super::{
     app::{Bridge, Config},
     bridge::{Place, Rule, Rules},
-    journal::Sync,
     limits::{Limits, WhenFull},
     secured::TlsArgs,
     users::Users,
 };
 use crate::{
     cli::{Failure, ListenArgs},
+    disk::Sync,
     net::DriverKind,
     units::{Flags, MAX_COUNT, Pointless, at_least_one, duration, nonzero_duration, number, size},
 };

@@ -14,8 +14,7 @@
 //!
 //! There is no thread and no clock in it: [`Writer`](super::writer::Writer) has these.
 
-mod disk;
-mod files;
+mod kind;
 mod load;
 
 #[cfg(test)]
@@ -25,54 +24,19 @@ use super::{
     image::Image,
     record::{Mark, Record},
 };
-pub use disk::{Disk, DiskFile};
-use disk::{Kind, write_all};
-pub(crate) use files::Folder;
-use std::{
-    io,
-    sync::Arc,
-    time::{Duration, Instant},
-};
-
-/// How long what was written may be in the system's memory alone, with [`Sync::EverySecond`].
-const SECOND: Duration = Duration::from_secs(1);
-
-/// Bytes that may be in the system's memory alone, with [`Sync::EverySecond`]: they are in ours as well.
-const MAX_UNSYNCED: usize = 8 * 1024 * 1024;
+use crate::disk::{Disk, Log, Sync, write_again};
+use kind::Kind;
+use std::{io, sync::Arc, time::Instant};
 
 /// A log that is shorter is not replaced by a snapshot.
 const WORTH: u64 = 16 * 1024 * 1024;
-
-/// When the disk is told to keep what was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Sync {
-    /// Before anything is acknowledged.
-    Always,
-    /// Once a second.
-    #[value(name = "1s")]
-    EverySecond,
-    /// When the system wants to.
-    Never,
-}
 
 /// The log, open for writing behind its last record.
 #[derive(Debug)]
 pub(crate) struct Journal {
     disk: Arc<dyn Disk>,
-    file: Box<dyn DiskFile>,
+    log: Log,
     number: u64,
-    /// Bytes of the log that are not in the tail.
-    kept: u64,
-    /// Records behind them. With [`Sync::Never`] they leave it when they are written, else when the disk has confirmed them.
-    tail: Vec<u8>,
-    /// Bytes of the tail that are written.
-    written: usize,
-    /// The disk has failed to keep some of them: another sync that succeeds proves nothing, unless they are written again.
-    is_doubtful: bool,
-    /// The disk has confirmed all before the tail.
-    is_confirmed: bool,
-    /// When the tail is to be confirmed at the latest.
-    due: Option<Instant>,
     /// Records that were taken.
     taken: u64,
     sync: Sync,
@@ -96,44 +60,31 @@ impl Journal {
         if sync != Sync::Never {
             // A process that was killed may have left records that only the system's memory has, and clients are told of them from now on.
             // If a sync had failed before, the system takes them for kept: so they are written again.
-            load::write_again(&*file, confirmed, len).and_then(|()| disk.sync()).map_err(failed)?;
+            write_again(&*file, confirmed, len).and_then(|()| disk.sync()).map_err(failed)?;
         }
-        let journal = Self {
-            file,
-            number,
-            kept: len,
-            tail: Vec::new(),
-            written: 0,
-            is_doubtful: false,
-            is_confirmed: sync != Sync::Never,
-            due: None,
-            taken: 0,
-            sync,
-            snapshot,
-            worth: WORTH,
-            is_compacting: false,
-            disk,
-        };
+        let log = Log::new(file, len, sync != Sync::Never, sync);
+        let (taken, worth, is_compacting) = (0, WORTH, false);
+        let journal = Self { log, number, taken, sync, snapshot, worth, is_compacting, disk };
         Ok((journal, image))
     }
 
     /// Takes records that are to be written.
     pub(crate) fn take(&mut self, records: &[Record]) {
         for record in records {
-            let is_first = self.tail.is_empty() && self.is_confirmed;
-            record.write(if is_first { Mark::Confirmed } else { Mark::Behind }, &mut self.tail);
+            let mark = if self.log.is_confirmed() { Mark::Confirmed } else { Mark::Behind };
+            record.write(mark, self.log.tail());
         }
         self.taken += records.len() as u64;
     }
 
     /// Bytes that are to be written.
     pub(crate) fn unwritten(&self) -> usize {
-        self.tail.len() - self.written
+        self.log.unwritten()
     }
 
     /// When [`Journal::write`] is to be called even if nothing comes.
     pub(crate) fn due(&self) -> Option<Instant> {
-        self.due
+        self.log.due()
     }
 
     /// Writes all that was taken. Returns how many records are stored, of all that were ever taken.
@@ -142,22 +93,7 @@ impl Journal {
     ///
     /// One line. Nothing is stored that was not before; it may be tried again.
     pub(crate) fn write(&mut self, now: Instant) -> Result<u64, String> {
-        let done = self.write_tail().and_then(|()| {
-            let is_due = self.due.is_some_and(|due| due <= now) || self.tail.len() > MAX_UNSYNCED;
-            match self.sync {
-                Sync::Always if !self.tail.is_empty() => self.confirm(),
-                Sync::EverySecond if is_due || self.is_doubtful => self.confirm(),
-                Sync::Always | Sync::EverySecond | Sync::Never => Ok(()),
-            }
-        });
-        done.map_err(|error| load::failed(&*self.disk, &Kind::Log.name(self.number), &error))?;
-        if self.sync == Sync::Never && !self.tail.is_empty() {
-            self.forget_tail();
-            self.is_confirmed = false;
-        }
-        if !self.tail.is_empty() {
-            self.due = self.due.or(Some(now + SECOND));
-        }
+        self.log.write(now).map_err(|error| self.failed(&error))?;
         Ok(self.taken)
     }
 
@@ -167,43 +103,17 @@ impl Journal {
     ///
     /// One line.
     pub(crate) fn finish(&mut self) -> Result<(), String> {
-        if self.tail.is_empty() {
-            return Ok(());
-        }
-        let done = self.write_tail().and_then(|()| self.confirm());
-        done.map_err(|error| load::failed(&*self.disk, &Kind::Log.name(self.number), &error))
+        self.log.finish().map_err(|error| self.failed(&error))
     }
 
-    /// A write that fails leaves a part of a record, which the next try covers: the tail only grows until it is written.
-    fn write_tail(&mut self) -> io::Result<()> {
-        let from = if self.is_doubtful { 0 } else { self.written };
-        write_all(&*self.file, &self.tail[from..], self.kept + from as u64)?;
-        self.written = if self.sync == Sync::Always { 0 } else { self.tail.len() };
-        Ok(())
-    }
-
-    fn confirm(&mut self) -> io::Result<()> {
-        if let Err(error) = self.file.sync() {
-            self.is_doubtful = true;
-            return Err(error);
-        }
-        self.forget_tail();
-        self.is_confirmed = true;
-        Ok(())
-    }
-
-    fn forget_tail(&mut self) {
-        self.kept += self.tail.len() as u64;
-        self.tail.clear();
-        // A burst must not keep its memory for ever.
-        self.tail.shrink_to(MAX_UNSYNCED);
-        (self.written, self.is_doubtful, self.due) = (0, false, None);
+    fn failed(&self, error: &io::Error) -> String {
+        load::failed(&*self.disk, &Kind::Log.name(self.number), error)
     }
 
     /// Begins another log when this one has become long. `Some`: a snapshot is to be made of all before, and [`Journal::compacted`] to be
     /// called.
     pub(crate) fn compact(&mut self) -> Option<Compaction> {
-        if self.is_compacting || self.unwritten() > 0 || self.kept < self.worth.max(self.snapshot) {
+        if self.is_compacting || self.unwritten() > 0 || self.log.kept() < self.worth.max(self.snapshot) {
             return None;
         }
         if let Err(error) = self.begin_next() {
@@ -217,10 +127,11 @@ impl Journal {
 
     fn begin_next(&mut self) -> io::Result<()> {
         // A torn record may only stand in the last log.
-        self.confirm()?;
+        self.log.confirm()?;
         let next = self.disk.open(&Kind::Log.name(self.number + 1))?;
         self.disk.sync()?;
-        (self.file, self.kept, self.number) = (next, 0, self.number + 1);
+        self.log = Log::new(next, 0, true, self.sync);
+        self.number += 1;
         Ok(())
     }
 

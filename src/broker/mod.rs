@@ -43,7 +43,7 @@ mod writer;
 
 pub use app::{Broker, Census};
 pub use args::BrokerArgs;
-pub use journal::{Compaction, Disk, DiskFile};
+pub use journal::Compaction;
 pub use parts::Parts;
 pub use run::run;
 pub use shared::Call;

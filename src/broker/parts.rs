@@ -5,11 +5,11 @@ use super::{
     app::{Bridge, Broker, Config},
     args::BrokerArgs,
     core::Core,
-    journal::{Disk, Journal},
+    journal::Journal,
     shared::{Call, Shared},
     writer::Writer,
 };
-use crate::{cli::Failure, time::Now};
+use crate::{cli::Failure, disk::Disk, time::Now};
 use std::sync::{Arc, mpsc};
 
 /// The parts.

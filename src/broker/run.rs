@@ -2,7 +2,6 @@
 
 use super::{
     BrokerArgs, guard,
-    journal::Folder,
     parts::Parts,
     password,
     secured::{self, Secured},
@@ -12,6 +11,7 @@ use super::{
 use crate::{
     app::App,
     cli::{self, DataFolder, Failure},
+    disk::Folder,
     net::{
         Driver, DriverChoice, DriverConfig, clock,
         signals::{self, Signal},
@@ -37,7 +37,7 @@ pub fn run(args: &BrokerArgs) -> Result<(), Failure> {
     let _log = cli::start_logging(&args.listen.log_level);
     let driver = args.driver.choose()?;
     let place = DataFolder::open(args.data.as_deref(), "broker")?;
-    let folder = Folder::open(place.path()).map_err(Failure::Run)?;
+    let folder = Folder::open(place.path(), "broker").map_err(Failure::Run)?;
     let Parts { app, writer, shared } = Parts::new(args, Arc::new(folder), clock::now())?;
     let secured = args.tls.prepare(args.listen.backlog, clock::now().wall)?;
     let listener = args.listen.open()?;

@@ -10,12 +10,10 @@ use super::{
         image::Image,
         record::{HEAD, MAX_RECORD, Mark, Record, checksum},
     },
-    disk::{Disk, DiskFile, FromStart, Kind, replace, write_all},
+    kind::Kind,
 };
+use crate::disk::{Disk, FromStart, PIECE, replace, tear, write_each};
 use std::io::{self, BufReader, Read};
-
-/// Bytes that are read or written with one call.
-const PIECE: usize = 256 * 1024;
 
 /// The state that the files hold, and where writing goes on.
 pub(super) struct Loaded {
@@ -104,56 +102,6 @@ fn read_whole(disk: &dyn Disk, name: &str, image: &mut Image) -> Result<u64, Str
     }
 }
 
-/// Cuts off the end of a log, and keeps it beside if there is room for that.
-fn tear(disk: &dyn Disk, name: &str, at: u64, len: u64) -> io::Result<()> {
-    let kept = format!("{name}.torn");
-    let (shown, beside) = (disk.shown(name), disk.shown(&kept));
-    let file = disk.open(name)?;
-    match copy(&*file, at, len, &*disk.open(&kept)?) {
-        Ok(()) => tracing::warn!(
-            "{shown}: the last {} bytes are no whole record, as after a crash: cut off, and kept in {beside}",
-            len - at
-        ),
-        Err(error) => tracing::warn!(
-            "{shown}: the last {} bytes are no whole record, as after a crash: cut off ({beside}: {error})",
-            len - at
-        ),
-    }
-    file.cut(at)?;
-    file.sync()
-}
-
-fn copy(from: &dyn DiskFile, at: u64, end: u64, to: &dyn DiskFile) -> io::Result<()> {
-    to.cut(0)?;
-    pass_on(from, at, end, |piece, offset| write_all(to, piece, offset - at))
-}
-
-/// Writes what a file has from `at` on once more, and has the disk keep it.
-pub(super) fn write_again(file: &dyn DiskFile, at: u64, end: u64) -> io::Result<()> {
-    pass_on(file, at, end, |piece, offset| write_all(file, piece, offset))?;
-    file.sync()
-}
-
-/// Reads a part of a file, and passes on each piece with its place.
-fn pass_on(
-    from: &dyn DiskFile,
-    mut at: u64,
-    end: u64,
-    mut to: impl FnMut(&[u8], u64) -> io::Result<()>,
-) -> io::Result<()> {
-    let mut piece = vec![0; PIECE];
-    while at < end {
-        let most = usize::try_from(end - at).unwrap_or(PIECE).min(PIECE);
-        let len = from.read_at(&mut piece[..most], at)?;
-        if len == 0 {
-            break;
-        }
-        to(&piece[..len], at)?;
-        at += len as u64;
-    }
-    Ok(())
-}
-
 /// Reads records until the end of a file, or until one is not whole.
 fn read(disk: &dyn Disk, name: &str, image: &mut Image) -> io::Result<Found> {
     let file = disk.open(name)?;
@@ -236,19 +184,8 @@ pub(super) fn snapshot(disk: &dyn Disk, number: u64) -> io::Result<u64> {
         whole(&Kind::Log.name(log), &mut image)?;
     }
     let name = Kind::Snapshot.name(number);
-    let len = replace(disk, &name, |file| {
-        let (mut bytes, mut at) = (Vec::new(), 0);
-        for record in image.records() {
-            record.write(Mark::Behind, &mut bytes);
-            if bytes.len() >= PIECE {
-                write_all(file, &bytes, at)?;
-                at += bytes.len() as u64;
-                bytes.clear();
-            }
-        }
-        write_all(file, &bytes, at)?;
-        Ok(at + bytes.len() as u64)
-    })?;
+    let write = |record: Record, bytes: &mut Vec<u8>| record.write(Mark::Behind, bytes);
+    let len = replace(disk, &name, |file| write_each(file, image.records(), write))?;
     for log in logs.into_iter().filter(|log| *log < number) {
         disk.remove(&Kind::Log.name(log))?;
     }

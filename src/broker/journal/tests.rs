@@ -4,6 +4,7 @@ use crate::broker::{
     outgoing::{Sent, Stage},
     record::Receiver as To,
 };
+use crate::disk::Folder;
 use crate::mqtt::{Filter, PacketId, Property, QoS, RetainHandling, Subscription, Value, id};
 use crate::service::testing::now;
 use bytes::Bytes;
@@ -233,11 +234,4 @@ fn long_logs_become_snapshots() {
     // A snapshot that was not finished.
     fs::write(folder.path().join(Kind::Snapshot.name(999)).with_extension("new"), b"half").unwrap();
     assert_eq!(load(folder.path()), Ok(image(many)));
-}
-
-#[test]
-fn a_directory_has_one_broker() {
-    let folder = tempfile::tempdir().unwrap();
-    let _first = Folder::open(folder.path()).unwrap();
-    assert!(Folder::open(folder.path()).is_err_and(|why| why.contains("in use by another broker")));
 }

@@ -1,6 +1,6 @@
 //! The oracle of the broker's world: what was published, what was acknowledged, and who got it.
 
-use super::disk::FakeDisk;
+use crate::disk::FakeDisk;
 use socket_patterns::mqtt::{QoS, filter_matches};
 use std::{
     cell::RefCell,

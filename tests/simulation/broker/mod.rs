@@ -10,7 +10,6 @@
 #![allow(unreachable_pub)]
 
 mod books;
-mod disk;
 mod person;
 mod play;
 mod setting;

@@ -2,15 +2,17 @@
 
 use super::{
     books::{Shared, Tally},
-    disk::{FakeDisk, Seen, Trouble},
     person::{Line, Person},
     setting::{Setting, people},
 };
-use crate::support::{
-    random::Random,
-    trace::{Lines, Trace},
-    weather::Weather,
-    world::{Waker, World},
+use crate::{
+    disk::{FakeDisk, Seen, Trouble},
+    support::{
+        random::Random,
+        trace::{Lines, Trace},
+        weather::Weather,
+        world::{Waker, World},
+    },
 };
 use socket_patterns::{
     broker::{Broker, BrokerArgs, Compaction, Parts, Writer},
@@ -244,7 +246,7 @@ impl Play {
         }
         let (app, writer) = self.recover();
         (self.writer, self.compaction, self.alarm) = (writer, None, None);
-        self.world.replace(app);
+        self.world.replace(vec![app]);
     }
 
     /// As often as it takes while the disk has its troubles; at once without them.

@@ -1,13 +1,34 @@
-//! The few things that a journal asks of a disk. A directory of the system can do them (`Folder`), and so can a value in memory that
+//! Files that outlive a process, and what a crash leaves of them.
+//!
+//! The few things that a journal asks of a disk are a trait. A directory of the system can do them (`Folder`), and so can a value in memory that
 //! breaks as disks do: that is how the simulation has it.
+//!
+//! ```text
+//!   a journal's records ──▶ Log: its tail ── write, sync ──▶ DiskFile ── of a ──▶ Disk
+//!                                             after a crash: torn, of which the whole part is kept
+//! ```
+//!
+//! Reading order: the two traits, `log` (the end of a file that only grows), `torn` (after a crash), `folder` (a directory of the system).
+
+mod folder;
+mod log;
+mod torn;
+
+pub(crate) use folder::Folder;
+pub(crate) use log::Log;
+pub use log::Sync;
+pub(crate) use torn::{tear, write_again};
 
 use std::{
     fmt::Debug,
     io::{self, Read},
 };
 
+/// Bytes that are read or written with one call.
+pub(crate) const PIECE: usize = 256 * 1024;
+
 /// The place of a journal's files. Changes of names last when [`Disk::sync`] has returned, and not before.
-pub trait Disk: Debug + Send + Sync {
+pub trait Disk: Debug + Send + std::marker::Sync {
     /// The names of all files.
     ///
     /// # Errors
@@ -85,37 +106,8 @@ pub trait DiskFile: Debug + Send {
     fn sync(&self) -> io::Result<()>;
 }
 
-/// The two kinds of files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Log,
-    Snapshot,
-}
-
-impl Kind {
-    fn prefix(self) -> &'static str {
-        match self {
-            Self::Log => "log-",
-            Self::Snapshot => "snapshot-",
-        }
-    }
-
-    /// The name of the file with this number.
-    pub(super) fn name(self, number: u64) -> String {
-        format!("{}{number:08}", self.prefix())
-    }
-
-    /// The numbers of the files of this kind, in order.
-    pub(super) fn numbers(self, disk: &dyn Disk) -> io::Result<Vec<u64>> {
-        let number = |name: &String| name.strip_prefix(self.prefix()).and_then(|digits| digits.parse::<u64>().ok());
-        let mut numbers: Vec<u64> = disk.names()?.iter().filter_map(number).collect();
-        numbers.sort_unstable();
-        Ok(numbers)
-    }
-}
-
 /// Writes all of the bytes.
-pub(super) fn write_all(file: &dyn DiskFile, mut bytes: &[u8], mut at: u64) -> io::Result<()> {
+pub(crate) fn write_all(file: &dyn DiskFile, mut bytes: &[u8], mut at: u64) -> io::Result<()> {
     while !bytes.is_empty() {
         match file.write_at(bytes, at) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -128,37 +120,65 @@ pub(super) fn write_all(file: &dyn DiskFile, mut bytes: &[u8], mut at: u64) -> i
 }
 
 /// Writes a file that takes its name at once or not at all. `write` is given an empty file. Returns its length.
-pub(super) fn replace(
+pub(crate) fn replace(
     disk: &dyn Disk,
     name: &str,
     write: impl FnOnce(&dyn DiskFile) -> io::Result<u64>,
 ) -> io::Result<u64> {
     let new = format!("{name}.new");
-    let written = disk.open(&new).and_then(|file| {
-        file.cut(0)?;
-        let len = write(&*file)?;
-        file.sync()?;
-        Ok(len)
-    });
-    if written.is_err() {
-        // On a full disk, half a file must not take what little room there is.
-        let _ = disk.remove(&new);
-    }
-    let len = written?;
+    let (_, len) = prepare(disk, &new, write)?;
     disk.rename(&new, name)?;
     disk.sync()?;
     Ok(len)
 }
 
+/// Writes a file of this name, which is there as a whole or not at all. Its name may not last yet. Returns it with its length.
+pub(crate) fn prepare(
+    disk: &dyn Disk,
+    name: &str,
+    write: impl FnOnce(&dyn DiskFile) -> io::Result<u64>,
+) -> io::Result<(Box<dyn DiskFile>, u64)> {
+    let written = disk.open(name).and_then(|file| {
+        file.cut(0)?;
+        let len = write(&*file)?;
+        file.sync()?;
+        Ok((file, len))
+    });
+    if written.is_err() {
+        // On a full disk, half a file must not take what little room there is.
+        let _ = disk.remove(name);
+    }
+    written
+}
+
+/// Writes records behind each other, from a file's beginning, each by `write`. Returns how many bytes that were.
+pub(crate) fn write_each<R>(
+    file: &dyn DiskFile,
+    records: impl IntoIterator<Item = R>,
+    write: impl Fn(R, &mut Vec<u8>),
+) -> io::Result<u64> {
+    let (mut bytes, mut at) = (Vec::new(), 0);
+    for record in records {
+        write(record, &mut bytes);
+        if bytes.len() >= PIECE {
+            write_all(file, &bytes, at)?;
+            at += bytes.len() as u64;
+            bytes.clear();
+        }
+    }
+    write_all(file, &bytes, at)?;
+    Ok(at + bytes.len() as u64)
+}
+
 /// Reads a file from its beginning.
 #[derive(Debug)]
-pub(super) struct FromStart<'a> {
+pub(crate) struct FromStart<'a> {
     file: &'a dyn DiskFile,
     at: u64,
 }
 
 impl<'a> FromStart<'a> {
-    pub(super) fn of(file: &'a dyn DiskFile) -> Self {
+    pub(crate) fn of(file: &'a dyn DiskFile) -> Self {
         Self { file, at: 0 }
     }
 }

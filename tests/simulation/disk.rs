@@ -6,8 +6,11 @@
 //!                                             some blocks, in no order
 //! ```
 
+// `pub` here means "for the tests".
+#![allow(unreachable_pub)]
+
 use crate::support::random::Random;
-use socket_patterns::broker::{Disk, DiskFile};
+use socket_patterns::disk::{Disk, DiskFile};
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::{self, ErrorKind},

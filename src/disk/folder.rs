@@ -1,6 +1,6 @@
-//! A directory of the system as the place of a journal, and the lock that keeps another broker out.
+//! A directory of the system as the place of a journal, and the lock that keeps another process out.
 
-use super::disk::{Disk, DiskFile};
+use super::{Disk, DiskFile};
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io,
@@ -13,16 +13,16 @@ use std::{
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    /// Opens it, or makes it, for this process alone.
+    /// Opens it, or makes it, for this process alone, which is a `what`: a broker.
     ///
     /// # Errors
     ///
-    /// One line: it is another broker's, or cannot be used.
-    pub(crate) fn open(path: &Path) -> Result<Self, String> {
+    /// One line: it is another process's, or cannot be used.
+    pub(crate) fn open(path: &Path, what: &str) -> Result<Self, String> {
         let name = path.display();
         let mut builder = DirBuilder::new();
         builder.recursive(true).mode(0o700).create(path).map_err(|error| format!("{name}: {error}"))?;
-        lock(path).map_err(|_| format!("{name} is in use by another broker: give this one a --data of its own"))?;
+        lock(path).map_err(|_| format!("{name} is in use by another {what}: give this one a --data of its own"))?;
         // The directory's own name lasts as well. Some file systems do not have that, and need not.
         let _ = path.parent().map(|parent| File::open(parent).and_then(|parent| parent.sync_all()));
         Ok(Self(path.to_owned()))
@@ -30,7 +30,7 @@ impl Folder {
 
     /// Without the lock, for tests that open it several times.
     #[cfg(test)]
-    pub(super) fn open_unlocked(path: &Path) -> Self {
+    pub(crate) fn open_unlocked(path: &Path) -> Self {
         Self(path.to_owned())
     }
 }
@@ -94,4 +94,19 @@ fn lock(folder: &Path) -> io::Result<()> {
     // Until the end of the process: the system lets go of it, even after kill -9.
     std::mem::forget(lock);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_has_one_process() {
+        let folder = tempfile::tempdir().unwrap();
+        let _first = Folder::open(folder.path(), "chat server").unwrap();
+        let again = Folder::open(folder.path(), "chat server");
+        assert!(
+            again.is_err_and(|why| why.contains("in use by another chat server: give this one a --data of its own"))
+        );
+    }
 }
