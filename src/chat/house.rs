@@ -6,6 +6,7 @@
 //! queues without it.
 
 use super::{
+    census::Census,
     cluster::{Cluster, Tag},
     command::{self, Command},
     event::{Event, Told},
@@ -19,8 +20,8 @@ use crate::{
     time::Now,
 };
 use std::{
-    collections::HashMap,
-    io,
+    collections::{BTreeMap, HashMap},
+    io, mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{Sender, SyncSender},
@@ -40,6 +41,9 @@ struct Inner {
     boxes: HashMap<PersonId, Arc<Mailbox>>,
     /// The latest time that was told.
     now: Now,
+    /// People who were lost since then. How long their places are kept is counted from the next time that is told, which may be much later:
+    /// the process may have been stopped.
+    lost: Vec<PersonId>,
     /// Connections that were ended because they did not read.
     slow: u64,
     stopping: bool,
@@ -73,7 +77,8 @@ impl House {
     #[must_use]
     pub(crate) fn new(hall: Hall, records: Sender<Record>, asks: SyncSender<(PersonId, Ask)>, now: Now) -> Self {
         let (records, asks) = (Some(records), Some(asks));
-        let inner = Inner { hall, boxes: HashMap::new(), now, slow: 0, stopping: false, records, asks, company: None };
+        let (boxes, lost, slow, stopping, company) = (HashMap::new(), Vec::new(), 0, false, None);
+        let inner = Inner { hall, boxes, now, lost, slow, stopping, records, asks, company };
         Self { inner: Mutex::new(inner) }
     }
 
@@ -82,6 +87,9 @@ impl House {
         // Workers read the clock at different moments.
         if now.instant > inner.now.instant {
             inner.now = now;
+            for id in mem::take(&mut inner.lost) {
+                inner.hall.wait_from(id, now);
+            }
         }
         inner
     }
@@ -107,11 +115,15 @@ impl House {
         Ok(id)
     }
 
-    /// A line of a person. Returns the person that the connection is from now on.
-    pub(crate) fn line(&self, id: PersonId, line: &str, now: Now) -> PersonId {
+    /// A line of a person, on the connection that `mailbox` belongs to. Returns the person that the connection is from now on.
+    pub(crate) fn line(&self, id: PersonId, mailbox: &Arc<Mailbox>, line: &str, now: Now) -> PersonId {
         let parsed = command::parse(line);
         let mut inner = self.lock(now);
         inner.hall.expire(now);
+        if !inner.is_of(mailbox, id) {
+            // The person has come back on another connection, or is gone: what was still on its way on this one is nobody's word.
+            return id;
+        }
         match parsed {
             Ok(command) => {
                 if let Command::Resume(token, _) = &command {
@@ -125,19 +137,22 @@ impl House {
     }
 
     /// A line that is no text, or too long.
-    pub(crate) fn refuse(&self, id: PersonId, why: &str) {
+    pub(crate) fn refuse(&self, id: PersonId, mailbox: &Arc<Mailbox>, why: &str) {
         let mut inner = self.lock_now();
-        inner.hall.refuse(id, why);
-        inner.settle();
+        if inner.is_of(mailbox, id) {
+            inner.hall.refuse(id, why);
+            inner.settle();
+        }
     }
 
     /// The connection that `mailbox` belongs to is gone. Harmless if its person has another one by now, or is gone.
     pub(crate) fn lose(&self, id: PersonId, mailbox: &Arc<Mailbox>) {
         let mut inner = self.lock_now();
-        if inner.boxes.get(&id).is_some_and(|current| Arc::ptr_eq(current, mailbox)) {
+        if inner.is_of(mailbox, id) {
             inner.boxes.remove(&id);
             let (untold, now) = (mailbox.leftovers(), inner.now);
             inner.hall.lose(id, &untold, now);
+            inner.lost.push(id);
             inner.settle();
         }
     }
@@ -219,6 +234,13 @@ impl House {
         }
     }
 
+    /// The numbers of all that it holds.
+    pub(crate) fn census(&self) -> Census {
+        let inner = self.lock_now();
+        let heaviest = inner.boxes.values().map(|mailbox| mailbox.weight()).max().unwrap_or(0);
+        Census { mailboxes: inner.boxes.len(), heaviest, slow: inner.slow, ..inner.hall.census() }
+    }
+
     /// The house in numbers.
     #[must_use]
     pub(crate) fn state(&self) -> State {
@@ -229,6 +251,11 @@ impl House {
 }
 
 impl Inner {
+    /// Whether a person is told by this mailbox, so that its connection is the person's.
+    fn is_of(&self, mailbox: &Arc<Mailbox>, id: PersonId) -> bool {
+        self.boxes.get(&id).is_some_and(|current| Arc::ptr_eq(current, mailbox))
+    }
+
     /// Ends the connection that the holder of a token still has, so that its place can be taken.
     fn make_way(&mut self, id: PersonId, token: &str) {
         let Some(holder) = self.hall.holder(token).filter(|holder| *holder != id) else { return };
@@ -249,7 +276,7 @@ impl Inner {
                 return back;
             }
             // Those whose queue is full by now, and what they were not told.
-            let mut slow: HashMap<PersonId, Vec<Arc<Event>>> = HashMap::new();
+            let mut slow: BTreeMap<PersonId, Vec<Arc<Event>>> = BTreeMap::new();
             for effect in effects.drain(..) {
                 match effect {
                     Effect::Tell(id, event) => self.tell(id, event, Mailbox::push, &mut slow),
@@ -319,7 +346,7 @@ impl Inner {
         id: PersonId,
         event: Arc<Event>,
         push: fn(&Mailbox, &Arc<Event>) -> Pushed,
-        slow: &mut HashMap<PersonId, Vec<Arc<Event>>>,
+        slow: &mut BTreeMap<PersonId, Vec<Arc<Event>>>,
     ) {
         if let Some(untold) = slow.get_mut(&id) {
             return untold.push(event);
@@ -356,9 +383,9 @@ mod tests {
         let ids = ["a", "b"].map(|name| {
             let mailbox = &boxes[usize::from(name == "b")];
             let id = house.arrive(mailbox, Token(name.to_owned()), now).unwrap();
-            house.line(id, &format!("/nick {name}"), now);
+            house.line(id, mailbox, &format!("/nick {name}"), now);
             heard(mailbox);
-            house.line(id, "/register password", now);
+            house.line(id, mailbox, "/register password", now);
             id
         });
         assert_eq!((boxes[0].is_busy(), heard(&boxes[0])), (true, String::new()));

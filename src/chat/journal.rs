@@ -1,36 +1,31 @@
-//! The file of records, and the one thread that writes it.
+//! The file of records: they come in, lines go to a disk, and a number tells how many of them are written.
 //!
 //! An append-only file, not an embedded database: it is read once, at the start, in the order in which it was written, and nothing is ever
-//! looked up in it. Text in lines is its own documentation. The thread takes all records that wait, writes them with one call, and tells
-//! the hall; so an event loop never waits for a disk.
+//! looked up in it. Text in lines is its own documentation.
 //!
 //! ```text
-//!   Hall ── Record ──▶ channel ──▶ writer: write ─▶ House::stored ─▶ acknowledgements
+//!   Hall ── Record ──▶ channel ──▶ Writer: write ─▶ House::stored ─▶ acknowledgements
 //!                                     │ once a second: fdatasync
 //!                                     ╰ much longer than needed: write again, rename
 //! ```
 //!
-//! A crash of the process loses nothing that was written; a crash of the machine loses at most the last second. A line that was being
-//! written is cut off at the next start, and said. Damage before the last line is no crash, and the server does not start.
+//! A crash of the process loses nothing that was written; a crash of the machine loses at most the last second. A disk that loses power has
+//! what was written since the last `fdatasync` in any order: a later line may be whole, and an earlier one not. So the first line behind
+//! each `fdatasync` says that all before it was kept ([`Record::Kept`]). Damage with such a line behind it is no crash, and the server does
+//! not start. Other damage is cut off, with all behind it, and said; the bytes are kept beside.
+//!
+//! There is no thread and no clock in it: [`Writer`](super::writer::Writer) has these.
 
 use super::record::{Archive, Record};
+use crate::disk::{Disk, DiskFile, FromStart, Log, PIECE, Sync, prepare, tear, write_again, write_each};
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, BufRead as _, BufReader, Write as _},
-    os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _},
-    path::{Path, PathBuf},
-    sync::mpsc::{Receiver, RecvTimeoutError},
-    time::Duration,
+    io::{self, BufRead as _, BufReader},
+    sync::Arc,
+    time::Instant,
 };
 
-/// The file's name in the directory.
+/// The file's name.
 const NAME: &str = "chat.log";
-
-/// How long what was written may be in the system's memory alone; and the time between two tries to write to a disk that is full.
-const SYNC: Duration = Duration::from_secs(1);
-
-/// Records that are written with one call.
-const BATCH: usize = 1000;
 
 /// A file that is shorter is never written again to make it shorter.
 const WORTH: u64 = 1024 * 1024;
@@ -38,260 +33,247 @@ const WORTH: u64 = 1024 * 1024;
 /// The file, open for writing behind its last record.
 #[derive(Debug)]
 pub(crate) struct Journal {
-    folder: PathBuf,
-    file: File,
-    len: u64,
+    disk: Arc<dyn Disk>,
+    log: Log,
+    /// Records that were taken.
+    taken: u64,
     /// Its length when it held no more than it had to.
     compact: u64,
+    worth: u64,
     history: usize,
-    dirty: bool,
+    /// The name may still lead to the file that was there before, should the machine lose power: nothing is kept until it does not.
+    is_name_doubtful: bool,
 }
 
-/// The end of what could be read.
-struct Read {
+/// The findings in the file.
+#[derive(Debug)]
+struct Found {
     archive: Archive,
+    /// Its length.
+    end: u64,
     /// Bytes of whole records.
-    good: u64,
-    /// Bytes behind them.
-    torn: u64,
+    whole: u64,
+    /// Bytes before the last line that says that all before it was kept.
+    kept: u64,
 }
 
 impl Journal {
-    /// Reads what there is, and makes a directory and a file where there are none.
+    /// Reads what there is, and makes a file where there is none. Of each room, `history` messages are of use.
     ///
     /// # Errors
     ///
-    /// One line: the directory is another server's, or the file is damaged.
-    pub(crate) fn open(folder: &Path, history: usize) -> Result<(Self, Archive), String> {
-        let failed = |what: &str, error: io::Error| format!("{what}: {error}");
-        let name = folder.display().to_string();
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| failed(&name, error))?;
-        let path = folder.join(NAME);
-        let shown = path.display().to_string();
-        let mut options = OpenOptions::new();
-        // It has hashes of passwords.
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let file = options.open(&path).map_err(|error| failed(&shown, error))?;
-        lock(folder).map_err(|_| format!("{name} is in use by another server: give this one a --data of its own"))?;
-        let Read { archive, good, torn } = read(&file, history).map_err(|error| failed(&shown, error))?;
-        if torn > 0 {
-            tracing::warn!("{shown}: the last {torn} bytes are no whole record, as after a crash: cut off");
-            file.set_len(good).map_err(|error| failed(&shown, error))?;
-        }
-        let journal = Self { folder: folder.to_owned(), file, len: good, compact: good, history, dirty: false };
-        Ok((journal, archive))
-    }
-
-    /// Writes what comes until nothing can come any more. `stored` hears how many records were written, each time.
-    pub(crate) fn run(mut self, records: &Receiver<Record>, stored: impl Fn(u64)) {
-        loop {
-            let first = match records.recv_timeout(SYNC) {
-                Ok(first) => first,
-                Err(RecvTimeoutError::Timeout) => {
-                    self.settle();
-                    continue;
-                }
-                Err(RecvTimeoutError::Disconnected) => break,
-            };
-            let (mut bytes, mut count) = (Vec::new(), 0);
-            for record in std::iter::once(first).chain(records.try_iter().take(BATCH - 1)) {
-                record.write(&mut bytes);
-                count += 1;
+    /// One line: the file is damaged, or cannot be read or made.
+    pub(crate) fn open(disk: Arc<dyn Disk>, history: usize) -> Result<(Self, Archive), String> {
+        let open = || {
+            let file = disk.open(NAME)?;
+            let Found { archive, end, whole, kept } = read(&*file, history)?;
+            if whole < end {
+                tear(&*disk, NAME, whole, end)?;
             }
-            while let Err(error) = self.append(&bytes) {
-                tracing::error!("{}: {error}; it is tried again", self.folder.join(NAME).display());
-                match records.recv_timeout(SYNC) {
-                    Ok(record) => {
-                        record.write(&mut bytes);
-                        count += 1;
-                    }
-                    Err(RecvTimeoutError::Timeout) => {}
-                    // The process ends. The line above has said what is lost.
-                    Err(RecvTimeoutError::Disconnected) => return,
-                }
-            }
-            stored(count);
-        }
-        self.settle();
+            // A process that was killed may have left records that only the system's memory has, and clients are told of them from now on.
+            // If a sync had failed before, the system takes them for kept: so they are written again.
+            write_again(&*file, kept, whole)?;
+            disk.sync()?;
+            Ok((file, archive, whole))
+        };
+        let (file, archive, len) = open().map_err(|error| failed(&*disk, &error))?;
+        let log = Log::new(file, len, true, Sync::EverySecond);
+        let (taken, compact, worth, is_name_doubtful) = (0, len, WORTH, false);
+        Ok((Self { disk, log, taken, compact, worth, history, is_name_doubtful }, archive))
     }
 
-    /// All of it, or none.
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if let Err(error) = self.file.write_all_at(bytes, self.len) {
-            let _ = self.file.set_len(self.len);
-            return Err(error);
+    /// Takes a record that is to be written.
+    pub(crate) fn take(&mut self, record: &Record) {
+        if self.log.is_confirmed() {
+            Record::Kept {}.write(self.log.tail());
         }
-        self.len += bytes.len() as u64;
-        self.dirty = true;
-        Ok(())
+        record.write(self.log.tail());
+        self.taken += 1;
     }
 
-    /// Has the disk keep what was written, and makes a file shorter that has become much longer than it has to be.
-    fn settle(&mut self) {
-        if !self.dirty {
-            return;
-        }
-        self.dirty = false;
-        if let Err(error) = self.file.sync_data() {
-            tracing::error!("{}: {error}", self.folder.join(NAME).display());
-        }
-        if self.len > WORTH.max(self.compact * 2)
+    /// Bytes that are to be written.
+    pub(crate) fn unwritten(&self) -> usize {
+        self.log.unwritten()
+    }
+
+    /// When [`Journal::write`] is to be called even if nothing comes.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.log.due()
+    }
+
+    /// Writes all that was taken, and makes a file shorter that has become much longer than it has to be. Returns how many records are written,
+    /// of all that were ever taken.
+    ///
+    /// # Errors
+    ///
+    /// One line. Nothing is written that was not before; it may be tried again.
+    pub(crate) fn write(&mut self, now: Instant) -> Result<u64, String> {
+        let written = self.settle_name().and_then(|()| self.log.write(now));
+        written.map_err(|error| failed(&*self.disk, &error))?;
+        if self.log.is_confirmed()
+            && self.log.kept() > self.worth.max(self.compact * 2)
             && let Err(error) = self.rewrite()
         {
-            tracing::warn!("{} could not be made shorter: {error}", self.folder.join(NAME).display());
-            self.compact = self.len;
+            tracing::warn!("{} could not be made shorter: {error}", self.disk.shown(NAME));
+            self.compact = self.log.kept();
         }
+        Ok(self.taken)
+    }
+
+    /// Has the disk keep what it was not asked for yet, at the end.
+    ///
+    /// # Errors
+    ///
+    /// One line.
+    pub(crate) fn finish(&mut self) -> Result<(), String> {
+        self.settle_name().and_then(|()| self.log.finish()).map_err(|error| failed(&*self.disk, &error))
+    }
+
+    fn settle_name(&mut self) -> io::Result<()> {
+        if self.is_name_doubtful {
+            self.disk.sync()?;
+            self.is_name_doubtful = false;
+        }
+        Ok(())
     }
 
     /// Writes what the records add up to into a new file, which takes the old one's place at once or not at all.
     fn rewrite(&mut self) -> io::Result<()> {
-        let Read { archive, .. } = read(&self.file, self.history)?;
-        let (new, place) = (self.folder.join(format!("{NAME}.new")), self.folder.join(NAME));
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-        let (mut out, mut len) = (io::BufWriter::new(&file), 0);
-        for record in archive.records() {
-            let mut bytes = Vec::new();
-            record.write(&mut bytes);
-            out.write_all(&bytes)?;
-            len += bytes.len() as u64;
-        }
-        out.flush()?;
-        drop(out);
-        file.sync_all()?;
-        fs::rename(&new, &place)?;
-        File::open(&self.folder)?.sync_all()?;
-        tracing::info!("{} had {} bytes and has {len} now", place.display(), self.len);
-        (self.file, self.len, self.compact) = (file, len, len);
+        let Found { archive, end, .. } = read(self.log.file(), self.history)?;
+        let new = format!("{NAME}.new");
+        let write = |record: Record, bytes: &mut Vec<u8>| record.write(bytes);
+        let (file, len) = prepare(&*self.disk, &new, |file| write_each(file, archive.records(), write))?;
+        self.disk.rename(&new, NAME)?;
+        // From here on the name leads to the new file, whether the disk knows that already or not.
+        self.log = Log::new(file, len, true, Sync::EverySecond);
+        (self.compact, self.is_name_doubtful) = (len, true);
+        tracing::info!("{} had {end} bytes and has {len} now", self.disk.shown(NAME));
         Ok(())
+    }
+
+    /// A file of so many bytes is written again when it can be made much shorter.
+    pub(crate) fn set_worth(&mut self, bytes: u64) {
+        self.worth = bytes;
     }
 }
 
+fn failed(disk: &dyn Disk, error: &io::Error) -> String {
+    format!("{}: {error}", disk.shown(NAME))
+}
+
 /// Reads a file from its beginning.
-fn read(file: &File, history: usize) -> io::Result<Read> {
-    let end = file.metadata()?.len();
-    let mut from = BufReader::new(At { file, at: 0 });
-    let (mut archive, mut good, mut at, mut line) = (Archive::default(), 0, 0, Vec::new());
+fn read(file: &dyn DiskFile, history: usize) -> io::Result<Found> {
+    let end = file.size()?;
+    let mut from = BufReader::with_capacity(PIECE, FromStart::of(file));
+    let mut found = Found { archive: Archive::default(), end, whole: 0, kept: 0 };
+    let (mut at, mut line) = (0, Vec::new());
     loop {
         line.clear();
         let len = from.read_until(b'\n', &mut line)? as u64;
         if len == 0 {
-            return Ok(Read { archive, good, torn: end - good });
+            return Ok(found);
         }
+        let is_behind_damage = at > found.whole;
         at += len;
         match Record::read(&line) {
-            Some(_) if at - len > good => {
+            Some(Record::Kept {}) if is_behind_damage => {
                 let why = format!(
-                    "damaged at byte {good}, and whole behind that, which no crash does: restore it, or move it away"
+                    "damaged at byte {}, which was on the disk, so no crash has done that: restore it, or move it away",
+                    found.whole
                 );
                 return Err(io::Error::new(io::ErrorKind::InvalidData, why));
             }
-            Some(record) => {
-                archive.add(record, history);
-                good = at;
+            Some(record) if !is_behind_damage => {
+                if matches!(record, Record::Kept {}) {
+                    found.kept = found.whole;
+                }
+                found.archive.add(record, history);
+                found.whole = at;
             }
-            None => {}
+            Some(_) | None => {}
         }
     }
-}
-
-/// A file read by position: the one who writes has a position of its own.
-struct At<'f> {
-    file: &'f File,
-    at: u64,
-}
-
-impl io::Read for At<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(buffer, self.at)?;
-        self.at += read as u64;
-        Ok(read)
-    }
-}
-
-/// Holds a directory for as long as this process lives.
-fn lock(folder: &Path) -> io::Result<()> {
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(folder.join("lock"))?;
-    let lock =
-        nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusiveNonblock).map_err(|(_, error)| error)?;
-    // Until the end of the process: the system lets go of it, even after kill -9.
-    std::mem::forget(lock);
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::{
-        atomic::{AtomicU64, Ordering::Relaxed},
-        mpsc::channel,
-    };
+    use crate::{disk::Folder, service::testing::now};
+    use std::{fs, path::Path};
 
     fn said(seq: u64) -> Record {
         let text = "x".repeat(100);
         Record::Said { room: "tea".to_owned(), seq, from: "ann".to_owned(), text, at: 1, announcement: false }
     }
 
-    fn write(folder: &Path, history: usize, records: impl IntoIterator<Item = Record>) {
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(folder.join(NAME)).unwrap();
-        let (len, stored) = (file.metadata().unwrap().len(), AtomicU64::new(0));
-        let journal = Journal { folder: folder.to_owned(), file, len, compact: 0, history, dirty: false };
-        let (sender, receiver) = channel();
-        let count = records.into_iter().map(|record| sender.send(record).unwrap()).count();
-        drop(sender);
-        journal.run(&receiver, |n| {
-            stored.fetch_add(n, Relaxed);
-        });
-        assert_eq!(stored.load(Relaxed), count as u64);
+    fn open(folder: &Path) -> Result<(Journal, Vec<Record>), String> {
+        let opened = Journal::open(Arc::new(Folder::open_unlocked(folder)), 10);
+        opened.map(|(journal, archive)| (journal, archive.records().collect()))
     }
 
-    fn load(folder: &Path) -> Result<(Vec<Record>, u64), String> {
-        let file = File::open(folder.join(NAME)).unwrap();
-        read(&file, 10).map(|read| (read.archive.records().collect(), read.torn)).map_err(|error| error.to_string())
+    /// Each group of records is on the disk before the next.
+    fn write(folder: &Path, groups: &[&[Record]]) {
+        let (mut journal, _) = open(folder).unwrap();
+        for (count, group) in (1..).zip(groups) {
+            group.iter().for_each(|record| journal.take(record));
+            assert_eq!(journal.write(now().instant), Ok(groups[..count].concat().len() as u64));
+            journal.finish().unwrap();
+        }
+        journal.write(now().instant).unwrap();
+    }
+
+    fn all(last: u64) -> Vec<Record> {
+        (1..=last).map(said).collect()
     }
 
     #[test]
     fn records_are_there_again_and_a_torn_end_is_cut() {
         let folder = tempfile::tempdir().unwrap();
-        write(folder.path(), 10, (1..=3).map(said));
-        write(folder.path(), 10, [said(4)]);
-        assert_eq!(load(folder.path()), Ok(((1..=4).map(said).collect(), 0)));
+        write(folder.path(), &[&all(3)]);
+        write(folder.path(), &[&[said(4)]]);
+        assert_eq!(open(folder.path()).unwrap().1, all(4));
         let path = folder.path().join(NAME);
         let whole = fs::read(&path).unwrap();
-        let last = whole.len() / 4;
-        for cut in 1..=last {
+        let lines: Vec<&[u8]> = whole.split_inclusive(|byte| *byte == b'\n').collect();
+        assert_eq!(lines.len(), 6, "two of them say that what is before them was kept");
+        for cut in 1..=lines[5].len() {
             fs::write(&path, &whole[..whole.len() - cut]).unwrap();
-            let (journal, archive) = Journal::open(folder.path(), 10).unwrap_or_else(|error| panic!("{error}"));
-            assert_eq!(archive.records().count(), 3, "{cut}");
-            assert_eq!((journal.len, fs::metadata(&path).unwrap().len()), (last as u64 * 3, last as u64 * 3));
-            fs::remove_file(folder.path().join("lock")).unwrap();
+            assert_eq!(open(folder.path()).unwrap().1, all(3), "{cut}");
+            assert_eq!(fs::metadata(&path).unwrap().len() as usize, whole.len() - lines[5].len());
         }
     }
 
+    /// Without power, a disk writes what it was not told to keep in any order.
     #[test]
-    fn damage_before_the_last_record_is_no_crash() {
+    fn damage_is_a_crash_unless_the_disk_had_what_is_damaged() {
         let folder = tempfile::tempdir().unwrap();
-        write(folder.path(), 10, (1..=3).map(said));
+        write(folder.path(), &[&all(3), &[said(4), said(5), said(6)]]);
         let path = folder.path().join(NAME);
-        let mut bytes = fs::read(&path).unwrap();
-        let len = bytes.len();
-        bytes[len / 2] ^= 1;
-        fs::write(&path, &bytes).unwrap();
-        assert!(load(folder.path()).is_err_and(|why| why.contains(&format!("damaged at byte {}", len / 3))));
+        let whole = fs::read(&path).unwrap();
+        let starts: Vec<usize> = std::iter::once(0)
+            .chain(whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1))
+            .collect();
+        // Lines 0 and 4 say that what is before them was kept.
+        for line in [1, 2, 3, 5, 6] {
+            let mut bytes = whole.clone();
+            bytes[starts[line] + 50] ^= 1;
+            fs::write(&path, &bytes).unwrap();
+            if line < 4 {
+                let expected = format!("damaged at byte {}", starts[line]);
+                assert!(open(folder.path()).is_err_and(|why| why.contains(&expected)), "{line}");
+            } else {
+                assert_eq!(open(folder.path()).unwrap().1, all(line as u64 - 2), "{line}");
+                let beside = fs::read(folder.path().join("chat.log.torn")).unwrap();
+                assert_eq!(beside, bytes[starts[line]..], "{line}");
+            }
+        }
     }
 
     #[test]
     fn a_file_that_grew_is_written_again() {
         let folder = tempfile::tempdir().unwrap();
-        write(folder.path(), 10, (1..=10_000).map(said));
-        assert_eq!(load(folder.path()), Ok(((9991..=10_000).map(said).collect(), 0)));
+        write(folder.path(), &[&all(10_000)]);
         assert!(fs::metadata(folder.path().join(NAME)).unwrap().len() < 3000);
-    }
-
-    #[test]
-    fn a_directory_has_one_server() {
-        let folder = tempfile::tempdir().unwrap();
-        let _first = Journal::open(folder.path(), 10).unwrap();
-        assert!(Journal::open(folder.path(), 10).is_err_and(|why| why.contains("in use by another server")));
+        assert_eq!(open(folder.path()).unwrap().1, (9991..=10_000).map(said).collect::<Vec<_>>());
     }
 }

@@ -74,8 +74,8 @@ impl Mailbox {
         self.put(event, event.weight())
     }
 
-    /// Puts in a message of a room's history, which the client has asked for: it weighs nothing. Otherwise one who comes back to several
-    /// rooms that were busy would be too slow before it has read the first word. All of it is bounded by the histories of its rooms.
+    /// Puts in a part of a long answer that the client has asked for: it weighs nothing. Otherwise one who comes back to several rooms that
+    /// were busy would be too slow before it has read the first word. All of it is bounded by the histories and the people of its rooms.
     pub(crate) fn push_again(&self, event: &Arc<Event>) -> Pushed {
         self.put(event, 0)
     }
@@ -102,6 +102,11 @@ impl Mailbox {
         let mut held = self.lock();
         held.end.get_or_insert(End::Over(reason));
         held.call();
+    }
+
+    /// Bytes of what is in it.
+    pub(crate) fn weight(&self) -> usize {
+        self.lock().weight
     }
 
     /// Whether the person may say something.

@@ -16,10 +16,11 @@
 //! With `--cluster`, several such servers behave as one (`cluster/`): the hall shares what others have to know, and hears what they share.
 //!
 //! Reading order: `command` (what can be said), `event` (what people are told), `hall/` (the rules), `mailbox`, `house` (the lock), `talk`
-//! (one connection), `lines` and `socket` (its two protocols), `session` (which of them it is), `http`, `origin` and `page`, `record` and `journal`
-//! (what outlives the process), `guard`, `cluster/` (several servers), `run`.
+//! (one connection), `lines` and `socket` (its two protocols), `session` (which of them it is), `http`, `origin` and `page`, `record`, `journal` and
+//! `writer` (what outlives the process), `guard`, `cluster/` (several servers), `parts`, `run`.
 
 mod args;
+mod census;
 mod cluster;
 mod command;
 mod event;
@@ -34,11 +35,18 @@ mod mailbox;
 mod name;
 mod origin;
 mod page;
+mod parts;
 mod record;
 mod run;
 mod session;
 mod socket;
 mod talk;
+mod writer;
 
 pub use args::ChatArgs;
+pub use census::Census;
+pub use guard::Guard;
+pub use parts::{Door, Parts, Worker};
 pub use run::run;
+pub use session::Chat;
+pub use writer::Writer;

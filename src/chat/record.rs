@@ -27,6 +27,8 @@ pub(crate) enum Record {
     Said { room: String, seq: u64, from: String, text: String, at: u64, announcement: bool },
     /// A room made way for another.
     Forgotten { room: String },
+    /// The disk had confirmed all before this line when it was written.
+    Kept {},
 }
 
 /// A person's part in a room.
@@ -113,6 +115,7 @@ impl Archive {
             Record::Forgotten { room } => {
                 self.rooms.remove(&super::name::key(&room));
             }
+            Record::Kept {} => {}
         }
     }
 

@@ -3,17 +3,14 @@
 use super::{
     ChatArgs,
     cluster::{self, Cluster},
-    guard,
-    hall::Hall,
     house::House,
-    journal::Journal,
-    session::Chat,
-    talk::Config,
+    parts::{Door, Parts},
 };
 use crate::{
     cli::{self, DataFolder, Failure},
+    disk::Folder,
     net::{
-        Driver, DriverChoice, DriverConfig, Remote, Sessions, Traffic, clock,
+        Driver, DriverChoice, DriverConfig, Remote, Traffic, clock,
         listen::listen_together,
         signals::{self, Signal},
     },
@@ -43,38 +40,34 @@ pub fn run(args: &ChatArgs) -> Result<(), Failure> {
     let workers = args.workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let clients = cli::clients_per_worker(args.max_clients.get(), workers);
     let place = DataFolder::open(args.data.as_deref(), "chat")?;
-    let (journal, archive) = Journal::open(place.path(), args.history()).map_err(Failure::Run)?;
-    let now = clock::now();
-    let hall = Hall::new(args.limits(), archive, args.owner.as_deref(), now);
-    let ((records, written), (asks, asked)) = (mpsc::channel(), mpsc::sync_channel(guard::QUEUE));
-    let house = Arc::new(House::new(hall, records, asks, now));
+    let folder = Folder::open(place.path(), "server").map_err(Failure::Run)?;
+    let Parts { writer, guard, door } = Parts::new(args, Arc::new(folder), clock::now())?;
+    let (house, traffic) = (Arc::clone(&door.house), Arc::clone(&door.traffic));
     let listeners = listen_together(&args.listen.options(), workers)?;
     let address = listeners[0].local_addr()?;
-    let mut running = Running::new(args.config());
+    let mut running = Running::new();
     for listener in listeners {
-        running.start(&driver, listener, clients, &house)?;
+        running.start(&driver, listener, clients, &door)?;
     }
-    let (told, traffic) = (Arc::clone(&house), Arc::clone(&running.traffic));
+    let (told, counted) = (Arc::clone(&house), Arc::clone(&traffic));
     let (remotes, within) = (running.remotes.clone(), args.listen.drain_timeout);
     let _signals = signals::watch(move |signal| match signal {
         Signal::Stop => {
             told.close();
             remotes.iter().for_each(|remote| remote.drain(within));
         }
-        Signal::User1 => report(&told, &traffic),
+        Signal::User1 => report(&told, &counted),
     })?;
     if let Some(target) = &args.cluster {
         join(target, args.history(), &house)?;
     }
     let keeper = Keeper::start(&house)?;
-    let guards = guard::start(&house, asked)?;
-    let told = Arc::clone(&house);
-    let writer =
-        thread::Builder::new().name("journal".to_owned()).spawn(move || journal.run(&written, |n| told.stored(n)))?;
+    let guards = guard.start()?;
+    let writer = thread::Builder::new().name("journal".to_owned()).spawn(move || writer.run())?;
     cli::ready(address);
     tracing::info!("{driver}");
     greet(address, workers, &place);
-    let (result, traffic) = running.wait();
+    let result = running.wait();
     drop(keeper);
     house.leave_company();
     house.let_go();
@@ -100,15 +93,13 @@ fn join(target: &Target, history: usize, house: &Arc<House>) -> io::Result<()> {
 
 /// The workers.
 struct Running {
-    config: Arc<Config>,
-    traffic: Arc<Traffic>,
     remotes: Vec<Remote>,
     ended: (mpsc::Sender<io::Result<()>>, mpsc::Receiver<io::Result<()>>),
 }
 
 impl Running {
-    fn new(config: Config) -> Self {
-        Self { config: Arc::new(config), traffic: Arc::default(), remotes: Vec::new(), ended: mpsc::channel() }
+    fn new() -> Self {
+        Self { remotes: Vec::new(), ended: mpsc::channel() }
     }
 
     fn start(
@@ -116,11 +107,9 @@ impl Running {
         driver: &DriverChoice,
         listener: TcpListener,
         max_connections: usize,
-        house: &Arc<House>,
+        door: &Door,
     ) -> Result<(), Failure> {
-        let (house, config) = (Arc::clone(house), Arc::clone(&self.config));
-        let sessions = Sessions::new(move |_, now| Chat::new(Arc::clone(&house), Arc::clone(&config), now))
-            .counting(Arc::clone(&self.traffic));
+        let sessions = door.worker();
         let calls = sessions.calls();
         let config = DriverConfig { max_connections, pipes: 0, ..DriverConfig::default() };
         let mut worker = Driver::new(driver, sessions, config)?;
@@ -137,7 +126,7 @@ impl Running {
     }
 
     /// Until all workers have ended. One that fails takes the others along: a supervisor starts a whole process again.
-    fn wait(self) -> (Result<(), Failure>, Arc<Traffic>) {
+    fn wait(self) -> Result<(), Failure> {
         let mut result = Ok(());
         for end in self.ended.1.iter().take(self.remotes.len()) {
             if let Err(error) = end {
@@ -145,7 +134,7 @@ impl Running {
                 self.remotes.iter().for_each(Remote::stop);
             }
         }
-        (result, self.traffic)
+        result
     }
 }
 

@@ -39,7 +39,7 @@ const METHODS: &[&[u8]] =
     &[b"GET /", b"HEAD /", b"POST /", b"PUT /", b"DELETE /", b"OPTIONS ", b"PATCH /", b"CONNECT ", b"TRACE /"];
 
 /// One client.
-pub(crate) struct Chat {
+pub struct Chat {
     house: Arc<House>,
     config: Arc<Config>,
     waker: Option<Waker>,
@@ -197,6 +197,10 @@ impl Session for Chat {
             State::New { .. } if self.deadline().is_some_and(|at| at <= now.instant) => self.begin(false),
             _ => self.session().into_iter().for_each(|session| session.expire(now)),
         }
+    }
+
+    fn taken(&mut self) {
+        self.session().into_iter().for_each(Session::taken);
     }
 
     fn attach(&mut self, waker: &dyn Fn() -> Waker) {

@@ -40,6 +40,8 @@ pub(crate) struct SocketClient {
     heard: Instant,
     /// It was asked whether it is there.
     asked: bool,
+    /// It takes what it is sent, so it is there: its answer may stand behind much that it has to read first.
+    takes: bool,
     ended: bool,
     closed: Option<CloseReason>,
     /// A client that was too slow has time until then.
@@ -67,6 +69,7 @@ impl SocketClient {
             now,
             heard: now.instant,
             asked: false,
+            takes: false,
             ended: false,
             closed: None,
             give_up: None,
@@ -184,8 +187,15 @@ impl Session for SocketClient {
         None
     }
 
+    fn taken(&mut self) {
+        self.takes = true;
+    }
+
     fn expire(&mut self, now: Now) {
         self.now = now;
+        if mem::take(&mut self.takes) {
+            (self.heard, self.asked) = (now.instant, false);
+        }
         if self.give_up.is_some_and(|at| at <= now.instant) {
             self.output.clear();
             self.closed = Some(CloseReason::TooSlow);

@@ -78,13 +78,13 @@ impl Talk {
         // It was there: see `may_talk`.
         let _ = self.bucket.try_take(1, now.instant);
         match std::str::from_utf8(line) {
-            Ok(line) => self.id = self.house.line(self.id, line, now),
+            Ok(line) => self.id = self.house.line(self.id, &self.mailbox, line, now),
             Err(_) => self.refuse("that line is not UTF-8"),
         }
     }
 
     pub(super) fn refuse(&self, why: &str) {
-        self.house.refuse(self.id, why);
+        self.house.refuse(self.id, &self.mailbox, why);
     }
 
     /// Takes events of about `most` bytes, and calls `tell` with each. `Some`: nothing follows them.

@@ -303,8 +303,8 @@ impl<A: App> World<A> {
         }
     }
 
-    /// A wake-up takes a moment.
-    fn pass_on_wakes(&mut self) {
+    /// A wake-up takes a moment. For what happens beside the world: workers that were woken by it hear so before time passes.
+    pub fn pass_on_wakes(&mut self) {
         for worker in 0..self.workers.len() {
             let asked = self.workers[worker].cx.take_call();
             if self.workers[worker].waker.take() || asked {
@@ -354,26 +354,29 @@ impl<A: App> World<A> {
         self.weather = weather;
     }
 
-    /// The process of the only worker ends, and another one is there: its kernel resets all connections.
-    pub fn replace(&mut self, app: A) {
+    /// The process ends, and another one is there, with as many workers: its kernel resets all connections.
+    pub fn replace(&mut self, apps: Vec<A>) {
+        assert_eq!(apps.len(), self.workers.len());
         self.trace.note(self.now, [15, 0, 0], || "app  is killed, and another one begins".into());
-        for (_, id) in mem::take(&mut self.workers[0].by_conn) {
-            self.seen.failed += 1;
-            self.forsake(id);
-        }
         for id in mem::take(&mut self.backlog) {
             self.forsake(id);
         }
-        self.workers[0].waker.take();
-        let worker = Worker {
-            app,
-            cx: Cx::new(self.clock()),
-            by_conn: BTreeMap::new(),
-            named: BTreeSet::new(),
-            waker: self.workers[0].waker.clone(),
-        };
-        self.workers[0] = worker;
-        self.call(0, |app, cx| app.started(cx));
+        for (number, app) in apps.into_iter().enumerate() {
+            for (_, id) in mem::take(&mut self.workers[number].by_conn) {
+                self.seen.failed += 1;
+                self.forsake(id);
+            }
+            self.workers[number].waker.take();
+            let worker = Worker {
+                app,
+                cx: Cx::new(self.clock()),
+                by_conn: BTreeMap::new(),
+                named: BTreeSet::new(),
+                waker: self.workers[number].waker.clone(),
+            };
+            self.workers[number] = worker;
+            self.call(number, |app, cx| app.started(cx));
+        }
         self.pass_on_wakes();
     }
 

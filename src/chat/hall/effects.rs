@@ -23,7 +23,7 @@ pub(crate) struct Token(pub String);
 pub(crate) enum Effect {
     /// Tell a person. One that is away has no connection and is told nothing.
     Tell(PersonId, Arc<Event>),
-    /// Tell a person a message of a history, as it has asked for.
+    /// Tell a person something of a long answer that it has asked for: a message of a history, or who is in the rooms to which it comes back.
     TellAgain(PersonId, Arc<Event>),
     /// No more is told to this person on this connection.
     End(PersonId, CloseReason),
@@ -82,6 +82,11 @@ pub(super) struct Effects(Vec<Effect>);
 impl Effects {
     pub(super) fn tell(&mut self, id: PersonId, told: Told) {
         self.pass(id, Event::new(told));
+    }
+
+    /// See [`Effect::TellAgain`].
+    pub(super) fn tell_again(&mut self, id: PersonId, told: Told) {
+        self.pass_again(id, Event::new(told));
     }
 
     pub(super) fn pass(&mut self, id: PersonId, event: Arc<Event>) {

@@ -25,6 +25,11 @@ pub(super) struct Keeping {
 }
 
 impl Keeping {
+    /// Answers and goodbyes that wait, and records that are not written.
+    pub(super) fn waiting(&self) -> (usize, u64) {
+        (self.waiting.len() + self.quitting.len(), self.made - self.stored)
+    }
+
     /// The disk does not keep up.
     pub(super) fn is_full(&self) -> bool {
         self.made - self.stored >= MAX_BACKLOG

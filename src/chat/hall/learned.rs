@@ -33,7 +33,7 @@ impl Hall {
                     return;
                 }
             }
-            Record::Said { .. } | Record::Forgotten { .. } => return,
+            Record::Said { .. } | Record::Forgotten { .. } | Record::Kept {} => return,
         }
         self.keep(record);
     }

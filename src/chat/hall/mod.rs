@@ -28,6 +28,7 @@ pub(crate) use others::Volume;
 pub(crate) use share::{Card, Share, Spoken};
 
 use super::{
+    census::Census,
     command::{Command, HELP},
     event::{Event, Told},
     limits::Limits,
@@ -41,7 +42,7 @@ use keeping::Keeping;
 use people::Somebody;
 use room::Room;
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
     time::{Instant, SystemTime},
 };
@@ -60,8 +61,8 @@ pub(crate) struct Hall {
     /// By the key of the name.
     names: HashMap<String, PersonId>,
     tokens: HashMap<Token, PersonId>,
-    /// People that are away, and until when, the earliest first.
-    leaving: VecDeque<(Instant, PersonId)>,
+    /// People that are away, and until when.
+    leaving: BTreeSet<(Instant, PersonId)>,
     /// For the names of guests, and for identities.
     arrived: u64,
     effects: Effects,
@@ -102,7 +103,7 @@ impl Hall {
             people: HashMap::new(),
             names: HashMap::new(),
             tokens: HashMap::new(),
-            leaving: VecDeque::new(),
+            leaving: BTreeSet::new(),
             arrived: 0,
             effects: Effects::default(),
             said: 0,
@@ -171,17 +172,9 @@ impl Hall {
 
     /// People whose time to come back has passed are gone.
     pub(crate) fn expire(&mut self, now: Now) {
-        while let Some((until, id)) = self.leaving.front().copied()
+        while let Some((until, id)) = self.leaving.first().copied()
             && until <= now.instant
         {
-            self.leaving.pop_front();
-            self.expire_one(id, until, now);
-        }
-    }
-
-    /// A person who left with this end of its time in mind may have come back since, and left again.
-    fn expire_one(&mut self, id: PersonId, until: Instant, now: Now) {
-        if self.people.get(&id).is_some_and(|person| person.away_until == Some(until)) {
             self.forget(id, "lost the connection", now);
         }
     }
@@ -189,8 +182,24 @@ impl Hall {
     /// The hall in numbers.
     #[must_use]
     pub(crate) fn numbers(&self) -> Numbers {
-        let away = self.people.values().filter(|person| person.away_until.is_some()).count();
+        let away = self.leaving.len();
         Numbers { people: self.people.len() - away, away, rooms: self.rooms.len(), said: self.said }
+    }
+
+    /// The numbers of all that it holds.
+    pub(crate) fn census(&self) -> Census {
+        let away = self.leaving.len();
+        let (waiting, unwritten) = self.keeping.waiting();
+        Census {
+            people: self.people.len() - away,
+            away,
+            members: self.rooms.values().map(|room| room.people.len()).sum(),
+            names: self.names.len(),
+            tokens: self.tokens.len(),
+            waiting,
+            unwritten,
+            ..Census::default()
+        }
     }
 
     /// As [`Self::tell_room`], of a message that is history.

@@ -74,9 +74,9 @@ impl Hall {
     pub(crate) fn arrive(&mut self, token: Token, now: Now) -> Result<PersonId, &'static str> {
         // A place that is kept for somebody makes way for somebody who is here.
         while self.people.len() >= self.limits.people
-            && let Some((until, id)) = self.leaving.pop_front()
+            && let Some((_, id)) = self.leaving.first().copied()
         {
-            self.expire_one(id, until, now);
+            self.forget(id, "lost the connection", now);
         }
         if self.people.len() >= self.limits.people {
             return Err("the hall is full: try again later");
@@ -179,6 +179,9 @@ impl Hall {
         let Some(person) = self.people.remove(&id) else { return };
         self.names.remove(&key(&person.name));
         self.tokens.remove(&person.token);
+        if let Some(until) = person.away_until {
+            self.leaving.remove(&(until, id));
+        }
         for joined in &person.joined {
             self.go_out(id, &joined.key, &person.name, why, now);
         }

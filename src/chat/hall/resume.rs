@@ -26,11 +26,12 @@ impl Hall {
 
     /// A person's connection is gone. `untold`: what was never handed to it, in order.
     pub(crate) fn lose<'e>(&mut self, id: PersonId, untold: impl IntoIterator<Item = &'e Arc<Event>>, now: Now) {
+        let is_quitting = self.is_quitting(id);
         let Some(person) = self.people.get_mut(&id) else { return };
         if person.away_until.is_some() {
             return;
         }
-        if person.joined.is_empty() && !person.logged_in {
+        if is_quitting || person.joined.is_empty() && !person.logged_in {
             // There is nothing to come back to.
             return self.forget(id, "", now);
         }
@@ -48,10 +49,18 @@ impl Hall {
                 _ => {}
             }
         }
-        let until = now.instant + self.limits.resume;
-        person.away_until = Some(until);
-        self.leaving.push_back((until, id));
+        person.away_until = Some(now.instant);
+        self.leaving.insert((now.instant, id));
+        self.wait_from(id, now);
         self.share_card(id, None, "");
+    }
+
+    /// The place of a person who is away is kept for its whole time from now on.
+    pub(crate) fn wait_from(&mut self, id: PersonId, now: Now) {
+        let Some(until) = self.people.get_mut(&id).and_then(|person| person.away_until.as_mut()) else { return };
+        self.leaving.remove(&(*until, id));
+        *until = now.instant + self.limits.resume;
+        self.leaving.insert((*until, id));
     }
 
     /// The connection of `id` becomes that of the token's holder, whose own connection is gone by now.
@@ -65,7 +74,7 @@ impl Hall {
         self.forget(id, "", now);
         self.effects.replace(id, holder);
         let person = self.person_mut(holder)?;
-        person.away_until = None;
+        let until = person.away_until.take();
         let (name, last_id) = (person.name.to_string(), person.last_id());
         let seen_of =
             |name: &str| seen.iter().find(|seen| seen.room.eq_ignore_ascii_case(name)).map(|seen| seen.seq + 1);
@@ -77,10 +86,15 @@ impl Hall {
             .iter()
             .map(|joined| (joined.key.clone(), seen_of(&joined.key).unwrap_or(joined.from)))
             .collect();
+        if let Some(until) = until {
+            self.leaving.remove(&(until, holder));
+        }
         self.share_card(holder, None, "");
-        self.effects.tell(holder, Told::Resumed { name, last_id });
+        // It is one answer to one command: however much of the queue it would take, it has a place.
+        self.effects.tell_again(holder, Told::Resumed { name, last_id });
         if direct_from < first {
-            self.refuse(holder, format!("{} messages to you are no longer kept", first - direct_from));
+            let text = format!("{} messages to you are no longer kept", first - direct_from);
+            self.effects.tell_again(holder, Told::Refused { text });
         }
         direct.into_iter().for_each(|event| self.effects.pass_again(holder, event));
         for (key, from) in rooms {
@@ -93,11 +107,11 @@ impl Hall {
     fn replay(&mut self, id: PersonId, key: &str, from: u64, echo: bool) {
         let people = self.people_in(key);
         let Some(room) = self.rooms.get(key) else { return };
-        self.effects.tell(id, Told::People { room: Arc::clone(&room.name), people });
+        self.effects.tell_again(id, Told::People { room: Arc::clone(&room.name), people });
         let first = room.history.front().map_or(room.next, |kept| kept.seq);
         if from < first {
             let text = format!("{} messages in {} are no longer kept", first - from, room.name);
-            self.effects.tell(id, Told::Refused { text });
+            self.effects.tell_again(id, Told::Refused { text });
         }
         for kept in room.history.iter().filter(|kept| kept.seq >= from && (echo || kept.by != Some(id))) {
             self.effects.pass_again(id, Arc::clone(&kept.event));

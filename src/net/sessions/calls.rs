@@ -1,20 +1,31 @@
 //! Calls of other threads for single sessions, until their driver is awake.
 
 use crate::{app::ConnId, net::Remote, session::Waker};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+};
+
+/// Wakes an event loop.
+type Wake = Box<dyn Fn() + Send + Sync>;
 
 /// The sessions that were called, by a number that leads to them.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Calls {
     called: Mutex<Vec<u64>>,
-    remote: OnceLock<Remote>,
+    wake: OnceLock<Wake>,
 }
 
 impl Calls {
     /// The event loop on which the sessions run. Without it, calls wait until it wakes for something else.
     pub fn wake(&self, remote: Remote) {
+        self.wake_by(move || remote.wake());
+    }
+
+    /// As [`Calls::wake`], for an event loop of another kind.
+    pub fn wake_by(&self, wake: impl Fn() + Send + Sync + 'static) {
         // An event loop has one remote: a second one would lead to the same.
-        let _ = self.remote.set(remote);
+        let _ = self.wake.set(Box::new(wake));
     }
 
     pub(super) fn waker(self: &Arc<Self>, conn: ConnId) -> Waker {
@@ -27,8 +38,8 @@ impl Calls {
         let is_first = called.is_empty();
         called.push(session);
         drop(called);
-        if is_first && let Some(remote) = self.remote.get() {
-            remote.wake();
+        if is_first && let Some(wake) = self.wake.get() {
+            wake();
         }
     }
 
@@ -38,6 +49,12 @@ impl Calls {
         called.sort_unstable();
         called.dedup();
         called
+    }
+}
+
+impl fmt::Debug for Calls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Calls").field("called", &self.called).finish_non_exhaustive()
     }
 }
 
