@@ -6,6 +6,10 @@ mod support;
 
 #[path = "simulation/broker/mod.rs"]
 mod broker;
+#[path = "simulation/chat/mod.rs"]
+mod chat;
+#[path = "simulation/disk.rs"]
+mod disk;
 
 use clap::{Parser, ValueEnum as _};
 use socket_patterns::{
