@@ -120,13 +120,19 @@ impl Journal {
         Ok(self.taken)
     }
 
-    /// Has the disk keep what it was not asked for yet, at the end.
+    /// Has the disk keep what it was not asked for yet, at the end, and says so in the file: damage that it gets from now on is no crash.
     ///
     /// # Errors
     ///
     /// One line.
     pub(crate) fn finish(&mut self) -> Result<(), String> {
-        self.settle_name().and_then(|()| self.log.finish()).map_err(|error| failed(&*self.disk, &error))
+        let finished = self.settle_name().and_then(|()| self.log.finish()).and_then(|()| {
+            if self.taken > 0 {
+                Record::Kept {}.write(self.log.tail());
+            }
+            self.log.finish()
+        });
+        finished.map_err(|error| failed(&*self.disk, &error))
     }
 
     fn settle_name(&mut self) -> io::Result<()> {
@@ -217,7 +223,7 @@ mod tests {
         for (count, group) in (1..).zip(groups) {
             group.iter().for_each(|record| journal.take(record));
             assert_eq!(journal.write(now().instant), Ok(groups[..count].concat().len() as u64));
-            journal.finish().unwrap();
+            journal.log.finish().unwrap();
         }
         journal.write(now().instant).unwrap();
     }
