@@ -3,6 +3,7 @@
 //! ```text
 //!   old process                                    new process
 //!   the sockets, without close-on-exec ──spawn──▶  Inherited::take: sockets by their addresses
+//!   notes, in a pipe                   ──────────▶  Inherited::notes
 //!   a pipe                             ◀──────────  Inherited::ready: it accepts connections
 //!   ended, or silent for too long: the old one goes on
 //! ```
@@ -23,6 +24,7 @@ use std::{
         OnceLock,
         atomic::{AtomicBool, Ordering::SeqCst},
     },
+    thread,
     time::Duration,
 };
 
@@ -36,6 +38,10 @@ use nix::{
 const SOCKETS: &str = "HANDOVER_SOCKETS";
 /// The descriptor of a pipe, on which the new process says that it is there.
 const READY: &str = "HANDOVER_READY";
+/// The descriptor of a pipe with words of the old process that no file has.
+const NOTES: &str = "HANDOVER_NOTES";
+/// Bytes of these: a process that says more is not to be believed.
+const MOST_NOTES: u64 = 16 * 1024 * 1024;
 /// As systemd has them, beginning with descriptor 3.
 const LISTEN: [&str; 3] = ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"];
 const FIRST: RawFd = 3;
@@ -74,6 +80,7 @@ pub struct Inherited {
     /// With the texts of their places.
     sockets: Vec<(String, TcpListener)>,
     ready: Option<File>,
+    notes: Vec<u8>,
 }
 
 impl Inherited {
@@ -92,8 +99,19 @@ impl Inherited {
             Some((place.to_owned(), TcpListener::from(adopt(number.parse().ok()?)?)))
         });
         let sockets = ours.chain(activated()).collect();
-        let ready = env::var(READY).ok().and_then(|number| adopt(number.parse().ok()?)).map(File::from);
-        Self { sockets, ready }
+        let file = |name| env::var(name).ok().and_then(|number| adopt(number.parse().ok()?)).map(File::from);
+        let mut notes = Vec::new();
+        if let Some(pipe) = file(NOTES)
+            && let Err(error) = pipe.take(MOST_NOTES).read_to_end(&mut notes)
+        {
+            tracing::warn!(%error, "the notes of the old process cannot be read");
+        }
+        Self { sockets, ready: file(READY), notes }
+    }
+
+    /// The notes of the old process; empty, if it has none.
+    pub fn notes(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.notes)
     }
 
     /// The sockets for a place, if there are any.
@@ -155,12 +173,12 @@ pub struct Successor {
 }
 
 impl Successor {
-    /// Starts the program again, as it is on the disk now, with the same words and these sockets.
+    /// Starts the program again, as it is on the disk now, with the same words, these sockets, and these notes.
     ///
     /// # Errors
     ///
     /// It cannot be started.
-    pub fn start<'s>(sockets: impl Iterator<Item = (Place, &'s TcpListener)>) -> io::Result<Self> {
+    pub fn start<'s>(sockets: impl Iterator<Item = (Place, &'s TcpListener)>, notes: Vec<u8>) -> io::Result<Self> {
         let program = PROGRAM.get().cloned().map_or_else(env::current_exe, Ok)?;
         let (reader, writer) = io::pipe()?;
         // Copies have no close-on-exec. They are closed here when the new process has them.
@@ -177,7 +195,23 @@ impl Successor {
             command.env_remove(name);
         }
         command.args(args).env(SOCKETS, text.join(" ")).env(READY, copies[0].as_raw_fd().to_string());
-        Ok(Self { child: command.spawn()?, ready: reader })
+        // This process may have been started with some itself.
+        command.env_remove(NOTES);
+        let mut pipe = None;
+        if !notes.is_empty() {
+            let (reader, writer) = io::pipe()?;
+            let copy = dup(reader.as_fd())?;
+            command.env(NOTES, copy.as_raw_fd().to_string());
+            copies.push(copy);
+            pipe = Some(writer);
+        }
+        let child = command.spawn()?;
+        if let Some(mut pipe) = pipe {
+            // An older program does not read them. Then this waits for nobody, until the process ends.
+            let write = move || drop(pipe.write_all(&notes));
+            thread::Builder::new().name("handover".to_owned()).spawn(write)?;
+        }
+        Ok(Self { child, ready: reader })
     }
 
     /// Its id.

@@ -22,7 +22,7 @@ pub(super) struct Blueprint {
 }
 
 /// Servers with their addresses.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Endpoints {
     /// Numbered from 0. Those of one server follow each other.
     pub(super) backends: Vec<Backend>,

@@ -123,11 +123,12 @@ pub(super) fn admin_place(asked: SocketAddr) -> Place {
 }
 
 impl Keeper {
-    /// With the event loops of the workers, and that of the admin listener. `drain` begins the end of this process.
+    /// With the orders that are followed from the start, the event loops of the workers, and that of the admin listener. `drain` begins the end of this process.
     pub(super) fn new(
         source: Box<dyn Source>,
         current: Arc<Current>,
         own: Own,
+        orders: Orders,
         (workers, desk): (Vec<Remote>, Option<Remote>),
         drain: Box<dyn FnMut() + Send>,
     ) -> Self {
@@ -135,8 +136,7 @@ impl Keeper {
         let endpoints = own.names.endpoints(&own.blueprint.servers);
         let ids: Vec<BackendId> = endpoints.backends.iter().map(|backend| backend.id).collect();
         let places = endpoints.by_server(&ids);
-        let (older, orders) = (Vec::new(), Orders::default());
-        Self { source, current, own, has_successor: false, drain, workers, desk, older, places, orders }
+        Self { source, current, own, has_successor: false, drain, workers, desk, older: Vec::new(), places, orders }
     }
 
     /// Runs until no one can wish for anything any more.
@@ -298,7 +298,7 @@ impl Keeper {
             let Backend { max, .. } = shared.backends[id.index()];
             shared.slots.place(id, max.or(group.pool.limit()));
         }
-        servers::follow_orders(&shared);
+        shared.follow_orders(clock::now().instant);
         // First the certificates: a site that is new is not asked for before.
         let lines = match (&self.own.certificates, prepared) {
             (Some(certificates), Some(prepared)) => {
@@ -343,7 +343,7 @@ impl Keeper {
         }
         let begun = self.own.ports.with_sockets(|sockets| {
             let admin = self.own.admin.iter().map(|(asked, socket)| (admin_place(*asked), socket));
-            Successor::start(sockets.iter().cloned().chain(admin))
+            Successor::start(sockets.iter().cloned().chain(admin), self.orders.to_bytes())
         });
         let outcome = begun.map_err(|error| format!("it cannot be started: {error}")).and_then(|successor| {
             tracing::info!("upgrade: process {} begins", successor.id());

@@ -1,9 +1,10 @@
 //! The words of an operator about servers while the proxy runs: drained, set down, another weight. No file has them.
 //!
 //! An order is for a server as it is written, with all addresses of its name, or for one address of it; the narrower one counts. It lasts
-//! until another order, until a reload brings another weight for that server, or until the process ends.
+//! until another order, until a reload brings another weight for that server, or until the proxy ends: a process that takes over is told.
 
 use crate::{backend::Backend, health::Order};
+use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, net::IpAddr, time::SystemTime};
 
 /// An order as it was sent.
@@ -20,7 +21,7 @@ pub(super) struct Change {
 }
 
 /// The origin of an order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct By {
     /// As the sender says.
     pub(super) name: Option<String>,
@@ -29,7 +30,7 @@ pub(super) struct By {
 }
 
 /// The order for one server, or for one address.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Ordered {
     pub(super) state: Order,
     pub(super) weight: Option<u32>,
@@ -113,6 +114,34 @@ impl Orders {
             kept.0.insert((upstream.clone(), name.clone()), ordered);
         }
         (kept, lines)
+    }
+}
+
+/// The words of one process to the next, which may be of another version: fields that it does not know are left out.
+impl Orders {
+    /// All of them as bytes; none, if there are none.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let list: Vec<_> = self.0.iter().map(|((upstream, server), ordered)| (upstream, server, ordered)).collect();
+        if list.is_empty() { Vec::new() } else { serde_json::to_vec(&list).unwrap_or_default() }
+    }
+
+    /// As another process has written them.
+    ///
+    /// # Errors
+    ///
+    /// It has written something else.
+    pub(super) fn of_bytes(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        if bytes.is_empty() {
+            return Ok(Self::default());
+        }
+        let list: Vec<(String, String, Ordered)> = serde_json::from_slice(bytes)?;
+        Ok(Self(list.into_iter().map(|(upstream, server, ordered)| ((upstream, server), ordered)).collect()))
+    }
+
+    /// The same without weights.
+    pub(super) fn without_weights(mut self) -> Self {
+        self.0.values_mut().for_each(|ordered| ordered.weight = None);
+        self
     }
 }
 
@@ -260,5 +289,23 @@ mod tests {
         assert_eq!(lines, [gone, overridden]);
         assert_eq!(shown(&other, "api:80@10.0.0.1"), (Order::Drain, None), "that it is drained is not in the file");
         assert!(other.under(&servers(&backends, 7)).1.iter().all(|line| line.ends_with("stays")));
+    }
+
+    #[test]
+    fn the_next_process_reads_what_this_one_has_written() {
+        let (mut orders, backends) = (Orders::default(), backends());
+        assert_eq!(orders.to_bytes(), b"");
+        assert!(Orders::of_bytes(b"").unwrap().0.is_empty());
+        orders.give(change("api:80", Some(Order::Drain), Some(Some(3))), &servers(&backends, 1)).unwrap();
+        orders.give(change("10.0.0.1:80", Some(Order::Down), None), &servers(&backends, 1)).unwrap();
+        let bytes = orders.to_bytes();
+        assert_eq!(Orders::of_bytes(&bytes).unwrap().0, orders.0);
+        // One of a newer program.
+        let text = String::from_utf8(bytes.clone()).unwrap().replace("{\"state\"", "{\"colour\":1,\"state\"");
+        assert_eq!(Orders::of_bytes(text.as_bytes()).unwrap().0, orders.0);
+        for cut in 1..bytes.len() {
+            assert!(Orders::of_bytes(&bytes[..cut]).is_err(), "cut at {cut}");
+        }
+        assert_eq!(shown(&orders.without_weights(), "api:80@10.0.0.2"), (Order::Drain, None));
     }
 }

@@ -387,6 +387,18 @@ impl Plan {
     /// ([`Slots::attach`]). `seed` decides what is random.
     #[must_use]
     pub fn build(self, backends: Vec<Backend>, workers: usize, now: Now, seed: u64) -> (Vec<Proxy>, Arc<Slots>) {
+        self.build_under(Orders::default(), backends, workers, now, seed)
+    }
+
+    /// The same with the words of an operator about the backends.
+    pub(super) fn build_under(
+        self,
+        orders: Orders,
+        backends: Vec<Backend>,
+        workers: usize,
+        now: Now,
+        seed: u64,
+    ) -> (Vec<Proxy>, Arc<Slots>) {
         let groups = built(self.groups(&backends), &backends, None, now.instant);
         let slots = Arc::new(self.slots(&backends, workers));
         let forward = self.servers_by_name(mail(workers, &slots));
@@ -400,7 +412,7 @@ impl Plan {
             version: 0,
             cache,
             groups,
-            orders: Orders::default(),
+            orders,
             router,
             gate,
             watches: measures.is_some() || self.config.access_log,
@@ -421,6 +433,7 @@ impl Plan {
             config: self.config,
             backends,
         });
+        shared.follow_orders(now.instant);
         let current = Arc::new(Current::new(shared.clone()));
         let proxy = |worker: usize| {
             let seed = seed.wrapping_add(worker as u64);

@@ -9,6 +9,7 @@ use super::{
     greeting::Places,
     keeper::{Keeper, Own, Source, admin_place},
     network::Network,
+    orders::Orders,
     ports::{ANNOUNCED, FIRST_SECURE, Ports},
     proxy_protocol::Recipient,
     resolving::Resolving,
@@ -61,15 +62,15 @@ pub fn serve(setup: Setup, source: Option<Box<dyn Source>>) -> Result<(), Failur
     let mut inherited = if source.is_some() { Inherited::take() } else { Inherited::default() };
     setup.check_admin()?;
     let (_log, lines, log_places) = setup.log.start(&setup.args.listen.log_level)?;
-    let secured = setup.prepare_tls()?;
-    secured.iter().flat_map(|secured| &secured.warnings).for_each(|warning| tracing::warn!("{warning}"));
+    let secured = setup.prepare_tls()?.inspect(warn_of_certificates);
     let certificates = secured.as_ref().map(Secured::watch).transpose()?;
     let (wishes, wished) = Wishes::new();
     let asks = source.is_some().then_some(&wishes);
     let _reload = watch_for_reload(asks, certificates.as_ref(), setup.plan.users())?;
     let demo = setup.demo.map(Demo::start).transpose()?;
     let mut names = asks.map(|wishes| Resolving::by_the_system(setup.resolve_interval, wishes.clone()));
-    let Endpoints { backends, counts } = endpoints(&setup, demo.as_ref(), names.as_mut(), certificates.as_ref())?;
+    let found = endpoints(&setup, demo.as_ref(), names.as_mut(), certificates.as_ref())?;
+    let (orders, Endpoints { backends, counts }) = passed_on(&setup, found, &inherited.notes());
     let Setup { args, mut plan, plain, secure, announced, saying, upgrade_timeout, resolve_interval, log, .. } = setup;
     plan.logs_to(log.access_log(lines));
     plan.place(&counts);
@@ -88,18 +89,18 @@ pub fn serve(setup: Setup, source: Option<Box<dyn Source>>) -> Result<(), Failur
     let paths = admin::paths(plan.caches(), source.is_some());
     let (forward, sites, around) = (plan.is_forward(), plan.site_names(), Announced::new(&announced, plan.trust()));
     let blueprint = Blueprint { plan: plan.clone(), servers: args.backend };
-    let (proxies, slots) = plan.build(backends.clone(), workers, clock::now(), rand::random());
+    let (proxies, slots) = plan.build_under(orders.clone(), backends.clone(), workers, clock::now(), rand::random());
     let (current, tally) = (proxies[0].current(), proxies[0].tally());
     let desk = listener.map(|listener| open_desk(proxies[0].desk(), listener, asks)).transpose()?;
     let start = Start { driver: &driver, config, slots: &slots, announced: around.as_ref() };
     let running = start.all(proxies, &ports, desk, secured.as_ref())?;
     watchdog::watch(current.clone(), running.workers())?;
-    let trust = around.as_ref().map(Announced::trust);
     let drain = running.drain(ports.clone(), args.listen.drain_timeout);
     let _upgrade = asks.map(watch_for_upgrade).transpose()?;
     if let (Some(source), Some(names)) = (source, names) {
+        let trust = around.as_ref().map(Announced::trust);
         let own = Own { certificates, ports, admin, upgrade_timeout, trust, resolve_interval, blueprint, names };
-        keep(source, own, current, &running, drain.clone(), wished)?;
+        keep(source, (own, orders), current, &running, drain.clone(), wished)?;
     }
     let _stop = signals::watch(hear(drain.clone(), log_places, tally))?;
     let admin = admin_address.map(|at| (at, &*paths));
@@ -133,6 +134,29 @@ fn endpoints(
         certificates.place(endpoints.by_server(&ids));
     }
     Ok(endpoints)
+}
+
+/// The orders of the process before this one, as far as they are about servers of this configuration, and the servers with the weights that
+/// were ordered.
+fn passed_on(setup: &Setup, endpoints: Endpoints, notes: &[u8]) -> (Orders, Endpoints) {
+    let passed = Orders::of_bytes(notes).unwrap_or_else(|error| {
+        tracing::warn!(%error, "the orders about servers that counted before cannot be read, and end");
+        Orders::default()
+    });
+    let blueprint = Blueprint { plan: setup.plan.clone(), servers: setup.args.backend.clone() };
+    let (mut orders, told) = passed.under(&blueprint.servers(&endpoints));
+    told.iter().for_each(|line| tracing::info!("upgrade: {line}"));
+    let weighted = endpoints.clone().weighted(&blueprint, &orders);
+    let mut placed = blueprint.plan.clone();
+    placed.place(&endpoints.counts);
+    match placed.check(&weighted.backends) {
+        Err(why) if placed.check(&endpoints.backends).is_ok() => {
+            tracing::warn!("upgrade: the weights that were ordered end: {why}");
+            orders = orders.without_weights();
+            (orders, endpoints)
+        }
+        _ => (orders, weighted),
+    }
 }
 
 /// The handler of signals: SIGUSR1 opens the files of the log again, and tells the work so far.
@@ -235,14 +259,14 @@ impl Start<'_> {
 /// Starts the thread that changes the proxy while it runs.
 fn keep(
     source: Box<dyn Source>,
-    own: Own,
+    (own, orders): (Own, Orders),
     current: Arc<Current>,
     running: &Running,
     mut drain: impl FnMut(Signal) + Send + 'static,
     wished: Receiver<Wish>,
 ) -> Result<(), Failure> {
     let loops = (running.workers(), running.desk());
-    let keeper = Keeper::new(source, current, own, loops, Box::new(move || drain(Signal::Stop)));
+    let keeper = Keeper::new(source, current, own, orders, loops, Box::new(move || drain(Signal::Stop)));
     Ok(keeper.start(wished)?)
 }
 
@@ -252,6 +276,10 @@ fn say_that_it_runs(places: &Places<'_>, inherited: &mut Inherited) {
     // The old process names this one to a service manager as soon as it hears of it: then all has been said here.
     supervisor::tell(State::Ready);
     inherited.ready();
+}
+
+fn warn_of_certificates(secured: &Secured) {
+    secured.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
 }
 
 fn warn_of_unused(inherited: &Inherited) {

@@ -143,6 +143,18 @@ impl Shared {
         }
     }
 
+    /// Health hears of all orders before a request can meet a server that is new.
+    pub(super) fn follow_orders(&self, now: Instant) {
+        for (group, id) in self.groups.members() {
+            let name = group.name.as_deref().unwrap_or_default();
+            let ordered = self.orders.of(name, &self.backends[id.index()].name);
+            let state = ordered.map(|ordered| ordered.state).unwrap_or_default();
+            if let Some(change) = group.health.set_order(id, state, now) {
+                tracing::info!("{change}");
+            }
+        }
+    }
+
     /// The changes to the head of a response to a request that goes that way, if there are any.
     pub(super) fn response_edits(&self, way: Way) -> Option<&Edits> {
         let policy = way.ruled.then(|| self.policy(way))??;

@@ -188,3 +188,59 @@ fn a_process_that_hangs_is_ended() {
     stage.proxy.wait_for_stderr("not upgraded: it was not ready after 200ms, and was ended");
     assert_eq!(Conn::open(stage.proxy.address()).ask(REQUEST).body, b"hello");
 }
+
+/// The words of an operator are in no file: the process that runs tells them to the next one.
+#[test]
+fn orders_about_servers_count_in_the_next_process() {
+    let [drained, other, weighty] = ["drained", "other", "weighty"].map(Backend::saying);
+    let config = |weight: &str| {
+        let servers = [&drained, &other].map(|server| format!("\"{}\"", server.name())).join(", ");
+        let last = format!("{{ address = \"{}\"{weight} }}", weighty.name());
+        format!(
+            "workers = 1\n{PLAIN}{ADMIN}[[site]]\ndefault = true\nupstream = \"web\"\n[upstream.web]\n\
+             servers = [{servers}, {last}]\nalgorithm = \"weighted-round-robin\"\nhealth = {{ probes = false }}\n\
+             slow-start = \"0s\"\n"
+        )
+    };
+    let mut stage = Stage::new(&config(""), 1);
+    let (at, admin) = (stage.proxy.address(), stage.proxy.admin());
+    let order = |server: &Backend, order: &str| {
+        let path = format!("/upstreams/web/servers/{}", server.name());
+        let length = order.len();
+        let request = format!("POST {path} HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n\r\n{order}");
+        assert_eq!(Conn::open(admin).ask(&request).status(), 200);
+    };
+    order(&drained, "{\"state\": \"drain\", \"by\": \"alice\"}");
+    order(&weighty, "{\"weight\": 3}");
+    let shares = || {
+        let all = [&drained, &other, &weighty];
+        let before = all.map(|server| server.requests().len());
+        (0..12).for_each(|_| assert_eq!(Conn::open(at).ask(REQUEST).status(), 200));
+        let after = all.map(|server| server.requests().len());
+        [0, 1, 2].map(|at| after[at] - before[at])
+    };
+    assert_eq!(shares(), [0, 3, 9]);
+    stage.proxy.signal("USR2");
+    let first = Successor::of(&stage, 1);
+    stage.wait_for(
+        &format!("upgrade: upstream web: server {}: drain (ordered by alice from 127.0.0.1", drained.name()),
+        1,
+    );
+    assert_eq!(stage.proxy.wait().code(), Some(0));
+    assert_eq!(shares(), [0, 3, 9]);
+    let told = Conn::open(admin).ask("GET /upstreams/web HTTP/1.1\r\nHost: test\r\n\r\n");
+    let told = String::from_utf8(told.body).unwrap();
+    assert!(told.contains("\"by\":\"alice\"") || told.contains("\"by\": \"alice\""), "{told}");
+    // And in the one after that, where the file has another weight.
+    stage.write(&config(", weight = 1"));
+    first.signal("USR2");
+    let second = Successor::of(&stage, 2);
+    wait_until("the first one to end", || !first.is_there());
+    assert_eq!(shares(), [0, 3, 9], "a weight of 1 is the one that it had");
+    stage.write(&config(", weight = 2"));
+    second.signal("USR2");
+    let _third = Successor::of(&stage, 3);
+    wait_until("the second one to end", || !second.is_there());
+    stage.wait_for("the weight 2 of the file overrides 3", 1);
+    assert_eq!(shares(), [0, 4, 8]);
+}

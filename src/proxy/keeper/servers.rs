@@ -9,7 +9,6 @@ use crate::{
         backend_spec::BackendSpec,
         orders::{Change, Refused},
         resolving::Resolving,
-        shared::Shared,
     },
 };
 use std::time::Duration;
@@ -77,18 +76,5 @@ impl Keeper {
         changes.iter().for_each(|line| tracing::info!("{line}"));
         tracing::info!(version, "servers changed");
         Ok(())
-    }
-}
-
-/// Health hears of all orders before a request can meet a server that is new.
-pub(super) fn follow_orders(shared: &Shared) {
-    let now = clock::now().instant;
-    for (group, id) in shared.groups.members() {
-        let name = group.name.as_deref().unwrap_or_default();
-        let ordered = shared.orders.of(name, &shared.backends[id.index()].name);
-        let state = ordered.map(|ordered| ordered.state).unwrap_or_default();
-        if let Some(change) = group.health.set_order(id, state, now) {
-            tracing::info!("{change}");
-        }
     }
 }
