@@ -73,7 +73,13 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Diagnosis {
             Cause::NeverConnected.because([format!("it was told of {address}")].into_iter().chain(facts))
         }
         Seen::NotReady => waiting(stage, Cause::NotReady),
-        Seen::BadReady(line) => Cause::BadReady.because([format!("stdout begins with {}", show(line.as_bytes()))]),
+        Seen::BadReady(line) => {
+            // A whole line is told without its end.
+            let whole = stage.student.as_ref().is_none_or(Student::has_said_a_line);
+            let missing = (!whole).then(|| "the end of this line is missing".to_owned());
+            let begins = format!("stdout begins with {}", show(line.as_bytes()));
+            Cause::BadReady.because([begins].into_iter().chain(missing))
+        }
         Seen::OtherAddress { told, said } => Cause::PortIgnored.because([format!("told {told}, said READY {said}")]),
         Seen::Refused => Cause::NotListening.because([]),
         Seen::Chatter(line) => Cause::StdoutChatter.because([format!("stdout has {}", show(line.as_bytes()))]),
@@ -175,6 +181,9 @@ fn ended(stage: &mut Stage) -> Option<Diagnosis> {
     // Since Rust 1.73 the place and the message stand on two lines.
     let panic = words.iter().position(|line| line.contains("panicked at"));
     Some(match (exit, panic) {
+        (Exit::Code(101), Some(at)) if words[at..].iter().any(|line| line.contains("failed to spawn thread")) => {
+            Cause::ThreadsGrew.because(["the system gives it no more of them".to_owned()])
+        }
         (Exit::Code(101), Some(at)) => Cause::Panicked.because(words[at..].iter().take(2).cloned()),
         (Exit::Signal(name), _) if name == "SIGPIPE" => Cause::KilledBySigpipe.because([]),
         (Exit::Signal(name), _) => Cause::Killed.because([format!("the signal is {name}")]),
@@ -271,6 +280,10 @@ fn silence(problem: &Problem, got: &[u8], stage: &Stage, record: &Record) -> Dia
         _ => Cause::Silence,
     };
     let mut facts = suspected.facts;
+    let elsewhere = stage.student.as_ref().and_then(|student| probe::listening(student.id())).unwrap_or_default();
+    if cause == Cause::ForgottenConnection && elsewhere.len() > 1 {
+        facts.push(format!("{}: does it accept where it said READY?", listening(&elsewhere)));
+    }
     if cause == Cause::BlockedBehindClient
         && let Some(first) = problem.client.and_then(|client| before(client, record))
     {

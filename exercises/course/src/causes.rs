@@ -79,7 +79,7 @@ causes! {
     TickPutOff "tick-put-off" "Each client puts the tick off: the wait begins anew after every client. Wait until a moment, not for a time: the moment of the next tick stays where it is."
     TicksTooSeldom "ticks-too-seldom" "It ticks less often than every 100 ms: the time from one tick to the next is longer, or it begins when something else is over."
     TicksTooOften "ticks-too-often" "It ticks more often than every 100 ms: a tick belongs to a moment, not to each round of the loop."
-    Miscounted "miscounted" "A number that your program counts is not the right one: something is counted twice, not at all, under another name, or from 0 where it should be from 1."
+    Miscounted "miscounted" "A number that your program counts is not the right one: something is counted twice, not at all, too late, under another name, or from 0 where it should be from 1."
     LineEndCounted "line-end-counted" "The length is too large by the line end: LF, or CR LF, is no part of the line."
     BytesKept "bytes-kept" "Bytes of an earlier line are still there, and were answered or counted again: what was answered has to leave the buffer."
     LineWithoutLimit "line-without-limit" "A line that is too long is not refused while it comes, so a client may send it without end. Refuse it as soon as the limit is passed, and keep nothing of the rest."

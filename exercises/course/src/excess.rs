@@ -8,13 +8,18 @@ use nix::{
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-/// How often a program is looked at.
+/// How often a program is looked at,
 const EVERY: Duration = Duration::from_millis(100);
+/// and how often one that has just begun, or starts processes: those that start others double in a few milliseconds.
+const OFTEN: Duration = Duration::from_millis(10);
+const BEGINNING: Duration = Duration::from_millis(300);
 /// No exercise needs more processes; with a process for each client, the most clients at once are 200.
-const MOST_PROCESSES: usize = 512;
+const MOST_PROCESSES: usize = 300;
+/// With no client there, a program has few; and if it has more than that, it starts none.
+const FEW: usize = 8;
 /// No exercise needs more memory, in KiB, for all its processes together.
 const MOST_MEMORY: u64 = 1024 * 1024;
 /// No exercise prints more in one check.
@@ -69,6 +74,9 @@ struct State {
     memory: u64,
     grew: u32,
     printed: usize,
+    /// The number of processes at the last look, and whether there were more than before.
+    processes: usize,
+    multiplies: bool,
 }
 
 impl State {
@@ -79,6 +87,8 @@ impl State {
         let memory = family.iter().filter_map(|id| probe::memory(*id)).sum();
         self.grew = if memory > self.memory + 1024 { self.grew + 1 } else { 0 };
         self.memory = memory;
+        self.multiplies = family.len() > self.processes.max(1) + FEW;
+        self.processes = family.len();
         self.found = match () {
             () if printed > MOST_PRINTED => Some(Excess::Printed(printed)),
             () if family.len() > MOST_PROCESSES => Some(Excess::Processes(family.len())),
@@ -92,7 +102,11 @@ impl State {
         match () {
             () if self.found.is_some() => self.found,
             () if self.printed > SUSPICIOUS_PRINTED => Some(Excess::Printed(self.printed)),
-            () if self.memory > SUSPICIOUS_MEMORY && self.grew >= LOOKS => Some(Excess::Memory(self.memory)),
+            () if self.memory > SUSPICIOUS_MEMORY && self.grew >= LOOKS => {
+                // Many processes have much memory, and that is not what is wrong with them.
+                let many = self.processes > MOST_PROCESSES / 2;
+                Some(if many { Excess::Processes(self.processes) } else { Excess::Memory(self.memory) })
+            }
             () => None,
         }
     }
@@ -108,11 +122,13 @@ impl Watch {
     /// Watches the group of `id`; `printed` tells how much it has printed.
     pub(crate) fn begin(id: u32, printed: impl Fn() -> usize + Send + 'static) -> Self {
         let shared = Arc::<Shared>::default();
-        let ours = Arc::clone(&shared);
+        let (ours, begun) = (Arc::clone(&shared), Instant::now());
         let thread = thread::spawn(move || {
             let mut state = ours.lock();
             while !state.over {
-                let waited = ours.over.wait_timeout_while(state, EVERY, |state| !state.over);
+                let often = state.multiplies || begun.elapsed() < BEGINNING;
+                let until_next = if often { OFTEN } else { EVERY };
+                let waited = ours.over.wait_timeout_while(state, until_next, |state| !state.over);
                 state = waited.unwrap_or_else(PoisonError::into_inner).0;
                 if !state.over {
                     state.look(id, printed());
@@ -126,6 +142,17 @@ impl Watch {
             }
         });
         Self { shared, thread: Some(thread) }
+    }
+
+    /// The number of processes of a program that starts more although no client is there, while we look.
+    pub(crate) fn multiplies(id: u32) -> Option<Excess> {
+        let before = probe::family(id).len();
+        if before <= FEW {
+            return None;
+        }
+        thread::sleep(EVERY / 2);
+        let now = probe::family(id).len();
+        (now > before + FEW).then_some(Excess::Processes(now))
     }
 
     /// The resource of which it took too much, if it did, or seems to. Beyond the limits it was ended.

@@ -53,7 +53,9 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Option<Diagnosis
             of(Cause::StdoutChatter, [format!("stdout has {}", show(line.as_bytes()))])
         }
         (Seen::NotLogged(_), _, Some(Topic::Refusal)) => of(Cause::NotLogged, []),
-        (Seen::EarlyEnd(got), ..) if got.is_empty() && problem.topic.is_none() && says(stage, WOULD_BLOCK) => {
+        (Seen::EarlyEnd(got), ..)
+            if got.is_empty() && problem.topic.is_none() && says_last(stage, WOULD_BLOCK) && goes_on(stage) =>
+        {
             of(Cause::TimeoutTakenForEnd, [])
         }
         (Seen::EarlyEnd(_) | Seen::Reset, _, Some(Topic::OutOfDescriptors)) if goes_on(stage) => {
@@ -70,6 +72,10 @@ const WOULD_BLOCK: &str = "Resource temporarily unavailable";
 
 /// A process that breaks ends a moment after its connections.
 const LAST_BREATH: std::time::Duration = std::time::Duration::from_millis(150);
+
+fn says_last(stage: &Stage, text: &str) -> bool {
+    stage.student.as_ref().is_some_and(|student| student.last_words(1).iter().any(|line| line.contains(text)))
+}
 
 fn says(stage: &Stage, text: &str) -> bool {
     stage.student.as_ref().is_some_and(|student| student.last_words(8).iter().any(|line| line.contains(text)))

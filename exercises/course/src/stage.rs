@@ -238,7 +238,8 @@ impl Stage {
         while probe::runs(student.id()) && std::time::Instant::now() < until {
             std::thread::sleep(Duration::from_millis(1));
         }
-        if student.exit(std::time::Duration::ZERO).is_some() {
+        // One that takes too much is ended by us.
+        if student.excess().is_some() || student.exit(std::time::Duration::ZERO).is_some() {
             return Err(Problem::new("that the server goes on", Seen::Exited));
         }
         match student.chatter() {

@@ -103,8 +103,13 @@ impl Student {
     pub(crate) fn ready(&self, told: SocketAddr, timing: Timing) -> Result<SocketAddr, Problem> {
         const WANTED: &str = "the line `READY ADDR` on stdout, once it listens";
         let Some(line) = self.stdout.line(0, timing.patience()) else {
-            // The end of stdout comes a moment before the end of the process.
-            let seen = if self.stdout.has_ended() { Seen::Exited } else { Seen::NotReady };
+            let begun = String::from_utf8_lossy(&self.stdout.lock().bytes).into_owned();
+            let seen = match () {
+                // The end of stdout comes a moment before the end of the process.
+                () if self.stdout.has_ended() => Seen::Exited,
+                () if begun.is_empty() => Seen::NotReady,
+                () => Seen::BadReady(begun),
+            };
             return Err(Problem::new(WANTED, seen));
         };
         let said: Option<SocketAddr> = line.strip_prefix("READY ").and_then(|address| address.parse().ok());
@@ -123,6 +128,11 @@ impl Student {
         (1..).map_while(|number| self.stdout.line(number, Duration::ZERO)).find(|line| !listens(line))
     }
 
+    /// Whether stdout has a whole line.
+    pub(crate) fn has_said_a_line(&self) -> bool {
+        self.stdout.lock().bytes.contains(&b'\n')
+    }
+
     /// All that it has said on stdout, as far as it is kept, once it has ended.
     pub(crate) fn said(&self, patience: Duration) -> String {
         self.stdout.wait(patience, |text| text.ended);
@@ -131,7 +141,7 @@ impl Student {
 
     /// The resource of which it took too much, if it did: then it was ended.
     pub(crate) fn excess(&self) -> Option<Excess> {
-        self.watch.found()
+        self.watch.found().or_else(|| Watch::multiplies(self.id()))
     }
 
     /// Waits until stderr has a line for which `wanted` holds.

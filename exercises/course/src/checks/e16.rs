@@ -147,6 +147,8 @@ fn arguments(stage: &mut Stage) -> Result<(), Problem> {
     let rows = [
         ("GET a/b", "ERR bad key"),
         ("SET caf\u{e9} 1", "ERR bad key"),
+        // A blank of typesetters, and no blank here.
+        ("GET a\u{a0}b", "ERR bad key"),
         // Far beyond the limit: a program that takes it has none.
         (&format!("GET {longest}{longest}"), "ERR bad key"),
         ("GET A-z_09", "NONE"),
