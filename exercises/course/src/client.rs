@@ -252,7 +252,7 @@ impl Client {
     /// As [`Client::expect`], within this time. The bytes that have come until then are kept: they may be waited for once more.
     pub(crate) fn expect_within(&mut self, time: Duration, expected: &[u8], wanted: &str) -> Result<(), Problem> {
         loop {
-            // What comes buys time for the rest: a program may be slow, and the check has an end.
+            // Each piece buys time for the rest: a program may be slow, and the check has an end.
             let deadline = Instant::now() + time.min(self.timing.patience());
             let common = self.heard.len().min(expected.len());
             if self.heard[..common] != expected[..common] {

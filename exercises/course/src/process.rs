@@ -13,7 +13,7 @@ use nix::{
     unistd::Pid,
 };
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::Path,
     time::{Duration, Instant},
 };
@@ -75,6 +75,15 @@ impl Stage {
         if flags.is_empty() && limits == Limits::default() && self.at.is_some() {
             self.server = self.at;
             return Ok(self.at.unwrap_or(told));
+        }
+        if told == ANY && self.tells_port {
+            let free = TcpListener::bind(ANY).and_then(|listener| listener.local_addr()).unwrap_or(ANY);
+            self.start(&free.to_string(), flags, limits)?;
+            match self.ready(free) {
+                // Another program may have taken the port in between: then any will do.
+                Err(problem) if matches!(problem.seen, Seen::Exited) => {}
+                listens => return listens,
+            }
         }
         self.start(&told.to_string(), flags, limits)?;
         self.ready(told)

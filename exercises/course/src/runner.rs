@@ -1,7 +1,7 @@
 //! Runs the checks of an exercise against a built program, in order, and keeps what came out.
 
 use crate::{
-    catalog::{Check, Exercise},
+    catalog::{Check, EXERCISES, Exercise},
     cause::{Diagnosis, diagnose},
     problem::Problem,
     stage::Stage,
@@ -84,6 +84,9 @@ pub(crate) fn check(check: &'static Check, program: &Path, options: Options<'_>)
 fn run_one(check: &Check, program: &Path, options: Options<'_>) -> Option<Failure> {
     let mut stage = Stage::new(program, options.seed, check.name, options.timing.for_one_check(), options.live);
     stage.at = options.at;
+    // Once in each exercise is enough.
+    stage.tells_port =
+        EXERCISES.iter().any(|exercise| exercise.checks.first().is_some_and(|first| first.name == check.name));
     let problem = (check.run)(&mut stage).and_then(|()| stage.settle()).err()?;
     let diagnosis = diagnose(&problem, &mut stage);
     let transcript = stage.record.lock().text();

@@ -35,6 +35,8 @@ pub(crate) struct Stage {
     pub(crate) server: Option<SocketAddr>,
     /// A server that runs already, in place of one that is started.
     pub(crate) at: Option<SocketAddr>,
+    /// The program is told a port, and not to take any: else nobody would see that it does not look.
+    pub(crate) tells_port: bool,
     pub(crate) open: Open,
     /// How many servers of ours there are.
     pub(crate) upstreams: u8,
@@ -66,6 +68,7 @@ impl Stage {
             student: None,
             server: None,
             at: None,
+            tells_port: false,
             open: Open::default(),
             upstreams: 0,
             kept: Vec::new(),

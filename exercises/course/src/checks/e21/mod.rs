@@ -85,7 +85,13 @@ fn a_file(stage: &mut Stage) -> Result<(), Problem> {
     }
     let old = b"GET /hello.txt HTTP/1.0\r\n\r\n";
     fetch(stage, old, &Wanted::ok(site.hello(), "200: HTTP/1.0 is understood, too"), Web::Good)?;
-    Ok(())
+    // It sends nothing more, and still reads.
+    let mut client = stage.connect()?;
+    client.send(&get("/hello.txt"))?;
+    client.finish();
+    let wanted = "200 with hello.txt, although the client has sent its FIN";
+    client.expect_reply(&Wanted::ok(site.hello(), wanted)).map_err(|problem| problem.about(Topic::HalfClosed))?;
+    client.expect_end("then the end").map_err(about(Web::AfterAnswer))
 }
 
 fn lengths(stage: &mut Stage) -> Result<(), Problem> {
@@ -236,6 +242,8 @@ fn methods(stage: &mut Stage) -> Result<(), Problem> {
         ("OPTIONS", "/"),
         ("BREW", "/nothing"),
         ("GETS", "/"),
+        // Methods are the same in one case of letters only.
+        ("get", "/hello.txt"),
     ] {
         let request = format!("{method} {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
         let mut client = stage.connect()?;

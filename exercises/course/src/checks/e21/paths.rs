@@ -51,7 +51,9 @@ pub(super) fn names(stage: &mut Stage) -> Result<(), Problem> {
         ("/%zz", &[400]),
         ("/%+41.txt", &[400]),
         ("/%4\u{e9}", &[400]),
-        // Their names can be decoded, and no file can have them.
+        // Their names can be decoded, and are no text or have a byte 0: there is no such file.
+        ("/caf%E9.txt", &[400, 404]),
+        ("/%ff%fe", &[400, 404]),
         ("/A.txt%00", &[400, 404]),
         ("/A.txt%00.png", &[400, 404]),
     ] {

@@ -111,6 +111,11 @@ pub(super) fn refusals(stage: &mut Stage) -> Result<(), Problem> {
     ] {
         refused(stage, &request, &[400], name, web)?;
     }
+    // Sizes that fit in no number, and one that does not fit behind what has come.
+    for chunks in ["ffffffffffffffffff\r\nhello\r\n0\r\n\r\n", "5\r\nhello\r\nfffffffffffffffe\r\nhello\r\n0\r\n\r\n"] {
+        let request = post("Transfer-Encoding: chunked\r\n", chunks);
+        refused(stage, &request, &[413, 400], "a chunk size beyond all numbers", Web::BadChunk)?;
+    }
     let long = format!("GET / HTTP/1.1\r\nHost: one.test\r\nX: {}\r\n\r\n", "x".repeat(20_000));
     refused(stage, long.as_bytes(), &[431], "a head of 20,000 bytes", Web::FarOver)?;
     too_large(stage)?;
