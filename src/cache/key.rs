@@ -91,7 +91,10 @@ impl<'a> Uri<'a> {
     /// Owned, to be stored.
     #[must_use]
     pub fn to_key(&self) -> Key {
-        let mut text = String::with_capacity(self.scheme.prefix().len() + self.authority.len() + self.path.len() + 1);
+        // As much as it takes, so that the box is the same allocation.
+        let query = self.query.map_or(0, |query| "?".len() + query.len());
+        let length = self.scheme.prefix().len() + self.authority.len() + self.path.len() + query;
+        let mut text = String::with_capacity(length);
         text.push_str(self.scheme.prefix());
         text.push_str(self.authority);
         let path = offset(text.len());

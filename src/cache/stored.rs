@@ -52,13 +52,12 @@ impl Stored {
 /// not. A response without `Date` gets one (RFC 9110 §6.6.1).
 #[must_use]
 pub fn storable(received: &ResponseHead, directives: &ResponseDirectives, arrived: Now) -> ResponseHead {
-    let mut head = received.clone();
-    head.fields = storable_fields(&received.fields, directives).collect();
-    if !head.fields.contains("date") {
-        head.fields.push("Date", http_date(arrived.wall));
+    let mut fields: Fields = storable_fields(&received.fields, directives).collect();
+    if !fields.contains("date") {
+        fields.push("Date", http_date(arrived.wall));
     }
-    head.fields.shrink();
-    head
+    fields.shrink();
+    received.with_fields(fields)
 }
 
 /// The lines of a response that may be stored, in order.

@@ -96,14 +96,14 @@ fn could_answer(request: &RequestHead, ranges: Option<&Ranges>, stored: &Stored)
 
 /// Whether there is anything to validate a response by.
 #[must_use]
-pub fn has_validator(stored: &Stored) -> bool {
-    has_tag(stored) || stored.head.fields.contains("last-modified")
+pub fn has_validator(head: &ResponseHead) -> bool {
+    has_tag(head) || head.fields.contains("last-modified")
 }
 
 /// Whether a response can be told from others by a tag: whether it can be asked about beside others.
 #[must_use]
-pub fn has_tag(stored: &Stored) -> bool {
-    EntityTag::of(&stored.head.fields).is_some()
+pub fn has_tag(head: &ResponseHead) -> bool {
+    EntityTag::of(&head.fields).is_some()
 }
 
 /// Whether a field says for which URI a request is: `Host`, and what a gateway that is trusted says of it.
@@ -209,7 +209,7 @@ pub fn confirmed_beside<S: Borrow<Stored>>(
         false => date_of(&request.fields, "if-modified-since", now),
     };
     match initial[..] {
-        [at] if !has_validator(of(at)) && unchanged_since().is_some_and(|since| since <= of(at).date) => vec![at],
+        [at] if !has_validator(&of(at).head) && unchanged_since().is_some_and(|since| since <= of(at).date) => vec![at],
         _ => Vec::new(),
     }
 }

@@ -79,6 +79,12 @@ impl ResponseHead {
         Self { version: Version::Http11, status, fields: Fields::new(), reason: None }
     }
 
+    /// The same status line, with other fields.
+    #[must_use]
+    pub(crate) fn with_fields(&self, fields: Fields) -> Self {
+        Self { version: self.version, status: self.status, fields, reason: self.reason.clone() }
+    }
+
     /// As [`RequestHead::received`].
     pub(crate) fn received(version: Version, status: Status, reason: &[u8], fields: Fields) -> Result<Self, Error> {
         hop::check_options(&fields)?;

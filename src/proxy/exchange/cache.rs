@@ -67,6 +67,8 @@ struct Ask {
     /// The stored responses that may turn out to be good still.
     nominated: Vec<Arc<Entry>>,
     join: Join,
+    /// The hash of the request's URI.
+    hash: u64,
 }
 
 /// The result of a look.
@@ -112,7 +114,7 @@ impl Step<'_> {
     fn only_stored(&mut self, asked: RequestDirectives) -> State {
         let shared = self.worker.shared.clone();
         if let Some(cache) = shared.cache.as_ref().filter(|cache| cache.second.is_some()) {
-            let lead = self.alone(cache);
+            let lead = self.alone(cache, None);
             self.caching(asked, Forward::UriMiss).storing.lead = lead;
             if let Some(state) = self.ask_second(cache) {
                 return state;
@@ -137,7 +139,7 @@ impl Step<'_> {
     fn ask(&mut self, asked: RequestDirectives, ask: Ask) -> State {
         let shared = self.worker.shared.clone();
         let Some(cache) = &shared.cache else { return self.route(None) };
-        let Ask { why, reason, stored, nominated, join } = ask;
+        let Ask { why, reason, stored, nominated, join, hash } = ask;
         if let Some(reason) = reason {
             self.explain(|_| Fact::Cache(CacheFact::Validate(reason)));
         }
@@ -155,9 +157,9 @@ impl Step<'_> {
                     self.wait_until(Some(until));
                     return self.follow(flight.follow(&cache.store));
                 }
-                self.alone(cache)
+                self.alone(cache, Some(hash))
             }
-            Join::Again | Join::Alone => self.alone(cache),
+            Join::Again | Join::Alone => self.alone(cache, Some(hash)),
         };
         self.caching(asked, why).storing.lead = lead;
         if cache.second.is_some()
@@ -173,7 +175,7 @@ impl Step<'_> {
     pub(super) fn go_alone(&mut self) -> State {
         let shared = self.worker.shared.clone();
         let Some(cache) = &shared.cache else { return self.route(None) };
-        let lead = self.alone(cache);
+        let lead = self.alone(cache, None);
         if let Some(caching) = &mut self.core.caching {
             caching.storing.lead = lead;
         }
@@ -204,9 +206,11 @@ impl Step<'_> {
         Uri::of(&self.core.request.head, scheme)
     }
 
-    fn alone(&self, cache: &Cache) -> Option<Lead> {
+    /// `hash`: of the URI, if it is known.
+    fn alone(&self, cache: &Cache, hash: Option<u64>) -> Option<Lead> {
         let uri = self.uri()?;
-        Some(Lead::alone(cache.flights.clone(), cache.store.place(uri)))
+        let place = hash.map_or_else(|| cache.store.place(uri), |hash| Place { uri, hash });
+        Some(Lead::alone(cache.flights.clone(), place))
     }
 
     fn judge(&self, cache: &Cache, asked: &RequestDirectives) -> Verdict {
@@ -223,13 +227,15 @@ impl Step<'_> {
         }
         let Some(uri) = self.uri() else { return Verdict::Forward(Forward::Bypass) };
         let place = cache.store.place(uri);
+        let hash = place.hash;
         // Every time around, another request has stored something.
         for _ in 0..3 {
             if let Some(verdict) = self.judge_place(cache, place, asked) {
                 return verdict;
             }
         }
-        let alone = Ask { why: Forward::UriMiss, reason: None, stored: None, nominated: Vec::new(), join: Join::Alone };
+        let alone =
+            Ask { why: Forward::UriMiss, reason: None, stored: None, nominated: Vec::new(), join: Join::Alone, hash };
         Verdict::Ask(alone)
     }
 
@@ -258,7 +264,7 @@ impl Step<'_> {
                 None => (Forward::VaryMiss, Vec::new()),
             };
             let join = self.join(cache, place, &found, chosen.map(|entry| &**entry), shared)?;
-            return Some(Verdict::Ask(Ask { why, reason: None, stored: None, nominated, join }));
+            return Some(Verdict::Ask(Ask { why, reason: None, stored: None, nominated, join, hash: place.hash }));
         };
         let reason = match reuse(&entry.stored.freshness, asked, now, Situation::Normal) {
             Reuse::Fresh => return Some(Verdict::Use(entry.clone(), Did::Hit, None)),
@@ -277,7 +283,7 @@ impl Step<'_> {
         let reason = Some(reason);
         let join = self.join(cache, place, &found, Some(entry), shared)?;
         let nominated = nominated(entries, Some(entry));
-        Some(Verdict::Ask(Ask { why, reason, stored: Some(entry.clone()), nominated, join }))
+        Some(Verdict::Ask(Ask { why, reason, stored: Some(entry.clone()), nominated, join, hash: place.hash }))
     }
 
     /// Why a stored response is validated, as the standard puts it, and whether several requests can share the answer.
@@ -353,12 +359,12 @@ fn question(head: &RequestHead, nominated: &[Arc<Entry>]) -> Option<RequestHead>
 /// The stored responses that can be asked about: the one that was `chosen` first, then the others. Tags name several at once;
 /// a date is that of one alone, so that a chosen one without a tag is asked about by itself, and others without one are not (RFC 9111 §4.3.1).
 fn nominated(entries: &[Arc<Entry>], chosen: Option<&Arc<Entry>>) -> Vec<Arc<Entry>> {
-    let chosen = chosen.filter(|chosen| has_validator(&chosen.stored));
-    if let Some(chosen) = chosen.filter(|chosen| !has_tag(&chosen.stored)) {
+    let chosen = chosen.filter(|chosen| has_validator(&chosen.stored.head));
+    if let Some(chosen) = chosen.filter(|chosen| !has_tag(&chosen.stored.head)) {
         return vec![chosen.clone()];
     }
     let others = entries.iter().filter(|entry| chosen.is_none_or(|chosen| !Arc::ptr_eq(chosen, entry)));
-    chosen.into_iter().chain(others.filter(|entry| has_tag(&entry.stored))).cloned().collect()
+    chosen.into_iter().chain(others.filter(|entry| has_tag(&entry.stored.head))).cloned().collect()
 }
 
 impl Exchange {

@@ -271,21 +271,29 @@ fn opening(news: &News<'_>, caching: &Caching, body: BodyLength, rules: &Rules) 
     };
     let audience = Audience::of(&request.fields, &head.fields, &said);
     let freshness = Freshness::of(head, &said, audience, sent, now, rules);
+    let stays_fresh = freshness.useful_until().is_some_and(|until| until > now.instant);
+    let is_for_one = audience == Audience::Nobody && names_client(&request.fields);
+    let is_worth_it = |head: &ResponseHead| match is_for_one {
+        // Others are asked about it, and for theirs a server may say "not modified since" as well: only a tag tells which is meant.
+        true if !has_tag(head) => Err(NotStored::ForOne),
+        // Stale from the start, and nothing to ask by whether it is still good.
+        false if !stays_fresh && !has_validator(head) => Err(NotStored::NothingAllows),
+        true | false => Ok(()),
+    };
+    // Most responses that are not worth it are known by their heads alone.
+    is_worth_it(head)?;
+    let whole = part.map(|_| as_incomplete(head));
     let stored = Stored {
-        head: storable(&part.map_or_else(|| head.clone(), |_| as_incomplete(head)), &said, now),
+        head: storable(whole.as_ref().unwrap_or(head), &said, now),
         selecting: Selecting::of(&head.fields, &request.fields),
         freshness,
         date: date_of(&head.fields, "date", now.wall).unwrap_or(now.wall),
         body: Body::whole(Vec::new()),
         tags: tags_of(&head.fields),
     };
-    // Others are asked about it, and for theirs a server may say "not modified since" as well: only a tag tells which is meant.
-    if audience == Audience::Nobody && names_client(&request.fields) {
-        return if has_tag(&stored) { Ok(Opening { stored, length, part }) } else { Err(NotStored::ForOne) };
-    }
-    // Stale from the start, and nothing to ask by whether it is still good.
-    let useful = has_validator(&stored) || freshness.useful_until().is_some_and(|until| until > now.instant);
-    if useful { Ok(Opening { stored, length, part }) } else { Err(NotStored::NothingAllows) }
+    // A directive may have kept a tag or a date back.
+    is_worth_it(&stored.head)?;
+    Ok(Opening { stored, length, part })
 }
 
 /// The response that is stored already for such a request.
@@ -357,7 +365,7 @@ fn is_the_responses_fault(reason: NotStored) -> bool {
 /// An entry of which the head is still to be written.
 pub(super) fn entry(key: Key, hash: u64, stored: Stored) -> Entry {
     let useful_until = stored.freshness.useful_until().unwrap_or(stored.freshness.arrived());
-    let useless_at = (!has_validator(&stored)).then(|| useful_until + GRACE);
+    let useless_at = (!has_validator(&stored.head)).then(|| useful_until + GRACE);
     let mut entry = Entry::new(key, hash, stored);
     entry.useless_at = useless_at;
     entry

@@ -231,7 +231,7 @@ fn life(stored: &Stored, now: Now) -> Duration {
     let freshness = &stored.freshness;
     let stale = freshness.stale_while_revalidate().max(freshness.stale_if_error());
     let stale = if freshness.forbids_stale() { Duration::ZERO } else { stale };
-    let asked = if has_validator(stored) { VALIDATED } else { Duration::ZERO };
+    let asked = if has_validator(&stored.head) { VALIDATED } else { Duration::ZERO };
     freshness.left(now.instant).unwrap_or_default() + stale.max(asked)
 }
 
