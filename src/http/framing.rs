@@ -72,8 +72,12 @@ pub fn write_field(length: BodyLength, out: &mut impl BufMut) {
 }
 
 /// Appends a number in decimal digits.
-pub fn write_decimal(mut number: u64, out: &mut impl BufMut) {
-    let mut digits = [0; 20];
+pub fn write_decimal(number: u64, out: &mut impl BufMut) {
+    out.put_slice(decimal(number, &mut [0; 20]));
+}
+
+/// A number in decimal digits, which take the end of `digits`.
+pub fn decimal(mut number: u64, digits: &mut [u8; 20]) -> &[u8] {
     let mut start = digits.len();
     loop {
         start -= 1;
@@ -83,7 +87,7 @@ pub fn write_decimal(mut number: u64, out: &mut impl BufMut) {
             break;
         }
     }
-    out.put_slice(&digits[start..]);
+    &digits[start..]
 }
 
 /// The part of a request's method that decides about the body of its response.

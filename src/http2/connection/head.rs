@@ -114,9 +114,12 @@ impl HeadWriter<'_> {
 
     /// As [`HeadWriter::field`], for a value in pieces.
     pub fn field_of(&mut self, name: &[u8], value: &[&[u8]]) {
+        debug_assert!(name.iter().all(|byte| is_token_byte(*byte)), "field name {}", name.escape_ascii());
+        let Connection { encoder, out, .. } = &mut *self.connection;
         match value {
-            [value] => self.field(name, value),
-            pieces => self.field(name, &pieces.concat()),
+            _ if is_of_connection(name) => {}
+            [value] => encoder.field(name, value, out),
+            pieces => encoder.field_of(name, pieces, out),
         }
     }
 

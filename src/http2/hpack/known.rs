@@ -1,5 +1,7 @@
 //! The lines that both sides know from the start (RFC 7541 Appendix A).
 
+use crate::http::name::is_same;
+
 /// Name and value of each; the first has the number 1.
 #[rustfmt::skip]
 pub(super) static LINES: [(&str, &str); 61] = [
@@ -95,11 +97,11 @@ const fn is_equal(one: &[u8], other: &[u8]) -> bool {
     at == one.len() && at == other.len()
 }
 
-/// The first line of that name, which is in lower case.
+/// The first line of that name, in either case.
 pub(super) fn of_name(name: &[u8]) -> Option<usize> {
     let same_length = BY_LENGTH.get(name.len())?.iter().take_while(|number| **number != 0);
     let mut numbers = same_length.map(|number| usize::from(*number));
-    numbers.find(|number| LINES[number - 1].0.as_bytes() == name)
+    numbers.find(|number| is_same(LINES[number - 1].0.as_bytes(), name))
 }
 
 /// The line of that value, among those of the same name as the line `first`.
@@ -127,7 +129,7 @@ mod tests {
             assert_eq!(of_value(first, value.as_bytes()), Some(number), "{name}: {value}");
             assert_eq!(of_value(first, b"another"), None);
         }
-        assert_eq!((of_name(b"x-mine"), of_name(b""), of_name(b"Accept")), (None, None, None));
+        assert_eq!((of_name(b"x-mine"), of_name(b""), of_name(b"Accept")), (None, None, Some(19)));
     }
 
     /// Lines that the standard counts out.

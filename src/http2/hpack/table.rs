@@ -8,6 +8,7 @@
 //! An eviction only moves the beginning; now and then the bytes in use are moved to the front. So a table that is full takes and
 //! drops lines without asking the allocator.
 
+use crate::http::name::is_same;
 use std::collections::VecDeque;
 
 /// A line counts so much more than its characters (RFC 7541 §4.1).
@@ -56,22 +57,23 @@ impl Table {
         Some(bytes.split_at(line.name))
     }
 
-    /// The newest line that is the same, else none.
+    /// The newest line of that name, in either case, and that value, else none.
     pub(super) fn find(&self, name: &[u8], value: &[u8]) -> Option<usize> {
-        let is_same = |line: &Line| {
+        let is_it = |line: &Line| {
             // Lengths differ nearly always.
             line.name == name.len() && line.value == value.len() && {
-                let bytes = &self.bytes[line.at - self.removed..];
-                bytes.starts_with(name) && bytes[line.name..].starts_with(value)
+                let (its_name, rest) = self.bytes[line.at - self.removed..].split_at(line.name);
+                is_same(its_name, name) && rest.starts_with(value)
             }
         };
-        self.lines.iter().rev().position(is_same)
+        self.lines.iter().rev().position(is_it)
     }
 
-    /// The newest line of that name.
+    /// The newest line of that name, in either case.
     pub(super) fn find_name(&self, name: &[u8]) -> Option<usize> {
-        let is_same = |line: &Line| line.name == name.len() && self.bytes[line.at - self.removed..].starts_with(name);
-        self.lines.iter().rev().position(is_same)
+        let is_it =
+            |line: &Line| line.name == name.len() && is_same(&self.bytes[line.at - self.removed..][..line.name], name);
+        self.lines.iter().rev().position(is_it)
     }
 
     /// Adds a line, for which old ones leave. A line that is larger than the table empties it, and is no error (RFC 7541 §4.4).

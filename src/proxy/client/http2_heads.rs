@@ -176,9 +176,7 @@ fn write_length(out: &mut HeadWriter<'_>, length: u64) {
 }
 
 fn write_decimal(out: &mut HeadWriter<'_>, name: &[u8], number: u64) {
-    let mut digits = Vec::with_capacity(20);
-    framing::write_decimal(number, &mut digits);
-    out.field(name, &digits);
+    out.field(name, framing::decimal(number, &mut [0; 20]));
 }
 
 /// The field lines of a head that we have written as text ourselves.

@@ -100,7 +100,7 @@ pub(in crate::proxy) fn cache_status_field(
     forwarding: &Forwarding,
 ) {
     if let Some(status) = status {
-        let mut value = Vec::new();
+        let mut value = Vec::with_capacity(64);
         status.write_to(forwarding.pseudonym, &mut value);
         out.field("Cache-Status", &[&value]);
     }
