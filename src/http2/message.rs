@@ -14,7 +14,9 @@
 use super::{cause::Cause, priority::Priority};
 use crate::http::{
     self, Authority, BodyLength, Error, Fields, Limits, Method, RequestHead, ResponseHead, Status, Target, Version,
-    framing, name::is_same, target::Scheme,
+    framing,
+    name::is_same,
+    target::{Form, Scheme},
 };
 
 /// The kind of message that a field block belongs to.
@@ -59,7 +61,8 @@ pub(super) struct Section<'l> {
     begun: bool,
     method: Method,
     scheme: Scheme,
-    path: Vec<u8>,
+    /// Of a request with a path.
+    target: Option<Target>,
     protocol: Box<str>,
     status: Status,
     fields: Fields,
@@ -87,7 +90,7 @@ impl<'l> Section<'l> {
             begun: false,
             method: Method::Get,
             scheme: Scheme::Https,
-            path: Vec::new(),
+            target: None,
             protocol: Box::default(),
             status: Status::OK,
             fields,
@@ -145,7 +148,7 @@ impl<'l> Section<'l> {
             SCHEME => self.scheme = scheme(value)?,
             // As any `Host`, it is checked with the head.
             AUTHORITY => self.append(b"host", value)?,
-            PATH => self.path = path(value, self.limits)?,
+            PATH => self.target = Some(target(value, self.limits)?),
             PROTOCOL => self.protocol = token(value)?,
             _ => self.status = status(value)?,
         }
@@ -234,11 +237,12 @@ impl<'l> Section<'l> {
             return Err(Cause::PseudoMissing);
         }
         let method = if is_extended { Method::Get } else { self.method };
-        let target = match (is_connect && !is_extended, &method, &*self.path) {
-            (true, ..) => Target::parse(&method, self.fields.get("host").unwrap_or_default())?,
-            (false, _, [b'/', ..]) | (false, Method::Options, b"*") => Target::parse(&method, &self.path)?,
-            // In HTTP/1.1 there could be a whole URI.
-            (false, ..) => return Err(Error::BadTarget.into()),
+        let target = match self.target {
+            None => Target::parse(&method, self.fields.get("host").unwrap_or_default())?,
+            Some(target) if target.form() == Form::Asterisk && method != Method::Options => {
+                return Err(Error::BadTarget.into());
+            }
+            Some(target) => target,
         };
         let head = RequestHead::received(method, Version::Http11, target, self.fields)?;
         let body = if is_connect { BodyLength::Chunked } else { request_body(&head, ends, self.limits)? };
@@ -296,11 +300,16 @@ fn scheme(value: &[u8]) -> Result<Scheme, Error> {
 }
 
 /// The limit is that of a request line, which has a method and a version besides.
-fn path(value: &[u8], limits: &Limits) -> Result<Vec<u8>, Error> {
-    if value.len() + "GET  HTTP/1.1".len() > limits.request_line {
+fn target(path: &[u8], limits: &Limits) -> Result<Target, Error> {
+    if path.len() + "GET  HTTP/1.1".len() > limits.request_line {
         return Err(Error::RequestLineTooLong);
     }
-    Ok(value.to_vec())
+    match path {
+        [b'/', ..] => Target::parse(&Method::Get, path),
+        b"*" => Target::parse(&Method::Options, path),
+        // In HTTP/1.1 there could be a whole URI.
+        _ => Err(Error::BadTarget),
+    }
 }
 
 fn token(value: &[u8]) -> Result<Box<str>, Cause> {
