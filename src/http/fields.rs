@@ -114,7 +114,11 @@ impl Fields {
     #[inline]
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        if self.may_contain(name) { self.get_all(name).next() } else { None }
+        if self.may_contain(name) { self.first(name) } else { None }
+    }
+
+    fn first(&self, name: &str) -> Option<&[u8]> {
+        self.get_all(name).next()
     }
 
     /// Whether there can be a line of that name. For a name that is known to the compiler, one comparison.
