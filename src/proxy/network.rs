@@ -29,10 +29,11 @@ impl Network {
         self.mask.count_ones()
     }
 
-    /// Whether `peer` is in the block.
+    /// Whether `peer` is in the block. An IPv4 address is in no block of IPv6, however large: `::/0` is all of IPv6.
     #[must_use]
     pub fn contains(&self, peer: IpAddr) -> bool {
-        as_v6(peer) & self.mask == self.address
+        let address = as_v6(peer);
+        address & self.mask == self.address && (!is_of_v4(address) || self.settled() >= MAPPED)
     }
 }
 
@@ -48,11 +49,22 @@ impl std::str::FromStr for Network {
         if prefix > width {
             return Err(bad());
         }
+        if width == 128 && prefix < MAPPED && is_of_v4(as_v6(address)) {
+            return Err(format!("'{text}' is a block of IPv6 that begins like IPv4: write 10.0.0.0/8 for one of IPv4"));
+        }
         let mask = u128::MAX.checked_shl(width - prefix).unwrap_or(0);
         // An IPv4 network is the last 32 bits of ::ffff:0:0/96.
         let mask = if width == 32 && prefix == 0 { u128::MAX << 32 } else { mask };
         Ok(Self { address: as_v6(address) & mask, mask })
     }
+}
+
+/// The bits that all IPv4 addresses have in common, in IPv6.
+const MAPPED: u32 = 96;
+
+/// Whether it is an IPv4 address, as [`as_v6`] writes it.
+fn is_of_v4(address: u128) -> bool {
+    address >> 32 == 0xffff
 }
 
 /// IPv4 as `::ffff:a.b.c.d`, as a dual-stack socket reports it.
@@ -78,6 +90,13 @@ mod tests {
             ("0.0.0.0/0", "203.0.113.9", true),
             ("0.0.0.0/0", "2001:db8::1", false),
             ("::/0", "2001:db8::1", true),
+            ("::/0", "203.0.113.9", false),
+            ("::/0", "::ffff:203.0.113.9", false),
+            ("::/64", "127.0.0.1", false),
+            ("::/64", "::1", true),
+            ("::ffff:0:0/96", "203.0.113.9", true),
+            ("::ffff:10.0.0.0/104", "10.1.2.3", true),
+            ("::ffff:10.0.0.0/104", "11.1.2.3", false),
             ("fd00::/8", "fd12::1", true),
             ("127.0.0.0/8", "::ffff:127.0.0.1", true),
         ];
@@ -85,7 +104,7 @@ mod tests {
             let network: Network = network.parse().unwrap();
             assert_eq!(network.contains(peer.parse().unwrap()), *inside, "{network:?} {peer}");
         }
-        for bad in ["", "10.0.0.0/33", "10.0.0/8", "host", "::/129", "1.2.3.4/x"] {
+        for bad in ["", "10.0.0.0/33", "10.0.0/8", "host", "::/129", "1.2.3.4/x", "::ffff:10.0.0.0/8"] {
             assert!(bad.parse::<Network>().is_err(), "{bad}");
         }
     }
