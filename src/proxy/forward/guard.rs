@@ -110,13 +110,12 @@ impl Guard {
     /// The smallest block that has the address decides. Of two that are equal, `--deny` goes before `--allow`, and both go before
     /// those that were always there.
     fn check_face(&self, address: IpAddr, trust: Trust) -> Result<(), Reserved> {
-        let known = BLOCKS.iter().map(|(block, verdict)| (block, 0, *verdict));
+        // A name that the operator has allowed may lead anywhere but to what the operator has denied.
+        let known = BLOCKS.iter().filter(|_| trust != Trust::Named).map(|(block, verdict)| (block, 0, *verdict));
         let allowed = self.allow.iter().map(|block| (block, 1, None));
         let denied = self.deny.iter().map(|block| (block, 2, Some(Reserved::Denied)));
         let has = known.chain(allowed).chain(denied).filter(|(block, ..)| block.contains(address));
         match has.max_by_key(|(block, rank, _)| (block.settled(), *rank)) {
-            Some((_, 2, Some(why))) => Err(why),
-            Some((_, _, Some(_))) if trust == Trust::Named => Ok(()),
             Some((_, _, Some(why))) => Err(why),
             Some((_, 0, None)) | None if trust == Trust::Numbered => Err(Reserved::Denied),
             Some((_, _, None)) | None => Ok(()),
@@ -277,6 +276,11 @@ mod tests {
             (&[], &[], Trust::Named, "64:ff9b::7f00:1", Ok(())),
             (&[], &["127.0.0.0/8"], Trust::Named, "127.0.0.1", Err(Reserved::Denied)),
             (&[], &["127.0.0.0/8"], Trust::Named, "64:ff9b::7f00:1", Err(Reserved::Denied)),
+            // However large the block.
+            (&[], &["0.0.0.0/0"], Trust::Named, "127.0.0.1", Err(Reserved::Denied)),
+            (&[], &["168.0.0.0/6"], Trust::Named, "169.254.169.254", Err(Reserved::Denied)),
+            (&[], &["::/0"], Trust::Named, "fd00::1", Err(Reserved::Denied)),
+            (&["10.0.0.0/8"], &["0.0.0.0/0"], Trust::Named, "10.1.1.1", Ok(())),
             (&["127.0.0.1"], &["127.0.0.0/8"], Trust::Named, "127.0.0.1", Ok(())),
             (&[], &[], Trust::Numbered, "8.8.8.8", Err(Reserved::Denied)),
             (&[], &[], Trust::Numbered, "127.0.0.1", Err(Loopback)),
