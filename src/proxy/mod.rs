@@ -57,6 +57,7 @@ mod probe;
 mod proxy_protocol;
 mod pulse;
 mod questions;
+mod readings;
 mod record;
 mod refusals;
 mod resolving;

@@ -15,7 +15,6 @@
 
 mod location;
 mod paths;
-mod readings;
 
 pub use location::Location;
 
@@ -64,8 +63,8 @@ impl Route {
             _ if !path.starts_with('/') => Err("it begins with a slash, or with \"=/\" for this path alone".to_owned()),
             _ if path.contains('*') => Err("a route is for all paths below it: leave out the *".to_owned()),
             _ if !visible => Err("write visible ASCII without ? and #".to_owned()),
-            _ if !readings::is_plain(path.as_bytes()) => {
-                Err("write it without escapes, empty parts, backslashes, semicolons, and parts that begin with a dot"
+            _ if !super::readings::is_plain(path.as_bytes()) => {
+                Err("write it without escapes, empty parts, backslashes, semicolons, and the parts `.` and `..`"
                     .to_owned())
             }
             _ => Ok(()),

@@ -10,7 +10,7 @@
 //! Routes are sorted. Of those that a path begins with, all lie before it, and each knows the longest other route that it begins with
 //! itself: so a path finds its route by one binary search and a few steps, however many routes there are.
 
-use super::readings;
+use crate::proxy::readings;
 use std::collections::HashMap;
 
 /// The path has several readings, and they lead to different routes.
@@ -86,11 +86,7 @@ impl Paths {
         }
         let path = path.as_bytes();
         let found = self.look(path);
-        if readings::is_plain(path) || readings::others(path).iter().all(|reading| self.look(reading) == found) {
-            Ok(found)
-        } else {
-            Err(Ambiguous)
-        }
+        if readings::all(path, |reading| self.look(reading) == found) { Ok(found) } else { Err(Ambiguous) }
     }
 
     fn look(&self, path: &[u8]) -> Option<u32> {
@@ -164,6 +160,9 @@ mod tests {
             "/./admin",
             "/admin;x=1",
             "/admin/..",
+            "/x%2fy/../admin",
+            "/x/y%2fz/%2e%2e/%2E%2e/admin",
+            "/x;y%2fz/../admin",
         ] {
             assert_eq!(paths.find(path), Err(Ambiguous), "{path}");
         }
