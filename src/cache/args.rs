@@ -156,8 +156,8 @@ pub struct Pattern(Box<[u8]>);
 impl Pattern {
     /// Whether the pattern covers all of `path`.
     #[must_use]
-    pub fn matches(&self, path: &str) -> bool {
-        let (pattern, path) = (&self.0, path.as_bytes());
+    pub fn matches(&self, path: impl AsRef<[u8]>) -> bool {
+        let (pattern, path) = (&self.0, path.as_ref());
         let (mut p, mut at) = (0, 0);
         // Where the last star is, and how far it reaches so far: going back to it is all the backtracking needed.
         let mut star: Option<(usize, usize)> = None;

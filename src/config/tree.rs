@@ -230,7 +230,7 @@ impl Reading<'_> {
         let known = self.world.list(folder).map_err(|error| place.mistake(format!("{folder_text}: {error}")))?;
         // The patterns of paths, for a path of one part.
         let pattern: Pattern = format!("/{name}").parse().map_err(|error: String| place.mistake(error))?;
-        let is_meant = |name: &String| !name.starts_with('.') && pattern.matches(&format!("/{name}"));
+        let is_meant = |name: &String| !name.starts_with('.') && pattern.matches(format!("/{name}"));
         let mut matching: Vec<String> = known.into_iter().filter(is_meant).collect();
         matching.sort();
         Ok(matching.into_iter().map(|name| folder.join(name)).collect())

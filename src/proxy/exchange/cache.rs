@@ -23,6 +23,7 @@ use crate::{
     http::{Method, RequestHead, hop, target::Scheme},
     proxy::{
         explain::{CacheFact, Fact},
+        readings,
         record::Record,
         routing::Way,
         scheme,
@@ -222,7 +223,10 @@ impl Step<'_> {
         let path = head.parsed_target().path();
         let is_odd =
             !self.core.request.is_complete() || self.core.request.upgrade || self.core.request.overrides_method;
-        if is_odd || cache.config.exclude.iter().any(|not| not.matches(path)) {
+        // A backend may read the path as one that is excluded: it is not stored then either.
+        let exclude = &cache.config.exclude;
+        let is_for_cache = |path: &[u8]| !exclude.iter().any(|pattern| pattern.matches(path));
+        if is_odd || !exclude.is_empty() && !readings::all(path.as_bytes(), is_for_cache) {
             return Verdict::Forward(Forward::Bypass);
         }
         let Some(uri) = self.uri() else { return Verdict::Forward(Forward::Bypass) };

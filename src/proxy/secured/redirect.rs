@@ -3,6 +3,7 @@
 use crate::{
     cache::Pattern,
     http::{Authority, RequestHead, target::Form},
+    proxy::readings,
 };
 use std::{sync::Arc, time::Duration};
 
@@ -18,9 +19,11 @@ pub struct Redirect {
 impl Redirect {
     /// Whether a plain request with this head is redirected.
     pub(in crate::proxy) fn applies(&self, head: &RequestHead) -> bool {
-        let path = head.target().split('?').next().unwrap_or_default();
-        let is_path = matches!(head.parsed_target().form(), Form::Origin | Form::Absolute(_));
-        is_path && !self.except.iter().any(|pattern| pattern.matches(path))
+        let target = head.parsed_target();
+        // A backend may read the path as another one.
+        let is_excepted = |path: &[u8]| self.except.iter().any(|pattern| pattern.matches(path));
+        let stays = !self.except.is_empty() && readings::all(target.path().as_bytes(), is_excepted);
+        matches!(target.form(), Form::Origin | Form::Absolute(_)) && !stays
     }
 
     /// The same resource over TLS. `None`: the request does not say of which host.
@@ -77,6 +80,10 @@ mod tests {
             (Method::Get, "/", true),
             (Method::Post, "/.well-known/acme-challenge", true),
             (Method::Get, "/.well-known/acme-challenge/token?x", false),
+            (Method::Get, "http://a/.well-known/acme-challenge/token", false),
+            (Method::Get, "/.well-known/acme-challenge/a%20b", false),
+            (Method::Get, "/.well-known/acme-challenge/../../x", true),
+            (Method::Get, "/.well-known/acme-challenge/..%2f..%2fx", true),
             (Method::Options, "*", false),
         ] {
             assert_eq!(redirect.applies(&head(method, target, Some("a"))), applies, "{target}");
