@@ -17,6 +17,14 @@ pub fn basic_credentials(fields: &Fields, name: &str) -> Option<Vec<u8>> {
     base64(text).filter(|credentials| credentials.contains(&b':'))
 }
 
+/// The user that these credentials name. Bytes that are no UTF-8 are replaced: it is to be shown.
+#[must_use]
+pub fn basic_user(fields: &Fields, name: &str) -> Option<Box<str>> {
+    let credentials = basic_credentials(fields, name)?;
+    let user = credentials.split(|byte| *byte == b':').next()?;
+    Some(String::from_utf8_lossy(user).into())
+}
+
 /// RFC 4648 §4. The digits that fill the last group up may be left out, as some clients do.
 fn base64(text: &[u8]) -> Option<Vec<u8>> {
     let digits = text.strip_suffix(b"==").or_else(|| text.strip_suffix(b"=")).unwrap_or(text);

@@ -59,7 +59,7 @@ mod tests;
 mod version;
 mod writer;
 
-pub use credentials::basic_credentials;
+pub use credentials::{basic_credentials, basic_user};
 pub use date::http_date;
 pub use error::Error;
 pub use fields::{Fields, write_line};

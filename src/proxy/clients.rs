@@ -152,6 +152,7 @@ impl Proxy {
             let matched = shared.router.as_ref().and_then(|router| router.matched(way, &head));
             explanation.admitted((peer, who.client, trusted), (matched, failure), shared.config.deadlines.exchange);
         }
+        let user = shared.config.forward.as_ref().and_then(|rules| rules.user(&head, failure));
         let needed = Some(needed(&head, body)).filter(|needed| failure.is_none() && *needed > here);
         let by = now.instant + shared.config.deadlines.body * BEGINNING;
         let needed = needed.map(|bytes| Needed { bytes, by });
@@ -169,7 +170,7 @@ impl Proxy {
         let mut request = Request::new(head, body, needed);
         request.overrides_method = who.overrides_method;
         let until = shared.config.deadlines.exchange.map(|limit| now.instant + limit);
-        let record = Record { local, ..Record::new(peer, who.client, secure, now) };
+        let record = Record { local, user, ..Record::new(peer, who.client, secure, now) };
         let core = Core::new((key, *version), Client::Connection(http1), request, until, record);
         let core = Core { way, explanation, ..core };
         let exchange = entry.insert(Exchange::new(core));

@@ -40,6 +40,8 @@ pub(super) struct Record {
     pub(super) local: Option<SocketAddr>,
     /// The client: the peer, or the one that trusted proxies name.
     pub(super) client: IpAddr,
+    /// The user, where a password was asked for and was right.
+    pub(super) user: Option<Box<str>>,
     /// How the connection is protected, if it is.
     pub(super) secure: Option<Arc<Secure>>,
     pub(super) started: Now,
@@ -76,6 +78,7 @@ impl Record {
             peer,
             local: None,
             client,
+            user: None,
             secure,
             started,
             stream: None,

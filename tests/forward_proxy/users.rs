@@ -72,6 +72,7 @@ fn a_user_is_served_and_the_server_does_not_see_the_password() {
     let requests = backend.requests();
     assert_eq!(requests.len(), 3);
     assert!(requests.iter().all(|request| request.field("Proxy-Authorization").is_none()), "{requests:?}");
+    proxy.wait_for_stderr("user=\"alice\"");
 }
 
 /// Another user, then a file that is wrong.

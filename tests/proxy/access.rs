@@ -112,6 +112,10 @@ fn a_user_says_who_it_is_and_others_are_asked() {
     assert_eq!(answer.status(), 401);
     assert_eq!(place.ask("/open", "").status(), 200);
     place.proxy.wait_for_stderr("failure=\"not a user of the route\"");
+    // The log tells the user, and no name that was only claimed.
+    place.proxy.wait_for_stderr("user=\"ann\"");
+    let refused = place.proxy.stderr().lines().any(|line| line.contains("status=401") && line.contains("user="));
+    assert!(!refused, "{}", place.proxy.stderr());
     assert!(!place.proxy.stderr().contains("secret"));
 }
 

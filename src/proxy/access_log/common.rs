@@ -1,8 +1,8 @@
 //! The Common and the Combined Log Format, as Apache's manual describes them (`mod_log_config`).
 //!
 //! ```text
-//! 127.0.0.1 - - [10/Oct/2000:13:55:36 +0000] "GET /a HTTP/1.1" 200 2326 "http://a.test/" "curl/8.5"
-//! client        when it began                request line    status  bytes  referer    program
+//! 127.0.0.1 - ann [10/Oct/2000:13:55:36 +0000] "GET /a HTTP/1.1" 200 2326 "http://a.test/" "curl/8.5"
+//! client      user when it began                request line    status  bytes  referer    program
 //! ```
 
 use super::{Line, RequestLine};
@@ -17,7 +17,12 @@ pub(super) fn line(line: &Line<'_>, combined: bool) -> String {
     let record = line.record;
     let mut out = String::with_capacity(256);
     // Writing to a string does not fail.
-    let _ = write!(out, "{} - - [{}] \"", record.client, time(record.started.wall));
+    let _ = write!(out, "{} - ", record.client);
+    match record.user.as_deref() {
+        None => out.push('-'),
+        Some(user) => word(&mut out, user.as_bytes()),
+    }
+    let _ = write!(out, " [{}] \"", time(record.started.wall));
     match line.asked {
         RequestLine::Head(head, version) => {
             quote(&mut out, head.method.as_str().as_bytes());
@@ -59,6 +64,15 @@ fn time(wall: SystemTime) -> String {
     format!("{}/{}/{}:{} +0000", part(5, 7), part(8, 11), part(12, 16), part(17, 25))
 }
 
+/// A word without quotes around it, which a space would end.
+fn word(out: &mut String, bytes: &[u8]) {
+    let from = out.len();
+    quote(out, bytes);
+    let word = out.split_off(from).replace(' ', "\\x20");
+    // No user is not the same as one without a name.
+    out.push_str(if word.is_empty() { "\"\"" } else { &word });
+}
+
 /// The inside of a quoted string: quotes, backslashes and all that is not printable ASCII are escaped as Apache does it.
 fn quote(out: &mut String, bytes: &[u8]) {
     for byte in bytes {
@@ -74,6 +88,17 @@ fn quote(out: &mut String, bytes: &[u8]) {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn a_user_is_one_word() {
+        for (user, shown) in
+            [("ann", "ann"), ("", "\"\""), ("a b", "a\\x20b"), ("a\"]", "a\\\"]"), ("\n\u{e9}", "\\x0a\\xc3\\xa9")]
+        {
+            let mut out = String::from("127.0.0.1 - ");
+            word(&mut out, user.as_bytes());
+            assert_eq!(out.strip_prefix("127.0.0.1 - "), Some(shown));
+        }
+    }
 
     #[test]
     fn the_time_is_that_of_the_form() {

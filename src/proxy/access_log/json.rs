@@ -25,6 +25,7 @@ fn object(out: &mut String, line: &Line<'_>) -> fmt::Result {
     write!(out, "{{\"time\":\"{}\"", humantime::format_rfc3339_micros(line.now.wall))?;
     text(out, "client", Some(record.client))?;
     text(out, "peer", Some(record.peer))?;
+    text(out, "user", record.user.as_deref())?;
     request(out, line.asked)?;
     write!(out, ",\"status\":{},\"sent_bytes\":{},\"received_bytes\":{}", record.status, record.sent, record.received)?;
     write!(out, ",\"duration_seconds\":{:.6}", line.seconds())?;

@@ -29,6 +29,7 @@ pub(super) fn write(line: &Line<'_>) {
                 failure,
                 close = line.close,
                 stream = record.stream,
+                user = record.user.as_deref(),
                 site = line.way.map(|way| way.site.unwrap_or("-")),
                 route = line.way.map(|way| way.route.unwrap_or("-")),
                 upstream = line.way.map(|way| way.upstream.unwrap_or("-")),

@@ -1,9 +1,12 @@
 //! Whether a request is that of a user, where its route asks: what follows waits until that is known.
 
 use super::{Failure, State, Step};
-use crate::proxy::{
-    access::{Barred, PATIENCE, Verdict},
-    routing::Target,
+use crate::{
+    http::basic_user,
+    proxy::{
+        access::{Barred, PATIENCE, Verdict},
+        routing::Target,
+    },
 };
 use std::time::Instant;
 
@@ -17,7 +20,10 @@ impl Step<'_> {
         };
         let (client, now) = (self.core.record.client, self.cx.now());
         match gate.judge(login, &self.core.request.head.fields, client, self.ticket(), now) {
-            Verdict::Right => self.admitted(),
+            Verdict::Right => {
+                self.core.record.user = basic_user(&self.core.request.head.fields, "authorization");
+                self.admitted()
+            }
             Verdict::Wrong => self.give_up(None, Failure::Barred(Barred::Unauthenticated)),
             Verdict::Busy => self.give_up(None, Failure::Barred(Barred::Busy)),
             Verdict::Asked => {

@@ -34,11 +34,11 @@ pub use users::Users;
 pub(super) use wanted::refusal;
 pub use wanted::{Host, host};
 
-use super::questions::Look;
+use super::{failure::Failure, questions::Look};
 use crate::{
     backend::Backend,
     cache::{Mail, Ticket},
-    http::RequestHead,
+    http::{RequestHead, basic_user},
 };
 use names::{Answer, Names, names};
 use origins::{Origins, of_tunnel};
@@ -92,6 +92,14 @@ pub struct Rules {
     pub ports: Ports,
     /// The clients; `None`: all that reach this proxy.
     pub users: Option<Arc<Users>>,
+}
+
+impl Rules {
+    /// The user whose request this is, where there are users and it was not refused for want of one.
+    pub(super) fn user(&self, head: &RequestHead, refused: Option<Failure>) -> Option<Box<str>> {
+        let is_known = self.users.is_some() && refused != Some(Failure::Denied(Denied::Unauthenticated));
+        is_known.then(|| basic_user(&head.fields, "proxy-authorization")).flatten()
+    }
 }
 
 /// Hears the addresses of a name, best first, or why there are none.
