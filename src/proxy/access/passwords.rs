@@ -6,6 +6,10 @@
 //! ```
 //!
 //! These hashes are slow by design: a lost file is of little use. MD5 and SHA-1, which old files have, are refused.
+//!
+//! The time of an answer must not tell whether there is such a user. So the password of a name that is unknown is compared with the hash of
+//! another user. A file may have hashes of different cost, older and newer ones: then each unknown name has one of these costs, always
+//! the same, as each user has. Which one it is depends on the hashes, which no client knows.
 
 use argon2::{Argon2, Params, PasswordHash, PasswordVerifier as _};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -25,8 +29,8 @@ const MOST_PASSES: u32 = 64;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Passwords {
     hashes: HashMap<Box<str>, Hash>,
-    /// One of them. A name that is unknown takes as long as it does.
-    any: Hash,
+    /// The first one of each cost. A name that is unknown takes as long as one of them.
+    by_cost: Vec<Hash>,
     /// Of the file's text: another file, other users.
     digest: [u8; 32],
 }
@@ -44,11 +48,13 @@ impl Passwords {
     ///
     /// The mistake, and its line.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let (mut hashes, mut any) = (HashMap::new(), None);
+        let (mut hashes, mut by_cost) = (HashMap::new(), Vec::<Hash>::new());
         for (number, line) in (1..).zip(text.lines()).filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
             let (name, hash) = line.split_once(':').ok_or(format!("line {number}: write NAME:HASH"))?;
             let hash = Hash::read(hash.trim_end()).map_err(|problem| format!("line {number}: {problem}"))?;
-            any.get_or_insert_with(|| hash.clone());
+            if by_cost.iter().all(|other| other.cost() != hash.cost()) {
+                by_cost.push(hash.clone());
+            }
             if name.is_empty() {
                 return Err(format!("line {number}: there is no name"));
             }
@@ -59,10 +65,12 @@ impl Passwords {
         if hashes.len() > MOST_USERS {
             return Err(format!("{} users are more than {MOST_USERS}", hashes.len()));
         }
-        let any = any.ok_or("there is no user: htpasswd -B -c FILE NAME makes one")?;
+        if by_cost.is_empty() {
+            return Err("there is no user: htpasswd -B -c FILE NAME makes one".to_owned());
+        }
         let mut of_text = [0; 32];
         of_text.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
-        Ok(Self { hashes, any, digest: of_text })
+        Ok(Self { hashes, by_cost, digest: of_text })
     }
 
     /// Tells it from other files.
@@ -77,8 +85,20 @@ impl Passwords {
             None => (credentials, &[][..]),
         };
         let known = std::str::from_utf8(name).ok().and_then(|name| self.hashes.get(name));
-        let right = known.unwrap_or(&self.any).verify(password);
+        // Chosen for users as well, so that the choice itself takes no time that they do not take.
+        let Some(stand_in) = self.stand_in(name) else { return false };
+        let right = known.unwrap_or(stand_in).verify(password);
         right && known.is_some()
+    }
+
+    /// The hash that an unknown name is compared with. Each cost bids for the name, and the highest bid wins: another user of a known cost
+    /// changes nothing, and one of a new cost only what the new cost wins.
+    fn stand_in(&self, name: &[u8]) -> Option<&Hash> {
+        let bid = |hash: &&Hash| {
+            let bid = digest(&SHA256, &[hash.text().as_bytes(), b"\n", name].concat());
+            bid.as_ref().first_chunk::<8>().copied()
+        };
+        self.by_cost.iter().max_by_key(bid)
     }
 }
 
@@ -104,6 +124,22 @@ impl Hash {
             };
         }
         Err("the hash is neither bcrypt nor argon2: htpasswd -B FILE NAME makes one of bcrypt")
+    }
+
+    fn text(&self) -> &str {
+        match self {
+            Self::Bcrypt(text) | Self::Argon2(text) => text,
+        }
+    }
+
+    /// The part of it that says how much it costs: all before the salt.
+    fn cost(&self) -> &str {
+        let text = self.text();
+        match self {
+            // `$2y$10$`: the letter makes no difference.
+            Self::Bcrypt(_) => text.get(4..6).unwrap_or_default(),
+            Self::Argon2(_) => text.rsplitn(3, '$').nth(2).unwrap_or_default(),
+        }
     }
 
     fn verify(&self, password: &[u8]) -> bool {
@@ -163,6 +199,25 @@ pub(super) mod tests {
         }
         assert!(!users.verify(b"\xff:secret"));
         assert!(!format!("{users:?}").contains('$'));
+    }
+
+    /// Else a name that answers more slowly, or more quickly, than all unknown ones would be a user.
+    #[test]
+    fn unknown_names_cost_what_users_cost_and_each_name_always_the_same() {
+        let more = bcrypt::hash_with_salt("x", 5, [9; 16]).unwrap().format_for_version(bcrypt::Version::TwoB);
+        let users = Passwords::parse(&(file() + "dan:" + &more + "\n")).unwrap();
+        let costs: Vec<&str> = users.by_cost.iter().map(Hash::cost).collect();
+        assert_eq!(costs, ["04", "$argon2id$v=19$m=64,t=1,p=1", "05"]);
+        let names: Vec<String> = (0..600).map(|number| format!("name{number}")).collect();
+        let cost_of = |users: &Passwords, name: &str| users.stand_in(name.as_bytes()).unwrap().cost().to_owned();
+        for cost in costs {
+            let share = names.iter().filter(|name| cost_of(&users, name) == cost).count();
+            assert!((150..250).contains(&share), "{cost}: {share} of 600");
+        }
+        // A user that comes later moves no name, so that no name shows by this that it is unknown.
+        let eve = more.replace("$2b$", "$2y$").replace("x", "y");
+        let later = Passwords::parse(&(file() + "dan:" + &more + "\neve:" + &eve + "\n")).unwrap();
+        assert!(names.iter().all(|name| cost_of(&later, name) == cost_of(&users, name)));
     }
 
     #[test]
