@@ -12,6 +12,13 @@ pub fn is_same(one: &[u8], other: &[u8]) -> bool {
     }
 }
 
+/// Whether programs take a field for the other: CGI, WSGI, Rack and PHP make no difference between these characters.
+#[must_use]
+pub fn looks_like(one: &[u8], other: &[u8]) -> bool {
+    let plain = |byte: &u8| if matches!(byte, b'_' | b'.') { b'-' } else { byte.to_ascii_lowercase() };
+    one.len() == other.len() && one.iter().map(plain).eq(other.iter().map(plain))
+}
+
 /// As [`is_same`], for names of the same length.
 fn all_match(one: &[u8], other: &[u8]) -> bool {
     match (ends(one), ends(other)) {

@@ -48,7 +48,7 @@ impl Answer {
     /// Changes its fields. It keeps a type: its content is of one.
     pub(super) fn edit(&mut self, edits: &Edits) {
         const TYPE: &str = "content-type";
-        edits.apply(&mut self.fields);
+        edits.apply_to_response(&mut self.fields);
         if let Some(given) = self.fields.get(TYPE) {
             self.content_type = String::from_utf8_lossy(given).into_owned().into();
             self.fields.remove(TYPE);

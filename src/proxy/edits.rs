@@ -12,7 +12,10 @@
 //! Fields go first, then others are set, then more are added. Fields by which a message is understood are not for a file to
 //! change ([`check_name`]).
 
-use crate::http::{Fields, hop, is_token, name::is_same};
+use crate::http::{
+    Fields, hop, is_token,
+    name::{is_same, looks_like},
+};
 
 /// Changes to the fields of one kind of head.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,11 +58,20 @@ impl Edits {
         self.come.iter().any(|(other, _)| other.eq_ignore_ascii_case(name))
     }
 
-    /// Changes the fields.
-    pub(super) fn apply(&self, fields: &mut Fields) {
-        let goes = |name: &str| self.gone.iter().any(|gone| is_same(gone.as_bytes(), name.as_bytes()));
-        if self.gone.iter().any(|gone| fields.contains(gone)) {
-            fields.retain(|name, _| !goes(name));
+    /// Changes the fields of a request. A field that goes takes with it all that a server may take for it: `X_Env` is `X-Env` to many.
+    pub(super) fn apply_to_request(&self, fields: &mut Fields) {
+        self.apply_by(looks_like, fields);
+    }
+
+    /// Changes the fields of a response. Clients read names as they are.
+    pub(super) fn apply_to_response(&self, fields: &mut Fields) {
+        self.apply_by(is_same, fields);
+    }
+
+    fn apply_by(&self, is: fn(&[u8], &[u8]) -> bool, fields: &mut Fields) {
+        let goes = |name: &[u8]| self.gone.iter().any(|gone| is(gone.as_bytes(), name));
+        if fields.lines().any(|(name, _)| goes(name)) {
+            fields.retain(|name, _| !goes(name.as_bytes()));
         }
         for (name, value) in &self.come {
             fields.push(name, value.as_bytes());
@@ -119,7 +131,7 @@ mod tests {
     fn changed(edits: &Edits) -> Vec<String> {
         let lines = [("Accept", "*/*"), ("X-Env", "a"), ("x-env", "b"), ("Cookie", "c")];
         let mut fields: Fields = lines.into_iter().collect();
-        edits.apply(&mut fields);
+        edits.apply_to_response(&mut fields);
         fields.iter().map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value))).collect()
     }
 
@@ -142,6 +154,22 @@ mod tests {
         ] {
             assert_eq!(changed(&edits), expected);
         }
+    }
+
+    /// CGI and its kin read all of these as `HTTP_X_ENV`.
+    #[test]
+    fn another_spelling_does_not_undo_the_change_of_a_request() {
+        let none = || std::iter::empty::<(&str, &str)>();
+        let edits = Edits::new(["x-debug"].into_iter(), [("X-Env", "prod")].into_iter(), none());
+        let lines =
+            [("X_Env", "a"), ("x.env", "b"), ("X-Envy", "c"), ("X_DEBUG", "1"), ("X-De-bug", "2"), ("X-ENV", "d")];
+        let names = |change: fn(&Edits, &mut Fields)| {
+            let mut fields: Fields = lines.into_iter().collect();
+            change(&edits, &mut fields);
+            fields.iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(Edits::apply_to_request), ["X-Envy", "X-De-bug", "X-Env"]);
+        assert_eq!(names(Edits::apply_to_response), ["X_Env", "x.env", "X-Envy", "X_DEBUG", "X-De-bug", "X-Env"]);
     }
 
     #[test]

@@ -139,7 +139,7 @@ impl Shared {
         if let Some(policy) = self.policy(way).filter(|policy| !policy.request.is_empty()) {
             // A client could name a field in `Connection` that the file sets, and it would not go on.
             hop::remove_listed(&mut head.fields);
-            policy.request.apply(&mut head.fields);
+            policy.request.apply_to_request(&mut head.fields);
         }
     }
 

@@ -49,11 +49,13 @@ fn a_server_sees_the_fields_of_the_file() {
         &stage,
         "a.test",
         "/",
-        "X-Env: mine\r\nx-env: too\r\nX-Hop: 0\r\nAccept-Language: de\r\nConnection: X-Env, X-Hop\r\n",
+        "X-Env: mine\r\nx-env: too\r\nX_Env: three\r\nX-Hop: 0\r\nAccept-Language: de\r\nAccept_Language: de\r\n\
+         Connection: X-Env, X-Hop\r\n",
     );
     ask(&stage, "b.test", "/", "X-Env: mine\r\nAccept-Language: de\r\n");
     let requests = backend.requests();
     assert_eq!(lines(&requests[0], "x-env"), ["prod"]);
+    assert_eq!((lines(&requests[0], "x_env"), lines(&requests[0], "accept_language")), (Vec::new(), Vec::new()));
     assert_eq!(lines(&requests[0], "x-hop"), ["1", "2"]);
     assert_eq!(lines(&requests[0], "accept-language"), Vec::<String>::new());
     assert_eq!(

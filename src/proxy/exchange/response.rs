@@ -194,7 +194,7 @@ impl Step<'_> {
         let mut head = head.clone();
         // A field that `Connection` names does not go on, and would take the one of the file with it.
         hop::remove_listed(&mut head.fields);
-        edits.into_iter().for_each(|edits| edits.apply(&mut head.fields));
+        edits.into_iter().for_each(|edits| edits.apply_to_response(&mut head.fields));
         if let Some((name, id)) = id {
             // A stored response has that of the request by which it was fetched.
             head.fields.remove(name);

@@ -1,6 +1,6 @@
 //! The id of a request: taken from a proxy that is trusted, or made.
 
-use crate::http::Fields;
+use crate::http::{Fields, name::looks_like};
 use rand::{Rng, RngExt as _};
 
 /// Beyond this, the word of a trusted proxy is no id.
@@ -10,8 +10,8 @@ const LONGEST: usize = 128;
 pub(super) fn mark(fields: &mut Fields, name: &str, trusted: bool, random: &mut impl Rng) {
     let given = trusted.then(|| given(fields, name)).flatten();
     let id = given.unwrap_or_else(|| format!("{:032x}", random.random::<u128>()));
-    if fields.iter().any(|(other, _)| looks_like(other, name)) {
-        fields.retain(|other, _| !looks_like(other, name));
+    if fields.iter().any(|(other, _)| looks_like(other.as_bytes(), name.as_bytes())) {
+        fields.retain(|other, _| !looks_like(other.as_bytes(), name.as_bytes()));
     }
     fields.push(name, id);
 }
@@ -23,12 +23,6 @@ fn given(fields: &Fields, name: &str) -> Option<String> {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:=+/@".contains(byte);
     let is_id = (1..=LONGEST).contains(&id.len()) && id.iter().all(plain);
     is_id.then(|| String::from_utf8_lossy(id).into_owned())
-}
-
-/// Whether programs take a field for the other: CGI and its kin make no difference between these characters.
-fn looks_like(one: &str, other: &str) -> bool {
-    let plain = |byte: u8| if matches!(byte, b'_' | b'.') { b'-' } else { byte.to_ascii_lowercase() };
-    one.bytes().map(plain).eq(other.bytes().map(plain))
 }
 
 #[cfg(test)]
