@@ -58,6 +58,11 @@ impl Edits {
         self.come.iter().any(|(other, _)| other.eq_ignore_ascii_case(name))
     }
 
+    /// Whether a field of that name takes the place of all others.
+    pub(super) fn replaces(&self, name: &str) -> bool {
+        self.sets(name) && self.gone.iter().any(|gone| gone.eq_ignore_ascii_case(name))
+    }
+
     /// Changes the fields of a request. A field that goes takes with it all that a server may take for it: `X_Env` is `X-Env` to many.
     pub(super) fn apply_to_request(&self, fields: &mut Fields) {
         self.apply_by(looks_like, fields);

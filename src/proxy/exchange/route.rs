@@ -266,6 +266,7 @@ impl Step<'_> {
             body: core.request.body,
             upgrade: core.request.upgrade,
             peer: core.record.peer.ip(),
+            chain_is_set: shared.policy(core.way).is_some_and(|policy| policy.request.replaces("x-forwarded-for")),
             received_by: core.record.stream.map(|_| "2.0 "),
             secure: core.record.secure.is_some(),
             subject: core.record.secure.as_ref().and_then(|secure| secure.client.as_deref()),

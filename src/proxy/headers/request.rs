@@ -16,6 +16,8 @@ pub(in crate::proxy) struct Inbound<'a> {
     /// The client may switch protocols.
     pub(in crate::proxy) upgrade: bool,
     pub(in crate::proxy) peer: IpAddr,
+    /// The file sets `X-Forwarded-For`: it goes on as it is.
+    pub(in crate::proxy) chain_is_set: bool,
     /// The version in which the client asked, as `Via` tells it, if that is not the head's.
     pub(in crate::proxy) received_by: Option<&'static str>,
     /// Whether the client's connection is protected.
@@ -125,19 +127,21 @@ fn write_forwarded(
     list_start(out, &chain.via);
     let received_by = inbound.received_by.unwrap_or_else(|| received_by(inbound.head.version));
     put(out, [received_by, forwarding.pseudonym, "\r\n"]);
-    if forwarding.announces {
+    if forwarding.announces && !inbound.chain_is_set {
         put(out, ["X-Forwarded-For: "]);
         list_start(out, &chain.hops);
         write_address(out, inbound.peer);
         out.put_slice(b"\r\n");
+    } else if !chain.hops.is_empty() {
+        field(out, "X-Forwarded-For", &chain.hops);
+    }
+    if forwarding.announces {
         if !chain.proto {
             field(out, "X-Forwarded-Proto", scheme.as_bytes());
         }
         if let (false, Some(authority)) = (chain.host, authority) {
             field(out, "X-Forwarded-Host", authority.as_bytes());
         }
-    } else if !chain.hops.is_empty() {
-        field(out, "X-Forwarded-For", &chain.hops);
     }
     if forwarding.forwarded {
         let (before, after) = if inbound.peer.to_canonical().is_ipv6() { ("\"[", "]\"") } else { ("", "") };

@@ -30,6 +30,7 @@ fn inbound(wire: &str, forwarding: &Forwarding, persist: bool) -> Vec<String> {
         body,
         upgrade,
         peer,
+        chain_is_set: false,
         received_by: None,
         secure: false,
         subject: None,
