@@ -64,7 +64,19 @@ pub(super) fn admit(head: &mut RequestHead, peer: IpAddr, forwarding: &Forwardin
         head.fields.push("Host", authority);
     }
     let client = if trusted { named_by_the_chain(&head.fields, peer, forwarding) } else { peer };
+    if trusted && forwarding.client_from == ClientField::Forwarded {
+        tell(&mut head.fields, client, peer, forwarding);
+    }
     Identity { client: client.to_canonical(), overrides_method }
+}
+
+/// Has `X-Forwarded-For` say what was read from `Forwarded`. A proxy that sets one of them passes on the other as it came, so the one
+/// that is not read may be from anybody, and servers read it. The peer is added behind the client as the head is written.
+fn tell(fields: &mut Fields, client: IpAddr, peer: IpAddr, forwarding: &Forwarding) {
+    fields.remove("x-forwarded-for");
+    if forwarding.announces && client.to_canonical() != peer.to_canonical() {
+        fields.push("X-Forwarded-For", client.to_canonical().to_string());
+    }
 }
 
 /// The last address of the chain that is not a trusted proxy's. A member that cannot be read ends the chain: the hop
@@ -210,6 +222,27 @@ mod tests {
             assert_eq!(client(ClientField::Forwarded, "10.0.0.1", &fields), expected, "{lines:?}");
             assert_eq!(client(ClientField::XForwardedFor, "10.0.0.1", &fields), "10.0.0.1", "{lines:?}");
         }
+    }
+
+    #[test]
+    fn the_field_that_is_not_read_says_what_was_read() {
+        let lines =
+            [("X-Forwarded-For", "6.6.6.6"), ("x-forwarded-for", "127.0.0.1"), ("Forwarded", "for=203.0.113.9")];
+        let told = |peer: &str, lines: &[(&str, &str)], forwarding: &Forwarding| {
+            let mut head = head("/", lines);
+            admit(&mut head, peer.parse().unwrap(), forwarding);
+            head.fields
+                .get_all("x-forwarded-for")
+                .map(|line| String::from_utf8_lossy(line).into_owned())
+                .collect::<Vec<_>>()
+        };
+        let by_forwarded = forwarding(ClientField::Forwarded);
+        assert_eq!(told("10.0.0.1", &lines, &by_forwarded), ["203.0.113.9"]);
+        assert_eq!(told("10.0.0.1", &lines[..2], &by_forwarded), [""; 0], "the peer asks for itself");
+        assert_eq!(told("192.0.2.7", &lines, &by_forwarded), [""; 0]);
+        let silent = Forwarding { announces: false, ..by_forwarded };
+        assert_eq!(told("10.0.0.1", &lines, &silent), [""; 0]);
+        assert_eq!(told("10.0.0.1", &lines, &forwarding(ClientField::XForwardedFor)), ["6.6.6.6", "127.0.0.1"]);
     }
 
     #[test]
