@@ -65,6 +65,12 @@ impl TokenBucket {
         }
     }
 
+    /// Gives back `n` tokens that were taken: what they were taken for does not happen.
+    pub fn give_back(&mut self, n: u32, now: Instant) {
+        let missing = self.full_at.saturating_duration_since(now).saturating_sub(self.time_for(n));
+        self.full_at = now + missing;
+    }
+
     /// How many tokens there are.
     #[must_use]
     pub fn available(&self, now: Instant) -> u32 {
@@ -89,6 +95,20 @@ mod tests {
 
     fn bucket(rate: u32, burst: u32, now: Instant) -> TokenBucket {
         TokenBucket::new(rate.try_into().unwrap(), burst.try_into().unwrap(), now)
+    }
+
+    #[test]
+    fn tokens_that_are_given_back_can_be_taken_again() {
+        let now = base();
+        let mut bucket = bucket(10, 3, now);
+        for _ in 0..100 {
+            assert_eq!(bucket.try_take(2, now), Ok(()));
+            bucket.give_back(2, now);
+        }
+        assert!(bucket.available(now) == 3 && bucket.try_take(3, now).is_ok());
+        // No more than it holds.
+        bucket.give_back(100, now);
+        assert!(bucket.try_take(3, now).is_ok() && bucket.try_take(1, now).is_err());
     }
 
     #[test]

@@ -149,3 +149,49 @@ fn a_client_has_so_many_requests_at_once() {
     asked.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     assert_eq!(more.response("GET").status(), 200);
 }
+
+/// A client that is refused by its own limit takes nothing from the limit of all, in whichever order they are asked.
+#[test]
+fn a_request_that_one_limit_refuses_is_counted_by_none() {
+    let (backend, incoming) = Backend::by_hand();
+    let (all, own) = (
+        "{ rate = \"1/h\", burst = 4, key = \"site\", name = \"NAME\" }",
+        "{ rate = \"1/h\", burst = 2, name = \"c\" }",
+    );
+    let all = |name: &str| all.replace("NAME", name);
+    let route = |path: &str, limits: &str| {
+        format!("[[site.route]]\npath = \"{path}\"\nrespond = 200\nrate-limit = [{limits}]\n")
+    };
+    let config = format!(
+        "workers = 2\n{PLAIN}[[site]]\nhosts = [\"a.test\"]\nupstream = \"web\"\n{}{}\
+         [[site.route]]\npath = \"/one\"\nupstream = \"web\"\nrequests-per-client = 1\nrate-limit = {}\n\
+         [forwarding]\ntrusted-proxies = [\"127.0.0.0/8\"]\n{}",
+        route("/first", &format!("{}, {own}", all("a"))),
+        route("/last", &format!("{own}, {}", all("b"))),
+        all("s"),
+        upstream("web", &backend.name())
+    );
+    let stage = Stage::new(&config, 1);
+    for path in ["/first", "/last"] {
+        let statuses = |client: &str, count: usize| -> Vec<u16> {
+            (0..count).map(|_| ask(&stage, path, &from(client)).status()).collect()
+        };
+        assert_eq!(statuses("192.0.2.1", 10), [&[200; 2][..], &[429; 8]].concat(), "{path}");
+        assert_eq!(statuses("192.0.2.2", 3), [200, 200, 429], "{path}");
+        assert_eq!(statuses("192.0.2.3", 2), [429, 429], "{path}: all that the site has are used");
+    }
+    // One that has too many at once is not counted either.
+    let begin = |number: u8| {
+        let mut client = Conn::open(stage.proxy.address());
+        client.send(format!("GET /one HTTP/1.1\r\nHost: a.test\r\n{}\r\n", from(&format!("192.0.2.{number}"))));
+        let mut served = incoming.accept();
+        served.request().unwrap();
+        (client, served)
+    };
+    let mut under_way = vec![begin(1)];
+    for _ in 0..10 {
+        assert_eq!(ask(&stage, "/one", &from("192.0.2.1")).status(), 429);
+    }
+    under_way.extend((2..5).map(begin));
+    assert_eq!(ask(&stage, "/one", &from("192.0.2.5")).status(), 429, "the fifth");
+}

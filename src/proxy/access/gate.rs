@@ -22,6 +22,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Where a request was taken out of.
+#[derive(Debug, Clone, Copy)]
+struct Taken {
+    /// Its own bucket, as one of so many proxies.
+    own: Option<u32>,
+    shared: bool,
+}
+
 /// The judge of clients.
 #[derive(Debug)]
 pub(in crate::proxy) struct Gate {
@@ -55,15 +63,29 @@ impl Gate {
     }
 
     /// One request of a key. Its own buckets are kept in any case: the store may be gone with the next request.
-    fn take(&self, rate: &Rate, key: &[u8], now: Instant) -> Result<(), Duration> {
+    fn take(&self, rate: &Rate, key: &[u8], now: Instant) -> Result<Taken, Duration> {
         let shared = self.sharing.as_ref().map(|sharing| (sharing.take(rate, key, now), sharing.proxies()));
         let (shared, proxies) = shared.unwrap_or((None, 1));
         let own = self.buckets.take(rate, key, proxies, now);
-        let taken = shared.unwrap_or(own);
-        if taken.is_err() {
-            self.refused.fetch_add(1, Relaxed);
+        let taken = Taken { own: own.is_ok().then_some(proxies), shared: shared.is_some_and(|shared| shared.is_ok()) };
+        match shared.unwrap_or(own) {
+            Ok(()) => Ok(taken),
+            Err(wait) => {
+                self.refused.fetch_add(1, Relaxed);
+                self.give_back(Taken { shared: false, ..taken }, rate, key, now);
+                Err(wait)
+            }
         }
-        taken
+    }
+
+    /// The request does not happen.
+    fn give_back(&self, taken: Taken, rate: &Rate, key: &[u8], now: Instant) {
+        if let Some(proxies) = taken.own {
+            self.buckets.give_back(rate, key, proxies, now);
+        }
+        if let Some(sharing) = self.sharing.as_ref().filter(|_| taken.shared) {
+            sharing.give_back(rate, key);
+        }
     }
 
     /// Whether it knows users.
@@ -72,7 +94,8 @@ impl Gate {
     }
 
     /// Whether that client, whose request has these fields, has asked too often, or has too many requests at once. If not, this one is
-    /// counted.
+    /// counted, by all limits; a request that one of them refuses is counted by none. Else a client that is refused by its own limit would
+    /// use up one that it shares with others.
     pub(in crate::proxy) fn enter(
         &self,
         (rates, at_once): (&[Rate], Option<&AtOnce>),
@@ -80,22 +103,36 @@ impl Gate {
         client: IpAddr,
         now: Instant,
     ) -> Result<(), Barred> {
-        for (limit, rate) in (0..).zip(rates) {
-            let address = client_key(client).to_be_bytes();
-            let key = match &rate.key {
-                RateKey::Client => &address[..],
-                RateKey::Site => &[],
-                RateKey::Header(name) => fields.get(name).unwrap_or(&address),
-            };
-            self.take(rate, key, now).map_err(|wait| {
-                let seconds = u16::try_from(whole_seconds(wait)).unwrap_or(u16::MAX);
-                Barred::Rate { limit, seconds }
-            })?;
+        self.enter_by((0, rates), at_once, (fields, client), now)
+    }
+
+    /// The same with the limits from that number on: one is taken, then the rest, and given back if one of these refuses.
+    fn enter_by(
+        &self,
+        (limit, rates): (u8, &[Rate]),
+        at_once: Option<&AtOnce>,
+        (fields, client): (&Fields, IpAddr),
+        now: Instant,
+    ) -> Result<(), Barred> {
+        let Some((rate, rest)) = rates.split_first() else {
+            let is_let_in = at_once.is_none_or(|limit| self.running.enter(limit, client));
+            return if is_let_in { Ok(()) } else { Err(Barred::AtOnce) };
+        };
+        let address = client_key(client).to_be_bytes();
+        let key = match &rate.key {
+            RateKey::Client => &address[..],
+            RateKey::Site => &[],
+            RateKey::Header(name) => fields.get(name).unwrap_or(&address),
+        };
+        let taken = self.take(rate, key, now).map_err(|wait| {
+            let seconds = u16::try_from(whole_seconds(wait)).unwrap_or(u16::MAX);
+            Barred::Rate { limit, seconds }
+        })?;
+        let entered = self.enter_by((limit.saturating_add(1), rest), at_once, (fields, client), now);
+        if entered.is_err() {
+            self.give_back(taken, rate, key, now);
         }
-        match at_once {
-            Some(limit) if !self.running.enter(limit, client) => Err(Barred::AtOnce),
-            _ => Ok(()),
-        }
+        entered
     }
 
     /// A request that was counted among those that its client has at once is over.

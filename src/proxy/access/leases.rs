@@ -86,8 +86,10 @@ struct Place {
     end: u64,
     /// Requests that were let in, and that the store had no room for, or was not told of.
     debt: u64,
-    /// A question has no answer yet.
-    asks: bool,
+    /// Of the debt, what a question that has no answer yet is about; 0: there is none.
+    asked: u64,
+    /// Requests that the store was told of, and that were given back.
+    spare: u64,
     /// Nothing is left of this window.
     is_over: bool,
 }
@@ -134,18 +136,32 @@ impl Leases {
         })
     }
 
+    /// One request of a key was let in, and does not happen. One that the store has heard of stays counted there: it is spared for the next
+    /// request of that key at this proxy, in the same window.
+    pub(super) fn give_back(&self, key: u64) {
+        self.with(key, |set| {
+            if let Some(place) = set.iter_mut().find(|place| place.key == key && place.end > 0) {
+                if place.debt > place.asked { place.debt -= 1 } else { place.spare += 1 }
+            }
+        });
+    }
+
     fn answer<T>(&self, key: u64, call: impl FnOnce(&mut Place) -> T) -> Option<T> {
         // Its place may belong to another by now.
-        self.with(key, |set| set.iter_mut().find(|place| place.key == key && place.asks).map(call))
+        self.with(key, |set| set.iter_mut().find(|place| place.key == key && place.asked > 0).map(call))
     }
 
     /// The store has counted a question: so many were counted before it. Returns the next question, if more came in meanwhile: others have to
     /// know of them, also if these were the last ones.
     pub(super) fn count(&self, Question { key, window, number }: Question, before: u64) -> Option<Question> {
         let next = self.answer(key, |place| {
-            place.asks = false;
+            place.asked = 0;
             place.debt = place.debt.saturating_sub(window.room.saturating_sub(before).min(number));
+            // A request that does not happen needs no room.
+            let spared = place.spare.min(place.debt);
+            (place.debt, place.spare) = (place.debt - spared, place.spare - spared);
             if place.window != window.number {
+                place.spare = 0;
                 return None; // The next request asks.
             }
             place.is_over |= before + number >= window.room;
@@ -157,7 +173,7 @@ impl Leases {
     /// A question was lost. It may have been counted, or not: its debts are taken for paid.
     pub(super) fn lose(&self, Question { key, number, .. }: Question) {
         self.answer(key, |place| {
-            place.asks = false;
+            place.asked = 0;
             place.debt = place.debt.saturating_sub(number);
         });
     }
@@ -167,10 +183,17 @@ impl Place {
     fn turn_to(&mut self, window: Window) {
         if window.number != self.window || window.end != self.end {
             (self.window, self.end, self.is_over) = (window.number, window.end, false);
+            if self.asked == 0 {
+                self.spare = 0; // It was for the window that is over.
+            }
         }
     }
 
     fn take(&mut self, window: Window, at: u64) -> Result<(), Duration> {
+        if self.spare > 0 {
+            self.spare -= 1;
+            return Ok(());
+        }
         // Without an answer for long, or with a whole window to pay, there is no more credit.
         if self.is_over || self.debt >= window.room {
             return Err(window.left(at));
@@ -180,10 +203,10 @@ impl Place {
     }
 
     fn question(&mut self, window: Window) -> Option<Question> {
-        if self.asks || self.is_over || self.debt == 0 {
+        if self.asked > 0 || self.is_over || self.debt == 0 {
             return None;
         }
-        self.asks = true;
+        self.asked = self.debt;
         Some(Question { key: self.key, window, number: self.debt })
     }
 }
@@ -273,6 +296,52 @@ mod tests {
         // One that is lost is forgotten, and asked again.
         leases.lose(questions.pop().unwrap());
         assert_eq!(leases.take(7, Window::of(&rate, 8_000_000), 8_000_000).1.map(|question| question.number), Some(10));
+    }
+
+    /// Requests that are refused by another limit, and given back, leave room for one that is not, at this proxy; the store hears of one.
+    #[test]
+    fn requests_that_are_given_back_take_nothing_from_the_next() {
+        let (rate, leases) = (rate(10, 1, 10), Leases::with_places(SET));
+        let at = 5_000_000;
+        let take = |at| leases.take(7, Window::of(&rate, at), at);
+        let (answer, first) = take(at);
+        assert!(answer.is_ok());
+        for _ in 0..1000 {
+            leases.give_back(7);
+            assert_eq!(take(at), (Ok(()), None));
+        }
+        leases.give_back(7);
+        // With an answer it is the same.
+        assert_eq!(leases.count(first.unwrap(), 0), None);
+        for _ in 0..1000 {
+            assert_eq!(take(at), (Ok(()), None));
+            leases.give_back(7);
+        }
+        let mut asked = 0;
+        let passed = (0..100).filter(|_| {
+            let (answer, question) = take(at);
+            if let Some(question) = question {
+                asked += question.number;
+                leases.count(question, asked);
+            }
+            answer.is_ok()
+        });
+        assert_eq!(passed.count(), 10);
+        assert_eq!(asked, 9, "one was asked for before");
+        // One that the store has not heard of is no debt, and one that it has no room for is none either.
+        let at = at + 1_000_000;
+        let question = take(at).1.unwrap();
+        assert_eq!(take(at), (Ok(()), None));
+        (0..2).for_each(|_| leases.give_back(7));
+        assert_eq!(leases.count(question, 10), None);
+        let next = take(at + 1_000_000).1.unwrap();
+        assert_eq!(next.number, 1, "no debt is left");
+        // What is spared is for its own window.
+        leases.give_back(7);
+        leases.count(next, 0);
+        let later = at + 2_000_000;
+        let passed = (0..100).filter(|_| leases.take(7, Window::of(&rate, later), later).0.is_ok()).count();
+        assert_eq!(passed, 10);
     }
 
     #[test]

@@ -69,6 +69,11 @@ impl Rate {
         TokenBucket::full_at(self.requests, burst, full_at)
     }
 
+    /// Tokens for one request, of one of so many proxies: its part is the same as the whole at a higher price. One request always fits.
+    fn price(&self, proxies: u32) -> u32 {
+        self.seconds.get().saturating_mul(proxies.min(self.burst.get()))
+    }
+
     /// The time in which an empty bucket fills.
     fn window(&self) -> Duration {
         let parts = u64::from(self.burst.get()) * u64::from(self.seconds.get());
@@ -132,12 +137,39 @@ impl Buckets {
     ///
     /// The bucket is empty: the time until there is one.
     pub(in crate::proxy) fn take(&self, rate: &Rate, key: &[u8], proxies: u32, now: Instant) -> Result<(), Duration> {
+        self.with(rate, key, |key, set| self.take_from(set, key, (rate, proxies), now))
+    }
+
+    /// Gives back a request that was taken out of the bucket of that key, as one of `proxies`.
+    pub(in crate::proxy) fn give_back(&self, rate: &Rate, key: &[u8], proxies: u32, now: Instant) {
+        self.with(rate, key, |key, set| {
+            // One that was forgotten meanwhile begins with a full bucket as it is.
+            let place = set.iter_mut().find(|place| place.key == key);
+            if let Some((place, full_at)) = place.and_then(|place| place.full_at.map(|full_at| (place, full_at))) {
+                let mut bucket = rate.bucket(full_at);
+                bucket.give_back(rate.price(proxies), now);
+                place.full_at = Some(bucket.is_full_at());
+            }
+        });
+    }
+
+    /// Calls with the hash of a key, and the places in which its bucket may be.
+    fn with<T>(&self, rate: &Rate, key: &[u8], call: impl FnOnce(u64, &mut [Place]) -> T) -> T {
         let key = self.seed.hash((&rate.id, key));
         // The parts of a hash that choose the shard and the set.
         let (shard, rest) = ((key % self.shards.len() as u64) as usize, key / self.shards.len() as u64);
         let mut shard = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
         let sets = (shard.len() / SET) as u64;
-        let set = &mut shard[(rest % sets) as usize * SET..][..SET];
+        call(key, &mut shard[(rest % sets) as usize * SET..][..SET])
+    }
+
+    fn take_from(
+        &self,
+        set: &mut [Place],
+        key: u64,
+        (rate, proxies): (&Rate, u32),
+        now: Instant,
+    ) -> Result<(), Duration> {
         let place = match set.iter().position(|place| place.key == key && place.full_at.is_some()) {
             Some(own) => &mut set[own],
             None => {
@@ -151,9 +183,7 @@ impl Buckets {
             }
         };
         let mut bucket = rate.bucket(place.full_at.map_or(now, |full_at| full_at.max(now)));
-        // Its part is the same as the whole at a higher price; one request always fits.
-        let price = rate.seconds.get().saturating_mul(proxies.min(rate.burst.get()));
-        let taken = bucket.try_take(price, now);
+        let taken = bucket.try_take(rate.price(proxies), now);
         place.full_at = Some(bucket.is_full_at());
         taken
     }
@@ -251,6 +281,20 @@ mod tests {
             let buckets = Buckets::with_places(Seed(1), 512);
             let taken = (0..20).filter(|_| buckets.take(&rate(1, 60, 6), b"k", proxies, now).is_ok()).count();
             assert_eq!(taken, passed, "{proxies}");
+        }
+    }
+
+    #[test]
+    fn a_request_that_is_given_back_can_be_taken_again() {
+        let (buckets, now) = (Buckets::with_places(Seed(1), 512), now());
+        for proxies in [1, 2, 100] {
+            let rate = Rate { id: proxies.to_string().into(), ..rate(1, 3600, 2) };
+            for _ in 0..20 {
+                assert_eq!(buckets.take(&rate, b"k", proxies, now), Ok(()));
+                buckets.give_back(&rate, b"k", proxies, now);
+            }
+            let passed = (0..9).filter(|_| buckets.take(&rate, b"k", proxies, now).is_ok()).count();
+            assert_eq!(passed, 2 / proxies.min(2) as usize, "{proxies}");
         }
     }
 

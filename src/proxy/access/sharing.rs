@@ -136,6 +136,11 @@ impl Sharing {
         Some(answer)
     }
 
+    /// One request of a key that was let in by the store does not happen.
+    pub(super) fn give_back(&self, rate: &Rate, key: &[u8]) {
+        self.known.leases.give_back(self.seed.hash((&rate.id, key)));
+    }
+
     fn ask(&self, rate: &Rate, key: &[u8], question: Question) {
         self.known.questions.fetch_add(1, Relaxed);
         for (words, tag) in commands(question, name(rate, key, question.window.number)) {
