@@ -95,7 +95,11 @@ impl Shared {
     ) -> (Way, Option<Failure>) {
         let Some(router) = &self.router else { return (Way::default(), failure) };
         let (mut way, unrouted) = router.find(head);
-        let failure = failure.or(unrouted);
+        let failure = match (failure, unrouted) {
+            // A redirect leads to a site. The host of this request, which none has, is of the client's own choice.
+            (Some(Failure::NeedsTls), Some(Failure::NoSite)) => unrouted,
+            _ => failure.or(unrouted),
+        };
         if !way.ruled {
             return (way, failure);
         }

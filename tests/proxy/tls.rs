@@ -64,3 +64,20 @@ fn a_certificate_that_was_renewed_is_taken_on_sighup() {
     let mut client = Tls::open(stage.proxy.tls_address(), "new.b.test");
     assert_eq!(client.get("/", "new.b.test").body, b"b");
 }
+
+/// A redirect to a host of the client's choice would be this proxy's word for a place that it knows nothing of.
+#[test]
+fn a_host_that_no_site_has_is_not_redirected_to_itself() {
+    let sites = [Site::new(&["a.test", "*.a.test"]), Site::new(&["b.test", "*.b.test"])];
+    let backends = [Backend::saying("a"), Backend::saying("b")];
+    let config = config([&sites[0], &sites[1]], [&backends[0], &backends[1]]);
+    let stage = Stage::new(&format!("{config}[tls]\nredirect-https = 443\n"), 2);
+    for (host, status, location) in [
+        ("a.test", 308, Some("https://a.test/x")),
+        ("x.b.test", 308, Some("https://x.b.test/x")),
+        ("evil.test", 421, None),
+    ] {
+        let answer = stage.get(host, "/x");
+        assert_eq!((answer.status(), answer.field("location")), (status, location), "{host}");
+    }
+}
