@@ -96,14 +96,17 @@ impl Shared {
         let Some(router) = &self.router else { return (Way::default(), failure) };
         let (mut way, unrouted) = router.find(head);
         let failure = match (failure, unrouted) {
-            // A redirect leads to a site. The host of this request, which none has, is of the client's own choice.
-            (Some(Failure::NeedsTls), Some(Failure::NoSite)) => unrouted,
+            // A redirect leads to a site. The host of this request, which none has, is of the client's own choice. And the last hop of a
+            // request answers for a site as well.
+            (Some(Failure::NeedsTls | Failure::NoForwardsLeft), Some(Failure::NoSite)) => unrouted,
             _ => failure.or(unrouted),
         };
         if !way.ruled {
             return (way, failure);
         }
-        let (None | Some(Failure::OfRoute(_)), Some(policy)) = (failure, router.policy(way)) else {
+        // The answers of this proxy in the place of a server are for the same clients.
+        let is_answer = matches!(failure, None | Some(Failure::OfRoute(_) | Failure::NoForwardsLeft));
+        let Some(policy) = router.policy(way).filter(|_| is_answer) else {
             return (way, failure);
         };
         if !policy.lists.admit(client) {

@@ -168,3 +168,31 @@ fn the_cache_gives_one_users_page_to_no_other() {
     assert_eq!((place.ask("/", "").status(), place.ask("/public", "").status()), (401, 401));
     assert_eq!((private.requests().len(), public.requests().len()), (3, 1));
 }
+
+/// With `Max-Forwards: 0`, the proxy answers in the place of the server, to the same clients.
+#[test]
+fn the_last_hop_answers_only_clients_that_are_let_in() {
+    let place = Place::new(
+        "[[site]]\nhosts = [\"a.test\"]\nrespond = 200\n\
+         [[site.route]]\npath = \"/barred\"\nrespond = 200\nallow = [\"10.0.0.0/8\"]\n\
+         [[site.route]]\npath = \"/limited\"\nrespond = 200\nrate-limit = { rate = \"1/h\", burst = 2, key = \"site\" }\n\
+         [[site.route]]\npath = \"/users\"\nrespond = 200\nauth = { users = \"users\" }\n",
+    );
+    for (host, target, more, status) in [
+        ("a.test", "/", "", 200),
+        ("a.test", "/barred", "", 403),
+        ("a.test", "/limited", "", 200),
+        ("a.test", "/limited", "", 200),
+        ("a.test", "/limited", "", 429),
+        ("a.test", "/users", "", 401),
+        ("a.test", "/users", WRONG, 401),
+        ("a.test", "/users", RIGHT, 200),
+        ("b.test", "/", "", 421),
+    ] {
+        let request =
+            |method: &str| format!("{method} {target} HTTP/1.1\r\nHost: {host}\r\nMax-Forwards: 0\r\n{more}\r\n");
+        let answer = Conn::open(place.proxy.address()).ask(&request("TRACE"));
+        assert_eq!(answer.status(), status, "{host} {target} {more}");
+        assert_eq!(answer.body.starts_with(b"TRACE /"), status == 200, "{host} {target} {more}");
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::{Failure, State, Step};
 use crate::{
-    http::basic_user,
+    http::{basic_user, hop},
     proxy::{
         access::{Barred, PATIENCE, Verdict},
         routing::Target,
@@ -38,6 +38,9 @@ impl Step<'_> {
     /// The request of a user goes on as any other does.
     fn admitted(&mut self) -> State {
         self.wait_until(None);
+        if hop::max_forwards(&self.core.request.head) == Some(0) {
+            return self.give_up(None, Failure::NoForwardsLeft);
+        }
         let shared = self.worker.shared.clone();
         match shared.router.as_ref().and_then(|router| router.target(self.core.way)) {
             Some(Target::Redirect { status, .. } | Target::Respond { status, .. }) => {
