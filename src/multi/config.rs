@@ -5,7 +5,7 @@ use crate::{
     cli::{LogFilter, address, file},
     net::{DriverKind, descriptors},
     service::{http::Name, line_session::LineLimits},
-    units::{Counted, duration, grouped, size},
+    units::{Counted, duration, grouped, nonzero_duration, size},
 };
 use clap::ValueEnum as _;
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -42,8 +42,9 @@ pub struct Config {
 pub(super) struct HttpPart {
     pub(super) listen: Spanned<Address>,
     pub(super) backlog: Backlog,
+    #[serde(deserialize_with = "clients")]
     pub(super) max_clients: NonZeroUsize,
-    #[serde(deserialize_with = "time")]
+    #[serde(deserialize_with = "nonzero_time")]
     pub(super) idle_timeout: Duration,
     #[serde(deserialize_with = "name")]
     pub(super) name: Name,
@@ -55,8 +56,9 @@ pub(super) struct HttpPart {
 pub(super) struct CommandPart {
     pub(super) listen: Spanned<Address>,
     pub(super) backlog: Backlog,
+    #[serde(deserialize_with = "clients")]
     pub(super) max_clients: NonZeroUsize,
-    #[serde(deserialize_with = "time")]
+    #[serde(deserialize_with = "nonzero_time")]
     pub(super) idle_timeout: Duration,
     #[serde(deserialize_with = "bytes")]
     pub(super) line_max: usize,
@@ -131,9 +133,9 @@ impl Default for Backlog {
 
 impl<'de> Deserialize<'de> for Backlog {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let number = u32::deserialize(from)?;
-        let fits = (1..=65_535).contains(&number);
-        if fits { Ok(Self(number)) } else { Err(D::Error::custom("write a number from 1 to 65535")) }
+        let number = i64::deserialize(from)?;
+        let number = u16::try_from(number).ok().filter(|number| *number > 0);
+        number.map(|number| Self(number.into())).ok_or_else(|| D::Error::custom("write a number from 1 to 65535"))
     }
 }
 
@@ -159,6 +161,15 @@ fn log_level<'de, D: Deserializer<'de>>(from: D) -> Result<LogFilter, D::Error> 
 
 fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     read(from, duration)
+}
+
+fn nonzero_time<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    read(from, nonzero_duration)
+}
+
+fn clients<'de, D: Deserializer<'de>>(from: D) -> Result<NonZeroUsize, D::Error> {
+    let number = usize::try_from(i64::deserialize(from)?).ok().and_then(NonZeroUsize::new);
+    number.ok_or_else(|| D::Error::custom("write a number that is at least 1"))
 }
 
 fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
@@ -264,8 +275,11 @@ mod tests {
             ("[http]\nlisten = \"8080\"", ":2:10: a port alone needs a colon"),
             ("[http]\nlisten = 8080", ":2:10: invalid type: integer `8080`, expected a string"),
             ("[http]\n\n  idle-timeout = \"10\"\n", ":3:18: write 30s or 250ms"),
-            ("[http]\nmax-clients = 0", ":2:15: invalid value: integer `0`"),
-            ("[http]\nmax-clients = -1", ":2:15: "),
+            ("[http]\nidle-timeout = \"0s\"", ":2:16: must be longer than zero"),
+            ("[command]\nidle-timeout = \"0ms\"", ":2:16: must be longer than zero"),
+            ("[http]\nmax-clients = 0", ":2:15: write a number that is at least 1"),
+            ("[command]\nmax-clients = -1", ":2:15: write a number that is at least 1"),
+            ("[http]\nbacklog = -1", ":2:11: write a number from 1 to 65535"),
             ("[http]\nbacklog = 70000", ":2:11: write a number from 1 to 65535"),
             ("[http]\nname = \"ü ü\"", ":2:8: write 1 to 64 letters"),
             ("[command]\nline-max = \"0\"", ":2:12: write at least 1"),
