@@ -255,8 +255,13 @@ fn said(arg: &Arg, key: &Key, node: &Node, sources: &Sources) -> Result<Said, Mi
         }
     };
     let (text, written) = match &node.value {
-        Value::Text { text, written } if is("FILE") || is("PLACE") && cli::Place::is_file(text) => {
-            (sources.file(text, node.place).display().to_string(), written.clone())
+        Value::Text { text, written }
+            if is("FILE") || is("PLACE") && cli::Place::is_file(text) && !text.ends_with('/') =>
+        {
+            let file = sources.file(text, node.place).display().to_string();
+            // A name alone would be another place, or none.
+            let is_another = is("PLACE") && !cli::Place::is_file(&file);
+            (if is_another { format!("./{file}") } else { file }, written.clone())
         }
         Value::Text { text, written } => (text.clone(), written.clone()),
         Value::Number(number) if takes_numbers => (number.clone(), None),

@@ -292,6 +292,21 @@ fn the_printed_file_means_the_same_and_hides_secrets() {
     assert!(named.print().contains("path = \"/${SECRET}\""), "{}", named.print());
 }
 
+/// A name that is a file because of the `./` before it stays one, whatever the path of the file that names it.
+#[test]
+fn a_place_of_logs_beside_the_file_is_a_file() {
+    for name in ["./requests", "./stderr", "./syslog", "./syslog:x", "logs/../requests", "./access.log"] {
+        let settings =
+            read(&format!("{GOOD}[log]\naccess-to = \"{name}\"\n")).unwrap_or_else(|error| panic!("{error}"));
+        let printed = settings.print();
+        let again = read(&printed).unwrap_or_else(|error| panic!("{error}\n{printed}"));
+        assert_eq!((again.print(), settings.diff(&again)), (printed, Vec::new()), "{name}");
+    }
+    for name in ["requests", "stdout", "logs/"] {
+        assert!(read(&format!("{GOOD}[log]\naccess-to = \"{name}\"\n")).is_err(), "{name}");
+    }
+}
+
 #[test]
 fn a_difference_is_one_in_meaning() {
     let old = read(RICH).unwrap();
