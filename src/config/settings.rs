@@ -143,8 +143,11 @@ impl Settings {
     pub(super) fn placed(&self, failure: Failure) -> Failure {
         match failure {
             Failure::Usage(text) => Failure::Usage(self.place_text(&text)),
-            // An address that cannot be listened on.
-            Failure::Run(text) => Failure::Run(self.place_of_listen(&text).unwrap_or(text)),
+            // An address that cannot be listened on. That of the admin listener is told as that of a flag.
+            Failure::Run(text) => {
+                let listen = self.place_of_listen(&text).filter(|_| !text.contains("--admin"));
+                Failure::Run(listen.unwrap_or_else(|| self.place_text(&text)))
+            }
             other => other,
         }
     }

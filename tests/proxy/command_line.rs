@@ -122,3 +122,21 @@ fn the_example_is_right() {
     assert_eq!(code, Some(0), "{said}");
     assert!(!said.contains("warning: proxy.toml"), "{said}");
 }
+
+#[test]
+fn a_port_that_is_taken_is_told_of_the_place_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = taken.local_addr().unwrap();
+    let site = "[[site]]\nhosts = [\"a.test\"]\nrespond = 200\n";
+    for (listen, admin, place) in
+        [("127.0.0.1:0".to_owned(), at.to_string(), "7:10"), (at.to_string(), "127.0.0.1:0".to_owned(), "2:11")]
+    {
+        let text = format!("[[listen]]\naddress = \"{listen}\"\n{site}[admin]\nlisten = \"{admin}\"\n");
+        fs::write(folder.path().join("proxy.toml"), text).unwrap();
+        let (code, _, said) = run(folder.path(), &["--config", "proxy.toml"]);
+        let expected = format!("error: proxy.toml:{place}: port {} is in use", at.port());
+        assert!(code == Some(1) && said.lines().any(|line| line.starts_with(&expected)), "{code:?} {said}");
+        assert!(!said.contains("--admin"), "{said}");
+    }
+}
