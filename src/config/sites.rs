@@ -12,7 +12,7 @@ use crate::{
     cli::file::nearest,
     proxy::{self, GroupId},
 };
-use std::{collections::HashMap, path::PathBuf};
+use std::{collections::HashMap, net::IpAddr, path::PathBuf};
 
 /// The keys of a site, and of a route, beside those of policies.
 pub(super) const SITE: &[&str] =
@@ -90,7 +90,9 @@ fn host_name(text: &str) -> Result<String, String> {
     match proxy::host(name) {
         _ if name.contains('*') => Err("a * stands for one whole part in front: \"*.shop.test\"".to_owned()),
         Ok(proxy::Host::Name(_)) => Ok(crate::app::canonical(text)),
-        Ok(proxy::Host::Ip(_)) if name == text => Ok(text.to_ascii_lowercase()),
+        // As clients write it, whatever the file does: `[::1]` for `[0:0::1]` (RFC 5952).
+        Ok(proxy::Host::Ip(IpAddr::V6(ip))) if name == text => Ok(format!("[{ip}]")),
+        Ok(proxy::Host::Ip(IpAddr::V4(ip))) if name == text => Ok(ip.to_string()),
         _ if name.contains("://") || name.contains('/') => {
             Err("write the host alone, without scheme and path".to_owned())
         }

@@ -308,6 +308,18 @@ fn a_place_of_logs_beside_the_file_is_a_file() {
 }
 
 #[test]
+fn an_address_is_one_host_however_it_is_written() {
+    for (written, host) in
+        [("[0:0::1]", "[::1]"), ("[2001:DB8:0:0::7]", "[2001:db8::7]"), ("[::1]", "[::1]"), ("127.0.0.1", "127.0.0.1")]
+    {
+        let settings = read(&GOOD.replace("a.test", written)).unwrap();
+        assert_eq!(settings.sites[0].site.hosts, [host], "{written}");
+    }
+    let twice = read(&GOOD.replace("\"a.test\"", "\"[::1]\", \"[0:0:0:0:0:0:0:1]\"")).unwrap_err();
+    assert!(twice.contains("the host [::1] is given twice"), "{twice}");
+}
+
+#[test]
 fn a_difference_is_one_in_meaning() {
     let old = read(RICH).unwrap();
     let same = RICH
