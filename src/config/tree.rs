@@ -144,7 +144,8 @@ fn plain(path: &Path) -> PathBuf {
             _ => out.push(part),
         }
     }
-    out
+    // An empty path would be no path at all.
+    if out.as_os_str().is_empty() { PathBuf::from(".") } else { out }
 }
 
 /// Reads a file and all that belong to it.
