@@ -239,13 +239,13 @@ fn in_order(stage: &mut Stage) -> Result<(), Problem> {
         bob.expect(heard.as_bytes(), "ten lines, in their order")?;
     }
     let mut eve = joined(stage, "eve", &mut [&mut ada, &mut bob])?;
-    (0..10).try_for_each(|_| both_talk(&mut ada, &mut eve, &mut bob))
+    (0..20).try_for_each(|_| both_talk(&mut ada, &mut eve, &mut bob))
 }
 
 /// Two clients talk at the same moment: a third one hears the lines of each, whole and in their order.
 fn both_talk(ada: &mut Client, eve: &mut Client, bob: &mut Client) -> Result<(), Problem> {
-    // Together fewer than may wait.
-    const LINES: usize = 25;
+    // Together fewer than may wait, even in two pieces each.
+    const LINES: usize = 15;
     let lines = |name: &'static str| (0..LINES).map(move |at| format!("line {at} of {name}"));
     for (client, name) in [(&mut *ada, "ada"), (&mut *eve, "eve")] {
         client.send((lines(name).collect::<Vec<_>>().join("\n") + "\n").as_bytes())?;
