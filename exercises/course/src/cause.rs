@@ -73,13 +73,7 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Diagnosis {
             Cause::NeverConnected.because([format!("it was told of {address}")].into_iter().chain(facts))
         }
         Seen::NotReady => waiting(stage, Cause::NotReady),
-        Seen::BadReady(line) => {
-            // A whole line is told without its end.
-            let whole = stage.student.as_ref().is_none_or(Student::has_said_a_line);
-            let missing = (!whole).then(|| "the end of this line is missing".to_owned());
-            let begins = format!("stdout begins with {}", show(line.as_bytes()));
-            Cause::BadReady.because([begins].into_iter().chain(missing))
-        }
+        Seen::BadReady(line) => bad_ready(line, stage),
         Seen::OtherAddress { told, said } => Cause::PortIgnored.because([format!("told {told}, said READY {said}")]),
         Seen::Refused => Cause::NotListening.because([]),
         Seen::Chatter(line) => Cause::StdoutChatter.because([format!("stdout has {}", show(line.as_bytes()))]),
@@ -99,6 +93,14 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Diagnosis {
         // The others are numbers: see `measured`.
         _ => waiting(stage, Cause::Silence),
     }
+}
+
+fn bad_ready(line: &str, stage: &Stage) -> Diagnosis {
+    // A whole line is told without its end.
+    let whole = stage.student.as_ref().is_none_or(Student::has_said_a_line);
+    let missing = (!whole).then(|| "the end of this line is missing".to_owned());
+    let begins = format!("stdout begins with {}", show(line.as_bytes()));
+    Cause::BadReady.because([begins].into_iter().chain(missing))
 }
 
 /// A number is not what it should be: of ticks, threads, places, lines.
@@ -280,10 +282,7 @@ fn silence(problem: &Problem, got: &[u8], stage: &Stage, record: &Record) -> Dia
         _ => Cause::Silence,
     };
     let mut facts = suspected.facts;
-    let elsewhere = stage.student.as_ref().and_then(|student| probe::listening(student.id())).unwrap_or_default();
-    if cause == Cause::ForgottenConnection && elsewhere.len() > 1 {
-        facts.push(format!("{}: does it accept where it said READY?", listening(&elsewhere)));
-    }
+    facts.extend(forgotten_at(cause, stage));
     if cause == Cause::BlockedBehindClient
         && let Some(first) = problem.client.and_then(|client| before(client, record))
     {
@@ -293,6 +292,13 @@ fn silence(problem: &Problem, got: &[u8], stage: &Stage, record: &Record) -> Dia
         facts.push(format!("{count} threads sleep in read, one for each client: they wait for more"));
     }
     Diagnosis { cause, facts }
+}
+
+/// Where else the program listens that has forgotten a connection.
+fn forgotten_at(cause: Cause, stage: &Stage) -> Option<String> {
+    let elsewhere = stage.student.as_ref().and_then(|student| probe::listening(student.id())).unwrap_or_default();
+    let is_it = cause == Cause::ForgottenConnection && elsewhere.len() > 1;
+    is_it.then(|| format!("{}: does it accept where it said READY?", listening(&elsewhere)))
 }
 
 /// The first client before this one that is still connected.
