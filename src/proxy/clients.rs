@@ -8,6 +8,7 @@ use super::{
     downstream::{Downstream, HIGH_WATER, LOW_WATER},
     exchange::{BEGINNING, Core, Event, Exchange, Fetch, Needed, Request, needed},
     failure::Failure,
+    forward::Denied,
     identity,
     marks::{self, Marks},
     record::{self, Record},
@@ -152,7 +153,8 @@ impl Proxy {
             let matched = shared.router.as_ref().and_then(|router| router.matched(way, &head));
             explanation.admitted((peer, who.client, trusted), (matched, failure), shared.config.deadlines.exchange);
         }
-        let user = shared.config.forward.as_ref().and_then(|rules| rules.user(&head, failure));
+        let is_let_in = failure != Some(Failure::Denied(Denied::Unauthenticated));
+        let user = shared.config.forward.as_ref().filter(|_| is_let_in).and_then(|rules| rules.user(&head));
         let needed = Some(needed(&head, body)).filter(|needed| failure.is_none() && *needed > here);
         let by = now.instant + shared.config.deadlines.body * BEGINNING;
         let needed = needed.map(|bytes| Needed { bytes, by });

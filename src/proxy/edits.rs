@@ -99,7 +99,7 @@ pub fn check_name(name: &str, side: Side) -> Result<(), &'static str> {
         _ if !is_token(name.as_bytes()) => {
             Err("a name has letters, digits, and characters like - and _, without spaces and colons")
         }
-        // It could be a name. Nobody has one with it, and it would look like a rule for many.
+        // A * may stand in a name. No real name has one, and it would look like a rule for many.
         _ if name.contains('*') => Err("a * stands for nothing here: write each name in full"),
         _ if is(&["content-length", "transfer-encoding"]) => {
             Err("it says where the content ends, which this proxy writes from what it has read")

@@ -45,7 +45,7 @@ pub(super) fn is_plain(path: &[u8]) -> bool {
     matches!(segment, Segment::Empty | Segment::Other)
 }
 
-/// What has come of a segment.
+/// The part of a segment that has come.
 #[derive(Debug, Clone, Copy)]
 enum Segment {
     Empty,
@@ -77,7 +77,7 @@ fn others(path: &[u8]) -> impl Iterator<Item = How> + Clone {
     let decoded = decoded(path);
     let has_parameters = decoded.contains(&b';');
     let has_slashes = decoded.contains(&b'\\') || decoded.windows(2).any(|pair| pair == b"//");
-    // What begins with a dot behind a slash of any kind, or is one once its parameters are cut off.
+    // A segment that begins with a dot may be one once its parameters are cut off.
     let has_dots = decoded.windows(2).any(|pair| matches!(pair, b"/." | b"\\."));
     let times = |may: bool| [When::Never, When::Before, When::After].into_iter().take(if may { 3 } else { 1 });
     times(has_parameters).flat_map(move |cut| {
@@ -264,7 +264,7 @@ mod tests {
 
     /// The path of two readings may be long; one with all of them must not make much work.
     #[test]
-    fn what_would_be_too_much_to_read_does_not_hold() {
+    fn a_rule_does_not_hold_for_a_path_that_would_be_too_much_to_read() {
         let long = |piece: &str, length: usize| format!("/a/{}", piece.repeat(length / piece.len()));
         for (path, holds) in [
             (long("b", 16_000), true),

@@ -336,7 +336,7 @@ mod tests {
         assert_eq!(leases.count(question, 10), None);
         let next = take(at + 1_000_000).1.unwrap();
         assert_eq!(next.number, 1, "no debt is left");
-        // What is spared is for its own window.
+        // A token that is given back is for its own window.
         leases.give_back(7);
         leases.count(next, 0);
         let later = at + 2_000_000;

@@ -34,7 +34,7 @@ pub use users::Users;
 pub(super) use wanted::refusal;
 pub use wanted::{Host, host};
 
-use super::{failure::Failure, questions::Look};
+use super::questions::Look;
 use crate::{
     backend::Backend,
     cache::{Mail, Ticket},
@@ -95,10 +95,9 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// The user whose request this is, where there are users and it was not refused for want of one.
-    pub(super) fn user(&self, head: &RequestHead, refused: Option<Failure>) -> Option<Box<str>> {
-        let is_known = self.users.is_some() && refused != Some(Failure::Denied(Denied::Unauthenticated));
-        is_known.then(|| basic_user(&head.fields, "proxy-authorization")).flatten()
+    /// The user that a request is of which was let in, where there are users.
+    pub(super) fn user(&self, head: &RequestHead) -> Option<Box<str>> {
+        self.users.as_ref().and_then(|_| basic_user(&head.fields, "proxy-authorization"))
     }
 }
 
