@@ -148,6 +148,13 @@ impl Connection {
         (!ignores).then_some(Event::End { stream: number, trailers })
     }
 
+    /// The peer sends nothing more on this stream, though it has not said so: its connection has ended. Our own message goes on.
+    pub fn end_of_input(&mut self, stream: u32) {
+        if let Some(slot) = self.slot(stream).filter(|slot| self.streams[*slot].state.is_receiving()) {
+            self.close_remote(slot);
+        }
+    }
+
     pub(super) fn close_remote(&mut self, slot: usize) {
         let stream = &mut self.streams[slot];
         stream.state = stream.state.after(Move::ReceiveEnd);

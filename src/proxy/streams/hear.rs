@@ -207,10 +207,20 @@ impl Proxy {
         if !streams.ended || !streams.held.is_empty() {
             return;
         }
-        let unfinished: Vec<u32> =
-            streams.open.iter().filter(|open| matches!(open.end, End::Awaited)).map(|open| open.key).collect();
-        for key in unfinished {
-            self.on(cx, key, Event::ClientEnded);
+        let unfinished = streams.open.iter().filter(|open| matches!(open.end, End::Awaited));
+        let unfinished: Vec<(u32, u32)> = unfinished.map(|open| (open.id, open.key)).collect();
+        for (stream, key) in unfinished {
+            if !self.exchanges[key as usize].is_tunnel() {
+                self.on(cx, key, Event::ClientEnded);
+                continue;
+            }
+            let Some(streams) = self.worker.table.streams(conn) else { return };
+            streams.core.end_of_input(stream);
+            // The bytes that wait for its backend go before the end.
+            if let Some(open) = streams.find(stream) {
+                open.end = End::Here(Fields::new());
+                self.go_on_with(cx, conn, stream);
+            }
         }
     }
 

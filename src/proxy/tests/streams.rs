@@ -364,6 +364,25 @@ fn a_websocket_reaches_a_backend_of_http11() {
     assert_eq!((&requests["tunnels"], &requests["status"]["2xx"]), (&1.into(), &1.into()), "as the client was told");
 }
 
+/// The client's connection ends while bytes of the tunnel wait for a backend that is slow to take them.
+#[test]
+fn bytes_of_a_tunnel_go_before_its_end() {
+    let mut world = World::speaking_http2(&[]);
+    let (client, backend, request) = websocket(&mut world);
+    let accept = accept_of(&request);
+    world.bring(backend, format!("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"));
+    world.unsent(backend, 1 << 20);
+    world.bring(client, frame(0, 0, 1, b"late"));
+    world.end(client);
+    assert_eq!((world.sent(backend).as_str(), world.ended(backend)), ("", "-"));
+    world.unsent(backend, 0);
+    assert_eq!((world.sent(backend).as_str(), world.ended(backend)), ("late", "finish"));
+    world.say(backend, "bye");
+    world.end(backend);
+    // Nothing is left of the client, which has not ended its stream and never will.
+    assert_eq!((world.ended(client), world.proxy.census()), ("close", Census::default()));
+}
+
 #[test]
 fn a_websocket_that_breaks_is_reset() {
     for (said, code) in [
