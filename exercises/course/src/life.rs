@@ -73,8 +73,9 @@ const WOULD_BLOCK: &str = "Resource temporarily unavailable";
 /// A process that breaks ends a moment after its connections.
 const LAST_BREATH: std::time::Duration = std::time::Duration::from_millis(150);
 
+/// Whether the program's last words are about that. A line of what it did for the client may stand behind them.
 fn says_last(stage: &Stage, text: &str) -> bool {
-    stage.student.as_ref().is_some_and(|student| student.last_words(1).iter().any(|line| line.contains(text)))
+    stage.student.as_ref().is_some_and(|student| student.last_words(2).iter().any(|line| line.contains(text)))
 }
 
 fn says(stage: &Stage, text: &str) -> bool {
