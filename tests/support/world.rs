@@ -35,8 +35,9 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-/// More steps than this without time passing: a peer or the application answers every event with another one.
-const MOST_STEPS_AT_ONE_INSTANT: u32 = 2_000_000;
+/// More steps than this without time passing: a peer or the application answers every event with another one. In a world without
+/// delays, whose peers read byte by byte, answers to a thousand streams take some million.
+const MOST_STEPS_AT_ONE_INSTANT: u32 = 20_000_000;
 
 /// All connections are looked at after so many steps, or less often; see [`World::is_time_to_look`].
 const OFTEN: u64 = 7;
