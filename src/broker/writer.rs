@@ -10,7 +10,10 @@ use super::{
     record::Record,
     shared::Shared,
 };
-use crate::net::clock;
+use crate::{
+    disk::{BATCH, IDLE, Retry},
+    net::clock,
+};
 use std::{
     io,
     sync::{
@@ -18,17 +21,8 @@ use std::{
         mpsc::{Receiver, RecvTimeoutError},
     },
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Instant,
 };
-
-/// Bytes that are written with one call, about.
-const BATCH: usize = 1024 * 1024;
-
-/// The time between two tries to write to a disk that fails.
-const PAUSE: Duration = Duration::from_secs(1);
-
-/// Nothing else has to be done so often.
-const IDLE: Duration = Duration::from_secs(60);
 
 /// Writes a broker's records.
 #[derive(Debug)]
@@ -38,13 +32,12 @@ pub struct Writer {
     shared: Arc<Shared>,
     /// Records of which the event loop knows that they are stored.
     told: u64,
-    /// The disk fails: it is tried again then.
-    again: Option<Instant>,
+    retry: Retry,
 }
 
 impl Writer {
     pub(super) fn new(journal: Journal, records: Receiver<Vec<Record>>, shared: Arc<Shared>) -> Self {
-        Self { journal, records, shared, told: 0, again: None }
+        Self { journal, records, shared, told: 0, retry: Retry::default() }
     }
 
     /// A log of so many bytes is replaced by a snapshot; without this call: 16 MiB.
@@ -55,7 +48,7 @@ impl Writer {
     /// When [`Writer::work`] is to be called even if no record comes.
     #[must_use]
     pub fn due(&self) -> Option<Instant> {
-        self.again.or(self.journal.due())
+        self.retry.due().or(self.journal.due())
     }
 
     /// Writes all records that wait, if the disk lets it. `Some`: a snapshot is to be made, and its outcome to be told by
@@ -75,12 +68,12 @@ impl Writer {
     }
 
     fn write(&mut self, now: Instant) -> Option<Compaction> {
-        if self.again.is_some_and(|at| at > now) {
+        if self.retry.is_early(now) {
             return None;
         }
         match self.journal.write(now) {
             Ok(stored) => {
-                if self.again.take().is_some() {
+                if self.retry.worked() {
                     tracing::info!("the log can be written again");
                     self.shared.fails(false);
                 }
@@ -91,8 +84,7 @@ impl Writer {
                 self.journal.compact()
             }
             Err(error) => {
-                // Once for all tries.
-                if self.again.replace(now + PAUSE).is_none() {
+                if self.retry.failed(now) {
                     tracing::error!(
                         "{error}; nothing is acknowledged until it can be written, which is tried every second"
                     );

@@ -1,23 +1,17 @@
 //! Writes what has to last: it waits for records, has the journal write them, and tells the hall. So an event loop never waits for a disk.
 
 use super::{house::House, journal::Journal, record::Record};
-use crate::net::clock;
+use crate::{
+    disk::{BATCH, IDLE, Retry},
+    net::clock,
+};
 use std::{
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
-
-/// Bytes that are written with one call, about.
-const BATCH: usize = 1024 * 1024;
-
-/// The time between two tries to write to a disk that fails.
-const PAUSE: Duration = Duration::from_secs(1);
-
-/// Nothing has to be done so often if no record comes.
-const IDLE: Duration = Duration::from_secs(60);
 
 /// Writes the records of a hall.
 #[derive(Debug)]
@@ -27,13 +21,12 @@ pub struct Writer {
     house: Arc<House>,
     /// Records of which the hall knows that they are written.
     told: u64,
-    /// The disk fails: it is tried again then.
-    again: Option<Instant>,
+    retry: Retry,
 }
 
 impl Writer {
     pub(super) fn new(journal: Journal, records: Receiver<Record>, house: Arc<House>) -> Self {
-        Self { journal, records, house, told: 0, again: None }
+        Self { journal, records, house, told: 0, retry: Retry::default() }
     }
 
     /// A file of so many bytes is written again when it can be made shorter; without this call: 1 MiB.
@@ -44,7 +37,7 @@ impl Writer {
     /// When [`Writer::work`] is to be called even if no record comes.
     #[must_use]
     pub fn due(&self) -> Option<Instant> {
-        self.again.or(self.journal.due())
+        self.retry.due().or(self.journal.due())
     }
 
     /// Writes all records that wait, if the disk lets it.
@@ -54,12 +47,12 @@ impl Writer {
         {
             self.journal.take(&record);
         }
-        if self.again.is_some_and(|at| at > now) {
+        if self.retry.is_early(now) {
             return;
         }
         match self.journal.write(now) {
             Ok(written) => {
-                if self.again.take().is_some() {
+                if self.retry.worked() {
                     tracing::info!("accounts and histories can be written again");
                 }
                 let news = written - self.told;
@@ -69,8 +62,7 @@ impl Writer {
                 }
             }
             Err(error) => {
-                // Once for all tries.
-                if self.again.replace(now + PAUSE).is_none() {
+                if self.retry.failed(now) {
                     tracing::error!("{error}; it is tried again every second");
                 }
             }

@@ -87,7 +87,7 @@ impl DiskFile for File {
 }
 
 /// Holds a directory for as long as this process lives.
-fn lock(folder: &Path) -> io::Result<()> {
+pub(crate) fn lock(folder: &Path) -> io::Result<()> {
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(folder.join("lock"))?;
     let lock =
         nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusiveNonblock).map_err(|(_, error)| error)?;

@@ -8,24 +8,34 @@
 //!                                             after a crash: torn, of which the whole part is kept
 //! ```
 //!
-//! Reading order: the two traits, `log` (the end of a file that only grows), `torn` (after a crash), `folder` (a directory of the system).
+//! Reading order: the two traits, `log` (the end of a file that only grows), `retry` (a disk that fails), `torn` (after a
+//! crash), `folder` (a directory of the system).
 
 mod folder;
 mod log;
+mod retry;
 mod torn;
 
-pub(crate) use folder::Folder;
+pub(crate) use folder::{Folder, lock};
 pub(crate) use log::Log;
 pub use log::Sync;
+pub(crate) use retry::Retry;
 pub(crate) use torn::{tear, write_again};
 
 use std::{
     fmt::Debug,
     io::{self, Read},
+    time::Duration,
 };
 
 /// Bytes that are read or written with one call.
 pub(crate) const PIECE: usize = 256 * 1024;
+
+/// Bytes of records that a thread that writes gathers for one call, about.
+pub(crate) const BATCH: usize = 1024 * 1024;
+
+/// Such a thread has nothing to do so often if no record comes.
+pub(crate) const IDLE: Duration = Duration::from_secs(60);
 
 /// The place of a journal's files. Changes of names last when [`Disk::sync`] has returned, and not before.
 pub trait Disk: Debug + Send + std::marker::Sync {

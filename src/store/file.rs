@@ -15,6 +15,7 @@ use super::{
     engine::Engine,
     request::{Limits, Parser, Step},
 };
+use crate::disk::lock;
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read as _},
@@ -224,14 +225,4 @@ fn is_line(bytes: &[u8]) -> bool {
         .and_then(|rest| rest.strip_prefix(MARK))
         .and_then(|rest| rest.strip_suffix(b"\r\n"));
     inner.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
-}
-
-/// Holds a directory for as long as this process lives.
-fn lock(folder: &Path) -> io::Result<()> {
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(folder.join("lock"))?;
-    let lock =
-        nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusiveNonblock).map_err(|(_, error)| error)?;
-    // Until the end of the process: the system lets go of it, even after kill -9.
-    std::mem::forget(lock);
-    Ok(())
 }
