@@ -110,6 +110,18 @@ impl FakeDisk {
         self.state().trouble = trouble;
     }
 
+    /// Now and then, of a hundred thousand times so many, a trouble begins, and another time it is over.
+    pub fn change_trouble(&self, random: &mut Random, troubles: usize) {
+        if random.below(100_000) < troubles {
+            self.set_trouble(match random.below(3) {
+                0 => Trouble::Full(random.magnitude(0..=500)),
+                _ => Trouble::Failing(*random.pick(&[100, 500, 1000])),
+            });
+        } else if self.is_troubled() && random.chance(3) {
+            self.set_trouble(Trouble::None);
+        }
+    }
+
     pub fn is_troubled(&self) -> bool {
         self.state().trouble != Trouble::None
     }

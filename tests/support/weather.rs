@@ -65,6 +65,11 @@ pub enum Pieces {
 }
 
 impl Weather {
+    /// The same, from now on without connections that break and clocks that jump.
+    pub fn settled(self) -> Self {
+        Self { resets: 0, silences: 0, lossy_resets: 0, jumps: 0, ..self }
+    }
+
     /// Nothing fails and all peers are polite: every request must be answered by an origin.
     pub fn calm(random: &mut Random) -> Self {
         // Bodies fit the way: a long one in small pieces over a slow line would take an hour, and the test a minute.

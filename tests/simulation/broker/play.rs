@@ -10,7 +10,6 @@ use crate::{
     support::{
         random::Random,
         trace::{Lines, Trace},
-        weather::Weather,
         world::{Waker, World},
     },
 };
@@ -216,15 +215,7 @@ impl Play {
                 _ => self.disk.arm(self.random.magnitude(1..=30) as u32),
             }
         }
-        if self.random.below(100_000) < self.setting.troubles {
-            let trouble = match self.random.below(3) {
-                0 => Trouble::Full(self.random.magnitude(0..=500)),
-                _ => Trouble::Failing(*self.random.pick(&[100, 500, 1000])),
-            };
-            self.disk.set_trouble(trouble);
-        } else if self.disk.is_troubled() && self.random.chance(3) {
-            self.disk.set_trouble(Trouble::None);
-        }
+        self.disk.change_trouble(&mut self.random, self.setting.troubles);
     }
 
     /// The process is killed, or the machine has no power for a moment.
@@ -281,8 +272,7 @@ impl Play {
         self.is_calm = true;
         self.disk.set_trouble(Trouble::None);
         self.disk.revive();
-        let calm = Weather { resets: 0, silences: 0, lossy_resets: 0, jumps: 0, ..self.setting.weather.clone() };
-        self.world.set_weather(calm);
+        self.world.set_weather(self.setting.weather.clone().settled());
         self.people.iter().for_each(|person| person.borrow_mut().is_calm = true);
     }
 
