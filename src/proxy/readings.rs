@@ -13,6 +13,8 @@
 //! | several slashes stay several, or are one, as is a backslash | most; nginx, Go, servers on Windows |
 //! | `..` stays, leads up once escapes are decoded, or before (then `%2e` is a dot, and `%2f` is no slash) | most; RFC 3986 and file servers; the URL class of browsers and Node, Apache with `AllowEncodedSlashes` |
 
+use std::borrow::Cow;
+
 /// Bytes of all readings together that a request may cause to be made. A path of usual length has room for all of them, one with two
 /// readings for as long as a request line may be.
 const MOST: usize = 16 * 1024;
@@ -26,8 +28,8 @@ pub(super) fn all(path: &[u8], mut holds: impl FnMut(&[u8]) -> bool) -> bool {
     if is_plain(path) {
         return true;
     }
-    let others = others(path);
-    others.clone().count() * path.len() <= MOST && { others }.all(|how| holds(&how.read(path)))
+    let mut others = others(path);
+    others.clone().count() * path.len() <= MOST && others.all(|how| holds(&how.read(path)))
 }
 
 /// Whether there is but one reading: no escapes, no `.` and `..`, no empty segments, no backslashes, no parameters.
@@ -88,17 +90,17 @@ fn others(path: &[u8]) -> impl Iterator<Item = How> + Clone {
 
 impl How {
     fn read(self, path: &[u8]) -> Vec<u8> {
-        let mut path = path.to_vec();
+        let mut raw = Cow::Borrowed(path);
         if self.cut == When::Before {
-            path = without_parameters(&path);
+            raw = without_parameters(&raw).into();
         }
         if self.resolve == When::Before {
             if self.merge {
-                path = merged(&path);
+                raw = merged(&raw).into();
             }
-            path = resolved(&path, true);
+            raw = resolved(&raw, true).into();
         }
-        path = decoded(&path);
+        let mut path = decoded(&raw);
         if self.cut == When::After {
             path = without_parameters(&path);
         }

@@ -105,16 +105,13 @@ impl HeadWriter<'_> {
     /// One more field. The name is written in lower case; a field about a connection has no place here and is left out (RFC
     /// 9113 §8.2.2). Before all others, a request of `CONNECT` may have `:protocol` (RFC 8441 §4).
     pub fn field(&mut self, name: &[u8], value: &[u8]) {
-        let is_name = name == b":protocol" || name.iter().all(|byte| is_token_byte(*byte));
-        debug_assert!(is_name, "field name {}", name.escape_ascii());
-        if !is_of_connection(name) {
-            self.line(name, value);
-        }
+        self.field_of(name, &[value]);
     }
 
     /// As [`HeadWriter::field`], for a value in pieces.
     pub fn field_of(&mut self, name: &[u8], value: &[&[u8]]) {
-        debug_assert!(name.iter().all(|byte| is_token_byte(*byte)), "field name {}", name.escape_ascii());
+        let is_name = name == b":protocol" || name.iter().all(|byte| is_token_byte(*byte));
+        debug_assert!(is_name, "field name {}", name.escape_ascii());
         let Connection { encoder, out, .. } = &mut *self.connection;
         match value {
             _ if is_of_connection(name) => {}
