@@ -37,7 +37,7 @@ macro_rules! targets {
 
 targets! {
     requests responses chunked proxy directives dates freshness vary ranges tags frames hpack http2 tls gateway guard files
-    websocket config mqtt store replies announcement
+    websocket config mqtt store replies announcement saved
 }
 
 fn fuzz() -> &'static Path {

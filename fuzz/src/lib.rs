@@ -24,6 +24,7 @@ pub mod ranges;
 pub mod replies;
 pub mod requests;
 pub mod responses;
+pub mod saved;
 pub mod store;
 pub mod tags;
 pub mod tls;

@@ -9,6 +9,11 @@
 //! Numbers are big-endian, and a length stands in front of each string. The sum is over all that follows it. A value is
 //! read to the last byte, as it was written, or it is nothing: others write to that store, too, and it may cut, mix up or forget.
 //!
+//! # Trust
+//!
+//! The sum tells damage, not malice. A response that is read goes to clients without another look, so it is held to what the first level
+//! would have stored: no field of one hop, no content where a status has none, no head longer than any that is written.
+//!
 //! # Time
 //!
 //! A process has a monotonic clock of its own, and two machines never have the same time. So the age of a response is the larger one of two
@@ -17,10 +22,12 @@
 use super::{
     Body, Freshness, Selecting, Stored,
     key::{Key, Uri},
-    vary::Restored,
+    purge::MAX_TAGS,
+    stored::is_end_to_end,
+    vary::{Restored, are_selecting},
 };
 use crate::{
-    http::{Fields, ResponseHead, Status, Version, framing::is_framing, is_token},
+    http::{Fields, ResponseHead, Status, Version, is_token},
     time::Now,
 };
 use bytes::Bytes;
@@ -31,6 +38,10 @@ const MAGIC: [u8; 4] = *b"SPC1";
 
 /// Where the bytes begin that the sum is over.
 const SUMMED: usize = 8;
+
+/// The most bytes of a value besides the content of its response. A backend's head is limited to an eighth, unless a flag says otherwise;
+/// each line of it costs work whenever the response is used.
+pub const MOST_BESIDES_CONTENT: usize = 128 * 1024;
 
 const RESPONSE: u8 = 1;
 const VARIANTS: u8 = 2;
@@ -141,7 +152,7 @@ fn saved(bytes: &[u8], uri: Uri<'_>, left: Duration, now: Now) -> Option<Saved> 
     let saved = match kind {
         RESPONSE => {
             let tags = label.tags.into_iter().map(Box::from).collect();
-            Saved::Response(Box::new(read_response(&mut rest, tags, left, now)?))
+            Saved::Response(Box::new(read_response(&mut rest, tags, left, now, bytes.len())?))
         }
         VARIANTS => Saved::Variants(read_variants(&mut rest)?),
         _ => return None,
@@ -162,8 +173,9 @@ fn labelled(bytes: &[u8]) -> Option<(u8, Label<'_>, Reader<'_>)> {
     let mut rest = Reader(bytes.get(SUMMED..)?);
     let kind = rest.byte()?;
     let uri = std::str::from_utf8(rest.string()?).ok()?;
-    let mut tags = Vec::new();
-    for _ in 0..rest.length()? {
+    let count = rest.length().filter(|count| *count <= MAX_TAGS)?;
+    let mut tags = Vec::with_capacity(count);
+    for _ in 0..count {
         tags.push(rest.string()?);
     }
     Some((kind, Label { uri, tags }, rest))
@@ -171,21 +183,30 @@ fn labelled(bytes: &[u8]) -> Option<(u8, Label<'_>, Reader<'_>)> {
 
 fn read_variants(rest: &mut Reader<'_>) -> Option<Variants> {
     let generation = rest.number()?;
-    let mut names = Vec::new();
+    let mut names: Vec<Box<str>> = Vec::new();
     for _ in 0..rest.length()? {
         names.push(rest.name()?.into());
+    }
+    if !are_selecting(names.iter().map(AsRef::as_ref)) {
+        return None;
     }
     Some(Variants { generation, names: names.into() })
 }
 
-fn read_response(rest: &mut Reader<'_>, tags: Box<[Box<[u8]>]>, left: Duration, now: Now) -> Option<Stored> {
+/// `whole`: the bytes of the value.
+fn read_response(
+    rest: &mut Reader<'_>,
+    tags: Box<[Box<[u8]>]>,
+    left: Duration,
+    now: Now,
+    whole: usize,
+) -> Option<Stored> {
     let (written, life, age) = (rest.time()?, rest.time()?, rest.time()?);
     let date = UNIX_EPOCH.checked_add(rest.time()?)?;
     let terms = rest.string()?;
     let by_calendar = since_1970(now.wall).saturating_sub(written);
     let age = age.checked_add(by_calendar.max(life.saturating_sub(left)))?;
-    let status =
-        Status::new(u16::from_be_bytes(rest.take(2)?.try_into().ok()?)).filter(|status| !status.is_interim())?;
+    let status = Status::new(u16::from_be_bytes(rest.take(2)?.try_into().ok()?)).filter(|status| is_whole(*status))?;
     let reason = rest.string()?;
     if reason.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
         return None;
@@ -197,15 +218,21 @@ fn read_response(rest: &mut Reader<'_>, tags: Box<[Box<[u8]>]>, left: Duration, 
     let mut fields = Fields::new();
     for _ in 0..rest.length()? {
         let name = rest.string()?;
-        if is_framing(name) {
+        let value = rest.string()?;
+        if !is_end_to_end(name) || value.trim_ascii() != value {
             return None;
         }
-        fields.append(name, rest.string()?).ok()?;
+        fields.append(name, value).ok()?;
     }
     fields.shrink();
     let head = ResponseHead::received(Version::Http11, status, reason, fields).ok()?;
+    let body = rest.string()?;
+    // Content behind a head that has none would be read as the next response on the client's connection.
+    if status.is_bodiless() && !body.is_empty() || whole.saturating_sub(body.len()) > MOST_BESIDES_CONTENT {
+        return None;
+    }
     // A copy of just this length: what it was read into is larger.
-    let body = Bytes::copy_from_slice(rest.string()?);
+    let body = Bytes::copy_from_slice(body);
     let pieces = if body.is_empty() { Vec::new() } else { vec![body] };
     Some(Stored {
         head,
@@ -215,6 +242,11 @@ fn read_response(rest: &mut Reader<'_>, tags: Box<[Box<[u8]>]>, left: Duration, 
         body: Body::whole(pieces),
         tags,
     })
+}
+
+/// Whether a whole response may be stored with it. A part is stored with 200.
+fn is_whole(status: Status) -> bool {
+    !(status.is_interim() || matches!(status, Status::PARTIAL_CONTENT | Status::NOT_MODIFIED))
 }
 
 fn since_1970(time: SystemTime) -> Duration {

@@ -13,7 +13,7 @@ use crate::http::{Fields, Method, Target, members};
 use std::sync::Arc;
 
 /// Tags that one response may have; the rest is not looked at. Each costs memory for as long as the response is stored.
-const MAX_TAGS: usize = 128;
+pub(super) const MAX_TAGS: usize = 128;
 
 /// Looks at the store in one step, each at 128 places: half a microsecond a place.
 const WALKS: usize = 64;

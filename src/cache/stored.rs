@@ -12,7 +12,11 @@
 
 use super::{Freshness, ResponseDirectives, vary::Selecting};
 use crate::{
-    http::{Fields, ResponseHead, framing, hop::HopByHop, http_date},
+    http::{
+        Fields, ResponseHead, framing,
+        hop::{HopByHop, is_hop_by_hop},
+        http_date,
+    },
     time::Now,
 };
 use bytes::Bytes;
@@ -75,8 +79,14 @@ pub(super) fn storable_fields<'f>(
 /// how long. `Content-Range` is among them only where it says something, in a part: elsewhere it has no meaning (RFC
 /// 9110 §14.4), and is stored like any other field without one. `Trailer` is not: without the trailers it still tells
 /// what is missing (RFC 9110 §6.6.2), and clients that read the response as it arrives get them.
-fn is_written_anew(name: &str) -> bool {
-    name.eq_ignore_ascii_case("age") || framing::is_framing(name)
+fn is_written_anew(name: impl AsRef<[u8]>) -> bool {
+    let name = name.as_ref();
+    name.eq_ignore_ascii_case(b"age") || framing::is_framing(name)
+}
+
+/// Whether a line of that name is ever stored, whatever `Connection` has listed beside it.
+pub(super) fn is_end_to_end(name: &[u8]) -> bool {
+    !(is_hop_by_hop(name) || is_written_anew(name))
 }
 
 /// Content, or a part of it.

@@ -155,6 +155,13 @@ impl Hash for Selector {
     }
 }
 
+/// Whether a selection can have these names, which are in lower case: few, in order, and none that says who the client is.
+pub(super) fn are_selecting<'n>(names: impl Iterator<Item = &'n str> + Clone) -> bool {
+    names.clone().take(MAX_NAMES + 1).count() <= MAX_NAMES
+        && !names.clone().any(|name| WRITTEN_FOR_EACH_CLIENT.contains(&name))
+        && names.is_sorted_by(|one, other| one < other)
+}
+
 impl Selecting {
     /// The selection for a response with these fields, which answers a request with those. A `Vary` without any name is
     /// none. One with a member that is no name (`Vary: Accept-Encoding; Cookie`) has an unknown meaning, so it matches
@@ -211,15 +218,13 @@ impl Selecting {
 
     /// As it was written down. `None`: it cannot have been written so.
     pub(super) fn restored(fields: &[Restored<'_>]) -> Option<Self> {
-        let selector = |Restored { name, value, normal }: &Restored<'_>| Selector {
-            name: (*name).into(),
-            syntax: Syntax::of(name),
-            value: value.map(Box::from),
-            normal: normal.map(Box::from),
-        };
-        let in_order = fields.is_sorted_by(|one, other| one.name < other.name) && fields.len() <= MAX_NAMES;
-        let selectors: Box<[_]> = fields.iter().map(selector).collect();
-        in_order.then_some(if selectors.is_empty() { Self::Everything } else { Self::Fields(selectors) })
+        if fields.is_empty() {
+            return Some(Self::Everything);
+        }
+        if !are_selecting(fields.iter().map(|field| field.name)) {
+            return None;
+        }
+        fields.iter().map(Selector::restored).collect::<Option<Box<[_]>>>().map(Self::Fields)
     }
 
     /// Bytes that two selections have in common if and only if one response can answer both.
@@ -292,6 +297,16 @@ impl Selector {
         let normal = normal(request, &name, syntax)?;
         let normal = value.as_ref().filter(|value| ***value != *normal).map(|_| normal.into());
         Some(Self { name: name.into(), syntax, value, normal })
+    }
+
+    /// `None`: no request has such a line, or it is compared in another form.
+    fn restored(written: &Restored<'_>) -> Option<Self> {
+        let mut request = Fields::new();
+        if let Some(value) = written.value {
+            request.append(written.name.as_bytes(), value).ok()?;
+        }
+        let restored = Self::of(written.name.to_owned(), &request)?;
+        (restored.value.as_deref() == written.value && restored.normal.as_deref() == written.normal).then_some(restored)
     }
 
     fn normal(&self) -> Option<&[u8]> {

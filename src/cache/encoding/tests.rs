@@ -117,11 +117,28 @@ fn a_value_says_nothing_that_a_response_cannot_say() {
     assert!(forged(|_| {}));
     assert!(!forged(|stored| stored.head.fields.push("Content-Length", "7")));
     assert!(!forged(|stored| stored.head.fields.push("Transfer-Encoding", "chunked")));
-    assert!(!forged(|stored| stored.head.status = Status::new(100).unwrap()));
+    for status in [100, 206, 304] {
+        assert!(!forged(|stored| stored.head.status = Status::new(status).unwrap()), "{status}");
+    }
+    // Content that would be read as the next response on a client's connection.
+    assert!(!forged(|stored| stored.head.status = Status::new(204).unwrap()));
+    for name in ["Connection", "Keep-Alive", "Upgrade", "Age", "Proxy-Authenticate"] {
+        assert!(!forged(|stored| stored.head.fields.push(name, "x")), "{name}");
+    }
+    assert!(!forged(|stored| stored.head.fields.push("X-Long", vec![b'x'; MOST_BESIDES_CONTENT])));
+    let tags = |count| move |stored: &mut Stored| stored.tags = vec![Box::from(&b"t"[..]); count].into();
+    assert!(forged(tags(MAX_TAGS)) && !forged(tags(MAX_TAGS + 1)));
     let bytes = response_of(&some());
-    for (from, to) in
-        [("ETag", "E\nag"), ("X-Empty", "X Empty"), ("\"1\"", "\"\0\""), ("OK", "\nK"), ("x-absent", "X-absent")]
-    {
+    for (from, to) in [
+        ("ETag", "E\nag"),
+        ("X-Empty", "X Empty"),
+        ("\"1\"", "\"\0\""),
+        ("OK", "\nK"),
+        ("x-absent", "X-absent"),
+        // The form in which it is compared is another one, or it is a field that each client has of its own.
+        ("br,gzip", "br;gzip"),
+        ("BR ,, gzip", " R ,, gzip"),
+    ] {
         let at = bytes.windows(from.len()).position(|part| part == from.as_bytes()).unwrap();
         let mut bytes = bytes.clone();
         bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
@@ -133,6 +150,17 @@ fn a_value_says_nothing_that_a_response_cannot_say() {
 
 fn variants_of(generation: u64, names: &[&str]) -> Vec<u8> {
     variants(&key(), &Variants { generation, names: names.iter().map(|name| (*name).into()).collect() })
+}
+
+#[test]
+fn variants_differ_by_a_few_fields_that_requests_have_of_their_own() {
+    let is_read = |names: &[&str]| read(&variants_of(7, names), key().uri(), SECOND, now()).is_ok();
+    let names: Vec<String> = (0..=crate::cache::vary::MAX_NAMES).map(|at| format!("x{at:03}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    assert!(is_read(&names[1..]) && !is_read(&names));
+    for wrong in [&["b", "a"][..], &["a", "a"], &["x-forwarded-for"], &["A"], &[""]] {
+        assert!(!is_read(wrong), "{wrong:?}");
+    }
 }
 
 #[test]

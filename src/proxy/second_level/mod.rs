@@ -67,9 +67,6 @@ const VALIDATED: Duration = Duration::from_secs(600);
 /// How long it is known by which fields the responses of a URI differ, at least.
 const VARIANTS_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Bytes of a value besides its body.
-const HEAD: usize = 128 * 1024;
-
 /// The second level.
 #[derive(Debug)]
 pub(super) struct SecondLevel {
@@ -122,7 +119,7 @@ impl SecondLevel {
         };
         let lookup = Arc::new(Lookup::new(uri.to_key(), ticket));
         // Not more than a value has: what another program has put there may have any length.
-        let end = (self.max_object + HEAD).to_string();
+        let end = (self.max_object + encoding::MOST_BESIDES_CONTENT).to_string();
         // In this order: a value that is put there in between is taken for older than it is, and never for younger.
         let left = self.redis.ask(&["PTTL", &name], Tag::Left(lookup.clone()));
         let asked = left.and_then(|()| self.redis.ask(&["GETRANGE", &name, "0", &end], Tag::Value(lookup.clone())));
