@@ -39,7 +39,7 @@ pub struct ChatArgs {
     #[arg(long, value_name = "NAME", value_parser = name)]
     pub(super) owner: Option<String>,
     /// Behave as one with all chat servers at this Redis or Valkey (7 or newer), in the form redis://USER:PASSWORD@HOST:PORT/DATABASE. Without it for a while, each goes on alone
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = Target::in_plain)]
     pub(super) cluster: Option<Target>,
     /// A page of another origin that may connect, and a name by which this server is known, in the form https://HOST:PORT; again for more
     #[arg(long, value_name = "ORIGIN")]

@@ -35,6 +35,7 @@ use crate::{
     backend::Backend,
     cache::{CacheArgs, CacheConfig, Flights, Mail, Seed, Store},
     pool::{PoolArgs, Slots},
+    redis::Target,
     time::Now,
     tls,
 };
@@ -158,7 +159,7 @@ impl Plan {
     /// Rate limits are counted together with other proxies, if there is a store for that.
     #[must_use]
     pub fn store(mut self, args: &SharingArgs) -> Self {
-        self.config.store.clone_from(&args.store);
+        self.config.store = args.target();
         self
     }
 
@@ -295,6 +296,17 @@ impl Plan {
             return None;
         }
         self.groups(backends).iter().map(|group| group.rules.most_connections(group.of(backends))).sum()
+    }
+
+    /// Tries the files for stores with TLS, and returns what the operator should know of them.
+    ///
+    /// # Errors
+    ///
+    /// Which one cannot be used, and why.
+    pub(super) fn check_stores(&self) -> Result<Vec<String>, String> {
+        let second = self.config.second_level.as_ref().map(|second| &second.target);
+        let warnings = self.config.store.iter().chain(second).map(Target::check_files);
+        Ok(warnings.collect::<Result<Vec<_>, _>>()?.concat())
     }
 
     /// Checks these backends against the plan.

@@ -135,8 +135,9 @@ impl Setup {
         let unresolved = (0..).map(BackendId).zip(&self.args.backend);
         let backends: Vec<Backend> = unresolved.map(|(id, spec)| spec.backend(id, Addresses::new(&[]))).collect();
         self.plan.check(&backends).map_err(Failure::Usage)?;
-        let Some(secured) = self.prepare_tls()? else { return Ok(Vec::new()) };
-        let mut warnings = secured.warnings.clone();
+        let mut warnings = self.plan.check_stores().map_err(Failure::Usage)?;
+        let Some(secured) = self.prepare_tls()? else { return Ok(warnings) };
+        warnings.extend_from_slice(&secured.warnings);
         if !self.secure.is_empty() {
             let uncovered = self.plan.hosts().filter(|(_, host)| !secured.covers(host));
             warnings.extend(uncovered.map(|(site, host)| {

@@ -3,15 +3,11 @@
 use super::{
     link::{Event, Link, Next, command},
     mail::{Shared, WAKER},
+    wire::Wire,
 };
-use crate::net::{address::HostPort, clock, connect, resolve};
-use mio::{Events, Interest, Poll, Token, net::TcpStream};
-use std::{
-    io::{ErrorKind, Read as _, Write as _},
-    mem,
-    sync::Arc,
-    time::Duration,
-};
+use crate::net::clock;
+use mio::{Events, Interest, Poll, Token};
+use std::{io::ErrorKind, mem, sync::Arc, time::Duration};
 
 const SOCKET: Token = Token(1);
 
@@ -21,18 +17,12 @@ const READ: usize = 64 * 1024;
 /// Reads in one turn: a server that never stops sending must not keep the mailbox from being looked at.
 const READS: usize = 16;
 
-/// How long one address has to take a connection.
-const CONNECT: Duration = Duration::from_secs(1);
-
-/// How long the last commands of a client that ends have to leave.
-const LAST: Duration = Duration::from_millis(200);
-
 pub(super) struct Driver<T> {
     link: Link<T>,
     poll: Poll,
     shared: Arc<Shared<T>>,
     listener: Box<dyn FnMut(Event<T>) -> Next<T> + Send>,
-    stream: Option<TcpStream>,
+    wire: Option<Wire>,
     /// Whether the kernel has not said that there is nothing to read.
     readable: bool,
     was_up: bool,
@@ -45,7 +35,7 @@ impl<T> Driver<T> {
         shared: Arc<Shared<T>>,
         listener: Box<dyn FnMut(Event<T>) -> Next<T> + Send>,
     ) -> Self {
-        Self { link, poll, shared, listener, stream: None, readable: false, was_up: false }
+        Self { link, poll, shared, listener, wire: None, readable: false, was_up: false }
     }
 
     /// Until the client is dropped.
@@ -78,7 +68,7 @@ impl<T> Driver<T> {
         self.tell();
         self.write();
         if self.link.is_away() {
-            self.stream = None;
+            self.wire = None;
         }
         // The connection may have broken as it was written to.
         self.tell();
@@ -89,7 +79,7 @@ impl<T> Driver<T> {
     }
 
     fn patience(&self) -> Option<Duration> {
-        if self.readable && self.stream.is_some() {
+        if self.readable && self.wire.is_some() {
             return Some(Duration::ZERO);
         }
         let left = self.link.deadline()?.saturating_duration_since(clock::now().instant);
@@ -117,17 +107,16 @@ impl<T> Driver<T> {
     }
 
     fn connect(&mut self) {
-        let made = dial(&self.link.settings().target.to).and_then(|stream| {
-            stream.set_nonblocking(true).map_err(|error| error.to_string())?;
-            let mut stream = TcpStream::from_std(stream);
+        let target = &self.link.settings().target;
+        let made = Wire::open(target, clock::now().wall).and_then(|mut wire| {
             let interest = Interest::READABLE | Interest::WRITABLE;
-            self.poll.registry().register(&mut stream, SOCKET, interest).map_err(|error| error.to_string())?;
-            Ok(stream)
+            self.poll.registry().register(wire.stream(), SOCKET, interest).map_err(|error| error.to_string())?;
+            Ok(wire)
         });
         let now = clock::now().instant;
         match made {
-            Ok(stream) => {
-                (self.stream, self.readable) = (Some(stream), false);
+            Ok(wire) => {
+                (self.wire, self.readable) = (Some(wire), false);
                 self.link.connected(now);
             }
             Err(why) => self.link.lost(&why, now),
@@ -135,40 +124,23 @@ impl<T> Driver<T> {
     }
 
     fn write(&mut self) {
-        let Some(stream) = &mut self.stream else { return };
-        let (mut sent, mut broken) = (0, None);
-        while sent < self.link.output.len() {
-            match stream.write(&self.link.output[sent..]) {
-                Ok(0) => break,
-                Ok(len) => sent += len,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) => {
-                    broken = Some(error);
-                    break;
-                }
-            }
-        }
-        self.link.output.drain(..sent);
-        if let Some(error) = broken {
-            self.link.lost(&error.to_string(), clock::now().instant);
+        let Some(wire) = &mut self.wire else { return };
+        if let Err(why) = wire.write(&mut self.link.output) {
+            self.link.lost(&why, clock::now().instant);
         }
     }
 
     fn read(&mut self, buffer: &mut [u8]) {
         for _ in 0..READS {
-            let Some(stream) = self.stream.as_mut().filter(|_| self.readable) else { return };
-            let read = stream.read(buffer);
-            let now = clock::now().instant;
-            match read {
-                Ok(0) => self.link.lost("it has closed the connection", now),
-                Ok(len) => self.link.received(&buffer[..len], now),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.readable = false,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => self.link.lost(&error.to_string(), now),
+            let Some(wire) = self.wire.as_mut().filter(|_| self.readable) else { return };
+            let now = clock::now();
+            match wire.read(buffer, now.wall) {
+                Ok(Some(said)) => self.link.received(said, now.instant),
+                Ok(None) => self.readable = false,
+                Err(why) => self.link.lost(&why, now.instant),
             }
             if self.link.is_away() {
-                self.stream = None;
+                self.wire = None;
             }
         }
     }
@@ -195,32 +167,19 @@ impl<T> Driver<T> {
                 self.link.ask(&command(&words), vec![tag], clock::now().instant);
             }
         }
+        let unsent = self.link.output.len() + self.wire.as_ref().map_or(0, Wire::unsent);
         let mut mail = self.shared.lock();
-        (mail.unanswered, mail.unsent) = (self.link.unanswered(), self.link.output.len());
+        (mail.unanswered, mail.unsent) = (self.link.unanswered(), unsent);
     }
 
-    /// The process ends. The kernel takes the last commands, as far as it has room.
+    /// The process ends.
     fn send_last(&mut self) {
-        let Some(stream) = self.stream.take().filter(|_| !self.link.output.is_empty()) else { return };
-        let mut stream = std::net::TcpStream::from(stream);
-        let sent = stream
-            .set_nonblocking(false)
-            .and_then(|()| stream.set_write_timeout(Some(LAST)))
-            .and_then(|()| stream.write_all(&self.link.output));
-        if let Err(error) = sent {
+        let Some(wire) = self.wire.take() else { return };
+        if self.link.output.is_empty() && wire.unsent() == 0 {
+            return;
+        }
+        if let Err(error) = wire.send_last(&self.link.output) {
             tracing::debug!(%error, "the last commands for Redis were not sent");
         }
     }
-}
-
-/// The first address of a name that takes a connection.
-fn dial(to: &HostPort) -> Result<std::net::TcpStream, String> {
-    let mut why = String::new();
-    for address in resolve::resolve(to).map_err(|error| error.to_string())? {
-        match connect::connect(address, CONNECT) {
-            Ok(stream) => return Ok(stream),
-            Err(error) => why = error.to_string(),
-        }
-    }
-    Err(why)
 }

@@ -15,14 +15,18 @@
 //! one that passes ends the connection: everything behind it would wait, too. While there is no connection, questions are refused at once,
 //! and the thread tries again, after ever longer waits. [`Event::Down`] and [`Event::Up`] tell of it, each once.
 //!
-//! Reading order: `target` (which server), `link` (the rules, pure), `mail` and `driver` (the thread), `handle` (how others reach it).
+//! Reading order: `target` and `secured` (which server, and how it proves that), `link` (the rules, pure), `wire` (the socket), `mail` and
+//! `driver` (the thread), `handle` (how others reach it).
 
 mod driver;
 mod handle;
 mod link;
 mod mail;
+mod secured;
 mod target;
+mod wire;
 
 pub use handle::{Redis, Refused};
 pub use link::{Event, Lost, Next, Settings};
+pub use secured::Files;
 pub use target::Target;

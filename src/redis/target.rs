@@ -1,5 +1,6 @@
-//! Which server, as users write it: `redis://USER:PASSWORD@HOST:PORT/DATABASE`.
+//! Which server, as users write it: `redis://USER:PASSWORD@HOST:PORT/DATABASE`, or `rediss://` with TLS.
 
+use super::secured::Files;
 use crate::net::address::HostPort;
 use std::{fmt, str::FromStr};
 
@@ -17,17 +18,57 @@ pub struct Target {
     pub password: Option<String>,
     /// The number of the database.
     pub database: u32,
+    /// Connections have TLS, by these files.
+    pub secure: Option<Files>,
 }
+
+impl Target {
+    /// For a program that speaks no TLS to it: its passwords would go over the wire as they are.
+    ///
+    /// # Errors
+    ///
+    /// As for any, and for `rediss://`.
+    pub fn in_plain(text: &str) -> Result<Self, String> {
+        let target: Self = text.parse()?;
+        match target.secure {
+            None => Ok(target),
+            Some(_) => Err("TLS is not spoken to Redis: put a tunnel in between, and write redis://".to_owned()),
+        }
+    }
+
+    /// The same with these files, if connections to it have TLS.
+    #[must_use]
+    pub fn with_files(self, files: Files) -> Self {
+        Self { secure: self.secure.map(|_| files), ..self }
+    }
+
+    /// Tries the files, if connections have TLS, and returns what the operator should know of them.
+    ///
+    /// # Errors
+    ///
+    /// Which one cannot be used, and why.
+    pub fn check_files(&self) -> Result<Vec<String>, String> {
+        let Some(files) = &self.secure else { return Ok(Vec::new()) };
+        files.callee(&self.to)?;
+        Ok(files.warnings())
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.secure.is_some() { SECURE } else { PLAIN }
+    }
+}
+
+const PLAIN: &str = "redis://";
+const SECURE: &str = "rediss://";
 
 impl FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        const FORM: &str = "write redis://HOST:PORT, or redis://USER:PASSWORD@HOST:PORT/DATABASE";
-        if text.starts_with("rediss://") {
-            return Err("TLS is not spoken to Redis: put a tunnel in between, and write redis://".to_owned());
-        }
-        let rest = text.strip_prefix("redis://").ok_or(FORM)?;
+        const FORM: &str =
+            "write redis://HOST:PORT, or redis://USER:PASSWORD@HOST:PORT/DATABASE; rediss://HOST:PORT is with TLS";
+        let secure = text.strip_prefix(SECURE);
+        let rest = secure.or_else(|| text.strip_prefix(PLAIN)).ok_or(FORM)?;
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (login, host) = authority.rsplit_once('@').map_or((None, authority), |(login, host)| (Some(login), host));
         let (user, password) = match login.map(|login| login.split_once(':').unwrap_or(("", login))) {
@@ -42,6 +83,7 @@ impl FromStr for Target {
             user: user.map(decoded).transpose()?,
             password: password.map(decoded).transpose()?,
             database: database.map_err(|_| format!("{path:?} is no number of a database: {FORM}"))?,
+            secure: secure.map(|_| Files::default()),
         })
     }
 }
@@ -61,7 +103,7 @@ fn decoded(text: &str) -> Result<String, String> {
 /// Without the password: this gets into logs.
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "redis://{}", self.to)?;
+        write!(f, "{}{}", self.scheme(), self.to)?;
         if self.database > 0 { write!(f, "/{}", self.database) } else { Ok(()) }
     }
 }
@@ -87,7 +129,8 @@ mod tests {
             ("redis://secret@h:1", Ok(("h:1", None, Some("secret"), 0))),
             ("redis://ann:x@y@[::1]:1/2", Ok(("[::1]:1", Some("ann"), Some("x@y"), 2))),
             ("h:1", Err("write redis://HOST:PORT")),
-            ("rediss://h", Err("TLS is not spoken")),
+            ("rediss://ann:x@h/2", Ok(("h:6379", Some("ann"), Some("x"), 2))),
+            ("redisss://h", Err("rediss://HOST:PORT is with TLS")),
             ("redis://h:1/x", Err("\"x\" is no number of a database")),
             ("redis://:%4@h", Err("is written %25")),
             ("redis://:%zz@h", Err("is written %25")),
@@ -104,6 +147,18 @@ mod tests {
                 (got, _) => panic!("{text}: {got:?}"),
             }
         }
+    }
+
+    #[test]
+    fn one_letter_more_or_less_are_tls_or_not() {
+        let secure: Target = "rediss://h".parse().unwrap();
+        let files = Files { ca: Some("ca.pem".into()), ..Files::default() };
+        assert_eq!((secure.to_string().as_str(), &secure.secure), ("rediss://h:6379", &Some(Files::default())));
+        assert_eq!(secure.with_files(files.clone()).secure, Some(files.clone()));
+        let plain: Target = "redis://h".parse().unwrap();
+        assert_eq!(plain.with_files(files).secure, None, "it has none that could be used");
+        assert!(Target::in_plain("redis://h").is_ok());
+        assert!(Target::in_plain("rediss://h").unwrap_err().contains("TLS is not spoken"));
     }
 
     #[test]

@@ -8,7 +8,7 @@
 use super::{
     Failure, Refusal, Trust,
     machine::{self, Machine as _},
-    server::Clock,
+    server::{Clock, showing},
     session::{self, RECORD},
 };
 use rustls::{
@@ -53,7 +53,7 @@ impl fmt::Debug for Callee {
 }
 
 impl Callee {
-    /// The server of this name, a host's or an address, with which these protocols are spoken (ALPN). Of the sessions that it offers
+    /// The server of this name, a host's or an address, with which these protocols are spoken (ALPN; with none, it is not used). Of the sessions that it offers
     /// to resume, so many are kept. `None`: nothing can have that name.
     #[must_use]
     pub fn new(name: &str, vouching: Vouching, protocols: &[&[u8]], sessions: usize) -> Option<Self> {
@@ -62,12 +62,11 @@ impl Callee {
         let builder = ClientConfig::builder_with_details(provider.clone(), clock.clone());
         let builder = builder.with_protocol_versions(rustls::ALL_VERSIONS).ok()?;
         // The library calls each verifier of one's own dangerous. That of `Nobody` is.
-        let verifier: Arc<dyn ServerCertVerifier> = match vouching {
-            Vouching::Trusted(trust) => trust.verifier(),
-            Vouching::Nobody => Arc::new(Anybody(provider)),
+        let (verifier, own): (Arc<dyn ServerCertVerifier>, _) = match &vouching {
+            Vouching::Trusted(trust) => (trust.verifier(), trust.own()),
+            Vouching::Nobody => (Arc::new(Anybody(provider)), None),
         };
-        let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
-        let mut config = builder.with_no_client_auth();
+        let mut config = showing(builder.dangerous().with_custom_certificate_verifier(verifier), own);
         config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
         config.resumption = Resumption::store(Arc::new(Sessions { most: sessions, kept: Mutex::default() }));
         Some(Self { name, config: Arc::new(config), clock })

@@ -11,8 +11,8 @@
 use super::{Counters, MinVersion, Pair, Problem, pair, settings::versions, verifier::Verifier};
 use crate::app::{ServerId, canonical};
 use rustls::{
-    ClientConfig, Error, RootCertStore,
-    client::{Resumption, UnbufferedClientConnection, WebPkiServerVerifier},
+    ClientConfig, ConfigBuilder, Error, RootCertStore,
+    client::{Resumption, UnbufferedClientConnection, WantsClientCert, WebPkiServerVerifier},
     crypto::CryptoProvider,
     pki_types::{CertificateDer, ServerName, UnixTime},
     sign::SingleCertAndKey,
@@ -86,10 +86,23 @@ impl Trust {
         self.verifier.clone()
     }
 
+    /// The certificate that servers get to see, if they ask for one.
+    pub(super) fn own(&self) -> Option<&Pair> {
+        self.own.as_ref()
+    }
+
     /// Shows servers this certificate, if they ask for one.
     #[must_use]
     pub fn showing(self, own: Pair) -> Self {
         Self { own: Some(own), ..self }
+    }
+}
+
+/// The configuration of connections to servers that get to see `own` if they ask for a certificate.
+pub(super) fn showing(builder: ConfigBuilder<ClientConfig, WantsClientCert>, own: Option<&Pair>) -> ClientConfig {
+    match own {
+        None => builder.with_no_client_auth(),
+        Some(own) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(own.key.clone()))),
     }
 }
 
@@ -122,10 +135,7 @@ impl Server {
             .ok()?
             .dangerous()
             .with_custom_certificate_verifier(trust.verifier.clone());
-        let mut config = match &trust.own {
-            None => builder.with_no_client_auth(),
-            Some(own) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(own.key.clone()))),
-        };
+        let mut config = showing(builder, trust.own());
         config.alpn_protocols = vec![super::HTTP11.to_vec()];
         config.resumption = Resumption::in_memory_sessions(TICKETS);
         Some(Self { name, shown: shown.into(), config: Arc::new(config), clock })

@@ -21,6 +21,7 @@ mod rates;
 mod reload;
 mod routing;
 mod second_level;
+mod secured_store;
 mod shared_rates;
 #[cfg(target_os = "linux")]
 mod soak;

@@ -33,11 +33,17 @@ pub struct RedisServer {
 impl RedisServer {
     /// `None`: it is not installed, and that was said.
     pub fn start(flags: &[&str]) -> Option<Self> {
+        Self::start_with(|_| flags.iter().map(|flag| (*flag).to_owned()).collect())
+    }
+
+    /// As [`RedisServer::start`], with flags that depend on the address.
+    pub fn start_with(flags: impl FnOnce(SocketAddr) -> Vec<String>) -> Option<Self> {
         if !is_installed("redis-server") {
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
-        let (address, flags) = (free_address(), flags.iter().map(|flag| (*flag).to_owned()).collect());
+        let address = free_address();
+        let flags = flags(address);
         let child = spawn(address, folder.path(), &flags);
         let mut server = Self { child, folder, address, flags };
         server.wait();
@@ -119,6 +125,11 @@ fn free_address() -> SocketAddr {
     let address = listener.local_addr().unwrap();
     assert!(matches!(address.ip(), IpAddr::V4(ip) if ip.is_loopback()));
     address
+}
+
+/// Another port that is free there.
+pub fn free_port(ip: IpAddr) -> u16 {
+    TcpListener::bind((ip, 0)).unwrap().local_addr().unwrap().port()
 }
 
 fn answers(address: SocketAddr) -> bool {

@@ -1,11 +1,12 @@
 //! The flags of the second level, which only a configuration file gives.
 
 use crate::{
-    redis::Target,
+    proxy::access::is_plain,
+    redis::{Files, Target},
     units::{Flags, Pointless, duration, size},
 };
 use clap::Args;
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 /// The largest body that is put into the store, unless a key says otherwise: a longer one keeps others on the same connection waiting.
 const MAX_OBJECT: usize = 1 << 20;
@@ -20,9 +21,21 @@ const TIMEOUT: Duration = Duration::from_millis(50);
 /// The second level of the cache.
 #[derive(Debug, Clone, Args)]
 pub struct SecondLevelArgs {
-    /// Ask this Redis or Valkey for responses that are not stored here, before a server is asked, and put there what is stored, in the form redis://USER:PASSWORD@HOST:PORT/DATABASE
+    /// Ask this Redis or Valkey for responses that are not stored here, before a server is asked, and put there what is stored, in the form redis://USER:PASSWORD@HOST:PORT/DATABASE, or rediss:// with TLS
     #[arg(long, value_name = "URL")]
     pub(in crate::proxy) cache_store: Option<Target>,
+
+    /// Authorities in PEM, one of which has to have signed the certificate of a store with rediss:// [default: those that this system trusts]
+    #[arg(long, value_name = "FILE", requires = "cache_store")]
+    cache_store_ca: Option<PathBuf>,
+
+    /// A certificate in PEM, and those that vouch for it, for a store with rediss:// that asks for one
+    #[arg(long, value_name = "FILE", requires = "cache_store_key")]
+    cache_store_certificate: Option<PathBuf>,
+
+    /// The private key of --cache-store-certificate
+    #[arg(long, value_name = "FILE", requires = "cache_store_certificate")]
+    cache_store_key: Option<PathBuf>,
 
     /// The largest body that is put there, at most 8m [default: 1m]
     #[arg(long, value_name = "SIZE", requires = "cache_store", value_parser = object)]
@@ -41,11 +54,18 @@ fn object(text: &str) -> Result<usize, String> {
 }
 
 impl Flags for SecondLevelArgs {
-    const POINTLESS: &'static [Pointless] = &[Pointless {
-        flags: &["cache_store", "cache_store_max_object", "cache_store_timeout"],
-        when: |matches| matches.get_one("cache_size") == Some(&0_usize),
-        because: "--cache-size 0 turns the cache off",
-    }];
+    const POINTLESS: &'static [Pointless] = &[
+        Pointless {
+            flags: &["cache_store", "cache_store_max_object", "cache_store_timeout"],
+            when: |matches| matches.get_one("cache_size") == Some(&0_usize),
+            because: "--cache-size 0 turns the cache off",
+        },
+        Pointless {
+            flags: &["cache_store_ca", "cache_store_certificate", "cache_store_key"],
+            when: |matches| is_plain(matches, "cache_store"),
+            because: "--cache-store begins with redis://, which is without TLS (rediss:// is with it)",
+        },
+    ];
 }
 
 /// A store, and what is put there.
@@ -62,7 +82,9 @@ pub struct SecondLevelConfig {
 impl SecondLevelArgs {
     /// The flags as values. `None`: there is none.
     pub(in crate::proxy) fn config(&self) -> Option<SecondLevelConfig> {
-        let target = self.cache_store.clone()?;
+        let own = self.cache_store_certificate.clone().zip(self.cache_store_key.clone());
+        let files = Files { flag: "--cache-store", ca: self.cache_store_ca.clone(), own };
+        let target = self.cache_store.clone()?.with_files(files);
         let max_object = self.cache_store_max_object.unwrap_or(MAX_OBJECT);
         Some(SecondLevelConfig { target, max_object, timeout: self.cache_store_timeout.unwrap_or(TIMEOUT) })
     }
