@@ -24,7 +24,7 @@ use crate::{
     http::{Authority, RequestHead, Status, target::Form},
 };
 use paths::{Ambiguous, Paths};
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, collections::HashMap, net::Ipv6Addr};
 
 /// A site: some hosts, and what is to be had there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,10 +144,10 @@ impl Router {
         let (mut list, mut routes, mut default) = (Vec::new(), Vec::new(), None);
         for (id, site) in (0_u32..).zip(sites) {
             for host in site.hosts {
-                let name = canonical(&host);
+                let name = compared(&host);
                 match name.strip_prefix("*.") {
                     Some(parent) => wild.entry(parent.into()).or_insert(id),
-                    None => hosts.entry(name.into_boxed_str()).or_insert(id),
+                    None => hosts.entry(name.into()).or_insert(id),
                 };
             }
             if site.default {
@@ -190,8 +190,7 @@ impl Router {
     }
 
     fn of_host(&self, host: &str) -> Option<u32> {
-        let is_canonical = !host.ends_with('.') && !host.bytes().any(|byte| byte.is_ascii_uppercase());
-        let name = if is_canonical { Cow::Borrowed(host) } else { Cow::Owned(canonical(host)) };
+        let name = compared(host);
         let parent = || name.split_once('.').filter(|(label, _)| !label.is_empty()).map(|(_, parent)| parent);
         self.hosts.get(&*name).or_else(|| self.wild.get(parent()?)).copied()
     }
@@ -251,7 +250,7 @@ impl Router {
     pub(super) fn matched(&self, way: Way, head: &RequestHead) -> Option<&'static str> {
         let site = way.site?;
         let authority = head.authority().and_then(|text| Authority::parse(text.as_bytes()).ok());
-        let name = authority.map(|authority| canonical(authority.host).to_string());
+        let name = authority.map(|authority| compared(authority.host));
         Some(match name {
             Some(name) if self.hosts.get(&*name) == Some(&site) => "which has this host",
             Some(name) if self.of_host(&name) == Some(site) => "which has this host by a star",
@@ -265,6 +264,16 @@ impl Router {
         let route = self.route(way);
         (site.map(|(name, _)| name.as_str()), route.map(|route| route.path.as_str()))
     }
+}
+
+/// A host as hosts are compared: a name in lower case without its last dot, an address in its short form (RFC 5952).
+fn compared(host: &str) -> Cow<'_, str> {
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    if let Some(address) = address.and_then(|address| address.parse::<Ipv6Addr>().ok()) {
+        return format!("[{address}]").into();
+    }
+    let is_canonical = !host.ends_with('.') && !host.bytes().any(|byte| byte.is_ascii_uppercase());
+    if is_canonical { host.into() } else { canonical(host).into() }
 }
 
 #[cfg(test)]
@@ -299,7 +308,7 @@ mod tests {
     fn hosts_choose_a_site_and_paths_a_route() {
         let router = Router::new(vec![
             site(&["shop.test", "*.shop.test", "127.0.0.1"], &[("/", 1), ("/api/", 2)], false),
-            site(&["a.shop.test", "[::1]", "Blog.Test."], &[("/only", 3)], false),
+            site(&["a.shop.test", "[::1]", "[2001:db8::7]", "Blog.Test."], &[("/only", 3)], false),
         ]);
         for (host, target, expected) in [
             ("shop.test", "/", Ok(1)),
@@ -315,6 +324,11 @@ mod tests {
             ("xshop.test", "/", Err(Failure::NoSite)),
             ("127.0.0.1:80", "/", Ok(1)),
             ("[::1]:80", "/only/x", Ok(3)),
+            // One address, however a client writes it.
+            ("[0:0::1]", "/only", Ok(3)),
+            ("[0000:0000:0000:0000:0000:0000:0000:0001]:8443", "/only", Ok(3)),
+            ("[2001:DB8:0:0::7]", "/only", Ok(3)),
+            ("[::2]", "/only", Err(Failure::NoSite)),
             ("blog.test", "/only", Ok(3)),
             ("shop.test", "/x/../api/", Err(Failure::AmbiguousPath)),
             // The target goes before the field.
