@@ -120,9 +120,14 @@ fn flags(lines: &mut Vec<String>, about: &str, (old, new): (&Flags, &Flags), key
     for key in keys {
         let (old, new) = (old.shown(key), new.shown(key));
         if old.meaning != new.meaning {
-            lines.push(format!("{about}{}: {} → {}", key.path(), old.in_words(), new.in_words()));
+            lines.push(format!("{about}{}: {}", key.path(), change(&old.in_words(), &new.in_words())));
         }
     }
+}
+
+/// Of two values that differ, what may be shown may be the same.
+fn change(old: &str, new: &str) -> String {
+    if old == new { format!("{new}, with another secret than before") } else { format!("{old} → {new}") }
 }
 
 /// Calls `each` for every key of either map.

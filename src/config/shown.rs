@@ -66,14 +66,23 @@ impl Flags {
 /// The part of a value that may be shown. A value from the environment is not, nor one that may hold a password.
 fn readable(key: &Key, said: &Said) -> String {
     if SECRET.contains(&key.flag) {
-        if let Some((scheme, rest)) = said.text.split_once("://") {
-            let host = rest.rsplit_once('@').map_or_else(|| rest.to_owned(), |(_, host)| format!("(hidden)@{host}"));
-            return escaped(&format!("{scheme}://{host}"));
-        }
-        let (name, _) = said.text.split_once(':').unwrap_or(("X", ""));
-        return escaped(&format!("{name}: (hidden)"));
+        return escaped(&hidden(key.flag, &said.text));
     }
     said.written.clone().unwrap_or_else(|| escaped(&said.text))
+}
+
+/// A value without its secret, which can still be read as one of its key.
+fn hidden(flag: &str, text: &str) -> String {
+    match (flag, text.split_once("://"), text.split_once(':')) {
+        // As long as a token has to be.
+        ("explain-token", ..) => "(hidden)(hidden)".to_owned(),
+        ("store" | "cache-store", Some((scheme, rest)), _) => {
+            let host = rest.rsplit_once('@').map_or_else(|| rest.to_owned(), |(_, host)| format!("(hidden)@{host}"));
+            format!("{scheme}://{host}")
+        }
+        ("health-header", _, Some((name, _))) => format!("{name}: (hidden)"),
+        _ => "(hidden)".to_owned(),
+    }
 }
 
 fn is(arg: &Arg, name: &str) -> bool {

@@ -286,6 +286,18 @@ fn the_printed_file_means_the_same_and_hides_secrets() {
     }
     let store = read(&format!("store = \"redis://ann:hunter2@h:1/2\"\n{GOOD}")).unwrap().print();
     assert!(store.contains("store = \"redis://(hidden)@h:1/2\"") && !store.contains("hunter2"), "{store}");
+    let token = |token: &str| read(&format!("[explain]\ntoken = \"{token}\"\n{}", GOOD)).unwrap();
+    let (old, new) = (token("a:hunter2-0123456789"), token("hunter2://hunter2@0123456789"));
+    assert_eq!(old.diff(&new), ["explain.token: \"(hidden)(hidden)\", with another secret than before"]);
+    for settings in [&old, &new] {
+        assert!(!settings.print().contains("hunter2"), "{}", settings.print());
+        assert_eq!(read(&settings.print()).unwrap().print(), settings.print());
+    }
+    assert_eq!(
+        read(GOOD).unwrap().diff(&old).concat(),
+        "explain.token: nothing → \"(hidden)(hidden)\"",
+        "it is not shown where it is new, either"
+    );
     let secret = read(&format!("log-level = \"${{LEVEL}}\"\n{GOOD}").replace("${LEVEL}", "info"));
     assert!(secret.is_ok());
     let named = read(&GOOD.replace("[upstream.web]", "[upstream.web]\nhealth = { path = \"/${SECRET}\" }")).unwrap();
