@@ -6,7 +6,10 @@ use super::{
     tree::{Mistake, Place, Sources, Value},
     world::World,
 };
-use crate::proxy::{self, Lists, Network, Passwords};
+use crate::{
+    cli::file::text,
+    proxy::{self, Lists, Network, Passwords},
+};
 use std::{cell::RefCell, collections::HashMap, path::PathBuf, sync::Arc};
 
 /// The keys of `auth`.
@@ -29,7 +32,8 @@ impl<'a> Context<'a> {
         if let Some(users) = self.users.borrow().get(&path) {
             return Ok(users.clone());
         }
-        let text = self.world.read(&path).map_err(|error| place.mistake(format!("{}: {error}", path.display())))?;
+        let bytes = self.world.read(&path).map_err(|error| place.mistake(format!("{}: {error}", path.display())))?;
+        let text = text(&path, bytes).map_err(|problem| place.mistake(problem))?;
         let users =
             Passwords::parse(&text).map_err(|problem| place.mistake(format!("{}: {problem}", path.display())))?;
         let users = Arc::new(users);

@@ -10,7 +10,7 @@
 use super::world::World;
 use crate::{
     cache::Pattern,
-    cli::file::{line_and_column, located, of_toml},
+    cli::file::{line_and_column, located, of_toml, text},
 };
 use std::{
     collections::BTreeMap,
@@ -150,9 +150,9 @@ fn plain(path: &Path) -> PathBuf {
 
 /// Reads a file and all that belong to it.
 pub(super) fn read(path: &Path, world: &dyn World, sources: &mut Sources) -> Result<Table, Mistake> {
-    let text = world.read(path).map_err(|error| Mistake::nowhere(format!("{}: {error}", path.display())))?;
+    let bytes = world.read(path).map_err(|error| Mistake::nowhere(format!("{}: {error}", path.display())))?;
     let mut reading = Reading { world, sources, open: Vec::new() };
-    reading.file(path, text)
+    reading.file(path, bytes)
 }
 
 struct Reading<'a> {
@@ -163,7 +163,8 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn file(&mut self, path: &Path, text: String) -> Result<Table, Mistake> {
+    fn file(&mut self, path: &Path, bytes: Vec<u8>) -> Result<Table, Mistake> {
+        let text = text(path, bytes).map_err(Mistake::nowhere)?;
         let file = self.sources.0.len();
         let start = Place { file, at: Some(0) };
         self.sources.0.push((path.to_owned(), text.clone()));
@@ -180,9 +181,9 @@ impl Reading<'_> {
         self.open.push(path.to_owned());
         if let Some(includes) = includes {
             for (path, place) in self.included(&includes)? {
-                let text =
+                let bytes =
                     self.world.read(&path).map_err(|error| place.mistake(format!("{}: {error}", path.display())))?;
-                let more = self.file(&path, text)?;
+                let more = self.file(&path, bytes)?;
                 self.merge(&mut table, more)?;
             }
         }

@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, env, fs, io, path::Path};
 
 /// Files and variables.
 pub trait World {
-    /// The text of a file.
+    /// The bytes of a file.
     ///
     /// # Errors
     ///
-    /// It cannot be read, or is not UTF-8.
-    fn read(&self, path: &Path) -> io::Result<String>;
+    /// It cannot be read.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 
     /// The names of the files in a folder.
     ///
@@ -27,8 +27,8 @@ pub trait World {
 pub struct System;
 
 impl World for System {
-    fn read(&self, path: &Path) -> io::Result<String> {
-        fs::read_to_string(path)
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        fs::read(path)
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {
@@ -52,9 +52,10 @@ pub struct Memory {
 }
 
 impl World for Memory {
-    fn read(&self, path: &Path) -> io::Result<String> {
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let text = path.to_str().and_then(|path| self.files.get(path));
-        text.cloned().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "No such file"))
+        text.map(|text| text.clone().into_bytes())
+            .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "No such file"))
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<String>> {

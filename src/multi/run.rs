@@ -91,7 +91,8 @@ pub fn run(args: &MultiArgs) -> Result<(), Failure> {
 
 fn read(args: &MultiArgs) -> Result<Config, Failure> {
     let Some(file) = &args.config else { return Ok(Config::default()) };
-    let text = fs::read_to_string(file).map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?;
+    let bytes = fs::read(file).map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?;
+    let text = cli::file::text(file, bytes).map_err(Failure::Usage)?;
     Config::of(file, &text).map_err(Failure::Usage)
 }
 

@@ -83,6 +83,72 @@ fn a_file_that_cannot_be_used_is_told_of_the_place_that_names_it() {
 }
 
 #[test]
+fn a_file_in_another_encoding_is_told_of_its_first_wrong_byte() {
+    let folder = folder();
+    fs::create_dir(folder.path().join("more")).unwrap();
+    fs::write(folder.path().join("more/a.toml"), b"# \xc3\xbc\n[[site]]\nhosts = [\"m\xfcller.test\"]\n").unwrap();
+    fs::write(folder.path().join("users"), b"m\xfcller:x\n").unwrap();
+    for (text, expected) in [
+        (
+            b"# caf\xe9\n".to_vec(),
+            "latin.toml:1:6: the byte 0xe9 is no UTF-8 (in Latin-1 it is 'é'): save the file as UTF-8",
+        ),
+        (b"\xff\xfe[\0".to_vec(), "latin.toml:1:1: this file is UTF-16: save it as UTF-8"),
+        (b"include = \"more/*.toml\"\n".to_vec(), "more/a.toml:3:12: the byte 0xfc is no UTF-8 (in Latin-1 it is 'ü')"),
+        (
+            SITE.replace("upstream = ", "auth = { users = \"users\" }\nupstream = ").into_bytes(),
+            "latin.toml:9:18: users:1:2: the byte 0xfc is no UTF-8",
+        ),
+    ] {
+        fs::write(folder.path().join("latin.toml"), text).unwrap();
+        let (code, _, said) = run(folder.path(), &["--config", "latin.toml", "--check"]);
+        assert_eq!((code, said.contains(expected)), (Some(2), true), "{said}");
+    }
+}
+
+#[test]
+fn the_files_for_a_store_are_tried_and_mean_something_with_tls_only() {
+    let folder = folder();
+    let site = Site::new(&["store.test"]);
+    fs::copy(&site.certificate, folder.path().join("ca.pem")).unwrap();
+    fs::copy(&site.certificate, folder.path().join("own.pem")).unwrap();
+    fs::write(folder.path().join("own.key"), pem(&["a.test"], Special::default()).1).unwrap();
+    for (keys, expected) in [
+        ("store = \"rediss://h\"\nstore-ca = \"ca.pem\"", None),
+        (
+            "store = \"redis://h\"\nstore-ca = \"ca.pem\"",
+            Some("2:12: `store-ca` means nothing here, because `store` begins with redis://"),
+        ),
+        ("store = \"rediss://h\"\nstore-ca = \"none.pem\"", Some("2:12: `store-ca` none.pem: cannot be read")),
+        ("store = \"rediss://h\"\nstore-ca = \"proxy.toml\"", Some("2:12: `store-ca` proxy.toml: ")),
+        (
+            "store = \"rediss://h\"\nstore-ca = \"ca.pem\"\nstore-certificate = \"own.pem\"\nstore-key = \"own.key\"",
+            Some("4:13: `store-key` own.key: the key does not belong to the certificate"),
+        ),
+        ("store = \"rediss://h\"\nstore-certificate = \"own.pem\"", Some("2:21: ")),
+        ("store-ca = \"ca.pem\"", Some("1:12: ")),
+        (
+            "[cache]\nstore = \"rediss://h\"\nstore-ca = \"none.pem\"\n",
+            Some("3:12: `cache.store-ca` none.pem: cannot be read"),
+        ),
+        (
+            "[cache]\nstore = \"redis://h\"\nstore-ca = \"ca.pem\"\n",
+            Some("3:12: `cache.store-ca` means nothing here, because `cache.store` begins with redis://"),
+        ),
+    ] {
+        fs::write(folder.path().join("store.toml"), format!("{keys}\n{SITE}")).unwrap();
+        let (code, _, said) = run(folder.path(), &["--config", "store.toml", "--check"]);
+        match expected {
+            None => assert_eq!(code, Some(0), "{keys}: {said}"),
+            Some(expected) => {
+                let expected = format!("store.toml:{expected}");
+                assert_eq!((code, said.contains(&expected)), (Some(2), true), "{keys}: {said}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_printed_file_is_a_configuration() {
     let folder = folder();
     let (code, printed, said) = run(folder.path(), &["--config", "proxy.toml", "--print-config"]);

@@ -11,7 +11,10 @@
 //!
 //! SIGHUP has the file read again. Requests from then on are judged by what it says now; a tunnel that is open stays open.
 
-use crate::http::{Fields, basic_credentials};
+use crate::{
+    cli,
+    http::{Fields, basic_credentials},
+};
 use aws_lc_rs::{
     constant_time::verify_slices_are_equal,
     digest::{SHA256, digest},
@@ -73,7 +76,8 @@ impl Users {
 impl Known {
     fn load(file: &Path) -> Result<Self, String> {
         let path = file.display();
-        let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {path}: {error}"))?;
+        let bytes = std::fs::read(file).map_err(|error| format!("cannot read {path}: {error}"))?;
+        let text = cli::file::text(file, bytes)?;
         Self::parse(&text).map_err(|problem| format!("{path}, {problem}"))
     }
 
