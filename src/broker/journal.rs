@@ -53,16 +53,23 @@ impl Journal {
     ///
     /// One line: a file is damaged, or cannot be read or made.
     pub(crate) fn open(disk: Arc<dyn Disk>, sync: Sync) -> Result<(Self, Image), String> {
-        let load::Loaded { image, number, len, confirmed, snapshot } = load::load(&*disk)?;
-        let name = Kind::Log.name(number);
-        let failed = |error: io::Error| load::failed(&*disk, &name, &error);
-        let file = disk.open(&name).map_err(failed)?;
-        if sync != Sync::Never {
-            // A process that was killed may have left records that only the system's memory has, and clients are told of them from now on.
-            // If a sync had failed before, the system takes them for kept: so they are written again.
-            write_again(&*file, confirmed, len).and_then(|()| disk.sync()).map_err(failed)?;
+        let load::Loaded { image, last, before, snapshot } = load::load(&*disk)?;
+        let load::Extent { number, len, confirmed } = last;
+        let failed = |number| {
+            let disk = Arc::clone(&disk);
+            move |error: io::Error| load::failed(&*disk, &Kind::Log.name(number), &error)
+        };
+        let open = |number| disk.open(&Kind::Log.name(number)).map_err(failed(number));
+        // A process that was killed may have left records that only the system's memory has, and clients are told of them from now on.
+        // If a sync had failed before, the system takes them for kept: so they are written again. Whatever the policy, a log that is not the
+        // last one is whole.
+        for log in &before {
+            write_again(&*open(log.number)?, log.confirmed, log.len).map_err(failed(log.number))?;
         }
-        let log = Log::new(file, len, sync != Sync::Never, sync);
+        let mut log = Log::new(open(number)?, len, confirmed, sync);
+        if sync != Sync::Never {
+            log.confirm().and_then(|()| disk.sync()).map_err(failed(number))?;
+        }
         let (taken, worth, is_compacting) = (0, WORTH, false);
         let journal = Self { log, number, taken, sync, snapshot, worth, is_compacting, disk };
         Ok((journal, image))
@@ -130,7 +137,7 @@ impl Journal {
         self.log.confirm()?;
         let next = self.disk.open(&Kind::Log.name(self.number + 1))?;
         self.disk.sync()?;
-        self.log = Log::new(next, 0, true, self.sync);
+        self.log = Log::new(next, 0, 0, self.sync);
         self.number += 1;
         Ok(())
     }

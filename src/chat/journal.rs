@@ -77,7 +77,7 @@ impl Journal {
             Ok((file, archive, whole))
         };
         let (file, archive, len) = open().map_err(|error| failed(&*disk, &error))?;
-        let log = Log::new(file, len, true, Sync::EverySecond);
+        let log = Log::new(file, len, len, Sync::EverySecond);
         let (taken, compact, worth, is_name_doubtful) = (0, len, WORTH, false);
         Ok((Self { disk, log, taken, compact, worth, history, is_name_doubtful }, archive))
     }
@@ -151,7 +151,7 @@ impl Journal {
         let (file, len) = prepare(&*self.disk, &new, |file| write_each(file, archive.records(), write))?;
         self.disk.rename(&new, NAME)?;
         // From here on the name leads to the new file, whether the disk knows that already or not.
-        self.log = Log::new(file, len, true, Sync::EverySecond);
+        self.log = Log::new(file, len, len, Sync::EverySecond);
         (self.compact, self.is_name_doubtful) = (len, true);
         tracing::info!("{} had {end} bytes and has {len} now", self.disk.shown(NAME));
         Ok(())

@@ -6,7 +6,7 @@
 //!   ╰ a sync that fails: all of it is written again
 //! ```
 
-use super::{DiskFile, write_all};
+use super::{DiskFile, write_again, write_all};
 use std::{
     io,
     time::{Duration, Instant},
@@ -40,20 +40,21 @@ pub(crate) struct Log {
     tail: Vec<u8>,
     /// Bytes of the tail that are written.
     written: usize,
-    /// The disk has failed to keep some of them: another sync that succeeds proves nothing, unless they are written again.
+    /// Bytes that the disk has confirmed: with [`Sync::Never`] they may be fewer than those before the tail.
+    confirmed: u64,
+    /// The disk has failed to keep some of the others, in this process or perhaps in one before: another sync that succeeds proves nothing,
+    /// unless they are written again.
     is_doubtful: bool,
-    /// The disk has confirmed all before the tail.
-    is_confirmed: bool,
     /// When the tail is to be confirmed at the latest.
     due: Option<Instant>,
     sync: Sync,
 }
 
 impl Log {
-    /// A file of so many bytes. `is_confirmed`: the disk has confirmed all of them.
-    pub(crate) fn new(file: Box<dyn DiskFile>, len: u64, is_confirmed: bool, sync: Sync) -> Self {
-        let (tail, written, is_doubtful, due) = (Vec::new(), 0, false, None);
-        Self { file, kept: len, tail, written, is_doubtful, is_confirmed, due, sync }
+    /// A file of so many bytes, of which the disk has confirmed so many.
+    pub(crate) fn new(file: Box<dyn DiskFile>, len: u64, confirmed: u64, sync: Sync) -> Self {
+        let (tail, written, is_doubtful, due) = (Vec::new(), 0, confirmed < len, None);
+        Self { file, kept: len, tail, written, confirmed, is_doubtful, due, sync }
     }
 
     /// Where bytes that are to be written are appended.
@@ -63,7 +64,7 @@ impl Log {
 
     /// The disk has confirmed all bytes that there are.
     pub(crate) fn is_confirmed(&self) -> bool {
-        self.tail.is_empty() && self.is_confirmed
+        self.tail.is_empty() && self.confirmed == self.kept
     }
 
     /// Bytes that are not in the tail.
@@ -98,7 +99,6 @@ impl Log {
         }
         if self.sync == Sync::Never && !self.tail.is_empty() {
             self.forget_tail();
-            self.is_confirmed = false;
         }
         if !self.tail.is_empty() {
             self.due = self.due.or(Some(now + SECOND));
@@ -125,12 +125,15 @@ impl Log {
 
     /// Has the disk confirm what is written.
     pub(crate) fn confirm(&mut self) -> io::Result<()> {
-        if let Err(error) = self.file.sync() {
+        let (file, kept) = (&*self.file, self.kept);
+        // The last write has written the tail again.
+        let synced = if self.is_doubtful { write_again(file, self.confirmed, kept) } else { file.sync() };
+        if let Err(error) = synced {
             self.is_doubtful = true;
             return Err(error);
         }
         self.forget_tail();
-        self.is_confirmed = true;
+        (self.confirmed, self.is_doubtful) = (self.kept, false);
         Ok(())
     }
 
@@ -139,6 +142,6 @@ impl Log {
         self.tail.clear();
         // A burst must not keep its memory for ever.
         self.tail.shrink_to(MAX_UNSYNCED);
-        (self.written, self.is_doubtful, self.due) = (0, false, None);
+        (self.written, self.due) = (0, None);
     }
 }

@@ -12,6 +12,8 @@
 //! crash), `folder` (a directory of the system).
 
 mod folder;
+#[cfg(test)]
+pub(crate) mod forgetful;
 mod log;
 mod retry;
 mod torn;

@@ -13,19 +13,27 @@ use super::{
     kind::Kind,
 };
 use crate::disk::{Disk, FromStart, PIECE, replace, tear, write_each};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read as _};
 
 /// The state that the files hold, and where writing goes on.
 pub(super) struct Loaded {
     pub(super) image: Image,
-    /// The last log.
+    /// The last log, to which is written from now on.
+    pub(super) last: Extent,
+    /// The logs before it that the disk may not have confirmed.
+    pub(super) before: Vec<Extent>,
+    /// Bytes of the snapshot.
+    pub(super) snapshot: u64,
+}
+
+/// The good part of a log.
+#[derive(Clone, Copy)]
+pub(super) struct Extent {
     pub(super) number: u64,
-    /// Bytes of whole records in it.
+    /// Bytes of whole records.
     pub(super) len: u64,
     /// Of these, so many had been confirmed by the disk.
     pub(super) confirmed: u64,
-    /// Bytes of the snapshot.
-    pub(super) snapshot: u64,
 }
 
 /// The findings in a file.
@@ -57,18 +65,19 @@ pub(super) fn load(disk: &dyn Disk) -> Result<Loaded, String> {
         snapshot = read_whole(disk, &Kind::Snapshot.name(number), &mut image)?;
     }
     let logs: Vec<u64> = logs.into_iter().filter(|number| *number >= first).collect();
-    let Some(&last) = logs.last() else { return Ok(Loaded { image, number: first, len: 0, confirmed: 0, snapshot }) };
-    // The next log is begun when the disk has all of this one. It may be there, and empty, if that was tried and failed.
-    let (mut full, mut len, mut confirmed) = (first, 0, 0);
+    // The next log is begun when the disk has all of this one. It may be there, and empty, if that was tried and failed: then this one may
+    // have grown since, and be torn.
+    let mut full = first;
     for &number in &logs {
         if size(disk, number)? > 0 {
             full = number;
         }
     }
+    let mut ends = Vec::new();
     for number in logs {
         let name = Kind::Log.name(number);
         let found = read(disk, &name, &mut image).map_err(|error| failed(disk, &name, &error))?;
-        (len, confirmed) = (found.whole, found.confirmed);
+        let (len, confirmed) = (found.whole, found.confirmed);
         match found.torn {
             None => {}
             Some(Torn::ByCrash) if number >= full => {
@@ -76,8 +85,10 @@ pub(super) fn load(disk: &dyn Disk) -> Result<Loaded, String> {
             }
             Some(Torn::ByCrash | Torn::Later) => return Err(damaged(disk, &name, len)),
         }
+        ends.extend((number >= full).then_some(Extent { number, len, confirmed }));
     }
-    Ok(Loaded { image, number: last, len, confirmed, snapshot })
+    let last = ends.pop().unwrap_or(Extent { number: first, len: 0, confirmed: 0 });
+    Ok(Loaded { image, last, before: ends, snapshot })
 }
 
 fn size(disk: &dyn Disk, number: u64) -> Result<u64, String> {
@@ -128,7 +139,7 @@ fn read(disk: &dyn Disk, name: &str, image: &mut Image) -> io::Result<Found> {
 }
 
 /// Whether a record stands in what is left that was written when the disk had confirmed all before it.
-fn confirmed_behind(from: &mut impl Read, mut left: u64) -> io::Result<bool> {
+fn confirmed_behind(from: &mut impl io::Read, mut left: u64) -> io::Result<bool> {
     while left > 0 {
         match next(from, left)? {
             Next::Record(_, Mark::Confirmed, _) => return Ok(true),
@@ -148,7 +159,7 @@ enum Next {
     Damaged(u64),
 }
 
-fn next(from: &mut impl Read, left: u64) -> io::Result<Next> {
+fn next(from: &mut impl io::Read, left: u64) -> io::Result<Next> {
     if left < HEAD as u64 {
         return Ok(Next::Cut);
     }

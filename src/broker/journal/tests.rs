@@ -4,11 +4,14 @@ use crate::broker::{
     outgoing::{Sent, Stage},
     record::Receiver as To,
 };
-use crate::disk::Folder;
+use crate::disk::{
+    Folder,
+    forgetful::{Failing, Forgetful},
+};
 use crate::mqtt::{Filter, PacketId, Property, QoS, RetainHandling, Subscription, Value, id};
 use crate::service::testing::now;
 use bytes::Bytes;
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 fn message(text: &str) -> Arc<Message> {
     let property = |id, value| Property { id, value };
@@ -211,6 +214,72 @@ fn damage_in_a_group_that_was_not_confirmed_is_cut_off() {
     bytes[12] ^= 1;
     fs::write(&path, &bytes).unwrap();
     assert!(load(folder.path()).is_err_and(|why| why.contains("damaged at byte 0")));
+}
+
+/// The next log is begun and the disk fails, so the log before it grows on; then the process is killed.
+#[test]
+fn a_log_behind_which_an_empty_one_stands_is_on_the_disk_before_that_one_grows() {
+    for sync in [Sync::Always, Sync::EverySecond, Sync::Never] {
+        let disk = Forgetful::new();
+        let open = || Journal::open(Arc::new(disk.clone()), sync).unwrap();
+        let (mut journal, _) = open();
+        journal.set_worth(1);
+        let all = records();
+        journal.take(&all[..4]);
+        journal.write(now().instant).unwrap();
+        journal.write(now().instant + Duration::from_secs(1)).unwrap();
+        disk.fail(Failing::Names);
+        assert!(journal.compact().is_none());
+        assert!(disk.names().unwrap().contains(&"log-00000002".to_owned()));
+        // Written, and not kept.
+        disk.fail(Failing::Files);
+        journal.take(&all[4..8]);
+        let _ = journal.write(now().instant);
+        drop(journal);
+        disk.fail(Failing::None);
+        let (mut journal, image) = open();
+        assert!(image == self::image(all[..8].to_vec()), "{sync:?}");
+        journal.take(&all[8..12]);
+        journal.write(now().instant).unwrap();
+        journal.finish().unwrap();
+        drop(journal);
+        disk.lose_power();
+        let (_, image) = open();
+        let kept = if sync == Sync::Never { 8 } else { 12 };
+        assert!(image == self::image(all[..kept].to_vec()), "{sync:?}, without power");
+    }
+}
+
+/// Another sync that succeeds proves nothing for what an earlier one has failed to keep.
+#[test]
+fn a_log_that_the_disk_failed_to_keep_is_written_again_before_the_next_one() {
+    for is_killed in [false, true] {
+        let disk = Forgetful::new();
+        let open = || Journal::open(Arc::new(disk.clone()), Sync::Never).unwrap();
+        let (mut journal, _) = open();
+        journal.set_worth(1);
+        let all = records();
+        journal.take(&all[..4]);
+        journal.write(now().instant).unwrap();
+        disk.fail(Failing::Files);
+        assert!(journal.compact().is_none());
+        disk.fail(Failing::None);
+        if is_killed {
+            drop(journal);
+            (journal, _) = open();
+            journal.set_worth(1);
+        }
+        journal.take(&all[4..8]);
+        journal.write(now().instant).unwrap();
+        assert!(journal.compact().is_some());
+        journal.take(&all[8..12]);
+        journal.write(now().instant).unwrap();
+        disk.write_back("log-00000002");
+        drop(journal);
+        disk.lose_power();
+        let (_, image) = open();
+        assert!(image == self::image(all[..12].to_vec()), "killed: {is_killed}");
+    }
 }
 
 /// However often it happens, and wherever a crash leaves it: the state is what the records add up to.
