@@ -14,10 +14,6 @@ OTHERS ?= 96
 FASTER := --config 'profile.dev.package.socket-patterns.opt-level=1'
 # Not these: they have seeds of their own.
 NO_OTHERS := faults_ one_seed_is_one_run
-# Nor these, in which something rare is known and not mended yet. In one world of the chat in a thousand, and in one in two hundred in which
-# the power fails, a message never comes to a client, which may have heard its number before a crash (SIM_SEED=1897, SIM_SEED=5073). In one
-# in a thousand the broker takes a log for damaged after a crash, and does not start (SIM_SEED=20099).
-NO_OTHERS += power_that_fails the_chat_keeps the_broker_keeps
 # Seeds under which the solutions of the course are tried by `make course-all`.
 SOAK   ?= 50
 
