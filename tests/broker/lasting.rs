@@ -1,7 +1,7 @@
 //! Everything that outlives the process: after kill -9 and after an orderly end.
 
 use super::wire::{ACCEPTED, CLEAN, DISCONNECT, NONE, Peer, connect3, connect5, packet, props, publish, s, subscribe};
-use crate::support::process::{Process, start};
+use crate::support::process::{Process, refusal, start};
 use std::{fs, net::SocketAddr};
 
 fn broker(folder: &tempfile::TempDir) -> Process {
@@ -154,12 +154,9 @@ fn a_torn_log_is_cut_and_a_damaged_one_refused() {
     let mut damaged = whole;
     damaged[10] ^= 1;
     fs::write(&log, damaged).unwrap();
-    let refused = std::process::Command::new(env!("CARGO_BIN_EXE_broker"))
-        .args(["--listen", "127.0.0.1:0", "--data", folder.path().to_str().unwrap()])
-        .output()
-        .unwrap();
-    assert_eq!(refused.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&refused.stderr);
+    let args = ["--listen", "127.0.0.1:0", "--data", folder.path().to_str().unwrap()];
+    let (code, said) = refusal(env!("CARGO_BIN_EXE_broker"), &args);
+    assert_eq!(code, Some(1));
     assert!(said.contains("damaged at byte 0, which no crash does: restore it, or move it away"), "{said}");
 }
 

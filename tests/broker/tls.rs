@@ -6,7 +6,7 @@ use super::{
     wire::{ACCEPTED, CLEAN, Peer, connect3, publish, subscribe},
 };
 use crate::support::{
-    process::{Process, start_listening},
+    process::{Process, refusal, start_listening},
     tls::{Site, Tls, config_as},
 };
 use std::{
@@ -74,10 +74,7 @@ fn mosquitto_clients_speak_tls() {
 
 #[test]
 fn a_certificate_that_cannot_be_used_is_said() {
-    let said = |args: &[&str]| {
-        let done = Command::new(env!("CARGO_BIN_EXE_broker")).args(args).output().unwrap();
-        (done.status.code(), String::from_utf8_lossy(&done.stderr).into_owned())
-    };
+    let said = |args: &[&str]| refusal(env!("CARGO_BIN_EXE_broker"), args);
     let (code, text) = said(&["--tls-listen", "127.0.0.1:0"]);
     assert!(code == Some(2) && text.contains("--certificate"), "{text}");
     let (code, text) = said(&["--tls-listen", "127.0.0.1:0", "--certificate", "/dev/null", "--key", "/dev/null"]);

@@ -1,7 +1,11 @@
 //! Several servers over a real Redis: they behave as one, go on alone when it dies, and meet again.
 
 use super::{chat, person::Person};
-use crate::support::{process::Process, raw::in_parallel, redis::RedisServer};
+use crate::support::{
+    process::{Process, refusal},
+    raw::in_parallel,
+    redis::RedisServer,
+};
 
 const ALONE: &str = "* the other servers cannot be reached: for now, only people of this server hear each other";
 const BACK: &str = "* the other servers are back: all hear each other again";
@@ -264,9 +268,9 @@ fn a_server_without_redis_is_a_server() {
 #[test]
 fn a_cluster_that_cannot_be_is_refused() {
     let refused = |url: &str| {
-        let ended = std::process::Command::new(env!("CARGO_BIN_EXE_chat")).args(["--cluster", url]).output().unwrap();
-        assert_eq!(ended.status.code(), Some(2));
-        String::from_utf8_lossy(&ended.stderr).into_owned()
+        let (code, said) = refusal(env!("CARGO_BIN_EXE_chat"), &["--cluster", url]);
+        assert_eq!(code, Some(2));
+        said
     };
     assert!(refused("127.0.0.1:6379").contains("write redis://HOST:PORT"));
     assert!(refused("rediss://h").contains("TLS is not spoken to Redis"));

@@ -1,7 +1,7 @@
 //! Accounts and histories outlive the process, and connections leave nothing behind.
 
 use super::{chat, person::Person};
-use crate::support::process::wait_until;
+use crate::support::process::{refusal, wait_until};
 use std::fs;
 
 fn with_data<'a>(folder: &'a tempfile::TempDir, more: &[&'a str]) -> Vec<&'a str> {
@@ -65,9 +65,8 @@ fn damage_is_no_crash_and_is_not_cut() {
     bytes[20] ^= 1;
     fs::write(&file, &bytes).unwrap();
     let args = with_data(&folder, &["--listen", "127.0.0.1:0"]);
-    let ended = std::process::Command::new(env!("CARGO_BIN_EXE_chat")).args(args).output().unwrap();
-    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
-    assert!(ended.status.code() == Some(1) && said.contains("damaged at byte 0"), "{said}");
+    let (code, said) = refusal(env!("CARGO_BIN_EXE_chat"), &args);
+    assert!(code == Some(1) && said.contains("damaged at byte 0"), "{said}");
     assert_eq!(fs::read(&file).unwrap(), bytes, "it is left as it is");
 }
 
@@ -85,9 +84,8 @@ fn a_demo_leaves_nothing_behind_and_a_directory_has_one_server() {
     let folder = tempfile::tempdir().unwrap();
     let _first = chat(&with_data(&folder, &[]));
     let args = with_data(&folder, &["--listen", "127.0.0.1:0"]);
-    let second = std::process::Command::new(env!("CARGO_BIN_EXE_chat")).args(args).output().unwrap();
-    let said = String::from_utf8_lossy(&second.stderr).into_owned();
-    assert!(second.status.code() == Some(1) && said.contains("in use by another server"), "{said}");
+    let (code, said) = refusal(env!("CARGO_BIN_EXE_chat"), &args);
+    assert!(code == Some(1) && said.contains("in use by another server"), "{said}");
 }
 
 /// Passwords are looked at; meanwhile, the others on the same event loop talk as always, and the lines behind a password wait.

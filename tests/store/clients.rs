@@ -5,7 +5,7 @@ use super::{
     resp::{Client, Value},
     store,
 };
-use crate::support::redis::is_installed;
+use crate::support::{process::refusal, redis::is_installed};
 use std::{
     fs,
     process::{Command, Stdio},
@@ -114,9 +114,8 @@ fn lines_are_understood_and_passwords_asked_for() {
     let mut page = Client::tcp(store.address());
     page.send_raw(b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nFLUSHALL\r\n");
     assert_eq!(page.try_read(), None, "a request of a web page is not heard");
-    let open = Command::new(env!("CARGO_BIN_EXE_store")).args(["--listen", "0.0.0.0:0"]).output().unwrap();
-    let said = String::from_utf8_lossy(&open.stderr).into_owned();
-    assert!(open.status.code() == Some(2) && said.contains("can be reached by other machines"), "{said}");
+    let (code, said) = refusal(env!("CARGO_BIN_EXE_store"), &["--listen", "0.0.0.0:0"]);
+    assert!(code == Some(2) && said.contains("can be reached by other machines"), "{said}");
 }
 
 #[test]

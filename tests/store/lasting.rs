@@ -5,7 +5,7 @@ use super::{
     store,
 };
 use crate::support::{
-    process::{Process, wait_until},
+    process::{Process, refusal, wait_until},
     random::Random,
 };
 use std::{fs, path::PathBuf};
@@ -184,9 +184,8 @@ fn damage_is_no_crash_and_is_left_as_it_is() {
         bytes[place] = if bytes[place].is_ascii_digit() { b'9' } else { bytes[place] ^ 1 };
         fs::write(log(&folder), &bytes).unwrap();
         let args = with_data(&folder, &["--listen", "127.0.0.1:0"]);
-        let ended = std::process::Command::new(env!("CARGO_BIN_EXE_store")).args(args).output().unwrap();
-        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
-        assert!(ended.status.code() == Some(1) && said.contains("is damaged behind byte"), "{place}: {said}");
+        let (code, said) = refusal(env!("CARGO_BIN_EXE_store"), &args);
+        assert!(code == Some(1) && said.contains("is damaged behind byte"), "{place}: {said}");
         assert_eq!(fs::read(log(&folder)).unwrap(), bytes, "it is left as it is");
     }
 }
@@ -205,7 +204,6 @@ fn a_demo_leaves_nothing_behind_and_a_directory_has_one_server() {
     let folder = tempfile::tempdir().unwrap();
     let _first = store(&with_data(&folder, &[]));
     let args = with_data(&folder, &["--listen", "127.0.0.1:0"]);
-    let second = std::process::Command::new(env!("CARGO_BIN_EXE_store")).args(args).output().unwrap();
-    let said = String::from_utf8_lossy(&second.stderr).into_owned();
-    assert!(second.status.code() == Some(1) && said.contains("in use by another server"), "{said}");
+    let (code, said) = refusal(env!("CARGO_BIN_EXE_store"), &args);
+    assert!(code == Some(1) && said.contains("in use by another server"), "{said}");
 }

@@ -59,6 +59,16 @@ pub fn start_listening(program: impl AsRef<Path>, args: &[&str], ready: usize) -
     start_with(Stdio::piped(), program, args, ready)
 }
 
+/// Runs `program`, which refuses what it is told and ends. Returns its exit code and what it wrote to stderr. One that serves instead is killed
+/// after a while, and the test has failed.
+pub fn refusal(program: impl AsRef<Path>, args: &[&str]) -> (Option<i32>, String) {
+    let mut process = start_listening(program, args, 0);
+    let code = process.wait().code();
+    // The thread that collects it lets go when it has all.
+    wait_until("the end of stderr", || Arc::strong_count(&process.stderr) == 1);
+    (code, process.stderr())
+}
+
 fn start_with(stderr: Stdio, program: impl AsRef<Path>, args: &[&str], ready: usize) -> Process {
     allow_descriptors();
     let mut command = Command::new(program.as_ref());
