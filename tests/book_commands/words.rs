@@ -121,6 +121,24 @@ pub fn others(command: &str) -> Vec<&str> {
     others.map(|part| part.text).collect()
 }
 
+/// Whether the command starts one of our servers.
+pub fn starts_a_server(command: &str) -> bool {
+    parts(command).iter().any(Part::serves)
+}
+
+/// What a plain `kill` is asked to end, as it was typed: `$server`.
+pub fn ended(command: &str) -> Vec<&str> {
+    let parts = parts(command);
+    let kills = parts.iter().filter_map(|part| part.text.strip_prefix("kill "));
+    let ended = kills.map(|what| what.split_whitespace().collect::<Vec<_>>());
+    ended.filter(|what| what.iter().all(|word| word.len() > 1 && word.starts_with('$'))).flatten().collect()
+}
+
+/// Whether the command shows a file and does nothing else.
+pub fn only_looks(command: &str) -> bool {
+    matches!(&*parts(command), [only] if only.program() == Some("cat") && only.end.is_empty())
+}
+
 /// Whether something of the command goes on while the next is typed.
 pub fn leaves_something(command: &str) -> bool {
     parts(command).iter().any(|part| part.end == "&")
@@ -144,6 +162,20 @@ mod tests {
             ("k", "", 0),
         ];
         assert_eq!(texts, expected);
+    }
+
+    #[test]
+    fn a_command_only_looks_if_it_changes_nothing() {
+        assert!(only_looks("cat access.log"));
+        assert!(["cat a | tee b", "cat a; rm a", "cat a &", "date"].iter().all(|other| !only_looks(other)));
+    }
+
+    #[test]
+    fn only_a_plain_kill_ends_programs() {
+        assert_eq!(ended("kill $server; kill $a $b"), ["$server", "$a", "$b"]);
+        for other in ["kill -STOP $server", "kill $(jobs -p)", "echo kill $server", "killall x"] {
+            assert!(ended(other).is_empty(), "{other}");
+        }
     }
 
     #[test]
