@@ -19,8 +19,9 @@ use socket_patterns::{
         Connection, Event, Limits, Role,
         hpack::{Decoder, Encoder},
     },
+    time::Instant,
 };
-use std::{hint::black_box, sync::Arc, time::Instant};
+use std::{hint::black_box, sync::Arc};
 
 /// Exchanges in one measurement.
 const MANY: usize = 960;

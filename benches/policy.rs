@@ -20,13 +20,13 @@ use socket_patterns::{
     health::{Health, HealthConfig, Outcome},
     lb::{Algorithm, Balancer, Candidate, RouteKey},
     pool::{BackendSet, Checkin, Checkout, Client, Pool, PoolConfig, Slots},
-    time::wheel::Timers,
+    time::{Instant, wheel::Timers},
 };
 use std::{
     hint::black_box,
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// As many connections as a busy worker has.

@@ -28,13 +28,9 @@
 
 use crate::{
     buf::{FilePart, Output},
-    time::Now,
+    time::{Instant, Now},
 };
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 /// The number of requests that a session answers before it asks for its output to be taken. A read of 16 KiB may hold
 /// six hundred: a driver that serves many sessions on one thread has to be able to serve the others in between.

@@ -17,11 +17,11 @@ use socket_patterns::{
     cache::CacheArgs,
     pool::PoolArgs,
     proxy::{BalanceArgs, Config, Forwarding, Plan, Proxy},
-    time::Now,
+    time::{Instant, Now},
 };
 use std::{
     hint::black_box,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 /// How much dearer than an ordinary head one may be.

@@ -7,11 +7,11 @@
 use criterion::{Criterion, PlottingBackend};
 use socket_patterns::{
     backend::{Backend, BackendId},
-    time::Now,
+    time::{Instant, Now},
 };
 use std::{
     net::SocketAddr,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 /// Short, so that all of them are over before one looks away. For a last word on a few per cent, ask for more:

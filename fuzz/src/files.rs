@@ -11,13 +11,13 @@ use socket_patterns::{
     },
     http::Status,
     session::{CloseReason, Session as _, Wants},
-    time::Now,
+    time::{Instant, Now},
 };
 use std::{
     io,
     path::Component,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 /// Bytes of each open file.

@@ -6,8 +6,9 @@ use socket_patterns::{
     buf::Output,
     http::{Fields, Status},
     http2::{Connection, Event, Limits, PREFACE, Role},
+    time::Instant,
 };
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 /// Panics if a rule is broken. The input is what a client sends behind its preface.
 pub fn judge(data: &[u8]) {

@@ -6,11 +6,11 @@ use socket_patterns::{
     client::{Answer, Request},
     gateway::{Commands, Config, Done, Gateway},
     session::{CloseReason, Session as _, Wants},
-    time::Now,
+    time::{Instant, Now},
 };
 use std::{
     sync::{Arc, Mutex},
-    time::{Instant, SystemTime},
+    time::SystemTime,
 };
 
 /// Answers at once, and keeps what it was asked.

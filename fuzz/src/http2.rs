@@ -12,13 +12,13 @@ use socket_patterns::{
     buf::Output,
     http::Status,
     http2::{Connection, Event, Limits, Role},
+    time::Instant,
 };
 use std::{
     collections::BTreeMap,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, Waker},
-    time::Instant,
 };
 
 /// A request, or a response, as it should arrive.

@@ -12,13 +12,13 @@ use socket_patterns::{
     backend::{Backend, BackendId},
     pool::PoolArgs,
     proxy::{BalanceArgs, Census, Config, Plan, Proxy},
-    time::Now,
+    time::{Instant, Now},
 };
 use std::{
     collections::{BTreeMap, VecDeque},
     io::ErrorKind,
     net::SocketAddr,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 /// The texts of clients; raw bytes are possible, too.

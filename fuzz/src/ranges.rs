@@ -9,14 +9,9 @@ use socket_patterns::{
         range::MAX_RANGES,
     },
     http::{BodyLength, Fields, Limits, Method, RequestHead, ResponseEvent, ResponseHead, ResponseReader, Status},
-    time::Now,
+    time::{Instant, Now},
 };
-use std::{
-    collections::BTreeSet,
-    ops::Range,
-    sync::LazyLock,
-    time::{Instant, SystemTime},
-};
+use std::{collections::BTreeSet, ops::Range, sync::LazyLock, time::SystemTime};
 
 /// The most bytes before a part: a boundary of 32 digits, `Content-Type`, `Content-Range`.
 const PART_MOST: u64 = 160;

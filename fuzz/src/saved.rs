@@ -12,11 +12,11 @@ use socket_patterns::{
         vary,
     },
     http::{Fields, Limits, Method, RequestHead, ResponseEvent, ResponseReader, target::Scheme},
-    time::Now,
+    time::{Instant, Now},
 };
 use std::{
     sync::LazyLock,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 /// Sun, 06 Nov 1994 08:49:37 GMT, and any moment to go with it.

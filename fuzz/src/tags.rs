@@ -9,12 +9,9 @@ use socket_patterns::{
         validators::{EntityTag, tags},
     },
     http::{Fields, Method, RequestHead, ResponseHead, Status},
-    time::Now,
+    time::{Instant, Now},
 };
-use std::{
-    sync::LazyLock,
-    time::{Instant, SystemTime},
-};
+use std::{sync::LazyLock, time::SystemTime};
 
 const FIELD: &str = "If-None-Match";
 

@@ -7,13 +7,13 @@
 use super::pieces::{MOST, pieces};
 use socket_patterns::{
     app::{Action, App, ConnId, Cx, Insecure, ListenerId, Origin, ServerId, TimerKey},
-    time::Now,
+    time::{Instant, Now},
     tls::{MinVersion, Pair, Rules, Server, Servers, Shared, Store, Terminator, Tickets, Trust, provider},
 };
 use std::{
     io::ErrorKind,
     sync::{Arc, LazyLock},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 /// For the name `test`, until 2126. Its key guards nothing.

@@ -4,10 +4,10 @@
 use super::{Action, ConnId, PeekBy, Reads, ServerId, TimerKey};
 use crate::{
     buf::{FilePart, relax},
-    time::{Now, wheel::Timers},
+    time::{Instant, Now, wheel::Timers},
 };
 use bytes::Bytes;
-use std::{net::SocketAddr, ops::Range, time::Instant};
+use std::{net::SocketAddr, ops::Range};
 
 /// The application's view of its driver during one call: the time, and what to do.
 #[derive(Debug)]

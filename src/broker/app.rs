@@ -60,7 +60,7 @@ pub struct Broker {
     paused: Vec<ConnId>,
     store: Store,
     shared: Arc<Shared>,
-    started: Option<std::time::Instant>,
+    started: Option<crate::time::Instant>,
     received: u64,
     sent: u64,
     draining: bool,

@@ -4,12 +4,10 @@ use super::message::Key;
 use crate::{
     app::ConnId,
     mqtt::{Connect, Error, Frame, Kind, Reason, Version, frame},
+    time::Instant,
 };
 use bytes::Bytes;
-use std::{
-    net::IpAddr,
-    time::{Duration, Instant},
-};
+use std::{net::IpAddr, time::Duration};
 
 /// A connection.
 #[derive(Debug)]

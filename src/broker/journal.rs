@@ -24,9 +24,12 @@ use super::{
     image::Image,
     record::{Mark, Record},
 };
-use crate::disk::{Disk, Log, Sync, write_again};
+use crate::{
+    disk::{Disk, Log, Sync, write_again},
+    time::Instant,
+};
 use kind::Kind;
-use std::{io, sync::Arc, time::Instant};
+use std::{io, sync::Arc};
 
 /// A log that is shorter is not replaced by a snapshot.
 const WORTH: u64 = 16 * 1024 * 1024;

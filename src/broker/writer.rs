@@ -13,6 +13,7 @@ use super::{
 use crate::{
     disk::{BATCH, IDLE, Retry},
     net::clock,
+    time::Instant,
 };
 use std::{
     io,
@@ -21,7 +22,6 @@ use std::{
         mpsc::{Receiver, RecvTimeoutError},
     },
     thread::{self, JoinHandle},
-    time::Instant,
 };
 
 /// Writes a broker's records.

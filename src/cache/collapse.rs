@@ -23,12 +23,9 @@ use super::{
     store::{Entry, Found, Mark, Place, Store},
     vary::Selecting,
 };
-use crate::http::Fields;
+use crate::{http::Fields, time::Instant};
 use bytes::Bytes;
-use std::{
-    sync::{Arc, atomic::Ordering::Relaxed},
-    time::Instant,
-};
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 pub use super::flights::{Over, Stage};
 

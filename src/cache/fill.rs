@@ -17,13 +17,13 @@ use super::{
     readers::{BEHIND, LOOK, Readers, WINDOW},
     store::{Entry, Store},
 };
-use crate::http::Fields;
+use crate::{http::Fields, time::Instant};
 use bytes::Bytes;
 use std::{
     collections::VecDeque,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// A stored body has at most one piece for so many bytes, and one more.

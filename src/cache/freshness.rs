@@ -22,9 +22,9 @@ use super::{
 };
 use crate::{
     http::{Fields, ResponseHead},
-    time::Now,
+    time::{Instant, Now},
 };
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 /// The source of a response's freshness lifetime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -16,7 +16,8 @@
 //! left there: they get no more, and are told so.
 
 use super::mail::Ticket;
-use std::time::{Duration, Instant};
+use crate::time::Instant;
+use std::time::Duration;
 
 /// The bytes that may lie between the leader and the slowest reader of a response that is not stored. Several times
 /// what a client is given at once, so that a reader that is no slower than the others is seldom behind.

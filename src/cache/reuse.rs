@@ -4,8 +4,8 @@ use super::{
     directives::{MaxStale, RequestDirectives, Seconds},
     freshness::Freshness,
 };
-use crate::http::Status;
-use std::time::{Duration, Instant};
+use crate::{http::Status, time::Instant};
+use std::time::Duration;
 
 /// The events before the question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -3,12 +3,12 @@
 use super::{Audience, Body, Freshness, ResponseDirectives, Rules, Selecting, Stored, date::date_of, storable};
 use crate::{
     http::{Fields, Method, RequestHead, ResponseHead, Status},
-    time::Now,
+    time::{Instant, Now},
 };
 use bytes::Bytes;
 use std::{
     sync::LazyLock,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 pub(super) type Lines<'a> = &'a [(&'a str, &'a str)];

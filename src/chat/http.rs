@@ -12,14 +12,14 @@ use crate::{
         http_date, persistent, upgrade_offers, write_connection, write_status_line,
     },
     session::{self, CloseReason, Session, Wants},
-    time::Now,
+    time::{Instant, Now},
     websocket,
 };
 use bytes::Bytes;
 use std::{
     mem,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 /// Where the page connects to.

@@ -17,11 +17,13 @@
 //! There is no thread and no clock in it: [`Writer`](super::writer::Writer) has these.
 
 use super::record::{Archive, Record};
-use crate::disk::{Disk, DiskFile, FromStart, Log, PIECE, Sync, prepare, tear, write_again, write_each};
+use crate::{
+    disk::{Disk, DiskFile, FromStart, Log, PIECE, Sync, prepare, tear, write_again, write_each},
+    time::Instant,
+};
 use std::{
     io::{self, BufRead as _, BufReader},
     sync::Arc,
-    time::Instant,
 };
 
 /// The file's name.

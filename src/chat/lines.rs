@@ -9,13 +9,9 @@ use crate::{
     buf::Output,
     service::lines::{Line, Lines},
     session::{self, CloseReason, Session, Waker, Wants},
-    time::Now,
+    time::{Instant, Now},
 };
-use std::{
-    mem,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{mem, sync::Arc, time::Duration};
 
 /// Output beyond which no more is fetched from the queue and no line is answered.
 const HIGH_WATER: usize = 16 * 1024;

@@ -19,13 +19,9 @@ use super::{
 use crate::{
     buf::Output,
     session::{CloseReason, Session, Waker, Wants},
-    time::Now,
+    time::{Instant, Now},
 };
-use std::{
-    mem,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{mem, sync::Arc, time::Duration};
 
 /// Silence after which a client is a person who waits to be greeted. A browser's request comes right behind its connection; one that was
 /// lost on the way comes again within this time.

@@ -9,15 +9,11 @@ use super::{
 use crate::{
     buf::Output,
     session::{self, CloseReason, Session, Waker, Wants},
-    time::Now,
+    time::{Instant, Now},
     websocket::{CloseCode, Message, Opcode, Reader, close_frame, frame},
 };
 use bytes::Bytes;
-use std::{
-    mem,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{mem, sync::Arc, time::Duration};
 
 /// Output beyond which no more is fetched from the queue and no message is answered.
 const HIGH_WATER: usize = 16 * 1024;

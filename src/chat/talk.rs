@@ -7,12 +7,12 @@ use super::{
     mailbox::{End, Mailbox},
     origin::Origin,
 };
-use crate::{resilience::TokenBucket, session::Waker, time::Now};
-use std::{
-    num::NonZeroU32,
-    sync::Arc,
-    time::{Duration, Instant},
+use crate::{
+    resilience::TokenBucket,
+    session::Waker,
+    time::{Instant, Now},
 };
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 /// The settings that all connections share.
 #[derive(Debug, Clone)]

@@ -4,13 +4,11 @@ use super::{house::House, journal::Journal, record::Record};
 use crate::{
     disk::{BATCH, IDLE, Retry},
     net::clock,
-};
-use std::{
-    sync::{
-        Arc,
-        mpsc::{Receiver, RecvTimeoutError},
-    },
     time::Instant,
+};
+use std::sync::{
+    Arc,
+    mpsc::{Receiver, RecvTimeoutError},
 };
 
 /// Writes the records of a hall.

@@ -7,13 +7,16 @@
 //! The descriptor is left as it is: to make it non-blocking would change it for the shell and for every process that has
 //! inherited it.
 
-use crate::net::{clock, datagram::wait_for_room};
+use crate::{
+    net::{clock, datagram::wait_for_room},
+    time::Instant,
+};
 use nix::{errno::Errno, libc::PIPE_BUF, unistd::write};
 use std::{
     io,
     os::fd::AsFd as _,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// How long [`say`] waits for room. A reader that is alive makes some within milliseconds.

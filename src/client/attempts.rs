@@ -42,8 +42,8 @@
 //! ```
 
 use super::{Cause, Error, Written};
-use crate::resilience::DeadlineBudget;
-use std::time::{Duration, Instant};
+use crate::{resilience::DeadlineBudget, time::Instant};
+use std::time::Duration;
 
 /// How long and how often a request is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

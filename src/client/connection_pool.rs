@@ -45,6 +45,7 @@ use crate::{
     net::{self, clock},
     pool::{Pool, PoolConfig, Slots, Stats},
     resilience::{Admit, Breaker, BreakerState, RetryBudget, later},
+    time::Instant,
 };
 use shared::{Shared, Slot};
 use slab::Slab;
@@ -53,7 +54,7 @@ use std::{
     fmt,
     net::Shutdown,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// The one backend of such a pool.

@@ -9,7 +9,7 @@ use super::{
     Action, Answer, Cause, Config, Error, Event, Link, Request, Stats,
     server::{Found, Server},
 };
-use crate::net::clock;
+use crate::{net::clock, time::Instant};
 use connecting::Try;
 use mio::{Events, Interest, Poll, Token, Waker, net::TcpStream};
 use socket2::SockRef;
@@ -17,7 +17,7 @@ use std::{
     io::{self, ErrorKind, IoSlice, Read as _, Write as _},
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 const SOCKET: Token = Token(0);

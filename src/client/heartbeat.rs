@@ -35,8 +35,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use crate::resilience::later;
-use std::time::{Duration, Instant};
+use crate::{resilience::later, time::Instant};
+use std::time::Duration;
 
 /// How soon a silent peer is asked and how long it may take to answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -28,13 +28,13 @@ use super::{
 use crate::{
     resilience::{Breaker, BreakerState, RetryBudget, later},
     service::lines::{Line, Lines},
+    time::Instant,
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 use requests::{Entry, Job};
 use std::{
     collections::VecDeque,
     io::{self, IoSlice},
-    time::Instant,
 };
 
 /// The longest answer: that of the longest request, and an id.

@@ -1,6 +1,6 @@
 //! Helpers of the client's tests.
 
-use std::time::Instant;
+use crate::time::Instant;
 
 /// The time at which every test starts.
 // Any instant will do: the tests only add to it.

@@ -7,10 +7,8 @@
 //! ```
 
 use super::{DiskFile, write_again, write_all};
-use std::{
-    io,
-    time::{Duration, Instant},
-};
+use crate::time::Instant;
+use std::{io, time::Duration};
 
 /// How long what was written may be in the system's memory alone, with [`Sync::EverySecond`].
 const SECOND: Duration = Duration::from_secs(1);

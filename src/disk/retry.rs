@@ -1,6 +1,7 @@
 //! A disk that fails is tried again, but not at each call, and that is said once.
 
-use std::time::{Duration, Instant};
+use crate::time::Instant;
+use std::time::Duration;
 
 /// The time between two tries.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -139,7 +139,8 @@ impl Found {
 #[cfg(test)]
 pub(super) mod testing {
     use super::*;
-    use std::time::{Instant, SystemTime};
+    use crate::time::Instant;
+    use std::time::SystemTime;
 
     pub(in super::super) const CONTENT: &[u8] = b"0123456789abcdefghij";
 

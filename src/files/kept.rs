@@ -11,10 +11,11 @@
 //! there is room again.
 
 use super::found::Found;
+use crate::time::Instant;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Files per event loop. A page has a few dozen, a site's most wanted a few hundred.

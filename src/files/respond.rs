@@ -5,9 +5,10 @@ use crate::{
     buf::Output,
     http::{BodyLength, Fields, RequestHead, Status, Version, framing, http_date, write_connection, write_status_line},
     session::CloseReason,
+    time::Instant,
 };
 use bytes::Bytes;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 /// Bytes that most heads are shorter than.
 pub(super) const USUAL: usize = 512;

@@ -16,9 +16,9 @@ use crate::{
         BodyLength, Method, ReadPhase, RequestEvent, RequestHead, RequestReader, Status, expects_continue, persistent,
     },
     session::{self, ANSWERS, CloseReason, Session, Waker, Wants},
-    time::Now,
+    time::{Instant, Now},
 };
-use std::{mem, net::IpAddr, sync::Arc, time::Instant};
+use std::{mem, net::IpAddr, sync::Arc};
 
 /// Bytes of responses that may wait before the next request is looked at.
 const HIGH_WATER: usize = 64 * 1024;

@@ -14,12 +14,12 @@ use crate::{
         persistent,
     },
     session::{self, ANSWERS, CloseReason, Session, Waker, Wants},
-    time::Now,
+    time::{Instant, Now},
 };
 use std::{
     mem,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Called with what became of a command, once, on any thread.

@@ -35,7 +35,10 @@ pub use status::{
     UpReason,
 };
 
-use crate::backend::{Backend, BackendId};
+use crate::{
+    backend::{Backend, BackendId},
+    time::Instant,
+};
 use passive::Passive;
 use record::{ADMITS, CLEAN, Facts, Record, SETTLED, SOON};
 use std::{
@@ -43,7 +46,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// The health of the backends of one group. Shared by all workers, which may be a little apart in what they take for `now`.

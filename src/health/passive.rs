@@ -12,8 +12,10 @@
 //! several clients or several pages to open the breaker.
 
 use super::{Asked, DownReason, FailureKind, UpReason};
-use crate::resilience::{Admit, Breaker, BreakerConfig, BreakerState};
-use std::time::Instant;
+use crate::{
+    resilience::{Admit, Breaker, BreakerConfig, BreakerState},
+    time::Instant,
+};
 
 /// The number of the last failed requests that are remembered, to tell them from new ones. A breaker that opens after
 /// more failures than this may count one of them twice.

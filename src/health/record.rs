@@ -6,13 +6,13 @@ use super::{
     passive::Passive,
     slow_start::{FLOOR, SlowStart},
 };
-use crate::resilience::BreakerState;
+use crate::{resilience::BreakerState, time::Instant};
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU8, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// One backend's record.

@@ -1,6 +1,7 @@
 //! How much of its share a backend gets while it warms up.
 
-use std::time::{Duration, Instant};
+use crate::time::Instant;
+use std::time::Duration;
 
 /// The share that a backend starts with, in percent. Not 1: it has to see enough requests to warm up by, and enough to
 /// show that it still fails.

@@ -4,8 +4,8 @@
 //! connections that live long, and those are the ones that HTTP/2 is made for.
 
 use super::cause::Cause;
-use crate::http;
-use std::time::{Duration, Instant};
+use crate::{http, time::Instant};
+use std::time::Duration;
 
 /// Streams that a client may have open at once. As most servers allow; the RFC recommends no less (§6.5.2).
 pub const MAX_STREAMS: u32 = 100;

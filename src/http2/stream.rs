@@ -19,8 +19,8 @@ use super::{
     priority::Priority,
     window::{ReceiveWindow, SendWindow},
 };
-use crate::{buf::Output, http::Fields};
-use std::{collections::VecDeque, time::Instant};
+use crate::{buf::Output, http::Fields, time::Instant};
+use std::collections::VecDeque;
 
 /// Where a stream is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,13 +10,14 @@ use crate::{
     cli::Failure,
     net::{clock, connect, resolve},
     resilience::{DeadlineBudget, Dial},
+    time::Instant,
     tls::{Call, Refusal},
 };
 use std::{
     io::{self, ErrorKind, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Where a target is: the first of its addresses that takes a connection.

@@ -1,9 +1,9 @@
 //! Counts of a run. Each thread counts for itself, and the counts are added up afterwards.
 
 use super::{Failures, Kind};
-use crate::tls::Facts;
+use crate::{time::Instant, tls::Facts};
 use hdrhistogram::Histogram;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Three significant digits: a percentile is right to a thousandth of itself.
 const DIGITS: u8 = 3;

@@ -15,6 +15,7 @@ use crate::{
     app::Cx,
     cli::Failure,
     net::{DriverConfig, Reactor, Remote, clock},
+    time::Instant,
 };
 use std::{
     net::SocketAddr,
@@ -24,7 +25,7 @@ use std::{
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     },
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// How often the caller hears how far it is.

@@ -3,7 +3,8 @@
 //! Request `k` of a run is due at `begin + k / rate`, computed anew from `k` each time: nothing adds up, so nothing drifts.
 //! With several threads, thread `i` of `n` takes every `n`-th request, beginning with `i`.
 
-use std::time::{Duration, Instant};
+use crate::time::Instant;
+use std::time::Duration;
 
 const NANOS: u128 = 1_000_000_000;
 

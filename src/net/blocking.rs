@@ -8,6 +8,7 @@ use super::{Traffic, clock, driver::LINGER, work};
 use crate::{
     buf::{FilePart, Unreadable},
     session::{CloseReason, Session, Wants},
+    time::Instant,
 };
 use nix::{
     errno::Errno,
@@ -20,7 +21,7 @@ use std::{
     mem::MaybeUninit,
     net::{Shutdown, TcpStream},
     os::fd::AsFd as _,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Bytes of the first read: a head is rarely longer. A page is all that a process or a thread made for one client has to

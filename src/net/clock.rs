@@ -1,7 +1,7 @@
 //! Reading the clocks: where time enters the library.
 
-use crate::time::Now;
-use std::time::{Instant, SystemTime};
+use crate::time::{Instant, Now};
+use std::time::SystemTime;
 
 /// Reads both clocks. A driver does so once a turn; everything else is told.
 #[must_use]

@@ -1,6 +1,7 @@
 //! Sending datagrams to a program that collects logs.
 
 use super::clock;
+use crate::time::Instant;
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
@@ -13,7 +14,7 @@ use std::{
         unix::net::UnixDatagram,
     },
     path::PathBuf,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Where it hears.

@@ -26,7 +26,7 @@ use crate::{
     app::{App, ConnId, Cx, Origin, Progress, TimerKey},
     buf::Unreadable,
     session::{Session, Work, Worked},
-    time::Now,
+    time::{Instant, Now},
 };
 pub use calls::Calls;
 use running::Running;
@@ -34,7 +34,6 @@ use std::{
     collections::{BTreeSet, VecDeque},
     io, mem,
     sync::Arc,
-    time::Instant,
 };
 
 /// A place where work of sessions is computed.

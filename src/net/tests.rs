@@ -6,7 +6,7 @@ use super::{DriverConfig, Reactor, Sessions, Traffic, blocking};
 use crate::{
     buf::Output,
     session::{CloseReason, Session, Wants},
-    time::Now,
+    time::{Instant, Now},
 };
 use std::{
     io::{ErrorKind, Read, Write},
@@ -16,7 +16,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// No step takes so long, on any machine.

@@ -12,7 +12,8 @@
 //! their idle timeout. First in, first out would keep all ten alive for ever.
 
 use super::{CloseReason, Lease, PoolConfig};
-use std::{collections::VecDeque, time::Instant};
+use crate::time::Instant;
+use std::collections::VecDeque;
 
 /// The idle connections of one worker to one backend.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! One worker's side of waiting: joining the line, being granted another look, giving up, passing on.
 
 use super::{BackendSet, Client, CloseReason, Granted, Pool, QueueFull, queue::Grant, slots::HandedTo, turns::Place};
-use std::time::Instant;
+use crate::time::Instant;
 
 /// The line.
 impl<C: Copy + Eq, T: Copy + Ord> Pool<C, T> {

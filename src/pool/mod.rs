@@ -79,10 +79,10 @@ pub use stats::{CloseReason, Closed, Stats};
 pub use turns::Client;
 pub use types::{Checkin, Checkout, Granted, Lease, QueueFull};
 
-use crate::backend::BackendId;
+use crate::{backend::BackendId, time::Instant};
 use idle::{Idle, IdleStack};
 use slots::HandedTo;
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 use tickets::Tickets;
 
 /// One worker's connections, of name `C`, and its waiting requests, of name `T`.

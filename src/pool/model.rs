@@ -5,11 +5,9 @@
 //! all leases are finished, and each request that can be served must have been.
 
 use super::{testing::*, *};
+use crate::time::Instant;
 use proptest::{collection::vec, prelude::*, sample::Index};
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 const WORKERS: usize = 3;
 const BACKENDS: usize = 3;

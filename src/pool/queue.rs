@@ -21,10 +21,10 @@ use super::{
     BackendSet, Client,
     turns::{Clients, Place, Rank},
 };
-use crate::backend::BackendId;
+use crate::{backend::BackendId, time::Instant};
 use std::{
     collections::{BTreeMap, VecDeque},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// How much longer than the local front another worker's front must have waited to get a connection that came free

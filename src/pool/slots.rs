@@ -53,14 +53,16 @@ use super::{
     queue::{Grant, Left, Queue},
     turns::Place,
 };
-use crate::backend::{Backend, BackendId};
+use crate::{
+    backend::{Backend, BackendId},
+    time::Instant,
+};
 use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering::*},
     },
-    time::Instant,
 };
 
 /// Makes a worker call [`Pool::woken`](super::Pool::woken) soon, from any thread. For a closure: call it.

@@ -1,14 +1,17 @@
 //! Helpers of the pool's tests: a moment in time, backends, and wakers that only note that they were called.
 
 use super::{Client, PoolConfig, Slots};
-use crate::backend::{Backend, BackendId};
+use crate::{
+    backend::{Backend, BackendId},
+    time::Instant,
+};
 use std::{
     net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Where fake time begins. The only reading of a real clock: there is no other way to make an `Instant`.

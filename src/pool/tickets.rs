@@ -1,7 +1,8 @@
 //! Which of a worker's requests has which place in line.
 
 use super::turns::Place;
-use std::{collections::BTreeMap, time::Instant};
+use crate::time::Instant;
+use std::collections::BTreeMap;
 
 /// The waiting requests of one worker, in order of arrival.
 #[derive(Debug)]

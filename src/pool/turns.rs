@@ -14,10 +14,10 @@
 //! having many requests while the line has room. When it is at its limit ([`super::PoolConfig::queue`]), the newest
 //! request of the client with the most gives its place to a client with fewer.
 
+use crate::time::Instant;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
-    time::Instant,
 };
 
 /// The client of a request: connections are shared out among clients, not among their requests.

@@ -1,8 +1,8 @@
 //! Tasks that a pool gives to its owner, and the values that the owner holds meanwhile.
 
 use super::{CloseReason, turns::Place};
-use crate::backend::BackendId;
-use std::time::{Duration, Instant};
+use crate::{backend::BackendId, time::Instant};
+use std::time::Duration;
 
 /// The answer to [`Pool::checkout`](super::Pool::checkout).
 #[derive(Debug, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use crate::{
     backend::{Backend, BackendId},
     health::Health,
     lb::Candidate,
+    time::Instant,
 };
-use std::time::Instant;
 
 /// One worker's list, and what the request that is under way has crossed out.
 #[derive(Debug, Clone, Default)]

@@ -11,12 +11,9 @@ use super::{
 use crate::{
     app::{ConnId, Cx, Origin, Progress, Secure, TimerKey},
     http::{self, ReadPhase, RequestReader},
+    time::Instant,
 };
-use std::{
-    net::SocketAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 /// Bytes of later requests kept while one is answered. More stay with the client: its window closes.
 pub(super) const PENDING_MAX: usize = 16 * 1024;

@@ -10,8 +10,11 @@
 //! The deadlines of a request are the exchange's, those of a connection the connection's: so a connection may carry
 //! several exchanges that are late each on its own.
 
-use crate::app::{Cx, TimerKey};
-use std::{marker::PhantomData, time::Instant};
+use crate::{
+    app::{Cx, TimerKey},
+    time::Instant,
+};
+use std::marker::PhantomData;
 
 /// A kind of deadline.
 pub(super) trait Kind: Copy + 'static {

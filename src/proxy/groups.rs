@@ -17,11 +17,9 @@ use crate::{
     lb::{Algorithm, Balancer},
     pool::PoolConfig,
     resilience::{Backoff, RetryBudget},
-};
-use std::{
-    sync::{Arc, atomic::AtomicU64},
     time::Instant,
 };
+use std::sync::{Arc, atomic::AtomicU64};
 
 /// At most one retry for five requests, as Finagle and Envoy have it: a backend that fails must not get thrice the load.
 const RETRY_RATIO: f64 = 0.2;

@@ -3,8 +3,8 @@
 //! At `--max-connections` the longest idle one has to go for a client that waits. It is found, and each that asks again is taken
 //! out, in one step: the entries are linked, and an entry is found by the index of its connection.
 
-use crate::app::ConnId;
-use std::time::{Duration, Instant};
+use crate::{app::ConnId, time::Instant};
+use std::time::Duration;
 
 /// How long a client may take for the first byte of its first request before it counts as idle: nearly every client has that
 /// ready when it connects, and to close it then would be to refuse it.

@@ -14,11 +14,9 @@ use super::{Proxy, exchange::Event, failure::Failure, idle::Past};
 use crate::{
     app::{ConnId, Cx, PeekBy},
     http::ReadPhase,
+    time::Instant,
 };
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, time::Duration};
 
 /// How often it is said that clients are closed to make room. Each one would be a line for each connection under a flood.
 const COMPLAINT_EVERY: Duration = Duration::from_secs(10);

@@ -18,13 +18,10 @@ use crate::{
     health::{Order, ProbeFailure},
     http::{Method, ResponseEvent, ResponseReader},
     resilience::{DeadlineBudget, Dial, is_our_shortage},
+    time::Instant,
 };
 use bytes::Bytes;
-use std::{
-    collections::HashSet,
-    fmt, io,
-    time::{Duration, Instant},
-};
+use std::{collections::HashSet, fmt, io, time::Duration};
 
 /// By when every backend has been probed once, unless the interval is shorter: until then a dead one is believed to live.
 const FIRST_ROUND: Duration = Duration::from_secs(1);

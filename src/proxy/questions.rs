@@ -9,15 +9,8 @@
 //!
 //! The addresses of names are such answers, and whether a password is right.
 
-use crate::cache::Ticket;
-use std::{
-    borrow::Borrow,
-    collections::HashMap,
-    hash::Hash,
-    mem,
-    net::IpAddr,
-    time::{Duration, Instant},
-};
+use crate::{cache::Ticket, time::Instant};
+use std::{borrow::Borrow, collections::HashMap, hash::Hash, mem, net::IpAddr, time::Duration};
 
 /// How many there may be, and how long an answer holds.
 #[derive(Debug, Clone, Copy)]

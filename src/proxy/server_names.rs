@@ -9,11 +9,8 @@
 //! The system's resolver does not say how long an answer holds, so the operator does (`resolve-interval`).
 
 use super::forward::Denied;
-use std::{
-    collections::BTreeMap,
-    net::IpAddr,
-    time::{Duration, Instant},
-};
+use crate::time::Instant;
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 /// Addresses of one name that are used. DNS over TCP could list thousands, and each gets probes and a place of its own.
 pub(super) const MOST_ADDRESSES: usize = 64;

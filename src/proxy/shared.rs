@@ -24,13 +24,13 @@ use crate::{
     backend::{Backend, BackendId},
     http::{RequestHead, hop},
     pool::Slots,
+    time::Instant,
     tls,
 };
 use serde_json::{Value, json};
 use std::{
     net::IpAddr,
     sync::{Arc, atomic::AtomicBool},
-    time::Instant,
 };
 
 /// Servers of clients that are shown one by one.

@@ -9,12 +9,11 @@ use super::{
     rules::Rules,
     secured::{ServerArgs, Trusting},
 };
-use crate::{backend::Backend, health::Health, lb::Algorithm, pool::PoolArgs};
+use crate::{backend::Backend, health::Health, lb::Algorithm, pool::PoolArgs, time::Instant};
 use std::{
     iter,
     ops::Range,
     sync::{Arc, atomic::AtomicU64},
-    time::Instant,
 };
 
 /// The sites of a proxy, and the groups of backends behind them.

@@ -11,8 +11,8 @@
 //!
 //! A peer that takes a byte within each limit is never late, and one that takes nothing is, before twice the limit is over.
 
-use crate::app::Progress;
-use std::time::{Duration, Instant};
+use crate::{app::Progress, time::Instant};
+use std::time::Duration;
 
 /// The first look is after this part of the limit. A peer that stops for good is given up so much later than the limit says;
 /// a peer of which our kernel takes something more often than that is never asked for.

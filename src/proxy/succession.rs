@@ -17,8 +17,9 @@ use super::{
 use crate::{
     backend::{Backend, BackendId},
     cache::CacheConfig,
+    time::Instant,
 };
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 /// The ids that a new backend may get.
 struct Ids<'a> {

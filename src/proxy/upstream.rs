@@ -11,15 +11,10 @@ use crate::{
     http::ResponseReader,
     pool::Lease,
     resilience::Dial,
+    time::Instant,
 };
 use bytes::Bytes;
-use std::{
-    io::ErrorKind,
-    mem,
-    net::SocketAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{io::ErrorKind, mem, net::SocketAddr, sync::Arc, time::Duration};
 
 /// One connection to a backend.
 #[derive(Debug)]

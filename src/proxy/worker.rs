@@ -19,9 +19,10 @@ use crate::{
     backend::BackendId,
     health::{Change, Event, Outcome},
     pool::{Checkin, Checkout, CloseReason, Pool},
+    time::Instant,
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 /// One worker.
 #[derive(Debug)]

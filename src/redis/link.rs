@@ -13,13 +13,10 @@ use super::target::Target;
 use crate::{
     resilience::{Backoff, later},
     resp::{Malformed, Replies, Value, reply::Reply},
+    time::Instant,
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
-use std::{
-    collections::VecDeque,
-    mem,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, mem, time::Duration};
 
 /// Waits between two tries: a server that is started again is found within seconds.
 const BACKOFF: Backoff =

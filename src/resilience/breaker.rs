@@ -13,8 +13,9 @@
 //! that is down requests it cannot answer, and the callers the wait for an answer that does not come.
 
 use super::later;
+use crate::time::Instant;
 use serde::Serialize;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// When a breaker opens and closes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

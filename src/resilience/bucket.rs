@@ -11,10 +11,8 @@
 //!
 //! It is the virtual scheduling algorithm that ATM networks policed cells with (ITU-T I.371).
 
-use std::{
-    num::NonZeroU32,
-    time::{Duration, Instant},
-};
+use crate::time::Instant;
+use std::{num::NonZeroU32, time::Duration};
 
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
 

@@ -4,7 +4,8 @@
 //! gets its share of the time that is left.
 
 use super::later;
-use std::time::{Duration, Instant};
+use crate::time::Instant;
+use std::time::Duration;
 
 /// One time limit over all tries of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

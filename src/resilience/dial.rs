@@ -11,12 +11,8 @@
 //! once: when it has worked, it comes first and has more than 250 ms.
 
 use super::DeadlineBudget;
-use crate::backend::Addresses;
-use std::{
-    io::ErrorKind,
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use crate::{backend::Addresses, time::Instant};
+use std::{io::ErrorKind, net::SocketAddr, time::Duration};
 
 /// How long an address may say nothing before the next one is tried: the Connection Attempt Delay (RFC 8305 §8).
 pub const ATTEMPT_DELAY: Duration = Duration::from_millis(250);

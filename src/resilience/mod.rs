@@ -26,7 +26,8 @@ pub use deadline::DeadlineBudget;
 pub use dial::{ATTEMPT_DELAY, Dial, is_our_shortage};
 pub use retry_budget::RetryBudget;
 
-use std::time::{Duration, Instant};
+use crate::time::Instant;
+use std::time::Duration;
 
 /// `now` and `by` later; a century, where the sum is beyond the range of the clock. A time that means "never" must not
 /// panic.

@@ -5,10 +5,8 @@
 //! the traffic and that share more. (After Finagle's `RetryBudget`.)
 
 use super::TokenBucket;
-use std::{
-    num::NonZeroU32,
-    time::{Duration, Instant},
-};
+use crate::time::Instant;
+use std::{num::NonZeroU32, time::Duration};
 
 /// Half of what was saved is forgotten in this time: a quiet hour must not pay for a storm, a moment ago may.
 const HALF_LIFE: Duration = Duration::from_secs(5);

@@ -10,13 +10,14 @@ use crate::{
         Traffic, clock, descriptors,
         signals::{self, Signal, Watch},
     },
+    time::Instant,
 };
 use std::{
     io::{self, Write as _},
     os::unix::net::UnixStream,
     sync::Arc,
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// How often to look whether the refused have gone, at the end only.

@@ -4,12 +4,9 @@ use crate::{
     buf::{FilePart, Output},
     service::{Command, Echo, Http, HttpConfig, Service, line_session::LineLimits, line_session::LineSession},
     session::{Session, Wants, Worked},
-    time::Now,
+    time::{Instant, Now},
 };
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 /// Makes a new conversation for each client.
 #[derive(Debug)]

@@ -8,7 +8,10 @@ use super::{
     Client, Seat, Server, Shared,
     process::{reap, split, tell},
 };
-use crate::net::{clock, counters::Counters};
+use crate::{
+    net::{clock, counters::Counters},
+    time::Instant,
+};
 use nix::{errno::Errno, libc, sys::signal::Signal as Kill, unistd::Pid};
 use signal_hook::{SigId, consts::SIGTERM, low_level};
 use std::{
@@ -17,7 +20,7 @@ use std::{
     os::fd::RawFd,
     sync::{Arc, atomic::Ordering::Relaxed},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// How often to look whether children have ended, at the end only: there is no bell any more.

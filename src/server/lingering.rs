@@ -3,6 +3,7 @@
 //! Closing a socket with unread bytes in it sends a reset, and a reset may overtake the refusal (RFC 9112 §9.6). So the
 //! socket stays open, its bytes are thrown away, and it is closed when the peer has closed, or soon.
 
+use crate::time::Instant;
 use std::{
     collections::VecDeque,
     io::{ErrorKind, Read as _, Write as _},
@@ -12,7 +13,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// How many may linger. Under a flood the oldest go first: descriptors are for clients that are served.

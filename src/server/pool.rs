@@ -8,14 +8,14 @@
 //! ```
 
 use super::STACK;
-use crate::net::clock;
+use crate::{net::clock, time::Instant};
 use std::{
     collections::VecDeque,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// How often to look whether threads have ended, at the end only.

@@ -14,7 +14,7 @@ use crate::{
     },
     service::Service,
     session::{Session, Wants, Worked},
-    time::Now,
+    time::{Instant, Now},
 };
 use slab::Slab;
 use std::{
@@ -26,7 +26,7 @@ use std::{
             Ordering::{Acquire, Release},
         },
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// The common ground of a server's threads.

@@ -33,10 +33,14 @@ use super::{
     lines::Line,
     say,
 };
-use crate::{buf::Output, session::CloseReason, time::Now};
+use crate::{
+    buf::Output,
+    session::CloseReason,
+    time::{Instant, Now},
+};
 use std::{
     ops::ControlFlow,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 /// Answers that one client may have waiting for their time: each costs us its text.

@@ -10,12 +10,9 @@ use super::{
 use crate::{
     buf::Output,
     session::{self, ANSWERS, CloseReason, Session, Wants},
-    time::Now,
+    time::{Instant, Now},
 };
-use std::{
-    ops::ControlFlow,
-    time::{Duration, Instant},
-};
+use std::{ops::ControlFlow, time::Duration};
 
 /// A protocol that hears lines and answers with bytes.
 pub trait LineProtocol {

@@ -3,9 +3,9 @@
 use crate::{
     buf::Output,
     session::{CloseReason, Session, Wants},
-    time::Now,
+    time::{Instant, Now},
 };
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 /// The time at which every test starts: noon of 29 July 2026 by the wall clock.
 // Any instant will do: the tests only add to it.

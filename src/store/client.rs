@@ -1,8 +1,9 @@
 //! One client: its protocol, its transaction, its subscriptions, and what of its commands has come so far.
 
 use super::{request::Parser, words::Kept};
+use crate::time::Instant;
 use indexmap::IndexSet;
-use std::{collections::HashMap, rc::Rc, time::Instant};
+use std::{collections::HashMap, rc::Rc};
 
 /// The name of a key.
 pub(crate) type Key = Rc<[u8]>;

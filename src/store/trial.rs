@@ -7,8 +7,8 @@ use super::{
     engine::Engine,
     world::Effect,
 };
-use crate::time::Now;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use crate::time::{Instant, Now};
+use std::time::{Duration, UNIX_EPOCH};
 
 /// A store and its one client.
 #[derive(Debug)]

@@ -5,10 +5,10 @@ use super::{
     config::Config,
     reply::Reply,
 };
-use crate::time::Now;
+use crate::time::{Instant, Now};
 use bytes::Bytes;
 use indexmap::{IndexMap, IndexSet};
-use std::{collections::VecDeque, time::Instant};
+use std::collections::VecDeque;
 
 /// A task of the driver.
 #[derive(Debug, PartialEq, Eq)]

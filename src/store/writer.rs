@@ -12,7 +12,10 @@ use super::{
     config::Fsync,
     file::{Folder, seal},
 };
-use crate::net::{Remote, clock};
+use crate::{
+    net::{Remote, clock},
+    time::Instant,
+};
 use std::{
     collections::VecDeque,
     fs::{self, File, OpenOptions},
@@ -23,7 +26,7 @@ use std::{
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// How long changes are gathered when no client waits for them: a crash of the process alone loses no more than this.

@@ -1,8 +1,11 @@
 //! Time as an argument: one reading of both clocks per turn, deadlines in a wheel.
 
+mod instant;
 pub mod wheel;
 
-use std::time::{Duration, Instant, SystemTime};
+pub use instant::Instant;
+
+use std::time::{Duration, SystemTime};
 
 /// One reading of the clocks, taken by the driver once a turn and passed down.
 ///

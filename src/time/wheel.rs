@@ -15,11 +15,12 @@
 //!
 //! No deadline passes early. One passes at most a tick late, counted from when it was set if it had passed by then.
 
-use std::time::{Duration, Instant};
+use crate::time::Instant;
+use std::time::Duration;
 
 /// Finer than any limit a server sets, coarse enough that a busy loop looks at most a hundred times a second.
 const TICK: Duration = Duration::from_millis(10);
-const TICKS_PER_SECOND: u64 = 100;
+const TICK_NANOS: u64 = TICK.as_nanos() as u64;
 
 const LEVELS: usize = 4;
 /// A digit of a tick: 64 slots a level, as many as a word has bits.
@@ -140,7 +141,7 @@ impl<K: Key> Timers<K> {
         }
         // The horizon keeps looks within two days from the present tick: this does not overflow.
         let tick = Some(self.quiet_until).filter(|tick| *tick != NEVER);
-        tick.map(|tick| self.epoch + Duration::from_millis(tick * TICK.as_millis() as u64))
+        tick.map(|tick| self.epoch + Duration::from_nanos(tick.saturating_mul(TICK_NANOS)))
     }
 
     /// Takes a deadline that has passed, those of earlier ticks first. Call until `None`.
@@ -278,20 +279,13 @@ impl<K: Key> Timers<K> {
 
     /// The tick that `at` is in.
     fn tick_at(&self, at: Instant) -> u64 {
-        let since = at.saturating_duration_since(self.epoch);
-        ticks(since.as_secs(), since.subsec_nanos() / TICK.subsec_nanos())
+        at.nanos_since(self.epoch) / TICK_NANOS
     }
 
     /// The first tick that does not start before `at`.
     fn tick_after(&self, at: Instant) -> u64 {
-        let since = at.saturating_duration_since(self.epoch);
-        ticks(since.as_secs(), since.subsec_nanos().div_ceil(TICK.subsec_nanos()))
+        at.nanos_since(self.epoch).div_ceil(TICK_NANOS)
     }
-}
-
-/// In 64 bits, where division is cheap; saturated, because a deadline that means "never" may be far away.
-fn ticks(seconds: u64, more: u32) -> u64 {
-    seconds.saturating_mul(TICKS_PER_SECOND).saturating_add(u64::from(more))
 }
 
 /// How many lower bits of a tick a level ignores.

@@ -7,11 +7,8 @@ use crate::{
         raw::Backend,
     },
 };
-use std::{
-    sync::OnceLock,
-    thread,
-    time::{Duration, Instant},
-};
+use socket_patterns::time::Instant;
+use std::{sync::OnceLock, thread, time::Duration};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -9,10 +9,10 @@ use crate::{
     },
     upstream,
 };
+use socket_patterns::time::Instant;
 use std::{
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
     thread,
-    time::Instant,
 };
 
 fn ask(stage: &Stage, target: &str, more: &str) -> Message {

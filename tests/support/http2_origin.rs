@@ -9,6 +9,7 @@ use socket_patterns::{
     buf::Output,
     http::{Fields, Method, Status},
     http2::{Connection, ErrorCode, Event, Limits, Request, Role},
+    time::Instant,
 };
 use std::{
     collections::BTreeMap,
@@ -19,7 +20,6 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Instant,
 };
 
 /// A server on a free port. It answers

@@ -2,7 +2,7 @@
 
 use super::{absolute_form::Named, raw::Conn, tls::Site};
 use serde_json::Value;
-use socket_patterns::net::descriptors;
+use socket_patterns::{net::descriptors, time::Instant};
 use std::{
     io::{BufRead as _, BufReader, Read},
     net::SocketAddr,
@@ -10,7 +10,7 @@ use std::{
     process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, MutexGuard, Once, PoisonError, mpsc},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Longer than a loaded machine needs for anything; a test that waits for so long has failed.

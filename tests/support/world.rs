@@ -21,7 +21,7 @@ use super::{
 use socket_patterns::{
     app::{Action, App, ConnId, Cx, Progress},
     buf::Unreadable,
-    time::Now,
+    time::{Instant, Now},
 };
 use std::{
     cmp::Reverse,
@@ -32,7 +32,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 /// More steps than this without time passing: a peer or the application answers every event with another one. In a world without

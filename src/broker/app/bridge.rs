@@ -12,12 +12,10 @@ use crate::{
     broker::bridge::{Rules, Target},
     mqtt::{ConnAck, Connect, Frame, Packet, Properties, Text, Value, Version, decode, encode, id},
     resilience::Backoff,
+    time::Instant,
 };
 use bytes::Bytes;
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 /// When it is tried again, or pinged.
 pub(super) const BRIDGE: TimerKey = TimerKey::App(2);

@@ -1,15 +1,15 @@
 //! A stored response with its place, and what it costs.
 
 use super::held::{self, Held};
-use crate::cache::{
-    key::{Key, Place},
-    stored::Stored,
-};
-use bytes::Bytes;
-use std::{
-    sync::atomic::{AtomicBool, Ordering::Relaxed},
+use crate::{
+    cache::{
+        key::{Key, Place},
+        stored::Stored,
+    },
     time::Instant,
 };
+use bytes::Bytes;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// The cost of an entry besides its own bytes: its place in the slab (twice, as a slab doubles when it grows), in the
 /// index (16 bytes and a tag, at worst half of them empty), its counters of references and that of its head, and what

@@ -38,6 +38,7 @@ use super::{
     key::{Seed, Uri},
     mail::Mail,
 };
+use crate::time::Instant;
 use cuts::Cuts;
 use held::Budget;
 use shard::Shard;
@@ -47,7 +48,6 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
-    time::Instant,
 };
 
 /// Places looked at for useless entries on each insertion: with two, a slab is swept at least once while it is replaced.

@@ -14,11 +14,11 @@
 //! Nothing here allocates or frees a body: entries that leave are handed out, so that they are dropped after the lock.
 
 use super::{Entry, Place};
+use crate::time::Instant;
 use std::{
     collections::HashMap,
     hash::{BuildHasherDefault, Hasher},
     sync::Arc,
-    time::Instant,
 };
 
 /// No slot.

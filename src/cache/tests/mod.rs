@@ -10,11 +10,11 @@ mod targeted;
 
 use crate::{
     http::{Fields, Method, RequestHead, ResponseHead, Status},
-    time::Now,
+    time::{Instant, Now},
 };
 use std::{
     sync::OnceLock,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 /// The standards' own example of a time, `Sun, 06 Nov 1994 08:49:37 GMT`. The same at every call.

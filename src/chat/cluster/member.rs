@@ -9,12 +9,12 @@ use super::{
     records::Records,
     streams::{Broken, ROOMS, Streams, Tag, Words},
 };
-use crate::{redis::Event, resp::Value, time::Now};
-use std::{
-    collections::HashMap,
-    mem,
-    time::{Duration, Instant},
+use crate::{
+    redis::Event,
+    resp::Value,
+    time::{Instant, Now},
 };
+use std::{collections::HashMap, mem, time::Duration};
 
 /// How often a server says that it is still here.
 const BEAT: Duration = Duration::from_secs(2);

@@ -35,7 +35,10 @@ use super::{
     name::key,
     record::Archive,
 };
-use crate::{session::CloseReason, time::Now};
+use crate::{
+    session::CloseReason,
+    time::{Instant, Now},
+};
 use company::Company;
 use effects::Effects;
 use keeping::Keeping;
@@ -44,7 +47,7 @@ use room::Room;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
-    time::{Instant, SystemTime},
+    time::SystemTime,
 };
 use talk::Words;
 

@@ -4,8 +4,8 @@ use super::{
     super::{event::Told, name::key},
     Done, Hall, PersonId, Refused, Share, Token,
 };
-use crate::time::Now;
-use std::{collections::VecDeque, sync::Arc, time::Instant};
+use crate::time::{Instant, Now};
+use std::{collections::VecDeque, sync::Arc};
 
 /// Numbers of own messages that are remembered with the number that each got in its room.
 const REMEMBERED: usize = 64;

@@ -10,11 +10,10 @@ use super::{
     Done, Hall, LOBBY, PersonId, Refused, Share,
     people::Joined,
 };
-use crate::time::Now;
+use crate::time::{Instant, Now};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
-    time::Instant,
 };
 
 /// One room.

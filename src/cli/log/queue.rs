@@ -7,7 +7,7 @@
 //! ```
 
 use super::sink::Sink;
-use crate::{cli::stderr, net::clock, units::Counted};
+use crate::{cli::stderr, net::clock, time::Instant, units::Counted};
 use std::{
     io,
     sync::{
@@ -16,7 +16,7 @@ use std::{
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;

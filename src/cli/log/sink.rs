@@ -7,6 +7,7 @@ use crate::{
         clock,
         datagram::{Collector, Datagrams, wait_for_room},
     },
+    time::Instant,
 };
 use nix::libc::{O_NONBLOCK, PIPE_BUF};
 use std::{
@@ -14,7 +15,6 @@ use std::{
     io::{self, Write as _},
     os::{fd::AsFd as _, unix::fs::OpenOptionsExt as _},
     path::{Path, PathBuf},
-    time::Instant,
 };
 use tracing::Level;
 

@@ -11,10 +11,11 @@ use crate::{
     net,
     pool::{BackendSet, Checkin, Client, Lease},
     resilience::later,
+    time::Instant,
 };
 use std::{
     sync::{MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 impl ConnectionPool {

@@ -1,12 +1,12 @@
 //! One request and its answer on a connection that no other request uses.
 
 use super::{Cause, Written, now};
-use crate::client::PeerError;
+use crate::{client::PeerError, time::Instant};
 use socket2::SockRef;
 use std::{
     io::{ErrorKind, Read as _, Write as _},
     net::TcpStream,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// The longest answer, its end included.

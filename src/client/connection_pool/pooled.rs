@@ -1,12 +1,8 @@
 //! A connection that was checked out.
 
 use super::{Cause, ConnectionPool, Request, Written, exchange::exchange, now, shared::Conn};
-use crate::{pool::Lease, resilience::later};
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use crate::{pool::Lease, resilience::later, time::Instant};
+use std::{fmt, sync::Arc, time::Duration};
 
 /// A connection for one request after the other. It goes back to the pool when this is dropped, unless something went
 /// wrong with it.

@@ -4,14 +4,10 @@ use super::{SERVER, now};
 use crate::{
     pool::{Checkout, CloseReason, Lease, Pool},
     resilience::{Breaker, RetryBudget},
+    time::Instant,
 };
 use slab::Slab;
-use std::{
-    collections::HashMap,
-    net::TcpStream,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, net::TcpStream, sync::Arc, time::Duration};
 
 /// State that the threads of a pool share, behind one lock.
 pub(super) struct Shared {

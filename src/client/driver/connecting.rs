@@ -8,9 +8,10 @@ use crate::{
     },
     net::{clock, connect},
     resilience::{DeadlineBudget, Dial},
+    time::Instant,
 };
 use mio::{Interest, net::TcpStream};
-use std::{io::ErrorKind, net::SocketAddr, sync::Arc, time::Instant};
+use std::{io::ErrorKind, net::SocketAddr, sync::Arc};
 
 /// How far it is.
 #[derive(Debug)]

@@ -4,8 +4,8 @@ use super::{Action, Event, Link, State};
 use crate::{
     client::{Answer, Attempts, Cause, Error, PeerError, Request, Verdict, Written, config::MAX_IN_FLIGHT},
     resilience::{Admit, BreakerState},
+    time::Instant,
 };
-use std::time::Instant;
 
 /// Bytes that are handed to the connection ahead of the kernel. Requests behind them can still be taken back when their
 /// time is over.

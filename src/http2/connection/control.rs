@@ -1,15 +1,17 @@
 //! Frames about streams and the connection: resets, settings, pings, windows, priorities.
 
 use super::{Connection, Event, Found, Reset};
-use crate::http2::{
-    cause::{Cause, ErrorCode, Fault},
-    frame::{ACK, HEAD, Head, Kind, MAX_31, first_word},
-    limits::{EARLY_PRIORITIES, Meter, SETTINGS_IN_FRAME},
-    priority::Priority,
-    settings::Role,
-    stream::{Closed, State},
+use crate::{
+    http2::{
+        cause::{Cause, ErrorCode, Fault},
+        frame::{ACK, HEAD, Head, Kind, MAX_31, first_word},
+        limits::{EARLY_PRIORITIES, Meter, SETTINGS_IN_FRAME},
+        priority::Priority,
+        settings::Role,
+        stream::{Closed, State},
+    },
+    time::Instant,
 };
-use std::time::Instant;
 
 impl Connection {
     pub(super) fn reset_by_peer(

@@ -14,8 +14,8 @@ use crate::{
         settings::Role,
         stream::{Closed, Expect, Move, State},
     },
+    time::Instant,
 };
-use std::time::Instant;
 
 impl Connection {
     /// The head of a DATA frame. All of its payload counts, whatever becomes of it (RFC 9113 §6.9).

@@ -17,14 +17,16 @@
 //! A client that says goodbye is served to the end in the same way. If nothing runs, it closes by itself, or we do after a while.
 
 use super::{Connection, Event, Reset};
-use crate::http2::{
-    cause::{Cause, ErrorCode, Fault},
-    frame::{self, Kind, MAX_31, first_word},
-    limits::GOODBYE,
-    settings::Role,
-    stream::Closed,
+use crate::{
+    http2::{
+        cause::{Cause, ErrorCode, Fault},
+        frame::{self, Kind, MAX_31, first_word},
+        limits::GOODBYE,
+        settings::Role,
+        stream::Closed,
+    },
+    time::Instant,
 };
-use std::time::Instant;
 
 /// The PING that follows the first goodbye. Its answer comes behind everything that the peer sent before it heard of that.
 const PING: &[u8; 8] = b"goodbye!";

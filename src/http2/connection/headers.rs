@@ -11,8 +11,8 @@ use crate::{
         settings::Role,
         stream::{Closed, Expect, Move, Stream},
     },
+    time::Instant,
 };
-use std::time::Instant;
 
 /// The outcome of a frame, before it is known how far an error reaches.
 type Outcome = Result<Option<Event<'static>>, Fault>;

@@ -32,11 +32,14 @@ use super::{
     stream::{Closed, Remembered, Stream},
     window::{ReceiveWindow, SendWindow},
 };
-use crate::http::{Fields, ResponseHead};
+use crate::{
+    http::{Fields, ResponseHead},
+    time::Instant,
+};
 use goodbye::Going;
 use receive::{Block, Reading};
 use slab::Slab;
-use std::{collections::VecDeque, sync::Arc, time::Instant};
+use std::{collections::VecDeque, sync::Arc};
 use turns::Turns;
 
 /// The bytes that a client sends first (RFC 9113 §3.4).

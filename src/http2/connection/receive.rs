@@ -1,14 +1,16 @@
 //! From bytes to frames. A frame that is whole is used where it lies; only one that is cut is copied, and never content.
 
 use super::{Connection, Event};
-use crate::http2::{
-    cause::{Cause, Fault},
-    connection::PREFACE,
-    frame::{ACK, HEAD, Head, Kind},
-    limits::Meter,
-    settings::Role,
+use crate::{
+    http2::{
+        cause::{Cause, Fault},
+        connection::PREFACE,
+        frame::{ACK, HEAD, Head, Kind},
+        limits::Meter,
+        settings::Role,
+    },
+    time::Instant,
 };
-use std::time::Instant;
 
 /// The part of the input that comes next.
 #[derive(Debug)]

@@ -10,9 +10,9 @@ use crate::{
         limits::Meter,
         stream::{Closed, Finish, Move, State},
     },
+    time::Instant,
 };
 use bytes::Bytes;
-use std::time::Instant;
 
 /// Content up to so many bytes goes at once, if nothing waits before it: it holds up nobody.
 const SMALL: usize = 1024;

@@ -4,6 +4,7 @@ use crate::{
     app::{ConnId, Cx},
     http2::ErrorCode,
     load::{Script, Timeline, talk::Talk},
+    time::Instant,
     tls::{Call, Callee},
 };
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use std::{
     collections::VecDeque,
     net::SocketAddr,
     sync::{Arc, OnceLock, atomic::AtomicU64},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// State that all threads share with their caller.

@@ -4,10 +4,11 @@ use super::{Clients, Pace, Phase};
 use crate::{
     app::{Cx, TimerKey},
     load::Kind,
+    time::Instant,
 };
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Before the next attempt of a client whose connection brought no good answer. Without it a server that refuses would be

@@ -4,8 +4,9 @@ use super::{Clients, Phase, ends::Farewell};
 use crate::{
     app::{App, ConnId, Cx, Origin, TimerKey},
     load::{Kind, talk::Heard},
+    time::Instant,
 };
-use std::{io::ErrorKind, time::Instant};
+use std::io::ErrorKind;
 
 /// A read that brought so much is followed by larger ones.
 const LONG_READ: usize = 16 * 1024;

@@ -34,12 +34,12 @@ use super::{Record, Timeline, schedule::Schedule, talk::Sent};
 use crate::{
     app::{ConnId, Cx, TimerKey},
     buf::Output,
+    time::Instant,
 };
 use client::{Asked, Client, Phase};
 use std::{
     collections::VecDeque,
     sync::{Arc, mpsc::Sender},
-    time::Instant,
 };
 
 /// How many connections are begun at once before the start. More than a listener's backlog holds would be dropped and

@@ -4,9 +4,10 @@ use super::{Clients, Phase, ends::Farewell};
 use crate::{
     app::{ConnId, Cx},
     load::Kind,
+    time::Instant,
     tls::{Call, Callee, Refusal},
 };
-use std::{mem, sync::Arc, time::Instant};
+use std::{mem, sync::Arc};
 
 impl Clients {
     /// There is a connection: its handshake begins.

@@ -5,8 +5,8 @@ use crate::{
     app::{ConnId, Cx, TimerKey},
     http2::ErrorCode,
     load::{Kind, talk::End},
+    time::Instant,
 };
-use std::time::Instant;
 
 impl Clients {
     /// Sends the frames of all clients that have some.

@@ -7,9 +7,10 @@ use crate::{
     http::{Fields, Method, Status},
     http2::{Connection, ErrorCode, Event, Limits, NoStream, Reset, Role},
     load::{Kind, Scheme, Target},
+    time::Instant,
 };
 use bytes::Bytes;
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 /// Content that a stream may have on its way to us. Most of what a browser leaves (6 MiB): a window is not what is to be measured.
 const WINDOW: u32 = 4 << 20;

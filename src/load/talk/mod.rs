@@ -14,12 +14,11 @@ pub use http2::Http2Script;
 pub use lines::LineScript;
 
 use super::{Kind, Scheme};
-use crate::http2::ErrorCode;
+use crate::{http2::ErrorCode, time::Instant};
 use bytes::Bytes;
 use http::HttpTalk;
 use http2::Http2Talk;
 use lines::LineTalk;
-use std::time::Instant;
 
 /// The requests of a run, which are all the same.
 #[derive(Debug, Clone)]

@@ -7,9 +7,9 @@ use super::{
 use crate::{
     app::{Action, ConnId, Cx, Progress},
     buf::relax,
-    time::wheel::Timers,
+    time::{Instant, wheel::Timers},
 };
-use std::{collections::VecDeque, io::ErrorKind, mem, time::Instant};
+use std::{collections::VecDeque, io::ErrorKind, mem};
 
 /// The events that the application has to hear next.
 #[derive(Debug, Clone, Copy)]

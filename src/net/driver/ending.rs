@@ -1,6 +1,7 @@
 //! When a driver stops: at once, or when nothing is left to do, or when that has taken too long.
 
-use std::time::{Duration, Instant};
+use crate::time::Instant;
+use std::time::Duration;
 
 /// A time too far to be named is no limit in practice.
 const A_YEAR: Duration = Duration::from_secs(365 * 24 * 3600);

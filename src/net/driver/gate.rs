@@ -1,12 +1,13 @@
 //! When connections are accepted, and when not.
 
 use super::spare::Spare;
+use crate::time::Instant;
 use nix::errno::Errno;
 use std::{
     io::{self, ErrorKind},
     mem,
     os::fd::AsFd,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// How long to wait when descriptors ran out, or another error says that accepting makes no sense. Trying at once would

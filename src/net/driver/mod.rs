@@ -60,14 +60,17 @@ pub(super) use {
 };
 
 use super::clock;
-use crate::app::{App, ConnId, Cx, ListenerId};
+use crate::{
+    app::{App, ConnId, Cx, ListenerId},
+    time::Instant,
+};
 use ending::Ending;
 use std::{
     fmt,
     io::{ErrorKind, Result},
     mem,
     net::TcpListener,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Bytes that the application hears of one connection before others have their turn: four small reads, or a large one.

@@ -7,11 +7,12 @@
 //! A pipe belongs to a receiver for as long as bytes are in it, and is spare otherwise: a thousand splices that keep up
 //! share one. After an error with bytes inside, the pipe is closed with them and never used again.
 
+use crate::time::Instant;
 use std::{
     io,
     os::fd::{AsFd, OwnedFd},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Bytes in one pipe, and of one move: the most that Linux gives without privileges (`/proc/sys/fs/pipe-max-size`).

@@ -18,6 +18,7 @@ use crate::{
         driver::{CONFIRMED, Common, Finish, SLICES},
         options::limit_ahead,
     },
+    time::Instant,
 };
 use io_uring::cqueue;
 use nix::sys::eventfd::EventFd;
@@ -29,7 +30,6 @@ use std::{
     net::{Shutdown, SocketAddr},
     os::fd::AsRawFd,
     sync::Arc,
-    time::Instant,
 };
 
 /// Small buffers, at most: as many clients as may speak in one turn without having to ask again. Buffers that were never needed

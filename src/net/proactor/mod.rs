@@ -49,6 +49,7 @@ use crate::{
         driver::{Common, EventLoop, Transport},
         options::limit_ahead,
     },
+    time::Instant,
 };
 use connection::Connection;
 use io::Io;
@@ -58,7 +59,7 @@ use std::{
     mem,
     net::TcpListener,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// How long the kernel may take to let go of everything at the end; it is asked so often.

@@ -4,8 +4,9 @@
 //! what is to be measured. A timer descriptor (timerfd_create(2)) counts nanoseconds. Other systems' waits are fine enough
 //! (kqueue's is a `timespec`), and there the reactor's own patience is all there is.
 
+use crate::time::Instant;
 use mio::Registry;
-use std::{io, time::Instant};
+use std::io;
 
 /// The kernel's timer for [`crate::app::TimerKey::ALARM`]. No descriptor until the first alarm.
 #[derive(Debug, Default)]

@@ -13,9 +13,10 @@ use super::{
 use crate::{
     app::ConnId,
     net::{connect, driver::Common},
+    time::Instant,
 };
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
-use std::{io, net::SocketAddr, time::Instant};
+use std::{io, net::SocketAddr};
 
 /// Events taken from the kernel at once. More than a turn of a busy worker has; 12 KiB.
 const EVENTS: usize = 1024;

@@ -45,6 +45,7 @@ use super::{
 use crate::{
     app::{App, Cx, ListenerId},
     net::{clock, options::limit_ahead},
+    time::Instant,
 };
 use accept::Listener;
 use connection::Connection;
@@ -53,7 +54,7 @@ use mio::{Interest, Token, Waker, net::TcpListener};
 use socket2::SockRef;
 use std::{
     io::{Error, ErrorKind, Result},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Keys of sockets count from 0, so these never meet one.

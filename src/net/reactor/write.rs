@@ -13,6 +13,7 @@ use super::{
 use crate::{
     app::Action,
     net::driver::{CONFIRMED, Files, Finish, Next, Piece, Pipes, SHARE, SLICES, Socket as _},
+    time::Instant,
 };
 use mio::net::TcpStream;
 #[cfg(target_os = "linux")]
@@ -21,7 +22,6 @@ use std::{
     io::{self, ErrorKind, IoSlice, Write},
     mem,
     net::Shutdown,
-    time::Instant,
 };
 
 /// The bytes of the present call for one socket, in order.

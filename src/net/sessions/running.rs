@@ -5,9 +5,9 @@ use crate::{
     app::{ConnId, Cx, TimerKey},
     net::{Traffic, driver::CONFIRMED},
     session::{ANSWERS, CloseReason, Session, Wants},
-    time::Now,
+    time::{Instant, Now},
 };
-use std::{mem, time::Instant};
+use std::mem;
 
 /// A session and what its driver has to remember.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ use crate::{
     net::{clock, driver::CONFIRMED},
     service::http::{Http, HttpConfig},
     session::{ANSWERS, Waker, Wants},
+    time::Instant,
 };
 use std::{
     net::Ipv4Addr,
@@ -12,7 +13,7 @@ use std::{
         Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Has a lot to say at once, and counts what it hears of its way.

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     cache::{Mail, Seed, Ticket},
     http::Fields,
+    time::Instant,
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
 use serde_json::{Value, json};
@@ -19,7 +20,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Where a request was taken out of.

@@ -19,6 +19,7 @@ use crate::{
     cache::{Mail, Ticket},
     http::{Fields, basic_credentials},
     proxy::questions::{Bounds, Look, Questions},
+    time::Instant,
 };
 use aws_lc_rs::hmac;
 use std::{
@@ -29,7 +30,7 @@ use std::{
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// How long a right password is known.

@@ -11,7 +11,7 @@
 //! burst, a client would have to have taken as much by seven other keys of the same set, and it does not know which these are. How often a
 //! bucket was forgotten is counted.
 
-use crate::{cache::Seed, resilience::TokenBucket};
+use crate::{cache::Seed, resilience::TokenBucket, time::Instant};
 use std::{
     net::IpAddr,
     num::NonZeroU32,
@@ -19,7 +19,7 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Buckets that are kept: 1.5 MiB.

@@ -19,6 +19,7 @@ use crate::{
     net::clock,
     redis::{Event, Next, Redis, Settings, Target},
     resp::Value,
+    time::Instant,
 };
 use aws_lc_rs::digest::{SHA256, digest};
 use std::{
@@ -28,7 +29,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// How long the store may take for an answer before the proxies go on without it.

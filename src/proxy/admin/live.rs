@@ -11,9 +11,10 @@ use crate::{
         measures::{BOUNDS, Measures, NONE, Reading},
         shared::Shared,
     },
+    time::Instant,
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, sync::OnceLock, time::Instant};
+use std::{collections::BTreeSet, sync::OnceLock};
 
 const PAGE: &str = include_str!("live.html");
 

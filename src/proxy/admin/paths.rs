@@ -7,8 +7,8 @@ use crate::{
     health::Availability,
     http::{Method, RequestHead, Status},
     proxy::{groups::Group, metrics::wants_open_metrics},
+    time::Instant,
 };
-use std::time::Instant;
 
 /// The way in which a request is answered.
 #[derive(Debug)]

@@ -17,14 +17,11 @@ use crate::{
         stats::{CacheCounters, Counters},
         streams::http2_stats,
     },
+    time::Instant,
     tls::Handshakes,
 };
 use serde_json::{Value, json};
-use std::{
-    collections::BTreeMap,
-    sync::atomic::Ordering::Relaxed,
-    time::{Instant, SystemTime},
-};
+use std::{collections::BTreeMap, sync::atomic::Ordering::Relaxed, time::SystemTime};
 
 impl Shared {
     /// Everything the proxy knows about itself, as JSON.

@@ -20,10 +20,11 @@ use crate::{
         orders::{By, Change, Ordered, Refused},
         shared::Shared,
     },
+    time::Instant,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 /// Bytes of an order, at most. One that says everything has less than a hundred.
 pub(super) const ORDER_MAX: usize = 4096;

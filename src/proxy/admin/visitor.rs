@@ -12,8 +12,9 @@ use super::{
 use crate::{
     app::{ConnId, Cx, TimerKey},
     http::{self, Method, ReadPhase, RequestEvent, RequestHead, RequestReader, Status},
+    time::Instant,
 };
-use std::{net::IpAddr, sync::atomic::Ordering::Relaxed, time::Instant};
+use std::{net::IpAddr, sync::atomic::Ordering::Relaxed};
 
 /// Bytes of answers that may wait for a client of the admin listener, beside its longest one: that is as long as the configuration
 /// makes it. There are few such clients.

@@ -7,8 +7,8 @@ use crate::{
         access::{Barred, PATIENCE, Verdict},
         routing::Target,
     },
+    time::Instant,
 };
-use std::time::Instant;
 
 impl Step<'_> {
     /// Lets the request in if it is that of a user. `until`: it has waited for that already.

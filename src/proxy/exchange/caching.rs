@@ -10,9 +10,9 @@ use crate::{
         store::Entry,
     },
     http::RequestHead,
-    time::Now,
+    time::{Instant, Now},
 };
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 /// An exchange's dealings with the cache.
 #[derive(Debug)]

@@ -12,8 +12,9 @@ use crate::{
         phase::Phase,
         worker::Worker,
     },
+    time::Instant,
 };
-use std::{io::ErrorKind, time::Instant};
+use std::io::ErrorKind;
 
 /// An event as it is told, and the timer whose time is over with it.
 pub(super) struct Heard {

@@ -28,12 +28,12 @@ use crate::{
         headers,
         worker::Worker,
     },
-    time::Now,
+    time::{Instant, Now},
 };
 use bytes::Bytes;
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// How long a stale response without validators is kept beyond what it permits itself, for clients that take stale ones.

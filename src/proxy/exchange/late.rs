@@ -22,8 +22,9 @@ use crate::{
         explain::Timer,
         worker::Worker,
     },
+    time::Instant,
 };
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long the pieces of a body are added up, to tell how fast it comes. Long enough for a line that loses a few packets in a
 /// row; twice as long is still shorter than requests wait for a connection (5 s), so that a body that stands still gives its

@@ -94,13 +94,14 @@ use crate::{
     backend::{Backend, BackendId},
     cache::{Lead, fill::Fill},
     http::BodyLength,
+    time::Instant,
 };
 use bytes::Bytes;
 use follow::{Follow, Read};
 use late::Clock;
 use relay::{Receiving, Relay};
 use second::Lookup;
-use std::{sync::Arc, time::Instant, vec};
+use std::{sync::Arc, vec};
 use tunnel::Tunnel;
 
 /// The backend connection an exchange holds.

@@ -4,8 +4,7 @@
 //! other.
 
 use super::{Failure, State, Step};
-use crate::proxy::forward::Found;
-use std::time::Instant;
+use crate::{proxy::forward::Found, time::Instant};
 
 impl Step<'_> {
     /// Finds the server that the client has named, if this is a forward proxy. `until`: it has waited for that already.

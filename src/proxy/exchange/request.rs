@@ -10,8 +10,8 @@
 use crate::{
     http::{BodyLength, RequestHead},
     proxy::headers,
+    time::Instant,
 };
-use std::time::Instant;
 
 /// A request.
 #[derive(Debug)]

@@ -277,7 +277,7 @@ impl Step<'_> {
     }
 
     /// Sets what the backend has to do next, and by when.
-    pub(super) fn expect_upstream(&mut self, link: Link, by: Option<std::time::Instant>) {
+    pub(super) fn expect_upstream(&mut self, link: Link, by: Option<crate::time::Instant>) {
         self.explain_timer(Timer::Server, by);
         if let Some(upstream) = self.worker.table.upstream(link.conn) {
             upstream.expect(self.cx, by);

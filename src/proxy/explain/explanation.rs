@@ -9,10 +9,11 @@ use crate::{
         phase::Phase,
         record::{PoolUse, Record as Line},
     },
+    time::Instant,
 };
 use std::{
     net::{IpAddr, SocketAddr},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 /// Facts of one request, at most. A request that is sent again and again, or whose body comes in a million pieces, must not fill the

@@ -8,10 +8,11 @@ use crate::{
         failure::Failure,
         record::{Record as Line, printable},
     },
+    time::Instant,
 };
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use rand::{Rng, RngExt as _};
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 /// The field by which a request asks to be explained, and by which its answer names the explanation.
 pub(in crate::proxy) const FIELD: &str = "Explain";

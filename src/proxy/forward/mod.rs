@@ -39,6 +39,7 @@ use crate::{
     backend::Backend,
     cache::{Mail, Ticket},
     http::{RequestHead, basic_user},
+    time::Instant,
 };
 use names::{Answer, Names, names};
 use origins::{Origins, of_tunnel};
@@ -46,7 +47,6 @@ use std::{
     fmt::{self, Write as _},
     net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
 };
 use wanted::Wanted;
 

@@ -40,8 +40,8 @@ pub(super) fn names() -> Names {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{cache::Ticket, proxy::questions::Look};
-    use std::{net::Ipv4Addr, time::Instant};
+    use crate::{cache::Ticket, proxy::questions::Look, time::Instant};
+    use std::net::Ipv4Addr;
 
     const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
     const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));

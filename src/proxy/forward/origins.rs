@@ -17,8 +17,11 @@
 //! All tunnels share an id: nothing is pooled or limited there, so their servers need no place.
 
 use super::Denied;
-use crate::backend::{Addresses, Backend, BackendId};
-use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Instant};
+use crate::{
+    backend::{Addresses, Backend, BackendId},
+    time::Instant,
+};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
 /// The id of every tunnel's server.
 pub(in crate::proxy) const TUNNELS: BackendId = BackendId(0);

@@ -20,13 +20,14 @@ use super::{measures::Series, shared::Shared};
 use crate::{
     http::RequestHead,
     net::process::{Usage, usage},
+    time::Instant,
     tls,
 };
 use families::{Family, Number, OfServer, PROXY, SERVER};
 use page::{Kind, Page};
 use serde_json::{Map, Value};
 use servers::{Server, Shown};
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 /// Whether the answer is to be in the format of OpenMetrics: it is named, and not refused. Prometheus names it first.
 pub(super) fn wants_open_metrics(head: &RequestHead) -> bool {

@@ -5,8 +5,8 @@ use crate::{
     backend::Backend,
     health::BackendHealth,
     proxy::{measures::NONE, shared::Shared},
+    time::Instant,
 };
-use std::time::Instant;
 
 /// A reading of one server. One that is in several upstreams has several.
 pub(super) struct Server<'a> {

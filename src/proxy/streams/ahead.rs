@@ -10,8 +10,8 @@
 //!     ╰───── half of it for each slow one ───────╯
 //! ```
 
-use crate::app::Reads;
-use std::time::{Duration, Instant};
+use crate::{app::Reads, time::Instant};
+use std::time::Duration;
 
 /// One frame of the usual size.
 pub(super) const LEAST: usize = 16 * 1024;

@@ -20,12 +20,10 @@ use crate::{
         routing::Way,
         shared::Shared,
     },
-};
-use rand::{RngExt as _, rngs::SmallRng};
-use std::{
-    net::{IpAddr, SocketAddr},
     time::Instant,
 };
+use rand::{RngExt as _, rngs::SmallRng};
+use std::net::{IpAddr, SocketAddr};
 
 /// Exchanges of one worker beyond which no stream is let in. As many as clients of HTTP/1.1 could have there, with as many
 /// connections as a worker takes.

@@ -52,15 +52,11 @@ use crate::{
     app::{ConnId, Cx, Origin, Progress, Reads, Secure, TimerKey},
     http::Fields,
     http2::{self, Connection, Limits},
+    time::Instant,
 };
 use ahead::Ahead;
 use shut::{Shut, Step};
-use std::{
-    mem,
-    net::SocketAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{mem, net::SocketAddr, sync::Arc, time::Duration};
 
 /// One connection.
 #[derive(Debug)]

@@ -13,8 +13,8 @@
 //! Most windows are opened before the first look, which is a system call. Those that are shut while others are looked at wait for the
 //! next round.
 
-use crate::app::Progress;
-use std::time::{Duration, Instant};
+use crate::{app::Progress, time::Instant};
+use std::time::Duration;
 
 /// The first look is after this part of the limit.
 const FIRST_LOOK: u32 = 8;

@@ -18,9 +18,10 @@ use crate::{
         exchange::Exchange,
         leaving::LetGo,
     },
+    time::Instant,
 };
 use bytes::Bytes;
-use std::{mem, time::Instant};
+use std::mem;
 
 impl Streams {
     /// How many bytes of content may go to the driver now.

@@ -25,7 +25,7 @@ use crate::{
     backend::{Addresses, Backend, BackendId},
     cache::CacheArgs,
     pool::PoolArgs,
-    time::Now,
+    time::{Instant, Now},
 };
 use clap::Parser;
 use std::{
@@ -33,7 +33,7 @@ use std::{
     io::ErrorKind,
     net::SocketAddr,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);

@@ -16,6 +16,7 @@ use crate::{
         process::{reap, split, tell},
         statistics::{Census, Report},
     },
+    time::Instant,
     units::Counted,
 };
 use nix::{sys::signal::Signal as Kill, unistd::Pid};
@@ -24,7 +25,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     os::unix::net::UnixStream,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// How long workers may take beyond their drain timeout before they are killed: they cut off their clients themselves. Also

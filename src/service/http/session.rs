@@ -14,9 +14,9 @@ use crate::{
     },
     service::HIGH_WATER,
     session::{self, ANSWERS, CloseReason, Session, Wants, Work, Worked},
-    time::Now,
+    time::{Instant, Now},
 };
-use std::{mem, sync::Arc, time::Instant};
+use std::{mem, sync::Arc};
 
 /// An HTTP/1.1 server's side of one connection.
 ///

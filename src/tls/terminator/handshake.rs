@@ -11,14 +11,10 @@ use super::{
 };
 use crate::{
     app::{Action, App, ConnId, Cx, Origin, TimerKey},
+    time::Instant,
     tls::{Failure, session::Session},
 };
-use std::{
-    collections::VecDeque,
-    mem,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
 
 /// Handshakes that one turn of the event loop answers. One takes about 160 µs, and a turn without it a few: so another connection
 /// waits for one of them at most, and even a loop that does nothing else loses little.

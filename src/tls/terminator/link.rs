@@ -3,10 +3,11 @@
 use crate::{
     app::{ConnId, Origin},
     buf::Output,
+    time::Instant,
     tls::{Server, session::Session},
 };
 use bytes::Bytes;
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{net::SocketAddr, sync::Arc};
 
 /// Sealed bytes that may wait with the driver and the kernel, of one connection. As large as the largest read, so that a spliced body
 /// is sealed at once; what goes beyond waits unsealed, where bytes of the cache are references and not copies.

@@ -23,12 +23,13 @@ use super::{Counters, Failure, Servers, Shared, session::Heard};
 use crate::{
     app::{Action, App, ConnId, Cx, ListenerId, Origin, Progress, TimerKey},
     buf::Unreadable,
+    time::Instant,
 };
 use handshake::Turns;
 use link::{End, Link, Links, Stage};
 use sending::{Input, Outgoing, Piece};
 use splices::Splices;
-use std::{fmt, io, mem, sync::Arc, time::Instant};
+use std::{fmt, io, mem, sync::Arc};
 
 /// Speaks TLS for an application.
 pub struct Terminator<A> {

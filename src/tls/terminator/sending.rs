@@ -21,6 +21,7 @@ use super::{
 use crate::{
     app::{Action, App, ConnId, Cx},
     buf::{FilePart, Readable, relax},
+    time::Instant,
     tls::session::RECORD,
 };
 use bytes::Bytes;
@@ -29,7 +30,6 @@ use std::{
     io::{self, ErrorKind, IoSlice},
     mem,
     sync::Arc,
-    time::Instant,
 };
 
 /// Pieces that are looked at to make one record of them.

@@ -15,10 +15,11 @@ use super::{
 };
 use crate::{
     app::{Action, App, ConnId, Cx, ServerId},
+    time::Instant,
     tls::{Failure, Servers, session::Session},
 };
 use bytes::Bytes;
-use std::{net::SocketAddr, time::Instant};
+use std::net::SocketAddr;
 
 impl Servers {
     /// A connection ends before the server was verified.

@@ -15,9 +15,9 @@ use crate::{
 };
 use socket_patterns::{
     broker::{Broker, BrokerArgs, Compaction, Parts, Writer},
-    time::Now,
+    time::{Instant, Now},
 };
-use std::{cell::RefCell, rc::Rc, sync::Arc, time::Instant};
+use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 /// The bytes above which a client is not heard, and what one read and one message may add.
 const MOST_UNSENT: usize = (256 + 64 + 64) * 1024;

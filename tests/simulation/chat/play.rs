@@ -16,9 +16,9 @@ use crate::{
 };
 use socket_patterns::{
     chat::{Census, ChatArgs, Door, Guard, Parts, Worker, Writer},
-    time::Now,
+    time::{Instant, Now},
 };
-use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration, time::Instant};
+use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
 
 /// The marks at which no more is fetched for a client and at which the driver takes no more, and the longest thing that it may be told.
 const MOST_UNSENT: usize = (16 + 16 + 8) * 1024;

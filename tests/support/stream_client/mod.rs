@@ -21,12 +21,13 @@ use bytes::Bytes;
 use socket_patterns::{
     buf::Output,
     http2::{Connection, ErrorCode, Limits, NoStream, Role, limits},
+    time::Instant,
 };
 use std::{
     collections::{BTreeMap, VecDeque},
     ops::RangeInclusive,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// A request that was not processed is sent again so many times.

@@ -6,10 +6,11 @@ use crate::{
     buf::Output,
     http::{Fields, Status},
     http2::{Connection, ErrorCode, Event, Limits, Role},
+    time::Instant,
 };
 use bytes::Bytes;
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// One message of a stream, as far as it came.
 #[derive(Debug, Default)]

@@ -1,14 +1,14 @@
 //! A server, fed with frames that are written by hand, and its answers as text.
 
-use crate::http2::{
-    Cause, Connection, Event, Limits, PREFACE, Reset, Role,
-    frame::{self, HEAD, Head, Kind},
-    hpack,
+use crate::{
+    http2::{
+        Cause, Connection, Event, Limits, PREFACE, Reset, Role,
+        frame::{self, HEAD, Head, Kind},
+        hpack,
+    },
+    time::Instant,
 };
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 

@@ -10,13 +10,13 @@ use crate::{
         Http2Script, Kind, Record, Script, Target, Timeline,
         clients::{Clients, Control, Orders},
     },
-    time::Now,
+    time::{Instant, Now},
 };
 use std::{
     collections::BTreeMap,
     io::ErrorKind,
     sync::{Arc, mpsc::channel},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 /// The server's behaviour by a request's number among all, from 0.

@@ -233,10 +233,10 @@ impl crate::session::Session for Nobody {
     fn wants(&self) -> crate::session::Wants {
         crate::session::Wants::Input
     }
-    fn deadline(&self) -> Option<std::time::Instant> {
+    fn deadline(&self) -> Option<crate::time::Instant> {
         None
     }
-    fn promised(&self) -> Option<std::time::Instant> {
+    fn promised(&self) -> Option<crate::time::Instant> {
         None
     }
     fn expire(&mut self, _: crate::time::Now) {}

@@ -4,11 +4,12 @@ use super::support::{PATIENCE, run};
 use crate::{
     app::{App, ConnId, Cx, Origin, TimerKey},
     net::{DriverConfig, clock},
+    time::Instant,
 };
 use std::{
     io::ErrorKind,
     sync::mpsc::{Sender, channel},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 const SOON: Duration = Duration::from_micros(200);

@@ -108,9 +108,9 @@ pub(super) fn reset_on_drop(stream: &TcpStream) {
 /// Lets time pass, for a peer that is slow.
 pub(super) fn pause(time: Duration) {
     #[allow(clippy::disallowed_methods)] // A real peer, in real time.
-    let until = std::time::Instant::now() + time;
+    let until = crate::time::Instant::now() + time;
     #[allow(clippy::disallowed_methods)]
-    while std::time::Instant::now() < until {
+    while crate::time::Instant::now() < until {
         std::thread::park_timeout(time);
     }
 }
