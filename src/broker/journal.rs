@@ -64,7 +64,7 @@ impl Journal {
         };
         let open = |number| disk.open(&Kind::Log.name(number)).map_err(failed(number));
         // A process that was killed may have left records that only the system's memory has, and clients are told of them from now on.
-        // If a sync had failed before, the system takes them for kept: so they are written again. Whatever the policy, a log that is not the
+        // If a sync had failed before, the system takes them for kept: so they are written again. Under each policy, a log that is not the
         // last one is whole.
         for log in &before {
             write_again(&*open(log.number)?, log.confirmed, log.len).map_err(failed(log.number))?;

@@ -126,7 +126,7 @@ pub fn starts_a_server(command: &str) -> bool {
     parts(command).iter().any(Part::serves)
 }
 
-/// What a plain `kill` is asked to end, as it was typed: `$server`.
+/// The programs that a plain `kill` ends, as they were typed: `$server`.
 pub fn ended(command: &str) -> Vec<&str> {
     let parts = parts(command);
     let kills = parts.iter().filter_map(|part| part.text.strip_prefix("kill "));
