@@ -312,7 +312,8 @@ impl Keyspace {
         self.broke(db, key);
     }
 
-    fn broke(&mut self, db: usize, key: &[u8]) {
+    /// Transactions that watch this key are to fail.
+    pub(crate) fn broke(&mut self, db: usize, key: &[u8]) {
         if !self.watched.is_empty()
             && let Some(clients) = self.watched.get(&(db, key.into()))
         {

@@ -101,7 +101,113 @@ A EXEC
 B DBSIZE
 A DBSIZE";
 
-/// Commands that leave a key as it was break no transaction.
+/// A client that wants no replies hears what is none: that it listens now, and messages.
+const SILENT: &str = "\
+A CLIENT REPLY OFF ~
+A GET k ~
+A SUBSCRIBE news ~
+A <
+B PUBLISH news hello
+A <
+A NOTHING ~
+A UNSUBSCRIBE news sport ~
+A <
+A <
+A CLIENT REPLY ON
+A CLIENT REPLY SKIP ~
+A CLIENT REPLY SKIP ~
+A GET k ~
+A PING
+A CLIENT REPLY SKIP ~
+A PSUBSCRIBE n* ~
+A <
+A PING
+A PUNSUBSCRIBE
+A CLIENT REPLY SKIP ~
+A RESET ~
+A PING
+A CLIENT REPLY SKIP ~
+A BLPOP q 0 &
+B RPUSH q x y z
+A PING
+A CLIENT REPLY SKIP ~
+A BLPOP nothing 0.001 ~
+A PING
+A CLIENT REPLY OFF ~
+A BLPOP nothing 0.001 ~
+A BLPOP q 0.001 ~
+A CLIENT REPLY ON
+B LLEN q
+A SUBSCRIBE news
+A CLIENT GETNAME
+A CLIENT KILL ID 99999
+A COMMAND COUNT";
+
+/// A key that has expired and was not removed yet is absent for a transaction: its removal is no change, and that it expired is one.
+const STALE: &str = "\
+B DEBUG SET-ACTIVE-EXPIRE 0
+B SET stale 1 PXAT 1
+A WATCH stale
+B DEL stale
+A MULTI
+A PING
+A EXEC
+B SET stale 1 PXAT 1
+A WATCH stale
+B GET stale
+B SET stale 2
+A MULTI
+A PING
+A EXEC
+B SET stale 1 PXAT 1
+A WATCH stale
+A MULTI
+A PING
+A EXEC
+B SET stale 1 PXAT 1
+A WATCH stale
+B FLUSHDB
+A MULTI
+A PING
+A EXEC
+A WATCH stale
+B SET stale 1 PXAT 1
+A MULTI
+A PING
+A EXEC
+B SET stale 1 PXAT 1
+A WATCH stale
+B SWAPDB 0 1
+A MULTI
+A PING
+A EXEC
+A WATCH stale
+B SWAPDB 0 1
+A MULTI
+A PING
+A EXEC
+B SELECT 1
+B SET stale 1 PXAT 1
+A WATCH stale
+B SWAPDB 0 1
+A MULTI
+A PING
+A EXEC
+A WATCH stale
+B SWAPDB 0 1
+B SELECT 0
+B SET stale 1
+A MULTI
+A PING
+A EXEC
+A WATCH stale
+B PEXPIREAT stale 1
+A MULTI
+A PING
+A EXEC
+B DEBUG SET-ACTIVE-EXPIRE 1";
+
+/// Commands that leave a key as it was break no transaction, but LTRIM.
 const UNCHANGED: &str = "\
 B SADD from a b
 B SADD to a
@@ -111,6 +217,12 @@ A MULTI
 A PING
 A EXEC
 B SETBIT bits 1 1
+B RPUSH list 1 2
+A WATCH list
+B LTRIM list 0 5
+A MULTI
+A PING
+A EXEC
 A WATCH bits
 B SETBIT bits 1 1
 B SETBIT bits 0 0
@@ -174,6 +286,11 @@ C <
 B LRANGE empty 0 -1
 B DEL empty
 A BLMOVE from to LEFT RIGHT 0 &
+B RPUSH alone x
+B EXPIREAT alone 4000000000
+B RPOPLPUSH alone alone
+B LMOVE alone alone LEFT LEFT
+B EXPIRETIME alone
 C BLPOP to 0 &
 B LPUSH from moved
 A <

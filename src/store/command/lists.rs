@@ -132,11 +132,15 @@ pub(crate) fn ltrim(call: &mut Call<'_>) -> Outcome {
     let key = call.word(1);
     let (start, stop) = (call.integer(2)?, call.integer(3)?);
     let trimmed = call.keys.change_if(call.client.db, key, |list: &mut List| {
-        let span = span(start, stop, list.len());
+        let (span, len) = (span(start, stop, list.len()), list.len());
         list.keep(span.start, span.end);
+        list.len() < len
     })?;
-    if trimmed.is_some() {
-        call.touched(key);
+    match trimmed {
+        Some(true) => call.touched(key),
+        // As the original has it: a transaction that watches the list fails, and nothing is written.
+        Some(false) => call.keys.broke(call.client.db, key),
+        None => {}
     }
     call.out.ok();
     Ok(())
@@ -264,8 +268,18 @@ pub(crate) fn shift(call: &mut Call<'_>, from: End, to: End) -> Outcome<bool> {
         return Ok(false);
     }
     call.check::<List>(target)?;
-    let Some(item) = take(call, source, from, 1)?.pop() else { return Ok(false) };
-    call.keys.change_or_make(call.client.db, target, |list: &mut List| list.push(to, &item))?;
+    let moved = if source == target {
+        // In one change: a list whose only element goes and comes back is there all the time, and so is its time to expire.
+        let turn = |list: &mut List| list.pop(from).inspect(|item| list.push(to, item));
+        call.keys.change_if(call.client.db, source, turn)?.flatten()
+    } else {
+        let item = take(call, source, from, 1)?.pop();
+        if let Some(item) = &item {
+            call.keys.change_or_make(call.client.db, target, |list: &mut List| list.push(to, item))?;
+        }
+        item
+    };
+    let Some(item) = moved else { return Ok(false) };
     call.keys.signal(call.client.db, target);
     call.touched(target);
     call.out.bulk(&item);
