@@ -1,6 +1,7 @@
 //! The parameters that CONFIG reads and sets.
 
-use super::{glob, random::Random};
+use super::{glob, random::Random, value::Encodings};
+use std::borrow::Cow;
 
 /// Databases: the original's default.
 pub(crate) const DATABASES: usize = 16;
@@ -68,6 +69,11 @@ impl Policy {
     /// Whether uses are counted. Otherwise the time of the last one is kept.
     pub(crate) fn counts(self) -> bool {
         matches!(self, Self::AllKeys(Order::Lfu) | Self::Volatile(Order::Lfu))
+    }
+
+    /// Whether the uses of each key decide which one goes.
+    pub(crate) fn remembers(self) -> bool {
+        matches!(self, Self::AllKeys(Order::Lru | Order::Lfu) | Self::Volatile(Order::Lru | Order::Lfu))
     }
 
     /// The first knowledge of a new key: seconds; or minutes and a count, in 24 and 8 bits.
@@ -140,6 +146,7 @@ pub(crate) struct Config {
     /// The listener's, as clients are told.
     pub(crate) address: String,
     pub(crate) append_only: bool,
+    pub(crate) encodings: Encodings,
 }
 
 impl Default for Config {
@@ -162,6 +169,7 @@ impl Default for Config {
             port: 0,
             address: String::new(),
             append_only: true,
+            encodings: Encodings::default(),
         }
     }
 }
@@ -180,20 +188,21 @@ const NAMES: [&str; 17] = [
     "auto-aof-rewrite-percentage",
     "auto-aof-rewrite-min-size",
     "save",
+    "appendonly",
     "maxclients",
     "dir",
     "port",
-    "appendonly",
     "databases",
 ];
-const SETTABLE: usize = 12;
+const SETTABLE: usize = 13;
 
 impl Config {
     /// The parameters whose names fit one of the patterns, with their values.
     pub(crate) fn find<'p>(&self, patterns: impl Iterator<Item = &'p [u8]> + Clone) -> Vec<(&'static str, String)> {
         let fits =
             |name: &&str| patterns.clone().any(|pattern| glob::matches(&pattern.to_ascii_lowercase(), name.as_bytes()));
-        NAMES.iter().filter(|name| fits(name)).map(|name| (*name, self.value(name))).collect()
+        let names = NAMES.into_iter().chain(Encodings::names());
+        names.filter(fits).map(|name| (name, self.value(name))).collect()
     }
 
     fn value(&self, name: &str) -> String {
@@ -221,13 +230,14 @@ impl Config {
             "port" => self.port.to_string(),
             "appendonly" => if self.append_only { "yes" } else { "no" }.to_owned(),
             "databases" => DATABASES.to_string(),
-            _ => String::new(),
+            _ => self.encodings.value(name).map_or(String::new(), |value| value.to_string()),
         }
     }
 
     /// Whether there is such a parameter, and whether it can be set.
     pub(crate) fn known(name: &str) -> Option<bool> {
-        NAMES.iter().position(|known| *known == name).map(|place| place < SETTABLE)
+        let place = NAMES.iter().position(|known| *known == name);
+        place.map(|place| place < SETTABLE).or_else(|| Encodings::names().any(|other| other == name).then_some(true))
     }
 
     /// Sets one.
@@ -235,7 +245,14 @@ impl Config {
     /// # Errors
     ///
     /// The rule that the value breaks.
-    pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), &'static str> {
+    pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), Cow<'static, str>> {
+        match self.encodings.set(name, value, memory) {
+            Some(result) => result.map_err(Cow::Owned),
+            None => self.set_own(name, value).map_err(Cow::Borrowed),
+        }
+    }
+
+    fn set_own(&mut self, name: &str, value: &str) -> Result<(), &'static str> {
         const MEMORY: &str = "argument must be a memory value";
         const NUMBER: &str = "argument couldn't be parsed into an integer";
         match name {
@@ -270,12 +287,18 @@ impl Config {
                 self.bulk_limit = limit;
             }
             "client-output-buffer-limit" => self.set_output(value)?,
-            "timeout" => self.timeout = value.parse().map_err(|_| NUMBER)?,
-            "auto-aof-rewrite-percentage" => self.rewrite_percentage = value.parse().map_err(|_| NUMBER)?,
+            "timeout" => self.timeout = number(value)?,
+            "auto-aof-rewrite-percentage" => self.rewrite_percentage = number(value)?,
             "auto-aof-rewrite-min-size" => self.rewrite_min_size = memory(value).ok_or(MEMORY)? as u64,
             // No snapshot is ever saved.
             "save" if value.trim().is_empty() => {}
             "save" => return Err("snapshots are left out: changes are in the append-only file"),
+            "appendonly" => match value.to_ascii_lowercase().as_str() {
+                "yes" if self.append_only => {}
+                "no" if !self.append_only => {}
+                "yes" | "no" => return Err("it is decided when the server starts: --data, or --in-memory"),
+                _ => return Err("argument must be 'yes' or 'no'"),
+            },
             _ => return Err("can't set immutable config"),
         }
         Ok(())
@@ -302,6 +325,13 @@ impl Config {
     }
 }
 
+/// A number that is not below zero, as the original holds it.
+fn number(text: &str) -> Result<u64, &'static str> {
+    let value: i64 = text.parse().map_err(|_| "argument couldn't be parsed into an integer")?;
+    let value = u64::try_from(value).ok().filter(|value| *value <= i32::MAX as u64);
+    value.ok_or("argument must be between 0 and 2147483647 inclusive")
+}
+
 /// A size as the original reads it: bytes, or with kb, mb, gb (of 1024) or k, m, g (of 1000).
 fn memory(text: &str) -> Option<usize> {
     let lower = text.to_ascii_lowercase();
@@ -317,5 +347,7 @@ fn memory(text: &str) -> Option<usize> {
         "gb" => 1 << 30,
         _ => return None,
     };
-    digits.parse::<usize>().ok()?.checked_mul(factor)
+    // All digits: one that does not fit is as large as can be.
+    let number = if digits.is_empty() { return None } else { digits.parse().unwrap_or(usize::MAX) };
+    number.checked_mul(factor)
 }

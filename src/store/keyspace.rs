@@ -16,7 +16,7 @@ use super::{
     fault::{Fault, Outcome},
     log::{self, Log},
     random::Random,
-    value::{ALLOCATION, Kind, Text, Value},
+    value::{ALLOCATION, Encodings, Kind, Text, Value},
 };
 use indexmap::{IndexMap, IndexSet};
 use std::{
@@ -98,6 +98,7 @@ pub(crate) struct Keyspace {
 }
 
 impl Keyspace {
+    pub(crate) encodings: Encodings,
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             dbs: (0..DATABASES).map(|home| Db { home, ..Db::default() }).collect(),
@@ -123,6 +124,7 @@ impl Keyspace {
         let (place, _, entry) = self.dbs[db].keys.get_full(key)?;
         if entry.expires != 0 && entry.expires <= self.now && self.expires {
             self.expire(db, key);
+            encodings: Encodings::default(),
             return None;
         }
         Some(place)
@@ -211,6 +213,7 @@ impl Keyspace {
         key: &[u8],
         act: impl FnOnce(&mut K) -> R,
     ) -> Outcome<Option<R>> {
+        entry.value.settle(&self.encodings);
         self.change(db, key, |value| K::of_mut(value).map(act).ok_or(Fault::WrongType)).transpose()
     }
 
@@ -234,7 +237,8 @@ impl Keyspace {
     }
 
     /// Gives a key a value in place of all that it was.
-    pub(crate) fn put(&mut self, db: usize, key: &[u8], value: Value, expires: i64) {
+    pub(crate) fn put(&mut self, db: usize, key: &[u8], mut value: Value, expires: i64) {
+        value.settle(&self.encodings);
         let (epoch, fresh) = (self.epoch, self.policy.fresh(self.now));
         let Some((place, name, entry)) = self.dbs[db].keys.get_full_mut(key) else {
             return self.insert(db, key, value, expires);
@@ -252,7 +256,8 @@ impl Keyspace {
         self.signal(db, key);
     }
 
-    fn insert(&mut self, db: usize, key: &[u8], value: Value, expires: i64) {
+    fn insert(&mut self, db: usize, key: &[u8], mut value: Value, expires: i64) {
+        value.settle(&self.encodings);
         let name: Key = key.into();
         self.used += KEY + key.len() + value.weight();
         if expires != 0 {

@@ -4,6 +4,7 @@ use super::{
     super::{
         config::{DATABASES, seconds, uses},
         glob,
+        value::{Text, Value},
     },
     Call, Fault, Outcome, number, refuse, subcommands,
 };
@@ -228,13 +229,18 @@ pub(crate) fn object(call: &mut Call<'_>) -> Outcome {
         _ => return subcommands::unknown(call.words),
     }
     let (now, counts) = (call.keys.now, call.keys.policy.counts());
+    let may_share = call.world.config.max_memory == 0 || !call.keys.policy.remembers();
     let Some(entry) = call.keys.peek(db, key) else {
         call.out.null();
         return Ok(());
     };
     match &*what {
         b"encoding" => call.out.bulk(entry.value.encoding().as_bytes()),
-        b"refcount" => call.out.int(1),
+        // The original has small integers once, for all keys, unless each value has to keep its own time of use.
+        b"refcount" => {
+            let is_shared = matches!(entry.value, Value::Text(Text::Int(0..10_000))) && may_share;
+            call.out.int(if is_shared { i64::from(i32::MAX) } else { 1 });
+        }
         b"freq" if counts => call.out.int(i64::from(uses(entry.access, now))),
         b"freq" => {
             return refuse(

@@ -1,6 +1,9 @@
 //! The process: its parameters, its file, its end.
 
-use super::{super::world::Ask, Call, Fault, Outcome, refuse, subcommands};
+use super::{
+    super::{config::Config, world::Ask},
+    Call, Fault, Outcome, refuse, subcommands,
+};
 use std::time::UNIX_EPOCH;
 
 pub(crate) fn time(call: &mut Call<'_>) -> Outcome {
@@ -98,34 +101,35 @@ pub(crate) fn config(call: &mut Call<'_>) -> Outcome {
     Ok(())
 }
 
-/// Sets all parameters, or none.
+/// Sets all parameters, or none. All names are looked at before the first value.
 fn set(call: &mut Call<'_>) -> Outcome {
     if call.words.len() % 2 == 1 {
         return Err(Fault::Syntax);
     }
-    let mut config = call.world.config.clone();
-    let mut seen: Vec<String> = Vec::new();
+    let text = |at: usize| String::from_utf8_lossy(call.word(at)).into_owned();
+    let failed = |name: &str, why: &str| {
+        Err(Fault::Text(format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {why}").into()))
+    };
+    let mut named: Vec<(String, String)> = Vec::new();
     for at in (2..call.words.len()).step_by(2) {
-        let name = String::from_utf8_lossy(call.word(at)).to_ascii_lowercase();
-        let failed = |why: &str| format!("ERR CONFIG SET failed (possibly related to argument '{name}') - {why}");
-        if seen.contains(&name) {
-            return refuse(failed("duplicate parameter"));
-        }
-        match super::super::config::Config::known(&name) {
+        let name = text(at).to_ascii_lowercase();
+        match Config::known(&name) {
             None => {
-                let word = String::from_utf8_lossy(call.word(at)).into_owned();
-                return refuse(format!("ERR Unknown option or number of arguments for CONFIG SET - '{word}'"));
+                return refuse(format!("ERR Unknown option or number of arguments for CONFIG SET - '{}'", text(at)));
             }
-            Some(false) => return refuse(failed("can't set immutable config")),
-            Some(true) => {}
+            Some(false) => return failed(&name, "can't set immutable config"),
+            Some(true) if named.iter().any(|(other, _)| *other == name) => return failed(&name, "duplicate parameter"),
+            Some(true) => named.push((name, text(at + 1))),
         }
-        let value = String::from_utf8_lossy(call.word(at + 1)).into_owned();
-        if let Err(why) = config.set(&name, &value) {
-            return refuse(failed(why));
+    }
+    let mut config = call.world.config.clone();
+    for (name, value) in &named {
+        if let Err(why) = config.set(name, value) {
+            return failed(name, &why);
         }
-        seen.push(name);
     }
     call.keys.policy = config.policy;
+    call.keys.encodings = config.encodings;
     call.world.config = config;
     call.out.ok();
     Ok(())

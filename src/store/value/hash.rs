@@ -1,10 +1,7 @@
 //! A hash: fields with values, in the order in which they came while it is small.
 
-use super::{ALLOCATION, LONGEST};
+use super::{ALLOCATION, Encodings};
 use indexmap::IndexMap;
-
-/// Fields beyond which the original keeps a table.
-const MOST: usize = 128;
 
 /// Memory of one field besides its bytes: its place, its part of the index, two allocations.
 const FIELD: usize = 48 + 2 * ALLOCATION;
@@ -13,6 +10,8 @@ const FIELD: usize = 48 + 2 * ALLOCATION;
 pub(crate) struct Hash {
     fields: IndexMap<Box<[u8]>, Box<[u8]>>,
     bytes: usize,
+    /// The longest field or value that was set since it was last settled. `None`: none was.
+    longest: Option<usize>,
     is_table: bool,
 }
 
@@ -44,7 +43,7 @@ impl Hash {
 
     /// Whether the field is new.
     pub(crate) fn set(&mut self, field: &[u8], value: &[u8]) -> bool {
-        self.is_table |= field.len() > LONGEST || value.len() > LONGEST;
+        self.longest = self.longest.max(Some(field.len().max(value.len())));
         if let Some(place) = self.fields.get_mut(field) {
             self.bytes = self.bytes + value.len() - place.len();
             *place = value.into();
@@ -52,8 +51,13 @@ impl Hash {
         }
         self.bytes += field.len() + value.len() + FIELD;
         self.fields.insert(field.into(), value.into());
-        self.is_table |= self.fields.len() > MOST;
         true
+    }
+
+    pub(super) fn settle(&mut self, encodings: &Encodings) {
+        if let Some(longest) = self.longest.take() {
+            self.is_table |= !encodings.is_small_hash(self.fields.len(), longest);
+        }
     }
 
     pub(crate) fn remove(&mut self, field: &[u8]) -> bool {

@@ -2,12 +2,14 @@
 //!
 //! A value knows its weight at any moment without counting: each change adds what it added. The limit of memory stands on that.
 
+mod encodings;
 mod hash;
 pub(crate) mod list;
 mod set;
 mod text;
 mod zset;
 
+pub(crate) use encodings::Encodings;
 pub(crate) use hash::Hash;
 pub(crate) use list::List;
 pub(crate) use set::Set;
@@ -16,9 +18,6 @@ pub(crate) use zset::{Added, ZSet};
 
 /// Memory of one allocation besides its bytes: its header, and half of the rounding to sixteen.
 pub(crate) const ALLOCATION: usize = 16;
-
-/// A collection with more elements, or with a longer one, is no `listpack` in the original. The kinds differ in the first number.
-const LONGEST: usize = 64;
 
 /// The value of a key.
 #[derive(Debug, Clone)]
@@ -50,6 +49,16 @@ impl Value {
             Self::Hash(hash) => hash.encoding(),
             Self::Set(set) => set.encoding(),
             Self::ZSet(zset) => zset.encoding(),
+        }
+    }
+
+    /// After a change: what has become large stays so.
+    pub(crate) fn settle(&mut self, encodings: &Encodings) {
+        match self {
+            Self::Text(_) | Self::List(_) => {}
+            Self::Hash(hash) => hash.settle(encodings),
+            Self::Set(set) => set.settle(encodings),
+            Self::ZSet(zset) => zset.settle(encodings),
         }
     }
 

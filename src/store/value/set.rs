@@ -2,13 +2,11 @@
 
 use super::{
     super::number::{self, Decimal},
-    ALLOCATION,
+    ALLOCATION, Encodings,
+    encodings::MOST_INTS,
 };
 use indexmap::IndexSet;
 use std::borrow::Cow;
-
-/// Integers beyond which the original keeps a table.
-const MOST: usize = 512;
 
 /// Memory of one member besides its bytes.
 const MEMBER: usize = 32 + ALLOCATION;
@@ -18,13 +16,20 @@ pub(crate) type Member<'s> = Cow<'s, [u8]>;
 
 #[derive(Debug, Clone)]
 pub(crate) enum Set {
-    Ints(Vec<i64>),
-    Table { members: IndexSet<Box<[u8]>>, bytes: usize },
+    Ints {
+        values: Vec<i64>,
+        /// One is new since it was last settled.
+        has_grown: bool,
+    },
+    Table {
+        members: IndexSet<Box<[u8]>>,
+        bytes: usize,
+    },
 }
 
 impl Default for Set {
     fn default() -> Self {
-        Self::Ints(Vec::new())
+        Self::Ints { values: Vec::new(), has_grown: false }
     }
 }
 
@@ -35,14 +40,14 @@ fn written(value: i64) -> Vec<u8> {
 impl Set {
     pub(crate) fn len(&self) -> usize {
         match self {
-            Self::Ints(ints) => ints.len(),
+            Self::Ints { values, .. } => values.len(),
             Self::Table { members, .. } => members.len(),
         }
     }
 
     pub(super) fn weight(&self) -> usize {
         match self {
-            Self::Ints(ints) => ints.capacity() * 8 + ALLOCATION,
+            Self::Ints { values, .. } => values.capacity() * 8 + ALLOCATION,
             Self::Table { bytes, .. } => *bytes,
         }
     }
@@ -53,12 +58,14 @@ impl Set {
 
     /// Whether a scan tells all of it at once, as the original does.
     pub(crate) fn is_small(&self) -> bool {
-        matches!(self, Self::Ints(_))
+        matches!(self, Self::Ints { .. })
     }
 
     pub(crate) fn has(&self, member: &[u8]) -> bool {
         match self {
-            Self::Ints(ints) => number::integer(member).is_some_and(|value| ints.binary_search(&value).is_ok()),
+            Self::Ints { values, .. } => {
+                number::integer(member).is_some_and(|value| values.binary_search(&value).is_ok())
+            }
             Self::Table { members, .. } => members.contains(member),
         }
     }
@@ -66,7 +73,7 @@ impl Set {
     /// The member at a place, as it happens to be.
     pub(crate) fn nth(&self, index: usize) -> Option<Member<'_>> {
         match self {
-            Self::Ints(ints) => ints.get(index).map(|value| Cow::Owned(written(*value))),
+            Self::Ints { values, .. } => values.get(index).map(|value| Cow::Owned(written(*value))),
             Self::Table { members, .. } => members.get_index(index).map(|member| Cow::Borrowed(&**member)),
         }
     }
@@ -77,20 +84,19 @@ impl Set {
 
     /// Whether it is new.
     pub(crate) fn add(&mut self, member: &[u8]) -> bool {
-        if let Self::Ints(ints) = self {
+        if let Self::Ints { values, has_grown } = self {
             if let Some(value) = number::integer(member) {
-                match ints.binary_search(&value) {
+                match values.binary_search(&value) {
                     Ok(_) => return false,
-                    Err(place) if ints.len() < MOST => {
-                        ints.insert(place, value);
+                    Err(place) if values.len() < MOST_INTS => {
+                        values.insert(place, value);
+                        *has_grown = true;
                         return true;
                     }
                     Err(_) => {}
                 }
             }
-            let members: IndexSet<Box<[u8]>> = ints.iter().map(|value| written(*value).into_boxed_slice()).collect();
-            let bytes = members.iter().map(|member| member.len() + MEMBER).sum();
-            *self = Self::Table { members, bytes };
+            self.make_table();
         }
         let Self::Table { members, bytes } = self else { return false };
         if members.contains(member) {
@@ -101,11 +107,28 @@ impl Set {
         true
     }
 
+    fn make_table(&mut self) {
+        if let Self::Ints { values, .. } = self {
+            let members: IndexSet<Box<[u8]>> = values.iter().map(|value| written(*value).into_boxed_slice()).collect();
+            let bytes = members.iter().map(|member| member.len() + MEMBER).sum();
+            *self = Self::Table { members, bytes };
+        }
+    }
+
+    pub(super) fn settle(&mut self, encodings: &Encodings) {
+        if let Self::Ints { values, has_grown } = self
+            && std::mem::take(has_grown)
+            && !encodings.is_small_set(values.len())
+        {
+            self.make_table();
+        }
+    }
+
     pub(crate) fn remove(&mut self, member: &[u8]) -> bool {
         match self {
-            Self::Ints(ints) => {
-                let place = number::integer(member).and_then(|value| ints.binary_search(&value).ok());
-                place.map(|place| ints.remove(place)).is_some()
+            Self::Ints { values, .. } => {
+                let place = number::integer(member).and_then(|value| values.binary_search(&value).ok());
+                place.map(|place| values.remove(place)).is_some()
             }
             Self::Table { members, bytes } => {
                 let removed = members.swap_remove(member);

@@ -9,15 +9,12 @@
 //! added up: a million members are two thousand blocks, and adding two thousand numbers takes a microsecond. The original has a skip list
 //! for this; blocks are simpler and their pairs lie side by side.
 
-use super::{ALLOCATION, LONGEST};
+use super::{ALLOCATION, Encodings};
 use indexmap::IndexMap;
 use std::{cmp::Ordering, rc::Rc};
 
 /// Pairs of one block at most.
 const BLOCK: usize = 512;
-
-/// Members beyond which the original has a skip list.
-const MOST: usize = 128;
 
 /// Memory of one member besides its bytes: its pair, its place in the table, and the counts of its one allocation.
 const MEMBER: usize = 32 + 40 + 16 + ALLOCATION;
@@ -40,6 +37,8 @@ pub(crate) struct ZSet {
     scores: IndexMap<Rc<[u8]>, f64>,
     order: Vec<Vec<Pair>>,
     bytes: usize,
+    /// The longest member that is new since it was last settled. `None`: none is.
+    longest: Option<usize>,
     is_large: bool,
 }
 
@@ -87,7 +86,6 @@ impl ZSet {
     pub(crate) fn add(&mut self, member: &[u8], score: f64) -> Added {
         // There is one zero: two would be in an order.
         let score = if score == 0.0 { 0.0 } else { score };
-        self.is_large |= member.len() > LONGEST;
         if let Some((place, _, old)) = self.scores.get_full_mut(member) {
             if *old == score {
                 return Added::Same;
@@ -98,12 +96,18 @@ impl ZSet {
             name.into_iter().for_each(|member| self.put(Pair { score, member }));
             return Added::Moved;
         }
+        self.longest = self.longest.max(Some(member.len()));
         let name: Rc<[u8]> = member.into();
         self.scores.insert(Rc::clone(&name), score);
         self.put(Pair { score, member: name });
         self.bytes += member.len() + MEMBER;
-        self.is_large |= self.scores.len() > MOST;
         Added::New
+    }
+
+    pub(super) fn settle(&mut self, encodings: &Encodings) {
+        if let Some(longest) = self.longest.take() {
+            self.is_large |= !encodings.is_small_zset(self.scores.len(), longest);
+        }
     }
 
     pub(crate) fn remove(&mut self, member: &[u8]) -> Option<f64> {
