@@ -28,7 +28,8 @@ pub(crate) struct Client {
     pub(crate) is_known: bool,
     /// MULTI was called.
     pub(crate) multi: Option<Multi>,
-    pub(crate) watching: Vec<Watched>,
+    /// Keys that it watches.
+    pub(crate) watching: Vec<Place>,
     pub(crate) subscribed: Subscribed,
     /// It is shown all commands.
     pub(crate) is_monitor: bool,
@@ -57,13 +58,6 @@ pub(crate) struct Multi {
     pub(crate) is_refused: bool,
     /// Bytes of memory.
     pub(crate) weight: usize,
-}
-
-#[derive(Debug)]
-pub(crate) struct Watched {
-    pub(crate) place: Place,
-    /// It had expired already, and counts as absent.
-    pub(crate) was_expired: bool,
 }
 
 /// Channels that it listens to.

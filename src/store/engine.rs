@@ -364,15 +364,7 @@ impl Engine {
     /// The commands of a transaction, one after the other and nothing in between.
     fn exec(&mut self, client: &mut Client, exec: &Command, words: Words<'_>) {
         let multi = client.multi.take().unwrap_or_default();
-        let now = self.keys.now;
-        for watched in &client.watching {
-            let (db, key) = &watched.place;
-            let entry = self.keys.dbs[*db].keys.get(key);
-            if !watched.was_expired && entry.is_some_and(|entry| entry.expires != 0 && entry.expires <= now) {
-                self.keys.broken.insert(client.id);
-            }
-        }
-        let is_broken = self.keys.broken.contains(&client.id);
+        let is_broken = self.keys.is_broken(client);
         self.keys.unwatch(client);
         if multi.is_refused {
             self.world.errors += 1;

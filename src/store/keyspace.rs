@@ -10,7 +10,7 @@
 //! clients wait for.
 
 use super::{
-    client::{Client, Key, Place, Watched},
+    client::{Client, Key, Place},
     config::{DATABASES, Policy},
     dump::dump,
     fault::{Fault, Outcome},
@@ -50,6 +50,13 @@ pub(crate) struct Db {
     pub(crate) home: usize,
 }
 
+impl Db {
+    /// Whether a key is still here although its time has come.
+    fn has_expired(&self, key: &[u8], now: i64) -> bool {
+        self.keys.get(key).is_some_and(|entry| entry.expires != 0 && entry.expires <= now)
+    }
+}
+
 /// A copy of all keys as they were at one moment, on its way to a file.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
@@ -70,6 +77,14 @@ pub(crate) struct Counts {
     pub(crate) evicted: u64,
 }
 
+/// A client that watches a key.
+#[derive(Debug)]
+pub(crate) struct Watcher {
+    pub(crate) client: u64,
+    /// The key is here, has expired, and had done so when the client began to watch. For the client it is absent, and that it is removed is no change.
+    pub(crate) was_expired: bool,
+}
+
 #[derive(Debug)]
 pub(crate) struct Keyspace {
     pub(crate) dbs: Vec<Db>,
@@ -83,10 +98,11 @@ pub(crate) struct Keyspace {
     pub(crate) random: Random,
     pub(crate) counts: Counts,
     pub(crate) policy: Policy,
+    pub(crate) encodings: Encodings,
     pub(crate) snapshot: Option<Snapshot>,
     pub(crate) epoch: u32,
-    /// Keys that were watched when transactions began, by clients.
-    pub(crate) watched: HashMap<Place, Vec<u64>>,
+    /// Keys that are watched for transactions, and by whom.
+    pub(crate) watched: HashMap<Place, Vec<Watcher>>,
     /// Clients whose watched keys have changed.
     pub(crate) broken: HashSet<u64>,
     /// Clients that wait for an element, the first one first.
@@ -98,7 +114,6 @@ pub(crate) struct Keyspace {
 }
 
 impl Keyspace {
-    pub(crate) encodings: Encodings,
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             dbs: (0..DATABASES).map(|home| Db { home, ..Db::default() }).collect(),
@@ -109,6 +124,7 @@ impl Keyspace {
             random: Random::new(seed),
             counts: Counts::default(),
             policy: Policy::NoEviction,
+            encodings: Encodings::default(),
             snapshot: None,
             epoch: 0,
             watched: HashMap::new(),
@@ -124,7 +140,6 @@ impl Keyspace {
         let (place, _, entry) = self.dbs[db].keys.get_full(key)?;
         if entry.expires != 0 && entry.expires <= self.now && self.expires {
             self.expire(db, key);
-            encodings: Encodings::default(),
             return None;
         }
         Some(place)
@@ -198,6 +213,7 @@ impl Keyspace {
         entry.access = access;
         let before = entry.value.weight();
         let result = act(&mut entry.value);
+        entry.value.settle(&self.encodings);
         self.used = self.used + entry.value.weight() - before;
         let is_empty = !matches!(entry.value, Value::Text(_)) && entry.value.elements() == 0;
         if is_empty {
@@ -213,7 +229,6 @@ impl Keyspace {
         key: &[u8],
         act: impl FnOnce(&mut K) -> R,
     ) -> Outcome<Option<R>> {
-        entry.value.settle(&self.encodings);
         self.change(db, key, |value| K::of_mut(value).map(act).ok_or(Fault::WrongType)).transpose()
     }
 
@@ -320,18 +335,46 @@ impl Keyspace {
     /// Transactions that watch this key are to fail.
     pub(crate) fn broke(&mut self, db: usize, key: &[u8]) {
         if !self.watched.is_empty()
-            && let Some(clients) = self.watched.get(&(db, key.into()))
+            && let Some(watchers) = self.watched.get_mut(&(db, key.into()))
         {
-            self.broken.extend(clients);
+            let is_there = self.dbs[db].keys.contains_key(key);
+            for watcher in watchers {
+                if watcher.was_expired && !is_there {
+                    watcher.was_expired = false;
+                } else {
+                    self.broken.insert(watcher.client);
+                }
+            }
         }
+    }
+
+    /// A client watches a key from now on.
+    pub(crate) fn watch(&mut self, client: &mut Client, key: &[u8]) {
+        let place = (client.db, key.into());
+        if client.watching.contains(&place) {
+            return;
+        }
+        let was_expired = self.dbs[client.db].has_expired(key, self.now);
+        self.watched.entry(place.clone()).or_default().push(Watcher { client: client.id, was_expired });
+        client.watching.push(place);
+    }
+
+    /// Whether a transaction of this client must not run: a key that it watches is not what it was, or has expired since and was not removed yet.
+    pub(crate) fn is_broken(&self, client: &Client) -> bool {
+        let has_expired = |place: &Place| {
+            let watchers = self.watched.get(place).into_iter().flatten();
+            watchers.filter(|watcher| watcher.client == client.id).any(|watcher| !watcher.was_expired)
+                && self.dbs[place.0].has_expired(&place.1, self.now)
+        };
+        self.broken.contains(&client.id) || client.watching.iter().any(has_expired)
     }
 
     /// The client watches nothing any more.
     pub(crate) fn unwatch(&mut self, client: &mut Client) {
-        for Watched { place, .. } in std::mem::take(&mut client.watching) {
-            if let Some(clients) = self.watched.get_mut(&place) {
-                clients.retain(|id| *id != client.id);
-                if clients.is_empty() {
+        for place in std::mem::take(&mut client.watching) {
+            if let Some(watchers) = self.watched.get_mut(&place) {
+                watchers.retain(|watcher| watcher.client != client.id);
+                if watchers.is_empty() {
                     self.watched.remove(&place);
                 }
             }
@@ -351,20 +394,33 @@ impl Keyspace {
 
     /// Removes all keys of a database.
     pub(crate) fn flush(&mut self, db: usize) -> usize {
+        self.about_to_be(db, None);
         let removed = std::mem::take(&mut self.dbs[db].keys);
         for (key, entry) in &removed {
             self.used -= KEY + key.len() + entry.value.weight() + if entry.expires != 0 { VOLATILE } else { 0 };
         }
         self.dbs[db].volatile = IndexSet::new();
-        self.flushed(db, |key| removed.contains_key(key));
         removed.len()
     }
 
-    /// Tells transactions of keys of a database that are others now.
-    fn flushed(&mut self, db: usize, is_changed: impl Fn(&Key) -> bool) {
-        let changed = self.watched.iter().filter(|((place, key), _)| *place == db && is_changed(key));
-        let clients: Vec<u64> = changed.flat_map(|(_, clients)| clients).copied().collect();
-        self.broken.extend(clients);
+    /// Tells transactions that a database will hold what another one holds, or nothing.
+    fn about_to_be(&mut self, db: usize, other: Option<usize>) {
+        let (now, before) = (self.now, &self.dbs[db]);
+        let after = other.map(|other| &self.dbs[other]);
+        for ((_, key), watchers) in self.watched.iter_mut().filter(|((place, _), _)| *place == db) {
+            let was_there = before.keys.contains_key(key);
+            let will_be_there = after.is_some_and(|after| after.keys.contains_key(key));
+            let will_have_expired = after.is_some_and(|after| after.has_expired(key, now));
+            for watcher in watchers.iter_mut().filter(|_| was_there || will_be_there) {
+                // It is absent before and after, as far as the client can see.
+                let is_absent = (watcher.was_expired || !was_there) && (!will_be_there || will_have_expired);
+                if is_absent {
+                    watcher.was_expired = will_have_expired;
+                } else {
+                    self.broken.insert(watcher.client);
+                }
+            }
+        }
     }
 
     /// Exchanges two databases.
@@ -372,12 +428,10 @@ impl Keyspace {
         if a == b {
             return;
         }
+        self.about_to_be(a, Some(b));
+        self.about_to_be(b, Some(a));
         self.dbs.swap(a, b);
-        let differs = |key: &Key, dbs: &[Db]| dbs[a].keys.contains_key(key) || dbs[b].keys.contains_key(key);
         for db in [a, b] {
-            let changed = self.watched.iter().filter(|((place, key), _)| *place == db && differs(key, &self.dbs));
-            let clients: Vec<u64> = changed.flat_map(|(_, clients)| clients).copied().collect();
-            self.broken.extend(clients);
             let waited: Vec<Key> =
                 self.waiting.keys().filter(|(place, _)| *place == db).map(|(_, key)| Rc::clone(key)).collect();
             waited

@@ -21,7 +21,7 @@ impl Redis {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
         let child = Command::new("redis-server")
-            .args(["--port", "0", "--save", "", "--unixsocket"])
+            .args(["--port", "0", "--save", "", "--enable-debug-command", "yes", "--unixsocket"])
             .arg(&path)
             .arg("--dir")
             .arg(folder.path())

@@ -391,7 +391,7 @@ fn wait_for_waiting(connect: &impl Fn() -> Client, words: &str) {
 #[test]
 fn scenes_of_several_clients_are_played_as_by_redis_server() {
     let Some(redis) = Redis::start() else { return };
-    for scene in [CHANNELS, TRANSACTIONS, UNCHANGED, MONITORED, WAITING] {
+    for scene in [CHANNELS, SILENT, TRANSACTIONS, STALE, UNCHANGED, MONITORED, WAITING] {
         for resp3 in [false, true] {
             let store = store(&["--in-memory"]);
             redis.client().say("FLUSHALL");

@@ -1,9 +1,6 @@
 //! MULTI and what belongs to it. EXEC itself runs other commands, so it is in `engine.rs`.
 
-use super::{
-    super::client::{Multi, Watched},
-    Call, Outcome, refuse,
-};
+use super::{super::client::Multi, Call, Outcome, refuse};
 
 pub(crate) fn multi(call: &mut Call<'_>) -> Outcome {
     if call.client.multi.is_some() {
@@ -32,17 +29,8 @@ pub(crate) fn watch(call: &mut Call<'_>) -> Outcome {
     if call.client.multi.is_some() {
         return refuse("ERR WATCH inside MULTI is not allowed");
     }
-    let (db, now) = (call.db(), call.keys.now);
-    for key in call.words.from(1) {
-        let place = (db, key.into());
-        if call.client.watching.iter().any(|watched| watched.place == place) {
-            continue;
-        }
-        let entry = call.keys.dbs[db].keys.get(key);
-        let was_expired = entry.is_some_and(|entry| entry.expires != 0 && entry.expires <= now);
-        call.keys.watched.entry(place.clone()).or_default().push(call.client.id);
-        call.client.watching.push(Watched { place, was_expired });
-    }
+    let words = call.words;
+    words.from(1).for_each(|key| call.keys.watch(call.client, key));
     call.out.ok();
     Ok(())
 }
