@@ -18,11 +18,33 @@ pub(crate) struct Reply {
     pub(crate) bytes: Vec<u8>,
     /// Which of the two protocols.
     pub(crate) resp3: bool,
+    /// Parts that a client hears also when it wants no replies.
+    asides: Vec<std::ops::Range<usize>>,
 }
 
 impl Reply {
     pub(crate) fn new(resp3: bool) -> Self {
-        Self { bytes: Vec::new(), resp3 }
+        Self { bytes: Vec::new(), resp3, asides: Vec::new() }
+    }
+
+    /// Writes what is no reply: the client hears it even if it wants none.
+    pub(crate) fn aside(&mut self, write: impl FnOnce(&mut Self)) {
+        let start = self.bytes.len();
+        write(self);
+        self.asides.push(start..self.bytes.len());
+    }
+
+    /// A command begins: where in the bytes.
+    pub(crate) fn begin(&mut self) -> usize {
+        self.asides.clear();
+        self.bytes.len()
+    }
+
+    /// Leaves out the replies since a command began.
+    pub(crate) fn mute(&mut self, start: usize) {
+        let kept: Vec<u8> = self.asides.drain(..).filter_map(|part| self.bytes.get(part)).flatten().copied().collect();
+        self.bytes.truncate(start);
+        self.bytes.extend(kept);
     }
 
     fn head(&mut self, kind: u8, number: i64) {
@@ -139,6 +161,6 @@ impl Reply {
         self.array(lines.len() + 2);
         lines.iter().for_each(|line| self.simple(line));
         self.simple("HELP");
-        self.simple("    Print this help.");
+        self.simple("    Prints this help.");
     }
 }

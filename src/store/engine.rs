@@ -178,12 +178,17 @@ impl Engine {
                     client.query = input.len() - at;
                     if words.len() > 0 {
                         self.execute(client, words);
+                    } else if client.replies != Replies::Off {
+                        // As the original has it: a line without a word is the command whose reply was to be skipped.
+                        client.replies = Replies::On;
                     }
                     parser.reset();
                     at += len;
                 }
                 Err(Broken(why)) => {
-                    self.reply.error(&why);
+                    if client.replies == Replies::On {
+                        self.reply.error(&why);
+                    }
                     client.is_closing = true;
                 }
             }
@@ -201,7 +206,7 @@ impl Engine {
 
     /// One command, in the order of checks of the original.
     fn execute(&mut self, client: &mut Client, words: Words<'_>) {
-        let start = self.reply.bytes.len();
+        let start = self.reply.begin();
         if client.replies == Replies::SkipNext {
             client.replies = Replies::Skip;
         }
@@ -209,12 +214,20 @@ impl Engine {
         if let Err(fault) = self.admit(client, words) {
             self.refuse(client, words.at(0), &fault);
         }
+        self.hush(client, start);
+    }
+
+    /// Leaves out what a command has said since `start`, if its client does not want to hear it.
+    pub(super) fn hush(&mut self, client: &mut Client, start: usize) {
         match client.replies {
             Replies::On | Replies::SkipNext => {}
             Replies::Off => self.reply.bytes.truncate(start),
             Replies::Skip => {
-                self.reply.bytes.truncate(start);
-                client.replies = Replies::On;
+                self.reply.mute(start);
+                // A command that waits has yet to be answered.
+                if client.wait.is_none() {
+                    client.replies = Replies::On;
+                }
             }
         }
     }

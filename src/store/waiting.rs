@@ -55,7 +55,9 @@ impl Engine {
             let command = Table.find(words.at(0)).filter(|_| self.has(place, words.at(0)));
             if let Some(command) = command {
                 self.reply.resp3 = client.resp3;
+                let start = self.reply.begin();
                 self.run(&mut client, command, words, false);
+                self.hush(&mut client, start);
             }
             if command.is_none() || client.wait.is_some() {
                 // It keeps its places, and the time that it was given at first.
@@ -119,6 +121,7 @@ impl Engine {
         let Some(mut client) = self.world.clients.take(slot) else { return };
         if let Some(wait) = client.wait.take() {
             self.reply.resp3 = client.resp3;
+            let start = self.reply.begin();
             if with_error {
                 self.reply.error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
             } else if wait.ends_with_array {
@@ -126,6 +129,7 @@ impl Engine {
             } else {
                 self.reply.null();
             }
+            self.hush(&mut client, start);
             self.go_on(&client, &wait.keys);
         }
         self.finish(client);

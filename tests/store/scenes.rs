@@ -1,6 +1,7 @@
 //! Scenes of several clients: played on the store and on a real `redis-server`, and all that each client hears is the same.
 //!
-//! A line is a client's name and a command, or a name and `<` for what it hears without having asked.
+//! A line is a client's name and a command, or a name and `<` for what it hears without having asked. A command with `&` behind it waits, and
+//! one with `~` has no reply.
 
 use super::{
     redis::Redis,
@@ -216,13 +217,13 @@ B SMOVE from to a
 A MULTI
 A PING
 A EXEC
-B SETBIT bits 1 1
 B RPUSH list 1 2
 A WATCH list
 B LTRIM list 0 5
 A MULTI
 A PING
 A EXEC
+B SETBIT bits 1 1
 A WATCH bits
 B SETBIT bits 1 1
 B SETBIT bits 0 0
@@ -285,12 +286,12 @@ A <
 C <
 B LRANGE empty 0 -1
 B DEL empty
-A BLMOVE from to LEFT RIGHT 0 &
 B RPUSH alone x
 B EXPIREAT alone 4000000000
 B RPOPLPUSH alone alone
 B LMOVE alone alone LEFT LEFT
 B EXPIRETIME alone
+A BLMOVE from to LEFT RIGHT 0 &
 C BLPOP to 0 &
 B LPUSH from moved
 A <
@@ -349,6 +350,10 @@ fn play(scene: &str, resp3: bool, connect: impl Fn() -> Client) -> Vec<String> {
             assert!(!matches!(client.say(if resp3 { "HELLO 3" } else { "HELLO 2" }), Value::Error(_)));
             client
         });
+        if let Some(words) = words.strip_suffix(" ~") {
+            client.send(&words.split(' ').collect::<Vec<_>>());
+            continue;
+        }
         let reply = match words {
             "<" => client.read(),
             _ => match words.strip_suffix(" &") {

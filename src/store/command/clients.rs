@@ -81,7 +81,7 @@ fn reply(call: &mut Call<'_>) -> Outcome {
         }
         b"off" => call.client.replies = Replies::Off,
         b"skip" => {
-            if call.client.replies == Replies::On {
+            if call.client.replies != Replies::Off {
                 call.client.replies = Replies::SkipNext;
             }
         }

@@ -1,6 +1,6 @@
 //! The connection itself: who the client is, and which protocol it speaks.
 
-use super::{Call, Fault, Outcome, keys, number, refuse, transactions};
+use super::{super::client::Replies, Call, Fault, Outcome, keys, number, refuse, transactions};
 
 /// The version whose answers these are. Clients choose by it what they may ask.
 pub(crate) const VERSION: &str = "7.0.15";
@@ -50,7 +50,9 @@ pub(crate) fn reset(call: &mut Call<'_>) -> Outcome {
     call.client.resp3 = false;
     call.out.resp3 = false;
     call.client.name.clear();
-    call.client.replies = super::super::client::Replies::On;
+    if call.client.replies != Replies::Skip {
+        call.client.replies = Replies::On;
+    }
     call.client.is_known = call.world.config.password.is_empty();
     call.out.simple("RESET");
     Ok(())

@@ -28,10 +28,13 @@ fn count(client: &Client, kind: Kind) -> usize {
 }
 
 fn told(call: &mut Call<'_>, word: &str, name: Option<&[u8]>, kind: Kind) {
-    call.out.push(3);
-    call.out.bulk(word.as_bytes());
-    call.out.bulk_or_null(name);
-    call.out.len(count(call.client, kind));
+    let count = count(call.client, kind);
+    call.out.aside(|out| {
+        out.push(3);
+        out.bulk(word.as_bytes());
+        out.bulk_or_null(name);
+        out.len(count);
+    });
 }
 
 fn join(call: &mut Call<'_>, kind: Kind, word: &str) -> Outcome {
@@ -92,7 +95,7 @@ fn deliver(call: &mut Call<'_>, ids: &[u64], write: impl Fn(&mut Reply)) {
     for id in ids {
         if *id == call.client.id {
             // Before the reply to the command itself.
-            write(call.out);
+            call.out.aside(&write);
         } else if let Some(client) = call.world.clients.by_id(*id)
             && !client.is_closing
         {
