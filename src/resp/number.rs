@@ -21,12 +21,42 @@ pub(crate) fn integer(text: &[u8]) -> Option<i64> {
     if negative { Some(below) } else { below.checked_neg() }
 }
 
-/// A number with a point or an exponent, or infinity; never NaN.
+/// A number with a point or an exponent, or infinity; never NaN. One that is too large, or so small that it would be zero, is refused.
 pub(crate) fn float(text: &[u8]) -> Option<f64> {
-    let word = std::str::from_utf8(text).ok()?;
-    let value: f64 = word.parse().ok()?;
-    let named = text.iter().any(|byte| matches!(byte, b'n' | b'N'));
-    (!value.is_nan() && (value.is_finite() || named)).then_some(value)
+    let (value, is_exact) = real(text)?;
+    (is_exact || value.is_subnormal()).then_some(value)
+}
+
+/// A number to add to another with more digits than are held here: one that is too small is zero.
+pub(crate) fn addend(text: &[u8]) -> Option<f64> {
+    real(text).filter(|(value, is_exact)| *is_exact || value.is_finite()).map(|(value, _)| value)
+}
+
+/// The bound of a range: blanks may stand before it, nothing is zero, and a number that is too large is infinity.
+pub(crate) fn bound(text: &[u8]) -> Option<f64> {
+    blank(text).map(|(value, _)| value)
+}
+
+/// A number to sort by: as a bound, but a number has to be one that can be held.
+pub(crate) fn weight(text: &[u8]) -> Option<f64> {
+    blank(text).filter(|(_, is_exact)| *is_exact).map(|(value, _)| value)
+}
+
+fn blank(text: &[u8]) -> Option<(f64, bool)> {
+    match text {
+        [] => Some((0.0, true)),
+        [b' ' | b'\t'..=b'\r', rest @ ..] if !rest.is_empty() => blank(rest),
+        _ => real(text),
+    }
+}
+
+/// A number, and whether it is in the range of numbers that are held with all their digits.
+fn real(text: &[u8]) -> Option<(f64, bool)> {
+    let value: f64 = std::str::from_utf8(text).ok()?.parse().ok().filter(|value: &f64| !value.is_nan())?;
+    let is_named = text.iter().any(|byte| matches!(byte, b'n' | b'N'));
+    let mut digits = text.iter().take_while(|byte| !matches!(byte, b'e' | b'E'));
+    let is_zero = !digits.any(|digit| matches!(digit, b'1'..=b'9'));
+    Some((value, value.is_normal() || is_named || is_zero))
 }
 
 /// Room for an integer in decimal.
@@ -130,9 +160,33 @@ mod tests {
         ] {
             assert_eq!(score(value), expected);
         }
-        for (text, expected) in [("1e400", None), ("inf", Some(f64::INFINITY)), ("nan", None), ("", None), ("1 ", None)]
-        {
-            assert_eq!(float(text.as_bytes()), expected, "{text}");
+    }
+
+    #[test]
+    fn numbers_are_read_as_by_c() {
+        // As a score, as a bound, and to sort by.
+        for (text, expected) in [
+            ("1.5", [Some(1.5); 3]),
+            ("+1", [Some(1.0); 3]),
+            ("-.5e1", [Some(-5.0); 3]),
+            ("0e500", [Some(0.0); 3]),
+            ("inf", [Some(f64::INFINITY); 3]),
+            ("-Infinity", [Some(f64::NEG_INFINITY); 3]),
+            ("1e400", [None, Some(f64::INFINITY), None]),
+            ("-1e400", [None, Some(f64::NEG_INFINITY), None]),
+            ("1e-400", [None, Some(0.0), None]),
+            ("1e-310", [Some(1e-310), Some(1e-310), None]),
+            ("", [None, Some(0.0), Some(0.0)]),
+            (" 1", [None, Some(1.0), Some(1.0)]),
+            ("\t\n1", [None, Some(1.0), Some(1.0)]),
+            (" ", [None; 3]),
+            ("1 ", [None; 3]),
+            ("nan", [None; 3]),
+            ("e5", [None; 3]),
+            ("1e", [None; 3]),
+        ] {
+            let found = [float(text.as_bytes()), bound(text.as_bytes()), weight(text.as_bytes())];
+            assert_eq!(found, expected, "{text:?}");
         }
     }
 }

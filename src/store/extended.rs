@@ -44,6 +44,12 @@ impl Extended {
         let (rest, power) = rest.split_once(['e', 'E']).unwrap_or((rest, "0"));
         let power: i32 = power.parse().ok().filter(|power| (-100..=100).contains(power))?;
         let (whole, fraction) = rest.split_once('.').unwrap_or((rest, ""));
+        // More decimals than can be worked with change the last bit at most.
+        let (fraction, beyond) = match fraction.char_indices().nth(usize::try_from(19 + power).unwrap_or(0)) {
+            Some((end, _)) => fraction.split_at(end),
+            None => (fraction, ""),
+        };
+        let is_cut = beyond.bytes().any(|digit| digit != b'0');
         let fraction = fraction.trim_end_matches('0');
         // The point moves to the right, and zeros fill up what is behind the last digit.
         let decimals = i32::try_from(fraction.len()).ok()? - power;
@@ -68,9 +74,9 @@ impl Extended {
         let (second, last) = ((rest << 64) / divisor, (rest << 64) % divisor);
         let shift = i32::try_from(shift).ok()?;
         if first >> 64 == 0 {
-            Some(Self::round(negative, (first << 64) | second, -shift - 64, last != 0))
+            Some(Self::round(negative, (first << 64) | second, -shift - 64, last != 0 || is_cut))
         } else {
-            Some(Self::round(negative, first, -shift, second != 0 || last != 0))
+            Some(Self::round(negative, first, -shift, second != 0 || last != 0 || is_cut))
         }
     }
 
@@ -127,7 +133,7 @@ impl Extended {
 pub(crate) fn sum(before: Option<&[u8]>, by: &[u8]) -> Outcome<String> {
     let text = |bytes| std::str::from_utf8(bytes).map_err(|_| Fault::NotFloat);
     let (before, by) = (text(before.unwrap_or(b"0"))?, text(by)?);
-    let valid = |word: &str| number::float(word.as_bytes()).ok_or(Fault::NotFloat);
+    let valid = |word: &str| number::addend(word.as_bytes()).ok_or(Fault::NotFloat);
     let (a, b) = (valid(before)?, valid(by)?);
     if let (Some(a), Some(b)) = (Extended::parse(before), Extended::parse(by))
         && let Some(sum) = a.add(b).write()
@@ -160,6 +166,9 @@ mod tests {
             ("100", "0.25", "100.25"),
             ("1e3", "5.780", "1005.78000000000000003"),
             ("1e-2", "12.5E1", "125.01"),
+            ("0", "3.14159265358979323846264338327950288", "3.14159265358979324"),
+            ("1", "3.14159265358979323846264338327950288", "4.14159265358979324"),
+            ("0", "0.3333333333333333333333333333333333333", "0.33333333333333333"),
         ] {
             assert_eq!(sum(Some(before.as_bytes()), by.as_bytes()), Ok(expected.to_owned()), "{before} + {by}");
         }

@@ -130,12 +130,12 @@ pub(crate) fn hincrby(call: &mut Call<'_>) -> Outcome {
 
 pub(crate) fn hincrbyfloat(call: &mut Call<'_>) -> Outcome {
     let (key, field) = (call.word(1), call.word(2));
-    let by = call.float(3)?;
+    let by = number::addend(call.word(3)).ok_or(Fault::NotFloat)?;
     if by.is_infinite() {
         return refuse("ERR value is NaN or Infinity");
     }
     let before = call.collection::<Hash>(key)?.and_then(|hash| hash.at(field)).map(<[u8]>::to_vec);
-    if before.as_deref().is_some_and(|before| number::float(before).is_none()) {
+    if before.as_deref().is_some_and(|before| number::addend(before).is_none()) {
         return refuse("ERR hash value is not a float");
     }
     let sum = extended::sum(before.as_deref(), call.word(3))?;

@@ -82,7 +82,7 @@ fn weigh(call: &mut Call<'_>, query: &Query<'_>, items: Vec<Vec<u8>>) -> Outcome
         if !query.by_name
             && let Some(name) = &name
         {
-            let Some(value) = number::float(name) else {
+            let Some(value) = number::weight(name) else {
                 return refuse("ERR One or more scores can't be converted into double");
             };
             number = value;

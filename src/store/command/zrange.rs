@@ -20,10 +20,7 @@ impl Scores {
     pub(crate) fn parse(min: &[u8], max: &[u8]) -> Outcome<Self> {
         let bound = |word: &[u8]| {
             let (open, word) = word.strip_prefix(b"(").map_or((false, word), |rest| (true, rest));
-            // As C reads numbers: blanks before one are skipped, and nothing is zero.
-            let word = word.trim_ascii_start();
-            let value = if word.is_empty() { Some(0.0) } else { number::float(word) };
-            value.map(|value| (value, open))
+            number::bound(word).map(|value| (value, open))
         };
         match (bound(min), bound(max)) {
             (Some((min, above)), Some((max, below))) => Ok(Self { min, max, above, below }),

@@ -80,7 +80,9 @@ pub(crate) fn zadd(call: &mut Call<'_>) -> Outcome {
 }
 
 pub(crate) fn zincrby(call: &mut Call<'_>) -> Outcome {
-    add(call, &Options { increment: true, ..Options::default() }, 2)
+    // As the original reads it, an option may stand before the increment. So the word NX is no increment that is no number.
+    let (options, at) = options(call);
+    add(call, &Options { increment: true, ..options }, at)
 }
 
 fn add(call: &mut Call<'_>, options: &Options, at: usize) -> Outcome {

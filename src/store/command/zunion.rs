@@ -6,6 +6,7 @@ use super::{
     zsets::{self, Scored},
 };
 use indexmap::IndexMap;
+use std::cmp::Ordering;
 
 /// How the scores of one member become one.
 #[derive(Debug, Clone, Copy)]
@@ -109,7 +110,7 @@ fn combine(query: &Query<'_>, inputs: Vec<Vec<Scored>>, how: Combine) -> Vec<Sco
     let all = query.keys.len();
     let wanted = found.into_iter().filter(|(_, (_, times))| how != Combine::Inter || *times == all);
     let mut result: Vec<Scored> = wanted.map(|(member, (score, _))| (member, score)).collect();
-    result.sort_by(|a, b| a.1.total_cmp(&b.1).then_with(|| a.0.cmp(&b.0)));
+    result.sort_by(|a, b| a.1.partial_cmp(&b.1).unwrap_or(Ordering::Equal).then_with(|| a.0.cmp(&b.0)));
     result
 }
 
