@@ -221,7 +221,7 @@ impl Engine {
     pub(super) fn hush(&mut self, client: &mut Client, start: usize) {
         match client.replies {
             Replies::On | Replies::SkipNext => {}
-            Replies::Off => self.reply.bytes.truncate(start),
+            Replies::Off => self.reply.mute(start),
             Replies::Skip => {
                 self.reply.mute(start);
                 // A command that waits has yet to be answered.
@@ -313,7 +313,7 @@ impl Engine {
         {
             return command::refuse(format!(
                 "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
-                command.name
+                name
             ));
         }
         Ok((command, name))
@@ -411,9 +411,12 @@ fn listens(command: &Command) -> bool {
     command.name.ends_with("subscribe")
 }
 
-/// As the original words it: at most 128 bytes of arguments.
+/// As the original words it: at most 128 bytes of arguments, and none behind a zero.
 fn unknown(words: Words<'_>) -> Fault {
-    let shown = |bytes: &[u8], most: usize| String::from_utf8_lossy(&bytes[..bytes.len().min(most)]).into_owned();
+    let shown = |bytes: &[u8], most: usize| {
+        let bytes = &bytes[..bytes.len().min(most)];
+        String::from_utf8_lossy(bytes.split(|byte| *byte == 0).next().unwrap_or_default()).into_owned()
+    };
     let mut arguments = String::new();
     for word in words.from(1) {
         if arguments.len() >= 128 {

@@ -1,6 +1,6 @@
 //! COMMAND: which commands there are, for clients that ask.
 
-use super::{Call, Command, FLAGS, Outcome, keyspec, refuse, subcommands};
+use super::{super::glob, Call, Command, FLAGS, Fault, Outcome, keyspec, refuse, subcommands};
 
 const HELP: &[&str] = &[
     "COMMAND <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
@@ -8,7 +8,7 @@ const HELP: &[&str] = &[
     "    Return details about all Redis commands.",
     "COUNT",
     "    Return the total number of commands in this Redis server.",
-    "LIST",
+    "LIST [FILTERBY (MODULE <module-name>|ACLCAT <category>|PATTERN <pattern>)]",
     "    Return a list of all commands in this Redis server.",
     "INFO [<command-name> ...]",
     "    Return details about multiple Redis commands.",
@@ -33,10 +33,7 @@ pub(crate) fn command(call: &mut Call<'_>) -> Outcome {
         b"count" => {
             call.out.len(call.commands.all().len());
         }
-        b"list" => {
-            let all = call.commands.all();
-            call.out.bulks(all.iter().map(|command| command.name));
-        }
+        b"list" => return list(call),
         b"info" => {
             let names: Vec<&[u8]> = match call.words.len() {
                 2 => call.commands.all().iter().map(|command| command.name.as_bytes()).collect(),
@@ -46,7 +43,7 @@ pub(crate) fn command(call: &mut Call<'_>) -> Outcome {
             for name in names {
                 match call.commands.find(name) {
                     Some(command) => describe(call, command),
-                    None => call.out.null_array(),
+                    None => call.out.null(),
                 }
             }
         }
@@ -71,17 +68,47 @@ fn describe(call: &mut Call<'_>, command: &Command) {
     for number in [command.keys.0, command.keys.1, command.keys.2] {
         call.out.int(i64::from(number));
     }
-    let categories =
-        [command.flags & super::WRITE != 0, command.flags & super::READONLY != 0, command.flags & super::FAST != 0];
-    let speed = if categories[2] { "@fast" } else { "@slow" };
-    let kinds = [(categories[0], "@write"), (categories[1], "@read"), (true, speed)];
-    let kinds: Vec<&str> = kinds.iter().filter(|(has, _)| *has).map(|(_, name)| *name).collect();
+    let kinds: Vec<&str> = categories(command).collect();
     call.out.set(kinds.len());
-    kinds.iter().for_each(|kind| call.out.simple(kind));
+    kinds.iter().for_each(|kind| call.out.simple(&format!("@{kind}")));
     // Hints, places of keys in the newer form, subcommands.
-    call.out.array(0);
-    call.out.array(0);
-    call.out.array(0);
+    (0..3).for_each(|_| call.out.set(0));
+}
+
+fn categories(command: &Command) -> impl Iterator<Item = &'static str> + use<> {
+    let has = |flag| command.flags & flag != 0;
+    let speed = if has(super::FAST) { "fast" } else { "slow" };
+    [(has(super::WRITE), "write"), (has(super::READONLY), "read"), (true, speed)]
+        .into_iter()
+        .filter_map(|(has, name)| has.then_some(name))
+}
+
+/// The names of all commands and subcommands, or of some.
+fn list(call: &mut Call<'_>) -> Outcome {
+    let mut names: Vec<&str> = Vec::new();
+    let word = if call.words.len() == 5 { call.word(4) } else { b"" };
+    let filter = call.words.len() > 2;
+    if filter && (call.words.len() != 5 || !call.words.is(2, "filterby")) {
+        return Err(Fault::Syntax);
+    }
+    let by = if filter { call.word(3).to_ascii_lowercase() } else { Vec::new() };
+    for command in call.commands.all() {
+        for name in [command.name].into_iter().chain(subcommands::of(command)) {
+            let is_one = match &*by {
+                b"" => true,
+                // There are no modules.
+                b"module" => false,
+                b"aclcat" => categories(command).any(|kind| kind.as_bytes().eq_ignore_ascii_case(word)),
+                b"pattern" => glob::matches(&word.to_ascii_lowercase(), name.as_bytes()),
+                _ => return Err(Fault::Syntax),
+            };
+            if is_one {
+                names.push(name);
+            }
+        }
+    }
+    call.out.bulks(names.iter());
+    Ok(())
 }
 
 fn docs(call: &mut Call<'_>) {

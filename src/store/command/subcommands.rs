@@ -61,6 +61,12 @@ const SUBCOMMANDS: &[(&str, &[(&str, i32)])] = &[
     ("script", &[("script|exists", -3), ("script|flush", -2)]),
 ];
 
+/// The names of the subcommands of a command.
+pub(crate) fn of(command: &Command) -> impl Iterator<Item = &'static str> + use<> {
+    let rows = SUBCOMMANDS.iter().find(|(name, _)| *name == command.name);
+    rows.into_iter().flat_map(|(_, rows)| rows.iter().map(|(name, _)| *name))
+}
+
 /// Refuses a subcommand that there is not, or that has too few or too many words. Tells the name of what is asked for.
 pub(crate) fn check(command: &Command, words: Words<'_>) -> Outcome<&'static str> {
     let Some((container, rows)) = SUBCOMMANDS.iter().find(|(name, _)| *name == command.name) else {
