@@ -13,6 +13,7 @@
 //!                        Fresh      Stale      Validate ──▶ backend ──▶ 304 ──▶ freshened entry ──▶ store
 //! ```
 
+pub mod answers;
 pub mod args;
 pub mod audience;
 pub mod collapse;
@@ -33,7 +34,6 @@ pub mod range;
 pub mod readers;
 mod representation;
 pub mod reuse;
-pub mod serve;
 pub mod status;
 pub mod store;
 pub mod stored;
@@ -45,6 +45,7 @@ pub mod validate;
 pub mod validators;
 pub mod vary;
 
+pub use answers::{Answer, Incomplete, answer};
 pub use args::{CacheArgs, CacheConfig, Pattern};
 pub use audience::Audience;
 pub use collapse::{Join, Lead};
@@ -57,7 +58,6 @@ pub use mail::{Mail, Ticket};
 pub use policy::{NotStored, Rules, may_look_up, may_store};
 pub use representation::Representation;
 pub use reuse::{Reuse, Situation, Stale, Validate, is_server_failure, reuse};
-pub use serve::{Answer, Incomplete, answer};
 pub use status::{CacheStatus, Did, Forward};
 pub use store::{Found, Mark, Place, Store};
 pub use stored::{Body, Extent, Stored, storable};

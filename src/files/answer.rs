@@ -6,7 +6,7 @@
 //!       │
 //! does the request still apply? ── no ──▶ 412                                       condition
 //!       │
-//! does the client have it? a part? ─────▶ 304, 206, 416, 200                        cache::serve
+//! does the client have it? a part? ─────▶ 304, 206, 416, 200                        cache::answers
 //! ```
 
 use super::{

@@ -11,7 +11,7 @@
 //! Last in, first out: of ten connections of which three suffice, the same three stay in use and warm, and seven reach
 //! their idle timeout. First in, first out would keep all ten alive for ever.
 
-use super::{CloseReason, Lease, PoolConfig};
+use super::{Lease, NotKept, PoolConfig};
 use crate::time::Instant;
 use std::collections::VecDeque;
 
@@ -79,27 +79,27 @@ impl PoolConfig {
     }
 
     /// Whether a connection may serve another request, judged when the last one is through.
-    pub(super) fn admit(&self, lease: &Lease, now: Instant) -> Result<(), CloseReason> {
+    pub(super) fn admit(&self, lease: &Lease, now: Instant) -> Result<(), NotKept> {
         if self.max == 0 {
-            return Err(CloseReason::PoolingOff);
+            return Err(NotKept::PoolingOff);
         }
         if self.requests.is_some_and(|most| lease.served >= most) {
-            return Err(CloseReason::TooManyRequests);
+            return Err(NotKept::TooManyRequests);
         }
         self.young(lease, now)
     }
 
     /// Whether a connection that has idled since `idle.since` may still be used.
-    pub(super) fn fresh<C>(&self, idle: &Idle<C>, now: Instant) -> Result<(), CloseReason> {
+    pub(super) fn fresh<C>(&self, idle: &Idle<C>, now: Instant) -> Result<(), NotKept> {
         if now.saturating_duration_since(idle.since) >= self.idle_timeout {
-            return Err(CloseReason::IdleTooLong);
+            return Err(NotKept::IdleTooLong);
         }
         self.young(&idle.lease, now)
     }
 
-    fn young(&self, lease: &Lease, now: Instant) -> Result<(), CloseReason> {
+    fn young(&self, lease: &Lease, now: Instant) -> Result<(), NotKept> {
         match self.lifetime {
-            Some(lifetime) if now.saturating_duration_since(lease.opened) >= lifetime => Err(CloseReason::TooOld),
+            Some(lifetime) if now.saturating_duration_since(lease.opened) >= lifetime => Err(NotKept::TooOld),
             _ => Ok(()),
         }
     }
@@ -135,20 +135,20 @@ mod tests {
         let old = 10 * SECOND;
         for (config, served, age, expected) in [
             (base, 1, old - NANO, Ok(())),
-            (base, 1, old, Err(CloseReason::TooOld)),
+            (base, 1, old, Err(NotKept::TooOld)),
             (base, u32::MAX, SECOND, Ok(())),
             (ageless, 1, 1000 * old, Ok(())),
             (few, 2, SECOND, Ok(())),
-            (few, 3, SECOND, Err(CloseReason::TooManyRequests)),
-            (off, 1, NANO, Err(CloseReason::PoolingOff)),
+            (few, 3, SECOND, Err(NotKept::TooManyRequests)),
+            (off, 1, NANO, Err(NotKept::PoolingOff)),
         ] {
             assert_eq!(config.admit(&lease(start, served), start + age), expected, "{served} {age:?} {config:?}");
         }
         for (config, opened_before, idle_for, expected) in [
             (base, SECOND, 4 * SECOND - NANO, Ok(())),
-            (base, SECOND, 4 * SECOND, Err(CloseReason::IdleTooLong)),
+            (base, SECOND, 4 * SECOND, Err(NotKept::IdleTooLong)),
             (base, 7 * SECOND, 3 * SECOND - NANO, Ok(())),
-            (base, 7 * SECOND, 3 * SECOND, Err(CloseReason::TooOld)),
+            (base, 7 * SECOND, 3 * SECOND, Err(NotKept::TooOld)),
             (ageless, 1000 * SECOND, 3 * SECOND, Ok(())),
         ] {
             let (conn, since) = (0u32, start + 2000 * SECOND);

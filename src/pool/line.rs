@@ -1,6 +1,6 @@
 //! One worker's side of waiting: joining the line, being granted another look, giving up, passing on.
 
-use super::{BackendSet, Client, CloseReason, Granted, Pool, QueueFull, queue::Grant, slots::HandedTo, turns::Place};
+use super::{BackendSet, Client, Granted, NotKept, Pool, QueueFull, queue::Grant, slots::HandedTo, turns::Place};
 use crate::time::Instant;
 
 /// The line.
@@ -112,7 +112,7 @@ impl<C: Copy + Eq, T: Copy + Ord> Pool<C, T> {
                     HandedTo::There => {
                         closing.extend(self.backends[backend.index()].idle.pop_oldest());
                         self.stats.idle -= 1;
-                        self.stats.closed.add(CloseReason::SlotWanted);
+                        self.stats.closed.add(NotKept::SlotWanted);
                     }
                 }
             }

@@ -75,7 +75,7 @@ pub use args::{PoolArgs, PoolConfig};
 pub use queue::HANDOVER_PATIENCE;
 pub use set::BackendSet;
 pub use slots::{Slots, Wake};
-pub use stats::{CloseReason, Closed, Stats};
+pub use stats::{Closed, NotKept, Stats};
 pub use turns::Client;
 pub use types::{Checkin, Checkout, Granted, Lease, QueueFull};
 
@@ -173,8 +173,8 @@ impl<C: Copy + Eq, T: Copy + Ord> Pool<C, T> {
             Checkout::Full => match self.backends[backend.index()].idle.pop_oldest() {
                 Some(conn) => {
                     self.stats.idle -= 1;
-                    self.closed(backend, CloseReason::Replaced);
-                    Checkout::Evict { conn, reason: CloseReason::Replaced }
+                    self.closed(backend, NotKept::Replaced);
+                    Checkout::Evict { conn, reason: NotKept::Replaced }
                 }
                 None => Checkout::Full,
             },
@@ -210,7 +210,7 @@ impl<C: Copy + Eq, T: Copy + Ord> Pool<C, T> {
                 Checkin::Kept { until }
             }
             // Its slot is with the other worker already.
-            Err(reason @ CloseReason::SlotWanted) => {
+            Err(reason @ NotKept::SlotWanted) => {
                 self.stats.closed.add(reason);
                 self.check_laws();
                 Checkin::Close(reason)
@@ -222,21 +222,21 @@ impl<C: Copy + Eq, T: Copy + Ord> Pool<C, T> {
         }
     }
 
-    fn admit(&self, lease: &Lease, now: Instant) -> Result<(), CloseReason> {
+    fn admit(&self, lease: &Lease, now: Instant) -> Result<(), NotKept> {
         if self.draining {
-            return Err(CloseReason::Draining);
+            return Err(NotKept::Draining);
         }
         self.config(lease.backend).admit(lease, now)?;
         if self.slots.contended() {
             match self.slots.offer(self.worker, lease.backend) {
                 HandedTo::Here => return Ok(()), // Even beyond the share: it will not idle.
-                HandedTo::There => return Err(CloseReason::SlotWanted),
+                HandedTo::There => return Err(NotKept::SlotWanted),
                 HandedTo::NoRequest => {}
             }
         }
         let connections = &self.backends[lease.backend.index()];
         if connections.idle.len() >= connections.idle_share {
-            return Err(CloseReason::TooManyIdle);
+            return Err(NotKept::TooManyIdle);
         }
         Ok(())
     }
@@ -244,12 +244,12 @@ impl<C: Copy + Eq, T: Copy + Ord> Pool<C, T> {
     /// A busy connection ended, failed, was never established, or must not be used again.
     pub fn ended(&mut self, lease: Lease) {
         self.not_busy(lease.backend);
-        self.closed(lease.backend, CloseReason::Ended);
+        self.closed(lease.backend, NotKept::Ended);
     }
 
     /// An idle connection is no more: its deadline passed, it ended, or it spoke out of turn. `false`: it is not idle
     /// here.
-    pub fn forget(&mut self, backend: BackendId, conn: C, reason: CloseReason) -> bool {
+    pub fn forget(&mut self, backend: BackendId, conn: C, reason: NotKept) -> bool {
         let found = self.backends[backend.index()].idle.remove(conn);
         if found {
             self.stats.idle -= 1;
@@ -260,7 +260,7 @@ impl<C: Copy + Eq, T: Copy + Ord> Pool<C, T> {
 
     /// The backend went down: its idle connections go to `closing`. Busy ones finish.
     pub fn retire(&mut self, backend: BackendId, closing: &mut Vec<C>) {
-        self.close_idle(backend, CloseReason::Retired, closing);
+        self.close_idle(backend, NotKept::Retired, closing);
     }
 
     /// The worker shuts down: all idle connections go to `closing`, and none is kept from now on. Waiting requests are
@@ -268,11 +268,11 @@ impl<C: Copy + Eq, T: Copy + Ord> Pool<C, T> {
     pub fn drain(&mut self, closing: &mut Vec<C>) {
         self.draining = true;
         for backend in self.ids() {
-            self.close_idle(backend, CloseReason::Draining, closing);
+            self.close_idle(backend, NotKept::Draining, closing);
         }
     }
 
-    fn close_idle(&mut self, backend: BackendId, reason: CloseReason, closing: &mut Vec<C>) {
+    fn close_idle(&mut self, backend: BackendId, reason: NotKept, closing: &mut Vec<C>) {
         while let Some(conn) = self.backends[backend.index()].idle.pop_oldest() {
             self.stats.idle -= 1;
             closing.push(conn);
@@ -286,7 +286,7 @@ impl<C: Copy + Eq, T: Copy + Ord> Pool<C, T> {
     }
 
     /// Counts a connection that is no longer held, and passes its slot on.
-    fn closed(&mut self, backend: BackendId, reason: CloseReason) {
+    fn closed(&mut self, backend: BackendId, reason: NotKept) {
         self.stats.closed.add(reason);
         self.check_laws();
         self.slots.release(self.worker, backend);

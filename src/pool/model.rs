@@ -100,7 +100,7 @@ impl World {
             Step::Finish(nth, keep) if !self.busy.is_empty() => self.finish(nth.index(self.busy.len()), keep),
             Step::Lose(nth) if !self.idle.is_empty() => {
                 let conn = *nth.get(&self.idle.keys().collect::<Vec<_>>());
-                self.forget(*conn, CloseReason::Lost);
+                self.forget(*conn, NotKept::Lost);
             }
             Step::Cancel(nth) if !self.waiting.is_empty() => {
                 let ticket = **nth.get(&self.waiting.keys().collect::<Vec<_>>());
@@ -112,7 +112,7 @@ impl World {
             Step::Pass(time, timers) => {
                 self.now += time;
                 while timers && let Some((&conn, _)) = self.idle.iter().find(|(_, kept)| kept.until <= self.now) {
-                    self.forget(conn, CloseReason::IdleTooLong);
+                    self.forget(conn, NotKept::IdleTooLong);
                 }
             }
             Step::Toggle(backend) => self.toggle(backend),
@@ -172,7 +172,7 @@ impl World {
         let backend = lease.backend();
         if !keep {
             self.pools[worker].ended(lease);
-            self.expected.closed.add(CloseReason::Ended);
+            self.expected.closed.add(NotKept::Ended);
         } else {
             match self.pools[worker].checkin(conn, lease, self.now) {
                 Checkin::Kept { until } => {
@@ -184,7 +184,7 @@ impl World {
         self.serve(worker);
     }
 
-    fn forget(&mut self, conn: u32, reason: CloseReason) {
+    fn forget(&mut self, conn: u32, reason: NotKept) {
         let kept = self.idle.remove(&conn).unwrap();
         assert!(self.pools[kept.worker].forget(kept.backend, conn, reason));
         self.expected.closed.add(reason);
@@ -195,7 +195,7 @@ impl World {
         self.wakeups.take(worker);
         let mut closing = Vec::new();
         self.pools[worker].woken(&mut closing);
-        self.gone(worker, &closing, CloseReason::SlotWanted);
+        self.gone(worker, &closing, NotKept::SlotWanted);
         self.serve(worker);
     }
 
@@ -207,14 +207,14 @@ impl World {
             if !self.up[index] {
                 let mut closing = Vec::new();
                 self.pools[worker].retire(backend, &mut closing);
-                self.gone(worker, &closing, CloseReason::Retired);
+                self.gone(worker, &closing, NotKept::Retired);
             }
             self.pools[worker].reconsider();
             self.serve(worker);
         }
     }
 
-    fn gone(&mut self, worker: usize, closing: &[u32], reason: CloseReason) {
+    fn gone(&mut self, worker: usize, closing: &[u32], reason: NotKept) {
         for conn in closing {
             assert_eq!(self.idle.remove(conn).expect("gave up only what idles").worker, worker);
             self.expected.closed.add(reason);

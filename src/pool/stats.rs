@@ -3,9 +3,9 @@
 use serde::{Serialize, Serializer};
 use std::ops::AddAssign;
 
-/// Why a connection to a backend is not used again.
+/// Why a connection to a backend is not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CloseReason {
+pub enum NotKept {
     /// The pool's capacity is 0: a connection serves one request.
     PoolingOff,
     /// This worker keeps its share of idle connections to this backend already.
@@ -30,7 +30,7 @@ pub enum CloseReason {
     Draining,
 }
 
-impl CloseReason {
+impl NotKept {
     /// Every reason, in the order of declaration.
     pub const ALL: [Self; 11] = [
         Self::PoolingOff,
@@ -101,14 +101,14 @@ impl AddAssign for Stats {
     }
 }
 
-/// A counter for each [`CloseReason`]. Serialized as a map from its word.
+/// A counter for each [`NotKept`]. Serialized as a map from its word.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Closed([u64; CloseReason::ALL.len()]);
+pub struct Closed([u64; NotKept::ALL.len()]);
 
 impl Closed {
     /// How many connections were closed for this reason.
     #[must_use]
-    pub fn count(&self, reason: CloseReason) -> u64 {
+    pub fn count(&self, reason: NotKept) -> u64 {
         self.0[reason as usize]
     }
 
@@ -119,14 +119,14 @@ impl Closed {
     }
 
     /// One more.
-    pub(super) fn add(&mut self, reason: CloseReason) {
+    pub(super) fn add(&mut self, reason: NotKept) {
         self.0[reason as usize] += 1;
     }
 }
 
 impl Serialize for Closed {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(CloseReason::ALL.map(|reason| (reason.as_str(), self.count(reason))))
+        serializer.collect_map(NotKept::ALL.map(|reason| (reason.as_str(), self.count(reason))))
     }
 }
 
@@ -137,11 +137,11 @@ mod tests {
     #[test]
     fn every_reason_has_its_own_counter_and_word() {
         let mut closed = Closed::default();
-        for (n, reason) in CloseReason::ALL.into_iter().enumerate() {
+        for (n, reason) in NotKept::ALL.into_iter().enumerate() {
             (0..=n).for_each(|_| closed.add(reason));
         }
         let json = serde_json::to_value(closed).unwrap();
-        for (n, reason) in CloseReason::ALL.into_iter().enumerate() {
+        for (n, reason) in NotKept::ALL.into_iter().enumerate() {
             assert_eq!(closed.count(reason), n as u64 + 1, "{reason:?}");
             assert_eq!(json[reason.as_str()], n + 1, "{reason:?}");
         }
@@ -151,11 +151,11 @@ mod tests {
     #[test]
     fn workers_add_up() {
         let mut closed = Closed::default();
-        closed.add(CloseReason::Lost);
+        closed.add(NotKept::Lost);
         let one = Stats { opened: 1, reused: 2, closed, waited: 3, refused: 4, waiting: 5, idle: 6, busy: 7 };
         let mut sum = one;
         sum += one;
-        closed.add(CloseReason::Lost);
+        closed.add(NotKept::Lost);
         let two = Stats { opened: 2, reused: 4, closed, waited: 6, refused: 8, waiting: 10, idle: 12, busy: 14 };
         assert_eq!(sum, two);
     }

@@ -174,7 +174,7 @@ fn four_event_loops_share_three_connections() {
     });
     assert_eq!(sum.opened + sum.reused, u64::from(REQUESTS) * WORKERS as u64);
     assert_eq!((sum.busy, sum.waiting, slots.waiting()), (0, 0, 0));
-    assert!(sum.closed.count(CloseReason::SlotWanted) > 0, "the test is about handing over");
+    assert!(sum.closed.count(NotKept::SlotWanted) > 0, "the test is about handing over");
     assert_eq!(
         (slots.open(A), slots.open(BackendId(1))),
         (Some(0), Some(0)),

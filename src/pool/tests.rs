@@ -66,14 +66,14 @@ fn requests_are_counted_and_the_deadline_is_the_nearer_of_two() {
             other => panic!("{other:?}"),
         };
     }
-    assert_eq!(pool.checkin(9, lease, start + 10 * SECOND), Checkin::Close(CloseReason::TooOld));
+    assert_eq!(pool.checkin(9, lease, start + 10 * SECOND), Checkin::Close(NotKept::TooOld));
 }
 
 #[test]
 fn a_connection_that_has_idled_or_lived_too_long_is_handed_out_for_closing() {
     for (config, after, reason) in [
-        (CONFIG, 4 * SECOND, CloseReason::IdleTooLong),
-        (PoolConfig { idle_timeout: 60 * SECOND, ..CONFIG }, 10 * SECOND, CloseReason::TooOld),
+        (CONFIG, 4 * SECOND, NotKept::IdleTooLong),
+        (PoolConfig { idle_timeout: 60 * SECOND, ..CONFIG }, 10 * SECOND, NotKept::TooOld),
     ] {
         let (start, mut pool) = (start(), pool(&[Some(2)], config));
         let leases = [open(&mut pool, A, start), open(&mut pool, A, start)];
@@ -108,10 +108,10 @@ fn capacity_0_keeps_nothing_and_limits_nothing() {
     let now = start();
     let leases: Vec<Lease> = (0..5000).map(|_| open(&mut pools[0], A, now)).collect();
     for lease in leases {
-        assert_eq!(pools[0].checkin(1, lease, now), Checkin::Close(CloseReason::PoolingOff));
+        assert_eq!(pools[0].checkin(1, lease, now), Checkin::Close(NotKept::PoolingOff));
     }
     assert_eq!(slots.open(A), None);
-    assert_eq!(pools[0].stats().closed.count(CloseReason::PoolingOff), 5000);
+    assert_eq!(pools[0].stats().closed.count(NotKept::PoolingOff), 5000);
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn each_worker_keeps_its_share_of_idle_connections_rounded_up() {
             let leases: Vec<Lease> = (0..=share).map(|_| open(pool, backend, now)).collect();
             let checkins: Vec<Checkin> = leases.into_iter().map(|lease| pool.checkin(1, lease, now)).collect();
             assert!(checkins[..share].iter().all(|checkin| matches!(checkin, Checkin::Kept { .. })));
-            assert_eq!(checkins[share], Checkin::Close(CloseReason::TooManyIdle), "{idle} {workers}");
+            assert_eq!(checkins[share], Checkin::Close(NotKept::TooManyIdle), "{idle} {workers}");
         }
     }
 }
@@ -134,7 +134,7 @@ fn a_connection_may_serve_so_many_requests() {
     let lease = open(&mut pool, A, now);
     assert!(matches!(pool.checkin(1, lease, now), Checkin::Kept { .. }));
     let Checkout::Reuse { lease, .. } = pool.checkout(A, now) else { panic!("it idles") };
-    assert_eq!(pool.checkin(1, lease, now), Checkin::Close(CloseReason::TooManyRequests));
+    assert_eq!(pool.checkin(1, lease, now), Checkin::Close(NotKept::TooManyRequests));
     let _ = open(&mut pool, A, now);
 }
 
@@ -148,8 +148,8 @@ fn idle_connections_are_forgotten_retired_and_drained() {
             let _ = pool.checkin(conn, lease, now);
         }
     }
-    assert!(pool.forget(A, 2, CloseReason::Lost) && !pool.forget(A, 2, CloseReason::Lost));
-    assert!(!pool.forget(A, 5, CloseReason::Lost), "it belongs to the other backend");
+    assert!(pool.forget(A, 2, NotKept::Lost) && !pool.forget(A, 2, NotKept::Lost));
+    assert!(!pool.forget(A, 5, NotKept::Lost), "it belongs to the other backend");
     let busy = match pool.checkout(A, now) {
         Checkout::Reuse { conn: 4, lease, .. } => lease,
         other => panic!("{other:?}"),
@@ -159,9 +159,9 @@ fn idle_connections_are_forgotten_retired_and_drained() {
     assert_eq!((closing.as_slice(), slots.open(A), slots.open(B)), (&[1, 3][..], Some(1), Some(2)));
     pool.drain(&mut closing);
     assert_eq!((closing.as_slice(), slots.open(B)), (&[1, 3, 5, 6][..], Some(0)));
-    assert_eq!(pool.checkin(4, busy, now), Checkin::Close(CloseReason::Draining));
+    assert_eq!(pool.checkin(4, busy, now), Checkin::Close(NotKept::Draining));
     let closed = pool.stats().closed;
-    let counts = [CloseReason::Lost, CloseReason::Retired, CloseReason::Draining].map(|reason| closed.count(reason));
+    let counts = [NotKept::Lost, NotKept::Retired, NotKept::Draining].map(|reason| closed.count(reason));
     assert_eq!((counts, slots.open(A)), ([1, 2, 3], Some(0)));
 }
 
@@ -218,7 +218,7 @@ fn an_idle_connection_of_another_worker_is_given_up_for_a_waiting_request() {
 
 #[test]
 fn a_worker_that_hands_connections_from_request_to_request_is_interrupted() {
-    for (ms, expected) in [(20, None), (21, Some(CloseReason::SlotWanted))] {
+    for (ms, expected) in [(20, None), (21, Some(NotKept::SlotWanted))] {
         let (_, mut pools, wakeups) = pools(&[Some(1)], CONFIG, 2);
         let start = start();
         let lease = open(&mut pools[0], A, start);
@@ -371,7 +371,7 @@ fn a_connection_for_a_local_request_is_kept_beyond_the_share() {
     assert!(matches!(pool.checkin(7, lease, now), Checkin::Kept { .. }));
     assert_eq!(pool.granted().unwrap().ticket, 1);
     let Checkout::Reuse { conn: 7, lease, .. } = pool.checkout(A, now) else { panic!("it was kept for this") };
-    assert_eq!(pool.checkin(7, lease, now), Checkin::Close(CloseReason::TooManyIdle));
+    assert_eq!(pool.checkin(7, lease, now), Checkin::Close(NotKept::TooManyIdle));
 }
 
 #[test]
@@ -381,7 +381,7 @@ fn a_request_whose_granted_connection_is_gone_still_waits_for_that_backend() {
     let lease = open(&mut pool, A, now);
     [1, 2].iter().for_each(|ticket| assert!(pool.wait(*ticket, ONE, set(&[A]), now).is_ok()));
     let _ = pool.checkin(7, lease, now);
-    assert!(pool.forget(A, 7, CloseReason::Lost), "before the line was served");
+    assert!(pool.forget(A, 7, NotKept::Lost), "before the line was served");
     let first = pool.granted().unwrap();
     assert_eq!(pool.checkout(A, now), Checkout::Full);
     pool.wait_again(first, set(&[A]));

@@ -1,6 +1,6 @@
 //! Tasks that a pool gives to its owner, and the values that the owner holds meanwhile.
 
-use super::{CloseReason, turns::Place};
+use super::{NotKept, turns::Place};
 use crate::{backend::BackendId, time::Instant};
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub enum Checkout<C> {
         /// Forgotten by the pool.
         conn: C,
         /// The limit that it reached.
-        reason: CloseReason,
+        reason: NotKept,
     },
     /// The backend is at its cap. If all are: [`Pool::wait`](super::Pool::wait).
     Full,
@@ -41,7 +41,7 @@ pub enum Checkin {
         until: Option<Instant>,
     },
     /// Close it. The pool has forgotten it.
-    Close(CloseReason),
+    Close(NotKept),
 }
 
 /// A busy connection's slot and history. Returned exactly once, so it cannot be copied.

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     app::{ConnId, Cx, Insecure},
     http::{Fields, ResponseEvent},
-    pool::CloseReason,
+    pool::NotKept,
 };
 use std::io;
 
@@ -19,7 +19,7 @@ impl Proxy {
     pub(super) fn hear_backend(&mut self, cx: &mut Cx, conn: ConnId, mut input: &[u8]) {
         let Some(key) = self.worker.table.upstream(conn).and_then(|upstream| upstream.exchange) else {
             // No request asked for it, and the next one must not take it for its answer.
-            return self.drop_idle(cx, conn, CloseReason::Lost);
+            return self.drop_idle(cx, conn, NotKept::Lost);
         };
         let version = self.exchanges.get(key as usize).map(|exchange| exchange.core.version);
         let older = version.and_then(|version| self.worker.versions.of(version));
@@ -84,13 +84,13 @@ impl Proxy {
         }
         match self.worker.table.upstream(conn).map(|upstream| upstream.exchange) {
             Some(Some(_)) => self.on(cx, key, Event::UpstreamEnded),
-            Some(None) => self.drop_idle(cx, conn, CloseReason::Lost),
+            Some(None) => self.drop_idle(cx, conn, NotKept::Lost),
             None => {}
         }
     }
 
     /// An idle connection is no longer fit for a request.
-    pub(super) fn drop_idle(&mut self, cx: &mut Cx, conn: ConnId, reason: CloseReason) {
+    pub(super) fn drop_idle(&mut self, cx: &mut Cx, conn: ConnId, reason: NotKept) {
         if self.worker.remove_upstream(conn, reason) {
             cx.hang_up(conn);
         }
@@ -100,7 +100,7 @@ impl Proxy {
     pub(super) fn backend_ended(&mut self, cx: &mut Cx, conn: ConnId) {
         let Some(upstream) = self.worker.table.upstream(conn) else { return };
         let Some(key) = upstream.exchange else {
-            return self.drop_idle(cx, conn, CloseReason::Lost);
+            return self.drop_idle(cx, conn, NotKept::Lost);
         };
         let tunnel = self.exchanges.get(key as usize).is_some_and(super::Exchange::is_tunnel);
         // A body without a length ends here, properly (RFC 9112 §6.3, rule 8).
@@ -159,7 +159,7 @@ impl Proxy {
     fn without_connection(&mut self, cx: &mut Cx, conn: ConnId, why: Unconnected) {
         let Err(why) = self.redial(cx, conn, why) else { return };
         let exchange = self.worker.table.upstream(conn).and_then(|upstream| upstream.exchange);
-        self.worker.remove_upstream(conn, CloseReason::Lost);
+        self.worker.remove_upstream(conn, NotKept::Lost);
         if let Some(key) = exchange {
             self.on(cx, key, Event::of(why));
         }

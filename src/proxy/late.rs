@@ -10,7 +10,7 @@ use super::{
 use crate::{
     app::{ConnId, Cx, Progress},
     http::ReadPhase,
-    pool::CloseReason,
+    pool::NotKept,
 };
 use std::io;
 
@@ -67,7 +67,7 @@ impl Proxy {
         let now = cx.now();
         match upstream.exchange {
             // Idle for as long as the pool allows.
-            None => self.drop_idle(cx, conn, CloseReason::IdleTooLong),
+            None => self.drop_idle(cx, conn, NotKept::IdleTooLong),
             Some(key) if upstream.is_opening() => {
                 match self.redial(cx, conn, Unconnected::Failed(io::ErrorKind::TimedOut)) {
                     Ok(()) => cx.abort(conn),

@@ -3,7 +3,7 @@
 use super::{counter::Counter, failure::Failure, leaving::LetGo, streams::Http2Counters};
 use crate::{
     cache::{Did, Forward},
-    pool::{CloseReason, Stats},
+    pool::{NotKept, Stats},
     units::WordCounts,
 };
 use std::collections::BTreeMap;
@@ -18,8 +18,8 @@ pub(super) struct PoolCounters {
     pub(super) waiting: Counter,
     pub(super) waited: Counter,
     pub(super) refused: Counter,
-    /// By [`CloseReason`], and their sum.
-    pub(super) closed: [Counter; CloseReason::ALL.len()],
+    /// By [`NotKept`], and their sum.
+    pub(super) closed: [Counter; NotKept::ALL.len()],
     pub(super) closed_total: Counter,
 }
 
@@ -37,7 +37,7 @@ impl PoolCounters {
         let total = stats.closed.total();
         if total != self.closed_total.read() {
             self.closed_total.set(total);
-            for (shown, reason) in self.closed.iter().zip(CloseReason::ALL) {
+            for (shown, reason) in self.closed.iter().zip(NotKept::ALL) {
                 shown.set(stats.closed.count(reason));
             }
         }

@@ -18,7 +18,7 @@ use crate::{
     app::{ConnId, Cx},
     backend::BackendId,
     health::{Change, Event, Outcome},
-    pool::{Checkin, Checkout, CloseReason, Pool},
+    pool::{Checkin, Checkout, NotKept, Pool},
     time::Instant,
 };
 use rand::{RngExt as _, SeedableRng as _, rngs::SmallRng};
@@ -218,13 +218,13 @@ impl Worker {
     /// The exchange is done with a connection that does not persist.
     pub(super) fn close_link(&mut self, link: Link, outcome: Outcome, cx: &mut Cx) {
         self.finish_with(link, outcome, cx);
-        if self.remove_upstream(link.conn, CloseReason::Ended) {
+        if self.remove_upstream(link.conn, NotKept::Ended) {
             cx.hang_up(link.conn);
         }
     }
 
     /// Takes a backend connection, idle or busy, out of the books. `false`: it was not in them.
-    pub(super) fn remove_upstream(&mut self, conn: ConnId, reason: CloseReason) -> bool {
+    pub(super) fn remove_upstream(&mut self, conn: ConnId, reason: NotKept) -> bool {
         let Role::Upstream(upstream) = self.table.remove_if_upstream(conn) else { return false };
         match upstream.lease {
             Some(lease) => self.pool.ended(lease),

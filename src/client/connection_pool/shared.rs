@@ -2,7 +2,7 @@
 
 use super::{SERVER, now};
 use crate::{
-    pool::{Checkout, CloseReason, Lease, Pool},
+    pool::{Checkout, Lease, NotKept, Pool},
     resilience::{Breaker, RetryBudget},
     time::Instant,
 };
@@ -81,7 +81,7 @@ impl Shared {
         let over = |(key, idle): (usize, &Idle)| idle.until.is_some_and(|until| until <= now).then_some(key);
         let keys: Vec<usize> = self.idle.iter().filter_map(over).collect();
         for key in keys {
-            self.pool.forget(SERVER, key, CloseReason::IdleTooLong);
+            self.pool.forget(SERVER, key, NotKept::IdleTooLong);
             self.idle.remove(key);
         }
     }

@@ -5,7 +5,7 @@ use crate::{
     backend::BackendId,
     cache::Forward,
     cli,
-    pool::CloseReason,
+    pool::NotKept,
     proxy::{
         access::Gate,
         counter::Counter,
@@ -163,8 +163,8 @@ impl Shared {
 
     /// How many backend connections ended or were given up, by reason.
     fn closed(&self) -> BTreeMap<&'static str, u64> {
-        let count = |reason: CloseReason| self.counters.iter().map(|c| c.pool.closed[reason as usize].read()).sum();
-        CloseReason::ALL.into_iter().map(|reason| (reason.as_str(), count(reason))).collect()
+        let count = |reason: NotKept| self.counters.iter().map(|c| c.pool.closed[reason as usize].read()).sum();
+        NotKept::ALL.into_iter().map(|reason| (reason.as_str(), count(reason))).collect()
     }
 
     fn backend_stats(&self, now: Instant) -> Vec<Value> {

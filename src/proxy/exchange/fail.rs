@@ -4,7 +4,7 @@ use super::{Failure, Link, State, Step};
 use crate::{
     health::{Asked, Outcome},
     http::Status,
-    pool::CloseReason,
+    pool::NotKept,
     proxy::{
         access::{Barred, Rate},
         answer,
@@ -117,7 +117,7 @@ impl Step<'_> {
     /// Gives up the backend connection at once.
     pub(super) fn drop_link(&mut self, link: Link, outcome: Outcome) {
         self.worker.finish_with(link, outcome, self.cx);
-        if self.worker.remove_upstream(link.conn, CloseReason::Ended) {
+        if self.worker.remove_upstream(link.conn, NotKept::Ended) {
             self.cx.abort(link.conn);
         }
     }
