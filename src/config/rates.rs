@@ -17,7 +17,7 @@ use crate::{
 use std::num::NonZeroU32;
 
 /// The keys of a limit.
-pub(super) const RATE: &[&str] = &["rate", "burst", "key", "name"];
+pub(super) const RATE: &[&str] = &["rate", "burst", "key", "name", "advertise"];
 
 /// Limits that one route may have.
 const MOST: usize = 16;
@@ -33,6 +33,7 @@ struct Rate {
     per: Unit,
     burst: NonZeroU32,
     key: RateKey,
+    advertised: bool,
 }
 
 /// The unit of time of a rate.
@@ -75,6 +76,7 @@ impl Rates {
             seconds: rate.per.seconds,
             burst: rate.burst,
             key: rate.key.clone(),
+            advertised: rate.advertised,
         };
         self.0.iter().map(made).collect()
     }
@@ -87,8 +89,9 @@ impl Rates {
                 RateKey::Site => "site".to_owned(),
                 RateKey::Header(name) => format!("header:{name}"),
             };
+            let advertise = if rate.advertised { ", advertise = true" } else { "" };
             format!(
-                "{{ rate = \"{}/{}\", burst = {}, key = {}, name = {} }}",
+                "{{ rate = \"{}/{}\", burst = {}, key = {}, name = {}{advertise} }}",
                 rate.requests,
                 rate.per.name,
                 rate.burst,
@@ -106,12 +109,13 @@ impl Rates {
 }
 
 fn rate(node: &Node) -> Result<Rate, Mistake> {
-    let (text, place, burst, key, name) = match &node.value {
-        Value::Text { text, .. } => (text.clone(), node.place, None, None, None),
+    let (text, place, burst, key, name, advertised) = match &node.value {
+        Value::Text { text, .. } => (text.clone(), node.place, None, None, None, false),
         Value::Table(table) => {
             let inner = Fields::new(table, "rate-limit", RATE)?;
             let (text, place) = inner.text("rate")?.ok_or_else(|| inner.missing("rate", "\"10/s\""))?;
-            (text, place, inner.number("burst")?, inner.text("key")?, inner.text("name")?)
+            let advertised = inner.bool("advertise")?.unwrap_or(false);
+            (text, place, inner.number("burst")?, inner.text("key")?, inner.text("name")?, advertised)
         }
         other => {
             let kind = if matches!(other, Value::Bool(_)) { "true" } else { other.kind() };
@@ -137,7 +141,7 @@ fn rate(node: &Node) -> Result<Rate, Mistake> {
             return Err(place.mistake(format!("{text:?} cannot be a name: write letters, digits, - and _")));
         }
     };
-    Ok(Rate { name, requests, per, burst, key })
+    Ok(Rate { name, requests, per, burst, key, advertised })
 }
 
 fn count(text: &str) -> Option<NonZeroU32> {

@@ -135,7 +135,7 @@ fn of_key(key: &str) -> Value {
         "address" | "path" | "upstream" | "certificate" | "to" | "body" | "type" | "users" | "realm" | "rate"
         | "name" | "key" => text(),
         "hosts" | "allow" | "deny" | "remove" => some(&text()),
-        "default" | "proxy-protocol" | "keep-path" | "pass-on" => json!({"type": "boolean"}),
+        "default" | "proxy-protocol" | "keep-path" | "pass-on" | "advertise" => json!({"type": "boolean"}),
         "weight" | "max" | "burst" | "status" | "requests-per-client" => number(),
         "tls" => json!({"enum": [false, true, "self-signed"]}),
         "route" => json!({"type": "array", "items": table_of(&sites::with_policy(sites::ROUTE), &["path"])}),

@@ -112,9 +112,10 @@ impl Shared {
         if !policy.lists.admit(client) {
             return (way, Some(Failure::Barred(Barred::Address)));
         }
-        if let Some(Err(barred)) = self.gate.as_ref().map(|gate| gate.enter(policy.limits(), &head.fields, client, now))
-        {
-            return (way, Some(Failure::Barred(barred)));
+        match self.gate.as_ref().map(|gate| gate.enter(policy.limits(), &head.fields, client, now)) {
+            Some(Err(barred)) => return (way, Some(Failure::Barred(barred))),
+            Some(Ok(standing)) => way.standing = standing,
+            None => {}
         }
         way.counted = policy.at_once.is_some();
         if policy.login.is_some() {
@@ -166,6 +167,11 @@ impl Shared {
     pub(super) fn response_edits(&self, way: Way) -> Option<&Edits> {
         let policy = way.ruled.then(|| self.policy(way))??;
         Some(&policy.response).filter(|edits| !edits.is_empty())
+    }
+
+    /// The fields that say how much the client has left, if the answer to a request that goes that way says so.
+    pub(super) fn standing(&self, way: Way) -> Option<[(&'static str, String); 2]> {
+        way.standing?.fields(&self.policy(way)?.rates)
     }
 
     /// The way of something that began under the configuration `old`, and goes on under this one.

@@ -63,6 +63,54 @@ fn a_client_may_ask_so_often_on_all_workers_and_hears_when_again() {
 }
 
 #[test]
+fn all_answers_say_how_much_is_left_where_that_is_asked_for() {
+    let stored = "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nRateLimit: \"theirs\";r=5;t=9\r\nContent-Length: 4\r\n\r\npage";
+    let backend = Backend::answering(stored);
+    let limit = |more: &str| format!("rate-limit = {{ rate = \"1/h\", burst = 9, name = \"hourly\"{more} }}\n");
+    let config = format!(
+        "workers = 2\n{PLAIN}[cache]\nsize = \"1m\"\n[[site]]\nhosts = [\"a.test\"]\nupstream = \"web\"\n{}\
+         response-headers = {{ set = {{ X-Set = \"1\" }} }}\n\
+         [[site.route]]\npath = \"/gone\"\nrespond = 404\n\
+         [[site.route]]\npath = \"/moved\"\nredirect = \"https://b.test\"\n\
+         [[site.route]]\npath = \"/down\"\nupstream = \"down\"\n\
+         [[site.route]]\npath = \"/quiet\"\nupstream = \"web\"\n{}\
+         [[site.route]]\npath = \"/two\"\nupstream = \"web\"\nrate-limit = [{{ rate = \"1000/s\", advertise = true, name = \"fast\" }}, \
+         {{ rate = \"1/h\", burst = 2, name = \"slow\", advertise = true }}, {{ rate = \"1/h\", name = \"quiet\" }}]\n{}{}",
+        limit(", advertise = true"),
+        limit(""),
+        upstream("web", &backend.name()),
+        upstream("down", "127.0.0.1:1"),
+    );
+    let stage = Stage::new(&config, 1);
+    let told = |answer: &Message| {
+        let all = |name| answer.head.as_ref().unwrap().all(name).map(str::to_owned).collect::<Vec<_>>();
+        (answer.status(), all("ratelimit-policy"), all("ratelimit"))
+    };
+    let policy = || vec!["\"hourly\";q=9;w=32400".to_owned()];
+    // From the server, from the cache, the head alone, what has not changed, a fixed answer, a redirect, and no server.
+    for (target, status, left) in
+        [("/", 200, 8), ("/", 200, 7), ("/gone", 404, 6), ("/moved", 308, 5), ("/down", 502, 4), ("/", 200, 3)]
+    {
+        let answer = ask(&stage, target, "");
+        let theirs = (target == "/").then(|| "\"theirs\";r=5;t=9".to_owned());
+        let ours = format!("\"hourly\";r={left};t={}", left * 3600);
+        assert_eq!(told(&answer), (status, policy(), theirs.into_iter().chain([ours]).collect()), "{target}");
+        assert_eq!(answer.field("x-set"), Some("1"));
+    }
+    assert_eq!(told(&ask(&stage, "/quiet", "")), (200, vec![], vec!["\"theirs\";r=5;t=9".to_owned()]));
+    let (_, policies, left) = told(&ask(&stage, "/two", ""));
+    assert_eq!(policies, ["\"fast\";q=1000;w=1, \"slow\";q=2;w=7200"]);
+    assert_eq!(left[1], "\"slow\";r=1;t=3600");
+    let refused = ask(&stage, "/two", "");
+    assert_eq!((refused.status(), refused.field("ratelimit-policy")), (429, Some("\"quiet\";q=1;w=3600")));
+    for left in [2, 1, 0] {
+        let answer = ask(&stage, "/", "");
+        assert!(told(&answer).2[1].starts_with(&format!("\"hourly\";r={left};t=")), "{:?}", told(&answer));
+    }
+    assert_eq!(ask(&stage, "/", "").status(), 429);
+}
+
+#[test]
 fn a_limit_counts_by_site_or_by_a_field() {
     let backend = Backend::saying("page");
     let stage = stage(&backend);

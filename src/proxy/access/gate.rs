@@ -4,7 +4,7 @@ use super::{
     AtOnce, Barred, Login, Rate, RateKey,
     at_once::Running,
     login::{Logins, Verdict},
-    rates::{Buckets, client_key, whole_seconds},
+    rates::{Buckets, Standing, client_key, whole_seconds},
     sharing::Sharing,
 };
 use crate::{
@@ -96,15 +96,30 @@ impl Gate {
 
     /// Whether that client, whose request has these fields, has asked too often, or has too many requests at once. If not, this one is
     /// counted, by all limits; a request that one of them refuses is counted by none. Else a client that is refused by its own limit would
-    /// use up one that it shares with others.
+    /// use up one that it shares with others. Returns how much is left, if that is advertised.
     pub(in crate::proxy) fn enter(
         &self,
         (rates, at_once): (&[Rate], Option<&AtOnce>),
         fields: &Fields,
         client: IpAddr,
         now: Instant,
-    ) -> Result<(), Barred> {
-        self.enter_by((0, rates), at_once, (fields, client), now)
+    ) -> Result<Option<Standing>, Barred> {
+        self.enter_by((0, rates), at_once, (fields, client), now)?;
+        let advertised = (0..).zip(rates).filter(|(_, rate)| rate.advertised);
+        let standings = advertised.map(|(limit, rate)| {
+            let (left, time) = with_key(rate, fields, client, |key| self.left(rate, key, now));
+            (left, Standing::new(limit, left, time))
+        });
+        Ok(standings.min_by_key(|(left, _)| *left).map(|(_, standing)| standing))
+    }
+
+    /// Requests of a key that are left, and the time for which that is so.
+    fn left(&self, rate: &Rate, key: &[u8], now: Instant) -> (u32, Duration) {
+        let shared = self.sharing.as_ref();
+        shared.and_then(|sharing| sharing.left(rate, key, now)).unwrap_or_else(|| {
+            let proxies = shared.map_or(1, |sharing| sharing.proxies());
+            self.buckets.left(rate, key, proxies, now)
+        })
     }
 
     /// The same with the limits from that number on: one is taken, then the rest, and given back if one of these refuses.
@@ -119,21 +134,17 @@ impl Gate {
             let is_let_in = at_once.is_none_or(|limit| self.running.enter(limit, client));
             return if is_let_in { Ok(()) } else { Err(Barred::AtOnce) };
         };
-        let address = client_key(client).to_be_bytes();
-        let key = match &rate.key {
-            RateKey::Client => &address[..],
-            RateKey::Site => &[],
-            RateKey::Header(name) => fields.get(name).unwrap_or(&address),
-        };
-        let taken = self.take(rate, key, now).map_err(|wait| {
-            let seconds = u16::try_from(whole_seconds(wait)).unwrap_or(u16::MAX);
-            Barred::Rate { limit, seconds }
-        })?;
-        let entered = self.enter_by((limit.saturating_add(1), rest), at_once, (fields, client), now);
-        if entered.is_err() {
-            self.give_back(taken, rate, key, now);
-        }
-        entered
+        with_key(rate, fields, client, |key| {
+            let taken = self.take(rate, key, now).map_err(|wait| {
+                let seconds = u16::try_from(whole_seconds(wait)).unwrap_or(u16::MAX);
+                Barred::Rate { limit, seconds }
+            })?;
+            let entered = self.enter_by((limit.saturating_add(1), rest), at_once, (fields, client), now);
+            if entered.is_err() {
+                self.give_back(taken, rate, key, now);
+            }
+            entered
+        })
     }
 
     /// A request that was counted among those that its client has at once is over.
@@ -173,4 +184,14 @@ impl Gate {
         }
         stats
     }
+}
+
+/// Calls with what the requests have in common that share a bucket with this one.
+fn with_key<T>(rate: &Rate, fields: &Fields, client: IpAddr, call: impl FnOnce(&[u8]) -> T) -> T {
+    let address = client_key(client).to_be_bytes();
+    call(match &rate.key {
+        RateKey::Client => &address[..],
+        RateKey::Site => &[],
+        RateKey::Header(name) => fields.get(name).unwrap_or(&address),
+    })
 }

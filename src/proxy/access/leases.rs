@@ -90,6 +90,8 @@ struct Place {
     asked: u64,
     /// Requests that the store was told of, and that were given back.
     spare: u64,
+    /// Requests of all proxies in this window, when the store last told their number.
+    counted: u64,
     /// Nothing is left of this window.
     is_over: bool,
 }
@@ -136,6 +138,17 @@ impl Leases {
         })
     }
 
+    /// Requests of a key for which there is room in the window, as far as that is known here, and the time until it is over.
+    pub(super) fn left(&self, key: u64, window: Window, at: u64) -> (u64, Duration) {
+        let left = self.with(key, |set| {
+            let place = set.iter().find(|place| place.key == key && place.end == window.end);
+            place.map_or(window.room, |place| {
+                if place.is_over { 0 } else { window.room.saturating_sub(place.counted + place.debt) }
+            })
+        });
+        (left, window.left(at))
+    }
+
     /// One request of a key was let in, and does not happen. One that the store has heard of stays counted there: it is spared for the next
     /// request of that key at this proxy, in the same window.
     pub(super) fn give_back(&self, key: u64) {
@@ -164,6 +177,7 @@ impl Leases {
                 place.spare = 0;
                 return None; // The next request asks.
             }
+            place.counted = place.counted.max(before + number);
             place.is_over |= before + number >= window.room;
             place.question(window)
         });
@@ -182,7 +196,7 @@ impl Leases {
 impl Place {
     fn turn_to(&mut self, window: Window) {
         if window.number != self.window || window.end != self.end {
-            (self.window, self.end, self.is_over) = (window.number, window.end, false);
+            (self.window, self.end, self.is_over, self.counted) = (window.number, window.end, false, 0);
             if self.asked == 0 {
                 self.spare = 0; // It was for the window that is over.
             }
@@ -342,6 +356,25 @@ mod tests {
         let later = at + 2_000_000;
         let passed = (0..100).filter(|_| leases.take(7, Window::of(&rate, later), later).0.is_ok()).count();
         assert_eq!(passed, 10);
+    }
+
+    #[test]
+    fn others_are_counted_among_those_that_are_gone_as_soon_as_the_store_has_told() {
+        let (rate, leases) = (rate(10, 1, 10), Leases::with_places(SET));
+        let window = Window::of(&rate, 5_200_000);
+        let left = || leases.left(7, window, 5_200_000);
+        assert_eq!(left(), (10, Duration::from_millis(800)));
+        let (_, question) = leases.take(7, window, 5_200_000);
+        assert_eq!(left().0, 9);
+        // Others have had three.
+        assert_eq!(leases.count(question.unwrap(), 3), None);
+        assert_eq!(left().0, 6);
+        let (_, question) = leases.take(7, window, 5_200_000);
+        assert_eq!(left().0, 5);
+        leases.count(question.unwrap(), 10);
+        assert_eq!(left().0, 0);
+        let next = Window::of(&rate, 6_000_000);
+        assert_eq!(leases.left(7, next, 6_000_000), (10, Duration::from_secs(1)));
     }
 
     #[test]

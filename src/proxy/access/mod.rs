@@ -28,5 +28,6 @@ pub use lists::Lists;
 pub use login::Login;
 pub(super) use login::{PATIENCE, Verdict};
 pub use passwords::Passwords;
+pub(super) use rates::Standing;
 pub use rates::{MOST_BURST, Rate, RateKey};
 pub(super) use sharing::Sharing;

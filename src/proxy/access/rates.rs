@@ -49,7 +49,36 @@ pub struct Rate {
     pub burst: NonZeroU32,
     /// The requests that share a bucket.
     pub key: RateKey,
+    /// Each answer says how many requests are left, and not only that of a request which is refused.
+    pub advertised: bool,
 }
+
+/// How much is left of the limit of a route that is nearest to its end, of those that are advertised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::proxy) struct Standing {
+    /// The limit's place in the list of its route.
+    pub(in crate::proxy) limit: u8,
+    left: u32,
+    seconds: u32,
+}
+
+impl Standing {
+    /// `left` requests, as many as the client may have in that time.
+    pub(in crate::proxy) fn new(limit: u8, left: u32, time: Duration) -> Self {
+        Self { limit, left, seconds: u32::try_from(whole_seconds(time)).unwrap_or(u32::MAX) }
+    }
+
+    /// The values of `RateLimit-Policy` and `RateLimit` under these limits; none: they are other ones than those that it is about.
+    pub(in crate::proxy) fn fields(self, rates: &[Rate]) -> Option<[(&'static str, String); 2]> {
+        let rate = rates.get(usize::from(self.limit)).filter(|rate| rate.advertised)?;
+        let policies: Vec<String> = rates.iter().filter(|rate| rate.advertised).map(Rate::policy).collect();
+        Some([(POLICY, policies.join(", ")), (LIMIT, rate.service_limit(self.left, self.seconds.into()))])
+    }
+}
+
+/// The fields of draft-ietf-httpapi-ratelimit-headers-11: the limits that count, and how much is left of one.
+const POLICY: &str = "RateLimit-Policy";
+const LIMIT: &str = "RateLimit";
 
 /// The requests that share a bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,11 +109,19 @@ impl Rate {
         Duration::from_millis(parts * 1000 / u64::from(self.requests.get()))
     }
 
-    /// The values of `RateLimit-Policy` and `RateLimit` for a client that has no request left until then
-    /// (draft-ietf-httpapi-ratelimit-headers-10).
+    /// An item of `RateLimit-Policy`: the requests at once, and the time in which an empty bucket fills.
+    fn policy(&self) -> String {
+        format!("\"{}\";q={};w={}", self.name, self.burst, whole_seconds(self.window()))
+    }
+
+    /// An item of `RateLimit`: the client may have so many more requests in so many seconds.
+    fn service_limit(&self, left: u32, seconds: u64) -> String {
+        format!("\"{}\";r={left};t={seconds}", self.name)
+    }
+
+    /// The values of `RateLimit-Policy` and `RateLimit` for a client that has no request left until then.
     pub(in crate::proxy) fn fields(&self, wait: Duration) -> [(&'static str, String); 2] {
-        let policy = format!("\"{}\";q={};w={}", self.name, self.burst, whole_seconds(self.window()));
-        [("RateLimit-Policy", policy), ("RateLimit", format!("\"{}\";r=0;t={}", self.name, whole_seconds(wait)))]
+        [(POLICY, self.policy()), (LIMIT, self.service_limit(0, whole_seconds(wait)))]
     }
 }
 
@@ -138,6 +175,23 @@ impl Buckets {
     /// The bucket is empty: the time until there is one.
     pub(in crate::proxy) fn take(&self, rate: &Rate, key: &[u8], proxies: u32, now: Instant) -> Result<(), Duration> {
         self.with(rate, key, |key, set| self.take_from(set, key, (rate, proxies), now))
+    }
+
+    /// The requests that are left in the bucket of that key, as one of `proxies`, and the time in which the rate makes so many: a client
+    /// that spreads them over it is not refused. If none is left, the time until there is one.
+    pub(in crate::proxy) fn left(&self, rate: &Rate, key: &[u8], proxies: u32, now: Instant) -> (u32, Duration) {
+        self.with(rate, key, |key, set| {
+            let place = set.iter().find(|place| place.key == key);
+            let full_at = place.and_then(|place| place.full_at).map_or(now, |full_at| full_at.max(now));
+            let (mut bucket, price) = (rate.bucket(full_at), rate.price(proxies));
+            match bucket.available(now) / price {
+                0 => (0, bucket.try_take(price, now).err().unwrap_or_default()),
+                left => {
+                    let parts = u64::from(left) * u64::from(price);
+                    (left, Duration::from_millis(parts * 1000 / u64::from(rate.requests.get())))
+                }
+            }
+        })
     }
 
     /// Gives back a request that was taken out of the bucket of that key, as one of `proxies`.
@@ -205,6 +259,7 @@ pub(super) fn rate(requests: u32, seconds: u32, burst: u32) -> Rate {
         seconds: whole(seconds),
         burst: whole(burst),
         key: RateKey::Client,
+        advertised: false,
     }
 }
 
@@ -319,9 +374,37 @@ mod tests {
     }
 
     #[test]
+    fn the_requests_that_are_left_are_spread_over_the_time_in_which_they_come_again() {
+        let (buckets, now, rate) = (Buckets::with_places(Seed(1), 512), now(), rate(10, 60, 3));
+        let left = |proxies| buckets.left(&rate, b"k", proxies, now);
+        assert_eq!(left(1), (3, Duration::from_secs(18)), "it was never used");
+        for (after, seconds) in [(2, 12), (1, 6), (0, 6)] {
+            assert!(buckets.take(&rate, b"k", 1, now).is_ok());
+            assert_eq!((left(1).0, whole_seconds(left(1).1)), (after, seconds));
+        }
+        let later = now + Duration::from_secs(4);
+        let (none, wait) = buckets.left(&rate, b"k", 1, later);
+        assert_eq!((none, whole_seconds(wait)), (0, 2), "the next one comes then, as Retry-After has it");
+        assert_eq!(Err(wait), buckets.take(&rate, b"k", 1, later));
+        // Its part of what several proxies share.
+        assert_eq!(buckets.left(&rate, b"other", 3, now), (1, Duration::from_secs(18)));
+    }
+
+    #[test]
+    fn of_several_limits_the_nearest_is_told_and_all_policies_are() {
+        let named = |name: &str, advertised| Rate { name: name.into(), advertised, ..rate(10, 60, 5) };
+        let rates = [named("a", true), named("quiet", false), named("b", true)];
+        let fields = Standing::new(2, 4, Duration::from_millis(23_001)).fields(&rates).unwrap();
+        assert_eq!(fields[0], (POLICY, "\"a\";q=5;w=30, \"b\";q=5;w=30".to_owned()));
+        assert_eq!(fields[1], (LIMIT, "\"b\";r=4;t=24".to_owned()));
+        assert_eq!(Standing::new(1, 4, Duration::ZERO).fields(&rates), None);
+        assert_eq!(Standing::new(9, 4, Duration::ZERO).fields(&rates), None);
+    }
+
+    #[test]
     fn fields_of_an_answer() {
         let fields = rate(10, 60, 5).fields(Duration::from_millis(5500));
-        assert_eq!(fields[0], ("RateLimit-Policy", "\"r\";q=5;w=30".to_owned()));
+        assert_eq!(fields[0], (POLICY, "\"r\";q=5;w=30".to_owned()));
         assert_eq!(fields[1], ("RateLimit", "\"r\";r=0;t=6".to_owned()));
         assert_eq!((whole_seconds(Duration::ZERO), whole_seconds(Duration::from_secs(2))), (1, 2));
     }

@@ -137,6 +137,14 @@ impl Sharing {
         Some(answer)
     }
 
+    /// Requests of a key that are left, and the time until there are as many again as ever. `None`: as for [`Self::take`].
+    pub(super) fn left(&self, rate: &Rate, key: &[u8], now: Instant) -> Option<(u32, Duration)> {
+        let at = self.known.time_of(self.known.micros(now))?;
+        let (left, time) = self.known.leases.left(self.seed.hash((&rate.id, key)), Window::of(rate, at), at);
+        // A short window has room for more than what may come at once.
+        Some((u32::try_from(left).unwrap_or(u32::MAX).min(rate.burst.get()), time))
+    }
+
     /// One request of a key that was let in by the store does not happen.
     pub(super) fn give_back(&self, rate: &Rate, key: &[u8]) {
         self.known.leases.give_back(self.seed.hash((&rate.id, key)));

@@ -66,6 +66,9 @@ impl Step<'_> {
         if let Some(number) = self.explanation_told() {
             answer.mark(FIELD, &number);
         }
+        if let Some(standing) = self.worker.shared.standing(self.core.way) {
+            standing.iter().for_each(|(name, value)| answer.fields.push(name, value));
+        }
         if let Some((name, id)) = self.request_id() {
             answer.mark(name, id);
         }

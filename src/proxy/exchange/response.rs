@@ -183,12 +183,13 @@ impl Relay {
 }
 
 impl Step<'_> {
-    /// The head as the client gets it, if its route changes it, or if it says the id of the request.
+    /// The head as the client gets it, if its route changes it, or if it says the id of the request or what is left of a limit.
     pub(super) fn edited(&self, head: &ResponseHead) -> Option<ResponseHead> {
         let way = self.core.way;
         let edits = if way.ruled { self.worker.shared.response_edits(way) } else { None };
         let (id, number) = (self.request_id(), self.explanation_told());
-        if edits.is_none() && id.is_none() && number.is_none() {
+        let standing = self.worker.shared.standing(way);
+        if edits.is_none() && id.is_none() && number.is_none() && standing.is_none() {
             return None;
         }
         let mut head = head.clone();
@@ -204,6 +205,8 @@ impl Step<'_> {
             head.fields.remove(FIELD);
             head.fields.push(FIELD, number);
         }
+        // Behind those of the server, whose limits are others: the fields are lists.
+        standing.iter().flatten().for_each(|(name, value)| head.fields.push(name, value));
         Some(head)
     }
 

@@ -18,6 +18,7 @@ mod paths;
 
 pub use location::Location;
 
+use super::access::Standing;
 use super::{failure::Failure, groups::GroupId, policy::Policy};
 use crate::{
     app::canonical,
@@ -108,12 +109,14 @@ pub(super) struct Way {
     pub(super) guarded: bool,
     /// It is counted among the requests that its client has at once.
     pub(super) counted: bool,
+    /// How much its client has left of the limits of the route, if its answer says so.
+    pub(super) standing: Option<Standing>,
 }
 
 impl Way {
     /// That of a request of our own: no client has it.
     pub(super) fn uncounted(self) -> Self {
-        Self { counted: false, ..self }
+        Self { counted: false, standing: None, ..self }
     }
 }
 
