@@ -56,16 +56,17 @@ impl Desk {
         })
     }
 
-    /// Ready if a request would find a backend; a forward proxy, until it drains.
+    /// Ready if a request would find a backend; without any, and as a forward proxy, until it drains.
     fn healthz(&self, now: Instant) -> Answer {
         let draining = self.is_draining();
         let answer = |ready: bool, body: String| {
             Answer::text(if ready { Status::OK } else { Status::SERVICE_UNAVAILABLE }, body)
         };
-        if self.shared.forward.is_some() {
+        let members = || self.shared.groups.members();
+        // A file may have fixed answers and redirects alone.
+        if self.shared.forward.is_some() || members().next().is_none() {
             return answer(!draining, if draining { "draining\n" } else { "ready\n" }.to_owned());
         }
-        let members = || self.shared.groups.members();
         let up =
             |(group, id): &(&Group, BackendId)| matches!(group.health.available(*id, now), Availability::Up { .. });
         let living = members().filter(up).count();
