@@ -19,7 +19,10 @@ use crate::{
     resilience::{Backoff, RetryBudget},
     time::Instant,
 };
-use std::sync::{Arc, atomic::AtomicU64};
+use std::{
+    fmt::Display,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 /// At most one retry for five requests, as Finagle and Envoy have it: a backend that fails must not get thrice the load.
 const RETRY_RATIO: f64 = 0.2;
@@ -90,6 +93,15 @@ impl Groups {
     pub(super) fn health_of(&self, backend: BackendId) -> Option<&Health> {
         let group = (*self.of.get(backend.index())?)?;
         Some(&self.list[group.index()].health)
+    }
+
+    /// News of a backend as the log tells them: with the name of its group, where there are several.
+    pub(super) fn told(&self, backend: BackendId, news: &impl Display) -> String {
+        let group = self.of.get(backend.index()).copied().flatten();
+        match group.and_then(|id| self.list[id.index()].name.as_deref()) {
+            Some(name) => format!("upstream {name}: {news}"),
+            None => news.to_string(),
+        }
     }
 
     /// How this backend is told whose connection it is, if it is.

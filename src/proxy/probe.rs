@@ -338,6 +338,7 @@ impl Worker {
         if let Err(failure) = result {
             let line = Failed { name: &self.shared.backends[backend.index()].name, probe, failure };
             // One line for each thing that is wrong, not one for each probe.
+            let line = self.shared.groups.told(backend, &line);
             if health.last_probe_failure(backend) == Some(failure) {
                 tracing::debug!("{line}");
             } else {

@@ -158,7 +158,7 @@ impl Shared {
             let ordered = self.orders.of(name, &self.backends[id.index()].name);
             let state = ordered.map(|ordered| ordered.state).unwrap_or_default();
             if let Some(change) = group.health.set_order(id, state, now) {
-                tracing::info!("{change}");
+                tracing::info!("{}", self.groups.told(id, &change));
             }
         }
     }

@@ -168,10 +168,11 @@ impl Worker {
 
     /// A backend came or went: the log says why, and every worker looks at its pool ([`Worker::follow_health`]).
     pub(super) fn announce(&self, change: &Change) {
+        let told = self.shared.groups.told(change.backend, change);
         match change.event {
-            Event::Up(_) => tracing::info!("{change}"),
+            Event::Up(_) => tracing::info!("{told}"),
             Event::Down(_) | Event::Spared(_) | Event::StillDown { .. } => {
-                tracing::warn!("{change}");
+                tracing::warn!("{told}");
                 self.shared.wishes.iter().for_each(Wishes::failed);
             }
         }

@@ -108,3 +108,28 @@ fn the_end_lets_requests_of_all_sites_finish() {
     }
     assert_eq!(stage.proxy.wait().code(), Some(0));
 }
+
+/// A server may be in several upstreams, and each has its own opinion of it.
+#[test]
+fn the_log_names_the_upstream_of_a_server() {
+    let of =
+        |name: &str| format!("[upstream.{name}]\nservers = [\"127.0.0.1:1\"]\nhealth = {{ interval = \"100ms\" }}\n");
+    let site = |name: &str| format!("[[site]]\nhosts = [\"{name}.test\"]\nupstream = \"{name}\"\n");
+    let config = format!("{PLAIN}{}{}{}{}", site("one"), site("two"), of("one"), of("two"));
+    let stage = Stage::new(&config, 1);
+    for name in ["one", "two"] {
+        stage.proxy.wait_for_stderr(&format!("WARN upstream {name}: probe of backend "));
+        stage.proxy.wait_for_stderr(&format!("WARN upstream {name}: backend "));
+    }
+}
+
+/// Fixed answers and redirects need no server.
+#[test]
+fn a_proxy_without_servers_is_ready() {
+    let config = format!(
+        "{PLAIN}[admin]\nlisten = \"127.0.0.1:0\"\nhosts = [\"test\"]\n[[site]]\nhosts = [\"a.test\"]\nrespond = 200\n"
+    );
+    let stage = Stage::new(&config, 1);
+    let answer = Conn::open(stage.proxy.admin()).ask("GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n");
+    assert_eq!((answer.status(), answer.body.as_slice()), (200, &b"ready\n"[..]));
+}
