@@ -247,7 +247,7 @@ fn said(arg: &Arg, key: &Key, node: &Node, sources: &Sources) -> Result<Said, Mi
         let valid: Vec<String> = arg.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
         match names.first().map(clap::builder::Str::as_str) {
             _ if is_switch(arg) => "true or false".to_owned(),
-            _ if !valid.is_empty() => one_of(&valid, ""),
+            _ if !valid.is_empty() => one_of(&valid, "").trim_start_matches("write ").to_owned(),
             Some("N" | "PORT") => "a number".to_owned(),
             Some("SIZE") => "a size: 512, \"16k\", \"1m\"".to_owned(),
             Some("TIME") => "a time: \"250ms\", \"30s\", \"5m\"".to_owned(),

@@ -82,7 +82,8 @@ impl Value {
         match self {
             Self::Text { .. } => "a string",
             Self::Number(_) => "a number",
-            Self::Bool(_) => "true or false",
+            Self::Bool(true) => "true",
+            Self::Bool(false) => "false",
             Self::List(_) => "a list",
             Self::Table(_) => "a table",
             Self::Date => "a date",
@@ -155,6 +156,25 @@ pub(super) fn read(path: &Path, world: &dyn World, sources: &mut Sources) -> Res
     reading.file(path, bytes)
 }
 
+/// The words of the library about a text, in those of the user where a usual slip is behind it. `there`: the text from the place on.
+fn no_toml(message: &str, there: &str) -> String {
+    let end = there.find(|c: char| !(c.is_alphanumeric() || c == '-' || c == '_')).unwrap_or(there.len());
+    match (message, &there[..end]) {
+        ("duplicate key", name @ ("listen" | "site" | "route")) => {
+            let table = if name == "route" { "site.route" } else { name };
+            format!("`{name}` is there twice: write each with two brackets, [[{table}]]")
+        }
+        ("duplicate key", "upstream") => {
+            "`upstream` is there twice: write each with its name, [upstream.NAME]".to_owned()
+        }
+        ("duplicate key", name) if !name.is_empty() => format!("`{name}` is there twice: leave one of them out"),
+        _ if there.starts_with(['“', '”', '„', '‘', '’', '«', '»']) => {
+            format!("this is not TOML: {message}: write straight quotes, as in \"text\"")
+        }
+        _ => format!("this is not TOML: {message}"),
+    }
+}
+
 struct Reading<'a> {
     world: &'a dyn World,
     sources: &'a mut Sources,
@@ -174,7 +194,8 @@ impl Reading<'_> {
         }
         let parsed = DeTable::parse(&text).map_err(|error| {
             let (span, message) = of_toml(&error);
-            Place { file, at: span.map(|span| span.start) }.mistake(format!("this is not TOML: {message}"))
+            let there = span.as_ref().and_then(|span| text.get(span.start..)).unwrap_or_default();
+            Place { file, at: span.as_ref().map(|span| span.start) }.mistake(no_toml(&message, there))
         })?;
         let mut table = self.table(parsed.into_inner(), start)?;
         let includes = table.entries.remove("include");
