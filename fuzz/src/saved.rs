@@ -11,7 +11,7 @@ use socket_patterns::{
         validate::{conditional, synthesized},
         vary,
     },
-    http::{Fields, Limits, Method, RequestHead, ResponseEvent, ResponseReader, target::Scheme},
+    http::{Fields, Limits, Method, RequestHead, ResponseEvent, ResponseReader, hop::is_hop_by_hop, target::Scheme},
     time::{Instant, Now},
 };
 use std::{
@@ -102,6 +102,7 @@ fn selected(stored: &Stored) {
     let mut request = get();
     request.fields = lines.collect();
     assert!(stored.selecting.matches(&request.fields));
+    assert_eq!(stored.selecting.for_request(&request.fields), stored.selecting, "it is compared in another form");
     let asked = synthesized(&get(), stored);
     assert!(asked.fields.iter().count() <= vary::MAX_NAMES);
     let _ = conditional(&request, std::slice::from_ref(stored));
@@ -113,6 +114,8 @@ fn get() -> RequestHead {
 
 /// A client gets one response and nothing behind it, with the lines of the value and no other.
 fn one_response(stored: &Stored) {
+    let of_one_hop = |name: &[u8]| is_hop_by_hop(name) || name.eq_ignore_ascii_case(b"age");
+    assert!(!stored.head.fields.lines().any(|(name, _)| of_one_hop(name)), "{:?}", stored.head.fields);
     for (method, lines) in [
         (Method::Get, &[][..]),
         (Method::Head, &[]),

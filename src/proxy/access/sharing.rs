@@ -208,7 +208,7 @@ impl Known {
                 let at = seconds.saturating_mul(1_000_000).saturating_add(micros);
                 // It was that time somewhere between question and answer.
                 let then = i64::midpoint(asked, self.micros(clock::now().instant));
-                self.ahead.store(at - then, Relaxed);
+                self.ahead.store(at.saturating_sub(then), Relaxed);
                 return self.present(at);
             }
             Event::Answer(Tag::Proxies, Ok(Value::Int(number))) => {
@@ -224,7 +224,7 @@ impl Known {
         let words = |words: &[&str]| words.iter().map(|word| word.as_bytes().to_vec()).collect();
         vec![
             (words(&["ZADD", PROXIES, &at.to_string(), &self.me]), Tag::Ignored),
-            (words(&["ZREMRANGEBYSCORE", PROXIES, "-inf", &(at - GONE).to_string()]), Tag::Ignored),
+            (words(&["ZREMRANGEBYSCORE", PROXIES, "-inf", &at.saturating_sub(GONE).to_string()]), Tag::Ignored),
             (words(&["PEXPIRE", PROXIES, "60000"]), Tag::Ignored),
             (words(&["ZCARD", PROXIES]), Tag::Proxies),
         ]
