@@ -38,6 +38,10 @@ impl Source for Files {
         Ok(Next { setup, changes, fixed })
     }
 
+    fn told(&self, warning: &str) -> String {
+        self.next.as_ref().or(self.now.as_ref()).unwrap_or(&self.first).place_text(warning)
+    }
+
     fn placed(&self, failure: Failure) -> Failure {
         match &self.next {
             Some(next) => next.placed(failure),

@@ -163,7 +163,8 @@ impl Settings {
         Some(self.sources.tell(&listen.place.mistake(text)))
     }
 
-    fn place_text(&self, text: &str) -> String {
+    /// A message about a flag, or a file that one names, as one about a key with its place.
+    pub(super) fn place_text(&self, text: &str) -> String {
         let of_site = |site: &Site| {
             let files = site.certificate.as_ref()?;
             let named = [("--certificate", &files.chain, files.places.0), ("--key", &files.key, files.places.1)];

@@ -61,11 +61,21 @@ pub trait Source: Send {
     /// The first mistake: one line that names its place.
     fn read(&mut self) -> Result<Next, Failure>;
 
+    /// A warning about a file that the configuration names, told of its place.
+    fn told(&self, warning: &str) -> String;
+
     /// A failure of the configuration that was read last, told of its place.
     fn placed(&self, failure: Failure) -> Failure;
 
     /// The configuration that was read last is in place.
     fn accept(&mut self);
+}
+
+/// About the files that are named in the configuration, with their places in it.
+pub(super) fn warn(warnings: &[String], source: Option<&dyn Source>) {
+    for warning in warnings {
+        tracing::warn!("{}", source.map_or_else(|| warning.clone(), |source| source.told(warning)));
+    }
 }
 
 /// A configuration that is to follow.
@@ -302,7 +312,7 @@ impl Keeper {
         // First the certificates: a site that is new is not asked for before.
         let lines = match (&self.own.certificates, prepared) {
             (Some(certificates), Some(prepared)) => {
-                prepared.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+                warn(prepared.warnings(), Some(&*self.source));
                 certificates.install(prepared, places.clone())
             }
             (Some(certificates), None) => {

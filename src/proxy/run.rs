@@ -7,7 +7,7 @@ use super::{
     demo::Demo,
     forward::Users,
     greeting::Places,
-    keeper::{Keeper, Own, Source, admin_place},
+    keeper::{Keeper, Own, Source, admin_place, warn},
     network::Network,
     orders::Orders,
     ports::{ANNOUNCED, FIRST_SECURE, Ports},
@@ -62,7 +62,7 @@ pub fn serve(setup: Setup, source: Option<Box<dyn Source>>) -> Result<(), Failur
     let mut inherited = if source.is_some() { Inherited::take() } else { Inherited::default() };
     setup.check_admin()?;
     let (_log, lines, log_places) = setup.log.start(&setup.args.listen.log_level)?;
-    let secured = setup.prepare_tls()?.inspect(warn_of_certificates);
+    let secured = prepare_files(&setup, source.as_deref())?;
     let certificates = secured.as_ref().map(Secured::watch).transpose()?;
     let (wishes, wished) = Wishes::new();
     let asks = source.is_some().then_some(&wishes);
@@ -278,8 +278,12 @@ fn say_that_it_runs(places: &Places<'_>, inherited: &mut Inherited) {
     inherited.ready();
 }
 
-fn warn_of_certificates(secured: &Secured) {
-    secured.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+/// Tries the files that the configuration names: those for stores, and those of certificates, which are read.
+fn prepare_files(setup: &Setup, source: Option<&dyn Source>) -> Result<Option<Secured>, Failure> {
+    let mut warnings = setup.plan.check_stores().map_err(Failure::Usage)?;
+    let secured = setup.prepare_tls()?.inspect(|secured| warnings.extend_from_slice(&secured.warnings));
+    warn(&warnings, source);
+    Ok(secured)
 }
 
 fn warn_of_unused(inherited: &Inherited) {

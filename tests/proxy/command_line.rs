@@ -137,13 +137,15 @@ fn the_files_for_a_store_are_tried_and_mean_something_with_tls_only() {
         ),
     ] {
         fs::write(folder.path().join("store.toml"), format!("{keys}\n{SITE}")).unwrap();
-        let (code, _, said) = run(folder.path(), &["--config", "store.toml", "--check"]);
-        match expected {
-            None => assert_eq!(code, Some(0), "{keys}: {said}"),
-            Some(expected) => {
-                let expected = format!("store.toml:{expected}");
-                assert_eq!((code, said.contains(&expected)), (Some(2), true), "{keys}: {said}");
-            }
+        let args = ["--config", "store.toml", "--check"];
+        let Some(expected) = expected else {
+            assert_eq!(run(folder.path(), &args).0, Some(0), "{keys}");
+            continue;
+        };
+        // A proxy that is started with it does not begin without the store, either.
+        for args in [&args[..], &args[..2]] {
+            let (code, _, said) = run(folder.path(), args);
+            assert_eq!((code, said.contains(&format!("store.toml:{expected}"))), (Some(2), true), "{keys}: {said}");
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     },
     upstream,
 };
+use std::{fs, os::unix::fs::PermissionsExt as _};
 
 /// Two sites with a certificate each, and a listener without TLS before that with it.
 fn config(certificates: [&Site; 2], backends: [&Backend; 2]) -> String {
@@ -80,4 +81,17 @@ fn a_host_that_no_site_has_is_not_redirected_to_itself() {
         let answer = stage.get(host, "/x");
         assert_eq!((answer.status(), answer.field("location")), (status, location), "{host}");
     }
+}
+
+#[test]
+fn a_warning_about_a_file_names_its_place() {
+    let sites = [Site::new(&["a.test", "*.a.test"]), Site::new(&["b.test", "*.b.test"])];
+    fs::set_permissions(&sites[0].key, fs::Permissions::from_mode(0o644)).unwrap();
+    let backends = [Backend::saying("a"), Backend::saying("b")];
+    let config = config([&sites[0], &sites[1]], [&backends[0], &backends[1]]);
+    let mut stage = Stage::new(&config, 2);
+    let warning = format!("proxy.toml:9:7: {}: other users can read this file", sites[0].key.display());
+    stage.wait_for(&warning, 1);
+    stage.reload(&config);
+    stage.wait_for(&warning, 2);
 }
