@@ -57,6 +57,20 @@ impl Drop for Successor {
 
 const REQUEST: &str = "GET / HTTP/1.1\r\nHost: t\r\n\r\n";
 
+/// Whether a process has a socket that listens at that port: then it may still accept.
+fn listens(process: u32, port: u16) -> bool {
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let at = format!(":{port:04X}");
+    let sockets: Vec<String> = rows
+        .filter(|row| row.len() > 9 && row[1].ends_with(&at) && row[3] == "0A")
+        .map(|row| format!("socket:[{}]", row[9]))
+        .collect();
+    let open = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
+    open.filter_map(|entry| fs::read_link(entry.path()).ok())
+        .any(|link| sockets.iter().any(|socket| link.as_os_str() == socket.as_str()))
+}
+
 /// A program of the test's own in place of the proxy's file.
 fn replace_program(stage: &Stage, script: &str) {
     // A file that runs cannot be written, but it can be replaced.
@@ -78,8 +92,11 @@ fn another_process_takes_over_while_requests_run() {
     running.send(REQUEST);
     let mut serving = incoming.accept();
     serving.request().unwrap();
+    assert!(listens(stage.proxy.id(), at.port()));
     stage.proxy.signal("USR2");
     let successor = Successor::of(&stage, 1);
+    // It says so first, and stops accepting then.
+    wait_until("the first process to accept no more", || !listens(stage.proxy.id(), at.port()));
     // Requests from before end there, and those that come now end here.
     let mut next = Conn::open(at);
     next.send(REQUEST);
