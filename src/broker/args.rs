@@ -2,13 +2,13 @@
 
 use super::{
     app::{Bridge, Config},
-    bridge::{Place, Rule, Rules},
+    bridge::{Place, Rule, Rules, Target},
     limits::{Limits, WhenFull},
     secured::TlsArgs,
     users::Users,
 };
 use crate::{
-    cli::{Failure, ListenArgs},
+    cli::{Failure, ListenArgs, secret},
     disk::Sync,
     net::DriverKind,
     units::{Flags, MAX_COUNT, Pointless, at_least_one, duration, nonzero_duration, number, size},
@@ -16,7 +16,7 @@ use crate::{
 use clap::Args;
 use std::{
     num::{NonZeroU16, NonZeroUsize},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -110,6 +110,9 @@ pub(super) struct BridgeArgs {
     /// Another broker (MQTT 5) to which topics are passed on, or from which they come: mqtt://[USER:PASSWORD@]HOST[:PORT]
     #[arg(long = "bridge", value_name = "URL", requires = "topics")]
     place: Option<Place>,
+    /// A file with the password for --bridge in its first line: on a command line, other users of the machine can read it
+    #[arg(long = "bridge-password-file", value_name = "FILE", requires = "place")]
+    password_file: Option<PathBuf>,
     /// Topics that cross the bridge, as in mosquitto.conf: PATTERN [out|in|both [QOS [LOCAL-PREFIX [REMOTE-PREFIX]]]]; "" is an empty prefix.
     /// May be given several times
     #[arg(long = "bridge-topic", value_name = "TOPIC", requires = "place")]
@@ -126,7 +129,21 @@ impl BridgeArgs {
         let host = || nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let id = self.id.clone().unwrap_or_else(|| format!("{}-{port}", host()));
         let rules = Arc::new(Rules::new(&id, self.topics.clone()));
-        Ok(Some(Bridge::new(place.resolve()?, rules, rand::random::<f64>)))
+        let mut target = place.resolve()?;
+        if let Some(file) = &self.password_file {
+            target.password = Some(password(&target, file)?.into_bytes());
+        }
+        Ok(Some(Bridge::new(target, rules, rand::random::<f64>)))
+    }
+}
+
+/// The password in a file, for a bridge whose address has a user and no password.
+fn password(target: &Target, file: &Path) -> Result<String, Failure> {
+    const FLAG: &str = "--bridge-password-file";
+    match (&target.user_name, &target.password) {
+        (None, _) => Err(Failure::Usage(format!("{FLAG}: whose password is it? Write --bridge mqtt://USER@HOST"))),
+        (_, Some(_)) => Err(Failure::Usage(format!("{FLAG}: --bridge has a password already: leave one of them out"))),
+        _ => secret(FLAG, file),
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
     talk::Config,
 };
 use crate::{
-    cli::ListenArgs,
+    cli::{Failure, ListenArgs, secret},
     net::DriverKind,
     redis::Target,
     units::{Flags, MAX_COUNT, MAX_WORKERS, Pointless, at_least_one, nonzero_duration, size},
@@ -40,7 +40,10 @@ pub struct ChatArgs {
     pub(super) owner: Option<String>,
     /// Behave as one with all chat servers at this Redis or Valkey (7 or newer), in the form redis://USER:PASSWORD@HOST:PORT/DATABASE. Without it for a while, each goes on alone
     #[arg(long, value_name = "URL", value_parser = Target::in_plain)]
-    pub(super) cluster: Option<Target>,
+    cluster: Option<Target>,
+    /// A file with the password for --cluster in its first line: on a command line, other users of the machine can read it
+    #[arg(long, value_name = "FILE", requires = "cluster")]
+    cluster_password_file: Option<PathBuf>,
     /// A page of another origin that may connect, and a name by which this server is known, in the form https://HOST:PORT; again for more
     #[arg(long, value_name = "ORIGIN")]
     origin: Vec<Origin>,
@@ -91,6 +94,22 @@ fn at_least_64(text: &str) -> Result<usize, String> {
 }
 
 impl ChatArgs {
+    /// The Redis at which servers meet.
+    ///
+    /// # Errors
+    ///
+    /// A password that cannot be read, or one too many.
+    pub(super) fn cluster(&self) -> Result<Option<Target>, Failure> {
+        const FLAG: &str = "--cluster-password-file";
+        match (self.cluster.clone(), &self.cluster_password_file) {
+            (Some(Target { password: Some(_), .. }), Some(_)) => {
+                Err(Failure::Usage(format!("{FLAG}: --cluster has a password already: leave one of them out")))
+            }
+            (Some(target), Some(file)) => Ok(Some(Target { password: Some(secret(FLAG, file)?), ..target })),
+            (cluster, _) => Ok(cluster),
+        }
+    }
+
     pub(super) fn limits(&self) -> Limits {
         Limits {
             rooms: self.max_rooms.get(),

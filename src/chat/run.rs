@@ -39,6 +39,7 @@ pub fn run(args: &ChatArgs) -> Result<(), Failure> {
     let driver = args.driver.choose()?;
     let workers = args.workers.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZeroUsize::get);
     let clients = cli::clients_per_worker(args.max_clients.get(), workers);
+    let cluster = args.cluster()?;
     let place = DataFolder::open(args.data.as_deref(), "chat")?;
     let folder = Folder::open(place.path(), "server").map_err(Failure::Run)?;
     let Parts { writer, guard, door } = Parts::new(args, Arc::new(folder), clock::now())?;
@@ -58,7 +59,7 @@ pub fn run(args: &ChatArgs) -> Result<(), Failure> {
         }
         Signal::User1 => report(&told, &counted),
     })?;
-    if let Some(target) = &args.cluster {
+    if let Some(target) = &cluster {
         join(target, args.history(), &house)?;
     }
     let keeper = Keeper::start(&house)?;

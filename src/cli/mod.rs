@@ -11,6 +11,7 @@ pub mod file;
 mod listen;
 mod log;
 mod parse;
+mod secret;
 mod stderr;
 
 pub use clients::clients_per_worker;
@@ -22,4 +23,5 @@ pub use log::{
     start_logging_unthreaded,
 };
 pub use parse::{EXIT_CODES, parse, prepared};
+pub use secret::secret;
 pub use stderr::{log_lines_lost, say};

@@ -2,12 +2,12 @@
 
 use super::config::{Config, Fsync, Policy};
 use crate::{
-    cli::{Failure, ListenArgs},
+    cli::{Failure, ListenArgs, secret},
     net::DriverKind,
     units::{Flags, MAX_COUNT, Pointless, at_least_one, size},
 };
 use clap::Args;
-use std::{fs, num::NonZeroUsize, path::PathBuf};
+use std::{num::NonZeroUsize, path::PathBuf};
 
 /// The flags of the program.
 #[derive(Debug, Clone, Args)]
@@ -62,15 +62,7 @@ impl StoreArgs {
     pub(super) fn config(&self) -> Result<Config, Failure> {
         let password = match &self.password_file {
             None => String::new(),
-            Some(path) => {
-                let text = fs::read_to_string(path)
-                    .map_err(|error| Failure::Usage(format!("--password-file {}: {error}", path.display())))?;
-                let line = text.lines().next().unwrap_or_default().to_owned();
-                if line.is_empty() {
-                    return Err(Failure::Usage(format!("--password-file {}: its first line is empty", path.display())));
-                }
-                line
-            }
+            Some(path) => secret("--password-file", path)?,
         };
         if !self.listen.listen.ip().is_loopback() && password.is_empty() && !self.unprotected {
             return Err(Failure::Usage(format!(

@@ -4,6 +4,7 @@ use super::{
     broker,
     crash::Run,
     drivers,
+    limits::users,
     mosquitto::Mosquitto,
     relay::{Relay, To},
     wire::{CLEAN, NONE, Peer, connect3, publish, subscribe},
@@ -284,4 +285,23 @@ fn a_bridge_that_cannot_be_is_said() {
     liar.expect(&[0x20, 2, 0, 2]);
     let broken = start_listening(env!("CARGO_BIN_EXE_broker"), &["--listen", "127.0.0.1:0"], 1);
     Peer::v3(broken.address(), "near").quiet();
+}
+
+/// Not on the command line, which all users of the machine can read.
+#[test]
+fn a_bridge_has_its_password_from_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    std::fs::write(&file, "secret\n").unwrap();
+    let file = file.to_str().unwrap();
+    let far = broker(&["--users", &users(&folder)]);
+    let near = |login: &str| format!("mqtt://{login}{}", far.address());
+    let with_user = near("ann@");
+    let bridge = broker(&[&flags("near", &with_user, &["home/# in"])[..], &["--bridge-password-file", file]].concat());
+    bridge.wait_for_stderr(": topics come in");
+    for (place, why) in [(near(""), "whose password is it?"), (near("ann:x@"), "--bridge has a password already")] {
+        let flags = ["--bridge", &place, "--bridge-topic", "#", "--bridge-password-file", file];
+        let (code, said) = refusal(env!("CARGO_BIN_EXE_broker"), &flags);
+        assert!(code == Some(2) && said.contains(why), "{said}");
+    }
 }

@@ -186,7 +186,7 @@ fn a_session_may_be_made_shorter() {
 }
 
 /// A file with a user, ann, whose password is `secret`, and with something for everybody.
-fn users(folder: &tempfile::TempDir) -> String {
+pub(crate) fn users(folder: &tempfile::TempDir) -> String {
     let file = folder.path().join("users.toml");
     let mut hash = std::process::Command::new(env!("CARGO_BIN_EXE_broker"));
     hash.arg("--hash-password").stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());

@@ -278,7 +278,24 @@ fn a_cluster_that_cannot_be_is_refused() {
     let chat = chat(&["--cluster", &redis.url()]);
     chat.wait_for_stderr("NOAUTH");
     let url = redis.url().replace("redis://", "redis://:secret@");
-    let with_password = super::chat(&["--cluster", &url]);
-    with_password.wait_for_stderr("answers");
-    assert!(!with_password.stderr().contains("secret"));
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("password"), "secret\nand a remark\n").unwrap();
+    std::fs::write(path("nothing"), "\n").unwrap();
+    for flags in
+        [vec!["--cluster", &url], vec!["--cluster", &redis.url(), "--cluster-password-file", &path("password")]]
+    {
+        let with_password = super::chat(&flags);
+        with_password.wait_for_stderr("answers");
+        assert!(!with_password.stderr().contains("secret"));
+    }
+    for (url, file, why) in [
+        (&url, "password", "--cluster has a password already"),
+        (&redis.url(), "nothing", "its first line is empty"),
+        (&redis.url(), "none", "No such file"),
+    ] {
+        let flags = ["--cluster", url, "--cluster-password-file", &path(file)];
+        let (code, said) = refusal(env!("CARGO_BIN_EXE_chat"), &flags);
+        assert!(code == Some(2) && said.contains(why), "{said}");
+    }
 }
