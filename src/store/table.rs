@@ -133,6 +133,7 @@ static ROWS: &[Command] = &[
     row("lastsave", 1, "LTF", (0, 0, 0), server::lastsave, "server", "1.0.0", "Get the UNIX time stamp of the last successful save to disk"),
     row("memory", -2, "", (0, 0, 0), keys::memory, "server", "4.0.0", "A container for memory diagnostics commands"),
     row("monitor", 1, "ASLT", (0, 0, 0), monitor::monitor, "server", "1.0.0", "Listen for all requests received by the server in real time"),
+    row("role", 1, "SLTF", (0, 0, 0), server::role, "server", "2.8.12", "Return the role of the instance in the context of replication"),
     row("shutdown", -1, "ASLTXY", (0, 0, 0), server::shutdown, "server", "1.0.0", "Synchronously save the dataset to disk and then shut down the server"),
     row("swapdb", 3, "WF", (0, 0, 0), keys::swapdb, "server", "4.0.0", "Swaps two Redis databases"),
     row("time", 1, "LTF", (0, 0, 0), server::time, "server", "2.6.0", "Return the current server time"),

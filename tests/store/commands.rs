@@ -288,6 +288,7 @@ const TEMPLATES: &[Row] = &[
     ("COMMAND LIST FILTERBY ACLCAT nothing", No),
     ("COMMAND LIST $v $v", No),
     ("OBJECT HELP", No),
+    ("ROLE", No),
     ("ZUNION 2 $z $k WEIGHTS $c -0 WITHSCORES", No),
     ("COMMAND GETKEYS GET $k", No),
     ("COMMAND GETKEYS ZUNIONSTORE $k 2 $k $k", No),

@@ -20,6 +20,15 @@ pub(crate) fn lastsave(call: &mut Call<'_>) -> Outcome {
     Ok(())
 }
 
+/// A server without others that copy it: clients that know several ask each for its part.
+pub(crate) fn role(call: &mut Call<'_>) -> Outcome {
+    call.out.array(3);
+    call.out.bulk(b"master");
+    call.out.int(0);
+    call.out.array(0);
+    Ok(())
+}
+
 pub(crate) fn bgrewriteaof(call: &mut Call<'_>) -> Outcome {
     if !call.world.config.append_only {
         return refuse("ERR nothing is kept on the disk, as --in-memory says");
