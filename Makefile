@@ -122,6 +122,10 @@ broker-crash: ## kill the broker at a hundred random points of a run: CRASH_SEED
 broker-sessions: ## ten thousand sessions of the broker come and go: memory and descriptors stay
 	$(CARGO) test $(LOCKED) --test broker -- --ignored ten_thousand_sessions
 
+.PHONY: sessions
+sessions: ## the same for clients of the store and people of the chat, and for the broker
+	$(CARGO) test $(LOCKED) --test broker --test store --test chat -- --ignored come_and_go
+
 check: format lint doc all-tests graders other-worlds ## everything that CI checks
 	$(call say,all checks passed)
 

@@ -144,3 +144,38 @@ fn back(person: Person, address: std::net::SocketAddr, seen: &str) -> Person {
     person.last_id = welcome.rsplit(' ').next().unwrap().parse().unwrap();
     person
 }
+
+/// Ten thousand people come, twenty to a room, say something and go, every other one without a word: `make sessions`.
+#[test]
+#[ignore = "10,000 people"]
+fn ten_thousand_people_come_and_go() {
+    let chat = chat(&["--resume", "1s", "--history", "10"]);
+    let mut warm = Person::in_room(chat.address(), "warm", "room-0");
+    warm.say("/quit");
+    drop(warm);
+    let (empty, mut full) = (chat.settled_descriptors(), 0);
+    for round in 0..10 {
+        let arrive = |n: u32| Person::in_room(chat.address(), &format!("p{round}-{n}"), &format!("room-{}", n / 20));
+        let mut people: Vec<Person> = (0..1000).map(arrive).collect();
+        for (n, person) in people.iter_mut().enumerate() {
+            person.say("hello");
+            if n % 2 == 0 {
+                person.say("/quit");
+                person.wait_for("* goodbye");
+            }
+        }
+        drop(people);
+        wait_until("all to be gone", || chat.descriptors() <= empty);
+        let none = || chat.stderr().matches("0 clients here and 0 away").count();
+        let before = none();
+        wait_until("places that are kept to be given up", || {
+            chat.signal("USR1");
+            none() > before
+        });
+        if round == 0 {
+            full = chat.memory();
+        }
+    }
+    let grown = chat.memory().saturating_sub(full);
+    assert!(grown < 4096, "{grown} KiB more than after the first thousand");
+}

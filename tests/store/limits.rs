@@ -166,3 +166,35 @@ fn ten_thousand_idle_clients_cost_little() {
     drop(idle);
     wait_until("descriptors to be given back", || store.descriptors() < descriptors - 9_900);
 }
+
+/// Ten thousand clients come, with a transaction, channels or a wait, and go, some of them without a word: `make sessions`.
+#[test]
+#[ignore = "10,000 connections"]
+fn ten_thousand_sessions_come_and_go() {
+    let store = store(&["--in-memory"]);
+    let mut other = Client::tcp(store.address());
+    other.say("PING");
+    let (empty, mut full) = (store.settled_descriptors(), 0);
+    for round in 0..10 {
+        let mut clients: Vec<Client> = (0..1000).map(|_| Client::tcp(store.address())).collect();
+        for (n, client) in clients.iter_mut().enumerate() {
+            client.say(&format!("SET k{n} {round}"));
+            client.say(&format!("WATCH k{n} mine"));
+            match n % 4 {
+                0 => drop(client.say(&format!("SUBSCRIBE news-{n}"))),
+                1 => client.send(&["BLPOP", &format!("nothing-{n}"), "0"]),
+                2 => drop((client.say("MULTI"), client.say("INCR k"))),
+                _ => assert_eq!(client.say("QUIT"), Value::Simple("OK".to_owned())),
+            }
+        }
+        drop(clients);
+        wait_until("all to be gone", || store.descriptors() <= empty);
+        if round == 0 {
+            full = store.memory();
+        }
+    }
+    let grown = store.memory().saturating_sub(full);
+    assert!(grown < 2048, "{grown} KiB more than after the first thousand");
+    assert_eq!((number(&mut other, "connected_clients"), number(&mut other, "blocked_clients")), (1, 0));
+    assert_eq!(number(&mut other, "pubsub_channels"), 0);
+}

@@ -193,11 +193,20 @@ impl Process {
 
     /// The most memory that it ever had, in KiB; 0 where only other ways than Linux's would tell.
     pub fn peak_memory(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    /// The memory that it has now, in the same way.
+    pub fn memory(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    fn status(&self, field: &str) -> u64 {
         if cfg!(not(target_os = "linux")) {
             return 0;
         }
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux tells");
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).expect("Linux tells");
         line.trim().trim_end_matches(" kB").parse().expect("a number of KiB")
     }
 
