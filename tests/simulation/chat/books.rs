@@ -201,11 +201,12 @@ impl Books {
         self.contents.get(place).into_iter().chain(self.lost.get(place).into_iter().flatten())
     }
 
-    /// The message that was at a place with that server, if it is known. A message that is heard from a later server only tells nothing of
-    /// the one before: the place may have been another's there, which is lost.
+    /// The message that was at a place with that server, if it is known. A message that was heard from an earlier or a later server only
+    /// tells nothing, unless it had to last from the one to the other: the place may have been another's, which is lost.
     fn known_at(&self, place: &Place, server: u64) -> Option<usize> {
         let was_there = |content: &&Content| (content.first..=content.last).contains(&server);
-        let lasting = || self.contents.get(place).filter(|_| self.is_bound(place, server));
+        let lasts = |content: &&Content| self.is_bound(place, server.min(content.last));
+        let lasting = || self.contents.get(place).filter(lasts);
         self.contents_of(place).find(was_there).or_else(lasting).map(|content| content.message)
     }
 
@@ -300,6 +301,22 @@ mod tests {
         books.answered(0, fourth, ("tea", 3), Duration::ZERO);
         books.restarted(Duration::ZERO);
         hear(&mut books, 2, third, 1);
+        books.close();
+    }
+
+    #[test]
+    fn a_message_that_was_lost_says_nothing_of_its_place_on_the_next_server() {
+        let mut books = Books::default();
+        let lost = books.say(0, Some("tea"));
+        hear(&mut books, 2, lost, 1);
+        books.restarted(Duration::ZERO);
+        // Client 1 says the first message anew, which comes to nobody's ears and lasts.
+        books.say(1, Some("tea"));
+        let second = books.say(0, Some("tea"));
+        hear(&mut books, 1, second, 2);
+        books.skipped(1, "tea", 1..2);
+        books.answered(0, second, ("tea", 2), Duration::ZERO);
+        books.restarted(Duration::ZERO);
         books.close();
     }
 
