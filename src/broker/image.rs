@@ -3,7 +3,7 @@
 use super::{
     message::{Delivery, Key, LastWill, Message},
     outgoing::{Number, Sent, Stage},
-    record::{Receiver, Record},
+    record::{Receiver, Record, SenderChange},
 };
 use crate::mqtt::{PacketId, Subscription, Text};
 use std::{
@@ -85,16 +85,18 @@ impl Image {
         }
     }
 
-    fn published(&mut self, message: &Arc<Message>, retained: bool, from: Option<(Key, PacketId)>, to: &[Receiver]) {
+    fn published(&mut self, message: &Arc<Message>, retained: bool, from: SenderChange, to: &[Receiver]) {
         if retained && message.payload.is_empty() {
             self.retained.remove(&message.topic);
         } else if retained {
             self.retained.insert(message.topic.clone(), Arc::clone(message));
         }
-        if let Some((key, id)) = from {
-            self.with(key, |session| {
+        match from {
+            SenderChange::Nothing => {}
+            SenderChange::Incoming(key, id) => self.with(key, |session| {
                 session.incoming.insert(id);
-            });
+            }),
+            SenderChange::Will(key) => self.with(key, |session| session.will = None),
         }
         for receiver in to {
             let (number, delivery) = (receiver.number, receiver.delivery(message));
@@ -134,7 +136,7 @@ impl Image {
         records.extend(messages.into_iter().map(|(message, retained, to)| Record::Published {
             message,
             retained,
-            from: None,
+            from: SenderChange::Nothing,
             to,
         }));
         records

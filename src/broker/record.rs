@@ -47,6 +47,18 @@ pub(crate) const HEAD: usize = 9;
 /// The longest record that is believed: the longest packet, and all sessions that may get it.
 pub(crate) const MAX_RECORD: usize = 512 * 1024 * 1024;
 
+/// The change that a message makes in the session that it comes from. It is a part of the message's record: after a crash both are there, or
+/// neither.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SenderChange {
+    /// None.
+    Nothing,
+    /// A message of QoS 2, of which the packet identifier is remembered.
+    Incoming(Key, PacketId),
+    /// It was the session's will, which has none from now on.
+    Will(Key),
+}
+
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Record {
@@ -79,7 +91,7 @@ pub(crate) enum Record {
     Published {
         message: Arc<Message>,
         retained: bool,
-        from: Option<(Key, PacketId)>,
+        from: SenderChange,
         to: Vec<Receiver>,
     },
     /// A topic has no retained message any more.
@@ -178,7 +190,9 @@ impl Record {
             Self::Gone { key } => (3, *key),
             Self::Subscribed { key, .. } => (4, *key),
             Self::Unsubscribed { key, .. } => (5, *key),
-            Self::Published { from, .. } => (6, from.map_or(0, |(key, _)| key)),
+            Self::Published { from: SenderChange::Nothing, .. } => (6, 0),
+            Self::Published { from: SenderChange::Incoming(key, _), .. } => (6, *key),
+            Self::Published { from: SenderChange::Will(key), .. } => (14, *key),
             Self::Unretained { .. } => (7, 0),
             Self::Sent { key, .. } => (8, *key),
             Self::Received { key, .. } => (9, *key),
@@ -210,7 +224,7 @@ impl Record {
             }
             Self::Unsubscribed { filter: text, .. } | Self::Unretained { topic: text } => put_text(out, text),
             Self::Published { message, retained, from, to } => {
-                put_u16(out, from.map_or(0, |(_, id)| id.get()));
+                put_u16(out, if let SenderChange::Incoming(_, id) = from { id.get() } else { 0 });
                 out.push((*retained).into());
                 put_message(out, message);
                 put_u32(out, to.len() as u32);
@@ -248,12 +262,17 @@ impl Record {
                 Self::Subscribed { key, subscription, id: (id > 0).then_some(id) }
             }
             5 => Self::Unsubscribed { key, filter: from.text()? },
-            6 => {
+            6 | 14 => {
                 let (id, retained) = (NonZeroU16::new(from.u16()?), from.u8()? == 1);
                 let message = Arc::new(message(&mut from)?);
                 let count = from.u32()?;
                 let to = (0..count).map(|_| receiver(&mut from)).collect::<Result<_, _>>()?;
-                Self::Published { message, retained, from: id.map(|id| (key, id)), to }
+                let from = match id {
+                    _ if kind == 14 => SenderChange::Will(key),
+                    Some(id) => SenderChange::Incoming(key, id),
+                    None => SenderChange::Nothing,
+                };
+                Self::Published { message, retained, from, to }
             }
             7 => Self::Unretained { topic: from.text()? },
             8 => Self::Sent { key, number: from.u64()?, id: packet_id(&mut from)? },

@@ -6,7 +6,7 @@ use crate::{
         limits::{MAX_BACKLOG, WhenFull},
         message::{Delivery, Key, Message},
         outgoing::{Answer, Number},
-        record::{Receiver, Record},
+        record::{Receiver, Record, SenderChange},
         session::Session,
         tree::{Entry, Match, Readiness},
     },
@@ -15,14 +15,14 @@ use crate::{
 use std::{mem, sync::Arc};
 
 impl Core {
-    /// Gives a message to all who want it, and records it. `from`: the session of its publisher, and the packet id that it has there if
-    /// that has to be remembered. Returns whether somebody wants it.
-    pub(super) fn route(&mut self, message: &Arc<Message>, from: Option<Key>, id: Option<PacketId>, at: u64) -> bool {
+    /// Gives a message to all who want it, and records it. `from`: the session of its publisher, and the change that it makes there. Returns
+    /// whether somebody wants it.
+    pub(super) fn route(&mut self, message: &Arc<Message>, from: Option<Key>, change: SenderChange, at: u64) -> bool {
         let retained = message.retain && self.has_room_for(message);
         if retained {
             self.retain(message);
         }
-        self.fan_out(message, from, id, retained, at)
+        self.fan_out(message, from, change, retained, at)
     }
 
     /// As [`Core::route`], for a message that is retained already, or not at all.
@@ -30,7 +30,7 @@ impl Core {
         &mut self,
         message: &Arc<Message>,
         from: Option<Key>,
-        id: Option<PacketId>,
+        change: SenderChange,
         retained: bool,
         at: u64,
     ) -> bool {
@@ -49,8 +49,14 @@ impl Core {
         let is_wanted = !found.is_empty();
         found.clear();
         self.found = found;
-        let remembered = from.zip(id).filter(|(key, _)| self.sessions.get(*key).is_some_and(Session::is_kept));
-        if self.record_published(message, retained, remembered, &to) {
+        let change = match change {
+            // A session that ends with its connection remembers nothing.
+            SenderChange::Incoming(key, _) if !self.sessions.get(key).is_some_and(Session::is_kept) => {
+                SenderChange::Nothing
+            }
+            SenderChange::Nothing | SenderChange::Incoming(..) | SenderChange::Will(_) => change,
+        };
+        if self.record_published(message, retained, change, &to) {
             // The publisher's acknowledgement stands for it.
             from.into_iter().for_each(|key| self.depend(key));
         }
@@ -59,16 +65,10 @@ impl Core {
     }
 
     /// Records a message, if there is something to be kept of it.
-    fn record_published(
-        &mut self,
-        message: &Arc<Message>,
-        retained: bool,
-        from: Option<(Key, PacketId)>,
-        to: &[Taken],
-    ) -> bool {
+    fn record_published(&mut self, message: &Arc<Message>, retained: bool, from: SenderChange, to: &[Taken]) -> bool {
         let is_kept = |taken: &&Taken| self.sessions.get(taken.key).is_some_and(Session::is_kept);
         let kept: Vec<Receiver> = to.iter().filter(is_kept).map(Taken::receiver).collect();
-        let is_worth = retained || from.is_some() || !kept.is_empty();
+        let is_worth = retained || from != SenderChange::Nothing || !kept.is_empty();
         if is_worth {
             self.record(Record::Published { message: Arc::clone(message), retained, from, to: kept });
             // Those whose session is not kept wait for it, too: its publisher may send it again after a crash.
@@ -81,7 +81,7 @@ impl Core {
     pub(super) fn give(&mut self, key: Key, delivery: Delivery, at: u64) {
         let message = Arc::clone(&delivery.message);
         let Some(taken) = self.accept(key, delivery, at) else { return };
-        self.record_published(&message, false, None, std::slice::from_ref(&taken));
+        self.record_published(&message, false, SenderChange::Nothing, std::slice::from_ref(&taken));
         self.send(taken, at);
     }
 

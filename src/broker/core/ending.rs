@@ -4,7 +4,7 @@ use super::{Core, Due};
 use crate::{
     broker::{
         message::{Key, Message, millis},
-        record::Record,
+        record::{Record, SenderChange},
         session::Session,
     },
     buf::Output,
@@ -119,8 +119,7 @@ impl Core {
         // The time that it is of use begins now.
         let expires = will.lives.map(|seconds| at + u64::from(seconds) * 1000);
         let message = Arc::new(Message { expires, ..Message::clone(&will.message) });
-        self.route(&message, Some(key), None, at);
-        self.record(Record::Will { key, will: None });
+        self.route(&message, Some(key), SenderChange::Will(key), at);
     }
 }
 

@@ -2,7 +2,10 @@
 
 use super::Core;
 use crate::{
-    broker::message::{Message, millis},
+    broker::{
+        message::{Message, millis},
+        record::SenderChange,
+    },
     mqtt::QoS,
     time::Now,
 };
@@ -25,6 +28,6 @@ impl Core {
         });
         self.retain(&message);
         // Already retained, so it is not recorded as that.
-        self.fan_out(&message, None, None, false, millis(now));
+        self.fan_out(&message, None, SenderChange::Nothing, false, millis(now));
     }
 }

@@ -7,7 +7,7 @@ use crate::{
         limits::{MAX_ALIASES, MAX_LEVELS},
         link::Link,
         message::{Key, Message},
-        record::Record,
+        record::{Record, SenderChange},
     },
     mqtt::{Ack, Error, Packet, PacketId, Publish, QoS, Reason, Text, Version, id, levels},
 };
@@ -64,7 +64,9 @@ impl Core {
         {
             session.incoming.insert(id);
         }
-        let is_wanted = self.route(&message, Some(key), id.filter(|_| qos == QoS::ExactlyOnce), at);
+        let remembered = id.filter(|_| qos == QoS::ExactlyOnce);
+        let change = remembered.map_or(SenderChange::Nothing, |id| SenderChange::Incoming(key, id));
+        let is_wanted = self.route(&message, Some(key), change, at);
         let unwanted = version == Version::V5 && !is_wanted;
         let reason = if unwanted { Reason::NO_MATCHING_SUBSCRIBERS } else { Reason::SUCCESS };
         id.into_iter().for_each(|id| self.acknowledge(key, id, qos, reason));

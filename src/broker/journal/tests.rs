@@ -2,7 +2,7 @@ use super::{super::message::Delivery, load::load as load_folder, *};
 use crate::broker::{
     message::{LastWill, Message},
     outgoing::{Sent, Stage},
-    record::Receiver as To,
+    record::{Receiver as To, SenderChange},
 };
 use crate::disk::{
     Folder,
@@ -61,19 +61,19 @@ fn records() -> Vec<Record> {
         Record::Published {
             message: message("1"),
             retained: true,
-            from: Some((4, packet_id(9))),
+            from: SenderChange::Incoming(4, packet_id(9)),
             to: vec![to(3, 0, Some(1)), to(4, 0, None), to(99, 0, None)],
         },
         Record::Published {
             message: message("2"),
             retained: true,
-            from: None,
+            from: SenderChange::Nothing,
             to: vec![to(3, 1, None), to(4, 1, None)],
         },
         Record::Published {
             message: message("3"),
             retained: false,
-            from: None,
+            from: SenderChange::Nothing,
             to: vec![to(3, 2, None), to(3, 3, None)],
         },
         Record::Unretained { topic: "a/2".into() },
@@ -114,7 +114,9 @@ fn load(folder: &Path) -> Result<Image, String> {
 
 #[test]
 fn a_record_comes_back_and_no_part_of_one_does() {
-    for record in records() {
+    let (message, from) = (message("4"), SenderChange::Will(6));
+    let will = Record::Published { message, retained: false, from, to: vec![to(99, 1, None)] };
+    for record in records().into_iter().chain([will]) {
         let mut bytes = Vec::new();
         record.write(Mark::Behind, &mut bytes);
         let body = Bytes::copy_from_slice(&bytes[super::super::record::HEAD..]);
@@ -248,6 +250,16 @@ fn a_log_behind_which_an_empty_one_stands_is_on_the_disk_before_that_one_grows()
         let kept = if sync == Sync::Never { 8 } else { 12 };
         assert!(image == self::image(all[..kept].to_vec()), "{sync:?}, without power");
     }
+}
+
+/// A will that is published is in no session any more, or its message comes twice after a crash between the two.
+#[test]
+fn a_will_is_published_and_gone_with_one_record() {
+    let mut image = image(records());
+    assert!(image.sessions[&3].will.is_some());
+    let to = vec![to(4, 9, None)];
+    image.add(Record::Published { message: message("will"), retained: false, from: SenderChange::Will(3), to });
+    assert!(image.sessions[&3].will.is_none() && image.sessions[&4].waiting.contains_key(&9));
 }
 
 /// Another sync that succeeds proves nothing for what an earlier one has failed to keep.
