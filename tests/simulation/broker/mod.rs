@@ -10,6 +10,7 @@
 #![allow(unreachable_pub)]
 
 mod books;
+mod line;
 mod person;
 mod play;
 mod setting;
@@ -64,7 +65,7 @@ fn something_happened(reports: &[Report]) {
     }
     let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
     eprintln!(
-        "{} worlds, {} steps, {} messages published, {} acknowledged, {} received, {} of them again, {} connections, {} resumed, {} taken over, \
+        "{} worlds, {} steps, {} messages published, {} acknowledged, {} received, {} of them again, {} retained, {} wills, {} connections, {} resumed, {} taken over, \
          {} kills, {} times no power, {} torn files, {} calls to disks, {} of them failed, {} found no room, {} syncs failed, {} snapshots, \
          {} dropped, {} refused",
         reports.len(),
@@ -73,6 +74,8 @@ fn something_happened(reports: &[Report]) {
         sum(|r| r.tally.acked as u64),
         sum(|r| r.tally.received as u64),
         sum(|r| r.tally.repeated as u64),
+        sum(|r| r.tally.retained as u64),
+        sum(|r| r.tally.wills as u64),
         sum(|r| r.tally.connects as u64),
         sum(|r| r.tally.resumed as u64),
         sum(|r| r.tally.takeovers as u64),
@@ -92,5 +95,9 @@ fn something_happened(reports: &[Report]) {
     assert!(sum(|r| r.disk.torn) > 20 && sum(|r| r.disk.snapshots) > 50, "torn files and snapshots");
     assert!(sum(|r| r.tally.audited as u64) > 200, "acknowledgements that were looked up on the disk");
     assert!(sum(|r| r.tally.acked as u64) > 2000 && sum(|r| r.tally.resumed as u64) > 200, "messages and sessions");
+    assert!(
+        sum(|r| r.tally.retained as u64) > 100 && sum(|r| r.tally.wills as u64) > 100,
+        "retained messages and wills"
+    );
     assert!(sum(|r| r.dropped) > 10 && sum(|r| r.tally.takeovers as u64) > 20, "full queues and takeovers");
 }

@@ -1,28 +1,23 @@
-//! A client of the broker that behaves as the standard asks of it, on connections that do not.
+//! A client of the broker that behaves as the standard asks of it.
 //!
 //! ```text
 //!   Person: session, messages on their way, those it holds    lives as long as the world
 //!     ╰── Line: one connection, its unread bytes              a Peer of the world
 //! ```
 
-use super::books::{Shared, Wish};
-use crate::support::{
-    peer::{Peer, PeerEvent, PeerIo},
-    random::Random,
-};
-use bytes::Bytes;
+use super::books::{Kind, Shared, Wish};
+use crate::support::{peer::PeerIo, random::Random};
 use socket_patterns::mqtt::{
     Ack, ConnAck, Connect, Disconnect, Filter, Packet, PacketId, Properties, Publish, QoS, Reason, RetainHandling,
-    Subscribe, Subscription, Value, Version, decode, encode, frame, id,
+    Subscribe, Subscription, Value, Version, Will, encode, id,
 };
-use std::{cell::RefCell, collections::BTreeSet, rc::Rc, time::Duration};
-
-/// Wake-ups of a line.
-const NEXT: u32 = 0;
-const READ: u32 = 1;
+use std::{collections::BTreeSet, rc::Rc, time::Duration};
 
 /// The id of a SUBSCRIBE; messages have lower ones.
 const SUBSCRIBE: u16 = 60_000;
+
+/// The topic of all wills: they come in no order with other messages.
+const WILLS: &str = "t/w";
 
 /// A message on its way to the broker.
 #[derive(Debug)]
@@ -32,6 +27,7 @@ struct Out {
     qos: QoS,
     topic: String,
     size: usize,
+    retain: bool,
     /// QoS 2: the broker has it.
     is_released: bool,
 }
@@ -42,6 +38,7 @@ pub struct Plan {
     pub topic: String,
     pub qos: QoS,
     pub size: usize,
+    pub retain: bool,
 }
 
 /// The ways of a client, which the seed chooses.
@@ -62,15 +59,17 @@ pub struct Ways {
     /// Microseconds between messages, at most.
     pub pace: u64,
     pub aliases: u16,
+    /// The quality of the message that the broker publishes for it when its connection breaks.
+    pub will: Option<QoS>,
 }
 
 /// A client.
 #[derive(Debug)]
 pub struct Person {
     number: usize,
-    ways: Ways,
+    pub ways: Ways,
     books: Shared,
-    plan: Vec<Plan>,
+    pub plan: Vec<Plan>,
     /// In the order in which they were sent first.
     out: Vec<Out>,
     /// Messages of QoS 2 that it has, and that are not released.
@@ -81,10 +80,14 @@ pub struct Person {
     /// The numbers that it holds may stand for other messages at the broker.
     is_shaken: bool,
     is_subscribed: bool,
+    /// When it has asked for its subscription first, in this session.
+    asked: Option<Duration>,
     /// The connection that it uses.
     line: Option<usize>,
     lines: usize,
-    is_open: bool,
+    pub is_open: bool,
+    /// The will of this connection, which is published when it breaks.
+    will: Option<usize>,
     /// Topics that the broker gave numbers to, on this connection.
     aliases: Vec<(u32, String)>,
     /// Nothing is broken any more on purpose.
@@ -105,9 +108,11 @@ impl Person {
             has_session: false,
             is_shaken: false,
             is_subscribed: false,
+            asked: None,
             line: None,
             lines: 0,
             is_open: false,
+            will: None,
             aliases: Vec::new(),
             is_calm: false,
         }
@@ -138,10 +143,59 @@ impl Person {
         self.is_subscribed = false;
         self.is_shaken = true;
         // Words of the broker that was, still on their way, are not believed.
-        (self.line, self.is_open) = (None, false);
+        (self.line, self.is_open, self.will) = (None, false, None);
     }
 
-    /// The bytes of its CONNECT.
+    /// It uses another connection from now on. Returns the number of that one.
+    pub fn turn(&mut self, now: Duration) -> usize {
+        self.lines += 1;
+        let mut books = self.books.borrow_mut();
+        books.tally.connects += 1;
+        books.tally.takeovers += usize::from(self.line.is_some());
+        drop(books);
+        self.miss(now);
+        self.line = Some(self.lines);
+        self.aliases.clear();
+        self.lines
+    }
+
+    /// Whether it uses this connection.
+    pub fn is_on(&self, line: usize) -> bool {
+        self.line == Some(line)
+    }
+
+    /// Its connection is gone. Its will is the broker's to publish, if the broker had answered.
+    pub fn lose(&mut self, now: Duration) {
+        self.miss(now);
+        self.line = None;
+    }
+
+    fn miss(&mut self, now: Duration) {
+        let will = self.will.take().filter(|_| self.is_open);
+        will.into_iter().for_each(|will| self.books.borrow_mut().acked(will, now));
+        self.is_open = false;
+    }
+
+    /// Whether a will of its connection would be published.
+    pub fn has_will(&self) -> bool {
+        self.will.is_some()
+    }
+
+    /// Its last word on this connection: no will is to be published, if the broker hears that.
+    pub fn say_goodbye(&mut self, io: &mut PeerIo<'_>) {
+        let (reason, properties) = (Reason::SUCCESS, Properties::default());
+        self.say(&Packet::Disconnect(Disconnect { reason, properties }), io);
+        self.will = None;
+    }
+
+    /// A connection begins.
+    pub fn begin(&mut self, io: &mut PeerIo<'_>) {
+        self.will =
+            self.ways.will.map(|qos| self.books.borrow_mut().publish(self.number, WILLS, qos, Kind::Will, io.now));
+        self.say(&self.connect(), io);
+    }
+
+    /// Its CONNECT.
     fn connect(&self) -> Packet {
         let mut properties = Properties::default();
         if self.ways.version == Version::V5 {
@@ -162,7 +216,13 @@ impl Person {
             keep_alive: 0,
             properties,
             client_id: format!("client-{}", self.number).as_str().into(),
-            will: None,
+            will: self.will.zip(self.ways.will).map(|(number, qos)| Will {
+                qos,
+                retain: false,
+                topic: WILLS.into(),
+                properties: Properties::default(),
+                payload: format!("{number} ").into(),
+            }),
             user_name: None,
             password: None,
         }))
@@ -181,7 +241,7 @@ impl Person {
         let publish = Publish {
             dup,
             qos: out.qos,
-            retain: false,
+            retain: out.retain,
             topic,
             id: (out.qos > QoS::AtMostOnce).then_some(out.id),
             properties,
@@ -190,11 +250,11 @@ impl Person {
         self.say(&Packet::Publish(publish), io);
     }
 
-    fn publish_next(&mut self, io: &mut PeerIo<'_>) {
+    pub fn publish_next(&mut self, io: &mut PeerIo<'_>) {
         if self.out.len() >= self.ways.window {
             return;
         }
-        let Some(Plan { topic, qos, size }) = self.plan.pop() else { return };
+        let Some(Plan { topic, qos, size, retain }) = self.plan.pop() else { return };
         let id = loop {
             self.next_id = self.next_id % 50 + 1;
             let id = PacketId::new(self.next_id).expect("it is above 0");
@@ -202,8 +262,9 @@ impl Person {
                 break id;
             }
         };
-        let number = self.books.borrow_mut().publish(self.number, &topic, qos);
-        let out = Out { number, id, qos, topic, size, is_released: false };
+        let kind = if retain { Kind::Retained } else { Kind::Plain };
+        let number = self.books.borrow_mut().publish(self.number, &topic, qos, kind, io.now);
+        let out = Out { number, id, qos, topic, size, retain, is_released: false };
         self.publish(&out, false, io);
         if qos > QoS::AtMostOnce {
             self.out.push(out);
@@ -221,7 +282,7 @@ impl Person {
             self.books.borrow_mut().tally.resumed += 1;
         } else {
             self.held.clear();
-            self.is_subscribed = false;
+            (self.is_subscribed, self.asked) = (false, None);
             let mut books = self.books.borrow_mut();
             books.forgotten(self.number);
             for out in self.out.drain(..) {
@@ -247,11 +308,12 @@ impl Person {
             let id = PacketId::new(SUBSCRIBE).expect("it is above 0");
             let subscribe = Subscribe { id, properties: Properties::default(), filters: vec![subscription] };
             self.say(&Packet::Subscribe(subscribe), io);
+            self.asked.get_or_insert(io.now);
         }
     }
 
     /// A packet of the broker. `false`: the connection is of no more use.
-    fn hear(&mut self, packet: Packet, io: &mut PeerIo<'_>) -> bool {
+    pub fn hear(&mut self, packet: Packet, io: &mut PeerIo<'_>) -> bool {
         match packet {
             Packet::ConnAck(connack) if connack.code == 0 => self.let_in(&connack, io),
             Packet::ConnAck(connack) => {
@@ -316,124 +378,18 @@ impl Person {
         if is_new {
             let text = publish.payload.split(|byte| *byte == b' ').next().unwrap_or_default();
             let number = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).expect("a message's number");
-            self.books.borrow_mut().received(self.number, number, &topic, publish.qos);
+            let (who, qos, mut books) = (self.number, publish.qos, self.books.borrow_mut());
+            if publish.retain {
+                let asked = self.asked.expect("it has asked for something");
+                books.received_retained(who, number, &topic, qos, asked);
+            } else {
+                books.received(who, number, &topic, qos);
+            }
         }
         match (publish.qos, publish.id) {
             (QoS::AtLeastOnce, Some(id)) => self.say(&Packet::PubAck(Ack::new(id, Reason::SUCCESS)), io),
             (QoS::ExactlyOnce, Some(id)) => self.say(&Packet::PubRec(Ack::new(id, Reason::SUCCESS)), io),
             _ => {}
-        }
-    }
-}
-
-/// One connection of a client.
-pub struct Line {
-    person: Rc<RefCell<Person>>,
-    number: usize,
-    inbox: Vec<u8>,
-    is_over: bool,
-}
-
-impl Line {
-    /// The person uses this connection from now on, whether it has another one or not.
-    pub fn new(person: &Rc<RefCell<Person>>) -> Self {
-        let mut known = person.borrow_mut();
-        known.lines += 1;
-        let number = known.lines;
-        let mut books = known.books.borrow_mut();
-        books.tally.connects += 1;
-        books.tally.takeovers += usize::from(known.line.is_some());
-        drop(books);
-        (known.line, known.is_open) = (Some(number), false);
-        known.aliases.clear();
-        Self { person: Rc::clone(person), number, inbox: Vec::new(), is_over: false }
-    }
-
-    fn packets(&mut self, io: &mut PeerIo<'_>) {
-        let mut person = self.person.borrow_mut();
-        while let Some(frame) = frame(&self.inbox).expect("a packet") {
-            if self.inbox.len() < frame.len() {
-                break;
-            }
-            let rest = self.inbox.split_off(frame.len());
-            let whole = std::mem::replace(&mut self.inbox, rest);
-            let body = Bytes::copy_from_slice(&whole[frame.head..]);
-            let packet = decode(frame, body, person.ways.version).expect("a packet of its version");
-            if !person.hear(packet, io) {
-                drop(person);
-                return self.end(io);
-            }
-        }
-    }
-
-    /// Gone, in whichever way.
-    fn end(&mut self, io: &mut PeerIo<'_>) {
-        if std::mem::replace(&mut self.is_over, true) {
-            return;
-        }
-        let mut person = self.person.borrow_mut();
-        if person.line == Some(self.number) {
-            (person.line, person.is_open) = (None, false);
-        }
-        if io.random.chance(500) { io.reset() } else { io.close() }
-    }
-
-    fn next(&mut self, io: &mut PeerIo<'_>) {
-        let mut person = self.person.borrow_mut();
-        let left = person.plan.len();
-        if person.is_open {
-            for _ in 0..io.random.within(1..=3) {
-                person.publish_next(io);
-            }
-        }
-        if !person.is_calm && io.random.chance(person.ways.rude) {
-            if person.is_open && io.random.chance(300) {
-                let (reason, properties) = (Reason::SUCCESS, Properties::default());
-                person.say(&Packet::Disconnect(Disconnect { reason, properties }), io);
-            }
-            drop(person);
-            return self.end(io);
-        }
-        if !person.is_calm || !person.plan.is_empty() {
-            // A client that has nothing to say looks again later.
-            let pace = if left == person.plan.len() { 100_000 } else { person.ways.pace };
-            let pause = io.random.micros(1..=pace);
-            io.wake(pause, NEXT);
-        }
-    }
-}
-
-impl Peer for Line {
-    fn on(&mut self, event: PeerEvent<'_>, io: &mut PeerIo<'_>) {
-        if self.is_over {
-            return;
-        }
-        // Its person has another connection: this one is left alone for a while, then it goes.
-        let is_old = self.person.borrow().line != Some(self.number);
-        match event {
-            PeerEvent::Connected if is_old => self.end(io),
-            PeerEvent::Connected => {
-                let person = self.person.borrow();
-                person.say(&person.connect(), io);
-                let (pace, slow) = (person.ways.pace, person.ways.slow);
-                slow.into_iter().for_each(|(most, _)| io.read_at_most(most));
-                let pause = io.random.micros(1..=pace);
-                io.wake(pause, NEXT);
-            }
-            PeerEvent::Wake(READ) => io.set_reading(true),
-            PeerEvent::Failed(_) | PeerEvent::Ended => self.end(io),
-            PeerEvent::Wake(_) if is_old => self.end(io),
-            PeerEvent::Received(_) if is_old => {}
-            PeerEvent::Received(bytes) => {
-                self.inbox.extend_from_slice(bytes);
-                let slow = self.person.borrow().ways.slow;
-                if let Some((_, pause)) = slow {
-                    io.set_reading(false);
-                    io.wake(Duration::from_micros(pause), READ);
-                }
-                self.packets(io);
-            }
-            PeerEvent::Wake(_) => self.next(io),
         }
     }
 }

@@ -42,6 +42,10 @@ pub struct Setting {
     pub crashes: usize,
     pub troubles: usize,
     pub may_lose_power: bool,
+    /// Of a thousand messages.
+    retained: u32,
+    /// Of a thousand clients.
+    wills: u32,
     /// Bytes of a log that becomes a snapshot.
     pub worth: u64,
     /// With a weak policy and no power, what was acknowledged for so long has to be there.
@@ -63,6 +67,8 @@ impl Setting {
             crashes: *random.pick(&[0, 50, 200]),
             troubles: *random.pick(&[0, 0, 100, 400]),
             may_lose_power: sync == "always",
+            retained: *random.pick(&[0, 100, 500]),
+            wills: *random.pick(&[0, 0, 500]),
             worth: *random.pick(&[500, 3000, u64::MAX]),
             grace: SECOND,
             disk_lies: false,
@@ -109,10 +115,29 @@ pub fn people(setting: &Setting, random: &mut Random, books: &Shared) -> (Vec<Rc
             topic: (*random.pick(&TOPICS)).to_owned(),
             qos: quality(random),
             size: random.magnitude(0..=longest),
+            retain: random.chance(setting.retained),
         });
         Rc::new(RefCell::new(Person::new(number, ways, plan.collect(), books)))
     };
     ((0..count).map(&mut person).collect(), kept)
+}
+
+/// A client that comes when all is over, says nothing, and hears what the topics have.
+pub fn observer(number: usize, books: &Shared) -> Rc<RefCell<Person>> {
+    let wish = Wish { filter: "#".to_owned(), qos: QoS::ExactlyOnce, group: None };
+    let ways = Ways {
+        version: Version::V5,
+        is_kept: false,
+        wish: Some(wish),
+        window: 1,
+        receive_maximum: None,
+        slow: None,
+        rude: 0,
+        pace: 1000,
+        aliases: 0,
+        will: None,
+    };
+    Rc::new(RefCell::new(Person::new(number, ways, Vec::new(), books)))
 }
 
 fn ways(setting: &Setting, random: &mut Random) -> Ways {
@@ -135,5 +160,6 @@ fn ways(setting: &Setting, random: &mut Random) -> Ways {
         rude: if setting.weather.is_calm() { 0 } else { *random.pick(&[0, 20, 100]) },
         pace: *random.pick(&[1000, 50_000, 400_000]),
         aliases: if random.chance(300) { 2 } else { 0 },
+        will: random.chance(setting.wills).then(|| *random.pick(&[QoS::AtLeastOnce, QoS::ExactlyOnce])),
     }
 }
