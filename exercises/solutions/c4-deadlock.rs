@@ -74,8 +74,9 @@ impl Bank {
         }
         // Whichever way the money goes, the lower number is locked first. So no two threads wait for each other.
         let mut lower = lock(&self.accounts[from.min(to)]);
-        audit();
         let mut higher = lock(&self.accounts[from.max(to)]);
+        // Neither may change now.
+        audit();
         let (source, target) = if from < to { (&mut lower, &mut higher) } else { (&mut higher, &mut lower) };
         // All that can fail comes before the first change.
         let left = source.checked_sub(amount).ok_or("ERR not enough")?;

@@ -293,7 +293,7 @@ pub(crate) const EXERCISES: &[Exercise] = &[
         chapter: "18-debugging",
         minutes: 45,
         checks: checks::c4::CHECKS,
-        starter_passes: &["moves", "breaks-off", "leaves-nothing"],
+        starter_passes: &["moves", "audits", "breaks-off", "leaves-nothing"],
         next: "src/server/shared.rs: which locks are there, and what is done while one of them is held?",
     },
     Exercise {

@@ -109,6 +109,11 @@ fn measured(problem: &Problem, stage: &Stage) -> Option<Diagnosis> {
         Seen::ServedBeyond { most } => {
             Cause::CountedTooLate.because([format!("this client is served, and {most} others are")])
         }
+        Seen::TooSoon { took, least } => Cause::CheckThenAct.because([format!(
+            "all of it took {} ms; one after the other, it takes {} ms",
+            took.as_millis(),
+            least.as_millis()
+        )]),
         Seen::Ticks { got, due } => life::ticks(problem, *got, *due),
         Seen::Miscounted(line) => Cause::Miscounted.because([format!("in its place stands {}", show(line.as_bytes()))]),
         Seen::LateRefusal { quickest, call } => life::late_refusal(*quickest, *call),

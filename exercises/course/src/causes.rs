@@ -149,6 +149,7 @@ causes! {
     PlaceNotGivenBack "place-not-given-back" "Clients that have gone are still counted. However a handler ends (the end of the stream, an error, a panic), its place has to come back: a guard's Drop does that."
     LostUpdates "lost-updates" "Additions were lost: two threads read the same number, both added to it, and both wrote the result. Read and write have to be one step."
     Deadlock "deadlock" "Threads of your program wait for locks that never become free: two that took the same locks in different orders, or one that takes a lock which it has already."
+    CheckThenAct "check-then-act" "What was looked at was changed by another client before it was acted upon. The look and the act are one step: the lock is held from the one to the end of the other."
     HalfDone "half-done" "A change was seen half done. What belongs together is changed, and read, under locks that are held together."
     WorkerNotWoken "worker-not-woken" "A client waits although a thread has nothing else to do: nothing woke it when the client was put in the queue, or it waits for a lock that is held while another client is served."
     LockPoisoned "lock-poisoned" "A thread panicked while it had a lock, and since then every lock() of it answers PoisonError; unwrap makes one client's panic everybody's."

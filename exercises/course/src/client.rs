@@ -381,6 +381,17 @@ impl Client {
         }
     }
 
+    /// Complains if the connection was reset after its FIN.
+    pub(crate) fn expect_no_reset(&mut self, wanted: &str) -> Result<(), Problem> {
+        match self.stream.take_error() {
+            Ok(Some(_)) => {
+                self.ended(End::Rst);
+                Err(self.problem(wanted, Seen::Reset))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Watches for a moment that nothing comes.
     pub(crate) fn expect_quiet(&mut self, wanted: &str) -> Result<(), Problem> {
         self.expect_quiet_until(Instant::now() + self.timing.quiet(), wanted)

@@ -42,6 +42,9 @@ pub(crate) const WRONG_PROTOCOLS: [(&str, &[u8]); 6] = [
 
 /// The receive buffer of a client that reads slowly, in bytes.
 const NARROW: usize = 64 * 1024;
+/// The largest segment that it takes, as on an Ethernet. For the large ones of the loopback the kernel gives a server a send buffer of
+/// megabytes: then a short write, which is what a slow reader causes, would never be seen.
+const SEGMENT: u32 = 1460;
 
 /// More of a line without end than any server should keep.
 pub(crate) const OVERSIZE: usize = 4 * 1024 * 1024;
@@ -112,6 +115,12 @@ impl Client {
 impl Stage {
     /// Connects a client whose window is small: what the server sends and nobody reads soon has no room.
     pub(crate) fn connect_narrow(&self) -> Result<Client, Problem> {
+        self.connect_with(|socket| socket.set_recv_buffer_size(NARROW).and_then(|()| socket.set_tcp_mss(SEGMENT)))
+    }
+
+    /// The same with the large segments of the loopback, for answers of many small writes: in small segments they fill the window after
+    /// a while only, because the kernel puts them together and asks for some of them again.
+    pub(crate) fn connect_small_window(&self) -> Result<Client, Problem> {
         self.connect_with(|socket| socket.set_recv_buffer_size(NARROW))
     }
 

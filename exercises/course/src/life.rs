@@ -17,7 +17,7 @@ fn of(cause: Cause, facts: impl IntoIterator<Item = String>) -> Option<Diagnosis
 /// A diagnosis that needs no look at bytes. `None`: nothing.
 pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Option<Diagnosis> {
     let exit = match &problem.seen {
-        Seen::OtherExit { .. } | Seen::Exited => stage.student.as_mut().and_then(|student| student.exit(LAST_BREATH)),
+        Seen::OtherExit { .. } | Seen::Exited => stage.student.as_mut().and_then(ended),
         _ => None,
     };
     if let Seen::Ticks { .. } | Seen::NotLogged(_) | Seen::Miscounted(_) = &problem.seen
@@ -65,6 +65,13 @@ pub(crate) fn diagnose(problem: &Problem, stage: &mut Stage) -> Option<Diagnosis
         (Seen::Silence(_), _, Some(Topic::OutOfDescriptors)) => accept_loop(stage),
         _ => None,
     }
+}
+
+/// How the program ended, when all of its last words are there: they may say why.
+fn ended(student: &mut Student) -> Option<Exit> {
+    let exit = student.exit(LAST_BREATH)?;
+    student.hear_out(LAST_BREATH);
+    Some(exit)
 }
 
 /// EAGAIN, in the words of std: a read gave up.

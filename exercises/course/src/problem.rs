@@ -94,6 +94,13 @@ pub(crate) enum Seen {
         /// The time in the middle.
         median: std::time::Duration,
     },
+    /// Work of which each piece has to wait for the one before took less time than all of it together.
+    TooSoon {
+        /// The time that it took.
+        took: Duration,
+        /// The time that it takes at least.
+        least: Duration,
+    },
     /// Clients for whom there is no place were told so late, each of them.
     LateRefusal {
         /// The shortest time.
@@ -274,6 +281,8 @@ pub(crate) enum Topic {
     Locks,
     /// The sum of what is moved about.
     Sum,
+    /// Several clients ask at once for something of which there is enough for one.
+    CheckThenAct,
     /// The threads of many clients have ended.
     Stacks,
     /// A longer line came before this one.

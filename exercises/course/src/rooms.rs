@@ -23,7 +23,7 @@ pub(crate) fn diagnose(problem: &Problem) -> Option<Diagnosis> {
 /// A list of the right names, in another order.
 fn names_moved(problem: &Problem) -> Option<Cause> {
     let names = |line: &[u8]| -> Option<Vec<Vec<u8>>> {
-        let list = line.strip_prefix(b"here: ")?.strip_suffix(b"\n")?;
+        let list = line.strip_prefix(b"here: ").or_else(|| line.strip_prefix(b"rooms: "))?.strip_suffix(b"\n")?;
         let mut names: Vec<Vec<u8>> = list.split(|byte| *byte == b',').map(|name| name.trim_ascii().to_vec()).collect();
         names.sort_unstable();
         Some(names)

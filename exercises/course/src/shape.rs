@@ -24,6 +24,7 @@ pub(crate) enum Shape {
 }
 
 /// The load that shows the shape.
+#[derive(Clone, Copy)]
 pub(crate) struct Load<'a> {
     /// The number of clients that ask at once.
     pub(crate) clients: usize,
@@ -114,6 +115,13 @@ impl Ran {
 impl Stage {
     /// Complains if the server serves more or fewer clients at once than `wanted`.
     pub(crate) fn expect_shape(&mut self, wanted: Shape, load: &Load<'_>) -> Result<(), Problem> {
+        // A full pool shows that one worker is missing, and one client more that there is one too many: each is a difference of twice.
+        let edges = if let Shape::Pool(workers) = wanted { vec![workers, workers + 1] } else { Vec::new() };
+        let counts = edges.into_iter().chain([load.clients]);
+        counts.into_iter().try_for_each(|clients| self.expect_shape_of(wanted, &Load { clients, ..*load }))
+    }
+
+    fn expect_shape_of(&mut self, wanted: Shape, load: &Load<'_>) -> Result<(), Problem> {
         // A sleep that is long beside what the machine adds to it.
         let mut work = load.work.mul_f64(self.timing.scale());
         let mut best: Option<Ran> = None;

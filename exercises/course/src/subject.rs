@@ -56,6 +56,7 @@ fn by_topic(problem: &Problem) -> Option<Cause> {
     let got: &[u8] = if let Seen::Wrong(got) | Seen::Extra(got) = &problem.seen { got } else { b"" };
     Some(match problem.topic? {
         Topic::OneMore => Cause::LimitOffByOne,
+        Topic::CheckThenAct if wrong => Cause::CheckThenAct,
         Topic::Sender if wrong => Cause::OwnLineBack,
         Topic::BothTalk if wrong && is_whole(got) => Cause::OrderBroken,
         Topic::BothTalk if wrong => Cause::LinesMixed,

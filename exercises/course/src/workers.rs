@@ -2,6 +2,7 @@
 
 use crate::{
     cause::{Cause, Diagnosis, waiting},
+    life,
     probe::{self, Call, Doing},
     problem::{Problem, Resource, Seen, Topic},
     stage::Stage,
@@ -41,6 +42,10 @@ pub(crate) fn diagnose(problem: &Problem, stage: &Stage) -> Option<Diagnosis> {
             let facts = format!("wanted {}, and what came is {}", show(&problem.expected), show(got));
             of(by_spread(topic)?, facts)
         }
+        (Topic::BusyWorker, Seen::Silence(_)) if stage.student.as_ref().is_some_and(life::waits_for_a_thread) => of(
+            Cause::BlockedBehindClient,
+            format!("a worker sleeps in {}: the busy one holds a lock that others need", Call::Lock.name()),
+        ),
         (Topic::BusyWorker, Seen::Silence(_)) => Some(waiting(stage, Cause::BusyWorkerPicked)),
         (Topic::DispatcherWaits, Seen::Silence(_)) => Some(waiting(stage, Cause::DispatcherWaits)),
         (Topic::OthersWorker, Seen::EarlyEnd(_) | Seen::Reset | Seen::Silence(_)) => {

@@ -14,7 +14,11 @@ use std::time::Instant;
 /// In the order in which they run.
 pub(crate) const CHECKS: &[Check] = &[
     Check { name: "answers", promise: "commands are answered, one client alone", run: answers },
-    Check { name: "starts-again", promise: "it can be started again at once at the same address", run: starts_again },
+    Check {
+        name: "starts-again",
+        promise: "it can be started again at once at the same address, and not twice",
+        run: starts_again,
+    },
     Check { name: "two-at-once", promise: "a client does not wait for another to leave", run: two_at_once },
     Check {
         name: "one-breaks-off",
@@ -33,6 +37,9 @@ pub(crate) const CHECKS: &[Check] = &[
     },
     Check { name: "leaves-nothing", promise: "a hundred clients leave nothing behind", run: leaves_nothing },
 ];
+
+/// A line of 512 bytes with `ADD ` before it and its end behind it.
+const LONGEST_NOTE: usize = 512 - 5;
 
 /// Asks for something, and hears the answer.
 fn asks(stage: &Stage, client: &mut Client, line: &str, answer: &str) -> Result<(), Problem> {
@@ -71,7 +78,9 @@ fn starts_again(stage: &mut Stage) -> Result<(), Problem> {
     stage.kill();
     stage.serve_with(address, &[], Limits::default()).map_err(|problem| problem.about(Topic::Restart))?;
     let client = stage.connect()?;
-    quit(stage, client)
+    quit(stage, client)?;
+    // The option with nearly the same name would let two copies take clients from each other.
+    stage.expect_no_second_copy(1)
 }
 
 fn two_at_once(stage: &mut Stage) -> Result<(), Problem> {
@@ -81,11 +90,19 @@ fn two_at_once(stage: &mut Stage) -> Result<(), Problem> {
     let mut clients = Vec::new();
     for _ in 0..10 {
         let mut client = stage.connect()?;
-        asks(stage, &mut client, "GET 1", &text)?;
+        asks(stage, &mut client, "GET 1", &text).map_err(|problem| problem.about(Topic::Store))?;
         clients.push(client);
     }
     asks(stage, &mut first, "WHO", "CLIENTS 11")?;
-    clients.into_iter().try_for_each(|client| quit(stage, client))
+    clients.into_iter().try_for_each(|client| quit(stage, client))?;
+    // This one asks for much, and takes nothing of it.
+    let note = "n".repeat(LONGEST_NOTE);
+    asks(stage, &mut first, &format!("ADD {note}"), "OK 2")?;
+    let mut slow = stage.connect_small_window()?;
+    slow.send("GET 2\n".repeat(9000).as_bytes())?;
+    slow.expect(note.as_bytes(), "the note")?;
+    standing::until_it_writes(stage);
+    asks(stage, &mut first, "GET 1", &text).map_err(|problem| problem.about(Topic::BesideSlowReader))
 }
 
 fn one_breaks_off(stage: &mut Stage) -> Result<(), Problem> {
@@ -100,7 +117,17 @@ fn one_breaks_off(stage: &mut Stage) -> Result<(), Problem> {
     let mut client = stage.connect()?;
     asks(stage, &mut client, "GET 1", "something").map_err(|problem| problem.about(Topic::AfterBrokenClient))?;
     quit(stage, client)?;
-    stage.expect_no_panic("that an error of a connection ends that connection, and is logged as one")
+    stage.expect_no_panic("that an error of a connection ends that connection, and is logged as one")?;
+    // More clients than there are descriptors: accept fails, and later it does not.
+    let limits = Limits { descriptors: Some(40), ..Limits::default() };
+    stage.serve_with(ANY, &[], limits)?;
+    let crowd = (0..60).map(|_| stage.connect()).collect::<Result<Vec<_>, _>>()?;
+    stage.until_rests();
+    crowd.into_iter().for_each(Client::close);
+    let mut client = stage.connect()?;
+    let answered = asks(stage, &mut client, "ADD something", "OK 1");
+    answered.map_err(|problem| problem.about(Topic::OutOfDescriptors))?;
+    stage.expect_no_panic("that a server without descriptors waits until there are some, and goes on")
 }
 
 fn last_words(stage: &mut Stage) -> Result<(), Problem> {
@@ -108,7 +135,7 @@ fn last_words(stage: &mut Stage) -> Result<(), Problem> {
     asks(stage, &mut client, "ADD something", "OK 1")?;
     client.send(&[b"GET 1\nQUIT\n", &[b'x'; 65_536][..]].concat())?;
     stage.expect_soon(&mut client, b"something\nBYE\n", "the answer and `BYE`")?;
-    client.expect_end("FIN after BYE")?;
+    standing::ends_without_reset(stage, &mut client, "FIN after BYE, and no reset behind it")?;
     // This client has not closed its side and will not: others are served.
     let next = stage.connect()?;
     quit(stage, next).map_err(|problem| problem.about(Topic::AfterGoodbye))
@@ -127,6 +154,11 @@ fn counts_clients(stage: &mut Stage) -> Result<(), Problem> {
         let mut client = stage.connect()?;
         asks(stage, &mut client, "FLY", "ERR bad command")?;
         client.abort();
+    }
+    expect_alone(stage, &mut last)?;
+    for _ in 0..3 {
+        let client = stage.connect()?;
+        quit(stage, client)?;
     }
     expect_alone(stage, &mut last)?;
     quit(stage, last)

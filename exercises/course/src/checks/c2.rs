@@ -8,6 +8,7 @@ use crate::{
     stage::Stage,
     transcript::show,
 };
+use std::time::Duration;
 
 /// In the order in which they run.
 pub(crate) const CHECKS: &[Check] = &[
@@ -70,7 +71,9 @@ fn shorter_line(stage: &mut Stage) -> Result<(), Problem> {
     let mut client = standing::connected(stage)?;
     let about = |problem: Problem| problem.about(Topic::ShorterLine);
     echo(stage, &mut client, &line)?;
-    for line in [&b"hi\n"[..], b"\n", b"quitter\n", b"quit now\n", b" quit\n"] {
+    let lines =
+        [&b"hi\n"[..], b"\n", b"with CR LF\r\n", b"quitter\n", b"quit now\n", b" quit\n", b"quit \n", b"QUIT\n"];
+    for line in lines {
         echo(stage, &mut client, line).map_err(about)?;
         client.expect_quiet("nothing more: the line is answered").map_err(about)?;
     }
@@ -115,7 +118,17 @@ fn long_line(stage: &mut Stage) -> Result<(), Problem> {
             .expect_quiet("nothing more: the line is answered")
             .map_err(|problem| problem.about(Topic::ShorterLine))?;
     }
-    Ok(())
+    quit(stage, client)?;
+    // For a client that reads slowly, one write has no room for all of it.
+    let mut slow = stage.connect_narrow()?;
+    let mut lines = Vec::new();
+    for length in [50_000, 50_000, 100_000] {
+        let line = [stage.payload(length), b"\n".to_vec()].concat();
+        slow.send(&line)?;
+        lines.extend(line);
+    }
+    let heard = slow.expect_slowly(&lines, 16 * 1024, Duration::from_millis(1), "three long lines back, whole");
+    heard.map_err(|problem| problem.about(Topic::SlowReader))
 }
 
 fn half_close(stage: &mut Stage) -> Result<(), Problem> {
@@ -136,7 +149,7 @@ fn last_words(stage: &mut Stage) -> Result<(), Problem> {
     let mut client = standing::connected(stage)?;
     client.send(&[b"quit\n", &[b'x'; 65_536][..]].concat())?;
     stage.expect_soon(&mut client, GOODBYE, "\"Goodbye!\\n\", then FIN")?;
-    client.expect_end("FIN after the goodbye")?;
+    standing::ends_without_reset(stage, &mut client, "FIN after the goodbye, and no reset behind it")?;
     // This client has not closed its side and will not.
     let mut next = stage.connect()?;
     next.send(b"quit\r\n")?;

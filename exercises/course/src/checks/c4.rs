@@ -4,10 +4,8 @@ use crate::{
     catalog::Check,
     checks::standing,
     client::Client,
-    probe::{self, Call},
-    problem::{Problem, Topic},
+    problem::{Problem, Seen, Topic},
     stage::Stage,
-    student::Student,
 };
 use std::time::{Duration, Instant};
 
@@ -19,6 +17,16 @@ pub(crate) const CHECKS: &[Check] = &[
         name: "too-much",
         promise: "a move of more than there is is refused, and nothing else happens",
         run: too_much,
+    },
+    Check {
+        name: "the-last-money",
+        promise: "several ask at once for all that an account has, and one gets it",
+        run: last_money,
+    },
+    Check {
+        name: "audits",
+        promise: "moves of the same account wait for each other, from the audit of one to its end",
+        run: audits,
     },
     Check {
         name: "opposite-ways",
@@ -34,10 +42,16 @@ pub(crate) const CHECKS: &[Check] = &[
 /// Waits for an answer. A panic explains why none came, and so does a lock.
 fn hears(stage: &Stage, client: &mut Client, answer: &str) -> Result<(), Problem> {
     let answered = stage.expect_soon(client, format!("{answer}\n").as_bytes(), &format!("`{answer}`"));
-    answered.map_err(|problem| {
-        let panicked = stage.expect_no_panic(&format!("`{answer}`, and no panic"));
-        panicked.err().unwrap_or_else(|| problem.about(Topic::Locks))
-    })
+    answered.map_err(|problem| explained(stage, problem, answer))
+}
+
+/// A thread that has panicked explains the end of its conversation without us; here it explains why others wait.
+fn explained(stage: &Stage, problem: Problem, answer: &str) -> Problem {
+    if matches!(problem.seen, Seen::EarlyEnd(_) | Seen::Reset) {
+        return problem.about(Topic::Locks);
+    }
+    let panicked = stage.expect_no_panic(&format!("`{answer}`, and no panic"));
+    panicked.err().unwrap_or_else(|| problem.about(Topic::Locks))
 }
 
 fn asks(stage: &Stage, client: &mut Client, line: &str, answer: &str) -> Result<(), Problem> {
@@ -74,6 +88,7 @@ fn too_much(stage: &mut Stage) -> Result<(), Problem> {
     let mut client = standing::connected(stage)?;
     for line in ["MOVE 1 2 1001", "MOVE 2 1 1001", "MOVE 9 0 18446744073709551615"] {
         asks(stage, &mut client, line, "ERR not enough")?;
+        expect_sum(stage, &mut client)?;
     }
     let mut other = stage.connect()?;
     asks(stage, &mut other, "SHOW 1", "1000")?;
@@ -82,6 +97,53 @@ fn too_much(stage: &mut Stage) -> Result<(), Problem> {
     asks(stage, &mut client, "HISTORY", "1000 from 1 to 2\nEND")?;
     expect_sum(stage, &mut client)
 }
+
+fn last_money(stage: &mut Stage) -> Result<(), Problem> {
+    const CLIENTS: usize = 6;
+    standing::running(stage)?;
+    for from in [1, 9] {
+        let mut clients = (0..CLIENTS).map(|_| stage.connect()).collect::<Result<Vec<_>, _>>()?;
+        for (to, client) in (2..).zip(&mut clients) {
+            client.send(format!("MOVE {from} {to} 1000\n").as_bytes())?;
+        }
+        let mut moved = 0;
+        for client in &mut clients {
+            let wanted = if moved == 0 { "`OK` or `ERR not enough`" } else { "`ERR not enough`: another has it all" };
+            let line = client.expect_line("", wanted).map_err(|problem| explained(stage, problem, "OK"))?;
+            match &line[..] {
+                b"OK" if moved == 0 => moved = 1,
+                b"ERR not enough" => {}
+                other => return Err(client.complaint(wanted, b"ERR not enough", other).about(Topic::CheckThenAct)),
+            }
+        }
+        asks(stage, &mut clients[0], &format!("SHOW {from}"), "0")?;
+        expect_sum(stage, &mut clients[0])?;
+    }
+    Ok(())
+}
+
+/// Moves of the same account take at least the time of their audits, one after the other: a shorter time shows that some were audited together,
+/// or not at all. A machine that is busy only makes it longer.
+fn audits(stage: &mut Stage) -> Result<(), Problem> {
+    const CLIENTS: usize = 6;
+    const COUNT: usize = 8;
+    standing::running(stage)?;
+    for line in ["MOVE 1 2 1\n", "MOVE 8 3 1\n"] {
+        let begun = Instant::now();
+        let clients = all_at_once(stage, &vec![line.repeat(COUNT); CLIENTS])?;
+        hear_all(stage, clients, COUNT)?;
+        let (took, least) = (begun.elapsed(), AUDIT * u32::try_from(CLIENTS * COUNT).unwrap_or(0));
+        // Clocks that are read in different places may differ a little.
+        if took < least.mul_f64(0.9) {
+            let wanted = "that no other move may change an account while a move of it is looked at";
+            return Err(Problem::new(wanted, Seen::TooSoon { took, least }));
+        }
+    }
+    Ok(())
+}
+
+/// The time that an audit takes.
+const AUDIT: Duration = Duration::from_millis(1);
 
 /// Each client sends its lines at once; all of them are answered with `OK`.
 fn all_at_once(stage: &Stage, lines: &[String]) -> Result<Vec<Client>, Problem> {
@@ -140,24 +202,37 @@ fn sum_is_kept(stage: &mut Stage) -> Result<(), Problem> {
     expect_sum(stage, &mut watcher)
 }
 
-/// Waits a moment until a thread of the program sleeps in a write.
-fn until_it_writes(stage: &Stage) {
-    let until = Instant::now() + stage.timing.quiet() * 4;
-    let writes = |student: &Student| probe::calls(student.id()).contains(&Call::Write);
-    while !stage.student.as_ref().is_some_and(writes) && Instant::now() < until {
-        std::thread::sleep(Duration::from_millis(2));
+/// More moves than are remembered have been made.
+fn expect_history(stage: &Stage) -> Result<(), Problem> {
+    let mut client = stage.connect()?;
+    client.send(b"HISTORY\n")?;
+    let wanted = format!("the last {HISTORY} moves, and `END`");
+    let mut lines = 0;
+    loop {
+        let line = client.expect_line("", &wanted)?;
+        if line == b"END" && lines == HISTORY {
+            return Ok(());
+        }
+        lines += 1;
+        if line == b"END" || lines > HISTORY {
+            return Err(client.complaint(&wanted, b"END", &line).about(Topic::History));
+        }
     }
 }
+
+/// The number of moves that are remembered.
+const HISTORY: usize = 500;
 
 fn slow_reader(stage: &mut Stage) -> Result<(), Problem> {
     const COUNT: usize = 300;
     standing::running(stage)?;
-    let clients = all_at_once(stage, &["MOVE 1 2 1\n".repeat(COUNT)])?;
+    let clients = all_at_once(stage, &["MOVE 1 2 1\n".repeat(COUNT), "MOVE 5 6 1\n".repeat(COUNT)])?;
     hear_all(stage, clients, COUNT)?;
-    let mut slow = stage.connect_narrow()?;
+    expect_history(stage)?;
+    let mut slow = stage.connect_small_window()?;
     // Some megabytes of answers, of which it takes none.
     slow.send("HISTORY\n".repeat(4000).as_bytes())?;
-    until_it_writes(stage);
+    standing::until_it_writes(stage);
     let mut other = stage.connect()?;
     for _ in 0..3 {
         asks(stage, &mut other, "MOVE 3 4 1", "OK").map_err(|problem| problem.about(Topic::BesideSlowReader))?;

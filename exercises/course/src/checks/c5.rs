@@ -56,7 +56,8 @@ fn answers(stage: &mut Stage) -> Result<(), Problem> {
     for number in 1..=12 {
         asks(stage, &mut client, &format!("SAY text {number}"), "OK")?;
     }
-    let last: String = (3..=12).map(|number| format!("text {number}\n")).collect();
+    asks(stage, &mut client, "SAY   with  blanks ", "OK")?;
+    let last: String = (4..=12).map(|number| format!("text {number}\n")).chain(["  with  blanks \n".into()]).collect();
     asks(stage, &mut client, "LAST", &(last.clone() + "END"))?;
     asks(stage, &mut client, "FLY", "ERR")?;
     let mut other = stage.connect()?;
@@ -130,11 +131,11 @@ fn endless(stage: &mut Stage) -> Result<(), Problem> {
     asks(stage, &mut client, &format!("SAY {}", "a".repeat(1019)), "OK").map_err(limit)?;
     client.send(&[b"SAY ", &[b'b'; 64 * 1024][..]].concat())?;
     stage.expect_soon(&mut client, b"ERR too long\n", "`ERR too long`").map_err(about)?;
-    client.expect_end("then the end").map_err(about)?;
+    standing::ends_without_reset(stage, &mut client, "then the end, and no reset behind it").map_err(about)?;
     client.close();
     let mut client = stage.connect()?;
     asks(stage, &mut client, &format!("SAY {}", "a".repeat(1020)), "ERR too long").map_err(limit)?;
-    client.expect_end("then the end").map_err(about)?;
+    standing::ends_without_reset(stage, &mut client, "then the end, and no reset behind it").map_err(about)?;
     client.close();
     let before = stage.amount(Resource::Memory);
     for _ in 0..3 {

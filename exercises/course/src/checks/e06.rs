@@ -2,10 +2,12 @@
 
 use crate::{
     catalog::Check,
+    checks::standing,
     client::Client,
     problem::{Problem, Resource, Topic},
     stage::Stage,
 };
+use std::time::Duration;
 
 /// In the order in which they run.
 pub(crate) const CHECKS: &[Check] = &[
@@ -96,7 +98,16 @@ fn echoes_line(stage: &mut Stage) -> Result<(), Problem> {
     }
     // Longer than any buffer that somebody would begin with.
     let long: Vec<u8> = (0..100_000u32).map(|at| b'a' + (at % 26) as u8).chain([b'\n']).collect();
-    client.expect_echo(&long)
+    client.expect_echo(&long)?;
+    client.close();
+    // For a client that reads slowly, one write has no room for all of the line.
+    let long = long.repeat(4).into_iter().filter(|byte| *byte != b'\n').chain([b'\n']).collect::<Vec<_>>();
+    let mut slow = stage.connect_narrow()?;
+    slow.expect_line("Welcome", GREETING)?;
+    slow.send(&long)?;
+    let wanted = "the same line back, 400,000 bytes and its end";
+    let heard = slow.expect_slowly(&long, 16 * 1024, Duration::from_millis(1), wanted);
+    heard.map_err(|problem| problem.about(Topic::SlowReader))
 }
 
 fn split_line(stage: &mut Stage) -> Result<(), Problem> {
@@ -146,7 +157,7 @@ fn quit_with_pending_input(stage: &mut Stage) -> Result<(), Problem> {
     let mut client = greeted(stage)?;
     client.send(&[b"quit\n", &[b'x'; 65_536][..]].concat())?;
     client.expect(GOODBYE, "\"Goodbye!\\n\", then FIN")?;
-    client.expect_end("FIN after the goodbye")?;
+    standing::ends_without_reset(stage, &mut client, "FIN after the goodbye, and no reset behind it")?;
     // This client has not closed its side and will not: the server has to go on without it.
     let mut next = stage.connect()?;
     next.expect_line("Welcome", "the next client's greeting").map_err(|problem| problem.about(Topic::AfterGoodbye))?;

@@ -296,7 +296,7 @@ pub(crate) fn slow_reader(stage: &mut Stage) -> Result<(), Problem> {
     let beside = |problem: Problem| problem.about(Topic::BesideSlowReader);
     let mut ada = joined(stage, "ada", &mut [])?;
     let mut bob = joined(stage, "bob", &mut [&mut ada])?;
-    let mut slow = stage.connect_narrow()?;
+    let mut slow = stage.connect_small_window()?;
     slow.expect(b"Name?\n", "`Name?`")?;
     says(&mut slow, "slow")?;
     hears(&mut slow, "You are slow")?;

@@ -95,8 +95,8 @@ fn apart(stage: &mut Stage) -> Result<(), Problem> {
     let mut eve = joined(stage, "eve", &mut [&mut ada, &mut bob])?;
     moves(&mut eve, "eve", "rust", &mut [&mut ada, &mut bob], &mut [])?;
     moves(&mut bob, "bob", "rust", &mut [&mut ada], &mut [&mut eve])?;
-    let said = stage.text();
-    says(&mut ada, &said)?;
+    let in_lobby = stage.text();
+    says(&mut ada, &in_lobby)?;
     quiet(&mut bob, "nothing: ada is in another room", Topic::Rooms)?;
     quiet(&mut eve, "nothing: ada is in another room", Topic::Rooms)?;
     let said = stage.text();
@@ -109,6 +109,12 @@ fn apart(stage: &mut Stage) -> Result<(), Problem> {
     hears(&mut ada, "here: ada").map_err(about(Topic::Rooms))?;
     says(&mut ada, "/rooms")?;
     hears(&mut ada, "rooms: lobby, rust")?;
+    // Each room remembers what was said there.
+    let mut zoe = joined(stage, "zoe", &mut [&mut ada])?;
+    hears(&mut zoe, &format!("ada: {in_lobby}")).map_err(about(Topic::Rooms))?;
+    quiet(&mut zoe, "nothing more: the rest was said in another room", Topic::Rooms)?;
+    quits(zoe)?;
+    hears(&mut ada, "* zoe has left").map_err(about(Topic::Left))?;
     bob.abort();
     hears(&mut eve, "* bob has left").map_err(about(Topic::Left))?;
     quiet(&mut eve, "nothing more: that was told", Topic::Left)?;
@@ -177,6 +183,7 @@ fn private(stage: &mut Stage) -> Result<(), Problem> {
     let heard = hears(&mut bob, &format!("ada tells you: {secret}")).map_err(blanks);
     if heard.is_err() {
         quiet(&mut eve, "nothing: that was for bob", Topic::Secret)?;
+        hears(&mut ada, "Told bob")?;
     }
     heard?;
     hears(&mut ada, "Told bob")?;
@@ -219,7 +226,7 @@ fn passwords(stage: &mut Stage) -> Result<(), Problem> {
     for bad in ["", &password[..password.len() - 1], &format!("{password} "), &password.to_uppercase()] {
         let mut client = asked_for_password(stage, "ada")?;
         wrong(&mut client, bad)?;
-        hears(&mut client, "Name?")?;
+        hears(&mut client, "Name?").map_err(about(Topic::Tries))?;
         // Another name needs none.
         says(&mut client, "eve")?;
         hears(&mut client, "You are eve")?;
@@ -355,12 +362,23 @@ fn no_gap(stage: &mut Stage) -> Result<(), Problem> {
             new.push((asked(stage)?, format!("new{at}")));
         }
         let first = round * LINES;
-        // Lines are said one by one, and meanwhile clients come.
-        for at in 0..LINES {
-            says(&mut ada, &format!("line {}", first + at))?;
-            if let Some((client, name)) = new.get_mut(at / 8).filter(|_| at % 8 == 2) {
+        if round % 2 == 0 {
+            // Lines are said one by one, and meanwhile clients come.
+            for at in 0..LINES {
+                says(&mut ada, &format!("line {}", first + at))?;
+                if let Some((client, name)) = new.get_mut(at / 8).filter(|_| at % 8 == 2) {
+                    says(client, name)?;
+                }
+            }
+        } else {
+            // Stopped, it hears nothing; then all of that is there at once.
+            stage.pause()?;
+            let lines: String = (0..LINES).map(|at| format!("line {}\n", first + at)).collect();
+            ada.send(lines.as_bytes())?;
+            for (client, name) in &mut new {
                 says(client, name)?;
             }
+            stage.resume()?;
         }
         for (client, name) in &mut new {
             hears(client, &format!("You are {name}"))?;

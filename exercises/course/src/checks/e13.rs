@@ -155,7 +155,9 @@ fn fixed(stage: &mut Stage) -> Result<(), Problem> {
     let time = for_ever(stage);
     let _at_work = at_work(stage, 10 * WORKERS, time)?;
     std::thread::sleep(stage.timing.quiet());
-    stage.expect_flat(Resource::Threads, before, 0)
+    stage.expect_flat(Resource::Threads, before, 0)?;
+    // However many wait: a queue that is full must not stop the loop.
+    stage.connect()?.expect_echo(&stage.line()).map_err(about(Topic::BesideWork))
 }
 
 /// All hear their results. If one hears nothing, another may have heard what was meant for it.
@@ -177,9 +179,9 @@ fn all_hear(all: &mut [(Client, Vec<u8>)]) -> Result<(), Problem> {
 
 fn own_result(stage: &mut Stage) -> Result<(), Problem> {
     stage.serve()?;
-    for _ in 0..3 {
+    for clients in [12, 12, 48] {
         let mut all = Vec::new();
-        for _ in 0..12 {
+        for _ in 0..clients {
             let (mut client, time) = (stage.connect()?, 1 + stage.below(20) as u128);
             let result = asks(stage, &mut client, time)?;
             all.push((client, result));
@@ -261,13 +263,15 @@ fn half_close(stage: &mut Stage) -> Result<(), Problem> {
     worked_for(stage)?;
     let time = stage.timing.quiet().as_millis();
     let mut all = at_work(stage, WORKERS + 1, time)?;
-    let line = stage.line();
-    for (client, _) in &mut all {
-        client.send(&line)?;
+    // Some end with a line, and some with nothing.
+    let lines = [stage.line(), Vec::new()];
+    for ((client, _), line) in all.iter_mut().zip(lines.iter().cycle()) {
+        client.send(line)?;
         client.finish();
     }
-    for (client, result) in &mut all {
-        let wanted = "the result of its work, and its line back";
+    for ((client, result), line) in all.iter_mut().zip(lines.iter().cycle()) {
+        let wanted =
+            if line.is_empty() { "the result of its work" } else { "the result of its work, and its line back" };
         client.expect(&[result, &line[..]].concat(), wanted).map_err(|problem| match problem.seen {
             Seen::Wrong(_) => problem.about(Topic::InOrder),
             _ => problem.about(Topic::HalfClosed),

@@ -86,23 +86,38 @@ fn expect_spread(client: &Client, got: &[usize; WORKERS], some: usize, topic: To
     Err(problem.about(topic))
 }
 
-fn in_turn(stage: &mut Stage) -> Result<(), Problem> {
-    serve(stage, "round-robin")?;
-    let (client, mut last) = served(stage)?;
-    let mut clients = vec![client];
-    for _ in 0..3 * WORKERS {
-        let (client, worker) = served(stage)?;
-        let next = (last + 1) % WORKERS;
-        if worker != next {
-            let [wanted, got] = [next, worker].map(|number| format!("worker {}", number + 1));
-            let problem =
-                client.complaint(&format!("`{wanted}`: its turn has come"), wanted.as_bytes(), got.as_bytes());
-            return Err(problem.about(Topic::InTurn));
-        }
-        last = worker;
-        clients.push(client);
+/// The next client has to come to the worker behind `last`.
+fn expect_next(stage: &mut Stage, last: &mut usize) -> Result<Client, Problem> {
+    let (client, worker) = served(stage)?;
+    let next = (*last + 1) % WORKERS;
+    if worker != next {
+        let [wanted, got] = [next, worker].map(|number| format!("worker {}", number + 1));
+        let problem = client.complaint(&format!("`{wanted}`: its turn has come"), wanted.as_bytes(), got.as_bytes());
+        return Err(problem.about(Topic::InTurn));
     }
-    clients.into_iter().try_for_each(quit)
+    *last = worker;
+    Ok(client)
+}
+
+fn in_turn(stage: &mut Stage) -> Result<(), Problem> {
+    // Without a policy it is this one, too.
+    for flags in [&["--policy", "round-robin"][..], &[]] {
+        stage.serve_with(ANY, flags, Limits::default())?;
+        let (client, mut last) = served(stage)?;
+        let mut clients = vec![client];
+        for _ in 0..3 * WORKERS {
+            clients.push(expect_next(stage, &mut last)?);
+        }
+        // All clients of two workers leave: the turn goes on as if they had stayed.
+        for (at, client) in std::mem::take(&mut clients).into_iter().enumerate() {
+            if at % WORKERS < 2 { quit(client)? } else { clients.push(client) }
+        }
+        for _ in 0..2 * WORKERS {
+            clients.push(expect_next(stage, &mut last)?);
+        }
+        clients.into_iter().try_for_each(quit)?;
+    }
+    Ok(())
 }
 
 fn spread(stage: &mut Stage) -> Result<(), Problem> {
@@ -172,8 +187,19 @@ fn counts(stage: &mut Stage) -> Result<(), Problem> {
     let mut all = an_equal_number(stage, 5)?;
     let mut asks = all[3].remove(0);
     expect_counts(stage, &mut asks, [5; WORKERS])?;
-    for clients in &mut all[..3] {
+    // These have seen their end: they are not counted any more.
+    for (worker, clients) in all[..3].iter_mut().enumerate() {
         quit(clients.remove(0))?;
+        let wanted = numbers(&[0, 1, 2, 3].map(|other| if other <= worker { 4 } else { 5 }));
+        asks.send(b"COUNTS\n")?;
+        let line = asks.expect_line("clients ", &format!("`clients {wanted}`"))?;
+        let wanted = format!("clients {wanted}");
+        if line != wanted.as_bytes() {
+            let text = format!("`{wanted}`, at once: this client has seen its end");
+            return Err(asks.complaint(&text, wanted.as_bytes(), &line).about(Topic::Count));
+        }
+    }
+    for clients in &mut all[..3] {
         clients.remove(0).close();
         clients.remove(0).abort();
         let mut client = clients.remove(0);
@@ -228,6 +254,9 @@ fn for_ever(stage: &Stage) -> u128 {
     (stage.timing.patience() * 3).as_millis().min(60_000)
 }
 
+/// As many clients come to a worker that is busy.
+const WAIT: usize = 40;
+
 fn busy(stage: &mut Stage) -> Result<(), Problem> {
     serve(stage, "least-clients")?;
     let mut all = an_equal_number(stage, 1)?;
@@ -251,9 +280,10 @@ fn busy(stage: &mut Stage) -> Result<(), Problem> {
     let (mut works, _) = served(stage)?;
     works.send(format!("WORK {}\n", for_ever(stage)).as_bytes())?;
     works.until_read();
-    for at in 1..=3 * WORKERS {
+    // More than the place between two threads may have room for.
+    for at in 1..=WAIT * WORKERS {
         let mut client = stage.connect()?;
-        if at % WORKERS != 0 {
+        if at % WORKERS != 0 && !(3 * WORKERS..=(WAIT - 1) * WORKERS).contains(&at) {
             client.expect_echo(&stage.line()).map_err(about(Topic::DispatcherWaits))?;
         }
         others.push(client);
@@ -290,7 +320,7 @@ fn rests(stage: &mut Stage) -> Result<(), Problem> {
     standing::running(stage)?;
     let mut clients = (0..20).map(|_| served(stage).map(|(client, _)| client)).collect::<Result<Vec<_>, _>>()?;
     clients[0].send(b"half a line")?;
-    standing::idle(stage)
+    standing::idle(stage).map_err(about(Topic::EventLoop))
 }
 
 fn leaves_nothing(stage: &mut Stage) -> Result<(), Problem> {

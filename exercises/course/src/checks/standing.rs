@@ -3,8 +3,10 @@
 use crate::{
     client::Client,
     life,
+    probe::{self, Call},
     problem::{Problem, Resource, Seen, Topic},
     stage::Stage,
+    student::Student,
 };
 use std::time::{Duration, Instant};
 
@@ -81,6 +83,27 @@ pub(crate) fn out_of_turn<'a>(others: impl IntoIterator<Item = (&'a mut Client, 
         answered
             .then(|| client.problem("that it waits for its turn", Seen::Extra(line.to_vec())).about(Topic::OutOfTurn))
     })
+}
+
+/// The end of the stream, for a client that has sent more than the program wanted to read. A FIN alone is not enough: a close with bytes
+/// unread sends a reset behind it, and on a longer way that one destroys what is still on its way to the client.
+pub(crate) fn ends_without_reset(stage: &Stage, client: &mut Client, wanted: &str) -> Result<(), Problem> {
+    client.expect_end(wanted)?;
+    // It closes a moment after it has said FIN, or waits for the rest.
+    stage.until_rests();
+    client.expect_no_reset(wanted)
+}
+
+/// Waits a moment until a thread of the program sleeps in a write, and goes on doing so: while a buffer grows, it does for a moment only.
+pub(crate) fn until_it_writes(stage: &Stage) {
+    const LOOKS: usize = 10;
+    let until = Instant::now() + stage.timing.quiet() * 8;
+    let mut seen = 0;
+    while seen < LOOKS && Instant::now() < until {
+        let writes = |student: &Student| probe::calls(student.id()).contains(&Call::Write);
+        seen = if stage.student.as_ref().is_some_and(writes) { seen + 1 } else { 0 };
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 /// A server, started if there is none.

@@ -52,6 +52,20 @@ pub(crate) enum Command {
         #[arg(long, value_parser = check::seed)]
         seed: u64,
     },
+    /// Run the checks of an exercise against a program that is built already, a wrong one perhaps, and show the report
+    #[command(after_help = "Example: cargo course dev try e06 target/debug/e06-solution")]
+    Try {
+        /// Such as e06
+        exercise: String,
+        /// The program
+        program: PathBuf,
+        /// Go on after a failure
+        #[arg(long)]
+        all: bool,
+        /// Where words and cuts come from
+        #[arg(long, value_parser = check::seed, default_value = "1")]
+        seed: u64,
+    },
     /// Make the files of a new exercise
     New(New),
     /// Run the harness against the project's own proxies, which are known to be right
@@ -85,6 +99,7 @@ pub(crate) fn run(command: Command) -> Result<u8, Refused> {
         Command::Check { exercise: Some(id), seeds, built } => check(&id, seeds, built),
         Command::Check { exercise: None, seeds, .. } => check_all(seeds),
         Command::One { exercise, check, program, seed } => one(&exercise, &check, &program, seed),
+        Command::Try { exercise, program, all, seed } => try_program(&exercise, &program, all, seed),
         Command::New(args) => newcomer::new(&args),
         Command::Mutants { exercise, reports, one } => mutants::run(exercise.as_deref(), reports.as_deref(), one),
         Command::Proxies { programs, only, live } => proxies(programs, only.as_deref(), live),
@@ -225,6 +240,15 @@ fn check(id: &str, seeds: u64, built: bool) -> Result<u8, Refused> {
 fn one(id: &str, check: &str, program: &Path, seed: u64) -> Result<u8, Refused> {
     let options = Options { only: Some(check), ..options(seed, Timing::calibrated()) };
     Ok(check::exit_code(&runner::run(exercise_named(id)?, program, options, |_| {})))
+}
+
+#[allow(clippy::print_stdout)]
+fn try_program(id: &str, program: &Path, all: bool, seed: u64) -> Result<u8, Refused> {
+    let exercise = exercise_named(id)?;
+    let options = Options { all, ..options(seed, Timing::calibrated()) };
+    let outcomes = runner::run(exercise, program, options, |_| {});
+    print!("{}", report::text(exercise, &outcomes, seed));
+    Ok(check::exit_code(&outcomes))
 }
 
 fn options(seed: u64, timing: Timing) -> Options<'static> {
