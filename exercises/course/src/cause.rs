@@ -145,6 +145,7 @@ fn before_bytes(problem: &Problem, stage: &mut Stage) -> Option<Diagnosis> {
         let cause = match excess {
             Excess::Processes(_) => Cause::ForksWithoutEnd,
             Excess::Memory(_) if problem.topic == Some(Topic::Outbox) => Cause::OutboxWithoutBound,
+            Excess::Memory(_) if problem.topic == Some(Topic::BesideGreedy) => Cause::Starvation,
             Excess::Memory(_) => Cause::EatsMemory,
             Excess::Printed(_) => Cause::PrintsWithoutEnd,
         };

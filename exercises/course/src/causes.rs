@@ -165,6 +165,7 @@ causes! {
     PermissionNotChecked "permission-not-checked" "A command was obeyed that this client may not give. Compare who asks before you act."
     CharacterCut "character-cut" "A character of several bytes came in two pieces, and each piece was decoded by itself. Collect the bytes of a line, and decode the line, or nothing."
     SlowReaderStalls "slow-reader-stalls" "One client reads nothing, and others wait: your server waits in a write to it, and does nothing else meanwhile, or holds a lock that others need. Nobody may wait in a write on another client's behalf."
+    Starvation "starvation" "One client sends line after line, and the others starve: your loop goes on with it as long as something is there, and there is always more. In each round, one read for each client that is ready, and the rest of it in the next round."
     OutboxWithoutBound "outbox-without-bound" "What is meant for a client that does not read is kept without end, and fills your memory. Bound how much may wait for one client; over the bound, let it go, or read nothing more from it."
     MoreThanOneThread "more-than-one-thread" "Your program has more than one thread. Here one thread serves all clients, and waits for all of them at once."
     PollNeverWaits "poll-never-waits" "Your loop goes round and round although nothing happens. poll returns at once if an event that you ask for is there and you do not use it: room to send although there is nothing to send, or input (an end, too) that you do not read."

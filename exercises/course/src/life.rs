@@ -227,6 +227,13 @@ pub(crate) fn late(topic: Option<Topic>, median: std::time::Duration, stage: &St
         let fact = format!("a client waited for {} ms after descriptors were free again", median.as_millis());
         return Diagnosis { cause: Cause::RestsTooLong, facts: vec![fact] };
     }
+    if topic == Some(Topic::Crowd) {
+        let fact = format!(
+            "half of the ticks came more than {} ms too late or too early: a client comes between each two",
+            median.as_millis()
+        );
+        return Diagnosis { cause: Cause::TickPutOff, facts: vec![fact] };
+    }
     let sleeps = stage.student.as_ref().is_some_and(sleeps_by_the_clock);
     let cause = if sleeps { Cause::SleepsByTheClock } else { Cause::AcceptedLate };
     Diagnosis { cause, facts: vec![format!("half of the clients waited longer than {} ms", median.as_millis())] }
@@ -258,10 +265,16 @@ pub(crate) fn first_sleeps_in(student: &Student) -> Option<Call> {
 
 /// An answer that needs locks does not come, and threads sleep for a lock.
 pub(crate) fn deadlock(problem: &Problem, stage: &Stage) -> Option<Diagnosis> {
-    if !matches!(problem.topic, Some(Topic::Locks | Topic::Sum)) {
+    let calls = probe::calls(stage.student.as_ref()?.id());
+    // With a thread for each client, and the first one that accepts, none of them has anything else to wait for than its client.
+    let for_each = calls.first() == Some(&Call::Accept) && calls.len() == stage.connections() + 1;
+    let suspected = match problem.topic {
+        Some(topic) => matches!(topic, Topic::Locks | Topic::Sum),
+        None => for_each,
+    };
+    if !suspected {
         return None;
     }
-    let calls = probe::calls(stage.student.as_ref()?.id());
     let waiting = calls.iter().filter(|call| **call == Call::Lock).count();
     let fact = format!("threads that sleep in {}: {waiting} of {}", Call::Lock.name(), calls.len());
     (waiting > 0).then(|| Diagnosis { cause: Cause::Deadlock, facts: vec![fact] })

@@ -24,6 +24,7 @@ mod commands;
 mod dev;
 mod excess;
 mod fault;
+mod flood;
 mod json;
 mod life;
 mod load_subject;

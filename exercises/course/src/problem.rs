@@ -325,6 +325,8 @@ pub(crate) enum Topic {
     NoGap,
     /// Another client reads nothing.
     BesideSlowReader,
+    /// Another client sends lines without a pause.
+    BesideGreedy,
     /// Much was sent to a client that reads nothing.
     Outbox,
     /// The number of threads.

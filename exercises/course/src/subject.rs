@@ -27,8 +27,10 @@ pub(crate) fn diagnose(problem: &Problem, stage: &Stage) -> Option<Diagnosis> {
             let facts = vec![format!("its memory grew from {from} KiB to {to} KiB")];
             Some(Diagnosis { cause, facts })
         }
-        // The search for the end of a line that has none may well look like a loop without end.
-        _ if cause == Cause::LineWithoutLimit => Some(Diagnosis { cause, facts: Vec::new() }),
+        // What it does looks like a loop without end, and is one.
+        _ if matches!(cause, Cause::LineWithoutLimit | Cause::Starvation) => {
+            Some(Diagnosis { cause, facts: Vec::new() })
+        }
         _ => {
             let mut diagnosis = waiting(stage, cause);
             let writes = |student: &crate::student::Student| probe::calls(student.id()).contains(&Call::Write);
@@ -67,6 +69,7 @@ fn by_topic(problem: &Problem) -> Option<Cause> {
         Topic::Kicked if says(got, b"has left") && (extra || says(got, b"was kicked")) => Cause::EndToldTwice,
         Topic::NotAdmin if silent || wrong => Cause::PermissionNotChecked,
         Topic::NotACommand if silent || wrong => Cause::CommandByPrefix,
+        Topic::BesideGreedy if silent || matches!(problem.seen, Seen::NotRead) => Cause::Starvation,
         Topic::BesideSlowReader if silent || matches!(problem.seen, Seen::NotRead) => Cause::SlowReaderStalls,
         Topic::Outbox if matches!(problem.seen, Seen::Grew { .. }) => Cause::OutboxWithoutBound,
         Topic::OneThread if matches!(problem.seen, Seen::Grew { .. }) => Cause::MoreThanOneThread,

@@ -98,6 +98,7 @@ fn describe(event: &Event, shown: usize) -> String {
         Event::Refused(kind) => format!("(connect failed: {kind})"),
         Event::Unanswered => "(no answer to SYN)".into(),
         Event::Sent(bytes) | Event::Received(bytes) => show_at_most(bytes, shown),
+        Event::Flood => "lines without a pause".into(),
         Event::Stuck => "(takes no more bytes)".into(),
         Event::Finished | Event::Ended => "FIN".into(),
         Event::Aborted | Event::Reset => "RST".into(),

@@ -23,6 +23,8 @@ pub(crate) enum Event {
     Unanswered,
     /// We sent these bytes.
     Sent(Vec<u8>),
+    /// From now on we send lines without a pause, and read all that comes.
+    Flood,
     /// The peer's kernel did not take what we sent within our patience.
     Stuck,
     /// We said that we send nothing more (FIN).
@@ -46,8 +48,8 @@ pub(crate) enum Event {
 impl Event {
     /// Whether we did it, and not the student's program.
     pub(crate) fn is_ours(&self) -> bool {
-        use Event::{Aborted, Closed, Connected, Finished, Sent, Signal};
-        matches!(self, Connected | Sent(_) | Finished | Aborted | Closed | Signal(_))
+        use Event::{Aborted, Closed, Connected, Finished, Flood, Sent, Signal};
+        matches!(self, Connected | Flood | Sent(_) | Finished | Aborted | Closed | Signal(_))
     }
 
     /// Whether it tells that something did not happen.

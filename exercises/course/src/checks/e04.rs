@@ -87,7 +87,47 @@ fn ticks_among(stage: &mut Stage) -> Result<(), Problem> {
         hears_hello(&mut stage.connect()?)?;
         thread::sleep(Duration::from_millis(5));
         Ok(())
-    })
+    })?;
+    expect_punctual(stage)
+}
+
+/// Between two ticks one client comes, and then nobody: the next tick comes when it is due, and not a whole tick after the client. That
+/// one would be late, and the one behind it too early.
+fn expect_punctual(stage: &mut Stage) -> Result<(), Problem> {
+    const TIMES: usize = 5;
+    const TRIES: usize = 3;
+    let mut least = Duration::MAX;
+    // A machine that is busy makes ticks late, too, but not each time most of them.
+    for _ in 0..TRIES {
+        let mut last = next_tick(stage)?;
+        let mut off = Vec::new();
+        for _ in 0..TIMES {
+            thread::sleep((last + TICK / 2).saturating_duration_since(Instant::now()));
+            hears_hello(&mut stage.connect()?)?;
+            let next = next_tick(stage)?;
+            off.push((next - last).abs_diff(TICK));
+            last = next;
+        }
+        off.sort();
+        least = least.min(off[off.len() / 2]);
+        if least < TICK * 3 / 10 {
+            return Ok(());
+        }
+    }
+    let wanted = "the next tick when it is due, although a client has come meanwhile";
+    Err(Problem::new(wanted, Seen::Late { median: least }).about(Topic::Crowd))
+}
+
+/// The moment of the next tick.
+fn next_tick(stage: &Stage) -> Result<Instant, Problem> {
+    let (before, until) = (count(stage), Instant::now() + stage.timing.patience());
+    while count(stage) == before {
+        if Instant::now() >= until {
+            return Err(Problem::new("a tick", Seen::Ticks { got: 0, due: 1 }).about(Topic::Crowd));
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    Ok(Instant::now())
 }
 
 fn at_once(stage: &mut Stage) -> Result<(), Problem> {

@@ -27,6 +27,11 @@ pub(crate) const CHECKS: &[Check] = &[
         run: slow_reader,
     },
     Check {
+        name: "a-greedy-client",
+        promise: "a client that sends line after line without a pause keeps no other waiting",
+        run: greedy,
+    },
+    Check {
         name: "half-close",
         promise: "a client that sends nothing more gets all its answers, then the end",
         run: half_close,
@@ -160,6 +165,24 @@ pub(crate) fn slow_reader(stage: &mut Stage) -> Result<(), Problem> {
     let about = |problem: Problem| problem.about(Topic::SlowReader);
     slow.expect_slowly(rest, BITE, PAUSE, "the rest of the 8,388,608 bytes").map_err(about)?;
     slow.expect_echo(&stage.line()).map_err(about)
+}
+
+/// A greedy client is never out of lines: a loop that reads from it until nothing more is there does nothing else.
+fn greedy(stage: &mut Stage) -> Result<(), Problem> {
+    const TIMES: usize = 5;
+    stage.serve()?;
+    let mut others = served(stage, 3)?;
+    let _flood = stage.flood()?;
+    let about = |problem: Problem| problem.about(Topic::BesideGreedy);
+    for _ in 0..TIMES {
+        // Between two looks at the others it reads on.
+        thread::sleep(stage.timing.quiet() / 8);
+        for other in &mut others {
+            other.expect_echo(&stage.line()).map_err(about)?;
+        }
+        stage.connect()?.expect_echo(&stage.line()).map_err(about)?;
+    }
+    Ok(())
 }
 
 fn half_close(stage: &mut Stage) -> Result<(), Problem> {

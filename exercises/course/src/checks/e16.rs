@@ -276,7 +276,57 @@ fn one_store(stage: &mut Stage) -> Result<(), Problem> {
     asks(&mut two, "SET key7 new", "OK").map_err(full)?;
     asks(&mut one, "GET key7", "VALUE new").map_err(full)?;
     asks(&mut one, "DEL key7", "VALUE new").map_err(full)?;
-    asks(&mut one, "SET more 1", "OK").map_err(full)
+    asks(&mut one, "SET more 1", "OK").map_err(full)?;
+    limit_at_once(stage, &mut one)
+}
+
+/// The store has room for a few keys, and clients set twice as many at the same moment: as many are taken as have room. Two that look at the
+/// same moment both see room; that is rare, so it is tried often.
+fn limit_at_once(stage: &mut Stage, one: &mut Client) -> Result<(), Problem> {
+    const CLIENTS: usize = 3;
+    const EACH: usize = 20;
+    const ROOM: usize = CLIENTS * EACH / 2;
+    const TRIES: usize = 1500;
+    let keys = |number: usize| (0..EACH).map(move |at| format!("c{number}-{at}"));
+    let sets: Vec<String> = (0..CLIENTS).map(|n| keys(n).map(|key| format!("SET {key} 1\n")).collect()).collect();
+    let dels: String = (0..CLIENTS).flat_map(keys).map(|key| format!("DEL {key}\n")).collect();
+    let room: String = (100..100 + ROOM).map(|at| format!("DEL key{at}\n")).collect();
+    let mut clients = (0..CLIENTS).map(|_| stage.connect()).collect::<Result<Vec<_>, _>>()?;
+    answered(one, &room, ROOM)?;
+    for _ in 0..TRIES {
+        for (client, sets) in clients.iter_mut().zip(&sets) {
+            client.send(sets.as_bytes())?;
+        }
+        let mut taken = 0;
+        for client in &mut clients {
+            let lines = heard(client, EACH)?;
+            taken += lines.iter().filter(|line| *line == b"OK").count();
+        }
+        if taken != ROOM {
+            let wanted = format!("that {ROOM} keys are taken: the store has room for as many");
+            let [room, taken] = [ROOM, taken].map(|count| format!("{count} keys"));
+            return Err(one.complaint(&wanted, room.as_bytes(), taken.as_bytes()).about(Topic::CheckThenAct));
+        }
+        answered(one, &dels, CLIENTS * EACH)?;
+    }
+    Ok(())
+}
+
+/// Sends so many lines, and hears as many.
+fn answered(client: &mut Client, lines: &str, count: usize) -> Result<(), Problem> {
+    client.send(lines.as_bytes())?;
+    heard(client, count).map(drop)
+}
+
+/// So many lines, whatever they are.
+fn heard(client: &mut Client, count: usize) -> Result<Vec<Vec<u8>>, Problem> {
+    let wanted = format!("{count} answers");
+    let line = |_| {
+        // A server that sends many small answers may wait for the acknowledgment of the one before.
+        client.acknowledges_at_once();
+        client.expect_line("", &wanted)
+    };
+    (0..count).map(line).collect()
 }
 
 fn work_at_once(stage: &mut Stage) -> Result<(), Problem> {
