@@ -27,7 +27,7 @@ pub(crate) fn diagnose(problem: &Problem, stage: &Stage) -> Option<Diagnosis> {
             let facts = vec![format!("its memory grew from {from} KiB to {to} KiB")];
             Some(Diagnosis { cause, facts })
         }
-        // What it does looks like a loop without end, and is one.
+        // The search for the end of a line, or for the end of what one client sends, may well look like a loop without end.
         _ if matches!(cause, Cause::LineWithoutLimit | Cause::Starvation) => {
             Some(Diagnosis { cause, facts: Vec::new() })
         }

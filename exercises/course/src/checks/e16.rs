@@ -318,7 +318,7 @@ fn answered(client: &mut Client, lines: &str, count: usize) -> Result<(), Proble
     heard(client, count).map(drop)
 }
 
-/// So many lines, whatever they are.
+/// That number of lines, whatever they are.
 fn heard(client: &mut Client, count: usize) -> Result<Vec<Vec<u8>>, Problem> {
     let wanted = format!("{count} answers");
     let line = |_| {
