@@ -17,10 +17,16 @@ pub(crate) const CHECKS: &[Check] = &[
     Check { name: "one-thread", promise: "twenty clients need no more threads than none", run: one_thread },
     Check { name: "every-cut", promise: "lines arrive in pieces, cut anywhere, or several at once", run: every_cut },
     Check {
+        name: "the-longest-line",
+        promise: "a line of 4,096 bytes is answered, a longer one ends the conversation",
+        run: the_longest,
+    },
+    Check {
         name: "slow-senders",
         promise: "fifty clients that have sent half a line keep no other waiting",
         run: slow_senders,
     },
+    Check { name: "rests", promise: "with thirty silent clients it uses no processor", run: rests },
     Check {
         name: "a-slow-reader",
         promise: "8 MiB arrive whole, however slowly they are read, and others are served meanwhile",
@@ -32,26 +38,20 @@ pub(crate) const CHECKS: &[Check] = &[
         run: greedy,
     },
     Check {
-        name: "half-close",
-        promise: "a client that sends nothing more gets all its answers, then the end",
-        run: half_close,
-    },
-    Check {
         name: "backpressure",
         promise: "a client that asks for much and reads nothing takes little memory, and loses nothing",
         run: backpressure,
     },
-    Check { name: "rests", promise: "with thirty silent clients it uses no processor", run: rests },
+    Check {
+        name: "half-close",
+        promise: "a client that sends nothing more gets all its answers, then the end",
+        run: half_close,
+    },
     Check { name: "breaks-off", promise: "clients that break off harm no other", run: breaks_off },
     Check {
         name: "in-one-round",
         promise: "some clients leave, others send, new ones come, all at the same moment",
         run: in_one_round,
-    },
-    Check {
-        name: "the-longest-line",
-        promise: "a line of 4,096 bytes is answered, a longer one ends the conversation",
-        run: the_longest,
     },
     Check { name: "five-hundred", promise: "512 clients at once are served", run: five_hundred },
     Check { name: "leaves-nothing", promise: "a hundred clients leave nothing behind", run: working::leaves_nothing },
