@@ -33,8 +33,8 @@
 //! 5. calls [`Connection::expire`] at [`Connection::deadline`], and closes when [`Connection::is_over`].
 //!
 //! ```
-//! use socket_patterns::{buf::Output, http::{Fields, Status}, http2::{Connection, Event, Limits, Role}};
-//! use std::{sync::Arc, time::Instant};
+//! use socket_patterns::{buf::Output, http::{Fields, Status}, http2::{Connection, Event, Limits, Role}, time::Instant};
+//! use std::sync::Arc;
 //!
 //! # let now = Instant::now();
 //! // What a client sends: preface, settings, and a request in 14 bytes of HPACK.

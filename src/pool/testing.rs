@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-/// Where fake time begins. The only reading of a real clock: there is no other way to make an `Instant`.
+/// Where the time of a test begins.
 pub(super) fn start() -> Instant {
     #[allow(clippy::disallowed_methods)]
     Instant::now()

@@ -3,7 +3,7 @@
 use humantime::parse_duration;
 use std::time::Duration;
 
-/// A year. Added to any clock it still is a time; `Instant + Duration` panics on more than the clock can hold.
+/// A year. Added to any clock it still is a time; a sum with the system's calendar panics on more than that can hold.
 pub const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 3600);
 
 const HINT: &str = "write 30s or 250ms";
