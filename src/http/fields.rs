@@ -160,10 +160,12 @@ impl Fields {
     fn lists_token(&self, name: &str, token: &str) -> bool {
         let is_it = |member: &[u8]| is_same(member, token.as_bytes());
         // Nearly every list is one word. A list without a comma is its only member.
-        let has_it = |list: &[u8]| match memchr::memchr(b',', list) {
-            _ if is_it(list) => true,
-            None => is_it(grammar::trim(list)),
-            Some(_) => members(list).any(is_it),
+        let has_it = |list: &[u8]| {
+            is_it(list)
+                || match memchr::memchr(b',', list) {
+                    None => is_it(grammar::trim(list)),
+                    Some(_) => members(list).any(is_it),
+                }
         };
         self.get_all(name).any(has_it)
     }
