@@ -167,7 +167,7 @@ impl Flags {
                 let place = said.map_or(given.place, |said| said.place);
                 let problem = match (error.source(), error.get(ContextKind::ValidValue)) {
                     (Some(source), _) => self.translated(&source.to_string()),
-                    (None, Some(ContextValue::Strings(valid))) => one_of(valid, &value),
+                    (None, Some(ContextValue::Strings(valid))) => write_one_of(valid, &value),
                     (None, _) => "the value is missing".to_owned(),
                 };
                 // A value from the environment is not repeated: it may be a secret.
@@ -247,7 +247,7 @@ fn said(arg: &Arg, key: &Key, node: &Node, sources: &Sources) -> Result<Said, Mi
         let valid: Vec<String> = arg.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
         match names.first().map(clap::builder::Str::as_str) {
             _ if is_switch(arg) => "true or false".to_owned(),
-            _ if !valid.is_empty() => one_of(&valid, "").trim_start_matches("write ").to_owned(),
+            _ if !valid.is_empty() => one_of(&valid),
             Some("N" | "PORT") => "a number".to_owned(),
             Some("SIZE") => "a size: 512, \"16k\", \"1m\"".to_owned(),
             Some("TIME") => "a time: \"250ms\", \"30s\", \"5m\"".to_owned(),
@@ -291,11 +291,15 @@ fn flag_in(text: &str) -> Option<&str> {
     Some(flag.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').next().unwrap_or_default())
 }
 
-fn one_of(valid: &[String], value: &str) -> String {
+fn write_one_of(valid: &[String], value: &str) -> String {
     let near = nearest(value, valid.iter().map(String::as_str));
     let meant = near.map(|near| format!("; did you mean {near:?}?")).unwrap_or_default();
+    format!("write {}{meant}", one_of(valid))
+}
+
+fn one_of(valid: &[String]) -> String {
     let quoted: Vec<String> = valid.iter().map(|name| format!("{name:?}")).collect();
-    format!("write one of {}{meant}", quoted.join(", "))
+    format!("one of {}", quoted.join(", "))
 }
 
 /// A key that there is not.

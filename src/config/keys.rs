@@ -148,6 +148,9 @@ pub(super) const GLOBAL: &[Key] = &[
     key("explain", "failures", "explain-failures"),
 ];
 
+/// Why the files of a connection with TLS are fixed: their names are, and their content is not.
+const READ_AGAIN: &str = "the process has it from its start, and reads the file again for each connection";
+
 /// Flags of which only the start of a process can change the value, and why.
 pub(super) const FIXED: &[(&str, &str)] = &[
     ("workers", "each has connections of its own"),
@@ -161,13 +164,13 @@ pub(super) const FIXED: &[(&str, &str)] = &[
     ("access-to", "the log is the process's"),
     ("access-format", "the log is the process's"),
     ("store", "limits are being counted in it"),
-    ("store-ca", "the process has it from its start, and reads the file again for each connection"),
-    ("store-certificate", "the process has it from its start, and reads the file again for each connection"),
-    ("store-key", "the process has it from its start, and reads the file again for each connection"),
+    ("store-ca", READ_AGAIN),
+    ("store-certificate", READ_AGAIN),
+    ("store-key", READ_AGAIN),
     ("cache-store", "responses are in it"),
-    ("cache-store-ca", "the process has it from its start, and reads the file again for each connection"),
-    ("cache-store-certificate", "the process has it from its start, and reads the file again for each connection"),
-    ("cache-store-key", "the process has it from its start, and reads the file again for each connection"),
+    ("cache-store-ca", READ_AGAIN),
+    ("cache-store-certificate", READ_AGAIN),
+    ("cache-store-key", READ_AGAIN),
     ("cache-store-max-object", "the process has it from its start"),
     ("cache-store-timeout", "the process has it from its start"),
     ("cache-size", "what is stored would be lost"),
