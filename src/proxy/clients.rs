@@ -332,7 +332,7 @@ impl Proxy {
         let Worker { shared, number, .. } = &self.worker;
         if let Some(measures) = &shared.measures {
             let upstream = core.record.backend.map(|_| core.way.group.index());
-            let took = cx.now().duration_since(core.record.started.instant);
+            let took = cx.now().saturating_duration_since(core.record.started.instant);
             measures.count(*number, core.way.site(), upstream, took);
         }
         if shared.config.access_log {

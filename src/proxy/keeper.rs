@@ -201,7 +201,7 @@ impl Keeper {
         match self.try_reload() {
             Ok(lines) => {
                 lines.iter().for_each(|line| tracing::info!("reload: {line}"));
-                let took = clock::now().instant.duration_since(began).as_millis();
+                let took = clock::now().instant.saturating_duration_since(began).as_millis();
                 let version = self.current.get().version;
                 tracing::info!(version, differences = lines.len(), took_ms = took, "reloaded");
                 Ok(lines)

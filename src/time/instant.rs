@@ -27,13 +27,6 @@ impl Instant {
         Duration::from_nanos(self.nanos_since(earlier))
     }
 
-    /// The same.
-    #[inline]
-    #[must_use]
-    pub fn duration_since(self, earlier: Self) -> Duration {
-        self.saturating_duration_since(earlier)
-    }
-
     /// The same, as a number of nanoseconds.
     #[inline]
     #[must_use]

@@ -57,8 +57,6 @@ pub struct Timers<K> {
     epoch: Instant,
     /// Every slot that starts before this tick has been looked at. Its own slot in level 0 may be in the middle of it.
     tick: u64,
-    /// The last time that was named, and its tick: most calls of one turn name the same.
-    present: (Instant, u64),
     /// No entry has to be looked at before this tick. [`NEVER`]: there is none at all.
     quiet_until: u64,
     /// How many keys have a deadline; an entry whose deadline was dropped may still be filed.
@@ -93,7 +91,6 @@ impl<K: Key> Timers<K> {
         Self {
             epoch: now,
             tick: 0,
-            present: (now, 0),
             quiet_until: NEVER,
             set: 0,
             occupied: [0; LEVELS],
@@ -111,11 +108,11 @@ impl<K: Key> Timers<K> {
     pub fn set(&mut self, key: K, at: Option<Instant>, now: Instant) {
         if self.quiet_until == NEVER {
             // Nothing is filed: until now there was no reason to keep the tick up to date.
-            self.tick = self.tick.max(self.present(now));
+            self.tick = self.tick.max(self.tick_at(now));
         }
         let due = match at {
             Some(at) if at > now => self.tick_after(at).max(self.tick + 1),
-            Some(_) => self.present(now).max(self.tick) + 1,
+            Some(_) => self.tick_at(now).max(self.tick) + 1,
             None => NEVER,
         };
         let Some(id) = self.entry_of(key, at.is_some()) else { return };
@@ -152,7 +149,7 @@ impl<K: Key> Timers<K> {
     }
 
     fn expire_filed(&mut self, now: Instant) -> Option<K> {
-        let present = self.present(now);
+        let present = self.tick_at(now);
         while self.quiet_until <= present {
             let look = self.next_look().unwrap_or(NEVER);
             self.quiet_until = look;
@@ -267,14 +264,6 @@ impl<K: Key> Timers<K> {
         if next == NONE {
             self.occupied[level] &= !(1 << slot);
         }
-    }
-
-    /// The tick of `now`.
-    fn present(&mut self, now: Instant) -> u64 {
-        if self.present.0 != now {
-            self.present = (now, self.tick_at(now));
-        }
-        self.present.1
     }
 
     /// The tick that `at` is in.

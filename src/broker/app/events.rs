@@ -125,7 +125,7 @@ impl Broker {
         if self.config.metrics.is_zero() {
             return;
         }
-        let up = self.started.map_or(0, |started| cx.now().duration_since(started).as_secs());
+        let up = self.started.map_or(0, |started| cx.now().saturating_duration_since(started).as_secs());
         let bytes = metrics::Bytes { received: self.received, sent: self.sent };
         for (topic, value) in metrics::topics(&self.core.numbers(), up, bytes) {
             self.core.publish_own(topic, &value, cx.clock());

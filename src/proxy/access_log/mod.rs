@@ -127,6 +127,6 @@ impl Line<'_> {
     }
 
     fn seconds(&self) -> f64 {
-        self.now.instant.duration_since(self.record.started.instant).as_secs_f64()
+        self.now.instant.saturating_duration_since(self.record.started.instant).as_secs_f64()
     }
 }

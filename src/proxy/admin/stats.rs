@@ -48,7 +48,7 @@ impl Shared {
             counters.add_reasons(&mut reasons);
         }
         json!({
-            "uptime_seconds": now.duration_since(self.started).as_secs_f64(),
+            "uptime_seconds": now.saturating_duration_since(self.started).as_secs_f64(),
             "workers": self.counters.len(),
             "draining": self.draining.load(Relaxed),
             "configuration": self.outcomes.as_deref().map(Outcomes::stats),

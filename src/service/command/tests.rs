@@ -55,7 +55,7 @@ fn told(input: &str, ended: bool) -> (Vec<(u128, String)>, Wants) {
     for _ in 0..100 {
         let text = String::from_utf8(drain(&mut session)).unwrap();
         if !text.is_empty() {
-            said.push((at.instant.duration_since(start.instant).as_millis(), text));
+            said.push((at.instant.saturating_duration_since(start.instant).as_millis(), text));
         }
         let Some(due) = session.protocol().due_at() else { break };
         assert_eq!(session.deadline(), Some(due), "whoever waits for us is not idle");
