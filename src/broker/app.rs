@@ -10,11 +10,12 @@
 //! in one call leaves with one system call. Disk and passwords are the work of other threads.
 
 mod bridge;
+mod ending;
 mod events;
 
 use super::{
     client::{Client, Next, Phase},
-    core::{Accepted, Arrival, Core, End, Refusal, Stop, refuse},
+    core::{Accepted, Arrival, Core, Refusal, Stop, refuse},
     password::{Ask, Verdict},
     record::Record,
     shared::Shared,
@@ -23,7 +24,7 @@ use super::{
 use crate::{
     app::{ConnId, Cx, TimerKey},
     buf::Output,
-    mqtt::{Connect, Error, Frame, Packet, Reason, Text, Version, decode, decode_connect, encode, id},
+    mqtt::{Connect, Frame, Packet, Reason, Text, Version, decode, decode_connect, encode, id},
 };
 use bytes::Bytes;
 use std::{fmt, sync::Arc, time::Duration};
@@ -58,6 +59,8 @@ pub struct Broker {
     clients: Vec<Option<Client>>,
     /// Connections that are not read, and may have to be again.
     paused: Vec<ConnId>,
+    /// Connections whose last answers wait for the disk.
+    leaving: Vec<ConnId>,
     store: Store,
     shared: Arc<Shared>,
     started: Option<crate::time::Instant>,
@@ -118,9 +121,9 @@ impl Broker {
     }
 
     pub(crate) fn new(core: Core, config: Config, store: Store, shared: Arc<Shared>) -> Self {
-        let (clients, paused) = (Vec::new(), Vec::new());
+        let (clients, paused, leaving) = (Vec::new(), Vec::new(), Vec::new());
         let (started, received, sent, draining, fails, bridge) = (None, 0, 0, false, false, None);
-        Self { core, config, clients, paused, store, shared, started, received, sent, draining, fails, bridge }
+        Self { core, config, clients, paused, leaving, store, shared, started, received, sent, draining, fails, bridge }
     }
 
     fn client(&mut self, conn: ConnId) -> Option<&mut Client> {
@@ -159,12 +162,11 @@ impl Broker {
         let most = self.core.limits().packet;
         loop {
             let Some(client) = self.client(conn) else { return &[] };
+            if matches!(client.phase, Phase::Leaving(_)) {
+                return &[];
+            }
             let (key, is_greeting) = (client.key(), matches!(client.phase, Phase::Greeting));
-            let has_to_wait = match client.phase {
-                Phase::Checking(_) => true,
-                Phase::New | Phase::Greeting => false,
-                Phase::Open { key, .. } => self.core.has_to_wait(key),
-            };
+            let has_to_wait = self.has_to_wait(conn);
             let Some(client) = self.client(conn) else { return &[] };
             if has_to_wait {
                 if !std::mem::replace(&mut client.is_paused, true) {
@@ -197,11 +199,6 @@ impl Broker {
             Ok(packet) => {
                 let packet = if self.is_bridge(conn) { self.of_bridge(cx, conn, packet) } else { Some(packet) };
                 let Some(packet) = packet else { return };
-                if matches!(packet, Packet::Disconnect(_)) {
-                    // Answers to what came before it, as far as they may leave.
-                    let output = self.core.take_last(key);
-                    self.send(cx, conn, output);
-                }
                 self.core.packet(key, packet, cx.clock())
             }
             Err(error) => Err(Stop::Error(error)),
@@ -209,10 +206,7 @@ impl Broker {
         match done {
             Ok(()) => {}
             Err(Stop::Error(error)) => self.end(cx, conn, error),
-            Err(Stop::Goodbye) => {
-                self.forget(conn);
-                cx.hang_up(conn);
-            }
+            Err(Stop::Goodbye) => self.part(cx),
         }
     }
 
@@ -300,20 +294,6 @@ impl Broker {
         cx.close(conn);
     }
 
-    /// Ends a connection whose client broke a rule.
-    fn end(&mut self, cx: &mut Cx, conn: ConnId, error: Error) {
-        let Some(client) = self.client(conn) else { return };
-        let (key, peer) = (client.key(), client.peer);
-        tracing::debug!(%peer, "connection ended: {error}");
-        self.bridge_ended(conn, || format!("it broke a rule: {error}"));
-        self.forget(conn);
-        if let Some(key) = key {
-            let output = self.core.refuse(key, error, cx.clock());
-            self.send(cx, conn, output);
-        }
-        cx.close(conn);
-    }
-
     /// A connection is there.
     fn enter(&mut self, cx: &mut Cx, client: Client) {
         let conn = client.conn;
@@ -346,12 +326,7 @@ impl Broker {
                 // The log has said why. Without it nothing can be acknowledged any more.
                 self.shared.fail();
             }
-            while let Some(End { conn, output, why }) = self.core.take_end() {
-                tracing::debug!("connection ended: {why}");
-                self.forget(conn);
-                self.send(cx, conn, output);
-                cx.close(conn);
-            }
+            self.part(cx);
             while let Some((conn, output)) = self.core.take_output() {
                 self.send(cx, conn, output);
             }
@@ -375,13 +350,10 @@ impl Broker {
     fn resume(&mut self, cx: &mut Cx) -> bool {
         let mut any = false;
         for conn in std::mem::take(&mut self.paused) {
-            let Some(client) = self.client(conn) else { continue };
-            let has_to_wait = match client.phase {
-                Phase::Checking(_) => true,
-                Phase::New | Phase::Greeting => false,
-                Phase::Open { key, .. } => self.core.has_to_wait(key),
-            };
-            if has_to_wait {
+            if self.client(conn).is_none_or(|client| matches!(client.phase, Phase::Leaving(_))) {
+                continue;
+            }
+            if self.has_to_wait(conn) {
                 self.paused.push(conn);
                 continue;
             }
@@ -390,9 +362,19 @@ impl Broker {
             }
             cx.set_reading(conn, true);
             self.go_on(cx, conn);
+            self.end_if_heard_out(cx, conn);
             any = true;
         }
         any
+    }
+
+    /// Whether a connection is not to be heard for now.
+    fn has_to_wait(&self, conn: ConnId) -> bool {
+        match self.clients.get(conn.index()) {
+            Some(Some(Client { phase: Phase::Checking(_), .. })) => true,
+            Some(Some(Client { phase: Phase::Open { key, .. }, .. })) => self.core.has_to_wait(*key),
+            _ => false,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! One connection as the broker's application has it: what has come of its next packet, and how far it is let in.
 
-use super::message::Key;
+use super::{core::End, message::Key};
 use crate::{
     app::ConnId,
     mqtt::{Connect, Error, Frame, Kind, Reason, Version, frame},
@@ -21,6 +21,8 @@ pub(super) struct Client {
     pub(super) heard: Instant,
     /// It is not read.
     pub(super) is_paused: bool,
+    /// It sends nothing more.
+    pub(super) has_ended: bool,
 }
 
 /// How far a client is let in.
@@ -39,6 +41,8 @@ pub(super) enum Phase {
         /// Silence after which it is lost: half as much again as its keep-alive [MQTT-3.1.2-22].
         patience: Option<Duration>,
     },
+    /// It has no session any more, and its last answers wait for the disk.
+    Leaving(Box<End>),
 }
 
 /// The next packet of some input.
@@ -51,13 +55,13 @@ pub(super) enum Next {
 
 impl Client {
     pub(super) fn new(conn: ConnId, peer: IpAddr, now: Instant) -> Self {
-        Self { conn, peer, phase: Phase::New, tail: Vec::new(), heard: now, is_paused: false }
+        Self { conn, peer, phase: Phase::New, tail: Vec::new(), heard: now, is_paused: false, has_ended: false }
     }
 
     pub(super) fn key(&self) -> Option<Key> {
         match self.phase {
             Phase::Open { key, .. } => Some(key),
-            Phase::New | Phase::Greeting | Phase::Checking(_) => None,
+            Phase::New | Phase::Greeting | Phase::Checking(_) | Phase::Leaving(_) => None,
         }
     }
 

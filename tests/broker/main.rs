@@ -9,6 +9,7 @@ mod support;
 mod bridge;
 mod crash;
 mod full_disk;
+mod goodbye;
 mod lasting;
 mod limits;
 mod mosquitto;

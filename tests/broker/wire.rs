@@ -222,9 +222,14 @@ impl Peer {
         self.closed();
     }
 
+    /// Nothing more is sent. What comes may be read.
+    pub fn finish(&mut self) {
+        self.stream.shutdown(Shutdown::Write).unwrap();
+    }
+
     /// The connection is gone, and the server has noticed.
     pub fn lose(mut self) {
-        self.stream.shutdown(Shutdown::Write).unwrap();
+        self.finish();
         while self.try_packet().is_some() {}
     }
 

@@ -42,11 +42,9 @@ impl App for Broker {
     }
 
     fn ended(&mut self, cx: &mut Cx, conn: ConnId) {
-        let Some(client) = self.client(conn) else { return };
-        let key = client.key();
-        self.forget(conn);
-        key.into_iter().for_each(|key| self.core.lost(key, cx.clock()));
-        cx.hang_up(conn);
+        // What has come may still have to wait.
+        self.client(conn).into_iter().for_each(|client| client.has_ended = true);
+        self.end_if_heard_out(cx, conn);
         self.settle(cx);
     }
 
@@ -75,9 +73,11 @@ impl App for Broker {
         let news = self.shared.news();
         self.fails = news.fails;
         self.core.stored(news.stored, cx.clock());
+        self.leave(cx, news.stored);
         self.core.turn(cx.clock());
         for (conn, verdict) in news.verdicts {
             self.judged(cx, conn, verdict);
+            self.end_if_heard_out(cx, conn);
         }
         if news.report {
             self.report();
@@ -89,7 +89,8 @@ impl App for Broker {
         self.draining = true;
         self.leave_bridge(cx);
         let error = Error { reason: Reason::SERVER_SHUTTING_DOWN, rule: "the server is stopping" };
-        let conns: Vec<ConnId> = self.clients.iter().flatten().map(|client| client.conn).collect();
+        let stays = |client: &&Client| !matches!(client.phase, Phase::Leaving(_));
+        let conns: Vec<ConnId> = self.clients.iter().flatten().filter(stays).map(|client| client.conn).collect();
         conns.into_iter().for_each(|conn| self.end(cx, conn, error));
         self.settle(cx);
         self.report();
@@ -108,6 +109,7 @@ impl Broker {
             }
             // It waits for us.
             Phase::Checking(_) => {}
+            Phase::Leaving(_) => self.give_up(cx, conn),
             Phase::Open { patience, .. } => {
                 let Some(at) = patience.map(|patience| client.heard + patience) else { return };
                 if at > now {

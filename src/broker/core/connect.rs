@@ -1,7 +1,7 @@
 //! A client connects: its session begins, goes on, or passes from one connection to another (3.1.2.4, 3.1.4).
 
 use super::{
-    Core, Due, End, Refusal,
+    Core, Due, Refusal,
     handshake::{self, Agreed},
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
         rights::Rights,
         session::Session,
     },
-    mqtt::{Ack, Connect, Disconnect, Packet, Properties, Reason, Text, Version, Will, encode, levels},
+    mqtt::{Ack, Connect, Disconnect, Packet, Properties, Reason, Text, Will, levels},
     time::Now,
 };
 use std::{
@@ -131,18 +131,9 @@ impl Core {
 
     /// The session of a client that connects again: its old connection ends, and if the client wants a clean start, the session does.
     fn take_over(&mut self, key: Key, clean: bool, now: Now) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        if let Ok(link) = &mut session.link {
-            let mut last = link.take();
-            if link.version == Version::V5 {
-                let disconnect = Disconnect { reason: Reason::SESSION_TAKEN_OVER, properties: Properties::default() };
-                encode(&Packet::Disconnect(disconnect), Version::V5, last.tail(16));
-            }
-            let end = End { conn: link.conn, output: last, why: "its client has connected again" };
-            self.ends.push(end);
-            // A will without delay is published: the connection is closed without a DISCONNECT of the client [MQTT-3.1.2-8].
-            self.lost(key, now);
-        }
+        let last = Disconnect { reason: Reason::SESSION_TAKEN_OVER, properties: Properties::default() };
+        // A will without delay is published: the connection is closed without a DISCONNECT of the client [MQTT-3.1.2-8].
+        self.part(key, Some(last), "its client has connected again", now);
         if clean {
             self.end_session(key, now);
         }

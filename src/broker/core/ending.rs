@@ -1,6 +1,6 @@
 //! Connections and sessions end; wills are published (3.1.2.5, 3.1.3.2, 3.14, 4.1).
 
-use super::{Core, Due};
+use super::{Core, Due, End};
 use crate::{
     broker::{
         message::{Key, Message, millis},
@@ -11,7 +11,7 @@ use crate::{
     mqtt::{Disconnect, Error, Packet, Properties, Reason, Value, Version, encode, id},
     time::Now,
 };
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 impl Core {
     /// A connection has ended without a DISCONNECT of its client.
@@ -57,28 +57,41 @@ impl Core {
             // A client that says goodbye wants no will published [MQTT-3.14.4-3].
             self.record(Record::Will { key, will: None });
         }
-        self.lost(key, now);
+        self.part(key, None, "its client has said goodbye", now);
         Ok(())
     }
 
-    /// The bytes that may leave before a client's goodbye is heard.
+    /// The bytes that may leave at once.
     pub(crate) fn take_last(&mut self, key: Key) -> Output {
         self.link(key).map_or_else(Output::new, |link| link.take())
     }
 
-    /// The broker ends a connection whose client broke a rule: its last bytes.
-    pub(crate) fn refuse(&mut self, key: Key, error: Error, now: Now) -> Output {
-        let Some(link) = self.link(key) else { return Output::new() };
-        let mut last = link.take();
-        if link.version == Version::V5 {
-            let why = Properties::default().with(id::REASON_STRING, Value::Text(error.rule.into()));
-            // A reason that would make the packet too long for the client is left out [MQTT-3.14.2-3].
-            let properties = if link.max_packet < 8 + error.rule.len() { Properties::default() } else { why };
-            let disconnect = Disconnect { reason: error.reason, properties };
-            encode(&Packet::Disconnect(disconnect), Version::V5, last.tail(64));
+    /// A client sends nothing more, and was heard to the end. It may still read the answers.
+    pub(crate) fn heard_out(&mut self, key: Key, now: Now) {
+        self.part(key, None, "its client sends nothing more", now);
+    }
+
+    /// The broker ends a connection whose client broke a rule.
+    pub(crate) fn refuse(&mut self, key: Key, error: Error, now: Now) {
+        let Some(link) = self.link(key) else { return };
+        let why = Properties::default().with(id::REASON_STRING, Value::Text(error.rule.into()));
+        // A reason that would make the packet too long for the client is left out [MQTT-3.14.2-3].
+        let properties = if link.max_packet < 8 + error.rule.len() { Properties::default() } else { why };
+        self.part(key, Some(Disconnect { reason: error.reason, properties }), error.rule, now);
+    }
+
+    /// Takes a session its connection, which ends when the answers have left. `last`: the broker ends it, and says why.
+    pub(super) fn part(&mut self, key: Key, last: Option<Disconnect>, why: &'static str, now: Now) {
+        let stored = self.stored;
+        let Some(link) = self.link(key) else { return };
+        let is_heard_out = last.is_none();
+        if let Some(last) = last.filter(|_| link.version == Version::V5) {
+            // It promises nothing, but it is the last packet: it stands behind those that wait.
+            link.out.write(0, stored, 0, |out| encode(&Packet::Disconnect(last), Version::V5, out.tail(64)));
         }
+        let end = End { conn: link.conn, out: mem::take(&mut link.out), why, is_heard_out };
+        self.ends.push(end);
         self.lost(key, now);
-        last
     }
 
     /// Sessions and wills whose time has come.

@@ -28,6 +28,7 @@ use super::{
     limits::Limits,
     link::Link,
     message::{Key, Message, millis},
+    outbox::Outbox,
     record::Record,
     retained::Retained,
     session::Session,
@@ -87,13 +88,15 @@ enum Due {
     Expiry,
 }
 
-/// A connection that the broker ends.
+/// A connection that has no session any more. It ends when its last bytes have left, of which some may wait for records.
 #[derive(Debug)]
 pub(crate) struct End {
     pub(crate) conn: ConnId,
     /// Its last bytes.
-    pub(crate) output: Output,
+    pub(crate) out: Outbox,
     pub(crate) why: &'static str,
+    /// Its client has nothing more to say.
+    pub(crate) is_heard_out: bool,
 }
 
 /// All that was counted since the start.

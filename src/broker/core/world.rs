@@ -54,6 +54,8 @@ struct World {
     clients: Vec<Client>,
     pending: Vec<Record>,
     disk: Vec<Record>,
+    /// Connections whose last answers wait for the disk.
+    leaving: Vec<(usize, End)>,
     /// Records that this core has been told of.
     told: u64,
     crashes: u32,
@@ -74,6 +76,7 @@ impl World {
             clients: (0..CLIENTS).map(|_| Client::default()).collect(),
             pending: Vec::new(),
             disk: Vec::new(),
+            leaving: Vec::new(),
             told: 0,
             crashes: 0,
         };
@@ -108,6 +111,8 @@ impl World {
         if self.clients[at].key.is_some() {
             return;
         }
+        self.clients[at].inbox.clear();
+        self.leaving.retain(|(other, _)| *other != at);
         let conn = self.cx.allocate();
         let connect = Connect {
             version: Version::V3,
@@ -154,11 +159,9 @@ impl World {
     /// Everything that may leave, leaves.
     fn send(&mut self) {
         self.core.take_records(&mut self.pending);
-        while let Some((conn, mut output)) = self.core.take_output() {
+        while let Some((conn, output)) = self.core.take_output() {
             let client = self.clients.iter_mut().find(|client| client.conn == Some(conn)).unwrap();
-            while let Some(piece) = output.pop() {
-                client.inbox.extend_from_slice(&piece);
-            }
+            append(&mut client.inbox, output);
         }
         self.core.turn(self.now);
     }
@@ -205,6 +208,25 @@ impl World {
         self.disk.extend(self.pending.drain(..count));
         self.told += count as u64;
         self.core.stored(self.told, self.now);
+        let Self { leaving, clients, told, .. } = self;
+        leaving.retain_mut(|(at, end)| {
+            end.out.stored(*told);
+            append(&mut clients[*at].inbox, end.out.take());
+            end.out.waiting() > 0
+        });
+    }
+
+    /// A client says goodbye, and reads on.
+    fn leave(&mut self, at: usize) {
+        let Some(key) = self.clients[at].key.take() else { return };
+        let packet = Packet::Disconnect(crate::mqtt::Disconnect::normal());
+        assert_eq!(self.core.packet(key, packet, self.now), Err(Stop::Goodbye));
+        let mut end = self.core.take_end().unwrap();
+        assert_eq!(Some(end.conn), self.clients[at].conn.take());
+        append(&mut self.clients[at].inbox, end.out.take());
+        if end.out.waiting() > 0 {
+            self.leaving.push((at, end));
+        }
     }
 
     fn lose(&mut self, at: usize) {
@@ -233,6 +255,7 @@ impl World {
             self.disk = image.records();
         }
         self.core = Core::restore(limits(), image, self.now);
+        self.leaving.clear();
         (self.told, self.crashes) = (0, self.crashes + 1);
         for client in &mut self.clients {
             (client.key, client.conn) = (None, None);
@@ -252,7 +275,8 @@ impl World {
                 self.store(most);
             }
             80..=89 => self.connect(at),
-            90..=93 => self.lose(at),
+            90..=91 => self.lose(at),
+            92..=93 => self.leave(at),
             94..=96 => {
                 let unsent = self.below(2) * 100_000;
                 let key = self.clients[at].key;
@@ -280,6 +304,12 @@ impl World {
             }
         }
         panic!("it does not come to its end");
+    }
+}
+
+fn append(inbox: &mut Vec<u8>, mut output: Output) {
+    while let Some(piece) = output.pop() {
+        inbox.extend_from_slice(&piece);
     }
 }
 
