@@ -110,7 +110,7 @@ fn subscribe(mut from: Reader, version: Version) -> Result<Subscribe, Error> {
     let properties = properties(&mut from, version, Kind::Subscribe)?;
     let mut filters = Vec::new();
     while !from.is_empty() {
-        let filter = Filter::new(from.text()?)?;
+        let filter = Filter::received(from.text()?)?;
         filters.push(subscription(filter, from.u8()?, version)?);
     }
     if filters.is_empty() {
@@ -149,7 +149,7 @@ fn unsubscribe(mut from: Reader, version: Version) -> Result<Unsubscribe, Error>
     let properties = properties(&mut from, version, Kind::Unsubscribe)?;
     let mut filters = Vec::new();
     while !from.is_empty() {
-        filters.push(Filter::new(from.text()?)?);
+        filters.push(Filter::received(from.text()?)?);
     }
     if filters.is_empty() {
         return Err(Error::protocol("an UNSUBSCRIBE without a filter"));

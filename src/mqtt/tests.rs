@@ -192,7 +192,7 @@ fn broken_rules_have_names() {
         (Version::V5, b"\x30\x09\x00\x01a\x05\x08\x00\x02b#", "a wildcard in a topic name"),
         (Version::V5, b"\x82\x07\x00\x01\x00\x00\x01a\x30", "retain handling 3"),
         (Version::V5, b"\x82\x07\x00\x01\x00\x00\x01a\x40", "reserved bits of a subscription are set"),
-        (Version::V5, b"\x82\x0f\x00\x01\x00\x00\x09$share/g/\x00", "an empty topic filter"),
+        (Version::V5, b"\x82\x06\x00\x01\x00\x00\x00\x00", "an empty topic filter"),
         (Version::V5, b"\x82\x10\x00\x01\x00\x00\x0a$share/g/a\x04", "a shared subscription without local messages"),
         (Version::V5, b"\x40\x03\x00\x01\x92", "a reason code that this packet cannot have"),
     ];

@@ -60,17 +60,36 @@ impl Filter {
     ///
     /// The rule that it breaks.
     pub fn new(text: Text) -> Result<Self, Error> {
-        let mut plain = 0;
-        if let Some(rest) = text.strip_prefix(SHARE) {
-            let (group, filter) =
-                rest.split_once('/').ok_or(Error::malformed("a shared subscription without a filter"))?;
-            if group.is_empty() || group.contains(['+', '#']) {
-                return Err(Error::malformed("the name of a shared subscription is empty or has a wildcard"));
-            }
-            plain = text.len() - filter.len();
+        let filter = Self::received(text)?;
+        if filter.is_half_shared() {
+            return Err(Error::malformed("a shared subscription needs a name and a filter: $share/NAME/FILTER"));
         }
+        Ok(filter)
+    }
+
+    /// Checks a filter of a client. One that only looks like a shared subscription is none, and has the form of a filter even so: the
+    /// client is told, and its other filters are heard.
+    ///
+    /// # Errors
+    ///
+    /// The rule that it breaks.
+    pub fn received(text: Text) -> Result<Self, Error> {
+        let parts = text.strip_prefix(SHARE).and_then(|rest| rest.split_once('/'));
+        let plain = match parts {
+            Some((group, filter)) if !(group.is_empty() || group.contains(['+', '#']) || filter.is_empty()) => {
+                text.len() - filter.len()
+            }
+            _ => 0,
+        };
         check_filter(&text[plain..])?;
         Ok(Self { text, plain })
+    }
+
+    /// Whether it begins like a shared subscription, and is none: name or filter are missing, or the name has a wildcard
+    /// [MQTT-4.8.2-1, MQTT-4.8.2-2].
+    #[must_use]
+    pub fn is_half_shared(&self) -> bool {
+        self.plain == 0 && self.text.starts_with(SHARE)
     }
 
     /// As it was sent.
@@ -198,5 +217,10 @@ mod tests {
         let filter = Filter::new("$share/group/a/+".into()).unwrap();
         assert_eq!(filter.shared(), Some(Shared { group: "group", filter: "a/+" }));
         assert_eq!((filter.plain(), Filter::new("a/b".into()).unwrap().shared()), ("a/+", None));
+        for (text, half) in
+            [("$share/g/a", false), ("$share/g", true), ("$share//a", true), ("$share/g/", true), ("$share/+/a", true)]
+        {
+            assert_eq!(Filter::received(text.into()).unwrap().is_half_shared(), half, "{text}");
+        }
     }
 }

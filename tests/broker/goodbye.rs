@@ -30,8 +30,22 @@ fn none(version: u8) -> Option<&'static [u8]> {
     (version == 5).then_some(NONE)
 }
 
+/// Packets of each kind that has an answer: messages of QoS 1 and 2 to `t`, and subscriptions, of which that to `y` stays.
+fn everything(version: u8, name: &str, one: &str, two: &str) -> [Vec<u8>; 7] {
+    let properties = none(version);
+    [
+        kept(version, name),
+        publish(2, "t", Some(1), properties, one),
+        publish(4, "t", Some(2), properties, two),
+        packet(0x62, &[&[0, 2]]),
+        subscribe(3, properties, &[("x", 1)]),
+        packet(0xA2, &[&[0, 4], properties.unwrap_or_default(), &s("x")]),
+        subscribe(5, properties, &[("y", 1)]),
+    ]
+}
+
 /// Says all of it in one go, and returns the first byte of each answer. The last may be a DISCONNECT, which says why.
-fn say(to: SocketAddr, packets: &[&[u8]], end: (&str, &[u8], bool)) -> Vec<u8> {
+fn say(to: SocketAddr, packets: &[Vec<u8>], end: (&str, &[u8], bool)) -> Vec<u8> {
     let mut peer = Peer::open(to);
     peer.send(&[&packets.concat(), end.1].concat());
     if end.2 {
@@ -57,18 +71,9 @@ fn the_answers_to_all_that_was_said_come_before_the_end_and_last() {
             for end in ENDS {
                 let name = format!("{version} {}", end.0);
                 let (one, two) = (format!("{name} one"), format!("{name} two"));
-                let packets: &[&[u8]] = &[
-                    &kept(version, &name),
-                    &publish(2, "t", Some(1), none(version), &one),
-                    &publish(4, "t", Some(2), none(version), &two),
-                    &packet(0x62, &[&[0, 2]]),
-                    &subscribe(3, none(version), &[("x", 1)]),
-                    &packet(0xA2, &[&[0, 4], none(version).unwrap_or_default(), &s("x")]),
-                    &subscribe(5, none(version), &[("y", 1)]),
-                ];
                 let last: &[u8] = if version == 5 && end.0 == "a mistake" { &[0xE0] } else { &[] };
                 let expected = [&[0x20, 0x40, 0x50, 0x70, 0x90, 0xB0, 0x90], last].concat();
-                assert_eq!(say(to, packets, end), expected, "{name}");
+                assert_eq!(say(to, &everything(version, &name, &one, &two), end), expected, "{name}");
                 texts.extend([(2, one), (4, two)]);
             }
         }
@@ -125,7 +130,7 @@ fn a_client_that_connects_again_at_once_has_the_answers_to_both() {
 }
 
 #[test]
-fn what_was_said_while_the_password_is_looked_at_is_heard_even_if_nothing_more_comes() {
+fn packets_that_come_while_the_password_is_looked_at_are_heard_even_if_nothing_more_comes() {
     let folder = tempfile::tempdir().unwrap();
     let file = users(&folder);
     let broker = broker(&folder, &["--users", &file]);
@@ -136,7 +141,7 @@ fn what_was_said_while_the_password_is_looked_at_is_heard_even_if_nothing_more_c
                 let head = [&[version, 0xC0 | CLEAN, 0, 0], properties].concat();
                 let connect = packet(0x10, &[&s("MQTT"), &head, &s("c"), &s("ann"), &s(password)]);
                 let message = publish(2, "home/ann/x", Some(1), none(version), "hello");
-                let got = say(broker.address(), &[&connect, &message], end);
+                let got = say(broker.address(), &[connect, message], end);
                 let last: &[u8] = if version == 5 && end.0 == "a mistake" { &[0xE0] } else { &[] };
                 let expected = if right { [&[0x20, 0x40], last].concat() } else { vec![0x20] };
                 assert_eq!(got, expected, "{version} {} {password}", end.0);

@@ -222,7 +222,7 @@ impl Peer {
         self.closed();
     }
 
-    /// Nothing more is sent. What comes may be read.
+    /// Nothing more is sent. Answers may be read.
     pub fn finish(&mut self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }

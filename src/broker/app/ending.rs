@@ -44,7 +44,7 @@ impl Broker {
                 self.forget(conn);
                 cx.hang_up(conn);
             }
-            // What it has sent is heard when its password is known; the answers leave when they may.
+            // Its packets are heard when its password is known; its answers leave when they may.
             Phase::Checking(_) | Phase::Leaving(_) => {}
             Phase::Open { key, .. } => {
                 self.core.heard_out(key, cx.clock());
@@ -70,7 +70,7 @@ impl Broker {
         }
     }
 
-    /// So many records are stored: the last answers leave that have waited for them.
+    /// Records are stored, so many by now: the last answers leave that have waited for them.
     pub(super) fn leave(&mut self, cx: &mut Cx, stored: u64) {
         for conn in mem::take(&mut self.leaving) {
             let Some(Client { phase: Phase::Leaving(end), .. }) = self.client(conn) else { continue };

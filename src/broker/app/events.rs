@@ -42,7 +42,7 @@ impl App for Broker {
     }
 
     fn ended(&mut self, cx: &mut Cx, conn: ConnId) {
-        // What has come may still have to wait.
+        // Packets that have come may still have to wait.
         self.client(conn).into_iter().for_each(|client| client.has_ended = true);
         self.end_if_heard_out(cx, conn);
         self.settle(cx);

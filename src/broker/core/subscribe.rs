@@ -54,7 +54,7 @@ impl Core {
     fn may_subscribe(&self, key: Key, subscription: &Subscription) -> Result<(), Reason> {
         let session = self.sessions.get(key).ok_or(Reason::UNSPECIFIED_ERROR)?;
         let plain = subscription.filter.plain();
-        if levels(plain).count() > MAX_LEVELS {
+        if levels(plain).count() > MAX_LEVELS || subscription.filter.is_half_shared() {
             Err(Reason::TOPIC_FILTER_INVALID)
         } else if !session.link().is_some_and(|link| link.rights.may_subscribe(plain)) {
             Err(Reason::NOT_AUTHORIZED)
@@ -101,6 +101,8 @@ impl Core {
                 self.tree.remove(filter, key);
                 self.record_of(key, Record::Unsubscribed { key, filter: filter.text().detached() });
                 Reason::SUCCESS
+            } else if filter.is_half_shared() {
+                Reason::TOPIC_FILTER_INVALID
             } else {
                 Reason::NO_SUBSCRIPTION_EXISTED
             };

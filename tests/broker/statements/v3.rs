@@ -477,6 +477,20 @@ pub(super) const ROWS: &[Row] = &[
         peer.send(&subscribe(1, None, &[("a", 2), ("b", 0), ("c", 1)]));
         peer.expect(&[0x90, 5, 0, 1, 2, 0, 1]);
     }),
+    (
+        "3.8.4-5, 3.9.3-2",
+        "a shared subscription without a name or a filter is refused, and others with it are not",
+        |t| {
+            let mut peer = Peer::v3(t.to, &t.of("c"));
+            for filter in ["$share/g", "$share/", "$share//a", "$share/g/", "$share/+/a"] {
+                peer.send(&subscribe(1, None, &[(&t.of("a"), 1), (filter, 0)]));
+                peer.expect(&[0x90, 4, 0, 1, 1, 0x80]);
+                peer.send(&packet(0xA2, &[&[0, 2], &s(filter)]));
+                peer.expect(&[0xB0, 2, 0, 2]);
+            }
+            peer.quiet();
+        },
+    ),
     ("3.8.4-6", "a message has the lower one of its quality and the subscription's", |t| {
         let mut peer = subscriber(t, "c", &t.of("a"), 1);
         let mut other = clean(t, "other");

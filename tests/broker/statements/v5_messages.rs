@@ -360,23 +360,25 @@ pub(super) const ROWS: &[Row] = &[
         }
     }),
     ("4.7.1-1, 4.7.1-2, 4.8.2-1, 4.8.2-2", "filters that are none are malformed", |t| {
-        for filter in [
-            "",
-            "a#",
-            "a/#/b",
-            "#a",
-            "a+",
-            "a/+b",
-            "##",
-            "$share/g",
-            "$share//a",
-            "$share/g/",
-            "$share/g+/a",
-            "$share/#/a",
-        ] {
+        for filter in ["", "a#", "a/#/b", "#a", "a+", "a/+b", "##", "$share/g+/a", "$share/#/a"] {
             dismissed(t, MALFORMED, &[&subscribe(1, Some(NONE), &[(filter, 0)])]);
         }
     }),
+    (
+        "4.8.2-1, 4.8.2-2",
+        "a shared subscription without a name or a filter is refused, and others with it are not",
+        |t| {
+            let mut peer = clean(t, "c");
+            for filter in ["$share/g", "$share/", "$share//a", "$share/g/", "$share/+/a"] {
+                peer.send(&subscribe(1, Some(NONE), &[(&t.of("a"), 1), (filter, 0)]));
+                peer.expect(&[0x90, 5, 0, 1, 0, 1, 0x8F]);
+                peer.send(&packet(0xA2, &[&[0, 2], NONE, &super::wire::s(filter)]));
+                peer.expect(&[0xB0, 4, 0, 2, 0, 0x8F]);
+            }
+            peer.send(&publish(0, &t.of("a"), None, Some(NONE), "x"));
+            peer.expect(&publish(0, &t.of("a"), None, Some(NONE), "x"));
+        },
+    ),
     ("4.7.2-1", "wildcards in the first level do not match $", |t| {
         let mut peer = clean(t, "c");
         peer.send(&subscribe(1, Some(NONE), &[("+/x/5", 0), ("$a/x/5", 0)]));
