@@ -40,7 +40,7 @@ mod traffic;
 pub mod work;
 
 pub use choice::{Driver, DriverChoice, DriverKind};
-pub use driver::{DriverConfig, Remote};
+pub use driver::{Closed, DriverConfig, Remote, StillOpen};
 pub(crate) use error::Advised;
 pub use error::Error;
 pub use listen::{ListenOptions, listen};

@@ -32,7 +32,7 @@ use crate::{
     backend::{Backend, BackendId},
     cli::Failure,
     net::{
-        Remote, clock,
+        Remote, StillOpen, clock,
         handover::{Inherited, Place, Successor},
         supervisor::{self, State},
     },
@@ -49,7 +49,7 @@ use std::{
     time::Duration,
 };
 
-/// How long the workers may take to adopt a configuration before that is said. A turn of an event loop takes milliseconds.
+/// How long the workers may take to adopt a configuration, or to close listeners, before that is said. A turn of an event loop takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The place that configurations come from.
@@ -275,9 +275,11 @@ impl Keeper {
         let mut lines = self.install(shared, &old, prepared, places);
         lines.extend(told);
         // Last, so that the first connection there meets what it was opened for.
-        let at = self.own.ports.change(planned, &self.workers).into_iter();
+        let (open, closed) = StillOpen::new();
+        let at = self.own.ports.change(planned, &self.workers, &open).into_iter();
+        drop(open);
         // When this is over, nobody meets a listener as it was.
-        Self::say_unless(self.current.wait_for_all_done(|| self.wake(), PATIENCE));
+        Self::say_unless(closed.wait(PATIENCE) && self.current.wait_for_all_done(|| self.wake(), PATIENCE));
         lines.extend(at.map(|(at, secure)| format!("listening on {}://{at}", if secure { "https" } else { "http" })));
         Ok(lines)
     }
@@ -361,17 +363,28 @@ impl Keeper {
         });
         match outcome {
             Ok(process) => {
-                tracing::info!("upgraded: process {process} has taken over; this one finishes what runs");
                 supervisor::tell(State::Successor(process));
-                if let Some((_, socket)) = self.own.admin.take() {
-                    drop(socket);
-                    self.desk.iter().for_each(|desk| desk.close_listener(ListenerId(0)));
-                }
                 self.has_successor = true;
+                if !self.stop_accepting() {
+                    tracing::warn!("this process may still accept connections after {PATIENCE:?}: it is busy");
+                }
+                tracing::info!("upgraded: process {process} has taken over; this one finishes what runs");
                 (self.drain)();
             }
             Err(why) => tracing::error!("not upgraded: {why}; this process goes on"),
         }
+    }
+
+    /// Closes every listener, that of the admin, too. `false`: one of them was still open when the time for that was over.
+    fn stop_accepting(&mut self) -> bool {
+        let (open, closed) = StillOpen::new();
+        self.own.ports.leave(&self.workers, &open);
+        if let Some((_, socket)) = self.own.admin.take() {
+            drop(socket);
+            self.desk.iter().for_each(|desk| desk.close_listener(ListenerId(0), open.clone()));
+        }
+        drop(open);
+        closed.wait(PATIENCE)
     }
 
     /// Whether an id means a backend that was taken out, and is still talked to.

@@ -7,7 +7,7 @@ use crate::{
     app::ListenerId,
     cli::Failure,
     net::{
-        ListenOptions, Remote,
+        ListenOptions, Remote, StillOpen,
         handover::{Inherited, Place},
         listen::listen_together,
     },
@@ -207,8 +207,8 @@ impl Ports {
         Ok(Planned { list, secure_port })
     }
 
-    /// Puts it in place. Tells where it listens now, and did not before, with TLS or without.
-    pub(super) fn change(&self, planned: Planned, workers: &[Remote]) -> Vec<(SocketAddr, bool)> {
+    /// Puts it in place. Tells where it listens now, and did not before, with TLS or without. Listeners that end hold `open` until then.
+    pub(super) fn change(&self, planned: Planned, workers: &[Remote], open: &StillOpen) -> Vec<(SocketAddr, bool)> {
         let mut ports = self.lock();
         let mut before = std::mem::take(&mut *ports);
         let mut new = Vec::new();
@@ -236,11 +236,13 @@ impl Ports {
             ports.extend(port);
         }
         // The rest is listened on no more.
-        for port in before {
-            drop(port.sockets);
-            workers.iter().for_each(|worker| worker.close_listener(port.id));
-        }
+        close(before, workers, open);
         new
+    }
+
+    /// Others go on at all addresses: the workers accept what waits, and close their listeners, which hold `open` until then.
+    pub(super) fn leave(&self, workers: &[Remote], open: &StillOpen) {
+        close(std::mem::take(&mut *self.lock()), workers, open);
     }
 
     /// The end: the workers close their listeners, and so does this.
@@ -251,6 +253,13 @@ impl Ports {
     fn lock(&self) -> MutexGuard<'_, Vec<Port>> {
         // A panic in a holder would leave a list that is shorter, not wrong.
         self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn close(ports: Vec<Port>, workers: &[Remote], open: &StillOpen) {
+    for port in ports {
+        drop(port.sockets);
+        workers.iter().for_each(|worker| worker.close_listener(port.id, open.clone()));
     }
 }
 

@@ -6,7 +6,6 @@ use nix::errno::Errno;
 use std::{
     io::{self, ErrorKind},
     mem,
-    os::fd::AsFd,
     time::Duration,
 };
 
@@ -49,10 +48,8 @@ impl Gate {
     }
 
     /// Keeps descriptors aside for connections beyond the `open` ones.
-    pub(in crate::net) fn keep_spare(&mut self, of: Option<&impl AsFd>, open: usize) {
-        if let Some(of) = of {
-            self.spare.keep(of, open);
-        }
+    pub(in crate::net) fn keep_spare(&mut self, open: usize) {
+        self.spare.keep(open);
     }
 
     /// Gives up a descriptor that was kept. `false`: there is none.

@@ -40,7 +40,7 @@ mod waiting;
 pub use common::Common;
 pub use config::DriverConfig;
 pub use file::Files;
-pub use remote::Remote;
+pub use remote::{Closed, Remote, StillOpen};
 pub use table::Socket;
 pub(super) use {
     closing::{ALLOWANCE, Closing, LINGER},
@@ -164,8 +164,9 @@ pub trait Transport: Sized {
     fn listen(&mut self, id: ListenerId, listener: TcpListener) -> Result<()>;
     /// Connections of one listener come in by another id from now on.
     fn rename(&mut self, id: ListenerId, other: ListenerId);
-    /// Accepts what waits at the listeners with this id, and closes them.
-    fn close_listener<A: App>(on: &mut EventLoop<A, Self>, id: ListenerId);
+    /// Accepts what waits at the listeners with this id, and closes them: at once, or as soon as the kernel lets go of them. Until then
+    /// `open` is held.
+    fn close_listener<A: App>(on: &mut EventLoop<A, Self>, id: ListenerId, open: StillOpen);
     /// Takes the connections that the kernel has accepted, closes the listeners, and calls [`EventLoop::begin_drain`]: at once,
     /// or as soon as the kernel lets go of them.
     fn drain<A: App>(on: &mut EventLoop<A, Self>, within: Duration);
@@ -370,7 +371,7 @@ impl<A: App, T: Transport> EventLoop<A, T> {
                     }
                 }
                 Change::Rename(id, other) => self.io.rename(id, other),
-                Change::Remove(id) => T::close_listener(self, id),
+                Change::Remove(id, open) => T::close_listener(self, id, open),
             }
         }
     }

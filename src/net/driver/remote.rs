@@ -2,11 +2,13 @@
 
 use crate::app::ListenerId;
 use std::{
+    convert::Infallible,
     fmt, io, mem,
     net::TcpListener,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU8, AtomicU64, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     },
     time::Duration,
 };
@@ -22,7 +24,34 @@ const CHANGE: u8 = 16;
 pub(in crate::net) enum Change {
     Add(ListenerId, TcpListener),
     Rename(ListenerId, ListenerId),
-    Remove(ListenerId),
+    Remove(ListenerId, StillOpen),
+}
+
+/// Held by a listener until it is closed. Nothing is ever sent: the end of the last one is the news.
+#[derive(Debug, Clone)]
+pub struct StillOpen {
+    _held: Sender<Infallible>,
+}
+
+impl StillOpen {
+    /// One to give to listeners, and the other end, to wait at.
+    #[must_use]
+    pub fn new() -> (Self, Closed) {
+        let (held, closed) = channel();
+        (Self { _held: held }, Closed(closed))
+    }
+}
+
+/// Waits until listeners are closed.
+#[derive(Debug)]
+pub struct Closed(Receiver<Infallible>);
+
+impl Closed {
+    /// Waits until each listener with the other end is closed. `false`: one was not in that time.
+    #[must_use]
+    pub fn wait(self, patience: Duration) -> bool {
+        self.0.recv_timeout(patience) == Err(RecvTimeoutError::Disconnected)
+    }
 }
 
 /// A handle to a running event loop, reactor or proactor, for other threads. Cheap to clone; harmless after it ended.
@@ -79,9 +108,9 @@ impl Remote {
         self.change(Change::Rename(id, other));
     }
 
-    /// Accepts what waits at the listeners `id`, and closes them.
-    pub fn close_listener(&self, id: ListenerId) {
-        self.change(Change::Remove(id));
+    /// Accepts what waits at the listeners `id`, and closes them. They hold `open` as long as they may accept.
+    pub fn close_listener(&self, id: ListenerId, open: StillOpen) {
+        self.change(Change::Remove(id, open));
     }
 
     fn change(&self, change: Change) {

@@ -1,8 +1,13 @@
 //! Descriptors that are kept for connections which must be accepted when the process has none left.
 
-use std::os::fd::{AsFd, OwnedFd};
+use socket2::{Domain, Socket, Type};
+use std::{
+    io,
+    os::fd::{AsFd as _, OwnedFd},
+};
 
-/// Copies of some descriptor: what they are open for does not matter, only that each can be exchanged for a connection.
+/// Copies of one descriptor, which is open for nothing: each can be exchanged for a connection. It is no listener's, because a listener of
+/// which a copy is left stays open: its clients would wait where nobody accepts.
 #[derive(Debug, Default)]
 pub(in crate::net) struct Spare {
     kept: Vec<OwnedFd>,
@@ -17,11 +22,18 @@ impl Spare {
     }
 
     /// Keeps one for each connection that may still come, as far as there are any; `open` connections have theirs.
-    pub(in crate::net) fn keep(&mut self, of: &impl AsFd, open: usize) {
+    pub(in crate::net) fn keep(&mut self, open: usize) {
         while self.kept.len() + open < self.most
-            && let Ok(copy) = of.as_fd().try_clone_to_owned()
+            && let Ok(one) = self.another()
         {
-            self.kept.push(copy);
+            self.kept.push(one);
+        }
+    }
+
+    fn another(&self) -> io::Result<OwnedFd> {
+        match self.kept.first() {
+            Some(one) => one.as_fd().try_clone_to_owned(),
+            None => Ok(Socket::new(Domain::UNIX, Type::DGRAM, None)?.into()),
         }
     }
 
@@ -34,21 +46,19 @@ impl Spare {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs::File;
 
     #[test]
     fn each_connection_has_one_or_is_one() {
-        let file = File::open("/dev/null").unwrap();
         let mut spare = Spare::new(2);
-        spare.keep(&file, 1);
+        spare.keep(1);
         assert_eq!([spare.release(), spare.release()], [true, false]);
-        spare.keep(&file, 2);
+        spare.keep(2);
         assert!(!spare.release());
-        spare.keep(&file, 0);
-        spare.keep(&file, 0);
+        spare.keep(0);
+        spare.keep(0);
         assert_eq!([spare.release(), spare.release(), spare.release()], [true, true, false]);
         let mut nobody = Spare::default();
-        nobody.keep(&file, 0);
+        nobody.keep(0);
         assert!(!nobody.release());
     }
 }

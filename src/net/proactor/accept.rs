@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     app::{App, ListenerId, Origin},
-    net::driver::{BACK_OFF, is_passing, out_of_descriptors},
+    net::driver::{BACK_OFF, StillOpen, is_passing, out_of_descriptors},
 };
 use socket2::Socket;
 use std::{collections::VecDeque, io, mem, net::TcpListener, os::fd::AsRawFd, time::Duration};
@@ -38,8 +38,8 @@ pub(super) struct Listener {
     id: ListenerId,
     /// `None`: it was closed, and its place is free.
     socket: Option<TcpListener>,
-    /// It is to be closed as soon as the kernel lets go of it.
-    given_up: bool,
+    /// It is to be closed as soon as the kernel lets go of it, and holds this until then.
+    given_up: Option<StillOpen>,
     accepting: Accepting,
     /// The kernel was asked to tell when a connection waits.
     watched: bool,
@@ -68,7 +68,7 @@ impl Listeners {
 
     pub(super) fn add(&mut self, id: ListenerId, socket: TcpListener) {
         let accepting = Accepting::No;
-        let (given_up, watched, waits) = (false, false, false);
+        let (given_up, watched, waits) = (None, false, false);
         let listener = Listener { id, socket: Some(socket), given_up, accepting, watched, waits };
         match self.all.iter_mut().find(|listener| listener.socket.is_none()) {
             Some(place) => *place = listener,
@@ -81,9 +81,9 @@ impl Listeners {
     }
 
     /// The listeners with this id are to be closed.
-    pub(super) fn give_up(&mut self, id: ListenerId) {
+    pub(super) fn give_up(&mut self, id: ListenerId, open: &StillOpen) {
         let those = self.all.iter_mut().filter(|listener| listener.id == id && listener.socket.is_some());
-        those.for_each(|listener| listener.given_up = true);
+        those.for_each(|listener| listener.given_up = Some(open.clone()));
     }
 
     /// Whether a listener is to be closed that the kernel has let go of.
@@ -113,7 +113,7 @@ impl Listener {
     }
 
     fn can_close(&self) -> bool {
-        self.given_up && self.is_idle()
+        self.given_up.is_some() && self.is_idle()
     }
 
     /// Has the kernel tell of the next connection that waits, or not.
@@ -148,8 +148,7 @@ impl Io {
     /// Keeps descriptors aside for connections beyond those that are open.
     pub(super) fn keep_spare(&mut self) {
         let open = self.common.table.accepted() + self.listeners.surplus.len();
-        let socket = self.listeners.all.iter().find_map(|listener| listener.socket.as_ref());
-        self.common.gate.keep_spare(socket, open);
+        self.common.gate.keep_spare(open);
     }
 
     /// Has the kernel accept as many as there is room for.
@@ -165,7 +164,7 @@ impl Io {
         };
         for (index, listener) in self.listeners.all.iter_mut().enumerate() {
             let Some(socket) = listener.socket.as_ref().map(AsRawFd::as_raw_fd) else { continue };
-            let wanted = if listener.given_up { Accepting::No } else { wanted };
+            let wanted = if listener.given_up.is_some() { Accepting::No } else { wanted };
             match listener.accepting {
                 Accepting::No if wanted != Accepting::No => {
                     listener.accepting = wanted;
@@ -180,7 +179,7 @@ impl Io {
                 }
                 _ => {}
             }
-            listener.watch(index, full && !listener.given_up, &mut self.ring);
+            listener.watch(index, full && listener.given_up.is_none(), &mut self.ring);
         }
     }
 }
@@ -283,8 +282,8 @@ impl<A: App> Proactor<A> {
     /// The same with those that were given up, as soon as the kernel has let go of them.
     pub(super) fn close_given_up(&mut self) {
         while let Some(listener) = self.io.listeners.all.iter_mut().find(|listener| listener.can_close()) {
-            listener.given_up = false;
             let (id, socket) = (listener.id, listener.socket.take());
+            let _until_then = listener.given_up.take();
             self.take_the_rest(id, socket);
         }
     }

@@ -45,7 +45,7 @@ mod tests;
 use crate::{
     app::{App, Cx, ListenerId},
     net::{
-        DriverConfig, Error, Remote, clock,
+        DriverConfig, Error, Remote, StillOpen, clock,
         driver::{Common, EventLoop, Transport},
         options::limit_ahead,
     },
@@ -192,8 +192,8 @@ impl Transport for Io {
     }
 
     /// First the kernel has to stop accepting, as in a drain.
-    fn close_listener<A: App>(on: &mut Proactor<A>, id: ListenerId) {
-        on.io.listeners.give_up(id);
+    fn close_listener<A: App>(on: &mut Proactor<A>, id: ListenerId, open: StillOpen) {
+        on.io.listeners.give_up(id, &open);
     }
 
     fn accept<A: App>(on: &mut Proactor<A>) {

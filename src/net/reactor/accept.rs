@@ -67,7 +67,7 @@ impl Io {
     /// Keeps descriptors aside for connections beyond those that are open.
     pub(super) fn keep_spare(&mut self) {
         let open = self.common.table.accepted();
-        self.common.gate.keep_spare(self.listeners.iter().find_map(|listener| listener.socket.as_ref()), open);
+        self.common.gate.keep_spare(open);
     }
 
     /// The place of the next listener.

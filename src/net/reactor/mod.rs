@@ -40,7 +40,7 @@ mod write;
 
 use super::{
     DriverConfig,
-    driver::{Common, EventLoop, Remote, Transport},
+    driver::{Common, EventLoop, Remote, StillOpen, Transport},
 };
 use crate::{
     app::{App, Cx, ListenerId},
@@ -165,7 +165,7 @@ impl Transport for Io {
         self.listeners.iter_mut().filter(|listener| listener.id == id).for_each(|listener| listener.id = other);
     }
 
-    fn close_listener<A: App>(on: &mut Reactor<A>, id: ListenerId) {
+    fn close_listener<A: App>(on: &mut Reactor<A>, id: ListenerId, _open: StillOpen) {
         for index in 0..on.io.listeners.len() {
             if on.io.listeners[index].id == id {
                 on.io.listeners[index].ready = true;
