@@ -10,7 +10,7 @@ use super::{
 use crate::{
     cli::{Failure, ListenArgs, secret},
     net::DriverKind,
-    redis::Target,
+    redis::{Files, Target},
     units::{Flags, MAX_COUNT, MAX_WORKERS, Pointless, at_least_one, nonzero_duration, size},
 };
 use clap::Args;
@@ -38,12 +38,21 @@ pub struct ChatArgs {
     /// The registered name that owns the lobby [default: the first that is registered]
     #[arg(long, value_name = "NAME", value_parser = name)]
     pub(super) owner: Option<String>,
-    /// Behave as one with all chat servers at this Redis or Valkey (7 or newer), in the form redis://USER:PASSWORD@HOST:PORT/DATABASE. Without it for a while, each goes on alone
-    #[arg(long, value_name = "URL", value_parser = Target::in_plain)]
+    /// Behave as one with all chat servers at this Redis or Valkey (7 or newer), in the form redis://USER:PASSWORD@HOST:PORT/DATABASE, or rediss:// with TLS. Without it for a while, each goes on alone
+    #[arg(long, value_name = "URL")]
     cluster: Option<Target>,
     /// A file with the password for --cluster in its first line: on a command line, other users of the machine can read it
     #[arg(long, value_name = "FILE", requires = "cluster")]
     cluster_password_file: Option<PathBuf>,
+    /// Authorities in PEM, one of which has to have signed the certificate of a cluster with rediss:// [default: those that this system trusts]
+    #[arg(long, value_name = "FILE", requires = "cluster")]
+    cluster_ca: Option<PathBuf>,
+    /// A certificate in PEM, and those that vouch for it, for a cluster with rediss:// that asks for one
+    #[arg(long, value_name = "FILE", requires = "cluster_key")]
+    cluster_certificate: Option<PathBuf>,
+    /// The private key of --cluster-certificate
+    #[arg(long, value_name = "FILE", requires = "cluster_certificate")]
+    cluster_key: Option<PathBuf>,
     /// A page of another origin that may connect, and a name by which this server is known, in the form https://HOST:PORT; again for more
     #[arg(long, value_name = "ORIGIN")]
     origin: Vec<Origin>,
@@ -81,7 +90,11 @@ pub struct ChatArgs {
 }
 
 impl Flags for ChatArgs {
-    const POINTLESS: &'static [Pointless] = &[];
+    const POINTLESS: &'static [Pointless] = &[Pointless {
+        flags: &["cluster_ca", "cluster_certificate", "cluster_key"],
+        when: |matches| Target::is_plain(matches, "cluster"),
+        because: "--cluster begins with redis://, which is without TLS (rediss:// is with it)",
+    }];
 }
 
 fn name(text: &str) -> Result<String, String> {
@@ -98,16 +111,22 @@ impl ChatArgs {
     ///
     /// # Errors
     ///
-    /// A password that cannot be read, or one too many.
+    /// A password or a certificate that cannot be used, or one password too many.
     pub(super) fn cluster(&self) -> Result<Option<Target>, Failure> {
         const FLAG: &str = "--cluster-password-file";
-        match (self.cluster.clone(), &self.cluster_password_file) {
-            (Some(Target { password: Some(_), .. }), Some(_)) => {
-                Err(Failure::Usage(format!("{FLAG}: --cluster has a password already: leave one of them out")))
+        let Some(target) = self.cluster.clone() else { return Ok(None) };
+        let password = match (target.password.clone(), &self.cluster_password_file) {
+            (Some(_), Some(_)) => {
+                return Err(Failure::Usage(format!("{FLAG}: --cluster has a password already: leave one of them out")));
             }
-            (Some(target), Some(file)) => Ok(Some(Target { password: Some(secret(FLAG, file)?), ..target })),
-            (cluster, _) => Ok(cluster),
-        }
+            (None, Some(file)) => Some(secret(FLAG, file)?),
+            (password, None) => password,
+        };
+        let own = self.cluster_certificate.clone().zip(self.cluster_key.clone());
+        let files = Files { flag: "--cluster", ca: self.cluster_ca.clone(), own };
+        let target = Target { password, ..target }.with_files(files);
+        target.check_files().map_err(Failure::Usage)?.iter().for_each(|warning| tracing::warn!("{warning}"));
+        Ok(Some(target))
     }
 
     pub(super) fn limits(&self) -> Limits {

@@ -2,6 +2,7 @@
 
 use super::secured::Files;
 use crate::net::address::HostPort;
+use clap::ArgMatches;
 use std::{fmt, str::FromStr};
 
 /// The port that Redis has unless it is told otherwise.
@@ -23,17 +24,10 @@ pub struct Target {
 }
 
 impl Target {
-    /// For a program that speaks no TLS to it: its passwords would go over the wire as they are.
-    ///
-    /// # Errors
-    ///
-    /// As for any, and for `rediss://`.
-    pub fn in_plain(text: &str) -> Result<Self, String> {
-        let target: Self = text.parse()?;
-        match target.secure {
-            None => Ok(target),
-            Some(_) => Err("TLS is not spoken to Redis: put a tunnel in between, and write redis://".to_owned()),
-        }
+    /// Whether the server that this flag names is one without TLS.
+    #[must_use]
+    pub fn is_plain(matches: &ArgMatches, flag: &str) -> bool {
+        matches.get_one::<Self>(flag).is_some_and(|target| target.secure.is_none())
     }
 
     /// The same with these files, if connections to it have TLS.
@@ -157,8 +151,6 @@ mod tests {
         assert_eq!(secure.with_files(files.clone()).secure, Some(files.clone()));
         let plain: Target = "redis://h".parse().unwrap();
         assert_eq!(plain.with_files(files).secure, None, "it has none that could be used");
-        assert!(Target::in_plain("redis://h").is_ok());
-        assert!(Target::in_plain("rediss://h").unwrap_err().contains("TLS is not spoken"));
     }
 
     #[test]

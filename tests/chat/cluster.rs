@@ -5,6 +5,7 @@ use crate::support::{
     process::{Process, refusal},
     raw::in_parallel,
     redis::RedisServer,
+    tls::{Special, text},
 };
 
 const ALONE: &str = "* the other servers cannot be reached: for now, only people of this server hear each other";
@@ -245,6 +246,31 @@ fn messages_of_a_bad_time_are_heard_once() {
     assert!(there.is_sorted_by(|(one, _), (next, _)| one < next));
 }
 
+#[test]
+fn servers_meet_over_tls() {
+    let Some((redis, secure, site)) = RedisServer::start_secured(&[], Special::default(), "no") else { return };
+    let path = |name: &str| text(&site.path(name)).to_owned();
+    let url = format!("rediss://{secure}");
+    let server = |ca: &str| chat(&["--cluster", &url, "--cluster-ca", &path(ca)]);
+    let servers = [(); 2].map(|()| server("ours.pem"));
+    servers.iter().for_each(|server| server.wait_for_stderr(&format!("{url} answers")));
+    let [mut ann, mut bob] = meet(&servers, ["ann", "bob"], "tea");
+    ann.say("hello");
+    assert_eq!(bob.message(), (1, "ann: hello".to_owned()));
+    bob.say("/msg ann psst");
+    assert_eq!(ann.wait_for("[@"), "[@ 1] bob: psst");
+    let stranger = server("others.pem");
+    stranger.wait_for_stderr("the chat goes on alone, and it is tried again");
+    let plain = redis.url();
+    for (flags, why) in [
+        (["--cluster", &url, "--cluster-ca", "none.pem"], "--cluster-ca none.pem: cannot be read"),
+        (["--cluster", &plain, "--cluster-ca", &path("ours.pem")], "which is without TLS (rediss:// is with it)"),
+    ] {
+        let (code, said) = refusal(env!("CARGO_BIN_EXE_chat"), &flags);
+        assert!(code == Some(2) && said.contains(why), "{said}");
+    }
+}
+
 /// A server begins without Redis, and finds it when it comes.
 #[test]
 fn a_server_without_redis_is_a_server() {
@@ -273,7 +299,6 @@ fn a_cluster_that_cannot_be_is_refused() {
         said
     };
     assert!(refused("127.0.0.1:6379").contains("write redis://HOST:PORT"));
-    assert!(refused("rediss://h").contains("TLS is not spoken to Redis"));
     let Some(redis) = RedisServer::start(&["--requirepass", "secret"]) else { return };
     let chat = chat(&["--cluster", &redis.url()]);
     chat.wait_for_stderr("NOAUTH");

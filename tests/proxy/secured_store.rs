@@ -5,8 +5,8 @@ use crate::{
     support::{
         process::wait_until,
         raw::{Backend, Conn},
-        redis::{RedisServer, free_port},
-        tls::{Signer, Site, Special, authority, stranger, text},
+        redis::RedisServer,
+        tls::{Signer, Site, Special, authority, text},
         tls_backend::{TlsBackend, config},
     },
     upstream,
@@ -26,26 +26,8 @@ struct Store {
 impl Store {
     /// `names`: of its certificate, or its address. `clients`: it asks for theirs.
     fn start(names: &[&str], special: Special, clients: &str) -> Option<Self> {
-        let (mut secure, mut site) = (None, None);
-        let redis = RedisServer::start_with(|address| {
-            let (ip, port) = (address.ip(), free_port(address.ip()));
-            let own = ip.to_string();
-            let own = [own.as_str()];
-            let certificate = Site::special(if names.is_empty() { &own } else { names }, special);
-            for (name, pem) in [("ours.pem", authority()), ("others.pem", stranger())] {
-                fs::write(certificate.path(name), pem).unwrap();
-            }
-            let flags = [
-                ("--tls-port", port.to_string()),
-                ("--tls-cert-file", text(&certificate.certificate).to_owned()),
-                ("--tls-key-file", text(&certificate.key).to_owned()),
-                ("--tls-ca-cert-file", text(&certificate.path("ours.pem")).to_owned()),
-                ("--tls-auth-clients", clients.to_owned()),
-            ];
-            (secure, site) = (Some(SocketAddr::new(ip, port)), Some(certificate));
-            flags.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]).collect()
-        })?;
-        Some(Self { redis, secure: secure.unwrap(), site: site.unwrap() })
+        let (redis, secure, site) = RedisServer::start_secured(names, special, clients)?;
+        Some(Self { redis, secure, site })
     }
 
     /// Connections that it has taken.

@@ -3,8 +3,12 @@
 // In tests a failed unwrap is the report, and a client is a socket.
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
 
-use super::process::{programs_are_required, wait_until};
+use super::{
+    process::{programs_are_required, wait_until},
+    tls::{Site, Special, authority, stranger, text},
+};
 use std::{
+    fs,
     io::{Read as _, Write as _},
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     process::{Child, Command, Stdio},
@@ -48,6 +52,31 @@ impl RedisServer {
         let mut server = Self { child, folder, address, flags };
         server.wait();
         Some(server)
+    }
+
+    /// With TLS on a second address: that, and its certificate, beside which are those of the authority that has signed it (`ours.pem`) and of
+    /// another one (`others.pem`). `names`: of the certificate, or its address. `clients`: it asks for theirs.
+    pub fn start_secured(names: &[&str], special: Special, clients: &str) -> Option<(Self, SocketAddr, Site)> {
+        let (mut secure, mut site) = (None, None);
+        let redis = Self::start_with(|address| {
+            let (ip, port) = (address.ip(), free_port(address.ip()));
+            let own = ip.to_string();
+            let own = [own.as_str()];
+            let certificate = Site::special(if names.is_empty() { &own } else { names }, special);
+            for (name, pem) in [("ours.pem", authority()), ("others.pem", stranger())] {
+                fs::write(certificate.path(name), pem).unwrap();
+            }
+            let flags = [
+                ("--tls-port", port.to_string()),
+                ("--tls-cert-file", text(&certificate.certificate).to_owned()),
+                ("--tls-key-file", text(&certificate.key).to_owned()),
+                ("--tls-ca-cert-file", text(&certificate.path("ours.pem")).to_owned()),
+                ("--tls-auth-clients", clients.to_owned()),
+            ];
+            (secure, site) = (Some(SocketAddr::new(ip, port)), Some(certificate));
+            flags.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]).collect()
+        })?;
+        Some((redis, secure.unwrap(), site.unwrap()))
     }
 
     fn wait(&mut self) {

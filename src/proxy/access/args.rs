@@ -4,7 +4,7 @@ use crate::{
     redis::{Files, Target},
     units::{Flags, Pointless},
 };
-use clap::{ArgMatches, Args};
+use clap::Args;
 use std::path::PathBuf;
 
 /// The store that proxies share.
@@ -30,14 +30,9 @@ pub struct SharingArgs {
 impl Flags for SharingArgs {
     const POINTLESS: &'static [Pointless] = &[Pointless {
         flags: &["store_ca", "store_certificate", "store_key"],
-        when: |matches| is_plain(matches, "store"),
+        when: |matches| Target::is_plain(matches, "store"),
         because: "--store begins with redis://, which is without TLS (rediss:// is with it)",
     }];
-}
-
-/// Whether the store of that flag is one without TLS.
-pub(in crate::proxy) fn is_plain(matches: &ArgMatches, store: &str) -> bool {
-    matches.get_one::<Target>(store).is_some_and(|target| target.secure.is_none())
 }
 
 impl SharingArgs {

@@ -20,7 +20,6 @@ mod rates;
 mod sharing;
 
 pub use args::SharingArgs;
-pub(super) use args::is_plain;
 pub use at_once::AtOnce;
 pub use barred::Barred;
 pub(super) use gate::Gate;

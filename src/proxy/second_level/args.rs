@@ -1,7 +1,6 @@
 //! The flags of the second level, which only a configuration file gives.
 
 use crate::{
-    proxy::access::is_plain,
     redis::{Files, Target},
     units::{Flags, Pointless, duration, size},
 };
@@ -62,7 +61,7 @@ impl Flags for SecondLevelArgs {
         },
         Pointless {
             flags: &["cache_store_ca", "cache_store_certificate", "cache_store_key"],
-            when: |matches| is_plain(matches, "cache_store"),
+            when: |matches| Target::is_plain(matches, "cache_store"),
             because: "--cache-store begins with redis://, which is without TLS (rediss:// is with it)",
         },
     ];
