@@ -246,6 +246,33 @@ fn messages_of_a_bad_time_are_heard_once() {
     assert!(there.is_sorted_by(|(one, _), (next, _)| one < next));
 }
 
+/// "Sent" is true: the other server has said that its person has the words. Else it is said that they may be lost.
+#[test]
+fn words_for_a_person_elsewhere_are_sent_when_they_have_arrived() {
+    let Some(mut redis) = RedisServer::start(&[]) else { return };
+    let servers = two(&redis);
+    let [mut ann, mut bob] = meet(&servers, ["ann", "bob"], "tea");
+    ann.say("/msg BOB one");
+    assert_eq!(bob.wait_for("[@"), "[@ 1] ann: one");
+    assert_eq!(ann.wait_for("* to"), "* to bob: one");
+    // A store that stands still takes the words, and hands them to nobody.
+    redis.signal("STOP");
+    ann.say("/msg bob two\n/help");
+    assert!(ann.line().unwrap().starts_with("* "), "nothing is said of it before");
+    redis.kill();
+    assert_eq!(ann.wait_for("* the other"), ALONE);
+    assert_eq!(ann.wait_for("! "), "! bob may not have got this: two");
+    ann.say("/msg bob three");
+    assert_eq!(ann.wait_for("! "), "! bob is not here");
+    redis.start_again();
+    see(&mut ann, "bob", "tea");
+    // A goodbye right behind them does not come before the answer.
+    ann.say("/msg bob four\n/quit");
+    assert_eq!(bob.wait_for("[@"), "[@ 2] ann: four");
+    let rest = ann.rest();
+    assert_eq!(rest[rest.len() - 2..], ["* to bob: four", "* goodbye"]);
+}
+
 #[test]
 fn servers_meet_over_tls() {
     let Some((redis, secure, site)) = RedisServer::start_secured(&[], Special::default(), "no") else { return };

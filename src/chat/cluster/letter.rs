@@ -61,6 +61,16 @@ pub(super) enum News {
         from: String,
         text: String,
         at: u64,
+        /// The answer has it, too.
+        number: u64,
+    },
+    /// The answer to words for one person: the person has them.
+    Arrived {
+        number: u64,
+    },
+    /// The answer to words for one person: there is no such person.
+    Missed {
+        number: u64,
     },
     /// The name belongs to a person of the server.
     Taken {

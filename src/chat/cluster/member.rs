@@ -176,8 +176,8 @@ impl Cluster {
             Share::PutOut { server, room, name, why } => {
                 self.publish_to(&letter::to(&server), News::PutOut { room, name, why });
             }
-            Share::Direct { server, to, from, text, at } => {
-                self.publish_to(&letter::to(&server), News::Direct { to, from, text, at });
+            Share::Direct { server, to, from, text, at, number } => {
+                self.publish_to(&letter::to(&server), News::Direct { to, from, text, at, number });
             }
             Share::Taken { name } => self.publish(News::Taken { name }),
             Share::Record(record) => {
@@ -205,12 +205,12 @@ impl Cluster {
     fn read_other(&mut self, by: &str, news: News, hall: &mut Hall, now: Now) {
         match news {
             News::Hello => {
-                hall.server_gone(by, None);
+                hall.server_gone(by, None, now);
                 self.introduce(&letter::to(by), hall.cards());
             }
             News::Bye => {
                 self.servers.remove(by);
-                hall.server_gone(by, Some("its server has stopped"));
+                hall.server_gone(by, Some("its server has stopped"), now);
             }
             News::People { cards } => hall.others_at_once(by, cards, now),
             News::Person { card } => drop(hall.other(by, card, Volume::Each, now)),
@@ -221,7 +221,13 @@ impl Cluster {
                 }
             }
             News::PutOut { room, name, why } => hall.put_out_from_elsewhere(&room, &name, &why, now),
-            News::Direct { to, from, text, at } => hall.direct_from_elsewhere(&to, &from, &text, at),
+            News::Direct { to, from, text, at, number } => {
+                let is_here = hall.direct_from_elsewhere(&to, &from, &text, at);
+                let answer = if is_here { News::Arrived { number } } else { News::Missed { number } };
+                self.publish_to(&letter::to(by), answer);
+            }
+            News::Arrived { number } => hall.direct_answered(by, number, true, now),
+            News::Missed { number } => hall.direct_answered(by, number, false, now),
             News::Taken { name } => hall.taken_elsewhere(&name, now),
             News::Beat | News::More { .. } | News::Records => {}
         }
@@ -241,7 +247,7 @@ impl Cluster {
             self.servers.iter().filter(|(_, heard)| is_gone(heard)).map(|(by, _)| by.clone()).collect();
         for by in gone {
             self.servers.remove(&by);
-            hall.server_gone(&by, Some("its server is gone"));
+            hall.server_gone(&by, Some("its server is gone"), now);
         }
     }
 

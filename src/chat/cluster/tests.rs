@@ -110,6 +110,12 @@ struct Node {
     /// The messages that each of them has heard: numbers and words.
     heard: Vec<Vec<(u64, String)>>,
     said: u64,
+    /// Words for one person: how many were meant to be sent, how many of them were answered, and which were told as sent.
+    posted: u64,
+    answered: u64,
+    sent: Vec<String>,
+    /// Words for one person that came here.
+    post: Vec<String>,
 }
 
 impl Node {
@@ -128,7 +134,23 @@ impl Node {
         let (commands, events) = (VecDeque::new(), VecDeque::new());
         let heard = vec![Vec::new(); 2];
         let people = people.to_vec();
-        let mut node = Self { me, hall, cluster, is_connected: false, commands, events, people, heard, said: 0 };
+        let (posted, answered, sent, post) = (0, 0, Vec::new(), Vec::new());
+        let (is_connected, said) = (false, 0);
+        let mut node = Self {
+            me,
+            hall,
+            cluster,
+            is_connected,
+            commands,
+            events,
+            people,
+            heard,
+            said,
+            posted,
+            answered,
+            sent,
+            post,
+        };
         node.settle(now);
         node
     }
@@ -146,8 +168,17 @@ impl Node {
                     Effect::Record(_) => self.hall.stored(1, now),
                     Effect::Tell(id, event) | Effect::TellAgain(id, event) => {
                         let person = self.people.iter().position(|person| *person == id);
-                        if let (Some(person), Told::Said { seq, text, .. }) = (person, &event.told) {
-                            self.heard[person].push((*seq, text.clone()));
+                        match (person, &event.told) {
+                            (Some(person), Told::Said { seq, text, .. }) => {
+                                self.heard[person].push((*seq, text.clone()))
+                            }
+                            (_, Told::Direct { text, .. }) => self.post.push(text.clone()),
+                            (_, Told::Sent { text, .. }) => {
+                                self.sent.push(text.clone());
+                                self.answered += 1;
+                            }
+                            (_, Told::Refused { .. }) => self.answered += 1,
+                            _ => {}
                         }
                     }
                     Effect::End(..) | Effect::Ask(..) | Effect::Move { .. } => {}
@@ -168,6 +199,14 @@ impl Node {
         self.said += 1;
         let line = format!("{} {}", self.me, self.said);
         self.hall.command(self.people[person], command::parse(&line).unwrap(), now);
+        self.settle(now);
+    }
+
+    /// One of its people says something to a person of another server.
+    fn post(&mut self, to: usize, now: Now) {
+        self.posted += 1;
+        let line = format!("/msg a{to} {} {}", self.me, self.posted);
+        self.hall.command(self.people[0], command::parse(&line).unwrap(), now);
         self.settle(now);
     }
 
@@ -247,7 +286,11 @@ impl World {
             40..80 => {
                 self.nodes[at].hear(self.now);
             }
-            80..92 => {
+            80..84 => {
+                let to = random.random_range(1..self.nodes.len());
+                self.nodes[at].post((at + to) % 3, self.now);
+            }
+            84..92 => {
                 let person = random.random_range(0..2);
                 self.nodes[at].say(person, self.now);
             }
@@ -284,7 +327,12 @@ fn nothing_is_heard_twice_and_own_words_are_heard_once() {
             world.nodes[at].say(1, now);
         }
         world.rest();
-        for node in &world.nodes {
+        for (at, node) in world.nodes.iter().enumerate() {
+            assert_eq!(node.answered, node.posted, "seed {seed}: each of its words for one person has one answer");
+            let arrived: Vec<&String> = world.nodes.iter().flat_map(|other| &other.post).collect();
+            for text in &node.sent {
+                assert_eq!(arrived.iter().filter(|other| **other == text).count(), 1, "seed {seed}: {at}: {text}");
+            }
             for heard in &node.heard {
                 assert!(heard.is_sorted_by(|(one, _), (next, _)| one < next), "seed {seed}: {heard:?}");
                 let words: BTreeSet<&str> = heard.iter().map(|(_, text)| text.as_str()).collect();

@@ -19,6 +19,7 @@ use super::{
     },
     Card, Done, Effect, Hall, PersonId, Share, Spoken,
     others::Others,
+    post::Post,
     room::Room,
     talk::Message,
 };
@@ -44,6 +45,7 @@ pub(super) struct Company {
     /// Messages passed on so far.
     passed_on: u64,
     pub(super) others: Others,
+    pub(super) post: Post,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +124,7 @@ impl Hall {
         if was_together {
             self.tell_rooms(ALONE);
         }
+        self.give_up_post(None, now);
         for key in self.company.others.clear() {
             self.show_people(&key);
         }

@@ -51,11 +51,12 @@ impl Hall {
     }
 
     pub(super) fn quit_when_stored(&mut self, id: PersonId, now: Now) {
-        if let Some(person) = self.people.get_mut(&id)
-            && !person.passed_on.is_empty()
-        {
-            person.quits = true;
-            return;
+        let has_post = self.company.post.has_some_of(id);
+        if let Some(person) = self.people.get_mut(&id) {
+            person.quits = has_post || !person.passed_on.is_empty();
+            if person.quits {
+                return;
+            }
         }
         if self.keeping.made == self.keeping.stored {
             return self.quit(id, now);

@@ -15,6 +15,7 @@ mod learned;
 mod moderation;
 mod others;
 mod people;
+mod post;
 mod resume;
 mod room;
 mod share;
@@ -180,6 +181,7 @@ impl Hall {
         {
             self.forget(id, "lost the connection", now);
         }
+        self.expire_post(now);
     }
 
     /// The hall in numbers.

@@ -6,7 +6,7 @@ use super::{
         name::{clean, is_name, key},
         record::Role,
     },
-    Card, Hall, PersonId, Share,
+    Card, Hall, Share,
 };
 use crate::{session::CloseReason, time::Now};
 use std::{
@@ -54,7 +54,12 @@ impl Others {
     }
 
     fn server_of(&self, name: &str) -> Option<String> {
-        self.people.get(&key(name)).map(|other| other.server.clone())
+        self.find(&key(name)).map(|(server, _)| server)
+    }
+
+    /// The server of the person with this key, and how the person writes the name.
+    pub(super) fn find(&self, key: &str) -> Option<(String, Arc<str>)> {
+        self.people.get(key).map(|other| (other.server.clone(), Arc::clone(&other.name)))
     }
 
     fn of(&self, server: &str) -> Vec<Arc<str>> {
@@ -185,7 +190,8 @@ impl Hall {
     }
 
     /// A whole server is gone. `None`: it tells at once who is there.
-    pub(crate) fn server_gone(&mut self, server: &str, why: Option<&str>) {
+    pub(crate) fn server_gone(&mut self, server: &str, why: Option<&str>, now: Now) {
+        self.give_up_post(Some(server), now);
         for name in self.company.others.of(server) {
             match why {
                 Some(why) => self.other_gone(server, &name, why),
@@ -194,23 +200,10 @@ impl Hall {
         }
     }
 
-    /// Says something to a person of another server; `None`: there is no such person.
-    pub(super) fn direct_elsewhere(&mut self, id: PersonId, to: &str, from: &str, text: String, at: u64) -> Option<()> {
-        let server = self.company.others.server_of(to)?;
-        let to = Arc::clone(&self.company.others.people.get(&key(to))?.name);
-        self.effects.tell(id, Told::Sent { to: Arc::clone(&to), text: text.clone(), at });
-        self.share(Share::Direct { server, to: to.to_string(), from: from.to_owned(), text, at });
-        Some(())
-    }
-
-    /// A person of another server says something to one of this.
-    pub(crate) fn direct_from_elsewhere(&mut self, to: &str, from: &str, text: &str, at: u64) {
-        if let Ok(to) = self.named(to)
-            && is_name(from)
-        {
-            // The person is there.
-            let _ = self.put_direct(to, from.into(), clean(text), at);
-        }
+    /// A person of another server says something to one of this. Returns whether there is such a one.
+    pub(crate) fn direct_from_elsewhere(&mut self, to: &str, from: &str, text: &str, at: u64) -> bool {
+        let to = self.named(to).ok().filter(|_| is_name(from));
+        to.is_some_and(|to| self.put_direct(to, from.into(), clean(text), at).is_ok())
     }
 
     /// Puts a person of another server out of a room. `false`: there is no such person.

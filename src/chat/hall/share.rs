@@ -18,8 +18,8 @@ pub(crate) enum Share {
     Forgotten { room: String },
     /// A person of that server has to leave a room.
     PutOut { server: String, room: String, name: String, why: String },
-    /// Words for one person of that server.
-    Direct { server: String, to: String, from: String, text: String, at: u64 },
+    /// Words for one person of that server, which answers with their number.
+    Direct { server: String, to: String, from: String, text: String, at: u64, number: u64 },
     /// The name belongs to a person of this server, who knew the password.
     Taken { name: String },
     /// Something that lasts.

@@ -98,7 +98,7 @@ impl Hall {
             && let Some(person) = self.people.get_mut(&id)
         {
             person.remember(number, Arc::clone(&name), seq);
-            let quits = person.quits && person.passed_on.is_empty();
+            let quits = person.quits;
             self.tell_when_stored(id, Told::Accepted { id: number, room: name, seq });
             if quits {
                 self.quit_when_stored(id, now);
@@ -124,7 +124,7 @@ impl Hall {
         let (text, at) = (clean(text), seconds(now));
         let other = match self.named(to) {
             Ok(other) => other,
-            Err(nobody) => return self.direct_elsewhere(id, to, &from, text, at).ok_or(nobody),
+            Err(nobody) => return self.direct_elsewhere(id, to, (&from, &text), at, now).unwrap_or(Err(nobody)),
         };
         let to = self.put_direct(other, from, text.clone(), at)?;
         self.effects.tell(id, Told::Sent { to, text, at });
