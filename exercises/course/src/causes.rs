@@ -117,6 +117,8 @@ causes! {
     StaleResult "stale-result" "A result came to a client that had not asked for it: the one that had is gone, and this one has its place. Give each client a number that is never given again, and throw the result away if that number is gone."
     NotInTurn "not-in-turn" "Round robin was asked for, and a client went to a worker whose turn it was not: each client goes to the worker behind the last one's, whatever else happens."
     FirstOfEquals "first-of-equals" "Workers that have equal numbers of clients do not get equal shares: the first of equals is always taken. Let equals take turns."
+    EqualsByChance "equals-by-chance" "Workers that have equal numbers of clients do not get equal shares: chance decides between equals, or something that comes from the client. Let equals take turns."
+    DroppedAtHandover "dropped-at-handover" "Clients that were handed to a busy worker were closed, or nobody serves them although it has the time now. A client that was accepted has a place, however many wait: neither wait for room nor throw away."
     NotTheLeast "not-the-least" "A client went to a worker that has more clients than another. Compare the counts of this moment, of all workers, before each client."
     CountedTooLate "counted-too-late" "Clients that come together are counted too late: each when its worker or thread takes it up, and by then the next was let in. Count before you hand a client over."
     BusyWorkerPicked "busy-worker-picked" "A client was given to a worker that is busy, although others have nothing to do. A worker's clients count until they go, whatever it does meanwhile."

@@ -391,6 +391,8 @@ pub(crate) enum Topic {
     BusyWorker,
     /// One worker is busy, and it was another's turn.
     DispatcherWaits,
+    /// The worker was busy when the client was handed to it, and is not any more.
+    HandedOver,
     /// Another worker has panicked.
     OthersWorker,
     /// The worker whose turn it is has panicked before.

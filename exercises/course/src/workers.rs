@@ -40,7 +40,7 @@ pub(crate) fn diagnose(problem: &Problem, stage: &Stage) -> Option<Diagnosis> {
         }
         (_, Seen::Wrong(got)) => {
             let facts = format!("wanted {}, and what came is {}", show(&problem.expected), show(got));
-            of(by_spread(topic)?, facts)
+            of(by_spread(topic, got)?, facts)
         }
         (Topic::BusyWorker, Seen::Silence(_)) if stage.student.as_ref().is_some_and(life::waits_for_a_thread) => of(
             Cause::BlockedBehindClient,
@@ -48,6 +48,8 @@ pub(crate) fn diagnose(problem: &Problem, stage: &Stage) -> Option<Diagnosis> {
         ),
         (Topic::BusyWorker, Seen::Silence(_)) => Some(waiting(stage, Cause::BusyWorkerPicked)),
         (Topic::DispatcherWaits, Seen::Silence(_)) => Some(waiting(stage, Cause::DispatcherWaits)),
+        (Topic::HandedOver | Topic::DispatcherWaits, Seen::EarlyEnd(_) | Seen::Reset)
+        | (Topic::HandedOver, Seen::Silence(_)) => Some(waiting(stage, Cause::DroppedAtHandover)),
         (Topic::OthersWorker, Seen::EarlyEnd(_) | Seen::Reset | Seen::Silence(_)) => {
             Some(waiting(stage, Cause::CrashSpreads))
         }
@@ -62,14 +64,22 @@ pub(crate) fn diagnose(problem: &Problem, stage: &Stage) -> Option<Diagnosis> {
 }
 
 /// Clients went to other workers than they should.
-fn by_spread(topic: Topic) -> Option<Cause> {
+fn by_spread(topic: Topic, got: &[u8]) -> Option<Cause> {
     Some(match topic {
         Topic::InTurn => Cause::NotInTurn,
-        Topic::Equals => Cause::FirstOfEquals,
+        Topic::Equals if is_for_one(got) => Cause::FirstOfEquals,
+        Topic::Equals => Cause::EqualsByChance,
         Topic::Least => Cause::NotTheLeast,
         Topic::Burst => Cause::CountedTooLate,
         _ => return None,
     })
+}
+
+/// Whether one worker has more than half of all clients, by their numbers.
+fn is_for_one(numbers: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(numbers);
+    let numbers: Vec<usize> = text.split(' ').filter_map(|number| number.parse().ok()).collect();
+    numbers.iter().any(|number| 2 * number > numbers.iter().sum())
 }
 
 /// Whether there are several threads, and the first one sleeps in poll.
@@ -93,6 +103,12 @@ fn asked_for(client: usize, got: &[u8], record: &Record) -> Option<(usize, bool)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_worker_with_most_clients_is_told_from_chance() {
+        assert!(is_for_one(b"201 0 0 0") && is_for_one(b"0 150 0 51"));
+        assert!(!is_for_one(b"47 65 49 40") && !is_for_one(b"90 90 20 1"));
+    }
 
     #[test]
     fn a_result_is_known_by_the_text_of_the_client_that_asked() {

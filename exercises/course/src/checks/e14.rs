@@ -288,7 +288,22 @@ fn busy(stage: &mut Stage) -> Result<(), Problem> {
         }
         others.push(client);
     }
-    works.expect_quiet("nothing yet: its work takes longer")
+    works.expect_quiet("nothing yet: its work takes longer")?;
+    handed_over(stage)
+}
+
+/// Clients that are handed to a busy worker are served when it has the time, however many they are.
+fn handed_over(stage: &mut Stage) -> Result<(), Problem> {
+    serve(stage, "round-robin")?;
+    let (mut works, _) = served(stage)?;
+    works.send(format!("WORK {}\n", (stage.timing.quiet() * 4).as_millis()).as_bytes())?;
+    works.until_read();
+    let mut others = (0..WAIT * WORKERS - 1).map(|_| stage.connect()).collect::<Result<Vec<_>, _>>()?;
+    works.expect(b"done\n", "`done`, when its work is done")?;
+    for client in &mut others {
+        client.expect_echo(&stage.line()).map_err(about(Topic::HandedOver))?;
+    }
+    Ok(())
 }
 
 fn crash(stage: &mut Stage) -> Result<(), Problem> {

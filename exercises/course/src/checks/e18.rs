@@ -122,7 +122,8 @@ fn in_a_command(stage: &mut Stage) -> Result<(), Problem> {
     }
     // The commands behind it may be answered, or not; but nothing else.
     while clients[0].answers(b"PONG\n") {}
-    clients[0].expect_end("`PONG`, or nothing more, then the end").map_err(about(Topic::CommandAtStop))?;
+    let wanted = "`PONG`, or nothing more, then the end, and no reset behind it";
+    standing::ends_without_reset(stage, &mut clients[0], wanted).map_err(about(Topic::CommandAtStop))?;
     expect_over(stage, Topic::CommandAtStop)
 }
 
@@ -186,6 +187,9 @@ fn waiting(stage: &mut Stage) -> Result<(), Problem> {
             .expect(b"ERR stopping\n", "`ERR stopping`: no worker will serve it")
             .map_err(about(Topic::WaitsAtStop))?;
         client.expect_end("then the end").map_err(about(Topic::WaitsAtStop))?;
+    }
+    for client in &mut waiting {
+        standing::ends_without_reset(stage, client, "no reset behind the end").map_err(about(Topic::WaitsAtStop))?;
     }
     expect_over(stage, Topic::SilentAtStop)
 }

@@ -44,6 +44,21 @@ pub(crate) fn ends(client: &mut Client) -> Result<(), Problem> {
         .map_err(about(Web::AfterRefusal))
 }
 
+/// The content of a request that a server refuses, or does not want: more than a first read takes, and less than any server that reads the
+/// rest before it closes gives up on.
+pub(crate) const UNREAD: usize = 40_000;
+
+/// A request with [`UNREAD`] bytes behind its head.
+pub(crate) fn with_unread(head: &str) -> Vec<u8> {
+    [format!("{head}Content-Length: {UNREAD}\r\n\r\n").as_bytes(), &[b'x'; UNREAD]].concat()
+}
+
+/// The end after an answer, although the client has sent [`UNREAD`] bytes that were not wanted.
+pub(crate) fn ends_without_reset(stage: &Stage, client: &mut Client, web: Web) -> Result<(), Problem> {
+    standing::ends_without_reset(stage, client, "then FIN, and no reset behind it: the rest was read before the close")
+        .map_err(about(web))
+}
+
 /// Complains if the memory has grown by more than `room` KiB since `before`.
 pub(crate) fn flat(stage: &Stage, before: Option<u64>, room: u64, wanted: &str, web: Web) -> Result<(), Problem> {
     match before.zip(stage.amount(Resource::Memory)).filter(|(from, to)| *to > from + room) {

@@ -7,7 +7,7 @@ mod site;
 use crate::{
     catalog::Check,
     checks::{
-        http::{about, asks, flat, refused},
+        http::{about, asks, ends_without_reset, flat, refused, with_unread},
         standing, working,
     },
     fault::{Manner, OVERSIZE, WRONG_PROTOCOLS, cuts},
@@ -266,6 +266,10 @@ fn methods(stage: &mut Stage) -> Result<(), Problem> {
         .expect_reply(&Wanted::status(&[405], "405, although 200,000 bytes came behind"))
         .map_err(about(Web::Method))?;
     client.expect_end("then FIN: unread bytes must not destroy the answer").map_err(about(Web::AfterAnswer))?;
+    let mut client = stage.connect()?;
+    let request = with_unread("POST /hello.txt HTTP/1.1\r\nHost: a\r\n");
+    asks(&mut client, &request, &Wanted::status(&[405], "405, although 40,000 bytes came behind"), Web::Method)?;
+    ends_without_reset(stage, &mut client, Web::AfterAnswer)?;
     fetch(stage, &get("/hello.txt"), &Wanted::ok(site.hello(), "200: hello.txt is still there"), Web::Good)?;
     Ok(())
 }

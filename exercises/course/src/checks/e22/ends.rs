@@ -3,7 +3,7 @@
 use super::{HOME, LONGEST_BODY, echo, home, request, says_close, stays};
 use crate::{
     checks::{
-        http::{about, asks, ends, refused},
+        http::{about, asks, ends, ends_without_reset, refused, with_unread},
         standing,
     },
     client::Client,
@@ -61,7 +61,12 @@ pub(super) fn closes(stage: &mut Stage) -> Result<(), Problem> {
             return Err(problem.about(Topic::Web(Web::KeepTold)));
         }
     }
-    last(&mut client, b"GET / HTTP/1.0\r\n\r\n", &Wanted::ok(HOME, "200"), "this time it has not asked")
+    last(&mut client, b"GET / HTTP/1.0\r\n\r\n", &Wanted::ok(HOME, "200"), "this time it has not asked")?;
+    let mut client = stage.connect()?;
+    let request = [request("GET", "/", "Connection: close\r\n", b""), with_unread("POST /echo HTTP/1.1\r\n")].concat();
+    let text = "200 for the last request, although another has been sent";
+    asks(&mut client, &request, &Wanted::ok(HOME, text), Web::Good)?;
+    ends_without_reset(stage, &mut client, Web::AfterLast)
 }
 
 const MOST_REQUESTS: usize = 100;
@@ -124,7 +129,11 @@ pub(super) fn refusals(stage: &mut Stage) -> Result<(), Problem> {
     home(&mut client, "200", Web::Good)?;
     let wanted = Wanted::status(&[400], "400 for the second request");
     asks(&mut client, b"GET / HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\nHost: one.test\r\n\r\n", &wanted, Web::Host)?;
-    ends(&mut client)
+    ends(&mut client)?;
+    let mut client = stage.connect()?;
+    let request = with_unread("POST /echo HTTP/1.1\r\n");
+    asks(&mut client, &request, &Wanted::status(&[400], "400: no Host, and 40,000 bytes behind it"), Web::Host)?;
+    ends_without_reset(stage, &mut client, Web::AfterRefusal)
 }
 
 /// Bodies of a byte more than is allowed. All of it is sent, and the answer arrives all the same.

@@ -5,7 +5,7 @@ mod told;
 use crate::{
     catalog::Check,
     checks::{
-        http::{about, asks},
+        http::{about, asks, ends_without_reset, with_unread},
         standing,
     },
     client::Client,
@@ -117,6 +117,8 @@ fn in_a_request(stage: &mut Stage) -> Result<(), Problem> {
     stage.serve()?;
     let time = stage.timing.quiet() * 8;
     let mut clients = working(stage, 8, time)?;
+    // One has sent another request, which no thread has read when the first is answered.
+    clients[0].send(&with_unread("GET / HTTP/1.1\r\nHost: a\r\n"))?;
     stage.signal(Signal::SIGINT)?;
     for client in clients.iter_mut().rev() {
         let text = "200 `done`: the request ran when the signal came";
@@ -131,6 +133,7 @@ fn in_a_request(stage: &mut Stage) -> Result<(), Problem> {
         }
         client.expect_end("then the end").map_err(about(Web::AfterLast))?;
     }
+    ends_without_reset(stage, &mut clients[0], Web::AfterLast)?;
     expect_over(stage, Topic::CommandAtStop)
 }
 
@@ -297,6 +300,12 @@ fn a_limit(stage: &mut Stage) -> Result<(), Problem> {
 fn refusals(stage: &mut Stage) -> Result<(), Problem> {
     serve_with(stage, &["--max-clients", "2"])?;
     let mut clients = full(stage, 2)?;
+    let mut client = stage.connect()?;
+    client.send(&with_unread("POST / HTTP/1.1\r\nHost: a\r\n"))?;
+    let text = "503 with Retry-After: two are served, and this one has sent 40,000 bytes";
+    client.expect_reply(&Wanted::status(&[503], text)).map_err(about(Web::TooMany))?;
+    ends_without_reset(stage, &mut client, Web::AfterLast)?;
+    client.close();
     let body = [&b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"[..], &[b'x'; 100_000]].concat();
     for _ in 0..5 {
         let mut client = stage.connect()?;
