@@ -51,6 +51,7 @@ pub(crate) fn wrong(problem: &Problem, got: &[u8], record: &Record) -> Diagnosis
         _ if cut(expected, got) => Cause::CharacterCut,
         _ if stops_at_nul(expected, got) => Cause::NulTakenForEnd,
         _ if is_goodbye(got) && !is_goodbye(expected) => Cause::CommandByPrefix,
+        _ if is_goodbye(expected) && last_sent(problem, record) == Some(got) => Cause::CommandTakenForLine,
         _ if lost_blanks => Cause::WhitespaceTrimmed,
         _ if problem.client.is_some_and(|client| reordered(client, expected, got, record)) => Cause::OrderBroken,
         Some(Topic::HalfALine) if begins_answer_to_piece(problem, got, record) => Cause::ReadTakenForMessage,

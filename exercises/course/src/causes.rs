@@ -63,6 +63,7 @@ causes! {
     NewlineMissing "newline-missing" "The answer has no line end, so the client does not know that it is complete."
     EmptyLine "empty-line" "An empty line is a line. It was taken for the end, or passed over."
     CommandByPrefix "command-by-prefix" "A line that only begins like a command, or resembles it, is not that command: compare the whole line, as it came."
+    CommandTakenForLine "command-taken-for-line" "A command came back as if it were a line like any other. Compare the line without its end, and that is LF or CR LF."
     WrongBytes "wrong-bytes" "Other bytes came than should."
     ExtraBytes "extra-bytes" "Bytes came that nobody asked for."
     ShortAnswer "short-answer" "Only a part of the answer came. One write may take a part of the bytes: write_all, or a loop."

@@ -240,7 +240,12 @@ fn slow_reader(stage: &mut Stage) -> Result<(), Problem> {
     }
     // Gone without a word: its thread is in the middle of an answer.
     slow.abort();
-    asks(stage, &mut other, "MOVE 4 3 1", "OK")
+    asks(stage, &mut other, "MOVE 4 3 1", "OK")?;
+    standing::writes_without_lock(stage, &mut other, b"MOVE 3 4 0\n", b"OK\n", |stage| {
+        let mut slow = stage.connect_small_window()?;
+        slow.send(&b"HISTORY\n".repeat(4000))?;
+        Ok(slow)
+    })
 }
 
 fn breaks_off(stage: &mut Stage) -> Result<(), Problem> {

@@ -191,6 +191,25 @@ fn own_result(stage: &mut Stage) -> Result<(), Problem> {
             client.expect_echo(&stage.line()).map_err(about(Topic::Result))?;
         }
     }
+    at_the_same_moment(stage)
+}
+
+/// Results come at the moment at which the loop takes others. One that falls between two steps of that is not lost: it has its own bell.
+fn at_the_same_moment(stage: &Stage) -> Result<(), Problem> {
+    const ROUNDS: usize = 2000;
+    // Of many more clients, the next one's bell would bring the result that was lost.
+    let mut clients = (0..=WORKERS).map(|_| stage.connect()).collect::<Result<Vec<_>, _>>()?;
+    for _ in 0..ROUNDS {
+        for client in &mut clients {
+            client.send(b"WORK 0 now\n")?;
+        }
+        for at in 0..clients.len() {
+            if let Err(problem) = hears(&mut clients[at], b"done now\n", Topic::Result) {
+                let late = matches!(problem.seen, Seen::Silence(_)) && came_by_chance(stage, &mut clients[at]);
+                return Err(if late { problem.about(Topic::Unwoken) } else { problem });
+            }
+        }
+    }
     Ok(())
 }
 

@@ -106,6 +106,56 @@ pub(crate) fn until_it_writes(stage: &Stage) {
     }
 }
 
+/// While one client reads nothing and a thread sleeps in the write to it, another asks, which is answered with `answer`: no thread may wait
+/// for a lock meanwhile. A write that gives up after a short time sets the lock free, so the time that the answer takes shows nothing.
+pub(crate) fn writes_without_lock(
+    stage: &Stage,
+    other: &mut Client,
+    line: &[u8],
+    answer: &[u8],
+    slow: impl Fn(&Stage) -> Result<Client, Problem>,
+) -> Result<(), Problem> {
+    /// A thread that goes to sleep for a moment is seen in fewer looks than that, one after the other.
+    const LOOKS: usize = 4;
+    const TRIES: usize = 5;
+    let Some(id) = stage.student.as_ref().map(Student::id) else { return Ok(()) };
+    let look = || {
+        std::thread::sleep(Duration::from_millis(1));
+        let calls = probe::calls(id);
+        (calls.contains(&Call::Write), calls.iter().filter(|call| **call == Call::Lock).count())
+    };
+    let mut found = 0;
+    for _ in 0..TRIES {
+        let reads_nothing = slow(stage)?;
+        // Until all buffers are full, it writes without waiting.
+        let (until, mut writes, mut before) = (Instant::now() + stage.timing.quiet() * 8, 0, 0);
+        while writes < LOOKS && Instant::now() < until {
+            let (in_write, locks) = look();
+            (writes, before) = (if in_write { writes + 1 } else { 0 }, locks);
+        }
+        other.send(line)?;
+        let mut waits = 0;
+        while waits < LOOKS && !other.answers_until(Instant::now(), answer) {
+            let (in_write, locks) = look();
+            waits = if in_write && locks > before { waits + 1 } else { 0 };
+            if other.has_ended() || Instant::now() > until {
+                break;
+            }
+        }
+        if waits == LOOKS {
+            found += 1;
+            // More than once: a thread may have been put aside just then.
+            if found > 1 {
+                let wanted = "that no lock is held while your program writes to a client that does not read";
+                return Err(other.problem(wanted, Seen::Silence(Vec::new())).about(Topic::BesideSlowReader));
+            }
+            other.expect(answer, "the answer")?;
+        }
+        reads_nothing.abort();
+    }
+    Ok(())
+}
+
 /// A server, started if there is none.
 pub(crate) fn running(stage: &mut Stage) -> Result<(), Problem> {
     if stage.student.is_none() { stage.serve() } else { Ok(()) }

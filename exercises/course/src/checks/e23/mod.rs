@@ -133,7 +133,8 @@ fn in_a_request(stage: &mut Stage) -> Result<(), Problem> {
         }
         client.expect_end("then the end").map_err(about(Web::AfterLast))?;
     }
-    ends_without_reset(stage, &mut clients[0], Web::AfterLast)?;
+    standing::ends_without_reset(stage, &mut clients[0], "no reset behind the end: the rest was read before the close")
+        .map_err(named(Topic::CommandAtStop))?;
     expect_over(stage, Topic::CommandAtStop)
 }
 
