@@ -203,9 +203,9 @@ fn at_the_same_moment(stage: &Stage) -> Result<(), Problem> {
         for client in &mut clients {
             client.send(b"WORK 0 now\n")?;
         }
-        for at in 0..clients.len() {
-            if let Err(problem) = hears(&mut clients[at], b"done now\n", Topic::Result) {
-                let late = matches!(problem.seen, Seen::Silence(_)) && came_by_chance(stage, &mut clients[at]);
+        for client in &mut clients {
+            if let Err(problem) = hears(client, b"done now\n", Topic::Result) {
+                let late = matches!(problem.seen, Seen::Silence(_)) && came_by_chance(stage, client);
                 return Err(if late { problem.about(Topic::Unwoken) } else { problem });
             }
         }
